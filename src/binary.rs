@@ -1,0 +1,66 @@
+//! Bytes as text: HBase's `Bytes.toStringBinary` form.
+
+use std::fmt;
+
+/// Shows bytes as HBase does: printable ASCII as it is, anything else and the backslash as `\xHH`.
+#[derive(Clone, Copy, Debug)]
+pub struct Binary<'a>(pub &'a [u8]);
+
+impl fmt::Display for Binary<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for run in self.0.chunk_by(|&a, &b| is_plain(a) == is_plain(b)) {
+            match std::str::from_utf8(run) {
+                Ok(text) if is_plain(run[0]) => f.write_str(text)?,
+                _ => run.iter().try_for_each(|byte| write!(f, "\\x{byte:02X}"))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && byte != b'\\'
+}
+
+/// Reads what [`Binary`] shows. A backslash that starts no `\xHH` stands for itself, as in HBase's `toBytesBinary`.
+#[must_use]
+pub fn parse_binary(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = tail;
+        if byte == b'\\'
+            && let [b'x', high, low, tail @ ..] = tail
+            && let (Some(high), Some(low)) = (hex(*high), hex(*low))
+        {
+            out.push(high << 4 | low);
+            rest = tail;
+            continue;
+        }
+        out.push(byte);
+    }
+    out
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|d| u8::try_from(d).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn shows_what_hbase_shows() {
+        assert_eq!(Binary(b"a~ \\\x00\xff").to_string(), "a~ \\x5C\\x00\\xFF");
+        assert_eq!(parse_binary("a\\x5c\\xzz\\x4"), b"a\\\\xzz\\x4");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_survive(bytes: Vec<u8>) {
+            prop_assert_eq!(parse_binary(&Binary(&bytes).to_string()), bytes);
+        }
+    }
+}

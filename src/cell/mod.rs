@@ -1,0 +1,173 @@
+//! What a cell is, and how cells sort. Knows nothing of files.
+
+mod cell_type;
+pub(crate) mod key;
+pub(crate) mod key_value;
+mod order;
+pub(crate) mod tags;
+
+pub use crate::binary::{Binary, parse_binary};
+pub use cell_type::CellType;
+pub use key::{CellKey, LATEST_TIMESTAMP, MAX_FAMILY_LEN, MAX_ROW_LEN, OLDEST_TIMESTAMP, SeekKey};
+pub(crate) use key_value::CellFormat;
+pub use order::CellOrder;
+pub(crate) use order::compare_bytes;
+pub use tags::{TTL_TAG_TYPE, Tag, Tags};
+
+use crate::error::Corruption;
+use std::fmt;
+
+/// A cell, borrowed from whatever holds it: a key, a value, tags and a sequence id.
+///
+/// HBase: `Cell`, `ExtendedCell`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct CellRef<'a> {
+    pub(crate) key: &'a CellKey,
+    pub(crate) value: &'a [u8],
+    pub(crate) tags: &'a [u8],
+    pub(crate) seq_id: i64,
+}
+
+impl<'a> CellRef<'a> {
+    /// A cell of these parts, without tags, of sequence id 0.
+    #[must_use]
+    pub fn new(key: &'a CellKey, value: &'a [u8]) -> Self {
+        Self { key, value, tags: &[], seq_id: 0 }
+    }
+
+    /// The same cell with another sequence id.
+    #[must_use]
+    pub fn with_seq_id(self, seq_id: i64) -> Self {
+        Self { seq_id, ..self }
+    }
+
+    /// The same cell with other tags, in the form that [`tag_bytes`](Self::tag_bytes) gives them.
+    ///
+    /// # Errors
+    ///
+    /// If they are not well-formed, or more than 65,535 bytes.
+    pub fn with_tag_bytes(self, tags: &'a [u8]) -> Result<Self, Corruption> {
+        if u16::try_from(tags.len()).is_err() {
+            let len = i64::try_from(tags.len()).unwrap_or(i64::MAX);
+            return Err(Corruption::out_of_range("tags length", len, 0, u16::MAX.into()));
+        }
+        tags::check(tags)?;
+        Ok(Self { tags, ..self })
+    }
+
+    /// The key: row, family, qualifier, timestamp and type.
+    #[inline]
+    #[must_use]
+    pub fn key(&self) -> &'a CellKey {
+        self.key
+    }
+
+    /// The row.
+    #[inline]
+    #[must_use]
+    pub fn row(&self) -> &'a [u8] {
+        self.key.row()
+    }
+
+    /// The family.
+    #[inline]
+    #[must_use]
+    pub fn family(&self) -> &'a [u8] {
+        self.key.family()
+    }
+
+    /// The qualifier.
+    #[inline]
+    #[must_use]
+    pub fn qualifier(&self) -> &'a [u8] {
+        self.key.qualifier()
+    }
+
+    /// The timestamp in milliseconds.
+    #[inline]
+    #[must_use]
+    pub fn timestamp(&self) -> i64 {
+        self.key.timestamp()
+    }
+
+    /// The type.
+    #[inline]
+    #[must_use]
+    pub fn cell_type(&self) -> CellType {
+        self.key.cell_type()
+    }
+
+    /// The value.
+    #[inline]
+    #[must_use]
+    pub fn value(&self) -> &'a [u8] {
+        self.value
+    }
+
+    /// The tags, in their order.
+    #[must_use]
+    pub fn tags(&self) -> Tags<'a> {
+        Tags::new(self.tags)
+    }
+
+    /// The tags as stored: for each a `u16` length, a type and a value.
+    #[inline]
+    #[must_use]
+    pub fn tag_bytes(&self) -> &'a [u8] {
+        self.tags
+    }
+
+    /// The sequence id, which HBase also calls mvcc; 0 where the file stores none.
+    #[inline]
+    #[must_use]
+    pub fn seq_id(&self) -> i64 {
+        self.seq_id
+    }
+}
+
+impl fmt::Display for CellRef<'_> {
+    /// As HBase prints cells: `row/family:qualifier/timestamp/type/vlen=3/seqid=7`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/vlen={}/seqid={}", self.key, self.value.len(), self.seq_id)
+    }
+}
+
+impl fmt::Debug for CellRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// An owned cell.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Cell {
+    key: SeekKey,
+    value: Vec<u8>,
+    tags: Vec<u8>,
+    seq_id: i64,
+}
+
+impl Cell {
+    /// The cell, borrowed.
+    #[must_use]
+    pub fn as_ref(&self) -> CellRef<'_> {
+        CellRef { key: &self.key, value: &self.value, tags: &self.tags, seq_id: self.seq_id }
+    }
+}
+
+impl From<CellRef<'_>> for Cell {
+    fn from(cell: CellRef<'_>) -> Self {
+        Self {
+            key: SeekKey::from(cell.key),
+            value: cell.value.to_vec(),
+            tags: cell.tags.to_vec(),
+            seq_id: cell.seq_id,
+        }
+    }
+}
+
+impl fmt::Debug for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.as_ref(), f)
+    }
+}

@@ -1,0 +1,169 @@
+//! How cells sort (hfile.md §3; HBase: `CellComparatorImpl`, `MetaCellComparator`).
+
+use super::{CellKey, CellType};
+use std::cmp::Ordering;
+
+/// An order of cells: that of user tables, or that of `hbase:meta`.
+///
+/// Cells compare by row, family and qualifier ascending as unsigned bytes, then by timestamp and type
+/// *descending*; the sequence id, which comes last, is not part of a [`CellKey`]. A key with empty family and
+/// qualifier and type `Minimum` sorts behind everything in its row. The order of `hbase:meta` differs in rows only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CellOrder {
+    /// Rows as unsigned bytes.
+    #[default]
+    User,
+    /// Rows as `table,start key,region id`, part by part.
+    Meta,
+}
+
+impl CellOrder {
+    /// Compares two keys.
+    #[inline]
+    #[must_use]
+    pub fn compare(self, a: &CellKey, b: &CellKey) -> Ordering {
+        match self.compare_rows(a.row(), b.row()) {
+            Ordering::Equal => compare_behind_row(a, b),
+            different => different,
+        }
+    }
+
+    /// Compares two rows.
+    #[inline]
+    #[must_use]
+    pub fn compare_rows(self, a: &[u8], b: &[u8]) -> Ordering {
+        match self {
+            Self::User => compare_bytes(a, b),
+            Self::Meta => compare_meta_rows(a, b),
+        }
+    }
+}
+
+/// Compares as slices do. Rows are short as a rule, and a call of `memcmp` costs more than a few words in place.
+#[inline]
+pub(crate) fn compare_bytes(mut a: &[u8], mut b: &[u8]) -> Ordering {
+    while let (Some((a_word, a_rest)), Some((b_word, b_rest))) =
+        (a.split_first_chunk::<8>(), b.split_first_chunk::<8>())
+    {
+        if a_word != b_word {
+            return u64::from_be_bytes(*a_word).cmp(&u64::from_be_bytes(*b_word));
+        }
+        (a, b) = (a_rest, b_rest);
+    }
+    if a.is_empty() || b.is_empty() { a.len().cmp(&b.len()) } else { a.cmp(b) }
+}
+
+fn compare_behind_row(a: &CellKey, b: &CellKey) -> Ordering {
+    let by_time = || b.timestamp().cmp(&a.timestamp()).then_with(|| b.type_code().cmp(&a.type_code()));
+    let (a_column, b_column) = (a.column_bytes(), b.column_bytes());
+    // keys without family and qualifier are rare, and rarer still those that end a row
+    let ends_row =
+        |column: &[u8], key: &CellKey| column == [0] && key.type_code() == CellType::Minimum.code();
+    match (ends_row(a_column, a), ends_row(b_column, b)) {
+        (true, true) => Ordering::Equal,
+        (true, false) => Ordering::Greater,
+        (false, true) => Ordering::Less,
+        // mostly of one column
+        (false, false) if a_column == b_column => by_time(),
+        (false, false) => {
+            let ((_, a_family, a_qualifier), (_, b_family, b_qualifier)) = (a.split(), b.split());
+            a_family.cmp(b_family).then_with(|| a_qualifier.cmp(b_qualifier))
+        }
+    }
+}
+
+const DELIMITER: u8 = b',';
+
+/// Rows of `hbase:meta`: table, start key and region id, each by itself (hfile.md §3.2).
+///
+/// Where the second delimiter is missing HBase compares whatever precedes the row in its array; here the row without it is first.
+fn compare_meta_rows(a: &[u8], b: &[u8]) -> Ordering {
+    let first = |row: &[u8]| row.iter().position(|&c| c == DELIMITER);
+    let (a_first, b_first) = (first(a), first(b));
+    let (a_table, b_table) = (&a[..a_first.unwrap_or(a.len())], &b[..b_first.unwrap_or(b.len())]);
+    let tables = a_table.cmp(b_table);
+    if tables.is_ne() {
+        return tables;
+    }
+    let (Some(a_first), Some(b_first)) = (a_first, b_first) else {
+        return a_first.is_some().cmp(&b_first.is_some());
+    };
+    let (a, b) = (&a[a_first + 1..], &b[b_first + 1..]);
+    let last = |row: &[u8]| row.iter().rposition(|&c| c == DELIMITER);
+    let (a_last, b_last) = (last(a), last(b));
+    let starts = a[..a_last.unwrap_or(a.len())].cmp(&b[..b_last.unwrap_or(b.len())]);
+    if starts.is_ne() {
+        return starts;
+    }
+    match (a_last, b_last) {
+        (Some(a_last), Some(b_last)) => a[a_last + 1..].cmp(&b[b_last + 1..]),
+        _ => a_last.is_some().cmp(&b_last.is_some()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cell::{LATEST_TIMESTAMP, SeekKey};
+    use proptest::prelude::*;
+
+    fn key(row: &str, qualifier: &str, timestamp: i64, cell_type: CellType) -> SeekKey {
+        SeekKey::of(row.as_bytes(), b"f", qualifier.as_bytes(), timestamp, cell_type)
+    }
+
+    #[test]
+    fn newer_and_greater_types_come_first() {
+        let sorted = [
+            SeekKey::first_on_row(b"r"),
+            key("r", "", 9, CellType::DeleteFamily),
+            key("r", "", 9, CellType::DeleteFamilyVersion),
+            SeekKey::first_on_column(b"r", b"f", b"a"),
+            key("r", "a", LATEST_TIMESTAMP, CellType::Put),
+            key("r", "a", 5, CellType::DeleteColumn),
+            key("r", "a", 5, CellType::Delete),
+            key("r", "a", 5, CellType::Put),
+            key("r", "a", -5, CellType::Put),
+            SeekKey::last_on_column(b"r", b"f", b"a"),
+            key("r", "aa", 5, CellType::Put),
+            SeekKey::last_on_row(b"r"),
+            key("r\0", "", 5, CellType::Put),
+        ];
+        for (i, a) in sorted.iter().enumerate() {
+            for (j, b) in sorted.iter().enumerate() {
+                assert_eq!(CellOrder::User.compare(a, b), i.cmp(&j), "{a:?} {b:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn meta_rows_sort_by_table_then_start_then_id() {
+        let sorted: [&[u8]; 8] = [b"", b"t", b"t,", b"t,a", b"t,,1", b"t,,2", b"t,a,1", b"t1,,0"];
+        // a row without its second delimiter sorts by what it has of a start key
+        let order = |a: &[u8], b: &[u8]| CellOrder::Meta.compare_rows(a, b);
+        assert_eq!(order(sorted[2], sorted[4]), Ordering::Less);
+        for pair in [0usize, 1, 2, 4, 5, 6, 7].windows(2) {
+            assert_eq!(order(sorted[pair[0]], sorted[pair[1]]), Ordering::Less, "{pair:?}");
+        }
+        assert_eq!(order(b"t,a,b,1", b"t,a,1"), Ordering::Greater, "the start key is a,b");
+        assert_eq!(order(b"t-x,,1", b"t,zzz,1"), Ordering::Greater, "unlike bytes: '-' > ','");
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_compare_as_slices_do(common: Vec<u8>, a in ".{0,3}", b in ".{0,3}") {
+            let (a, b) = ([&common, a.as_bytes()].concat(), [&common, b.as_bytes()].concat());
+            prop_assert_eq!(compare_bytes(&a, &b), a.cmp(&b));
+        }
+
+        #[test]
+        fn meta_rows_are_ordered(rows in proptest::collection::vec("[a,b]{0,6}", 3)) {
+            let (a, b, c) = (rows[0].as_bytes(), rows[1].as_bytes(), rows[2].as_bytes());
+            let order = |a, b| CellOrder::Meta.compare_rows(a, b);
+            prop_assert_eq!(order(a, b), order(b, a).reverse());
+            if order(a, b).is_le() && order(b, c).is_le() {
+                prop_assert!(order(a, c).is_le());
+            }
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! What can go wrong, and whose fault it is: the bytes', the caller's or the system's.
+//!
+//! Parsers know neither path nor offset, so they return a [`Corruption`]; the layer that knows the
+//! place turns it into an [`Error`] with [`Corruption::at`].
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The result of everything here that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// An error that knows its place: what was wrong, in which file, at which offset, in which block.
+///
+/// One word wide and cheap to clone, so that a cache can hand the same failure to everybody who
+/// waited for the same block.
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    cause: Cause,
+    path: Option<PathBuf>,
+    offset: Option<u64>,
+    block: Option<&'static str>,
+}
+
+enum Cause {
+    Bytes(Corruption),
+    System { doing: &'static str, error: io::Error },
+    Caller(Cow<'static, str>),
+}
+
+/// The kinds of error, by what one can do about them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The bytes break the format.
+    Corrupt,
+    /// The bytes end too early.
+    Truncated,
+    /// A version, codec, encoding or feature that this build does not read; the message names it.
+    Unsupported,
+    /// Reading on would exceed the [`Limits`](crate::Limits) that were set.
+    Limit,
+    /// The operating system failed.
+    Io,
+    /// The caller asked for something that cannot be.
+    InvalidArgument,
+}
+
+impl ErrorKind {
+    /// The name of the kind, as the tool's JSON has it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Corrupt => "Corrupt",
+            Self::Truncated => "Truncated",
+            Self::Unsupported => "Unsupported",
+            Self::Limit => "Limit",
+            Self::Io => "Io",
+            Self::InvalidArgument => "InvalidArgument",
+        }
+    }
+}
+
+impl Error {
+    /// An error of the operating system while `doing` something ("open", "read") to `path`.
+    #[cold]
+    pub fn io(doing: &'static str, path: &Path, error: io::Error) -> Self {
+        Self(Arc::new(Inner {
+            kind: ErrorKind::Io,
+            cause: Cause::System { doing, error },
+            path: Some(path.to_owned()),
+            offset: None,
+            block: None,
+        }))
+    }
+
+    /// An error of the caller.
+    #[cold]
+    pub fn invalid_argument(message: impl Into<Cow<'static, str>>) -> Self {
+        Self(Arc::new(Inner {
+            kind: ErrorKind::InvalidArgument,
+            cause: Cause::Caller(message.into()),
+            path: None,
+            offset: None,
+            block: None,
+        }))
+    }
+
+    #[cold]
+    fn corrupt(corruption: Corruption, path: &Path, offset: u64, block: Option<&'static str>) -> Self {
+        Self(Arc::new(Inner {
+            kind: corruption.kind(),
+            cause: Cause::Bytes(corruption),
+            path: Some(path.to_owned()),
+            offset: Some(offset),
+            block,
+        }))
+    }
+
+    /// What kind of error this is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The file it happened in, if it was in one.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.0.path.as_deref()
+    }
+
+    /// The offset in the file, in bytes: that of the block, or of the trailer.
+    #[must_use]
+    pub fn offset(&self) -> Option<u64> {
+        self.0.offset
+    }
+
+    /// The type of the block it happened in, in HBase's name (`DATA`, `LEAF_INDEX` …), if it is known.
+    #[must_use]
+    pub fn block(&self) -> Option<&'static str> {
+        self.0.block
+    }
+
+    /// What was wrong with the bytes, if it was they.
+    #[must_use]
+    pub fn corruption(&self) -> Option<&Corruption> {
+        match &self.0.cause {
+            Cause::Bytes(corruption) => Some(corruption),
+            _ => None,
+        }
+    }
+
+    /// The message without path and offset.
+    #[must_use]
+    pub fn message(&self) -> String {
+        match &self.0.cause {
+            Cause::Bytes(corruption) => corruption.to_string(),
+            Cause::System { doing, error } => format!("cannot {doing}: {error}"),
+            Cause::Caller(message) => message.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(path) = self.path() {
+            write!(f, "{}: ", path.display())?;
+        }
+        match (self.block(), self.offset()) {
+            (Some(block), Some(offset)) => write!(f, "{block} at {offset}: ")?,
+            (None, Some(offset)) => write!(f, "at {offset}: ")?,
+            _ => {}
+        }
+        f.write_str(&self.message())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {self}", self.kind().name())
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.0.cause {
+            Cause::System { error, .. } => Some(error),
+            Cause::Bytes(corruption) => Some(corruption),
+            Cause::Caller(_) => None,
+        }
+    }
+}
+
+/// Why bytes could not be read as what they claim to be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Corruption {
+    /// Eight bytes that should name something do not.
+    #[error("{what}: expected {expected}, found {}", crate::binary::Binary(found))]
+    BadMagic {
+        /// What they should name.
+        what: &'static str,
+        /// What was expected there, in words or as text.
+        expected: &'static str,
+        /// What was found.
+        found: [u8; 8],
+    },
+    /// A field needs more bytes than there are.
+    #[error("{what} needs {needed} bytes, {available} left")]
+    Truncated {
+        /// The field.
+        what: &'static str,
+        /// The bytes it needs.
+        needed: u64,
+        /// The bytes that are there.
+        available: u64,
+    },
+    /// A number outside of what the format allows.
+    #[error("{what} is {value}, expected {min} to {max}")]
+    OutOfRange {
+        /// The field.
+        what: &'static str,
+        /// Its value.
+        value: i64,
+        /// The least that is allowed.
+        min: i64,
+        /// The most that is allowed.
+        max: i64,
+    },
+    /// A code that stands for nothing.
+    #[error("{what} {value} does not exist")]
+    Unknown {
+        /// What it should name.
+        what: &'static str,
+        /// The code.
+        value: i64,
+    },
+    /// A name that stands for nothing.
+    #[error("{what} {} does not exist", crate::binary::Binary(name))]
+    UnknownName {
+        /// What it should name.
+        what: &'static str,
+        /// The name, or the start of a long one.
+        name: Vec<u8>,
+    },
+    /// A value of another length than such a value has.
+    #[error("{what} has {found} bytes, expected {expected}")]
+    Length {
+        /// The value.
+        what: &'static str,
+        /// The bytes that it should have.
+        expected: u64,
+        /// The bytes that it has.
+        found: u64,
+    },
+    /// Two places that must agree do not.
+    #[error("{what}: expected {expected}, found {found}")]
+    Mismatch {
+        /// What should agree.
+        what: &'static str,
+        /// What the one says.
+        expected: i64,
+        /// What the other says.
+        found: i64,
+    },
+    /// A checksum does not match the bytes it covers.
+    #[error("checksum of chunk {chunk}: expected {stored:#010x}, found {computed:#010x}")]
+    Checksum {
+        /// Which chunk of the block, from 0.
+        chunk: u32,
+        /// The sum stored in the block.
+        stored: u32,
+        /// The sum of the bytes.
+        computed: u32,
+    },
+    /// Something is not as the format wants it; the text says what and what was expected.
+    #[error("{0}")]
+    Malformed(&'static str),
+    /// A codec could not make sense of its input.
+    #[error("{codec}: {message}")]
+    Codec {
+        /// The codec's name.
+        codec: &'static str,
+        /// What it says.
+        message: Cow<'static, str>,
+    },
+    /// Well-formed, as far as one can tell, but not readable by this build.
+    #[error("{what} {name} is not supported{}", hint.map(|h| format!(": {h}")).unwrap_or_default())]
+    Unsupported {
+        /// What sort of thing it is: "codec", "version", "encoding".
+        what: &'static str,
+        /// Which one.
+        name: Cow<'static, str>,
+        /// What would help.
+        hint: Option<&'static str>,
+    },
+    /// More than the limits allow.
+    #[error("{what} is {value}, over the limit of {limit}")]
+    Limit {
+        /// What is limited.
+        what: &'static str,
+        /// What the file asks for.
+        value: u64,
+        /// What is allowed.
+        limit: u64,
+    },
+}
+
+impl Corruption {
+    /// The kind of error this makes.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Truncated { .. } => ErrorKind::Truncated,
+            Self::Unsupported { .. } => ErrorKind::Unsupported,
+            Self::Limit { .. } => ErrorKind::Limit,
+            _ => ErrorKind::Corrupt,
+        }
+    }
+
+    /// This, as an error at a place of a file.
+    #[cold]
+    #[must_use]
+    pub fn at(self, path: &Path, offset: u64) -> Error {
+        Error::corrupt(self, path, offset, None)
+    }
+
+    /// This, as an error in a block of a file.
+    #[cold]
+    #[must_use]
+    pub fn in_block(self, path: &Path, offset: u64, block: &'static str) -> Error {
+        Error::corrupt(self, path, offset, Some(block))
+    }
+
+    #[cold]
+    pub(crate) fn out_of_range(what: &'static str, value: i64, min: i64, max: i64) -> Self {
+        Self::OutOfRange { what, value, min, max }
+    }
+
+    #[cold]
+    pub(crate) fn unknown_name(what: &'static str, name: &[u8]) -> Self {
+        Self::UnknownName { what, name: name.iter().copied().take(64).collect() }
+    }
+
+    #[cold]
+    pub(crate) fn length(what: &'static str, expected: usize, found: usize) -> Self {
+        Self::Length { what, expected: expected as u64, found: found as u64 }
+    }
+
+    #[cold]
+    pub(crate) fn unsupported(what: &'static str, name: impl Into<Cow<'static, str>>) -> Self {
+        Self::Unsupported { what, name: name.into(), hint: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_is_one_word() {
+        assert_eq!(size_of::<Result<()>>(), size_of::<usize>());
+    }
+
+    #[test]
+    fn an_error_says_where_and_what() {
+        let corruption = Corruption::Truncated { what: "on-disk size", needed: 4, available: 3 };
+        let error = corruption.in_block(Path::new("cf/8e8a"), 65536, "DATA");
+        assert_eq!(error.to_string(), "cf/8e8a: DATA at 65536: on-disk size needs 4 bytes, 3 left");
+        assert_eq!(error.kind(), ErrorKind::Truncated);
+        assert_eq!(error.offset(), Some(65536));
+    }
+}

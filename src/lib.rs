@@ -1,0 +1,20 @@
+//! HBase's RegionServer read path as an embeddable storage crate.
+#![cfg_attr(
+    test,
+    allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        reason = "the numbers of tests are small"
+    )
+)]
+
+mod binary;
+pub mod cell;
+mod coding;
+mod error;
+mod limits;
+
+pub use cell::{Cell, CellKey, CellOrder, CellRef, CellType, SeekKey};
+pub use error::{Corruption, Error, ErrorKind, Result};
+pub use limits::Limits;
