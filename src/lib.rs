@@ -13,6 +13,7 @@ mod binary;
 pub mod cell;
 mod coding;
 mod error;
+mod hash;
 mod limits;
 
 pub use cell::{Cell, CellKey, CellOrder, CellRef, CellType, SeekKey};

@@ -1,0 +1,24 @@
+//! Functions over bytes, nothing else.
+
+pub(crate) mod checksum;
+pub(crate) mod jenkins;
+pub(crate) mod murmur;
+pub(crate) mod murmur3;
+
+/// What the Bloom hashes must give for the keys of hfile.md §12.3: `(key, h1, h2)`, h2 being seeded with h1.
+#[cfg(test)]
+pub(crate) type Vector = (&'static [u8], i32, i32);
+
+#[cfg(test)]
+fn check(hash: fn(&[u8], u32) -> u32, vectors: &[Vector]) {
+    for &(key, h1, h2) in vectors {
+        assert_eq!(hash(key, 0).cast_signed(), h1, "{key:x?}");
+        assert_eq!(hash(key, h1.cast_unsigned()).cast_signed(), h2, "{key:x?}");
+    }
+}
+
+/// Keys of every length around the words and blocks of the hashes.
+#[cfg(test)]
+fn keys() -> impl proptest::strategy::Strategy<Value = Vec<u8>> {
+    proptest::collection::vec(proptest::num::u8::ANY, 0..40)
+}
