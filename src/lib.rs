@@ -14,8 +14,10 @@ pub mod cell;
 mod coding;
 mod error;
 mod hash;
+pub mod io;
 mod limits;
 
 pub use cell::{Cell, CellKey, CellOrder, CellRef, CellType, SeekKey};
 pub use error::{Corruption, Error, ErrorKind, Result};
+pub use io::{FileReader, LocalFile, LocalStorage, MemoryFile, Storage};
 pub use limits::Limits;

@@ -1,0 +1,130 @@
+//! Files of the local file system, read by `pread`.
+
+use super::{FileReader, FileWriter, Storage};
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A local file. Each read is a system call at an offset; nothing is shared but the descriptor.
+#[derive(Debug)]
+pub struct LocalFile {
+    file: File,
+    path: PathBuf,
+    len: u64,
+}
+
+impl LocalFile {
+    /// Opens a file for reading.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the system says.
+    pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
+        let path = path.as_ref().to_owned();
+        let file = File::open(&path)?;
+        let meta = file.metadata()?;
+        if meta.is_dir() {
+            return Err(io::Error::new(io::ErrorKind::IsADirectory, "is a directory"));
+        }
+        Ok(Self { file, path, len: meta.len() })
+    }
+}
+
+impl FileReader for LocalFile {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    #[cfg(unix)]
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        std::os::unix::fs::FileExt::read_exact_at(&self.file, buf, offset)
+    }
+
+    #[cfg(windows)]
+    fn read_exact_at(&self, mut buf: &mut [u8], mut offset: u64) -> io::Result<()> {
+        while !buf.is_empty() {
+            let read = std::os::windows::fs::FileExt::seek_read(&self.file, buf, offset)?;
+            if read == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            buf = &mut buf[read..];
+            offset += read as u64;
+        }
+        Ok(())
+    }
+}
+
+/// A local file that is being written.
+#[derive(Debug)]
+pub struct LocalFileWriter {
+    file: BufWriter<File>,
+    path: PathBuf,
+}
+
+impl LocalFileWriter {
+    /// Small blocks are gathered up to this many bytes; larger ones are written as they come.
+    const BUFFER: usize = 64 << 10;
+
+    /// Creates a file, or empties one that is there.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the system says.
+    pub fn create(path: impl AsRef<Path>) -> io::Result<Self> {
+        let path = path.as_ref().to_owned();
+        Ok(Self { file: BufWriter::with_capacity(Self::BUFFER, File::create(&path)?), path })
+    }
+}
+
+impl FileWriter for LocalFileWriter {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.flush()?;
+        self.file.get_ref().sync_all()
+    }
+}
+
+/// The local file system.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LocalStorage;
+
+impl Storage for LocalStorage {
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
+        Ok(Arc::new(LocalFile::open(path)?))
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
+        Ok(Box::new(LocalFileWriter::create(path)?))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    #[cfg(unix)]
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
+
+    /// Directories cannot be synced there; the system sees to them.
+    #[cfg(not(unix))]
+    fn sync_dir(&self, _path: &Path) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,144 @@
+//! A file that comes into being as a whole or not at all.
+
+use super::{FileWriter, Storage};
+use crate::error::{Error, Result};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A file that is being written.
+///
+/// It is written aside, under its name with `.tmp` behind, and gets its name only when it is complete and on the disk.
+/// Whenever the process ends, there is the file that was there before, or the new one, whole. One that is dropped before
+/// it is [kept](Self::keep) is removed.
+#[derive(Debug)]
+pub(crate) struct NewFile {
+    file: Box<dyn FileWriter>,
+    place: Option<Place>,
+}
+
+/// Where the file is to be.
+#[derive(Debug)]
+struct Place {
+    storage: Arc<dyn Storage>,
+    path: PathBuf,
+}
+
+impl NewFile {
+    /// A file that will be at `path`.
+    pub(crate) fn create(storage: &Arc<dyn Storage>, path: &Path) -> Result<Self> {
+        let aside = aside(path)?;
+        let file = storage.create(&aside).map_err(|error| Error::io("create", &aside, error))?;
+        Ok(Self { file, place: Some(Place { storage: Arc::clone(storage), path: path.to_owned() }) })
+    }
+
+    /// A file whose name is its owner's affair.
+    pub(crate) fn given(file: Box<dyn FileWriter>) -> Self {
+        Self { file, place: None }
+    }
+
+    /// What to call the file in errors.
+    pub(crate) fn path(&self) -> &Path {
+        self.place.as_ref().map_or_else(|| self.file.path(), |place| &place.path)
+    }
+
+    pub(crate) fn write_all(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all(bytes).map_err(|error| Error::io("write", self.file.path(), error))
+    }
+
+    /// Sees the file onto the disk and gives it its name.
+    ///
+    /// Where the very last step fails, which makes the name last, the file is there and whole; only a crash might undo it.
+    pub(crate) fn keep(mut self) -> Result<()> {
+        self.file.sync().map_err(|error| Error::io("sync", self.file.path(), error))?;
+        let Some(Place { storage, path }) = &self.place else { return Ok(()) };
+        storage.rename(self.file.path(), path).map_err(|error| Error::io("rename to", path, error))?;
+        let synced = storage.sync_dir(directory(path));
+        let synced = synced.map_err(|error| Error::io("sync the directory of", path, error));
+        // the name is given: there is nothing to remove any more
+        self.place = None;
+        synced
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        if let Some(place) = &self.place {
+            // nobody is left to tell if it fails
+            let _ = place.storage.remove(self.file.path());
+        }
+    }
+}
+
+fn aside(path: &Path) -> Result<PathBuf> {
+    let Some(name) = path.file_name() else {
+        let error = io::Error::new(io::ErrorKind::InvalidInput, "not the name of a file");
+        return Err(Error::io("create", path, error));
+    };
+    let mut name = name.to_owned();
+    name.push(".tmp");
+    Ok(path.with_file_name(name))
+}
+
+fn directory(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::faulty::{Crash, FaultyStorage};
+
+    fn write(storage: &FaultyStorage, content: &[u8]) -> Result<()> {
+        let storage: Arc<dyn Storage> = Arc::new(storage.clone());
+        let mut file = NewFile::create(&storage, Path::new("dir/name"))?;
+        for bytes in content.chunks(3) {
+            file.write_all(bytes)?;
+        }
+        file.keep()
+    }
+
+    #[test]
+    fn there_is_the_old_file_or_the_new_one() {
+        let path = Path::new("dir/name");
+        for old in [None, Some(b"what was there".to_vec())] {
+            let begin = || {
+                let storage = FaultyStorage::new();
+                old.iter().for_each(|old| write(&storage, old).unwrap());
+                storage
+            };
+            let storage = begin();
+            let before = storage.calls();
+            write(&storage, b"what is new").unwrap();
+            let calls = storage.calls() - before;
+            assert_eq!(calls, 1 + 4 + 3, "create, write, sync, rename, sync the directory");
+            assert_eq!(storage.names(), [path]);
+            assert_eq!(storage.after(Crash::Hard).bytes(path).unwrap(), b"what is new");
+            for n in 0..calls {
+                let storage = begin();
+                storage.die_after(n);
+                write(&storage, b"what is new").unwrap_err();
+                for crash in [Crash::OfTheProcess, Crash::Hard, Crash::Torn] {
+                    let found = storage.after(crash).bytes(path);
+                    let new = found.as_deref() == Some(b"what is new");
+                    assert!(new || found == old, "{crash:?} at {n}: {found:?}");
+                }
+                let storage = begin();
+                storage.fail_after(n);
+                write(&storage, b"what is new").unwrap_err();
+                assert!(storage.names().iter().all(|name| name == path), "nothing is left aside: {n}");
+                assert_eq!(
+                    storage.bytes(path),
+                    if n + 1 < calls { old.clone() } else { Some(b"what is new".to_vec()) }
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_directory_is_no_file() {
+        let storage: Arc<dyn Storage> = Arc::new(FaultyStorage::new());
+        assert!(NewFile::create(&storage, Path::new("dir/..")).is_err());
+        assert_eq!(directory(Path::new("name")), Path::new("."));
+    }
+}
