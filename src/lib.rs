@@ -10,6 +10,7 @@
 )]
 
 mod binary;
+pub mod block;
 pub mod cell;
 mod coding;
 mod error;
@@ -17,6 +18,7 @@ mod hash;
 pub mod io;
 mod limits;
 
+pub use block::{BlockHandle, BlockHeader, BlockType, ChecksumType, Codec, DataBlockEncoding, HashKind};
 pub use cell::{Cell, CellKey, CellOrder, CellRef, CellType, SeekKey};
 pub use error::{Corruption, Error, ErrorKind, Result};
 pub use io::{FileReader, LocalFile, LocalStorage, MemoryFile, Storage};

@@ -1,0 +1,199 @@
+//! A chunk of a Bloom filter: an array of bits, and where a key has its bits (hfile.md §12.3).
+//!
+//! HBase: `BloomFilterChunk`, `BloomFilterUtil`, `Hash`.
+#![warn(clippy::indexing_slicing)]
+
+use crate::hash::{jenkins, murmur, murmur3};
+
+/// The most bytes of a chunk: its bits are counted with 31 bits.
+pub(crate) const MAX_CHUNK_LEN: usize = (1 << 28) - 1;
+
+/// The hash function of a filter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HashKind {
+    /// Bob Jenkins' lookup3.
+    Jenkins,
+    /// MurmurHash2, with HBase's signed tail.
+    #[default]
+    Murmur,
+    /// MurmurHash3.
+    Murmur3,
+}
+
+impl HashKind {
+    const ALL: [Self; 3] = [Self::Jenkins, Self::Murmur, Self::Murmur3];
+
+    /// The function of a code; `None` for a code that does not exist.
+    #[must_use]
+    pub fn from_code(code: i32) -> Option<Self> {
+        Self::ALL.get(usize::try_from(code).ok()?).copied()
+    }
+
+    /// The code, as in a filter's metadata.
+    #[must_use]
+    pub fn code(self) -> i32 {
+        self as i32
+    }
+
+    /// HBase's name, as `hbase.hash.type` takes it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Jenkins => "jenkins",
+            Self::Murmur => "murmur",
+            Self::Murmur3 => "murmur3",
+        }
+    }
+}
+
+/// What a chunk needs to know of a key. One pair serves every chunk of every filter with the same hash function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KeyHashes {
+    h1: u32,
+    h2: u32,
+}
+
+impl KeyHashes {
+    #[inline]
+    pub(crate) fn of(kind: HashKind, key: &[u8]) -> Self {
+        match kind {
+            HashKind::Jenkins => Self::with(jenkins::hash, key),
+            HashKind::Murmur => Self::with(murmur::hash, key),
+            HashKind::Murmur3 => Self::with(murmur3::hash, key),
+        }
+    }
+
+    /// Generic, so that each function is inlined and none called by pointer.
+    #[inline]
+    fn with(hash: impl Fn(&[u8], u32) -> u32, key: &[u8]) -> Self {
+        let h1 = hash(key, 0);
+        Self { h1, h2: hash(key, h1) }
+    }
+
+    /// The places of the key's bits among `bits`, one for each of `hash_count` functions.
+    ///
+    /// HBase takes `abs(h rem bits)` of a signed `h`. Java's remainder has the sign of `h`, so that is the remainder of
+    /// `|h|`, and where `bits` is a power of two it is a mask.
+    #[inline]
+    fn places(self, hash_count: u32, bits: u32) -> impl Iterator<Item = u32> {
+        let mask = if bits.is_power_of_two() { Some(bits - 1) } else { None };
+        let mut h = self.h1;
+        (0..hash_count).map(move |_| {
+            let distance = h.cast_signed().unsigned_abs();
+            h = h.wrapping_add(self.h2);
+            match mask {
+                Some(mask) => distance & mask,
+                None => distance % bits,
+            }
+        })
+    }
+}
+
+/// Whether a key may have been added to a chunk; `false` is certain.
+///
+/// A chunk that no filter can have (of no bytes, or more than [`MAX_CHUNK_LEN`]) denies nothing.
+#[inline]
+pub(crate) fn probe(chunk: &[u8], hash_count: u32, key: KeyHashes) -> bool {
+    let Some(bits) = bits(chunk) else { return true };
+    key.places(hash_count, bits).all(|place| {
+        let byte = chunk.get((place >> 3) as usize).copied().unwrap_or(u8::MAX);
+        byte >> (place & 7) & 1 == 1
+    })
+}
+
+/// Adds a key to a chunk. One that [`probe`] denies nothing of stays as it is.
+#[inline]
+pub(crate) fn add(chunk: &mut [u8], hash_count: u32, key: KeyHashes) {
+    let Some(bits) = bits(chunk) else { return };
+    for place in key.places(hash_count, bits) {
+        if let Some(byte) = chunk.get_mut((place >> 3) as usize) {
+            *byte |= 1 << (place & 7);
+        }
+    }
+}
+
+#[inline]
+fn bits(chunk: &[u8]) -> Option<u32> {
+    match chunk.len() {
+        len @ 1..=MAX_CHUNK_LEN => u32::try_from(len * 8).ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// hfile.md §12.3, line by line.
+    fn naive_places(kind: HashKind, key: &[u8], hash_count: u32, bits: i32) -> Vec<usize> {
+        let hash = |seed: i32| {
+            let seed = seed.cast_unsigned();
+            let hash = match kind {
+                HashKind::Jenkins => jenkins::hash(key, seed),
+                HashKind::Murmur => murmur::hash(key, seed),
+                HashKind::Murmur3 => murmur3::hash(key, seed),
+            };
+            hash.cast_signed()
+        };
+        let h1 = hash(0);
+        let h2 = hash(h1);
+        let place = |i: i32| h1.wrapping_add(i.wrapping_mul(h2)).wrapping_rem(bits).abs();
+        let place = |i| usize::try_from(place(i)).unwrap();
+        (0..).take(hash_count as usize).map(place).collect()
+    }
+
+    fn naive_probe(chunk: &[u8], places: &[usize]) -> bool {
+        places.iter().all(|&place| chunk[place / 8] & 1 << (place % 8) != 0)
+    }
+
+    fn kind() -> impl Strategy<Value = HashKind> {
+        (0..3).prop_map(|code| HashKind::from_code(code).unwrap())
+    }
+
+    #[test]
+    fn codes() {
+        assert_eq!(HashKind::from_code(1), Some(HashKind::Murmur));
+        assert_eq!(HashKind::Murmur3.code(), 2);
+        assert_eq!((HashKind::from_code(-1), HashKind::from_code(3)), (None, None));
+    }
+
+    #[test]
+    fn the_least_number_has_a_place() {
+        let key = KeyHashes { h1: i32::MIN.cast_unsigned(), h2: 1 };
+        let java = |i: i32, bits: i32| i32::MIN.wrapping_add(i).wrapping_rem(bits).abs().cast_unsigned();
+        for bits in [8, 24, 1 << 20, u32::try_from(MAX_CHUNK_LEN * 8).unwrap()] {
+            let places: Vec<_> = key.places(3, bits).collect();
+            assert_eq!(places, [0, 1, 2].map(|i| java(i, bits.cast_signed())));
+        }
+    }
+
+    #[test]
+    fn impossible_chunks_deny_nothing() {
+        let key = KeyHashes::of(HashKind::Murmur, b"row");
+        assert!(probe(&[], 7, key));
+        add(&mut [], 7, key);
+        assert!(!probe(&[0], 7, key));
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_the_naive_twin(
+            kind in kind(), key: Vec<u8>, hash_count in 1u32..20, fill: Vec<u8>, len in prop_oneof![
+                (0u32..10).prop_map(|n| 1 << n), 1u32..600,
+            ],
+        ) {
+            let mut chunk: Vec<u8> = fill.iter().copied().cycle().take(len as usize).collect();
+            chunk.resize(len as usize, 0);
+            let hashes = KeyHashes::of(kind, &key);
+            let places = naive_places(kind, &key, hash_count, i32::try_from(chunk.len() * 8).unwrap());
+            prop_assert_eq!(probe(&chunk, hash_count, hashes), naive_probe(&chunk, &places));
+            let mut naively = chunk.clone();
+            places.iter().for_each(|&place| naively[place / 8] |= 1 << (place % 8));
+            add(&mut chunk, hash_count, hashes);
+            prop_assert_eq!(&chunk, &naively);
+            prop_assert!(probe(&chunk, hash_count, hashes));
+        }
+    }
+}

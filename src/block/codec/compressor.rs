@@ -1,0 +1,129 @@
+//! From a block's plain bytes to its payload.
+
+use super::{Codec, framing};
+use crate::error::Corruption;
+use std::fmt;
+use std::sync::Arc;
+
+/// One run of a codec: all of `plain` in, one independent stream or block out.
+pub(super) trait Encoder: Send {
+    /// Appends the encoded form of `plain` to `out`.
+    fn encode(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<(), Corruption>;
+}
+
+/// What a file's writer can choose about its codec; by default what HBase's default classes do.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CompressorOptions {
+    /// ZSTD in Hadoop's framing, as HBase's own codec classes read and write it, instead of the bare
+    /// frames of Hadoop's class. Either cannot read the other's.
+    pub(crate) zstd_framed: bool,
+    /// The dictionary for ZSTD. The file says its id only; readers must have it, too.
+    pub(crate) zstd_dictionary: Option<Arc<[u8]>>,
+}
+
+/// Makes the payloads of blocks.
+pub(crate) struct Compressor {
+    codec: Codec,
+    /// None if bytes are stored as they are.
+    encoder: Option<Box<dyn Encoder>>,
+    /// The most plain bytes of a chunk, if the codec is framed.
+    max_chunk: Option<usize>,
+}
+
+impl Compressor {
+    /// A compressor of `codec`; fails if that is not built in, or if a dictionary is none.
+    pub(crate) fn new(codec: Codec, options: &CompressorOptions) -> Result<Self, Corruption> {
+        let encoder = encoder(codec, options)?;
+        Ok(Self { codec, encoder, max_chunk: max_chunk(codec, options.zstd_framed) })
+    }
+
+    pub(crate) fn codec(&self) -> Codec {
+        self.codec
+    }
+
+    /// Appends the payload of a block of the bytes `plain` to `out`.
+    ///
+    /// There is no way out for blocks that grow: HBase has none either (hfile.md §6.4).
+    pub(crate) fn compress(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<(), Corruption> {
+        let Some(encoder) = &mut self.encoder else {
+            out.extend_from_slice(plain);
+            return Ok(());
+        };
+        match self.max_chunk {
+            None => encoder.encode(plain, out),
+            Some(max) => framing::encode(plain, max, out, |chunk, out| encoder.encode(chunk, out)),
+        }
+    }
+}
+
+fn encoder(codec: Codec, options: &CompressorOptions) -> Result<Option<Box<dyn Encoder>>, Corruption> {
+    // only ZSTD has any use for it
+    let _ = &options.zstd_dictionary;
+    codec.require()?;
+    Ok(match codec {
+        #[cfg(feature = "lzo")]
+        Codec::Lzo => Some(Box::new(super::lzo::Encoder::new())),
+        #[cfg(feature = "gz")]
+        Codec::Gz => Some(Box::new(super::gz::Encoder::new())),
+        #[cfg(feature = "snappy")]
+        Codec::Snappy => Some(Box::new(super::snappy::Encoder::new())),
+        #[cfg(feature = "lz4")]
+        Codec::Lz4 => Some(Box::new(super::lz4::Encoder)),
+        #[cfg(feature = "bzip2")]
+        Codec::Bzip2 => Some(Box::new(super::bzip2::Encoder)),
+        #[cfg(feature = "zstd")]
+        Codec::Zstd => Some(Box::new(super::zstd::Encoder::new(options.zstd_dictionary.as_deref())?)),
+        #[cfg(feature = "xz")]
+        Codec::Lzma => Some(Box::new(super::xz::Encoder)),
+        #[cfg(feature = "brotli")]
+        Codec::Brotli => Some(Box::new(super::brotli::Encoder)),
+        // NONE: what is not built in has been refused above
+        _ => None,
+    })
+}
+
+/// The chunk sizes of HBase's and Hadoop's codec classes with their default buffers (hfile.md §8.2).
+fn max_chunk(codec: Codec, zstd_framed: bool) -> Option<usize> {
+    const BUFFER: usize = 256 << 10;
+    match codec {
+        Codec::Snappy | Codec::Brotli | Codec::Lzma => Some(BUFFER - (BUFFER / 6 + 32)),
+        Codec::Lz4 => Some(BUFFER - (BUFFER / 255 + 16)),
+        Codec::Lzo => Some(BUFFER - (BUFFER / 16 + 64 + 3)),
+        Codec::Zstd if zstd_framed => Some(BUFFER - 1024),
+        Codec::Zstd | Codec::Gz | Codec::Bzip2 | Codec::None => None,
+    }
+}
+
+impl fmt::Debug for Compressor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Compressor").field("codec", &self.codec).finish_non_exhaustive()
+    }
+}
+
+/// Appends what `fill` writes at the start of `at_most` bytes of room.
+#[cfg(any(feature = "snappy", feature = "lz4", feature = "zstd", feature = "lzo"))]
+pub(super) fn append(
+    out: &mut Vec<u8>,
+    at_most: usize,
+    fill: impl FnOnce(&mut [u8]) -> Result<usize, Corruption>,
+) -> Result<(), Corruption> {
+    let start = out.len();
+    out.resize(start + at_most, 0);
+    let result = fill(out.get_mut(start..).unwrap_or_default());
+    out.truncate(start + result.as_ref().map_or(0, |written| *written));
+    result.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_are_of_hadoops_sizes() {
+        assert_eq!(max_chunk(Codec::Snappy, false), Some(218_422));
+        assert_eq!(max_chunk(Codec::Lz4, false), Some(261_100));
+        assert_eq!(max_chunk(Codec::Lzo, false), Some(245_693));
+        assert_eq!(max_chunk(Codec::Zstd, true), Some(261_120));
+        assert_eq!(max_chunk(Codec::Zstd, false), None);
+    }
+}

@@ -1,0 +1,111 @@
+//! From a block's payload to its plain bytes.
+#![warn(clippy::indexing_slicing)]
+
+use super::plain::Plain;
+use super::{Codec, framing};
+use crate::error::Corruption;
+use std::fmt;
+use std::sync::Arc;
+
+/// The start of a Zstandard frame. As the length of a group (§8.2) it would be 683 MB.
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+/// Gives blocks their plain bytes back.
+#[derive(Clone, Default)]
+pub(crate) struct Decompressor {
+    codec: Codec,
+    #[cfg(feature = "zstd")]
+    zstd_dictionary: Option<Arc<super::zstd::DecoderDictionary>>,
+}
+
+impl Decompressor {
+    /// One for the blocks of a file; ZSTD may need the dictionary that the table was written with.
+    pub(crate) fn new(codec: Codec, zstd_dictionary: Option<Arc<[u8]>>) -> Self {
+        #[cfg(not(feature = "zstd"))]
+        let _ = zstd_dictionary;
+        Self {
+            codec,
+            #[cfg(feature = "zstd")]
+            zstd_dictionary: zstd_dictionary
+                .filter(|_| codec == Codec::Zstd)
+                .map(|dictionary| Arc::new(super::zstd::DecoderDictionary::new(&dictionary))),
+        }
+    }
+
+    pub(crate) fn codec(&self) -> Codec {
+        self.codec
+    }
+
+    /// Appends exactly `plain_len` bytes to `out`: the plain form of `payload`.
+    ///
+    /// Never makes more than `plain_len` bytes, whatever the payload says, and takes no more memory than
+    /// what comes out justifies, but for the codec's own tables. When it fails, `out` is as it was.
+    pub(crate) fn decompress(
+        &self,
+        payload: &[u8],
+        plain_len: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Corruption> {
+        let start = out.len();
+        let mut plain = Plain::new(out, plain_len);
+        let result = self.fill(payload, &mut plain).and_then(|()| plain.finish());
+        if result.is_err() {
+            out.truncate(start);
+        }
+        result
+    }
+
+    fn fill(&self, payload: &[u8], plain: &mut Plain<'_>) -> Result<(), Corruption> {
+        self.codec.require()?;
+        match self.codec {
+            Codec::None => copy(payload, plain),
+            // what a codec makes of nothing differs between Hadoop's libraries, so do not look (§8.4)
+            _ if plain.left() == 0 => Ok(()),
+            Codec::Gz | Codec::Bzip2 => self.run(payload, plain),
+            Codec::Zstd if payload.starts_with(&ZSTD_MAGIC) => self.run(payload, plain),
+            codec => framing::decode(codec, payload, plain, |chunk, plain| self.run(chunk, plain)),
+        }
+    }
+
+    /// Decodes one run of the codec: a whole stream, or a chunk.
+    fn run(&self, input: &[u8], plain: &mut Plain<'_>) -> Result<(), Corruption> {
+        match self.codec {
+            Codec::None => copy(input, plain),
+            #[cfg(feature = "lzo")]
+            Codec::Lzo => super::lzo::decode(input, plain),
+            #[cfg(feature = "gz")]
+            Codec::Gz => super::gz::decode(input, plain),
+            #[cfg(feature = "snappy")]
+            Codec::Snappy => super::snappy::decode(input, plain),
+            #[cfg(feature = "lz4")]
+            Codec::Lz4 => super::lz4::decode(input, plain),
+            #[cfg(feature = "bzip2")]
+            Codec::Bzip2 => super::bzip2::decode(input, plain),
+            #[cfg(feature = "zstd")]
+            Codec::Zstd => super::zstd::decode(input, plain, self.zstd_dictionary.as_deref()),
+            #[cfg(feature = "xz")]
+            Codec::Lzma => super::xz::decode(input, plain),
+            #[cfg(feature = "brotli")]
+            Codec::Brotli => super::brotli::decode(input, plain),
+            #[allow(unreachable_patterns, reason = "reached when a feature is off")]
+            codec => codec.require(),
+        }
+    }
+}
+
+fn copy(payload: &[u8], plain: &mut Plain<'_>) -> Result<(), Corruption> {
+    if payload.len() == plain.left() && plain.extend(payload) {
+        return Ok(());
+    }
+    Err(Corruption::Mismatch {
+        what: "size of an uncompressed block",
+        expected: i64::try_from(plain.left()).unwrap_or(i64::MAX),
+        found: i64::try_from(payload.len()).unwrap_or(i64::MAX),
+    })
+}
+
+impl fmt::Debug for Decompressor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decompressor").field("codec", &self.codec).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,144 @@
+//! Hadoop's framing of compressed blocks (hfile.md §8.2; Hadoop: `BlockCompressorStream`).
+//!
+//! ```text
+//! payload := group*                        until the block's plain size is out
+//! group   := u32 plain_len, chunk*         until plain_len bytes are out
+//! chunk   := u32 stored_len, stored_len bytes of one run of the codec
+//! ```
+#![warn(clippy::indexing_slicing)]
+
+use super::Codec;
+use super::plain::Plain;
+use crate::coding::Cursor;
+use crate::error::Corruption;
+
+/// Decodes groups until all that is missing from `plain` is there, with `run` decoding one chunk.
+///
+/// What follows then is not looked at: the empty group after a block of several chunks, for one.
+pub(super) fn decode(
+    codec: Codec,
+    payload: &[u8],
+    plain: &mut Plain<'_>,
+    mut run: impl FnMut(&[u8], &mut Plain<'_>) -> Result<(), Corruption>,
+) -> Result<(), Corruption> {
+    let mut input = Cursor::new(payload);
+    while plain.left() > 0 {
+        let group = read_length(&mut input, "plain length of a group")?;
+        if group > plain.left() {
+            return Err(
+                codec.refuses(format!("a group of {group} plain bytes where {} are missing", plain.left()))
+            );
+        }
+        plain.within(group, |plain| {
+            while plain.left() > 0 {
+                let stored = read_length(&mut input, "length of a chunk")?;
+                let chunk = input.take(stored, "chunk")?;
+                let before = plain.left();
+                run(chunk, plain)?;
+                if plain.left() == before {
+                    return Err(codec.refuses("a chunk of no plain bytes"));
+                }
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
+fn read_length(input: &mut Cursor<'_>, what: &'static str) -> Result<usize, Corruption> {
+    // one that does not fit a usize is refused as too long by whoever compares it
+    Ok(usize::try_from(input.u32(what)?).unwrap_or(usize::MAX))
+}
+
+/// Appends `plain` as one group, of chunks of `max` plain bytes that `run` encodes.
+pub(super) fn encode(
+    plain: &[u8],
+    max: usize,
+    out: &mut Vec<u8>,
+    mut run: impl FnMut(&[u8], &mut Vec<u8>) -> Result<(), Corruption>,
+) -> Result<(), Corruption> {
+    out.extend(length(plain.len())?);
+    for chunk in plain.chunks(max) {
+        let at = out.len();
+        out.extend([0; 4]);
+        run(chunk, out)?;
+        let stored = length(out.len() - at - 4)?;
+        if let Some(place) = out.get_mut(at..at + 4) {
+            place.copy_from_slice(&stored);
+        }
+    }
+    if plain.len() > max {
+        // what Hadoop's stream adds when it is finished
+        out.extend([0; 4]);
+    }
+    Ok(())
+}
+
+fn length(len: usize) -> Result<[u8; 4], Corruption> {
+    match i32::try_from(len) {
+        Ok(len) => Ok(len.to_be_bytes()),
+        Err(_) => Err(Corruption::Limit { what: "block", value: len as u64, limit: i32::MAX as u64 }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A codec that says how often a byte comes.
+    fn repeat(chunk: &[u8], plain: &mut Plain<'_>) -> Result<(), Corruption> {
+        let &[times, byte] = chunk else { return Err(Codec::Lz4.refuses("not two bytes")) };
+        if plain.extend(&vec![byte; times.into()]) { Ok(()) } else { Err(Codec::Lz4.refuses("too many")) }
+    }
+
+    fn read(payload: &[u8], len: usize) -> Result<Vec<u8>, String> {
+        let mut out = Vec::new();
+        let mut plain = Plain::new(&mut out, len);
+        decode(Codec::Lz4, payload, &mut plain, repeat).map_err(|e| e.to_string())?;
+        plain.finish().map_err(|e| e.to_string())?;
+        Ok(out)
+    }
+
+    const GROUP: &[u8] = &[0, 0, 0, 5, 0, 0, 0, 2, 3, b'a', 0, 0, 0, 2, 2, b'b'];
+
+    #[test]
+    fn groups_of_chunks() {
+        assert_eq!(read(GROUP, 5).unwrap(), b"aaabb");
+        assert_eq!(read(&[GROUP, &[0; 4], GROUP].concat(), 10).unwrap(), b"aaabbaaabb");
+        assert_eq!(read(&[GROUP, b"whatever"].concat(), 5).unwrap(), b"aaabb");
+        assert_eq!(read(b"", 0).unwrap(), b"");
+    }
+
+    #[test]
+    fn what_is_refused() {
+        let refused = |payload: &[u8], len| read(payload, len).unwrap_err();
+        assert_eq!(refused(GROUP, 4), "LZ4: a group of 5 plain bytes where 4 are missing");
+        assert_eq!(refused(GROUP, 6), "plain length of a group needs 4 bytes, 0 left");
+        assert_eq!(refused(&GROUP[..15], 5), "chunk needs 2 bytes, 1 left");
+        assert_eq!(refused(&GROUP[..12], 5), "length of a chunk needs 4 bytes, 2 left");
+        assert_eq!(refused(&[0; 12], 5), "plain length of a group needs 4 bytes, 0 left");
+        assert_eq!(refused(&[0, 0, 0, 1, 0, 0, 0, 2, 0, 9], 5), "LZ4: a chunk of no plain bytes");
+        // a chunk may fill its group, not the group after it
+        assert_eq!(refused(&[0, 0, 0, 1, 0, 0, 0, 2, 2, 9], 5), "LZ4: too many");
+        assert_eq!(
+            refused(&[0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff, 9], 5),
+            "chunk needs 4294967295 bytes, 1 left"
+        );
+    }
+
+    #[test]
+    fn written_as_hadoop_writes_it() {
+        let written = |plain: &[u8]| {
+            let mut out = Vec::new();
+            encode(plain, 3, &mut out, |chunk, out| {
+                out.extend([u8::try_from(chunk.len()).unwrap(), chunk[0]]);
+                Ok(())
+            })
+            .unwrap();
+            out
+        };
+        assert_eq!(written(b""), [0; 4]);
+        assert_eq!(written(b"aaa"), [0, 0, 0, 3, 0, 0, 0, 2, 3, b'a']);
+        assert_eq!(written(b"aaabb"), [GROUP, &[0; 4]].concat());
+    }
+}

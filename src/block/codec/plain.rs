@@ -1,0 +1,114 @@
+//! Where the plain bytes of one block come out.
+#![warn(clippy::indexing_slicing)]
+
+use crate::error::Corruption;
+
+/// The end of a buffer, to be filled with exactly as many plain bytes as a block promises.
+///
+/// A codec asks for [room](Self::room), writes at its start, and [says](Self::advance) how much. There is
+/// never room beyond the promise, and memory is taken as codecs ask for it, so that a promise alone
+/// costs nothing.
+#[derive(Debug)]
+pub(super) struct Plain<'a> {
+    out: &'a mut Vec<u8>,
+    /// Where the next byte goes; what `out` holds from here on is scratch.
+    written: usize,
+    end: usize,
+}
+
+impl<'a> Plain<'a> {
+    pub(super) fn new(out: &'a mut Vec<u8>, len: usize) -> Self {
+        let written = out.len();
+        Self { out, written, end: written.saturating_add(len) }
+    }
+
+    /// The bytes that are still missing.
+    pub(super) fn left(&self) -> usize {
+        self.end - self.written
+    }
+
+    /// Bytes to write to: as many as are missing, but not more than `at_most`.
+    #[allow(dead_code, reason = "nobody asks when no codec is built in")]
+    pub(super) fn room(&mut self, at_most: usize) -> &mut [u8] {
+        let to = self.written + at_most.min(self.left());
+        if to > self.out.len() {
+            if to > self.out.capacity() {
+                // doubling, as a Vec would, but not past what can ever be needed
+                let capacity = self.out.capacity().saturating_mul(2).clamp(to, self.end);
+                self.out.reserve_exact(capacity - self.out.len());
+            }
+            self.out.resize(to, 0);
+        }
+        self.out.get_mut(self.written..to).unwrap_or_default()
+    }
+
+    /// The first `len` bytes of the room are plain bytes now.
+    pub(super) fn advance(&mut self, len: usize) {
+        self.written = self.written.saturating_add(len).min(self.out.len()).min(self.end);
+    }
+
+    /// Appends `bytes`, if that many are missing.
+    pub(super) fn extend(&mut self, bytes: &[u8]) -> bool {
+        if bytes.len() > self.left() {
+            return false;
+        }
+        self.out.truncate(self.written);
+        self.out.reserve_exact(bytes.len());
+        self.out.extend_from_slice(bytes);
+        self.advance(bytes.len());
+        true
+    }
+
+    /// What `fill` does when not more than `len` bytes are missing.
+    pub(super) fn within<R>(&mut self, len: usize, fill: impl FnOnce(&mut Self) -> R) -> R {
+        let end = self.end;
+        self.end = end.min(self.written.saturating_add(len));
+        let result = fill(self);
+        self.end = end;
+        result
+    }
+
+    /// Ends the buffer behind the last plain byte; fails if any is missing.
+    pub(super) fn finish(self) -> Result<(), Corruption> {
+        self.out.truncate(self.written);
+        match self.left() as u64 {
+            0 => Ok(()),
+            needed => Err(Corruption::Truncated { what: "plain block", needed, available: 0 }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_never_room_beyond_the_promise() {
+        let mut out = b"before".to_vec();
+        let mut plain = Plain::new(&mut out, 10);
+        assert_eq!(plain.room(4).len(), 4);
+        assert_eq!(plain.room(100).len(), 10);
+        plain.room(8).fill(b'x');
+        plain.advance(8);
+        assert_eq!(plain.left(), 2);
+        assert!(!plain.extend(b"abc"));
+        assert_eq!(plain.within(1, |plain| plain.room(9).len()), 1);
+        assert!(plain.extend(b"ab"));
+        plain.advance(1);
+        assert_eq!(plain.left(), 0);
+        assert_eq!(plain.finish(), Ok(()));
+        assert_eq!(out, b"beforexxxxxxxxab");
+    }
+
+    #[test]
+    fn a_promise_alone_takes_no_memory() {
+        let mut out = Vec::new();
+        let mut plain = Plain::new(&mut out, 1 << 40);
+        plain.room(1000);
+        plain.advance(1000);
+        plain.room(1);
+        assert!(plain.finish().is_err());
+        assert_eq!(out.len(), 1000);
+        assert!(out.capacity() <= 2000);
+    }
+}

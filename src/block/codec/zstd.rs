@@ -1,0 +1,195 @@
+//! Zstandard frames, with or without a dictionary (hfile.md §8.3).
+#![warn(clippy::indexing_slicing)]
+
+use super::plain::Plain;
+use super::pool::Pool;
+use super::{Codec, compressor};
+use crate::error::Corruption;
+use std::num::NonZeroU32;
+use zstd_safe::{CCtx, CDict, DCtx, DDict};
+
+/// More plain bytes than this for each byte there cannot be: a block of 128 KiB takes at least four.
+const MAX_RATIO: usize = 32 << 10;
+
+/// As HBase's default.
+const LEVEL: i32 = 3;
+
+static CONTEXTS: Pool<DCtx<'static>> = Pool::new();
+
+/// A dictionary, made ready for decoding.
+pub(super) struct DecoderDictionary {
+    /// None for one that is just bytes, without the header and tables of Zstandard's own.
+    id: Option<NonZeroU32>,
+    /// None if the library refused it.
+    prepared: Option<DDict<'static>>,
+}
+
+impl DecoderDictionary {
+    pub(super) fn new(bytes: &[u8]) -> Self {
+        Self { id: zstd_safe::get_dict_id_from_dict(bytes), prepared: DDict::try_create(bytes) }
+    }
+}
+
+/// Decodes frame after frame until nothing is missing.
+///
+/// Each frame is decoded in one go, straight to where its bytes belong: no window is allocated, whatever
+/// the frame says that it needs.
+pub(super) fn decode(
+    frames: &[u8],
+    plain: &mut Plain<'_>,
+    dictionary: Option<&DecoderDictionary>,
+) -> Result<(), Corruption> {
+    let mut context = match CONTEXTS.take() {
+        Some(context) => context,
+        None => DCtx::try_create().ok_or_else(|| Codec::Zstd.refuses("no memory for a context"))?,
+    };
+    let mut rest = frames;
+    let mut result = Ok(());
+    while result.is_ok() && plain.left() > 0 && !rest.is_empty() {
+        result = decode_frame(&mut context, &mut rest, plain, dictionary);
+    }
+    CONTEXTS.put(context);
+    result
+}
+
+fn decode_frame(
+    context: &mut DCtx<'_>,
+    rest: &mut &[u8],
+    plain: &mut Plain<'_>,
+    dictionary: Option<&DecoderDictionary>,
+) -> Result<(), Corruption> {
+    let len = zstd_safe::find_frame_compressed_size(rest).map_err(refuse)?;
+    let Some((frame, behind)) = rest.split_at_checked(len) else {
+        return Err(Codec::Zstd.refuses("a frame that ends too early"));
+    };
+    let mut at_most = len.saturating_mul(MAX_RATIO);
+    // most frames say their plain size; the library holds them to it
+    if let Ok(Some(size)) = zstd_safe::get_frame_content_size(frame) {
+        at_most = at_most.min(usize::try_from(size).unwrap_or(usize::MAX));
+    }
+    let room = plain.room(at_most);
+    let written = match choose(frame, dictionary)? {
+        Some(dictionary) => context.decompress_using_ddict(room, frame, dictionary),
+        None => context.decompress(room, frame),
+    };
+    plain.advance(written.map_err(refuse)?);
+    *rest = behind;
+    Ok(())
+}
+
+/// The dictionary that `frame` is decoded with.
+///
+/// A frame names one that has an id. If it names none, it is from before the table had its dictionary,
+/// which then must not be used: the offsets that it starts a frame with are not those of a plain one.
+fn choose<'a>(
+    frame: &[u8],
+    dictionary: Option<&'a DecoderDictionary>,
+) -> Result<Option<&'a DDict<'static>>, Corruption> {
+    let wanted = zstd_safe::get_dict_id_from_frame(frame);
+    match (wanted, dictionary) {
+        (_, Some(dictionary)) if dictionary.id == wanted => match &dictionary.prepared {
+            Some(prepared) => Ok(Some(prepared)),
+            None => Err(Codec::Zstd.refuses("what was given as dictionary is none")),
+        },
+        (None, _) => Ok(None),
+        (Some(id), given) => Err(Corruption::Unsupported {
+            what: "ZSTD dictionary",
+            name: match given.and_then(|dictionary| dictionary.id) {
+                Some(given) => format!("{id} (that given is {given})").into(),
+                None => id.to_string().into(),
+            },
+            hint: Some("give the dictionary that the table was written with"),
+        }),
+    }
+}
+
+pub(super) struct Encoder {
+    context: CCtx<'static>,
+    dictionary: Option<CDict<'static>>,
+}
+
+impl Encoder {
+    pub(super) fn new(dictionary: Option<&[u8]>) -> Result<Self, Corruption> {
+        let dictionary = match dictionary {
+            None => None,
+            Some(bytes) => Some(
+                CDict::try_create(bytes, LEVEL)
+                    .ok_or_else(|| Codec::Zstd.refuses("what was given as dictionary is none"))?,
+            ),
+        };
+        let context = CCtx::try_create().ok_or_else(|| Codec::Zstd.refuses("no memory for a context"))?;
+        Ok(Self { context, dictionary })
+    }
+}
+
+impl compressor::Encoder for Encoder {
+    fn encode(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<(), Corruption> {
+        compressor::append(out, zstd_safe::compress_bound(plain.len()), |room| {
+            match &self.dictionary {
+                Some(dictionary) => self.context.compress_using_cdict(room, plain, dictionary),
+                None => self.context.compress(room, plain, LEVEL),
+            }
+            .map_err(refuse)
+        })
+    }
+}
+
+#[cold]
+fn refuse(code: usize) -> Corruption {
+    Codec::Zstd.refuses(zstd_safe::get_error_name(code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// HBase 2.6.4 wrote this with a dictionary that has an id: 63 plain bytes, framed.
+    const WITH_DICTIONARY: &str = "0000003f0000003328b52ffd237b4be52e3f350100430104dae3dc7b4b2842e4deefde1b2eedde1b07fc63821f\
+         c261b6e597e0c8650d62eb8e6501";
+
+    fn read(dictionary: Option<&DecoderDictionary>) -> String {
+        let hex = WITH_DICTIONARY;
+        let payload: Vec<u8> =
+            (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap()).collect();
+        decode(&payload[8..], &mut Plain::new(&mut vec![], 63), dictionary).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_missing_dictionary_is_named() {
+        let missing = "ZSTD dictionary 786779003 is not supported: \
+                       give the dictionary that the table was written with";
+        assert_eq!(read(None), missing);
+        assert_eq!(read(Some(&DecoderDictionary::new(b"just some bytes"))), missing);
+        let other = DecoderDictionary { id: NonZeroU32::new(5), prepared: None };
+        assert!(read(Some(&other)).starts_with("ZSTD dictionary 786779003 (that given is 5)"));
+        let broken = DecoderDictionary { id: NonZeroU32::new(786_779_003), prepared: None };
+        assert_eq!(read(Some(&broken)), "ZSTD: what was given as dictionary is none");
+    }
+
+    #[test]
+    fn a_dictionary_with_an_id_is_not_for_frames_without() {
+        let mut frame = [0; 100];
+        let len = CCtx::create().compress(&mut frame[..], b"some plain bytes", LEVEL).unwrap();
+        let dictionary = DecoderDictionary { id: NonZeroU32::new(5), prepared: None };
+        let mut out = Vec::new();
+        decode(&frame[..len], &mut Plain::new(&mut out, 16), Some(&dictionary)).unwrap();
+        assert_eq!(out, b"some plain bytes");
+    }
+
+    #[test]
+    fn frames_can_follow_one_another() {
+        let mut frames = Vec::new();
+        for plain in [&b"some"[..], b"", b" plain ", b"bytes"] {
+            let mut frame = [0; 100];
+            let len = CCtx::create().compress(&mut frame[..], plain, LEVEL).unwrap();
+            frames.extend(&frame[..len]);
+        }
+        let mut out = Vec::new();
+        decode(&frames, &mut Plain::new(&mut out, 16), None).unwrap();
+        assert_eq!(out, b"some plain bytes");
+        for end in 0..frames.len() {
+            let mut plain = Plain::new(&mut out, 16);
+            assert!(decode(&frames[..end], &mut plain, None).and_then(|()| plain.finish()).is_err(), "{end}");
+        }
+    }
+}

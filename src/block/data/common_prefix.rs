@@ -1,0 +1,39 @@
+//! How much of a key is left out because the key before has it, too (hfile.md §7.2).
+//!
+//! HBase compares part by part, not byte by byte; to write what it writes, so do we. The two keys are of one family.
+
+use crate::cell::CellKey;
+
+/// For DIFF and FAST_DIFF: where the keys begin to differ, the timestamp not counted.
+pub(super) fn common_prefix(previous: &CellKey, key: &CellKey) -> usize {
+    let ((previous_row, _, previous_qualifier), (row, family, qualifier)) = (previous.split(), key.split());
+    if previous_row.len() != row.len() {
+        // of the row length: its first byte, or nothing
+        return usize::from(previous_row.len() >> 8 == row.len() >> 8);
+    }
+    let common = 2 + equal_bytes(previous_row, row);
+    if common < 2 + row.len() {
+        return common;
+    }
+    common + 1 + family.len() + equal_bytes(previous_qualifier, qualifier)
+}
+
+/// For PREFIX: where the keys begin to differ.
+pub(super) fn common_prefix_with_timestamp(previous: &CellKey, key: &CellKey) -> usize {
+    let common = common_prefix(previous, key);
+    let end = key.as_bytes().len() - TIMESTAMP_AND_TYPE;
+    if common < end || previous.as_bytes().len() != key.as_bytes().len() {
+        return common;
+    }
+    common + equal_bytes(&previous.as_bytes()[end..], &key.as_bytes()[end..])
+}
+
+const TIMESTAMP_AND_TYPE: usize = 9;
+
+/// The leading bytes that both have.
+fn equal_bytes(a: &[u8], b: &[u8]) -> usize {
+    const STEP: usize = 8;
+    let (a_steps, b_steps) = (a.as_chunks::<STEP>().0, b.as_chunks::<STEP>().0);
+    let skip = STEP * a_steps.iter().zip(b_steps).take_while(|(a, b)| a == b).count();
+    skip + a[skip..].iter().zip(&b[skip..]).take_while(|(a, b)| a == b).count()
+}

@@ -1,0 +1,141 @@
+//! Keys as what differs from the key before, equal values left out (hfile.md §7.5; HBase: `FastDiffDeltaEncoder`).
+//!
+//! | field | bytes | |
+//! |---|---|---|
+//! | flags | 1 | |
+//! | key length | cint | unless the same |
+//! | value length | cint | unless the same |
+//! | common | cint | leading bytes that are those of the key before |
+//! | key | | what is neither common nor the family, up to the timestamp |
+//! | timestamp | 1 to 8 | its last bytes, the others being those of the timestamp before |
+//! | type | 1 | unless the same |
+//! | value | | unless the same |
+//! | tail | | |
+//!
+//! The first cell of a block has flags and common 0, and its key whole.
+#![warn(clippy::indexing_slicing)]
+
+use super::common_prefix::common_prefix;
+use super::delta_key::{Before, put_key, type_code};
+use super::{Delta, encoder::Previous};
+use crate::cell::{CellRef, key_value};
+use crate::coding::{Cursor, put_varint};
+use crate::error::Corruption;
+
+const TIMESTAMP_PREFIX: u8 = 0x07;
+const SAME_KEY_LEN: u8 = 0x08;
+const SAME_VALUE_LEN: u8 = 0x10;
+const SAME_TYPE: u8 = 0x20;
+const SAME_VALUE: u8 = 0x40;
+const NO_FLAG: u8 = 0x80;
+
+/// Decodes all cells and counts them.
+pub(super) fn decode(block: &mut Delta<'_, '_>) -> Result<usize, Corruption> {
+    let mut before = decode_first(block)?;
+    let Delta { payload, cells, tail } = block;
+    let mut count = 1;
+    while !payload.is_empty() {
+        let flags = payload.u8("flags")?;
+        let same = |flag| flags & flag != 0;
+        let key_len = if same(SAME_KEY_LEN) { before.key_len } else { payload.cint("key length")? };
+        let value_len = if same(SAME_VALUE_LEN) { before.value_len } else { payload.cint("value length")? };
+        let common = payload.cint("common prefix")?;
+        if same(NO_FLAG) {
+            return Err(UNKNOWN_FLAG);
+        }
+        if same(SAME_VALUE) && value_len != before.value_len {
+            return Err(Corruption::Malformed("a value that is the same but not as long"));
+        }
+        let value_before = before.key_at + before.key_len;
+        before.next_key(payload, cells, (key_len, value_len, common))?;
+        let timestamp = timestamp(payload, before.timestamp, flags & TIMESTAMP_PREFIX)?;
+        let type_code = if same(SAME_TYPE) { before.type_code } else { type_code(payload)? };
+        before.end_key(cells, timestamp, type_code);
+        if same(SAME_VALUE) {
+            cells.copy_back(value_before, value_len);
+        } else {
+            cells.take(payload, value_len, "value")?;
+        }
+        tail.take(payload, cells)?;
+        count += 1;
+    }
+    Ok(count)
+}
+
+fn decode_first<'a>(block: &mut Delta<'a, '_>) -> Result<Before<'a>, Corruption> {
+    let Delta { payload, cells, tail } = block;
+    if payload.u8("flags")? != 0 {
+        return Err(FIRST_CELL);
+    }
+    let key_len = payload.cint("key length")?;
+    let value_len = payload.cint("value length")?;
+    if payload.cint("common prefix")? != 0 {
+        return Err(FIRST_CELL);
+    }
+    let at = cells.begin(key_len, value_len)?;
+    let key_bytes = payload.rest();
+    let key = key_value::checked_key(payload.take(key_len, "key")?)?;
+    cells.put_short(key_bytes, key_len);
+    cells.take(payload, value_len, "value")?;
+    tail.take(payload, cells)?;
+    Ok(Before::first(key_bytes, key, at, value_len))
+}
+
+const FIRST_CELL: Corruption = Corruption::Malformed("the first cell of a block refers to one before");
+const UNKNOWN_FLAG: Corruption = Corruption::Malformed("flags of a cell: a bit that means nothing is set");
+
+/// Reads all but the first `prefix` bytes, at most 7, of a timestamp; those are of the timestamp before.
+#[inline]
+fn timestamp(payload: &mut Cursor<'_>, before: i64, prefix: u8) -> Result<i64, Corruption> {
+    let bytes = payload.rest();
+    let suffix = payload.take(8 - usize::from(prefix), "timestamp")?;
+    let suffix = match bytes.first_chunk() {
+        // eight bytes, of which the last ones are not ours
+        Some(&eight) => u64::from_be_bytes(eight) >> (8 * prefix),
+        None => suffix.iter().fold(0, |n, &byte| n << 8 | u64::from(byte)),
+    };
+    let ours = u64::MAX >> (8 * prefix);
+    Ok((before.cast_unsigned() & !ours | suffix).cast_signed())
+}
+
+/// Appends a cell up to its tail.
+pub(super) fn put(out: &mut Vec<u8>, cell: &CellRef<'_>, previous: Option<Previous<'_>>) {
+    let key = cell.key.as_bytes();
+    let Some(previous) = previous else {
+        out.push(0);
+        put_varint(out, key.len() as u64);
+        put_varint(out, cell.value.len() as u64);
+        put_varint(out, 0);
+        out.extend_from_slice(key);
+        out.extend_from_slice(cell.value);
+        return;
+    };
+    let differ = (previous.key.timestamp() ^ cell.timestamp()).leading_zeros() / 8;
+    let prefix = differ.min(TIMESTAMP_PREFIX.into());
+    let same_value = previous.same_value;
+    let flag = |flag, set| if set { flag } else { 0 };
+    let same_key_len = previous.key.as_bytes().len() == key.len();
+    let same_value_len = previous.value_len == cell.value.len();
+    let same_type = previous.key.type_code() == cell.key.type_code();
+    out.push(
+        u8::try_from(prefix).unwrap_or(TIMESTAMP_PREFIX)
+            | flag(SAME_KEY_LEN, same_key_len)
+            | flag(SAME_VALUE_LEN, same_value_len)
+            | flag(SAME_TYPE, same_type)
+            | flag(SAME_VALUE, same_value),
+    );
+    if !same_key_len {
+        put_varint(out, key.len() as u64);
+    }
+    if !same_value_len {
+        put_varint(out, cell.value.len() as u64);
+    }
+    put_key(out, cell.key, common_prefix(previous.key, cell.key));
+    out.extend(cell.timestamp().to_be_bytes().iter().skip(prefix as usize));
+    if !same_type {
+        out.push(cell.key.type_code());
+    }
+    if !same_value {
+        out.extend_from_slice(cell.value);
+    }
+}

@@ -1,0 +1,171 @@
+//! Cells in a block (hfile.md §7).
+//!
+//! In memory a data block is always plain cells, one after the other (§2.1), whatever its encoding on disk.
+//! The delta encodings are undone once, when a block is loaded, so that one cursor serves them all.
+
+mod block;
+mod common_prefix;
+mod delta_key;
+mod diff;
+mod encoder;
+mod encoding;
+mod fast_diff;
+pub(crate) mod plain;
+mod plain_cells;
+mod prefix;
+pub(crate) mod row_index;
+mod seek_index;
+mod tag_dictionary;
+mod tail;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use block::{CellPlace, DataBlock, Trust};
+pub(crate) use encoder::Encoder;
+pub use encoding::DataBlockEncoding;
+
+use crate::cell::CellFormat;
+use crate::coding::Cursor;
+use crate::error::Corruption;
+use plain_cells::PlainCells;
+use std::ops::Range;
+use tail::Tail;
+
+/// What one has to know of a file to decode its data blocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct DataFormat {
+    pub(crate) encoding: DataBlockEncoding,
+    pub(crate) cells: CellFormat,
+    /// Whether the delta encodings write tags with a dictionary (§7.7).
+    pub(crate) tags_compressed: bool,
+}
+
+impl DataFormat {
+    /// Whether the cells of a payload are plain as they are.
+    pub(crate) fn keeps_cells_plain(&self) -> bool {
+        matches!(self.encoding, DataBlockEncoding::None | DataBlockEncoding::RowIndexV1)
+    }
+}
+
+/// Where the cells are in a payload that keeps them plain. They are still to be checked; what is around them is not.
+pub(crate) fn plain_cells(format: &DataFormat, payload: &[u8]) -> Result<Range<usize>, Corruption> {
+    match format.encoding {
+        DataBlockEncoding::RowIndexV1 => row_index::check_rows(payload, format.cells),
+        _ => Ok(0..payload.len()),
+    }
+}
+
+/// Appends the plain cells of a data block's payload to `out` and says how many there are.
+///
+/// The payload is that of an `ENCODED_DATA` block, encoding id first; without an encoding, that of a `DATA` block,
+/// which has no id. All of it is checked: lengths, keys, types, tags, and that nothing is left over.
+///
+/// A few bytes can stand for a huge cell, so no more than `limit` bytes are appended. Where it fails, `out` is as
+/// it was.
+pub(crate) fn decode(
+    format: &DataFormat,
+    payload: &[u8],
+    limit: usize,
+    out: &mut Vec<u8>,
+) -> Result<usize, Corruption> {
+    let start = out.len();
+    let decoded = match format.encoding {
+        DataBlockEncoding::None => {
+            let cells = plain::check(payload, format.cells)?;
+            PlainCells::new(out, limit, payload.len()).put_all(payload)?;
+            Ok(cells)
+        }
+        DataBlockEncoding::RowIndexV1 => {
+            let cells = row_index::check(payload, format.cells)?;
+            let plain = row_index::cells(payload)?;
+            PlainCells::new(out, limit, plain.len()).put_all(plain)?;
+            Ok(cells)
+        }
+        _ => undo(format, payload, limit, out).map(|undone| undone.cells),
+    };
+    if decoded.is_err() {
+        out.truncate(start);
+    }
+    decoded
+}
+
+/// What became of a block of a delta encoding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Undone {
+    /// How many cells there are.
+    pub(crate) cells: usize,
+    /// Where the last of them starts.
+    pub(crate) last: usize,
+}
+
+/// [`decode`] of a delta encoding; where it fails, what `out` had been given is still in it.
+pub(crate) fn undo(
+    format: &DataFormat,
+    payload: &[u8],
+    limit: usize,
+    out: &mut Vec<u8>,
+) -> Result<Undone, Corruption> {
+    let mut block = Delta::new(format, payload, limit, out)?;
+    let cells = match format.encoding {
+        DataBlockEncoding::Prefix => prefix::decode(&mut block),
+        DataBlockEncoding::Diff => diff::decode(&mut block),
+        DataBlockEncoding::FastDiff => fast_diff::decode(&mut block),
+        DataBlockEncoding::None | DataBlockEncoding::RowIndexV1 => {
+            Err(Corruption::Malformed("cells that are plain, expected a delta encoding"))
+        }
+    }?;
+    Ok(Undone { cells, last: block.cells.last() })
+}
+
+/// A block of a delta encoding while it is being decoded: what is left to read, and what has been made of it.
+struct Delta<'a, 'o> {
+    payload: Cursor<'a>,
+    cells: PlainCells<'o>,
+    tail: Tail,
+}
+
+impl<'a, 'o> Delta<'a, 'o> {
+    /// The size a block claims is believed up to this many times its payload when asking for memory.
+    const LIKELY_EXPANSION: usize = 8;
+
+    fn new(
+        format: &DataFormat,
+        payload: &'a [u8],
+        limit: usize,
+        out: &'o mut Vec<u8>,
+    ) -> Result<Self, Corruption> {
+        let mut cursor = Cursor::new(payload);
+        check_id(&mut cursor, format.encoding)?;
+        // some writers have it wrong and nothing depends on it: it says how much memory to ask for, no more
+        let unencoded = usize::try_from(cursor.i32("unencoded size")?).unwrap_or(0);
+        let likely = unencoded.min(payload.len().saturating_mul(Self::LIKELY_EXPANSION));
+        if cursor.is_empty() {
+            return Err(NO_CELL);
+        }
+        Ok(Self { payload: cursor, cells: PlainCells::new(out, limit, likely), tail: Tail::new(format) })
+    }
+}
+
+const NO_CELL: Corruption = Corruption::Malformed("data block without a cell");
+
+/// Reads the encoding id of a block, which must be the file's.
+fn check_id(payload: &mut Cursor<'_>, encoding: DataBlockEncoding) -> Result<(), Corruption> {
+    /// An encoding of HBase 1.x; 2.0 removed it.
+    const PREFIX_TREE: u16 = 6;
+
+    let id = payload.u16("encoding id")?;
+    if id == encoding.id() {
+        return Ok(());
+    }
+    if id == PREFIX_TREE {
+        return Err(Corruption::unsupported("data block encoding", "PREFIX_TREE"));
+    }
+    match DataBlockEncoding::ALL.iter().any(|known| known.id() == id) {
+        true => Err(Corruption::Mismatch {
+            what: "encoding id",
+            expected: encoding.id().into(),
+            found: id.into(),
+        }),
+        false => Err(Corruption::Unknown { what: "data block encoding", value: id.into() }),
+    }
+}

@@ -1,0 +1,139 @@
+//! Plain cells in the making.
+#![warn(clippy::indexing_slicing)]
+
+use crate::coding::Cursor;
+use crate::error::Corruption;
+
+/// Short runs are copied as this many bytes, whose tail is cut off again: a copy of a length known to the compiler
+/// is a few instructions, any other a call.
+const SHORT: usize = 16;
+/// The same for copies from an earlier cell: most of a key.
+const SHORT_BACK: usize = 64;
+
+/// The cells decoded so far, behind whatever the buffer held before. A copy from an earlier cell is a copy within the
+/// buffer, so a decoder keeps no key of its own.
+pub(super) struct PlainCells<'o> {
+    out: &'o mut Vec<u8>,
+    start: usize,
+    limit: usize,
+    /// Where the last cell starts.
+    last: usize,
+}
+
+impl<'o> PlainCells<'o> {
+    /// Cells appended to `out`: `limit` bytes at most, `likely` bytes as far as one can tell.
+    pub(super) fn new(out: &'o mut Vec<u8>, limit: usize, likely: usize) -> Self {
+        out.reserve(likely.min(limit).saturating_add(SHORT_BACK));
+        Self { start: out.len(), last: out.len(), out, limit }
+    }
+
+    /// Where the next byte goes.
+    #[inline]
+    pub(super) fn position(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Where the last cell starts.
+    pub(super) fn last(&self) -> usize {
+        self.last
+    }
+
+    /// All that was put since a position.
+    #[inline]
+    pub(super) fn since(&self, position: usize) -> &[u8] {
+        self.out.get(position..).unwrap_or_default()
+    }
+
+    /// Checks that `len` more bytes are within the limit.
+    #[inline]
+    pub(super) fn allow(&self, len: usize) -> Result<(), Corruption> {
+        let size = (self.out.len() - self.start).saturating_add(len);
+        if size <= self.limit { Ok(()) } else { Err(over(size, self.limit)) }
+    }
+
+    /// Starts a cell: puts the two lengths, and checks that key and value may follow. Returns where the key starts.
+    #[inline]
+    pub(super) fn begin(&mut self, key_len: usize, value_len: usize) -> Result<usize, Corruption> {
+        self.allow(key_len.saturating_add(value_len).saturating_add(8))?;
+        let (Ok(key), Ok(value)) = (i32::try_from(key_len), i32::try_from(value_len)) else {
+            return Err(Corruption::Malformed("key or value of 2 GiB or more"));
+        };
+        let lengths = u64::from(key.cast_unsigned()) << 32 | u64::from(value.cast_unsigned());
+        self.last = self.position();
+        self.put_array(lengths.to_be_bytes());
+        Ok(self.position())
+    }
+
+    /// Puts bytes of a fixed number.
+    #[inline]
+    pub(super) fn put_array<const N: usize>(&mut self, bytes: [u8; N]) {
+        self.out.extend_from_slice(&bytes);
+    }
+
+    /// Puts the first `len` of `bytes`, which must have as many; likely to be few.
+    #[inline]
+    pub(super) fn put_short(&mut self, bytes: &[u8], len: usize) {
+        if let Some(chunk) = bytes.first_chunk::<SHORT>()
+            && len <= SHORT
+        {
+            let end = self.out.len() + len;
+            self.out.extend_from_slice(chunk);
+            self.out.truncate(end);
+        } else {
+            self.out.extend_from_slice(bytes.get(..len).unwrap_or(bytes));
+        }
+    }
+
+    /// Moves `len` bytes of the payload here; likely to be few.
+    #[inline]
+    pub(super) fn take_short(
+        &mut self,
+        payload: &mut Cursor<'_>,
+        len: usize,
+        what: &'static str,
+    ) -> Result<(), Corruption> {
+        let bytes = payload.rest();
+        payload.take(len, what)?;
+        self.put_short(bytes, len);
+        Ok(())
+    }
+
+    /// Moves `len` bytes of the payload here.
+    #[inline]
+    pub(super) fn take(
+        &mut self,
+        payload: &mut Cursor<'_>,
+        len: usize,
+        what: &'static str,
+    ) -> Result<(), Corruption> {
+        self.out.extend_from_slice(payload.take(len, what)?);
+        Ok(())
+    }
+
+    /// Copies `len` bytes that were put before; likely to be a part of a key.
+    ///
+    /// The caller has checked that they are there.
+    // see Before::next_key
+    #[inline(always)]
+    pub(super) fn copy_back(&mut self, from: usize, len: usize) {
+        let end = self.out.len() + len;
+        if len <= SHORT_BACK && from + SHORT_BACK <= self.out.len() {
+            self.out.extend_from_within(from..from + SHORT_BACK);
+            self.out.truncate(end);
+        } else {
+            self.out.extend_from_within(from..from + len);
+        }
+    }
+
+    /// Puts cells that are plain already.
+    pub(super) fn put_all(&mut self, cells: &[u8]) -> Result<(), Corruption> {
+        self.allow(cells.len())?;
+        self.out.extend_from_slice(cells);
+        Ok(())
+    }
+}
+
+#[cold]
+fn over(size: usize, limit: usize) -> Corruption {
+    Corruption::Limit { what: "decoded data block", value: size as u64, limit: limit as u64 }
+}

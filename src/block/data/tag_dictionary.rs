@@ -1,0 +1,181 @@
+//! Tags as references to tags of earlier cells (hfile.md §7.7; HBase: `TagCompressionContext`, `LRUDictionary`).
+//!
+//! Writer and reader fill the same 127 slots in the same order, and agree on which to overwrite when all are taken:
+//! the one whose last use is longest ago. The dictionary of a block is empty at its start.
+
+use super::plain_cells::PlainCells;
+use crate::cell::Tag;
+use crate::coding::{Cursor, put_varint};
+use crate::error::Corruption;
+
+const SLOTS: u8 = 127;
+/// The byte in front of a tag that is written out. No reference starts with it, since all are below 127.
+const LITERAL: u8 = 0xff;
+
+/// Which slots are in use, from the latest used to the one used longest ago: a list linked by slot numbers.
+struct Recency {
+    newer: [u8; SLOTS as usize],
+    older: [u8; SLOTS as usize],
+    newest: u8,
+    oldest: u8,
+    len: u8,
+}
+
+impl Recency {
+    const fn new() -> Self {
+        let links = [0; SLOTS as usize];
+        Self { newer: links, older: links, newest: 0, oldest: 0, len: 0 }
+    }
+
+    /// The slot for a new entry: the next free one, or else the one used longest ago.
+    fn insert(&mut self) -> u8 {
+        if self.len == SLOTS {
+            let slot = self.oldest;
+            self.touch(slot);
+            return slot;
+        }
+        let slot = self.len;
+        self.len += 1;
+        self.push(slot);
+        slot
+    }
+
+    /// Makes a slot in use the latest used.
+    fn touch(&mut self, slot: u8) {
+        if slot == self.newest {
+            return;
+        }
+        let (newer, older) = (self.newer[usize::from(slot)], self.older[usize::from(slot)]);
+        if slot == self.oldest {
+            self.oldest = newer;
+        } else {
+            self.newer[usize::from(older)] = newer;
+        }
+        self.older[usize::from(newer)] = older;
+        self.push(slot);
+    }
+
+    fn push(&mut self, slot: u8) {
+        self.newer[usize::from(self.newest)] = slot;
+        self.older[usize::from(slot)] = self.newest;
+        self.newest = slot;
+    }
+}
+
+/// The reader's side. An entry is a place among the cells decoded so far, so no tag is kept twice.
+pub(super) struct TagDecoder {
+    recency: Recency,
+    /// Where a tag lies, with the two bytes of its length, and how many bytes that is.
+    entries: [(usize, usize); SLOTS as usize],
+}
+
+impl Default for TagDecoder {
+    fn default() -> Self {
+        Self { recency: Recency::new(), entries: [(0, 0); SLOTS as usize] }
+    }
+}
+
+impl TagDecoder {
+    /// Moves tags from the payload to the cells, `len` bytes in all once they are plain.
+    pub(super) fn take(
+        &mut self,
+        payload: &mut Cursor<'_>,
+        cells: &mut PlainCells<'_>,
+        len: usize,
+    ) -> Result<(), Corruption> {
+        let mut left = len;
+        while left > 0 {
+            let (from, len) = match payload.u8("tag")? {
+                LITERAL => {
+                    let tag = literal(payload)?;
+                    let from = cells.position();
+                    let size = 2 + usize::from(tag.0);
+                    left = take_from(left, size)?;
+                    cells.put_array(tag.0.to_be_bytes());
+                    cells.put_short(tag.1, tag.1.len());
+                    let slot = self.recency.insert();
+                    self.entries[usize::from(slot)] = (from, size);
+                    continue;
+                }
+                high => self.entry(u16::from_be_bytes([high, payload.u8("tag")?]))?,
+            };
+            left = take_from(left, len)?;
+            cells.copy_back(from, len);
+        }
+        Ok(())
+    }
+
+    /// The entry of an index, which is now the latest used.
+    fn entry(&mut self, index: u16) -> Result<(usize, usize), Corruption> {
+        match u8::try_from(index) {
+            Ok(slot) if slot < self.recency.len => {
+                self.recency.touch(slot);
+                Ok(self.entries[usize::from(slot)])
+            }
+            _ => Err(Corruption::Unknown { what: "tag dictionary index", value: index.into() }),
+        }
+    }
+}
+
+/// A tag that is written out: its length, and its type and value.
+fn literal<'a>(payload: &mut Cursor<'a>) -> Result<(u16, &'a [u8]), Corruption> {
+    let len = payload.varint("tag length")?;
+    match u16::try_from(len) {
+        Ok(short @ 1..) => Ok((short, payload.take(short.into(), "tag")?)),
+        _ => {
+            let len = i64::try_from(len).unwrap_or(i64::MAX);
+            Err(Corruption::out_of_range("tag length", len, 1, u16::MAX.into()))
+        }
+    }
+}
+
+fn take_from(left: usize, size: usize) -> Result<usize, Corruption> {
+    left.checked_sub(size).ok_or(Corruption::Malformed("tags longer than the cell's tags length"))
+}
+
+/// The writer's side.
+pub(super) struct TagEncoder {
+    recency: Recency,
+    /// Type and value of each tag.
+    entries: Vec<Vec<u8>>,
+}
+
+impl TagEncoder {
+    pub(super) const fn new() -> Self {
+        Self { recency: Recency::new(), entries: Vec::new() }
+    }
+
+    /// Forgets all tags, for the next block.
+    pub(super) fn clear(&mut self) {
+        self.recency = Recency::new();
+        self.entries.clear();
+    }
+
+    /// Appends tags.
+    pub(super) fn put<'a>(&mut self, out: &mut Vec<u8>, tags: impl Iterator<Item = Tag<'a>>) {
+        for tag in tags {
+            self.put_tag(out, tag);
+        }
+    }
+
+    fn put_tag(&mut self, out: &mut Vec<u8>, tag: Tag<'_>) {
+        let known = |entry: &Vec<u8>| entry.split_first() == Some((&tag.tag_type, tag.value));
+        if let Some(slot) = self.entries.iter().position(known).and_then(|slot| u8::try_from(slot).ok()) {
+            self.recency.touch(slot);
+            out.extend_from_slice(&u16::from(slot).to_be_bytes());
+            return;
+        }
+        out.push(LITERAL);
+        put_varint(out, 1 + tag.value.len() as u64);
+        out.push(tag.tag_type);
+        out.extend_from_slice(tag.value);
+        let slot = usize::from(self.recency.insert());
+        if slot == self.entries.len() {
+            self.entries.push(Vec::new());
+        }
+        let entry = &mut self.entries[slot];
+        entry.clear();
+        entry.push(tag.tag_type);
+        entry.extend_from_slice(tag.value);
+    }
+}

@@ -1,0 +1,75 @@
+//! What follows the value of a cell in the delta encodings: tags and mvcc (hfile.md §7).
+#![warn(clippy::indexing_slicing)]
+
+use super::plain_cells::PlainCells;
+use super::tag_dictionary::TagDecoder;
+use super::{DataFormat, tag_dictionary::TagEncoder};
+use crate::cell::{CellFormat, CellRef, tags};
+use crate::coding::{Cursor, put_varint, put_vlong};
+use crate::error::Corruption;
+
+/// Reads tails.
+pub(super) struct Tail {
+    cells: CellFormat,
+    dictionary: Option<Box<TagDecoder>>,
+}
+
+impl Tail {
+    pub(super) fn new(format: &DataFormat) -> Self {
+        let compressed = format.cells.tags && format.tags_compressed;
+        Self { cells: format.cells, dictionary: compressed.then(Box::default) }
+    }
+
+    /// Moves one tail from the payload to the cells.
+    // see Before::next_key
+    #[inline(always)]
+    pub(super) fn take(
+        &mut self,
+        payload: &mut Cursor<'_>,
+        cells: &mut PlainCells<'_>,
+    ) -> Result<(), Corruption> {
+        if self.cells.tags {
+            self.take_tags(payload, cells)?;
+        }
+        if self.cells.mvcc {
+            let bytes = payload.rest();
+            payload.vlong("mvcc")?;
+            let len = bytes.len() - payload.rest().len();
+            cells.allow(len)?;
+            cells.put_short(bytes, len);
+        }
+        Ok(())
+    }
+
+    fn take_tags(&mut self, payload: &mut Cursor<'_>, cells: &mut PlainCells<'_>) -> Result<(), Corruption> {
+        let len = payload.cint("tags length")?;
+        let Ok(short) = u16::try_from(len) else {
+            let len = i64::try_from(len).unwrap_or(i64::MAX);
+            return Err(Corruption::out_of_range("tags length", len, 0, u16::MAX.into()));
+        };
+        cells.allow(2 + len)?;
+        cells.put_array(short.to_be_bytes());
+        match &mut self.dictionary {
+            Some(dictionary) => dictionary.take(payload, cells, len),
+            None => {
+                let area = cells.position();
+                cells.take(payload, len, "tags")?;
+                tags::check(cells.since(area))
+            }
+        }
+    }
+}
+
+/// Appends the tail of a cell.
+pub(super) fn put(out: &mut Vec<u8>, cell: &CellRef<'_>, format: CellFormat, tags: Option<&mut TagEncoder>) {
+    if format.tags {
+        put_varint(out, cell.tags.len() as u64);
+        match tags {
+            Some(dictionary) => dictionary.put(out, cell.tags()),
+            None => out.extend_from_slice(cell.tags),
+        }
+    }
+    if format.mvcc {
+        put_vlong(out, cell.seq_id);
+    }
+}

@@ -1,0 +1,220 @@
+//! Random cells through every encoding, and payloads that have been tampered with.
+
+use super::*;
+use crate::cell::CellOrder;
+use crate::error::ErrorKind;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
+fn row() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        4 => "row-0000[0-3]{1,2}".prop_map(String::into_bytes),
+        1 => proptest::collection::vec(any::<u8>(), 0..4),
+        // of two row lengths whose first bytes differ, or only their last ones
+        1 => (250usize..260).prop_map(|len| vec![b'r'; len]),
+        1 => (0u8..3, 70usize..72).prop_map(|(n, len)| [vec![b'r'; len], vec![n]].concat()),
+    ]
+}
+
+fn timestamp() -> impl Strategy<Value = i64> {
+    let now = 1_700_000_000_000i64;
+    prop_oneof![
+        4 => Just(now),
+        3 => now - 300..now,
+        1 => -3i64..3,
+        1 => any::<i64>(),
+        1 => select(&[i64::MIN, i64::MIN + 1, i64::MAX, 255, 256][..]),
+    ]
+}
+
+fn tags() -> impl Strategy<Value = Vec<u8>> {
+    let tag = prop_oneof![
+        3 => (0u8..3).prop_map(|n| vec![0, 6, 2, b'l', b'a', b'b', b'e', b'0' + n]),
+        2 => any::<u8>().prop_map(|n| vec![0, 2, 64, n]),
+        1 => Just(vec![0, 1, 8]),
+    ];
+    proptest::collection::vec(tag, 0..3).prop_map(|tags| tags.concat())
+}
+
+fn value() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        2 => Just(b"the same".to_vec()),
+        1 => Just(b"the-same".to_vec()),
+        1 => Just(Vec::new()),
+        1 => proptest::collection::vec(any::<u8>(), 0..100),
+    ]
+}
+
+fn stored_type() -> impl Strategy<Value = CellType> {
+    use CellType::*;
+    prop_oneof![3 => Just(Put), 1 => select(&[Delete, DeleteFamilyVersion, DeleteColumn, DeleteFamily][..])]
+}
+
+/// Sorted cells of one family.
+fn cells(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Cell>> {
+    let qualifier = prop_oneof![3 => "q[ab]{0,2}", 1 => "[a-z]{0,30}"];
+    let parts = (row(), qualifier, timestamp(), stored_type(), value(), tags(), mvcc());
+    let family = select(vec![&b"f"[..], b"", b"a-longer-family"]);
+    (family, proptest::collection::vec(parts, count)).prop_map(|(family, parts)| {
+        let made = parts.into_iter().map(|(row, qualifier, timestamp, cell_type, value, tags, seq_id)| {
+            let key = SeekKey::of(&row, family, qualifier.as_bytes(), timestamp, cell_type);
+            cell(&key, &value, &tags, seq_id)
+        });
+        let mut cells: Vec<_> = made.collect();
+        cells.sort_by(|a, b| CellOrder::User.compare(a.as_ref().key, b.as_ref().key));
+        cells
+    })
+}
+
+fn mvcc() -> impl Strategy<Value = i64> {
+    prop_oneof![2 => Just(0), 1 => 0i64..300, 1 => any::<i64>()]
+}
+
+fn formats() -> impl Strategy<Value = DataFormat> {
+    (select(&DataBlockEncoding::ALL[..]), any::<[bool; 3]>()).prop_map(
+        |(encoding, [tags, mvcc, compressed])| DataFormat {
+            tags_compressed: compressed,
+            ..format(encoding, tags, mvcc)
+        },
+    )
+}
+
+fn delta_formats() -> impl Strategy<Value = DataFormat> {
+    let plain = |e: &DataBlockEncoding| matches!(e, DataBlockEncoding::None | DataBlockEncoding::RowIndexV1);
+    formats().prop_filter("a delta encoding", move |format| !plain(&format.encoding))
+}
+
+/// Changes to a payload.
+#[derive(Clone, Debug)]
+enum Change {
+    Flip(Index, u8),
+    Set(Index, u8),
+    Cut(Index),
+    Insert(Index, u8),
+    Remove(Index),
+}
+
+impl Change {
+    fn apply(&self, payload: &mut Vec<u8>) {
+        if payload.is_empty() {
+            return;
+        }
+        let len = payload.len();
+        match self {
+            Self::Flip(at, bit) => payload[at.index(len)] ^= 1 << bit,
+            Self::Set(at, byte) => payload[at.index(len)] = *byte,
+            Self::Cut(at) => payload.truncate(at.index(len)),
+            Self::Insert(at, byte) => payload.insert(at.index(len), *byte),
+            Self::Remove(at) => drop(payload.remove(at.index(len))),
+        }
+    }
+}
+
+fn changes() -> impl Strategy<Value = Vec<Change>> {
+    let change = prop_oneof![
+        4 => (any::<Index>(), 0..8u8).prop_map(|(at, bit)| Change::Flip(at, bit)),
+        2 => (any::<Index>(), 0..24u8).prop_map(|(at, byte)| Change::Set(at, byte)),
+        1 => any::<(Index, u8)>().prop_map(|(at, byte)| Change::Set(at, byte)),
+        1 => any::<Index>().prop_map(Change::Cut),
+        1 => any::<(Index, u8)>().prop_map(|(at, byte)| Change::Insert(at, byte)),
+        1 => any::<Index>().prop_map(Change::Remove),
+    ];
+    proptest::collection::vec(change, 0..4)
+}
+
+/// The cells that `decode` finds, if all is well; checks what must hold in any case.
+fn decoded(format: &DataFormat, payload: &[u8], limit: usize) -> Option<Vec<Cell>> {
+    let mut out = b"before".to_vec();
+    let count = decode(format, payload, limit, &mut out);
+    assert!(out.starts_with(b"before"));
+    let made = &out[6..];
+    match count {
+        Ok(count) => {
+            assert!(made.len() <= limit);
+            assert_eq!(plain::check(made, format.cells), Ok(count));
+            Some(parse(format, made))
+        }
+        Err(_) => {
+            assert!(made.is_empty());
+            None
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_encoded_is_decoded(format in formats(), cells in cells(1..60)) {
+        let payload = encode(&format, &cells);
+        let expected = plain(&format, &cells);
+        let mut out = Vec::new();
+        prop_assert_eq!(decode(&format, &payload, expected.len(), &mut out), Ok(cells.len()));
+        prop_assert!(out == expected);
+        out.clear();
+        let too_much = decode(&format, &payload, expected.len() - 1, &mut out).unwrap_err();
+        prop_assert_eq!(too_much.kind(), ErrorKind::Limit);
+    }
+
+    #[test]
+    fn blocks_of_one_encoder_know_nothing_of_each_other(format in formats(), cells in cells(2..40), at: Index) {
+        let (first, second) = cells.split_at(1 + at.index(cells.len() - 1));
+        let mut encoder = Encoder::new(&format);
+        for block in [first, second] {
+            let mut payload = Vec::new();
+            for cell in block {
+                encoder.append(cell.as_ref()).unwrap();
+            }
+            encoder.finish(&mut payload);
+            prop_assert_eq!(payload, encode(&format, block));
+        }
+    }
+
+    /// More tags than the dictionary has slots.
+    #[test]
+    fn dictionaries_overflow_alike(tags in proptest::collection::vec(0u8..150, 300), format in delta_formats()) {
+        let format = DataFormat { tags_compressed: true, cells: CellFormat { tags: true, ..format.cells }, ..format };
+        let key = SeekKey::of(b"r", b"f", b"q", 1, CellType::Put);
+        let cells: Vec<_> = tags.chunks(3).map(|tags| {
+            let area: Vec<u8> = tags.iter().flat_map(|&tag| [0, 2, 64, tag]).collect();
+            cell(&key, b"", &area, 0)
+        }).collect();
+        let payload = encode(&format, &cells);
+        let expected = Some(parse(&format, &plain(&format, &cells)));
+        prop_assert!(decoded(&format, &payload, LIMIT) == expected);
+        prop_assert!(naive::decode(&format, &payload) == expected);
+    }
+
+    #[test]
+    fn the_naive_decoder_agrees(format in delta_formats(), cells in cells(1..20), changes in changes()) {
+        let mut payload = encode(&format, &cells);
+        changes.iter().for_each(|change| change.apply(&mut payload));
+        prop_assert_eq!(decoded(&format, &payload, LIMIT), naive::decode(&format, &payload));
+    }
+
+    #[test]
+    fn tampered_payloads_never_panic(format in formats(), cells in cells(1..10), changes in changes(), limit in 0..2000usize) {
+        let mut payload = encode(&format, &cells);
+        changes.iter().for_each(|change| change.apply(&mut payload));
+        decoded(&format, &payload, limit);
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(
+        format in formats(),
+        bytes in proptest::collection::vec(prop_oneof![0u8..20, any::<u8>()], 0..200),
+        limit in 0..2000usize,
+    ) {
+        decoded(&format, &bytes, limit);
+        decoded(&format, &[&format.encoding.id().to_be_bytes()[..], &bytes].concat(), limit);
+    }
+
+    /// Small numbers in front of long rests: most get past the first checks.
+    #[test]
+    fn likely_bytes_agree_with_the_naive_decoder(
+        format in delta_formats(),
+        first in cells(1..2),
+        rest in proptest::collection::vec(prop_oneof![4 => 0u8..25, 1 => any::<u8>()], 0..80),
+    ) {
+        let payload = [encode(&format, &first), rest].concat();
+        prop_assert_eq!(decoded(&format, &payload, LIMIT), naive::decode(&format, &payload));
+    }
+}

@@ -1,0 +1,93 @@
+//! A place for a decoded block, beside the index entry that names it.
+//!
+//! Looking a block up in a shared cache costs more than searching it, and a count or lock on a hot block makes two
+//! threads slower than one. So whoever knows a block's index entry finds the block in the slot next to it; the cache
+//! fills the slot and empties it again. A reader only marks the slot as used, and only when it is not marked yet.
+
+use arc_swap::ArcSwapOption;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Slots for the children of one index block, or for the chunks of one filter.
+pub(crate) struct Slots<T>(Box<[Slot<T>]>);
+
+struct Slot<T> {
+    block: ArcSwapOption<T>,
+    /// The bit of the CLOCK algorithm.
+    used: AtomicBool,
+}
+
+impl<T> Slots<T> {
+    pub(crate) fn new(len: usize) -> Self {
+        let empty = || Slot { block: ArcSwapOption::empty(), used: AtomicBool::new(false) };
+        Self((0..len).map(|_| empty()).collect())
+    }
+
+    /// The block in a slot; there is none in a slot that does not exist.
+    #[inline]
+    pub(crate) fn get(&self, i: usize) -> Option<Arc<T>> {
+        let slot = self.0.get(i)?;
+        let block = slot.block.load_full()?;
+        slot.touch();
+        Some(block)
+    }
+
+    /// What `read` makes of the block in a slot, without counting a reference.
+    #[inline]
+    pub(crate) fn with<R>(&self, i: usize, read: impl FnOnce(&T) -> R) -> Option<R> {
+        let slot = self.0.get(i)?;
+        let block = slot.block.load();
+        let result = read(block.as_deref()?);
+        slot.touch();
+        Some(result)
+    }
+
+    pub(crate) fn put(&self, i: usize, block: Arc<T>) {
+        if let Some(slot) = self.0.get(i) {
+            slot.block.store(Some(block));
+        }
+    }
+
+    /// The bytes this takes, roughly.
+    pub(crate) fn memory(&self) -> usize {
+        self.0.len() * size_of::<Slot<T>>()
+    }
+}
+
+impl<T> Slot<T> {
+    #[inline]
+    fn touch(&self) {
+        if !self.used.load(Ordering::Relaxed) {
+            self.used.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+impl<T> fmt::Debug for Slots<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let full = self.0.iter().filter(|slot| slot.block.load().is_some()).count();
+        write!(f, "{full} of {} full", self.0.len())
+    }
+}
+
+/// What a cache does to slots.
+pub(crate) trait Evict: Send + Sync {
+    /// Whether the block has been used since this was last asked.
+    fn take_used(&self, i: usize) -> bool;
+
+    /// Empties a slot.
+    fn clear(&self, i: usize);
+}
+
+impl<T: Send + Sync> Evict for Slots<T> {
+    fn take_used(&self, i: usize) -> bool {
+        self.0.get(i).is_some_and(|slot| slot.used.swap(false, Ordering::Relaxed))
+    }
+
+    fn clear(&self, i: usize) {
+        if let Some(slot) = self.0.get(i) {
+            slot.block.store(None);
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! From payloads to blocks as they are stored (hfile.md §6.4; HBase: `HFileBlock.Writer`).
+
+use super::BlockType;
+use super::checksum::{self, ChecksumType};
+use super::codec::{Codec, Compressor};
+use super::header::{BlockHeader, HEADER_LEN};
+use crate::error::Corruption;
+use std::fmt;
+use std::num::NonZeroU32;
+
+/// Makes the blocks of one file, one after the other: compresses them, gives each a header and checksums, and has each
+/// point at the one before of its type.
+pub(crate) struct BlockWriter {
+    compressor: Compressor,
+    checksums: (ChecksumType, NonZeroU32),
+    /// Where the last block of each type is; -1 for none.
+    last: [i64; BlockType::COUNT],
+    /// The payload of the open block before it is compressed.
+    plain: Vec<u8>,
+    /// The block as stored.
+    stored: Vec<u8>,
+}
+
+/// A block, ready to be written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SealedBlock<'a> {
+    /// All of it: header, payload, checksums.
+    pub(crate) bytes: &'a [u8],
+    /// The bytes of its payload before it was compressed.
+    pub(crate) plain_size: usize,
+}
+
+impl BlockWriter {
+    /// A writer of blocks with 33-byte headers. Each checksum covers so many bytes.
+    pub(crate) fn new(
+        compressor: Compressor,
+        checksum_type: ChecksumType,
+        bytes_per_checksum: NonZeroU32,
+    ) -> Self {
+        Self {
+            compressor,
+            checksums: (checksum_type, bytes_per_checksum),
+            last: [-1; BlockType::COUNT],
+            plain: Vec::new(),
+            stored: Vec::new(),
+        }
+    }
+
+    /// Makes the block that is at `offset`. Its payload is what `fill` appends.
+    ///
+    /// # Errors
+    ///
+    /// If the block would have 2 GiB or more, or the codec fails.
+    pub(crate) fn seal(
+        &mut self,
+        block_type: BlockType,
+        offset: u64,
+        fill: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<SealedBlock<'_>, Corruption> {
+        self.stored.clear();
+        self.stored.resize(HEADER_LEN, 0);
+        let plain_size = if self.compressor.codec() == Codec::None {
+            fill(&mut self.stored);
+            self.stored.len() - HEADER_LEN
+        } else {
+            self.plain.clear();
+            fill(&mut self.plain);
+            self.compressor.compress(&self.plain, &mut self.stored)?;
+            self.plain.len()
+        };
+        let sizes = (self.stored.len() - HEADER_LEN, plain_size);
+        let last = &mut self.last[chain(block_type)];
+        let header = BlockHeader::for_payload(block_type, sizes, *last, Some(self.checksums))?;
+        *last = i64::try_from(offset).unwrap_or(i64::MAX);
+        // behind the payload for as long as it takes to copy it to its place
+        let end = self.stored.len();
+        header.write(&mut self.stored);
+        self.stored.copy_within(end.., 0);
+        self.stored.truncate(end);
+        let (checksum_type, bytes_per_checksum) = self.checksums;
+        checksum::append(&mut self.stored, 0, checksum_type, bytes_per_checksum);
+        Ok(SealedBlock { bytes: &self.stored, plain_size })
+    }
+}
+
+/// The chain that blocks of a type belong to: data blocks have one, encoded or not.
+fn chain(block_type: BlockType) -> usize {
+    match block_type {
+        BlockType::EncodedData => BlockType::Data as usize,
+        other => other as usize,
+    }
+}
+
+impl fmt::Debug for BlockWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BlockWriter")
+            .field("compressor", &self.compressor)
+            .field("checksums", &self.checksums)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block::codec::{CompressorOptions, Decompressor};
+    use proptest::prelude::*;
+
+    fn writer(codec: Codec, bytes_per_checksum: u32) -> BlockWriter {
+        let compressor = Compressor::new(codec, &CompressorOptions::default()).unwrap();
+        BlockWriter::new(compressor, ChecksumType::Crc32c, NonZeroU32::new(bytes_per_checksum).unwrap())
+    }
+
+    #[test]
+    fn each_type_has_its_own_chain_and_data_blocks_share_one() {
+        let mut blocks = writer(Codec::None, 16384);
+        let mut previous = |block_type, offset| {
+            let block = blocks.seal(block_type, offset, |out| out.push(1)).unwrap();
+            BlockHeader::open(block.bytes, true, true).unwrap().prev_block_offset()
+        };
+        assert_eq!(previous(BlockType::Data, 0), -1);
+        assert_eq!(previous(BlockType::LeafIndex, 50), -1);
+        assert_eq!(previous(BlockType::EncodedData, 100), 0);
+        assert_eq!(previous(BlockType::Data, 150), 100);
+        assert_eq!(previous(BlockType::LeafIndex, 200), 50);
+        assert_eq!(previous(BlockType::RootIndex, 250), -1);
+        assert_eq!(previous(BlockType::RootIndex, 300), 250);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_sealed_opens(payload: Vec<u8>, bytes_per_checksum in 1u32..100, compressed: bool) {
+            let codec = if compressed && cfg!(feature = "gz") { Codec::Gz } else { Codec::None };
+            let mut blocks = writer(codec, bytes_per_checksum);
+            for offset in 0..2 {
+                let block = blocks.seal(BlockType::Meta, offset, |out| out.extend_from_slice(&payload)).unwrap();
+                prop_assert_eq!(block.plain_size, payload.len());
+                let header = BlockHeader::open(block.bytes, true, true).unwrap();
+                prop_assert_eq!(header.block_type(), BlockType::Meta);
+                prop_assert_eq!(header.uncompressed_size_without_header() as usize, payload.len());
+                let mut plain = Vec::new();
+                let stored = &block.bytes[header.payload()];
+                Decompressor::new(codec, None).decompress(stored, payload.len(), &mut plain).unwrap();
+                prop_assert_eq!(&plain, &payload);
+            }
+        }
+    }
+}
