@@ -11,6 +11,7 @@
 
 mod binary;
 pub mod block;
+pub mod cache;
 pub mod cell;
 mod coding;
 mod error;
@@ -19,6 +20,7 @@ pub mod io;
 mod limits;
 
 pub use block::{BlockHandle, BlockHeader, BlockType, ChecksumType, Codec, DataBlockEncoding, HashKind};
+pub use cache::{BlockCache, CacheStats};
 pub use cell::{Cell, CellKey, CellOrder, CellRef, CellType, SeekKey};
 pub use error::{Corruption, Error, ErrorKind, Result};
 pub use io::{FileReader, LocalFile, LocalStorage, MemoryFile, Storage};

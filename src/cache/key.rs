@@ -1,0 +1,36 @@
+//! What names a block in the cache.
+
+use std::hash::{BuildHasherDefault, Hasher};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// A number for an open file, of one cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct FileId(pub(crate) u64);
+
+/// A block of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct BlockKey {
+    pub(crate) file: FileId,
+    pub(crate) offset: u64,
+}
+
+/// Hashes [`BlockKey`]s: their two numbers, by xxh3.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct KeyHasher(u64);
+
+pub(super) type BuildKeyHasher = BuildHasherDefault<KeyHasher>;
+
+impl Hasher for KeyHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = xxh3_64(bytes) ^ self.0.rotate_left(23);
+    }
+
+    #[expect(clippy::host_endian_bytes, reason = "the hash does not leave the process")]
+    fn write_u64(&mut self, number: u64) {
+        self.write(&number.to_ne_bytes());
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}

@@ -1,0 +1,415 @@
+//! Decoded blocks, bounded by bytes and shared by any number of files (HBase: `LruBlockCache`).
+//!
+//! moka holds the blocks: it counts their bytes, evicts the least recently used, and lets one thread load a block that
+//! several want. A block that an open file knows the place of is found through the slot there
+//! (`block::slot`), without asking moka, so moka does not see it being used. What moka evicts therefore
+//! gets a second chance if its slot has been used since it was put there, which makes of moka's queue a CLOCK.
+
+mod key;
+mod stats;
+
+pub(crate) use key::{BlockKey, FileId};
+pub use stats::CacheStats;
+
+use crate::block::data::DataBlock;
+use crate::block::index::IndexBlock;
+use crate::block::slot::Evict;
+use crate::error::{Error, Result};
+use bytes::Bytes;
+use key::BuildKeyHasher;
+use moka::notification::RemovalCause;
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache;
+use stats::Counters;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+/// A cache of decoded blocks. Clones share it.
+#[derive(Clone)]
+pub struct BlockCache(Arc<Shared>);
+
+struct Shared {
+    cache: Cache<BlockKey, Entry, BuildKeyHasher>,
+    capacity: u64,
+    next_file: AtomicU64,
+    counters: Arc<Counters>,
+    second_chances: Arc<Mutex<Vec<(BlockKey, Entry)>>>,
+}
+
+/// A block of any kind.
+#[derive(Clone, Debug)]
+pub(crate) enum CachedBlock {
+    Data(Arc<DataBlock>),
+    Index(Arc<IndexBlock>),
+    Bloom(Arc<Vec<u8>>),
+    Meta(Bytes),
+}
+
+impl CachedBlock {
+    fn memory(&self) -> usize {
+        match self {
+            Self::Data(block) => block.memory(),
+            Self::Index(block) => block.memory(),
+            Self::Bloom(chunk) => chunk.capacity(),
+            Self::Meta(bytes) => bytes.len(),
+        }
+    }
+}
+
+/// A kind of block that may be in a [`CachedBlock`].
+pub(crate) trait Holds<T> {
+    /// The block, if it is of that kind.
+    fn held(&self) -> Option<&Arc<T>>;
+}
+
+impl Holds<DataBlock> for CachedBlock {
+    fn held(&self) -> Option<&Arc<DataBlock>> {
+        if let Self::Data(block) = self { Some(block) } else { None }
+    }
+}
+
+impl Holds<IndexBlock> for CachedBlock {
+    fn held(&self) -> Option<&Arc<IndexBlock>> {
+        if let Self::Index(block) = self { Some(block) } else { None }
+    }
+}
+
+impl Holds<Vec<u8>> for CachedBlock {
+    fn held(&self) -> Option<&Arc<Vec<u8>>> {
+        if let Self::Bloom(chunk) = self { Some(chunk) } else { None }
+    }
+}
+
+/// The slot that a block is found through while it is cached.
+#[derive(Clone)]
+pub(crate) struct SlotPlace {
+    pub(crate) slots: Weak<dyn Evict>,
+    pub(crate) slot: usize,
+}
+
+impl SlotPlace {
+    fn is(&self, other: Option<&Self>) -> bool {
+        other.is_some_and(|other| {
+            self.slot == other.slot && std::ptr::addr_eq(self.slots.as_ptr(), other.slots.as_ptr())
+        })
+    }
+}
+
+#[derive(Clone)]
+struct Entry {
+    block: CachedBlock,
+    place: Option<SlotPlace>,
+}
+
+/// What moka keeps for an entry beside the block, roughly.
+const ENTRY_OVERHEAD: usize = 200;
+
+impl BlockCache {
+    /// A cache of `bytes`. One of 0 bytes keeps nothing.
+    #[must_use]
+    pub fn with_capacity(bytes: u64) -> Self {
+        let counters = Arc::<Counters>::default();
+        let second_chances = Arc::<Mutex<Vec<(BlockKey, Entry)>>>::default();
+        let (evictions, chances) = (Arc::clone(&counters), Arc::clone(&second_chances));
+        let cache = Cache::builder()
+            .max_capacity(bytes)
+            .eviction_policy(EvictionPolicy::lru())
+            .weigher(|_, entry: &Entry| {
+                u32::try_from(entry.block.memory() + ENTRY_OVERHEAD).unwrap_or(u32::MAX)
+            })
+            .support_invalidation_closures()
+            .eviction_listener(move |key: Arc<BlockKey>, entry: Entry, cause| {
+                let place = entry.place.as_ref().and_then(|p| Some((p.slots.upgrade()?, p.slot)));
+                match (cause, place) {
+                    // the same block has been put back, or loaded again
+                    (RemovalCause::Replaced, _) => {}
+                    (RemovalCause::Size, Some((slots, slot))) if slots.take_used(slot) => {
+                        lock(&chances).push((*key, entry));
+                    }
+                    (_, place) => {
+                        evictions.evictions.add(u64::from(cause == RemovalCause::Size));
+                        if let Some((slots, slot)) = place {
+                            slots.clear(slot);
+                        }
+                    }
+                }
+            })
+            .build_with_hasher(BuildKeyHasher::default());
+        Self(Arc::new(Shared {
+            cache,
+            capacity: bytes,
+            next_file: AtomicU64::new(0),
+            counters,
+            second_chances,
+        }))
+    }
+
+    /// The bytes it may take.
+    #[must_use]
+    pub fn capacity(&self) -> u64 {
+        self.0.capacity
+    }
+
+    /// What it has done, and what is in it.
+    #[must_use]
+    pub fn stats(&self) -> CacheStats {
+        self.give_second_chances();
+        self.0.cache.run_pending_tasks();
+        let counters = &self.0.counters;
+        CacheStats {
+            hits: counters.hits.get(),
+            misses: counters.misses.get(),
+            failed_loads: counters.failed_loads.get(),
+            evictions: counters.evictions.get(),
+            blocks: self.0.cache.entry_count(),
+            bytes: self.0.cache.weighted_size(),
+        }
+    }
+
+    /// A number for a file that is being opened.
+    pub(crate) fn new_file(&self) -> FileId {
+        FileId(self.0.next_file.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Forgets all blocks of a file.
+    pub(crate) fn evict_file(&self, file: FileId) {
+        lock(&self.0.second_chances).retain(|(key, _)| key.file != file);
+        self.0
+            .cache
+            .invalidate_entries_if(move |key, _| key.file == file)
+            .expect("the cache is built to support invalidation closures");
+    }
+
+    /// Blocks that were found in their slots.
+    pub(crate) fn count_hits(&self, hits: u64) {
+        self.0.counters.hits.add(hits);
+    }
+
+    /// The block of a key, loaded if it is not there. Threads that want the same block wait for one load.
+    pub(crate) fn get_or_load(
+        &self,
+        key: BlockKey,
+        place: Option<SlotPlace>,
+        load: impl FnOnce() -> Result<CachedBlock>,
+    ) -> Result<CachedBlock> {
+        let counters = &self.0.counters;
+        let mut loaded = false;
+        let found = self.0.cache.try_get_with(key, || {
+            loaded = true;
+            load().map(|block| Entry { block, place: place.clone() })
+        });
+        if loaded {
+            counters.misses.add(1);
+            self.give_second_chances();
+        } else {
+            counters.hits.add(1);
+        }
+        match found {
+            Ok(entry) => {
+                // an index block that was evicted comes back with new slots; those are to be emptied from now on
+                if !loaded && place.as_ref().is_some_and(|place| !place.is(entry.place.as_ref())) {
+                    self.0.cache.insert(key, Entry { block: entry.block.clone(), place });
+                }
+                Ok(entry.block)
+            }
+            Err(error) => {
+                counters.failed_loads.add(u64::from(loaded));
+                Err(Error::clone(&error))
+            }
+        }
+    }
+
+    /// Whether a block is there, without its being used.
+    pub(crate) fn contains(&self, key: &BlockKey) -> bool {
+        self.0.cache.contains_key(key)
+    }
+
+    /// Puts back what was evicted too early. Not from inside the listener, which must not call the cache.
+    fn give_second_chances(&self) {
+        let chances = std::mem::take(&mut *lock(&self.0.second_chances));
+        for (key, entry) in chances {
+            self.0.cache.insert(key, entry);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // nothing in here panics with the lock held, and a list stays a list
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl fmt::Debug for BlockCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BlockCache")
+            .field("capacity", &self.0.capacity)
+            .field("bytes", &self.0.cache.weighted_size())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block::slot::Slots;
+    use crate::error::Corruption;
+    use std::path::Path;
+    use std::sync::atomic::AtomicUsize;
+
+    const BLOCK: usize = 10_000;
+
+    fn block(byte: u8) -> CachedBlock {
+        CachedBlock::Meta(Bytes::from(vec![byte; BLOCK - ENTRY_OVERHEAD]))
+    }
+
+    fn key(file: FileId, offset: u64) -> BlockKey {
+        BlockKey { file, offset }
+    }
+
+    #[test]
+    fn a_block_is_loaded_once_however_many_want_it() {
+        let cache = BlockCache::with_capacity(1 << 20);
+        let file = cache.new_file();
+        let loads = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for offset in 0..50 {
+                        let got = cache.get_or_load(key(file, offset), None, || {
+                            loads.fetch_add(1, Ordering::Relaxed);
+                            std::thread::yield_now();
+                            Ok(block(7))
+                        });
+                        assert!(matches!(got, Ok(CachedBlock::Meta(bytes)) if bytes[0] == 7));
+                    }
+                });
+            }
+        });
+        assert_eq!(loads.into_inner(), 50);
+        let stats = cache.stats();
+        assert_eq!((stats.hits, stats.misses, stats.blocks), (150, 50, 50));
+        assert_eq!(stats.bytes, 50 * BLOCK as u64);
+    }
+
+    #[test]
+    fn a_failed_load_is_not_kept() {
+        let cache = BlockCache::with_capacity(1 << 20);
+        let at = key(cache.new_file(), 0);
+        let fail = || Err(Corruption::Malformed("bad").at(Path::new("f"), 0));
+        let error = cache.get_or_load(at, None, fail).unwrap_err();
+        assert_eq!(error.to_string(), "f: at 0: bad");
+        assert!(cache.get_or_load(at, None, || Ok(block(1))).is_ok());
+        assert_eq!(cache.stats().failed_loads, 1);
+    }
+
+    #[test]
+    fn the_capacity_holds_and_files_can_be_forgotten() {
+        let cache = BlockCache::with_capacity(20 * BLOCK as u64);
+        let (a, b) = (cache.new_file(), cache.new_file());
+        for offset in 0..100 {
+            let file = if offset % 2 == 0 { a } else { b };
+            cache.get_or_load(key(file, offset), None, || Ok(block(1))).unwrap();
+        }
+        let stats = cache.stats();
+        assert!(stats.bytes <= cache.capacity() && stats.blocks >= 15, "{stats:?}");
+        cache.evict_file(a);
+        assert!(!cache.contains(&key(a, 98)));
+        assert!(cache.contains(&key(b, 99)));
+    }
+
+    #[test]
+    fn used_slots_outlive_unused_ones_and_evicted_ones_are_emptied() {
+        let cache = BlockCache::with_capacity(20 * BLOCK as u64);
+        let file = cache.new_file();
+        let slots = Arc::new(Slots::<Vec<u8>>::new(100));
+        let weak: Weak<dyn Evict> = Arc::downgrade(&(Arc::clone(&slots) as Arc<dyn Evict>));
+        for slot in 0..100usize {
+            let place = SlotPlace { slots: weak.clone(), slot };
+            cache.get_or_load(key(file, slot as u64), Some(place), || Ok(block(1))).unwrap();
+            slots.put(slot, Arc::new(vec![1]));
+            // the first five stay in use
+            (0..5).for_each(|hot| assert!(slots.get(hot).is_some() || hot > slot));
+            let _ = cache.stats();
+        }
+        let full: Vec<usize> = (0..100).filter(|&slot| slots.get(slot).is_some()).collect();
+        let cached: Vec<usize> = (0..100).filter(|&slot| cache.contains(&key(file, slot as u64))).collect();
+        assert_eq!(full, cached);
+        assert!(cache.stats().bytes <= cache.capacity());
+        assert_eq!(full[..5], [0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn a_block_found_through_new_slots_is_emptied_from_them() {
+        let cache = BlockCache::with_capacity(20 * BLOCK as u64);
+        let file = cache.new_file();
+        let place = |slots: &Arc<Slots<()>>| {
+            let weak: Weak<dyn Evict> = Arc::downgrade(&(Arc::clone(slots) as Arc<dyn Evict>));
+            Some(SlotPlace { slots: weak, slot: 0 })
+        };
+        let old = Arc::new(Slots::<()>::new(1));
+        cache.get_or_load(key(file, 0), place(&old), || Ok(block(1))).unwrap();
+        drop(old);
+        let new = Arc::new(Slots::<()>::new(1));
+        cache.get_or_load(key(file, 0), place(&new), || unreachable!()).unwrap();
+        new.put(0, Arc::new(()));
+        for offset in 1..100 {
+            cache.get_or_load(key(file, offset), None, || Ok(block(1))).unwrap();
+            let _ = cache.stats();
+        }
+        assert!(!cache.contains(&key(file, 0)));
+        assert!(new.with(0, |()| ()).is_none());
+    }
+
+    /// Zipf-like traces with scans in between, against an exact LRU of the same size.
+    #[test]
+    fn hits_are_as_many_as_with_an_exact_lru() {
+        const BLOCKS: usize = 1000;
+        const KEPT: usize = 100;
+        let mut seed = 7u64;
+        let mut random = move || {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            seed
+        };
+        let trace: Vec<usize> = (0..60_000)
+            .flat_map(|i| {
+                let scan = if i % 3000 == 0 { i / 30 % 800..i / 30 % 800 + 100 } else { 0..0 };
+                let unit = (random() >> 11) as f64 / (1u64 << 53) as f64;
+                // density 1/x over 1..BLOCKS
+                std::iter::once((BLOCKS as f64).powf(unit) as usize).chain(scan)
+            })
+            .collect();
+
+        let mut lru: Vec<usize> = Vec::new();
+        let mut exact = 0;
+        for block in &trace {
+            if let Some(at) = lru.iter().position(|b| b == block) {
+                lru.remove(at);
+                exact += 1;
+            } else if lru.len() == KEPT {
+                lru.remove(0);
+            }
+            lru.push(*block);
+        }
+
+        let cache = BlockCache::with_capacity((KEPT * BLOCK) as u64);
+        let file = cache.new_file();
+        let slots = Arc::new(Slots::<()>::new(BLOCKS + 900));
+        let weak: Weak<dyn Evict> = Arc::downgrade(&(Arc::clone(&slots) as Arc<dyn Evict>));
+        let mut ours = 0;
+        for &slot in &trace {
+            if slots.get(slot).is_some() {
+                ours += 1;
+                continue;
+            }
+            let place = SlotPlace { slots: weak.clone(), slot };
+            cache.get_or_load(key(file, slot as u64), Some(place), || Ok(block(1))).unwrap();
+            slots.put(slot, Arc::new(()));
+            cache.0.cache.run_pending_tasks();
+        }
+        let percent = |n: usize| 100.0 * n as f64 / trace.len() as f64;
+        assert!(percent(ours) > percent(exact) - 1.0, "{} % against {} %", percent(ours), percent(exact));
+        assert!(cache.stats().bytes <= cache.capacity());
+    }
+}
