@@ -1,0 +1,282 @@
+//! Doors for the benches to what has no public name: blocks, chunks and codecs without a file around them.
+
+use crate::block::bloom::{KeyHashes, add, probe};
+use crate::block::codec::{Compressor, CompressorOptions, Decompressor};
+use crate::block::data::{self, DataBlock, DataFormat, Encoder, Trust};
+use crate::block::index::{IndexBlock, IndexContext};
+use crate::block::slot::Slots;
+use crate::block::{BlockHeader, BlockType, ChecksumType, Codec, DataBlockEncoding, HashKind};
+use crate::cache::{BlockCache, BlockKey, CachedBlock};
+use crate::cell::{Cell, CellFormat, CellKey, CellOrder, SeekKey};
+use crate::error::{Error, Result};
+use crate::hfile::bloom::size::{ChunkSize, fold};
+use std::num::NonZeroU32;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The payload of a data block.
+#[derive(Clone, Debug)]
+pub struct EncodedBlock {
+    format: DataFormat,
+    payload: Vec<u8>,
+}
+
+impl EncodedBlock {
+    /// As many of the cells as fit `bytes` when plain, with sequence ids.
+    ///
+    /// # Errors
+    ///
+    /// If a cell cannot be encoded.
+    pub fn new<'c>(
+        cells: impl IntoIterator<Item = &'c Cell>,
+        encoding: DataBlockEncoding,
+        bytes: usize,
+    ) -> Result<Self> {
+        let cell_format = CellFormat { tags: false, mvcc: true };
+        let format = DataFormat { encoding, cells: cell_format, tags_compressed: false };
+        let mut encoder = Encoder::new(&format);
+        for cell in cells {
+            encoder.append(cell.as_ref())?;
+            if encoder.unencoded_size() >= bytes {
+                break;
+            }
+        }
+        let mut payload = Vec::new();
+        encoder.finish(&mut payload);
+        Ok(Self { format, payload })
+    }
+
+    /// The bytes of the payload.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    /// Decodes the block to plain cells behind each other, and says how many there are.
+    ///
+    /// # Errors
+    ///
+    /// Never, for a block that was encoded.
+    pub fn decode(&self, out: &mut Vec<u8>) -> Result<usize> {
+        out.clear();
+        data::decode(&self.format, &self.payload, 1 << 30, out).map_err(nowhere)
+    }
+
+    /// Decodes the block, to be searched.
+    ///
+    /// # Errors
+    ///
+    /// As [`decode`](Self::decode).
+    pub fn open(&self) -> Result<OpenBlock> {
+        let mut plain = Vec::new();
+        self.decode(&mut plain)?;
+        let (cells, order) = (0..plain.len(), Some(CellOrder::User));
+        DataBlock::new(plain, cells, self.format.cells, Trust::Decoded(None), order)
+            .map(OpenBlock)
+            .map_err(nowhere)
+    }
+}
+
+fn nowhere(corruption: crate::Corruption) -> Error {
+    corruption.at(Path::new("bench"), 0)
+}
+
+/// A data block in memory.
+#[derive(Debug)]
+pub struct OpenBlock(DataBlock);
+
+impl OpenBlock {
+    /// How many cells there are.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        self.0.count()
+    }
+
+    /// The timestamp of the first cell that is not before a key.
+    #[inline]
+    #[must_use]
+    pub fn seek(&self, key: &CellKey) -> Option<i64> {
+        self.0.seek(key, CellOrder::User).map(|(place, _)| self.0.key(&place).timestamp())
+    }
+
+    /// The bytes of all values, by a walk.
+    #[must_use]
+    pub fn walk(&self) -> usize {
+        let mut place = self.0.first();
+        let mut bytes = self.0.cell(&place).value().len();
+        while self.0.advance(&mut place) {
+            bytes += self.0.cell(&place).value().len();
+        }
+        bytes
+    }
+}
+
+/// An index block.
+#[derive(Debug)]
+pub struct Index(IndexBlock);
+
+impl Index {
+    /// One of ascending keys.
+    ///
+    /// # Errors
+    ///
+    /// If the keys do not ascend.
+    pub fn new(keys: &[SeekKey]) -> Result<Self> {
+        let (mut marks, mut entries) = (Vec::new(), Vec::new());
+        let mark = |out: &mut Vec<u8>, mark: usize| {
+            out.extend_from_slice(&u32::try_from(mark).unwrap_or(u32::MAX).to_be_bytes());
+        };
+        mark(&mut marks, keys.len());
+        for (i, key) in (0u64..).zip(keys) {
+            mark(&mut marks, entries.len());
+            entries.extend_from_slice(&(i << 16).to_be_bytes());
+            entries.extend_from_slice(&[0, 1, 0, 0]);
+            entries.extend_from_slice(key.as_bytes());
+        }
+        mark(&mut marks, entries.len());
+        marks.append(&mut entries);
+        let context =
+            IndexContext { order: Some(CellOrder::User), end: 1 << 50, header_len: 33, slots: false };
+        IndexBlock::parse(&marks, false, &context).map(Self).map_err(nowhere)
+    }
+
+    /// The last entry whose key is not after `key`.
+    #[inline]
+    #[must_use]
+    pub fn search(&self, key: &CellKey) -> Option<usize> {
+        self.0.search(key, CellOrder::User)
+    }
+}
+
+/// A chunk of a Bloom filter, full and folded as HBase would have it.
+#[derive(Clone, Debug)]
+pub struct BloomChunk {
+    bits: Vec<u8>,
+    hash: HashKind,
+    hash_count: u32,
+}
+
+impl BloomChunk {
+    /// A chunk of these keys, of an error rate of 1 %.
+    #[must_use]
+    pub fn new<'k>(bytes: usize, hash: HashKind, keys: impl IntoIterator<Item = &'k [u8]>) -> Self {
+        let size = ChunkSize::new(bytes, 0.01, 7);
+        let mut chunk = Self { bits: vec![0; size.bytes], hash, hash_count: size.hash_count };
+        let mut count = 0;
+        for key in keys {
+            add(&mut chunk.bits, chunk.hash_count, KeyHashes::of(hash, key));
+            count += 1;
+        }
+        fold(&mut chunk.bits, size.max_keys, count);
+        chunk
+    }
+
+    /// Whether a key may have been added.
+    #[inline]
+    #[must_use]
+    pub fn probe(&self, key: &[u8]) -> bool {
+        probe(&self.bits, self.hash_count, KeyHashes::of(self.hash, key))
+    }
+}
+
+/// Compresses a block's bytes; fails if the codec is not built in.
+///
+/// # Errors
+///
+/// If the codec is not built in.
+pub fn compress(codec: Codec, plain: &[u8]) -> Result<Vec<u8>> {
+    let mut out = Vec::new();
+    let compressed = Compressor::new(codec, &CompressorOptions::default())
+        .and_then(|mut compressor| compressor.compress(plain, &mut out));
+    compressed.map(|()| out).map_err(nowhere)
+}
+
+/// Appends the `plain_len` bytes of a compressed block to `out`.
+///
+/// # Errors
+///
+/// If the payload is none of that codec and length.
+pub fn decompress(codec: Codec, payload: &[u8], plain_len: usize, out: &mut Vec<u8>) -> Result<()> {
+    Decompressor::new(codec, None).decompress(payload, plain_len, out).map_err(nowhere)
+}
+
+/// A block of this payload, with checksums.
+///
+/// # Errors
+///
+/// If the payload is too long.
+pub fn seal(payload: &[u8], checksum: ChecksumType, bytes_per_checksum: NonZeroU32) -> Result<Vec<u8>> {
+    let sizes = (payload.len(), payload.len());
+    let header = BlockHeader::for_payload(BlockType::Data, sizes, -1, Some((checksum, bytes_per_checksum)));
+    let mut out = Vec::new();
+    header.map_err(nowhere)?.write(&mut out);
+    out.extend_from_slice(payload);
+    crate::block::checksum::append(&mut out, 0, checksum, bytes_per_checksum);
+    Ok(out)
+}
+
+/// Compares the checksums of such a block.
+///
+/// # Errors
+///
+/// If they are wrong.
+pub fn verify(block: &[u8]) -> Result<()> {
+    BlockHeader::open(block, true, true).map(drop).map_err(nowhere)
+}
+
+/// Blocks that can be found in a cache by their key, and beside their index entry.
+#[derive(Debug)]
+pub struct CachedBlocks {
+    cache: BlockCache,
+    slots: Slots<Vec<u8>>,
+    keys: Vec<BlockKey>,
+}
+
+impl CachedBlocks {
+    /// So many blocks, of so many bytes each.
+    ///
+    /// # Errors
+    ///
+    /// Never.
+    pub fn new(blocks: usize, bytes: usize) -> Result<Self> {
+        let cache = BlockCache::with_capacity(1 << 40);
+        let (file, slots) = (cache.new_file(), Slots::new(blocks));
+        let keys = (0..blocks as u64).map(|i| BlockKey { file, offset: i << 16 }).collect();
+        let made = Self { cache, slots, keys };
+        for (i, key) in made.keys.iter().enumerate() {
+            let block = Arc::new(vec![0; bytes]);
+            made.cache.get_or_load(*key, None, || Ok(CachedBlock::Bloom(Arc::clone(&block))))?;
+            made.slots.put(i, block);
+        }
+        let _ = made.cache.stats();
+        Ok(made)
+    }
+
+    /// Finds a block by its key; says how long it is.
+    ///
+    /// # Errors
+    ///
+    /// If it is not there.
+    #[inline]
+    pub fn by_key(&self, i: usize) -> Result<usize> {
+        let missing = || Err(Error::invalid_argument("the block is not cached"));
+        match self.cache.get_or_load(self.keys[i], None, missing)? {
+            CachedBlock::Bloom(block) => Ok(block.len()),
+            _ => missing().map(|_: CachedBlock| 0),
+        }
+    }
+
+    /// Finds a block in its slot, and takes hold of it, as a scanner does.
+    #[inline]
+    #[must_use]
+    pub fn by_slot(&self, i: usize) -> Option<usize> {
+        self.slots.get(i).map(|block| block.len())
+    }
+
+    /// Looks at a block in its slot, as a Bloom probe does.
+    #[inline]
+    #[must_use]
+    pub fn in_slot(&self, i: usize) -> Option<usize> {
+        self.slots.with(i, Vec::len)
+    }
+}

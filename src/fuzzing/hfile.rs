@@ -1,0 +1,211 @@
+//! Whole files.
+
+use crate::block::BlockType;
+use crate::block::checksum;
+use crate::block::header::{BlockSizes, SHORT_HEADER_LEN};
+use crate::cache::BlockCache;
+use crate::cell::{Cell, CellOrder, SeekKey};
+use crate::error::{ErrorKind, Result};
+use crate::hfile::{HFile, HFileOptions, Seek, Trailer};
+use crate::io::MemoryFile;
+use crate::limits::Limits;
+use bytes::Bytes;
+use std::sync::{Arc, OnceLock};
+
+/// A whole file: it is refused, or reads. If all of it reads, then seeks find what the scan found, with a cache and
+/// without; and if a verification finds no fault, then all of it reads, and no filter denies what is there.
+pub fn hfile(input: &[u8]) {
+    let bytes = Bytes::copy_from_slice(input);
+    let limits = Limits::default().with_block_bytes(LIMIT).with_load_on_open_bytes(LIMIT);
+    let options = HFile::options().limits(limits);
+    let report = options.verify_reader(Arc::new(MemoryFile::new("input", bytes.clone())));
+    let sound = report.ok().filter(|report| report.faults.is_empty()).map(|report| report.cells);
+    let Ok(file) = open(&options, &bytes) else {
+        assert_eq!(sound, None, "a file without a fault does not open");
+        return;
+    };
+    ask(&file);
+    let cells = match scan(&file) {
+        Scan::Whole(cells) => cells,
+        // as far as it was read
+        Scan::Long => return,
+        Scan::Broken => return assert_eq!(sound, None, "a file without a fault does not read"),
+    };
+    let cached = open(&options.cache(cache()), &bytes).expect("a file that opened");
+    for file in [&file, &cached] {
+        match file.order() {
+            Some(order) => seeks(file, order, &cells),
+            None => assert!(file.scanner().seek(&SeekKey::first_on_row(b"")).is_err()),
+        }
+    }
+    assert!(matches!(scan(&cached), Scan::Whole(again) if again == cells), "a cache changes cells");
+    if let Some(count) = sound {
+        assert_eq!(count, cells.len() as u64);
+        filters(&cached, &cells);
+    }
+}
+
+/// No filter of a sound file denies a cell.
+fn filters(file: &HFile, cells: &[Cell]) {
+    // a minor version to come is worth a warning, and no fault
+    let expected = usize::from(file.trailer().is_newer_than_known());
+    assert_eq!(file.warnings().len(), expected, "{:?}", file.warnings());
+    for cell in cells.iter().map(Cell::as_ref) {
+        assert!(file.may_contain_row(cell.row()), "{cell}");
+        assert!(file.may_contain_column(cell.row(), cell.qualifier()), "{cell}");
+        if cell.cell_type().is_family_delete() {
+            assert!(file.may_contain_delete_family(cell.row()), "{cell}");
+        }
+    }
+}
+
+/// A whole file whose checksums are computed anew before it is read as [`hfile`] reads it: so that bytes which sums would
+/// have caught meet the checks behind them.
+pub fn hfile_resealed(input: &[u8]) {
+    let mut bytes = input.to_vec();
+    reseal(&mut bytes);
+    hfile(&bytes);
+}
+
+/// More than any file needs that is worth an input.
+const LIMIT: usize = 1 << 20;
+const MAX_CELLS: usize = 20_000;
+
+/// Shared, and small, so that files take each other's room.
+fn cache() -> &'static BlockCache {
+    static CACHE: OnceLock<BlockCache> = OnceLock::new();
+    CACHE.get_or_init(|| BlockCache::with_capacity(1 << 16))
+}
+
+fn open(options: &HFileOptions, bytes: &Bytes) -> Result<HFile> {
+    options.open_reader(Arc::new(MemoryFile::new("input", bytes.clone())))
+}
+
+/// All that can be asked of an open file, but for its cells.
+fn ask(file: &HFile) {
+    let _ = (file.first_key(), file.last_key(), file.mid_key(), file.warnings(), format!("{file:?}"));
+    for entry in 0..file.root_index().len().min(100) {
+        let _ = file.first_data_block(entry);
+    }
+    let names: Vec<Vec<u8>> = file.meta_block_names().take(100).map(<[u8]>::to_vec).collect();
+    for name in names {
+        let _ = file.meta_block(&name);
+    }
+    let headers = file.block_headers().take_while(Result::is_ok).count();
+    assert!(headers as u64 * SHORT_HEADER_LEN as u64 <= file.file_len());
+    for row in [&b""[..], b"row", &[0xff; 40]] {
+        bloom(file, row, b"qualifier");
+    }
+}
+
+fn bloom(file: &HFile, row: &[u8], qualifier: &[u8]) {
+    let _ = (file.may_contain_row(row), file.may_contain_delete_family(row));
+    let _ = file.may_contain_column(row, qualifier);
+}
+
+enum Scan {
+    /// All cells, in order.
+    Whole(Vec<Cell>),
+    /// More cells than are worth the time.
+    Long,
+    /// Some, and then an error; or cells out of order.
+    Broken,
+}
+
+fn scan(file: &HFile) -> Scan {
+    let (mut cells, mut below_next) = (Vec::new(), true);
+    let mut scanner = file.scanner();
+    let mut more = scanner.seek_to_first();
+    while let Ok(true) = more {
+        let cell = scanner.peek().expect("a scanner that moved stands on a cell");
+        cells.push(Cell::from(cell));
+        if cells.len() == MAX_CELLS {
+            return Scan::Long;
+        }
+        if let (Some(order), Some(next)) = (file.order(), scanner.next_indexed_key()) {
+            below_next &= order.compare(cell.key(), next).is_lt();
+        }
+        more = scanner.advance();
+    }
+    assert!(scanner.peek().is_none(), "a scanner at the end or after an error stands nowhere");
+    match more {
+        Ok(_) if is_sorted(file, &cells) => {
+            assert!(below_next, "a cell is not before the next index key");
+            Scan::Whole(cells)
+        }
+        Ok(_) => Scan::Broken,
+        Err(error) => {
+            assert_ne!(error.kind(), ErrorKind::InvalidArgument, "{error:?}");
+            Scan::Broken
+        }
+    }
+}
+
+fn is_sorted(file: &HFile, cells: &[Cell]) -> bool {
+    let order = file.order().unwrap_or_default();
+    cells.is_sorted_by(|a, b| order.compare(a.as_ref().key, b.as_ref().key).is_le())
+}
+
+/// Seeks to some of the cells and near them, against the list of all.
+fn seeks(file: &HFile, order: CellOrder, cells: &[Cell]) {
+    let mut keys = vec![SeekKey::first_on_row(b""), SeekKey::last_on_row(&[0xff; 300])];
+    for cell in cells.iter().step_by(cells.len().div_ceil(8).max(1)).chain(cells.last()) {
+        let key = cell.as_ref().key;
+        bloom(file, key.row(), key.qualifier());
+        keys.push(SeekKey::first_on_row(key.row()));
+        keys.push(SeekKey::from(key));
+        keys.push(SeekKey::last_on_column(key.row(), key.family(), key.qualifier()));
+    }
+    let mut scanner = file.scanner();
+    for key in &keys {
+        let at = cells.partition_point(|cell| order.compare(cell.as_ref().key, key).is_lt());
+        let exact = cells.get(at).is_some_and(|cell| order.compare(cell.as_ref().key, key).is_eq());
+        let expected = cells.get(at).map(Cell::as_ref);
+        let seek = scanner.seek(key).expect("all of the file has been read");
+        assert!(scanner.peek() == expected, "seek {key:?}");
+        assert_eq!(seek == Seek::Exact, exact, "{key:?}");
+        if expected.is_some() {
+            assert!(scanner.advance().is_ok() && scanner.peek() == cells.get(at + 1).map(Cell::as_ref));
+        }
+        let before = at.checked_sub(1).map(|at| cells[at].as_ref());
+        let found = scanner.seek_before(key).expect("all of the file has been read");
+        assert!(found == before.is_some() && scanner.peek() == before, "seek before {key:?}");
+        let seek = scanner.reseek(key).expect("all of the file has been read");
+        assert!(scanner.peek() == expected, "reseek {key:?}");
+        assert_eq!(seek == Seek::Exact, exact, "reseek {key:?}");
+        let seek = scanner.seek_to(key).expect("all of the file has been read");
+        assert_eq!(seek == Seek::Exact, exact, "seek to {key:?}");
+    }
+}
+
+/// Computes the sums of all blocks anew. Blocks are found one behind the other, and behind what is none by their magic.
+fn reseal(file: &mut [u8]) {
+    let Ok(trailer) = Trailer::parse(file, file.len() as u64) else { return };
+    if !trailer.has_checksums() {
+        return;
+    }
+    let end = usize::try_from(trailer.offset()).expect("an offset in the input");
+    let mut rest = &mut file[..end];
+    while !rest.is_empty() {
+        let size = BlockSizes::parse(rest, true).map_or(0, |sizes| seal(rest, &sizes));
+        let skip = if size > 0 { size } else { next_magic(rest) };
+        rest = &mut rest[skip..];
+    }
+}
+
+/// Computes the sums of the block at the start; the bytes it has, 0 if it is not all there.
+fn seal(rest: &mut [u8], sizes: &BlockSizes) -> usize {
+    let Some(block) = rest.get_mut(..sizes.total_size()) else { return 0 };
+    let Some((checksum_type, per_sum)) = sizes.checksums() else { return 0 };
+    let mut sealed = block[..sizes.data_size()].to_vec();
+    checksum::append(&mut sealed, 0, checksum_type, per_sum);
+    block.copy_from_slice(&sealed);
+    block.len()
+}
+
+/// Where a block may start behind the first byte, or all of it.
+fn next_magic(bytes: &[u8]) -> usize {
+    let starts = bytes.windows(8).skip(1);
+    let mut magics = starts.map(|w| w.first_chunk().and_then(|magic| BlockType::from_magic(*magic)));
+    magics.position(|found| found.is_some()).map_or(bytes.len(), |at| at + 1)
+}

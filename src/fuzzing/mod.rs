@@ -1,0 +1,40 @@
+//! The bodies of the fuzz targets, compiled with every build so that they cannot rot.
+//!
+//! Each takes any bytes and panics if, and only if, a promise of the library is broken: that bytes end in an error or in
+//! the right answer, within the limits, and that the fast way and the slow one agree. `fuzz/` has a harness of one line
+//! for each; `tests/fuzz_bodies.rs` runs them over the files of `testdata` and mutations of those.
+
+mod block;
+mod block_index;
+mod bloom;
+mod codec;
+mod data_block;
+mod file_info;
+mod hfile;
+mod input;
+mod trailer;
+
+pub use block::block;
+pub use block_index::block_index;
+pub use bloom::bloom;
+pub use codec::codec;
+pub use data_block::data_block;
+pub use file_info::file_info;
+pub use hfile::{hfile, hfile_resealed};
+pub use trailer::trailer;
+
+/// A target: its name and its body.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All targets.
+pub const TARGETS: [Target; 9] = [
+    ("trailer", trailer),
+    ("file_info", file_info),
+    ("block", block),
+    ("data_block", data_block),
+    ("block_index", block_index),
+    ("bloom", bloom),
+    ("codec", codec),
+    ("hfile", hfile),
+    ("hfile_resealed", hfile_resealed),
+];

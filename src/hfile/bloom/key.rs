@@ -1,0 +1,74 @@
+//! What is added to a Bloom filter, and looked up in it (hfile.md §12.2).
+
+use crate::cell::{CellKey, SeekKey};
+use std::fmt;
+
+/// What a file's general Bloom filter is a filter of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum BloomType {
+    /// Rows.
+    Row,
+    /// Rows with a qualifier. Deletes of a family are there with an empty one.
+    RowCol,
+    /// The first bytes of rows: at least 1. A shorter row is there as it is.
+    RowPrefixFixedLength(u32),
+}
+
+impl BloomType {
+    /// HBase's name, as in a file info.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Row => "ROW",
+            Self::RowCol => "ROWCOL",
+            Self::RowPrefixFixedLength(_) => "ROWPREFIX_FIXED_LENGTH",
+        }
+    }
+
+    /// The key of a cell of that row and qualifier. The buffer serves those types whose key is not a part of the row.
+    #[inline]
+    pub(crate) fn key<'a>(self, row: &'a [u8], qualifier: &[u8], buffer: &'a mut SeekKey) -> &'a [u8] {
+        match self {
+            Self::Row => row,
+            Self::RowPrefixFixedLength(len) => prefix(row, len),
+            Self::RowCol => rowcol(row, qualifier, buffer).as_bytes(),
+        }
+    }
+}
+
+impl fmt::Display for BloomType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The key of a row in a filter of prefixes.
+#[inline]
+pub(crate) fn prefix(row: &[u8], len: u32) -> &[u8] {
+    usize::try_from(len).ok().and_then(|len| row.get(..len)).unwrap_or(row)
+}
+
+/// The key of a column in a filter of rows with qualifiers: a flat key of no family, before all its versions.
+///
+/// With an empty qualifier it is the key of the row's family deletes.
+#[inline]
+pub(crate) fn rowcol<'a>(row: &[u8], qualifier: &[u8], buffer: &'a mut SeekKey) -> &'a CellKey {
+    buffer.set_first_on_column(row, b"", qualifier)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_as_hbase_hashes_them() {
+        let mut buffer = SeekKey::new();
+        let mut key = |bloom_type: BloomType| bloom_type.key(b"row0", b"q1", &mut buffer).to_vec();
+        assert_eq!(key(BloomType::Row), b"row0");
+        assert_eq!(key(BloomType::RowCol), b"\0\x04row0\0q1\x7f\xff\xff\xff\xff\xff\xff\xff\xff");
+        assert_eq!(key(BloomType::RowPrefixFixedLength(2)), b"ro");
+        assert_eq!(key(BloomType::RowPrefixFixedLength(4)), b"row0");
+        assert_eq!(key(BloomType::RowPrefixFixedLength(u32::MAX)), b"row0");
+    }
+}

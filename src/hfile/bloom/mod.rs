@@ -1,0 +1,173 @@
+//! Bloom filters of a file (hfile.md §12; HBase: `CompoundBloomFilter`).
+//!
+//! A filter is many chunks, each for a range of keys; which chunk a key would be in is known when the file is open, the
+//! chunks are read when they are asked.
+
+pub(crate) mod key;
+pub(crate) mod meta;
+pub(crate) mod size;
+pub(super) mod writer;
+
+pub use key::BloomType;
+pub use meta::BloomMeta;
+
+use super::FileInfo;
+use super::inner::Inner;
+use crate::block::bloom::{KeyHashes, probe};
+use crate::block::index::IndexContext;
+use crate::block::search::KeyTable;
+use crate::block::slot::Slots;
+use crate::cell::{CellKey, CellOrder, SeekKey};
+use crate::error::Corruption;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Which of the two filters a file may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FilterKind {
+    General,
+    DeleteFamily,
+}
+
+/// A Bloom filter of a file.
+pub struct BloomFilter {
+    meta: BloomMeta,
+    /// What the keys are made of; rows in a delete-family filter.
+    bloom_type: BloomType,
+    /// The order of the chunks' first keys; none if the file's is unknown, and then the filter denies nothing.
+    order: Option<CellOrder>,
+    /// The first key of each chunk.
+    first_keys: KeyTable,
+    last_key: Option<Vec<u8>>,
+    slots: Arc<Slots<Vec<u8>>>,
+    given_up: AtomicBool,
+}
+
+impl BloomFilter {
+    /// Reads the metadata of a filter; none if the file info does not say what the filter's keys are.
+    pub(super) fn parse(
+        kind: FilterKind,
+        payload: &[u8],
+        info: &FileInfo,
+        order: Option<CellOrder>,
+        context: &IndexContext,
+    ) -> Result<Self, Corruption> {
+        let meta = BloomMeta::parse(payload, context.end)?;
+        let (bloom_type, last_key) = match kind {
+            FilterKind::DeleteFamily => (BloomType::Row, None),
+            FilterKind::General => {
+                let missing =
+                    Corruption::Malformed("Bloom filter, but no BLOOM_FILTER_TYPE in the file info");
+                (info.bloom_filter_type()?.ok_or(missing)?, info.last_bloom_key())
+            }
+        };
+        let mut first_keys = KeyTable::with_capacity(meta.len(), payload.len());
+        if bloom_type == BloomType::RowCol {
+            meta.check_flat_keys()?;
+        }
+        meta.chunks().for_each(|(_, key)| first_keys.push(key));
+        if bloom_type == BloomType::RowCol
+            && let Some(key) = last_key
+        {
+            CellKey::new(key)?;
+        }
+        if order == Some(CellOrder::User) {
+            match bloom_type {
+                BloomType::RowCol => first_keys.index_rows(|key| CellKey::from_checked(key).row()),
+                _ => first_keys.index_rows(|key| key),
+            }
+        }
+        let slots = Slots::new(if context.slots { meta.len() } else { 0 });
+        Ok(Self {
+            last_key: last_key.map(<[u8]>::to_vec),
+            meta,
+            bloom_type,
+            order,
+            first_keys,
+            slots: Arc::new(slots),
+            given_up: AtomicBool::new(false),
+        })
+    }
+
+    /// What the keys are made of. In a delete-family filter they are rows.
+    #[must_use]
+    pub fn bloom_type(&self) -> BloomType {
+        self.bloom_type
+    }
+
+    /// What the metadata says: sizes, hash function, chunks.
+    #[must_use]
+    pub fn meta(&self) -> &BloomMeta {
+        &self.meta
+    }
+
+    /// Whether a row may have been added; for a filter of prefixes, its prefix. True if the keys are columns.
+    #[inline]
+    pub(super) fn may_contain_row(&self, file: &Inner, row: &[u8]) -> bool {
+        let row = match self.bloom_type {
+            BloomType::Row => row,
+            BloomType::RowPrefixFixedLength(len) => key::prefix(row, len),
+            BloomType::RowCol => return true,
+        };
+        let Some(order) = self.order else { return true };
+        if let Some(last) = &self.last_key
+            && order.compare_rows(row, last).is_gt()
+        {
+            return false;
+        }
+        let chunk = self.first_keys.floor(row, |key| order.compare_rows(key, row));
+        self.probe(file, chunk, row)
+    }
+
+    /// Whether a column may have been added, or a marker of the whole row, which hides the column.
+    pub(super) fn may_contain_column(&self, file: &Inner, row: &[u8], qualifier: &[u8]) -> bool {
+        if self.bloom_type != BloomType::RowCol {
+            return self.may_contain_row(file, row);
+        }
+        let Some(order) = self.order else { return true };
+        let mut buffer = SeekKey::new();
+        let mut may_contain = |qualifier: &[u8]| {
+            let key = key::rowcol(row, qualifier, &mut buffer);
+            if let Some(last) = &self.last_key
+                && order.compare(key, CellKey::from_checked(last)).is_gt()
+            {
+                return false;
+            }
+            let chunk = self.first_keys.floor(row, |k| order.compare(CellKey::from_checked(k), key));
+            self.probe(file, chunk, key.as_bytes())
+        };
+        may_contain(qualifier) || may_contain(b"")
+    }
+
+    /// Asks a chunk. A key before the first chunk has not been added; a filter with a damaged chunk is given up.
+    #[inline]
+    fn probe(&self, file: &Inner, chunk: Option<usize>, key: &[u8]) -> bool {
+        if self.given_up.load(Ordering::Relaxed) {
+            return true;
+        }
+        let Some(chunk) = chunk else { return false };
+        let Some(handle) = self.meta.handle(chunk) else { return true };
+        let hashes = KeyHashes::of(self.meta.hash(), key);
+        let hash_count = self.meta.hash_count();
+        match file.with_bloom_chunk(handle, &self.slots, chunk, |bits| probe(bits, hash_count, hashes)) {
+            Ok(found) => found,
+            Err(error) => {
+                if !self.given_up.swap(true, Ordering::Relaxed) {
+                    file.warn(error);
+                }
+                true
+            }
+        }
+    }
+}
+
+impl fmt::Debug for BloomFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BloomFilter")
+            .field("type", &self.bloom_type)
+            .field("keys", &self.meta.key_count())
+            .field("chunks", &self.meta.len())
+            .finish_non_exhaustive()
+    }
+}

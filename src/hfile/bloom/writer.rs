@@ -1,0 +1,156 @@
+//! A Bloom filter in the making (hfile.md §12.2, §12.4, §12.5; HBase: `CompoundBloomFilterWriter`).
+
+use super::size::{self, ChunkSize, rowcol_error_rate};
+use super::{BloomMeta, BloomType};
+use crate::block::bloom::{self, KeyHashes, MAX_CHUNK_LEN};
+use crate::block::{BlockType, HashKind};
+use crate::cell::{CellKey, SeekKey};
+use crate::error::{Error, Result};
+use crate::hfile::writer::BlockSink;
+use std::collections::VecDeque;
+use std::fmt;
+
+/// `io.storefile.bloom.max.fold`: the halvings that a chunk must be good for.
+const MAX_FOLD: u32 = 7;
+/// What HBase names as the comparator of columns; rows are compared as raw bytes, which has no name.
+const ROWCOL_COMPARATOR: &str = "org.apache.hadoop.hbase.CellComparatorImpl";
+
+/// How large a filter is, and how it hashes.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::hfile) struct BloomSettings {
+    pub(in crate::hfile) chunk_bytes: usize,
+    pub(in crate::hfile) error_rate: f32,
+    pub(in crate::hfile) hash: HashKind,
+}
+
+impl BloomSettings {
+    /// Fails if no filter can be made so.
+    pub(in crate::hfile) fn check(&self) -> Result<()> {
+        if !(self.error_rate > 0.0 && self.error_rate < 1.0) {
+            return Err(Error::invalid_argument("the error rate of a Bloom filter: between 0 and 1"));
+        }
+        if !(1..=MAX_CHUNK_LEN >> MAX_FOLD << MAX_FOLD).contains(&self.chunk_bytes) {
+            return Err(Error::invalid_argument("the chunks of a Bloom filter: 1 byte to 256 MiB"));
+        }
+        Ok(())
+    }
+}
+
+/// Builds one filter. Keys come in the order of the file.
+pub(in crate::hfile) struct BloomWriter {
+    bloom_type: BloomType,
+    chunks: Chunks,
+    last_key: Option<Vec<u8>>,
+    buffer: SeekKey,
+}
+
+impl BloomWriter {
+    pub(in crate::hfile) fn new(bloom_type: BloomType, settings: &BloomSettings) -> Self {
+        let (error_rate, comparator) = match bloom_type {
+            BloomType::RowCol => (rowcol_error_rate(settings.error_rate), ROWCOL_COMPARATOR),
+            _ => (settings.error_rate, ""),
+        };
+        let size = ChunkSize::new(settings.chunk_bytes, error_rate, MAX_FOLD);
+        let meta = BloomMeta::new(size.hash_count, settings.hash, comparator);
+        let open = Chunk::default();
+        let chunks = Chunks { size, hash: settings.hash, open, open_keys: 0, ready: VecDeque::new(), meta };
+        Self { bloom_type, chunks, last_key: None, buffer: SeekKey::new() }
+    }
+
+    pub(in crate::hfile) fn bloom_type(&self) -> BloomType {
+        self.bloom_type
+    }
+
+    /// The key that was added last; none if none has been.
+    pub(in crate::hfile) fn last_key(&self) -> Option<&[u8]> {
+        self.last_key.as_deref()
+    }
+
+    /// Adds a cell, unless the one before has the same key here.
+    #[inline]
+    pub(in crate::hfile) fn add(&mut self, cell: &CellKey) {
+        let (row, _, qualifier) = cell.split();
+        let key = self.bloom_type.key(row, qualifier, &mut self.buffer);
+        if self.last_key.as_deref() == Some(key) {
+            return;
+        }
+        self.chunks.add(key);
+        let last = self.last_key.get_or_insert_default();
+        last.clear();
+        last.extend_from_slice(key);
+    }
+
+    /// Writes the chunks that are full; when closing, the open one as well.
+    pub(in crate::hfile) fn write_due(&mut self, sink: &mut BlockSink, closing: bool) -> Result<()> {
+        self.chunks.write_due(sink, closing)
+    }
+
+    /// The metadata, when all chunks have been written; none if there are none.
+    pub(in crate::hfile) fn meta(&self) -> Option<&BloomMeta> {
+        Some(&self.chunks.meta).filter(|meta| meta.len() > 0)
+    }
+}
+
+/// The chunks of a filter: the open one, those that wait for the next boundary between data blocks, those written.
+struct Chunks {
+    size: ChunkSize,
+    hash: HashKind,
+    open: Chunk,
+    open_keys: u64,
+    ready: VecDeque<Chunk>,
+    meta: BloomMeta,
+}
+
+#[derive(Default)]
+struct Chunk {
+    /// Empty if there is no chunk.
+    bits: Vec<u8>,
+    first_key: Vec<u8>,
+}
+
+impl Chunks {
+    fn add(&mut self, key: &[u8]) {
+        if self.open_keys >= self.size.max_keys {
+            self.close();
+        }
+        if self.open.bits.is_empty() {
+            self.open = Chunk { bits: vec![0; self.size.bytes], first_key: key.to_vec() };
+        }
+        bloom::add(&mut self.open.bits, self.size.hash_count, KeyHashes::of(self.hash, key));
+        self.open_keys += 1;
+    }
+
+    /// Folds the open chunk and puts it among those that wait.
+    fn close(&mut self) {
+        let mut chunk = std::mem::take(&mut self.open);
+        let keys = std::mem::take(&mut self.open_keys);
+        if !chunk.bits.is_empty() {
+            let max_keys = size::fold(&mut chunk.bits, self.size.max_keys, keys);
+            self.meta.count(chunk.bits.len(), keys, max_keys);
+            self.ready.push_back(chunk);
+        }
+    }
+
+    fn write_due(&mut self, sink: &mut BlockSink, closing: bool) -> Result<()> {
+        // a full chunk is finished even if no key has come that would not fit
+        if closing || self.open_keys >= self.size.max_keys {
+            self.close();
+        }
+        while let Some(chunk) = self.ready.pop_front() {
+            let written = sink.write(BlockType::BloomChunk, |out| out.extend_from_slice(&chunk.bits))?;
+            let pushed = self.meta.push(written.handle, &chunk.first_key);
+            pushed.map_err(|corruption| sink.error(corruption))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for BloomWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BloomWriter")
+            .field("type", &self.bloom_type)
+            .field("size", &self.chunks.size)
+            .field("chunks", &self.chunks.meta.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,64 @@
+//! The file info in the making.
+
+use super::FileInfo;
+use crate::error::{Corruption, Error, Result};
+use std::collections::BTreeMap;
+
+/// Keys and values, no key twice.
+#[derive(Clone, Debug, Default)]
+pub(in crate::hfile) struct FileInfoBuilder {
+    entries: BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+/// What keys of the file layer begin with.
+const RESERVED: &[u8] = b"hfile.";
+
+impl FileInfoBuilder {
+    /// Adds an entry of somebody's own.
+    ///
+    /// Fails if there is one already, or if the key is one that only HFiles themselves use.
+    pub(in crate::hfile) fn add(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        if key.starts_with(RESERVED) {
+            return Err(Error::invalid_argument(
+                "keys of the file info that begin with `hfile.` are reserved",
+            ));
+        }
+        self.put(key, value)
+    }
+
+    /// Adds an entry.
+    pub(in crate::hfile) fn put(&mut self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<()> {
+        let (key, value) = (key.as_ref(), value.as_ref());
+        match self.entries.insert(key.to_vec(), value.to_vec()) {
+            None => Ok(()),
+            Some(_) => {
+                let name = crate::cell::Binary(key);
+                Err(Error::invalid_argument(format!("the file info has the key {name} already")))
+            }
+        }
+    }
+
+    /// Adds a boolean, as HBase writes them.
+    pub(in crate::hfile) fn put_flag(&mut self, key: &str, value: bool) -> Result<()> {
+        self.put(key, flag(value))
+    }
+
+    /// Adds an entry, unless there is one of that key.
+    pub(in crate::hfile) fn put_missing(&mut self, key: &str, value: impl AsRef<[u8]>) {
+        self.entries.entry(key.into()).or_insert_with(|| value.as_ref().to_vec());
+    }
+
+    /// Adds a boolean, unless there is an entry of that key.
+    pub(in crate::hfile) fn put_missing_flag(&mut self, key: &str, value: bool) {
+        self.put_missing(key, flag(value));
+    }
+
+    pub(in crate::hfile) fn build(&self) -> Result<FileInfo, Corruption> {
+        FileInfo::of(self.entries.iter().map(|(key, value)| (key.as_slice(), value.as_slice())))
+    }
+}
+
+/// A boolean, as HBase writes them.
+fn flag(value: bool) -> [u8; 1] {
+    [if value { 0xff } else { 0 }]
+}

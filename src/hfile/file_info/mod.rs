@@ -1,0 +1,304 @@
+//! The file info: what a file says of itself, as keys and values (hfile.md §11.2).
+#![warn(clippy::indexing_slicing)]
+
+mod builder;
+mod known;
+pub(crate) mod names;
+
+pub(super) use builder::FileInfoBuilder;
+pub use known::FileTimeRange;
+
+use crate::cell::Binary;
+use crate::coding::Cursor;
+use crate::error::Corruption;
+use crate::proto;
+use crate::proto::hfile::{BytesBytesPair, FileInfoProto};
+use crate::proto::wire::{Fields, Value, delimited};
+use prost::Message;
+use std::fmt;
+use std::ops::Range;
+
+/// The keys and values of a file's FILE_INFO block, sorted by key.
+///
+/// | form                    | payload                                                              |
+/// |-------------------------|----------------------------------------------------------------------|
+/// | protobuf, 2.2 and later | "PBUF", a delimited `FileInfoProto`                                  |
+/// | plain, 2.0 and 2.1      | `i32` count; then for each: key as vbytes, a byte, value as vbytes   |
+///
+/// Any key may occur, and an empty value is not a missing one. The getters for the keys that HBase writes return an error
+/// where a value has not the form it must have.
+///
+/// HBase: `HFileInfo`.
+#[derive(Clone, Default)]
+pub struct FileInfo {
+    /// Every key, followed by its value.
+    bytes: Vec<u8>,
+    /// Sorted by key, none twice.
+    entries: Vec<Entry>,
+}
+
+/// Where in the bytes a key starts, ends, and its value ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Entry {
+    start: u32,
+    middle: u32,
+    end: u32,
+}
+
+impl FileInfo {
+    /// Reads the payload of a FILE_INFO block, in either form. Of a key that occurs twice the last value counts.
+    pub(crate) fn parse(payload: &[u8]) -> Result<Self, Corruption> {
+        let mut cursor = Cursor::new(payload);
+        let mut info = match payload.strip_prefix(proto::MAGIC) {
+            Some(behind) => {
+                cursor = Cursor::new(behind);
+                Self::protobuf(delimited(&mut cursor, "message of the file info")?)?
+            }
+            None => Self::plain(&mut cursor)?,
+        };
+        cursor.finish("bytes behind the file info")?;
+        info.sort();
+        Ok(info)
+    }
+
+    fn protobuf(message: &[u8]) -> Result<Self, Corruption> {
+        let mut info = Self::default();
+        for field in Fields::new(message) {
+            match field? {
+                (1, Value::Bytes(pair)) => {
+                    let (mut first, mut second) = (None, None);
+                    for field in Fields::new(pair) {
+                        match field? {
+                            (1, Value::Bytes(key)) => first = Some(key),
+                            (2, Value::Bytes(value)) => second = Some(value),
+                            _ => {}
+                        }
+                    }
+                    let (Some(key), Some(value)) = (first, second) else {
+                        return Err(Corruption::Malformed("entry of the file info without key or value"));
+                    };
+                    info.push(key, value)?;
+                }
+                (1, _) => return Err(Corruption::Malformed("entry of the file info that is no message")),
+                _ => {}
+            }
+        }
+        Ok(info)
+    }
+
+    fn plain(cursor: &mut Cursor<'_>) -> Result<Self, Corruption> {
+        let mut info = Self::default();
+        for _ in 0..cursor.len("number of entries of the file info")? {
+            let key = cursor.vbytes("key of the file info")?;
+            cursor.u8("class code of the file info")?;
+            info.push(key, cursor.vbytes("value of the file info")?)?;
+        }
+        Ok(info)
+    }
+
+    fn push(&mut self, key: &[u8], value: &[u8]) -> Result<(), Corruption> {
+        let start = self.bytes.len();
+        let (middle, end) = (start + key.len(), start + key.len() + value.len());
+        let place = |at: usize| {
+            let limit = u32::MAX.into();
+            u32::try_from(at).map_err(|_| Corruption::Limit { what: "file info", value: at as u64, limit })
+        };
+        self.entries.push(Entry { start: place(start)?, middle: place(middle)?, end: place(end)? });
+        self.bytes.extend_from_slice(key);
+        self.bytes.extend_from_slice(value);
+        Ok(())
+    }
+
+    /// Restores the order after [`push`](Self::push).
+    fn sort(&mut self) {
+        let Self { bytes, entries } = self;
+        // stable, and turned round before: of equal keys the last one comes first and stays
+        entries.reverse();
+        entries.sort_by(|a, b| part(bytes, a.key()).cmp(part(bytes, b.key())));
+        entries.dedup_by(|a, b| part(bytes, a.key()) == part(bytes, b.key()));
+    }
+
+    /// A file info of these keys and values; of a key that occurs twice the last value counts.
+    ///
+    /// # Errors
+    ///
+    /// If they make more than 4 GiB.
+    pub(crate) fn of<'a>(
+        entries: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
+    ) -> Result<Self, Corruption> {
+        let mut info = Self::default();
+        for (key, value) in entries {
+            info.push(key, value)?;
+        }
+        info.sort();
+        Ok(info)
+    }
+
+    /// Appends the payload of a FILE_INFO block, in the protobuf form.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        let pair = |(key, value): (&[u8], &[u8])| BytesBytesPair {
+            first: Some(key.to_vec()),
+            second: Some(value.to_vec()),
+        };
+        out.extend_from_slice(proto::MAGIC);
+        let message = FileInfoProto { map_entry: self.iter().map(pair).collect() };
+        out.extend_from_slice(&message.encode_length_delimited_to_vec());
+    }
+
+    /// The value of a key.
+    #[must_use]
+    pub fn get(&self, key: &[u8]) -> Option<&[u8]> {
+        let found = self.entries.binary_search_by(|entry| part(&self.bytes, entry.key()).cmp(key)).ok()?;
+        self.entries.get(found).map(|entry| part(&self.bytes, entry.value()))
+    }
+
+    /// All keys with their values, sorted by key.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> {
+        self.entries.iter().map(|entry| (part(&self.bytes, entry.key()), part(&self.bytes, entry.value())))
+    }
+
+    /// How many keys there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+impl Entry {
+    fn key(self) -> Range<usize> {
+        self.start as usize..self.middle as usize
+    }
+
+    fn value(self) -> Range<usize> {
+        self.middle as usize..self.end as usize
+    }
+}
+
+/// A part that an entry names; entries name no others than there are.
+fn part(bytes: &[u8], range: Range<usize>) -> &[u8] {
+    bytes.get(range).unwrap_or_default()
+}
+
+/// Equal if keys and values are, whatever order they were read in.
+impl PartialEq for FileInfo {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for FileInfo {}
+
+impl fmt::Debug for FileInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |bytes| format!("{}", Binary(bytes));
+        f.debug_map().entries(self.iter().map(|(key, value)| (shown(key), shown(value)))).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
+
+    fn pairs() -> impl Strategy<Value = Pairs> {
+        let bytes = |len| proptest::collection::vec(any::<u8>(), 0..len);
+        proptest::collection::vec((bytes(3), bytes(300)), 0..20)
+    }
+
+    fn protobuf(pairs: &Pairs) -> Vec<u8> {
+        let pair = |(key, value): &(Vec<u8>, Vec<u8>)| BytesBytesPair {
+            first: Some(key.clone()),
+            second: Some(value.clone()),
+        };
+        let mut out = proto::MAGIC.to_vec();
+        let message = FileInfoProto { map_entry: pairs.iter().map(pair).collect() };
+        out.extend(message.encode_length_delimited_to_vec());
+        out
+    }
+
+    fn plain(pairs: &Pairs) -> Vec<u8> {
+        let vbytes = |out: &mut Vec<u8>, bytes: &[u8]| {
+            crate::coding::put_vlong(out, bytes.len().try_into().unwrap());
+            out.extend_from_slice(bytes);
+        };
+        let mut out = u32::try_from(pairs.len()).unwrap().to_be_bytes().to_vec();
+        for (key, value) in pairs {
+            vbytes(&mut out, key);
+            out.push(1);
+            vbytes(&mut out, value);
+        }
+        out
+    }
+
+    #[test]
+    fn a_plain_info_of_hbase() {
+        let bytes = b"\0\0\0\x02\x13DATA_BLOCK_ENCODING\x01\x04NONE\x11hfile.AVG_KEY_LEN\x01\x04\0\0\0\x1f";
+        let info = FileInfo::parse(bytes).unwrap();
+        assert_eq!(info.len(), 2);
+        assert_eq!(info.get(b"DATA_BLOCK_ENCODING"), Some(&b"NONE"[..]));
+        assert_eq!(info.avg_key_len(), Ok(Some(31)));
+        let shown = r#"{"DATA_BLOCK_ENCODING": "NONE", "hfile.AVG_KEY_LEN": "\\x00\\x00\\x00\\x1F"}"#;
+        assert_eq!(format!("{info:?}"), shown);
+    }
+
+    #[test]
+    fn malformed_infos_are_refused() {
+        for (bytes, start) in [
+            (&b""[..], "number of entries of the file info needs 4 bytes, 0 left"),
+            (b"\xff\xff\xff\xff", "number of entries of the file info is -1"),
+            (b"\x7f\xff\xff\xff\0\x01\0", "key of the file info needs 1 bytes"),
+            (b"\0\0\0\x01\x02a", "key of the file info needs 2 bytes, 1 left"),
+            (b"\0\0\0\x01\x01a\x01\x80", "value of the file info"),
+            (b"\0\0\0\0x", "bytes behind the file info: expected 0, found 1"),
+            (b"PBUF", "message of the file info needs"),
+            (b"PBUF\x02\x0a\x00", "entry of the file info without"),
+            (b"PBUF\x04\x0a\x02\x0a\x00", "entry of the file info without"),
+            (b"PBUF\x02\x08\x00", "entry of the file info that is no message"),
+            (b"PBUF\0x", "bytes behind the file info: expected 0, found 1"),
+        ] {
+            let message = FileInfo::parse(bytes).unwrap_err().to_string();
+            assert!(message.starts_with(start), "{message}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn both_forms_are_a_sorted_map(pairs in pairs()) {
+            // a map that is filled in order keeps the last of equal keys, too
+            let map: BTreeMap<_, _> = pairs.iter().cloned().collect();
+            let info = FileInfo::parse(&protobuf(&pairs)).unwrap();
+            prop_assert!(info.iter().eq(map.iter().map(|(key, value)| (&key[..], &value[..]))));
+            prop_assert_eq!(info.len(), map.len());
+            for (key, value) in &map {
+                prop_assert_eq!(info.get(key), Some(&value[..]));
+            }
+            prop_assert_eq!(info.get(b"no such key"), None);
+            // as many as make the four bytes of "PBUF" there cannot be
+            let plainly = FileInfo::parse(&plain(&pairs)).unwrap();
+            prop_assert_eq!(&plainly, &info);
+
+            let mut out = Vec::new();
+            info.write(&mut out);
+            prop_assert_eq!(out, protobuf(&map.into_iter().collect()));
+            let again = FileInfo::of(info.iter()).unwrap();
+            prop_assert_eq!(&again, &info);
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(mut bytes: Vec<u8>, magic: bool) {
+            if magic {
+                bytes.splice(0..0, *b"PBUF");
+            }
+            let _ = FileInfo::parse(&bytes);
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The way from the root of the data index down to a data block (hfile.md §10.4, §10.5).
+
+use super::inner::Inner;
+use crate::block::BlockHandle;
+use crate::block::index::{Children, IndexBlock};
+use crate::cell::{CellKey, CellOrder};
+use crate::error::{Corruption, Result};
+use std::sync::Arc;
+
+/// A place in the index: a block of each level, and the entry taken there.
+///
+/// The first block is the root, the last one's entries are data blocks. The walk down is bounded by the file's number of
+/// levels, and each level's type is checked, so no cycle can be.
+#[derive(Clone, Debug)]
+pub(super) struct IndexPath {
+    levels: Vec<(Arc<IndexBlock>, usize)>,
+    /// Whether the path reaches a data block.
+    complete: bool,
+}
+
+impl IndexPath {
+    pub(super) fn new(root: &Arc<IndexBlock>) -> Self {
+        Self { levels: vec![(Arc::clone(root), 0)], complete: false }
+    }
+
+    /// The block of data index entries, and which entry.
+    #[inline]
+    pub(super) fn leaf(&self) -> Option<(&Arc<IndexBlock>, usize)> {
+        let (leaf, i) = self.levels.last()?;
+        self.complete.then_some((leaf, *i))
+    }
+
+    /// Where the data block is.
+    pub(super) fn handle(&self) -> Option<BlockHandle> {
+        let (leaf, i) = self.leaf()?;
+        leaf.handle(i)
+    }
+
+    /// The index key of the data block.
+    pub(super) fn key(&self) -> Option<&CellKey> {
+        let (leaf, i) = self.leaf()?;
+        leaf.key(i)
+    }
+
+    /// The index key of the data block behind; none behind the last.
+    pub(super) fn next_key(&self) -> Option<&CellKey> {
+        self.levels.iter().rev().find_map(|(block, i)| block.key(i + 1))
+    }
+
+    /// Whether the path leads to the first data block.
+    pub(super) fn is_first(&self) -> bool {
+        self.complete && self.levels.iter().all(|(_, i)| *i == 0)
+    }
+
+    /// Goes to the data block that `key` is in, if it is in the file: the last whose index key is not after it. Says
+    /// whether there is one, and whether it is the one where the path was.
+    #[inline]
+    pub(super) fn seek(&mut self, file: &Inner, key: &CellKey, order: CellOrder) -> Result<Sought> {
+        let mut same = self.complete;
+        for level in 0.. {
+            let (block, at) = &mut self.levels[level];
+            let Some(i) = block.search(key, order) else {
+                if level > 0 {
+                    // the entry above says that this block's first key is not after `key`
+                    let handle = self.levels[level - 1].0.handle(self.levels[level - 1].1);
+                    let offset = handle.map_or(0, |h| h.offset);
+                    return Err(Corruption::Malformed(
+                        "first key of an index block is after its entry's key",
+                    )
+                    .at(file.path(), offset));
+                }
+                self.complete = false;
+                return Ok(Sought::Before);
+            };
+            same &= *at == i;
+            *at = i;
+            if matches!(block.children(), Children::Data(_)) {
+                self.levels.truncate(level + 1);
+                break;
+            }
+            if !same || self.levels.len() <= level + 1 {
+                same = false;
+                self.push_child(file, level, 0)?;
+            }
+        }
+        self.complete = true;
+        Ok(if same { Sought::Same } else { Sought::Moved })
+    }
+
+    /// Goes to the first data block below an entry of the root.
+    pub(super) fn first_below(&mut self, file: &Inner, entry: usize) -> Result<bool> {
+        self.complete = false;
+        self.levels.truncate(1);
+        self.levels[0].1 = entry;
+        if entry >= self.levels[0].0.len() {
+            return Ok(false);
+        }
+        self.fall(file, |_| 0)?;
+        Ok(true)
+    }
+
+    /// Goes to the data block behind; false, and nowhere, if there is none.
+    pub(super) fn next(&mut self, file: &Inner) -> Result<bool> {
+        self.step(file, |block, i| (i + 1 < block.len()).then_some(i + 1), |_| 0)
+    }
+
+    /// Goes to the data block before; false, and nowhere, if there is none.
+    pub(super) fn prev(&mut self, file: &Inner) -> Result<bool> {
+        self.step(file, |_, i| i.checked_sub(1), |block| block.len() - 1)
+    }
+
+    /// To the neighbour of the lowest entry that has one, and from there down by `choose`.
+    fn step(
+        &mut self,
+        file: &Inner,
+        neighbour: impl Fn(&IndexBlock, usize) -> Option<usize>,
+        choose: impl Fn(&IndexBlock) -> usize,
+    ) -> Result<bool> {
+        if !std::mem::replace(&mut self.complete, false) {
+            return Ok(false);
+        }
+        let Some(level) = self.levels.iter().rposition(|(block, i)| neighbour(block, *i).is_some()) else {
+            return Ok(false);
+        };
+        let (block, i) = &mut self.levels[level];
+        *i = neighbour(block, *i).unwrap_or(*i);
+        self.levels.truncate(level + 1);
+        self.fall(file, choose)?;
+        Ok(true)
+    }
+
+    /// Completes the path.
+    fn fall(&mut self, file: &Inner, choose: impl Fn(&IndexBlock) -> usize) -> Result<()> {
+        while let Some((block, _)) = self.levels.last()
+            && matches!(block.children(), Children::Index(_))
+        {
+            let level = self.levels.len() - 1;
+            self.push_child(file, level, 0)?;
+            let (child, i) = &mut self.levels[level + 1];
+            *i = choose(child);
+        }
+        self.complete = true;
+        Ok(())
+    }
+
+    /// Replaces what is below `level` by the child of its entry.
+    fn push_child(&mut self, file: &Inner, level: usize, entry: usize) -> Result<()> {
+        self.complete = false;
+        self.levels.truncate(level + 1);
+        let (block, i) = &self.levels[level];
+        let child = file.index_child(block, *i, level + 1)?;
+        self.levels.push((child, entry));
+        Ok(())
+    }
+}
+
+/// What came of a search of the index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sought {
+    /// The key is before the first cell of the file.
+    Before,
+    /// The block is the one where the path was.
+    Same,
+    /// Another one.
+    Moved,
+}

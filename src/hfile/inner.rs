@@ -1,0 +1,338 @@
+//! What scanners and filters share of an open file: the way to its blocks, by the cache if there is one (HBase: `HFileReaderImpl`).
+
+use super::bloom::BloomFilter;
+use super::index::IndexPath;
+use super::open::unknown_comparator;
+use super::source::{BlockSource, Buffers};
+use super::{FileInfo, Trailer};
+use crate::block::data::DataBlock;
+use crate::block::index::{Children, IndexBlock, IndexContext, MidKey};
+use crate::block::slot::{Evict, Slots};
+use crate::block::{BlockHandle, BlockHeader, BlockType, DataBlockEncoding};
+use crate::cache::{BlockCache, BlockKey, CachedBlock, FileId, Holds, SlotPlace};
+use crate::cell::{CellKey, CellOrder, SeekKey};
+use crate::error::{Corruption, Error, Result};
+use bytes::Bytes;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+pub(super) struct Inner {
+    pub(super) source: BlockSource,
+    pub(super) trailer: Trailer,
+    pub(super) info: FileInfo,
+    pub(super) last_key: Option<SeekKey>,
+    /// The order of the cells; none if the file names a comparator that we do not know.
+    pub(super) order: Option<CellOrder>,
+    pub(super) root: Arc<IndexBlock>,
+    pub(super) levels: u32,
+    pub(super) mid_key: Option<MidKey>,
+    pub(super) meta_blocks: Vec<(Vec<u8>, BlockHandle)>,
+    pub(super) general_bloom: Option<BloomFilter>,
+    pub(super) delete_family_bloom: Option<BloomFilter>,
+    pub(super) cache: Option<(BlockCache, FileId)>,
+    pub(super) warnings: Mutex<Vec<Error>>,
+}
+
+impl Inner {
+    pub(super) fn path(&self) -> &Path {
+        self.source.reader.path()
+    }
+
+    /// The order of the cells, or an error that names the comparator.
+    #[inline]
+    pub(super) fn known_order(&self) -> Result<CellOrder> {
+        match self.order {
+            Some(order) => Ok(order),
+            None => Err(unknown_comparator(&self.trailer).at(self.path(), self.trailer.offset())),
+        }
+    }
+
+    /// Whether data blocks have an index of their rows.
+    #[inline]
+    pub(super) fn is_row_indexed(&self) -> bool {
+        self.source.format.encoding == DataBlockEncoding::RowIndexV1
+    }
+
+    /// The data block that a path leads to.
+    #[inline]
+    pub(super) fn data_block(
+        &self,
+        path: &IndexPath,
+        buffers: &mut Buffers,
+        seeking: bool,
+        hits: &mut u64,
+    ) -> Result<Arc<DataBlock>> {
+        if let Some((leaf, i)) = path.leaf()
+            && let Children::Data(slots) = leaf.children()
+            && let Some(block) = slots.get(i)
+        {
+            *hits += 1;
+            return Ok(block);
+        }
+        self.load_data_block(path, buffers, seeking)
+    }
+
+    #[cold]
+    fn load_data_block(
+        &self,
+        path: &IndexPath,
+        buffers: &mut Buffers,
+        seeking: bool,
+    ) -> Result<Arc<DataBlock>> {
+        let Some(((leaf, i), handle)) = path.leaf().zip(path.handle()) else {
+            return Err(Error::invalid_argument("the scanner stands nowhere"));
+        };
+        let Children::Data(slots) = leaf.children() else {
+            return Err(Error::invalid_argument("the scanner stands above the data blocks"));
+        };
+        // a block that is passed once needs no index
+        let index = if seeking || self.cache.is_some() { self.order } else { None };
+        let mut load = || {
+            let block = self.source.read_data(handle, buffers, index)?;
+            self.check_bounds(&block, path.key(), path.next_key(), handle)?;
+            Ok(Arc::new(block))
+        };
+        match &self.cache {
+            Some(cache) => self.cached(cache, handle, slots, i, || load().map(CachedBlock::Data)),
+            None => load(),
+        }
+    }
+
+    /// Every cell of a block lies between the index keys around it (hfile.md §17.1).
+    fn check_bounds(
+        &self,
+        block: &DataBlock,
+        key: Option<&CellKey>,
+        next: Option<&CellKey>,
+        handle: BlockHandle,
+    ) -> Result<()> {
+        let Some(order) = self.order else { return Ok(()) };
+        let error =
+            |message| self.source.error(Corruption::Malformed(message), handle.offset, BlockType::Data);
+        if key.is_some_and(|key| order.compare(block.key(&block.first()), key).is_lt()) {
+            return Err(error("first cell of the block is before its index key"));
+        }
+        if next.is_some_and(|next| order.compare(block.key(&block.last()), next).is_ge()) {
+            return Err(error("last cell of the block is not before the next index key"));
+        }
+        Ok(())
+    }
+
+    /// The index block below an entry; `level` is its distance from the root.
+    pub(super) fn index_child(
+        &self,
+        parent: &Arc<IndexBlock>,
+        i: usize,
+        level: usize,
+    ) -> Result<Arc<IndexBlock>> {
+        let (Children::Index(slots), Some(handle)) = (parent.children(), parent.handle(i)) else {
+            return Err(Error::invalid_argument("an index entry has no index block below"));
+        };
+        if let Some(block) = slots.get(i) {
+            return Ok(block);
+        }
+        let load = || {
+            let block = self.read_index(handle, level)?;
+            self.check_child(&block, parent.key(i), parent.key(i + 1), handle)?;
+            Ok(Arc::new(block))
+        };
+        match &self.cache {
+            Some(cache) => self.cached(cache, handle, slots, i, || load().map(CachedBlock::Index)),
+            None => load(),
+        }
+    }
+
+    /// An index block's first key is its entry's, and its last before the next entry's (hfile.md §10.4).
+    fn check_child(
+        &self,
+        child: &IndexBlock,
+        key: Option<&CellKey>,
+        next: Option<&CellKey>,
+        handle: BlockHandle,
+    ) -> Result<()> {
+        let Some(order) = self.order else { return Ok(()) };
+        let error =
+            |message| self.source.error(Corruption::Malformed(message), handle.offset, BlockType::LeafIndex);
+        if !child.key(0).zip(key).is_some_and(|(first, key)| order.compare(first, key).is_eq()) {
+            return Err(error("first key of the index block is not its entry's key"));
+        }
+        let last = child.key(child.len() - 1);
+        if last.zip(next).is_some_and(|(last, next)| order.compare(last, next).is_ge()) {
+            return Err(error("last key of the index block is not before the next entry's key"));
+        }
+        Ok(())
+    }
+
+    fn read_index(&self, handle: BlockHandle, level: usize) -> Result<IndexBlock> {
+        // the root is level 0; the last level but the data blocks is that of the leaves
+        let is_leaf = level + 1 == self.levels as usize;
+        let expected = if is_leaf { BlockType::LeafIndex } else { BlockType::IntermediateIndex };
+        let (_, payload) = self.source.read(handle, expected)?;
+        IndexBlock::parse(&payload, !is_leaf, &self.index_context())
+            .map_err(|corruption| self.source.error(corruption, handle.offset, expected))
+    }
+
+    fn index_context(&self) -> IndexContext {
+        IndexContext {
+            order: self.order,
+            end: self.trailer.load_on_open_data_offset(),
+            header_len: u32::try_from(self.source.context.header_len()).unwrap_or(u32::MAX),
+            slots: self.cache.is_some(),
+        }
+    }
+
+    /// A block through the cache; it is found through its slot then, for as long as the cache keeps it.
+    fn cached<T: Send + Sync + 'static>(
+        &self,
+        (cache, file): &(BlockCache, FileId),
+        handle: BlockHandle,
+        slots: &Arc<Slots<T>>,
+        slot: usize,
+        load: impl FnOnce() -> Result<CachedBlock>,
+    ) -> Result<Arc<T>>
+    where
+        CachedBlock: Holds<T>,
+    {
+        let key = BlockKey { file: *file, offset: handle.offset };
+        let weak: Weak<Slots<T>> = Arc::downgrade(slots);
+        let block = cache.get_or_load(key, Some(SlotPlace { slots: weak, slot }), load)?;
+        let Some(held) = block.held() else {
+            let message = "two places of the file say different things of this block's type";
+            return Err(Corruption::Malformed(message).at(self.path(), handle.offset));
+        };
+        slots.put(slot, Arc::clone(held));
+        // evicted in between: then nobody else would empty the slot
+        if !cache.contains(&key) {
+            slots.clear(slot);
+        }
+        Ok(Arc::clone(held))
+    }
+
+    /// What `read` makes of a chunk of a Bloom filter.
+    #[inline]
+    pub(super) fn with_bloom_chunk<R>(
+        &self,
+        handle: BlockHandle,
+        slots: &Arc<Slots<Vec<u8>>>,
+        i: usize,
+        read: impl Fn(&[u8]) -> R,
+    ) -> Result<R> {
+        match slots.with(i, |chunk| read(chunk)) {
+            Some(result) => Ok(result),
+            None => self.load_bloom_chunk(handle, slots, i).map(|chunk| read(&chunk)),
+        }
+    }
+
+    #[cold]
+    fn load_bloom_chunk(
+        &self,
+        handle: BlockHandle,
+        slots: &Arc<Slots<Vec<u8>>>,
+        i: usize,
+    ) -> Result<Arc<Vec<u8>>> {
+        let load = || Ok(Arc::new(self.source.read(handle, BlockType::BloomChunk)?.1));
+        match &self.cache {
+            Some(cache) => self.cached(cache, handle, slots, i, || load().map(CachedBlock::Bloom)),
+            None => load(),
+        }
+    }
+
+    pub(super) fn meta_block(&self, handle: BlockHandle) -> Result<Bytes> {
+        let load = || {
+            let (_, payload) = self.source.read(handle, BlockType::Meta)?;
+            Ok(CachedBlock::Meta(Bytes::from(payload)))
+        };
+        let block = match &self.cache {
+            Some((cache, file)) => {
+                cache.get_or_load(BlockKey { file: *file, offset: handle.offset }, None, load)
+            }
+            None => load(),
+        };
+        match block? {
+            CachedBlock::Meta(bytes) => Ok(bytes),
+            _ => Err(Corruption::Malformed("a meta block is not one by the data index")
+                .at(self.path(), handle.offset)),
+        }
+    }
+
+    pub(super) fn mid_key(&self) -> Result<Option<SeekKey>> {
+        let from_root = || self.root.key(self.root.len() / 2).map(SeekKey::from);
+        let Some(mid) = self.mid_key else { return Ok(from_root()) };
+        let (_, payload) = self.source.read(mid.leaf, BlockType::LeafIndex)?;
+        let error = |corruption| self.source.error(corruption, mid.leaf.offset, BlockType::LeafIndex);
+        let leaf = IndexBlock::parse(&payload, false, &self.index_context()).map_err(error)?;
+        match leaf.key(mid.entry) {
+            Some(key) => Ok(Some(SeekKey::from(key))),
+            None => {
+                let max = i64::try_from(leaf.len()).unwrap_or(i64::MAX) - 1;
+                let value = i64::try_from(mid.entry).unwrap_or(i64::MAX);
+                Err(error(Corruption::out_of_range("entry of the mid key", value, 0, max)))
+            }
+        }
+    }
+
+    pub(super) fn block_header(&self, offset: u64) -> Result<BlockHeader> {
+        let mut bytes = vec![0; self.source.context.header_len()];
+        let left = usize::try_from(self.trailer.offset() - offset).unwrap_or(usize::MAX);
+        bytes.truncate(left);
+        self.source
+            .reader
+            .read_exact_at(&mut bytes, offset)
+            .map_err(|error| Error::io("read", self.path(), error))?;
+        BlockHeader::parse(&bytes, self.source.context.has_checksums)
+            .map_err(|corruption| corruption.at(self.path(), offset))
+    }
+
+    #[cold]
+    pub(super) fn wrong_link(&self, expected: u64, found: i64, offset: u64) -> Error {
+        let expected = expected.cast_signed();
+        let corruption = Corruption::Mismatch { what: "offset of the data block before", expected, found };
+        self.source.error(corruption, offset, BlockType::Data)
+    }
+
+    /// The last cell of the file is the one that the file info names.
+    pub(super) fn check_last_key(&self, last: &CellKey) -> Result<()> {
+        match &self.last_key {
+            Some(key) if key.as_key() != last => {
+                let corruption =
+                    Corruption::Malformed("the last cell is not the one that hfile.LASTKEY names");
+                Err(corruption.at(self.path(), self.trailer.offset()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The file has as many cells as the trailer says.
+    pub(super) fn check_entry_count(&self, met: u64) -> Result<()> {
+        if met == self.trailer.entry_count() {
+            return Ok(());
+        }
+        let (expected, found) = (self.trailer.entry_count().cast_signed(), met.cast_signed());
+        let corruption = Corruption::Mismatch { what: "number of cells", expected, found };
+        Err(corruption.at(self.path(), self.trailer.offset()))
+    }
+
+    pub(super) fn count_hits(&self, hits: u64) {
+        if let Some((cache, _)) = &self.cache
+            && hits > 0
+        {
+            cache.count_hits(hits);
+        }
+    }
+
+    pub(super) fn warn(&self, warning: Error) {
+        self.warnings().push(warning);
+    }
+
+    pub(super) fn warnings(&self) -> MutexGuard<'_, Vec<Error>> {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some((cache, file)) = &self.cache {
+            cache.evict_file(*file);
+        }
+    }
+}

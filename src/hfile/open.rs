@@ -1,0 +1,286 @@
+//! Opening a file: its trailer and its load-on-open section (hfile.md §13.1; HBase: `HFileInfo`).
+
+use super::bloom::{BloomFilter, FilterKind};
+use super::inner::Inner;
+use super::options::HFileOptions;
+use super::source::BlockSource;
+use super::{FileInfo, Trailer};
+use crate::block::codec::Decompressor;
+use crate::block::crypto::BlockCipher;
+use crate::block::data::DataFormat;
+use crate::block::decode::BlockContext;
+use crate::block::header::BlockSizes;
+use crate::block::index::{IndexBlock, IndexContext};
+use crate::block::{BlockHandle, BlockHeader, BlockType};
+use crate::cell::{CellFormat, SeekKey};
+use crate::coding::Cursor;
+use crate::error::{Corruption, Error, Result};
+use crate::io::FileReader;
+use crate::limits::Limits;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+/// Key length and value length, before each cell.
+const KEY_VALUE_LENGTHS: usize = 8;
+
+/// The `KEY_VALUE_VERSION` of a file whose cells have a sequence id.
+const KEY_VALUE_VERSION_WITH_MVCC: i32 = 1;
+
+/// One read of the end of the file should give trailer and load-on-open section, unless the file is large.
+const TAIL: u64 = 64 << 10;
+
+/// Opens a file: two reads, or one if it is small.
+pub(super) fn open(reader: Arc<dyn FileReader>, options: &HFileOptions) -> Result<Inner> {
+    let (trailer, tail, tail_at) = read_trailer(&*reader)?;
+    let at_trailer = |corruption: Corruption| corruption.at(reader.path(), trailer.offset());
+    let mut warnings = Vec::new();
+    if trailer.is_newer_than_known() {
+        let version = format!("{}.{}", trailer.major_version(), trailer.minor_version());
+        warnings.push(at_trailer(Corruption::unsupported("HFile version", version)));
+    }
+    let order = trailer.cell_order();
+    if order.is_none() {
+        warnings.push(at_trailer(unknown_comparator(&trailer)));
+    }
+    let context = BlockContext {
+        has_checksums: trailer.has_checksums(),
+        verify_checksums: options.verify_checksums,
+        decompressor: Decompressor::new(trailer.compression_codec(), options.zstd_dictionary.clone()),
+        cipher: cipher(&trailer, options).map_err(at_trailer)?,
+        limits: options.limits.clone(),
+    };
+    let section = load_on_open_section(&*reader, &trailer, &tail, tail_at, &options.limits)?;
+    let mut blocks = LoadOnOpen {
+        context: &context,
+        path: reader.path(),
+        bytes: &section,
+        offset: trailer.load_on_open_data_offset(),
+    };
+    let (root_at, root) = blocks.next(BlockType::RootIndex)?;
+    let (meta_at, meta) = blocks.next(BlockType::RootIndex)?;
+    let (info_at, info) = blocks.next(BlockType::FileInfo)?;
+
+    let at_info =
+        |corruption: Corruption| corruption.in_block(reader.path(), info_at, BlockType::FileInfo.name());
+    let info = FileInfo::parse(&info).map_err(at_info)?;
+    let format = data_format(&info).map_err(at_info)?;
+
+    let at_root =
+        |corruption: Corruption| corruption.in_block(reader.path(), root_at, BlockType::RootIndex.name());
+    let index_context = IndexContext {
+        order,
+        end: trailer.load_on_open_data_offset(),
+        header_len: u32::try_from(context.header_len()).unwrap_or(u32::MAX),
+        slots: options.cache.is_some(),
+    };
+    let levels = trailer.num_data_index_levels().max(1);
+    if levels > options.limits.index_levels {
+        let (value, limit) = (levels.into(), options.limits.index_levels.into());
+        return Err(at_trailer(Corruption::Limit { what: "levels of the data index", value, limit }));
+    }
+    let (root, mid_key) =
+        IndexBlock::parse_root(&root, trailer.data_index_count() as usize, levels, &index_context)
+            .map_err(at_root)?;
+    if levels == 1 {
+        check_ends(&root, &trailer).map_err(at_trailer)?;
+    }
+    let meta_blocks = parse_meta_index(&meta, trailer.meta_index_count(), &index_context)
+        .map_err(|corruption| corruption.in_block(reader.path(), meta_at, BlockType::RootIndex.name()))?;
+    let (mut general_bloom, mut delete_family_bloom) = (None, None);
+    let filters = blocks.filters(|kind, payload| {
+        let bloom = BloomFilter::parse(kind, payload, &info, order, &index_context)?;
+        match kind {
+            FilterKind::General => general_bloom = Some(bloom),
+            FilterKind::DeleteFamily => delete_family_bloom = Some(bloom),
+        }
+        Ok(())
+    });
+    // a damaged filter is done without, it never fails a read
+    warnings.extend(filters.err());
+    let cache = options.cache.as_ref().map(|cache| (cache.clone(), cache.new_file()));
+    let average = |len: Result<Option<i32>, Corruption>| {
+        len.ok().flatten().and_then(|len| usize::try_from(len).ok()).unwrap_or(0)
+    };
+    let average_cell = KEY_VALUE_LENGTHS + average(info.avg_key_len()) + average(info.avg_value_len());
+    let last_key = info.last_key().map_err(at_info)?.map(SeekKey::from);
+    let source = BlockSource { reader, context, format, average_cell };
+    Ok(Inner {
+        source,
+        info,
+        last_key,
+        order,
+        root: Arc::new(root),
+        levels,
+        mid_key,
+        meta_blocks,
+        general_bloom,
+        delete_family_bloom,
+        cache,
+        warnings: Mutex::new(warnings),
+        trailer,
+    })
+}
+
+/// The trailer, and what was read with it: the end of the file from some offset on.
+pub(super) fn read_trailer(reader: &dyn FileReader) -> Result<(Trailer, Vec<u8>, u64)> {
+    let len = reader.len();
+    let tail_at = len.saturating_sub(TAIL);
+    let mut tail = vec![0; usize::try_from(len - tail_at).expect("at most the length of a tail")];
+    reader.read_exact_at(&mut tail, tail_at).map_err(|error| Error::io("read", reader.path(), error))?;
+    let trailer = Trailer::parse(&tail, len)
+        .map_err(|corruption| corruption.at(reader.path(), Trailer::likely_offset(&tail, len)))?;
+    Ok((trailer, tail, tail_at))
+}
+
+/// The bytes from the load-on-open offset to the trailer: of the tail, if they are in it.
+pub(super) fn load_on_open_section(
+    reader: &dyn FileReader,
+    trailer: &Trailer,
+    tail: &[u8],
+    tail_at: u64,
+    limits: &Limits,
+) -> Result<Vec<u8>> {
+    let (from, to) = (trailer.load_on_open_data_offset(), trailer.offset());
+    let len = to - from;
+    if len > limits.load_on_open_bytes as u64 {
+        let limit = limits.load_on_open_bytes as u64;
+        let corruption = Corruption::Limit { what: "bytes of the load-on-open section", value: len, limit };
+        return Err(corruption.at(reader.path(), from));
+    }
+    let in_tail = |at: u64| at.checked_sub(tail_at).and_then(|at| usize::try_from(at).ok());
+    if let (Some(from), Some(to)) = (in_tail(from), in_tail(to))
+        && let Some(section) = tail.get(from..to)
+    {
+        return Ok(section.to_vec());
+    }
+    let mut section = vec![0; usize::try_from(len).expect("within a limit that is a usize")];
+    reader.read_exact_at(&mut section, from).map_err(|error| Error::io("read", reader.path(), error))?;
+    Ok(section)
+}
+
+/// The blocks of the load-on-open section, one after the other.
+pub(super) struct LoadOnOpen<'a> {
+    pub(super) context: &'a BlockContext,
+    pub(super) path: &'a Path,
+    /// What is left of the section.
+    pub(super) bytes: &'a [u8],
+    /// Where that is in the file.
+    pub(super) offset: u64,
+}
+
+impl LoadOnOpen<'_> {
+    /// The plain payload of the next block, which must be of a type, and where the block is.
+    pub(super) fn next(&mut self, expected: BlockType) -> Result<(u64, Vec<u8>)> {
+        let at = self.offset;
+        let (header, payload) =
+            self.take().map_err(|corruption| corruption.in_block(self.path, at, expected.name()))?;
+        if header.block_type() != expected {
+            let found = header.block_type().magic();
+            let corruption = Corruption::BadMagic { what: "block type", expected: expected.name(), found };
+            return Err(corruption.in_block(self.path, at, expected.name()));
+        }
+        Ok((at, payload))
+    }
+
+    /// Shows the metadata of the filters that are left; passes over other blocks. Ends with the first fault.
+    fn filters(&mut self, mut see: impl FnMut(FilterKind, &[u8]) -> Result<(), Corruption>) -> Result<()> {
+        while !self.bytes.is_empty() {
+            let at = self.offset;
+            let (header, payload) = self.take().map_err(|corruption| corruption.at(self.path, at))?;
+            let kind = match header.block_type() {
+                BlockType::GeneralBloomMeta => FilterKind::General,
+                BlockType::DeleteFamilyBloomMeta => FilterKind::DeleteFamily,
+                _ => continue,
+            };
+            see(kind, &payload)
+                .map_err(|corruption| corruption.in_block(self.path, at, header.block_type().name()))?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self) -> Result<(BlockHeader, Vec<u8>), Corruption> {
+        let size = BlockSizes::parse(self.bytes, self.context.has_checksums)?.total_size();
+        let Some((stored, rest)) = self.bytes.split_at_checked(size) else {
+            return Err(Corruption::Truncated {
+                what: "block of the load-on-open section",
+                needed: size as u64,
+                available: self.bytes.len() as u64,
+            });
+        };
+        let (header, payload) = self.context.check(stored)?;
+        let payload = &stored[payload];
+        let mut plain = Vec::new();
+        if self.context.is_plain() {
+            plain.extend_from_slice(payload);
+        } else {
+            self.context.expand(&header, payload, &mut plain)?;
+        }
+        self.bytes = rest;
+        self.offset += size as u64;
+        Ok((header, plain))
+    }
+}
+
+/// How data blocks are written, by the file info.
+pub(super) fn data_format(info: &FileInfo) -> Result<DataFormat, Corruption> {
+    let encoding = info.data_block_encoding()?;
+    info.check_index_block_encoding()?;
+    let cells = CellFormat {
+        tags: info.max_tags_len()?.is_some(),
+        mvcc: info.key_value_version()? == Some(KEY_VALUE_VERSION_WITH_MVCC),
+    };
+    Ok(DataFormat { encoding, cells, tags_compressed: info.tags_compressed()? == Some(true) })
+}
+
+/// The cipher of an encrypted file.
+pub(super) fn cipher(trailer: &Trailer, options: &HFileOptions) -> Result<Option<BlockCipher>, Corruption> {
+    match (trailer.encryption_key(), &options.master_key) {
+        (None, _) => Ok(None),
+        (Some(wrapped), Some(master_key)) => BlockCipher::unwrap(wrapped, master_key).map(Some),
+        (Some(_), None) => Err(Corruption::Unsupported {
+            what: "encrypted file",
+            name: "(AES)".into(),
+            hint: Some("give the cluster's master key"),
+        }),
+    }
+}
+
+pub(super) fn unknown_comparator(trailer: &Trailer) -> Corruption {
+    Corruption::Unsupported {
+        what: "comparator",
+        name: format!("{:?}", trailer.comparator_class_name()).into(),
+        hint: Some("the file can be scanned, but not searched"),
+    }
+}
+
+/// The trailer's first and last data block are the index's (hfile.md §17.1).
+fn check_ends(root: &IndexBlock, trailer: &Trailer) -> Result<(), Corruption> {
+    let Some(last) = root.len().checked_sub(1) else { return Ok(()) };
+    let offset = |i| root.handle(i).map_or(-1, |handle| handle.offset.cast_signed());
+    let ends = [
+        ("first data block offset", trailer.first_data_block_offset(), offset(0)),
+        ("last data block offset", trailer.last_data_block_offset(), offset(last)),
+    ];
+    for (what, found, expected) in ends {
+        if found != expected {
+            return Err(Corruption::Mismatch { what, expected, found });
+        }
+    }
+    Ok(())
+}
+
+/// The names of the meta blocks and where they are (hfile.md §10.8).
+pub(super) fn parse_meta_index(
+    payload: &[u8],
+    count: u32,
+    context: &IndexContext,
+) -> Result<Vec<(Vec<u8>, BlockHandle)>, Corruption> {
+    let mut cursor = Cursor::new(payload);
+    let mut entries = Vec::new();
+    for _ in 0..count {
+        let handle = BlockHandle::parse(&mut cursor, context)?;
+        entries.push((cursor.vbytes("meta block name")?.to_vec(), handle));
+    }
+    cursor.finish("bytes behind the meta index")?;
+    Ok(entries)
+}

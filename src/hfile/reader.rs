@@ -1,0 +1,264 @@
+//! An open file: what it says of itself, and the way to its cells (hfile.md §13; HBase: `HFile.Reader`).
+
+use super::bloom::BloomFilter;
+use super::index::IndexPath;
+use super::inner::Inner;
+use super::open::open;
+use super::options::HFileOptions;
+use super::scanner::HFileScanner;
+use super::verify::VerifyReport;
+use super::{FileInfo, Trailer};
+use crate::block::{BlockHandle, BlockHeader, Codec, DataBlockEncoding};
+use crate::cell::{CellKey, CellOrder, SeekKey};
+use crate::error::{Error, Result};
+use crate::io::FileReader;
+use bytes::Bytes;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// An open HFile.
+///
+/// Opening reads the trailer and the load-on-open section, which it checks and keeps; data is read by a [scanner](Self::scanner).
+/// Cheap to clone, and safe to share between threads.
+#[derive(Clone)]
+pub struct HFile(Arc<Inner>);
+
+impl HFile {
+    /// Opens a file with the default [options](Self::options).
+    ///
+    /// # Errors
+    ///
+    /// As [`HFileOptions::open`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::options().open(path)
+    }
+
+    /// Options to open a file with.
+    #[must_use]
+    pub fn options() -> HFileOptions {
+        HFileOptions::new()
+    }
+
+    pub(super) fn from_reader(reader: Arc<dyn FileReader>, options: &HFileOptions) -> Result<Self> {
+        Ok(Self(Arc::new(open(reader, options)?)))
+    }
+
+    /// What the file is called.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// The length in bytes.
+    #[must_use]
+    pub fn file_len(&self) -> u64 {
+        self.0.source.reader.len()
+    }
+
+    /// The trailer.
+    #[must_use]
+    pub fn trailer(&self) -> &Trailer {
+        &self.0.trailer
+    }
+
+    /// The file info.
+    #[must_use]
+    pub fn file_info(&self) -> &FileInfo {
+        &self.0.info
+    }
+
+    /// How many cells there are, as the trailer has it.
+    #[must_use]
+    pub fn entry_count(&self) -> u64 {
+        self.0.trailer.entry_count()
+    }
+
+    /// How the cells are written.
+    #[must_use]
+    pub fn data_block_encoding(&self) -> DataBlockEncoding {
+        self.0.source.format.encoding
+    }
+
+    /// How the blocks are compressed.
+    #[must_use]
+    pub fn codec(&self) -> Codec {
+        self.0.source.codec()
+    }
+
+    /// The order of the cells; none if the file's comparator is unknown. Such a file can be scanned, but not searched.
+    #[must_use]
+    pub fn order(&self) -> Option<CellOrder> {
+        self.0.order
+    }
+
+    /// Whether cells have a sequence id.
+    #[must_use]
+    pub fn has_seq_ids(&self) -> bool {
+        self.0.source.format.cells.mvcc
+    }
+
+    /// Whether cells may have tags.
+    #[must_use]
+    pub fn has_tags(&self) -> bool {
+        self.0.source.format.cells.tags
+    }
+
+    /// The key of the first cell; none in an empty file.
+    #[must_use]
+    pub fn first_key(&self) -> Option<&CellKey> {
+        self.0.root.key(0)
+    }
+
+    /// The key of the last cell; none in an empty file.
+    #[must_use]
+    pub fn last_key(&self) -> Option<&CellKey> {
+        self.0.last_key.as_deref()
+    }
+
+    /// The index key of the middle data block, at whose row HBase would split the file; none in an empty file.
+    ///
+    /// # Errors
+    ///
+    /// If an index block must be read for it and cannot be.
+    pub fn mid_key(&self) -> Result<Option<SeekKey>> {
+        self.0.mid_key()
+    }
+
+    /// How many levels the data index has: 1 if the root's entries are data blocks.
+    #[must_use]
+    pub fn index_levels(&self) -> u32 {
+        self.0.levels
+    }
+
+    /// The entries of the root of the data index: the first key below each, and where its block is.
+    pub fn root_index(&self) -> impl ExactSizeIterator<Item = (&CellKey, BlockHandle)> {
+        let root = &*self.0.root;
+        (0..root.len()).map(|i| root.key(i).zip(root.handle(i)).expect("below the length"))
+    }
+
+    /// Where the first data block below an entry of the root is; none for an entry that there is not.
+    ///
+    /// # Errors
+    ///
+    /// If an index block must be read for it and cannot be.
+    pub fn first_data_block(&self, entry: usize) -> Result<Option<BlockHandle>> {
+        let mut path = IndexPath::new(&self.0.root);
+        path.first_below(&self.0, entry)?;
+        Ok(path.handle())
+    }
+
+    /// The names of the meta blocks, in their order.
+    pub fn meta_block_names(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        self.0.meta_blocks.iter().map(|(name, _)| name.as_slice())
+    }
+
+    /// The contents of a meta block; none if there is no such block.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read or is damaged.
+    pub fn meta_block(&self, name: &[u8]) -> Result<Option<Bytes>> {
+        match self.0.meta_blocks.iter().find(|(n, _)| n == name) {
+            Some((_, handle)) => self.0.meta_block(*handle).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The Bloom filter of rows, columns or prefixes, if the file has a sound one.
+    #[must_use]
+    pub fn general_bloom(&self) -> Option<&BloomFilter> {
+        self.0.general_bloom.as_ref()
+    }
+
+    /// The Bloom filter of rows with a delete-family marker, if the file has a sound one.
+    #[must_use]
+    pub fn delete_family_bloom(&self) -> Option<&BloomFilter> {
+        self.0.delete_family_bloom.as_ref()
+    }
+
+    /// Whether the file may have cells of a row, by its Bloom filter. True if the filter cannot tell.
+    ///
+    /// A filter found to be damaged is given up, and [reported](Self::warnings).
+    #[inline]
+    #[must_use]
+    pub fn may_contain_row(&self, row: &[u8]) -> bool {
+        self.0.general_bloom.as_ref().is_none_or(|bloom| bloom.may_contain_row(&self.0, row))
+    }
+
+    /// Whether the file may have cells of a column, or a marker that deletes the row, by its Bloom filter. True if the filter cannot tell.
+    #[must_use]
+    pub fn may_contain_column(&self, row: &[u8], qualifier: &[u8]) -> bool {
+        self.0.general_bloom.as_ref().is_none_or(|bloom| bloom.may_contain_column(&self.0, row, qualifier))
+    }
+
+    /// Whether the file may have a marker that deletes a family of a row. True if it cannot be told.
+    #[must_use]
+    pub fn may_contain_delete_family(&self, row: &[u8]) -> bool {
+        if matches!(self.0.info.delete_family_count(), Ok(Some(0))) {
+            return false;
+        }
+        self.0.delete_family_bloom.as_ref().is_none_or(|bloom| bloom.may_contain_row(&self.0, row))
+    }
+
+    /// What is wrong with the file, though it can be read: a filter given up, an unknown comparator.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<Error> {
+        self.0.warnings().clone()
+    }
+
+    /// The headers of all blocks, from the start of the file to the trailer. Reads the headers only.
+    pub fn block_headers(&self) -> impl Iterator<Item = Result<(u64, BlockHeader)>> {
+        let mut at = Some(0);
+        std::iter::from_fn(move || {
+            let offset = at.filter(|&at| at < self.0.trailer.offset())?;
+            let header = self.0.block_header(offset);
+            at = header.as_ref().ok().map(|header| offset + header.total_size() as u64);
+            Some(header.map(|header| (offset, header)))
+        })
+    }
+
+    /// The block at an offset: its header, and its payload, checked, decrypted and decompressed. A data block is still encoded.
+    ///
+    /// # Errors
+    ///
+    /// If there is no block, or a damaged one.
+    pub fn block(&self, offset: u64) -> Result<(BlockHeader, Bytes)> {
+        if offset >= self.0.trailer.offset() {
+            return Err(Error::invalid_argument(format!(
+                "at {offset} there is no block, but the trailer or nothing"
+            )));
+        }
+        let header = self.0.block_header(offset)?;
+        let on_disk_size = u32::try_from(header.total_size()).unwrap_or(u32::MAX);
+        let (header, payload) =
+            self.0.source.read(BlockHandle { offset, on_disk_size }, header.block_type())?;
+        Ok((header, Bytes::from(payload)))
+    }
+
+    /// A new scanner, which stands nowhere yet.
+    #[must_use]
+    pub fn scanner(&self) -> HFileScanner<'_> {
+        HFileScanner::new(&self.0)
+    }
+
+    /// Reads all of the file again, believes nothing of it, and lists every fault.
+    ///
+    /// # Errors
+    ///
+    /// Only if the file cannot be read at all.
+    pub fn verify(&self, options: &HFileOptions) -> Result<VerifyReport> {
+        options.verify_reader(Arc::clone(&self.0.source.reader))
+    }
+}
+
+impl fmt::Debug for HFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HFile")
+            .field("path", &self.path())
+            .field("cells", &self.entry_count())
+            .field("encoding", &self.data_block_encoding())
+            .field("codec", &self.codec())
+            .finish_non_exhaustive()
+    }
+}

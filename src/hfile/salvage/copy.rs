@@ -1,0 +1,376 @@
+//! The walk that copies what is sound.
+
+use super::known::Known;
+use super::losses::Losses;
+use super::output::{Output, Sample};
+use super::{LostBlock, SalvageReport};
+use crate::block::data::DataBlock;
+use crate::block::{BlockHeader, BlockType, DataBlockEncoding};
+use crate::cell::{Binary, CellKey, CellOrder, CellRef, SeekKey};
+use crate::error::{Corruption, Error, Result};
+use crate::hfile::options::HFileOptions;
+use crate::hfile::verify::data::decode;
+use crate::hfile::verify::walk::{Step, Walk};
+use std::path::Path;
+use std::sync::Arc;
+
+/// What has been copied so far.
+#[derive(Debug)]
+pub(super) struct Copy<'a> {
+    known: Known,
+    options: &'a HFileOptions,
+    path: &'a Path,
+    /// None before the first cell that is kept.
+    output: Option<Output>,
+    losses: Losses,
+    blocks: u64,
+    cells: u64,
+    last_key: Option<SeekKey>,
+    link: Link,
+    meta_blocks: Vec<(Vec<u8>, Vec<u8>)>,
+    decoded: Vec<u8>,
+}
+
+/// What a sound data block must say of the one before it.
+#[derive(Clone, Copy, Debug)]
+enum Link {
+    /// That it is at this offset; -1 for none.
+    At(i64),
+    /// That it is there, or among the damaged bytes from an offset on.
+    Damaged { last: i64, from: u64 },
+    /// Some were missing, so offsets are not what they were.
+    Shifted,
+}
+
+impl<'a> Copy<'a> {
+    /// Copies all that is sound. Fails, without a file, if that is nothing.
+    pub(super) fn all(known: Known, options: &'a HFileOptions, path: &'a Path) -> Result<SalvageReport> {
+        let mut copy = Self {
+            known,
+            options,
+            path,
+            output: None,
+            losses: Losses::default(),
+            blocks: 0,
+            cells: 0,
+            last_key: None,
+            link: Link::At(-1),
+            meta_blocks: Vec::new(),
+            decoded: Vec::new(),
+        };
+        copy.walk()?;
+        copy.check_end();
+        copy.finish()
+    }
+
+    fn walk(&mut self) -> Result<()> {
+        let source = Arc::clone(&self.known.source);
+        let mut walk = Walk::new(&source, 0, self.known.end());
+        while let Some(step) = walk.next(&self.known.references)? {
+            match step {
+                Step::Block { at, header } if header.block_type().is_data() => {
+                    let mut payload = std::mem::take(walk.payload());
+                    self.see_data(at, &header, &mut payload, walk.stored_payload(&header))?;
+                    *walk.payload() = payload;
+                }
+                Step::Block { at, header } => self.see_other(at, &header, walk.payload()),
+                Step::Damage { at, to, claim, error } => self.see_damage(at, to, claim, error)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The number that the index has for the data block at an offset.
+    fn number(&self, at: u64) -> Option<usize> {
+        let named = self.known.references.at(at).filter(|r| r.block_type == BlockType::Data);
+        named.map(|named| named.number)
+    }
+
+    fn lose(&mut self, at: u64, reason: Error) {
+        let key = self.number(at).and_then(|number| self.known.index.key(number));
+        self.losses.add(at, self.last_key.as_deref(), key, reason);
+    }
+
+    fn see_other(&mut self, at: u64, header: &BlockHeader, payload: &[u8]) {
+        if self.number(at).is_some() {
+            let (expected, found) = (BlockType::Data.name(), header.block_type().magic());
+            let corruption = Corruption::BadMagic { what: "block that the index names", expected, found };
+            self.lose(at, self.known.source.error(corruption, at, BlockType::Data));
+        }
+        if header.block_type() == BlockType::Meta
+            && let Some((name, _)) = self.known.meta_blocks.iter().find(|(_, handle)| handle.offset == at)
+        {
+            self.meta_blocks.push((name.clone(), payload.to_vec()));
+        }
+    }
+
+    fn see_damage(&mut self, at: u64, to: u64, claim: Option<(BlockType, u64)>, error: Error) -> Result<()> {
+        if let Link::At(last) = self.link {
+            self.link = Link::Damaged { last, from: at };
+        }
+        let named: Vec<_> = self.known.references.within(at..to).copied().collect();
+        let data = named.iter().filter(|r| r.block_type == BlockType::Data).map(|r| r.handle.offset);
+        if self.known.references.index_is_whole {
+            // it names all the data there is
+            let data: Vec<u64> = data.collect();
+            if data.is_empty() {
+                return self.known.faults.record(error);
+            }
+            data.into_iter().for_each(|at| self.lose(at, error.clone()));
+            return Ok(());
+        }
+        let is_known = named
+            .iter()
+            .any(|r| r.block_type != BlockType::Data && (r.handle.offset, r.handle.end()) == (at, to));
+        let is_claimed = claim.is_some_and(|(block_type, end)| !block_type.is_data() && end == to);
+        if is_known || is_claimed && named.is_empty() {
+            return self.known.faults.record(error);
+        }
+        self.lose(at, error);
+        Ok(())
+    }
+
+    fn see_data(
+        &mut self,
+        at: u64,
+        header: &BlockHeader,
+        payload: &mut Vec<u8>,
+        stored: &[u8],
+    ) -> Result<()> {
+        let at_block = |copy: &Self, corruption| copy.known.source.error(corruption, at, header.block_type());
+        if let Err(corruption) = self.check_link(at, header) {
+            // it is within a value: what it is in was damaged, and is lost already
+            let error = at_block(self, corruption);
+            return self.known.faults.record(error);
+        }
+        let format = self.known.format;
+        let is_encoded = format.encoding != DataBlockEncoding::None;
+        let expected = if is_encoded { BlockType::EncodedData } else { BlockType::Data };
+        let limit = self.known.source.context.limits.block_bytes;
+        let mut decoded = std::mem::take(&mut self.decoded);
+        let block = if header.block_type() == expected {
+            decode(&format, limit, payload, &mut decoded)
+        } else {
+            let found = header.block_type().magic();
+            Err(Corruption::BadMagic { what: "block type", expected: expected.name(), found })
+        };
+        let (block, plain_len) = match block {
+            Ok(decoded) => decoded,
+            Err(corruption) => {
+                self.lose(at, at_block(self, corruption));
+                self.decoded = decoded;
+                return Ok(());
+            }
+        };
+        self.copy_cells(at, &block, Sample { header, stored, plain_len })?;
+        *(if format.keeps_cells_plain() { payload } else { &mut decoded }) = block.into_buffer();
+        self.decoded = decoded;
+        Ok(())
+    }
+
+    /// Compares where a sound data block says that the one before is with where that was. Fails if the block cannot be one
+    /// of this file.
+    fn check_link(&mut self, at: u64, header: &BlockHeader) -> Result<(), Corruption> {
+        let found = header.prev_block_offset();
+        let is_named = self.number(at).is_some();
+        let mismatch = |expected| {
+            let what = "offset of the block before of the same type";
+            Corruption::Mismatch { what, expected, found }
+        };
+        match self.link {
+            Link::At(expected) if found != expected && !is_named => {
+                self.lose(at, self.known.source.error(mismatch(expected), at, header.block_type()));
+                self.link = Link::Shifted;
+                return Ok(());
+            }
+            Link::Damaged { last, from } if !is_named => {
+                let in_damage = u64::try_from(found).is_ok_and(|found| (from..at).contains(&found));
+                if found != last && !in_damage {
+                    return Err(mismatch(last));
+                }
+            }
+            // its own offset is not known either, and the next one will say the old one
+            Link::Shifted => return Ok(()),
+            _ => {}
+        }
+        self.link = Link::At(at.cast_signed());
+        Ok(())
+    }
+
+    /// Copies the cells that can stand behind those that were copied.
+    fn copy_cells(&mut self, at: u64, block: &DataBlock, sample: Sample<'_>) -> Result<()> {
+        let upper = self.number(at).and_then(|number| self.known.index.key(number + 1)).map(SeekKey::from);
+        let (cells_before, mut left_out) = (self.cells, LeftOut::default());
+        let mut place = block.first();
+        loop {
+            let here = place;
+            let more = block.advance(&mut place);
+            let cell = block.cell(&here);
+            let next = more.then(|| block.key(&place));
+            match self.refusal(&cell, next, upper.as_deref(), left_out.is_last) {
+                Some(why) => left_out.add(self.known.order, cell.key, why),
+                None => {
+                    self.keep(cell, sample)?;
+                    left_out.is_last = false;
+                }
+            }
+            if !more {
+                break;
+            }
+        }
+        self.blocks += u64::from(self.cells > cells_before);
+        if let Some((why, keys)) = left_out.found {
+            let reason = self.known.source.error(Corruption::Malformed(why), at, sample.header.block_type());
+            self.losses.add_cells(at, left_out.count, keys, reason);
+        }
+        Ok(())
+    }
+
+    /// Why a cell cannot be in the file behind those that were copied. `next` is the key behind it in its block, `upper` the
+    /// key that all of the block are before. `strictly`: whether the one before was refused, so that this may be a copy of
+    /// one that was kept.
+    #[inline]
+    fn refusal(
+        &self,
+        cell: &CellRef<'_>,
+        next: Option<&CellKey>,
+        upper: Option<&CellKey>,
+        strictly: bool,
+    ) -> Option<&'static str> {
+        let order = self.known.order;
+        if self.known.format.cells.mvcc && cell.seq_id < 0 {
+            return Some("a cell of the block has a negative sequence id");
+        }
+        if upper.is_some_and(|upper| order.compare(cell.key, upper).is_ge()) {
+            return Some("a cell of the block is not before the next index key");
+        }
+        let last = self.last_key.as_deref();
+        if let Some(last) = last {
+            let found = order.compare(last, cell.key);
+            if found.is_gt() || strictly && found.is_eq() {
+                return Some(DISORDER);
+            }
+            if last.family() != cell.family() {
+                return Some("a cell of the block is of another family");
+            }
+        }
+        // of two that are out of order, the one that the others do not stand behind
+        let is_stray = |next| {
+            order.compare(cell.key, next).is_gt() && last.is_none_or(|last| order.compare(last, next).is_le())
+        };
+        next.is_some_and(is_stray).then_some(DISORDER)
+    }
+
+    #[inline]
+    fn keep(&mut self, cell: CellRef<'_>, sample: Sample<'_>) -> Result<()> {
+        let output = match &mut self.output {
+            Some(output) => output,
+            none => none.insert(Output::create(&self.known, self.options, self.path, Some(sample))?),
+        };
+        output.append(cell)?;
+        self.losses.close(cell.key);
+        self.last_key.get_or_insert_default().set_key(cell.key);
+        self.cells += 1;
+        Ok(())
+    }
+
+    /// Whether cells are missing at the end, or in places where nothing was damaged.
+    fn check_end(&mut self) {
+        let end = self.known.end();
+        let path = self.known.source.reader.path().to_owned();
+        if self.losses.are_open() {
+            return;
+        }
+        let named_last = self.known.info.as_ref().and_then(|info| info.last_key().ok().flatten());
+        let order = self.known.order;
+        let has_all = match (named_last, self.last_key.as_deref()) {
+            (Some(named), Some(last)) => order.compare(last, named).is_ge(),
+            (named, _) => named.is_none(),
+        };
+        if !has_all {
+            return self.lose(end, Corruption::Malformed(LAST_KEY).at(&path, end));
+        }
+        if self.known.trailer.is_none() && self.known.section.is_none() {
+            return self.lose(end, Corruption::Malformed(NO_END).at(&path, end));
+        }
+        let entries = self.known.trailer.as_ref().map(|trailer| (trailer.entry_count(), trailer.offset()));
+        let Some((entries, at)) = entries.filter(|(entries, _)| *entries != self.cells) else { return };
+        let shown = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        let (expected, found) = (shown(self.cells), shown(entries));
+        let corruption = Corruption::Mismatch { what: "entry_count", expected, found };
+        if entries > self.cells && self.losses.list.is_empty() && !self.known.index.is_whole {
+            self.lose(at, corruption.at(&path, at));
+        } else if self.losses.list.is_empty() {
+            self.known.faults.add(corruption, at, None);
+        }
+    }
+
+    fn finish(mut self) -> Result<SalvageReport> {
+        let is_empty = self.known.trailer.as_ref().is_some_and(|trailer| trailer.entry_count() == 0);
+        let mut output = match self.output.take() {
+            Some(output) => output,
+            None if is_empty && self.losses.list.is_empty() => {
+                Output::create(&self.known, self.options, self.path, None)?
+            }
+            None => return Err(self.nothing_sound()),
+        };
+        for (name, _) in &self.known.meta_blocks {
+            if !self.meta_blocks.iter().any(|(found, _)| found == name) {
+                self.known.dropped.push(format!("meta block {}", Binary(name)));
+            }
+        }
+        self.meta_blocks.dedup_by(|(a, _), (b, _)| a == b);
+        for (name, content) in &self.meta_blocks {
+            output.add_meta_block(name, content)?;
+        }
+        let bytes = output.finish(&mut self.known, self.losses.list.is_empty())?;
+        Ok(SalvageReport {
+            blocks: self.blocks,
+            cells: self.cells,
+            bytes,
+            cells_before: self.known.trailer.as_ref().map(|trailer| trailer.entry_count()),
+            lost_beyond: self.losses.beyond,
+            lost: self.losses.into_list(),
+            faults: self.known.faults.into_list(),
+            guesses: self.known.guesses,
+            dropped: self.known.dropped,
+        })
+    }
+
+    /// Why there is no file.
+    fn nothing_sound(self) -> Error {
+        let none = Corruption::Malformed("no data block of the file is sound");
+        let none = none.at(self.known.source.reader.path(), 0);
+        let lost: Option<LostBlock> = self.losses.into_list().into_iter().next();
+        lost.map_or(none, |lost| lost.reason)
+    }
+}
+
+const DISORDER: &str = "cells of the block are not in order";
+const LAST_KEY: &str = "hfile.LASTKEY is behind the last cell that there is";
+const NO_END: &str = "the file ends before what is behind the data";
+
+/// The cells of a block that were not kept.
+#[derive(Debug, Default)]
+struct LeftOut {
+    count: u64,
+    /// Why the first was not, and the least and the greatest key.
+    found: Option<(&'static str, (SeekKey, SeekKey))>,
+    /// Whether the cell before was one of them.
+    is_last: bool,
+}
+
+impl LeftOut {
+    fn add(&mut self, order: CellOrder, key: &CellKey, why: &'static str) {
+        self.count += 1;
+        self.is_last = true;
+        let (_, (least, greatest)) =
+            self.found.get_or_insert_with(|| (why, (SeekKey::from(key), SeekKey::from(key))));
+        if order.compare(key, least).is_lt() {
+            least.set_key(key);
+        }
+        if order.compare(key, greatest).is_gt() {
+            greatest.set_key(key);
+        }
+    }
+}

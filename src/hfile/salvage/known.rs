@@ -1,0 +1,266 @@
+//! What is known of a damaged file, by what it says and by trial.
+
+use super::survey::{ANY_CODEC, Survey, find_codec};
+use crate::block::codec::Decompressor;
+use crate::block::data::DataFormat;
+use crate::block::decode::BlockContext;
+use crate::block::index::IndexContext;
+use crate::block::{BlockHandle, BlockType, HashKind};
+use crate::cell::CellOrder;
+use crate::error::{Corruption, Error, ErrorKind, Result};
+use crate::hfile::bloom::{BloomMeta, BloomType, FilterKind};
+use crate::hfile::open::{data_format, parse_meta_index, read_trailer, unknown_comparator};
+use crate::hfile::options::HFileOptions;
+use crate::hfile::source::BlockSource;
+use crate::hfile::verify::faults::Faults;
+use crate::hfile::verify::index::{DataIndex, TreeReader};
+use crate::hfile::verify::layout::Layout;
+use crate::hfile::verify::load_on_open::LoadOnOpen;
+use crate::hfile::verify::references::{Place, Reference, References};
+use crate::hfile::{FileInfo, Trailer};
+use crate::io::FileReader;
+use std::sync::Arc;
+
+/// What it takes to copy the cells of a file.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) source: Arc<BlockSource>,
+    pub(super) trailer: Option<Trailer>,
+    pub(super) info: Option<FileInfo>,
+    pub(super) format: DataFormat,
+    pub(super) order: CellOrder,
+    pub(super) bloom: Option<BloomType>,
+    /// How filters hash, if there is one that says so.
+    pub(super) hash: Option<HashKind>,
+    pub(super) index: DataIndex,
+    pub(super) references: References,
+    /// The names of meta blocks, and where they are.
+    pub(super) meta_blocks: Vec<(Vec<u8>, BlockHandle)>,
+    /// Where what is read on open begins, and all data ends; none if it is not to be found.
+    pub(super) section: Option<u64>,
+    pub(super) faults: Faults,
+    pub(super) guesses: Vec<String>,
+    pub(super) dropped: Vec<String>,
+}
+
+impl Known {
+    /// What a file says whose trailer is sound, and of what is not, what its blocks tell.
+    pub(super) fn by_trailer(reader: &Arc<dyn FileReader>, options: &HFileOptions) -> Result<Self> {
+        let (trailer, ..) = read_trailer(&**reader)?;
+        if trailer.is_encrypted() {
+            let corruption = Corruption::Unsupported {
+                what: "salvage of an encrypted file",
+                name: "(AES)".into(),
+                hint: Some("the new file would not be encrypted"),
+            };
+            return Err(corruption.at(reader.path(), trailer.offset()));
+        }
+        let context = BlockContext {
+            has_checksums: trailer.has_checksums(),
+            verify_checksums: options.verify_checksums,
+            decompressor: Decompressor::new(trailer.compression_codec(), options.zstd_dictionary.clone()),
+            cipher: None,
+            limits: options.limits.clone(),
+        };
+        let mut known = Self::nothing(reader, context);
+        let section = LoadOnOpen::read(&known.source, &trailer, &mut Layout::default(), &mut known.faults)?;
+        // of a place that nothing sound is at, it is not known that it is the right one
+        known.section = section.data_root.is_some().then_some(section.start);
+        let stated = trailer.load_on_open_data_offset();
+        let order = trailer.cell_order();
+        if order.is_none() {
+            known.faults.add(unknown_comparator(&trailer), trailer.offset(), None);
+        }
+        known.read_index(&section, &trailer, order)?;
+        let bloom = section.filters.iter().find(|(kind, ..)| *kind == FilterKind::General);
+        let bloom = bloom.and_then(|(_, place, payload)| BloomMeta::parse(payload, place.offset).ok());
+        let info = known.read_info(&section);
+        known.trailer = Some(trailer);
+        known.conclude(info, order, bloom, Some(stated))?;
+        Ok(known)
+    }
+
+    /// What the blocks tell of a file whose trailer is of no use, for a reason; none if there are no sound blocks.
+    pub(super) fn by_blocks(
+        reader: &Arc<dyn FileReader>,
+        options: &HFileOptions,
+        reason: &Error,
+    ) -> Result<Option<Self>> {
+        let decompressor = |codec| Decompressor::new(codec, options.zstd_dictionary.clone());
+        for has_checksums in [true, false] {
+            let context = |codec| BlockContext {
+                has_checksums,
+                verify_checksums: options.verify_checksums,
+                decompressor: decompressor(codec),
+                cipher: None,
+                limits: options.limits.clone(),
+            };
+            let probe = Self::nothing(reader, context(ANY_CODEC));
+            let Some(codec) = find_codec(&probe.source, decompressor)? else { continue };
+            let mut known = Self::nothing(reader, context(codec));
+            known.faults.record(reason.clone())?;
+            let checksums = if has_checksums { "with" } else { "without" };
+            known.guesses.push(format!("codec {}, blocks {checksums} checksums", codec.name()));
+            known.conclude(None, None, None, None)?;
+            return Ok(Some(known));
+        }
+        Ok(None)
+    }
+
+    fn nothing(reader: &Arc<dyn FileReader>, context: BlockContext) -> Self {
+        let reader_again = Arc::clone(reader);
+        let format = DataFormat::default();
+        Self {
+            source: Arc::new(BlockSource { reader: reader_again, context, format, average_cell: 0 }),
+            trailer: None,
+            info: None,
+            format: DataFormat::default(),
+            order: CellOrder::User,
+            bloom: None,
+            hash: None,
+            index: DataIndex::default(),
+            references: References::default(),
+            meta_blocks: Vec::new(),
+            section: None,
+            faults: Faults::new(reader.path()),
+            guesses: Vec::new(),
+            dropped: Vec::new(),
+        }
+    }
+
+    /// Where the walk over the data ends.
+    pub(super) fn end(&self) -> u64 {
+        let behind = self.trailer.as_ref().map_or_else(|| self.source.reader.len(), Trailer::offset);
+        self.section.unwrap_or(behind)
+    }
+
+    fn read_info(&mut self, section: &LoadOnOpen) -> Option<FileInfo> {
+        let (at, payload) = section.info.as_ref()?;
+        FileInfo::parse(payload)
+            .map_err(|corruption| {
+                self.faults.add(corruption, *at, Some(BlockType::FileInfo.name()));
+            })
+            .ok()
+    }
+
+    fn read_index(
+        &mut self,
+        section: &LoadOnOpen,
+        trailer: &Trailer,
+        order: Option<CellOrder>,
+    ) -> Result<()> {
+        let limits = &self.source.context.limits;
+        let context = IndexContext {
+            order,
+            end: trailer.load_on_open_data_offset(),
+            header_len: u32::try_from(self.source.context.header_len()).unwrap_or(u32::MAX),
+            slots: false,
+        };
+        let levels = trailer.num_data_index_levels().max(1);
+        if let Some((at, payload)) = section.data_root.as_ref().filter(|_| levels <= limits.index_levels) {
+            let mut tree =
+                TreeReader { source: &self.source, context, levels, room: limits.load_on_open_bytes };
+            let count = trailer.data_index_count();
+            self.index = tree.read(*at, payload, count, &mut self.references, &mut self.faults)?;
+            self.references.index_is_whole = self.index.is_whole;
+        }
+        if let Some((offset, payload)) = &section.meta_root {
+            let place = Place { offset: *offset, block_type: BlockType::RootIndex };
+            match parse_meta_index(payload, trailer.meta_index_count(), &context) {
+                Ok(entries) => self.meta_blocks = entries,
+                Err(corruption) => place.blame(corruption, &mut self.faults),
+            }
+            for (_, handle) in &self.meta_blocks {
+                let block_type = BlockType::Meta;
+                self.references.push(Reference { handle: *handle, block_type, named_by: place, number: 0 });
+            }
+        }
+        for (_, named_by, payload) in &section.filters {
+            let Ok(meta) = BloomMeta::parse(payload, context.end) else { continue };
+            for (handle, _) in meta.chunks() {
+                let block_type = BlockType::BloomChunk;
+                self.references.push(Reference { handle, block_type, named_by: *named_by, number: 0 });
+            }
+        }
+        self.references.sort();
+        Ok(())
+    }
+
+    /// Finds out what is still missing. `stated` is where the trailer says that the data ends.
+    fn conclude(
+        &mut self,
+        info: Option<FileInfo>,
+        order: Option<CellOrder>,
+        bloom: Option<BloomMeta>,
+        stated: Option<u64>,
+    ) -> Result<()> {
+        (self.info, self.hash) = (info, bloom.as_ref().map(BloomMeta::hash));
+        let mut format = self.format_by_info()?;
+        if self.section.is_none() || self.info.is_none() || format.is_none() || order.is_none() {
+            let survey = Survey::of(&self.source, self.end(), &self.references, format)?;
+            let stated = stated.filter(|&at| survey.data_end <= at && survey.section.is_none_or(|s| at <= s));
+            self.section = self.section.or(stated).or(survey.section);
+            if self.info.is_none() {
+                self.info = survey.info.clone();
+                format = self.format_by_info()?;
+            }
+            if self.info.is_none() {
+                self.guess_bloom(bloom.as_ref().or(survey.general_bloom.as_ref()));
+            }
+            self.hash = self.hash.or_else(|| survey.general_bloom.as_ref().map(BloomMeta::hash));
+            self.format = format.unwrap_or_else(|| self.guess_format(&survey));
+            self.order = order.unwrap_or_else(|| self.guess_order(&survey));
+        } else {
+            (self.format, self.order) = (format.unwrap_or_default(), order.unwrap_or_default());
+        }
+        if let Some(info) = &self.info {
+            self.bloom = info.bloom_filter_type().ok().flatten();
+        }
+        Ok(())
+    }
+
+    /// How cells are written, by the file info, if it says so. An encoding that no build reads is an error.
+    fn format_by_info(&mut self) -> Result<Option<DataFormat>> {
+        let Some(info) = &self.info else { return Ok(None) };
+        match data_format(info) {
+            Ok(format) => Ok(Some(format)),
+            Err(corruption) => {
+                let at = self.section.unwrap_or_else(|| self.source.reader.len());
+                let error = self.source.error(corruption, at, BlockType::FileInfo);
+                if error.kind() == ErrorKind::Unsupported {
+                    return Err(error);
+                }
+                self.faults.record(error).map(|()| None)
+            }
+        }
+    }
+
+    fn guess_format(&mut self, survey: &Survey) -> DataFormat {
+        let Some(format) = survey.format() else { return DataFormat::default() };
+        let with = |has: bool| if has { "with" } else { "without" };
+        let (tags, mvcc) = (with(format.cells.tags), with(format.cells.mvcc));
+        let compressed = if format.tags_compressed { " (compressed)" } else { "" };
+        let encoding = format.encoding.name();
+        self.guesses.push(format!("encoding {encoding}, {tags} tags{compressed}, {mvcc} sequence ids"));
+        format
+    }
+
+    fn guess_order(&mut self, survey: &Survey) -> CellOrder {
+        let Some(order) = survey.order() else { return CellOrder::User };
+        let name = if order == CellOrder::Meta { "hbase:meta" } else { "user tables" };
+        self.guesses.push(format!("the order of {name}"));
+        order
+    }
+
+    /// The type of a filter, by the first keys of its chunks.
+    fn guess_bloom(&mut self, meta: Option<&BloomMeta>) {
+        self.guesses.push("no file info: where the cells came from is not known".into());
+        let Some(meta) = meta else { return };
+        let (bloom, name) = match meta.check_flat_keys() {
+            Ok(()) => (BloomType::RowCol, "ROWCOL"),
+            Err(_) => (BloomType::Row, "ROW"),
+        };
+        self.bloom = Some(bloom);
+        self.guesses.push(format!("Bloom filter {name}"));
+    }
+}

@@ -1,0 +1,135 @@
+//! The new file: as the damaged one was, as far as that is known.
+
+use super::known::Known;
+use crate::block::BlockHeader;
+use crate::block::Codec;
+use crate::cell::{Binary, CellRef};
+use crate::error::Result;
+use crate::hfile::file_info::names;
+use crate::hfile::options::HFileOptions;
+use crate::hfile::store_file_writer::Tracked;
+use crate::hfile::{FileInfo, HFileWriter};
+use std::path::Path;
+
+/// A block size is taken over from a block of the damaged file, if it is not huge.
+const MAX_BLOCK_SIZE: usize = 1 << 20;
+/// The start of a Zstandard frame that nothing is around.
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+/// The file being written.
+#[derive(Debug)]
+pub(super) struct Output {
+    writer: HFileWriter,
+    tracked: Tracked,
+}
+
+/// What the first sound data block tells of how blocks are stored.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sample<'a> {
+    pub(super) header: &'a BlockHeader,
+    pub(super) stored: &'a [u8],
+    /// The bytes of its cells when plain.
+    pub(super) plain_len: usize,
+}
+
+impl Output {
+    pub(super) fn create(
+        known: &Known,
+        options: &HFileOptions,
+        path: &Path,
+        sample: Option<Sample<'_>>,
+    ) -> Result<Self> {
+        let (format, codec) = (known.format, known.source.codec());
+        let mut new = HFileWriter::options()
+            .storage(std::sync::Arc::clone(&options.storage))
+            .order(known.order)
+            .data_block_encoding(format.encoding)
+            .codec(codec)
+            .tags(format.cells.tags)
+            .compress_tags(format.tags_compressed)
+            .mvcc(format.cells.mvcc)
+            .bloom(known.bloom)
+            // a cell that was read must fit, beside what is in the block already
+            .limits(options.limits.clone().with_block_bytes(options.limits.block_bytes.saturating_mul(2)));
+        if let Some(hash) = known.hash {
+            new = new.bloom_hash(hash);
+        }
+        if let Some(dictionary) = options.zstd_dictionary.as_ref().filter(|_| codec == Codec::Zstd) {
+            new = new.zstd_dictionary(std::sync::Arc::clone(dictionary));
+        }
+        if known.trailer.as_ref().map_or(!known.source.context.has_checksums, |t| t.major_version() == 2)
+            && !format.cells.tags
+        {
+            new = new.version_2();
+        }
+        if let Some(sample) = sample {
+            new = new
+                .zstd_framed(!sample.stored.starts_with(&ZSTD_MAGIC))
+                .block_size(sample.plain_len.clamp(1, MAX_BLOCK_SIZE));
+            if let Some((checksum, bytes)) =
+                sample.header.checksum_type().zip(sample.header.bytes_per_checksum())
+            {
+                new = new.checksum(checksum).bytes_per_checksum(bytes.max(MIN_BYTES_PER_CHECKSUM));
+            }
+        }
+        if let Some(millis) = known.info.as_ref().and_then(|info| info.create_time().ok().flatten()) {
+            new = new.create_time(millis);
+        }
+        new.delete_family_bloom = is_of_store(known.info.as_ref());
+        Ok(Self { writer: new.create(path)?, tracked: Tracked::new() })
+    }
+
+    #[inline]
+    pub(super) fn append(&mut self, cell: CellRef<'_>) -> Result<()> {
+        self.writer.append(cell)?;
+        self.tracked.count(&cell);
+        Ok(())
+    }
+
+    pub(super) fn add_meta_block(&mut self, name: &[u8], content: &[u8]) -> Result<()> {
+        self.writer.add_meta_block(name, content)
+    }
+
+    /// Finishes the file and returns its length.
+    pub(super) fn finish(mut self, known: &mut Known, is_complete: bool) -> Result<u64> {
+        if is_of_store(known.info.as_ref()) {
+            self.tracked.put(self.writer.info_mut())?;
+        }
+        for (key, value) in known.info.iter().flat_map(FileInfo::iter) {
+            if is_made_anew(key) {
+                continue;
+            }
+            // the one entry that counts something which is not known of the cells
+            if key == names::MOB_CELLS_COUNT.as_bytes() && !is_complete {
+                known.dropped.push(format!("file info {}", Binary(key)));
+                continue;
+            }
+            self.writer.add_file_info(key, value)?;
+        }
+        self.writer.finish()
+    }
+}
+
+/// The least that HBase takes.
+const MIN_BYTES_PER_CHECKSUM: u32 = 33;
+
+/// Whether the file is one of a store: has what stores track. If nobody can say, it is better to have it.
+fn is_of_store(info: Option<&FileInfo>) -> bool {
+    info.is_none_or(|info| TRACKED.iter().any(|name| info.get(name.as_bytes()).is_some()))
+}
+
+const TRACKED: [&str; 3] = [names::TIME_RANGE, names::EARLIEST_PUT_TS, names::DELETE_FAMILY_COUNT];
+
+/// Whether the writer itself says it of the cells and of how they are written.
+fn is_made_anew(key: &[u8]) -> bool {
+    const MADE: [&str; 7] = [
+        names::KEY_VALUE_VERSION,
+        names::MAX_MEMSTORE_TS,
+        names::DATA_BLOCK_ENCODING,
+        names::INDEX_BLOCK_ENCODING,
+        names::BLOOM_FILTER_TYPE,
+        names::BLOOM_FILTER_PARAM,
+        names::LAST_BLOOM_KEY,
+    ];
+    key.starts_with(b"hfile.") || MADE.iter().chain(&TRACKED).any(|name| name.as_bytes() == key)
+}

@@ -1,0 +1,170 @@
+//! Reading blocks of one file: bytes in, checked and decoded blocks out, every error with its place.
+
+use crate::block::data::{self, DataBlock, DataFormat, Trust};
+use crate::block::decode::BlockContext;
+use crate::block::{BlockHandle, BlockHeader, BlockType, Codec, DataBlockEncoding};
+use crate::cell::CellOrder;
+use crate::error::{Corruption, Error, Result};
+use crate::io::FileReader;
+use std::sync::Arc;
+
+/// A file, and how its blocks are stored.
+#[derive(Debug)]
+pub(super) struct BlockSource {
+    pub(super) reader: Arc<dyn FileReader>,
+    pub(super) context: BlockContext,
+    pub(super) format: DataFormat,
+    /// Bytes of a cell, on average, to guess the size of a seek index by.
+    pub(super) average_cell: usize,
+}
+
+/// Memory to read and decode in, kept from block to block.
+#[derive(Debug, Default)]
+pub(super) struct Buffers {
+    /// As stored.
+    stored: Vec<u8>,
+    /// Decompressed, still encoded.
+    encoded: Vec<u8>,
+    /// What the next data block goes into.
+    pub(super) spare: Vec<u8>,
+}
+
+impl BlockSource {
+    /// Reads a block of one type and gives its header and plain payload.
+    pub(super) fn read(&self, handle: BlockHandle, expected: BlockType) -> Result<(BlockHeader, Vec<u8>)> {
+        let mut stored = Vec::new();
+        self.read_stored(handle, &mut stored)?;
+        let at_block = |corruption: Corruption| self.error(corruption, handle.offset, expected);
+        let (header, payload) = self.context.check(&stored).map_err(at_block)?;
+        check_identity(&header, handle, expected).map_err(at_block)?;
+        if self.context.is_plain() {
+            stored.truncate(payload.end);
+            stored.drain(..payload.start);
+            return Ok((header, stored));
+        }
+        let mut plain = Vec::new();
+        self.context.expand(&header, &stored[payload], &mut plain).map_err(at_block)?;
+        Ok((header, plain))
+    }
+
+    /// Reads a data block. Given an order, it gets an index to seek by.
+    pub(super) fn read_data(
+        &self,
+        handle: BlockHandle,
+        buffers: &mut Buffers,
+        index: Option<CellOrder>,
+    ) -> Result<DataBlock> {
+        let expected = match self.format.encoding {
+            DataBlockEncoding::None => BlockType::Data,
+            _ => BlockType::EncodedData,
+        };
+        let mut out = std::mem::take(&mut buffers.spare);
+        if self.context.is_plain() && self.format.keeps_cells_plain() {
+            out.reserve(self.memory_for(handle.on_disk_size as usize, index));
+            self.read_stored(handle, &mut out)?;
+            self.finish_in_place(handle, expected, out, index)
+        } else {
+            self.read_stored(handle, &mut buffers.stored)?;
+            self.finish_decoded(handle, expected, buffers, out, index)
+        }
+        .map_err(|corruption| self.error(corruption, handle.offset, expected))
+    }
+
+    /// Cells that are stored plain: they stay where they were read to.
+    fn finish_in_place(
+        &self,
+        handle: BlockHandle,
+        expected: BlockType,
+        out: Vec<u8>,
+        index: Option<CellOrder>,
+    ) -> Result<DataBlock, Corruption> {
+        let (header, payload) = self.context.check(&out)?;
+        check_identity(&header, handle, expected)?;
+        let cells = data::plain_cells(&self.format, &out[payload.clone()])?;
+        let cells = payload.start + cells.start..payload.start + cells.end;
+        let block = DataBlock::new(out, cells, self.format.cells, Trust::Unchecked, index)?;
+        Ok(block.with_prev_block_offset(header.prev_block_offset()))
+    }
+
+    /// Cells that must be decrypted, decompressed or decoded.
+    fn finish_decoded(
+        &self,
+        handle: BlockHandle,
+        expected: BlockType,
+        buffers: &mut Buffers,
+        mut out: Vec<u8>,
+        index: Option<CellOrder>,
+    ) -> Result<DataBlock, Corruption> {
+        let (header, payload) = self.context.check(&buffers.stored)?;
+        check_identity(&header, handle, expected)?;
+        let payload = &buffers.stored[payload];
+        let plain_len = header.uncompressed_size_without_header() as usize;
+        out.clear();
+        if self.format.keeps_cells_plain() {
+            self.context.expand(&header, payload, &mut out)?;
+            let cells = data::plain_cells(&self.format, &out)?;
+            let block = DataBlock::new(out, cells, self.format.cells, Trust::Unchecked, index)?;
+            return Ok(block.with_prev_block_offset(header.prev_block_offset()));
+        }
+        let encoded = if self.context.is_plain() {
+            payload
+        } else {
+            buffers.encoded.clear();
+            self.context.expand(&header, payload, &mut buffers.encoded)?;
+            &buffers.encoded
+        };
+        out.reserve(self.memory_for(plain_len, index));
+        let undone = data::undo(&self.format, encoded, self.context.limits.block_bytes, &mut out)?;
+        let cells = 0..out.len();
+        let block = DataBlock::new(out, cells, self.format.cells, Trust::Decoded(Some(undone)), index)?;
+        Ok(block.with_prev_block_offset(header.prev_block_offset()))
+    }
+
+    /// Fills `out` with a block as stored.
+    pub(super) fn read_stored(&self, handle: BlockHandle, out: &mut Vec<u8>) -> Result<()> {
+        let len = handle.on_disk_size as usize;
+        let limit = self.context.limits.block_bytes;
+        if len > limit {
+            let corruption =
+                Corruption::Limit { what: "stored size of a block", value: len as u64, limit: limit as u64 };
+            return Err(corruption.at(self.reader.path(), handle.offset));
+        }
+        // what is there already is overwritten, so that only what the buffer grows by is zeroed
+        out.resize(len, 0);
+        self.reader
+            .read_exact_at(out, handle.offset)
+            .map_err(|error| Error::io("read", self.reader.path(), error))
+    }
+
+    pub(super) fn error(&self, corruption: Corruption, offset: u64, block: BlockType) -> Error {
+        corruption.in_block(self.reader.path(), offset, block.name())
+    }
+
+    fn memory_for(&self, cells: usize, index: Option<CellOrder>) -> usize {
+        let entries = if index.is_some() { cells / self.average_cell * 4 } else { 0 };
+        cells + entries + entries / 16 + 64
+    }
+
+    pub(super) fn codec(&self) -> Codec {
+        self.context.decompressor.codec()
+    }
+}
+
+/// Whether a block is the one that the index speaks of.
+fn check_identity(header: &BlockHeader, handle: BlockHandle, expected: BlockType) -> Result<(), Corruption> {
+    if header.block_type() != expected {
+        return Err(Corruption::BadMagic {
+            what: "block type",
+            expected: expected.name(),
+            found: header.block_type().magic(),
+        });
+    }
+    if header.total_size() as u64 != u64::from(handle.on_disk_size) {
+        return Err(Corruption::Mismatch {
+            what: "size of the block, by the index",
+            expected: handle.on_disk_size.into(),
+            found: i64::try_from(header.total_size()).unwrap_or(i64::MAX),
+        });
+    }
+    Ok(())
+}

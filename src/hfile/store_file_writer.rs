@@ -1,0 +1,194 @@
+//! Writing a file of a store: what a store must know of a file without reading its cells (hfile.md §11.3, §14.3;
+//! HBase: `StoreFileWriter`).
+
+use super::file_info::{FileInfoBuilder, names};
+use super::{HFileWriter, HFileWriterOptions};
+use crate::cell::{CellRef, CellType};
+use crate::error::Result;
+use crate::io::FileWriter;
+use crate::proto;
+use crate::proto::hfile::CompactionEventTracker;
+use prost::Message;
+use std::path::Path;
+
+/// Writes an [`HFile`](super::HFile) with what a store asks of its files: bounds of the timestamps, counts of deletes, a
+/// filter of the rows with deleted families, and where the cells come from.
+#[derive(Debug)]
+pub struct StoreFileWriter {
+    writer: HFileWriter,
+    tracked: Tracked,
+    historical: bool,
+}
+
+/// Where the cells of a store file come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoreFileOrigin {
+    /// From the memory of a store, or from other files of it.
+    Store {
+        /// The greatest sequence id of the log that is in the file.
+        max_seq_id: i64,
+        /// Whether all files of the store went into this one.
+        major_compaction: bool,
+        /// The names of the files that went into it, and of those that had gone into them; none for a flush.
+        compacted: Vec<Vec<u8>>,
+    },
+    /// From a job that wrote the file for a bulk load.
+    BulkLoad {
+        /// When, in milliseconds.
+        timestamp: i64,
+        /// Which task it was.
+        source_task: Vec<u8>,
+        /// Whether minor compactions leave the file alone.
+        exclude_from_minor_compaction: bool,
+        /// Whether cells keep the sequence ids that they carry.
+        skip_reset_seq_id: bool,
+    },
+}
+
+/// What is tracked of the cells.
+#[derive(Debug)]
+pub(super) struct Tracked {
+    min_timestamp: i64,
+    max_timestamp: i64,
+    earliest_put: i64,
+    family_deletes: u64,
+}
+
+impl StoreFileWriter {
+    /// Begins a file. See [`HFileWriterOptions::create`].
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be created, or not be like this.
+    pub fn create(options: HFileWriterOptions, path: impl AsRef<Path>) -> Result<Self> {
+        Ok(Self::new(with_delete_family_bloom(options).create(path)?))
+    }
+
+    /// Begins a file in whatever can be written like one. See [`HFileWriterOptions::create_in`].
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be like this.
+    pub fn create_in(options: HFileWriterOptions, file: Box<dyn FileWriter>) -> Result<Self> {
+        Ok(Self::new(with_delete_family_bloom(options).create_in(file)?))
+    }
+
+    fn new(writer: HFileWriter) -> Self {
+        Self { writer, tracked: Tracked::new(), historical: false }
+    }
+
+    /// Whether the file holds only what newer cells have replaced (default: no). Reads of what is current pass over it.
+    #[must_use]
+    pub fn historical(mut self, historical: bool) -> Self {
+        self.historical = historical;
+        self
+    }
+
+    /// Appends a cell. See [`HFileWriter::append`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    #[inline]
+    pub fn append(&mut self, cell: CellRef<'_>) -> Result<()> {
+        self.writer.append(cell)?;
+        self.tracked.count(&cell);
+        Ok(())
+    }
+
+    /// Adds an entry to the file info. See [`HFileWriter::add_file_info`].
+    ///
+    /// One that is given here counts, not what the origin says of the same key.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn add_file_info(&mut self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<()> {
+        self.writer.add_file_info(key, value)
+    }
+
+    /// How many cells have been appended.
+    #[must_use]
+    pub fn entry_count(&self) -> u64 {
+        self.writer.entry_count()
+    }
+
+    /// Finishes the file. See [`HFileWriter::finish`].
+    ///
+    /// # Errors
+    ///
+    /// As there; or if an entry of the file info was added that says what cells say.
+    pub fn finish(mut self, origin: &StoreFileOrigin) -> Result<u64> {
+        let info = self.writer.info_mut();
+        origin.put(info);
+        self.tracked.put(info)?;
+        info.put_missing_flag(names::HISTORICAL, self.historical);
+        self.writer.finish()
+    }
+}
+
+fn with_delete_family_bloom(mut options: HFileWriterOptions) -> HFileWriterOptions {
+    options.delete_family_bloom = true;
+    options
+}
+
+impl StoreFileOrigin {
+    /// A flush of all that was logged up to a sequence id.
+    #[must_use]
+    pub fn flush(max_seq_id: i64) -> Self {
+        Self::Store { max_seq_id, major_compaction: false, compacted: Vec::new() }
+    }
+
+    /// Adds what is not there yet: an entry that was given counts, not the one of the origin.
+    fn put(&self, info: &mut FileInfoBuilder) {
+        match self {
+            Self::Store { max_seq_id, major_compaction, compacted } => {
+                info.put_missing(names::MAX_SEQ_ID, max_seq_id.to_be_bytes());
+                info.put_missing_flag(names::MAJOR_COMPACTION, *major_compaction);
+                let event = CompactionEventTracker { compacted_store_file: compacted.clone() };
+                let event = [proto::MAGIC.as_slice(), &event.encode_to_vec()].concat();
+                info.put_missing(names::COMPACTION_EVENT, event);
+            }
+            Self::BulkLoad { timestamp, source_task, exclude_from_minor_compaction, skip_reset_seq_id } => {
+                info.put_missing(names::BULKLOAD_TIMESTAMP, timestamp.to_be_bytes());
+                info.put_missing(names::BULKLOAD_SOURCE_TASK, source_task);
+                // as HBase's jobs have it: there is nothing older in the file that could be dropped
+                info.put_missing_flag(names::MAJOR_COMPACTION, true);
+                info.put_missing_flag(names::EXCLUDE_FROM_MINOR_COMPACTION, *exclude_from_minor_compaction);
+                if *skip_reset_seq_id {
+                    info.put_missing_flag(names::SKIP_RESET_SEQ_ID, true);
+                }
+            }
+        }
+    }
+}
+
+impl Tracked {
+    pub(super) fn new() -> Self {
+        Self { min_timestamp: i64::MAX, max_timestamp: -1, earliest_put: i64::MAX, family_deletes: 0 }
+    }
+
+    #[inline]
+    pub(super) fn count(&mut self, cell: &CellRef<'_>) {
+        let (timestamp, cell_type) = (cell.timestamp(), cell.cell_type());
+        self.min_timestamp = self.min_timestamp.min(timestamp);
+        self.max_timestamp = self.max_timestamp.max(timestamp);
+        if cell_type == CellType::Put {
+            self.earliest_put = self.earliest_put.min(timestamp);
+        }
+        if matches!(cell_type, CellType::DeleteFamily | CellType::DeleteColumn) {
+            // they hide all that is older
+            self.min_timestamp = self.min_timestamp.min(0);
+            self.max_timestamp = self.max_timestamp.max(0);
+        }
+        self.family_deletes += u64::from(cell_type.is_family_delete());
+    }
+
+    pub(super) fn put(&self, info: &mut FileInfoBuilder) -> Result<()> {
+        let range = [self.min_timestamp.to_be_bytes(), self.max_timestamp.to_be_bytes()];
+        info.put(names::TIME_RANGE, range.as_flattened())?;
+        info.put(names::EARLIEST_PUT_TS, self.earliest_put.to_be_bytes())?;
+        info.put(names::DELETE_FAMILY_COUNT, self.family_deletes.to_be_bytes())
+    }
+}

@@ -1,0 +1,124 @@
+//! All cells: whether they are in order, and what the file info can say of them.
+
+use crate::block::data::DataBlock;
+use crate::cell::{CellFormat, CellKey, CellOrder, CellRef, CellType, SeekKey};
+use crate::error::Corruption;
+use crate::hfile::FileTimeRange;
+
+/// What the cells met so far add up to.
+#[derive(Clone, Debug)]
+pub(super) struct Tally {
+    pub(super) cells: u64,
+    pub(super) key_bytes: u64,
+    pub(super) value_bytes: u64,
+    /// The largest tag area.
+    pub(super) max_tags_len: usize,
+    pub(super) max_seq_id: i64,
+    pub(super) time_range: FileTimeRange,
+    pub(super) earliest_put: i64,
+    pub(super) family_deletes: u64,
+    /// The first of the biggest cells, and its size.
+    pub(super) biggest: Option<(SeekKey, u64)>,
+    /// The size of the cell that the file info calls the biggest, if it was met.
+    pub(super) named_biggest: Option<u64>,
+    pub(super) last_key: Option<SeekKey>,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self {
+            cells: 0,
+            key_bytes: 0,
+            value_bytes: 0,
+            max_tags_len: 0,
+            max_seq_id: 0,
+            // HBase's tracker before it has seen a cell
+            time_range: FileTimeRange { min: i64::MAX, max: -1 },
+            earliest_put: i64::MAX,
+            family_deletes: 0,
+            biggest: None,
+            named_biggest: None,
+            last_key: None,
+        }
+    }
+}
+
+impl Tally {
+    /// Adds a cell. `named_biggest` is the key that the file info says the biggest has.
+    #[inline]
+    fn add(&mut self, cell: &CellRef<'_>, format: CellFormat, named_biggest: Option<&CellKey>) {
+        self.cells += 1;
+        self.key_bytes += cell.key.as_bytes().len() as u64;
+        self.value_bytes += cell.value.len() as u64;
+        self.max_tags_len = self.max_tags_len.max(cell.tags.len());
+        self.max_seq_id = self.max_seq_id.max(cell.seq_id);
+        let (timestamp, cell_type) = (cell.timestamp(), cell.cell_type());
+        let FileTimeRange { min, max } = &mut self.time_range;
+        *min = timestamp.min(*min);
+        *max = timestamp.max(*max);
+        match cell_type {
+            CellType::Put => self.earliest_put = self.earliest_put.min(timestamp),
+            // they concern all that is older
+            CellType::DeleteColumn | CellType::DeleteFamily => *min = 0.min(*min),
+            _ => {}
+        }
+        self.family_deletes += u64::from(cell_type.is_family_delete());
+        let size = size_in_memory(cell, format);
+        match &mut self.biggest {
+            Some((_, most)) if *most >= size => {}
+            Some((key, most)) => {
+                key.set_key(cell.key);
+                *most = size;
+            }
+            None => self.biggest = Some((SeekKey::from(cell.key), size)),
+        }
+        if self.named_biggest.is_none() && named_biggest == Some(cell.key) {
+            self.named_biggest = Some(size);
+        }
+    }
+
+    /// Adds the cells of a block and shows each; says what is wrong with their order, the first of each kind.
+    pub(super) fn add_block<E>(
+        &mut self,
+        block: &DataBlock,
+        format: CellFormat,
+        order: Option<CellOrder>,
+        named_biggest: Option<&CellKey>,
+        mut see: impl FnMut(&CellRef<'_>) -> Result<(), E>,
+    ) -> Result<Option<Corruption>, E> {
+        let mut wrong = None;
+        let mut place = block.first();
+        let first = block.key(&place);
+        let is_before = |a: &CellKey, b: &CellKey| order.is_some_and(|order| order.compare(a, b).is_lt());
+        if self.last_key.as_ref().is_some_and(|last| is_before(first, last)) {
+            wrong = Some(Corruption::Malformed(
+                "first cell of the block is before the last cell of the one before",
+            ));
+        }
+        loop {
+            let cell = block.cell(&place);
+            self.add(&cell, format, named_biggest);
+            see(&cell)?;
+            if !block.advance(&mut place) {
+                break;
+            }
+            if wrong.is_none() && is_before(block.key(&place), cell.key) {
+                wrong = Some(Corruption::Malformed("cells of the block are not in order"));
+            }
+        }
+        let last = block.key(&place);
+        match &mut self.last_key {
+            Some(key) => {
+                key.set_key(last);
+            }
+            None => self.last_key = Some(SeekKey::from(last)),
+        }
+        Ok(wrong)
+    }
+}
+
+/// The size by which HBase finds the biggest cell: four bytes more than on disk, without the sequence id (hfile.md §11.3).
+fn size_in_memory(cell: &CellRef<'_>, format: CellFormat) -> u64 {
+    let tags = if format.tags && !cell.tags.is_empty() { 2 + cell.tags.len() } else { 0 };
+    (4 + 8 + cell.key.as_bytes().len() + cell.value.len() + tags) as u64
+}

@@ -1,0 +1,297 @@
+//! Reading everything and believing nothing.
+//!
+//! What a file says of itself is said several times over: by its trailer, its file info, its indexes, its filters, and by
+//! the blocks themselves. So first the parts that speak of others are read, each as far as it can be; then a walk goes
+//! from block to block through all bytes and compares. It goes on behind whatever is damaged. What follows from all
+//! cells together is compared only if all could be read, so that one fault is not reported as many.
+
+mod cells;
+pub(super) mod data;
+pub(super) mod faults;
+mod filters;
+pub(super) mod index;
+mod info;
+pub(super) mod layout;
+pub(super) mod load_on_open;
+pub(super) mod references;
+mod trailer;
+pub(super) mod walk;
+
+#[cfg(test)]
+mod tests;
+
+use self::cells::Tally;
+use self::faults::Faults;
+use self::filters::FilterCheck;
+use self::index::{DataIndex, TreeReader};
+use self::layout::Layout;
+use self::load_on_open::LoadOnOpen;
+use self::references::{Place, Reference, References};
+use self::walk::{Step, Walk};
+use super::bloom::FilterKind;
+use super::file_info::names;
+use super::open::{cipher, data_format, parse_meta_index, read_trailer, unknown_comparator};
+use super::options::HFileOptions;
+use super::source::BlockSource;
+use super::{FileInfo, Trailer};
+use crate::block::BlockType;
+use crate::block::codec::Decompressor;
+use crate::block::data::DataFormat;
+use crate::block::decode::BlockContext;
+use crate::block::index::IndexContext;
+use crate::cell::CellOrder;
+use crate::error::{Corruption, Error, ErrorKind, Result};
+use crate::io::FileReader;
+use std::sync::Arc;
+
+/// What a full check of a file found.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct VerifyReport {
+    /// The sound blocks.
+    pub blocks: u64,
+    /// The cells in them.
+    pub cells: u64,
+    /// What is wrong, in the order in which it was found; no more than some thousands.
+    pub faults: Vec<Error>,
+}
+
+/// Checks all of a file. `progress` is called now and then with how far the walk through the file has come, and its length.
+pub(super) fn verify(
+    reader: Arc<dyn FileReader>,
+    options: &HFileOptions,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<VerifyReport> {
+    let mut faults = Faults::new(reader.path());
+    let (trailer, tail, _) = match read_trailer(&*reader) {
+        Ok(read) => read,
+        Err(error) if error.kind() == ErrorKind::Unsupported => return Err(error),
+        Err(error) => {
+            faults.record(error)?;
+            return Ok(VerifyReport { faults: faults.into_list(), ..VerifyReport::default() });
+        }
+    };
+    let order = trailer.cell_order();
+    trailer::check_alone(&trailer, &tail, &mut faults);
+    if order.is_none() {
+        faults.add(unknown_comparator(&trailer), trailer.offset(), None);
+    }
+    let at_trailer = |corruption: Corruption| corruption.at(reader.path(), trailer.offset());
+    let cipher = match cipher(&trailer, options) {
+        Ok(cipher) => cipher,
+        // without the right key nothing else can be read
+        Err(corruption) if corruption.kind() == ErrorKind::Unsupported => return Err(at_trailer(corruption)),
+        Err(corruption) => {
+            faults.record(at_trailer(corruption))?;
+            return Ok(VerifyReport { faults: faults.into_list(), ..VerifyReport::default() });
+        }
+    };
+    let context = BlockContext {
+        has_checksums: trailer.has_checksums(),
+        verify_checksums: true,
+        decompressor: Decompressor::new(trailer.compression_codec(), options.zstd_dictionary.clone()),
+        cipher,
+        limits: options.limits.clone(),
+    };
+    let source = BlockSource { reader, context, format: DataFormat::default(), average_cell: 0 };
+    let mut verification = Verification {
+        index_context: IndexContext {
+            order,
+            end: trailer.load_on_open_data_offset(),
+            header_len: u32::try_from(source.context.header_len()).unwrap_or(u32::MAX),
+            slots: false,
+        },
+        source: &source,
+        trailer: &trailer,
+        order,
+        info: None,
+        format: None,
+        index: DataIndex::default(),
+        references: References::default(),
+        filters: Vec::new(),
+        layout: Layout::default(),
+        tally: Tally::default(),
+        faults,
+        decoded: Vec::new(),
+    };
+    verification.run(progress)?;
+    Ok(VerifyReport {
+        blocks: verification.layout.blocks,
+        cells: verification.tally.cells,
+        faults: verification.faults.into_list(),
+    })
+}
+
+/// All that is known while a file is being checked.
+struct Verification<'a> {
+    source: &'a BlockSource,
+    trailer: &'a Trailer,
+    /// The order of the cells; none if it is unknown, and then nothing is said of order.
+    order: Option<CellOrder>,
+    index_context: IndexContext,
+    /// The file info, and where it is.
+    info: Option<(u64, FileInfo)>,
+    /// How the cells are written; none if the file info could not be read, and then they are not.
+    format: Option<DataFormat>,
+    index: DataIndex,
+    references: References,
+    filters: Vec<FilterCheck>,
+    layout: Layout,
+    tally: Tally,
+    faults: Faults,
+    /// What blocks of a delta encoding are decoded to.
+    decoded: Vec<u8>,
+}
+
+impl Verification<'_> {
+    fn run(&mut self, progress: &mut dyn FnMut(u64, u64)) -> Result<()> {
+        let section = LoadOnOpen::read(self.source, self.trailer, &mut self.layout, &mut self.faults)?;
+        self.read_info(&section)?;
+        self.read_index(&section)?;
+        self.read_meta_index(&section);
+        self.read_filters(&section);
+        let start = section.start;
+        drop(section);
+        self.references.sort();
+        self.walk(start, progress)?;
+        self.compare();
+        Ok(())
+    }
+
+    fn read_info(&mut self, section: &LoadOnOpen) -> Result<()> {
+        let Some((at, payload)) = &section.info else { return Ok(()) };
+        let place = Place { offset: *at, block_type: BlockType::FileInfo };
+        let info = match FileInfo::parse(payload) {
+            Ok(info) => info,
+            Err(corruption) => {
+                place.blame(corruption, &mut self.faults);
+                return Ok(());
+            }
+        };
+        match data_format(&info) {
+            Ok(format) => self.format = Some(format),
+            Err(corruption) if corruption.kind() == ErrorKind::Unsupported => {
+                return Err(self.source.error(corruption, *at, BlockType::FileInfo));
+            }
+            Err(corruption) => place.blame(corruption, &mut self.faults),
+        }
+        for corruption in info::check_forms(&info) {
+            place.blame(corruption, &mut self.faults);
+        }
+        self.info = Some((*at, info));
+        Ok(())
+    }
+
+    fn read_index(&mut self, section: &LoadOnOpen) -> Result<()> {
+        let Some((at, payload)) = &section.data_root else { return Ok(()) };
+        let limits = &self.source.context.limits;
+        let levels = self.trailer.num_data_index_levels().max(1);
+        if levels > limits.index_levels {
+            let (value, limit) = (levels.into(), limits.index_levels.into());
+            let corruption = Corruption::Limit { what: "levels of the data index", value, limit };
+            self.faults.add(corruption, self.trailer.offset(), None);
+            return Ok(());
+        }
+        let mut tree = TreeReader {
+            source: self.source,
+            context: self.index_context,
+            levels,
+            room: limits.load_on_open_bytes,
+        };
+        let count = self.trailer.data_index_count();
+        self.index = tree.read(*at, payload, count, &mut self.references, &mut self.faults)?;
+        self.references.index_is_whole = self.index.is_whole;
+        Ok(())
+    }
+
+    fn read_meta_index(&mut self, section: &LoadOnOpen) {
+        let Some((at, payload)) = &section.meta_root else { return };
+        let place = Place { offset: *at, block_type: BlockType::RootIndex };
+        let entries = match parse_meta_index(payload, self.trailer.meta_index_count(), &self.index_context) {
+            Ok(entries) => entries,
+            Err(corruption) => return place.blame(corruption, &mut self.faults),
+        };
+        if !entries.is_sorted_by(|(a, _), (b, _)| a < b) {
+            place.blame(Corruption::Malformed("names of meta blocks do not ascend"), &mut self.faults);
+        }
+        for (_, handle) in entries {
+            let block_type = BlockType::Meta;
+            self.references.push(Reference { handle, block_type, named_by: place, number: 0 });
+        }
+        self.references.meta_is_whole = true;
+    }
+
+    fn read_filters(&mut self, section: &LoadOnOpen) {
+        let Some((info_at, info)) = &self.info else { return };
+        let mut is_whole = section.is_whole;
+        for (kind, place, payload) in &section.filters {
+            match FilterCheck::new(*place, *kind, payload, info, self.order, self.index_context.end) {
+                Ok(filter) => {
+                    filter.name_chunks(self.filters.len(), &mut self.references);
+                    self.filters.push(filter);
+                }
+                Err(corruption) => {
+                    place.blame(corruption, &mut self.faults);
+                    is_whole = false;
+                }
+            }
+        }
+        let has_general = section.filters.iter().any(|(kind, ..)| *kind == FilterKind::General);
+        // the halves of a file that a bulk load split have its file info, but may be without a filter
+        let may_lack = info.get(names::BULKLOAD_TIMESTAMP.as_bytes()).is_some();
+        if is_whole && !has_general && !may_lack && matches!(info.bloom_filter_type(), Ok(Some(_))) {
+            let place = Place { offset: *info_at, block_type: BlockType::FileInfo };
+            let message = "BLOOM_FILTER_TYPE is there, but no Bloom filter";
+            place.blame(Corruption::Malformed(message), &mut self.faults);
+        }
+        self.references.filters_are_whole = is_whole;
+    }
+
+    /// Through all blocks before the load-on-open section.
+    fn walk(&mut self, end: u64, progress: &mut dyn FnMut(u64, u64)) -> Result<()> {
+        let len = self.source.reader.len();
+        let is_known = end < self.trailer.offset();
+        let mut walk = Walk::new(self.source, 0, end);
+        self.layout.begin_part();
+        while let Some(step) = walk.next(&self.references)? {
+            match step {
+                Step::Block { at, header } => {
+                    self.layout.see(at, &header, is_known.then_some(false), &mut self.faults);
+                    let named = self.references.meet(at, &header, &mut self.faults);
+                    self.see_block(at, &header, named, walk.payload())?;
+                }
+                Step::Damage { at, to, error, .. } => {
+                    self.faults.record(error)?;
+                    self.damage(at);
+                    self.references.skip(&(at..to), &mut self.faults);
+                }
+            }
+            progress(walk.position(), len);
+        }
+        self.references.report_before(u64::MAX, &mut self.faults);
+        progress(len, len);
+        Ok(())
+    }
+
+    fn damage(&mut self, at: u64) {
+        self.layout.damage(at);
+        self.filters.iter_mut().for_each(FilterCheck::damage);
+    }
+
+    /// Compares what was said of all blocks and cells with what has been met.
+    fn compare(&mut self) {
+        let has_all_cells = !self.layout.is_damaged && self.format.is_some();
+        let cells = has_all_cells.then_some(self.tally.cells);
+        trailer::check_against(self.trailer, &self.layout, self.index.ends(), cells, &mut self.faults);
+        let Some((info_at, info)) = &self.info else { return };
+        if let Some(format) = self.format.filter(|_| has_all_cells) {
+            let place = Place { offset: *info_at, block_type: BlockType::FileInfo };
+            for corruption in info::check_values(info, &self.tally, format.cells, self.trailer.version) {
+                place.blame(corruption, &mut self.faults);
+            }
+        }
+        for filter in &self.filters {
+            filter.finish(info, has_all_cells, &mut self.faults);
+        }
+    }
+}

@@ -1,0 +1,423 @@
+//! Sound files, changed in one place, the checksums made right again: each change is found, where it is.
+
+use super::*;
+use crate::block::{BlockHeader, checksum};
+use crate::hfile::{HFile, trailer::Version};
+use crate::io::MemoryFile;
+use proptest::prelude::*;
+use std::num::NonZeroU32;
+use std::path::Path;
+
+fn sound(name: &str) -> Vec<u8> {
+    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/corrupt").join(name)).unwrap()
+}
+
+fn verify_bytes(bytes: Vec<u8>) -> VerifyReport {
+    HFile::options().verify_reader(Arc::new(MemoryFile::new("file", bytes))).unwrap()
+}
+
+fn faults(bytes: Vec<u8>) -> Vec<Error> {
+    verify_bytes(bytes).faults
+}
+
+fn trailer_of(bytes: &[u8]) -> Trailer {
+    Trailer::parse(&bytes[bytes.len().saturating_sub(4096)..], bytes.len() as u64).unwrap()
+}
+
+/// Where the blocks of a sound file are.
+fn blocks(bytes: &[u8]) -> Vec<(usize, BlockHeader)> {
+    let end = usize::try_from(trailer_of(bytes).offset()).unwrap();
+    let mut at = 0;
+    std::iter::from_fn(|| {
+        let header = (at < end).then(|| BlockHeader::parse(&bytes[at..], true).unwrap())?;
+        at += header.total_size();
+        Some((at - header.total_size(), header))
+    })
+    .collect()
+}
+
+fn blocks_of(bytes: &[u8], block_type: BlockType) -> Vec<usize> {
+    blocks(bytes).iter().filter(|(_, h)| h.block_type() == block_type).map(|(at, _)| *at).collect()
+}
+
+/// Makes the checksums of the block at an offset right again.
+fn reseal(bytes: &mut [u8], at: usize) {
+    let header = BlockHeader::parse(&bytes[at..], true).unwrap();
+    let (data, total) = (header.on_disk_data_size_with_header(), header.total_size());
+    let mut block = bytes[at..at + data].to_vec();
+    let per_sum = NonZeroU32::new(header.bytes_per_checksum().unwrap()).unwrap();
+    checksum::append(&mut block, 0, header.checksum_type().unwrap(), per_sum);
+    bytes[at..at + total].copy_from_slice(&block);
+}
+
+/// The file with other bytes at an offset of a block.
+fn with(mut bytes: Vec<u8>, block: usize, at: usize, new: &[u8]) -> Vec<u8> {
+    bytes[block + at..block + at + new.len()].copy_from_slice(new);
+    reseal(&mut bytes, block);
+    bytes
+}
+
+/// The file with another trailer.
+fn with_trailer(mut bytes: Vec<u8>, change: impl FnOnce(&mut Trailer)) -> Vec<u8> {
+    let mut trailer = trailer_of(&bytes);
+    bytes.truncate(usize::try_from(trailer.offset()).unwrap());
+    change(&mut trailer);
+    trailer.write(&mut bytes).unwrap();
+    bytes
+}
+
+/// Asserts that something is found, and all of it at that offset.
+fn assert_found_at(bytes: Vec<u8>, at: usize, what: &str) {
+    let faults = faults(bytes);
+    assert!(!faults.is_empty(), "{what}");
+    assert!(faults.iter().all(|f| f.offset() == Some(at as u64)), "{what}, at {at}: {faults:#?}");
+}
+
+const PLAIN: &str = "sound-plain.hfile";
+const DEEP: &str = "sound-deep.hfile";
+
+#[test]
+fn a_damaged_block_is_one_fault_and_the_walk_goes_on() {
+    for name in [PLAIN, DEEP, "sound-diff.hfile", "sound-rowindex.hfile"] {
+        let sound = sound(name);
+        let (all, cells) = (blocks(&sound), verify_bytes(sound.clone()).cells);
+        for (at, header) in &all {
+            // magic, sizes, link, checksum fields, payload, checksums
+            for byte in [0, 8, 10, 11, 14, 23, 24, 27, 31, 32, 40, header.total_size() - 1] {
+                let mut bytes = sound.clone();
+                bytes[at + byte.min(header.total_size() - 1)] ^= 0x10;
+                let report = verify_bytes(bytes);
+                let [fault] = report.faults.as_slice() else {
+                    panic!(
+                        "{name}, {} at {at}, byte {byte}: {:#?}",
+                        header.block_type().name(),
+                        report.faults
+                    )
+                };
+                assert_eq!(fault.offset(), Some(*at as u64));
+                assert_eq!(report.blocks, all.len() as u64 - 1);
+                let needs_info = header.block_type() == BlockType::FileInfo;
+                assert_eq!(report.cells == cells, !header.block_type().is_data() && !needs_info);
+            }
+        }
+    }
+}
+
+#[test]
+fn three_faults_in_one_run() {
+    let mut bytes = sound(PLAIN);
+    let all = blocks(&bytes);
+    let chosen = [1, all.len() / 2, all.len() - 2].map(|i| all[i].0);
+    chosen.iter().for_each(|at| bytes[at + 50] ^= 1);
+    let mut found: Vec<_> = faults(bytes).iter().filter_map(Error::offset).collect();
+    found.sort_unstable();
+    assert_eq!(found, chosen.map(|at| at as u64));
+}
+
+#[test]
+fn blocks_behind_a_hole_are_found_without_an_index() {
+    let mut bytes = sound(PLAIN);
+    let all = blocks(&bytes);
+    // no index, no filters: the roots are gone, and the header of a block in the middle
+    for (at, header) in &all {
+        if matches!(header.block_type(), BlockType::RootIndex | BlockType::GeneralBloomMeta) {
+            bytes[at + 33..at + header.total_size()].fill(0xaa);
+        }
+    }
+    let at = all[4].0;
+    bytes[at..at + 100].fill(0xff);
+    let report = verify_bytes(bytes);
+    assert!(report.faults.iter().any(|f| f.offset() == Some(at as u64)));
+    let roots = all.iter().filter(|(_, h)| h.block_type() == BlockType::RootIndex).count();
+    let filters = all.iter().filter(|(_, h)| h.block_type() == BlockType::GeneralBloomMeta).count();
+    assert_eq!(report.blocks, (all.len() - roots - filters - 1) as u64, "{:#?}", report.faults);
+}
+
+#[test]
+fn every_field_of_the_trailer_is_checked() {
+    type Change = fn(&mut Trailer);
+    let changes: [(&str, Change); 15] = [
+        ("file_info_offset", |t| t.file_info_offset += 1),
+        ("load_on_open_data_offset", |t| t.load_on_open_data_offset += 1),
+        ("load_on_open_data_offset at a data block", |t| t.load_on_open_data_offset = 765),
+        ("uncompressed_data_index_size", |t| t.uncompressed_data_index_size -= 1),
+        ("total_uncompressed_bytes", |t| t.total_uncompressed_bytes += 1),
+        ("data_index_count, one more", |t| t.data_index_count += 1),
+        ("data_index_count, one less", |t| t.data_index_count -= 1),
+        ("meta_index_count", |t| t.meta_index_count += 1),
+        ("entry_count", |t| t.entry_count += 1),
+        ("num_data_index_levels, one more", |t| t.num_data_index_levels += 1),
+        ("num_data_index_levels, one less", |t| t.num_data_index_levels -= 1),
+        ("first_data_block_offset", |t| t.first_data_block_offset += 1),
+        ("last_data_block_offset", |t| t.last_data_block_offset -= 1),
+        ("comparator_class_name", |t| t.comparator_class_name.push('x')),
+        ("compression_codec", |t| t.compression_codec = crate::block::Codec::Gz),
+    ];
+    for (what, change) in changes {
+        let bytes = with_trailer(sound(PLAIN), change);
+        let result = HFile::options().verify_reader(Arc::new(MemoryFile::new("file", bytes)));
+        assert!(result.is_err() || result.is_ok_and(|report| !report.faults.is_empty()), "{what}");
+    }
+    assert!(faults(with_trailer(sound(PLAIN), |_| {})).is_empty());
+    assert!(faults(with_trailer(sound(PLAIN), |t| t.version = Version { major: 3, minor: 77 })).is_empty());
+
+    let mut padding = sound(PLAIN);
+    let at = padding.len() - 100;
+    padding[at] = 1;
+    let trailer_at = usize::try_from(trailer_of(&padding).offset()).unwrap();
+    assert_found_at(padding, trailer_at, "padding");
+}
+
+#[test]
+fn a_link_to_another_block_is_found() {
+    for name in [PLAIN, DEEP] {
+        let sound = sound(name);
+        for (at, header) in blocks(&sound) {
+            let other = header.prev_block_offset() + 1;
+            let bytes = with(sound.clone(), at, 16, &other.to_be_bytes());
+            assert_found_at(bytes, at, "prevBlockOffset");
+        }
+    }
+}
+
+#[test]
+fn a_block_of_another_type_is_found() {
+    let sound = sound(PLAIN);
+    for (at, header) in blocks(&sound) {
+        for other in [
+            BlockType::Data,
+            BlockType::EncodedData,
+            BlockType::LeafIndex,
+            BlockType::BloomChunk,
+            BlockType::Meta,
+            BlockType::IntermediateIndex,
+            BlockType::RootIndex,
+            BlockType::FileInfo,
+            BlockType::GeneralBloomMeta,
+            BlockType::DeleteFamilyBloomMeta,
+        ] {
+            let found = faults(with(sound.clone(), at, 0, &other.magic()));
+            assert_eq!(found.is_empty(), header.block_type() == other, "{other:?} at {at}");
+        }
+    }
+}
+
+/// The place of a key's value in a file info, behind the key, a tag and a length.
+fn value_place(bytes: &[u8], block: usize, key: &str) -> usize {
+    let start = bytes[block..].windows(key.len()).position(|w| w == key.as_bytes()).unwrap() + key.len();
+    start + 2
+}
+
+#[test]
+fn values_of_the_file_info_are_checked() {
+    let sound = sound(PLAIN);
+    let [at] = blocks_of(&sound, BlockType::FileInfo)[..] else { panic!("one file info") };
+    let info = HFile::options().open_reader(Arc::new(MemoryFile::new("file", sound.clone()))).unwrap();
+    let of_the_cells = [
+        "hfile.LASTKEY",
+        "hfile.AVG_KEY_LEN",
+        "hfile.AVG_VALUE_LEN",
+        "MAX_MEMSTORE_TS_KEY",
+        "hfile.KEY_OF_BIGGEST_CELL",
+        "TIMERANGE",
+        "EARLIEST_PUT_TS",
+        "DELETE_FAMILY_COUNT",
+        "LAST_BLOOM_KEY",
+        "KEY_VALUE_VERSION",
+        "BLOOM_FILTER_TYPE",
+    ];
+    let mut checked = 0;
+    for (key, value) in info.file_info().iter() {
+        let name = std::str::from_utf8(key).unwrap();
+        let place = value_place(&sound, at, name);
+        assert_eq!(&sound[at + place..at + place + value.len()], value, "{name}");
+        let last = at + place + value.len() - 1;
+        let mut bytes = sound.clone();
+        bytes[last] ^= 2;
+        reseal(&mut bytes, at);
+        if of_the_cells.contains(&name) {
+            assert!(!faults(bytes).is_empty(), "{name}");
+            checked += 1;
+        }
+    }
+    assert_eq!(checked, of_the_cells.len());
+    // without tags the length can be greater than that of the cell here, but not less
+    let place = value_place(&sound, at, "hfile.LEN_OF_BIGGEST_CELL");
+    assert_found_at(with(sound.clone(), at, place, &[0; 8]), at, "LEN_OF_BIGGEST_CELL");
+
+    let tags = self::sound("sound-tags.hfile");
+    let [at] = blocks_of(&tags, BlockType::FileInfo)[..] else { panic!("one file info") };
+    for key in ["hfile.MAX_TAGS_LEN", "hfile.LEN_OF_BIGGEST_CELL"] {
+        let place = value_place(&tags, at, key) + if key.contains("MAX") { 3 } else { 7 };
+        let changed = [tags[at + place] + 1];
+        assert_found_at(with(tags.clone(), at, place, &changed), at, key);
+    }
+    let diff = self::sound("sound-diff.hfile");
+    let at = blocks_of(&diff, BlockType::EncodedData)[2];
+    let changed = [diff[at + 33 + 5] ^ 1];
+    assert_found_at(with(diff, at, 33 + 5, &changed), at, "unencoded size");
+}
+
+#[test]
+fn cells_out_of_order_are_found() {
+    // two whole blocks change places, but for their links: all else about them is right
+    let mut bytes = sound(PLAIN);
+    let data = blocks_of(&bytes, BlockType::Data);
+    let (a, b) = (data[1], data[2]);
+    let len = b - a;
+    let (first, second) = (bytes[a..b].to_vec(), bytes[b..b + len].to_vec());
+    bytes[a + 33..b].copy_from_slice(&second[33..]);
+    bytes[b + 33..b + len].copy_from_slice(&first[33..]);
+    reseal(&mut bytes, a);
+    reseal(&mut bytes, b);
+    let messages: Vec<_> = faults(bytes).iter().map(|f| (f.offset(), f.message())).collect();
+    let has =
+        |at: usize, message: &str| messages.iter().any(|(o, m)| *o == Some(at as u64) && m.contains(message));
+    assert!(has(b, "first cell of the block is before the last cell"), "{messages:#?}");
+    assert!(has(b, "first cell of the block is before its index key"), "{messages:#?}");
+}
+
+#[test]
+fn index_entries_are_compared_with_the_blocks() {
+    let sound = sound(DEEP);
+    for leaf in blocks_of(&sound, BlockType::LeafIndex) {
+        let count = usize::from(sound[leaf + 33 + 3]);
+        let first = 33 + 4 + 4 * (count + 1);
+        // size of the first entry's block
+        let size = [sound[leaf + first + 11] + 1];
+        assert_found_at(with(sound.clone(), leaf, first + 11, &size), leaf, "size");
+        // offset
+        let offset = [sound[leaf + first + 7] + 1];
+        assert!(!faults(with(sound.clone(), leaf, first + 7, &offset)).is_empty());
+        // the first key has a greater timestamp, so that it is not its parent's any more
+        let end = usize::from(sound[leaf + 33 + 4 + 4 + 3]);
+        let timestamp = first + end - 2;
+        let changed = [sound[leaf + timestamp] ^ 1];
+        let found = faults(with(sound.clone(), leaf, timestamp, &changed));
+        assert!(found.iter().any(|f| f.offset() == Some(leaf as u64)), "{found:?}");
+    }
+    let root = usize::try_from(trailer_of(&sound).load_on_open_data_offset()).unwrap();
+    let header = BlockHeader::parse(&sound[root..], true).unwrap();
+    let entry = header.payload().end - 1;
+    let changed = [sound[root + entry] ^ 1];
+    assert_found_at(with(sound.clone(), root, entry, &changed), root, "mid key");
+}
+
+#[test]
+fn index_keys_lie_between_the_blocks() {
+    let sound = sound(PLAIN);
+    let leaf = blocks_of(&sound, BlockType::LeafIndex)[0];
+    let data = blocks_of(&sound, BlockType::Data);
+    let count = usize::from(sound[leaf + 33 + 3]);
+    let start = 33 + 4 + 4 * (count + 1);
+    let mark = |i: usize| usize::from(sound[leaf + 33 + 4 + 4 * i + 3]);
+    // the last byte of the second entry's row: greater than its cells', or not greater than those before
+    let key = start + mark(1) + 12;
+    let row_end = key + 2 + usize::from(sound[leaf + key + 1]) - 1;
+    let too_great = with(sound.clone(), leaf, row_end, b"~");
+    assert_found_at(too_great, data[1], "index key behind the first cell");
+    let too_small = with(sound.clone(), leaf, row_end, b"\0");
+    assert_found_at(too_small, data[1], "index key not behind the cell before");
+}
+
+#[test]
+fn filters_are_compared_with_the_cells() {
+    let sound = sound(PLAIN);
+    let [meta] = blocks_of(&sound, BlockType::GeneralBloomMeta)[..] else { panic!("one filter") };
+    // total bytes, key count, greatest number of keys
+    for (at, what) in [(4 + 7, "bytes"), (20 + 7, "keys")] {
+        let changed = [sound[meta + 33 + at] ^ 1];
+        assert_found_at(with(sound.clone(), meta, 33 + at, &changed), meta, what);
+    }
+    assert_found_at(with(sound.clone(), meta, 33 + 28, &[0; 8]), meta, "greatest number of keys");
+    let hash = with(sound.clone(), meta, 33 + 16 + 3, &[2]);
+    assert!(faults(hash).iter().any(|f| f.message().contains("denies")));
+    // the last byte of the block is that of the first key of the last chunk
+    let end = BlockHeader::parse(&sound[meta..], true).unwrap().payload().end;
+    let changed = [sound[meta + end - 1] - 1];
+    assert!(!faults(with(sound.clone(), meta, end - 1, &changed)).is_empty());
+    for chunk in blocks_of(&sound, BlockType::BloomChunk) {
+        let len = BlockHeader::parse(&sound[chunk..], true).unwrap().payload().len();
+        assert_found_at(with(sound.clone(), chunk, 33, &vec![0; len]), chunk, "empty chunk");
+    }
+}
+
+#[test]
+fn a_file_of_nothing_but_headers_ends_soon() {
+    // a megabyte of headers, each of a block that goes on to the end
+    let sound = sound(PLAIN);
+    let mut bytes = Vec::new();
+    let (len, trailer_at) = (1 << 20, usize::try_from(trailer_of(&sound).offset()).unwrap());
+    while bytes.len() < len {
+        let left = i32::try_from(len - bytes.len()).unwrap();
+        let plain = left.saturating_sub(33 + 4 * (1 + left / 16384)).max(0);
+        bytes.extend_from_slice(b"DATABLK*");
+        bytes.extend_from_slice(&(plain + 4 * ((plain + 33 + 16383) / 16384)).to_be_bytes());
+        bytes.extend_from_slice(&plain.to_be_bytes());
+        bytes.extend_from_slice(&(-1i64).to_be_bytes());
+        bytes.extend_from_slice(b"\x02\0\0\x40\0");
+        bytes.extend_from_slice(&(plain + 33).to_be_bytes());
+    }
+    let start = bytes.len() as u64;
+    bytes.extend_from_slice(&sound[trailer_at..]);
+    for load_on_open in [1, start / 2, start - 1] {
+        let bytes = with_trailer(bytes.clone(), |t| {
+            t.load_on_open_data_offset = load_on_open;
+            t.last_data_block_offset = 0;
+        });
+        let report = verify_bytes(bytes);
+        assert!(!report.faults.is_empty() && report.cells == 0);
+    }
+}
+
+#[test]
+fn an_index_that_leads_back_to_itself_ends() {
+    let sound = sound(DEEP);
+    let blocks = blocks_of(&sound, BlockType::IntermediateIndex);
+    for &at in &blocks {
+        let count = usize::from(sound[at + 33 + 3]);
+        let entry = 33 + 4 + 4 * (count + 1);
+        let bytes = with(sound.clone(), at, entry, &(at as u64).to_be_bytes());
+        assert!(!faults(bytes).is_empty());
+    }
+    assert!(!blocks.is_empty());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn no_bytes_make_it_panic(
+        name in prop::sample::select(vec![PLAIN, DEEP, "sound-diff.hfile", "sound-prefix.hfile", "sound-rowindex.hfile", "sound-tags.hfile"]),
+        edits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0usize..40), 1..6),
+        sealed: bool,
+    ) {
+        let mut bytes = sound(name);
+        let all = blocks(&bytes);
+        for (place, byte, run) in edits {
+            let at = place.index(bytes.len());
+            let end = (at + run).min(bytes.len());
+            bytes[at..end].fill(byte);
+        }
+        if sealed {
+            for (at, header) in all {
+                let same = BlockHeader::parse(&bytes[at..], true).is_ok_and(|h| h.total_size() == header.total_size());
+                if same {
+                    reseal(&mut bytes, at);
+                }
+            }
+        }
+        let reader = Arc::new(MemoryFile::new("file", bytes));
+        if let Ok(report) = HFile::options().verify_reader(Arc::clone(&reader) as Arc<_>)
+            && report.faults.is_empty()
+        {
+            // what is found sound reads
+            let file = HFile::options().open_reader(reader).unwrap();
+            let mut scanner = file.scanner();
+            let mut more = scanner.seek_to_first().unwrap();
+            while more {
+                more = scanner.advance().unwrap();
+            }
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! The data index in the making (hfile.md §10.7; HBase: `HFileBlockIndex.BlockIndexWriter`).
+//!
+//! Entries of data blocks gather in a leaf, which is written among the data blocks when it is full. What is written has an
+//! entry in the root; if that is too long in the end, levels are put between.
+
+use super::sink::BlockSink;
+use crate::block::{BlockHandle, BlockType};
+use crate::coding::{put_vlong, vlong_len};
+use crate::error::Result;
+
+/// The greatest depth of an index.
+const MAX_LEVELS: u32 = 16;
+
+/// Builds the data index of one file.
+#[derive(Debug)]
+pub(super) struct IndexWriter {
+    /// An index block is complete when it has as many bytes.
+    chunk_size: usize,
+    /// And, above the leaves, more entries than this.
+    min_entries: usize,
+    leaf: Entries,
+    /// One entry for each leaf that has been written.
+    root: Entries,
+    /// For each of them, how many data blocks there are up to its end.
+    data_blocks: Vec<u64>,
+    /// The bytes of all index blocks before compression.
+    plain_bytes: u64,
+}
+
+/// A data index that has been written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WrittenIndex {
+    pub(super) root: BlockHandle,
+    pub(super) root_entries: usize,
+    pub(super) levels: u32,
+    pub(super) plain_bytes: u64,
+}
+
+impl IndexWriter {
+    pub(super) fn new(chunk_size: usize, min_entries: usize) -> Self {
+        Self {
+            chunk_size,
+            min_entries,
+            leaf: Entries::default(),
+            root: Entries::default(),
+            data_blocks: Vec::new(),
+            plain_bytes: 0,
+        }
+    }
+
+    /// Takes note of a data block.
+    pub(super) fn push(&mut self, key: &[u8], handle: BlockHandle) {
+        self.leaf.push(key, handle);
+    }
+
+    /// Writes the open leaf if it is full, or the last one of several.
+    pub(super) fn write_due(&mut self, sink: &mut BlockSink, closing: bool) -> Result<()> {
+        let due = if closing { !self.root.is_empty() } else { self.leaf.leaf_len() >= self.chunk_size };
+        if due && !self.leaf.is_empty() {
+            let written = sink.write(BlockType::LeafIndex, |out| self.leaf.put_leaf(out))?;
+            self.plain_bytes += written.plain_size;
+            self.root.push(self.leaf.key(0), written.handle);
+            let before = self.data_blocks.last().copied().unwrap_or(0);
+            self.data_blocks.push(before + self.leaf.len() as u64);
+            self.leaf.clear();
+        }
+        Ok(())
+    }
+
+    /// Writes the levels above the leaves, when no leaf is due any more.
+    pub(super) fn finish(mut self, sink: &mut BlockSink) -> Result<WrittenIndex> {
+        let mut levels = 1;
+        let mut mid_key = None;
+        if self.root.is_empty() {
+            // a single leaf is not worth a level
+            self.root = std::mem::take(&mut self.leaf);
+        } else {
+            levels = 2;
+            mid_key = self.mid_key();
+            while self.root.root_len() > self.chunk_size
+                && self.root.len() > self.min_entries
+                && levels < MAX_LEVELS
+            {
+                self.root = self.write_level(sink)?;
+                levels += 1;
+            }
+        }
+        let root = sink.write_uncounted(BlockType::RootIndex, |out| {
+            self.root.put_root(out);
+            if let Some((leaf, entry)) = mid_key {
+                put_handle(out, leaf);
+                out.extend_from_slice(&entry.to_be_bytes());
+            }
+        })?;
+        Ok(WrittenIndex {
+            root: root.handle,
+            root_entries: self.root.len(),
+            levels,
+            plain_bytes: self.plain_bytes + root.plain_size,
+        })
+    }
+
+    /// The leaf with the middle data block, and the entry of that.
+    fn mid_key(&self) -> Option<(BlockHandle, u32)> {
+        let middle = self.data_blocks.last()?.checked_sub(1)? / 2;
+        let leaf = self.data_blocks.partition_point(|&end| end <= middle);
+        let before = leaf.checked_sub(1).map_or(0, |before| self.data_blocks[before]);
+        Some((self.root.handles[leaf], u32::try_from(middle - before).unwrap_or(u32::MAX)))
+    }
+
+    /// Writes the root's entries as a level of their own. Returns the new root.
+    fn write_level(&mut self, sink: &mut BlockSink) -> Result<Entries> {
+        let mut parent = Entries::default();
+        let mut block = Entries::default();
+        for i in 0..self.root.len() {
+            block.push(self.root.key(i), self.root.handles[i]);
+            let last = i + 1 == self.root.len();
+            // counted over the whole level, and measured as a root, as HBase does
+            if last || (i >= self.min_entries && block.root_len() >= self.chunk_size) {
+                let written =
+                    sink.write_uncounted(BlockType::IntermediateIndex, |out| block.put_leaf(out))?;
+                self.plain_bytes += written.plain_size;
+                parent.push(block.key(0), written.handle);
+                block.clear();
+            }
+        }
+        Ok(parent)
+    }
+}
+
+/// The entries of an index block, in either of its forms.
+#[derive(Debug, Default)]
+pub(super) struct Entries {
+    handles: Vec<BlockHandle>,
+    keys: Vec<u8>,
+    /// Where each key ends.
+    key_ends: Vec<usize>,
+    root_len: usize,
+}
+
+/// The offset and the size of a block.
+const HANDLE_LEN: usize = 8 + 4;
+
+impl Entries {
+    pub(super) fn push(&mut self, key: &[u8], handle: BlockHandle) {
+        self.keys.extend_from_slice(key);
+        self.key_ends.push(self.keys.len());
+        self.handles.push(handle);
+        self.root_len += HANDLE_LEN + vlong_len(to_i64(key.len())) + key.len();
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.handles.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.handles.is_empty()
+    }
+
+    fn key(&self, i: usize) -> &[u8] {
+        let start = i.checked_sub(1).map_or(0, |before| self.key_ends[before]);
+        &self.keys[start..self.key_ends[i]]
+    }
+
+    fn clear(&mut self) {
+        self.handles.clear();
+        self.keys.clear();
+        self.key_ends.clear();
+        self.root_len = 0;
+    }
+
+    /// The bytes of a leaf or intermediate block of these entries.
+    fn leaf_len(&self) -> usize {
+        4 + 4 * (self.len() + 1) + HANDLE_LEN * self.len() + self.keys.len()
+    }
+
+    /// The bytes of a root block of these entries.
+    fn root_len(&self) -> usize {
+        self.root_len
+    }
+
+    /// Appends the form of leaf and intermediate blocks (hfile.md §10.3).
+    fn put_leaf(&self, out: &mut Vec<u8>) {
+        out.reserve(self.leaf_len());
+        put_u32(out, self.len());
+        put_u32(out, 0);
+        for (i, end) in self.key_ends.iter().enumerate() {
+            put_u32(out, end + (i + 1) * HANDLE_LEN);
+        }
+        for (i, handle) in self.handles.iter().enumerate() {
+            put_handle(out, *handle);
+            out.extend_from_slice(self.key(i));
+        }
+    }
+
+    /// Appends the form of root blocks (hfile.md §10.1).
+    pub(super) fn put_root(&self, out: &mut Vec<u8>) {
+        out.reserve(self.root_len);
+        for (i, handle) in self.handles.iter().enumerate() {
+            let key = self.key(i);
+            put_handle(out, *handle);
+            put_vlong(out, to_i64(key.len()));
+            out.extend_from_slice(key);
+        }
+    }
+}
+
+fn put_handle(out: &mut Vec<u8>, handle: BlockHandle) {
+    out.extend_from_slice(&handle.offset.to_be_bytes());
+    out.extend_from_slice(&handle.on_disk_size.to_be_bytes());
+}
+
+/// Appends a number that is below 2 GiB in any block that can be written; the block is refused if it is not.
+fn put_u32(out: &mut Vec<u8>, number: usize) {
+    out.extend_from_slice(&u32::try_from(number).unwrap_or(u32::MAX).to_be_bytes());
+}
+
+fn to_i64(len: usize) -> i64 {
+    i64::try_from(len).unwrap_or(i64::MAX)
+}

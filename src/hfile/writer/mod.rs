@@ -1,0 +1,370 @@
+//! Writing a file, byte for byte as HBase 2.6 does (hfile.md §14; HBase: `HFileWriterImpl`).
+//!
+//! Cells go into the open data block. At the boundary before a cell, if the block is full, it is written, and behind it
+//! what has become due: the open leaf of the index, and full chunks of the Bloom filters. So no more is kept in memory
+//! than a block, a leaf with the entries above it, and a chunk of each filter.
+
+mod cell_stats;
+mod index;
+mod options;
+mod separator;
+mod sink;
+
+pub use options::HFileWriterOptions;
+pub(in crate::hfile) use sink::BlockSink;
+
+use super::bloom::BloomType;
+use super::bloom::writer::BloomWriter;
+use super::file_info::{FileInfoBuilder, names};
+use super::{Trailer, comparator};
+use crate::block::codec::Compressor;
+use crate::block::data::{DataFormat, Encoder};
+use crate::block::writer::BlockWriter;
+use crate::block::{BlockType, DataBlockEncoding};
+use crate::cell::{CellKey, CellRef, SeekKey, key_value};
+use crate::error::{Corruption, Error, Result};
+use crate::io::NewFile;
+use cell_stats::CellStats;
+use index::{Entries, IndexWriter};
+use sink::Written;
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Writes an HFile.
+///
+/// ```
+/// use hregion::{CellRef, CellType, HFile, HFileWriter, SeekKey};
+///
+/// # fn main() -> hregion::Result<()> {
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let path = dir.path().join("out.hfile");
+/// let mut writer = HFileWriter::options().create(&path)?;
+/// let key = SeekKey::of(b"row", b"cf", b"name", 1_700_000_000_000, CellType::Put);
+/// writer.append(CellRef::new(&key, b"Ada"))?;
+/// writer.finish()?;
+/// assert_eq!(HFile::open(&path)?.entry_count(), 1);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// After an error nothing more can be written. A writer that is dropped before it is [finished](Self::finish) leaves no file.
+pub struct HFileWriter {
+    options: HFileWriterOptions,
+    sink: BlockSink,
+    encoder: Encoder,
+    index: IndexWriter,
+    general_bloom: Option<BloomWriter>,
+    delete_family_bloom: Option<BloomWriter>,
+    stats: CellStats,
+    info: FileInfoBuilder,
+    meta_blocks: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// The key of the cell before; none before the first.
+    last_key: Option<SeekKey>,
+    /// The index key of the open data block.
+    index_key: SeekKey,
+    /// The offsets of the first data block and of the last one.
+    data_blocks: Option<(u64, u64)>,
+    encoded_limit: Option<usize>,
+    /// Whether something went wrong, so that there can be no file.
+    failed: bool,
+}
+
+impl HFileWriter {
+    /// Options to write a file with.
+    #[must_use]
+    pub fn options() -> HFileWriterOptions {
+        HFileWriterOptions::new()
+    }
+
+    fn new(file: NewFile, options: HFileWriterOptions) -> Result<Self> {
+        let compressor = Compressor::new(options.codec, &options.compressor)
+            .map_err(|corruption| corruption.at(file.path(), 0))?;
+        let blocks = BlockWriter::new(compressor, options.checksum, options.checksum_chunk());
+        let format = DataFormat {
+            encoding: options.encoding,
+            cells: options.cells,
+            tags_compressed: options.compress_tags,
+        };
+        let bloom = |bloom_type| BloomWriter::new(bloom_type, &options.bloom_settings);
+        let delete_family = options.delete_family_bloom && options.bloom != Some(BloomType::RowCol);
+        Ok(Self {
+            sink: BlockSink::new(file, blocks),
+            encoder: Encoder::new(&format),
+            index: IndexWriter::new(options.index_chunk_size, options.index_min_entries),
+            general_bloom: options.bloom.map(bloom),
+            delete_family_bloom: delete_family.then(|| bloom(BloomType::Row)),
+            stats: CellStats::default(),
+            info: FileInfoBuilder::default(),
+            meta_blocks: BTreeMap::new(),
+            last_key: None,
+            index_key: SeekKey::new(),
+            data_blocks: None,
+            encoded_limit: options.encoded_limit(),
+            failed: false,
+            options,
+        })
+    }
+
+    /// Appends a cell, which must not sort before the one before. Of cells that differ in their sequence ids only, any
+    /// order will do.
+    ///
+    /// # Errors
+    ///
+    /// If the cell is out of order, of another family, too large, or one that cannot be stored; if the file cannot be written.
+    #[inline]
+    pub fn append(&mut self, cell: CellRef<'_>) -> Result<()> {
+        let appended = self.check_usable().and_then(|()| self.try_append(cell));
+        self.failed |= appended.is_err();
+        appended
+    }
+
+    #[inline]
+    fn try_append(&mut self, cell: CellRef<'_>) -> Result<()> {
+        let order = self.check(&cell)?;
+        // as in HBase, before the boundary: a chunk that is written there can hold the key of a cell behind it
+        if let Some(bloom) = &mut self.general_bloom {
+            bloom.add(cell.key);
+        }
+        if cell.cell_type().is_family_delete()
+            && let Some(bloom) = &mut self.delete_family_bloom
+        {
+            bloom.add(cell.key);
+        }
+        // equal cells stay in one block
+        if order != Some(Ordering::Equal) && self.is_block_full() {
+            self.finish_block()?;
+            self.write_due(false)?;
+        }
+        if self.encoder.is_empty() {
+            let last = self.last_key.as_deref();
+            separator::separate(self.options.order, last, cell.key, &mut self.index_key);
+        }
+        self.encoder.append(cell)?;
+        self.stats.count(&cell);
+        self.last_key.get_or_insert_default().set_key(cell.key);
+        Ok(())
+    }
+
+    /// How the cell before sorts beside this one, if there is one; fails if this one cannot be in the file behind it.
+    #[inline]
+    fn check(&self, cell: &CellRef<'_>) -> Result<Option<Ordering>> {
+        if !cell.cell_type().is_stored() {
+            return Err(refuse(cell, "cells of its type exist in searches only"));
+        }
+        if cell.seq_id < 0 && self.options.cells.mvcc {
+            return Err(refuse(cell, "its sequence id is negative"));
+        }
+        if !cell.tags.is_empty() && !self.options.cells.tags {
+            return Err(refuse(cell, "it has tags, and the file was opened without them"));
+        }
+        let len = self.encoder.unencoded_size() + key_value::len(cell, self.options.cells);
+        if len > self.options.limits.block_bytes {
+            let (value, limit) = (len as u64, self.options.limits.block_bytes as u64);
+            return Err(self.sink.error(Corruption::Limit { what: "size of a block", value, limit }));
+        }
+        let Some(last) = self.last_key.as_deref() else { return Ok(None) };
+        let order = self.options.order.compare(last, cell.key);
+        if order.is_gt() {
+            return Err(refuse(cell, &format!("it sorts before the one before it, {last}")));
+        }
+        if last.family() != cell.family() {
+            return Err(refuse(cell, &format!("its family is not that of the one before it, {last}")));
+        }
+        Ok(Some(order))
+    }
+
+    /// Whether the open data block is complete (hfile.md §14.1).
+    #[inline]
+    fn is_block_full(&self) -> bool {
+        let encoded = self.encoder.encoded_size();
+        match self.encoded_limit {
+            Some(limit) => encoded >= limit,
+            None => {
+                encoded >= self.options.block_size || self.encoder.unencoded_size() >= self.options.block_size
+            }
+        }
+    }
+
+    /// Adds an entry to the file info.
+    ///
+    /// # Errors
+    ///
+    /// If there is one of that key, or if the key begins with `hfile.`, as those do that a file has of itself.
+    pub fn add_file_info(&mut self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<()> {
+        self.info.add(key.as_ref(), value.as_ref())
+    }
+
+    pub(super) fn info_mut(&mut self) -> &mut FileInfoBuilder {
+        &mut self.info
+    }
+
+    /// Adds a meta block, which readers get by its name. It is kept in memory until the file is finished.
+    ///
+    /// # Errors
+    ///
+    /// If there is one of that name.
+    pub fn add_meta_block(&mut self, name: impl AsRef<[u8]>, content: impl AsRef<[u8]>) -> Result<()> {
+        let replaced = self.meta_blocks.insert(name.as_ref().to_vec(), content.as_ref().to_vec());
+        match replaced {
+            None => Ok(()),
+            Some(_) => Err(Error::invalid_argument("there is a meta block of that name already")),
+        }
+    }
+
+    /// How many cells have been appended.
+    #[must_use]
+    pub fn entry_count(&self) -> u64 {
+        self.stats.cells()
+    }
+
+    /// Writes what is left, sees the file onto the disk and gives it its name. Returns the bytes of the file.
+    ///
+    /// # Errors
+    ///
+    /// If something cannot be written, or has failed before. There is no such file then, or still the one that was there.
+    pub fn finish(mut self) -> Result<u64> {
+        self.check_usable()?;
+        self.finish_block()?;
+        self.write_due(true)?;
+        let mut meta_index = Entries::default();
+        for (name, content) in std::mem::take(&mut self.meta_blocks) {
+            let written = self.sink.write(BlockType::Meta, |out| out.extend_from_slice(&content))?;
+            meta_index.push(&name, written.handle);
+        }
+        let index = self.index.finish(&mut self.sink)?;
+        self.sink.write(BlockType::RootIndex, |out| meta_index.put_root(out))?;
+
+        put_info(&mut self.info, &self.options, &self.stats, self.last_key.as_deref())?;
+        put_bloom_info(&mut self.info, self.general_bloom.as_ref())?;
+        let info = self.info.build().map_err(|corruption| self.sink.error(corruption))?;
+        let info = self.sink.write(BlockType::FileInfo, |out| info.write(out))?;
+        let filters = [
+            (BlockType::GeneralBloomMeta, &self.general_bloom),
+            (BlockType::DeleteFamilyBloomMeta, &self.delete_family_bloom),
+        ];
+        for (block_type, bloom) in filters {
+            if let Some(meta) = bloom.as_ref().and_then(BloomWriter::meta) {
+                self.sink.write(block_type, |out| meta.write(out))?;
+            }
+        }
+
+        let (first, last) = self.data_blocks.map_or((-1, -1), |(first, last)| (to_i64(first), to_i64(last)));
+        let mut trailer = Trailer {
+            version: self.options.version,
+            file_info_offset: to_i64(info.handle.offset),
+            load_on_open_data_offset: index.root.offset,
+            uncompressed_data_index_size: to_i64(index.plain_bytes),
+            total_uncompressed_bytes: 0,
+            data_index_count: count(&self.sink, index.root_entries)?,
+            meta_index_count: count(&self.sink, meta_index.len())?,
+            entry_count: self.stats.cells(),
+            num_data_index_levels: index.levels,
+            first_data_block_offset: first,
+            last_data_block_offset: last,
+            comparator_class_name: comparator::name(self.options.order).to_owned(),
+            compression_codec: self.options.codec,
+            encryption_key: None,
+            offset: self.sink.position(),
+        };
+        trailer.total_uncompressed_bytes = to_i64(self.sink.plain_bytes() + trailer.size() as u64);
+        let mut bytes = Vec::with_capacity(trailer.size());
+        trailer.write(&mut bytes).map_err(|corruption| self.sink.error(corruption))?;
+        self.sink.finish(&bytes)
+    }
+
+    fn check_usable(&self) -> Result<()> {
+        match self.failed {
+            false => Ok(()),
+            true => Err(Error::invalid_argument("the file could not be written as it should have been")),
+        }
+    }
+
+    /// Writes the open data block, if there is one.
+    fn finish_block(&mut self) -> Result<()> {
+        if self.encoder.is_empty() {
+            return Ok(());
+        }
+        let block_type = match self.options.encoding {
+            DataBlockEncoding::None => BlockType::Data,
+            _ => BlockType::EncodedData,
+        };
+        let Written { handle, .. } = self.sink.write(block_type, |out| self.encoder.finish(out))?;
+        self.index.push(self.index_key.as_bytes(), handle);
+        let first = self.data_blocks.map_or(handle.offset, |(first, _)| first);
+        self.data_blocks = Some((first, handle.offset));
+        Ok(())
+    }
+
+    /// Writes what stands between data blocks, in HBase's order.
+    fn write_due(&mut self, closing: bool) -> Result<()> {
+        self.index.write_due(&mut self.sink, closing)?;
+        for bloom in [&mut self.general_bloom, &mut self.delete_family_bloom].into_iter().flatten() {
+            bloom.write_due(&mut self.sink, closing)?;
+        }
+        Ok(())
+    }
+}
+
+/// The entries of an index, as the trailer counts them.
+fn count(sink: &BlockSink, entries: usize) -> Result<u32> {
+    let limit = i32::MAX.unsigned_abs();
+    u32::try_from(entries).ok().filter(|&count| count <= limit).ok_or_else(|| {
+        let (what, value) = ("entries of an index", entries as u64);
+        sink.error(Corruption::Limit { what, value, limit: limit.into() })
+    })
+}
+
+/// What every file says of itself.
+fn put_info(
+    info: &mut FileInfoBuilder,
+    options: &HFileWriterOptions,
+    stats: &CellStats,
+    last_key: Option<&CellKey>,
+) -> Result<()> {
+    stats.put(info, options.cells)?;
+    if let Some(key) = last_key {
+        info.put(names::LAST_KEY, key.as_bytes())?;
+    }
+    info.put(names::CREATE_TIME, options.time().to_be_bytes())?;
+    let encoded = options.encoding != DataBlockEncoding::None;
+    if options.cells.tags {
+        info.put_flag(names::TAGS_COMPRESSED, options.compress_tags && encoded)?;
+    }
+    if encoded {
+        info.put(names::DATA_BLOCK_ENCODING, options.encoding.name())?;
+    }
+    Ok(())
+}
+
+/// What a file says of its general Bloom filter, if that has a key.
+fn put_bloom_info(info: &mut FileInfoBuilder, bloom: Option<&BloomWriter>) -> Result<()> {
+    let Some((bloom, last_key)) = bloom.and_then(|bloom| Some((bloom, bloom.last_key()?))) else {
+        return Ok(());
+    };
+    info.put(names::BLOOM_FILTER_TYPE, bloom.bloom_type().name())?;
+    info.put(names::LAST_BLOOM_KEY, last_key)?;
+    if let BloomType::RowPrefixFixedLength(len) = bloom.bloom_type() {
+        info.put(names::BLOOM_FILTER_PARAM, len.to_be_bytes())?;
+    }
+    Ok(())
+}
+
+#[cold]
+fn refuse(cell: &CellRef<'_>, why: &str) -> Error {
+    Error::invalid_argument(format!("cell {cell} cannot be appended: {why}"))
+}
+
+fn to_i64(place: u64) -> i64 {
+    i64::try_from(place).unwrap_or(i64::MAX)
+}
+
+impl fmt::Debug for HFileWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HFileWriter")
+            .field("options", &self.options)
+            .field("cells", &self.entry_count())
+            .field("last_key", &self.last_key)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,299 @@
+//! What a new file is to be like.
+
+use super::HFileWriter;
+use crate::block::codec::CompressorOptions;
+use crate::block::{ChecksumType, Codec, DataBlockEncoding, HashKind};
+use crate::cell::{CellFormat, CellOrder};
+use crate::error::{Error, Result};
+use crate::hfile::bloom::BloomType;
+use crate::hfile::bloom::writer::BloomSettings;
+use crate::hfile::trailer::Version;
+use crate::io::{FileWriter, LocalStorage, NewFile, Storage};
+use crate::limits::Limits;
+use std::num::NonZeroU32;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// How to write a file: made by [`HFileWriter::options`]. The defaults are HBase's (hfile.md §14.4).
+#[derive(Clone, Debug)]
+pub struct HFileWriterOptions {
+    pub(super) version: Version,
+    pub(super) order: CellOrder,
+    pub(super) encoding: DataBlockEncoding,
+    pub(super) codec: Codec,
+    pub(super) compressor: CompressorOptions,
+    pub(super) cells: CellFormat,
+    pub(super) compress_tags: bool,
+    pub(super) block_size: usize,
+    pub(super) encoded_ratio: f32,
+    pub(super) index_chunk_size: usize,
+    pub(super) index_min_entries: usize,
+    pub(super) bloom: Option<BloomType>,
+    pub(super) bloom_settings: BloomSettings,
+    /// Whether to have a filter of the rows with a marker that deletes a family, unless columns are filtered.
+    pub(in crate::hfile) delete_family_bloom: bool,
+    pub(super) checksum: ChecksumType,
+    pub(super) bytes_per_checksum: u32,
+    pub(super) create_time: Option<i64>,
+    pub(super) limits: Limits,
+    storage: Arc<dyn Storage>,
+}
+
+/// A header's length: HBase takes no less.
+const MIN_BYTES_PER_CHECKSUM: u32 = 33;
+
+impl HFileWriterOptions {
+    pub(super) fn new() -> Self {
+        Self {
+            version: Version::V3_3,
+            order: CellOrder::User,
+            encoding: DataBlockEncoding::None,
+            codec: Codec::None,
+            compressor: CompressorOptions::default(),
+            cells: CellFormat { tags: false, mvcc: true },
+            compress_tags: false,
+            block_size: 64 << 10,
+            encoded_ratio: 0.0,
+            index_chunk_size: 128 << 10,
+            index_min_entries: 16,
+            bloom: None,
+            bloom_settings: BloomSettings {
+                chunk_bytes: 128 << 10,
+                error_rate: 0.01,
+                hash: HashKind::Murmur,
+            },
+            delete_family_bloom: false,
+            checksum: ChecksumType::Crc32c,
+            bytes_per_checksum: 16 << 10,
+            create_time: None,
+            limits: Limits::default(),
+            storage: Arc::new(LocalStorage),
+        }
+    }
+
+    /// How cells are written (default: as they are).
+    #[must_use]
+    pub fn data_block_encoding(mut self, encoding: DataBlockEncoding) -> Self {
+        self.encoding = encoding;
+        self
+    }
+
+    /// How blocks are compressed (default: not at all).
+    #[must_use]
+    pub fn codec(mut self, codec: Codec) -> Self {
+        self.codec = codec;
+        self
+    }
+
+    /// Whether Zstandard frames get Hadoop's framing, as HBase's own codec classes read and write them (default: no, they
+    /// are bare, as for Hadoop's class, which is HBase's default). HBase cannot read the one with the class for the other.
+    #[must_use]
+    pub fn zstd_framed(mut self, framed: bool) -> Self {
+        self.compressor.zstd_framed = framed;
+        self
+    }
+
+    /// Compresses by Zstandard with a dictionary, which the file does not hold and every reader must be given.
+    #[must_use]
+    pub fn zstd_dictionary(mut self, dictionary: impl Into<Arc<[u8]>>) -> Self {
+        self.compressor.zstd_dictionary = Some(dictionary.into());
+        self
+    }
+
+    /// Adds a Bloom filter (default: none).
+    #[must_use]
+    pub fn bloom(mut self, bloom: impl Into<Option<BloomType>>) -> Self {
+        self.bloom = bloom.into();
+        self
+    }
+
+    /// The bytes of a chunk of a Bloom filter: `io.storefile.bloom.block.size` (default: 128 KiB).
+    #[must_use]
+    pub fn bloom_chunk_bytes(mut self, bytes: usize) -> Self {
+        self.bloom_settings.chunk_bytes = bytes;
+        self
+    }
+
+    /// How often a Bloom filter may be wrong: `io.storefile.bloom.error.rate` (default: 0.01).
+    #[must_use]
+    pub fn bloom_error_rate(mut self, rate: f32) -> Self {
+        self.bloom_settings.error_rate = rate;
+        self
+    }
+
+    /// The hash function of Bloom filters: `hbase.hash.type` (default: murmur).
+    #[must_use]
+    pub fn bloom_hash(mut self, hash: HashKind) -> Self {
+        self.bloom_settings.hash = hash;
+        self
+    }
+
+    /// A data block is complete when its cells have as many bytes, encoded or plain (default: 64 KiB).
+    #[must_use]
+    pub fn block_size(mut self, bytes: usize) -> Self {
+        self.block_size = bytes;
+        self
+    }
+
+    /// If not 0, a data block is complete when its encoded cells have this share of the block size, whatever they have
+    /// plain: `hbase.writer.unified.encoded.blocksize.ratio` (default: 0).
+    #[must_use]
+    pub fn encoded_ratio(mut self, ratio: f32) -> Self {
+        self.encoded_ratio = ratio;
+        self
+    }
+
+    /// An index block is complete when it has as many bytes: `hfile.index.block.max.size` (default: 128 KiB).
+    #[must_use]
+    pub fn index_chunk_size(mut self, bytes: usize) -> Self {
+        self.index_chunk_size = bytes;
+        self
+    }
+
+    /// Below as many entries an index gets no more levels: `hfile.index.block.min.entries` (default: 16).
+    #[must_use]
+    pub fn index_min_entries(mut self, entries: usize) -> Self {
+        self.index_min_entries = entries;
+        self
+    }
+
+    /// Whether cells can have tags (default: no, and a cell that has some is refused).
+    #[must_use]
+    pub fn tags(mut self, tags: bool) -> Self {
+        self.cells.tags = tags;
+        self
+    }
+
+    /// Whether the delta encodings write tags with a dictionary (default: no).
+    #[must_use]
+    pub fn compress_tags(mut self, compress: bool) -> Self {
+        self.compress_tags = compress;
+        self
+    }
+
+    /// Whether cells keep their sequence ids, which HBase also calls mvcc (default: yes). Without, they read as 0.
+    #[must_use]
+    pub fn mvcc(mut self, mvcc: bool) -> Self {
+        self.cells.mvcc = mvcc;
+        self
+    }
+
+    /// How checksums are computed (default: CRC32C).
+    #[must_use]
+    pub fn checksum(mut self, checksum: ChecksumType) -> Self {
+        self.checksum = checksum;
+        self
+    }
+
+    /// The bytes that one checksum covers, at least 33 (default: 16 KiB).
+    #[must_use]
+    pub fn bytes_per_checksum(mut self, bytes: u32) -> Self {
+        self.bytes_per_checksum = bytes;
+        self
+    }
+
+    /// The order that the cells come in (default: that of user tables).
+    #[must_use]
+    pub fn order(mut self, order: CellOrder) -> Self {
+        self.order = order;
+        self
+    }
+
+    /// The time of creation that the file states, in milliseconds (default: now).
+    #[must_use]
+    pub fn create_time(mut self, millis: i64) -> Self {
+        self.create_time = Some(millis);
+        self
+    }
+
+    /// Writes version 2.3 of the format, of HBase 0.96 to 1.x, which knows no tags (default: 3.3).
+    #[must_use]
+    pub fn version_2(mut self) -> Self {
+        self.version = Version::V2_3;
+        self
+    }
+
+    /// The most that a block may have: a cell that needs more is refused, as readers with these limits would refuse it.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Where files are (default: the local file system).
+    #[must_use]
+    pub fn storage(mut self, storage: Arc<dyn Storage>) -> Self {
+        self.storage = storage;
+        self
+    }
+
+    /// Begins a file.
+    ///
+    /// It is written aside, under its name with `.tmp` behind, and gets its name when it is [finished](HFileWriter::finish).
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be created, or not be like this.
+    pub fn create(self, path: impl AsRef<Path>) -> Result<HFileWriter> {
+        self.check()?;
+        let file = NewFile::create(&self.storage, path.as_ref())?;
+        HFileWriter::new(file, self)
+    }
+
+    /// Begins a file in whatever can be written like one. Its name, and its removal if something fails, are the caller's affair.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be like this.
+    pub fn create_in(self, file: Box<dyn FileWriter>) -> Result<HFileWriter> {
+        self.check()?;
+        HFileWriter::new(NewFile::given(file), self)
+    }
+
+    /// Fails if there can be no such file.
+    fn check(&self) -> Result<()> {
+        let refuse = |message: &'static str| Err(Error::invalid_argument(message));
+        if self.version == Version::V2_3 && self.cells.tags {
+            return refuse("files of version 2 have no tags");
+        }
+        if self.bytes_per_checksum < MIN_BYTES_PER_CHECKSUM || i32::try_from(self.bytes_per_checksum).is_err()
+        {
+            return refuse("the bytes that a checksum covers: 33 to 2147483647");
+        }
+        if self.block_size == 0 || self.index_chunk_size == 0 {
+            return refuse("the size of a block: at least 1");
+        }
+        if self.index_min_entries == 0 {
+            return refuse("the entries of an index block: at least 1");
+        }
+        if !self.encoded_ratio.is_finite() || self.encoded_ratio < 0.0 {
+            return refuse("the ratio of encoded to plain size: not negative");
+        }
+        if let Some(BloomType::RowPrefixFixedLength(len)) = self.bloom
+            && !(1..=i32::MAX.unsigned_abs()).contains(&len)
+        {
+            return refuse("the prefix of a Bloom filter of prefixes: at least 1 byte");
+        }
+        self.bloom_settings.check()
+    }
+
+    /// The encoded bytes at which a data block is complete whatever it has plain; none without such a rule.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "cut as HBase does")]
+    #[expect(clippy::cast_precision_loss, reason = "HBase computes it in 32 bits")]
+    pub(super) fn encoded_limit(&self) -> Option<usize> {
+        Some((self.block_size as f32 * self.encoded_ratio) as usize).filter(|&limit| limit > 0)
+    }
+
+    pub(super) fn checksum_chunk(&self) -> NonZeroU32 {
+        NonZeroU32::new(self.bytes_per_checksum).unwrap_or(NonZeroU32::MIN)
+    }
+
+    /// When the file says that it was created.
+    pub(super) fn time(&self) -> i64 {
+        self.create_time.unwrap_or_else(|| {
+            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+        })
+    }
+}

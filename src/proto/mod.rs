@@ -1,0 +1,8 @@
+//! The protobuf messages that HBase writes: plain structs that derive [`prost::Message`], and a walk for those that must
+//! be read with more care than a decoder takes.
+
+pub(crate) mod hfile;
+pub(crate) mod wire;
+
+/// What HBase puts before a message where older versions had another form: "PBUF".
+pub(crate) const MAGIC: &[u8; 4] = b"PBUF";
