@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Measures hregion's HFile reader beside HBase's and hudi-core's, in one interleaved run.
+#
+#   benches/measure/run.sh HARNESS [--n ROWS] [--passes N] ...
+#
+# HARNESS is the folder of the measuring harness (with `hbase/`, `peers/` and `run`); a copy of it is made and patched,
+# the original stays as it is. What follows is handed to its `run`. Needs a JDK 17, Maven, Rust, Python 3.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+harness=$(cd "${1:?folder of the harness}" && pwd)
+shift
+copy=${HREGION_MEASURE_DIR:-${TMPDIR:-/tmp}/hregion-measure}
+mkdir -p "$copy"
+cp -r "$harness/." "$copy/"
+chmod -R u+w "$copy"
+
+# this build has no regions yet: it takes part as a reader of HFiles only
+cp "$root/benches/measure/hregion.rs" "$copy/peers/src/engines/hregion.rs"
+sed -i -e '/#\[cfg(feature = "hregion")\]/{N;/Hregion/d}' -e '/cfg!(feature = "hregion")/,+2d' "$copy/peers/src/engines/mod.rs"
+(cd "$copy/peers" && HREGION_PATH="$root" ./hregion-on)
+cargo info hudi-core@0.5.0 >/dev/null 2>&1 || true # brings the source of hudi-core's reader
+
+export HBASE_TARGET=${HBASE_TARGET:-$copy/target-hbase}
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$copy/target-peers}
+exec "$copy/run" --quick --parts hfile --features hudi,hregion "$@"

@@ -1,0 +1,101 @@
+//! What the benches share: one seeded table, shaped like real ones.
+#![allow(dead_code, reason = "every bench uses a part of this")]
+
+use hregion::{Cell, CellRef, CellType, DataBlockEncoding, SeekKey};
+use std::time::Duration;
+
+/// Rows of the table. Where every case runs once, with `--test` or in `cargo test`, a few are enough.
+pub(crate) fn rows() -> usize {
+    let has = |wanted| std::env::args().any(|arg| arg == wanted);
+    if has("--bench") && !has("--test") { 125_000 } else { 2_500 }
+}
+
+/// Cells of a row.
+pub(crate) const COLUMNS: usize = 8;
+
+/// Criterion with the times that many cases bear.
+pub(crate) fn criterion() -> criterion::Criterion {
+    criterion::Criterion::default()
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2))
+        .sample_size(30)
+        .configure_from_args()
+}
+
+/// A splitmix64 generator: numbers that look random and are the same in every run.
+#[derive(Clone, Debug)]
+pub(crate) struct Rng(u64);
+
+impl Rng {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `end`, which is not 0.
+    pub(crate) fn below(&mut self, end: usize) -> usize {
+        usize::try_from(self.next() % end as u64).expect("below a usize")
+    }
+}
+
+/// A row of 16 bytes: a prefix that all share, and a number. Those of a table are even, so the odd ones are absent.
+pub(crate) fn row(number: usize) -> Vec<u8> {
+    format!("user{number:012}").into_bytes()
+}
+
+/// The cells of a table: eight columns a row, timestamps of one day, values that are short and often those of the row
+/// before.
+pub(crate) fn cells(rows: usize) -> Vec<Cell> {
+    const QUALIFIERS: [&[u8]; COLUMNS] =
+        [b"address", b"age", b"balance", b"city", b"email", b"last_login", b"name", b"status"];
+    const DAY: usize = 86_400_000;
+
+    let mut rng = Rng::new(20_000);
+    let mut cells = Vec::with_capacity(rows * COLUMNS);
+    for number in 0..rows {
+        let row = row(2 * number);
+        let day = 1_700_000_000_000 + i64::try_from(rng.below(DAY)).expect("a small number");
+        for (i, qualifier) in QUALIFIERS.into_iter().enumerate() {
+            let timestamp = day - i64::try_from(rng.below(3)).expect("a small number");
+            let key = SeekKey::of(&row, b"d", qualifier, timestamp, CellType::Put);
+            let value = match i {
+                1 => rng.below(100).to_string(),
+                3 => format!("city-{:02}", rng.below(30)),
+                7 => "active".to_owned(),
+                2 | 5 => format!("{:016x}", rng.next()),
+                _ => format!("{:x}-{}", rng.next(), "x".repeat(rng.below(40))),
+            };
+            let seq_id = i64::try_from(number / 100 + 1).expect("a small number");
+            cells.push(Cell::from(CellRef::new(&key, value.as_bytes()).with_seq_id(seq_id)));
+        }
+    }
+    cells
+}
+
+/// Keys to seek, in no order: the first of rows that the table has.
+pub(crate) fn present(rows: usize) -> Vec<SeekKey> {
+    sample(rows, 0)
+}
+
+/// The first of rows between those of the table.
+pub(crate) fn absent(rows: usize) -> Vec<SeekKey> {
+    sample(rows, 1)
+}
+
+fn sample(rows: usize, offset: usize) -> Vec<SeekKey> {
+    let mut rng = Rng::new(7);
+    let some = 1 << 12;
+    (0..some).map(|_| SeekKey::first_on_row(&row(2 * rng.below(rows) + offset))).collect()
+}
+
+/// A name for a part of a path.
+pub(crate) fn name(encoding: DataBlockEncoding) -> String {
+    encoding.name().to_ascii_lowercase()
+}

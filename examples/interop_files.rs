@@ -1,0 +1,299 @@
+//! Writes files of all sorts, each with its cells beside it as JSON lines, for HBase to judge (`interop/run`).
+//!
+//! `interop_files DIR` writes some hundred files, the same in every run; `interop_files --cells N FILE` one large one.
+
+use hregion::cell::{Binary, MAX_ROW_LEN};
+use hregion::{
+    BloomType, Cell, CellOrder, CellRef, CellType, ChecksumType, Codec, DataBlockEncoding, HFileWriter,
+    HFileWriterOptions, HashKind, Result, SeekKey, StoreFileOrigin, StoreFileWriter,
+};
+use std::error::Error;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+const CODECS: [Codec; 5] = [Codec::None, Codec::Gz, Codec::Snappy, Codec::Lz4, Codec::Zstd];
+const CHECKSUMS: [ChecksumType; 3] = [ChecksumType::Crc32c, ChecksumType::Crc32, ChecksumType::Null];
+const BLOOMS: [Option<BloomType>; 4] =
+    [None, Some(BloomType::Row), Some(BloomType::RowCol), Some(BloomType::RowPrefixFixedLength(5))];
+const HASHES: [HashKind; 3] = [HashKind::Murmur, HashKind::Jenkins, HashKind::Murmur3];
+/// Tags, compressed tags, sequence ids.
+const CARRIED: [(bool, bool, bool); 5] = [
+    (false, false, true),
+    (true, false, true),
+    (true, true, true),
+    (false, false, false),
+    (true, true, false),
+];
+const BLOCK_SIZES: [usize; 5] = [1 << 16, 1 << 12, 700, 1, 1 << 14];
+const INDEX_CHUNKS: [(usize, usize); 4] = [(128 << 10, 16), (512, 4), (100, 2), (2000, 16)];
+const ROUNDS: usize = 12;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let files = match args.as_slice() {
+        ["--cells", count, path] => large(count.parse()?, Path::new(path)).map(|()| 1)?,
+        [dir] => all(Path::new(dir))?,
+        _ => return Err("usage: interop_files DIR | --cells N FILE".into()),
+    };
+    writeln!(std::io::stderr(), "{files} files written")?;
+    Ok(())
+}
+
+fn all(dir: &Path) -> Result<usize, Box<dyn Error>> {
+    let mut folder = Folder { dir: dir.to_owned(), files: 0 };
+    spread(&mut folder)?;
+    special(&mut folder)?;
+    Ok(folder.files)
+}
+
+/// Settings of all sorts, each encoding with each codec.
+fn spread(folder: &mut Folder) -> Result<(), Box<dyn Error>> {
+    let mut rng = Rng(2026);
+    for round in 0..ROUNDS {
+        for encoding in DataBlockEncoding::ALL {
+            for codec in CODECS {
+                // settings are drawn one by one, so that each meets each other one sooner or later
+                let (tags, compress_tags, mvcc) = rng.pick(&CARRIED);
+                let (index_chunk, min_entries) = rng.pick(&INDEX_CHUNKS);
+                let options = HFileWriter::options()
+                    .data_block_encoding(encoding)
+                    .codec(codec)
+                    .zstd_framed(true)
+                    .bloom(rng.pick(&BLOOMS))
+                    .bloom_chunk_bytes(rng.pick(&[128 << 10, 64, 1000]))
+                    .bloom_hash(rng.pick(&HASHES))
+                    .tags(tags)
+                    .compress_tags(compress_tags)
+                    .mvcc(mvcc)
+                    .checksum(rng.pick(&CHECKSUMS))
+                    .bytes_per_checksum(rng.pick(&[16 << 10, 512, 64]))
+                    .block_size(rng.pick(&BLOCK_SIZES))
+                    .index_chunk_size(index_chunk)
+                    .index_min_entries(min_entries)
+                    .encoded_ratio(rng.pick(&[0.0, 0.0, 0.7]))
+                    .create_time(1_700_000_000_000);
+                let count = 20 + rng.below(500);
+                let cells = cells(&mut rng, count, tags, mvcc);
+                let name = format!("{round:02}-{}-{}", encoding.name(), codec.name());
+                folder.store_file(&name, options, &cells, mvcc)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Files at the edge of what there can be.
+fn special(folder: &mut Folder) -> Result<(), Box<dyn Error>> {
+    let rng = &mut Rng(32_767);
+    let options = || HFileWriter::options().bloom(BloomType::Row).create_time(1_700_000_000_000);
+    folder.store_file("empty", options(), &[], true)?;
+    folder.hfile("empty-plain", HFileWriter::options(), &[])?;
+    for encoding in DataBlockEncoding::ALL {
+        let name = encoding.name();
+        let options = || options().data_block_encoding(encoding);
+        folder.store_file(&format!("one-cell-{name}"), options(), &cells(rng, 1, false, true), true)?;
+        let big = [cell(b"row", b"q", 1, &random_bytes(rng, 300_000)), cell(b"row2", b"q", 1, b"small")];
+        folder.store_file(&format!("cell-over-a-block-{name}"), options(), &big[..1], true)?;
+        folder.store_file(&format!("cells-over-a-block-{name}"), options().codec(Codec::Gz), &big, true)?;
+        let many = cells(rng, 3000, false, true);
+        let deep = options().block_size(1).index_chunk_size(200).index_min_entries(4);
+        folder.store_file(&format!("deep-index-{name}"), deep, &many, true)?;
+        let rows: Vec<Cell> = (0..40)
+            .map(|n| {
+                let mut row = vec![b'r'; MAX_ROW_LEN - 2];
+                row.extend([b'a' + n / 7, b'a' + n % 7]);
+                cell(&row, b"q", 1, b"v")
+            })
+            .collect();
+        folder.store_file(&format!("long-rows-{name}"), options().block_size(100_000), &rows, true)?;
+        let same: Vec<Cell> = (0..200).map(|n| cell(b"row", b"q", 9, format!("{n}").as_bytes())).collect();
+        folder.store_file(&format!("equal-keys-{name}"), options().block_size(100), &same, true)?;
+    }
+    let older = HFileWriter::options().version_2().codec(Codec::Gz).block_size(2000);
+    folder.store_file("version-2", older.bloom(BloomType::RowCol), &cells(rng, 400, false, true), true)?;
+    let mut meta: Vec<Cell> = (0..300)
+        .map(|n| cell(format!("t{},{},{n}", n % 7, n * 37 % 100).as_bytes(), b"server", 1, b"host"))
+        .collect();
+    meta.sort_by(|a, b| CellOrder::Meta.compare(a.as_ref().key(), b.as_ref().key()));
+    let options = HFileWriter::options().order(CellOrder::Meta).block_size(500);
+    folder.store_file("meta", options, &meta, true)
+}
+
+/// One file of many cells, without its cells beside it.
+fn large(count: u64, path: &Path) -> Result<()> {
+    let options =
+        HFileWriter::options().data_block_encoding(DataBlockEncoding::FastDiff).bloom(BloomType::Row);
+    let mut writer = StoreFileWriter::create(options, path)?;
+    let mut key = SeekKey::new();
+    for n in 0..count {
+        let (row, qualifier) = (format!("user{:012}", n / 4), format!("column{}", n % 4));
+        let time = 1_700_000_000_000 + (n % 1000).cast_signed();
+        key.clone_from(&SeekKey::of(row.as_bytes(), b"f", qualifier.as_bytes(), time, CellType::Put));
+        writer.append(CellRef::new(&key, &n.to_be_bytes()).with_seq_id((n % 100).cast_signed()))?;
+    }
+    writer.finish(&StoreFileOrigin::flush(100)).map(drop)
+}
+
+struct Folder {
+    dir: PathBuf,
+    files: usize,
+}
+
+impl Folder {
+    fn store_file(
+        &mut self,
+        name: &str,
+        options: HFileWriterOptions,
+        cells: &[Cell],
+        mvcc: bool,
+    ) -> Result<(), Box<dyn Error>> {
+        let mut writer = StoreFileWriter::create(options, self.path(name))?;
+        for cell in cells {
+            writer.append(cell.as_ref())?;
+        }
+        writer.finish(&StoreFileOrigin::flush(7))?;
+        self.put_cells(name, cells, mvcc)
+    }
+
+    fn hfile(
+        &mut self,
+        name: &str,
+        options: HFileWriterOptions,
+        cells: &[Cell],
+    ) -> Result<(), Box<dyn Error>> {
+        let mut writer = options.create(self.path(name))?;
+        for cell in cells {
+            writer.append(cell.as_ref())?;
+        }
+        writer.finish()?;
+        self.put_cells(name, cells, true)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(format!("{name}.hfile"))
+    }
+
+    fn put_cells(&mut self, name: &str, cells: &[Cell], mvcc: bool) -> Result<(), Box<dyn Error>> {
+        let mut out = BufWriter::new(File::create(self.dir.join(format!("{name}.jsonl")))?);
+        for cell in cells {
+            put_cell(&mut out, &cell.as_ref(), mvcc)?;
+        }
+        out.flush()?;
+        self.files += 1;
+        Ok(())
+    }
+}
+
+fn put_cell(out: &mut impl Write, cell: &CellRef<'_>, mvcc: bool) -> std::io::Result<()> {
+    let text = |bytes| Binary(bytes).to_string().replace('\\', "\\\\").replace('"', "\\\"");
+    let (row, family, qualifier) = (text(cell.row()), text(cell.family()), text(cell.qualifier()));
+    let (time, cell_type, value) = (cell.timestamp(), cell.cell_type().name(), text(cell.value()));
+    write!(out, "{{\"row\":\"{row}\",\"family\":\"{family}\",\"qualifier\":\"{qualifier}\",")?;
+    write!(out, "\"timestamp\":{time},\"type\":\"{cell_type}\",\"value\":\"{value}\"")?;
+    if mvcc {
+        write!(out, ",\"sequence_id\":{}", cell.seq_id())?;
+    }
+    for (n, tag) in cell.tags().enumerate() {
+        let before = if n == 0 { ",\"tags\":[" } else { "," };
+        write!(out, "{before}{{\"type\":{},\"value\":\"{}\"}}", tag.tag_type, text(tag.value))?;
+    }
+    writeln!(out, "{}}}", if cell.tag_bytes().is_empty() { "" } else { "]" })
+}
+
+fn cell(row: &[u8], qualifier: &[u8], seq_id: i64, value: &[u8]) -> Cell {
+    let key = SeekKey::of(row, b"f", qualifier, 1_700_000_000_000, CellType::Put);
+    Cell::from(CellRef::new(&key, value).with_seq_id(seq_id))
+}
+
+/// Cells of all types, in order: rows that share beginnings, several versions, values of any bytes, tags.
+fn cells(rng: &mut Rng, count: usize, tags: bool, mvcc: bool) -> Vec<Cell> {
+    const TYPES: [CellType; 8] = [
+        CellType::Put,
+        CellType::Put,
+        CellType::Put,
+        CellType::Put,
+        CellType::Delete,
+        CellType::DeleteColumn,
+        CellType::DeleteFamily,
+        CellType::DeleteFamilyVersion,
+    ];
+    let mut keys: Vec<SeekKey> = (0..count)
+        .map(|_| {
+            let mut row = format!("row{:04}", rng.below(count / 2 + 1)).into_bytes();
+            if rng.below(10) == 0 {
+                row.extend(random_bytes(rng, 3));
+            }
+            let cell_type = rng.pick(&TYPES);
+            let qualifier = match cell_type {
+                CellType::DeleteFamily | CellType::DeleteFamilyVersion => String::new(),
+                _ => format!("q{}", rng.below(9)),
+            };
+            let time = 1_700_000_000_000 + i64::from(rng.byte() % 5);
+            SeekKey::of(&row, b"f", qualifier.as_bytes(), time, cell_type)
+        })
+        .collect();
+    keys.sort_by(|a, b| CellOrder::User.compare(a, b));
+    // of equal keys HBase wants the newest first, and finds no more than one
+    keys.dedup_by(|a, b| CellOrder::User.compare(a, b).is_eq());
+    let values: Vec<Vec<u8>> = keys
+        .iter()
+        .map(|_| {
+            let len = rng.below(60);
+            random_bytes(rng, len)
+        })
+        .collect();
+    let areas: Vec<Vec<u8>> = keys.iter().map(|_| if tags { area(rng) } else { Vec::new() }).collect();
+    let of_parts = keys.iter().zip(&values).zip(&areas);
+    of_parts
+        .map(|((key, value), area)| {
+            let seq_id = if mvcc { i64::from(rng.byte()) << (rng.byte() % 30) } else { 0 };
+            let cell = CellRef::new(key, value).with_seq_id(seq_id).with_tag_bytes(area);
+            Cell::from(cell.expect("tags that fit"))
+        })
+        .collect()
+}
+
+/// Up to two tags; some occur again and again.
+fn area(rng: &mut Rng) -> Vec<u8> {
+    let mut area = Vec::new();
+    for _ in 0..rng.below(3) {
+        let value = vec![b'a' + rng.byte() % 3; usize::from(rng.byte() % 9)];
+        let len = u16::try_from(value.len() + 1).expect("a short tag");
+        area.extend(len.to_be_bytes());
+        area.push(64 + rng.byte() % 4);
+        area.extend(value);
+    }
+    area
+}
+
+fn random_bytes(rng: &mut Rng, len: usize) -> Vec<u8> {
+    (0..len).map(|_| rng.byte()).collect()
+}
+
+/// Numbers that look random and are the same in every run: a splitmix64 generator.
+struct Rng(u64);
+
+impl Rng {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        let below = self.next() % u64::try_from(end.max(1)).expect("a small number");
+        usize::try_from(below).expect("below a usize")
+    }
+
+    fn byte(&mut self) -> u8 {
+        self.next().to_be_bytes()[0]
+    }
+
+    fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+        of[self.below(of.len())]
+    }
+}
