@@ -1,0 +1,164 @@
+//! What reading allocates: nothing per cell, nothing per seek in cached blocks, and of a file that is read without a cache,
+//! the same buffers for all its blocks.
+
+mod support;
+#[path = "../benches/support/mod.rs"]
+mod table;
+
+use hregion::{
+    BlockCache, BloomType, Cell, Codec, DataBlockEncoding, HFile, HFileOptions, HFileScanner, HFileWriter,
+    SeekKey,
+};
+use std::path::{Path, PathBuf};
+use support::alloc::{CountingAlloc, measure};
+use tempfile::TempDir;
+
+#[global_allocator]
+static ALLOC: CountingAlloc = CountingAlloc;
+
+const ROWS: usize = 2_500;
+const BLOCK: usize = 8 << 10;
+const CODECS: [Codec; 5] = [Codec::None, Codec::Gz, Codec::Snappy, Codec::Lz4, Codec::Zstd];
+
+/// A file of the table in every encoding, each with an index of several levels, and in every codec that is built in.
+struct Files {
+    cells: Vec<Cell>,
+    /// Keeps the files.
+    _folder: TempDir,
+    paths: Vec<PathBuf>,
+}
+
+impl Files {
+    fn new() -> Self {
+        let cells = table::cells(ROWS);
+        let folder = tempfile::tempdir().expect("a folder for files");
+        let mut paths = Vec::new();
+        for encoding in DataBlockEncoding::ALL {
+            for codec in CODECS {
+                let path = folder.path().join(format!("{}-{}", encoding.name(), codec.name()));
+                if write(&path, encoding, codec, &cells) {
+                    paths.push(path);
+                }
+            }
+        }
+        assert!(paths.len() >= DataBlockEncoding::ALL.len());
+        Self { cells, _folder: folder, paths }
+    }
+
+    fn each(&self, options: &HFileOptions, mut check: impl FnMut(HFile, &str)) {
+        for path in &self.paths {
+            let file = options.open(path).expect("a file that was written");
+            let name = format!("{} {}", file.data_block_encoding().name(), file.codec().name());
+            check(file, &name);
+        }
+    }
+}
+
+fn write(path: &Path, encoding: DataBlockEncoding, codec: Codec, cells: &[Cell]) -> bool {
+    let options = HFileWriter::options()
+        .data_block_encoding(encoding)
+        .codec(codec)
+        .block_size(BLOCK)
+        .index_chunk_size(1 << 10)
+        .index_min_entries(2)
+        .bloom(BloomType::Row)
+        .bloom_chunk_bytes(1 << 10);
+    let Ok(mut writer) = options.create(path) else { return false };
+    cells.iter().for_each(|cell| writer.append(cell.as_ref()).expect("cells in order"));
+    writer.finish().expect("a whole file");
+    true
+}
+
+/// Goes on to the end, or for so many cells; says how many bytes the values have.
+fn walk(scanner: &mut HFileScanner<'_>, cells: usize) -> usize {
+    let mut bytes = 0;
+    for _ in 0..cells {
+        let Some(cell) = scanner.peek() else { break };
+        bytes += cell.value().len();
+        scanner.advance().expect("a sound file");
+    }
+    bytes
+}
+
+#[test]
+fn a_scan_of_cached_blocks_allocates_nothing() {
+    let files = Files::new();
+    let cache = BlockCache::with_capacity(1 << 30);
+    files.each(&HFile::options().cache(&cache), |file, name| {
+        assert!(file.index_levels() > 1, "{name}");
+        let all = |scanner: &mut HFileScanner<'_>| {
+            assert!(scanner.seek_to_first().expect("a sound file"));
+            measure(|| walk(scanner, usize::MAX))
+        };
+        let (cold, _) = all(&mut file.scanner());
+        let (hot, usage) = all(&mut file.scanner());
+        assert_eq!(usage.count, 0, "{name}");
+        assert_eq!(hot, cold, "{name}");
+    });
+}
+
+#[test]
+fn a_seek_in_cached_blocks_allocates_nothing() {
+    let files = Files::new();
+    let cache = BlockCache::with_capacity(1 << 30);
+    let keys: Vec<SeekKey> = table::present(ROWS).into_iter().chain(table::absent(ROWS)).step_by(8).collect();
+    files.each(&HFile::options().cache(&cache), |file, name| {
+        let mut scanner = file.scanner();
+        scanner.seek_to_first().expect("a sound file");
+        walk(&mut scanner, usize::MAX);
+        // the path to the first leaf takes room
+        scanner.seek(&keys[0]).expect("a sound file");
+        let mut key = keys[0].clone();
+        let ((), usage) = measure(|| {
+            for wanted in &keys {
+                key.set_first_on_row(wanted.row());
+                scanner.seek(&key).expect("a sound file");
+                key.set_last_on_row(wanted.row());
+                scanner.reseek(&key).expect("a sound file");
+                scanner.seek_before(&key).expect("a sound file");
+                scanner.seek_to(&key).expect("a sound file");
+            }
+        });
+        assert_eq!(usage.count, 0, "{name}");
+    });
+}
+
+#[test]
+fn a_probe_of_a_row_in_cached_chunks_allocates_nothing() {
+    let files = Files::new();
+    let cache = BlockCache::with_capacity(1 << 30);
+    let (present, absent) = (table::present(ROWS), table::absent(ROWS));
+    files.each(&HFile::options().cache(&cache), |file, name| {
+        assert!(file.general_bloom().is_some_and(|bloom| bloom.meta().chunks().len() > 1), "{name}");
+        let probe = || {
+            let found = |keys: &[SeekKey]| keys.iter().filter(|key| file.may_contain_row(key.row())).count();
+            (found(&present), found(&absent))
+        };
+        let first = probe();
+        let (again, usage) = measure(probe);
+        assert_eq!((usage.count, again), (0, first), "{name}");
+        assert!(again.0 == present.len() && again.1 < absent.len() / 20, "{name}: {again:?}");
+    });
+}
+
+/// Without a cache every block is read anew, to the same memory. New for a data block is the small part that counts who
+/// holds it; now and then there is an index block.
+#[test]
+fn a_scan_without_a_cache_keeps_its_buffers() {
+    let files = Files::new();
+    let quarter = files.cells.len() / 4;
+    files.each(&HFile::options(), |file, name| {
+        let headers = file.block_headers().map(|header| header.expect("a sound file").1);
+        let blocks = headers.filter(|header| header.block_type().is_data()).count();
+        assert!(blocks > 50, "{name}: {blocks} blocks");
+        let mut scanner = file.scanner();
+        assert!(scanner.seek_to_first().expect("a sound file"));
+        walk(&mut scanner, quarter);
+        let (bytes, usage) = measure(|| walk(&mut scanner, 2 * quarter));
+        let values = files.cells[quarter..3 * quarter].iter().map(|cell| cell.as_ref().value().len());
+        assert_eq!(bytes, values.sum::<usize>(), "{name}");
+        // half of the blocks were passed, and an index block takes several
+        assert!(usage.count <= blocks, "{name}: {usage:?} for {blocks} blocks");
+        assert!(usage.peak < BLOCK / 4, "{name}: {usage:?}");
+    });
+}

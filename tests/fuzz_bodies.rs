@@ -1,0 +1,97 @@
+//! The bodies of the fuzz targets, over files that HBase wrote, parts of them, and mutations of both: what `fuzz/` does for
+//! hours, for seconds and with the stable compiler.
+
+#[path = "support/rng.rs"]
+mod rng;
+#[path = "support/seeds.rs"]
+mod seeds;
+
+use hregion::fuzzing::TARGETS;
+use rng::Rng;
+use seeds::Seed;
+use std::path::Path;
+use std::thread;
+
+/// Mutated inputs of each target. Whole files take longer.
+const CASES: usize = 8_000;
+const WHOLE_FILES: usize = 3_000;
+
+fn all_seeds() -> Vec<Seed> {
+    let testdata = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");
+    let files = seeds::files(&testdata).expect("testdata is there");
+    files.iter().flat_map(|(_, bytes)| seeds::of(bytes)).collect()
+}
+
+#[test]
+fn every_target_has_seeds_and_bears_them() {
+    let seeds = all_seeds();
+    for (name, body) in TARGETS {
+        let mut count = 0;
+        for seed in seeds.iter().filter(|seed| seed.target == name) {
+            body(&seed.bytes);
+            count += 1;
+        }
+        assert!(count >= 20, "{name} has {count} seeds");
+        [&[][..], &[0], &[0xff; 64], &[0; 5000]].into_iter().for_each(body);
+    }
+}
+
+#[test]
+fn mutations_end_in_an_error_or_in_the_right_answer() {
+    let seeds = all_seeds();
+    let run = |(name, body): (&str, fn(&[u8]))| {
+        let seeds: Vec<&[u8]> = seeds.iter().filter(|s| s.target == name).map(|s| &s.bytes[..]).collect();
+        let cases = if name.starts_with("hfile") { WHOLE_FILES } else { CASES };
+        for case in 0..cases {
+            let mut rng = Rng::new(u64::try_from(case).expect("a small number"));
+            let mut input = seeds[rng.below(seeds.len())].to_vec();
+            let other = seeds[rng.below(seeds.len())];
+            for _ in 0..1 + rng.below(4) {
+                mutate(&mut input, other, &mut rng);
+            }
+            let told = OnPanic(name, case);
+            body(&input);
+            drop(told);
+        }
+    };
+    thread::scope(|scope| {
+        let (files, parts): (Vec<_>, Vec<_>) = TARGETS.into_iter().partition(|(n, _)| n.starts_with("hfile"));
+        scope.spawn(move || parts.into_iter().for_each(run));
+        files.into_iter().for_each(run);
+    });
+}
+
+/// One change, of a kind that a fuzzer would make.
+fn mutate(input: &mut Vec<u8>, other: &[u8], rng: &mut Rng) {
+    if input.is_empty() {
+        return;
+    }
+    let at = rng.below(input.len());
+    let byte = rng.next().to_be_bytes()[0];
+    match rng.below(9) {
+        0 | 1 => input[at] ^= 1 << (byte & 7),
+        2 => input[at] = byte,
+        // lengths and counts that are nearly right, or at an end
+        3 => input[at] = input[at].wrapping_add(byte & 7).wrapping_sub(3),
+        4 => input[at] = [0, 1, 0x7f, 0x80, 0xff][usize::from(byte) % 5],
+        5 => input.truncate(at),
+        6 => drop(input.remove(at)),
+        7 => input.insert(at, byte),
+        _ => {
+            let from = rng.below(other.len().max(1));
+            let len = rng.below(64).min(other.len().saturating_sub(from)).min(input.len() - at);
+            input[at..at + len].copy_from_slice(&other[from..from + len]);
+        }
+    }
+}
+
+/// Says which case it was when one panics.
+struct OnPanic<'a>(&'a str, usize);
+
+impl Drop for OnPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("{}: case {} panicked", self.0, self.1);
+        }
+    }
+}

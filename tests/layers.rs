@@ -1,0 +1,165 @@
+//! Imports point down: each module of `src` uses those of the layers below it and no others.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What anybody may use: errors, bounds, integers, hashes.
+const GROUND: &[&str] = &["error", "binary", "limits", "coding", "hash", "metrics", "clock"];
+/// What a cell is and what a user asks for: one row, no order among themselves.
+const CELLS: &[&str] = &["cell", "schema", "filter", "op", "proto"];
+
+/// Each module, and what it may use beside the ground; what is not listed it may not.
+const LAYERS: &[(&str, &[&[&str]])] = &[
+    ("error", &[]),
+    ("binary", &[]),
+    ("limits", &[]),
+    ("coding", &[]),
+    ("hash", &[]),
+    ("metrics", &[]),
+    ("clock", &[]),
+    ("cell", &[CELLS]),
+    ("schema", &[CELLS]),
+    ("filter", &[CELLS]),
+    ("op", &[CELLS]),
+    ("proto", &[CELLS]),
+    ("io", &[]),
+    ("block", &[CELLS]),
+    ("cache", &[&["block"]]),
+    ("memstore", &[CELLS]),
+    ("mvcc", &[CELLS]),
+    ("wal", &[CELLS, &["io"]]),
+    ("hfile", &[CELLS, &["io", "block", "cache"]]),
+    ("store", &[CELLS, &["io", "block", "cache", "hfile", "memstore", "mvcc"]]),
+    ("region", &[CELLS, &["io", "cache", "hfile", "store", "wal", "mvcc", "memstore"]]),
+    ("table", &[CELLS, &["io", "cache", "hfile", "region", "store", "wal"]]),
+    ("locator", &[CELLS, &["io", "cache", "region", "table"]]),
+    // doors for benches, and bodies of fuzz targets: they reach for whatever they feed
+    ("bench", &[CELLS, &["block", "cache", "hfile"]]),
+    ("fuzzing", &[CELLS, &["io", "block", "cache", "hfile", "memstore", "wal", "store", "region", "table"]]),
+];
+
+/// Of the ground, a file knows nothing but errors and bounds.
+const NO_FORMATS: &[(&str, &[&str])] =
+    &[("io", &["error", "limits"]), ("binary", &[]), ("hash", &[]), ("metrics", &[]), ("clock", &[])];
+
+#[test]
+fn imports_point_down() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let exported = exports(&fs::read_to_string(src.join("lib.rs")).unwrap());
+    let mut faults = Vec::new();
+    let mut modules = BTreeSet::new();
+    for path in rust_files(&src) {
+        let relative = path.strip_prefix(&src).unwrap();
+        let module = relative.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs").to_owned();
+        if module == "lib" {
+            continue;
+        }
+        for name in used(&fs::read_to_string(&path).unwrap()) {
+            let target = exported.get(&name).unwrap_or(&name);
+            if *target != module && !allowed(&module).contains(target.as_str()) {
+                faults.push(format!("{}: {module} uses {target}", relative.display()));
+            }
+        }
+        modules.insert(module);
+    }
+    assert!(modules.contains("block") && modules.contains("cell"), "{modules:?}");
+    assert!(faults.is_empty(), "imports that point up or aside:\n{}", faults.join("\n"));
+}
+
+fn allowed(module: &str) -> BTreeSet<&'static str> {
+    let Some((_, lists)) = LAYERS.iter().find(|(name, _)| *name == module) else {
+        panic!("src/{module} has no place among the layers")
+    };
+    let ground = NO_FORMATS.iter().find(|(name, _)| *name == module).map_or(GROUND, |(_, ground)| ground);
+    lists.iter().copied().chain([ground]).flatten().copied().collect()
+}
+
+/// The first names behind `crate::`, outside of comments and tests.
+fn used(text: &str) -> BTreeSet<String> {
+    let code = code(text);
+    let mut names = BTreeSet::new();
+    for (at, marker) in code.match_indices("crate::") {
+        if code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == '$') {
+            continue;
+        }
+        let rest = &code[at + marker.len()..];
+        match rest.strip_prefix('{') {
+            Some(group) => names.extend(heads(group)),
+            None => names.extend(head(rest)),
+        }
+    }
+    names
+}
+
+/// The first name of each path in a group, up to its closing brace.
+fn heads(group: &str) -> Vec<String> {
+    let (mut depth, mut found, mut start) = (0, Vec::new(), 0);
+    for (at, c) in group.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth > 0 => depth -= 1,
+            '}' => {
+                found.extend(head(group[start..at].trim()));
+                break;
+            }
+            ',' if depth == 0 => {
+                found.extend(head(group[start..at].trim()));
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+fn head(path: &str) -> Option<String> {
+    let end = path.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(path.len());
+    (end > 0).then(|| path[..end].to_owned())
+}
+
+/// The text without comments, and without the tests at its end.
+fn code(text: &str) -> String {
+    let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+    text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
+}
+
+/// Which module each name that `lib.rs` shows at the root comes from.
+fn exports(lib: &str) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for line in code(lib).split(';') {
+        let Some((module, names)) = line.split_once("pub use ").and_then(|(_, path)| path.split_once("::"))
+        else {
+            continue;
+        };
+        let names = names.trim_start_matches('{').trim_end().trim_end_matches('}');
+        for name in names.split(',').map(|n| n.trim().rsplit("::").next().unwrap_or_default()) {
+            found.insert(name.to_owned(), module.trim().to_owned());
+        }
+    }
+    found
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder of sources") {
+        let path = entry.expect("a folder of sources").path();
+        if path.is_dir() {
+            found.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[test]
+fn the_reading_of_imports_is_not_blind() {
+    let text = "use crate::{Error, block::{Block, codec}, cell};\n/// [x](crate::wal::Wal)\nlet x = crate::hfile::open();\n\
+                #[cfg(test)]\nmod tests { use crate::region; }";
+    let expected = ["Error", "block", "cell", "hfile"].map(str::to_owned);
+    assert_eq!(used(text), BTreeSet::from(expected));
+    let exported = exports("pub use block::{Block, data::Encoding};\npub use error::Error;");
+    assert_eq!(exported["Encoding"], "block");
+    assert_eq!(exported["Error"], "error");
+}

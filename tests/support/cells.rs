@@ -1,0 +1,115 @@
+//! Cells and keys in the canonical JSON form, a line each:
+//! `{"row":"r1","family":"f","qualifier":"q","timestamp":5,"type":"Put","value":"v","sequence_id":7,"tags":[…]}`.
+
+use flate2::read::GzDecoder;
+use hregion::cell::{Binary, LATEST_TIMESTAMP, parse_binary};
+use hregion::{Cell, CellKey, CellRef, CellType, SeekKey};
+use serde_json::Value;
+use std::fmt::Write;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+
+/// The bytes of a file, unpacked if its name ends with `.gz`.
+pub(crate) fn read(path: &Path) -> Vec<u8> {
+    let file = File::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let mut bytes = Vec::new();
+    let done = if path.extension().is_some_and(|e| e == "gz") {
+        GzDecoder::new(file).read_to_end(&mut bytes)
+    } else {
+        BufReader::new(file).read_to_end(&mut bytes)
+    };
+    done.unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    bytes
+}
+
+/// The lines of such a file.
+pub(crate) fn lines(path: &Path) -> Vec<String> {
+    read(path).lines().map(|line| line.expect("JSON lines are UTF-8")).collect()
+}
+
+/// A cell as its line; `sequence_id` is printed if the file stores them.
+pub(crate) fn cell_json(cell: &CellRef<'_>, sequence_ids: bool) -> String {
+    let mut line = String::with_capacity(160 + cell.value().len());
+    put_key(&mut line, cell.key());
+    line.push_str(",\"value\":");
+    put_bytes(&mut line, cell.value());
+    if sequence_ids {
+        write!(line, ",\"sequence_id\":{}", cell.seq_id()).expect("a String takes anything");
+    }
+    if !cell.tag_bytes().is_empty() {
+        line.push_str(",\"tags\":[");
+        for (i, tag) in cell.tags().enumerate() {
+            let comma = if i == 0 { "" } else { "," };
+            write!(line, "{comma}{{\"type\":{},\"value\":", tag.tag_type).expect("a String takes anything");
+            put_bytes(&mut line, tag.value);
+            line.push('}');
+        }
+        line.push(']');
+    }
+    line.push('}');
+    line
+}
+
+/// A key as its line.
+pub(crate) fn key_json(key: &CellKey) -> String {
+    let mut line = String::with_capacity(160);
+    put_key(&mut line, key);
+    line.push('}');
+    line
+}
+
+/// A line of a cell without its tags, for where HBase does not show the right ones.
+pub(crate) fn without_tags(line: &str) -> &str {
+    // a quote inside of a string is escaped, so this can only be the member
+    line.find(",\"tags\":[").map_or(line, |at| &line[..at])
+}
+
+fn put_key(line: &mut String, key: &CellKey) {
+    line.push_str("{\"row\":");
+    put_bytes(line, key.row());
+    line.push_str(",\"family\":");
+    put_bytes(line, key.family());
+    line.push_str(",\"qualifier\":");
+    put_bytes(line, key.qualifier());
+    write!(line, ",\"timestamp\":{},\"type\":\"{}\"", key.timestamp(), key.cell_type().name())
+        .expect("a String takes anything");
+}
+
+fn put_bytes(line: &mut String, bytes: &[u8]) {
+    let text = Binary(bytes).to_string();
+    line.push('"');
+    line.push_str(&text.replace('\\', "\\\\").replace('"', "\\\""));
+    line.push('"');
+}
+
+/// The key of a line. Missing parts are empty, the timestamp is the latest and the type `Maximum`.
+pub(crate) fn parse_key(line: &Value) -> SeekKey {
+    let bytes = |name: &str| line.get(name).map_or(Vec::new(), |v| parse_binary(text(v)));
+    let timestamp = line.get("timestamp").map_or(LATEST_TIMESTAMP, |v| v.as_i64().expect("a timestamp"));
+    let cell_type = line.get("type").map_or(CellType::Maximum, |v| {
+        CellType::from_name(text(v)).unwrap_or_else(|| panic!("no cell type: {v}"))
+    });
+    SeekKey::of(&bytes("row"), &bytes("family"), &bytes("qualifier"), timestamp, cell_type)
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_else(|| panic!("expected a string, found {value}"))
+}
+
+/// The cell of a line. Without `sequence_id` it is 0.
+pub(crate) fn parse_cell(line: &str) -> Cell {
+    let line: Value = serde_json::from_str(line).expect("JSON lines");
+    let mut tags = Vec::new();
+    for tag in line.get("tags").and_then(Value::as_array).into_iter().flatten() {
+        let value = parse_binary(text(&tag["value"]));
+        let len = u16::try_from(1 + value.len()).expect("a tag has at most 65,535 bytes");
+        tags.extend_from_slice(&len.to_be_bytes());
+        tags.push(tag["type"].as_u64().and_then(|t| t.try_into().ok()).expect("a tag type"));
+        tags.extend_from_slice(&value);
+    }
+    let (key, value) = (parse_key(&line), parse_binary(text(&line["value"])));
+    let seq_id = line.get("sequence_id").map_or(0, |id| id.as_i64().expect("a sequence id"));
+    let cell = CellRef::new(&key, &value).with_seq_id(seq_id).with_tag_bytes(&tags);
+    Cell::from(cell.expect("tags that fit"))
+}

@@ -1,0 +1,10 @@
+//! What the tests share: files that HBase wrote, cells as text, a seeded generator.
+#![allow(dead_code, reason = "every test file uses a part of this")]
+
+pub(crate) mod alloc;
+pub(crate) mod cells;
+pub(crate) mod golden;
+pub(crate) mod open;
+pub(crate) mod rng;
+pub(crate) mod seek_keys;
+pub(crate) mod written;

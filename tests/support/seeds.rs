@@ -1,0 +1,97 @@
+//! Inputs for the fuzz targets, cut out of files that HBase wrote. See `hregion::fuzzing` for what each target reads.
+
+use hregion::{BlockType, Codec, DataBlockEncoding, HFile, MemoryFile};
+use std::path::Path;
+use std::sync::Arc;
+use std::{fs, io};
+
+/// An input of a target.
+#[derive(Clone, Debug)]
+pub(crate) struct Seed {
+    pub(crate) target: &'static str,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// The files of a `testdata` folder that are small enough to be mutated, with their names, in order.
+pub(crate) fn files(testdata: &Path) -> io::Result<Vec<(String, Vec<u8>)>> {
+    const SMALL: usize = 40_000;
+
+    let mut files = Vec::new();
+    for folder in ["golden", "corrupt"] {
+        for entry in fs::read_dir(testdata.join(folder))? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|e| e == "hfile") {
+                let bytes = fs::read(&path)?;
+                let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                if bytes.len() <= SMALL {
+                    files.push((name, bytes));
+                }
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Larger payloads show no more, and a fuzzer gets through fewer of them.
+const LARGE: usize = 6_000;
+
+/// The inputs that a file gives: all of it, its trailer, and up to three blocks of each type.
+pub(crate) fn of(bytes: &[u8]) -> Vec<Seed> {
+    let mut seeds = Vec::new();
+    let mut add = |target, bytes: Vec<u8>| seeds.push(Seed { target, bytes });
+    add("hfile", bytes.to_vec());
+    add("hfile_resealed", bytes.to_vec());
+    add("trailer", bytes[bytes.len().saturating_sub(4096)..].to_vec());
+    add("trailer", bytes[bytes.len().saturating_sub(212)..].to_vec());
+    let Ok(file) = HFile::options().open_reader(Arc::new(MemoryFile::new("seed", bytes.to_vec()))) else {
+        return seeds;
+    };
+    let is_plain = file.codec() == Codec::None && !file.trailer().is_encrypted();
+    let flags = u8::from(file.has_tags()) | u8::from(file.has_seq_ids()) << 1;
+    let compressed = matches!(file.file_info().tags_compressed(), Ok(Some(true)));
+    let mut met = Vec::new();
+    for (offset, header) in file.block_headers().map_while(Result::ok) {
+        let kind = header.block_type();
+        met.push(kind);
+        if met.iter().filter(|&&k| k == kind).count() > 3 {
+            continue;
+        }
+        let at = usize::try_from(offset).expect("an offset in memory");
+        let Some(block) = bytes.get(at..at + header.total_size()) else { break };
+        add("block", [&[u8::from(!file.trailer().has_checksums())], block].concat());
+        let payload = &block[header.payload()];
+        if payload.len() > LARGE {
+            continue;
+        }
+        if !is_plain {
+            let ordinal = u8::try_from(file.codec().ordinal()).expect("a small number");
+            let len = header.uncompressed_size_without_header();
+            if let Ok(len) = u16::try_from(len) {
+                add("codec", [&[ordinal], &len.to_be_bytes()[..], payload].concat());
+            }
+            continue;
+        }
+        match kind {
+            BlockType::Data | BlockType::EncodedData => {
+                let id = if file.data_block_encoding() == DataBlockEncoding::None { 0 } else { 2 };
+                let flags = flags | u8::from(compressed) << 2;
+                add("data_block", [&[flags], payload.get(id..).unwrap_or_default()].concat());
+                // plain bytes to compress, with every codec
+                for codec in 0..9 {
+                    add("codec", [&[codec | 0x30, 0, 0], payload].concat());
+                }
+            }
+            BlockType::LeafIndex => add("block_index", [&[0, 0], payload].concat()),
+            BlockType::IntermediateIndex => add("block_index", [&[16, 0], payload].concat()),
+            BlockType::RootIndex => {
+                let root = if file.index_levels() > 1 { 8 | 16 } else { 8 };
+                let count = u8::try_from(file.root_index().len()).unwrap_or(u8::MAX);
+                add("block_index", [&[root, count], payload].concat());
+            }
+            BlockType::FileInfo => add("file_info", payload.to_vec()),
+            _ => add("bloom", payload.to_vec()),
+        }
+    }
+    seeds
+}

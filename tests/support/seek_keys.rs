@@ -1,0 +1,76 @@
+//! Keys to seek: those of a file's cells, gaps around them, and what lies before and behind all of them.
+
+use super::cells::{key_json, parse_key};
+use hregion::cell::{LATEST_TIMESTAMP, MAX_ROW_LEN, OLDEST_TIMESTAMP};
+use hregion::{CellType, SeekKey};
+use std::collections::HashSet;
+
+/// Keys for the cells of `lines`, as lines: every cell's key and two near it, for at most `most` cells, evenly spread.
+///
+/// Rows of `hbase:meta` keep their two commas: HBase's order of rows with fewer depends on the memory around them.
+pub(crate) fn of(lines: &[String], meta: bool, most: usize) -> Vec<String> {
+    let keys: Vec<SeekKey> = lines.iter().map(|line| parse_key(&parse(line))).collect();
+    let mut out = Vec::new();
+    if !meta {
+        out.push(SeekKey::first_on_row(b""));
+        out.push(SeekKey::first_on_row(&[0xff; 40]));
+        out.push(SeekKey::last_on_row(&[0xff; 40]));
+    }
+    for (n, i) in spread(keys.len(), most).enumerate() {
+        out.push(keys[i].clone());
+        // two of the six kinds by turns; over a few cells every kind meets every position
+        out.extend(near(&keys[i], 2 * n + n / 3, meta));
+        out.extend(near(&keys[i], 2 * n + n / 3 + 1, meta));
+    }
+    if let (Some(first), Some(last)) = (keys.first(), keys.last()) {
+        out.push(SeekKey::first_on_row(first.row()));
+        out.push(SeekKey::last_on_column(last.row(), last.family(), last.qualifier()));
+        out.push(SeekKey::last_on_row(last.row()));
+    }
+    let mut seen = HashSet::new();
+    let mut lines: Vec<String> = out.iter().map(|key| key_json(key)).collect();
+    lines.retain(|line| seen.insert(line.clone()));
+    lines
+}
+
+/// `most` numbers below `len`, evenly spread, the first and the last among them.
+fn spread(len: usize, most: usize) -> impl Iterator<Item = usize> {
+    let count = len.min(most);
+    (0..count).map(move |n| if count < 2 { 0 } else { n * (len - 1) / (count - 1) })
+}
+
+/// A key before `key`, or shortly behind it, that is hardly ever a cell's own.
+fn near(key: &SeekKey, kind: usize, meta: bool) -> Option<SeekKey> {
+    let (row, family, qualifier) = (key.row(), key.family(), key.qualifier());
+    let (timestamp, cell_type) = (key.timestamp(), key.cell_type());
+    Some(match kind % 8 {
+        0 => SeekKey::of(row, family, qualifier, timestamp.checked_add(1)?, CellType::Minimum),
+        1 => SeekKey::first_on_row(row),
+        2 => SeekKey::first_on_column(row, family, qualifier),
+        3 => SeekKey::of(row, family, &smaller(qualifier)?, timestamp, cell_type),
+        4 => SeekKey::first_on_row(&if meta { longer(row)? } else { smaller(row)? }),
+        5 => SeekKey::of(row, family, qualifier, timestamp, CellType::Maximum),
+        6 => SeekKey::last_on_column(row, family, qualifier),
+        _ => SeekKey::of(&longer(row)?, family, qualifier, LATEST_TIMESTAMP, CellType::Put),
+    })
+    .filter(|key| key.timestamp() != OLDEST_TIMESTAMP || key.cell_type() == CellType::Minimum)
+}
+
+/// The bytes with the last one less by one and something behind it, or without it.
+fn smaller(bytes: &[u8]) -> Option<Vec<u8>> {
+    let (&last, rest) = bytes.split_last()?;
+    Some(match last.checked_sub(1) {
+        Some(less) if bytes.len() < MAX_ROW_LEN => [rest, &[less, 0xff]].concat(),
+        Some(less) => [rest, &[less]].concat(),
+        None => rest.to_vec(),
+    })
+}
+
+/// The next bytes behind these.
+fn longer(row: &[u8]) -> Option<Vec<u8>> {
+    (row.len() < MAX_ROW_LEN).then(|| [row, b"\0"].concat())
+}
+
+fn parse(line: &str) -> serde_json::Value {
+    serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))
+}

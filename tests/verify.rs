@@ -1,0 +1,129 @@
+//! A verification finds what is wrong in a file, goes on behind it, and finds nothing in a sound one.
+
+mod support;
+
+use hregion::io::MemoryFile;
+use hregion::{ErrorKind, HFile, VerifyReport};
+use std::fs;
+use std::sync::Arc;
+use support::golden;
+use support::open;
+use support::rng::Rng;
+
+fn verify(bytes: Vec<u8>) -> hregion::Result<VerifyReport> {
+    HFile::options().verify_reader(Arc::new(MemoryFile::new("file", bytes)))
+}
+
+#[test]
+#[cfg(feature = "gz")]
+fn files_of_other_projects_are_sound_but_for_the_damaged_one() {
+    let Some(folder) = golden::shared("foreign") else {
+        println!("SKIPPED: no files of other projects at hand");
+        return;
+    };
+    let mut sound = 0;
+    for entry in fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.file_name().unwrap().to_str().unwrap().starts_with("hudi_") {
+            let report = HFile::options().verify(&path).unwrap();
+            assert!(report.faults.is_empty(), "{}: {:?}", path.display(), report.faults);
+            sound += 1;
+        }
+    }
+    assert_eq!(sound, 9);
+    let damaged = support::cells::read(&folder.join("hbase_corrupt_block.hfile.gz"));
+    let report = verify(damaged).unwrap();
+    assert_eq!(report.faults.len(), 1, "{:?}", report.faults);
+    assert!(report.faults[0].message().starts_with("checksum"), "{:?}", report.faults);
+}
+
+#[test]
+fn what_is_no_hfile_has_a_fault() {
+    for bytes in [&b""[..], b"no file", &[0; 5000], &[b'D'; 300]] {
+        let report = verify(bytes.to_vec()).unwrap();
+        assert_eq!((report.faults.len(), report.blocks, report.cells), (1, 0, 0));
+    }
+}
+
+#[test]
+fn progress_ascends_to_the_length_of_the_file() {
+    let path = golden::root("testdata/corrupt/sound-deep.hfile");
+    let mut seen = Vec::new();
+    let report = HFile::options().verify_with(&path, |at, len| seen.push((at, len))).unwrap();
+    let len = fs::metadata(&path).unwrap().len();
+    assert!(seen.is_sorted() && seen.iter().all(|&(_, l)| l == len));
+    assert_eq!(seen.last(), Some(&(len, len)));
+    assert!(u64::try_from(seen.len()).unwrap() > report.blocks / 2);
+}
+
+/// The files small enough to be damaged in many ways, with checksums.
+fn small_files() -> Vec<golden::Golden> {
+    let mut goldens = golden::in_folder(&golden::root("testdata/golden"));
+    goldens.retain(|g| {
+        let unchecked = g.hbase.starts_with("0.94") && !g.made.contains("checksum.verify=true");
+        let unchecked = unchecked || g.setting("--checksum") == Some("NULL");
+        let small = fs::metadata(g.hfile()).expect("the file of a manifest").len() <= 18_000;
+        small && !unchecked && !g.is_refused() && open::missing_feature(g).is_none()
+    });
+    goldens
+}
+
+/// Flips bits of each small file, and says how many were harmless.
+fn flip(name: &str, bits: impl Fn(usize, usize) -> Vec<usize>) {
+    let (mut tried, mut harmless) = (0, 0);
+    for (number, golden) in small_files().iter().enumerate().filter(|(_, g)| g.name.contains(name)) {
+        let sound = fs::read(golden.hfile()).expect("it has been found");
+        let file = open::open_bytes(open::options(golden), "sound", sound.clone()).expect("a sound file");
+        let cells = open::all_cells(&file).expect("a sound file");
+        for bit in bits(number, sound.len() * 8) {
+            let mut bytes = sound.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let reader = Arc::new(MemoryFile::new("flipped", bytes));
+            tried += 1;
+            match open::options(golden).verify_reader(Arc::clone(&reader) as Arc<_>) {
+                Ok(report) if report.faults.is_empty() => {
+                    let file = open::options(golden).open_reader(reader).expect("it has been verified");
+                    let found = open::all_cells(&file);
+                    assert_eq!(found.ok().as_ref(), Some(&cells), "{}: bit {bit}", golden.name);
+                    assert!(bit / 8 >= bytes_before_trailer(&file), "{}: bit {bit}", golden.name);
+                    harmless += 1;
+                }
+                Ok(report) => assert!(report.faults.iter().all(|f| f.offset().is_some())),
+                Err(error) => assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}"),
+            }
+        }
+    }
+    eprintln!("{tried} flipped bits, {harmless} harmless");
+}
+
+fn bytes_before_trailer(file: &HFile) -> usize {
+    usize::try_from(file.trailer().offset()).expect("a small file")
+}
+
+#[test]
+fn a_flipped_bit_that_no_verification_finds_changes_nothing() {
+    flip("", |number, len| {
+        let mut rng = Rng::new(0xf11b_0000 + u64::try_from(number).unwrap());
+        (0..200).map(|_| rng.below(len)).collect()
+    });
+}
+
+#[test]
+#[ignore = "four million cases: minutes in an optimised build"]
+fn every_flipped_bit_that_no_verification_finds_changes_nothing() {
+    flip("", |_, len| (0..len).collect());
+}
+
+#[test]
+fn a_cut_is_always_found() {
+    for golden in small_files() {
+        let sound = fs::read(golden.hfile()).unwrap();
+        for len in (0..sound.len()).step_by(97) {
+            let reader = Arc::new(MemoryFile::new("cut", sound[..len].to_vec()));
+            match open::options(&golden).verify_reader(reader) {
+                Ok(report) => assert!(!report.faults.is_empty(), "{}: {len}", golden.name),
+                Err(error) => assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}"),
+            }
+        }
+    }
+}
