@@ -1,1 +1,38 @@
-fn main() {}
+//! `hregion`: what HBase's files hold, without HBase.
+
+mod args;
+mod cell_csv;
+mod cell_file;
+mod cell_json;
+mod cell_line;
+mod cell_source;
+mod cmd;
+mod examine;
+mod failure;
+mod hbase_flags;
+mod histogram;
+mod lines;
+mod merge;
+mod new_dir;
+mod new_file;
+mod output;
+mod progress;
+mod report;
+mod settings;
+mod sort;
+mod target;
+mod text;
+mod text_file;
+
+use output::Output;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = match args::parse() {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    let mut out = Output::new(cli.json, cli.quiet);
+    let result = cmd::run(&cli.command, &mut out);
+    out.finish(result)
+}

@@ -1,0 +1,250 @@
+//! The command line: what all commands share. What one command takes is in its own file.
+
+use crate::cmd::{
+    bulkload, cells, completions, convert, count, diff, inspect, man, salvage, seek, verify, write,
+};
+use crate::failure::{Exit, Failure, Fault};
+use crate::output::Output;
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use hregion::{HFile, HFileOptions, Limits};
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Reads, checks and searches the files of Apache HBase, without HBase.
+///
+/// Data goes to standard output, all else to standard error. With --json, output is JSON lines: one object a line.
+/// Byte strings are shown and taken as HBase shows them: printable ASCII as it is, anything else as \xHH.
+#[derive(Debug, Parser)]
+#[command(name = "hregion", bin_name = "hregion", version, after_help = EXIT_CODES, after_long_help = AFTER_HELP)]
+#[command(subcommand_required = true, arg_required_else_help = true, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// Write JSON lines
+    #[arg(long, global = true, help_heading = "Output")]
+    pub(crate) json: bool,
+
+    /// No progress, no warnings, no summary; errors only
+    #[arg(long, global = true, help_heading = "Output")]
+    pub(crate) quiet: bool,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Inspect(inspect::Args),
+    Cells(cells::Args),
+    Seek(seek::Args),
+    Count(count::Args),
+    Verify(verify::Args),
+    Diff(diff::Args),
+    Write(Box<write::Args>),
+    Convert(Box<convert::Args>),
+    Bulkload(Box<bulkload::Args>),
+    Salvage(salvage::Args),
+    Completions(completions::Args),
+    Man(man::Args),
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done, nothing wrong
+  1  done, and the answer is no
+  2  wrong usage, a bad argument
+  3  the input is corrupt
+  4  the input needs a version, codec or feature that this build lacks
+  5  not found, no permission, disk full";
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0  done, nothing wrong
+  1  done, and the answer is no
+  2  wrong usage, a bad argument
+  3  the input is corrupt
+  4  the input needs a version, codec or feature that this build lacks
+  5  not found, no permission, disk full
+
+Examples:
+  hregion inspect table/region/family/8e8ab58dcf39412d
+  hregion cells --json 8e8ab58dcf39412d | jq -r .row | uniq -c
+  hregion seek 8e8ab58dcf39412d 'user1\\x00' cf:name
+  hregion verify --json family/* | tail -1";
+
+/// How to read files.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Reading")]
+pub(crate) struct FileArgs {
+    /// Dictionary of files compressed by Zstandard with one
+    #[arg(long, value_name = "FILE")]
+    zstd_dictionary: Option<PathBuf>,
+
+    /// Master key of the cluster, in hexadecimal, for encrypted files
+    #[arg(long, value_name = "FILE")]
+    master_key_file: Option<PathBuf>,
+
+    /// The most bytes that one block may have (K, M and G are understood) [default: 1G]
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    limit_block_bytes: Option<usize>,
+
+    /// The most memory that one file may ask for at once [default: 1G]
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    limit_memory_bytes: Option<usize>,
+
+    /// Do not verify checksums: damaged bytes may come out as data
+    #[arg(long)]
+    no_checksums: bool,
+}
+
+impl FileArgs {
+    /// The library's options; says so if they are unsafe.
+    pub(crate) fn options(&self, out: &Output) -> Result<HFileOptions, Failure> {
+        let mut options = HFile::options().limits(self.limits());
+        if self.no_checksums {
+            out.warn_always("checksums are not verified, damaged bytes may come out as data");
+            options = options.verify_checksums(false);
+        }
+        if let Some(path) = &self.zstd_dictionary {
+            options = options.zstd_dictionary(read_small(path)?);
+        }
+        if let Some(path) = &self.master_key_file {
+            options = options.master_key(parse_key(path, &read_small(path)?)?);
+        }
+        Ok(options)
+    }
+
+    fn limits(&self) -> Limits {
+        let mut limits = Limits::new();
+        if let Some(bytes) = self.limit_memory_bytes {
+            let block_bytes = limits.block_bytes.min(bytes);
+            limits = limits.with_load_on_open_bytes(bytes).with_block_bytes(block_bytes);
+        }
+        if let Some(bytes) = self.limit_block_bytes {
+            limits = limits.with_block_bytes(bytes);
+        }
+        limits
+    }
+}
+
+/// The most that a dictionary or a key file may have.
+const SMALL: u64 = 64 << 20;
+
+pub(crate) fn read_small(path: &Path) -> Result<Vec<u8>, Fault> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(SMALL + 1).read_to_end(&mut bytes))
+        .map_err(|error| Fault::io("read", path, &error))?;
+    if bytes.len() as u64 > SMALL {
+        return Err(Fault::invalid_file(path, "over 64 MiB, too large for a dictionary or a key"));
+    }
+    Ok(bytes)
+}
+
+fn parse_key(path: &Path, text: &[u8]) -> Result<Vec<u8>, Fault> {
+    let digits: Option<Vec<u8>> = text
+        .trim_ascii()
+        .iter()
+        .map(|&digit| char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
+        .collect();
+    match digits {
+        Some(digits) if matches!(digits.len(), 32 | 48 | 64) => {
+            Ok(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
+        }
+        _ => Err(Fault::invalid_file(path, "expected an AES key of 32, 48 or 64 hexadecimal digits")),
+    }
+}
+
+pub(crate) fn parse_bytes(text: &str) -> Result<usize, String> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit: u64 = match text[digits.len()..].to_ascii_uppercase().as_str() {
+        "" | "B" => 1,
+        "K" | "KB" | "KIB" => 1 << 10,
+        "M" | "MB" | "MIB" => 1 << 20,
+        "G" | "GB" | "GIB" => 1 << 30,
+        _ => return Err("expected a number of bytes, as 65536, 64K or 1G".into()),
+    };
+    let count: u64 = digits.parse().map_err(|error| format!("{error}"))?;
+    let bytes = count.checked_mul(unit).and_then(|bytes| usize::try_from(bytes).ok());
+    bytes.ok_or_else(|| "too many bytes".into())
+}
+
+/// Reads the command line; help and errors in it end the program with the code returned.
+pub(crate) fn parse() -> Result<Cli, ExitCode> {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    Cli::try_parse_from(&args).map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            let _ = error.print();
+            ExitCode::from(Exit::Done as u8)
+        }
+        kind => {
+            // it failed, so nobody but us knows what was asked for
+            let json = args.iter().skip(1).take_while(|arg| *arg != "--").any(|arg| arg == "--json");
+            if kind == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand && !json {
+                let _ = error.print();
+                return ExitCode::from(Exit::Usage as u8);
+            }
+            let fault = Fault::usage(one_line(&error)).with_hint(Some("--help says more"));
+            Output::new(json, false).finish(Err(fault.into()))
+        }
+    })
+}
+
+/// The whole command, for completions and manual pages.
+pub(crate) fn command() -> clap::Command {
+    let mut command = Cli::command();
+    command.build();
+    command
+}
+
+/// What clap says in a paragraph, without usage and colour.
+fn one_line(error: &clap::Error) -> String {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return "arguments are missing".into();
+    }
+    let text = error.render().to_string();
+    let lines = text.strip_prefix("error: ").unwrap_or(&text).lines().map(str::trim);
+    let said =
+        lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"));
+    let mut out = String::new();
+    for line in said.filter(|line| !line.is_empty()) {
+        if !out.is_empty() {
+            out += if line.starts_with("tip:") { "; " } else { " " };
+        }
+        out += line;
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(parse_bytes("65536"), Ok(65536));
+        assert_eq!(parse_bytes("64k"), Ok(65536));
+        assert_eq!(parse_bytes("1GiB"), Ok(1 << 30));
+        for wrong in ["", "K", "1T", "-1", "1.5G", "99999999999999999999", "18446744073709551615G", "é"] {
+            assert!(parse_bytes(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn keys_are_hexadecimal() {
+        let path = Path::new("key");
+        assert_eq!(
+            parse_key(path, b"000102030405060708090a0b0c0d0e0F\n").unwrap(),
+            (0..16).collect::<Vec<u8>>()
+        );
+        assert!(parse_key(path, b"0001").is_err());
+        assert!(parse_key(path, &[b'g'; 32]).is_err());
+    }
+}

@@ -1,0 +1,105 @@
+//! An HFile in the making, plain or of a store.
+
+use crate::failure::Fault;
+use crate::output::Output;
+use crate::settings::{Pair, Settings};
+use hregion::{CellRef, HFileWriter, HFileWriterOptions, StoreFileOrigin, StoreFileWriter};
+use std::path::{Path, PathBuf};
+
+/// How to write files: settings that have been found to make sense.
+#[derive(Debug)]
+pub(crate) struct CellFiles {
+    options: HFileWriterOptions,
+    /// None for plain files.
+    origin: Option<StoreFileOrigin>,
+    meta_blocks: Vec<Pair>,
+    info: Vec<Pair>,
+}
+
+impl CellFiles {
+    pub(crate) fn new(
+        settings: &Settings,
+        zstd_dictionary: Option<&PathBuf>,
+        replace: bool,
+        out: &Output,
+    ) -> Result<Self, Fault> {
+        settings.warn_of_unused(out);
+        Ok(Self {
+            options: settings.options(zstd_dictionary, replace)?,
+            origin: settings.origin(),
+            meta_blocks: settings.meta_blocks.clone(),
+            info: settings.info.clone(),
+        })
+    }
+
+    /// The same, with entries of the file info and with meta blocks for which there are none yet.
+    pub(crate) fn with_missing(mut self, info: Vec<Pair>, meta_blocks: Vec<Pair>) -> Self {
+        for (to, from) in [(&mut self.info, info), (&mut self.meta_blocks, meta_blocks)] {
+            for (name, value) in from {
+                if !to.iter().any(|(there, _)| *there == name) {
+                    to.push((name, value));
+                }
+            }
+        }
+        self
+    }
+
+    /// Begins a file.
+    pub(crate) fn create(&self, path: &Path) -> hregion::Result<CellFile> {
+        let options = self.options.clone();
+        let mut file = match &self.origin {
+            Some(origin) => {
+                CellFile::Store(Box::new(StoreFileWriter::create(options, path)?), origin.clone())
+            }
+            None => CellFile::Plain(Box::new(options.create(path)?)),
+        };
+        for (key, value) in &self.info {
+            file.add_info(key, value)?;
+        }
+        if let CellFile::Plain(writer) = &mut file {
+            for (name, content) in &self.meta_blocks {
+                writer.add_meta_block(name, content)?;
+            }
+        }
+        Ok(file)
+    }
+}
+
+/// A file that is being written.
+#[derive(Debug)]
+pub(crate) enum CellFile {
+    Plain(Box<HFileWriter>),
+    Store(Box<StoreFileWriter>, StoreFileOrigin),
+}
+
+impl CellFile {
+    #[inline]
+    pub(crate) fn append(&mut self, cell: CellRef<'_>) -> hregion::Result<()> {
+        match self {
+            Self::Plain(writer) => writer.append(cell),
+            Self::Store(writer, _) => writer.append(cell),
+        }
+    }
+
+    fn add_info(&mut self, key: &[u8], value: &[u8]) -> hregion::Result<()> {
+        match self {
+            Self::Plain(writer) => writer.add_file_info(key, value),
+            Self::Store(writer, _) => writer.add_file_info(key, value),
+        }
+    }
+
+    pub(crate) fn cells(&self) -> u64 {
+        match self {
+            Self::Plain(writer) => writer.entry_count(),
+            Self::Store(writer, _) => writer.entry_count(),
+        }
+    }
+
+    /// Gives the file its name. Returns its bytes.
+    pub(crate) fn finish(self) -> hregion::Result<u64> {
+        match self {
+            Self::Plain(writer) => writer.finish(),
+            Self::Store(writer, origin) => writer.finish(&origin),
+        }
+    }
+}

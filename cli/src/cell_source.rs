@@ -1,0 +1,123 @@
+//! Cells one by one, from wherever they come.
+
+use crate::cell_json::{CellBuf, CellParser};
+use crate::failure::Fault;
+use crate::lines::Lines;
+use crate::progress::Progress;
+use hregion::{CellOrder, CellRef, ErrorKind, HFile, HFileScanner};
+use std::mem;
+use std::path::Path;
+
+/// Cells, one at a time.
+pub(crate) trait CellSource {
+    /// The cell that it stands on; none at the end.
+    fn peek(&self) -> Option<CellRef<'_>>;
+
+    /// Goes to the next cell.
+    fn advance(&mut self) -> Result<(), Fault>;
+
+    /// What to say if the cell cannot be taken.
+    fn blame(&self, error: hregion::Error) -> Fault {
+        error.into()
+    }
+}
+
+/// Cells of JSON lines, in the order in which they come.
+pub(crate) struct JsonCells<'p> {
+    lines: Lines<'p>,
+    parser: CellParser,
+    here: CellBuf,
+    before: CellBuf,
+    at_end: bool,
+    /// The order that they are expected to have.
+    order: CellOrder,
+}
+
+/// The longest line that is read.
+const MAX_LINE: u64 = 1 << 30;
+
+impl<'p> JsonCells<'p> {
+    /// Opens a list and goes to its first cell.
+    pub(crate) fn open(path: &'p Path, order: CellOrder, progress: &Progress) -> Result<Self, Fault> {
+        let mut cells = Self {
+            lines: Lines::open(path, MAX_LINE, progress)?,
+            parser: CellParser::default(),
+            here: CellBuf::default(),
+            before: CellBuf::default(),
+            at_end: false,
+            order,
+        };
+        cells.advance()?;
+        Ok(cells)
+    }
+
+    /// The number of the cell's line.
+    pub(crate) fn line(&self) -> u64 {
+        self.lines.number()
+    }
+
+    pub(crate) fn path(&self) -> &'p Path {
+        self.lines.path()
+    }
+
+    /// The cell, if it is known whether it has a sequence id.
+    pub(crate) fn has_seq_id(&self) -> bool {
+        self.here.has_seq_id()
+    }
+}
+
+impl CellSource for JsonCells<'_> {
+    fn peek(&self) -> Option<CellRef<'_>> {
+        (!self.at_end).then(|| self.here.as_cell())
+    }
+
+    fn advance(&mut self) -> Result<(), Fault> {
+        mem::swap(&mut self.here, &mut self.before);
+        let Some(line) = self.lines.next()? else {
+            self.at_end = true;
+            return Ok(());
+        };
+        match self.parser.parse(line, &mut self.here) {
+            Ok(()) => Ok(()),
+            Err(wrong) => Err(self.lines.wrong(&format!("{wrong}"))),
+        }
+    }
+
+    fn blame(&self, error: hregion::Error) -> Fault {
+        let disorder = error.kind() == ErrorKind::InvalidArgument
+            && self.order.compare(self.before.as_cell().key(), self.here.as_cell().key()).is_gt();
+        let fault = Fault::in_line(self.lines.path(), self.line(), error);
+        if disorder { fault.with_hint(Some("--sort sorts them")) } else { fault }
+    }
+}
+
+/// The cells of an HFile.
+#[derive(Debug)]
+pub(crate) struct FileCells<'f> {
+    scanner: HFileScanner<'f>,
+    with_seq_ids: bool,
+}
+
+impl<'f> FileCells<'f> {
+    pub(crate) fn open(file: &'f HFile) -> Result<Self, Fault> {
+        let mut scanner = file.scanner();
+        scanner.seek_to_first()?;
+        Ok(Self { scanner, with_seq_ids: file.has_seq_ids() })
+    }
+
+    /// Whether the file stores sequence ids.
+    pub(crate) fn has_seq_ids(&self) -> bool {
+        self.with_seq_ids
+    }
+}
+
+impl CellSource for FileCells<'_> {
+    fn peek(&self) -> Option<CellRef<'_>> {
+        self.scanner.peek()
+    }
+
+    fn advance(&mut self) -> Result<(), Fault> {
+        self.scanner.advance()?;
+        Ok(())
+    }
+}

@@ -1,0 +1,295 @@
+//! `hregion bulkload`: a directory that HBase's bulk load takes.
+
+use crate::cell_file::{CellFile, CellFiles};
+use crate::cell_source::{CellSource, JsonCells};
+use crate::cmd::write;
+use crate::failure::{Exit, Failure, Fault};
+use crate::lines::Lines;
+use crate::new_dir::{NewDir, is_of_bulk_load, random_name};
+use crate::new_file::directory;
+use crate::output::Output;
+use crate::progress::Progress;
+use crate::settings::{Bloom, Settings, WriterKind};
+use crate::sort::{self, SortArgs};
+use crate::text;
+use hregion::cell::{Binary, parse_binary};
+use hregion::{BloomType, CellOrder, CellRef};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// Write a directory that HBase's bulk load takes
+///
+/// Cells are JSON lines, as `write` takes them, of any families: the directory has a folder for each, and in it a file for
+/// each region that has cells. The cells of a family come in HBase's order, or are sorted by --sort.
+///
+/// Files are as HBase's own jobs write them: they say when they were made and by whom, they can hold tags, and sequence ids
+/// are 0, as HBase gives them new ones (but for --skip-reset-seqid). The Bloom filter is one of rows, if nothing else is
+/// said. The directory gets its name when it is complete.
+///
+/// With --json prints {"path","family","start","end","cells","bytes"} for each file.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The list of cells (- for standard input; .gz is unpacked)
+    cells: PathBuf,
+
+    /// Where the table's regions are split: a row a line, bytes as \xHH
+    #[arg(long, value_name = "SPLITS")]
+    regions: PathBuf,
+
+    /// The directory to write
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+
+    /// Replace the directory if it exists
+    #[arg(long)]
+    force: bool,
+
+    #[command(flatten)]
+    sorting: SortArgs,
+
+    #[command(flatten)]
+    settings: Settings,
+
+    /// Compress by Zstandard with a dictionary
+    #[arg(long, value_name = "FILE", help_heading = "The file")]
+    zstd_dictionary: Option<PathBuf>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  hregion bulkload cells.jsonl.gz --regions splits.txt --out load --sort --compression GZ
+  hbase completebulkload load table";
+
+pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    check_output(&args.out, args.force)?;
+    let files = CellFiles::new(&settings(args)?, args.zstd_dictionary.as_ref(), false, out)?;
+    let splits = read_splits(&args.regions)?;
+    let order = args.settings.order();
+    write::start_progress(&args.cells, out);
+    let dir = NewDir::create(&args.out)?;
+    let cells = JsonCells::open(&args.cells, order, out.progress())?;
+    let keeps_seq_ids = args.settings.skip_reset_seqid;
+    let mut load = Load { dir, files, splits, keeps_seq_ids, open: BTreeMap::new(), written: Vec::new() };
+    if args.sorting.sort {
+        load.append_all(&mut sort::sort(cells, order, &args.sorting, directory(&args.out), out)?)?;
+    } else {
+        let mut cells = cells;
+        load.append_all(&mut cells)?;
+    }
+    load.finish(out)
+}
+
+/// Fails if the directory is there and is not to be replaced, or is not one that this command could have made.
+fn check_output(path: &Path, force: bool) -> Result<(), Fault> {
+    if path.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    if !force {
+        return Err(Fault::invalid_file(path, "it exists").with_hint(Some("--force replaces it")));
+    }
+    let replaceable = path.symlink_metadata().is_ok_and(|meta| meta.is_dir())
+        && is_of_bulk_load(path).map_err(|error| Fault::io("read", path, &error))?;
+    match replaceable {
+        true => Ok(()),
+        false => {
+            Err(Fault::invalid_file(path, "not a directory of files for a bulk load, it is not replaced"))
+        }
+    }
+}
+
+/// The settings of a file for a bulk load.
+fn settings(args: &Args) -> Result<Settings, Fault> {
+    let given = &args.settings;
+    let cannot = [
+        ("--writer hfile", given.writer == Some(WriterKind::Hfile)),
+        ("--tags=false", given.tags == Some(false)),
+        ("--mvcc=false", given.mvcc == Some(false)),
+        ("--comparator meta", given.order() != CellOrder::User),
+    ];
+    if let Some((name, _)) = cannot.iter().find(|(_, given)| *given) {
+        return Err(Fault::usage(format!("{name}: files for a bulk load are not like that")));
+    }
+    let mut settings = given.clone();
+    settings.bulkload = true;
+    settings.tags = Some(true);
+    settings.mvcc = Some(true);
+    settings.bloom.get_or_insert(Bloom(Some(BloomType::Row)));
+    Ok(settings)
+}
+
+/// The longest line of the list of splits: a row, all of it escaped.
+const MAX_LINE: u64 = 1 << 20;
+
+/// The rows at which regions begin, but for the first one.
+fn read_splits(path: &Path) -> Result<Vec<Vec<u8>>, Fault> {
+    let mut lines = Lines::open(path, MAX_LINE, &Progress::none())?;
+    let mut splits = Vec::new();
+    while let Some(line) = lines.next()? {
+        let row = std::str::from_utf8(line).map(parse_binary);
+        splits.push(row.map_err(|_| lines.wrong("expected text, with bytes as \\xHH"))?);
+    }
+    splits.sort_unstable();
+    match splits.windows(2).find(|pair| pair[0] == pair[1]) {
+        None => Ok(splits),
+        Some(pair) => Err(Fault::invalid_file(path, format!("the row {} is there twice", Binary(&pair[0])))),
+    }
+}
+
+/// A directory in the making.
+struct Load {
+    dir: NewDir,
+    files: CellFiles,
+    splits: Vec<Vec<u8>>,
+    keeps_seq_ids: bool,
+    /// The file of each family that is being written.
+    open: BTreeMap<Vec<u8>, RegionFile>,
+    written: Vec<Written>,
+}
+
+/// The file of a family in a region.
+struct RegionFile {
+    file: CellFile,
+    /// Its path in the directory.
+    path: PathBuf,
+    region: usize,
+}
+
+/// A file that is complete.
+struct Written {
+    path: PathBuf,
+    family: Vec<u8>,
+    region: usize,
+    cells: u64,
+    bytes: u64,
+}
+
+impl Load {
+    fn append_all(&mut self, cells: &mut impl CellSource) -> Result<(), Fault> {
+        while let Some(cell) = cells.peek() {
+            self.append(cell).map_err(|failed| match failed {
+                Failed::Cell(error) => cells.blame(error),
+                Failed::Other(fault) => fault,
+            })?;
+            cells.advance()?;
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, cell: CellRef<'_>) -> Result<(), Failed> {
+        let cell = if self.keeps_seq_ids { cell } else { cell.with_seq_id(0) };
+        let region = self.splits.partition_point(|split| split.as_slice() <= cell.row());
+        if let Some(open) = self.open.get_mut(cell.family())
+            && open.region == region
+        {
+            return open.file.append(cell).map_err(Failed::Cell);
+        }
+        if let Some(open) = self.open.get(cell.family())
+            && region < open.region
+        {
+            let split = &self.splits[open.region - 1];
+            let message = format!(
+                "cell {cell} is out of order: those of the region from {} on have begun",
+                Binary(split)
+            );
+            return Err(Failed::Cell(hregion::Error::invalid_argument(message)));
+        }
+        let folder = folder(cell.family())
+            .map_err(|message| Failed::Cell(hregion::Error::invalid_argument(message)))?;
+        match self.open.remove(cell.family()) {
+            Some(open) => self.finish_file(cell.family().to_vec(), open)?,
+            None => self.dir.make_dir(&folder)?,
+        }
+        let path = folder.join(random_name());
+        let mut file = self.files.create(&self.dir.aside().join(&path)).map_err(Failed::Cell)?;
+        file.append(cell).map_err(Failed::Cell)?;
+        self.open.insert(cell.family().to_vec(), RegionFile { file, path, region });
+        Ok(())
+    }
+
+    fn finish_file(&mut self, family: Vec<u8>, file: RegionFile) -> Result<(), Fault> {
+        let RegionFile { file, path, region } = file;
+        let cells = file.cells();
+        let bytes = file.finish()?;
+        self.written.push(Written { path, family, region, cells, bytes });
+        Ok(())
+    }
+
+    /// Finishes all files, gives the directory its name, and says what is in it.
+    fn finish(mut self, out: &mut Output) -> Result<Exit, Failure> {
+        for (family, file) in std::mem::take(&mut self.open) {
+            self.finish_file(family, file)?;
+        }
+        let Self { dir, splits, mut written, .. } = self;
+        written.sort_by(|a, b| (&a.family, a.region).cmp(&(&b.family, b.region)));
+        for file in &mut written {
+            file.path = dir.path_of(&file.path);
+        }
+        dir.keep()?;
+        let bound = |at: Option<usize>| {
+            at.and_then(|at| splits.get(at)).map(|row| Binary(row).to_string()).unwrap_or_default()
+        };
+        for file in &written {
+            let (start, end) = (bound(file.region.checked_sub(1)), bound(Some(file.region)));
+            if out.is_json() {
+                out.json_line(&json!({
+                    "path": text::json_path(&file.path),
+                    "family": Binary(&file.family).to_string(),
+                    "start": start,
+                    "end": end,
+                    "cells": file.cells,
+                    "bytes": file.bytes,
+                }))?;
+            } else {
+                let (path, cells, bytes) = (text::path(&file.path), file.cells, file.bytes);
+                writeln!(out, "{path}: from {start:?} to {end:?}, cells {cells}, bytes {bytes}")?;
+            }
+        }
+        if !out.is_json() {
+            let cells: u64 = written.iter().map(|file| file.cells).sum();
+            out.summary(&format!("files {}, cells {cells}", written.len()));
+        }
+        Ok(Exit::Done)
+    }
+}
+
+/// Why a cell could not be appended.
+enum Failed {
+    /// It may be the cell's fault.
+    Cell(hregion::Error),
+    Other(Fault),
+}
+
+impl From<Fault> for Failed {
+    fn from(fault: Fault) -> Self {
+        Self::Other(fault)
+    }
+}
+
+/// The folder of a family, if HBase takes its name for one.
+fn folder(family: &[u8]) -> Result<PathBuf, String> {
+    let legal = !family.is_empty()
+        && family[0] != b'.'
+        && family != b"recovered.edits"
+        && !family.iter().any(|byte| byte.is_ascii_control() || matches!(byte, b':' | b'/' | b'\\'));
+    match std::str::from_utf8(family) {
+        Ok(name) if legal => Ok(PathBuf::from(OsStr::new(name))),
+        _ => Err(format!("the family {:?} is no name of a family", Binary(family).to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_are_names_of_folders() {
+        assert_eq!(folder(b"cf"), Ok(PathBuf::from("cf")));
+        for wrong in [&b""[..], b"..", b".x", b"a/b", b"a\\b", b"a:b", b"a\n", b"\xff", b"recovered.edits"] {
+            assert!(folder(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

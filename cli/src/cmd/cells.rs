@@ -1,0 +1,58 @@
+//! `hregion cells`: every cell stored.
+
+use super::inspect;
+use crate::args::FileArgs;
+use crate::cell_line::Look;
+use crate::examine;
+use crate::failure::{Exit, Failure};
+use crate::hbase_flags::HBaseFlags;
+use crate::output::Output;
+use crate::target;
+use std::path::PathBuf;
+
+/// Print every cell stored, in the order of the file
+///
+/// Nothing is hidden: older versions and delete markers are printed, too. A line a cell, as HBase writes it:
+/// row/family:qualifier/timestamp/type/vlen=3/seqid=7, with -p the value and tags as well. With --json:
+/// {"row","family","qualifier","timestamp","type","value","sequence_id","tags"}, sequence_id where the file stores one, tags
+/// where there are some.
+///
+/// Cells printed before an error are right.
+#[derive(clap::Args, Debug)]
+#[command(disable_help_flag = true, after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// HFiles
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+
+    #[command(flatten)]
+    flags: HBaseFlags,
+
+    #[command(flatten)]
+    reading: FileArgs,
+
+    /// Print help
+    #[arg(long, action = clap::ArgAction::Help)]
+    help: Option<bool>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  hregion cells 8e8ab58dcf39412d
+  hregion cells -p 8e8ab58dcf39412d | head
+  hregion cells --json 8e8ab58dcf39412d | jq 'select(.type != \"Put\")'";
+
+pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    let options = args.reading.options(out)?;
+    let look = args.flags.look().unwrap_or(Look::Plain);
+    let bytes = args.files.iter().filter_map(|path| path.metadata().ok()).map(|meta| meta.len()).sum();
+    out.start_progress(bytes, true);
+    for path in &args.files {
+        let file = target::open(path, None, &options, out)?;
+        examine::walk(&file, Some(look), &args.flags, out)?;
+        if args.flags.any_part() {
+            inspect::print(&file, &args.flags, out)?;
+        }
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,223 @@
+//! `hregion convert`: one or many HFiles as one, or as a list of cells.
+
+use crate::args::FileArgs;
+use crate::cell_csv;
+use crate::cell_file::CellFiles;
+use crate::cell_line;
+use crate::cell_source::{CellSource, FileCells};
+use crate::cmd::write;
+use crate::failure::{Exit, Failure, Fault};
+use crate::merge::Merge;
+use crate::new_file::check_output;
+use crate::output::Output;
+use crate::settings::{Pair, Settings, WriterKind, check_not_stdout};
+use crate::target;
+use crate::text;
+use crate::text_file::TextFile;
+use clap::ValueEnum;
+use hregion::{CellOrder, HFile};
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Re-encode, re-compress or merge HFiles; or make a list of their cells
+///
+/// What is not given is as in the first file: encoding, compression, Bloom filter, order; tags and sequence ids are kept if
+/// any file has them. The new file of a single one keeps its entries of the file info; that of many has the greatest of
+/// their sequence ids. Cells of many files are merged by key, then by sequence id, the greatest first, then in the order of
+/// the files; none is left out.
+///
+/// With --to jsonl or csv, a list: JSON lines as `cells --json` prints them, or comma-separated values with a line of names,
+/// byte strings as HBase shows them. Files that end with .gz are packed; - is standard output.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// HFiles
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+
+    /// The file to write
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+
+    /// What to write
+    #[arg(long, value_name = "FORM", default_value = "hfile")]
+    to: Form,
+
+    /// Replace the file if it exists
+    #[arg(long)]
+    force: bool,
+
+    #[command(flatten)]
+    settings: Settings,
+
+    /// Compress by Zstandard with a dictionary
+    #[arg(long, value_name = "FILE", help_heading = "The file")]
+    out_zstd_dictionary: Option<PathBuf>,
+
+    #[command(flatten)]
+    reading: FileArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// A file of HBase
+    Hfile,
+    /// JSON lines
+    Jsonl,
+    /// Comma-separated values
+    Csv,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  hregion convert old.hfile --out new.hfile --encoding FAST_DIFF --compression ZSTD
+  hregion convert family/* --out merged.hfile
+  hregion convert old.hfile --to csv --out - | head";
+
+pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    let stdout = args.out.as_os_str() == "-";
+    if args.to == Form::Hfile {
+        check_not_stdout(&args.out)?;
+    }
+    if !stdout {
+        check_output(&args.out, args.force, &args.files)?;
+    }
+    let options = args.reading.options(out)?;
+    let bytes = args.files.iter().filter_map(|path| path.metadata().ok()).map(|meta| meta.len()).sum();
+    out.start_progress(bytes, stdout);
+    let open = |path: &PathBuf| target::open(path, None, &options, out);
+    let files = args.files.iter().map(open).collect::<Result<Vec<_>, Failure>>()?;
+    let order = common_order(&files)?;
+    let sources = files.iter().map(FileCells::open).collect::<Result<Vec<_>, Fault>>()?;
+    let mut cells = Merge::new(order, sources);
+    if args.to != Form::Hfile {
+        return list(&mut cells, args, out);
+    }
+    let mut settings = args.settings.clone().or_of(&files)?;
+    if settings.tags == Some(false) && files.iter().any(HFile::has_tags) {
+        out.warn("--tags=false: tags are left out");
+    }
+    let kept = match files.as_slice() {
+        [file] => kept_info(file, &args.settings),
+        _ => merged_info(&files, &settings)?,
+    };
+    let blocks = match files.as_slice() {
+        [file] if settings.writer_kind() == WriterKind::Hfile => meta_blocks(file)?,
+        _ => Vec::new(),
+    };
+    let dictionary = args.out_zstd_dictionary.as_ref();
+    let is_bulk_load = kept.iter().any(|(key, _)| key == b"BULKLOAD_TIMESTAMP");
+    settings.bulkload |= is_bulk_load;
+    let files = CellFiles::new(&settings, dictionary, args.force, out)?.with_missing(kept, blocks);
+    let mut file = files.create(&args.out)?;
+    let without_tags = settings.tags == Some(false);
+    while let Some(cell) = cells.peek() {
+        let cell = if without_tags { cell.with_tag_bytes(&[]).unwrap_or(cell) } else { cell };
+        file.append(cell).map_err(|error| cells.blame(error))?;
+        cells.advance()?;
+    }
+    write::finish(file, &args.out, out)
+}
+
+/// The order of the cells of all files.
+pub(crate) fn common_order(files: &[HFile]) -> Result<CellOrder, Fault> {
+    let order = files.iter().find_map(HFile::order).unwrap_or_default();
+    match files.iter().find(|file| file.order().is_some_and(|other| other != order)) {
+        None => Ok(order),
+        Some(file) => Err(Fault::invalid_file(
+            file.path(),
+            "its cells have another order than those of the files before: only one has the order of hbase:meta",
+        )),
+    }
+}
+
+/// What a file says of its cells, which the new one says by itself.
+const OF_CELLS: [&[u8]; 10] = [
+    b"KEY_VALUE_VERSION",
+    b"MAX_MEMSTORE_TS_KEY",
+    b"DATA_BLOCK_ENCODING",
+    b"INDEX_BLOCK_ENCODING",
+    b"TIMERANGE",
+    b"EARLIEST_PUT_TS",
+    b"DELETE_FAMILY_COUNT",
+    b"BLOOM_FILTER_TYPE",
+    b"BLOOM_FILTER_PARAM",
+    b"LAST_BLOOM_KEY",
+];
+/// What is said of a file in a store, and of one that is bulk-loaded.
+const OF_STORE: [&[u8]; 2] = [b"MAX_SEQ_ID_KEY", b"COMPACTION_EVENT_KEY"];
+const OF_BULK_LOAD: [&[u8]; 4] =
+    [b"BULKLOAD_TIMESTAMP", b"BULKLOAD_SOURCE_TASK", b"EXCLUDE_FROM_MINOR_COMPACTION", b"SKIP_RESET_SEQ_ID"];
+const MAJOR: &[u8] = b"MAJOR_COMPACTION_KEY";
+
+/// The entries of the file info that hold for the same cells in another file, but for those that are given.
+fn kept_info(file: &HFile, given: &Settings) -> Vec<Pair> {
+    let of_store = given.seqid.is_some() || given.major.is_some();
+    let keeps = |key: &[u8]| {
+        let of_cells = OF_CELLS.contains(&key) || key.starts_with(b"hfile.");
+        let replaced = (given.bulkload
+            && (OF_STORE.contains(&key) || OF_BULK_LOAD.contains(&key) || key == MAJOR))
+            || (of_store && OF_BULK_LOAD.contains(&key))
+            || (given.seqid.is_some() && key == OF_STORE[0])
+            || (given.major.is_some() && key == MAJOR);
+        !of_cells && !replaced
+    };
+    let entries = file.file_info().iter().filter(|(key, _)| keeps(key));
+    entries.map(|(key, value)| (key.to_vec(), value.to_vec())).collect()
+}
+
+/// The greatest sequence id of the files, unless one is given.
+fn merged_info(files: &[HFile], settings: &Settings) -> Result<Vec<Pair>, Fault> {
+    if settings.bulkload || settings.seqid.is_some() || settings.writer_kind() == WriterKind::Hfile {
+        return Ok(Vec::new());
+    }
+    let mut greatest = None;
+    for file in files {
+        let id = file.file_info().max_seq_id();
+        greatest = greatest.max(id.map_err(|corruption| corruption.at(file.path(), 0))?);
+    }
+    Ok(greatest.map(|id: i64| (OF_STORE[0].to_vec(), id.to_be_bytes().to_vec())).into_iter().collect())
+}
+
+fn meta_blocks(file: &HFile) -> Result<Vec<Pair>, Fault> {
+    let mut blocks = Vec::new();
+    for name in file.meta_block_names() {
+        if let Some(content) = file.meta_block(name)? {
+            blocks.push((name.to_vec(), content.to_vec()));
+        }
+    }
+    Ok(blocks)
+}
+
+/// Writes the cells as lines.
+fn list(cells: &mut Merge<FileCells<'_>>, args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    let mut text = TextFile::create(&args.out, args.force)?;
+    if args.to == Form::Csv {
+        text.write(cell_csv::HEADER, out)?;
+    }
+    let (mut line, mut count) = (Vec::new(), 0_u64);
+    while let Some(cell) = cells.peek() {
+        let with_seq_id = cells.source().is_some_and(FileCells::has_seq_ids);
+        line.clear();
+        if args.to == Form::Csv {
+            cell_csv::put_csv(&mut line, &cell, with_seq_id);
+        } else {
+            cell_line::put_json(&mut line, &cell, with_seq_id);
+            line.push(b'\n');
+        }
+        text.write(&line, out)?;
+        count += 1;
+        cells.advance()?;
+    }
+    let to_stdout = matches!(text, TextFile::Stdout);
+    text.finish()?;
+    if to_stdout {
+        return Ok(Exit::Done);
+    }
+    if out.is_json() {
+        out.json_line(&json!({ "path": text::json_path(&args.out), "cells": count }))?;
+    } else {
+        out.summary(&format!("{}: cells {count}", text::path(&args.out)));
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,84 @@
+//! `hregion inspect`: what a file says of itself.
+
+use crate::args::FileArgs;
+use crate::examine;
+use crate::failure::{Exit, Failure};
+use crate::hbase_flags::HBaseFlags;
+use crate::output::Output;
+use crate::report;
+use crate::target::{self, Kind};
+use hregion::HFile;
+use std::path::PathBuf;
+
+/// Show what a file says of itself, without reading its cells
+///
+/// Trailer, file info, root of the block index, mid key and Bloom filters; with --blocks the header of every block. Flags
+/// that name a part show that part only; -p, -e, -k, -a and -s read the cells, too.
+///
+/// With --json: one object, whose members are length, trailer, file_info, encoding, first_key, mid_key, root_index (of more
+/// than 40 entries the first and the last 20), general_bloom, delete_family_bloom, and with --blocks blocks. Blocks of
+/// files without checksums have 0 as their checksum_type and bytes_per_checksum.
+#[derive(clap::Args, Debug)]
+#[command(disable_help_flag = true, after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// An HFile
+    target: PathBuf,
+
+    /// What the target is, if it is not to be found by looking
+    #[arg(long = "as", value_name = "KIND")]
+    kind: Option<Kind>,
+
+    #[command(flatten)]
+    flags: HBaseFlags,
+
+    #[command(flatten)]
+    reading: FileArgs,
+
+    /// Print help
+    #[arg(long, action = clap::ArgAction::Help)]
+    help: Option<bool>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  hregion inspect 8e8ab58dcf39412d
+  hregion inspect -m -s 8e8ab58dcf39412d
+  hregion inspect --json --blocks 8e8ab58dcf39412d | jq '.blocks[] | select(.type == \"DATA\") | .offset'";
+
+pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    let options = args.reading.options(out)?;
+    let flags = &args.flags;
+    if flags.reads_cells() {
+        out.start_progress(args.target.metadata().map_or(0, |meta| meta.len()), true);
+    }
+    let file = target::open(&args.target, args.kind, &options, out)?;
+    let cells_only = flags.reads_cells() && !flags.any_part() && !out.is_json();
+    if !cells_only {
+        print(&file, flags, out)?;
+    }
+    if flags.reads_cells() {
+        examine::walk(&file, flags.look(), flags, out)?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Prints the parts that are asked for: in text all but the block headers, if none is; in JSON all but those always.
+pub(crate) fn print(file: &HFile, flags: &HBaseFlags, out: &mut Output) -> Result<(), Failure> {
+    if out.is_json() {
+        return report::json::print(file, flags.blocks, out);
+    }
+    let all = !flags.any_part();
+    if all {
+        report::text::summary(file, out)?;
+    }
+    if all || flags.meta {
+        report::text::meta(file, out)?;
+    }
+    if all || flags.block_index {
+        report::text::root_index(file, out)?;
+    }
+    if flags.blocks {
+        report::text::blocks(file, out)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,56 @@
+//! `hregion man`: manual pages.
+
+use crate::args;
+use crate::failure::{Exit, Failure, Fault};
+use crate::new_file::NewText;
+use crate::output::Output;
+use clap_mangen::Man;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+/// Print the manual page, or write the pages of all commands
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Write the pages of all commands to this directory
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    /// Replace pages that are there
+    #[arg(long, requires = "out")]
+    force: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  hregion man | man -l -
+  hregion man --out ~/.local/share/man/man1";
+
+pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    let command = args::command();
+    let Some(dir) = &args.out else {
+        out.write_all(&page(command)?)?;
+        return Ok(Exit::Done);
+    };
+    let mut pages = vec![("hregion.1".to_owned(), page(command.clone())?)];
+    for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+        pages.push((format!("hregion-{}.1", sub.get_name()), page(sub.clone())?));
+    }
+    let paths = pages.iter().map(|(name, _)| dir.join(name));
+    if let Some(there) = paths.filter(|_| !args.force).find(|path| path.exists()) {
+        return Err(Fault::invalid_file(&there, "is there already; --force replaces it").into());
+    }
+    for (name, page) in &pages {
+        let path = dir.join(name);
+        let mut text = NewText::create(&path, args.force)?;
+        text.write_all(page).map_err(|error| Fault::io("write", &path, &error))?;
+        text.keep()?;
+    }
+    Ok(Exit::Done)
+}
+
+fn page(command: clap::Command) -> io::Result<Vec<u8>> {
+    let mut page = Vec::new();
+    Man::new(command).render(&mut page)?;
+    Ok(page)
+}

@@ -1,0 +1,36 @@
+//! The commands, one a file: each has its `Args` and its `run`.
+
+pub(crate) mod bulkload;
+pub(crate) mod cells;
+pub(crate) mod completions;
+pub(crate) mod convert;
+pub(crate) mod count;
+pub(crate) mod diff;
+pub(crate) mod inspect;
+pub(crate) mod man;
+pub(crate) mod salvage;
+pub(crate) mod seek;
+pub(crate) mod verify;
+pub(crate) mod write;
+
+use crate::args::Command;
+use crate::failure::{Exit, Failure};
+use crate::output::Output;
+
+/// Runs a command.
+pub(crate) fn run(command: &Command, out: &mut Output) -> Result<Exit, Failure> {
+    match command {
+        Command::Inspect(args) => inspect::run(args, out),
+        Command::Cells(args) => cells::run(args, out),
+        Command::Seek(args) => seek::run(args, out),
+        Command::Count(args) => count::run(args, out),
+        Command::Verify(args) => verify::run(args, out),
+        Command::Diff(args) => diff::run(args, out),
+        Command::Convert(args) => convert::run(args, out),
+        Command::Write(args) => write::run(args, out),
+        Command::Bulkload(args) => bulkload::run(args, out),
+        Command::Salvage(args) => salvage::run(args, out),
+        Command::Completions(args) => completions::run(args, out),
+        Command::Man(args) => man::run(args, out),
+    }
+}

@@ -1,0 +1,134 @@
+//! `hregion salvage`: a sound file from the sound blocks of a damaged one.
+
+use crate::args::FileArgs;
+use crate::cell_line;
+use crate::failure::{Exit, Failure, Fault};
+use crate::output::Output;
+use crate::target::{self, Kind};
+use crate::text;
+use hregion::{LostBlock, SalvageReport, SeekKey};
+use serde_json::{Value, json};
+use std::fs;
+use std::io::Write as _;
+use std::path::PathBuf;
+
+/// Write a sound file from the sound blocks of a damaged one
+///
+/// The new file has every cell of every sound data block, with the encoding, codec, Bloom filters and file info of the
+/// damaged one. What is damaged beside data (index, filters, file info, trailer) is made anew, if need be from what the
+/// blocks themselves tell; what had to be guessed is said. The damaged file is left as it is.
+///
+/// Exit code 0 if nothing was lost, 3 if something was: the key ranges are printed, with the reason. If nothing can be read
+/// there is no new file, and an error that says why.
+/// With --json: {"lost":{"offset","after","before","cells","reason"}} a lost block, then
+/// {"summary":{"blocks","cells","cells_before","bytes","lost","faults","guesses","dropped"}}. No lost cell sorts before the key
+/// in "after" or behind the one in "before"; null where the file began or ended.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// A damaged HFile
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// The new file
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+
+    /// Replace the new file if it is there
+    #[arg(long)]
+    force: bool,
+
+    #[command(flatten)]
+    reading: FileArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  hregion salvage damaged --out sound
+  hregion salvage --json damaged --out sound | jq -r 'select(.lost) | .lost.after.row'";
+
+pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    let options = args.reading.options(out)?;
+    if is_same(&args.file, &args.out) {
+        return Err(
+            Fault::invalid_file(&args.out, "is the damaged file itself, which is left as it is").into()
+        );
+    }
+    if !args.force && args.out.exists() {
+        return Err(Fault::invalid_file(&args.out, "is there already; --force replaces it").into());
+    }
+    let bytes = args.file.metadata().map_or(0, |meta| meta.len());
+    out.start_progress(bytes, false);
+    let reader = target::reader(&args.file, Some(Kind::Hfile), out)?;
+    let report = options.salvage_reader(reader, &args.out)?;
+    for lost in &report.lost {
+        print_lost(lost, out)?;
+    }
+    if report.lost_beyond > 0 {
+        out.warn(&format!("{} more blocks were lost than are listed", report.lost_beyond));
+    }
+    for fault in &report.faults {
+        out.warn(&format!("made anew: {}", Fault::from(fault.clone()).with_hint(None).line()));
+    }
+    for guess in &report.guesses {
+        out.warn(&format!("guessed: {}", text::printable(guess)));
+    }
+    for what in &report.dropped {
+        out.warn(&format!("not in the new file: {}", text::printable(what)));
+    }
+    summarize(&report, out)?;
+    Ok(if report.is_complete() { Exit::Done } else { Exit::Corrupt })
+}
+
+fn is_same(a: &PathBuf, b: &PathBuf) -> bool {
+    fs::canonicalize(a).is_ok_and(|a| fs::canonicalize(b).is_ok_and(|b| a == b))
+}
+
+fn print_lost(lost: &LostBlock, out: &mut Output) -> Result<(), Failure> {
+    let fault = Fault::from(lost.reason.clone()).with_hint(None);
+    if out.is_json() {
+        let lost = json!({
+            "offset": lost.offset,
+            "after": key_json(lost.after.as_ref()),
+            "before": key_json(lost.before.as_ref()),
+            "cells": lost.cells,
+            "reason": fault.error_json(),
+        });
+        return out.json_line(&json!({ "lost": lost }));
+    }
+    let shown = |key: &Option<SeekKey>, none: &str| {
+        key.as_ref().map_or_else(|| none.to_owned(), |key| key.as_key().to_string())
+    };
+    let (after, before) = (shown(&lost.after, "the start"), shown(&lost.before, "the end"));
+    let cells = lost.cells.map_or_else(String::new, |cells| format!("{cells} cells, "));
+    Ok(writeln!(out, "lost at {}: {cells}from {after} to {before}: {}", lost.offset, fault.line())?)
+}
+
+fn key_json(key: Option<&SeekKey>) -> Value {
+    let Some(key) = key else { return Value::Null };
+    let mut line = Vec::new();
+    cell_line::put_json_key(&mut line, key);
+    serde_json::from_slice(&line).unwrap_or(Value::Null)
+}
+
+fn summarize(report: &SalvageReport, out: &mut Output) -> Result<(), Failure> {
+    let lost = report.lost.len() as u64 + report.lost_beyond;
+    let (blocks, cells) = (report.blocks, report.cells);
+    if !out.is_json() {
+        let of = report.cells_before.map_or_else(String::new, |before| format!(" of {before}"));
+        out.summary(&format!("kept: blocks {blocks}, cells {cells}{of}; lost: blocks {lost}"));
+        return Ok(());
+    }
+    let faults: Vec<Value> =
+        report.faults.iter().map(|fault| Fault::from(fault.clone()).finding_json()).collect();
+    out.json_line(&json!({ "summary": {
+        "blocks": blocks,
+        "cells": cells,
+        "cells_before": report.cells_before,
+        "bytes": report.bytes,
+        "lost": lost,
+        "faults": faults,
+        "guesses": report.guesses,
+        "dropped": report.dropped,
+    }}))
+}

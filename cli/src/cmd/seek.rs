@@ -1,0 +1,196 @@
+//! `hregion seek`: one key, by the index.
+
+use crate::args::FileArgs;
+use crate::cell_line::{self, Look};
+use crate::failure::{Exit, Failure, Fault};
+use crate::lines::Lines;
+use crate::output::Output;
+use crate::progress::Progress;
+use crate::target;
+use hregion::cell::{LATEST_TIMESTAMP, MAX_FAMILY_LEN, MAX_ROW_LEN, parse_binary};
+use hregion::{BlockCache, CellRef, CellType, HFile, SeekKey};
+use serde_json::{Map, Value};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// Find the first cell at or after a key, by the index
+///
+/// Prints that cell, or nothing if there is none. Row and column are taken as they are printed: \xHH for what is not
+/// printable ASCII.
+///
+/// With --keys, many keys: a JSON object a line, {"row","family","qualifier","timestamp","type"}, where what is missing is
+/// empty, the latest timestamp, the type Maximum. With --json prints {"key","seek","cell","before"} for each: the result of
+/// HBase's seekTo (0 the very key, 1 a cell before it, -1 none, -2 the first cell behind it), the cell it
+/// stands on, and the last cell before the key.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// An HFile
+    file: PathBuf,
+
+    /// The row
+    #[arg(required_unless_present = "keys", allow_hyphen_values = true)]
+    row: Option<String>,
+
+    /// The column: family:qualifier, or a family
+    #[arg(allow_hyphen_values = true)]
+    column: Option<String>,
+
+    /// Find the last cell before the key
+    #[arg(long, conflicts_with = "keys")]
+    before: bool,
+
+    /// Look up many keys, JSON lines, from a file (or - for standard input; .gz is unpacked)
+    #[arg(long, value_name = "FILE", conflicts_with = "row")]
+    keys: Option<PathBuf>,
+
+    /// Print the value and tags as well
+    #[arg(short = 'p', long)]
+    values: bool,
+
+    #[command(flatten)]
+    reading: FileArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  hregion seek 8e8ab58dcf39412d user1
+  hregion seek 8e8ab58dcf39412d 'user1\\x00' cf:name --before
+  hregion seek 8e8ab58dcf39412d --keys keys.jsonl --json";
+
+/// Blocks kept from key to key.
+const CACHE: u64 = 64 << 20;
+
+pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    let options = args.reading.options(out)?;
+    let Some(keys) = &args.keys else {
+        let key = key_of(args.row.as_deref().unwrap_or_default(), args.column.as_deref())?;
+        let file = target::open(&args.file, None, &options, out)?;
+        return seek(&file, &key, args, out);
+    };
+    let file = target::open(&args.file, None, &options.cache(&BlockCache::with_capacity(CACHE)), out)?;
+    seek_many(&file, keys, out)
+}
+
+/// The key before all versions of a row, or of a column.
+fn key_of(row: &str, column: Option<&str>) -> Result<SeekKey, Fault> {
+    let (family, qualifier) =
+        column.map_or(("", ""), |column| column.split_once(':').unwrap_or((column, "")));
+    let (row, family, qualifier) = (parse_binary(row), parse_binary(family), parse_binary(qualifier));
+    check_lengths(&row, &family).map_err(Fault::invalid)?;
+    Ok(SeekKey::first_on_column(&row, &family, &qualifier))
+}
+
+/// What the library asserts.
+fn check_lengths(row: &[u8], family: &[u8]) -> Result<(), String> {
+    if row.len() > MAX_ROW_LEN {
+        return Err(format!("a row of {} bytes, expected {MAX_ROW_LEN} at most", row.len()));
+    }
+    if family.len() > MAX_FAMILY_LEN {
+        return Err(format!("a family of {} bytes, expected {MAX_FAMILY_LEN} at most", family.len()));
+    }
+    Ok(())
+}
+
+fn seek(file: &HFile, key: &SeekKey, args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    let mut cells = file.scanner();
+    if args.before {
+        cells.seek_before(key)?;
+    } else {
+        cells.seek(key)?;
+    }
+    if let Some(cell) = cells.peek() {
+        let mut line = Vec::new();
+        if out.is_json() {
+            cell_line::put_json(&mut line, &cell, file.has_seq_ids());
+        } else {
+            let look = if args.values { Look::KeyValue } else { Look::Plain };
+            cell_line::put_text(&mut line, &cell, look);
+        }
+        line.push(b'\n');
+        out.write_all(&line)?;
+    }
+    Ok(Exit::Done)
+}
+
+fn seek_many(file: &HFile, path: &Path, out: &mut Output) -> Result<Exit, Failure> {
+    let (json, seq_ids) = (out.is_json(), file.has_seq_ids());
+    let put_cell = |line: &mut Vec<u8>, cell: Option<CellRef<'_>>| match cell {
+        None => line.extend_from_slice(if json { b"null" } else { b"-" }),
+        Some(cell) if json => cell_line::put_json(line, &cell, seq_ids),
+        Some(cell) => cell_line::put_text(line, &cell, Look::Plain),
+    };
+    let mut keys = KeyLines::open(path)?;
+    let (mut cells, mut before) = (file.scanner(), file.scanner());
+    let mut line = Vec::new();
+    while let Some(key) = keys.next()? {
+        let code = cells.seek_to(key)?.code();
+        before.seek_before(key)?;
+        line.clear();
+        if json {
+            line.extend_from_slice(b"{\"key\":");
+            cell_line::put_json_key(&mut line, key);
+            line.extend_from_slice(format!(",\"seek\":{code},\"cell\":").as_bytes());
+            put_cell(&mut line, cells.peek());
+            line.extend_from_slice(b",\"before\":");
+            put_cell(&mut line, before.peek());
+            line.extend_from_slice(b"}\n");
+        } else {
+            cell_line::put_text_key(&mut line, key);
+            line.extend_from_slice(format!("\t{code}\t").as_bytes());
+            put_cell(&mut line, cells.peek());
+            line.push(b'\t');
+            put_cell(&mut line, before.peek());
+            line.push(b'\n');
+        }
+        out.write_all(&line)?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Keys, a JSON object a line.
+struct KeyLines<'p> {
+    lines: Lines<'p>,
+    key: SeekKey,
+}
+
+/// The longest line that is read.
+const MAX_LINE: u64 = 64 << 20;
+
+impl<'p> KeyLines<'p> {
+    fn open(path: &'p Path) -> Result<Self, Fault> {
+        Ok(Self { lines: Lines::open(path, MAX_LINE, &Progress::none())?, key: SeekKey::new() })
+    }
+
+    /// The next key; none at the end.
+    fn next(&mut self) -> Result<Option<&SeekKey>, Fault> {
+        let Some(line) = self.lines.next()? else { return Ok(None) };
+        match set_key(&mut self.key, line) {
+            Ok(()) => Ok(Some(&self.key)),
+            Err(message) => Err(self.lines.wrong(&message)),
+        }
+    }
+}
+
+fn set_key(key: &mut SeekKey, line: &[u8]) -> Result<(), String> {
+    let members: Map<String, Value> = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+    let bytes = |name: &str| match members.get(name) {
+        None => Ok(Vec::new()),
+        Some(Value::String(text)) => Ok(parse_binary(text)),
+        Some(_) => Err(format!("{name}: expected a string")),
+    };
+    let timestamp = match members.get("timestamp") {
+        None => LATEST_TIMESTAMP,
+        Some(value) => value.as_i64().ok_or("timestamp: expected a number of milliseconds")?,
+    };
+    let cell_type = match members.get("type") {
+        None => CellType::Maximum,
+        Some(name) => name.as_str().and_then(CellType::from_name).ok_or(
+            "type: expected Put, Delete, DeleteFamilyVersion, DeleteColumn, DeleteFamily, Maximum or Minimum",
+        )?,
+    };
+    let (row, family, qualifier) = (bytes("row")?, bytes("family")?, bytes("qualifier")?);
+    check_lengths(&row, &family)?;
+    key.set(&row, &family, &qualifier, timestamp, cell_type);
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! `hregion write`: an HFile from a list of cells.
+
+use crate::cell_file::{CellFile, CellFiles};
+use crate::cell_source::{CellSource, JsonCells};
+use crate::failure::{Exit, Failure, Fault};
+use crate::new_file::{check_output, directory};
+use crate::output::Output;
+use crate::settings::{Settings, check_not_stdout};
+use crate::sort::{self, SortArgs};
+use crate::text;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// Write an HFile from cells in JSON lines
+///
+/// Cells are as `cells --json` prints them: {"row","family","qualifier","timestamp","type","value","sequence_id","tags"}.
+/// The last three may be missing. They come in HBase's order, or are sorted by --sort.
+///
+/// The file is written aside and gets its name when it is complete. With --json prints {"path","cells","bytes"}.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The list of cells (- for standard input; .gz is unpacked)
+    #[arg(default_value = "-", hide_default_value = true)]
+    cells: PathBuf,
+
+    /// The file to write
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+
+    /// Replace the file if it exists
+    #[arg(long)]
+    force: bool,
+
+    #[command(flatten)]
+    sorting: SortArgs,
+
+    #[command(flatten)]
+    settings: Settings,
+
+    /// Compress by Zstandard with a dictionary
+    #[arg(long, value_name = "FILE", help_heading = "The file")]
+    zstd_dictionary: Option<PathBuf>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  hregion write cells.jsonl.gz --out new.hfile --encoding FAST_DIFF --compression ZSTD --bloom ROW --mvcc
+  hregion cells --json old.hfile | jq -c 'select(.type == \"Put\")' | hregion write --out puts.hfile
+  hregion write --sort --sort-memory 4G cells.jsonl --out new.hfile --bulkload";
+
+pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    check_not_stdout(&args.out)?;
+    check_output(&args.out, args.force, std::slice::from_ref(&args.cells))?;
+    let files = CellFiles::new(&args.settings, args.zstd_dictionary.as_ref(), args.force, out)?;
+    let order = args.settings.order();
+    start_progress(&args.cells, out);
+    let mut file = files.create(&args.out)?;
+    let mut cells = JsonCells::open(&args.cells, order, out.progress())?;
+    if args.settings.mvcc != Some(true) && cells.has_seq_id() {
+        out.warn("sequence ids are not kept, --mvcc keeps them");
+    }
+    if args.sorting.sort {
+        let mut cells = sort::sort(cells, order, &args.sorting, directory(&args.out), out)?;
+        append_all(&mut cells, &mut file)?;
+    } else {
+        append_all(&mut cells, &mut file)?;
+    }
+    finish(file, &args.out, out)
+}
+
+/// Draws how far a list has been read.
+pub(crate) fn start_progress(list: &Path, out: &mut Output) {
+    match list.metadata().ok().filter(|meta| meta.is_file()) {
+        Some(meta) => out.start_progress(meta.len(), false),
+        None => out.start_unknown_progress(),
+    }
+}
+
+/// Appends all cells that there are.
+pub(crate) fn append_all(cells: &mut impl CellSource, file: &mut CellFile) -> Result<(), Fault> {
+    while let Some(cell) = cells.peek() {
+        file.append(cell).map_err(|error| cells.blame(error))?;
+        cells.advance()?;
+    }
+    Ok(())
+}
+
+/// Finishes the file and says what is in it.
+pub(crate) fn finish(file: CellFile, path: &Path, out: &mut Output) -> Result<Exit, Failure> {
+    let cells = file.cells();
+    let bytes = file.finish()?;
+    if out.is_json() {
+        out.json_line(&json!({ "path": text::json_path(path), "cells": cells, "bytes": bytes }))?;
+    } else {
+        out.summary(&format!("{}: cells {cells}, bytes {bytes}", text::path(path)));
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,197 @@
+//! One walk over the cells of a file: prints them, checks them, counts them.
+
+use crate::cell_line::{self, Look};
+use crate::failure::{Failure, Fault};
+use crate::hbase_flags::HBaseFlags;
+use crate::histogram::Histogram;
+use crate::output::Output;
+use crate::text;
+use hregion::cell::Binary;
+use hregion::{CellOrder, CellRef, HFile};
+use serde_json::json;
+use std::io::{self, Write};
+
+/// Walks over all cells. What was printed before an error stays printed: it is right.
+pub(crate) fn walk(
+    file: &HFile,
+    look: Option<Look>,
+    flags: &HBaseFlags,
+    out: &mut Output,
+) -> Result<(), Failure> {
+    let (json, seq_ids) = (out.is_json(), file.has_seq_ids());
+    let mut examiner = Examiner::new(file, flags, out);
+    let mut line = Vec::new();
+    let mut cells = file.scanner();
+    let mut more = cells.seek_to_first()?;
+    while more {
+        let Some(cell) = cells.peek() else { break };
+        if let Some(look) = look {
+            line.clear();
+            if json {
+                cell_line::put_json(&mut line, &cell, seq_ids);
+            } else {
+                cell_line::put_text(&mut line, &cell, look);
+            }
+            line.push(b'\n');
+            out.write_all(&line)?;
+        }
+        if let Some(examiner) = &mut examiner {
+            examiner.add(&cell, out);
+        }
+        more = cells.advance()?;
+    }
+    match examiner {
+        Some(examiner) => examiner.finish(out),
+        None => Ok(()),
+    }
+}
+
+/// The checks and statistics of `hbase hfile`.
+struct Examiner<'f> {
+    file: &'f HFile,
+    /// The order that rows are checked to have.
+    order: Option<CellOrder>,
+    families: bool,
+    stats: Option<Stats>,
+    row: Vec<u8>,
+    family: Vec<u8>,
+    cells: u64,
+    disorder: Option<Fault>,
+}
+
+impl<'f> Examiner<'f> {
+    fn new(file: &'f HFile, flags: &HBaseFlags, out: &Output) -> Option<Self> {
+        if !(flags.check_rows || flags.check_families || flags.stats) {
+            return None;
+        }
+        let order = if flags.check_rows { file.order() } else { None };
+        if flags.check_rows && order.is_none() {
+            out.warn(&format!(
+                "{}: the order of rows is unknown, it is not checked",
+                text::path(file.path())
+            ));
+        }
+        Some(Self {
+            file,
+            order,
+            families: flags.check_families,
+            stats: flags.stats.then(Stats::default),
+            row: Vec::new(),
+            family: Vec::new(),
+            cells: 0,
+            disorder: None,
+        })
+    }
+
+    fn add(&mut self, cell: &CellRef<'_>, out: &Output) {
+        let first = self.cells == 0;
+        let new_row = first || cell.row() != self.row;
+        if let Some(order) = self.order
+            && new_row
+            && !first
+            && order.compare_rows(&self.row, cell.row()).is_ge()
+            && self.disorder.is_none()
+        {
+            let message = format!("row {} follows row {}", Binary(cell.row()), Binary(&self.row));
+            self.disorder = Some(Fault::corrupt(self.file.path(), message));
+        }
+        if self.families && (first || cell.family() != self.family) {
+            self.check_family(cell.family(), out);
+        }
+        if let Some(stats) = &mut self.stats {
+            stats.add(cell, new_row, &self.row);
+        }
+        if new_row {
+            self.row.clear();
+            self.row.extend_from_slice(cell.row());
+        }
+        self.cells += 1;
+    }
+
+    fn check_family(&mut self, family: &[u8], out: &Output) {
+        let path = self.file.path();
+        let shown = text::path(path);
+        if self.cells > 0 {
+            out.warn(&format!("{shown}: family {} follows family {}", Binary(family), Binary(&self.family)));
+        }
+        if !path.components().any(|part| part.as_os_str().as_encoded_bytes() == family) {
+            out.warn(&format!("{shown}: family {} is not in the path", Binary(family)));
+        }
+        self.family.clear();
+        self.family.extend_from_slice(family);
+    }
+
+    fn finish(self, out: &mut Output) -> Result<(), Failure> {
+        if let Some(mut stats) = self.stats {
+            stats.end_row(&self.row);
+            if out.is_json() {
+                out.json_line(&stats.json())?;
+            } else {
+                stats.print(out)?;
+            }
+        }
+        self.disorder.map_or(Ok(()), |fault| Err(fault.into()))
+    }
+}
+
+/// Sizes of keys, values and rows.
+#[derive(Debug, Default)]
+struct Stats {
+    key_bytes: Histogram,
+    value_bytes: Histogram,
+    row_bytes: Histogram,
+    row_cells: Histogram,
+    bytes_of_row: u64,
+    cells_of_row: u64,
+    biggest_bytes: u64,
+    biggest_row: Vec<u8>,
+}
+
+/// The two lengths before a cell, which HBase counts as part of it.
+const LENGTHS: u64 = 8;
+
+impl Stats {
+    /// Adds a cell; `row` is that of the cell before.
+    fn add(&mut self, cell: &CellRef<'_>, new_row: bool, row: &[u8]) {
+        if new_row {
+            self.end_row(row);
+        }
+        let (key, value) = (cell.key().as_bytes().len() as u64, cell.value().len() as u64);
+        self.key_bytes.add(key);
+        self.value_bytes.add(value);
+        self.bytes_of_row += LENGTHS + key + value;
+        self.cells_of_row += 1;
+    }
+
+    fn end_row(&mut self, row: &[u8]) {
+        if self.cells_of_row == 0 {
+            return;
+        }
+        self.row_bytes.add(self.bytes_of_row);
+        self.row_cells.add(self.cells_of_row);
+        if self.bytes_of_row > self.biggest_bytes {
+            self.biggest_bytes = self.bytes_of_row;
+            self.biggest_row = row.to_vec();
+        }
+        (self.bytes_of_row, self.cells_of_row) = (0, 0);
+    }
+
+    fn print(&self, out: &mut impl Write) -> io::Result<()> {
+        writeln!(out, "Stats:")?;
+        self.key_bytes.print(out, "Key length")?;
+        self.row_bytes.print(out, "Row size (bytes)")?;
+        self.row_cells.print(out, "Row size (columns)")?;
+        self.value_bytes.print(out, "Val length")?;
+        writeln!(out, "Key of biggest row: {}", Binary(&self.biggest_row))
+    }
+
+    fn json(&self) -> serde_json::Value {
+        json!({ "stats": {
+            "key_bytes": self.key_bytes.json(),
+            "row_bytes": self.row_bytes.json(),
+            "row_cells": self.row_cells.json(),
+            "value_bytes": self.value_bytes.json(),
+            "biggest_row": Binary(&self.biggest_row).to_string(),
+        }})
+    }
+}

@@ -1,0 +1,210 @@
+//! What ends a command early, and the exit codes.
+
+use crate::text;
+use hregion::{Corruption, ErrorKind};
+use serde_json::{Map, Value};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// How the program ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Done, nothing wrong.
+    Done = 0,
+    /// Done, and the answer is no.
+    No = 1,
+    /// Wrong usage, a bad argument.
+    Usage = 2,
+    /// The input breaks the format.
+    Corrupt = 3,
+    /// A version, codec or feature that this build lacks.
+    Unsupported = 4,
+    /// Not found, no permission, disk full.
+    Io = 5,
+}
+
+/// Why a command did not come to its end.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Nobody reads what we write any more: `hregion … | head`.
+    ClosedPipe,
+    /// Something to tell.
+    Fault(Box<Fault>),
+}
+
+/// What was wrong, and where.
+#[derive(Clone, Debug)]
+pub(crate) struct Fault {
+    kind: &'static str,
+    message: String,
+    path: Option<PathBuf>,
+    offset: Option<u64>,
+    block: Option<&'static str>,
+    hint: Option<&'static str>,
+}
+
+/// Wrong usage of the command line.
+pub(crate) const USAGE: &str = "Usage";
+
+impl Fault {
+    fn new(kind: &'static str, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), path: None, offset: None, block: None, hint: None }
+    }
+
+    /// The command line makes no sense.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(USAGE, message)
+    }
+
+    /// A value that cannot be.
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::InvalidArgument.name(), message)
+    }
+
+    /// A file that was given beside the data cannot be used.
+    pub(crate) fn invalid_file(path: &Path, message: impl Into<String>) -> Self {
+        Self::invalid(message).at(path)
+    }
+
+    /// A cell that could not be taken, by the line it came in.
+    pub(crate) fn in_line(path: &Path, line: u64, error: hregion::Error) -> Self {
+        if error.kind() == ErrorKind::InvalidArgument {
+            Self::invalid_file(path, format!("line {line}: {}", error.message()))
+        } else {
+            error.into()
+        }
+    }
+
+    /// Something that this build does not do.
+    pub(crate) fn unsupported(path: &Path, message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Unsupported.name(), message).at(path)
+    }
+
+    /// Content that is not as it must be.
+    pub(crate) fn corrupt(path: &Path, message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Corrupt.name(), message).at(path)
+    }
+
+    /// The system failed at `doing` something to `path`.
+    pub(crate) fn io(doing: &str, path: &Path, error: &io::Error) -> Self {
+        Self::new(ErrorKind::Io.name(), format!("cannot {doing}: {error}")).at(path)
+    }
+
+    fn at(mut self, path: &Path) -> Self {
+        self.path = Some(path.to_owned());
+        self
+    }
+
+    /// What to try.
+    pub(crate) fn with_hint(mut self, hint: Option<&'static str>) -> Self {
+        self.hint = hint;
+        self
+    }
+
+    /// The code that the program ends with.
+    pub(crate) fn exit(&self) -> Exit {
+        match self.kind {
+            "Corrupt" | "Truncated" | "Limit" => Exit::Corrupt,
+            "Unsupported" => Exit::Unsupported,
+            "Io" => Exit::Io,
+            _ => Exit::Usage,
+        }
+    }
+
+    /// One line for people: which file, offset, block, what, what to try.
+    pub(crate) fn line(&self) -> String {
+        let mut line = String::new();
+        if let Some(path) = &self.path {
+            line += &text::path(path);
+            line += ": ";
+        }
+        match (self.block, self.offset) {
+            (Some(block), Some(offset)) => line += &format!("{block} at {offset}: "),
+            (None, Some(offset)) => line += &format!("at {offset}: "),
+            _ => {}
+        }
+        line += &text::printable(&self.message);
+        if let Some(hint) = self.hint {
+            line += &format!(" ({hint})");
+        }
+        line
+    }
+
+    /// `{"kind","message","path","offset","block"}`; what is unknown is left out.
+    pub(crate) fn error_json(&self) -> Value {
+        let mut members = Map::new();
+        members.insert("kind".into(), self.kind.into());
+        members.insert("message".into(), self.message.as_str().into());
+        if let Some(path) = &self.path {
+            members.insert("path".into(), text::json_path(path).into());
+        }
+        if let Some(offset) = self.offset {
+            members.insert("offset".into(), offset.into());
+        }
+        if let Some(block) = self.block {
+            members.insert("block".into(), block.into());
+        }
+        members.into()
+    }
+
+    /// `{"path","offset","block","kind","message"}`; what is unknown is null.
+    pub(crate) fn finding_json(&self) -> Value {
+        let mut members = Map::new();
+        members.insert("path".into(), self.path.as_deref().map(text::json_path).into());
+        members.insert("offset".into(), self.offset.into());
+        members.insert("block".into(), self.block.into());
+        members.insert("kind".into(), self.kind.into());
+        members.insert("message".into(), self.message.as_str().into());
+        members.into()
+    }
+}
+
+impl From<hregion::Error> for Fault {
+    fn from(error: hregion::Error) -> Self {
+        Self {
+            kind: error.kind().name(),
+            message: error.message(),
+            path: error.path().map(Path::to_owned),
+            offset: error.offset(),
+            block: error.block(),
+            hint: hint(&error),
+        }
+    }
+}
+
+/// What to try, in terms of the command line.
+fn hint(error: &hregion::Error) -> Option<&'static str> {
+    match (error.kind(), error.corruption()) {
+        (ErrorKind::Corrupt | ErrorKind::Truncated, _) => Some("`hregion verify` lists all that is wrong"),
+        (ErrorKind::Limit, _) => Some("--limit-block-bytes and --limit-memory-bytes raise the limits"),
+        (_, Some(Corruption::Unsupported { what: "encrypted file", .. })) => {
+            Some("--master-key-file gives it")
+        }
+        (_, Some(Corruption::Unsupported { what: "ZSTD dictionary", .. })) => {
+            Some("--zstd-dictionary gives it")
+        }
+        _ => None,
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(Box::new(fault))
+    }
+}
+
+impl From<hregion::Error> for Failure {
+    fn from(error: hregion::Error) -> Self {
+        Fault::from(error).into()
+    }
+}
+
+/// Failures to write to standard output; all other errors of the system are made by [`Fault::io`].
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self::ClosedPipe;
+        }
+        Fault::new(ErrorKind::Io.name(), format!("cannot write to standard output: {error}")).into()
+    }
+}

@@ -1,0 +1,63 @@
+//! The short flags of `hbase hfile`.
+
+use crate::cell_line::Look;
+
+/// What `hbase hfile` can be asked to print or to check.
+#[derive(clap::Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "As `hbase hfile` has them")]
+pub(crate) struct HBaseFlags {
+    /// Print trailer, file info and Bloom filters
+    #[arg(short = 'm', long)]
+    pub(crate) meta: bool,
+
+    /// Print cells with their values and tags
+    #[arg(short = 'p', long)]
+    pub(crate) values: bool,
+
+    /// Print the keys of cells
+    #[arg(short = 'e', long)]
+    pub(crate) keys: bool,
+
+    /// Print the root of the block index
+    #[arg(short = 'b', long)]
+    pub(crate) block_index: bool,
+
+    /// Print the header of every block
+    #[arg(short = 'h', long)]
+    pub(crate) blocks: bool,
+
+    /// Check that rows are in order
+    #[arg(short = 'k', long)]
+    pub(crate) check_rows: bool,
+
+    /// Check that all cells are of one family, the one that the path names
+    #[arg(short = 'a', long)]
+    pub(crate) check_families: bool,
+
+    /// Print statistics of keys, values and rows
+    #[arg(short = 's', long)]
+    pub(crate) stats: bool,
+}
+
+impl HBaseFlags {
+    /// How cells are to be printed; none if it was not said.
+    pub(crate) fn look(&self) -> Option<Look> {
+        if self.values {
+            Some(Look::KeyValue)
+        } else if self.keys {
+            Some(Look::Key)
+        } else {
+            None
+        }
+    }
+
+    /// Whether something of the file itself is to be printed, not its cells.
+    pub(crate) fn any_part(&self) -> bool {
+        self.meta || self.block_index || self.blocks
+    }
+
+    /// Whether cells must be read for what is to be printed or checked.
+    pub(crate) fn reads_cells(&self) -> bool {
+        self.values || self.keys || self.check_rows || self.check_families || self.stats
+    }
+}

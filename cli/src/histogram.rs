@@ -1,0 +1,146 @@
+//! A histogram of sizes in little memory: exact below 128, within 1.6 % above.
+
+use serde_json::{Map, Value};
+use std::io::{self, Write};
+
+/// Counts of sizes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Histogram {
+    counts: Vec<u64>,
+    count: u64,
+    min: u64,
+    max: u64,
+    sum: f64,
+    sum_of_squares: f64,
+}
+
+/// Buckets a power of two: half of what is exact.
+const STEPS: u32 = 64;
+
+impl Histogram {
+    /// Counts one size.
+    pub(crate) fn add(&mut self, size: u64) {
+        let bucket = bucket(size);
+        if bucket >= self.counts.len() {
+            self.counts.resize(bucket + 1, 0);
+        }
+        self.counts[bucket] += 1;
+        self.min = if self.count == 0 { size } else { self.min.min(size) };
+        self.max = self.max.max(size);
+        self.count += 1;
+        let size = as_f64(size);
+        self.sum += size;
+        self.sum_of_squares += size * size;
+    }
+
+    fn mean(&self) -> f64 {
+        self.sum / as_f64(self.count.max(1))
+    }
+
+    fn deviation(&self) -> f64 {
+        if self.count < 2 {
+            return 0.0;
+        }
+        let count = as_f64(self.count);
+        ((self.sum_of_squares - self.sum * self.sum / count) / (count - 1.0)).max(0.0).sqrt()
+    }
+
+    /// The least size that so many thousandths of the sizes are not above.
+    pub(crate) fn quantile(&self, thousandths: u64) -> u64 {
+        let wanted = u128::from(self.count) * u128::from(thousandths);
+        let mut met = 0;
+        for (bucket, &count) in self.counts.iter().enumerate() {
+            met += u128::from(count) * 1000;
+            if met >= wanted && count > 0 {
+                return last_of(bucket).clamp(self.min, self.max);
+            }
+        }
+        self.max
+    }
+
+    /// As `hbase hfile -s` prints it.
+    pub(crate) fn print(&self, out: &mut impl Write, name: &str) -> io::Result<()> {
+        writeln!(out, "{name}:")?;
+        let mut line = |label: &str, sign: &str, value: f64| writeln!(out, "{label:>18} {sign} {value:.2}");
+        line("min", "=", as_f64(self.min))?;
+        line("max", "=", as_f64(self.max))?;
+        line("mean", "=", self.mean())?;
+        line("stddev", "=", self.deviation())?;
+        line("median", "=", as_f64(self.quantile(500)))?;
+        for (label, thousandths) in [("75%", 750), ("95%", 950), ("98%", 980), ("99%", 990), ("99.9%", 999)] {
+            line(label, "<=", as_f64(self.quantile(thousandths)))?;
+        }
+        writeln!(out, "{:>18} = {}", "count", self.count)
+    }
+
+    /// The same numbers as JSON.
+    pub(crate) fn json(&self) -> Value {
+        let mut members = Map::new();
+        members.insert("min".into(), self.min.into());
+        members.insert("max".into(), self.max.into());
+        members.insert("mean".into(), self.mean().into());
+        members.insert("stddev".into(), self.deviation().into());
+        for (name, thousandths) in
+            [("median", 500), ("p75", 750), ("p95", 950), ("p98", 980), ("p99", 990), ("p999", 999)]
+        {
+            members.insert(name.into(), self.quantile(thousandths).into());
+        }
+        members.insert("count".into(), self.count.into());
+        members.into()
+    }
+}
+
+/// Sizes are far below 2^53, where this is exact.
+fn as_f64(number: u64) -> f64 {
+    number as f64
+}
+
+fn bucket(size: u64) -> usize {
+    let steps = u64::from(STEPS);
+    // how many low bits a bucket ignores
+    let shift = (64 - size.leading_zeros()).saturating_sub(STEPS.ilog2() + 1);
+    usize::try_from(u64::from(shift) * steps + (size >> shift)).unwrap_or(usize::MAX)
+}
+
+/// The largest size of a bucket.
+fn last_of(bucket: usize) -> u64 {
+    let steps = STEPS as usize;
+    if bucket < 2 * steps {
+        return bucket as u64;
+    }
+    let shift = bucket / steps - 1;
+    let step = (bucket - shift * steps) as u64;
+    (step << shift) | ((1 << shift) - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_follow_each_other_without_gaps() {
+        let mut size = 0_u64;
+        for expected in 0..2000 {
+            assert_eq!(bucket(size), expected, "{size}");
+            let last = last_of(expected);
+            assert_eq!(bucket(last), expected, "{last}");
+            size = last + 1;
+        }
+        assert!(last_of(bucket(u64::MAX)) == u64::MAX);
+    }
+
+    #[test]
+    fn quantiles_are_those_of_a_sorted_list() {
+        let sizes: Vec<u64> = (0..1000).map(|i| i * i % 907 + i / 7).collect();
+        let mut histogram = Histogram::default();
+        sizes.iter().for_each(|&size| histogram.add(size));
+        let mut sorted = sizes;
+        sorted.sort_unstable();
+        for thousandths in [500, 750, 950, 990, 999, 1000] {
+            let exact = sorted[usize::try_from(thousandths).unwrap() - 1];
+            let found = histogram.quantile(thousandths);
+            assert!(found >= exact && found <= exact + exact / 64 + 1, "{thousandths}: {exact} {found}");
+        }
+        assert_eq!(histogram.quantile(1000), *sorted.last().unwrap());
+    }
+}

@@ -1,0 +1,78 @@
+//! A bar on standard error, for jobs that take long.
+
+use hregion::io::{FileReader, LocalFile};
+use indicatif::{ProgressBar, ProgressBarIter, ProgressDrawTarget, ProgressStyle};
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+/// A bar of bytes read, with rate and time left. Draws nothing where standard error is no terminal.
+#[derive(Clone, Debug)]
+pub(crate) struct Progress(ProgressBar);
+
+const TEMPLATE: &str = "{bar:32} {bytes} of {total_bytes}  {bytes_per_sec}  {eta} left";
+const UNKNOWN: &str = "{spinner} {bytes}  {bytes_per_sec}";
+
+impl Progress {
+    pub(crate) fn none() -> Self {
+        Self(ProgressBar::hidden())
+    }
+
+    pub(crate) fn start(bytes: u64) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(bytes), ProgressDrawTarget::stderr_with_hz(10));
+        let style = ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar());
+        bar.set_style(style);
+        Self(bar)
+    }
+
+    /// A bar of bytes whose number nobody knows.
+    pub(crate) fn start_unknown() -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
+        let style =
+            ProgressStyle::with_template(UNKNOWN).unwrap_or_else(|_| ProgressStyle::default_spinner());
+        bar.set_style(style);
+        Self(bar)
+    }
+
+    /// Does something while nothing is drawn.
+    pub(crate) fn suspend<R>(&self, work: impl FnOnce() -> R) -> R {
+        self.0.suspend(work)
+    }
+
+    /// The file, so that reading it moves the bar.
+    pub(crate) fn watch(&self, file: LocalFile) -> Arc<dyn FileReader> {
+        if self.0.is_hidden() {
+            return Arc::new(file);
+        }
+        Arc::new(Watched { file, bar: self.0.clone() })
+    }
+
+    /// What is read, so that reading it moves the bar.
+    pub(crate) fn watch_read<R: Read>(&self, read: R) -> ProgressBarIter<R> {
+        self.0.wrap_read(read)
+    }
+}
+
+#[derive(Debug)]
+struct Watched {
+    file: LocalFile,
+    bar: ProgressBar,
+}
+
+impl FileReader for Watched {
+    fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    fn len(&self) -> u64 {
+        self.file.len()
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        // index and tail are read in between, and some bytes twice, so that the bar must not run over
+        let end = self.bar.length().unwrap_or(u64::MAX);
+        let position = self.bar.position().saturating_add(buf.len() as u64);
+        self.bar.set_position(position.min(end));
+        self.file.read_exact_at(buf, offset)
+    }
+}

@@ -1,0 +1,393 @@
+//! How an HFile is to be written: the settings that `write`, `convert` and `bulkload` share, by HBase's words.
+
+use crate::failure::Fault;
+use crate::new_file::OutputStorage;
+use crate::output::Output;
+use clap::ValueEnum;
+use hregion::cell::parse_binary;
+use hregion::io::{FileReader as _, LocalFile};
+use hregion::{
+    BloomType, CellOrder, ChecksumType, Codec, DataBlockEncoding, HFile, HFileWriter, HFileWriterOptions,
+    HashKind, StoreFileOrigin,
+};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Settings of a file; what is not given is none.
+#[derive(clap::Args, Clone, Debug, Default)]
+#[command(next_help_heading = "The file")]
+pub(crate) struct Settings {
+    /// A file of a store, with filters and what stores keep of their files, or a plain one [default: store]
+    #[arg(long, value_name = "KIND")]
+    pub(crate) writer: Option<WriterKind>,
+
+    /// How cells are encoded: NONE, PREFIX, DIFF, FAST_DIFF or ROW_INDEX_V1 [default: NONE]
+    #[arg(long, value_name = "NAME", value_parser = encoding)]
+    pub(crate) encoding: Option<DataBlockEncoding>,
+
+    /// How blocks are compressed: NONE, GZ, SNAPPY, LZ4, ZSTD, LZO, BZIP2, LZMA or BROTLI [default: NONE]
+    #[arg(long, value_name = "NAME", value_parser = compression)]
+    pub(crate) compression: Option<Codec>,
+
+    /// The class that HBase compresses by. It matters for ZSTD: files are bare as Hadoop's own class has them, or framed
+    /// for HBase's classes [default: Hadoop's own]
+    #[arg(long, value_name = "CLASS")]
+    codec: Option<String>,
+
+    /// The Bloom filter: NONE, ROW, ROWCOL or ROWPREFIX_FIXED_LENGTH:n [default: NONE]
+    #[arg(long, value_name = "TYPE", value_parser = Bloom::parse)]
+    pub(crate) bloom: Option<Bloom>,
+
+    /// The bytes of a chunk of a Bloom filter [default: 131072]
+    #[arg(long, value_name = "BYTES", value_parser = crate::args::parse_bytes)]
+    bloom_chunk: Option<usize>,
+
+    /// How often a Bloom filter may be wrong [default: 0.01]
+    #[arg(long, value_name = "RATE")]
+    bloom_error: Option<f32>,
+
+    /// The hash function of Bloom filters: jenkins, murmur or murmur3 [default: murmur]
+    #[arg(long, value_name = "NAME", value_parser = hash)]
+    hash: Option<HashKind>,
+
+    /// The bytes at which a data block is complete [default: 65536]
+    #[arg(long, value_name = "BYTES", value_parser = crate::args::parse_bytes)]
+    blocksize: Option<usize>,
+
+    /// The bytes at which an index block is complete [default: 131072]
+    #[arg(long, value_name = "BYTES", value_parser = crate::args::parse_bytes)]
+    index_chunk: Option<usize>,
+
+    /// The entries below which an index gets no more levels [default: 16]
+    #[arg(long, value_name = "N")]
+    index_min_entries: Option<usize>,
+
+    /// The share of the block size at which encoded cells complete a block; 0 for no such rule [default: 0]
+    #[arg(long, value_name = "RATIO")]
+    encoded_ratio: Option<f32>,
+
+    /// Keep the tags of cells
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) tags: Option<bool>,
+
+    /// Write tags with a dictionary
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    compress_tags: Option<bool>,
+
+    /// Keep the sequence ids of cells
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) mvcc: Option<bool>,
+
+    /// How checksums are computed: NULL, CRC32 or CRC32C [default: CRC32C]
+    #[arg(long, value_name = "TYPE", value_parser = checksum)]
+    checksum: Option<ChecksumType>,
+
+    /// The bytes that one checksum covers [default: 16384]
+    #[arg(long, value_name = "BYTES")]
+    bytes_per_checksum: Option<u32>,
+
+    /// The order of cells: that of tables, or that of hbase:meta [default: cell]
+    #[arg(long, value_name = "ORDER")]
+    comparator: Option<Comparator>,
+
+    /// The greatest sequence id of the log that is in the file: MAX_SEQ_ID_KEY [default: 1]
+    #[arg(long, value_name = "N")]
+    pub(crate) seqid: Option<i64>,
+
+    /// The file is all of a store: MAJOR_COMPACTION_KEY
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) major: Option<bool>,
+
+    /// The file is to be bulk-loaded: no sequence id, but when and by whom it was made
+    #[arg(long)]
+    pub(crate) bulkload: bool,
+
+    /// When the file was made for a bulk load, in milliseconds [default: now]
+    #[arg(long, value_name = "MILLIS", allow_negative_numbers = true)]
+    bulkload_time: Option<i64>,
+
+    /// Cells of a bulk load keep their sequence ids
+    #[arg(long)]
+    pub(crate) skip_reset_seqid: bool,
+
+    /// Minor compactions leave the bulk-loaded file alone
+    #[arg(long)]
+    exclude_minor: bool,
+
+    /// A meta block of a plain file; bytes as \xHH
+    #[arg(long = "meta-block", value_name = "NAME=VALUE", value_parser = pair)]
+    pub(crate) meta_blocks: Vec<Pair>,
+
+    /// An entry of the file info; bytes as \xHH
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    pub(crate) info: Vec<Pair>,
+
+    /// When the file says that it was made, in milliseconds [default: now]
+    #[arg(long, value_name = "MILLIS", allow_negative_numbers = true)]
+    create_time: Option<i64>,
+
+    /// A setting of HBase: hbase.io.compress.NAME.codec, as --codec has it
+    #[arg(long, value_name = "KEY=VALUE", value_parser = codec_class, hide = true)]
+    conf: Vec<String>,
+}
+
+/// The kinds of files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WriterKind {
+    Store,
+    Hfile,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Comparator {
+    Cell,
+    Meta,
+}
+
+/// A Bloom filter, or that there is to be none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bloom(pub(crate) Option<BloomType>);
+
+/// A name and its value.
+pub(crate) type Pair = (Vec<u8>, Vec<u8>);
+
+const SOURCE_TASK: &[u8] = b"attempt_0_0001_r_000000_0";
+/// The class whose frames are bare, and the one that stands in for it where there is no native library.
+const BARE_ZSTD: [&str; 2] = ["org.apache.hadoop.io.compress.ZStandardCodec", "hregion.oracle.BareZstdCodec"];
+/// HBase's own classes, which frame them.
+const FRAMED_ZSTD: [&str; 2] = [
+    "org.apache.hadoop.hbase.io.compress.aircompressor.ZstdCodec",
+    "org.apache.hadoop.hbase.io.compress.zstd.ZstdCodec",
+];
+
+impl Settings {
+    /// These settings; where they say nothing, what the files have that they were read from.
+    pub(crate) fn or_of(mut self, files: &[HFile]) -> Result<Self, Fault> {
+        let Some(first) = files.first() else { return Ok(self) };
+        let info = first.file_info();
+        let known = |corruption: hregion::Corruption| Fault::from(corruption.at(first.path(), 0));
+        let is_store = files.iter().any(|file| file.file_info().get(b"TIMERANGE").is_some());
+        let kind = if is_store { WriterKind::Store } else { WriterKind::Hfile };
+        self.writer.get_or_insert(kind);
+        self.encoding.get_or_insert_with(|| first.data_block_encoding());
+        self.compression.get_or_insert_with(|| first.codec());
+        self.tags.get_or_insert_with(|| files.iter().any(HFile::has_tags));
+        self.mvcc.get_or_insert_with(|| files.iter().any(HFile::has_seq_ids));
+        if self.compress_tags.is_none() {
+            self.compress_tags = info.tags_compressed().map_err(known)?;
+        }
+        if self.bloom.is_none() {
+            let bloom = first.general_bloom().map(|bloom| bloom.bloom_type());
+            self.bloom = Some(Bloom(bloom.filter(|_| self.writer_kind() == WriterKind::Store)));
+        }
+        if self.codec.is_none() && self.conf.is_empty() && is_zstd_framed(first)? {
+            self.codec = Some(FRAMED_ZSTD[0].to_owned());
+        }
+        if self.comparator.is_none() && first.order() == Some(CellOrder::Meta) {
+            self.comparator = Some(Comparator::Meta);
+        }
+        Ok(self)
+    }
+
+    pub(crate) fn writer_kind(&self) -> WriterKind {
+        self.writer.unwrap_or(WriterKind::Store)
+    }
+
+    /// The order of the cells.
+    pub(crate) fn order(&self) -> CellOrder {
+        match self.comparator {
+            None | Some(Comparator::Cell) => CellOrder::User,
+            Some(Comparator::Meta) => CellOrder::Meta,
+        }
+    }
+
+    /// The library's options. Files are written with a dictionary, if there is one.
+    pub(crate) fn options(
+        &self,
+        zstd_dictionary: Option<&PathBuf>,
+        replace: bool,
+    ) -> Result<HFileWriterOptions, Fault> {
+        let mut options = HFileWriter::options()
+            .storage(OutputStorage::shared(replace))
+            .order(self.order())
+            .zstd_framed(self.zstd_framed(zstd_dictionary.is_some())?)
+            .tags(self.tags.unwrap_or(false))
+            .compress_tags(self.compress_tags.unwrap_or(false))
+            .mvcc(self.mvcc.unwrap_or(false))
+            .bloom(self.bloom.and_then(|bloom| bloom.0));
+        if let Some(path) = zstd_dictionary {
+            options = options.zstd_dictionary(crate::args::read_small(path)?);
+        }
+        options = set(options, self.encoding, HFileWriterOptions::data_block_encoding);
+        options = set(options, self.compression, HFileWriterOptions::codec);
+        options = set(options, self.bloom_chunk, HFileWriterOptions::bloom_chunk_bytes);
+        options = set(options, self.bloom_error, HFileWriterOptions::bloom_error_rate);
+        options = set(options, self.hash, HFileWriterOptions::bloom_hash);
+        options = set(options, self.blocksize, HFileWriterOptions::block_size);
+        options = set(options, self.index_chunk, HFileWriterOptions::index_chunk_size);
+        options = set(options, self.index_min_entries, HFileWriterOptions::index_min_entries);
+        options = set(options, self.encoded_ratio, HFileWriterOptions::encoded_ratio);
+        options = set(options, self.checksum, HFileWriterOptions::checksum);
+        options = set(options, self.bytes_per_checksum, HFileWriterOptions::bytes_per_checksum);
+        Ok(set(options, self.create_time, HFileWriterOptions::create_time))
+    }
+
+    /// Where the cells of a store file come from; none for a plain file.
+    pub(crate) fn origin(&self) -> Option<StoreFileOrigin> {
+        match self.writer_kind() {
+            WriterKind::Hfile => None,
+            WriterKind::Store if self.bulkload => Some(StoreFileOrigin::BulkLoad {
+                timestamp: self.bulkload_time.unwrap_or_else(now),
+                source_task: SOURCE_TASK.to_vec(),
+                exclude_from_minor_compaction: self.exclude_minor,
+                skip_reset_seq_id: self.skip_reset_seqid,
+            }),
+            WriterKind::Store => Some(StoreFileOrigin::Store {
+                max_seq_id: self.seqid.unwrap_or(1),
+                major_compaction: self.major.unwrap_or(false),
+                compacted: Vec::new(),
+            }),
+        }
+    }
+
+    /// Says which settings mean nothing for such a file. It is written without them, as HBase's writers do.
+    pub(crate) fn warn_of_unused(&self, out: &Output) {
+        let store = self.writer_kind() == WriterKind::Store;
+        let unused = [
+            (
+                "--bloom",
+                !store && self.bloom.is_some_and(|bloom| bloom.0.is_some()),
+                "a plain file has no filters",
+            ),
+            ("--bulkload", !store && self.bulkload, "a plain file does not say so"),
+            ("--meta-block", store && !self.meta_blocks.is_empty(), "it takes --writer hfile"),
+            ("--seqid", (self.bulkload || !store) && self.seqid.is_some(), "the file has none"),
+            ("--major", (self.bulkload || !store) && self.major.is_some(), "the file does not say so"),
+            ("--bulkload-time", !self.bulkload && self.bulkload_time.is_some(), "it takes --bulkload"),
+            ("--skip-reset-seqid", !self.bulkload && self.skip_reset_seqid, "it takes --bulkload"),
+            ("--exclude-minor", !self.bulkload && self.exclude_minor, "it takes --bulkload"),
+        ];
+        for (name, _, why) in unused.iter().filter(|(_, unused, _)| *unused) {
+            out.warn(&format!("{name} means nothing here: {why}"));
+        }
+    }
+
+    /// Whether the frames of ZSTD are to be framed once more.
+    fn zstd_framed(&self, with_dictionary: bool) -> Result<bool, Fault> {
+        let class = self.codec.iter().chain(&self.conf).next();
+        match class.map(String::as_str) {
+            // only HBase's own class knows of dictionaries
+            None => Ok(with_dictionary),
+            Some(_) if self.compression != Some(Codec::Zstd) => Ok(false),
+            Some(class) if BARE_ZSTD.contains(&class) => Ok(false),
+            Some(class) if FRAMED_ZSTD.contains(&class) => Ok(true),
+            Some(class) => Err(Fault::usage(format!(
+                "--codec: it is not known whether {class} frames; expected one of {}, {}",
+                BARE_ZSTD[0],
+                FRAMED_ZSTD.join(", ")
+            ))),
+        }
+    }
+}
+
+/// Whether the blocks of a file are compressed as HBase's own classes do it. HBase can read the file by those only, and
+/// by them no other.
+fn is_zstd_framed(file: &HFile) -> Result<bool, Fault> {
+    const FRAME: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+    let trailer = file.trailer();
+    let Ok(offset) = u64::try_from(trailer.first_data_block_offset()) else { return Ok(false) };
+    if file.codec() != Codec::Zstd || trailer.is_encrypted() {
+        return Ok(false);
+    }
+    let header = if trailer.has_checksums() { 33 } else { 24 };
+    let fault = |error| Fault::io("read", file.path(), &error);
+    let reader = LocalFile::open(file.path()).map_err(fault)?;
+    let mut payload = [0; 12];
+    // before the frame: the lengths of what it holds, and of itself
+    Ok(match reader.read_exact_at(&mut payload, offset + header) {
+        Ok(()) => payload.ends_with(&FRAME) && !payload.starts_with(&FRAME),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => false,
+        Err(error) => return Err(fault(error)),
+    })
+}
+
+fn set<T>(
+    options: HFileWriterOptions,
+    value: Option<T>,
+    with: fn(HFileWriterOptions, T) -> HFileWriterOptions,
+) -> HFileWriterOptions {
+    match value {
+        Some(value) => with(options, value),
+        None => options,
+    }
+}
+
+/// The time in milliseconds.
+pub(crate) fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+impl Bloom {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "NONE" => Ok(Self(None)),
+            "ROW" => Ok(Self(Some(BloomType::Row))),
+            "ROWCOL" => Ok(Self(Some(BloomType::RowCol))),
+            _ => {
+                let len = text.strip_prefix("ROWPREFIX_FIXED_LENGTH:").and_then(|len| len.parse().ok());
+                let len = len.ok_or("expected NONE, ROW, ROWCOL or ROWPREFIX_FIXED_LENGTH:n")?;
+                Ok(Self(Some(BloomType::RowPrefixFixedLength(len))))
+            }
+        }
+    }
+}
+
+fn encoding(name: &str) -> Result<DataBlockEncoding, String> {
+    one_of(name, DataBlockEncoding::ALL, DataBlockEncoding::name)
+}
+
+fn compression(name: &str) -> Result<Codec, String> {
+    one_of(name, Codec::ALL, Codec::name)
+}
+
+fn hash(name: &str) -> Result<HashKind, String> {
+    one_of(name, [HashKind::Jenkins, HashKind::Murmur, HashKind::Murmur3], HashKind::name)
+}
+
+fn checksum(name: &str) -> Result<ChecksumType, String> {
+    one_of(name, [ChecksumType::Null, ChecksumType::Crc32, ChecksumType::Crc32c], ChecksumType::name)
+}
+
+fn one_of<T: Copy, const N: usize>(
+    name: &str,
+    all: [T; N],
+    name_of: fn(T) -> &'static str,
+) -> Result<T, String> {
+    let found = all.into_iter().find(|&one| name_of(one) == name);
+    found.ok_or_else(|| format!("expected one of {}", all.map(name_of).join(", ")))
+}
+
+fn pair(text: &str) -> Result<Pair, String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    Ok((name.as_bytes().to_vec(), parse_binary(value)))
+}
+
+fn codec_class(text: &str) -> Result<String, String> {
+    let class = text.split_once('=').filter(|(key, _)| {
+        let codec = key.strip_prefix("hbase.io.compress.").and_then(|key| key.strip_suffix(".codec"));
+        codec.is_some_and(|codec| Codec::ALL.iter().any(|known| known.name().eq_ignore_ascii_case(codec)))
+    });
+    class
+        .map(|(_, class)| class.to_owned())
+        .ok_or_else(|| "expected hbase.io.compress.NAME.codec=CLASS".into())
+}
+
+/// Fails if a file is not to be where it cannot be.
+pub(crate) fn check_not_stdout(path: &Path) -> Result<(), Fault> {
+    if path.as_os_str() == "-" {
+        return Err(Fault::usage("--out: an HFile cannot go to standard output, it is written aside"));
+    }
+    Ok(())
+}

@@ -1,0 +1,198 @@
+//! Sorting more cells than fit into memory: sorted runs in temporary files, merged a bounded number at a time.
+
+mod chunk;
+mod run;
+
+use crate::cell_source::{CellSource, JsonCells};
+use crate::failure::Fault;
+use crate::merge::Merge;
+use crate::output::Output;
+use crate::progress::Progress;
+use chunk::Chunk;
+use hregion::{CellOrder, CellRef};
+use run::{Run, RunCells};
+use std::path::{Path, PathBuf};
+
+/// How much memory to sort in, and where to put what does not fit.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = "Sorting")]
+pub(crate) struct SortArgs {
+    /// Sort the cells first, sequence ids included; equal ones stay as they come
+    #[arg(long)]
+    pub(crate) sort: bool,
+
+    /// The memory to sort in; more cells are sorted by temporary files in $TMPDIR, or beside the output
+    #[arg(long, value_name = "BYTES", default_value = "256M", value_parser = crate::args::parse_bytes)]
+    sort_memory: usize,
+}
+
+/// The runs that are merged at once.
+const FAN_IN: usize = 64;
+
+/// Cells in order.
+pub(crate) struct SortedCells<'p> {
+    path: &'p Path,
+    cells: Sorted,
+}
+
+enum Sorted {
+    /// All of them fit into memory.
+    Memory(Chunk),
+    Runs(Merge<RunCells>),
+}
+
+/// Sorts all cells of a list.
+pub(crate) fn sort<'p>(
+    mut input: JsonCells<'p>,
+    order: CellOrder,
+    args: &SortArgs,
+    beside: &Path,
+    out: &mut Output,
+) -> Result<SortedCells<'p>, Fault> {
+    let path = input.path();
+    let mut sorter = Sorter {
+        order,
+        dir: std::env::var_os("TMPDIR").map_or_else(|| beside.to_owned(), PathBuf::from),
+        buffer: (args.sort_memory / FAN_IN).clamp(4 << 10, 1 << 20),
+        levels: Vec::new(),
+    };
+    let mut chunk = Chunk::new(order);
+    while let Some(cell) = input.peek() {
+        if !chunk.is_empty() && chunk.bytes_with(&cell) > args.sort_memory {
+            sorter.push(&mut chunk)?;
+        }
+        chunk.push(&cell, input.line());
+        input.advance()?;
+    }
+    if sorter.levels.is_empty() {
+        chunk.sort();
+        return Ok(SortedCells { path, cells: Sorted::Memory(chunk) });
+    }
+    sorter.push(&mut chunk)?;
+    drop(chunk);
+    out.start_progress(sorter.bytes(), false);
+    Ok(SortedCells { path, cells: Sorted::Runs(sorter.finish(out.progress())?) })
+}
+
+/// Gathers runs.
+struct Sorter {
+    order: CellOrder,
+    dir: PathBuf,
+    /// The bytes read from a run, or written to one, at once.
+    buffer: usize,
+    /// Runs of chunks, then runs of as many of those, and so on; in each, and from the last to the first, in the order in
+    /// which the cells came.
+    levels: Vec<Vec<Run>>,
+}
+
+impl Sorter {
+    /// Sorts what is in memory and writes it out.
+    fn push(&mut self, chunk: &mut Chunk) -> Result<(), Fault> {
+        chunk.sort();
+        let run = Run::write(chunk, &self.dir, self.buffer)?;
+        chunk.clear();
+        self.add(0, run)
+    }
+
+    /// Adds a run; when there are so many of a level, they become one of the next.
+    fn add(&mut self, level: usize, run: Run) -> Result<(), Fault> {
+        if self.levels.len() == level {
+            self.levels.push(Vec::new());
+        }
+        self.levels[level].push(run);
+        if self.levels[level].len() < FAN_IN {
+            return Ok(());
+        }
+        let runs = std::mem::take(&mut self.levels[level]);
+        let run = Run::write(&mut self.merge(runs, &Progress::none())?, &self.dir, self.buffer)?;
+        self.add(level + 1, run)
+    }
+
+    fn merge(&self, runs: Vec<Run>, progress: &Progress) -> Result<Merge<RunCells>, Fault> {
+        let read = runs.into_iter().map(|run| run.read(self.buffer, progress));
+        Ok(Merge::new(self.order, read.collect::<Result<_, Fault>>()?))
+    }
+
+    fn bytes(&self) -> u64 {
+        self.levels.iter().flatten().map(Run::bytes).sum()
+    }
+
+    /// Merges what there is, from the oldest to the newest.
+    fn finish(mut self, progress: &Progress) -> Result<Merge<RunCells>, Fault> {
+        let runs = std::mem::take(&mut self.levels).into_iter().rev().flatten().collect();
+        self.merge(runs, progress)
+    }
+}
+
+impl SortedCells<'_> {
+    /// The number of the line that the cell was in.
+    fn line(&self) -> u64 {
+        match &self.cells {
+            Sorted::Memory(chunk) => chunk.line(),
+            Sorted::Runs(runs) => runs.source().map_or(0, RunCells::line),
+        }
+    }
+}
+
+impl CellSource for SortedCells<'_> {
+    fn peek(&self) -> Option<CellRef<'_>> {
+        match &self.cells {
+            Sorted::Memory(chunk) => chunk.peek(),
+            Sorted::Runs(runs) => runs.peek(),
+        }
+    }
+
+    fn advance(&mut self) -> Result<(), Fault> {
+        match &mut self.cells {
+            Sorted::Memory(chunk) => chunk.advance(),
+            Sorted::Runs(runs) => runs.advance(),
+        }
+    }
+
+    fn blame(&self, error: hregion::Error) -> Fault {
+        Fault::in_line(self.path, self.line(), error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::merge::compare;
+    use hregion::{Cell, CellType, SeekKey};
+    use std::fmt::Write as _;
+
+    #[test]
+    fn sorting_on_disk_is_stable_over_all_levels() {
+        let dir = tempfile::tempdir().unwrap();
+        // few keys, so that the order of equal ones shows; the last one of each is what the line says
+        let (mut text, mut expected, mut state) = (String::new(), Vec::new(), 1_u64);
+        for i in 0..9000 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let (row, seq_id) = (state >> 60, i64::try_from(state >> 40 & 3).unwrap());
+            writeln!(text, r#"{{"row":"{row}","family":"f","qualifier":"","timestamp":1,"type":"Put","value":"{i}","sequence_id":{seq_id}}}"#).unwrap();
+            let key = SeekKey::of(row.to_string().as_bytes(), b"f", b"", 1, CellType::Put);
+            expected.push(Cell::from(CellRef::new(&key, i.to_string().as_bytes()).with_seq_id(seq_id)));
+        }
+        expected.sort_by(|a, b| compare(CellOrder::User, &a.as_ref(), &b.as_ref()));
+        let list = dir.path().join("cells.jsonl");
+        std::fs::write(&list, text).unwrap();
+        // 1: a run a cell, so that there are three levels
+        for sort_memory in [1, 5000, 1 << 20] {
+            let mut out = Output::new(false, true);
+            let input = JsonCells::open(&list, CellOrder::User, out.progress()).unwrap();
+            let args = SortArgs { sort: true, sort_memory };
+            let mut sorted = sort(input, CellOrder::User, &args, dir.path(), &mut out).unwrap();
+            for cell in &expected {
+                assert_eq!(sorted.peek().map(Cell::from).as_ref(), Some(cell), "{sort_memory}");
+                assert_eq!(sorted.line().to_string(), (1 + text_of(cell)).to_string());
+                sorted.advance().unwrap();
+            }
+            assert!(sorted.peek().is_none());
+        }
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing but the list");
+    }
+
+    fn text_of(cell: &Cell) -> u64 {
+        std::str::from_utf8(cell.as_ref().value()).unwrap().parse().unwrap()
+    }
+}

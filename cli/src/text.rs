@@ -1,0 +1,84 @@
+//! Text that may go to a terminal: nothing in it can move the cursor, change a title or turn the line around.
+
+use hregion::cell::Binary;
+use serde_json::Value;
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// The text with every character that a terminal would obey, not show, as `\xHH`.
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_unsafe) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_unsafe(c) {
+            for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+                let _ = write!(out, "\\x{byte:02X}");
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// A path to show: as it is, if it is text.
+pub(crate) fn path(path: &Path) -> String {
+    match path.to_str() {
+        Some(text) => printable(text).into_owned(),
+        None => Binary(path.as_os_str().as_encoded_bytes()).to_string(),
+    }
+}
+
+/// A path for JSON, where a string can hold any text and is escaped later.
+pub(crate) fn json_path(path: &Path) -> String {
+    match path.to_str() {
+        Some(text) => text.to_owned(),
+        None => Binary(path.as_os_str().as_encoded_bytes()).to_string(),
+    }
+}
+
+/// JSON in one line.
+pub(crate) fn json(value: &Value) -> String {
+    let text = value.to_string();
+    if !text.contains(is_unsafe) {
+        return text;
+    }
+    // JSON itself escapes what is below a space only
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_unsafe(c) {
+            let _ = write!(out, "\\u{:04x}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// Control characters, line separators, and what changes the direction of writing. All of them below U+10000.
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{61c}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_a_terminal_obeys_is_left() {
+        assert_eq!(printable("a/ü.hfile"), "a/ü.hfile");
+        assert_eq!(printable("a\x1b[2J\n\u{9b}\u{202e}"), "a\\x1B[2J\\x0A\\xC2\\x9B\\xE2\\x80\\xAE");
+    }
+
+    #[test]
+    fn json_stays_the_same_value() {
+        let value = Value::from("ü\x1b\x7f\u{85}\u{202e}\"\\");
+        let line = json(&value);
+        assert!(!line.contains(is_unsafe), "{line}");
+        assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), value);
+    }
+}

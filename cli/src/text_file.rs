@@ -1,0 +1,52 @@
+//! Where a list of cells goes: standard output, or a file that is written aside, packed if its name says so.
+
+use crate::failure::{Failure, Fault};
+use crate::new_file::NewText;
+use crate::output::Output;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// A list of lines in the making.
+pub(crate) enum TextFile {
+    Stdout,
+    Plain(NewText, PathBuf),
+    Packed(Box<GzEncoder<NewText>>, PathBuf),
+}
+
+impl TextFile {
+    /// `-` is standard output.
+    pub(crate) fn create(path: &Path, replace: bool) -> Result<Self, Fault> {
+        if path.as_os_str() == "-" {
+            return Ok(Self::Stdout);
+        }
+        let (text, path) = (NewText::create(path, replace)?, path.to_owned());
+        Ok(match path.extension() {
+            Some(extension) if extension == "gz" => {
+                Self::Packed(Box::new(GzEncoder::new(text, Compression::default())), path)
+            }
+            _ => Self::Plain(text, path),
+        })
+    }
+
+    pub(crate) fn write(&mut self, line: &[u8], out: &mut Output) -> Result<(), Failure> {
+        let (written, path) = match self {
+            Self::Stdout => return Ok(out.write_all(line)?),
+            Self::Plain(text, path) => (text.write_all(line), path),
+            Self::Packed(text, path) => (text.write_all(line), path),
+        };
+        Ok(written.map_err(|error| Fault::io("write", path, &error))?)
+    }
+
+    /// Gives the file its name.
+    pub(crate) fn finish(self) -> Result<(), Fault> {
+        match self {
+            Self::Stdout => Ok(()),
+            Self::Plain(text, _) => text.keep(),
+            Self::Packed(text, path) => {
+                text.finish().map_err(|error| Fault::io("write", &path, &error))?.keep()
+            }
+        }
+    }
+}

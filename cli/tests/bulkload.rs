@@ -1,0 +1,186 @@
+//! `hregion bulkload`, from outside: what it writes reads back, region by region.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use support::*;
+
+const SPLITS: [&str; 5] = ["k\\x00\\xFF", "d", "row", "row5", "x"];
+
+fn text(path: &Path) -> String {
+    path.to_str().unwrap().to_owned()
+}
+
+/// Cells of two families, in no order.
+fn cells() -> Vec<String> {
+    let (mut lines, mut state) = (Vec::new(), 7_u64);
+    for i in 0..2000 {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let rows = ["a", "d", "k\\\\x00\\\\xFE", "k\\\\x00\\\\xFF", "row", "row49", "row5", "w", "x", "z"];
+        let row = format!(
+            "{}{}",
+            rows[usize::try_from(state >> 60).unwrap() % 10],
+            if i % 3 == 0 { "" } else { "1" }
+        );
+        let family = if state >> 40 & 3 == 0 { "g" } else { "f" };
+        let tags = if i % 5 == 0 { r#","tags":[{"type":64,"value":"t"}]"# } else { "" };
+        lines.push(format!(
+            r#"{{"row":"{row}","family":"{family}","qualifier":"q{i}","timestamp":{i},"type":"Put","value":"v{i}","sequence_id":{i}{tags}}}"#
+        ) + "\n");
+    }
+    lines
+}
+
+#[test]
+fn cells_come_back_by_family_and_region() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = text(&dir.path().join("load"));
+    let list = temp_file("bulkload.jsonl", cells().concat().as_bytes());
+    let splits = temp_file("splits.txt", SPLITS.join("\n").as_bytes());
+    let args =
+        ["bulkload", &list, "--regions", &splits, "--out", &out, "--sort", "--sort-memory", "20K", "--json"];
+    let printed = json_lines(&ok(&args));
+    assert_eq!(members(&printed[0]), ["path", "family", "start", "end", "cells", "bytes"]);
+    assert_eq!(printed.len(), 12, "two families in six regions");
+
+    let mut sorted: Vec<&str> = SPLITS.to_vec();
+    sorted.sort_unstable();
+    let bytes = |shown: &str| hregion::cell::parse_binary(shown);
+    let mut found: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    for (i, file) in printed.iter().enumerate() {
+        let (path, family) = (file["path"].as_str().unwrap(), file["family"].as_str().unwrap());
+        let (start, end) = (file["start"].as_str().unwrap(), file["end"].as_str().unwrap());
+        let region = i % 6;
+        assert_eq!(start, if region == 0 { "" } else { sorted[region - 1] });
+        assert_eq!(end, if region == 5 { "" } else { sorted[region] });
+        let name = Path::new(path).file_name().unwrap().to_str().unwrap();
+        assert!(
+            name.len() == 32 && name.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')),
+            "{name}"
+        );
+        assert_eq!(Path::new(path).parent().unwrap(), Path::new(&out).join(family));
+        for cell in json_lines(&ok(&["cells", "--json", path])) {
+            let row = bytes(cell["row"].as_str().unwrap());
+            assert!(row >= bytes(start) && (end.is_empty() || row < bytes(end)), "{start} {end} {cell}");
+            assert_eq!((&cell["family"], &cell["sequence_id"]), (&family.into(), &0.into()));
+            found.entry(family.to_owned()).or_default().push(cell);
+        }
+        assert_eq!(code(&run(&["verify", path])), 0);
+        let info = &json_lines(&ok(&["inspect", "--json", path]))[0]["file_info"];
+        let keys = members(info);
+        for key in [
+            "BLOOM_FILTER_TYPE",
+            "BULKLOAD_SOURCE_TASK",
+            "BULKLOAD_TIMESTAMP",
+            "EARLIEST_PUT_TS",
+            "EXCLUDE_FROM_MINOR_COMPACTION",
+            "KEY_VALUE_VERSION",
+            "MAJOR_COMPACTION_KEY",
+            "TIMERANGE",
+            "hfile.MAX_TAGS_LEN",
+        ] {
+            assert!(keys.contains(&key), "{key} in {keys:?}");
+        }
+        assert!(!keys.contains(&"MAX_SEQ_ID_KEY"));
+        assert_eq!((&info["MAJOR_COMPACTION_KEY"], &info["MAX_MEMSTORE_TS_KEY"]), (&true.into(), &0.into()));
+    }
+    // all of them, in the order that a plain sort gives each family
+    for (family, found) in found {
+        let of_family: Vec<String> =
+            cells().into_iter().filter(|line| line.contains(&format!("\"family\":\"{family}\""))).collect();
+        let list = temp_file("bulkload-family.jsonl", of_family.concat().as_bytes());
+        let plain = text(&dir.path().join(&family));
+        ok(&["write", &list, "--out", &plain, "--sort", "--tags"]);
+        let mut expected = json_lines(&ok(&["cells", "--json", &plain]));
+        for cell in &mut expected {
+            let cell = cell.as_object_mut().unwrap();
+            let tags = cell.remove("tags");
+            cell.insert("sequence_id".into(), 0.into());
+            cell.extend(tags.map(|tags| ("tags".into(), tags)));
+        }
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn a_directory_is_replaced_only_if_it_is_one_of_ours() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("load");
+    let list = temp_file("bulkload-one.jsonl", cells()[0].as_bytes());
+    let splits = temp_file("no-splits.txt", b"\n");
+    let args = ["bulkload", &list, "--regions", &splits, "--out", &text(&out)];
+    ok(&args);
+    assert_eq!(fs::read_dir(&out).unwrap().count(), 1);
+    let output = run(&args);
+    assert_eq!(code(&output), 2);
+    assert!(stderr(&output).contains("--force replaces it"), "{}", stderr(&output));
+    let forced = [&args[..], &["--force"]].concat();
+    ok(&forced);
+    fs::write(out.join("precious"), "x").unwrap();
+    assert_eq!(code(&run(&forced)), 2);
+    assert_eq!(fs::read(out.join("precious")).unwrap(), b"x");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left aside");
+}
+
+#[test]
+fn bad_input_leaves_no_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = text(&dir.path().join("load"));
+    let splits = temp_file("bad-splits.txt", b"m\n");
+    let load = |lines: &str, splits: &str, more: &[&str]| {
+        let list = temp_file("bulkload-bad.jsonl", lines.as_bytes());
+        let output = run(&[&["bulkload", &list, "--regions", splits, "--out", &out], more].concat());
+        assert!(fs::read_dir(dir.path()).unwrap().next().is_none(), "{lines}");
+        (code(&output), stderr(&output))
+    };
+    let line = |row: &str, family: &str| {
+        format!(r#"{{"row":"{row}","family":"{family}","qualifier":"","timestamp":1,"type":"Put"}}"#) + "\n"
+    };
+    let (exit, said) = load(&(line("z", "f") + &line("a", "f")), &splits, &[]);
+    assert!(exit == 2 && said.contains("line 2: ") && said.contains("--sort"), "{said}");
+    let (exit, said) = load(&(line("b", "f") + &line("a", "f")), &splits, &[]);
+    assert!(exit == 2 && said.contains("line 2: ") && said.contains("--sort"), "{said}");
+    for family in ["", "..", "a/b", ".f", "a:b"] {
+        let (exit, said) = load(&line("a", family), &splits, &[]);
+        assert!(exit == 2 && said.contains("line 1: "), "{said}");
+    }
+    let twice = temp_file("twice-splits.txt", b"m\na\nm\n");
+    assert_eq!(load(&line("a", "f"), &twice, &[]).0, 2);
+    assert_eq!(load(&line("a", "f"), &splits, &["--writer", "hfile"]).0, 2);
+    assert_eq!(load(&line("a", "f"), "none.txt", &[]).0, 5);
+}
+
+/// Ends the tool while it waits for more cells.
+#[cfg(unix)]
+#[test]
+fn a_signal_leaves_no_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let splits = temp_file("signal-splits.txt", b"m\n");
+    let mut child = hregion()
+        .args(["bulkload", "-", "--regions", &splits, "--out", &text(&dir.path().join("load"))])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // more than any buffer holds, so that a file has begun
+    for i in 0..3000 {
+        let line = format!(
+            r#"{{"row":"{i:06}","family":"f","qualifier":"{}","timestamp":1,"type":"Put"}}"#,
+            "q".repeat(100)
+        );
+        stdin.write_all((line + "\n").as_bytes()).unwrap();
+    }
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    let killed = Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status();
+    assert!(killed.unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}

@@ -1,0 +1,297 @@
+//! `hregion convert` and `hregion diff`, from outside: whatever the form, the cells stay the same.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+#[path = "../../tests/support"]
+#[allow(dead_code, reason = "shared with the tests of the library, which use more of it")]
+mod library {
+    pub(crate) mod cells;
+    pub(crate) mod golden;
+}
+
+use library::golden::{self, Golden};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+use support::*;
+
+const ENCODINGS: [&str; 5] = ["NONE", "PREFIX", "DIFF", "FAST_DIFF", "ROW_INDEX_V1"];
+
+fn codecs() -> Vec<&'static str> {
+    let mut codecs = vec!["NONE", "GZ", "SNAPPY", "LZ4", "ZSTD"];
+    let more = [
+        ("LZO", cfg!(feature = "lzo")),
+        ("BZIP2", cfg!(feature = "bzip2")),
+        ("LZMA", cfg!(feature = "xz")),
+        ("BROTLI", cfg!(feature = "brotli")),
+    ];
+    codecs.extend(more.iter().filter(|(_, built_in)| *built_in).map(|(name, _)| name));
+    codecs
+}
+
+/// Converts to every encoding and every codec, each of either at least once, and back.
+fn there_and_back(golden: &Golden, all: bool, dir: &Path) {
+    let name = &golden.name;
+    let expected: String = golden.cell_lines().iter().map(|line| format!("{line}\n")).collect();
+    let (mut forms, codecs) = (Vec::new(), codecs());
+    for (i, encoding) in ENCODINGS.iter().enumerate() {
+        for (j, codec) in codecs.iter().enumerate() {
+            if all || j % ENCODINGS.len() == i {
+                forms.push((*encoding, *codec));
+            }
+        }
+    }
+    let key = temp_file(&format!("convert-{name}.key"), b"000102030405060708090a0b0c0d0e0f\n");
+    let mut reading = Vec::new();
+    if golden.master_key().is_some() {
+        reading.extend(["--master-key-file".into(), key]);
+    }
+    if let Some(path) = golden.zstd_dictionary() {
+        reading.extend(["--zstd-dictionary".into(), path.into_os_string().into_string().unwrap()]);
+    }
+    let path = |name: &str| dir.join(name).into_os_string().into_string().unwrap();
+    let mut from = golden.hfile().into_os_string().into_string().unwrap();
+    for (i, (encoding, codec)) in forms.iter().enumerate() {
+        let to = path(&format!("{name}-{}", i % 2));
+        let mut args = vec!["convert", &from, "--out", &to, "--force"];
+        args.extend(["--encoding", encoding, "--compression", codec]);
+        if i == 0 {
+            args.extend(reading.iter().map(String::as_str));
+        }
+        let output = run(&args);
+        assert_eq!(code(&output), 0, "{name} to {encoding} {codec}: {}", stderr(&output));
+        from = to;
+        if i % 3 == 0 || i + 1 == forms.len() {
+            assert!(ok(&["cells", "--json", &from]) == expected, "{name} as {encoding} {codec}");
+            assert_eq!(code(&run(&["verify", &from])), 0, "{name} as {encoding} {codec}");
+        }
+    }
+    let last = golden.hfile().into_os_string().into_string().unwrap();
+    let mut args = vec!["diff", &last, &from];
+    args.extend(reading.iter().map(String::as_str));
+    assert_eq!(ok(&args), "", "{name}");
+}
+
+#[test]
+fn cells_survive_every_form() {
+    let dir = tempfile::tempdir().unwrap();
+    let goldens = golden::in_folder(&golden::root("testdata/golden"));
+    for (i, golden) in goldens.iter().filter(|golden| is_readable(golden)).enumerate() {
+        // of a few everything, of the others what takes a second
+        if i % 4 == 0 {
+            there_and_back(golden, i % 40 == 0, dir.path());
+        }
+    }
+}
+
+#[test]
+#[ignore = "minutes: every golden file in 45 forms"]
+fn cells_of_every_golden_file_survive_every_form() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut goldens = golden::whole();
+    if goldens.is_empty() {
+        println!("SKIPPED: no folder with all golden files");
+        goldens = golden::in_folder(&golden::root("testdata/golden"));
+    }
+    for golden in goldens.iter().filter(|golden| is_readable(golden)) {
+        there_and_back(golden, true, dir.path());
+    }
+}
+
+fn is_readable(golden: &Golden) -> bool {
+    let name = golden
+        .setting("--compression")
+        .or_else(|| golden.made.split_whitespace().find_map(|word| word.strip_prefix("--compression=")));
+    let built_in = codecs().contains(&name.unwrap_or("NONE"));
+    !golden.is_refused() && built_in && (golden.master_key().is_none() || cfg!(feature = "crypto"))
+}
+
+fn path(dir: &tempfile::TempDir, name: &str) -> String {
+    dir.path().join(name).into_os_string().into_string().unwrap()
+}
+
+fn write(dir: &tempfile::TempDir, name: &str, lines: &[String], settings: &[&str]) -> String {
+    let (list, out) = (path(dir, &format!("{name}.jsonl")), path(dir, name));
+    fs::write(&list, lines.concat()).unwrap();
+    ok(&[&["write", &list, "--out", &out][..], settings].concat());
+    out
+}
+
+fn cell(row: &str, value: &str, seq_id: i64) -> String {
+    format!(
+        r#"{{"row":"{row}","family":"f","qualifier":"q","timestamp":5,"type":"Put","value":"{value}","sequence_id":{seq_id}}}"#
+    ) + "\n"
+}
+
+#[test]
+fn what_a_file_says_of_itself_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let lines = [cell("a", "1", 4), cell("b", "2", 9)];
+    let info = |path: &str| json_lines(&ok(&["inspect", "--json", path])).remove(0);
+    let given = [
+        "--mvcc",
+        "--tags",
+        "--bloom",
+        "ROWCOL",
+        "--seqid",
+        "77",
+        "--major",
+        "--info",
+        "MOB_CELLS_COUNT=\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x05",
+        "--info",
+        "mine=yes",
+        "--create-time",
+        "5",
+    ];
+    let (from, to) = (write(&dir, "store", &lines, &given), path(&dir, "store2"));
+    ok(&["convert", &from, "--out", &to, "--create-time", "5", "--encoding", "DIFF"]);
+    let (mut old, mut new) = (info(&from), info(&to));
+    assert_eq!(
+        (&new["encoding"], &new["file_info"]["DATA_BLOCK_ENCODING"]),
+        (&json!("DIFF"), &json!("DIFF"))
+    );
+    old["file_info"].as_object_mut().unwrap().remove("DATA_BLOCK_ENCODING");
+    new["file_info"].as_object_mut().unwrap().remove("DATA_BLOCK_ENCODING");
+    assert_eq!(old["file_info"], new["file_info"]);
+    assert_eq!(new["file_info"]["MAX_SEQ_ID_KEY"], 77);
+    // back again: the very same file
+    let back = path(&dir, "store3");
+    ok(&["convert", &to, "--out", &back, "--create-time", "5", "--encoding", "NONE"]);
+    assert_eq!(fs::read(&from).unwrap(), fs::read(&back).unwrap());
+    ok(&["convert", &from, "--out", &to, "--seqid", "3", "--major=false", "--force"]);
+    let new = info(&to);
+    assert_eq!(
+        (&new["file_info"]["MAX_SEQ_ID_KEY"], &new["file_info"]["MAJOR_COMPACTION_KEY"]),
+        (&json!(3), &json!(false))
+    );
+
+    let from = write(
+        &dir,
+        "bulk",
+        &lines,
+        &["--mvcc", "--bulkload", "--bulkload-time", "9", "--exclude-minor", "--create-time", "5"],
+    );
+    ok(&["convert", &from, "--out", &to, "--force", "--create-time", "5"]);
+    assert_eq!(fs::read(&from).unwrap(), fs::read(&to).unwrap());
+    let from = write(
+        &dir,
+        "plain",
+        &lines,
+        &["--writer", "hfile", "--meta-block", "m=x", "--info", "k=v", "--create-time", "5"],
+    );
+    ok(&["convert", &from, "--out", &to, "--force", "--create-time", "5"]);
+    assert_eq!(fs::read(&from).unwrap(), fs::read(&to).unwrap());
+}
+
+#[test]
+fn zstd_stays_as_the_cluster_reads_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (framed, bare) = (path(&dir, "framed"), path(&dir, "bare"));
+    let magic = |file: &str, at: usize| fs::read(file).unwrap()[33 + at..][..4] == [0x28, 0xb5, 0x2f, 0xfd];
+    ok(&["convert", &golden("small-fast_diff-zstd.hfile"), "--out", &framed, "--encoding", "NONE"]);
+    assert!(magic(&framed, 8));
+    let class = "org.apache.hadoop.io.compress.ZStandardCodec";
+    ok(&["convert", &framed, "--out", &bare, "--codec", class]);
+    assert!(magic(&bare, 0));
+    ok(&["convert", &bare, "--out", &framed, "--force"]);
+    assert!(magic(&framed, 0));
+}
+
+#[test]
+fn files_are_merged() {
+    let dir = tempfile::tempdir().unwrap();
+    let a = write(
+        &dir,
+        "a",
+        &[cell("a", "a1", 1), cell("c", "a2", 5), cell("c", "a3", 5)],
+        &["--mvcc", "--seqid", "5"],
+    );
+    let b = write(
+        &dir,
+        "b",
+        &[cell("b", "b1", 2), cell("c", "b2", 7), cell("c", "b3", 5)],
+        &["--mvcc", "--seqid", "9"],
+    );
+    let out = path(&dir, "out");
+    let printed = json_lines(&ok(&["convert", &a, &b, "--out", &out, "--json"]));
+    assert_eq!(printed[0]["cells"], 6);
+    let values: Vec<Value> =
+        json_lines(&ok(&["cells", "--json", &out])).iter().map(|cell| cell["value"].clone()).collect();
+    assert_eq!(values, ["a1", "b1", "b2", "a2", "a3", "b3"]);
+    assert_eq!(json_lines(&ok(&["inspect", "--json", &out]))[0]["file_info"]["MAX_SEQ_ID_KEY"], 9);
+    assert_eq!(ok(&["convert", &a, &b, "--to", "jsonl", "--out", "-"]), ok(&["cells", "--json", &out]));
+    // the input is never changed
+    let output = run(&["convert", &a, &b, "--out", &a, "--force"]);
+    assert_eq!(code(&output), 2, "{}", stderr(&output));
+    let meta = golden("small-meta.hfile");
+    assert_eq!(code(&run(&["convert", &a, &meta, "--out", &out, "--force"])), 2);
+    assert_eq!(code(&run(&["convert", &corrupt("cut-half.hfile"), "--out", &out, "--force"])), 3);
+    assert_eq!(json_lines(&ok(&["count", "--json", &out]))[0]["cells"], 6, "the old one is still there");
+}
+
+#[test]
+fn lists_go_out_and_come_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let from = golden("small-row_index-lz4.hfile");
+    let (list, packed, csv) = (path(&dir, "l.jsonl"), path(&dir, "l.jsonl.gz"), path(&dir, "l.csv"));
+    ok(&["convert", &from, "--to", "jsonl", "--out", &list]);
+    ok(&["convert", &from, "--to", "jsonl", "--out", &packed]);
+    assert_eq!(fs::read_to_string(&list).unwrap(), ok(&["cells", "--json", &from]));
+    assert_eq!(read_gz(&packed), ok(&["cells", "--json", &from]));
+    let back = path(&dir, "back");
+    ok(&["write", &packed, "--out", &back, "--tags", "--mvcc"]);
+    assert_eq!(ok(&["diff", &from, &back]), "");
+
+    assert_eq!(code(&run(&["convert", &from, "--to", "csv", "--out", &list])), 2, "it exists");
+    ok(&["convert", &from, "--to", "csv", "--out", &csv]);
+    let csv = fs::read_to_string(&csv).unwrap();
+    assert_eq!(csv, ok(&["convert", &from, "--to", "csv", "--out", "-"]));
+    assert_eq!(csv.lines().next().unwrap(), "row,family,qualifier,timestamp,type,value,sequence_id,tags");
+    assert_eq!(csv.lines().count(), 69);
+    for file in fs::read_dir(dir.path()).unwrap() {
+        assert!(!file.unwrap().file_name().to_str().unwrap().ends_with(".tmp"));
+    }
+}
+
+#[test]
+fn differences_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let left = [
+        cell("a", "1", 1),
+        cell("b", "x", 2),
+        cell("c", "1", 9),
+        cell("c", "2", 8),
+        cell("d", "1", 1),
+        cell("d", "1", 1),
+    ];
+    let right =
+        [cell("b", "y", 2), cell("c", "2", 8), cell("c", "1", 9), cell("d", "1", 1), cell("e", "1", 4)];
+    let (a, b) =
+        (write(&dir, "a", &left, &["--mvcc"]), write(&dir, "b", &right, &["--mvcc", "--encoding", "DIFF"]));
+    let output = run(&["diff", &a, &b]);
+    assert_eq!(code(&output), 1);
+    let expected = "- K: a/f:q/5/Put/vlen=1/seqid=1 V: 1\n\
+        - K: b/f:q/5/Put/vlen=1/seqid=2 V: x\n\
+        + K: b/f:q/5/Put/vlen=1/seqid=2 V: y\n\
+        - K: d/f:q/5/Put/vlen=1/seqid=1 V: 1\n\
+        + K: e/f:q/5/Put/vlen=1/seqid=4 V: 1\n";
+    assert_eq!(stdout(&output), expected);
+    assert_eq!(stderr(&output), "only left 3, only right 2\n");
+    let output = run(&["diff", "--json", &b, &a]);
+    assert_eq!(code(&output), 1);
+    let lines = json_lines(&stdout(&output));
+    let found =
+        lines.iter().map(|line| (line["side"].as_str().unwrap(), line["cell"]["row"].as_str().unwrap()));
+    assert_eq!(
+        found.collect::<Vec<_>>(),
+        [("right", "a"), ("left", "b"), ("right", "b"), ("right", "d"), ("left", "e")]
+    );
+    assert_eq!(lines[0]["cell"], serde_json::from_str::<Value>(&left[0]).unwrap());
+
+    let without = write(&dir, "c", &left, &[]);
+    assert_eq!(code(&run(&["diff", &a, &without])), 1);
+    assert_eq!(ok(&["diff", &a, &without, "--ignore-sequence-ids"]), "");
+    assert_eq!(code(&run(&["diff", &a, &corrupt("cut-half.hfile")])), 3);
+}

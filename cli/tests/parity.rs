@@ -1,0 +1,309 @@
+//! Given the cells and the settings of a file that HBase 2.6 wrote, the tool writes the same file.
+//!
+//! Without compression it is the same byte for byte. With it, the compressed payloads may differ, and with them what
+//! follows from their lengths: sizes, offsets and checksums. All else must not.
+
+#![cfg(all(feature = "lzo", feature = "bzip2", feature = "brotli", feature = "crypto"))]
+
+#[path = "../../tests/support"]
+#[allow(dead_code, reason = "shared with the tests of the library, which use more of it")]
+mod support {
+    pub(crate) mod cells;
+    pub(crate) mod golden;
+}
+
+use hregion::cell::Binary;
+use hregion::io::MemoryFile;
+use hregion::{BlockType, Corruption, HFile, HFileOptions};
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use support::golden::{self, Golden};
+
+/// The time of creation of all golden files but those of a real region.
+const CREATE_TIME: &str = "1700000000000";
+const BULKLOAD_TIME: &str = "1700000000123";
+/// The class by which HBase compresses if nobody says otherwise.
+const ZSTD: &str = "org.apache.hadoop.hbase.io.compress.aircompressor.ZstdCodec";
+
+#[test]
+fn golden_files_are_written_as_hbase_wrote_them() {
+    let counts = compare_all(&golden::in_folder(&golden::root("testdata/golden")));
+    assert!(counts.equal + counts.equal_but_for_compression > 60, "{counts:?}");
+}
+
+#[test]
+fn all_golden_files_at_hand_are_written_as_hbase_wrote_them() {
+    let Some(folder) = golden::shared("hfile") else {
+        println!("SKIPPED: no folder with all golden files");
+        return;
+    };
+    let counts = compare_all(&golden::in_folder(&folder));
+    assert_eq!(counts.equal + counts.equal_but_for_compression, 203, "{counts:?}");
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    /// Byte for byte.
+    equal: usize,
+    /// Equal in all but the compressed payloads and what follows from their lengths.
+    equal_but_for_compression: usize,
+}
+
+fn compare_all(goldens: &[Golden]) -> Counts {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut counts = Counts::default();
+    let mut differ = Vec::new();
+    for golden in goldens {
+        // an encrypted file begins with a random number
+        if !golden.hbase.starts_with("2.6") || golden.master_key().is_some() {
+            continue;
+        }
+        let name = &golden.name;
+        let original = std::fs::read(golden.hfile()).expect("the file is there");
+        let path = dir.path().join(name);
+        let said = write_again(golden, &path);
+        let Ok(ours) = std::fs::read(&path) else {
+            differ.push(format!("{name}: {said}"));
+            continue;
+        };
+        let report = options(golden).verify(&path).expect("it can be read");
+        assert_eq!(usize::try_from(report.cells), Ok(golden.cells), "{name}");
+        if let Some(fault) = report.faults.first() {
+            differ.push(format!("{name}: {fault}"));
+        }
+        if ours == original {
+            counts.equal += 1;
+        } else if golden.setting("--compression").is_some_and(|codec| codec != "NONE") {
+            match compare_uncompressed(&options(golden), &ours, &original) {
+                Ok(()) => counts.equal_but_for_compression += 1,
+                Err(difference) => differ.push(format!("{name}: {difference}")),
+            }
+        } else {
+            let at = ours.iter().zip(&original).position(|(a, b)| a != b);
+            differ.push(format!(
+                "{name}: {} bytes, expected {}; the first that differs is at {at:?}",
+                ours.len(),
+                original.len()
+            ));
+        }
+    }
+    eprintln!("written: {counts:?}");
+    assert!(differ.is_empty(), "{counts:?}; these differ:\n{}", differ.join("\n"));
+    counts
+}
+
+/// Writes the cells beside a golden file by the words of its command. Returns what the tool says.
+fn write_again(golden: &Golden, path: &Path) -> String {
+    let mut words = split_words(&golden.made).into_iter();
+    assert_eq!(words.next().as_deref(), Some("hb"), "{}", golden.made);
+    let command = words.next().expect("a command");
+    let mut words: Vec<String> = words.collect();
+    if command == "region" {
+        if let Some(versions) = words.iter().position(|word| word == "--versions") {
+            words.drain(versions..versions + 2);
+        }
+        words.extend(region_settings(golden));
+    } else {
+        words.extend(["--create-time".into(), CREATE_TIME.into()]);
+    }
+    if words.iter().any(|word| word == "--bulkload") {
+        words.extend(["--bulkload-time".into(), BULKLOAD_TIME.into()]);
+    }
+    let zstd = golden.setting("--compression") == Some("ZSTD");
+    if zstd && golden.setting("--codec").is_none() && golden.zstd_dictionary().is_none() {
+        words.extend(["--codec".into(), ZSTD.into()]);
+    }
+    let output = Command::new(env!("CARGO_BIN_EXE_hregion"))
+        .current_dir(&golden.folder)
+        .arg("write")
+        .arg(golden.beside("cells.jsonl.gz"))
+        .arg("--out")
+        .arg(path)
+        .args(words)
+        .output()
+        .expect("the tool runs");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// What the command of a real region does not say is in the file info.
+fn region_settings(golden: &Golden) -> Vec<String> {
+    let original = HFile::open(golden.hfile()).expect("a file of HBase");
+    let info = original.file_info();
+    let event = Binary(info.get(b"COMPACTION_EVENT_KEY").expect("it is always there"));
+    let mut words = vec![
+        format!("--mvcc={}", original.has_seq_ids()),
+        format!("--tags={}", original.has_tags()),
+        format!("--major={}", known(info.major_compaction())),
+    ];
+    let pairs = [
+        ("--seqid", known(info.max_seq_id()).to_string()),
+        ("--create-time", known(info.create_time()).to_string()),
+        ("--info", format!("COMPACTION_EVENT_KEY={event}")),
+    ];
+    words.extend(pairs.into_iter().flat_map(|(name, value)| [name.to_owned(), value]));
+    words
+}
+
+/// A value that the file info must have.
+fn known<T>(value: Result<Option<T>, Corruption>) -> T {
+    value.expect("a sound value").expect("an entry of the file info")
+}
+
+/// What it takes to read a file.
+fn options(golden: &Golden) -> HFileOptions {
+    match golden.zstd_dictionary() {
+        Some(path) => HFile::options().zstd_dictionary(std::fs::read(path).expect("the dictionary")),
+        None => HFile::options(),
+    }
+}
+
+/// The words of a line that a shell would take apart; of its quoting, single quotes only.
+fn split_words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let (mut word, mut quoted) = (None::<String>, false);
+    for c in line.chars() {
+        match c {
+            '\'' => {
+                quoted = !quoted;
+                word.get_or_insert_default();
+            }
+            ' ' if !quoted => words.extend(word.take()),
+            c => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+fn compare_uncompressed(options: &HFileOptions, ours: &[u8], original: &[u8]) -> Result<(), String> {
+    let of = |bytes: &[u8]| {
+        let file = options.open_reader(Arc::new(MemoryFile::new("file", bytes.to_vec())));
+        file.and_then(|file| Uncompressed::of(&file)).map_err(|error| error.to_string())
+    };
+    let (ours, original) = (of(ours)?, of(original)?);
+    for (i, (ours, original)) in ours.blocks.iter().zip(&original.blocks).enumerate() {
+        if ours != original {
+            return Err(format!("block {i}: {ours:?}, expected {original:?}"));
+        }
+    }
+    if ours != original {
+        return Err(format!("{ours:?}, expected {original:?}"));
+    }
+    Ok(())
+}
+
+/// What a file is but for its codec: offsets are numbers of blocks, sizes and checksums are left out.
+#[derive(Debug, PartialEq)]
+struct Uncompressed {
+    blocks: Vec<Block>,
+    trailer: Vec<String>,
+}
+
+#[derive(Debug, PartialEq)]
+struct Block {
+    header: String,
+    payload: Vec<u8>,
+}
+
+impl Uncompressed {
+    fn of(file: &HFile) -> hregion::Result<Self> {
+        let headers: Vec<_> = file.block_headers().collect::<hregion::Result<_>>()?;
+        let numbers: HashMap<i64, i64> =
+            headers.iter().zip(0..).map(|((offset, _), i)| (offset.cast_signed(), i)).collect();
+        let number = |offset: i64| if offset == -1 { -1 } else { numbers[&offset] };
+        let (trailer, mut roots) = (file.trailer(), 0);
+        let mut blocks = Vec::new();
+        for (offset, _) in headers {
+            let (header, payload) = file.block(offset)?;
+            let block_type = header.block_type();
+            let mut payload = payload.to_vec();
+            let places = match block_type {
+                BlockType::LeafIndex | BlockType::IntermediateIndex => leaf_places(&payload),
+                BlockType::RootIndex => {
+                    roots += 1;
+                    let entries = [trailer.data_index_count(), trailer.meta_index_count()][roots - 1];
+                    let mid_key = roots == 1 && trailer.num_data_index_levels() > 1;
+                    root_places(&payload, 0, entries, mid_key)
+                }
+                BlockType::GeneralBloomMeta | BlockType::DeleteFamilyBloomMeta => bloom_places(&payload),
+                _ => Vec::new(),
+            };
+            for at in places {
+                let offset = i64::from_be_bytes(*payload[at..].first_chunk().expect("an offset"));
+                payload[at..at + 8].copy_from_slice(&number(offset).to_be_bytes());
+                payload[at + 8..at + 12].fill(0);
+            }
+            let header = format!(
+                "{} plain {} previous {} {:?} of {:?}",
+                block_type.name(),
+                header.uncompressed_size_without_header(),
+                number(header.prev_block_offset()),
+                header.checksum_type(),
+                header.bytes_per_checksum(),
+            );
+            blocks.push(Block { header, payload });
+        }
+        let trailer = vec![
+            format!("version {}.{}", trailer.major_version(), trailer.minor_version()),
+            format!("file info {}", number(trailer.file_info_offset())),
+            format!("load on open {}", number(trailer.load_on_open_data_offset().cast_signed())),
+            format!("plain index {}", trailer.uncompressed_data_index_size()),
+            format!("plain {}", trailer.total_uncompressed_bytes()),
+            format!("entries {} {}", trailer.data_index_count(), trailer.meta_index_count()),
+            format!("cells {}", trailer.entry_count()),
+            format!("levels {}", trailer.num_data_index_levels()),
+            format!("first {}", number(trailer.first_data_block_offset())),
+            format!("last {}", number(trailer.last_data_block_offset())),
+            trailer.comparator_class_name().to_owned(),
+            trailer.compression_codec().name().to_owned(),
+        ];
+        Ok(Self { blocks, trailer })
+    }
+}
+
+fn int(payload: &[u8], at: usize) -> usize {
+    let int = u32::from_be_bytes(*payload[at..].first_chunk().expect("an int"));
+    int.try_into().expect("usize has 32 bits at least")
+}
+
+/// Where the offsets of the entries are in a leaf or intermediate block.
+fn leaf_places(payload: &[u8]) -> Vec<usize> {
+    let n = int(payload, 0);
+    (0..n).map(|i| 4 * (n + 2) + int(payload, 4 + 4 * i)).collect()
+}
+
+/// Where they are in a root block, and that of the mid-key record.
+fn root_places(payload: &[u8], start: usize, entries: u32, mid_key: bool) -> Vec<usize> {
+    let (mut places, mut at) = (Vec::new(), start);
+    for _ in 0..entries {
+        places.push(at);
+        let (len, bytes) = vint(&payload[at + 12..]);
+        at += 12 + bytes + len;
+    }
+    if mid_key {
+        places.push(at);
+        at += 16;
+    }
+    assert_eq!(at, payload.len(), "nothing behind the entries");
+    places
+}
+
+/// Where those of the chunks are in the metadata of a Bloom filter.
+fn bloom_places(payload: &[u8]) -> Vec<usize> {
+    let chunks = u32::try_from(int(payload, 36)).expect("it was one");
+    let (len, bytes) = vint(&payload[40..]);
+    root_places(payload, 40 + bytes + len, chunks, false)
+}
+
+/// A length as Hadoop writes it, and how many bytes that takes.
+fn vint(bytes: &[u8]) -> (usize, usize) {
+    match bytes[0].cast_signed() {
+        first @ 0.. => (first.unsigned_abs().into(), 1),
+        first => {
+            let len = usize::from((-112 - i16::from(first)).unsigned_abs());
+            (bytes[1..=len].iter().fold(0, |n, &b| n << 8 | usize::from(b)), 1 + len)
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Running the tool on the files of `testdata`.
+
+#![allow(dead_code, reason = "no test file needs all of it")]
+#![allow(unreachable_pub, reason = "a module of several test programs")]
+
+use flate2::read::MultiGzDecoder;
+use serde_json::Value;
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+pub fn testdata(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata").join(name)
+}
+
+pub fn golden(name: &str) -> String {
+    testdata("golden").join(name).into_os_string().into_string().unwrap()
+}
+
+pub fn corrupt(name: &str) -> String {
+    testdata("corrupt").join(name).into_os_string().into_string().unwrap()
+}
+
+/// The file that most tests use: several blocks, a Bloom filter, a few dozen cells.
+pub fn plain() -> String {
+    golden("small-none-row.hfile")
+}
+
+pub fn hregion() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_hregion"))
+}
+
+pub fn run<S: AsRef<OsStr>>(args: &[S]) -> Output {
+    hregion().args(args).output().unwrap()
+}
+
+pub fn code(output: &Output) -> i32 {
+    output.status.code().expect("ended by a signal")
+}
+
+pub fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// Standard output of a run that must end well.
+pub fn ok<S: AsRef<OsStr>>(args: &[S]) -> String {
+    let output = run(args);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    stdout(&output)
+}
+
+pub fn json_lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
+}
+
+/// The error that is the last line of standard output.
+pub fn last_error(output: &Output) -> Value {
+    let text = stdout(output);
+    let last: Value = serde_json::from_str(text.lines().last().expect("no line")).unwrap();
+    last["error"].clone()
+}
+
+pub fn members(value: &Value) -> Vec<&str> {
+    value.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+pub fn read_gz(path: impl AsRef<Path>) -> String {
+    let mut text = String::new();
+    MultiGzDecoder::new(File::open(path).unwrap()).read_to_string(&mut text).unwrap();
+    text
+}
+
+/// The names of the files of `golden` that can be read.
+pub fn golden_names() -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(testdata("golden"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter_map(|name| name.strip_suffix(".hfile").map(str::to_owned))
+        .filter(|name| !name.contains("refused"))
+        .collect();
+    names.sort();
+    assert!(names.len() > 50, "{}", names.len());
+    names
+}
+
+/// Runs a command on a file of `golden`, with the options that it needs.
+pub fn run_golden(command: &[&str], name: &str) -> Output {
+    let key = temp_file(&format!("{}-{name}.key", command[0]), b"000102030405060708090a0b0c0d0e0f\n");
+    let file = golden(&format!("{name}.hfile"));
+    let mut all = hregion();
+    all.args(command).arg(file);
+    match name {
+        "small-encrypted" => all.args(["--master-key-file", &key]),
+        "codec-zstd-dictionary" => all.args(["--zstd-dictionary", &golden("zstd.dict")]),
+        _ => &mut all,
+    };
+    all.output().unwrap()
+}
+
+/// A file of this test process.
+pub fn temp_file(name: &str, bytes: &[u8]) -> String {
+    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("cli");
+    fs::create_dir_all(&dir).unwrap();
+    let path = dir.join(name);
+    fs::write(&path, bytes).unwrap();
+    path.into_os_string().into_string().unwrap()
+}
