@@ -16,6 +16,10 @@ use std::thread;
 const CASES: usize = 8_000;
 const WHOLE_FILES: usize = 3_000;
 
+fn is_whole(target: &str) -> bool {
+    target.starts_with("hfile") || target == "write_read"
+}
+
 fn all_seeds() -> Vec<Seed> {
     let testdata = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");
     let files = seeds::files(&testdata).expect("testdata is there");
@@ -41,7 +45,7 @@ fn mutations_end_in_an_error_or_in_the_right_answer() {
     let seeds = all_seeds();
     let run = |(name, body): (&str, fn(&[u8]))| {
         let seeds: Vec<&[u8]> = seeds.iter().filter(|s| s.target == name).map(|s| &s.bytes[..]).collect();
-        let cases = if name.starts_with("hfile") { WHOLE_FILES } else { CASES };
+        let cases = if is_whole(name) { WHOLE_FILES } else { CASES };
         for case in 0..cases {
             let mut rng = Rng::new(u64::try_from(case).expect("a small number"));
             let mut input = seeds[rng.below(seeds.len())].to_vec();
@@ -55,7 +59,7 @@ fn mutations_end_in_an_error_or_in_the_right_answer() {
         }
     };
     thread::scope(|scope| {
-        let (files, parts): (Vec<_>, Vec<_>) = TARGETS.into_iter().partition(|(n, _)| n.starts_with("hfile"));
+        let (files, parts): (Vec<_>, Vec<_>) = TARGETS.into_iter().partition(|(name, _)| is_whole(name));
         scope.spawn(move || parts.into_iter().for_each(run));
         files.into_iter().for_each(run);
     });

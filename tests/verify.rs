@@ -3,12 +3,15 @@
 mod support;
 
 use hregion::io::MemoryFile;
-use hregion::{ErrorKind, HFile, VerifyReport};
+use hregion::{
+    CellRef, CellType, ErrorKind, HFile, HFileWriter, SeekKey, StoreFileOrigin, StoreFileWriter, VerifyReport,
+};
 use std::fs;
 use std::sync::Arc;
 use support::golden;
 use support::open;
 use support::rng::Rng;
+use support::written::MemoryWriter;
 
 fn verify(bytes: Vec<u8>) -> hregion::Result<VerifyReport> {
     HFile::options().verify_reader(Arc::new(MemoryFile::new("file", bytes)))
@@ -125,5 +128,23 @@ fn a_cut_is_always_found() {
                 Err(error) => assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}"),
             }
         }
+    }
+}
+
+/// HBase's tracker starts at -1, and takes 0 for what deletes all that is older.
+#[test]
+fn times_before_1970_are_no_fault() {
+    for (timestamp, cell_type) in
+        [(-5, CellType::Put), (-9, CellType::DeleteColumn), (-1, CellType::DeleteFamily)]
+    {
+        let file = MemoryWriter::default();
+        let mut writer =
+            StoreFileWriter::create_in(HFileWriter::options(), Box::new(file.clone())).expect("memory");
+        let key = SeekKey::of(b"row", b"f", b"q", timestamp, cell_type);
+        writer.append(CellRef::new(&key, b"")).expect("a cell");
+        writer.finish(&StoreFileOrigin::flush(1)).expect("memory");
+        let written = Arc::new(MemoryFile::new("written", file.bytes()));
+        let report = HFile::options().verify_reader(written).expect("memory");
+        assert!(report.faults.is_empty(), "{timestamp} {cell_type:?}: {:?}", report.faults);
     }
 }

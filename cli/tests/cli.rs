@@ -556,6 +556,7 @@ fn completions_and_manual_pages_know_the_commands() {
         "-diff",
         "-inspect",
         "-man",
+        "-salvage",
         "-seek",
         "-verify",
         "-write",

@@ -152,7 +152,7 @@ fn seeks(cells: &[Cell], plain: &[u8], format: CellFormat) {
 }
 
 /// Sorted cells of one family. What the format has no room for they do not have.
-fn make_cells(input: &mut Input<'_>, format: CellFormat) -> Vec<Cell> {
+pub(super) fn make_cells(input: &mut Input<'_>, format: CellFormat) -> Vec<Cell> {
     const TYPES: [CellType; 5] = [
         CellType::Put,
         CellType::Delete,

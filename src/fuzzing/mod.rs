@@ -13,6 +13,7 @@ mod file_info;
 mod hfile;
 mod input;
 mod trailer;
+mod write_read;
 
 pub use block::block;
 pub use block_index::block_index;
@@ -22,12 +23,13 @@ pub use data_block::data_block;
 pub use file_info::file_info;
 pub use hfile::{hfile, hfile_resealed};
 pub use trailer::trailer;
+pub use write_read::write_read;
 
 /// A target: its name and its body.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     ("trailer", trailer),
     ("file_info", file_info),
     ("block", block),
@@ -37,4 +39,5 @@ pub const TARGETS: [Target; 9] = [
     ("codec", codec),
     ("hfile", hfile),
     ("hfile_resealed", hfile_resealed),
+    ("write_read", write_read),
 ];

@@ -77,6 +77,8 @@ pub(crate) fn of(bytes: &[u8]) -> Vec<Seed> {
                 let id = if file.data_block_encoding() == DataBlockEncoding::None { 0 } else { 2 };
                 let flags = flags | u8::from(compressed) << 2;
                 add("data_block", [&[flags], payload.get(id..).unwrap_or_default()].concat());
+                // settings, and choices that make cells: any bytes will do
+                add("write_read", [&header.total_size().to_be_bytes()[..], payload].concat());
                 // plain bytes to compress, with every codec
                 for codec in 0..9 {
                     add("codec", [&[codec | 0x30, 0, 0], payload].concat());

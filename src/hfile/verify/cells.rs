@@ -59,7 +59,7 @@ impl Tally {
         match cell_type {
             CellType::Put => self.earliest_put = self.earliest_put.min(timestamp),
             // they concern all that is older
-            CellType::DeleteColumn | CellType::DeleteFamily => *min = 0.min(*min),
+            CellType::DeleteColumn | CellType::DeleteFamily => (*min, *max) = (0.min(*min), 0.max(*max)),
             _ => {}
         }
         self.family_deletes += u64::from(cell_type.is_family_delete());

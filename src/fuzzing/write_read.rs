@@ -1,0 +1,100 @@
+//! Files that we write.
+
+use super::data_block::make_cells;
+use super::hfile::hfile;
+use super::input::Input;
+use crate::block::{ChecksumType, Codec, DataBlockEncoding, HashKind};
+use crate::cell::{Cell, CellFormat};
+use crate::hfile::{BloomType, HFile, HFileWriter, HFileWriterOptions, StoreFileOrigin, StoreFileWriter};
+use crate::io::{FileWriter, MemoryFile};
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+/// Any sorted cells, written with any settings: the writer refuses them, or the file has these cells, no fault, and
+/// filters that deny none of them; seeks find what is there.
+///
+/// The first bytes choose the settings, the rest makes the cells.
+pub fn write_read(input: &[u8]) {
+    let mut input = Input::new(input);
+    let format = CellFormat { tags: input.byte() & 1 != 0, mvcc: input.byte() & 1 != 0 };
+    let options = settings(&mut input, format);
+    let as_store_file = input.byte() & 1 != 0;
+    let cells = make_cells(&mut input, format);
+    let Some(bytes) = write(options, as_store_file, &cells) else { return };
+
+    let file = HFile::options().open_reader(Arc::new(MemoryFile::new("written", bytes.clone())));
+    let file = file.expect("what we write opens");
+    assert_eq!(file.entry_count(), cells.len() as u64);
+    let mut scanner = file.scanner();
+    let mut more = scanner.seek_to_first().expect("what we write reads");
+    for cell in &cells {
+        assert!(more && scanner.peek().map(Cell::from).as_ref() == Some(cell), "{cell:?}");
+        more = scanner.advance().expect("what we write reads");
+    }
+    assert!(!more);
+    let report = HFile::options().verify_reader(Arc::new(MemoryFile::new("written", bytes.clone())));
+    let faults = report.expect("what we write is read").faults;
+    assert!(faults.is_empty(), "what we write has no fault: {faults:?}");
+    hfile(&bytes);
+}
+
+fn settings(input: &mut Input<'_>, format: CellFormat) -> HFileWriterOptions {
+    let bloom = match input.byte() % 4 {
+        0 => None,
+        1 => Some(BloomType::Row),
+        2 => Some(BloomType::RowCol),
+        _ => Some(BloomType::RowPrefixFixedLength(1 + u32::from(input.byte() % 8))),
+    };
+    let codecs = [Codec::None, Codec::None, Codec::Snappy, Codec::Lz4, Codec::Gz, Codec::Zstd];
+    HFileWriter::options()
+        .data_block_encoding(input.choose(&DataBlockEncoding::ALL))
+        .codec(input.choose(&codecs))
+        .bloom(bloom)
+        .bloom_hash(input.choose(&[HashKind::Murmur, HashKind::Murmur3, HashKind::Jenkins]))
+        .bloom_chunk_bytes(input.choose(&[128, 256, 4096]))
+        .block_size(usize::from(input.u16()))
+        .index_chunk_size(input.choose(&[64, 300, 1 << 17]))
+        .index_min_entries(input.choose(&[2, 4, 16]))
+        .checksum(input.choose(&[ChecksumType::Crc32c, ChecksumType::Crc32, ChecksumType::Null]))
+        .bytes_per_checksum(input.choose(&[64, 777, 16384]))
+        .tags(format.tags)
+        .compress_tags(input.byte() & 1 != 0)
+        .mvcc(format.mvcc)
+        .create_time(1)
+}
+
+/// The file; none if the writer refuses a setting or a cell.
+fn write(options: HFileWriterOptions, as_store_file: bool, cells: &[Cell]) -> Option<Vec<u8>> {
+    let file = Memory::default();
+    let sink = Box::new(file.clone());
+    if as_store_file {
+        let mut writer = StoreFileWriter::create_in(options, sink).ok()?;
+        cells.iter().try_for_each(|cell| writer.append(cell.as_ref())).ok()?;
+        writer.finish(&StoreFileOrigin::flush(7)).expect("memory does not fail");
+    } else {
+        let mut writer = options.create_in(sink).ok()?;
+        cells.iter().try_for_each(|cell| writer.append(cell.as_ref())).ok()?;
+        writer.finish().expect("memory does not fail");
+    }
+    let bytes = file.0.lock().expect("nobody panics with it").clone();
+    Some(bytes)
+}
+
+#[derive(Clone, Debug, Default)]
+struct Memory(Arc<Mutex<Vec<u8>>>);
+
+impl FileWriter for Memory {
+    fn path(&self) -> &Path {
+        Path::new("memory")
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.lock().expect("nobody panics with it").extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
