@@ -72,9 +72,9 @@ fn small_files() -> Vec<golden::Golden> {
 }
 
 /// Flips bits of each small file, and says how many were harmless.
-fn flip(name: &str, bits: impl Fn(usize, usize) -> Vec<usize>) {
+fn flip(bits: impl Fn(usize, usize) -> Vec<usize>) {
     let (mut tried, mut harmless) = (0, 0);
-    for (number, golden) in small_files().iter().enumerate().filter(|(_, g)| g.name.contains(name)) {
+    for (number, golden) in small_files().iter().enumerate() {
         let sound = fs::read(golden.hfile()).expect("it has been found");
         let file = open::open_bytes(open::options(golden), "sound", sound.clone()).expect("a sound file");
         let cells = open::all_cells(&file).expect("a sound file");
@@ -105,16 +105,10 @@ fn bytes_before_trailer(file: &HFile) -> usize {
 
 #[test]
 fn a_flipped_bit_that_no_verification_finds_changes_nothing() {
-    flip("", |number, len| {
+    flip(|number, len| {
         let mut rng = Rng::new(0xf11b_0000 + u64::try_from(number).unwrap());
         (0..200).map(|_| rng.below(len)).collect()
     });
-}
-
-#[test]
-#[ignore = "four million cases: minutes in an optimised build"]
-fn every_flipped_bit_that_no_verification_finds_changes_nothing() {
-    flip("", |_, len| (0..len).collect());
 }
 
 #[test]
