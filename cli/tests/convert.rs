@@ -62,6 +62,8 @@ fn there_and_back(golden: &Golden, all: bool, dir: &Path) {
         }
         let output = run(&args);
         assert_eq!(code(&output), 0, "{name} to {encoding} {codec}: {}", stderr(&output));
+        let is_first_of_encrypted = i == 0 && golden.master_key().is_some();
+        assert_eq!(stderr(&output).contains("is encrypted, what is written is not"), is_first_of_encrypted);
         from = to;
         if i % 3 == 0 || i + 1 == forms.len() {
             assert!(ok(&["cells", "--json", &from]) == expected, "{name} as {encoding} {codec}");

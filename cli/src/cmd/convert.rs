@@ -97,6 +97,9 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if settings.tags == Some(false) && files.iter().any(HFile::has_tags) {
         out.warn("--tags=false: tags are left out");
     }
+    if files.iter().any(|file| file.trailer().is_encrypted()) {
+        out.warn("the input is encrypted, what is written is not");
+    }
     let kept = match files.as_slice() {
         [file] => kept_info(file, &args.settings),
         _ => merged_info(&files, &settings)?,
