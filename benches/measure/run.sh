@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Measures hregion's HFile reader beside HBase's and hudi-core's, in one interleaved run.
+# Measures hregion's HFile reader beside HBase's and hudi-core's, in one interleaved run; with `--parts writes,hfile`
+# its writer beside HBase's and other engines', too (`--features rocksdb7,hudi,hregion --debian` for RocksDB).
 #
 #   benches/measure/run.sh HARNESS [--n ROWS] [--passes N] ...
 #
@@ -14,9 +15,8 @@ mkdir -p "$copy"
 cp -r "$harness/." "$copy/"
 chmod -R u+w "$copy"
 
-# this build has no regions yet: it takes part as a reader of HFiles only
+# the harness's own text of it was written before the crate was
 cp "$root/benches/measure/hregion.rs" "$copy/peers/src/engines/hregion.rs"
-sed -i -e '/#\[cfg(feature = "hregion")\]/{N;/Hregion/d}' -e '/cfg!(feature = "hregion")/,+2d' "$copy/peers/src/engines/mod.rs"
 (cd "$copy/peers" && HREGION_PATH="$root" ./hregion-on)
 cargo info hudi-core@0.5.0 >/dev/null 2>&1 || true # brings the source of hudi-core's reader
 
