@@ -242,16 +242,11 @@ impl<'l> Json<'l> {
             out.extend_from_slice(run);
             match escape {
                 // an escaped backslash, which may begin an escape of its own
-                [b'\\', b'\\', tail @ ..] => match tail {
-                    [b'x', high, low, tail @ ..] if let (Some(high), Some(low)) = (hex(*high), hex(*low)) => {
-                        out.push(high << 4 | low);
-                        rest = tail;
-                    }
-                    _ => {
-                        out.push(b'\\');
-                        rest = tail;
-                    }
-                },
+                [b'\\', b'\\', tail @ ..] => {
+                    let (byte, tail) = hex_escape(tail).unwrap_or((b'\\', tail));
+                    out.push(byte);
+                    rest = tail;
+                }
                 [b'\\', b'"', tail @ ..] => {
                     out.push(b'"');
                     rest = tail;
@@ -308,6 +303,14 @@ impl<'l> Json<'l> {
         }
         self.at = self.line.len();
         Err(self.wrong("the line ends in a string"))
+    }
+}
+
+/// The byte of an `xHH`, and what follows it.
+fn hex_escape(text: &[u8]) -> Option<(u8, &[u8])> {
+    match text {
+        [b'x', high, low, tail @ ..] => Some((hex(*high)? << 4 | hex(*low)?, tail)),
+        _ => None,
     }
 }
 
