@@ -36,7 +36,7 @@ impl EncodedBlock {
         let format = DataFormat { encoding, cells: cell_format, tags_compressed: false };
         let mut encoder = Encoder::new(&format);
         for cell in cells {
-            encoder.append(cell.as_ref())?;
+            encoder.append(&cell.as_ref())?;
             if encoder.unencoded_size() >= bytes {
                 break;
             }

@@ -176,21 +176,26 @@ impl<'a> Cursor<'a> {
 }
 
 /// Appends a Hadoop vlong in its minimal form.
+#[inline]
 pub(crate) fn put_vlong(out: &mut Vec<u8>, value: i64) {
-    if let Ok(byte @ -112..=127) = i8::try_from(value) {
-        out.push(byte.cast_unsigned());
-        return;
+    match i8::try_from(value) {
+        Ok(byte @ -112..=127) => out.push(byte.cast_unsigned()),
+        _ => put_long_vlong(out, value),
     }
+}
+
+fn put_long_vlong(out: &mut Vec<u8>, value: i64) {
     let (magnitude, base) = if value < 0 { (!value, 0x87u8) } else { (value, 0x8f) };
     let bytes = magnitude.to_be_bytes();
     let zeros = bytes.iter().take_while(|&&b| b == 0).count().min(7);
     // base is the first byte of a one-byte magnitude; one less for each byte more
     let more = u8::try_from(7 - zeros).unwrap_or(7);
     out.push(base - more);
-    out.extend(bytes.iter().skip(zeros));
+    out.extend_from_slice(bytes.get(zeros..).unwrap_or_default());
 }
 
 /// The bytes that [`put_vlong`] writes for `value`.
+#[inline]
 pub(crate) fn vlong_len(value: i64) -> usize {
     if (-112..=127).contains(&value) {
         return 1;
@@ -201,6 +206,7 @@ pub(crate) fn vlong_len(value: i64) -> usize {
 
 /// Appends a protobuf varint. For numbers up to 31 bits this is a cint (§1.2) as well.
 #[expect(clippy::cast_possible_truncation, reason = "seven bits at a time")]
+#[inline]
 pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push((value & 0x7f) as u8 | 0x80);

@@ -84,6 +84,13 @@ impl CellKey {
         &self.0[at + 1..at + 1 + len]
     }
 
+    /// Whether that is the family. Families are short: a call of `memcmp` would cost more than a loop in place.
+    #[inline]
+    pub(crate) fn is_of_family(&self, family: &[u8]) -> bool {
+        let mine = self.family();
+        mine.len() == family.len() && mine.iter().zip(family).all(|(a, b)| a == b)
+    }
+
     /// The qualifier.
     #[inline]
     #[must_use]

@@ -107,9 +107,12 @@ pub(crate) fn checked_key(bytes: &[u8]) -> Result<&CellKey, Corruption> {
 }
 
 /// Appends one cell.
+#[inline]
 pub(crate) fn put(out: &mut Vec<u8>, cell: &CellRef<'_>, format: CellFormat) {
-    put_len(out, cell.key.as_bytes().len());
-    put_len(out, cell.value.len());
+    let lens = [cell.key.as_bytes().len(), cell.value.len()].map(len_bytes);
+    // room for all of it at once: what follows finds that there is
+    out.reserve(MAX_BESIDE + cell.key.as_bytes().len() + cell.value.len() + cell.tags.len());
+    out.extend_from_slice(lens.as_flattened());
     out.extend_from_slice(cell.key.as_bytes());
     out.extend_from_slice(cell.value);
     if format.tags {
@@ -123,15 +126,18 @@ pub(crate) fn put(out: &mut Vec<u8>, cell: &CellRef<'_>, format: CellFormat) {
 }
 
 /// The bytes that [`put`] writes.
+#[inline]
 pub(crate) fn len(cell: &CellRef<'_>, format: CellFormat) -> usize {
     let tags = if format.tags { 2 + cell.tags.len() } else { 0 };
     let mvcc = if format.mvcc { vlong_len(cell.seq_id) } else { 0 };
     LENGTHS + cell.key.as_bytes().len() + cell.value.len() + tags + mvcc
 }
 
-fn put_len(out: &mut Vec<u8>, len: usize) {
-    let len = i32::try_from(len).expect("keys and values are below 2 GiB");
-    out.extend_from_slice(&len.to_be_bytes());
+/// The most that a cell has beside key, value and tags: two lengths, that of the tags, a vlong.
+const MAX_BESIDE: usize = LENGTHS + 2 + 9;
+
+fn len_bytes(len: usize) -> [u8; 4] {
+    i32::try_from(len).expect("keys and values are below 2 GiB").to_be_bytes()
 }
 
 #[cfg(test)]

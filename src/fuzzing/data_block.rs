@@ -101,7 +101,7 @@ fn check(cells: &[Cell], format: &DataFormat, encodings: &[DataBlockEncoding]) {
 fn there_and_back(cells: &[Cell], plain: &[u8], format: &DataFormat) {
     let mut encoder = Encoder::new(format);
     for cell in cells {
-        match encoder.append(cell.as_ref()) {
+        match encoder.append(&cell.as_ref()) {
             Ok(()) => assert!(!encoder.is_empty() && encoder.encoded_size() > 0),
             // two families, or more tags than HBase could read
             Err(error) => return assert_eq!(error.kind(), ErrorKind::InvalidArgument),

@@ -92,7 +92,7 @@ impl StoreFileWriter {
     /// As there.
     #[inline]
     pub fn append(&mut self, cell: CellRef<'_>) -> Result<()> {
-        self.writer.append(cell)?;
+        self.writer.append_ref(&cell)?;
         self.tracked.count(&cell);
         Ok(())
     }

@@ -7,6 +7,7 @@ mod memory;
 #[cfg(feature = "mmap")]
 mod mmap;
 mod new_file;
+mod write_behind;
 
 pub use file::{LocalFile, LocalFileWriter, LocalStorage};
 pub use memory::MemoryFile;

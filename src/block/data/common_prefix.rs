@@ -5,6 +5,7 @@
 use crate::cell::CellKey;
 
 /// For DIFF and FAST_DIFF: where the keys begin to differ, the timestamp not counted.
+#[inline]
 pub(super) fn common_prefix(previous: &CellKey, key: &CellKey) -> usize {
     let ((previous_row, _, previous_qualifier), (row, family, qualifier)) = (previous.split(), key.split());
     if previous_row.len() != row.len() {
@@ -30,10 +31,32 @@ pub(super) fn common_prefix_with_timestamp(previous: &CellKey, key: &CellKey) ->
 
 const TIMESTAMP_AND_TYPE: usize = 9;
 
-/// The leading bytes that both have.
+/// The leading bytes that both have, a word at a time.
+#[inline]
 fn equal_bytes(a: &[u8], b: &[u8]) -> usize {
-    const STEP: usize = 8;
-    let (a_steps, b_steps) = (a.as_chunks::<STEP>().0, b.as_chunks::<STEP>().0);
-    let skip = STEP * a_steps.iter().zip(b_steps).take_while(|(a, b)| a == b).count();
-    skip + a[skip..].iter().zip(&b[skip..]).take_while(|(a, b)| a == b).count()
+    let (a_words, b_words) = (a.as_chunks::<8>().0, b.as_chunks::<8>().0);
+    let mut common = 0;
+    for (a, b) in a_words.iter().zip(b_words) {
+        let differ = u64::from_be_bytes(*a) ^ u64::from_be_bytes(*b);
+        if differ != 0 {
+            return common + differ.leading_zeros() as usize / 8;
+        }
+        common += 8;
+    }
+    common + a[common..].iter().zip(&b[common..]).take_while(|(a, b)| a == b).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn words_agree_with_bytes(common: Vec<u8>, a: Vec<u8>, b: Vec<u8>) {
+            let (a, b) = ([common.clone(), a].concat(), [common, b].concat());
+            let naive = a.iter().zip(&b).take_while(|(a, b)| a == b).count();
+            prop_assert_eq!(equal_bytes(&a, &b), naive);
+        }
+    }
 }

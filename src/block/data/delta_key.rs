@@ -133,6 +133,7 @@ pub(super) fn type_code(payload: &mut Cursor<'_>) -> Result<u8, Corruption> {
 }
 
 /// Appends what of a key is neither common nor family, timestamp or type.
+#[inline]
 pub(super) fn put_key(out: &mut Vec<u8>, key: &CellKey, common: usize) {
     let (row, family, qualifier) = key.split();
     let bytes = key.as_bytes();

@@ -18,7 +18,7 @@ pub(crate) struct Encoder {
     /// The encoded cells, without what precedes and follows them in the payload.
     cells: Vec<u8>,
     unencoded: usize,
-    /// The key of the last cell; empty before the first.
+    /// The key of the last cell, of this block or the one before; empty before the first.
     key: Vec<u8>,
     /// Where in `cells` the bytes of the last value are.
     value: Range<usize>,
@@ -58,18 +58,19 @@ impl Encoder {
     ///
     /// If the cell cannot be written: of another family than the cell before, in an encoding that leaves families
     /// out; with more tags than HBase can read; or if the block would have 2 GiB or more.
-    pub(crate) fn append(&mut self, cell: CellRef<'_>) -> Result<()> {
+    #[inline]
+    pub(crate) fn append(&mut self, cell: &CellRef<'_>) -> Result<()> {
         if self.format.cells.tags && cell.tags.len() > MAX_TAGS_LEN {
             return Err(Error::invalid_argument("tags of a cell: at most 32,767 bytes can be written"));
         }
-        let unencoded = self.unencoded + key_value::len(&cell, self.format.cells);
+        let unencoded = self.unencoded + key_value::len(cell, self.format.cells);
         if unencoded > MAX_BLOCK_LEN {
             return Err(Error::invalid_argument("a block of 2 GiB or more cannot be written"));
         }
         match self.format.encoding {
-            DataBlockEncoding::None => key_value::put(&mut self.cells, &cell, self.format.cells),
-            DataBlockEncoding::RowIndexV1 => self.append_with_row(&cell),
-            _ => self.append_delta(&cell)?,
+            DataBlockEncoding::None => key_value::put(&mut self.cells, cell, self.format.cells),
+            DataBlockEncoding::RowIndexV1 => self.append_with_row(cell),
+            _ => self.append_delta(cell)?,
         }
         self.unencoded = unencoded;
         self.key.clear();
@@ -78,22 +79,24 @@ impl Encoder {
     }
 
     fn append_with_row(&mut self, cell: &CellRef<'_>) {
-        if self.key().is_none_or(|key| key.row() != cell.row()) {
+        if self.previous_key().is_none_or(|key| key.row() != cell.row()) {
             put_len(&mut self.rows, self.cells.len());
         }
         key_value::put(&mut self.cells, cell, self.format.cells);
     }
 
     fn append_delta(&mut self, cell: &CellRef<'_>) -> Result<()> {
-        if self.key().is_some_and(|key| key.family() != cell.family()) {
+        let key = (!self.cells.is_empty()).then(|| CellKey::from_checked(&self.key));
+        if key.is_some_and(|key| !key.is_of_family(cell.key.family())) {
             return Err(Error::invalid_argument(
                 "cells of two families cannot be in one delta-encoded block",
             ));
         }
         let value = self.cells.get(self.value.clone()).unwrap_or_default();
-        let (value_len, same_value) = (value.len(), value == cell.value);
-        let key = (!self.key.is_empty()).then(|| CellKey::from_checked(&self.key));
-        let previous = key.map(|key| Previous { key, value_len, same_value });
+        // most values differ in their first byte, which costs less to see than a call of `memcmp`
+        let same_value =
+            value.len() == cell.value.len() && value.first() == cell.value.first() && value == cell.value;
+        let previous = key.map(|key| Previous { key, value_len: value.len(), same_value });
         match self.format.encoding {
             DataBlockEncoding::Diff => diff::put(&mut self.cells, cell, previous),
             DataBlockEncoding::FastDiff => fast_diff::put(&mut self.cells, cell, previous),
@@ -109,24 +112,33 @@ impl Encoder {
     }
 
     /// The key of the last cell of the open block.
-    fn key(&self) -> Option<&CellKey> {
+    fn previous_key(&self) -> Option<&CellKey> {
+        self.last_key().filter(|_| !self.is_empty())
+    }
+
+    /// The key of the last cell of all.
+    #[inline]
+    pub(crate) fn last_key(&self) -> Option<&CellKey> {
         (!self.key.is_empty()).then(|| CellKey::from_checked(&self.key))
     }
 
     /// The encoded bytes of the open block as HBase counts them to decide whether it is full (§14.1): cells and
     /// row offsets, nothing that a block has once.
+    #[inline]
     pub(crate) fn encoded_size(&self) -> usize {
         self.cells.len() + self.rows.len()
     }
 
     /// The bytes that the cells of the open block have when plain.
+    #[inline]
     pub(crate) fn unencoded_size(&self) -> usize {
         self.unencoded
     }
 
     /// Whether the open block has no cell yet.
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.key.is_empty()
+        self.cells.is_empty()
     }
 
     /// Appends the payload of the open block to `out` and opens the next one.
@@ -146,7 +158,6 @@ impl Encoder {
         }
         self.cells.clear();
         self.rows.clear();
-        self.key.clear();
         self.tags.clear();
         (self.unencoded, self.value) = (0, 0..0);
     }

@@ -112,6 +112,7 @@ pub(super) fn put(out: &mut Vec<u8>, cell: &CellRef<'_>, previous: Option<Previo
     };
     let differ = (previous.key.timestamp() ^ cell.timestamp()).leading_zeros() / 8;
     let prefix = differ.min(TIMESTAMP_PREFIX.into());
+    let timestamp = cell.timestamp().to_be_bytes();
     let same_value = previous.same_value;
     let flag = |flag, set| if set { flag } else { 0 };
     let same_key_len = previous.key.as_bytes().len() == key.len();
@@ -131,7 +132,7 @@ pub(super) fn put(out: &mut Vec<u8>, cell: &CellRef<'_>, previous: Option<Previo
         put_varint(out, cell.value.len() as u64);
     }
     put_key(out, cell.key, common_prefix(previous.key, cell.key));
-    out.extend(cell.timestamp().to_be_bytes().iter().skip(prefix as usize));
+    out.extend_from_slice(timestamp.get(prefix as usize..).unwrap_or_default());
     if !same_type {
         out.push(cell.key.type_code());
     }

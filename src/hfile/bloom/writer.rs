@@ -4,7 +4,7 @@ use super::size::{self, ChunkSize, rowcol_error_rate};
 use super::{BloomMeta, BloomType};
 use crate::block::bloom::{self, KeyHashes, MAX_CHUNK_LEN};
 use crate::block::{BlockType, HashKind};
-use crate::cell::{CellKey, SeekKey};
+use crate::cell::{CellKey, SeekKey, compare_bytes};
 use crate::error::{Error, Result};
 use crate::hfile::writer::BlockSink;
 use std::collections::VecDeque;
@@ -71,7 +71,7 @@ impl BloomWriter {
     pub(in crate::hfile) fn add(&mut self, cell: &CellKey) {
         let (row, _, qualifier) = cell.split();
         let key = self.bloom_type.key(row, qualifier, &mut self.buffer);
-        if self.last_key.as_deref() == Some(key) {
+        if self.last_key.as_deref().is_some_and(|last| compare_bytes(last, key).is_eq()) {
             return;
         }
         self.chunks.add(key);

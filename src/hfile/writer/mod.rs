@@ -59,8 +59,6 @@ pub struct HFileWriter {
     stats: CellStats,
     info: FileInfoBuilder,
     meta_blocks: BTreeMap<Vec<u8>, Vec<u8>>,
-    /// The key of the cell before; none before the first.
-    last_key: Option<SeekKey>,
     /// The index key of the open data block.
     index_key: SeekKey,
     /// The offsets of the first data block and of the last one.
@@ -97,7 +95,6 @@ impl HFileWriter {
             stats: CellStats::default(),
             info: FileInfoBuilder::default(),
             meta_blocks: BTreeMap::new(),
-            last_key: None,
             index_key: SeekKey::new(),
             data_blocks: None,
             encoded_limit: options.encoded_limit(),
@@ -114,14 +111,20 @@ impl HFileWriter {
     /// If the cell is out of order, of another family, too large, or one that cannot be stored; if the file cannot be written.
     #[inline]
     pub fn append(&mut self, cell: CellRef<'_>) -> Result<()> {
+        self.append_ref(&cell)
+    }
+
+    /// As [`append`](Self::append). What is called for every cell gets it by reference, as it is copied otherwise.
+    #[inline]
+    pub(super) fn append_ref(&mut self, cell: &CellRef<'_>) -> Result<()> {
         let appended = self.check_usable().and_then(|()| self.try_append(cell));
         self.failed |= appended.is_err();
         appended
     }
 
     #[inline]
-    fn try_append(&mut self, cell: CellRef<'_>) -> Result<()> {
-        let order = self.check(&cell)?;
+    fn try_append(&mut self, cell: &CellRef<'_>) -> Result<()> {
+        let order = self.check(cell)?;
         // as in HBase, before the boundary: a chunk that is written there can hold the key of a cell behind it
         if let Some(bloom) = &mut self.general_bloom {
             bloom.add(cell.key);
@@ -137,12 +140,10 @@ impl HFileWriter {
             self.write_due(false)?;
         }
         if self.encoder.is_empty() {
-            let last = self.last_key.as_deref();
-            separator::separate(self.options.order, last, cell.key, &mut self.index_key);
+            separator::separate(self.options.order, self.encoder.last_key(), cell.key, &mut self.index_key);
         }
         self.encoder.append(cell)?;
-        self.stats.count(&cell);
-        self.last_key.get_or_insert_default().set_key(cell.key);
+        self.stats.count(cell);
         Ok(())
     }
 
@@ -163,12 +164,12 @@ impl HFileWriter {
             let (value, limit) = (len as u64, self.options.limits.block_bytes as u64);
             return Err(self.sink.error(Corruption::Limit { what: "size of a block", value, limit }));
         }
-        let Some(last) = self.last_key.as_deref() else { return Ok(None) };
+        let Some(last) = self.encoder.last_key() else { return Ok(None) };
         let order = self.options.order.compare(last, cell.key);
         if order.is_gt() {
             return Err(refuse(cell, &format!("it sorts before the one before it, {last}")));
         }
-        if last.family() != cell.family() {
+        if !last.is_of_family(cell.family()) {
             return Err(refuse(cell, &format!("its family is not that of the one before it, {last}")));
         }
         Ok(Some(order))
@@ -235,7 +236,7 @@ impl HFileWriter {
         let index = self.index.finish(&mut self.sink)?;
         self.sink.write(BlockType::RootIndex, |out| meta_index.put_root(out))?;
 
-        put_info(&mut self.info, &self.options, &self.stats, self.last_key.as_deref())?;
+        put_info(&mut self.info, &self.options, &self.stats, self.encoder.last_key())?;
         put_bloom_info(&mut self.info, self.general_bloom.as_ref())?;
         let info = self.info.build().map_err(|corruption| self.sink.error(corruption))?;
         let info = self.sink.write(BlockType::FileInfo, |out| info.write(out))?;
@@ -364,7 +365,7 @@ impl fmt::Debug for HFileWriter {
         f.debug_struct("HFileWriter")
             .field("options", &self.options)
             .field("cells", &self.entry_count())
-            .field("last_key", &self.last_key)
+            .field("last_key", &self.encoder.last_key())
             .finish_non_exhaustive()
     }
 }

@@ -60,7 +60,7 @@ fn sizes_count_cells_and_row_offsets_only() {
         let mut encoder = Encoder::new(&format(encoding, false, true));
         assert!(encoder.is_empty());
         for cell in four_cells() {
-            encoder.append(cell.as_ref()).unwrap();
+            encoder.append(&cell.as_ref()).unwrap();
         }
         assert_eq!((encoder.encoded_size(), encoder.unencoded_size()), (encoded, 117), "{encoding:?}");
         assert!(!encoder.is_empty());
@@ -128,10 +128,10 @@ fn delta_encodings_take_one_family_only() {
     let key = SeekKey::of(b"r", b"g", b"q", 1, CellType::Put);
     for encoding in DataBlockEncoding::ALL {
         let mut encoder = Encoder::new(&format(encoding, false, false));
-        encoder.append(put("r", "q", 1, "v").as_ref()).unwrap();
+        encoder.append(&put("r", "q", 1, "v").as_ref()).unwrap();
         let size = encoder.encoded_size();
         let plain = matches!(encoding, DataBlockEncoding::None | DataBlockEncoding::RowIndexV1);
-        assert_eq!(encoder.append(CellRef::new(&key, b"v")).is_ok(), plain, "{encoding:?}");
+        assert_eq!(encoder.append(&CellRef::new(&key, b"v")).is_ok(), plain, "{encoding:?}");
         assert_eq!(encoder.encoded_size() == size, !plain, "{encoding:?}");
     }
 }

@@ -29,7 +29,7 @@ fn encode(format: &DataFormat, cells: &[Cell]) -> Vec<u8> {
     let mut encoder = Encoder::new(format);
     let mut payload = Vec::new();
     for cell in cells {
-        encoder.append(cell.as_ref()).unwrap();
+        encoder.append(&cell.as_ref()).unwrap();
     }
     encoder.finish(&mut payload);
     payload

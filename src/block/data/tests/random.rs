@@ -161,7 +161,7 @@ proptest! {
         for block in [first, second] {
             let mut payload = Vec::new();
             for cell in block {
-                encoder.append(cell.as_ref()).unwrap();
+                encoder.append(&cell.as_ref()).unwrap();
             }
             encoder.finish(&mut payload);
             prop_assert_eq!(payload, encode(&format, block));
