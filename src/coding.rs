@@ -215,6 +215,23 @@ pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
+/// Appends the first `len` of `bytes`, which must have as many; likely to be no more than `N`.
+///
+/// Then, if `bytes` go on for as long, `N` are copied and those too many dropped: that takes a few instructions, and a copy
+/// of any length a call.
+#[inline]
+pub(crate) fn put_short<const N: usize>(out: &mut Vec<u8>, bytes: &[u8], len: usize) {
+    if let Some(chunk) = bytes.first_chunk::<N>()
+        && len <= N
+    {
+        let end = out.len() + len;
+        out.extend_from_slice(chunk);
+        out.truncate(end);
+    } else {
+        out.extend_from_slice(bytes.get(..len).unwrap_or(bytes));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -279,6 +296,14 @@ mod tests {
             prop_assert_eq!(cursor.varint("b"), Ok(value.cast_unsigned()));
             prop_assert_eq!(cursor.cint("c"), Ok(len as usize));
             prop_assert!(cursor.is_empty());
+        }
+
+        #[test]
+        fn short_bytes_are_put_as_any(bytes in proptest::collection::vec(any::<u8>(), 0..20), len in 0usize..20) {
+            let len = len.min(bytes.len());
+            let mut out = vec![7];
+            put_short::<8>(&mut out, &bytes, len);
+            prop_assert_eq!(&out[1..], &bytes[..len]);
         }
 
         #[test]

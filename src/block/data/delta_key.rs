@@ -3,7 +3,7 @@
 
 use super::plain_cells::PlainCells;
 use crate::cell::{CellKey, CellType, MAX_FAMILY_LEN, MAX_ROW_LEN, key};
-use crate::coding::{Cursor, put_varint};
+use crate::coding::{Cursor, put_short, put_varint};
 use crate::error::Corruption;
 
 /// The decoded cell before the next one. Before the first cell of a block all is 0, except the family.
@@ -135,17 +135,23 @@ pub(super) fn type_code(payload: &mut Cursor<'_>) -> Result<u8, Corruption> {
 /// Appends what of a key is neither common nor family, timestamp or type.
 #[inline]
 pub(super) fn put_key(out: &mut Vec<u8>, key: &CellKey, common: usize) {
-    let (row, family, qualifier) = key.split();
+    let (row, _, qualifier) = key.split();
     let bytes = key.as_bytes();
+    let (row_end, end) = (2 + row.len(), bytes.len() - Before::TIMESTAMP_AND_TYPE);
     put_varint(out, common as u64);
-    if common < 2 + row.len() {
-        out.extend_from_slice(bytes.get(common..2 + row.len()).unwrap_or_default());
-        out.extend_from_slice(qualifier);
-    } else {
-        let start = 2 + row.len() + 1 + family.len();
-        out.extend_from_slice(qualifier.get(common - start..).unwrap_or_default());
+    let mut at = common;
+    if common < row_end {
+        // behind the row there are twelve bytes at least
+        put_short::<SHORT_ROW>(out, bytes.get(common..).unwrap_or_default(), row_end - common);
+        at = end - qualifier.len();
     }
+    // behind the qualifier there are nine
+    put_short::<SHORT_QUALIFIER>(out, bytes.get(at..).unwrap_or_default(), end - at);
 }
+
+/// How much of a row, and of a qualifier, is copied without a call.
+const SHORT_ROW: usize = 16;
+const SHORT_QUALIFIER: usize = 8;
 
 #[cold]
 fn too_short(key_len: usize) -> Corruption {

@@ -19,7 +19,7 @@ use super::common_prefix::common_prefix;
 use super::delta_key::{Before, put_key, type_code};
 use super::{Delta, encoder::Previous};
 use crate::cell::CellRef;
-use crate::coding::{Cursor, put_varint};
+use crate::coding::{Cursor, put_short, put_varint};
 use crate::error::Corruption;
 
 const SAME_KEY_LEN: u8 = 0x01;
@@ -118,5 +118,5 @@ fn magnitude_len(number: i64) -> u8 {
 
 #[expect(clippy::little_endian_bytes, reason = "the one little-endian number of the format")]
 fn put_magnitude(out: &mut Vec<u8>, number: i64, len: u8) {
-    out.extend(number.unsigned_abs().to_le_bytes().iter().take(len.into()));
+    put_short::<8>(out, &number.unsigned_abs().to_le_bytes(), len.into());
 }

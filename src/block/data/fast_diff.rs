@@ -19,7 +19,7 @@ use super::common_prefix::common_prefix;
 use super::delta_key::{Before, put_key, type_code};
 use super::{Delta, encoder::Previous};
 use crate::cell::{CellRef, key_value};
-use crate::coding::{Cursor, put_varint};
+use crate::coding::{Cursor, put_short, put_varint};
 use crate::error::Corruption;
 
 const TIMESTAMP_PREFIX: u8 = 0x07;
@@ -112,7 +112,6 @@ pub(super) fn put(out: &mut Vec<u8>, cell: &CellRef<'_>, previous: Option<Previo
     };
     let differ = (previous.key.timestamp() ^ cell.timestamp()).leading_zeros() / 8;
     let prefix = differ.min(TIMESTAMP_PREFIX.into());
-    let timestamp = cell.timestamp().to_be_bytes();
     let same_value = previous.same_value;
     let flag = |flag, set| if set { flag } else { 0 };
     let same_key_len = previous.key.as_bytes().len() == key.len();
@@ -132,11 +131,18 @@ pub(super) fn put(out: &mut Vec<u8>, cell: &CellRef<'_>, previous: Option<Previo
         put_varint(out, cell.value.len() as u64);
     }
     put_key(out, cell.key, common_prefix(previous.key, cell.key));
-    out.extend_from_slice(timestamp.get(prefix as usize..).unwrap_or_default());
+    put_timestamp(out, cell.timestamp(), prefix);
     if !same_type {
         out.push(cell.key.type_code());
     }
     if !same_value {
         out.extend_from_slice(cell.value);
     }
+}
+
+/// Appends all but the first `prefix` bytes, at most 7, of a timestamp.
+#[inline]
+fn put_timestamp(out: &mut Vec<u8>, timestamp: i64, prefix: u32) {
+    let ours = (timestamp.cast_unsigned() << (8 * prefix)).to_be_bytes();
+    put_short::<8>(out, &ours, 8 - prefix as usize);
 }

@@ -1,11 +1,10 @@
 //! Plain cells in the making.
 #![warn(clippy::indexing_slicing)]
 
-use crate::coding::Cursor;
+use crate::coding::{Cursor, put_short};
 use crate::error::Corruption;
 
-/// Short runs are copied as this many bytes, whose tail is cut off again: a copy of a length known to the compiler
-/// is a few instructions, any other a call.
+/// Short runs are copied as this many bytes, whose tail is cut off again.
 const SHORT: usize = 16;
 /// The same for copies from an earlier cell: most of a key.
 const SHORT_BACK: usize = 64;
@@ -73,15 +72,7 @@ impl<'o> PlainCells<'o> {
     /// Puts the first `len` of `bytes`, which must have as many; likely to be few.
     #[inline]
     pub(super) fn put_short(&mut self, bytes: &[u8], len: usize) {
-        if let Some(chunk) = bytes.first_chunk::<SHORT>()
-            && len <= SHORT
-        {
-            let end = self.out.len() + len;
-            self.out.extend_from_slice(chunk);
-            self.out.truncate(end);
-        } else {
-            self.out.extend_from_slice(bytes.get(..len).unwrap_or(bytes));
-        }
+        put_short::<SHORT>(self.out, bytes, len);
     }
 
     /// Moves `len` bytes of the payload here; likely to be few.
