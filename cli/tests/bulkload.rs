@@ -1,11 +1,12 @@
-//! `hregion bulkload`, from outside: what it writes reads back, region by region.
+//! `hregion bulkload`, from outside: what it writes reads back, region by region, and a running HBase loads it.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod support;
 
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::env;
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
@@ -107,6 +108,57 @@ fn cells_come_back_by_family_and_region() {
         }
         assert_eq!(found, expected);
     }
+}
+
+/// Cells and markers that hide some of them go through a bulk load of a running HBase; its client must see them all when it
+/// asks for everything, and those that are not hidden when it does not.
+#[test]
+#[ignore = "needs a running HBase: HBASE_CLUSTER, the folder of the program check-region; a JVM and Maven"]
+fn a_running_hbase_loads_the_directory() {
+    let check = env::var_os("HBASE_CLUSTER").expect("HBASE_CLUSTER, the folder of the program check-region");
+    let dir = tempfile::tempdir().unwrap();
+    let splits = temp_file("cluster-splits.txt", SPLITS.join("\n").as_bytes());
+    let (mut lines, mut hidden) = (cells(), BTreeSet::new());
+    for i in (0..lines.len()).step_by(7) {
+        let mut marker: Value = serde_json::from_str(&lines[i]).unwrap();
+        hidden.insert(seen(&marker));
+        (marker["type"], marker["value"]) = ("DeleteColumn".into(), "".into());
+        marker["timestamp"] = (marker["timestamp"].as_i64().unwrap() + 1).into();
+        lines.push(format!("{marker}\n"));
+    }
+    let list = temp_file("cluster.jsonl", lines.concat().as_bytes());
+    let mut raw: Vec<_> = json_lines(&lines.concat()).iter().map(seen).collect();
+    raw.sort_unstable();
+    let plain: Vec<_> =
+        raw.iter().filter(|cell| !cell.contains("DeleteColumn") && !hidden.contains(*cell)).cloned().collect();
+
+    for encoding in ["NONE", "FAST_DIFF"] {
+        let out = text(&dir.path().join(encoding));
+        let mut args = vec!["bulkload", &list, "--regions", &splits, "--out", &out, "--sort"];
+        args.extend(["--encoding", encoding, "--compression", "GZ", "--bloom", "ROW", "--blocksize", "4K"]);
+        ok(&args);
+        let output = Command::new(Path::new(&check).join("check-region")).arg(&out).output().unwrap();
+        assert_eq!(code(&output), 0, "{}{}", stdout(&output), stderr(&output));
+        let answers = json_lines(&stdout(&output));
+        let (loaded, found) = answers.split_first().unwrap();
+        assert_eq!(loaded["loaded"], 12, "two families in six regions");
+        let (mut found_plain, mut found_raw): (Vec<_>, Vec<_>) =
+            found.iter().partition(|cell| cell["plain"] == true);
+        for (found, expected) in [(&mut found_raw, &raw), (&mut found_plain, &plain)] {
+            let mut found: Vec<_> = found.iter().map(|cell| seen(cell)).collect();
+            found.sort_unstable();
+            let wrong = found.iter().zip(expected).find(|(found, expected)| found != expected);
+            assert_eq!(wrong, None, "what a client found and what was written, {encoding}");
+            assert_eq!(found.len(), expected.len(), "{encoding}");
+        }
+        println!("{encoding}: HBase gave back {} cells, {} of them not hidden", raw.len(), plain.len());
+    }
+}
+
+/// A cell as a client of HBase sees it: without tags and sequence id.
+fn seen(cell: &Value) -> String {
+    let parts = ["row", "family", "qualifier", "timestamp", "type", "value"];
+    parts.map(|part| cell[part].to_string()).join(" ")
 }
 
 #[test]
