@@ -1,7 +1,11 @@
 //! What the benches share: one seeded table, shaped like real ones.
 #![allow(dead_code, reason = "every bench uses a part of this")]
 
+#[path = "../../tests/support/rng.rs"]
+mod rng;
+
 use hregion::{Cell, CellRef, CellType, DataBlockEncoding, SeekKey};
+pub(crate) use rng::Rng;
 use std::time::Duration;
 
 /// Rows of the table. Where every case runs once, with `--test` or in `cargo test`, a few are enough.
@@ -20,29 +24,6 @@ pub(crate) fn criterion() -> criterion::Criterion {
         .measurement_time(Duration::from_secs(2))
         .sample_size(30)
         .configure_from_args()
-}
-
-/// A splitmix64 generator: numbers that look random and are the same in every run.
-#[derive(Clone, Debug)]
-pub(crate) struct Rng(u64);
-
-impl Rng {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A number below `end`, which is not 0.
-    pub(crate) fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % end as u64).expect("below a usize")
-    }
 }
 
 /// A row of 16 bytes: a prefix that all share, and a number. Those of a table are even, so the odd ones are absent.

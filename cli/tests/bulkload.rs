@@ -129,8 +129,11 @@ fn a_running_hbase_loads_the_directory() {
     let list = temp_file("cluster.jsonl", lines.concat().as_bytes());
     let mut raw: Vec<_> = json_lines(&lines.concat()).iter().map(seen).collect();
     raw.sort_unstable();
-    let plain: Vec<_> =
-        raw.iter().filter(|cell| !cell.contains("DeleteColumn") && !hidden.contains(*cell)).cloned().collect();
+    let plain: Vec<_> = raw
+        .iter()
+        .filter(|cell| !cell.contains("DeleteColumn") && !hidden.contains(*cell))
+        .cloned()
+        .collect();
 
     for encoding in ["NONE", "FAST_DIFF"] {
         let out = text(&dir.path().join(encoding));

@@ -59,23 +59,38 @@ impl CachedBlock {
 
 /// A kind of block that may be in a [`CachedBlock`].
 pub(crate) trait Holds<T> {
+    /// A block of that kind.
+    fn hold(block: Arc<T>) -> Self;
+
     /// The block, if it is of that kind.
     fn held(&self) -> Option<&Arc<T>>;
 }
 
 impl Holds<DataBlock> for CachedBlock {
+    fn hold(block: Arc<DataBlock>) -> Self {
+        Self::Data(block)
+    }
+
     fn held(&self) -> Option<&Arc<DataBlock>> {
         if let Self::Data(block) = self { Some(block) } else { None }
     }
 }
 
 impl Holds<IndexBlock> for CachedBlock {
+    fn hold(block: Arc<IndexBlock>) -> Self {
+        Self::Index(block)
+    }
+
     fn held(&self) -> Option<&Arc<IndexBlock>> {
         if let Self::Index(block) = self { Some(block) } else { None }
     }
 }
 
 impl Holds<Vec<u8>> for CachedBlock {
+    fn hold(chunk: Arc<Vec<u8>>) -> Self {
+        Self::Bloom(chunk)
+    }
+
     fn held(&self) -> Option<&Arc<Vec<u8>>> {
         if let Self::Bloom(chunk) = self { Some(chunk) } else { None }
     }

@@ -6,10 +6,10 @@ use super::input::Input;
 use crate::block::{ChecksumType, Codec, DataBlockEncoding, HashKind};
 use crate::cell::{Cell, CellFormat};
 use crate::hfile::{BloomType, HFile, HFileWriter, HFileWriterOptions, StoreFileOrigin, StoreFileWriter};
-use crate::io::{FileWriter, MemoryFile};
-use std::io;
+use crate::io::MemoryFile;
+use crate::io::faulty::FaultyStorage;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// Any sorted cells, written with any settings: the writer refuses them, or the file has these cells, no fault, and
 /// filters that deny none of them; seeks find what is there.
@@ -66,35 +66,16 @@ fn settings(input: &mut Input<'_>, format: CellFormat) -> HFileWriterOptions {
 
 /// The file; none if the writer refuses a setting or a cell.
 fn write(options: HFileWriterOptions, as_store_file: bool, cells: &[Cell]) -> Option<Vec<u8>> {
-    let file = Memory::default();
-    let sink = Box::new(file.clone());
+    let (storage, path) = (FaultyStorage::new(), Path::new("written"));
+    let options = options.storage(Arc::new(storage.clone()));
     if as_store_file {
-        let mut writer = StoreFileWriter::create_in(options, sink).ok()?;
+        let mut writer = StoreFileWriter::create(options, path).ok()?;
         cells.iter().try_for_each(|cell| writer.append(cell.as_ref())).ok()?;
         writer.finish(&StoreFileOrigin::flush(7)).expect("memory does not fail");
     } else {
-        let mut writer = options.create_in(sink).ok()?;
+        let mut writer = options.create(path).ok()?;
         cells.iter().try_for_each(|cell| writer.append(cell.as_ref())).ok()?;
         writer.finish().expect("memory does not fail");
     }
-    let bytes = file.0.lock().expect("nobody panics with it").clone();
-    Some(bytes)
-}
-
-#[derive(Clone, Debug, Default)]
-struct Memory(Arc<Mutex<Vec<u8>>>);
-
-impl FileWriter for Memory {
-    fn path(&self) -> &Path {
-        Path::new("memory")
-    }
-
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.0.lock().expect("nobody panics with it").extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+    storage.bytes(path)
 }

@@ -87,15 +87,11 @@ impl Inner {
         };
         // a block that is passed once needs no index
         let index = if seeking || self.cache.is_some() { self.order } else { None };
-        let mut load = || {
+        self.cached(handle, slots, i, || {
             let block = self.source.read_data(handle, buffers, index)?;
             self.check_bounds(&block, path.key(), path.next_key(), handle)?;
-            Ok(Arc::new(block))
-        };
-        match &self.cache {
-            Some(cache) => self.cached(cache, handle, slots, i, || load().map(CachedBlock::Data)),
-            None => load(),
-        }
+            Ok(block)
+        })
     }
 
     /// Every cell of a block lies between the index keys around it (hfile.md §17.1).
@@ -131,15 +127,11 @@ impl Inner {
         if let Some(block) = slots.get(i) {
             return Ok(block);
         }
-        let load = || {
+        self.cached(handle, slots, i, || {
             let block = self.read_index(handle, level)?;
             self.check_child(&block, parent.key(i), parent.key(i + 1), handle)?;
-            Ok(Arc::new(block))
-        };
-        match &self.cache {
-            Some(cache) => self.cached(cache, handle, slots, i, || load().map(CachedBlock::Index)),
-            None => load(),
-        }
+            Ok(block)
+        })
     }
 
     /// An index block's first key is its entry's, and its last before the next entry's (hfile.md §10.4).
@@ -181,18 +173,19 @@ impl Inner {
         }
     }
 
-    /// A block through the cache; it is found through its slot then, for as long as the cache keeps it.
+    /// A block through the cache, if there is one; it is found through its slot then, for as long as the cache keeps it.
     fn cached<T: Send + Sync + 'static>(
         &self,
-        (cache, file): &(BlockCache, FileId),
         handle: BlockHandle,
         slots: &Arc<Slots<T>>,
         slot: usize,
-        load: impl FnOnce() -> Result<CachedBlock>,
+        load: impl FnOnce() -> Result<T>,
     ) -> Result<Arc<T>>
     where
         CachedBlock: Holds<T>,
     {
+        let Some((cache, file)) = &self.cache else { return load().map(Arc::new) };
+        let load = || load().map(|block| CachedBlock::hold(Arc::new(block)));
         let key = BlockKey { file: *file, offset: handle.offset };
         let weak: Weak<Slots<T>> = Arc::downgrade(slots);
         let block = cache.get_or_load(key, Some(SlotPlace { slots: weak, slot }), load)?;
@@ -230,11 +223,7 @@ impl Inner {
         slots: &Arc<Slots<Vec<u8>>>,
         i: usize,
     ) -> Result<Arc<Vec<u8>>> {
-        let load = || Ok(Arc::new(self.source.read(handle, BlockType::BloomChunk)?.1));
-        match &self.cache {
-            Some(cache) => self.cached(cache, handle, slots, i, || load().map(CachedBlock::Bloom)),
-            None => load(),
-        }
+        self.cached(handle, slots, i, || Ok(self.source.read(handle, BlockType::BloomChunk)?.1))
     }
 
     pub(super) fn meta_block(&self, handle: BlockHandle) -> Result<Bytes> {

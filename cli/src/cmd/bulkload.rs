@@ -6,7 +6,6 @@ use crate::cmd::write;
 use crate::failure::{Exit, Failure, Fault};
 use crate::lines::Lines;
 use crate::new_dir::{NewDir, is_of_bulk_load, random_name};
-use crate::new_file::directory;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::settings::{Bloom, Settings, WriterKind};
@@ -74,12 +73,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let cells = JsonCells::open(&args.cells, order, out.progress())?;
     let keeps_seq_ids = args.settings.skip_reset_seqid;
     let mut load = Load { dir, files, splits, keeps_seq_ids, open: BTreeMap::new(), written: Vec::new() };
-    if args.sorting.sort {
-        load.append_all(&mut sort::sort(cells, order, &args.sorting, directory(&args.out), out)?)?;
-    } else {
-        let mut cells = cells;
-        load.append_all(&mut cells)?;
-    }
+    load.append_all(&mut *sort::in_order(cells, order, &args.sorting, &args.out, out)?)?;
     load.finish(out)
 }
 
@@ -168,7 +162,7 @@ struct Written {
 }
 
 impl Load {
-    fn append_all(&mut self, cells: &mut impl CellSource) -> Result<(), Fault> {
+    fn append_all(&mut self, cells: &mut dyn CellSource) -> Result<(), Fault> {
         while let Some(cell) = cells.peek() {
             self.append(cell).map_err(|failed| match failed {
                 Failed::Cell(error) => cells.blame(error),

@@ -3,7 +3,7 @@
 use crate::cell_file::{CellFile, CellFiles};
 use crate::cell_source::{CellSource, JsonCells};
 use crate::failure::{Exit, Failure, Fault};
-use crate::new_file::{check_output, directory};
+use crate::new_file::check_output;
 use crate::output::Output;
 use crate::settings::{Settings, check_not_stdout};
 use crate::sort::{self, SortArgs};
@@ -56,16 +56,11 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let order = args.settings.order();
     start_progress(&args.cells, out);
     let mut file = files.create(&args.out)?;
-    let mut cells = JsonCells::open(&args.cells, order, out.progress())?;
+    let cells = JsonCells::open(&args.cells, order, out.progress())?;
     if args.settings.mvcc != Some(true) && cells.has_seq_id() {
         out.warn("sequence ids are not kept, --mvcc keeps them");
     }
-    if args.sorting.sort {
-        let mut cells = sort::sort(cells, order, &args.sorting, directory(&args.out), out)?;
-        append_all(&mut cells, &mut file)?;
-    } else {
-        append_all(&mut cells, &mut file)?;
-    }
+    append_all(&mut *sort::in_order(cells, order, &args.sorting, &args.out, out)?, &mut file)?;
     finish(file, &args.out, out)
 }
 
@@ -78,7 +73,7 @@ pub(crate) fn start_progress(list: &Path, out: &mut Output) {
 }
 
 /// Appends all cells that there are.
-pub(crate) fn append_all(cells: &mut impl CellSource, file: &mut CellFile) -> Result<(), Fault> {
+pub(crate) fn append_all(cells: &mut dyn CellSource, file: &mut CellFile) -> Result<(), Fault> {
     while let Some(cell) = cells.peek() {
         file.append(cell).map_err(|error| cells.blame(error))?;
         cells.advance()?;

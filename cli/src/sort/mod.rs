@@ -6,6 +6,7 @@ mod run;
 use crate::cell_source::{CellSource, JsonCells};
 use crate::failure::Fault;
 use crate::merge::Merge;
+use crate::new_file::directory;
 use crate::output::Output;
 use crate::progress::Progress;
 use chunk::Chunk;
@@ -41,8 +42,22 @@ enum Sorted {
     Runs(Merge<RunCells>),
 }
 
+/// The cells of a list for a file, as they come or sorted.
+pub(crate) fn in_order<'p>(
+    input: JsonCells<'p>,
+    order: CellOrder,
+    args: &SortArgs,
+    file: &Path,
+    out: &mut Output,
+) -> Result<Box<dyn CellSource + 'p>, Fault> {
+    match args.sort {
+        true => Ok(Box::new(sort(input, order, args, directory(file), out)?)),
+        false => Ok(Box::new(input)),
+    }
+}
+
 /// Sorts all cells of a list.
-pub(crate) fn sort<'p>(
+fn sort<'p>(
     mut input: JsonCells<'p>,
     order: CellOrder,
     args: &SortArgs,
