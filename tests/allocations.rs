@@ -1,7 +1,9 @@
 //! What reading allocates: nothing per cell, nothing per seek in cached blocks, and of a file that is read without a cache,
 //! the same buffers for all its blocks.
 
-mod support;
+mod support {
+    pub(crate) mod alloc;
+}
 #[path = "../benches/support/mod.rs"]
 mod table;
 
