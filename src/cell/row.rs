@@ -1,0 +1,352 @@
+//! The cells of one row, in one buffer: reused while scanning, or owned.
+
+use super::{CellKey, CellRef, SeekKey};
+use std::fmt;
+
+/// Before each cell: key length, value length, tags length (`u32` each) and sequence id.
+const HEADER_LEN: usize = 4 + 4 + 4 + 8;
+
+/// The cells of a row, in a buffer that is filled again for each row.
+#[derive(Clone, Default)]
+pub struct RowBuf {
+    /// The cells are in the first `used` of these; those behind have been used before.
+    bytes: Vec<u8>,
+    used: usize,
+    len: usize,
+    memory: Option<Box<ReadMemory>>,
+}
+
+/// What a read needs beside its result, kept with it so that reading the next row allocates nothing.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ReadMemory {
+    /// A key to go to.
+    pub(crate) key: SeekKey,
+    /// The qualifier of a column.
+    pub(crate) column: Vec<u8>,
+    /// The qualifier of a marker.
+    pub(crate) marker: Vec<u8>,
+    /// The timestamps of markers.
+    pub(crate) family_versions: Vec<i64>,
+}
+
+impl RowBuf {
+    /// An empty buffer.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Forgets the cells, keeps the memory.
+    #[inline]
+    pub fn clear(&mut self) {
+        self.used = 0;
+        self.len = 0;
+    }
+
+    /// Appends a copy of a cell.
+    ///
+    /// # Panics
+    ///
+    /// If key, value or tags have 4 GiB or more, which no cell can have.
+    #[inline]
+    pub fn push(&mut self, cell: CellRef<'_>) {
+        let key = cell.key().as_bytes();
+        let (value, tags) = (cell.value(), cell.tag_bytes());
+        let header = header(key.len(), value.len(), tags.len(), cell.seq_id());
+        let end = self.used + HEADER_LEN + key.len() + value.len() + tags.len();
+        if end > self.bytes.len() {
+            self.grow(end);
+        }
+        let (header_place, rest) = self.bytes[self.used..end].split_at_mut(HEADER_LEN);
+        let (key_place, rest) = rest.split_at_mut(key.len());
+        let (value_place, tags_place) = rest.split_at_mut(value.len());
+        header_place.copy_from_slice(&header);
+        key_place.copy_from_slice(key);
+        value_place.copy_from_slice(value);
+        if !tags.is_empty() {
+            tags_place.copy_from_slice(tags);
+        }
+        self.used = end;
+        self.len += 1;
+    }
+
+    #[cold]
+    fn grow(&mut self, len: usize) {
+        self.bytes.reserve(len - self.bytes.len());
+        // all there is, so that this is rare
+        self.bytes.resize(self.bytes.capacity(), 0);
+    }
+
+    /// The row, lent.
+    #[inline]
+    #[must_use]
+    pub fn as_row(&self) -> RowRef<'_> {
+        RowRef { bytes: &self.bytes[..self.used], len: self.len }
+    }
+
+    /// An owned copy of the row, in one allocation.
+    #[must_use]
+    pub fn freeze(&self) -> Row {
+        self.as_row().to_row()
+    }
+
+    /// How many cells there are.
+    #[inline]
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    #[inline]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Where the next cell will be.
+    pub(crate) fn mark(&self) -> (usize, usize) {
+        (self.used, self.len)
+    }
+
+    /// Forgets the cells from a mark on.
+    pub(crate) fn truncate(&mut self, (bytes, len): (usize, usize)) {
+        self.used = bytes.min(self.used);
+        self.len = len;
+    }
+
+    /// Forgets the cells of which `keep` says false.
+    pub fn retain(&mut self, mut keep: impl FnMut(CellRef<'_>) -> bool) {
+        let (mut from, mut to, mut len) = (0, 0, 0);
+        loop {
+            let mut cells = Cells { rest: &self.bytes[from..self.used], left: self.len };
+            let Some(cell) = cells.next() else { break };
+            let kept = keep(cell);
+            let next = self.used - cells.rest.len();
+            if kept {
+                self.bytes.copy_within(from..next, to);
+                to += next - from;
+                len += 1;
+            }
+            from = next;
+        }
+        (self.used, self.len) = (to, len);
+    }
+
+    /// The memory kept here, for as long as somebody needs it.
+    #[inline]
+    pub(crate) fn take_memory(&mut self) -> Box<ReadMemory> {
+        self.memory.take().unwrap_or_default()
+    }
+
+    #[inline]
+    pub(crate) fn keep_memory(&mut self, memory: Box<ReadMemory>) {
+        self.memory = Some(memory);
+    }
+}
+
+#[inline]
+fn header(key: usize, value: usize, tags: usize, seq_id: i64) -> [u8; HEADER_LEN] {
+    let word = |len: usize| u32::try_from(len).expect("parts of a cell have less than 4 GiB").to_be_bytes();
+    let mut header = [0; HEADER_LEN];
+    header[..4].copy_from_slice(&word(key));
+    header[4..8].copy_from_slice(&word(value));
+    header[8..12].copy_from_slice(&word(tags));
+    header[12..].copy_from_slice(&seq_id.to_be_bytes());
+    header
+}
+
+/// The cells of a row, in their order, lent by a scanner until it goes on (HBase: `Result`).
+#[derive(Clone, Copy)]
+pub struct RowRef<'a> {
+    bytes: &'a [u8],
+    len: usize,
+}
+
+impl<'a> RowRef<'a> {
+    /// The row key; empty if there are no cells.
+    #[inline]
+    #[must_use]
+    pub fn key(self) -> &'a [u8] {
+        self.cells().next().map_or(&[], |cell| cell.row())
+    }
+
+    /// The cells.
+    #[inline]
+    #[must_use]
+    pub fn cells(self) -> Cells<'a> {
+        Cells { rest: self.bytes, left: self.len }
+    }
+
+    /// How many cells there are.
+    #[inline]
+    #[must_use]
+    pub fn len(self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    #[inline]
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.len == 0
+    }
+
+    /// The first cell of a column: its newest version.
+    #[must_use]
+    pub fn cell(self, family: impl AsRef<[u8]>, qualifier: impl AsRef<[u8]>) -> Option<CellRef<'a>> {
+        let (family, qualifier) = (family.as_ref(), qualifier.as_ref());
+        self.cells().find(|cell| cell.qualifier() == qualifier && cell.family() == family)
+    }
+
+    /// The value of the first cell of a column.
+    #[must_use]
+    pub fn value(self, family: impl AsRef<[u8]>, qualifier: impl AsRef<[u8]>) -> Option<&'a [u8]> {
+        self.cell(family, qualifier).map(|cell| cell.value())
+    }
+
+    /// An owned copy, in one allocation.
+    #[must_use]
+    pub fn to_row(self) -> Row {
+        Row { bytes: self.bytes.into(), len: self.len }
+    }
+}
+
+/// An owned row (HBase: `Result`).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Row {
+    bytes: Box<[u8]>,
+    len: usize,
+}
+
+impl Row {
+    /// The row, borrowed.
+    #[inline]
+    #[must_use]
+    pub fn as_row(&self) -> RowRef<'_> {
+        RowRef { bytes: &self.bytes, len: self.len }
+    }
+
+    /// The row key; empty if there are no cells.
+    #[must_use]
+    pub fn key(&self) -> &[u8] {
+        self.as_row().key()
+    }
+
+    /// The cells, in their order.
+    #[must_use]
+    pub fn cells(&self) -> Cells<'_> {
+        self.as_row().cells()
+    }
+
+    /// How many cells there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none: then there is no such row.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The first cell of a column: its newest version.
+    #[must_use]
+    pub fn cell(&self, family: impl AsRef<[u8]>, qualifier: impl AsRef<[u8]>) -> Option<CellRef<'_>> {
+        self.as_row().cell(family, qualifier)
+    }
+
+    /// The value of the first cell of a column.
+    #[must_use]
+    pub fn value(&self, family: impl AsRef<[u8]>, qualifier: impl AsRef<[u8]>) -> Option<&[u8]> {
+        self.as_row().value(family, qualifier)
+    }
+}
+
+/// The cells of a row.
+#[derive(Clone)]
+pub struct Cells<'a> {
+    rest: &'a [u8],
+    left: usize,
+}
+
+impl<'a> Iterator for Cells<'a> {
+    type Item = CellRef<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<CellRef<'a>> {
+        let (header, rest) = self.rest.split_first_chunk::<HEADER_LEN>()?;
+        let word =
+            |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+        let (seq_id, _) = header[12..].split_first_chunk().expect("a header ends with eight bytes");
+        let (key, rest) = rest.split_at(word(0) as usize);
+        let (value, rest) = rest.split_at(word(4) as usize);
+        let (tags, rest) = rest.split_at(word(8) as usize);
+        self.rest = rest;
+        self.left -= 1;
+        Some(CellRef { key: CellKey::from_checked(key), value, tags, seq_id: i64::from_be_bytes(*seq_id) })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl ExactSizeIterator for Cells<'_> {}
+
+impl fmt::Debug for Cells<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.clone()).finish()
+    }
+}
+
+impl fmt::Debug for RowRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.cells().fmt(f)
+    }
+}
+
+impl fmt::Debug for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.cells().fmt(f)
+    }
+}
+
+impl fmt::Debug for RowBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_row().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cell::{CellType, LATEST_TIMESTAMP, SeekKey};
+
+    #[test]
+    fn a_row_gives_back_its_cells() {
+        let key = |qualifier: &str, ts| SeekKey::of(b"r", b"f", qualifier.as_bytes(), ts, CellType::Put);
+        let keys = [key("a", 2), key("a", 1), key("b", LATEST_TIMESTAMP)];
+        let tags = [0, 2, 9, 1];
+        let cells = [
+            CellRef::new(&keys[0], b"new").with_seq_id(7),
+            CellRef::new(&keys[1], b"").with_tag_bytes(&tags).unwrap(),
+            CellRef::new(&keys[2], b"other").with_seq_id(-1),
+        ];
+        let mut buffer = RowBuf::new();
+        assert!(buffer.freeze().is_empty() && buffer.as_row().key().is_empty());
+        cells.iter().for_each(|cell| buffer.push(*cell));
+        let row = buffer.freeze();
+        assert!(row.cells().eq(cells) && row.cells().len() == 3 && row.key() == b"r");
+        assert_eq!(row.value("f", "a"), Some(&b"new"[..]));
+        assert_eq!(row.value("f", "c"), None);
+        assert_eq!(buffer.as_row().to_row(), row);
+        buffer.retain(|cell| cell.qualifier() == b"a");
+        assert!(buffer.as_row().cells().eq([cells[0], cells[1]]) && buffer.len() == 2);
+        buffer.retain(|cell| cell.timestamp() == 1);
+        assert!(buffer.as_row().cells().eq([cells[1]]));
+        buffer.clear();
+        assert!(buffer.is_empty() && row.len() == 3);
+    }
+}

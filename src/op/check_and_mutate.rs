@@ -1,0 +1,135 @@
+//! Writes under a condition (read-path.md §19.3).
+
+use super::{Compare, Mutation, TimeRange};
+use bytes::Bytes;
+
+/// Writes to a row if a column of it is as expected: nobody writes to the row in between (HBase: `CheckAndMutate`).
+///
+/// ```
+/// use hregion::{CheckAndMutate, Put};
+///
+/// let _lock = CheckAndMutate::if_not_exists("job-7", "f", "owner").then(Put::new("job-7").cell("f", "owner", "me"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckAndMutate {
+    pub(crate) row: Bytes,
+    pub(crate) condition: ColumnCondition,
+    pub(crate) time_range: TimeRange,
+    pub(crate) mutations: Vec<Mutation>,
+}
+
+/// What the newest version of a column must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ColumnCondition {
+    pub(crate) family: Bytes,
+    pub(crate) qualifier: Bytes,
+    pub(crate) compare: Compare,
+    pub(crate) value: Bytes,
+}
+
+impl CheckAndMutate {
+    /// If `value` relates so to the stored one: with [`Compare::Less`], `value` is the lesser of the two. (In filters it is the
+    /// other way round.) Of a column that is missing nothing is true.
+    ///
+    /// An empty `value` asks whether there is one: with [`Compare::NotEqual`] the column must have a value that is not empty,
+    /// with any other operator it must be missing or empty.
+    #[must_use]
+    pub fn if_matches(
+        row: impl Into<Bytes>,
+        family: impl Into<Bytes>,
+        qualifier: impl Into<Bytes>,
+        compare: Compare,
+        value: impl Into<Bytes>,
+    ) -> Self {
+        let (family, qualifier, value) = (family.into(), qualifier.into(), value.into());
+        Self {
+            row: row.into(),
+            condition: ColumnCondition { family, qualifier, compare, value },
+            time_range: TimeRange::ALL,
+            mutations: Vec::new(),
+        }
+    }
+
+    /// If a column has a value; if it is missing or empty, should `value` be empty.
+    #[must_use]
+    pub fn if_equals(
+        row: impl Into<Bytes>,
+        family: impl Into<Bytes>,
+        qualifier: impl Into<Bytes>,
+        value: impl Into<Bytes>,
+    ) -> Self {
+        Self::if_matches(row, family, qualifier, Compare::Equal, value)
+    }
+
+    /// If a column is missing, or empty.
+    #[must_use]
+    pub fn if_not_exists(
+        row: impl Into<Bytes>,
+        family: impl Into<Bytes>,
+        qualifier: impl Into<Bytes>,
+    ) -> Self {
+        Self::if_matches(row, family, qualifier, Compare::Equal, Bytes::new())
+    }
+
+    /// Among which timestamps the newest version is looked for (default: all).
+    #[must_use]
+    pub fn time_range(mut self, range: TimeRange) -> Self {
+        self.time_range = range;
+        self
+    }
+
+    /// What is written then. Several mutations are written at once, as [`Region::mutate_row`](crate::Region::mutate_row) does.
+    #[must_use]
+    pub fn then(mut self, mutation: impl Into<Mutation>) -> Self {
+        self.mutations.push(mutation.into());
+        self
+    }
+
+    /// The row.
+    #[must_use]
+    pub fn row(&self) -> &[u8] {
+        &self.row
+    }
+}
+
+impl ColumnCondition {
+    /// Whether it holds for the value of a column, if it has one.
+    pub(crate) fn holds(&self, stored: Option<&[u8]>) -> bool {
+        if self.value.is_empty() {
+            stored.is_none_or(<[u8]>::is_empty) == (self.compare != Compare::NotEqual)
+        } else {
+            stored.is_some_and(|stored| self.compare.holds(self.value[..].cmp(stored)))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_value_given_is_on_the_left() {
+        let holds = |compare, value: &'static str, stored: Option<&str>| {
+            let check = CheckAndMutate::if_matches("r", "f", "q", compare, value);
+            check.condition.holds(stored.map(str::as_bytes))
+        };
+        // stored: less than, equal to, greater than the value, empty, missing
+        let stored = [Some("a"), Some("b"), Some("c"), Some(""), None];
+        for (compare, expected) in [
+            (Compare::Less, [false, false, true, false, false]),
+            (Compare::LessOrEqual, [false, true, true, false, false]),
+            (Compare::Equal, [false, true, false, false, false]),
+            (Compare::NotEqual, [true, false, true, true, false]),
+            (Compare::GreaterOrEqual, [true, true, false, true, false]),
+            (Compare::Greater, [true, false, false, true, false]),
+        ] {
+            assert_eq!(stored.map(|stored| holds(compare, "b", stored)), expected, "{compare:?}");
+            let is_there = compare == Compare::NotEqual;
+            assert_eq!(
+                stored.map(|stored| holds(compare, "", stored)),
+                [is_there, is_there, is_there, !is_there, !is_there],
+                "{compare:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Families and columns that a read names.
+
+use bytes::Bytes;
+
+/// What a read asks of each family: all of it, or some columns. Names nothing at first, which means all families.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Columns(Vec<(Bytes, Vec<Bytes>)>);
+
+impl Columns {
+    /// Adds a whole family; columns of it that were named before no longer narrow it.
+    pub fn add_family(&mut self, family: impl Into<Bytes>) {
+        let at = self.place(family.into());
+        self.0[at].1.clear();
+    }
+
+    /// Adds a column: of a family that was named before, only its columns are read then.
+    pub fn add_column(&mut self, family: impl Into<Bytes>, qualifier: impl Into<Bytes>) {
+        let (at, qualifier) = (self.place(family.into()), qualifier.into());
+        let qualifiers = &mut self.0[at].1;
+        if let Err(place) = qualifiers.binary_search(&qualifier) {
+            qualifiers.insert(place, qualifier);
+        }
+    }
+
+    fn place(&mut self, family: Bytes) -> usize {
+        match self.0.binary_search_by(|(name, _)| name.cmp(&family)) {
+            Ok(at) => at,
+            Err(at) => {
+                self.0.insert(at, (family, Vec::new()));
+                at
+            }
+        }
+    }
+
+    /// Whether no family is named: then all are meant.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The families named, in order, each with its columns in order; none for a whole family.
+    pub fn families(&self) -> impl ExactSizeIterator<Item = (&[u8], &[Bytes])> {
+        self.0.iter().map(|(family, qualifiers)| (family.as_ref(), qualifiers.as_slice()))
+    }
+
+    /// The columns of a family, in order: none for a whole family. `None` if the family is not read.
+    #[must_use]
+    pub fn of(&self, family: &[u8]) -> Option<&[Bytes]> {
+        if self.0.is_empty() {
+            return Some(&[]);
+        }
+        let at = self.0.binary_search_by(|(name, _)| name.as_ref().cmp(family)).ok()?;
+        Some(&self.0[at].1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_narrow_families_and_sort() {
+        let mut columns = Columns::default();
+        assert_eq!(columns.of(b"f"), Some(&[][..]));
+        columns.add_family("f");
+        columns.add_column("f", "b");
+        columns.add_column("f", "a");
+        columns.add_column("f", "b");
+        assert_eq!(columns.of(b"f").unwrap(), ["a", "b"]);
+        assert_eq!(columns.of(b"g"), None);
+        columns.add_family("f");
+        assert_eq!(columns.of(b"f"), Some(&[][..]));
+    }
+}

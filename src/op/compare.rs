@@ -1,0 +1,91 @@
+//! How two values compare (HBase: `CompareOperator`).
+
+use std::cmp::Ordering;
+
+/// A relation of two values. In a condition the value given stands on the left, in a filter the cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Compare {
+    /// `<`
+    Less,
+    /// `<=`
+    LessOrEqual,
+    /// `=`
+    Equal,
+    /// `!=`
+    NotEqual,
+    /// `>=`
+    GreaterOrEqual,
+    /// `>`
+    Greater,
+    /// Nothing.
+    NoOp,
+}
+
+impl Compare {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Less,
+        Self::LessOrEqual,
+        Self::Equal,
+        Self::NotEqual,
+        Self::GreaterOrEqual,
+        Self::Greater,
+        Self::NoOp,
+    ];
+
+    /// As HBase's filter language writes it.
+    #[must_use]
+    pub fn symbol(self) -> &'static str {
+        match self {
+            Self::Less => "<",
+            Self::LessOrEqual => "<=",
+            Self::Equal => "=",
+            Self::NotEqual => "!=",
+            Self::GreaterOrEqual => ">=",
+            Self::Greater => ">",
+            Self::NoOp => "NO_OP",
+        }
+    }
+
+    /// The operator of a symbol, as in [`symbol`](Self::symbol).
+    #[must_use]
+    pub fn from_symbol(symbol: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|compare| compare.symbol() == symbol)
+    }
+
+    /// Whether the relation holds between two values of which the left one sorts so beside the right one.
+    #[inline]
+    #[must_use]
+    pub fn holds(self, ordering: Ordering) -> bool {
+        match self {
+            Self::Less => ordering.is_lt(),
+            Self::LessOrEqual => ordering.is_le(),
+            Self::Equal => ordering.is_eq(),
+            Self::NotEqual => ordering.is_ne(),
+            Self::GreaterOrEqual => ordering.is_ge(),
+            Self::Greater => ordering.is_gt(),
+            Self::NoOp => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operators_are_what_their_symbols_say() {
+        for compare in Compare::ALL {
+            assert_eq!(Compare::from_symbol(compare.symbol()), Some(compare));
+            for (ordering, sign) in [(Ordering::Less, '<'), (Ordering::Equal, '='), (Ordering::Greater, '>')]
+            {
+                let expected = match compare {
+                    Compare::NotEqual => sign != '=',
+                    _ => compare.symbol().contains(sign),
+                };
+                assert_eq!(compare.holds(ordering), expected, "{compare:?} {ordering:?}");
+            }
+        }
+        assert_eq!(Compare::from_symbol("=="), None);
+    }
+}

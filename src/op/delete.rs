@@ -1,0 +1,100 @@
+//! Deletes: markers that hide what is older (read-path.md §9.8).
+
+use crate::cell::CellType;
+use bytes::Bytes;
+
+/// Markers for one row, written together; with none added, one for each family (HBase: `Delete`).
+///
+/// | method | HBase | hides |
+/// |---|---|---|
+/// | [`column`](Self::column) | `addColumns` | all versions of a column |
+/// | [`version`](Self::version) | `addColumn` | one version of a column |
+/// | [`family`](Self::family) | `addFamily` | all columns |
+/// | [`family_version`](Self::family_version) | `addFamilyVersion` | all columns of one timestamp |
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delete {
+    pub(crate) row: Bytes,
+    pub(crate) timestamp: Option<i64>,
+    pub(crate) cells: Vec<DeleteCell>,
+}
+
+/// One marker; without a timestamp, that of the clock when it is written, or for a version that of the newest one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DeleteCell {
+    pub(crate) kind: CellType,
+    pub(crate) family: Bytes,
+    pub(crate) qualifier: Bytes,
+    pub(crate) timestamp: Option<i64>,
+}
+
+impl Delete {
+    /// Deletes a row, unless markers are added.
+    #[must_use]
+    pub fn new(row: impl Into<Bytes>) -> Self {
+        Self { row: row.into(), timestamp: None, cells: Vec::new() }
+    }
+
+    /// The timestamp of the markers that have none of their own, in milliseconds (default: the time of writing).
+    #[must_use]
+    pub fn timestamp(mut self, timestamp: i64) -> Self {
+        self.timestamp = Some(timestamp);
+        self
+    }
+
+    /// Deletes all versions of a column.
+    #[must_use]
+    pub fn column(self, family: impl Into<Bytes>, qualifier: impl Into<Bytes>) -> Self {
+        self.add(CellType::DeleteColumn, family.into(), qualifier.into(), None)
+    }
+
+    /// Deletes the versions of a column up to a timestamp.
+    #[must_use]
+    pub fn column_at(self, family: impl Into<Bytes>, qualifier: impl Into<Bytes>, timestamp: i64) -> Self {
+        self.add(CellType::DeleteColumn, family.into(), qualifier.into(), Some(timestamp))
+    }
+
+    /// Deletes the newest version of a column.
+    #[must_use]
+    pub fn version(self, family: impl Into<Bytes>, qualifier: impl Into<Bytes>) -> Self {
+        self.add(CellType::Delete, family.into(), qualifier.into(), None)
+    }
+
+    /// Deletes the version of a column that has a timestamp.
+    #[must_use]
+    pub fn version_at(self, family: impl Into<Bytes>, qualifier: impl Into<Bytes>, timestamp: i64) -> Self {
+        self.add(CellType::Delete, family.into(), qualifier.into(), Some(timestamp))
+    }
+
+    /// Deletes all columns of a family.
+    #[must_use]
+    pub fn family(self, family: impl Into<Bytes>) -> Self {
+        self.add(CellType::DeleteFamily, family.into(), Bytes::new(), None)
+    }
+
+    /// Deletes the versions of a family up to a timestamp.
+    #[must_use]
+    pub fn family_at(self, family: impl Into<Bytes>, timestamp: i64) -> Self {
+        self.add(CellType::DeleteFamily, family.into(), Bytes::new(), Some(timestamp))
+    }
+
+    /// Deletes the versions of a family that have a timestamp.
+    #[must_use]
+    pub fn family_version(self, family: impl Into<Bytes>, timestamp: i64) -> Self {
+        self.add(CellType::DeleteFamilyVersion, family.into(), Bytes::new(), Some(timestamp))
+    }
+
+    fn add(mut self, kind: CellType, family: Bytes, qualifier: Bytes, timestamp: Option<i64>) -> Self {
+        if kind == CellType::DeleteFamily {
+            // it hides what they would, as HBase's client has it
+            self.cells.retain(|cell| cell.family != family);
+        }
+        self.cells.push(DeleteCell { kind, family, qualifier, timestamp });
+        self
+    }
+
+    /// The row.
+    #[must_use]
+    pub fn row(&self) -> &[u8] {
+        &self.row
+    }
+}

@@ -1,0 +1,33 @@
+//! What a user asks for: reads and writes, and what a read becomes for one family.
+
+mod append;
+mod check_and_mutate;
+mod columns;
+mod compare;
+mod delete;
+mod delta;
+mod get;
+mod increment;
+mod mutation;
+mod put;
+mod query;
+mod scan;
+mod select;
+mod time_range;
+
+pub use append::Append;
+pub use check_and_mutate::CheckAndMutate;
+pub use columns::Columns;
+pub use compare::Compare;
+pub use delete::Delete;
+pub(crate) use delete::DeleteCell;
+pub(crate) use delta::{Delta, DeltaCell};
+pub use get::Get;
+pub use increment::Increment;
+pub use mutation::Mutation;
+pub use put::Put;
+pub(crate) use query::Query;
+pub use scan::Scan;
+pub use select::Isolation;
+pub(crate) use select::Select;
+pub use time_range::TimeRange;

@@ -1,0 +1,24 @@
+//! What a get or scan becomes for one family.
+
+use super::TimeRange;
+use bytes::Bytes;
+
+/// What one store is asked (read-path.md §5, §6).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Query<'q> {
+    /// The first row, or the one behind which to begin; empty for all.
+    pub(crate) start: &'q [u8],
+    pub(crate) include_start: bool,
+    /// The last row, or the one before which the scan ends: it is told apart by who takes the rows; empty for all.
+    pub(crate) stop: &'q [u8],
+    /// Whether one row is asked for, which is then known to be the only one.
+    pub(crate) get_like: bool,
+    /// The columns, sorted; none for all.
+    pub(crate) columns: &'q [Bytes],
+    pub(crate) time_range: TimeRange,
+    pub(crate) max_versions: u32,
+    pub(crate) raw: bool,
+    pub(crate) store_limit: Option<u32>,
+    pub(crate) store_offset: u32,
+    pub(crate) read_point: i64,
+}

@@ -1,0 +1,134 @@
+//! Many rows.
+
+use super::Select;
+use super::select::select_methods;
+use bytes::Bytes;
+use std::ops::{Bound, RangeBounds};
+
+/// A read of the rows of a range (HBase: `Scan`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scan {
+    pub(crate) start: Bytes,
+    pub(crate) include_start: bool,
+    pub(crate) stop: Bytes,
+    pub(crate) include_stop: bool,
+    pub(crate) raw: bool,
+    pub(crate) limit: Option<u64>,
+    pub(crate) select: Select,
+}
+
+impl Default for Scan {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Scan {
+    /// A read of the newest version of every column of every row.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            start: Bytes::new(),
+            include_start: true,
+            stop: Bytes::new(),
+            include_stop: false,
+            raw: false,
+            limit: None,
+            select: Select::default(),
+        }
+    }
+
+    select_methods!();
+
+    /// The rows to read, as a range of anything that is bytes: `"a".."m"`.
+    #[must_use]
+    pub fn rows<R>(mut self, rows: impl RangeBounds<R>) -> Self
+    where
+        R: AsRef<[u8]>,
+    {
+        let (start, include_start) = match rows.start_bound() {
+            Bound::Included(row) => (row.as_ref(), true),
+            Bound::Excluded(row) => (row.as_ref(), false),
+            Bound::Unbounded => (&[][..], true),
+        };
+        let (stop, include_stop) = match rows.end_bound() {
+            Bound::Included(row) => (row.as_ref(), true),
+            Bound::Excluded(row) => (row.as_ref(), false),
+            Bound::Unbounded => (&[][..], false),
+        };
+        (self.start, self.include_start) = (Bytes::copy_from_slice(start), include_start);
+        (self.stop, self.include_stop) = (Bytes::copy_from_slice(stop), include_stop);
+        self
+    }
+
+    /// The first row, or the one behind which the scan begins. An empty row is the start of the region.
+    #[must_use]
+    pub fn start_row(mut self, row: impl Into<Bytes>, include: bool) -> Self {
+        (self.start, self.include_start) = (row.into(), include);
+        self
+    }
+
+    /// The last row, or the one before which the scan ends. An empty row is the end of the region.
+    #[must_use]
+    pub fn stop_row(mut self, row: impl Into<Bytes>, include: bool) -> Self {
+        (self.stop, self.include_stop) = (row.into(), include);
+        self
+    }
+
+    /// All rows that begin with `prefix`.
+    #[must_use]
+    pub fn prefix(mut self, prefix: impl Into<Bytes>) -> Self {
+        self.start = prefix.into();
+        self.include_start = true;
+        self.stop = next_prefix(&self.start);
+        self.include_stop = false;
+        self
+    }
+
+    /// Whether to read all that is stored, delete markers and what they hide (default: no). A raw scan names no columns.
+    #[must_use]
+    pub fn raw(mut self, raw: bool) -> Self {
+        self.raw = raw;
+        self
+    }
+
+    /// How many rows to read at most (default: all).
+    #[must_use]
+    pub fn limit(mut self, rows: u64) -> Self {
+        self.limit = Some(rows);
+        self
+    }
+
+    /// Whether the scan is of one row, which is read like a get (read-path.md §5.2).
+    pub(crate) fn is_get_like(&self) -> bool {
+        self.include_start && self.include_stop && !self.start.is_empty() && self.start == self.stop
+    }
+}
+
+/// The first row behind all rows that begin with `prefix`; empty if there is none (HBase: `ClientUtil`).
+fn next_prefix(prefix: &[u8]) -> Bytes {
+    let kept = prefix.iter().rposition(|&byte| byte != u8::MAX).map_or(0, |at| at + 1);
+    let mut next = prefix[..kept].to_vec();
+    if let Some(last) = next.last_mut() {
+        *last += 1;
+    }
+    next.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_and_prefixes() {
+        let scan = Scan::new().rows("a".."m");
+        assert_eq!(
+            (&scan.start[..], scan.include_start, &scan.stop[..], scan.include_stop),
+            (&b"a"[..], true, &b"m"[..], false)
+        );
+        assert!(Scan::new().rows("a"..="a").is_get_like() && !Scan::new().rows("a".."a").is_get_like());
+        assert_eq!(Scan::new().prefix(&b"a\xff\xff"[..]).stop, "b");
+        assert_eq!(Scan::new().prefix(&b"\xff"[..]).stop, "");
+        assert_eq!(Scan::new().prefix("").stop, "");
+    }
+}

@@ -1,0 +1,53 @@
+//! The data block encodings by name and id (hfile.md §7; HBase: `DataBlockEncoding`).
+
+/// How the cells of a file's data blocks are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DataBlockEncoding {
+    /// Cell after cell, as they are.
+    #[default]
+    None,
+    /// Keys as what differs from the key before.
+    Prefix,
+    /// As `Prefix`, with timestamps, types and lengths as differences, too.
+    Diff,
+    /// As `Diff`, simpler, with equal values left out.
+    FastDiff,
+    /// As `None`, with an index of the rows behind the cells.
+    RowIndexV1,
+}
+
+impl DataBlockEncoding {
+    /// All encodings.
+    pub const ALL: [Self; 5] = [Self::None, Self::Prefix, Self::Diff, Self::FastDiff, Self::RowIndexV1];
+
+    /// HBase's name, as in a file info: `FAST_DIFF` …
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "NONE",
+            Self::Prefix => "PREFIX",
+            Self::Diff => "DIFF",
+            Self::FastDiff => "FAST_DIFF",
+            Self::RowIndexV1 => "ROW_INDEX_V1",
+        }
+    }
+
+    /// The encoding of a name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|e| e.name() == name)
+    }
+
+    /// The id at the start of an encoded block.
+    #[must_use]
+    pub fn id(self) -> u16 {
+        match self {
+            Self::None => 0,
+            Self::Prefix => 2,
+            Self::Diff => 3,
+            Self::FastDiff => 4,
+            Self::RowIndexV1 => 7,
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! What a table promises, as its descriptor has it (hfile.md §15.1; HBase: `TableDescriptor`,
+//! `ColumnFamilyDescriptor`).
+#![warn(clippy::indexing_slicing)]
+
+use super::{BloomType, Codec, DataBlockEncoding, Family, KeepDeletedCells, TableName};
+use crate::binary::Binary;
+use crate::error::Corruption;
+use crate::proto;
+use crate::proto::hfile::BytesBytesPair;
+use crate::proto::region::{ColumnFamilySchema, NameStringPair, TableSchema};
+use prost::Message;
+use std::str::FromStr;
+
+/// How long the prefixes are, of a family with a filter of them.
+const PREFIX_LENGTH: &str = "RowPrefixBloomFilter.prefix_length";
+
+/// A table: its name, its families, and what else is set.
+#[derive(Clone, Debug)]
+pub(crate) struct TableDescriptor {
+    table: TableName,
+    settings: Settings,
+    families: Vec<(Family, Settings)>,
+}
+
+/// Keys and values as they are set, the ones that count first.
+#[derive(Clone, Debug, Default)]
+struct Settings {
+    attributes: Vec<BytesBytesPair>,
+    configuration: Vec<NameStringPair>,
+}
+
+impl TableDescriptor {
+    /// Reads the content of a `.tableinfo.<n>`: "PBUF" and a `TableSchema`.
+    pub(crate) fn parse_file(bytes: &[u8]) -> Result<Self, Corruption> {
+        let message = bytes.strip_prefix(proto::MAGIC).ok_or_else(|| Corruption::Unsupported {
+            what: "table descriptor",
+            name: "that does not start with PBUF".into(),
+            hint: Some("HBase 0.96 to 1.x rewrite those of older versions"),
+        })?;
+        let schema = TableSchema::decode(message)
+            .map_err(|_| Corruption::Malformed("table descriptor that is no TableSchema message"))?;
+        let table = schema.table_name.ok_or(Corruption::Malformed("table descriptor without a name"))?;
+        let mut families = schema
+            .column_families
+            .into_iter()
+            .map(|family| {
+                let ColumnFamilySchema { name, attributes, configuration } = family;
+                let settings = Settings { attributes, configuration };
+                Ok((family_of(name.unwrap_or_default(), &settings)?, settings))
+            })
+            .collect::<Result<Vec<_>, Corruption>>()?;
+        families.sort_by(|(a, _), (b, _)| a.name().cmp(b.name()));
+        if !families.is_sorted_by(|(a, _), (b, _)| a.name() < b.name()) {
+            return Err(Corruption::Malformed("table descriptor with two families of one name"));
+        }
+        let settings = Settings { attributes: schema.attributes, configuration: schema.configuration };
+        Ok(Self { table: TableName::from_proto(table)?, settings, families })
+    }
+
+    /// A table of these families.
+    pub(crate) fn new(table: TableName, families: &[Family]) -> Self {
+        let families = families.iter().map(|family| (family.clone(), Settings::of(family))).collect();
+        Self { table, settings: Settings::default(), families }
+    }
+
+    /// The content of a `.tableinfo.<n>`.
+    pub(crate) fn to_file(&self) -> Vec<u8> {
+        let family = |(family, settings): &(Family, Settings)| ColumnFamilySchema {
+            name: Some(family.name().to_vec()),
+            attributes: settings.attributes.clone(),
+            configuration: settings.configuration.clone(),
+        };
+        let schema = TableSchema {
+            table_name: Some(self.table.to_proto()),
+            attributes: self.settings.attributes.clone(),
+            column_families: self.families.iter().map(family).collect(),
+            configuration: self.settings.configuration.clone(),
+        };
+        [proto::MAGIC.as_slice(), &schema.encode_to_vec()].concat()
+    }
+
+    /// The table.
+    pub(crate) fn table(&self) -> &TableName {
+        &self.table
+    }
+
+    /// The families, sorted by name.
+    pub(crate) fn families(&self) -> impl ExactSizeIterator<Item = &Family> {
+        self.families.iter().map(|(family, _)| family)
+    }
+
+    /// A setting of a family: its own, or else the table's. None if neither has it, or there is no such family.
+    pub(crate) fn setting(&self, family: &[u8], key: &str) -> Option<&str> {
+        let of_family = self.families.iter().find(|(f, _)| f.name() == family).map(|(_, settings)| settings);
+        of_family.and_then(|settings| settings.get(key)).or_else(|| self.settings.get(key))
+    }
+}
+
+impl Settings {
+    /// All that is set of a family.
+    fn of(family: &Family) -> Self {
+        let bloom = family.bloom.map_or("NONE", BloomType::name);
+        let attributes = [
+            ("VERSIONS", family.max_versions.min(i32::MAX.cast_unsigned()).to_string()),
+            ("MIN_VERSIONS", family.min_versions.to_string()),
+            ("TTL", family.ttl.map_or_else(|| i32::MAX.to_string(), |seconds| seconds.to_string())),
+            ("KEEP_DELETED_CELLS", family.keep_deleted_cells.name().to_owned()),
+            ("NEW_VERSION_BEHAVIOR", family.new_version_behavior.to_string()),
+            ("BLOOMFILTER", bloom.to_owned()),
+            ("DATA_BLOCK_ENCODING", family.data_block_encoding.name().to_owned()),
+            ("COMPRESSION", family.codec.name().to_owned()),
+            ("BLOCKSIZE", family.block_size.to_string()),
+        ];
+        let pair = |(key, value): (&str, String)| BytesBytesPair {
+            first: Some(key.as_bytes().to_vec()),
+            second: Some(value.into_bytes()),
+        };
+        let prefix = match family.bloom {
+            Some(BloomType::RowPrefixFixedLength(len)) => Some(len.to_string()),
+            _ => None,
+        };
+        let configuration = prefix
+            .into_iter()
+            .map(|len| NameStringPair { name: Some(PREFIX_LENGTH.to_owned()), value: Some(len) });
+        Self {
+            attributes: attributes.into_iter().map(pair).collect(),
+            configuration: configuration.collect(),
+        }
+    }
+
+    fn get(&self, key: &str) -> Option<&str> {
+        let attribute =
+            self.attributes.iter().rev().find(|pair| pair.first.as_deref() == Some(key.as_bytes()));
+        let value = attribute.and_then(|pair| std::str::from_utf8(pair.second.as_deref()?).ok());
+        value.or_else(|| {
+            let pair = self.configuration.iter().rev().find(|pair| pair.name.as_deref() == Some(key))?;
+            pair.value.as_deref()
+        })
+    }
+
+    fn number<T: FromStr>(&self, key: &'static str) -> Result<Option<T>, Corruption> {
+        self.get(key).map(|value| value.trim().parse().map_err(|_| cannot_be(key, value))).transpose()
+    }
+
+    /// As Java reads a boolean: all but `true` is false.
+    fn flag(&self, key: &str) -> Option<bool> {
+        self.get(key).map(|value| value.eq_ignore_ascii_case("true"))
+    }
+
+    fn named<T>(
+        &self,
+        key: &'static str,
+        from_name: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<T>, Corruption> {
+        self.get(key).map(|name| from_name(name).ok_or_else(|| cannot_be(key, name))).transpose()
+    }
+}
+
+/// A family with what is set of it; the rest as HBase has it by default.
+fn family_of(name: Vec<u8>, settings: &Settings) -> Result<Family, Corruption> {
+    let mut family = Family::new(name);
+    if let Some(versions) = settings.number("VERSIONS")? {
+        family.max_versions = versions;
+    }
+    if let Some(versions) = settings.number("MIN_VERSIONS")? {
+        family.min_versions = versions;
+    }
+    family.ttl = ttl(settings)?;
+    if let Some(keep) = settings.named("KEEP_DELETED_CELLS", KeepDeletedCells::from_name)? {
+        family.keep_deleted_cells = keep;
+    }
+    if let Some(new) = settings.flag("NEW_VERSION_BEHAVIOR") {
+        family.new_version_behavior = new;
+    }
+    if let Some(bloom) = bloom(settings)? {
+        family.bloom = bloom;
+    }
+    if let Some(encoding) = settings.named("DATA_BLOCK_ENCODING", DataBlockEncoding::from_name)? {
+        family.data_block_encoding = encoding;
+    }
+    let codec = |name: &str| Codec::ALL.into_iter().find(|codec| codec.name().eq_ignore_ascii_case(name));
+    if let Some(codec) = settings.named("COMPRESSION", codec)? {
+        family.codec = codec;
+    }
+    if let Some(bytes) = settings.number("BLOCKSIZE")? {
+        family.block_size = bytes;
+    }
+    if settings.flag("IS_MOB") == Some(true) {
+        return Err(Corruption::unsupported("family with values in files of their own,", "IS_MOB"));
+    }
+    family.check().map_err(|_| Corruption::Malformed("table descriptor with a family that cannot be"))?;
+    Ok(family)
+}
+
+/// The time to live in seconds; none if cells live for ever.
+fn ttl(settings: &Settings) -> Result<Option<u32>, Corruption> {
+    if settings.get("TTL").is_some_and(|ttl| ttl.trim().eq_ignore_ascii_case("FOREVER")) {
+        return Ok(None);
+    }
+    match settings.number::<i32>("TTL")? {
+        None | Some(-1 | i32::MAX) => Ok(None),
+        Some(seconds) => match u32::try_from(seconds) {
+            Ok(seconds) => Ok(Some(seconds)),
+            Err(_) => Err(Corruption::out_of_range("TTL", seconds.into(), -1, i32::MAX.into())),
+        },
+    }
+}
+
+/// The filter of the family's files: `Some(None)` for no filter, none if nothing is set.
+fn bloom(settings: &Settings) -> Result<Option<Option<BloomType>>, Corruption> {
+    let Some(name) = settings.get("BLOOMFILTER") else { return Ok(None) };
+    Ok(Some(match name.to_ascii_uppercase().as_str() {
+        "NONE" => None,
+        "ROW" => Some(BloomType::Row),
+        "ROWCOL" => Some(BloomType::RowCol),
+        "ROWPREFIX_FIXED_LENGTH" => match settings.number(PREFIX_LENGTH)? {
+            Some(len @ 1..) => Some(BloomType::RowPrefixFixedLength(len)),
+            _ => return Err(Corruption::Malformed("ROWPREFIX_FIXED_LENGTH without the length of a prefix")),
+        },
+        _ => return Err(cannot_be("BLOOMFILTER", name)),
+    }))
+}
+
+#[cold]
+fn cannot_be(key: &'static str, value: &str) -> Corruption {
+    let short = value.as_bytes().get(..64).unwrap_or(value.as_bytes());
+    Corruption::unsupported(key, Binary(short).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::region;
+    use proptest::prelude::*;
+
+    fn pair(key: &str, value: &str) -> BytesBytesPair {
+        BytesBytesPair { first: Some(key.as_bytes().to_vec()), second: Some(value.as_bytes().to_vec()) }
+    }
+
+    fn setting(key: &str, value: &str) -> NameStringPair {
+        NameStringPair { name: Some(key.to_owned()), value: Some(value.to_owned()) }
+    }
+
+    fn file(attributes: &[(&str, &str)], configuration: &[(&str, &str)]) -> Vec<u8> {
+        let name = |name: &str| Some(name.as_bytes().to_vec());
+        let schema = TableSchema {
+            table_name: Some(region::TableName { namespace: name("default"), qualifier: name("t") }),
+            attributes: vec![pair("of-table", "1"), pair("of-both", "1")],
+            column_families: vec![ColumnFamilySchema {
+                name: name("f"),
+                attributes: attributes.iter().map(|(k, v)| pair(k, v)).collect(),
+                configuration: configuration.iter().map(|(k, v)| setting(k, v)).collect(),
+            }],
+            configuration: vec![setting("of-configuration", "1")],
+        };
+        [proto::MAGIC.as_slice(), &schema.encode_to_vec()].concat()
+    }
+
+    fn family(attributes: &[(&str, &str)]) -> Result<Family, Corruption> {
+        let descriptor = TableDescriptor::parse_file(&file(attributes, &[]))?;
+        Ok(descriptor.families().next().unwrap().clone())
+    }
+
+    #[test]
+    fn families_come_back_as_they_are() {
+        let families = [
+            Family::new("a")
+                .max_versions(5)
+                .min_versions(2)
+                .ttl(60)
+                .keep_deleted_cells(KeepDeletedCells::Ttl),
+            Family::new("b").bloom(None).data_block_encoding(DataBlockEncoding::FastDiff).codec(Codec::Gz),
+            Family::new("c")
+                .bloom(BloomType::RowPrefixFixedLength(3))
+                .new_version_behavior(true)
+                .block_size(99),
+        ];
+        let table = TableName::parse("ns:t").unwrap();
+        let read =
+            TableDescriptor::parse_file(&TableDescriptor::new(table.clone(), &families).to_file()).unwrap();
+        assert!(read.families().eq(&families) && read.table() == &table);
+    }
+
+    #[test]
+    fn attributes_make_a_family() {
+        assert_eq!(family(&[]), Ok(Family::new("f")));
+        let set = family(&[
+            ("VERSIONS", "5"),
+            ("MIN_VERSIONS", "2"),
+            ("TTL", "3600"),
+            ("KEEP_DELETED_CELLS", "TTL"),
+            ("NEW_VERSION_BEHAVIOR", "true"),
+            ("BLOOMFILTER", "ROWCOL"),
+            ("DATA_BLOCK_ENCODING", "FAST_DIFF"),
+            ("COMPRESSION", "snappy"),
+            ("BLOCKSIZE", "4096"),
+            ("somebody's own", "\u{e4}"),
+        ]);
+        let expected = Family::new("f").max_versions(5).min_versions(2).ttl(3600).bloom(BloomType::RowCol);
+        let expected = expected.keep_deleted_cells(KeepDeletedCells::Ttl).new_version_behavior(true);
+        let expected = expected.data_block_encoding(DataBlockEncoding::FastDiff).codec(Codec::Snappy);
+        assert_eq!(set, Ok(expected.block_size(4096)));
+        for ttl in ["FOREVER", "forever", "2147483647", "-1"] {
+            assert_eq!(family(&[("TTL", ttl)]).unwrap().ttl, None);
+        }
+        assert_eq!(family(&[("BLOOMFILTER", "NONE")]).unwrap().bloom, None);
+    }
+
+    #[test]
+    fn what_cannot_be_is_named() {
+        for (key, value) in [
+            ("VERSIONS", "many"),
+            ("VERSIONS", "0"),
+            ("MIN_VERSIONS", "-1"),
+            ("TTL", "-2"),
+            ("TTL", "1 DAY"),
+            ("KEEP_DELETED_CELLS", "MAYBE"),
+            ("BLOOMFILTER", "RIBBON"),
+            ("BLOOMFILTER", "ROWPREFIX_FIXED_LENGTH"),
+            ("DATA_BLOCK_ENCODING", "PREFIX_TREE"),
+            ("COMPRESSION", "ARC"),
+            ("BLOCKSIZE", "64K"),
+            ("IS_MOB", "true"),
+        ] {
+            assert!(family(&[(key, value)]).is_err(), "{key} {value}");
+        }
+        assert!(TableDescriptor::parse_file(b"").is_err() && TableDescriptor::parse_file(b"PBUF").is_err());
+    }
+
+    #[test]
+    fn the_familys_settings_go_before_the_tables() {
+        let prefix = ("RowPrefixBloomFilter.prefix_length", "7");
+        let bytes = file(&[("BLOOMFILTER", "ROWPREFIX_FIXED_LENGTH")], &[prefix, ("of-both", "2")]);
+        let descriptor = TableDescriptor::parse_file(&bytes).unwrap();
+        let of = |family: &[u8], key| descriptor.setting(family, key);
+        assert_eq!((of(b"f", "of-both"), of(b"g", "of-both")), (Some("2"), Some("1")));
+        assert_eq!((of(b"f", "of-table"), of(b"f", "of-configuration")), (Some("1"), Some("1")));
+        assert_eq!(of(b"f", "of-nobody"), None);
+        let family = descriptor.families().next().unwrap();
+        assert_eq!(family.bloom, Some(BloomType::RowPrefixFixedLength(7)));
+        assert_eq!(descriptor.table().to_string(), "t");
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes: Vec<u8>, flip: usize) {
+            let _ = TableDescriptor::parse_file(&[b"PBUF", &bytes[..]].concat());
+            let mut file = file(&[("TTL", "5"), ("VERSIONS", "3")], &[]);
+            let bits = file.len() * 8;
+            file[flip % bits / 8] ^= 1 << (flip % 8);
+            let _ = TableDescriptor::parse_file(&file);
+        }
+    }
+}

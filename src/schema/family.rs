@@ -1,0 +1,179 @@
+//! A column family: what is kept of it, and how its files are written (read-path.md §1.6, §21).
+
+use super::{BloomType, Codec, DataBlockEncoding};
+use crate::cell::MAX_FAMILY_LEN;
+use crate::error::{Error, Result};
+use bytes::Bytes;
+use std::fmt;
+
+/// Whether what delete markers hide is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum KeepDeletedCells {
+    /// It goes with the next flush or compaction.
+    #[default]
+    False,
+    /// It stays, and a time range that ends before the marker still sees it.
+    True,
+    /// It stays until the marker is older than the family's time to live.
+    Ttl,
+}
+
+impl KeepDeletedCells {
+    /// HBase's name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::False => "FALSE",
+            Self::True => "TRUE",
+            Self::Ttl => "TTL",
+        }
+    }
+
+    /// The value of a name, in any case.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::False, Self::True, Self::Ttl].into_iter().find(|keep| keep.name().eq_ignore_ascii_case(name))
+    }
+}
+
+impl fmt::Display for KeepDeletedCells {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A column family, with HBase's defaults: one version, no time to live, deletes applied for good
+/// (HBase: `ColumnFamilyDescriptor`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Family {
+    pub(crate) name: Bytes,
+    pub(crate) max_versions: u32,
+    pub(crate) min_versions: u32,
+    pub(crate) ttl: Option<u32>,
+    pub(crate) keep_deleted_cells: KeepDeletedCells,
+    pub(crate) new_version_behavior: bool,
+    pub(crate) bloom: Option<BloomType>,
+    pub(crate) data_block_encoding: DataBlockEncoding,
+    pub(crate) codec: Codec,
+    pub(crate) block_size: u32,
+}
+
+impl Family {
+    /// A family of this name.
+    #[must_use]
+    pub fn new(name: impl Into<Bytes>) -> Self {
+        Self {
+            name: name.into(),
+            max_versions: 1,
+            min_versions: 0,
+            ttl: None,
+            keep_deleted_cells: KeepDeletedCells::False,
+            new_version_behavior: false,
+            bloom: Some(BloomType::Row),
+            data_block_encoding: DataBlockEncoding::None,
+            codec: Codec::None,
+            block_size: 64 << 10,
+        }
+    }
+
+    /// How many versions of a column are kept (VERSIONS, default 1; `u32::MAX` for all).
+    #[must_use]
+    pub fn max_versions(mut self, versions: u32) -> Self {
+        self.max_versions = versions;
+        self
+    }
+
+    /// How many versions are kept though they are older than the time to live (MIN_VERSIONS, default 0).
+    #[must_use]
+    pub fn min_versions(mut self, versions: u32) -> Self {
+        self.min_versions = versions;
+        self
+    }
+
+    /// After how many seconds a cell expires (TTL, default never).
+    #[must_use]
+    pub fn ttl(mut self, seconds: u32) -> Self {
+        self.ttl = Some(seconds);
+        self
+    }
+
+    /// Whether what markers hide is kept (KEEP_DELETED_CELLS, default no).
+    #[must_use]
+    pub fn keep_deleted_cells(mut self, keep: KeepDeletedCells) -> Self {
+        self.keep_deleted_cells = keep;
+        self
+    }
+
+    /// Whether a marker hides only what was written before it (NEW_VERSION_BEHAVIOR, default no).
+    #[must_use]
+    pub fn new_version_behavior(mut self, new: bool) -> Self {
+        self.new_version_behavior = new;
+        self
+    }
+
+    /// The Bloom filter of its files (BLOOMFILTER, default rows; none for no filter).
+    #[must_use]
+    pub fn bloom(mut self, bloom: impl Into<Option<BloomType>>) -> Self {
+        self.bloom = bloom.into();
+        self
+    }
+
+    /// How cells are written in the blocks of its files (DATA_BLOCK_ENCODING, default plainly).
+    #[must_use]
+    pub fn data_block_encoding(mut self, encoding: DataBlockEncoding) -> Self {
+        self.data_block_encoding = encoding;
+        self
+    }
+
+    /// How the blocks of its files are compressed (COMPRESSION, default not at all).
+    #[must_use]
+    pub fn codec(mut self, codec: Codec) -> Self {
+        self.codec = codec;
+        self
+    }
+
+    /// After how many bytes of cells a block of its files ends (BLOCKSIZE, default 64 KiB).
+    #[must_use]
+    pub fn block_size(mut self, bytes: u32) -> Self {
+        self.block_size = bytes;
+        self
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &[u8] {
+        &self.name
+    }
+
+    /// The time to live in milliseconds.
+    pub(crate) fn ttl_millis(&self) -> Option<i64> {
+        self.ttl.map(|seconds| i64::from(seconds) * 1000)
+    }
+
+    /// That there can be such a family.
+    pub(crate) fn check(&self) -> Result<()> {
+        let (name, versions) = (&self.name, self.max_versions);
+        if !is_legal_name(name) {
+            return Err(Error::invalid_argument(format!(
+                "the name of a family has 1 to {MAX_FAMILY_LEN} bytes, no colon, slash or control character, and does not \
+                 begin with a dot: {:?}",
+                crate::cell::Binary(name).to_string()
+            )));
+        }
+        if versions == 0 || self.min_versions > versions {
+            return Err(Error::invalid_argument(format!(
+                "a family keeps at least 1 version and no fewer than MIN_VERSIONS: {versions} and {}",
+                self.min_versions
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// Whether a family, and so a directory of a region, may have this name (hfile.md §15.1).
+pub(crate) fn is_legal_name(name: &[u8]) -> bool {
+    let legal = |c: char| !c.is_control() && !matches!(c, ':' | '/' | '\\');
+    (1..=MAX_FAMILY_LEN).contains(&name.len())
+        && std::str::from_utf8(name)
+            .is_ok_and(|name| name.chars().all(legal) && !name.starts_with('.') && name != "recovered.edits")
+}

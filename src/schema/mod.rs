@@ -1,0 +1,18 @@
+//! What a table promises of its families: what is kept, and how their files are written.
+
+mod bloom_type;
+mod codec;
+mod data_block_encoding;
+pub(crate) mod descriptor;
+mod family;
+mod region_info;
+mod table_name;
+
+pub use bloom_type::BloomType;
+pub use codec::Codec;
+pub use data_block_encoding::DataBlockEncoding;
+pub(crate) use descriptor::TableDescriptor;
+pub(crate) use family::is_legal_name;
+pub use family::{Family, KeepDeletedCells};
+pub use region_info::RegionInfo;
+pub use table_name::TableName;

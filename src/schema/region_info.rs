@@ -1,0 +1,260 @@
+//! What a region is: which rows of which table (hfile.md §15.2, locator.md §2; HBase: `RegionInfo`).
+#![warn(clippy::indexing_slicing)]
+
+use super::TableName;
+use crate::coding::Cursor;
+use crate::error::{Corruption, Error, Result};
+use crate::hash::{jenkins, md5};
+use crate::proto;
+use crate::proto::wire::delimited;
+use bytes::Bytes;
+use prost::Message;
+use std::fmt;
+
+/// A region: the rows of a table from a start key on, to before an end key. An empty key is open.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RegionInfo {
+    table: TableName,
+    start_key: Bytes,
+    end_key: Bytes,
+    region_id: i64,
+    replica_id: u16,
+    split: bool,
+    offline: bool,
+}
+
+impl RegionInfo {
+    /// A region of a table: its rows, and when it came into being, in milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// If no row could be in it.
+    pub fn new(
+        table: TableName,
+        start_key: impl Into<Bytes>,
+        end_key: impl Into<Bytes>,
+        region_id: i64,
+    ) -> Result<Self> {
+        let (start_key, end_key) = (start_key.into(), end_key.into());
+        let (replica_id, split, offline) = (0, false, false);
+        let info = Self { table, start_key, end_key, region_id, replica_id, split, offline };
+        if !info.has_rows() {
+            return Err(Error::invalid_argument("the end key of a region is empty or behind the start key"));
+        }
+        Ok(info)
+    }
+
+    /// Reads the content of a `.regioninfo`: "PBUF", a delimited message, and whatever follows, which means nothing.
+    pub(crate) fn parse_file(bytes: &[u8]) -> Result<Self, Corruption> {
+        let message = bytes.strip_prefix(proto::MAGIC).ok_or_else(|| match bytes.first() {
+            Some(0 | 1) => Corruption::Unsupported {
+                what: "region info",
+                name: "before version 0.96".into(),
+                hint: Some("HBase 0.96 to 1.x rewrite it when they open the region"),
+            },
+            _ => Corruption::Malformed("region info does not start with PBUF"),
+        })?;
+        Self::parse(delimited(&mut Cursor::new(message), "region info")?)
+    }
+
+    /// Reads a message, as it is in the catalog behind "PBUF".
+    pub(crate) fn parse(message: &[u8]) -> Result<Self, Corruption> {
+        let info = proto::region::RegionInfo::decode(message)
+            .map_err(|_| Corruption::Malformed("region info that is no RegionInfo message"))?;
+        let (Some(region_id), Some(table)) = (info.region_id, info.table_name) else {
+            return Err(Corruption::Malformed("region info without a region id or a table"));
+        };
+        let replica_id = info.replica_id.unwrap_or_default();
+        let info = Self {
+            table: TableName::from_proto(table)?,
+            start_key: info.start_key.unwrap_or_default().into(),
+            end_key: info.end_key.unwrap_or_default().into(),
+            region_id: region_id.cast_signed(),
+            replica_id: u16::try_from(replica_id).map_err(|_| {
+                Corruption::out_of_range("replica id of the region", replica_id.into(), 0, u16::MAX.into())
+            })?,
+            split: info.split.unwrap_or_default(),
+            offline: info.offline.unwrap_or_default(),
+        };
+        if !info.has_rows() {
+            return Err(Corruption::Malformed("end key of the region is not behind its start key"));
+        }
+        Ok(info)
+    }
+
+    /// The content of a `.regioninfo`, byte for byte as HBase writes it.
+    pub(crate) fn to_file(&self) -> Vec<u8> {
+        let message = proto::region::RegionInfo {
+            region_id: Some(self.region_id.cast_unsigned()),
+            table_name: Some(self.table.to_proto()),
+            start_key: Some(self.start_key.to_vec()),
+            end_key: Some(self.end_key.to_vec()),
+            offline: Some(self.offline),
+            split: Some(self.split),
+            replica_id: Some(self.replica_id.into()),
+        };
+        [proto::MAGIC.as_slice(), &message.encode_length_delimited_to_vec()].concat()
+    }
+
+    fn has_rows(&self) -> bool {
+        self.end_key.is_empty() || self.start_key < self.end_key
+    }
+
+    /// The table.
+    #[must_use]
+    pub fn table(&self) -> &TableName {
+        &self.table
+    }
+
+    /// The first row; empty if there is none before.
+    #[must_use]
+    pub fn start_key(&self) -> &[u8] {
+        &self.start_key
+    }
+
+    /// The row before which the region ends; empty if it is the last.
+    #[must_use]
+    pub fn end_key(&self) -> &[u8] {
+        &self.end_key
+    }
+
+    /// When the region came into being, in milliseconds.
+    #[must_use]
+    pub fn region_id(&self) -> i64 {
+        self.region_id
+    }
+
+    /// Which copy it is; 0 is the one that is written to.
+    #[must_use]
+    pub fn replica_id(&self) -> u16 {
+        self.replica_id
+    }
+
+    /// Whether it has been split. On the disk it is false also of a region that has.
+    #[must_use]
+    pub fn is_split(&self) -> bool {
+        self.split
+    }
+
+    /// Whether it is not to be opened.
+    #[must_use]
+    pub fn is_offline(&self) -> bool {
+        self.offline
+    }
+
+    /// Whether a row is one of the region's.
+    #[must_use]
+    pub fn contains(&self, row: &[u8]) -> bool {
+        row >= self.start_key() && (self.end_key.is_empty() || row < self.end_key())
+    }
+
+    /// The name, as in the catalog: `table,start key,id.encoded.`
+    #[must_use]
+    pub fn name(&self) -> Vec<u8> {
+        let mut name = self.name_without_hash();
+        if !self.table.is_meta() {
+            name.extend_from_slice(format!(".{}.", md5::hex(&name)).as_bytes());
+        }
+        name
+    }
+
+    /// The name of the region's directory: 32 hexadecimal digits, or a number for the catalog.
+    #[must_use]
+    pub fn encoded_name(&self) -> String {
+        let name = self.name_without_hash();
+        if self.table.is_meta() { old_encoded_name(&name) } else { md5::hex(&name) }
+    }
+
+    /// Whether a directory of this name is the region's. Regions of HBase 0.20 and older have numbers for names, and
+    /// copies share the directory of the one that is written to.
+    pub(crate) fn is_encoded_as(&self, encoded: &str) -> bool {
+        let name = Self { replica_id: 0, ..self.clone() }.name_without_hash();
+        encoded == if encoded.len() == 32 { md5::hex(&name) } else { old_encoded_name(&name) }
+    }
+
+    fn name_without_hash(&self) -> Vec<u8> {
+        let mut name = format!("{},", self.table).into_bytes();
+        name.extend_from_slice(&self.start_key);
+        name.extend_from_slice(format!(",{}", self.region_id).as_bytes());
+        if self.replica_id > 0 {
+            name.extend_from_slice(format!("_{:04X}", self.replica_id).as_bytes());
+        }
+        name
+    }
+}
+
+fn old_encoded_name(name: &[u8]) -> String {
+    jenkins::hash(name, 0).cast_signed().unsigned_abs().to_string()
+}
+
+impl fmt::Display for RegionInfo {
+    /// The name, as HBase prints it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", crate::binary::Binary(&self.name()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn region(table: &str, start: &'static [u8], id: i64, replica_id: u16) -> RegionInfo {
+        let info = RegionInfo::new(TableName::parse(table).unwrap(), start, "", id).unwrap();
+        RegionInfo { replica_id, ..info }
+    }
+
+    #[test]
+    fn encoded_names_of_the_specification() {
+        let id = 1_700_000_000_000;
+        for (info, encoded) in [
+            (region("hbase:meta", b"", 1, 0), "1588230740"),
+            (region("hbase:meta", b"", 1, 1), "534574363"),
+            (region("t1", b"", id, 0), "43ae7364b4a555b93267937f9bc49ec1"),
+            (region("t1", b"row-0500", id, 0), "1c15bc8dfe812af59db4455c0c23dbcb"),
+            (region("t1", b"row-0500", id, 1), "062ffe0a353f8dd6009b9d491f5ba38c"),
+            (region("t1", b"row-0500", id, 26), "75d66547bc263d218e2d77c6bf0b0ea2"),
+            (region("ns:t1", b"a,b\0", id, 0), "0ddfe777e6936f32dd3cf098846242af"),
+        ] {
+            assert_eq!(info.encoded_name(), encoded, "{info}");
+            assert_eq!(info.is_encoded_as(encoded), info.replica_id == 0);
+        }
+        let info = region("t1", b"", id, 0);
+        assert_eq!(info.to_string(), "t1,,1700000000000.43ae7364b4a555b93267937f9bc49ec1.");
+        assert_eq!(region("hbase:meta", b"", 1, 0).to_string(), "hbase:meta,,1");
+        assert_eq!(old_encoded_name(b"-ROOT-,,0"), "70236052");
+    }
+
+    #[test]
+    fn files_that_are_none_are_refused() {
+        let parse = RegionInfo::parse_file;
+        assert!(parse(b"").is_err() && parse(b"PBUF").is_err() && parse(b"PBUF\0").is_err());
+        assert!(parse(b"\x01xyz").unwrap_err().to_string().contains("0.96"));
+        let mut file = region("t", b"a", 5, 0).to_file();
+        file.extend_from_slice(b"\n\n{NAME => 't,a,5'}");
+        assert_eq!(parse(&file).unwrap(), region("t", b"a", 5, 0));
+        assert!(RegionInfo::new(TableName::parse("t").unwrap(), "b", "b", 1).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads(start: Vec<u8>, end: Vec<u8>, id: i64, replica_id: u16, split: bool, offline: bool) {
+            let table = TableName::parse("ns:t").unwrap();
+            if let Ok(info) = RegionInfo::new(table, start, end, id) {
+                let info = RegionInfo { replica_id, split, offline, ..info };
+                prop_assert_eq!(RegionInfo::parse_file(&info.to_file()), Ok(info));
+            }
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes: Vec<u8>, flip in 0..200usize) {
+            let _ = RegionInfo::parse_file(&[b"PBUF", &bytes[..]].concat());
+            let mut file = region("t", b"a", 5, 0).to_file();
+            let bits = file.len() * 8;
+            file[flip % bits / 8] ^= 1 << (flip % 8);
+            if let Ok(info) = RegionInfo::parse_file(&file) {
+                let _ = (info.name(), info.to_string(), info.encoded_name());
+            }
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Names of tables (HBase: `TableName`).
+
+use crate::error::{Corruption, Error, Result};
+use crate::proto;
+use std::fmt;
+
+/// The name of a table: a namespace and a name in it. Shown as HBase does: without the namespace if that is `default`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TableName {
+    namespace: String,
+    qualifier: String,
+}
+
+impl TableName {
+    /// The namespace of a table that names none.
+    pub const DEFAULT_NAMESPACE: &str = "default";
+
+    /// The name of a table in a namespace.
+    ///
+    /// # Errors
+    ///
+    /// If there can be no such name: a namespace is letters, digits and `_`; a name in it may have `-` and `.`, too, but not
+    /// begin with them. Neither is empty.
+    pub fn new(namespace: impl Into<String>, qualifier: impl Into<String>) -> Result<Self> {
+        let name = Self { namespace: namespace.into(), qualifier: qualifier.into() };
+        if !name.is_legal() {
+            return Err(Error::invalid_argument(format!(
+                "there can be no table {:?} in a namespace {:?}",
+                name.qualifier, name.namespace
+            )));
+        }
+        Ok(name)
+    }
+
+    /// Reads a name as it is shown: `table` or `namespace:table`.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn parse(name: &str) -> Result<Self> {
+        match name.split_once(':') {
+            Some((namespace, qualifier)) => Self::new(namespace, qualifier),
+            None => Self::new(Self::DEFAULT_NAMESPACE, name),
+        }
+    }
+
+    pub(super) fn from_proto(name: proto::region::TableName) -> Result<Self, Corruption> {
+        let part = |part: Option<Vec<u8>>| String::from_utf8(part.unwrap_or_default()).ok();
+        let (namespace, qualifier) = (part(name.namespace), part(name.qualifier));
+        namespace
+            .zip(qualifier)
+            .map(|(namespace, qualifier)| Self { namespace, qualifier })
+            .filter(Self::is_legal)
+            .ok_or(Corruption::Malformed("name that no table can have"))
+    }
+
+    pub(super) fn to_proto(&self) -> proto::region::TableName {
+        proto::region::TableName {
+            namespace: Some(self.namespace.clone().into_bytes()),
+            qualifier: Some(self.qualifier.clone().into_bytes()),
+        }
+    }
+
+    /// What is illegal could lead out of the root directory.
+    fn is_legal(&self) -> bool {
+        let (namespace, qualifier) = (&self.namespace, &self.qualifier);
+        !namespace.is_empty()
+            && namespace.chars().all(|c| c.is_alphanumeric() || c == '_')
+            && !qualifier.is_empty()
+            && !qualifier.starts_with(['-', '.'])
+            && qualifier.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))
+    }
+
+    /// The namespace.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The name in the namespace.
+    #[must_use]
+    pub fn qualifier(&self) -> &str {
+        &self.qualifier
+    }
+
+    /// Whether it is the catalog, whose rows have an order of their own.
+    #[must_use]
+    pub fn is_meta(&self) -> bool {
+        self.namespace == "hbase" && self.qualifier == "meta"
+    }
+}
+
+impl fmt::Display for TableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.namespace != Self::DEFAULT_NAMESPACE {
+            write!(f, "{}:", self.namespace)?;
+        }
+        f.write_str(&self.qualifier)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_shown_as_they_are_read() {
+        for name in ["t", "ns1:t-1.x_", "hbase:meta", "tä"] {
+            assert_eq!(TableName::parse(name).unwrap().to_string(), name);
+        }
+        assert_eq!(TableName::parse("default:t").unwrap().to_string(), "t");
+        for name in ["", ":t", "ns:", "ns:a:b", ".t", "..", "-t", "a/b", "n.s:t", "t\0"] {
+            assert!(TableName::parse(name).is_err(), "{name}");
+        }
+    }
+}
