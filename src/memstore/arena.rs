@@ -1,0 +1,85 @@
+//! The bytes of cells, cut from large chunks (HBase: `MemStoreLAB`, `MemStoreLABImpl`).
+
+use bytes::{Bytes, BytesMut};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// The size of a chunk: `hbase.hregion.memstore.mslab.chunksize`.
+const CHUNK: usize = 2 << 20;
+/// What is larger gets memory of its own: `hbase.hregion.memstore.mslab.max.allocation`.
+pub(super) const MAX_CUT: usize = 256 << 10;
+
+/// Hands out bytes that stay where they are, and goes when the last of them goes.
+#[derive(Debug, Default)]
+pub(super) struct Arena {
+    /// What is left of the newest chunk.
+    chunk: Mutex<BytesMut>,
+    allocated: AtomicUsize,
+}
+
+impl Arena {
+    /// The parts, one behind the other.
+    pub(super) fn copy(&self, parts: [&[u8]; 3]) -> Bytes {
+        let len = parts.iter().map(|part| part.len()).sum();
+        let mut bytes = if len > MAX_CUT { self.allocate(len) } else { self.cut(len) };
+        // the lock is only for the cut: many writers copy at once
+        parts.iter().for_each(|part| bytes.extend_from_slice(part));
+        bytes.freeze()
+    }
+
+    /// The bytes of all chunks, and of the large cells.
+    pub(super) fn allocated(&self) -> usize {
+        self.allocated.load(Ordering::Relaxed)
+    }
+
+    fn cut(&self, len: usize) -> BytesMut {
+        let mut chunk = self.chunk.lock().unwrap_or_else(PoisonError::into_inner);
+        if chunk.capacity() < len {
+            *chunk = self.allocate(CHUNK);
+        }
+        let rest = chunk.split_off(len);
+        std::mem::replace(&mut *chunk, rest)
+    }
+
+    fn allocate(&self, len: usize) -> BytesMut {
+        self.allocated.fetch_add(len, Ordering::Relaxed);
+        BytesMut::with_capacity(len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    #[test]
+    fn small_cells_share_a_chunk_and_large_ones_do_not() {
+        let arena = Arena::default();
+        assert_eq!(arena.allocated(), 0);
+        let first = arena.copy([b"key", b"", b"tags"]);
+        let second = arena.copy([b"", b"value", b""]);
+        assert_eq!((&first[..], &second[..]), (&b"keytags"[..], &b"value"[..]));
+        assert_eq!(first.as_ptr().wrapping_add(first.len()), second.as_ptr());
+        assert_eq!(arena.allocated(), CHUNK);
+        let large = vec![7; MAX_CUT];
+        assert_eq!(arena.copy([b"k", &large, b""]).len(), MAX_CUT + 1);
+        assert_eq!(arena.allocated(), CHUNK + MAX_CUT + 1);
+        assert_eq!(arena.copy([b"", &[], b""]), Bytes::new());
+    }
+
+    #[test]
+    fn cuts_of_many_threads_do_not_overlap() {
+        let arena = Arena::default();
+        let write = |seed: u8| {
+            let cells = (0..2_000usize).map(|i| (vec![seed ^ i as u8; i % 700], seed));
+            cells.map(|(bytes, _)| (arena.copy([&bytes, b"", &bytes]), bytes)).collect::<Vec<_>>()
+        };
+        let all: Vec<_> = thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|i| scope.spawn(move || write(i * 61))).collect();
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        });
+        for (cut, bytes) in all {
+            assert_eq!(cut, [&bytes[..], &bytes].concat());
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Where a cell or a search stands among the cells of a segment.
+//!
+//! A skip list is searched by a borrowed form of its key, which has to sort exactly as the key does. Here the key is a
+//! `Position<StoredCell>` and the borrowed form a `Position<dyn Place>`, which a search makes of a key that it was lent:
+//! the compiler turns a reference to the one into a reference to the other, and a search allocates nothing.
+
+use crate::cell::{CellKey, CellOrder, CellRef};
+use bytes::Bytes;
+use std::borrow::Borrow;
+use std::cmp::Ordering;
+
+/// A place in the order of cells: by prefix, key and sequence id, the last descending (read-path.md §1.3).
+///
+/// Most comparisons end with the prefixes, which lie in the list itself and not in the bytes of a cell.
+#[derive(Debug)]
+pub(super) struct Position<P: ?Sized> {
+    prefix: u64,
+    seq_id: i64,
+    place: P,
+}
+
+/// What a position names.
+pub(super) trait Place {
+    fn order(&self) -> CellOrder;
+    fn mark(&self) -> Mark<'_>;
+}
+
+/// A key, or what is before every key of a row.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Mark<'a> {
+    Key(&'a CellKey),
+    RowStart(&'a [u8]),
+}
+
+/// A cell in memory: its key, value and tags behind each other, and where each of them is.
+#[derive(Debug)]
+pub(super) struct StoredCell {
+    bytes: Bytes,
+    key_len: u32,
+    tags_len: u16,
+    order: CellOrder,
+}
+
+/// A place to search for.
+#[derive(Debug)]
+pub(super) struct Wanted<'k> {
+    order: CellOrder,
+    mark: Mark<'k>,
+}
+
+impl Position<StoredCell> {
+    /// That of a cell whose key, value and tags `bytes` are.
+    pub(super) fn of_cell(order: CellOrder, cell: CellRef<'_>, bytes: Bytes) -> Self {
+        debug_assert_eq!(bytes.len(), cell.key.as_bytes().len() + cell.value.len() + cell.tags.len());
+        let key_len = u32::try_from(cell.key.as_bytes().len()).expect("keys are below 2 GiB");
+        let tags_len = u16::try_from(cell.tags.len()).expect("a tag area has at most 65,535 bytes");
+        let place = StoredCell { bytes, key_len, tags_len, order };
+        Self { prefix: prefix(order, cell.row()), seq_id: cell.seq_id, place }
+    }
+
+    /// The cell.
+    #[inline]
+    pub(super) fn cell(&self) -> CellRef<'_> {
+        let StoredCell { bytes, key_len, tags_len, .. } = &self.place;
+        let (key, rest) = bytes.split_at(*key_len as usize);
+        let (value, tags) = rest.split_at(rest.len() - usize::from(*tags_len));
+        CellRef { key: CellKey::from_checked(key), value, tags, seq_id: self.seq_id }
+    }
+
+    /// The row, for as long as one likes.
+    pub(super) fn row(&self) -> Bytes {
+        self.place.bytes.slice_ref(self.cell().row())
+    }
+
+    /// The sequence id, without a look at the cell's bytes.
+    #[inline]
+    pub(super) fn seq_id(&self) -> i64 {
+        self.seq_id
+    }
+}
+
+impl<'k> Position<Wanted<'k>> {
+    /// The first cell of a key whose sequence id is not above `seq_id`.
+    #[inline]
+    pub(super) fn of_key(order: CellOrder, key: &'k CellKey, seq_id: i64) -> Self {
+        Self { prefix: prefix(order, key.row()), seq_id, place: Wanted { order, mark: Mark::Key(key) } }
+    }
+
+    /// Before everything in a row.
+    #[inline]
+    pub(super) fn of_row(order: CellOrder, row: &'k [u8]) -> Self {
+        let place = Wanted { order, mark: Mark::RowStart(row) };
+        Self { prefix: prefix(order, row), seq_id: i64::MAX, place }
+    }
+}
+
+/// A number that sorts as the row does, save that unequal rows may have equal ones.
+///
+/// The parts of a row of `hbase:meta` are compared one by one, so its first bytes say nothing.
+#[inline]
+fn prefix(order: CellOrder, row: &[u8]) -> u64 {
+    match (order, row.first_chunk::<8>()) {
+        (CellOrder::Meta, _) => 0,
+        (CellOrder::User, Some(word)) => u64::from_be_bytes(*word),
+        (CellOrder::User, None) => {
+            let mut word = [0; 8];
+            word.iter_mut().zip(row).for_each(|(to, from)| *to = *from);
+            u64::from_be_bytes(word)
+        }
+    }
+}
+
+impl Place for StoredCell {
+    #[inline]
+    fn order(&self) -> CellOrder {
+        self.order
+    }
+
+    #[inline]
+    fn mark(&self) -> Mark<'_> {
+        let (key, _) = self.bytes.split_at(self.key_len as usize);
+        Mark::Key(CellKey::from_checked(key))
+    }
+}
+
+impl Place for Wanted<'_> {
+    #[inline]
+    fn order(&self) -> CellOrder {
+        self.order
+    }
+
+    #[inline]
+    fn mark(&self) -> Mark<'_> {
+        self.mark
+    }
+}
+
+#[inline]
+fn compare<A: Place + ?Sized, B: Place + ?Sized>(a: &Position<A>, b: &Position<B>) -> Ordering {
+    a.prefix.cmp(&b.prefix).then_with(|| compare_marks(a, b))
+}
+
+fn compare_marks<A: Place + ?Sized, B: Place + ?Sized>(a: &Position<A>, b: &Position<B>) -> Ordering {
+    let order = a.place.order();
+    match (a.place.mark(), b.place.mark()) {
+        (Mark::Key(a_key), Mark::Key(b_key)) => {
+            order.compare(a_key, b_key).then_with(|| b.seq_id.cmp(&a.seq_id))
+        }
+        (Mark::RowStart(row), Mark::Key(key)) => order.compare_rows(row, key.row()).then(Ordering::Less),
+        (Mark::Key(key), Mark::RowStart(row)) => order.compare_rows(key.row(), row).then(Ordering::Greater),
+        (Mark::RowStart(a_row), Mark::RowStart(b_row)) => order.compare_rows(a_row, b_row),
+    }
+}
+
+impl Ord for Position<StoredCell> {
+    #[inline]
+    fn cmp(&self, other: &Self) -> Ordering {
+        compare(self, other)
+    }
+}
+
+impl Ord for Position<dyn Place + '_> {
+    #[inline]
+    fn cmp(&self, other: &Self) -> Ordering {
+        compare(self, other)
+    }
+}
+
+impl PartialOrd for Position<StoredCell> {
+    #[inline]
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialOrd for Position<dyn Place + '_> {
+    #[inline]
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Position<StoredCell> {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl PartialEq for Position<dyn Place + '_> {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Position<StoredCell> {}
+impl Eq for Position<dyn Place + '_> {}
+
+impl<'p> Borrow<Position<dyn Place + 'p>> for Position<StoredCell> {
+    #[inline]
+    fn borrow(&self) -> &Position<dyn Place + 'p> {
+        self
+    }
+}

@@ -1,0 +1,197 @@
+//! The recent cells of one family (read-path.md §3.1; HBase: `Segment`, `MutableSegment`, `ImmutableSegment`, `CellSet`).
+
+use super::arena::{Arena, MAX_CUT};
+use super::filter::RowFilter;
+use super::position::{Place, Position, StoredCell, Wanted};
+use super::scanner::SegmentScanner;
+use crate::cell::{CellFormat, CellOrder, CellRef, CellType, key_value};
+use crossbeam_skiplist::SkipMap;
+use crossbeam_skiplist::map::Entry;
+use std::cell::Cell;
+use std::ops::Bound;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+
+/// Cells in memory, sorted. Many threads add to it while others read; nothing is ever taken out.
+///
+/// What it holds of a cell is a copy, so a cell lives as long as the segment does. Dropping a version, or whatever a
+/// delete hides, is the business of whoever reads: here a delete is a cell as any other.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    order: CellOrder,
+    cells: SkipMap<Position<StoredCell>, ()>,
+    arena: Arena,
+    rows: RowFilter,
+    /// Bytes of all cells, as `KeyValue`s.
+    data_size: AtomicU64,
+    timestamps: Bounds,
+    seq_ids: Bounds,
+    has_tags: AtomicBool,
+}
+
+pub(super) type SegmentEntry<'s> = Entry<'s, Position<StoredCell>, ()>;
+
+impl Segment {
+    /// One without cells.
+    pub(crate) fn new(order: CellOrder) -> Self {
+        Self {
+            order,
+            cells: SkipMap::new(),
+            arena: Arena::default(),
+            rows: RowFilter::default(),
+            data_size: AtomicU64::new(0),
+            timestamps: Bounds::new(),
+            seq_ids: Bounds::new(),
+            has_tags: AtomicBool::new(false),
+        }
+    }
+
+    /// How its cells sort.
+    pub(crate) fn order(&self) -> CellOrder {
+        self.order
+    }
+
+    /// Adds a cell. One that is equal in key and sequence id goes: the last insert wins.
+    ///
+    /// # Panics
+    ///
+    /// If the cell's tags have more than 65,535 bytes, or its key 4 GiB: no cell of this crate's making has.
+    pub(crate) fn insert(&self, cell: CellRef<'_>) {
+        // whoever sees the cell finds all that prunes segments told of it already
+        self.rows.insert(cell.row());
+        self.timestamps.add(cell.timestamp());
+        if matches!(cell.cell_type(), CellType::DeleteColumn | CellType::DeleteFamily) {
+            self.timestamps.add(0); // they reach back to the beginning
+        }
+        self.seq_ids.add(cell.seq_id);
+        if !cell.tags.is_empty() && !self.has_tags.load(Ordering::Relaxed) {
+            self.has_tags.store(true, Ordering::Relaxed);
+        }
+
+        let bytes = self.arena.copy([cell.key.as_bytes(), cell.value, cell.tags]);
+        let large = bytes.len() > MAX_CUT;
+        let replaced = Cell::new(false);
+        self.cells.compare_insert(Position::of_cell(self.order, cell, bytes), (), |()| {
+            replaced.set(true);
+            true
+        });
+        // the chunks keep what was replaced, so it counts as data; large cells are not in chunks
+        if !(large && replaced.get()) {
+            let format = CellFormat { tags: !cell.tags.is_empty(), mvcc: false };
+            self.data_size.fetch_add(key_value::len(&cell, format) as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether there is no cell.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.cells.is_empty()
+    }
+
+    /// The number of cells, whoever may see them.
+    pub(crate) fn cell_count(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// The bytes of the cells in the form of `KeyValue`s. A flush is due when this is large.
+    ///
+    /// As in HBase a cell that was replaced stays counted, since its memory stays taken.
+    pub(crate) fn data_size(&self) -> u64 {
+        self.data_size.load(Ordering::Relaxed)
+    }
+
+    /// The bytes of memory that all of this takes, roughly.
+    pub(crate) fn heap_size(&self) -> usize {
+        // a node has links, of which one and a third on average, and counts its references
+        let node = size_of::<Position<StoredCell>>() + size_of::<usize>() * 7 / 3;
+        self.arena.allocated() + self.rows.allocated() + node * self.cell_count()
+    }
+
+    /// The least and greatest timestamp (read-path.md §1.5): `(i64::MAX, -1)` if there is no cell. Those deletes that
+    /// reach back to the beginning count as 0, too.
+    pub(crate) fn time_range(&self) -> (i64, i64) {
+        self.timestamps.get()
+    }
+
+    /// The least sequence id; `i64::MAX` if there is no cell.
+    #[cfg(test)]
+    pub(crate) fn min_seq_id(&self) -> i64 {
+        self.seq_ids.get().0
+    }
+
+    /// The greatest sequence id; -1 if there is no cell.
+    #[cfg(test)]
+    pub(crate) fn max_seq_id(&self) -> i64 {
+        self.seq_ids.get().1
+    }
+
+    /// Whether any cell has tags.
+    pub(crate) fn has_tags(&self) -> bool {
+        self.has_tags.load(Ordering::Relaxed)
+    }
+
+    /// The first row, whoever may see its cells.
+    pub(crate) fn first_row(&self) -> Option<bytes::Bytes> {
+        self.first().map(|entry| entry.key().row())
+    }
+
+    /// The last row, whoever may see its cells.
+    pub(crate) fn last_row(&self) -> Option<bytes::Bytes> {
+        self.last().map(|entry| entry.key().row())
+    }
+
+    /// Whether there may be cells of a row; rarely true for rows of which there are none.
+    #[inline]
+    pub(crate) fn may_contain_row(&self, row: &[u8]) -> bool {
+        self.rows.may_contain(row)
+    }
+
+    /// A scanner of the cells whose sequence id is not above `read_point`. It stands nowhere until it is sought.
+    pub(crate) fn scanner(&self, read_point: i64) -> SegmentScanner<'_> {
+        SegmentScanner::new(self, read_point)
+    }
+
+    pub(super) fn first(&self) -> Option<SegmentEntry<'_>> {
+        self.cells.front()
+    }
+
+    pub(super) fn last(&self) -> Option<SegmentEntry<'_>> {
+        self.cells.back()
+    }
+
+    /// The first cell that is not before a position.
+    pub(super) fn at_or_after(&self, position: &Position<Wanted<'_>>) -> Option<SegmentEntry<'_>> {
+        self.cells.lower_bound::<Position<dyn Place + '_>>(Bound::Included(position))
+    }
+
+    /// The last cell before a position.
+    pub(super) fn before(&self, position: &Position<Wanted<'_>>) -> Option<SegmentEntry<'_>> {
+        self.cells.upper_bound::<Position<dyn Place + '_>>(Bound::Excluded(position))
+    }
+}
+
+/// The least and the greatest of some numbers.
+#[derive(Debug)]
+struct Bounds {
+    min: AtomicI64,
+    max: AtomicI64,
+}
+
+impl Bounds {
+    fn new() -> Self {
+        Self { min: AtomicI64::new(i64::MAX), max: AtomicI64::new(-1) }
+    }
+
+    #[inline]
+    fn add(&self, number: i64) {
+        // mostly it changes nothing, and looking is cheap where writing is not
+        if number < self.min.load(Ordering::Relaxed) {
+            self.min.fetch_min(number, Ordering::Relaxed);
+        }
+        if number > self.max.load(Ordering::Relaxed) {
+            self.max.fetch_max(number, Ordering::Relaxed);
+        }
+    }
+
+    fn get(&self) -> (i64, i64) {
+        (self.min.load(Ordering::Relaxed), self.max.load(Ordering::Relaxed))
+    }
+}

@@ -1,0 +1,346 @@
+//! Segments against a sorted list of cells.
+
+use super::{Segment, SegmentScanner};
+use crate::cell::{Cell, CellKey, CellOrder, CellRef, CellType, LATEST_TIMESTAMP, OLDEST_TIMESTAMP, SeekKey};
+use proptest::prelude::*;
+use std::cmp::Ordering;
+use std::sync::atomic::{AtomicI64, Ordering::Acquire, Ordering::Release};
+use std::thread;
+
+const TAGS: &[u8] = &[0, 3, 1, b't', b'a'];
+
+fn cell(key: &CellKey, value: &[u8], tags: bool, seq_id: i64) -> Cell {
+    let cell = CellRef::new(key, value).with_seq_id(seq_id);
+    Cell::from(if tags { cell.with_tag_bytes(TAGS).unwrap() } else { cell })
+}
+
+fn put(row: &str, qualifier: &str, timestamp: i64, seq_id: i64) -> Cell {
+    let key = SeekKey::of(row.as_bytes(), b"f", qualifier.as_bytes(), timestamp, CellType::Put);
+    cell(&key, b"value", false, seq_id)
+}
+
+fn segment(cells: &[Cell]) -> Segment {
+    let segment = Segment::new(CellOrder::User);
+    cells.iter().for_each(|cell| segment.insert(cell.as_ref()));
+    segment
+}
+
+fn rest(scanner: &mut SegmentScanner<'_>) -> Vec<Cell> {
+    let mut cells = Vec::new();
+    while let Some(cell) = scanner.peek() {
+        cells.push(cell.into());
+        scanner.advance();
+    }
+    cells
+}
+
+/// What a segment and a scanner of it are, in the plainest way.
+struct Model {
+    order: CellOrder,
+    /// In the order that they came.
+    inserted: Vec<Cell>,
+}
+
+impl Model {
+    fn sorted(&self) -> Vec<&Cell> {
+        let mut cells: Vec<&Cell> = Vec::new();
+        for new in &self.inserted {
+            match cells.iter_mut().find(|old| self.compare(old, new).is_eq()) {
+                Some(old) => *old = new,
+                None => cells.push(new),
+            }
+        }
+        cells.sort_by(|a, b| self.compare(a, b));
+        cells
+    }
+
+    fn compare(&self, a: &Cell, b: &Cell) -> Ordering {
+        let (a, b) = (a.as_ref(), b.as_ref());
+        self.order.compare(a.key, b.key).then(b.seq_id.cmp(&a.seq_id))
+    }
+
+    fn visible(&self, read_point: i64) -> Vec<&Cell> {
+        self.sorted().into_iter().filter(|cell| cell.as_ref().seq_id <= read_point).collect()
+    }
+
+    /// The first visible cell of the nearest row before `row`, or of the last.
+    fn previous_row(&self, visible: &[&Cell], row: Option<&[u8]>) -> Option<usize> {
+        let is_before =
+            |cell: &&&Cell| row.is_none_or(|row| self.order.compare_rows(cell.as_ref().row(), row).is_lt());
+        let last = visible.iter().rfind(is_before)?.as_ref().row();
+        visible.iter().position(|cell| cell.as_ref().row() == last)
+    }
+}
+
+fn row(order: CellOrder) -> BoxedStrategy<Vec<u8>> {
+    match order {
+        CellOrder::Meta => "[ab]{0,2},[a,]{0,2},[12]".prop_map(String::into_bytes).boxed(),
+        CellOrder::User => prop_oneof![
+            "[ab]{1,3}".prop_map(String::into_bytes),
+            // alike in what a prefix holds, and beyond it
+            "sameprefix[ab\0]{0,2}".prop_map(String::into_bytes),
+            "shorter\0{0,2}".prop_map(String::into_bytes),
+            Just(vec![0xff; 9]),
+        ]
+        .boxed(),
+    }
+}
+
+fn key(order: CellOrder, types: &'static [CellType]) -> impl Strategy<Value = SeekKey> {
+    let timestamp = prop_oneof![0i64..4, Just(LATEST_TIMESTAMP), Just(OLDEST_TIMESTAMP)];
+    (row(order), 0usize..2, "[q]{0,2}", timestamp, proptest::sample::select(types)).prop_map(
+        |(row, family, qualifier, timestamp, cell_type)| {
+            let family: &[u8] = if family == 0 && !cell_type.is_stored() { b"" } else { b"f" };
+            SeekKey::of(&row, family, qualifier.as_bytes(), timestamp, cell_type)
+        },
+    )
+}
+
+const STORED: &[CellType] =
+    &[CellType::Put, CellType::Put, CellType::Delete, CellType::DeleteColumn, CellType::DeleteFamily];
+
+#[derive(Clone, Debug)]
+enum Step {
+    Seek(SeekKey),
+    Reseek(SeekKey),
+    Advance(usize),
+    First,
+    PreviousRow(Vec<u8>),
+    LastRow,
+    BackwardSeek(SeekKey),
+    Insert(Cell),
+}
+
+fn step(order: CellOrder) -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => key(order, &CellType::ALL).prop_map(Step::Seek),
+        3 => key(order, &CellType::ALL).prop_map(Step::Reseek),
+        2 => (1usize..4).prop_map(Step::Advance),
+        1 => Just(Step::First),
+        2 => row(order).prop_map(Step::PreviousRow),
+        1 => Just(Step::LastRow),
+        2 => key(order, &CellType::ALL).prop_map(Step::BackwardSeek),
+        1 => some_cell(order).prop_map(Step::Insert),
+    ]
+}
+
+fn some_cell(order: CellOrder) -> impl Strategy<Value = Cell> {
+    (key(order, STORED), "[a-z]{0,3}", any::<bool>(), 0i64..6)
+        .prop_map(|(key, value, tags, seq_id)| cell(&key, value.as_bytes(), tags, seq_id))
+}
+
+#[derive(Clone, Debug)]
+struct Case {
+    order: CellOrder,
+    cells: Vec<Cell>,
+    read_point: i64,
+    steps: Vec<Step>,
+}
+
+fn case() -> impl Strategy<Value = Case> {
+    proptest::sample::select(&[CellOrder::User, CellOrder::Meta]).prop_flat_map(|order| {
+        let cells = proptest::collection::vec(some_cell(order), 0..40);
+        let steps = proptest::collection::vec(step(order), 0..40);
+        (cells, prop_oneof![-1i64..7, Just(i64::MAX)], steps)
+            .prop_map(move |(cells, read_point, steps)| Case { order, cells, read_point, steps })
+    })
+}
+
+/// Where the model's scanner stands.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Nowhere,
+    At(usize),
+    End,
+}
+
+impl Place {
+    fn or_end(found: Option<usize>) -> Self {
+        found.map_or(Self::End, Self::At)
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_segment_does_as_a_sorted_list(case in case()) {
+        let Case { order, cells, read_point, steps } = case;
+        let mut model = Model { order, inserted: cells };
+        let segment = Segment::new(order);
+        model.inserted.iter().for_each(|cell| segment.insert(cell.as_ref()));
+        check_totals(&segment, &model);
+        let mut scanner = segment.scanner(read_point);
+        prop_assert_eq!(scanner.peek(), None);
+        let mut place = Place::Nowhere;
+        for step in steps {
+            // new cells come above the read point
+            if let Step::Insert(new) = &step {
+                if read_point < 5 {
+                    let new = Cell::from(new.as_ref().with_seq_id(read_point + 1 + new.as_ref().seq_id));
+                    segment.insert(new.as_ref());
+                    model.inserted.push(new);
+                }
+                continue;
+            }
+            let visible = model.visible(read_point);
+            let at_or_after = |key: &SeekKey| {
+                Place::or_end(visible.iter().position(|cell| order.compare(cell.as_ref().key, key).is_ge()))
+            };
+            let mut found = None;
+            place = match (&step, place) {
+                (Step::Seek(key), _) => {
+                    scanner.seek(key);
+                    at_or_after(key)
+                }
+                (Step::Reseek(key), before) => {
+                    scanner.reseek(key);
+                    match (before, at_or_after(key)) {
+                        (Place::Nowhere, new) => new,
+                        (Place::At(old), Place::At(new)) => Place::At(old.max(new)),
+                        _ => Place::End,
+                    }
+                }
+                (&Step::Advance(count), before) => {
+                    (0..count).for_each(|_| scanner.advance());
+                    match before {
+                        Place::At(i) if i + count < visible.len() => Place::At(i + count),
+                        Place::At(_) => Place::End,
+                        other => other,
+                    }
+                }
+                (Step::First, _) => {
+                    scanner.seek_to_first();
+                    Place::or_end((!visible.is_empty()).then_some(0))
+                }
+                (Step::PreviousRow(row), _) => {
+                    found = Some(scanner.seek_to_previous_row(row));
+                    Place::or_end(model.previous_row(&visible, Some(row)))
+                }
+                (Step::LastRow, _) => {
+                    found = Some(scanner.seek_to_last_row());
+                    Place::or_end(model.previous_row(&visible, None))
+                }
+                (Step::BackwardSeek(key), _) => {
+                    found = Some(scanner.backward_seek(key));
+                    match at_or_after(key) {
+                        Place::At(i) if visible[i].as_ref().row() == key.row() => Place::At(i),
+                        _ => Place::or_end(model.previous_row(&visible, Some(key.row()))),
+                    }
+                }
+                (Step::Insert(_), _) => unreachable!("done above"),
+            };
+            let expected = if let Place::At(i) = place { Some(visible[i].as_ref()) } else { None };
+            prop_assert_eq!(scanner.peek(), expected, "{:?} of {:?}", step, visible);
+            if let Some(found) = found {
+                prop_assert_eq!(found, expected.is_some(), "{:?}", step);
+            }
+        }
+        check_totals(&segment, &model);
+        let mut scanner = segment.scanner(read_point);
+        scanner.seek_to_first();
+        let visible: Vec<Cell> = model.visible(read_point).into_iter().cloned().collect();
+        prop_assert_eq!(rest(&mut scanner), visible);
+    }
+}
+
+fn check_totals(segment: &Segment, model: &Model) {
+    let all = &model.inserted;
+    let sorted = model.sorted();
+    assert_eq!((segment.cell_count(), segment.is_empty()), (sorted.len(), sorted.is_empty()));
+    let row = |cell: Option<&&Cell>| cell.map(|cell| cell.as_ref().row().to_vec());
+    assert_eq!(segment.first_row().map(Vec::from), row(sorted.first()));
+    assert_eq!(segment.last_row().map(Vec::from), row(sorted.last()));
+    assert!(all.iter().all(|cell| segment.may_contain_row(cell.as_ref().row())));
+    let sizes = all.iter().map(Cell::as_ref).map(|cell| {
+        let tags = if cell.tags.is_empty() { 0 } else { 2 + cell.tags.len() };
+        let columns = cell.family().len() + cell.qualifier().len();
+        (4 + 4 + 2 + cell.row().len() + 1 + columns + 8 + 1 + cell.value.len() + tags) as u64
+    });
+    assert_eq!(segment.data_size(), sizes.sum::<u64>());
+    assert!(segment.data_size() <= segment.heap_size() as u64);
+    let times = all.iter().map(Cell::as_ref).flat_map(|cell| {
+        let reaches_back = matches!(cell.cell_type(), CellType::DeleteColumn | CellType::DeleteFamily);
+        [Some(cell.timestamp()), reaches_back.then_some(0)].into_iter().flatten()
+    });
+    let bounds = times.fold((i64::MAX, -1), |(min, max), time| (min.min(time), max.max(time)));
+    assert_eq!(segment.time_range(), bounds);
+    let seq_ids = all.iter().map(|cell| cell.as_ref().seq_id);
+    assert_eq!(segment.min_seq_id(), seq_ids.clone().min().unwrap_or(i64::MAX));
+    assert_eq!(segment.max_seq_id(), seq_ids.max().unwrap_or(-1));
+    assert_eq!(segment.has_tags(), all.iter().any(|cell| !cell.as_ref().tags.is_empty()));
+}
+
+#[test]
+fn versions_of_a_key_come_newest_first() {
+    let segment = segment(&[put("r", "a", 5, 2), put("r", "a", 5, 9), put("r", "a", 5, 4)]);
+    let seq_ids = |read_point| {
+        let mut scanner = segment.scanner(read_point);
+        scanner.seek(&SeekKey::of(b"r", b"f", b"a", 5, CellType::Put));
+        rest(&mut scanner).iter().map(|cell| cell.as_ref().seq_id).collect::<Vec<_>>()
+    };
+    assert_eq!(seq_ids(9), [9, 4, 2]);
+    assert_eq!(seq_ids(8), [4, 2]);
+    assert_eq!(seq_ids(1), [0i64; 0]);
+}
+
+#[test]
+fn the_last_insert_wins() {
+    let segment = Segment::new(CellOrder::User);
+    let key = SeekKey::of(b"r", b"f", b"q", 5, CellType::Put);
+    let large = vec![1; 300 << 10];
+    for value in [b"one".as_slice(), &large, b"three", &large, b"five"] {
+        segment.insert(CellRef::new(&key, value).with_seq_id(3));
+    }
+    assert_eq!(segment.cell_count(), 1);
+    let mut scanner = segment.scanner(3);
+    scanner.seek_to_first();
+    assert_eq!(scanner.peek().unwrap().value(), b"five");
+    // of those that were replaced, what is in chunks counts
+    let len = |value: usize| (8 + key.as_bytes().len() + value) as u64;
+    assert_eq!(segment.data_size(), len(3) + len(5) + len(4));
+}
+
+#[test]
+fn readers_see_every_cell_below_their_read_point_while_writers_add() {
+    const WRITERS: i64 = 2;
+    const ROWS: i64 = 1_500;
+    let segment = Segment::new(CellOrder::User);
+    // each writer owns its rows and says how far it is
+    let written: Vec<AtomicI64> = (0..WRITERS).map(|_| AtomicI64::new(0)).collect();
+    thread::scope(|scope| {
+        for (writer, written) in (0..).zip(&written) {
+            let segment = &segment;
+            scope.spawn(move || {
+                for seq_id in 1..=ROWS {
+                    let row = format!("{:05}-{writer}", seq_id * 7_919 % 10_007);
+                    for qualifier in ["a", "b", "c"] {
+                        segment.insert(put(&row, qualifier, 5, seq_id).as_ref());
+                    }
+                    written.store(seq_id, Release);
+                }
+            });
+        }
+        loop {
+            let read_point = written.iter().map(|written| written.load(Acquire)).min().unwrap();
+            let mut scanner = segment.scanner(read_point);
+            scanner.seek_to_first();
+            let cells = rest(&mut scanner);
+            assert!(
+                cells.is_sorted_by(|a, b| CellOrder::User.compare(a.as_ref().key, b.as_ref().key).is_lt())
+            );
+            assert_eq!(cells.len() as i64, 3 * WRITERS * read_point);
+            let mut row = scanner.seek_to_last_row();
+            let mut rows = 0;
+            while row {
+                rows += 1;
+                let here = scanner.peek().unwrap().row().to_vec();
+                assert!(segment.may_contain_row(&here));
+                row = scanner.seek_to_previous_row(&here);
+            }
+            assert_eq!(rows, WRITERS * read_point);
+            if read_point == ROWS {
+                break;
+            }
+        }
+    });
+    assert_eq!(segment.cell_count() as i64, 3 * WRITERS * ROWS);
+}
