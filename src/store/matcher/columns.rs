@@ -1,0 +1,248 @@
+//! Which columns are wanted, and how many versions of each (read-path.md §9.6, §9.7).
+
+use super::{Disorder, MatchCode, Version};
+use crate::cell::{CellType, LATEST_TIMESTAMP, compare_bytes, same_bytes};
+use bytes::Bytes;
+use std::cmp::Ordering;
+
+/// How many versions of a column pass, and which of them have expired.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct VersionLimits {
+    /// How many pass (§9.2: `versionToCheck`).
+    pub(super) max: u32,
+    /// How many pass even though they have expired.
+    pub(super) min: u32,
+    pub(super) oldest_unexpired_ts: i64,
+}
+
+impl VersionLimits {
+    #[inline]
+    pub(super) fn is_expired(&self, timestamp: i64) -> bool {
+        timestamp < self.oldest_unexpired_ts
+    }
+}
+
+/// The columns of a row as a scan goes through them (HBase: `ColumnTracker`).
+#[derive(Debug)]
+pub(super) enum ColumnTracker<'q> {
+    All(AllColumns),
+    Explicit(ExplicitColumns<'q>),
+}
+
+impl<'q> ColumnTracker<'q> {
+    /// The columns named, in order; all of them if none is.
+    pub(super) fn new(columns: &'q [Bytes]) -> Self {
+        if columns.is_empty() {
+            Self::All(AllColumns::default())
+        } else {
+            Self::Explicit(ExplicitColumns { columns, at: 0, count: 0, last_ts: LATEST_TIMESTAMP })
+        }
+    }
+
+    /// Gives it memory for a qualifier, or takes it back.
+    #[inline]
+    pub(super) fn swap_memory(&mut self, qualifier: &mut Vec<u8>) {
+        if let Self::All(all) = self {
+            all.in_column = false;
+            std::mem::swap(&mut all.qualifier, qualifier);
+        }
+    }
+
+    /// What to do with a value that neither a marker nor its timestamp rules out: [`done`](Self::done),
+    /// [`check_column`](Self::check_column) and [`check_versions`](Self::check_versions) in one.
+    #[inline]
+    pub(super) fn match_put(
+        &mut self,
+        qualifier: &[u8],
+        timestamp: i64,
+        limits: &VersionLimits,
+    ) -> Result<MatchCode, Disorder> {
+        match self {
+            Self::All(all) => {
+                let version = Version { qualifier, timestamp, type_code: CellType::Put.code(), seq_id: 0 };
+                all.check_versions(version, limits, false)
+            }
+            Self::Explicit(explicit) => Ok(match explicit.check_column(qualifier) {
+                Some(code) => code,
+                None => explicit.check_versions(timestamp, limits),
+            }),
+        }
+    }
+
+    /// Begins a row.
+    #[inline]
+    pub(super) fn reset(&mut self) {
+        match self {
+            Self::All(all) => all.in_column = false,
+            Self::Explicit(explicit) => explicit.move_to(0),
+        }
+    }
+
+    /// Whether no further column of the row is wanted.
+    #[inline]
+    pub(super) fn done(&self) -> bool {
+        match self {
+            Self::All(_) => false,
+            Self::Explicit(explicit) => explicit.at == explicit.columns.len(),
+        }
+    }
+
+    /// Whether a column is wanted: where to go if it is not.
+    #[inline]
+    pub(super) fn check_column(&mut self, qualifier: &[u8]) -> Option<MatchCode> {
+        match self {
+            Self::All(_) => None,
+            Self::Explicit(explicit) => explicit.check_column(qualifier),
+        }
+    }
+
+    /// Whether one more version of a column is wanted; `uncounted` ones always are (§9.7).
+    #[inline]
+    pub(super) fn check_versions(
+        &mut self,
+        version: Version<'_>,
+        limits: &VersionLimits,
+        uncounted: bool,
+    ) -> Result<MatchCode, Disorder> {
+        match self {
+            Self::All(all) => all.check_versions(version, limits, uncounted),
+            Self::Explicit(explicit) => Ok(explicit.check_versions(version.timestamp, limits)),
+        }
+    }
+
+    /// Where to go when nothing more of a column is wanted (HBase: `getNextRowOrNextColumn`).
+    pub(super) fn next_row_or_column(&mut self, qualifier: &[u8]) -> MatchCode {
+        if let Self::Explicit(explicit) = self {
+            explicit.done_with_column(qualifier);
+        }
+        if self.done() { MatchCode::SeekNextRow } else { MatchCode::SeekNextCol }
+    }
+
+    /// The column to go to next, if it is known (HBase: `getColumnHint`).
+    pub(super) fn hint(&self) -> Option<&'q [u8]> {
+        match self {
+            Self::All(_) => None,
+            Self::Explicit(explicit) => explicit.columns.get(explicit.at).map(AsRef::as_ref),
+        }
+    }
+}
+
+/// The columns a read names (HBase: `ExplicitColumnTracker`).
+#[derive(Debug)]
+pub(super) struct ExplicitColumns<'q> {
+    columns: &'q [Bytes],
+    at: usize,
+    /// How many versions of the column at `at` have passed.
+    count: u32,
+    /// The timestamp of the last version that did not complete its column. HBase begins with the latest, so that an
+    /// explicit read takes a version of that timestamp for a duplicate.
+    last_ts: i64,
+}
+
+impl ExplicitColumns<'_> {
+    #[inline]
+    fn move_to(&mut self, at: usize) {
+        (self.at, self.count, self.last_ts) = (at, 0, LATEST_TIMESTAMP);
+    }
+
+    #[inline]
+    fn check_column(&mut self, qualifier: &[u8]) -> Option<MatchCode> {
+        loop {
+            let Some(current) = self.columns.get(self.at) else {
+                return Some(MatchCode::SeekNextRow);
+            };
+            if same_bytes(qualifier, current) {
+                return None;
+            }
+            match compare_bytes(qualifier, current) {
+                Ordering::Equal => return None,
+                Ordering::Less => {
+                    self.last_ts = LATEST_TIMESTAMP;
+                    return Some(MatchCode::SeekNextCol);
+                }
+                Ordering::Greater => self.move_to(self.at + 1),
+            }
+        }
+    }
+
+    /// Of the current column.
+    #[inline]
+    fn check_versions(&mut self, timestamp: i64, limits: &VersionLimits) -> MatchCode {
+        if timestamp == self.last_ts {
+            return MatchCode::Skip;
+        }
+        self.count += 1;
+        if self.count >= limits.max || self.count >= limits.min && limits.is_expired(timestamp) {
+            self.move_to(self.at + 1);
+            return if self.at == self.columns.len() {
+                MatchCode::IncludeAndSeekNextRow
+            } else {
+                MatchCode::IncludeAndSeekNextCol
+            };
+        }
+        self.last_ts = timestamp;
+        MatchCode::Include
+    }
+
+    fn done_with_column(&mut self, qualifier: &[u8]) {
+        let passed = self.columns[self.at..].partition_point(|column| column.as_ref() <= qualifier);
+        if passed > 0 {
+            self.move_to(self.at + passed);
+        }
+        self.last_ts = LATEST_TIMESTAMP;
+    }
+}
+
+/// All columns there are (HBase: `ScanWildcardColumnTracker`).
+#[derive(Debug, Default)]
+pub(super) struct AllColumns {
+    in_column: bool,
+    qualifier: Vec<u8>,
+    /// How many values of the column there were.
+    count: u32,
+    /// Timestamp and type of the last version of the column that passed; type 0, which no cell has, for none.
+    last: (i64, u8),
+}
+
+impl AllColumns {
+    #[inline]
+    fn check_versions(
+        &mut self,
+        version: Version<'_>,
+        limits: &VersionLimits,
+        uncounted: bool,
+    ) -> Result<MatchCode, Disorder> {
+        let id = (version.timestamp, version.type_code);
+        // the first column of a row is mostly the last one's of the row before
+        let equal = same_bytes(version.qualifier, &self.qualifier);
+        let same = self.in_column && equal;
+        if !same {
+            if !equal {
+                self.enter(version.qualifier)?;
+            }
+            (self.in_column, self.count, self.last) = (true, 0, (0, 0));
+        }
+        if uncounted {
+            return Ok(MatchCode::Include);
+        }
+        if same && id == self.last {
+            return Ok(MatchCode::Skip);
+        }
+        self.count += u32::from(!version.is_delete());
+        if self.count > limits.max || self.count > limits.min && limits.is_expired(version.timestamp) {
+            return Ok(MatchCode::SeekNextCol);
+        }
+        self.last = id;
+        Ok(MatchCode::Include)
+    }
+
+    #[inline]
+    fn enter(&mut self, qualifier: &[u8]) -> Result<(), Disorder> {
+        if self.in_column && compare_bytes(qualifier, &self.qualifier).is_lt() {
+            return Err(Disorder::Columns);
+        }
+        self.qualifier.clear();
+        self.qualifier.extend_from_slice(qualifier);
+        Ok(())
+    }
+}

@@ -1,0 +1,96 @@
+//! What flushes and compactions keep (read-path.md §17.2, §17.3).
+
+use super::{Disorder, MatchCode, ScanQueryMatcher, Version};
+use crate::cell::CellType;
+
+/// What is being written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CompactionKind {
+    /// A file of a segment.
+    Flush,
+    /// A file of some files.
+    Minor,
+    /// A file of all files.
+    Major {
+        /// The least timestamp of a value in any of them; no marker that is older hides anything.
+        earliest_put_ts: i64,
+    },
+}
+
+/// How a compaction differs from a scan.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Compaction {
+    pub(super) kind: CompactionKind,
+    /// The sequence id up to which every scanner sees everything.
+    pub(super) max_read_point: i64,
+}
+
+impl ScanQueryMatcher<'_> {
+    pub(super) fn match_compaction(
+        &mut self,
+        version: Version<'_>,
+        compaction: Compaction,
+    ) -> Result<MatchCode, Disorder> {
+        // some scanner may not see it yet, so it counts for nothing
+        let live = version.seq_id > compaction.max_read_point;
+        if !version.is_delete() {
+            if let Some(code) = self.check_deleted(version)? {
+                return Ok(code);
+            }
+            return self.check_versions(version, live);
+        }
+        if live {
+            return Ok(MatchCode::Include);
+        }
+        match compaction.kind {
+            CompactionKind::Flush | CompactionKind::Minor => self.match_minor_marker(version),
+            CompactionKind::Major { earliest_put_ts } => self.match_major_marker(version, earliest_put_ts),
+        }
+    }
+
+    /// HBase: `MinorCompactionScanQueryMatcher`.
+    fn match_minor_marker(&mut self, marker: Version<'_>) -> Result<MatchCode, Disorder> {
+        if self.deletes.is_redundant(marker) {
+            let family_markers_follow =
+                marker.qualifier.is_empty() && marker.type_code != CellType::DeleteFamily.code();
+            return Ok(if family_markers_follow {
+                MatchCode::Skip
+            } else {
+                self.columns.next_row_or_column(marker.qualifier)
+            });
+        }
+        self.track_in_compaction(marker)?;
+        Ok(MatchCode::Include)
+    }
+
+    /// HBase: `DropDeletesCompactionScanQueryMatcher`, `MajorCompactionScanQueryMatcher`.
+    fn match_major_marker(
+        &mut self,
+        marker: Version<'_>,
+        earliest_put_ts: i64,
+    ) -> Result<MatchCode, Disorder> {
+        self.track_in_compaction(marker)?;
+        let info = &self.info;
+        let age = info.now.saturating_sub(marker.timestamp);
+        if info.time_to_purge_deletes > 0 && age <= info.time_to_purge_deletes {
+            return Ok(MatchCode::Include);
+        }
+        if info.drops_what_it_hides(marker.timestamp) {
+            return Ok(MatchCode::Skip);
+        }
+        if marker.timestamp < earliest_put_ts {
+            return Ok(self.columns.next_row_or_column(marker.qualifier));
+        }
+        match &mut self.new_version {
+            None => self.columns.check_versions(marker, &self.limits, false),
+            Some(tracker) => tracker.check_marker(marker, &self.limits),
+        }
+    }
+
+    fn track_in_compaction(&mut self, marker: Version<'_>) -> Result<(), Disorder> {
+        if self.info.drops_what_it_hides(marker.timestamp) {
+            self.track(marker)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,428 @@
+//! Which cells of a family a scan returns, and which a compaction keeps (read-path.md §9, §17; HBase: package
+//! `querymatcher`). Knows no files: it is shown cells in their order and says what to do with each and where to go next.
+
+mod columns;
+mod compaction;
+mod deletes;
+mod new_version;
+mod scan_info;
+#[cfg(test)]
+mod tests;
+mod user;
+
+pub(crate) use compaction::CompactionKind;
+pub(crate) use scan_info::ScanInfo;
+
+use crate::cell::{
+    CellOrder, CellRef, CellType, OLDEST_TIMESTAMP, ReadMemory, SeekKey, TTL_TAG_TYPE, same_bytes,
+};
+use crate::error::{Corruption, Error, Result};
+use crate::op::{Query, TimeRange};
+use columns::{ColumnTracker, VersionLimits};
+use compaction::Compaction;
+use deletes::{DeleteResult, DeleteTracker};
+use new_version::NewVersionTracker;
+
+/// What to do with a cell, and where to go from it (read-path.md §9.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MatchCode {
+    /// Return it; go to the next cell.
+    Include,
+    /// Return it; go to the next column, as [`ScanQueryMatcher::key_for_next_column`] says.
+    IncludeAndSeekNextCol,
+    /// Return it; go to the next row.
+    IncludeAndSeekNextRow,
+    /// Go to the next cell.
+    Skip,
+    /// Go to the next column, as [`ScanQueryMatcher::key_for_next_column`] says.
+    SeekNextCol,
+    /// Go to the next row.
+    SeekNextRow,
+    /// The cell is of another row than the current one: that row is complete.
+    Done,
+}
+
+/// What is wrong with the cells. Small, since each cell is asked for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Disorder {
+    /// The columns of a row do not ascend.
+    Columns,
+    /// A time to live is not of eight bytes but of so many.
+    TtlTag(u16),
+}
+
+impl From<Disorder> for Corruption {
+    fn from(disorder: Disorder) -> Self {
+        match disorder {
+            Disorder::Columns => Self::Malformed("columns of a row are out of order"),
+            Disorder::TtlTag(len) => Self::length("TTL tag", 8, len.into()),
+        }
+    }
+}
+
+/// How to get to the next column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Advance {
+    /// Seek to the key, which is behind the cell; or step, without asking the matcher, until the column is left.
+    Seek,
+    /// Step to the next cell and ask the matcher about it. The key is not set.
+    Step,
+}
+
+/// A version of a column as the rules see it: a value or a marker.
+#[derive(Clone, Copy, Debug)]
+struct Version<'c> {
+    qualifier: &'c [u8],
+    timestamp: i64,
+    type_code: u8,
+    seq_id: i64,
+}
+
+impl Version<'_> {
+    #[inline]
+    fn is_delete(&self) -> bool {
+        (CellType::Delete.code()..=CellType::DeleteFamily.code()).contains(&self.type_code)
+    }
+}
+
+/// Whose rules apply.
+#[derive(Clone, Copy, Debug)]
+enum Rules {
+    User,
+    Raw,
+    Compaction(Compaction),
+    /// Of flushes and minor compactions with NEW_VERSION_BEHAVIOR (HBase: `IncludeAllCompactionQueryMatcher`).
+    IncludeAll,
+}
+
+/// Matches the cells of one family, row by row, against what a scan asks for (HBase: `ScanQueryMatcher`).
+///
+/// The caller begins at [`start_key`](Self::start_key) and then, for each row: sets it with
+/// [`set_to_new_row`](Self::set_to_new_row), shows cells to [`match_cell`](Self::match_cell) and moves as the codes say,
+/// and calls [`clear_row`](Self::clear_row) when it leaves the row. Whether it seeks or steps to a place makes no difference to what is
+/// returned, as long as it asks [`key_for_next_column`](Self::key_for_next_column) which of the two it may do (read-path.md §10).
+#[derive(Debug)]
+pub(crate) struct ScanQueryMatcher<'q> {
+    rules: Rules,
+    family: &'q [u8],
+    order: CellOrder,
+    start: &'q [u8],
+    include_start: bool,
+    stop: &'q [u8],
+    get_like: bool,
+    in_row: bool,
+    /// Whether the current row is that where the scan begins, and not in `row`.
+    at_start: bool,
+    /// The current row, if there is one.
+    row: Vec<u8>,
+    columns: ColumnTracker<'q>,
+    deletes: DeleteTracker,
+    /// In place of `deletes`, and of the versions in `columns`.
+    new_version: Option<Box<NewVersionTracker>>,
+    limits: VersionLimits,
+    info: ScanInfo,
+    /// The first timestamp and the last one that is asked for.
+    oldest: i64,
+    newest: i64,
+    /// Nothing of a column counts from the first timestamp on that is before this.
+    done_before: i64,
+    /// Whether cells may expire by themselves.
+    cell_ttl: bool,
+    /// Between these timestamps, both inclusive, a value without tags that no marker hides is a matter of its column
+    /// alone. Empty if other rules than a user's, or of a new version, apply.
+    plain: (i64, i64),
+}
+
+const NEVER_PLAIN: (i64, i64) = (i64::MAX, i64::MIN);
+
+impl<'q> ScanQueryMatcher<'q> {
+    /// A matcher of a scan of a family.
+    ///
+    /// # Errors
+    ///
+    /// If a raw scan names columns.
+    #[inline(always)] // a matcher is large: it is made where it stays
+    pub(crate) fn for_user(
+        query: &Query<'q>,
+        family: &'q [u8],
+        info: &ScanInfo,
+        order: CellOrder,
+    ) -> Result<Self> {
+        if query.raw && !query.columns.is_empty() {
+            return Err(Error::invalid_argument("a raw scan reads all columns, it cannot name some"));
+        }
+        let max = if query.raw { query.max_versions } else { query.max_versions.min(info.max_versions) };
+        let mut info = *info;
+        info.oldest_unexpired_ts = info.oldest_unexpired_ts(query.raw);
+        let mut matcher = Self::new(family, info, max, !query.raw);
+        matcher.rules = if query.raw { Rules::Raw } else { Rules::User };
+        matcher.columns = ColumnTracker::new(query.columns);
+        matcher.order = order;
+        (matcher.start, matcher.include_start, matcher.stop) = (query.start, query.include_start, query.stop);
+        matcher.get_like = query.get_like && !query.raw;
+        if query.time_range != TimeRange::ALL {
+            // a range that ends at 0 is empty: nothing is before the least timestamp
+            (matcher.oldest, matcher.newest) = (query.time_range.min(), query.time_range.max() - 1);
+        }
+        if !query.raw && matcher.new_version.is_none() {
+            matcher.plain = (matcher.oldest.max(matcher.done_before), matcher.newest);
+        }
+        Ok(matcher)
+    }
+
+    /// A matcher of a flush or compaction of a family. Cells of sequence ids above `max_read_point` may yet be invisible
+    /// to some scanner.
+    pub(crate) fn for_compaction(
+        kind: CompactionKind,
+        family: &'q [u8],
+        info: &ScanInfo,
+        max_read_point: i64,
+    ) -> Self {
+        let mut matcher = Self::new(family, *info, info.max_versions, true);
+        if info.new_version_behavior && !matches!(kind, CompactionKind::Major { .. }) {
+            matcher.rules = Rules::IncludeAll;
+            (matcher.done_before, matcher.cell_ttl) = (OLDEST_TIMESTAMP, false);
+        } else {
+            matcher.rules = Rules::Compaction(Compaction { kind, max_read_point });
+        }
+        matcher
+    }
+
+    #[inline(always)] // a matcher is large: it is made where it stays
+    fn new(family: &'q [u8], info: ScanInfo, max_versions: u32, applies_deletes: bool) -> Self {
+        let new_version = info.new_version_behavior && applies_deletes;
+        let expire = info.min_versions == 0 && !new_version;
+        // of the oldest timestamp are only the places of columns that a file does not have
+        let no_cell = OLDEST_TIMESTAMP + 1;
+        Self {
+            rules: Rules::IncludeAll,
+            family,
+            order: CellOrder::User,
+            start: &[],
+            include_start: true,
+            stop: &[],
+            get_like: false,
+            in_row: false,
+            at_start: false,
+            row: Vec::new(),
+            columns: ColumnTracker::new(&[]),
+            deletes: DeleteTracker::default(),
+            new_version: new_version.then(|| Box::new(NewVersionTracker::new(info.max_versions))),
+            limits: VersionLimits {
+                max: max_versions,
+                min: info.min_versions,
+                oldest_unexpired_ts: info.oldest_unexpired_ts,
+            },
+            info,
+            oldest: i64::MIN,
+            newest: i64::MAX,
+            done_before: if expire { info.oldest_unexpired_ts.max(no_cell) } else { no_cell },
+            cell_ttl: applies_deletes,
+            plain: NEVER_PLAIN,
+        }
+    }
+
+    /// Gives the matcher memory to use, or takes it back.
+    #[inline]
+    pub(crate) fn swap_memory(&mut self, memory: &mut ReadMemory) {
+        self.columns.swap_memory(&mut memory.column);
+        self.deletes.swap_memory(&mut memory.marker, &mut memory.family_versions);
+    }
+
+    /// Sets `key` to where the scan begins.
+    pub(crate) fn start_key(&self, key: &mut SeekKey) {
+        if self.include_start {
+            key.set(self.start, self.family, b"", i64::MAX, CellType::DeleteFamily);
+        } else {
+            key.set_last_on_row(self.start);
+        }
+    }
+
+    /// Whether there is a current row.
+    #[cfg(test)]
+    #[inline]
+    pub(crate) fn has_row(&self) -> bool {
+        self.in_row
+    }
+
+    /// The current row; what was of the one before is forgotten.
+    #[inline]
+    pub(crate) fn set_to_new_row(&mut self, row: &[u8]) {
+        self.row.clear();
+        self.row.extend_from_slice(row);
+        self.at_start = false;
+        self.begin_row();
+    }
+
+    /// As [`set_to_new_row`](Self::set_to_new_row), with the row where the scan begins; nothing is copied.
+    #[inline]
+    pub(crate) fn set_to_start_row(&mut self) {
+        self.at_start = true;
+        self.begin_row();
+    }
+
+    #[inline]
+    fn begin_row(&mut self) {
+        self.in_row = true;
+        self.columns.reset();
+        self.deletes.reset();
+        if let Some(tracker) = &mut self.new_version {
+            tracker.reset();
+        }
+    }
+
+    /// Leaves the current row.
+    #[inline]
+    pub(crate) fn clear_row(&mut self) {
+        self.in_row = false;
+    }
+
+    /// What to do with a cell. Cells come in their order, without those that a code passes over.
+    ///
+    /// # Errors
+    ///
+    /// If the cells are out of order, or a time to live is not eight bytes.
+    #[inline(always)] // the loop of every scan
+    pub(crate) fn match_cell(&mut self, cell: CellRef<'_>) -> Result<MatchCode, Disorder> {
+        let current = if self.at_start { self.start } else { &self.row };
+        if !self.in_row || !same_bytes(cell.key.row(), current) {
+            return Ok(MatchCode::Done);
+        }
+        let qualifier = cell.key.qualifier_behind(current.len());
+        let (timestamp, type_code) = (cell.key.timestamp(), cell.key.type_code());
+        let (from, to) = self.plain;
+        if from <= timestamp
+            && timestamp <= to
+            && type_code == CellType::Put.code()
+            && cell.tags.is_empty()
+            && self.deletes.is_empty()
+        {
+            return self.columns.match_put(qualifier, timestamp, &self.limits);
+        }
+        self.match_with_care(cell, Version { qualifier, timestamp, type_code, seq_id: cell.seq_id })
+    }
+
+    /// What to do with a cell of the current row, all rules considered.
+    fn match_with_care(&mut self, cell: CellRef<'_>, version: Version<'_>) -> Result<MatchCode, Disorder> {
+        let Version { qualifier, timestamp, .. } = version;
+        if self.columns.done() {
+            return Ok(MatchCode::SeekNextRow);
+        }
+        if timestamp < self.done_before {
+            return Ok(self.columns.next_row_or_column(qualifier));
+        }
+        if self.cell_ttl && !cell.tags.is_empty() && self.is_expired_by_tag(cell)? {
+            return Ok(MatchCode::Skip);
+        }
+        match self.rules {
+            Rules::User => self.match_user(version),
+            Rules::Raw => self.match_raw(version),
+            Rules::Compaction(compaction) => self.match_compaction(version, compaction),
+            Rules::IncludeAll => Ok(MatchCode::Include),
+        }
+    }
+
+    /// Whether the first time to live among a cell's tags has passed.
+    #[cold]
+    fn is_expired_by_tag(&self, cell: CellRef<'_>) -> Result<bool, Disorder> {
+        let Some(tag) = cell.tags().find(|tag| tag.tag_type == TTL_TAG_TYPE) else {
+            return Ok(false);
+        };
+        let len = u16::try_from(tag.value.len()).unwrap_or(u16::MAX);
+        let ttl = tag.value.try_into().map_err(|_| Disorder::TtlTag(len))?;
+        // as Java adds: what lives beyond the end of time has expired
+        Ok(cell.timestamp().wrapping_add(i64::from_be_bytes(ttl)) < self.info.now)
+    }
+
+    /// Takes a marker into account; whether nothing more of its column is worth looking at.
+    fn track(&mut self, marker: Version<'_>) -> Result<bool, Disorder> {
+        match &mut self.new_version {
+            None => Ok(self.deletes.add(marker)),
+            Some(tracker) => tracker.add(marker).map(|()| false),
+        }
+    }
+
+    /// Whether a value is hidden: where to go then.
+    #[inline]
+    fn check_deleted(&mut self, put: Version<'_>) -> Result<Option<MatchCode>, Disorder> {
+        if let Some(tracker) = &mut self.new_version {
+            return Ok(tracker.is_deleted(put)?.then_some(MatchCode::Skip));
+        }
+        if self.deletes.is_empty() {
+            return Ok(None);
+        }
+        Ok(match self.deletes.is_deleted(put)? {
+            DeleteResult::Visible => None,
+            DeleteResult::Version => Some(MatchCode::Skip),
+            DeleteResult::Column => Some(self.columns.next_row_or_column(put.qualifier)),
+        })
+    }
+
+    /// Whether one more version of a column is wanted; `uncounted` ones always are.
+    #[inline]
+    fn check_versions(&mut self, version: Version<'_>, uncounted: bool) -> Result<MatchCode, Disorder> {
+        let Some(tracker) = &mut self.new_version else {
+            return self.columns.check_versions(version, &self.limits, uncounted);
+        };
+        if uncounted {
+            return Ok(MatchCode::Include);
+        }
+        let code = tracker.check_versions(version.timestamp, &self.limits);
+        if code == MatchCode::Include {
+            return Ok(code);
+        }
+        let next = self.columns.next_row_or_column(version.qualifier);
+        Ok(match (code, next) {
+            (MatchCode::IncludeAndSeekNextCol, MatchCode::SeekNextRow) => MatchCode::IncludeAndSeekNextRow,
+            (MatchCode::IncludeAndSeekNextCol, _) => code,
+            _ => next,
+        })
+    }
+
+    /// Where to go for the next column from a cell: sets `key`, or leaves it and says to step (read-path.md §9.11).
+    ///
+    /// Stepping is the answer within the column of the empty qualifier, where the family's markers may stand behind the
+    /// cell and must be seen (§23.1), and wherever a seek would not get away from the cell (§23.17).
+    pub(crate) fn key_for_next_column(&self, cell: CellRef<'_>, key: &mut SeekKey) -> Advance {
+        if !self.may_skip_within_column(cell) {
+            return Advance::Step;
+        }
+        let (row, family, qualifier) = cell.key.split();
+        match self.columns.hint().filter(|&hint| hint > qualifier) {
+            Some(hint) => key.set_first_on_column(row, family, hint),
+            None if cell.key.timestamp() == OLDEST_TIMESTAMP && cell.key.type_code() == 0 => {
+                return Advance::Step;
+            }
+            None => key.set_last_on_column(row, family, qualifier),
+        };
+        Advance::Seek
+    }
+
+    /// Whether what is left of a cell's column need not be shown to [`match_cell`](Self::match_cell) once it has said to
+    /// go to the next one. Not so for the empty qualifier, unless by the family's own marker: other such markers may be
+    /// behind the cell, and they hide cells of all columns.
+    #[inline]
+    pub(crate) fn may_skip_within_column(&self, cell: CellRef<'_>) -> bool {
+        !cell.qualifier().is_empty() || cell.key.type_code() == CellType::DeleteFamily.code()
+    }
+
+    /// Sets `key` to the end of a cell's row.
+    #[inline]
+    pub(crate) fn key_for_next_row(&self, cell: CellRef<'_>, key: &mut SeekKey) {
+        key.set_last_on_row(cell.row());
+    }
+
+    /// The next column that is wanted, if the scan names some and there is one left.
+    #[cfg(test)]
+    #[inline]
+    pub(crate) fn next_column_hint(&self) -> Option<&'q [u8]> {
+        self.columns.hint()
+    }
+
+    /// Whether the scan may go on behind a row. HBase goes on behind a last row that is included, to no avail.
+    #[inline]
+    pub(crate) fn more_rows_may_exist_after(&self, row: &[u8]) -> bool {
+        !self.get_like && (self.stop.is_empty() || self.order.compare_rows(row, self.stop).is_lt())
+    }
+}

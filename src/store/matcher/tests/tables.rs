@@ -1,0 +1,352 @@
+//! The tables of read-path.md §9 and §17.
+
+use super::*;
+use crate::schema::KeepDeletedCells::{False, True, Ttl};
+use CompactionKind::{Flush, Minor};
+
+const MAJOR: CompactionKind = CompactionKind::Major { earliest_put_ts: i64::MIN };
+
+fn ask() -> Ask {
+    Ask::default()
+}
+
+/// A family whose cells before `oldest` have expired.
+fn expiring(oldest: u32, min: u32, max: u32) -> Ask {
+    ask().family(|family| family.ttl(1000 - oldest).min_versions(min).max_versions(max))
+}
+
+/// §9.7, and §9.6 beside it.
+#[test]
+fn versions_of_a_column() {
+    for (cells, ask, all, explicit) in [
+        ("a=5 a=4 a=3", expiring(0, 0, 2), "a=5 a=4", "a=5 a=4"),
+        ("a=5 a=4 a=3", expiring(5, 0, 3), "a=5", "a=5"),
+        ("a=5 a=4 a=3", expiring(6, 2, 3), "a=5 a=4", "a=5 a=4"),
+        ("a=5 a=4 a=3", expiring(5, 2, 3), "a=5 a=4", "a=5 a=4"),
+        ("a=5 a=4 a=3 a=2", expiring(4, 2, 5), "a=5 a=4", "a=5 a=4 a=3"),
+        ("a=5#2 a=5#1 a=4", expiring(0, 0, 2), "a=5#2 a=4", "a=5#2 a=4"),
+    ] {
+        finds(&ask, cells, all);
+        finds(&ask.columns(&["a"]), cells, explicit);
+    }
+    finds(&ask().versions(1), "=1 a=5 a=4 b=3 b=2", "=1 a=5 b=3");
+    finds(&ask().versions(2), "a=5 a=4 a=3", "a=5 a=4");
+    let named = ask().versions(1).columns(&["", "b", "d"]);
+    finds(&named, "=5 =4 a=5 b=5 b=4 c=1 e=1", "=5 b=5");
+    finds(&named, "a=5 c=1", "");
+    finds(&ask().columns(&["b"]), "a=1 c=1", "");
+}
+
+/// A version of the latest timestamp is a duplicate to a read that names its column, as in HBase.
+#[test]
+fn the_latest_timestamp() {
+    let cells = format!("a={} a=5", i64::MAX);
+    finds(&ask(), &cells, &cells);
+    finds(&ask().columns(&["a"]), &cells, "a=5");
+}
+
+/// §9.8: the hiding table.
+#[test]
+fn markers_hide() {
+    let cells = "=9 =5 =4 a=9 a=5 a=4 b=5";
+    for (marker, left) in [
+        ("a-5", "=9 =5 =4 a=9 a=4 b=5"),
+        ("a<5", "=9 =5 =4 a=9 b=5"),
+        ("~5", "=9 =4 a=9 a=4"),
+        ("^5", "=9 a=9"),
+        ("a-6", "=9 =5 =4 a=9 a=5 a=4 b=5"),
+        ("-5", "=9 =4 a=9 a=5 a=4 b=5"),
+        ("<5", "=9 a=9 a=5 a=4 b=5"),
+    ] {
+        finds(&ask(), &format!("{marker} {cells}"), left);
+        // whichever was written first
+        finds(&ask(), &format!("{marker}#9 {cells}"), left);
+    }
+    finds(&ask(), "a<5 a-4 a=5 a=4 a=3", "");
+    finds(&ask(), "a-5 a-4 a=5 a=4 a=3", "a=3");
+    finds(&ask(), "a<2 a-5 a=5 a=3 a=2 a=1", "a=3");
+    finds(&ask().versions(1), "a-5 a=5 a=4", "a=4");
+    finds(&ask(), "^9 ~12 a=12 a=11 a=9", "a=11");
+}
+
+/// §23.1: the family's markers behind the values of the empty qualifier are seen, whether the scan seeks or steps.
+#[test]
+fn markers_within_the_empty_column() {
+    let cells = "=9 =8 =7 ^6 =5 a=9 a=6";
+    finds(&ask().versions(1), cells, "=9 a=9");
+    finds(&ask().versions(1).columns(&["", "a"]), cells, "=9 a=9");
+    finds(&ask().versions(1).columns(&["a"]), "=9 =8 ~6 a=6 a=5", "a=5");
+    finds(&ask().times(8, 10), "=9 =7 ^8 a=8", "=9");
+}
+
+/// §23.17: a marker of the empty qualifier is passed, though another file has the next key.
+#[test]
+fn the_empty_column_is_left() {
+    finds(&ask().raw().times(7, 20), "<5#9 ~5#8 -5#7 =5#6 a=9", "a=9");
+    finds(&expiring(8, 0, 3), "<5#9 ~5#8 -5#7 =5#6 a=9", "a=9");
+    keeps(&expiring(8, 0, 3), MAJOR, i64::MAX, "<5#9 ~5#8 -5#7 =5#6 a=9", "a=9");
+}
+
+/// After many markers of a column a seek pays, and finds the same.
+#[test]
+fn runs_of_markers() {
+    let column: String = (5..40).map(|ts| format!("a<{ts} ")).collect();
+    let family: String = (5..40).map(|ts| format!("^{ts} ")).collect();
+    let values = "=50 =20 =4 a=50 a=20 a=4 b=20 b=50";
+    finds(&ask(), &format!("{column} {values}"), "=50 =20 =4 a=50 b=50 b=20");
+    finds(&ask(), &format!("{family} {values}"), "=50 a=50 b=50");
+    finds(&ask().columns(&["a"]), &format!("{family} {values}"), "a=50");
+    finds(&ask().columns(&["a"]), &format!("{column} {values}"), "a=50");
+}
+
+/// §9.9.
+#[test]
+fn time_ranges_and_kept_deletes() {
+    let cells = "^20 a=10";
+    for (keep, max, found) in
+        [(True, 15, "a=10"), (True, 21, ""), (True, i64::MAX, ""), (Ttl, 15, "a=10"), (False, 15, "")]
+    {
+        finds(&ask().keep(keep).times(0, max), cells, found);
+    }
+    finds(&ask().keep(False).times(21, 30), "^20 a=25 a=10", "a=25");
+    finds(&ask().times(4, 6).versions(1), "a=7 a=5 a=4 a=3", "a=5");
+    finds(&ask().times(0, 0), "a=7 a=0", "");
+    finds(&ask().raw().times(0, 15), cells, "a=10");
+    finds(&ask().raw(), cells, "^20 a=10");
+}
+
+/// §9.12: family and cell times to live.
+#[test]
+fn expiry() {
+    // of time 1000: before 5 has expired
+    let flush = |ask: &Ask, cells: &str, kept: &str| {
+        for kind in [Flush, Minor, MAJOR] {
+            keeps(ask, kind, i64::MAX, cells, kept);
+        }
+    };
+    let (none, some) = (expiring(5, 0, 3), expiring(5, 1, 3));
+    finds(&none, "a=5 a=4", "a=5");
+    flush(&none, "a=5 a=4", "a=5");
+    finds(&some, "a=4 a=3", "a=4");
+    flush(&some, "a=4 a=3", "a=4");
+    for ask in [&none, &some] {
+        finds(&ask.clone().raw(), "a=4 a=3", "a=4 a=3");
+        // 990 + 9 is before 1000, 990 + 10 is not
+        finds(ask, "a=990!9 a=989", "a=989");
+        finds(ask, "a=990!10", "a=990");
+        finds(&ask.clone().raw(), "a=990!9", "a=990");
+        flush(ask, "a=990!9 a=989", "a=989");
+        // what an expired marker hid is there again
+        finds(ask, "a<990!9 a=989", "a=989");
+        finds(&ask.clone().raw(), "a<990!9 a=989", "a<990 a=989");
+        flush(ask, "a<990!9 a=989", "a=989");
+    }
+    finds(&none, "a<4 a=3 a=6", "a=6");
+    finds(&some, "a<4 a=4 b=3", "b=3");
+    finds(&some, "^4 a=4 b=3 b=5", "b=5");
+    keeps(&none, Minor, i64::MAX, "a<4 b=6", "b=6");
+    keeps(&some, Minor, i64::MAX, "a<4 b=6", "a<4 b=6");
+    // the first time to live counts, and 8 bytes are wanted
+    let key = SeekKey::of(b"r", FAMILY, b"a", 990, CellType::Put);
+    let two = [&[0, 9, 8][..], &10i64.to_be_bytes(), &[0, 9, 8], &1i64.to_be_bytes()].concat();
+    let info = ask().info();
+    let asked = ask();
+    let query = asked.query();
+    let mut matcher = ScanQueryMatcher::for_user(&query, FAMILY, &info, CellOrder::User).unwrap();
+    matcher.set_to_new_row(b"r");
+    let cell = CellRef::new(&key, b"");
+    assert_eq!(matcher.match_cell(cell.with_tag_bytes(&two).unwrap()), Ok(MatchCode::Include));
+    assert!(matcher.match_cell(cell.with_tag_bytes(&[0, 2, 8, 1]).unwrap()).is_err());
+}
+
+/// §9.12: raw scans.
+#[test]
+fn raw_scans() {
+    let raw = ask().raw();
+    finds(&raw, "^9 a<5 a=5 a-4 a=4", "^9 a<5 a=5 a-4 a=4");
+    finds(&raw.clone().versions(1), "a<6 a=5 a<5 a-4 a=4 a<3 b=1", "a<6 a<5 a=5 a-4 b=1");
+    finds(&raw, "a=5#2 a=5#1 a<5#2 a<5#1", "a<5#2 a=5#2");
+    finds(&raw.clone().times(4, 6), "^6 ^5 a=5 a<4 a=3", "^5 a=5 a<4");
+    let named = raw.columns(&["a"]);
+    let refused = ScanQueryMatcher::for_user(&named.query(), FAMILY, &named.info(), CellOrder::User);
+    assert_eq!(refused.unwrap_err().kind(), crate::ErrorKind::InvalidArgument);
+}
+
+/// §9.10: the examples, and what was once pushed out.
+#[test]
+fn new_version_behavior() {
+    let new = ask().family(|family| family.new_version_behavior(true));
+    let puts = "a=1#1 a=2#2 a=3#3 a=4#4 a=5#5 a=6#6 a=7#7 a=8#8";
+    finds(&new.clone().times(0, 5), puts, "");
+    finds(&new, "a=1#1 a=2#2 a-3#3 a=3#4 a=4#5", "a=4#5 a=3#4 a=2#2");
+    finds(&new.clone().versions(1), "a=1#1 a=2#2 a=3#3 a=4#4 a-4#5 a-3#6", "a=2#2");
+    finds(&new, "a<9#5 a=7#6 a=6#4", "a=7#6");
+    finds(&new, "^9#5 a=7#6 a=6#4 b=9#9", "a=7#6 b=9#9");
+    finds(&new, "a=5#1 a=5#2", "a=5#2");
+    // §23.2: the empty column is one like any other
+    finds(&new, "^9#5 =7#6 =6#4", "=7#6");
+    finds(&new, "~7#5 =7#6 =7#4 a=7#3 a=7#8", "=7#6 a=7#8");
+    finds(&new, "=1#1 =2#2 =3#3 =4#4 =3#9", "=4#4 =3#9 =2#2");
+    // §23.19: enough is enough
+    let min = new.clone().family(|family| family.ttl(994).min_versions(2)).versions(1);
+    finds(&min, "a=5#5 a=4#4 b=1#1", "a=5#5 b=1#1");
+    finds(&min.columns(&["a", "b"]), "a=5#5 a=4#4 b=1#1", "a=5#5 b=1#1");
+    // raw scans and small compactions see all there is
+    finds(&new.clone().raw(), "a<9#5 a=7#6 a=6#4", "a<9#5 a=7#6 a=6#4");
+    for kind in [Flush, Minor] {
+        keeps(
+            &new,
+            kind,
+            i64::MAX,
+            &format!("a<3#9 {puts}"),
+            "a=8#8 a=7#7 a=6#6 a=5#5 a=4#4 a<3#9 a=3#3 a=2#2 a=1#1",
+        );
+    }
+    keeps(&new, MAJOR, i64::MAX, &format!("a<7#9 {puts} a=2#10"), "a=8#8 a=2#10");
+    // markers are no versions, whose column's values they precede
+    let kept = new.keep(True).family(|family| family.max_versions(1));
+    keeps(&kept, MAJOR, i64::MAX, "a<9#5 a=7#4 b<9#5 b=7#4", "a<9#5 a=7#4 b<9#5 b=7#4");
+}
+
+/// §17.2.
+#[test]
+fn flushes_and_minor_compactions() {
+    for kind in [Flush, Minor] {
+        let keeps = |ask: Ask, cells, kept| keeps(&ask, kind, 10, cells, kept);
+        keeps(ask().family(|family| family.max_versions(2)), "a=5 a=4 a=3", "a=5 a=4");
+        keeps(ask(), "a=5#2 a=5#1", "a=5#2");
+        keeps(ask(), "a<5 a=5 a=6", "a=6 a<5");
+        keeps(ask().keep(True), "a<5 a=5 a=6", "a=6 a<5 a=5");
+        keeps(expiring(5, 1, 3).keep(Ttl), "a<5 a=5 b<4 b=4", "a<5 a=5 b<4");
+        // redundant markers
+        keeps(ask(), "^9 ^8 ~9 ~8 a<9 a-9 b<10 b<9 b-10 b-3", "^9 b<10");
+        keeps(ask().keep(True), "^9 ^8 a<9", "^9 ^8 a<9");
+        keeps(ask(), "a-9 a-8 a<7", "a-9 a-8 a<7");
+        // what not every scanner sees yet counts for nothing
+        keeps(
+            ask().family(|family| family.max_versions(1)),
+            "a=5#12 a=5#11 a=4#3 a=3#2",
+            "a=5#12 a=5#11 a=4#3",
+        );
+        keeps(ask(), "a<5#11 a=5#9", "a<5#11 a=5#9");
+        keeps(ask(), "a<5#9 a=5#11", "a<5#9");
+    }
+}
+
+/// §17.3.
+#[test]
+fn major_compactions() {
+    let all = |ask: Ask, cells, kept| keeps(&ask, MAJOR, 10, cells, kept);
+    all(ask(), "^9 a<5 a=5 a=10", "a=10");
+    all(ask(), "a<5#11 a=5#9", "a<5#11 a=5#9");
+    let purge = |ms| Ask { time_to_purge: ms, ..ask() };
+    // the marker's age is 995
+    all(purge(995), "a<5 a=5", "a<5");
+    all(purge(994), "a<5 a=5", "");
+    let kept = || ask().keep(True).family(|family| family.max_versions(2));
+    all(kept(), "a<9 a=8 a<7 a=6 a<5 a=4 a<3", "a<9 a=8 a<7 a=6 a<5");
+    let earliest = CompactionKind::Major { earliest_put_ts: 6 };
+    keeps(&kept(), earliest, 10, "a<9 a=8 a<5 b<6 b<5", "a<9 a=8 b<6");
+    all(expiring(5, 1, 3).keep(Ttl), "a<5 a=5 b<4 b=4 b=9", "a<5 a=5 b=9");
+}
+
+/// Rows follow each other, and a get ends with its own.
+#[test]
+fn rows() {
+    let mut cells = Vec::new();
+    for name in [&b"q"[..], b"r", b"s"] {
+        for (qualifier, ts) in [("a", 5), ("a", 4), ("b", 3)] {
+            cells.push(cell_of(name, qualifier, CellType::Put, ts, 0, None));
+        }
+    }
+    assert_eq!(ask().versions(1).scan(&cells), [0, 2, 3, 5, 6, 8]);
+    assert_eq!(ask().columns(&["a"]).versions(1).scan(&cells), [0, 3, 6]);
+    let get = Ask { get_like: true, ..ask() }.columns(&["a"]).versions(1);
+    assert_eq!(get.scan(&cells), [3]);
+    let asked = ask();
+    let matcher = |query: &Query<'static>| {
+        ScanQueryMatcher::for_user(query, FAMILY, &asked.info(), CellOrder::User).unwrap()
+    };
+    let range = Query { columns: &[], start: b"q", stop: b"s", ..ask_static() };
+    let more = |query: &Query<'static>| {
+        [&b"q"[..], b"s", b"t"].map(|row| matcher(query).more_rows_may_exist_after(row))
+    };
+    assert_eq!(more(&range), [true, false, false]);
+    assert_eq!(more(&Query { ..range }), [true, false, false]);
+    assert_eq!(more(&Query { stop: b"", ..range }), [true, true, true]);
+    assert_eq!(more(&Query { get_like: true, ..range }), [false; 3]);
+    assert_eq!(more(&Query { get_like: true, raw: true, stop: b"r", ..range }), [true, false, false]);
+    let mut key = SeekKey::new();
+    matcher(&range).start_key(&mut key);
+    assert_eq!(key.to_string(), "q/f:/LATEST_TIMESTAMP/DeleteFamily");
+    matcher(&Query { include_start: false, ..range }).start_key(&mut key);
+    assert_eq!(key, SeekKey::last_on_row(b"q"));
+}
+
+fn ask_static() -> Query<'static> {
+    Query {
+        start: b"",
+        include_start: true,
+        stop: b"",
+        get_like: false,
+        columns: &[],
+        time_range: TimeRange::ALL,
+        max_versions: 1,
+        raw: false,
+        store_limit: None,
+        store_offset: 0,
+        read_point: i64::MAX,
+    }
+}
+
+/// Where the next column is (§9.11), also from the place of a column that a file does not have.
+#[test]
+fn next_columns() {
+    let asked = ask().columns(&["b", "d"]);
+    let query = asked.query();
+    let mut matcher = ScanQueryMatcher::for_user(&query, FAMILY, &asked.info(), CellOrder::User).unwrap();
+    matcher.set_to_new_row(b"r");
+    assert_eq!(matcher.next_column_hint(), Some(&b"b"[..]));
+    let mut key = SeekKey::new();
+    let absent = SeekKey::last_on_column(b"r", FAMILY, b"b");
+    let absent = CellRef::new(&absent, b"");
+    assert_eq!(matcher.match_cell(absent), Ok(MatchCode::SeekNextCol));
+    assert_eq!(matcher.key_for_next_column(absent, &mut key), Advance::Seek);
+    assert_eq!(key, SeekKey::first_on_column(b"r", FAMILY, b"d"));
+    let absent = SeekKey::last_on_column(b"r", FAMILY, b"d");
+    let absent = CellRef::new(&absent, b"");
+    assert_eq!(matcher.match_cell(absent), Ok(MatchCode::SeekNextRow));
+    assert_eq!(matcher.next_column_hint(), None);
+    assert_eq!(matcher.key_for_next_column(absent, &mut key), Advance::Step);
+    matcher.key_for_next_row(absent, &mut key);
+    assert_eq!(key, SeekKey::last_on_row(b"r"));
+}
+
+/// Cells that are not in their order are no cells of a store.
+#[test]
+fn disorder_is_found() {
+    for (asked, cells) in [
+        (ask(), "b=1 a=1"),
+        (ask().raw(), "b=1 a=1"),
+        (ask(), "b-2 a=1"),
+        (ask().family(|family| family.new_version_behavior(true)), "b=1 a=1"),
+    ] {
+        let query = asked.query();
+        let mut matcher = ScanQueryMatcher::for_user(&query, FAMILY, &asked.info(), CellOrder::User).unwrap();
+        matcher.set_to_new_row(b"r");
+        let cells: Vec<_> = cells.split_whitespace().flat_map(row).collect();
+        assert!(matcher.match_cell(cells[0].as_ref()).is_ok());
+        assert!(matcher.match_cell(cells[1].as_ref()).is_err(), "{cells:?}");
+    }
+}
+
+/// What files may leave out (§6.3).
+#[test]
+fn cutoffs() {
+    let info = expiring(5, 0, 3).info();
+    assert_eq!((info.cutoff(false), info.cutoff(true)), (5, 0));
+    assert_eq!(expiring(5, 1, 3).info().cutoff(false), i64::MIN);
+    assert_eq!(ask().info().cutoff(false), i64::MIN);
+    let seconds = ScanInfo::new(&Family::new(FAMILY).ttl(2), 5000);
+    assert_eq!(seconds.oldest_unexpired_ts, 3000);
+}
