@@ -1,0 +1,287 @@
+//! Which files of a store are compacted next: a function of what is known of them, and of nothing else.
+
+use super::{CandidateFile, CompactionConfig, exploring, major};
+
+/// Files to compact (HBase: `CompactionRequestImpl`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Selection {
+    /// Their places among the candidates, oldest first; at least one.
+    pub(crate) files: Vec<usize>,
+    /// Whether these are all files of the store: then delete markers go (read-path.md §17.1).
+    pub(crate) all_files: bool,
+    /// Whether a major compaction was asked for, or due, and this is one.
+    pub(crate) major: bool,
+}
+
+/// Chooses files to compact, or none (HBase: `SortedCompactionPolicy#selectCompaction`; read-path.md §17.6).
+///
+/// `files` are all of the store in the order of read-path.md §6.2, oldest first, and `compacting` the places of
+/// those that are being compacted already. `ttl` is the family's time to live in milliseconds, `force_major` asks
+/// for all files, and `user` says that somebody did, rather than the engine: then they may be more than
+/// [`CompactionConfig::max_files`].
+pub(crate) fn select(
+    files: &[CandidateFile],
+    compacting: &[usize],
+    config: &CompactionConfig,
+    now: i64,
+    ttl: Option<i64>,
+    force_major: bool,
+    user: bool,
+) -> Option<Selection> {
+    // what is being compacted will be one file
+    let soon = files.len().saturating_sub(compacting.len()) + usize::from(!compacting.is_empty());
+    let stuck = soon >= config.blocking_files;
+
+    let mut eligible = newer_than_compacting(files.len(), compacting);
+    if !(force_major && eligible.len() == files.len()) {
+        skip_large(&mut eligible, files, config.max_size_at(now));
+    }
+    let forced = force_major && eligible.len() == files.len();
+    let trying_major = forced && user
+        || (forced || major::is_due(&of(files, &eligible), config, now, ttl))
+            && eligible.len() < config.max_files;
+
+    // halves of a parent's files are rewritten soon, so that the parent can go
+    if !trying_major && !eligible.iter().any(|&at| files[at].is_reference) {
+        eligible.retain(|&at| !files[at].excluded_from_minor);
+        let run = exploring::choose(&of(files, &eligible), config, now, stuck);
+        eligible = eligible[run].to_vec();
+    }
+    if !(trying_major && user) {
+        eligible.truncate(config.max_files);
+    }
+    let all_files = eligible.len() == files.len();
+    (!eligible.is_empty()).then_some(Selection {
+        files: eligible,
+        all_files,
+        major: trying_major && all_files,
+    })
+}
+
+/// The places of files that need no compaction to go: all their cells have expired (read-path.md §17.5, "unneeded
+/// files"; HBase: `StoreFileManager#getUnneededFiles`).
+///
+/// `files` and `compacting` are as for [`select`]. The newest file stays, as it carries the largest sequence id; so
+/// do files whose times are unknown, and all files of a family that keeps versions beyond their time.
+pub(crate) fn expired(
+    files: &[CandidateFile],
+    compacting: &[usize],
+    now: i64,
+    ttl: Option<i64>,
+    min_versions: u32,
+) -> Vec<usize> {
+    let (Some(ttl), Some((_, older))) = (ttl, files.split_last()) else { return Vec::new() };
+    if min_versions > 0 {
+        return Vec::new();
+    }
+    let oldest_unexpired = now.saturating_sub(ttl);
+    let is_expired = |file: &CandidateFile| file.max_timestamp.is_some_and(|max| max < oldest_unexpired);
+    (0..older.len()).filter(|at| is_expired(&older[*at]) && !compacting.contains(at)).collect()
+}
+
+/// Compactions of one store keep to the order of its files: only what is newer than all that is being compacted
+/// may be taken.
+fn newer_than_compacting(len: usize, compacting: &[usize]) -> Vec<usize> {
+    let first = compacting.iter().max().map_or(0, |newest| newest + 1);
+    (first..len).collect()
+}
+
+/// Leaves out the oldest files as long as they are too large. A half of a file never is.
+fn skip_large(eligible: &mut Vec<usize>, files: &[CandidateFile], max_size: u64) {
+    let is_large = |at: &&usize| !files[**at].is_reference && files[**at].len > max_size;
+    let large = eligible.iter().take_while(is_large).count();
+    eligible.drain(..large);
+}
+
+fn of<'f>(files: &'f [CandidateFile], places: &[usize]) -> Vec<&'f CandidateFile> {
+    places.iter().map(|&at| &files[at]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const DAY: i64 = 24 * 3_600_000;
+    const NOW: i64 = 1_000 * DAY;
+
+    fn file(len: u64) -> CandidateFile {
+        CandidateFile { len, modified: NOW - DAY, ..CandidateFile::default() }
+    }
+
+    fn files(lens: &[u64]) -> Vec<CandidateFile> {
+        lens.iter().map(|&len| file(len)).collect()
+    }
+
+    /// The ratio decides, not the size; no jitter.
+    fn config() -> CompactionConfig {
+        CompactionConfig { min_size: 0, major_jitter: 0.0, ..CompactionConfig::default() }
+    }
+
+    fn selection(files: impl IntoIterator<Item = usize>, all_files: bool, major: bool) -> Option<Selection> {
+        Some(Selection { files: files.into_iter().collect(), all_files, major })
+    }
+
+    fn minor(files: &[CandidateFile], compacting: &[usize]) -> Option<Selection> {
+        select(files, compacting, &config(), NOW, None, false, false)
+    }
+
+    fn forced(files: &[CandidateFile], compacting: &[usize], user: bool) -> Option<Selection> {
+        select(files, compacting, &config(), NOW, None, true, user)
+    }
+
+    #[test]
+    fn the_policy_picks_a_run() {
+        assert_eq!(minor(&[], &[]), None);
+        assert_eq!(minor(&files(&[10, 10]), &[]), None);
+        assert_eq!(minor(&files(&[100, 10, 10, 10]), &[]), selection(1..4, false, false));
+        // all files by chance: markers go, but nobody asked for a major compaction
+        assert_eq!(minor(&files(&[10, 10, 10]), &[]), selection(0..3, true, false));
+        let small = files(&[25, 10, 10]);
+        assert_eq!(
+            select(&small, &[], &CompactionConfig::default(), NOW, None, false, false),
+            selection(0..3, true, false)
+        );
+    }
+
+    #[test]
+    fn only_what_is_newer_than_the_files_being_compacted() {
+        assert_eq!(minor(&files(&[10; 6]), &[1, 2]), selection(3..6, false, false));
+        assert_eq!(minor(&files(&[10; 5]), &[2, 1]), None);
+        assert_eq!(minor(&files(&[10; 5]), &[4]), None);
+        // not all can be had, so no major compaction
+        assert_eq!(forced(&files(&[10; 4]), &[0], true), selection(1..4, false, false));
+        assert_eq!(forced(&files(&[10; 3]), &[0], true), None);
+    }
+
+    #[test]
+    fn leading_large_files_stay() {
+        let config = CompactionConfig { max_size: 50, ..config() };
+        let pick = |files: &[CandidateFile], force| select(files, &[], &config, NOW, None, force, false);
+        assert_eq!(pick(&files(&[60, 60, 10, 10, 10]), false), selection(2..5, false, false));
+        // only leading ones
+        assert_eq!(pick(&files(&[10, 60, 10, 10]), false), None);
+        // asked for all, all are taken
+        assert_eq!(pick(&files(&[60, 10]), true), selection(0..2, true, true));
+        let mut half = files(&[60, 10]);
+        half[0].is_reference = true;
+        assert_eq!(pick(&half, false), selection(0..2, true, false));
+    }
+
+    #[test]
+    fn references_take_all_with_them() {
+        let mut some = files(&[1000, 10]);
+        some[1].is_reference = true;
+        assert_eq!(minor(&some, &[]), selection(0..2, true, false));
+        // unless they are too many
+        let mut many = files(&[10; 12]);
+        many[11].is_reference = true;
+        assert_eq!(minor(&many, &[]), selection(0..10, false, false));
+    }
+
+    #[test]
+    fn files_excluded_from_minor_compactions_stay() {
+        let mut some = files(&[10, 10, 10, 10]);
+        some[1].excluded_from_minor = true;
+        assert_eq!(minor(&some, &[]), selection([0, 2, 3], false, false));
+        some[2].excluded_from_minor = true;
+        assert_eq!(minor(&some, &[]), None);
+        assert_eq!(forced(&some, &[], false), selection(0..4, true, true));
+    }
+
+    #[test]
+    fn a_forced_major_compaction_of_too_many_files() {
+        // by the engine: none that has max_files files or more is tried, but a minor one of the oldest
+        assert_eq!(forced(&files(&[10; 9]), &[], false), selection(0..9, true, true));
+        assert_eq!(forced(&files(&[10; 10]), &[], false), selection(0..10, true, false));
+        assert_eq!(forced(&files(&[10; 12]), &[], false), selection(0..10, false, false));
+        // by a user: whatever their number
+        assert_eq!(forced(&files(&[10; 12]), &[], true), selection(0..12, true, true));
+        assert_eq!(forced(&files(&[10]), &[], true), selection(0..1, true, true));
+    }
+
+    #[test]
+    fn a_major_compaction_that_is_due() {
+        let mut some = files(&[1000, 10]);
+        assert_eq!(minor(&some, &[]), None);
+        some[1].modified = NOW - 7 * DAY - 1;
+        assert_eq!(minor(&some, &[]), selection(0..2, true, true));
+        // one that is due does not wait for what is being compacted, but then it is not of all files
+        assert_eq!(minor(&some, &[0]), selection(1..2, false, false));
+        let mut many = files(&[10; 10]);
+        many[0].modified = NOW - 8 * DAY;
+        assert_eq!(minor(&many, &[]), selection(0..10, true, false));
+    }
+
+    #[test]
+    fn stuck_is_counted_with_what_is_being_compacted_as_one() {
+        let config = CompactionConfig { blocking_files: 5, ..config() };
+        let falling = files(&[100_000, 10_000, 1000, 100, 10]);
+        assert_eq!(select(&falling, &[], &config, NOW, None, false, false), selection(2..5, false, false));
+        // 5 - 2 + 1 = 4 files soon
+        assert_eq!(select(&falling, &[0, 1], &config, NOW, None, false, false), None);
+        // 5 - 1 + 1 = 5
+        assert_eq!(select(&falling, &[0], &config, NOW, None, false, false), selection(2..5, false, false));
+    }
+
+    #[test]
+    fn expired_files_go_unread() {
+        let times = [Some(10), Some(99), Some(100), None, Some(5), Some(1)];
+        let files = times.map(|max_timestamp| CandidateFile { max_timestamp, ..file(1) });
+        assert_eq!(expired(&files, &[], 200, Some(100), 0), [0, 1, 4]);
+        assert_eq!(expired(&files, &[1], 200, Some(100), 0), [0, 4]);
+        assert_eq!(expired(&files, &[], 200, Some(100), 1), [0; 0]);
+        assert_eq!(expired(&files, &[], 200, None, 0), [0; 0]);
+        assert_eq!(expired(&[], &[], 200, Some(100), 0), [0; 0]);
+        assert_eq!(expired(&files, &[], i64::MIN, Some(100), 0), [0; 0]);
+    }
+
+    fn any_file() -> impl Strategy<Value = CandidateFile> {
+        let len = prop_oneof![0..20_u64, 1..1000_u64, Just(1 << 30)];
+        (len, 0..20_u8, 0..5_u8, 0..10_i64).prop_map(|(len, reference, excluded, age)| CandidateFile {
+            len,
+            is_reference: reference == 0,
+            excluded_from_minor: excluded == 0,
+            modified: NOW - age * DAY,
+            ..CandidateFile::default()
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn what_holds_for_any_choice(
+            files in proptest::collection::vec(any_file(), 0..30),
+            compacting in proptest::collection::btree_set(0..30_usize, 0..3),
+            blocking_files in 2..40_usize,
+            max_size in prop_oneof![Just(u64::MAX), 0..500_u64],
+            force_major: bool,
+            user: bool,
+        ) {
+            let compacting: Vec<usize> = compacting.into_iter().filter(|at| *at < files.len()).collect();
+            let config = CompactionConfig { blocking_files, max_size, ..config() };
+            let Some(chosen) = select(&files, &compacting, &config, NOW, None, force_major, user) else {
+                return Ok(());
+            };
+            let places = &chosen.files;
+            prop_assert!(!places.is_empty() && places.is_sorted_by(|a, b| a < b));
+            prop_assert!(places.iter().all(|at| compacting.iter().all(|busy| busy < at)));
+            prop_assert_eq!(chosen.all_files, places.len() == files.len());
+            prop_assert!(chosen.all_files || !chosen.major);
+            prop_assert!(places.len() <= config.max_files || chosen.major && user);
+            let first = places[0];
+            let all_newer = (first..files.len()).collect::<Vec<_>>();
+            let references = places.iter().any(|&at| files[at].is_reference)
+                || all_newer.iter().any(|&at| files[at].is_reference);
+            let due = files.iter().any(|file| file.modified < NOW - 7 * DAY);
+            if !chosen.major && !references && !due {
+                prop_assert!(places.len() >= config.min_files);
+                // neighbours, but for what a minor compaction leaves alone
+                let last = places[places.len() - 1];
+                let between: Vec<usize> = (first..=last).filter(|&at| !files[at].excluded_from_minor).collect();
+                prop_assert_eq!(places, &between);
+            }
+        }
+    }
+}
