@@ -1,0 +1,431 @@
+//! A file of a store: an HFile, what the store must know of it, and whether a query can touch it
+//! (read-path.md §1.5, §6.2, §6.3, §7.5; HBase: `HStoreFile`, `StoreFileReader`).
+
+use super::file_scanner::StoreFileScanner;
+use super::reference::{Half, Reference};
+use crate::block::BlockType;
+use crate::block::bloom::HashedRow;
+use crate::cell::{CellOrder, CellRef};
+use crate::error::{Corruption, Result};
+use crate::hfile::{HFile, HFileOptions, Lookup};
+use crate::op::Query;
+use crate::schema::BloomType;
+use std::cmp::Ordering;
+use std::fmt;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Where a file of a store is, and which of its cells count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FilePlace {
+    /// What the store calls it: its name in the family's directory.
+    pub(crate) name: String,
+    /// The HFile, which links and references have been followed to.
+    pub(crate) path: PathBuf,
+    /// Which half of the HFile it is, if it is not all of it.
+    pub(crate) reference: Option<Reference>,
+    /// When the entry of the family's directory was changed last, in milliseconds.
+    pub(crate) modified_millis: i64,
+}
+
+impl FilePlace {
+    /// A plain file.
+    pub(crate) fn plain(path: impl Into<PathBuf>, modified_millis: i64) -> Self {
+        let path = path.into();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Self { name, path, reference: None, modified_millis }
+    }
+}
+
+/// Whether a file can hold what a query asks for, and what ruled it out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Match {
+    /// It can.
+    Yes,
+    /// Its cells are all too old or too young.
+    NotByTime,
+    /// Its rows are all before or behind the query's, or it has none.
+    NotByKey,
+    /// Its Bloom filter knows nothing of the row or column.
+    NotByBloom,
+}
+
+/// A file of a store, open. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct StoreFile(Arc<Inner>);
+
+struct Inner {
+    hfile: HFile,
+    place: FilePlace,
+    order: CellOrder,
+    known: Known,
+    /// The first and last row; none without cells.
+    rows: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+/// Which sequence ids the cells of a file have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SeqIds {
+    /// Those stored with them, none greater than this.
+    Stored(i64),
+    /// This one, whatever is stored.
+    All(i64),
+}
+
+impl StoreFile {
+    /// Opens a file. Of a half it also looks for its first or last row, which reads a block.
+    ///
+    /// # Errors
+    ///
+    /// If the HFile cannot be opened, sorts its cells in an unknown order, or has values in its file info that cannot be.
+    pub(crate) fn open(options: &HFileOptions, place: &FilePlace) -> Result<Self> {
+        let hfile = options.open(&place.path)?;
+        let Some(order) = hfile.order() else {
+            let name = format!("{:?}", hfile.trailer().comparator_class_name());
+            let corruption = Corruption::unsupported("comparator of a store file,", name);
+            return Err(corruption.at(hfile.path(), hfile.trailer().offset()));
+        };
+        let rows = rows_of(&hfile, order, place.reference.as_ref())?;
+        let known = Known::read(&hfile, place).map_err(|corruption| {
+            let offset = u64::try_from(hfile.trailer().file_info_offset()).unwrap_or_default();
+            corruption.in_block(hfile.path(), offset, BlockType::FileInfo.name())
+        })?;
+        Ok(Self(Arc::new(Inner { hfile, place: place.clone(), order, known, rows })))
+    }
+
+    /// What the store calls the file: its name in the family's directory.
+    pub(crate) fn name(&self) -> &str {
+        &self.0.place.name
+    }
+
+    /// The HFile.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0.place.path
+    }
+
+    /// The length of the HFile in bytes; all of it also for a half.
+    pub(crate) fn file_len(&self) -> u64 {
+        self.0.hfile.file_len()
+    }
+
+    /// How many cells there are; of a half, half of the file's, which is a guess.
+    pub(crate) fn entry_count(&self) -> u64 {
+        let count = self.0.hfile.entry_count();
+        if self.is_reference() { count / 2 } else { count }
+    }
+
+    /// The greatest sequence id of the log that is in the file: what files are ordered by. -1 if it does not say.
+    ///
+    /// That of a bulk-loaded file is in its name. A top half has one more than its file, so that two halves of one file
+    /// that meet again have different ones (read-path.md §7.5).
+    pub(crate) fn max_seq_id(&self) -> i64 {
+        self.0.known.max_seq_id
+    }
+
+    /// The greatest sequence id stored with a cell; 0 if none are stored.
+    pub(crate) fn max_memstore_ts(&self) -> i64 {
+        self.0.known.max_memstore_ts
+    }
+
+    /// When the file was written for a bulk load, in milliseconds.
+    pub(crate) fn bulk_load_time(&self) -> Option<i64> {
+        self.0.known.bulk_load_time
+    }
+
+    /// Whether the file came by a bulk load, as its name or its file info has it.
+    pub(crate) fn is_bulk_loaded(&self) -> bool {
+        self.0.known.is_bulk_loaded
+    }
+
+    /// Whether only a half of the HFile counts.
+    pub(crate) fn is_reference(&self) -> bool {
+        self.0.place.reference.is_some()
+    }
+
+    /// Which half of the HFile counts.
+    pub(crate) fn reference(&self) -> Option<&Reference> {
+        self.0.place.reference.as_ref()
+    }
+
+    /// The bounds of the timestamps, both inclusive; 0 is in them if there are markers that reach back to the beginning.
+    /// None if nothing is known.
+    pub(crate) fn time_range(&self) -> Option<(i64, i64)> {
+        self.0.known.time_range
+    }
+
+    /// The smallest timestamp of a Put; `i64::MAX` if the file has none, and none if it does not say.
+    pub(crate) fn earliest_put_ts(&self) -> Option<i64> {
+        self.0.known.earliest_put_ts
+    }
+
+    /// Whether a major compaction made the file.
+    pub(crate) fn is_major_compaction(&self) -> bool {
+        self.0.known.is_major_compaction
+    }
+
+    /// Whether minor compactions leave the file alone.
+    pub(crate) fn excluded_from_minor(&self) -> bool {
+        self.0.known.excluded_from_minor
+    }
+
+    /// When the file was changed last, in milliseconds.
+    pub(crate) fn modified_millis(&self) -> i64 {
+        self.0.place.modified_millis
+    }
+
+    /// The names of the files this one was compacted from, which must not be read beside it (hfile.md §15.7).
+    pub(crate) fn compacted_inputs(&self) -> &[Vec<u8>] {
+        &self.0.known.compacted_inputs
+    }
+
+    /// The first row; none without cells.
+    pub(crate) fn first_row(&self) -> Option<&[u8]> {
+        self.0.rows.as_ref().map(|(first, _)| first.as_slice())
+    }
+
+    /// The last row; none without cells.
+    pub(crate) fn last_row(&self) -> Option<&[u8]> {
+        self.0.rows.as_ref().map(|(_, last)| last.as_slice())
+    }
+
+    /// The HFile, all of it also for a half.
+    pub(crate) fn hfile(&self) -> &HFile {
+        &self.0.hfile
+    }
+
+    /// The order of the cells.
+    #[inline]
+    pub(crate) fn order(&self) -> CellOrder {
+        self.0.order
+    }
+
+    /// Which sequence ids the cells have.
+    pub(crate) fn seq_ids(&self) -> SeqIds {
+        self.0.known.seq_ids
+    }
+
+    /// Whether the file can hold what a query asks for (read-path.md §6.3).
+    ///
+    /// `cutoff` is the oldest timestamp that counts, or `i64::MIN`. With `new_version_behavior` a version behind the time
+    /// range still counts, so nothing is ruled out by the range's end (§23.20). The file's filter is asked only if
+    /// `ask_filter`: not if the family is to have none.
+    ///
+    /// Unlike HBase this rules out halves, too, by their rows.
+    #[inline]
+    pub(crate) fn may_match(
+        &self,
+        query: &Query<'_>,
+        cutoff: i64,
+        new_version_behavior: bool,
+        ask_filter: bool,
+    ) -> Match {
+        if !self.matches_time(query, cutoff, new_version_behavior) {
+            Match::NotByTime
+        } else if !self.matches_rows(query) {
+            Match::NotByKey
+        } else if ask_filter && !self.passes_filter(query, &mut HashedRow::new(query.start)) {
+            Match::NotByBloom
+        } else {
+            Match::Yes
+        }
+    }
+
+    #[inline]
+    fn matches_time(&self, query: &Query<'_>, cutoff: i64, new_version_behavior: bool) -> bool {
+        let Some((min, max)) = self.0.known.time_range else { return true };
+        let min = if new_version_behavior { i64::MIN } else { min };
+        query.time_range.overlaps(min, max) && max >= cutoff
+    }
+
+    /// That the bounds may be excluded makes no difference here.
+    #[inline]
+    fn matches_rows(&self, query: &Query<'_>) -> bool {
+        let Some((first, last)) = &self.0.rows else { return false };
+        let order = self.0.order;
+        (query.stop.is_empty() || order.compare_rows(first, query.stop).is_le())
+            && (query.start.is_empty() || order.compare_rows(last, query.start).is_ge())
+    }
+
+    /// Whether the file's filter, if it has one, lets a query pass whose first row is `row`.
+    #[inline]
+    pub(super) fn passes_filter(&self, query: &Query<'_>, row: &mut HashedRow<'_>) -> bool {
+        let hfile = &self.0.hfile;
+        match hfile.general_bloom().map(|bloom| bloom.bloom_type()) {
+            Some(BloomType::Row) => !query.get_like || hfile.may_contain_hashed(row),
+            Some(BloomType::RowCol) => match query.columns {
+                [column] if query.get_like => hfile.may_contain_column(query.start, column),
+                _ => true,
+            },
+            Some(BloomType::RowPrefixFixedLength(len)) => {
+                !(query.get_like || is_of_one_prefix(query, len)) || hfile.may_contain_hashed(row)
+            }
+            None => true,
+        }
+    }
+
+    /// Lends the visible cells of a row, as [`HFile::look_up`] does.
+    #[inline]
+    pub(crate) fn look_up(
+        &self,
+        row: &[u8],
+        read_point: i64,
+        mut visit: impl FnMut(CellRef<'_>) -> ControlFlow<()>,
+    ) -> Lookup {
+        if self.is_reference() {
+            return Lookup::Incomplete;
+        }
+        match self.0.known.seq_ids {
+            SeqIds::Stored(greatest) if greatest <= read_point => self.0.hfile.look_up(row, visit),
+            SeqIds::Stored(_) => self.0.hfile.look_up(row, |cell| match cell.seq_id() <= read_point {
+                true => visit(cell),
+                false => ControlFlow::Continue(()),
+            }),
+            SeqIds::All(id) if id > read_point => Lookup::Complete,
+            SeqIds::All(id) => self.0.hfile.look_up(row, |cell| visit(cell.with_seq_id(id))),
+        }
+    }
+
+    /// A scanner of the cells up to a read point; of all cells, as a compaction wants them, without one.
+    ///
+    /// `non_null_column` says that the query names columns and the empty one is not among them (read-path.md §7.1).
+    pub(crate) fn scanner(&self, read_point: Option<i64>, non_null_column: bool) -> StoreFileScanner<'_> {
+        StoreFileScanner::new(self, read_point, non_null_column)
+    }
+}
+
+/// Whether all rows from a query's first to its last begin with the same `len` bytes.
+fn is_of_one_prefix(query: &Query<'_>, len: u32) -> bool {
+    let Ok(len) = usize::try_from(len) else { return false };
+    let prefix = |row| <[u8]>::get(row, ..len).filter(|prefix| !prefix.is_empty());
+    prefix(query.start).is_some_and(|start| prefix(query.stop) == Some(start))
+}
+
+/// The order in which files are read, the oldest first: by sequence id, the longer before the shorter, by the time of
+/// the bulk load, by name (read-path.md §6.2; HBase: `StoreFileComparators.SEQ_ID`).
+pub(crate) fn compare_by_seq_id(a: &StoreFile, b: &StoreFile) -> Ordering {
+    let load_time = |file: &StoreFile| file.bulk_load_time().unwrap_or(i64::MAX);
+    a.max_seq_id()
+        .cmp(&b.max_seq_id())
+        .then_with(|| b.file_len().cmp(&a.file_len()))
+        .then_with(|| load_time(a).cmp(&load_time(b)))
+        .then_with(|| a.name().cmp(b.name()))
+}
+
+/// What the file info and the name say.
+struct Known {
+    max_seq_id: i64,
+    seq_ids: SeqIds,
+    max_memstore_ts: i64,
+    bulk_load_time: Option<i64>,
+    is_bulk_loaded: bool,
+    time_range: Option<(i64, i64)>,
+    earliest_put_ts: Option<i64>,
+    is_major_compaction: bool,
+    excluded_from_minor: bool,
+    compacted_inputs: Vec<Vec<u8>>,
+}
+
+impl Known {
+    fn read(hfile: &HFile, place: &FilePlace) -> Result<Self, Corruption> {
+        let info = hfile.file_info();
+        let bulk_load_time = info.bulkload_timestamp()?;
+        // the name that the file was given then, which a link or reference still has in its own
+        let file_name = place.path.file_name().unwrap_or_default().to_string_lossy();
+        let loaded_as = bulk_load_seq_id(&file_name)?;
+        let is_bulk_loaded = loaded_as.is_some() || bulk_load_time.is_some();
+        let keeps_seq_ids = info.skip_reset_seq_id()? == Some(true);
+        let is_top = place.reference.as_ref().is_some_and(|reference| reference.half == Half::Top);
+        let max_seq_id = loaded_as
+            .or(info.max_seq_id()?)
+            .map_or(Some(-1), |id| id.checked_add(is_top.into()))
+            .and_then(|id| id.checked_add((is_bulk_loaded && keeps_seq_ids).into()))
+            .ok_or(Corruption::Malformed("sequence id of the file is the greatest there is"))?;
+        let max_memstore_ts = max_memstore_ts(hfile)?;
+        let seq_ids = if is_bulk_loaded && !keeps_seq_ids {
+            SeqIds::All(max_seq_id)
+        } else if max_memstore_ts > 0 {
+            SeqIds::Stored(max_memstore_ts)
+        } else {
+            SeqIds::All(0)
+        };
+        let compacted = info.compaction_event()?.unwrap_or_default();
+        Ok(Self {
+            max_seq_id,
+            seq_ids,
+            max_memstore_ts,
+            bulk_load_time,
+            is_bulk_loaded,
+            // the range of no cells, which is the wrong way round, bounds nothing
+            time_range: info.time_range()?.map(|r| (r.min, r.max)).filter(|(min, max)| min <= max),
+            earliest_put_ts: info.earliest_put_ts()?,
+            is_major_compaction: info.major_compaction()? == Some(true),
+            excluded_from_minor: info.exclude_from_minor_compaction()? == Some(true),
+            compacted_inputs: compacted.into_iter().map(<[u8]>::to_vec).collect(),
+        })
+    }
+}
+
+/// The greatest sequence id that a cell of the file has stored.
+fn max_memstore_ts(hfile: &HFile) -> Result<i64, Corruption> {
+    match hfile.file_info().max_memstore_ts()? {
+        Some(max) if hfile.has_seq_ids() => Ok(max),
+        None if hfile.has_seq_ids() => {
+            Err(Corruption::Malformed("MAX_MEMSTORE_TS_KEY is missing, though cells have sequence ids"))
+        }
+        _ => Ok(0),
+    }
+}
+
+/// The sequence id in the name that a bulk load gives a file: `…_SeqId_<n>_`.
+fn bulk_load_seq_id(name: &str) -> Result<Option<i64>, Corruption> {
+    let Some((digits, _)) = name.rsplit_once("_SeqId_").and_then(|(_, behind)| behind.split_once('_')) else {
+        return Ok(None);
+    };
+    if digits.is_empty() || !digits.bytes().all(|c| c.is_ascii_digit()) {
+        return Ok(None);
+    }
+    let id =
+        digits.parse().map_err(|_| Corruption::Malformed("sequence id in the file's name is too great"))?;
+    Ok(Some(id))
+}
+
+/// The first and last row. That of a half which the split key cuts off is looked for.
+fn rows_of(
+    hfile: &HFile,
+    order: CellOrder,
+    reference: Option<&Reference>,
+) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
+    let Some(first) = hfile.first_key() else { return Ok(None) };
+    let Some(last) = hfile.last_key() else {
+        let corruption = Corruption::Malformed("hfile.LASTKEY is missing, though there are cells");
+        return Err(corruption.at(hfile.path(), hfile.trailer().offset()));
+    };
+    let (mut first, mut last) = (first.row().to_vec(), last.row().to_vec());
+    let Some(Reference { split_key, half }) = reference else { return Ok(Some((first, last))) };
+    let mut cells = hfile.scanner();
+    match half {
+        Half::Top => drop(cells.seek(split_key)?),
+        Half::Bottom => drop(cells.seek_before(split_key)?),
+    }
+    let Some(cell) = cells.peek() else { return Ok(None) };
+    match half {
+        Half::Top => first = cell.row().to_vec(),
+        Half::Bottom => last = cell.row().to_vec(),
+    }
+    debug_assert!(order.compare_rows(&first, &last).is_le());
+    Ok(Some((first, last)))
+}
+
+impl fmt::Debug for StoreFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreFile")
+            .field("name", &self.name())
+            .field("seq_id", &self.max_seq_id())
+            .field("bytes", &self.file_len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

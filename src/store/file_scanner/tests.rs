@@ -1,0 +1,317 @@
+//! The scanner against a sorted list of cells.
+
+use super::*;
+use crate::cell::Cell;
+use crate::hfile::{HFile, HFileWriter, StoreFileOrigin, StoreFileWriter};
+use crate::io::Storage;
+use crate::io::faulty::FaultyStorage;
+use crate::store::file::FilePlace;
+use proptest::prelude::*;
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+/// What a scanner must show: the visible cells in order, and the place of the current one.
+struct Naive {
+    cells: Vec<Cell>,
+    at: Option<usize>,
+}
+
+impl Naive {
+    fn seek(&mut self, key: &CellKey) {
+        let at = self.cells.partition_point(|c| CellOrder::User.compare(c.as_ref().key(), key).is_lt());
+        self.at = (at < self.cells.len()).then_some(at);
+    }
+
+    fn reseek(&mut self, key: &CellKey) {
+        let before = self.at;
+        self.seek(key);
+        if let Some(before) = before {
+            self.at = self.at.map(|at| at.max(before));
+        }
+    }
+
+    fn advance(&mut self) {
+        self.at = self.at.map(|at| at + 1).filter(|&at| at < self.cells.len());
+    }
+
+    fn previous_row(&mut self, row: &[u8]) {
+        let row = self.cells.iter().rev().map(|c| c.as_ref().row()).find(|&r| r < row).map(<[u8]>::to_vec);
+        self.at = row.and_then(|row| self.cells.iter().position(|c| c.as_ref().row() == row));
+    }
+
+    fn last_row(&mut self) {
+        let row = self.cells.last().map(|c| c.as_ref().row().to_vec());
+        self.at = row.and_then(|row| self.cells.iter().position(|c| c.as_ref().row() == row));
+    }
+
+    fn backward_seek(&mut self, key: &CellKey) {
+        self.seek(key);
+        if self.at.is_none_or(|at| self.cells[at].as_ref().row() > key.row()) {
+            self.previous_row(key.row());
+        }
+    }
+
+    fn peek(&self) -> Option<&Cell> {
+        self.at.map(|at| &self.cells[at])
+    }
+}
+
+/// What is asked of a scanner.
+#[derive(Clone, Debug)]
+enum Step {
+    First,
+    Seek(SeekKey),
+    Reseek(SeekKey),
+    Request(SeekKey, bool, bool),
+    Enforce,
+    Advance,
+    PreviousRow(Vec<u8>),
+    LastRow,
+    Backward(SeekKey),
+}
+
+const TYPES: [CellType; 5] = [
+    CellType::Put,
+    CellType::Delete,
+    CellType::DeleteColumn,
+    CellType::DeleteFamily,
+    CellType::DeleteFamilyVersion,
+];
+
+fn rows() -> impl Strategy<Value = Vec<u8>> + Clone {
+    "[a-c]{1,2}".prop_map(String::into_bytes)
+}
+
+fn stored() -> impl Strategy<Value = Cell> {
+    (rows(), "[pq]?", 1..6i64, 0..TYPES.len(), 0..9i64).prop_map(|(row, qualifier, ts, kind, seq_id)| {
+        let kind = TYPES[kind];
+        let qualifier = if kind.is_family_delete() { "" } else { qualifier.as_str() };
+        let key = SeekKey::of(&row, b"f", qualifier.as_bytes(), ts, kind);
+        Cell::from(CellRef::new(&key, b"value").with_seq_id(seq_id))
+    })
+}
+
+fn keys() -> impl Strategy<Value = SeekKey> {
+    let kinds = prop_oneof![Just(CellType::Maximum), Just(CellType::Minimum), Just(CellType::Put)];
+    prop_oneof![
+        rows().prop_map(|row| SeekKey::first_on_row(&row)),
+        rows().prop_map(|row| SeekKey::last_on_row(&row)),
+        rows().prop_map(|row| SeekKey::of(&row, b"f", b"", i64::MAX, CellType::DeleteFamily)),
+        (rows(), "[pq]?").prop_map(|(row, q)| SeekKey::first_on_column(&row, b"f", q.as_bytes())),
+        (rows(), "[pq]?", -1..8i64, kinds).prop_map(|(row, q, ts, kind)| SeekKey::of(
+            &row,
+            b"f",
+            q.as_bytes(),
+            ts,
+            kind
+        )),
+    ]
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        1 => Just(Step::First),
+        1 => keys().prop_map(Step::Seek),
+        3 => keys().prop_map(Step::Reseek),
+        3 => (keys(), any::<bool>(), any::<bool>()).prop_map(|(k, forward, bloom)| Step::Request(k, forward, bloom)),
+        1 => Just(Step::Enforce),
+        4 => Just(Step::Advance),
+        2 => rows().prop_map(Step::PreviousRow),
+        1 => Just(Step::LastRow),
+        2 => keys().prop_map(Step::Backward),
+    ];
+    proptest::collection::vec(step, 1..30)
+}
+
+#[derive(Clone, Debug)]
+struct Shape {
+    bloom: Option<BloomType>,
+    origin: Origin,
+    reference: Option<Reference>,
+    read_point: Option<i64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    Flush,
+    WithoutSeqIds,
+    Loaded { keeps_seq_ids: bool },
+}
+
+fn shapes() -> impl Strategy<Value = Shape> {
+    let bloom = prop_oneof![Just(None), Just(Some(BloomType::Row)), Just(Some(BloomType::RowCol))];
+    let origin = prop_oneof![
+        Just(Origin::Flush),
+        Just(Origin::WithoutSeqIds),
+        any::<bool>().prop_map(|keeps_seq_ids| Origin::Loaded { keeps_seq_ids }),
+    ];
+    let half = prop_oneof![Just(Half::Top), Just(Half::Bottom)];
+    // a key within a row is none that HBase would split at
+    let split_key = prop_oneof![3 => rows().prop_map(|row| SeekKey::first_on_row(&row)), 1 => keys()];
+    let reference = (split_key, half).prop_map(|(split_key, half)| Reference { split_key, half });
+    (bloom, origin, proptest::option::of(reference), proptest::option::of(0..9i64))
+        .prop_map(|(bloom, origin, reference, read_point)| Shape { bloom, origin, reference, read_point })
+}
+
+/// Writes the cells, and opens them as a file of the shape.
+fn store_file(cells: &[Cell], shape: &Shape) -> StoreFile {
+    let storage: Arc<dyn Storage> = Arc::new(FaultyStorage::new());
+    let options = HFileWriter::options().block_size(60).bloom(shape.bloom).storage(Arc::clone(&storage));
+    let options = options.mvcc(shape.origin != Origin::WithoutSeqIds);
+    let (name, origin) = match shape.origin {
+        Origin::Loaded { keeps_seq_ids } => {
+            let origin = StoreFileOrigin::BulkLoad {
+                timestamp: 1,
+                source_task: Vec::new(),
+                exclude_from_minor_compaction: false,
+                skip_reset_seq_id: keeps_seq_ids,
+            };
+            ("0a_SeqId_5_", origin)
+        }
+        _ => ("0a", StoreFileOrigin::flush(9)),
+    };
+    let mut writer = StoreFileWriter::create(options, name).unwrap();
+    cells.iter().for_each(|cell| writer.append(cell.as_ref()).unwrap());
+    writer.finish(&origin).unwrap();
+    let place = FilePlace { reference: shape.reference.clone(), ..FilePlace::plain(name, 0) };
+    StoreFile::open(&HFile::options().storage(storage), &place).unwrap()
+}
+
+/// The cells that a scanner of the shape must show.
+fn visible(cells: &[Cell], shape: &Shape) -> Vec<Cell> {
+    let top = i64::from(shape.reference.as_ref().is_some_and(|r| r.half == Half::Top));
+    let seen = |cell: &Cell| {
+        let cell = cell.as_ref();
+        let seq_id = match shape.origin {
+            Origin::Flush | Origin::Loaded { keeps_seq_ids: true } => cell.seq_id(),
+            Origin::WithoutSeqIds => 0,
+            Origin::Loaded { keeps_seq_ids: false } => 5 + top,
+        };
+        let is_in_half = shape.reference.as_ref().is_none_or(|r| {
+            CellOrder::User.compare(cell.key(), &r.split_key).is_lt() == (r.half == Half::Bottom)
+        });
+        let is_seen = is_in_half && shape.read_point.is_none_or(|point| seq_id <= point);
+        is_seen.then(|| Cell::from(cell.with_seq_id(seq_id)))
+    };
+    cells.iter().filter_map(seen).collect()
+}
+
+fn sorted(mut cells: Vec<Cell>) -> Vec<Cell> {
+    cells.sort_by(|a, b| {
+        let order = CellOrder::User.compare(a.as_ref().key(), b.as_ref().key());
+        order.then_with(|| Reverse(a.as_ref().seq_id()).cmp(&Reverse(b.as_ref().seq_id())))
+    });
+    cells.dedup();
+    cells
+}
+
+/// Takes a step in both. A cell put off is looked at before it is fetched: it must not be behind the real one.
+fn take(step: &Step, scanner: &mut StoreFileScanner<'_>, naive: &mut Naive, cells: &[Cell]) {
+    match step {
+        Step::First => {
+            scanner.seek_to_first().unwrap();
+            naive.at = (!naive.cells.is_empty()).then_some(0);
+        }
+        Step::Seek(key) => {
+            scanner.seek(key).unwrap();
+            naive.seek(key);
+        }
+        Step::Reseek(key) => {
+            scanner.reseek(key).unwrap();
+            naive.reseek(key);
+        }
+        Step::Request(key, forward, use_bloom) => {
+            let had = scanner.request_seek(key, *forward, *use_bloom).unwrap();
+            assert_eq!(had, scanner.peek().is_some());
+            if *forward {
+                naive.reseek(key);
+            } else {
+                naive.seek(key);
+            }
+            let order = CellOrder::User;
+            let fake = scanner.peek().map(|cell| SeekKey::from(cell.key()));
+            if let (Some(fake), true) = (&fake, scanner.stand == Stand::Fake && scanner.real_seek_done()) {
+                // denied by a filter: nothing of that column is in the file
+                let (row, family, qualifier) = fake.split();
+                assert_eq!(fake, &SeekKey::last_on_column(row, family, qualifier));
+                let of_column =
+                    |c: &&Cell| (c.as_ref().row(), c.as_ref().qualifier()) == (row, key.qualifier());
+                if !key.cell_type().is_family_delete() {
+                    assert_eq!(cells.iter().find(of_column), None);
+                }
+                // what the file has of the empty column is not asked for then
+                let found = scanner.advance().unwrap();
+                if *forward {
+                    naive.reseek(fake);
+                } else {
+                    naive.seek(fake);
+                }
+                assert_eq!(found, naive.at.is_some());
+                return;
+            }
+            if let (Some(fake), Some(found)) = (&fake, naive.peek().filter(|_| !scanner.real_seek_done())) {
+                assert!(order.compare(fake, found.as_ref().key()).is_le() || *forward, "{fake} {found:?}");
+            }
+            scanner.enforce_seek().unwrap();
+            assert!(scanner.real_seek_done());
+        }
+        Step::Enforce => {
+            assert_eq!(scanner.enforce_seek().unwrap(), naive.at.is_some());
+        }
+        Step::Advance => {
+            scanner.advance().unwrap();
+            naive.advance();
+        }
+        Step::PreviousRow(row) => {
+            scanner.seek_to_previous_row(row).unwrap();
+            naive.previous_row(row);
+        }
+        Step::LastRow => {
+            scanner.seek_to_last_row().unwrap();
+            naive.last_row();
+        }
+        Step::Backward(key) => {
+            scanner.backward_seek(key).unwrap();
+            naive.backward_seek(key);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+    #[test]
+    fn the_scanner_shows_what_a_list_shows(
+        cells in proptest::collection::vec(stored(), 0..40),
+        shape in shapes(),
+        steps in steps(),
+    ) {
+        let cells = sorted(cells);
+        let file = store_file(&cells, &shape);
+        let mut naive = Naive { cells: visible(&cells, &shape), at: None };
+        let mut scanner = file.scanner(shape.read_point, true);
+        for step in &steps {
+            take(step, &mut scanner, &mut naive, &cells);
+            let expected = naive.peek().map(Cell::as_ref);
+            prop_assert_eq!(scanner.peek(), expected, "after {:?}", step);
+            if let (NextIndexedKey::Key(next), Some(cell)) = (scanner.next_indexed_key(), expected) {
+                prop_assert!(CellOrder::User.compare(cell.key(), next).is_lt());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_row_whose_cells_are_all_too_new_is_passed_over_backward() {
+    let cell = |row: &[u8], seq_id| {
+        let key = SeekKey::of(row, b"f", b"q", 1, CellType::Put);
+        Cell::from(CellRef::new(&key, b"").with_seq_id(seq_id))
+    };
+    let cells = [cell(b"a", 1), cell(b"b", 8), cell(b"c", 8)];
+    let shape = Shape { bloom: None, origin: Origin::Flush, reference: None, read_point: Some(5) };
+    let file = store_file(&cells, &shape);
+    let mut scanner = file.scanner(Some(5), false);
+    assert!(scanner.seek_to_last_row().unwrap());
+    assert_eq!(scanner.peek().unwrap().row(), b"a");
+    assert!(!scanner.seek_to_previous_row(b"a").unwrap());
+    assert_eq!(scanner.peek(), None);
+}
