@@ -1,0 +1,49 @@
+//! From memory to a file (read-path.md §4; HBase: `DefaultStoreFlusher`).
+
+use super::heap::KeyValueScanner;
+use super::matcher::{CompactionKind, ScanInfo};
+use super::scanner::StoreScanner;
+use super::writer::{Carries, NewStoreFile};
+use super::{Store, StoreFile};
+use crate::error::Result;
+use crate::hfile::StoreFileOrigin;
+use crate::memstore::Segment;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+impl Store {
+    /// Writes what segments hold to a file; none if nothing of it is kept.
+    ///
+    /// `seq_id` is the number the flush took, `max_read_point` the least point that anybody may still read at.
+    pub(crate) fn flush(
+        &self,
+        segments: &[Arc<Segment>],
+        seq_id: i64,
+        max_read_point: i64,
+        now: i64,
+    ) -> Result<Option<StoreFile>> {
+        let info = ScanInfo::new(&self.family, now);
+        let scanners = segments.iter().map(|segment| KeyValueScanner::Segment(segment.scanner(i64::MAX)));
+        let (kind, family) = (CompactionKind::Flush, self.family.name());
+        let mut scanner = StoreScanner::for_compaction(
+            scanners.collect(),
+            self.order,
+            kind,
+            family,
+            &info,
+            max_read_point,
+        )?;
+        let carries = Carries { tags: segments.iter().any(|segment| segment.has_tags()), seq_ids: true };
+        let mut file = None;
+        while scanner.peek_row().is_some() {
+            scanner.next_row(|cell| {
+                if file.is_none() {
+                    file = Some(NewStoreFile::create(self, carries, now)?);
+                }
+                file.as_mut().map_or(Ok(()), |file| file.append(cell))?;
+                Ok(ControlFlow::Continue(()))
+            })?;
+        }
+        file.map(|file| file.finish(self, &StoreFileOrigin::flush(seq_id))).transpose()
+    }
+}

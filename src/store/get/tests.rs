@@ -1,0 +1,221 @@
+//! Gets where the cells lie against scanners, and both against scanners of one segment that has all.
+
+use super::*;
+use crate::cache::BlockCache;
+use crate::cell::{Cell, CellOrder, CellType, SeekKey};
+use crate::hfile::{HFile, HFileWriter, StoreFileOrigin, StoreFileWriter};
+use crate::io::Storage;
+use crate::io::faulty::FaultyStorage;
+use crate::op::TimeRange;
+use crate::schema::{BloomType, Family, KeepDeletedCells};
+use crate::store::file::{FilePlace, StoreFile};
+use bytes::Bytes;
+use proptest::prelude::*;
+use std::sync::Arc;
+
+const TYPES: [CellType; 8] = [
+    CellType::Put,
+    CellType::Put,
+    CellType::Put,
+    CellType::Put,
+    CellType::Delete,
+    CellType::DeleteColumn,
+    CellType::DeleteFamily,
+    CellType::DeleteFamilyVersion,
+];
+const NOW: i64 = 10;
+
+/// A cell to write: its row, qualifier, timestamp, type, and whether it may expire.
+type Write = (String, String, i64, usize, bool);
+
+fn writes() -> impl Strategy<Value = Vec<Write>> {
+    // some rows share more than a number of eight bytes tells apart
+    let row = "(x|longer-than-8-)[a-d]";
+    let write = (row, "[pqr]?", 1..8i64, 0..TYPES.len(), prop::bool::weighted(0.1));
+    proptest::collection::vec(write, 0..60)
+}
+
+/// The cells of writes, whose sequence ids are their numbers.
+fn cells(writes: &[Write]) -> Vec<Cell> {
+    let cell = |((row, qualifier, timestamp, kind, expires), seq_id): (&Write, i64)| {
+        let kind = TYPES[*kind];
+        let qualifier = if kind.is_family_delete() { "" } else { qualifier.as_str() };
+        let key = SeekKey::of(row.as_bytes(), b"f", qualifier.as_bytes(), *timestamp, kind);
+        let value = format!("{seq_id}");
+        let cell = CellRef::new(&key, value.as_bytes()).with_seq_id(seq_id);
+        // a time to live of four milliseconds
+        let ttl = [0, 9, crate::cell::TTL_TAG_TYPE, 0, 0, 0, 0, 0, 0, 0, 4];
+        Cell::from(if *expires { cell.with_tag_bytes(&ttl).unwrap() } else { cell })
+    };
+    writes.iter().zip(1..).map(cell).collect()
+}
+
+fn file(cells: &[Cell], number: usize, bloom: Option<BloomType>, cache: &BlockCache) -> StoreFile {
+    let storage: Arc<dyn Storage> = Arc::new(FaultyStorage::new());
+    let options = HFileWriter::options().block_size(60).bloom(bloom).mvcc(true).tags(true);
+    let options = options.storage(Arc::clone(&storage)).index_chunk_size(200).index_min_entries(2);
+    let name = format!("{number:02}");
+    let mut sorted: Vec<&Cell> = cells.iter().collect();
+    sorted.sort_by(|a, b| {
+        let (a, b) = (a.as_ref(), b.as_ref());
+        CellOrder::User.compare(a.key(), b.key()).then(b.seq_id().cmp(&a.seq_id()))
+    });
+    let mut writer = StoreFileWriter::create(options, &name).unwrap();
+    sorted.iter().for_each(|cell| writer.append(cell.as_ref()).unwrap());
+    let last = cells.iter().map(|cell| cell.as_ref().seq_id()).max().unwrap_or(0);
+    writer.finish(&StoreFileOrigin::flush(last)).unwrap();
+    StoreFile::open(&HFile::options().storage(storage).cache(cache), &FilePlace::plain(name, 0)).unwrap()
+}
+
+/// The cells, cut into files and segments at some numbers: the last lot is in the active segment, the one before in a
+/// frozen one, and all others are in files.
+fn store(cells: &[Cell], cuts: &[usize], family: &Family, cache: &BlockCache) -> StoreState {
+    let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % (cells.len() + 1)).collect();
+    cuts.extend([0, cells.len()]);
+    cuts.sort_unstable();
+    let mut lots: Vec<&[Cell]> = cuts.windows(2).map(|pair| &cells[pair[0]..pair[1]]).collect();
+    let memory = lots.split_off(lots.len().saturating_sub(2));
+    let files = lots.iter().filter(|lot| !lot.is_empty()).enumerate();
+    let files = files.map(|(number, lot)| file(lot, number, family.bloom, cache)).collect();
+    let mut state = StoreState::new(family, CellOrder::User, files);
+    for lot in memory {
+        state = state.freeze();
+        lot.iter().for_each(|cell| state.active.insert(cell.as_ref()));
+    }
+    state
+}
+
+fn families() -> impl Strategy<Value = Family> {
+    let bloom = prop_oneof![Just(None), Just(Some(BloomType::Row)), Just(Some(BloomType::RowCol))];
+    let keep = prop_oneof![3 => Just(KeepDeletedCells::False), 1 => Just(KeepDeletedCells::True)];
+    (bloom, keep, 1..4u32, 0..3u32, proptest::option::of(2..9u32), prop::bool::weighted(0.1)).prop_map(
+        |(bloom, keep, max, min, ttl, new_version_behavior)| {
+            let mut family = Family::new("f");
+            (family.bloom, family.keep_deleted_cells, family.max_versions) = (bloom, keep, max);
+            (family.min_versions, family.ttl) = (min.min(max), ttl);
+            family.new_version_behavior = new_version_behavior;
+            family
+        },
+    )
+}
+
+#[derive(Clone, Debug)]
+struct Ask {
+    row: String,
+    columns: Vec<Bytes>,
+    time_range: TimeRange,
+    max_versions: u32,
+    store_limit: Option<u32>,
+    store_offset: u32,
+    read_point: i64,
+}
+
+fn asks() -> impl Strategy<Value = Vec<Ask>> {
+    let columns = proptest::collection::btree_set("[o-s]?", 0..3)
+        .prop_map(|names| names.into_iter().map(Bytes::from).collect::<Vec<_>>());
+    let range = prop_oneof![
+        3 => Just(TimeRange::ALL),
+        1 => (0..6i64, 0..6i64).prop_map(|(min, len)| TimeRange::new(min, min + len).unwrap()),
+    ];
+    let read_point = prop_oneof![Just(i64::MAX), 0..60i64];
+    let ask = (
+        "(x|longer-than-8-)[a-e]",
+        columns,
+        range,
+        1..5u32,
+        proptest::option::of(0..3u32),
+        prop_oneof![3 => Just(0), 1 => 0..3u32],
+        read_point,
+    );
+    let ask =
+        ask.prop_map(|(row, columns, time_range, max_versions, store_limit, store_offset, read_point)| Ask {
+            row,
+            columns,
+            time_range,
+            max_versions,
+            store_limit,
+            store_offset,
+            read_point,
+        });
+    proptest::collection::vec(ask, 1..8)
+}
+
+impl Ask {
+    fn query(&self) -> Query<'_> {
+        Query {
+            start: self.row.as_bytes(),
+            include_start: true,
+            stop: self.row.as_bytes(),
+            get_like: true,
+            columns: &self.columns,
+            time_range: self.time_range,
+            max_versions: self.max_versions,
+            raw: false,
+            store_limit: self.store_limit,
+            store_offset: self.store_offset,
+            read_point: self.read_point,
+        }
+    }
+}
+
+/// The cells as a scanner of all sources finds them.
+fn scanned(state: &StoreState, query: &Query<'_>, info: &ScanInfo) -> RowBuf {
+    let mut row = RowBuf::new();
+    let mut scanner = StoreScanner::new(state, query, info).unwrap();
+    if scanner.peek_row() == Some(query.start) {
+        let take = |cell: CellRef<'_>| {
+            row.push(cell);
+            Ok(ControlFlow::Continue(()))
+        };
+        scanner.next_row(take).unwrap();
+    }
+    row
+}
+
+/// All rows as a scanner of all sources finds them, from a row on.
+fn scanned_from(state: &StoreState, query: &Query<'_>, info: &ScanInfo) -> RowBuf {
+    let query = Query { stop: &[], get_like: false, ..*query };
+    let mut row = RowBuf::new();
+    let mut scanner = StoreScanner::new(state, &query, info).unwrap();
+    while scanner.peek_row().is_some() {
+        let take = |cell: CellRef<'_>| {
+            row.push(cell);
+            Ok(ControlFlow::Continue(()))
+        };
+        scanner.next_row(take).unwrap();
+    }
+    row
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+    #[test]
+    fn a_get_finds_what_a_scanner_finds(
+        writes in writes(),
+        cuts in prop_oneof![
+            4 => proptest::collection::vec(0usize..100, 0..5),
+            1 => proptest::collection::vec(0usize..100, 10..16),
+        ],
+        family in families(),
+        asks in asks(),
+    ) {
+        let cells = cells(&writes);
+        let cache = BlockCache::with_capacity(1 << 20);
+        let state = store(&cells, &cuts, &family, &cache);
+        let in_memory = store(&cells, &[0, 0], &family, &cache);
+        let info = ScanInfo::new(&family, NOW);
+        let mut row = RowBuf::new();
+        // at first the cache is empty, then it is not
+        for ask in asks.iter().chain(&asks) {
+            let query = ask.query();
+            row.clear();
+            state.get(&query, &info, &mut row, &mut ReadCounts::default()).unwrap();
+            let found = row.freeze();
+            let expected = scanned(&state, &query, &info).freeze();
+            prop_assert_eq!(&found, &expected, "{:?}", ask);
+            prop_assert_eq!(&found, &scanned(&in_memory, &query, &info).freeze(), "{:?} in memory", ask);
+            let (all, expected) = (scanned_from(&state, &query, &info), scanned_from(&in_memory, &query, &info));
+            prop_assert_eq!(&all.freeze(), &expected.freeze(), "{:?} and behind", ask);
+        }
+    }
+}

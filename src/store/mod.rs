@@ -1,0 +1,41 @@
+//! One column family of one region: what it holds, how it is read, flushed and compacted (HBase: `HStore`).
+
+pub(crate) mod compact;
+mod file;
+mod file_scanner;
+mod flush;
+mod get;
+mod heap;
+pub(crate) mod matcher;
+mod names;
+pub(crate) mod reference;
+mod row_match;
+mod scanner;
+mod state;
+pub(crate) mod tracker;
+mod writer;
+
+pub(crate) use file::{FilePlace, SeqIds, StoreFile};
+pub(crate) use names::new_file_name;
+pub(crate) use scanner::StoreScanner;
+pub(crate) use state::StoreState;
+
+use crate::cell::CellOrder;
+use crate::hfile::HFileOptions;
+use crate::io::Storage;
+use crate::schema::Family;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What does not change of a store: its family, and where and how its files are.
+#[derive(Debug)]
+pub(crate) struct Store {
+    pub(crate) family: Family,
+    pub(crate) order: CellOrder,
+    /// The directory of its files.
+    pub(crate) dir: PathBuf,
+    /// The directory where its files are written before they get their place.
+    pub(crate) tmp: PathBuf,
+    pub(crate) options: HFileOptions,
+    pub(crate) storage: Arc<dyn Storage>,
+}

@@ -1,0 +1,207 @@
+//! The cells of one family that a read asks for, row by row (read-path.md §6, §10; HBase: `StoreScanner`).
+
+use super::file_scanner::NextIndexedKey;
+use super::heap::{KeyValueHeap, KeyValueScanner, SeekMode};
+use super::matcher::{CompactionKind, ScanInfo, ScanQueryMatcher};
+use super::row_match::{Fault, Leave, RowMatch, StoreLimit};
+use super::state::StoreState;
+use crate::cell::{CellOrder, CellRef, SeekKey};
+use crate::error::{Corruption, Error, Result};
+use crate::metrics::ReadCounts;
+use crate::op::Query;
+use std::fmt;
+use std::ops::ControlFlow;
+
+/// How many cells are passed one by one before a seek is worth while: it costs about as much, if it stays in the block.
+const STEPS: usize = 8;
+
+/// What a store answers to a query: a merge of its segments and files, told by a matcher what to do with each cell.
+pub(crate) struct StoreScanner<'s> {
+    heap: KeyValueHeap<'s>,
+    matcher: ScanQueryMatcher<'s>,
+    order: CellOrder,
+    /// How it goes on inside of the scan.
+    mode: SeekMode,
+    get_like: bool,
+    limit: StoreLimit,
+    /// Whether there is nothing more.
+    done: bool,
+    key: SeekKey,
+    pub(crate) counts: ReadCounts,
+}
+
+impl<'s> StoreScanner<'s> {
+    /// A scanner of what a state holds, which stands on the first cell that may be one of the answer.
+    pub(crate) fn new(state: &'s StoreState, query: &Query<'s>, info: &ScanInfo) -> Result<Self> {
+        let matcher = ScanQueryMatcher::for_user(query, &state.family, info, state.order)?;
+        let mut counts = ReadCounts::default();
+        let scanners = state.sources(query, info, true, &mut counts).scanners(query);
+        Self::of(scanners, matcher, state, query, counts)
+    }
+
+    /// A scanner of some sources, from the oldest to the newest.
+    pub(super) fn of(
+        scanners: Vec<KeyValueScanner<'s>>,
+        matcher: ScanQueryMatcher<'s>,
+        state: &'s StoreState,
+        query: &Query<'s>,
+        counts: ReadCounts,
+    ) -> Result<Self> {
+        let order = state.order;
+        let columns = query.columns.len();
+        let bloom = columns > 1 || !query.get_like && columns == 1 && state.has_column_bloom;
+        let (first, mode) = match columns {
+            0 => (SeekMode::Real, SeekMode::Real),
+            _ => (SeekMode::Lazy { bloom: true }, SeekMode::Lazy { bloom }),
+        };
+        let mut scanner = Self {
+            heap: KeyValueHeap::new(scanners, order, !query.get_like),
+            matcher,
+            order,
+            mode,
+            get_like: query.get_like,
+            limit: StoreLimit { limit: query.store_limit, offset: query.store_offset },
+            done: false,
+            key: SeekKey::new(),
+            counts,
+        };
+        scanner.matcher.start_key(&mut scanner.key);
+        scanner.counts.seeks += 1;
+        scanner.heap.seek(&scanner.key, first)?;
+        Ok(scanner)
+    }
+
+    /// A scanner of what a flush or compaction keeps of some sources, given from the oldest to the newest.
+    pub(crate) fn for_compaction(
+        scanners: Vec<KeyValueScanner<'s>>,
+        order: CellOrder,
+        kind: CompactionKind,
+        family: &'s [u8],
+        info: &ScanInfo,
+        max_read_point: i64,
+    ) -> Result<Self> {
+        let matcher = ScanQueryMatcher::for_compaction(kind, family, info, max_read_point);
+        let mut scanner = Self {
+            heap: KeyValueHeap::new(scanners, order, true),
+            matcher,
+            order,
+            mode: SeekMode::Real,
+            get_like: false,
+            limit: StoreLimit { limit: None, offset: 0 },
+            done: false,
+            key: SeekKey::new(),
+            counts: ReadCounts::default(),
+        };
+        scanner.matcher.start_key(&mut scanner.key);
+        scanner.heap.seek(&scanner.key, SeekMode::Real)?;
+        Ok(scanner)
+    }
+
+    /// The row it stands on; none at the end.
+    #[inline]
+    pub(crate) fn peek_row(&self) -> Option<&[u8]> {
+        if self.done {
+            return None;
+        }
+        self.heap.peek().map(|cell| cell.row())
+    }
+
+    /// Hands the cells of the row it stands on to `take`, as far as they are asked for, and goes behind the row.
+    ///
+    /// No cells may come of it: then the row has none that are asked for. If `take` breaks off, this is at its end.
+    #[inline]
+    pub(crate) fn next_row(
+        &mut self,
+        take: impl FnMut(CellRef<'_>) -> Result<ControlFlow<()>>,
+    ) -> Result<()> {
+        self.next_row_unless(|_| false, take).map(drop)
+    }
+
+    /// As [`next_row`](Self::next_row), unless there is no row or `is_behind` says that it is behind the last: then false.
+    #[inline]
+    pub(crate) fn next_row_unless(
+        &mut self,
+        is_behind: impl FnOnce(&[u8]) -> bool,
+        take: impl FnMut(CellRef<'_>) -> Result<ControlFlow<()>>,
+    ) -> Result<bool> {
+        let first = if self.done { None } else { self.heap.peek() };
+        let Some(first) = first else {
+            self.done = true;
+            return Ok(false);
+        };
+        let row = first.row();
+        if is_behind(row) {
+            return Ok(false);
+        }
+        self.matcher.set_to_new_row(row);
+        let mut row = RowMatch::new(self.order, &mut self.matcher, &mut self.key, self.limit, STEPS, take);
+        let leave = loop {
+            match self.heap.walk(|cell| row.visit(cell))? {
+                Some(Leave::Seek) => {
+                    self.counts.reseeks += 1;
+                    self.heap.reseek(row.key, self.mode)?;
+                    row.arrived();
+                }
+                leave => break leave,
+            }
+        };
+        let (cells, fault) = (row.cells, row.fault);
+        self.counts.cells += cells;
+        match leave {
+            Some(Leave::RowEnd) => {
+                self.done = self.get_like;
+                self.matcher.clear_row();
+                Ok(true)
+            }
+            Some(Leave::NextRow) => self.leave_row().map(|()| true),
+            Some(Leave::Fault) => Err(self.error_of(fault)),
+            Some(Leave::Stop | Leave::Seek) | None => {
+                self.done = true;
+                Ok(true)
+            }
+        }
+    }
+
+    #[cold]
+    fn error_of(&self, fault: Option<Fault>) -> Error {
+        match fault {
+            Some(Fault::Failed(error)) => error,
+            Some(Fault::Disorder(disorder)) => Corruption::from(disorder).at(self.heap.path_of_top(), 0),
+            None => Corruption::Malformed("cells that cannot be").at(self.heap.path_of_top(), 0),
+        }
+    }
+
+    /// Goes behind the row it stands in.
+    fn leave_row(&mut self) -> Result<()> {
+        let Some(cell) = self.heap.peek() else {
+            self.done = true;
+            return Ok(());
+        };
+        if !self.matcher.more_rows_may_exist_after(cell.row()) {
+            self.done = true;
+            return Ok(());
+        }
+        self.matcher.key_for_next_row(cell, &mut self.key);
+        self.matcher.clear_row();
+        // behind the block it stands in steps lead nowhere
+        let beyond = match self.heap.next_indexed_key() {
+            NextIndexedKey::Key(next) => self.order.compare(&self.key, next).is_ge(),
+            NextIndexedKey::LastBlock | NextIndexedKey::Unknown => false,
+        };
+        for _ in 0..if beyond { 0 } else { STEPS } {
+            self.heap.advance()?;
+            match self.heap.peek() {
+                Some(cell) if cell.row() == self.key.row() => {}
+                _ => return Ok(()),
+            }
+        }
+        self.counts.reseeks += 1;
+        self.heap.reseek(&self.key, self.mode)
+    }
+}
+
+impl fmt::Debug for StoreScanner<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreScanner").field("heap", &self.heap).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,220 @@
+//! What a store holds at one moment: segments and files, swapped whole (HBase: `StoreFileManager`, `MemStore`).
+
+use super::file::{Match, StoreFile, compare_by_seq_id};
+use super::heap::KeyValueScanner;
+use super::matcher::ScanInfo;
+use crate::block::bloom::HashedRow;
+use crate::cell::CellOrder;
+use crate::memstore::Segment;
+use crate::metrics::ReadCounts;
+use crate::op::Query;
+use crate::schema::{BloomType, Family};
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// The cells of a store: each is in one segment or file. Flush and compaction make a new state; who holds an old one goes on with it.
+#[derive(Clone, Debug)]
+pub(crate) struct StoreState {
+    pub(crate) family: Bytes,
+    pub(crate) order: CellOrder,
+    /// Whether the family's files have a filter of columns.
+    pub(crate) has_column_bloom: bool,
+    has_bloom: bool,
+    new_version_behavior: bool,
+    /// Whether any file has tags.
+    files_have_tags: bool,
+    /// Where writes go.
+    pub(crate) active: Arc<Segment>,
+    /// Segments on their way to a file, from the oldest to the newest.
+    pub(crate) frozen: Vec<Arc<Segment>>,
+    /// In the order of read-path.md §6.2, oldest first.
+    pub(crate) files: Vec<StoreFile>,
+}
+
+impl StoreState {
+    /// Of files in the order of read-path.md §6.2, oldest first.
+    pub(crate) fn new(family: &Family, order: CellOrder, files: Vec<StoreFile>) -> Self {
+        Self {
+            files_have_tags: have_tags(&files),
+            family: family.name.clone(),
+            order,
+            has_column_bloom: family.bloom == Some(BloomType::RowCol),
+            has_bloom: family.bloom.is_some(),
+            new_version_behavior: family.new_version_behavior,
+            active: Arc::new(Segment::new(order)),
+            frozen: Vec::new(),
+            files,
+        }
+    }
+
+    /// The state in which the active segment, if it holds anything, is on its way to a file.
+    pub(crate) fn freeze(&self) -> Self {
+        let mut next = self.clone();
+        if !next.active.is_empty() {
+            next.frozen.push(std::mem::replace(&mut next.active, Arc::new(Segment::new(self.order))));
+        }
+        next
+    }
+
+    /// The state in which segments are in a file.
+    pub(crate) fn flushed(&self, segments: &[Arc<Segment>], file: Option<StoreFile>) -> Self {
+        let mut next = self.clone();
+        next.frozen.retain(|frozen| !segments.iter().any(|flushed| Arc::ptr_eq(frozen, flushed)));
+        next.files.extend(file);
+        next.with_files_in_order()
+    }
+
+    /// The state in which files are replaced by others.
+    pub(crate) fn compacted(&self, inputs: &[StoreFile], outputs: Vec<StoreFile>) -> Self {
+        let mut next = self.clone();
+        next.files.retain(|file| !inputs.iter().any(|input| input.name() == file.name()));
+        next.files.extend(outputs);
+        next.with_files_in_order()
+    }
+
+    fn with_files_in_order(mut self) -> Self {
+        self.files.sort_by(compare_by_seq_id);
+        self.files_have_tags = have_tags(&self.files);
+        self
+    }
+
+    /// Whether any cell may have tags; of cells in memory, of those that a reader sees who took its read point before.
+    #[inline]
+    pub(crate) fn may_have_tags(&self) -> bool {
+        self.files_have_tags || self.active.has_tags() || self.frozen.iter().any(|segment| segment.has_tags())
+    }
+
+    /// Bytes of cells in memory.
+    pub(crate) fn memstore_size(&self) -> u64 {
+        self.frozen.iter().chain([&self.active]).map(|segment| segment.data_size()).sum()
+    }
+
+    /// What a query may have to do with. The files' filters are asked if `filtered`.
+    #[inline]
+    pub(super) fn sources<'s>(
+        &'s self,
+        query: &Query<'_>,
+        info: &ScanInfo,
+        filtered: bool,
+        counts: &mut ReadCounts,
+    ) -> Sources<'s> {
+        let cutoff = info.cutoff(query.raw);
+        let mut sources = Sources::default();
+        counts.files_considered += self.files.len() as u64;
+        for file in &self.files {
+            match file.may_match(query, cutoff, self.new_version_behavior, filtered && self.has_bloom) {
+                Match::Yes => sources.files.push(file),
+                Match::NotByTime => counts.files_skipped_by_time += 1,
+                Match::NotByKey => counts.files_skipped_by_key += 1,
+                Match::NotByBloom => counts.files_skipped_by_bloom += 1,
+            }
+        }
+        for segment in self.frozen.iter().chain([&self.active]) {
+            if self.segment_may_match(segment, query, cutoff) {
+                sources.segments.push(segment);
+            }
+        }
+        sources
+    }
+
+    /// Drops the files whose filters know nothing of what a query asks for.
+    pub(super) fn filter(&self, sources: &mut Sources<'_>, query: &Query<'_>, counts: &mut ReadCounts) {
+        if self.has_bloom {
+            let mut row = HashedRow::new(query.start);
+            let before = sources.files.len();
+            sources.files.retain(|file| file.passes_filter(query, &mut row));
+            counts.files_skipped_by_bloom += (before - sources.files.len()) as u64;
+        }
+    }
+
+    fn segment_may_match(&self, segment: &Segment, query: &Query<'_>, cutoff: i64) -> bool {
+        if segment.is_empty() || query.get_like && !segment.may_contain_row(query.start) {
+            return false;
+        }
+        let (min, max) = segment.time_range();
+        let range = query.time_range;
+        let in_time =
+            if self.new_version_behavior { range.contains_or_before(max) } else { range.overlaps(min, max) };
+        in_time && max >= cutoff
+    }
+}
+
+/// The segments and files that a query may have to do with, each from the oldest to the newest.
+#[derive(Debug, Default)]
+pub(super) struct Sources<'s> {
+    pub(super) files: Few<&'s StoreFile>,
+    pub(super) segments: Few<&'s Arc<Segment>>,
+}
+
+fn have_tags(files: &[StoreFile]) -> bool {
+    files.iter().any(|file| file.hfile().has_tags())
+}
+
+impl<'s> Sources<'s> {
+    /// How many there are.
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.files.len() + self.segments.len()
+    }
+
+    /// Scanners, from the oldest source to the newest, standing nowhere yet.
+    pub(super) fn scanners(&self, query: &Query<'_>) -> Vec<KeyValueScanner<'s>> {
+        let non_null_column = query.columns.first().is_some_and(|first| !first.is_empty());
+        let mut scanners = Vec::with_capacity(self.len());
+        let files = self.files.iter().map(|file| file.scanner(Some(query.read_point), non_null_column));
+        scanners.extend(files.map(KeyValueScanner::File));
+        let segments = self.segments.iter().map(|segment| segment.scanner(query.read_point));
+        scanners.extend(segments.map(KeyValueScanner::Segment));
+        scanners
+    }
+}
+
+/// A list that takes memory only if it is long.
+#[derive(Debug)]
+pub(super) struct Few<T> {
+    near: [Option<T>; NEAR],
+    len: usize,
+    rest: Vec<T>,
+}
+
+/// So many items take no memory.
+const NEAR: usize = 6;
+
+impl<T: Copy> Few<T> {
+    #[inline]
+    fn push(&mut self, item: T) {
+        match self.near.get_mut(self.len) {
+            Some(place) => *place = Some(item),
+            None => self.rest.push(item),
+        }
+        self.len += 1;
+    }
+
+    #[inline]
+    fn iter(&self) -> impl Iterator<Item = T> {
+        self.near.iter().flatten().chain(&self.rest).copied()
+    }
+
+    fn retain(&mut self, mut keep: impl FnMut(T) -> bool) {
+        let all = std::mem::take(self);
+        all.iter().filter(|&item| keep(item)).for_each(|item| self.push(item));
+    }
+
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The only one, if there is but one.
+    #[inline]
+    pub(super) fn only(&self) -> Option<T> {
+        if self.len == 1 { self.near[0] } else { None }
+    }
+}
+
+impl<T> Default for Few<T> {
+    #[inline]
+    fn default() -> Self {
+        Self { near: [const { None }; NEAR], len: 0, rest: Vec::new() }
+    }
+}
