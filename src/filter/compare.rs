@@ -1,0 +1,286 @@
+//! What a value is compared with, and how (read-path.md §13.1, §15; HBase: `CompareOperator`, `ByteArrayComparable`).
+
+use super::decimal::Decimal;
+use super::pattern::Pattern;
+use crate::binary::Binary;
+use crate::error::{Error, Result};
+use bytes::Bytes;
+use std::cmp::Ordering;
+use std::fmt;
+
+pub use crate::op::Compare;
+
+impl Compare {
+    /// Whether bytes pass.
+    #[inline]
+    pub(super) fn passes(self, comparator: &Comparator, bytes: &[u8]) -> Result<bool> {
+        if self == Self::NoOp {
+            return Ok(false);
+        }
+        Ok(self.holds(comparator.compare(bytes)?.reverse()))
+    }
+}
+
+/// How [`Comparator::bit`] joins bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BitOperator {
+    /// Bits that are in both.
+    And,
+    /// Bits that are in either.
+    Or,
+    /// Bits that are in one of the two.
+    Xor,
+}
+
+/// What rows, families, qualifiers and values are compared with (HBase: `ByteArrayComparable`). Cheap to clone.
+#[derive(Clone, PartialEq)]
+pub struct Comparator(pub(super) Kind);
+
+#[derive(Clone, PartialEq)]
+pub(super) enum Kind {
+    Binary(Bytes),
+    BinaryPrefix(Bytes),
+    BinaryComponent(Bytes, usize),
+    Bit(Bytes, BitOperator),
+    Long(i64),
+    Decimal(Decimal),
+    Null,
+    Substring(String),
+    Regex(Pattern),
+}
+
+impl Comparator {
+    /// Bytes, in the order of bytes (HBase: `BinaryComparator`).
+    #[must_use]
+    pub fn binary(value: impl Into<Bytes>) -> Self {
+        Self(Kind::Binary(value.into()))
+    }
+
+    /// The first bytes only, as many as `prefix` has (HBase: `BinaryPrefixComparator`).
+    #[must_use]
+    pub fn binary_prefix(prefix: impl Into<Bytes>) -> Self {
+        Self(Kind::BinaryPrefix(prefix.into()))
+    }
+
+    /// The bytes from `offset` on only, as many as `value` has, or as there are (HBase: `BinaryComponentComparator`).
+    #[must_use]
+    pub fn binary_component(value: impl Into<Bytes>, offset: usize) -> Self {
+        Self(Kind::BinaryComponent(value.into(), offset))
+    }
+
+    /// Equal to bytes of the same length if, joined with them, a bit is set; otherwise greater (HBase: `BitComparator`).
+    #[must_use]
+    pub fn bit(value: impl Into<Bytes>, operator: BitOperator) -> Self {
+        Self(Kind::Bit(value.into(), operator))
+    }
+
+    /// A number, of eight bytes (HBase: `LongComparator`). What is shorter cannot be compared: an error of the read.
+    #[must_use]
+    pub fn long(value: i64) -> Self {
+        Self(Kind::Long(value))
+    }
+
+    /// A decimal number, as `1.5` or `15E-1`, compared with `Bytes.toBytes(BigDecimal)`: a scale of four bytes, then the unscaled
+    /// value (HBase: `BigDecimalComparator`). What is shorter than five bytes, or longer than 4 KiB, cannot be compared: an
+    /// error of the read.
+    ///
+    /// # Errors
+    ///
+    /// If it is no number.
+    pub fn decimal(number: &str) -> Result<Self> {
+        Decimal::parse(number).map(|number| Self(Kind::Decimal(number)))
+    }
+
+    /// Nothing: greater than whatever there is (HBase: `NullComparator`).
+    #[must_use]
+    pub fn null() -> Self {
+        Self(Kind::Null)
+    }
+
+    /// Equal to text that contains `part`, whatever the case of either; otherwise greater (HBase: `SubstringComparator`).
+    #[must_use]
+    pub fn substring(part: &str) -> Self {
+        Self(Kind::Substring(part.to_lowercase()))
+    }
+
+    /// Equal to text in which a regular expression is found; otherwise greater (HBase: `RegexStringComparator`).
+    ///
+    /// The expression is one of Java's, as far as it can be found in linear time; `.` matches any character.
+    ///
+    /// # Errors
+    ///
+    /// If it is none, or has what is not supported: look-around, back references, possessive quantifiers and others,
+    /// which the error names.
+    pub fn regex(pattern: &str) -> Result<Self> {
+        Pattern::new(pattern, false).map(|pattern| Self(Kind::Regex(pattern)))
+    }
+
+    /// The same, whatever the case of ASCII letters.
+    ///
+    /// # Errors
+    ///
+    /// As [`regex`](Self::regex).
+    pub fn regex_ignore_case(pattern: &str) -> Result<Self> {
+        Pattern::new(pattern, true).map(|pattern| Self(Kind::Regex(pattern)))
+    }
+
+    /// A comparator as the filter language has it, `type:value`. Types are `binary`, `binaryprefix`, `regexstring`,
+    /// `regexstringnocase` and `substring`; the value is what follows the first colon.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such type, or the value is none of its.
+    pub fn parse(text: impl AsRef<[u8]>) -> Result<Self> {
+        let text = text.as_ref();
+        let mut parts = text.splitn(2, |byte| *byte == b':');
+        let (kind, Some(value)) = (parts.next().unwrap_or_default(), parts.next()) else {
+            let text = Binary(text);
+            return Err(Error::invalid_argument(format!("comparator '{text}', expected 'type:value'")));
+        };
+        let string = || String::from_utf8_lossy(value);
+        match kind {
+            b"binary" => Ok(Self::binary(value.to_vec())),
+            b"binaryprefix" => Ok(Self::binary_prefix(value.to_vec())),
+            b"regexstring" => Self::regex(&string()),
+            b"regexstringnocase" => Self::regex_ignore_case(&string()),
+            b"substring" => Ok(Self::substring(&string())),
+            _ => Err(Error::invalid_argument(format!(
+                "comparator of type '{}', expected binary, binaryprefix, regexstring, regexstringnocase or substring",
+                Binary(kind)
+            ))),
+        }
+    }
+
+    /// How it is, compared with bytes: less, equal or greater.
+    #[inline]
+    fn compare(&self, bytes: &[u8]) -> Result<Ordering> {
+        let equal_if = |equal| if equal { Ordering::Equal } else { Ordering::Greater };
+        Ok(match &self.0 {
+            Kind::Binary(value) => (**value).cmp(bytes),
+            Kind::BinaryPrefix(prefix) => (**prefix).cmp(bytes.get(..prefix.len()).unwrap_or(bytes)),
+            Kind::BinaryComponent(value, offset) => {
+                let rest = bytes.get(*offset..).unwrap_or_default();
+                (**value).cmp(rest.get(..value.len()).unwrap_or(rest))
+            }
+            Kind::Bit(value, operator) => {
+                equal_if(value.len() == bytes.len() && joined(value, bytes, *operator))
+            }
+            Kind::Long(value) => match bytes.first_chunk() {
+                Some(bytes) => value.cmp(&i64::from_be_bytes(*bytes)),
+                None => return Err(too_short(bytes.len())),
+            },
+            Kind::Decimal(value) => value.cmp(&Decimal::from_bytes(bytes)?),
+            Kind::Null => Ordering::Greater,
+            Kind::Substring(part) => equal_if(contains(bytes, part)),
+            Kind::Regex(pattern) => equal_if(pattern.is_found(bytes)),
+        })
+    }
+}
+
+fn joined(value: &[u8], bytes: &[u8], operator: BitOperator) -> bool {
+    value.iter().zip(bytes).any(|(a, b)| match operator {
+        BitOperator::And => a & b != 0,
+        BitOperator::Or => a | b != 0,
+        BitOperator::Xor => a ^ b != 0,
+    })
+}
+
+/// Whether text contains a part that is in lower case.
+fn contains(text: &[u8], part: &str) -> bool {
+    if !text.is_ascii() {
+        return String::from_utf8_lossy(text).to_lowercase().contains(part);
+    }
+    part.is_empty() || text.windows(part.len()).any(|window| window.eq_ignore_ascii_case(part.as_bytes()))
+}
+
+#[cold]
+fn too_short(len: usize) -> Error {
+    Error::invalid_argument(format!("a filter compares with a number of 8 bytes, there are {len}"))
+}
+
+impl fmt::Debug for Comparator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Binary(value) => write!(f, "binary:{}", Binary(value)),
+            Kind::BinaryPrefix(prefix) => write!(f, "binaryprefix:{}", Binary(prefix)),
+            Kind::BinaryComponent(value, offset) => write!(f, "component:{} at {offset}", Binary(value)),
+            Kind::Bit(value, operator) => write!(f, "bit:{} {operator:?}", Binary(value)),
+            Kind::Long(value) => write!(f, "long:{value}"),
+            Kind::Decimal(value) => write!(f, "decimal:{value:?}"),
+            Kind::Null => f.write_str("null"),
+            Kind::Substring(part) => write!(f, "substring:{part}"),
+            Kind::Regex(pattern) => write!(f, "{pattern:?}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn passing(comparator: &Comparator, bytes: &[u8]) -> Vec<&'static str> {
+        let all = ["<", "<=", "=", "!=", ">=", ">", "NO_OP"];
+        let passes = |sign: &&str| Compare::from_symbol(sign).unwrap().passes(comparator, bytes).unwrap();
+        all.into_iter().filter(passes).collect()
+    }
+
+    const LESS: [&str; 3] = ["<", "<=", "!="];
+    const EQUAL: [&str; 3] = ["<=", "=", ">="];
+    const GREATER: [&str; 3] = ["!=", ">=", ">"];
+
+    #[test]
+    fn a_cell_is_compared_with_the_comparator() {
+        let b = Comparator::binary("b");
+        assert_eq!(
+            (passing(&b, b"a"), passing(&b, b"b"), passing(&b, b"bb")),
+            (LESS.into(), EQUAL.into(), GREATER.into())
+        );
+        let prefix = Comparator::binary_prefix("bb");
+        assert_eq!((passing(&prefix, b"b"), passing(&prefix, b"bbz")), (LESS.into(), EQUAL.into()));
+        let component = Comparator::binary_component("c", 2);
+        assert_eq!(
+            (passing(&component, b"aac"), passing(&component, b"aadx")),
+            (EQUAL.into(), GREATER.into())
+        );
+        assert_eq!(
+            (passing(&component, b"aa"), passing(&component, b"")),
+            (LESS.into(), LESS.into()),
+            "short"
+        );
+        let long = Comparator::long(-1);
+        assert_eq!(passing(&long, &(-2i64).to_be_bytes()), LESS);
+        assert_eq!(passing(&long, b"\0\0\0\0\0\0\0\0behind"), GREATER);
+        assert!(Compare::Less.passes(&long, b"short").is_err());
+        assert!(!Compare::NoOp.passes(&long, b"short").unwrap());
+        assert_eq!(passing(&Comparator::null(), b""), LESS);
+    }
+
+    #[test]
+    fn bits_are_joined() {
+        let equal = |operator, value: &[u8]| {
+            passing(&Comparator::bit(b"\x01\x00".to_vec(), operator), value) == EQUAL
+        };
+        assert!(equal(BitOperator::And, b"\x03\x00") && !equal(BitOperator::And, b"\x02\xff"));
+        assert!(equal(BitOperator::Or, b"\x00\x00") && !equal(BitOperator::Or, b"\x01"));
+        assert!(equal(BitOperator::Xor, b"\x00\x00") && !equal(BitOperator::Xor, b"\x01\x00"));
+    }
+
+    #[test]
+    fn parts_of_text_are_found_in_any_case() {
+        let equal = |part: &str, value: &[u8]| passing(&Comparator::substring(part), value) == EQUAL;
+        assert!(equal("ADA", b"lady ada") && !equal("ada", b"ad a") && equal("", b""));
+        assert!(equal("\u{c9}", "caf\u{e9}".as_bytes()) && equal("k", "\u{212a}".as_bytes()));
+        assert!(equal("a", b"\xffA") && equal("\u{fffd}", b"\xff"));
+    }
+
+    #[test]
+    fn comparators_of_the_language() {
+        assert_eq!(Comparator::parse("binary:a:b").unwrap(), Comparator::binary("a:b"));
+        assert_eq!(Comparator::parse(b"binaryprefix:\xff").unwrap(), Comparator::binary_prefix(vec![0xff]));
+        assert_eq!(
+            Comparator::parse("regexstringnocase:a").unwrap(),
+            Comparator::regex_ignore_case("a").unwrap()
+        );
+        assert!(Comparator::parse("binary").is_err() && Comparator::parse("long:1").is_err());
+    }
+}

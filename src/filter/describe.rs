@@ -1,0 +1,381 @@
+//! Filters as one describes them.
+
+use super::column::{
+    ColumnPrefixFilter, ColumnRangeFilter, FamilyFilter, MultipleColumnPrefixFilter, QualifierFilter,
+};
+use super::fuzzy::FuzzyRowFilter;
+use super::key::{FirstKeyOnlyFilter, KeyOnlyFilter, TimestampsFilter};
+use super::list::{FilterListWithAnd, FilterListWithOr};
+use super::page::{ColumnCountGetFilter, ColumnPageFilter, ColumnPaginationFilter, PageFilter};
+use super::ranges::MultiRowRangeFilter;
+use super::row::{InclusiveStopFilter, PrefixFilter, RandomRowFilter, RowFilter};
+use super::value::{Column, ColumnValueFilter, DependentColumnFilter, SingleColumnValue, ValueFilter};
+use super::wrap::{SkipFilter, WhileMatchFilter};
+use super::{CellFilter, Comparator, Compare, CustomFilter, language};
+use crate::error::{Error, Result};
+use bytes::Bytes;
+use std::fmt;
+use std::ops::Bound;
+use std::sync::Arc;
+
+/// The deepest that filters may nest, and expressions in parentheses.
+pub const MAX_DEPTH: usize = 250;
+
+/// A description of a filter (read-path.md §13; HBase: `Filter` as a client builds it). Cheap to clone;
+/// [`FilterState`](super::FilterState) evaluates it.
+#[derive(Clone, PartialEq)]
+pub struct Filter {
+    pub(super) kind: Arc<Kind>,
+    /// How deep it nests: 1, if it holds no other. At most [`MAX_DEPTH`], so that whatever walks it may recurse.
+    depth: usize,
+}
+
+/// What filters there are. Those that hold no others are kept as they are when a read begins.
+#[derive(Debug, PartialEq)]
+pub(super) enum Kind {
+    Row(RowFilter),
+    Family(FamilyFilter),
+    Qualifier(QualifierFilter),
+    Value(ValueFilter),
+    DependentColumn(DependentColumnFilter),
+    SingleColumnValue(SingleColumnValue),
+    ColumnValue(ColumnValueFilter),
+    Prefix(PrefixFilter),
+    InclusiveStop(InclusiveStopFilter),
+    Page(PageFilter),
+    ColumnCountGet(ColumnCountGetFilter),
+    ColumnPagination(ColumnPaginationFilter),
+    ColumnPage(ColumnPageFilter),
+    ColumnPrefix(ColumnPrefixFilter),
+    MultipleColumnPrefix(MultipleColumnPrefixFilter),
+    ColumnRange(ColumnRangeFilter),
+    FirstKeyOnly(FirstKeyOnlyFilter),
+    KeyOnly(KeyOnlyFilter),
+    Timestamps(TimestampsFilter),
+    RandomRow(RandomRowFilter),
+    FuzzyRow(FuzzyRowFilter),
+    MultiRowRange(MultiRowRangeFilter),
+    Skip(Filter),
+    WhileMatch(Filter),
+    And(Vec<Filter>),
+    Or(Vec<Filter>),
+    Custom(Custom),
+}
+
+#[derive(Debug)]
+pub(super) struct Custom(Arc<dyn CustomFilter>);
+
+impl PartialEq for Custom {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Filter {
+    fn leaf(kind: Kind) -> Self {
+        Self { kind: Arc::new(kind), depth: 1 }
+    }
+
+    fn holding(depth: usize, kind: impl FnOnce() -> Kind) -> Result<Self> {
+        if depth >= MAX_DEPTH {
+            return Err(Error::invalid_argument(format!("filters nest deeper than {MAX_DEPTH}")));
+        }
+        Ok(Self { kind: Arc::new(kind()), depth: depth + 1 })
+    }
+
+    /// Reads an expression of HBase's filter language (read-path.md §16):
+    ///
+    /// ```
+    /// use hregion::filter::Filter;
+    ///
+    /// # fn main() -> hregion::Result<()> {
+    /// Filter::parse("(PrefixFilter('user') AND SKIP ValueFilter(!=, 'binary:')) OR PageFilter(10)")?;
+    /// let error = Filter::parse("PrefixFilter('user') AND").unwrap_err();
+    /// assert_eq!(error.to_string(), "filter at 24: expected a filter, found the end");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If it is none: the error says at which byte, and what was expected there.
+    pub fn parse(expression: impl AsRef<[u8]>) -> Result<Self> {
+        language::parse(expression.as_ref())
+    }
+
+    /// The filter in HBase's filter language, if it can be said there: not all filters, settings and comparators can.
+    /// [`parse`](Self::parse) gives an equal filter.
+    #[must_use]
+    pub fn to_expression(&self) -> Option<Vec<u8>> {
+        language::print(self)
+    }
+
+    /// Rows that pass a comparison (HBase: `RowFilter`).
+    #[must_use]
+    pub fn row(compare: Compare, comparator: Comparator) -> Self {
+        Self::leaf(Kind::Row(RowFilter::new(compare, comparator)))
+    }
+
+    /// Families that pass a comparison (HBase: `FamilyFilter`).
+    #[must_use]
+    pub fn family(compare: Compare, comparator: Comparator) -> Self {
+        Self::leaf(Kind::Family(FamilyFilter { compare, comparator }))
+    }
+
+    /// Qualifiers that pass a comparison (HBase: `QualifierFilter`).
+    #[must_use]
+    pub fn qualifier(compare: Compare, comparator: Comparator) -> Self {
+        Self::leaf(Kind::Qualifier(QualifierFilter { compare, comparator }))
+    }
+
+    /// Values that pass a comparison (HBase: `ValueFilter`).
+    #[must_use]
+    pub fn value(compare: Compare, comparator: Comparator) -> Self {
+        Self::leaf(Kind::Value(ValueFilter { compare, comparator }))
+    }
+
+    /// Cells that have the timestamp of a cell of a column, of one whose value passes the condition if there is one; without
+    /// the column itself, if it is to be dropped (HBase: `DependentColumnFilter`).
+    #[must_use]
+    pub fn dependent_column(
+        family: impl Into<Bytes>,
+        qualifier: impl Into<Bytes>,
+        drop_dependent: bool,
+        condition: Option<(Compare, Comparator)>,
+    ) -> Self {
+        let column = Column { family: family.into(), qualifier: qualifier.into() };
+        Self::leaf(Kind::DependentColumn(DependentColumnFilter::new(column, drop_dependent, condition)))
+    }
+
+    /// Rows of which the value of one column passes a comparison (HBase: `SingleColumnValueFilter`,
+    /// `SingleColumnValueExcludeFilter`). With [`Compare::NoOp`] a read fails once it meets the column.
+    #[must_use]
+    pub fn single_column_value(condition: SingleColumnValue) -> Self {
+        Self::leaf(Kind::SingleColumnValue(condition))
+    }
+
+    /// The cells of one column whose values pass a comparison (HBase: `ColumnValueFilter`).
+    #[must_use]
+    pub fn column_value(
+        family: impl Into<Bytes>,
+        qualifier: impl Into<Bytes>,
+        compare: Compare,
+        comparator: Comparator,
+    ) -> Self {
+        let column = Column { family: family.into(), qualifier: qualifier.into() };
+        Self::leaf(Kind::ColumnValue(ColumnValueFilter::new(column, compare, comparator)))
+    }
+
+    /// Rows that begin with a prefix (HBase: `PrefixFilter`).
+    #[must_use]
+    pub fn prefix(prefix: impl Into<Bytes>) -> Self {
+        Self::leaf(Kind::Prefix(PrefixFilter::new(prefix.into())))
+    }
+
+    /// Rows up to one, that one included (HBase: `InclusiveStopFilter`).
+    #[must_use]
+    pub fn inclusive_stop(row: impl Into<Bytes>) -> Self {
+        Self::leaf(Kind::InclusiveStop(InclusiveStopFilter::new(row.into())))
+    }
+
+    /// So many rows, of each region (HBase: `PageFilter`).
+    #[must_use]
+    pub fn page(rows: u64) -> Self {
+        Self::leaf(Kind::Page(PageFilter::new(rows)))
+    }
+
+    /// The first columns of one row, for gets: a scan ends at a row that has more (HBase: `ColumnCountGetFilter`).
+    #[must_use]
+    pub fn column_count(columns: u32) -> Self {
+        Self::leaf(Kind::ColumnCountGet(ColumnCountGetFilter::new(columns)))
+    }
+
+    /// So many columns of each row, behind `offset` others, over all families (HBase: `ColumnPaginationFilter`).
+    #[must_use]
+    pub fn column_pagination(limit: u32, offset: u32) -> Self {
+        Self::leaf(Kind::ColumnPagination(ColumnPaginationFilter::new(limit, offset)))
+    }
+
+    /// So many columns of each row, from a qualifier on (HBase: `ColumnPaginationFilter`).
+    #[must_use]
+    pub fn column_page(limit: u32, from: impl Into<Bytes>) -> Self {
+        Self::leaf(Kind::ColumnPage(ColumnPageFilter::new(limit, from.into())))
+    }
+
+    /// Qualifiers that begin with a prefix (HBase: `ColumnPrefixFilter`).
+    #[must_use]
+    pub fn column_prefix(prefix: impl Into<Bytes>) -> Self {
+        Self::leaf(Kind::ColumnPrefix(ColumnPrefixFilter::new(prefix.into())))
+    }
+
+    /// Qualifiers that begin with one of some prefixes (HBase: `MultipleColumnPrefixFilter`). Of prefixes that are prefixes of each
+    /// other only the greatest counts that is not beyond the qualifier: with `a` and `ab`, `ac` does not pass.
+    ///
+    /// # Errors
+    ///
+    /// If there is no prefix, or one twice.
+    pub fn column_prefixes(prefixes: impl IntoIterator<Item = impl Into<Bytes>>) -> Result<Self> {
+        let prefixes = prefixes.into_iter().map(Into::into).collect();
+        Ok(Self::leaf(Kind::MultipleColumnPrefix(MultipleColumnPrefixFilter::new(prefixes)?)))
+    }
+
+    /// Qualifiers from one to another, each included or not; `None` is open (HBase: `ColumnRangeFilter`).
+    #[must_use]
+    pub fn column_range(
+        min: Option<Bytes>,
+        include_min: bool,
+        max: Option<Bytes>,
+        include_max: bool,
+    ) -> Self {
+        Self::leaf(Kind::ColumnRange(ColumnRangeFilter::new(min, include_min, max, include_max)))
+    }
+
+    /// The first cell of each row (HBase: `FirstKeyOnlyFilter`).
+    #[must_use]
+    pub fn first_key_only() -> Self {
+        Self::leaf(Kind::FirstKeyOnly(FirstKeyOnlyFilter::default()))
+    }
+
+    /// Cells without values; or with the lengths of those as values, of four bytes (HBase: `KeyOnlyFilter`).
+    #[must_use]
+    pub fn key_only(len_as_value: bool) -> Self {
+        Self::leaf(Kind::KeyOnly(KeyOnlyFilter::new(len_as_value)))
+    }
+
+    /// Cells of some timestamps, in milliseconds; with hints, a read seeks from one to the next (HBase: `TimestampsFilter`).
+    ///
+    /// # Errors
+    ///
+    /// If one is negative.
+    pub fn timestamps(timestamps: impl IntoIterator<Item = i64>, can_hint: bool) -> Result<Self> {
+        Ok(Self::leaf(Kind::Timestamps(TimestampsFilter::new(timestamps.into_iter().collect(), can_hint)?)))
+    }
+
+    /// Each row with a chance from 0 to 1 (HBase: `RandomRowFilter`).
+    #[must_use]
+    pub fn random_row(chance: f32) -> Self {
+        Self::leaf(Kind::RandomRow(RandomRowFilter::new(chance)))
+    }
+
+    /// Rows that match one of some keys with masks of the same lengths, in which 0 stands for a byte that is fixed and 1 for any
+    /// (HBase: `FuzzyRowFilter`).
+    ///
+    /// # Errors
+    ///
+    /// If a mask is not as long as its key, or has other bytes.
+    pub fn fuzzy_row<K: AsRef<[u8]>, M: AsRef<[u8]>>(keys: impl IntoIterator<Item = (K, M)>) -> Result<Self> {
+        Ok(Self::leaf(Kind::FuzzyRow(FuzzyRowFilter::new(keys)?)))
+    }
+
+    /// Rows of one of several ranges; an empty row leaves that side open (HBase: `MultiRowRangeFilter`).
+    ///
+    /// # Errors
+    ///
+    /// If there is no range, or one that can hold no row.
+    pub fn row_ranges<R: AsRef<[u8]>>(
+        ranges: impl IntoIterator<Item = (Bound<R>, Bound<R>)>,
+    ) -> Result<Self> {
+        Ok(Self::leaf(Kind::MultiRowRange(MultiRowRangeFilter::new(ranges)?)))
+    }
+
+    /// Rows that begin with one of several prefixes (HBase: `MultiRowRangeFilter`).
+    ///
+    /// # Errors
+    ///
+    /// If there is none.
+    pub fn row_prefixes(prefixes: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Result<Self> {
+        Ok(Self::leaf(Kind::MultiRowRange(MultiRowRangeFilter::of_prefixes(prefixes)?)))
+    }
+
+    /// Rows of which a filter includes each cell (HBase: `SkipFilter`). It asks the filter about cells only: one that drops rows by
+    /// their keys drops none here.
+    ///
+    /// # Errors
+    ///
+    /// If filters nest deeper than [`MAX_DEPTH`].
+    pub fn skip(filter: Self) -> Result<Self> {
+        Self::holding(filter.depth, || Kind::Skip(filter))
+    }
+
+    /// Everything up to where a filter leaves something out (HBase: `WhileMatchFilter`).
+    ///
+    /// # Errors
+    ///
+    /// If filters nest deeper than [`MAX_DEPTH`].
+    pub fn while_match(filter: Self) -> Result<Self> {
+        Self::holding(filter.depth, || Kind::WhileMatch(filter))
+    }
+
+    /// What passes each of some filters (HBase: `FilterList`, `MUST_PASS_ALL`). Without any: everything.
+    ///
+    /// # Errors
+    ///
+    /// If filters nest deeper than [`MAX_DEPTH`].
+    pub fn all(filters: impl IntoIterator<Item = Self>) -> Result<Self> {
+        let filters: Vec<_> = filters.into_iter().collect();
+        Self::holding(deepest(&filters), || Kind::And(filters))
+    }
+
+    /// What passes one of some filters (HBase: `FilterList`, `MUST_PASS_ONE`). Without any: everything.
+    ///
+    /// # Errors
+    ///
+    /// If filters nest deeper than [`MAX_DEPTH`].
+    pub fn any(filters: impl IntoIterator<Item = Self>) -> Result<Self> {
+        let filters: Vec<_> = filters.into_iter().collect();
+        Self::holding(deepest(&filters), || Kind::Or(filters))
+    }
+
+    /// A filter of one's own.
+    #[must_use]
+    pub fn custom(filter: impl CustomFilter + 'static) -> Self {
+        Self::leaf(Kind::Custom(Custom(Arc::new(filter))))
+    }
+
+    /// The filter as it is when a read begins.
+    pub(super) fn start(&self) -> Box<dyn CellFilter> {
+        fn own<F: CellFilter + Clone + 'static>(filter: &F) -> Box<dyn CellFilter> {
+            Box::new(filter.clone())
+        }
+
+        match &*self.kind {
+            Kind::Row(filter) => own(filter),
+            Kind::Family(filter) => own(filter),
+            Kind::Qualifier(filter) => own(filter),
+            Kind::Value(filter) => own(filter),
+            Kind::DependentColumn(filter) => own(filter),
+            Kind::SingleColumnValue(filter) => own(filter),
+            Kind::ColumnValue(filter) => own(filter),
+            Kind::Prefix(filter) => own(filter),
+            Kind::InclusiveStop(filter) => own(filter),
+            Kind::Page(filter) => own(filter),
+            Kind::ColumnCountGet(filter) => own(filter),
+            Kind::ColumnPagination(filter) => own(filter),
+            Kind::ColumnPage(filter) => own(filter),
+            Kind::ColumnPrefix(filter) => own(filter),
+            Kind::MultipleColumnPrefix(filter) => own(filter),
+            Kind::ColumnRange(filter) => own(filter),
+            Kind::FirstKeyOnly(filter) => own(filter),
+            Kind::KeyOnly(filter) => own(filter),
+            Kind::Timestamps(filter) => own(filter),
+            Kind::RandomRow(filter) => own(filter),
+            Kind::FuzzyRow(filter) => own(filter),
+            Kind::MultiRowRange(filter) => own(filter),
+            Kind::Skip(filter) => Box::new(SkipFilter::new(filter.start())),
+            Kind::WhileMatch(filter) => Box::new(WhileMatchFilter::new(filter.start())),
+            Kind::And(filters) => Box::new(FilterListWithAnd::new(filters.iter().map(Self::start))),
+            Kind::Or(filters) => Box::new(FilterListWithOr::new(filters.iter().map(Self::start))),
+            Kind::Custom(Custom(filter)) => filter.start(),
+        }
+    }
+}
+
+fn deepest(filters: &[Filter]) -> usize {
+    filters.iter().map(|filter| filter.depth).max().unwrap_or(0)
+}
+
+impl fmt::Debug for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(f)
+    }
+}

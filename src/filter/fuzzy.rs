@@ -1,0 +1,258 @@
+//! Rows that match a key in some of its bytes (read-path.md §13.4; HBase: `FuzzyRowFilter`).
+
+use super::row::{bump, set_first_on_row};
+use super::{CellFilter, Verdict};
+use crate::cell::{CellRef, MAX_ROW_LEN, SeekKey};
+use crate::error::{Error, Result};
+use std::cmp::Ordering;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// A row key of which some bytes may be any.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct FuzzyKey {
+    /// With 0 where any byte may be.
+    key: Vec<u8>,
+    fixed: Vec<bool>,
+}
+
+impl FuzzyKey {
+    /// A key and its mask, of one length: 0 where the byte is fixed, 1 where it may be any; or, as on the wire, −1 and 2.
+    fn new(key: &[u8], mask: &[u8]) -> Result<Self> {
+        if key.len() != mask.len() || key.len() > MAX_ROW_LEN {
+            let (key, mask) = (key.len(), mask.len());
+            return Err(Error::invalid_argument(format!(
+                "a fuzzy key of {key} bytes with a mask of {mask}, expected as many of both, {MAX_ROW_LEN} at most"
+            )));
+        }
+        const PREPARED_FIXED: u8 = 0xff;
+        let prepared = mask.iter().all(|byte| matches!(*byte, PREPARED_FIXED | 2));
+        let fixed = |byte: &u8| match (prepared, *byte) {
+            (true, byte) => Ok(byte == PREPARED_FIXED),
+            (false, 0) => Ok(true),
+            (false, 1) => Ok(false),
+            (false, byte) => Err(Error::invalid_argument(format!(
+                "byte {byte} in the mask of a fuzzy key, expected 0 (fixed) or 1 (any)"
+            ))),
+        };
+        let fixed = mask.iter().map(fixed).collect::<Result<Vec<_>>>()?;
+        let key = key.iter().zip(&fixed).map(|(byte, fixed)| if *fixed { *byte } else { 0 }).collect();
+        Ok(Self { key, fixed })
+    }
+
+    /// Whether the row's bytes are the key's where those are fixed, as far as both go.
+    fn matches(&self, row: &[u8]) -> bool {
+        row.iter().zip(&self.key).zip(&self.fixed).all(|((row, key), fixed)| !fixed || row == key)
+    }
+
+    /// Sets `next` to the nearest row that may match and is ahead of `row`. False: there is none.
+    fn next(&self, row: &[u8], reversed: bool, next: &mut Vec<u8>) -> bool {
+        // what is greatest in the direction of the read, and what least
+        let (most, least) = if reversed { (0, 0xff) } else { (0xff, 0) };
+        next.clear();
+        next.extend_from_slice(&self.key);
+        next.resize(self.key.len().max(row.len()), 0);
+        if reversed {
+            next.iter_mut().filter(|byte| **byte == 0).for_each(|byte| *byte = 0xff);
+        }
+        let mut grow = None;
+        let mut ahead = false;
+        for (i, byte) in next.iter_mut().enumerate() {
+            // read-path.md §23.5: what the row does not have is 0
+            let of_row = row.get(i).copied().unwrap_or(0);
+            let Some(of_key) = self.fixed_at(i) else {
+                *byte = of_row;
+                if of_row != most {
+                    grow = Some(i);
+                }
+                continue;
+            };
+            let there = if reversed { of_key.cmp(&of_row) } else { of_row.cmp(&of_key) };
+            if there != Ordering::Equal {
+                ahead = there.is_lt();
+                break;
+            }
+        }
+        if !ahead {
+            let Some(grow) = grow else { return false };
+            for (i, byte) in next.iter_mut().enumerate().skip(grow) {
+                if i == grow {
+                    *byte = if reversed { byte.wrapping_sub(1) } else { byte.wrapping_add(1) };
+                } else if self.fixed_at(i).is_none() {
+                    *byte = least;
+                }
+            }
+        }
+        let last_fixed = self.fixed.iter().rposition(|fixed| *fixed);
+        next.truncate(last_fixed.max(grow).map_or(0, |at| at + 1));
+        if reversed {
+            *next = bump(next);
+        }
+        true
+    }
+
+    fn fixed_at(&self, i: usize) -> Option<u8> {
+        self.key.get(i).copied().filter(|_| self.fixed.get(i) == Some(&true))
+    }
+}
+
+/// Rows that match one of some keys.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct FuzzyRowFilter {
+    keys: Arc<[FuzzyKey]>,
+    reversed: bool,
+    /// The key that matched last.
+    last: usize,
+    row_dropped: bool,
+    done: bool,
+    /// For each key the row to go to next, the nearest first; none until asked for the first time.
+    next_rows: Option<VecDeque<(Vec<u8>, usize)>>,
+}
+
+impl FuzzyRowFilter {
+    pub(super) fn new<K: AsRef<[u8]>, M: AsRef<[u8]>>(
+        pairs: impl IntoIterator<Item = (K, M)>,
+    ) -> Result<Self> {
+        let keys = pairs.into_iter().map(|(key, mask)| FuzzyKey::new(key.as_ref(), mask.as_ref()));
+        Ok(Self {
+            keys: keys.collect::<Result<_>>()?,
+            reversed: false,
+            last: 0,
+            row_dropped: false,
+            done: false,
+            next_rows: None,
+        })
+    }
+
+    /// Whether `a` comes before `b` in the direction of the read.
+    fn is_before(&self, a: &[u8], b: &[u8]) -> bool {
+        if self.reversed { a > b } else { a < b }
+    }
+
+    /// Brings the queue to where its first row is ahead of `row`, if a key has such a row.
+    fn advance(&mut self, row: &[u8]) {
+        let mut queue = self.next_rows.take().unwrap_or_else(|| {
+            let mut queue = VecDeque::with_capacity(self.keys.len());
+            (0..self.keys.len()).for_each(|key| self.put(&mut queue, row, key, Vec::new()));
+            queue
+        });
+        while let Some((next, _)) = queue.front()
+            && !self.is_before(row, next)
+            && let Some((next, key)) = queue.pop_front()
+        {
+            self.put(&mut queue, row, key, next);
+            // a row that is no farther than before would come first again
+            if queue.front().is_some_and(|(next, first)| *first == key && !self.is_before(row, next)) {
+                break;
+            }
+        }
+        self.next_rows = Some(queue);
+    }
+
+    fn put(&self, queue: &mut VecDeque<(Vec<u8>, usize)>, row: &[u8], key: usize, mut next: Vec<u8>) {
+        if self.keys.get(key).is_some_and(|fuzzy| fuzzy.next(row, self.reversed, &mut next)) {
+            let at = queue.partition_point(|(other, _)| !self.is_before(&next, other));
+            queue.insert(at, (next, key));
+        }
+    }
+}
+
+impl CellFilter for FuzzyRowFilter {
+    fn reset(&mut self) {
+        self.row_dropped = false;
+    }
+
+    fn filter_all_remaining(&self) -> bool {
+        self.done
+    }
+
+    fn filter_cell(&mut self, cell: CellRef<'_>) -> Result<Verdict> {
+        let row = cell.row();
+        let (before, from) = self.keys.split_at(self.last);
+        let found = from.iter().chain(before).position(|key| key.matches(row));
+        if let Some(found) = found {
+            self.last = (self.last + found) % self.keys.len();
+            return Ok(Verdict::Include);
+        }
+        self.last = 0;
+        self.row_dropped = true;
+        let first = self.next_rows.as_ref().and_then(VecDeque::front);
+        let stays = self.reversed && first.is_some_and(|(next, _)| next == row);
+        Ok(if stays { Verdict::NextRow } else { Verdict::SeekNextUsingHint })
+    }
+
+    fn next_cell_hint(&mut self, cell: CellRef<'_>, hint: &mut SeekKey) -> bool {
+        self.advance(cell.row());
+        let Some((next, _)) = self.next_rows.as_ref().and_then(VecDeque::front) else {
+            self.done = true;
+            return false;
+        };
+        set_first_on_row(hint, next);
+        self.is_before(cell.row(), next)
+    }
+
+    fn filter_row(&mut self) -> bool {
+        self.row_dropped
+    }
+
+    fn is_hinting(&self) -> bool {
+        true
+    }
+
+    fn set_reversed(&mut self, reversed: bool) {
+        self.reversed = reversed;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn key(key: &[u8], mask: &[u8]) -> FuzzyKey {
+        FuzzyKey::new(key, mask).unwrap()
+    }
+
+    fn next(fuzzy: &FuzzyKey, row: &[u8], reversed: bool) -> Option<Vec<u8>> {
+        let mut next = Vec::new();
+        fuzzy.next(row, reversed, &mut next).then_some(next)
+    }
+
+    #[test]
+    fn the_next_row_ahead() {
+        let fuzzy = key(b"??99", &[1, 1, 0, 0]);
+        assert_eq!(next(&fuzzy, b"ab10", false), Some(b"ab99".to_vec()));
+        assert_eq!(next(&fuzzy, b"abzz", false), Some(b"ac99".to_vec()));
+        assert_eq!(next(&fuzzy, b"a\xffzz", false), Some(b"b\x0099".to_vec()));
+        assert_eq!(next(&fuzzy, b"\xff\xffzz", false), None);
+        let fixed = key(b"ab", &[0, 0]);
+        assert_eq!(next(&fixed, b"aa", false), Some(b"ab".to_vec()));
+        assert_eq!(next(&fixed, b"ac", false), None);
+        assert_eq!(next(&fuzzy, b"ab10", true), Some(b"aa9:".to_vec()), "increased in its last byte");
+    }
+
+    #[test]
+    fn masks_are_checked() {
+        assert!(FuzzyKey::new(b"a", &[]).is_err());
+        assert!(FuzzyKey::new(b"a", &[3]).is_err());
+        assert!(FuzzyKey::new(b"ab", &[0xff, 1]).is_err(), "neither form");
+        assert_eq!(key(b"ab", &[0xff, 2]), key(b"ac", &[0, 1]));
+    }
+
+    proptest! {
+        /// No row that matches lies between a row and the one it leads to.
+        #[test]
+        fn nothing_is_passed_over(
+            bytes in proptest::collection::vec((0u8..3, 0u8..2), 1..4),
+            row in proptest::collection::vec(0u8..3, 3),
+            other in proptest::collection::vec(0u8..3, 3),
+        ) {
+            let (bytes, mask): (Vec<_>, Vec<_>) = bytes.into_iter().unzip();
+            let fuzzy = key(&bytes, &mask);
+            if !fuzzy.matches(&row) && fuzzy.matches(&other) && other > row {
+                let next = next(&fuzzy, &row, false);
+                prop_assert!(next.as_ref().is_some_and(|next| *next > row && *next <= other), "{:?}", next);
+            }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Filters of versions, and of what is returned of a cell.
+
+use super::{CellFilter, Verdict};
+use crate::cell::{CellRef, CellType, SeekKey};
+use crate::error::{Error, Result};
+use std::sync::Arc;
+
+/// The first cell of each row (HBase: `FirstKeyOnlyFilter`).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct FirstKeyOnlyFilter {
+    found: bool,
+}
+
+impl CellFilter for FirstKeyOnlyFilter {
+    fn reset(&mut self) {
+        self.found = false;
+    }
+
+    fn filter_cell(&mut self, _: CellRef<'_>) -> Result<Verdict> {
+        Ok(if std::mem::replace(&mut self.found, true) { Verdict::NextRow } else { Verdict::Include })
+    }
+}
+
+/// Cells without their values, or with the lengths of those (HBase: `KeyOnlyFilter`).
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct KeyOnlyFilter {
+    pub(super) len_as_value: bool,
+    len: [u8; 4],
+}
+
+impl KeyOnlyFilter {
+    pub(super) fn new(len_as_value: bool) -> Self {
+        Self { len_as_value, len: [0; 4] }
+    }
+}
+
+impl CellFilter for KeyOnlyFilter {
+    fn transform_cell<'a>(&'a mut self, cell: CellRef<'a>) -> CellRef<'a> {
+        if !self.len_as_value {
+            return CellRef::new(cell.key(), &[]);
+        }
+        self.len = i32::try_from(cell.value().len()).unwrap_or(i32::MAX).to_be_bytes();
+        CellRef::new(cell.key(), &self.len)
+    }
+}
+
+/// Cells of some timestamps (HBase: `TimestampsFilter`).
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct TimestampsFilter {
+    /// Ascending, none twice.
+    pub(super) timestamps: Arc<[i64]>,
+    pub(super) can_hint: bool,
+    reversed: bool,
+}
+
+impl TimestampsFilter {
+    pub(super) fn new(mut timestamps: Vec<i64>, can_hint: bool) -> Result<Self> {
+        timestamps.sort_unstable();
+        timestamps.dedup();
+        match timestamps.first() {
+            Some(first) if *first < 0 => {
+                Err(Error::invalid_argument(format!("timestamp {first} of a filter, expected 0 or more")))
+            }
+            _ => Ok(Self { timestamps: timestamps.into(), can_hint, reversed: false }),
+        }
+    }
+}
+
+impl CellFilter for TimestampsFilter {
+    fn filter_cell(&mut self, cell: CellRef<'_>) -> Result<Verdict> {
+        Ok(match self.timestamps.binary_search(&cell.timestamp()) {
+            Ok(_) => Verdict::Include,
+            Err(0) => Verdict::NextCol,
+            Err(_) if self.can_hint => Verdict::SeekNextUsingHint,
+            Err(_) => Verdict::Skip,
+        })
+    }
+
+    fn next_cell_hint(&mut self, cell: CellRef<'_>, hint: &mut SeekKey) -> bool {
+        if self.reversed {
+            return false;
+        }
+        let (row, family, qualifier) = cell.key().split();
+        let older = self.timestamps.partition_point(|timestamp| *timestamp < cell.timestamp());
+        match older.checked_sub(1).and_then(|at| self.timestamps.get(at)) {
+            Some(next) => hint.set(row, family, qualifier, *next, CellType::Maximum),
+            None => hint.set_last_on_column(row, family, qualifier),
+        };
+        true
+    }
+
+    fn is_hinting(&self) -> bool {
+        true
+    }
+
+    fn set_reversed(&mut self, reversed: bool) {
+        self.reversed = reversed;
+    }
+}

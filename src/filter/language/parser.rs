@@ -1,0 +1,182 @@
+//! Expressions: operators and parentheses.
+
+use super::argument::{self, Arguments};
+use super::simple;
+use crate::binary::Binary;
+use crate::error::{Error, Result};
+use crate::filter::{Filter, MAX_DEPTH};
+
+/// Reads an expression.
+pub(in crate::filter) fn parse(expression: &[u8]) -> Result<Filter> {
+    let mut parser = Parser { text: expression, at: 0, depth: 0 };
+    let filter = parser.any()?;
+    match parser.peek() {
+        None => Ok(filter),
+        Some(_) => Err(parser.expected("AND, OR or the end")),
+    }
+}
+
+pub(super) struct Parser<'a> {
+    text: &'a [u8],
+    at: usize,
+    /// How many parentheses are open.
+    depth: usize,
+}
+
+impl<'a> Parser<'a> {
+    fn any(&mut self) -> Result<Filter> {
+        let first = self.all()?;
+        if !self.operator(b"OR") {
+            return Ok(first);
+        }
+        let mut filters = vec![first, self.all()?];
+        while self.operator(b"OR") {
+            filters.push(self.all()?);
+        }
+        Filter::any(filters).map_err(|error| self.wrong(&error))
+    }
+
+    fn all(&mut self) -> Result<Filter> {
+        let first = self.unary()?;
+        if !self.operator(b"AND") {
+            return Ok(first);
+        }
+        let mut filters = vec![first, self.unary()?];
+        while self.operator(b"AND") {
+            filters.push(self.unary()?);
+        }
+        Filter::all(filters).map_err(|error| self.wrong(&error))
+    }
+
+    fn unary(&mut self) -> Result<Filter> {
+        let mut wrappers: Vec<fn(Filter) -> Result<Filter>> = Vec::new();
+        loop {
+            if self.keyword(b"SKIP") {
+                wrappers.push(Filter::skip);
+            } else if self.keyword(b"WHILE") {
+                wrappers.push(Filter::while_match);
+            } else {
+                break;
+            }
+        }
+        let mut filter = self.primary()?;
+        for wrap in wrappers.into_iter().rev() {
+            filter = wrap(filter).map_err(|error| self.wrong(&error))?;
+        }
+        Ok(filter)
+    }
+
+    fn primary(&mut self) -> Result<Filter> {
+        if self.peek() != Some(b'(') {
+            return self.simple();
+        }
+        if self.depth == MAX_DEPTH {
+            return Err(self.expected(&format!("at most {MAX_DEPTH} parentheses in each other")));
+        }
+        self.at += 1;
+        self.depth += 1;
+        let filter = self.any()?;
+        if !self.take(b')') {
+            return Err(self.expected("AND, OR or ')'"));
+        }
+        self.depth -= 1;
+        Ok(filter)
+    }
+
+    fn simple(&mut self) -> Result<Filter> {
+        self.skip_blanks();
+        let start = self.at;
+        let len = self.rest().iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+        let name = self.rest().get(..len).unwrap_or_default();
+        if len == 0 {
+            return Err(self.expected("a filter"));
+        }
+        let Some(build) = simple::find(name) else {
+            return Err(self.expected("the name of a filter"));
+        };
+        self.at += len;
+        if !self.take(b'(') {
+            return Err(self.expected("'('"));
+        }
+        let mut arguments = Arguments::new(Binary(name).to_string(), start);
+        if !self.take(b')') {
+            loop {
+                self.skip_blanks();
+                let (argument, len) = argument::read(self.rest()).map_err(|what| self.expected(what))?;
+                arguments.push(argument, self.at);
+                self.at += len;
+                if self.take(b')') {
+                    break;
+                }
+                if !self.take(b',') {
+                    return Err(self.expected("',' or ')'"));
+                }
+            }
+        }
+        build(&mut arguments)
+    }
+
+    /// A binary operator.
+    fn operator(&mut self, word: &[u8]) -> bool {
+        self.skip_blanks();
+        let begins = self.before().is_some_and(|byte| matches!(byte, b' ' | b')'));
+        begins && self.word(word)
+    }
+
+    /// A prefix operator.
+    fn keyword(&mut self, word: &[u8]) -> bool {
+        self.skip_blanks();
+        let begins = self.before().is_none_or(|byte| matches!(byte, b' ' | b')' | b'('));
+        begins && self.word(word)
+    }
+
+    fn word(&mut self, word: &[u8]) -> bool {
+        let rest = self.rest().strip_prefix(word);
+        let is_word = rest.is_some_and(|rest| matches!(rest.first(), None | Some(b' ' | b'(')));
+        if is_word {
+            self.at += word.len();
+        }
+        is_word
+    }
+
+    fn rest(&self) -> &'a [u8] {
+        self.text.get(self.at..).unwrap_or_default()
+    }
+
+    fn before(&self) -> Option<u8> {
+        self.at.checked_sub(1).and_then(|at| self.text.get(at).copied())
+    }
+
+    fn skip_blanks(&mut self) {
+        self.at += self.rest().iter().take_while(|byte| **byte == b' ').count();
+    }
+
+    /// The next byte that is not blank.
+    fn peek(&mut self) -> Option<u8> {
+        self.skip_blanks();
+        self.rest().first().copied()
+    }
+
+    fn take(&mut self, byte: u8) -> bool {
+        let there = self.peek() == Some(byte);
+        self.at += usize::from(there);
+        there
+    }
+
+    #[cold]
+    fn expected(&self, what: &str) -> Error {
+        const SHOWN: usize = 20;
+        let rest = self.rest();
+        let found = match rest.get(..SHOWN).filter(|start| start.len() < rest.len()) {
+            _ if rest.is_empty() => "the end".to_owned(),
+            Some(start) => format!("{}…", Binary(start)),
+            None => Binary(rest).to_string(),
+        };
+        Error::invalid_argument(format!("filter at {}: expected {what}, found {found}", self.at))
+    }
+
+    #[cold]
+    fn wrong(&self, error: &Error) -> Error {
+        Error::invalid_argument(format!("filter at {}: {}", self.at, error.message()))
+    }
+}

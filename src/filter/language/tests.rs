@@ -1,0 +1,216 @@
+//! Expressions, read and written.
+
+use crate::filter::{Comparator, Compare, Filter, MAX_DEPTH, SingleColumnValue};
+use bytes::Bytes;
+use proptest::prelude::*;
+
+fn parse(expression: &str) -> Filter {
+    Filter::parse(expression).unwrap_or_else(|error| panic!("{expression}: {error}"))
+}
+
+#[test]
+fn operators_bind() {
+    let [a, b, c] = ["a", "b", "c"].map(Filter::prefix);
+    let all = |filters: Vec<Filter>| Filter::all(filters).unwrap();
+    let any = |filters: Vec<Filter>| Filter::any(filters).unwrap();
+    let (pa, pb, pc) = ("PrefixFilter('a')", "PrefixFilter('b')", "PrefixFilter('c')");
+    let new = || (a.clone(), b.clone(), c.clone());
+    let (x, y, z) = new();
+    assert_eq!(parse(&format!("{pa} AND {pb} OR {pc}")), any(vec![all(vec![x, y]), z]));
+    let (x, y, z) = new();
+    assert_eq!(parse(&format!("{pa} OR {pb} AND {pc}")), any(vec![x, all(vec![y, z])]));
+    let (x, y, z) = new();
+    assert_eq!(parse(&format!("{pa} OR {pb} OR {pc}")), any(vec![x, y, z]));
+    let (x, y, z) = new();
+    assert_eq!(parse(&format!("({pa} OR {pb})AND {pc}")), all(vec![any(vec![x, y]), z]));
+    let (x, y, z) = new();
+    assert_eq!(parse(&format!("({pa} OR {pb}) OR({pc})")), any(vec![any(vec![x, y]), z]));
+    let (x, y, _) = new();
+    let skip = all(vec![Filter::skip(Filter::while_match(x).unwrap()).unwrap(), y]);
+    assert_eq!(parse(&format!("  SKIP WHILE {pa}   AND {pb} ")), skip);
+    let (x, y, _) = new();
+    assert_eq!(parse(&format!("(SKIP({pa} AND {pb}))")), Filter::skip(all(vec![x, y])).unwrap());
+}
+
+#[test]
+fn arguments_of_every_kind() {
+    assert_eq!(parse("PrefixFilter ( 'it''s' )"), Filter::prefix("it's"));
+    assert_eq!(parse("PrefixFilter('')"), Filter::prefix(""));
+    assert_eq!(parse("PrefixFilter(') AND (,')"), Filter::prefix(") AND (,"));
+    assert_eq!(Filter::parse(b"PrefixFilter('\xff\0')").unwrap(), Filter::prefix(vec![0xff, 0]));
+    assert_eq!(parse("KeyOnlyFilter(TRUE)"), Filter::key_only(true));
+    assert_eq!(parse("TimestampsFilter(3 , 1,2)"), Filter::timestamps([1, 2, 3], false).unwrap());
+    assert_eq!(parse("PageFilter(9223372036854775807)"), Filter::page(i64::MAX.cast_unsigned()));
+    for (sign, compare) in [
+        ("<", Compare::Less),
+        ("<=", Compare::LessOrEqual),
+        ("=", Compare::Equal),
+        ("!=", Compare::NotEqual),
+        (">", Compare::Greater),
+        (">=", Compare::GreaterOrEqual),
+    ] {
+        assert_eq!(
+            parse(&format!("RowFilter({sign}, 'binary:a:b')")),
+            Filter::row(compare, Comparator::binary("a:b"))
+        );
+    }
+}
+
+#[test]
+fn errors_say_where_and_what() {
+    for (expression, message) in [
+        ("", "filter at 0: expected a filter, found the end"),
+        ("()", "filter at 1: expected a filter, found )"),
+        ("NoFilter()", "filter at 0: expected the name of a filter, found NoFilter()"),
+        ("PrefixFilter", "filter at 12: expected '(', found the end"),
+        ("PrefixFilter('a'", "filter at 16: expected ',' or ')', found the end"),
+        ("PrefixFilter('a)", "filter at 13: expected a quote at the end of text, found 'a)"),
+        (
+            "PrefixFilter('a',)",
+            "filter at 17: expected text in quotes, a number, a boolean or an operator, found )",
+        ),
+        (
+            "PrefixFilter(a)",
+            "filter at 13: expected text in quotes, a number, a boolean or an operator, found a)",
+        ),
+        ("PrefixFilter(1)", "filter at 13: expected text in quotes, found a number"),
+        ("PrefixFilter('a', 'b')", "filter at 0: PrefixFilter takes 1 arguments, there are 2"),
+        ("KeyOnlyFilter(1)", "filter at 14: expected a boolean, found a number"),
+        ("PageFilter(-1)", "filter at 11: expected 0 or more, found -1"),
+        ("PageFilter(1x)", "filter at 11: expected a number, found 1x)"),
+        (
+            "PageFilter(9223372036854775808)",
+            "filter at 11: expected a number of 64 bits, found 9223372036854775808)",
+        ),
+        ("ColumnCountGetFilter(2147483648)", "filter at 21: expected 2147483647 at most, found 2147483648"),
+        (
+            "RowFilter(NO_OP, 'binary:a')",
+            "filter at 10: expected text in quotes, a number, a boolean or an operator, found NO_OP, 'binary:a')",
+        ),
+        ("RowFilter(<, 'substring:a')", "filter at 13: expected = or != with 'substring:a', found <"),
+        (
+            "RowFilter(=, 'regexstring:(?=a)')",
+            "filter at 13: regular expression \"(?=a)\" has what is not supported: look-ahead (?=…) (before 2)",
+        ),
+        ("PageFilter(1) AND", "filter at 17: expected a filter, found the end"),
+        ("PageFilter(1) PageFilter(2)", "filter at 14: expected AND, OR or the end, found PageFilter(2)"),
+        ("PageFilter(1))", "filter at 13: expected AND, OR or the end, found )"),
+        ("(PageFilter(1)", "filter at 14: expected AND, OR or ')', found the end"),
+        (
+            "MultipleColumnPrefixFilter('a', 'a')",
+            "filter at 32: a filter of column prefixes has one of them twice",
+        ),
+        (
+            "PageFilter(1) and PageFilter(2)",
+            "filter at 14: expected AND, OR or the end, found and PageFilter(2)",
+        ),
+    ] {
+        let error = Filter::parse(expression).expect_err(expression);
+        assert_eq!(error.to_string(), message, "{expression}");
+    }
+}
+
+#[test]
+fn hostile_depths_are_refused() {
+    let nested = |open: &str, count: usize, close: &str| {
+        Filter::parse(format!("{}KeyOnlyFilter(){}", open.repeat(count), close.repeat(count)))
+    };
+    assert!(nested("(", MAX_DEPTH, ")").is_ok());
+    assert!(nested("(", MAX_DEPTH + 1, ")").is_err() && nested("(", 1_000_000, ")").is_err());
+    assert!(nested("SKIP ", MAX_DEPTH - 1, "").is_ok());
+    assert!(nested("SKIP ", 1_000_000, "").is_err());
+    let wide = "PageFilter(1) OR ".repeat(10_000);
+    assert!(Filter::parse(format!("{wide}PageFilter(2)")).is_ok());
+}
+
+fn text() -> impl Strategy<Value = Vec<u8>> {
+    proptest::collection::vec(prop_oneof![Just(b'\''), Just(b')'), any::<u8>()], 0..6)
+}
+
+fn comparison() -> impl Strategy<Value = (Compare, Comparator)> {
+    let any_order = prop_oneof![Just(Compare::Less), Just(Compare::GreaterOrEqual), Just(Compare::NotEqual)];
+    let equality = prop_oneof![Just(Compare::Equal), Just(Compare::NotEqual)];
+    prop_oneof![
+        (any_order, text(), any::<bool>()).prop_map(|(compare, value, prefix)| {
+            (compare, if prefix { Comparator::binary_prefix(value) } else { Comparator::binary(value) })
+        }),
+        (equality.clone(), ".{0,4}").prop_map(|(compare, part)| (compare, Comparator::substring(&part))),
+        (equality, "[a-c.' ]{0,4}", any::<bool>()).prop_map(|(compare, pattern, ignore_case)| {
+            let regex = if ignore_case { Comparator::regex_ignore_case } else { Comparator::regex };
+            (compare, regex(&pattern).unwrap())
+        }),
+    ]
+}
+
+fn filter() -> impl Strategy<Value = Filter> {
+    let side = || proptest::option::of(proptest::collection::vec(any::<u8>(), 1..4).prop_map(Bytes::from));
+    let count = || 0u32..=i32::MAX.cast_unsigned();
+    let leaf = prop_oneof![
+        comparison().prop_map(|(compare, comparator)| Filter::row(compare, comparator)),
+        comparison().prop_map(|(compare, comparator)| Filter::family(compare, comparator)),
+        comparison().prop_map(|(compare, comparator)| Filter::qualifier(compare, comparator)),
+        comparison().prop_map(|(compare, comparator)| Filter::value(compare, comparator)),
+        text().prop_map(Filter::prefix),
+        text().prop_map(Filter::column_prefix),
+        text().prop_map(Filter::inclusive_stop),
+        proptest::collection::btree_set(text(), 1..4)
+            .prop_map(|texts| Filter::column_prefixes(texts).unwrap()),
+        proptest::collection::vec(0i64.., 0..4).prop_map(|list| Filter::timestamps(list, false).unwrap()),
+        (0u64..=i64::MAX.cast_unsigned()).prop_map(Filter::page),
+        count().prop_map(Filter::column_count),
+        (count(), count()).prop_map(|(limit, offset)| Filter::column_pagination(limit, offset)),
+        any::<bool>().prop_map(Filter::key_only),
+        Just(Filter::first_key_only()),
+        (side(), any::<bool>(), side(), any::<bool>())
+            .prop_map(|(a, b, c, d)| Filter::column_range(a, b, c, d)),
+        (text(), text(), comparison(), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
+            |(f, q, (o, c), a, b, x)| {
+                let condition = SingleColumnValue::new(f, q, o, c);
+                Filter::single_column_value(condition.filter_if_missing(a).latest_version_only(b).exclude(x))
+            }
+        ),
+        (text(), text(), comparison()).prop_map(|(f, q, (o, c))| Filter::column_value(f, q, o, c)),
+        (text(), text(), any::<bool>(), proptest::option::of(comparison()))
+            .prop_map(|(f, q, drop, condition)| Filter::dependent_column(f, q, drop, condition)),
+    ];
+    leaf.prop_recursive(4, 16, 3, |inner| {
+        let many = proptest::collection::vec(inner.clone(), 2..4);
+        prop_oneof![
+            many.clone().prop_map(|filters| Filter::all(filters).unwrap()),
+            many.prop_map(|filters| Filter::any(filters).unwrap()),
+            inner.clone().prop_map(|filter| Filter::skip(filter).unwrap()),
+            inner.prop_map(|filter| Filter::while_match(filter).unwrap()),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read(filter in filter()) {
+        let expression = filter.to_expression().expect("it can be said");
+        prop_assert_eq!(Filter::parse(&expression).unwrap(), filter);
+    }
+}
+
+#[test]
+fn what_cannot_be_said_is_not_written() {
+    let binary = || Comparator::binary("a");
+    for filter in [
+        Filter::row(Compare::NoOp, binary()),
+        Filter::row(Compare::Less, Comparator::long(1)),
+        Filter::row(Compare::Less, Comparator::substring("a")),
+        Filter::page(u64::MAX),
+        Filter::column_count(u32::MAX),
+        Filter::column_page(1, "a"),
+        Filter::column_range(Some(Bytes::new()), true, None, true),
+        Filter::timestamps([1], true).unwrap(),
+        Filter::random_row(0.5),
+        Filter::row_prefixes(["a"]).unwrap(),
+        Filter::all([]).unwrap(),
+        Filter::any([Filter::prefix("a")]).unwrap(),
+        Filter::skip(Filter::random_row(0.5)).unwrap(),
+        Filter::all([Filter::prefix("a"), Filter::random_row(0.5)]).unwrap(),
+    ] {
+        assert_eq!(filter.to_expression(), None, "{filter:?}");
+    }
+}

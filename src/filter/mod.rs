@@ -1,0 +1,48 @@
+//! Filters: what HBase lets a client say about the cells it wants, beyond ranges and columns (read-path.md §13 to §16;
+//! HBase: package `org.apache.hadoop.hbase.filter`). Knows cells only.
+//!
+//! A [`Filter`] is a description: it is built by its constructors or from an expression of HBase's filter language, costs
+//! little to clone, and does nothing. A [`FilterState`] is made of it for every read, is shown rows and cells in their
+//! order, and says what to do with each. Whoever has cells can ask it, for instance those of an HFile:
+//!
+//! ```
+//! use hregion::filter::{Filter, FilterState, Verdict};
+//! use hregion::{CellRef, CellType, SeekKey};
+//!
+//! # fn main() -> hregion::Result<()> {
+//! let filter = Filter::parse("PrefixFilter('user') AND ValueFilter(=, 'substring:ada')")?;
+//! let mut state = FilterState::new(&filter);
+//! let key = SeekKey::of(b"user1", b"cf", b"name", 1_700_000_000_000, CellType::Put);
+//! assert!(!state.filter_row_key(b"user1")?);
+//! assert_eq!(state.filter_cell(CellRef::new(&key, b"Ada Lovelace"))?, Verdict::Include);
+//! assert_eq!(state.filter_cell(CellRef::new(&key, b"Grace Hopper"))?, Verdict::Skip);
+//! # Ok(())
+//! # }
+//! ```
+
+mod column;
+mod compare;
+mod contract;
+mod decimal;
+mod describe;
+mod fuzzy;
+mod key;
+mod language;
+mod list;
+mod page;
+mod pattern;
+mod ranges;
+mod row;
+mod state;
+#[cfg(test)]
+mod tests;
+mod value;
+mod verdict;
+mod wrap;
+
+pub use compare::{BitOperator, Comparator, Compare};
+pub use contract::{CellFilter, CustomFilter};
+pub use describe::{Filter, MAX_DEPTH};
+pub use state::FilterState;
+pub use value::SingleColumnValue;
+pub use verdict::Verdict;

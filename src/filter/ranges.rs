@@ -1,0 +1,299 @@
+//! Rows of several ranges (read-path.md §13.5; HBase: `MultiRowRangeFilter`).
+
+use super::{CellFilter, Verdict};
+use crate::binary::Binary;
+use crate::cell::{CellRef, MAX_ROW_LEN, SeekKey};
+use crate::error::{Error, Result};
+use std::cmp::Ordering;
+use std::ops::Bound;
+use std::sync::Arc;
+
+/// A range of rows; an empty row leaves that side open.
+#[derive(Clone, Debug, PartialEq)]
+struct RowRange {
+    start: Vec<u8>,
+    include_start: bool,
+    stop: Vec<u8>,
+    include_stop: bool,
+}
+
+impl RowRange {
+    fn new<R: AsRef<[u8]>>(rows: &(Bound<R>, Bound<R>)) -> Result<Self> {
+        let side = |bound: &Bound<R>| match bound {
+            Bound::Included(row) => (row.as_ref().to_vec(), true),
+            Bound::Excluded(row) => (row.as_ref().to_vec(), false),
+            Bound::Unbounded => (Vec::new(), false),
+        };
+        let ((start, include_start), (stop, include_stop)) = (side(&rows.0), side(&rows.1));
+        let order = if start.is_empty() || stop.is_empty() { Ordering::Less } else { start.cmp(&stop) };
+        if order.is_gt() || order.is_eq() && !include_stop {
+            let (start, stop) = (Binary(&start), Binary(&stop));
+            return Err(Error::invalid_argument(format!(
+                "a filter has an empty range of rows: {start} to {stop}"
+            )));
+        }
+        let len = start.len().max(stop.len());
+        if len > MAX_ROW_LEN {
+            return Err(Error::invalid_argument(format!(
+                "a filter has a row of {len} bytes, expected {MAX_ROW_LEN} at most"
+            )));
+        }
+        Ok(Self { start, include_start, stop, include_stop })
+    }
+
+    /// The rows that begin with a prefix.
+    fn of_prefix(prefix: &[u8]) -> Result<Self> {
+        let mut stop = prefix.to_vec();
+        while stop.last() == Some(&0xff) {
+            stop.pop();
+        }
+        if let Some(last) = stop.last_mut() {
+            *last += 1;
+        }
+        let stop = if stop.is_empty() { Bound::Unbounded } else { Bound::Excluded(&stop[..]) };
+        Self::new(&(Bound::Included(prefix), stop))
+    }
+
+    /// Where a row is seen from the start of the range.
+    fn row_to_start(&self, row: &[u8]) -> Ordering {
+        if self.start.is_empty() { Ordering::Greater } else { row.cmp(&self.start) }
+    }
+
+    fn row_to_stop(&self, row: &[u8]) -> Ordering {
+        if self.stop.is_empty() { Ordering::Less } else { row.cmp(&self.stop) }
+    }
+
+    fn contains(&self, row: &[u8]) -> bool {
+        let behind_start = match self.row_to_start(row) {
+            Ordering::Equal => self.include_start,
+            order => order.is_gt(),
+        };
+        behind_start
+            && match self.row_to_stop(row) {
+                Ordering::Equal => self.include_stop,
+                order => order.is_lt(),
+            }
+    }
+
+    /// Makes one of this range and another that does not start before it, if there is nothing between them.
+    fn unite(&mut self, next: &Self) -> bool {
+        let apart = match self.row_to_stop(&next.start) {
+            Ordering::Less => false,
+            Ordering::Equal => !self.include_stop && !next.include_start,
+            Ordering::Greater => true,
+        };
+        if apart {
+            return false;
+        }
+        if self.start == next.start {
+            self.include_start |= next.include_start;
+        }
+        if self.stop == next.stop {
+            self.include_stop |= next.include_stop;
+        } else if next.stop.is_empty() || self.row_to_stop(&next.stop).is_gt() {
+            (self.stop, self.include_stop) = (next.stop.clone(), next.include_stop);
+        }
+        true
+    }
+}
+
+/// The rows of several ranges.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct MultiRowRangeFilter {
+    /// In order, with something between any two; one at least.
+    ranges: Arc<[RowRange]>,
+    reversed: bool,
+    current: Option<usize>,
+    verdict: Verdict,
+    done: bool,
+}
+
+impl MultiRowRangeFilter {
+    pub(super) fn new<R: AsRef<[u8]>>(
+        ranges: impl IntoIterator<Item = (Bound<R>, Bound<R>)>,
+    ) -> Result<Self> {
+        Self::of(ranges.into_iter().map(|range| RowRange::new(&range)).collect::<Result<_>>()?)
+    }
+
+    pub(super) fn of_prefixes(prefixes: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Result<Self> {
+        let ranges = prefixes.into_iter().map(|prefix| RowRange::of_prefix(prefix.as_ref()));
+        Self::of(ranges.collect::<Result<_>>()?)
+    }
+
+    fn of(mut ranges: Vec<RowRange>) -> Result<Self> {
+        ranges.sort_by(|a, b| a.start.cmp(&b.start));
+        let mut united: Vec<RowRange> = Vec::with_capacity(ranges.len());
+        for range in ranges {
+            if !united.last_mut().is_some_and(|last| last.unite(&range)) {
+                united.push(range);
+            }
+        }
+        if united.is_empty() {
+            return Err(Error::invalid_argument("a filter of row ranges needs one at least"));
+        }
+        Ok(Self {
+            ranges: united.into(),
+            reversed: false,
+            current: None,
+            verdict: Verdict::Include,
+            done: false,
+        })
+    }
+
+    /// The range that is the `n`th in the direction of the read.
+    fn nth(&self, n: usize) -> Option<(usize, &RowRange)> {
+        let at = if self.reversed { self.ranges.len().checked_sub(n + 1)? } else { n };
+        self.ranges.get(at).map(|range| (at, range))
+    }
+
+    /// Where a row is, in the direction of the read, seen from where a range begins.
+    fn row_to_first(&self, range: &RowRange, row: &[u8]) -> Ordering {
+        if self.reversed { range.row_to_stop(row).reverse() } else { range.row_to_start(row) }
+    }
+
+    /// Makes the range current that contains the row or comes next, and says what to do with the row's cells.
+    fn find(&mut self, row: &[u8]) -> Verdict {
+        // how many ranges begin before the row
+        let before = if self.reversed {
+            self.ranges.len() - self.ranges.partition_point(|range| self.row_to_first(range, row).is_le())
+        } else {
+            self.ranges.partition_point(|range| self.row_to_first(range, row).is_gt())
+        };
+        let last = before.checked_sub(1).and_then(|n| self.nth(n)).filter(|(_, range)| range.contains(row));
+        let Some((at, range)) = last.or_else(|| self.nth(before)) else {
+            self.done = true;
+            return Verdict::NextRow;
+        };
+        let verdict = if range.contains(row) {
+            Verdict::Include
+        } else if self.row_to_first(range, row).is_eq() {
+            // it begins behind this row
+            Verdict::NextRow
+        } else {
+            Verdict::SeekNextUsingHint
+        };
+        self.current = Some(at);
+        verdict
+    }
+}
+
+impl CellFilter for MultiRowRangeFilter {
+    fn filter_all_remaining(&self) -> bool {
+        self.done
+    }
+
+    fn filter_row_key(&mut self, row: &[u8]) -> Result<bool> {
+        if self.done {
+            return Ok(true);
+        }
+        let current = self.current.and_then(|at| self.ranges.get(at));
+        self.verdict =
+            if current.is_some_and(|range| range.contains(row)) { Verdict::Include } else { self.find(row) };
+        Ok(false)
+    }
+
+    fn filter_cell(&mut self, _: CellRef<'_>) -> Result<Verdict> {
+        Ok(self.verdict)
+    }
+
+    fn next_cell_hint(&mut self, _: CellRef<'_>, hint: &mut SeekKey) -> bool {
+        let Some(range) = self.current.and_then(|at| self.ranges.get(at)) else { return false };
+        hint.set_first_on_row(if self.reversed { &range.stop } else { &range.start });
+        true
+    }
+
+    fn is_hinting(&self) -> bool {
+        true
+    }
+
+    fn set_reversed(&mut self, reversed: bool) {
+        self.reversed = reversed;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Bound::{Excluded, Included, Unbounded};
+    use proptest::prelude::*;
+
+    type Rows = (Bound<&'static str>, Bound<&'static str>);
+
+    fn filter(ranges: &[Rows]) -> MultiRowRangeFilter {
+        MultiRowRangeFilter::new(ranges.iter().copied()).unwrap()
+    }
+
+    #[test]
+    fn ranges_are_united() {
+        let count = |ranges: &[Rows]| filter(ranges).ranges.len();
+        assert_eq!(count(&[(Included("c"), Included("d")), (Included("a"), Excluded("b"))]), 2);
+        assert_eq!(count(&[(Included("b"), Included("d")), (Included("a"), Excluded("b"))]), 1);
+        assert_eq!(count(&[(Excluded("b"), Included("d")), (Included("a"), Excluded("b"))]), 2);
+        assert_eq!(count(&[(Included("a"), Unbounded), (Included("x"), Excluded("z"))]), 1);
+        assert_eq!(count(&[(Unbounded, Excluded("b")), (Unbounded, Excluded("c"))]), 1);
+    }
+
+    #[test]
+    fn empty_ranges_are_refused() {
+        let refused = |range: Rows| MultiRowRangeFilter::new([range]).is_err();
+        assert!(refused((Included("b"), Included("a"))));
+        assert!(refused((Included("a"), Excluded("a"))));
+        assert!(!refused((Included("a"), Included("a"))));
+        assert!(MultiRowRangeFilter::of_prefixes([""; 0]).is_err());
+    }
+
+    #[test]
+    fn a_prefix_ends_where_the_next_begins() {
+        let range = |prefix: &[u8]| RowRange::of_prefix(prefix).unwrap().stop;
+        assert_eq!(
+            (range(b"ab"), range(b"a\xff"), range(b"\xff"), range(b"")),
+            (b"ac".to_vec(), b"b".to_vec(), vec![], vec![])
+        );
+    }
+
+    proptest! {
+        /// Row by row, in either direction, the filter includes what one of the ranges as given contains; its hints pass over
+        /// no such row.
+        #[test]
+        fn what_one_of_the_ranges_contains(
+            bounds in proptest::collection::vec(("[a-d]{0,2}", any::<bool>(), "[a-d]{0,2}", any::<bool>()), 1..5),
+            reversed: bool,
+        ) {
+            let side = |row: String, include| match (row.is_empty(), include) {
+                (true, _) => Unbounded,
+                (false, true) => Included(row),
+                (false, false) => Excluded(row),
+            };
+            let ranges = bounds.into_iter().map(|(a, i, b, j)| (side(a, i), side(b, j)));
+            let ranges: Vec<_> = ranges.filter(|range| RowRange::new(range).is_ok()).collect();
+            let Ok(mut filter) = MultiRowRangeFilter::new(ranges.iter().cloned()) else { return Ok(()) };
+            filter.set_reversed(reversed);
+            let letters = ["", "a", "b", "c", "d"];
+            let mut rows: Vec<_> =
+                letters[1..].iter().flat_map(|a| letters.map(|b| format!("{a}{b}"))).collect();
+            rows.sort();
+            if reversed {
+                rows.reverse();
+            }
+            let mut hint = SeekKey::new();
+            let mut from: Option<String> = None;
+            for row in rows {
+                let wanted = ranges.iter().any(|range| std::ops::RangeBounds::contains(range, &row));
+                if filter.filter_row_key(row.as_bytes()).unwrap() {
+                    prop_assert!(!wanted);
+                    continue;
+                }
+                let key = SeekKey::first_on_row(row.as_bytes());
+                let verdict = filter.filter_cell(CellRef::new(&key, b"")).unwrap();
+                prop_assert_eq!(verdict == Verdict::Include, wanted, "{}", row);
+                if verdict == Verdict::SeekNextUsingHint {
+                    prop_assert!(filter.next_cell_hint(CellRef::new(&key, b""), &mut hint));
+                    from = Some(String::from_utf8(hint.row().to_vec()).unwrap());
+                } else if wanted && let Some(from) = &from {
+                    let ahead = if reversed { row <= *from } else { row >= *from };
+                    prop_assert!(ahead);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Lists of filters, against asking each member about each cell.
+
+use super::{TestCell, cells, read};
+use crate::cell::CellOrder;
+use crate::filter::{Comparator, Compare, Filter, FilterState, MAX_DEPTH, Verdict};
+use proptest::prelude::*;
+use std::ops::Bound;
+
+/// A filter of cells that knows no rows before and no hints.
+#[derive(Clone, Debug)]
+enum Naive {
+    Row(Compare, String),
+    Prefix(String),
+    Range(String, String),
+    Fuzzy(String, bool),
+    Family(String),
+    Qualifier(Compare, String),
+    ColumnPrefix(String),
+    ColumnRange(String, String),
+    Timestamps(Vec<i64>, bool),
+    Value(String),
+    All(Vec<Naive>),
+    Any(Vec<Naive>),
+}
+
+impl Naive {
+    fn filter(&self) -> Filter {
+        let binary = |text: &str| Comparator::binary(text.to_owned());
+        match self {
+            Self::Row(compare, row) => Filter::row(*compare, binary(row)),
+            Self::Prefix(prefix) => Filter::prefix(prefix.clone()),
+            Self::Range(from, to) => {
+                Filter::row_ranges([(Bound::Included(from), Bound::Included(to))]).unwrap()
+            }
+            Self::Fuzzy(row, second) => {
+                Filter::fuzzy_row([(row, [u8::from(!second), u8::from(*second)])]).unwrap()
+            }
+            Self::Family(family) => Filter::family(Compare::Equal, binary(family)),
+            Self::Qualifier(compare, qualifier) => Filter::qualifier(*compare, binary(qualifier)),
+            Self::ColumnPrefix(prefix) => Filter::column_prefix(prefix.clone()),
+            Self::ColumnRange(from, to) => {
+                Filter::column_range(Some(from.clone().into()), true, Some(to.clone().into()), false)
+            }
+            Self::Timestamps(timestamps, hint) => Filter::timestamps(timestamps.clone(), *hint).unwrap(),
+            Self::Value(value) => Filter::value(Compare::Equal, binary(value)),
+            Self::All(all) => Filter::all(all.iter().map(Self::filter)).unwrap(),
+            Self::Any(any) => Filter::any(any.iter().map(Self::filter)).unwrap(),
+        }
+    }
+
+    fn passes(&self, cell: &TestCell) -> bool {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let (row, family, qualifier) = cell.key.split();
+        let (row, family, qualifier) = (text(row), text(family), text(qualifier));
+        let holds = |compare, a: &str, b: &str| match compare {
+            Compare::Less => a < b,
+            Compare::GreaterOrEqual => a >= b,
+            Compare::NotEqual => a != b,
+            _ => a == b,
+        };
+        match self {
+            Self::Row(compare, than) => holds(*compare, &row, than),
+            Self::Prefix(prefix) => row.starts_with(prefix),
+            Self::Range(from, to) => row >= *from && row <= *to,
+            Self::Fuzzy(key, second) => {
+                let at = usize::from(!second);
+                row.as_bytes().get(at).is_none_or(|byte| *byte == key.as_bytes()[at])
+            }
+            Self::Family(wanted) => family == *wanted,
+            Self::Qualifier(compare, than) => holds(*compare, &qualifier, than),
+            Self::ColumnPrefix(prefix) => qualifier.starts_with(prefix),
+            Self::ColumnRange(from, to) => qualifier >= *from && qualifier < *to,
+            Self::Timestamps(timestamps, _) => timestamps.contains(&cell.key.timestamp()),
+            Self::Value(value) => cell.value == value.as_bytes(),
+            Self::All(all) => all.iter().all(|filter| filter.passes(cell)),
+            Self::Any(any) => any.is_empty() || any.iter().any(|filter| filter.passes(cell)),
+        }
+    }
+}
+
+fn compare() -> impl Strategy<Value = Compare> {
+    prop_oneof![
+        Just(Compare::Less),
+        Just(Compare::GreaterOrEqual),
+        Just(Compare::NotEqual),
+        Just(Compare::Equal)
+    ]
+}
+
+fn naive() -> impl Strategy<Value = Naive> {
+    let name = || "[a-c]{1,2}".boxed();
+    let ordered = |(a, b): (String, String)| if a <= b { (a, b) } else { (b, a) };
+    let leaf = prop_oneof![
+        (compare(), name()).prop_map(|(compare, row)| Naive::Row(compare, row)),
+        name().prop_map(Naive::Prefix),
+        (name(), name()).prop_map(ordered).prop_map(|(a, b)| Naive::Range(a, b)),
+        ("[a-c]{2}", any::<bool>()).prop_map(|(key, second)| Naive::Fuzzy(key, second)),
+        "[fg]".prop_map(Naive::Family),
+        (compare(), name()).prop_map(|(compare, qualifier)| Naive::Qualifier(compare, qualifier)),
+        name().prop_map(Naive::ColumnPrefix),
+        (name(), name()).prop_map(ordered).prop_map(|(a, b)| Naive::ColumnRange(a, b)),
+        (proptest::collection::vec(0i64..5, 0..3), any::<bool>())
+            .prop_map(|(t, hint)| Naive::Timestamps(t, hint)),
+        "[xy]".prop_map(Naive::Value),
+    ];
+    leaf.prop_recursive(3, 12, 4, |inner| {
+        let inner = proptest::collection::vec(inner, 0..4);
+        prop_oneof![inner.clone().prop_map(Naive::All), inner.prop_map(Naive::Any)]
+    })
+}
+
+fn table() -> impl Strategy<Value = Vec<TestCell>> {
+    // of one length: a hint of FuzzyRowFilter passes over shorter rows, of which it would say that they match
+    let cell = ("[a-c]{2}", "[fg]", "[a-c]{1,2}", 0i64..5, "[xy]");
+    proptest::collection::vec(cell, 0..60).prop_map(|cells| {
+        let new = |(row, family, qualifier, timestamp, value): (String, String, String, _, String)| {
+            TestCell::new(&row, &family, &qualifier, timestamp, &value)
+        };
+        let mut cells: Vec<_> = cells.into_iter().map(new).collect();
+        cells.sort_by(|a, b| CellOrder::User.compare(&a.key, &b.key));
+        cells.dedup_by(|a, b| a.key == b.key);
+        cells
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 1000 } else { 4000 }))]
+
+    /// Whatever verdicts and hints pass over, no cell is lost and none is added.
+    #[test]
+    fn lists_pass_what_their_members_pass(naive in naive(), cells in table(), reversed: bool) {
+        let mut expected: Vec<&[TestCell]> = cells.chunk_by(|a, b| a.key.row() == b.key.row()).collect();
+        if reversed {
+            expected.reverse();
+        }
+        let expected: Vec<_> =
+            expected.concat().iter().filter(|cell| naive.passes(cell)).map(|cell| super::show(cell.cell())).collect();
+        prop_assert_eq!(read(&naive.filter(), &cells, reversed), expected);
+    }
+}
+
+#[test]
+fn the_farthest_hint_and_the_nearest() {
+    let table = cells("r/f:a/1=x");
+    let cell = table[0].cell();
+    let hint = |expression: &str| {
+        let mut state = FilterState::new(&Filter::parse(expression).unwrap());
+        let verdict = state.filter_cell(cell).unwrap();
+        assert_eq!(verdict, Verdict::SeekNextUsingHint, "{expression}");
+        let hint = state.next_cell_hint(cell).unwrap();
+        (String::from_utf8_lossy(hint.qualifier()).into_owned(), state.skip_hint(cell).is_some())
+    };
+    let (b, c) = ("ColumnPrefixFilter('b')", "ColumnRangeFilter('c', true, '', true)");
+    assert_eq!(hint(&format!("{b} AND {c}")), ("c".into(), true));
+    assert_eq!(hint(&format!("{c} AND {b}")), ("c".into(), true));
+    assert_eq!(hint(&format!("{b} OR {c}")), ("b".into(), true));
+    assert_eq!(hint(&format!("{c} OR {b}")), ("b".into(), true));
+    // a member that has left the cell out does not silence the hint of a later one
+    assert_eq!(hint(&format!("ValueFilter(=, 'binary:y') AND {b}")), ("b".into(), true));
+    // one member of OR without a hint: none
+    let mut state = FilterState::new(&Filter::parse(format!("{b} OR KeyOnlyFilter()")).unwrap());
+    assert!(state.skip_hint(cell).is_none());
+    // nor any within a row in a reversed read
+    let mut state = FilterState::new(&Filter::parse(format!("{b} AND {c}")).unwrap());
+    state.set_reversed(true);
+    assert!(state.skip_hint(cell).is_none() && state.next_cell_hint(cell).is_none());
+}
+
+#[test]
+fn empty_lists_pass_everything() {
+    let table = cells("a/f:a/1=x b/f:a/1=x");
+    for filter in [Filter::all([]), Filter::any([])] {
+        assert_eq!(read(&filter.unwrap(), &table, false).len(), 2);
+    }
+}
+
+#[test]
+fn trees_are_deep_but_not_bottomless() {
+    let table = cells("a/f:a/1=x b/f:a/1=x");
+    let prefix = || Filter::prefix("b");
+    let nest: [fn(Filter) -> crate::Result<Filter>; 4] = [
+        |filter| Filter::all([filter, Filter::key_only(false), Filter::page(5)]),
+        |filter| Filter::any([filter, Filter::prefix("c")]),
+        Filter::skip,
+        Filter::while_match,
+    ];
+    for nest in nest {
+        let mut filter = prefix();
+        for _ in 1..MAX_DEPTH {
+            filter = nest(filter).unwrap();
+        }
+        read(&filter, &table, false);
+        read(&filter, &table, true);
+        let expression = filter.to_expression().unwrap();
+        assert_eq!(Filter::parse(expression).unwrap(), filter);
+        assert!(nest(filter).is_err());
+    }
+}

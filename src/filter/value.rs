@@ -1,0 +1,217 @@
+//! Filters that look at values.
+
+use super::{CellFilter, Comparator, Compare, Verdict};
+use crate::cell::{CellRef, RowBuf};
+use crate::error::{Error, Result};
+use bytes::Bytes;
+
+/// A family and a qualifier.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Column {
+    pub(super) family: Bytes,
+    pub(super) qualifier: Bytes,
+}
+
+impl Column {
+    fn is_of(&self, cell: CellRef<'_>) -> bool {
+        cell.qualifier() == self.qualifier && cell.family() == self.family
+    }
+}
+
+/// Values that pass a comparison (HBase: `ValueFilter`).
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct ValueFilter {
+    pub(super) compare: Compare,
+    pub(super) comparator: Comparator,
+}
+
+impl CellFilter for ValueFilter {
+    fn filter_cell(&mut self, cell: CellRef<'_>) -> Result<Verdict> {
+        let passes = self.compare.passes(&self.comparator, cell.value())?;
+        Ok(if passes { Verdict::Include } else { Verdict::Skip })
+    }
+}
+
+/// A condition on the value of one column, by which whole rows are judged, for
+/// [`Filter::single_column_value`](super::Filter::single_column_value) (HBase: `SingleColumnValueFilter`,
+/// `SingleColumnValueExcludeFilter`).
+///
+/// The column must be among those that are read: one that is not counts as missing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SingleColumnValue {
+    pub(super) column: Column,
+    pub(super) compare: Compare,
+    pub(super) comparator: Comparator,
+    pub(super) filter_if_missing: bool,
+    pub(super) latest_version_only: bool,
+    pub(super) exclude: bool,
+    found: bool,
+    matched: bool,
+}
+
+impl SingleColumnValue {
+    /// The condition that the newest version of a column passes a comparison; rows without the column pass.
+    #[must_use]
+    pub fn new(
+        family: impl Into<Bytes>,
+        qualifier: impl Into<Bytes>,
+        compare: Compare,
+        comparator: Comparator,
+    ) -> Self {
+        Self {
+            column: Column { family: family.into(), qualifier: qualifier.into() },
+            compare,
+            comparator,
+            filter_if_missing: false,
+            latest_version_only: true,
+            exclude: false,
+            found: false,
+            matched: false,
+        }
+    }
+
+    /// Whether rows without the column are dropped. If so, other families are not needed to judge a row.
+    #[must_use]
+    pub fn filter_if_missing(self, filter_if_missing: bool) -> Self {
+        Self { filter_if_missing, ..self }
+    }
+
+    /// Whether only the newest version counts; otherwise it is enough that any passes.
+    #[must_use]
+    pub fn latest_version_only(self, latest_version_only: bool) -> Self {
+        Self { latest_version_only, ..self }
+    }
+
+    /// Whether the column itself is left out of what is returned.
+    #[must_use]
+    pub fn exclude(self, exclude: bool) -> Self {
+        Self { exclude, ..self }
+    }
+}
+
+impl CellFilter for SingleColumnValue {
+    fn reset(&mut self) {
+        (self.found, self.matched) = (false, false);
+    }
+
+    fn filter_cell(&mut self, cell: CellRef<'_>) -> Result<Verdict> {
+        if self.matched {
+            return Ok(Verdict::Include);
+        }
+        if self.latest_version_only && self.found {
+            return Ok(Verdict::NextRow);
+        }
+        if !self.column.is_of(cell) {
+            return Ok(Verdict::Include);
+        }
+        self.found = true;
+        if self.compare == Compare::NoOp {
+            return Err(Error::invalid_argument("a filter by a column's value cannot compare with NO_OP"));
+        }
+        self.matched = self.compare.passes(&self.comparator, cell.value())?;
+        Ok(if !self.matched && self.latest_version_only { Verdict::NextRow } else { Verdict::Include })
+    }
+
+    fn filter_row_cells(&mut self, row: &mut RowBuf) {
+        if self.exclude {
+            row.retain(|cell| !self.column.is_of(cell));
+        }
+    }
+
+    fn filter_row(&mut self) -> bool {
+        if self.found { !self.matched } else { self.filter_if_missing }
+    }
+
+    fn has_filter_row(&self) -> bool {
+        true
+    }
+
+    fn is_family_essential(&self, family: &[u8]) -> bool {
+        !self.filter_if_missing || self.column.family == family
+    }
+}
+
+/// The cells of one column whose values pass a comparison (HBase: `ColumnValueFilter`).
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct ColumnValueFilter {
+    pub(super) column: Column,
+    pub(super) compare: Compare,
+    pub(super) comparator: Comparator,
+    found: bool,
+}
+
+impl ColumnValueFilter {
+    pub(super) fn new(column: Column, compare: Compare, comparator: Comparator) -> Self {
+        Self { column, compare, comparator, found: false }
+    }
+}
+
+impl CellFilter for ColumnValueFilter {
+    fn reset(&mut self) {
+        self.found = false;
+    }
+
+    fn filter_cell(&mut self, cell: CellRef<'_>) -> Result<Verdict> {
+        if !self.column.is_of(cell) {
+            return Ok(if self.found { Verdict::NextRow } else { Verdict::NextCol });
+        }
+        self.found = true;
+        let passes = self.compare.passes(&self.comparator, cell.value())?;
+        Ok(if passes { Verdict::Include } else { Verdict::Skip })
+    }
+
+    fn is_family_essential(&self, family: &[u8]) -> bool {
+        self.column.family == family
+    }
+}
+
+/// Cells that have the timestamp of one of a column's (HBase: `DependentColumnFilter`).
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct DependentColumnFilter {
+    pub(super) column: Column,
+    pub(super) drop_dependent: bool,
+    /// What the column's values must pass; without it they all do.
+    pub(super) condition: Option<(Compare, Comparator)>,
+    /// Of the row's column; descending, none twice.
+    timestamps: Vec<i64>,
+}
+
+impl DependentColumnFilter {
+    pub(super) fn new(
+        column: Column,
+        drop_dependent: bool,
+        condition: Option<(Compare, Comparator)>,
+    ) -> Self {
+        Self { column, drop_dependent, condition, timestamps: Vec::new() }
+    }
+}
+
+impl CellFilter for DependentColumnFilter {
+    fn reset(&mut self) {
+        self.timestamps.clear();
+    }
+
+    fn filter_cell(&mut self, cell: CellRef<'_>) -> Result<Verdict> {
+        if !self.column.is_of(cell) {
+            return Ok(Verdict::Include);
+        }
+        if let Some((compare, comparator)) = &self.condition
+            && !compare.passes(comparator, cell.value())?
+        {
+            return Ok(Verdict::Skip);
+        }
+        // mostly at the end: versions come from the newest on
+        if let Err(at) = self.timestamps.binary_search_by(|known| cell.timestamp().cmp(known)) {
+            self.timestamps.insert(at, cell.timestamp());
+        }
+        Ok(if self.drop_dependent { Verdict::Skip } else { Verdict::Include })
+    }
+
+    fn filter_row_cells(&mut self, row: &mut RowBuf) {
+        row.retain(|cell| self.timestamps.binary_search_by(|known| cell.timestamp().cmp(known)).is_ok());
+    }
+
+    fn has_filter_row(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,104 @@
+//! Filters that make more of what another says. What they do not pass on, they do not pass on in HBase either
+//! (read-path.md §13.2, §23.7): rows' keys (SKIP), the cells of rows, hints, the direction.
+
+use super::{CellFilter, Verdict};
+use crate::cell::CellRef;
+use crate::error::Result;
+
+/// Drops a row if the filter does not include each of its cells (HBase: `SkipFilter`).
+#[derive(Debug)]
+pub(super) struct SkipFilter {
+    filter: Box<dyn CellFilter>,
+    drop: bool,
+}
+
+impl SkipFilter {
+    pub(super) fn new(filter: Box<dyn CellFilter>) -> Self {
+        Self { filter, drop: false }
+    }
+}
+
+impl CellFilter for SkipFilter {
+    fn reset(&mut self) {
+        self.filter.reset();
+        self.drop = false;
+    }
+
+    fn filter_cell(&mut self, cell: CellRef<'_>) -> Result<Verdict> {
+        let verdict = self.filter.filter_cell(cell)?;
+        self.drop |= verdict != Verdict::Include;
+        Ok(verdict)
+    }
+
+    fn transform_cell<'a>(&'a mut self, cell: CellRef<'a>) -> CellRef<'a> {
+        self.filter.transform_cell(cell)
+    }
+
+    fn filter_row(&mut self) -> bool {
+        self.drop
+    }
+
+    fn has_filter_row(&self) -> bool {
+        true
+    }
+
+    fn is_family_essential(&self, family: &[u8]) -> bool {
+        self.filter.is_family_essential(family)
+    }
+}
+
+/// Ends the read when the filter leaves something out (HBase: `WhileMatchFilter`).
+#[derive(Debug)]
+pub(super) struct WhileMatchFilter {
+    filter: Box<dyn CellFilter>,
+    done: bool,
+}
+
+impl WhileMatchFilter {
+    pub(super) fn new(filter: Box<dyn CellFilter>) -> Self {
+        Self { filter, done: false }
+    }
+}
+
+impl CellFilter for WhileMatchFilter {
+    fn reset(&mut self) {
+        self.filter.reset();
+    }
+
+    fn filter_all_remaining(&self) -> bool {
+        self.done || self.filter.filter_all_remaining()
+    }
+
+    fn filter_row_key(&mut self, row: &[u8]) -> Result<bool> {
+        if self.filter_all_remaining() {
+            return Ok(true);
+        }
+        let dropped = self.filter.filter_row_key(row)?;
+        self.done |= dropped;
+        Ok(dropped)
+    }
+
+    fn filter_cell(&mut self, cell: CellRef<'_>) -> Result<Verdict> {
+        let verdict = self.filter.filter_cell(cell)?;
+        self.done |= verdict != Verdict::Include;
+        Ok(verdict)
+    }
+
+    fn transform_cell<'a>(&'a mut self, cell: CellRef<'a>) -> CellRef<'a> {
+        self.filter.transform_cell(cell)
+    }
+
+    fn filter_row(&mut self) -> bool {
+        let dropped = self.filter.filter_row();
+        self.done |= dropped;
+        dropped
+    }
+
+    fn has_filter_row(&self) -> bool {
+        true
+    }
+
+    fn is_family_essential(&self, family: &[u8]) -> bool {
+        self.filter.is_family_essential(family)
+    }
+}
