@@ -7,9 +7,15 @@ use crate::block::index::{IndexBlock, IndexContext};
 use crate::block::slot::Slots;
 use crate::block::{BlockHeader, BlockType, ChecksumType, Codec, DataBlockEncoding, HashKind};
 use crate::cache::{BlockCache, BlockKey, CachedBlock};
-use crate::cell::{Cell, CellFormat, CellKey, CellOrder, SeekKey};
+use crate::cell::{Cell, CellFormat, CellKey, CellOrder, CellRef, SeekKey};
 use crate::error::{Error, Result};
 use crate::hfile::bloom::size::{ChunkSize, fold};
+use crate::memstore::{Segment, SegmentScanner};
+use crate::mvcc::Mvcc;
+use crate::op::{Query, TimeRange};
+use crate::schema::Family;
+use crate::store::matcher::{MatchCode, ScanInfo, ScanQueryMatcher};
+use bytes::Bytes;
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
@@ -278,5 +284,163 @@ impl CachedBlocks {
     #[must_use]
     pub fn in_slot(&self, i: usize) -> Option<usize> {
         self.slots.with(i, Vec::len)
+    }
+}
+
+/// Recent cells, in memory.
+#[derive(Debug)]
+pub struct RecentCells(Segment);
+
+impl RecentCells {
+    /// Without any.
+    #[must_use]
+    pub fn new(order: CellOrder) -> Self {
+        Self(Segment::new(order))
+    }
+
+    /// Adds a cell.
+    pub fn insert(&self, cell: CellRef<'_>) {
+        self.0.insert(cell);
+    }
+
+    /// Whether there may be cells of a row.
+    #[inline]
+    #[must_use]
+    pub fn may_contain_row(&self, row: &[u8]) -> bool {
+        self.0.may_contain_row(row)
+    }
+
+    /// The bytes this takes.
+    #[must_use]
+    pub fn heap_size(&self) -> usize {
+        self.0.heap_size()
+    }
+
+    /// A scanner.
+    #[must_use]
+    pub fn scanner(&self, read_point: i64) -> RecentCellsScanner<'_> {
+        RecentCellsScanner(self.0.scanner(read_point))
+    }
+}
+
+/// A scanner of recent cells.
+#[derive(Debug)]
+pub struct RecentCellsScanner<'c>(SegmentScanner<'c>);
+
+impl RecentCellsScanner<'_> {
+    /// The cell it stands on.
+    #[inline]
+    #[must_use]
+    pub fn peek(&self) -> Option<CellRef<'_>> {
+        self.0.peek()
+    }
+
+    /// Goes to the next cell.
+    #[inline]
+    pub fn advance(&mut self) {
+        self.0.advance();
+    }
+
+    /// Goes to the first cell.
+    pub fn seek_to_first(&mut self) {
+        self.0.seek_to_first();
+    }
+
+    /// Goes to the first cell that is not before a key.
+    pub fn seek(&mut self, key: &CellKey) {
+        self.0.seek(key);
+    }
+
+    /// The same, never backward.
+    pub fn reseek(&mut self, key: &CellKey) {
+        self.0.reseek(key);
+    }
+
+    /// Goes to the row before.
+    pub fn seek_to_previous_row(&mut self, row: &[u8]) -> bool {
+        self.0.seek_to_previous_row(row)
+    }
+}
+
+/// The numbers of writes.
+#[derive(Clone, Debug)]
+pub struct WriteNumbers(Arc<Mvcc>);
+
+impl WriteNumbers {
+    /// From 0.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Arc::new(Mvcc::new(0)))
+    }
+
+    /// Begins a write and completes it.
+    #[inline]
+    pub fn write(&self) {
+        self.0.complete(self.0.begin());
+    }
+
+    /// Registers a read point and drops it.
+    #[inline]
+    #[must_use]
+    pub fn read(&self) -> i64 {
+        self.0.register(|_| ()).0.get()
+    }
+}
+
+impl Default for WriteNumbers {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The matcher of a scan, without the scan: it is shown every cell.
+#[derive(Debug)]
+pub struct Matcher<'q>(ScanQueryMatcher<'q>);
+
+impl<'q> Matcher<'q> {
+    /// Of a scan of some columns, or all, of a family that keeps and is asked for so many versions.
+    ///
+    /// # Errors
+    ///
+    /// Never.
+    pub fn new(family: &'q [u8], columns: &'q [Bytes], versions: u32) -> Result<Self> {
+        let query = Query {
+            start: b"",
+            include_start: true,
+            stop: b"",
+            get_like: false,
+            columns,
+            time_range: TimeRange::ALL,
+            max_versions: versions,
+            raw: false,
+            store_limit: None,
+            store_offset: 0,
+            read_point: i64::MAX,
+        };
+        let info = ScanInfo::new(&Family::new(Bytes::copy_from_slice(family)).max_versions(versions), 0);
+        ScanQueryMatcher::for_user(&query, family, &info, CellOrder::User).map(Self)
+    }
+
+    /// How many of the cells, of any rows, the scan returns.
+    ///
+    /// # Errors
+    ///
+    /// If they are out of order.
+    pub fn count(&mut self, cells: &[Cell]) -> Result<usize> {
+        let mut included = 0;
+        self.0.clear_row();
+        for cell in cells {
+            let cell = cell.as_ref();
+            let mut code = self.0.match_cell(cell).map_err(|disorder| nowhere(disorder.into()))?;
+            if code == MatchCode::Done {
+                self.0.set_to_new_row(cell.row());
+                code = self.0.match_cell(cell).map_err(|disorder| nowhere(disorder.into()))?;
+            }
+            included += usize::from(matches!(
+                code,
+                MatchCode::Include | MatchCode::IncludeAndSeekNextCol | MatchCode::IncludeAndSeekNextRow
+            ));
+        }
+        Ok(included)
     }
 }

@@ -3,6 +3,7 @@
 //! Parsers know neither path nor offset, so they return a [`Corruption`]; the layer that knows the
 //! place turns it into an [`Error`] with [`Corruption::at`].
 
+use crate::binary::Binary;
 use std::borrow::Cow;
 use std::fmt;
 use std::io;
@@ -49,6 +50,12 @@ pub enum ErrorKind {
     Io,
     /// The caller asked for something that cannot be.
     InvalidArgument,
+    /// The row is outside of the region.
+    WrongRegion,
+    /// The region has no such family.
+    NoSuchFamily,
+    /// A value that is to be counted up does not have the eight bytes of a counter.
+    NotALong,
 }
 
 impl ErrorKind {
@@ -62,6 +69,9 @@ impl ErrorKind {
             Self::Limit => "Limit",
             Self::Io => "Io",
             Self::InvalidArgument => "InvalidArgument",
+            Self::WrongRegion => "WrongRegion",
+            Self::NoSuchFamily => "NoSuchFamily",
+            Self::NotALong => "NotALong",
         }
     }
 }
@@ -82,8 +92,31 @@ impl Error {
     /// An error of the caller.
     #[cold]
     pub fn invalid_argument(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::caller(ErrorKind::InvalidArgument, message)
+    }
+
+    /// A row that is not one of the region's, which are those from `start` on to before `end`.
+    #[cold]
+    pub(crate) fn wrong_region(row: &[u8], start: &[u8], end: &[u8]) -> Self {
+        let (row, start, end) = (Binary(row), Binary(start), Binary(end));
+        Self::caller(ErrorKind::WrongRegion, format!("row {row} is not in the region [{start}, {end})"))
+    }
+
+    /// A family that the region does not have.
+    #[cold]
+    pub(crate) fn no_such_family(family: &[u8]) -> Self {
+        Self::caller(ErrorKind::NoSuchFamily, format!("there is no family {}", Binary(family)))
+    }
+
+    /// A value that is no counter, by its length.
+    #[cold]
+    pub(crate) fn not_a_long(len: usize) -> Self {
+        Self::caller(ErrorKind::NotALong, format!("a counter has 8 bytes, this value has {len}"))
+    }
+
+    fn caller(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self(Arc::new(Inner {
-            kind: ErrorKind::InvalidArgument,
+            kind,
             cause: Cause::Caller(message.into()),
             path: None,
             offset: None,

@@ -1,8 +1,35 @@
 //! HBase's RegionServer read path as an embeddable storage crate.
 //!
-//! So far: its files. [`HFile`] opens what HBase wrote, from 0.92 to 3.0, and checks it; [`HFileScanner`] walks and searches
-//! it; [`BlockCache`] keeps decoded blocks for as many files as one likes; [`HFileWriter`] and [`StoreFileWriter`] write
+//! [`Region`] opens the directory of a region that HBase left, or makes one of its own, and answers [`Get`]s and [`Scan`]s as a
+//! RegionServer would. Below it, [`HFile`] opens one file of HBase's, from 0.92 to 3.0, and checks it; [`HFileScanner`] walks and
+//! searches it; [`BlockCache`] keeps decoded blocks for as many files as one likes; [`HFileWriter`] and [`StoreFileWriter`] write
 //! files that HBase takes for its own, byte for byte.
+//!
+//! ```
+//! use hregion::{Get, Region, Scan};
+//!
+//! # fn main() -> hregion::Result<()> {
+//! # let dir = "testdata/region/split-references/root/data/default/halves/b080bd824b133f7fd142d58caf423392";
+//! let region = Region::open(dir)?; // reads only
+//! let row = region.get(&Get::new("row-0007").family("p"))?;
+//! for cell in row.cells() {
+//!     println!("{cell} {:?}", cell.value());
+//! }
+//! # assert!(!row.is_empty());
+//!
+//! let view = region.view(); // does not move
+//! let scan = Scan::new().rows("row-0010".."row-0020").max_versions(3);
+//! let mut rows = view.scan(&scan)?;
+//! let mut count = 0;
+//! while let Some(row) = rows.next_row()? {
+//!     count += row.len(); // lent until the next row
+//! }
+//! # assert!(count > 0);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A file by itself is a sorted file of cells:
 //!
 //! ```
 //! use hregion::{BlockCache, HFile, SeekKey};
@@ -21,6 +48,8 @@
 //!
 //! | layer | modules | what it knows |
 //! |---|---|---|
+//! | region | [`region`], [`op`], [`schema`] | families, read points, what a row is at one moment |
+//! | store | | one family: its segments and files, merged; versions and deletes |
 //! | file | [`hfile`] | how blocks refer to each other |
 //! | cache | [`cache`] | decoded blocks, bounded by bytes |
 //! | block | [`block`] | one block: header, checksums, codecs, encodings, index entries, Bloom bits |
@@ -45,26 +74,44 @@ mod binary;
 pub mod block;
 pub mod cache;
 pub mod cell;
+mod clock;
 mod coding;
 mod error;
+pub mod filter;
 #[doc(hidden)]
 pub mod fuzzing;
 mod hash;
 pub mod hfile;
 pub mod io;
 mod limits;
+mod memstore;
+mod metrics;
+mod mvcc;
+pub mod op;
 mod proto;
+pub mod region;
+pub mod schema;
+mod store;
+mod sync;
 
-pub use block::{BlockHandle, BlockHeader, BlockType, ChecksumType, Codec, DataBlockEncoding, HashKind};
+pub use block::{BlockHandle, BlockHeader, BlockType, ChecksumType, HashKind};
 pub use cache::{BlockCache, CacheStats};
-pub use cell::{Cell, CellKey, CellOrder, CellRef, CellType, SeekKey};
+pub use cell::{Cell, CellKey, CellOrder, CellRef, CellType, Row, RowBuf, RowRef, SeekKey};
+pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::{Corruption, Error, ErrorKind, Result};
+pub use filter::{Comparator, Filter, FilterState};
 pub use hfile::{
-    BloomFilter, BloomType, FileInfo, HFile, HFileOptions, HFileScanner, HFileWriter, HFileWriterOptions,
-    LostBlock, SalvageReport, Seek, StoreFileOrigin, StoreFileWriter, Trailer, VerifyReport,
+    BloomFilter, FileInfo, HFile, HFileOptions, HFileScanner, HFileWriter, HFileWriterOptions, LostBlock,
+    SalvageReport, Seek, StoreFileOrigin, StoreFileWriter, Trailer, VerifyReport,
 };
-pub use io::{FileReader, LocalFile, LocalStorage, MemoryFile, Storage};
+pub use io::{DirEntry, FileLock, FileReader, LocalFile, LocalStorage, MemoryFile, Storage};
 pub use limits::Limits;
+pub use metrics::RegionMetrics;
+pub use op::{
+    Append, CheckAndMutate, Compare, Delete, Get, Increment, Isolation, Mutation, Put, Scan, TimeRange,
+};
+pub use region::{CheckResult, Compaction, ReadView, Region, RegionOptions, RegionScanner};
+pub use schema::{BloomType, Codec, DataBlockEncoding, Family, KeepDeletedCells, RegionInfo, TableName};
 
 /// The README's example, which compiles and runs as a doc test.
 #[cfg(doctest)]

@@ -8,8 +8,8 @@ mod support {
 mod table;
 
 use hregion::{
-    BlockCache, BloomType, Cell, Codec, DataBlockEncoding, HFile, HFileOptions, HFileScanner, HFileWriter,
-    SeekKey,
+    BlockCache, BloomType, Cell, Codec, DataBlockEncoding, Delete, Family, Get, HFile, HFileOptions,
+    HFileScanner, HFileWriter, Put, Region, RowBuf, SeekKey,
 };
 use std::path::{Path, PathBuf};
 use support::alloc::{CountingAlloc, measure};
@@ -141,6 +141,55 @@ fn a_probe_of_a_row_in_cached_chunks_allocates_nothing() {
         assert_eq!((usage.count, again), (0, first), "{name}");
         assert!(again.0 == present.len() && again.1 < absent.len() / 20, "{name}: {again:?}");
     });
+}
+
+/// Rows of one file or of memory, read into the same buffer again and again.
+#[test]
+fn a_get_of_a_cached_row_allocates_nothing() {
+    let folder = tempfile::tempdir().expect("a folder for a region");
+    let cache = BlockCache::with_capacity(1 << 30);
+    let family = Family::new("f").max_versions(3);
+    let options = Region::options().cache(&cache).create_if_missing(true).family(family);
+    let region = options.open(folder.path()).expect("a new region");
+    let row = |i: usize| format!("row{i:05}");
+    let write = |rows: std::ops::Range<usize>| {
+        for i in rows {
+            for ts in 1..4 {
+                let put = ["p", "q", "a longer qualifier than those"]
+                    .iter()
+                    .fold(Put::new(row(i)), |put, q| put.cell_at("f", *q, ts, format!("{i}")));
+                region.put(put).expect("a row of the region");
+            }
+            if i % 3 == 0 {
+                let delete = Delete::new(row(i)).column_at("f", "q", 2).family_version("f", 1);
+                region.delete(delete).expect("a row of the region");
+            }
+        }
+    };
+    write(0..1_500);
+    region.flush().expect("a new file");
+    write(1_500..2_000);
+    let rows: Vec<String> = (0..2_100).map(row).collect();
+    let mut buffer = RowBuf::new();
+    let mut read = |get: &mut Get| {
+        let mut cells = 0;
+        for row in &rows {
+            get.set_row(row);
+            region.get_into(get, &mut buffer).expect("a sound region");
+            cells += buffer.len();
+        }
+        cells
+    };
+    let column = Get::new("").column("f", "q");
+    for get in
+        [column.clone().max_versions(9), column, Get::new("").max_versions(9), Get::new("").family("f")]
+    {
+        let mut get = get;
+        let warm = read(&mut get);
+        let (hot, usage) = measure(|| read(&mut get));
+        assert!(hot == warm && hot > 1_000, "{hot} cells, then {warm}");
+        assert_eq!(usage.count, 0, "{get:?}");
+    }
 }
 
 /// Without a cache every block is read anew, to the same memory. New for a data block is the small part that counts who

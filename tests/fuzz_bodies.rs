@@ -23,7 +23,8 @@ fn is_whole(target: &str) -> bool {
 fn all_seeds() -> Vec<Seed> {
     let testdata = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");
     let files = seeds::files(&testdata).expect("testdata is there");
-    files.iter().flat_map(|(_, bytes)| seeds::of(bytes)).collect()
+    let regions = seeds::of_regions(&testdata).expect("testdata is there");
+    files.iter().flat_map(|(_, bytes)| seeds::of(bytes)).chain(regions).chain(seeds::of_filters()).collect()
 }
 
 #[test]

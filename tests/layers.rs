@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What anybody may use: errors, bounds, integers, hashes.
-const GROUND: &[&str] = &["error", "binary", "limits", "coding", "hash", "metrics", "clock"];
+const GROUND: &[&str] = &["error", "binary", "limits", "coding", "hash", "metrics", "clock", "sync"];
 /// What a cell is and what a user asks for: one row, no order among themselves.
 const CELLS: &[&str] = &["cell", "schema", "filter", "op", "proto"];
 
@@ -18,6 +18,7 @@ const LAYERS: &[(&str, &[&[&str]])] = &[
     ("hash", &[]),
     ("metrics", &[]),
     ("clock", &[]),
+    ("sync", &[]),
     ("cell", &[CELLS]),
     ("schema", &[CELLS]),
     ("filter", &[CELLS]),
@@ -35,13 +36,19 @@ const LAYERS: &[(&str, &[&[&str]])] = &[
     ("table", &[CELLS, &["io", "cache", "hfile", "region", "store", "wal"]]),
     ("locator", &[CELLS, &["io", "cache", "region", "table"]]),
     // doors for benches, and bodies of fuzz targets: they reach for whatever they feed
-    ("bench", &[CELLS, &["block", "cache", "hfile"]]),
+    ("bench", &[CELLS, &["block", "cache", "hfile", "memstore", "mvcc", "store"]]),
     ("fuzzing", &[CELLS, &["io", "block", "cache", "hfile", "memstore", "wal", "store", "region", "table"]]),
 ];
 
 /// Of the ground, a file knows nothing but errors and bounds.
-const NO_FORMATS: &[(&str, &[&str])] =
-    &[("io", &["error", "limits"]), ("binary", &[]), ("hash", &[]), ("metrics", &[]), ("clock", &[])];
+const NO_FORMATS: &[(&str, &[&str])] = &[
+    ("io", &["error", "limits"]),
+    ("binary", &[]),
+    ("hash", &[]),
+    ("metrics", &[]),
+    ("clock", &[]),
+    ("sync", &[]),
+];
 
 #[test]
 fn imports_point_down() {

@@ -4,7 +4,7 @@
 
 use crate::failure::Fault;
 use hregion::Storage;
-use hregion::io::{FileReader, FileWriter, LocalStorage};
+use hregion::io::{DirEntry, FileLock, FileReader, FileWriter, LocalStorage};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, BufWriter, Write};
@@ -98,6 +98,18 @@ impl Storage for OutputStorage {
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         LocalStorage.sync_dir(path)
+    }
+
+    fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        LocalStorage.list_dir(path)
+    }
+
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        LocalStorage.create_dir_all(path)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<FileLock> {
+        LocalStorage.lock(path)
     }
 }
 

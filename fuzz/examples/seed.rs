@@ -18,6 +18,13 @@ fn main() -> io::Result<()> {
             count += 1;
         }
     }
+    let others = seeds::of_regions(&fuzz.join("../testdata"))?.into_iter().chain(seeds::of_filters());
+    for (i, seed) in others.enumerate() {
+        let corpus = folder.join(seed.target);
+        fs::create_dir_all(&corpus)?;
+        fs::write(corpus.join(format!("other-{i}")), seed.bytes)?;
+        count += 1;
+    }
     println!("{count} seeds in {}", folder.display());
     Ok(())
 }

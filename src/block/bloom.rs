@@ -71,22 +71,56 @@ impl KeyHashes {
         Self { h1, h2: hash(key, h1) }
     }
 
-    /// The places of the key's bits among `bits`, one for each of `hash_count` functions.
+    /// What the functions make of the key: the place of its bit is the remainder of each by the number of bits.
     ///
     /// HBase takes `abs(h rem bits)` of a signed `h`. Java's remainder has the sign of `h`, so that is the remainder of
     /// `|h|`, and where `bits` is a power of two it is a mask.
     #[inline]
-    fn places(self, hash_count: u32, bits: u32) -> impl Iterator<Item = u32> {
-        let mask = if bits.is_power_of_two() { Some(bits - 1) } else { None };
+    fn distances(self, hash_count: u32) -> impl Iterator<Item = u32> {
         let mut h = self.h1;
         (0..hash_count).map(move |_| {
             let distance = h.cast_signed().unsigned_abs();
             h = h.wrapping_add(self.h2);
-            match mask {
-                Some(mask) => distance & mask,
-                None => distance % bits,
-            }
+            distance
         })
+    }
+
+    /// The places of the key's bits among `bits`, one for each of `hash_count` functions.
+    #[inline]
+    fn places(self, hash_count: u32, bits: u32) -> impl Iterator<Item = u32> {
+        self.distances(hash_count).map(move |distance| distance % bits)
+    }
+}
+
+/// A row that several filters are asked for. What it costs to ask is mostly its hashes, which are the same for all.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HashedRow<'r> {
+    row: &'r [u8],
+    hashes: Option<(HashKind, KeyHashes)>,
+}
+
+impl<'r> HashedRow<'r> {
+    #[inline]
+    pub(crate) fn new(row: &'r [u8]) -> Self {
+        Self { row, hashes: None }
+    }
+
+    #[inline]
+    pub(crate) fn row(&self) -> &'r [u8] {
+        self.row
+    }
+
+    /// What it hashes to, which is found out when first asked for.
+    #[inline]
+    pub(crate) fn hashes(&mut self, kind: HashKind) -> KeyHashes {
+        match self.hashes {
+            Some((known, hashes)) if known == kind => hashes,
+            _ => {
+                let hashes = KeyHashes::of(kind, self.row);
+                self.hashes = Some((kind, hashes));
+                hashes
+            }
+        }
     }
 }
 
@@ -96,10 +130,15 @@ impl KeyHashes {
 #[inline]
 pub(crate) fn probe(chunk: &[u8], hash_count: u32, key: KeyHashes) -> bool {
     let Some(bits) = bits(chunk) else { return true };
-    key.places(hash_count, bits).all(|place| {
+    let is_set = |place: u32| {
         let byte = chunk.get((place >> 3) as usize).copied().unwrap_or(u8::MAX);
         byte >> (place & 7) & 1 == 1
-    })
+    };
+    if bits.is_power_of_two() {
+        // a division takes as long as all the rest
+        return key.distances(hash_count).all(|distance| is_set(distance & (bits - 1)));
+    }
+    key.places(hash_count, bits).all(is_set)
 }
 
 /// Adds a key to a chunk. One that [`probe`] denies nothing of stays as it is.

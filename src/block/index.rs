@@ -7,6 +7,7 @@ use super::slot::Slots;
 use crate::cell::{CellKey, CellOrder};
 use crate::coding::Cursor;
 use crate::error::Corruption;
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// Where a block is in its file.
@@ -180,6 +181,16 @@ impl IndexBlock {
     #[inline]
     pub(crate) fn search(&self, key: &CellKey, order: CellOrder) -> Option<usize> {
         self.keys.floor(key.row(), |k| order.compare(CellKey::from_checked(k), key))
+    }
+
+    /// The last entry whose key is before every cell of a row, as far as the key alone tells.
+    #[inline]
+    pub(crate) fn search_row(&self, row: &[u8], order: CellOrder) -> Option<usize> {
+        self.keys.floor(row, |key| {
+            let key = CellKey::from_checked(key);
+            let in_row = || if key.is_first_on_row() { Ordering::Less } else { Ordering::Greater };
+            order.compare_rows(key.row(), row).then_with(in_row)
+        })
     }
 
     /// Bytes of memory, for a cache to count.

@@ -32,6 +32,9 @@ pub(crate) fn common_prefix(a: &[u8], b: &[u8]) -> usize {
 /// Where the rows that have `common` as their beginning lie, seen from `row`: it has it too, or all of them are on one side.
 #[inline]
 pub(crate) fn compare_to_common(row: &[u8], common: &[u8]) -> Ordering {
+    if common.is_empty() {
+        return Ordering::Equal;
+    }
     match row.get(..common.len()) {
         Some(beginning) => compare_bytes(beginning, common),
         None => match row.cmp(&common[..row.len()]) {

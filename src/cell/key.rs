@@ -1,6 +1,6 @@
 //! The key part of a cell (hfile.md §2.2), borrowed and owned.
 
-use super::{Binary, CellType};
+use super::{Binary, CellType, same_bytes};
 use crate::error::Corruption;
 use std::fmt;
 use std::ops::Deref;
@@ -107,6 +107,13 @@ impl CellKey {
         (row, family, &rest[..rest.len() - TIMESTAMP_AND_TYPE])
     }
 
+    /// The qualifier, given how long the row is.
+    #[inline]
+    pub(crate) fn qualifier_behind(&self, row_len: usize) -> &[u8] {
+        let family_len = usize::from(self.0[2 + row_len]);
+        &self.0[3 + row_len + family_len..self.0.len() - TIMESTAMP_AND_TYPE]
+    }
+
     /// The family's length, the family and the qualifier.
     #[inline]
     pub(crate) fn column_bytes(&self) -> &[u8] {
@@ -126,6 +133,24 @@ impl CellKey {
     #[inline]
     pub(crate) fn type_code(&self) -> u8 {
         self.0[self.0.len() - 1]
+    }
+
+    /// Whether another key is of the same row, family and qualifier; not said of keys without family and qualifier.
+    #[inline]
+    pub(crate) fn is_of_same_column(&self, other: &Self) -> bool {
+        let (a, b) = (&self.0, &other.0);
+        let column_end = a.len() - TIMESTAMP_AND_TYPE;
+        a.len() == b.len()
+            && column_end > 2 + self.row_len() + 1
+            && same_bytes(&a[..column_end], &b[..column_end])
+    }
+
+    /// Whether this is the key before everything in its row.
+    #[inline]
+    pub(crate) fn is_first_on_row(&self) -> bool {
+        self.column_bytes() == [0]
+            && self.timestamp() == LATEST_TIMESTAMP
+            && self.type_code() == CellType::Maximum.code()
     }
 
     /// The type.

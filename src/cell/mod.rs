@@ -4,6 +4,7 @@ mod cell_type;
 pub(crate) mod key;
 pub(crate) mod key_value;
 mod order;
+mod row;
 pub(crate) mod tags;
 
 pub use crate::binary::{Binary, parse_binary};
@@ -11,7 +12,9 @@ pub use cell_type::CellType;
 pub use key::{CellKey, LATEST_TIMESTAMP, MAX_FAMILY_LEN, MAX_ROW_LEN, OLDEST_TIMESTAMP, SeekKey};
 pub(crate) use key_value::CellFormat;
 pub use order::CellOrder;
-pub(crate) use order::compare_bytes;
+pub(crate) use order::{compare_bytes, same_bytes};
+pub(crate) use row::ReadMemory;
+pub use row::{Cells, Row, RowBuf, RowRef};
 pub use tags::{TTL_TAG_TYPE, Tag, Tags};
 
 use crate::error::Corruption;

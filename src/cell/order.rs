@@ -23,6 +23,10 @@ impl CellOrder {
     #[inline]
     #[must_use]
     pub fn compare(self, a: &CellKey, b: &CellKey) -> Ordering {
+        // what is compared at length is mostly versions of one column
+        if a.is_of_same_column(b) {
+            return compare_times(a, b);
+        }
         match self.compare_rows(a.row(), b.row()) {
             Ordering::Equal => compare_behind_row(a, b),
             different => different,
@@ -54,8 +58,30 @@ pub(crate) fn compare_bytes(mut a: &[u8], mut b: &[u8]) -> Ordering {
     if a.is_empty() || b.is_empty() { a.len().cmp(&b.len()) } else { a.cmp(b) }
 }
 
+/// Whether two slices are equal. Most are short, and a call of `memcmp` costs more than comparing them in place.
+#[inline]
+pub(crate) fn same_bytes(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    if let (Some(a_last), Some(b_last)) = (a.last_chunk::<8>(), b.last_chunk::<8>()) {
+        // the last word may overlap the one before
+        let (a_words, b_words) = (a.as_chunks::<8>().0, b.as_chunks::<8>().0);
+        return a_last == b_last && a_words.iter().zip(b_words).all(|(a, b)| a == b);
+    }
+    if let (Some(a_last), Some(b_last)) = (a.last_chunk::<4>(), b.last_chunk::<4>()) {
+        return a_last == b_last && a.first_chunk::<4>() == b.first_chunk::<4>();
+    }
+    a.iter().zip(b).all(|(a, b)| a == b)
+}
+
+/// Compares keys of one column.
+#[inline]
+fn compare_times(a: &CellKey, b: &CellKey) -> Ordering {
+    b.timestamp().cmp(&a.timestamp()).then_with(|| b.type_code().cmp(&a.type_code()))
+}
+
 fn compare_behind_row(a: &CellKey, b: &CellKey) -> Ordering {
-    let by_time = || b.timestamp().cmp(&a.timestamp()).then_with(|| b.type_code().cmp(&a.type_code()));
     let (a_column, b_column) = (a.column_bytes(), b.column_bytes());
     // keys without family and qualifier are rare, and rarer still those that end a row
     let ends_row =
@@ -65,10 +91,10 @@ fn compare_behind_row(a: &CellKey, b: &CellKey) -> Ordering {
         (true, false) => Ordering::Greater,
         (false, true) => Ordering::Less,
         // mostly of one column
-        (false, false) if a_column == b_column => by_time(),
+        (false, false) if a_column == b_column => compare_times(a, b),
         (false, false) => {
             let ((_, a_family, a_qualifier), (_, b_family, b_qualifier)) = (a.split(), b.split());
-            a_family.cmp(b_family).then_with(|| a_qualifier.cmp(b_qualifier))
+            compare_bytes(a_family, b_family).then_with(|| compare_bytes(a_qualifier, b_qualifier))
         }
     }
 }
@@ -149,7 +175,39 @@ mod tests {
         assert_eq!(order(b"t-x,,1", b"t,zzz,1"), Ordering::Greater, "unlike bytes: '-' > ','");
     }
 
+    #[test]
+    fn bytes_are_the_same_when_slices_are() {
+        let bytes: Vec<u8> = (0..40).collect();
+        for len in 0..bytes.len() {
+            assert!(same_bytes(&bytes[..len], &bytes[..len]));
+            assert!(!same_bytes(&bytes[..len], &bytes[..=len]));
+            for at in 0..len {
+                let mut other = bytes[..len].to_vec();
+                other[at] ^= 0x80;
+                assert!(!same_bytes(&bytes[..len], &other), "{len} {at}");
+            }
+        }
+    }
+
     proptest! {
+        #[test]
+        fn keys_compare_part_by_part(
+            parts in proptest::collection::vec(("[ab]{0,9}", "[ab]{0,9}", -1i64..2, 0usize..4), 2), meta: bool
+        ) {
+            let order = if meta { CellOrder::Meta } else { CellOrder::User };
+            let types = [CellType::Put, CellType::DeleteFamily, CellType::Maximum, CellType::Minimum];
+            let keys: Vec<_> = parts
+                .iter()
+                .map(|(row, q, ts, ty)| {
+                    let family: &[u8] = if q.is_empty() { b"" } else { b"f" };
+                    SeekKey::of(row.as_bytes(), family, q.as_bytes(), *ts, types[*ty])
+                })
+                .collect();
+            let naive = order.compare_rows(keys[0].row(), keys[1].row());
+            let naive = naive.then_with(|| compare_behind_row(&keys[0], &keys[1]));
+            prop_assert_eq!(order.compare(&keys[0], &keys[1]), naive);
+        }
+
         #[test]
         fn bytes_compare_as_slices_do(common: Vec<u8>, a in ".{0,3}", b in ".{0,3}") {
             let (a, b) = ([&common, a.as_bytes()].concat(), [&common, b.as_bytes()].concat());

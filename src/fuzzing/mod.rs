@@ -10,8 +10,10 @@ mod bloom;
 mod codec;
 mod data_block;
 mod file_info;
+mod filter_language;
 mod hfile;
 mod input;
+mod region_files;
 mod trailer;
 mod write_read;
 
@@ -21,7 +23,9 @@ pub use bloom::bloom;
 pub use codec::codec;
 pub use data_block::data_block;
 pub use file_info::file_info;
+pub use filter_language::filter_language;
 pub use hfile::{hfile, hfile_resealed};
+pub use region_files::region_files;
 pub use trailer::trailer;
 pub use write_read::write_read;
 
@@ -29,7 +33,7 @@ pub use write_read::write_read;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 12] = [
     ("trailer", trailer),
     ("file_info", file_info),
     ("block", block),
@@ -40,4 +44,6 @@ pub const TARGETS: [Target; 10] = [
     ("hfile", hfile),
     ("hfile_resealed", hfile_resealed),
     ("write_read", write_read),
+    ("region_files", region_files),
+    ("filter_language", filter_language),
 ];

@@ -2,6 +2,7 @@
 
 pub(crate) mod checksum;
 pub(crate) mod jenkins;
+pub(crate) mod md5;
 pub(crate) mod murmur;
 pub(crate) mod murmur3;
 

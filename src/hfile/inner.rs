@@ -12,6 +12,7 @@ use crate::block::{BlockHandle, BlockHeader, BlockType, DataBlockEncoding};
 use crate::cache::{BlockCache, BlockKey, CachedBlock, FileId, Holds, SlotPlace};
 use crate::cell::{CellKey, CellOrder, SeekKey};
 use crate::error::{Corruption, Error, Result};
+use crate::metrics::BlockCounts;
 use bytes::Bytes;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -31,6 +32,7 @@ pub(super) struct Inner {
     pub(super) delete_family_bloom: Option<BloomFilter>,
     pub(super) cache: Option<(BlockCache, FileId)>,
     pub(super) warnings: Mutex<Vec<Error>>,
+    pub(super) block_counts: Option<Arc<BlockCounts>>,
 }
 
 impl Inner {
@@ -88,6 +90,9 @@ impl Inner {
         // a block that is passed once needs no index
         let index = if seeking || self.cache.is_some() { self.order } else { None };
         self.cached(handle, slots, i, || {
+            if let Some(counts) = &self.block_counts {
+                counts.count_read();
+            }
             let block = self.source.read_data(handle, buffers, index)?;
             self.check_bounds(&block, path.key(), path.next_key(), handle)?;
             Ok(block)
@@ -201,23 +206,8 @@ impl Inner {
         Ok(Arc::clone(held))
     }
 
-    /// What `read` makes of a chunk of a Bloom filter.
-    #[inline]
-    pub(super) fn with_bloom_chunk<R>(
-        &self,
-        handle: BlockHandle,
-        slots: &Arc<Slots<Vec<u8>>>,
-        i: usize,
-        read: impl Fn(&[u8]) -> R,
-    ) -> Result<R> {
-        match slots.with(i, |chunk| read(chunk)) {
-            Some(result) => Ok(result),
-            None => self.load_bloom_chunk(handle, slots, i).map(|chunk| read(&chunk)),
-        }
-    }
-
-    #[cold]
-    fn load_bloom_chunk(
+    /// A chunk of a Bloom filter.
+    pub(super) fn load_bloom_chunk(
         &self,
         handle: BlockHandle,
         slots: &Arc<Slots<Vec<u8>>>,
@@ -302,10 +292,14 @@ impl Inner {
     }
 
     pub(super) fn count_hits(&self, hits: u64) {
-        if let Some((cache, _)) = &self.cache
-            && hits > 0
-        {
+        if hits == 0 {
+            return;
+        }
+        if let Some((cache, _)) = &self.cache {
             cache.count_hits(hits);
+        }
+        if let Some(counts) = &self.block_counts {
+            counts.count_hits(hits);
         }
     }
 

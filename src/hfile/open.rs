@@ -117,6 +117,7 @@ pub(super) fn open(reader: Arc<dyn FileReader>, options: &HFileOptions) -> Resul
         delete_family_bloom,
         cache,
         warnings: Mutex::new(warnings),
+        block_counts: options.block_counts.clone(),
         trailer,
     })
 }

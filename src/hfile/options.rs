@@ -7,6 +7,7 @@ use crate::cache::BlockCache;
 use crate::error::{Error, Result};
 use crate::io::{FileReader, LocalStorage, Storage};
 use crate::limits::Limits;
+use crate::metrics::BlockCounts;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ pub struct HFileOptions {
     pub(super) zstd_dictionary: Option<Arc<[u8]>>,
     pub(super) master_key: Option<Arc<[u8]>>,
     pub(super) storage: Arc<dyn Storage>,
+    pub(super) block_counts: Option<Arc<BlockCounts>>,
 }
 
 impl HFileOptions {
@@ -30,6 +32,7 @@ impl HFileOptions {
             zstd_dictionary: None,
             master_key: None,
             storage: Arc::new(LocalStorage),
+            block_counts: None,
         }
     }
 
@@ -74,6 +77,12 @@ impl HFileOptions {
     #[must_use]
     pub fn storage(mut self, storage: Arc<dyn Storage>) -> Self {
         self.storage = storage;
+        self
+    }
+
+    /// Counts how data blocks are found.
+    pub(crate) fn block_counts(mut self, counts: Arc<BlockCounts>) -> Self {
+        self.block_counts = Some(counts);
         self
     }
 

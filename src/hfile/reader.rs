@@ -5,15 +5,18 @@ use super::index::IndexPath;
 use super::inner::Inner;
 use super::open::open;
 use super::options::HFileOptions;
+use super::point::Lookup;
 use super::scanner::HFileScanner;
 use super::verify::VerifyReport;
 use super::{FileInfo, Trailer};
+use crate::block::bloom::HashedRow;
 use crate::block::{BlockHandle, BlockHeader, Codec, DataBlockEncoding};
-use crate::cell::{CellKey, CellOrder, SeekKey};
+use crate::cell::{CellKey, CellOrder, CellRef, SeekKey};
 use crate::error::{Error, Result};
 use crate::io::FileReader;
 use bytes::Bytes;
 use std::fmt;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -183,6 +186,12 @@ impl HFile {
     #[inline]
     #[must_use]
     pub fn may_contain_row(&self, row: &[u8]) -> bool {
+        self.may_contain_hashed(&mut HashedRow::new(row))
+    }
+
+    /// As [`may_contain_row`](Self::may_contain_row), of a row that other files are asked for, too.
+    #[inline]
+    pub(crate) fn may_contain_hashed(&self, row: &mut HashedRow<'_>) -> bool {
         self.0.general_bloom.as_ref().is_none_or(|bloom| bloom.may_contain_row(&self.0, row))
     }
 
@@ -198,7 +207,8 @@ impl HFile {
         if matches!(self.0.info.delete_family_count(), Ok(Some(0))) {
             return false;
         }
-        self.0.delete_family_bloom.as_ref().is_none_or(|bloom| bloom.may_contain_row(&self.0, row))
+        let mut row = HashedRow::new(row);
+        self.0.delete_family_bloom.as_ref().is_none_or(|bloom| bloom.may_contain_row(&self.0, &mut row))
     }
 
     /// What is wrong with the file, though it can be read: a filter given up, an unknown comparator.
@@ -234,6 +244,20 @@ impl HFile {
         let (header, payload) =
             self.0.source.read(BlockHandle { offset, on_disk_size }, header.block_type())?;
         Ok((header, Bytes::from(payload)))
+    }
+
+    /// Lends the cells of a row and perhaps some of the row behind, until `visit` breaks off: as far as their blocks are in
+    /// the cache.
+    #[inline]
+    pub(crate) fn look_up(
+        &self,
+        row: &[u8],
+        mut visit: impl FnMut(CellRef<'_>) -> ControlFlow<()>,
+    ) -> Lookup {
+        match self.0.order {
+            Some(order) => self.0.look_up(row, order, &mut visit),
+            None => Lookup::Incomplete,
+        }
     }
 
     /// A new scanner, which stands nowhere yet.

@@ -8,6 +8,7 @@ use crate::cell::{CellKey, CellRef};
 use crate::error::{Corruption, Result};
 use std::cmp::Ordering;
 use std::fmt;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// What a seek found, in the terms of HBase's `seekTo`.
@@ -205,6 +206,32 @@ impl<'f> HFileScanner<'f> {
             return Ok(true);
         }
         self.next_block()
+    }
+
+    /// Lends cells from the one it stands on on, until `visit` breaks off or there are no more; it stands on the cell that
+    /// it broke off at then.
+    #[inline]
+    pub(crate) fn walk<B>(
+        &mut self,
+        mut visit: impl FnMut(CellRef<'_>) -> ControlFlow<B>,
+    ) -> Result<Option<B>> {
+        loop {
+            let Some(block) = &self.block else { return Ok(None) };
+            // in a register for as long as it goes within the block
+            let mut place = self.place;
+            let broken_off = loop {
+                match visit(block.cell(&place)) {
+                    ControlFlow::Break(broken_off) => break Some(broken_off),
+                    ControlFlow::Continue(()) if block.advance(&mut place) => {}
+                    ControlFlow::Continue(()) => break None,
+                }
+            };
+            self.place = place;
+            if broken_off.is_some() {
+                return Ok(broken_off);
+            }
+            self.next_block()?;
+        }
     }
 
     /// The cell it stands on.

@@ -1,11 +1,12 @@
 //! Files of the local file system, read by `pread`.
 
 use super::write_behind::WriteBehind;
-use super::{FileReader, FileWriter, Storage};
-use std::fs::{self, File};
+use super::{DirEntry, FileLock, FileReader, FileWriter, Storage};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 /// A local file. Each read is a system call at an offset; nothing is shared but the descriptor.
 #[derive(Debug)]
@@ -131,4 +132,35 @@ impl Storage for LocalStorage {
     fn sync_dir(&self, _path: &Path) -> io::Result<()> {
         Ok(())
     }
+
+    fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        let mut entries =
+            fs::read_dir(path)?.map(|entry| dir_entry(&entry?)).collect::<io::Result<Vec<_>>>()?;
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(entries)
+    }
+
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        fs::create_dir_all(path)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<FileLock> {
+        let file = File::options().create(true).truncate(false).write(true).open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(FileLock::new(file)),
+            Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+fn dir_entry(entry: &fs::DirEntry) -> io::Result<DirEntry> {
+    let name = entry.file_name().into_string().map_err(|name| {
+        io::Error::new(io::ErrorKind::InvalidData, format!("the name {} is not UTF-8", name.display()))
+    })?;
+    // a link counts as what it leads to
+    let meta = fs::metadata(entry.path()).or_else(|_| entry.metadata())?;
+    let modified = meta.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let modified_millis = i64::try_from(modified).unwrap_or(i64::MAX);
+    Ok(DirEntry { name, len: meta.len(), is_dir: meta.is_dir(), modified_millis })
 }

@@ -15,6 +15,7 @@ pub use memory::MemoryFile;
 pub use mmap::MmapFile;
 pub(crate) use new_file::NewFile;
 
+use crate::error::{Corruption, Error, Result};
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -101,4 +102,68 @@ pub trait Storage: Send + Sync + fmt::Debug {
     ///
     /// Whatever the system says.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// What is in a directory, sorted by name.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::NotFound`] if there is no such directory, [`io::ErrorKind::InvalidData`] if a name in it is not
+    /// UTF-8; whatever the system says otherwise.
+    fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>>;
+
+    /// Creates a directory, and those above it, where they are missing.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the system says.
+    fn create_dir_all(&self, path: &Path) -> io::Result<()>;
+
+    /// Takes the lock that a file stands for, which is made for it; nobody else gets it until what is returned is dropped, or
+    /// the process ends.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::WouldBlock`] if somebody has it; whatever the system says otherwise.
+    fn lock(&self, path: &Path) -> io::Result<FileLock>;
+}
+
+/// A lock that is held as long as this lives.
+#[derive(Debug)]
+pub struct FileLock(#[expect(dead_code, reason = "held, not looked at")] Box<dyn Held>);
+
+impl FileLock {
+    /// A lock that is given up when `held` is dropped.
+    pub fn new(held: impl Send + Sync + fmt::Debug + 'static) -> Self {
+        Self(Box::new(held))
+    }
+}
+
+/// Anything that can be held.
+trait Held: Send + Sync + fmt::Debug {}
+
+impl<T: Send + Sync + fmt::Debug> Held for T {}
+
+/// A file or directory in a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirEntry {
+    /// The last part of the path.
+    pub name: String,
+    /// The length in bytes; of a directory, whatever the system says.
+    pub len: u64,
+    /// Whether it is a directory.
+    pub is_dir: bool,
+    /// When it was changed last, in milliseconds since 1970.
+    pub modified_millis: i64,
+}
+
+/// The bytes of a small file: at most `limit` of them.
+pub(crate) fn read_file(storage: &dyn Storage, path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let file = storage.open(path).map_err(|error| Error::io("open", path, error))?;
+    let len = usize::try_from(file.len()).ok().filter(|_| file.len() <= limit);
+    let Some(len) = len else {
+        return Err(Corruption::Limit { what: "bytes of the file", value: file.len(), limit }.at(path, 0));
+    };
+    let mut bytes = vec![0; len];
+    file.read_exact_at(&mut bytes, 0).map_err(|error| Error::io("read", path, error))?;
+    Ok(bytes)
 }

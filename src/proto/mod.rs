@@ -2,6 +2,7 @@
 //! be read with more care than a decoder takes.
 
 pub(crate) mod hfile;
+pub(crate) mod region;
 pub(crate) mod wire;
 
 /// What HBase puts before a message where older versions had another form: "PBUF".

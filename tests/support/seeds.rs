@@ -97,3 +97,68 @@ pub(crate) fn of(bytes: &[u8]) -> Vec<Seed> {
     }
     seeds
 }
+
+/// The inputs that the directories of regions give: the names of files, and the content of those that are no HFiles.
+pub(crate) fn of_regions(testdata: &Path) -> io::Result<Vec<Seed>> {
+    let mut seeds = Vec::new();
+    let mut folders = vec![testdata.join("region")];
+    while let Some(folder) = folders.pop() {
+        let mut entries = fs::read_dir(&folder)?.collect::<io::Result<Vec<_>>>()?;
+        entries.sort_by_key(|entry| entry.file_name());
+        for entry in entries {
+            let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let kind = match name.as_str() {
+                ".regioninfo" => 3,
+                name if name.starts_with(".tableinfo") => 4,
+                _ if folder.ends_with(".filelist") => 2,
+                _ => 1,
+            };
+            let mut add = |kind: u8, bytes: &[u8]| {
+                seeds.push(Seed { target: "region_files", bytes: [&[kind], bytes].concat() });
+            };
+            add(0, name.as_bytes());
+            let bytes = fs::read(&path)?;
+            // longer than any but a descriptor, and that is not much longer
+            if bytes.len() < 1000 {
+                add(kind, &bytes);
+            }
+        }
+    }
+    Ok(seeds)
+}
+
+/// Expressions of the filter language: all filters, comparators and operators.
+pub(crate) fn of_filters() -> Vec<Seed> {
+    let simple = [
+        "KeyOnlyFilter(true)",
+        "FirstKeyOnlyFilter()",
+        "PrefixFilter('it''s')",
+        "ColumnPrefixFilter('p')",
+        "InclusiveStopFilter('row')",
+        "MultipleColumnPrefixFilter('a', 'ab', 'c')",
+        "ColumnCountGetFilter(3)",
+        "PageFilter(10)",
+        "ColumnPaginationFilter(2, 1)",
+        "TimestampsFilter(1, 2, 9223372036854775807)",
+        "RowFilter(>=, 'binary:a')",
+        "FamilyFilter(!=, 'binaryprefix:f')",
+        "QualifierFilter(=, 'substring:Q')",
+        "ValueFilter(=, 'regexstring:^(?i)v[0-3&&[^2]]+?\\d{1,3}(a|b)$')",
+        "ValueFilter(!=, 'regexstringnocase:\\Qx.\\E\\p{Alpha}\\x41(?:\\w|\\S)*')",
+        "ColumnRangeFilter('a', true, 'c', false)",
+        "SingleColumnValueFilter('f', 'q', <, 'binary:1', true, false)",
+        "SingleColumnValueExcludeFilter('f', 'q', <=, 'binary:1')",
+        "DependentColumnFilter('f', 'q', true, =, 'binary:')",
+        "ColumnValueFilter('f', 'q', >, 'binary:1')",
+    ];
+    let mut expressions = simple.map(str::to_owned).to_vec();
+    expressions.push(format!("({} AND SKIP {}) OR WHILE {}", simple[2], simple[3], simple[4]));
+    expressions.push(simple.join(" AND "));
+    expressions.push(format!("(({}) OR ({})) AND {}", simple[5..12].join(" OR "), simple[6], simple[15]));
+    let seed = |expression: String| Seed { target: "filter_language", bytes: expression.into_bytes() };
+    expressions.into_iter().map(seed).collect()
+}

@@ -34,80 +34,13 @@ mod zstd;
 mod tests;
 
 use crate::error::Corruption;
+pub use crate::schema::Codec;
 use std::borrow::Cow;
 
 pub(crate) use compressor::{Compressor, CompressorOptions};
 pub(crate) use decompressor::Decompressor;
 
-/// How the blocks of a file are compressed.
-///
-/// The file holds the ordinal only; which codec class wrote it is not recorded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Codec {
-    /// LZO1X, in Hadoop's framing.
-    Lzo,
-    /// One gzip member a block.
-    Gz,
-    /// As it is.
-    #[default]
-    None,
-    /// Raw Snappy, in Hadoop's framing.
-    Snappy,
-    /// LZ4 blocks, in Hadoop's framing.
-    Lz4,
-    /// A bzip2 stream a block.
-    Bzip2,
-    /// Zstandard frames, bare or in Hadoop's framing.
-    Zstd,
-    /// LZMA "alone" streams, in Hadoop's framing.
-    Lzma,
-    /// Brotli streams, in Hadoop's framing.
-    Brotli,
-}
-
 impl Codec {
-    /// All codecs, in the order of their ordinals.
-    pub const ALL: [Self; 9] = [
-        Self::Lzo,
-        Self::Gz,
-        Self::None,
-        Self::Snappy,
-        Self::Lz4,
-        Self::Bzip2,
-        Self::Zstd,
-        Self::Lzma,
-        Self::Brotli,
-    ];
-
-    /// The codec of an ordinal of `Compression.Algorithm`, as in a trailer.
-    #[must_use]
-    pub fn from_ordinal(ordinal: u32) -> Option<Self> {
-        Self::ALL.get(usize::try_from(ordinal).ok()?).copied()
-    }
-
-    /// The ordinal, as in a trailer.
-    #[must_use]
-    pub fn ordinal(self) -> u32 {
-        self as u32
-    }
-
-    /// HBase's name: `GZ`, `SNAPPY` …
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Lzo => "LZO",
-            Self::Gz => "GZ",
-            Self::None => "NONE",
-            Self::Snappy => "SNAPPY",
-            Self::Lz4 => "LZ4",
-            Self::Bzip2 => "BZIP2",
-            Self::Zstd => "ZSTD",
-            Self::Lzma => "LZMA",
-            Self::Brotli => "BROTLI",
-        }
-    }
-
     /// Fails unless the codec is built in.
     fn require(self) -> Result<(), Corruption> {
         let (built_in, hint) = match self {

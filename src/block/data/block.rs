@@ -181,7 +181,7 @@ impl DataBlock {
     /// The first cell whose key is not smaller than `key`, and how it compares; `None` if all are smaller.
     #[inline]
     pub(crate) fn seek(&self, key: &CellKey, order: CellOrder) -> Option<(CellPlace, Ordering)> {
-        let (low, high) = match self.candidates(key) {
+        let (low, high) = match self.candidates(key.row()) {
             Candidates::Before => (0, 0),
             Candidates::Behind => return None,
             Candidates::Between { low, high } => (low, high),
@@ -211,9 +211,38 @@ impl DataBlock {
         }
     }
 
+    /// The first cell whose row is not smaller than `row`; `None` if all are smaller.
+    #[inline]
+    pub(crate) fn seek_row(&self, row: &[u8], order: CellOrder) -> Option<CellPlace> {
+        if self.index.len() == 0 {
+            let mut place = self.first();
+            while order.compare_rows(self.key(&place).row(), row).is_lt() {
+                if !self.advance(&mut place) {
+                    return None;
+                }
+            }
+            return Some(place);
+        }
+        let (mut low, mut high) = match self.candidates(row) {
+            Candidates::Before => (0, 0),
+            Candidates::Behind => return None,
+            Candidates::Between { low, high } => (low, high),
+        };
+        while low < high {
+            let middle = low.midpoint(high);
+            if order.compare_rows(row_at(&self.bytes, self.entry_at(middle)), row).is_lt() {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        // the first cell of every row has an entry
+        (low < self.index.len()).then(|| self.place(self.entry_at(low)))
+    }
+
     /// The last cell whose key is smaller than `key`; `None` if none is.
     pub(crate) fn seek_before(&self, key: &CellKey, order: CellOrder) -> Option<CellPlace> {
-        let start = match self.candidates(key) {
+        let start = match self.candidates(key.row()) {
             Candidates::Before => return None,
             Candidates::Behind if self.index.len() > 0 => self.entry_at(self.index.len() - 1),
             Candidates::Behind => self.cells.start,
@@ -234,11 +263,11 @@ impl DataBlock {
     }
 
     #[inline]
-    fn candidates(&self, key: &CellKey) -> Candidates {
+    fn candidates(&self, row: &[u8]) -> Candidates {
         if self.index.len() == 0 {
             return Candidates::Between { low: 0, high: 0 };
         }
-        self.index.candidates(&self.bytes, key.row(), |bytes| row_at(bytes, self.cells.start))
+        self.index.candidates(&self.bytes, row, |bytes| row_at(bytes, self.cells.start))
     }
 
     /// The first entry of `low..high` whose cell is not smaller than `key`, or `high`.
@@ -336,13 +365,24 @@ fn place_at(bytes: &[u8], at: usize, format: CellFormat) -> CellPlace {
         if first >= -112 {
             place.seq_id = first.into();
             place.next += 1;
+        } else if let (-120..=-113, Some((bytes, _))) = (first, rest[1..].split_first_chunk::<8>()) {
+            // one to eight bytes of a number that is not negative, and others behind them
+            let len = u32::from(first.abs_diff(-112));
+            place.seq_id = (u64::from_be_bytes(*bytes) >> (64 - 8 * len)).cast_signed();
+            place.next += 1 + len as usize;
         } else {
-            let mut cursor = Cursor::new(rest);
-            place.seq_id = cursor.vlong("mvcc").expect("a cell's mvcc is whole");
-            place.next += cursor.position();
+            (place.seq_id, place.next) = vlong_at(bytes, place.next);
         }
     }
     place
+}
+
+/// A number of any form, and where it ends.
+#[cold]
+fn vlong_at(bytes: &[u8], at: usize) -> (i64, usize) {
+    let mut cursor = Cursor::new(&bytes[at..]);
+    let number = cursor.vlong("mvcc").expect("a cell's mvcc is whole");
+    (number, at + cursor.position())
 }
 
 #[inline]
@@ -390,6 +430,45 @@ mod tests {
             cells.push(Cell::from(block.cell(&place)));
         }
         cells
+    }
+
+    #[test]
+    fn sequence_ids_of_any_length_are_read() {
+        let mut ids = vec![0, 1, 127, -1, -112, -113, i64::MIN, i64::MAX];
+        ids.extend((7..63).flat_map(|bits| [(1 << bits) - 1, 1 << bits, -(1 << bits)]));
+        let cells: Vec<Cell> = ids
+            .iter()
+            .enumerate()
+            .map(|(i, &id)| {
+                let key = SeekKey::of(format!("{i:04}").as_bytes(), b"f", b"q", 1, CellType::Put);
+                Cell::from(CellRef::new(&key, b"").with_seq_id(id))
+            })
+            .collect();
+        for tags in [false, true] {
+            let block = block(&cells, CellFormat { tags, mvcc: true }, Some(CellOrder::User));
+            assert_eq!(cells_of(&block), cells);
+        }
+    }
+
+    #[test]
+    fn a_row_is_found_as_its_first_key_is() {
+        for order in [CellOrder::User, CellOrder::Meta] {
+            for index in [None, Some(order)] {
+                let rows =
+                    ["a", "aa", "b", "c", "longer-than-8-a", "longer-than-8-b", "longer-than-8-bb", "x"];
+                let keys = rows.iter().flat_map(|row| {
+                    (10..50).map(|q| SeekKey::of(row.as_bytes(), b"f", &[q], 1, CellType::Put))
+                });
+                let cells: Vec<Cell> = keys.map(|key| Cell::from(CellRef::new(&key, b"v"))).collect();
+                let block = block(&cells, CellFormat { tags: false, mvcc: false }, index);
+                let others = ["", "0", "ab", "longer", "longer-than-8-", "longer-than-8-ba", "y"];
+                for row in rows.iter().chain(&others) {
+                    let found = block.seek_row(row.as_bytes(), order);
+                    let expected = block.seek(&SeekKey::first_on_row(row.as_bytes()), order);
+                    assert_eq!(found.map(|p| p.at), expected.map(|(p, _)| p.at), "{row} {order:?}");
+                }
+            }
+        }
     }
 
     fn arbitrary_key() -> impl Strategy<Value = SeekKey> {

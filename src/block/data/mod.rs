@@ -8,7 +8,6 @@ mod common_prefix;
 mod delta_key;
 mod diff;
 mod encoder;
-mod encoding;
 mod fast_diff;
 pub(crate) mod plain;
 mod plain_cells;
@@ -20,9 +19,9 @@ mod tail;
 #[cfg(test)]
 mod tests;
 
+pub use crate::schema::DataBlockEncoding;
 pub(crate) use block::{CellPlace, DataBlock, Trust};
 pub(crate) use encoder::Encoder;
-pub use encoding::DataBlockEncoding;
 
 use crate::cell::CellFormat;
 use crate::coding::Cursor;

@@ -1,31 +1,9 @@
 //! What is added to a Bloom filter, and looked up in it (hfile.md §12.2).
 
 use crate::cell::{CellKey, SeekKey};
-use std::fmt;
-
-/// What a file's general Bloom filter is a filter of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum BloomType {
-    /// Rows.
-    Row,
-    /// Rows with a qualifier. Deletes of a family are there with an empty one.
-    RowCol,
-    /// The first bytes of rows: at least 1. A shorter row is there as it is.
-    RowPrefixFixedLength(u32),
-}
+pub use crate::schema::BloomType;
 
 impl BloomType {
-    /// HBase's name, as in a file info.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Row => "ROW",
-            Self::RowCol => "ROWCOL",
-            Self::RowPrefixFixedLength(_) => "ROWPREFIX_FIXED_LENGTH",
-        }
-    }
-
     /// The key of a cell of that row and qualifier. The buffer serves those types whose key is not a part of the row.
     #[inline]
     pub(crate) fn key<'a>(self, row: &'a [u8], qualifier: &[u8], buffer: &'a mut SeekKey) -> &'a [u8] {
@@ -34,12 +12,6 @@ impl BloomType {
             Self::RowPrefixFixedLength(len) => prefix(row, len),
             Self::RowCol => rowcol(row, qualifier, buffer).as_bytes(),
         }
-    }
-}
-
-impl fmt::Display for BloomType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }
 

@@ -13,7 +13,7 @@ pub use meta::BloomMeta;
 
 use super::FileInfo;
 use super::inner::Inner;
-use crate::block::bloom::{KeyHashes, probe};
+use crate::block::bloom::{HashedRow, KeyHashes, probe};
 use crate::block::index::IndexContext;
 use crate::block::search::KeyTable;
 use crate::block::slot::Slots;
@@ -104,12 +104,17 @@ impl BloomFilter {
 
     /// Whether a row may have been added; for a filter of prefixes, its prefix. True if the keys are columns.
     #[inline]
-    pub(super) fn may_contain_row(&self, file: &Inner, row: &[u8]) -> bool {
-        let row = match self.bloom_type {
-            BloomType::Row => row,
-            BloomType::RowPrefixFixedLength(len) => key::prefix(row, len),
+    pub(super) fn may_contain_row(&self, file: &Inner, hashed: &mut HashedRow<'_>) -> bool {
+        let mut prefix;
+        let hashed = match self.bloom_type {
+            BloomType::Row => hashed,
+            BloomType::RowPrefixFixedLength(len) => {
+                prefix = HashedRow::new(key::prefix(hashed.row(), len));
+                &mut prefix
+            }
             BloomType::RowCol => return true,
         };
+        let row = hashed.row();
         let Some(order) = self.order else { return true };
         if let Some(last) = &self.last_key
             && order.compare_rows(row, last).is_gt()
@@ -117,13 +122,13 @@ impl BloomFilter {
             return false;
         }
         let chunk = self.first_keys.floor(row, |key| order.compare_rows(key, row));
-        self.probe(file, chunk, row)
+        self.probe(file, chunk, || hashed.hashes(self.meta.hash()))
     }
 
     /// Whether a column may have been added, or a marker of the whole row, which hides the column.
     pub(super) fn may_contain_column(&self, file: &Inner, row: &[u8], qualifier: &[u8]) -> bool {
         if self.bloom_type != BloomType::RowCol {
-            return self.may_contain_row(file, row);
+            return self.may_contain_row(file, &mut HashedRow::new(row));
         }
         let Some(order) = self.order else { return true };
         let mut buffer = SeekKey::new();
@@ -135,22 +140,30 @@ impl BloomFilter {
                 return false;
             }
             let chunk = self.first_keys.floor(row, |k| order.compare(CellKey::from_checked(k), key));
-            self.probe(file, chunk, key.as_bytes())
+            self.probe(file, chunk, || KeyHashes::of(self.meta.hash(), key.as_bytes()))
         };
         may_contain(qualifier) || may_contain(b"")
     }
 
     /// Asks a chunk. A key before the first chunk has not been added; a filter with a damaged chunk is given up.
     #[inline]
-    fn probe(&self, file: &Inner, chunk: Option<usize>, key: &[u8]) -> bool {
+    fn probe(&self, file: &Inner, chunk: Option<usize>, hashes: impl FnOnce() -> KeyHashes) -> bool {
         if self.given_up.load(Ordering::Relaxed) {
             return true;
         }
         let Some(chunk) = chunk else { return false };
+        let hashes = hashes();
+        let ask = |bits: &[u8]| probe(bits, self.meta.hash_count(), hashes);
+        if let Some(found) = self.slots.with(chunk, |bits| ask(bits)) {
+            return found;
+        }
+        self.load_and_ask(file, chunk, ask)
+    }
+
+    #[cold]
+    fn load_and_ask(&self, file: &Inner, chunk: usize, ask: impl Fn(&[u8]) -> bool) -> bool {
         let Some(handle) = self.meta.handle(chunk) else { return true };
-        let hashes = KeyHashes::of(self.meta.hash(), key);
-        let hash_count = self.meta.hash_count();
-        match file.with_bloom_chunk(handle, &self.slots, chunk, |bits| probe(bits, hash_count, hashes)) {
+        match file.load_bloom_chunk(handle, &self.slots, chunk).map(|bits| ask(&bits)) {
             Ok(found) => found,
             Err(error) => {
                 if !self.given_up.swap(true, Ordering::Relaxed) {

@@ -1,7 +1,7 @@
 //! A file system that fails, and that can lose its power.
 
 use super::fault;
-use crate::io::{FileReader, FileWriter, MemoryFile, Storage};
+use crate::io::{DirEntry, FileLock, FileReader, FileWriter, MemoryFile, Storage};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -32,6 +32,8 @@ struct State {
     names: BTreeMap<PathBuf, usize>,
     /// Which file would have it after a loss of power.
     synced_names: BTreeMap<PathBuf, usize>,
+    /// The directories that were created, and whether they would be there then. Others have always been.
+    dirs: BTreeMap<PathBuf, bool>,
     calls: u64,
     faults: Faults,
 }
@@ -93,7 +95,15 @@ impl FaultyStorage {
     #[must_use]
     pub fn after(&self, crash: Crash) -> Self {
         let state = self.state();
-        let names = if crash == Crash::Hard { &state.synced_names } else { &state.names };
+        let mut names = if crash == Crash::Hard { &state.synced_names } else { &state.names }.clone();
+        let mut dirs = state.dirs.clone();
+        if crash == Crash::Hard {
+            let lost: Vec<_> =
+                state.dirs.iter().filter(|(_, synced)| !**synced).map(|(dir, _)| dir).collect();
+            let is_lost = |path: &Path| lost.iter().any(|dir| path.starts_with(dir));
+            names.retain(|name, _| !is_lost(name));
+            dirs.retain(|dir, _| !is_lost(dir));
+        }
         let files = state.files.iter().map(|file| {
             let len = match crash {
                 Crash::OfTheProcess => file.bytes.len(),
@@ -105,7 +115,8 @@ impl FaultyStorage {
         let left = State {
             files: files.collect(),
             names: names.clone(),
-            synced_names: names.clone(),
+            synced_names: names,
+            dirs: dirs.into_keys().map(|dir| (dir, true)).collect(),
             ..State::default()
         };
         Self(Arc::new(Mutex::new(left)))
@@ -168,11 +179,48 @@ impl Storage for FaultyStorage {
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.call()?;
+        let path = if path == Path::new(".") { Path::new("") } else { path };
         let within = |name: &Path| name.parent() == Some(path);
         state.synced_names.retain(|name, _| !within(name));
         let now: Vec<_> = state.names.iter().map(|(name, file)| (name.clone(), *file)).collect();
         state.synced_names.extend(now.into_iter().filter(|(name, _)| within(name)));
+        state.dirs.iter_mut().filter(|(dir, _)| within(dir)).for_each(|(_, synced)| *synced = true);
         Ok(())
+    }
+
+    fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        let mut state = self.state();
+        state.call()?;
+        let mut found = BTreeMap::new();
+        let files = state.names.iter().map(|(name, &file)| (name, Some(file)));
+        for (name, file) in files.chain(state.dirs.keys().map(|dir| (dir, None))) {
+            let Ok(below) = name.strip_prefix(path) else { continue };
+            let mut parts = below.iter();
+            let Some(part) = parts.next() else { continue };
+            let file = file.filter(|_| parts.next().is_none());
+            let name = part.to_string_lossy().into_owned();
+            let len = file.map_or(0, |file| state.files[file].bytes.len() as u64);
+            found.insert(name.clone(), DirEntry { name, len, is_dir: file.is_none(), modified_millis: 0 });
+        }
+        if found.is_empty() && !state.dirs.contains_key(path) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        Ok(found.into_values().collect())
+    }
+
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.call()?;
+        // the root is there
+        for dir in path.ancestors().filter(|dir| dir.parent().is_some()) {
+            state.dirs.entry(dir.to_owned()).or_insert(false);
+        }
+        Ok(())
+    }
+
+    /// Everybody gets it: after a crash nobody has one.
+    fn lock(&self, _path: &Path) -> io::Result<FileLock> {
+        Ok(FileLock::new(()))
     }
 }
 

@@ -1,0 +1,58 @@
+//! The small files of a region's directory, and names of store files.
+
+use crate::cell::CellOrder;
+use crate::hash::checksum::crc32;
+use crate::schema::{RegionInfo, TableDescriptor};
+use crate::store::reference::{FileName, Reference};
+use crate::store::tracker::{FileList, StoreFileTracker};
+
+/// A byte that says what it is, and the name or the content of a file: it is refused, or what it says holds together and,
+/// of what we write, is written to the same again.
+pub fn region_files(input: &[u8]) {
+    let Some((&kind, bytes)) = input.split_first() else { return };
+    match kind % 5 {
+        0 => name(bytes),
+        1 => drop(Reference::parse(bytes)),
+        2 => list(bytes),
+        3 => region_info(bytes),
+        _ => descriptor(bytes),
+    }
+}
+
+/// No name leads out of a family's directory.
+fn name(bytes: &[u8]) {
+    let Ok(name) = std::str::from_utf8(bytes) else { return };
+    if let Some(parsed) = FileName::parse(name) {
+        assert!(!name.contains('/') && !name.contains(".."), "{parsed:?}");
+    }
+}
+
+/// A list as it is, and with its length and checksum made right.
+fn list(bytes: &[u8]) {
+    let _ = FileList::parse(bytes);
+    let message = bytes.get(4..bytes.len().saturating_sub(4)).unwrap_or(bytes);
+    let Ok(len) = u32::try_from(message.len()) else { return };
+    let sealed = [&len.to_be_bytes(), message, &crc32(message).to_be_bytes()].concat();
+    if let Ok(list) = FileList::parse(&sealed) {
+        assert_eq!(FileList::parse(&sealed), Ok(list));
+    }
+}
+
+fn region_info(bytes: &[u8]) {
+    let Ok(info) = RegionInfo::parse_file(bytes) else { return };
+    assert_eq!(RegionInfo::parse_file(&info.to_file()).as_ref(), Ok(&info));
+    assert!(info.end_key().is_empty() || info.contains(info.start_key()));
+    assert!(!info.contains(info.end_key()) || info.end_key().is_empty());
+    let _ = info.to_string();
+    assert_eq!(info.is_encoded_as(&info.encoded_name()), info.replica_id() == 0, "{info}");
+}
+
+fn descriptor(bytes: &[u8]) {
+    let Ok(descriptor) = TableDescriptor::parse_file(bytes) else { return };
+    let names: Vec<_> = descriptor.families().map(|family| family.name()).collect();
+    assert!(names.is_sorted_by(|a, b| CellOrder::User.compare_rows(a, b).is_lt()));
+    for family in descriptor.families() {
+        family.check().expect("a family that can be");
+        let _ = StoreFileTracker::from_settings(|key| descriptor.setting(family.name(), key));
+    }
+}

@@ -1,0 +1,55 @@
+//! Writes under a condition (read-path.md §19.3; HBase: `HRegion.checkAndMutate`).
+
+use super::mutate::check_rows;
+use super::{Inner, Region};
+use crate::cell::{Row, RowBuf};
+use crate::error::Result;
+use crate::op::{CheckAndMutate, Get};
+
+/// What came of a [`CheckAndMutate`] (HBase: `CheckAndMutateResult`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CheckResult {
+    /// Whether the condition held, and the mutations were made.
+    pub success: bool,
+    /// The cells that they answered, as [`Region::mutate_row`] does.
+    pub cells: Row,
+}
+
+impl Region {
+    /// Makes mutations of a row if a condition holds. Nobody else writes to the row in between.
+    ///
+    /// Values without a timestamp of their own get one that is not before that of the cell that was looked at.
+    ///
+    /// # Errors
+    ///
+    /// If the row is outside of the region, the family of the condition unknown, or the column cannot be read; and, if the
+    /// condition holds, as [`mutate_row`](Self::mutate_row). Nothing is written then.
+    pub fn check_and_mutate(&self, check: CheckAndMutate) -> Result<CheckResult> {
+        self.0.check_and_mutate(&check)
+    }
+}
+
+impl Inner {
+    fn check_and_mutate(&self, check: &CheckAndMutate) -> Result<CheckResult> {
+        let condition = &check.condition;
+        // in HBase's order, which decides the error
+        check_rows(&check.row, &check.mutations)?;
+        self.store_index(&condition.family)?;
+        self.check_write(&check.row)?;
+        let get = Get::new(&check.row)
+            .column(condition.family.clone(), condition.qualifier.clone())
+            .time_range(check.time_range);
+        let _row = self.rows.alone(&check.row);
+        let mut found = RowBuf::new();
+        self.get_now(&get, &mut found)?;
+        let stored = found.as_row().cells().next();
+        if !condition.holds(stored.map(|cell| cell.value())) {
+            return Ok(CheckResult { success: false, cells: RowBuf::new().freeze() });
+        }
+        let mutations = self.check_mutations(&check.mutations)?;
+        let since = stored.map_or(i64::MIN, |cell| cell.timestamp());
+        let cells = self.mutate_locked(&mutations, since)?;
+        Ok(CheckResult { success: true, cells })
+    }
+}

@@ -1,0 +1,62 @@
+//! From memory to files (read-path.md §4).
+
+use super::{Inner, Region, lock};
+use crate::error::Result;
+use crate::metrics::ReadCounts;
+use std::sync::PoisonError;
+
+impl Region {
+    /// Writes what is in memory to files: one for each family that has any. Returns when they are on the disk.
+    ///
+    /// Cells that no read can see any more are left out: expired ones, surplus versions, deleted ones.
+    ///
+    /// # Errors
+    ///
+    /// If the region is read-only or a file cannot be written. What was in memory stays there then, and can be flushed again.
+    pub fn flush(&self) -> Result<()> {
+        let all: Vec<usize> = (0..self.0.stores.len()).collect();
+        self.0.flush(&all).map(drop)
+    }
+
+    /// As [`flush`](Self::flush), of some families.
+    ///
+    /// # Errors
+    ///
+    /// As there, or if a family is unknown.
+    pub fn flush_families<F: AsRef<[u8]>>(&self, families: &[F]) -> Result<()> {
+        let stores = families.iter().map(|family| self.0.store_index(family.as_ref()));
+        self.0.flush(&stores.collect::<Result<Vec<_>>>()?).map(drop)
+    }
+}
+
+impl Inner {
+    /// Flushes stores; gives the number that the flush took.
+    pub(super) fn flush(&self, stores: &[usize]) -> Result<i64> {
+        self.check_writable()?;
+        let _flushing = lock(&self.flushing);
+        let seq_id = self.freeze(stores);
+        // Reads that begin later see more, so they do not need what is dropped either.
+        let smallest = self.mvcc.smallest_read_point();
+        let now = self.clock.now();
+        for &store in stores {
+            let segments = self.states.load().stores[store].frozen.clone();
+            if segments.is_empty() {
+                continue;
+            }
+            let file = self.stores[store].flush(&segments, seq_id, smallest, now)?;
+            self.counters.add(&ReadCounts { flushes: file.is_some().into(), ..ReadCounts::default() });
+            self.swap(store, |state| state.flushed(&segments, file));
+        }
+        Ok(seq_id)
+    }
+
+    /// Takes the segments away from the writers. All that is in them is complete, and seen by reads, when this returns.
+    fn freeze(&self, stores: &[usize]) -> i64 {
+        let _updates = self.updates.write().unwrap_or_else(PoisonError::into_inner);
+        let entry = self.mvcc.begin();
+        let seq_id = entry.seq_id();
+        self.mvcc.complete_and_wait(entry);
+        stores.iter().for_each(|&store| self.swap(store, |state| state.freeze()));
+        seq_id
+    }
+}

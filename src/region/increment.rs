@@ -1,0 +1,193 @@
+//! Reading, changing and writing values of a row that nobody else writes to meanwhile (read-path.md §19.2; HBase:
+//! `HRegion.MutationBatchOperation.reckonDeltas`).
+
+use super::mutate::{Answered, Edit};
+use super::write::{NewCell, check_len};
+use super::{Inner, Region};
+use crate::cell::{CellType, Row, RowBuf, TTL_TAG_TYPE, Tags};
+use crate::error::{Error, Result};
+use crate::op::{Append, Delta, DeltaCell, Get, Increment, Mutation};
+use bytes::Bytes;
+use std::borrow::Cow;
+
+impl Region {
+    /// Adds to counters of a row, and answers the new cells, by family and qualifier.
+    ///
+    /// No timestamp is before that of the value it replaces, not even if the clock goes back. Increments of one row are made one
+    /// after the other, whoever makes them.
+    ///
+    /// # Errors
+    ///
+    /// As [`put`](Self::put), or if a value has not the eight bytes of a counter, or cannot be read. Nothing is written then.
+    pub fn increment(&self, increment: Increment) -> Result<Row> {
+        let increment = Mutation::Increment(increment);
+        self.0.mutate(increment.row(), std::slice::from_ref(&increment))
+    }
+
+    /// Adds bytes to the end of values of a row, and answers the new cells, by family and qualifier. Timestamps and order are
+    /// those of [`increment`](Self::increment).
+    ///
+    /// # Errors
+    ///
+    /// As [`put`](Self::put), or if a value becomes too large, or the old one cannot be read. Nothing is written then.
+    pub fn append(&self, append: Append) -> Result<Row> {
+        let append = Mutation::Append(append);
+        self.0.mutate(append.row(), std::slice::from_ref(&append))
+    }
+}
+
+/// What makes a new value of an old one.
+pub(super) trait Change {
+    /// The new value of a column that has had this one, or none.
+    fn of(&self, old: Option<&[u8]>) -> Result<Cow<'_, [u8]>>;
+
+    /// How long it is if there is no old one.
+    fn len(&self) -> usize;
+}
+
+impl Change for i64 {
+    fn of(&self, old: Option<&[u8]>) -> Result<Cow<'_, [u8]>> {
+        let old = match old {
+            None => 0,
+            Some(old) => Self::from_be_bytes(old.try_into().map_err(|_| Error::not_a_long(old.len()))?),
+        };
+        Ok(Cow::Owned(old.wrapping_add(*self).to_be_bytes().to_vec()))
+    }
+
+    fn len(&self) -> usize {
+        size_of::<Self>()
+    }
+}
+
+impl Change for Bytes {
+    fn of(&self, old: Option<&[u8]>) -> Result<Cow<'_, [u8]>> {
+        Ok(match old {
+            None => Cow::Borrowed(self),
+            Some(old) => Cow::Owned([old, self].concat()),
+        })
+    }
+
+    fn len(&self) -> usize {
+        Bytes::len(self)
+    }
+}
+
+impl Inner {
+    pub(super) fn check_delta<T: Change>(&self, delta: &Delta<T>) -> Result<Vec<usize>> {
+        if delta.cells.is_empty() {
+            return Err(Error::invalid_argument("an increment or append without columns"));
+        }
+        let mut stores = Vec::with_capacity(delta.cells.len());
+        for cell in &delta.cells {
+            stores.push(self.store_index(&cell.family)?);
+            check_len(delta.row.len() + cell.qualifier.len() + cell.change.len())?;
+        }
+        Ok(stores)
+    }
+
+    /// Appends the cells that changes of a row are. The row is locked, so that what is read stays the newest.
+    pub(super) fn resolve_delta<'m, T: Change>(
+        &self,
+        delta: &'m Delta<T>,
+        stores: &[usize],
+        tag: &'m [u8],
+        now: i64,
+        edit: &mut Edit<'m>,
+    ) -> Result<()> {
+        let mut get = Get::new(&delta.row).time_range(delta.time_range);
+        for cell in &delta.cells {
+            get = get.column(cell.family.clone(), cell.qualifier.clone());
+        }
+        let mut found = RowBuf::new();
+        self.get_now(&get, &mut found)?;
+        let mut old = found.as_row().cells().peekable();
+
+        // in the order of what was found; changes of one column stay in theirs
+        let mut changes: Vec<(&DeltaCell<T>, usize)> =
+            delta.cells.iter().zip(stores.iter().copied()).collect();
+        changes.sort_by_key(|(cell, _)| column(cell));
+        for (cell, store) in changes {
+            while old.next_if(|old| (old.family(), old.qualifier()) < column(cell)).is_some() {}
+            let old = old.peek().filter(|old| (old.family(), old.qualifier()) == column(cell));
+            let value = cell.change.of(old.map(|old| old.value()))?;
+            check_len(delta.row.len() + cell.qualifier.len() + value.len())?;
+            // not eclipsed by the old one, though the clock may have gone back
+            let timestamp = old.and_then(|old| old.timestamp().checked_add(1)).map_or(now, |ts| ts.max(now));
+            let tags = carry_tags(old.map_or(&[], |old| old.tag_bytes()), tag)?;
+            if delta.return_results {
+                edit.answer.push(Answered { cell: edit.cells.len(), with_tags: old.is_some() });
+            }
+            let (row, qualifier, cell_type) = (&delta.row[..], &cell.qualifier[..], CellType::Put);
+            edit.cells.push(NewCell { store, row, qualifier, timestamp, cell_type, value, tags });
+        }
+        Ok(())
+    }
+}
+
+fn column<T>(cell: &DeltaCell<T>) -> (&[u8], &[u8]) {
+    (&cell.family, &cell.qualifier)
+}
+
+/// The tags of a cell that takes the place of another: those of the old one, but for its time to live if there is a new one.
+fn carry_tags<'t>(old: &[u8], ttl: &'t [u8]) -> Result<Cow<'t, [u8]>> {
+    if old.is_empty() {
+        return Ok(Cow::Borrowed(ttl));
+    }
+    if ttl.is_empty() {
+        return Ok(Cow::Owned(old.to_vec()));
+    }
+    let mut tags = Vec::with_capacity(old.len() + ttl.len());
+    for tag in Tags::new(old).filter(|tag| tag.tag_type != TTL_TAG_TYPE) {
+        let len = u16::try_from(tag.value.len() + 1).expect("a tag has a length of 16 bits");
+        tags.extend_from_slice(&len.to_be_bytes());
+        tags.push(tag.tag_type);
+        tags.extend_from_slice(tag.value);
+    }
+    tags.extend_from_slice(ttl);
+    if u16::try_from(tags.len()).is_err() {
+        let message = format!("the tags of a cell have at most {} bytes, not {}", u16::MAX, tags.len());
+        return Err(Error::invalid_argument(message));
+    }
+    Ok(Cow::Owned(tags))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::write::ttl_tag;
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn counters_are_eight_bytes_and_wrap() {
+        let sum = |amount: i64, old: Option<&[u8]>| amount.of(old).map(Cow::into_owned);
+        assert_eq!(sum(5, None).unwrap(), 5i64.to_be_bytes());
+        assert_eq!(sum(-7, Some(&5i64.to_be_bytes())).unwrap(), (-2i64).to_be_bytes());
+        assert_eq!(sum(1, Some(&i64::MAX.to_be_bytes())).unwrap(), i64::MIN.to_be_bytes());
+        for wrong in [&b""[..], b"1234567", b"123456789"] {
+            assert_eq!(sum(1, Some(wrong)).unwrap_err().kind(), ErrorKind::NotALong);
+        }
+    }
+
+    #[test]
+    fn values_grow_at_their_end() {
+        let bytes = Bytes::from_static(b"new");
+        assert_eq!(*bytes.of(None).unwrap(), *b"new");
+        assert_eq!(*bytes.of(Some(b"old")).unwrap(), *b"oldnew");
+    }
+
+    #[test]
+    fn tags_are_carried_and_a_time_to_live_renewed() {
+        let (old_ttl, new_ttl) = (ttl_tag(5), ttl_tag(6));
+        let other = [0, 3, 65, 1, 2];
+        let old = [&old_ttl[..], &other, &old_ttl].concat();
+        assert!(carry_tags(&[], &[]).unwrap().is_empty());
+        assert_eq!(*carry_tags(&[], &new_ttl).unwrap(), new_ttl);
+        assert_eq!(*carry_tags(&old, &[]).unwrap(), *old);
+        assert_eq!(*carry_tags(&old, &new_ttl).unwrap(), *[&other[..], &new_ttl].concat());
+
+        let mut large = vec![255, 253, 65];
+        large.resize(u16::MAX.into(), 0);
+        assert!(carry_tags(&large, &[]).is_ok());
+        assert_eq!(carry_tags(&large, &new_ttl).unwrap_err().kind(), ErrorKind::InvalidArgument);
+    }
+}

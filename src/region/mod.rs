@@ -1,0 +1,242 @@
+//! One key range of one table: the unit of reading, writing and isolation (HBase: `HRegion`).
+//!
+//! A region's families share their sequence ids and are seen at one moment. Reads take what there is, as one
+//! state, and go on with it whatever flushes and compactions do meanwhile: those make new states.
+
+mod background;
+mod batch;
+mod bulk_load;
+mod check;
+mod compact;
+mod dir;
+mod flush;
+mod increment;
+mod locks;
+mod mutate;
+mod open;
+mod options;
+mod read;
+mod scanner;
+mod state_cell;
+mod view;
+mod write;
+
+pub use check::CheckResult;
+pub use compact::Compaction;
+pub use options::RegionOptions;
+pub use scanner::RegionScanner;
+pub use view::ReadView;
+
+use crate::cell::{CellOrder, Row, RowBuf};
+use crate::clock::Clock;
+use crate::error::{Error, Result};
+use crate::io::FileLock;
+use crate::metrics::{BlockCounts, Counters, RegionMetrics};
+use crate::mvcc::Mvcc;
+use crate::op::Get;
+use crate::schema::{Family, RegionInfo};
+use crate::store::{Store, StoreState};
+use background::Background;
+use dir::RegionDir;
+use locks::RowLocks;
+use state_cell::StateCell;
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+/// A region: opened read-only on what HBase left, or written to.
+///
+/// Cheap to clone, and safe to share between threads; clones are the same region.
+///
+/// **What is not flushed is lost with the process**: there is no write-ahead log yet.
+#[derive(Clone)]
+pub struct Region(Arc<Inner>);
+
+pub(crate) struct Inner {
+    dir: RegionDir,
+    info: RegionInfo,
+    order: CellOrder,
+    /// By family, in the order of their names.
+    stores: Vec<Store>,
+    states: StateCell<RegionState>,
+    mvcc: Arc<Mvcc>,
+    clock: Arc<dyn Clock>,
+    counters: Arc<Counters>,
+    block_counts: Arc<BlockCounts>,
+    /// Held while the region may be written to.
+    lock: Option<FileLock>,
+    rows: RowLocks,
+    /// Writers hold it shared; who takes the segments away from under them holds it alone.
+    updates: RwLock<()>,
+    flushing: Mutex<()>,
+    compacting: Mutex<()>,
+    background: Option<Background>,
+}
+
+/// What the stores of a region hold at one moment.
+#[derive(Debug)]
+pub(crate) struct RegionState {
+    pub(crate) stores: Vec<Arc<StoreState>>,
+}
+
+impl Region {
+    /// Opens a region directory for reading. Nothing in it is changed.
+    ///
+    /// # Errors
+    ///
+    /// As [`RegionOptions::open`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::options().open(path)
+    }
+
+    /// Options to open a region with.
+    #[must_use]
+    pub fn options() -> RegionOptions {
+        RegionOptions::new()
+    }
+
+    /// Which rows of which table the region has.
+    #[must_use]
+    pub fn info(&self) -> &RegionInfo {
+        &self.0.info
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.0.dir.path()
+    }
+
+    /// The families, in the order of their names.
+    pub fn families(&self) -> impl ExactSizeIterator<Item = &Family> {
+        self.0.stores.iter().map(|store| &store.family)
+    }
+
+    /// Reads a row as it is now. A row that is not there has no cells.
+    ///
+    /// # Errors
+    ///
+    /// If the row is outside of the region, a family unknown, or a file damaged or not readable.
+    pub fn get(&self, get: &Get) -> Result<Row> {
+        let mut row = RowBuf::new();
+        self.get_into(get, &mut row)?;
+        Ok(row.freeze())
+    }
+
+    /// Reads a row as it is now into a buffer; false if there are no cells. Allocates nothing but what a buffer must grow.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    pub fn get_into(&self, get: &Get, row: &mut RowBuf) -> Result<bool> {
+        row.clear();
+        self.0.get_now(get, row)?;
+        Ok(!row.is_empty())
+    }
+
+    /// Whether a row has any of the cells asked for.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    pub fn exists(&self, get: &Get) -> Result<bool> {
+        self.get_into(get, &mut RowBuf::new())
+    }
+
+    /// Reads rows, all of them as they are at one moment.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get), for the first that fails.
+    pub fn get_many(&self, gets: &[Get]) -> Result<Vec<Row>> {
+        let view = self.view();
+        gets.iter().map(|get| view.get(get)).collect()
+    }
+
+    /// The region as it is now, for any number of reads: it does not move, whatever is written, flushed or compacted.
+    #[must_use]
+    pub fn view(&self) -> ReadView {
+        ReadView::new(Arc::clone(&self.0))
+    }
+
+    /// How many store files a family has; none for an unknown one.
+    #[must_use]
+    pub fn store_file_count(&self, family: impl AsRef<[u8]>) -> Option<usize> {
+        let store = self.0.store_index(family.as_ref()).ok()?;
+        Some(self.0.states.load().stores[store].files.len())
+    }
+
+    /// Bytes of cells in memory, not yet flushed.
+    #[must_use]
+    pub fn memstore_size(&self) -> u64 {
+        self.0.memstore_size()
+    }
+
+    /// What reads and writes have cost so far.
+    #[must_use]
+    pub fn metrics(&self) -> RegionMetrics {
+        let mut metrics = self.0.counters.sum();
+        self.0.block_counts.add_to(&mut metrics);
+        metrics
+    }
+}
+
+impl Inner {
+    /// The place of a family among the stores.
+    pub(crate) fn store_index(&self, family: &[u8]) -> Result<usize> {
+        // most regions have one or two
+        match self.stores.iter().position(|store| store.family.name() == family) {
+            Some(index) => Ok(index),
+            None => Err(Error::no_such_family(family)),
+        }
+    }
+
+    /// That a row is one of the region's.
+    pub(crate) fn check_row(&self, row: &[u8]) -> Result<()> {
+        let (start, end) = (self.info.start_key(), self.info.end_key());
+        let before = self.order.compare_rows(row, start).is_lt();
+        if before || !end.is_empty() && self.order.compare_rows(row, end).is_ge() {
+            return Err(Error::wrong_region(row, start, end));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn memstore_size(&self) -> u64 {
+        self.states.load().stores.iter().map(|state| state.memstore_size()).sum()
+    }
+
+    fn check_writable(&self) -> Result<()> {
+        match self.lock {
+            Some(_) => Ok(()),
+            None => Err(Error::invalid_argument("the region is open for reading only")),
+        }
+    }
+
+    /// Puts the state of a store in place of what it is made from.
+    fn swap(&self, store: usize, change: impl FnOnce(&StoreState) -> StoreState) {
+        self.swap_all(|stores| stores[store] = Arc::new(change(&stores[store])));
+    }
+
+    /// As [`swap`](Self::swap), of any stores at once.
+    fn swap_all(&self, change: impl FnOnce(&mut [Arc<StoreState>])) {
+        self.states.swap(|state| {
+            let mut stores = state.stores.clone();
+            change(&mut stores);
+            RegionState { stores }
+        });
+    }
+}
+
+/// A lock whose holder panicked is still a lock: what it guards is swapped whole or not at all.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl fmt::Debug for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Region")
+            .field("path", &self.path())
+            .field("info", self.info())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,262 @@
+//! Mutations of one row: what is known of them before the row is locked, and the cells that they are then.
+
+use super::write::{NewCell, TtlTag, at, check_len, check_timestamp, ttl_tag};
+use super::{Inner, Region};
+use crate::cell::{CellRef, CellType, LATEST_TIMESTAMP, Row, RowBuf, SeekKey};
+use crate::error::{Error, Result};
+use crate::op::{Delete, DeleteCell, Get, Mutation, Put};
+use bytes::Bytes;
+use std::borrow::Cow;
+
+/// A mutation that can be made, as far as that can be said before its row is locked.
+#[derive(Debug)]
+pub(super) struct Checked<'m> {
+    mutation: &'m Mutation,
+    /// The store of each of its cells.
+    stores: Vec<usize>,
+    tag: Option<TtlTag>,
+}
+
+/// The cells of mutations that are made together.
+#[derive(Debug, Default)]
+pub(super) struct Edit<'m> {
+    pub(super) cells: Vec<NewCell<'m>>,
+    /// Which of them are the answer.
+    pub(super) answer: Vec<Answered>,
+    pub(super) mutations: u64,
+}
+
+/// A cell that is answered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Answered {
+    pub(super) cell: usize,
+    /// HBase answers the cell of a new column before it gets its time to live, without any tag.
+    pub(super) with_tags: bool,
+}
+
+/// When mutations are made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    /// By the clock.
+    pub(super) now: i64,
+    /// The timestamp of the values that have none of their own.
+    pub(super) put: i64,
+}
+
+impl Region {
+    /// Writes values to a row, all of them at once: a read sees all or none.
+    ///
+    /// # Errors
+    ///
+    /// If the row is outside of the region, a family unknown, a cell too large, or the region read-only. Nothing is written then.
+    pub fn put(&self, put: Put) -> Result<()> {
+        self.0.put(&put)
+    }
+
+    /// Hides cells of a row by markers, all of them at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`put`](Self::put).
+    pub fn delete(&self, delete: Delete) -> Result<()> {
+        let delete = Mutation::Delete(delete);
+        self.0.mutate(delete.row(), std::slice::from_ref(&delete)).map(drop)
+    }
+
+    /// Makes mutations of one row, all of them at once and under one sequence id (HBase: `HRegion.mutateRow`).
+    ///
+    /// Each sees the row as it was before all of them; of cells with one key the later one stays. The answer is the new cells
+    /// of the increments and appends that return theirs, mutation after mutation.
+    ///
+    /// # Errors
+    ///
+    /// As [`put`](Self::put) and [`increment`](Self::increment), or if there is no mutation, or one of another row.
+    pub fn mutate_row(&self, row: impl AsRef<[u8]>, mutations: Vec<Mutation>) -> Result<Row> {
+        self.0.mutate(row.as_ref(), &mutations)
+    }
+}
+
+impl Inner {
+    /// Values alone need to know nothing of the row, and are most of what is written.
+    fn put(&self, put: &Put) -> Result<()> {
+        self.check_write(&put.row)?;
+        let stores = self.check_put(put)?;
+        let tag = put.ttl.map(ttl_tag);
+        let _row = self.rows.shared(&put.row);
+        self.apply(put_cells(put, &stores, self.clock.now(), tag_bytes(tag.as_ref())), 1)?;
+        Ok(())
+    }
+
+    /// Makes mutations of one row, all or none of them.
+    pub(super) fn mutate(&self, row: &[u8], mutations: &[Mutation]) -> Result<Row> {
+        self.check_write(row)?;
+        check_rows(row, mutations)?;
+        let checked = self.check_mutations(mutations)?;
+        let _row = self.rows.alone(row);
+        self.mutate_locked(&checked, i64::MIN)
+    }
+
+    /// The same of a row that is locked. Values without a timestamp of their own get one that is not before `since`.
+    pub(super) fn mutate_locked(&self, mutations: &[Checked<'_>], since: i64) -> Result<Row> {
+        let now = self.clock.now();
+        let times = Times { now, put: now.max(since) };
+        let mut edit = Edit::default();
+        mutations.iter().try_for_each(|mutation| self.resolve(mutation, times, &mut edit))?;
+        let seq_id = self.apply(&edit.cells, edit.mutations)?;
+        let (mut row, mut key) = (RowBuf::new(), SeekKey::new());
+        for Answered { cell, with_tags } in edit.answer {
+            let cell = self.cell_ref(&edit.cells[cell], &mut key, seq_id);
+            row.push(if with_tags { cell } else { CellRef { tags: &[], ..cell } });
+        }
+        Ok(row.freeze())
+    }
+
+    pub(super) fn check_mutations<'m>(&self, mutations: &'m [Mutation]) -> Result<Vec<Checked<'m>>> {
+        mutations.iter().map(|mutation| self.check_mutation(mutation)).collect()
+    }
+
+    /// That the families of a mutation are there, and its cells can be.
+    pub(super) fn check_mutation<'m>(&self, mutation: &'m Mutation) -> Result<Checked<'m>> {
+        let (stores, ttl) = match mutation {
+            Mutation::Put(put) => (self.check_put(put)?, put.ttl),
+            Mutation::Delete(delete) => (self.check_delete(delete)?, None),
+            Mutation::Increment(increment) => (self.check_delta(&increment.0)?, increment.0.ttl),
+            Mutation::Append(append) => (self.check_delta(&append.0)?, append.0.ttl),
+        };
+        Ok(Checked { mutation, stores, tag: ttl.map(ttl_tag) })
+    }
+
+    fn check_put(&self, put: &Put) -> Result<Vec<usize>> {
+        if put.cells.is_empty() {
+            return Err(Error::invalid_argument("a put without cells"));
+        }
+        let mut stores = Vec::with_capacity(put.cells.len());
+        for cell in &put.cells {
+            stores.push(self.store_index(&cell.family)?);
+            check_timestamp(cell.timestamp)?;
+            check_len(put.row.len() + cell.qualifier.len() + cell.value.len())?;
+        }
+        Ok(stores)
+    }
+
+    fn check_delete(&self, delete: &Delete) -> Result<Vec<usize>> {
+        check_timestamp(delete.timestamp)?;
+        let mut stores = Vec::with_capacity(delete.cells.len());
+        for cell in &delete.cells {
+            stores.push(self.store_index(&cell.family)?);
+            check_timestamp(cell.timestamp)?;
+            check_len(delete.row.len() + cell.qualifier.len())?;
+        }
+        Ok(stores)
+    }
+
+    /// Appends the cells that a mutation is, now that its row is locked. If that fails they may be there in part.
+    pub(super) fn resolve<'m>(
+        &self,
+        checked: &'m Checked<'_>,
+        times: Times,
+        edit: &mut Edit<'m>,
+    ) -> Result<()> {
+        let (stores, tag) = (&checked.stores[..], tag_bytes(checked.tag.as_ref()));
+        match checked.mutation {
+            Mutation::Put(put) => edit.cells.extend(put_cells(put, stores, times.put, tag)),
+            Mutation::Delete(delete) => self.resolve_delete(delete, stores, times.now, &mut edit.cells)?,
+            Mutation::Increment(increment) => {
+                self.resolve_delta(&increment.0, stores, tag, times.now, edit)?;
+            }
+            Mutation::Append(append) => self.resolve_delta(&append.0, stores, tag, times.now, edit)?,
+        }
+        edit.mutations += 1;
+        Ok(())
+    }
+
+    fn resolve_delete<'m>(
+        &self,
+        delete: &'m Delete,
+        stores: &[usize],
+        now: i64,
+        cells: &mut Vec<NewCell<'m>>,
+    ) -> Result<()> {
+        let marker = |store, qualifier, timestamp, cell_type| {
+            let (value, tags) = (Cow::default(), Cow::default());
+            NewCell { store, row: &delete.row, qualifier, timestamp, cell_type, value, tags }
+        };
+        if delete.cells.is_empty() {
+            let timestamp = at(delete.timestamp, now);
+            let all = 0..self.stores.len();
+            cells.extend(all.map(|store| marker(store, &[], timestamp, CellType::DeleteFamily)));
+        }
+        for (i, (cell, &store)) in delete.cells.iter().zip(stores).enumerate() {
+            let timestamp = cell.timestamp.or(delete.timestamp).filter(|&ts| ts != LATEST_TIMESTAMP);
+            let timestamp = match timestamp {
+                Some(timestamp) => timestamp,
+                None if cell.kind == CellType::Delete => {
+                    // the k-th marker of a column is for the k-th newest version
+                    let same = |other: &&DeleteCell| {
+                        other.kind == CellType::Delete
+                            && other.family == cell.family
+                            && other.qualifier == cell.qualifier
+                            && other.timestamp.or(delete.timestamp).is_none_or(|ts| ts == LATEST_TIMESTAMP)
+                    };
+                    let before = delete.cells[..i].iter().filter(same).count();
+                    self.version(&delete.row, &cell.family, &cell.qualifier, before)?.unwrap_or(now)
+                }
+                None => now,
+            };
+            cells.push(marker(store, &cell.qualifier, timestamp, cell.kind));
+        }
+        Ok(())
+    }
+
+    /// The timestamp of a version of a column, counted from the newest; none if there are not as many.
+    fn version(&self, row: &Bytes, family: &Bytes, qualifier: &Bytes, nth: usize) -> Result<Option<i64>> {
+        let versions = u32::try_from(nth + 1).unwrap_or(u32::MAX);
+        let get = Get::new(row).column(family.clone(), qualifier.clone()).max_versions(versions);
+        let mut found = RowBuf::new();
+        self.get_now(&get, &mut found)?;
+        Ok(found.as_row().cells().nth(nth).map(|cell| cell.timestamp()))
+    }
+}
+
+impl<'m> Checked<'m> {
+    pub(super) fn row(&self) -> &'m [u8] {
+        self.mutation.row()
+    }
+
+    /// Whether it reads its row before it writes.
+    pub(super) fn reads(&self) -> bool {
+        !matches!(self.mutation, Mutation::Put(_))
+    }
+}
+
+/// That there are mutations, all of one row.
+pub(super) fn check_rows(row: &[u8], mutations: &[Mutation]) -> Result<()> {
+    if mutations.is_empty() {
+        return Err(Error::invalid_argument("no mutation to make of the row"));
+    }
+    if mutations.iter().any(|mutation| mutation.row() != row) {
+        return Err(Error::invalid_argument("a mutation of another row than the others"));
+    }
+    Ok(())
+}
+
+fn put_cells<'m>(
+    put: &'m Put,
+    stores: &'m [usize],
+    now: i64,
+    tag: &'m [u8],
+) -> impl Iterator<Item = NewCell<'m>> {
+    put.cells.iter().zip(stores).map(move |(cell, &store)| NewCell {
+        store,
+        row: &put.row,
+        qualifier: &cell.qualifier,
+        timestamp: at(cell.timestamp, now),
+        cell_type: CellType::Put,
+        value: Cow::Borrowed(&cell.value),
+        tags: Cow::Borrowed(tag),
+    })
+}
+
+fn tag_bytes(tag: Option<&TtlTag>) -> &[u8] {
+    tag.map_or(&[], |tag| tag.as_slice())
+}

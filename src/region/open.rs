@@ -1,0 +1,119 @@
+//! Opening a region (read-path.md §20; HBase: `HRegion.openHRegion`).
+
+use super::background::Background;
+use super::dir::RegionDir;
+use super::locks::RowLocks;
+use super::state_cell::StateCell;
+use super::{Inner, Region, RegionOptions, RegionState};
+use crate::error::{Error, ErrorKind, Result};
+use crate::io::FileLock;
+use crate::metrics::{BlockCounts, Counters};
+use crate::mvcc::Mvcc;
+use crate::schema::{Family, RegionInfo, TableName};
+use crate::store::tracker::open_files;
+use crate::store::{Store, StoreFile, StoreState};
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, RwLock};
+
+/// What a writer locks in the region's directory. HBase passes over it.
+const LOCK: &str = ".hregion.lock";
+
+/// The table of a region that nobody named one for.
+const DEFAULT_TABLE: &str = "default";
+
+impl RegionOptions {
+    pub(super) fn open_region(mut self, path: &Path) -> Result<Region> {
+        self.families.iter().try_for_each(Family::check)?;
+        let dir = self.open_dir(path)?;
+        let lock = if self.writable { Some(self.lock(&dir)?) } else { None };
+        let block_counts = Arc::new(BlockCounts::default());
+        self.files = self.files.block_counts(Arc::clone(&block_counts));
+        let (mut stores, mut states) = (Vec::new(), Vec::new());
+        let mut max_seq_id = dir.max_seq_id().unwrap_or(0);
+        for family in self.families_of(&dir) {
+            let store = Store {
+                dir: dir.family_dir(family.name()),
+                tmp: dir.tmp().join(String::from_utf8_lossy(family.name()).as_ref()),
+                family,
+                order: dir.order(),
+                options: self.files.clone(),
+                storage: Arc::clone(&self.storage),
+            };
+            let files = self.open_files(&dir, &store)?;
+            max_seq_id = files.iter().map(StoreFile::max_seq_id).fold(max_seq_id, i64::max);
+            states.push(Arc::new(StoreState::new(&store.family, store.order, files)));
+            stores.push(store);
+        }
+        let mvcc = Mvcc::new(0);
+        mvcc.advance_to(max_seq_id.saturating_add(1))?;
+        let inner = Arc::new(Inner {
+            info: dir.info().clone(),
+            order: dir.order(),
+            dir,
+            stores,
+            states: StateCell::new(RegionState { stores: states }),
+            mvcc: Arc::new(mvcc),
+            clock: self.clock,
+            counters: Arc::new(Counters::default()),
+            block_counts,
+            lock,
+            rows: RowLocks::new(),
+            updates: RwLock::new(()),
+            flushing: Mutex::new(()),
+            compacting: Mutex::new(()),
+            background: self.background_flush_size.filter(|_| self.writable).map(Background::new),
+        });
+        if let Some(background) = &inner.background {
+            background.start(&inner)?;
+        }
+        Ok(Region(inner))
+    }
+
+    /// The directory; one that is not there is made, if it may be.
+    fn open_dir(&self, path: &Path) -> Result<RegionDir> {
+        match RegionDir::open(&self.storage, path) {
+            Err(error) if self.create_if_missing && is_missing(&error) => {}
+            opened => return opened,
+        }
+        if self.families.is_empty() {
+            return Err(Error::invalid_argument("a new region needs a family at least"));
+        }
+        let table = TableName::parse(self.table.as_deref().unwrap_or(DEFAULT_TABLE))?;
+        let info = RegionInfo::new(table, self.start_key.clone(), self.end_key.clone(), self.clock.now())?;
+        RegionDir::create(&self.storage, path, &info, &self.families)
+    }
+
+    /// Keeps other writers away.
+    fn lock(&self, dir: &RegionDir) -> Result<FileLock> {
+        let path = dir.path().join(LOCK);
+        self.storage.lock(&path).map_err(|error| Error::io("lock, for writing,", &path, error))
+    }
+
+    /// The families by name: those given, and the others that the directory has.
+    fn families_of(&self, dir: &RegionDir) -> Vec<Family> {
+        let given = |family: &&Family| self.families.iter().any(|given| given.name() == family.name());
+        let others = dir.families().iter().filter(|family| !given(family));
+        let mut families: Vec<Family> = self.families.iter().chain(others).cloned().collect();
+        families.sort_by(|a, b| a.name().cmp(b.name()));
+        families
+    }
+
+    /// The files of a store, but for those that others were made of: a compaction that was cut off left them.
+    fn open_files(&self, dir: &RegionDir, store: &Store) -> Result<Vec<StoreFile>> {
+        let places = dir.files(store.family.name())?.files;
+        let (files, replaced) = open_files(&store.options, &places)?;
+        if self.writable {
+            replaced
+                .iter()
+                .try_for_each(|file| dir.archive(store.family.name(), &store.dir.join(file.name())))?;
+        }
+        Ok(files)
+    }
+}
+
+/// Whether an error says that there is no region.
+fn is_missing(error: &Error) -> bool {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
+    error.kind() == ErrorKind::Io && source.is_some_and(|error| error.kind() == io::ErrorKind::NotFound)
+}

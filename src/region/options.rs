@@ -1,0 +1,150 @@
+//! How to open a region.
+
+use super::Region;
+use crate::cache::BlockCache;
+use crate::clock::{Clock, SystemClock};
+use crate::error::Result;
+use crate::hfile::{HFile, HFileOptions};
+use crate::io::{LocalStorage, Storage};
+use crate::limits::Limits;
+use crate::schema::Family;
+use bytes::Bytes;
+use std::path::Path;
+use std::sync::Arc;
+
+/// How to open a [`Region`]: made by [`Region::options`].
+#[derive(Clone, Debug)]
+pub struct RegionOptions {
+    pub(super) files: HFileOptions,
+    pub(super) storage: Arc<dyn Storage>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) writable: bool,
+    pub(super) create_if_missing: bool,
+    pub(super) families: Vec<Family>,
+    pub(super) table: Option<String>,
+    pub(super) start_key: Bytes,
+    pub(super) end_key: Bytes,
+    pub(super) background_flush_size: Option<u64>,
+}
+
+impl RegionOptions {
+    pub(super) fn new() -> Self {
+        Self {
+            files: HFile::options(),
+            storage: Arc::new(LocalStorage),
+            clock: Arc::new(SystemClock),
+            writable: false,
+            create_if_missing: false,
+            families: Vec::new(),
+            table: None,
+            start_key: Bytes::new(),
+            end_key: Bytes::new(),
+            background_flush_size: None,
+        }
+    }
+
+    /// Keeps decoded blocks in this cache (default: none, so that each read goes to the files).
+    #[must_use]
+    pub fn cache(mut self, cache: &BlockCache) -> Self {
+        self.files = self.files.cache(cache);
+        self
+    }
+
+    /// Whether the region may be written to (default: no). One process at a time may open it so.
+    #[must_use]
+    pub fn writable(mut self, writable: bool) -> Self {
+        self.writable = writable;
+        self
+    }
+
+    /// Creates a region where there is none, of the families given, and opens it for writing.
+    #[must_use]
+    pub fn create_if_missing(mut self, create: bool) -> Self {
+        self.create_if_missing = create;
+        self.writable |= create;
+        self
+    }
+
+    /// A family: of a region that is created; or, in place of what the table's descriptor says, of one that is there.
+    #[must_use]
+    pub fn family(mut self, family: Family) -> Self {
+        self.families.retain(|other| other.name() != family.name());
+        self.families.push(family);
+        self
+    }
+
+    /// The table of a region that is created: `name` or `namespace:name` (default: `default`).
+    #[must_use]
+    pub fn table(mut self, name: impl Into<String>) -> Self {
+        self.table = Some(name.into());
+        self
+    }
+
+    /// The rows of a region that is created: from `start` on to before `end`; empty for no bound.
+    #[must_use]
+    pub fn key_range(mut self, start: impl Into<Bytes>, end: impl Into<Bytes>) -> Self {
+        (self.start_key, self.end_key) = (start.into(), end.into());
+        self
+    }
+
+    /// Flushes when this many bytes are in memory, and compacts what the policy chooses behind it, on a thread of its own
+    /// (default: never, and no thread; HBase's own size is 128 MiB). Writers wait when four times as much is there.
+    #[must_use]
+    pub fn background_flush_size(mut self, bytes: u64) -> Self {
+        self.background_flush_size = Some(bytes);
+        self
+    }
+
+    /// The clock by which cells expire and are dated (default: the system's).
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Where files are (default: the local file system).
+    #[must_use]
+    pub fn storage(mut self, storage: Arc<dyn Storage>) -> Self {
+        self.files = self.files.storage(Arc::clone(&storage));
+        self.storage = storage;
+        self
+    }
+
+    /// Whether to compare the checksums of blocks (default: yes).
+    #[must_use]
+    pub fn verify_checksums(mut self, verify: bool) -> Self {
+        self.files = self.files.verify_checksums(verify);
+        self
+    }
+
+    /// The most that a file may make us allocate.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.files = self.files.limits(limits);
+        self
+    }
+
+    /// The dictionary of files compressed by Zstandard with one. See [`HFileOptions::zstd_dictionary`].
+    #[must_use]
+    pub fn zstd_dictionary(mut self, dictionary: impl Into<Arc<[u8]>>) -> Self {
+        self.files = self.files.zstd_dictionary(dictionary);
+        self
+    }
+
+    /// The cluster's master key, for encrypted files. See [`HFileOptions::master_key`].
+    #[must_use]
+    pub fn master_key(mut self, key: impl Into<Arc<[u8]>>) -> Self {
+        self.files = self.files.master_key(key);
+        self
+    }
+
+    /// Opens the region of a directory.
+    ///
+    /// # Errors
+    ///
+    /// If there is none and none is to be created; if it is not one, or a file of it is damaged or not readable; if it has edits
+    /// in logs that must be replayed first; if another process has it open for writing.
+    pub fn open(self, path: impl AsRef<Path>) -> Result<Region> {
+        self.open_region(path.as_ref())
+    }
+}

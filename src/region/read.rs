@@ -1,0 +1,90 @@
+//! One row: what a get reads (read-path.md §5.1).
+
+use super::{Inner, RegionState};
+use crate::cell::RowBuf;
+use crate::error::Result;
+use crate::metrics::ReadCounts;
+use crate::mvcc::ReadPoint;
+use crate::op::{Get, Isolation, Query};
+use crate::store::matcher::ScanInfo;
+use bytes::Bytes;
+use std::sync::Arc;
+
+impl Inner {
+    /// A read point and the state that holds all that is seen at it, kept for as long as the read point lives.
+    pub(super) fn register(&self) -> (ReadPoint, Arc<RegionState>) {
+        let point = || self.mvcc.register(|_| ()).0;
+        self.states.read_at(point, |state, point| (point, Arc::clone(state)))
+    }
+
+    /// Reads a row as it is now, without registering: the state that is held is enough for one read.
+    #[inline]
+    pub(super) fn get_now(&self, get: &Get, row: &mut RowBuf) -> Result<()> {
+        let point = || match get.select.isolation {
+            Isolation::ReadCommitted => self.mvcc.read_point(),
+            Isolation::ReadUncommitted => i64::MAX,
+        };
+        self.states.read_at(point, |state, point| self.get_at(state, get, point, row))
+    }
+
+    /// Reads a row from a state at a read point.
+    pub(super) fn get_at(
+        &self,
+        state: &RegionState,
+        get: &Get,
+        read_point: i64,
+        row: &mut RowBuf,
+    ) -> Result<()> {
+        self.check_row(&get.row)?;
+        let mut counts = ReadCounts { gets: 1, ..ReadCounts::default() };
+        let mut clock = None;
+        let result = self.each_store(get.columns(), |store, columns| {
+            let (family, state) = (&self.stores[store].family, &state.stores[store]);
+            // A clock is not free, and only what may expire asks for it. What a segment does not say of tags that are
+            // written meanwhile concerns those alone who see writes that are not complete.
+            let may_expire = family.ttl_millis().is_some()
+                || get.select.isolation == Isolation::ReadUncommitted
+                || state.may_have_tags();
+            let now = if may_expire { *clock.get_or_insert_with(|| self.clock.now()) } else { 0 };
+            let query = Query {
+                start: &get.row,
+                include_start: true,
+                stop: &get.row,
+                get_like: !get.row.is_empty(),
+                columns,
+                time_range: get.select.time_range_of(family.name()),
+                max_versions: get.select.max_versions,
+                raw: false,
+                store_limit: get.select.store_limit,
+                store_offset: get.select.store_offset,
+                read_point,
+            };
+            let info = ScanInfo::new(family, now);
+            state.get(&query, &info, row, &mut counts)
+        });
+        self.counters.add(&counts);
+        result
+    }
+
+    /// Calls `read` for each store that is asked, in the order of their names, with the columns asked of it.
+    pub(super) fn each_store<'q>(
+        &self,
+        columns: &'q crate::op::Columns,
+        mut read: impl FnMut(usize, &'q [Bytes]) -> Result<()>,
+    ) -> Result<()> {
+        if columns.is_empty() {
+            return (0..self.stores.len()).try_for_each(|store| read(store, &[]));
+        }
+        let mut families = columns.families();
+        if families.len() == 1
+            && let Some((family, qualifiers)) = families.next()
+        {
+            return read(self.store_index(family)?, qualifiers);
+        }
+        // all of them must exist before any is read
+        for (family, _) in columns.families() {
+            self.store_index(family)?;
+        }
+        columns.families().try_for_each(|(family, qualifiers)| read(self.store_index(family)?, qualifiers))
+    }
+}

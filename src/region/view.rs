@@ -1,0 +1,84 @@
+//! What a region holds at one moment.
+
+use super::{Inner, Region, RegionScanner, RegionState};
+use crate::cell::{Row, RowBuf};
+use crate::error::Result;
+use crate::mvcc::ReadPoint;
+use crate::op::{Get, Isolation, Scan};
+use std::fmt;
+use std::sync::Arc;
+
+/// A region at one moment: the writes that were complete when it was taken, and no others.
+///
+/// While it lives, flushes and compactions keep what it may see; it holds memory and files that they would give up.
+pub struct ReadView {
+    pub(super) region: Arc<Inner>,
+    pub(super) state: Arc<RegionState>,
+    point: ReadPoint,
+}
+
+impl ReadView {
+    pub(super) fn new(region: Arc<Inner>) -> Self {
+        let (point, state) = region.register();
+        Self { region, state, point }
+    }
+
+    /// The sequence id up to which writes are seen.
+    #[must_use]
+    pub fn read_point(&self) -> i64 {
+        self.point.get()
+    }
+
+    pub(super) fn point_for(&self, isolation: Isolation) -> i64 {
+        match isolation {
+            Isolation::ReadCommitted => self.read_point(),
+            Isolation::ReadUncommitted => i64::MAX,
+        }
+    }
+
+    /// The region.
+    #[must_use]
+    pub fn region(&self) -> Region {
+        Region(Arc::clone(&self.region))
+    }
+
+    /// Reads a row. See [`Region::get`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn get(&self, get: &Get) -> Result<Row> {
+        let mut row = RowBuf::new();
+        self.get_into(get, &mut row)?;
+        Ok(row.freeze())
+    }
+
+    /// Reads a row into a buffer. See [`Region::get_into`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn get_into(&self, get: &Get, row: &mut RowBuf) -> Result<bool> {
+        row.clear();
+        self.region.get_at(&self.state, get, self.point_for(get.select.isolation), row)?;
+        Ok(!row.is_empty())
+    }
+
+    /// Reads the rows of a range, in their order.
+    ///
+    /// # Errors
+    ///
+    /// If a family is unknown, a raw scan names columns, or a file is damaged or not readable.
+    pub fn scan<'v>(&'v self, scan: &'v Scan) -> Result<RegionScanner<'v>> {
+        RegionScanner::new(self, scan)
+    }
+}
+
+impl fmt::Debug for ReadView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadView")
+            .field("region", &self.region.dir.path())
+            .field("read_point", &self.read_point())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,119 @@
+//! Where cells get into memory: under one sequence id, seen all at once (read-path.md §19.1; HBase: `HRegion.doMiniBatchMutate`).
+
+use super::Inner;
+use crate::cell::{CellRef, CellType, LATEST_TIMESTAMP, MAX_ROW_LEN, SeekKey, TTL_TAG_TYPE};
+use crate::error::{Error, Result};
+use crate::metrics::ReadCounts;
+use std::borrow::{Borrow, Cow};
+use std::sync::{PoisonError, RwLockReadGuard};
+
+/// The longest cell, key and value (hbase.server.keyvalue.maxsize).
+const MAX_CELL_LEN: usize = 10 << 20;
+
+/// A cell on its way into a store.
+#[derive(Clone, Debug)]
+pub(super) struct NewCell<'a> {
+    pub(super) store: usize,
+    pub(super) row: &'a [u8],
+    pub(super) qualifier: &'a [u8],
+    pub(super) timestamp: i64,
+    pub(super) cell_type: CellType,
+    pub(super) value: Cow<'a, [u8]>,
+    pub(super) tags: Cow<'a, [u8]>,
+}
+
+/// The tag of a time to live, as it is stored.
+pub(super) type TtlTag = [u8; 11];
+
+impl Inner {
+    /// That the region takes writes, and that a row is one of its own. Waits while there is far too much in memory.
+    pub(super) fn check_write(&self, row: &[u8]) -> Result<()> {
+        self.check_writable()?;
+        self.admit()?;
+        self.check_new_row(row)
+    }
+
+    /// Waits while there is far too much in memory.
+    pub(super) fn admit(&self) -> Result<()> {
+        match &self.background {
+            Some(background) => background.admit(|| self.memstore_size()),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn check_new_row(&self, row: &[u8]) -> Result<()> {
+        if row.is_empty() || row.len() > MAX_ROW_LEN {
+            return Err(Error::invalid_argument(format!(
+                "a row has 1 to {MAX_ROW_LEN} bytes, not {}",
+                row.len()
+            )));
+        }
+        self.check_row(row)
+    }
+
+    /// The one place where cells get into memory: under one sequence id, which it gives back, seen by no read before all are
+    /// there. Of cells with one key the last stays. `writes` is how many mutations they are of.
+    pub(super) fn apply<'a, C>(&self, cells: impl IntoIterator<Item = C>, writes: u64) -> Result<i64>
+    where
+        C: Borrow<NewCell<'a>>,
+    {
+        let _updates = self.update();
+        let state = self.states.load();
+        let entry = self.mvcc.begin();
+        let seq_id = entry.seq_id();
+        let mut key = SeekKey::new();
+        for cell in cells {
+            let cell = cell.borrow();
+            state.stores[cell.store].active.insert(self.cell_ref(cell, &mut key, seq_id));
+        }
+        self.mvcc.complete_and_wait(entry);
+        self.counters.add(&ReadCounts { writes, ..ReadCounts::default() });
+        Ok(seq_id)
+    }
+
+    /// A cell as it is stored; its key is made in `key`.
+    pub(super) fn cell_ref<'c>(
+        &self,
+        cell: &'c NewCell<'_>,
+        key: &'c mut SeekKey,
+        seq_id: i64,
+    ) -> CellRef<'c> {
+        let family = self.stores[cell.store].family.name();
+        key.set(cell.row, family, cell.qualifier, cell.timestamp, cell.cell_type);
+        CellRef { key, value: &cell.value, tags: &cell.tags, seq_id }
+    }
+
+    /// While this is held, the segments that writes go to stay where they are.
+    fn update(&self) -> RwLockReadGuard<'_, ()> {
+        self.updates.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A timestamp, or the clock's.
+pub(super) fn at(timestamp: Option<i64>, now: i64) -> i64 {
+    timestamp.filter(|&timestamp| timestamp != LATEST_TIMESTAMP).unwrap_or(now)
+}
+
+pub(super) fn check_timestamp(timestamp: Option<i64>) -> Result<()> {
+    match timestamp {
+        Some(negative @ ..0) => {
+            Err(Error::invalid_argument(format!("a timestamp is not negative: {negative}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn check_len(len: usize) -> Result<()> {
+    if len > MAX_CELL_LEN {
+        return Err(Error::invalid_argument(format!("a cell has at most {MAX_CELL_LEN} bytes, not {len}")));
+    }
+    Ok(())
+}
+
+/// The tag of a time to live in milliseconds.
+pub(super) fn ttl_tag(millis: i64) -> TtlTag {
+    let mut tag = [0; 11];
+    tag[..3].copy_from_slice(&[0, 9, TTL_TAG_TYPE]);
+    tag[3..].copy_from_slice(&millis.to_be_bytes());
+    tag
+}
