@@ -1,0 +1,92 @@
+//! What a get reads of ten files when nothing is in the cache, by the region's own counts.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that stops says where")]
+
+mod support;
+
+use hregion::{Compaction, Family, Get, Put, Region, RegionMetrics, RowBuf, TimeRange};
+use support::rng::Rng;
+
+const FILES: usize = 10;
+
+/// Rows whose order is not that in which they are written, half of the numbers left out.
+fn row(number: u64) -> Vec<u8> {
+    number.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes().to_vec()
+}
+
+/// Ten files, each with a tenth of the rows and all over the key range; each has timestamps of its own.
+fn region(dir: &std::path::Path, rows: u64) -> Region {
+    let options = Region::options().create_if_missing(true).family(Family::new("f"));
+    let region = options.open(dir).unwrap();
+    for file in 0..FILES as u64 {
+        for number in (file..rows).step_by(FILES) {
+            let timestamp = i64::try_from(1000 * (file + 1)).unwrap();
+            region.put(Put::new(row(2 * number)).cell_at("f", "q", timestamp, vec![7; 40])).unwrap();
+        }
+        region.flush().unwrap();
+    }
+    assert_eq!(region.store_file_count("f"), Some(FILES));
+    region
+}
+
+fn count(region: &Region, read: impl FnOnce()) -> RegionMetrics {
+    let before = region.metrics();
+    read();
+    region.metrics().since(&before)
+}
+
+fn gets_read_little(rows: u64) {
+    let dir = tempfile::tempdir().unwrap();
+    let region = region(dir.path(), rows);
+    let mut rng = Rng::new(7);
+    let mut buffer = RowBuf::new();
+
+    // present: one block of each file that the filter lets through, so of one and now and then of a second
+    let mut blocks = 0;
+    for _ in 0..1000 {
+        let number = rng.next() % rows;
+        let get = Get::new(row(2 * number)).column("f", "q");
+        let counts = count(&region, || assert!(region.get_into(&get, &mut buffer).unwrap()));
+        let let_through =
+            counts.files_considered - counts.files_skipped_by_bloom - counts.files_skipped_by_key;
+        assert!(counts.data_blocks_read <= let_through, "{counts:?}");
+        assert!((1..=3).contains(&let_through), "{counts:?}");
+        blocks += counts.data_blocks_read;
+    }
+    assert!(blocks <= 1100, "{blocks} blocks for 1000 gets");
+
+    // absent: the filters of ten files say so, all of them, in nine of ten cases
+    let mut untouched = 0;
+    for _ in 0..1000 {
+        let get = Get::new(row(2 * (rng.next() % rows) + 1));
+        let counts = count(&region, || assert!(!region.get_into(&get, &mut buffer).unwrap()));
+        untouched += usize::from(counts.data_blocks_read == 0);
+    }
+    println!(
+        "{rows} rows: {blocks} blocks for 1000 rows that are there, {untouched} of 1000 that are not read none"
+    );
+    assert!(untouched >= 900, "{untouched} of 1000");
+
+    // a time range that one file has leaves the others alone
+    let third = TimeRange::new(2500, 3500).unwrap();
+    let counts = count(&region, || {
+        let get = Get::new(row(2 * 2)).time_range(third);
+        assert!(region.get_into(&get, &mut buffer).unwrap());
+    });
+    assert_eq!((counts.files_skipped_by_time, counts.data_blocks_read), (FILES as u64 - 1, 1), "{counts:?}");
+
+    // in one file there is one block to read
+    region.compact(Compaction::Major).unwrap();
+    let counts = count(&region, || assert!(region.get_into(&Get::new(row(4)), &mut buffer).unwrap()));
+    assert_eq!((counts.files_considered, counts.data_blocks_read), (1, 1), "{counts:?}");
+}
+
+#[test]
+fn a_get_reads_one_block_of_a_file_that_may_have_the_row() {
+    gets_read_little(100_000);
+}
+
+#[test]
+#[ignore = "a million rows; takes half a minute"]
+fn a_get_reads_one_block_of_a_file_that_may_have_the_row_of_a_million() {
+    gets_read_little(1_000_000);
+}

@@ -1,0 +1,106 @@
+//! A region as a store: written, flushed, compacted, read.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that stops says where")]
+
+use hregion::{
+    BlockCache, CellRef, Compaction, Delete, ErrorKind, Family, Get, ManualClock, Put, Region, Scan,
+    TimeRange,
+};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+fn shown(cell: CellRef<'_>) -> String {
+    format!("{}={}", cell.key(), String::from_utf8_lossy(cell.value()))
+}
+
+fn rows(region: &Region, scan: &Scan) -> Vec<Vec<String>> {
+    let view = region.view();
+    let rows = view.scan(scan).unwrap().map(|row| row.unwrap().cells().map(shown).collect());
+    rows.collect()
+}
+
+#[test]
+fn written_flushed_compacted_and_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(1000));
+    let cache = BlockCache::with_capacity(1 << 20);
+    let region = Region::options()
+        .cache(&cache)
+        .clock(Arc::clone(&clock) as _)
+        .create_if_missing(true)
+        .family(Family::new("f").max_versions(3))
+        .family(Family::new("g"))
+        .key_range("a", "x")
+        .open(dir.path())
+        .unwrap();
+    region.put(Put::new("r1").cell("f", "q", "v1").cell("g", "", "w")).unwrap();
+    clock.set(2000);
+    region.put(Put::new("r1").cell("f", "q", "v2").cell("f", "p", "p2")).unwrap();
+    region.put(Put::new("r2").cell_at("f", "q", 5, "old")).unwrap();
+    let view = region.view();
+    let all = Scan::new().max_versions(u32::MAX);
+    let expected = vec![
+        vec!["r1/f:p/2000/Put=p2", "r1/f:q/2000/Put=v2", "r1/f:q/1000/Put=v1", "r1/g:/1000/Put=w"],
+        vec!["r2/f:q/5/Put=old"],
+    ];
+    assert_eq!(rows(&region, &all), expected);
+    region.flush().unwrap();
+    assert_eq!(region.store_file_count("f"), Some(1));
+    assert_eq!(rows(&region, &all), expected);
+
+    clock.set(3000);
+    region.delete(Delete::new("r1").version("f", "q")).unwrap();
+    let get = Get::new("r1").column("f", "q").max_versions(2);
+    let values = |region: &Region| -> Vec<String> { region.get(&get).unwrap().cells().map(shown).collect() };
+    assert_eq!(values(&region), ["r1/f:q/1000/Put=v1"]);
+    assert_eq!(view.get(&get).unwrap().len(), 2);
+    region.flush().unwrap();
+    region.compact(Compaction::Major).unwrap();
+    assert_eq!(values(&region), ["r1/f:q/1000/Put=v1"]);
+    assert_eq!((region.store_file_count("f"), region.store_file_count("h")), (Some(1), None));
+    assert_eq!(view.get(&get).unwrap().len(), 2);
+    assert_eq!(rows(&region, &Scan::new().rows("r2"..).time_range(TimeRange::new(0, 6).unwrap())).len(), 1);
+
+    let mut cells = 0;
+    region
+        .view()
+        .scan(&all)
+        .unwrap()
+        .for_each_cell(|_| {
+            cells += 1;
+            if cells == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })
+        .unwrap();
+    assert_eq!(cells, 3);
+
+    let kind = |result: Result<(), hregion::Error>| result.unwrap_err().kind();
+    assert_eq!(kind(region.put(Put::new("x").cell("f", "q", "v"))), ErrorKind::WrongRegion);
+    assert_eq!(kind(region.put(Put::new("r").cell("h", "q", "v"))), ErrorKind::NoSuchFamily);
+    assert_eq!(kind(region.get(&Get::new("A")).map(drop)), ErrorKind::WrongRegion);
+    assert_eq!(
+        kind(view.scan(&Scan::new().raw(true).column("f", "q")).map(drop)),
+        ErrorKind::InvalidArgument
+    );
+}
+
+#[test]
+fn a_region_is_opened_again_with_what_was_flushed() {
+    let dir = tempfile::tempdir().unwrap();
+    let family = Family::new("f").max_versions(3).ttl(100);
+    let options = || Region::options().clock(Arc::new(ManualClock::new(50_000)));
+    let create = || options().create_if_missing(true).family(family.clone()).open(dir.path());
+    let region = create().unwrap();
+    region.put(Put::new("r").cell("f", "q", "kept")).unwrap();
+    region.flush().unwrap();
+    region.put(Put::new("r").cell("f", "q", "lost with the process")).unwrap();
+    assert_eq!(create().unwrap_err().kind(), ErrorKind::Io, "somebody else writes");
+    // who reads is let in
+    let reader = options().open(dir.path()).unwrap();
+    assert_eq!(reader.get(&Get::new("r")).unwrap().value("f", "q"), Some(&b"kept"[..]));
+    assert_eq!(reader.put(Put::new("r").cell("f", "q", "v")).unwrap_err().kind(), ErrorKind::InvalidArgument);
+    drop(region);
+    let region = options().writable(true).open(dir.path()).unwrap();
+    assert_eq!(region.families().collect::<Vec<_>>(), [&family]);
+    assert_eq!(region.get(&Get::new("r")).unwrap().value("f", "q"), Some(&b"kept"[..]));
+    let kind = options().open(dir.path().join("no such region")).unwrap_err().kind();
+    assert_eq!(kind, ErrorKind::Io);
+}
