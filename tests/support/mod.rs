@@ -4,7 +4,10 @@
 pub(crate) mod alloc;
 pub(crate) mod cells;
 pub(crate) mod golden;
+pub(crate) mod model;
+pub(crate) mod no_sync;
 pub(crate) mod open;
 pub(crate) mod rng;
+pub(crate) mod script;
 pub(crate) mod seek_keys;
 pub(crate) mod written;

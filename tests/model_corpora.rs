@@ -1,0 +1,76 @@
+//! The model of HBase's rules against HBase itself: operation scripts, and what a real region answered.
+
+mod support;
+
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use support::cells::lines;
+use support::script::{self, Player};
+
+/// What is in the repository.
+#[test]
+fn the_model_answers_as_hbase_did() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/corpora");
+    let (scripts, answers) = play_all(&folder);
+    assert!(scripts >= 12 && answers > 1500, "{scripts} scripts, {answers} answers");
+}
+
+/// The whole corpus, where it lies beside the repository.
+#[test]
+fn the_model_answers_the_whole_corpus() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpora/random");
+    if !folder.is_dir() {
+        println!("left out: no {}", folder.display());
+        return;
+    }
+    assert_eq!(play_all(&folder), (264, 28_524));
+}
+
+/// Plays all scripts of a folder that are for the model. How many these are, and how many answers they gave.
+fn play_all(folder: &Path) -> (usize, usize) {
+    let mut scripts: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap_or_else(|e| panic!("{}: {e}", folder.display()))
+        .map(|entry| entry.expect("a folder of scripts").path())
+        .filter(|path| path.to_string_lossy().contains(".script.jsonl"))
+        .collect();
+    scripts.sort();
+    let (mut played, mut answers, mut faults) = (0, 0, Vec::new());
+    for path in scripts {
+        let script = values(&path);
+        if script::is_for_the_model(&script) {
+            played += 1;
+            match play(&path, &script) {
+                Ok(count) => answers += count,
+                Err(fault) => faults.push(fault),
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{} scripts:\n{}", faults.len(), faults.join("\n"));
+    (played, answers)
+}
+
+/// Plays a script to its end or to the first answer that differs.
+fn play(path: &Path, script: &[Value]) -> Result<usize, String> {
+    let expected = PathBuf::from(path.to_string_lossy().replace(".script.", ".expect."));
+    let expected: Vec<Value> = values(&expected);
+    let answer_of = |id: &Value| expected.iter().find(|answer| answer["id"] == *id);
+    let (create, operations) = script.split_first().expect("a script begins with create");
+    let mut player = Player::new(create);
+    let mut answers = 0;
+    for operation in operations {
+        let id = &operation["id"];
+        let answer = player.play(operation).map(|answer| script::answer(id, answer));
+        let (Some(answer), Some(expected)) = (answer, answer_of(id)) else { continue };
+        if answer != *expected {
+            let name = path.file_name().unwrap_or_default().display();
+            return Err(format!("{name}: {operation}\n    model: {answer}\n    HBase: {expected}"));
+        }
+        answers += 1;
+    }
+    Ok(answers)
+}
+
+fn values(path: &Path) -> Vec<Value> {
+    lines(path).iter().map(|line| serde_json::from_str(line).expect("JSON lines")).collect()
+}

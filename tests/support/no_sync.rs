@@ -1,0 +1,62 @@
+//! The local file system without its waiting: for tests that write many files, and lose no power.
+
+use hregion::io::{DirEntry, FileLock, FileReader, FileWriter};
+use hregion::{LocalStorage, Storage};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Files as they are, of which nothing is synced.
+#[derive(Debug, Default)]
+pub(crate) struct NoSync(LocalStorage);
+
+impl Storage for NoSync {
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
+        self.0.open(path)
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
+        Ok(Box::new(Unsynced(self.0.create(path)?)))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.0.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.0.remove(path)
+    }
+
+    fn sync_dir(&self, _path: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        self.0.list_dir(path)
+    }
+
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        self.0.create_dir_all(path)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<FileLock> {
+        self.0.lock(path)
+    }
+}
+
+#[derive(Debug)]
+struct Unsynced(Box<dyn FileWriter>);
+
+impl FileWriter for Unsynced {
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
