@@ -1,13 +1,14 @@
 //! The command line: what all commands share. What one command takes is in its own file.
 
 use crate::cmd::{
-    bulkload, cells, completions, convert, count, diff, inspect, man, salvage, seek, verify, write,
+    bulkload, cells, compact, completions, convert, count, diff, flush, get, inspect, man, replay, salvage,
+    scan, seek, verify, write,
 };
 use crate::failure::{Exit, Failure, Fault};
 use crate::output::Output;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use hregion::{HFile, HFileOptions, Limits};
+use hregion::{BlockCache, HFile, HFileOptions, Limits, Region, RegionOptions};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read as _;
@@ -39,6 +40,8 @@ pub(crate) enum Command {
     Inspect(inspect::Args),
     Cells(cells::Args),
     Seek(seek::Args),
+    Scan(scan::Args),
+    Get(get::Args),
     Count(count::Args),
     Verify(verify::Args),
     Diff(diff::Args),
@@ -46,6 +49,9 @@ pub(crate) enum Command {
     Convert(Box<convert::Args>),
     Bulkload(Box<bulkload::Args>),
     Salvage(salvage::Args),
+    Flush(flush::Args),
+    Compact(compact::Args),
+    Replay(replay::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -102,18 +108,46 @@ pub(crate) struct FileArgs {
 impl FileArgs {
     /// The library's options; says so if they are unsafe.
     pub(crate) fn options(&self, out: &Output) -> Result<HFileOptions, Failure> {
-        let mut options = HFile::options().limits(self.limits());
-        if self.no_checksums {
-            out.warn_always("checksums are not verified, damaged bytes may come out as data");
-            options = options.verify_checksums(false);
+        self.warn_of_checksums(out);
+        let mut options = HFile::options().limits(self.limits()).verify_checksums(!self.no_checksums);
+        if let Some(dictionary) = self.zstd_dictionary()? {
+            options = options.zstd_dictionary(dictionary);
         }
-        if let Some(path) = &self.zstd_dictionary {
-            options = options.zstd_dictionary(read_small(path)?);
-        }
-        if let Some(path) = &self.master_key_file {
-            options = options.master_key(parse_key(path, &read_small(path)?)?);
+        if let Some(key) = self.master_key()? {
+            options = options.master_key(key);
         }
         Ok(options)
+    }
+
+    /// The same for regions.
+    pub(crate) fn region_options(&self, out: &Output) -> Result<RegionOptions, Failure> {
+        self.warn_of_checksums(out);
+        let mut options = Region::options()
+            .cache(&BlockCache::with_capacity(CACHE))
+            .limits(self.limits())
+            .verify_checksums(!self.no_checksums);
+        if let Some(dictionary) = self.zstd_dictionary()? {
+            options = options.zstd_dictionary(dictionary);
+        }
+        if let Some(key) = self.master_key()? {
+            options = options.master_key(key);
+        }
+        Ok(options)
+    }
+
+    fn warn_of_checksums(&self, out: &Output) {
+        if self.no_checksums {
+            out.warn_always("checksums are not verified, damaged bytes may come out as data");
+        }
+    }
+
+    fn zstd_dictionary(&self) -> Result<Option<Vec<u8>>, Fault> {
+        self.zstd_dictionary.as_deref().map(read_small).transpose()
+    }
+
+    fn master_key(&self) -> Result<Option<Vec<u8>>, Fault> {
+        let key = self.master_key_file.as_deref();
+        key.map(|path| parse_key(path, &read_small(path)?)).transpose()
     }
 
     fn limits(&self) -> Limits {
@@ -128,6 +162,9 @@ impl FileArgs {
         limits
     }
 }
+
+/// Blocks of a region's files that are kept, in bytes.
+const CACHE: u64 = 64 << 20;
 
 /// The most that a dictionary or a key file may have.
 const SMALL: u64 = 64 << 20;

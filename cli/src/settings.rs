@@ -330,7 +330,7 @@ pub(crate) fn now() -> i64 {
 }
 
 impl Bloom {
-    fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         match text {
             "NONE" => Ok(Self(None)),
             "ROW" => Ok(Self(Some(BloomType::Row))),
@@ -344,11 +344,11 @@ impl Bloom {
     }
 }
 
-fn encoding(name: &str) -> Result<DataBlockEncoding, String> {
+pub(crate) fn encoding(name: &str) -> Result<DataBlockEncoding, String> {
     one_of(name, DataBlockEncoding::ALL, DataBlockEncoding::name)
 }
 
-fn compression(name: &str) -> Result<Codec, String> {
+pub(crate) fn compression(name: &str) -> Result<Codec, String> {
     one_of(name, Codec::ALL, Codec::name)
 }
 

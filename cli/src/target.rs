@@ -23,7 +23,8 @@ pub(crate) enum Kind {
     Wal,
 }
 
-const DIRECTORY: &str = "a directory: reading regions and tables is not built yet";
+const DIRECTORY: &str =
+    "a directory, expected a file: `scan`, `get` and `count` read those of regions and tables";
 const WAL: &str = "a write-ahead log: reading logs is not built yet";
 
 /// Opens an HFile.
@@ -49,9 +50,7 @@ pub(crate) fn reader(path: &Path, kind: Option<Kind>, out: &Output) -> Result<Ar
             return Err(Fault::unsupported(path, DIRECTORY).into());
         }
     }
-    if let Some((scheme, _)) = path.to_str().and_then(|path| path.split_once("://")) {
-        return Err(Fault::unsupported(path, format!("{scheme}: object stores are not built in")).into());
-    }
+    check_local(path)?;
     let meta = std::fs::metadata(path).map_err(|error| Fault::io("open", path, &error))?;
     if meta.is_dir() {
         return Err(Fault::unsupported(path, DIRECTORY).into());
@@ -68,6 +67,16 @@ pub(crate) fn reader(path: &Path, kind: Option<Kind>, out: &Output) -> Result<Ar
         return Err(Fault::unsupported(path, what).into());
     }
     Ok(out.progress().watch(file))
+}
+
+/// Fails if a path leads to an object store.
+pub(crate) fn check_local(path: &Path) -> Result<(), Fault> {
+    match path.to_str().and_then(|path| path.split_once("://")) {
+        None => Ok(()),
+        Some((scheme, _)) => {
+            Err(Fault::unsupported(path, format!("{scheme}: object stores are not built in")))
+        }
+    }
 }
 
 const REFERENCE: &str = "a reference to a part of another file, not cells";

@@ -297,6 +297,12 @@ fn every_kind_of_error_has_its_exit_code() {
         (&["cells", &golden("codec-zstd-dictionary.hfile")], 4, "Unsupported"),
         (&["count", &golden("")], 4, "Unsupported"),
         (&["count", &plain(), "--as", "wal"], 4, "Unsupported"),
+        (&["count", &plain(), "--prefix", "row"], 2, "Usage"),
+        (&["scan", &golden("no-such-region")], 5, "Io"),
+        (&["scan", &golden(""), "--versions", "0"], 2, "Usage"),
+        (&["replay", &golden("no-such.jsonl")], 5, "Io"),
+        (&["replay", &plain()], 2, "InvalidArgument"),
+        (&["replay", "-", "--set", "versions=2"], 2, "Usage"),
         (&["count", "s3://bucket/file"], 4, "Unsupported"),
         (&["inspect", &golden("no-such.hfile")], 5, "Io"),
         (&["cells", &plain(), "--zstd-dictionary", &golden("no-such.dict")], 5, "Io"),
@@ -397,8 +403,21 @@ fn other_kinds_of_files_are_named() {
         let error = last_error(&output);
         assert!(error["message"].as_str().unwrap().contains(what), "{error}");
     }
-    let directory = run(&["count", "--json", "."]);
-    assert_eq!(last_error(&directory)["message"], "a directory: reading regions and tables is not built yet");
+    let directory = run(&["cells", "--json", "."]);
+    let message = "a directory, expected a file: `scan`, `get` and `count` read those of regions and tables";
+    assert_eq!(last_error(&directory)["message"], message);
+    for (args, what) in [
+        (&["scan", &plain()][..], "a file"),
+        (&["get", ".", "row"], "neither a region nor a table"),
+        (&["count", "."], "neither a region nor a table"),
+        (&["compact", "."], "neither a region nor a table"),
+        (&["flush", "hdfs://server/region"], "hdfs"),
+        (&["scan", "--as", "wal", "."], "neither a region nor a table"),
+    ] {
+        let output = run(&[args, &["--json"]].concat());
+        assert_eq!(code(&output), 4, "{args:?}");
+        assert!(last_error(&output)["message"].as_str().unwrap().contains(what), "{}", stdout(&output));
+    }
 }
 
 #[test]
@@ -472,6 +491,10 @@ fn nonsense_never_panics() {
         "inspect",
         "seek",
         "count",
+        "scan",
+        "get",
+        "compact",
+        "replay",
         "verify",
         "man",
         "completions",
@@ -550,13 +573,18 @@ fn completions_and_manual_pages_know_the_commands() {
     let commands = [
         "-bulkload",
         "-cells",
+        "-compact",
         "-completions",
         "-convert",
         "-count",
         "-diff",
+        "-flush",
+        "-get",
         "-inspect",
         "-man",
+        "-replay",
         "-salvage",
+        "-scan",
         "-seek",
         "-verify",
         "-write",

@@ -2,13 +2,18 @@
 
 pub(crate) mod bulkload;
 pub(crate) mod cells;
+pub(crate) mod compact;
 pub(crate) mod completions;
 pub(crate) mod convert;
 pub(crate) mod count;
 pub(crate) mod diff;
+pub(crate) mod flush;
+pub(crate) mod get;
 pub(crate) mod inspect;
 pub(crate) mod man;
+pub(crate) mod replay;
 pub(crate) mod salvage;
+pub(crate) mod scan;
 pub(crate) mod seek;
 pub(crate) mod verify;
 pub(crate) mod write;
@@ -23,6 +28,8 @@ pub(crate) fn run(command: &Command, out: &mut Output) -> Result<Exit, Failure> 
         Command::Inspect(args) => inspect::run(args, out),
         Command::Cells(args) => cells::run(args, out),
         Command::Seek(args) => seek::run(args, out),
+        Command::Scan(args) => scan::run(args, out),
+        Command::Get(args) => get::run(args, out),
         Command::Count(args) => count::run(args, out),
         Command::Verify(args) => verify::run(args, out),
         Command::Diff(args) => diff::run(args, out),
@@ -30,6 +37,9 @@ pub(crate) fn run(command: &Command, out: &mut Output) -> Result<Exit, Failure> 
         Command::Write(args) => write::run(args, out),
         Command::Bulkload(args) => bulkload::run(args, out),
         Command::Salvage(args) => salvage::run(args, out),
+        Command::Flush(args) => flush::run(args, out),
+        Command::Compact(args) => compact::run(args, out),
+        Command::Replay(args) => replay::run(args, out),
         Command::Completions(args) => completions::run(args, out),
         Command::Man(args) => man::run(args, out),
     }

@@ -1,0 +1,37 @@
+//! `hregion compact`: from several files of a family to one.
+
+use crate::args::FileArgs;
+use crate::failure::{Exit, Failure};
+use crate::output::Output;
+use crate::upkeep;
+use hregion::Compaction;
+use std::path::PathBuf;
+
+/// Compact the files of a region
+///
+/// Takes the files that HBase would take, if there are enough that are alike; or with --major all of them, so that what is
+/// deleted goes for good. Replaced files are moved to the archive of HBase's root directory, if the region is in one.
+/// Nobody else may write to the directory meanwhile. With --json, a line for each family:
+/// {"family","files_before","files"}.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The directory of a region
+    region: PathBuf,
+
+    /// Compact all files of each family
+    #[arg(long)]
+    major: bool,
+
+    #[command(flatten)]
+    reading: FileArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  hregion compact --major data/default/users/5d4f0e2b";
+
+pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    let compaction = if args.major { Compaction::Major } else { Compaction::Minor };
+    upkeep::run(&args.region, &args.reading, out, |region| region.compact(compaction))
+}

@@ -1,0 +1,74 @@
+//! `hregion replay`: an operation script, played on a region of its own.
+
+use crate::failure::{Exit, Failure, Fault};
+use crate::lines::Lines;
+use crate::output::Output;
+use crate::progress::Progress;
+use crate::script::{Line, Override, Player, Stop};
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// Play an operation script on a scratch region, and print the answers
+///
+/// A script has an operation a line, as JSON: {"id":1,"op":"create","now":1000,"families":[{"name":"f"}]} first, then writes,
+/// gets, scans, flushes, compactions. Nothing reads the real time. An answer is a line, too: {"id":17,"result":…},
+/// or {"id":17,"error":"…"} with the name of HBase's exception; what is not built yet is refused as Unsupported, and the
+/// script goes on.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The script (- for standard input; .gz is unpacked)
+    script: PathBuf,
+
+    /// Where to make the region, and leave it [default: nowhere that lasts]
+    #[arg(long)]
+    dir: Option<PathBuf>,
+
+    /// A setting for all families in the place of their own: encoding=, bloom=, block_size= or compression=
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    overrides: Vec<Override>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  hregion replay deletes.script.jsonl | diff - deletes.expect.jsonl
+  hregion replay deletes.script.jsonl --set encoding=FAST_DIFF --set block_size=64
+  hregion replay deletes.script.jsonl --dir region && hregion scan region --raw";
+
+/// The longest line that is read.
+const MAX_LINE: u64 = 64 << 20;
+
+pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    if let Some(dir) = &args.dir {
+        check_empty(dir)?;
+    }
+    let mut lines = Lines::open(&args.script, MAX_LINE, &Progress::none())?;
+    let mut player = Player::new(args.dir.as_deref(), args.overrides.clone())?;
+    let mut before = None;
+    let mut answer = Vec::new();
+    while let Some(line) = lines.next()? {
+        let line = Line::parse(line).map_err(|message| lines.wrong(&message))?;
+        if before >= Some(line.id()) {
+            return Err(lines.wrong("id: expected a greater one than that of the line before").into());
+        }
+        before = Some(line.id());
+        answer.clear();
+        match player.play(line, &mut answer) {
+            Ok(()) => out.write_all(&answer)?,
+            Err(Stop::Script(message)) => return Err(lines.wrong(&message).into()),
+            Err(Stop::Failed(error)) => return Err(error.into()),
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// Fails if there is something in the directory: the script is to find nothing.
+fn check_empty(dir: &Path) -> Result<(), Fault> {
+    match fs::read_dir(dir).map(|mut entries| entries.next().is_none()) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Fault::invalid_file(dir, "there is something in it; a script begins with nothing")),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(Fault::io("read", dir, &error)),
+    }
+}

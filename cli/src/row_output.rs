@@ -1,0 +1,102 @@
+//! Cells of rows, as `scan` and `get` print them.
+
+use crate::cell_csv;
+use crate::cell_line::{self, put_binary, put_decimal};
+use crate::failure::{Failure, Fault};
+use crate::output::Output;
+use clap::ValueEnum;
+use hregion::{CellRef, RowRef};
+use std::io::Write as _;
+
+/// How rows look in text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// As HBase's shell prints them
+    #[default]
+    Hbase,
+    /// Comma-separated values, with a line of names
+    Csv,
+}
+
+/// Prints rows, a line for each cell.
+#[derive(Debug)]
+pub(crate) struct RowOutput {
+    put: fn(&mut Vec<u8>, &CellRef<'_>),
+    lines: Vec<u8>,
+}
+
+impl RowOutput {
+    pub(crate) fn begin(format: Option<Format>, out: &mut Output) -> Result<Self, Failure> {
+        let put = match format {
+            Some(_) if out.is_json() => {
+                return Err(Fault::usage("--format: with --json there is another").into());
+            }
+            None if out.is_json() => put_json,
+            None | Some(Format::Hbase) => put_as_shell,
+            Some(Format::Csv) => {
+                out.write_all(cell_csv::HEADER)?;
+                put_csv
+            }
+        };
+        Ok(Self { put, lines: Vec::new() })
+    }
+
+    pub(crate) fn write(&mut self, row: RowRef<'_>, out: &mut Output) -> Result<(), Failure> {
+        self.lines.clear();
+        for cell in row.cells() {
+            (self.put)(&mut self.lines, &cell);
+        }
+        Ok(out.write_all(&self.lines)?)
+    }
+}
+
+/// Whether a cell has a sequence id: 0 stands for none.
+fn has_seq_id(cell: &CellRef<'_>) -> bool {
+    cell.seq_id() != 0
+}
+
+fn put_json(out: &mut Vec<u8>, cell: &CellRef<'_>) {
+    cell_line::put_json(out, cell, has_seq_id(cell));
+    out.push(b'\n');
+}
+
+fn put_csv(out: &mut Vec<u8>, cell: &CellRef<'_>) {
+    cell_csv::put_csv(out, cell, has_seq_id(cell));
+}
+
+/// `row  column=family:qualifier, timestamp=5, value=v`; delete markers have a type in place of a value.
+fn put_as_shell(out: &mut Vec<u8>, cell: &CellRef<'_>) {
+    put_binary(out, cell.row());
+    out.extend_from_slice(b"  column=");
+    put_binary(out, cell.family());
+    out.push(b':');
+    put_binary(out, cell.qualifier());
+    out.extend_from_slice(b", timestamp=");
+    put_decimal(out, cell.timestamp());
+    if cell.cell_type().is_delete() {
+        out.extend_from_slice(b", type=");
+        out.extend_from_slice(cell.cell_type().name().as_bytes());
+    } else {
+        out.extend_from_slice(b", value=");
+        put_binary(out, cell.value());
+    }
+    out.push(b'\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hregion::{CellType, SeekKey};
+
+    #[test]
+    fn cells_look_as_in_the_shell() {
+        let line = |cell_type, value: &[u8]| {
+            let key = SeekKey::of(b"r\n", b"f", b"q", 5, cell_type);
+            let mut line = Vec::new();
+            put_as_shell(&mut line, &CellRef::new(&key, value));
+            String::from_utf8(line).unwrap()
+        };
+        assert_eq!(line(CellType::Put, b"v\0"), "r\\x0A  column=f:q, timestamp=5, value=v\\x00\n");
+        assert_eq!(line(CellType::DeleteColumn, b""), "r\\x0A  column=f:q, timestamp=5, type=DeleteColumn\n");
+    }
+}

@@ -1,0 +1,31 @@
+//! A directory for what nobody needs later: gone when the program ends, even by Ctrl-C.
+
+use crate::failure::Fault;
+use crate::new_dir::random_name;
+use crate::new_file::{make, release};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A directory among the system's temporary files, removed when dropped.
+#[derive(Debug)]
+pub(crate) struct ScratchDir(PathBuf);
+
+impl ScratchDir {
+    pub(crate) fn create() -> Result<Self, Fault> {
+        let path = std::env::temp_dir().join(format!("hregion-{}", random_name()));
+        make(&path, || fs::create_dir(&path)).map_err(|error| Fault::io("create", &path, &error))?;
+        Ok(Self(path))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for ScratchDir {
+    fn drop(&mut self) {
+        // nobody is left to tell if it fails
+        let _ = fs::remove_dir_all(&self.0);
+        release(&self.0);
+    }
+}

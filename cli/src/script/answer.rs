@@ -1,0 +1,186 @@
+//! Answers (replay.md §8, §9). Written by hand, as cells are.
+
+use super::refusal::Refusal;
+use crate::cell_line::{put_decimal, put_quoted};
+use hregion::{CellRef, Row};
+
+/// What an operation answers.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// Nothing: it was done.
+    None,
+    /// The cells of a row.
+    Cells(Row),
+    Exists(bool),
+    /// Whether a condition held, and the cells that the mutations answered, if they did.
+    Checked(bool, Row),
+    /// What came of each mutation of a batch.
+    Status(Vec<&'static str>),
+    /// Rows; from an open scanner, also whether there may be more.
+    Rows {
+        rows: Vec<Row>,
+        more: Option<bool>,
+    },
+    /// The number of files of each family.
+    Files(Vec<(Vec<u8>, usize)>),
+    Refused(Refusal),
+}
+
+impl Answer {
+    /// Appends the line of an answer; nothing if there is none.
+    pub(super) fn put(&self, out: &mut Vec<u8>, id: i64) {
+        if matches!(self, Self::None) {
+            return;
+        }
+        out.extend_from_slice(b"{\"id\":");
+        put_decimal(out, id);
+        match self {
+            Self::None => {}
+            Self::Refused(refusal) => {
+                out.extend_from_slice(b",\"error\":\"");
+                out.extend_from_slice(refusal.name().as_bytes());
+                out.extend_from_slice(b"\"}\n");
+                return;
+            }
+            Self::Cells(row) => {
+                out.extend_from_slice(b",\"result\":{\"cells\":");
+                put_cells(out, row);
+            }
+            Self::Exists(exists) => {
+                out.extend_from_slice(b",\"result\":{\"exists\":");
+                put_flag(out, *exists);
+            }
+            Self::Checked(success, cells) => {
+                out.extend_from_slice(b",\"result\":{\"success\":");
+                put_flag(out, *success);
+                if !cells.is_empty() {
+                    out.extend_from_slice(b",\"cells\":");
+                    put_cells(out, cells);
+                }
+            }
+            Self::Status(names) => {
+                out.extend_from_slice(b",\"result\":{\"status\":");
+                put_list(out, names, |out, name| put_quoted(out, name.as_bytes()));
+            }
+            Self::Rows { rows, more } => {
+                out.extend_from_slice(b",\"result\":{\"rows\":");
+                put_list(out, rows, put_row);
+                if let Some(more) = more {
+                    out.extend_from_slice(b",\"more\":");
+                    put_flag(out, *more);
+                }
+            }
+            Self::Files(files) => {
+                out.extend_from_slice(b",\"result\":{\"files\":{");
+                for (i, (family, count)) in files.iter().enumerate() {
+                    if i > 0 {
+                        out.push(b',');
+                    }
+                    put_quoted(out, family);
+                    out.push(b':');
+                    put_decimal(out, i64::try_from(*count).unwrap_or(i64::MAX));
+                }
+                out.push(b'}');
+            }
+        }
+        out.extend_from_slice(b"}}\n");
+    }
+}
+
+fn put_row(out: &mut Vec<u8>, row: &Row) {
+    out.extend_from_slice(b"{\"row\":");
+    put_quoted(out, row.key());
+    out.extend_from_slice(b",\"cells\":");
+    put_cells(out, row);
+    out.push(b'}');
+}
+
+fn put_cells(out: &mut Vec<u8>, row: &Row) {
+    put_list(out, row.cells(), put_cell);
+}
+
+/// Appends a cell of a known row: `[family, qualifier, timestamp, type, value]`, and its tags, if it has some.
+fn put_cell(out: &mut Vec<u8>, cell: CellRef<'_>) {
+    out.push(b'[');
+    put_quoted(out, cell.family());
+    out.push(b',');
+    put_quoted(out, cell.qualifier());
+    out.push(b',');
+    put_decimal(out, cell.timestamp());
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(cell.cell_type().name().as_bytes());
+    out.extend_from_slice(b"\",");
+    put_quoted(out, cell.value());
+    if !cell.tag_bytes().is_empty() {
+        out.push(b',');
+        put_list(out, cell.tags(), |out, tag| {
+            out.push(b'[');
+            put_decimal(out, tag.tag_type.into());
+            out.push(b',');
+            put_quoted(out, tag.value);
+            out.push(b']');
+        });
+    }
+    out.push(b']');
+}
+
+fn put_list<T>(out: &mut Vec<u8>, items: impl IntoIterator<Item = T>, put: impl Fn(&mut Vec<u8>, T)) {
+    out.push(b'[');
+    for (i, item) in items.into_iter().enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        put(out, item);
+    }
+    out.push(b']');
+}
+
+fn put_flag(out: &mut Vec<u8>, flag: bool) {
+    out.extend_from_slice(if flag { b"true" } else { b"false" });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hregion::{CellType, RowBuf, SeekKey};
+
+    fn line(answer: &Answer) -> String {
+        let mut out = Vec::new();
+        answer.put(&mut out, 17);
+        String::from_utf8(out).unwrap()
+    }
+
+    fn row() -> Row {
+        let mut row = RowBuf::new();
+        let key = SeekKey::of(b"r\"", b"f", b"\0", 5, CellType::Put);
+        row.push(CellRef::new(&key, b"v").with_seq_id(9));
+        let key = SeekKey::of(b"r\"", b"f", b"q", -1, CellType::DeleteColumn);
+        row.push(CellRef::new(&key, b"").with_tag_bytes(&[0, 2, 8, 1, 0, 1, 9]).unwrap());
+        row.freeze()
+    }
+
+    #[test]
+    fn answers_look_as_hbase_prints_them() {
+        let cells = r#"[["f","\\x00",5,"Put","v"],["f","q",-1,"DeleteColumn","",[[8,"\\x01"],[9,""]]]]"#;
+        let rows = format!(r#"[{{"row":"r\"","cells":{cells}}}]"#);
+        let result = |inner: &str| format!("{{\"id\":17,\"result\":{{{inner}}}}}\n");
+        assert_eq!(line(&Answer::None), "");
+        assert_eq!(line(&Answer::Cells(row())), result(&format!("\"cells\":{cells}")));
+        assert_eq!(line(&Answer::Cells(RowBuf::new().freeze())), result("\"cells\":[]"));
+        assert_eq!(line(&Answer::Exists(true)), result("\"exists\":true"));
+        let answer = Answer::Checked(true, row());
+        assert_eq!(line(&answer), result(&format!("\"success\":true,\"cells\":{cells}")));
+        let answer = Answer::Checked(false, RowBuf::new().freeze());
+        assert_eq!(line(&answer), result("\"success\":false"));
+        let answer = Answer::Status(vec!["SUCCESS", "BAD_FAMILY"]);
+        assert_eq!(line(&answer), result("\"status\":[\"SUCCESS\",\"BAD_FAMILY\"]"));
+        let answer = Answer::Rows { rows: vec![row()], more: None };
+        assert_eq!(line(&answer), result(&format!("\"rows\":{rows}")));
+        let answer = Answer::Rows { rows: vec![], more: Some(false) };
+        assert_eq!(line(&answer), result("\"rows\":[],\"more\":false"));
+        let answer = Answer::Files(vec![(b"f".to_vec(), 2), (b"g".to_vec(), 0)]);
+        assert_eq!(line(&answer), result("\"files\":{\"f\":2,\"g\":0}"));
+        let answer = Answer::Refused(Refusal::WrongRegion);
+        assert_eq!(line(&answer), "{\"id\":17,\"error\":\"WrongRegionException\"}\n");
+    }
+}

@@ -1,0 +1,68 @@
+//! Mutations under a condition (replay.md §4).
+
+use super::members::{Members, required};
+use super::mutation::{parse_mutations, parse_time_range};
+use super::query::Asked;
+use super::refusal::Refusal;
+use hregion::{CheckAndMutate, Compare};
+
+/// Reads a condition and what is done if it holds.
+pub(super) fn parse_check(members: &mut Members) -> Result<Asked<CheckAndMutate>, String> {
+    let row = required(members.bytes("row")?, "row")?;
+    let mutations = parse_mutations(&row, members)?;
+    let time_range = parse_time_range(members)?;
+    if members.take("filter").is_some() {
+        return Ok(Err(Refusal::Unsupported));
+    }
+    let family = required(members.bytes("family")?, "family")?;
+    let qualifier = required(members.bytes("qualifier")?, "qualifier")?;
+    let compare = Compare::from_symbol(&required(members.text("compare")?, "compare")?)
+        .ok_or("compare: expected one of < <= = != >= >")?;
+    let value = members.bytes("value")?.unwrap_or_default();
+    let check = CheckAndMutate::if_matches(row, family, qualifier, compare, value);
+    let (mutations, time_range) = match (mutations, time_range) {
+        (Ok(mutations), Ok(time_range)) => (mutations, time_range),
+        (Err(refusal), _) | (_, Err(refusal)) => return Ok(Err(refusal)),
+    };
+    Ok(Ok(mutations.into_iter().fold(check.time_range(time_range), CheckAndMutate::then)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hregion::{Put, TimeRange};
+    use serde_json::{Value, json};
+
+    fn check(value: Value) -> Result<Asked<CheckAndMutate>, String> {
+        let mut members = Members::of(value, "a check")?;
+        let check = parse_check(&mut members)?;
+        members.end().map(|()| check)
+    }
+
+    #[test]
+    fn conditions() {
+        let put = json!([{"op": "put", "cells": [["f", "q", 1, "v"]]}]);
+        let object = json!({"row": "r", "family": "f", "qualifier": "", "compare": ">=", "value": "x",
+            "time_range": [0, 5], "mutations": put});
+        let put_of_r = || Put::new("r").cell_at("f", "q", 1, "v");
+        let range = TimeRange::new(0, 5).unwrap();
+        let expected = CheckAndMutate::if_matches("r", "f", "", Compare::GreaterOrEqual, "x");
+        assert_eq!(check(object.clone()), Ok(Ok(expected.time_range(range).then(put_of_r()))));
+
+        let with = |name: &str, value: Value| {
+            let mut object = object.clone();
+            object[name] = value;
+            check(object)
+        };
+        let missing = CheckAndMutate::if_matches("r", "f", "", Compare::GreaterOrEqual, "");
+        assert_eq!(with("value", Value::Null), Ok(Ok(missing.time_range(range).then(put_of_r()))));
+        // a condition is of one kind
+        assert!(with("filter", json!("KeyOnlyFilter()")).unwrap_err().contains("no such member"));
+        assert_eq!(with("time_range", json!([5, 0])), Ok(Err(Refusal::IllegalArgument)));
+        for (name, wrong) in [("compare", json!("==")), ("row", Value::Null), ("mutations", json!({}))] {
+            assert!(with(name, wrong).is_err(), "{name}");
+        }
+        let filter = json!({"row": "r", "filter": "KeyOnlyFilter()", "mutations": put});
+        assert_eq!(check(filter), Ok(Err(Refusal::Unsupported)));
+    }
+}

@@ -1,0 +1,264 @@
+//! Mutations, alone and together (replay.md §4).
+
+use super::members::{self, Members, required, tuple};
+use super::query::{Asked, parse_range};
+use hregion::cell::LATEST_TIMESTAMP;
+use hregion::{Append, Delete, Increment, Mutation, Put, TimeRange};
+use serde_json::Value;
+
+/// Mutations of one row.
+#[derive(Debug)]
+pub(super) struct RowMutations {
+    pub(super) row: Vec<u8>,
+    pub(super) mutations: Vec<Mutation>,
+}
+
+/// The mutations of a row that is named around them. One that HBase's client would not make refuses all.
+pub(super) fn parse_mutations(row: &[u8], members: &mut Members) -> Result<Asked<Vec<Mutation>>, String> {
+    let parse = |value| {
+        let mut members = Members::of(value, "a mutation")?;
+        // it may name its row, too
+        let row = members.bytes("row")?.unwrap_or_else(|| row.to_owned());
+        let mutation = parse_mutation(row, &mut members)?;
+        members.end().map(|()| mutation)
+    };
+    Ok(required(members.list_of("mutations", parse)?, "mutations")?.into_iter().collect())
+}
+
+/// The mutations of a batch: puts and deletes of any rows.
+pub(super) fn parse_batch(members: &mut Members) -> Result<Vec<Mutation>, String> {
+    let parse = |value| {
+        let mut members = Members::of(value, "a mutation")?;
+        let row = required(members.bytes("row")?, "row")?;
+        let mutation = parse_mutation(row, &mut members)?;
+        members.end()?;
+        match mutation {
+            Ok(mutation @ (Mutation::Put(_) | Mutation::Delete(_))) => Ok(mutation),
+            _ => Err("expected puts and deletes".into()),
+        }
+    };
+    required(members.list_of("mutations", parse)?, "mutations")
+}
+
+fn parse_mutation(row: Vec<u8>, members: &mut Members) -> Result<Asked<Mutation>, String> {
+    Ok(match required(members.text("op")?, "op")?.as_str() {
+        "put" => Ok(parse_put(row, members)?.into()),
+        "delete" => Ok(parse_delete(row, members)?.into()),
+        "increment" => parse_increment(row, members)?.map(Mutation::from),
+        "append" => parse_append(row, members)?.map(Mutation::from),
+        op => return Err(format!("{op}: expected a put, delete, increment or append")),
+    })
+}
+
+/// An increment of a row.
+pub(super) fn parse_increment(row: Vec<u8>, members: &mut Members) -> Result<Asked<Increment>, String> {
+    let mut increment = Increment::new(row);
+    for cell in required(members.list("cells")?, "cells")? {
+        let [family, qualifier, amount] = tuple(cell, "[family, qualifier, amount]")?;
+        let (family, qualifier) = (members::bytes(family)?, members::bytes(qualifier)?);
+        increment = increment.column(family, qualifier, members::number(amount)?);
+    }
+    let DeltaSettings { ttl, time_range, results } = DeltaSettings::parse(members)?;
+    if let Some(millis) = ttl {
+        increment = increment.ttl(millis);
+    }
+    Ok(time_range.map(|range| increment.time_range(range).return_results(results)))
+}
+
+/// An append to a row.
+pub(super) fn parse_append(row: Vec<u8>, members: &mut Members) -> Result<Asked<Append>, String> {
+    let mut append = Append::new(row);
+    for cell in required(members.list("cells")?, "cells")? {
+        let [family, qualifier, bytes] = tuple(cell, "[family, qualifier, bytes]")?;
+        let (family, qualifier) = (members::bytes(family)?, members::bytes(qualifier)?);
+        append = append.column(family, qualifier, members::bytes(bytes)?);
+    }
+    let DeltaSettings { ttl, time_range, results } = DeltaSettings::parse(members)?;
+    if let Some(millis) = ttl {
+        append = append.ttl(millis);
+    }
+    Ok(time_range.map(|range| append.time_range(range).return_results(results)))
+}
+
+/// What increments and appends have in common.
+struct DeltaSettings {
+    ttl: Option<i64>,
+    time_range: Asked<TimeRange>,
+    results: bool,
+}
+
+impl DeltaSettings {
+    fn parse(members: &mut Members) -> Result<Self, String> {
+        Ok(Self {
+            ttl: members.number("ttl")?,
+            time_range: parse_time_range(members)?,
+            results: members.flag("return", true)?,
+        })
+    }
+}
+
+/// The member `time_range`.
+pub(super) fn parse_time_range(members: &mut Members) -> Result<Asked<TimeRange>, String> {
+    members.take("time_range").map_or(Ok(Ok(TimeRange::ALL)), parse_range)
+}
+
+/// A put of a row.
+pub(super) fn parse_put(row: Vec<u8>, members: &mut Members) -> Result<Put, String> {
+    let mut put = Put::new(row);
+    for cell in required(members.list("cells")?, "cells")? {
+        let [family, qualifier, timestamp, value] = tuple(cell, "[family, qualifier, timestamp, value]")?;
+        let (family, qualifier) = (members::bytes(family)?, members::bytes(qualifier)?);
+        let value = members::bytes(value)?;
+        put = match parse_timestamp(timestamp)? {
+            Some(timestamp) => put.cell_at(family, qualifier, timestamp, value),
+            None => put.cell(family, qualifier, value),
+        };
+    }
+    Ok(match members.number("ttl")? {
+        Some(millis) => put.ttl(millis),
+        None => put,
+    })
+}
+
+/// A delete of a row.
+pub(super) fn parse_delete(row: Vec<u8>, members: &mut Members) -> Result<Delete, String> {
+    let mut delete = Delete::new(row);
+    if let Some(timestamp) = members.number("timestamp")? {
+        delete = delete.timestamp(timestamp);
+    }
+    for cell in members.list("cells")?.unwrap_or_default() {
+        let [kind, family, qualifier, timestamp] = tuple(cell, "[kind, family, qualifier, timestamp]")?;
+        let (family, qualifier) = (members::bytes(family)?, members::bytes(qualifier)?);
+        let timestamp = parse_timestamp(timestamp)?;
+        let kind = members::text(kind)?;
+        if kind.starts_with("family") && !qualifier.is_empty() {
+            return Err(format!("{kind}: expected an empty qualifier"));
+        }
+        delete = match (kind.as_str(), timestamp) {
+            ("column", None) => delete.column(family, qualifier),
+            ("column", Some(timestamp)) => delete.column_at(family, qualifier, timestamp),
+            ("version", None) => delete.version(family, qualifier),
+            ("version", Some(timestamp)) => delete.version_at(family, qualifier, timestamp),
+            ("family", None) => delete.family(family),
+            ("family", Some(timestamp)) => delete.family_at(family, timestamp),
+            ("family_version", timestamp) => {
+                delete.family_version(family, timestamp.unwrap_or(LATEST_TIMESTAMP))
+            }
+            _ => return Err("expected a kind of column, version, family or family_version".into()),
+        };
+    }
+    Ok(delete)
+}
+
+/// A timestamp; none for that of the clock.
+fn parse_timestamp(value: Value) -> Result<Option<i64>, String> {
+    match value {
+        Value::Null => Ok(None),
+        value => Ok(Some(members::number(value)?).filter(|&timestamp| timestamp != LATEST_TIMESTAMP)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::script::refusal::Refusal;
+    use serde_json::json;
+
+    fn put(value: Value) -> Result<Put, String> {
+        let mut members = Members::of(value, "a put")?;
+        let row = required(members.bytes("row")?, "row")?;
+        let put = parse_put(row, &mut members)?;
+        members.end().map(|()| put)
+    }
+
+    fn delete(value: Value) -> Result<Delete, String> {
+        let mut members = Members::of(value, "a delete")?;
+        let row = required(members.bytes("row")?, "row")?;
+        let delete = parse_delete(row, &mut members)?;
+        members.end().map(|()| delete)
+    }
+
+    #[test]
+    fn puts() {
+        let cells = json!([["f", "\\x00", 5, "v"], ["f", "", null, "w"], ["f", "q", i64::MAX, ""]]);
+        assert_eq!(
+            put(json!({"row": "r", "cells": cells, "ttl": 7})),
+            Ok(Put::new("r").cell_at("f", &b"\0"[..], 5, "v").cell("f", "", "w").cell("f", "q", "").ttl(7))
+        );
+        for wrong in [
+            json!({"cells": []}),
+            json!({"row": "r"}),
+            json!({"row": "r", "cells": [["f", "q", 5]]}),
+            json!({"row": "r", "cells": [["f", "q", "5", "v"]]}),
+            json!({"row": "r", "cells": [], "tll": 1}),
+        ] {
+            assert!(put(wrong.clone()).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn deletes() {
+        let cells = json!([["column", "f", "q", null], ["version", "f", "q", 3], ["version", "g", "", null]]);
+        assert_eq!(
+            delete(json!({"row": "r", "cells": cells})),
+            Ok(Delete::new("r").column("f", "q").version_at("f", "q", 3).version("g", ""))
+        );
+        let cells = json!([["family", "f", "", 4], ["family_version", "g", "", 5], ["column", "g", "q", 6]]);
+        assert_eq!(
+            delete(json!({"row": "r", "cells": cells})),
+            Ok(Delete::new("r").family_at("f", 4).family_version("g", 5).column_at("g", "q", 6))
+        );
+        assert_eq!(delete(json!({"row": "r", "timestamp": 9})), Ok(Delete::new("r").timestamp(9)));
+        for wrong in [
+            json!({"row": "r", "cells": [["row", "f", "", 1]]}),
+            json!({"row": "r", "cells": [["family", "f", "q", 1]]}),
+            json!({"row": "r", "cells": [["column", "f", "q"]]}),
+        ] {
+            assert!(delete(wrong.clone()).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn increments_and_appends() {
+        let mutations = |value| {
+            let mut members = Members::of(value, "mutations").unwrap();
+            parse_mutations(b"r", &mut members)
+        };
+        let both = json!({"mutations": [
+            {"op": "increment", "cells": [["f", "q", -3], ["f", "", 1]], "ttl": 7, "return": false},
+            {"op": "append", "cells": [["f", "q", "\\x00"]], "time_range": [1, 5]},
+        ]});
+        let increment =
+            Increment::new("r").column("f", "q", -3).column("f", "", 1).ttl(7).return_results(false);
+        let range = TimeRange::new(1, 5).unwrap();
+        let append = Append::new("r").column("f", "q", &b"\0"[..]).time_range(range);
+        assert_eq!(mutations(both), Ok(Ok(vec![increment.into(), append.into()])));
+        let other = json!({"mutations": [{"op": "delete", "row": "other"}]});
+        assert_eq!(mutations(other), Ok(Ok(vec![Delete::new("other").into()])));
+        let illegal = json!({"mutations": [{"op": "increment", "cells": [], "time_range": [5, 1]}]});
+        assert_eq!(mutations(illegal), Ok(Err(Refusal::IllegalArgument)));
+        for wrong in [
+            json!({}),
+            json!({"mutations": [{"op": "get"}]}),
+            json!({"mutations": [{"op": "increment", "cells": [["f", "q", "1"]]}]}),
+            json!({"mutations": [{"op": "append", "cells": [["f", "q", 1]]}]}),
+            json!({"mutations": [{"op": "append", "cells": [], "more": 1}]}),
+        ] {
+            assert!(mutations(wrong.clone()).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn batches_are_of_puts_and_deletes() {
+        let batch = |value| parse_batch(&mut Members::of(value, "a batch").unwrap());
+        let both =
+            json!({"mutations": [{"op": "put", "row": "a", "cells": []}, {"op": "delete", "row": "b"}]});
+        assert_eq!(batch(both), Ok(vec![Put::new("a").into(), Delete::new("b").into()]));
+        for wrong in [
+            json!({"mutations": [{"op": "put", "cells": []}]}),
+            json!({"mutations": [{"op": "append", "row": "a", "cells": []}]}),
+        ] {
+            assert!(batch(wrong.clone()).is_err(), "{wrong}");
+        }
+    }
+}

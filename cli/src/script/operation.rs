@@ -1,0 +1,201 @@
+//! The lines of a script (replay.md §1): an operation each.
+
+use super::bulk_load::BulkFile;
+use super::check::parse_check;
+use super::family::Create;
+use super::members::{self, Members, required};
+use super::mutation::{
+    RowMutations, parse_append, parse_batch, parse_delete, parse_increment, parse_mutations, parse_put,
+};
+use super::query::{Asked, ScanOf, parse_get, parse_scan};
+use hregion::{Append, CheckAndMutate, Delete, Get, Increment, Mutation, Put};
+
+/// A line of a script.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(super) id: i64,
+    pub(super) operation: Operation,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub(super) enum Operation {
+    Create(Create),
+    Clock(i64),
+    Put(Put),
+    Delete(Delete),
+    Increment(Asked<Increment>),
+    Append(Asked<Append>),
+    MutateRow(Asked<RowMutations>),
+    Batch(Vec<Mutation>),
+    Check(Asked<CheckAndMutate>),
+    /// Of these families, or of all.
+    Flush(Option<Vec<Vec<u8>>>),
+    Compact(Option<Vec<Vec<u8>>>, Chosen),
+    BulkLoad(Vec<BulkFile>),
+    Files,
+    Reopen,
+    Get(Asked<Get>),
+    Exists(Asked<Get>),
+    Scan(Asked<ScanOf>),
+    OpenScanner(String, Asked<ScanOf>),
+    /// So many rows of an open scanner, or all.
+    Next(String, Option<usize>),
+    CloseScanner(String),
+    /// An operation that the library does not have yet.
+    Unsupported,
+}
+
+/// Which files of a family a compaction takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Chosen {
+    All,
+    /// So many of them, from one on, the oldest being 0.
+    Some {
+        from: usize,
+        count: usize,
+    },
+}
+
+impl Line {
+    /// Reads a line.
+    pub(crate) fn parse(line: &[u8]) -> Result<Self, String> {
+        let value = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+        let mut members = Members::of(value, "an operation")?;
+        let id = required(members.number("id")?, "id")?;
+        let op = required(members.text("op")?, "op")?;
+        // the answers of HBase to this operation are no model
+        members.text("quirk")?;
+        let operation = match op.as_str() {
+            // what it takes is not looked at
+            "crash" => return Ok(Self { id, operation: Operation::Unsupported }),
+            op => Operation::parse(op, &mut members).map_err(|message| format!("{op}: {message}"))?,
+        };
+        members.end().map_err(|message| format!("{op}: {message}"))?;
+        Ok(Self { id, operation })
+    }
+
+    /// The number of the operation.
+    pub(crate) fn id(&self) -> i64 {
+        self.id
+    }
+}
+
+impl Operation {
+    fn parse(op: &str, members: &mut Members) -> Result<Self, String> {
+        Ok(match op {
+            "create" => Self::Create(Create::parse(members)?),
+            "clock" => Self::Clock(required(members.number("now")?, "now")?),
+            "put" => Self::Put(parse_put(parse_row(members)?, members)?),
+            "delete" => Self::Delete(parse_delete(parse_row(members)?, members)?),
+            "increment" => Self::Increment(parse_increment(parse_row(members)?, members)?),
+            "append" => Self::Append(parse_append(parse_row(members)?, members)?),
+            "mutate_row" => {
+                let row = parse_row(members)?;
+                let mutations = parse_mutations(&row, members)?;
+                Self::MutateRow(mutations.map(|mutations| RowMutations { row, mutations }))
+            }
+            "batch" => Self::Batch(parse_batch(members)?),
+            "check_and_mutate" => Self::Check(parse_check(members)?),
+            "flush" => Self::Flush(members.list_of("families", members::bytes)?),
+            "compact" => Self::Compact(members.list_of("families", members::bytes)?, Chosen::parse(members)?),
+            "bulkload" => Self::BulkLoad(required(members.list_of("files", BulkFile::parse)?, "files")?),
+            "files" => Self::Files,
+            "reopen" => Self::Reopen,
+            "get" => {
+                let existence_only = members.flag("existence_only", false)?;
+                let get = parse_get(members)?;
+                if existence_only { Self::Exists(get) } else { Self::Get(get) }
+            }
+            "scan" => Self::Scan(parse_scan(members)?),
+            "open_scanner" => {
+                let scanner = parse_scanner(members)?;
+                let mut scan = Members::of(required(members.take("scan"), "scan")?, "a scan")?;
+                let parsed = parse_scan(&mut scan)?;
+                scan.end()?;
+                Self::OpenScanner(scanner, parsed)
+            }
+            "next" => {
+                let rows = members.number("rows")?.map(|rows| at_least(1, rows, "rows")).transpose()?;
+                Self::Next(parse_scanner(members)?, rows)
+            }
+            "close_scanner" => Self::CloseScanner(parse_scanner(members)?),
+            _ => return Err("there is no such operation".into()),
+        })
+    }
+}
+
+impl Chosen {
+    fn parse(members: &mut Members) -> Result<Self, String> {
+        if members.flag("major", false)? {
+            return Ok(Self::All);
+        }
+        let mut number = |name| at_least(0, required(members.number(name)?, name)?, name);
+        Ok(Self::Some { from: number("from")?, count: number("count")? })
+    }
+}
+
+fn parse_row(members: &mut Members) -> Result<Vec<u8>, String> {
+    required(members.bytes("row")?, "row")
+}
+
+fn parse_scanner(members: &mut Members) -> Result<String, String> {
+    required(members.text("scanner")?, "scanner")
+}
+
+fn at_least(least: usize, number: i64, name: &str) -> Result<usize, String> {
+    let number = usize::try_from(number).ok().filter(|&number| number >= least);
+    number.ok_or_else(|| format!("{name}: expected {least} or more"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Operation, String> {
+        Line::parse(line.as_bytes()).map(|line| line.operation)
+    }
+
+    #[test]
+    fn operations() {
+        let line = Line::parse(br#"{"id":7,"op":"clock","now":12,"quirk":"never_ends"}"#).unwrap();
+        assert_eq!(line.id, 7);
+        assert!(matches!(line.operation, Operation::Clock(12)));
+        assert!(matches!(parse(r#"{"id":1,"op":"flush"}"#), Ok(Operation::Flush(None))));
+        let flush = parse(r#"{"id":1,"op":"flush","families":["f"]}"#);
+        assert!(matches!(flush, Ok(Operation::Flush(Some(families))) if families == [b"f"]));
+        let compact = parse(r#"{"id":1,"op":"compact","from":1,"count":3}"#);
+        assert!(matches!(compact, Ok(Operation::Compact(None, Chosen::Some { from: 1, count: 3 }))));
+        let compact = parse(r#"{"id":1,"op":"compact","major":true,"families":["g"]}"#);
+        assert!(matches!(compact, Ok(Operation::Compact(Some(_), Chosen::All))));
+        let next = parse(r#"{"id":1,"op":"next","scanner":"s","rows":2}"#);
+        assert!(matches!(next, Ok(Operation::Next(name, Some(2))) if name == "s"));
+        let open = parse(r#"{"id":1,"op":"open_scanner","scanner":"s","scan":{"start":"a"}}"#);
+        assert!(matches!(open, Ok(Operation::OpenScanner(_, Ok(_)))));
+        assert!(matches!(
+            parse(r#"{"id":1,"op":"get","row":"r","existence_only":true}"#),
+            Ok(Operation::Exists(Ok(_)))
+        ));
+        assert!(matches!(parse(r#"{"id":1,"op":"crash"}"#), Ok(Operation::Unsupported)));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (line, expected) in [
+            ("[]", "expected an operation, which is an object"),
+            (r#"{"op":"files"}"#, "id: missing"),
+            (r#"{"id":1}"#, "op: missing"),
+            (r#"{"id":1,"op":"truncate"}"#, "truncate: there is no such operation"),
+            (r#"{"id":1,"op":"files","of":"f"}"#, "files: of: there is no such member here"),
+            (r#"{"id":1,"op":"compact","from":1}"#, "compact: count: missing"),
+            (r#"{"id":1,"op":"next","scanner":"s","rows":0}"#, "next: rows: expected 1 or more"),
+            (
+                r#"{"id":1,"op":"open_scanner","scanner":"s","scan":{"row":""}}"#,
+                "open_scanner: row: there is no such member here",
+            ),
+        ] {
+            assert_eq!(parse(line).unwrap_err(), expected, "{line}");
+        }
+        assert!(parse("{\"id\":1,").is_err());
+    }
+}

@@ -1,0 +1,290 @@
+//! Plays a script on a region of its own.
+
+use super::answer::Answer;
+use super::bulk_load::BulkFile;
+use super::family::{Create, FamilySettings};
+use super::mutation::RowMutations;
+use super::open_scanner::{OpenScanner, call};
+use super::operation::{Chosen, Line, Operation};
+use super::overrides::Override;
+use super::query::{Asked as Makes, ScanOf};
+use super::refusal::{Asked, Refusal};
+use crate::failure::Fault;
+use crate::scratch_dir::ScratchDir;
+use hregion::{BlockCache, Clock, Compaction, ErrorKind, Get, ManualClock, Mutation, ReadView, Region, Scan};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A region, its clock, and the scanners that are open.
+#[derive(Debug)]
+pub(crate) struct Player {
+    dir: PathBuf,
+    overrides: Vec<Override>,
+    scratch: ScratchDir,
+    cache: BlockCache,
+    clock: Arc<ManualClock>,
+    /// None before it is created.
+    stage: Option<Stage>,
+}
+
+/// What there is once the region is created.
+#[derive(Debug)]
+struct Stage {
+    create: Create,
+    region: Region,
+    scanners: HashMap<String, Scanner>,
+}
+
+#[derive(Debug)]
+enum Scanner {
+    Open(OpenScanner),
+    /// It would do what is not built yet. As long as it is open, flushes and compactions keep what it would see.
+    Unsupported(#[expect(dead_code, reason = "it is held, not read")] ReadView),
+}
+
+/// What a script is wrong about, or what broke under it.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// There is no such operation here.
+    Script(String),
+    Failed(hregion::Error),
+}
+
+impl From<hregion::Error> for Stop {
+    fn from(error: hregion::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+type Played = Result<Answer, Stop>;
+
+const CACHE: u64 = 64 << 20;
+
+impl Player {
+    /// Plays on a region in `dir`, which is kept; or else on one that is gone afterwards.
+    pub(crate) fn new(dir: Option<&Path>, overrides: Vec<Override>) -> Result<Self, Fault> {
+        let scratch = ScratchDir::create()?;
+        Ok(Self {
+            dir: dir.map_or_else(|| scratch.path().join("region"), Path::to_owned),
+            overrides,
+            scratch,
+            cache: BlockCache::with_capacity(CACHE),
+            clock: Arc::new(ManualClock::new(0)),
+            stage: None,
+        })
+    }
+
+    /// Does what a line says, and appends the line that answers it, if there is one.
+    pub(crate) fn play(&mut self, line: Line, out: &mut Vec<u8>) -> Result<(), Stop> {
+        let answer = match line.operation {
+            Operation::Create(create) => self.create(create)?,
+            operation => self.operate(operation)?,
+        };
+        answer.put(out, line.id);
+        Ok(())
+    }
+
+    fn create(&mut self, mut create: Create) -> Played {
+        if self.stage.is_some() {
+            return Err(Stop::Script("create: the region is created already".into()));
+        }
+        self.clock.set(create.now);
+        create.families = create.families.into_iter().map(|family| family.with(&self.overrides)).collect();
+        let region = self.open(&create)?;
+        self.stage = Some(Stage { create, region, scanners: HashMap::new() });
+        Ok(Answer::None)
+    }
+
+    fn open(&self, create: &Create) -> hregion::Result<Region> {
+        let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as _;
+        let mut options = Region::options()
+            .writable(true)
+            .create_if_missing(true)
+            .cache(&self.cache)
+            .clock(clock)
+            .key_range(create.start_key.clone(), create.end_key.clone());
+        if let Some(table) = &create.table {
+            options = options.table(table);
+        }
+        for family in &create.families {
+            options = options.family(family.family());
+        }
+        options.open(&self.dir)
+    }
+
+    fn operate(&mut self, operation: Operation) -> Played {
+        let Some(stage) = &mut self.stage else {
+            return Err(Stop::Script("expected a region to be created first".into()));
+        };
+        match operation {
+            Operation::Create(_) => Err(Stop::Script("create: not here".into())),
+            Operation::Clock(now) => {
+                self.clock.set(now);
+                Ok(Answer::None)
+            }
+            Operation::Put(put) => done(stage.region.put(put), Asked::Write),
+            Operation::Delete(delete) => done(stage.region.delete(delete), Asked::Write),
+            Operation::Increment(increment) => {
+                modify(increment, |increment| stage.region.increment(increment).map(Answer::Cells))
+            }
+            Operation::Append(append) => {
+                modify(append, |append| stage.region.append(append).map(Answer::Cells))
+            }
+            Operation::MutateRow(row) => modify(row, |RowMutations { row, mutations }| {
+                let cells = stage.region.mutate_row(row, mutations)?;
+                Ok(if cells.is_empty() { Answer::None } else { Answer::Cells(cells) })
+            }),
+            Operation::Batch(mutations) => stage.batch(mutations),
+            Operation::Check(check) => modify(check, |check| {
+                let result = stage.region.check_and_mutate(check)?;
+                Ok(Answer::Checked(result.success, result.cells))
+            }),
+            Operation::Flush(families) => done(stage.flush(families), Asked::Upkeep),
+            Operation::Compact(families, chosen) => done(stage.compact(families, chosen), Asked::Upkeep),
+            Operation::BulkLoad(files) => {
+                let loaded = stage.bulk_load(&files, self.scratch.path(), self.clock.now());
+                done(loaded, Asked::BulkLoad)
+            }
+            Operation::Files => Ok(stage.files()),
+            Operation::Reopen => self.reopen(),
+            Operation::Get(get) => ask(get, |get: Get| stage.region.get(&get).map(Answer::Cells)),
+            Operation::Exists(get) => ask(get, |get: Get| stage.region.exists(&get).map(Answer::Exists)),
+            Operation::Scan(scan) => ask_scan(scan, |scan| stage.scan(&scan)),
+            Operation::OpenScanner(name, scan) => stage.open_scanner(name, scan),
+            Operation::Next(name, rows) => stage.next(&name, rows),
+            Operation::CloseScanner(name) => {
+                stage.scanners.remove(&name);
+                Ok(Answer::None)
+            }
+            Operation::Unsupported => Ok(Answer::Refused(Refusal::Unsupported)),
+        }
+    }
+
+    fn reopen(&mut self) -> Played {
+        let Some(Stage { create, region, scanners }) = self.stage.take() else { return Ok(Answer::None) };
+        // they are on threads that hold the region
+        drop(scanners);
+        region.flush()?;
+        drop(region);
+        let region = self.open(&create)?;
+        self.stage = Some(Stage { create, region, scanners: HashMap::new() });
+        Ok(Answer::None)
+    }
+}
+
+impl Stage {
+    fn flush(&self, families: Option<Vec<Vec<u8>>>) -> hregion::Result<()> {
+        match families {
+            Some(families) => self.region.flush_families(&families),
+            None => self.region.flush(),
+        }
+    }
+
+    fn compact(&self, families: Option<Vec<Vec<u8>>>, chosen: Chosen) -> hregion::Result<()> {
+        let all = || self.create.families.iter().map(|family| family.name.clone()).collect();
+        let families = families.unwrap_or_else(all);
+        match chosen {
+            Chosen::All => {
+                families.iter().try_for_each(|family| self.region.compact_family(family, Compaction::Major))
+            }
+            Chosen::Some { from, count } => {
+                families.iter().try_for_each(|family| self.region.compact_files(family, from, count))
+            }
+        }
+    }
+
+    fn batch(&self, mutations: Vec<Mutation>) -> Played {
+        let status = |result: hregion::Result<()>| match result.map_err(|error| (error.kind(), error)) {
+            Ok(()) => Ok("SUCCESS"),
+            Err((ErrorKind::NoSuchFamily, _)) => Ok("BAD_FAMILY"),
+            Err((ErrorKind::WrongRegion, _)) => Ok("SANITY_CHECK_FAILURE"),
+            Err((ErrorKind::InvalidArgument, _)) => Ok("FAILURE"),
+            Err((_, error)) => Err(Stop::Failed(error)),
+        };
+        let statuses = self.region.batch(mutations).into_iter().map(status);
+        statuses.collect::<Result<_, _>>().map(Answer::Status)
+    }
+
+    fn bulk_load(&self, files: &[BulkFile], dir: &Path, now: i64) -> hregion::Result<()> {
+        let families = &self.create.families;
+        let write = |file: &BulkFile| {
+            // one for a family that is not there is written as any other, for the region to refuse it
+            let settings = families.iter().find(|family| family.name == file.family).unwrap_or(&families[0]);
+            Ok((file.family.clone(), file.write(dir, settings, now)?))
+        };
+        let written = files.iter().map(write).collect::<hregion::Result<Vec<_>>>()?;
+        self.region.bulk_load(&written)
+    }
+
+    fn files(&self) -> Answer {
+        let count = |family: &FamilySettings| {
+            (family.name.clone(), self.region.store_file_count(&family.name).unwrap_or(0))
+        };
+        Answer::Files(self.create.families.iter().map(count).collect())
+    }
+
+    fn scan(&self, scan: &Scan) -> hregion::Result<Answer> {
+        let view = self.region.view();
+        let rows = call(&mut view.scan(scan)?, usize::MAX)?.rows;
+        Ok(Answer::Rows { rows, more: None })
+    }
+
+    fn open_scanner(&mut self, name: String, scan: Makes<ScanOf>) -> Played {
+        self.scanners.remove(&name);
+        if let Err(Refusal::Unsupported) = scan {
+            self.scanners.insert(name, Scanner::Unsupported(self.region.view()));
+            return Ok(Answer::Refused(Refusal::Unsupported));
+        }
+        let Self { region, scanners, .. } = self;
+        ask_scan(scan, |scan| {
+            scanners.insert(name, Scanner::Open(OpenScanner::open(region, scan)?));
+            Ok(Answer::None)
+        })
+    }
+
+    fn next(&mut self, name: &str, rows: Option<usize>) -> Played {
+        let scanner = match self.scanners.get_mut(name) {
+            None => return Ok(Answer::Refused(Refusal::IllegalState)),
+            Some(Scanner::Unsupported(_)) => return Ok(Answer::Refused(Refusal::Unsupported)),
+            Some(Scanner::Open(scanner)) => scanner,
+        };
+        let found = scanner.next(rows.unwrap_or(usize::MAX));
+        answer(found.map(|found| Answer::Rows { rows: found.rows, more: Some(found.more) }), Asked::Read)
+    }
+}
+
+/// What was done has no answer unless it was refused.
+fn done(done: hregion::Result<()>, asked: Asked) -> Played {
+    answer(done.map(|()| Answer::None), asked)
+}
+
+fn answer(answer: hregion::Result<Answer>, asked: Asked) -> Played {
+    answer.or_else(|error| Ok(Answer::Refused(asked.refusal(error)?)))
+}
+
+/// Asks, if HBase's client would.
+fn ask<T>(read: Makes<T>, ask: impl FnOnce(T) -> hregion::Result<Answer>) -> Played {
+    made(read, Asked::Read, ask)
+}
+
+/// Writes what depends on its row, if HBase's client would.
+fn modify<T>(write: Makes<T>, write_it: impl FnOnce(T) -> hregion::Result<Answer>) -> Played {
+    made(write, Asked::Modify, write_it)
+}
+
+fn made<T>(operation: Makes<T>, asked: Asked, run: impl FnOnce(T) -> hregion::Result<Answer>) -> Played {
+    match operation {
+        Ok(operation) => answer(run(operation), asked),
+        Err(refusal) => Ok(Answer::Refused(refusal)),
+    }
+}
+
+fn ask_scan(scan: Makes<ScanOf>, ask: impl FnOnce(Scan) -> hregion::Result<Answer>) -> Played {
+    match scan {
+        Ok(ScanOf { scan, raw_columns }) => {
+            answer(ask(scan), if raw_columns { Asked::RawColumns } else { Asked::Read })
+        }
+        Err(refusal) => Ok(Answer::Refused(refusal)),
+    }
+}

@@ -1,0 +1,219 @@
+//! Gets and scans (replay.md §6).
+
+use super::family::all_if_max;
+use super::members::{self, Members, required, tuple};
+use super::refusal::Refusal;
+use crate::selection::Selection;
+use hregion::cell::parse_binary;
+use hregion::{Get, Isolation, Scan, TimeRange};
+use serde_json::Value;
+
+/// A read that makes sense to a script; or why HBase's client would not even make it.
+pub(super) type Asked<T> = Result<T, Refusal>;
+
+/// What a scan is, beside the rows it asks for.
+#[derive(Debug)]
+pub(super) struct ScanOf {
+    pub(super) scan: Scan,
+    /// Whether it is raw and names columns, for which HBase has an error of its own.
+    pub(super) raw_columns: bool,
+}
+
+/// Reads a get; `existence_only` is left for the caller.
+pub(super) fn parse_get(members: &mut Members) -> Result<Asked<Get>, String> {
+    let row = required(members.bytes("row")?, "row")?;
+    let unsupported = members.take("filter").is_some();
+    let selection = parse_selection(members)?;
+    Ok(if unsupported { Err(Refusal::Unsupported) } else { selection.map(|selection| selection.get(row)) })
+}
+
+/// Reads a scan, all of its members.
+pub(super) fn parse_scan(members: &mut Members) -> Result<Asked<ScanOf>, String> {
+    let unsupported = takes_unsupported(members)?;
+    let start = members.bytes("start")?.unwrap_or_default();
+    let include_start = members.flag("include_start", true)?;
+    let stop = members.bytes("stop")?.unwrap_or_default();
+    let include_stop = members.flag("include_stop", false)?;
+    let prefix = members.bytes("prefix")?;
+    let raw = members.flag("raw", false)?;
+    let limit = u64::try_from(members.number("limit")?.unwrap_or(0)).unwrap_or(0);
+    // neither changes an answer: results come in as many calls as it takes, and files are read in one way
+    members.number("caching")?;
+    match members.text("read_type")?.as_deref() {
+        None | Some("DEFAULT" | "PREAD" | "STREAM") => {}
+        Some(_) => return Err("read_type: expected PREAD or STREAM".into()),
+    }
+    let selection = match parse_selection(members)? {
+        _ if unsupported => return Ok(Err(Refusal::Unsupported)),
+        Ok(selection) => selection,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let raw_columns = raw && selection.columns.iter().any(|(_, qualifier)| qualifier.is_some());
+    let scan = selection.scan().raw(raw);
+    let scan = match prefix {
+        Some(prefix) => scan.prefix(prefix),
+        None => scan.start_row(start, include_start).stop_row(stop, include_stop),
+    };
+    Ok(Ok(ScanOf { scan: if limit > 0 { scan.limit(limit) } else { scan }, raw_columns }))
+}
+
+/// Whether there is a member that the library cannot answer yet.
+fn takes_unsupported(members: &mut Members) -> Result<bool, String> {
+    let filter = members.take("filter").is_some();
+    let reversed = members.flag("reversed", false)?;
+    let batch = members.number("batch")?.unwrap_or(0) > 0;
+    let max_result_size = members.number("max_result_size")?.unwrap_or(0) > 0;
+    let allow_partial = members.flag("allow_partial", false)?;
+    Ok(filter || reversed || batch || max_result_size || allow_partial)
+}
+
+fn parse_selection(members: &mut Members) -> Result<Asked<Selection>, String> {
+    let mut selection = Selection::default();
+    for family in members.list_of("families", members::bytes)?.unwrap_or_default() {
+        selection.columns.push((family, None));
+    }
+    for column in members.list("columns")?.unwrap_or_default() {
+        let [family, qualifier] = tuple(column, "[family, qualifier]")?;
+        selection.columns.push((members::bytes(family)?, Some(members::bytes(qualifier)?)));
+    }
+    let versions = members.number("versions")?.unwrap_or(1);
+    let time_range = members.take("time_range").map(parse_range).transpose()?;
+    let family_time_ranges = members.pairs("family_time_ranges")?;
+    let store_limit = members.number("store_limit")?.unwrap_or(-1);
+    let store_offset = members.number("store_offset")?.unwrap_or(0);
+    // without a filter every family is essential
+    members.flag("load_on_demand", false)?;
+    selection.isolation = match members.text("isolation")?.as_deref() {
+        None | Some("READ_COMMITTED") => Isolation::ReadCommitted,
+        Some("READ_UNCOMMITTED") => Isolation::ReadUncommitted,
+        Some(_) => return Err("isolation: expected READ_COMMITTED or READ_UNCOMMITTED".into()),
+    };
+    let illegal = || Ok(Err(Refusal::IllegalArgument));
+    match u32::try_from(versions) {
+        Ok(versions) if versions > 0 => selection.versions = all_if_max(versions),
+        _ => return illegal(),
+    }
+    match time_range {
+        Some(Err(refusal)) => return Ok(Err(refusal)),
+        Some(Ok(range)) => selection.time_range = range,
+        None => {}
+    }
+    for (family, range) in family_time_ranges {
+        match parse_range(range)? {
+            Err(refusal) => return Ok(Err(refusal)),
+            Ok(range) => selection.family_time_ranges.push((parse_binary(&family), range)),
+        }
+    }
+    // a negative limit is none
+    selection.store_limit = u32::try_from(store_limit).ok();
+    match u32::try_from(store_offset) {
+        Ok(offset) => selection.store_offset = offset,
+        Err(_) => return illegal(),
+    }
+    Ok(Ok(selection))
+}
+
+/// A time range; a refusal if there is no such range.
+pub(super) fn parse_range(value: Value) -> Result<Asked<TimeRange>, String> {
+    let [min, max] = tuple(value, "[min, max]").map_err(|message| format!("time range: {message}"))?;
+    let range = TimeRange::new(members::number(min)?, members::number(max)?);
+    Ok(range.map_err(|_| Refusal::IllegalArgument))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn get(value: Value) -> Result<Asked<Get>, String> {
+        let mut members = Members::of(value, "a get")?;
+        let get = parse_get(&mut members)?;
+        members.end().map(|()| get)
+    }
+
+    fn scan(value: Value) -> Result<Asked<Scan>, String> {
+        let mut members = Members::of(value, "a scan")?;
+        let scan = parse_scan(&mut members)?;
+        members.end().map(|()| scan.map(|of| of.scan))
+    }
+
+    #[test]
+    fn gets() {
+        assert_eq!(get(json!({"row": "r"})), Ok(Ok(Get::new("r"))));
+        let range = |min, max| TimeRange::new(min, max).unwrap();
+        let all = json!({"row": "\\xFF", "families": ["f"], "columns": [["g", "a"], ["f", "b"]],
+            "versions": 2_147_483_647, "time_range": [1, i64::MAX], "family_time_ranges": {"\\x01": [2, 3]},
+            "store_limit": 0, "store_offset": 2, "isolation": "READ_UNCOMMITTED", "load_on_demand": true});
+        let expected = Get::new(&b"\xff"[..])
+            .family("f")
+            .column("g", "a")
+            .column("f", "b")
+            .max_versions(u32::MAX)
+            .time_range(range(1, i64::MAX))
+            .family_time_range(&b"\x01"[..], range(2, 3))
+            .store_limit(0)
+            .store_offset(2)
+            .isolation(Isolation::ReadUncommitted);
+        assert_eq!(get(all), Ok(Ok(expected)));
+        assert_eq!(get(json!({"row": "r", "store_limit": -1})), Ok(Ok(Get::new("r"))));
+    }
+
+    #[test]
+    fn scans() {
+        assert_eq!(scan(json!({})), Ok(Ok(Scan::new())));
+        assert_eq!(
+            scan(json!({"start": "a", "include_start": false, "stop": "c", "include_stop": true, "limit": 3,
+                "raw": true, "caching": 2, "read_type": "PREAD", "versions": 2})),
+            Ok(Ok(Scan::new().start_row("a", false).stop_row("c", true).limit(3).raw(true).max_versions(2)))
+        );
+        let prefix = json!({"prefix": "ab", "start": "x", "limit": 0, "batch": 0, "reversed": false});
+        assert_eq!(scan(prefix), Ok(Ok(Scan::new().prefix("ab"))));
+    }
+
+    #[test]
+    fn raw_scans_of_columns_are_known() {
+        let raw_columns = |value| {
+            let mut members = Members::of(value, "a scan").unwrap();
+            parse_scan(&mut members).unwrap().unwrap().raw_columns
+        };
+        assert!(raw_columns(json!({"raw": true, "columns": [["f", "q"]]})));
+        assert!(!raw_columns(json!({"raw": true, "families": ["f"]})));
+        assert!(!raw_columns(json!({"columns": [["f", "q"]]})));
+    }
+
+    #[test]
+    fn what_is_not_built_is_unsupported_not_wrong() {
+        for member in [
+            json!({"filter": "KeyOnlyFilter()"}),
+            json!({"filter": {"and": []}}),
+            json!({"reversed": true}),
+            json!({"batch": 2}),
+            json!({"max_result_size": 28}),
+            json!({"allow_partial": true}),
+        ] {
+            assert_eq!(scan(member.clone()), Ok(Err(Refusal::Unsupported)), "{member}");
+        }
+        assert_eq!(get(json!({"row": "r", "filter": "PageFilter(1)"})), Ok(Err(Refusal::Unsupported)));
+    }
+
+    #[test]
+    fn what_hbase_would_not_make_is_illegal() {
+        for member in [
+            json!({"versions": 0}),
+            json!({"time_range": [5, 4]}),
+            json!({"time_range": [-1, 4]}),
+            json!({"family_time_ranges": {"f": [5, 4]}}),
+            json!({"store_offset": -1}),
+        ] {
+            assert_eq!(scan(member.clone()), Ok(Err(Refusal::IllegalArgument)), "{member}");
+        }
+    }
+
+    #[test]
+    fn wrong_members_are_named() {
+        assert_eq!(scan(json!({"row": "r"})), Err("row: there is no such member here".into()));
+        assert_eq!(scan(json!({"read_type": 1})), Err("read_type: expected a string".into()));
+        assert_eq!(get(json!({})), Err("row: missing".into()));
+        assert!(scan(json!({"columns": [["f"]]})).is_err() && scan(json!({"isolation": "NONE"})).is_err());
+    }
+}

@@ -1,0 +1,109 @@
+//! Why an operation was refused, by the name of HBase's exception (replay.md §9).
+
+use hregion::ErrorKind;
+
+/// A refusal: the operation had no effect, and the script goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    NoSuchColumnFamily,
+    WrongRegion,
+    FailedSanityCheck,
+    DoNotRetryIo,
+    IllegalArgument,
+    IllegalState,
+    /// It takes what is not built yet.
+    Unsupported,
+}
+
+impl Refusal {
+    /// The simple name of HBase's exception.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::NoSuchColumnFamily => "NoSuchColumnFamilyException",
+            Self::WrongRegion => "WrongRegionException",
+            Self::FailedSanityCheck => "FailedSanityCheckException",
+            Self::DoNotRetryIo => "DoNotRetryIOException",
+            Self::IllegalArgument => "IllegalArgumentException",
+            Self::IllegalState => "IllegalStateException",
+            Self::Unsupported => "Unsupported",
+        }
+    }
+}
+
+/// What was asked of the region: the same error has another name in each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    Read,
+    /// A raw scan that names columns.
+    RawColumns,
+    Write,
+    /// A write that reads its row first, or is atomic over several.
+    Modify,
+    BulkLoad,
+    /// Flushes and compactions.
+    Upkeep,
+}
+
+impl Asked {
+    /// The name under which HBase refuses it. An error that is none of the caller's is given back.
+    pub(super) fn refusal(self, error: hregion::Error) -> Result<Refusal, hregion::Error> {
+        // what a file holds is no matter of the operation
+        let refusal = if error.path().is_some() { None } else { self.name_of(error.kind()) };
+        refusal.ok_or(error)
+    }
+
+    fn name_of(self, kind: ErrorKind) -> Option<Refusal> {
+        match (kind, self) {
+            (ErrorKind::NoSuchFamily, Self::BulkLoad) => Some(Refusal::DoNotRetryIo),
+            (ErrorKind::NoSuchFamily, _) => Some(Refusal::NoSuchColumnFamily),
+            (ErrorKind::WrongRegion, Self::Write) => Some(Refusal::FailedSanityCheck),
+            (ErrorKind::WrongRegion, _) => Some(Refusal::WrongRegion),
+            (ErrorKind::InvalidArgument, Self::RawColumns) => Some(Refusal::DoNotRetryIo),
+            (ErrorKind::InvalidArgument, _) => Some(Refusal::IllegalArgument),
+            (ErrorKind::NotALong, _) => Some(Refusal::DoNotRetryIo),
+            (ErrorKind::Unsupported, _) => Some(Refusal::Unsupported),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn one_error_has_several_names() {
+        let names = |kind| {
+            [Asked::Read, Asked::RawColumns, Asked::Write, Asked::Modify, Asked::BulkLoad]
+                .map(|asked| asked.name_of(kind))
+        };
+        let name = |refusal| Some(refusal);
+        use Refusal::*;
+        assert_eq!(
+            names(ErrorKind::WrongRegion),
+            [WrongRegion, WrongRegion, FailedSanityCheck, WrongRegion, WrongRegion].map(name)
+        );
+        assert_eq!(
+            names(ErrorKind::InvalidArgument),
+            [IllegalArgument, DoNotRetryIo, IllegalArgument, IllegalArgument, IllegalArgument].map(name)
+        );
+        assert_eq!(
+            names(ErrorKind::NoSuchFamily),
+            [NoSuchColumnFamily, NoSuchColumnFamily, NoSuchColumnFamily, NoSuchColumnFamily, DoNotRetryIo]
+                .map(name)
+        );
+        assert_eq!(names(ErrorKind::NotALong), [name(DoNotRetryIo); 5]);
+        assert_eq!(names(ErrorKind::Corrupt), [None; 5]);
+    }
+
+    #[test]
+    fn errors_of_files_are_no_answers() {
+        let unsupported = hregion::Corruption::Malformed("broken").at(Path::new("x"), 0);
+        assert!(Asked::Read.refusal(unsupported).is_err());
+        assert_eq!(
+            Asked::Read.refusal(hregion::Error::invalid_argument("no")).unwrap(),
+            Refusal::IllegalArgument
+        );
+    }
+}

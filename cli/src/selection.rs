@@ -1,0 +1,75 @@
+//! Which cells of a row are asked for: what gets and scans have in common, before it is one or the other.
+
+use hregion::{Get, Isolation, Scan, TimeRange};
+
+/// What a get or a scan selects.
+#[derive(Clone, Debug)]
+pub(crate) struct Selection {
+    /// Families, or columns of them, in the order in which they were named; none for all.
+    pub(crate) columns: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    pub(crate) versions: u32,
+    pub(crate) time_range: TimeRange,
+    pub(crate) family_time_ranges: Vec<(Vec<u8>, TimeRange)>,
+    pub(crate) store_limit: Option<u32>,
+    pub(crate) store_offset: u32,
+    pub(crate) isolation: Isolation,
+}
+
+impl Default for Selection {
+    fn default() -> Self {
+        Self {
+            columns: Vec::new(),
+            versions: 1,
+            time_range: TimeRange::ALL,
+            family_time_ranges: Vec::new(),
+            store_limit: None,
+            store_offset: 0,
+            isolation: Isolation::ReadCommitted,
+        }
+    }
+}
+
+/// Tells a get or a scan, which have the same methods, what is selected.
+macro_rules! select {
+    ($read:expr, $selection:expr) => {{
+        let Selection {
+            columns,
+            versions,
+            time_range,
+            family_time_ranges,
+            store_limit,
+            store_offset,
+            isolation,
+        } = $selection;
+        let mut read = $read
+            .max_versions(versions)
+            .time_range(time_range)
+            .store_offset(store_offset)
+            .isolation(isolation);
+        for (family, qualifier) in columns {
+            read = match qualifier {
+                Some(qualifier) => read.column(family, qualifier),
+                None => read.family(family),
+            };
+        }
+        for (family, range) in family_time_ranges {
+            read = read.family_time_range(family, range);
+        }
+        match store_limit {
+            Some(cells) => read.store_limit(cells),
+            None => read,
+        }
+    }};
+}
+
+impl Selection {
+    /// A get of a row.
+    pub(crate) fn get(self, row: Vec<u8>) -> Get {
+        select!(Get::new(row), self)
+    }
+
+    /// A scan of all rows, still to be narrowed.
+    pub(crate) fn scan(self) -> Scan {
+        select!(Scan::new(), self)
+    }
+}

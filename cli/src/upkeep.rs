@@ -1,0 +1,39 @@
+//! What `flush` and `compact` do alike: open a region to change it, and say how many files each family has.
+
+use crate::args::FileArgs;
+use crate::failure::{Exit, Failure, Fault};
+use crate::output::Output;
+use crate::regions;
+use crate::target::Kind;
+use hregion::Region;
+use hregion::cell::Binary;
+use serde_json::json;
+use std::io::Write as _;
+use std::path::Path;
+
+pub(crate) fn run(
+    dir: &Path,
+    reading: &FileArgs,
+    out: &mut Output,
+    change: impl FnOnce(&Region) -> hregion::Result<()>,
+) -> Result<Exit, Failure> {
+    if regions::kind_of(dir, None)? != Kind::Region {
+        return Err(Fault::invalid_file(dir, "a table, expected the directory of one of its regions").into());
+    }
+    let region = reading.region_options(out)?.writable(true).open(dir)?;
+    let before = store_files(&region);
+    change(&region)?;
+    for ((family, before), (_, files)) in before.into_iter().zip(store_files(&region)) {
+        if out.is_json() {
+            out.json_line(&json!({ "family": family, "files_before": before, "files": files }))?;
+        } else {
+            writeln!(out, "{family}: files {files}, before {before}")?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn store_files(region: &Region) -> Vec<(String, usize)> {
+    let files = |name: &[u8]| region.store_file_count(name).unwrap_or(0);
+    region.families().map(|family| (Binary(family.name()).to_string(), files(family.name()))).collect()
+}
