@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# Measures hregion's HFile reader beside HBase's and hudi-core's, in one interleaved run; with `--parts writes,hfile`
-# its writer beside HBase's and other engines', too (`--features rocksdb7,hudi,hregion --debian` for RocksDB).
+# Measures hregion's HFile reader beside HBase's and hudi-core's, in one interleaved run. With other `--parts` its regions and its
+# writer beside HBase's and other engines', too:
+#
+#   benches/measure/run.sh HARNESS --debian --features rocksdb7,fjall,redb,lmdb,hregion --parts writes,runs5,hot,wide,versions
 #
 #   benches/measure/run.sh HARNESS [--n ROWS] [--passes N] ...
 #
