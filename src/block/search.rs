@@ -4,24 +4,8 @@
 //! behind what all rows here have in common, big-endian. Where the rows are spread evenly a number's place is guessed by
 //! interpolation and found by galloping from there, else it is found by halving; whole keys settle what numbers leave open.
 
-use crate::cell::compare_bytes;
+use crate::cell::{compare_bytes, prefix};
 use std::cmp::Ordering;
-
-/// The first eight bytes of `row` behind the first `common`, as a number; missing bytes count as 0.
-///
-/// Of two rows that share their first `common` bytes, the smaller never has the greater number.
-#[inline]
-pub(crate) fn prefix(row: &[u8], common: usize) -> u64 {
-    let rest = row.get(common..).unwrap_or_default();
-    match rest.first_chunk::<8>() {
-        Some(bytes) => u64::from_be_bytes(*bytes),
-        None => {
-            let mut bytes = [0; 8];
-            bytes[..rest.len()].copy_from_slice(rest);
-            u64::from_be_bytes(bytes)
-        }
-    }
-}
 
 /// How many leading bytes two rows have in common.
 #[inline]

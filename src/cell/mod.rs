@@ -12,7 +12,7 @@ pub use cell_type::CellType;
 pub use key::{CellKey, LATEST_TIMESTAMP, MAX_FAMILY_LEN, MAX_ROW_LEN, OLDEST_TIMESTAMP, SeekKey};
 pub(crate) use key_value::CellFormat;
 pub use order::CellOrder;
-pub(crate) use order::{compare_bytes, same_bytes};
+pub(crate) use order::{compare_bytes, prefix, same_bytes};
 pub(crate) use row::ReadMemory;
 pub use row::{Cells, Row, RowBuf, RowRef};
 pub use tags::{TTL_TAG_TYPE, Tag, Tags};

@@ -128,6 +128,22 @@ fn compare_meta_rows(a: &[u8], b: &[u8]) -> Ordering {
     }
 }
 
+/// The first eight bytes of `row` behind the first `common`, as a number; missing bytes count as 0.
+///
+/// Of two rows that share their first `common` bytes, the smaller never has the greater number.
+#[inline]
+pub(crate) fn prefix(row: &[u8], common: usize) -> u64 {
+    let rest = row.get(common..).unwrap_or_default();
+    match rest.first_chunk::<8>() {
+        Some(bytes) => u64::from_be_bytes(*bytes),
+        None => {
+            let mut bytes = [0; 8];
+            bytes[..rest.len()].copy_from_slice(rest);
+            u64::from_be_bytes(bytes)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

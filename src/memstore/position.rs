@@ -4,7 +4,7 @@
 //! `Position<StoredCell>` and the borrowed form a `Position<dyn Place>`, which a search makes of a key that it was lent:
 //! the compiler turns a reference to the one into a reference to the other, and a search allocates nothing.
 
-use crate::cell::{CellKey, CellOrder, CellRef};
+use crate::cell::{self, CellKey, CellOrder, CellRef};
 use bytes::Bytes;
 use std::borrow::Borrow;
 use std::cmp::Ordering;
@@ -99,14 +99,9 @@ impl<'k> Position<Wanted<'k>> {
 /// The parts of a row of `hbase:meta` are compared one by one, so its first bytes say nothing.
 #[inline]
 fn prefix(order: CellOrder, row: &[u8]) -> u64 {
-    match (order, row.first_chunk::<8>()) {
-        (CellOrder::Meta, _) => 0,
-        (CellOrder::User, Some(word)) => u64::from_be_bytes(*word),
-        (CellOrder::User, None) => {
-            let mut word = [0; 8];
-            word.iter_mut().zip(row).for_each(|(to, from)| *to = *from);
-            u64::from_be_bytes(word)
-        }
+    match order {
+        CellOrder::Meta => 0,
+        CellOrder::User => cell::prefix(row, 0),
     }
 }
 

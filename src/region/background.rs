@@ -99,7 +99,6 @@ fn run(shared: &Shared, region: &Weak<Inner>) {
 }
 
 fn flush_and_compact(region: &Inner) -> Result<()> {
-    let all: Vec<usize> = (0..region.stores.len()).collect();
-    region.flush(&all)?;
-    all.iter().try_for_each(|&store| region.compact(store, Compaction::Minor))
+    region.flush_all()?;
+    region.compact_all(Compaction::Minor)
 }

@@ -17,6 +17,9 @@ impl Region {
     /// Unless moving failed, nothing has changed then.
     pub fn bulk_load<F: AsRef<[u8]>, P: AsRef<Path>>(&self, files: &[(F, P)]) -> Result<()> {
         self.0.check_writable()?;
+        if files.is_empty() {
+            return Err(Error::invalid_argument("a bulk load without files"));
+        }
         let mut loads = Vec::with_capacity(files.len());
         for (family, path) in files {
             let store = self.0.store_index(family.as_ref())?;
@@ -36,16 +39,12 @@ impl Inner {
     }
 
     fn bulk_load(&self, loads: &[(usize, PathBuf)]) -> Result<()> {
-        let all: Vec<usize> = (0..self.stores.len()).collect();
-        let seq_id = self.flush(&all)?;
+        let seq_id = self.flush_all()?;
         let mut loaded = Vec::with_capacity(loads.len());
         for (store, path) in loads {
             let now = self.clock.now();
             let name = format!("{}_SeqId_{seq_id}_", new_file_name(now));
             loaded.push((*store, self.stores[*store].adopt(path, &name, now)?));
-        }
-        if loaded.is_empty() {
-            return Err(Error::invalid_argument("a bulk load without files"));
         }
         self.swap_all(|stores| {
             for (store, file) in loaded {

@@ -26,7 +26,7 @@ impl Region {
     ///
     /// If the region is read-only, or a file cannot be read or written. The files are what they were then.
     pub fn compact(&self, compaction: Compaction) -> Result<()> {
-        (0..self.0.stores.len()).try_for_each(|store| self.0.compact(store, compaction))
+        self.0.compact_all(compaction)
     }
 
     /// As [`compact`](Self::compact), of one family.
@@ -47,7 +47,7 @@ impl Region {
     /// As [`compact_family`](Self::compact_family).
     pub fn compact_files(&self, family: impl AsRef<[u8]>, from: usize, count: usize) -> Result<()> {
         let store = self.0.store_index(family.as_ref())?;
-        self.0.compact_chosen(store, |files| {
+        self.0.compact_chosen(store, |files, _| {
             let mut files: Vec<StoreFile> = files.to_vec();
             files.sort_by_key(|file| (file.max_seq_id(), file.bulk_load_time().is_some()));
             files.into_iter().skip(from).take(count).collect()
@@ -56,12 +56,17 @@ impl Region {
 }
 
 impl Inner {
-    pub(super) fn compact(&self, store: usize, compaction: Compaction) -> Result<()> {
-        self.compact_chosen(store, |files| match compaction {
+    /// Compacts every store.
+    pub(super) fn compact_all(&self, compaction: Compaction) -> Result<()> {
+        (0..self.stores.len()).try_for_each(|store| self.compact(store, compaction))
+    }
+
+    fn compact(&self, store: usize, compaction: Compaction) -> Result<()> {
+        self.compact_chosen(store, |files, now| match compaction {
             Compaction::Major => files.to_vec(),
             Compaction::Minor => {
                 let candidates: Vec<_> = files.iter().map(StoreFile::candidate).collect();
-                let (config, now) = (CompactionConfig::default(), self.clock.now());
+                let config = CompactionConfig::default();
                 let ttl = self.stores[store].family.ttl_millis();
                 let chosen = compact::select(&candidates, &[], &config, now, ttl, false, false);
                 let chosen = chosen.map_or_else(Vec::new, |selection| selection.files);
@@ -74,14 +79,14 @@ impl Inner {
     fn compact_chosen(
         &self,
         store: usize,
-        choose: impl FnOnce(&[StoreFile]) -> Vec<StoreFile>,
+        choose: impl FnOnce(&[StoreFile], i64) -> Vec<StoreFile>,
     ) -> Result<()> {
         self.check_writable()?;
         let _compacting = lock(&self.compacting);
         let now = self.clock.now();
         self.drop_expired(store, now)?;
         let files = self.states.load().stores[store].files.clone();
-        let inputs = choose(&files);
+        let inputs = choose(&files, now);
         if inputs.is_empty() {
             return Ok(());
         }

@@ -14,8 +14,7 @@ impl Region {
     ///
     /// If the region is read-only or a file cannot be written. What was in memory stays there then, and can be flushed again.
     pub fn flush(&self) -> Result<()> {
-        let all: Vec<usize> = (0..self.0.stores.len()).collect();
-        self.0.flush(&all).map(drop)
+        self.0.flush_all().map(drop)
     }
 
     /// As [`flush`](Self::flush), of some families.
@@ -30,8 +29,13 @@ impl Region {
 }
 
 impl Inner {
+    /// Flushes every store; gives the number that the flush took.
+    pub(super) fn flush_all(&self) -> Result<i64> {
+        self.flush(&(0..self.stores.len()).collect::<Vec<_>>())
+    }
+
     /// Flushes stores; gives the number that the flush took.
-    pub(super) fn flush(&self, stores: &[usize]) -> Result<i64> {
+    fn flush(&self, stores: &[usize]) -> Result<i64> {
         self.check_writable()?;
         let _flushing = lock(&self.flushing);
         let seq_id = self.freeze(stores);

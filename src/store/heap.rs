@@ -1,8 +1,8 @@
 //! Merging what the segments and files of a store hold (read-path.md §8; HBase: `KeyValueScanner`, `KeyValueHeap`).
 
 use super::file_scanner::{NextIndexedKey, StoreFileScanner};
-use crate::block::search::{common_prefix, compare_to_common, prefix};
-use crate::cell::{CellKey, CellOrder, CellRef};
+use crate::block::search::{common_prefix, compare_to_common};
+use crate::cell::{CellKey, CellOrder, CellRef, prefix};
 use crate::error::Result;
 use crate::memstore::SegmentScanner;
 use std::cmp::Ordering;

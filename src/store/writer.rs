@@ -50,16 +50,16 @@ impl NewStoreFile {
     /// Makes the file last and opens it.
     pub(super) fn finish(self, store: &Store, origin: &StoreFileOrigin) -> Result<StoreFile> {
         self.writer.finish(origin)?;
+        // opened where it is: a file that cannot be read must not get a place
+        StoreFile::open(&store.options, &FilePlace::plain(&self.aside, self.now))?;
         store.adopt(&self.aside, &self.name, self.now)
     }
 }
 
 impl Store {
-    /// Moves a whole file to its place among the store's, and opens it there.
+    /// Moves a whole file, which the caller has opened before, to its place among the store's, and opens it there.
     pub(crate) fn adopt(&self, from: &Path, name: &str, now: i64) -> Result<StoreFile> {
         let path = self.dir.join(name);
-        // opened where it is: a file that cannot be read must not get a place
-        StoreFile::open(&self.options, &FilePlace::plain(from, now))?;
         self.storage.rename(from, &path).map_err(|error| Error::io("rename to", &path, error))?;
         self.storage.sync_dir(&self.dir).map_err(|error| Error::io("sync", &self.dir, error))?;
         StoreFile::open(&self.options, &FilePlace::plain(path, now))

@@ -13,8 +13,8 @@
 //! that share them are told apart by whole keys. The entries lie behind the cells, in the block's own allocation: a
 //! seek touches one or two cache lines of them and one cell.
 
-use crate::block::search::{Search, common_prefix, compare_to_common, prefix};
-use crate::cell::CellOrder;
+use crate::block::search::{Search, common_prefix, compare_to_common};
+use crate::cell::{CellOrder, prefix};
 use std::cmp::Ordering;
 
 /// A cell within a row gets an entry when this many have had none.
