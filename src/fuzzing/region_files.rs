@@ -3,7 +3,7 @@
 use crate::cell::CellOrder;
 use crate::hash::checksum::crc32;
 use crate::schema::{RegionInfo, TableDescriptor};
-use crate::store::reference::{FileName, Reference};
+use crate::store::reference::{FileName, Reference, Target};
 use crate::store::tracker::{FileList, StoreFileTracker};
 
 /// A byte that says what it is, and the name or the content of a file: it is refused, or what it says holds together and,
@@ -22,8 +22,20 @@ pub fn region_files(input: &[u8]) {
 /// No name leads out of a family's directory.
 fn name(bytes: &[u8]) {
     let Ok(name) = std::str::from_utf8(bytes) else { return };
-    if let Some(parsed) = FileName::parse(name) {
-        assert!(!name.contains('/') && !name.contains(".."), "{parsed:?}");
+    let Some(parsed) = FileName::parse(name) else { return };
+    // a table may be called `a..b`, but no folder on the way may be `..`
+    let mut folders = Vec::new();
+    if let FileName::Reference(_, region) = parsed {
+        folders.push(region);
+    }
+    match parsed.target() {
+        Target::HFile(file) => folders.push(file),
+        Target::Link { table, region, file } => {
+            folders.extend([table.namespace(), table.qualifier(), region, file]);
+        }
+    }
+    for folder in folders {
+        assert!(!folder.contains('/') && !matches!(folder, "" | "." | ".."), "{parsed:?}");
     }
 }
 

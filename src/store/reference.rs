@@ -97,7 +97,8 @@ impl<'n> FileName<'n> {
         matches!(self, Self::Whole(Target::Link { .. }))
     }
 
-    fn target(&self) -> &Target<'n> {
+    /// The file that is meant in the end.
+    pub(crate) fn target(&self) -> &Target<'n> {
         match self {
             Self::Whole(target) | Self::Reference(target, _) => target,
         }

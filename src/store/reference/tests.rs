@@ -21,6 +21,8 @@ fn names_of_all_kinds() {
     assert_eq!(parse("t=1b-0a"), Some(FileName::Whole(link("t", "1b", "0a"))));
     assert_eq!(parse("ns=t-1.x=1b-0a"), Some(FileName::Whole(link("ns:t-1.x", "1b", "0a"))));
     assert_eq!(parse("t.ab=1b-0a.2c"), Some(FileName::Reference(link("t.ab", "1b", "0a"), "2c")));
+    // two dots inside of a name lead nowhere
+    assert_eq!(parse("a..b=1b-0a"), Some(FileName::Whole(link("a..b", "1b", "0a"))));
     for name in [
         "",
         ".",
@@ -37,6 +39,9 @@ fn names_of_all_kinds() {
         "=1b-0a",
         "a=b=c=1b-0a",
         "../t=1b-0a",
+        "..=1b-0a",
+        "n=..=1b-0a",
+        "..=t=1b-0a",
         "t=1b-../0a",
         "0a_tmp",
         "file.crc",
