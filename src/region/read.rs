@@ -2,7 +2,7 @@
 
 use super::{Inner, RegionState};
 use crate::cell::RowBuf;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::metrics::ReadCounts;
 use crate::mvcc::ReadPoint;
 use crate::op::{Get, Isolation, Query};
@@ -36,6 +36,9 @@ impl Inner {
         row: &mut RowBuf,
     ) -> Result<()> {
         self.check_row(&get.row)?;
+        if get.select.filter.is_some() {
+            return Err(Error::invalid_argument("filters of gets are not evaluated yet"));
+        }
         let mut counts = ReadCounts { gets: 1, ..ReadCounts::default() };
         let mut clock = None;
         let result = self.each_store(get.columns(), |store, columns| {
@@ -55,6 +58,7 @@ impl Inner {
                 time_range: get.select.time_range_of(family.name()),
                 max_versions: get.select.max_versions,
                 raw: false,
+                filtered: false,
                 store_limit: get.select.store_limit,
                 store_offset: get.select.store_offset,
                 read_point,

@@ -2,7 +2,7 @@
 
 use super::ReadView;
 use crate::cell::{CellOrder, CellRef, Row, RowBuf, RowRef};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::metrics::{Counters, ReadCounts};
 use crate::op::{Query, Scan};
 use crate::store::StoreScanner;
@@ -32,6 +32,9 @@ struct Rows<'v> {
 
 impl<'v> RegionScanner<'v> {
     pub(super) fn new(view: &'v ReadView, scan: &'v Scan) -> Result<Self> {
+        if !scan.takes_whole_rows() {
+            return Err(Error::invalid_argument("filters and limits of scans are not evaluated yet"));
+        }
         let region = &*view.region;
         let now = region.clock.now();
         let read_point = view.point_for(scan.select.isolation);
@@ -47,6 +50,7 @@ impl<'v> RegionScanner<'v> {
                 time_range: scan.select.time_range_of(family.name()),
                 max_versions: scan.select.max_versions,
                 raw: scan.raw,
+                filtered: false,
                 store_limit: scan.select.store_limit,
                 store_offset: scan.select.store_offset,
                 read_point,

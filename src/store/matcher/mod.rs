@@ -152,7 +152,14 @@ impl<'q> ScanQueryMatcher<'q> {
         if query.raw && !query.columns.is_empty() {
             return Err(Error::invalid_argument("a raw scan reads all columns, it cannot name some"));
         }
-        let max = if query.raw { query.max_versions } else { query.max_versions.min(info.max_versions) };
+        let wanted = if query.raw { query.max_versions } else { query.max_versions.min(info.max_versions) };
+        // a filter sees all that the family keeps, and what it accepts is counted then; versions by the new behavior are
+        // counted before, as in HBase
+        let max = match (query.filtered, query.raw) {
+            (true, true) => u32::MAX,
+            (true, false) if !info.new_version_behavior => info.max_versions,
+            _ => wanted,
+        };
         let mut info = *info;
         info.oldest_unexpired_ts = info.oldest_unexpired_ts(query.raw);
         let mut matcher = Self::new(family, info, max, !query.raw);

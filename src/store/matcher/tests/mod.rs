@@ -143,6 +143,7 @@ struct Ask {
     time_range: TimeRange,
     max_versions: u32,
     raw: bool,
+    filtered: bool,
     get_like: bool,
     time_to_purge: i64,
 }
@@ -155,6 +156,7 @@ impl Default for Ask {
             time_range: TimeRange::ALL,
             max_versions: u32::MAX,
             raw: false,
+            filtered: false,
             get_like: false,
             time_to_purge: 0,
         }
@@ -182,6 +184,7 @@ impl Ask {
             time_range: self.time_range,
             max_versions: self.max_versions,
             raw: self.raw,
+            filtered: self.filtered,
             store_limit: None,
             store_offset: 0,
             read_point: i64::MAX,
