@@ -1,7 +1,7 @@
 //! Many rows.
 
 use super::select::select_methods;
-use super::{Cursor, Select};
+use super::{Cursor, Get, Select};
 use bytes::Bytes;
 use std::ops::{Bound, RangeBounds};
 
@@ -146,6 +146,14 @@ impl Scan {
     #[must_use]
     pub fn resume(self, cursor: &Cursor) -> Self {
         self.start_row(cursor.row.clone(), cursor.include)
+    }
+
+    /// The scan that a get is (read-path.md §5.1).
+    pub(crate) fn of_get(get: &Get) -> Self {
+        let row = Bytes::copy_from_slice(&get.row);
+        let mut select = get.select.clone();
+        select.load_on_demand.get_or_insert(true);
+        Self { start: row.clone(), stop: row, include_stop: true, select, ..Self::new() }
     }
 
     /// Whether it takes rows as they are: neither does a filter judge them, nor is there a limit below whole rows.

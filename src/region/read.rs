@@ -2,7 +2,7 @@
 
 use super::{Inner, RegionState};
 use crate::cell::RowBuf;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::metrics::ReadCounts;
 use crate::mvcc::ReadPoint;
 use crate::op::{Get, Isolation, Query};
@@ -37,7 +37,7 @@ impl Inner {
     ) -> Result<()> {
         self.check_row(&get.row)?;
         if get.select.filter.is_some() {
-            return Err(Error::invalid_argument("filters of gets are not evaluated yet"));
+            return self.get_filtered(state, get, read_point, row);
         }
         let mut counts = ReadCounts { gets: 1, ..ReadCounts::default() };
         let mut clock = None;

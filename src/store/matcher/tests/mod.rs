@@ -3,6 +3,7 @@
 //! A cell is its qualifier, a sign for its type, its timestamp, and perhaps `#` and its sequence id, `!` and its time to
 //! live: `a=5#7` is a value, `a-5` a Delete, `a<5` a DeleteColumn, `~5` a DeleteFamilyVersion, `^5` a DeleteFamily.
 
+mod filtered;
 mod naive;
 mod random;
 mod tables;
