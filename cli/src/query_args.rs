@@ -1,8 +1,8 @@
 //! Which rows and cells `scan`, `get` and `count` are to read.
 
 use crate::failure::Fault;
-use crate::selection::Selection;
 use crate::scan_rows::RowScan;
+use crate::selection::Selection;
 use hregion::cell::{Binary, parse_binary};
 use hregion::{Clock, Cursor, Filter, Get, ManualClock, Scan, SystemClock, TimeRange};
 use std::sync::Arc;
@@ -82,7 +82,9 @@ impl CellArgs {
     pub(crate) fn within(&self, family: &[u8]) -> Result<Self, Fault> {
         if let Some((other, _)) = self.columns.iter().find(|(name, _)| name != family) {
             let (other, family) = (Binary(other), Binary(family));
-            return Err(Fault::usage(format!("--columns: {other} is not in the family {family}, which is read")));
+            return Err(Fault::usage(format!(
+                "--columns: {other} is not in the family {family}, which is read"
+            )));
         }
         let mut cells = self.clone();
         if cells.columns.is_empty() {
@@ -96,26 +98,19 @@ impl CellArgs {
             columns: self.columns.clone(),
             versions: self.versions.unwrap_or(1),
             time_range: self.time_range.unwrap_or_default(),
+            filter: self.filter.clone(),
             ..Selection::default()
         }
     }
 
     /// A get of a row.
     pub(crate) fn get(&self, row: &[u8]) -> Get {
-        let get = self.selection().get(row.to_vec());
-        match &self.filter {
-            Some(filter) => get.filter(filter.clone()),
-            None => get,
-        }
+        self.selection().get(row.to_vec())
     }
 
     /// A scan of all rows, still to be narrowed.
     pub(crate) fn scan(&self) -> Scan {
-        let scan = self.selection().scan().raw(self.raw);
-        match &self.filter {
-            Some(filter) => scan.filter(filter.clone()),
-            None => scan,
-        }
+        self.selection().scan().raw(self.raw)
     }
 
     /// Whether to read what is stored as it is.
@@ -161,7 +156,7 @@ impl RowArgs {
         if let Some(cursor) = &self.resume {
             scan = scan.resume(cursor);
         }
-        RowScan { scan, limit: self.limit, in_pieces: self.batch.is_some_and(|cells| cells > 0) }
+        RowScan { scan, limit: self.limit }
     }
 
     /// Whether all rows are read.
@@ -292,12 +287,13 @@ mod tests {
         assert_eq!(line.rows.scan(&line.cells).scan, Scan::new().prefix("ab"));
         assert_eq!(line.cells.get(b"r"), Get::new("r"));
         assert!(line.cells.clock().now() == 7 && line.rows.is_given() && line.cells.is_given());
-        let line = parse(&["--filter", "PageFilter(2)", "--batch", "3", "--limit", "5", "--resume", "after:a\\x00"]);
+        let line =
+            parse(&["--filter", "PageFilter(2)", "--batch", "3", "--limit", "5", "--resume", "after:a\\x00"]);
         let line = line.unwrap();
         let scan = line.rows.scan(&line.cells);
         let expected = Scan::new().filter(Filter::parse("PageFilter(2)").unwrap()).batch(3);
         assert_eq!(scan.scan, expected.start_row(&b"a\0"[..], false));
-        assert!(scan.limit == Some(5) && scan.in_pieces);
+        assert_eq!(scan.limit, Some(5));
         let none = parse(&[]).unwrap();
         assert!(!none.rows.is_given() && !none.cells.is_given() && none.rows.is_all());
     }
@@ -306,7 +302,10 @@ mod tests {
     fn cells_within_a_family() {
         let cells = |args: &[&str]| parse(args).unwrap().cells;
         assert_eq!(cells(&[]).within(b"f").unwrap().get(b"r"), Get::new("r").family("f"));
-        assert_eq!(cells(&["--columns", "f:q"]).within(b"f").unwrap().get(b"r"), Get::new("r").column("f", "q"));
+        assert_eq!(
+            cells(&["--columns", "f:q"]).within(b"f").unwrap().get(b"r"),
+            Get::new("r").column("f", "q")
+        );
         assert!(cells(&["--columns", "f:q,g"]).within(b"f").is_err());
     }
 

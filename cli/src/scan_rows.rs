@@ -10,8 +10,6 @@ pub(crate) struct RowScan {
     pub(crate) scan: Scan,
     /// So many rows at most.
     pub(crate) limit: Option<u64>,
-    /// Whether rows come in pieces.
-    pub(crate) in_pieces: bool,
 }
 
 impl RowScan {
@@ -41,8 +39,8 @@ impl RowScan {
                     last.extend_from_slice(row.key());
                 }
                 take(&region, row)?;
-                // a row that is whole need not be followed to know that it is
-                if taken >= limit && !self.in_pieces {
+                // of a piece nobody knows yet whether it is the last
+                if taken >= limit && !rows.is_partial() {
                     break;
                 }
             }

@@ -60,7 +60,8 @@ impl Source {
 
     /// A family: with what its table says of it, if it is in a region.
     fn of_family(dir: &Path, options: RegionOptions, out: &Output) -> Result<Self, Failure> {
-        let region = dir.parent().filter(|parent| kind_of(parent, None).is_ok_and(|kind| kind == Kind::Region));
+        let region =
+            dir.parent().filter(|parent| kind_of(parent, None).is_ok_and(|kind| kind == Kind::Region));
         if let (Some(region), Some(name)) = (region, dir.file_name()) {
             let rows = Rows::Regions(Regions::find(region, Some(Kind::Region), options)?);
             return Ok(Self { rows, family: Some(name.as_encoded_bytes().to_vec()) });
