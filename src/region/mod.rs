@@ -9,6 +9,7 @@ mod bulk_load;
 mod check;
 mod compact;
 mod dir;
+mod files;
 mod flush;
 mod increment;
 mod locks;

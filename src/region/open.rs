@@ -20,7 +20,18 @@ use std::sync::{Arc, Mutex, RwLock};
 const LOCK: &str = ".hregion.lock";
 
 /// The table of a region that nobody named one for.
-const DEFAULT_TABLE: &str = "default";
+pub(super) const DEFAULT_TABLE: &str = "default";
+
+/// What is open of a region that is about to be one.
+pub(super) struct Opened {
+    pub(super) dir: RegionDir,
+    pub(super) stores: Vec<Store>,
+    pub(super) states: Vec<Arc<StoreState>>,
+    /// The greatest that a cell has, or has had.
+    pub(super) max_seq_id: i64,
+    pub(super) lock: Option<FileLock>,
+    pub(super) block_counts: Arc<BlockCounts>,
+}
 
 impl RegionOptions {
     pub(super) fn open_region(mut self, path: &Path) -> Result<Region> {
@@ -40,11 +51,17 @@ impl RegionOptions {
                 options: self.files.clone(),
                 storage: Arc::clone(&self.storage),
             };
-            let files = self.open_files(&dir, &store)?;
-            max_seq_id = files.iter().map(StoreFile::max_seq_id).fold(max_seq_id, i64::max);
+            let files = self.open_store_files(&dir, &store)?;
+            max_seq_id = files.iter().map(greatest_seq_id).fold(max_seq_id, i64::max);
             states.push(Arc::new(StoreState::new(&store.family, store.order, files)));
             stores.push(store);
         }
+        self.region(Opened { dir, stores, states, max_seq_id, lock, block_counts })
+    }
+
+    /// The region, now that its files are open.
+    pub(super) fn region(self, opened: Opened) -> Result<Region> {
+        let Opened { dir, stores, states, max_seq_id, lock, block_counts } = opened;
         let mvcc = Mvcc::new(0);
         mvcc.advance_to(max_seq_id.saturating_add(1))?;
         let inner = Arc::new(Inner {
@@ -100,7 +117,7 @@ impl RegionOptions {
     }
 
     /// The files of a store, but for those that others were made of: a compaction that was cut off left them.
-    fn open_files(&self, dir: &RegionDir, store: &Store) -> Result<Vec<StoreFile>> {
+    fn open_store_files(&self, dir: &RegionDir, store: &Store) -> Result<Vec<StoreFile>> {
         let places = dir.files(store.family.name())?.files;
         let (files, replaced) = open_files(&store.options, &places)?;
         if self.writable {
@@ -110,6 +127,12 @@ impl RegionOptions {
         }
         Ok(files)
     }
+}
+
+/// The greatest sequence id that a file knows of. A cell may have a greater one than the log's that its file ends with: what
+/// was computed for it, or came by a bulk load with the ids it had.
+pub(super) fn greatest_seq_id(file: &StoreFile) -> i64 {
+    file.max_seq_id().max(file.max_memstore_ts())
 }
 
 /// Whether an error says that there is no region.

@@ -147,4 +147,19 @@ impl RegionOptions {
     pub fn open(self, path: impl AsRef<Path>) -> Result<Region> {
         self.open_region(path.as_ref())
     }
+
+    /// Opens HFiles that are in no region, for reading, as the files of one family of a region of all rows.
+    ///
+    /// No file says what its family promises. Unless one [is given](Self::family), it is called as that of the files' cells and
+    /// keeps everything: versions and cells are hidden by delete markers and by what is asked for, and by nothing else.
+    /// The files may overlap; sequence ids order them as in a store.
+    ///
+    /// # Errors
+    ///
+    /// If there are no files, or one is damaged or not readable; if their cells are of several families (which is told by the
+    /// first and the last of each) or have several orders; if the region is to be writable, or more than one family is given.
+    pub fn open_files(self, files: impl IntoIterator<Item = impl AsRef<Path>>) -> Result<Region> {
+        let files: Vec<_> = files.into_iter().map(|file| file.as_ref().to_owned()).collect();
+        self.open_hfiles(&files)
+    }
 }
