@@ -110,7 +110,7 @@ pub use metrics::RegionMetrics;
 pub use op::{
     Append, CheckAndMutate, Compare, Delete, Get, Increment, Isolation, Mutation, Put, Scan, TimeRange,
 };
-pub use region::{CheckResult, Compaction, ReadView, Region, RegionOptions, RegionScanner};
+pub use region::{CheckResult, Compaction, ReadView, Region, RegionObserver, RegionOptions, RegionScanner};
 pub use schema::{BloomType, Codec, DataBlockEncoding, Family, KeepDeletedCells, RegionInfo, TableName};
 
 /// The README's example, which compiles and runs as a doc test.

@@ -60,7 +60,8 @@ impl ReadView {
     /// As there.
     pub fn get_into(&self, get: &Get, row: &mut RowBuf) -> Result<bool> {
         row.clear();
-        self.region.get_at(&self.state, get, self.point_for(get.select.isolation), row)?;
+        let point = self.point_for(get.select.isolation);
+        self.region.get_observed(get, row, |row| self.region.get_at(&self.state, get, point, row))?;
         Ok(!row.is_empty())
     }
 
