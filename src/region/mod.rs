@@ -26,7 +26,7 @@ pub use check::CheckResult;
 pub use compact::Compaction;
 pub use observer::{CellPass, MiniBatch, ObserverContext, RegionObserver, ScanOptions};
 pub use options::RegionOptions;
-pub use scanner::RegionScanner;
+pub use scanner::{RegionScanner, ScanResult, ScanResults};
 pub use view::ReadView;
 
 use crate::cell::{CellOrder, Row, RowBuf};

@@ -9,6 +9,7 @@ pub(super) enum Refusal {
     WrongRegion,
     FailedSanityCheck,
     DoNotRetryIo,
+    IncompatibleFilter,
     IllegalArgument,
     IllegalState,
     /// It takes what is not built yet.
@@ -23,6 +24,7 @@ impl Refusal {
             Self::WrongRegion => "WrongRegionException",
             Self::FailedSanityCheck => "FailedSanityCheckException",
             Self::DoNotRetryIo => "DoNotRetryIOException",
+            Self::IncompatibleFilter => "IncompatibleFilterException",
             Self::IllegalArgument => "IllegalArgumentException",
             Self::IllegalState => "IllegalStateException",
             Self::Unsupported => "Unsupported",
@@ -60,6 +62,7 @@ impl Asked {
             (ErrorKind::WrongRegion, _) => Some(Refusal::WrongRegion),
             (ErrorKind::InvalidArgument, Self::RawColumns) => Some(Refusal::DoNotRetryIo),
             (ErrorKind::InvalidArgument, _) => Some(Refusal::IllegalArgument),
+            (ErrorKind::IncompatibleFilter, _) => Some(Refusal::IncompatibleFilter),
             (ErrorKind::NotALong, _) => Some(Refusal::DoNotRetryIo),
             (ErrorKind::Unsupported, _) => Some(Refusal::Unsupported),
             _ => None,
@@ -94,6 +97,7 @@ mod tests {
                 .map(name)
         );
         assert_eq!(names(ErrorKind::NotALong), [name(DoNotRetryIo); 5]);
+        assert_eq!(names(ErrorKind::IncompatibleFilter), [name(IncompatibleFilter); 5]);
         assert_eq!(names(ErrorKind::Corrupt), [None; 5]);
     }
 
