@@ -24,7 +24,9 @@ fn all_seeds() -> Vec<Seed> {
     let testdata = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");
     let files = seeds::files(&testdata).expect("testdata is there");
     let regions = seeds::of_regions(&testdata).expect("testdata is there");
-    files.iter().flat_map(|(_, bytes)| seeds::of(bytes)).chain(regions).chain(seeds::of_filters()).collect()
+    let messages = seeds::of_filter_messages(&testdata).expect("testdata is there");
+    let others = regions.into_iter().chain(seeds::of_filters()).chain(messages);
+    files.iter().flat_map(|(_, bytes)| seeds::of(bytes)).chain(others).collect()
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod codec;
 mod data_block;
 mod file_info;
 mod filter_language;
+mod filter_proto;
 mod hfile;
 mod input;
 mod region_files;
@@ -24,6 +25,7 @@ pub use codec::codec;
 pub use data_block::data_block;
 pub use file_info::file_info;
 pub use filter_language::filter_language;
+pub use filter_proto::filter_proto;
 pub use hfile::{hfile, hfile_resealed};
 pub use region_files::region_files;
 pub use trailer::trailer;
@@ -33,7 +35,7 @@ pub use write_read::write_read;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     ("trailer", trailer),
     ("file_info", file_info),
     ("block", block),
@@ -46,4 +48,5 @@ pub const TARGETS: [Target; 12] = [
     ("write_read", write_read),
     ("region_files", region_files),
     ("filter_language", filter_language),
+    ("filter_proto", filter_proto),
 ];

@@ -202,6 +202,11 @@ impl RegionDir {
         &self.families
     }
 
+    /// What is set of a family by a key, or else of its table.
+    pub(crate) fn setting(&self, family: &[u8], key: &str) -> Option<&str> {
+        self.descriptor.as_ref().and_then(|descriptor| descriptor.setting(family, key))
+    }
+
     /// The table's descriptor, if there is one.
     #[cfg(test)]
     pub(crate) fn descriptor(&self) -> Option<&TableDescriptor> {
@@ -238,8 +243,7 @@ impl RegionDir {
     /// If the directory, a list, a reference or a link cannot be read, is malformed, or leads nowhere; or if a reference
     /// is to a half that is not the region's.
     pub(crate) fn files(&self, family: &[u8]) -> Result<StoreFiles> {
-        let setting = |key| self.descriptor.as_ref().and_then(|descriptor| descriptor.setting(family, key));
-        let tracker = StoreFileTracker::from_settings(setting)
+        let tracker = StoreFileTracker::from_settings(|key| self.setting(family, key))
             .map_err(|corruption| corruption.at(&self.table.dir.join(".tabledesc"), 0))?;
         let place = self.family_place(family);
         let files = place.files(tracker)?;

@@ -10,11 +10,12 @@ use crate::io::FileLock;
 use crate::metrics::{BlockCounts, Counters};
 use crate::mvcc::Mvcc;
 use crate::schema::{Family, RegionInfo, TableName};
+use crate::store::compact::CompactionConfig;
 use crate::store::tracker::open_files;
 use crate::store::{Store, StoreFile, StoreState};
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, RwLock, Weak};
 
 /// What a writer locks in the region's directory. HBase passes over it.
 const LOCK: &str = ".hregion.lock";
@@ -37,6 +38,7 @@ impl RegionOptions {
     pub(super) fn open_region(mut self, path: &Path) -> Result<Region> {
         self.families.iter().try_for_each(Family::check)?;
         let dir = self.open_dir(path)?;
+        self.observers.call(dir.info(), None, false, |observer, context| observer.pre_open(context))?;
         let lock = if self.writable { Some(self.lock(&dir)?) } else { None };
         let block_counts = Arc::new(BlockCounts::default());
         self.files = self.files.block_counts(Arc::clone(&block_counts));
@@ -44,6 +46,7 @@ impl RegionOptions {
         let mut max_seq_id = dir.max_seq_id().unwrap_or(0);
         for family in self.families_of(&dir) {
             let store = Store {
+                compaction: self.compaction_of(&dir, &family)?,
                 dir: dir.family_dir(family.name()),
                 tmp: dir.tmp().join(String::from_utf8_lossy(family.name()).as_ref()),
                 family,
@@ -64,7 +67,9 @@ impl RegionOptions {
         let Opened { dir, stores, states, max_seq_id, lock, block_counts } = opened;
         let mvcc = Mvcc::new(0);
         mvcc.advance_to(max_seq_id.saturating_add(1))?;
-        let inner = Arc::new(Inner {
+        let inner = Arc::new_cyclic(|this| Inner {
+            observers: self.observers,
+            this: Weak::clone(this),
             info: dir.info().clone(),
             order: dir.order(),
             dir,
@@ -84,6 +89,7 @@ impl RegionOptions {
         if let Some(background) = &inner.background {
             background.start(&inner)?;
         }
+        inner.observe(|observer, context| observer.post_open(context))?;
         Ok(Region(inner))
     }
 
@@ -105,6 +111,19 @@ impl RegionOptions {
     fn lock(&self, dir: &RegionDir) -> Result<FileLock> {
         let path = dir.path().join(LOCK);
         self.storage.lock(&path).map_err(|error| Error::io("lock, for writing,", &path, error))
+    }
+
+    /// How the files of a family are compacted, if they may be: as is set of the family that was given, or in the descriptor.
+    fn compaction_of(&self, dir: &RegionDir, family: &Family) -> Result<CompactionConfig> {
+        if !self.writable {
+            return Ok(CompactionConfig::default());
+        }
+        let given = self.families.iter().find(|given| given.name() == family.name());
+        let setting = |key: &str| {
+            let given = given.and_then(|given| given.configuration.get(key)).map(String::as_str);
+            given.or_else(|| dir.setting(family.name(), key))
+        };
+        CompactionConfig::from_settings(family, &setting)
     }
 
     /// The families by name: those given, and the others that the directory has.

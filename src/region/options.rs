@@ -1,6 +1,7 @@
 //! How to open a region.
 
 use super::Region;
+use super::observer::{Observers, RegionObserver};
 use crate::cache::BlockCache;
 use crate::clock::{Clock, SystemClock};
 use crate::error::Result;
@@ -25,6 +26,7 @@ pub struct RegionOptions {
     pub(super) start_key: Bytes,
     pub(super) end_key: Bytes,
     pub(super) background_flush_size: Option<u64>,
+    pub(super) observers: Observers,
 }
 
 impl RegionOptions {
@@ -40,6 +42,7 @@ impl RegionOptions {
             start_key: Bytes::new(),
             end_key: Bytes::new(),
             background_flush_size: None,
+            observers: Observers::default(),
         }
     }
 
@@ -92,6 +95,14 @@ impl RegionOptions {
     #[must_use]
     pub fn background_flush_size(mut self, bytes: u64) -> Self {
         self.background_flush_size = Some(bytes);
+        self
+    }
+
+    /// Calls an observer before and behind what the region does, with those of higher `priority` after it; 0 for no matter
+    /// when.
+    #[must_use]
+    pub fn observer(mut self, priority: i32, observer: Arc<dyn RegionObserver>) -> Self {
+        self.observers.add(priority, observer);
         self
     }
 

@@ -38,6 +38,21 @@ pub struct RegionScanner<'v> {
     left: u64,
     /// Whether anything may come behind the last result.
     more: bool,
+    observed: Option<Observed<'v>>,
+}
+
+/// A scan whose region has observers.
+struct Observed<'v> {
+    region: &'v Inner,
+    scan: &'v Scan,
+}
+
+impl Drop for Observed<'_> {
+    fn drop(&mut self) {
+        // nobody is there any more to be told of an error
+        let _ = self.region.observe(|observer, context| observer.pre_scanner_close(context, self.scan));
+        let _ = self.region.observe(|observer, context| observer.post_scanner_close(context, self.scan));
+    }
 }
 
 /// The two ways through rows, which give the same where both can go.
@@ -50,7 +65,8 @@ impl<'v> RegionScanner<'v> {
     pub(super) fn new(view: &'v ReadView, scan: &'v Scan) -> Result<Self> {
         let (region, state) = (&*view.region, &*view.state);
         let read_point = view.point_for(scan.select.isolation);
-        let rows = if scan.takes_whole_rows() {
+        let is_observed = !region.observers.is_empty();
+        let rows = if scan.takes_whole_rows() && !is_observed {
             Rows::Whole(WholeRows::open(region, state, scan, read_point)?)
         } else {
             let filter = start_filter(scan)?;
@@ -65,6 +81,7 @@ impl<'v> RegionScanner<'v> {
             partial_row: Vec::new(),
             left: scan.limit.filter(|limit| *limit > 0).unwrap_or(u64::MAX),
             more: true,
+            observed: is_observed.then_some(Observed { region, scan }),
         })
     }
 
@@ -87,7 +104,7 @@ impl<'v> RegionScanner<'v> {
             }
             Rows::Pieces(_) => {
                 let mut context = self.context();
-                self.next_result(&mut context)?
+                self.next_observed(&mut context)?
             }
         };
         Ok(if found { Some(self.row.as_row()) } else { None })
@@ -123,7 +140,7 @@ impl<'v> RegionScanner<'v> {
         let mut context = self.context();
         let mut results: Vec<ScanResult> = Vec::new();
         while results.len() < max && self.left > 0 {
-            if self.next_result(&mut context)? {
+            if self.next_observed(&mut context)? {
                 results.push(ScanResult { row: self.row.freeze(), partial: self.partial });
             } else if !self.more && self.left > 0 {
                 // then the last one is complete, though a limit was reached in it
@@ -177,6 +194,33 @@ impl<'v> RegionScanner<'v> {
             self.left -= u64::from(cells > 0);
         }
         Ok(())
+    }
+
+    /// Reads the next result, before and behind which the observers are called.
+    fn next_observed(&mut self, context: &mut ScannerContext) -> Result<bool> {
+        let Some(&Observed { region, scan }) = self.observed.as_ref() else {
+            return self.next_result(context);
+        };
+        while self.left > 0 && self.more {
+            self.row.clear();
+            let row = &mut self.row;
+            if region.observe_or_bypass(|observer, hook| observer.pre_scanner_next(hook, scan, row))? {
+                (self.more, self.partial) = (!row.is_empty(), false);
+                self.left -= u64::from(self.more);
+                return Ok(self.more);
+            }
+            let found = self.next_result(context)?;
+            let row = &mut self.row;
+            region.observe(|observer, hook| observer.post_scanner_next(hook, scan, row))?;
+            if !found {
+                self.row.clear();
+                return Ok(false);
+            }
+            if !self.row.is_empty() {
+                return Ok(true);
+            }
+        }
+        self.next_result(context)
     }
 
     fn context(&self) -> ScannerContext {

@@ -5,6 +5,7 @@ use crate::binary::Binary;
 use crate::cell::MAX_FAMILY_LEN;
 use crate::error::{Error, Result};
 use bytes::Bytes;
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// Whether what delete markers hide is kept.
@@ -57,6 +58,8 @@ pub struct Family {
     pub(crate) data_block_encoding: DataBlockEncoding,
     pub(crate) codec: Codec,
     pub(crate) block_size: u32,
+    /// By key.
+    pub(crate) configuration: BTreeMap<String, String>,
 }
 
 impl Family {
@@ -74,6 +77,7 @@ impl Family {
             data_block_encoding: DataBlockEncoding::None,
             codec: Codec::None,
             block_size: 64 << 10,
+            configuration: BTreeMap::new(),
         }
     }
 
@@ -137,6 +141,14 @@ impl Family {
     #[must_use]
     pub fn block_size(mut self, bytes: u32) -> Self {
         self.block_size = bytes;
+        self
+    }
+
+    /// A setting under HBase's name, such as `hbase.hstore.compaction.min`: one that is not known changes nothing (HBase:
+    /// `ColumnFamilyDescriptorBuilder.setConfiguration`). Those of compactions are in read-path.md §21.
+    #[must_use]
+    pub fn configuration(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.configuration.insert(key.into(), value.into());
         self
     }
 

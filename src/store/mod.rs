@@ -9,6 +9,7 @@ mod get;
 mod heap;
 pub(crate) mod matcher;
 mod names;
+mod pass;
 pub(crate) mod reference;
 mod row_match;
 mod scanner;
@@ -18,6 +19,8 @@ mod writer;
 
 pub(crate) use file::{FilePlace, SeqIds, StoreFile};
 pub(crate) use names::new_file_name;
+pub use pass::CellPass;
+pub(crate) use pass::Keep;
 pub(crate) use scanner::StoreScanner;
 pub(crate) use state::StoreState;
 
@@ -25,6 +28,8 @@ use crate::cell::CellOrder;
 use crate::hfile::HFileOptions;
 use crate::io::Storage;
 use crate::schema::Family;
+use compact::CompactionConfig;
+use matcher::ScanInfo;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -33,10 +38,20 @@ use std::sync::Arc;
 pub(crate) struct Store {
     pub(crate) family: Family,
     pub(crate) order: CellOrder,
+    /// How its files are compacted.
+    pub(crate) compaction: CompactionConfig,
     /// The directory of its files.
     pub(crate) dir: PathBuf,
     /// The directory where its files are written before they get their place.
     pub(crate) tmp: PathBuf,
     pub(crate) options: HFileOptions,
     pub(crate) storage: Arc<dyn Storage>,
+}
+
+impl Store {
+    /// What a flush or compaction keeps at a time.
+    pub(crate) fn scan_info(&self, now: i64) -> ScanInfo {
+        let time_to_purge_deletes = self.compaction.time_to_purge_deletes;
+        ScanInfo { time_to_purge_deletes, ..ScanInfo::new(&self.family, now) }
+    }
 }

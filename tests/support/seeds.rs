@@ -162,3 +162,14 @@ pub(crate) fn of_filters() -> Vec<Seed> {
     let seed = |expression: String| Seed { target: "filter_language", bytes: expression.into_bytes() };
     expressions.into_iter().map(seed).collect()
 }
+
+/// Filters as HBase's client sends them.
+pub(crate) fn of_filter_messages(testdata: &Path) -> io::Result<Vec<Seed>> {
+    let lines = fs::read_to_string(testdata.join("filter-proto/hbase-2.6.txt"))?;
+    let message = |line: &str| {
+        let digits = line.split('\t').nth(1).unwrap_or_default().as_bytes();
+        let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+        digits.chunks(2).map_while(byte).collect()
+    };
+    Ok(lines.lines().map(|line| Seed { target: "filter_proto", bytes: message(line) }).collect())
+}

@@ -22,6 +22,9 @@ pub(super) struct Pieces<'v> {
     current: SeekKey,
     /// Whether a limit was reached while the joined stores of the current row were read.
     is_in_joined: bool,
+    /// Whose observers are asked when a row is dropped.
+    region: &'v Inner,
+    scan: &'v Scan,
 }
 
 impl<'v> Pieces<'v> {
@@ -47,6 +50,8 @@ impl<'v> Pieces<'v> {
             bounds: Bounds::of(scan, region.order),
             current: SeekKey::new(),
             is_in_joined: false,
+            region,
+            scan,
         })
     }
 
@@ -93,7 +98,9 @@ impl<'v> Pieces<'v> {
                 if self.is_filter_done() {
                     return Ok(end(context));
                 }
-                self.leave_rejected_row(context, row)?;
+                if !self.leave_rejected_row(context, row)? {
+                    return Ok(end(context));
+                }
                 if context.is_any_reached(scope) {
                     return Ok(true);
                 }
@@ -106,8 +113,7 @@ impl<'v> Pieces<'v> {
             if self.is_dropped(context, before, row) {
                 context.set_progress(before);
                 row.clear();
-                self.leave_row(context, row)?;
-                if self.is_at_stop() {
+                if !self.leave_row(context, row)? || self.is_at_stop() {
                     return Ok(end(context));
                 }
                 if context.is_any_reached(scope) {
@@ -123,15 +129,14 @@ impl<'v> Pieces<'v> {
             }
             if row.is_empty() {
                 // the filter has taken out all that there was
-                self.leave_row(context, row)?;
-                if !self.is_at_stop() {
+                if self.leave_row(context, row)? && !self.is_at_stop() {
                     if context.is_size_reached(scope) {
                         return Ok(true);
                     }
                     continue;
                 }
             }
-            return Ok(if self.is_at_stop() { end(context) } else { true });
+            return Ok(if row.is_empty() || self.is_at_stop() { end(context) } else { true });
         }
     }
 
@@ -190,26 +195,38 @@ impl<'v> Pieces<'v> {
         is_dropped
     }
 
-    /// Goes behind the current row, of which the filter sees all that there is, but nothing is kept.
-    fn leave_row(&mut self, context: &mut ScannerContext, row: &mut RowBuf) -> Result<()> {
+    /// Goes behind the current row, of which the filter sees all that there is, but nothing is kept. Whether the observers
+    /// let the scan go on.
+    fn leave_row(&mut self, context: &mut ScannerContext, row: &mut RowBuf) -> Result<bool> {
         context.set_skips_row(true);
         while self.stores.first_row() == Some(self.current.row()) {
             self.stores.next(context, self.filter.as_mut(), row)?;
         }
         context.set_skips_row(false);
         self.reset_filter();
-        Ok(())
+        self.goes_on()
+    }
+
+    /// Whether the observers let the scan go on behind a row that is dropped.
+    #[inline]
+    fn goes_on(&self) -> Result<bool> {
+        let mut more = true;
+        self.region.observe(|observer, context| {
+            more = observer.post_scanner_filter_row(context, self.scan, self.current.row(), more)?;
+            Ok(())
+        })?;
+        Ok(more)
     }
 
     /// Goes behind the current row, whose key the filter has rejected: to where it says, if it does.
-    fn leave_rejected_row(&mut self, context: &mut ScannerContext, row: &mut RowBuf) -> Result<()> {
+    fn leave_rejected_row(&mut self, context: &mut ScannerContext, row: &mut RowBuf) -> Result<bool> {
         let hint = self.filter.as_mut().and_then(|filter| filter.hint_for_rejected_row(self.current.row()));
         let order = self.stores.order;
         match hint.filter(|hint| order.compare_rows(hint.row(), self.current.row()).is_gt()) {
             Some(hint) => {
                 self.stores.reseek(hint)?;
                 self.reset_filter();
-                Ok(())
+                self.goes_on()
             }
             None => self.leave_row(context, row),
         }
