@@ -56,6 +56,18 @@ pub enum ErrorKind {
     NoSuchFamily,
     /// A value that is to be counted up does not have the eight bytes of a counter.
     NotALong,
+    /// There is no such table.
+    TableNotFound,
+    /// The table is disabled, or on its way there.
+    TableNotEnabled,
+    /// The table has no region for the row, at present or at all.
+    RegionNotFound,
+    /// The region is not to be served at present.
+    RegionOffline,
+    /// No server has the region at present.
+    NoServerForRegion,
+    /// The regions of a table do not fit together: rows that no region has, or that two have.
+    Inconsistent,
 }
 
 impl ErrorKind {
@@ -72,6 +84,12 @@ impl ErrorKind {
             Self::WrongRegion => "WrongRegion",
             Self::NoSuchFamily => "NoSuchFamily",
             Self::NotALong => "NotALong",
+            Self::TableNotFound => "TableNotFound",
+            Self::TableNotEnabled => "TableNotEnabled",
+            Self::RegionNotFound => "RegionNotFound",
+            Self::RegionOffline => "RegionOffline",
+            Self::NoServerForRegion => "NoServerForRegion",
+            Self::Inconsistent => "Inconsistent",
         }
     }
 }
@@ -112,6 +130,12 @@ impl Error {
     #[cold]
     pub(crate) fn not_a_long(len: usize) -> Self {
         Self::caller(ErrorKind::NotALong, format!("a counter has 8 bytes, this value has {len}"))
+    }
+
+    /// Why a row of a table has no place; `kind` is one of those of tables and regions.
+    #[cold]
+    pub(crate) fn locating(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::caller(kind, message)
     }
 
     fn caller(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {

@@ -84,6 +84,7 @@ mod hash;
 pub mod hfile;
 pub mod io;
 mod limits;
+pub mod locator;
 mod memstore;
 mod metrics;
 mod mvcc;
@@ -97,7 +98,7 @@ mod sync;
 pub use block::{BlockHandle, BlockHeader, BlockType, ChecksumType, HashKind};
 pub use cache::{BlockCache, CacheStats};
 pub use cell::{Cell, CellKey, CellOrder, CellRef, CellType, Row, RowBuf, RowRef, SeekKey};
-pub use clock::{Clock, ManualClock, SystemClock};
+pub use clock::{Clock, Deadline, ManualClock, SystemClock, SystemTimer, Timer};
 pub use error::{Corruption, Error, ErrorKind, Result};
 pub use filter::{Comparator, Filter, FilterState};
 pub use hfile::{
@@ -106,6 +107,7 @@ pub use hfile::{
 };
 pub use io::{DirEntry, FileLock, FileReader, LocalFile, LocalStorage, MemoryFile, Storage};
 pub use limits::Limits;
+pub use locator::{RegionLocations, Registry, ServerName};
 pub use metrics::RegionMetrics;
 pub use op::{
     Append, CheckAndMutate, Compare, Delete, Get, Increment, Isolation, Mutation, Put, Scan, TimeRange,

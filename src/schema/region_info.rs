@@ -44,6 +44,20 @@ impl RegionInfo {
         Ok(info)
     }
 
+    /// The catalog's region, which has all of its rows (HBase: `RegionInfoBuilder.FIRST_META_REGIONINFO`).
+    #[must_use]
+    pub fn meta() -> Self {
+        Self {
+            table: TableName::meta(),
+            start_key: Bytes::new(),
+            end_key: Bytes::new(),
+            region_id: 1,
+            replica_id: 0,
+            split: false,
+            offline: false,
+        }
+    }
+
     /// Reads the content of a `.regioninfo`: "PBUF", a delimited message, and whatever follows, which means nothing.
     pub(crate) fn parse_file(bytes: &[u8]) -> Result<Self, Corruption> {
         let message = bytes.strip_prefix(proto::MAGIC).ok_or_else(|| match bytes.first() {
