@@ -18,7 +18,9 @@ fn main() -> io::Result<()> {
             count += 1;
         }
     }
-    let others = seeds::of_regions(&fuzz.join("../testdata"))?.into_iter().chain(seeds::of_filters());
+    let testdata = fuzz.join("../testdata");
+    let others = seeds::of_regions(&testdata)?.into_iter().chain(seeds::of_filters());
+    let others = others.chain(seeds::of_znodes(&testdata)?);
     for (i, seed) in others.enumerate() {
         let corpus = folder.join(seed.target);
         fs::create_dir_all(&corpus)?;

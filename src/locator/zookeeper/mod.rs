@@ -7,7 +7,7 @@
 mod client;
 mod connection;
 mod quorum;
-mod wire;
+pub(crate) mod wire;
 pub(crate) mod znode;
 
 use super::{NO_SEQ_NUM, RegionLocations, Registry, Replica, ServerName};

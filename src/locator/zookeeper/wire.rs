@@ -71,7 +71,7 @@ pub(super) fn connect(timeout: Duration) -> Vec<u8> {
 /// # Errors
 ///
 /// If the session has ended already, or the bytes are no answer to [`connect`].
-pub(super) fn session(packet: &[u8]) -> Result<Duration, Corruption> {
+pub(crate) fn session(packet: &[u8]) -> Result<Duration, Corruption> {
     let mut cursor = Cursor::new(packet);
     cursor.i32("version of the protocol")?;
     let timeout = cursor.i32("timeout of the session")?;
@@ -100,7 +100,7 @@ pub(super) fn close(xid: i32) -> Vec<u8> {
 
 /// What a packet of the server is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reply<'a> {
+pub(crate) enum Reply<'a> {
     /// None to a request.
     Unasked,
     /// What was asked for.
@@ -113,7 +113,7 @@ pub(super) enum Reply<'a> {
 
 /// An error that a server reports, by ZooKeeper's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ServerError(i32);
+pub(crate) struct ServerError(i32);
 
 impl ServerError {
     /// Whether any server would say so, at any time.
@@ -133,7 +133,7 @@ impl fmt::Display for ServerError {
 }
 
 /// Reads the packet that may be the answer to request `xid`.
-pub(super) fn reply(xid: i32, packet: &[u8]) -> Result<Reply<'_>, Corruption> {
+pub(crate) fn reply(xid: i32, packet: &[u8]) -> Result<Reply<'_>, Corruption> {
     let mut cursor = Cursor::new(packet);
     let found = cursor.i32("number of the request")?;
     cursor.i64("transaction of the reply")?;
@@ -152,14 +152,14 @@ pub(super) fn reply(xid: i32, packet: &[u8]) -> Result<Reply<'_>, Corruption> {
 }
 
 /// The result of [`Op::Exists`].
-pub(super) fn stat(result: &[u8]) -> Result<(), Corruption> {
+pub(crate) fn stat(result: &[u8]) -> Result<(), Corruption> {
     let mut cursor = Cursor::new(result);
     cursor.take(STAT, "state of the znode")?;
     cursor.finish("bytes behind the state of the znode")
 }
 
 /// The result of [`Op::GetData`]. A znode without data is one of no bytes.
-pub(super) fn data(result: &[u8]) -> Result<Vec<u8>, Corruption> {
+pub(crate) fn data(result: &[u8]) -> Result<Vec<u8>, Corruption> {
     let mut cursor = Cursor::new(result);
     let data = match cursor.clone().i32("length of the znode's data")? {
         -1 => cursor.take(4, "length of the znode's data").map(|_| &[][..])?,
@@ -173,7 +173,7 @@ pub(super) fn data(result: &[u8]) -> Result<Vec<u8>, Corruption> {
 }
 
 /// The result of [`Op::GetChildren`]: names, in no order.
-pub(super) fn children(result: &[u8]) -> Result<Vec<String>, Corruption> {
+pub(crate) fn children(result: &[u8]) -> Result<Vec<String>, Corruption> {
     let mut cursor = Cursor::new(result);
     let count = cursor.len("number of children")?;
     // each has four bytes at least, so that not more are promised than can be
