@@ -138,6 +138,24 @@ impl Error {
         Self::caller(kind, message)
     }
 
+    /// There was no time left for something.
+    #[cold]
+    pub(crate) fn timed_out(doing: &'static str) -> Self {
+        let cause = Cause::System { doing, error: io::ErrorKind::TimedOut.into() };
+        Self(Arc::new(Inner { kind: ErrorKind::Io, cause, path: None, offset: None, block: None }))
+    }
+
+    /// The same error, of the last of so many attempts.
+    #[cold]
+    pub(crate) fn after_attempts(self, attempts: u32) -> Self {
+        match &self.0.cause {
+            Cause::Caller(message) => {
+                Self::caller(self.kind(), format!("{message} (after {attempts} attempts)"))
+            }
+            _ => self,
+        }
+    }
+
     fn caller(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self(Arc::new(Inner {
             kind,
@@ -190,6 +208,11 @@ impl Error {
             Cause::Bytes(corruption) => Some(corruption),
             _ => None,
         }
+    }
+
+    /// Whether the system says that there is no such file.
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(&self.0.cause, Cause::System { error, .. } if error.kind() == io::ErrorKind::NotFound)
     }
 
     /// The message without path and offset.

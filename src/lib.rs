@@ -107,13 +107,15 @@ pub use hfile::{
 };
 pub use io::{DirEntry, FileLock, FileReader, LocalFile, LocalStorage, MemoryFile, Storage};
 pub use limits::Limits;
-pub use locator::{RegionLocations, Registry, ServerName};
+pub use locator::{Locator, RegionLocations, Registry, ServerName};
 pub use metrics::RegionMetrics;
 pub use op::{
     Append, CheckAndMutate, Compare, Delete, Get, Increment, Isolation, Mutation, Put, Scan, TimeRange,
 };
 pub use region::{CheckResult, Compaction, ReadView, Region, RegionOptions, RegionScanner};
-pub use schema::{BloomType, Codec, DataBlockEncoding, Family, KeepDeletedCells, RegionInfo, TableName};
+pub use schema::{
+    BloomType, Codec, DataBlockEncoding, Family, KeepDeletedCells, RegionInfo, RegionName, TableName,
+};
 
 /// The README's example, which compiles and runs as a doc test.
 #[cfg(doctest)]

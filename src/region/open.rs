@@ -5,14 +5,13 @@ use super::dir::RegionDir;
 use super::locks::RowLocks;
 use super::state_cell::StateCell;
 use super::{Inner, Region, RegionOptions, RegionState};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::io::FileLock;
 use crate::metrics::{BlockCounts, Counters};
 use crate::mvcc::Mvcc;
 use crate::schema::{Family, RegionInfo, TableName};
 use crate::store::tracker::open_files;
 use crate::store::{Store, StoreFile, StoreState};
-use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, RwLock};
 
@@ -73,7 +72,7 @@ impl RegionOptions {
     /// The directory; one that is not there is made, if it may be.
     fn open_dir(&self, path: &Path) -> Result<RegionDir> {
         match RegionDir::open(&self.storage, path) {
-            Err(error) if self.create_if_missing && is_missing(&error) => {}
+            Err(error) if self.create_if_missing && error.is_not_found() => {}
             opened => return opened,
         }
         if self.families.is_empty() {
@@ -110,10 +109,4 @@ impl RegionOptions {
         }
         Ok(files)
     }
-}
-
-/// Whether an error says that there is no region.
-fn is_missing(error: &Error) -> bool {
-    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
-    error.kind() == ErrorKind::Io && source.is_some_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
