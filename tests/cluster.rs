@@ -7,8 +7,8 @@
     reason = "a test that cannot go on has failed; it takes its time"
 )]
 
-use hregion::locator::ZooKeeperRegistry;
-use hregion::{Deadline, ErrorKind, Registry, Result, ServerName};
+use hregion::locator::{TableState, ZooKeeperRegistry};
+use hregion::{Deadline, ErrorKind, Registry, Result, ServerName, TableName};
 use serde_json::{Value, json};
 use std::env;
 use std::error::Error as _;
@@ -183,6 +183,13 @@ fn the_catalog_is_found_wherever_it_moves() {
             println!("round {round}: the catalog is at {server}");
         }
     }
+
+    let table = TableName::parse("t").unwrap();
+    assert_eq!(registry.table_state(&table, long()).unwrap(), None);
+    client.ask(&json!({"op": "create", "table": "t", "families": ["f"]}));
+    until(&Some(TableState::Enabled), || registry.table_state(&table, long()).unwrap());
+    client.ask(&json!({"op": "disable", "table": "t"}));
+    until(&Some(TableState::Disabled), || registry.table_state(&table, long()).unwrap());
 
     // a ZooKeeper that says nothing, and goes on where it was
     cluster.signal("STOP");

@@ -7,8 +7,8 @@
 mod fake_zookeeper;
 
 use fake_zookeeper::{FakeZooKeeper, Manner, framed, string};
-use hregion::locator::{NO_SEQ_NUM, Replica, ZooKeeperRegistry};
-use hregion::{Deadline, Error, ErrorKind, Registry, ServerName};
+use hregion::locator::{NO_SEQ_NUM, Replica, TableState, ZooKeeperRegistry};
+use hregion::{Deadline, Error, ErrorKind, Registry, ServerName, TableName};
 use serde_json::Value;
 use std::error::Error as _;
 use std::io;
@@ -103,6 +103,11 @@ fn the_znodes_of_a_running_hbase_are_what_stands_beside_them() {
     let servers = registry.region_servers(long()).unwrap();
     assert!(servers.len() == 2 && servers.contains(catalog.server().unwrap()), "{servers:?}");
     assert!(registry.is_cluster_up(long()).unwrap());
+    for table in ["hbase:meta", "ns1:binary", "halves"] {
+        let state = registry.table_state(&TableName::parse(table).unwrap(), long()).unwrap();
+        assert_eq!(state, Some(TableState::Enabled), "{table}");
+    }
+    assert_eq!(registry.table_state(&TableName::parse("none").unwrap(), long()).unwrap(), None);
 }
 
 #[test]

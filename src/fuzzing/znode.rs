@@ -2,7 +2,7 @@
 
 use super::input::Input;
 use crate::locator::zookeeper::wire::{self, Reply};
-use crate::locator::zookeeper::znode::{MetaRegionServer, cluster_id, master, replica_id};
+use crate::locator::zookeeper::znode::{MetaRegionServer, cluster_id, master, replica_id, table_state};
 
 /// A byte that says what it is, and a packet of ZooKeeper's, or the data or the name of a znode: it is refused, or what it
 /// says holds together.
@@ -27,6 +27,9 @@ fn data(bytes: &[u8]) {
                 assert_eq!(master(server.to_string().as_bytes()), Ok(Some(server)));
             }
         }
+    }
+    if let Ok(Some(state)) = table_state(bytes) {
+        assert_eq!(table_state(state.name().as_bytes()), Ok(Some(state)));
     }
     if let Ok(Some(id)) = cluster_id(bytes) {
         assert!(!id.is_empty() && id.len() <= bytes.len());

@@ -190,7 +190,7 @@ pub(crate) fn of_znodes(testdata: &Path) -> io::Result<Vec<Seed>> {
     let count = u32::try_from(names.len()).unwrap_or(0).to_be_bytes();
     add(3, &answer(&[&count[..], &names.concat()].concat()));
     add(2, &[&[0, 0, 0, 0, 0, 0, 0x75, 0x30][..], &[7; 8], &string(&[9; 16]), &[0]].concat());
-    for text in ["host,16020,1700000000000", "host:16020", "8a1f-22"] {
+    for text in ["host,16020,1700000000000", "host:16020", "8a1f-22", "DISABLED"] {
         add(0, text.as_bytes());
         add(0, &[b"\xff\0\0\0\x02me", text.as_bytes()].concat());
     }

@@ -10,10 +10,10 @@ mod quorum;
 pub(crate) mod wire;
 pub(crate) mod znode;
 
-use super::{NO_SEQ_NUM, RegionLocations, Registry, Replica, ServerName};
+use super::{NO_SEQ_NUM, RegionLocations, Registry, Replica, ServerName, TableState};
 use crate::clock::Deadline;
 use crate::error::{Corruption, Error, ErrorKind, Result};
-use crate::schema::RegionInfo;
+use crate::schema::{RegionInfo, TableName};
 use client::Client;
 use quorum::{Quorum, check_path};
 use std::path::Path;
@@ -98,6 +98,16 @@ impl ZooKeeperRegistry {
         let mut servers: Vec<_> = servers.collect::<Result<_, _>>().map_err(in_znode(&path))?;
         servers.sort_unstable();
         Ok(servers)
+    }
+
+    /// Whether a table is served, as ZooKeeper has it; none if it says nothing of the table. HBase 1.x goes by this. Later
+    /// versions go by the catalog, and keep a copy here (`hbase.mirror.table.state.to.zookeeper`).
+    ///
+    /// # Errors
+    ///
+    /// If there is no answer, or one that cannot be read.
+    pub fn table_state(&self, table: &TableName, deadline: Deadline) -> Result<Option<TableState>> {
+        self.read(&format!("table/{table}"), znode::table_state, deadline)
     }
 
     fn path(&self, znode: &str) -> String {

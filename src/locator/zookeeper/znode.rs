@@ -10,7 +10,7 @@
 
 use crate::coding::Cursor;
 use crate::error::Corruption;
-use crate::locator::ServerName;
+use crate::locator::{ServerName, TableState};
 use crate::proto::{self, zookeeper as message};
 use prost::Message;
 
@@ -75,6 +75,18 @@ pub(crate) fn cluster_id(data: &[u8]) -> Result<Option<String>, Corruption> {
     // any text can be one, but it is a name
     let is_name = |id: &String| !id.is_empty() && !id.contains(char::is_control);
     id.filter(is_name).map(Some).ok_or(Corruption::Malformed("cluster id that is no name"))
+}
+
+/// Reads the data of the znode of a table.
+pub(crate) fn table_state(data: &[u8]) -> Result<Option<TableState>, Corruption> {
+    match payload(data)? {
+        Payload::Nothing => Ok(None),
+        Payload::Message(bytes) => TableState::parse(bytes).map(Some),
+        Payload::Text(text) => {
+            let found = TableState::ALL.into_iter().find(|state| state.name().as_bytes() == text);
+            found.map(Some).ok_or_else(|| Corruption::unknown_name("state of a table", text))
+        }
+    }
 }
 
 /// Which copy of the catalog's region a znode is about, by its name; none if it is about another thing.
@@ -191,13 +203,18 @@ mod tests {
             }
         }
         assert_eq!(cluster_id(b"8a1f-22").unwrap().as_deref(), Some("8a1f-22"));
+        assert_eq!(table_state(b"DISABLING"), Ok(Some(TableState::Disabling)));
+        assert_eq!(table_state(&written(b"ENABLED")), Ok(Some(TableState::Enabled)));
     }
 
     #[test]
     fn nothing_is_nothing() {
         for data in [vec![], written(b"")] {
             assert_eq!(MetaRegionServer::parse(&data), Ok(None));
-            assert_eq!((master(&data), cluster_id(&data)), (Ok(None), Ok(None)));
+            assert_eq!(
+                (master(&data), cluster_id(&data), table_state(&data)),
+                (Ok(None), Ok(None), Ok(None))
+            );
         }
     }
 
@@ -231,7 +248,7 @@ mod tests {
             assert!(MetaRegionServer::parse(payload).is_err() && master(payload).is_err(), "{payload:?}");
         }
         for payload in [&b"PBUF"[..], b"PBUF\x0a\0", b"PBUF\x0a\x02a", b"\0id", b"\xfe"] {
-            assert!(cluster_id(payload).is_err(), "{payload:?}");
+            assert!(cluster_id(payload).is_err() && table_state(payload).is_err(), "{payload:?}");
         }
     }
 
