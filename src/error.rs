@@ -58,6 +58,18 @@ pub enum ErrorKind {
     IncompatibleFilter,
     /// A value that is to be counted up does not have the eight bytes of a counter.
     NotALong,
+    /// There is no such table.
+    TableNotFound,
+    /// The table is disabled, or on its way there.
+    TableNotEnabled,
+    /// The table has no region for the row, at present or at all.
+    RegionNotFound,
+    /// The region is not to be served at present.
+    RegionOffline,
+    /// No server has the region at present.
+    NoServerForRegion,
+    /// The regions of a table do not fit together: rows that no region has, or that two have.
+    Inconsistent,
 }
 
 impl ErrorKind {
@@ -75,6 +87,12 @@ impl ErrorKind {
             Self::NoSuchFamily => "NoSuchFamily",
             Self::IncompatibleFilter => "IncompatibleFilter",
             Self::NotALong => "NotALong",
+            Self::TableNotFound => "TableNotFound",
+            Self::TableNotEnabled => "TableNotEnabled",
+            Self::RegionNotFound => "RegionNotFound",
+            Self::RegionOffline => "RegionOffline",
+            Self::NoServerForRegion => "NoServerForRegion",
+            Self::Inconsistent => "Inconsistent",
         }
     }
 }
@@ -121,6 +139,30 @@ impl Error {
     #[cold]
     pub(crate) fn not_a_long(len: usize) -> Self {
         Self::caller(ErrorKind::NotALong, format!("a counter has 8 bytes, this value has {len}"))
+    }
+
+    /// Why a row of a table has no place; `kind` is one of those of tables and regions.
+    #[cold]
+    pub(crate) fn locating(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::caller(kind, message)
+    }
+
+    /// There was no time left for something.
+    #[cold]
+    pub(crate) fn timed_out(doing: &'static str) -> Self {
+        let cause = Cause::System { doing, error: io::ErrorKind::TimedOut.into() };
+        Self(Arc::new(Inner { kind: ErrorKind::Io, cause, path: None, offset: None, block: None }))
+    }
+
+    /// The same error, of the last of so many attempts.
+    #[cold]
+    pub(crate) fn after_attempts(self, attempts: u32) -> Self {
+        match &self.0.cause {
+            Cause::Caller(message) => {
+                Self::caller(self.kind(), format!("{message} (after {attempts} attempts)"))
+            }
+            _ => self,
+        }
     }
 
     fn caller(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
@@ -175,6 +217,11 @@ impl Error {
             Cause::Bytes(corruption) => Some(corruption),
             _ => None,
         }
+    }
+
+    /// Whether the system says that there is no such file.
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(&self.0.cause, Cause::System { error, .. } if error.kind() == io::ErrorKind::NotFound)
     }
 
     /// The message without path and offset.

@@ -84,6 +84,7 @@ mod hash;
 pub mod hfile;
 pub mod io;
 mod limits;
+pub mod locator;
 mod memstore;
 mod metrics;
 mod mvcc;
@@ -97,7 +98,7 @@ mod sync;
 pub use block::{BlockHandle, BlockHeader, BlockType, ChecksumType, HashKind};
 pub use cache::{BlockCache, CacheStats};
 pub use cell::{Cell, CellKey, CellOrder, CellRef, CellType, Row, RowBuf, RowRef, SeekKey};
-pub use clock::{Clock, ManualClock, SystemClock};
+pub use clock::{Clock, Deadline, ManualClock, SystemClock, SystemTimer, Timer};
 pub use error::{Corruption, Error, ErrorKind, Result};
 pub use filter::{Comparator, Filter, FilterState};
 pub use hfile::{
@@ -106,6 +107,7 @@ pub use hfile::{
 };
 pub use io::{DirEntry, FileLock, FileReader, LocalFile, LocalStorage, MemoryFile, Storage};
 pub use limits::Limits;
+pub use locator::{Locator, RegionLocations, Registry, ServerName};
 pub use metrics::RegionMetrics;
 pub use op::{
     Append, CheckAndMutate, Compare, Cursor, Delete, Get, Increment, Isolation, Mutation, Put, Scan,
@@ -115,7 +117,9 @@ pub use region::{
     CheckResult, Compaction, ReadView, Region, RegionObserver, RegionOptions, RegionScanner, ScanResult,
     ScanResults,
 };
-pub use schema::{BloomType, Codec, DataBlockEncoding, Family, KeepDeletedCells, RegionInfo, TableName};
+pub use schema::{
+    BloomType, Codec, DataBlockEncoding, Family, KeepDeletedCells, RegionInfo, RegionName, TableName,
+};
 
 /// The README's example, which compiles and runs as a doc test.
 #[cfg(doctest)]

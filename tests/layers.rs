@@ -33,11 +33,17 @@ const LAYERS: &[(&str, &[&[&str]])] = &[
     ("hfile", &[CELLS, &["io", "block", "cache"]]),
     ("store", &[CELLS, &["io", "block", "cache", "hfile", "memstore", "mvcc"]]),
     ("region", &[CELLS, &["io", "cache", "hfile", "store", "wal", "mvcc", "memstore"]]),
-    ("table", &[CELLS, &["io", "cache", "hfile", "region", "store", "wal"]]),
-    ("locator", &[CELLS, &["io", "cache", "region", "table"]]),
+    ("locator", &[CELLS, &["io", "cache", "region"]]),
+    ("table", &[CELLS, &["io", "cache", "hfile", "region", "store", "wal", "locator"]]),
     // doors for benches, and bodies of fuzz targets: they reach for whatever they feed
     ("bench", &[CELLS, &["block", "cache", "hfile", "memstore", "mvcc", "store"]]),
-    ("fuzzing", &[CELLS, &["io", "block", "cache", "hfile", "memstore", "wal", "store", "region", "table"]]),
+    (
+        "fuzzing",
+        &[
+            CELLS,
+            &["io", "block", "cache", "hfile", "memstore", "wal", "store", "region", "locator", "table"],
+        ],
+    ),
 ];
 
 /// Of the ground, a file knows nothing but errors and bounds.

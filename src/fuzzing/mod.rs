@@ -17,6 +17,8 @@ mod input;
 mod region_files;
 mod trailer;
 mod write_read;
+#[cfg(feature = "cluster")]
+mod znode;
 
 pub use block::block;
 pub use block_index::block_index;
@@ -30,12 +32,14 @@ pub use hfile::{hfile, hfile_resealed};
 pub use region_files::region_files;
 pub use trailer::trailer;
 pub use write_read::write_read;
+#[cfg(feature = "cluster")]
+pub use znode::znode;
 
 /// A target: its name and its body.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: &[Target] = &[
     ("trailer", trailer),
     ("file_info", file_info),
     ("block", block),
@@ -49,4 +53,6 @@ pub const TARGETS: [Target; 13] = [
     ("region_files", region_files),
     ("filter_language", filter_language),
     ("filter_proto", filter_proto),
+    #[cfg(feature = "cluster")]
+    ("znode", znode),
 ];

@@ -5,6 +5,8 @@ pub(crate) mod filter;
 pub(crate) mod hfile;
 pub(crate) mod region;
 pub(crate) mod wire;
+#[cfg(feature = "cluster")]
+pub(crate) mod zookeeper;
 
 /// What HBase puts before a message where older versions had another form: "PBUF".
 pub(crate) const MAGIC: &[u8; 4] = b"PBUF";

@@ -75,8 +75,12 @@ impl RegionDir {
     /// As [`open`](Self::open), but for recovered edits.
     pub(crate) fn open_with_recovered_edits(storage: &Arc<dyn Storage>, path: &Path) -> Result<Self> {
         let info_path = path.join(REGION_INFO);
-        let bytes = read_file(&**storage, &info_path, REGION_INFO_BYTES)?;
-        let info = RegionInfo::parse_file(&bytes).map_err(|corruption| corruption.at(&info_path, 0))?;
+        let info = match read_file(&**storage, &info_path, REGION_INFO_BYTES) {
+            Ok(bytes) => RegionInfo::parse_file(&bytes).map_err(|corruption| corruption.at(&info_path, 0))?,
+            // the catalog's region goes without, in older releases
+            Err(error) if error.is_not_found() && is_meta(storage, path) => RegionInfo::meta(),
+            Err(error) => return Err(error),
+        };
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
         let table = table_place(storage, path, &info);
         if table.root.is_some() && !info.is_encoded_as(&name) {
@@ -322,6 +326,13 @@ impl RegionDir {
     fn list(&self, dir: &Path) -> Result<Vec<DirEntry>> {
         list_if_there(&*self.table.storage, dir)
     }
+}
+
+/// Whether it is the directory of the catalog's region.
+fn is_meta(storage: &Arc<dyn Storage>, path: &Path) -> bool {
+    let meta = RegionInfo::meta();
+    let is_named = path.file_name().is_some_and(|name| name == meta.encoded_name().as_str());
+    is_named && table_place(storage, path, &meta).root.is_some() && storage.list_dir(path).is_ok()
 }
 
 /// The name of a file of edits; others are being written, or were moved aside.

@@ -8,6 +8,7 @@ use crate::cell::CellOrder;
 use crate::error::{Corruption, Error, Result};
 use crate::metrics::BlockCounts;
 use crate::schema::{Family, RegionInfo, TableName};
+use crate::store::compact::CompactionConfig;
 use crate::store::tracker::open_files;
 use crate::store::{FilePlace, Store, StoreFile, StoreState};
 use bytes::Bytes;
@@ -39,6 +40,8 @@ impl RegionOptions {
         let store = Store {
             dir: dir.path().to_owned(),
             tmp: dir.tmp(),
+            // nothing is ever compacted
+            compaction: CompactionConfig::default(),
             family,
             order,
             options: self.files.clone(),

@@ -5,7 +5,7 @@ use super::dir::RegionDir;
 use super::locks::RowLocks;
 use super::state_cell::StateCell;
 use super::{Inner, Region, RegionOptions, RegionState};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::io::FileLock;
 use crate::metrics::{BlockCounts, Counters};
 use crate::mvcc::Mvcc;
@@ -13,7 +13,6 @@ use crate::schema::{Family, RegionInfo, TableName};
 use crate::store::compact::CompactionConfig;
 use crate::store::tracker::open_files;
 use crate::store::{Store, StoreFile, StoreState};
-use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, RwLock, Weak};
 
@@ -96,7 +95,7 @@ impl RegionOptions {
     /// The directory; one that is not there is made, if it may be.
     fn open_dir(&self, path: &Path) -> Result<RegionDir> {
         match RegionDir::open(&self.storage, path) {
-            Err(error) if self.create_if_missing && is_missing(&error) => {}
+            Err(error) if self.create_if_missing && error.is_not_found() => {}
             opened => return opened,
         }
         if self.families.is_empty() {
@@ -152,10 +151,4 @@ impl RegionOptions {
 /// was computed for it, or came by a bulk load with the ids it had.
 pub(super) fn greatest_seq_id(file: &StoreFile) -> i64 {
     file.max_seq_id().max(file.max_memstore_ts())
-}
-
-/// Whether an error says that there is no region.
-fn is_missing(error: &Error) -> bool {
-    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
-    error.kind() == ErrorKind::Io && source.is_some_and(|error| error.kind() == io::ErrorKind::NotFound)
 }

@@ -6,6 +6,7 @@ mod data_block_encoding;
 pub(crate) mod descriptor;
 mod family;
 mod region_info;
+pub(crate) mod region_name;
 mod table_name;
 
 pub use bloom_type::BloomType;
@@ -15,4 +16,5 @@ pub(crate) use descriptor::TableDescriptor;
 pub(crate) use family::is_legal_name;
 pub use family::{Family, KeepDeletedCells};
 pub use region_info::RegionInfo;
+pub use region_name::RegionName;
 pub use table_name::TableName;

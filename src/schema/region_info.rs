@@ -1,10 +1,11 @@
 //! What a region is: which rows of which table (hfile.md §15.2, locator.md §2; HBase: `RegionInfo`).
 #![warn(clippy::indexing_slicing)]
 
-use super::TableName;
+use super::region_name::{name_without_hash, old_encoded_name};
+use super::{RegionName, TableName};
 use crate::coding::Cursor;
 use crate::error::{Corruption, Error, Result};
-use crate::hash::{jenkins, md5};
+use crate::hash::md5;
 use crate::proto;
 use crate::proto::wire::delimited;
 use bytes::Bytes;
@@ -42,6 +43,20 @@ impl RegionInfo {
             return Err(Error::invalid_argument("the end key of a region is empty or behind the start key"));
         }
         Ok(info)
+    }
+
+    /// The catalog's region, which has all of its rows (HBase: `RegionInfoBuilder.FIRST_META_REGIONINFO`).
+    #[must_use]
+    pub fn meta() -> Self {
+        Self {
+            table: TableName::meta(),
+            start_key: Bytes::new(),
+            end_key: Bytes::new(),
+            region_id: 1,
+            replica_id: 0,
+            split: false,
+            offline: false,
+        }
     }
 
     /// Reads the content of a `.regioninfo`: "PBUF", a delimited message, and whatever follows, which means nothing.
@@ -84,7 +99,11 @@ impl RegionInfo {
 
     /// The content of a `.regioninfo`, byte for byte as HBase writes it.
     pub(crate) fn to_file(&self) -> Vec<u8> {
-        let message = proto::region::RegionInfo {
+        [proto::MAGIC.as_slice(), &self.to_proto().encode_length_delimited_to_vec()].concat()
+    }
+
+    fn to_proto(&self) -> proto::region::RegionInfo {
+        proto::region::RegionInfo {
             region_id: Some(self.region_id.cast_unsigned()),
             table_name: Some(self.table.to_proto()),
             start_key: Some(self.start_key.to_vec()),
@@ -92,12 +111,69 @@ impl RegionInfo {
             offline: Some(self.offline),
             split: Some(self.split),
             replica_id: Some(self.replica_id.into()),
-        };
-        [proto::MAGIC.as_slice(), &message.encode_length_delimited_to_vec()].concat()
+        }
     }
 
     fn has_rows(&self) -> bool {
         self.end_key.is_empty() || self.start_key < self.end_key
+    }
+
+    /// Reads the value of a cell of the catalog: "PBUF" and a message; or, before 0.96, a form of its own.
+    pub(crate) fn parse_cell(value: &[u8]) -> Result<Self, Corruption> {
+        match value.strip_prefix(proto::MAGIC) {
+            Some(message) => Self::parse(message),
+            None => Self::parse_writable(value),
+        }
+    }
+
+    /// Reads the form before 0.96 (HBase: `HRegionInfo.readFields`): a version, 1, or 0 with the table's descriptor in it.
+    fn parse_writable(bytes: &[u8]) -> Result<Self, Corruption> {
+        let mut cursor = Cursor::new(bytes);
+        match cursor.u8("version of the region info")? {
+            1 => {}
+            0 => return Err(Corruption::unsupported("version of the region info", "0")),
+            _ => {
+                return Err(Corruption::Malformed(
+                    "region info that begins neither with PBUF nor with a version",
+                ));
+            }
+        }
+        let end_key = cursor.vbytes("end key of the region")?;
+        let offline = cursor.u8("offline mark of the region")? != 0;
+        let region_id = cursor.i64("id of the region")?;
+        let name = cursor.vbytes("name of the region")?;
+        let split = cursor.u8("split mark of the region")? != 0;
+        let start_key = cursor.vbytes("start key of the region")?;
+        let table = cursor.vbytes("table of the region")?;
+        cursor.i32("hash of the region info")?;
+        cursor.finish("bytes behind the region info")?;
+        let table = std::str::from_utf8(table).ok().and_then(|name| TableName::parse(name).ok());
+        let info = Self {
+            table: table.ok_or(Corruption::Malformed("name that no table can have"))?,
+            start_key: Bytes::copy_from_slice(start_key),
+            end_key: Bytes::copy_from_slice(end_key),
+            region_id,
+            replica_id: 0,
+            split,
+            offline,
+        };
+        if !RegionName::parse(name)?.is_of(&info) {
+            return Err(Corruption::Malformed("region info with the name of another region"));
+        }
+        if !info.has_rows() {
+            return Err(Corruption::Malformed("end key of the region is not behind its start key"));
+        }
+        Ok(info)
+    }
+
+    /// The value of a cell of the catalog, byte for byte as HBase writes it.
+    pub(crate) fn to_cell(&self) -> Vec<u8> {
+        [proto::MAGIC.as_slice(), &self.to_proto().encode_to_vec()].concat()
+    }
+
+    /// The same region's copy.
+    pub(crate) fn replica(&self, replica_id: u16) -> Self {
+        Self { replica_id, ..self.clone() }
     }
 
     /// The table.
@@ -109,6 +185,11 @@ impl RegionInfo {
     /// The first row; empty if there is none before.
     #[must_use]
     pub fn start_key(&self) -> &[u8] {
+        &self.start_key
+    }
+
+    /// The first row, to keep.
+    pub(crate) fn start_key_bytes(&self) -> &Bytes {
         &self.start_key
     }
 
@@ -173,18 +254,8 @@ impl RegionInfo {
     }
 
     fn name_without_hash(&self) -> Vec<u8> {
-        let mut name = format!("{},", self.table).into_bytes();
-        name.extend_from_slice(&self.start_key);
-        name.extend_from_slice(format!(",{}", self.region_id).as_bytes());
-        if self.replica_id > 0 {
-            name.extend_from_slice(format!("_{:04X}", self.replica_id).as_bytes());
-        }
-        name
+        name_without_hash(&self.table.to_bytes(), &self.start_key, self.region_id, self.replica_id)
     }
-}
-
-fn old_encoded_name(name: &[u8]) -> String {
-    jenkins::hash(name, 0).cast_signed().unsigned_abs().to_string()
 }
 
 impl fmt::Display for RegionInfo {
@@ -223,6 +294,36 @@ mod tests {
         assert_eq!(info.to_string(), "t1,,1700000000000.43ae7364b4a555b93267937f9bc49ec1.");
         assert_eq!(region("hbase:meta", b"", 1, 0).to_string(), "hbase:meta,,1");
         assert_eq!(old_encoded_name(b"-ROOT-,,0"), "70236052");
+    }
+
+    #[test]
+    fn the_cell_of_the_specification() {
+        let hex = "504255460880d095ffbc31120d0a0764656661756c74120274311a08726f772d303530302208726f772d30393030280030003800";
+        let info =
+            RegionInfo::new(TableName::parse("t1").unwrap(), "row-0500", "row-0900", 1_700_000_000_000);
+        let cell = info.clone().unwrap().to_cell();
+        assert_eq!(cell.iter().map(|byte| format!("{byte:02x}")).collect::<String>(), hex);
+        assert_eq!(RegionInfo::parse_cell(&cell), Ok(info.unwrap()));
+    }
+
+    #[test]
+    fn cells_from_before_0_96_are_read() {
+        let written = |split: u8, name: &[u8]| {
+            let mut bytes = vec![1, 1, b'm', 1];
+            bytes.extend_from_slice(&1_300_000_000_000_i64.to_be_bytes());
+            bytes.push(u8::try_from(name.len()).unwrap());
+            bytes.extend_from_slice(name);
+            bytes.extend_from_slice(&[split, 1, b'a', 1, b't', 0, 0, 0, 7]);
+            bytes
+        };
+        let info = RegionInfo::new(TableName::parse("t").unwrap(), "a", "m", 1_300_000_000_000).unwrap();
+        let info = RegionInfo { offline: true, split: true, ..info };
+        let bytes = written(1, &info.name());
+        assert_eq!(RegionInfo::parse_cell(&bytes), Ok(info.clone()));
+        assert_eq!(RegionInfo::parse_cell(&written(1, &info.name_without_hash())), Ok(info));
+        assert!(RegionInfo::parse_cell(&written(0, b"t,b,1300000000000")).is_err());
+        assert!((0..bytes.len()).all(|len| RegionInfo::parse_cell(&bytes[..len]).is_err()));
+        assert!(RegionInfo::parse_cell(&[&bytes[..], b"x"].concat()).is_err());
     }
 
     #[test]

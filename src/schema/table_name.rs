@@ -44,6 +44,12 @@ impl TableName {
         }
     }
 
+    /// The name of the catalog, `hbase:meta`.
+    #[must_use]
+    pub fn meta() -> Self {
+        Self { namespace: "hbase".into(), qualifier: "meta".into() }
+    }
+
     pub(super) fn from_proto(name: proto::region::TableName) -> Result<Self, Corruption> {
         let part = |part: Option<Vec<u8>>| String::from_utf8(part.unwrap_or_default()).ok();
         let (namespace, qualifier) = (part(name.namespace), part(name.qualifier));
@@ -81,6 +87,11 @@ impl TableName {
     #[must_use]
     pub fn qualifier(&self) -> &str {
         &self.qualifier
+    }
+
+    /// The name as bytes, as it is shown.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        self.to_string().into_bytes()
     }
 
     /// Whether it is the catalog, whose rows have an order of their own.

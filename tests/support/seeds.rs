@@ -173,3 +173,40 @@ pub(crate) fn of_filter_messages(testdata: &Path) -> io::Result<Vec<Seed>> {
     };
     Ok(lines.lines().map(|line| Seed { target: "filter_proto", bytes: message(line) }).collect())
 }
+
+/// The data and the names of the znodes of a running HBase, texts of old versions, and what ZooKeeper would send of them.
+pub(crate) fn of_znodes(testdata: &Path) -> io::Result<Vec<Seed>> {
+    let text = fs::read_to_string(testdata.join("znodes/running.jsonl"))?;
+    let member = |line: &str, name: &str| {
+        let (_, value) = line.split_once(&format!("\"{name}\": \"")).expect("a member of each line");
+        value.split('"').next().unwrap_or_default().to_owned()
+    };
+    let mut seeds = Vec::new();
+    let mut add = |kind: u8, bytes: &[u8]| {
+        seeds.push(Seed { target: "znode", bytes: [&[kind], bytes].concat() });
+    };
+    let string = |bytes: &[u8]| [&u32::try_from(bytes.len()).unwrap_or(0).to_be_bytes(), bytes].concat();
+    let answer = |result: &[u8]| [&[0, 0, 0, 1][..], &[0; 12], result].concat();
+    let mut names = Vec::new();
+    for line in text.lines() {
+        let hex = member(line, "data");
+        let byte = |at: usize| hex.get(at..at + 2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        let data: Vec<u8> = (0..hex.len()).step_by(2).filter_map(byte).collect();
+        let name = member(line, "path").rsplit('/').next().unwrap_or_default().to_owned();
+        add(0, &data);
+        add(1, name.as_bytes());
+        add(3, &answer(&[string(&data), vec![0; 68]].concat()));
+        names.push(string(name.as_bytes()));
+    }
+    let count = u32::try_from(names.len()).unwrap_or(0).to_be_bytes();
+    add(3, &answer(&[&count[..], &names.concat()].concat()));
+    add(2, &[&[0, 0, 0, 0, 0, 0, 0x75, 0x30][..], &[7; 8], &string(&[9; 16]), &[0]].concat());
+    for text in ["host,16020,1700000000000", "host:16020", "8a1f-22", "DISABLED"] {
+        add(0, text.as_bytes());
+        add(0, &[b"\xff\0\0\0\x02me", text.as_bytes()].concat());
+    }
+    for name in ["meta-region-server-1", "meta-region-server-65535", "meta-region-server-x"] {
+        add(1, name.as_bytes());
+    }
+    Ok(seeds)
+}

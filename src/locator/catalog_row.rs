@@ -1,0 +1,289 @@
+//! The rows of the catalog (locator.md §5; HBase: `CatalogFamilyFormat`).
+#![warn(clippy::indexing_slicing)]
+
+use super::{NO_SEQ_NUM, RegionLocations, RegionState, Replica, ServerName};
+use crate::cell::{CellRef, RowRef};
+use crate::error::Corruption;
+use crate::schema::region_name::parse_replica;
+use crate::schema::{RegionInfo, RegionName};
+use std::collections::BTreeMap;
+
+/// What the catalog says of a region: the row that has its name.
+///
+/// | column of family `info` | value |
+/// |---|---|
+/// | `regioninfo` | the region; without it the row is nothing |
+/// | `server` | `host:port`; empty or absent if it is not assigned. It stays when the region is closed |
+/// | `serverstartcode` | when the server was started, 8 bytes |
+/// | `seqnumDuringOpen` | the sequence id at which it opened the region, 8 bytes; empty or absent if it is unknown |
+/// | `state` | how far its assignment has come, by name |
+/// | `sn` | `host,port,startcode` of the server it is assigned to |
+/// | `server_XXXX` … `sn_XXXX` | the same of the copy with that id |
+/// | `splitA`, `splitB` | the daughters it was split into |
+/// | `merge0000` … , `mergeA`, `mergeB` | the parents it was merged from |
+///
+/// Other families and columns are passed over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CatalogRow {
+    locations: RegionLocations,
+    /// By replica id, as many as there are locations.
+    assignments: Vec<Assignment>,
+    daughters: Vec<RegionInfo>,
+    merge_parents: Vec<RegionInfo>,
+}
+
+/// How far the assignment of a copy of a region has come.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Assignment {
+    /// The state, if the catalog has one.
+    pub state: Option<RegionState>,
+    /// The server that is to have it, or was; not what a client goes by.
+    pub target: Option<ServerName>,
+}
+
+/// The family that says where regions are.
+pub(crate) const INFO: &[u8] = b"info";
+
+/// What the columns of a copy say, before they are put together.
+#[derive(Clone, Debug, Default)]
+struct Columns<'a> {
+    server: Option<&'a [u8]>,
+    start_code: &'a [u8],
+    seq_num: &'a [u8],
+    state: &'a [u8],
+    target: &'a [u8],
+}
+
+impl CatalogRow {
+    /// A row that says no more than where a region is.
+    pub(crate) fn of(locations: RegionLocations) -> Self {
+        let assignments = vec![Assignment::default(); locations.replicas().len()];
+        Self { locations, assignments, daughters: Vec::new(), merge_parents: Vec::new() }
+    }
+
+    /// Reads a row, of which the newest version of every column counts.
+    ///
+    /// # Errors
+    ///
+    /// If it has no region or that of another name, or a column cannot be what it should be.
+    pub fn parse(row: RowRef<'_>) -> Result<Self, Corruption> {
+        let mut region = None;
+        let (mut daughters, mut merge_parents) = (Vec::new(), Vec::new());
+        let mut copies = BTreeMap::new();
+        let mut last: Option<&[u8]> = None;
+        for cell in row.cells().filter(|cell| cell.family() == INFO) {
+            let (qualifier, value) = (cell.qualifier(), cell.value());
+            if last.replace(qualifier) == Some(qualifier) {
+                continue; // an older version
+            }
+            match qualifier {
+                b"regioninfo" => region = Some(RegionInfo::parse_cell(value)?),
+                b"splitA" | b"splitB" if !value.is_empty() => daughters.push(RegionInfo::parse_cell(value)?),
+                _ if is_merge(qualifier) && !value.is_empty() => {
+                    merge_parents.push(RegionInfo::parse_cell(value)?);
+                }
+                _ => add_column(&mut copies, &cell),
+            }
+        }
+        let region = region.ok_or(Corruption::Malformed("row of the catalog without a region info"))?;
+        if !RegionName::parse(row.key())?.is_of(&region.replica(0)) {
+            return Err(Corruption::Malformed("region info that is not that of the catalog's row"));
+        }
+        // how many copies there are, the columns of servers say: they are written, empty, before the copies are opened
+        let last = copies.iter().rfind(|(_, copy)| copy.server.is_some()).map_or(0, |(id, _)| *id);
+        let none = Columns::default();
+        let copies = || (0..=last).map(|id| copies.get(&id).unwrap_or(&none));
+        let replicas: Result<Vec<_>, _> = copies().map(Columns::replica).collect();
+        let assignments: Result<Vec<_>, _> = copies().map(Columns::assignment).collect();
+        let locations = RegionLocations::new(region, replicas?);
+        Ok(Self { locations, assignments: assignments?, daughters, merge_parents })
+    }
+
+    /// The region.
+    #[must_use]
+    pub fn region(&self) -> &RegionInfo {
+        self.locations.region()
+    }
+
+    /// The region and its servers.
+    #[must_use]
+    pub fn locations(&self) -> &RegionLocations {
+        &self.locations
+    }
+
+    /// How far the assignment of each copy has come, by replica id.
+    #[must_use]
+    pub fn assignments(&self) -> &[Assignment] {
+        &self.assignments
+    }
+
+    /// The regions it was split into; none unless it was.
+    #[must_use]
+    pub fn daughters(&self) -> &[RegionInfo] {
+        &self.daughters
+    }
+
+    /// The regions it was merged from; none unless it was, or once they are gone.
+    #[must_use]
+    pub fn merge_parents(&self) -> &[RegionInfo] {
+        &self.merge_parents
+    }
+
+    /// Whether younger regions have its rows.
+    #[must_use]
+    pub fn is_split_parent(&self) -> bool {
+        self.region().is_split()
+    }
+}
+
+/// `merge` and digits, or, before 2.3, `mergeA` and `mergeB`.
+fn is_merge(qualifier: &[u8]) -> bool {
+    let is_number = |rest: &[u8]| !rest.is_empty() && rest.iter().all(u8::is_ascii_digit);
+    qualifier.strip_prefix(b"merge").is_some_and(|rest| matches!(rest, b"A" | b"B") || is_number(rest))
+}
+
+/// Keeps the value of a column that says where a copy is.
+fn add_column<'a>(copies: &mut BTreeMap<u16, Columns<'a>>, cell: &CellRef<'a>) {
+    let mut parts = cell.qualifier().splitn(2, |&c| c == b'_');
+    let (Some(name), suffix) = (parts.next(), parts.next()) else { return };
+    let replica_id = match suffix {
+        None => Some(0),
+        // there is no copy 0 but the one without a suffix
+        Some(suffix) => parse_replica(&suffix.to_ascii_uppercase()).filter(|id| *id > 0),
+    };
+    let Some(replica_id) = replica_id else { return };
+    let value = cell.value();
+    let change: fn(&mut Columns<'a>, &'a [u8]) = match name {
+        b"server" => |copy, value| copy.server = Some(value),
+        b"serverstartcode" => |copy, value| copy.start_code = value,
+        b"seqnumDuringOpen" => |copy, value| copy.seq_num = value,
+        b"state" => |copy, value| copy.state = value,
+        b"sn" => |copy, value| copy.target = value,
+        _ => return,
+    };
+    change(copies.entry(replica_id).or_default(), value);
+}
+
+impl Columns<'_> {
+    fn replica(&self) -> Result<Replica, Corruption> {
+        let seq_num = long(self.seq_num, "sequence id of a region's location")?.unwrap_or(NO_SEQ_NUM);
+        let start_code = long(self.start_code, "start code of a server")?;
+        let address = self.server.filter(|address| !address.is_empty());
+        let server = match start_code.zip(address) {
+            Some((start_code, address)) => Some(ServerName::from_address(address, start_code)?),
+            None => None,
+        };
+        Ok(Replica { server, seq_num })
+    }
+
+    fn assignment(&self) -> Result<Assignment, Corruption> {
+        let state = if self.state.is_empty() { None } else { Some(RegionState::parse(self.state)?) };
+        let target = if self.target.is_empty() { None } else { Some(ServerName::from_bytes(self.target)?) };
+        Ok(Assignment { state, target })
+    }
+}
+
+/// Eight bytes; none if there are none.
+fn long(value: &[u8], what: &'static str) -> Result<Option<i64>, Corruption> {
+    match value.try_into() {
+        Ok(bytes) => Ok(Some(i64::from_be_bytes(bytes))),
+        Err(_) if value.is_empty() => Ok(None),
+        Err(_) => Err(Corruption::length(what, 8, value.len())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cell::{CellType, RowBuf, SeekKey};
+    use crate::schema::TableName;
+
+    fn parse(row: &[u8], columns: &[(&str, &[u8])]) -> Result<CatalogRow, Corruption> {
+        let mut columns = columns.to_vec();
+        columns.sort_by_key(|(qualifier, _)| *qualifier);
+        let mut buffer = RowBuf::new();
+        for (qualifier, value) in columns {
+            for (family, timestamp) in [(&b"info"[..], 5), (b"info", 4), (b"rep_barrier", 3)] {
+                let key = SeekKey::of(row, family, qualifier.as_bytes(), timestamp, CellType::Put);
+                buffer.push(CellRef::new(&key, if timestamp == 5 { value } else { b"?" }));
+            }
+        }
+        CatalogRow::parse(buffer.as_row())
+    }
+
+    fn region() -> RegionInfo {
+        RegionInfo::new(TableName::parse("t").unwrap(), "a", "m", 1_700_000_000_000).unwrap()
+    }
+
+    #[test]
+    fn a_row_says_where_a_region_is() {
+        let (name, info, daughter) = (region().name(), region().to_cell(), region().replica(0).to_cell());
+        let started = 7_i64.to_be_bytes();
+        let row = parse(
+            &name,
+            &[
+                ("regioninfo", &info),
+                ("server", b"Host:1"),
+                ("serverstartcode", &started),
+                ("seqnumDuringOpen", &9_i64.to_be_bytes()),
+                ("state", b"OPEN"),
+                ("sn", b"host,1,7"),
+                ("server_0002", b""),
+                ("serverstartcode_0002", b""),
+                ("state_0002", b"CLOSED"),
+                ("state_0009", b"OPEN"),
+                ("splitA", &daughter),
+                ("splitB", b""),
+                ("merge0001", &daughter),
+                ("mergeB", &daughter),
+                ("merges", b"?"),
+                ("v", b"?"),
+            ],
+        );
+        let row = row.unwrap();
+        let server = ServerName::new("host", 1, 7).unwrap();
+        let replicas = [Replica::on(server.clone(), 9), Replica::UNKNOWN, Replica::UNKNOWN];
+        assert_eq!(row.locations(), &RegionLocations::new(region(), replicas));
+        let open = Assignment { state: Some(RegionState::Open), target: Some(server) };
+        let closed = Assignment { state: Some(RegionState::Closed), target: None };
+        assert_eq!(row.assignments(), [open, Assignment::default(), closed]);
+        assert_eq!((row.daughters(), row.merge_parents()), (&[region()][..], &[region(), region()][..]));
+    }
+
+    #[test]
+    fn a_server_has_an_address_and_a_start_code() {
+        let (name, info) = (region().name(), region().to_cell());
+        for columns in [
+            &[("server", &b"h:1"[..])][..],
+            &[("server", b"h:1"), ("serverstartcode", b"")],
+            &[("server", b""), ("serverstartcode", &[0; 8])],
+            &[("serverstartcode", &[0; 8])],
+            &[],
+        ] {
+            let row = parse(&name, &[columns, &[("regioninfo", &info)]].concat()).unwrap();
+            assert_eq!(row.locations().replicas(), [Replica::UNKNOWN]);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        let (name, info) = (region().name(), region().to_cell());
+        for column in [
+            ("server", &b"host"[..]),
+            ("serverstartcode", b"1"),
+            ("seqnumDuringOpen", b"1234567"),
+            ("state", b"?"),
+            ("sn", b"host:1"),
+            ("splitA", b"PBUF"),
+            ("merge0000", b"x"),
+        ] {
+            let columns = [("regioninfo", &info[..]), ("serverstartcode", &[0; 8]), column];
+            let columns = if column.0 == "serverstartcode" { &columns[..1] } else { &columns[..2] };
+            assert!(parse(&name, &[columns, &[column]].concat()).is_err(), "{column:?}");
+        }
+        assert!(parse(&name, &[("server", b"h:1")]).is_err(), "no region");
+        assert!(parse(&name, &[("regioninfo", b"")]).is_err());
+        let other = RegionInfo::new(TableName::parse("t").unwrap(), "b", "m", 1_700_000_000_000).unwrap();
+        assert!(parse(&name, &[("regioninfo", &other.to_cell())]).is_err(), "another region's");
+    }
+}

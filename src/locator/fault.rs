@@ -1,0 +1,187 @@
+//! What a server says is wrong, and what to do about it (locator.md §10; HBase: `ClientExceptionsUtil`, `RegionMovedException`).
+#![warn(clippy::indexing_slicing)]
+
+use super::ServerName;
+use std::time::Duration;
+
+/// Why a server did not do what it was asked to, by what is to be done about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// It does not have the region, or the row is not in it: locate again.
+    NotServingRegion,
+    /// The region went to another server, which is said: go there.
+    RegionMoved {
+        /// The server that has it.
+        server: ServerName,
+        /// The sequence id at which the region was closed; none if it is not said.
+        seq_num: Option<i64>,
+    },
+    /// It is about to have the region: ask it again, later.
+    RegionOpening,
+    /// It has too much to do: ask it again, later.
+    Busy {
+        /// How long to wait; none for the time that one waits anyway, and zero to ask at once.
+        pause: Option<Duration>,
+    },
+    /// It is going down, or nobody is there: nothing is where it was.
+    ServerGone,
+    /// It has not answered in time, or is starting: locate again, later.
+    NoAnswer,
+    /// It has lost the scanner: open another behind the last row.
+    ScannerReset,
+    /// Nobody knows; it may be that the region is gone: locate again.
+    Unknown,
+    /// What was asked is wrong, or refused: do not ask again.
+    Fatal,
+}
+
+const PACKAGE: &str = "org.apache.hadoop.hbase.";
+
+impl Fault {
+    /// What an exception of a server is, by its class, its message, and whether it says that asking again is in vain; which
+    /// counts only if the class is not known, as it is said of lost scanners, too.
+    #[must_use]
+    pub fn of_exception(class: &str, message: &str, do_not_retry: bool) -> Self {
+        match class.strip_prefix(PACKAGE).unwrap_or(class) {
+            "NotServingRegionException" | "regionserver.WrongRegionException" => Self::NotServingRegion,
+            "exceptions.RegionMovedException" => match moved_to(message) {
+                Some((server, seq_num)) => Self::RegionMoved { server, seq_num },
+                None => Self::NotServingRegion,
+            },
+            "exceptions.RegionOpeningException" => Self::RegionOpening,
+            "regionserver.RegionServerStoppedException" | "regionserver.RegionServerAbortedException" => {
+                Self::ServerGone
+            }
+            "ipc.ServerNotRunningYetException" => Self::NoAnswer,
+            "RegionTooBusyException"
+            | "CallQueueTooBigException"
+            | "CallDroppedException"
+            | "PleaseHoldException" => Self::Busy { pause: None },
+            "RetryImmediatelyException" | "MultiActionResultTooLarge" => {
+                Self::Busy { pause: Some(Duration::ZERO) }
+            }
+            "quotas.RpcThrottlingException" => Self::Busy { pause: throttled_for(message) },
+            "UnknownScannerException"
+            | "exceptions.ScannerResetException"
+            | "exceptions.OutOfOrderScannerNextException"
+            | "regionserver.LeaseException" => Self::ScannerReset,
+            "TableNotFoundException"
+            | "TableNotEnabledException"
+            | "NamespaceNotFoundException"
+            | "UnknownRegionException"
+            | "regionserver.NoSuchColumnFamilyException"
+            | "security.AccessDeniedException"
+            | "io.hfile.CorruptHFileException"
+            | "exceptions.RequestTooBigException"
+            | "exceptions.UnknownProtocolException"
+            | "DoNotRetryIOException"
+            | "ipc.FatalConnectionException"
+            | "ipc.WrongVersionException"
+            | "ipc.BadAuthException"
+            | "ipc.UnknownServiceException"
+            | "ipc.UnsupportedCellCodecException"
+            | "ipc.UnsupportedCompressionCodecException" => Self::Fatal,
+            _ if do_not_retry => Self::Fatal,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// Whether what is known of the region's place is wrong, or may be.
+    #[must_use]
+    pub fn is_relocation(&self) -> bool {
+        matches!(
+            self,
+            Self::NotServingRegion
+                | Self::RegionMoved { .. }
+                | Self::ServerGone
+                | Self::NoAnswer
+                | Self::Unknown
+        )
+    }
+}
+
+/// Where a region went, by the text that says so: `… hostname=H port=P startCode=S. As of locationSeqNum=N.`
+fn moved_to(message: &str) -> Option<(ServerName, Option<i64>)> {
+    let host = value(message, "hostname=", ' ')?;
+    let port = value(message, "port=", ' ')?.parse().ok()?;
+    let start_code = value(message, "startCode=", '.')?.parse().ok()?;
+    let seq_num = value(message, "locationSeqNum=", '.').and_then(|number| number.parse().ok());
+    Some((ServerName::new(host, port, start_code).ok()?, seq_num))
+}
+
+/// What is behind a name, up to a character.
+fn value<'m>(message: &'m str, name: &str, end: char) -> Option<&'m str> {
+    let (_, rest) = message.split_once(name)?;
+    rest.split_once(end).map(|(value, _)| value)
+}
+
+/// How long a quota asks one to wait: ` - wait 1hrs, 2mins, 3sec, 4ms`, of which some parts are left out.
+fn throttled_for(message: &str) -> Option<Duration> {
+    let (_, rest) = message.split_once(" - wait ")?;
+    let mut millis = 0_u64;
+    for part in rest.split(", ").map(|part| part.trim_end_matches('.')) {
+        let digits = part.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, unit) = part.split_at_checked(digits)?;
+        let factor = match unit.trim() {
+            "hrs" => 3_600_000,
+            "mins" => 60_000,
+            "sec" => 1_000,
+            "ms" => 1,
+            _ => return None,
+        };
+        millis = millis.checked_add(number.parse::<u64>().ok()?.checked_mul(factor)?)?;
+    }
+    Some(Duration::from_millis(millis))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(class: &str, message: &str, do_not_retry: bool) -> Fault {
+        Fault::of_exception(&format!("{PACKAGE}{class}"), message, do_not_retry)
+    }
+
+    #[test]
+    fn the_class_comes_before_whether_to_retry() {
+        assert_eq!(fault("NotServingRegionException", "", true), Fault::NotServingRegion);
+        assert_eq!(fault("UnknownScannerException", "", true), Fault::ScannerReset);
+        assert_eq!(fault("exceptions.RegionOpeningException", "", false), Fault::RegionOpening);
+        assert_eq!(fault("security.AccessDeniedException", "", false), Fault::Fatal);
+        assert_eq!(Fault::of_exception("java.io.IOException", "", false), Fault::Unknown);
+        assert_eq!(Fault::of_exception("java.io.IOException", "", true), Fault::Fatal);
+        assert!(!Fault::RegionOpening.is_relocation() && Fault::Unknown.is_relocation());
+    }
+
+    #[test]
+    fn a_moved_region_says_where_it_went() {
+        let moved = |message: &str| fault("exceptions.RegionMovedException", message, false);
+        let text = "Region moved to: hostname=h.example port=16020 startCode=17. As of locationSeqNum=42.";
+        let server = ServerName::new("h.example", 16020, 17).unwrap();
+        assert_eq!(moved(text), Fault::RegionMoved { server: server.clone(), seq_num: Some(42) });
+        let short = "hostname=h.example port=16020 startCode=17.";
+        assert_eq!(moved(short), Fault::RegionMoved { server, seq_num: None });
+        for text in [
+            "",
+            "hostname=h port=x startCode=17.",
+            "hostname=h port=1 startCode=17",
+            "port=1 hostname= startCode=1.",
+        ] {
+            assert_eq!(moved(text), Fault::NotServingRegion, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_quota_says_how_long_to_wait() {
+        let pause = |message: &str| match fault("quotas.RpcThrottlingException", message, true) {
+            Fault::Busy { pause } => pause.map(|pause| pause.as_millis()),
+            _ => unreachable!("a quota keeps the client waiting"),
+        };
+        assert_eq!(pause("number of requests exceeded - wait 1hrs, 2mins, 3sec, 4ms"), Some(3_723_004));
+        assert_eq!(pause("read size limit exceeded - wait 250ms"), Some(250));
+        for text in ["", " - wait ", " - wait 5", " - wait xms", " - wait 99999999999999999999ms"] {
+            assert_eq!(pause(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Where everything is, as a list says that somebody wrote (locator.md §16.4).
+
+use super::{
+    Catalog, CatalogEntry, CatalogRange, CatalogRow, RegionLocations, Registry, Replica, ServerName,
+    TableState,
+};
+use crate::binary::parse_binary;
+use crate::cell::CellOrder;
+use crate::clock::Deadline;
+use crate::error::{Error, ErrorKind, Result};
+use crate::schema::{RegionInfo, TableName};
+
+/// A fixed list of places, in place of ZooKeeper, and of the catalog if it names regions.
+///
+/// As text it has a place a line, its parts apart by tabs; lines that begin with `#` are for people. Keys are in HBase's
+/// printable form.
+///
+/// ```text
+/// meta    host,16020,1700000000000
+/// region  ns:table  start  end  1700000000000  host,16020,1700000000000
+/// ```
+///
+/// Several lines of `meta` are the servers of its copies. A region may have no server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FixedRegistry {
+    meta: Vec<ServerName>,
+    regions: Vec<RegionLocations>,
+}
+
+impl FixedRegistry {
+    /// A list that knows nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A server of the catalog; the first has the copy that is written to.
+    #[must_use]
+    pub fn meta(mut self, server: ServerName) -> Self {
+        self.meta.push(server);
+        self
+    }
+
+    /// A region of a table.
+    #[must_use]
+    pub fn region(mut self, locations: RegionLocations) -> Self {
+        self.regions.push(locations);
+        self
+    }
+
+    /// Reads the text.
+    ///
+    /// # Errors
+    ///
+    /// If a line is neither, with the line's number.
+    pub fn parse(text: &str) -> Result<Self> {
+        let mut list = Self::new();
+        for (number, line) in (1..).zip(text.lines()) {
+            let line = line.strip_suffix('\r').unwrap_or(line);
+            if !line.is_empty() && !line.starts_with('#') {
+                list.add(line).map_err(|error| {
+                    Error::invalid_argument(format!("line {number}: {}", error.message()))
+                })?;
+            }
+        }
+        Ok(list)
+    }
+
+    fn add(&mut self, line: &str) -> Result<()> {
+        let parts: Vec<&str> = line.split('\t').collect();
+        match parts[..] {
+            ["meta", server] => self.meta.push(ServerName::parse(server)?),
+            ["region", table, start, end, id, ref server @ ..] if server.len() <= 1 => {
+                let id = id.parse().map_err(|_| Error::invalid_argument("expected a region's id"))?;
+                let (table, start, end) = (TableName::parse(table)?, parse_binary(start), parse_binary(end));
+                let region = RegionInfo::new(table, start, end, id)?;
+                let server = server.first().filter(|server| !server.is_empty());
+                let replica = match server {
+                    Some(server) => Replica { server: Some(ServerName::parse(server)?), ..Replica::UNKNOWN },
+                    None => Replica::UNKNOWN,
+                };
+                self.regions.push(RegionLocations::new(region, [replica]));
+            }
+            _ => {
+                let expected = "expected meta and a server, or region, table, start, end, id and a server";
+                return Err(Error::invalid_argument(expected));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Registry for FixedRegistry {
+    fn meta_region_locations(&self, _: Deadline) -> Result<RegionLocations> {
+        if self.meta.is_empty() && self.regions.is_empty() {
+            return Err(Error::locating(
+                ErrorKind::NoServerForRegion,
+                "the list names no server of the catalog",
+            ));
+        }
+        let replica = |server: &ServerName| Replica { server: Some(server.clone()), ..Replica::UNKNOWN };
+        Ok(RegionLocations::new(RegionInfo::meta(), self.meta.iter().map(replica).collect::<Vec<_>>()))
+    }
+
+    fn cluster_id(&self, _: Deadline) -> Result<Option<String>> {
+        Ok(None)
+    }
+
+    fn active_master(&self, _: Deadline) -> Result<Option<ServerName>> {
+        Ok(None)
+    }
+}
+
+impl Catalog for FixedRegistry {
+    fn rows(&self, _: &RegionLocations, range: &CatalogRange, _: Deadline) -> Result<Vec<CatalogEntry>> {
+        let entries = self.regions.iter().map(|region| CatalogEntry {
+            key: region.region().name(),
+            row: Ok(CatalogRow::of(region.clone())),
+        });
+        Ok(range.of(entries))
+    }
+
+    fn table_state(&self, _: &RegionLocations, table: &TableName, _: Deadline) -> Result<Option<TableState>> {
+        let is_there = self.regions.iter().any(|region| region.region().table() == table);
+        Ok(is_there.then_some(TableState::Enabled))
+    }
+}
+
+impl CatalogRange {
+    /// Those of all rows of a catalog that the range has.
+    pub(super) fn of(&self, entries: impl IntoIterator<Item = CatalogEntry>) -> Vec<CatalogEntry> {
+        let order = |a: &[u8], b: &[u8]| CellOrder::Meta.compare_rows(a, b);
+        let (low, high) = self.bounds();
+        let is_within =
+            |entry: &CatalogEntry| order(&entry.key, low).is_ge() && order(&entry.key, high).is_le();
+        let mut found: Vec<CatalogEntry> = entries.into_iter().filter(is_within).collect();
+        found.sort_by(|a, b| order(&a.key, &b.key));
+        if self.reversed {
+            found.reverse();
+        }
+        found.truncate(self.limit);
+        found
+    }
+
+    /// The least and the greatest key.
+    pub(super) fn bounds(&self) -> (&[u8], &[u8]) {
+        if self.reversed { (&self.last, &self.first) } else { (&self.first, &self.last) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::locator::{Locator, RetryPolicy};
+    use std::sync::Arc;
+
+    const LIST: &str = "# a comment\nmeta\th,1,5\nmeta\tg,1,5\n\nregion\tns:t\t\tm\\x00\t7\th,2,5\r\nregion\tns:t\tm\\x00\t\t8\n";
+
+    #[test]
+    fn a_list_says_where_regions_are() {
+        let list = FixedRegistry::parse(LIST).unwrap();
+        let meta = list.meta_region_locations(Deadline::NEVER).unwrap();
+        assert_eq!((meta.replicas().len(), meta.server().unwrap().host()), (2, "h"));
+        let locator = Locator::new(Arc::new(list.clone()), Arc::new(list)).retries(RetryPolicy::once());
+        let table = TableName::parse("ns:t").unwrap();
+        let found = locator.locate(&table, "m").unwrap();
+        assert_eq!((found.region().end_key(), found.server().unwrap().port()), (&b"m\0"[..], 2));
+        assert_eq!(locator.locate(&table, "z").unwrap_err().kind(), ErrorKind::NoServerForRegion);
+        let other = TableName::parse("u").unwrap();
+        assert_eq!(locator.locate(&other, "m").unwrap_err().kind(), ErrorKind::TableNotFound);
+        let empty = Locator::new(Arc::new(FixedRegistry::new()), Arc::new(FixedRegistry::new()));
+        let empty = empty.retries(RetryPolicy::once());
+        assert_eq!(empty.locate(&other, "m").unwrap_err().kind(), ErrorKind::NoServerForRegion);
+    }
+
+    #[test]
+    fn lines_that_say_nothing_are_refused() {
+        for line in [
+            "meta",
+            "meta\th,1",
+            "region\tt\ta\tb\tx\th,1,5",
+            "region\tt\tb\ta\t1",
+            "x",
+            "region\tt\ta\tb\t1\th,1,5\t",
+        ] {
+            let error = FixedRegistry::parse(&format!("\n{line}")).unwrap_err();
+            assert!(error.message().starts_with("line 2: "), "{error}");
+        }
+    }
+}

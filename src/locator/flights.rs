@@ -1,0 +1,269 @@
+//! Look-ups that are under way, shared by all who want the same (locator.md §11.3).
+
+use super::{Position, RegionLocations};
+use crate::clock::Deadline;
+use crate::error::{Error, Result};
+use crate::schema::TableName;
+use std::collections::HashMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+/// The look-ups under way: one for all who want the same, and no more of a table at a time than [`MAX_PER_TABLE`]. Others wait,
+/// and go home as soon as the cache has what they want.
+#[derive(Debug, Default)]
+pub(super) struct Flights {
+    state: Mutex<State>,
+    /// Somebody has landed.
+    landed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    flights: HashMap<Wanted, Arc<Flight>>,
+    /// How many look-ups of a table there are that have begun.
+    running: HashMap<TableName, usize>,
+}
+
+/// What is looked for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Wanted {
+    pub(super) table: TableName,
+    pub(super) row: Vec<u8>,
+    pub(super) position: Position,
+}
+
+/// What came of a look-up, once it has.
+type Flight = OnceLock<Result<RegionLocations>>;
+
+/// `hbase.client.meta.max.concurrent.locate.per.table`.
+const MAX_PER_TABLE: usize = 8;
+/// The longest that one waits without looking at the time.
+const LONG: Duration = Duration::from_secs(3600);
+
+impl Flights {
+    /// Looks something up, or waits for who is about to. With `fresh` it shares no look-up that has begun before, and takes
+    /// nothing from the cache.
+    pub(super) fn fly(
+        &self,
+        wanted: &Wanted,
+        fresh: bool,
+        deadline: Deadline,
+        cached: impl Fn() -> Option<RegionLocations>,
+        look_up: impl FnOnce() -> Result<RegionLocations>,
+    ) -> Result<RegionLocations> {
+        let mut state = self.lock();
+        if let Some(flight) = state.flights.get(wanted).filter(|_| !fresh).map(Arc::clone) {
+            return self.wait_for(state, &flight, deadline);
+        }
+        let flight = Arc::new(Flight::new());
+        state.flights.insert(wanted.clone(), Arc::clone(&flight));
+        drop(state);
+        let mut landing = Landing { flights: self, wanted, flight: &flight, is_running: false };
+        let result = match self.admit(&mut landing, fresh, deadline, cached) {
+            Ok(None) => look_up(),
+            Ok(Some(found)) => Ok(found),
+            Err(error) => Err(error),
+        };
+        landing.end(result)
+    }
+
+    /// Waits until there is room for one more look-up, or the cache has what is wanted, which is then the answer.
+    fn admit(
+        &self,
+        landing: &mut Landing<'_>,
+        fresh: bool,
+        deadline: Deadline,
+        cached: impl Fn() -> Option<RegionLocations>,
+    ) -> Result<Option<RegionLocations>> {
+        let mut state = self.lock();
+        loop {
+            // who was under way before us may have landed in between
+            if let Some(found) = cached().filter(|_| !fresh) {
+                return Ok(Some(found));
+            }
+            let running = state.running.entry(landing.wanted.table.clone()).or_default();
+            if *running < MAX_PER_TABLE {
+                *running += 1;
+                landing.is_running = true;
+                return Ok(None);
+            }
+            state = self.wait(state, deadline)?;
+        }
+    }
+
+    fn wait_for(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        flight: &Flight,
+        deadline: Deadline,
+    ) -> Result<RegionLocations> {
+        loop {
+            if let Some(result) = flight.get() {
+                return result.clone();
+            }
+            state = self.wait(state, deadline)?;
+        }
+    }
+
+    fn wait<'s>(&self, state: MutexGuard<'s, State>, deadline: Deadline) -> Result<MutexGuard<'s, State>> {
+        let left = deadline.left();
+        if left.is_zero() {
+            return Err(Error::timed_out("locate a region"));
+        }
+        let waited = self.landed.wait_timeout(state, left.min(LONG));
+        Ok(waited.unwrap_or_else(PoisonError::into_inner).0)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends a flight, also if a look-up panics: nobody waits for ever.
+struct Landing<'f> {
+    flights: &'f Flights,
+    wanted: &'f Wanted,
+    flight: &'f Arc<Flight>,
+    is_running: bool,
+}
+
+impl Landing<'_> {
+    fn end(self, result: Result<RegionLocations>) -> Result<RegionLocations> {
+        // set before who waits is woken, which dropping this does
+        let _ = self.flight.set(result.clone());
+        result
+    }
+}
+
+impl Drop for Landing<'_> {
+    fn drop(&mut self) {
+        let _ = self.flight.set(Err(Error::timed_out("locate a region")));
+        let mut state = self.flights.lock();
+        // a later look-up may have taken its place
+        if state.flights.get(self.wanted).is_some_and(|flight| Arc::ptr_eq(flight, self.flight)) {
+            state.flights.remove(self.wanted);
+        }
+        if self.is_running
+            && let Some(running) = state.running.get_mut(&self.wanted.table)
+        {
+            *running -= 1;
+            if *running == 0 {
+                state.running.remove(&self.wanted.table);
+            }
+        }
+        drop(state);
+        self.flights.landed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::RegionInfo;
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread;
+
+    fn wanted(row: usize) -> Wanted {
+        let row = row.to_string().into_bytes();
+        Wanted { table: TableName::parse("t").unwrap(), row, position: Position::At }
+    }
+
+    fn found() -> RegionLocations {
+        RegionLocations::new(RegionInfo::meta(), [])
+    }
+
+    #[test]
+    fn who_wants_the_same_shares_one_look_up() {
+        let (flights, lookups, waiting) = (Flights::default(), AtomicUsize::new(0), Barrier::new(50));
+        thread::scope(|scope| {
+            for _ in 0..50 {
+                scope.spawn(|| {
+                    waiting.wait();
+                    let look_up = || {
+                        lookups.fetch_add(1, Ordering::Relaxed);
+                        thread::sleep(Duration::from_millis(300));
+                        Ok(found())
+                    };
+                    let cached = || (lookups.load(Ordering::Relaxed) > 1).then(found);
+                    flights.fly(&wanted(1), false, Deadline::NEVER, cached, look_up).unwrap();
+                });
+            }
+        });
+        assert_eq!(lookups.load(Ordering::Relaxed), 1);
+        assert!(flights.lock().flights.is_empty() && flights.lock().running.is_empty());
+    }
+
+    #[test]
+    fn no_more_than_eight_are_under_way() {
+        let (flights, running, most) = (Flights::default(), AtomicUsize::new(0), AtomicUsize::new(0));
+        thread::scope(|scope| {
+            for row in 0..40 {
+                let (flights, running, most) = (&flights, &running, &most);
+                scope.spawn(move || {
+                    let look_up = || {
+                        most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                        thread::sleep(Duration::from_millis(5));
+                        running.fetch_sub(1, Ordering::SeqCst);
+                        Ok(found())
+                    };
+                    flights.fly(&wanted(row), false, Deadline::NEVER, || None, look_up).unwrap();
+                });
+            }
+        });
+        let most = most.load(Ordering::SeqCst);
+        assert!((2..=MAX_PER_TABLE).contains(&most), "{most}");
+    }
+
+    #[test]
+    fn a_fresh_look_up_is_not_one_that_has_begun() {
+        let (flights, begun) = (Flights::default(), Barrier::new(2));
+        let lookups = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let look_up = || {
+                    begun.wait();
+                    begun.wait();
+                    Ok(found())
+                };
+                flights.fly(&wanted(1), false, Deadline::NEVER, || None, look_up).unwrap();
+            });
+            begun.wait();
+            let look_up = || {
+                lookups.fetch_add(1, Ordering::Relaxed);
+                Ok(found())
+            };
+            flights.fly(&wanted(1), true, Deadline::NEVER, || Some(found()), look_up).unwrap();
+            let late = flights.fly(&wanted(2), false, Deadline::NEVER, || None, || Ok(found()));
+            late.unwrap();
+            begun.wait();
+        });
+        assert_eq!(lookups.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn nobody_waits_for_one_that_panicked_nor_beyond_the_deadline() {
+        let flights = Flights::default();
+        thread::scope(|scope| {
+            let begun = Barrier::new(2);
+            let panicking = scope.spawn(|| {
+                let _ = flights.fly(
+                    &wanted(1),
+                    false,
+                    Deadline::NEVER,
+                    || None,
+                    || {
+                        begun.wait();
+                        thread::sleep(Duration::from_millis(100));
+                        panic!("as the test has it")
+                    },
+                );
+            });
+            begun.wait();
+            let soon = Deadline::after(Duration::from_millis(10));
+            assert!(flights.fly(&wanted(1), false, soon, || None, || Ok(found())).is_err());
+            assert!(panicking.join().is_err());
+        });
+        assert!(flights.fly(&wanted(1), false, Deadline::NEVER, || None, || Ok(found())).is_ok());
+    }
+}

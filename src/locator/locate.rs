@@ -1,0 +1,448 @@
+//! Finding the region of a row (locator.md §11; HBase: `AsyncRegionLocator`).
+
+use super::cache::Source;
+use super::flights::{Flights, Wanted};
+use super::{
+    Catalog, CatalogEntry, CatalogRange, CatalogRow, Fault, MetaCache, Position, RegionLocations, Registry,
+    RetryPolicy, TableState,
+};
+use crate::binary::Binary;
+use crate::clock::{Deadline, SystemTimer, Timer};
+use crate::error::{Error, ErrorKind, Result};
+use crate::schema::{RegionInfo, TableName};
+use arc_swap::ArcSwapOption;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Tells which region has a row of a table, and which server has the region. Safe to share between threads.
+///
+/// What it finds it remembers in a [`MetaCache`]; what that does not know it looks up in the [`Catalog`], of which a
+/// [`Registry`] knows where it is. Threads that want the same share one look-up. That a place is no longer right is found
+/// out by who uses it, and told by [`on_fault`](Self::on_fault).
+///
+/// Rows of a table belong to regions in the order of bytes; regions have servers in a running cluster, and none on a disk.
+pub struct Locator {
+    registry: Arc<dyn Registry>,
+    catalog: Arc<dyn Catalog>,
+    cache: MetaCache,
+    flights: Flights,
+    /// Where the catalog is, as far as is known.
+    meta: ArcSwapOption<RegionLocations>,
+    /// Held while the registry is asked.
+    asking: Mutex<()>,
+    broken_rows: AtomicU64,
+    retries: RetryPolicy,
+    timer: Arc<dyn Timer>,
+    prefetch: usize,
+    needs_server: bool,
+}
+
+/// `hbase.client.locate.prefetch.limit`.
+const PREFETCH: usize = 10;
+/// How many rows of the catalog are read at a time, of all those of a table.
+const PAGE: usize = 1000;
+
+impl Locator {
+    /// A locator that asks `catalog`, of which `registry` knows where it is.
+    #[must_use]
+    pub fn new(registry: Arc<dyn Registry>, catalog: Arc<dyn Catalog>) -> Self {
+        Self {
+            registry,
+            catalog,
+            cache: MetaCache::new(),
+            flights: Flights::default(),
+            meta: ArcSwapOption::empty(),
+            asking: Mutex::new(()),
+            broken_rows: AtomicU64::new(0),
+            retries: RetryPolicy::default(),
+            timer: Arc::new(SystemTimer),
+            prefetch: PREFETCH,
+            needs_server: true,
+        }
+    }
+
+    /// How often to try, and how long to wait in between (default: as HBase's client does).
+    #[must_use]
+    pub fn retries(mut self, retries: RetryPolicy) -> Self {
+        self.retries = retries;
+        self
+    }
+
+    /// What to wait by (default: the system's timer).
+    #[must_use]
+    pub fn timer(mut self, timer: Arc<dyn Timer>) -> Self {
+        self.timer = timer;
+        self
+    }
+
+    /// How many rows of the catalog to read for one that is wanted; the others are remembered (default 10, at least 2).
+    #[must_use]
+    pub fn prefetch(mut self, rows: usize) -> Self {
+        self.prefetch = rows.max(2);
+        self
+    }
+
+    /// Whether a region without a server is not found (default: yes). On a disk regions have none, and need none.
+    #[must_use]
+    pub fn needs_server(mut self, needs: bool) -> Self {
+        self.needs_server = needs;
+        self
+    }
+
+    /// The region that has a row.
+    ///
+    /// # Errors
+    ///
+    /// | kind | |
+    /// |---|---|
+    /// | [`TableNotFound`](ErrorKind::TableNotFound) | the catalog has no region of the table |
+    /// | [`TableNotEnabled`](ErrorKind::TableNotEnabled) | the region is offline, and the table disabled |
+    /// | [`RegionNotFound`](ErrorKind::RegionNotFound) | none of its regions has the row, after all attempts |
+    /// | [`RegionOffline`](ErrorKind::RegionOffline) | the region is offline, after all attempts |
+    /// | [`NoServerForRegion`](ErrorKind::NoServerForRegion) | no server has the region, or the catalog, after all attempts |
+    ///
+    /// Or the catalog cannot be read.
+    #[inline]
+    pub fn locate(&self, table: &TableName, row: impl AsRef<[u8]>) -> Result<RegionLocations> {
+        let row = row.as_ref();
+        match self.cached(table, row, Position::At) {
+            Some(found) => Ok(found),
+            None => self.locate_position(table, row, Position::At, false, Deadline::NEVER),
+        }
+    }
+
+    /// The region that has a row, looked up anew: for who knows that what is remembered is wrong.
+    ///
+    /// # Errors
+    ///
+    /// As [`locate`](Self::locate).
+    pub fn relocate(&self, table: &TableName, row: impl AsRef<[u8]>) -> Result<RegionLocations> {
+        self.locate_position(table, row.as_ref(), Position::At, true, Deadline::NEVER)
+    }
+
+    /// The region that has a row, or the rows before or behind it; looked up anew if `reload` says so; by a deadline, or sooner
+    /// if the [`RetryPolicy`] has no more time.
+    ///
+    /// # Errors
+    ///
+    /// As [`locate`](Self::locate).
+    pub fn locate_position(
+        &self,
+        table: &TableName,
+        row: &[u8],
+        position: Position,
+        reload: bool,
+        deadline: Deadline,
+    ) -> Result<RegionLocations> {
+        if table.is_meta() {
+            return self.meta_locations(reload, deadline);
+        }
+        if position == Position::After {
+            let row = [row, &[0]].concat();
+            return self.locate_position(table, &row, Position::At, reload, deadline);
+        }
+        if !reload && let Some(found) = self.cached(table, row, position) {
+            return Ok(found);
+        }
+        let deadline = deadline.min(self.retries.deadline(self.timer.now()));
+        let wanted = Wanted { table: table.clone(), row: row.to_vec(), position };
+        self.retries.retry(&*self.timer, deadline, is_for_good, || {
+            let cached = || self.cached(table, row, position);
+            let look_up = || self.look_up(&wanted, deadline);
+            let result = self.flights.fly(&wanted, reload, deadline, cached, look_up);
+            if let Err(error) = &result
+                && error.kind() == ErrorKind::RegionOffline
+            {
+                self.check_enabled(table, deadline)?;
+            }
+            result
+        })
+    }
+
+    /// The catalog's region and its servers.
+    ///
+    /// # Errors
+    ///
+    /// If the registry does not know, after all attempts.
+    pub fn meta_locations(&self, reload: bool, deadline: Deadline) -> Result<RegionLocations> {
+        let deadline = deadline.min(self.retries.deadline(self.timer.now()));
+        let mut reload = reload;
+        self.retries.retry(&*self.timer, deadline, is_for_good, || {
+            let found = self.find_meta(reload, deadline);
+            reload = false;
+            found
+        })
+    }
+
+    /// Whether a table is served; none if there is no such table.
+    ///
+    /// # Errors
+    ///
+    /// If the catalog cannot be read.
+    pub fn table_state(&self, table: &TableName) -> Result<Option<TableState>> {
+        let deadline = self.retries.deadline(self.timer.now());
+        self.retries.retry(&*self.timer, deadline, is_for_good, || self.ask_state(table, deadline))
+    }
+
+    /// That a table is served: for who has been told that a region is not.
+    ///
+    /// # Errors
+    ///
+    /// If the table is not there ([`TableNotFound`](ErrorKind::TableNotFound)) or disabled
+    /// ([`TableNotEnabled`](ErrorKind::TableNotEnabled)). Not if nobody can say: then one tries again.
+    pub fn check_enabled(&self, table: &TableName, deadline: Deadline) -> Result<()> {
+        match self.ask_state(table, deadline) {
+            Ok(None) => Err(table_not_found(table)),
+            Ok(Some(state)) if !state.is_enabled() => {
+                Err(Error::locating(ErrorKind::TableNotEnabled, format!("{table} is {state}")))
+            }
+            Ok(Some(_)) | Err(_) => Ok(()),
+        }
+    }
+
+    /// All regions of a table that serve rows, in the order of the rows: what the catalog has but the parents of others.
+    /// They are remembered.
+    ///
+    /// # Errors
+    ///
+    /// If there is none ([`TableNotFound`](ErrorKind::TableNotFound)), or the catalog cannot be read; it is corrupt if a row of
+    /// the table is.
+    pub fn regions(&self, table: &TableName) -> Result<Vec<CatalogRow>> {
+        let deadline = self.retries.deadline(self.timer.now());
+        let mut regions: Vec<CatalogRow> = Vec::new();
+        let mut start = Vec::new();
+        loop {
+            let page = self.retries.retry(&*self.timer, deadline, is_for_good, || {
+                self.rows(&CatalogRange::regions(table, &start, PAGE), deadline)
+            })?;
+            let is_last = page.len() < PAGE;
+            let last = page.last().map(|entry| entry.key.clone());
+            for entry in page {
+                let row = entry.row.map_err(|corruption| {
+                    let message = format!("row {} of the catalog: {corruption}", Binary(&entry.key));
+                    Error::locating(ErrorKind::Corrupt, message)
+                })?;
+                let begins_page = |known: &&CatalogRow| known.region().start_key() == start;
+                let is_known =
+                    regions.iter().rev().take_while(begins_page).any(|known| known.region() == row.region());
+                if row.region().table() == table && !row.is_split_parent() && !is_known {
+                    regions.push(row);
+                }
+            }
+            // the next page begins with the regions that begin where the last one does
+            let next =
+                last.and_then(|key| Some(crate::schema::RegionName::parse(&key).ok()?.start_key().to_vec()));
+            match next {
+                Some(next) if !is_last && next > start => start = next,
+                Some(_) if !is_last => {
+                    return Err(Error::locating(ErrorKind::Corrupt, "rows of the catalog out of order"));
+                }
+                _ => break,
+            }
+        }
+        if regions.is_empty() {
+            return Err(table_not_found(table));
+        }
+        let found = regions.iter().map(CatalogRow::locations).filter(|found| self.is_usable(found));
+        self.cache.insert_all(found.cloned(), Source::Prefetched);
+        Ok(regions)
+    }
+
+    /// Remembers regions of a table, from the one on that begins with a key or behind it: for who is about to go through them.
+    /// Answers how many.
+    ///
+    /// # Errors
+    ///
+    /// If the catalog cannot be read.
+    pub fn warm(&self, table: &TableName, start_key: &[u8], limit: usize) -> Result<usize> {
+        let deadline = self.retries.deadline(self.timer.now());
+        let rows = self.retries.retry(&*self.timer, deadline, is_for_good, || {
+            self.rows(&CatalogRange::regions(table, start_key, limit), deadline)
+        })?;
+        Ok(self.remember(table, rows))
+    }
+
+    /// Takes what was wrong with a place that was used, so that it is not given again.
+    pub fn on_fault(&self, used: &RegionLocations, replica_id: u16, fault: &Fault) {
+        if used.region().table().is_meta() {
+            let is_used = |known: &RegionLocations| known.server() == used.server();
+            if fault.is_relocation() && self.meta.load().as_deref().is_some_and(is_used) {
+                self.meta.store(None);
+            }
+        }
+        self.cache.on_fault(used, replica_id, fault);
+    }
+
+    /// What is remembered.
+    #[must_use]
+    pub fn cache(&self) -> &MetaCache {
+        &self.cache
+    }
+
+    /// What knows where the catalog is.
+    #[must_use]
+    pub fn registry(&self) -> &dyn Registry {
+        &*self.registry
+    }
+
+    /// How many rows of the catalog were passed over so far because nobody can say what they are.
+    #[must_use]
+    pub fn broken_rows(&self) -> u64 {
+        self.broken_rows.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    fn cached(&self, table: &TableName, row: &[u8], position: Position) -> Option<RegionLocations> {
+        let found = match position {
+            Position::At => self.cache.get(table, row),
+            Position::Before => self.cache.get_before(table, row),
+            Position::After => None,
+        };
+        found.filter(|found| self.is_usable(found))
+    }
+
+    fn is_usable(&self, found: &RegionLocations) -> bool {
+        !self.needs_server || found.server().is_some()
+    }
+
+    /// Looks a region up in the catalog, once.
+    fn look_up(&self, wanted: &Wanted, deadline: Deadline) -> Result<RegionLocations> {
+        let Wanted { table, row, position } = wanted;
+        let mut range = CatalogRange::search(table, row, *position, self.prefetch);
+        let mut seen = false;
+        loop {
+            let rows = self.rows(&range, deadline)?;
+            let is_last = rows.len() < range.limit;
+            let mut rows = rows.into_iter();
+            while let Some(entry) = rows.next() {
+                seen = true;
+                range.first = entry.key;
+                let Ok(found) = entry.row else {
+                    self.broken_rows.fetch_add(1, Ordering::Relaxed);
+                    continue;
+                };
+                if found.region().table() != table {
+                    return Err(table_not_found(table));
+                }
+                if found.is_split_parent() {
+                    continue; // its daughters come before it, but for those that have been merged
+                }
+                let found = self.check(found.locations().clone(), wanted)?;
+                self.cache.insert(found.clone(), Source::Asked);
+                self.remember(table, rows);
+                return Ok(found);
+            }
+            if is_last {
+                break;
+            }
+        }
+        Err(if seen { self.no_region(wanted, None) } else { table_not_found(table) })
+    }
+
+    /// That what was found is what is wanted, and can be used.
+    fn check(&self, found: RegionLocations, wanted: &Wanted) -> Result<RegionLocations> {
+        let region = found.region();
+        if region.is_offline() {
+            return Err(Error::locating(ErrorKind::RegionOffline, format!("{region} is offline")));
+        }
+        if !wanted.position.is_in(region, &wanted.row) {
+            return Err(self.no_region(wanted, Some(region)));
+        }
+        if !self.is_usable(&found) {
+            return Err(Error::locating(
+                ErrorKind::NoServerForRegion,
+                format!("no server has {region} at present"),
+            ));
+        }
+        Ok(found)
+    }
+
+    #[cold]
+    fn no_region(&self, wanted: &Wanted, before: Option<&RegionInfo>) -> Error {
+        let Wanted { table, row, position } = wanted;
+        let which = match position {
+            Position::Before => "the rows before",
+            Position::At | Position::After => "row",
+        };
+        let mut message = format!("no region of {table} has {which} {}", Binary(row));
+        if let Some(before) = before {
+            let (start, end) = (Binary(before.start_key()), Binary(before.end_key()));
+            message += &format!("; the one before has [{start}, {end})");
+        }
+        Error::locating(ErrorKind::RegionNotFound, message)
+    }
+
+    /// Remembers rows that were not asked for.
+    fn remember(&self, table: &TableName, rows: impl IntoIterator<Item = CatalogEntry>) -> usize {
+        let found = rows.into_iter().filter_map(|entry| entry.row.ok()).filter(|row| {
+            let region = row.region();
+            region.table() == table && !region.is_split() && !region.is_offline()
+        });
+        let found: Vec<_> =
+            found.map(|row| row.locations().clone()).filter(|found| self.is_usable(found)).collect();
+        let count = found.len();
+        self.cache.insert_all(found, Source::Prefetched);
+        count
+    }
+
+    /// Rows of the catalog; if it is not where it was, that is forgotten.
+    fn rows(&self, range: &CatalogRange, deadline: Deadline) -> Result<Vec<CatalogEntry>> {
+        let meta = self.find_meta(false, deadline)?;
+        self.catalog.rows(&meta, range, deadline).inspect_err(|_| self.forget_meta(&meta))
+    }
+
+    fn ask_state(&self, table: &TableName, deadline: Deadline) -> Result<Option<TableState>> {
+        let meta = self.find_meta(false, deadline)?;
+        self.catalog.table_state(&meta, table, deadline).inspect_err(|_| self.forget_meta(&meta))
+    }
+
+    fn find_meta(&self, reload: bool, deadline: Deadline) -> Result<RegionLocations> {
+        let known = self.meta.load_full();
+        if let Some(known) = known.as_deref().filter(|_| !reload) {
+            return Ok(known.clone());
+        }
+        let _asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        // somebody may have asked while we waited
+        if let Some(found) = self.meta.load_full()
+            && known.is_none_or(|known| !known.is_same(&found))
+        {
+            return Ok(RegionLocations::clone(&found));
+        }
+        let found = self.registry.meta_region_locations(deadline)?;
+        self.meta.store(Some(Arc::new(found.clone())));
+        Ok(found)
+    }
+
+    fn forget_meta(&self, used: &RegionLocations) {
+        if self.meta.load().as_deref().is_some_and(|known| known.is_same(used)) {
+            self.meta.store(None);
+        }
+    }
+}
+
+#[cold]
+fn table_not_found(table: &TableName) -> Error {
+    Error::locating(ErrorKind::TableNotFound, format!("there is no table {table}"))
+}
+
+/// Whether another attempt would end as this one.
+fn is_for_good(error: &Error) -> bool {
+    !matches!(
+        error.kind(),
+        ErrorKind::RegionNotFound | ErrorKind::RegionOffline | ErrorKind::NoServerForRegion | ErrorKind::Io
+    )
+}
+
+impl fmt::Debug for Locator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Locator")
+            .field("registry", &self.registry)
+            .field("catalog", &self.catalog)
+            .field("cache", &self.cache)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

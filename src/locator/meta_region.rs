@@ -1,0 +1,89 @@
+//! The catalog's own region on a disk (locator.md §5.1).
+
+use super::catalog_row::INFO;
+use super::{Catalog, CatalogEntry, CatalogRange, CatalogRow, RegionLocations, TableState};
+use crate::cell::RowRef;
+use crate::clock::Deadline;
+use crate::error::Result;
+use crate::op::{Get, Scan};
+use crate::region::{Region, RegionOptions};
+use crate::schema::{RegionInfo, TableName};
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+
+/// The catalog, read from its own region, `data/hbase/meta/1588230740` under a root directory, as its files are: what a
+/// running cluster has only in memory is not there.
+#[derive(Clone, Debug)]
+pub struct MetaRegion(Region);
+
+/// The family of table states.
+const TABLE: &[u8] = b"table";
+const STATE: &[u8] = b"state";
+
+impl MetaRegion {
+    /// Where the catalog's region is under a root directory.
+    #[must_use]
+    pub fn path(root: &Path) -> PathBuf {
+        root.join("data").join("hbase").join("meta").join(RegionInfo::meta().encoded_name())
+    }
+
+    /// Opens the catalog's region under a root directory.
+    ///
+    /// # Errors
+    ///
+    /// As [`RegionOptions::open`].
+    pub fn open(root: &Path, options: RegionOptions) -> Result<Self> {
+        options.open(Self::path(root)).map(Self)
+    }
+
+    /// The region.
+    #[must_use]
+    pub fn region(&self) -> &Region {
+        &self.0
+    }
+}
+
+impl From<Region> for MetaRegion {
+    fn from(region: Region) -> Self {
+        Self(region)
+    }
+}
+
+impl CatalogEntry {
+    fn of(row: RowRef<'_>) -> Self {
+        Self { key: row.key().to_vec(), row: CatalogRow::parse(row) }
+    }
+}
+
+impl Catalog for MetaRegion {
+    fn rows(&self, _: &RegionLocations, range: &CatalogRange, _: Deadline) -> Result<Vec<CatalogEntry>> {
+        let (low, high) = range.bounds();
+        let scan = Scan::new().family(INFO).start_row(low.to_vec(), true).stop_row(high.to_vec(), true);
+        let view = self.0.view();
+        let mut rows = view.scan(&scan)?;
+        let mut found = VecDeque::new();
+        while let Some(row) = rows.next_row()? {
+            if found.len() == range.limit {
+                if !range.reversed {
+                    break;
+                }
+                found.pop_front();
+            }
+            found.push_back(CatalogEntry::of(row));
+        }
+        if range.reversed {
+            found.make_contiguous().reverse();
+        }
+        Ok(found.into())
+    }
+
+    fn table_state(&self, _: &RegionLocations, table: &TableName, _: Deadline) -> Result<Option<TableState>> {
+        if self.0.families().all(|family| family.name() != TABLE) {
+            // before 2.0 the states were in ZooKeeper
+            return Ok(None);
+        }
+        let row = self.0.get(&Get::new(table.to_bytes()).column(TABLE, STATE))?;
+        let state = row.value(TABLE, STATE).map(TableState::parse).transpose();
+        state.map_err(|corruption| corruption.at(self.0.path(), 0))
+    }
+}

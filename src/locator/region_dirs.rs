@@ -1,0 +1,115 @@
+//! Tables as the directories of their regions, where there is no catalog (locator.md §16.4).
+
+use super::tiling::serving;
+use super::{Catalog, CatalogEntry, CatalogRange, CatalogRow, RegionLocations, TableState};
+use crate::clock::Deadline;
+use crate::error::{Corruption, Error, Result};
+use crate::io::{Storage, read_file};
+use crate::schema::region_name::is_encoded_name;
+use crate::schema::{RegionInfo, TableName};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The regions of tables as their directories say: each has a `.regioninfo`. Regions that were split or merged, of which
+/// younger ones have all rows, are passed over. No region has a server.
+#[derive(Clone, Debug)]
+pub struct RegionDirs {
+    storage: Arc<dyn Storage>,
+    tables: Tables,
+}
+
+#[derive(Clone, Debug)]
+enum Tables {
+    /// All under a root directory.
+    Root(PathBuf),
+    /// One, wherever it is.
+    One(TableName, PathBuf),
+}
+
+const REGION_INFO: &str = ".regioninfo";
+const REGION_INFO_BYTES: u64 = 1 << 20;
+
+impl RegionDirs {
+    /// The tables under a root directory.
+    #[must_use]
+    pub fn of_root(storage: Arc<dyn Storage>, root: impl Into<PathBuf>) -> Self {
+        Self { storage, tables: Tables::Root(root.into()) }
+    }
+
+    /// One table, by its directory.
+    #[must_use]
+    pub fn of_table(storage: Arc<dyn Storage>, table: TableName, dir: impl Into<PathBuf>) -> Self {
+        Self { storage, tables: Tables::One(table, dir.into()) }
+    }
+
+    /// The directory of a table; none if there can be none. Under a root it is `data/namespace/table`, or `table` before 0.96.
+    #[must_use]
+    pub fn table_dir(&self, table: &TableName) -> Option<PathBuf> {
+        match &self.tables {
+            Tables::One(name, dir) => (name == table).then(|| dir.clone()),
+            Tables::Root(root) => {
+                let dir = root.join("data").join(table.namespace()).join(table.qualifier());
+                let old = || {
+                    Some(root.join(table.qualifier()))
+                        .filter(|_| table.namespace() == TableName::DEFAULT_NAMESPACE)
+                };
+                if self.storage.list_dir(&dir).is_ok() {
+                    return Some(dir);
+                }
+                old().filter(|dir| self.storage.list_dir(dir).is_ok())
+            }
+        }
+    }
+
+    /// The regions that the directories of a table are of, parents too, in the order of the directories' names; none if there is
+    /// no such table.
+    fn all(&self, table: &TableName) -> Result<Option<Vec<RegionInfo>>> {
+        let Some(dir) = self.table_dir(table) else { return Ok(None) };
+        let regions = read_regions(&*self.storage, &dir)?;
+        if let Some(other) = regions.iter().find(|region| region.table() != table) {
+            let corruption = Corruption::Malformed("a region of another table in the table's directory");
+            return Err(corruption.at(&dir.join(other.encoded_name()), 0));
+        }
+        Ok(Some(regions))
+    }
+}
+
+/// The regions that the directories in a table's directory are of, parents too.
+pub(crate) fn read_regions(storage: &dyn Storage, table: &Path) -> Result<Vec<RegionInfo>> {
+    let entries = match storage.list_dir(table) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::io("list", table, error)),
+    };
+    let mut regions = Vec::new();
+    for entry in entries.iter().filter(|entry| entry.is_dir && !entry.name.starts_with('.')) {
+        let path = table.join(&entry.name).join(REGION_INFO);
+        let bytes = match read_file(storage, &path, REGION_INFO_BYTES) {
+            // it is being made, or is no region's
+            Err(error) if error.is_not_found() => continue,
+            read => read?,
+        };
+        let region = RegionInfo::parse_file(&bytes).map_err(|corruption| corruption.at(&path, 0))?;
+        if is_encoded_name(&entry.name) && !region.is_encoded_as(&entry.name) {
+            let corruption = Corruption::Malformed("the region info is not that of the directory's name");
+            return Err(corruption.at(&path, 0));
+        }
+        regions.push(region);
+    }
+    Ok(regions)
+}
+
+impl Catalog for RegionDirs {
+    fn rows(&self, _: &RegionLocations, range: &CatalogRange, _: Deadline) -> Result<Vec<CatalogEntry>> {
+        let regions = serving(self.all(&range.table)?.unwrap_or_default());
+        Ok(range.of(regions.into_iter().map(|region| CatalogEntry {
+            key: region.name(),
+            row: Ok(CatalogRow::of(RegionLocations::new(region, []))),
+        })))
+    }
+
+    fn table_state(&self, _: &RegionLocations, table: &TableName, _: Deadline) -> Result<Option<TableState>> {
+        Ok(self.table_dir(table).map(|_| TableState::Enabled))
+    }
+}

@@ -1,0 +1,83 @@
+//! What the catalog says of a region's assignment (locator.md §5.2; HBase: `RegionState.State`).
+
+use crate::error::Corruption;
+use std::fmt;
+
+/// How far the assignment of a region has come.
+///
+/// Clients of HBase locate whatever it says: a region that was closed still has the server that had it last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum RegionState {
+    Offline,
+    Opening,
+    Open,
+    Closing,
+    Closed,
+    Splitting,
+    Split,
+    FailedOpen,
+    FailedClose,
+    Merging,
+    Merged,
+    SplittingNew,
+    MergingNew,
+    AbnormallyClosed,
+    /// Of HBase 1.x.
+    PendingOpen,
+    /// Of HBase 1.x.
+    PendingClose,
+}
+
+/// All states, by HBase's names.
+const NAMES: [(RegionState, &str); 16] = [
+    (RegionState::Offline, "OFFLINE"),
+    (RegionState::Opening, "OPENING"),
+    (RegionState::Open, "OPEN"),
+    (RegionState::Closing, "CLOSING"),
+    (RegionState::Closed, "CLOSED"),
+    (RegionState::Splitting, "SPLITTING"),
+    (RegionState::Split, "SPLIT"),
+    (RegionState::FailedOpen, "FAILED_OPEN"),
+    (RegionState::FailedClose, "FAILED_CLOSE"),
+    (RegionState::Merging, "MERGING"),
+    (RegionState::Merged, "MERGED"),
+    (RegionState::SplittingNew, "SPLITTING_NEW"),
+    (RegionState::MergingNew, "MERGING_NEW"),
+    (RegionState::AbnormallyClosed, "ABNORMALLY_CLOSED"),
+    (RegionState::PendingOpen, "PENDING_OPEN"),
+    (RegionState::PendingClose, "PENDING_CLOSE"),
+];
+
+impl RegionState {
+    /// Reads the value of `info:state`.
+    pub(crate) fn parse(name: &[u8]) -> Result<Self, Corruption> {
+        let found = NAMES.iter().find(|(_, known)| known.as_bytes() == name);
+        found.map(|(state, _)| *state).ok_or_else(|| Corruption::unknown_name("state of a region", name))
+    }
+
+    /// HBase's name of it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        NAMES.iter().find(|(state, _)| *state == self).map_or("", |(_, name)| name)
+    }
+}
+
+impl fmt::Display for RegionState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_as_they_are_shown() {
+        for (state, name) in NAMES {
+            assert_eq!((RegionState::parse(name.as_bytes()), state.name()), (Ok(state), name));
+        }
+        assert!(RegionState::parse(b"open").is_err() && RegionState::parse(b"").is_err());
+    }
+}

@@ -1,0 +1,174 @@
+//! When to try again (locator.md §11.6; HBase: `ConnectionUtils.getPauseTime`, `RETRY_BACKOFF`).
+
+use crate::clock::{Deadline, Timer};
+use crate::error::{Error, Result};
+use std::hash::{BuildHasher, RandomState};
+use std::time::{Duration, Instant};
+
+/// How often to try, and how long to wait in between. The defaults are those of HBase 2.x.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryPolicy {
+    pause: Duration,
+    attempts: u32,
+    operation_timeout: Duration,
+}
+
+/// By how much the pause is multiplied, after each attempt but the last.
+const BACKOFF: [u32; 13] = [1, 2, 3, 5, 10, 20, 40, 100, 100, 100, 100, 200, 200];
+/// Up to one part in so many is added, so that those who failed together do not come back together.
+const JITTER: u32 = 100;
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self { pause: Duration::from_millis(100), attempts: 16, operation_timeout: Duration::from_secs(1200) }
+    }
+}
+
+impl RetryPolicy {
+    /// One attempt: for what will not be otherwise later.
+    #[must_use]
+    pub fn once() -> Self {
+        Self { attempts: 1, ..Self::default() }
+    }
+
+    /// The first pause, of which the others are multiples (`hbase.client.pause`, 100 ms).
+    #[must_use]
+    pub fn pause(mut self, pause: Duration) -> Self {
+        self.pause = pause;
+        self
+    }
+
+    /// How often to try (`hbase.client.retries.number` + 1, 16); once at least.
+    #[must_use]
+    pub fn attempts(mut self, attempts: u32) -> Self {
+        self.attempts = attempts.max(1);
+        self
+    }
+
+    /// How long all of it may take (`hbase.client.operation.timeout`, 20 minutes).
+    #[must_use]
+    pub fn operation_timeout(mut self, timeout: Duration) -> Self {
+        self.operation_timeout = timeout;
+        self
+    }
+
+    /// The pause after an attempt, counted from 1, without what chance adds.
+    #[must_use]
+    pub fn pause_after(&self, attempt: u32) -> Duration {
+        let at = usize::try_from(attempt.saturating_sub(1)).unwrap_or(usize::MAX);
+        let last = BACKOFF.len() - 1;
+        self.pause.saturating_mul(BACKOFF.get(at.min(last)).copied().unwrap_or(1))
+    }
+
+    /// By when an operation that begins now is to be done.
+    pub(crate) fn deadline(&self, now: Instant) -> Deadline {
+        now.checked_add(self.operation_timeout).map_or(Deadline::NEVER, Deadline::at)
+    }
+
+    /// Tries until it succeeds, fails for good, or there is no attempt or no time left; says how often it tried then.
+    pub(crate) fn retry<T>(
+        &self,
+        timer: &dyn Timer,
+        deadline: Deadline,
+        is_for_good: impl Fn(&Error) -> bool,
+        mut attempt: impl FnMut() -> Result<T>,
+    ) -> Result<T> {
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let error = match attempt() {
+                Err(error) if !is_for_good(&error) => error,
+                done => return done,
+            };
+            // a pause is cut so that there is time for one more attempt
+            let left = deadline.left_at(timer.now()).saturating_sub(Duration::from_millis(1));
+            if attempts >= self.attempts || left.is_zero() {
+                return Err(if attempts > 1 { error.after_attempts(attempts) } else { error });
+            }
+            timer.sleep(self.with_jitter(attempts).min(left));
+        }
+    }
+
+    fn with_jitter(&self, attempt: u32) -> Duration {
+        let pause = self.pause_after(attempt);
+        // a hash with keys of its own is chance enough, and needs no generator
+        let chance = u32::try_from(RandomState::new().hash_one(attempt) % 1000).unwrap_or(0);
+        pause.saturating_add(pause / JITTER * chance / 1000)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+    use std::sync::Mutex;
+
+    /// Remembers the pauses; its time goes on only by them.
+    #[derive(Debug)]
+    struct FakeTimer(Instant, Mutex<Vec<Duration>>);
+
+    impl Timer for FakeTimer {
+        fn now(&self) -> Instant {
+            self.0 + self.1.lock().unwrap().iter().sum::<Duration>()
+        }
+
+        fn sleep(&self, time: Duration) {
+            self.1.lock().unwrap().push(time);
+        }
+    }
+
+    /// The pauses of an operation that fails `failures` times, and what came of it.
+    fn pauses(policy: &RetryPolicy, failures: u32) -> (Vec<Duration>, Result<u32>) {
+        let timer = FakeTimer(Instant::now(), Mutex::default());
+        let mut tries = 0;
+        let result = policy.retry(
+            &timer,
+            policy.deadline(timer.now()),
+            |error| error.kind() == ErrorKind::TableNotFound,
+            || {
+                tries += 1;
+                let error = || Error::locating(ErrorKind::NoServerForRegion, "none");
+                if tries <= failures { Err(error()) } else { Ok(tries) }
+            },
+        );
+        (timer.1.into_inner().unwrap(), result)
+    }
+
+    #[test]
+    fn pauses_grow_as_those_of_hbase_do() {
+        let policy = RetryPolicy::default();
+        let (pauses, result) = pauses(&policy, u32::MAX);
+        assert!(result.unwrap_err().message().contains("16 attempts"));
+        let expected: Vec<Duration> = (1..16).map(|attempt| policy.pause_after(attempt)).collect();
+        assert_eq!(expected.iter().sum::<Duration>(), Duration::from_millis(128_100));
+        for (pause, expected) in pauses.iter().zip(&expected) {
+            assert!(pause >= expected && *pause <= *expected + *expected / 100, "{pause:?} {expected:?}");
+        }
+        assert_eq!(pauses.len(), 15);
+    }
+
+    #[test]
+    fn what_succeeds_is_not_tried_again() {
+        let (pauses, result) = pauses(&RetryPolicy::default(), 2);
+        assert_eq!((pauses.len(), result.unwrap()), (2, 3));
+    }
+
+    #[test]
+    fn the_deadline_wins() {
+        let policy = RetryPolicy::default().operation_timeout(Duration::from_millis(1000));
+        let (pauses, result) = pauses(&policy, u32::MAX);
+        assert!(result.is_err());
+        // 100, 200, 300, then what is left
+        assert_eq!(pauses.len(), 4);
+        assert!(pauses.iter().sum::<Duration>() < Duration::from_millis(1000));
+    }
+
+    #[test]
+    fn what_fails_for_good_is_not_tried_again() {
+        let timer = FakeTimer(Instant::now(), Mutex::default());
+        let fail = || Err::<(), _>(Error::locating(ErrorKind::TableNotFound, "t"));
+        let result = RetryPolicy::default().retry(&timer, Deadline::NEVER, |_| true, fail);
+        assert_eq!(result.unwrap_err().message(), "t");
+        assert!(timer.1.into_inner().unwrap().is_empty());
+    }
+}

@@ -1,0 +1,121 @@
+//! A root directory on a disk, in place of a cluster (locator.md §16.4).
+
+use super::{Catalog, Locator, MetaRegion, RegionDirs, RegionLocations, Registry, RetryPolicy, ServerName};
+use crate::clock::Deadline;
+use crate::error::{Corruption, Error, Result};
+use crate::io::{LocalStorage, Storage, read_file};
+use crate::region::Region;
+use crate::schema::RegionInfo;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A root directory that HBase left, which has its catalog on the disk; no server has any of it.
+#[derive(Clone, Debug)]
+pub struct RootDir {
+    storage: Arc<dyn Storage>,
+    path: PathBuf,
+}
+
+/// The file with the cluster's id, under the root.
+const CLUSTER_ID: &str = "hbase.id";
+const CLUSTER_ID_BYTES: u64 = 4096;
+/// The catalog before 0.96.
+const OLD_CATALOG: &str = ".META.";
+
+impl RootDir {
+    /// A root directory of the local file system.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self::with_storage(Arc::new(LocalStorage), path)
+    }
+
+    /// A root directory, wherever files are.
+    #[must_use]
+    pub fn with_storage(storage: Arc<dyn Storage>, path: impl Into<PathBuf>) -> Self {
+        Self { storage, path: path.into() }
+    }
+
+    /// What knows the regions: the catalog's own region, if it is there, else the directories of regions.
+    ///
+    /// # Errors
+    ///
+    /// If there is a catalog that cannot be read.
+    pub fn catalog(&self) -> Result<Arc<dyn Catalog>> {
+        let is_there = |path: &Path| self.storage.list_dir(path).is_ok();
+        if is_there(&MetaRegion::path(&self.path)) {
+            let options = Region::options().storage(Arc::clone(&self.storage));
+            return Ok(Arc::new(MetaRegion::open(&self.path, options)?));
+        }
+        let old = self.path.join(OLD_CATALOG);
+        if is_there(&old) {
+            let (what, name) = ("catalog", ".META.".into());
+            let hint = Some("HBase 0.96 makes it hbase:meta; each table can be read by its own directory");
+            return Err(Corruption::Unsupported { what, name, hint }.at(&old, 0));
+        }
+        self.storage.list_dir(&self.path).map_err(|error| Error::io("list", &self.path, error))?;
+        Ok(Arc::new(RegionDirs::of_root(Arc::clone(&self.storage), &self.path)))
+    }
+}
+
+impl Locator {
+    /// A locator of the tables under a root directory: by the catalog's own region, if it is there, else by the directories of
+    /// regions. Nothing changes meanwhile, so that it tries once.
+    ///
+    /// With a catalog, regions have the servers that it says, be they running or not. Those without are found, too.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such directory, or a catalog in it that cannot be read.
+    pub fn open(root: impl AsRef<Path>) -> Result<Self> {
+        let root = RootDir::new(root.as_ref());
+        let catalog = root.catalog()?;
+        Ok(Self::new(Arc::new(root), catalog).retries(RetryPolicy::once()).needs_server(false))
+    }
+}
+
+impl Registry for RootDir {
+    fn meta_region_locations(&self, _: Deadline) -> Result<RegionLocations> {
+        Ok(RegionLocations::new(RegionInfo::meta(), []))
+    }
+
+    fn cluster_id(&self, _: Deadline) -> Result<Option<String>> {
+        let path = self.path.join(CLUSTER_ID);
+        let bytes = match read_file(&*self.storage, &path, CLUSTER_ID_BYTES) {
+            Err(error) if error.is_not_found() => return Ok(None),
+            read => read?,
+        };
+        parse_cluster_id(&bytes).map(Some).map_err(|corruption| corruption.at(&path, 0))
+    }
+
+    fn active_master(&self, _: Deadline) -> Result<Option<ServerName>> {
+        Ok(None)
+    }
+}
+
+/// `PBUF` and a message whose first field is the id; or, in the oldest releases, the id as text.
+fn parse_cluster_id(bytes: &[u8]) -> Result<String, Corruption> {
+    use crate::proto::wire::{Fields, Value};
+    let malformed = Corruption::Malformed("cluster id that is no text");
+    let Some(message) = bytes.strip_prefix(crate::proto::MAGIC) else {
+        return std::str::from_utf8(bytes).map(|id| id.trim().to_owned()).map_err(|_| malformed);
+    };
+    for field in Fields::new(message) {
+        if let (1, Value::Bytes(id)) = field? {
+            return std::str::from_utf8(id).map(str::to_owned).map_err(|_| malformed);
+        }
+    }
+    Err(Corruption::Malformed("cluster id without an id"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_has_an_id() {
+        assert_eq!(parse_cluster_id(b"PBUF\x0a\x03abc"), Ok("abc".to_owned()));
+        assert_eq!(parse_cluster_id(b"abc\n"), Ok("abc".to_owned()));
+        assert!(parse_cluster_id(b"PBUF").is_err() && parse_cluster_id(b"\xff").is_err());
+        assert!(parse_cluster_id(b"PBUF\x0a\x09abc").is_err());
+    }
+}

@@ -1,0 +1,127 @@
+//! Names of servers (HBase: `ServerName`).
+#![warn(clippy::indexing_slicing)]
+
+use crate::error::{Corruption, Error, Result};
+use std::fmt;
+
+/// A region server: where it listens, and when it was started.
+///
+/// A server that was started again is another one, though host and port are the same. Hosts are kept in lower case: they
+/// name the same host in any.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServerName {
+    host: String,
+    port: u16,
+    start_code: i64,
+}
+
+/// The longest name of a host, by the rules of DNS.
+const MAX_HOST_LEN: usize = 255;
+
+impl ServerName {
+    /// The server that was started at `start_code`, in milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// If there can be no such host: it is empty, longer than 255 bytes, or has a comma, a space or a control character.
+    pub fn new(host: impl Into<String>, port: u16, start_code: i64) -> Result<Self> {
+        let host: String = host.into();
+        Self::checked(&host, port, start_code)
+            .ok_or_else(|| Error::invalid_argument(format!("there can be no host {host:?}")))
+    }
+
+    /// Reads a name as it is shown: `host,port,start code`.
+    ///
+    /// # Errors
+    ///
+    /// If it is none.
+    pub fn parse(name: &str) -> Result<Self> {
+        Self::from_bytes(name.as_bytes())
+            .map_err(|_| Error::invalid_argument(format!("{name:?} is not host,port,start code")))
+    }
+
+    /// A name as it is shown, in a file or a cell.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, Corruption> {
+        let parse = || {
+            let (address, start_code) = std::str::from_utf8(bytes).ok()?.rsplit_once(',')?;
+            let (host, port) = address.rsplit_once(',')?;
+            Self::checked(host, digits(port)?, digits(start_code)?)
+        };
+        parse().ok_or_else(|| Corruption::unknown_name("server", bytes))
+    }
+
+    /// A server by its address, `host:port`, as the catalog has it.
+    pub(crate) fn from_address(address: &[u8], start_code: i64) -> Result<Self, Corruption> {
+        let parse = || {
+            // an address of IPv6 has colons of its own
+            let (host, port) = std::str::from_utf8(address).ok()?.rsplit_once(':')?;
+            Self::checked(host, digits(port)?, start_code)
+        };
+        parse().ok_or_else(|| Corruption::unknown_name("server", address))
+    }
+
+    fn checked(host: &str, port: u16, start_code: i64) -> Option<Self> {
+        let is_odd = |c: char| c.is_control() || c.is_whitespace() || c == ',';
+        let can_be = !host.is_empty() && host.len() <= MAX_HOST_LEN && !host.contains(is_odd);
+        can_be.then(|| Self { host: host.to_lowercase(), port, start_code })
+    }
+
+    /// The host, in lower case.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// When the server was started, in milliseconds.
+    #[must_use]
+    pub fn start_code(&self) -> i64 {
+        self.start_code
+    }
+}
+
+/// A number of digits alone.
+fn digits<N: std::str::FromStr>(text: &str) -> Option<N> {
+    text.bytes().all(|c| c.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+impl fmt::Display for ServerName {
+    /// `host,port,start code`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{},{},{}", self.host, self.port, self.start_code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_shown_as_they_are_read() {
+        for name in ["localhost,16020,1700000000000", "::1,1,2", "a.b-c,65535,0"] {
+            assert_eq!(ServerName::parse(name).unwrap().to_string(), name);
+        }
+        for name in
+            ["", "a", "a,1", ",1,2", "a,65536,2", "a,1,", "a,+1,2", "a,1,-2", "a b,1,2", "a,b,1,2", "a,1,2\0"]
+        {
+            assert!(ServerName::parse(name).is_err(), "{name:?}");
+        }
+        assert!(ServerName::new("a\n", 1, 2).is_err() && ServerName::new("x".repeat(256), 1, 2).is_err());
+    }
+
+    #[test]
+    fn addresses_end_at_their_last_colon() {
+        let server = ServerName::from_address(b"Host.Example:16020", 5).unwrap();
+        assert_eq!((server.host(), server.port(), server.start_code()), ("host.example", 16020, 5));
+        assert_eq!(ServerName::from_address(b"::1:7", 5).unwrap().host(), "::1");
+        assert_ne!(server, ServerName::from_address(b"host.example:16020", 6).unwrap());
+        for address in [&b""[..], b"h", b"h:", b":1", b"h:x", b"\xff:1", b"h:1\0"] {
+            assert!(ServerName::from_address(address, 5).is_err(), "{address:?}");
+        }
+    }
+}
