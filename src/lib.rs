@@ -94,6 +94,7 @@ pub mod region;
 pub mod schema;
 mod store;
 mod sync;
+pub mod table;
 
 pub use block::{BlockHandle, BlockHeader, BlockType, ChecksumType, HashKind};
 pub use cache::{BlockCache, CacheStats};
@@ -120,6 +121,7 @@ pub use region::{
 pub use schema::{
     BloomType, Codec, DataBlockEncoding, Family, KeepDeletedCells, RegionInfo, RegionName, TableName,
 };
+pub use table::{Table, TableScanner, TableView};
 
 /// The README's example, which compiles and runs as a doc test.
 #[cfg(doctest)]

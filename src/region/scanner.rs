@@ -116,6 +116,11 @@ impl<'v> RegionScanner<'v> {
         self.partial
     }
 
+    /// The row that was lent last.
+    pub(crate) fn row(&self) -> RowRef<'_> {
+        self.row.as_row()
+    }
+
     /// Whether there may be another result: false once the end or the limit is known to be reached. A row that is there may still
     /// turn out to have no cells that are asked for.
     #[must_use]
