@@ -45,7 +45,9 @@ impl RegionOptions {
             };
             let files = self.open_files(&dir, &store)?;
             max_seq_id = files.iter().map(StoreFile::max_seq_id).fold(max_seq_id, i64::max);
-            states.push(Arc::new(StoreState::new(&store.family, store.order, files)));
+            let mut state = StoreState::new(&store.family, store.order, files);
+            state.lazy_seek = self.lazy_seek;
+            states.push(Arc::new(state));
             stores.push(store);
         }
         let mvcc = Mvcc::new(0);
