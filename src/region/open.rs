@@ -55,7 +55,9 @@ impl RegionOptions {
             };
             let files = self.open_store_files(&dir, &store)?;
             max_seq_id = files.iter().map(greatest_seq_id).fold(max_seq_id, i64::max);
-            states.push(Arc::new(StoreState::new(&store.family, store.order, files)));
+            let mut state = StoreState::new(&store.family, store.order, files);
+            state.lazy_seek = self.lazy_seek;
+            states.push(Arc::new(state));
             stores.push(store);
         }
         self.region(Opened { dir, stores, states, max_seq_id, lock, block_counts })

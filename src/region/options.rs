@@ -27,6 +27,7 @@ pub struct RegionOptions {
     pub(super) end_key: Bytes,
     pub(super) background_flush_size: Option<u64>,
     pub(super) observers: Observers,
+    pub(super) lazy_seek: bool,
 }
 
 impl RegionOptions {
@@ -43,6 +44,7 @@ impl RegionOptions {
             end_key: Bytes::new(),
             background_flush_size: None,
             observers: Observers::default(),
+            lazy_seek: true,
         }
     }
 
@@ -103,6 +105,15 @@ impl RegionOptions {
     #[must_use]
     pub fn observer(mut self, priority: i32, observer: Arc<dyn RegionObserver>) -> Self {
         self.observers.add(priority, observer);
+        self
+    }
+
+    /// Whether scans of columns put seeks off until they must know what is there (default: yes). No answer depends on it: it
+    /// is for tests.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn lazy_seek(mut self, lazy: bool) -> Self {
+        self.lazy_seek = lazy;
         self
     }
 

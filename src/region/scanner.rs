@@ -18,6 +18,7 @@ use crate::store::context::{LimitScope, ScannerContext};
 use pieces::Pieces;
 use std::fmt;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use whole_rows::WholeRows;
 
 /// The rows that a scan asks for, in their order.
@@ -38,20 +39,21 @@ pub struct RegionScanner<'v> {
     left: u64,
     /// Whether anything may come behind the last result.
     more: bool,
-    observed: Option<Observed<'v>>,
+    observed: Option<Observed>,
 }
 
-/// A scan whose region has observers.
-struct Observed<'v> {
-    region: &'v Inner,
-    scan: &'v Scan,
+/// A scan whose region has observers. It borrows nothing, so that a scan may change while a scanner that is no longer used
+/// has not gone yet.
+struct Observed {
+    region: Arc<Inner>,
+    scan: Arc<Scan>,
 }
 
-impl Drop for Observed<'_> {
+impl Drop for Observed {
     fn drop(&mut self) {
         // nobody is there any more to be told of an error
-        let _ = self.region.observe(|observer, context| observer.pre_scanner_close(context, self.scan));
-        let _ = self.region.observe(|observer, context| observer.post_scanner_close(context, self.scan));
+        let _ = self.region.observe(|observer, context| observer.pre_scanner_close(context, &self.scan));
+        let _ = self.region.observe(|observer, context| observer.post_scanner_close(context, &self.scan));
     }
 }
 
@@ -81,7 +83,8 @@ impl<'v> RegionScanner<'v> {
             partial_row: Vec::new(),
             left: scan.limit.filter(|limit| *limit > 0).unwrap_or(u64::MAX),
             more: true,
-            observed: is_observed.then_some(Observed { region, scan }),
+            observed: is_observed
+                .then(|| Observed { region: Arc::clone(&view.region), scan: Arc::new(scan.clone()) }),
         })
     }
 
@@ -203,20 +206,19 @@ impl<'v> RegionScanner<'v> {
 
     /// Reads the next result, before and behind which the observers are called.
     fn next_observed(&mut self, context: &mut ScannerContext) -> Result<bool> {
-        let Some(&Observed { region, scan }) = self.observed.as_ref() else {
-            return self.next_result(context);
-        };
+        let Some(Observed { region, scan }) = &self.observed else { return self.next_result(context) };
+        let (region, scan) = (Arc::clone(region), Arc::clone(scan));
         while self.left > 0 && self.more {
             self.row.clear();
             let row = &mut self.row;
-            if region.observe_or_bypass(|observer, hook| observer.pre_scanner_next(hook, scan, row))? {
+            if region.observe_or_bypass(|observer, hook| observer.pre_scanner_next(hook, &scan, row))? {
                 (self.more, self.partial) = (!row.is_empty(), false);
                 self.left -= u64::from(self.more);
                 return Ok(self.more);
             }
             let found = self.next_result(context)?;
             let row = &mut self.row;
-            region.observe(|observer, hook| observer.post_scanner_next(hook, scan, row))?;
+            region.observe(|observer, hook| observer.post_scanner_next(hook, &scan, row))?;
             if !found {
                 self.row.clear();
                 return Ok(false);
