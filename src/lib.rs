@@ -94,6 +94,7 @@ pub mod region;
 pub mod schema;
 mod store;
 mod sync;
+pub mod table;
 
 pub use block::{BlockHandle, BlockHeader, BlockType, ChecksumType, HashKind};
 pub use cache::{BlockCache, CacheStats};
@@ -116,6 +117,7 @@ pub use region::{CheckResult, Compaction, ReadView, Region, RegionOptions, Regio
 pub use schema::{
     BloomType, Codec, DataBlockEncoding, Family, KeepDeletedCells, RegionInfo, RegionName, TableName,
 };
+pub use table::{Table, TableScanner, TableView};
 
 /// The README's example, which compiles and runs as a doc test.
 #[cfg(doctest)]

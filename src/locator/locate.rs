@@ -263,6 +263,12 @@ impl Locator {
         Ok(self.remember(table, rows))
     }
 
+    /// Remembers regions that are known to be there, and have no server.
+    pub(crate) fn remember_regions(&self, regions: impl IntoIterator<Item = RegionInfo>) {
+        let places = regions.into_iter().map(|region| RegionLocations::new(region, []));
+        self.cache.insert_all(places, Source::Prefetched);
+    }
+
     /// Takes what was wrong with a place that was used, so that it is not given again.
     pub fn on_fault(&self, used: &RegionLocations, replica_id: u16, fault: &Fault) {
         if used.region().table().is_meta() {

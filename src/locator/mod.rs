@@ -52,7 +52,6 @@ pub use locate::Locator;
 pub use meta_region::MetaRegion;
 pub use old_catalog::{compare_root_rows, nested_key};
 pub use region_dirs::RegionDirs;
-pub(crate) use region_dirs::read_regions;
 pub use region_locations::{NO_SEQ_NUM, RegionLocations, Replica};
 pub use region_state::RegionState;
 pub use registry::Registry;

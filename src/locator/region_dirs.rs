@@ -7,7 +7,6 @@ use crate::error::{Corruption, Error, Result};
 use crate::io::{Storage, read_file};
 use crate::schema::region_name::is_encoded_name;
 use crate::schema::{RegionInfo, TableName};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -62,29 +61,32 @@ impl RegionDirs {
         }
     }
 
-    /// The regions that the directories of a table are of, parents too, in the order of the directories' names; none if there is
-    /// no such table.
-    fn all(&self, table: &TableName) -> Result<Option<Vec<RegionInfo>>> {
-        let Some(dir) = self.table_dir(table) else { return Ok(None) };
-        let regions = read_regions(&*self.storage, &dir)?;
-        if let Some(other) = regions.iter().find(|region| region.table() != table) {
-            let corruption = Corruption::Malformed("a region of another table in the table's directory");
-            return Err(corruption.at(&dir.join(other.encoded_name()), 0));
+    /// The regions that the directories in a table's directory are of, parents too.
+    pub(crate) fn regions_in(&self, dir: &Path, table: &TableName) -> Result<Vec<(PathBuf, RegionInfo)>> {
+        let regions = read_regions(&*self.storage, dir)?;
+        match regions.iter().find(|(_, region)| region.table() != table) {
+            None => Ok(regions),
+            Some((path, _)) => {
+                let corruption = Corruption::Malformed("a region of another table in the table's directory");
+                Err(corruption.at(path, 0))
+            }
         }
-        Ok(Some(regions))
+    }
+
+    /// The table that a directory is of, by the first of its regions; none if there is no region in it.
+    pub(crate) fn table_in(storage: &dyn Storage, dir: &Path) -> Result<Option<TableName>> {
+        let regions = read_regions(storage, dir)?;
+        Ok(regions.first().map(|(_, region)| region.table().clone()))
     }
 }
 
-/// The regions that the directories in a table's directory are of, parents too.
-pub(crate) fn read_regions(storage: &dyn Storage, table: &Path) -> Result<Vec<RegionInfo>> {
-    let entries = match storage.list_dir(table) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(Error::io("list", table, error)),
-    };
+/// The regions that the directories in a table's directory are of, parents too, in the order of the directories' names.
+fn read_regions(storage: &dyn Storage, table: &Path) -> Result<Vec<(PathBuf, RegionInfo)>> {
+    let entries = storage.list_dir(table).map_err(|error| Error::io("list", table, error))?;
     let mut regions = Vec::new();
     for entry in entries.iter().filter(|entry| entry.is_dir && !entry.name.starts_with('.')) {
-        let path = table.join(&entry.name).join(REGION_INFO);
+        let dir = table.join(&entry.name);
+        let path = dir.join(REGION_INFO);
         let bytes = match read_file(storage, &path, REGION_INFO_BYTES) {
             // it is being made, or is no region's
             Err(error) if error.is_not_found() => continue,
@@ -95,14 +97,16 @@ pub(crate) fn read_regions(storage: &dyn Storage, table: &Path) -> Result<Vec<Re
             let corruption = Corruption::Malformed("the region info is not that of the directory's name");
             return Err(corruption.at(&path, 0));
         }
-        regions.push(region);
+        regions.push((dir, region));
     }
     Ok(regions)
 }
 
 impl Catalog for RegionDirs {
     fn rows(&self, _: &RegionLocations, range: &CatalogRange, _: Deadline) -> Result<Vec<CatalogEntry>> {
-        let regions = serving(self.all(&range.table)?.unwrap_or_default());
+        let Some(dir) = self.table_dir(&range.table) else { return Ok(Vec::new()) };
+        let regions = self.regions_in(&dir, &range.table)?.into_iter().map(|(_, region)| region);
+        let regions = serving(regions.collect());
         Ok(range.of(regions.into_iter().map(|region| CatalogEntry {
             key: region.name(),
             row: Ok(CatalogRow::of(RegionLocations::new(region, []))),

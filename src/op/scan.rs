@@ -99,6 +99,11 @@ impl Scan {
         self
     }
 
+    /// Whether rows come in descending order.
+    pub(crate) fn is_reversed(&self) -> bool {
+        false
+    }
+
     /// Whether the scan is of one row, which is read like a get (read-path.md §5.2).
     pub(crate) fn is_get_like(&self) -> bool {
         self.include_start && self.include_stop && !self.start.is_empty() && self.start == self.stop

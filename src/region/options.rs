@@ -138,6 +138,16 @@ impl RegionOptions {
         self
     }
 
+    /// Where files are.
+    pub(crate) fn file_storage(&self) -> &Arc<dyn Storage> {
+        &self.storage
+    }
+
+    /// Whether regions are opened to be written to.
+    pub(crate) fn is_writable(&self) -> bool {
+        self.writable
+    }
+
     /// Opens the region of a directory.
     ///
     /// # Errors

@@ -90,6 +90,11 @@ impl<'v> RegionScanner<'v> {
         }
     }
 
+    /// The row that was lent last.
+    pub(crate) fn row(&self) -> RowRef<'_> {
+        self.row.as_row()
+    }
+
     /// Whether there may be another row: false once the end or the limit is known to be reached. A row that is there may still
     /// turn out to have no cells that are asked for.
     #[must_use]

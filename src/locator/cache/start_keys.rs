@@ -16,10 +16,6 @@ pub(super) struct StartKeys {
 }
 
 impl StartKeys {
-    pub(super) fn len(&self) -> usize {
-        self.keys.len()
-    }
-
     pub(super) fn get(&self, at: usize) -> Option<&Bytes> {
         self.keys.get(at)
     }

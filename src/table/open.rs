@@ -1,0 +1,72 @@
+//! Opening a table.
+
+use super::{Inner, Place, Table};
+use crate::error::{Error, ErrorKind, Result};
+use crate::locator::{Locator, RegionDirs, RetryPolicy, RootDir, serving, tiling_faults};
+use crate::region::RegionOptions;
+use crate::schema::{RegionInfo, TableName};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, OnceLock};
+
+impl Table {
+    /// Opens a table under a root directory with options for its regions; those for regions that are created mean nothing here.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_with(root: impl AsRef<Path>, name: &str, options: RegionOptions) -> Result<Self> {
+        let (root, name) = (root.as_ref(), TableName::parse(name)?);
+        let dirs = RegionDirs::of_root(Arc::clone(options.file_storage()), root);
+        let Some(dir) = dirs.table_dir(&name) else {
+            let message = format!("there is no table {name} in {}", root.display());
+            return Err(Error::locating(ErrorKind::TableNotFound, message));
+        };
+        let regions = dirs.regions_in(&dir, &name)?;
+        Ok(Self::of(name, root, dirs, regions, options))
+    }
+
+    /// Opens the table of a directory, wherever that is: its name is that of its regions.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), and if no region is in it.
+    pub fn open_dir(dir: impl AsRef<Path>, options: RegionOptions) -> Result<Self> {
+        let dir = dir.as_ref();
+        let Some(name) = RegionDirs::table_in(&**options.file_storage(), dir)? else {
+            let message = format!("there is no region in {}", dir.display());
+            return Err(Error::locating(ErrorKind::TableNotFound, message));
+        };
+        let dirs = RegionDirs::of_table(Arc::clone(options.file_storage()), name.clone(), dir);
+        let regions = dirs.regions_in(dir, &name)?;
+        Ok(Self::of(name, dir, dirs, regions, options))
+    }
+
+    fn of(
+        name: TableName,
+        root: &Path,
+        dirs: RegionDirs,
+        regions: Vec<(PathBuf, RegionInfo)>,
+        options: RegionOptions,
+    ) -> Self {
+        let root = RootDir::with_storage(Arc::clone(options.file_storage()), root);
+        let locator =
+            Locator::new(Arc::new(root), Arc::new(dirs)).retries(RetryPolicy::once()).needs_server(false);
+        let mut paths: HashMap<RegionInfo, PathBuf> =
+            regions.into_iter().map(|(path, region)| (region, path)).collect();
+        let places: Vec<Place> = serving(paths.keys().cloned().collect())
+            .into_iter()
+            .map(|info| Place {
+                path: paths.remove(&info).unwrap_or_default(),
+                info,
+                region: OnceLock::new(),
+                opening: Mutex::new(()),
+            })
+            .collect();
+        let faults = tiling_faults(places.iter().map(|place| &place.info));
+        let inner = Inner { name, locator, places, faults, options, open: AtomicUsize::new(0) };
+        inner.locator.remember_regions(inner.places.iter().map(|place| place.info.clone()));
+        Self(Arc::new(inner))
+    }
+}

@@ -1,0 +1,68 @@
+//! The rows of many regions, one after the other (locator.md §13; HBase: `ClientScanner`).
+
+use super::TableView;
+use super::steps::{Steps, row_limit};
+use crate::cell::{Row, RowRef};
+use crate::error::Result;
+use crate::op::Scan;
+use crate::region::RegionScanner;
+use std::fmt;
+
+/// The rows that a scan of a table asks for, in their order: each once, from the region that has it.
+pub struct TableScanner<'v> {
+    view: &'v TableView,
+    scan: &'v Scan,
+    steps: Steps<'v>,
+    /// The rows of the region that is being read.
+    rows: Option<RegionScanner<'v>>,
+    left: u64,
+}
+
+impl<'v> TableScanner<'v> {
+    pub(super) fn new(view: &'v TableView, scan: &'v Scan) -> Result<Self> {
+        let mut scanner = Self { view, scan, steps: Steps::new(scan), rows: None, left: row_limit(scan) };
+        scanner.go_on()?;
+        Ok(scanner)
+    }
+
+    /// The next row that has any of the cells asked for, lent until the next call; none at the end.
+    ///
+    /// # Errors
+    ///
+    /// If a file is damaged or cannot be read, or the scan comes to rows that not one region has. Rows lent before are right.
+    pub fn next_row(&mut self) -> Result<Option<RowRef<'_>>> {
+        while self.left > 0
+            && let Some(rows) = &mut self.rows
+        {
+            if rows.next_row()?.is_some() {
+                self.left -= 1;
+                return Ok(self.rows.as_ref().map(RegionScanner::row));
+            }
+            self.go_on()?;
+        }
+        Ok(None)
+    }
+
+    /// Goes on to the next region.
+    fn go_on(&mut self) -> Result<()> {
+        self.rows = None;
+        if let Some(at) = self.steps.next(&self.view.table().0)? {
+            self.rows = Some(self.view.region(at)?.scan(self.scan)?);
+        }
+        Ok(())
+    }
+}
+
+impl Iterator for TableScanner<'_> {
+    type Item = Result<Row>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_row().map(|row| row.map(RowRef::to_row)).transpose()
+    }
+}
+
+impl fmt::Debug for TableScanner<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TableScanner").field("scan", self.scan).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,77 @@
+//! From one region to the next (locator.md §13.1).
+
+use super::Inner;
+use crate::error::Result;
+use crate::locator::{Position, TilingFault};
+use crate::op::Scan;
+
+/// The regions that a scan goes through.
+#[derive(Debug)]
+pub(super) struct Steps<'s> {
+    scan: &'s Scan,
+    /// Where the next region is; none behind the last.
+    next: Option<(Vec<u8>, Position)>,
+}
+
+/// How many rows a scan asks for.
+pub(super) fn row_limit(scan: &Scan) -> u64 {
+    scan.limit.filter(|limit| *limit > 0).unwrap_or(u64::MAX)
+}
+
+impl<'s> Steps<'s> {
+    pub(super) fn new(scan: &'s Scan) -> Self {
+        let position = match (scan.is_reversed(), scan.include_start) {
+            // an empty row is the end of the table
+            (true, _) if scan.start.is_empty() => Position::Before,
+            (true, false) => Position::Before,
+            (_, true) => Position::At,
+            (false, false) if scan.start.is_empty() => Position::At,
+            (false, false) => Position::After,
+        };
+        Self { scan, next: Some((scan.start.to_vec(), position)) }
+    }
+
+    /// The next region.
+    pub(super) fn next(&mut self, table: &Inner) -> Result<Option<usize>> {
+        let Some((row, position)) = self.next.take() else { return Ok(None) };
+        if let Some(fault) = table.faults.iter().find(|fault| is_at(fault, &row, position)) {
+            return Err(fault.to_error());
+        }
+        let found = table.locate(&row, position)?;
+        let region = found.region();
+        let (start, end) = (region.start_key(), region.end_key());
+        let (low, high) = self.bounds();
+        let (from, to) =
+            (low.max(start), if end.is_empty() || !high.is_empty() && high < end { high } else { end });
+        let is_overlap = |fault: &&TilingFault| matches!(fault, TilingFault::Overlap { .. });
+        if let Some(fault) = table.faults.iter().filter(is_overlap).find(|fault| fault.touches(from, to)) {
+            return Err(fault.to_error());
+        }
+        self.next = if self.scan.is_reversed() {
+            let is_last = start.is_empty() || !low.is_empty() && start <= low;
+            (!is_last).then(|| (start.to_vec(), Position::Before))
+        } else {
+            let is_last =
+                end.is_empty() || !high.is_empty() && (end > high || end == high && !self.scan.include_stop);
+            (!is_last).then(|| (end.to_vec(), Position::At))
+        };
+        table.place_of(region).map(Some)
+    }
+
+    /// The least and the greatest row asked for; empty for no bound.
+    fn bounds(&self) -> (&[u8], &[u8]) {
+        let Scan { start, stop, .. } = self.scan;
+        if self.scan.is_reversed() { (stop, start) } else { (start, stop) }
+    }
+}
+
+/// Whether the region that is looked for is where the fault is.
+fn is_at(fault: &TilingFault, row: &[u8], position: Position) -> bool {
+    let (start, end) = fault.bounds();
+    match position {
+        Position::At => fault.touches(row, &[row, &[0]].concat()),
+        Position::After => fault.touches(&[row, &[0]].concat(), &[row, &[0, 0]].concat()),
+        Position::Before if row.is_empty() => end.is_empty(),
+        Position::Before => start < row && (end.is_empty() || row <= end),
+    }
+}

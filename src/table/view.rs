@@ -1,0 +1,77 @@
+//! A table for any number of reads.
+
+use super::{Table, TableScanner};
+use crate::cell::{Row, RowBuf};
+use crate::error::Result;
+use crate::op::{Get, Scan};
+use crate::region::ReadView;
+use std::fmt;
+use std::sync::OnceLock;
+
+/// A table whose regions do not move: each is as it was when it was read here first.
+///
+/// While it lives, it keeps open what it has read.
+pub struct TableView {
+    table: Table,
+    /// Of each region, once it has been read.
+    views: Box<[OnceLock<ReadView>]>,
+}
+
+impl TableView {
+    pub(super) fn new(table: Table) -> Self {
+        let views = table.regions().map(|_| OnceLock::new()).collect();
+        Self { table, views }
+    }
+
+    /// The table.
+    #[must_use]
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// Reads a row. See [`Table::get`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn get(&self, get: &Get) -> Result<Row> {
+        self.region(self.table.0.find(get.row())?)?.get(get)
+    }
+
+    /// Reads a row into a buffer. See [`Table::get_into`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn get_into(&self, get: &Get, row: &mut RowBuf) -> Result<bool> {
+        row.clear();
+        self.region(self.table.0.find(get.row())?)?.get_into(get, row)
+    }
+
+    /// Reads the rows of a range, in their order, of as many regions as there are in it.
+    ///
+    /// # Errors
+    ///
+    /// If a family is unknown, a raw scan names columns, a file is damaged or not readable, or not one region has the first row.
+    pub fn scan<'v>(&'v self, scan: &'v Scan) -> Result<TableScanner<'v>> {
+        TableScanner::new(self, scan)
+    }
+
+    /// A region, as it is here.
+    pub(super) fn region(&self, at: usize) -> Result<&ReadView> {
+        let slot = &self.views[at];
+        match slot.get() {
+            Some(view) => Ok(view),
+            None => {
+                let view = self.table.0.region(at)?.view();
+                Ok(slot.get_or_init(|| view))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for TableView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TableView").field("table", &self.table).finish_non_exhaustive()
+    }
+}

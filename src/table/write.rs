@@ -1,0 +1,108 @@
+//! Writing: each row to the region that has it.
+
+use super::Table;
+use crate::cell::Row;
+use crate::error::Result;
+use crate::op::{Append, CheckAndMutate, Delete, Increment, Mutation, Put};
+use crate::region::CheckResult;
+use std::collections::BTreeMap;
+
+/// Writes need a table whose regions were opened writable. What they do, and when they fail, [`Region`](crate::Region) says;
+/// here they fail, too, if not one region has the row.
+impl Table {
+    /// Writes cells of a row.
+    ///
+    /// # Errors
+    ///
+    /// As [`Region::put`](crate::Region::put), or if not one region has the row.
+    pub fn put(&self, put: Put) -> Result<()> {
+        self.region(put.row())?.put(put)
+    }
+
+    /// Deletes cells of a row.
+    ///
+    /// # Errors
+    ///
+    /// As [`Region::delete`](crate::Region::delete), or if not one region has the row.
+    pub fn delete(&self, delete: Delete) -> Result<()> {
+        self.region(delete.row())?.delete(delete)
+    }
+
+    /// Adds to counters of a row; answers what they are then.
+    ///
+    /// # Errors
+    ///
+    /// As [`Region::increment`](crate::Region::increment), or if not one region has the row.
+    pub fn increment(&self, increment: Increment) -> Result<Row> {
+        self.region(increment.row())?.increment(increment)
+    }
+
+    /// Appends to values of a row; answers what they are then.
+    ///
+    /// # Errors
+    ///
+    /// As [`Region::append`](crate::Region::append), or if not one region has the row.
+    pub fn append(&self, append: Append) -> Result<Row> {
+        self.region(append.row())?.append(append)
+    }
+
+    /// Makes mutations of one row, all or none of them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Region::mutate_row`](crate::Region::mutate_row), or if not one region has the row.
+    pub fn mutate_row(&self, row: impl AsRef<[u8]>, mutations: Vec<Mutation>) -> Result<Row> {
+        self.region(&row)?.mutate_row(row, mutations)
+    }
+
+    /// Changes a row if it is as it is said to be.
+    ///
+    /// # Errors
+    ///
+    /// As [`Region::check_and_mutate`](crate::Region::check_and_mutate), or if not one region has the row.
+    pub fn check_and_mutate(&self, check: CheckAndMutate) -> Result<CheckResult> {
+        self.region(check.row())?.check_and_mutate(check)
+    }
+
+    /// Writes puts and deletes of any rows, and answers what came of each, in their order. Those of one region are
+    /// written as [`Region::batch`](crate::Region::batch) writes them.
+    ///
+    /// # Errors
+    ///
+    /// As there, of each mutation, or if not one region has its row.
+    pub fn batch(&self, mutations: Vec<Mutation>) -> Vec<Result<()>> {
+        let mut results: Vec<Result<()>> = mutations.iter().map(|_| Ok(())).collect();
+        // by region, with what came where
+        let mut by_region: BTreeMap<usize, (Vec<usize>, Vec<Mutation>)> = BTreeMap::new();
+        for (i, mutation) in mutations.into_iter().enumerate() {
+            match self.0.find(mutation.row()) {
+                Ok(at) => {
+                    let (places, mutations) = by_region.entry(at).or_default();
+                    places.push(i);
+                    mutations.push(mutation);
+                }
+                Err(error) => results[i] = Err(error),
+            }
+        }
+        for (at, (places, mutations)) in by_region {
+            match self.0.region(at) {
+                Ok(region) => {
+                    for (place, result) in places.into_iter().zip(region.batch(mutations)) {
+                        results[place] = result;
+                    }
+                }
+                Err(error) => places.into_iter().for_each(|place| results[place] = Err(error.clone())),
+            }
+        }
+        results
+    }
+
+    /// Flushes all regions that have been opened.
+    ///
+    /// # Errors
+    ///
+    /// As [`Region::flush`](crate::Region::flush), for the first that fails.
+    pub fn flush(&self) -> Result<()> {
+        self.0.places.iter().filter_map(|place| place.region.get()).try_for_each(crate::region::Region::flush)
+    }
+}
