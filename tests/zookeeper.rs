@@ -178,6 +178,14 @@ fn errors_in_a_znode_name_it() {
     assert_eq!(registry.meta_region_locations(long()).unwrap_err().path().unwrap(), Path::new("/hbase"));
 }
 
+#[test]
+fn the_catalog_of_old_versions_is_named() {
+    let server = FakeZooKeeper::new([("/hbase/root-region-server".to_owned(), written(b"a,7,9"))]);
+    let error = registry(&[&server]).meta_region_locations(long()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.to_string().starts_with("/hbase/root-region-server: "), "{error}");
+}
+
 /// Everything that a server can do wrong, and whether it may still do better.
 fn broken() -> Vec<(Manner, bool)> {
     let reply = |result: &[u8]| framed(&[&1i32.to_be_bytes()[..], &[0; 12], result].concat());

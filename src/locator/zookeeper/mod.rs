@@ -161,13 +161,18 @@ impl Registry for ZooKeeperRegistry {
             }
         }
         let locations = RegionLocations::new(RegionInfo::meta(), replicas);
-        match locations.server() {
-            Some(_) => Ok(locations),
-            None => Err(no_server(format!(
-                "no server has the catalog: {} is empty",
-                self.path(META_REGION_SERVER)
-            ))),
+        if locations.server().is_some() {
+            return Ok(locations);
         }
+        let root = self.path("root-region-server");
+        if self.client.exists(&root, deadline)? {
+            return Err(in_znode(&root)(Corruption::Unsupported {
+                what: "catalog",
+                name: "of HBase 0.94 and older".into(),
+                hint: Some("it is two tables, -ROOT- and .META."),
+            }));
+        }
+        Err(no_server(format!("no server has the catalog: {} says of none", self.path(META_REGION_SERVER))))
     }
 
     fn cluster_id(&self, deadline: Deadline) -> Result<Option<String>> {
