@@ -42,6 +42,7 @@ impl<'v> RegionScanner<'v> {
                 start: &scan.start,
                 include_start: scan.include_start,
                 stop: &scan.stop,
+                reversed: scan.reversed,
                 get_like: scan.is_get_like() && !scan.raw,
                 columns,
                 time_range: scan.select.time_range_of(family.name()),
@@ -95,7 +96,7 @@ impl<'v> RegionScanner<'v> {
     #[must_use]
     pub fn may_have_more(&self) -> bool {
         let Rows { stores, scan, order, .. } = &self.rows;
-        self.left > 0 && first_row(stores, *order).is_some_and(|row| !is_behind(*order, row, scan))
+        self.left > 0 && first_row(stores, *order, scan).is_some_and(|row| !is_behind(*order, row, scan))
     }
 
     /// Lends each cell of the rows that are left to `take`, until that breaks off or there are no more.
@@ -127,7 +128,7 @@ impl Rows<'_> {
         if let [store] = &mut *self.stores {
             return store.next_row_unless(|row| is_behind(self.order, row, self.scan), take);
         }
-        let Some(first) = first_row(&self.stores, self.order) else { return Ok(false) };
+        let Some(first) = first_row(&self.stores, self.order, self.scan) else { return Ok(false) };
         if is_behind(self.order, first, self.scan) {
             return Ok(false);
         }
@@ -148,17 +149,24 @@ impl Rows<'_> {
 }
 
 /// The row that comes first.
-fn first_row<'s>(stores: &'s [StoreScanner<'_>], order: CellOrder) -> Option<&'s [u8]> {
-    stores.iter().filter_map(StoreScanner::peek_row).min_by(|a, b| order.compare_rows(a, b))
+fn first_row<'s>(stores: &'s [StoreScanner<'_>], order: CellOrder, scan: &Scan) -> Option<&'s [u8]> {
+    let rows = stores.iter().filter_map(StoreScanner::peek_row);
+    match scan.reversed {
+        false => rows.min_by(|a, b| order.compare_rows(a, b)),
+        true => rows.max_by(|a, b| order.compare_rows(a, b)),
+    }
 }
 
-/// Whether a row is behind the last one asked for.
+/// Whether a row is behind the last one asked for, in the direction of the scan.
 #[inline]
 fn is_behind(order: CellOrder, row: &[u8], scan: &Scan) -> bool {
     if scan.stop.is_empty() {
         return false;
     }
-    let compared = order.compare_rows(row, &scan.stop);
+    let compared = match scan.reversed {
+        false => order.compare_rows(row, &scan.stop),
+        true => order.compare_rows(&scan.stop, row),
+    };
     if scan.include_stop { compared.is_gt() } else { compared.is_ge() }
 }
 
