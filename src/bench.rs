@@ -444,6 +444,7 @@ impl<'q> Matcher<'q> {
             time_range: TimeRange::ALL,
             max_versions: versions,
             raw: false,
+            filtered: false,
             store_limit: None,
             store_offset: 0,
             read_point: i64::MAX,

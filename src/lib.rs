@@ -108,9 +108,12 @@ pub use io::{DirEntry, FileLock, FileReader, LocalFile, LocalStorage, MemoryFile
 pub use limits::Limits;
 pub use metrics::RegionMetrics;
 pub use op::{
-    Append, CheckAndMutate, Compare, Delete, Get, Increment, Isolation, Mutation, Put, Scan, TimeRange,
+    Append, CheckAndMutate, Compare, Cursor, Delete, Get, Increment, Isolation, Mutation, Put, Scan,
+    TimeRange,
 };
-pub use region::{CheckResult, Compaction, ReadView, Region, RegionOptions, RegionScanner};
+pub use region::{
+    CheckResult, Compaction, ReadView, Region, RegionOptions, RegionScanner, ScanResult, ScanResults,
+};
 pub use schema::{BloomType, Codec, DataBlockEncoding, Family, KeepDeletedCells, RegionInfo, TableName};
 
 /// The README's example, which compiles and runs as a doc test.

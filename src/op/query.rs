@@ -20,6 +20,8 @@ pub(crate) struct Query<'q> {
     pub(crate) time_range: TimeRange,
     pub(crate) max_versions: u32,
     pub(crate) raw: bool,
+    /// Whether a filter judges the cells behind the store's own rules, so that more versions are needed than are returned.
+    pub(crate) filtered: bool,
     pub(crate) store_limit: Option<u32>,
     pub(crate) store_offset: u32,
     pub(crate) read_point: i64,

@@ -17,6 +17,12 @@ pub(super) enum Merge<'s> {
 }
 
 impl Merge<'_> {
+    /// Whether rows come from the last to the first.
+    #[inline]
+    pub(super) fn is_reversed(&self) -> bool {
+        matches!(self, Self::Reversed(_))
+    }
+
     /// The cell on top.
     #[inline]
     pub(super) fn peek(&self) -> Option<CellRef<'_>> {

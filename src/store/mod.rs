@@ -1,6 +1,7 @@
 //! One column family of one region: what it holds, how it is read, flushed and compacted (HBase: `HStore`).
 
 pub(crate) mod compact;
+pub(crate) mod context;
 mod file;
 mod file_scanner;
 mod flush;

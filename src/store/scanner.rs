@@ -1,5 +1,7 @@
 //! The cells of one family that a read asks for, row by row (read-path.md §6, §10; HBase: `StoreScanner`).
 
+mod next;
+
 use super::file_scanner::NextIndexedKey;
 use super::heap::{KeyValueHeap, KeyValueScanner, SeekMode};
 use super::matcher::{CompactionKind, ScanInfo, ScanQueryMatcher};
@@ -26,6 +28,8 @@ pub(crate) struct StoreScanner<'s> {
     mode: SeekMode,
     get_like: bool,
     limit: StoreLimit,
+    /// How many cells of the current row have passed, in [`next`](Self::next).
+    count_per_row: u64,
     /// Whether there is nothing more.
     done: bool,
     key: SeekKey,
@@ -55,9 +59,12 @@ impl<'s> StoreScanner<'s> {
         let order = state.order;
         let columns = query.columns.len();
         let bloom = columns > 1 || !query.get_like && columns == 1 && state.has_column_bloom;
-        let (first, mode) = match columns {
-            0 => (SeekMode::Real, SeekMode::Real),
-            _ => (SeekMode::Lazy { bloom: true }, SeekMode::Lazy { bloom }),
+        let mode = if columns == 0 { SeekMode::Real } else { SeekMode::Lazy { bloom } };
+        // a filter that judges rows is not to see the places of columns in place of cells (§6.4)
+        let first = match columns {
+            0 => SeekMode::Real,
+            _ if query.filtered && !query.get_like => SeekMode::Real,
+            _ => SeekMode::Lazy { bloom: true },
         };
         let mut heap = KeyValueHeap::new(scanners, order, !query.get_like);
         let mut key = SeekKey::new();
@@ -71,6 +78,7 @@ impl<'s> StoreScanner<'s> {
             mode,
             get_like: query.get_like,
             limit: StoreLimit { limit: query.store_limit, offset: query.store_offset },
+            count_per_row: 0,
             done: false,
             key,
             counts,
@@ -97,6 +105,7 @@ impl<'s> StoreScanner<'s> {
             mode: SeekMode::Real,
             get_like: query.get_like,
             limit: StoreLimit { limit: query.store_limit, offset: query.store_offset },
+            count_per_row: 0,
             done: false,
             key: SeekKey::new(),
             counts,
@@ -124,6 +133,7 @@ impl<'s> StoreScanner<'s> {
             mode: SeekMode::Real,
             get_like: false,
             limit: StoreLimit { limit: None, offset: 0 },
+            count_per_row: 0,
             done: false,
             key,
             counts: ReadCounts::default(),
@@ -205,7 +215,7 @@ impl<'s> StoreScanner<'s> {
     }
 
     /// Goes behind the row it stands in.
-    fn leave_row(&mut self) -> Result<()> {
+    pub(crate) fn leave_row(&mut self) -> Result<()> {
         let Some(cell) = self.heap.peek() else {
             self.done = true;
             return Ok(());

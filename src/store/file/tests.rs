@@ -40,6 +40,7 @@ fn query<'q>(start: &'q [u8], stop: &'q [u8]) -> Query<'q> {
         time_range: TimeRange::ALL,
         max_versions: 1,
         raw: false,
+        filtered: false,
         store_limit: None,
         store_offset: 0,
         read_point: i64::MAX,

@@ -157,6 +157,7 @@ impl Ask {
             time_range: self.time_range,
             max_versions: self.max_versions,
             raw: false,
+            filtered: false,
             store_limit: self.store_limit,
             store_offset: self.store_offset,
             read_point: self.read_point,

@@ -4,6 +4,7 @@
 mod columns;
 mod compaction;
 mod deletes;
+mod filtered;
 mod new_version;
 mod scan_info;
 #[cfg(test)]
@@ -11,6 +12,7 @@ mod tests;
 mod user;
 
 pub(crate) use compaction::CompactionKind;
+pub(crate) use filtered::{FilteredCode, Unmatched};
 pub(crate) use scan_info::ScanInfo;
 
 use crate::cell::{
@@ -21,6 +23,7 @@ use crate::op::{Query, TimeRange};
 use columns::{ColumnTracker, VersionLimits};
 use compaction::Compaction;
 use deletes::{DeleteResult, DeleteTracker};
+use filtered::AcceptedVersions;
 use new_version::NewVersionTracker;
 
 /// What to do with a cell, and where to go from it (read-path.md §9.1).
@@ -40,6 +43,14 @@ pub(crate) enum MatchCode {
     SeekNextRow,
     /// The cell is of another row than the current one: that row is complete.
     Done,
+}
+
+impl MatchCode {
+    /// Whether the cell is returned.
+    #[inline]
+    pub(crate) fn is_include(self) -> bool {
+        matches!(self, Self::Include | Self::IncludeAndSeekNextCol | Self::IncludeAndSeekNextRow)
+    }
 }
 
 /// What is wrong with the cells. Small, since each cell is asked for it.
@@ -122,6 +133,8 @@ pub(crate) struct ScanQueryMatcher<'q> {
     /// In place of `deletes`, and of the versions in `columns`.
     new_version: Option<Box<NewVersionTracker>>,
     limits: VersionLimits,
+    /// Behind a filter.
+    accepted: AcceptedVersions,
     info: ScanInfo,
     /// The first timestamp and the last one that is asked for.
     oldest: i64,
@@ -153,10 +166,18 @@ impl<'q> ScanQueryMatcher<'q> {
         if query.raw && !query.columns.is_empty() {
             return Err(Error::invalid_argument("a raw scan reads all columns, it cannot name some"));
         }
-        let max = if query.raw { query.max_versions } else { query.max_versions.min(info.max_versions) };
+        let wanted = if query.raw { query.max_versions } else { query.max_versions.min(info.max_versions) };
+        // a filter sees all that the family keeps, and what it accepts is counted then; versions by the new behavior are
+        // counted before, as in HBase
+        let max = match (query.filtered, query.raw) {
+            (true, true) => u32::MAX,
+            (true, false) if !info.new_version_behavior => info.max_versions,
+            _ => wanted,
+        };
         let mut info = *info;
         info.oldest_unexpired_ts = info.oldest_unexpired_ts(query.raw);
         let mut matcher = Self::new(family, info, max, !query.raw);
+        matcher.accepted.max = wanted;
         matcher.rules = if query.raw { Rules::Raw } else { Rules::User };
         matcher.columns = ColumnTracker::new(query.columns);
         matcher.order = order;
@@ -217,6 +238,7 @@ impl<'q> ScanQueryMatcher<'q> {
                 min: info.min_versions,
                 oldest_unexpired_ts: info.oldest_unexpired_ts,
             },
+            accepted: AcceptedVersions::default(),
             info,
             oldest: i64::MIN,
             newest: i64::MAX,
@@ -243,7 +265,6 @@ impl<'q> ScanQueryMatcher<'q> {
     }
 
     /// Whether there is a current row.
-    #[cfg(test)]
     #[inline]
     pub(crate) fn has_row(&self) -> bool {
         self.in_row
@@ -269,6 +290,7 @@ impl<'q> ScanQueryMatcher<'q> {
     fn begin_row(&mut self) {
         self.in_row = true;
         self.columns.reset();
+        self.accepted.reset();
         self.deletes.reset();
         if let Some(tracker) = &mut self.new_version {
             tracker.reset();
@@ -288,11 +310,10 @@ impl<'q> ScanQueryMatcher<'q> {
     /// If the cells are out of order, or a time to live is not eight bytes.
     #[inline(always)] // the loop of every scan
     pub(crate) fn match_cell(&mut self, cell: CellRef<'_>) -> Result<MatchCode, Disorder> {
-        let current = if self.at_start { self.start } else { &self.row };
-        if !self.in_row || !same_bytes(cell.key.row(), current) {
+        if !self.is_of_current_row(cell) {
             return Ok(MatchCode::Done);
         }
-        let qualifier = cell.key.qualifier_behind(current.len());
+        let qualifier = cell.key.qualifier_behind(self.current_row().len());
         let (timestamp, type_code) = (cell.key.timestamp(), cell.key.type_code());
         let (from, to) = self.plain;
         if from <= timestamp
@@ -306,17 +327,20 @@ impl<'q> ScanQueryMatcher<'q> {
         self.match_with_care(cell, Version { qualifier, timestamp, type_code, seq_id: cell.seq_id })
     }
 
+    #[inline]
+    fn current_row(&self) -> &[u8] {
+        if self.at_start { self.start } else { &self.row }
+    }
+
+    #[inline]
+    fn is_of_current_row(&self, cell: CellRef<'_>) -> bool {
+        self.in_row && same_bytes(cell.key.row(), self.current_row())
+    }
+
     /// What to do with a cell of the current row, all rules considered.
     fn match_with_care(&mut self, cell: CellRef<'_>, version: Version<'_>) -> Result<MatchCode, Disorder> {
-        let Version { qualifier, timestamp, .. } = version;
-        if self.columns.done() {
-            return Ok(MatchCode::SeekNextRow);
-        }
-        if timestamp < self.done_before {
-            return Ok(self.columns.next_row_or_column(qualifier));
-        }
-        if self.cell_ttl && !cell.tags.is_empty() && self.is_expired_by_tag(cell)? {
-            return Ok(MatchCode::Skip);
+        if let Some(code) = self.pre_check(cell, version)? {
+            return Ok(code);
         }
         match self.rules {
             Rules::User => self.match_user(version),
@@ -324,6 +348,21 @@ impl<'q> ScanQueryMatcher<'q> {
             Rules::Compaction(compaction) => self.match_compaction(version, compaction),
             Rules::IncludeAll => Ok(MatchCode::Include),
         }
+    }
+
+    /// What rules a cell of the current row out whatever else is true of it (§9.3): where to go then.
+    #[inline]
+    fn pre_check(&mut self, cell: CellRef<'_>, version: Version<'_>) -> Result<Option<MatchCode>, Disorder> {
+        if self.columns.done() {
+            return Ok(Some(MatchCode::SeekNextRow));
+        }
+        if version.timestamp < self.done_before {
+            return Ok(Some(self.columns.next_row_or_column(version.qualifier)));
+        }
+        if self.cell_ttl && !cell.tags.is_empty() && self.is_expired_by_tag(cell)? {
+            return Ok(Some(MatchCode::Skip));
+        }
+        Ok(None)
     }
 
     /// Whether the first time to live among a cell's tags has passed.

@@ -295,6 +295,7 @@ fn ask_static() -> Query<'static> {
         time_range: TimeRange::ALL,
         max_versions: 1,
         raw: false,
+        filtered: false,
         store_limit: None,
         store_offset: 0,
         read_point: i64::MAX,
