@@ -411,7 +411,7 @@ impl Maker<'_> {
 
     fn filter(&mut self) -> Filter {
         if self.one_in(2) {
-            return leaping(self.rng, &self.rows, &self.qualifiers).0;
+            return leaping(self.rng, &self.rows, &self.qualifiers, false).0;
         }
         let all = [
             "ValueFilter(>, 'binary:m')",

@@ -68,6 +68,7 @@ pub(crate) struct ScanQueryMatcher<'q> {
     start: &'q [u8],
     include_start: bool,
     stop: &'q [u8],
+    reversed: bool,
     get_like: bool,
     in_row: bool,
     /// Whether the current row is that where the scan begins, and not in `row`.
@@ -128,6 +129,7 @@ impl<'q> ScanQueryMatcher<'q> {
         matcher.columns = ColumnTracker::new(query.columns);
         matcher.order = order;
         (matcher.start, matcher.include_start, matcher.stop) = (query.start, query.include_start, query.stop);
+        matcher.reversed = query.reversed;
         matcher.get_like = query.get_like && !query.raw;
         if query.time_range != TimeRange::ALL {
             // a range that ends at 0 is empty: nothing is before the least timestamp
@@ -170,6 +172,7 @@ impl<'q> ScanQueryMatcher<'q> {
             start: &[],
             include_start: true,
             stop: &[],
+            reversed: false,
             get_like: false,
             in_row: false,
             at_start: false,
@@ -409,6 +412,10 @@ impl<'q> ScanQueryMatcher<'q> {
     /// Whether the scan may go on behind a row. HBase goes on behind a last row that is included, to no avail.
     #[inline]
     pub(crate) fn more_rows_may_exist_after(&self, row: &[u8]) -> bool {
-        !self.get_like && (self.stop.is_empty() || self.order.compare_rows(row, self.stop).is_lt())
+        if self.get_like || self.stop.is_empty() {
+            return !self.get_like;
+        }
+        let compared = self.order.compare_rows(row, self.stop);
+        if self.reversed { compared.is_gt() } else { compared.is_lt() }
     }
 }
