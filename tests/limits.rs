@@ -135,7 +135,7 @@ fn a_scan_goes_on_where_another_one_ended() {
         let mut scanner = view.scan(&scan).unwrap();
         scanner.next_row().unwrap().unwrap();
         let cursor = scanner.cursor().unwrap();
-        assert_eq!(calls(&view, &scan.resume(&cursor)), rest, "{cursor:?}");
+        assert_eq!(calls(&view, &scan.clone().resume(&cursor)), rest, "{cursor:?}");
     }
 }
 

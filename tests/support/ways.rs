@@ -73,16 +73,18 @@ impl Way {
                 }
             }
             Self::Resumed => {
-                let (mut rows, mut scan) = (Rows::default(), scan.clone().limit(1));
-                loop {
+                let mut rows = Rows::default();
+                let mut next = Some(scan.clone().limit(1));
+                while let Some(scan) = next {
                     let mut scanner = view.scan(&scan).expect("a scan");
-                    let Some(row) = scanner.next_row().expect("a row") else { return rows.rows() };
-                    rows.add(row);
+                    let found = scanner.next_row().expect("a row").map(|row| rows.add(row));
                     assert!(scanner.next_row().expect("a row").is_none());
-                    let cursor = scanner.cursor().expect("a row has been read");
-                    assert!(!cursor.includes_row());
-                    scan = scan.clone().resume(&cursor);
+                    let cursor = scanner.cursor();
+                    assert_eq!(cursor.is_some(), found.is_some());
+                    assert!(cursor.as_ref().is_none_or(|cursor| !cursor.includes_row()));
+                    next = cursor.map(|cursor| scan.clone().resume(&cursor));
                 }
+                rows.rows()
             }
         }
     }
