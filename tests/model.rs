@@ -391,7 +391,7 @@ impl Game {
         if counts || raw || self.qualifiers.contains(&&b""[..]) {
             return;
         }
-        let (filter, passes) = leaping(&mut self.rng, &self.rows, &self.qualifiers);
+        let (filter, passes) = leaping(&mut self.rng, &self.rows, &self.qualifiers, query.reversed);
         self.did(|| format!("{filter:?}"));
         let way = if self.one_in(2) { Way::Batch(2) } else { Way::Filtered(filter.clone()) };
         let rows = way.read(view, &as_scan(query).filter(filter));
@@ -545,6 +545,7 @@ impl Game {
                 query.limit = Some(1 + self.rng.below(3));
             }
             query.raw = self.one_in(6);
+            query.reversed = self.one_in(3);
         }
         for _ in 0..self.rng.below(3) {
             query.families.insert(self.family(), Vec::new());
@@ -635,7 +636,8 @@ fn as_scan(query: &Query) -> Scan {
         .stop_row(query.stop.clone(), query.include_stop)
         .max_versions(query.versions)
         .time_range(range(query.times))
-        .raw(query.raw);
+        .raw(query.raw)
+        .reversed(query.reversed);
     for (family, columns) in &query.families {
         scan = scan.family(family.clone());
         for column in columns {

@@ -13,6 +13,7 @@ pub struct Scan {
     pub(crate) stop: Bytes,
     pub(crate) include_stop: bool,
     pub(crate) raw: bool,
+    pub(crate) reversed: bool,
     pub(crate) limit: Option<u64>,
     /// Cells of a result; 0 for all of a row.
     pub(crate) batch: u32,
@@ -40,6 +41,7 @@ impl Scan {
             stop: Bytes::new(),
             include_stop: false,
             raw: false,
+            reversed: false,
             limit: None,
             batch: 0,
             max_result_size: 0,
@@ -86,7 +88,8 @@ impl Scan {
         self
     }
 
-    /// All rows that begin with `prefix`.
+    /// All rows that begin with `prefix`: from it on, up to the first row behind. To read them
+    /// [reversed](Self::reversed), start at a row behind and stop at `prefix`, which then is included.
     #[must_use]
     pub fn prefix(mut self, prefix: impl Into<Bytes>) -> Self {
         self.start = prefix.into();
@@ -100,6 +103,14 @@ impl Scan {
     #[must_use]
     pub fn raw(mut self, raw: bool) -> Self {
         self.raw = raw;
+        self
+    }
+
+    /// Whether rows come from the last to the first (default: no). The start row is then the greatest, and the stop row the
+    /// least: one that is empty is the end of the region, or its start. The cells of a row are in their order all the same.
+    #[must_use]
+    pub fn reversed(mut self, reversed: bool) -> Self {
+        self.reversed = reversed;
         self
     }
 

@@ -53,6 +53,7 @@ impl Inner {
                 start: &get.row,
                 include_start: true,
                 stop: &get.row,
+                reversed: false,
                 get_like: !get.row.is_empty(),
                 columns,
                 time_range: get.select.time_range_of(family.name()),

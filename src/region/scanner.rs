@@ -243,7 +243,10 @@ fn next_whole_row(rows: &mut WholeRows<'_>, row: &mut RowBuf) -> Result<bool> {
 
 /// The filter of a scan, as it is when the scan begins.
 fn start_filter(scan: &Scan) -> Result<Option<FilterState>> {
-    let filter = scan.select.filter.as_ref().map(FilterState::new);
+    let mut filter = scan.select.filter.as_ref().map(FilterState::new);
+    if let Some(filter) = &mut filter {
+        filter.set_reversed(scan.reversed);
+    }
     if scan.batch > 0 && filter.as_ref().is_some_and(FilterState::has_filter_row) {
         return Err(Error::incompatible_filter(
             "a filter that judges whole rows and a batch, which cuts them, do not go together",

@@ -131,7 +131,8 @@ impl<'m, 'q, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowMatch<'m, 'q, 
 
     #[inline]
     fn is_before_key(&self, cell: CellRef<'_>) -> bool {
-        self.order.compare(cell.key(), self.key).is_lt()
+        // going backward, the cells of the next row are before the key, too
+        self.order.compare(cell.key(), self.key).is_lt() && cell.row() == self.key.row()
     }
 
     fn pass_column(&mut self, cell: CellRef<'_>) -> ControlFlow<Leave> {

@@ -124,10 +124,19 @@ impl Rows {
 pub(crate) type Judged = (Filter, Box<dyn Fn(&[u8], &[u8]) -> bool>);
 
 /// Filters that leap, by hints and to rows, beside what they are to pass.
-pub(crate) fn leaping(rng: &mut Rng, rows: &[&'static [u8]], qualifiers: &[&'static [u8]]) -> Judged {
+pub(crate) fn leaping(
+    rng: &mut Rng,
+    rows: &[&'static [u8]],
+    qualifiers: &[&'static [u8]],
+    reversed: bool,
+) -> Judged {
     let (row, other) = (rows[rng.below(rows.len())], rows[rng.below(rows.len())]);
     let (column, last) = (qualifiers[rng.below(qualifiers.len())], qualifiers[rng.below(qualifiers.len())]);
     match rng.below(7) {
+        // backward, the hint of a prefix that ends in this byte is too small (read-path.md §23.4)
+        0 | 5 if reversed && row.ends_with(b"\xff") => {
+            (Filter::all([]).expect("a list"), Box::new(|_, _| true))
+        }
         0 => (Filter::prefix(row), Box::new(move |key, _| key.starts_with(row))),
         1 => (Filter::column_prefix(column), Box::new(move |_, qualifier| qualifier.starts_with(column))),
         2 => (
@@ -142,7 +151,10 @@ pub(crate) fn leaping(rng: &mut Rng, rows: &[&'static [u8]], qualifiers: &[&'sta
             let filter = Filter::row_ranges(ranges).expect("ranges");
             (filter, Box::new(move |key, _| key == row || key == other))
         }
-        4 => (Filter::inclusive_stop(row), Box::new(move |key, _| key <= row)),
+        4 => {
+            let passes = move |key: &[u8], _: &[u8]| if reversed { key >= row } else { key <= row };
+            (Filter::inclusive_stop(row), Box::new(passes))
+        }
         5 => {
             let both = [Filter::prefix(row), Filter::column_prefix(column)];
             let filter = Filter::all(both).expect("a list");

@@ -295,8 +295,8 @@ fn made<T>(operation: Makes<T>, asked: Asked, run: impl FnOnce(T) -> hregion::Re
 
 fn ask_scan(scan: Makes<ScanOf>, ask: impl FnOnce(Scan) -> hregion::Result<Answer>) -> Played {
     match scan {
-        Ok(ScanOf { scan, raw_columns }) => {
-            answer(ask(scan), if raw_columns { Asked::RawColumns } else { Asked::Read })
+        Ok(ScanOf { scan, has_own_error }) => {
+            answer(ask(scan), if has_own_error { Asked::OddScan } else { Asked::Read })
         }
         Err(refusal) => Ok(Answer::Refused(refusal)),
     }

@@ -16,8 +16,9 @@ pub(super) type Asked<T> = Result<T, Refusal>;
 #[derive(Debug)]
 pub(super) struct ScanOf {
     pub(super) scan: Scan,
-    /// Whether it is raw and names columns, for which HBase has an error of its own.
-    pub(super) raw_columns: bool,
+    /// Whether it is raw and names columns, or reversed and loads families on demand: for these HBase has an error of its
+    /// own.
+    pub(super) has_own_error: bool,
 }
 
 /// Reads a get; `existence_only` is left for the caller.
@@ -28,7 +29,6 @@ pub(super) fn parse_get(members: &mut Members) -> Result<Asked<Get>, String> {
 
 /// Reads a scan, all of its members.
 pub(super) fn parse_scan(members: &mut Members) -> Result<Asked<ScanOf>, String> {
-    // the library cannot answer it yet
     let reversed = members.flag("reversed", false)?;
     let start = members.bytes("start")?.unwrap_or_default();
     let include_start = members.flag("include_start", true)?;
@@ -50,14 +50,15 @@ pub(super) fn parse_scan(members: &mut Members) -> Result<Asked<ScanOf>, String>
         Some(_) => return Err("read_type: expected PREAD or STREAM".into()),
     }
     let selection = match parse_selection(members)? {
-        _ if reversed => return Ok(Err(Refusal::Unsupported)),
         Ok(selection) => selection,
         Err(refusal) => return Ok(Err(refusal)),
     };
     let raw_columns = raw && selection.columns.iter().any(|(_, qualifier)| qualifier.is_some());
+    let reversed_on_demand = reversed && selection.load_on_demand == Some(true);
     let scan = selection
         .scan()
         .raw(raw)
+        .reversed(reversed)
         .batch(batch)
         .max_result_size(max_result_size)
         .allow_partial(allow_partial)
@@ -66,7 +67,10 @@ pub(super) fn parse_scan(members: &mut Members) -> Result<Asked<ScanOf>, String>
         Some(prefix) => scan.prefix(prefix),
         None => scan.start_row(start, include_start).stop_row(stop, include_stop),
     };
-    Ok(Ok(ScanOf { scan: if limit > 0 { scan.limit(limit) } else { scan }, raw_columns }))
+    Ok(Ok(ScanOf {
+        scan: if limit > 0 { scan.limit(limit) } else { scan },
+        has_own_error: raw_columns || reversed_on_demand,
+    }))
 }
 
 fn parse_selection(members: &mut Members) -> Result<Asked<Selection>, String> {
@@ -185,22 +189,22 @@ mod tests {
         );
         let prefix = json!({"prefix": "ab", "start": "x", "limit": 0, "batch": 0, "reversed": false});
         assert_eq!(scan(prefix), Ok(Ok(Scan::new().prefix("ab"))));
+        let reversed = json!({"start": "x", "stop": "a", "reversed": true});
+        let expected = Scan::new().start_row("x", true).stop_row("a", false).reversed(true);
+        assert_eq!(scan(reversed), Ok(Ok(expected)));
     }
 
     #[test]
-    fn raw_scans_of_columns_are_known() {
-        let raw_columns = |value| {
+    fn scans_with_errors_of_their_own_are_known() {
+        let has_own_error = |value| {
             let mut members = Members::of(value, "a scan").unwrap();
-            parse_scan(&mut members).unwrap().unwrap().raw_columns
+            parse_scan(&mut members).unwrap().unwrap().has_own_error
         };
-        assert!(raw_columns(json!({"raw": true, "columns": [["f", "q"]]})));
-        assert!(!raw_columns(json!({"raw": true, "families": ["f"]})));
-        assert!(!raw_columns(json!({"columns": [["f", "q"]]})));
-    }
-
-    #[test]
-    fn what_is_not_built_is_unsupported_not_wrong() {
-        assert_eq!(scan(json!({"reversed": true})), Ok(Err(Refusal::Unsupported)));
+        assert!(has_own_error(json!({"raw": true, "columns": [["f", "q"]]})));
+        assert!(!has_own_error(json!({"raw": true, "families": ["f"]})));
+        assert!(!has_own_error(json!({"columns": [["f", "q"]]})));
+        assert!(has_own_error(json!({"reversed": true, "load_on_demand": true})));
+        assert!(!has_own_error(json!({"reversed": true})));
     }
 
     #[test]

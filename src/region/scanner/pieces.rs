@@ -2,7 +2,7 @@
 
 use super::stores::{Bounds, Stores};
 use crate::cell::{RowBuf, SeekKey};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::filter::FilterState;
 use crate::op::Scan;
 use crate::region::{Inner, RegionState};
@@ -32,13 +32,16 @@ impl<'v> Pieces<'v> {
         read_point: i64,
         filter: Option<FilterState>,
     ) -> Result<Self> {
-        let (mut stores, mut joined) = (Stores::new(region), Stores::new(region));
+        let (mut stores, mut joined) = (Stores::new(region, scan), Stores::new(region, scan));
         let on_demand = scan.select.load_on_demand.unwrap_or(false);
         Stores::open(region, state, scan, read_point, |family, scanner| {
             let is_essential = filter.as_ref().is_none_or(|filter| filter.is_family_essential(family));
             let stores = if on_demand && !is_essential { &mut joined } else { &mut stores };
             stores.scanners.push(scanner);
         })?;
+        if scan.reversed && !joined.scanners.is_empty() {
+            return Err(Error::invalid_argument("a reversed scan cannot load families on demand"));
+        }
         Ok(Self {
             stores,
             joined,
@@ -190,8 +193,14 @@ impl<'v> Pieces<'v> {
         is_dropped
     }
 
-    /// Goes behind the current row, of which the filter sees all that there is, but nothing is kept.
+    /// Goes behind the current row, of which the filter sees all that there is, but nothing is kept. In a reversed scan it
+    /// does not see it, as in HBase.
     fn leave_row(&mut self, context: &mut ScannerContext, row: &mut RowBuf) -> Result<()> {
+        if self.stores.are_reversed() {
+            self.stores.leave_row(self.current.row())?;
+            self.reset_filter();
+            return Ok(());
+        }
         context.set_skips_row(true);
         while self.stores.first_row() == Some(self.current.row()) {
             self.stores.next(context, self.filter.as_mut(), row)?;
@@ -204,8 +213,7 @@ impl<'v> Pieces<'v> {
     /// Goes behind the current row, whose key the filter has rejected: to where it says, if it does.
     fn leave_rejected_row(&mut self, context: &mut ScannerContext, row: &mut RowBuf) -> Result<()> {
         let hint = self.filter.as_mut().and_then(|filter| filter.hint_for_rejected_row(self.current.row()));
-        let order = self.stores.order;
-        match hint.filter(|hint| order.compare_rows(hint.row(), self.current.row()).is_gt()) {
+        match hint.filter(|hint| self.stores.compare_rows(hint.row(), self.current.row()).is_gt()) {
             Some(hint) => {
                 self.stores.reseek(hint)?;
                 self.reset_filter();

@@ -22,7 +22,7 @@ impl<'v> WholeRows<'v> {
         scan: &'v Scan,
         read_point: i64,
     ) -> Result<Self> {
-        let mut stores = Stores::new(region);
+        let mut stores = Stores::new(region, scan);
         Stores::open(region, state, scan, read_point, |_, scanner| stores.scanners.push(scanner))?;
         Ok(Self { stores, bounds: Bounds::of(scan, region.order), current: Vec::new() })
     }

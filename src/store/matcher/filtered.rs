@@ -112,9 +112,13 @@ impl ScanQueryMatcher<'_> {
         Ok(self.merge(code, verdict, version.qualifier).into())
     }
 
-    /// Makes a hint the key to go to, if it leads anywhere (§9.11).
+    /// Makes a hint the key to go to, if it leads anywhere (§9.11). In a reversed scan that is to another row: one before
+    /// the cell in its row would lead back (§23.16).
     fn use_hint(&self, hint: Option<&CellKey>, cell: CellRef<'_>, key: &mut SeekKey) -> Option<FilteredCode> {
-        let hint = hint.filter(|hint| self.order.compare(hint, cell.key()).is_gt())?;
+        let hint = hint.filter(|hint| match self.reversed {
+            false => self.order.compare(hint, cell.key()).is_gt(),
+            true => self.order.compare_rows(hint.row(), cell.row()).is_lt(),
+        })?;
         key.set_key(hint);
         Some(FilteredCode::SeekToKey)
     }

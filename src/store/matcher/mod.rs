@@ -1,6 +1,7 @@
 //! Which cells of a family a scan returns, and which a compaction keeps (read-path.md §9, §17; HBase: package
 //! `querymatcher`). Knows no files: it is shown cells in their order and says what to do with each and where to go next.
 
+mod code;
 mod columns;
 mod compaction;
 mod deletes;
@@ -11,6 +12,7 @@ mod scan_info;
 mod tests;
 mod user;
 
+pub(crate) use code::{Advance, Disorder, MatchCode};
 pub(crate) use compaction::CompactionKind;
 pub(crate) use filtered::{FilteredCode, Unmatched};
 pub(crate) use scan_info::ScanInfo;
@@ -18,68 +20,13 @@ pub(crate) use scan_info::ScanInfo;
 use crate::cell::{
     CellOrder, CellRef, CellType, OLDEST_TIMESTAMP, ReadMemory, SeekKey, TTL_TAG_TYPE, same_bytes,
 };
-use crate::error::{Corruption, Error, Result};
+use crate::error::{Error, Result};
 use crate::op::{Query, TimeRange};
 use columns::{ColumnTracker, VersionLimits};
 use compaction::Compaction;
 use deletes::{DeleteResult, DeleteTracker};
 use filtered::AcceptedVersions;
 use new_version::NewVersionTracker;
-
-/// What to do with a cell, and where to go from it (read-path.md §9.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum MatchCode {
-    /// Return it; go to the next cell.
-    Include,
-    /// Return it; go to the next column, as [`ScanQueryMatcher::key_for_next_column`] says.
-    IncludeAndSeekNextCol,
-    /// Return it; go to the next row.
-    IncludeAndSeekNextRow,
-    /// Go to the next cell.
-    Skip,
-    /// Go to the next column, as [`ScanQueryMatcher::key_for_next_column`] says.
-    SeekNextCol,
-    /// Go to the next row.
-    SeekNextRow,
-    /// The cell is of another row than the current one: that row is complete.
-    Done,
-}
-
-impl MatchCode {
-    /// Whether the cell is returned.
-    #[inline]
-    pub(crate) fn is_include(self) -> bool {
-        matches!(self, Self::Include | Self::IncludeAndSeekNextCol | Self::IncludeAndSeekNextRow)
-    }
-}
-
-/// What is wrong with the cells. Small, since each cell is asked for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Disorder {
-    /// The columns of a row do not ascend.
-    Columns,
-    /// A time to live is not of eight bytes but of so many.
-    TtlTag(u16),
-}
-
-impl From<Disorder> for Corruption {
-    fn from(disorder: Disorder) -> Self {
-        match disorder {
-            Disorder::Columns => Self::Malformed("columns of a row are out of order"),
-            Disorder::TtlTag(len) => Self::length("TTL tag", 8, len.into()),
-        }
-    }
-}
-
-/// How to get to the next column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub(crate) enum Advance {
-    /// Seek to the key, which is behind the cell; or step, without asking the matcher, until the column is left.
-    Seek,
-    /// Step to the next cell and ask the matcher about it. The key is not set.
-    Step,
-}
 
 /// A version of a column as the rules see it: a value or a marker.
 #[derive(Clone, Copy, Debug)]
@@ -121,6 +68,7 @@ pub(crate) struct ScanQueryMatcher<'q> {
     start: &'q [u8],
     include_start: bool,
     stop: &'q [u8],
+    reversed: bool,
     get_like: bool,
     in_row: bool,
     /// Whether the current row is that where the scan begins, and not in `row`.
@@ -181,6 +129,7 @@ impl<'q> ScanQueryMatcher<'q> {
         matcher.columns = ColumnTracker::new(query.columns);
         matcher.order = order;
         (matcher.start, matcher.include_start, matcher.stop) = (query.start, query.include_start, query.stop);
+        matcher.reversed = query.reversed;
         matcher.get_like = query.get_like && !query.raw;
         if query.time_range != TimeRange::ALL {
             // a range that ends at 0 is empty: nothing is before the least timestamp
@@ -223,6 +172,7 @@ impl<'q> ScanQueryMatcher<'q> {
             start: &[],
             include_start: true,
             stop: &[],
+            reversed: false,
             get_like: false,
             in_row: false,
             at_start: false,
@@ -462,6 +412,10 @@ impl<'q> ScanQueryMatcher<'q> {
     /// Whether the scan may go on behind a row. HBase goes on behind a last row that is included, to no avail.
     #[inline]
     pub(crate) fn more_rows_may_exist_after(&self, row: &[u8]) -> bool {
-        !self.get_like && (self.stop.is_empty() || self.order.compare_rows(row, self.stop).is_lt())
+        if self.get_like || self.stop.is_empty() {
+            return !self.get_like;
+        }
+        let compared = self.order.compare_rows(row, self.stop);
+        if self.reversed { compared.is_gt() } else { compared.is_lt() }
     }
 }

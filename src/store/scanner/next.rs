@@ -6,6 +6,7 @@ use crate::error::{Corruption, Error, Result};
 use crate::filter::FilterState;
 use crate::store::context::{LimitScope, NextState, ScannerContext};
 use crate::store::matcher::{Advance, FilteredCode, MatchCode, Unmatched};
+use std::cmp::Ordering;
 
 impl StoreScanner<'_> {
     /// Appends cells of the row it stands on to `out`: those that are asked for and that `filter` accepts, until the row ends or
@@ -94,12 +95,21 @@ impl StoreScanner<'_> {
         Ok(())
     }
 
-    /// The cell it stands on, which is not yet known to be one that is asked for; none at the end.
-    pub(crate) fn peek(&self) -> Option<CellRef<'_>> {
-        if self.done { None } else { self.heap.peek() }
+    /// Whether it stands on a cell that comes before `key`.
+    pub(crate) fn is_before(&self, key: &CellKey) -> bool {
+        !self.done && self.heap.peek().is_some_and(|cell| self.comes_before(cell, key))
     }
 
-    /// Goes forward to the first cell that is not before `key`, of whatever row.
+    /// Whether a cell comes before a key: in a reversed scan those of greater rows do.
+    fn comes_before(&self, cell: CellRef<'_>, key: &CellKey) -> bool {
+        match self.order.compare(cell.key(), key) {
+            Ordering::Equal => false,
+            Ordering::Less => !self.heap.is_reversed() || cell.row() == key.row(),
+            Ordering::Greater => self.heap.is_reversed() && cell.row() != key.row(),
+        }
+    }
+
+    /// Goes on to the first cell that is not before `key`, of whatever row.
     pub(crate) fn reseek(&mut self, key: &CellKey) -> Result<()> {
         self.counts.reseeks += 1;
         self.matcher.clear_row();
@@ -120,12 +130,12 @@ impl StoreScanner<'_> {
         }
     }
 
-    /// Goes forward to the first cell that is not before the key, which is ahead.
+    /// Goes on to the first cell that is not before the key, which is ahead.
     fn pass_to_key(&mut self) -> Result<()> {
         for _ in 0..super::STEPS {
             self.heap.advance()?;
             match self.heap.peek() {
-                Some(cell) if self.order.compare(cell.key(), &self.key).is_lt() => {}
+                Some(cell) if self.comes_before(cell, &self.key) => {}
                 _ => return Ok(()),
             }
         }

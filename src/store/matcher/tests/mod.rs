@@ -180,6 +180,7 @@ impl Ask {
             start: if self.get_like { b"r" } else { b"" },
             include_start: true,
             stop: if self.get_like { b"r" } else { b"" },
+            reversed: false,
             get_like: self.get_like,
             columns: &self.columns,
             time_range: self.time_range,
