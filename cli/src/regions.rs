@@ -128,7 +128,7 @@ impl Regions {
     pub(crate) fn places(
         &self,
         wanted: impl Fn(&[u8], &[u8]) -> bool,
-    ) -> impl DoubleEndedIterator<Item = ClosedRegion<'_>> {
+    ) -> impl Iterator<Item = ClosedRegion<'_>> {
         let wanted = self.places.iter().filter(move |place| wanted(&place.start, &place.end));
         wanted.map(|place| ClosedRegion { place, options: &self.options })
     }

@@ -132,6 +132,33 @@ fn rows_in_pieces_are_the_same_rows() {
     assert_eq!(counts(&["--batch", "1", "--limit", "2"]), counts(&["--limit", "2"]));
 }
 
+#[test]
+fn rows_come_in_reverse() {
+    let forward = json_lines(&ok(&["scan", &plain(), "--json"]));
+    let rows = |cells: &[Value]| {
+        let mut rows: Vec<String> =
+            cells.iter().map(|cell| cell["row"].as_str().unwrap().to_owned()).collect();
+        rows.dedup();
+        rows
+    };
+    let mut expected = rows(&forward);
+    expected.reverse();
+    assert_eq!(rows(&json_lines(&ok(&["scan", &plain(), "--json", "--reversed"]))), expected);
+    let table = testdata("region/split-references/root/data/default/halves");
+    let table = table.to_str().unwrap();
+    let forward = json_lines(&ok(&["scan", table, "--json", "--prefix", "row-00"]));
+    let mut expected = rows(&forward);
+    expected.reverse();
+    assert!(expected.len() > 10);
+    let prefix = ["scan", table, "--json", "--prefix", "row-00", "--reversed"];
+    assert_eq!(rows(&json_lines(&ok(&prefix))), expected);
+    let first = run(&[&prefix[..], &["--limit", "3"]].concat());
+    let cursor = json_lines(&stderr(&first))[0]["cursor"].as_str().unwrap().to_owned();
+    assert_eq!(cursor, format!("after:{}", expected[2]));
+    let rest = json_lines(&ok(&[&prefix[..], &["--resume", &cursor]].concat()));
+    assert_eq!(rows(&rest), expected[3..]);
+}
+
 const HALVES: &str = "region/split-references/root/data/default/halves/36870a128e2b61b11b5b6154f73464e8";
 
 #[test]

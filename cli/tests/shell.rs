@@ -167,6 +167,7 @@ put 'ns:t', 'z', 'f:q', '3', 1
 put 'ns:t', 'f', 'f:q', '2', 1
 put 'ns:t', 'a', 'f:q', '1', 1
 scan 'ns:t', LIMIT => 2
+scan 'ns:t', {REVERSED => true, STOPROW => 'a'}
 get_splits 'ns:t'
 flush 'ns:t'
 put 'ns:t', 'z', 'f:q', '4', 2
@@ -179,6 +180,10 @@ Created table ns:t
 => Hbase::Table - ns:t
 ROW                       COLUMN+CELL
  a                        column=f:q, timestamp=1, value=1
+ f                        column=f:q, timestamp=1, value=2
+2 row(s)
+ROW                       COLUMN+CELL
+ z                        column=f:q, timestamp=1, value=3
  f                        column=f:q, timestamp=1, value=2
 2 row(s)
 Total number of splits = 3
