@@ -25,7 +25,7 @@ row-00000  column=cf:col1, timestamp=1600763636348, value=iota lambda d
          row-00000  column=cf:col0, timestamp=1600909925047, value=beta the\n"
     );
     assert_eq!(
-        ok(&["scan", &plain(), "--filter", "ValueFilter(=, 'substring:lambda d')", "--versions", "all"]),
+        ok(&["scan", &plain(), "--filter", "ValueFilter(=, 'substring:lambda d')", "--prefix", "row-00000"]),
         "row-00000  column=cf:col1, timestamp=1600763636348, value=iota lambda d\n"
     );
     assert_eq!(ok(&["get", &plain(), "no-such-row"]), "");
@@ -44,7 +44,7 @@ row-00000  column=cf:col1, timestamp=1600763636348, value=iota lambda d
     );
 }
 
-/// Read raw, a file has all of its cells. In the order of the file, but that sequence ids of old files are not told.
+/// Read raw, a file has all of its cells in their order. Of cells with equal keys one is read, as HBase has it.
 #[test]
 fn raw_scans_of_files_are_their_cells() {
     for name in golden_names() {
@@ -62,7 +62,10 @@ fn raw_scans_of_files_are_their_cells() {
             }
             cells
         };
-        assert_eq!(without_ids(json_lines(&stdout(&output))), without_ids(stored), "{name}");
+        let mut expected = stored.clone();
+        let key = |cell: &Value| ["row", "qualifier", "timestamp", "type"].map(|member| cell[member].clone());
+        expected.dedup_by(|next, cell| key(next) == key(cell));
+        assert_eq!(without_ids(json_lines(&stdout(&output))), without_ids(expected), "{name}");
     }
 }
 

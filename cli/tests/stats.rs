@@ -84,7 +84,7 @@ types: Put 4
 family f: cells 4, bytes 111
 timestamps 1699913599000 to 1700000060000
 
-Bytes of a row: half up to 27, 95 % up to 56, 99 % up to 56, greatest 56
+Bytes of a row: half up to 28, 95 % up to 56, 99 % up to 56, greatest 56
   16 to 31 │{full} 2 (66.7 %)
   32 to 63 │{half} 1 (33.3 %)
 
