@@ -35,6 +35,7 @@ mod target_args;
 mod text;
 mod text_file;
 mod upkeep;
+mod write_args;
 
 use output::Output;
 use std::process::ExitCode;
