@@ -78,6 +78,21 @@ fn scan(c: &mut Criterion) {
     };
     assert_eq!(walk(i64::MAX), bytes);
     group.bench_function("forward", |b| b.iter(|| walk(black_box(i64::MAX))));
+    let walk_back = |read_point| {
+        let mut scanner = segment.reversed_scanner(read_point);
+        scanner.seek_to_last_row();
+        let mut bytes = 0;
+        while scanner.peek().is_some() {
+            while let Some(cell) = scanner.peek() {
+                bytes += cell.value().len();
+                scanner.advance();
+            }
+            scanner.previous_row();
+        }
+        bytes
+    };
+    assert_eq!(walk_back(i64::MAX), bytes);
+    group.bench_function("backward", |b| b.iter(|| walk_back(black_box(i64::MAX))));
     group.finish();
 
     let rows: Vec<SeekKey> =

@@ -109,6 +109,25 @@ fn scans(c: &mut Criterion) {
     }
 }
 
+fn reversed_scans(c: &mut Criterion) {
+    let mut group = c.benchmark_group("region/scan_reversed");
+    group.throughput(Throughput::Elements(support::rows() as u64)).sample_size(10);
+    for count in [1, 5] {
+        let Fixture { region, _dir } = &rows_of_one(count);
+        let (view, scan) = (region.view(), Scan::new().family("cf").reversed(true));
+        group.bench_function(BenchmarkId::new("rows", count), |b| {
+            b.iter(|| {
+                let mut rows = view.scan(&scan).expect("a scan");
+                let mut cells = 0;
+                while let Some(row) = rows.next_row().expect("sound files") {
+                    cells += row.len();
+                }
+                cells
+            });
+        });
+    }
+}
+
 /// Rows of ten columns, and rows of ten versions with two markers, over five runs.
 fn rows_of_many(c: &mut Criterion) {
     const CELLS: usize = 10;
@@ -191,6 +210,6 @@ fn writes(c: &mut Criterion) {
 criterion_group! {
     name = benches;
     config = support::criterion();
-    targets = gets, scans, rows_of_many, writes
+    targets = gets, scans, reversed_scans, rows_of_many, writes
 }
 criterion_main!(benches);

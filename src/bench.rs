@@ -10,7 +10,7 @@ use crate::cache::{BlockCache, BlockKey, CachedBlock};
 use crate::cell::{Cell, CellFormat, CellKey, CellOrder, CellRef, SeekKey};
 use crate::error::{Error, Result};
 use crate::hfile::bloom::size::{ChunkSize, fold};
-use crate::memstore::{Segment, SegmentScanner};
+use crate::memstore::{ReversedSegmentScanner, Segment, SegmentScanner};
 use crate::mvcc::Mvcc;
 use crate::op::{Query, TimeRange};
 use crate::schema::Family;
@@ -321,6 +321,12 @@ impl RecentCells {
     pub fn scanner(&self, read_point: i64) -> RecentCellsScanner<'_> {
         RecentCellsScanner(self.0.scanner(read_point))
     }
+
+    /// A scanner of the rows backward, up to a read point.
+    #[must_use]
+    pub fn reversed_scanner(&self, read_point: i64) -> RecentRowsScanner<'_> {
+        RecentRowsScanner(self.0.reversed_scanner(read_point))
+    }
 }
 
 /// A scanner of recent cells.
@@ -355,10 +361,34 @@ impl RecentCellsScanner<'_> {
     pub fn reseek(&mut self, key: &CellKey) {
         self.0.reseek(key);
     }
+}
+
+/// A scanner of recent cells that goes from row to row backward.
+#[derive(Debug)]
+pub struct RecentRowsScanner<'c>(ReversedSegmentScanner<'c>);
+
+impl RecentRowsScanner<'_> {
+    /// The cell it stands on; none behind the row's last.
+    #[inline]
+    #[must_use]
+    pub fn peek(&self) -> Option<CellRef<'_>> {
+        self.0.peek()
+    }
+
+    /// Goes to the next cell of the row.
+    #[inline]
+    pub fn advance(&mut self) {
+        self.0.advance();
+    }
+
+    /// Goes to the last row.
+    pub fn seek_to_last_row(&mut self) {
+        self.0.seek_to_last_row();
+    }
 
     /// Goes to the row before.
-    pub fn seek_to_previous_row(&mut self, row: &[u8]) -> bool {
-        self.0.seek_to_previous_row(row)
+    pub fn previous_row(&mut self) {
+        self.0.previous_row();
     }
 }
 
@@ -408,11 +438,13 @@ impl<'q> Matcher<'q> {
             start: b"",
             include_start: true,
             stop: b"",
+            reversed: false,
             get_like: false,
             columns,
             time_range: TimeRange::ALL,
             max_versions: versions,
             raw: false,
+            filtered: false,
             store_limit: None,
             store_offset: 0,
             read_point: i64::MAX,

@@ -54,6 +54,8 @@ pub enum ErrorKind {
     WrongRegion,
     /// The region has no such family.
     NoSuchFamily,
+    /// A filter that judges whole rows cannot have them in pieces.
+    IncompatibleFilter,
     /// A value that is to be counted up does not have the eight bytes of a counter.
     NotALong,
     /// There is no such table.
@@ -83,6 +85,7 @@ impl ErrorKind {
             Self::InvalidArgument => "InvalidArgument",
             Self::WrongRegion => "WrongRegion",
             Self::NoSuchFamily => "NoSuchFamily",
+            Self::IncompatibleFilter => "IncompatibleFilter",
             Self::NotALong => "NotALong",
             Self::TableNotFound => "TableNotFound",
             Self::TableNotEnabled => "TableNotEnabled",
@@ -124,6 +127,12 @@ impl Error {
     #[cold]
     pub(crate) fn no_such_family(family: &[u8]) -> Self {
         Self::caller(ErrorKind::NoSuchFamily, format!("there is no family {}", Binary(family)))
+    }
+
+    /// A filter together with what it cannot be together with.
+    #[cold]
+    pub(crate) fn incompatible_filter(message: &'static str) -> Self {
+        Self::caller(ErrorKind::IncompatibleFilter, message)
     }
 
     /// A value that is no counter, by its length.

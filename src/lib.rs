@@ -111,9 +111,12 @@ pub use limits::Limits;
 pub use locator::{Locator, RegionLocations, Registry, ServerName};
 pub use metrics::RegionMetrics;
 pub use op::{
-    Append, CheckAndMutate, Compare, Delete, Get, Increment, Isolation, Mutation, Put, Scan, TimeRange,
+    Append, CheckAndMutate, Compare, Cursor, Delete, Get, Increment, Isolation, Mutation, Put, Scan,
+    TimeRange,
 };
-pub use region::{CheckResult, Compaction, ReadView, Region, RegionOptions, RegionScanner};
+pub use region::{
+    CheckResult, Compaction, ReadView, Region, RegionOptions, RegionScanner, ScanResult, ScanResults,
+};
 pub use schema::{
     BloomType, Codec, DataBlockEncoding, Family, KeepDeletedCells, RegionInfo, RegionName, TableName,
 };

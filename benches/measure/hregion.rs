@@ -175,11 +175,8 @@ impl Reader for RegionReader<'_> {
         }
     }
 
-    // reversed scans are still to come: what a user does meanwhile, and no number to be proud of
-    fn scan_rev(&mut self, limit: usize, mut f: impl FnMut(&[u8], &[u8])) -> usize {
-        let mut cells: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
-        self.each(&Scan::new().family(FAMILY), usize::MAX, |key, value| cells.push((key.to_vec(), value.to_vec())));
-        cells.iter().rev().take(limit).map(|(key, value)| f(key, value)).count()
+    fn scan_rev(&mut self, limit: usize, f: impl FnMut(&[u8], &[u8])) -> usize {
+        self.each(&Scan::new().family(FAMILY).reversed(true), limit, f)
     }
 
     fn get_row(&mut self, row: &[u8; ROW], _: usize, mut f: impl FnMut(&[u8])) -> usize {

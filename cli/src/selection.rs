@@ -1,6 +1,6 @@
 //! Which cells of a row are asked for: what gets and scans have in common, before it is one or the other.
 
-use hregion::{Get, Isolation, Scan, TimeRange};
+use hregion::{Filter, Get, Isolation, Scan, TimeRange};
 
 /// What a get or a scan selects.
 #[derive(Clone, Debug)]
@@ -13,6 +13,9 @@ pub(crate) struct Selection {
     pub(crate) store_limit: Option<u32>,
     pub(crate) store_offset: u32,
     pub(crate) isolation: Isolation,
+    pub(crate) filter: Option<Filter>,
+    /// Whether families that the filter does not need are read for those rows only that pass it, if it is said.
+    pub(crate) load_on_demand: Option<bool>,
 }
 
 impl Default for Selection {
@@ -25,6 +28,8 @@ impl Default for Selection {
             store_limit: None,
             store_offset: 0,
             isolation: Isolation::ReadCommitted,
+            filter: None,
+            load_on_demand: None,
         }
     }
 }
@@ -40,6 +45,8 @@ macro_rules! select {
             store_limit,
             store_offset,
             isolation,
+            filter,
+            load_on_demand,
         } = $selection;
         let mut read = $read
             .max_versions(versions)
@@ -54,6 +61,12 @@ macro_rules! select {
         }
         for (family, range) in family_time_ranges {
             read = read.family_time_range(family, range);
+        }
+        if let Some(filter) = filter {
+            read = read.filter(filter);
+        }
+        if let Some(on_demand) = load_on_demand {
+            read = read.load_on_demand(on_demand);
         }
         match store_limit {
             Some(cells) => read.store_limit(cells),

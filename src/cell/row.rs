@@ -1,6 +1,6 @@
 //! The cells of one row, in one buffer: reused while scanning, or owned.
 
-use super::{CellKey, CellRef, SeekKey};
+use super::{CellKey, CellOrder, CellRef, SeekKey};
 use std::fmt;
 
 /// Before each cell: key length, value length, tags length (`u32` each) and sequence id.
@@ -131,6 +131,22 @@ impl RowBuf {
             from = next;
         }
         (self.used, self.len) = (to, len);
+    }
+
+    /// Puts the cells in order.
+    pub(crate) fn sort(&mut self, order: CellOrder) {
+        let compare = |a: &CellRef<'_>, b: &CellRef<'_>| {
+            order.compare(a.key(), b.key()).then(b.seq_id().cmp(&a.seq_id()))
+        };
+        let row = self.as_row();
+        if row.cells().is_sorted_by(|a, b| compare(a, b).is_le()) {
+            return;
+        }
+        let mut cells: Vec<_> = row.cells().collect();
+        cells.sort_by(compare);
+        let mut sorted = Self::new();
+        cells.into_iter().for_each(|cell| sorted.push(cell));
+        (self.bytes, self.used) = (sorted.bytes, sorted.used);
     }
 
     /// The memory kept here, for as long as somebody needs it.
@@ -348,5 +364,8 @@ mod tests {
         assert!(buffer.as_row().cells().eq([cells[1]]));
         buffer.clear();
         assert!(buffer.is_empty() && row.len() == 3);
+        [2, 0, 1].into_iter().for_each(|i| buffer.push(cells[i]));
+        buffer.sort(CellOrder::User);
+        assert!(buffer.as_row().cells().eq(cells));
     }
 }

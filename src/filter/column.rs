@@ -40,12 +40,11 @@ impl CellFilter for QualifierFilter {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct ColumnPrefixFilter {
     pub(super) prefix: Bytes,
-    reversed: bool,
 }
 
 impl ColumnPrefixFilter {
     pub(super) fn new(prefix: Bytes) -> Self {
-        Self { prefix, reversed: false }
+        Self { prefix }
     }
 }
 
@@ -62,30 +61,22 @@ impl CellFilter for ColumnPrefixFilter {
     }
 
     fn next_cell_hint(&mut self, cell: CellRef<'_>, hint: &mut SeekKey) -> bool {
-        hint_column(self.reversed, cell, Some(&self.prefix), hint)
+        hint_column(cell, Some(&self.prefix), hint)
     }
 
     fn skip_hint(&mut self, cell: CellRef<'_>, hint: &mut SeekKey) -> bool {
-        hint_column(self.reversed, cell, Some(&self.prefix), hint)
+        hint_column(cell, Some(&self.prefix), hint)
     }
 
     fn is_hinting(&self) -> bool {
         true
     }
-
-    fn set_reversed(&mut self, reversed: bool) {
-        self.reversed = reversed;
-    }
 }
 
-/// Sets a hint to a column of the cell's family. In a reversed read it would lie behind (read-path.md §23.16): none then.
-pub(super) fn hint_column(
-    reversed: bool,
-    cell: CellRef<'_>,
-    qualifier: Option<&Bytes>,
-    hint: &mut SeekKey,
-) -> bool {
-    let Some(qualifier) = qualifier.filter(|_| !reversed) else { return false };
+/// Sets a hint to a column of the cell's family. Reversed reads do not follow it (read-path.md §23.16), but lists that pass
+/// what any member passes keep it in mind.
+pub(super) fn hint_column(cell: CellRef<'_>, qualifier: Option<&Bytes>, hint: &mut SeekKey) -> bool {
+    let Some(qualifier) = qualifier else { return false };
     hint.set_first_on_column(cell.row(), cell.family(), qualifier);
     true
 }
@@ -97,7 +88,6 @@ pub(super) fn hint_column(
 pub(super) struct MultipleColumnPrefixFilter {
     /// In order, none twice, one at least.
     pub(super) prefixes: Arc<[Bytes]>,
-    reversed: bool,
 }
 
 impl MultipleColumnPrefixFilter {
@@ -109,7 +99,7 @@ impl MultipleColumnPrefixFilter {
         if prefixes.windows(2).any(|pair| pair[0] == pair[1]) {
             return Err(Error::invalid_argument("a filter of column prefixes has one of them twice"));
         }
-        Ok(Self { prefixes: prefixes.into(), reversed: false })
+        Ok(Self { prefixes: prefixes.into() })
     }
 
     /// How many of the prefixes are not beyond the qualifier.
@@ -136,21 +126,16 @@ impl CellFilter for MultipleColumnPrefixFilter {
     }
 
     fn next_cell_hint(&mut self, cell: CellRef<'_>, hint: &mut SeekKey) -> bool {
-        hint_column(self.reversed, cell, self.prefixes.get(self.passed(cell.qualifier())), hint)
+        hint_column(cell, self.prefixes.get(self.passed(cell.qualifier())), hint)
     }
 
     fn skip_hint(&mut self, cell: CellRef<'_>, hint: &mut SeekKey) -> bool {
         let passed = self.passed(cell.qualifier());
-        !self.starts_with(cell.qualifier(), passed)
-            && hint_column(self.reversed, cell, self.prefixes.get(passed), hint)
+        !self.starts_with(cell.qualifier(), passed) && hint_column(cell, self.prefixes.get(passed), hint)
     }
 
     fn is_hinting(&self) -> bool {
         true
-    }
-
-    fn set_reversed(&mut self, reversed: bool) {
-        self.reversed = reversed;
     }
 }
 
@@ -162,12 +147,11 @@ pub(super) struct ColumnRangeFilter {
     pub(super) include_min: bool,
     pub(super) max: Option<Bytes>,
     pub(super) include_max: bool,
-    reversed: bool,
 }
 
 impl ColumnRangeFilter {
     pub(super) fn new(min: Option<Bytes>, include_min: bool, max: Option<Bytes>, include_max: bool) -> Self {
-        Self { min, include_min, max, include_max, reversed: false }
+        Self { min, include_min, max, include_max }
     }
 }
 
@@ -188,18 +172,14 @@ impl CellFilter for ColumnRangeFilter {
     }
 
     fn next_cell_hint(&mut self, cell: CellRef<'_>, hint: &mut SeekKey) -> bool {
-        hint_column(self.reversed, cell, self.min.as_ref(), hint)
+        hint_column(cell, self.min.as_ref(), hint)
     }
 
     fn skip_hint(&mut self, cell: CellRef<'_>, hint: &mut SeekKey) -> bool {
-        hint_column(self.reversed, cell, self.min.as_ref(), hint)
+        hint_column(cell, self.min.as_ref(), hint)
     }
 
     fn is_hinting(&self) -> bool {
         true
-    }
-
-    fn set_reversed(&mut self, reversed: bool) {
-        self.reversed = reversed;
     }
 }

@@ -50,7 +50,6 @@ pub(super) struct TimestampsFilter {
     /// Ascending, none twice.
     pub(super) timestamps: Arc<[i64]>,
     pub(super) can_hint: bool,
-    reversed: bool,
 }
 
 impl TimestampsFilter {
@@ -61,7 +60,7 @@ impl TimestampsFilter {
             Some(first) if *first < 0 => {
                 Err(Error::invalid_argument(format!("timestamp {first} of a filter, expected 0 or more")))
             }
-            _ => Ok(Self { timestamps: timestamps.into(), can_hint, reversed: false }),
+            _ => Ok(Self { timestamps: timestamps.into(), can_hint }),
         }
     }
 }
@@ -77,9 +76,6 @@ impl CellFilter for TimestampsFilter {
     }
 
     fn next_cell_hint(&mut self, cell: CellRef<'_>, hint: &mut SeekKey) -> bool {
-        if self.reversed {
-            return false;
-        }
         let (row, family, qualifier) = cell.key().split();
         let older = self.timestamps.partition_point(|timestamp| *timestamp < cell.timestamp());
         match older.checked_sub(1).and_then(|at| self.timestamps.get(at)) {
@@ -91,9 +87,5 @@ impl CellFilter for TimestampsFilter {
 
     fn is_hinting(&self) -> bool {
         true
-    }
-
-    fn set_reversed(&mut self, reversed: bool) {
-        self.reversed = reversed;
     }
 }

@@ -97,13 +97,12 @@ impl CellFilter for ColumnPaginationFilter {
 pub(super) struct ColumnPageFilter {
     limit: u32,
     column: Bytes,
-    reversed: bool,
     count: u64,
 }
 
 impl ColumnPageFilter {
     pub(super) fn new(limit: u32, column: Bytes) -> Self {
-        Self { limit, column, reversed: false, count: 0 }
+        Self { limit, column, count: 0 }
     }
 }
 
@@ -124,10 +123,6 @@ impl CellFilter for ColumnPageFilter {
     }
 
     fn next_cell_hint(&mut self, cell: CellRef<'_>, hint: &mut SeekKey) -> bool {
-        hint_column(self.reversed, cell, Some(&self.column), hint)
-    }
-
-    fn set_reversed(&mut self, reversed: bool) {
-        self.reversed = reversed;
+        hint_column(cell, Some(&self.column), hint)
     }
 }

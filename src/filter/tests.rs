@@ -102,8 +102,12 @@ fn read(filter: &Filter, cells: &[TestCell], reversed: bool) -> Vec<String> {
             if verdict == Verdict::SeekNextUsingHint
                 && let Some(hint) = state.next_cell_hint(cell.cell())
             {
-                let order = CellOrder::User.compare(hint, key);
-                if if reversed { order.is_lt() } else { order.is_gt() } {
+                // backwards, a store is sent to other rows only
+                let ahead = match reversed {
+                    true => hint.row() < key.row(),
+                    false => CellOrder::User.compare(hint, key).is_gt(),
+                };
+                if ahead {
                     sent.insert(key.family().to_vec(), SeekKey::from(hint));
                 }
             }

@@ -99,6 +99,17 @@ impl IndexPath {
         Ok(true)
     }
 
+    /// Goes to the last data block; false if there is none.
+    pub(super) fn last(&mut self, file: &Inner) -> Result<bool> {
+        self.complete = false;
+        self.levels.truncate(1);
+        let (root, i) = &mut self.levels[0];
+        let Some(last) = root.len().checked_sub(1) else { return Ok(false) };
+        *i = last;
+        self.fall(file, |block| block.len() - 1)?;
+        Ok(true)
+    }
+
     /// Goes to the data block behind; false, and nowhere, if there is none.
     pub(super) fn next(&mut self, file: &Inner) -> Result<bool> {
         self.step(file, |block, i| (i + 1 < block.len()).then_some(i + 1), |_| 0)

@@ -74,6 +74,7 @@ pub use options::HFileOptions;
 pub(crate) use point::Lookup;
 pub use reader::HFile;
 pub use salvage::{LostBlock, SalvageReport};
+pub(crate) use scanner::ReversedHFileScanner;
 pub use scanner::{HFileScanner, Seek};
 pub use store_file_writer::{StoreFileOrigin, StoreFileWriter};
 pub use trailer::Trailer;

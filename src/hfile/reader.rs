@@ -6,7 +6,7 @@ use super::inner::Inner;
 use super::open::open;
 use super::options::HFileOptions;
 use super::point::Lookup;
-use super::scanner::HFileScanner;
+use super::scanner::{HFileScanner, ReversedHFileScanner};
 use super::verify::VerifyReport;
 use super::{FileInfo, Trailer};
 use crate::block::bloom::HashedRow;
@@ -264,6 +264,11 @@ impl HFile {
     #[must_use]
     pub fn scanner(&self) -> HFileScanner<'_> {
         HFileScanner::new(&self.0)
+    }
+
+    /// A new scanner that goes from row to row backward, which stands nowhere yet.
+    pub(crate) fn reversed_scanner(&self) -> ReversedHFileScanner<'_> {
+        ReversedHFileScanner::new(self.scanner())
     }
 
     /// Reads all of the file again, believes nothing of it, and lists every fault.

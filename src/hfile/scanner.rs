@@ -1,5 +1,9 @@
 //! A cursor over the cells of one file (HBase: `HFileScanner`, `HFileReaderImpl`).
 
+mod reversed;
+
+pub(crate) use reversed::ReversedHFileScanner;
+
 use super::index::{IndexPath, Sought};
 use super::inner::Inner;
 use super::source::Buffers;

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `segment` | [`Segment`]: the sorted cells, and what is known of them all |
 //! | `scanner` | [`SegmentScanner`]: walks and searches those that its read point sees |
+//! | `reversed` | [`ReversedSegmentScanner`]: the same, row by row from the last to the first |
 //! | `position` | where a cell or a search stands in the order |
 //! | `arena` | the bytes of cells, in large chunks |
 //! | `filter` | which rows may be there |
@@ -14,10 +15,14 @@
 mod arena;
 mod filter;
 mod position;
+mod reversed;
 mod scanner;
 mod segment;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use reversed::ReversedSegmentScanner;
+#[cfg(test)]
+pub(crate) use reversed::naive;
 pub(crate) use scanner::SegmentScanner;
 pub(crate) use segment::Segment;

@@ -94,26 +94,6 @@ impl<'s> SegmentScanner<'s> {
         self.stand_on_visible(self.segment.first());
     }
 
-    /// Goes to the first visible cell of the nearest row before `row` that has one; says whether there is one.
-    pub(crate) fn seek_to_previous_row(&mut self, row: &[u8]) -> bool {
-        let last = self.segment.before(&Position::of_row(self.segment.order(), row));
-        self.stand_on_row_of(last)
-    }
-
-    /// Goes to the first visible cell of the last row that has one; says whether there is one.
-    #[cfg_attr(not(test), expect(dead_code, reason = "reversed scans, which come next, go this way"))]
-    pub(crate) fn seek_to_last_row(&mut self) -> bool {
-        self.stand_on_row_of(self.segment.last())
-    }
-
-    /// Goes to the first visible cell in the key's row that is not before the key or, if there is none, to the row before;
-    /// says whether it stands on a cell.
-    #[cfg_attr(not(test), expect(dead_code, reason = "reversed scans, which come next, go this way"))]
-    pub(crate) fn backward_seek(&mut self, key: &CellKey) -> bool {
-        self.seek(key);
-        self.peek().is_some_and(|cell| cell.row() == key.row()) || self.seek_to_previous_row(key.row())
-    }
-
     fn stand_on_visible(&mut self, entry: Option<SegmentEntry<'s>>) {
         let Some(entry) = entry else {
             self.place = Place::End;
@@ -124,25 +104,6 @@ impl<'s> SegmentScanner<'s> {
         if !visible {
             self.advance();
         }
-    }
-
-    /// Stands on the first visible cell of the row of a cell, or of a row before.
-    fn stand_on_row_of(&mut self, mut last: Option<SegmentEntry<'s>>) -> bool {
-        while let Some(entry) = last {
-            let row = entry.key().cell().row();
-            let start = Position::of_row(self.segment.order(), row);
-            let mut first = self.segment.at_or_after(&start);
-            while let Some(cell) = first.filter(|cell| cell.key().cell().row() == row) {
-                if cell.key().seq_id() <= self.read_point {
-                    self.place = Place::At(cell);
-                    return true;
-                }
-                first = cell.next();
-            }
-            last = self.segment.before(&start);
-        }
-        self.place = Place::End;
-        false
     }
 }
 

@@ -3,6 +3,7 @@
 use super::arena::{Arena, MAX_CUT};
 use super::filter::RowFilter;
 use super::position::{Place, Position, StoredCell, Wanted};
+use super::reversed::ReversedSegmentScanner;
 use super::scanner::SegmentScanner;
 use crate::cell::{CellFormat, CellOrder, CellRef, CellType, key_value};
 use crossbeam_skiplist::SkipMap;
@@ -147,6 +148,12 @@ impl Segment {
     /// A scanner of the cells whose sequence id is not above `read_point`. It stands nowhere until it is sought.
     pub(crate) fn scanner(&self, read_point: i64) -> SegmentScanner<'_> {
         SegmentScanner::new(self, read_point)
+    }
+
+    /// A scanner that goes from row to row backward, of the cells whose sequence id is not above `read_point`. It stands
+    /// nowhere until it is sought.
+    pub(crate) fn reversed_scanner(&self, read_point: i64) -> ReversedSegmentScanner<'_> {
+        ReversedSegmentScanner::new(self, read_point)
     }
 
     pub(super) fn first(&self) -> Option<SegmentEntry<'_>> {

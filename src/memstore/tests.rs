@@ -35,10 +35,10 @@ fn rest(scanner: &mut SegmentScanner<'_>) -> Vec<Cell> {
 }
 
 /// What a segment and a scanner of it are, in the plainest way.
-struct Model {
-    order: CellOrder,
+pub(super) struct Model {
+    pub(super) order: CellOrder,
     /// In the order that they came.
-    inserted: Vec<Cell>,
+    pub(super) inserted: Vec<Cell>,
 }
 
 impl Model {
@@ -59,20 +59,12 @@ impl Model {
         self.order.compare(a.key, b.key).then(b.seq_id.cmp(&a.seq_id))
     }
 
-    fn visible(&self, read_point: i64) -> Vec<&Cell> {
+    pub(super) fn visible(&self, read_point: i64) -> Vec<&Cell> {
         self.sorted().into_iter().filter(|cell| cell.as_ref().seq_id <= read_point).collect()
-    }
-
-    /// The first visible cell of the nearest row before `row`, or of the last.
-    fn previous_row(&self, visible: &[&Cell], row: Option<&[u8]>) -> Option<usize> {
-        let is_before =
-            |cell: &&&Cell| row.is_none_or(|row| self.order.compare_rows(cell.as_ref().row(), row).is_lt());
-        let last = visible.iter().rfind(is_before)?.as_ref().row();
-        visible.iter().position(|cell| cell.as_ref().row() == last)
     }
 }
 
-fn row(order: CellOrder) -> BoxedStrategy<Vec<u8>> {
+pub(super) fn row(order: CellOrder) -> BoxedStrategy<Vec<u8>> {
     match order {
         CellOrder::Meta => "[ab]{0,2},[a,]{0,2},[12]".prop_map(String::into_bytes).boxed(),
         CellOrder::User => prop_oneof![
@@ -86,7 +78,7 @@ fn row(order: CellOrder) -> BoxedStrategy<Vec<u8>> {
     }
 }
 
-fn key(order: CellOrder, types: &'static [CellType]) -> impl Strategy<Value = SeekKey> {
+pub(super) fn key(order: CellOrder, types: &'static [CellType]) -> impl Strategy<Value = SeekKey> {
     let timestamp = prop_oneof![0i64..4, Just(LATEST_TIMESTAMP), Just(OLDEST_TIMESTAMP)];
     (row(order), 0usize..2, "[q]{0,2}", timestamp, proptest::sample::select(types)).prop_map(
         |(row, family, qualifier, timestamp, cell_type)| {
@@ -96,7 +88,7 @@ fn key(order: CellOrder, types: &'static [CellType]) -> impl Strategy<Value = Se
     )
 }
 
-const STORED: &[CellType] =
+pub(super) const STORED: &[CellType] =
     &[CellType::Put, CellType::Put, CellType::Delete, CellType::DeleteColumn, CellType::DeleteFamily];
 
 #[derive(Clone, Debug)]
@@ -105,9 +97,6 @@ enum Step {
     Reseek(SeekKey),
     Advance(usize),
     First,
-    PreviousRow(Vec<u8>),
-    LastRow,
-    BackwardSeek(SeekKey),
     Insert(Cell),
 }
 
@@ -117,14 +106,11 @@ fn step(order: CellOrder) -> impl Strategy<Value = Step> {
         3 => key(order, &CellType::ALL).prop_map(Step::Reseek),
         2 => (1usize..4).prop_map(Step::Advance),
         1 => Just(Step::First),
-        2 => row(order).prop_map(Step::PreviousRow),
-        1 => Just(Step::LastRow),
-        2 => key(order, &CellType::ALL).prop_map(Step::BackwardSeek),
         1 => some_cell(order).prop_map(Step::Insert),
     ]
 }
 
-fn some_cell(order: CellOrder) -> impl Strategy<Value = Cell> {
+pub(super) fn some_cell(order: CellOrder) -> impl Strategy<Value = Cell> {
     (key(order, STORED), "[a-z]{0,3}", any::<bool>(), 0i64..6)
         .prop_map(|(key, value, tags, seq_id)| cell(&key, value.as_bytes(), tags, seq_id))
 }
@@ -185,7 +171,6 @@ proptest! {
             let at_or_after = |key: &SeekKey| {
                 Place::or_end(visible.iter().position(|cell| order.compare(cell.as_ref().key, key).is_ge()))
             };
-            let mut found = None;
             place = match (&step, place) {
                 (Step::Seek(key), _) => {
                     scanner.seek(key);
@@ -211,28 +196,10 @@ proptest! {
                     scanner.seek_to_first();
                     Place::or_end((!visible.is_empty()).then_some(0))
                 }
-                (Step::PreviousRow(row), _) => {
-                    found = Some(scanner.seek_to_previous_row(row));
-                    Place::or_end(model.previous_row(&visible, Some(row)))
-                }
-                (Step::LastRow, _) => {
-                    found = Some(scanner.seek_to_last_row());
-                    Place::or_end(model.previous_row(&visible, None))
-                }
-                (Step::BackwardSeek(key), _) => {
-                    found = Some(scanner.backward_seek(key));
-                    match at_or_after(key) {
-                        Place::At(i) if visible[i].as_ref().row() == key.row() => Place::At(i),
-                        _ => Place::or_end(model.previous_row(&visible, Some(key.row()))),
-                    }
-                }
                 (Step::Insert(_), _) => unreachable!("done above"),
             };
             let expected = if let Place::At(i) = place { Some(visible[i].as_ref()) } else { None };
             prop_assert_eq!(scanner.peek(), expected, "{:?} of {:?}", step, visible);
-            if let Some(found) = found {
-                prop_assert_eq!(found, expected.is_some(), "{:?}", step);
-            }
         }
         check_totals(&segment, &model);
         let mut scanner = segment.scanner(read_point);
@@ -328,13 +295,13 @@ fn readers_see_every_cell_below_their_read_point_while_writers_add() {
                 cells.is_sorted_by(|a, b| CellOrder::User.compare(a.as_ref().key, b.as_ref().key).is_lt())
             );
             assert_eq!(cells.len() as i64, 3 * WRITERS * read_point);
-            let mut row = scanner.seek_to_last_row();
+            let mut scanner = segment.reversed_scanner(read_point);
             let mut rows = 0;
-            while row {
+            scanner.seek_to_last_row();
+            while let Some(cell) = scanner.peek() {
                 rows += 1;
-                let here = scanner.peek().unwrap().row().to_vec();
-                assert!(segment.may_contain_row(&here));
-                row = scanner.seek_to_previous_row(&here);
+                assert!(segment.may_contain_row(cell.row()));
+                scanner.previous_row();
             }
             assert_eq!(rows, WRITERS * read_point);
             if read_point == ROWS {

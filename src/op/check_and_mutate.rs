@@ -1,21 +1,30 @@
 //! Writes under a condition (read-path.md §19.3).
 
 use super::{Compare, Mutation, TimeRange};
+use crate::filter::Filter;
 use bytes::Bytes;
 
-/// Writes to a row if a column of it is as expected: nobody writes to the row in between (HBase: `CheckAndMutate`).
+/// Writes to a row if it is as expected, as a column or a filter says: nobody writes to the row in between (HBase: `CheckAndMutate`).
 ///
 /// ```
 /// use hregion::{CheckAndMutate, Put};
 ///
 /// let _lock = CheckAndMutate::if_not_exists("job-7", "f", "owner").then(Put::new("job-7").cell("f", "owner", "me"));
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct CheckAndMutate {
     pub(crate) row: Bytes,
-    pub(crate) condition: ColumnCondition,
+    pub(crate) condition: Condition,
     pub(crate) time_range: TimeRange,
     pub(crate) mutations: Vec<Mutation>,
+}
+
+/// What must be true of a row.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Condition {
+    Column(ColumnCondition),
+    /// A get of the row with this filter must find something.
+    Filter(Filter),
 }
 
 /// What the newest version of a column must be.
@@ -42,12 +51,7 @@ impl CheckAndMutate {
         value: impl Into<Bytes>,
     ) -> Self {
         let (family, qualifier, value) = (family.into(), qualifier.into(), value.into());
-        Self {
-            row: row.into(),
-            condition: ColumnCondition { family, qualifier, compare, value },
-            time_range: TimeRange::ALL,
-            mutations: Vec::new(),
-        }
+        Self::of(row, Condition::Column(ColumnCondition { family, qualifier, compare, value }))
     }
 
     /// If a column has a value; if it is missing or empty, should `value` be empty.
@@ -69,6 +73,16 @@ impl CheckAndMutate {
         qualifier: impl Into<Bytes>,
     ) -> Self {
         Self::if_matches(row, family, qualifier, Compare::Equal, Bytes::new())
+    }
+
+    /// If a get of the row with this filter finds any cell.
+    #[must_use]
+    pub fn if_filter(row: impl Into<Bytes>, filter: Filter) -> Self {
+        Self::of(row, Condition::Filter(filter))
+    }
+
+    fn of(row: impl Into<Bytes>, condition: Condition) -> Self {
+        Self { row: row.into(), condition, time_range: TimeRange::ALL, mutations: Vec::new() }
     }
 
     /// Among which timestamps the newest version is looked for (default: all).
@@ -110,8 +124,9 @@ mod tests {
     #[test]
     fn the_value_given_is_on_the_left() {
         let holds = |compare, value: &'static str, stored: Option<&str>| {
-            let check = CheckAndMutate::if_matches("r", "f", "q", compare, value);
-            check.condition.holds(stored.map(str::as_bytes))
+            let value = Bytes::from(value);
+            let condition = ColumnCondition { family: "f".into(), qualifier: "q".into(), compare, value };
+            condition.holds(stored.map(str::as_bytes))
         };
         // stored: less than, equal to, greater than the value, empty, missing
         let stored = [Some("a"), Some("b"), Some("c"), Some(""), None];

@@ -4,7 +4,7 @@ use super::Select;
 use super::select::select_methods;
 
 /// A read of one row (HBase: `Get`).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Get {
     pub(crate) row: Vec<u8>,
     pub(crate) select: Select,

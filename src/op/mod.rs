@@ -4,6 +4,7 @@ mod append;
 mod check_and_mutate;
 mod columns;
 mod compare;
+mod cursor;
 mod delete;
 mod delta;
 mod get;
@@ -17,8 +18,10 @@ mod time_range;
 
 pub use append::Append;
 pub use check_and_mutate::CheckAndMutate;
+pub(crate) use check_and_mutate::Condition;
 pub use columns::Columns;
 pub use compare::Compare;
+pub use cursor::Cursor;
 pub use delete::Delete;
 pub(crate) use delete::DeleteCell;
 pub(crate) use delta::{Delta, DeltaCell};

@@ -11,6 +11,8 @@ pub(crate) struct Query<'q> {
     pub(crate) include_start: bool,
     /// The last row, or the one before which the scan ends: it is told apart by who takes the rows; empty for all.
     pub(crate) stop: &'q [u8],
+    /// Whether rows are asked for from the last to the first: `start` is the greatest then.
+    pub(crate) reversed: bool,
     /// Whether one row is asked for, which is then known to be the only one.
     pub(crate) get_like: bool,
     /// The columns, sorted; none for all.
@@ -18,7 +20,17 @@ pub(crate) struct Query<'q> {
     pub(crate) time_range: TimeRange,
     pub(crate) max_versions: u32,
     pub(crate) raw: bool,
+    /// Whether a filter judges the cells behind the store's own rules, so that more versions are needed than are returned.
+    pub(crate) filtered: bool,
     pub(crate) store_limit: Option<u32>,
     pub(crate) store_offset: u32,
     pub(crate) read_point: i64,
+}
+
+impl<'q> Query<'q> {
+    /// The least row that is asked for, and the greatest; empty where there is none.
+    #[inline]
+    pub(crate) fn bounds(&self) -> (&'q [u8], &'q [u8]) {
+        if self.reversed { (self.stop, self.start) } else { (self.start, self.stop) }
+    }
 }

@@ -1,19 +1,27 @@
 //! Many rows.
 
-use super::Select;
 use super::select::select_methods;
+use super::{Cursor, Get, Select};
 use bytes::Bytes;
 use std::ops::{Bound, RangeBounds};
 
 /// A read of the rows of a range (HBase: `Scan`).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Scan {
     pub(crate) start: Bytes,
     pub(crate) include_start: bool,
     pub(crate) stop: Bytes,
     pub(crate) include_stop: bool,
     pub(crate) raw: bool,
+    pub(crate) reversed: bool,
     pub(crate) limit: Option<u64>,
+    /// Cells of a result; 0 for all of a row.
+    pub(crate) batch: u32,
+    /// Bytes of a call; 0 for no limit.
+    pub(crate) max_result_size: u64,
+    pub(crate) allow_partial: bool,
+    /// Results of a call; 0 for no limit.
+    pub(crate) caching: usize,
     pub(crate) select: Select,
 }
 
@@ -33,7 +41,12 @@ impl Scan {
             stop: Bytes::new(),
             include_stop: false,
             raw: false,
+            reversed: false,
             limit: None,
+            batch: 0,
+            max_result_size: 0,
+            allow_partial: false,
+            caching: 0,
             select: Select::default(),
         }
     }
@@ -75,7 +88,8 @@ impl Scan {
         self
     }
 
-    /// All rows that begin with `prefix`.
+    /// All rows that begin with `prefix`: from it on, up to the first row behind. To read them
+    /// [reversed](Self::reversed), start at a row behind and stop at `prefix`, which then is included.
     #[must_use]
     pub fn prefix(mut self, prefix: impl Into<Bytes>) -> Self {
         self.start = prefix.into();
@@ -92,16 +106,75 @@ impl Scan {
         self
     }
 
-    /// How many rows to read at most (default: all).
+    /// Whether rows come from the last to the first (default: no). The start row is then the greatest, and the stop row the
+    /// least: one that is empty is the end of the region, or its start. The cells of a row are in their order all the same.
+    #[must_use]
+    pub fn reversed(mut self, reversed: bool) -> Self {
+        self.reversed = reversed;
+        self
+    }
+
+    /// How many rows to read at most (default: all; 0 is all, too).
     #[must_use]
     pub fn limit(mut self, rows: u64) -> Self {
         self.limit = Some(rows);
         self
     }
 
+    /// How many cells a result has at most: a longer row comes in several (default: all of a row; 0 is all, too). Not with a
+    /// filter that judges whole rows.
+    #[must_use]
+    pub fn batch(mut self, cells: u32) -> Self {
+        self.batch = cells;
+        self
+    }
+
+    /// At how many bytes of cells, as HBase estimates them (read-path.md §1.1), a call of the scanner ends (default: none; 0 is
+    /// none, too). The cell that reaches the limit is still returned; and so is the rest of its row, unless the scan
+    /// [allows pieces of rows](Self::allow_partial).
+    #[must_use]
+    pub fn max_result_size(mut self, bytes: u64) -> Self {
+        self.max_result_size = bytes;
+        self
+    }
+
+    /// Whether [`max_result_size`](Self::max_result_size) may cut a row, to go on with it in the next result (default: no). A
+    /// filter that judges whole rows sees them whole all the same.
+    #[must_use]
+    pub fn allow_partial(mut self, allow: bool) -> Self {
+        self.allow_partial = allow;
+        self
+    }
+
+    /// How many results a call of the scanner has at most (default: no limit; 0 is none, too), where the call does not say.
+    #[must_use]
+    pub fn caching(mut self, results: usize) -> Self {
+        self.caching = results;
+        self
+    }
+
+    /// The same scan from where another one has come to. A limit of rows counts anew, and so does what a filter counts.
+    #[must_use]
+    pub fn resume(self, cursor: &Cursor) -> Self {
+        self.start_row(cursor.row.clone(), cursor.include)
+    }
+
+    /// The scan that a get is (read-path.md §5.1).
+    pub(crate) fn of_get(get: &Get) -> Self {
+        let row = Bytes::copy_from_slice(&get.row);
+        let mut select = get.select.clone();
+        select.load_on_demand.get_or_insert(true);
+        Self { start: row.clone(), stop: row, include_stop: true, select, ..Self::new() }
+    }
+
+    /// Whether it takes rows as they are: neither does a filter judge them, nor is there a limit below whole rows.
+    pub(crate) fn takes_whole_rows(&self) -> bool {
+        self.select.filter.is_none() && self.batch == 0 && self.max_result_size == 0
+    }
+
     /// Whether rows come in descending order.
     pub(crate) fn is_reversed(&self) -> bool {
-        false
+        self.reversed
     }
 
     /// Whether the scan is of one row, which is read like a get (read-path.md §5.2).

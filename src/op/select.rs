@@ -1,6 +1,7 @@
 //! What gets and scans have in common: which columns, versions and times of a row.
 
 use super::{Columns, TimeRange};
+use crate::filter::Filter;
 use bytes::Bytes;
 
 /// Which writes a read sees.
@@ -14,7 +15,7 @@ pub enum Isolation {
 }
 
 /// Which cells of a row are asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Select {
     pub(crate) columns: Columns,
     pub(crate) max_versions: u32,
@@ -25,6 +26,10 @@ pub(crate) struct Select {
     pub(crate) store_offset: u32,
     pub(crate) isolation: Isolation,
     pub(crate) cache_blocks: bool,
+    pub(crate) filter: Option<Filter>,
+    /// Whether families that the filter can do without are read for those rows only that pass it; unset, as gets and scans
+    /// have it.
+    pub(crate) load_on_demand: Option<bool>,
 }
 
 impl Default for Select {
@@ -38,6 +43,8 @@ impl Default for Select {
             store_offset: 0,
             isolation: Isolation::default(),
             cache_blocks: true,
+            filter: None,
+            load_on_demand: None,
         }
     }
 }
@@ -119,6 +126,22 @@ macro_rules! select_methods {
         #[must_use]
         pub fn cache_blocks(mut self, cache: bool) -> Self {
             self.select.cache_blocks = cache;
+            self
+        }
+
+        /// Which of the cells to return, beyond columns, versions and times: see [`Filter`](crate::Filter). Takes the place of one
+        /// that was set before.
+        #[must_use]
+        pub fn filter(mut self, filter: $crate::filter::Filter) -> Self {
+            self.select.filter = Some(filter);
+            self
+        }
+
+        /// Whether families that the filter does not need are read only for the rows that pass it (default: gets do so, scans
+        /// do not). Nothing but the cost depends on it, as long as the filter does not judge cells of those families.
+        #[must_use]
+        pub fn load_on_demand(mut self, on_demand: bool) -> Self {
+            self.select.load_on_demand = Some(on_demand);
             self
         }
 

@@ -4,7 +4,7 @@ use super::mutate::check_rows;
 use super::{Inner, Region};
 use crate::cell::{Row, RowBuf};
 use crate::error::Result;
-use crate::op::{CheckAndMutate, Get};
+use crate::op::{CheckAndMutate, Condition, Get};
 
 /// What came of a [`CheckAndMutate`] (HBase: `CheckAndMutateResult`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,8 +23,8 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// If the row is outside of the region, the family of the condition unknown, or the column cannot be read; and, if the
-    /// condition holds, as [`mutate_row`](Self::mutate_row). Nothing is written then.
+    /// If the row is outside of the region, the family of the condition unknown, or what it is about cannot be read; and, if
+    /// the condition holds, as [`mutate_row`](Self::mutate_row). Nothing is written then.
     pub fn check_and_mutate(&self, check: CheckAndMutate) -> Result<CheckResult> {
         self.0.check_and_mutate(&check)
     }
@@ -32,19 +32,26 @@ impl Region {
 
 impl Inner {
     fn check_and_mutate(&self, check: &CheckAndMutate) -> Result<CheckResult> {
-        let condition = &check.condition;
         // in HBase's order, which decides the error
         check_rows(&check.row, &check.mutations)?;
-        self.store_index(&condition.family)?;
+        let get = Get::new(&check.row).time_range(check.time_range);
+        let get = match &check.condition {
+            Condition::Column(column) => {
+                self.store_index(&column.family)?;
+                get.column(column.family.clone(), column.qualifier.clone())
+            }
+            Condition::Filter(filter) => get.filter(filter.clone()),
+        };
         self.check_write(&check.row)?;
-        let get = Get::new(&check.row)
-            .column(condition.family.clone(), condition.qualifier.clone())
-            .time_range(check.time_range);
         let _row = self.rows.alone(&check.row);
         let mut found = RowBuf::new();
         self.get_now(&get, &mut found)?;
         let stored = found.as_row().cells().next();
-        if !condition.holds(stored.map(|cell| cell.value())) {
+        let holds = match &check.condition {
+            Condition::Column(column) => column.holds(stored.map(|cell| cell.value())),
+            Condition::Filter(_) => stored.is_some(),
+        };
+        if !holds {
             return Ok(CheckResult { success: false, cells: RowBuf::new().freeze() });
         }
         let mutations = self.check_mutations(&check.mutations)?;

@@ -24,7 +24,7 @@ mod write;
 pub use check::CheckResult;
 pub use compact::Compaction;
 pub use options::RegionOptions;
-pub use scanner::RegionScanner;
+pub use scanner::{RegionScanner, ScanResult, ScanResults};
 pub use view::ReadView;
 
 use crate::cell::{CellOrder, Row, RowBuf};

@@ -36,6 +36,9 @@ impl Inner {
         row: &mut RowBuf,
     ) -> Result<()> {
         self.check_row(&get.row)?;
+        if get.select.filter.is_some() {
+            return self.get_filtered(state, get, read_point, row);
+        }
         let mut counts = ReadCounts { gets: 1, ..ReadCounts::default() };
         let mut clock = None;
         let result = self.each_store(get.columns(), |store, columns| {
@@ -50,11 +53,13 @@ impl Inner {
                 start: &get.row,
                 include_start: true,
                 stop: &get.row,
+                reversed: false,
                 get_like: !get.row.is_empty(),
                 columns,
                 time_range: get.select.time_range_of(family.name()),
                 max_versions: get.select.max_versions,
                 raw: false,
+                filtered: false,
                 store_limit: get.select.store_limit,
                 store_offset: get.select.store_offset,
                 read_point,

@@ -1,93 +1,102 @@
-//! Many rows: the stores of a region, row by row (read-path.md §11; HBase: `RegionScannerImpl`).
+//! Many rows: the stores of a region, row by row (read-path.md §11, §12; HBase: `RegionScannerImpl`, and the scanning part of
+//! `RSRpcServices`).
 
-use super::ReadView;
-use crate::cell::{CellOrder, CellRef, Row, RowBuf, RowRef};
-use crate::error::Result;
-use crate::metrics::{Counters, ReadCounts};
-use crate::op::{Query, Scan};
-use crate::store::StoreScanner;
-use crate::store::matcher::ScanInfo;
+mod pieces;
+mod results;
+mod stores;
+mod whole_rows;
+
+pub use results::{ScanResult, ScanResults};
+
+use super::{Inner, ReadView, RegionState};
+use crate::cell::{CellRef, Row, RowBuf, RowRef};
+use crate::error::{Error, Result};
+use crate::filter::FilterState;
+use crate::metrics::ReadCounts;
+use crate::op::{Cursor, Get, Scan};
+use crate::store::context::{LimitScope, ScannerContext};
+use pieces::Pieces;
 use std::fmt;
 use std::ops::ControlFlow;
+use whole_rows::WholeRows;
 
 /// The rows that a scan asks for, in their order.
 ///
 /// Three ways to take them, from the cheapest on: [`for_each_cell`](Self::for_each_cell) lends each cell, [`next_row`](Self::next_row)
-/// lends rows from a buffer that is used again, and as an iterator it gives owned rows.
+/// lends rows from a buffer that is used again, and as an iterator it gives owned rows. [`next_results`](Self::next_results)
+/// answers as a RegionServer answers one call.
 pub struct RegionScanner<'v> {
     rows: Rows<'v>,
+    scan: &'v Scan,
+    /// The last result; empty before the first and at the end.
     row: RowBuf,
+    /// Whether that is a piece of which the row may go on.
+    partial: bool,
+    /// The row of that piece.
+    partial_row: Vec<u8>,
+    /// How many rows may still be completed.
     left: u64,
+    /// Whether anything may come behind the last result.
+    more: bool,
 }
 
-/// The stores, gone through row by row.
-struct Rows<'v> {
-    stores: Vec<StoreScanner<'v>>,
-    scan: &'v Scan,
-    order: CellOrder,
-    /// The key of the row, where several stores must agree on it.
-    current: Vec<u8>,
-    counters: &'v Counters,
+/// The two ways through rows, which give the same where both can go.
+enum Rows<'v> {
+    Whole(WholeRows<'v>),
+    Pieces(Box<Pieces<'v>>),
 }
 
 impl<'v> RegionScanner<'v> {
     pub(super) fn new(view: &'v ReadView, scan: &'v Scan) -> Result<Self> {
-        let region = &*view.region;
-        let now = region.clock.now();
+        let (region, state) = (&*view.region, &*view.state);
         let read_point = view.point_for(scan.select.isolation);
-        let mut stores = Vec::new();
-        region.each_store(scan.columns(), |store, columns| {
-            let family = &region.stores[store].family;
-            let query = Query {
-                start: &scan.start,
-                include_start: scan.include_start,
-                stop: &scan.stop,
-                get_like: scan.is_get_like() && !scan.raw,
-                columns,
-                time_range: scan.select.time_range_of(family.name()),
-                max_versions: scan.select.max_versions,
-                raw: scan.raw,
-                store_limit: scan.select.store_limit,
-                store_offset: scan.select.store_offset,
-                read_point,
-            };
-            let info = ScanInfo::new(family, now);
-            stores.push(StoreScanner::new(&view.state.stores[store], &query, &info)?);
-            Ok(())
-        })?;
+        let rows = if scan.takes_whole_rows() {
+            Rows::Whole(WholeRows::open(region, state, scan, read_point)?)
+        } else {
+            let filter = start_filter(scan)?;
+            Rows::Pieces(Box::new(Pieces::open(region, state, scan, read_point, filter)?))
+        };
         region.counters.add(&ReadCounts { scans: 1, ..ReadCounts::default() });
-        let counters = &*region.counters;
         Ok(Self {
-            rows: Rows { stores, scan, order: region.order, current: Vec::new(), counters },
+            rows,
+            scan,
             row: RowBuf::new(),
+            partial: false,
+            partial_row: Vec::new(),
             left: scan.limit.filter(|limit| *limit > 0).unwrap_or(u64::MAX),
+            more: true,
         })
     }
 
-    /// The next row that has any of the cells asked for, lent until the next call; none at the end.
+    /// The next row that has any of the cells asked for, lent until the next call; none at the end. If the scan has a
+    /// [batch](Scan::batch), or [allows](Scan::allow_partial) a limit on size to cut rows, it may be a piece of a row: see
+    /// [`is_partial`](Self::is_partial).
     ///
     /// # Errors
     ///
-    /// If a file is damaged or cannot be read.
+    /// If a file is damaged or cannot be read, or a filter cannot compare what it finds.
     #[inline]
     pub fn next_row(&mut self) -> Result<Option<RowRef<'_>>> {
-        if self.left == 0 {
-            return Ok(None);
-        }
-        self.row.clear();
-        loop {
-            let more = self.rows.read_row(|cell| {
-                self.row.push(cell);
-                Ok(ControlFlow::Continue(()))
-            })?;
-            if !more {
-                return Ok(None);
+        let found = match &mut self.rows {
+            Rows::Whole(_) if self.left == 0 => false,
+            Rows::Whole(rows) => {
+                let found = next_whole_row(rows, &mut self.row)?;
+                self.left -= u64::from(found);
+                self.more = found;
+                found
             }
-            if !self.row.is_empty() {
-                self.left -= 1;
-                return Ok(Some(self.row.as_row()));
+            Rows::Pieces(_) => {
+                let mut context = self.context();
+                self.next_result(&mut context)?
             }
-        }
+        };
+        Ok(if found { Some(self.row.as_row()) } else { None })
+    }
+
+    /// Whether the last result is a piece, and more cells of its row may follow in the next one. It may turn out that there are none.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        self.partial
     }
 
     /// The row that was lent last.
@@ -95,24 +104,75 @@ impl<'v> RegionScanner<'v> {
         self.row.as_row()
     }
 
-    /// Whether there may be another row: false once the end or the limit is known to be reached. A row that is there may still
+    /// Whether there may be another result: false once the end or the limit is known to be reached. A row that is there may still
     /// turn out to have no cells that are asked for.
     #[must_use]
     pub fn may_have_more(&self) -> bool {
-        let Rows { stores, scan, order, .. } = &self.rows;
-        self.left > 0 && first_row(stores, *order).is_some_and(|row| !is_behind(*order, row, scan))
+        self.left > 0
+            && self.more
+            && match &self.rows {
+                Rows::Whole(rows) => rows.may_have_more(),
+                Rows::Pieces(rows) => rows.may_have_more(),
+            }
+    }
+
+    /// Results as a RegionServer gives them in one call (read-path.md §12.2): no more than `max`, or than
+    /// [the scan says](Scan::caching); fewer if the scan's limit on size is reached, which counts anew in every call, or the
+    /// end. Without any of these, all that are left.
+    ///
+    /// # Errors
+    ///
+    /// As [`next_row`](Self::next_row).
+    pub fn next_results(&mut self, max: Option<usize>) -> Result<ScanResults> {
+        let max = max.unwrap_or(if self.scan.caching == 0 { usize::MAX } else { self.scan.caching });
+        let mut context = self.context();
+        let mut results: Vec<ScanResult> = Vec::new();
+        while results.len() < max && self.left > 0 {
+            if self.next_result(&mut context)? {
+                results.push(ScanResult { row: self.row.freeze(), partial: self.partial });
+            } else if !self.more && self.left > 0 {
+                // then the last one is complete, though a limit was reached in it
+                if let Some(last) = results.last_mut() {
+                    last.partial = false;
+                }
+            }
+            if !self.more || context.is_size_reached(LimitScope::BetweenRows) {
+                break;
+            }
+        }
+        Ok(ScanResults { results, more: self.more && self.left > 0 })
+    }
+
+    /// Where the scan has come to, to [resume](Scan::resume) it later with another scanner, which may see another state of the
+    /// region. None before the first result, and at the end, but for that by the [limit of rows](Scan::limit).
+    #[must_use]
+    pub fn cursor(&self) -> Option<Cursor> {
+        if !self.row.is_empty() {
+            return Some(Cursor::new(self.row.as_row().key().to_vec(), self.partial));
+        }
+        // the limit was reached when a row followed upon a piece
+        let is_behind_piece = self.left == 0 && !self.partial_row.is_empty();
+        is_behind_piece.then(|| Cursor::new(self.partial_row.clone(), false))
     }
 
     /// Lends each cell of the rows that are left to `take`, until that breaks off or there are no more.
     ///
     /// # Errors
     ///
-    /// If a file is damaged or cannot be read. Cells lent before are right.
+    /// As [`next_row`](Self::next_row). Cells lent before are right.
     pub fn for_each_cell(mut self, mut take: impl FnMut(CellRef<'_>) -> ControlFlow<()>) -> Result<()> {
+        let Rows::Whole(rows) = &mut self.rows else {
+            while let Some(row) = self.next_row()? {
+                if row.cells().try_for_each(&mut take).is_break() {
+                    break;
+                }
+            }
+            return Ok(());
+        };
         let mut going = true;
         while going && self.left > 0 {
             let mut cells = 0u64;
-            let more = self.rows.read_row(|cell| {
+            let more = rows.read_row(|cell| {
                 cells += 1;
                 let flow = take(cell);
                 going = flow.is_continue();
@@ -123,48 +183,102 @@ impl<'v> RegionScanner<'v> {
         }
         Ok(())
     }
-}
 
-impl Rows<'_> {
-    /// Hands the cells of the row that comes first to `take`, in order; false if there is none.
-    #[inline]
-    fn read_row(&mut self, mut take: impl FnMut(CellRef<'_>) -> Result<ControlFlow<()>>) -> Result<bool> {
-        if let [store] = &mut *self.stores {
-            return store.next_row_unless(|row| is_behind(self.order, row, self.scan), take);
-        }
-        let Some(first) = first_row(&self.stores, self.order) else { return Ok(false) };
-        if is_behind(self.order, first, self.scan) {
-            return Ok(false);
-        }
-        self.current.clear();
-        self.current.extend_from_slice(first);
-        let mut broken = false;
-        for store in &mut self.stores {
-            if !broken && store.peek_row() == Some(&self.current) {
-                store.next_row(|cell| {
-                    let flow = take(cell)?;
-                    broken = flow.is_break();
-                    Ok(flow)
-                })?;
+    fn context(&self) -> ScannerContext {
+        let scope = if self.scan.allow_partial { LimitScope::BetweenCells } else { LimitScope::BetweenRows };
+        ScannerContext::new(self.scan.batch, self.scan.max_result_size, scope)
+    }
+
+    /// Reads the next result; false if there is none, or none before the limits of the call.
+    fn next_result(&mut self, context: &mut ScannerContext) -> Result<bool> {
+        while self.more && self.left > 0 {
+            self.row.clear();
+            context.begin_result();
+            self.more = match &mut self.rows {
+                Rows::Whole(rows) => next_whole_row(rows, &mut self.row)? && rows.may_have_more(),
+                Rows::Pieces(rows) => rows.next(context, &mut self.row)?,
+            };
+            if self.row.is_empty() {
+                if context.is_size_reached(LimitScope::BetweenRows) {
+                    break;
+                }
+                continue;
             }
+            let row = self.row.as_row().key();
+            if self.partial && row != self.partial_row {
+                // which means that the row of the piece is complete
+                self.partial = false;
+                self.left -= 1;
+                if self.left == 0 {
+                    self.row.clear();
+                    return Ok(false);
+                }
+            }
+            self.partial = context.may_have_more_cells_in_row();
+            self.partial_row.clear();
+            if self.partial {
+                self.partial_row.extend_from_slice(row);
+            } else {
+                self.left -= 1;
+            }
+            return Ok(true);
         }
-        Ok(true)
+        if !self.more {
+            self.partial = false;
+            self.row.clear();
+        }
+        Ok(false)
     }
 }
 
-/// The row that comes first.
-fn first_row<'s>(stores: &'s [StoreScanner<'_>], order: CellOrder) -> Option<&'s [u8]> {
-    stores.iter().filter_map(StoreScanner::peek_row).min_by(|a, b| order.compare_rows(a, b))
-}
-
-/// Whether a row is behind the last one asked for.
+/// Reads the next row that has any cells; false if there is none.
 #[inline]
-fn is_behind(order: CellOrder, row: &[u8], scan: &Scan) -> bool {
-    if scan.stop.is_empty() {
-        return false;
+fn next_whole_row(rows: &mut WholeRows<'_>, row: &mut RowBuf) -> Result<bool> {
+    row.clear();
+    loop {
+        let more = rows.read_row(|cell| {
+            row.push(cell);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        if !more || !row.is_empty() {
+            return Ok(more);
+        }
     }
-    let compared = order.compare_rows(row, &scan.stop);
-    if scan.include_stop { compared.is_gt() } else { compared.is_ge() }
+}
+
+/// The filter of a scan, as it is when the scan begins.
+fn start_filter(scan: &Scan) -> Result<Option<FilterState>> {
+    let mut filter = scan.select.filter.as_ref().map(FilterState::new);
+    if let Some(filter) = &mut filter {
+        filter.set_reversed(scan.reversed);
+    }
+    if scan.batch > 0 && filter.as_ref().is_some_and(FilterState::has_filter_row) {
+        return Err(Error::incompatible_filter(
+            "a filter that judges whole rows and a batch, which cuts them, do not go together",
+        ));
+    }
+    Ok(filter)
+}
+
+impl Inner {
+    /// Reads a row that a filter judges: a scan of one row, of which the first result is taken.
+    pub(super) fn get_filtered(
+        &self,
+        state: &RegionState,
+        get: &Get,
+        read_point: i64,
+        row: &mut RowBuf,
+    ) -> Result<()> {
+        let scan = Scan::of_get(get);
+        let mut rows = Pieces::open(self, state, &scan, read_point, start_filter(&scan)?)?;
+        rows.next(&mut ScannerContext::unlimited(), row)?;
+        if row.as_row().key() != get.row {
+            // there is no row without a key
+            row.clear();
+        }
+        self.counters.add(&ReadCounts { gets: 1, ..ReadCounts::default() });
+        Ok(())
+    }
 }
 
 impl Iterator for RegionScanner<'_> {
@@ -175,14 +289,8 @@ impl Iterator for RegionScanner<'_> {
     }
 }
 
-impl Drop for Rows<'_> {
-    fn drop(&mut self) {
-        self.stores.iter().for_each(|store| self.counters.add(&store.counts));
-    }
-}
-
 impl fmt::Debug for RegionScanner<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RegionScanner").field("scan", self.rows.scan).finish_non_exhaustive()
+        f.debug_struct("RegionScanner").field("scan", self.scan).finish_non_exhaustive()
     }
 }

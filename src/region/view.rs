@@ -68,7 +68,8 @@ impl ReadView {
     ///
     /// # Errors
     ///
-    /// If a family is unknown, a raw scan names columns, or a file is damaged or not readable.
+    /// If a family is unknown, a raw scan names columns, a filter that judges whole rows comes with a
+    /// [batch](Scan::batch), or a file is damaged or not readable.
     pub fn scan<'v>(&'v self, scan: &'v Scan) -> Result<RegionScanner<'v>> {
         RegionScanner::new(self, scan)
     }

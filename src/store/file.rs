@@ -3,6 +3,7 @@
 
 use super::file_scanner::StoreFileScanner;
 use super::reference::{Half, Reference};
+use super::reversed_file_scanner::ReversedStoreFileScanner;
 use crate::block::BlockType;
 use crate::block::bloom::HashedRow;
 use crate::cell::{CellOrder, CellRef};
@@ -242,9 +243,9 @@ impl StoreFile {
     #[inline]
     fn matches_rows(&self, query: &Query<'_>) -> bool {
         let Some((first, last)) = &self.0.rows else { return false };
-        let order = self.0.order;
-        (query.stop.is_empty() || order.compare_rows(first, query.stop).is_le())
-            && (query.start.is_empty() || order.compare_rows(last, query.start).is_ge())
+        let (order, (least, greatest)) = (self.0.order, query.bounds());
+        (greatest.is_empty() || order.compare_rows(first, greatest).is_le())
+            && (least.is_empty() || order.compare_rows(last, least).is_ge())
     }
 
     /// Whether the file's filter, if it has one, lets a query pass whose first row is `row`.
@@ -291,6 +292,11 @@ impl StoreFile {
     /// `non_null_column` says that the query names columns and the empty one is not among them (read-path.md §7.1).
     pub(crate) fn scanner(&self, read_point: Option<i64>, non_null_column: bool) -> StoreFileScanner<'_> {
         StoreFileScanner::new(self, read_point, non_null_column)
+    }
+
+    /// A scanner of the cells up to a read point, from row to row backward.
+    pub(crate) fn reversed_scanner(&self, read_point: i64) -> ReversedStoreFileScanner<'_> {
+        ReversedStoreFileScanner::new(self, read_point)
     }
 }
 

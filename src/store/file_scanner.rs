@@ -34,8 +34,6 @@ pub(crate) struct StoreFileScanner<'f> {
     /// The seek put off, and the fake cell; no memory unless they are needed.
     delayed_key: Option<SeekKey>,
     fake: Option<SeekKey>,
-    /// The row where a scan backward looks for visible cells.
-    row: Option<SeekKey>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,10 +52,36 @@ enum Delayed {
 
 /// Which cells a reader may see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Visible {
+pub(super) enum Visible {
     All,
     UpTo(i64),
     None,
+}
+
+impl Visible {
+    pub(super) fn shows(self, cell: &CellRef<'_>) -> bool {
+        match self {
+            Self::All => true,
+            Self::UpTo(point) => cell.seq_id() <= point,
+            Self::None => false,
+        }
+    }
+}
+
+/// The sequence id that all cells of a file have, if it is not their own, and which cells a reader sees.
+pub(super) fn seq_ids_for(file: &StoreFile, read_point: Option<i64>) -> (Option<i64>, Visible) {
+    let (seq_id, greatest) = match file.seq_ids() {
+        SeqIds::Stored(greatest) => (None, greatest),
+        // what is not stored reads as 0 anyway
+        SeqIds::All(0) if !file.hfile().has_seq_ids() => (None, 0),
+        SeqIds::All(id) => (Some(id), id),
+    };
+    let visible = match read_point {
+        Some(point) if point < greatest && seq_id.is_some() => Visible::None,
+        Some(point) if point < greatest => Visible::UpTo(point),
+        _ => Visible::All,
+    };
+    (seq_id, visible)
 }
 
 /// What is known of the block behind the one where a scanner stands (HBase: `getNextIndexedKey`).
@@ -73,17 +97,7 @@ pub(crate) enum NextIndexedKey<'a> {
 
 impl<'f> StoreFileScanner<'f> {
     pub(super) fn new(file: &'f StoreFile, read_point: Option<i64>, non_null_column: bool) -> Self {
-        let (seq_id, greatest) = match file.seq_ids() {
-            SeqIds::Stored(greatest) => (None, greatest),
-            // what is not stored reads as 0 anyway
-            SeqIds::All(0) if !file.hfile().has_seq_ids() => (None, 0),
-            SeqIds::All(id) => (Some(id), id),
-        };
-        let visible = match read_point {
-            Some(point) if point < greatest && seq_id.is_some() => Visible::None,
-            Some(point) if point < greatest => Visible::UpTo(point),
-            _ => Visible::All,
-        };
+        let (seq_id, visible) = seq_ids_for(file, read_point);
         let reference = file.reference();
         let is_cut = reference.is_some_and(|reference| reference.half == Half::Bottom);
         Self {
@@ -99,7 +113,6 @@ impl<'f> StoreFileScanner<'f> {
             delayed: None,
             delayed_key: None,
             fake: None,
-            row: None,
         }
     }
 
@@ -309,21 +322,13 @@ impl<'f> StoreFileScanner<'f> {
             if self.is_behind_half(&cell) {
                 return Ok(false);
             }
-            if self.is_visible(&cell) {
+            if self.visible.shows(&cell) {
                 self.stand = Stand::Cell;
                 return Ok(true);
             }
             self.cells.advance()?;
         }
         Ok(false)
-    }
-
-    fn is_visible(&self, cell: &CellRef<'_>) -> bool {
-        match self.visible {
-            Visible::All => true,
-            Visible::UpTo(point) => cell.seq_id() <= point,
-            Visible::None => false,
-        }
     }
 
     fn is_behind_half(&self, cell: &CellRef<'_>) -> bool {
@@ -357,117 +362,6 @@ impl<'f> StoreFileScanner<'f> {
     }
 }
 
-/// Backward, as reversed scans go.
-#[cfg_attr(not(test), expect(dead_code, reason = "reversed scans come next"))]
-impl StoreFileScanner<'_> {
-    /// Goes to the first visible cell; false, and nowhere, if there is none.
-    ///
-    /// # Errors
-    ///
-    /// As [`advance`](Self::advance).
-    pub(crate) fn seek_to_first(&mut self) -> Result<bool> {
-        if let Some(Reference { split_key, half: Half::Top }) = self.reference {
-            return self.seek(split_key);
-        }
-        self.leave();
-        if self.visible == Visible::None || !self.cells.seek_to_first()? {
-            return Ok(false);
-        }
-        self.settle()
-    }
-
-    /// Goes to the first visible cell of the nearest row before `row` that has one; false, and nowhere, if there is none.
-    ///
-    /// # Errors
-    ///
-    /// As [`advance`](Self::advance).
-    pub(crate) fn seek_to_previous_row(&mut self, row: &[u8]) -> Result<bool> {
-        let mut key = self.row.take().unwrap_or_default();
-        let found = self.seek_back_from(key.set_first_on_row(row));
-        self.row = Some(key);
-        found
-    }
-
-    /// Goes to the nearest row before `key`, which begins a row, as often as needed to find a visible cell.
-    fn seek_back_from(&mut self, key: &mut SeekKey) -> Result<bool> {
-        self.leave();
-        if self.visible == Visible::None {
-            return Ok(false);
-        }
-        loop {
-            let before = match self.reference {
-                Some(Reference { split_key, half: Half::Bottom }) if self.is_before(split_key, key) => {
-                    split_key
-                }
-                _ => &*key,
-            };
-            self.cells.seek_before(before)?;
-            let Some(cell) = self.cells.peek() else { return Ok(false) };
-            match self.reference {
-                Some(Reference { split_key, half: Half::Top }) if self.is_before(cell.key(), split_key) => {
-                    return Ok(false);
-                }
-                _ => {}
-            }
-            key.set_first_on_row(cell.row());
-            if self.seek_in_row(key)? {
-                return Ok(true);
-            }
-        }
-    }
-
-    /// Goes to the first visible cell of the row that `key` begins; false if there is none.
-    fn seek_in_row(&mut self, key: &CellKey) -> Result<bool> {
-        let first = match self.reference {
-            Some(Reference { split_key, half: Half::Top }) if self.is_before(key, split_key) => split_key,
-            _ => key,
-        };
-        self.cells.seek(first)?;
-        while let Some(cell) = self.cells.peek().filter(|cell| cell.row() == key.row()) {
-            if self.is_behind_half(&cell) {
-                return Ok(false);
-            }
-            if self.is_visible(&cell) {
-                self.stand = Stand::Cell;
-                return Ok(true);
-            }
-            self.cells.advance()?;
-        }
-        Ok(false)
-    }
-
-    /// Goes to the first visible cell of the last row that has one; false, and nowhere, if there is none.
-    ///
-    /// # Errors
-    ///
-    /// As [`advance`](Self::advance).
-    pub(crate) fn seek_to_last_row(&mut self) -> Result<bool> {
-        let Some(last) = self.file.last_row() else {
-            self.leave();
-            return Ok(false);
-        };
-        let mut key = self.row.take().unwrap_or_default();
-        let found = self.seek(key.set_first_on_row(last));
-        self.row = Some(key);
-        if found? { Ok(true) } else { self.seek_to_previous_row(last) }
-    }
-
-    /// As [`seek`](Self::seek), if that finds a cell of the key's row; as
-    /// [`seek_to_previous_row`](Self::seek_to_previous_row) otherwise.
-    ///
-    /// # Errors
-    ///
-    /// As [`advance`](Self::advance).
-    pub(crate) fn backward_seek(&mut self, key: &CellKey) -> Result<bool> {
-        let order = self.order();
-        self.seek(key)?;
-        match self.peek() {
-            Some(cell) if order.compare_rows(cell.row(), key.row()).is_le() => Ok(true),
-            _ => self.seek_to_previous_row(key.row()),
-        }
-    }
-}
-
 impl fmt::Debug for StoreFileScanner<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StoreFileScanner")
@@ -479,4 +373,4 @@ impl fmt::Debug for StoreFileScanner<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -141,4 +141,4 @@ impl StoreState {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

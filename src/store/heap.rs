@@ -148,7 +148,7 @@ const NOTHING: u64 = u64::MAX;
 
 /// What rows begin with, as a number.
 #[derive(Clone, Debug)]
-struct Prefix {
+pub(super) struct Prefix {
     order: CellOrder,
     /// What all rows of the sources had in common when this was made.
     common: Vec<u8>,
@@ -156,21 +156,29 @@ struct Prefix {
 
 impl Prefix {
     /// Of what rows begin with.
-    fn plain(order: CellOrder) -> Self {
+    pub(super) fn plain(order: CellOrder) -> Self {
         Self { order, common: Vec::new() }
     }
 
     /// Of what is behind the bytes that the sources' rows have in common, so that it tells rows apart though they
     /// all begin alike.
     fn new(scanners: &[KeyValueScanner<'_>], order: CellOrder) -> Self {
-        let mut common: Option<Vec<u8>> = None;
-        let mut narrow = |row: &[u8]| match &mut common {
-            Some(common) => common.truncate(common_prefix(common, row)),
-            None => common = Some(row.to_vec()),
-        };
         // one alone is compared with nothing
-        if scanners.len() > 1 && order == CellOrder::User {
-            scanners.iter().for_each(|scanner| scanner.bounds(&mut narrow));
+        if scanners.len() > 1 {
+            Self::of_rows(order, |mut see| scanners.iter().for_each(|scanner| scanner.bounds(&mut see)))
+        } else {
+            Self::plain(order)
+        }
+    }
+
+    /// The same, of rows that `show` gives.
+    pub(super) fn of_rows(order: CellOrder, show: impl FnOnce(&mut dyn FnMut(&[u8]))) -> Self {
+        let mut common: Option<Vec<u8>> = None;
+        if order == CellOrder::User {
+            show(&mut |row| match &mut common {
+                Some(common) => common.truncate(common_prefix(common, row)),
+                None => common = Some(row.to_vec()),
+            });
         }
         Self { order, common: common.unwrap_or_default() }
     }
@@ -178,7 +186,7 @@ impl Prefix {
     /// A number that sorts as the row does, as far as it tells rows apart. Rows that do not begin as the others, which may
     /// have been written meanwhile, have the least number or the greatest.
     #[inline]
-    fn of(&self, row: &[u8]) -> u64 {
+    pub(super) fn of(&self, row: &[u8]) -> u64 {
         if self.order == CellOrder::Meta {
             // its rows do not compare as bytes
             return 0;

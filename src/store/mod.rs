@@ -1,14 +1,18 @@
 //! One column family of one region: what it holds, how it is read, flushed and compacted (HBase: `HStore`).
 
 pub(crate) mod compact;
+pub(crate) mod context;
 mod file;
 mod file_scanner;
 mod flush;
 mod get;
 mod heap;
 pub(crate) mod matcher;
+mod merge;
 mod names;
 pub(crate) mod reference;
+mod reversed_file_scanner;
+mod reversed_heap;
 mod row_match;
 mod scanner;
 mod state;

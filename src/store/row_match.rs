@@ -36,6 +36,13 @@ pub(super) struct StoreLimit {
     pub(super) offset: u32,
 }
 
+impl StoreLimit {
+    /// Whether a row is complete with so many cells, those passed over included. A limit of 0 lets one through, as in HBase.
+    pub(super) fn is_reached(self, count: u64) -> bool {
+        self.limit.is_some_and(|limit| count >= u64::from(self.offset) + u64::from(limit))
+    }
+}
+
 /// Takes the cells of one row as they come and hands out those that are wanted.
 pub(super) struct RowMatch<'m, 'q, T> {
     pub(super) order: CellOrder,
@@ -124,7 +131,8 @@ impl<'m, 'q, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowMatch<'m, 'q, 
 
     #[inline]
     fn is_before_key(&self, cell: CellRef<'_>) -> bool {
-        self.order.compare(cell.key(), self.key).is_lt()
+        // going backward, the cells of the next row are before the key, too
+        self.order.compare(cell.key(), self.key).is_lt() && cell.row() == self.key.row()
     }
 
     fn pass_column(&mut self, cell: CellRef<'_>) -> ControlFlow<Leave> {

@@ -1,10 +1,14 @@
 //! The cells of one family that a read asks for, row by row (read-path.md §6, §10; HBase: `StoreScanner`).
 
+mod next;
+
 use super::file_scanner::NextIndexedKey;
 use super::heap::{KeyValueHeap, KeyValueScanner, SeekMode};
 use super::matcher::{CompactionKind, ScanInfo, ScanQueryMatcher};
+use super::merge::Merge;
+use super::reversed_heap::ReversedKeyValueHeap;
 use super::row_match::{Fault, Leave, RowMatch, StoreLimit};
-use super::state::StoreState;
+use super::state::{Sources, StoreState};
 use crate::cell::{CellOrder, CellRef, SeekKey};
 use crate::error::{Corruption, Error, Result};
 use crate::metrics::ReadCounts;
@@ -17,13 +21,15 @@ const STEPS: usize = 8;
 
 /// What a store answers to a query: a merge of its segments and files, told by a matcher what to do with each cell.
 pub(crate) struct StoreScanner<'s> {
-    heap: KeyValueHeap<'s>,
+    heap: Merge<'s>,
     matcher: ScanQueryMatcher<'s>,
     order: CellOrder,
     /// How it goes on inside of the scan.
     mode: SeekMode,
     get_like: bool,
     limit: StoreLimit,
+    /// How many cells of the current row have passed, in [`next`](Self::next).
+    count_per_row: u64,
     /// Whether there is nothing more.
     done: bool,
     key: SeekKey,
@@ -35,8 +41,11 @@ impl<'s> StoreScanner<'s> {
     pub(crate) fn new(state: &'s StoreState, query: &Query<'s>, info: &ScanInfo) -> Result<Self> {
         let matcher = ScanQueryMatcher::for_user(query, &state.family, info, state.order)?;
         let mut counts = ReadCounts::default();
-        let scanners = state.sources(query, info, true, &mut counts).scanners(query);
-        Self::of(scanners, matcher, state, query, counts)
+        let sources = state.sources(query, info, true, &mut counts);
+        if query.reversed {
+            return Self::reversed(&sources, matcher, state, query, counts);
+        }
+        Self::of(sources.scanners(query), matcher, state, query, counts)
     }
 
     /// A scanner of some sources, from the oldest to the newest.
@@ -45,30 +54,62 @@ impl<'s> StoreScanner<'s> {
         matcher: ScanQueryMatcher<'s>,
         state: &'s StoreState,
         query: &Query<'s>,
-        counts: ReadCounts,
+        mut counts: ReadCounts,
     ) -> Result<Self> {
         let order = state.order;
         let columns = query.columns.len();
         let bloom = columns > 1 || !query.get_like && columns == 1 && state.has_column_bloom;
-        let (first, mode) = match columns {
-            0 => (SeekMode::Real, SeekMode::Real),
-            _ => (SeekMode::Lazy { bloom: true }, SeekMode::Lazy { bloom }),
+        let mode = if columns == 0 { SeekMode::Real } else { SeekMode::Lazy { bloom } };
+        // a filter that judges rows is not to see the places of columns in place of cells (§6.4)
+        let first = match columns {
+            0 => SeekMode::Real,
+            _ if query.filtered && !query.get_like => SeekMode::Real,
+            _ => SeekMode::Lazy { bloom: true },
         };
-        let mut scanner = Self {
-            heap: KeyValueHeap::new(scanners, order, !query.get_like),
+        let mut heap = KeyValueHeap::new(scanners, order, !query.get_like);
+        let mut key = SeekKey::new();
+        matcher.start_key(&mut key);
+        counts.seeks += 1;
+        heap.seek(&key, first)?;
+        Ok(Self {
+            heap: Merge::Forward(heap),
             matcher,
             order,
             mode,
             get_like: query.get_like,
             limit: StoreLimit { limit: query.store_limit, offset: query.store_offset },
+            count_per_row: 0,
+            done: false,
+            key,
+            counts,
+        })
+    }
+
+    /// A scanner of some sources, whose rows come from the last to the first (HBase: `ReversedStoreScanner`).
+    fn reversed(
+        sources: &Sources<'s>,
+        matcher: ScanQueryMatcher<'s>,
+        state: &'s StoreState,
+        query: &Query<'s>,
+        mut counts: ReadCounts,
+    ) -> Result<Self> {
+        let scanners = sources.reversed_scanners(query);
+        let mut heap = ReversedKeyValueHeap::new(scanners, state.order, !query.get_like);
+        counts.seeks += 1;
+        heap.seek(query.start, query.include_start)?;
+        Ok(Self {
+            heap: Merge::Reversed(Box::new(heap)),
+            matcher,
+            order: state.order,
+            // nothing is put off backward
+            mode: SeekMode::Real,
+            get_like: query.get_like,
+            limit: StoreLimit { limit: query.store_limit, offset: query.store_offset },
+            count_per_row: 0,
             done: false,
             key: SeekKey::new(),
             counts,
-        };
-        scanner.matcher.start_key(&mut scanner.key);
-        scanner.counts.seeks += 1;
-        scanner.heap.seek(&scanner.key, first)?;
-        Ok(scanner)
+        })
     }
 
     /// A scanner of what a flush or compaction keeps of some sources, given from the oldest to the newest.
@@ -81,20 +122,22 @@ impl<'s> StoreScanner<'s> {
         max_read_point: i64,
     ) -> Result<Self> {
         let matcher = ScanQueryMatcher::for_compaction(kind, family, info, max_read_point);
-        let mut scanner = Self {
-            heap: KeyValueHeap::new(scanners, order, true),
+        let mut heap = KeyValueHeap::new(scanners, order, true);
+        let mut key = SeekKey::new();
+        matcher.start_key(&mut key);
+        heap.seek(&key, SeekMode::Real)?;
+        Ok(Self {
+            heap: Merge::Forward(heap),
             matcher,
             order,
             mode: SeekMode::Real,
             get_like: false,
             limit: StoreLimit { limit: None, offset: 0 },
+            count_per_row: 0,
             done: false,
-            key: SeekKey::new(),
+            key,
             counts: ReadCounts::default(),
-        };
-        scanner.matcher.start_key(&mut scanner.key);
-        scanner.heap.seek(&scanner.key, SeekMode::Real)?;
-        Ok(scanner)
+        })
     }
 
     /// The row it stands on; none at the end.
@@ -172,7 +215,7 @@ impl<'s> StoreScanner<'s> {
     }
 
     /// Goes behind the row it stands in.
-    fn leave_row(&mut self) -> Result<()> {
+    pub(crate) fn leave_row(&mut self) -> Result<()> {
         let Some(cell) = self.heap.peek() else {
             self.done = true;
             return Ok(());
@@ -183,6 +226,9 @@ impl<'s> StoreScanner<'s> {
         }
         self.matcher.key_for_next_row(cell, &mut self.key);
         self.matcher.clear_row();
+        if let Merge::Reversed(heap) = &mut self.heap {
+            return heap.previous_row();
+        }
         // behind the block it stands in steps lead nowhere
         let beyond = match self.heap.next_indexed_key() {
             NextIndexedKey::Key(next) => self.order.compare(&self.key, next).is_ge(),

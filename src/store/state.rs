@@ -3,6 +3,7 @@
 use super::file::{Match, StoreFile, compare_by_seq_id};
 use super::heap::KeyValueScanner;
 use super::matcher::ScanInfo;
+use super::reversed_heap::ReversedScanner;
 use crate::block::bloom::HashedRow;
 use crate::cell::CellOrder;
 use crate::memstore::Segment;
@@ -165,6 +166,17 @@ impl<'s> Sources<'s> {
         scanners.extend(files.map(KeyValueScanner::File));
         let segments = self.segments.iter().map(|segment| segment.scanner(query.read_point));
         scanners.extend(segments.map(KeyValueScanner::Segment));
+        scanners
+    }
+
+    /// As [`scanners`](Self::scanners), from row to row backward.
+    pub(super) fn reversed_scanners(&self, query: &Query<'_>) -> Vec<ReversedScanner<'s>> {
+        let mut scanners = Vec::with_capacity(self.len());
+        scanners.extend(
+            self.files.iter().map(|file| ReversedScanner::File(file.reversed_scanner(query.read_point))),
+        );
+        let segments = self.segments.iter().map(|segment| segment.reversed_scanner(query.read_point));
+        scanners.extend(segments.map(ReversedScanner::Segment));
         scanners
     }
 }

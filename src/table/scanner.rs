@@ -16,11 +16,20 @@ pub struct TableScanner<'v> {
     /// The rows of the region that is being read.
     rows: Option<RegionScanner<'v>>,
     left: u64,
+    /// The row of the last result, if that was a piece.
+    piece_of: Vec<u8>,
 }
 
 impl<'v> TableScanner<'v> {
     pub(super) fn new(view: &'v TableView, scan: &'v Scan) -> Result<Self> {
-        let mut scanner = Self { view, scan, steps: Steps::new(scan), rows: None, left: row_limit(scan) };
+        let mut scanner = Self {
+            view,
+            scan,
+            steps: Steps::new(scan),
+            rows: None,
+            left: row_limit(scan),
+            piece_of: Vec::new(),
+        };
         scanner.go_on()?;
         Ok(scanner)
     }
@@ -35,9 +44,22 @@ impl<'v> TableScanner<'v> {
             && let Some(rows) = &mut self.rows
         {
             if rows.next_row()?.is_some() {
-                self.left -= 1;
+                // a piece ends its row only if it is the last, which shows when another row comes
+                let is_other = !self.piece_of.is_empty() && self.piece_of != rows.row().key();
+                if is_other {
+                    self.left -= 1;
+                }
+                self.piece_of.clear();
+                if rows.is_partial() {
+                    self.piece_of.extend_from_slice(rows.row().key());
+                } else if self.left > 0 {
+                    self.left -= 1;
+                } else {
+                    break;
+                }
                 return Ok(self.rows.as_ref().map(RegionScanner::row));
             }
+            self.left -= u64::from(!std::mem::take(&mut self.piece_of).is_empty());
             self.go_on()?;
         }
         Ok(None)

@@ -10,4 +10,5 @@ pub(crate) mod open;
 pub(crate) mod rng;
 pub(crate) mod script;
 pub(crate) mod seek_keys;
+pub(crate) mod ways;
 pub(crate) mod written;

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 const UNKNOWN: [&str; 5] = ["increment", "append", "check_and_mutate", "mutate_row", "crash"];
 
 /// Members of reads that the model does not know: only that read is left out.
-const UNKNOWN_ASKED: [&str; 5] = ["filter", "reversed", "batch", "max_result_size", "allow_partial"];
+const UNKNOWN_ASKED: [&str; 4] = ["filter", "batch", "max_result_size", "allow_partial"];
 
 /// Whether the model can play a script.
 pub(crate) fn is_for_the_model(script: &[Value]) -> bool {

@@ -2,7 +2,7 @@
 
 use super::refusal::Refusal;
 use crate::cell_line::{put_decimal, put_quoted};
-use hregion::{CellRef, Row};
+use hregion::{CellRef, Row, ScanResult};
 
 /// What an operation answers.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub(super) enum Answer {
     Status(Vec<&'static str>),
     /// Rows; from an open scanner, also whether there may be more.
     Rows {
-        rows: Vec<Row>,
+        rows: Vec<ScanResult>,
         more: Option<bool>,
     },
     /// The number of files of each family.
@@ -87,11 +87,14 @@ impl Answer {
     }
 }
 
-fn put_row(out: &mut Vec<u8>, row: &Row) {
+fn put_row(out: &mut Vec<u8>, result: &ScanResult) {
     out.extend_from_slice(b"{\"row\":");
-    put_quoted(out, row.key());
+    put_quoted(out, result.row.key());
     out.extend_from_slice(b",\"cells\":");
-    put_cells(out, row);
+    put_cells(out, &result.row);
+    if result.partial {
+        out.extend_from_slice(b",\"partial\":true");
+    }
     out.push(b'}');
 }
 
@@ -174,8 +177,13 @@ mod tests {
         assert_eq!(line(&answer), result("\"success\":false"));
         let answer = Answer::Status(vec!["SUCCESS", "BAD_FAMILY"]);
         assert_eq!(line(&answer), result("\"status\":[\"SUCCESS\",\"BAD_FAMILY\"]"));
-        let answer = Answer::Rows { rows: vec![row()], more: None };
+        let whole = ScanResult { row: row(), partial: false };
+        let answer = Answer::Rows { rows: vec![whole.clone()], more: None };
         assert_eq!(line(&answer), result(&format!("\"rows\":{rows}")));
+        let piece = ScanResult { partial: true, ..whole };
+        let rows = format!(r#"[{{"row":"r\"","cells":{cells},"partial":true}}]"#);
+        let answer = Answer::Rows { rows: vec![piece], more: Some(true) };
+        assert_eq!(line(&answer), result(&format!("\"rows\":{rows},\"more\":true")));
         let answer = Answer::Rows { rows: vec![], more: Some(false) };
         assert_eq!(line(&answer), result("\"rows\":[],\"more\":false"));
         let answer = Answer::Files(vec![(b"f".to_vec(), 2), (b"g".to_vec(), 0)]);

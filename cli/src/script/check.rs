@@ -1,9 +1,9 @@
 //! Mutations under a condition (replay.md §4).
 
+use super::filter::parse_filter;
 use super::members::{Members, required};
 use super::mutation::{parse_mutations, parse_time_range};
 use super::query::Asked;
-use super::refusal::Refusal;
 use hregion::{CheckAndMutate, Compare};
 
 /// Reads a condition and what is done if it holds.
@@ -11,15 +11,18 @@ pub(super) fn parse_check(members: &mut Members) -> Result<Asked<CheckAndMutate>
     let row = required(members.bytes("row")?, "row")?;
     let mutations = parse_mutations(&row, members)?;
     let time_range = parse_time_range(members)?;
-    if members.take("filter").is_some() {
-        return Ok(Err(Refusal::Unsupported));
-    }
-    let family = required(members.bytes("family")?, "family")?;
-    let qualifier = required(members.bytes("qualifier")?, "qualifier")?;
-    let compare = Compare::from_symbol(&required(members.text("compare")?, "compare")?)
-        .ok_or("compare: expected one of < <= = != >= >")?;
-    let value = members.bytes("value")?.unwrap_or_default();
-    let check = CheckAndMutate::if_matches(row, family, qualifier, compare, value);
+    let check = match parse_filter(members)? {
+        Err(refusal) => return Ok(Err(refusal)),
+        Ok(Some(filter)) => CheckAndMutate::if_filter(row, filter),
+        Ok(None) => {
+            let family = required(members.bytes("family")?, "family")?;
+            let qualifier = required(members.bytes("qualifier")?, "qualifier")?;
+            let compare = Compare::from_symbol(&required(members.text("compare")?, "compare")?)
+                .ok_or("compare: expected one of < <= = != >= >")?;
+            let value = members.bytes("value")?.unwrap_or_default();
+            CheckAndMutate::if_matches(row, family, qualifier, compare, value)
+        }
+    };
     let (mutations, time_range) = match (mutations, time_range) {
         (Ok(mutations), Ok(time_range)) => (mutations, time_range),
         (Err(refusal), _) | (_, Err(refusal)) => return Ok(Err(refusal)),
@@ -30,7 +33,8 @@ pub(super) fn parse_check(members: &mut Members) -> Result<Asked<CheckAndMutate>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hregion::{Put, TimeRange};
+    use crate::script::refusal::Refusal;
+    use hregion::{Filter, Put, TimeRange};
     use serde_json::{Value, json};
 
     fn check(value: Value) -> Result<Asked<CheckAndMutate>, String> {
@@ -56,13 +60,14 @@ mod tests {
         };
         let missing = CheckAndMutate::if_matches("r", "f", "", Compare::GreaterOrEqual, "");
         assert_eq!(with("value", Value::Null), Ok(Ok(missing.time_range(range).then(put_of_r()))));
-        // a condition is of one kind
-        assert!(with("filter", json!("KeyOnlyFilter()")).unwrap_err().contains("no such member"));
         assert_eq!(with("time_range", json!([5, 0])), Ok(Err(Refusal::IllegalArgument)));
         for (name, wrong) in [("compare", json!("==")), ("row", Value::Null), ("mutations", json!({}))] {
             assert!(with(name, wrong).is_err(), "{name}");
         }
         let filter = json!({"row": "r", "filter": "KeyOnlyFilter()", "mutations": put});
-        assert_eq!(check(filter), Ok(Err(Refusal::Unsupported)));
+        let expected = CheckAndMutate::if_filter("r", Filter::key_only(false)).then(put_of_r());
+        assert_eq!(check(filter), Ok(Ok(expected)));
+        let filter = json!({"row": "r", "filter": "KeyOnly", "mutations": put});
+        assert_eq!(check(filter), Ok(Err(Refusal::IllegalArgument)));
     }
 }

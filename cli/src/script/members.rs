@@ -97,7 +97,7 @@ pub(super) fn number(value: Value) -> Result<i64, String> {
     value.as_i64().ok_or_else(|| "expected a whole number of 64 bits".into())
 }
 
-fn list(value: Value) -> Result<Vec<Value>, String> {
+pub(super) fn list(value: Value) -> Result<Vec<Value>, String> {
     match value {
         Value::Array(values) => Ok(values),
         _ => Err("expected a list".into()),

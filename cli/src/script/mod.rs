@@ -4,6 +4,7 @@ mod answer;
 mod bulk_load;
 mod check;
 mod family;
+mod filter;
 mod members;
 mod mutation;
 mod open_scanner;

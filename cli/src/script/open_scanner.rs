@@ -1,7 +1,6 @@
 //! A scanner that stays open while the script goes on.
 
-use hregion::{Region, RegionScanner};
-use hregion::{Result, Row, Scan};
+use hregion::{Region, Result, Scan, ScanResults};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 
@@ -10,17 +9,9 @@ use std::thread::{self, JoinHandle};
 #[derive(Debug)]
 pub(super) struct OpenScanner {
     /// How many rows are wanted; none once it is to end.
-    wanted: Option<Sender<usize>>,
-    found: Receiver<Result<Rows>>,
+    wanted: Option<Sender<Option<usize>>>,
+    found: Receiver<Result<Option<ScanResults>>>,
     thread: Option<JoinHandle<()>>,
-}
-
-/// The rows of one call.
-#[derive(Debug)]
-pub(super) struct Rows {
-    pub(super) rows: Vec<Row>,
-    /// Whether there may be more.
-    pub(super) more: bool,
 }
 
 impl OpenScanner {
@@ -35,8 +26,8 @@ impl OpenScanner {
         scanner.found().map(|_| scanner)
     }
 
-    /// At most so many rows.
-    pub(super) fn next(&mut self, rows: usize) -> Result<Rows> {
+    /// The results of one call, so many or all; none after an error.
+    pub(super) fn next(&mut self, rows: Option<usize>) -> Result<Option<ScanResults>> {
         if let Some(wanted) = &self.wanted {
             // if nobody listens any more, the reason follows
             let _ = wanted.send(rows);
@@ -44,11 +35,11 @@ impl OpenScanner {
         self.found()
     }
 
-    fn found(&mut self) -> Result<Rows> {
+    fn found(&mut self) -> Result<Option<ScanResults>> {
         self.found.recv().unwrap_or_else(|_| {
             self.end();
             // after an error
-            Ok(Rows { rows: Vec::new(), more: false })
+            Ok(None)
         })
     }
 
@@ -70,7 +61,12 @@ impl Drop for OpenScanner {
     }
 }
 
-fn serve(region: &Region, scan: &Scan, calls: &Receiver<usize>, results: &Sender<Result<Rows>>) {
+fn serve(
+    region: &Region,
+    scan: &Scan,
+    calls: &Receiver<Option<usize>>,
+    results: &Sender<Result<Option<ScanResults>>>,
+) {
     let view = region.view();
     let mut scanner = match view.scan(scan) {
         Ok(scanner) => scanner,
@@ -79,27 +75,11 @@ fn serve(region: &Region, scan: &Scan, calls: &Receiver<usize>, results: &Sender
             return;
         }
     };
-    let mut found = Ok(Rows { rows: Vec::new(), more: true });
+    let mut found = Ok(None);
     // whoever has lost interest has dropped both ends
     while results.send(found).is_ok()
         && let Ok(wanted) = calls.recv()
     {
-        found = call(&mut scanner, wanted);
+        found = scanner.next_results(wanted).map(Some);
     }
-}
-
-/// One call: rows until there are enough, or no more.
-pub(super) fn call(scanner: &mut RegionScanner<'_>, wanted: usize) -> Result<Rows> {
-    let mut rows = Vec::new();
-    let mut more = true;
-    while more && rows.len() < wanted {
-        match scanner.next_row()? {
-            Some(row) => {
-                rows.push(row.to_row());
-                more = scanner.may_have_more();
-            }
-            None => more = false,
-        }
-    }
-    Ok(Rows { rows, more })
 }

@@ -4,14 +4,16 @@ use super::answer::Answer;
 use super::bulk_load::BulkFile;
 use super::family::{Create, FamilySettings};
 use super::mutation::RowMutations;
-use super::open_scanner::{OpenScanner, call};
+use super::open_scanner::OpenScanner;
 use super::operation::{Chosen, Line, Operation};
 use super::overrides::Override;
 use super::query::{Asked as Makes, ScanOf};
 use super::refusal::{Asked, Refusal};
 use crate::failure::Fault;
 use crate::scratch_dir::ScratchDir;
-use hregion::{BlockCache, Clock, Compaction, ErrorKind, Get, ManualClock, Mutation, ReadView, Region, Scan};
+use hregion::{
+    BlockCache, Clock, Compaction, ErrorKind, Get, ManualClock, Mutation, ReadView, Region, Scan, ScanResults,
+};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -226,7 +228,14 @@ impl Stage {
 
     fn scan(&self, scan: &Scan) -> hregion::Result<Answer> {
         let view = self.region.view();
-        let rows = call(&mut view.scan(scan)?, usize::MAX)?.rows;
+        let mut scanner = view.scan(scan)?;
+        let mut rows = Vec::new();
+        let mut more = true;
+        while more {
+            let found = scanner.next_results(None)?;
+            rows.extend(found.results);
+            more = found.more;
+        }
         Ok(Answer::Rows { rows, more: None })
     }
 
@@ -249,8 +258,12 @@ impl Stage {
             Some(Scanner::Unsupported(_)) => return Ok(Answer::Refused(Refusal::Unsupported)),
             Some(Scanner::Open(scanner)) => scanner,
         };
-        let found = scanner.next(rows.unwrap_or(usize::MAX));
-        answer(found.map(|found| Answer::Rows { rows: found.rows, more: Some(found.more) }), Asked::Read)
+        let found = scanner.next(Some(rows.unwrap_or(usize::MAX)));
+        let rows = |found: Option<ScanResults>| {
+            let (rows, more) = found.map_or((Vec::new(), false), |found| (found.results, found.more));
+            Answer::Rows { rows, more: Some(more) }
+        };
+        answer(found.map(rows), Asked::Read)
     }
 }
 
@@ -282,8 +295,8 @@ fn made<T>(operation: Makes<T>, asked: Asked, run: impl FnOnce(T) -> hregion::Re
 
 fn ask_scan(scan: Makes<ScanOf>, ask: impl FnOnce(Scan) -> hregion::Result<Answer>) -> Played {
     match scan {
-        Ok(ScanOf { scan, raw_columns }) => {
-            answer(ask(scan), if raw_columns { Asked::RawColumns } else { Asked::Read })
+        Ok(ScanOf { scan, has_own_error }) => {
+            answer(ask(scan), if has_own_error { Asked::OddScan } else { Asked::Read })
         }
         Err(refusal) => Ok(Answer::Refused(refusal)),
     }

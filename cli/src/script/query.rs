@@ -1,6 +1,7 @@
 //! Gets and scans (replay.md §6).
 
 use super::family::all_if_max;
+use super::filter::parse_filter;
 use super::members::{self, Members, required, tuple};
 use super::refusal::Refusal;
 use crate::selection::Selection;
@@ -15,56 +16,61 @@ pub(super) type Asked<T> = Result<T, Refusal>;
 #[derive(Debug)]
 pub(super) struct ScanOf {
     pub(super) scan: Scan,
-    /// Whether it is raw and names columns, for which HBase has an error of its own.
-    pub(super) raw_columns: bool,
+    /// Whether it is raw and names columns, or reversed and loads families on demand: for these HBase has an error of its
+    /// own.
+    pub(super) has_own_error: bool,
 }
 
 /// Reads a get; `existence_only` is left for the caller.
 pub(super) fn parse_get(members: &mut Members) -> Result<Asked<Get>, String> {
     let row = required(members.bytes("row")?, "row")?;
-    let unsupported = members.take("filter").is_some();
-    let selection = parse_selection(members)?;
-    Ok(if unsupported { Err(Refusal::Unsupported) } else { selection.map(|selection| selection.get(row)) })
+    Ok(parse_selection(members)?.map(|selection| selection.get(row)))
 }
 
 /// Reads a scan, all of its members.
 pub(super) fn parse_scan(members: &mut Members) -> Result<Asked<ScanOf>, String> {
-    let unsupported = takes_unsupported(members)?;
+    let reversed = members.flag("reversed", false)?;
     let start = members.bytes("start")?.unwrap_or_default();
     let include_start = members.flag("include_start", true)?;
     let stop = members.bytes("stop")?.unwrap_or_default();
     let include_stop = members.flag("include_stop", false)?;
     let prefix = members.bytes("prefix")?;
     let raw = members.flag("raw", false)?;
-    let limit = u64::try_from(members.number("limit")?.unwrap_or(0)).unwrap_or(0);
-    // neither changes an answer: results come in as many calls as it takes, and files are read in one way
-    members.number("caching")?;
+    // what is not positive is no limit
+    let mut limit_of = |name| {
+        Ok::<_, String>(members.number(name)?.and_then(|limit| u64::try_from(limit).ok()).unwrap_or(0))
+    };
+    let (limit, max_result_size) = (limit_of("limit")?, limit_of("max_result_size")?);
+    let batch = u32::try_from(limit_of("batch")?).unwrap_or(u32::MAX);
+    let caching = usize::try_from(limit_of("caching")?).unwrap_or(usize::MAX);
+    let allow_partial = members.flag("allow_partial", false)?;
+    // changes no answer: files are read in one way
     match members.text("read_type")?.as_deref() {
         None | Some("DEFAULT" | "PREAD" | "STREAM") => {}
         Some(_) => return Err("read_type: expected PREAD or STREAM".into()),
     }
     let selection = match parse_selection(members)? {
-        _ if unsupported => return Ok(Err(Refusal::Unsupported)),
         Ok(selection) => selection,
         Err(refusal) => return Ok(Err(refusal)),
     };
     let raw_columns = raw && selection.columns.iter().any(|(_, qualifier)| qualifier.is_some());
-    let scan = selection.scan().raw(raw);
+    let reversed_on_demand = reversed && selection.load_on_demand == Some(true);
+    let scan = selection
+        .scan()
+        .raw(raw)
+        .reversed(reversed)
+        .batch(batch)
+        .max_result_size(max_result_size)
+        .allow_partial(allow_partial)
+        .caching(caching);
     let scan = match prefix {
         Some(prefix) => scan.prefix(prefix),
         None => scan.start_row(start, include_start).stop_row(stop, include_stop),
     };
-    Ok(Ok(ScanOf { scan: if limit > 0 { scan.limit(limit) } else { scan }, raw_columns }))
-}
-
-/// Whether there is a member that the library cannot answer yet.
-fn takes_unsupported(members: &mut Members) -> Result<bool, String> {
-    let filter = members.take("filter").is_some();
-    let reversed = members.flag("reversed", false)?;
-    let batch = members.number("batch")?.unwrap_or(0) > 0;
-    let max_result_size = members.number("max_result_size")?.unwrap_or(0) > 0;
-    let allow_partial = members.flag("allow_partial", false)?;
-    Ok(filter || reversed || batch || max_result_size || allow_partial)
+    Ok(Ok(ScanOf {
+        scan: if limit > 0 { scan.limit(limit) } else { scan },
+        has_own_error: raw_columns || reversed_on_demand,
+    }))
 }
 
 fn parse_selection(members: &mut Members) -> Result<Asked<Selection>, String> {
@@ -81,14 +87,21 @@ fn parse_selection(members: &mut Members) -> Result<Asked<Selection>, String> {
     let family_time_ranges = members.pairs("family_time_ranges")?;
     let store_limit = members.number("store_limit")?.unwrap_or(-1);
     let store_offset = members.number("store_offset")?.unwrap_or(0);
-    // without a filter every family is essential
-    members.flag("load_on_demand", false)?;
+    // what is not said is a matter of the read
+    let on_demand = members.take("load_on_demand");
+    let on_demand = on_demand.map(|flag| flag.as_bool().ok_or("load_on_demand: expected true or false"));
+    selection.load_on_demand = on_demand.transpose()?;
+    let filter = parse_filter(members)?;
     selection.isolation = match members.text("isolation")?.as_deref() {
         None | Some("READ_COMMITTED") => Isolation::ReadCommitted,
         Some("READ_UNCOMMITTED") => Isolation::ReadUncommitted,
         Some(_) => return Err("isolation: expected READ_COMMITTED or READ_UNCOMMITTED".into()),
     };
     let illegal = || Ok(Err(Refusal::IllegalArgument));
+    match filter {
+        Ok(filter) => selection.filter = filter,
+        Err(refusal) => return Ok(Err(refusal)),
+    }
     match u32::try_from(versions) {
         Ok(versions) if versions > 0 => selection.versions = all_if_max(versions),
         _ => return illegal(),
@@ -123,6 +136,7 @@ pub(super) fn parse_range(value: Value) -> Result<Asked<TimeRange>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hregion::Filter;
     use serde_json::json;
 
     fn get(value: Value) -> Result<Asked<Get>, String> {
@@ -153,7 +167,8 @@ mod tests {
             .family_time_range(&b"\x01"[..], range(2, 3))
             .store_limit(0)
             .store_offset(2)
-            .isolation(Isolation::ReadUncommitted);
+            .isolation(Isolation::ReadUncommitted)
+            .load_on_demand(true);
         assert_eq!(get(all), Ok(Ok(expected)));
         assert_eq!(get(json!({"row": "r", "store_limit": -1})), Ok(Ok(Get::new("r"))));
     }
@@ -164,36 +179,53 @@ mod tests {
         assert_eq!(
             scan(json!({"start": "a", "include_start": false, "stop": "c", "include_stop": true, "limit": 3,
                 "raw": true, "caching": 2, "read_type": "PREAD", "versions": 2})),
-            Ok(Ok(Scan::new().start_row("a", false).stop_row("c", true).limit(3).raw(true).max_versions(2)))
+            Ok(Ok(Scan::new()
+                .start_row("a", false)
+                .stop_row("c", true)
+                .limit(3)
+                .raw(true)
+                .caching(2)
+                .max_versions(2)))
         );
         let prefix = json!({"prefix": "ab", "start": "x", "limit": 0, "batch": 0, "reversed": false});
         assert_eq!(scan(prefix), Ok(Ok(Scan::new().prefix("ab"))));
+        let reversed = json!({"start": "x", "stop": "a", "reversed": true});
+        let expected = Scan::new().start_row("x", true).stop_row("a", false).reversed(true);
+        assert_eq!(scan(reversed), Ok(Ok(expected)));
     }
 
     #[test]
-    fn raw_scans_of_columns_are_known() {
-        let raw_columns = |value| {
+    fn scans_with_errors_of_their_own_are_known() {
+        let has_own_error = |value| {
             let mut members = Members::of(value, "a scan").unwrap();
-            parse_scan(&mut members).unwrap().unwrap().raw_columns
+            parse_scan(&mut members).unwrap().unwrap().has_own_error
         };
-        assert!(raw_columns(json!({"raw": true, "columns": [["f", "q"]]})));
-        assert!(!raw_columns(json!({"raw": true, "families": ["f"]})));
-        assert!(!raw_columns(json!({"columns": [["f", "q"]]})));
+        assert!(has_own_error(json!({"raw": true, "columns": [["f", "q"]]})));
+        assert!(!has_own_error(json!({"raw": true, "families": ["f"]})));
+        assert!(!has_own_error(json!({"columns": [["f", "q"]]})));
+        assert!(has_own_error(json!({"reversed": true, "load_on_demand": true})));
+        assert!(!has_own_error(json!({"reversed": true})));
     }
 
     #[test]
-    fn what_is_not_built_is_unsupported_not_wrong() {
-        for member in [
-            json!({"filter": "KeyOnlyFilter()"}),
-            json!({"filter": {"and": []}}),
-            json!({"reversed": true}),
-            json!({"batch": 2}),
-            json!({"max_result_size": 28}),
-            json!({"allow_partial": true}),
-        ] {
-            assert_eq!(scan(member.clone()), Ok(Err(Refusal::Unsupported)), "{member}");
-        }
-        assert_eq!(get(json!({"row": "r", "filter": "PageFilter(1)"})), Ok(Err(Refusal::Unsupported)));
+    fn filters_and_limits() {
+        assert_eq!(
+            scan(
+                json!({"filter": "KeyOnlyFilter()", "batch": 2, "max_result_size": 28, "allow_partial": true,
+                "caching": 3, "load_on_demand": true})
+            ),
+            Ok(Ok(Scan::new()
+                .filter(Filter::key_only(false))
+                .batch(2)
+                .max_result_size(28)
+                .allow_partial(true)
+                .caching(3)
+                .load_on_demand(true)))
+        );
+        assert_eq!(scan(json!({"batch": 0, "max_result_size": -1})), Ok(Ok(Scan::new())));
+        let read = json!({"row": "r", "filter": {"skip": "PageFilter(1)"}, "load_on_demand": false});
+        let filter = Filter::skip(Filter::page(1)).unwrap();
+        assert_eq!(get(read), Ok(Ok(Get::new("r").filter(filter).load_on_demand(false))));
     }
 
     #[test]
@@ -204,6 +236,7 @@ mod tests {
             json!({"time_range": [-1, 4]}),
             json!({"family_time_ranges": {"f": [5, 4]}}),
             json!({"store_offset": -1}),
+            json!({"filter": "PageFilter"}),
         ] {
             assert_eq!(scan(member.clone()), Ok(Err(Refusal::IllegalArgument)), "{member}");
         }

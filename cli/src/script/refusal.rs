@@ -9,6 +9,7 @@ pub(super) enum Refusal {
     WrongRegion,
     FailedSanityCheck,
     DoNotRetryIo,
+    IncompatibleFilter,
     IllegalArgument,
     IllegalState,
     /// It takes what is not built yet.
@@ -23,6 +24,7 @@ impl Refusal {
             Self::WrongRegion => "WrongRegionException",
             Self::FailedSanityCheck => "FailedSanityCheckException",
             Self::DoNotRetryIo => "DoNotRetryIOException",
+            Self::IncompatibleFilter => "IncompatibleFilterException",
             Self::IllegalArgument => "IllegalArgumentException",
             Self::IllegalState => "IllegalStateException",
             Self::Unsupported => "Unsupported",
@@ -34,8 +36,8 @@ impl Refusal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
     Read,
-    /// A raw scan that names columns.
-    RawColumns,
+    /// A raw scan that names columns, or a reversed one that loads families on demand.
+    OddScan,
     Write,
     /// A write that reads its row first, or is atomic over several.
     Modify,
@@ -58,8 +60,9 @@ impl Asked {
             (ErrorKind::NoSuchFamily, _) => Some(Refusal::NoSuchColumnFamily),
             (ErrorKind::WrongRegion, Self::Write) => Some(Refusal::FailedSanityCheck),
             (ErrorKind::WrongRegion, _) => Some(Refusal::WrongRegion),
-            (ErrorKind::InvalidArgument, Self::RawColumns) => Some(Refusal::DoNotRetryIo),
+            (ErrorKind::InvalidArgument, Self::OddScan) => Some(Refusal::DoNotRetryIo),
             (ErrorKind::InvalidArgument, _) => Some(Refusal::IllegalArgument),
+            (ErrorKind::IncompatibleFilter, _) => Some(Refusal::IncompatibleFilter),
             (ErrorKind::NotALong, _) => Some(Refusal::DoNotRetryIo),
             (ErrorKind::Unsupported, _) => Some(Refusal::Unsupported),
             _ => None,
@@ -75,7 +78,7 @@ mod tests {
     #[test]
     fn one_error_has_several_names() {
         let names = |kind| {
-            [Asked::Read, Asked::RawColumns, Asked::Write, Asked::Modify, Asked::BulkLoad]
+            [Asked::Read, Asked::OddScan, Asked::Write, Asked::Modify, Asked::BulkLoad]
                 .map(|asked| asked.name_of(kind))
         };
         let name = |refusal| Some(refusal);
@@ -94,6 +97,7 @@ mod tests {
                 .map(name)
         );
         assert_eq!(names(ErrorKind::NotALong), [name(DoNotRetryIo); 5]);
+        assert_eq!(names(ErrorKind::IncompatibleFilter), [name(IncompatibleFilter); 5]);
         assert_eq!(names(ErrorKind::Corrupt), [None; 5]);
     }
 

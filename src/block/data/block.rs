@@ -1,5 +1,9 @@
 //! A data block in memory: plain cells, checked, and an index over them.
 
+mod rows;
+
+pub(crate) use rows::RowSpan;
+
 use super::Undone;
 use super::seek_index::{Candidates, STRIDE, SeekIndex};
 use crate::cell::{CellFormat, CellKey, CellOrder, CellRef, key_value};

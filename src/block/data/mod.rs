@@ -20,7 +20,7 @@ mod tail;
 mod tests;
 
 pub use crate::schema::DataBlockEncoding;
-pub(crate) use block::{CellPlace, DataBlock, Trust};
+pub(crate) use block::{CellPlace, DataBlock, RowSpan, Trust};
 pub(crate) use encoder::Encoder;
 
 use crate::cell::CellFormat;

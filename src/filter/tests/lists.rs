@@ -78,6 +78,19 @@ impl Naive {
     }
 }
 
+impl Naive {
+    /// Whether a list that passes what any member passes has a member with hints within a row. Backward, it does not ask that
+    /// again once the hint lies behind, as HBase does not.
+    fn hides_cells_backward(&self, in_any: bool) -> bool {
+        match self {
+            Self::ColumnPrefix(_) | Self::ColumnRange(..) | Self::Timestamps(_, true) => in_any,
+            Self::All(all) => all.iter().any(|filter| filter.hides_cells_backward(in_any)),
+            Self::Any(any) => any.iter().any(|filter| filter.hides_cells_backward(true)),
+            _ => false,
+        }
+    }
+}
+
 fn compare() -> impl Strategy<Value = Compare> {
     prop_oneof![
         Just(Compare::Less),
@@ -129,6 +142,7 @@ proptest! {
     /// Whatever verdicts and hints pass over, no cell is lost and none is added.
     #[test]
     fn lists_pass_what_their_members_pass(naive in naive(), cells in table(), reversed: bool) {
+        let reversed = reversed && !naive.hides_cells_backward(false);
         let mut expected: Vec<&[TestCell]> = cells.chunk_by(|a, b| a.key.row() == b.key.row()).collect();
         if reversed {
             expected.reverse();
@@ -160,10 +174,17 @@ fn the_farthest_hint_and_the_nearest() {
     // one member of OR without a hint: none
     let mut state = FilterState::new(&Filter::parse(format!("{b} OR KeyOnlyFilter()")).unwrap());
     assert!(state.skip_hint(cell).is_none());
-    // nor any within a row in a reversed read
-    let mut state = FilterState::new(&Filter::parse(format!("{b} AND {c}")).unwrap());
-    state.set_reversed(true);
-    assert!(state.skip_hint(cell).is_none() && state.next_cell_hint(cell).is_none());
+}
+
+#[test]
+fn backward_a_member_of_or_is_not_asked_behind_its_hint() {
+    let table = cells("r/f:a/1=x r/f:b/1=x");
+    for (reversed, expected) in [(false, 1), (true, 0)] {
+        let found = read(&Filter::any([Filter::column_prefix("b")]).unwrap(), &table, reversed);
+        assert_eq!(found.len(), expected, "reversed: {reversed}");
+    }
+    // its answers are those of HBase, not what one would like
+    assert_eq!(read(&Filter::column_prefix("b"), &table, true).len(), 1);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Directories that HBase left, and ones of our own.
 
 use super::*;
-use crate::cell::{Cell, parse_binary};
+use crate::cell::{Cell, SeekKey, parse_binary};
 use crate::error::ErrorKind;
 use crate::hfile::HFile;
 use crate::io::LocalStorage;
@@ -83,7 +83,7 @@ fn merged(dir: &RegionDir) -> Vec<Line> {
         for (number, file) in files.iter().enumerate() {
             let mut scanner = file.scanner(None, false);
             let mut rows = None;
-            let mut found = scanner.seek_to_first().unwrap();
+            let mut found = scanner.seek(&SeekKey::first_on_row(b"")).unwrap();
             while found {
                 let cell = Cell::from(scanner.peek().unwrap());
                 assert_eq!(cell.as_ref().family(), family.name());
@@ -340,7 +340,7 @@ fn references_must_be_to_the_regions_own_half() {
     put(&shared, &path.with_file_name("6f").join("f/0a"), b"bytes");
     let mut refused = BTreeMap::new();
     for (row, half) in [("a", 0), ("b", 0), ("m", 0), ("m", 1), ("a", 1), ("", 0)] {
-        let key = crate::cell::SeekKey::first_on_row(row.as_bytes());
+        let key = SeekKey::first_on_row(row.as_bytes());
         let len = u8::try_from(key.as_bytes().len()).unwrap();
         let bytes = [b"PBUF\x0a", &[len][..], key.as_bytes(), &[0x10, half]].concat();
         put(&shared, &path.join("f/0a.6f"), &bytes);

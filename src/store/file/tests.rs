@@ -34,11 +34,13 @@ fn query<'q>(start: &'q [u8], stop: &'q [u8]) -> Query<'q> {
         start,
         include_start: true,
         stop,
+        reversed: false,
         get_like: start == stop && !start.is_empty(),
         columns: &[],
         time_range: TimeRange::ALL,
         max_versions: 1,
         raw: false,
+        filtered: false,
         store_limit: None,
         store_offset: 0,
         read_point: i64::MAX,
@@ -129,6 +131,11 @@ fn rows_rule_out_files() {
     assert_eq!(may(b"", b"b1"), Match::Yes, "though the row is excluded");
     assert_eq!(may(b"d2", b""), Match::NotByKey);
     assert_eq!((may(b"d1", b""), may(b"a", b"z"), may(b"c", b"c")), (Match::Yes, Match::Yes, Match::Yes));
+    let back = |start: &[u8], stop: &[u8]| {
+        file.may_match(&Query { reversed: true, ..query(start, stop) }, i64::MIN, false, false)
+    };
+    assert_eq!((back(b"b", b""), back(b"", b"d2")), (Match::NotByKey, Match::NotByKey));
+    assert_eq!((back(b"b1", b""), back(b"", b"d1"), back(b"z", b"a")), (Match::Yes, Match::Yes, Match::Yes));
     let empty = opened("0a", Some((Half::Top, b"x")), &[]).unwrap();
     assert_eq!(empty.may_match(&query(b"", b""), i64::MIN, false, false), Match::NotByKey);
 }

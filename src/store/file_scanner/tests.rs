@@ -34,23 +34,6 @@ impl Naive {
         self.at = self.at.map(|at| at + 1).filter(|&at| at < self.cells.len());
     }
 
-    fn previous_row(&mut self, row: &[u8]) {
-        let row = self.cells.iter().rev().map(|c| c.as_ref().row()).find(|&r| r < row).map(<[u8]>::to_vec);
-        self.at = row.and_then(|row| self.cells.iter().position(|c| c.as_ref().row() == row));
-    }
-
-    fn last_row(&mut self) {
-        let row = self.cells.last().map(|c| c.as_ref().row().to_vec());
-        self.at = row.and_then(|row| self.cells.iter().position(|c| c.as_ref().row() == row));
-    }
-
-    fn backward_seek(&mut self, key: &CellKey) {
-        self.seek(key);
-        if self.at.is_none_or(|at| self.cells[at].as_ref().row() > key.row()) {
-            self.previous_row(key.row());
-        }
-    }
-
     fn peek(&self) -> Option<&Cell> {
         self.at.map(|at| &self.cells[at])
     }
@@ -59,15 +42,11 @@ impl Naive {
 /// What is asked of a scanner.
 #[derive(Clone, Debug)]
 enum Step {
-    First,
     Seek(SeekKey),
     Reseek(SeekKey),
     Request(SeekKey, bool, bool),
     Enforce,
     Advance,
-    PreviousRow(Vec<u8>),
-    LastRow,
-    Backward(SeekKey),
 }
 
 const TYPES: [CellType; 5] = [
@@ -78,11 +57,11 @@ const TYPES: [CellType; 5] = [
     CellType::DeleteFamilyVersion,
 ];
 
-fn rows() -> impl Strategy<Value = Vec<u8>> + Clone {
+pub(in crate::store) fn rows() -> impl Strategy<Value = Vec<u8>> + Clone {
     "[a-c]{1,2}".prop_map(String::into_bytes)
 }
 
-fn stored() -> impl Strategy<Value = Cell> {
+pub(in crate::store) fn stored() -> impl Strategy<Value = Cell> {
     (rows(), "[pq]?", 1..6i64, 0..TYPES.len(), 0..9i64).prop_map(|(row, qualifier, ts, kind, seq_id)| {
         let kind = TYPES[kind];
         let qualifier = if kind.is_family_delete() { "" } else { qualifier.as_str() };
@@ -91,7 +70,7 @@ fn stored() -> impl Strategy<Value = Cell> {
     })
 }
 
-fn keys() -> impl Strategy<Value = SeekKey> {
+pub(in crate::store) fn keys() -> impl Strategy<Value = SeekKey> {
     let kinds = prop_oneof![Just(CellType::Maximum), Just(CellType::Minimum), Just(CellType::Put)];
     prop_oneof![
         rows().prop_map(|row| SeekKey::first_on_row(&row)),
@@ -110,35 +89,32 @@ fn keys() -> impl Strategy<Value = SeekKey> {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
-        1 => Just(Step::First),
         1 => keys().prop_map(Step::Seek),
         3 => keys().prop_map(Step::Reseek),
         3 => (keys(), any::<bool>(), any::<bool>()).prop_map(|(k, forward, bloom)| Step::Request(k, forward, bloom)),
         1 => Just(Step::Enforce),
         4 => Just(Step::Advance),
-        2 => rows().prop_map(Step::PreviousRow),
-        1 => Just(Step::LastRow),
-        2 => keys().prop_map(Step::Backward),
     ];
     proptest::collection::vec(step, 1..30)
 }
 
 #[derive(Clone, Debug)]
-struct Shape {
-    bloom: Option<BloomType>,
-    origin: Origin,
-    reference: Option<Reference>,
-    read_point: Option<i64>,
+pub(in crate::store) struct Shape {
+    pub(in crate::store) bloom: Option<BloomType>,
+    pub(in crate::store) block_size: usize,
+    pub(in crate::store) origin: Origin,
+    pub(in crate::store) reference: Option<Reference>,
+    pub(in crate::store) read_point: Option<i64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Origin {
+pub(in crate::store) enum Origin {
     Flush,
     WithoutSeqIds,
     Loaded { keeps_seq_ids: bool },
 }
 
-fn shapes() -> impl Strategy<Value = Shape> {
+pub(in crate::store) fn shapes() -> impl Strategy<Value = Shape> {
     let bloom = prop_oneof![Just(None), Just(Some(BloomType::Row)), Just(Some(BloomType::RowCol))];
     let origin = prop_oneof![
         Just(Origin::Flush),
@@ -149,14 +125,24 @@ fn shapes() -> impl Strategy<Value = Shape> {
     // a key within a row is none that HBase would split at
     let split_key = prop_oneof![3 => rows().prop_map(|row| SeekKey::first_on_row(&row)), 1 => keys()];
     let reference = (split_key, half).prop_map(|(split_key, half)| Reference { split_key, half });
-    (bloom, origin, proptest::option::of(reference), proptest::option::of(0..9i64))
-        .prop_map(|(bloom, origin, reference, read_point)| Shape { bloom, origin, reference, read_point })
+    let block_size = prop_oneof![2 => Just(60), 1 => Just(10), 1 => Just(200)];
+    (bloom, block_size, origin, proptest::option::of(reference), proptest::option::of(0..9i64)).prop_map(
+        |(bloom, block_size, origin, reference, read_point)| Shape {
+            bloom,
+            block_size,
+            origin,
+            reference,
+            read_point,
+        },
+    )
 }
 
 /// Writes the cells, and opens them as a file of the shape.
-fn store_file(cells: &[Cell], shape: &Shape) -> StoreFile {
+pub(in crate::store) fn store_file(cells: &[Cell], shape: &Shape) -> StoreFile {
     let storage: Arc<dyn Storage> = Arc::new(FaultyStorage::new());
-    let options = HFileWriter::options().block_size(60).bloom(shape.bloom).storage(Arc::clone(&storage));
+    // several cells a block, or one
+    let options =
+        HFileWriter::options().block_size(shape.block_size).bloom(shape.bloom).storage(Arc::clone(&storage));
     let options = options.mvcc(shape.origin != Origin::WithoutSeqIds);
     let (name, origin) = match shape.origin {
         Origin::Loaded { keeps_seq_ids } => {
@@ -178,7 +164,7 @@ fn store_file(cells: &[Cell], shape: &Shape) -> StoreFile {
 }
 
 /// The cells that a scanner of the shape must show.
-fn visible(cells: &[Cell], shape: &Shape) -> Vec<Cell> {
+pub(in crate::store) fn visible(cells: &[Cell], shape: &Shape) -> Vec<Cell> {
     let top = i64::from(shape.reference.as_ref().is_some_and(|r| r.half == Half::Top));
     let seen = |cell: &Cell| {
         let cell = cell.as_ref();
@@ -196,7 +182,7 @@ fn visible(cells: &[Cell], shape: &Shape) -> Vec<Cell> {
     cells.iter().filter_map(seen).collect()
 }
 
-fn sorted(mut cells: Vec<Cell>) -> Vec<Cell> {
+pub(in crate::store) fn sorted(mut cells: Vec<Cell>) -> Vec<Cell> {
     cells.sort_by(|a, b| {
         let order = CellOrder::User.compare(a.as_ref().key(), b.as_ref().key());
         order.then_with(|| Reverse(a.as_ref().seq_id()).cmp(&Reverse(b.as_ref().seq_id())))
@@ -208,10 +194,6 @@ fn sorted(mut cells: Vec<Cell>) -> Vec<Cell> {
 /// Takes a step in both. A cell put off is looked at before it is fetched: it must not be behind the real one.
 fn take(step: &Step, scanner: &mut StoreFileScanner<'_>, naive: &mut Naive, cells: &[Cell]) {
     match step {
-        Step::First => {
-            scanner.seek_to_first().unwrap();
-            naive.at = (!naive.cells.is_empty()).then_some(0);
-        }
         Step::Seek(key) => {
             scanner.seek(key).unwrap();
             naive.seek(key);
@@ -262,18 +244,6 @@ fn take(step: &Step, scanner: &mut StoreFileScanner<'_>, naive: &mut Naive, cell
             scanner.advance().unwrap();
             naive.advance();
         }
-        Step::PreviousRow(row) => {
-            scanner.seek_to_previous_row(row).unwrap();
-            naive.previous_row(row);
-        }
-        Step::LastRow => {
-            scanner.seek_to_last_row().unwrap();
-            naive.last_row();
-        }
-        Step::Backward(key) => {
-            scanner.backward_seek(key).unwrap();
-            naive.backward_seek(key);
-        }
     }
 }
 
@@ -298,20 +268,4 @@ proptest! {
             }
         }
     }
-}
-
-#[test]
-fn a_row_whose_cells_are_all_too_new_is_passed_over_backward() {
-    let cell = |row: &[u8], seq_id| {
-        let key = SeekKey::of(row, b"f", b"q", 1, CellType::Put);
-        Cell::from(CellRef::new(&key, b"").with_seq_id(seq_id))
-    };
-    let cells = [cell(b"a", 1), cell(b"b", 8), cell(b"c", 8)];
-    let shape = Shape { bloom: None, origin: Origin::Flush, reference: None, read_point: Some(5) };
-    let file = store_file(&cells, &shape);
-    let mut scanner = file.scanner(Some(5), false);
-    assert!(scanner.seek_to_last_row().unwrap());
-    assert_eq!(scanner.peek().unwrap().row(), b"a");
-    assert!(!scanner.seek_to_previous_row(b"a").unwrap());
-    assert_eq!(scanner.peek(), None);
 }

@@ -23,12 +23,12 @@ const TYPES: [CellType; 8] = [
     CellType::DeleteFamily,
     CellType::DeleteFamilyVersion,
 ];
-const NOW: i64 = 10;
+pub(in crate::store) const NOW: i64 = 10;
 
 /// A cell to write: its row, qualifier, timestamp, type, and whether it may expire.
-type Write = (String, String, i64, usize, bool);
+pub(in crate::store) type Write = (String, String, i64, usize, bool);
 
-fn writes() -> impl Strategy<Value = Vec<Write>> {
+pub(in crate::store) fn writes() -> impl Strategy<Value = Vec<Write>> {
     // some rows share more than a number of eight bytes tells apart
     let row = "(x|longer-than-8-)[a-d]";
     let write = (row, "[pqr]?", 1..8i64, 0..TYPES.len(), prop::bool::weighted(0.1));
@@ -36,7 +36,7 @@ fn writes() -> impl Strategy<Value = Vec<Write>> {
 }
 
 /// The cells of writes, whose sequence ids are their numbers.
-fn cells(writes: &[Write]) -> Vec<Cell> {
+pub(in crate::store) fn cells(writes: &[Write]) -> Vec<Cell> {
     let cell = |((row, qualifier, timestamp, kind, expires), seq_id): (&Write, i64)| {
         let kind = TYPES[*kind];
         let qualifier = if kind.is_family_delete() { "" } else { qualifier.as_str() };
@@ -69,7 +69,12 @@ fn file(cells: &[Cell], number: usize, bloom: Option<BloomType>, cache: &BlockCa
 
 /// The cells, cut into files and segments at some numbers: the last lot is in the active segment, the one before in a
 /// frozen one, and all others are in files.
-fn store(cells: &[Cell], cuts: &[usize], family: &Family, cache: &BlockCache) -> StoreState {
+pub(in crate::store) fn store(
+    cells: &[Cell],
+    cuts: &[usize],
+    family: &Family,
+    cache: &BlockCache,
+) -> StoreState {
     let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % (cells.len() + 1)).collect();
     cuts.extend([0, cells.len()]);
     cuts.sort_unstable();
@@ -85,7 +90,7 @@ fn store(cells: &[Cell], cuts: &[usize], family: &Family, cache: &BlockCache) ->
     state
 }
 
-fn families() -> impl Strategy<Value = Family> {
+pub(in crate::store) fn families() -> impl Strategy<Value = Family> {
     let bloom = prop_oneof![Just(None), Just(Some(BloomType::Row)), Just(Some(BloomType::RowCol))];
     let keep = prop_oneof![3 => Just(KeepDeletedCells::False), 1 => Just(KeepDeletedCells::True)];
     (bloom, keep, 1..4u32, 0..3u32, proptest::option::of(2..9u32), prop::bool::weighted(0.1)).prop_map(
@@ -100,7 +105,7 @@ fn families() -> impl Strategy<Value = Family> {
 }
 
 #[derive(Clone, Debug)]
-struct Ask {
+pub(in crate::store) struct Ask {
     row: String,
     columns: Vec<Bytes>,
     time_range: TimeRange,
@@ -110,7 +115,7 @@ struct Ask {
     read_point: i64,
 }
 
-fn asks() -> impl Strategy<Value = Vec<Ask>> {
+pub(in crate::store) fn asks() -> impl Strategy<Value = Vec<Ask>> {
     let columns = proptest::collection::btree_set("[o-s]?", 0..3)
         .prop_map(|names| names.into_iter().map(Bytes::from).collect::<Vec<_>>());
     let range = prop_oneof![
@@ -141,16 +146,18 @@ fn asks() -> impl Strategy<Value = Vec<Ask>> {
 }
 
 impl Ask {
-    fn query(&self) -> Query<'_> {
+    pub(in crate::store) fn query(&self) -> Query<'_> {
         Query {
             start: self.row.as_bytes(),
             include_start: true,
             stop: self.row.as_bytes(),
+            reversed: false,
             get_like: true,
             columns: &self.columns,
             time_range: self.time_range,
             max_versions: self.max_versions,
             raw: false,
+            filtered: false,
             store_limit: self.store_limit,
             store_offset: self.store_offset,
             read_point: self.read_point,
@@ -159,7 +166,7 @@ impl Ask {
 }
 
 /// The cells as a scanner of all sources finds them.
-fn scanned(state: &StoreState, query: &Query<'_>, info: &ScanInfo) -> RowBuf {
+pub(in crate::store) fn scanned(state: &StoreState, query: &Query<'_>, info: &ScanInfo) -> RowBuf {
     let mut row = RowBuf::new();
     let mut scanner = StoreScanner::new(state, query, info).unwrap();
     if scanner.peek_row() == Some(query.start) {

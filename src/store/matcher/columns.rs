@@ -112,10 +112,15 @@ impl<'q> ColumnTracker<'q> {
 
     /// Where to go when nothing more of a column is wanted (HBase: `getNextRowOrNextColumn`).
     pub(super) fn next_row_or_column(&mut self, qualifier: &[u8]) -> MatchCode {
+        self.done_with_column(qualifier);
+        if self.done() { MatchCode::SeekNextRow } else { MatchCode::SeekNextCol }
+    }
+
+    /// Nothing more of a column is wanted, for reasons of others.
+    pub(super) fn done_with_column(&mut self, qualifier: &[u8]) {
         if let Self::Explicit(explicit) = self {
             explicit.done_with_column(qualifier);
         }
-        if self.done() { MatchCode::SeekNextRow } else { MatchCode::SeekNextCol }
     }
 
     /// The column to go to next, if it is known (HBase: `getColumnHint`).

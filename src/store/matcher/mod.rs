@@ -1,74 +1,32 @@
 //! Which cells of a family a scan returns, and which a compaction keeps (read-path.md §9, §17; HBase: package
 //! `querymatcher`). Knows no files: it is shown cells in their order and says what to do with each and where to go next.
 
+mod code;
 mod columns;
 mod compaction;
 mod deletes;
+mod filtered;
 mod new_version;
 mod scan_info;
 #[cfg(test)]
 mod tests;
 mod user;
 
+pub(crate) use code::{Advance, Disorder, MatchCode};
 pub(crate) use compaction::CompactionKind;
+pub(crate) use filtered::{FilteredCode, Unmatched};
 pub(crate) use scan_info::ScanInfo;
 
 use crate::cell::{
     CellOrder, CellRef, CellType, OLDEST_TIMESTAMP, ReadMemory, SeekKey, TTL_TAG_TYPE, same_bytes,
 };
-use crate::error::{Corruption, Error, Result};
+use crate::error::{Error, Result};
 use crate::op::{Query, TimeRange};
 use columns::{ColumnTracker, VersionLimits};
 use compaction::Compaction;
 use deletes::{DeleteResult, DeleteTracker};
+use filtered::AcceptedVersions;
 use new_version::NewVersionTracker;
-
-/// What to do with a cell, and where to go from it (read-path.md §9.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum MatchCode {
-    /// Return it; go to the next cell.
-    Include,
-    /// Return it; go to the next column, as [`ScanQueryMatcher::key_for_next_column`] says.
-    IncludeAndSeekNextCol,
-    /// Return it; go to the next row.
-    IncludeAndSeekNextRow,
-    /// Go to the next cell.
-    Skip,
-    /// Go to the next column, as [`ScanQueryMatcher::key_for_next_column`] says.
-    SeekNextCol,
-    /// Go to the next row.
-    SeekNextRow,
-    /// The cell is of another row than the current one: that row is complete.
-    Done,
-}
-
-/// What is wrong with the cells. Small, since each cell is asked for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Disorder {
-    /// The columns of a row do not ascend.
-    Columns,
-    /// A time to live is not of eight bytes but of so many.
-    TtlTag(u16),
-}
-
-impl From<Disorder> for Corruption {
-    fn from(disorder: Disorder) -> Self {
-        match disorder {
-            Disorder::Columns => Self::Malformed("columns of a row are out of order"),
-            Disorder::TtlTag(len) => Self::length("TTL tag", 8, len.into()),
-        }
-    }
-}
-
-/// How to get to the next column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub(crate) enum Advance {
-    /// Seek to the key, which is behind the cell; or step, without asking the matcher, until the column is left.
-    Seek,
-    /// Step to the next cell and ask the matcher about it. The key is not set.
-    Step,
-}
 
 /// A version of a column as the rules see it: a value or a marker.
 #[derive(Clone, Copy, Debug)]
@@ -110,6 +68,7 @@ pub(crate) struct ScanQueryMatcher<'q> {
     start: &'q [u8],
     include_start: bool,
     stop: &'q [u8],
+    reversed: bool,
     get_like: bool,
     in_row: bool,
     /// Whether the current row is that where the scan begins, and not in `row`.
@@ -121,6 +80,8 @@ pub(crate) struct ScanQueryMatcher<'q> {
     /// In place of `deletes`, and of the versions in `columns`.
     new_version: Option<Box<NewVersionTracker>>,
     limits: VersionLimits,
+    /// Behind a filter.
+    accepted: AcceptedVersions,
     info: ScanInfo,
     /// The first timestamp and the last one that is asked for.
     oldest: i64,
@@ -152,14 +113,23 @@ impl<'q> ScanQueryMatcher<'q> {
         if query.raw && !query.columns.is_empty() {
             return Err(Error::invalid_argument("a raw scan reads all columns, it cannot name some"));
         }
-        let max = if query.raw { query.max_versions } else { query.max_versions.min(info.max_versions) };
+        let wanted = if query.raw { query.max_versions } else { query.max_versions.min(info.max_versions) };
+        // a filter sees all that the family keeps, and what it accepts is counted then; versions by the new behavior are
+        // counted before, as in HBase
+        let max = match (query.filtered, query.raw) {
+            (true, true) => u32::MAX,
+            (true, false) if !info.new_version_behavior => info.max_versions,
+            _ => wanted,
+        };
         let mut info = *info;
         info.oldest_unexpired_ts = info.oldest_unexpired_ts(query.raw);
         let mut matcher = Self::new(family, info, max, !query.raw);
+        matcher.accepted.max = wanted;
         matcher.rules = if query.raw { Rules::Raw } else { Rules::User };
         matcher.columns = ColumnTracker::new(query.columns);
         matcher.order = order;
         (matcher.start, matcher.include_start, matcher.stop) = (query.start, query.include_start, query.stop);
+        matcher.reversed = query.reversed;
         matcher.get_like = query.get_like && !query.raw;
         if query.time_range != TimeRange::ALL {
             // a range that ends at 0 is empty: nothing is before the least timestamp
@@ -202,6 +172,7 @@ impl<'q> ScanQueryMatcher<'q> {
             start: &[],
             include_start: true,
             stop: &[],
+            reversed: false,
             get_like: false,
             in_row: false,
             at_start: false,
@@ -214,6 +185,7 @@ impl<'q> ScanQueryMatcher<'q> {
                 min: info.min_versions,
                 oldest_unexpired_ts: info.oldest_unexpired_ts,
             },
+            accepted: AcceptedVersions::default(),
             info,
             oldest: i64::MIN,
             newest: i64::MAX,
@@ -240,7 +212,6 @@ impl<'q> ScanQueryMatcher<'q> {
     }
 
     /// Whether there is a current row.
-    #[cfg(test)]
     #[inline]
     pub(crate) fn has_row(&self) -> bool {
         self.in_row
@@ -266,6 +237,7 @@ impl<'q> ScanQueryMatcher<'q> {
     fn begin_row(&mut self) {
         self.in_row = true;
         self.columns.reset();
+        self.accepted.reset();
         self.deletes.reset();
         if let Some(tracker) = &mut self.new_version {
             tracker.reset();
@@ -285,11 +257,10 @@ impl<'q> ScanQueryMatcher<'q> {
     /// If the cells are out of order, or a time to live is not eight bytes.
     #[inline(always)] // the loop of every scan
     pub(crate) fn match_cell(&mut self, cell: CellRef<'_>) -> Result<MatchCode, Disorder> {
-        let current = if self.at_start { self.start } else { &self.row };
-        if !self.in_row || !same_bytes(cell.key.row(), current) {
+        if !self.is_of_current_row(cell) {
             return Ok(MatchCode::Done);
         }
-        let qualifier = cell.key.qualifier_behind(current.len());
+        let qualifier = cell.key.qualifier_behind(self.current_row().len());
         let (timestamp, type_code) = (cell.key.timestamp(), cell.key.type_code());
         let (from, to) = self.plain;
         if from <= timestamp
@@ -303,17 +274,20 @@ impl<'q> ScanQueryMatcher<'q> {
         self.match_with_care(cell, Version { qualifier, timestamp, type_code, seq_id: cell.seq_id })
     }
 
+    #[inline]
+    fn current_row(&self) -> &[u8] {
+        if self.at_start { self.start } else { &self.row }
+    }
+
+    #[inline]
+    fn is_of_current_row(&self, cell: CellRef<'_>) -> bool {
+        self.in_row && same_bytes(cell.key.row(), self.current_row())
+    }
+
     /// What to do with a cell of the current row, all rules considered.
     fn match_with_care(&mut self, cell: CellRef<'_>, version: Version<'_>) -> Result<MatchCode, Disorder> {
-        let Version { qualifier, timestamp, .. } = version;
-        if self.columns.done() {
-            return Ok(MatchCode::SeekNextRow);
-        }
-        if timestamp < self.done_before {
-            return Ok(self.columns.next_row_or_column(qualifier));
-        }
-        if self.cell_ttl && !cell.tags.is_empty() && self.is_expired_by_tag(cell)? {
-            return Ok(MatchCode::Skip);
+        if let Some(code) = self.pre_check(cell, version)? {
+            return Ok(code);
         }
         match self.rules {
             Rules::User => self.match_user(version),
@@ -321,6 +295,21 @@ impl<'q> ScanQueryMatcher<'q> {
             Rules::Compaction(compaction) => self.match_compaction(version, compaction),
             Rules::IncludeAll => Ok(MatchCode::Include),
         }
+    }
+
+    /// What rules a cell of the current row out whatever else is true of it (§9.3): where to go then.
+    #[inline]
+    fn pre_check(&mut self, cell: CellRef<'_>, version: Version<'_>) -> Result<Option<MatchCode>, Disorder> {
+        if self.columns.done() {
+            return Ok(Some(MatchCode::SeekNextRow));
+        }
+        if version.timestamp < self.done_before {
+            return Ok(Some(self.columns.next_row_or_column(version.qualifier)));
+        }
+        if self.cell_ttl && !cell.tags.is_empty() && self.is_expired_by_tag(cell)? {
+            return Ok(Some(MatchCode::Skip));
+        }
+        Ok(None)
     }
 
     /// Whether the first time to live among a cell's tags has passed.
@@ -423,6 +412,10 @@ impl<'q> ScanQueryMatcher<'q> {
     /// Whether the scan may go on behind a row. HBase goes on behind a last row that is included, to no avail.
     #[inline]
     pub(crate) fn more_rows_may_exist_after(&self, row: &[u8]) -> bool {
-        !self.get_like && (self.stop.is_empty() || self.order.compare_rows(row, self.stop).is_lt())
+        if self.get_like || self.stop.is_empty() {
+            return !self.get_like;
+        }
+        let compared = self.order.compare_rows(row, self.stop);
+        if self.reversed { compared.is_gt() } else { compared.is_lt() }
     }
 }

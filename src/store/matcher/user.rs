@@ -7,13 +7,16 @@ impl ScanQueryMatcher<'_> {
     /// HBase: `NormalUserScanQueryMatcher`.
     #[inline]
     pub(super) fn match_user(&mut self, version: Version<'_>) -> Result<MatchCode, Disorder> {
-        if version.is_delete() {
-            return self.match_marker(version);
+        match self.check_hidden(version)? {
+            Some(code) => Ok(code),
+            None => self.match_wanted(version),
         }
-        if let Some(code) = self.check_deleted(version)? {
-            return Ok(code);
-        }
-        self.match_wanted(version)
+    }
+
+    /// Whether a version is a marker, which is applied, or a value that one hides: where to go then.
+    #[inline]
+    pub(super) fn check_hidden(&mut self, version: Version<'_>) -> Result<Option<MatchCode>, Disorder> {
+        if version.is_delete() { self.match_marker(version).map(Some) } else { self.check_deleted(version) }
     }
 
     /// HBase: `RawScanQueryMatcher`.
@@ -23,7 +26,7 @@ impl ScanQueryMatcher<'_> {
 
     /// Whether a version that is not deleted is one of those asked for (HBase: `UserScanQueryMatcher.matchColumn`).
     #[inline]
-    fn match_wanted(&mut self, version: Version<'_>) -> Result<MatchCode, Disorder> {
+    pub(super) fn match_wanted(&mut self, version: Version<'_>) -> Result<MatchCode, Disorder> {
         if version.timestamp > self.newest {
             return Ok(MatchCode::Skip);
         }

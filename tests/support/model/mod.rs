@@ -138,7 +138,12 @@ fn rows(stores: &Stores, read_point: i64, query: &Query, now: i64) -> Vec<Vec<Fo
             all.extend(found.into_iter().map(|cell| (family.clone(), cell)));
         }
     }
-    rows.into_values().filter(|row| !row.is_empty()).take(query.limit.unwrap_or(usize::MAX)).collect()
+    let mut rows: Vec<_> = rows.into_values().filter(|row| !row.is_empty()).collect();
+    if query.reversed {
+        rows.reverse();
+    }
+    rows.truncate(query.limit.unwrap_or(usize::MAX));
+    rows
 }
 
 /// A region.

@@ -31,6 +31,8 @@ pub(crate) struct Query {
     pub(crate) times: Times,
     pub(crate) family_times: BTreeMap<Vec<u8>, Times>,
     pub(crate) raw: bool,
+    /// From the last row to the first.
+    pub(crate) reversed: bool,
     /// Cells per row and family.
     pub(crate) store_limit: Option<usize>,
     pub(crate) store_offset: usize,
@@ -50,6 +52,7 @@ impl Default for Query {
             times: Times::ALL,
             family_times: BTreeMap::new(),
             raw: false,
+            reversed: false,
             store_limit: None,
             store_offset: 0,
             limit: None,
@@ -65,9 +68,10 @@ impl Query {
 
     /// §5.4.
     pub(crate) fn wants_row(&self, row: &[u8]) -> bool {
+        let behind = |bound: &[u8]| if self.reversed { row < bound } else { row > bound };
         let (start, stop) = (self.start.as_slice(), self.stop.as_slice());
-        let started = if self.include_start { row >= start } else { row > start };
-        let stopped = !stop.is_empty() && if self.include_stop { row > stop } else { row >= stop };
+        let started = start.is_empty() || behind(start) || self.include_start && row == start;
+        let stopped = !stop.is_empty() && (behind(stop) || !self.include_stop && row == stop);
         started && !stopped
     }
 

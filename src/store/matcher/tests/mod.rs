@@ -3,6 +3,7 @@
 //! A cell is its qualifier, a sign for its type, its timestamp, and perhaps `#` and its sequence id, `!` and its time to
 //! live: `a=5#7` is a value, `a-5` a Delete, `a<5` a DeleteColumn, `~5` a DeleteFamilyVersion, `^5` a DeleteFamily.
 
+mod filtered;
 mod naive;
 mod random;
 mod tables;
@@ -143,6 +144,7 @@ struct Ask {
     time_range: TimeRange,
     max_versions: u32,
     raw: bool,
+    filtered: bool,
     get_like: bool,
     time_to_purge: i64,
 }
@@ -155,6 +157,7 @@ impl Default for Ask {
             time_range: TimeRange::ALL,
             max_versions: u32::MAX,
             raw: false,
+            filtered: false,
             get_like: false,
             time_to_purge: 0,
         }
@@ -177,11 +180,13 @@ impl Ask {
             start: if self.get_like { b"r" } else { b"" },
             include_start: true,
             stop: if self.get_like { b"r" } else { b"" },
+            reversed: false,
             get_like: self.get_like,
             columns: &self.columns,
             time_range: self.time_range,
             max_versions: self.max_versions,
             raw: self.raw,
+            filtered: self.filtered,
             store_limit: None,
             store_offset: 0,
             read_point: i64::MAX,

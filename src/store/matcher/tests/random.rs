@@ -47,6 +47,7 @@ fn ask() -> impl Strategy<Value = Ask> {
             Ask {
                 family,
                 raw: raw && columns.is_empty(),
+                filtered: false,
                 columns: columns.into_iter().map(|column| Bytes::from_static(column.as_bytes())).collect(),
                 time_range: times,
                 max_versions: versions,

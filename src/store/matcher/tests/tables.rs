@@ -273,6 +273,7 @@ fn rows() {
     };
     assert_eq!(more(&range), [true, false, false]);
     assert_eq!(more(&Query { ..range }), [true, false, false]);
+    assert_eq!(more(&Query { reversed: true, ..range }), [false, false, true]);
     assert_eq!(more(&Query { stop: b"", ..range }), [true, true, true]);
     assert_eq!(more(&Query { get_like: true, ..range }), [false; 3]);
     assert_eq!(more(&Query { get_like: true, raw: true, stop: b"r", ..range }), [true, false, false]);
@@ -288,11 +289,13 @@ fn ask_static() -> Query<'static> {
         start: b"",
         include_start: true,
         stop: b"",
+        reversed: false,
         get_like: false,
         columns: &[],
         time_range: TimeRange::ALL,
         max_versions: 1,
         raw: false,
+        filtered: false,
         store_limit: None,
         store_offset: 0,
         read_point: i64::MAX,

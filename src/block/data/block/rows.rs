@@ -1,0 +1,110 @@
+//! The rows of a block, from the last to the first.
+
+use super::{CellPlace, DataBlock, row_at};
+use crate::cell::CellOrder;
+use crate::error::Corruption;
+use std::cmp::Ordering;
+
+/// Those cells of a row that are in one block, or the first of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct RowSpan {
+    /// The index entry of the first one.
+    entry: usize,
+    /// Where the first one starts.
+    start: usize,
+    /// Where the last one ends.
+    end: usize,
+}
+
+impl RowSpan {
+    /// Whether the block begins with them: then more of the row may be in the block before.
+    #[inline]
+    pub(crate) fn is_first(&self) -> bool {
+        self.entry == 0
+    }
+}
+
+impl DataBlock {
+    /// The row that the block ends with.
+    ///
+    /// # Errors
+    ///
+    /// If the rows of the block do not ascend. Blocks that were made without an index count as such.
+    pub(crate) fn last_row(&self, order: CellOrder) -> Result<RowSpan, Corruption> {
+        self.row_up_to_entry(self.index.len(), self.cells.end, order)
+    }
+
+    /// The row before another, which is not the first of the block.
+    ///
+    /// # Errors
+    ///
+    /// As [`last_row`](Self::last_row).
+    #[inline]
+    pub(crate) fn row_before(&self, row: &RowSpan, order: CellOrder) -> Result<RowSpan, Corruption> {
+        self.row_up_to_entry(row.entry, row.start, order)
+    }
+
+    /// The row of a cell, that cell being the last.
+    ///
+    /// # Errors
+    ///
+    /// As [`last_row`](Self::last_row).
+    pub(crate) fn row_up_to(&self, place: &CellPlace, order: CellOrder) -> Result<RowSpan, Corruption> {
+        let (mut low, mut high) = (0, self.index.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            if self.entry_at(middle) <= place.at {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        self.row_up_to_entry(low, place.next, order)
+    }
+
+    /// The row of the entry before `entry`, up to `end`. The first cell of each row has an entry, and some others have.
+    #[inline]
+    fn row_up_to_entry(&self, entry: usize, end: usize, order: CellOrder) -> Result<RowSpan, Corruption> {
+        let Some(mut entry) = entry.checked_sub(1) else { return Err(out_of_order()) };
+        let mut start = self.entry_at(entry);
+        let row = row_at(&self.bytes, start);
+        while let Some(before) = entry.checked_sub(1) {
+            let at = self.entry_at(before);
+            match order.compare_rows(row_at(&self.bytes, at), row) {
+                Ordering::Less => break,
+                Ordering::Equal => (entry, start) = (before, at),
+                Ordering::Greater => return Err(out_of_order()),
+            }
+        }
+        Ok(RowSpan { entry, start, end })
+    }
+
+    /// The row that a span is of.
+    #[inline]
+    pub(crate) fn row(&self, span: &RowSpan) -> &[u8] {
+        row_at(&self.bytes, span.start)
+    }
+
+    /// The first cell of a span.
+    #[inline]
+    pub(crate) fn first_of(&self, span: &RowSpan) -> CellPlace {
+        self.place(span.start)
+    }
+
+    /// Whether a cell is not behind a span.
+    #[inline]
+    pub(crate) fn is_within(&self, span: &RowSpan, place: &CellPlace) -> bool {
+        place.at < span.end
+    }
+
+    /// Goes to the cell behind; false, and nowhere else, if that is behind the span.
+    #[inline(always)] // the loop of every reversed scan
+    pub(crate) fn advance_within(&self, span: &RowSpan, place: &mut CellPlace) -> bool {
+        place.next < span.end && self.advance(place)
+    }
+}
+
+#[cold]
+fn out_of_order() -> Corruption {
+    Corruption::Malformed("rows of a data block are out of order")
+}

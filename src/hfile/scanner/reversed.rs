@@ -1,0 +1,372 @@
+//! A cursor over the cells of one file, row by row from the last to the first.
+
+use super::HFileScanner;
+use crate::block::data::{CellPlace, DataBlock, RowSpan};
+use crate::cell::{CellKey, CellOrder, CellRef, SeekKey};
+use crate::error::{Corruption, Error, Result};
+use std::fmt;
+use std::mem;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+/// A cursor that goes from each row to the one before it, and forward within a row.
+///
+/// It stands on a cell of its row, which [`peek`](Self::peek) lends; or behind the row's last; or it has no row: when it is
+/// new, before the first row, or after an error.
+///
+/// To go a row back costs no search: a block's index knows where its rows begin, and the block before is the one that the
+/// index names. Where a row may have begun in the block before, that is read and both are kept, so each block is read
+/// once. Only for a row that reaches over more than two blocks it searches, and reads them forward once more.
+///
+/// Blocks are checked as they are passed, as [`HFileScanner`] does.
+pub(crate) struct ReversedHFileScanner<'f> {
+    /// Stands in the block where the row begins, or is to be looked for.
+    cells: HFileScanner<'f>,
+    /// The cells of the row in that block.
+    here: RowSpan,
+    /// What the row has in the block behind.
+    behind: Option<Behind>,
+    /// Where the row begins.
+    begins: Stand,
+    /// Where the cursor is.
+    stand: Stand,
+    /// The beginning of a row of many blocks.
+    wide: SeekKey,
+}
+
+struct Behind {
+    block: Arc<DataBlock>,
+    row: RowSpan,
+    place: CellPlace,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stand {
+    Nowhere,
+    /// In the block of `cells`.
+    Here,
+    /// In the block behind it.
+    Behind,
+    /// Where `cells` stands, in any block.
+    Wide,
+}
+
+impl<'f> ReversedHFileScanner<'f> {
+    pub(in crate::hfile) fn new(cells: HFileScanner<'f>) -> Self {
+        Self {
+            cells,
+            here: RowSpan::default(),
+            behind: None,
+            begins: Stand::Nowhere,
+            stand: Stand::Nowhere,
+            wide: SeekKey::new(),
+        }
+    }
+
+    /// The cell it stands on.
+    #[inline]
+    pub(crate) fn peek(&self) -> Option<CellRef<'_>> {
+        match self.stand {
+            Stand::Here | Stand::Wide => self.cells.peek(),
+            Stand::Behind => self.behind.as_ref().map(|behind| behind.block.cell(&behind.place)),
+            Stand::Nowhere => None,
+        }
+    }
+
+    /// Goes to the first cell of the last row; false, and nowhere, if there is none.
+    ///
+    /// # Errors
+    ///
+    /// If a block cannot be read or is damaged, or the file's order is unknown.
+    pub(crate) fn seek_to_last_row(&mut self) -> Result<bool> {
+        self.leave();
+        let order = self.order()?;
+        if !self.cells.enter_last_block()? {
+            return Ok(false);
+        }
+        let row = self.block()?.last_row(order).map_err(|error| self.error(error))?;
+        self.enter_row(row)
+    }
+
+    /// Goes to the first cell of the row of the last cell before `key`; false, and nowhere, if there is none. Cells from
+    /// `key` on do not count to the row, unless it reaches over many blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`seek_to_last_row`](Self::seek_to_last_row).
+    pub(crate) fn seek_before(&mut self, key: &CellKey) -> Result<bool> {
+        self.leave();
+        let order = self.order()?;
+        if !self.cells.seek_before(key)? {
+            return Ok(false);
+        }
+        let row = self.block()?.row_up_to(&self.cells.place, order).map_err(|error| self.error(error))?;
+        self.enter_row(row)
+    }
+
+    /// Goes to the first cell of the row before the current one; false, and nowhere, if there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`seek_to_last_row`](Self::seek_to_last_row).
+    #[inline]
+    pub(crate) fn previous_row(&mut self) -> Result<bool> {
+        let begins = self.begins;
+        self.leave();
+        let order = self.order()?;
+        let row = match begins {
+            Stand::Nowhere => return Ok(false),
+            Stand::Wide => return self.leave_wide_row(),
+            Stand::Here if self.here.is_first() => return self.at_start().map(|()| false),
+            Stand::Here => self.block()?.row_before(&self.here, order),
+            Stand::Behind => self.block()?.last_row(order),
+        };
+        self.enter_row(row.map_err(|error| self.error(error))?)
+    }
+
+    /// Goes to the next cell of the row; nowhere, but still in the row, if there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`seek_to_last_row`](Self::seek_to_last_row).
+    #[inline]
+    pub(crate) fn advance(&mut self) -> Result<()> {
+        if self.stand == Stand::Here
+            && let Some(block) = &self.cells.block
+            && block.advance_within(&self.here, &mut self.cells.place)
+        {
+            return Ok(());
+        }
+        self.advance_with_care()
+    }
+
+    fn advance_with_care(&mut self) -> Result<()> {
+        match (self.stand, &mut self.behind) {
+            (Stand::Nowhere, _) => {}
+            (Stand::Here, Some(_)) => self.stand = Stand::Behind,
+            (Stand::Here, None) => self.stand = Stand::Nowhere,
+            (Stand::Behind, Some(Behind { block, row, place })) => {
+                if !block.advance_within(row, place) {
+                    self.stand = Stand::Nowhere;
+                }
+            }
+            (Stand::Behind, None) => self.stand = Stand::Nowhere,
+            (Stand::Wide, _) => {
+                self.stand = Stand::Nowhere;
+                self.cells.advance()?;
+                self.settle_in_wide_row();
+            }
+        }
+        Ok(())
+    }
+
+    /// Lends cells of the row from the one it stands on on, until `visit` breaks off or there are no more; it stands on the
+    /// cell that it broke off at then.
+    ///
+    /// # Errors
+    ///
+    /// As [`seek_to_last_row`](Self::seek_to_last_row).
+    #[inline]
+    pub(crate) fn walk<B>(
+        &mut self,
+        mut visit: impl FnMut(CellRef<'_>) -> ControlFlow<B>,
+    ) -> Result<Option<B>> {
+        if let (Stand::Here, Some(block)) = (self.stand, &self.cells.block) {
+            let mut place = self.cells.place;
+            let broken_off = loop {
+                match visit(block.cell(&place)) {
+                    ControlFlow::Break(broken_off) => break Some(broken_off),
+                    ControlFlow::Continue(()) if block.advance_within(&self.here, &mut place) => {}
+                    ControlFlow::Continue(()) => break None,
+                }
+            };
+            self.cells.place = place;
+            if broken_off.is_some() {
+                return Ok(broken_off);
+            }
+            self.advance_with_care()?;
+        }
+        while let Some(cell) = self.peek() {
+            if let ControlFlow::Break(broken_off) = visit(cell) {
+                return Ok(Some(broken_off));
+            }
+            self.advance()?;
+        }
+        Ok(None)
+    }
+
+    /// Goes forward within the row to the first cell that is not before `key`; stays where it is if that is not before
+    /// `key`; goes behind the row if there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`seek_to_last_row`](Self::seek_to_last_row).
+    pub(crate) fn reseek(&mut self, key: &CellKey) -> Result<()> {
+        let order = self.order()?;
+        if self.peek().is_none_or(|cell| order.compare(cell.key(), key).is_ge()) {
+            return Ok(());
+        }
+        if self.stand == Stand::Wide {
+            self.stand = Stand::Nowhere;
+            self.cells.reseek(key)?;
+            self.settle_in_wide_row();
+            return Ok(());
+        }
+        if self.stand == Stand::Here {
+            let block = self.block()?;
+            let found = block.seek(key, order).filter(|(place, _)| block.is_within(&self.here, place));
+            if let Some((place, _)) = found {
+                self.cells.place = place;
+                return Ok(());
+            }
+        }
+        self.stand = Stand::Nowhere;
+        if let Some(Behind { block, row, place }) = &mut self.behind
+            && let Some((found, _)) = block.seek(key, order)
+            && block.is_within(row, &found)
+        {
+            *place = found;
+            self.stand = Stand::Behind;
+        }
+        Ok(())
+    }
+
+    /// Stands on the first cell of a row, of which the block where `cells` stands has these and none behind.
+    #[inline]
+    fn enter_row(&mut self, row: RowSpan) -> Result<bool> {
+        if row.is_first() && !self.cells.path.is_first() {
+            return self.look_back(row);
+        }
+        self.here = row;
+        self.cells.place = self.block()?.first_of(&row);
+        (self.begins, self.stand) = (Stand::Here, Stand::Here);
+        Ok(true)
+    }
+
+    /// As [`enter_row`](Self::enter_row), where the row may have begun in the block before.
+    #[cold]
+    fn look_back(&mut self, row: RowSpan) -> Result<bool> {
+        let order = self.order()?;
+        let Some(block) = self.cells.enter_previous_block()? else { return Ok(false) };
+        let here = self.block()?.last_row(order).map_err(|error| self.error(error))?;
+        let is_one_row = self.block()?.row(&here) == block.row(&row);
+        if is_one_row && here.is_first() && !self.cells.path.is_first() {
+            self.wide.set_first_on_row(block.row(&row));
+            return self.enter_wide_row();
+        }
+        self.here = here;
+        self.behind = Some(Behind { place: block.first(), block, row });
+        self.begins = if is_one_row { Stand::Here } else { Stand::Behind };
+        self.stand = self.begins;
+        if is_one_row {
+            self.cells.place = self.block()?.first_of(&here);
+        }
+        Ok(true)
+    }
+
+    fn enter_wide_row(&mut self) -> Result<bool> {
+        let key = mem::take(&mut self.wide);
+        let found = self.cells.seek(&key);
+        self.wide = key;
+        found?;
+        self.begins = Stand::Wide;
+        self.settle_in_wide_row();
+        Ok(true)
+    }
+
+    fn leave_wide_row(&mut self) -> Result<bool> {
+        let key = mem::take(&mut self.wide);
+        let found = self.seek_before(&key);
+        // the row before may be one of many blocks, too
+        if self.begins != Stand::Wide {
+            self.wide = key;
+        }
+        found
+    }
+
+    /// Stands where `cells` does, if that is still in the row.
+    fn settle_in_wide_row(&mut self) {
+        let is_in_row = self.cells.peek().is_some_and(|cell| cell.row() == self.wide.row());
+        self.stand = if is_in_row { Stand::Wide } else { Stand::Nowhere };
+    }
+
+    /// Whatever comes of a move, the row it had is gone.
+    #[inline]
+    pub(crate) fn leave(&mut self) {
+        (self.begins, self.stand) = (Stand::Nowhere, Stand::Nowhere);
+        if let Some(behind) = self.behind.take() {
+            self.cells.reuse(behind.block);
+        }
+    }
+
+    /// What a walk over all cells shows: their number (hfile.md §17.1).
+    fn at_start(&mut self) -> Result<()> {
+        match self.cells.met.take() {
+            Some(met) => self.cells.file.check_entry_count(met),
+            None => Ok(()),
+        }
+    }
+
+    #[inline]
+    fn order(&self) -> Result<CellOrder> {
+        self.cells.file.known_order()
+    }
+
+    #[inline]
+    fn block(&self) -> Result<&DataBlock> {
+        match &self.cells.block {
+            Some(block) => Ok(block),
+            None => Err(Error::invalid_argument("the scanner stands nowhere")),
+        }
+    }
+
+    #[cold]
+    fn error(&self, corruption: Corruption) -> Error {
+        let offset = self.cells.path.handle().map_or(0, |handle| handle.offset);
+        corruption.at(self.cells.file.path(), offset)
+    }
+}
+
+impl fmt::Debug for ReversedHFileScanner<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReversedHFileScanner")
+            .field("file", &self.cells.file.path())
+            .field("on", &self.peek())
+            .finish_non_exhaustive()
+    }
+}
+
+/// To the last block, and from each to the one before.
+impl HFileScanner<'_> {
+    /// Stands in the last block; false if there is none.
+    fn enter_last_block(&mut self) -> Result<bool> {
+        self.met = None;
+        self.leave_block();
+        if !self.path.last(self.file)? {
+            return Ok(false);
+        }
+        self.enter_block(true)?;
+        let Some(block) = &self.block else { return Ok(false) };
+        self.file.check_last_key(block.key(&block.last()))?;
+        self.met = Some(u64::from(block.count()));
+        Ok(true)
+    }
+
+    /// Stands in the block before, and gives back the one where it stood; none, and nowhere, if that was the first.
+    fn enter_previous_block(&mut self) -> Result<Option<Arc<DataBlock>>> {
+        let met = self.met.take();
+        let Some(block) = self.block.take() else { return Ok(None) };
+        let offset = self.path.handle().map_or(0, |handle| handle.offset);
+        if !self.path.prev(self.file)? {
+            return Ok(None);
+        }
+        self.check_link(block.prev_block_offset(), offset)?;
+        self.enter_block(true)?;
+        let count = self.block.as_ref().map_or(0, |block| block.count());
+        self.met = met.map(|met| met + u64::from(count));
+        Ok(Some(block))
+    }
+}
+
+#[cfg(test)]
+mod tests;

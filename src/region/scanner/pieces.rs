@@ -1,0 +1,278 @@
+//! Rows, or pieces of rows, under a filter and limits (read-path.md §11; HBase: `RegionScannerImpl.nextInternal`).
+
+use super::stores::{Bounds, Stores};
+use crate::cell::{RowBuf, SeekKey};
+use crate::error::{Error, Result};
+use crate::filter::FilterState;
+use crate::op::Scan;
+use crate::region::{Inner, RegionState};
+use crate::store::context::{LimitScope, NextState, Progress, ScannerContext};
+
+/// The stores, gone through row by row, and within a row from limit to limit.
+pub(super) struct Pieces<'v> {
+    /// Those by which the filter judges.
+    stores: Stores<'v>,
+    /// Those that are read only for rows that pass (§5.3: the joined heap).
+    joined: Stores<'v>,
+    filter: Option<FilterState>,
+    /// Whether the filter judges rows as a whole: limits do not cut them then.
+    judges_rows: bool,
+    bounds: Bounds<'v>,
+    /// Before all cells of the current row.
+    current: SeekKey,
+    /// Whether a limit was reached while the joined stores of the current row were read.
+    is_in_joined: bool,
+}
+
+impl<'v> Pieces<'v> {
+    pub(super) fn open(
+        region: &'v Inner,
+        state: &'v RegionState,
+        scan: &'v Scan,
+        read_point: i64,
+        filter: Option<FilterState>,
+    ) -> Result<Self> {
+        let (mut stores, mut joined) = (Stores::new(region, scan), Stores::new(region, scan));
+        let on_demand = scan.select.load_on_demand.unwrap_or(false);
+        Stores::open(region, state, scan, read_point, |family, scanner| {
+            let is_essential = filter.as_ref().is_none_or(|filter| filter.is_family_essential(family));
+            let stores = if on_demand && !is_essential { &mut joined } else { &mut stores };
+            stores.scanners.push(scanner);
+        })?;
+        if scan.reversed && !joined.scanners.is_empty() {
+            return Err(Error::invalid_argument("a reversed scan cannot load families on demand"));
+        }
+        Ok(Self {
+            stores,
+            joined,
+            judges_rows: filter.as_ref().is_some_and(FilterState::has_filter_row),
+            filter,
+            bounds: Bounds::of(scan, region.order),
+            current: SeekKey::new(),
+            is_in_joined: false,
+        })
+    }
+
+    /// Whether there may be more than has been read.
+    pub(super) fn may_have_more(&self) -> bool {
+        self.is_in_joined || !self.is_at_stop()
+    }
+
+    /// Reads the next piece into `row`; false if nothing can come behind it. Both may be: an empty piece with more behind it, if
+    /// a limit is reached while rows are passed over, and a last piece with nothing behind it.
+    pub(super) fn next(&mut self, context: &mut ScannerContext, row: &mut RowBuf) -> Result<bool> {
+        let more = self.next_internal(context, row)?;
+        if !context.may_have_more_cells_in_row() {
+            self.reset_filter();
+        }
+        Ok(more && !self.is_filter_done())
+    }
+
+    fn next_internal(&mut self, context: &mut ScannerContext, row: &mut RowBuf) -> Result<bool> {
+        let before = context.progress();
+        if self.judges_rows {
+            context.keep_rows_whole();
+        }
+        // where a row that came to nothing may end the call
+        let scope = if self.judges_rows { LimitScope::BetweenRows } else { LimitScope::BetweenCells };
+        loop {
+            context.set_progress(before);
+            row.clear();
+            if self.is_in_joined {
+                self.read_joined(context, row)?;
+                if self.is_in_joined || !row.is_empty() {
+                    return Ok(self.may_have_more());
+                }
+                self.reset_filter();
+                continue;
+            }
+            if !self.begin_row() {
+                if self.judges_rows {
+                    self.filter_row_cells(row);
+                }
+                return Ok(end(context));
+            }
+            if self.filter_row_key()? {
+                if self.is_filter_done() {
+                    return Ok(end(context));
+                }
+                self.leave_rejected_row(context, row)?;
+                if context.is_any_reached(scope) {
+                    return Ok(true);
+                }
+                continue;
+            }
+            populate(&mut self.stores, &self.current, self.filter.as_mut(), context, row)?;
+            if context.is_any_reached(LimitScope::BetweenCells) {
+                return Ok(true);
+            }
+            if self.is_dropped(context, before, row) {
+                context.set_progress(before);
+                row.clear();
+                self.leave_row(context, row)?;
+                if self.is_at_stop() {
+                    return Ok(end(context));
+                }
+                if context.is_any_reached(scope) {
+                    return Ok(true);
+                }
+                continue;
+            }
+            if self.has_joined()? {
+                self.read_joined(context, row)?;
+                if self.is_in_joined {
+                    return Ok(true);
+                }
+            }
+            if row.is_empty() {
+                // the filter has taken out all that there was
+                self.leave_row(context, row)?;
+                if !self.is_at_stop() {
+                    if context.is_size_reached(scope) {
+                        return Ok(true);
+                    }
+                    continue;
+                }
+            }
+            return Ok(if self.is_at_stop() { end(context) } else { true });
+        }
+    }
+
+    /// Sets the current row to the next one; false if there is none.
+    fn begin_row(&mut self) -> bool {
+        match self.stores.first_row().filter(|row| !self.bounds.is_behind(row)) {
+            Some(row) => {
+                self.current.set_first_on_row(row);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn is_at_stop(&self) -> bool {
+        self.stores.first_row().is_none_or(|row| self.bounds.is_behind(row))
+    }
+
+    fn is_filter_done(&self) -> bool {
+        self.filter.as_ref().is_some_and(FilterState::filter_all_remaining)
+    }
+
+    fn reset_filter(&mut self) {
+        if let Some(filter) = &mut self.filter {
+            filter.reset();
+        }
+    }
+
+    /// Whether the filter drops the current row by its key.
+    fn filter_row_key(&mut self) -> Result<bool> {
+        match &mut self.filter {
+            Some(filter) => filter.filter_row_key(self.current.row()),
+            None => Ok(false),
+        }
+    }
+
+    fn filter_row_cells(&mut self, row: &mut RowBuf) {
+        if let Some(filter) = &mut self.filter {
+            filter.filter_row_cells(row);
+        }
+    }
+
+    /// Whether nothing is left of a row that has been read: there was nothing, or the filter drops it. One that the filter has
+    /// emptied, cell by cell, is not dropped: families that are loaded on demand may still have something of it.
+    fn is_dropped(&mut self, context: &mut ScannerContext, before: Progress, row: &mut RowBuf) -> bool {
+        let was_empty = row.is_empty();
+        let Some(filter) = &mut self.filter else { return was_empty };
+        if !self.judges_rows {
+            return was_empty || filter.filter_row();
+        }
+        filter.filter_row_cells(row);
+        // a filter that counts rows does not count those of which there is nothing
+        let is_dropped = was_empty || !row.is_empty() && filter.filter_row();
+        context.set_progress(before);
+        row.as_row().cells().for_each(|cell| context.count(cell));
+        is_dropped
+    }
+
+    /// Goes behind the current row, of which the filter sees all that there is, but nothing is kept. In a reversed scan it
+    /// does not see it, as in HBase.
+    fn leave_row(&mut self, context: &mut ScannerContext, row: &mut RowBuf) -> Result<()> {
+        if self.stores.are_reversed() {
+            self.stores.leave_row(self.current.row())?;
+            self.reset_filter();
+            return Ok(());
+        }
+        context.set_skips_row(true);
+        while self.stores.first_row() == Some(self.current.row()) {
+            self.stores.next(context, self.filter.as_mut(), row)?;
+        }
+        context.set_skips_row(false);
+        self.reset_filter();
+        Ok(())
+    }
+
+    /// Goes behind the current row, whose key the filter has rejected: to where it says, if it does.
+    fn leave_rejected_row(&mut self, context: &mut ScannerContext, row: &mut RowBuf) -> Result<()> {
+        let hint = self.filter.as_mut().and_then(|filter| filter.hint_for_rejected_row(self.current.row()));
+        match hint.filter(|hint| self.stores.compare_rows(hint.row(), self.current.row()).is_gt()) {
+            Some(hint) => {
+                self.stores.reseek(hint)?;
+                self.reset_filter();
+                Ok(())
+            }
+            None => self.leave_row(context, row),
+        }
+    }
+
+    /// Whether the families that are loaded on demand have anything of the current row: goes there.
+    fn has_joined(&mut self) -> Result<bool> {
+        if self.joined.scanners.is_empty() {
+            return Ok(false);
+        }
+        if self.joined.first_row() != Some(self.current.row()) {
+            self.joined.reseek(&self.current)?;
+        }
+        Ok(self.joined.first_row() == Some(self.current.row()))
+    }
+
+    /// Reads what the families that are loaded on demand have of the current row.
+    fn read_joined(&mut self, context: &mut ScannerContext, row: &mut RowBuf) -> Result<()> {
+        if self.joined.first_row() == Some(self.current.row()) {
+            populate(&mut self.joined, &self.current, self.filter.as_mut(), context, row)?;
+            row.sort(self.joined.order);
+        }
+        self.is_in_joined = context.is_any_reached(LimitScope::BetweenCells);
+        Ok(())
+    }
+}
+
+/// Reads what stores have of the current row, until a limit is reached (§11.5).
+fn populate(
+    stores: &mut Stores<'_>,
+    current: &SeekKey,
+    mut filter: Option<&mut FilterState>,
+    context: &mut ScannerContext,
+    row: &mut RowBuf,
+) -> Result<()> {
+    loop {
+        stores.next(context, filter.as_deref_mut(), row)?;
+        let more_in_row = stores.first_row() == Some(current.row());
+        if more_in_row && context.is_batch_reached() {
+            context.state = NextState::BatchLimitReached;
+            return Ok(());
+        }
+        if context.is_size_reached(LimitScope::BetweenCells) {
+            context.state =
+                if more_in_row { NextState::SizeLimitReachedMidRow } else { NextState::SizeLimitReached };
+            return Ok(());
+        }
+        if !more_in_row {
+            return Ok(());
+        }
+    }
+}
+
+/// That there is no more.
+fn end(context: &mut ScannerContext) -> bool {
+    context.state = NextState::NoMoreValues;
+    false
+}

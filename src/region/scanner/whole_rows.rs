@@ -1,0 +1,63 @@
+//! Rows as they are: no filter judges them, no limit cuts them.
+
+use super::stores::{Bounds, Stores};
+use crate::cell::CellRef;
+use crate::error::Result;
+use crate::op::Scan;
+use crate::region::{Inner, RegionState};
+use std::ops::ControlFlow;
+
+/// The stores, gone through row by row.
+pub(super) struct WholeRows<'v> {
+    stores: Stores<'v>,
+    bounds: Bounds<'v>,
+    /// The key of the row, where several stores must agree on it.
+    current: Vec<u8>,
+}
+
+impl<'v> WholeRows<'v> {
+    pub(super) fn open(
+        region: &'v Inner,
+        state: &'v RegionState,
+        scan: &'v Scan,
+        read_point: i64,
+    ) -> Result<Self> {
+        let mut stores = Stores::new(region, scan);
+        Stores::open(region, state, scan, read_point, |_, scanner| stores.scanners.push(scanner))?;
+        Ok(Self { stores, bounds: Bounds::of(scan, region.order), current: Vec::new() })
+    }
+
+    /// Hands the cells of the row that comes first to `take`, in order; false if there is none.
+    #[inline]
+    pub(super) fn read_row(
+        &mut self,
+        mut take: impl FnMut(CellRef<'_>) -> Result<ControlFlow<()>>,
+    ) -> Result<bool> {
+        let bounds = self.bounds;
+        if let [store] = &mut *self.stores.scanners {
+            return store.next_row_unless(|row| bounds.is_behind(row), take);
+        }
+        let Some(first) = self.stores.first_row() else { return Ok(false) };
+        if bounds.is_behind(first) {
+            return Ok(false);
+        }
+        self.current.clear();
+        self.current.extend_from_slice(first);
+        let mut broken = false;
+        for store in &mut self.stores.scanners {
+            if !broken && store.peek_row() == Some(&self.current) {
+                store.next_row(|cell| {
+                    let flow = take(cell)?;
+                    broken = flow.is_break();
+                    Ok(flow)
+                })?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether there may be another row.
+    pub(super) fn may_have_more(&self) -> bool {
+        self.stores.first_row().is_some_and(|row| !self.bounds.is_behind(row))
+    }
+}

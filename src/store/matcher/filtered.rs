@@ -1,0 +1,154 @@
+//! What scans return of what a filter accepts (read-path.md §9.4, §9.5; HBase: `UserScanQueryMatcher`).
+
+use super::{Disorder, MatchCode, Rules, ScanQueryMatcher, Version};
+use crate::cell::{CellKey, CellRef, SeekKey, same_bytes};
+use crate::error::Error;
+use crate::filter::{FilterState, Verdict};
+
+/// What to do with a cell, once a filter has been asked as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FilteredCode {
+    Match(MatchCode),
+    /// Leave it out and go to the key that has been set, which is ahead (HBase: `SEEK_NEXT_USING_HINT`).
+    SeekToKey,
+    /// Nothing more is wanted at all.
+    DoneScan,
+}
+
+impl From<MatchCode> for FilteredCode {
+    fn from(code: MatchCode) -> Self {
+        Self::Match(code)
+    }
+}
+
+/// Why a cell cannot be matched.
+#[derive(Debug)]
+pub(crate) enum Unmatched {
+    Disorder(Disorder),
+    /// The filter cannot judge it.
+    Filter(Error),
+}
+
+impl From<Disorder> for Unmatched {
+    fn from(disorder: Disorder) -> Self {
+        Self::Disorder(disorder)
+    }
+}
+
+impl From<Error> for Unmatched {
+    fn from(error: Error) -> Self {
+        Self::Filter(error)
+    }
+}
+
+/// How many versions of a column a filter has accepted.
+#[derive(Debug, Default)]
+pub(super) struct AcceptedVersions {
+    /// How many are returned (§9.2: `versionsAfterFilter`).
+    pub(super) max: u32,
+    count: u32,
+    qualifier: Vec<u8>,
+}
+
+impl AcceptedVersions {
+    /// Begins a row.
+    #[inline]
+    pub(super) fn reset(&mut self) {
+        self.count = 0;
+    }
+
+    /// Counts a version; whether it is still one of those to return.
+    fn count(&mut self, qualifier: &[u8]) -> bool {
+        if self.count == 0 || !same_bytes(qualifier, &self.qualifier) {
+            self.count = 0;
+            self.qualifier.clear();
+            self.qualifier.extend_from_slice(qualifier);
+        }
+        self.count = self.count.saturating_add(1);
+        self.count <= self.max
+    }
+}
+
+impl ScanQueryMatcher<'_> {
+    /// As [`match_cell`](Self::match_cell), with a filter that is asked about what the scan would return.
+    ///
+    /// If the answer is to go to a key, `key` is that.
+    pub(crate) fn match_filtered(
+        &mut self,
+        cell: CellRef<'_>,
+        filter: &mut FilterState,
+        key: &mut SeekKey,
+    ) -> Result<FilteredCode, Unmatched> {
+        if filter.filter_all_remaining() {
+            return Ok(FilteredCode::DoneScan);
+        }
+        if !self.is_of_current_row(cell) {
+            return Ok(MatchCode::Done.into());
+        }
+        let version = Version {
+            qualifier: cell.qualifier(),
+            timestamp: cell.timestamp(),
+            type_code: cell.key.type_code(),
+            seq_id: cell.seq_id,
+        };
+        if let Some(code) = self.pre_check(cell, version)? {
+            return Ok(code.into());
+        }
+        if matches!(self.rules, Rules::User)
+            && let Some(code) = self.check_hidden(version)?
+        {
+            return Ok(code.into());
+        }
+        let code = self.match_wanted(version)?;
+        if !code.is_include() {
+            let hint = filter.skip_hint(cell);
+            return Ok(self.use_hint(hint, cell, key).unwrap_or(FilteredCode::Match(code)));
+        }
+        let verdict = filter.filter_cell(cell)?;
+        if verdict == Verdict::SeekNextUsingHint {
+            let hint = filter.next_cell_hint(cell);
+            return Ok(self.use_hint(hint, cell, key).unwrap_or(FilteredCode::Match(MatchCode::Skip)));
+        }
+        Ok(self.merge(code, verdict, version.qualifier).into())
+    }
+
+    /// Makes a hint the key to go to, if it leads anywhere (§9.11). In a reversed scan that is to another row: one before
+    /// the cell in its row would lead back (§23.16).
+    fn use_hint(&self, hint: Option<&CellKey>, cell: CellRef<'_>, key: &mut SeekKey) -> Option<FilteredCode> {
+        let hint = hint.filter(|hint| match self.reversed {
+            false => self.order.compare(hint, cell.key()).is_gt(),
+            true => self.order.compare_rows(hint.row(), cell.row()).is_lt(),
+        })?;
+        key.set_key(hint);
+        Some(FilteredCode::SeekToKey)
+    }
+
+    /// What comes of an including code and the filter's verdict, but for hints: the table of §9.5.
+    pub(super) fn merge(&mut self, code: MatchCode, verdict: Verdict, qualifier: &[u8]) -> MatchCode {
+        use MatchCode::{
+            Include, IncludeAndSeekNextCol, IncludeAndSeekNextRow, SeekNextCol, SeekNextRow, Skip,
+        };
+        let merged = match (verdict, code) {
+            (Verdict::Include, code) => code,
+            (Verdict::IncludeAndNextCol, IncludeAndSeekNextRow) => IncludeAndSeekNextRow,
+            (Verdict::IncludeAndNextCol, _) => IncludeAndSeekNextCol,
+            (Verdict::IncludeAndSeekNextRow, _) => IncludeAndSeekNextRow,
+            (Verdict::NextRow, _) | (Verdict::Skip | Verdict::NextCol, IncludeAndSeekNextRow) => {
+                return SeekNextRow;
+            }
+            (Verdict::Skip, IncludeAndSeekNextCol) => return SeekNextCol,
+            (Verdict::NextCol, _) => return self.columns.next_row_or_column(qualifier),
+            (Verdict::Skip | Verdict::SeekNextUsingHint, _) => return Skip,
+        };
+        let merged = match self.accepted.count(qualifier) {
+            true => merged,
+            false if merged == IncludeAndSeekNextRow => SeekNextRow,
+            false => SeekNextCol,
+        };
+        debug_assert!(merged != Include || code == Include);
+        if matches!(merged, IncludeAndSeekNextCol | SeekNextCol) {
+            self.columns.done_with_column(qualifier);
+        }
+        merged
+    }
+}

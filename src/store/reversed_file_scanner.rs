@@ -1,0 +1,204 @@
+//! The cells of one file of a store that a reader may see, row by row from the last to the first (read-path.md §7.6, §7.7;
+//! HBase: `StoreFileScanner`, `HalfStoreFileReader`).
+
+use super::file::StoreFile;
+use super::file_scanner::{Visible, seq_ids_for};
+use super::reference::{Half, Reference};
+use crate::cell::{CellKey, CellRef};
+use crate::error::Result;
+use crate::hfile::ReversedHFileScanner;
+use std::fmt;
+use std::ops::ControlFlow;
+
+/// A cursor over the visible cells of a file of a store, from each row that has any to the one before it, and forward
+/// within a row.
+///
+/// It stands on a cell of its row, or behind the row's last; or it has no row: when it is new, before the first row, or
+/// after an error.
+pub(crate) struct ReversedStoreFileScanner<'f> {
+    cells: ReversedHFileScanner<'f>,
+    /// The sequence id of all cells, if it is not their own.
+    seq_id: Option<i64>,
+    visible: Visible,
+    /// Whether all cells of the HFile count, as they are.
+    is_plain: bool,
+    reference: Option<&'f Reference>,
+    file: &'f StoreFile,
+}
+
+impl<'f> ReversedStoreFileScanner<'f> {
+    pub(super) fn new(file: &'f StoreFile, read_point: i64) -> Self {
+        let (seq_id, visible) = seq_ids_for(file, Some(read_point));
+        let reference = file.reference();
+        Self {
+            cells: file.hfile().reversed_scanner(),
+            seq_id,
+            visible,
+            is_plain: visible == Visible::All && reference.is_none(),
+            reference,
+            file,
+        }
+    }
+
+    /// The file.
+    pub(crate) fn file(&self) -> &'f StoreFile {
+        self.file
+    }
+
+    /// The cell it stands on.
+    #[inline]
+    pub(crate) fn peek(&self) -> Option<CellRef<'_>> {
+        let cell = self.cells.peek()?;
+        Some(match self.seq_id {
+            None => cell,
+            Some(id) => cell.with_seq_id(id),
+        })
+    }
+
+    /// Goes to the next visible cell of the row; behind the row if there is none.
+    ///
+    /// # Errors
+    ///
+    /// If a block cannot be read or is damaged.
+    #[inline]
+    pub(crate) fn advance(&mut self) -> Result<()> {
+        self.cells.advance()?;
+        if self.is_plain { Ok(()) } else { self.settle() }
+    }
+
+    /// Lends visible cells of the row from the one it stands on on, until `visit` breaks off or there are no more; it stands
+    /// on the cell that it broke off at then.
+    ///
+    /// # Errors
+    ///
+    /// As [`advance`](Self::advance).
+    #[inline]
+    pub(crate) fn walk<B>(
+        &mut self,
+        mut visit: impl FnMut(CellRef<'_>) -> ControlFlow<B>,
+    ) -> Result<Option<B>> {
+        if self.is_plain && self.seq_id.is_none() {
+            return self.cells.walk(visit);
+        }
+        while let Some(cell) = self.peek() {
+            if let ControlFlow::Break(broken_off) = visit(cell) {
+                return Ok(Some(broken_off));
+            }
+            self.advance()?;
+        }
+        Ok(None)
+    }
+
+    /// Goes to the first visible cell of the last row that has one; nowhere if there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`advance`](Self::advance).
+    pub(crate) fn seek_to_last_row(&mut self) -> Result<()> {
+        match self.reference {
+            Some(Reference { split_key, half: Half::Bottom }) => self.seek_before(split_key),
+            _ if self.visible == Visible::None => Ok(()),
+            _ => {
+                let found = self.cells.seek_to_last_row()?;
+                self.settle_in_row_or_before(found)
+            }
+        }
+    }
+
+    /// Goes to the first visible cell of the last row that has one before `key`, which does not lie within a row; nowhere if
+    /// there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`advance`](Self::advance).
+    pub(crate) fn seek_before(&mut self, key: &CellKey) -> Result<()> {
+        if self.visible == Visible::None {
+            return Ok(());
+        }
+        let key = match self.reference {
+            Some(Reference { split_key, half: Half::Bottom }) if self.is_before(split_key, key) => split_key,
+            _ => key,
+        };
+        let found = self.cells.seek_before(key)?;
+        self.settle_in_row_or_before(found)
+    }
+
+    /// Goes to the first visible cell of the nearest row before the current one that has one; nowhere if there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`advance`](Self::advance).
+    #[inline]
+    pub(crate) fn previous_row(&mut self) -> Result<()> {
+        let found = self.cells.previous_row()?;
+        if self.is_plain { Ok(()) } else { self.settle_in_row_or_before(found) }
+    }
+
+    /// Goes forward within the row to the first visible cell that is not before `key`; stays where it is if that is not
+    /// before `key`; goes behind the row if there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`advance`](Self::advance).
+    pub(crate) fn reseek(&mut self, key: &CellKey) -> Result<()> {
+        self.cells.reseek(key)?;
+        self.settle()
+    }
+
+    /// Goes from the beginning of a row to its first cell that counts or, if it has none, to a row before. `found` says
+    /// whether there is a row.
+    fn settle_in_row_or_before(&mut self, mut found: bool) -> Result<()> {
+        while found {
+            if let Some(Reference { split_key, half: Half::Top }) = self.reference {
+                self.cells.reseek(split_key)?;
+                if self.cells.peek().is_none() {
+                    self.cells.leave();
+                    return Ok(());
+                }
+            }
+            self.settle()?;
+            if self.cells.peek().is_some() {
+                return Ok(());
+            }
+            found = self.cells.previous_row()?;
+        }
+        Ok(())
+    }
+
+    /// Goes on, if need be, to the next cell of the row that is visible; behind the row where the half ends.
+    fn settle(&mut self) -> Result<()> {
+        if self.is_plain {
+            return Ok(());
+        }
+        while let Some(cell) = self.cells.peek() {
+            if self.visible.shows(&cell) && !self.is_behind_half(cell.key()) {
+                return Ok(());
+            }
+            self.cells.advance()?;
+        }
+        Ok(())
+    }
+
+    fn is_behind_half(&self, key: &CellKey) -> bool {
+        match self.reference {
+            Some(Reference { split_key, half: Half::Bottom }) => !self.is_before(key, split_key),
+            _ => false,
+        }
+    }
+
+    fn is_before(&self, a: &CellKey, b: &CellKey) -> bool {
+        self.file.order().compare(a, b).is_lt()
+    }
+}
+
+impl fmt::Debug for ReversedStoreFileScanner<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReversedStoreFileScanner")
+            .field("file", &self.file.name())
+            .field("on", &self.peek())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,340 @@
+//! Merging what the segments and files of a store hold, row by row from the last to the first (read-path.md §8.3; HBase:
+//! `ReversedKeyValueHeap`).
+
+use super::heap::Prefix;
+use super::reversed_file_scanner::ReversedStoreFileScanner;
+use crate::cell::{CellKey, CellOrder, CellRef, SeekKey};
+use crate::error::Result;
+use crate::memstore::ReversedSegmentScanner;
+use std::cmp::Ordering;
+use std::fmt;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+/// A cursor over one source of cells, row by row backward.
+#[expect(clippy::large_enum_variant, reason = "they are few, and a box would be a step more to each cell")]
+pub(crate) enum ReversedScanner<'s> {
+    Segment(ReversedSegmentScanner<'s>),
+    File(ReversedStoreFileScanner<'s>),
+}
+
+impl ReversedScanner<'_> {
+    #[inline]
+    fn peek(&self) -> Option<CellRef<'_>> {
+        match self {
+            Self::Segment(scanner) => scanner.peek(),
+            Self::File(scanner) => scanner.peek(),
+        }
+    }
+
+    #[inline]
+    fn advance(&mut self) -> Result<()> {
+        match self {
+            Self::Segment(scanner) => {
+                scanner.advance();
+                Ok(())
+            }
+            Self::File(scanner) => scanner.advance(),
+        }
+    }
+
+    #[inline]
+    fn walk<B>(&mut self, mut visit: impl FnMut(CellRef<'_>) -> ControlFlow<B>) -> Result<Option<B>> {
+        match self {
+            Self::File(scanner) => scanner.walk(visit),
+            Self::Segment(scanner) => {
+                while let Some(cell) = scanner.peek() {
+                    if let ControlFlow::Break(broken_off) = visit(cell) {
+                        return Ok(Some(broken_off));
+                    }
+                    scanner.advance();
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    #[inline]
+    fn previous_row(&mut self) -> Result<()> {
+        match self {
+            Self::Segment(scanner) => {
+                scanner.previous_row();
+                Ok(())
+            }
+            Self::File(scanner) => scanner.previous_row(),
+        }
+    }
+
+    fn seek_to_last_row(&mut self) -> Result<()> {
+        match self {
+            Self::Segment(scanner) => {
+                scanner.seek_to_last_row();
+                Ok(())
+            }
+            Self::File(scanner) => scanner.seek_to_last_row(),
+        }
+    }
+
+    fn seek_before(&mut self, key: &CellKey) -> Result<()> {
+        match self {
+            Self::Segment(scanner) => {
+                scanner.seek_before(key);
+                Ok(())
+            }
+            Self::File(scanner) => scanner.seek_before(key),
+        }
+    }
+
+    fn reseek(&mut self, key: &CellKey) -> Result<()> {
+        match self {
+            Self::Segment(scanner) => {
+                scanner.reseek(key);
+                Ok(())
+            }
+            Self::File(scanner) => scanner.reseek(key),
+        }
+    }
+
+    /// Shows the first row and the last one of the source.
+    fn bounds(&self, see: &mut dyn FnMut(&[u8])) {
+        match self {
+            Self::File(scanner) => {
+                [scanner.file().first_row(), scanner.file().last_row()].into_iter().flatten().for_each(see);
+            }
+            Self::Segment(scanner) => {
+                [scanner.first_row(), scanner.last_row()].into_iter().flatten().for_each(|row| see(&row));
+            }
+        }
+    }
+}
+
+/// Scanners merged: the greatest row first, the cells of a row in their order, and of equal cells that of the newer source
+/// first.
+///
+/// Every scanner stands in its greatest row that is not done with, and those in the greatest of all are merged by their
+/// cells. Of each row a prefix is kept, as in the heap of forward scans; mostly one scanner alone has a row, and then its
+/// cells are compared with nothing.
+pub(crate) struct ReversedKeyValueHeap<'s> {
+    /// From the oldest source to the newest.
+    scanners: Vec<ReversedScanner<'s>>,
+    /// What each scanner's row begins with; 0 if it has none.
+    heads: Vec<u64>,
+    /// The numbers of those in the row, the one on top last.
+    in_row: Vec<usize>,
+    order: CellOrder,
+    prefix: Prefix,
+    key: SeekKey,
+}
+
+impl<'s> ReversedKeyValueHeap<'s> {
+    /// Of scanners that stand nowhere yet, from the oldest source to the newest; `many_rows` says that more than one is to
+    /// be read.
+    pub(crate) fn new(scanners: Vec<ReversedScanner<'s>>, order: CellOrder, many_rows: bool) -> Self {
+        // one alone is compared with nothing
+        let prefix = if many_rows && scanners.len() > 1 {
+            Prefix::of_rows(order, |see| scanners.iter().for_each(|scanner| scanner.bounds(see)))
+        } else {
+            Prefix::plain(order)
+        };
+        Self {
+            heads: vec![0; scanners.len()],
+            in_row: Vec::with_capacity(scanners.len()),
+            scanners,
+            order,
+            prefix,
+            key: SeekKey::new(),
+        }
+    }
+
+    /// Goes to the first cell of the last row that is not behind `row`, or is before it if it is not to be included; of the
+    /// last row of all if `row` is empty.
+    pub(crate) fn seek(&mut self, row: &[u8], include: bool) -> Result<()> {
+        if include {
+            self.key.set_last_on_row(row);
+        } else {
+            self.key.set_first_on_row(row);
+        }
+        for (scanner, head) in self.scanners.iter_mut().zip(&mut self.heads) {
+            if row.is_empty() {
+                scanner.seek_to_last_row()?;
+            } else {
+                scanner.seek_before(&self.key)?;
+            }
+            *head = scanner.peek().map_or(0, |cell| self.prefix.of(cell.row()));
+        }
+        self.select_row();
+        Ok(())
+    }
+
+    /// Goes on, in the direction of the scan, to the first cell that is not before `key` in its row or, if there is none, to
+    /// the row before (HBase: `backwardSeek`).
+    pub(crate) fn reseek(&mut self, key: &CellKey) -> Result<()> {
+        for i in 0..self.scanners.len() {
+            let scanner = &mut self.scanners[i];
+            let Some(cell) = scanner.peek() else { continue };
+            match self.order.compare_rows(cell.row(), key.row()) {
+                Ordering::Less => continue,
+                Ordering::Equal => scanner.reseek(key)?,
+                Ordering::Greater => {
+                    scanner.seek_before(self.key.set_last_on_row(key.row()))?;
+                    if scanner.peek().is_some_and(|cell| cell.row() == key.row()) {
+                        scanner.reseek(key)?;
+                    }
+                }
+            }
+            if scanner.peek().is_none() {
+                scanner.previous_row()?;
+            }
+            self.look(i);
+        }
+        self.select_row();
+        Ok(())
+    }
+
+    /// Goes to the next cell of the row or, behind its last, to the first one of the row before.
+    #[inline]
+    pub(crate) fn advance(&mut self) -> Result<()> {
+        let Some(&top) = self.in_row.last() else { return Ok(()) };
+        let scanner = &mut self.scanners[top];
+        scanner.advance()?;
+        if scanner.peek().is_none() {
+            return self.retire_top();
+        }
+        self.settle_top();
+        Ok(())
+    }
+
+    /// Goes to the first cell of the row before the one where it stands.
+    #[inline]
+    pub(crate) fn previous_row(&mut self) -> Result<()> {
+        while self.in_row.len() > 1 {
+            self.retire_top()?;
+        }
+        self.retire_top()
+    }
+
+    /// Lends cells from the one on top on, until `visit` breaks off or there are no more; the cell that it broke off at
+    /// is on top then. Behind a row comes the row before.
+    #[inline]
+    pub(crate) fn walk<B>(
+        &mut self,
+        mut visit: impl FnMut(CellRef<'_>) -> ControlFlow<B>,
+    ) -> Result<Option<B>> {
+        while let Some(&top) = self.in_row.last() {
+            let scanner = &mut self.scanners[top];
+            if self.in_row.len() == 1 {
+                let broken_off = scanner.walk(&mut visit)?;
+                if broken_off.is_some() {
+                    return Ok(broken_off);
+                }
+                self.retire_top()?;
+                continue;
+            }
+            if let Some(cell) = scanner.peek()
+                && let ControlFlow::Break(broken_off) = visit(cell)
+            {
+                return Ok(Some(broken_off));
+            }
+            self.advance()?;
+        }
+        Ok(None)
+    }
+
+    /// The cell on top.
+    #[inline]
+    pub(crate) fn peek(&self) -> Option<CellRef<'_>> {
+        self.scanners.get(*self.in_row.last()?)?.peek()
+    }
+
+    /// Where the cell on top comes from, for errors.
+    #[cold]
+    pub(crate) fn path_of_top(&self) -> &Path {
+        match self.in_row.last().and_then(|&top| self.scanners.get(top)) {
+            Some(ReversedScanner::File(scanner)) => scanner.file().path(),
+            _ => Path::new("MemStore"),
+        }
+    }
+
+    /// Sends the scanner on top to its row before; then another is on top.
+    #[inline]
+    fn retire_top(&mut self) -> Result<()> {
+        let Some(top) = self.in_row.pop() else { return Ok(()) };
+        self.heads[top] = 0;
+        self.scanners[top].previous_row()?;
+        self.look(top);
+        if self.in_row.is_empty() {
+            self.select_row();
+        }
+        Ok(())
+    }
+
+    /// Notes the row of a scanner.
+    #[inline]
+    fn look(&mut self, i: usize) {
+        // one alone is compared with nothing
+        if self.heads.len() > 1 {
+            self.heads[i] = self.scanners[i].peek().map_or(0, |cell| self.prefix.of(cell.row()));
+        }
+    }
+
+    /// Finds the scanners in the greatest row.
+    #[inline]
+    fn select_row(&mut self) {
+        self.in_row.clear();
+        for (i, scanner) in self.scanners.iter().enumerate() {
+            let Some(&top) = self.in_row.last() else {
+                if scanner.peek().is_some() {
+                    self.in_row.push(i);
+                }
+                continue;
+            };
+            match self.heads[i].cmp(&self.heads[top]) {
+                Ordering::Less => continue,
+                Ordering::Greater => self.in_row.clear(),
+                Ordering::Equal => {
+                    let (Some(cell), Some(other)) = (scanner.peek(), self.scanners[top].peek()) else {
+                        continue;
+                    };
+                    match self.order.compare_rows(cell.row(), other.row()) {
+                        Ordering::Less => continue,
+                        Ordering::Greater => self.in_row.clear(),
+                        Ordering::Equal => {}
+                    }
+                }
+            }
+            self.in_row.push(i);
+        }
+        if self.in_row.len() > 1 {
+            let (scanners, order) = (&self.scanners, self.order);
+            self.in_row.sort_unstable_by(|&a, &b| compare(scanners, order, b, a));
+        }
+    }
+
+    /// Finds the one on top, now that the one that was there has moved.
+    fn settle_top(&mut self) {
+        for i in (1..self.in_row.len()).rev() {
+            if compare(&self.scanners, self.order, self.in_row[i], self.in_row[i - 1]).is_lt() {
+                return;
+            }
+            self.in_row.swap(i, i - 1);
+        }
+    }
+}
+
+/// Which of two scanners, by their numbers, has the cell that comes first.
+fn compare(scanners: &[ReversedScanner<'_>], order: CellOrder, one: usize, other: usize) -> Ordering {
+    let by_cell = match (scanners[one].peek(), scanners[other].peek()) {
+        (Some(a), Some(b)) => order.compare(a.key(), b.key()).then(b.seq_id().cmp(&a.seq_id())),
+        (a, b) => b.is_some().cmp(&a.is_some()),
+    };
+    by_cell.then(other.cmp(&one))
+}
+
+impl fmt::Debug for ReversedKeyValueHeap<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.scanners.iter().map(ReversedScanner::peek)).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,153 @@
+//! A row of a store under a filter and limits, piece by piece (read-path.md §10; HBase: `StoreScanner.next`).
+
+use super::StoreScanner;
+use crate::cell::{CellKey, CellRef, RowBuf};
+use crate::error::{Corruption, Error, Result};
+use crate::filter::FilterState;
+use crate::store::context::{LimitScope, NextState, ScannerContext};
+use crate::store::matcher::{Advance, FilteredCode, MatchCode, Unmatched};
+use std::cmp::Ordering;
+
+impl StoreScanner<'_> {
+    /// Appends cells of the row it stands on to `out`: those that are asked for and that `filter` accepts, until the row ends or
+    /// a limit is reached; then the next call goes on with the row. It may be that nothing comes of it.
+    ///
+    /// Says in `context` whether there may be more. Of a row that the context passes over nothing is appended, though
+    /// the filter sees it.
+    ///
+    /// [`next_row`](Self::next_row) does the same at less cost, where there is neither filter nor limit.
+    pub(crate) fn next(
+        &mut self,
+        context: &mut ScannerContext,
+        mut filter: Option<&mut FilterState>,
+        out: &mut RowBuf,
+    ) -> Result<()> {
+        context.state = NextState::MoreValues;
+        let Some(first) = self.heap.peek().filter(|_| !self.done) else {
+            self.end(context);
+            return Ok(());
+        };
+        if !self.matcher.has_row() || !context.may_cut_rows() {
+            self.matcher.set_to_new_row(first.row());
+            self.count_per_row = 0;
+        }
+        let mut found = false;
+        while let Some(cell) = self.heap.peek() {
+            self.counts.cells += 1;
+            let code = match filter.as_deref_mut() {
+                Some(filter) => self.matcher.match_filtered(cell, filter, &mut self.key),
+                None => self.matcher.match_cell(cell).map(FilteredCode::Match).map_err(Unmatched::from),
+            };
+            let code = match code {
+                Ok(FilteredCode::Match(code)) => code,
+                Ok(FilteredCode::SeekToKey) => {
+                    self.pass_to_key()?;
+                    continue;
+                }
+                Ok(FilteredCode::DoneScan) => {
+                    self.done = true;
+                    break;
+                }
+                Err(unmatched) => return Err(self.error_of_unmatched(unmatched)),
+            };
+            if code.is_include() {
+                let shown = match filter.as_deref_mut() {
+                    Some(filter) => filter.transform_cell(cell),
+                    None => cell,
+                };
+                self.count_per_row += 1;
+                if self.count_per_row > u64::from(self.limit.offset) {
+                    found = true;
+                    // what a filter makes of a cell has no part in the limits
+                    context.count(cell);
+                    if !context.skips_row() {
+                        out.push(shown);
+                    }
+                    if self.limit.is_reached(self.count_per_row) {
+                        self.leave_row()?;
+                        break;
+                    }
+                }
+            }
+            match code {
+                MatchCode::Include | MatchCode::Skip => self.heap.advance()?,
+                MatchCode::IncludeAndSeekNextCol | MatchCode::SeekNextCol => self.leave_column()?,
+                MatchCode::IncludeAndSeekNextRow | MatchCode::SeekNextRow => {
+                    self.leave_row()?;
+                    if self.done {
+                        break;
+                    }
+                }
+                MatchCode::Done => {
+                    self.done = self.get_like;
+                    self.matcher.clear_row();
+                    break;
+                }
+            }
+            if code.is_include() && context.is_any_reached(LimitScope::BetweenCells) {
+                break;
+            }
+        }
+        // at the end of a row there may be others
+        if self.done || !found && self.heap.peek().is_none() {
+            self.end(context);
+        }
+        Ok(())
+    }
+
+    /// Whether it stands on a cell that comes before `key`.
+    pub(crate) fn is_before(&self, key: &CellKey) -> bool {
+        !self.done && self.heap.peek().is_some_and(|cell| self.comes_before(cell, key))
+    }
+
+    /// Whether a cell comes before a key: in a reversed scan those of greater rows do.
+    fn comes_before(&self, cell: CellRef<'_>, key: &CellKey) -> bool {
+        match self.order.compare(cell.key(), key) {
+            Ordering::Equal => false,
+            Ordering::Less => !self.heap.is_reversed() || cell.row() == key.row(),
+            Ordering::Greater => self.heap.is_reversed() && cell.row() != key.row(),
+        }
+    }
+
+    /// Goes on to the first cell that is not before `key`, of whatever row.
+    pub(crate) fn reseek(&mut self, key: &CellKey) -> Result<()> {
+        self.counts.reseeks += 1;
+        self.matcher.clear_row();
+        self.heap.reseek(key, self.mode)
+    }
+
+    fn end(&mut self, context: &mut ScannerContext) {
+        self.done = true;
+        context.state = NextState::NoMoreValues;
+    }
+
+    /// Goes to where the next column may begin.
+    fn leave_column(&mut self) -> Result<()> {
+        let Some(cell) = self.heap.peek() else { return Ok(()) };
+        match self.matcher.key_for_next_column(cell, &mut self.key) {
+            Advance::Step => self.heap.advance(),
+            Advance::Seek => self.pass_to_key(),
+        }
+    }
+
+    /// Goes on to the first cell that is not before the key, which is ahead.
+    fn pass_to_key(&mut self) -> Result<()> {
+        for _ in 0..super::STEPS {
+            self.heap.advance()?;
+            match self.heap.peek() {
+                Some(cell) if self.comes_before(cell, &self.key) => {}
+                _ => return Ok(()),
+            }
+        }
+        self.counts.reseeks += 1;
+        self.heap.reseek(&self.key, self.mode)
+    }
+
+    #[cold]
+    fn error_of_unmatched(&self, unmatched: Unmatched) -> Error {
+        match unmatched {
+            Unmatched::Disorder(disorder) => Corruption::from(disorder).at(self.heap.path_of_top(), 0),
+            Unmatched::Filter(error) => error,
+        }
+    }
+}
