@@ -1,6 +1,7 @@
 //! Tables of regions that were made here.
 
 use super::*;
+use crate::filter::Filter;
 use crate::op::{Delete, Mutation, Put};
 use crate::schema::Family;
 use tempfile::TempDir;
@@ -63,6 +64,16 @@ fn rows_come_from_the_regions_that_have_them() {
     assert_eq!(scanned(&table, &Scan::new().limit(4)), ("a0 b0 c1 d1".into(), None));
     let behind = Scan::new().start_row("b", false);
     assert_eq!(scanned(&table, &behind), ("c1 d1 e1 f2 g2 h2".into(), None));
+    let back = || Scan::new().reversed(true);
+    assert_eq!(scanned(&table, &back()), ("h2 g2 f2 e1 d1 c1 b0 a0".into(), None));
+    assert_eq!(scanned(&table, &back().limit(4)), ("h2 g2 f2 e1".into(), None));
+    let from = |row: &'static str, include| back().start_row(row, include);
+    assert_eq!(scanned(&table, &from("f", true).stop_row("b", false)), ("f2 e1 d1 c1".into(), None));
+    assert_eq!(scanned(&table, &from("f", false).stop_row("c", true)), ("e1 d1 c1".into(), None));
+    assert_eq!(scanned(&table, &from("c", false)), ("b0 a0".into(), None));
+    let filter = Filter::parse("InclusiveStopFilter('d')").unwrap();
+    assert_eq!(scanned(&table, &Scan::new().filter(filter)), ("a0 b0 c1 d1".into(), None));
+    assert_eq!(scanned(&table, &Scan::new().batch(1).limit(4)), ("a0 b0 c1 d1".into(), None));
     let rows = table.get_many(&[Get::new("h"), Get::new("a"), Get::new("x"), Get::new("c")]).unwrap();
     let values: Vec<_> = rows.iter().map(|row| row.value("f", "q")).collect();
     assert_eq!(values, [Some(&b"2"[..]), Some(b"0"), None, Some(b"1")]);
@@ -103,6 +114,10 @@ fn holes_are_errors_where_they_are() {
     assert_eq!(scanned(&table, &Scan::new().limit(2)), ("a0 b0".into(), None));
     assert_eq!(table.get(&Get::new("d")).unwrap_err().kind(), ErrorKind::Inconsistent);
     assert!(!table.get(&Get::new("e")).unwrap().is_empty());
+    let back = || Scan::new().reversed(true);
+    assert_eq!(scanned(&table, &back()), (String::new(), Some(ErrorKind::Inconsistent)));
+    let from = back().start_row("g", false);
+    assert_eq!(scanned(&table, &from), ("f1 e1".into(), Some(ErrorKind::Inconsistent)));
 }
 
 #[test]
