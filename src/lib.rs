@@ -115,7 +115,8 @@ pub use op::{
     TimeRange,
 };
 pub use region::{
-    CheckResult, Compaction, ReadView, Region, RegionOptions, RegionScanner, ScanResult, ScanResults,
+    CheckResult, Compaction, ReadView, Region, RegionObserver, RegionOptions, RegionScanner, ScanResult,
+    ScanResults,
 };
 pub use schema::{
     BloomType, Codec, DataBlockEncoding, Family, KeepDeletedCells, RegionInfo, RegionName, TableName,

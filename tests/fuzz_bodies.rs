@@ -6,7 +6,7 @@ mod rng;
 #[path = "support/seeds.rs"]
 mod seeds;
 
-use hregion::fuzzing::TARGETS;
+use hregion::fuzzing::{TARGETS, Target};
 use rng::Rng;
 use seeds::Seed;
 use std::path::Path;
@@ -24,13 +24,18 @@ fn all_seeds() -> Vec<Seed> {
     let testdata = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");
     let files = seeds::files(&testdata).expect("testdata is there");
     let regions = seeds::of_regions(&testdata).expect("testdata is there");
-    files.iter().flat_map(|(_, bytes)| seeds::of(bytes)).chain(regions).chain(seeds::of_filters()).collect()
+    let messages = seeds::of_filter_messages(&testdata).expect("testdata is there");
+    let others = regions.into_iter().chain(seeds::of_filters()).chain(messages);
+    let znodes = seeds::of_znodes(&testdata).expect("testdata is there");
+    let catalog = seeds::of_catalog(&testdata).expect("testdata is there");
+    let others = others.chain(znodes).chain(catalog);
+    files.iter().flat_map(|(_, bytes)| seeds::of(bytes)).chain(others).collect()
 }
 
 #[test]
 fn every_target_has_seeds_and_bears_them() {
     let seeds = all_seeds();
-    for (name, body) in TARGETS {
+    for &(name, body) in TARGETS {
         let mut count = 0;
         for seed in seeds.iter().filter(|seed| seed.target == name) {
             body(&seed.bytes);
@@ -44,7 +49,7 @@ fn every_target_has_seeds_and_bears_them() {
 #[test]
 fn mutations_end_in_an_error_or_in_the_right_answer() {
     let seeds = all_seeds();
-    let run = |(name, body): (&str, fn(&[u8]))| {
+    let run = |&(name, body): &Target| {
         let seeds: Vec<&[u8]> = seeds.iter().filter(|s| s.target == name).map(|s| &s.bytes[..]).collect();
         let cases = if is_whole(name) { WHOLE_FILES } else { CASES };
         for case in 0..cases {
@@ -60,7 +65,7 @@ fn mutations_end_in_an_error_or_in_the_right_answer() {
         }
     };
     thread::scope(|scope| {
-        let (files, parts): (Vec<_>, Vec<_>) = TARGETS.into_iter().partition(|(name, _)| is_whole(name));
+        let (files, parts): (Vec<_>, Vec<_>) = TARGETS.iter().partition(|(name, _)| is_whole(name));
         scope.spawn(move || parts.into_iter().for_each(run));
         files.into_iter().for_each(run);
     });

@@ -2,7 +2,7 @@
 
 use crate::cmd::{
     bulkload, cells, compact, completions, convert, count, diff, flush, get, inspect, man, replay, salvage,
-    scan, seek, verify, write,
+    scan, seek, shell, stats, verify, write,
 };
 use crate::failure::{Exit, Failure, Fault};
 use crate::output::Output;
@@ -43,6 +43,7 @@ pub(crate) enum Command {
     Scan(scan::Args),
     Get(get::Args),
     Count(count::Args),
+    Stats(stats::Args),
     Verify(verify::Args),
     Diff(diff::Args),
     Write(Box<write::Args>),
@@ -51,6 +52,7 @@ pub(crate) enum Command {
     Salvage(salvage::Args),
     Flush(flush::Args),
     Compact(compact::Args),
+    Shell(shell::Args),
     Replay(replay::Args),
     Completions(completions::Args),
     Man(man::Args),

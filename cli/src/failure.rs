@@ -61,6 +61,11 @@ impl Fault {
         Self::new(ErrorKind::InvalidArgument.name(), message)
     }
 
+    /// There is no such table.
+    pub(crate) fn no_such_table(name: &str) -> Self {
+        Self::new("TableNotFound", format!("there is no table {name}"))
+    }
+
     /// A file that was given beside the data cannot be used.
     pub(crate) fn invalid_file(path: &Path, message: impl Into<String>) -> Self {
         Self::invalid(message).at(path)
@@ -105,6 +110,7 @@ impl Fault {
     pub(crate) fn exit(&self) -> Exit {
         match self.kind {
             "Corrupt" | "Truncated" | "Limit" => Exit::Corrupt,
+            "TableNotFound" => Exit::No,
             "Unsupported" => Exit::Unsupported,
             "Io" => Exit::Io,
             _ => Exit::Usage,

@@ -78,7 +78,10 @@ impl<'p> Lines<'p> {
     }
 }
 
-/// Whether a path stands for standard input, or for standard output.
+/// What stands for standard input, or for standard output, in the place of a path.
+pub(crate) const STDIN: &str = "-";
+
+/// Whether a path stands for one of them.
 pub(crate) fn is_stdin(path: &Path) -> bool {
-    path.as_os_str() == "-"
+    path.as_os_str() == STDIN
 }

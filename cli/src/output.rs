@@ -41,8 +41,9 @@ impl Output {
     }
 
     /// Draws the progress of a job whose length nobody knows.
-    pub(crate) fn start_unknown_progress(&mut self) {
-        self.progress = if self.quiet { Progress::none() } else { Progress::start_unknown() };
+    pub(crate) fn start_unknown_progress(&mut self, prints: bool) {
+        let hidden = self.quiet || (prints && io::stdout().is_terminal());
+        self.progress = if hidden { Progress::none() } else { Progress::start_unknown() };
     }
 
     /// What is drawn at the moment.

@@ -1,6 +1,6 @@
 //! A bar on standard error, for jobs that take long.
 
-use hregion::io::{FileReader, LocalFile};
+use hregion::io::{DirEntry, FileLock, FileReader, FileWriter, LocalFile, LocalStorage, Storage};
 use indicatif::{ProgressBar, ProgressBarIter, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, Read};
 use std::path::Path;
@@ -47,6 +47,14 @@ impl Progress {
         Arc::new(Watched { file, bar: self.0.clone() })
     }
 
+    /// The local file system, so that reading its files moves the bar.
+    pub(crate) fn storage(&self) -> Arc<dyn Storage> {
+        if self.0.is_hidden() {
+            return Arc::new(LocalStorage);
+        }
+        Arc::new(WatchedStorage(self.clone()))
+    }
+
     /// What is read, so that reading it moves the bar.
     pub(crate) fn watch_read<R: Read>(&self, read: R) -> ProgressBarIter<R> {
         self.0.wrap_read(read)
@@ -74,5 +82,42 @@ impl FileReader for Watched {
         let position = self.bar.position().saturating_add(buf.len() as u64);
         self.bar.set_position(position.min(end));
         self.file.read_exact_at(buf, offset)
+    }
+}
+
+#[derive(Debug)]
+struct WatchedStorage(Progress);
+
+impl Storage for WatchedStorage {
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
+        Ok(self.0.watch(LocalFile::open(path)?))
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
+        LocalStorage.create(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        LocalStorage.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        LocalStorage.remove(path)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        LocalStorage.sync_dir(path)
+    }
+
+    fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        LocalStorage.list_dir(path)
+    }
+
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        LocalStorage.create_dir_all(path)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<FileLock> {
+        LocalStorage.lock(path)
     }
 }

@@ -1,9 +1,10 @@
 //! Which rows and cells `scan`, `get` and `count` are to read.
 
 use crate::failure::Fault;
+use crate::scan_rows::RowScan;
 use crate::selection::Selection;
-use hregion::cell::parse_binary;
-use hregion::{Clock, ManualClock, Scan, SystemClock, TimeRange};
+use hregion::cell::{Binary, parse_binary};
+use hregion::{Clock, Cursor, Filter, Get, ManualClock, Scan, SystemClock, TimeRange};
 use std::sync::Arc;
 
 /// Which cells of a row.
@@ -17,6 +18,10 @@ pub(crate) struct CellArgs {
     /// How many versions of a column, or `all`; no more than the family keeps are found [default: 1]
     #[arg(long, value_name = "N", value_parser = versions)]
     versions: Option<u32>,
+
+    /// Which of these cells, in HBase's filter language
+    #[arg(long, value_name = "LANGUAGE", value_parser = filter)]
+    filter: Option<Filter>,
 
     /// Timestamps from one on to before another, in milliseconds: A..B, A.. or ..B
     #[arg(long, value_name = "RANGE", value_parser = time_range)]
@@ -52,7 +57,15 @@ pub(crate) struct RowArgs {
 
     /// So many rows at most
     #[arg(long, value_name = "ROWS")]
-    pub(crate) limit: Option<u64>,
+    limit: Option<u64>,
+
+    /// Rows in pieces of so many cells
+    #[arg(long, value_name = "CELLS")]
+    batch: Option<u32>,
+
+    /// Go on where a scan with --limit has said that it came to: at:ROW or after:ROW
+    #[arg(long, value_name = "CURSOR", allow_hyphen_values = true, value_parser = cursor, conflicts_with = "start")]
+    resume: Option<Cursor>,
 }
 
 /// Bytes of a row.
@@ -60,14 +73,44 @@ pub(crate) struct RowArgs {
 pub(crate) struct Row(pub(crate) Vec<u8>);
 
 impl CellArgs {
-    /// What a read selects.
-    pub(crate) fn selection(&self) -> Selection {
+    /// All that is stored.
+    pub(crate) fn of_all_stored() -> Self {
+        Self { versions: Some(u32::MAX), raw: true, ..Self::default() }
+    }
+
+    /// The same of one family.
+    pub(crate) fn within(&self, family: &[u8]) -> Result<Self, Fault> {
+        if let Some((other, _)) = self.columns.iter().find(|(name, _)| name != family) {
+            let (other, family) = (Binary(other), Binary(family));
+            return Err(Fault::usage(format!(
+                "--columns: {other} is not in the family {family}, which is read"
+            )));
+        }
+        let mut cells = self.clone();
+        if cells.columns.is_empty() {
+            cells.columns.push((family.to_vec(), None));
+        }
+        Ok(cells)
+    }
+
+    fn selection(&self) -> Selection {
         Selection {
             columns: self.columns.clone(),
             versions: self.versions.unwrap_or(1),
             time_range: self.time_range.unwrap_or_default(),
+            filter: self.filter.clone(),
             ..Selection::default()
         }
+    }
+
+    /// A get of a row.
+    pub(crate) fn get(&self, row: &[u8]) -> Get {
+        self.selection().get(row.to_vec())
+    }
+
+    /// A scan of all rows, still to be narrowed.
+    pub(crate) fn scan(&self) -> Scan {
+        self.selection().scan().raw(self.raw)
     }
 
     /// Whether to read what is stored as it is.
@@ -83,23 +126,21 @@ impl CellArgs {
         }
     }
 
-    /// The name of an option that was given, if there is one.
-    pub(crate) fn given(&self) -> Option<&'static str> {
-        let given = [
-            ("--columns", !self.columns.is_empty()),
-            ("--versions", self.versions.is_some()),
-            ("--time-range", self.time_range.is_some()),
-            ("--raw", self.raw),
-            ("--now", self.now.is_some()),
-        ];
-        given.into_iter().find_map(|(name, given)| given.then_some(name))
+    /// Whether any of these was given.
+    pub(crate) fn is_given(&self) -> bool {
+        !self.columns.is_empty()
+            || self.versions.is_some()
+            || self.filter.is_some()
+            || self.time_range.is_some()
+            || self.raw
+            || self.now.is_some()
     }
 }
 
 impl RowArgs {
-    /// A scan of the rows, with at most so many of them.
-    pub(crate) fn scan(&self, cells: &CellArgs, limit: Option<u64>) -> Scan {
-        let mut scan = cells.selection().scan().raw(cells.raw);
+    /// A scan of the rows.
+    pub(crate) fn scan(&self, cells: &CellArgs) -> RowScan {
+        let mut scan = cells.scan();
         if let Some(Row(prefix)) = &self.prefix {
             scan = scan.prefix(prefix.clone());
         }
@@ -109,16 +150,29 @@ impl RowArgs {
         if let Some(Row(stop)) = &self.stop {
             scan = scan.stop_row(stop.clone(), false);
         }
-        match limit {
-            Some(rows) => scan.limit(rows),
-            None => scan,
+        if let Some(cells) = self.batch {
+            scan = scan.batch(cells);
         }
+        if let Some(cursor) = &self.resume {
+            scan = scan.resume(cursor);
+        }
+        RowScan { scan, limit: self.limit }
+    }
+
+    /// Whether all rows are read.
+    pub(crate) fn is_all(&self) -> bool {
+        self.start.is_none()
+            && self.stop.is_none()
+            && self.prefix.is_none()
+            && self.limit.is_none()
+            && self.resume.is_none()
     }
 
     /// Whether any of the rows may be from `start` on and before `end`; an empty bound is none.
     pub(crate) fn overlaps(&self, start: &[u8], end: &[u8]) -> bool {
-        let first = self.start.as_ref().or(self.prefix.as_ref());
-        let begins_behind = first.is_some_and(|Row(first)| !end.is_empty() && first.as_slice() >= end);
+        let resumed = self.resume.as_ref().map(Cursor::row);
+        let first = resumed.or(self.start.as_ref().or(self.prefix.as_ref()).map(|Row(row)| row.as_slice()));
+        let begins_behind = first.is_some_and(|first| !end.is_empty() && first >= end);
         let ends_before = match (&self.stop, &self.prefix) {
             (Some(Row(stop)), _) if !stop.is_empty() => stop.as_slice() <= start,
             (_, Some(Row(prefix))) => start > prefix.as_slice() && !start.starts_with(prefix),
@@ -127,15 +181,9 @@ impl RowArgs {
         !begins_behind && !ends_before
     }
 
-    /// The name of an option that was given, if there is one.
-    pub(crate) fn given(&self) -> Option<&'static str> {
-        let given = [
-            ("--start", self.start.is_some()),
-            ("--stop", self.stop.is_some()),
-            ("--prefix", self.prefix.is_some()),
-            ("--limit", self.limit.is_some()),
-        ];
-        given.into_iter().find_map(|(name, given)| given.then_some(name))
+    /// Whether any of these was given.
+    pub(crate) fn is_given(&self) -> bool {
+        !self.is_all() || self.batch.is_some()
     }
 }
 
@@ -175,13 +223,20 @@ fn time_range(text: &str) -> Result<TimeRange, String> {
     TimeRange::new(bound(min, 0)?, bound(max, i64::MAX)?).map_err(|error| error.message())
 }
 
-/// Fails if cells or rows were chosen where all are read.
-pub(crate) fn check_none_given(rows: &RowArgs, cells: &CellArgs) -> Result<(), Fault> {
-    match rows.given().or_else(|| cells.given()) {
-        None => Ok(()),
-        Some(name) => Err(Fault::usage(format!(
-            "{name}: of an HFile all cells are counted; expected a directory of a region or a table"
-        ))),
+fn filter(text: &str) -> Result<Filter, String> {
+    Filter::parse(text).map_err(|error| error.message())
+}
+
+/// A place between rows as text: `at:ROW` or `after:ROW`.
+pub(crate) fn show_cursor(cursor: &Cursor) -> String {
+    format!("{}:{}", if cursor.includes_row() { "at" } else { "after" }, Binary(cursor.row()))
+}
+
+fn cursor(text: &str) -> Result<Cursor, String> {
+    match text.split_once(':') {
+        Some(("at", row)) => Ok(Cursor::new(parse_binary(row), true)),
+        Some(("after", row)) => Ok(Cursor::new(parse_binary(row), false)),
+        _ => Err("expected at:ROW or after:ROW, as a scan with --limit says".into()),
     }
 }
 
@@ -189,7 +244,6 @@ pub(crate) fn check_none_given(rows: &RowArgs, cells: &CellArgs) -> Result<(), F
 mod tests {
     use super::*;
     use clap::Parser;
-    use hregion::Get;
 
     #[derive(Debug, Parser)]
     struct Line {
@@ -227,16 +281,39 @@ mod tests {
             .column("h", "")
             .max_versions(u32::MAX)
             .time_range(TimeRange::new(5, 10).unwrap())
-            .raw(true)
-            .limit(3);
-        assert_eq!(line.rows.scan(&line.cells, Some(3)), expected);
+            .raw(true);
+        assert_eq!(line.rows.scan(&line.cells).scan, expected);
         let line = parse(&["--prefix", "ab", "--now", "7"]).unwrap();
-        assert_eq!(line.rows.scan(&line.cells, None), Scan::new().prefix("ab"));
-        assert_eq!(line.cells.selection().get(b"r".to_vec()), Get::new("r"));
+        assert_eq!(line.rows.scan(&line.cells).scan, Scan::new().prefix("ab"));
+        assert_eq!(line.cells.get(b"r"), Get::new("r"));
+        assert!(line.cells.clock().now() == 7 && line.rows.is_given() && line.cells.is_given());
+        let line =
+            parse(&["--filter", "PageFilter(2)", "--batch", "3", "--limit", "5", "--resume", "after:a\\x00"]);
+        let line = line.unwrap();
+        let scan = line.rows.scan(&line.cells);
+        let expected = Scan::new().filter(Filter::parse("PageFilter(2)").unwrap()).batch(3);
+        assert_eq!(scan.scan, expected.start_row(&b"a\0"[..], false));
+        assert_eq!(scan.limit, Some(5));
+        let none = parse(&[]).unwrap();
+        assert!(!none.rows.is_given() && !none.cells.is_given() && none.rows.is_all());
+    }
+
+    #[test]
+    fn cells_within_a_family() {
+        let cells = |args: &[&str]| parse(args).unwrap().cells;
+        assert_eq!(cells(&[]).within(b"f").unwrap().get(b"r"), Get::new("r").family("f"));
         assert_eq!(
-            (line.cells.clock().now(), line.rows.given(), line.cells.given()),
-            (7, Some("--prefix"), Some("--now"))
+            cells(&["--columns", "f:q"]).within(b"f").unwrap().get(b"r"),
+            Get::new("r").column("f", "q")
         );
+        assert!(cells(&["--columns", "f:q,g"]).within(b"f").is_err());
+    }
+
+    #[test]
+    fn cursors_come_back() {
+        for cursor in [Cursor::new("", false), Cursor::new(&b"a:\0"[..], true)] {
+            assert_eq!(super::cursor(&show_cursor(&cursor)).as_ref(), Ok(&cursor));
+        }
     }
 
     #[test]
@@ -249,6 +326,9 @@ mod tests {
             &["--time-range", "9..5"],
             &["--time-range", "-1.."],
             &["--prefix", "a", "--start", "b"],
+            &["--resume", "a"],
+            &["--resume", "at:a", "--start", "b"],
+            &["--filter", "Page(1)"],
         ] {
             assert!(parse(wrong).is_err(), "{wrong:?}");
         }

@@ -1,9 +1,8 @@
 //! The regions that a path leads to: one, or those of a table in the order of their rows.
 
 use crate::failure::{Failure, Fault};
-use crate::query_args::{CellArgs, RowArgs};
 use crate::target::{Kind, check_local};
-use hregion::{Region, RegionOptions, RowRef};
+use hregion::{Region, RegionOptions};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -48,13 +47,27 @@ pub(crate) fn kind_of(dir: &Path, kind: Option<Kind>) -> Result<Kind, Fault> {
         return Ok(Kind::Table);
     }
     if dir.parent().is_some_and(is_region) {
-        return Err(Fault::unsupported(
-            dir,
-            "a directory of a family: scan its region, and name it by --columns",
-        ));
+        return Ok(Kind::Family);
+    }
+    if has_files_alone(dir)? {
+        return Ok(Kind::Family);
     }
     Err(Fault::unsupported(dir, "neither a region nor a table: no .regioninfo, no .tabledesc in it")
         .with_hint(Some("--as says what it is")))
+}
+
+/// Whether there is nothing but files in a directory, and any: of a family that has no region, as one for a bulk load.
+fn has_files_alone(dir: &Path) -> Result<bool, Fault> {
+    let fault = |error| Fault::io("list", dir, &error);
+    let mut found = false;
+    for entry in fs::read_dir(dir).map_err(fault)? {
+        let entry = entry.map_err(fault)?;
+        found |= entry.path().is_file();
+        if entry.path().is_dir() {
+            return Ok(false);
+        }
+    }
+    Ok(found)
 }
 
 /// The directories that are named as those of regions are.
@@ -82,7 +95,7 @@ impl Regions {
                 });
             }
             Kind::Table => region_dirs(dir)?,
-            Kind::Hfile | Kind::Snapshot | Kind::Wal => {
+            Kind::Hfile | Kind::Family | Kind::Snapshot | Kind::Wal => {
                 let message = "neither a region nor a table, and only those are read so";
                 return Err(Fault::unsupported(dir, message).into());
             }
@@ -100,36 +113,27 @@ impl Regions {
         Ok(Self { places: serving(places.collect::<hregion::Result<_>>()?), options })
     }
 
-    /// Opens the regions one after the other, but for those whose rows, from a first one on to before a last, are not `wanted`.
-    pub(crate) fn open(
+    /// The regions in order, but for those whose rows, from a first one on to before a last, are not `wanted`.
+    pub(crate) fn places(
         &self,
         wanted: impl Fn(&[u8], &[u8]) -> bool,
-    ) -> impl Iterator<Item = hregion::Result<Region>> {
+    ) -> impl DoubleEndedIterator<Item = ClosedRegion<'_>> {
         let wanted = self.places.iter().filter(move |place| wanted(&place.start, &place.end));
-        wanted.map(|place| self.options.clone().open(&place.path))
+        wanted.map(|place| ClosedRegion { place, options: &self.options })
     }
+}
 
-    /// Scans the regions one after the other, and hands the rows to `take`.
-    pub(crate) fn scan(
-        &self,
-        rows: &RowArgs,
-        cells: &CellArgs,
-        mut take: impl FnMut(RowRef<'_>) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
-        let mut limit = rows.limit;
-        for region in self.open(|start, end| rows.overlaps(start, end)) {
-            if limit == Some(0) {
-                break;
-            }
-            let view = region?.view();
-            let scan = rows.scan(cells, limit);
-            let mut scanner = view.scan(&scan)?;
-            while let Some(row) = scanner.next_row()? {
-                take(row)?;
-                limit = limit.map(|limit| limit.saturating_sub(1));
-            }
-        }
-        Ok(())
+/// A region that is to be opened.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ClosedRegion<'r> {
+    place: &'r Place,
+    options: &'r RegionOptions,
+}
+
+impl ClosedRegion<'_> {
+    /// Opens it.
+    pub(crate) fn open(self) -> hregion::Result<Region> {
+        self.options.clone().open(&self.place.path)
     }
 }
 

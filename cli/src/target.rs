@@ -13,6 +13,8 @@ use std::sync::Arc;
 pub(crate) enum Kind {
     /// A file of cells
     Hfile,
+    /// A directory of HFiles
+    Family,
     /// A directory of families
     Region,
     /// A directory of regions
@@ -23,8 +25,7 @@ pub(crate) enum Kind {
     Wal,
 }
 
-const DIRECTORY: &str =
-    "a directory, expected a file: `scan`, `get` and `count` read those of regions and tables";
+const DIRECTORY: &str = "a directory, expected a file: `scan`, `get`, `count` and `stats` read those of families, regions and tables";
 const WAL: &str = "a write-ahead log: reading logs is not built yet";
 
 /// Opens an HFile.
@@ -46,7 +47,7 @@ pub(crate) fn reader(path: &Path, kind: Option<Kind>, out: &Output) -> Result<Ar
     match kind {
         None | Some(Kind::Hfile) => {}
         Some(Kind::Wal) => return Err(Fault::unsupported(path, WAL).into()),
-        Some(Kind::Region | Kind::Table | Kind::Snapshot) => {
+        Some(Kind::Family | Kind::Region | Kind::Table | Kind::Snapshot) => {
             return Err(Fault::unsupported(path, DIRECTORY).into());
         }
     }
@@ -67,6 +68,11 @@ pub(crate) fn reader(path: &Path, kind: Option<Kind>, out: &Output) -> Result<Ar
         return Err(Fault::unsupported(path, what).into());
     }
     Ok(out.progress().watch(file))
+}
+
+/// Fails, by its name, if a file is none of cells.
+pub(crate) fn check_hfile(path: &Path, out: &Output) -> Result<(), Failure> {
+    reader(path, None, out).map(drop)
 }
 
 /// Fails if a path leads to an object store.

@@ -44,6 +44,12 @@ impl<'a> CellRef<'a> {
         Self { seq_id, ..self }
     }
 
+    /// The same cell with another value.
+    #[must_use]
+    pub fn with_value(self, value: &'a [u8]) -> Self {
+        Self { value, ..self }
+    }
+
     /// The same cell with other tags, in the form that [`tag_bytes`](Self::tag_bytes) gives them.
     ///
     /// # Errors

@@ -39,7 +39,7 @@ impl Decimal {
             multiply_add(&mut magnitude, 10, c.to_digit(10).ok_or_else(wrong)?);
         }
         let scale = i64::try_from(fraction.len()).map_err(|_| wrong())? - i64::from(exponent);
-        Ok(Self { negative, magnitude, scale })
+        Ok(Self { negative: negative && !magnitude.is_empty(), magnitude, scale })
     }
 
     /// A scale of four bytes and an unscaled value, one byte at least.
@@ -69,6 +69,29 @@ impl Decimal {
         }
         trim(&mut magnitude);
         Ok(Self { negative, magnitude, scale: i32::from_be_bytes(*scale).into() })
+    }
+
+    /// The number as [`from_bytes`](Self::from_bytes) reads it; none if it is longer or its scale is not of four bytes.
+    pub(super) fn to_bytes(&self) -> Option<Vec<u8>> {
+        let mut bytes = i32::try_from(self.scale).ok()?.to_be_bytes().to_vec();
+        let mut unscaled: Vec<u8> = self.magnitude.iter().rev().flat_map(|word| word.to_be_bytes()).collect();
+        if self.negative {
+            // turned, and one is added
+            let mut carry = true;
+            for byte in unscaled.iter_mut().rev() {
+                (*byte, carry) = (!*byte).overflowing_add(carry.into());
+            }
+        }
+        let sign = if self.negative { 0xff } else { 0 };
+        // the shortest form of which the first bit is still the sign
+        let extra = unscaled.iter().take_while(|byte| **byte == sign).count();
+        let is_sign = |byte: &u8| (byte & 0x80) == (sign & 0x80);
+        match unscaled.get(extra) {
+            Some(first) if is_sign(first) => {}
+            _ => bytes.push(sign),
+        }
+        bytes.extend_from_slice(unscaled.get(extra..).unwrap_or_default());
+        (bytes.len() <= MAX_BYTES).then_some(bytes)
     }
 
     fn signum(&self) -> i8 {
@@ -176,7 +199,41 @@ mod tests {
         );
     }
 
+    #[test]
+    fn numbers_as_bytes_are_as_short_as_they_can_be() {
+        for (text, bytes) in [
+            ("0", &b"\0\0\0\0\0"[..]),
+            ("-0.0", b"\0\0\0\x01\0"),
+            ("-1", b"\0\0\0\0\xff"),
+            ("127", b"\0\0\0\0\x7f"),
+            ("128", b"\0\0\0\0\0\x80"),
+            ("-128", b"\0\0\0\0\x80"),
+            ("-129", b"\0\0\0\0\xff\x7f"),
+            ("-25.6E3", b"\xff\xff\xff\xfe\xff\0"),
+            ("4294967296", b"\0\0\0\0\x01\0\0\0\0"),
+            ("-4294967296", b"\0\0\0\0\xff\0\0\0\0"),
+        ] {
+            let number = Decimal::parse(text).unwrap();
+            assert_eq!(number.to_bytes().as_deref(), Some(bytes), "{text}");
+            assert_eq!(Decimal::from_bytes(bytes).unwrap(), number, "{text}");
+        }
+        assert_eq!(Decimal::parse("1e-2147483647").unwrap().to_bytes().map(|bytes| bytes.len()), Some(5));
+        assert_eq!(Decimal::parse("1.5e-2147483647").unwrap().to_bytes(), None);
+    }
+
     proptest! {
+        #[test]
+        fn bytes_and_back(unscaled: i128, scale: i32) {
+            let number = of(unscaled, scale);
+            let bytes = number.to_bytes().unwrap();
+            prop_assert_eq!(Decimal::from_bytes(&bytes).unwrap(), number);
+            let again = &bytes[4..];
+            let long = if again[0] & 0x80 == 0 { 0 } else { 0xff };
+            let mut full = vec![long; 16 - again.len()];
+            full.extend_from_slice(again);
+            prop_assert_eq!(full, unscaled.to_be_bytes());
+        }
+
         /// As 128 bits can say.
         #[test]
         fn small_numbers_compare_as_integers(a: i64, b: i64, a_scale in 0i32..12, b_scale in 0i32..12) {

@@ -4,7 +4,7 @@ use super::column::{
     ColumnPrefixFilter, ColumnRangeFilter, FamilyFilter, MultipleColumnPrefixFilter, QualifierFilter,
 };
 use super::fuzzy::FuzzyRowFilter;
-use super::key::{FirstKeyOnlyFilter, KeyOnlyFilter, TimestampsFilter};
+use super::key::{FirstKeyMatchingFilter, FirstKeyOnlyFilter, KeyOnlyFilter, TimestampsFilter};
 use super::list::{FilterListWithAnd, FilterListWithOr};
 use super::page::{ColumnCountGetFilter, ColumnPageFilter, ColumnPaginationFilter, PageFilter};
 use super::ranges::MultiRowRangeFilter;
@@ -50,6 +50,7 @@ pub(super) enum Kind {
     MultipleColumnPrefix(MultipleColumnPrefixFilter),
     ColumnRange(ColumnRangeFilter),
     FirstKeyOnly(FirstKeyOnlyFilter),
+    FirstKeyMatching(FirstKeyMatchingFilter),
     KeyOnly(KeyOnlyFilter),
     Timestamps(TimestampsFilter),
     RandomRow(RandomRowFilter),
@@ -236,6 +237,14 @@ impl Filter {
         Self::leaf(Kind::FirstKeyOnly(FirstKeyOnlyFilter::default()))
     }
 
+    /// The cells of each row up to the first of one of some columns, that one included (HBase until 2.6:
+    /// `FirstKeyValueMatchingQualifiersFilter`).
+    #[must_use]
+    pub fn first_key_matching(qualifiers: impl IntoIterator<Item = impl Into<Bytes>>) -> Self {
+        let qualifiers = qualifiers.into_iter().map(Into::into).collect();
+        Self::leaf(Kind::FirstKeyMatching(FirstKeyMatchingFilter::new(qualifiers)))
+    }
+
     /// Cells without values; or with the lengths of those as values, of four bytes (HBase: `KeyOnlyFilter`).
     #[must_use]
     pub fn key_only(len_as_value: bool) -> Self {
@@ -356,6 +365,7 @@ impl Filter {
             Kind::MultipleColumnPrefix(filter) => own(filter),
             Kind::ColumnRange(filter) => own(filter),
             Kind::FirstKeyOnly(filter) => own(filter),
+            Kind::FirstKeyMatching(filter) => own(filter),
             Kind::KeyOnly(filter) => own(filter),
             Kind::Timestamps(filter) => own(filter),
             Kind::RandomRow(filter) => own(filter),

@@ -12,8 +12,8 @@ use std::sync::Arc;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct FuzzyKey {
     /// With 0 where any byte may be.
-    key: Vec<u8>,
-    fixed: Vec<bool>,
+    pub(super) key: Vec<u8>,
+    pub(super) fixed: Vec<bool>,
 }
 
 impl FuzzyKey {
@@ -99,7 +99,7 @@ impl FuzzyKey {
 /// Rows that match one of some keys.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct FuzzyRowFilter {
-    keys: Arc<[FuzzyKey]>,
+    pub(super) keys: Arc<[FuzzyKey]>,
     reversed: bool,
     /// The key that matched last.
     last: usize,

@@ -3,6 +3,7 @@
 use super::{CellFilter, Verdict};
 use crate::cell::{CellRef, CellType, SeekKey};
 use crate::error::{Error, Result};
+use bytes::Bytes;
 use std::sync::Arc;
 
 /// The first cell of each row (HBase: `FirstKeyOnlyFilter`).
@@ -18,6 +19,37 @@ impl CellFilter for FirstKeyOnlyFilter {
 
     fn filter_cell(&mut self, _: CellRef<'_>) -> Result<Verdict> {
         Ok(if std::mem::replace(&mut self.found, true) { Verdict::NextRow } else { Verdict::Include })
+    }
+}
+
+/// The cells of each row up to the first of one of some columns, that one included (HBase:
+/// `FirstKeyValueMatchingQualifiersFilter`).
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct FirstKeyMatchingFilter {
+    /// In order, none twice.
+    pub(super) qualifiers: Arc<[Bytes]>,
+    found: bool,
+}
+
+impl FirstKeyMatchingFilter {
+    pub(super) fn new(mut qualifiers: Vec<Bytes>) -> Self {
+        qualifiers.sort();
+        qualifiers.dedup();
+        Self { qualifiers: qualifiers.into(), found: false }
+    }
+}
+
+impl CellFilter for FirstKeyMatchingFilter {
+    fn reset(&mut self) {
+        self.found = false;
+    }
+
+    fn filter_cell(&mut self, cell: CellRef<'_>) -> Result<Verdict> {
+        if self.found {
+            return Ok(Verdict::NextRow);
+        }
+        self.found = self.qualifiers.binary_search_by(|known| (**known).cmp(cell.qualifier())).is_ok();
+        Ok(Verdict::Include)
     }
 }
 

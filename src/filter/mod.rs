@@ -31,6 +31,7 @@ mod language;
 mod list;
 mod page;
 mod pattern;
+mod proto;
 mod ranges;
 mod row;
 mod state;

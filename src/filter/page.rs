@@ -95,8 +95,8 @@ impl CellFilter for ColumnPaginationFilter {
 /// So many columns of each row, from one on (HBase: `ColumnPaginationFilter` with a column).
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct ColumnPageFilter {
-    limit: u32,
-    column: Bytes,
+    pub(super) limit: u32,
+    pub(super) column: Bytes,
     count: u64,
 }
 

@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 /// A range of rows; an empty row leaves that side open.
 #[derive(Clone, Debug, PartialEq)]
-struct RowRange {
-    start: Vec<u8>,
-    include_start: bool,
-    stop: Vec<u8>,
-    include_stop: bool,
+pub(super) struct RowRange {
+    pub(super) start: Vec<u8>,
+    pub(super) include_start: bool,
+    pub(super) stop: Vec<u8>,
+    pub(super) include_stop: bool,
 }
 
 impl RowRange {
@@ -115,7 +115,7 @@ fn unite(mut ranges: Vec<RowRange>) -> Vec<RowRange> {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct MultiRowRangeFilter {
     /// In order, with something between any two; one at least.
-    ranges: Arc<[RowRange]>,
+    pub(super) ranges: Arc<[RowRange]>,
     reversed: bool,
     current: Option<usize>,
     verdict: Verdict,

@@ -162,7 +162,7 @@ impl CellFilter for InclusiveStopFilter {
 /// Rows by chance (HBase: `RandomRowFilter`).
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct RandomRowFilter {
-    chance: f32,
+    pub(super) chance: f32,
     /// What the next number is made of; 0 until there was one.
     seed: u64,
     dropped: bool,

@@ -4,13 +4,28 @@ use crate::cell::{CellRef, CellType, RowBuf, SeekKey};
 use crate::locator::{CatalogRow, TableState, compare_root_rows};
 use crate::schema::{RegionInfo, RegionName};
 
-/// A row: a byte, its key, and columns, each a byte for which, and a value; lengths are two bytes. It is refused, or what it
+/// The columns that a row may have here.
+pub const CATALOG_COLUMNS: [&str; 14] = [
+    "merge0000",
+    "mergeA",
+    "regioninfo",
+    "seqnumDuringOpen",
+    "seqnumDuringOpen_0001",
+    "server",
+    "server_0001",
+    "server_001a",
+    "serverstartcode",
+    "serverstartcode_0001",
+    "sn",
+    "splitA",
+    "splitB",
+    "state",
+];
+
+/// A row: its key, and columns, each a byte for which of [`CATALOG_COLUMNS`], and a value; before the key and each value two
+/// bytes for its length. It is refused, or what it
 /// says holds together. The key by itself is a name or none; values are read as what they could be, too.
 pub fn catalog_row(input: &[u8]) {
-    const QUALIFIERS: [&str; 14] = [
-        "merge0000", "mergeA", "regioninfo", "seqnumDuringOpen", "seqnumDuringOpen_0001", "server", "server_0001",
-        "server_001a", "serverstartcode", "serverstartcode_0001", "sn", "splitA", "splitB", "state",
-    ];
     let mut rest = input;
     let Some(key) = take(&mut rest) else { return };
     name(key);
@@ -22,7 +37,7 @@ pub fn catalog_row(input: &[u8]) {
         if let Ok(region) = RegionInfo::parse_cell(value) {
             assert_eq!(RegionInfo::parse_cell(&region.to_cell()).as_ref(), Ok(&region));
         }
-        columns.push((QUALIFIERS[usize::from(which) % QUALIFIERS.len()], value));
+        columns.push((CATALOG_COLUMNS[usize::from(which) % CATALOG_COLUMNS.len()], value));
     }
     columns.sort_by_key(|(qualifier, _)| *qualifier);
     let mut row = RowBuf::new();

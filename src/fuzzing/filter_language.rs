@@ -14,7 +14,7 @@ pub fn filter_language(input: &[u8]) {
 }
 
 /// Shows a filter rows and cells that are like what it was read from.
-fn read(filter: &Filter, input: &[u8], reversed: bool) {
+pub(super) fn read(filter: &Filter, input: &[u8], reversed: bool) {
     let mut state = FilterState::new(filter);
     state.set_reversed(reversed);
     let _ = state.is_family_essential(b"f");

@@ -7,33 +7,41 @@
 mod block;
 mod block_index;
 mod bloom;
+mod catalog_row;
 mod codec;
 mod data_block;
 mod file_info;
 mod filter_language;
+mod filter_proto;
 mod hfile;
 mod input;
 mod region_files;
 mod trailer;
 mod write_read;
+#[cfg(feature = "cluster")]
+mod znode;
 
 pub use block::block;
 pub use block_index::block_index;
 pub use bloom::bloom;
+pub use catalog_row::{CATALOG_COLUMNS, catalog_row};
 pub use codec::codec;
 pub use data_block::data_block;
 pub use file_info::file_info;
 pub use filter_language::filter_language;
+pub use filter_proto::filter_proto;
 pub use hfile::{hfile, hfile_resealed};
 pub use region_files::region_files;
 pub use trailer::trailer;
 pub use write_read::write_read;
+#[cfg(feature = "cluster")]
+pub use znode::znode;
 
 /// A target: its name and its body.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: &[Target] = &[
     ("trailer", trailer),
     ("file_info", file_info),
     ("block", block),
@@ -46,4 +54,8 @@ pub const TARGETS: [Target; 12] = [
     ("write_read", write_read),
     ("region_files", region_files),
     ("filter_language", filter_language),
+    ("filter_proto", filter_proto),
+    ("catalog_row", catalog_row),
+    #[cfg(feature = "cluster")]
+    ("znode", znode),
 ];

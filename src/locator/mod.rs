@@ -17,7 +17,7 @@
 //! |---|---|
 //! | [`Locator`] | asks whom it must, and remembers what it is told |
 //! | [`MetaCache`] | what it remembers |
-//! | [`Registry`] | knows where the catalog is: [`RootDir`], [`FixedRegistry`] |
+//! | [`Registry`] | knows where the catalog is: [`RootDir`], [`FixedRegistry`]; `ZooKeeperRegistry` if feature `cluster` is on |
 //! | [`Catalog`] | knows the regions of all tables: [`MetaRegion`], [`RegionDirs`], [`FixedRegistry`] |
 //! | [`CatalogRow`] | a row of the catalog, as HBase writes it |
 
@@ -40,6 +40,8 @@ mod search;
 mod server_name;
 mod table_state;
 mod tiling;
+#[cfg(feature = "cluster")]
+pub(crate) mod zookeeper;
 
 pub use cache::{MetaCache, Source};
 pub use catalog::{Catalog, CatalogEntry};
@@ -59,3 +61,5 @@ pub use search::{CatalogRange, Position};
 pub use server_name::ServerName;
 pub use table_state::TableState;
 pub use tiling::{TilingFault, serving, tiling_faults};
+#[cfg(feature = "cluster")]
+pub use zookeeper::ZooKeeperRegistry;

@@ -22,7 +22,7 @@ pub enum TableState {
 const STATE: u32 = 1;
 
 impl TableState {
-    const ALL: [Self; 4] = [Self::Enabled, Self::Disabled, Self::Disabling, Self::Enabling];
+    pub(super) const ALL: [Self; 4] = [Self::Enabled, Self::Disabled, Self::Disabling, Self::Enabling];
 
     /// Reads the value of `table:state`: a message, without "PBUF" before it.
     ///

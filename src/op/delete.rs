@@ -92,6 +92,11 @@ impl Delete {
         self
     }
 
+    /// The markers that were added: of each its type, its family, its qualifier, and its timestamp if it has one of its own.
+    pub fn cells(&self) -> impl ExactSizeIterator<Item = (CellType, &[u8], &[u8], Option<i64>)> {
+        self.cells.iter().map(|cell| (cell.kind, &*cell.family, &*cell.qualifier, cell.timestamp))
+    }
+
     /// The row.
     #[must_use]
     pub fn row(&self) -> &[u8] {

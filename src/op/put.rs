@@ -61,6 +61,11 @@ impl Put {
         self
     }
 
+    /// The values: of each its family, its qualifier, its timestamp if it has one of its own, and the bytes.
+    pub fn cells(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8], Option<i64>, &[u8])> {
+        self.cells.iter().map(|cell| (&*cell.family, &*cell.qualifier, cell.timestamp, &*cell.value))
+    }
+
     /// The row.
     #[must_use]
     pub fn row(&self) -> &[u8] {

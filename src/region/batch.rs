@@ -1,6 +1,7 @@
 //! Many puts and deletes (read-path.md §19.1; HBase: `HRegion.batchMutate`).
 
 use super::mutate::{Checked, Edit, Times};
+use super::observer::Together;
 use super::{Inner, Region};
 use crate::error::{Error, Result};
 use crate::op::Mutation;
@@ -20,7 +21,11 @@ impl Region {
     pub fn batch(&self, mutations: Vec<Mutation>) -> Vec<Result<()>> {
         let mut results = Vec::with_capacity(mutations.len());
         for mutations in mutations.chunks(MINI_BATCH) {
-            self.0.mini_batch(mutations, &mut results);
+            if self.0.observers.is_empty() {
+                self.0.mini_batch(mutations, &mut results);
+            } else {
+                self.0.mini_batch_observed(mutations, &mut results);
+            }
         }
         results
     }
@@ -55,6 +60,14 @@ impl Inner {
                 .iter_mut()
                 .filter(|result| result.is_ok())
                 .for_each(|result| *result = Err(error.clone()));
+        }
+    }
+
+    /// If a hook fails, all of them do.
+    fn mini_batch_observed(&self, mutations: &[Mutation], results: &mut Vec<Result<()>>) {
+        match self.mutate_observed(mutations.to_vec(), Together::Batch) {
+            Ok(answers) => results.extend(answers.into_iter().map(|answer| answer.map(drop))),
+            Err(error) => results.extend(mutations.iter().map(|_| Err(error.clone()))),
         }
     }
 

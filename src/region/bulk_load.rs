@@ -26,7 +26,13 @@ impl Region {
             self.0.check_load(store, path.as_ref())?;
             loads.push((store, path.as_ref().to_owned()));
         }
-        self.0.bulk_load(&loads)
+        let named =
+            |(store, path): &(usize, PathBuf)| (self.0.stores[*store].family.name().to_vec(), path.clone());
+        let files: Vec<_> =
+            if self.0.observers.is_empty() { Vec::new() } else { loads.iter().map(named).collect() };
+        self.0.observe(|observer, context| observer.pre_bulk_load_hfile(context, &files))?;
+        self.0.bulk_load(&loads)?;
+        self.0.observe(|observer, context| observer.post_bulk_load_hfile(context, &files))
     }
 }
 
@@ -44,7 +50,10 @@ impl Inner {
         for (store, path) in loads {
             let now = self.clock.now();
             let name = format!("{}_SeqId_{seq_id}_", new_file_name(now));
+            let (family, to) = (self.stores[*store].family.name(), self.stores[*store].dir.join(&name));
+            self.observe(|observer, context| observer.pre_commit_store_file(context, family, path, &to))?;
             loaded.push((*store, self.stores[*store].adopt(path, &name, now)?));
+            self.observe(|observer, context| observer.post_commit_store_file(context, family, path, &to))?;
         }
         self.swap_all(|stores| {
             for (store, file) in loaded {

@@ -1,6 +1,7 @@
 //! Writes under a condition (read-path.md §19.3; HBase: `HRegion.checkAndMutate`).
 
 use super::mutate::check_rows;
+use super::observer::{Together, joined};
 use super::{Inner, Region};
 use crate::cell::{Row, RowBuf};
 use crate::error::Result;
@@ -26,7 +27,16 @@ impl Region {
     /// If the row is outside of the region, the family of the condition unknown, or what it is about cannot be read; and, if
     /// the condition holds, as [`mutate_row`](Self::mutate_row). Nothing is written then.
     pub fn check_and_mutate(&self, check: CheckAndMutate) -> Result<CheckResult> {
-        self.0.check_and_mutate(&check)
+        let mut result = CheckResult { success: false, cells: RowBuf::new().freeze() };
+        let bypassed = self.0.observe_or_bypass(|observer, context| {
+            observer.pre_check_and_mutate(context, &check, &mut result)
+        })?;
+        if bypassed {
+            return Ok(result);
+        }
+        let mut result = self.0.check_and_mutate(&check)?;
+        self.0.observe(|observer, context| observer.post_check_and_mutate(context, &check, &mut result))?;
+        Ok(result)
     }
 }
 
@@ -44,6 +54,13 @@ impl Inner {
         };
         self.check_write(&check.row)?;
         let _row = self.rows.alone(&check.row);
+        let mut result = CheckResult { success: false, cells: RowBuf::new().freeze() };
+        let bypassed = self.observe_or_bypass(|observer, context| {
+            observer.pre_check_and_mutate_after_row_lock(context, check, &mut result)
+        })?;
+        if bypassed {
+            return Ok(result);
+        }
         let mut found = RowBuf::new();
         self.get_now(&get, &mut found)?;
         let stored = found.as_row().cells().next();
@@ -54,8 +71,12 @@ impl Inner {
         if !holds {
             return Ok(CheckResult { success: false, cells: RowBuf::new().freeze() });
         }
-        let mutations = self.check_mutations(&check.mutations)?;
         let since = stored.map_or(i64::MIN, |cell| cell.timestamp());
+        if !self.observers.is_empty() {
+            let answers = self.mutate_observed(check.mutations.clone(), Together::Locked(since))?;
+            return Ok(CheckResult { success: true, cells: joined(answers)? });
+        }
+        let mutations = self.check_mutations(&check.mutations)?;
         let cells = self.mutate_locked(&mutations, since)?;
         Ok(CheckResult { success: true, cells })
     }

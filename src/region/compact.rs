@@ -1,18 +1,20 @@
 //! From several files of a store to one (read-path.md §17).
 
 use super::{Inner, Region, lock};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::metrics::ReadCounts;
-use crate::store::StoreFile;
-use crate::store::compact::{self, CompactionConfig};
+use crate::store::compact::{self, Merge, Selection};
+use crate::store::{Keep, Store, StoreFile};
 
 /// Which files to compact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Compaction {
-    /// All of them: delete markers and what they hide go.
+    /// All of them: delete markers and what they hide go. Of a family with windows of time one file for each window is
+    /// made; of one whose files are a queue, nothing but the expired files goes.
     Major,
-    /// Those that the policy chooses, if there are enough that are alike (HBase: `ExploringCompactionPolicy`).
+    /// Those that the family's policy chooses: by default, if there are enough that are alike (HBase:
+    /// `ExploringCompactionPolicy`; read-path.md §17.6).
     Minor,
 }
 
@@ -50,8 +52,47 @@ impl Region {
         self.0.compact_chosen(store, |files, _| {
             let mut files: Vec<StoreFile> = files.to_vec();
             files.sort_by_key(|file| (file.max_seq_id(), file.bulk_load_time().is_some()));
-            files.into_iter().skip(from).take(count).collect()
+            Ok(Chosen::of(files.into_iter().skip(from).take(count).collect()))
         })
+    }
+
+    /// Compacts files of a family by their names, as [`store_file_names`](Self::store_file_names) has them; those alone, whether
+    /// the policy would choose them or not. Markers go only if these are all that there are.
+    ///
+    /// # Errors
+    ///
+    /// As [`compact_family`](Self::compact_family), or if there is no file of a name.
+    pub fn compact_named_files<N: AsRef<str>>(&self, family: impl AsRef<[u8]>, names: &[N]) -> Result<()> {
+        let store = self.0.store_index(family.as_ref())?;
+        self.0.compact_chosen(store, |files, _| {
+            let is_named = |file: &&StoreFile| names.iter().any(|name| name.as_ref() == file.name());
+            let unknown = |name: &&N| files.iter().all(|file| file.name() != name.as_ref());
+            if let Some(name) = names.iter().find(unknown) {
+                let name: String = name.as_ref().chars().take(200).collect();
+                return Err(Error::invalid_argument(format!("the family has no store file {name:?}")));
+            }
+            Ok(Chosen::of(files.iter().filter(is_named).cloned().collect()))
+        })
+    }
+
+    /// The names of the files of a family, oldest first; none for an unknown one.
+    #[must_use]
+    pub fn store_file_names(&self, family: impl AsRef<[u8]>) -> Option<Vec<String>> {
+        let store = self.0.store_index(family.as_ref()).ok()?;
+        let files = &self.0.states.load().stores[store].files;
+        Some(files.iter().map(|file| file.name().to_owned()).collect())
+    }
+}
+
+/// Files that are to be compacted, oldest first, and where what comes of them is cut.
+struct Chosen {
+    files: Vec<StoreFile>,
+    boundaries: Vec<i64>,
+}
+
+impl Chosen {
+    fn of(files: Vec<StoreFile>) -> Self {
+        Self { files, boundaries: Vec::new() }
     }
 }
 
@@ -62,16 +103,18 @@ impl Inner {
     }
 
     fn compact(&self, store: usize, compaction: Compaction) -> Result<()> {
-        self.compact_chosen(store, |files, now| match compaction {
-            Compaction::Major => files.to_vec(),
-            Compaction::Minor => {
-                let candidates: Vec<_> = files.iter().map(StoreFile::candidate).collect();
-                let config = CompactionConfig::default();
-                let ttl = self.stores[store].family.ttl_millis();
-                let chosen = compact::select(&candidates, &[], &config, now, ttl, false, false);
-                let chosen = chosen.map_or_else(Vec::new, |selection| selection.files);
-                chosen.into_iter().map(|i| files[i].clone()).collect()
-            }
+        let Store { family, compaction: config, .. } = &self.stores[store];
+        let major = compaction == Compaction::Major;
+        self.compact_chosen(store, |files, now| {
+            let candidates: Vec<_> = files.iter().map(StoreFile::candidate).collect();
+            let chosen = compact::select(&candidates, &[], config, now, family.ttl_millis(), major, major);
+            Ok(chosen.map_or_else(
+                || Chosen::of(Vec::new()),
+                |Selection { files: places, boundaries, .. }| Chosen {
+                    files: places.into_iter().map(|i| files[i].clone()).collect(),
+                    boundaries,
+                },
+            ))
         })
     }
 
@@ -79,35 +122,71 @@ impl Inner {
     fn compact_chosen(
         &self,
         store: usize,
-        choose: impl FnOnce(&[StoreFile], i64) -> Vec<StoreFile>,
+        choose: impl FnOnce(&[StoreFile], i64) -> Result<Chosen>,
     ) -> Result<()> {
         self.check_writable()?;
         let _compacting = lock(&self.compacting);
         let now = self.clock.now();
-        self.drop_expired(store, now)?;
+        self.drop_unneeded(store, now)?;
         let files = self.states.load().stores[store].files.clone();
-        let inputs = choose(&files, now);
+        let family = self.stores[store].family.name();
+        let Chosen { files: inputs, boundaries } =
+            self.choose_observed(family, &files, |files| choose(files, now))?;
         if inputs.is_empty() {
             return Ok(());
         }
+        let newest = |files: &[StoreFile]| files.iter().map(StoreFile::max_seq_id).max();
         let all_files = inputs.len() == files.len();
-        let smallest = self.mvcc.smallest_read_point();
-        let output = self.stores[store].compact(&inputs, all_files, smallest, now)?;
-        self.replace(store, &inputs, vec![output])?;
+        let info = self.stores[store].scan_info(now);
+        let info = self.observed_info(store, info, |observer, context, family, options| {
+            observer.pre_compact_scanner_open(context, family, all_files, options)
+        })?;
+        let passes = self.passes(|observer, context| observer.pre_compact(context, family, all_files))?;
+        let newest = newest(&inputs) == newest(&files);
+        let merge = Merge { inputs: &inputs, all_files, boundaries: &boundaries, newest };
+        let keep = Keep { info, max_read_point: self.mvcc.smallest_read_point(), passes };
+        let outputs = self.stores[store].compact(merge, keep)?;
+        let names: Vec<String> = outputs.iter().map(|file| file.name().to_owned()).collect();
+        self.replace(store, &inputs, outputs)?;
         self.counters.add(&ReadCounts { compactions: 1, ..ReadCounts::default() });
-        Ok(())
+        names.iter().try_for_each(|name| {
+            self.observe(|observer, context| observer.post_compact(context, family, name))
+        })
+    }
+
+    /// Chooses among the files that the observers leave.
+    fn choose_observed(
+        &self,
+        family: &[u8],
+        files: &[StoreFile],
+        choose: impl FnOnce(&[StoreFile]) -> Result<Chosen>,
+    ) -> Result<Chosen> {
+        if self.observers.is_empty() {
+            return choose(files);
+        }
+        let mut names: Vec<String> = files.iter().map(|file| file.name().to_owned()).collect();
+        let bypassed = self.observe_or_bypass(|observer, context| {
+            observer.pre_compact_selection(context, family, &mut names)
+        })?;
+        let left: Vec<StoreFile> =
+            files.iter().filter(|file| names.iter().any(|name| name == file.name())).cloned().collect();
+        let chosen = if bypassed { Chosen::of(left) } else { choose(&left)? };
+        let names: Vec<String> = chosen.files.iter().map(|file| file.name().to_owned()).collect();
+        self.observe(|observer, context| observer.post_compact_selection(context, family, &names))?;
+        Ok(chosen)
     }
 
     /// Drops the files of which every cell has expired (§17.5, "unneeded files").
-    fn drop_expired(&self, store: usize, now: i64) -> Result<()> {
-        let family = &self.stores[store].family;
+    fn drop_unneeded(&self, store: usize, now: i64) -> Result<()> {
+        let Store { family, compaction, .. } = &self.stores[store];
         let files = self.states.load().stores[store].files.clone();
         let candidates: Vec<_> = files.iter().map(StoreFile::candidate).collect();
-        let expired = compact::expired(&candidates, &[], now, family.ttl_millis(), family.min_versions);
-        let expired: Vec<StoreFile> = expired.into_iter().map(|i| files[i].clone()).collect();
-        match expired.is_empty() {
+        let ttl = family.ttl_millis();
+        let unneeded = compact::unneeded(&candidates, &[], compaction, now, ttl, family.min_versions);
+        let unneeded: Vec<StoreFile> = unneeded.into_iter().map(|i| files[i].clone()).collect();
+        match unneeded.is_empty() {
             true => Ok(()),
-            false => self.replace(store, &expired, Vec::new()),
+            false => self.replace(store, &unneeded, Vec::new()),
         }
     }
 

@@ -147,20 +147,38 @@ impl RegionDir {
                 break;
             }
         }
-        // under a root the table has a descriptor, or is nobody's
-        if table_place(storage, path, info).root.is_none() {
+        // under a root the descriptor is the table's, which may have been there before
+        let place = table_place(storage, path, info);
+        let owner = if place.root.is_some() { place.dir.as_path() } else { path };
+        if place.root.is_none() || read_descriptor(storage, owner, info)?.is_none() {
             let descriptor = TableDescriptor::new(info.table().clone(), families).to_file();
-            let dir = path.join(".tabledesc");
+            let dir = owner.join(".tabledesc");
             create(&dir)?;
             let path = dir.join(format!(".tableinfo.0000000001.{}", descriptor.len()));
             let mut file = NewFile::create(storage, &path)?;
             file.write_all(&descriptor)?;
             file.keep()?;
+            sync(&**storage, owner)?;
         }
         let mut file = NewFile::create(storage, &info_path)?;
         file.write_all(&info.to_file())?;
         file.keep()?;
         Self::open(storage, path)
+    }
+
+    /// The directory of files that are in no region: none of it is read.
+    pub(crate) fn of_files(storage: &Arc<dyn Storage>, path: &Path, info: RegionInfo) -> Self {
+        let (storage, table) = (Arc::clone(storage), info.table().clone());
+        Self {
+            path: path.to_owned(),
+            table: TablePlace { storage, table, dir: path.to_owned(), root: None },
+            name: String::new(),
+            info,
+            descriptor: None,
+            families: Vec::new(),
+            recovered_edits: Vec::new(),
+            max_seq_id: None,
+        }
     }
 
     /// The directory.
@@ -186,6 +204,11 @@ impl RegionDir {
     /// The families, sorted by name.
     pub(crate) fn families(&self) -> &[Family] {
         &self.families
+    }
+
+    /// What is set of a family by a key, or else of its table.
+    pub(crate) fn setting(&self, family: &[u8], key: &str) -> Option<&str> {
+        self.descriptor.as_ref().and_then(|descriptor| descriptor.setting(family, key))
     }
 
     /// The table's descriptor, if there is one.
@@ -224,8 +247,7 @@ impl RegionDir {
     /// If the directory, a list, a reference or a link cannot be read, is malformed, or leads nowhere; or if a reference
     /// is to a half that is not the region's.
     pub(crate) fn files(&self, family: &[u8]) -> Result<StoreFiles> {
-        let setting = |key| self.descriptor.as_ref().and_then(|descriptor| descriptor.setting(family, key));
-        let tracker = StoreFileTracker::from_settings(setting)
+        let tracker = StoreFileTracker::from_settings(|key| self.setting(family, key))
             .map_err(|corruption| corruption.at(&self.table.dir.join(".tabledesc"), 0))?;
         let place = self.family_place(family);
         let files = place.files(tracker)?;

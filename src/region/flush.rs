@@ -3,6 +3,7 @@
 use super::{Inner, Region, lock};
 use crate::error::Result;
 use crate::metrics::ReadCounts;
+use crate::store::Keep;
 use std::sync::PoisonError;
 
 impl Region {
@@ -38,6 +39,7 @@ impl Inner {
     fn flush(&self, stores: &[usize]) -> Result<i64> {
         self.check_writable()?;
         let _flushing = lock(&self.flushing);
+        self.observe(|observer, context| observer.pre_flush(context))?;
         let seq_id = self.freeze(stores);
         // Reads that begin later see more, so they do not need what is dropped either.
         let smallest = self.mvcc.smallest_read_point();
@@ -47,10 +49,25 @@ impl Inner {
             if segments.is_empty() {
                 continue;
             }
-            let file = self.stores[store].flush(&segments, seq_id, smallest, now)?;
+            let family = self.stores[store].family.name();
+            let info = self.observed_info(
+                store,
+                self.stores[store].scan_info(now),
+                |observer, context, family, options| {
+                    observer.pre_flush_scanner_open(context, family, options)
+                },
+            )?;
+            let passes = self.passes(|observer, context| observer.pre_flush_store(context, family))?;
+            let keep = Keep { info, max_read_point: smallest, passes };
+            let file = self.stores[store].flush(&segments, seq_id, keep)?;
             self.counters.add(&ReadCounts { flushes: file.is_some().into(), ..ReadCounts::default() });
+            let name = file.as_ref().map(|file| file.name().to_owned());
             self.swap(store, |state| state.flushed(&segments, file));
+            if let Some(name) = name {
+                self.observe(|observer, context| observer.post_flush_store(context, family, &name))?;
+            }
         }
+        self.observe(|observer, context| observer.post_flush(context))?;
         Ok(seq_id)
     }
 

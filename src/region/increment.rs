@@ -20,8 +20,7 @@ impl Region {
     ///
     /// As [`put`](Self::put), or if a value has not the eight bytes of a counter, or cannot be read. Nothing is written then.
     pub fn increment(&self, increment: Increment) -> Result<Row> {
-        let increment = Mutation::Increment(increment);
-        self.0.mutate(increment.row(), std::slice::from_ref(&increment))
+        self.0.mutate_one(Mutation::Increment(increment))
     }
 
     /// Adds bytes to the end of values of a row, and answers the new cells, by family and qualifier. Timestamps and order are
@@ -31,8 +30,7 @@ impl Region {
     ///
     /// As [`put`](Self::put), or if a value becomes too large, or the old one cannot be read. Nothing is written then.
     pub fn append(&self, append: Append) -> Result<Row> {
-        let append = Mutation::Append(append);
-        self.0.mutate(append.row(), std::slice::from_ref(&append))
+        self.0.mutate_one(Mutation::Append(append))
     }
 }
 

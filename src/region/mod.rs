@@ -9,10 +9,12 @@ mod bulk_load;
 mod check;
 mod compact;
 mod dir;
+mod files;
 mod flush;
 mod increment;
 mod locks;
 mod mutate;
+mod observer;
 mod open;
 mod options;
 mod read;
@@ -23,6 +25,7 @@ mod write;
 
 pub use check::CheckResult;
 pub use compact::Compaction;
+pub use observer::{CellPass, MiniBatch, ObserverContext, RegionObserver, ScanOptions};
 pub use options::RegionOptions;
 pub use scanner::{RegionScanner, ScanResult, ScanResults};
 pub use view::ReadView;
@@ -39,10 +42,11 @@ use crate::store::{Store, StoreState};
 use background::Background;
 use dir::RegionDir;
 use locks::RowLocks;
+use observer::Observers;
 use state_cell::StateCell;
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 
 /// A region: opened read-only on what HBase left, or written to.
 ///
@@ -71,6 +75,9 @@ pub(crate) struct Inner {
     flushing: Mutex<()>,
     compacting: Mutex<()>,
     background: Option<Background>,
+    observers: Observers,
+    /// The region itself, for its observers.
+    this: Weak<Inner>,
 }
 
 /// What the stores of a region hold at one moment.
@@ -130,7 +137,7 @@ impl Region {
     /// As [`get`](Self::get).
     pub fn get_into(&self, get: &Get, row: &mut RowBuf) -> Result<bool> {
         row.clear();
-        self.0.get_now(get, row)?;
+        self.0.get_observed(get, row, |row| self.0.get_now(get, row))?;
         Ok(!row.is_empty())
     }
 
@@ -140,7 +147,13 @@ impl Region {
     ///
     /// As [`get`](Self::get).
     pub fn exists(&self, get: &Get) -> Result<bool> {
-        self.get_into(get, &mut RowBuf::new())
+        let mut exists = false;
+        if self.0.observe_or_bypass(|observer, context| observer.pre_exists(context, get, &mut exists))? {
+            return Ok(exists);
+        }
+        exists = self.get_into(get, &mut RowBuf::new())?;
+        self.0.observe(|observer, context| observer.post_exists(context, get, &mut exists))?;
+        Ok(exists)
     }
 
     /// Reads rows, all of them as they are at one moment.
@@ -224,6 +237,14 @@ impl Inner {
             change(&mut stores);
             RegionState { stores }
         });
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // nobody is there any more to be told of an error
+        let _ = self.observe(|observer, context| observer.pre_close(context));
+        let _ = self.observe(|observer, context| observer.post_close(context));
     }
 }
 

@@ -1,5 +1,6 @@
 //! Mutations of one row: what is known of them before the row is locked, and the cells that they are then.
 
+use super::observer::{Together, joined};
 use super::write::{NewCell, TtlTag, at, check_len, check_timestamp, ttl_tag};
 use super::{Inner, Region};
 use crate::cell::{CellRef, CellType, LATEST_TIMESTAMP, Row, RowBuf, SeekKey};
@@ -7,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::op::{Delete, DeleteCell, Get, Mutation, Put};
 use bytes::Bytes;
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// A mutation that can be made, as far as that can be said before its row is locked.
 #[derive(Debug)]
@@ -50,7 +52,7 @@ impl Region {
     ///
     /// If the row is outside of the region, a family unknown, a cell too large, or the region read-only. Nothing is written then.
     pub fn put(&self, put: Put) -> Result<()> {
-        self.0.put(&put)
+        self.0.put(put)
     }
 
     /// Hides cells of a row by markers, all of them at once.
@@ -59,8 +61,7 @@ impl Region {
     ///
     /// As [`put`](Self::put).
     pub fn delete(&self, delete: Delete) -> Result<()> {
-        let delete = Mutation::Delete(delete);
-        self.0.mutate(delete.row(), std::slice::from_ref(&delete)).map(drop)
+        self.0.mutate_one(Mutation::Delete(delete)).map(drop)
     }
 
     /// Makes mutations of one row, all of them at once and under one sequence id (HBase: `HRegion.mutateRow`).
@@ -72,23 +73,42 @@ impl Region {
     ///
     /// As [`put`](Self::put) and [`increment`](Self::increment), or if there is no mutation, or one of another row.
     pub fn mutate_row(&self, row: impl AsRef<[u8]>, mutations: Vec<Mutation>) -> Result<Row> {
-        self.0.mutate(row.as_ref(), &mutations)
+        self.0.mutate_row(row.as_ref(), mutations)
     }
 }
 
 impl Inner {
     /// Values alone need to know nothing of the row, and are most of what is written.
-    fn put(&self, put: &Put) -> Result<()> {
+    fn put(&self, put: Put) -> Result<()> {
+        if !self.observers.is_empty() {
+            return self.mutate_one(Mutation::Put(put)).map(drop);
+        }
         self.check_write(&put.row)?;
-        let stores = self.check_put(put)?;
+        let stores = self.check_put(&put)?;
         let tag = put.ttl.map(ttl_tag);
         let _row = self.rows.shared(&put.row);
-        self.apply(put_cells(put, &stores, self.clock.now(), tag_bytes(tag.as_ref())), 1)?;
+        self.apply(put_cells(&put, &stores, self.clock.now(), tag_bytes(tag.as_ref())), 1)?;
         Ok(())
     }
 
+    /// Makes one mutation.
+    pub(super) fn mutate_one(&self, mutation: Mutation) -> Result<Row> {
+        if self.observers.is_empty() {
+            return self.mutate(mutation.row(), std::slice::from_ref(&mutation));
+        }
+        joined(self.mutate_observed(vec![mutation], Together::Row)?)
+    }
+
+    fn mutate_row(&self, row: &[u8], mutations: Vec<Mutation>) -> Result<Row> {
+        if self.observers.is_empty() {
+            return self.mutate(row, &mutations);
+        }
+        check_rows(row, &mutations)?;
+        joined(self.mutate_observed(mutations, Together::Row)?)
+    }
+
     /// Makes mutations of one row, all or none of them.
-    pub(super) fn mutate(&self, row: &[u8], mutations: &[Mutation]) -> Result<Row> {
+    fn mutate(&self, row: &[u8], mutations: &[Mutation]) -> Result<Row> {
         self.check_write(row)?;
         check_rows(row, mutations)?;
         let checked = self.check_mutations(mutations)?;
@@ -103,12 +123,17 @@ impl Inner {
         let mut edit = Edit::default();
         mutations.iter().try_for_each(|mutation| self.resolve(mutation, times, &mut edit))?;
         let seq_id = self.apply(&edit.cells, edit.mutations)?;
+        Ok(self.answers(&edit, 0..edit.answer.len(), seq_id))
+    }
+
+    /// Some of the cells of an edit that are answered.
+    pub(super) fn answers(&self, edit: &Edit<'_>, which: Range<usize>, seq_id: i64) -> Row {
         let (mut row, mut key) = (RowBuf::new(), SeekKey::new());
-        for Answered { cell, with_tags } in edit.answer {
+        for &Answered { cell, with_tags } in &edit.answer[which] {
             let cell = self.cell_ref(&edit.cells[cell], &mut key, seq_id);
             row.push(if with_tags { cell } else { CellRef { tags: &[], ..cell } });
         }
-        Ok(row.freeze())
+        row.freeze()
     }
 
     pub(super) fn check_mutations<'m>(&self, mutations: &'m [Mutation]) -> Result<Vec<Checked<'m>>> {
@@ -219,6 +244,10 @@ impl Inner {
 }
 
 impl<'m> Checked<'m> {
+    pub(super) fn mutation(&self) -> &'m Mutation {
+        self.mutation
+    }
+
     pub(super) fn row(&self) -> &'m [u8] {
         self.mutation.row()
     }

@@ -10,21 +10,34 @@ use crate::io::FileLock;
 use crate::metrics::{BlockCounts, Counters};
 use crate::mvcc::Mvcc;
 use crate::schema::{Family, RegionInfo, TableName};
+use crate::store::compact::CompactionConfig;
 use crate::store::tracker::open_files;
 use crate::store::{Store, StoreFile, StoreState};
 use std::path::Path;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, RwLock, Weak};
 
 /// What a writer locks in the region's directory. HBase passes over it.
 const LOCK: &str = ".hregion.lock";
 
 /// The table of a region that nobody named one for.
-const DEFAULT_TABLE: &str = "default";
+pub(super) const DEFAULT_TABLE: &str = "default";
+
+/// What is open of a region that is about to be one.
+pub(super) struct Opened {
+    pub(super) dir: RegionDir,
+    pub(super) stores: Vec<Store>,
+    pub(super) states: Vec<Arc<StoreState>>,
+    /// The greatest that a cell has, or has had.
+    pub(super) max_seq_id: i64,
+    pub(super) lock: Option<FileLock>,
+    pub(super) block_counts: Arc<BlockCounts>,
+}
 
 impl RegionOptions {
     pub(super) fn open_region(mut self, path: &Path) -> Result<Region> {
         self.families.iter().try_for_each(Family::check)?;
         let dir = self.open_dir(path)?;
+        self.observers.call(dir.info(), None, false, |observer, context| observer.pre_open(context))?;
         let lock = if self.writable { Some(self.lock(&dir)?) } else { None };
         let block_counts = Arc::new(BlockCounts::default());
         self.files = self.files.block_counts(Arc::clone(&block_counts));
@@ -32,6 +45,7 @@ impl RegionOptions {
         let mut max_seq_id = dir.max_seq_id().unwrap_or(0);
         for family in self.families_of(&dir) {
             let store = Store {
+                compaction: self.compaction_of(&dir, &family)?,
                 dir: dir.family_dir(family.name()),
                 tmp: dir.tmp().join(String::from_utf8_lossy(family.name()).as_ref()),
                 family,
@@ -39,14 +53,24 @@ impl RegionOptions {
                 options: self.files.clone(),
                 storage: Arc::clone(&self.storage),
             };
-            let files = self.open_files(&dir, &store)?;
-            max_seq_id = files.iter().map(StoreFile::max_seq_id).fold(max_seq_id, i64::max);
-            states.push(Arc::new(StoreState::new(&store.family, store.order, files)));
+            let files = self.open_store_files(&dir, &store)?;
+            max_seq_id = files.iter().map(greatest_seq_id).fold(max_seq_id, i64::max);
+            let mut state = StoreState::new(&store.family, store.order, files);
+            state.lazy_seek = self.lazy_seek;
+            states.push(Arc::new(state));
             stores.push(store);
         }
+        self.region(Opened { dir, stores, states, max_seq_id, lock, block_counts })
+    }
+
+    /// The region, now that its files are open.
+    pub(super) fn region(self, opened: Opened) -> Result<Region> {
+        let Opened { dir, stores, states, max_seq_id, lock, block_counts } = opened;
         let mvcc = Mvcc::new(0);
         mvcc.advance_to(max_seq_id.saturating_add(1))?;
-        let inner = Arc::new(Inner {
+        let inner = Arc::new_cyclic(|this| Inner {
+            observers: self.observers,
+            this: Weak::clone(this),
             info: dir.info().clone(),
             order: dir.order(),
             dir,
@@ -66,6 +90,7 @@ impl RegionOptions {
         if let Some(background) = &inner.background {
             background.start(&inner)?;
         }
+        inner.observe(|observer, context| observer.post_open(context))?;
         Ok(Region(inner))
     }
 
@@ -89,6 +114,19 @@ impl RegionOptions {
         self.storage.lock(&path).map_err(|error| Error::io("lock, for writing,", &path, error))
     }
 
+    /// How the files of a family are compacted, if they may be: as is set of the family that was given, or in the descriptor.
+    fn compaction_of(&self, dir: &RegionDir, family: &Family) -> Result<CompactionConfig> {
+        if !self.writable {
+            return Ok(CompactionConfig::default());
+        }
+        let given = self.families.iter().find(|given| given.name() == family.name());
+        let setting = |key: &str| {
+            let given = given.and_then(|given| given.configuration.get(key)).map(String::as_str);
+            given.or_else(|| dir.setting(family.name(), key))
+        };
+        CompactionConfig::from_settings(family, &setting)
+    }
+
     /// The families by name: those given, and the others that the directory has.
     fn families_of(&self, dir: &RegionDir) -> Vec<Family> {
         let given = |family: &&Family| self.families.iter().any(|given| given.name() == family.name());
@@ -99,7 +137,7 @@ impl RegionOptions {
     }
 
     /// The files of a store, but for those that others were made of: a compaction that was cut off left them.
-    fn open_files(&self, dir: &RegionDir, store: &Store) -> Result<Vec<StoreFile>> {
+    fn open_store_files(&self, dir: &RegionDir, store: &Store) -> Result<Vec<StoreFile>> {
         let places = dir.files(store.family.name())?.files;
         let (files, replaced) = open_files(&store.options, &places)?;
         if self.writable {
@@ -109,4 +147,10 @@ impl RegionOptions {
         }
         Ok(files)
     }
+}
+
+/// The greatest sequence id that a file knows of. A cell may have a greater one than the log's that its file ends with: what
+/// was computed for it, or came by a bulk load with the ids it had.
+pub(super) fn greatest_seq_id(file: &StoreFile) -> i64 {
+    file.max_seq_id().max(file.max_memstore_ts())
 }

@@ -1,6 +1,7 @@
 //! How to open a region.
 
 use super::Region;
+use super::observer::{Observers, RegionObserver};
 use crate::cache::BlockCache;
 use crate::clock::{Clock, SystemClock};
 use crate::error::Result;
@@ -25,6 +26,8 @@ pub struct RegionOptions {
     pub(super) start_key: Bytes,
     pub(super) end_key: Bytes,
     pub(super) background_flush_size: Option<u64>,
+    pub(super) observers: Observers,
+    pub(super) lazy_seek: bool,
 }
 
 impl RegionOptions {
@@ -40,6 +43,8 @@ impl RegionOptions {
             start_key: Bytes::new(),
             end_key: Bytes::new(),
             background_flush_size: None,
+            observers: Observers::default(),
+            lazy_seek: true,
         }
     }
 
@@ -92,6 +97,23 @@ impl RegionOptions {
     #[must_use]
     pub fn background_flush_size(mut self, bytes: u64) -> Self {
         self.background_flush_size = Some(bytes);
+        self
+    }
+
+    /// Calls an observer before and behind what the region does, with those of higher `priority` after it; 0 for no matter
+    /// when.
+    #[must_use]
+    pub fn observer(mut self, priority: i32, observer: Arc<dyn RegionObserver>) -> Self {
+        self.observers.add(priority, observer);
+        self
+    }
+
+    /// Whether scans of columns put seeks off until they must know what is there (default: yes). No answer depends on it: it
+    /// is for tests.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn lazy_seek(mut self, lazy: bool) -> Self {
+        self.lazy_seek = lazy;
         self
     }
 
@@ -156,5 +178,20 @@ impl RegionOptions {
     /// in logs that must be replayed first; if another process has it open for writing.
     pub fn open(self, path: impl AsRef<Path>) -> Result<Region> {
         self.open_region(path.as_ref())
+    }
+
+    /// Opens HFiles that are in no region, for reading, as the files of one family of a region of all rows.
+    ///
+    /// No file says what its family promises. Unless one [is given](Self::family), it is called as that of the files' cells and
+    /// keeps everything: versions and cells are hidden by delete markers and by what is asked for, and by nothing else.
+    /// The files may overlap; sequence ids order them as in a store.
+    ///
+    /// # Errors
+    ///
+    /// If there are no files, or one is damaged or not readable; if their cells are of several families (which is told by the
+    /// first and the last of each) or have several orders; if the region is to be writable, or more than one family is given.
+    pub fn open_files(self, files: impl IntoIterator<Item = impl AsRef<Path>>) -> Result<Region> {
+        let files: Vec<_> = files.into_iter().map(|file| file.as_ref().to_owned()).collect();
+        self.open_hfiles(&files)
     }
 }

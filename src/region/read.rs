@@ -27,6 +27,25 @@ impl Inner {
         self.states.read_at(point, |state, point| self.get_at(state, get, point, row))
     }
 
+    /// Reads a row by `read`, before and behind which the observers are called.
+    #[inline]
+    pub(super) fn get_observed(
+        &self,
+        get: &Get,
+        row: &mut RowBuf,
+        read: impl FnOnce(&mut RowBuf) -> Result<()>,
+    ) -> Result<()> {
+        if self.observers.is_empty() {
+            return read(row);
+        }
+        if !self.observe_or_bypass(|observer, context| observer.pre_get_op(context, get, row))? {
+            row.clear();
+            read(row)?;
+            self.observe(|observer, context| observer.post_get_op(context, get, row))?;
+        }
+        Ok(())
+    }
+
     /// Reads a row from a state at a read point.
     pub(super) fn get_at(
         &self,
@@ -47,7 +66,8 @@ impl Inner {
             // written meanwhile concerns those alone who see writes that are not complete.
             let may_expire = family.ttl_millis().is_some()
                 || get.select.isolation == Isolation::ReadUncommitted
-                || state.may_have_tags();
+                || state.may_have_tags()
+                || !self.observers.is_empty();
             let now = if may_expire { *clock.get_or_insert_with(|| self.clock.now()) } else { 0 };
             let query = Query {
                 start: &get.row,
@@ -64,7 +84,13 @@ impl Inner {
                 store_offset: get.select.store_offset,
                 read_point,
             };
-            let info = ScanInfo::new(family, now);
+            let info = self.observed_info(
+                store,
+                ScanInfo::new(family, now),
+                |observer, context, family, options| {
+                    observer.pre_store_scanner_open(context, family, options)
+                },
+            )?;
             state.get(&query, &info, row, &mut counts)
         });
         self.counters.add(&counts);

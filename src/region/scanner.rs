@@ -18,6 +18,7 @@ use crate::store::context::{LimitScope, ScannerContext};
 use pieces::Pieces;
 use std::fmt;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use whole_rows::WholeRows;
 
 /// The rows that a scan asks for, in their order.
@@ -38,6 +39,22 @@ pub struct RegionScanner<'v> {
     left: u64,
     /// Whether anything may come behind the last result.
     more: bool,
+    observed: Option<Observed>,
+}
+
+/// A scan whose region has observers. It borrows nothing, so that a scan may change while a scanner that is no longer used
+/// has not gone yet.
+struct Observed {
+    region: Arc<Inner>,
+    scan: Arc<Scan>,
+}
+
+impl Drop for Observed {
+    fn drop(&mut self) {
+        // nobody is there any more to be told of an error
+        let _ = self.region.observe(|observer, context| observer.pre_scanner_close(context, &self.scan));
+        let _ = self.region.observe(|observer, context| observer.post_scanner_close(context, &self.scan));
+    }
 }
 
 /// The two ways through rows, which give the same where both can go.
@@ -50,7 +67,8 @@ impl<'v> RegionScanner<'v> {
     pub(super) fn new(view: &'v ReadView, scan: &'v Scan) -> Result<Self> {
         let (region, state) = (&*view.region, &*view.state);
         let read_point = view.point_for(scan.select.isolation);
-        let rows = if scan.takes_whole_rows() {
+        let is_observed = !region.observers.is_empty();
+        let rows = if scan.takes_whole_rows() && !is_observed {
             Rows::Whole(WholeRows::open(region, state, scan, read_point)?)
         } else {
             let filter = start_filter(scan)?;
@@ -65,6 +83,8 @@ impl<'v> RegionScanner<'v> {
             partial_row: Vec::new(),
             left: scan.limit.filter(|limit| *limit > 0).unwrap_or(u64::MAX),
             more: true,
+            observed: is_observed
+                .then(|| Observed { region: Arc::clone(&view.region), scan: Arc::new(scan.clone()) }),
         })
     }
 
@@ -87,7 +107,7 @@ impl<'v> RegionScanner<'v> {
             }
             Rows::Pieces(_) => {
                 let mut context = self.context();
-                self.next_result(&mut context)?
+                self.next_observed(&mut context)?
             }
         };
         Ok(if found { Some(self.row.as_row()) } else { None })
@@ -133,7 +153,7 @@ impl<'v> RegionScanner<'v> {
         let mut context = self.context();
         let mut results: Vec<ScanResult> = Vec::new();
         while results.len() < max && self.left > 0 {
-            if self.next_result(&mut context)? {
+            if self.next_observed(&mut context)? {
                 results.push(ScanResult { row: self.row.freeze(), partial: self.partial });
             } else if !self.more && self.left > 0 {
                 // then the last one is complete, though a limit was reached in it
@@ -187,6 +207,32 @@ impl<'v> RegionScanner<'v> {
             self.left -= u64::from(cells > 0);
         }
         Ok(())
+    }
+
+    /// Reads the next result, before and behind which the observers are called.
+    fn next_observed(&mut self, context: &mut ScannerContext) -> Result<bool> {
+        let Some(Observed { region, scan }) = &self.observed else { return self.next_result(context) };
+        let (region, scan) = (Arc::clone(region), Arc::clone(scan));
+        while self.left > 0 && self.more {
+            self.row.clear();
+            let row = &mut self.row;
+            if region.observe_or_bypass(|observer, hook| observer.pre_scanner_next(hook, &scan, row))? {
+                (self.more, self.partial) = (!row.is_empty(), false);
+                self.left -= u64::from(self.more);
+                return Ok(self.more);
+            }
+            let found = self.next_result(context)?;
+            let row = &mut self.row;
+            region.observe(|observer, hook| observer.post_scanner_next(hook, &scan, row))?;
+            if !found {
+                self.row.clear();
+                return Ok(false);
+            }
+            if !self.row.is_empty() {
+                return Ok(true);
+            }
+        }
+        self.next_result(context)
     }
 
     fn context(&self) -> ScannerContext {

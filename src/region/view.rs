@@ -1,5 +1,6 @@
 //! What a region holds at one moment.
 
+use super::observer::KeptScans;
 use super::{Inner, Region, RegionScanner, RegionState};
 use crate::cell::{Row, RowBuf};
 use crate::error::Result;
@@ -15,12 +16,13 @@ pub struct ReadView {
     pub(super) region: Arc<Inner>,
     pub(super) state: Arc<RegionState>,
     point: ReadPoint,
+    kept: KeptScans,
 }
 
 impl ReadView {
     pub(super) fn new(region: Arc<Inner>) -> Self {
         let (point, state) = region.register();
-        Self { region, state, point }
+        Self { region, state, point, kept: KeptScans::default() }
     }
 
     /// The sequence id up to which writes are seen.
@@ -60,7 +62,8 @@ impl ReadView {
     /// As there.
     pub fn get_into(&self, get: &Get, row: &mut RowBuf) -> Result<bool> {
         row.clear();
-        self.region.get_at(&self.state, get, self.point_for(get.select.isolation), row)?;
+        let point = self.point_for(get.select.isolation);
+        self.region.get_observed(get, row, |row| self.region.get_at(&self.state, get, point, row))?;
         Ok(!row.is_empty())
     }
 
@@ -71,7 +74,15 @@ impl ReadView {
     /// If a family is unknown, a raw scan names columns, a filter that judges whole rows comes with a
     /// [batch](Scan::batch), or a file is damaged or not readable.
     pub fn scan<'v>(&'v self, scan: &'v Scan) -> Result<RegionScanner<'v>> {
-        RegionScanner::new(self, scan)
+        if self.region.observers.is_empty() {
+            return RegionScanner::new(self, scan);
+        }
+        let mut changed = scan.clone();
+        self.region.observe(|observer, context| observer.pre_scanner_open(context, &mut changed))?;
+        let scan = if changed == *scan { scan } else { self.kept.keep(changed) };
+        let scanner = RegionScanner::new(self, scan)?;
+        self.region.observe(|observer, context| observer.post_scanner_open(context, scan))?;
+        Ok(scanner)
     }
 }
 

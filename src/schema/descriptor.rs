@@ -119,12 +119,14 @@ impl Settings {
             Some(BloomType::RowPrefixFixedLength(len)) => Some(len.to_string()),
             _ => None,
         };
-        let configuration = prefix
-            .into_iter()
-            .map(|len| NameStringPair { name: Some(PREFIX_LENGTH.to_owned()), value: Some(len) });
+        let prefix = prefix.map(|len| (PREFIX_LENGTH.to_owned(), len));
+        let others = family.configuration.iter().filter(|(key, _)| *key != PREFIX_LENGTH);
+        let configuration = prefix.into_iter().chain(others.map(|(key, value)| (key.clone(), value.clone())));
         Self {
             attributes: attributes.into_iter().map(pair).collect(),
-            configuration: configuration.collect(),
+            configuration: configuration
+                .map(|(name, value)| NameStringPair { name: Some(name), value: Some(value) })
+                .collect(),
         }
     }
 
@@ -185,6 +187,9 @@ fn family_of(name: Vec<u8>, settings: &Settings) -> Result<Family, Corruption> {
     if let Some(bytes) = settings.number("BLOCKSIZE")? {
         family.block_size = bytes;
     }
+    let pairs =
+        settings.configuration.iter().filter_map(|pair| Some((pair.name.clone()?, pair.value.clone()?)));
+    family.configuration = pairs.filter(|(key, _)| key != PREFIX_LENGTH).collect();
     if settings.flag("IS_MOB") == Some(true) {
         return Err(Corruption::unsupported("family with values in files of their own,", "IS_MOB"));
     }

@@ -1,9 +1,11 @@
 //! A column family: what is kept of it, and how its files are written (read-path.md §1.6, §21).
 
 use super::{BloomType, Codec, DataBlockEncoding};
+use crate::binary::Binary;
 use crate::cell::MAX_FAMILY_LEN;
 use crate::error::{Error, Result};
 use bytes::Bytes;
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// Whether what delete markers hide is kept.
@@ -56,6 +58,8 @@ pub struct Family {
     pub(crate) data_block_encoding: DataBlockEncoding,
     pub(crate) codec: Codec,
     pub(crate) block_size: u32,
+    /// By key.
+    pub(crate) configuration: BTreeMap<String, String>,
 }
 
 impl Family {
@@ -73,6 +77,7 @@ impl Family {
             data_block_encoding: DataBlockEncoding::None,
             codec: Codec::None,
             block_size: 64 << 10,
+            configuration: BTreeMap::new(),
         }
     }
 
@@ -139,6 +144,14 @@ impl Family {
         self
     }
 
+    /// A setting under HBase's name, such as `hbase.hstore.compaction.min`: one that is not known changes nothing (HBase:
+    /// `ColumnFamilyDescriptorBuilder.setConfiguration`). Those of compactions are in read-path.md §21.
+    #[must_use]
+    pub fn configuration(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.configuration.insert(key.into(), value.into());
+        self
+    }
+
     /// The name.
     #[must_use]
     pub fn name(&self) -> &[u8] {
@@ -157,7 +170,7 @@ impl Family {
             return Err(Error::invalid_argument(format!(
                 "the name of a family has 1 to {MAX_FAMILY_LEN} bytes, no colon, slash or control character, and does not \
                  begin with a dot: {:?}",
-                crate::cell::Binary(name).to_string()
+                Binary(name).to_string()
             )));
         }
         if versions == 0 || self.min_versions > versions {
@@ -170,10 +183,55 @@ impl Family {
     }
 }
 
+/// As HBase's shell describes it: `{NAME => 'f', VERSIONS => '1', …}` (HBase: `ColumnFamilyDescriptor.toString`).
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{{NAME => '{}'", Binary(&self.name))?;
+        let mut member = |name: &str, value: &dyn fmt::Display| write!(f, ", {name} => '{value}'");
+        // HBase has no greater number, and takes it for all
+        member("VERSIONS", &self.max_versions.min(i32::MAX.cast_unsigned()))?;
+        member("KEEP_DELETED_CELLS", &self.keep_deleted_cells)?;
+        if self.new_version_behavior {
+            member("NEW_VERSION_BEHAVIOR", &true)?;
+        }
+        member("DATA_BLOCK_ENCODING", &self.data_block_encoding.name())?;
+        match self.ttl {
+            Some(seconds) => member("TTL", &seconds)?,
+            None => member("TTL", &"FOREVER")?,
+        }
+        member("MIN_VERSIONS", &self.min_versions)?;
+        member("BLOOMFILTER", &self.bloom.map_or("NONE", BloomType::name))?;
+        if let Some(BloomType::RowPrefixFixedLength(len)) = self.bloom {
+            member("RowPrefixBloomFilter.prefix_length", &len)?;
+        }
+        member("COMPRESSION", &self.codec.name())?;
+        member("BLOCKSIZE", &self.block_size)?;
+        f.write_str("}")
+    }
+}
+
 /// Whether a family, and so a directory of a region, may have this name (hfile.md §15.1).
 pub(crate) fn is_legal_name(name: &[u8]) -> bool {
     let legal = |c: char| !c.is_control() && !matches!(c, ':' | '/' | '\\');
     (1..=MAX_FAMILY_LEN).contains(&name.len())
         && std::str::from_utf8(name)
             .is_ok_and(|name| name.chars().all(legal) && !name.starts_with('.') && name != "recovered.edits")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_are_shown_as_in_the_shell() {
+        assert_eq!(
+            Family::new("f").to_string(),
+            "{NAME => 'f', VERSIONS => '1', KEEP_DELETED_CELLS => 'FALSE', DATA_BLOCK_ENCODING => 'NONE', \
+             TTL => 'FOREVER', MIN_VERSIONS => '0', BLOOMFILTER => 'ROW', COMPRESSION => 'NONE', BLOCKSIZE => '65536'}"
+        );
+        let family = Family::new("f").ttl(5).new_version_behavior(true).max_versions(u32::MAX);
+        let family = family.bloom(BloomType::RowPrefixFixedLength(3)).to_string();
+        assert!(family.contains("VERSIONS => '2147483647'") && family.contains("TTL => '5'"), "{family}");
+        assert!(family.contains("prefix_length => '3'") && family.contains("NEW_VERSION_BEHAVIOR => 'true'"));
+    }
 }

@@ -1,7 +1,8 @@
 //! From memory to a file (read-path.md §4; HBase: `DefaultStoreFlusher`).
 
 use super::heap::KeyValueScanner;
-use super::matcher::{CompactionKind, ScanInfo};
+use super::matcher::CompactionKind;
+use super::pass::{Keep, through};
 use super::scanner::StoreScanner;
 use super::writer::{Carries, NewStoreFile};
 use super::{Store, StoreFile};
@@ -12,17 +13,15 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 impl Store {
-    /// Writes what segments hold to a file; none if nothing of it is kept.
-    ///
-    /// `seq_id` is the number the flush took, `max_read_point` the least point that anybody may still read at.
+    /// Writes what segments hold to a file; none if nothing of it is kept. `seq_id` is the number the flush took.
     pub(crate) fn flush(
         &self,
         segments: &[Arc<Segment>],
         seq_id: i64,
-        max_read_point: i64,
-        now: i64,
+        keep: Keep,
     ) -> Result<Option<StoreFile>> {
-        let info = ScanInfo::new(&self.family, now);
+        let Keep { info, max_read_point, mut passes } = keep;
+        let now = info.now;
         let scanners = segments.iter().map(|segment| KeyValueScanner::Segment(segment.scanner(i64::MAX)));
         let (kind, family) = (CompactionKind::Flush, self.family.name());
         let mut scanner = StoreScanner::for_compaction(
@@ -37,10 +36,12 @@ impl Store {
         let mut file = None;
         while scanner.peek_row().is_some() {
             scanner.next_row(|cell| {
-                if file.is_none() {
-                    file = Some(NewStoreFile::create(self, carries, now)?);
-                }
-                file.as_mut().map_or(Ok(()), |file| file.append(cell))?;
+                through(&mut passes, cell, &mut |cell| {
+                    if file.is_none() {
+                        file = Some(NewStoreFile::create(self, carries, now)?);
+                    }
+                    file.as_mut().map_or(Ok(()), |file| file.append(cell))
+                })?;
                 Ok(ControlFlow::Continue(()))
             })?;
         }

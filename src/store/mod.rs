@@ -10,6 +10,7 @@ mod heap;
 pub(crate) mod matcher;
 mod merge;
 mod names;
+mod pass;
 pub(crate) mod reference;
 mod reversed_file_scanner;
 mod reversed_heap;
@@ -21,6 +22,8 @@ mod writer;
 
 pub(crate) use file::{FilePlace, SeqIds, StoreFile};
 pub(crate) use names::new_file_name;
+pub use pass::CellPass;
+pub(crate) use pass::Keep;
 pub(crate) use scanner::StoreScanner;
 pub(crate) use state::StoreState;
 
@@ -28,6 +31,8 @@ use crate::cell::CellOrder;
 use crate::hfile::HFileOptions;
 use crate::io::Storage;
 use crate::schema::Family;
+use compact::CompactionConfig;
+use matcher::ScanInfo;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -36,10 +41,20 @@ use std::sync::Arc;
 pub(crate) struct Store {
     pub(crate) family: Family,
     pub(crate) order: CellOrder,
+    /// How its files are compacted.
+    pub(crate) compaction: CompactionConfig,
     /// The directory of its files.
     pub(crate) dir: PathBuf,
     /// The directory where its files are written before they get their place.
     pub(crate) tmp: PathBuf,
     pub(crate) options: HFileOptions,
     pub(crate) storage: Arc<dyn Storage>,
+}
+
+impl Store {
+    /// What a flush or compaction keeps at a time.
+    pub(crate) fn scan_info(&self, now: i64) -> ScanInfo {
+        let time_to_purge_deletes = self.compaction.time_to_purge_deletes;
+        ScanInfo { time_to_purge_deletes, ..ScanInfo::new(&self.family, now) }
+    }
 }

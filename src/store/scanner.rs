@@ -59,10 +59,11 @@ impl<'s> StoreScanner<'s> {
         let order = state.order;
         let columns = query.columns.len();
         let bloom = columns > 1 || !query.get_like && columns == 1 && state.has_column_bloom;
-        let mode = if columns == 0 { SeekMode::Real } else { SeekMode::Lazy { bloom } };
+        let eager = columns == 0 || !state.lazy_seek;
+        let mode = if eager { SeekMode::Real } else { SeekMode::Lazy { bloom } };
         // a filter that judges rows is not to see the places of columns in place of cells (§6.4)
         let first = match columns {
-            0 => SeekMode::Real,
+            _ if eager => SeekMode::Real,
             _ if query.filtered && !query.get_like => SeekMode::Real,
             _ => SeekMode::Lazy { bloom: true },
         };

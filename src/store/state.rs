@@ -22,6 +22,8 @@ pub(crate) struct StoreState {
     pub(crate) has_column_bloom: bool,
     has_bloom: bool,
     new_version_behavior: bool,
+    /// Whether scans of columns put seeks off until they must know what is there.
+    pub(crate) lazy_seek: bool,
     /// Whether any file has tags.
     files_have_tags: bool,
     /// Where writes go.
@@ -42,6 +44,7 @@ impl StoreState {
             has_column_bloom: family.bloom == Some(BloomType::RowCol),
             has_bloom: family.bloom.is_some(),
             new_version_behavior: family.new_version_behavior,
+            lazy_seek: true,
             active: Arc::new(Segment::new(order)),
             frozen: Vec::new(),
             files,

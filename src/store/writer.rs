@@ -49,9 +49,29 @@ impl NewStoreFile {
 
     /// Makes the file last and opens it.
     pub(super) fn finish(self, store: &Store, origin: &StoreFileOrigin) -> Result<StoreFile> {
+        self.seal(store, origin)?.place(store)
+    }
+
+    /// Makes the file whole, where nobody looks for it.
+    pub(super) fn seal(self, store: &Store, origin: &StoreFileOrigin) -> Result<SealedStoreFile> {
         self.writer.finish(origin)?;
         // opened where it is: a file that cannot be read must not get a place
         StoreFile::open(&store.options, &FilePlace::plain(&self.aside, self.now))?;
+        Ok(SealedStoreFile { name: self.name, aside: self.aside, now: self.now })
+    }
+}
+
+/// A whole file that has no place among the store's yet.
+#[derive(Debug)]
+pub(super) struct SealedStoreFile {
+    name: String,
+    aside: PathBuf,
+    now: i64,
+}
+
+impl SealedStoreFile {
+    /// Gives the file its place and opens it there.
+    pub(super) fn place(self, store: &Store) -> Result<StoreFile> {
         store.adopt(&self.aside, &self.name, self.now)
     }
 }

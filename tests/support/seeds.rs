@@ -1,6 +1,8 @@
 //! Inputs for the fuzz targets, cut out of files that HBase wrote. See `hregion::fuzzing` for what each target reads.
 
-use hregion::{BlockType, Codec, DataBlockEncoding, HFile, MemoryFile};
+use hregion::fuzzing::CATALOG_COLUMNS;
+use hregion::locator::MetaRegion;
+use hregion::{BlockType, Codec, DataBlockEncoding, HFile, MemoryFile, Region, Scan};
 use std::path::Path;
 use std::sync::Arc;
 use std::{fs, io};
@@ -161,4 +163,77 @@ pub(crate) fn of_filters() -> Vec<Seed> {
     expressions.push(format!("(({}) OR ({})) AND {}", simple[5..12].join(" OR "), simple[6], simple[15]));
     let seed = |expression: String| Seed { target: "filter_language", bytes: expression.into_bytes() };
     expressions.into_iter().map(seed).collect()
+}
+
+/// Filters as HBase's client sends them.
+pub(crate) fn of_filter_messages(testdata: &Path) -> io::Result<Vec<Seed>> {
+    let lines = fs::read_to_string(testdata.join("filter-proto/hbase-2.6.txt"))?;
+    let message = |line: &str| {
+        let digits = line.split('\t').nth(1).unwrap_or_default().as_bytes();
+        let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+        digits.chunks(2).map_while(byte).collect()
+    };
+    Ok(lines.lines().map(|line| Seed { target: "filter_proto", bytes: message(line) }).collect())
+}
+
+/// The data and the names of the znodes of a running HBase, texts of old versions, and what ZooKeeper would send of them.
+pub(crate) fn of_znodes(testdata: &Path) -> io::Result<Vec<Seed>> {
+    let text = fs::read_to_string(testdata.join("znodes/running.jsonl"))?;
+    let member = |line: &str, name: &str| {
+        let (_, value) = line.split_once(&format!("\"{name}\": \"")).expect("a member of each line");
+        value.split('"').next().unwrap_or_default().to_owned()
+    };
+    let mut seeds = Vec::new();
+    let mut add = |kind: u8, bytes: &[u8]| {
+        seeds.push(Seed { target: "znode", bytes: [&[kind], bytes].concat() });
+    };
+    let string = |bytes: &[u8]| [&u32::try_from(bytes.len()).unwrap_or(0).to_be_bytes(), bytes].concat();
+    let answer = |result: &[u8]| [&[0, 0, 0, 1][..], &[0; 12], result].concat();
+    let mut names = Vec::new();
+    for line in text.lines() {
+        let hex = member(line, "data");
+        let byte = |at: usize| hex.get(at..at + 2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        let data: Vec<u8> = (0..hex.len()).step_by(2).filter_map(byte).collect();
+        let name = member(line, "path").rsplit('/').next().unwrap_or_default().to_owned();
+        add(0, &data);
+        add(1, name.as_bytes());
+        add(3, &answer(&[string(&data), vec![0; 68]].concat()));
+        names.push(string(name.as_bytes()));
+    }
+    let count = u32::try_from(names.len()).unwrap_or(0).to_be_bytes();
+    add(3, &answer(&[&count[..], &names.concat()].concat()));
+    add(2, &[&[0, 0, 0, 0, 0, 0, 0x75, 0x30][..], &[7; 8], &string(&[9; 16]), &[0]].concat());
+    for text in ["host,16020,1700000000000", "host:16020", "8a1f-22", "DISABLED"] {
+        add(0, text.as_bytes());
+        add(0, &[b"\xff\0\0\0\x02me", text.as_bytes()].concat());
+    }
+    for name in ["meta-region-server-1", "meta-region-server-65535", "meta-region-server-x"] {
+        add(1, name.as_bytes());
+    }
+    Ok(seeds)
+}
+
+/// The rows of a catalog that HBase left, with all versions of their columns.
+pub(crate) fn of_catalog(testdata: &Path) -> io::Result<Vec<Seed>> {
+    let region = Region::open(MetaRegion::path(&testdata.join("meta/root"))).map_err(io::Error::other)?;
+    let scan = Scan::new().family("info").raw(true).max_versions(u32::MAX);
+    let view = region.view();
+    let mut rows = view.scan(&scan).map_err(io::Error::other)?;
+    let delimited = |bytes: &[u8]| [&u16::try_from(bytes.len()).unwrap_or(0).to_be_bytes(), bytes].concat();
+    let mut seeds = Vec::new();
+    while let Some(row) = rows.next_row().map_err(io::Error::other)? {
+        let mut bytes = delimited(row.key());
+        let mut last = Vec::new();
+        for cell in row.cells() {
+            let which = CATALOG_COLUMNS.iter().position(|column| column.as_bytes() == cell.qualifier());
+            let Some(which) = which.and_then(|which| u8::try_from(which).ok()) else { continue };
+            if last != cell.qualifier() {
+                bytes.push(which);
+                bytes.extend(delimited(cell.value()));
+                last = cell.qualifier().to_vec();
+            }
+        }
+        seeds.push(Seed { target: "catalog_row", bytes });
+    }
+    Ok(seeds)
 }

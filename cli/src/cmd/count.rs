@@ -3,26 +3,22 @@
 use crate::args::FileArgs;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
-use crate::query_args::{CellArgs, RowArgs, check_none_given};
-use crate::regions::Regions;
+use crate::query_args::{CellArgs, RowArgs};
+use crate::source::{Draws, Source};
 use crate::target::{self, Kind};
+use crate::target_args::TargetArgs;
 use serde_json::json;
 use std::io::Write as _;
-use std::path::PathBuf;
 
 /// Count rows and cells
 ///
-/// Of an HFile, all cells are read, checked and counted; what the file says of itself is not believed. Of a region or a table,
-/// the rows and cells are those that `hregion scan` prints. With --json: {"rows":1,"cells":2}.
+/// Of an HFile, all cells stored are read, checked and counted, unless options choose among them; what the file says of itself
+/// is not believed. In all other cases the rows and cells are those that `hregion scan` prints. With --json: {"rows":1,"cells":2}.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// An HFile, or the directory of a region or of a table
-    target: PathBuf,
-
-    /// What the target is, if it is not to be found by looking
-    #[arg(long = "as", value_name = "KIND")]
-    kind: Option<Kind>,
+    #[command(flatten)]
+    target: TargetArgs,
 
     #[command(flatten)]
     rows: RowArgs,
@@ -41,11 +37,12 @@ Examples:
   hregion count data/default/users --versions all";
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let is_directory = match args.kind {
-        None => args.target.is_dir(),
-        Some(kind) => matches!(kind, Kind::Region | Kind::Table),
+    let is_file = match args.target.kind {
+        None => !args.target.target.is_dir(),
+        Some(kind) => kind == Kind::Hfile,
     };
-    let (rows, cells) = if is_directory { count_rows(args, out)? } else { count_stored(args, out)? };
+    let chooses = args.rows.is_given() || args.cells.is_given();
+    let (rows, cells) = if is_file && !chooses { count_stored(args, out)? } else { count_rows(args, out)? };
     if out.is_json() {
         out.json_line(&json!({ "rows": rows, "cells": cells }))?;
     } else {
@@ -55,11 +52,17 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 }
 
 /// Rows and cells as HBase would answer.
-fn count_rows(args: &Args, out: &Output) -> Result<(u64, u64), Failure> {
-    let options = args.reading.region_options(out)?.clock(args.cells.clock());
-    let (mut rows, mut cells) = (0, 0);
-    Regions::find(&args.target, args.kind, options)?.scan(&args.rows, &args.cells, |row| {
-        rows += 1;
+fn count_rows(args: &Args, out: &mut Output) -> Result<(u64, u64), Failure> {
+    let draws = Draws { prints: false, all: args.rows.is_all() };
+    let source = Source::open(&args.target, &args.reading, &args.cells, Some(draws), out)?;
+    let (mut rows, mut cells, mut last) = (0, 0, Vec::new());
+    source.scan(&args.rows, &args.cells, |row| {
+        // several may be pieces of one
+        if rows == 0 || row.key() != last {
+            rows += 1;
+            last.clear();
+            last.extend_from_slice(row.key());
+        }
         cells += row.len() as u64;
         Ok(())
     })?;
@@ -68,10 +71,10 @@ fn count_rows(args: &Args, out: &Output) -> Result<(u64, u64), Failure> {
 
 /// Rows and cells that a file holds.
 fn count_stored(args: &Args, out: &mut Output) -> Result<(u64, u64), Failure> {
-    check_none_given(&args.rows, &args.cells)?;
     let options = args.reading.options(out)?;
-    out.start_progress(args.target.metadata().map_or(0, |meta| meta.len()), false);
-    let file = target::open(&args.target, args.kind, &options, out)?;
+    let TargetArgs { target: path, kind } = &args.target;
+    out.start_progress(path.metadata().map_or(0, |meta| meta.len()), false);
+    let file = target::open(path, *kind, &options, out)?;
     let (mut rows, mut count) = (0_u64, 0_u64);
     let mut row = Vec::new();
     let mut cells = file.scanner();

@@ -15,6 +15,8 @@ pub(crate) mod replay;
 pub(crate) mod salvage;
 pub(crate) mod scan;
 pub(crate) mod seek;
+pub(crate) mod shell;
+pub(crate) mod stats;
 pub(crate) mod verify;
 pub(crate) mod write;
 
@@ -31,6 +33,8 @@ pub(crate) fn run(command: &Command, out: &mut Output) -> Result<Exit, Failure> 
         Command::Scan(args) => scan::run(args, out),
         Command::Get(args) => get::run(args, out),
         Command::Count(args) => count::run(args, out),
+        Command::Stats(args) => stats::run(args, out),
+        Command::Shell(args) => shell::run(args, out),
         Command::Verify(args) => verify::run(args, out),
         Command::Diff(args) => diff::run(args, out),
         Command::Convert(args) => convert::run(args, out),

@@ -68,7 +68,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 pub(crate) fn start_progress(list: &Path, out: &mut Output) {
     match list.metadata().ok().filter(|meta| meta.is_file()) {
         Some(meta) => out.start_progress(meta.len(), false),
-        None => out.start_unknown_progress(),
+        None => out.start_unknown_progress(false),
     }
 }
 

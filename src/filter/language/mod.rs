@@ -15,7 +15,7 @@ mod parser;
 mod print;
 mod simple;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub(super) use parser::parse;
 pub(super) use print::print;

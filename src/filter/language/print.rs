@@ -71,6 +71,7 @@ fn put(out: &mut Vec<u8>, filter: &Filter) -> bool {
         Kind::And(filters) => return put_list(simple.out, b" AND ", filters),
         Kind::Or(filters) => return put_list(simple.out, b" OR ", filters),
         Kind::ColumnPage(_)
+        | Kind::FirstKeyMatching(_)
         | Kind::RandomRow(_)
         | Kind::FuzzyRow(_)
         | Kind::MultiRowRange(_)

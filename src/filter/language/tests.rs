@@ -123,7 +123,7 @@ fn hostile_depths_are_refused() {
     assert!(Filter::parse(format!("{wide}PageFilter(2)")).is_ok());
 }
 
-fn text() -> impl Strategy<Value = Vec<u8>> {
+pub(in crate::filter) fn text() -> impl Strategy<Value = Vec<u8>> {
     proptest::collection::vec(prop_oneof![Just(b'\''), Just(b')'), any::<u8>()], 0..6)
 }
 
@@ -142,7 +142,7 @@ fn comparison() -> impl Strategy<Value = (Compare, Comparator)> {
     ]
 }
 
-fn filter() -> impl Strategy<Value = Filter> {
+pub(in crate::filter) fn filter() -> impl Strategy<Value = Filter> {
     let side = || proptest::option::of(proptest::collection::vec(any::<u8>(), 1..4).prop_map(Bytes::from));
     let count = || 0u32..=i32::MAX.cast_unsigned();
     let leaf = prop_oneof![

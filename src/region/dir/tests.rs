@@ -229,6 +229,19 @@ fn a_region_comes_into_being_as_a_whole_or_not_at_all() {
     }
 }
 
+/// The descriptor of a table under a root is there for all of its regions, and the first one brings it.
+#[test]
+fn the_first_region_brings_the_tables_descriptor() {
+    let (storage, path, info) = made(&FaultyStorage::new());
+    let families = [Family::new("f").max_versions(7)];
+    RegionDir::create(&storage, &path, &info, &families).unwrap();
+    let next = RegionInfo::new(info.table().clone(), "m", "", 7).unwrap();
+    let next_path = path.with_file_name(next.encoded_name());
+    let dir = RegionDir::create(&storage, &next_path, &next, &[Family::new("f")]).unwrap();
+    assert_eq!(dir.families(), families);
+    assert_eq!(storage.list_dir(&path.parent().unwrap().join(".tabledesc")).unwrap().len(), 1);
+}
+
 #[test]
 fn recovered_edits_are_never_passed_over() {
     let (storage, path, info) = made(&FaultyStorage::new());
@@ -293,6 +306,11 @@ fn the_newest_descriptor_that_is_whole_counts() {
         })
     };
     let table = path.parent().unwrap().join(".tabledesc");
+    assert_eq!(families().unwrap(), "dir");
+    // without what was made for it, it has the families that have directories
+    for made in storage.list_dir(&table).unwrap() {
+        storage.remove(&table.join(made.name)).unwrap();
+    }
     assert_eq!(families().unwrap(), "dir");
     let (one, two) = (descriptor("one"), descriptor("two"));
     put(&storage, &table.join(format!(".tableinfo.0000000003.{}", one.len() + 1)), &one);

@@ -22,6 +22,9 @@ pub(super) struct Pieces<'v> {
     current: SeekKey,
     /// Whether a limit was reached while the joined stores of the current row were read.
     is_in_joined: bool,
+    /// Whose observers are asked when a row is dropped.
+    region: &'v Inner,
+    scan: &'v Scan,
 }
 
 impl<'v> Pieces<'v> {
@@ -50,6 +53,8 @@ impl<'v> Pieces<'v> {
             bounds: Bounds::of(scan, region.order),
             current: SeekKey::new(),
             is_in_joined: false,
+            region,
+            scan,
         })
     }
 
@@ -96,7 +101,9 @@ impl<'v> Pieces<'v> {
                 if self.is_filter_done() {
                     return Ok(end(context));
                 }
-                self.leave_rejected_row(context, row)?;
+                if !self.leave_rejected_row(context, row)? {
+                    return Ok(end(context));
+                }
                 if context.is_any_reached(scope) {
                     return Ok(true);
                 }
@@ -109,8 +116,7 @@ impl<'v> Pieces<'v> {
             if self.is_dropped(context, before, row) {
                 context.set_progress(before);
                 row.clear();
-                self.leave_row(context, row)?;
-                if self.is_at_stop() {
+                if !self.leave_row(context, row)? || self.is_at_stop() {
                     return Ok(end(context));
                 }
                 if context.is_any_reached(scope) {
@@ -126,15 +132,14 @@ impl<'v> Pieces<'v> {
             }
             if row.is_empty() {
                 // the filter has taken out all that there was
-                self.leave_row(context, row)?;
-                if !self.is_at_stop() {
+                if self.leave_row(context, row)? && !self.is_at_stop() {
                     if context.is_size_reached(scope) {
                         return Ok(true);
                     }
                     continue;
                 }
             }
-            return Ok(if self.is_at_stop() { end(context) } else { true });
+            return Ok(if row.is_empty() || self.is_at_stop() { end(context) } else { true });
         }
     }
 
@@ -194,12 +199,12 @@ impl<'v> Pieces<'v> {
     }
 
     /// Goes behind the current row, of which the filter sees all that there is, but nothing is kept. In a reversed scan it
-    /// does not see it, as in HBase.
-    fn leave_row(&mut self, context: &mut ScannerContext, row: &mut RowBuf) -> Result<()> {
+    /// does not see it, as in HBase. Whether the observers let the scan go on.
+    fn leave_row(&mut self, context: &mut ScannerContext, row: &mut RowBuf) -> Result<bool> {
         if self.stores.are_reversed() {
             self.stores.leave_row(self.current.row())?;
             self.reset_filter();
-            return Ok(());
+            return self.goes_on();
         }
         context.set_skips_row(true);
         while self.stores.first_row() == Some(self.current.row()) {
@@ -207,17 +212,28 @@ impl<'v> Pieces<'v> {
         }
         context.set_skips_row(false);
         self.reset_filter();
-        Ok(())
+        self.goes_on()
+    }
+
+    /// Whether the observers let the scan go on behind a row that is dropped.
+    #[inline]
+    fn goes_on(&self) -> Result<bool> {
+        let mut more = true;
+        self.region.observe(|observer, context| {
+            more = observer.post_scanner_filter_row(context, self.scan, self.current.row(), more)?;
+            Ok(())
+        })?;
+        Ok(more)
     }
 
     /// Goes behind the current row, whose key the filter has rejected: to where it says, if it does.
-    fn leave_rejected_row(&mut self, context: &mut ScannerContext, row: &mut RowBuf) -> Result<()> {
+    fn leave_rejected_row(&mut self, context: &mut ScannerContext, row: &mut RowBuf) -> Result<bool> {
         let hint = self.filter.as_mut().and_then(|filter| filter.hint_for_rejected_row(self.current.row()));
         match hint.filter(|hint| self.stores.compare_rows(hint.row(), self.current.row()).is_gt()) {
             Some(hint) => {
                 self.stores.reseek(hint)?;
                 self.reset_filter();
-                Ok(())
+                self.goes_on()
             }
             None => self.leave_row(context, row),
         }

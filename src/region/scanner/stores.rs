@@ -84,7 +84,13 @@ impl<'v> Stores<'v> {
                 store_offset: scan.select.store_offset,
                 read_point,
             };
-            let info = ScanInfo::new(family, now);
+            let info = region.observed_info(
+                store,
+                ScanInfo::new(family, now),
+                |observer, context, family, options| {
+                    observer.pre_store_scanner_open(context, family, options)
+                },
+            )?;
             put(family.name(), StoreScanner::new(&state.stores[store], &query, &info)?);
             Ok(())
         })

@@ -1,8 +1,37 @@
 //! What is set of compactions.
 
+use super::settings::{Reader, Setting};
+use super::window::WindowConfig;
+use crate::error::{Error, Result};
+use crate::schema::Family;
+
+/// Who chooses the files of a minor compaction (read-path.md §17.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Policy {
+    /// The best of all runs of files (HBase: `ExploringCompactionPolicy`).
+    Exploring,
+    /// All files but the oldest ones that are too large (HBase: `RatioBasedCompactionPolicy`).
+    Ratio,
+    /// Files of one window of time (HBase: `DateTieredCompactionPolicy`), inside of it one of the two others.
+    DateTiered,
+    /// None: files go when all that is in them has expired (HBase: `FIFOCompactionPolicy`).
+    Fifo,
+}
+
+/// The choice inside of a window.
+pub(crate) type WindowPolicy =
+    fn(&[&super::CandidateFile], &CompactionConfig, i64, bool) -> std::ops::Range<usize>;
+
 /// How files are chosen, with HBase's defaults (HBase: `CompactionConfiguration`; read-path.md §21).
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct CompactionConfig {
+    /// Who chooses (`hbase.hstore.engine.class`, `hbase.hstore.defaultengine.compactionpolicy.class`).
+    pub(crate) policy: Policy,
+    /// Whether a window of time is chosen from by [`Policy::Ratio`]
+    /// (`hbase.hstore.compaction.date.tiered.window.policy.class`, exploring).
+    pub(crate) ratio_in_window: bool,
+    /// The windows of time (`hbase.hstore.compaction.date.tiered.*`).
+    pub(crate) windows: WindowConfig,
     /// Fewer files are not worth a minor compaction (`hbase.hstore.compaction.min`, 3; at least 2 are taken).
     pub(crate) min_files: usize,
     /// How many files are taken at once (`hbase.hstore.compaction.max`, 10).
@@ -26,11 +55,23 @@ pub(crate) struct CompactionConfig {
     pub(crate) major_period: i64,
     /// By which part of itself that period is longer or shorter (`hbase.hregion.majorcompaction.jitter`, 0.5).
     pub(crate) major_jitter: f64,
+    /// For how many milliseconds major compactions keep every marker (`hbase.hstore.time.to.purge.deletes`, 0).
+    pub(crate) time_to_purge_deletes: i64,
+    /// For how many milliseconds files keep their sequence ids (`hbase.hstore.compaction.keep.seqId.period`, 5 days at
+    /// least).
+    pub(crate) keep_seq_id_period: i64,
+    /// Whether files that have expired are dropped unread (`hbase.store.delete.expired.storefile`, yes).
+    pub(crate) drops_expired: bool,
 }
+
+const DAY: i64 = 24 * 3_600_000;
 
 impl Default for CompactionConfig {
     fn default() -> Self {
         Self {
+            policy: Policy::Exploring,
+            ratio_in_window: false,
+            windows: WindowConfig::default(),
             min_files: 3,
             max_files: 10,
             min_size: 128 << 20,
@@ -40,13 +81,68 @@ impl Default for CompactionConfig {
             ratio_off_peak: 5.0,
             off_peak: None,
             blocking_files: 16,
-            major_period: 7 * 24 * 3_600_000,
+            major_period: 7 * DAY,
             major_jitter: 0.5,
+            time_to_purge_deletes: 0,
+            keep_seq_id_period: 5 * DAY,
+            drops_expired: true,
         }
     }
 }
 
 impl CompactionConfig {
+    /// What is set of a family, the rest as HBase has it by default (HBase: `CompactionConfiguration`, `StoreEngine.create`,
+    /// `DefaultStoreEngine.createCompactionPolicy`).
+    ///
+    /// A store whose engine makes stripes is compacted as others are: HBase takes what comes of it for files of level 0,
+    /// and cuts it into stripes again.
+    ///
+    /// # Errors
+    ///
+    /// If a number is none, a class is not known, or the family cannot have the policy that is set.
+    pub(crate) fn from_settings<'s>(family: &Family, setting: Setting<'_, 's>) -> Result<Self> {
+        let read = Reader { family: family.name(), setting };
+        let default = Self::default();
+        let flush_size = read.or("hbase.hregion.memstore.flush.size", default.min_size)?;
+        let flush_size = read.or("MEMSTORE_FLUSHSIZE", flush_size)?;
+        let old_min = read.or("hbase.hstore.compactionThreshold", default.min_files)?;
+        let max_size = read.or("hbase.hstore.compaction.max.size", default.max_size)?;
+        let keep_days: i64 = read.or("hbase.hstore.compaction.keep.seqId.period", 5)?;
+        let config = Self {
+            policy: policy(&read)?,
+            ratio_in_window: match read.class("hbase.hstore.compaction.date.tiered.window.policy.class") {
+                None | Some("ExploringCompactionPolicy") => false,
+                Some("RatioBasedCompactionPolicy") => true,
+                Some(other) => return Err(read.unsupported("compaction policy of a window", other)),
+            },
+            windows: WindowConfig::from_settings(&read)?,
+            min_files: read.or("hbase.hstore.compaction.min", old_min)?,
+            max_files: read.or("hbase.hstore.compaction.max", default.max_files)?,
+            min_size: read.or("hbase.hstore.compaction.min.size", flush_size)?,
+            max_size,
+            max_size_off_peak: read.or("hbase.hstore.compaction.max.size.offpeak", max_size)?,
+            ratio: read.or("hbase.hstore.compaction.ratio", default.ratio)?,
+            ratio_off_peak: read.or("hbase.hstore.compaction.ratio.offpeak", default.ratio_off_peak)?,
+            off_peak: off_peak(&read)?,
+            blocking_files: read.or("hbase.hstore.blockingStoreFiles", default.blocking_files)?,
+            major_period: read.or("hbase.hregion.majorcompaction", default.major_period)?,
+            major_jitter: read.or("hbase.hregion.majorcompaction.jitter", default.major_jitter)?,
+            time_to_purge_deletes: read.or("hbase.hstore.time.to.purge.deletes", 0)?.max(0),
+            keep_seq_id_period: keep_days.max(5).saturating_mul(DAY),
+            drops_expired: read.flag("hbase.store.delete.expired.storefile", true),
+        };
+        if config.policy == Policy::Fifo && (family.ttl.is_none() || family.min_versions > 0) {
+            return Err(read.refused("compactions by FIFO need a TTL, and MIN_VERSIONS of 0"));
+        }
+        Ok(config)
+    }
+
+    /// The choice among the files of one window, or of a store without windows.
+    pub(super) fn window_policy(&self) -> WindowPolicy {
+        let ratio = self.policy == Policy::Ratio || self.policy == Policy::DateTiered && self.ratio_in_window;
+        if ratio { super::ratio::choose } else { super::exploring::choose }
+    }
+
     /// The fewest files of a minor compaction.
     pub(crate) fn least_files(&self) -> usize {
         self.min_files.max(2)
@@ -86,9 +182,126 @@ impl OffPeakHours {
     }
 }
 
+/// The class of the engine decides, and of HBase's default engine that of the policy.
+fn policy(read: &Reader<'_, '_>) -> Result<Policy> {
+    match read.class("hbase.hstore.engine.class") {
+        None | Some("DefaultStoreEngine") => {}
+        Some("DateTieredStoreEngine") => return Ok(Policy::DateTiered),
+        Some("StripeStoreEngine") => return Ok(Policy::Exploring),
+        Some(other) => return Err(read.unsupported("store engine", other)),
+    }
+    match read.class("hbase.hstore.defaultengine.compactionpolicy.class") {
+        None | Some("ExploringCompactionPolicy") => Ok(Policy::Exploring),
+        Some("RatioBasedCompactionPolicy") => Ok(Policy::Ratio),
+        Some("FIFOCompactionPolicy") => Ok(Policy::Fifo),
+        Some(other) => Err(read.unsupported("compaction policy", other)),
+    }
+}
+
+/// Hours that are none, as HBase's default of -1, are no off-peak hours.
+fn off_peak(read: &Reader<'_, '_>) -> Result<Option<OffPeakHours>> {
+    let hour = |key| Ok::<_, Error>(u8::try_from(read.or(key, -1_i64)?).ok().filter(|hour| *hour < 24));
+    let hours = hour("hbase.offpeak.start.hour")?.zip(hour("hbase.offpeak.end.hour")?);
+    Ok(hours.filter(|(start, end)| start != end).map(|(start, end)| OffPeakHours { start, end }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn of(family: &Family, settings: &[(&str, &'static str)]) -> Result<CompactionConfig> {
+        let find = |key: &str| settings.iter().find(|(name, _)| *name == key).map(|(_, value)| *value);
+        CompactionConfig::from_settings(family, &find)
+    }
+
+    #[test]
+    fn what_is_set_and_what_is_not() {
+        let family = Family::new("f");
+        assert_eq!(of(&family, &[]).unwrap(), CompactionConfig::default());
+        let default = CompactionConfig::default();
+        let hours = |start, end| Some(OffPeakHours { start, end });
+        let cases: [(&[(&str, &'static str)], CompactionConfig); 14] = [
+            (
+                &[("hbase.hstore.compactionThreshold", "4")],
+                CompactionConfig { min_files: 4, ..default.clone() },
+            ),
+            (
+                &[("hbase.hstore.compactionThreshold", "4"), ("hbase.hstore.compaction.min", "5")],
+                CompactionConfig { min_files: 5, ..default.clone() },
+            ),
+            (&[("hbase.hstore.compaction.max", " 7 ")], CompactionConfig { max_files: 7, ..default.clone() }),
+            (&[("MEMSTORE_FLUSHSIZE", "1000")], CompactionConfig { min_size: 1000, ..default.clone() }),
+            (
+                &[("MEMSTORE_FLUSHSIZE", "1000"), ("hbase.hstore.compaction.min.size", "9")],
+                CompactionConfig { min_size: 9, ..default.clone() },
+            ),
+            (
+                &[("hbase.hstore.compaction.max.size", "8")],
+                CompactionConfig { max_size: 8, max_size_off_peak: 8, ..default.clone() },
+            ),
+            (&[("hbase.hstore.compaction.ratio", "1.5")], CompactionConfig { ratio: 1.5, ..default.clone() }),
+            (
+                &[("hbase.offpeak.start.hour", "22"), ("hbase.offpeak.end.hour", "4")],
+                CompactionConfig { off_peak: hours(22, 4), ..default.clone() },
+            ),
+            (&[("hbase.offpeak.start.hour", "22")], default.clone()),
+            (&[("hbase.offpeak.start.hour", "4"), ("hbase.offpeak.end.hour", "4")], default.clone()),
+            (
+                &[("hbase.hstore.time.to.purge.deletes", "60000")],
+                CompactionConfig { time_to_purge_deletes: 60_000, ..default.clone() },
+            ),
+            (
+                &[("hbase.hstore.compaction.keep.seqId.period", "6")],
+                CompactionConfig { keep_seq_id_period: 6 * DAY, ..default.clone() },
+            ),
+            // less than HBase allows
+            (&[("hbase.hstore.compaction.keep.seqId.period", "1")], default.clone()),
+            (
+                &[("hbase.store.delete.expired.storefile", "False")],
+                CompactionConfig { drops_expired: false, ..default },
+            ),
+        ];
+        for (settings, expected) in cases {
+            assert_eq!(of(&family, settings).unwrap(), expected, "{settings:?}");
+        }
+    }
+
+    #[test]
+    fn classes_name_policies() {
+        const ENGINE: &str = "hbase.hstore.engine.class";
+        const POLICY: &str = "hbase.hstore.defaultengine.compactionpolicy.class";
+        const PACKAGE: &str = "org.apache.hadoop.hbase.regionserver.compactions.RatioBasedCompactionPolicy";
+        let fifo = Family::new("f").ttl(10);
+        let policy = |settings: &[(&str, &'static str)]| of(&fifo, settings).map(|config| config.policy);
+        for (settings, expected) in [
+            (
+                &[(ENGINE, "org.apache.hadoop.hbase.regionserver.DateTieredStoreEngine")][..],
+                Policy::DateTiered,
+            ),
+            (&[(ENGINE, "org.apache.hadoop.hbase.regionserver.StripeStoreEngine")], Policy::Exploring),
+            (&[(ENGINE, "org.apache.hadoop.hbase.regionserver.DefaultStoreEngine")], Policy::Exploring),
+            (&[(POLICY, PACKAGE)], Policy::Ratio),
+            (&[(POLICY, "FIFOCompactionPolicy")], Policy::Fifo),
+            // the policy is that of HBase's default engine
+            (&[(POLICY, PACKAGE), (ENGINE, "DateTieredStoreEngine")], Policy::DateTiered),
+        ] {
+            assert_eq!(policy(settings).unwrap(), expected, "{settings:?}");
+        }
+        for (settings, part) in [
+            (&[(ENGINE, "com.example.Engine")][..], "com.example.Engine"),
+            (&[(POLICY, "com.example.Policy")], "com.example.Policy"),
+            (&[("hbase.hstore.compaction.date.tiered.window.policy.class", "x.Y")], "x.Y"),
+            (&[("hbase.hstore.compaction.max", "many")], "hbase.hstore.compaction.max"),
+            (&[("hbase.hstore.compaction.ratio", "NaN")], "hbase.hstore.compaction.ratio"),
+        ] {
+            let error = policy(settings).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        }
+        for wrong in [Family::new("f"), Family::new("f").ttl(10).max_versions(3).min_versions(1)] {
+            let error = of(&wrong, &[(POLICY, "FIFOCompactionPolicy")]).unwrap_err().to_string();
+            assert!(error.contains("FIFO"), "{error}");
+        }
+    }
 
     #[test]
     fn off_peak_hours_may_pass_midnight() {

@@ -13,14 +13,19 @@ pub(super) fn is_due(
     now: i64,
     ttl: Option<i64>,
 ) -> bool {
-    let Some(period) = period(files, config) else { return false };
-    let Some(oldest) = files.iter().map(|file| file.modified).min() else { return false };
-    if oldest <= 0 || oldest >= now.saturating_sub(period) {
+    if !is_old(files, config, now) {
         return false;
     }
     let [file] = files else { return true };
     let expires = |ttl| file.min_timestamp.is_some_and(|min| min < now.saturating_sub(ttl));
     !file.is_major_compaction || ttl.is_some_and(expires)
+}
+
+/// Whether the oldest file is older than the period.
+pub(super) fn is_old(files: &[&CandidateFile], config: &CompactionConfig, now: i64) -> bool {
+    let Some(period) = period(files, config) else { return false };
+    let oldest = files.iter().map(|file| file.modified).min();
+    oldest.is_some_and(|oldest| oldest > 0 && oldest < now.saturating_sub(period))
 }
 
 /// The period of major compactions of these files in milliseconds, `None` for never: the one that is set, longer

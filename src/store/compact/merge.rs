@@ -1,31 +1,37 @@
-//! From several files to one (read-path.md §17; HBase: `Compactor`, `DefaultCompactor`).
+//! From several files to one, or to one for each span of time (read-path.md §17; HBase: `Compactor`, `DefaultCompactor`, `DateTieredCompactor`).
 
+use super::outputs::Outputs;
 use crate::cell::OLDEST_TIMESTAMP;
 use crate::error::Result;
-use crate::hfile::StoreFileOrigin;
 use crate::store::heap::KeyValueScanner;
-use crate::store::matcher::{CompactionKind, ScanInfo};
+use crate::store::matcher::CompactionKind;
+use crate::store::pass::{Keep, through};
 use crate::store::scanner::StoreScanner;
-use crate::store::writer::{Carries, NewStoreFile};
+use crate::store::writer::Carries;
 use crate::store::{SeqIds, Store, StoreFile};
 use std::ops::ControlFlow;
 
-/// Sequence ids younger than this are kept (hbase.hstore.compaction.keep.seqId.period), in milliseconds.
-const KEEP_SEQ_ID_PERIOD: i64 = 5 * 24 * 60 * 60 * 1000;
+/// What becomes of files of a store.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Merge<'m> {
+    /// In the order of read-path.md §6.2, oldest first.
+    pub(crate) inputs: &'m [StoreFile],
+    /// Whether the store has no others; then markers go, too.
+    pub(crate) all_files: bool,
+    /// Where outputs are cut, as [`Selection::boundaries`](super::Selection::boundaries) has it.
+    pub(crate) boundaries: &'m [i64],
+    /// Whether nothing but the files says how far the store's sequence ids have come, so that there must be one even
+    /// if no cell is kept.
+    pub(crate) newest: bool,
+}
 
 impl Store {
-    /// Merges files into a new one, which is written even if no cell is kept.
-    ///
-    /// `all_files` says that the store has no others; then markers go, too. `max_read_point` is the least point that
-    /// anybody may still read at.
-    pub(crate) fn compact(
-        &self,
-        inputs: &[StoreFile],
-        all_files: bool,
-        max_read_point: i64,
-        now: i64,
-    ) -> Result<StoreFile> {
-        let info = ScanInfo::new(&self.family, now);
+    /// Merges files into new ones: into one, which is written even if no cell is kept; or, with boundaries, into one for
+    /// each span of time of which a cell is kept.
+    pub(crate) fn compact(&self, merge: Merge<'_>, keep: Keep) -> Result<Vec<StoreFile>> {
+        let Merge { inputs, all_files, boundaries, newest } = merge;
+        let Keep { info, max_read_point, mut passes } = keep;
+        let now = info.now;
         let kind = if all_files {
             let earliest = inputs.iter().map(|file| file.earliest_put_ts().unwrap_or(OLDEST_TIMESTAMP)).min();
             CompactionKind::Major { earliest_put_ts: earliest.unwrap_or(OLDEST_TIMESTAMP) }
@@ -46,29 +52,27 @@ impl Store {
             seq_ids: inputs.iter().any(|file| file.seq_ids() != SeqIds::All(0)),
         };
         let zero = if all_files && !self.family.new_version_behavior {
-            seq_id_to_zero(inputs, now).min(max_read_point)
+            self.seq_id_to_zero(inputs, now).min(max_read_point)
         } else {
             0
         };
-        let mut file = NewStoreFile::create(self, carries, now)?;
+        let mut outputs = Outputs::new(self, carries, now, boundaries);
         while scanner.peek_row().is_some() {
             scanner.next_row(|cell| {
                 let seq_id = if cell.seq_id() <= zero { 0 } else { cell.seq_id() };
-                file.append(cell.with_seq_id(seq_id))?;
+                let cell = cell.with_seq_id(seq_id);
+                through(&mut passes, cell, &mut |cell| outputs.append(cell))?;
                 Ok(ControlFlow::Continue(()))
             })?;
         }
-        let origin = StoreFileOrigin::Store {
-            max_seq_id: inputs.iter().map(StoreFile::max_seq_id).max().unwrap_or(0),
-            major_compaction: all_files,
-            compacted: inputs.iter().map(|file| file.name().as_bytes().to_vec()).collect(),
-        };
-        file.finish(self, &origin)
+        let max_seq_id = inputs.iter().map(StoreFile::max_seq_id).max().unwrap_or(0);
+        outputs.finish(max_seq_id, all_files, inputs, boundaries.is_empty() || newest)
     }
-}
 
-/// Up to which sequence id nobody needs to tell writes apart: the greatest in files that are old enough (§17.5).
-fn seq_id_to_zero(inputs: &[StoreFile], now: i64) -> i64 {
-    let old = |file: &&StoreFile| file.modified_millis() < now.saturating_sub(KEEP_SEQ_ID_PERIOD);
-    inputs.iter().filter(old).map(StoreFile::max_memstore_ts).max().unwrap_or(0)
+    /// Up to which sequence id nobody needs to tell writes apart: the greatest in files that are old enough (§17.5).
+    fn seq_id_to_zero(&self, inputs: &[StoreFile], now: i64) -> i64 {
+        let since = now.saturating_sub(self.compaction.keep_seq_id_period);
+        let old = |file: &&StoreFile| file.modified_millis() < since;
+        inputs.iter().filter(old).map(StoreFile::max_memstore_ts).max().unwrap_or(0)
+    }
 }

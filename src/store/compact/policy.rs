@@ -1,6 +1,7 @@
 //! Which files of a store are compacted next: a function of what is known of them, and of nothing else.
 
-use super::{CandidateFile, CompactionConfig, exploring, major};
+use super::config::Policy;
+use super::{CandidateFile, CompactionConfig, date_tiered, fifo, major};
 
 /// Files to compact (HBase: `CompactionRequestImpl`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +12,9 @@ pub(crate) struct Selection {
     pub(crate) all_files: bool,
     /// Whether a major compaction was asked for, or due, and this is one.
     pub(crate) major: bool,
+    /// From which timestamps on cells go to another output: ascending, the first is the least there is. With no more than
+    /// that one, or none, there is one output.
+    pub(crate) boundaries: Vec<i64>,
 }
 
 /// Chooses files to compact, or none (HBase: `SortedCompactionPolicy#selectCompaction`; read-path.md §17.6).
@@ -19,6 +23,9 @@ pub(crate) struct Selection {
 /// those that are being compacted already. `ttl` is the family's time to live in milliseconds, `force_major` asks
 /// for all files, and `user` says that somebody did, rather than the engine: then they may be more than
 /// [`CompactionConfig::max_files`].
+///
+/// Of a store whose files are a queue nothing is compacted, not even if that is asked for, unless it has halves of a
+/// parent's files: see [`unneeded`].
 pub(crate) fn select(
     files: &[CandidateFile],
     compacting: &[usize],
@@ -28,6 +35,9 @@ pub(crate) fn select(
     force_major: bool,
     user: bool,
 ) -> Option<Selection> {
+    if config.policy == Policy::Fifo && !files.iter().any(|file| file.is_reference) {
+        return None;
+    }
     // what is being compacted will be one file
     let soon = files.len().saturating_sub(compacting.len()) + usize::from(!compacting.is_empty());
     let stuck = soon >= config.blocking_files;
@@ -38,24 +48,63 @@ pub(crate) fn select(
     }
     let forced = force_major && eligible.len() == files.len();
     let trying_major = forced && user
-        || (forced || major::is_due(&of(files, &eligible), config, now, ttl))
+        || (forced || is_major_due(&of(files, &eligible), config, now, ttl))
             && eligible.len() < config.max_files;
 
+    let mut boundaries = Vec::new();
+    let tiered = config.policy == Policy::DateTiered;
     // halves of a parent's files are rewritten soon, so that the parent can go
-    if !trying_major && !eligible.iter().any(|&at| files[at].is_reference) {
+    if trying_major || eligible.iter().any(|&at| files[at].is_reference) {
+        if tiered {
+            boundaries = date_tiered::boundaries(&of(files, &eligible), config, now);
+        }
+    } else if tiered {
+        let choice = date_tiered::choose(&of(files, &eligible), config, now, stuck)?;
+        eligible = choice.files.into_iter().map(|at| eligible[at]).collect();
+        boundaries = choice.boundaries;
+    } else {
         eligible.retain(|&at| !files[at].excluded_from_minor);
-        let run = exploring::choose(&of(files, &eligible), config, now, stuck);
+        let run = (config.window_policy())(&of(files, &eligible), config, now, stuck);
         eligible = eligible[run].to_vec();
     }
     if !(trying_major && user) {
         eligible.truncate(config.max_files);
     }
+    eligible.sort_unstable();
     let all_files = eligible.len() == files.len();
     (!eligible.is_empty()).then_some(Selection {
         files: eligible,
         all_files,
         major: trying_major && all_files,
+        boundaries,
     })
+}
+
+/// Whether it is time to take all files.
+fn is_major_due(files: &[&CandidateFile], config: &CompactionConfig, now: i64, ttl: Option<i64>) -> bool {
+    match config.policy {
+        Policy::DateTiered => {
+            major::is_old(files, config, now) && date_tiered::needs_major(files, config, now, ttl)
+        }
+        Policy::Exploring | Policy::Ratio | Policy::Fifo => major::is_due(files, config, now, ttl),
+    }
+}
+
+/// The places of files that go without being read: those that have expired, if they are to, and of a queue those that
+/// are empty, too. Arguments are as for [`expired`].
+pub(crate) fn unneeded(
+    files: &[CandidateFile],
+    compacting: &[usize],
+    config: &CompactionConfig,
+    now: i64,
+    ttl: Option<i64>,
+    min_versions: u32,
+) -> Vec<usize> {
+    match config.policy {
+        Policy::Fifo => fifo::choose(files, compacting, now, ttl),
+        _ if config.drops_expired => expired(files, compacting, now, ttl, min_versions),
+        _ => Vec::new(),
+    }
 }
 
 /// The places of files that need no compaction to go: all their cells have expired (read-path.md §17.5, "unneeded
@@ -63,7 +112,7 @@ pub(crate) fn select(
 ///
 /// `files` and `compacting` are as for [`select`]. The newest file stays, as it carries the largest sequence id; so
 /// do files whose times are unknown, and all files of a family that keeps versions beyond their time.
-pub(crate) fn expired(
+pub(super) fn expired(
     files: &[CandidateFile],
     compacting: &[usize],
     now: i64,
@@ -119,7 +168,7 @@ mod tests {
     }
 
     fn selection(files: impl IntoIterator<Item = usize>, all_files: bool, major: bool) -> Option<Selection> {
-        Some(Selection { files: files.into_iter().collect(), all_files, major })
+        Some(Selection { files: files.into_iter().collect(), all_files, major, boundaries: Vec::new() })
     }
 
     fn minor(files: &[CandidateFile], compacting: &[usize]) -> Option<Selection> {
@@ -234,6 +283,56 @@ mod tests {
         assert_eq!(expired(&files, &[], 200, None, 0), [0; 0]);
         assert_eq!(expired(&[], &[], 200, Some(100), 0), [0; 0]);
         assert_eq!(expired(&files, &[], i64::MIN, Some(100), 0), [0; 0]);
+    }
+
+    #[test]
+    fn a_queue_is_not_compacted() {
+        let config = CompactionConfig { policy: Policy::Fifo, ..config() };
+        let mut some = files(&[10; 5]);
+        let pick = |files: &[CandidateFile], force| select(files, &[], &config, NOW, Some(DAY), force, force);
+        assert_eq!((pick(&some, false), pick(&some, true)), (None, None));
+        some[3].max_timestamp = Some(NOW - 2 * DAY);
+        some[4].max_timestamp = Some(NOW - 2 * DAY);
+        some[0].entry_count = 1;
+        let gone = |config: &CompactionConfig| unneeded(&some, &[], config, NOW, Some(DAY), 0);
+        assert_eq!(gone(&config), [1, 2, 3]);
+        assert_eq!(gone(&CompactionConfig { policy: Policy::Ratio, ..config.clone() }), [3]);
+        let kept = CompactionConfig { policy: Policy::Ratio, drops_expired: false, ..config.clone() };
+        assert_eq!(gone(&kept), [0; 0]);
+        // halves of a parent's files are rewritten all the same
+        some[1].is_reference = true;
+        assert_eq!(pick(&some, false), selection(0..5, true, false));
+    }
+
+    #[test]
+    fn windows_of_time() {
+        let config = CompactionConfig { policy: Policy::DateTiered, ..config() };
+        let hour = 3_600_000;
+        let at = |hours: &[i64]| -> Vec<CandidateFile> {
+            (0..)
+                .zip(hours)
+                .map(|(seq_id, hours)| CandidateFile {
+                    max_seq_id: seq_id,
+                    min_timestamp: Some(NOW - hours * hour),
+                    max_timestamp: Some(NOW - hours * hour),
+                    ..file(10)
+                })
+                .collect()
+        };
+        let pick = |files: &[CandidateFile], force| select(files, &[], &config, NOW, None, force, force);
+        // NOW begins a window of 6 hours, aligned to one of 24: 24 hours before it are the next
+        let minor = Some(Selection { boundaries: vec![i64::MIN], ..selection(1..4, false, false).unwrap() });
+        assert_eq!(pick(&at(&[48, 20, 10, 2, 0]), false), minor);
+        assert_eq!(pick(&at(&[48, 10, 2, 0]), false), None);
+        let starts = vec![i64::MIN, NOW - 24 * hour, NOW];
+        let major = Some(Selection { boundaries: starts, ..selection(0..4, true, true).unwrap() });
+        assert_eq!(pick(&at(&[48, 10, 2, 0]), true), major);
+        // it is due when a file is old, unless all are cut already
+        let mut old = at(&[48, 10]);
+        old.iter_mut().for_each(|file| (file.modified, file.is_major_compaction) = (NOW - 8 * DAY, true));
+        assert_eq!(pick(&old, false), None);
+        old[1].is_major_compaction = false;
+        assert!(pick(&old, false).is_some_and(|chosen| chosen.major));
     }
 
     fn any_file() -> impl Strategy<Value = CandidateFile> {

@@ -1,0 +1,103 @@
+//! `hregion shell`: HBase's shell on local files.
+
+use crate::args::FileArgs;
+use crate::failure::{Exit, Failure};
+use crate::lines::{Lines, STDIN};
+use crate::output::Output;
+use crate::progress::Progress;
+use crate::shell::{Catalog, Flow, Session, interact};
+use crate::target::{Kind, check_local};
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+
+/// HBase's shell on local files
+///
+/// get, scan, count, put, delete, deleteall, incr, append, create, describe, list, flush, compact and others, in the syntax of
+/// HBase's own shell; `help` lists them. In a terminal a line can be edited, completed and is remembered, and an error ends
+/// nothing. Commands of -e, or of standard input that is no terminal, end at the first error.
+///
+/// What is written is in memory until `flush` or the end of the shell, which flushes all: without a write-ahead log, which is not
+/// built yet, it is lost if the program is killed before. A table is locked from the first write on; reading locks nothing.
+///
+/// Timestamps are milliseconds. With --json, cells are as `hregion scan --json` prints them.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// A root directory of HBase, or one to make (empty, or not there); or the directory of a table or of a region
+    dir: PathBuf,
+
+    /// What the directory is, if it is not to be found by looking
+    #[arg(long = "as", value_name = "KIND")]
+    kind: Option<Kind>,
+
+    /// A command, and no others; may be given again
+    #[arg(short = 'e', long = "execute", value_name = "COMMAND")]
+    commands: Vec<String>,
+
+    /// Ask nobody: standard input has the commands, even if it is a terminal
+    #[arg(short = 'n', long)]
+    noninteractive: bool,
+
+    #[command(flatten)]
+    reading: FileArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  hregion shell /hbase
+  hregion shell scratch -e \"create 't', {NAME => 'f', VERSIONS => 3}\" -e \"put 't', 'r', 'f:q', 'v'\"
+  hregion shell data/default/users -e \"scan 'users', {FILTER => \\\"PrefixFilter('a')\\\", LIMIT => 3}\"
+  hregion shell scratch < commands.txt";
+
+/// The longest line that is read.
+const MAX_LINE: u64 = 64 << 20;
+
+pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    check_local(&args.dir)?;
+    let options = args.reading.region_options(out)?;
+    let mut session = Session::new(Catalog::open(&args.dir, args.kind, options)?);
+    let done = if !args.commands.is_empty() {
+        run_all(&args.commands, &mut session, out)
+    } else if !args.noninteractive && std::io::stdin().is_terminal() {
+        interact(&mut session, out)
+    } else {
+        run_input(&mut session, out)
+    };
+    // what was done stays done, whatever came behind it
+    let closed = session.close();
+    done.and(closed).map(|()| Exit::Done)
+}
+
+fn run_all(commands: &[String], session: &mut Session, out: &mut Output) -> Result<(), Failure> {
+    for command in commands {
+        if session.run(command, 1, out)? == Flow::Exit {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Does the commands of standard input, each as soon as it is complete.
+fn run_input(session: &mut Session, out: &mut Output) -> Result<(), Failure> {
+    let mut lines = Lines::open(Path::new(STDIN), MAX_LINE, &Progress::none())?;
+    let (mut text, mut first_line) = (String::new(), 1);
+    while let Some(line) = lines.next()? {
+        let Ok(line) = str::from_utf8(line).map(str::to_owned) else {
+            return Err(lines.wrong("expected text in UTF-8").into());
+        };
+        if text.is_empty() {
+            first_line = usize::try_from(lines.number()).unwrap_or(usize::MAX);
+        }
+        text.push_str(&line);
+        text.push('\n');
+        if Session::is_incomplete(&text) {
+            continue;
+        }
+        if session.run(&text, first_line, out)? == Flow::Exit {
+            return Ok(());
+        }
+        text.clear();
+        out.flush_aside()?;
+    }
+    session.run(&text, first_line, out).map(drop)
+}

@@ -1,0 +1,67 @@
+//! A scan of several regions, one after the other.
+
+use crate::failure::{Failure, Fault};
+use hregion::cell::Binary;
+use hregion::{Cursor, Region, RowRef, Scan};
+
+/// A scan, and where it is to end.
+#[derive(Clone, Debug)]
+pub(crate) struct RowScan {
+    pub(crate) scan: Scan,
+    /// So many rows at most.
+    pub(crate) limit: Option<u64>,
+}
+
+impl RowScan {
+    /// Hands the rows, or pieces of them, to `take`. Says where to go on if the limit was reached and there may be more.
+    pub(crate) fn run(
+        &self,
+        regions: impl Iterator<Item = hregion::Result<Region>>,
+        mut take: impl FnMut(&Region, RowRef<'_>) -> Result<(), Failure>,
+    ) -> Result<Option<Cursor>, Failure> {
+        let limit = self.limit.unwrap_or(u64::MAX);
+        let (mut taken, mut last) = (0, Vec::new());
+        let mut regions = regions.peekable();
+        while let Some(region) = regions.next() {
+            if taken >= limit {
+                return Ok((limit > 0).then(|| Cursor::new(last, false)));
+            }
+            let region = region?;
+            let view = region.view();
+            let mut rows = view.scan(&self.scan)?;
+            while let Some(row) = rows.next_row()? {
+                if taken == 0 || row.key() != last {
+                    if taken >= limit {
+                        return Ok((limit > 0).then(|| Cursor::new(last, false)));
+                    }
+                    taken += 1;
+                    last.clear();
+                    last.extend_from_slice(row.key());
+                }
+                take(&region, row)?;
+                // of a piece nobody knows yet whether it is the last
+                if taken >= limit && !rows.is_partial() {
+                    break;
+                }
+            }
+            if taken >= limit && rows.may_have_more() {
+                return Ok(Some(Cursor::new(last, false)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Fails if cells are of another family than the region's only one, whose rules do not hold for them.
+pub(crate) fn check_only_family(region: &Region, row: RowRef<'_>) -> Result<(), Fault> {
+    let family = region.families().next().map(|family| family.name()).unwrap_or_default();
+    match row.cells().find(|cell| cell.family() != family) {
+        None => Ok(()),
+        Some(cell) => {
+            let (family, other) = (Binary(family), Binary(cell.family()));
+            let message = format!("cells of several families, {family} and {other}, are not read as rows");
+            let hint = Some("`hregion cells` prints what a file holds");
+            Err(Fault::unsupported(region.path(), message).with_hint(hint))
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! The tables of a directory: those of a root, one table, or one region by itself.
+
+use crate::failure::{Failure, Fault};
+use crate::regions::{Regions, kind_of};
+use crate::target::Kind;
+use hregion::{Clock as _, Family, ManualClock, Region, RegionInfo, RegionOptions, SystemClock, TableName};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Tables, opened when they are first needed.
+#[derive(Debug)]
+pub(crate) struct Catalog {
+    place: Place,
+    options: RegionOptions,
+    open: BTreeMap<TableName, Table>,
+}
+
+#[derive(Debug)]
+enum Place {
+    /// A root directory of HBase: `data/<namespace>/<table>` in it.
+    Root(PathBuf),
+    /// The directory of a table, or of a region.
+    Only(TableName, PathBuf, Kind),
+}
+
+/// The regions of a table, in the order of their rows.
+#[derive(Debug)]
+pub(super) struct Table {
+    regions: Vec<Region>,
+    is_writable: bool,
+}
+
+/// The namespace of the tables that HBase keeps for itself.
+const SYSTEM: &str = "hbase";
+
+impl Catalog {
+    /// The tables of a directory. One that is empty, or not there yet, is a root without tables.
+    pub(crate) fn open(dir: &Path, kind: Option<Kind>, options: RegionOptions) -> Result<Self, Failure> {
+        let is_fresh = match fs::read_dir(dir) {
+            Ok(mut entries) => entries.next().is_none(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
+            Err(error) => return Err(Fault::io("read", dir, &error).into()),
+        };
+        let mut open = BTreeMap::new();
+        let place = if kind.is_none() && (is_fresh || dir.join("data").is_dir()) {
+            Place::Root(dir.to_owned())
+        } else {
+            let kind = kind_of(dir, kind)?;
+            let table = Table::open(dir, kind, &options)?;
+            let Some(region) = table.regions.first() else {
+                return Err(Fault::invalid_file(dir, "a table without regions").into());
+            };
+            let name = region.info().table().clone();
+            open.insert(name.clone(), table);
+            Place::Only(name, dir.to_owned(), kind)
+        };
+        Ok(Self { place, options, open })
+    }
+
+    /// The names of all tables, but for HBase's own.
+    pub(super) fn names(&self) -> Result<Vec<TableName>, Fault> {
+        let root = match &self.place {
+            Place::Only(name, ..) => return Ok(vec![name.clone()]),
+            Place::Root(root) => root,
+        };
+        let mut names = Vec::new();
+        for namespace in dirs(&root.join("data"))? {
+            for table in dirs(&root.join("data").join(&namespace))? {
+                let name =
+                    TableName::new(namespace.clone(), table).ok().filter(|name| name.namespace() != SYSTEM);
+                names.extend(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// The directory of a table, and what it is; none if there is no such table.
+    fn dir(&self, name: &TableName) -> Option<(PathBuf, Kind)> {
+        match &self.place {
+            Place::Only(only, dir, kind) => (only == name).then(|| (dir.clone(), *kind)),
+            Place::Root(root) => {
+                let dir = table_dir(root, name);
+                dir.is_dir().then_some((dir, Kind::Table))
+            }
+        }
+    }
+
+    /// Whether there is a table.
+    pub(super) fn has(&self, name: &str) -> Result<bool, Failure> {
+        Ok(self.dir(&TableName::parse(name)?).is_some())
+    }
+
+    /// A table, to read.
+    pub(super) fn table(&mut self, name: &str) -> Result<&Table, Failure> {
+        Ok(self.table_mut(name)?)
+    }
+
+    /// A table, to write to: nobody else may meanwhile.
+    pub(super) fn writable(&mut self, name: &str) -> Result<&Table, Failure> {
+        let options = self.options.clone().writable(true);
+        let table = self.table_mut(name)?;
+        if !table.is_writable {
+            let open = |region: &Region| options.clone().open(region.path());
+            table.regions = table.regions.iter().map(open).collect::<hregion::Result<_>>()?;
+            table.is_writable = true;
+        }
+        Ok(table)
+    }
+
+    fn table_mut(&mut self, name: &str) -> Result<&mut Table, Failure> {
+        let name = TableName::parse(name)?;
+        if !self.open.contains_key(&name) {
+            let (dir, kind) = self.dir(&name).ok_or_else(|| Fault::no_such_table(&name.to_string()))?;
+            let table = Table::open(&dir, kind, &self.options)?;
+            self.open.insert(name.clone(), table);
+        }
+        Ok(self.open.get_mut(&name).ok_or_else(|| Fault::no_such_table(&name.to_string()))?)
+    }
+
+    /// Creates a table of regions that meet at split keys, which are sorted.
+    pub(super) fn create(
+        &mut self,
+        name: &str,
+        families: &[Family],
+        splits: &[Vec<u8>],
+    ) -> Result<(), Failure> {
+        let name = TableName::parse(name)?;
+        let Place::Root(root) = &self.place else {
+            return Err(
+                Fault::usage("create: tables are created in a root directory, this is one table").into()
+            );
+        };
+        let dir = table_dir(root, &name);
+        if dir.exists() {
+            return Err(Fault::invalid(format!("table already exists: {name}")).into());
+        }
+        let now = SystemClock.now();
+        let mut options = self.options.clone().create_if_missing(true).table(name.to_string());
+        for family in families {
+            options = options.family(family.clone());
+        }
+        // the name of a region has the time of its creation in it
+        options = options.clock(Arc::new(ManualClock::new(now)));
+        for i in 0..=splits.len() {
+            let bound = |at: Option<usize>| at.and_then(|at| splits.get(at)).cloned().unwrap_or_default();
+            let (start, end) = (bound(i.checked_sub(1)), bound(Some(i)));
+            let info = RegionInfo::new(name.clone(), start.clone(), end.clone(), now)?;
+            options.clone().key_range(start, end).open(dir.join(info.encoded_name()))?;
+        }
+        Ok(())
+    }
+
+    /// Flushes what was written and is only in memory, of all tables; the first error is told.
+    pub(super) fn flush_all(&mut self) -> Result<(), Failure> {
+        let written = self.open.values().filter(|table| table.is_writable).flat_map(|table| &table.regions);
+        let flushed: Vec<_> =
+            written.filter(|region| region.memstore_size() > 0).map(Region::flush).collect();
+        Ok(flushed.into_iter().collect::<hregion::Result<()>>()?)
+    }
+}
+
+impl Table {
+    fn open(dir: &Path, kind: Kind, options: &RegionOptions) -> Result<Self, Failure> {
+        let regions = Regions::find(dir, Some(kind), options.clone())?;
+        let regions: hregion::Result<_> = regions.places(|_, _| true).map(|place| place.open()).collect();
+        Ok(Self { regions: regions?, is_writable: false })
+    }
+
+    /// The regions, in the order of their rows.
+    pub(super) fn regions(&self) -> &[Region] {
+        &self.regions
+    }
+
+    /// The region that has a row.
+    pub(super) fn region_of(&self, row: &[u8]) -> Result<&Region, Failure> {
+        let has = |region: &&Region| region.info().contains(row);
+        match (self.regions.iter().find(has), self.regions.as_slice()) {
+            // its own error says what is wrong with the row
+            (None, [only]) => Ok(only),
+            (Some(region), _) => Ok(region),
+            (None, _) => Err(Fault::invalid("no region of the table has the row").into()),
+        }
+    }
+}
+
+fn table_dir(root: &Path, name: &TableName) -> PathBuf {
+    root.join("data").join(name.namespace()).join(name.qualifier())
+}
+
+/// The names of the directories in a directory, which need not be there; HBase hides those with a dot.
+fn dirs(dir: &Path) -> Result<Vec<String>, Fault> {
+    let fault = |error| Fault::io("list", dir, &error);
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(fault(error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(fault)?;
+        let name = entry.file_name().into_string().ok().filter(|name| !name.starts_with('.'));
+        names.extend(name.filter(|_| entry.path().is_dir()));
+    }
+    Ok(names)
+}

@@ -1,0 +1,69 @@
+//! A command, and its values one by one.
+
+use super::session::Stop;
+use super::value::Value;
+
+/// A command as it was typed.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Command {
+    pub(super) name: String,
+    /// Where it is in the text, in bytes.
+    pub(super) at: usize,
+    pub(super) values: Vec<Value>,
+}
+
+/// The values of a command that nobody has taken yet.
+#[derive(Debug)]
+pub(super) struct Arguments<'c> {
+    command: &'c Command,
+    rest: &'c [Value],
+}
+
+impl Command {
+    pub(super) fn arguments(&self) -> Arguments<'_> {
+        Arguments { command: self, rest: &self.values }
+    }
+}
+
+impl<'c> Arguments<'c> {
+    /// The next value, which there must be.
+    pub(super) fn required(&mut self, what: &str) -> Result<&'c Value, Stop> {
+        self.next().ok_or_else(|| {
+            let Command { name, at, .. } = self.command;
+            Stop::At(*at, format!("{name}: expected {what}; `help '{name}'` says more"))
+        })
+    }
+
+    /// The next value, if there is one.
+    pub(super) fn next(&mut self) -> Option<&'c Value> {
+        let (first, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        Some(first)
+    }
+
+    /// The next value, unless it is a hash.
+    pub(super) fn next_plain(&mut self) -> Option<&'c Value> {
+        if self.rest.first()?.is_hash() { None } else { self.next() }
+    }
+
+    /// The name of a table.
+    pub(super) fn table(&mut self) -> Result<String, Stop> {
+        self.required("the name of a table")?.text("the name of a table")
+    }
+
+    /// All that are left.
+    pub(super) fn rest(&mut self) -> &'c [Value] {
+        std::mem::take(&mut self.rest)
+    }
+
+    /// Fails if there is anything left.
+    pub(super) fn end(&self) -> Result<(), Stop> {
+        match self.rest.first() {
+            None => Ok(()),
+            Some(value) => {
+                let name = &self.command.name;
+                Err(Stop::At(value.at, format!("{name} takes no more values; `help '{name}'` says more")))
+            }
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! What the shell knows, and what it does not do.
+
+use super::command::Arguments;
+use super::session::Stop;
+use crate::output::Output;
+use std::io::Write as _;
+
+/// A command: its name, how it is called, and what it does.
+struct Topic {
+    name: &'static str,
+    usage: &'static str,
+    about: &'static str,
+}
+
+const fn topic(name: &'static str, usage: &'static str, about: &'static str) -> Topic {
+    Topic { name, usage, about }
+}
+
+const TOPICS: &[Topic] = &[
+    topic("append", "append 't', 'row', 'f:q', 'more'", "adds to the end of a value"),
+    topic(
+        "compact",
+        "compact 't'\ncompact 't', 'f'",
+        "flushes, and compacts files that are alike, if there are enough",
+    ),
+    topic(
+        "count",
+        "count 't'\ncount 't', INTERVAL => 100000, FILTER => \"PrefixFilter('a')\"",
+        "counts rows; the options are those of scan",
+    ),
+    topic(
+        "create",
+        "create 't', 'f', 'g'\ncreate 't', {NAME => 'f', VERSIONS => 3, BLOOMFILTER => 'ROWCOL'}, SPLITS => ['m']",
+        "creates a table in a root directory. Of a family: VERSIONS, MIN_VERSIONS, TTL, KEEP_DELETED_CELLS, \
+         NEW_VERSION_BEHAVIOR, BLOOMFILTER, DATA_BLOCK_ENCODING, COMPRESSION, BLOCKSIZE",
+    ),
+    topic(
+        "delete",
+        "delete 't', 'row', 'f:q'\ndelete 't', 'row', 'f:q', 1700000000000",
+        "deletes one version of a column, the newest or that of a timestamp",
+    ),
+    topic(
+        "deleteall",
+        "deleteall 't', 'row'\ndeleteall 't', 'row', 'f:q', 1700000000000\ndeleteall 't', {ROWPREFIXFILTER => 'a'}",
+        "deletes a row, a family or a column, up to a timestamp",
+    ),
+    topic("describe", "describe 't'", "shows the families of a table; desc is the same"),
+    topic("exists", "exists 't'", "says whether there is a table"),
+    topic("exit", "exit", "flushes what was written and ends the shell; quit is the same"),
+    topic("flush", "flush 't'", "writes what is in memory into files"),
+    topic(
+        "get",
+        "get 't', 'row'\nget 't', 'row', 'f:q', 'g'\nget 't', 'row', {COLUMNS => ['f:q'], VERSIONS => 3, TIMERANGE => [1, 9]}",
+        "reads a row. COLUMNS, VERSIONS, TIMESTAMP, TIMERANGE, FILTER, MAXLENGTH",
+    ),
+    topic("get_counter", "get_counter 't', 'row', 'f:q'", "reads a counter"),
+    topic("get_splits", "get_splits 't'", "shows the rows at which the regions of a table begin"),
+    topic("help", "help\nhelp 'scan'", "shows what there is"),
+    topic("incr", "incr 't', 'row', 'f:q'\nincr 't', 'row', 'f:q', 10", "adds to a counter"),
+    topic("list", "list\nlist 'us.*'", "shows the tables"),
+    topic("list_regions", "list_regions 't'", "shows the regions of a table"),
+    topic(
+        "major_compact",
+        "major_compact 't'\nmajor_compact 't', 'f'",
+        "flushes, and compacts all files of each family",
+    ),
+    topic(
+        "put",
+        "put 't', 'row', 'f:q', 'value'\nput 't', 'row', 'f:q', \"\\x00\\x01\", 1700000000000, {TTL => 60000}",
+        "writes a value",
+    ),
+    topic(
+        "scan",
+        "scan 't'\nscan 't', {COLUMNS => ['f:q', 'g'], STARTROW => 'a', STOPROW => 'b', LIMIT => 10}\n\
+         scan 't', {ROWPREFIXFILTER => 'a', FILTER => \"ValueFilter(=, 'substring:x')\", RAW => true, VERSIONS => 3}",
+        "reads rows. COLUMNS, STARTROW, STOPROW, ROWPREFIXFILTER, LIMIT, VERSIONS, TIMESTAMP, TIMERANGE, FILTER, RAW, \
+         REVERSED, BATCH, MAXLENGTH, ISOLATION_LEVEL",
+    ),
+    topic("version", "version", "shows the version of this program"),
+];
+
+/// Commands of HBase's shell that need a cluster, or change what only a cluster may.
+const ELSEWHERE: &[&str] = &[
+    "abort_procedure",
+    "add_labels",
+    "add_peer",
+    "alter",
+    "alter_async",
+    "alter_namespace",
+    "alter_status",
+    "assign",
+    "balance_switch",
+    "balancer",
+    "catalogjanitor_run",
+    "clear_auths",
+    "clone_snapshot",
+    "close_region",
+    "compact_rs",
+    "create_namespace",
+    "delete_snapshot",
+    "describe_namespace",
+    "disable",
+    "disable_all",
+    "disable_peer",
+    "drop",
+    "drop_all",
+    "drop_namespace",
+    "enable",
+    "enable_all",
+    "enable_peer",
+    "get_table",
+    "grant",
+    "hbck_chore_run",
+    "is_disabled",
+    "is_enabled",
+    "list_labels",
+    "list_namespace",
+    "list_namespace_tables",
+    "list_peers",
+    "list_procedures",
+    "list_quotas",
+    "list_snapshots",
+    "locate_region",
+    "merge_region",
+    "move",
+    "normalize",
+    "processlist",
+    "restore_snapshot",
+    "revoke",
+    "set_quota",
+    "show_filters",
+    "snapshot",
+    "split",
+    "splitormerge_switch",
+    "status",
+    "table_help",
+    "trace",
+    "truncate",
+    "truncate_preserve",
+    "unassign",
+    "update_config",
+    "user_permission",
+    "wal_roll",
+    "whoami",
+    "zk_dump",
+];
+
+const HEAD: &str = "\
+Commands of HBase's shell, on local files:
+";
+
+const TAIL: &str = "
+`help 'scan'` shows how a command is called. Strings are in quotes: in double ones \\x00, \\n and \\u00e4 stand for bytes and
+characters, in single ones a backslash is one. Options are a hash: {LIMIT => 3}. A command ends with its line, unless that ends
+with a comma or within brackets.
+
+What is written is in memory until it is flushed, which exit does too: without a write-ahead log, which is not built yet, it is
+lost if the program is killed before. A table that is written to is locked until the shell ends.
+";
+
+/// The names of all commands.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    TOPICS.iter().map(|topic| topic.name).chain(["desc", "quit"])
+}
+
+/// `help`, or `help 'scan'`
+pub(super) fn print(values: &mut Arguments<'_>, out: &mut Output) -> Result<(), Stop> {
+    let name = values.next();
+    values.end()?;
+    let Some(value) = name else {
+        out.write_all(HEAD.as_bytes())?;
+        for topic in TOPICS {
+            let first = topic.usage.lines().next().unwrap_or_default();
+            writeln!(out, "  {first}")?;
+        }
+        out.write_all(TAIL.as_bytes())?;
+        return Ok(());
+    };
+    let name = value.text("the name of a command")?;
+    let name = match name.as_str() {
+        "desc" => "describe",
+        "quit" => "exit",
+        name => name,
+    };
+    let Some(topic) = TOPICS.iter().find(|topic| topic.name == name) else {
+        return Err(Stop::At(value.at, no_such_command(name)));
+    };
+    writeln!(out, "{}: {}\n", topic.name, topic.about)?;
+    for line in topic.usage.lines() {
+        writeln!(out, "  {line}")?;
+    }
+    Ok(())
+}
+
+/// Why there is no such command.
+pub(super) fn no_such_command(name: &str) -> String {
+    if ELSEWHERE.contains(&name) {
+        format!("{name} is not done on local files: it is for a running HBase")
+    } else {
+        format!("there is no command {name}; `help` lists them")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shell::parser::parse;
+
+    #[test]
+    fn every_usage_is_a_command() {
+        for topic in TOPICS {
+            for line in topic.usage.lines() {
+                let commands = parse(line).unwrap();
+                assert_eq!(commands[0].name, topic.name, "{line}");
+            }
+        }
+        assert!(TOPICS.is_sorted_by_key(|topic| topic.name) && ELSEWHERE.is_sorted());
+        assert!(!names().any(|name| ELSEWHERE.contains(&name)));
+    }
+}

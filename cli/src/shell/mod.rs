@@ -1,0 +1,21 @@
+//! HBase's shell on local files: its commands are parsed here, and done by the library.
+
+mod catalog;
+mod columns;
+mod command;
+mod editor;
+mod help;
+mod lexer;
+mod options;
+mod parser;
+mod print;
+mod read;
+mod schema;
+mod session;
+mod upkeep;
+mod value;
+mod write;
+
+pub(crate) use catalog::Catalog;
+pub(crate) use editor::interact;
+pub(crate) use session::{Flow, Session};

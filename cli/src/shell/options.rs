@@ -1,0 +1,45 @@
+//! The options of a command: a hash, member by member.
+
+use super::session::Stop;
+use super::value::{Value, ValueKind};
+
+/// Members of a hash that nobody has taken yet.
+#[derive(Debug, Default)]
+pub(super) struct Options<'v>(Vec<(String, usize, &'v Value)>);
+
+impl<'v> Options<'v> {
+    /// The members of a hash; of no value, none.
+    pub(super) fn of(value: Option<&'v Value>) -> Result<Self, Stop> {
+        let mut options = Self::default();
+        if let Some(value) = value {
+            options.extend(value)?;
+        }
+        Ok(options)
+    }
+
+    /// Adds those of another hash. Of two with one name the later counts, as in Ruby.
+    pub(super) fn extend(&mut self, value: &'v Value) -> Result<(), Stop> {
+        let ValueKind::Hash(pairs) = &value.kind else { return Err(value.expected("a hash of options")) };
+        for (key, value) in pairs {
+            let name = key.text("the name of an option")?;
+            self.0.retain(|(other, ..)| *other != name);
+            self.0.push((name, key.at, value));
+        }
+        Ok(())
+    }
+
+    /// The value of a member, which is then no longer there; nil is none.
+    pub(super) fn take(&mut self, name: &str) -> Option<&'v Value> {
+        let at = self.0.iter().position(|(other, ..)| other == name)?;
+        let (_, _, value) = self.0.remove(at);
+        (value.kind != ValueKind::Nil).then_some(value)
+    }
+
+    /// Fails if there is a member that nobody has taken.
+    pub(super) fn end(&self) -> Result<(), Stop> {
+        match self.0.first() {
+            None => Ok(()),
+            Some((name, at, _)) => Err(Stop::At(*at, format!("the option {name} is not supported here"))),
+        }
+    }
+}

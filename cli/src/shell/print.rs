@@ -1,0 +1,83 @@
+//! Answers as HBase's shell prints them; times are milliseconds, as they are typed.
+
+use crate::cell_line::{put_binary, put_decimal, put_json};
+use crate::failure::Failure;
+use crate::output::Output;
+use hregion::CellRef;
+use std::io::Write as _;
+
+/// What the first column of a table is called, and how wide it is at least.
+const FIRST: usize = 24;
+
+/// How cells are printed.
+#[derive(Debug)]
+pub(super) struct CellPrinter {
+    /// Whether the first column is the row; otherwise it is the column.
+    with_rows: bool,
+    /// The most characters of a value.
+    max_length: Option<usize>,
+    line: Vec<u8>,
+}
+
+impl CellPrinter {
+    /// Prints the head of a table of cells.
+    pub(super) fn begin(
+        with_rows: bool,
+        max_length: Option<usize>,
+        out: &mut Output,
+    ) -> Result<Self, Failure> {
+        if !out.is_json() {
+            let (first, second) = if with_rows { ("ROW", "COLUMN+CELL") } else { ("COLUMN", "CELL") };
+            writeln!(out, "{first:<FIRST$}  {second}")?;
+        }
+        Ok(Self { with_rows, max_length, line: Vec::new() })
+    }
+
+    pub(super) fn print(&mut self, cell: &CellRef<'_>, out: &mut Output) -> Result<(), Failure> {
+        self.line.clear();
+        let line = &mut self.line;
+        if out.is_json() {
+            put_json(line, cell, cell.seq_id() != 0);
+        } else {
+            line.push(b' ');
+            if self.with_rows {
+                put_binary(line, cell.row());
+            } else {
+                put_column(line, cell);
+            }
+            line.resize(line.len().max(FIRST + 1), b' ');
+            line.push(b' ');
+            if self.with_rows {
+                line.extend_from_slice(b"column=");
+                put_column(line, cell);
+                line.extend_from_slice(b", ");
+            }
+            line.extend_from_slice(b"timestamp=");
+            put_decimal(line, cell.timestamp());
+            if cell.cell_type().is_delete() {
+                line.extend_from_slice(b", type=");
+                line.extend_from_slice(cell.cell_type().name().as_bytes());
+            } else {
+                line.extend_from_slice(b", value=");
+                let start = line.len();
+                put_binary(line, cell.value());
+                // all of it is ASCII by now
+                let most = self.max_length.unwrap_or(usize::MAX);
+                line.truncate(start.saturating_add(most));
+            }
+        }
+        self.line.push(b'\n');
+        Ok(out.write_all(&self.line)?)
+    }
+
+    /// Prints how many rows there were.
+    pub(super) fn end(self, rows: u64, out: &mut Output) -> Result<(), Failure> {
+        if out.is_json() { Ok(()) } else { Ok(writeln!(out, "{rows} row(s)")?) }
+    }
+}
+
+fn put_column(line: &mut Vec<u8>, cell: &CellRef<'_>) {
+    put_binary(line, cell.family());
+    line.push(b':');
+    put_binary(line, cell.qualifier());
+}

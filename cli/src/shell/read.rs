@@ -1,0 +1,232 @@
+//! `get`, `scan`, `count`.
+
+use super::catalog::Catalog;
+use super::columns::{read_column, written_column};
+use super::command::Arguments;
+use super::options::Options;
+use super::print::CellPrinter;
+use super::session::Stop;
+use super::value::Value;
+use crate::output::Output;
+use crate::scan_rows::RowScan;
+use crate::selection::Selection;
+use hregion::cell::Binary;
+use hregion::{Filter, Get, Isolation, TimeRange};
+use serde_json::json;
+use std::io::Write as _;
+
+/// Which cells of a row are asked for.
+fn selection(options: &mut Options<'_>) -> Result<Selection, Stop> {
+    let mut selection = Selection::default();
+    for name in ["COLUMN", "COLUMNS"] {
+        for column in options.take(name).into_iter().flat_map(Value::list) {
+            selection.columns.push(read_column(column)?);
+        }
+    }
+    if let Some(versions) = options.take("VERSIONS") {
+        selection.versions = versions.count("a number of versions")?;
+    }
+    if let Some(timestamp) = options.take("TIMESTAMP") {
+        selection.time_range = TimeRange::at(timestamp.number("a timestamp")?)?;
+    }
+    if let Some(range) = options.take("TIMERANGE") {
+        let [from, to] = range.list() else { return Err(range.expected("a list of two timestamps")) };
+        selection.time_range = TimeRange::new(from.number("a timestamp")?, to.number("a timestamp")?)?;
+    }
+    if let Some(filter) = options.take("FILTER") {
+        let language = filter.bytes("a filter in HBase's filter language, as a string")?;
+        let parsed = Filter::parse(&language);
+        selection.filter =
+            Some(parsed.map_err(|error| Stop::At(filter.at, format!("FILTER: {}", error.message())))?);
+    }
+    if let Some(level) = options.take("ISOLATION_LEVEL") {
+        selection.isolation = match level.text("an isolation level")?.as_str() {
+            "READ_COMMITTED" => Isolation::ReadCommitted,
+            "READ_UNCOMMITTED" => Isolation::ReadUncommitted,
+            _ => return Err(level.expected("'READ_COMMITTED' or 'READ_UNCOMMITTED'")),
+        };
+    }
+    if let Some(limit) = options.take("MAX_RESULTS_PER_COLUMN_FAMILY") {
+        selection.store_limit = Some(limit.count("a number of cells")?);
+    }
+    if let Some(offset) = options.take("OFFSET") {
+        selection.store_offset = offset.count("a number of cells")?;
+    }
+    // how much a server sends at once, and what it keeps, makes no difference to what there is
+    for name in ["CACHE", "CACHE_BLOCKS", "CONSISTENCY"] {
+        options.take(name);
+    }
+    Ok(selection)
+}
+
+fn max_length(options: &mut Options<'_>) -> Result<Option<usize>, Stop> {
+    let length =
+        options.take("MAXLENGTH").map(|length| length.count::<i64>("a number of characters")).transpose()?;
+    // -1 is HBase's own default
+    Ok(length.and_then(|length| usize::try_from(length).ok()))
+}
+
+/// `get 't', 'row', 'f:q', {VERSIONS => 3}`
+pub(super) fn get(catalog: &mut Catalog, values: &mut Arguments<'_>, out: &mut Output) -> Result<(), Stop> {
+    let table = values.table()?;
+    let row = values.required("a row")?.bytes("a row")?;
+    let mut columns = Vec::new();
+    while let Some(value) = values.next_plain() {
+        for column in value.list() {
+            columns.push(read_column(column)?);
+        }
+    }
+    let mut options = Options::of(values.next())?;
+    values.end()?;
+    let mut selection = selection(&mut options)?;
+    selection.columns.extend(columns);
+    let max_length = max_length(&mut options)?;
+    options.end()?;
+    let found = catalog.table(&table)?.region_of(&row)?.get(&selection.get(row))?;
+    let mut printer = CellPrinter::begin(false, max_length, out)?;
+    for cell in found.cells() {
+        printer.print(&cell, out)?;
+    }
+    Ok(printer.end(u64::from(!found.is_empty()), out)?)
+}
+
+/// `get_counter 't', 'row', 'f:q'`
+pub(super) fn get_counter(
+    catalog: &mut Catalog,
+    values: &mut Arguments<'_>,
+    out: &mut Output,
+) -> Result<(), Stop> {
+    let table = values.table()?;
+    let row = values.required("a row")?.bytes("a row")?;
+    let column = values.required("a column")?;
+    let (family, qualifier) = written_column(column)?;
+    values.end()?;
+    let get = Get::new(&row).column(family.clone(), qualifier.clone());
+    let found = catalog.table(&table)?.region_of(&row)?.get(&get)?;
+    match found.value(&family, &qualifier) {
+        None if out.is_json() => out.json_line(&json!({ "value": null }))?,
+        None => writeln!(out, "No counter found at specified coordinates")?,
+        Some(value) => print_counter(value, column, out)?,
+    }
+    Ok(())
+}
+
+/// A counter, or that it is none.
+pub(super) fn print_counter(value: &[u8], column: &Value, out: &mut Output) -> Result<(), Stop> {
+    let Ok(bytes) = <[u8; 8]>::try_from(value) else {
+        let message = format!("no counter, which has 8 bytes: there are {}", value.len());
+        return Err(Stop::At(column.at, message));
+    };
+    let count = i64::from_be_bytes(bytes);
+    if out.is_json() {
+        out.json_line(&json!({ "value": count }))?;
+    } else {
+        writeln!(out, "COUNTER VALUE = {count}")?;
+    }
+    Ok(())
+}
+
+/// A scan by its options.
+fn row_scan(options: &mut Options<'_>) -> Result<RowScan, Stop> {
+    let mut scan = selection(options)?.scan();
+    if let Some(raw) = options.take("RAW") {
+        scan = scan.raw(raw.flag("true or false")?);
+    }
+    if let Some(prefix) = options.take("ROWPREFIXFILTER") {
+        scan = scan.prefix(prefix.bytes("the beginning of rows")?);
+    }
+    if let Some(start) = options.take("STARTROW") {
+        scan = scan.start_row(start.bytes("a row")?, true);
+    }
+    for name in ["STOPROW", "ENDROW"] {
+        if let Some(stop) = options.take(name) {
+            scan = scan.stop_row(stop.bytes("a row")?, false);
+        }
+    }
+    if let Some(batch) = options.take("BATCH") {
+        scan = scan.batch(batch.count("a number of cells")?);
+    }
+    if let Some(bytes) = options.take("MAX_RESULT_SIZE") {
+        scan = scan.max_result_size(bytes.count("a number of bytes")?);
+    }
+    if let Some(partial) = options.take("ALLOW_PARTIAL_RESULTS") {
+        scan = scan.allow_partial(partial.flag("true or false")?);
+    }
+    let limit = options.take("LIMIT").map(|limit| limit.count::<i64>("a number of rows")).transpose()?;
+    // -1 is HBase's own default
+    Ok(RowScan { scan, limit: limit.and_then(|limit| u64::try_from(limit).ok()) })
+}
+
+/// Counts rows, of which several results in a row may be pieces.
+#[derive(Debug, Default)]
+struct RowCount {
+    rows: u64,
+    last: Vec<u8>,
+}
+
+impl RowCount {
+    /// Whether this is another row.
+    fn add(&mut self, row: &[u8]) -> bool {
+        let is_new = self.rows == 0 || row != self.last;
+        if is_new {
+            self.rows += 1;
+            self.last.clear();
+            self.last.extend_from_slice(row);
+        }
+        is_new
+    }
+}
+
+/// `scan 't', {COLUMNS => ['f:q'], LIMIT => 3}`
+pub(super) fn scan(catalog: &mut Catalog, values: &mut Arguments<'_>, out: &mut Output) -> Result<(), Stop> {
+    let table = values.table()?;
+    let mut options = Options::of(values.next())?;
+    values.end()?;
+    let scan = row_scan(&mut options)?;
+    let max_length = max_length(&mut options)?;
+    options.end()?;
+    let table = catalog.table(&table)?;
+    let mut printer = CellPrinter::begin(true, max_length, out)?;
+    let mut count = RowCount::default();
+    scan.run(table.regions().iter().cloned().map(Ok), |_, row| {
+        count.add(row.key());
+        row.cells().try_for_each(|cell| printer.print(&cell, out))
+    })?;
+    Ok(printer.end(count.rows, out)?)
+}
+
+/// After how many rows `count` says how far it is.
+const INTERVAL: u64 = 1000;
+
+/// `count 't', INTERVAL => 100000`
+pub(super) fn count(catalog: &mut Catalog, values: &mut Arguments<'_>, out: &mut Output) -> Result<(), Stop> {
+    let table = values.table()?;
+    let mut options = Options::default();
+    let mut interval = INTERVAL;
+    if let Some(value) = values.next_plain() {
+        interval = value.count("an interval of rows")?;
+    }
+    if let Some(value) = values.next() {
+        options.extend(value)?;
+    }
+    values.end()?;
+    if let Some(value) = options.take("INTERVAL") {
+        interval = value.count("an interval of rows")?;
+    }
+    let scan = row_scan(&mut options)?;
+    options.end()?;
+    let table = catalog.table(&table)?;
+    let mut count = RowCount::default();
+    scan.run(table.regions().iter().cloned().map(Ok), |_, row| {
+        if count.add(row.key()) && interval > 0 && count.rows.is_multiple_of(interval) && !out.is_json() {
+            writeln!(out, "Current count: {}, row: {}", count.rows, Binary(row.key()))?;
+        }
+        Ok(())
+    })?;
+    if out.is_json() {
+        out.json_line(&json!({ "rows": count.rows }))?;
+    } else {
+        writeln!(out, "{} row(s)\n=> {}", count.rows, count.rows)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,257 @@
+//! `create`, `describe`, `list`, `exists`: tables and their families.
+
+use super::catalog::Catalog;
+use super::command::Arguments;
+use super::options::Options;
+use super::session::Stop;
+use super::value::{Value, ValueKind};
+use crate::output::Output;
+use crate::settings;
+use hregion::cell::Binary;
+use hregion::{BloomType, Family, KeepDeletedCells};
+use serde_json::json;
+use std::io::Write as _;
+
+/// `create 't', {NAME => 'f', VERSIONS => 3}, 'g', SPLITS => ['m']`
+pub(super) fn create(
+    catalog: &mut Catalog,
+    values: &mut Arguments<'_>,
+    out: &mut Output,
+) -> Result<(), Stop> {
+    let name_value = values.required("the name of a table")?;
+    let name = name_value.text("the name of a table")?;
+    let (mut families, mut splits) = (Vec::new(), Vec::new());
+    for value in values.rest() {
+        if !value.is_hash() {
+            families.push(Family::new(value.text("a family: 'name' or {NAME => 'name'}")?));
+            continue;
+        }
+        let mut options = Options::of(Some(value))?;
+        if let Some(list) = options.take("SPLITS") {
+            for split in list.list() {
+                splits.push(split.bytes("a split key")?);
+            }
+        }
+        match options.take("NAME") {
+            Some(name) => families.push(family(&name.text("the name of a family")?, &mut options)?),
+            None if splits.is_empty() => {
+                return Err(Stop::At(value.at, "expected NAME => 'family', or SPLITS => ['row']".into()));
+            }
+            None => {}
+        }
+        options.end()?;
+    }
+    if families.is_empty() {
+        return Err(Stop::At(name_value.at, "a table must have at least one family".into()));
+    }
+    splits.sort_unstable();
+    splits.dedup();
+    catalog.create(&name, &families, &splits)?;
+    if !out.is_json() {
+        writeln!(out, "Created table {name}\n=> Hbase::Table - {name}")?;
+    }
+    Ok(())
+}
+
+/// A family with the attributes that are given.
+fn family(name: &str, options: &mut Options<'_>) -> Result<Family, Stop> {
+    let mut family = Family::new(name.to_owned());
+    if let Some(versions) = options.take("VERSIONS") {
+        let versions: u32 = versions.count("a number of versions")?;
+        family = family.max_versions(if versions >= i32::MAX.unsigned_abs() { u32::MAX } else { versions });
+    }
+    if let Some(versions) = options.take("MIN_VERSIONS") {
+        family = family.min_versions(versions.count("a number of versions")?);
+    }
+    if let Some(ttl) = options.take("TTL") {
+        let forever = ttl.text("seconds or FOREVER").is_ok_and(|ttl| ttl.eq_ignore_ascii_case("FOREVER"));
+        let seconds = if forever { i64::from(i32::MAX) } else { ttl.count("seconds or FOREVER")? };
+        if !(1..=i64::from(i32::MAX)).contains(&seconds) {
+            return Err(Stop::At(ttl.at, format!("expected seconds from 1 to {}, or FOREVER", i32::MAX)));
+        }
+        if seconds < i64::from(i32::MAX) {
+            family = family.ttl(u32::try_from(seconds).unwrap_or(u32::MAX));
+        }
+    }
+    if let Some(keep) = options.take("KEEP_DELETED_CELLS") {
+        family = family.keep_deleted_cells(named(keep, |name| {
+            KeepDeletedCells::from_name(name).ok_or_else(|| "expected TRUE, FALSE or TTL".into())
+        })?);
+    }
+    if let Some(new) = options.take("NEW_VERSION_BEHAVIOR") {
+        family = family.new_version_behavior(new.flag("true or false")?);
+    }
+    if let Some(encoding) = options.take("DATA_BLOCK_ENCODING") {
+        family = family.data_block_encoding(named(encoding, settings::encoding)?);
+    }
+    if let Some(compression) = options.take("COMPRESSION") {
+        family = family.codec(named(compression, settings::compression)?);
+    }
+    if let Some(bytes) = options.take("BLOCKSIZE") {
+        family = family.block_size(bytes.count("a number of bytes")?);
+    }
+    let length = prefix_length(options)?;
+    if let Some(bloom) = options.take("BLOOMFILTER") {
+        family = family.bloom(match (bloom.text("a Bloom filter")?.to_ascii_uppercase().as_str(), length) {
+            ("NONE", _) => None,
+            ("ROW", _) => Some(BloomType::Row),
+            ("ROWCOL", _) => Some(BloomType::RowCol),
+            ("ROWPREFIX_FIXED_LENGTH", Some(length)) => Some(BloomType::RowPrefixFixedLength(length)),
+            _ => {
+                let with = "ROWPREFIX_FIXED_LENGTH with CONFIGURATION => {'RowPrefixBloomFilter.prefix_length' => n}";
+                return Err(Stop::At(bloom.at, format!("expected NONE, ROW, ROWCOL or {with}")));
+            }
+        });
+    }
+    Ok(family)
+}
+
+/// The length of the prefixes that a Bloom filter is of, which stands in the family's configuration.
+fn prefix_length(options: &mut Options<'_>) -> Result<Option<u32>, Stop> {
+    let Some(configuration) = options.take("CONFIGURATION") else { return Ok(None) };
+    let mut members = Options::of(Some(configuration))?;
+    let length = members.take("RowPrefixBloomFilter.prefix_length").map(|length| length.count("a length"));
+    members.end()?;
+    length.transpose()
+}
+
+fn named<T>(value: &Value, parse: impl Fn(&str) -> Result<T, String>) -> Result<T, Stop> {
+    let name = match &value.kind {
+        ValueKind::Flag(flag) => flag.to_string(),
+        _ => value.text("a name")?,
+    };
+    parse(&name.to_ascii_uppercase()).map_err(|message| Stop::At(value.at, message))
+}
+
+/// `describe 't'`
+pub(super) fn describe(
+    catalog: &mut Catalog,
+    values: &mut Arguments<'_>,
+    out: &mut Output,
+) -> Result<(), Stop> {
+    let name = values.table()?;
+    values.end()?;
+    let table = catalog.table(&name)?;
+    let families: Vec<String> = table
+        .regions()
+        .first()
+        .map(|region| region.families().map(Family::to_string).collect())
+        .unwrap_or_default();
+    if out.is_json() {
+        out.json_line(&json!({ "table": name, "regions": table.regions().len(), "families": families }))?;
+        return Ok(());
+    }
+    writeln!(out, "Table {name} is ENABLED\n{name}\nCOLUMN FAMILIES DESCRIPTION")?;
+    for family in &families {
+        writeln!(out, "{family}\n")?;
+    }
+    writeln!(out, "{} row(s)", families.len())?;
+    Ok(())
+}
+
+/// `list`, or `list 'us.*'`: the tables whose names begin like a text.
+pub(super) fn list(catalog: &mut Catalog, values: &mut Arguments<'_>, out: &mut Output) -> Result<(), Stop> {
+    let pattern = values.next();
+    values.end()?;
+    let mut names: Vec<String> = catalog.names()?.iter().map(ToString::to_string).collect();
+    if let Some(pattern) = pattern {
+        let text = pattern.text("the name of a table")?;
+        let wanted = wanted(&text)
+            .ok_or_else(|| Stop::At(pattern.at, "expected a name, or the beginning of one and .*".into()))?;
+        names.retain(|name| match wanted {
+            Wanted::Name(wanted) => name == wanted,
+            Wanted::Prefix(prefix) => name.starts_with(prefix),
+        });
+    }
+    if out.is_json() {
+        return Ok(names.iter().try_for_each(|name| out.json_line(&json!({ "table": name })))?);
+    }
+    writeln!(out, "TABLE")?;
+    for name in &names {
+        writeln!(out, "{name}")?;
+    }
+    let quoted: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
+    writeln!(out, "{} row(s)\n=> [{}]", names.len(), quoted.join(", "))?;
+    Ok(())
+}
+
+enum Wanted<'p> {
+    Name(&'p str),
+    Prefix(&'p str),
+}
+
+/// The names that a pattern is for, as far as regular expressions are understood here.
+fn wanted(pattern: &str) -> Option<Wanted<'_>> {
+    let is_plain = |text: &str| !text.contains(['*', '+', '?', '[', '(', '|', '\\', '^', '$']);
+    match pattern.strip_suffix(".*") {
+        Some(prefix) => is_plain(prefix).then_some(Wanted::Prefix(prefix)),
+        None => is_plain(pattern).then_some(Wanted::Name(pattern)),
+    }
+}
+
+/// `exists 't'`
+pub(super) fn exists(
+    catalog: &mut Catalog,
+    values: &mut Arguments<'_>,
+    out: &mut Output,
+) -> Result<(), Stop> {
+    let name = values.table()?;
+    values.end()?;
+    let exists = catalog.has(&name)?;
+    if out.is_json() {
+        out.json_line(&json!({ "exists": exists }))?;
+    } else {
+        writeln!(out, "Table {name} does {}exist\n=> {exists}", if exists { "" } else { "not " })?;
+    }
+    Ok(())
+}
+
+/// `list_regions 't'`
+pub(super) fn list_regions(
+    catalog: &mut Catalog,
+    values: &mut Arguments<'_>,
+    out: &mut Output,
+) -> Result<(), Stop> {
+    let name = values.table()?;
+    values.end()?;
+    let table = catalog.table(&name)?;
+    if !out.is_json() {
+        writeln!(out, "REGION_NAME | START_KEY | END_KEY")?;
+    }
+    for region in table.regions() {
+        let info = region.info();
+        let (start, end) = (Binary(info.start_key()), Binary(info.end_key()));
+        if out.is_json() {
+            let (start, end) = (start.to_string(), end.to_string());
+            out.json_line(&json!({ "name": info.to_string(), "encoded": info.encoded_name(), "start": start, "end": end }))?;
+        } else {
+            writeln!(out, "{info} | {start} | {end}")?;
+        }
+    }
+    if !out.is_json() {
+        writeln!(out, "{} row(s)", table.regions().len())?;
+    }
+    Ok(())
+}
+
+/// `get_splits 't'`
+pub(super) fn splits(
+    catalog: &mut Catalog,
+    values: &mut Arguments<'_>,
+    out: &mut Output,
+) -> Result<(), Stop> {
+    let name = values.table()?;
+    values.end()?;
+    let regions = catalog.table(&name)?.regions();
+    let splits: Vec<String> =
+        regions.iter().skip(1).map(|region| Binary(region.info().start_key()).to_string()).collect();
+    if out.is_json() {
+        out.json_line(&json!({ "splits": splits }))?;
+        return Ok(());
+    }
+    writeln!(out, "Total number of splits = {}", regions.len())?;
+    let quoted: Vec<String> =
+        splits.iter().map(|split| format!("\"{}\"", split.replace('"', "\\\""))).collect();
+    writeln!(out, "=> [{}]", quoted.join(", "))?;
+    Ok(())
+}

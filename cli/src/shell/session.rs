@@ -1,0 +1,124 @@
+//! Commands, one after the other.
+
+use super::catalog::Catalog;
+use super::command::Command;
+use super::help;
+use super::lexer::SyntaxError;
+use super::parser::parse;
+use super::{read, schema, upkeep, write};
+use crate::failure::{Failure, Fault};
+use crate::output::Output;
+use std::io::Write as _;
+
+/// A shell at work.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(super) catalog: Catalog,
+}
+
+/// Whether to go on after commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flow {
+    More,
+    Exit,
+}
+
+/// Why a command was not done.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// Something in the command, at this byte of it.
+    At(usize, String),
+    Failed(Failure),
+}
+
+impl<E: Into<Failure>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl Session {
+    pub(crate) fn new(catalog: Catalog) -> Self {
+        Self { catalog }
+    }
+
+    /// Whether a text ends within a command.
+    pub(crate) fn is_incomplete(text: &str) -> bool {
+        parse(text).is_err_and(|error| error.is_incomplete)
+    }
+
+    /// Does the commands of a text, which begins at a line of this number.
+    pub(crate) fn run(&mut self, text: &str, first_line: usize, out: &mut Output) -> Result<Flow, Failure> {
+        let at = |at: usize, message: String| Fault::usage(placed(text, first_line, at, &message));
+        let commands = parse(text).map_err(|SyntaxError { at: place, message, .. }| at(place, message))?;
+        for command in &commands {
+            match self.execute(command, out) {
+                Ok(Flow::More) => {}
+                Ok(Flow::Exit) => return Ok(Flow::Exit),
+                Err(Stop::At(place, message)) => return Err(at(place, message).into()),
+                Err(Stop::Failed(failure)) => return Err(failure),
+            }
+        }
+        Ok(Flow::More)
+    }
+
+    fn execute(&mut self, command: &Command, out: &mut Output) -> Result<Flow, Stop> {
+        let mut values = command.arguments();
+        let catalog = &mut self.catalog;
+        match command.name.as_str() {
+            "exit" | "quit" => {
+                values.end()?;
+                return Ok(Flow::Exit);
+            }
+            "help" => help::print(&mut values, out)?,
+            "version" => {
+                values.end()?;
+                writeln!(out, "hregion {}", env!("CARGO_PKG_VERSION"))?;
+            }
+            "get" => read::get(catalog, &mut values, out)?,
+            "get_counter" => read::get_counter(catalog, &mut values, out)?,
+            "scan" => read::scan(catalog, &mut values, out)?,
+            "count" => read::count(catalog, &mut values, out)?,
+            "put" => write::put(catalog, &mut values)?,
+            "delete" => write::delete(catalog, &mut values)?,
+            "deleteall" => write::delete_all(catalog, &mut values)?,
+            "incr" => write::increment(catalog, &mut values, out)?,
+            "append" => write::append(catalog, &mut values, out)?,
+            "create" => schema::create(catalog, &mut values, out)?,
+            "describe" | "desc" => schema::describe(catalog, &mut values, out)?,
+            "list" => schema::list(catalog, &mut values, out)?,
+            "exists" => schema::exists(catalog, &mut values, out)?,
+            "list_regions" => schema::list_regions(catalog, &mut values, out)?,
+            "get_splits" => schema::splits(catalog, &mut values, out)?,
+            "flush" => upkeep::flush(catalog, &mut values)?,
+            "compact" => upkeep::compact(catalog, &mut values)?,
+            "major_compact" => upkeep::major_compact(catalog, &mut values)?,
+            name => return Err(Stop::At(command.at, help::no_such_command(name))),
+        }
+        Ok(Flow::More)
+    }
+
+    /// Sees what was written onto the disk, of every table, also if that of one fails.
+    pub(crate) fn close(mut self) -> Result<(), Failure> {
+        self.catalog.flush_all()
+    }
+}
+
+/// A message with the line and the column of a place, both from 1.
+fn placed(text: &str, first_line: usize, at: usize, message: &str) -> String {
+    let before = text.get(..at).unwrap_or(text);
+    let line = before.matches('\n').count();
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    format!("line {}, column {column}: {message}", first_line + line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_lines_and_columns() {
+        assert_eq!(placed("list\n\u{e4} x", 3, 8, "no"), "line 4, column 3: no");
+        assert_eq!(placed("list", 1, 99, "no"), "line 1, column 5: no");
+    }
+}

@@ -1,0 +1,98 @@
+//! Values of commands.
+
+use super::session::Stop;
+
+/// A value, and where it is in the command.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Value {
+    pub(super) at: usize,
+    pub(super) kind: ValueKind,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum ValueKind {
+    Text(Vec<u8>),
+    Number(i64),
+    Flag(bool),
+    Nil,
+    /// A word such as `LIMIT` or `FOREVER`.
+    Constant(String),
+    List(Vec<Value>),
+    Hash(Vec<(Value, Value)>),
+}
+
+impl Value {
+    /// That something else was expected here.
+    pub(super) fn expected(&self, what: &str) -> Stop {
+        let found = match &self.kind {
+            ValueKind::Text(_) => "a string",
+            ValueKind::Number(_) => "a number",
+            ValueKind::Flag(_) => "a boolean",
+            ValueKind::Nil => "nil",
+            ValueKind::Constant(name) => name,
+            ValueKind::List(_) => "a list",
+            ValueKind::Hash(_) => "a hash",
+        };
+        Stop::At(self.at, format!("expected {what}, found {found}"))
+    }
+
+    /// The bytes of a string; of a number, its digits.
+    pub(super) fn bytes(&self, what: &str) -> Result<Vec<u8>, Stop> {
+        match &self.kind {
+            ValueKind::Text(bytes) => Ok(bytes.clone()),
+            ValueKind::Number(number) => Ok(number.to_string().into_bytes()),
+            _ => Err(self.expected(what)),
+        }
+    }
+
+    /// A string that is text, or a word.
+    pub(super) fn text(&self, what: &str) -> Result<String, Stop> {
+        match &self.kind {
+            ValueKind::Text(bytes) => String::from_utf8(bytes.clone())
+                .map_err(|_| Stop::At(self.at, format!("expected {what} in UTF-8"))),
+            ValueKind::Number(number) => Ok(number.to_string()),
+            ValueKind::Flag(flag) => Ok(flag.to_string()),
+            ValueKind::Constant(name) => Ok(name.clone()),
+            _ => Err(self.expected(what)),
+        }
+    }
+
+    /// A number, also one in a string.
+    pub(super) fn number(&self, what: &str) -> Result<i64, Stop> {
+        match &self.kind {
+            ValueKind::Number(number) => Ok(*number),
+            ValueKind::Text(bytes) => {
+                let text = std::str::from_utf8(bytes).ok().and_then(|text| text.trim().parse().ok());
+                text.ok_or_else(|| self.expected(what))
+            }
+            _ => Err(self.expected(what)),
+        }
+    }
+
+    /// A number that can count something.
+    pub(super) fn count<T: TryFrom<i64>>(&self, what: &str) -> Result<T, Stop> {
+        let out_of_range = || Stop::At(self.at, format!("expected {what}, which is out of range"));
+        T::try_from(self.number(what)?).map_err(|_| out_of_range())
+    }
+
+    pub(super) fn flag(&self, what: &str) -> Result<bool, Stop> {
+        match &self.kind {
+            ValueKind::Flag(flag) => Ok(*flag),
+            ValueKind::Text(text) if text.eq_ignore_ascii_case(b"true") => Ok(true),
+            ValueKind::Text(text) if text.eq_ignore_ascii_case(b"false") => Ok(false),
+            _ => Err(self.expected(what)),
+        }
+    }
+
+    /// The values of a list; one that is none, alone.
+    pub(super) fn list(&self) -> &[Self] {
+        match &self.kind {
+            ValueKind::List(values) => values,
+            _ => std::slice::from_ref(self),
+        }
+    }
+
+    pub(super) fn is_hash(&self) -> bool {
+        matches!(self.kind, ValueKind::Hash(_))
+    }
+}

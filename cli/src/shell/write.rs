@@ -1,0 +1,153 @@
+//! `put`, `delete`, `deleteall`, `incr`, `append`.
+
+use super::catalog::Catalog;
+use super::columns::{column, written_column};
+use super::command::Arguments;
+use super::options::Options;
+use super::read::print_counter;
+use super::session::Stop;
+use super::value::Value;
+use crate::output::Output;
+use crate::scan_rows::RowScan;
+use hregion::cell::{Binary, LATEST_TIMESTAMP};
+use hregion::{Append, Delete, Filter, Increment, Put, Scan};
+use serde_json::json;
+use std::io::Write as _;
+
+/// `put 't', 'row', 'f:q', 'value', 1700000000000, {TTL => 60000}`
+pub(super) fn put(catalog: &mut Catalog, values: &mut Arguments<'_>) -> Result<(), Stop> {
+    let table = values.table()?;
+    let row = values.required("a row")?.bytes("a row")?;
+    let (family, qualifier) = written_column(values.required("a column")?)?;
+    let value = values.required("a value")?.bytes("a value")?;
+    let timestamp = values.next_plain().map(|value| value.number("a timestamp")).transpose()?;
+    let mut options = Options::of(values.next())?;
+    values.end()?;
+    let ttl = ttl(&mut options)?;
+    options.end()?;
+    let put = Put::new(row.clone());
+    let put = match timestamp {
+        Some(timestamp) => put.cell_at(family, qualifier, timestamp, value),
+        None => put.cell(family, qualifier, value),
+    };
+    let put = match ttl {
+        Some(millis) => put.ttl(millis),
+        None => put,
+    };
+    Ok(catalog.writable(&table)?.region_of(&row)?.put(put)?)
+}
+
+fn ttl(options: &mut Options<'_>) -> Result<Option<i64>, Stop> {
+    options.take("TTL").map(|millis| millis.number("a number of milliseconds")).transpose()
+}
+
+/// `delete 't', 'row', 'f:q', 1700000000000`: one version, the newest unless it is said.
+pub(super) fn delete(catalog: &mut Catalog, values: &mut Arguments<'_>) -> Result<(), Stop> {
+    let table = values.table()?;
+    let row = values.required("a row")?.bytes("a row")?;
+    let (family, qualifier) = column(values.required("a column")?)?;
+    let timestamp = values.next().map(|value| value.number("a timestamp")).transpose()?;
+    values.end()?;
+    let delete = Delete::new(row.clone());
+    let delete = match (qualifier, timestamp) {
+        (Some(qualifier), Some(timestamp)) => delete.version_at(family, qualifier, timestamp),
+        (Some(qualifier), None) => delete.version(family, qualifier),
+        (None, timestamp) => delete.family_version(family, timestamp.unwrap_or(LATEST_TIMESTAMP)),
+    };
+    Ok(catalog.writable(&table)?.region_of(&row)?.delete(delete)?)
+}
+
+/// `deleteall 't', 'row', 'f:q', 1700000000000`: a row, a family, a column, up to a timestamp.
+pub(super) fn delete_all(catalog: &mut Catalog, values: &mut Arguments<'_>) -> Result<(), Stop> {
+    let table = values.table()?;
+    let rows = values.required("a row")?;
+    let column = values.next().map(column).transpose()?;
+    let timestamp = values.next().map(|value| value.number("a timestamp")).transpose()?;
+    values.end()?;
+    let delete_of = |row: Vec<u8>| {
+        let delete = Delete::new(row);
+        let delete = match timestamp {
+            Some(timestamp) => delete.timestamp(timestamp),
+            None => delete,
+        };
+        match column.clone() {
+            None => delete,
+            Some((family, Some(qualifier))) => delete.column(family, qualifier),
+            Some((family, None)) => delete.family(family),
+        }
+    };
+    let table = catalog.writable(&table)?;
+    if !rows.is_hash() {
+        let row = rows.bytes("a row, or {ROWPREFIXFILTER => 'prefix'}")?;
+        return Ok(table.region_of(&row)?.delete(delete_of(row))?);
+    }
+    let scan = RowScan { scan: prefix_scan(rows)?, limit: None };
+    scan.run(table.regions().iter().cloned().map(Ok), |region, row| {
+        Ok(region.delete(delete_of(row.key().to_vec()))?)
+    })?;
+    Ok(())
+}
+
+/// A scan of the rows of `{ROWPREFIXFILTER => 'prefix'}`, and of no more of them than their names.
+fn prefix_scan(hash: &Value) -> Result<Scan, Stop> {
+    let mut options = Options::of(Some(hash))?;
+    let Some(prefix) = options.take("ROWPREFIXFILTER") else {
+        return Err(Stop::At(hash.at, "expected ROWPREFIXFILTER => 'prefix'".into()));
+    };
+    let prefix = prefix.bytes("the beginning of rows")?;
+    options.take("CACHE");
+    options.end()?;
+    Ok(Scan::new().prefix(prefix).filter(Filter::parse("FirstKeyOnlyFilter() AND KeyOnlyFilter()")?))
+}
+
+/// `incr 't', 'row', 'f:q', 1`
+pub(super) fn increment(
+    catalog: &mut Catalog,
+    values: &mut Arguments<'_>,
+    out: &mut Output,
+) -> Result<(), Stop> {
+    let table = values.table()?;
+    let row = values.required("a row")?.bytes("a row")?;
+    let column = values.required("a column")?;
+    let (family, qualifier) = written_column(column)?;
+    let amount = values.next_plain().map(|value| value.number("an amount")).transpose()?;
+    let mut options = Options::of(values.next())?;
+    values.end()?;
+    let increment =
+        Increment::new(row.clone()).column(family.clone(), qualifier.clone(), amount.unwrap_or(1));
+    let increment = match ttl(&mut options)? {
+        Some(millis) => increment.ttl(millis),
+        None => increment,
+    };
+    options.end()?;
+    let row = catalog.writable(&table)?.region_of(&row)?.increment(increment)?;
+    print_counter(row.value(&family, &qualifier).unwrap_or_default(), column, out)
+}
+
+/// `append 't', 'row', 'f:q', 'more'`
+pub(super) fn append(
+    catalog: &mut Catalog,
+    values: &mut Arguments<'_>,
+    out: &mut Output,
+) -> Result<(), Stop> {
+    let table = values.table()?;
+    let row = values.required("a row")?.bytes("a row")?;
+    let (family, qualifier) = written_column(values.required("a column")?)?;
+    let value = values.required("a value")?.bytes("a value")?;
+    let mut options = Options::of(values.next())?;
+    values.end()?;
+    let append = Append::new(row.clone()).column(family.clone(), qualifier.clone(), value);
+    let append = match ttl(&mut options)? {
+        Some(millis) => append.ttl(millis),
+        None => append,
+    };
+    options.end()?;
+    let row = catalog.writable(&table)?.region_of(&row)?.append(append)?;
+    let value = Binary(row.value(&family, &qualifier).unwrap_or_default()).to_string();
+    if out.is_json() {
+        out.json_line(&json!({ "value": value }))?;
+    } else {
+        writeln!(out, "CURRENT VALUE = {value}")?;
+    }
+    Ok(())
+}

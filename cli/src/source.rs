@@ -1,0 +1,199 @@
+//! Where rows are read from: an HFile, the files of a family, a region, the regions of a table.
+
+use crate::args::FileArgs;
+use crate::failure::{Failure, Fault};
+use crate::output::Output;
+use crate::query_args::{CellArgs, RowArgs};
+use crate::regions::{Regions, kind_of};
+use crate::scan_rows::check_only_family;
+use crate::target::{self, Kind};
+use crate::target_args::TargetArgs;
+use hregion::{CellRef, Cursor, Region, RegionOptions, RowBuf, RowRef};
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+/// Rows to read.
+#[derive(Debug)]
+pub(crate) struct Source {
+    rows: Rows,
+    /// The family that is read, if it is not all of them.
+    family: Option<Vec<u8>>,
+}
+
+#[derive(Debug)]
+enum Rows {
+    Regions(Regions),
+    /// Files that are read without their region.
+    Files(Region),
+}
+
+/// How deep files lie in the directory of a table.
+const DEPTH: u32 = 3;
+
+impl Source {
+    /// What a target is. If all of it is read, a bar shows how far.
+    pub(crate) fn open(
+        target: &TargetArgs,
+        reading: &FileArgs,
+        cells: &CellArgs,
+        draws: Option<Draws>,
+        out: &mut Output,
+    ) -> Result<Self, Failure> {
+        let path = target.target.as_path();
+        match draws {
+            Some(Draws { prints, all: true }) => out.start_progress(bytes_of(path, DEPTH), prints),
+            Some(Draws { prints, all: false }) => out.start_unknown_progress(prints),
+            None => {}
+        }
+        let options = reading.region_options(out)?.clock(cells.clock()).storage(out.progress().storage());
+        let kind = match target.kind {
+            None if path.is_file() => Kind::Hfile,
+            kind => kind_of(path, kind)?,
+        };
+        match kind {
+            Kind::Hfile => Self::of_files(options, vec![path.to_owned()], out),
+            Kind::Family => Self::of_family(path, options, out),
+            kind => Ok(Self { rows: Rows::Regions(Regions::find(path, Some(kind), options)?), family: None }),
+        }
+    }
+
+    /// A family: with what its table says of it, if it is in a region.
+    fn of_family(dir: &Path, options: RegionOptions, out: &Output) -> Result<Self, Failure> {
+        let region =
+            dir.parent().filter(|parent| kind_of(parent, None).is_ok_and(|kind| kind == Kind::Region));
+        if let (Some(region), Some(name)) = (region, dir.file_name()) {
+            let rows = Rows::Regions(Regions::find(region, Some(Kind::Region), options)?);
+            return Ok(Self { rows, family: Some(name.as_encoded_bytes().to_vec()) });
+        }
+        Self::of_files(options, files_in(dir)?, out)
+    }
+
+    fn of_files(options: RegionOptions, files: Vec<PathBuf>, out: &Output) -> Result<Self, Failure> {
+        for file in &files {
+            target::check_hfile(file, out)?;
+        }
+        Ok(Self { rows: Rows::Files(options.open_files(files)?), family: None })
+    }
+
+    fn regions(
+        &self,
+        wanted: impl Fn(&[u8], &[u8]) -> bool,
+    ) -> Box<dyn Iterator<Item = hregion::Result<Region>> + '_> {
+        match &self.rows {
+            Rows::Regions(regions) => {
+                let regions: Vec<_> = regions.places(wanted).collect();
+                Box::new(regions.into_iter().map(|place| place.open()))
+            }
+            Rows::Files(region) => Box::new(std::iter::once(Ok(region.clone()))),
+        }
+    }
+
+    /// Which cells are read: of a family, no others.
+    fn narrowed(&self, cells: &CellArgs) -> Result<CellArgs, Fault> {
+        match &self.family {
+            None => Ok(cells.clone()),
+            Some(family) => cells.within(family),
+        }
+    }
+
+    fn check(&self, region: &Region, row: RowRef<'_>) -> Result<(), Fault> {
+        match self.rows {
+            Rows::Regions(_) => Ok(()),
+            Rows::Files(_) => check_only_family(region, row),
+        }
+    }
+
+    /// Hands the rows to `take`. Says where to go on if a limit was reached and there may be more.
+    pub(crate) fn scan(
+        &self,
+        rows: &RowArgs,
+        cells: &CellArgs,
+        mut take: impl FnMut(RowRef<'_>) -> Result<(), Failure>,
+    ) -> Result<Option<Cursor>, Failure> {
+        let scan = rows.scan(&self.narrowed(cells)?);
+        scan.run(self.regions(|start, end| rows.overlaps(start, end)), |region, row| {
+            self.check(region, row)?;
+            take(row)
+        })
+    }
+
+    /// Hands the cells of a row to `take`, if there are any.
+    pub(crate) fn get(
+        &self,
+        row: &[u8],
+        cells: &CellArgs,
+        mut take: impl FnMut(RowRef<'_>) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let cells = self.narrowed(cells)?;
+        for region in self.regions(|start, end| start <= row && (end.is_empty() || row < end)) {
+            let region = region?;
+            let get = cells.get(row);
+            if cells.is_raw() {
+                // a raw read is a scan; the get says what is wrong with the row or the families
+                region.exists(&get)?;
+                let scan = cells.scan().start_row(row.to_vec(), true).stop_row(row.to_vec(), true);
+                let view = region.view();
+                let mut scanner = view.scan(&scan)?;
+                while let Some(row) = scanner.next_row()? {
+                    self.check(&region, row)?;
+                    take(row)?;
+                }
+            } else {
+                let mut found = RowBuf::new();
+                region.get_into(&get, &mut found)?;
+                self.check(&region, found.as_row())?;
+                take(found.as_row())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lends every cell that is stored to `take`, in the order of rows.
+    pub(crate) fn for_each_stored(
+        &self,
+        rows: &RowArgs,
+        mut take: impl FnMut(CellRef<'_>),
+    ) -> Result<(), Failure> {
+        let scan = rows.scan(&self.narrowed(&CellArgs::of_all_stored())?).scan;
+        for region in self.regions(|start, end| rows.overlaps(start, end)) {
+            let view = region?.view();
+            view.scan(&scan)?.for_each_cell(|cell| {
+                take(cell);
+                ControlFlow::Continue(())
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// What is drawn while rows are read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Draws {
+    /// Whether the rows are printed.
+    pub(crate) prints: bool,
+    /// Whether all of the target is read.
+    pub(crate) all: bool,
+}
+
+/// The files of a directory that has no region: those whose names HBase does not hide.
+fn files_in(dir: &Path) -> Result<Vec<PathBuf>, Fault> {
+    let fault = |error| Fault::io("list", dir, &error);
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir).map_err(fault)? {
+        let entry = entry.map_err(fault)?;
+        let hidden = matches!(entry.file_name().as_encoded_bytes().first(), Some(b'.' | b'_'));
+        if !hidden && entry.path().is_file() {
+            files.push(entry.path());
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The bytes of a file, or of those in a directory.
+fn bytes_of(path: &Path, depth: u32) -> u64 {
+    let Ok(entries) = fs::read_dir(path) else { return path.metadata().map_or(0, |meta| meta.len()) };
+    let entries = entries.flatten().filter(|_| depth > 0);
+    entries.map(|entry| bytes_of(&entry.path(), depth - 1)).sum()
+}

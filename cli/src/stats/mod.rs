@@ -1,0 +1,268 @@
+//! What the cells of a target are like: sizes, versions, ages, and the rows that weigh most. All in a fixed amount of memory.
+
+mod chart;
+mod distribution;
+mod heaviest;
+mod svg;
+
+pub(crate) use chart::print;
+pub(crate) use svg::draw;
+
+use distribution::{Distribution, Unit};
+use heaviest::{Heaviest, HeavyRow};
+use hregion::CellRef;
+use hregion::cell::Binary;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// Statistics of cells that come in the order of rows.
+#[derive(Debug)]
+pub(crate) struct Stats {
+    now: i64,
+    rows: u64,
+    cells: u64,
+    columns: u64,
+    bytes: u64,
+    /// By the names of the types of cells.
+    types: BTreeMap<&'static str, u64>,
+    families: BTreeMap<Vec<u8>, Family>,
+    /// The least and the greatest timestamp.
+    timestamps: Option<(i64, i64)>,
+    /// Cells of timestamps behind now.
+    future: u64,
+    row_bytes: Distribution,
+    row_cells: Distribution,
+    cell_bytes: Distribution,
+    key_bytes: Distribution,
+    value_bytes: Distribution,
+    versions: Distribution,
+    ages: Distribution,
+    heaviest: Heaviest,
+    row: Row,
+    column: Column,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Family {
+    cells: u64,
+    bytes: u64,
+}
+
+/// The row that is being read.
+#[derive(Debug, Default)]
+struct Row {
+    key: Vec<u8>,
+    bytes: u64,
+    cells: u64,
+}
+
+/// The column that is being read.
+#[derive(Debug, Default)]
+struct Column {
+    family: Vec<u8>,
+    qualifier: Vec<u8>,
+    puts: u64,
+}
+
+/// The lengths of key and value before a cell, which are part of it.
+const LENGTHS: u64 = 8;
+/// The length of all tags, of a cell that has any.
+const TAGS_LENGTH: u64 = 2;
+
+impl Stats {
+    /// Nothing yet; ages are as of `now`, and so many of the heaviest rows are known.
+    pub(crate) fn new(now: i64, heaviest: usize) -> Self {
+        Self {
+            now,
+            rows: 0,
+            cells: 0,
+            columns: 0,
+            bytes: 0,
+            types: BTreeMap::new(),
+            families: BTreeMap::new(),
+            timestamps: None,
+            future: 0,
+            row_bytes: Distribution::new("row_bytes", "Bytes of a row", Unit::Bytes),
+            row_cells: Distribution::new("row_cells", "Cells of a row", Unit::Count),
+            cell_bytes: Distribution::new("cell_bytes", "Bytes of a cell", Unit::Bytes),
+            key_bytes: Distribution::new("key_bytes", "Bytes of a key", Unit::Bytes),
+            value_bytes: Distribution::new("value_bytes", "Bytes of a value", Unit::Bytes),
+            versions: Distribution::new("column_versions", "Versions of a column", Unit::Count),
+            ages: Distribution::new("age_millis", "Age of a cell", Unit::Age),
+            heaviest: Heaviest::new(heaviest),
+            row: Row::default(),
+            column: Column::default(),
+        }
+    }
+
+    /// Adds the next cell.
+    pub(crate) fn add(&mut self, cell: &CellRef<'_>) {
+        let new_row = self.row.cells == 0 || cell.row() != self.row.key;
+        if new_row {
+            self.end_row();
+            self.row.key.extend_from_slice(cell.row());
+        }
+        if new_row || cell.qualifier() != self.column.qualifier || cell.family() != self.column.family {
+            self.end_column();
+            self.column.family.extend_from_slice(cell.family());
+            self.column.qualifier.extend_from_slice(cell.qualifier());
+        }
+        let (key, value) = (cell.key().as_bytes().len() as u64, cell.value().len() as u64);
+        let tags = match cell.tag_bytes().len() as u64 {
+            0 => 0,
+            tags => tags + TAGS_LENGTH,
+        };
+        let bytes = LENGTHS + key + value + tags;
+        self.cells += 1;
+        self.bytes += bytes;
+        self.row.cells += 1;
+        self.row.bytes += bytes;
+        self.column.puts += u64::from(!cell.cell_type().is_delete());
+        *self.types.entry(cell.cell_type().name()).or_default() += 1;
+        self.add_to_family(cell.family(), bytes);
+        self.cell_bytes.add(bytes);
+        self.key_bytes.add(key);
+        self.value_bytes.add(value);
+        self.add_time(cell.timestamp());
+    }
+
+    fn add_to_family(&mut self, name: &[u8], bytes: u64) {
+        // a name is copied once
+        if !self.families.contains_key(name) {
+            self.families.insert(name.to_vec(), Family::default());
+        }
+        if let Some(family) = self.families.get_mut(name) {
+            family.cells += 1;
+            family.bytes += bytes;
+        }
+    }
+
+    fn add_time(&mut self, timestamp: i64) {
+        let (min, max) = self.timestamps.unwrap_or((timestamp, timestamp));
+        self.timestamps = Some((min.min(timestamp), max.max(timestamp)));
+        match u64::try_from(i128::from(self.now) - i128::from(timestamp)) {
+            Ok(age) => self.ages.add(age),
+            Err(_) => self.future += 1,
+        }
+    }
+
+    fn end_row(&mut self) {
+        self.end_column();
+        if self.row.cells > 0 {
+            self.rows += 1;
+            self.row_bytes.add(self.row.bytes);
+            self.row_cells.add(self.row.cells);
+            self.heaviest.add(&self.row.key, self.row.bytes, self.row.cells);
+        }
+        self.row.key.clear();
+        (self.row.bytes, self.row.cells) = (0, 0);
+    }
+
+    /// A column of which there are only markers has no versions.
+    fn end_column(&mut self) {
+        if self.column.puts > 0 {
+            self.columns += 1;
+            self.versions.add(self.column.puts);
+        }
+        self.column.family.clear();
+        self.column.qualifier.clear();
+        self.column.puts = 0;
+    }
+
+    /// Ends the last row.
+    pub(crate) fn finish(&mut self) {
+        self.end_row();
+    }
+
+    fn distributions(&self) -> [&Distribution; 7] {
+        [
+            &self.row_bytes,
+            &self.row_cells,
+            &self.cell_bytes,
+            &self.key_bytes,
+            &self.value_bytes,
+            &self.versions,
+            &self.ages,
+        ]
+    }
+
+    fn heaviest(&self) -> Vec<HeavyRow> {
+        self.heaviest.list()
+    }
+
+    /// All of it as one object.
+    pub(crate) fn json(&self) -> Value {
+        let mut members = Map::new();
+        for (name, count) in
+            [("rows", self.rows), ("columns", self.columns), ("cells", self.cells), ("bytes", self.bytes)]
+        {
+            members.insert(name.into(), count.into());
+        }
+        let types = self.types.iter().map(|(&name, &count)| (name.to_owned(), count.into()));
+        members.insert("types".into(), types.collect::<Map<_, _>>().into());
+        let family = |(name, family): (&Vec<u8>, &Family)| json!({ "family": Binary(name).to_string(), "cells": family.cells, "bytes": family.bytes });
+        members.insert("families".into(), self.families.iter().map(family).collect());
+        let timestamps = self.timestamps.map(|(min, max)| json!({ "min": min, "max": max }));
+        members.insert("timestamps".into(), timestamps.into());
+        for distribution in self.distributions() {
+            members.insert(distribution.name.into(), distribution.json());
+        }
+        members.insert("future_cells".into(), self.future.into());
+        let row = |row: &HeavyRow| json!({ "row": Binary(&row.key).to_string(), "bytes": row.bytes, "cells": row.cells });
+        members.insert("heaviest_rows".into(), self.heaviest().iter().map(row).collect());
+        members.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hregion::{CellType, SeekKey};
+
+    /// Rows a (three cells, one a marker) and b (one cell of the future).
+    pub(super) fn some() -> Stats {
+        let mut stats = Stats::new(1_000_000, 1);
+        for (row, qualifier, timestamp, cell_type, value) in [
+            ("a", "p", 2_000, CellType::Put, "new"),
+            ("a", "p", 1_000, CellType::Put, ""),
+            ("a", "q", 1_000, CellType::DeleteColumn, ""),
+            ("b", "p", 2_000_000, CellType::Put, "0123456789"),
+        ] {
+            let key = SeekKey::of(row.as_bytes(), b"f", qualifier.as_bytes(), timestamp, cell_type);
+            stats.add(&CellRef::new(&key, value.as_bytes()));
+        }
+        stats.finish();
+        stats
+    }
+
+    #[test]
+    fn cells_rows_and_columns_are_counted() {
+        let json = some().json();
+        // a key is its row, family and qualifier, and twelve bytes
+        assert_eq!(json["key_bytes"]["min"], 15);
+        let expected = json!({"rows": 2, "columns": 2, "cells": 4, "bytes": 4 * 23 + 13,
+            "types": {"DeleteColumn": 1, "Put": 3},
+            "families": [{"family": "f", "cells": 4, "bytes": 105}],
+            "timestamps": {"min": 1000, "max": 2_000_000}, "future_cells": 1,
+            "heaviest_rows": [{"row": "a", "bytes": 72, "cells": 3}]});
+        for (name, value) in expected.as_object().unwrap() {
+            assert_eq!(&json[name], value, "{name}");
+        }
+        assert_eq!(
+            json["column_versions"]["bins"],
+            json!([{"from": 1, "to": 1, "count": 1}, {"from": 2, "to": 3, "count": 1}])
+        );
+        assert_eq!((&json["age_millis"]["count"], &json["age_millis"]["max"]), (&json!(3), &json!(999_000)));
+    }
+
+    #[test]
+    fn nothing_is_no_rows() {
+        let mut stats = Stats::new(0, 3);
+        stats.finish();
+        let json = stats.json();
+        assert_eq!(
+            (&json["rows"], &json["timestamps"], &json["row_bytes"]["bins"]),
+            (&json!(0), &Value::Null, &json!([]))
+        );
+    }
+}

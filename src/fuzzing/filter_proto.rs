@@ -1,0 +1,18 @@
+//! Filters as clients send them.
+
+use super::filter_language::read;
+use crate::filter::Filter;
+
+/// A message: it is refused, or it is written and read to the same filter again, which is written as before, and bears any
+/// cells.
+pub fn filter_proto(input: &[u8]) {
+    let Ok(filter) = Filter::from_proto_bytes(input.to_vec()) else { return };
+    let message = filter.to_proto_bytes().expect("what was read can be said");
+    let again = Filter::from_proto_bytes(message.clone()).expect("what was written can be read");
+    // not the filters themselves: a chance that is no number is not equal to itself
+    assert_eq!(format!("{again:?}"), format!("{filter:?}"));
+    assert_eq!(again.to_proto_bytes().ok().as_ref(), Some(&message));
+    for reversed in [false, true] {
+        read(&filter, input, reversed);
+    }
+}

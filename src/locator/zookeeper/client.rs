@@ -1,0 +1,135 @@
+//! Reading znodes from whichever of ZooKeeper's servers answers.
+
+use super::connection::{Connection, Failure, patience};
+use super::quorum::{Quorum, check_path};
+use super::wire::{self, Op};
+use crate::clock::Deadline;
+use crate::error::{Corruption, Error, Result};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// The pause after none of the servers has answered. They may be about to start again.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// How long a session is to live without a word (`zookeeper.session.timeout`). Servers give less, most of them.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// Reads znodes.
+///
+/// Every read may be tried again, so it is: on the next server, with a new session, until the deadline. Each server has an
+/// equal share of the time that is left. Threads that read at the same moment do so on connections of their own; one
+/// connection is kept for as long as its session lives.
+#[derive(Debug)]
+pub(super) struct Client {
+    quorum: Quorum,
+    session_timeout: Duration,
+    /// The server to ask next, counted on and on; at first any, so that not all clients ask the same one.
+    next: AtomicUsize,
+    idle: Mutex<Option<Connection>>,
+}
+
+impl Client {
+    pub(super) fn new(quorum: Quorum) -> Self {
+        let any = usize::try_from(RandomState::new().hash_one(0) >> 33).unwrap_or_default();
+        let (next, idle) = (AtomicUsize::new(any), Mutex::new(None));
+        Self { quorum, session_timeout: SESSION_TIMEOUT, next, idle }
+    }
+
+    pub(super) fn set_session_timeout(&mut self, timeout: Duration) {
+        self.session_timeout = timeout;
+        *self.idle.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// The data of a znode, or none if there is no such znode.
+    pub(super) fn data(&self, path: &str, deadline: Deadline) -> Result<Option<Vec<u8>>> {
+        self.read(Op::GetData, path, wire::data, deadline)
+    }
+
+    /// The names of the znodes below one, or none if there is no such znode.
+    pub(super) fn children(&self, path: &str, deadline: Deadline) -> Result<Option<Vec<String>>> {
+        self.read(Op::GetChildren, path, wire::children, deadline)
+    }
+
+    /// Whether there is a znode.
+    pub(super) fn exists(&self, path: &str, deadline: Deadline) -> Result<bool> {
+        self.read(Op::Exists, path, wire::stat, deadline).map(|found| found.is_some())
+    }
+
+    fn read<T>(
+        &self,
+        op: Op,
+        path: &str,
+        parse: fn(&[u8]) -> Result<T, Corruption>,
+        deadline: Deadline,
+    ) -> Result<Option<T>> {
+        check_path(path)?;
+        let path = format!("{}{path}", self.quorum.chroot);
+        let servers = &self.quorum.servers;
+        if let Some(connection) = self.take_idle()
+            // its server may have gone since, which says nothing of the others, nor of itself now
+            && let Ok(read) = self.ask(connection, op, &path, parse, self.share(deadline, servers.len() + 1))
+        {
+            return Ok(read);
+        }
+        let first = self.next.fetch_add(1, Ordering::Relaxed) % servers.len().max(1);
+        let mut may_pass = false;
+        for (attempt, server) in servers.iter().cycle().skip(first).enumerate() {
+            let left = servers.len() - attempt % servers.len();
+            let until = self.share(deadline, left);
+            let read = Connection::open(server, self.session_timeout, until)
+                .and_then(|connection| self.ask(connection, op, &path, parse, until));
+            let failure = match read {
+                Ok(read) => return Ok(read),
+                Err(failure) => failure,
+            };
+            may_pass |= failure.may_pass();
+            let is_last = left == 1;
+            if failure.is_final() || is_last && !may_pass {
+                return Err(failure.at(server, &path));
+            }
+            let time = deadline.left();
+            if time.is_zero() || is_last && time <= PAUSE {
+                return Err(failure.when_time_is_over().at(server, &path));
+            }
+            if is_last {
+                thread::sleep(PAUSE);
+                may_pass = false;
+            }
+        }
+        Err(Error::invalid_argument("a ZooKeeper without servers"))
+    }
+
+    /// Asks on a connection, and keeps it for the next who asks.
+    fn ask<T>(
+        &self,
+        mut connection: Connection,
+        op: Op,
+        path: &str,
+        parse: fn(&[u8]) -> Result<T, Corruption>,
+        until: Deadline,
+    ) -> Result<Option<T>, Failure> {
+        let read = connection.ask(op, path, parse, until)?;
+        let before = self.lock_idle().replace(connection);
+        // outside of the lock: its session is ended
+        drop(before);
+        Ok(read)
+    }
+
+    fn take_idle(&self) -> Option<Connection> {
+        let idle = self.lock_idle().take();
+        idle.filter(Connection::is_trusted)
+    }
+
+    fn lock_idle(&self) -> MutexGuard<'_, Option<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The end of an attempt, if so many are `left` in the time until `deadline`.
+    fn share(&self, deadline: Deadline, left: usize) -> Deadline {
+        let left = u32::try_from(left).unwrap_or(u32::MAX);
+        Deadline::after((deadline.left() / left).min(patience(self.session_timeout))).min(deadline)
+    }
+}

@@ -1,0 +1,228 @@
+//! A connection to one of ZooKeeper's servers, and the session on it.
+
+use super::quorum::Server;
+use super::wire::{self, MAX_PACKET, Op, Reply, ServerError};
+use crate::clock::Deadline;
+use crate::error::{Corruption, Error};
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::time::Duration;
+
+/// The time that saying good-bye may take: one that reads lets it go at once.
+const FAREWELL: Duration = Duration::from_millis(50);
+
+/// A connection on which one request at a time is answered. The session ends with it.
+#[derive(Debug)]
+pub(super) struct Connection {
+    stream: TcpStream,
+    /// For how long a server that says nothing is waited for, and an idle session is trusted to live (as Java's client does).
+    patience: Duration,
+    trusted: Deadline,
+    xid: i32,
+    /// Whether a request is under way: of a connection that failed nobody knows what comes next.
+    asking: bool,
+}
+
+/// Why there is nothing to return.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The network failed, or the server took too long.
+    System { doing: &'static str, error: io::Error },
+    /// The server sent what is no answer.
+    Bytes(Corruption),
+    /// The server refused.
+    Refused(ServerError),
+}
+
+impl From<Corruption> for Failure {
+    fn from(corruption: Corruption) -> Self {
+        Self::Bytes(corruption)
+    }
+}
+
+impl Failure {
+    fn system(doing: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |error| Self::System { doing, error }
+    }
+
+    /// Whether no server would ever do better.
+    pub(super) fn is_final(&self) -> bool {
+        matches!(self, Self::Refused(error) if error.is_final())
+    }
+
+    /// Whether the same server may do better soon.
+    pub(super) fn may_pass(&self) -> bool {
+        matches!(self, Self::System { .. } | Self::Refused(_))
+    }
+
+    /// This as the last of the failures in the time there was.
+    pub(super) fn when_time_is_over(self) -> Self {
+        let (doing, last) = match self {
+            Self::System { ref error, .. } if error.kind() == io::ErrorKind::TimedOut => return self,
+            Self::System { doing, error } => (doing, error.to_string()),
+            Self::Bytes(corruption) => ("read", corruption.to_string()),
+            Self::Refused(error) => ("read", error.to_string()),
+        };
+        let message = format!("no answer in time, the last was: {last}");
+        Self::System { doing, error: io::Error::new(io::ErrorKind::TimedOut, message) }
+    }
+
+    /// This, as an error that names the server and the znode.
+    pub(super) fn at(self, server: &Server, znode: &str) -> Error {
+        let place = format!("{server}{znode}");
+        let place = Path::new(&place);
+        match self {
+            Self::System { doing, error } => Error::io(doing, place, error),
+            Self::Bytes(corruption) => corruption.at(place, 0),
+            Self::Refused(error) if error.is_final() => {
+                Error::io("read", place, io::Error::new(io::ErrorKind::PermissionDenied, error.to_string()))
+            }
+            Self::Refused(error) => Error::io("read", place, io::Error::other(error.to_string())),
+        }
+    }
+}
+
+impl Connection {
+    /// Connects, and opens a session, by `deadline`.
+    pub(super) fn open(server: &Server, timeout: Duration, deadline: Deadline) -> Result<Self, Failure> {
+        let addresses = server.addresses(deadline).map_err(Failure::system("look up"))?;
+        let stream = connect(&addresses, deadline).map_err(Failure::system("connect"))?;
+        let mut timed = Timed { stream: &stream, deadline };
+        timed.send(&wire::connect(timeout))?;
+        let patience = patience(wire::session(&timed.receive()?)?);
+        let trusted = Deadline::after(patience);
+        Ok(Self { stream, patience, trusted, xid: 0, asking: false })
+    }
+
+    /// Whether the session may be expected to be there still.
+    pub(super) fn is_trusted(&self) -> bool {
+        !self.asking && !self.trusted.left().is_zero()
+    }
+
+    /// Asks about a znode, and reads the result with `parse`; none if there is no such znode.
+    pub(super) fn ask<T>(
+        &mut self,
+        op: Op,
+        path: &str,
+        parse: fn(&[u8]) -> Result<T, Corruption>,
+        deadline: Deadline,
+    ) -> Result<Option<T>, Failure> {
+        let trusted = Deadline::after(self.patience);
+        let mut timed = Timed { stream: &self.stream, deadline: deadline.min(trusted) };
+        self.asking = true;
+        self.xid = self.xid.checked_add(1).unwrap_or(1);
+        timed.send(&wire::request(self.xid, op, path))?;
+        let answer = loop {
+            match wire::reply(self.xid, &timed.receive()?)? {
+                Reply::Unasked => {}
+                Reply::Result(result) => break Some(parse(result)?),
+                Reply::NoNode => break None,
+                Reply::Error(error) => return Err(Failure::Refused(error)),
+            }
+        };
+        self.asking = false;
+        self.trusted = trusted;
+        Ok(answer)
+    }
+}
+
+impl Drop for Connection {
+    /// Ends the session, so that the servers need not remember it.
+    fn drop(&mut self) {
+        if self.is_trusted() {
+            let mut timed = Timed { stream: &self.stream, deadline: Deadline::after(FAREWELL) };
+            // it would end without, only later
+            let _ = timed.write_all(&wire::close(self.xid.wrapping_add(1)));
+        }
+    }
+}
+
+/// Two thirds of the time that a session lives without a word: what is over by then needs no pings.
+pub(super) fn patience(timeout: Duration) -> Duration {
+    timeout / 3 * 2
+}
+
+/// Connects to the first of the addresses that answers; each may take its share of the time.
+fn connect(addresses: &[SocketAddr], deadline: Deadline) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    for (address, left) in addresses.iter().zip((1..=addresses.len()).rev()) {
+        let share = deadline.left() / u32::try_from(left).unwrap_or(u32::MAX);
+        if share.is_zero() {
+            return Err(late());
+        }
+        match TcpStream::connect_timeout(address, share) {
+            Ok(stream) => {
+                // requests are small, and waited for
+                stream.set_nodelay(true)?;
+                return Ok(stream);
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+fn late() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "no answer in time")
+}
+
+/// A stream on which everything ends by a deadline.
+struct Timed<'a> {
+    stream: &'a TcpStream,
+    deadline: Deadline,
+}
+
+impl Timed<'_> {
+    fn send(&mut self, packet: &[u8]) -> Result<(), Failure> {
+        self.write_all(packet).map_err(Failure::system("write"))
+    }
+
+    /// The next packet. Memory is taken for what has come, not for what is promised.
+    fn receive(&mut self) -> Result<Vec<u8>, Failure> {
+        let mut len = [0; 4];
+        self.read_exact(&mut len).map_err(Failure::system("read"))?;
+        let len = i32::from_be_bytes(len);
+        let max = i64::try_from(MAX_PACKET).unwrap_or(i64::MAX);
+        let out_of_range = || Corruption::out_of_range("length of a packet", len.into(), 0, max);
+        let len = usize::try_from(len).ok().filter(|&len| len <= MAX_PACKET).ok_or_else(out_of_range)?;
+        let mut packet = Vec::new();
+        let wanted = u64::try_from(len).unwrap_or(u64::MAX);
+        Read::by_ref(self).take(wanted).read_to_end(&mut packet).map_err(Failure::system("read"))?;
+        if packet.len() < len {
+            return Err(Failure::System { doing: "read", error: io::ErrorKind::UnexpectedEof.into() });
+        }
+        Ok(packet)
+    }
+
+    fn left(&self) -> io::Result<Option<Duration>> {
+        let left = self.deadline.left();
+        if left.is_zero() { Err(late()) } else { Ok(Some(left)) }
+    }
+}
+
+/// A time that is over shows as an error that depends on the system.
+fn in_time(done: io::Result<usize>) -> io::Result<usize> {
+    done.map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => late(),
+        _ => error,
+    })
+}
+
+impl Read for Timed<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.set_read_timeout(self.left()?)?;
+        in_time(self.stream.read(buffer))
+    }
+}
+
+impl Write for Timed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.set_write_timeout(self.left()?)?;
+        in_time(self.stream.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,193 @@
+//! A running cluster, by what it tells ZooKeeper (locator.md §7; HBase: `ZKConnectionRegistry`, `ReadOnlyZKClient`).
+//!
+//! HBase's clients read one znode, or a few; nobody watches, and nothing is written. That takes three requests of ZooKeeper's
+//! protocol, which are here on the standard library's sockets. The clients there are elsewhere do all of it, on an
+//! asynchronous runtime of a hundred packages or on one that has been given up.
+
+mod client;
+mod connection;
+mod quorum;
+pub(crate) mod wire;
+pub(crate) mod znode;
+
+use super::{NO_SEQ_NUM, RegionLocations, Registry, Replica, ServerName, TableState};
+use crate::clock::Deadline;
+use crate::error::{Corruption, Error, ErrorKind, Result};
+use crate::schema::{RegionInfo, TableName};
+use client::Client;
+use quorum::{Quorum, check_path};
+use std::path::Path;
+use std::time::Duration;
+use znode::{META_REGION_SERVER, MetaRegionServer};
+
+/// Asks ZooKeeper where the catalog is.
+///
+/// Errors name the znode, and the server if it is one of ZooKeeper's. While none of those answers they are asked again and
+/// again, until the deadline.
+///
+/// ```no_run
+/// use hregion::locator::ZooKeeperRegistry;
+/// use hregion::{Deadline, Registry};
+/// use std::time::Duration;
+///
+/// # fn main() -> hregion::Result<()> {
+/// let registry = ZooKeeperRegistry::new("zk1:2181,zk2:2181,zk3:2181")?;
+/// let catalog = registry.meta_region_locations(Deadline::after(Duration::from_secs(10)))?;
+/// println!("{:?}", catalog.server()); // the server of hbase:meta,,1
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct ZooKeeperRegistry {
+    client: Client,
+    base: String,
+}
+
+impl ZooKeeperRegistry {
+    /// The base znode of a cluster that was not told another one (`zookeeper.znode.parent`).
+    pub const BASE_ZNODE: &str = "/hbase";
+
+    /// The cluster of a ZooKeeper, `host:port,host:port,…` (`hbase.zookeeper.quorum`), and maybe a path below which all of its
+    /// znodes are. A port that is not given is 2181. Nothing is asked yet.
+    ///
+    /// # Errors
+    ///
+    /// If it is no such text.
+    pub fn new(quorum: &str) -> Result<Self> {
+        Ok(Self { client: Client::new(Quorum::parse(quorum)?), base: Self::BASE_ZNODE.to_owned() })
+    }
+
+    /// Sets the base znode (`zookeeper.znode.parent`).
+    ///
+    /// # Errors
+    ///
+    /// If there can be no such znode.
+    pub fn with_base_znode(mut self, znode: &str) -> Result<Self> {
+        check_path(znode)?;
+        znode.clone_into(&mut self.base);
+        Ok(self)
+    }
+
+    /// Sets for how long a session is to live while nobody asks, and with it for how long an answer is waited for at most
+    /// before another server is asked: two thirds of it (`zookeeper.session.timeout`). Default: 90 s. Servers have bounds of
+    /// their own.
+    #[must_use]
+    pub fn with_session_timeout(mut self, timeout: Duration) -> Self {
+        self.client.set_session_timeout(timeout);
+        self
+    }
+
+    /// Whether the cluster is up, by its own account.
+    ///
+    /// # Errors
+    ///
+    /// If there is no answer.
+    pub fn is_cluster_up(&self, deadline: Deadline) -> Result<bool> {
+        self.client.exists(&self.path("running"), deadline)
+    }
+
+    /// The region servers that are alive, in order.
+    ///
+    /// # Errors
+    ///
+    /// If there is no answer, or one that cannot be read.
+    pub fn region_servers(&self, deadline: Deadline) -> Result<Vec<ServerName>> {
+        let path = self.path("rs");
+        let names = self.client.children(&path, deadline)?.unwrap_or_default();
+        let servers = names.iter().map(|name| ServerName::from_bytes(name.as_bytes()));
+        let mut servers: Vec<_> = servers.collect::<Result<_, _>>().map_err(in_znode(&path))?;
+        servers.sort_unstable();
+        Ok(servers)
+    }
+
+    /// Whether a table is served, as ZooKeeper has it; none if it says nothing of the table. HBase 1.x goes by this. Later
+    /// versions go by the catalog, and keep a copy here (`hbase.mirror.table.state.to.zookeeper`).
+    ///
+    /// # Errors
+    ///
+    /// If there is no answer, or one that cannot be read.
+    pub fn table_state(&self, table: &TableName, deadline: Deadline) -> Result<Option<TableState>> {
+        self.read(&format!("table/{table}"), znode::table_state, deadline)
+    }
+
+    fn path(&self, znode: &str) -> String {
+        format!("{}/{znode}", self.base)
+    }
+
+    /// Reads a znode; none if there is none, or one that says nothing.
+    fn read<T>(
+        &self,
+        znode: &str,
+        parse: fn(&[u8]) -> Result<Option<T>, Corruption>,
+        deadline: Deadline,
+    ) -> Result<Option<T>> {
+        let path = self.path(znode);
+        match self.client.data(&path, deadline)? {
+            Some(data) => parse(&data).map_err(in_znode(&path)),
+            None => Ok(None),
+        }
+    }
+
+    /// The copies of the catalog's region that are written down.
+    fn replica_ids(&self, deadline: Deadline) -> Result<Vec<(u16, String)>> {
+        let Some(names) = self.client.children(&self.base, deadline)? else {
+            return Err(no_server(format!(
+                "ZooKeeper has no znode {}: is it the cluster's base znode?",
+                self.base
+            )));
+        };
+        let mut found = Vec::new();
+        for name in names {
+            if let Some(id) = znode::replica_id(&name).map_err(in_znode(&self.base))? {
+                found.push((id, name));
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl Registry for ZooKeeperRegistry {
+    fn meta_region_locations(&self, deadline: Deadline) -> Result<RegionLocations> {
+        let mut replicas = Vec::new();
+        for (id, name) in self.replica_ids(deadline)? {
+            let Some(found) = self.read(&name, MetaRegionServer::parse, deadline)? else { continue };
+            // the one that is written to is asked whatever becomes of it: nobody else knows better
+            if id == 0 || found.is_open {
+                let known = replicas.len().max(usize::from(id) + 1);
+                replicas.resize(known, Replica::UNKNOWN);
+                if let Some(replica) = replicas.get_mut(usize::from(id)) {
+                    *replica = Replica::on(found.server, NO_SEQ_NUM);
+                }
+            }
+        }
+        let locations = RegionLocations::new(RegionInfo::meta(), replicas);
+        if locations.server().is_some() {
+            return Ok(locations);
+        }
+        let root = self.path("root-region-server");
+        if self.client.exists(&root, deadline)? {
+            return Err(in_znode(&root)(Corruption::Unsupported {
+                what: "catalog",
+                name: "of HBase 0.94 and older".into(),
+                hint: Some("it is two tables, -ROOT- and .META."),
+            }));
+        }
+        Err(no_server(format!("no server has the catalog: {} says of none", self.path(META_REGION_SERVER))))
+    }
+
+    fn cluster_id(&self, deadline: Deadline) -> Result<Option<String>> {
+        self.read("hbaseid", znode::cluster_id, deadline)
+    }
+
+    fn active_master(&self, deadline: Deadline) -> Result<Option<ServerName>> {
+        self.read("master", znode::master, deadline)
+    }
+}
+
+fn in_znode(path: &str) -> impl FnOnce(Corruption) -> Error {
+    move |corruption| corruption.at(Path::new(path), 0)
+}
+
+fn no_server(message: String) -> Error {
+    Error::locating(ErrorKind::NoServerForRegion, message)
+}

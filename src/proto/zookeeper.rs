@@ -1,0 +1,44 @@
+//! The messages in ZooKeeper's znodes (locator.md §7.2; HBase: `ZooKeeper.proto`, `ClusterId.proto`, `HBase.proto`).
+//!
+//! Required fields are optional here, so that a message without them can be told from one with zeros.
+
+/// Who a server is.
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
+pub(crate) struct ServerName {
+    #[prost(string, optional, tag = "1")]
+    pub(crate) host_name: Option<String>,
+    #[prost(uint32, optional, tag = "2")]
+    pub(crate) port: Option<u32>,
+    #[prost(uint64, optional, tag = "3")]
+    pub(crate) start_code: Option<u64>,
+}
+
+/// Where a copy of the catalog's region is, and what becomes of it.
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
+pub(crate) struct MetaRegionServer {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) server: Option<ServerName>,
+    #[prost(uint32, optional, tag = "2")]
+    pub(crate) rpc_version: Option<u32>,
+    /// A number of `RegionState.State`.
+    #[prost(int32, optional, tag = "3")]
+    pub(crate) state: Option<i32>,
+}
+
+/// A master.
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
+pub(crate) struct Master {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) master: Option<ServerName>,
+    #[prost(uint32, optional, tag = "2")]
+    pub(crate) rpc_version: Option<u32>,
+    #[prost(uint32, optional, tag = "3")]
+    pub(crate) info_port: Option<u32>,
+}
+
+/// Which cluster it is.
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
+pub(crate) struct ClusterId {
+    #[prost(string, optional, tag = "1")]
+    pub(crate) cluster_id: Option<String>,
+}

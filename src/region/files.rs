@@ -1,0 +1,171 @@
+//! HFiles that are in no region, read as one.
+
+use super::dir::RegionDir;
+use super::open::{DEFAULT_TABLE, Opened, greatest_seq_id};
+use super::{Region, RegionOptions};
+use crate::binary::Binary;
+use crate::cell::CellOrder;
+use crate::error::{Corruption, Error, Result};
+use crate::metrics::BlockCounts;
+use crate::schema::{Family, RegionInfo, TableName};
+use crate::store::compact::CompactionConfig;
+use crate::store::tracker::open_files;
+use crate::store::{FilePlace, Store, StoreFile, StoreState};
+use bytes::Bytes;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+impl RegionOptions {
+    pub(super) fn open_hfiles(mut self, paths: &[PathBuf]) -> Result<Region> {
+        if self.writable {
+            return Err(Error::invalid_argument("files that are in no region are open for reading only"));
+        }
+        let Some(path) = paths.first() else {
+            return Err(Error::invalid_argument("no files to read"));
+        };
+        let block_counts = Arc::new(BlockCounts::default());
+        self.files = self.files.block_counts(Arc::clone(&block_counts));
+        let places: Vec<FilePlace> = paths.iter().map(|path| FilePlace::plain(path, 0)).collect();
+        let (files, _) = open_files(&self.files, &places)?;
+        let (family, order) = (self.only_family(&files)?, only_order(&files)?);
+        let table = match order {
+            CellOrder::User => TableName::parse(self.table.as_deref().unwrap_or(DEFAULT_TABLE))?,
+            CellOrder::Meta => TableName::new("hbase", "meta")?,
+        };
+        let info = RegionInfo::new(table, Bytes::new(), Bytes::new(), 0)?;
+        let parent = path.parent().unwrap_or_else(|| Path::new(""));
+        let dir = RegionDir::of_files(&self.storage, parent, info);
+        let max_seq_id = files.iter().map(greatest_seq_id).fold(0, i64::max);
+        let states = vec![Arc::new(StoreState::new(&family, order, files))];
+        let store = Store {
+            dir: dir.path().to_owned(),
+            tmp: dir.tmp(),
+            // nothing is ever compacted
+            compaction: CompactionConfig::default(),
+            family,
+            order,
+            options: self.files.clone(),
+            storage: Arc::clone(&self.storage),
+        };
+        self.region(Opened { dir, stores: vec![store], states, max_seq_id, lock: None, block_counts })
+    }
+
+    /// The family that all cells are of, with the settings that were given for it.
+    fn only_family(&self, files: &[StoreFile]) -> Result<Family> {
+        let name = files.iter().find_map(|file| file.hfile().first_key()).map(|key| key.family().to_vec());
+        for file in files {
+            let keys = [file.hfile().first_key(), file.hfile().last_key()];
+            if let Some(other) = keys.into_iter().flatten().find(|key| Some(key.family()) != name.as_deref())
+            {
+                let families =
+                    format!("{} and {}", Binary(name.as_deref().unwrap_or_default()), Binary(other.family()));
+                let corruption = Corruption::unsupported("files of several families:", families);
+                return Err(corruption.at(file.path(), 0));
+            }
+        }
+        match self.families.as_slice() {
+            [] => Ok(Family::new(name.unwrap_or_default()).max_versions(u32::MAX)),
+            [given] if name.is_none_or(|name| name == given.name()) => {
+                given.check()?;
+                Ok(given.clone())
+            }
+            [given] => Err(Error::no_such_family(given.name())),
+            _ => Err(Error::invalid_argument("files that are in no region have one family")),
+        }
+    }
+}
+
+/// The order that all files have.
+fn only_order(files: &[StoreFile]) -> Result<CellOrder> {
+    let order = files.first().map_or(CellOrder::User, StoreFile::order);
+    match files.iter().find(|file| file.order() != order) {
+        None => Ok(order),
+        Some(file) => {
+            let name = "that of tables and that of hbase:meta";
+            Err(Corruption::unsupported("files of several orders:", name).at(file.path(), 0))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cell::Row;
+    use crate::hfile::HFile;
+    use crate::op::{Delete, Get, Put, Scan};
+    use crate::region::Compaction;
+
+    fn golden(name: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/golden").join(format!("{name}.hfile"))
+    }
+
+    fn rows(region: &Region, scan: &Scan) -> Vec<Row> {
+        let view = region.view();
+        view.scan(scan).unwrap().collect::<Result<_>>().unwrap()
+    }
+
+    /// Read raw and with all versions, a file has the cells that its own scanner gives.
+    #[test]
+    fn a_file_has_its_cells() {
+        for name in
+            ["small-none-row", "small-writer-hfile", "small-none-zstd-bulkload", "small-meta", "shape-empty"]
+        {
+            let region = Region::options().open_files([golden(name)]).unwrap();
+            let raw = Scan::new().raw(true).max_versions(u32::MAX);
+            let found: Vec<String> =
+                rows(&region, &raw).iter().flat_map(Row::cells).map(|cell| cell.key().to_string()).collect();
+            let file = HFile::open(golden(name)).unwrap();
+            let (mut stored, mut cells) = (Vec::new(), file.scanner());
+            let mut more = cells.seek_to_first().unwrap();
+            while more {
+                stored.extend(cells.peek().map(|cell| cell.key().to_string()));
+                more = cells.advance().unwrap();
+            }
+            assert_eq!(found, stored, "{name}");
+        }
+    }
+
+    /// The files of a region give the rows that the region gives.
+    #[test]
+    fn files_of_a_region_are_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("region");
+        let family = || Family::new("f").max_versions(3);
+        let region = Region::options().create_if_missing(true).family(family()).open(&path).unwrap();
+        for i in 0..40_i64 {
+            let row = format!("{:02}", i * 7 % 30);
+            region.put(Put::new(row.clone()).cell_at("f", "q", i, format!("v{i}"))).unwrap();
+            if i % 5 == 0 {
+                region.delete(Delete::new(row).column_at("f", "q", i.max(2) - 2)).unwrap();
+            }
+            if i % 10 == 9 {
+                region.flush().unwrap();
+            }
+        }
+        let files = || std::fs::read_dir(path.join("f")).unwrap().map(|entry| entry.unwrap().path());
+        assert!(files().count() > 2);
+        let alone = Region::options().family(family()).open_files(files()).unwrap();
+        for scan in [Scan::new(), Scan::new().max_versions(9), Scan::new().raw(true).max_versions(9)] {
+            assert_eq!(rows(&alone, &scan), rows(&region, &scan));
+        }
+        assert_eq!(alone.get(&Get::new("07")).unwrap(), region.get(&Get::new("07")).unwrap());
+        assert!(
+            alone.put(Put::new("r").cell("f", "q", "v")).is_err()
+                && alone.compact(Compaction::Major).is_err()
+        );
+    }
+
+    #[test]
+    fn what_is_not_one_family_is_refused() {
+        let files = || [golden("small-none-row"), golden("bloom-fills-exactly")];
+        let error = Region::options().open_files(files()).unwrap_err();
+        assert!(error.to_string().contains("several families"), "{error}");
+        let error =
+            Region::options().open_files([golden("small-none-row"), golden("small-meta")]).unwrap_err();
+        assert!(error.to_string().contains("several families"), "{error}");
+        let none: [&Path; 0] = [];
+        assert!(Region::options().open_files(none).is_err());
+        assert!(Region::options().writable(true).open_files([golden("small-none-row")]).is_err());
+        assert!(Region::options().family(Family::new("f")).open_files([golden("small-none-row")]).is_err());
+    }
+}

@@ -1,0 +1,263 @@
+//! Files by windows of time: what is written at one time stays together, and what is old is left alone (HBase:
+//! `DateTieredCompactionPolicy`).
+
+use super::{CandidateFile, CompactionConfig};
+
+/// The files of a minor compaction, and where its outputs are cut.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Choice {
+    /// Their places, oldest first.
+    pub(super) files: Vec<usize>,
+    /// As [`boundaries`] has them.
+    pub(super) boundaries: Vec<i64>,
+}
+
+/// The first window, from the newest on, that has enough files, and those of them that are worth it (read-path.md §17.6).
+///
+/// A file is in the window of its greatest timestamp, or in that of an older file if that is a newer one: so all that
+/// is in a window are neighbours. What lies in the future is in the newest.
+pub(super) fn choose(
+    files: &[&CandidateFile],
+    config: &CompactionConfig,
+    now: i64,
+    stuck: bool,
+) -> Option<Choice> {
+    let order = by_age(files);
+    let mut newest = i64::MIN;
+    let mut times: Vec<i64> = Vec::with_capacity(order.len());
+    for &at in &order {
+        newest = newest.max(files[at].max_timestamp.unwrap_or(i64::MIN));
+        times.push(newest);
+    }
+    let oldest = config.windows.oldest(now);
+    let mut window = config.windows.incoming(now);
+    let mut least = config.windows.incoming_min;
+    let mut end = order.len();
+    while let Some(&time) = times[..end].last() {
+        // a file without a time is older than any window
+        if window.compare(oldest).is_lt() || time == i64::MIN {
+            break;
+        }
+        if window.compare(time).is_gt() {
+            window = window.earlier();
+            least = config.min_files;
+            continue;
+        }
+        let start =
+            times[..end].iter().rposition(|time| window.compare(*time).is_gt()).map_or(0, |at| at + 1);
+        let within = &order[start..end];
+        if within.len() >= least {
+            let inside = CompactionConfig { min_files: least, ..config.clone() };
+            let candidates: Vec<&CandidateFile> = within.iter().map(|&at| files[at]).collect();
+            // a store that is stuck takes all of them
+            let run = if stuck {
+                0..within.len()
+            } else {
+                (config.window_policy())(&candidates, &inside, now, false)
+            };
+            if !run.is_empty() {
+                let single = config.windows.single_output || run.len() < within.len();
+                let cut = (!single).then(|| window.start()).filter(|start| *start > i64::MIN);
+                return Some(Choice {
+                    files: within[run].to_vec(),
+                    boundaries: std::iter::once(i64::MIN).chain(cut).collect(),
+                });
+            }
+        }
+        end = start;
+    }
+    None
+}
+
+/// Where the outputs of a major compaction of files are cut: at the beginning of each window from now back to their least
+/// timestamp. The first is the least there is.
+pub(super) fn boundaries(files: &[&CandidateFile], config: &CompactionConfig, now: i64) -> Vec<i64> {
+    let least = files.iter().filter_map(|file| file.min_timestamp).min().unwrap_or(i64::MAX);
+    config.windows.boundaries(now, least)
+}
+
+/// Whether files that are old enough for a major compaction need one: not if each is the only one of its window, holds
+/// nothing of another, and comes of such a compaction already.
+pub(super) fn needs_major(
+    files: &[&CandidateFile],
+    config: &CompactionConfig,
+    now: i64,
+    ttl: Option<i64>,
+) -> bool {
+    let boundaries = boundaries(files, config, now);
+    let mut seen = vec![false; boundaries.len()];
+    files.iter().any(|file| {
+        let expires = |ttl: i64| file.min_timestamp.is_some_and(|min| min <= now.saturating_sub(ttl));
+        let window = |time: Option<i64>| place(&boundaries, time.unwrap_or(i64::MAX));
+        let (first, last) = (window(file.min_timestamp), window(file.max_timestamp));
+        ttl.is_some_and(expires)
+            || !file.is_major_compaction
+            || file.is_bulk_loaded
+            || first != last
+            || seen.get_mut(last).is_some_and(|seen| std::mem::replace(seen, true))
+    })
+}
+
+/// The place of the output that a timestamp goes to. `boundaries` begin with the least there is, or are none.
+pub(super) fn place(boundaries: &[i64], time: i64) -> usize {
+    boundaries.partition_point(|start| *start <= time).saturating_sub(1)
+}
+
+/// By sequence id and then by time: outputs of one compaction have the same id (HBase:
+/// `StoreFileComparators.SEQ_ID_MAX_TIMESTAMP`).
+fn by_age(files: &[&CandidateFile]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..files.len()).collect();
+    order.sort_by_key(|&at| (files[at].max_seq_id, files[at].max_timestamp.unwrap_or(i64::MAX)));
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::window::WindowConfig;
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Windows of 10 and 40; two files are enough, three in the newest window.
+    fn config() -> CompactionConfig {
+        let windows = WindowConfig { base: 10, per_tier: 4, incoming_min: 3, ..WindowConfig::default() };
+        CompactionConfig {
+            windows,
+            policy: super::super::config::Policy::DateTiered,
+            min_files: 2,
+            ..CompactionConfig::default()
+        }
+    }
+
+    fn files(times: &[(i64, i64)]) -> Vec<CandidateFile> {
+        let file = |(seq_id, (min, max)): (i64, &(i64, i64))| CandidateFile {
+            len: 10,
+            entry_count: 1,
+            max_seq_id: seq_id,
+            min_timestamp: Some(*min),
+            max_timestamp: Some(*max),
+            is_major_compaction: true,
+            ..CandidateFile::default()
+        };
+        (0..).zip(times).map(file).collect()
+    }
+
+    fn chosen(times: &[i64], config: &CompactionConfig, stuck: bool) -> Option<Choice> {
+        let files = files(&times.iter().map(|time| (*time, *time)).collect::<Vec<_>>());
+        choose(&files.iter().collect::<Vec<_>>(), config, 135, stuck)
+    }
+
+    #[test]
+    fn choices_worked_out_by_hand() {
+        // now is 135: windows are 130, 120, then of 40: 80, 40, 0
+        let cases: [(&str, &[i64], Option<&[usize]>); 11] = [
+            ("none", &[], None),
+            ("two in the newest", &[131, 132], None),
+            ("three in the newest", &[131, 132, 133], Some(&[0, 1, 2])),
+            ("the future is in the newest", &[131, 132, 9999], Some(&[0, 1, 2])),
+            ("two in the next", &[121, 122, 131, 132], Some(&[0, 1])),
+            ("the newer window first", &[121, 122, 131, 132, 133], Some(&[2, 3, 4])),
+            ("one each", &[1, 41, 81, 121, 131], None),
+            ("two of 40", &[1, 81, 119, 121, 131], Some(&[1, 2])),
+            ("the oldest", &[1, 39, 81, 121], Some(&[0, 1])),
+            // out of order: the one of 85 was written after the one of 125
+            ("late data goes with what is newer", &[125, 85, 131], Some(&[0, 1])),
+            ("late data is not seen behind", &[85, 125, 131], None),
+        ];
+        for (name, times, expected) in cases {
+            let expected = expected.map(|files| Choice { files: files.to_vec(), boundaries: vec![i64::MIN] });
+            assert_eq!(chosen(times, &config(), false), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn old_files_are_left_alone() {
+        let with = |max_file_age| {
+            let mut config = config();
+            config.windows.max_file_age = max_file_age;
+            chosen(&[1, 2, 81, 121], &config, false).map(|choice| choice.files)
+        };
+        assert_eq!(with(i64::MAX), Some(vec![0, 1]));
+        assert_eq!(with(135), Some(vec![0, 1]));
+        // the window of 40 is the last that is not older than 135 - 60
+        assert_eq!(with(60), None);
+        assert_eq!(with(95), None);
+        assert_eq!(with(96), Some(vec![0, 1]));
+    }
+
+    #[test]
+    fn a_window_is_chosen_from_by_size_unless_the_store_is_stuck() {
+        let mut some = files(&[(121, 121), (122, 122), (123, 123)]);
+        some[0].len = 1 << 40;
+        let refs: Vec<_> = some.iter().collect();
+        let choice = |stuck| choose(&refs, &config(), 135, stuck).map(|choice| choice.files);
+        assert_eq!((choice(false), choice(true)), (Some(vec![1, 2]), Some(vec![0, 1, 2])));
+    }
+
+    #[test]
+    fn minor_outputs_are_cut_if_one_wants() {
+        let mut config = config();
+        config.windows.single_output = false;
+        let choice = chosen(&[121, 122, 131], &config, false).unwrap();
+        assert_eq!(choice.boundaries, [i64::MIN, 120]);
+        let mut some = files(&[(121, 121), (122, 122), (123, 123)]);
+        some[0].len = 1 << 40;
+        let refs: Vec<_> = some.iter().collect();
+        // not all of the window: one file
+        assert_eq!(choose(&refs, &config, 135, false).unwrap().boundaries, [i64::MIN]);
+    }
+
+    #[test]
+    fn major_outputs_are_cut_at_all_windows() {
+        let cut = |times: &[(i64, i64)]| boundaries(&files(times).iter().collect::<Vec<_>>(), &config(), 135);
+        assert_eq!(cut(&[(45, 131), (85, 131)]), [i64::MIN, 80, 120, 130]);
+        assert_eq!(cut(&[(131, 131)]), [i64::MIN]);
+        assert_eq!(cut(&[]), [i64::MIN]);
+        let boundaries = [i64::MIN, 80, 120, 130];
+        for (time, expected) in [(i64::MIN, 0), (79, 0), (80, 1), (119, 1), (120, 2), (130, 3), (i64::MAX, 3)]
+        {
+            assert_eq!(place(&boundaries, time), expected, "{time}");
+        }
+        assert_eq!(place(&[], 5), 0);
+    }
+
+    #[test]
+    fn what_is_cut_already_needs_no_major_compaction() {
+        let needs = |files: &[CandidateFile], ttl| {
+            needs_major(&files.iter().collect::<Vec<_>>(), &config(), 135, ttl)
+        };
+        let cut = files(&[(45, 60), (80, 119), (120, 129), (130, 134)]);
+        assert!(!needs(&cut, None));
+        assert!(!needs(&cut, Some(91)));
+        assert!(needs(&cut, Some(90)), "the oldest has expired");
+        assert!(needs(&files(&[(45, 80)]), None), "in two windows");
+        assert!(needs(&files(&[(80, 90), (91, 100)]), None), "two of one window");
+        let mut fresh = cut.clone();
+        fresh[2].is_major_compaction = false;
+        assert!(needs(&fresh, None));
+        fresh[2] = CandidateFile { is_bulk_loaded: true, ..cut[2].clone() };
+        assert!(needs(&fresh, None));
+    }
+
+    proptest! {
+        #[test]
+        fn what_holds_for_any_choice(
+            times in proptest::collection::vec(0..200_i64, 0..25),
+            max_file_age in prop_oneof![Just(i64::MAX), 0..300_i64],
+            stuck: bool,
+        ) {
+            let mut config = config();
+            config.windows.max_file_age = max_file_age;
+            let Some(choice) = chosen(&times, &config, stuck) else { return Ok(()) };
+            // neighbours, enough of them, and each at most as old as its window
+            prop_assert!(choice.files.len() >= 2);
+            prop_assert!(choice.files.windows(2).all(|pair| pair[0] + 1 == pair[1]));
+            let running: Vec<i64> = times.iter().scan(i64::MIN, |most, time| { *most = (*most).max(*time); Some(*most) }).collect();
+            let starts = config.windows.boundaries(135, 0);
+            let window = |at: &usize| place(&starts, running[*at]);
+            prop_assert!(choice.files.iter().all(|at| window(at) == window(&choice.files[0])));
+            if window(&choice.files[0]) == starts.len() - 1 {
+                prop_assert!(choice.files.len() >= 3);
+            }
+        }
+    }
+}
