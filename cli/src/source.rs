@@ -81,10 +81,7 @@ impl Source {
         wanted: impl Fn(&[u8], &[u8]) -> bool,
     ) -> Box<dyn Iterator<Item = hregion::Result<Region>> + '_> {
         match &self.rows {
-            Rows::Regions(regions) => {
-                let regions: Vec<_> = regions.places(wanted).collect();
-                Box::new(regions.into_iter().map(|place| place.open()))
-            }
+            Rows::Regions(regions) => Box::new(regions.places(wanted).into_iter().map(|place| place.open())),
             Rows::Files(region) => Box::new(std::iter::once(Ok(region.clone()))),
         }
     }

@@ -4,7 +4,7 @@ use super::catalog_row::INFO;
 use super::{Catalog, CatalogEntry, CatalogRange, CatalogRow, RegionLocations, TableState};
 use crate::cell::RowRef;
 use crate::clock::Deadline;
-use crate::error::Result;
+use crate::error::{Corruption, Result};
 use crate::op::{Get, Scan};
 use crate::region::{Region, RegionOptions};
 use crate::schema::{RegionInfo, TableName};
@@ -70,8 +70,9 @@ impl Catalog for MetaRegion {
 
     fn table_state(&self, _: &RegionLocations, table: &TableName, _: Deadline) -> Result<Option<TableState>> {
         if self.0.families().all(|family| family.name() != TABLE) {
-            // before 2.0 the states were in ZooKeeper
-            return Ok(None);
+            let (what, name) = ("catalog before 2.0:", "states of tables".into());
+            let hint = Some("they were in ZooKeeper");
+            return Err(Corruption::Unsupported { what, name, hint }.at(self.0.path(), 0));
         }
         let row = self.0.get(&Get::new(table.to_bytes()).column(TABLE, STATE))?;
         let state = row.value(TABLE, STATE).map(TableState::parse).transpose();
