@@ -7,9 +7,10 @@ mod support {
 #[path = "../benches/support/mod.rs"]
 mod table;
 
+use hregion::locator::{MetaCache, Source};
 use hregion::{
     BlockCache, BloomType, Cell, Codec, DataBlockEncoding, Delete, Family, Get, HFile, HFileOptions,
-    HFileScanner, HFileWriter, Put, Region, RowBuf, SeekKey,
+    HFileScanner, HFileWriter, Put, Region, RegionInfo, RegionLocations, RowBuf, SeekKey, TableName,
 };
 use std::path::{Path, PathBuf};
 use support::alloc::{CountingAlloc, measure};
@@ -190,6 +191,25 @@ fn a_get_of_a_cached_row_allocates_nothing() {
         assert!(hot == warm && hot > 1_000, "{hot} cells, then {warm}");
         assert_eq!(usage.count, 0, "{get:?}");
     }
+}
+
+/// Rows whose regions are known, of a table with many.
+#[test]
+fn a_look_up_of_a_known_region_allocates_nothing() {
+    let (cache, table) = (MetaCache::new(), TableName::parse("ns:t").expect("a name"));
+    let key = |i: usize| if i % 5_000 == 0 { String::new() } else { format!("row{:05}", i % 5_000) };
+    cache.insert_all(
+        (0..5_000).map(|i| {
+            let region = RegionInfo::new(table.clone(), key(i), key(i + 1), 1).expect("a region");
+            RegionLocations::new(region, [])
+        }),
+        Source::Asked,
+    );
+    let rows: Vec<String> = (1..5_000).map(|i| format!("row{i:05}x")).collect();
+    let look_up = || rows.iter().filter(|row| cache.get(&table, row.as_bytes()).is_some()).count();
+    assert_eq!(look_up(), rows.len());
+    let (found, usage) = measure(look_up);
+    assert_eq!((found, usage.count), (rows.len(), 0));
 }
 
 /// Without a cache every block is read anew, to the same memory. New for a data block is the small part that counts who

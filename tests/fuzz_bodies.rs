@@ -27,7 +27,9 @@ fn all_seeds() -> Vec<Seed> {
     let messages = seeds::of_filter_messages(&testdata).expect("testdata is there");
     let others = regions.into_iter().chain(seeds::of_filters()).chain(messages);
     let znodes = seeds::of_znodes(&testdata).expect("testdata is there");
-    files.iter().flat_map(|(_, bytes)| seeds::of(bytes)).chain(others).chain(znodes).collect()
+    let catalog = seeds::of_catalog(&testdata).expect("testdata is there");
+    let others = others.chain(znodes).chain(catalog);
+    files.iter().flat_map(|(_, bytes)| seeds::of(bytes)).chain(others).collect()
 }
 
 #[test]

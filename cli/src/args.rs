@@ -1,8 +1,8 @@
 //! The command line: what all commands share. What one command takes is in its own file.
 
 use crate::cmd::{
-    bulkload, cells, compact, completions, convert, count, diff, flush, get, inspect, man, replay, salvage,
-    scan, seek, shell, stats, verify, write,
+    bulkload, cells, compact, completions, convert, count, diff, flush, get, inspect, locate, man, regions,
+    replay, salvage, scan, seek, shell, stats, verify, write,
 };
 use crate::failure::{Exit, Failure, Fault};
 use crate::output::Output;
@@ -53,6 +53,8 @@ pub(crate) enum Command {
     Flush(flush::Args),
     Compact(compact::Args),
     Shell(shell::Args),
+    Locate(locate::Args),
+    Regions(regions::Args),
     Replay(replay::Args),
     Completions(completions::Args),
     Man(man::Args),

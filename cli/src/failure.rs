@@ -85,6 +85,11 @@ impl Fault {
         Self::new(ErrorKind::Unsupported.name(), message).at(path)
     }
 
+    /// Something that this build does not do, whatever the file.
+    pub(crate) fn lacking(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Unsupported.name(), message)
+    }
+
     /// Content that is not as it must be.
     pub(crate) fn corrupt(path: &Path, message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Corrupt.name(), message).at(path)
@@ -109,7 +114,9 @@ impl Fault {
     /// The code that the program ends with.
     pub(crate) fn exit(&self) -> Exit {
         match self.kind {
-            "Corrupt" | "Truncated" | "Limit" => Exit::Corrupt,
+            "Corrupt" | "Truncated" | "Limit" | "Inconsistent" => Exit::Corrupt,
+            "TableNotFound" | "TableNotEnabled" | "RegionNotFound" | "RegionOffline"
+            | "NoServerForRegion" => Exit::No,
             "TableNotFound" => Exit::No,
             "Unsupported" => Exit::Unsupported,
             "Io" => Exit::Io,

@@ -2,25 +2,18 @@
 
 use crate::failure::{Failure, Fault};
 use crate::target::{Kind, check_local};
-use hregion::{Region, RegionOptions};
+use hregion::locator::TilingFault;
+use hregion::{Region, RegionInfo, RegionOptions, Table};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Regions to read, in the order of their rows.
 #[derive(Debug)]
-pub(crate) struct Regions {
-    options: RegionOptions,
-    places: Vec<Place>,
-}
-
-/// A region, and which rows it has.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Place {
-    path: PathBuf,
-    start: Vec<u8>,
-    end: Vec<u8>,
-    /// The greater, the younger.
-    id: i64,
+pub(crate) enum Regions {
+    /// One, by its directory.
+    One(PathBuf, Box<RegionOptions>),
+    /// Those of a table.
+    Of(Table),
 }
 
 const REGION_INFO: &str = ".regioninfo";
@@ -98,113 +91,63 @@ fn region_dirs(table: &Path) -> Result<Vec<PathBuf>, Fault> {
 impl Regions {
     /// The region of a directory, or those of a table's.
     pub(crate) fn find(dir: &Path, kind: Option<Kind>, options: RegionOptions) -> Result<Self, Failure> {
-        let dirs = match kind_of(dir, kind)? {
-            Kind::Region => {
-                return Ok(Self {
-                    options,
-                    places: vec![Place { path: dir.to_owned(), ..Place::default() }],
-                });
-            }
-            Kind::Table => region_dirs(dir)?,
+        match kind_of(dir, kind)? {
+            Kind::Region => Ok(Self::One(dir.to_owned(), Box::new(options))),
+            Kind::Table => Ok(Self::Of(Table::open_dir(dir, options)?)),
             Kind::Hfile | Kind::Family | Kind::Snapshot | Kind::Wal => {
                 let message = "neither a region nor a table, and only those are read so";
-                return Err(Fault::unsupported(dir, message).into());
+                Err(Fault::unsupported(dir, message).into())
             }
-        };
-        let places = dirs.into_iter().map(|path| {
-            let region = options.clone().open(&path)?;
-            let info = region.info();
-            Ok(Place {
-                start: info.start_key().to_vec(),
-                end: info.end_key().to_vec(),
-                id: info.region_id(),
-                path,
-            })
-        });
-        Ok(Self { places: serving(places.collect::<hregion::Result<_>>()?), options })
+        }
     }
 
-    /// The regions in order, but for those whose rows, from a first one on to before a last, are not `wanted`.
-    pub(crate) fn places(
-        &self,
-        wanted: impl Fn(&[u8], &[u8]) -> bool,
-    ) -> impl Iterator<Item = ClosedRegion<'_>> {
-        let wanted = self.places.iter().filter(move |place| wanted(&place.start, &place.end));
-        wanted.map(|place| ClosedRegion { place, options: &self.options })
+    /// The regions in order, but for those whose rows, from a first one on to before a last, are not `wanted`. Where rows have no
+    /// region there is a place, too, of which one hears when it is opened.
+    pub(crate) fn places(&self, wanted: impl Fn(&[u8], &[u8]) -> bool) -> Vec<ClosedRegion<'_>> {
+        let table = match self {
+            Self::One(path, options) => return vec![ClosedRegion::One(path, options)],
+            Self::Of(table) => table,
+        };
+        let regions = table.regions().map(|info| (info.start_key(), ClosedRegion::Of(table, info)));
+        let holes = table.faults().iter().filter(|fault| matches!(fault, TilingFault::Hole { .. }));
+        let holes = holes.map(|fault| (fault.bounds().0, ClosedRegion::None(fault)));
+        let mut places: Vec<_> =
+            regions.chain(holes).filter(|(start, place)| wanted(start, place.end())).collect();
+        places.sort_by_key(|(start, _)| *start);
+        places.into_iter().map(|(_, place)| place).collect()
     }
 }
 
 /// A region that is to be opened.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ClosedRegion<'r> {
-    place: &'r Place,
-    options: &'r RegionOptions,
+pub(crate) enum ClosedRegion<'r> {
+    One(&'r Path, &'r RegionOptions),
+    Of(&'r Table, &'r RegionInfo),
+    /// Rows that no region has.
+    None(&'r TilingFault),
 }
 
 impl ClosedRegion<'_> {
-    /// Opens it.
+    fn end(&self) -> &[u8] {
+        match self {
+            Self::One(..) => &[],
+            Self::Of(_, info) => info.end_key(),
+            Self::None(fault) => fault.bounds().1,
+        }
+    }
+
+    /// Opens it. Fails if another has some of its rows, too.
     pub(crate) fn open(self) -> hregion::Result<Region> {
-        self.options.clone().open(&self.place.path)
-    }
-}
-
-/// The regions that serve rows, in the order of the rows. Those that were split or merged, and whose rows younger ones have,
-/// stay for a while.
-fn serving(mut places: Vec<Place>) -> Vec<Place> {
-    places.sort_by(|a, b| (&a.start, a.id).cmp(&(&b.start, b.id)));
-    let is_parent = |place: &Place| covers(places.iter().filter(|other| other.id > place.id), place);
-    let serving = places.iter().filter(|place| !is_parent(place)).cloned();
-    serving.collect()
-}
-
-/// Whether regions, in the order of their first rows, have all the rows of another.
-fn covers<'p>(places: impl Iterator<Item = &'p Place>, place: &Place) -> bool {
-    let mut covered = place.start.as_slice();
-    for other in places {
-        if other.start.as_slice() > covered {
-            return false;
+        match self {
+            Self::One(path, options) => options.clone().open(path),
+            Self::Of(table, info) => {
+                let (start, end) = (info.start_key(), info.end_key());
+                match table.faults().iter().find(|fault| fault.touches(start, end)) {
+                    None => table.region(start),
+                    Some(fault) => Err(fault.to_error()),
+                }
+            }
+            Self::None(fault) => Err(fault.to_error()),
         }
-        if other.end.is_empty() || !place.end.is_empty() && other.end >= place.end {
-            return true;
-        }
-        covered = covered.max(&other.end);
-    }
-    false
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn place(start: &str, end: &str, id: i64) -> Place {
-        Place { path: format!("{start}-{end}-{id}").into(), start: start.into(), end: end.into(), id }
-    }
-
-    fn names(places: &[(&str, &str, i64)]) -> Vec<String> {
-        let places = places.iter().map(|&(start, end, id)| place(start, end, id)).collect();
-        serving(places).iter().map(|place| place.path.display().to_string()).collect()
-    }
-
-    #[test]
-    fn regions_come_in_the_order_of_their_rows() {
-        assert_eq!(names(&[("m", "", 1), ("", "c", 1), ("c", "m", 1)]), ["-c-1", "c-m-1", "m--1"]);
-    }
-
-    #[test]
-    fn parents_are_left_out() {
-        let split = [("", "", 1), ("", "m", 2), ("m", "", 2)];
-        assert_eq!(names(&split), ["-m-2", "m--2"]);
-        let split_again = [("", "", 1), ("", "m", 2), ("m", "", 2), ("", "c", 3), ("c", "m", 3)];
-        assert_eq!(names(&split_again), ["-c-3", "c-m-3", "m--2"]);
-        let merged = [("", "c", 1), ("c", "m", 1), ("", "m", 2), ("m", "", 1)];
-        assert_eq!(names(&merged), ["-m-2", "m--1"]);
-        let merged_unevenly = [("a", "c", 1), ("c", "m", 1), ("", "z", 2)];
-        assert_eq!(names(&merged_unevenly), ["-z-2"]);
-    }
-
-    #[test]
-    fn a_parent_with_a_hole_below_it_stays() {
-        assert_eq!(names(&[("", "z", 1), ("", "m", 2), ("n", "z", 2)]), ["-z-1", "-m-2", "n-z-2"]);
-        assert_eq!(names(&[("", "", 1), ("", "m", 2), ("m", "z", 2)]), ["--1", "-m-2", "m-z-2"]);
     }
 }

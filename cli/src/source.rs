@@ -84,7 +84,7 @@ impl Source {
     ) -> Box<dyn Iterator<Item = hregion::Result<Region>> + '_> {
         match &self.rows {
             Rows::Regions(regions) => {
-                let mut regions: Vec<_> = regions.places(wanted).collect();
+                let mut regions: Vec<_> = regions.places(wanted);
                 if reversed {
                     regions.reverse();
                 }

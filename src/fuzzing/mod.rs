@@ -7,6 +7,7 @@
 mod block;
 mod block_index;
 mod bloom;
+mod catalog_row;
 mod codec;
 mod data_block;
 mod file_info;
@@ -23,6 +24,7 @@ mod znode;
 pub use block::block;
 pub use block_index::block_index;
 pub use bloom::bloom;
+pub use catalog_row::{CATALOG_COLUMNS, catalog_row};
 pub use codec::codec;
 pub use data_block::data_block;
 pub use file_info::file_info;
@@ -53,6 +55,7 @@ pub const TARGETS: &[Target] = &[
     ("region_files", region_files),
     ("filter_language", filter_language),
     ("filter_proto", filter_proto),
+    ("catalog_row", catalog_row),
     #[cfg(feature = "cluster")]
     ("znode", znode),
 ];

@@ -243,9 +243,8 @@ mod tests {
 
     #[test]
     fn nobody_waits_for_one_that_panicked_nor_beyond_the_deadline() {
-        let flights = Flights::default();
+        let (flights, begun) = (Flights::default(), Barrier::new(2));
         thread::scope(|scope| {
-            let begun = Barrier::new(2);
             let panicking = scope.spawn(|| {
                 let _ = flights.fly(
                     &wanted(1),

@@ -4,11 +4,10 @@ use super::catalog_row::INFO;
 use super::{Catalog, CatalogEntry, CatalogRange, CatalogRow, RegionLocations, TableState};
 use crate::cell::RowRef;
 use crate::clock::Deadline;
-use crate::error::Result;
+use crate::error::{Corruption, Result};
 use crate::op::{Get, Scan};
 use crate::region::{Region, RegionOptions};
 use crate::schema::{RegionInfo, TableName};
-use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 /// The catalog, read from its own region, `data/hbase/meta/1588230740` under a root directory, as its files are: what a
@@ -57,30 +56,23 @@ impl CatalogEntry {
 
 impl Catalog for MetaRegion {
     fn rows(&self, _: &RegionLocations, range: &CatalogRange, _: Deadline) -> Result<Vec<CatalogEntry>> {
-        let (low, high) = range.bounds();
-        let scan = Scan::new().family(INFO).start_row(low.to_vec(), true).stop_row(high.to_vec(), true);
+        let scan = Scan::new().family(INFO).start_row(range.first.clone(), true);
+        let scan = scan.stop_row(range.last.clone(), true).reversed(range.reversed);
+        let scan = scan.limit(u64::try_from(range.limit).unwrap_or(u64::MAX));
         let view = self.0.view();
         let mut rows = view.scan(&scan)?;
-        let mut found = VecDeque::new();
+        let mut found = Vec::new();
         while let Some(row) = rows.next_row()? {
-            if found.len() == range.limit {
-                if !range.reversed {
-                    break;
-                }
-                found.pop_front();
-            }
-            found.push_back(CatalogEntry::of(row));
+            found.push(CatalogEntry::of(row));
         }
-        if range.reversed {
-            found.make_contiguous().reverse();
-        }
-        Ok(found.into())
+        Ok(found)
     }
 
     fn table_state(&self, _: &RegionLocations, table: &TableName, _: Deadline) -> Result<Option<TableState>> {
         if self.0.families().all(|family| family.name() != TABLE) {
-            // before 2.0 the states were in ZooKeeper
-            return Ok(None);
+            let (what, name) = ("catalog before 2.0:", "states of tables".into());
+            let hint = Some("they were in ZooKeeper");
+            return Err(Corruption::Unsupported { what, name, hint }.at(self.0.path(), 0));
         }
         let row = self.0.get(&Get::new(table.to_bytes()).column(TABLE, STATE))?;
         let state = row.value(TABLE, STATE).map(TableState::parse).transpose();

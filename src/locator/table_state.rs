@@ -25,7 +25,11 @@ impl TableState {
     pub(super) const ALL: [Self; 4] = [Self::Enabled, Self::Disabled, Self::Disabling, Self::Enabling];
 
     /// Reads the value of `table:state`: a message, without "PBUF" before it.
-    pub(crate) fn parse(message: &[u8]) -> Result<Self, Corruption> {
+    ///
+    /// # Errors
+    ///
+    /// If it is none, or names no state.
+    pub fn parse(message: &[u8]) -> Result<Self, Corruption> {
         let mut state = None;
         for field in Fields::new(message) {
             if let (STATE, Value::Varint(number)) = field? {

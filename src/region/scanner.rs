@@ -119,6 +119,11 @@ impl<'v> RegionScanner<'v> {
         self.partial
     }
 
+    /// Whether the filter has said that it takes no more rows: then a scan of several regions ends, too.
+    pub(crate) fn is_filter_done(&self) -> bool {
+        matches!(&self.rows, Rows::Pieces(rows) if rows.is_filter_done())
+    }
+
     /// The row that was lent last.
     pub(crate) fn row(&self) -> RowRef<'_> {
         self.row.as_row()

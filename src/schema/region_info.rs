@@ -171,6 +171,12 @@ impl RegionInfo {
         [proto::MAGIC.as_slice(), &self.to_proto().encode_to_vec()].concat()
     }
 
+    /// The same region, marked.
+    #[cfg(test)]
+    pub(crate) fn marked(&self, split: bool, offline: bool) -> Self {
+        Self { split, offline, ..self.clone() }
+    }
+
     /// The same region's copy.
     pub(crate) fn replica(&self, replica_id: u16) -> Self {
         Self { replica_id, ..self.clone() }

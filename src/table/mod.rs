@@ -41,7 +41,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use steps::Steps;
+use steps::{RowsLeft, Steps};
 
 /// A table on a disk: its regions, opened as they are needed, and a [`Locator`] that says which of them has a row.
 ///
@@ -171,20 +171,21 @@ impl Table {
         mut take: impl FnMut(RowRef<'_>) -> Result<ControlFlow<()>, E>,
     ) -> Result<(), E> {
         let mut steps = Steps::new(scan);
-        let mut left = steps::row_limit(scan);
-        while left > 0
+        let mut left = RowsLeft::new(scan);
+        while !left.is_none()
             && let Some(at) = steps.next(&self.0)?
         {
             let view = self.0.region(at)?.view();
             let mut rows = view.scan(scan)?;
-            while left > 0
-                && let Some(row) = rows.next_row()?
-            {
-                left -= 1;
-                if take(row)?.is_break() {
+            while !left.is_none() && rows.next_row()?.is_some() {
+                if !left.take(rows.row(), rows.is_partial()) || take(rows.row())?.is_break() {
                     return Ok(());
                 }
             }
+            if rows.is_filter_done() {
+                break; // the filter wants no more rows, of whichever region
+            }
+            left.end_region();
         }
         Ok(())
     }

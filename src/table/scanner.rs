@@ -1,7 +1,7 @@
 //! The rows of many regions, one after the other (locator.md §13; HBase: `ClientScanner`).
 
 use super::TableView;
-use super::steps::{Steps, row_limit};
+use super::steps::{RowsLeft, Steps};
 use crate::cell::{Row, RowRef};
 use crate::error::Result;
 use crate::op::Scan;
@@ -15,12 +15,12 @@ pub struct TableScanner<'v> {
     steps: Steps<'v>,
     /// The rows of the region that is being read.
     rows: Option<RegionScanner<'v>>,
-    left: u64,
+    left: RowsLeft,
 }
 
 impl<'v> TableScanner<'v> {
     pub(super) fn new(view: &'v TableView, scan: &'v Scan) -> Result<Self> {
-        let mut scanner = Self { view, scan, steps: Steps::new(scan), rows: None, left: row_limit(scan) };
+        let mut scanner = Self { view, scan, steps: Steps::new(scan), rows: None, left: RowsLeft::new(scan) };
         scanner.go_on()?;
         Ok(scanner)
     }
@@ -31,15 +31,22 @@ impl<'v> TableScanner<'v> {
     ///
     /// If a file is damaged or cannot be read, or the scan comes to rows that not one region has. Rows lent before are right.
     pub fn next_row(&mut self) -> Result<Option<RowRef<'_>>> {
-        while self.left > 0
+        while !self.left.is_none()
             && let Some(rows) = &mut self.rows
         {
             if rows.next_row()?.is_some() {
-                self.left -= 1;
+                if !self.left.take(rows.row(), rows.is_partial()) {
+                    break;
+                }
                 return Ok(self.rows.as_ref().map(RegionScanner::row));
             }
+            if rows.is_filter_done() {
+                break; // the filter wants no more rows, of whichever region
+            }
+            self.left.end_region();
             self.go_on()?;
         }
+        self.rows = None;
         Ok(None)
     }
 

@@ -1,6 +1,7 @@
 //! From one region to the next (locator.md §13.1).
 
 use super::Inner;
+use crate::cell::RowRef;
 use crate::error::Result;
 use crate::locator::{Position, TilingFault};
 use crate::op::Scan;
@@ -13,9 +14,48 @@ pub(super) struct Steps<'s> {
     next: Option<(Vec<u8>, Position)>,
 }
 
-/// How many rows a scan asks for.
-pub(super) fn row_limit(scan: &Scan) -> u64 {
-    scan.limit.filter(|limit| *limit > 0).unwrap_or(u64::MAX)
+/// How many rows of all that a scan asks for are left, of whichever region.
+#[derive(Debug)]
+pub(super) struct RowsLeft {
+    left: u64,
+    /// The row of the last result, if that was a piece: it is the last piece if another row comes.
+    piece_of: Vec<u8>,
+}
+
+impl RowsLeft {
+    pub(super) fn new(scan: &Scan) -> Self {
+        let left = scan.limit.filter(|limit| *limit > 0).unwrap_or(u64::MAX);
+        Self { left, piece_of: Vec::new() }
+    }
+
+    pub(super) fn is_none(&self) -> bool {
+        self.left == 0
+    }
+
+    /// Takes a result, if its row is one of those.
+    pub(super) fn take(&mut self, row: RowRef<'_>, is_partial: bool) -> bool {
+        if self.piece_of != row.key() {
+            self.end_region();
+        }
+        if self.is_none() {
+            return false;
+        }
+        self.piece_of.clear();
+        if is_partial {
+            self.piece_of.extend_from_slice(row.key());
+        } else {
+            self.left -= 1;
+        }
+        true
+    }
+
+    /// Knows that the row of the last result is complete.
+    pub(super) fn end_region(&mut self) {
+        if !self.piece_of.is_empty() {
+            self.piece_of.clear();
+            self.left -= 1;
+        }
+    }
 }
 
 impl<'s> Steps<'s> {

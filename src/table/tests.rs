@@ -1,1 +1,161 @@
+//! Tables of regions that were made here.
 
+use super::*;
+use crate::filter::Filter;
+use crate::op::{Delete, Mutation, Put};
+use crate::schema::Family;
+use tempfile::TempDir;
+
+/// A table under a root, of regions with these bounds; each was made after those before it.
+fn table(bounds: &[(&str, &str)]) -> TempDir {
+    let root = tempfile::tempdir().unwrap();
+    let name = TableName::parse("ns:t").unwrap();
+    for (i, (start, end)) in bounds.iter().enumerate() {
+        let id = 1_700_000_000_000 + i64::try_from(i).unwrap();
+        let info = RegionInfo::new(name.clone(), start.to_string(), end.to_string(), id).unwrap();
+        let dir = root.path().join("data/ns/t").join(info.encoded_name());
+        let options = Region::options().create_if_missing(true).table("ns:t");
+        let clock = Arc::new(crate::ManualClock::new(id));
+        let options = options.family(Family::new("f")).key_range(start.to_string(), end.to_string());
+        let region = options.clock(clock).open(dir).unwrap();
+        for row in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+            if info.contains(row.as_bytes()) {
+                region.put(Put::new(row).cell("f", "q", format!("{i}"))).unwrap();
+            }
+        }
+        region.flush().unwrap();
+    }
+    root
+}
+
+fn open(root: &TempDir) -> Table {
+    Table::open(root.path(), "ns:t").unwrap()
+}
+
+/// The rows of a scan, each with the number of the region it came from, and how it ended.
+fn scanned(table: &Table, scan: &Scan) -> (String, Option<ErrorKind>) {
+    let text = |row: RowRef<'_>| {
+        String::from_utf8([row.key(), row.value("f", "q").unwrap_or_default(), b" "].concat()).unwrap()
+    };
+    let (mut lent, view) = (String::new(), table.view());
+    let ended = view.scan(scan).and_then(|mut rows| {
+        while let Some(row) = rows.next_row()? {
+            lent += &text(row);
+        }
+        Ok(())
+    });
+    let mut taken = String::new();
+    let other: Result<()> = table.for_each_row(scan, |row| {
+        taken += &text(row);
+        Ok(ControlFlow::Continue(()))
+    });
+    assert_eq!(taken, lent);
+    assert_eq!(other.is_err(), ended.is_err());
+    (lent.trim_end().to_owned(), ended.err().map(|error| error.kind()))
+}
+
+#[test]
+fn rows_come_from_the_regions_that_have_them() {
+    let root = table(&[("", "c"), ("c", "f"), ("f", "")]);
+    let table = open(&root);
+    assert_eq!(scanned(&table, &Scan::new()), ("a0 b0 c1 d1 e1 f2 g2 h2".into(), None));
+    assert_eq!(scanned(&table, &Scan::new().rows("b".."f")), ("b0 c1 d1 e1".into(), None));
+    assert_eq!(scanned(&table, &Scan::new().rows("b"..="f")), ("b0 c1 d1 e1 f2".into(), None));
+    assert_eq!(scanned(&table, &Scan::new().limit(4)), ("a0 b0 c1 d1".into(), None));
+    let behind = Scan::new().start_row("b", false);
+    assert_eq!(scanned(&table, &behind), ("c1 d1 e1 f2 g2 h2".into(), None));
+    let back = || Scan::new().reversed(true);
+    assert_eq!(scanned(&table, &back()), ("h2 g2 f2 e1 d1 c1 b0 a0".into(), None));
+    assert_eq!(scanned(&table, &back().limit(4)), ("h2 g2 f2 e1".into(), None));
+    let from = |row: &'static str, include| back().start_row(row, include);
+    assert_eq!(scanned(&table, &from("f", true).stop_row("b", false)), ("f2 e1 d1 c1".into(), None));
+    assert_eq!(scanned(&table, &from("f", false).stop_row("c", true)), ("e1 d1 c1".into(), None));
+    assert_eq!(scanned(&table, &from("c", false)), ("b0 a0".into(), None));
+    let filter = Filter::parse("InclusiveStopFilter('d')").unwrap();
+    assert_eq!(scanned(&table, &Scan::new().filter(filter)), ("a0 b0 c1 d1".into(), None));
+    assert_eq!(scanned(&table, &Scan::new().batch(1).limit(4)), ("a0 b0 c1 d1".into(), None));
+    let rows = table.get_many(&[Get::new("h"), Get::new("a"), Get::new("x"), Get::new("c")]).unwrap();
+    let values: Vec<_> = rows.iter().map(|row| row.value("f", "q")).collect();
+    assert_eq!(values, [Some(&b"2"[..]), Some(b"0"), None, Some(b"1")]);
+    assert_eq!(table.regions().len(), 3);
+    assert!(table.put(Put::new("a").cell("f", "q", "x")).is_err(), "it is open for reading");
+}
+
+#[test]
+fn writes_go_to_the_region_that_has_the_row() {
+    let root = table(&[("", "c"), ("c", "f"), ("f", "")]);
+    let table = Table::open_with(root.path(), "ns:t", Region::options().writable(true)).unwrap();
+    table.put(Put::new("bb").cell("f", "q", "new")).unwrap();
+    table.delete(Delete::new("c")).unwrap();
+    let mutations: Vec<Mutation> = vec![
+        Put::new("g").cell("f", "q", "v").into(),
+        Put::new("a").cell("g", "q", "v").into(),
+        Delete::new("d").into(),
+        Put::new("a").cell("f", "q", "w").into(),
+    ];
+    let results: Vec<bool> = table.batch(mutations).iter().map(Result::is_ok).collect();
+    assert_eq!(results, [true, false, true, true]);
+    let expected = "aw b0 bbnew e1 f2 gv h2";
+    assert_eq!(scanned(&table, &Scan::new()), (expected.into(), None));
+    table.flush().unwrap();
+    drop(table);
+    assert_eq!(scanned(&open(&root), &Scan::new()), (expected.into(), None));
+}
+
+#[test]
+fn holes_are_errors_where_they_are() {
+    let root = table(&[("", "c"), ("e", "g")]);
+    let table = open(&root);
+    assert_eq!(table.faults().len(), 2);
+    assert_eq!(scanned(&table, &Scan::new()), ("a0 b0".into(), Some(ErrorKind::Inconsistent)));
+    assert_eq!(scanned(&table, &Scan::new().rows(.."c")), ("a0 b0".into(), None));
+    assert_eq!(scanned(&table, &Scan::new().rows("d".."f")), (String::new(), Some(ErrorKind::Inconsistent)));
+    assert_eq!(scanned(&table, &Scan::new().rows("e".."f")), ("e1".into(), None));
+    assert_eq!(scanned(&table, &Scan::new().limit(2)), ("a0 b0".into(), None));
+    assert_eq!(table.get(&Get::new("d")).unwrap_err().kind(), ErrorKind::Inconsistent);
+    assert!(!table.get(&Get::new("e")).unwrap().is_empty());
+    let back = || Scan::new().reversed(true);
+    assert_eq!(scanned(&table, &back()), (String::new(), Some(ErrorKind::Inconsistent)));
+    let from = back().start_row("g", false);
+    assert_eq!(scanned(&table, &from), ("f1 e1".into(), Some(ErrorKind::Inconsistent)));
+}
+
+#[test]
+fn overlaps_are_errors_where_they_are() {
+    let root = table(&[("", "e"), ("c", "")]);
+    let table = open(&root);
+    assert_eq!(scanned(&table, &Scan::new()), (String::new(), Some(ErrorKind::Inconsistent)));
+    assert_eq!(scanned(&table, &Scan::new().rows(.."c")), ("a0 b0".into(), None));
+    assert_eq!(scanned(&table, &Scan::new().rows("e"..)), ("e1 f1 g1 h1".into(), None));
+    assert_eq!(table.get(&Get::new("d")).unwrap_err().kind(), ErrorKind::Inconsistent);
+    assert!(!table.get(&Get::new("e")).unwrap().is_empty());
+}
+
+#[test]
+fn parents_of_splits_are_no_overlap() {
+    let root = table(&[("", ""), ("", "c"), ("c", "")]);
+    assert_eq!(scanned(&open(&root), &Scan::new()).0, "a1 b1 c2 d2 e2 f2 g2 h2");
+    let dir = root.path().join("data/ns/t");
+    let table = Table::open_dir(&dir, Region::options()).unwrap();
+    assert_eq!((table.name().to_string().as_str(), table.regions().len()), ("ns:t", 2));
+}
+
+#[test]
+fn what_is_not_there_is_not_found() {
+    let root = table(&[("", "")]);
+    for name in ["t", "ns:u", "u:t"] {
+        assert_eq!(Table::open(root.path(), name).unwrap_err().kind(), ErrorKind::TableNotFound, "{name}");
+    }
+    let error = Table::open_dir(root.path(), Region::options()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TableNotFound);
+}
+
+#[test]
+fn a_directory_with_the_region_of_another_is_refused() {
+    let root = table(&[("", "m"), ("m", "")]);
+    let dir = root.path().join("data/ns/t");
+    let mut names: Vec<_> = std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    names.sort();
+    std::fs::copy(names[0].join(".regioninfo"), names[1].join(".regioninfo")).unwrap();
+    assert_eq!(Table::open(root.path(), "ns:t").unwrap_err().kind(), ErrorKind::Corrupt);
+}

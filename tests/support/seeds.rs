@@ -1,6 +1,8 @@
 //! Inputs for the fuzz targets, cut out of files that HBase wrote. See `hregion::fuzzing` for what each target reads.
 
-use hregion::{BlockType, Codec, DataBlockEncoding, HFile, MemoryFile};
+use hregion::fuzzing::CATALOG_COLUMNS;
+use hregion::locator::MetaRegion;
+use hregion::{BlockType, Codec, DataBlockEncoding, HFile, MemoryFile, Region, Scan};
 use std::path::Path;
 use std::sync::Arc;
 use std::{fs, io};
@@ -207,6 +209,31 @@ pub(crate) fn of_znodes(testdata: &Path) -> io::Result<Vec<Seed>> {
     }
     for name in ["meta-region-server-1", "meta-region-server-65535", "meta-region-server-x"] {
         add(1, name.as_bytes());
+    }
+    Ok(seeds)
+}
+
+/// The rows of a catalog that HBase left, with all versions of their columns.
+pub(crate) fn of_catalog(testdata: &Path) -> io::Result<Vec<Seed>> {
+    let region = Region::open(MetaRegion::path(&testdata.join("meta/root"))).map_err(io::Error::other)?;
+    let scan = Scan::new().family("info").raw(true).max_versions(u32::MAX);
+    let view = region.view();
+    let mut rows = view.scan(&scan).map_err(io::Error::other)?;
+    let delimited = |bytes: &[u8]| [&u16::try_from(bytes.len()).unwrap_or(0).to_be_bytes(), bytes].concat();
+    let mut seeds = Vec::new();
+    while let Some(row) = rows.next_row().map_err(io::Error::other)? {
+        let mut bytes = delimited(row.key());
+        let mut last = Vec::new();
+        for cell in row.cells() {
+            let which = CATALOG_COLUMNS.iter().position(|column| column.as_bytes() == cell.qualifier());
+            let Some(which) = which.and_then(|which| u8::try_from(which).ok()) else { continue };
+            if last != cell.qualifier() {
+                bytes.push(which);
+                bytes.extend(delimited(cell.value()));
+                last = cell.qualifier().to_vec();
+            }
+        }
+        seeds.push(Seed { target: "catalog_row", bytes });
     }
     Ok(seeds)
 }

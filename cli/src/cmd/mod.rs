@@ -10,7 +10,9 @@ pub(crate) mod diff;
 pub(crate) mod flush;
 pub(crate) mod get;
 pub(crate) mod inspect;
+pub(crate) mod locate;
 pub(crate) mod man;
+pub(crate) mod regions;
 pub(crate) mod replay;
 pub(crate) mod salvage;
 pub(crate) mod scan;
@@ -43,6 +45,8 @@ pub(crate) fn run(command: &Command, out: &mut Output) -> Result<Exit, Failure> 
         Command::Salvage(args) => salvage::run(args, out),
         Command::Flush(args) => flush::run(args, out),
         Command::Compact(args) => compact::run(args, out),
+        Command::Locate(args) => locate::run(args, out),
+        Command::Regions(args) => regions::run(args, out),
         Command::Replay(args) => replay::run(args, out),
         Command::Completions(args) => completions::run(args, out),
         Command::Man(args) => man::run(args, out),

@@ -165,7 +165,8 @@ impl Catalog {
 impl Table {
     fn open(dir: &Path, kind: Kind, options: &RegionOptions) -> Result<Self, Failure> {
         let regions = Regions::find(dir, Some(kind), options.clone())?;
-        let regions: hregion::Result<_> = regions.places(|_, _| true).map(|place| place.open()).collect();
+        let regions: hregion::Result<_> =
+            regions.places(|_, _| true).into_iter().map(|place| place.open()).collect();
         Ok(Self { regions: regions?, is_writable: false })
     }
 

@@ -1,1 +1,313 @@
+//! Look-ups in catalogs that tests write, and change while they are read.
 
+use super::*;
+use crate::locator::{FixedRegistry, Replica, ServerName};
+use proptest::prelude::*;
+use std::sync::Barrier;
+use std::sync::atomic::AtomicUsize;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A catalog in memory, which counts how often it is asked.
+#[derive(Debug, Default)]
+struct Fake {
+    entries: Mutex<Vec<CatalogEntry>>,
+    state: Mutex<Option<TableState>>,
+    failures: AtomicUsize,
+    slow: Mutex<Duration>,
+    scans: AtomicUsize,
+}
+
+impl Catalog for Fake {
+    fn rows(&self, _: &RegionLocations, range: &CatalogRange, _: Deadline) -> Result<Vec<CatalogEntry>> {
+        self.scans.fetch_add(1, Ordering::SeqCst);
+        let slow = *self.slow.lock().unwrap();
+        thread::sleep(slow);
+        let failed = self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
+        if failed.is_ok() {
+            return Err(Error::timed_out("read"));
+        }
+        Ok(range.of(self.entries.lock().unwrap().clone()))
+    }
+
+    fn table_state(&self, _: &RegionLocations, _: &TableName, _: Deadline) -> Result<Option<TableState>> {
+        Ok(*self.state.lock().unwrap())
+    }
+}
+
+/// A timer that does not wait, but counts.
+#[derive(Debug)]
+struct NoWait(Instant, Mutex<Vec<Duration>>);
+
+impl Timer for NoWait {
+    fn now(&self) -> Instant {
+        self.0
+    }
+
+    fn sleep(&self, time: Duration) {
+        self.1.lock().unwrap().push(time);
+    }
+}
+
+struct Setting {
+    catalog: Arc<Fake>,
+    timer: Arc<NoWait>,
+    locator: Locator,
+    table: TableName,
+}
+
+fn server(id: i64) -> ServerName {
+    ServerName::new("h", 1, id).unwrap()
+}
+
+fn region(start: &str, end: &str, id: i64) -> RegionInfo {
+    RegionInfo::new(TableName::parse("t").unwrap(), start.to_owned(), end.to_owned(), id).unwrap()
+}
+
+fn on(region: RegionInfo, id: i64) -> CatalogEntry {
+    let row = CatalogRow::of(RegionLocations::new(region, [Replica::on(server(id), 2)]));
+    CatalogEntry { key: row.region().name(), row: Ok(row) }
+}
+
+fn nowhere(region: RegionInfo) -> CatalogEntry {
+    let row = CatalogRow::of(RegionLocations::new(region, []));
+    CatalogEntry { key: row.region().name(), row: Ok(row) }
+}
+
+fn setting(entries: Vec<CatalogEntry>) -> Setting {
+    let catalog = Arc::new(Fake::default());
+    *catalog.entries.lock().unwrap() = entries;
+    *catalog.state.lock().unwrap() = Some(TableState::Enabled);
+    let timer = Arc::new(NoWait(Instant::now(), Mutex::default()));
+    let registry = Arc::new(FixedRegistry::new().meta(server(0)));
+    let clone: Arc<dyn Catalog> = Arc::<Fake>::clone(&catalog);
+    let waits: Arc<dyn Timer> = Arc::<NoWait>::clone(&timer);
+    let locator = Locator::new(registry, clone).timer(waits).retries(RetryPolicy::default().attempts(4));
+    Setting { catalog, timer, locator, table: TableName::parse("t").unwrap() }
+}
+
+impl Setting {
+    fn scans(&self) -> usize {
+        self.catalog.scans.swap(0, Ordering::SeqCst)
+    }
+
+    fn pauses(&self) -> usize {
+        std::mem::take(&mut *self.timer.1.lock().unwrap()).len()
+    }
+
+    fn set(&self, entries: Vec<CatalogEntry>) {
+        *self.catalog.entries.lock().unwrap() = entries;
+    }
+
+    fn fails_with(&self, row: &str) -> ErrorKind {
+        self.locator.locate(&self.table, row).unwrap_err().kind()
+    }
+
+    fn start(&self, row: &str) -> String {
+        let found = self.locator.locate(&self.table, row).unwrap();
+        String::from_utf8(found.region().start_key().to_vec()).unwrap()
+    }
+}
+
+const ID: i64 = 1_700_000_000_000;
+
+#[test]
+fn what_has_been_found_is_not_looked_up_again() {
+    let setting = setting(
+        (0..30)
+            .map(|i| {
+                let end = if i == 29 { String::new() } else { format!("{:02}", i + 1) };
+                on(region(&if i == 0 { String::new() } else { format!("{i:02}") }, &end, ID), 1)
+            })
+            .collect(),
+    );
+    assert_eq!((setting.start("20"), setting.scans()), ("20".to_owned(), 1));
+    // those before came along
+    assert_eq!((setting.start("11zz"), setting.start("19"), setting.scans()), ("11".into(), "19".into(), 0));
+    assert_eq!((setting.start("21"), setting.scans()), ("21".to_owned(), 1));
+    assert_eq!(setting.locator.warm(&setting.table, b"22", 3).unwrap(), 3);
+    assert_eq!((setting.start("24"), setting.scans()), ("24".to_owned(), 1));
+    assert_eq!(setting.locator.regions(&setting.table).unwrap().len(), 30);
+    assert_eq!((setting.start(""), setting.start("zz"), setting.scans()), (String::new(), "29".into(), 1));
+    let before = |row: &str| {
+        let position = Position::Before;
+        let found =
+            setting.locator.locate_position(&setting.table, row.as_bytes(), position, false, Deadline::NEVER);
+        String::from_utf8(found.unwrap().region().start_key().to_vec()).unwrap()
+    };
+    assert_eq!((before("20"), before("20a"), before("")), ("19".into(), "20".into(), "29".into()));
+    setting.locator.cache().clear();
+    assert_eq!(
+        (before("20"), before("20a"), before(""), setting.scans()),
+        ("19".into(), "20".into(), "29".into(), 3)
+    );
+}
+
+#[test]
+fn a_split_is_followed() {
+    let (parent, a, b) = (region("", "", ID), region("", "m", ID + 1), region("m", "", ID + 1));
+    let setting = setting(vec![on(parent.clone(), 1)]);
+    assert_eq!(setting.start("x"), "");
+    let used = setting.locator.locate(&setting.table, "x").unwrap();
+    // daughters that nobody has yet
+    setting.set(vec![on(parent.marked(true, true), 1), nowhere(a.clone()), nowhere(b.clone())]);
+    assert_eq!(setting.start("x"), "", "nobody has said that it is wrong");
+    setting.locator.on_fault(&used, 0, &Fault::NotServingRegion);
+    setting.scans();
+    assert_eq!(
+        (setting.fails_with("x"), setting.scans(), setting.pauses()),
+        (ErrorKind::NoServerForRegion, 4, 3)
+    );
+    setting.set(vec![on(parent.marked(true, true), 1), on(a.clone(), 1), on(b.clone(), 2)]);
+    assert_eq!((setting.start("x"), setting.start("a")), ("m".into(), String::new()));
+    assert_eq!(setting.locator.locate(&setting.table, "a").unwrap().region(), &a);
+    assert_eq!(setting.locator.regions(&setting.table).unwrap().len(), 2, "without the parent");
+    // the daughters merged away, the parent's row still there
+    setting.locator.cache().clear();
+    setting.set(vec![on(parent.marked(true, true), 1), on(region("", "", ID + 2), 3)]);
+    assert_eq!(setting.locator.locate(&setting.table, "x").unwrap().region().region_id(), ID + 2);
+}
+
+#[test]
+fn a_hole_is_an_error_after_a_few_attempts_and_not_a_loop() {
+    let setting = setting(vec![on(region("", "c", ID), 1), on(region("m", "", ID), 1)]);
+    let error = setting.locator.locate(&setting.table, "d").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::RegionNotFound);
+    assert!(error.message().contains("[, c)"), "{error}");
+    assert_eq!((setting.scans(), setting.pauses()), (4, 3));
+    // the daughters of a parent are not there yet
+    setting.set(vec![on(region("", "", ID).marked(true, true), 1)]);
+    assert_eq!(setting.fails_with("d"), ErrorKind::RegionNotFound);
+}
+
+#[test]
+fn a_table_that_is_not_there_is_not_looked_for_again() {
+    let setting = setting(vec![on(region("", "", ID), 1)]);
+    for table in ["s", "t-", "t1", "ns:t"] {
+        let table = TableName::parse(table).unwrap();
+        let error = setting.locator.locate(&table, "x").unwrap_err();
+        assert_eq!((error.kind(), setting.scans(), setting.pauses()), (ErrorKind::TableNotFound, 1, 0));
+        assert_eq!(setting.locator.regions(&table).unwrap_err().kind(), ErrorKind::TableNotFound);
+        setting.scans();
+    }
+}
+
+#[test]
+fn a_table_that_is_disabled_costs_no_attempts() {
+    let setting = setting(vec![on(region("", "", ID).marked(false, true), 1)]);
+    assert_eq!((setting.fails_with("x"), setting.scans()), (ErrorKind::RegionOffline, 4));
+    *setting.catalog.state.lock().unwrap() = Some(TableState::Disabling);
+    assert_eq!((setting.fails_with("x"), setting.scans()), (ErrorKind::TableNotEnabled, 1));
+    *setting.catalog.state.lock().unwrap() = None;
+    assert_eq!(setting.fails_with("x"), ErrorKind::TableNotFound);
+}
+
+#[test]
+fn rows_that_say_nothing_are_passed_over_and_counted() {
+    let broken = |region: RegionInfo| CatalogEntry {
+        key: region.name(),
+        row: Err(crate::error::Corruption::Malformed("as the test has it")),
+    };
+    let setting = setting(vec![on(region("", "", ID), 1), broken(region("a", "b", ID))]);
+    assert_eq!((setting.start("x"), setting.locator.broken_rows()), (String::new(), 1));
+    assert_eq!(setting.locator.regions(&setting.table).unwrap_err().kind(), ErrorKind::Corrupt);
+    setting.locator.cache().clear();
+    // more parents than a page has rows
+    let parents = (0..35).map(|i| on(region("", "", ID + i).marked(true, true), 1));
+    setting.set(parents.chain([on(region("", "", ID - 1), 7)]).collect());
+    assert_eq!(setting.locator.locate(&setting.table, "x").unwrap().server(), Some(&server(7)));
+    setting.set(vec![broken(region("", "", ID))]);
+    assert_eq!(setting.locator.relocate(&setting.table, "x").unwrap_err().kind(), ErrorKind::RegionNotFound);
+}
+
+#[test]
+fn a_catalog_that_does_not_answer_is_looked_for_again() {
+    let setting = setting(vec![on(region("", "", ID), 1)]);
+    setting.catalog.failures.store(2, Ordering::SeqCst);
+    assert_eq!((setting.start("x"), setting.scans(), setting.pauses()), (String::new(), 3, 2));
+    setting.catalog.failures.store(100, Ordering::SeqCst);
+    let error = setting.locator.relocate(&setting.table, "x").unwrap_err();
+    assert_eq!((error.kind(), setting.scans()), (ErrorKind::Io, 4));
+    let meta = setting.locator.locate(&TableName::meta(), "x").unwrap();
+    assert_eq!((meta.region(), meta.server()), (&RegionInfo::meta(), Some(&server(0))));
+}
+
+#[test]
+fn to_reload_is_not_to_forget() {
+    let setting = setting(vec![on(region("", "", ID), 1)]);
+    let old = setting.locator.locate(&setting.table, "x").unwrap();
+    setting.set(vec![on(region("", "", ID), 2)]);
+    setting.catalog.failures.store(4, Ordering::SeqCst);
+    assert!(setting.locator.relocate(&setting.table, "x").is_err());
+    assert_eq!(setting.locator.locate(&setting.table, "x").unwrap(), old);
+    assert_eq!(setting.locator.relocate(&setting.table, "x").unwrap().server(), Some(&server(2)));
+    assert_eq!(setting.locator.locate(&setting.table, "x").unwrap().server(), Some(&server(2)));
+    setting.scans();
+    let used = setting.locator.locate(&setting.table, "x").unwrap();
+    setting.locator.on_fault(&used, 0, &Fault::RegionMoved { server: server(3), seq_num: None });
+    assert_eq!(setting.locator.locate(&setting.table, "x").unwrap().server(), Some(&server(3)));
+    assert_eq!(setting.scans(), 0, "who moved it said where");
+}
+
+#[test]
+fn a_hundred_threads_that_miss_ask_once() {
+    let setting = setting(vec![on(region("", "", ID), 1)]);
+    *setting.catalog.slow.lock().unwrap() = Duration::from_millis(100);
+    let barrier = Barrier::new(100);
+    thread::scope(|scope| {
+        for _ in 0..100 {
+            scope.spawn(|| {
+                barrier.wait();
+                assert_eq!(setting.start("x"), "");
+            });
+        }
+    });
+    assert_eq!(setting.scans(), 1);
+}
+
+#[test]
+fn waiters_go_home_when_their_region_is_known() {
+    let ends = ["c", "g", "m", "t", ""];
+    let starts = ["", "c", "g", "m", "t"];
+    let regions = starts.iter().zip(ends).map(|(start, end)| on(region(start, end, ID), 1)).collect();
+    let setting = setting(regions);
+    *setting.catalog.slow.lock().unwrap() = Duration::from_millis(50);
+    let barrier = Barrier::new(100);
+    thread::scope(|scope| {
+        for i in 0..100 {
+            let (setting, barrier) = (&setting, &barrier);
+            scope.spawn(move || {
+                barrier.wait();
+                let row = format!("{}{i}", ["a", "d", "h", "n", "u"][i % 5]);
+                assert_eq!(setting.start(&row), starts[i % 5]);
+            });
+        }
+    });
+    let scans = setting.scans();
+    assert!(scans <= 16, "{scans}: eight at a time, and few turns");
+}
+
+proptest! {
+    #[test]
+    fn every_position_is_found_as_by_a_walk(
+        starts in proptest::collection::btree_set("[,a\0z]{1,3}", 0..25),
+        rows in proptest::collection::vec("[,a\0z]{0,4}", 12),
+    ) {
+        let starts: Vec<String> = [String::new()].into_iter().chain(starts).collect();
+        let regions: Vec<RegionInfo> = starts
+            .iter()
+            .enumerate()
+            .map(|(i, start)| region(start, starts.get(i + 1).map_or("", |end| end), ID))
+            .collect();
+        let setting = setting(regions.iter().map(|region| on(region.clone(), 1)).collect());
+        for row in rows.iter().chain(&starts) {
+            for position in [Position::At, Position::Before, Position::After] {
+                let found = setting.locator.locate_position(
+                    &setting.table, row.as_bytes(), position, false, Deadline::NEVER,
+                );
+                let expected = regions.iter().find(|region| position.is_in(region, row.as_bytes()));
+                prop_assert_eq!(found.ok().map(|found| found.region().clone()), expected.cloned());
+            }
+        }
+    }
+}

@@ -158,7 +158,7 @@ impl<'v> Pieces<'v> {
         self.stores.first_row().is_none_or(|row| self.bounds.is_behind(row))
     }
 
-    fn is_filter_done(&self) -> bool {
+    pub(super) fn is_filter_done(&self) -> bool {
         self.filter.as_ref().is_some_and(FilterState::filter_all_remaining)
     }
 

@@ -1,0 +1,68 @@
+//! Where it is written which regions there are.
+
+use crate::failure::{Failure, Fault};
+#[cfg(feature = "cluster")]
+use hregion::locator::RetryPolicy;
+use hregion::{Locator, TableName};
+use std::path::PathBuf;
+#[cfg(feature = "cluster")]
+use std::{sync::Arc, time::Duration};
+
+/// Where the catalog is.
+#[derive(clap::Args, Clone, Debug)]
+#[group(required = true, multiple = false)]
+pub(crate) struct ClusterArgs {
+    /// The root directory of HBase: by the catalog in it, data/hbase/meta, or else by the directories of regions
+    #[arg(long, value_name = "ROOT")]
+    meta: Option<PathBuf>,
+
+    /// A running cluster, by its ZooKeeper, `host:port,…`: it knows where hbase:meta is
+    #[arg(long, value_name = "HOST:PORT")]
+    zookeeper: Option<String>,
+
+    /// A running cluster, by its servers
+    #[arg(long, value_name = "HOST:PORT")]
+    bootstrap: Option<String>,
+}
+
+/// How long a running cluster may take to answer.
+#[cfg(feature = "cluster")]
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+const REMOTE: &str = "reading hbase:meta from a region server is not built yet";
+const HINT: Option<&str> = Some("--meta reads it from the root directory");
+
+impl ClusterArgs {
+    /// A locator that can find the regions of a table.
+    pub(crate) fn locator(&self, table: &TableName) -> Result<Locator, Failure> {
+        if let Some(root) = &self.meta {
+            return Ok(Locator::open(root)?);
+        }
+        let Some(quorum) = &self.zookeeper else {
+            return Err(Fault::lacking(REMOTE).with_hint(HINT).into());
+        };
+        if !table.is_meta() {
+            return Err(Fault::lacking(REMOTE).with_hint(HINT).into());
+        }
+        remote(quorum)
+    }
+}
+
+/// A locator that finds the catalog only.
+#[cfg(feature = "cluster")]
+fn remote(quorum: &str) -> Result<Locator, Failure> {
+    let registry = hregion::locator::ZooKeeperRegistry::new(quorum)?;
+    let retries = RetryPolicy::default().operation_timeout(TIMEOUT);
+    let nothing = hregion::locator::FixedRegistry::new();
+    Ok(Locator::new(Arc::new(registry), Arc::new(nothing)).retries(retries))
+}
+
+#[cfg(not(feature = "cluster"))]
+fn remote(_: &str) -> Result<Locator, Failure> {
+    Err(Fault::lacking("ZooKeeper is not built in").with_hint(Some("the feature `cluster` has it")).into())
+}
+
+/// A table's name, as it is shown.
+pub(crate) fn table_name(text: &str) -> Result<TableName, String> {
+    TableName::parse(text).map_err(|error| error.message())
+}

@@ -1,0 +1,65 @@
+//! `hregion regions`: all regions of a table.
+
+use crate::cluster_args::{ClusterArgs, table_name};
+use crate::failure::{Exit, Failure};
+use crate::located;
+use crate::output::Output;
+use hregion::TableName;
+use hregion::cell::Binary;
+use hregion::locator::{CatalogRow, TilingFault, serving, tiling_faults};
+use serde_json::json;
+use std::io::Write as _;
+
+/// List the regions of a table
+///
+/// Those that serve rows, in the order of the rows: not the parents of splits and merges. Rows that no region has, or several,
+/// are pointed out where they begin, and end the command with 3. With --json: a line a region, with the members that
+/// `hregion locate` prints, {"hole":{"start","end"}} and {"overlap":{"start","end"}}.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The table, `name` or `namespace:name`
+    #[arg(value_parser = table_name)]
+    table: TableName,
+
+    #[command(flatten)]
+    cluster: ClusterArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  hregion regions users --meta /hbase
+  hregion regions users --meta /hbase --json | jq -r .server | sort | uniq -c";
+
+pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    let locator = args.cluster.locator(&args.table)?;
+    if args.table.is_meta() {
+        located::print(&locator.locate(&args.table, "")?, out)?;
+        return Ok(Exit::Done);
+    }
+    let rows = locator.regions(&args.table)?;
+    let faults = tiling_faults(&serving(rows.iter().map(|row| row.region().clone()).collect()));
+    let mut pending = faults.iter().peekable();
+    for row in &rows {
+        while let Some(fault) = pending.next_if(|fault| fault.bounds().0 < row.region().start_key()) {
+            print_fault(fault, out)?;
+        }
+        located::print(CatalogRow::locations(row), out)?;
+    }
+    pending.try_for_each(|fault| print_fault(fault, out))?;
+    Ok(if faults.is_empty() { Exit::Done } else { Exit::Corrupt })
+}
+
+fn print_fault(fault: &TilingFault, out: &mut Output) -> Result<(), Failure> {
+    let (start, end) = fault.bounds();
+    let (start, end) = (Binary(start).to_string(), Binary(end).to_string());
+    let (name, text) = match fault {
+        TilingFault::Hole { .. } => ("hole", "no region"),
+        TilingFault::Overlap { .. } => ("overlap", "several regions"),
+    };
+    if out.is_json() {
+        return out.json_line(&json!({ name: { "start": start, "end": end } }));
+    }
+    writeln!(out, "{name}: {text}  [{start}, {end})")?;
+    Ok(())
+}
