@@ -657,6 +657,6 @@ fn an_observer_that_fails_ends_the_operation() {
     ] {
         assert_eq!(try_all(hook), expect(fails), "{hook}");
     }
-    assert_eq!(try_all("pre_compact")[6], false);
+    assert!(!try_all("pre_compact")[6]);
     assert!(open(&FaultyStorage::new(), &[(0, Arc::new(Failing("pre_open")))]).is_err());
 }

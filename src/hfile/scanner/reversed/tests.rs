@@ -99,6 +99,25 @@ fn rows_of_many_blocks_are_read_as_others_are() {
 }
 
 #[test]
+fn a_row_of_many_blocks_is_left_from_any_of_them() {
+    let cells = cells(&[1, 9, 1]);
+    let (file, _) = open(&cells, 100);
+    for steps in 0..10 {
+        let mut scanner = file.reversed_scanner();
+        for key in [SeekKey::last_on_row(b"row-0001"), SeekKey::first_on_row(b"row-0001")] {
+            // the second time it stands somewhere in the row
+            assert!(scanner.seek_before(&SeekKey::last_on_row(b"row-0001")).unwrap());
+            assert_eq!(scanner.peek(), Some(cells[1].as_ref()));
+            (0..steps).for_each(|_| scanner.advance().unwrap());
+            assert_eq!(scanner.peek(), cells.get(1 + steps).filter(|_| steps < 9).map(Cell::as_ref));
+            assert!(scanner.seek_before(&key).unwrap());
+        }
+        assert_eq!(scanner.peek(), Some(cells[0].as_ref()));
+        assert!(!scanner.previous_row().unwrap());
+    }
+}
+
+#[test]
 fn a_wrong_number_of_cells_is_noticed() {
     let cells = cells(&[2; 50]);
     let (file, _) = open(&cells, 300);
