@@ -9,8 +9,8 @@ mod table;
 
 use hregion::locator::{MetaCache, Source};
 use hregion::{
-    BlockCache, BloomType, Cell, Codec, DataBlockEncoding, Delete, Family, Get, HFile, HFileOptions,
-    HFileScanner, HFileWriter, Put, Region, RegionInfo, RegionLocations, RowBuf, SeekKey, TableName,
+    BlockCache, BloomType, Cell, Codec, DataBlockEncoding, Delete, Family, Filter, Get, HFile, HFileOptions,
+    HFileScanner, HFileWriter, Put, Region, RegionInfo, RegionLocations, RowBuf, Scan, SeekKey, TableName,
 };
 use std::path::{Path, PathBuf};
 use support::alloc::{CountingAlloc, measure};
@@ -144,15 +144,13 @@ fn a_probe_of_a_row_in_cached_chunks_allocates_nothing() {
     });
 }
 
-/// Rows of one file or of memory, read into the same buffer again and again.
-#[test]
-fn a_get_of_a_cached_row_allocates_nothing() {
+/// A region of rows in one file and in memory; with the folder that it is in.
+fn region() -> (tempfile::TempDir, Region) {
     let folder = tempfile::tempdir().expect("a folder for a region");
     let cache = BlockCache::with_capacity(1 << 30);
     let family = Family::new("f").max_versions(3);
     let options = Region::options().cache(&cache).create_if_missing(true).family(family);
     let region = options.open(folder.path()).expect("a new region");
-    let row = |i: usize| format!("row{i:05}");
     let write = |rows: std::ops::Range<usize>| {
         for i in rows {
             for ts in 1..4 {
@@ -170,6 +168,17 @@ fn a_get_of_a_cached_row_allocates_nothing() {
     write(0..1_500);
     region.flush().expect("a new file");
     write(1_500..2_000);
+    (folder, region)
+}
+
+fn row(i: usize) -> String {
+    format!("row{i:05}")
+}
+
+/// Rows of one file or of memory, read into the same buffer again and again.
+#[test]
+fn a_get_of_a_cached_row_allocates_nothing() {
+    let (_folder, region) = region();
     let rows: Vec<String> = (0..2_100).map(row).collect();
     let mut buffer = RowBuf::new();
     let mut read = |get: &mut Get| {
@@ -210,6 +219,39 @@ fn a_look_up_of_a_known_region_allocates_nothing() {
     assert_eq!(look_up(), rows.len());
     let (found, usage) = measure(look_up);
     assert_eq!((found, usage.count), (rows.len(), 0));
+}
+
+/// Rows of one file and of memory, under filters and limits.
+#[test]
+fn a_scan_that_filters_or_cuts_rows_allocates_nothing_for_them() {
+    let (_folder, region) = region();
+    let view = region.view();
+    // which brings all blocks into the cache
+    let all = Scan::new().max_versions(9);
+    for (scan, few) in [
+        (Scan::new().filter(Filter::column_prefix("p")), 1),
+        (
+            Scan::new().filter(
+                Filter::parse("ValueFilter(!=, 'substring:7') AND PageFilter(9999)").expect("a filter"),
+            ),
+            2,
+        ),
+        (Scan::new().filter(Filter::key_only(true)).max_versions(3), 3),
+        (Scan::new().batch(2), 1),
+        (Scan::new().max_result_size(90).allow_partial(true).max_versions(9), 1),
+    ] {
+        let mut scanner = view.scan(&scan).expect("a scan");
+        let mut read = |results: usize| {
+            (0..results)
+                .map(|_| scanner.next_row().expect("a sound region").map_or(0, |row| row.len()))
+                .sum::<usize>()
+        };
+        read(100);
+        assert_eq!(view.scan(&all).expect("a scan").count(), 2_000);
+        let (cells, usage) = measure(|| read(1_200));
+        assert!(cells >= 1_200 * few, "{cells} cells of {scan:?}");
+        assert_eq!(usage.count, 0, "{scan:?}");
+    }
 }
 
 /// Without a cache every block is read anew, to the same memory. New for a data block is the small part that counts who
