@@ -73,7 +73,7 @@ fn rows_come_backward_and_each_block_is_read_once() {
         (vec![3; 200], 1000),
         // a row ends with each block, or nearly
         (vec![10; 60], 620),
-        (vec![7, 1, 1, 9, 2, 8, 13, 1, 16].repeat(8), 1000),
+        ([7, 1, 1, 9, 2, 8, 13, 1, 16].repeat(8), 1000),
         (vec![1], 1000),
     ] {
         let cells = cells(&rows);
