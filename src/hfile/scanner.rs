@@ -3,8 +3,8 @@
 use super::index::{IndexPath, Sought};
 use super::inner::Inner;
 use super::source::Buffers;
-use crate::block::data::{CellPlace, DataBlock};
-use crate::cell::{CellKey, CellRef};
+use crate::block::data::{CellPlace, DataBlock, Step};
+use crate::cell::{CellKey, CellRef, same_bytes};
 use crate::error::{Corruption, Result};
 use std::cmp::Ordering;
 use std::fmt;
@@ -37,6 +37,17 @@ impl Seek {
             Self::Gap => -2,
         }
     }
+}
+
+/// How a walk over the cells of a row ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RowWalk<B> {
+    /// It was broken off; the scanner stands on the cell where it was.
+    BrokenOff(B),
+    /// With the row; the scanner stands on the first cell of the next one.
+    RowEnd,
+    /// With the last row: the scanner stands nowhere.
+    End,
 }
 
 /// A cursor over the cells of one file.
@@ -232,6 +243,59 @@ impl<'f> HFileScanner<'f> {
             }
             self.next_block()?;
         }
+    }
+
+    /// Lends the cells of a row from the one it stands on on, until `visit` breaks off. `row` is memory to use.
+    #[inline]
+    pub(crate) fn walk_row<B>(
+        &mut self,
+        row: &mut Vec<u8>,
+        mut visit: impl FnMut(CellRef<'_>) -> ControlFlow<B>,
+    ) -> Result<RowWalk<B>> {
+        let Some(block) = &self.block else { return Ok(RowWalk::End) };
+        let mut place = self.place;
+        loop {
+            if let ControlFlow::Break(broken_off) = visit(block.cell(&place)) {
+                self.place = place;
+                return Ok(RowWalk::BrokenOff(broken_off));
+            }
+            match block.advance_in_row(&mut place) {
+                Step::InRow => {}
+                Step::NextRow => {
+                    self.place = place;
+                    return Ok(RowWalk::RowEnd);
+                }
+                Step::End => break,
+            }
+        }
+        self.place = place;
+        self.walk_row_on(row, &mut visit)
+    }
+
+    /// Goes on with [`walk_row`](Self::walk_row) behind the last cell of a block.
+    #[cold]
+    fn walk_row_on<B>(
+        &mut self,
+        row: &mut Vec<u8>,
+        visit: &mut dyn FnMut(CellRef<'_>) -> ControlFlow<B>,
+    ) -> Result<RowWalk<B>> {
+        row.clear();
+        row.extend_from_slice(self.peek_row().unwrap_or_default());
+        while self.advance()? {
+            let Some(cell) = self.peek().filter(|cell| same_bytes(cell.row(), row)) else {
+                return Ok(RowWalk::RowEnd);
+            };
+            if let ControlFlow::Break(broken_off) = visit(cell) {
+                return Ok(RowWalk::BrokenOff(broken_off));
+            }
+        }
+        Ok(RowWalk::End)
+    }
+
+    /// The row of the cell it stands on.
+    #[inline]
+    pub(crate) fn peek_row(&self) -> Option<&[u8]> {
+        Some(self.block.as_ref()?.row(&self.place))
     }
 
     /// The cell it stands on.

@@ -27,7 +27,7 @@ pub use options::RegionOptions;
 pub use scanner::RegionScanner;
 pub use view::ReadView;
 
-use crate::cell::{CellOrder, Row, RowBuf};
+use crate::cell::{CellOrder, Row, RowBuf, same_bytes};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::io::FileLock;
@@ -185,7 +185,7 @@ impl Inner {
     /// The place of a family among the stores.
     pub(crate) fn store_index(&self, family: &[u8]) -> Result<usize> {
         // most regions have one or two
-        match self.stores.iter().position(|store| store.family.name() == family) {
+        match self.stores.iter().position(|store| same_bytes(store.family.name(), family)) {
             Some(index) => Ok(index),
             None => Err(Error::no_such_family(family)),
         }

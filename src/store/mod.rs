@@ -9,6 +9,7 @@ mod heap;
 pub(crate) mod matcher;
 mod names;
 pub(crate) mod reference;
+mod row_cells;
 mod row_match;
 mod scanner;
 mod state;

@@ -191,8 +191,8 @@ impl<T: Copy> Few<T> {
     }
 
     #[inline]
-    fn iter(&self) -> impl Iterator<Item = T> {
-        self.near.iter().flatten().chain(&self.rest).copied()
+    pub(super) fn iter(&self) -> impl Iterator<Item = T> {
+        self.near[..self.len.min(NEAR)].iter().flatten().chain(&self.rest).copied()
     }
 
     fn retain(&mut self, mut keep: impl FnMut(T) -> bool) {
@@ -203,12 +203,6 @@ impl<T: Copy> Few<T> {
     #[inline]
     pub(super) fn len(&self) -> usize {
         self.len
-    }
-
-    /// The only one, if there is but one.
-    #[inline]
-    pub(super) fn only(&self) -> Option<T> {
-        if self.len == 1 { self.near[0] } else { None }
     }
 }
 
