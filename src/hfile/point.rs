@@ -66,7 +66,7 @@ impl Leaf<'_> {
 
 impl Inner {
     /// Looks for a row.
-    #[inline]
+    #[inline(always)] // what it gives is large: it is made where it stays
     pub(super) fn locate<'f>(&'f self, row: &'f [u8], order: CellOrder) -> Located<'f> {
         let (mut leaf, mut is_last) = (Leaf::Root(&self.root), true);
         loop {

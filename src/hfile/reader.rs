@@ -246,7 +246,7 @@ impl HFile {
     }
 
     /// Looks for the cells of a row, as far as blocks are in the cache.
-    #[inline]
+    #[inline(always)] // what it gives is large: it is made where it stays
     pub(crate) fn locate<'f>(&'f self, row: &'f [u8]) -> Located<'f> {
         match self.0.order {
             Some(order) => self.0.locate(row, order),

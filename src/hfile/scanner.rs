@@ -39,6 +39,15 @@ impl Seek {
     }
 }
 
+/// Takes the cells of a row, one after the other. A trait and no closure, so that it becomes part of each loop that has one.
+pub(crate) trait RowVisitor {
+    /// Why it wants no more.
+    type Break;
+
+    /// Takes the next cell, which is of the row.
+    fn visit_in_row(&mut self, cell: CellRef<'_>) -> ControlFlow<Self::Break>;
+}
+
 /// How a walk over the cells of a row ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RowWalk<B> {
@@ -245,17 +254,18 @@ impl<'f> HFileScanner<'f> {
         }
     }
 
-    /// Lends the cells of a row from the one it stands on on, until `visit` breaks off. `row` is memory to use.
+    /// Lends the cells of a row from the one it stands on on, until `visitor` breaks off. `row` is memory to
+    /// use.
     #[inline]
-    pub(crate) fn walk_row<B>(
+    pub(crate) fn walk_row<V: RowVisitor>(
         &mut self,
         row: &mut Vec<u8>,
-        mut visit: impl FnMut(CellRef<'_>) -> ControlFlow<B>,
-    ) -> Result<RowWalk<B>> {
+        visitor: &mut V,
+    ) -> Result<RowWalk<V::Break>> {
         let Some(block) = &self.block else { return Ok(RowWalk::End) };
         let mut place = self.place;
         loop {
-            if let ControlFlow::Break(broken_off) = visit(block.cell(&place)) {
+            if let ControlFlow::Break(broken_off) = visitor.visit_in_row(block.cell(&place)) {
                 self.place = place;
                 return Ok(RowWalk::BrokenOff(broken_off));
             }
@@ -269,7 +279,7 @@ impl<'f> HFileScanner<'f> {
             }
         }
         self.place = place;
-        self.walk_row_on(row, &mut visit)
+        self.walk_row_on(row, visitor)
     }
 
     /// Goes on with [`walk_row`](Self::walk_row) behind the last cell of a block.
@@ -277,7 +287,7 @@ impl<'f> HFileScanner<'f> {
     fn walk_row_on<B>(
         &mut self,
         row: &mut Vec<u8>,
-        visit: &mut dyn FnMut(CellRef<'_>) -> ControlFlow<B>,
+        visitor: &mut dyn RowVisitor<Break = B>,
     ) -> Result<RowWalk<B>> {
         row.clear();
         row.extend_from_slice(self.peek_row().unwrap_or_default());
@@ -285,7 +295,7 @@ impl<'f> HFileScanner<'f> {
             let Some(cell) = self.peek().filter(|cell| same_bytes(cell.row(), row)) else {
                 return Ok(RowWalk::RowEnd);
             };
-            if let ControlFlow::Break(broken_off) = visit(cell) {
+            if let ControlFlow::Break(broken_off) = visitor.visit_in_row(cell) {
                 return Ok(RowWalk::BrokenOff(broken_off));
             }
         }

@@ -194,7 +194,7 @@ impl Inner {
     /// That a row is one of the region's.
     pub(crate) fn check_row(&self, row: &[u8]) -> Result<()> {
         let (start, end) = (self.info.start_key(), self.info.end_key());
-        let before = self.order.compare_rows(row, start).is_lt();
+        let before = !start.is_empty() && self.order.compare_rows(row, start).is_lt();
         if before || !end.is_empty() && self.order.compare_rows(row, end).is_ge() {
             return Err(Error::wrong_region(row, start, end));
         }

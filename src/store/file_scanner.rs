@@ -5,7 +5,7 @@ use super::file::{SeqIds, StoreFile};
 use super::reference::{Half, Reference};
 use crate::cell::{CellKey, CellOrder, CellRef, CellType, SeekKey};
 use crate::error::Result;
-use crate::hfile::{HFileScanner, RowWalk};
+use crate::hfile::{HFileScanner, RowVisitor, RowWalk};
 use crate::schema::BloomType;
 use std::fmt;
 use std::ops::ControlFlow;
@@ -163,20 +163,20 @@ impl<'f> StoreFileScanner<'f> {
         Ok(None)
     }
 
-    /// Lends the visible cells of a row from the one it stands on on, until `visit` breaks off; none if it must be walked
+    /// Lends the visible cells of a row from the one it stands on on, until `visitor` breaks off; none if it must be walked
     /// cell by cell. `row` is memory to use.
     ///
     /// # Errors
     ///
     /// As [`advance`](Self::advance).
     #[inline]
-    pub(crate) fn walk_row<B>(
+    pub(crate) fn walk_row<V: RowVisitor>(
         &mut self,
         row: &mut Vec<u8>,
-        visit: impl FnMut(CellRef<'_>) -> ControlFlow<B>,
-    ) -> Result<Option<RowWalk<B>>> {
+        visitor: &mut V,
+    ) -> Result<Option<RowWalk<V::Break>>> {
         if self.is_plain && self.stand == Stand::Cell && self.seq_id.is_none() {
-            return self.cells.walk_row(row, visit).map(Some);
+            return self.cells.walk_row(row, visitor).map(Some);
         }
         Ok(None)
     }

@@ -7,7 +7,7 @@ use super::scanner::StoreScanner;
 use super::state::{Sources, StoreState};
 use crate::cell::{CellRef, ReadMemory, RowBuf};
 use crate::error::Result;
-use crate::hfile::NotCached;
+use crate::hfile::{NotCached, RowVisitor};
 use crate::metrics::ReadCounts;
 use crate::op::Query;
 use std::ops::ControlFlow;

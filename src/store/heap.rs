@@ -4,7 +4,7 @@ use super::file_scanner::{NextIndexedKey, StoreFileScanner};
 use crate::block::search::{common_prefix, compare_to_common};
 use crate::cell::{CellKey, CellOrder, CellRef, prefix, same_bytes};
 use crate::error::Result;
-use crate::hfile::RowWalk;
+use crate::hfile::{RowVisitor, RowWalk};
 use crate::memstore::SegmentScanner;
 use std::cmp::Ordering;
 use std::fmt;
@@ -54,32 +54,29 @@ impl KeyValueScanner<'_> {
         }
     }
 
-    /// Lends the cells of a row from the one it stands on on, until `visit` breaks off. `row` is memory to use.
+    /// Lends the cells of a row from the one it stands on on, until `visitor` breaks off. `row` is memory to
+    /// use.
     #[inline]
-    fn walk_row<B>(
-        &mut self,
-        row: &mut Vec<u8>,
-        mut visit: impl FnMut(CellRef<'_>) -> ControlFlow<B>,
-    ) -> Result<RowWalk<B>> {
+    fn walk_row<V: RowVisitor>(&mut self, row: &mut Vec<u8>, visitor: &mut V) -> Result<RowWalk<V::Break>> {
         if let Self::File(scanner) = self
-            && let Some(walked) = scanner.walk_row(row, &mut visit)?
+            && let Some(walked) = scanner.walk_row(row, visitor)?
         {
             return Ok(walked);
         }
-        self.walk_row_by_cell(row, &mut visit)
+        self.walk_row_by_cell(row, visitor)
     }
 
     /// As [`walk_row`](Self::walk_row), whatever the source is.
     fn walk_row_by_cell<B>(
         &mut self,
         row: &mut Vec<u8>,
-        visit: &mut dyn FnMut(CellRef<'_>) -> ControlFlow<B>,
+        visitor: &mut dyn RowVisitor<Break = B>,
     ) -> Result<RowWalk<B>> {
         let Some(mut cell) = self.peek() else { return Ok(RowWalk::End) };
         row.clear();
         row.extend_from_slice(cell.row());
         loop {
-            if let ControlFlow::Break(broken_off) = visit(cell) {
+            if let ControlFlow::Break(broken_off) = visitor.visit_in_row(cell) {
                 return Ok(RowWalk::BrokenOff(broken_off));
             }
             self.advance()?;
@@ -347,16 +344,16 @@ impl<'s> KeyValueHeap<'s> {
         self.heads.len() == 1 || self.heads.get(self.top).is_some_and(|head| *head < self.runner_up)
     }
 
-    /// Lends the cells of the row on top, which [has it alone](Self::has_row_alone), from the one on top on, until `visit`
+    /// Lends the cells of the row on top, which [has it alone](Self::has_row_alone), from the one on top on, until `visitor`
     /// breaks off; what it broke off at, or the next row, is on top then. `row` is memory to use.
     #[inline]
-    pub(crate) fn walk_row<B>(
+    pub(crate) fn walk_row<V: RowVisitor>(
         &mut self,
         row: &mut Vec<u8>,
-        visit: impl FnMut(CellRef<'_>) -> ControlFlow<B>,
-    ) -> Result<RowWalk<B>> {
+        visitor: &mut V,
+    ) -> Result<RowWalk<V::Break>> {
         let Some(scanner) = self.scanners.get_mut(self.top) else { return Ok(RowWalk::End) };
-        let walked = scanner.walk_row(row, visit);
+        let walked = scanner.walk_row(row, visitor);
         if self.heads.len() == 1 || matches!(walked, Ok(RowWalk::BrokenOff(_))) {
             return walked;
         }

@@ -25,7 +25,7 @@ pub(super) enum RowCells<'s> {
 
 impl<'s> RowCells<'s> {
     /// Those of a file. Of a half of a file it knows nothing.
-    #[inline]
+    #[inline(always)] // it is large: it is made where it stays
     pub(super) fn of_file(file: &'s StoreFile, row: &'s [u8], read_point: i64) -> Result<Self, NotCached> {
         if file.is_reference() {
             return Err(NotCached);
@@ -39,7 +39,13 @@ impl<'s> RowCells<'s> {
         match file.hfile().locate(row) {
             Located::Absent => Ok(Self::End),
             Located::NotCached => Err(NotCached),
-            Located::At(cells) => Self::File { cells, seq_id, read_point }.settled(),
+            Located::At(cells) => {
+                let mut found = Self::File { cells, seq_id, read_point };
+                if read_point < i64::MAX {
+                    found.settle(read_point)?;
+                }
+                Ok(found)
+            }
         }
     }
 
@@ -88,14 +94,12 @@ impl<'s> RowCells<'s> {
         Ok(())
     }
 
-    /// The same, on the first cell that is visible.
-    #[inline]
-    fn settled(mut self) -> Result<Self, NotCached> {
-        match &self {
-            Self::File { cells, read_point, .. } if cells.peek().seq_id() > *read_point => self.advance()?,
-            _ => {}
+    /// Goes on, if need be, to a cell that is visible.
+    fn settle(&mut self, read_point: i64) -> Result<(), NotCached> {
+        match self.peek() {
+            Some(cell) if cell.seq_id() > read_point => self.advance(),
+            _ => Ok(()),
         }
-        Ok(self)
     }
 
     /// Lends the cells from the one it stands on on, until `visit` breaks off.
@@ -127,7 +131,7 @@ pub(super) struct RowMerge<'s> {
 
 impl<'s> RowMerge<'s> {
     /// Adds a newer source; false if there is no place for it.
-    #[inline]
+    #[inline(always)] // as `RowCells::of_file`
     pub(super) fn push(&mut self, cells: RowCells<'s>) -> bool {
         if matches!(cells, RowCells::End) {
             return true;

@@ -4,6 +4,7 @@ use super::heap::KeyValueHeap;
 use super::matcher::{Advance, Disorder, MatchCode, ScanQueryMatcher};
 use crate::cell::{CellOrder, CellRef, SeekKey};
 use crate::error::{Error, Result};
+use crate::hfile::RowVisitor;
 use std::ops::ControlFlow;
 
 /// Why a walk over cells ends at one of them.
@@ -113,20 +114,6 @@ impl<'m, 'q, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowMatch<'m, 'q, 
         self.follow(code, cell)
     }
 
-    /// Takes the next cell, which is known to be of the row.
-    #[inline(always)] // the loop of every scan
-    pub(super) fn visit_in_row(&mut self, cell: CellRef<'_>) -> ControlFlow<Leave> {
-        self.cells += 1;
-        if self.passing {
-            if self.is_before_key(cell) {
-                return self.pass();
-            }
-            self.arrived();
-        }
-        let code = self.matcher.match_in_row(cell);
-        self.follow(code, cell)
-    }
-
     /// Does as the matcher says.
     #[inline(always)] // as `visit`
     fn follow(&mut self, code: Result<MatchCode, Disorder>, cell: CellRef<'_>) -> ControlFlow<Leave> {
@@ -187,5 +174,22 @@ impl<'m, 'q, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowMatch<'m, 'q, 
             return ControlFlow::Break(Leave::NextRow);
         }
         ControlFlow::Continue(())
+    }
+}
+
+impl<T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowVisitor for RowMatch<'_, '_, T> {
+    type Break = Leave;
+
+    #[inline(always)] // the loop of every scan
+    fn visit_in_row(&mut self, cell: CellRef<'_>) -> ControlFlow<Leave> {
+        self.cells += 1;
+        if self.passing {
+            if self.is_before_key(cell) {
+                return self.pass();
+            }
+            self.arrived();
+        }
+        let code = self.matcher.match_in_row(cell);
+        self.follow(code, cell)
     }
 }

@@ -146,7 +146,7 @@ impl<'s> StoreScanner<'s> {
         let mut row = RowMatch::new(self.order, &mut self.matcher, &mut self.key, self.limit, STEPS, take);
         // most rows come from one source, which knows where they end
         let mut leave = match alone {
-            true => match self.heap.walk_row(&mut self.row, |cell| row.visit_in_row(cell))? {
+            true => match self.heap.walk_row(&mut self.row, &mut row)? {
                 RowWalk::BrokenOff(leave) => Some(leave),
                 RowWalk::RowEnd => Some(Leave::RowEnd),
                 RowWalk::End => None,

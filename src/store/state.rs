@@ -196,8 +196,19 @@ impl<T: Copy> Few<T> {
     }
 
     fn retain(&mut self, mut keep: impl FnMut(T) -> bool) {
-        let all = std::mem::take(self);
-        all.iter().filter(|&item| keep(item)).for_each(|item| self.push(item));
+        if !self.rest.is_empty() {
+            let all = std::mem::take(self);
+            all.iter().filter(|&item| keep(item)).for_each(|item| self.push(item));
+            return;
+        }
+        let mut kept = 0;
+        for i in 0..self.len {
+            if let Some(item) = self.near[i].filter(|&item| keep(item)) {
+                self.near[kept] = Some(item);
+                kept += 1;
+            }
+        }
+        self.len = kept;
     }
 
     #[inline]

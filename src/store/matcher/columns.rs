@@ -50,7 +50,7 @@ impl<'q> ColumnTracker<'q> {
 
     /// What to do with a value that neither a marker nor its timestamp rules out: [`done`](Self::done),
     /// [`check_column`](Self::check_column) and [`check_versions`](Self::check_versions) in one.
-    #[inline]
+    #[inline(always)] // the loop of every scan
     pub(super) fn match_put(
         &mut self,
         qualifier: &[u8],
