@@ -112,7 +112,7 @@ impl RowCursor<'_> {
     /// Goes to the next cell of the row; false if there is none.
     #[inline]
     pub(crate) fn advance(&mut self) -> Result<bool, NotCached> {
-        match self.block.advance_in_row(&mut self.place) {
+        match self.block.step_in_row(&mut self.place) {
             Step::InRow => Ok(true),
             Step::NextRow => Ok(false),
             Step::End => self.next_block(),

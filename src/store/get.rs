@@ -88,8 +88,11 @@ impl StoreState {
     ) -> Result<InPlace> {
         let mut found = RowMerge::default();
         for file in sources.files.iter() {
-            let Ok(cells) = RowCells::of_file(file, query.start, query.read_point) else {
-                return Ok(InPlace::ForScanner);
+            let cells = match RowCells::of_file(file, query.start, query.read_point) {
+                // mostly so, and nothing large is moved then
+                Ok(RowCells::End) => continue,
+                Ok(cells) => cells,
+                Err(NotCached) => return Ok(InPlace::ForScanner),
             };
             if !found.push(cells) {
                 return Ok(InPlace::ForScanner);

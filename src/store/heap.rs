@@ -89,7 +89,7 @@ impl KeyValueScanner<'_> {
     }
 
     /// The row of the cell it stands on.
-    #[inline]
+    #[inline(always)] // the loop of every scan
     fn peek_row(&self) -> Option<&[u8]> {
         match self {
             Self::File(scanner) => scanner.peek_row(),

@@ -148,23 +148,46 @@ impl DataBlock {
     /// Goes to the cell behind; false, and nowhere else, if there is none in this block.
     #[inline(always)] // the loop of every scan
     pub(crate) fn advance(&self, place: &mut CellPlace) -> bool {
-        if place.next >= self.cells.end {
+        if !self.step(place) {
             return false;
         }
-        *place = place_at(&self.bytes, place.next, self.format);
-        place.ahead = self.bytes.get(place.next + AHEAD).copied().unwrap_or_default();
+        self.touch_ahead(place);
         true
     }
 
     /// As [`advance`](Self::advance), and says whether the row is still the same.
     #[inline(always)] // the loop of every scan
     pub(crate) fn advance_in_row(&self, place: &mut CellPlace) -> Step {
+        let step = self.step_in_row(place);
+        if step != Step::End {
+            self.touch_ahead(place);
+        }
+        step
+    }
+
+    /// As [`advance_in_row`](Self::advance_in_row), for who does not go far: what is further on is not touched.
+    #[inline(always)] // as `advance`
+    pub(crate) fn step_in_row(&self, place: &mut CellPlace) -> Step {
         let before = place.at;
-        if !self.advance(place) {
+        if !self.step(place) {
             return Step::End;
         }
         let same = same_bytes(row_at(&self.bytes, before), row_at(&self.bytes, place.at));
         if same { Step::InRow } else { Step::NextRow }
+    }
+
+    #[inline(always)] // as `advance`
+    fn step(&self, place: &mut CellPlace) -> bool {
+        if place.next >= self.cells.end {
+            return false;
+        }
+        *place = place_at(&self.bytes, place.next, self.format);
+        true
+    }
+
+    #[inline(always)] // as `advance`
+    fn touch_ahead(&self, place: &mut CellPlace) {
+        place.ahead = self.bytes.get(place.next + AHEAD).copied().unwrap_or_default();
     }
 
     #[inline]

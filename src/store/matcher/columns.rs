@@ -205,7 +205,7 @@ pub(super) struct AllColumns {
 }
 
 impl AllColumns {
-    #[inline]
+    #[inline(always)] // the loop of every scan
     fn check_versions(
         &mut self,
         version: Version<'_>,
