@@ -293,6 +293,10 @@ impl<'f> ReversedHFileScanner<'f> {
     /// Whatever comes of a move, the row it had is gone.
     #[inline]
     pub(crate) fn leave(&mut self) {
+        if self.begins == Stand::Wide {
+            // a block that is passed forward may have no index
+            self.cells.leave_block();
+        }
         (self.begins, self.stand) = (Stand::Nowhere, Stand::Nowhere);
         if let Some(behind) = self.behind.take() {
             self.cells.reuse(behind.block);
