@@ -144,7 +144,7 @@ fn a_probe_of_a_row_in_cached_chunks_allocates_nothing() {
 }
 
 /// A region of rows in one file and in memory; with the folder that it is in.
-fn region() -> (tempfile::TempDir, Region) {
+fn region() -> (TempDir, Region) {
     let folder = tempfile::tempdir().expect("a folder for a region");
     let cache = BlockCache::with_capacity(1 << 30);
     let family = Family::new("f").max_versions(3);
