@@ -107,11 +107,11 @@ fn markers_hide_what_is_older() {
 #[test]
 fn a_scan_goes_on_where_it_ended() {
     let all = ok(&["scan", &plain()]);
-    let (mut pieces, mut cursor) = (String::new(), None);
+    let (mut pieces, mut cursor) = (String::new(), None::<String>);
     for _ in 0..100 {
         let mut args = vec!["scan".to_owned(), plain(), "--limit".into(), "4".into()];
         if let Some(cursor) = &cursor {
-            args.extend(["--resume".to_owned(), format!("{cursor}")]);
+            args.extend(["--resume".to_owned(), cursor.clone()]);
         }
         let output = run(&args);
         assert_eq!(code(&output), 0, "{}", stderr(&output));
