@@ -60,6 +60,15 @@ impl Mvcc {
     /// [`advance_to`](Self::advance_to), which checks it.
     pub(crate) fn new(start: i64) -> Self {
         debug_assert!(start <= MAX_START);
+        Self::starting_at(start)
+    }
+
+    /// For what nobody writes to: everything that is there is seen, whatever its number.
+    pub(crate) fn without_writes() -> Self {
+        Self::starting_at(i64::MAX)
+    }
+
+    fn starting_at(start: i64) -> Self {
         let writes = Writes { write_point: start, pending: VecDeque::new(), waiting: 0 };
         Self {
             read_point: AtomicI64::new(start),

@@ -589,6 +589,8 @@ fn completions_and_manual_pages_know_the_commands() {
         "-salvage",
         "-scan",
         "-seek",
+        "-shell",
+        "-stats",
         "-verify",
         "-write",
         "",
