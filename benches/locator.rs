@@ -7,6 +7,7 @@ use hregion::locator::{MetaCache, Replica, Source};
 use hregion::{RegionInfo, RegionLocations, ServerName, TableName};
 use std::collections::BTreeMap;
 use std::hint::black_box;
+use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -32,7 +33,10 @@ fn look_up(c: &mut Criterion) {
 
     let cached = |row: &[u8]| cache.get(&table, row).expect("a known region");
     let in_map = |row: &[u8]| {
-        let (_, found) = map.range::<[u8], _>(..=row).next_back().expect("a region before");
+        let (_, found) = map
+            .range::<[u8], _>((Bound::Unbounded, Bound::Included(row)))
+            .next_back()
+            .expect("a region before");
         Some(found).filter(|found| found.region().contains(row)).cloned().expect("a known region")
     };
     assert!(rows.iter().all(|row| cached(row) == in_map(row)));

@@ -1,6 +1,7 @@
 //! An observer that counts what a region is asked for.
 //!
 //!     cargo run --example observer_count
+#![allow(clippy::print_stdout, reason = "it shows what it finds")]
 
 use hregion::region::{MiniBatch, ObserverContext};
 use hregion::{Family, Get, Put, Region, RegionObserver, Result, RowBuf};

@@ -1,6 +1,7 @@
 //! An observer that hides the values of one column from all who read: gets, and scans.
 //!
 //!     cargo run --example observer_mask
+#![allow(clippy::print_stdout, reason = "it shows what it finds")]
 
 use hregion::region::ObserverContext;
 use hregion::{Family, Get, Put, Region, RegionObserver, Result, RowBuf, Scan};

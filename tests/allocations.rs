@@ -9,8 +9,9 @@ mod table;
 
 use hregion::locator::{MetaCache, Source};
 use hregion::{
-    BlockCache, BloomType, Cell, Codec, DataBlockEncoding, Delete, Family, Get, HFile, HFileOptions,
-    HFileScanner, HFileWriter, Put, Region, RegionInfo, RegionLocations, RowBuf, SeekKey, TableName,
+    BlockCache, BloomType, Cell, Codec, Compaction, DataBlockEncoding, Delete, Family, Filter, Get, HFile,
+    HFileOptions, HFileScanner, HFileWriter, Put, Region, RegionInfo, RegionLocations, RowBuf, Scan, SeekKey,
+    TableName,
 };
 use std::path::{Path, PathBuf};
 use support::alloc::{CountingAlloc, measure};
@@ -144,15 +145,13 @@ fn a_probe_of_a_row_in_cached_chunks_allocates_nothing() {
     });
 }
 
-/// Rows of one file or of memory, read into the same buffer again and again.
-#[test]
-fn a_get_of_a_cached_row_allocates_nothing() {
+/// A region of rows in one file and in memory; with the folder that it is in.
+fn region() -> (TempDir, Region) {
     let folder = tempfile::tempdir().expect("a folder for a region");
     let cache = BlockCache::with_capacity(1 << 30);
     let family = Family::new("f").max_versions(3);
     let options = Region::options().cache(&cache).create_if_missing(true).family(family);
     let region = options.open(folder.path()).expect("a new region");
-    let row = |i: usize| format!("row{i:05}");
     let write = |rows: std::ops::Range<usize>| {
         for i in rows {
             for ts in 1..4 {
@@ -170,6 +169,17 @@ fn a_get_of_a_cached_row_allocates_nothing() {
     write(0..1_500);
     region.flush().expect("a new file");
     write(1_500..2_000);
+    (folder, region)
+}
+
+fn row(i: usize) -> String {
+    format!("row{i:05}")
+}
+
+/// Rows of one file or of memory, read into the same buffer again and again.
+#[test]
+fn a_get_of_a_cached_row_allocates_nothing() {
+    let (_folder, region) = region();
     let rows: Vec<String> = (0..2_100).map(row).collect();
     let mut buffer = RowBuf::new();
     let mut read = |get: &mut Get| {
@@ -210,6 +220,117 @@ fn a_look_up_of_a_known_region_allocates_nothing() {
     assert_eq!(look_up(), rows.len());
     let (found, usage) = measure(look_up);
     assert_eq!((found, usage.count), (rows.len(), 0));
+}
+
+/// Rows of one file and of memory, under filters and limits.
+#[test]
+fn a_scan_that_filters_or_cuts_rows_allocates_nothing_for_them() {
+    let (_folder, region) = region();
+    let view = region.view();
+    // which brings all blocks into the cache
+    let all = Scan::new().max_versions(9);
+    for (scan, few) in [
+        (Scan::new().filter(Filter::column_prefix("p")), 1),
+        (
+            Scan::new().filter(
+                Filter::parse("ValueFilter(!=, 'substring:7') AND PageFilter(9999)").expect("a filter"),
+            ),
+            2,
+        ),
+        (Scan::new().filter(Filter::key_only(true)).max_versions(3), 3),
+        (Scan::new().batch(2), 1),
+        (Scan::new().max_result_size(90).allow_partial(true).max_versions(9), 1),
+    ] {
+        let mut scanner = view.scan(&scan).expect("a scan");
+        let mut read = |results: usize| {
+            (0..results)
+                .map(|_| scanner.next_row().expect("a sound region").map_or(0, |row| row.len()))
+                .sum::<usize>()
+        };
+        read(100);
+        assert_eq!(view.scan(&all).expect("a scan").count(), 2_000);
+        let (cells, usage) = measure(|| read(1_200));
+        assert!(cells >= 1_200 * few, "{cells} cells of {scan:?}");
+        assert_eq!(usage.count, 0, "{scan:?}");
+    }
+}
+
+/// Four files and memory, of which each has a cell of every row; and the rows.
+fn five_sources(folder: &Path, cache: &BlockCache) -> (Region, Vec<String>) {
+    let family = Family::new("f").max_versions(3).block_size(4 << 10);
+    let options = Region::options().cache(cache).create_if_missing(true).family(family);
+    let region = options.open(folder).expect("a new region");
+    let rows: Vec<String> = (0..1_000).map(|i| format!("row{i:05}")).collect();
+    for source in 0..5i64 {
+        for row in &rows {
+            let put = Put::new(row.clone());
+            let put = put.cell_at("f", format!("q{}", source % 3), source, format!("value{source}"));
+            region.put(put).expect("a row of the region");
+        }
+        if source < 4 {
+            region.flush().expect("a new file");
+        }
+    }
+    assert_eq!(region.store_file_count("f"), Some(4));
+    (region, rows)
+}
+
+/// Rows that several files and memory have cells of, and rows between them that are nowhere.
+#[test]
+fn a_get_of_several_sources_allocates_nothing() {
+    let folder = tempfile::tempdir().expect("a folder for a region");
+    let (region, rows) = five_sources(folder.path(), &BlockCache::with_capacity(1 << 30));
+    let missing: Vec<String> = rows.iter().map(|row| format!("{row}-")).collect();
+    let mut buffer = RowBuf::new();
+    let mut read = |get: &mut Get, rows: &[String]| {
+        let mut cells = 0;
+        for row in rows {
+            get.set_row(row);
+            region.get_into(get, &mut buffer).expect("a sound region");
+            cells += buffer.len();
+        }
+        cells
+    };
+    for (mut get, per_row) in [
+        (Get::new("").family("f"), 3),
+        (Get::new("").max_versions(9), 5),
+        (Get::new("").column("f", "q0").max_versions(9), 2),
+    ] {
+        for (rows, expected) in [(&rows, per_row * rows.len()), (&missing, 0)] {
+            assert_eq!(read(&mut get, rows), expected);
+            let (hot, usage) = measure(|| read(&mut get, rows));
+            assert_eq!((hot, usage.count), (expected, 0), "{get:?}");
+        }
+    }
+}
+
+/// Of one file and of several sources.
+#[test]
+fn a_scan_allocates_nothing_for_a_row() {
+    let folder = tempfile::tempdir().expect("a folder for a region");
+    let (region, rows) = five_sources(folder.path(), &BlockCache::with_capacity(1 << 30));
+    for files in [4, 1] {
+        let (view, scan) = (region.view(), Scan::new().family("f"));
+        // the first scan fills the cache, and the first rows of the second, of more than a block, its memory
+        for pass in 0..2 {
+            let mut scanner = view.scan(&scan).expect("a scan");
+            for _ in 0..rows.len() / 2 {
+                assert_eq!(scanner.next_row().expect("a sound region").map(|row| row.len()), Some(3));
+            }
+            let (rest, usage) = measure(|| {
+                let mut rest = 0;
+                while scanner.next_row().expect("a sound region").is_some() {
+                    rest += 1;
+                }
+                rest
+            });
+            assert_eq!(rest, rows.len() / 2);
+            assert!(pass == 0 || usage.count == 0, "{files} files: {usage:?}");
+        }
+        region.flush().expect("a new file");
+        region.compact(Compaction::Major).expect("one file");
+    }
+    assert_eq!(region.store_file_count("f"), Some(1));
 }
 
 /// Without a cache every block is read anew, to the same memory. New for a data block is the small part that counts who

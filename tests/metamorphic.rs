@@ -295,6 +295,8 @@ impl Maker<'_> {
     fn clock(&mut self) {
         let ahead = 100 * i64::try_from(self.rng.below(15)).unwrap();
         self.now += if !self.blind && self.one_in(4) { -ahead } else { ahead };
+        // writes are dated back by up to 2 seconds
+        self.now = self.now.max(2000);
         self.steps.push(Step::Clock(self.now));
     }
 

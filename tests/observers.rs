@@ -4,9 +4,9 @@
 use hregion::io::faulty::FaultyStorage;
 use hregion::region::{CellPass, CheckResult, MiniBatch, ObserverContext, ScanOptions};
 use hregion::{
-    Append, CellRef, CellType, CheckAndMutate, Compaction, Delete, Error, Family, Filter, Get, HFileWriter,
-    Increment, ManualClock, Mutation, Put, Region, RegionObserver, Result, RowBuf, Scan, SeekKey,
-    StoreFileOrigin, StoreFileWriter,
+    Append, CellRef, CellType, CheckAndMutate, Compaction, Comparator, Compare, Delete, Error, Family,
+    Filter, Get, HFileWriter, Increment, ManualClock, Mutation, Put, Region, RegionObserver, Result, RowBuf,
+    Scan, SeekKey, StoreFileOrigin, StoreFileWriter,
 };
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -299,7 +299,7 @@ fn every_hook_is_called_when_it_is_to_be() {
     };
     assert!(scan(Scan::new().family("f").limit(1)) > 0);
     assert_eq!(called(), format!("{opened}, preScannerNext, postScannerNext a, {closed}"));
-    assert!(scan(Scan::new().family("f").filter(Filter::prefix("c"))) > 0);
+    assert!(scan(Scan::new().family("f").filter(Filter::row(Compare::Equal, Comparator::binary("c")))) > 0);
     let next = "preScannerNext, postScannerFilterRow a, postScannerFilterRow b, postScannerNext c";
     let found = called();
     assert!(found.starts_with(&format!("{opened}, {next}")) && found.ends_with(closed), "{found}");
@@ -657,6 +657,6 @@ fn an_observer_that_fails_ends_the_operation() {
     ] {
         assert_eq!(try_all(hook), expect(fails), "{hook}");
     }
-    assert_eq!(try_all("pre_compact")[6], false);
+    assert!(!try_all("pre_compact")[6]);
     assert!(open(&FaultyStorage::new(), &[(0, Arc::new(Failing("pre_open")))]).is_err());
 }

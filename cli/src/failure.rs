@@ -117,7 +117,6 @@ impl Fault {
             "Corrupt" | "Truncated" | "Limit" | "Inconsistent" => Exit::Corrupt,
             "TableNotFound" | "TableNotEnabled" | "RegionNotFound" | "RegionOffline"
             | "NoServerForRegion" => Exit::No,
-            "TableNotFound" => Exit::No,
             "Unsupported" => Exit::Unsupported,
             "Io" => Exit::Io,
             _ => Exit::Usage,

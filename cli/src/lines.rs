@@ -78,10 +78,7 @@ impl<'p> Lines<'p> {
     }
 }
 
-/// What stands for standard input, or for standard output, in the place of a path.
-pub(crate) const STDIN: &str = "-";
-
-/// Whether a path stands for one of them.
+/// Whether a path stands for standard input, or for standard output.
 pub(crate) fn is_stdin(path: &Path) -> bool {
-    path.as_os_str() == STDIN
+    path.as_os_str() == "-"
 }

@@ -37,6 +37,7 @@ mod target_args;
 mod text;
 mod text_file;
 mod upkeep;
+mod write_args;
 
 use output::Output;
 use std::process::ExitCode;

@@ -1,7 +1,7 @@
 //! Which rows and cells `scan`, `get` and `count` are to read.
 
 use crate::failure::Fault;
-use crate::scan_rows::RowScan;
+use crate::scan_rows::{RowScan, with_prefix};
 use crate::selection::Selection;
 use hregion::cell::{Binary, parse_binary};
 use hregion::{Clock, Cursor, Filter, Get, ManualClock, Scan, SystemClock, TimeRange};
@@ -58,6 +58,10 @@ pub(crate) struct RowArgs {
     /// So many rows at most
     #[arg(long, value_name = "ROWS")]
     limit: Option<u64>,
+
+    /// From the last row to the first; --start is then the greatest row, and --stop the one at which to end
+    #[arg(long)]
+    reversed: bool,
 
     /// Rows in pieces of so many cells
     #[arg(long, value_name = "CELLS")]
@@ -140,9 +144,9 @@ impl CellArgs {
 impl RowArgs {
     /// A scan of the rows.
     pub(crate) fn scan(&self, cells: &CellArgs) -> RowScan {
-        let mut scan = cells.scan();
+        let mut scan = cells.scan().reversed(self.reversed);
         if let Some(Row(prefix)) = &self.prefix {
-            scan = scan.prefix(prefix.clone());
+            scan = with_prefix(scan, prefix.clone(), self.reversed);
         }
         if let Some(Row(start)) = &self.start {
             scan = scan.start_row(start.clone(), true);
@@ -168,22 +172,35 @@ impl RowArgs {
             && self.resume.is_none()
     }
 
+    /// Whether the last rows come first.
+    pub(crate) fn is_reversed(&self) -> bool {
+        self.reversed
+    }
+
     /// Whether any of the rows may be from `start` on and before `end`; an empty bound is none.
     pub(crate) fn overlaps(&self, start: &[u8], end: &[u8]) -> bool {
-        let resumed = self.resume.as_ref().map(Cursor::row);
-        let first = resumed.or(self.start.as_ref().or(self.prefix.as_ref()).map(|Row(row)| row.as_slice()));
-        let begins_behind = first.is_some_and(|first| !end.is_empty() && first >= end);
-        let ends_before = match (&self.stop, &self.prefix) {
-            (Some(Row(stop)), _) if !stop.is_empty() => stop.as_slice() <= start,
-            (_, Some(Row(prefix))) => start > prefix.as_slice() && !start.starts_with(prefix),
-            _ => false,
+        let bytes =
+            |row: &Option<Row>| row.as_ref().map(|Row(row)| row.clone()).filter(|row| !row.is_empty());
+        let resumed = self.resume.as_ref().map(|cursor| cursor.row().to_vec());
+        let (first, last) = match (resumed.or_else(|| bytes(&self.start)), bytes(&self.stop), self.reversed) {
+            (start, stop, false) => (start, stop),
+            (start, stop, true) => (stop, start),
         };
-        !begins_behind && !ends_before
+        let begins_behind = first.is_some_and(|first| !end.is_empty() && first.as_slice() >= end);
+        let ends_before = last.is_some_and(|last| match self.reversed {
+            false => last.as_slice() <= start,
+            true => last.as_slice() < start,
+        });
+        let has_none_of_prefix = self.prefix.as_ref().is_some_and(|Row(prefix)| {
+            let is_behind = start > prefix.as_slice() && !start.starts_with(prefix);
+            is_behind || !end.is_empty() && prefix.as_slice() >= end
+        });
+        !begins_behind && !ends_before && !has_none_of_prefix
     }
 
     /// Whether any of these was given.
     pub(crate) fn is_given(&self) -> bool {
-        !self.is_all() || self.batch.is_some()
+        !self.is_all() || self.reversed || self.batch.is_some()
     }
 }
 
@@ -310,6 +327,20 @@ mod tests {
     }
 
     #[test]
+    fn prefixes_are_read_in_both_directions() {
+        let scan = |args: &[&str]| {
+            let line = parse(args).unwrap();
+            line.rows.scan(&line.cells).scan
+        };
+        assert_eq!(scan(&["--prefix", "ab"]), Scan::new().prefix("ab"));
+        let reversed = || Scan::new().reversed(true);
+        let expected = reversed().start_row("b", false).stop_row(&b"a\xff"[..], true);
+        assert_eq!(scan(&["--prefix", "a\\xFF", "--reversed"]), expected);
+        let all = reversed().start_row("", true).stop_row(&b"\xff"[..], true);
+        assert_eq!(scan(&["--prefix", "\\xFF", "--reversed"]), all);
+    }
+
+    #[test]
     fn cursors_come_back() {
         for cursor in [Cursor::new("", false), Cursor::new(&b"a:\0"[..], true)] {
             assert_eq!(super::cursor(&show_cursor(&cursor)).as_ref(), Ok(&cursor));
@@ -347,6 +378,8 @@ mod tests {
         };
         let bounds = [("", "b"), ("", "b\0"), ("c", ""), ("d", ""), ("cz", "e")];
         assert_eq!(overlaps(&some, &bounds), [false, true, true, false, true]);
+        let reversed = rows(&["--start", "d", "--stop", "b", "--reversed"]);
+        assert_eq!(overlaps(&reversed, &bounds), [false, true, true, true, false]);
         let prefix = rows(&["--prefix", "b"]);
         let bounds = [("", "b"), ("b", "ba"), ("bz", ""), ("c", ""), ("a", "c")];
         assert_eq!(overlaps(&prefix, &bounds), [false, true, true, false, true]);

@@ -21,6 +21,9 @@ const TABLE_DESCRIPTOR: &str = ".tabledesc";
 /// The region of the catalog, which older releases wrote no `.regioninfo` for.
 const META: &str = "1588230740";
 
+/// The digits that the name of a store file begins with.
+const NAME_LEN: usize = 32;
+
 /// What a directory is.
 pub(crate) fn kind_of(dir: &Path, kind: Option<Kind>) -> Result<Kind, Fault> {
     check_local(dir)?;
@@ -42,23 +45,31 @@ pub(crate) fn kind_of(dir: &Path, kind: Option<Kind>) -> Result<Kind, Fault> {
     if dir.parent().is_some_and(is_region) {
         return Ok(Kind::Family);
     }
-    if has_files_alone(dir)? {
+    if is_family_alone(dir)? {
         return Ok(Kind::Family);
     }
     Err(Fault::unsupported(dir, "neither a region nor a table: no .regioninfo, no .tabledesc in it")
         .with_hint(Some("--as says what it is")))
 }
 
-/// Whether there is nothing but files in a directory, and any: of a family that has no region, as one for a bulk load.
-fn has_files_alone(dir: &Path) -> Result<bool, Fault> {
+/// Whether there is nothing in a directory but files named as HBase names them, and any: those of a family that has no region,
+/// as for a bulk load.
+fn is_family_alone(dir: &Path) -> Result<bool, Fault> {
     let fault = |error| Fault::io("list", dir, &error);
     let mut found = false;
     for entry in fs::read_dir(dir).map_err(fault)? {
         let entry = entry.map_err(fault)?;
-        found |= entry.path().is_file();
-        if entry.path().is_dir() {
+        let name = entry.file_name();
+        let name = name.as_encoded_bytes();
+        let is_hidden = matches!(name.first(), Some(b'.' | b'_'));
+        if is_hidden {
+            continue;
+        }
+        let has_name = name.get(..NAME_LEN).is_some_and(|name| name.iter().all(u8::is_ascii_hexdigit));
+        if !has_name || !entry.path().is_file() {
             return Ok(false);
         }
+        found = true;
     }
     Ok(found)
 }

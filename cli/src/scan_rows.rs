@@ -52,6 +52,23 @@ impl RowScan {
     }
 }
 
+/// Narrows a scan to the rows that begin with `prefix`, in its direction.
+pub(crate) fn with_prefix(scan: Scan, prefix: Vec<u8>, reversed: bool) -> Scan {
+    if !reversed {
+        return scan.prefix(prefix);
+    }
+    // the first row behind them; all that begin with 0xff have none
+    let mut behind = prefix.clone();
+    while behind.last() == Some(&u8::MAX) {
+        behind.pop();
+    }
+    if let Some(last) = behind.last_mut() {
+        *last += 1;
+    }
+    let has_end = !behind.is_empty();
+    scan.start_row(behind, !has_end).stop_row(prefix, true)
+}
+
 /// Fails if cells are of another family than the region's only one, whose rules do not hold for them.
 pub(crate) fn check_only_family(region: &Region, row: RowRef<'_>) -> Result<(), Fault> {
     let family = region.families().next().map(|family| family.name()).unwrap_or_default();

@@ -76,12 +76,20 @@ impl Source {
         Ok(Self { rows: Rows::Files(options.open_files(files)?), family: None })
     }
 
+    /// The regions that have any of the rows that are `wanted`, in their order or in reverse.
     fn regions(
         &self,
+        reversed: bool,
         wanted: impl Fn(&[u8], &[u8]) -> bool,
     ) -> Box<dyn Iterator<Item = hregion::Result<Region>> + '_> {
         match &self.rows {
-            Rows::Regions(regions) => Box::new(regions.places(wanted).into_iter().map(|place| place.open())),
+            Rows::Regions(regions) => {
+                let mut regions: Vec<_> = regions.places(wanted);
+                if reversed {
+                    regions.reverse();
+                }
+                Box::new(regions.into_iter().map(|place| place.open()))
+            }
             Rows::Files(region) => Box::new(std::iter::once(Ok(region.clone()))),
         }
     }
@@ -109,7 +117,7 @@ impl Source {
         mut take: impl FnMut(RowRef<'_>) -> Result<(), Failure>,
     ) -> Result<Option<Cursor>, Failure> {
         let scan = rows.scan(&self.narrowed(cells)?);
-        scan.run(self.regions(|start, end| rows.overlaps(start, end)), |region, row| {
+        scan.run(self.regions(rows.is_reversed(), |start, end| rows.overlaps(start, end)), |region, row| {
             self.check(region, row)?;
             take(row)
         })
@@ -123,7 +131,7 @@ impl Source {
         mut take: impl FnMut(RowRef<'_>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let cells = self.narrowed(cells)?;
-        for region in self.regions(|start, end| start <= row && (end.is_empty() || row < end)) {
+        for region in self.regions(false, |start, end| start <= row && (end.is_empty() || row < end)) {
             let region = region?;
             let get = cells.get(row);
             if cells.is_raw() {
@@ -153,7 +161,7 @@ impl Source {
         mut take: impl FnMut(CellRef<'_>),
     ) -> Result<(), Failure> {
         let scan = rows.scan(&self.narrowed(&CellArgs::of_all_stored())?).scan;
-        for region in self.regions(|start, end| rows.overlaps(start, end)) {
+        for region in self.regions(rows.is_reversed(), |start, end| rows.overlaps(start, end)) {
             let view = region?.view();
             view.scan(&scan)?.for_each_cell(|cell| {
                 take(cell);

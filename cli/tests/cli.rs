@@ -297,7 +297,9 @@ fn every_kind_of_error_has_its_exit_code() {
         (&["cells", &golden("codec-zstd-dictionary.hfile")], 4, "Unsupported"),
         (&["count", &golden("")], 4, "Unsupported"),
         (&["count", &plain(), "--as", "wal"], 4, "Unsupported"),
-        (&["count", &plain(), "--prefix", "row"], 2, "Usage"),
+        (&["scan", &plain(), "--filter", "NoSuchFilter()"], 2, "Usage"),
+        (&["stats", &corrupt("flip-data.hfile")], 3, "Corrupt"),
+        (&["scan", &plain(), "--columns", "g"], 2, "NoSuchFamily"),
         (&["scan", &golden("no-such-region")], 5, "Io"),
         (&["scan", &golden(""), "--versions", "0"], 2, "Usage"),
         (&["replay", &golden("no-such.jsonl")], 5, "Io"),
@@ -404,10 +406,11 @@ fn other_kinds_of_files_are_named() {
         assert!(error["message"].as_str().unwrap().contains(what), "{error}");
     }
     let directory = run(&["cells", "--json", "."]);
-    let message = "a directory, expected a file: `scan`, `get` and `count` read those of regions and tables";
+    let message = "a directory, expected a file: `scan`, `get`, `count` and `stats` read those of families, \
+        regions and tables";
     assert_eq!(last_error(&directory)["message"], message);
     for (args, what) in [
-        (&["scan", &plain()][..], "a file"),
+        (&["flush", &plain()][..], "a file"),
         (&["get", ".", "row"], "neither a region nor a table"),
         (&["count", "."], "neither a region nor a table"),
         (&["compact", "."], "neither a region nor a table"),

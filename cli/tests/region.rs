@@ -175,6 +175,4 @@ fn other_directories_are_refused_by_what_they_are() {
         assert_eq!(code(&output), 4, "{args:?}");
         assert!(stderr(&output).contains("neither a region nor a table"), "{}", stderr(&output));
     }
-    let output = run(&["count", &plain(), "--prefix", "a"]);
-    assert_eq!(code(&output), 2);
 }

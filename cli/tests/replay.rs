@@ -18,7 +18,17 @@ use support::*;
 const LEFT_OUT: &str = "crash";
 
 /// How many answers of the whole corpus there are in scripts without it.
-const ANSWERS: usize = 57_500;
+const ANSWERS: usize = 55_570;
+
+/// Answers in which HBase does not do what it means to. Flushes drop what an open scanner is still to see, a raw one or one of
+/// older times, and when it goes on it reads the new file (read-path.md §4.4); and of ranges of rows backward, one
+/// without an end is taken for the least of them (§13.5).
+const FAULTS: [(&str, i64); 4] = [
+    ("scanners-2.script.jsonl", 26),
+    ("scanners-2.script.jsonl", 29),
+    ("scanners_reversed-1.script.jsonl", 145),
+    ("filters_rows-6.script.jsonl", 167),
+];
 
 /// Settings that change no answer.
 const SETTINGS: [&[&str]; 10] = [
@@ -156,7 +166,7 @@ fn compare(
     for line in lines {
         let id = line["id"].as_i64().unwrap();
         let (expected, given) = (expected.get(&id).map(settled), given.get(&id).map(settled));
-        if line.get("quirk").is_some() {
+        if line.get("quirk").is_some() || FAULTS.contains(&(name.trim_end_matches(".gz"), id)) {
             continue;
         }
         if given != expected {

@@ -4,8 +4,9 @@
 //! threads slower than one. So whoever knows a block's index entry finds the block in the slot next to it; the cache
 //! fills the slot and empties it again. A reader only marks the slot as used, and only when it is not marked yet.
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwapOption, Guard};
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -43,6 +44,18 @@ impl<T> Slots<T> {
         Some(result)
     }
 
+    /// The block in a slot, held for as long as one reads it, without counting a reference.
+    #[inline]
+    pub(crate) fn hold(&self, i: usize) -> Option<Held<T>> {
+        let slot = self.0.get(i)?;
+        let block = slot.block.load();
+        if block.is_none() {
+            return None;
+        }
+        slot.touch();
+        Some(Held(block))
+    }
+
     pub(crate) fn put(&self, i: usize, block: Arc<T>) {
         if let Some(slot) = self.0.get(i) {
             slot.block.store(Some(block));
@@ -52,6 +65,18 @@ impl<T> Slots<T> {
     /// The bytes this takes, roughly.
     pub(crate) fn memory(&self) -> usize {
         self.0.len() * size_of::<Slot<T>>()
+    }
+}
+
+/// A block that stays in memory, though its slot may be emptied. A thread should hold few at a time.
+pub(crate) struct Held<T>(Guard<Option<Arc<T>>>);
+
+impl<T> Deref for Held<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        self.0.as_deref().expect("an empty slot is not held")
     }
 }
 

@@ -95,7 +95,9 @@ impl CellKey {
     #[inline]
     #[must_use]
     pub fn qualifier(&self) -> &[u8] {
-        self.split().2
+        let family_at = 2 + self.row_len();
+        let family_len = usize::from(self.0[family_at]);
+        &self.0[family_at + 1 + family_len..self.0.len() - TIMESTAMP_AND_TYPE]
     }
 
     /// Row, family and qualifier.
@@ -105,13 +107,6 @@ impl CellKey {
         let (&family_len, rest) = rest.split_first().expect("a key has a family length");
         let (family, rest) = rest.split_at(usize::from(family_len));
         (row, family, &rest[..rest.len() - TIMESTAMP_AND_TYPE])
-    }
-
-    /// The qualifier, given how long the row is.
-    #[inline]
-    pub(crate) fn qualifier_behind(&self, row_len: usize) -> &[u8] {
-        let family_len = usize::from(self.0[2 + row_len]);
-        &self.0[3 + row_len + family_len..self.0.len() - TIMESTAMP_AND_TYPE]
     }
 
     /// The family's length, the family and the qualifier.

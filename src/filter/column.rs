@@ -88,6 +88,8 @@ pub(super) fn hint_column(cell: CellRef<'_>, qualifier: Option<&Bytes>, hint: &m
 pub(super) struct MultipleColumnPrefixFilter {
     /// In order, none twice, one at least.
     pub(super) prefixes: Arc<[Bytes]>,
+    /// Where the hint leads: the first prefix behind the cell that was judged last.
+    next: usize,
 }
 
 impl MultipleColumnPrefixFilter {
@@ -99,7 +101,7 @@ impl MultipleColumnPrefixFilter {
         if prefixes.windows(2).any(|pair| pair[0] == pair[1]) {
             return Err(Error::invalid_argument("a filter of column prefixes has one of them twice"));
         }
-        Ok(Self { prefixes: prefixes.into() })
+        Ok(Self { prefixes: prefixes.into(), next: 0 })
     }
 
     /// How many of the prefixes are not beyond the qualifier.
@@ -116,6 +118,7 @@ impl MultipleColumnPrefixFilter {
 impl CellFilter for MultipleColumnPrefixFilter {
     fn filter_cell(&mut self, cell: CellRef<'_>) -> Result<Verdict> {
         let passed = self.passed(cell.qualifier());
+        self.next = passed;
         Ok(if self.starts_with(cell.qualifier(), passed) {
             Verdict::Include
         } else if passed == self.prefixes.len() {
@@ -126,7 +129,7 @@ impl CellFilter for MultipleColumnPrefixFilter {
     }
 
     fn next_cell_hint(&mut self, cell: CellRef<'_>, hint: &mut SeekKey) -> bool {
-        hint_column(cell, self.prefixes.get(self.passed(cell.qualifier())), hint)
+        hint_column(cell, self.prefixes.get(self.next), hint)
     }
 
     fn skip_hint(&mut self, cell: CellRef<'_>, hint: &mut SeekKey) -> bool {

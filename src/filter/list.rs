@@ -193,6 +193,12 @@ impl OrMember {
 
     fn ask(&mut self, cell: CellRef<'_>) -> Result<Verdict> {
         let verdict = self.filter.filter_cell(cell)?;
+        self.remember(verdict, cell);
+        Ok(verdict)
+    }
+
+    /// Remembers what the member says of a cell, or would say: a hint is from there then.
+    fn remember(&mut self, verdict: Verdict, cell: CellRef<'_>) {
         self.memory = match verdict {
             Verdict::Include | Verdict::Skip => Memory::Nothing,
             Verdict::NextCol | Verdict::IncludeAndNextCol => Memory::Column,
@@ -203,7 +209,6 @@ impl OrMember {
         if matches!(self.memory, Memory::Column | Memory::Family) {
             self.key.set_key(cell.key());
         }
-        Ok(verdict)
     }
 }
 
@@ -265,7 +270,10 @@ impl CellFilter for FilterListWithOr {
                 continue;
             }
             let verdict = match member.assumed(cell, self.reversed) {
-                Some(verdict) => verdict,
+                Some(verdict) => {
+                    member.remember(verdict, cell);
+                    verdict
+                }
                 None => member.ask(cell)?,
             };
             member.included = verdict.is_include();

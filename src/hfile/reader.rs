@@ -5,18 +5,17 @@ use super::index::IndexPath;
 use super::inner::Inner;
 use super::open::open;
 use super::options::HFileOptions;
-use super::point::Lookup;
+use super::point::Located;
 use super::scanner::{HFileScanner, ReversedHFileScanner};
 use super::verify::VerifyReport;
 use super::{FileInfo, Trailer};
 use crate::block::bloom::HashedRow;
 use crate::block::{BlockHandle, BlockHeader, Codec, DataBlockEncoding};
-use crate::cell::{CellKey, CellOrder, CellRef, SeekKey};
+use crate::cell::{CellKey, CellOrder, SeekKey};
 use crate::error::{Error, Result};
 use crate::io::FileReader;
 use bytes::Bytes;
 use std::fmt;
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -246,17 +245,12 @@ impl HFile {
         Ok((header, Bytes::from(payload)))
     }
 
-    /// Lends the cells of a row and perhaps some of the row behind, until `visit` breaks off: as far as their blocks are in
-    /// the cache.
-    #[inline]
-    pub(crate) fn look_up(
-        &self,
-        row: &[u8],
-        mut visit: impl FnMut(CellRef<'_>) -> ControlFlow<()>,
-    ) -> Lookup {
+    /// Looks for the cells of a row, as far as blocks are in the cache.
+    #[inline(always)] // what it gives is large: it is made where it stays
+    pub(crate) fn locate<'f>(&'f self, row: &'f [u8]) -> Located<'f> {
         match self.0.order {
-            Some(order) => self.0.look_up(row, order, &mut visit),
-            None => Lookup::Incomplete,
+            Some(order) => self.0.locate(row, order),
+            None => Located::NotCached,
         }
     }
 

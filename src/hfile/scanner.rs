@@ -7,8 +7,8 @@ pub(crate) use reversed::ReversedHFileScanner;
 use super::index::{IndexPath, Sought};
 use super::inner::Inner;
 use super::source::Buffers;
-use crate::block::data::{CellPlace, DataBlock};
-use crate::cell::{CellKey, CellRef};
+use crate::block::data::{CellPlace, DataBlock, Step};
+use crate::cell::{CellKey, CellRef, same_bytes};
 use crate::error::{Corruption, Result};
 use std::cmp::Ordering;
 use std::fmt;
@@ -41,6 +41,26 @@ impl Seek {
             Self::Gap => -2,
         }
     }
+}
+
+/// Takes the cells of a row, one after the other. A trait and no closure, so that it becomes part of each loop that has one.
+pub(crate) trait RowVisitor {
+    /// Why it wants no more.
+    type Break;
+
+    /// Takes the next cell, which is of the row.
+    fn visit_in_row(&mut self, cell: CellRef<'_>) -> ControlFlow<Self::Break>;
+}
+
+/// How a walk over the cells of a row ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RowWalk<B> {
+    /// It was broken off; the scanner stands on the cell where it was.
+    BrokenOff(B),
+    /// With the row; the scanner stands on the first cell of the next one.
+    RowEnd,
+    /// With the last row: the scanner stands nowhere.
+    End,
 }
 
 /// A cursor over the cells of one file.
@@ -236,6 +256,60 @@ impl<'f> HFileScanner<'f> {
             }
             self.next_block()?;
         }
+    }
+
+    /// Lends the cells of a row from the one it stands on on, until `visitor` breaks off. `row` is memory to
+    /// use.
+    #[inline]
+    pub(crate) fn walk_row<V: RowVisitor>(
+        &mut self,
+        row: &mut Vec<u8>,
+        visitor: &mut V,
+    ) -> Result<RowWalk<V::Break>> {
+        let Some(block) = &self.block else { return Ok(RowWalk::End) };
+        let mut place = self.place;
+        loop {
+            if let ControlFlow::Break(broken_off) = visitor.visit_in_row(block.cell(&place)) {
+                self.place = place;
+                return Ok(RowWalk::BrokenOff(broken_off));
+            }
+            match block.advance_in_row(&mut place) {
+                Step::InRow => {}
+                Step::NextRow => {
+                    self.place = place;
+                    return Ok(RowWalk::RowEnd);
+                }
+                Step::End => break,
+            }
+        }
+        self.place = place;
+        self.walk_row_on(row, visitor)
+    }
+
+    /// Goes on with [`walk_row`](Self::walk_row) behind the last cell of a block.
+    #[cold]
+    fn walk_row_on<B>(
+        &mut self,
+        row: &mut Vec<u8>,
+        visitor: &mut dyn RowVisitor<Break = B>,
+    ) -> Result<RowWalk<B>> {
+        row.clear();
+        row.extend_from_slice(self.peek_row().unwrap_or_default());
+        while self.advance()? {
+            let Some(cell) = self.peek().filter(|cell| same_bytes(cell.row(), row)) else {
+                return Ok(RowWalk::RowEnd);
+            };
+            if let ControlFlow::Break(broken_off) = visitor.visit_in_row(cell) {
+                return Ok(RowWalk::BrokenOff(broken_off));
+            }
+        }
+        Ok(RowWalk::End)
+    }
+
+    /// The row of the cell it stands on.
+    #[inline]
+    pub(crate) fn peek_row(&self) -> Option<&[u8]> {
+        Some(self.block.as_ref()?.row(&self.place))
     }
 
     /// The cell it stands on.

@@ -62,8 +62,10 @@ impl ServerName {
 
     fn checked(host: &str, port: u16, start_code: i64) -> Option<Self> {
         let is_odd = |c: char| c.is_control() || c.is_whitespace() || c == ',';
+        // some letters are longer in lower case
+        let host = host.to_lowercase();
         let can_be = !host.is_empty() && host.len() <= MAX_HOST_LEN && !host.contains(is_odd);
-        can_be.then(|| Self { host: host.to_lowercase(), port, start_code })
+        can_be.then_some(Self { host, port, start_code })
     }
 
     /// The host, in lower case.
@@ -112,6 +114,7 @@ mod tests {
             assert!(ServerName::parse(name).is_err(), "{name:?}");
         }
         assert!(ServerName::new("a\n", 1, 2).is_err() && ServerName::new("x".repeat(256), 1, 2).is_err());
+        assert!(ServerName::new("İ".repeat(127), 1, 2).is_err(), "three bytes each, in lower case");
     }
 
     #[test]

@@ -49,28 +49,34 @@ impl Region {
     /// As [`compact_family`](Self::compact_family).
     pub fn compact_files(&self, family: impl AsRef<[u8]>, from: usize, count: usize) -> Result<()> {
         let store = self.0.store_index(family.as_ref())?;
-        self.0.compact_chosen(store, |files, _| {
-            let mut files: Vec<StoreFile> = files.to_vec();
-            files.sort_by_key(|file| (file.max_seq_id(), file.bulk_load_time().is_some()));
-            Ok(Chosen::of(files.into_iter().skip(from).take(count).collect()))
-        })
+        self.0.compact_chosen(
+            store,
+            |_| Ok(()),
+            |files, _| {
+                let mut files: Vec<StoreFile> = files.to_vec();
+                files.sort_by_key(|file| (file.max_seq_id(), file.bulk_load_time().is_some()));
+                Ok(Chosen::of(files.into_iter().skip(from).take(count).collect()))
+            },
+        )
     }
 
     /// Compacts files of a family by their names, as [`store_file_names`](Self::store_file_names) has them; those alone, whether
-    /// the policy would choose them or not. Markers go only if these are all that there are.
+    /// the policy would choose them or not. Markers go only if these are all that there are. Files that have expired as a
+    /// whole are dropped first, these or others.
     ///
     /// # Errors
     ///
     /// As [`compact_family`](Self::compact_family), or if there is no file of a name.
     pub fn compact_named_files<N: AsRef<str>>(&self, family: impl AsRef<[u8]>, names: &[N]) -> Result<()> {
         let store = self.0.store_index(family.as_ref())?;
-        self.0.compact_chosen(store, |files, _| {
-            let is_named = |file: &&StoreFile| names.iter().any(|name| name.as_ref() == file.name());
+        let check = |files: &[StoreFile]| {
             let unknown = |name: &&N| files.iter().all(|file| file.name() != name.as_ref());
-            if let Some(name) = names.iter().find(unknown) {
-                let name: String = name.as_ref().chars().take(200).collect();
-                return Err(Error::invalid_argument(format!("the family has no store file {name:?}")));
-            }
+            let Some(name) = names.iter().find(unknown) else { return Ok(()) };
+            let name: String = name.as_ref().chars().take(200).collect();
+            Err(Error::invalid_argument(format!("the family has no store file {name:?}")))
+        };
+        self.0.compact_chosen(store, check, |files, _| {
+            let is_named = |file: &&StoreFile| names.iter().any(|name| name.as_ref() == file.name());
             Ok(Chosen::of(files.iter().filter(is_named).cloned().collect()))
         })
     }
@@ -105,28 +111,36 @@ impl Inner {
     fn compact(&self, store: usize, compaction: Compaction) -> Result<()> {
         let Store { family, compaction: config, .. } = &self.stores[store];
         let major = compaction == Compaction::Major;
-        self.compact_chosen(store, |files, now| {
-            let candidates: Vec<_> = files.iter().map(StoreFile::candidate).collect();
-            let chosen = compact::select(&candidates, &[], config, now, family.ttl_millis(), major, major);
-            Ok(chosen.map_or_else(
-                || Chosen::of(Vec::new()),
-                |Selection { files: places, boundaries, .. }| Chosen {
-                    files: places.into_iter().map(|i| files[i].clone()).collect(),
-                    boundaries,
-                },
-            ))
-        })
+        self.compact_chosen(
+            store,
+            |_| Ok(()),
+            |files, now| {
+                let candidates: Vec<_> = files.iter().map(StoreFile::candidate).collect();
+                let chosen =
+                    compact::select(&candidates, &[], config, now, family.ttl_millis(), major, major);
+                Ok(chosen.map_or_else(
+                    || Chosen::of(Vec::new()),
+                    |Selection { files: places, boundaries, .. }| Chosen {
+                        files: places.into_iter().map(|i| files[i].clone()).collect(),
+                        boundaries,
+                    },
+                ))
+            },
+        )
     }
 
-    /// Drops files that have expired, and merges those that are chosen of the others.
+    /// Drops files that have expired, and merges those that are chosen of the others, unless the check of what there is
+    /// before fails.
     fn compact_chosen(
         &self,
         store: usize,
+        check: impl FnOnce(&[StoreFile]) -> Result<()>,
         choose: impl FnOnce(&[StoreFile], i64) -> Result<Chosen>,
     ) -> Result<()> {
         self.check_writable()?;
         let _compacting = lock(&self.compacting);
         let now = self.clock.now();
+        check(&self.states.load().stores[store].files)?;
         self.drop_unneeded(store, now)?;
         let files = self.states.load().stores[store].files.clone();
         let family = self.stores[store].family.name();

@@ -30,7 +30,7 @@ pub use options::RegionOptions;
 pub use scanner::{RegionScanner, ScanResult, ScanResults};
 pub use view::ReadView;
 
-use crate::cell::{CellOrder, Row, RowBuf};
+use crate::cell::{CellOrder, Row, RowBuf, same_bytes};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::io::FileLock;
@@ -198,7 +198,7 @@ impl Inner {
     /// The place of a family among the stores.
     pub(crate) fn store_index(&self, family: &[u8]) -> Result<usize> {
         // most regions have one or two
-        match self.stores.iter().position(|store| store.family.name() == family) {
+        match self.stores.iter().position(|store| same_bytes(store.family.name(), family)) {
             Some(index) => Ok(index),
             None => Err(Error::no_such_family(family)),
         }
@@ -207,7 +207,7 @@ impl Inner {
     /// That a row is one of the region's.
     pub(crate) fn check_row(&self, row: &[u8]) -> Result<()> {
         let (start, end) = (self.info.start_key(), self.info.end_key());
-        let before = self.order.compare_rows(row, start).is_lt();
+        let before = !start.is_empty() && self.order.compare_rows(row, start).is_lt();
         if before || !end.is_empty() && self.order.compare_rows(row, end).is_ge() {
             return Err(Error::wrong_region(row, start, end));
         }

@@ -1,19 +1,25 @@
 //! A file of a store: an HFile, what the store must know of it, and whether a query can touch it
 //! (read-path.md §1.5, §6.2, §6.3, §7.5; HBase: `HStoreFile`, `StoreFileReader`).
 
+mod known;
+mod rows;
+
+pub(crate) use known::SeqIds;
+
 use super::file_scanner::StoreFileScanner;
-use super::reference::{Half, Reference};
+use super::reference::Reference;
 use super::reversed_file_scanner::ReversedStoreFileScanner;
 use crate::block::BlockType;
 use crate::block::bloom::HashedRow;
-use crate::cell::{CellOrder, CellRef};
+use crate::cell::{CellOrder, prefix};
 use crate::error::{Corruption, Result};
-use crate::hfile::{HFile, HFileOptions, Lookup};
+use crate::hfile::{HFile, HFileOptions};
 use crate::op::Query;
 use crate::schema::BloomType;
+use known::Known;
+use rows::Rows;
 use std::cmp::Ordering;
 use std::fmt;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -62,16 +68,7 @@ struct Inner {
     order: CellOrder,
     known: Known,
     /// The first and last row; none without cells.
-    rows: Option<(Vec<u8>, Vec<u8>)>,
-}
-
-/// Which sequence ids the cells of a file have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SeqIds {
-    /// Those stored with them, none greater than this.
-    Stored(i64),
-    /// This one, whatever is stored.
-    All(i64),
+    rows: Option<Rows>,
 }
 
 impl StoreFile {
@@ -87,7 +84,7 @@ impl StoreFile {
             let corruption = Corruption::unsupported("comparator of a store file,", name);
             return Err(corruption.at(hfile.path(), hfile.trailer().offset()));
         };
-        let rows = rows_of(&hfile, order, place.reference.as_ref())?;
+        let rows = Rows::of(&hfile, order, place.reference.as_ref())?;
         let known = Known::read(&hfile, place).map_err(|corruption| {
             let offset = u64::try_from(hfile.trailer().file_info_offset()).unwrap_or_default();
             corruption.in_block(hfile.path(), offset, BlockType::FileInfo.name())
@@ -182,12 +179,12 @@ impl StoreFile {
 
     /// The first row; none without cells.
     pub(crate) fn first_row(&self) -> Option<&[u8]> {
-        self.0.rows.as_ref().map(|(first, _)| first.as_slice())
+        self.0.rows.as_ref().map(|rows| rows.first.as_slice())
     }
 
     /// The last row; none without cells.
     pub(crate) fn last_row(&self) -> Option<&[u8]> {
-        self.0.rows.as_ref().map(|(_, last)| last.as_slice())
+        self.0.rows.as_ref().map(|rows| rows.last.as_slice())
     }
 
     /// The HFile, all of it also for a half.
@@ -242,10 +239,12 @@ impl StoreFile {
     /// That the bounds may be excluded makes no difference here.
     #[inline]
     fn matches_rows(&self, query: &Query<'_>) -> bool {
-        let Some((first, last)) = &self.0.rows else { return false };
-        let (order, (least, greatest)) = (self.0.order, query.bounds());
-        (greatest.is_empty() || order.compare_rows(first, greatest).is_le())
-            && (least.is_empty() || order.compare_rows(last, least).is_ge())
+        let Some(rows) = &self.0.rows else { return false };
+        if query.get_like {
+            return rows.may_contain(query.start, prefix(query.start, 0));
+        }
+        let (least, greatest) = query.bounds();
+        rows.overlap(least, greatest)
     }
 
     /// Whether the file's filter, if it has one, lets a query pass whose first row is `row`.
@@ -262,28 +261,6 @@ impl StoreFile {
                 !(query.get_like || is_of_one_prefix(query, len)) || hfile.may_contain_hashed(row)
             }
             None => true,
-        }
-    }
-
-    /// Lends the visible cells of a row, as [`HFile::look_up`] does.
-    #[inline]
-    pub(crate) fn look_up(
-        &self,
-        row: &[u8],
-        read_point: i64,
-        mut visit: impl FnMut(CellRef<'_>) -> ControlFlow<()>,
-    ) -> Lookup {
-        if self.is_reference() {
-            return Lookup::Incomplete;
-        }
-        match self.0.known.seq_ids {
-            SeqIds::Stored(greatest) if greatest <= read_point => self.0.hfile.look_up(row, visit),
-            SeqIds::Stored(_) => self.0.hfile.look_up(row, |cell| match cell.seq_id() <= read_point {
-                true => visit(cell),
-                false => ControlFlow::Continue(()),
-            }),
-            SeqIds::All(id) if id > read_point => Lookup::Complete,
-            SeqIds::All(id) => self.0.hfile.look_up(row, |cell| visit(cell.with_seq_id(id))),
         }
     }
 
@@ -316,111 +293,6 @@ pub(crate) fn compare_by_seq_id(a: &StoreFile, b: &StoreFile) -> Ordering {
         .then_with(|| b.file_len().cmp(&a.file_len()))
         .then_with(|| load_time(a).cmp(&load_time(b)))
         .then_with(|| a.name().cmp(b.name()))
-}
-
-/// What the file info and the name say.
-struct Known {
-    max_seq_id: i64,
-    seq_ids: SeqIds,
-    max_memstore_ts: i64,
-    bulk_load_time: Option<i64>,
-    is_bulk_loaded: bool,
-    time_range: Option<(i64, i64)>,
-    earliest_put_ts: Option<i64>,
-    is_major_compaction: bool,
-    excluded_from_minor: bool,
-    compacted_inputs: Vec<Vec<u8>>,
-}
-
-impl Known {
-    fn read(hfile: &HFile, place: &FilePlace) -> Result<Self, Corruption> {
-        let info = hfile.file_info();
-        let bulk_load_time = info.bulkload_timestamp()?;
-        // the name that the file was given then, which a link or reference still has in its own
-        let file_name = place.path.file_name().unwrap_or_default().to_string_lossy();
-        let loaded_as = bulk_load_seq_id(&file_name)?;
-        let is_bulk_loaded = loaded_as.is_some() || bulk_load_time.is_some();
-        let keeps_seq_ids = info.skip_reset_seq_id()? == Some(true);
-        let is_top = place.reference.as_ref().is_some_and(|reference| reference.half == Half::Top);
-        let max_seq_id = loaded_as
-            .or(info.max_seq_id()?)
-            .map_or(Some(-1), |id| id.checked_add(is_top.into()))
-            .and_then(|id| id.checked_add((is_bulk_loaded && keeps_seq_ids).into()))
-            .ok_or(Corruption::Malformed("sequence id of the file is the greatest there is"))?;
-        let max_memstore_ts = max_memstore_ts(hfile)?;
-        let seq_ids = if is_bulk_loaded && !keeps_seq_ids {
-            SeqIds::All(max_seq_id)
-        } else if max_memstore_ts > 0 {
-            SeqIds::Stored(max_memstore_ts)
-        } else {
-            SeqIds::All(0)
-        };
-        let compacted = info.compaction_event()?.unwrap_or_default();
-        Ok(Self {
-            max_seq_id,
-            seq_ids,
-            max_memstore_ts,
-            bulk_load_time,
-            is_bulk_loaded,
-            // the range of no cells, which is the wrong way round, bounds nothing
-            time_range: info.time_range()?.map(|r| (r.min, r.max)).filter(|(min, max)| min <= max),
-            earliest_put_ts: info.earliest_put_ts()?,
-            is_major_compaction: info.major_compaction()? == Some(true),
-            excluded_from_minor: info.exclude_from_minor_compaction()? == Some(true),
-            compacted_inputs: compacted.into_iter().map(<[u8]>::to_vec).collect(),
-        })
-    }
-}
-
-/// The greatest sequence id that a cell of the file has stored.
-fn max_memstore_ts(hfile: &HFile) -> Result<i64, Corruption> {
-    match hfile.file_info().max_memstore_ts()? {
-        Some(max) if hfile.has_seq_ids() => Ok(max),
-        None if hfile.has_seq_ids() => {
-            Err(Corruption::Malformed("MAX_MEMSTORE_TS_KEY is missing, though cells have sequence ids"))
-        }
-        _ => Ok(0),
-    }
-}
-
-/// The sequence id in the name that a bulk load gives a file: `…_SeqId_<n>_`.
-fn bulk_load_seq_id(name: &str) -> Result<Option<i64>, Corruption> {
-    let Some((digits, _)) = name.rsplit_once("_SeqId_").and_then(|(_, behind)| behind.split_once('_')) else {
-        return Ok(None);
-    };
-    if digits.is_empty() || !digits.bytes().all(|c| c.is_ascii_digit()) {
-        return Ok(None);
-    }
-    let id =
-        digits.parse().map_err(|_| Corruption::Malformed("sequence id in the file's name is too great"))?;
-    Ok(Some(id))
-}
-
-/// The first and last row. That of a half which the split key cuts off is looked for.
-fn rows_of(
-    hfile: &HFile,
-    order: CellOrder,
-    reference: Option<&Reference>,
-) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
-    let Some(first) = hfile.first_key() else { return Ok(None) };
-    let Some(last) = hfile.last_key() else {
-        let corruption = Corruption::Malformed("hfile.LASTKEY is missing, though there are cells");
-        return Err(corruption.at(hfile.path(), hfile.trailer().offset()));
-    };
-    let (mut first, mut last) = (first.row().to_vec(), last.row().to_vec());
-    let Some(Reference { split_key, half }) = reference else { return Ok(Some((first, last))) };
-    let mut cells = hfile.scanner();
-    match half {
-        Half::Top => drop(cells.seek(split_key)?),
-        Half::Bottom => drop(cells.seek_before(split_key)?),
-    }
-    let Some(cell) = cells.peek() else { return Ok(None) };
-    match half {
-        Half::Top => first = cell.row().to_vec(),
-        Half::Bottom => last = cell.row().to_vec(),
-    }
-    debug_assert!(order.compare_rows(&first, &last).is_le());
-    Ok(Some((first, last)))
 }
 
 impl fmt::Debug for StoreFile {

@@ -5,7 +5,7 @@ use super::file::{SeqIds, StoreFile};
 use super::reference::{Half, Reference};
 use crate::cell::{CellKey, CellOrder, CellRef, CellType, SeekKey};
 use crate::error::Result;
-use crate::hfile::HFileScanner;
+use crate::hfile::{HFileScanner, RowVisitor, RowWalk};
 use crate::schema::BloomType;
 use std::fmt;
 use std::ops::ControlFlow;
@@ -174,6 +174,34 @@ impl<'f> StoreFileScanner<'f> {
             self.advance()?;
         }
         Ok(None)
+    }
+
+    /// Lends the visible cells of a row from the one it stands on on, until `visitor` breaks off; none if it must be walked
+    /// cell by cell. `row` is memory to use.
+    ///
+    /// # Errors
+    ///
+    /// As [`advance`](Self::advance).
+    #[inline]
+    pub(crate) fn walk_row<V: RowVisitor>(
+        &mut self,
+        row: &mut Vec<u8>,
+        visitor: &mut V,
+    ) -> Result<Option<RowWalk<V::Break>>> {
+        if self.is_plain && self.stand == Stand::Cell && self.seq_id.is_none() {
+            return self.cells.walk_row(row, visitor).map(Some);
+        }
+        Ok(None)
+    }
+
+    /// The row of the cell it stands on.
+    #[inline]
+    pub(crate) fn peek_row(&self) -> Option<&[u8]> {
+        if self.stand == Stand::Cell {
+            self.cells.peek_row()
+        } else {
+            self.peek_fake().map(|cell| cell.row())
+        }
     }
 
     fn advance_with_care(&mut self) -> Result<bool> {

@@ -36,7 +36,7 @@ impl Store {
         let mut file = None;
         while scanner.peek_row().is_some() {
             scanner.next_row(|cell| {
-                through(&mut passes, cell, &mut |cell| {
+                through(&mut passes, cell, |cell| {
                     if file.is_none() {
                         file = Some(NewStoreFile::create(self, carries, now)?);
                     }

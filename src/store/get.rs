@@ -1,12 +1,13 @@
 //! One row of a store, mostly without a scanner (read-path.md §5.1).
 
 use super::matcher::{ScanInfo, ScanQueryMatcher};
+use super::row_cells::{RowCells, RowMerge};
 use super::row_match::{Leave, RowMatch, StoreLimit};
 use super::scanner::StoreScanner;
 use super::state::{Sources, StoreState};
 use crate::cell::{CellRef, ReadMemory, RowBuf};
 use crate::error::Result;
-use crate::hfile::Lookup;
+use crate::hfile::{NotCached, RowVisitor};
 use crate::metrics::ReadCounts;
 use crate::op::Query;
 use std::ops::ControlFlow;
@@ -14,11 +15,19 @@ use std::ops::ControlFlow;
 /// How many cells are passed one by one before a seek is worth a scanner.
 const STEPS: usize = 64;
 
+/// What came of a read of cells where they lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum InPlace {
+    Done,
+    /// Nothing: it is for a scanner, which reads blocks, can seek, and knows where a fault is.
+    ForScanner,
+}
+
 impl StoreState {
     /// Appends the cells that a get of one row asks for.
     ///
-    /// Most rows are in one file or segment, and that is known once filters have been asked: then the cells are matched where
-    /// they lie. Where that does not do, a [`StoreScanner`] reads them; both give the same.
+    /// Mostly all that may be of the row is in memory: then its cells are matched where they lie, and nothing is allocated.
+    /// Where that does not do, a [`StoreScanner`] reads them; both give the same.
     pub(crate) fn get<'s>(
         &'s self,
         query: &Query<'s>,
@@ -28,25 +37,25 @@ impl StoreState {
     ) -> Result<()> {
         let mut sources = self.sources(query, info, false, counts);
         // to look for a row in a block that is in memory costs no more than to ask a filter
-        if sources.len() == 1 && self.get_from_one(&sources, query, info, row, counts)?.is_break() {
+        let filtered = sources.len() > 1;
+        if filtered {
+            self.filter(&mut sources, query, counts);
+        }
+        if self.get_in_place(&sources, query, info, row, counts)? == InPlace::Done {
             return Ok(());
         }
-        let unfiltered = sources.len();
-        self.filter(&mut sources, query, counts);
-        let fewer = sources.len() < unfiltered;
-        if sources.len() == 0
-            || fewer
-                && sources.len() == 1
-                && self.get_from_one(&sources, query, info, row, counts)?.is_break()
-        {
+        if !filtered {
+            self.filter(&mut sources, query, counts);
+        }
+        if sources.len() == 0 {
             return Ok(());
         }
-        self.get_from_many(&sources, query, info, row, counts)
+        self.get_by_scanner(&sources, query, info, row, counts)
     }
 
     /// Reads from any number of sources.
     #[cold]
-    fn get_from_many<'s>(
+    fn get_by_scanner<'s>(
         &'s self,
         sources: &Sources<'s>,
         query: &Query<'s>,
@@ -67,37 +76,73 @@ impl StoreState {
         Ok(())
     }
 
-    /// Reads from the only source there is; breaks if that was all, otherwise the row is as it was.
+    /// Reads what is in memory. If that will not do, the row is as it was.
     #[inline]
-    fn get_from_one<'s>(
+    fn get_in_place<'s>(
         &'s self,
         sources: &Sources<'s>,
         query: &Query<'s>,
         info: &ScanInfo,
         row: &mut RowBuf,
         counts: &mut ReadCounts,
-    ) -> Result<ControlFlow<()>> {
+    ) -> Result<InPlace> {
+        let mut found = RowMerge::default();
+        for file in sources.files.iter() {
+            let cells = match RowCells::of_file(file, query.start, query.read_point) {
+                // mostly so, and nothing large is moved then
+                Ok(RowCells::End) => continue,
+                Ok(cells) => cells,
+                Err(NotCached) => return Ok(InPlace::ForScanner),
+            };
+            if !found.push(cells) {
+                return Ok(InPlace::ForScanner);
+            }
+        }
+        for segment in sources.segments.iter() {
+            if !found.push(RowCells::of_segment(segment, query.start, query.read_point)) {
+                return Ok(InPlace::ForScanner);
+            }
+        }
+        if found.len() > 0 && self.read_found(&mut found, query, info, row, counts)? == InPlace::ForScanner {
+            return Ok(InPlace::ForScanner);
+        }
+        counts.seeks += 1;
+        counts.data_block_hits += sources.files.len() as u64;
+        Ok(InPlace::Done)
+    }
+
+    fn read_found<'s>(
+        &'s self,
+        found: &mut RowMerge<'s>,
+        query: &Query<'s>,
+        info: &ScanInfo,
+        row: &mut RowBuf,
+        counts: &mut ReadCounts,
+    ) -> Result<InPlace> {
+        // where it begins a scanner passes over cells of other families, which a sound file does not have
+        if !found.heads().all(|cell| cell.key.is_of_family(&self.family)) {
+            return Ok(InPlace::ForScanner);
+        }
         let before = row.mark();
         let mut memory = row.take_memory();
-        let found = self.match_in_one(sources, query, info, &mut memory, row, counts);
+        let result = self.match_found(found, query, info, &mut memory, row, counts);
         row.keep_memory(memory);
-        match found {
-            Ok(ControlFlow::Break(())) => counts.seeks += 1,
-            _ => row.truncate(before),
+        if !matches!(result, Ok(InPlace::Done)) {
+            row.truncate(before);
         }
-        found
+        result
     }
 
     #[inline]
-    fn match_in_one<'s>(
+    fn match_found<'s>(
         &'s self,
-        sources: &Sources<'s>,
+        found: &mut RowMerge<'s>,
         query: &Query<'s>,
         info: &ScanInfo,
         memory: &mut ReadMemory,
         row: &mut RowBuf,
         counts: &mut ReadCounts,
-    ) -> Result<ControlFlow<()>> {
+    ) -> Result<InPlace> {
         let mut matcher = ScanQueryMatcher::for_user(query, &self.family, info, self.order)?;
         matcher.swap_memory(memory);
         matcher.set_to_start_row();
@@ -107,35 +152,13 @@ impl StoreState {
             Ok(ControlFlow::Continue(()))
         });
         let mut left = None;
-        let mut visit = |cell: CellRef<'_>| {
-            // where it begins a scanner passes over cells of other families, which a sound file does not have
-            if reader.cells == 0 && cell.family() != &*self.family {
-                left = Some(Leave::Fault);
-                return ControlFlow::Break(());
-            }
-            reader.visit(cell).map_break(|leave| left = Some(leave))
-        };
-        let mut complete = true;
-        if let Some(file) = sources.files.only() {
-            complete = file.look_up(query.start, query.read_point, visit) == Lookup::Complete;
-            counts.data_block_hits += u64::from(complete);
-        } else if let Some(segment) = sources.segments.only() {
-            let mut cells = segment.scanner(query.read_point);
-            cells.seek_to_row(query.start);
-            while let Some(cell) = cells.peek() {
-                if visit(cell).is_break() {
-                    break;
-                }
-                cells.advance();
-            }
-        }
+        let visit = |cell: CellRef<'_>| reader.visit_in_row(cell).map_break(|leave| left = Some(leave));
+        let walked = found.walk(self.order, visit);
         counts.cells += reader.cells;
         matcher.swap_memory(memory);
-        Ok(match left {
-            // a row for a scanner: it can seek, and knows where a fault is
-            Some(Leave::Seek | Leave::Fault) => ControlFlow::Continue(()),
-            _ if !complete => ControlFlow::Continue(()),
-            _ => ControlFlow::Break(()),
+        Ok(match (walked, left) {
+            (Err(NotCached), _) | (_, Some(Leave::Seek | Leave::Fault)) => InPlace::ForScanner,
+            _ => InPlace::Done,
         })
     }
 }

@@ -2,8 +2,9 @@
 
 use super::file_scanner::{NextIndexedKey, StoreFileScanner};
 use crate::block::search::{common_prefix, compare_to_common};
-use crate::cell::{CellKey, CellOrder, CellRef, prefix};
+use crate::cell::{CellKey, CellOrder, CellRef, prefix, same_bytes};
 use crate::error::Result;
+use crate::hfile::{RowVisitor, RowWalk};
 use crate::memstore::SegmentScanner;
 use std::cmp::Ordering;
 use std::fmt;
@@ -50,6 +51,49 @@ impl KeyValueScanner<'_> {
                 }
                 Ok(None)
             }
+        }
+    }
+
+    /// Lends the cells of a row from the one it stands on on, until `visitor` breaks off. `row` is memory to
+    /// use.
+    #[inline]
+    fn walk_row<V: RowVisitor>(&mut self, row: &mut Vec<u8>, visitor: &mut V) -> Result<RowWalk<V::Break>> {
+        if let Self::File(scanner) = self
+            && let Some(walked) = scanner.walk_row(row, visitor)?
+        {
+            return Ok(walked);
+        }
+        self.walk_row_by_cell(row, visitor)
+    }
+
+    /// As [`walk_row`](Self::walk_row), whatever the source is.
+    fn walk_row_by_cell<B>(
+        &mut self,
+        row: &mut Vec<u8>,
+        visitor: &mut dyn RowVisitor<Break = B>,
+    ) -> Result<RowWalk<B>> {
+        let Some(mut cell) = self.peek() else { return Ok(RowWalk::End) };
+        row.clear();
+        row.extend_from_slice(cell.row());
+        loop {
+            if let ControlFlow::Break(broken_off) = visitor.visit_in_row(cell) {
+                return Ok(RowWalk::BrokenOff(broken_off));
+            }
+            self.advance()?;
+            match self.peek() {
+                Some(next) if same_bytes(next.row(), row) => cell = next,
+                Some(_) => return Ok(RowWalk::RowEnd),
+                None => return Ok(RowWalk::End),
+            }
+        }
+    }
+
+    /// The row of the cell it stands on.
+    #[inline(always)] // the loop of every scan
+    fn peek_row(&self) -> Option<&[u8]> {
+        match self {
+            Self::File(scanner) => scanner.peek_row(),
+            Self::Segment(scanner) => scanner.peek().map(|cell| cell.row()),
         }
     }
 
@@ -302,6 +346,41 @@ impl<'s> KeyValueHeap<'s> {
         }
     }
 
+    /// Whether all cells of the row on top are known to come from the scanner on top.
+    #[inline]
+    pub(crate) fn has_row_alone(&self) -> bool {
+        self.heads.len() == 1 || self.heads.get(self.top).is_some_and(|head| *head < self.runner_up)
+    }
+
+    /// Lends the cells of the row on top, which [has it alone](Self::has_row_alone), from the one on top on, until `visitor`
+    /// breaks off; what it broke off at, or the next row, is on top then. `row` is memory to use.
+    #[inline]
+    pub(crate) fn walk_row<V: RowVisitor>(
+        &mut self,
+        row: &mut Vec<u8>,
+        visitor: &mut V,
+    ) -> Result<RowWalk<V::Break>> {
+        let Some(scanner) = self.scanners.get_mut(self.top) else { return Ok(RowWalk::End) };
+        let walked = scanner.walk_row(row, visitor);
+        if self.heads.len() == 1 || matches!(walked, Ok(RowWalk::BrokenOff(_))) {
+            return walked;
+        }
+        self.look(self.top);
+        if self.heads[self.top] >= self.runner_up && walked.is_ok() {
+            self.select()?;
+        }
+        match walked {
+            Ok(RowWalk::End) if self.peek_row().is_some() => Ok(RowWalk::RowEnd),
+            walked => walked,
+        }
+    }
+
+    /// The row of the cell on top.
+    #[inline]
+    pub(crate) fn peek_row(&self) -> Option<&[u8]> {
+        self.scanners.get(self.top)?.peek_row()
+    }
+
     /// The cell on top.
     #[inline]
     pub(crate) fn peek(&self) -> Option<CellRef<'_>> {
@@ -340,8 +419,8 @@ impl<'s> KeyValueHeap<'s> {
     /// Notes what a scanner stands on.
     #[inline]
     fn look(&mut self, i: usize) {
-        self.heads[i] = match self.scanners[i].peek() {
-            Some(cell) => self.prefix.of(cell.row()),
+        self.heads[i] = match self.scanners[i].peek_row() {
+            Some(row) => self.prefix.of(row),
             None => NOTHING,
         };
     }
@@ -441,7 +520,7 @@ impl<'s> KeyValueHeap<'s> {
 
 /// Whether the cell of a newer source, if it has one, comes before that of an older one.
 #[inline]
-fn comes_first(order: CellOrder, newer: Option<CellRef<'_>>, older: Option<CellRef<'_>>) -> bool {
+pub(super) fn comes_first(order: CellOrder, newer: Option<CellRef<'_>>, older: Option<CellRef<'_>>) -> bool {
     match (newer, older) {
         (Some(newer), Some(older)) => {
             order.compare(newer.key(), older.key()).then(older.seq_id().cmp(&newer.seq_id())).is_le()

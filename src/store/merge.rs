@@ -32,6 +32,15 @@ impl Merge<'_> {
         }
     }
 
+    /// The row of the cell on top.
+    #[inline]
+    pub(super) fn peek_row(&self) -> Option<&[u8]> {
+        match self {
+            Self::Forward(heap) => heap.peek_row(),
+            Self::Reversed(heap) => heap.peek().map(|cell| cell.row()),
+        }
+    }
+
     /// Goes to the next cell.
     #[inline]
     pub(super) fn advance(&mut self) -> Result<()> {
@@ -48,6 +57,15 @@ impl Merge<'_> {
         match self {
             Self::Forward(heap) => heap.walk(visit),
             Self::Reversed(heap) => heap.walk(visit),
+        }
+    }
+
+    /// Whether no other source has a cell of the row of the cell on top, as far as that is easily told.
+    #[inline]
+    pub(super) fn has_row_alone(&self) -> bool {
+        match self {
+            Self::Forward(heap) => heap.has_row_alone(),
+            Self::Reversed(_) => false,
         }
     }
 

@@ -14,6 +14,7 @@ mod pass;
 pub(crate) mod reference;
 mod reversed_file_scanner;
 mod reversed_heap;
+mod row_cells;
 mod row_match;
 mod scanner;
 mod state;

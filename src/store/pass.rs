@@ -26,14 +26,23 @@ pub(crate) struct Keep {
     pub(crate) passes: Vec<Box<dyn CellPass>>,
 }
 
-/// Hands a cell through passes, one behind the other.
+/// Hands a cell through passes, one behind the other; mostly there are none.
+#[inline]
 pub(crate) fn through(
+    passes: &mut [Box<dyn CellPass>],
+    cell: CellRef<'_>,
+    mut out: impl FnMut(CellRef<'_>) -> Result<()>,
+) -> Result<()> {
+    if passes.is_empty() { out(cell) } else { chain(passes, cell, &mut out) }
+}
+
+fn chain(
     passes: &mut [Box<dyn CellPass>],
     cell: CellRef<'_>,
     out: &mut dyn FnMut(CellRef<'_>) -> Result<()>,
 ) -> Result<()> {
     match passes.split_first_mut() {
         None => out(cell),
-        Some((first, rest)) => first.pass(cell, &mut |cell| through(rest, cell, out)),
+        Some((first, rest)) => first.pass(cell, &mut |cell| chain(rest, cell, out)),
     }
 }

@@ -1,8 +1,10 @@
 //! What becomes of the cells of one row: the matcher's codes carried out, cell by cell (read-path.md §10).
 
 use super::matcher::{Advance, Disorder, MatchCode, ScanQueryMatcher};
+use super::merge::Merge;
 use crate::cell::{CellOrder, CellRef, SeekKey};
 use crate::error::{Error, Result};
+use crate::hfile::RowVisitor;
 use std::ops::ControlFlow;
 
 /// Why a walk over cells ends at one of them.
@@ -91,10 +93,18 @@ impl<'m, 'q, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowMatch<'m, 'q, 
         }
     }
 
-    /// Forgets that it was passing over cells: somebody has gone to the key.
+    /// Forgets that it was passing over cells.
     #[inline]
-    pub(super) fn arrived(&mut self) {
+    fn arrived(&mut self) {
         (self.passing, self.passed) = (false, 0);
+    }
+
+    /// Takes the cells that follow, now that somebody has gone to the key, which is in the row.
+    #[cold]
+    pub(super) fn walk_on(&mut self, heap: &mut Merge<'_>) -> Result<Option<Leave>> {
+        self.matcher.go_on_in_row(self.key.row());
+        self.arrived();
+        heap.walk(|cell| self.visit(cell))
     }
 
     /// Takes the next cell.
@@ -103,15 +113,18 @@ impl<'m, 'q, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowMatch<'m, 'q, 
         self.cells += 1;
         if self.passing {
             if self.is_before_key(cell) {
-                self.passed += 1;
-                return match self.passed > self.steps {
-                    true => ControlFlow::Break(Leave::Seek),
-                    false => ControlFlow::Continue(()),
-                };
+                return self.pass();
             }
             self.arrived();
         }
-        match self.matcher.match_cell(cell) {
+        let code = self.matcher.match_cell(cell);
+        self.follow(code, cell)
+    }
+
+    /// Does as the matcher says.
+    #[inline(always)] // as `visit`
+    fn follow(&mut self, code: Result<MatchCode, Disorder>, cell: CellRef<'_>) -> ControlFlow<Leave> {
+        match code {
             Ok(MatchCode::Include) => self.hand_out(cell),
             Ok(MatchCode::IncludeAndSeekNextRow) => {
                 self.hand_out(cell)?;
@@ -127,6 +140,13 @@ impl<'m, 'q, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowMatch<'m, 'q, 
             }
             Err(disorder) => self.fail(Fault::Disorder(disorder)),
         }
+    }
+
+    /// Passes over a cell, unless there have been so many that a seek is shorter.
+    #[inline]
+    fn pass(&mut self) -> ControlFlow<Leave> {
+        self.passed += 1;
+        if self.passed > self.steps { ControlFlow::Break(Leave::Seek) } else { ControlFlow::Continue(()) }
     }
 
     #[inline]
@@ -162,5 +182,22 @@ impl<'m, 'q, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowMatch<'m, 'q, 
             return ControlFlow::Break(Leave::NextRow);
         }
         ControlFlow::Continue(())
+    }
+}
+
+impl<T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowVisitor for RowMatch<'_, '_, T> {
+    type Break = Leave;
+
+    #[inline(always)] // the loop of every scan
+    fn visit_in_row(&mut self, cell: CellRef<'_>) -> ControlFlow<Leave> {
+        self.cells += 1;
+        if self.passing {
+            if self.is_before_key(cell) {
+                return self.pass();
+            }
+            self.arrived();
+        }
+        let code = self.matcher.match_in_row(cell);
+        self.follow(code, cell)
     }
 }

@@ -11,6 +11,7 @@ use super::row_match::{Fault, Leave, RowMatch, StoreLimit};
 use super::state::{Sources, StoreState};
 use crate::cell::{CellOrder, CellRef, SeekKey};
 use crate::error::{Corruption, Error, Result};
+use crate::hfile::RowWalk;
 use crate::metrics::ReadCounts;
 use crate::op::Query;
 use std::fmt;
@@ -33,6 +34,8 @@ pub(crate) struct StoreScanner<'s> {
     /// Whether there is nothing more.
     done: bool,
     key: SeekKey,
+    /// Memory for a row that goes on in another block.
+    row: Vec<u8>,
     pub(crate) counts: ReadCounts,
 }
 
@@ -82,6 +85,7 @@ impl<'s> StoreScanner<'s> {
             count_per_row: 0,
             done: false,
             key,
+            row: Vec::new(),
             counts,
         })
     }
@@ -109,6 +113,7 @@ impl<'s> StoreScanner<'s> {
             count_per_row: 0,
             done: false,
             key: SeekKey::new(),
+            row: Vec::new(),
             counts,
         })
     }
@@ -137,6 +142,7 @@ impl<'s> StoreScanner<'s> {
             count_per_row: 0,
             done: false,
             key,
+            row: Vec::new(),
             counts: ReadCounts::default(),
         })
     }
@@ -147,7 +153,7 @@ impl<'s> StoreScanner<'s> {
         if self.done {
             return None;
         }
-        self.heap.peek().map(|cell| cell.row())
+        self.heap.peek_row()
     }
 
     /// Hands the cells of the row it stands on to `take`, as far as they are asked for, and goes behind the row.
@@ -168,27 +174,35 @@ impl<'s> StoreScanner<'s> {
         is_behind: impl FnOnce(&[u8]) -> bool,
         take: impl FnMut(CellRef<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<bool> {
-        let first = if self.done { None } else { self.heap.peek() };
+        let first = if self.done { None } else { self.heap.peek_row() };
         let Some(first) = first else {
             self.done = true;
             return Ok(false);
         };
-        let row = first.row();
-        if is_behind(row) {
+        if is_behind(first) {
             return Ok(false);
         }
-        self.matcher.set_to_new_row(row);
+        let alone = self.heap.has_row_alone();
+        if alone {
+            self.matcher.set_to_row_shown();
+        } else {
+            self.matcher.set_to_new_row(first);
+        }
         let mut row = RowMatch::new(self.order, &mut self.matcher, &mut self.key, self.limit, STEPS, take);
-        let leave = loop {
-            match self.heap.walk(|cell| row.visit(cell))? {
-                Some(Leave::Seek) => {
-                    self.counts.reseeks += 1;
-                    self.heap.reseek(row.key, self.mode)?;
-                    row.arrived();
-                }
-                leave => break leave,
-            }
+        // most rows come from one source, which knows where they end
+        let mut leave = match &mut self.heap {
+            Merge::Forward(heap) if alone => match heap.walk_row(&mut self.row, &mut row)? {
+                RowWalk::BrokenOff(leave) => Some(leave),
+                RowWalk::RowEnd => Some(Leave::RowEnd),
+                RowWalk::End => None,
+            },
+            heap => heap.walk(|cell| row.visit(cell))?,
         };
+        while leave == Some(Leave::Seek) {
+            self.counts.reseeks += 1;
+            self.heap.reseek(row.key, self.mode)?;
+            leave = row.walk_on(&mut self.heap)?;
+        }
         let (cells, fault) = (row.cells, row.fault);
         self.counts.cells += cells;
         match leave {

@@ -206,24 +206,29 @@ impl<T: Copy> Few<T> {
     }
 
     #[inline]
-    fn iter(&self) -> impl Iterator<Item = T> {
-        self.near.iter().flatten().chain(&self.rest).copied()
+    pub(super) fn iter(&self) -> impl Iterator<Item = T> {
+        self.near[..self.len.min(NEAR)].iter().flatten().chain(&self.rest).copied()
     }
 
     fn retain(&mut self, mut keep: impl FnMut(T) -> bool) {
-        let all = std::mem::take(self);
-        all.iter().filter(|&item| keep(item)).for_each(|item| self.push(item));
+        if !self.rest.is_empty() {
+            let all = std::mem::take(self);
+            all.iter().filter(|&item| keep(item)).for_each(|item| self.push(item));
+            return;
+        }
+        let mut kept = 0;
+        for i in 0..self.len {
+            if let Some(item) = self.near[i].filter(|&item| keep(item)) {
+                self.near[kept] = Some(item);
+                kept += 1;
+            }
+        }
+        self.len = kept;
     }
 
     #[inline]
     pub(super) fn len(&self) -> usize {
         self.len
-    }
-
-    /// The only one, if there is but one.
-    #[inline]
-    pub(super) fn only(&self) -> Option<T> {
-        if self.len == 1 { self.near[0] } else { None }
     }
 }
 

@@ -219,6 +219,7 @@ fn scan(operation: &Value) -> Query {
         include_start: flag("include_start", true),
         stop: row("stop"),
         include_stop: flag("include_stop", false),
+        reversed: flag("reversed", false),
         raw: flag("raw", false),
         limit: operation["limit"]
             .as_u64()

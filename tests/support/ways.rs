@@ -133,7 +133,9 @@ pub(crate) fn leaping(
     let (row, other) = (rows[rng.below(rows.len())], rows[rng.below(rows.len())]);
     let (column, last) = (qualifiers[rng.below(qualifiers.len())], qualifiers[rng.below(qualifiers.len())]);
     match rng.below(7) {
-        // backward, the hint of a prefix that ends in this byte is too small (read-path.md §23.4)
+        // backward, the hint of a prefix that ends in this byte is too small (read-path.md §23.4), and a list does not ask a
+        // member behind its hint (§14.2)
+        6 if reversed => (Filter::all([]).expect("a list"), Box::new(|_, _| true)),
         0 | 5 if reversed && row.ends_with(b"\xff") => {
             (Filter::all([]).expect("a list"), Box::new(|_, _| true))
         }

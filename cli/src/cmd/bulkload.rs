@@ -9,8 +9,9 @@ use crate::new_dir::{NewDir, is_of_bulk_load, random_name};
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::settings::{Bloom, Settings, WriterKind};
-use crate::sort::{self, SortArgs};
+use crate::sort;
 use crate::text;
+use crate::write_args::WriteArgs;
 use hregion::cell::{Binary, parse_binary};
 use hregion::{BloomType, CellOrder, CellRef};
 use serde_json::json;
@@ -48,14 +49,7 @@ pub(crate) struct Args {
     force: bool,
 
     #[command(flatten)]
-    sorting: SortArgs,
-
-    #[command(flatten)]
-    settings: Settings,
-
-    /// Compress by Zstandard with a dictionary
-    #[arg(long, value_name = "FILE", help_heading = "The file")]
-    zstd_dictionary: Option<PathBuf>,
+    writing: WriteArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -65,15 +59,15 @@ Examples:
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     check_output(&args.out, args.force)?;
-    let files = CellFiles::new(&settings(args)?, args.zstd_dictionary.as_ref(), false, out)?;
+    let files = CellFiles::new(&settings(args)?, args.writing.zstd_dictionary.as_ref(), false, out)?;
     let splits = read_splits(&args.regions)?;
-    let order = args.settings.order();
+    let order = args.writing.settings.order();
     write::start_progress(&args.cells, out);
     let dir = NewDir::create(&args.out)?;
     let cells = JsonCells::open(&args.cells, order, out.progress())?;
-    let keeps_seq_ids = args.settings.skip_reset_seqid;
+    let keeps_seq_ids = args.writing.settings.skip_reset_seqid;
     let mut load = Load { dir, files, splits, keeps_seq_ids, open: BTreeMap::new(), written: Vec::new() };
-    load.append_all(&mut *sort::in_order(cells, order, &args.sorting, &args.out, out)?)?;
+    load.append_all(&mut *sort::in_order(cells, order, &args.writing.sorting, &args.out, out)?)?;
     load.finish(out)
 }
 
@@ -97,7 +91,7 @@ fn check_output(path: &Path, force: bool) -> Result<(), Fault> {
 
 /// The settings of a file for a bulk load.
 fn settings(args: &Args) -> Result<Settings, Fault> {
-    let given = &args.settings;
+    let given = &args.writing.settings;
     let cannot = [
         ("--writer hfile", given.writer == Some(WriterKind::Hfile)),
         ("--tags=false", given.tags == Some(false)),

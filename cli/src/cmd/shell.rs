@@ -1,13 +1,11 @@
 //! `hregion shell`: HBase's shell on local files.
 
 use crate::args::FileArgs;
-use crate::failure::{Exit, Failure};
-use crate::lines::{Lines, STDIN};
+use crate::failure::{Exit, Failure, Fault};
 use crate::output::Output;
-use crate::progress::Progress;
 use crate::shell::{Catalog, Flow, Session, interact};
 use crate::target::{Kind, check_local};
-use std::io::IsTerminal as _;
+use std::io::{BufRead as _, IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 
 /// HBase's shell on local files
@@ -49,8 +47,8 @@ Examples:
   hregion shell data/default/users -e \"scan 'users', {FILTER => \\\"PrefixFilter('a')\\\", LIMIT => 3}\"
   hregion shell scratch < commands.txt";
 
-/// The longest line that is read.
-const MAX_LINE: u64 = 64 << 20;
+/// The longest command that is read.
+const MAX_COMMAND: u64 = 64 << 20;
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     check_local(&args.dir)?;
@@ -79,25 +77,24 @@ fn run_all(commands: &[String], session: &mut Session, out: &mut Output) -> Resu
 
 /// Does the commands of standard input, each as soon as it is complete.
 fn run_input(session: &mut Session, out: &mut Output) -> Result<(), Failure> {
-    let mut lines = Lines::open(Path::new(STDIN), MAX_LINE, &Progress::none())?;
-    let (mut text, mut first_line) = (String::new(), 1);
-    while let Some(line) = lines.next()? {
-        let Ok(line) = str::from_utf8(line).map(str::to_owned) else {
-            return Err(lines.wrong("expected text in UTF-8").into());
-        };
-        if text.is_empty() {
-            first_line = usize::try_from(lines.number()).unwrap_or(usize::MAX);
+    let mut input = std::io::stdin().lock();
+    let (mut text, mut line, mut first_line) = (String::new(), 0, 1);
+    loop {
+        let read = (&mut input).take(MAX_COMMAND).read_line(&mut text);
+        let read = read.map_err(|error| Fault::io("read", Path::new("standard input"), &error))?;
+        if text.len() as u64 >= MAX_COMMAND {
+            let message = format!("line {}: a command longer than {} MiB", first_line, MAX_COMMAND >> 20);
+            return Err(Fault::usage(message).into());
         }
-        text.push_str(&line);
-        text.push('\n');
-        if Session::is_incomplete(&text) {
+        line += 1;
+        if read > 0 && Session::is_incomplete(&text) {
             continue;
         }
-        if session.run(&text, first_line, out)? == Flow::Exit {
+        if session.run(&text, first_line, out)? == Flow::Exit || read == 0 {
             return Ok(());
         }
         text.clear();
+        first_line = line + 1;
         out.flush_aside()?;
     }
-    session.run(&text, first_line, out).map(drop)
 }

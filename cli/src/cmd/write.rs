@@ -5,9 +5,10 @@ use crate::cell_source::{CellSource, JsonCells};
 use crate::failure::{Exit, Failure, Fault};
 use crate::new_file::check_output;
 use crate::output::Output;
-use crate::settings::{Settings, check_not_stdout};
-use crate::sort::{self, SortArgs};
+use crate::settings::check_not_stdout;
+use crate::sort;
 use crate::text;
+use crate::write_args::WriteArgs;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -33,14 +34,7 @@ pub(crate) struct Args {
     force: bool,
 
     #[command(flatten)]
-    sorting: SortArgs,
-
-    #[command(flatten)]
-    settings: Settings,
-
-    /// Compress by Zstandard with a dictionary
-    #[arg(long, value_name = "FILE", help_heading = "The file")]
-    zstd_dictionary: Option<PathBuf>,
+    writing: WriteArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -52,15 +46,16 @@ Examples:
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     check_not_stdout(&args.out)?;
     check_output(&args.out, args.force, std::slice::from_ref(&args.cells))?;
-    let files = CellFiles::new(&args.settings, args.zstd_dictionary.as_ref(), args.force, out)?;
-    let order = args.settings.order();
+    let files =
+        CellFiles::new(&args.writing.settings, args.writing.zstd_dictionary.as_ref(), args.force, out)?;
+    let order = args.writing.settings.order();
     start_progress(&args.cells, out);
     let mut file = files.create(&args.out)?;
     let cells = JsonCells::open(&args.cells, order, out.progress())?;
-    if args.settings.mvcc != Some(true) && cells.has_seq_id() {
+    if args.writing.settings.mvcc != Some(true) && cells.has_seq_id() {
         out.warn("sequence ids are not kept, --mvcc keeps them");
     }
-    append_all(&mut *sort::in_order(cells, order, &args.sorting, &args.out, out)?, &mut file)?;
+    append_all(&mut *sort::in_order(cells, order, &args.writing.sorting, &args.out, out)?, &mut file)?;
     finish(file, &args.out, out)
 }
 

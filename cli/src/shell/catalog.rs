@@ -175,6 +175,13 @@ impl Table {
         &self.regions
     }
 
+    /// The regions, from the first to the last or the other way round.
+    pub(super) fn in_direction(&self, reversed: bool) -> impl Iterator<Item = hregion::Result<Region>> {
+        let count = self.regions.len();
+        let place = move |i: usize| if reversed { count - 1 - i } else { i };
+        (0..count).map(move |i| Ok(self.regions[place(i)].clone()))
+    }
+
     /// The region that has a row.
     pub(super) fn region_of(&self, row: &[u8]) -> Result<&Region, Failure> {
         let has = |region: &&Region| region.info().contains(row);

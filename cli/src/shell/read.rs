@@ -8,7 +8,7 @@ use super::print::CellPrinter;
 use super::session::Stop;
 use super::value::Value;
 use crate::output::Output;
-use crate::scan_rows::RowScan;
+use crate::scan_rows::{RowScan, with_prefix};
 use crate::selection::Selection;
 use hregion::cell::Binary;
 use hregion::{Filter, Get, Isolation, TimeRange};
@@ -127,13 +127,15 @@ pub(super) fn print_counter(value: &[u8], column: &Value, out: &mut Output) -> R
 }
 
 /// A scan by its options.
-fn row_scan(options: &mut Options<'_>) -> Result<RowScan, Stop> {
-    let mut scan = selection(options)?.scan();
+fn row_scan(options: &mut Options<'_>) -> Result<(RowScan, bool), Stop> {
+    let reversed = options.take("REVERSED").map(|reversed| reversed.flag("true or false")).transpose()?;
+    let reversed = reversed.unwrap_or(false);
+    let mut scan = selection(options)?.scan().reversed(reversed);
     if let Some(raw) = options.take("RAW") {
         scan = scan.raw(raw.flag("true or false")?);
     }
     if let Some(prefix) = options.take("ROWPREFIXFILTER") {
-        scan = scan.prefix(prefix.bytes("the beginning of rows")?);
+        scan = with_prefix(scan, prefix.bytes("the beginning of rows")?, reversed);
     }
     if let Some(start) = options.take("STARTROW") {
         scan = scan.start_row(start.bytes("a row")?, true);
@@ -154,7 +156,8 @@ fn row_scan(options: &mut Options<'_>) -> Result<RowScan, Stop> {
     }
     let limit = options.take("LIMIT").map(|limit| limit.count::<i64>("a number of rows")).transpose()?;
     // -1 is HBase's own default
-    Ok(RowScan { scan, limit: limit.and_then(|limit| u64::try_from(limit).ok()) })
+    let scan = RowScan { scan, limit: limit.and_then(|limit| u64::try_from(limit).ok()) };
+    Ok((scan, reversed))
 }
 
 /// Counts rows, of which several results in a row may be pieces.
@@ -182,13 +185,13 @@ pub(super) fn scan(catalog: &mut Catalog, values: &mut Arguments<'_>, out: &mut 
     let table = values.table()?;
     let mut options = Options::of(values.next())?;
     values.end()?;
-    let scan = row_scan(&mut options)?;
+    let (scan, reversed) = row_scan(&mut options)?;
     let max_length = max_length(&mut options)?;
     options.end()?;
     let table = catalog.table(&table)?;
     let mut printer = CellPrinter::begin(true, max_length, out)?;
     let mut count = RowCount::default();
-    scan.run(table.regions().iter().cloned().map(Ok), |_, row| {
+    scan.run(table.in_direction(reversed), |_, row| {
         count.add(row.key());
         row.cells().try_for_each(|cell| printer.print(&cell, out))
     })?;
@@ -213,11 +216,11 @@ pub(super) fn count(catalog: &mut Catalog, values: &mut Arguments<'_>, out: &mut
     if let Some(value) = options.take("INTERVAL") {
         interval = value.count("an interval of rows")?;
     }
-    let scan = row_scan(&mut options)?;
+    let (scan, reversed) = row_scan(&mut options)?;
     options.end()?;
     let table = catalog.table(&table)?;
     let mut count = RowCount::default();
-    scan.run(table.regions().iter().cloned().map(Ok), |_, row| {
+    scan.run(table.in_direction(reversed), |_, row| {
         if count.add(row.key()) && interval > 0 && count.rows.is_multiple_of(interval) && !out.is_json() {
             writeln!(out, "Current count: {}, row: {}", count.rows, Binary(row.key()))?;
         }

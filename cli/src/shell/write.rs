@@ -82,9 +82,7 @@ pub(super) fn delete_all(catalog: &mut Catalog, values: &mut Arguments<'_>) -> R
         return Ok(table.region_of(&row)?.delete(delete_of(row))?);
     }
     let scan = RowScan { scan: prefix_scan(rows)?, limit: None };
-    scan.run(table.regions().iter().cloned().map(Ok), |region, row| {
-        Ok(region.delete(delete_of(row.key().to_vec()))?)
-    })?;
+    scan.run(table.in_direction(false), |region, row| Ok(region.delete(delete_of(row.key().to_vec()))?))?;
     Ok(())
 }
 

@@ -87,7 +87,7 @@ mod tests {
         assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
         assert_eq!(svg.matches("<text ").count(), svg.matches("</text>").count());
         assert!(svg.contains(">Versions of a column</text>") && svg.contains(">72 bytes, 3 cells: a</text>"));
-        assert_eq!(svg.matches("width=\"440\"").count(), 9, "{svg}");
+        assert_eq!(svg.matches("width=\"440\"").count(), 10, "{svg}");
     }
 
     #[test]

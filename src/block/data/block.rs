@@ -5,8 +5,9 @@ mod rows;
 pub(crate) use rows::RowSpan;
 
 use super::Undone;
+use super::place::{AHEAD, CellPlace, key_at, place_at, row_at};
 use super::seek_index::{Candidates, STRIDE, SeekIndex};
-use crate::cell::{CellFormat, CellKey, CellOrder, CellRef, key_value};
+use crate::cell::{CellFormat, CellKey, CellOrder, CellRef, key_value, same_bytes};
 use crate::coding::Cursor;
 use crate::error::Corruption;
 use std::cmp::Ordering;
@@ -30,24 +31,27 @@ pub(crate) struct DataBlock {
     prev_block_offset: i64,
 }
 
-/// Where a cell and its parts are in its block.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct CellPlace {
-    /// Where it starts.
-    at: usize,
-    key_len: usize,
-    value_len: usize,
-    tags_len: usize,
-    seq_id: i64,
-    /// Where the cell behind it starts, or the cells end.
-    next: usize,
-    /// A byte of a cell further on, for [`DataBlock::advance`].
-    ahead: u8,
+/// What a search for a row in a block has found.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum RowSearch {
+    /// The first cell of the row in this block.
+    Found(CellPlace),
+    /// There is none of the row, but one behind it.
+    Absent,
+    /// All cells are before the row.
+    Behind,
 }
 
-/// So many bytes further on a cell is touched while one walks: cells follow each other by their lengths, so a processor
-/// that does not guess waits for each at every new page. 4 to 6 % of a scan of blocks that lie in no cache.
-const AHEAD: usize = 2048;
+/// Where a step has led.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// To another cell of the same row.
+    InRow,
+    /// To the first cell of another row.
+    NextRow,
+    /// Nowhere: there is no cell behind in this block.
+    End,
+}
 
 /// How the cells of a block came about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,12 +152,46 @@ impl DataBlock {
     /// Goes to the cell behind; false, and nowhere else, if there is none in this block.
     #[inline(always)] // the loop of every scan
     pub(crate) fn advance(&self, place: &mut CellPlace) -> bool {
+        if !self.step(place) {
+            return false;
+        }
+        self.touch_ahead(place);
+        true
+    }
+
+    /// As [`advance`](Self::advance), and says whether the row is still the same.
+    #[inline(always)] // the loop of every scan
+    pub(crate) fn advance_in_row(&self, place: &mut CellPlace) -> Step {
+        let step = self.step_in_row(place);
+        if step != Step::End {
+            self.touch_ahead(place);
+        }
+        step
+    }
+
+    /// As [`advance_in_row`](Self::advance_in_row), for who does not go far: what is further on is not touched.
+    #[inline(always)] // as `advance`
+    pub(crate) fn step_in_row(&self, place: &mut CellPlace) -> Step {
+        let before = place.at;
+        if !self.step(place) {
+            return Step::End;
+        }
+        let same = same_bytes(row_at(&self.bytes, before), row_at(&self.bytes, place.at));
+        if same { Step::InRow } else { Step::NextRow }
+    }
+
+    #[inline(always)] // as `advance`
+    fn step(&self, place: &mut CellPlace) -> bool {
         if place.next >= self.cells.end {
             return false;
         }
         *place = place_at(&self.bytes, place.next, self.format);
-        place.ahead = self.bytes.get(place.next + AHEAD).copied().unwrap_or_default();
         true
+    }
+
+    #[inline(always)] // as `advance`
+    fn touch_ahead(&self, place: &mut CellPlace) {
+        place.ahead = self.bytes.get(place.next + AHEAD).copied().unwrap_or_default();
     }
 
     #[inline]
@@ -170,6 +208,12 @@ impl DataBlock {
     #[inline]
     pub(crate) fn key(&self, place: &CellPlace) -> &CellKey {
         key_at(&self.bytes, place)
+    }
+
+    /// The row of a cell.
+    #[inline]
+    pub(crate) fn row(&self, place: &CellPlace) -> &[u8] {
+        row_at(&self.bytes, place.at)
     }
 
     /// A cell.
@@ -215,23 +259,45 @@ impl DataBlock {
         }
     }
 
-    /// The first cell whose row is not smaller than `row`; `None` if all are smaller.
+    /// Looks for the first cell of a row. A row that is not there mostly shows in the index alone.
     #[inline]
-    pub(crate) fn seek_row(&self, row: &[u8], order: CellOrder) -> Option<CellPlace> {
+    pub(crate) fn find_row(&self, row: &[u8], order: CellOrder) -> RowSearch {
         if self.index.len() == 0 {
-            let mut place = self.first();
-            while order.compare_rows(self.key(&place).row(), row).is_lt() {
-                if !self.advance(&mut place) {
-                    return None;
-                }
-            }
-            return Some(place);
+            return self.walk_to_row(row, order);
         }
-        let (mut low, mut high) = match self.candidates(row) {
-            Candidates::Before => (0, 0),
-            Candidates::Behind => return None,
+        let (low, high) = match self.candidates(row) {
+            Candidates::Before => return RowSearch::Absent,
+            Candidates::Behind => return RowSearch::Behind,
             Candidates::Between { low, high } => (low, high),
         };
+        if low < high {
+            // nearly always this is it; the first cell of every row has an entry
+            let place = self.place(self.entry_at(low));
+            if same_bytes(self.row(&place), row) {
+                return RowSearch::Found(place);
+            }
+            return self.bisect_rows(low, high, row, order);
+        }
+        if low < self.index.len() { RowSearch::Absent } else { RowSearch::Behind }
+    }
+
+    /// As [`find_row`](Self::find_row), in a block without an index.
+    #[cold]
+    fn walk_to_row(&self, row: &[u8], order: CellOrder) -> RowSearch {
+        let mut place = self.first();
+        loop {
+            match order.compare_rows(self.row(&place), row) {
+                Ordering::Less if !self.advance(&mut place) => return RowSearch::Behind,
+                Ordering::Less => {}
+                Ordering::Equal => return RowSearch::Found(place),
+                Ordering::Greater => return RowSearch::Absent,
+            }
+        }
+    }
+
+    /// As [`find_row`](Self::find_row), among the cells of the entries `low..high`, where alone the row may begin.
+    #[cold]
+    fn bisect_rows(&self, mut low: usize, mut high: usize, row: &[u8], order: CellOrder) -> RowSearch {
         while low < high {
             let middle = low.midpoint(high);
             if order.compare_rows(row_at(&self.bytes, self.entry_at(middle)), row).is_lt() {
@@ -240,8 +306,11 @@ impl DataBlock {
                 high = middle;
             }
         }
-        // the first cell of every row has an entry
-        (low < self.index.len()).then(|| self.place(self.entry_at(low)))
+        if low == self.index.len() {
+            return RowSearch::Behind;
+        }
+        let place = self.place(self.entry_at(low));
+        if self.row(&place) == row { RowSearch::Found(place) } else { RowSearch::Absent }
     }
 
     /// The last cell whose key is smaller than `key`; `None` if none is.
@@ -350,205 +419,5 @@ fn walk_checked<'b>(
     Ok((count, last))
 }
 
-#[inline(always)] // the loop of every scan
-fn place_at(bytes: &[u8], at: usize, format: CellFormat) -> CellPlace {
-    let (lengths, _) = bytes[at..].split_first_chunk::<{ key_value::LENGTHS }>().expect("a cell has lengths");
-    let [k0, k1, k2, k3, v0, v1, v2, v3] = *lengths;
-    let key_len = u32::from_be_bytes([k0, k1, k2, k3]) as usize;
-    let value_len = u32::from_be_bytes([v0, v1, v2, v3]) as usize;
-    let mut place = CellPlace { at, key_len, value_len, ..CellPlace::default() };
-    place.next = at + key_value::LENGTHS + key_len + value_len;
-    if format.tags {
-        let (tags_len, _) = bytes[place.next..].split_first_chunk().expect("a cell has a tags length");
-        place.tags_len = u16::from_be_bytes(*tags_len).into();
-        place.next += 2 + place.tags_len;
-    }
-    if format.mvcc {
-        let rest = &bytes[place.next..];
-        let first = rest[0].cast_signed();
-        if first >= -112 {
-            place.seq_id = first.into();
-            place.next += 1;
-        } else if let (-120..=-113, Some((bytes, _))) = (first, rest[1..].split_first_chunk::<8>()) {
-            // one to eight bytes of a number that is not negative, and others behind them
-            let len = u32::from(first.abs_diff(-112));
-            place.seq_id = (u64::from_be_bytes(*bytes) >> (64 - 8 * len)).cast_signed();
-            place.next += 1 + len as usize;
-        } else {
-            (place.seq_id, place.next) = vlong_at(bytes, place.next);
-        }
-    }
-    place
-}
-
-/// A number of any form, and where it ends.
-#[cold]
-fn vlong_at(bytes: &[u8], at: usize) -> (i64, usize) {
-    let mut cursor = Cursor::new(&bytes[at..]);
-    let number = cursor.vlong("mvcc").expect("a cell's mvcc is whole");
-    (number, at + cursor.position())
-}
-
-#[inline]
-fn key_at<'b>(bytes: &'b [u8], place: &CellPlace) -> &'b CellKey {
-    let at = place.at + key_value::LENGTHS;
-    CellKey::from_checked(&bytes[at..at + place.key_len])
-}
-
-/// The row of the cell at an offset.
-#[inline]
-fn row_at(bytes: &[u8], at: usize) -> &[u8] {
-    let at = at + key_value::LENGTHS;
-    let len = usize::from(u16::from_be_bytes([bytes[at], bytes[at + 1]]));
-    &bytes[at + 2..at + 2 + len]
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cell::{Cell, CellType, SeekKey};
-    use proptest::prelude::*;
-
-    fn block(cells: &[Cell], format: CellFormat, index: Option<CellOrder>) -> DataBlock {
-        let mut bytes = b"header".to_vec();
-        cells.iter().for_each(|cell| key_value::put(&mut bytes, &cell.as_ref(), format));
-        let range = 6..bytes.len();
-        bytes.extend_from_slice(b"sums");
-        let block = DataBlock::new(bytes.clone(), range.clone(), format, Trust::Unchecked, index).unwrap();
-        let last = block.last;
-        for undone in [None, Some(Undone { cells: cells.len(), last })] {
-            let trust = Trust::Decoded(undone);
-            let decoded = DataBlock::new(bytes.clone(), range.clone(), format, trust, index).unwrap();
-            assert_eq!(
-                (block.count, block.last, &block.bytes),
-                (decoded.count, decoded.last, &decoded.bytes)
-            );
-        }
-        block
-    }
-
-    fn cells_of(block: &DataBlock) -> Vec<Cell> {
-        let mut place = block.first();
-        let mut cells = vec![Cell::from(block.cell(&place))];
-        while block.advance(&mut place) {
-            cells.push(Cell::from(block.cell(&place)));
-        }
-        cells
-    }
-
-    #[test]
-    fn sequence_ids_of_any_length_are_read() {
-        let mut ids = vec![0, 1, 127, -1, -112, -113, i64::MIN, i64::MAX];
-        ids.extend((7..63).flat_map(|bits| [(1 << bits) - 1, 1 << bits, -(1 << bits)]));
-        let cells: Vec<Cell> = ids
-            .iter()
-            .enumerate()
-            .map(|(i, &id)| {
-                let key = SeekKey::of(format!("{i:04}").as_bytes(), b"f", b"q", 1, CellType::Put);
-                Cell::from(CellRef::new(&key, b"").with_seq_id(id))
-            })
-            .collect();
-        for tags in [false, true] {
-            let block = block(&cells, CellFormat { tags, mvcc: true }, Some(CellOrder::User));
-            assert_eq!(cells_of(&block), cells);
-        }
-    }
-
-    #[test]
-    fn a_row_is_found_as_its_first_key_is() {
-        for order in [CellOrder::User, CellOrder::Meta] {
-            for index in [None, Some(order)] {
-                let rows =
-                    ["a", "aa", "b", "c", "longer-than-8-a", "longer-than-8-b", "longer-than-8-bb", "x"];
-                let keys = rows.iter().flat_map(|row| {
-                    (10..50).map(|q| SeekKey::of(row.as_bytes(), b"f", &[q], 1, CellType::Put))
-                });
-                let cells: Vec<Cell> = keys.map(|key| Cell::from(CellRef::new(&key, b"v"))).collect();
-                let block = block(&cells, CellFormat { tags: false, mvcc: false }, index);
-                let others = ["", "0", "ab", "longer", "longer-than-8-", "longer-than-8-ba", "y"];
-                for row in rows.iter().chain(&others) {
-                    let found = block.seek_row(row.as_bytes(), order);
-                    let expected = block.seek(&SeekKey::first_on_row(row.as_bytes()), order);
-                    assert_eq!(found.map(|p| p.at), expected.map(|(p, _)| p.at), "{row} {order:?}");
-                }
-            }
-        }
-    }
-
-    fn arbitrary_key() -> impl Strategy<Value = SeekKey> {
-        let row = prop_oneof![
-            4 => "(user|users)?[ab]{0,2}(0000000){0,2}[a-d]{0,3}",
-            1 => "[a-z,]{0,3}",
-        ];
-        let cell_type = prop_oneof![4 => Just(CellType::Put), 1 => Just(CellType::DeleteColumn), 1 => Just(CellType::DeleteFamily)];
-        (row, "[ab]{0,2}", 0i64..4, cell_type).prop_map(|(row, qualifier, ts, ty)| {
-            SeekKey::of(row.as_bytes(), b"f", qualifier.as_bytes(), ts, ty)
-        })
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(1000))]
-        #[test]
-        fn a_seek_agrees_with_a_walk(
-            mut keys in proptest::collection::vec(arbitrary_key(), 1..200),
-            wanted in proptest::collection::vec(arbitrary_key(), 1..20),
-            filler in prop_oneof![9 => Just(0usize), 1 => Just(3000)],
-            sorted in prop::bool::weighted(0.9),
-            meta: bool, tags: bool, mvcc: bool,
-        ) {
-            let order = if meta { CellOrder::Meta } else { CellOrder::User };
-            if sorted {
-                keys.sort_by(|a, b| order.compare(a, b));
-            }
-            let format = CellFormat { tags, mvcc };
-            let value = vec![7; filler];
-            let cells: Vec<Cell> = keys.iter().enumerate().map(|(i, key)| {
-                let cell = CellRef::new(key, &value);
-                let tags = if tags && i % 3 == 0 { &[0, 2, 1, 9][..] } else { &[] };
-                Cell::from(CellRef { tags, ..cell.with_seq_id(if mvcc { i as i64 * 99 - 50 } else { 0 }) })
-            }).collect();
-            let linear = block(&cells, format, None);
-            let block = block(&cells, format, Some(order));
-            prop_assert_eq!(&cells_of(&block), &cells);
-            prop_assert_eq!(Cell::from(block.cell(&block.last())), cells[cells.len() - 1].clone());
-            for key in wanted.iter().chain(&keys) {
-                let (found, walked) = (block.seek(key, order), linear.seek(key, order));
-                if sorted {
-                    let plain = keys.iter().position(|k| order.compare(k, key).is_ge());
-                    prop_assert_eq!(found.map(|(p, _)| p.at), walked.map(|(p, _)| p.at));
-                    prop_assert_eq!(found.is_some(), plain.is_some());
-                    if let (Some((place, how)), Some(plain)) = (found, plain) {
-                        prop_assert_eq!(Cell::from(block.cell(&place)), cells[plain].clone());
-                        prop_assert_eq!(how, order.compare(&keys[plain], key));
-                    }
-                    let before = keys.iter().rposition(|k| order.compare(k, key).is_lt());
-                    let found = block.seek_before(key, order).map(|p| Cell::from(block.cell(&p)));
-                    prop_assert_eq!(found, before.map(|i| cells[i].clone()));
-                    let walked = linear.seek_before(key, order).map(|p| Cell::from(block.cell(&p)));
-                    prop_assert_eq!(walked, before.map(|i| cells[i].clone()));
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn rows_equal_but_for_the_last_byte_are_found() {
-        let rows: Vec<Vec<u8>> = (0..600u32).map(|i| format!("{:064}{i:04}", 0).into_bytes()).collect();
-        let cells: Vec<Cell> = rows
-            .iter()
-            .map(|row| Cell::from(CellRef::new(&SeekKey::of(row, b"f", b"q", 1, CellType::Put), b"v")))
-            .collect();
-        let block = block(&cells, CellFormat::default(), Some(CellOrder::User));
-        assert_eq!(block.index.len(), 600);
-        for (row, cell) in rows.iter().zip(&cells) {
-            let (place, how) = block.seek(&SeekKey::first_on_row(row), CellOrder::User).unwrap();
-            assert_eq!((Cell::from(block.cell(&place)), how), (cell.clone(), Ordering::Greater));
-        }
-    }
-
-    #[test]
-    fn an_empty_block_is_refused() {
-        let made = DataBlock::new(Vec::new(), 0..0, CellFormat::default(), Trust::Unchecked, None);
-        assert!(made.is_err());
-    }
-}
+mod tests;

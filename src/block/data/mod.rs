@@ -9,6 +9,7 @@ mod delta_key;
 mod diff;
 mod encoder;
 mod fast_diff;
+mod place;
 pub(crate) mod plain;
 mod plain_cells;
 mod prefix;
@@ -20,8 +21,9 @@ mod tail;
 mod tests;
 
 pub use crate::schema::DataBlockEncoding;
-pub(crate) use block::{CellPlace, DataBlock, RowSpan, Trust};
+pub(crate) use block::{DataBlock, RowSearch, RowSpan, Step, Trust};
 pub(crate) use encoder::Encoder;
+pub(crate) use place::CellPlace;
 
 use crate::cell::CellFormat;
 use crate::coding::Cursor;

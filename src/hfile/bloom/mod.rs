@@ -121,7 +121,11 @@ impl BloomFilter {
         {
             return false;
         }
-        let chunk = self.first_keys.floor(row, |key| order.compare_rows(key, row));
+        let chunk = match self.first_keys.len() {
+            // a row before the first chunk is one that it does not know
+            1 => Some(0),
+            _ => self.first_keys.floor(row, |key| order.compare_rows(key, row)),
+        };
         self.probe(file, chunk, || hashed.hashes(self.meta.hash()))
     }
 

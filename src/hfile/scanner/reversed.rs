@@ -249,9 +249,9 @@ impl<'f> ReversedHFileScanner<'f> {
         let order = self.order()?;
         let Some(block) = self.cells.enter_previous_block()? else { return Ok(false) };
         let here = self.block()?.last_row(order).map_err(|error| self.error(error))?;
-        let is_one_row = self.block()?.row(&here) == block.row(&row);
+        let is_one_row = self.block()?.row_of(&here) == block.row_of(&row);
         if is_one_row && here.is_first() && !self.cells.path.is_first() {
-            self.wide.set_first_on_row(block.row(&row));
+            self.wide.set_first_on_row(block.row_of(&row));
             return self.enter_wide_row();
         }
         self.here = here;
@@ -293,6 +293,10 @@ impl<'f> ReversedHFileScanner<'f> {
     /// Whatever comes of a move, the row it had is gone.
     #[inline]
     pub(crate) fn leave(&mut self) {
+        if self.begins == Stand::Wide {
+            // a block that is passed forward may have no index
+            self.cells.leave_block();
+        }
         (self.begins, self.stand) = (Stand::Nowhere, Stand::Nowhere);
         if let Some(behind) = self.behind.take() {
             self.cells.reuse(behind.block);

@@ -85,6 +85,7 @@ impl Inner {
     }
 
     /// What is kept of a family, as the observers change it.
+    #[inline]
     pub(in crate::region) fn observed_info(
         &self,
         store: usize,

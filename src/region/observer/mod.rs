@@ -8,8 +8,10 @@
 //! | `scans` | scans that observers have changed |
 //! | `write` | mutations with their hooks |
 //!
-//! Of HBase's hooks those have no counterpart that are of parts that are not there: the log, compactions in memory,
-//! readers of files that others supply, delete trackers that others supply.
+//! Of HBase's hooks those have no counterpart that are of parts that are not there: the log (`preWALAppend`,
+//! `postIncrementBeforeWAL` and their like), compactions in memory, readers of files and delete trackers that others supply;
+//! nor the region operations as such (`postStartRegionOperation`), nor the deprecated
+//! `prePrepareTimeStampForDeleteVersion`.
 
 mod context;
 mod host;

@@ -61,6 +61,9 @@ impl Inner {
                 Err(error) => return Err(error),
             }
         }
+        if checked.is_empty() {
+            return Ok(answers_of(outcomes));
+        }
         let all: Vec<&Mutation> = checked.iter().map(|(at, _)| &mutations[*at]).collect();
         let mut batch = MiniBatch::new(all);
         let written = self.write_observed(&checked, &mut batch, &mut outcomes, together);
@@ -69,8 +72,7 @@ impl Inner {
         let last = self
             .observe(|observer, context| observer.post_batch_mutate_indispensably(context, &batch, success));
         done.and(last)?;
-        let nothing = || Ok(RowBuf::new().freeze());
-        Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(nothing)).collect())
+        Ok(answers_of(outcomes))
     }
 
     fn check_observed<'m>(&self, mutation: &'m Mutation, together: Together) -> Result<Checked<'m>> {
@@ -186,6 +188,10 @@ impl Inner {
         }
         Ok(())
     }
+}
+
+fn answers_of(outcomes: Outcomes) -> Vec<Result<Row>> {
+    outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(|| Ok(RowBuf::new().freeze()))).collect()
 }
 
 /// The one answer of mutations of a row: the cells of all, one behind the other.

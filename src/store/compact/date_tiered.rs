@@ -146,10 +146,13 @@ mod tests {
         choose(&files.iter().collect::<Vec<_>>(), config, 135, stuck)
     }
 
+    /// A name, the times of files, and the places of those that are chosen.
+    type Case<'c> = (&'c str, &'c [i64], Option<&'c [usize]>);
+
     #[test]
     fn choices_worked_out_by_hand() {
         // now is 135: windows are 130, 120, then of 40: 80, 40, 0
-        let cases: [(&str, &[i64], Option<&[usize]>); 11] = [
+        let cases: [Case<'_>; 11] = [
             ("none", &[], None),
             ("two in the newest", &[131, 132], None),
             ("three in the newest", &[131, 132, 133], Some(&[0, 1, 2])),

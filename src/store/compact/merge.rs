@@ -61,7 +61,7 @@ impl Store {
             scanner.next_row(|cell| {
                 let seq_id = if cell.seq_id() <= zero { 0 } else { cell.seq_id() };
                 let cell = cell.with_seq_id(seq_id);
-                through(&mut passes, cell, &mut |cell| outputs.append(cell))?;
+                through(&mut passes, cell, |cell| outputs.append(cell))?;
                 Ok(ControlFlow::Continue(()))
             })?;
         }

@@ -4,6 +4,7 @@ use crate::hfile::{HFileWriter, StoreFileOrigin, StoreFileWriter};
 use crate::io::Storage;
 use crate::io::faulty::FaultyStorage;
 use crate::op::TimeRange;
+use crate::store::reference::Half;
 use bytes::Bytes;
 
 /// A file of the rows `b` to `d`, timestamps 10 to 12, written under a name.

@@ -50,7 +50,7 @@ impl<'q> ColumnTracker<'q> {
 
     /// What to do with a value that neither a marker nor its timestamp rules out: [`done`](Self::done),
     /// [`check_column`](Self::check_column) and [`check_versions`](Self::check_versions) in one.
-    #[inline]
+    #[inline(always)] // the loop of every scan
     pub(super) fn match_put(
         &mut self,
         qualifier: &[u8],
@@ -210,7 +210,7 @@ pub(super) struct AllColumns {
 }
 
 impl AllColumns {
-    #[inline]
+    #[inline(always)] // the loop of every scan
     fn check_versions(
         &mut self,
         version: Version<'_>,

@@ -233,6 +233,20 @@ impl<'q> ScanQueryMatcher<'q> {
         self.begin_row();
     }
 
+    /// As [`set_to_new_row`](Self::set_to_new_row), with a row of which only [`match_in_row`](Self::match_in_row) is shown
+    /// cells; nothing is copied.
+    #[inline]
+    pub(crate) fn set_to_row_shown(&mut self) {
+        self.begin_row();
+    }
+
+    /// Says what the current row is, so that [`match_cell`](Self::match_cell) can go on with it.
+    pub(crate) fn go_on_in_row(&mut self, row: &[u8]) {
+        self.row.clear();
+        self.row.extend_from_slice(row);
+        self.at_start = false;
+    }
+
     #[inline]
     fn begin_row(&mut self) {
         self.in_row = true;
@@ -260,7 +274,17 @@ impl<'q> ScanQueryMatcher<'q> {
         if !self.is_of_current_row(cell) {
             return Ok(MatchCode::Done);
         }
-        let qualifier = cell.key.qualifier_behind(self.current_row().len());
+        self.match_in_row(cell)
+    }
+
+    /// As [`match_cell`](Self::match_cell), of a cell that is known to be of the current row.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    #[inline(always)] // the loop of every scan
+    pub(crate) fn match_in_row(&mut self, cell: CellRef<'_>) -> Result<MatchCode, Disorder> {
+        let qualifier = cell.key.qualifier();
         let (timestamp, type_code) = (cell.key.timestamp(), cell.key.type_code());
         let (from, to) = self.plain;
         if from <= timestamp

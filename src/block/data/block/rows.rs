@@ -81,7 +81,7 @@ impl DataBlock {
 
     /// The row that a span is of.
     #[inline]
-    pub(crate) fn row(&self, span: &RowSpan) -> &[u8] {
+    pub(crate) fn row_of(&self, span: &RowSpan) -> &[u8] {
         row_at(&self.bytes, span.start)
     }
 

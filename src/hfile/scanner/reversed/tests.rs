@@ -73,7 +73,7 @@ fn rows_come_backward_and_each_block_is_read_once() {
         (vec![3; 200], 1000),
         // a row ends with each block, or nearly
         (vec![10; 60], 620),
-        (vec![7, 1, 1, 9, 2, 8, 13, 1, 16].repeat(8), 1000),
+        ([7, 1, 1, 9, 2, 8, 13, 1, 16].repeat(8), 1000),
         (vec![1], 1000),
     ] {
         let cells = cells(&rows);
@@ -95,6 +95,25 @@ fn rows_of_many_blocks_are_read_as_others_are() {
         let cells = cells(&[1, 100, 100, 1, 1, 50, 3, 0, 100]);
         let (file, _) = open(&cells, block_size);
         assert_eq!(backward(&file).unwrap(), by_rows_reversed(&cells));
+    }
+}
+
+#[test]
+fn a_row_of_many_blocks_is_left_from_any_of_them() {
+    let cells = cells(&[1, 9, 1]);
+    let (file, _) = open(&cells, 100);
+    for steps in 0..10 {
+        let mut scanner = file.reversed_scanner();
+        for key in [SeekKey::last_on_row(b"row-0001"), SeekKey::first_on_row(b"row-0001")] {
+            // the second time it stands somewhere in the row
+            assert!(scanner.seek_before(&SeekKey::last_on_row(b"row-0001")).unwrap());
+            assert_eq!(scanner.peek(), Some(cells[1].as_ref()));
+            (0..steps).for_each(|_| scanner.advance().unwrap());
+            assert_eq!(scanner.peek(), cells.get(1 + steps).filter(|_| steps < 9).map(Cell::as_ref));
+            assert!(scanner.seek_before(&key).unwrap());
+        }
+        assert_eq!(scanner.peek(), Some(cells[0].as_ref()));
+        assert!(!scanner.previous_row().unwrap());
     }
 }
 

@@ -1,0 +1,316 @@
+//! `hregion shell`.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+use serde_json::json;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Output, Stdio};
+use support::*;
+
+/// Commands from standard input.
+fn shell(dir: &Path, args: &[&str], commands: &str) -> Output {
+    let mut child = hregion()
+        .arg("shell")
+        .arg(dir)
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // one that ends early reads no more
+    let _ = child.stdin.take().unwrap().write_all(commands.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+fn done(dir: &Path, commands: &str) -> String {
+    let output = shell(dir, &[], commands);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    stdout(&output)
+}
+
+fn failed(dir: &Path, commands: &str) -> (i32, String) {
+    let output = shell(dir, &[], commands);
+    (code(&output), stderr(&output))
+}
+
+#[test]
+fn a_table_is_made_written_and_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
+    assert_eq!(done(&root, "list"), "TABLE\n0 row(s)\n=> []\n");
+    let made = done(
+        &root,
+        r#"
+create 't1', {NAME => 'f', VERSIONS => 3}, 'g'  # two families
+put 't1', 'r1', 'f:q', 'old', 1000
+put 't1', 'r1', 'f:q', 'new', 2000
+put 't1', 'r1', 'g:', "\x00\xff", 5
+put('t1', 'r2', 'f:q', 42,
+    7)
+scan 't1'
+get 't1', 'r1', {COLUMN => 'f:q', VERSIONS => 2}
+get 't1', 'r3'
+exists 't1'; exists 't2'
+"#,
+    );
+    let expected = "\
+Created table t1
+=> Hbase::Table - t1
+ROW                       COLUMN+CELL
+ r1                       column=f:q, timestamp=2000, value=new
+ r1                       column=g:, timestamp=5, value=\\x00\\xFF
+ r2                       column=f:q, timestamp=7, value=42
+2 row(s)
+COLUMN                    CELL
+ f:q                      timestamp=2000, value=new
+ f:q                      timestamp=1000, value=old
+1 row(s)
+COLUMN                    CELL
+0 row(s)
+Table t1 does exist
+=> true
+Table t2 does not exist
+=> false
+";
+    assert_eq!(made, expected);
+    // all of it was flushed at the end, and the families are what they were made as
+    let again = done(
+        &root,
+        "scan 't1', {COLUMNS => ['f:q'], STARTROW => 'r1', STOPROW => 'r2', VERSIONS => 9, TIMERANGE => [0, 2000]}
+list
+describe 't1'",
+    );
+    let expected = "\
+ROW                       COLUMN+CELL
+ r1                       column=f:q, timestamp=1000, value=old
+1 row(s)
+TABLE
+t1
+1 row(s)
+=> [\"t1\"]
+Table t1 is ENABLED
+t1
+COLUMN FAMILIES DESCRIPTION
+{NAME => 'f', VERSIONS => '3', KEEP_DELETED_CELLS => 'FALSE', DATA_BLOCK_ENCODING => 'NONE', TTL => 'FOREVER', MIN_VERSIONS => '0', BLOOMFILTER => 'ROW', COMPRESSION => 'NONE', BLOCKSIZE => '65536'}
+
+{NAME => 'g', VERSIONS => '1', KEEP_DELETED_CELLS => 'FALSE', DATA_BLOCK_ENCODING => 'NONE', TTL => 'FOREVER', MIN_VERSIONS => '0', BLOOMFILTER => 'ROW', COMPRESSION => 'NONE', BLOCKSIZE => '65536'}
+
+2 row(s)
+";
+    assert_eq!(again, expected);
+    let table = root.join("data/default/t1").into_os_string().into_string().unwrap();
+    assert_eq!(ok(&["count", &table]), "rows 2\ncells 3\n");
+}
+
+#[test]
+fn deletes_counters_and_appends() {
+    let dir = tempfile::tempdir().unwrap();
+    let printed = done(
+        dir.path(),
+        "create 't', {NAME => 'f', VERSIONS => 5}
+put 't', 'a', 'f:x', '1', 1
+put 't', 'a', 'f:x', '2', 2
+put 't', 'a', 'f:y', '1', 1
+delete 't', 'a', 'f:x'
+scan 't'
+deleteall 't', 'a', 'f:x'
+scan 't', {RAW => true, VERSIONS => 9, LIMIT => 1, COLUMNS => 'f', TIMERANGE => [0, 10]}
+put 't', 'b1', 'f:x', 'v', 1
+put 't', 'b2', 'f:x', 'v', 1
+deleteall 't', {ROWPREFIXFILTER => 'b'}
+count 't'
+incr 't', 'c', 'f:n'
+incr 't', 'c', 'f:n', 41
+get_counter 't', 'c', 'f:n'
+append 't', 'c', 'f:s', 'one'
+append 't', 'c', 'f:s', ' two'
+count 't', INTERVAL => 1, FILTER => \"PrefixFilter('c')\"",
+    );
+    let expected = "\
+Created table t
+=> Hbase::Table - t
+ROW                       COLUMN+CELL
+ a                        column=f:x, timestamp=1, value=1
+ a                        column=f:y, timestamp=1, value=1
+1 row(s)
+ROW                       COLUMN+CELL
+ a                        column=f:x, timestamp=2, type=Delete
+ a                        column=f:x, timestamp=2, value=2
+ a                        column=f:x, timestamp=1, value=1
+ a                        column=f:y, timestamp=1, value=1
+1 row(s)
+1 row(s)
+=> 1
+COUNTER VALUE = 1
+COUNTER VALUE = 42
+COUNTER VALUE = 42
+CURRENT VALUE = one
+CURRENT VALUE = one two
+Current count: 1, row: c
+1 row(s)
+=> 1
+";
+    assert_eq!(printed, expected);
+}
+
+#[test]
+fn tables_of_several_regions_are_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let printed = done(
+        dir.path(),
+        "create 'ns:t', 'f', SPLITS => ['m', 'f']
+put 'ns:t', 'z', 'f:q', '3', 1
+put 'ns:t', 'f', 'f:q', '2', 1
+put 'ns:t', 'a', 'f:q', '1', 1
+scan 'ns:t', LIMIT => 2
+scan 'ns:t', {REVERSED => true, STOPROW => 'a'}
+get_splits 'ns:t'
+flush 'ns:t'
+put 'ns:t', 'z', 'f:q', '4', 2
+major_compact 'ns:t'
+get 'ns:t', 'z', 'f'
+list 'ns.*'",
+    );
+    let expected = "\
+Created table ns:t
+=> Hbase::Table - ns:t
+ROW                       COLUMN+CELL
+ a                        column=f:q, timestamp=1, value=1
+ f                        column=f:q, timestamp=1, value=2
+2 row(s)
+ROW                       COLUMN+CELL
+ z                        column=f:q, timestamp=1, value=3
+ f                        column=f:q, timestamp=1, value=2
+2 row(s)
+Total number of splits = 3
+=> [\"f\", \"m\"]
+COLUMN                    CELL
+ f:q                      timestamp=2, value=4
+1 row(s)
+TABLE
+ns:t
+1 row(s)
+=> [\"ns:t\"]
+";
+    assert_eq!(printed, expected);
+    let regions = shell(
+        dir.path(),
+        &["--json"],
+        "list_regions 'ns:t'\nscan 'ns:t', ROWPREFIXFILTER => 'z'\nlist\ncount 'ns:t'",
+    );
+    let lines = json_lines(&stdout(&regions));
+    assert_eq!((&lines[0]["end"], &lines[2]["start"]), (&json!("f"), &json!("m")));
+    assert_eq!((&lines[3]["row"], &lines[3]["value"]), (&json!("z"), &json!("4")));
+    assert_eq!(lines[4..], [json!({"table": "ns:t"}), json!({"rows": 3})]);
+}
+
+/// A region that HBase left is read, and nothing in its directory is changed.
+#[test]
+fn regions_of_hbase_are_read() {
+    let root = testdata("region/split-references/root");
+    let before = files(&root);
+    let printed = done(&root, "list\nscan 'halves', {LIMIT => 1, MAXLENGTH => 3}\ncount 'halves', 100000");
+    let lines: Vec<&str> = printed.lines().collect();
+    assert_eq!(lines[..4], ["TABLE", "halves", "1 row(s)", "=> [\"halves\"]"]);
+    assert!(lines.iter().any(|line| line.starts_with(" row-00")), "{printed}");
+    let table = root.join("data/default/halves");
+    let counted = json_lines(&ok(&["count", "--json", table.to_str().unwrap()]));
+    assert_eq!(lines[lines.len() - 1], format!("=> {}", counted[0]["rows"]));
+    assert_eq!(done(&table, "count 'halves', 100000"), lines[lines.len() - 2..].join("\n") + "\n");
+    assert_eq!(files(&root), before);
+}
+
+fn files(dir: &Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        }
+        found.push(path);
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn errors_say_where_and_end_it() {
+    let dir = tempfile::tempdir().unwrap();
+    done(dir.path(), "create 't', 'f'");
+    for (commands, exit, message) in [
+        ("scan 't', {LIMIT 3}", 2, "line 1, column 18: expected =>, found 3"),
+        ("list\n\nscan 't', {LIMITS => 3}", 2, "line 3, column 12: the option LIMITS is not supported here"),
+        ("scan 't', {FILTER => \"NoSuch()\"}", 2, "line 1, column 22: FILTER: "),
+        ("put 't', 'r'", 2, "line 1, column 1: put: expected a column; `help 'put'` says more"),
+        ("get 't', 'r', 'f:q:toInt'", 2, "converters as :toInt are not supported"),
+        ("scan 't', {", 2, "line 2, column 1: expected a value, found the end"),
+        ("disable 't'", 2, "disable is not done on local files: it is for a running HBase"),
+        ("nonsense", 2, "there is no command nonsense; `help` lists them"),
+        ("create 't', 'f'", 2, "table already exists: t"),
+        ("create 'u', {NAME => 'f', COMPRESSION => 'ARC'}", 2, "column 42"),
+        ("scan 'nowhere'", 1, "there is no table nowhere"),
+        ("put 't', 'r', 'g:q', 'v'", 2, "no family g"),
+        ("incr 't', 'r', 'f:q', 'x'", 2, "line 1, column 23: expected an amount, found a string"),
+        ("x = 5", 2, "line 1, column 3: variables are not supported"),
+    ] {
+        let (code, said) = failed(dir.path(), commands);
+        assert!(said.contains(message), "{commands}: {said}");
+        assert_eq!(code, exit, "{commands}");
+    }
+    // what was done before an error stays
+    let (code, _) =
+        failed(dir.path(), "put 't', 'r', 'f:q', 'kept', 1\nnonsense\nput 't', 's', 'f:q', 'never', 1");
+    assert_eq!(code, 2);
+    assert_eq!(
+        done(dir.path(), "scan 't'"),
+        "ROW                       COLUMN+CELL\n r                        column=f:q, timestamp=1, value=kept\n1 row(s)\n"
+    );
+}
+
+#[test]
+fn commands_of_the_command_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_str().unwrap();
+    let printed = ok(&[
+        "shell",
+        path,
+        "-e",
+        "create 't', 'f'",
+        "-e",
+        "put 't', 'r', 'f:q', 'v', 1; get 't', 'r'; exit",
+        "-e",
+        "nonsense",
+    ]);
+    assert!(printed.ends_with(" f:q                      timestamp=1, value=v\n1 row(s)\n"), "{printed}");
+    let help = ok(&["shell", path, "-e", "help", "-e", "help 'scan'"]);
+    assert!(help.contains("  put 't', 'row', 'f:q', 'value'\n") && help.contains("write-ahead log"));
+    assert!(help.contains("scan: reads rows. COLUMNS,"));
+    let nothing = run(&["shell", &plain()]);
+    assert_ne!(code(&nothing), 0);
+    let other = run(&["shell", testdata("corrupt").to_str().unwrap(), "-n"]);
+    assert_eq!(code(&other), 4, "{}", stderr(&other));
+}
+
+/// A table that somebody writes to is locked for other writers, and not for readers.
+#[test]
+fn writers_are_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    done(dir.path(), "create 't', 'f'");
+    let mut first =
+        hregion().arg("shell").arg(dir.path()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut input = first.stdin.take().unwrap();
+    writeln!(input, "put 't', 'r', 'f:q', 'v', 1\nget 't', 'r'").unwrap();
+    // its answer comes when it has the lock
+    let mut answer = [0; 8];
+    std::io::Read::read_exact(first.stdout.as_mut().unwrap(), &mut answer).unwrap();
+    let (code, said) = failed(dir.path(), "put 't', 's', 'f:q', 'v', 1");
+    assert!(code == 5 && said.contains("lock"), "{code} {said}");
+    assert!(done(dir.path(), "scan 't'").ends_with("0 row(s)\n"));
+    drop(input);
+    assert!(first.wait_with_output().unwrap().status.success());
+    assert!(done(dir.path(), "scan 't'").ends_with("1 row(s)\n"));
+}

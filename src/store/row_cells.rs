@@ -1,0 +1,182 @@
+//! The cells of one row where they lie: in blocks that are in the cache, and in memory.
+
+use super::file::{SeqIds, StoreFile};
+use super::heap::comes_first;
+use crate::cell::{CellOrder, CellRef, same_bytes};
+use crate::hfile::{Located, NotCached, RowCursor};
+use crate::memstore::{Segment, SegmentScanner};
+use std::ops::ControlFlow;
+
+/// The visible cells of a row in one file or segment. It stands on a cell, or is at the end.
+pub(super) enum RowCells<'s> {
+    File {
+        cells: RowCursor<'s>,
+        /// The sequence id of all cells, if it is not their own.
+        seq_id: Option<i64>,
+        /// The greatest sequence id that is visible.
+        read_point: i64,
+    },
+    Segment {
+        cells: SegmentScanner<'s>,
+        row: &'s [u8],
+    },
+    End,
+}
+
+impl<'s> RowCells<'s> {
+    /// Those of a file. Of a half of a file it knows nothing.
+    #[inline(always)] // it is large: it is made where it stays
+    pub(super) fn of_file(file: &'s StoreFile, row: &'s [u8], read_point: i64) -> Result<Self, NotCached> {
+        if file.is_reference() {
+            return Err(NotCached);
+        }
+        let (seq_id, read_point) = match file.seq_ids() {
+            SeqIds::Stored(greatest) if greatest <= read_point => (None, i64::MAX),
+            SeqIds::Stored(_) => (None, read_point),
+            SeqIds::All(id) if id > read_point => return Ok(Self::End),
+            SeqIds::All(id) => (Some(id), i64::MAX),
+        };
+        match file.hfile().locate(row) {
+            Located::Absent => Ok(Self::End),
+            Located::NotCached => Err(NotCached),
+            Located::At(cells) => {
+                let mut found = Self::File { cells, seq_id, read_point };
+                if read_point < i64::MAX {
+                    found.settle(read_point)?;
+                }
+                Ok(found)
+            }
+        }
+    }
+
+    /// Those of a segment.
+    #[inline]
+    pub(super) fn of_segment(segment: &'s Segment, row: &'s [u8], read_point: i64) -> Self {
+        let mut cells = segment.scanner(read_point);
+        cells.seek_to_row(row);
+        match cells.peek() {
+            Some(cell) if cell.row() == row => Self::Segment { cells, row },
+            _ => Self::End,
+        }
+    }
+
+    /// The cell it stands on.
+    #[inline]
+    pub(super) fn peek(&self) -> Option<CellRef<'_>> {
+        match self {
+            Self::File { cells, seq_id: None, .. } => Some(cells.peek()),
+            Self::File { cells, seq_id: Some(id), .. } => Some(cells.peek().with_seq_id(*id)),
+            Self::Segment { cells, .. } => cells.peek(),
+            Self::End => None,
+        }
+    }
+
+    /// Goes to the next cell.
+    #[inline]
+    pub(super) fn advance(&mut self) -> Result<(), NotCached> {
+        let more = match self {
+            Self::File { cells, read_point, .. } => {
+                let mut more = cells.advance()?;
+                while more && cells.peek().seq_id() > *read_point {
+                    more = cells.advance()?;
+                }
+                more
+            }
+            Self::Segment { cells, row } => {
+                cells.advance();
+                cells.peek().is_some_and(|cell| same_bytes(cell.row(), row))
+            }
+            Self::End => return Ok(()),
+        };
+        if !more {
+            *self = Self::End;
+        }
+        Ok(())
+    }
+
+    /// Goes on, if need be, to a cell that is visible.
+    fn settle(&mut self, read_point: i64) -> Result<(), NotCached> {
+        match self.peek() {
+            Some(cell) if cell.seq_id() > read_point => self.advance(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Lends the cells from the one it stands on on, until `visit` breaks off.
+    #[inline]
+    pub(super) fn walk(
+        &mut self,
+        mut visit: impl FnMut(CellRef<'_>) -> ControlFlow<()>,
+    ) -> Result<(), NotCached> {
+        while let Some(cell) = self.peek() {
+            if visit(cell).is_break() {
+                break;
+            }
+            self.advance()?;
+        }
+        Ok(())
+    }
+}
+
+/// So many sources are merged without a heap.
+const MOST: usize = 8;
+
+/// The cells of a row in several sources, merged. Nothing is allocated.
+#[derive(Default)]
+pub(super) struct RowMerge<'s> {
+    /// From the oldest source to the newest.
+    sources: [Option<RowCells<'s>>; MOST],
+    len: usize,
+}
+
+impl<'s> RowMerge<'s> {
+    /// Adds a newer source; false if there is no place for it.
+    #[inline(always)] // as `RowCells::of_file`
+    pub(super) fn push(&mut self, cells: RowCells<'s>) -> bool {
+        if matches!(cells, RowCells::End) {
+            return true;
+        }
+        let Some(place) = self.sources.get_mut(self.len) else { return false };
+        *place = Some(cells);
+        self.len += 1;
+        true
+    }
+
+    /// How many sources have cells.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The cells that the sources stand on.
+    pub(super) fn heads(&self) -> impl Iterator<Item = CellRef<'_>> {
+        self.sources.iter().flatten().filter_map(RowCells::peek)
+    }
+
+    /// Lends the cells in their order, until `visit` breaks off; of equal ones, that of the newer source comes first.
+    pub(super) fn walk(
+        &mut self,
+        order: CellOrder,
+        mut visit: impl FnMut(CellRef<'_>) -> ControlFlow<()>,
+    ) -> Result<(), NotCached> {
+        let sources = &mut self.sources[..self.len];
+        if let [Some(only)] = sources {
+            return only.walk(visit);
+        }
+        loop {
+            let mut first: Option<(usize, CellRef<'_>)> = None;
+            for (i, source) in sources.iter().enumerate() {
+                let cell = source.as_ref().and_then(RowCells::peek);
+                if cell.is_some() && comes_first(order, cell, first.map(|(_, cell)| cell)) {
+                    first = cell.map(|cell| (i, cell));
+                }
+            }
+            let Some((i, cell)) = first else { return Ok(()) };
+            if visit(cell).is_break() {
+                return Ok(());
+            }
+            if let Some(source) = &mut sources[i] {
+                source.advance()?;
+            }
+        }
+    }
+}
