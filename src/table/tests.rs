@@ -155,6 +155,7 @@ fn a_directory_with_the_region_of_another_is_refused() {
     let root = table(&[("", "m"), ("m", "")]);
     let dir = root.path().join("data/ns/t");
     let mut names: Vec<_> = std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    names.retain(|dir| dir.join(".regioninfo").exists());
     names.sort();
     std::fs::copy(names[0].join(".regioninfo"), names[1].join(".regioninfo")).unwrap();
     assert_eq!(Table::open(root.path(), "ns:t").unwrap_err().kind(), ErrorKind::Corrupt);

@@ -238,7 +238,9 @@ fn insert(map: &mut RegionMap, new: RegionLocations, source: Source) {
     let within = map.starts_within(start, end);
     if source == Source::Prefetched {
         let is_younger = |known: &RegionLocations| known.region().region_id() > new.region().region_id();
-        if known.is_some_and(is_younger) || within.iter().filter_map(|start| map.get(start)).any(is_younger) {
+        // one that begins before it and has its first row, or one that begins within it
+        let around = map.floor(start, true).filter(|known| known.region().contains(start));
+        if around.is_some_and(is_younger) || within.iter().filter_map(|start| map.get(start)).any(is_younger) {
             return;
         }
     }
