@@ -240,7 +240,8 @@ fn insert(map: &mut RegionMap, new: RegionLocations, source: Source) {
         let is_younger = |known: &RegionLocations| known.region().region_id() > new.region().region_id();
         // one that begins before it and has its first row, or one that begins within it
         let around = map.floor(start, true).filter(|known| known.region().contains(start));
-        if around.is_some_and(is_younger) || within.iter().filter_map(|start| map.get(start)).any(is_younger) {
+        if around.is_some_and(is_younger) || within.iter().filter_map(|start| map.get(start)).any(is_younger)
+        {
             return;
         }
     }

@@ -255,7 +255,7 @@ fn a_merged_region_is_not_hidden_by_what_it_was_made_of() {
     cache.insert(on(&region("c", "m", 1), 1, 1), Source::Asked);
     let merged = on(&region("", "z", 2), 1, 5);
     cache.insert(merged.clone(), Source::Asked);
-    assert_eq!(cache.regions_of(&table), [merged.clone()]);
+    assert_eq!(cache.regions_of(&table), std::slice::from_ref(&merged));
     assert_eq!(cache.get(&table, b"n"), Some(merged.clone()));
     // a parent that comes along late takes no place
     cache.insert(on(&region("c", "m", 1), 1, 9), Source::Prefetched);
