@@ -14,8 +14,10 @@ use std::thread;
 const REGIONS: usize = 100_000;
 
 fn regions(table: &TableName) -> Vec<RegionLocations> {
-    let key =
-        |i: usize| if i.is_multiple_of(REGIONS) { String::new() } else { format!("user{:012}", i * 7_919) };
+    let key = |i: usize| match i % REGIONS {
+        0 => String::new(),
+        i => format!("user{:012}", i * 7_919),
+    };
     let server = |i: usize| ServerName::new(format!("host{}", i % 100), 16_020, 1).expect("a host");
     let region = |i| RegionInfo::new(table.clone(), key(i), key(i + 1), 1).expect("a region");
     (0..REGIONS).map(|i| RegionLocations::new(region(i), [Replica::on(server(i), 2)])).collect()

@@ -207,7 +207,10 @@ fn a_get_of_a_cached_row_allocates_nothing() {
 #[test]
 fn a_look_up_of_a_known_region_allocates_nothing() {
     let (cache, table) = (MetaCache::new(), TableName::parse("ns:t").expect("a name"));
-    let key = |i: usize| if i.is_multiple_of(5_000) { String::new() } else { format!("row{:05}", i % 5_000) };
+    let key = |i: usize| match i % 5_000 {
+        0 => String::new(),
+        i => format!("row{i:05}"),
+    };
     cache.insert_all(
         (0..5_000).map(|i| {
             let region = RegionInfo::new(table.clone(), key(i), key(i + 1), 1).expect("a region");
