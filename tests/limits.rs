@@ -3,8 +3,8 @@
 
 use hregion::filter::SingleColumnValue;
 use hregion::{
-    CheckAndMutate, Comparator, Compare, Cursor, ErrorKind, Family, Filter, Get, Put, ReadView, Region,
-    RowRef, Scan,
+    CheckAndMutate, Comparator, Compare, Cursor, Delete, ErrorKind, Family, Filter, Get, Put, ReadView,
+    Region, RowRef, Scan,
 };
 use tempfile::TempDir;
 
@@ -199,4 +199,35 @@ fn what_does_not_go_together_is_refused() {
     let scan = Scan::new().filter(filter);
     let mut scanner = view.scan(&scan).unwrap();
     assert_eq!(scanner.next_row().unwrap_err().kind(), ErrorKind::InvalidArgument);
+}
+
+/// A hint from a cell of the empty qualifier leaps over no marker of the family that is behind it (read-path.md §9.11).
+#[test]
+fn what_was_deleted_does_not_come_back_behind_a_hint() {
+    let dir = tempfile::tempdir().unwrap();
+    let family = Family::new("f").max_versions(9);
+    let region = Region::options().create_if_missing(true).family(family).open(dir.path()).unwrap();
+    region.put(Put::new("r").cell_at("f", "a", 5, "old").cell_at("f", "b", 5, "old")).unwrap();
+    region.delete(Delete::new("r").family_at("f", 7)).unwrap();
+    region.put(Put::new("r").cell_at("f", "", 9, "new").cell_at("f", "b", 8, "new")).unwrap();
+    for filter in [
+        "ColumnPrefixFilter('a')",
+        "ColumnRangeFilter('a', true, 'b', true)",
+        "MultipleColumnPrefixFilter('a', 'b')",
+    ] {
+        let scan = Scan::new().max_versions(9).filter(Filter::parse(filter).unwrap());
+        for reversed in [false, true] {
+            let scan = scan.clone().reversed(reversed);
+            let cells: Vec<String> = region
+                .view()
+                .scan(&scan)
+                .unwrap()
+                .flat_map(|row| {
+                    row.unwrap().as_row().cells().map(|cell| cell.to_string()).collect::<Vec<_>>()
+                })
+                .collect();
+            let found = cells.iter().filter(|cell| cell.contains("/5/")).count();
+            assert_eq!(found, 0, "{filter} {reversed} {cells:?}");
+        }
+    }
 }

@@ -113,12 +113,16 @@ impl ScanQueryMatcher<'_> {
     }
 
     /// Makes a hint the key to go to, if it leads anywhere (§9.11). In a reversed scan that is to another row: one before
-    /// the cell in its row would lead back (§23.16).
+    /// the cell in its row would lead back (§23.16). Nor does it lead over markers of the family that may be behind the cell: they
+    /// hide what the filter would find (HBase goes, and what was deleted comes back).
     fn use_hint(&self, hint: Option<&CellKey>, cell: CellRef<'_>, key: &mut SeekKey) -> Option<FilteredCode> {
         let hint = hint.filter(|hint| match self.reversed {
             false => self.order.compare(hint, cell.key()).is_gt(),
             true => self.order.compare_rows(hint.row(), cell.row()).is_lt(),
         })?;
+        if !self.may_skip_within_column(cell) && same_bytes(hint.row(), cell.row()) {
+            return None;
+        }
         key.set_key(hint);
         Some(FilteredCode::SeekToKey)
     }
