@@ -1,7 +1,8 @@
 //! What reads of a region have cost: counters, and the plain struct that a user reads.
 
+use crate::sync::unpoisoned;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)+) => {
@@ -161,7 +162,7 @@ static TAKEN: Mutex<u64> = Mutex::new(0);
 impl LaneNumber {
     /// The first that is free. The lock makes a thread see all that the one before it in its lane has counted.
     fn take() -> Self {
-        let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = unpoisoned(TAKEN.lock());
         let free = (taken.trailing_ones() as usize).min(SHARED);
         if free < SHARED {
             *taken |= 1 << free;
@@ -173,7 +174,7 @@ impl LaneNumber {
 impl Drop for LaneNumber {
     fn drop(&mut self) {
         if self.0 < SHARED {
-            *TAKEN.lock().unwrap_or_else(PoisonError::into_inner) &= !(1 << self.0);
+            *unpoisoned(TAKEN.lock()) &= !(1 << self.0);
         }
     }
 }

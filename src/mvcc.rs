@@ -2,9 +2,10 @@
 
 use crate::error::{Error, Result};
 use crate::sync::atomic::{AtomicI64, Ordering};
-use crate::sync::{Condvar, Mutex, MutexGuard};
+use crate::sync::unpoisoned;
+use crate::sync::{Condvar, Mutex};
 use std::collections::VecDeque;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 /// The numbers of a region's writes: the last that was given out, the *write point*, and the last that all may see, the
 /// *read point*, before which no write is pending.
@@ -60,6 +61,15 @@ impl Mvcc {
     /// [`advance_to`](Self::advance_to), which checks it.
     pub(crate) fn new(start: i64) -> Self {
         debug_assert!(start <= MAX_START);
+        Self::starting_at(start)
+    }
+
+    /// For what nobody writes to: everything that is there is seen, whatever its number.
+    pub(crate) fn without_writes() -> Self {
+        Self::starting_at(i64::MAX)
+    }
+
+    fn starting_at(start: i64) -> Self {
         let writes = Writes { write_point: start, pending: VecDeque::new(), waiting: 0 };
         Self {
             read_point: AtomicI64::new(start),
@@ -71,7 +81,7 @@ impl Mvcc {
 
     /// Begins a write, with the next number.
     pub(crate) fn begin(&self) -> WriteEntry<'_> {
-        let mut writes = lock(&self.writes);
+        let mut writes = unpoisoned(self.writes.lock());
         writes.write_point = writes.write_point.checked_add(1).expect("nobody writes 2^62 times");
         writes.pending.push_back(false);
         WriteEntry { mvcc: self, seq_id: writes.write_point }
@@ -90,10 +100,10 @@ impl Mvcc {
         if self.read_point() >= seq_id {
             return;
         }
-        let mut writes = lock(&self.writes);
+        let mut writes = unpoisoned(self.writes.lock());
         writes.waiting += 1;
         while self.read_point() < seq_id {
-            writes = self.read_point_moved.wait(writes).unwrap_or_else(PoisonError::into_inner);
+            writes = unpoisoned(self.read_point_moved.wait(writes));
         }
         writes.waiting -= 1;
     }
@@ -111,7 +121,7 @@ impl Mvcc {
     ///
     /// If writes are pending, or the number leaves no room for those to come.
     pub(crate) fn advance_to(&self, number: i64) -> Result<()> {
-        let mut writes = lock(&self.writes);
+        let mut writes = unpoisoned(self.writes.lock());
         if number <= writes.write_point {
             return Ok(());
         }
@@ -135,7 +145,7 @@ impl Mvcc {
     /// [`smallest_read_point`](Self::smallest_read_point): `f`, which may call neither, takes hold of what the read will
     /// look at.
     pub(crate) fn register<T>(self: &Arc<Self>, f: impl FnOnce(i64) -> T) -> (ReadPoint, T) {
-        let mut readers = lock(&self.readers);
+        let mut readers = unpoisoned(self.readers.lock());
         let number = self.read_point();
         readers.add(number);
         let point = ReadPoint { mvcc: Arc::clone(self), number };
@@ -148,14 +158,10 @@ impl Mvcc {
 
     /// The smallest of the read point and of those in use: what no read at it or above it sees may go.
     pub(crate) fn smallest_read_point(&self) -> i64 {
-        let readers = lock(&self.readers);
+        let readers = unpoisoned(self.readers.lock());
         let now = self.read_point();
         readers.first().map_or(now, |first| first.min(now))
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Readers {
@@ -192,7 +198,7 @@ impl WriteEntry<'_> {
 
 impl Drop for WriteEntry<'_> {
     fn drop(&mut self) {
-        let mut writes = lock(&self.mvcc.writes);
+        let mut writes = unpoisoned(self.mvcc.writes.lock());
         let behind = usize::try_from(writes.write_point - self.seq_id);
         let place = behind.ok().and_then(|behind| writes.pending.len().checked_sub(behind + 1));
         if let Some(complete) = place.and_then(|place| writes.pending.get_mut(place)) {
@@ -222,7 +228,7 @@ impl ReadPoint {
 
 impl Drop for ReadPoint {
     fn drop(&mut self) {
-        lock(&self.mvcc.readers).remove(self.number);
+        unpoisoned(self.mvcc.readers.lock()).remove(self.number);
     }
 }
 

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 /// The catalog's region.
 const META: &str = "1588230740";
-const LONG: Duration = Duration::from_secs(20);
+const LONG: Duration = Duration::from_secs(60);
 
 fn long() -> Deadline {
     Deadline::after(LONG)
@@ -149,7 +149,8 @@ fn in_vain<T: std::fmt::Debug>(ask: impl Fn(Deadline) -> Result<T>) {
     let error = ask(Deadline::after(time)).unwrap_err();
     let took = begin.elapsed();
     println!("after {} ms: {error}", took.as_millis());
-    assert!(took < time + Duration::from_secs(1), "{took:?}");
+    // far from the time that it would take by itself; the machine may be busy
+    assert!(took < time + Duration::from_secs(10), "{took:?}");
     let source = error.source().unwrap().downcast_ref::<io::Error>().unwrap();
     assert_eq!((error.kind(), source.kind()), (ErrorKind::Io, io::ErrorKind::TimedOut));
 }

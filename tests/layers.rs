@@ -48,10 +48,10 @@ const LAYERS: &[(&str, &[&[&str]])] = &[
 
 /// Of the ground, a file knows nothing but errors and bounds.
 const NO_FORMATS: &[(&str, &[&str])] = &[
-    ("io", &["error", "limits"]),
+    ("io", &["error", "limits", "sync"]),
     ("binary", &[]),
     ("hash", &[]),
-    ("metrics", &[]),
+    ("metrics", &["sync"]),
     ("clock", &[]),
     ("sync", &[]),
 ];

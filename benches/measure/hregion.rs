@@ -8,9 +8,10 @@ use crate::engine::{Caps, Config, Engine, Log, Pairs, Reader, Writer};
 use crate::hfile::FileReader;
 use crate::workload::{self, Key, Kind, KEY, ROW, TIMESTAMP};
 use anyhow::{bail, Result};
+use hregion::filter::SingleColumnValue;
 use hregion::{
-    BlockCache, BloomType, CellRef, CellType, Codec, Compaction, DataBlockEncoding, Delete, Family, Get, HFile,
-    HFileScanner, HFileWriter, Put, Region, RowBuf, Scan, SeekKey, StoreFileOrigin, StoreFileWriter,
+    BlockCache, BloomType, CellRef, CellType, Codec, Compaction, Comparator, Compare, DataBlockEncoding, Delete, Family,
+    Filter, Get, HFile, HFileScanner, HFileWriter, Put, Region, RowBuf, Scan, SeekKey, StoreFileOrigin, StoreFileWriter,
 };
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -177,6 +178,14 @@ impl Reader for RegionReader<'_> {
 
     fn scan_rev(&mut self, limit: usize, f: impl FnMut(&[u8], &[u8])) -> usize {
         self.each(&Scan::new().family(FAMILY).reversed(true), limit, f)
+    }
+
+    // the filter that HBase is given
+    fn scan_filter(&mut self, below: &[u8], f: impl FnMut(&[u8], &[u8])) -> usize {
+        let below = Comparator::binary(below.to_vec());
+        let filter = SingleColumnValue::new(FAMILY, QUALIFIER, Compare::Less, below);
+        let scan = Scan::new().family(FAMILY).filter(Filter::single_column_value(filter));
+        self.each(&scan, usize::MAX, f)
     }
 
     fn get_row(&mut self, row: &[u8; ROW], _: usize, mut f: impl FnMut(&[u8])) -> usize {

@@ -379,7 +379,7 @@ mod tests {
         let bounds = [("", "b"), ("", "b\0"), ("c", ""), ("d", ""), ("cz", "e")];
         assert_eq!(overlaps(&some, &bounds), [false, true, true, false, true]);
         let reversed = rows(&["--start", "d", "--stop", "b", "--reversed"]);
-        assert_eq!(overlaps(&reversed, &bounds), [false, true, true, true, false]);
+        assert_eq!(overlaps(&reversed, &bounds), [false, true, true, true, true]);
         let prefix = rows(&["--prefix", "b"]);
         let bounds = [("", "b"), ("b", "ba"), ("bz", ""), ("c", ""), ("a", "c")];
         assert_eq!(overlaps(&prefix, &bounds), [false, true, true, false, true]);

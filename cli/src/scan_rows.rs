@@ -21,8 +21,7 @@ impl RowScan {
     ) -> Result<Option<Cursor>, Failure> {
         let limit = self.limit.unwrap_or(u64::MAX);
         let (mut taken, mut last) = (0, Vec::new());
-        let mut regions = regions.peekable();
-        while let Some(region) = regions.next() {
+        for region in regions {
             if taken >= limit {
                 return Ok((limit > 0).then(|| Cursor::new(last, false)));
             }

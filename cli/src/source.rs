@@ -23,7 +23,7 @@ pub(crate) struct Source {
 
 #[derive(Debug)]
 enum Rows {
-    Regions(Regions),
+    Regions(Box<Regions>),
     /// Files that are read without their region.
     Files(Region),
 }
@@ -54,7 +54,10 @@ impl Source {
         match kind {
             Kind::Hfile => Self::of_files(options, vec![path.to_owned()], out),
             Kind::Family => Self::of_family(path, options, out),
-            kind => Ok(Self { rows: Rows::Regions(Regions::find(path, Some(kind), options)?), family: None }),
+            kind => Ok(Self {
+                rows: Rows::Regions(Box::new(Regions::find(path, Some(kind), options)?)),
+                family: None,
+            }),
         }
     }
 
@@ -63,7 +66,7 @@ impl Source {
         let region =
             dir.parent().filter(|parent| kind_of(parent, None).is_ok_and(|kind| kind == Kind::Region));
         if let (Some(region), Some(name)) = (region, dir.file_name()) {
-            let rows = Rows::Regions(Regions::find(region, Some(Kind::Region), options)?);
+            let rows = Rows::Regions(Box::new(Regions::find(region, Some(Kind::Region), options)?));
             return Ok(Self { rows, family: Some(name.as_encoded_bytes().to_vec()) });
         }
         Self::of_files(options, files_in(dir)?, out)

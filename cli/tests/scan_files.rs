@@ -44,7 +44,8 @@ row-00000  column=cf:col1, timestamp=1600763636348, value=iota lambda d
     );
 }
 
-/// Read raw, a file has all of its cells in their order. Of cells with equal keys one is read, as HBase has it.
+/// Read raw, a file has all of its cells in their order. Of cells with equal keys one is read, and none from
+/// before 1970, as HBase has it.
 #[test]
 fn raw_scans_of_files_are_their_cells() {
     for name in golden_names() {
@@ -64,6 +65,7 @@ fn raw_scans_of_files_are_their_cells() {
         };
         let mut expected = stored.clone();
         let key = |cell: &Value| ["row", "qualifier", "timestamp", "type"].map(|member| cell[member].clone());
+        expected.retain(|cell| cell["timestamp"].as_i64().unwrap() >= 0);
         expected.dedup_by(|next, cell| key(next) == key(cell));
         assert_eq!(without_ids(json_lines(&stdout(&output))), without_ids(expected), "{name}");
     }
@@ -105,11 +107,11 @@ fn markers_hide_what_is_older() {
 #[test]
 fn a_scan_goes_on_where_it_ended() {
     let all = ok(&["scan", &plain()]);
-    let (mut pieces, mut cursor) = (String::new(), None);
+    let (mut pieces, mut cursor) = (String::new(), None::<String>);
     for _ in 0..100 {
         let mut args = vec!["scan".to_owned(), plain(), "--limit".into(), "4".into()];
         if let Some(cursor) = &cursor {
-            args.extend(["--resume".to_owned(), format!("{cursor}")]);
+            args.extend(["--resume".to_owned(), cursor.clone()]);
         }
         let output = run(&args);
         assert_eq!(code(&output), 0, "{}", stderr(&output));
@@ -193,15 +195,10 @@ fn a_family_is_read_with_or_without_its_region() {
 #[test]
 fn files_of_several_families_are_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let cell = |row: &str, family: &str| {
-        json!({"row": row, "family": family, "qualifier": "q", "timestamp": 1, "type": "Put", "value": "v"})
-            .to_string()
-    };
-    let cells = [cell("a", "f"), cell("b", "f"), cell("b", "g")].join("\n");
-    let (list, file) = (dir.path().join("cells.jsonl"), dir.path().join("file"));
-    fs::write(&list, cells).unwrap();
-    ok(&["write".as_ref(), list.as_os_str(), "--out".as_ref(), file.as_os_str()]);
-    let output = run(&["scan".as_ref(), file.as_os_str()]);
+    for (i, name) in ["small-none-row", "bloom-fills-exactly"].into_iter().enumerate() {
+        fs::copy(golden(&format!("{name}.hfile")), dir.path().join(format!("{i:032x}"))).unwrap();
+    }
+    let output = run(&["scan".as_ref(), dir.path().as_os_str()]);
     assert_eq!(code(&output), 4);
     assert!(stderr(&output).contains("several families"), "{}", stderr(&output));
 }

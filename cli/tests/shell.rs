@@ -247,7 +247,7 @@ fn errors_say_where_and_end_it() {
         ("scan 't', {FILTER => \"NoSuch()\"}", 2, "line 1, column 22: FILTER: "),
         ("put 't', 'r'", 2, "line 1, column 1: put: expected a column; `help 'put'` says more"),
         ("get 't', 'r', 'f:q:toInt'", 2, "converters as :toInt are not supported"),
-        ("scan 't', {", 2, "line 2, column 1: expected a value, found the end"),
+        ("scan 't', {", 2, "line 1, column 12: expected a value, found the end"),
         ("disable 't'", 2, "disable is not done on local files: it is for a running HBase"),
         ("nonsense", 2, "there is no command nonsense; `help` lists them"),
         ("create 't', 'f'", 2, "table already exists: t"),

@@ -20,7 +20,11 @@ fn numbers_are_those_of_the_cells() {
         let [found] = found.as_slice() else { panic!("{found:?}") };
         let len = |cell: &Value, member: &str| hregion_bytes(cell[member].as_str().unwrap());
         let key = |cell: &Value| 12 + len(cell, "row") + len(cell, "family") + len(cell, "qualifier");
-        let bytes = |cell: &Value| 8 + key(cell) + len(cell, "value");
+        let tags = |cell: &Value| match cell["tags"].as_array() {
+            Some(tags) => 2 + tags.iter().map(|tag| 3 + len(tag, "value")).sum::<u64>(),
+            None => 0,
+        };
+        let bytes = |cell: &Value| 8 + key(cell) + len(cell, "value") + tags(cell);
         let mut rows: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
         let mut columns: BTreeMap<(&str, &str), u64> = BTreeMap::new();
         for cell in &cells {

@@ -15,6 +15,7 @@ use crate::block::data::DataBlock;
 use crate::block::index::IndexBlock;
 use crate::block::slot::Evict;
 use crate::error::{Error, Result};
+use crate::sync::unpoisoned;
 use bytes::Bytes;
 use key::BuildKeyHasher;
 use moka::notification::RemovalCause;
@@ -23,7 +24,7 @@ use moka::sync::Cache;
 use stats::Counters;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 /// A cache of decoded blocks. Clones share it.
 #[derive(Clone)]
@@ -140,7 +141,7 @@ impl BlockCache {
                     // the same block has been put back, or loaded again
                     (RemovalCause::Replaced, _) => {}
                     (RemovalCause::Size, Some((slots, slot))) if slots.take_used(slot) => {
-                        lock(&chances).push((*key, entry));
+                        unpoisoned(chances.lock()).push((*key, entry));
                     }
                     (_, place) => {
                         evictions.evictions.add(u64::from(cause == RemovalCause::Size));
@@ -189,7 +190,7 @@ impl BlockCache {
 
     /// Forgets all blocks of a file.
     pub(crate) fn evict_file(&self, file: FileId) {
-        lock(&self.0.second_chances).retain(|(key, _)| key.file != file);
+        unpoisoned(self.0.second_chances.lock()).retain(|(key, _)| key.file != file);
         self.0
             .cache
             .invalidate_entries_if(move |key, _| key.file == file)
@@ -242,16 +243,11 @@ impl BlockCache {
 
     /// Puts back what was evicted too early. Not from inside the listener, which must not call the cache.
     fn give_second_chances(&self) {
-        let chances = std::mem::take(&mut *lock(&self.0.second_chances));
+        let chances = std::mem::take(&mut *unpoisoned(self.0.second_chances.lock()));
         for (key, entry) in chances {
             self.0.cache.insert(key, entry);
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    // nothing in here panics with the lock held, and a list stays a list
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for BlockCache {

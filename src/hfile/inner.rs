@@ -13,9 +13,10 @@ use crate::cache::{BlockCache, BlockKey, CachedBlock, FileId, Holds, SlotPlace};
 use crate::cell::{CellKey, CellOrder, SeekKey};
 use crate::error::{Corruption, Error, Result};
 use crate::metrics::BlockCounts;
+use crate::sync::unpoisoned;
 use bytes::Bytes;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 pub(super) struct Inner {
     pub(super) source: BlockSource,
@@ -308,7 +309,7 @@ impl Inner {
     }
 
     pub(super) fn warnings(&self) -> MutexGuard<'_, Vec<Error>> {
-        self.warnings.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.warnings.lock())
     }
 }
 

@@ -4,6 +4,7 @@ use super::{Position, RegionLocations};
 use crate::clock::Deadline;
 use crate::error::{Error, Result};
 use crate::schema::TableName;
+use crate::sync::unpoisoned;
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -115,7 +116,7 @@ impl Flights {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.state.lock())
     }
 }
 

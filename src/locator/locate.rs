@@ -10,10 +10,11 @@ use crate::binary::Binary;
 use crate::clock::{Deadline, SystemTimer, Timer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::{RegionInfo, TableName};
+use crate::sync::unpoisoned;
 use arc_swap::ArcSwapOption;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// Tells which region has a row of a table, and which server has the region. Safe to share between threads.
 ///
@@ -408,7 +409,7 @@ impl Locator {
         if let Some(known) = known.as_deref().filter(|_| !reload) {
             return Ok(known.clone());
         }
-        let _asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        let _asking = unpoisoned(self.asking.lock());
         // somebody may have asked while we waited
         if let Some(found) = self.meta.load_full()
             && known.is_none_or(|known| !known.is_same(&found))

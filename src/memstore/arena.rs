@@ -1,8 +1,9 @@
 //! The bytes of cells, cut from large chunks (HBase: `MemStoreLAB`, `MemStoreLABImpl`).
 
+use crate::sync::unpoisoned;
 use bytes::{Bytes, BytesMut};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 /// The size of a chunk: `hbase.hregion.memstore.mslab.chunksize`.
 const CHUNK: usize = 2 << 20;
@@ -33,7 +34,7 @@ impl Arena {
     }
 
     fn cut(&self, len: usize) -> BytesMut {
-        let mut chunk = self.chunk.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut chunk = unpoisoned(self.chunk.lock());
         if chunk.capacity() < len {
             *chunk = self.allocate(CHUNK);
         }

@@ -1,8 +1,9 @@
 //! Flushes and compactions on a thread of their own, for those who ask for it.
 
-use super::{Compaction, Inner, lock};
+use super::{Compaction, Inner};
 use crate::error::{Error, Result};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use crate::sync::unpoisoned;
+use std::sync::{Arc, Condvar, Mutex, Weak};
 use std::thread;
 
 /// Writers wait when this many times the flush size is in memory (hbase.hregion.memstore.block.multiplier).
@@ -57,13 +58,13 @@ impl Background {
         if in_memory() < self.flush_size {
             return Ok(());
         }
-        let mut signals = lock(&self.shared.signals);
+        let mut signals = unpoisoned(self.shared.signals.lock());
         signals.wanted = true;
         self.shared.changed.notify_all();
         while in_memory() >= self.flush_size.saturating_mul(BLOCK_MULTIPLIER) {
             let rounds = signals.rounds;
             while signals.rounds == rounds {
-                signals = self.shared.changed.wait(signals).unwrap_or_else(PoisonError::into_inner);
+                signals = unpoisoned(self.shared.changed.wait(signals));
             }
             if let Some(failure) = &signals.failure {
                 return Err(failure.clone());
@@ -76,22 +77,22 @@ impl Background {
 
 impl Drop for Background {
     fn drop(&mut self) {
-        lock(&self.shared.signals).stopped = true;
+        unpoisoned(self.shared.signals.lock()).stopped = true;
         self.shared.changed.notify_all();
     }
 }
 
 fn run(shared: &Shared, region: &Weak<Inner>) {
     loop {
-        let mut signals = lock(&shared.signals);
+        let mut signals = unpoisoned(shared.signals.lock());
         while !signals.wanted && !signals.stopped {
-            signals = shared.changed.wait(signals).unwrap_or_else(PoisonError::into_inner);
+            signals = unpoisoned(shared.changed.wait(signals));
         }
         signals.wanted = false;
         drop(signals);
         let Some(region) = region.upgrade() else { return };
         let result = flush_and_compact(&region);
-        let mut signals = lock(&shared.signals);
+        let mut signals = unpoisoned(shared.signals.lock());
         signals.failure = result.err();
         signals.rounds += 1;
         shared.changed.notify_all();

@@ -1,10 +1,11 @@
 //! From several files of a store to one (read-path.md §17).
 
-use super::{Inner, Region, lock};
+use super::{Inner, Region};
 use crate::error::{Error, Result};
 use crate::metrics::ReadCounts;
 use crate::store::compact::{self, Merge, Selection};
 use crate::store::{Keep, Store, StoreFile};
+use crate::sync::unpoisoned;
 
 /// Which files to compact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -138,7 +139,7 @@ impl Inner {
         choose: impl FnOnce(&[StoreFile], i64) -> Result<Chosen>,
     ) -> Result<()> {
         self.check_writable()?;
-        let _compacting = lock(&self.compacting);
+        let _compacting = unpoisoned(self.compacting.lock());
         let now = self.clock.now();
         check(&self.states.load().stores[store].files)?;
         self.drop_unneeded(store, now)?;

@@ -1,12 +1,13 @@
 //! HFiles that are in no region, read as one.
 
 use super::dir::RegionDir;
-use super::open::{DEFAULT_TABLE, Opened, greatest_seq_id};
+use super::open::{DEFAULT_TABLE, Opened};
 use super::{Region, RegionOptions};
 use crate::binary::Binary;
 use crate::cell::CellOrder;
 use crate::error::{Corruption, Error, Result};
 use crate::metrics::BlockCounts;
+use crate::mvcc::Mvcc;
 use crate::schema::{Family, RegionInfo, TableName};
 use crate::store::compact::CompactionConfig;
 use crate::store::tracker::open_files;
@@ -35,7 +36,6 @@ impl RegionOptions {
         let info = RegionInfo::new(table, Bytes::new(), Bytes::new(), 0)?;
         let parent = path.parent().unwrap_or_else(|| Path::new(""));
         let dir = RegionDir::of_files(&self.storage, parent, info);
-        let max_seq_id = files.iter().map(greatest_seq_id).fold(0, i64::max);
         let states = vec![Arc::new(StoreState::new(&family, order, files))];
         let store = Store {
             dir: dir.path().to_owned(),
@@ -47,7 +47,8 @@ impl RegionOptions {
             options: self.files.clone(),
             storage: Arc::clone(&self.storage),
         };
-        self.region(Opened { dir, stores: vec![store], states, max_seq_id, lock: None, block_counts })
+        let (stores, mvcc) = (vec![store], Mvcc::without_writes());
+        self.region(Opened { dir, stores, states, mvcc, lock: None, block_counts })
     }
 
     /// The family that all cells are of, with the settings that were given for it.
@@ -107,9 +108,14 @@ mod tests {
     /// Read raw and with all versions, a file has the cells that its own scanner gives.
     #[test]
     fn a_file_has_its_cells() {
-        for name in
-            ["small-none-row", "small-writer-hfile", "small-none-zstd-bulkload", "small-meta", "shape-empty"]
-        {
+        for name in [
+            "small-none-row",
+            "small-writer-hfile",
+            "small-none-zstd-bulkload",
+            "small-meta",
+            "shape-empty",
+            "shape-edges-none",
+        ] {
             let region = Region::options().open_files([golden(name)]).unwrap();
             let raw = Scan::new().raw(true).max_versions(u32::MAX);
             let found: Vec<String> =

@@ -1,10 +1,10 @@
 //! From memory to files (read-path.md §4).
 
-use super::{Inner, Region, lock};
+use super::{Inner, Region};
 use crate::error::Result;
 use crate::metrics::ReadCounts;
 use crate::store::Keep;
-use std::sync::PoisonError;
+use crate::sync::unpoisoned;
 
 impl Region {
     /// Writes what is in memory to files: one for each family that has any. Returns when they are on the disk.
@@ -38,7 +38,7 @@ impl Inner {
     /// Flushes stores; gives the number that the flush took.
     fn flush(&self, stores: &[usize]) -> Result<i64> {
         self.check_writable()?;
-        let _flushing = lock(&self.flushing);
+        let _flushing = unpoisoned(self.flushing.lock());
         self.observe(|observer, context| observer.pre_flush(context))?;
         let seq_id = self.freeze(stores);
         // Reads that begin later see more, so they do not need what is dropped either.
@@ -73,7 +73,7 @@ impl Inner {
 
     /// Takes the segments away from the writers. All that is in them is complete, and seen by reads, when this returns.
     fn freeze(&self, stores: &[usize]) -> i64 {
-        let _updates = self.updates.write().unwrap_or_else(PoisonError::into_inner);
+        let _updates = unpoisoned(self.updates.write());
         let entry = self.mvcc.begin();
         let seq_id = entry.seq_id();
         self.mvcc.complete_and_wait(entry);

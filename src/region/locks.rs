@@ -1,7 +1,8 @@
 //! Locks of rows: writes of whole values share them, who reads before writing holds them alone.
 
+use crate::sync::unpoisoned;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// How many locks the rows share.
 const STRIPES: usize = 64;
@@ -55,11 +56,11 @@ impl RowLocks {
 }
 
 fn shared(stripe: &RwLock<()>) -> RwLockReadGuard<'_, ()> {
-    stripe.read().unwrap_or_else(PoisonError::into_inner)
+    unpoisoned(stripe.read())
 }
 
 fn alone(stripe: &RwLock<()>) -> RwLockWriteGuard<'_, ()> {
-    stripe.write().unwrap_or_else(PoisonError::into_inner)
+    unpoisoned(stripe.write())
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ use observer::Observers;
 use state_cell::StateCell;
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, RwLock, Weak};
 
 /// A region: opened read-only on what HBase left, or written to.
 ///
@@ -246,11 +246,6 @@ impl Drop for Inner {
         let _ = self.observe(|observer, context| observer.pre_close(context));
         let _ = self.observe(|observer, context| observer.post_close(context));
     }
-}
-
-/// A lock whose holder panicked is still a lock: what it guards is swapped whole or not at all.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for Region {

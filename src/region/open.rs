@@ -27,8 +27,7 @@ pub(super) struct Opened {
     pub(super) dir: RegionDir,
     pub(super) stores: Vec<Store>,
     pub(super) states: Vec<Arc<StoreState>>,
-    /// The greatest that a cell has, or has had.
-    pub(super) max_seq_id: i64,
+    pub(super) mvcc: Mvcc,
     pub(super) lock: Option<FileLock>,
     pub(super) block_counts: Arc<BlockCounts>,
 }
@@ -60,14 +59,14 @@ impl RegionOptions {
             states.push(Arc::new(state));
             stores.push(store);
         }
-        self.region(Opened { dir, stores, states, max_seq_id, lock, block_counts })
+        let mvcc = Mvcc::new(0);
+        mvcc.advance_to(max_seq_id.saturating_add(1))?;
+        self.region(Opened { dir, stores, states, mvcc, lock, block_counts })
     }
 
     /// The region, now that its files are open.
     pub(super) fn region(self, opened: Opened) -> Result<Region> {
-        let Opened { dir, stores, states, max_seq_id, lock, block_counts } = opened;
-        let mvcc = Mvcc::new(0);
-        mvcc.advance_to(max_seq_id.saturating_add(1))?;
+        let Opened { dir, stores, states, mvcc, lock, block_counts } = opened;
         let inner = Arc::new_cyclic(|this| Inner {
             observers: self.observers,
             this: Weak::clone(this),
@@ -151,6 +150,6 @@ impl RegionOptions {
 
 /// The greatest sequence id that a file knows of. A cell may have a greater one than the log's that its file ends with: what
 /// was computed for it, or came by a bulk load with the ids it had.
-pub(super) fn greatest_seq_id(file: &StoreFile) -> i64 {
+fn greatest_seq_id(file: &StoreFile) -> i64 {
     file.max_seq_id().max(file.max_memstore_ts())
 }

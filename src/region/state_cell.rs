@@ -1,10 +1,11 @@
 //! A state that is swapped whole, and read together with a number that grows with it.
 
 use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::unpoisoned;
 use crate::sync::{Mutex, MutexGuard};
 use std::fmt;
 use std::ops::Deref;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 /// What everybody reads and few replace. Who holds an old state goes on with it.
 pub(super) struct StateCell<T> {
@@ -27,7 +28,7 @@ impl<T> StateCell<T> {
 
     /// Puts what `change` makes of the state in its place.
     pub(super) fn swap(&self, change: impl FnOnce(&T) -> T) {
-        let _swapping: MutexGuard<'_, ()> = self.swapping.lock().unwrap_or_else(PoisonError::into_inner);
+        let _swapping: MutexGuard<'_, ()> = unpoisoned(self.swapping.lock());
         let next = Arc::new(change(&self.load()));
         // only who holds `swapping` is here
         self.swaps.fetch_add(1, Ordering::Relaxed);
@@ -76,11 +77,11 @@ impl<T> Current<T> {
     }
 
     fn load(&self) -> Box<Arc<T>> {
-        Box::new(Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner)))
+        Box::new(Arc::clone(&unpoisoned(self.0.lock())))
     }
 
     fn store(&self, state: Arc<T>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = state;
+        *unpoisoned(self.0.lock()) = state;
     }
 }
 

@@ -4,8 +4,9 @@ use super::Inner;
 use crate::cell::{CellRef, CellType, LATEST_TIMESTAMP, MAX_ROW_LEN, SeekKey, TTL_TAG_TYPE};
 use crate::error::{Error, Result};
 use crate::metrics::ReadCounts;
+use crate::sync::unpoisoned;
 use std::borrow::{Borrow, Cow};
-use std::sync::{PoisonError, RwLockReadGuard};
+use std::sync::RwLockReadGuard;
 
 /// The longest cell, key and value (hbase.server.keyvalue.maxsize).
 const MAX_CELL_LEN: usize = 10 << 20;
@@ -85,7 +86,7 @@ impl Inner {
 
     /// While this is held, the segments that writes go to stay where they are.
     fn update(&self) -> RwLockReadGuard<'_, ()> {
-        self.updates.read().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.updates.read())
     }
 }
 

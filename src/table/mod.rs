@@ -36,11 +36,12 @@ use crate::locator::{Locator, Position, RegionLocations, TilingFault};
 use crate::op::{Get, Scan};
 use crate::region::{Region, RegionOptions};
 use crate::schema::{RegionInfo, TableName};
+use crate::sync::unpoisoned;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use steps::{RowsLeft, Steps};
 
 /// A table on a disk: its regions, opened as they are needed, and a [`Locator`] that says which of them has a row.
@@ -224,7 +225,7 @@ impl Inner {
         if let Some(region) = place.region.get() {
             return Ok(region.clone());
         }
-        let _opening = place.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        let _opening = unpoisoned(place.opening.lock());
         if let Some(region) = place.region.get() {
             return Ok(region.clone());
         }

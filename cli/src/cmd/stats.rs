@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 /// Show how large, how many and how old the cells are
 ///
-/// Reads everything that is stored, older versions and delete markers too. For rows, cells, keys and values: how they are spread
+/// Reads what a raw scan of all versions reads: older versions and delete markers too, once each, and from 1970 on. For rows, cells, keys and values: how they are spread
 /// by size; cells of a row, versions of a column, ages of cells; and the heaviest rows. It takes the same memory however much
 /// there is. A cell is as large as it is in a block without encoding: 8 bytes for its lengths, key, value and tags.
 ///

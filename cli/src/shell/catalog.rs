@@ -121,12 +121,7 @@ impl Catalog {
     }
 
     /// Creates a table of regions that meet at split keys, which are sorted.
-    pub(super) fn create(
-        &mut self,
-        name: &str,
-        families: &[Family],
-        splits: &[Vec<u8>],
-    ) -> Result<(), Failure> {
+    pub(super) fn create(&self, name: &str, families: &[Family], splits: &[Vec<u8>]) -> Result<(), Failure> {
         let name = TableName::parse(name)?;
         let Place::Root(root) = &self.place else {
             return Err(
@@ -154,7 +149,7 @@ impl Catalog {
     }
 
     /// Flushes what was written and is only in memory, of all tables; the first error is told.
-    pub(super) fn flush_all(&mut self) -> Result<(), Failure> {
+    pub(super) fn flush_all(&self) -> Result<(), Failure> {
         let written = self.open.values().filter(|table| table.is_writable).flat_map(|table| &table.regions);
         let flushed: Vec<_> =
             written.filter(|region| region.memstore_size() > 0).map(Region::flush).collect();

@@ -13,11 +13,7 @@ use serde_json::json;
 use std::io::Write as _;
 
 /// `create 't', {NAME => 'f', VERSIONS => 3}, 'g', SPLITS => ['m']`
-pub(super) fn create(
-    catalog: &mut Catalog,
-    values: &mut Arguments<'_>,
-    out: &mut Output,
-) -> Result<(), Stop> {
+pub(super) fn create(catalog: &Catalog, values: &mut Arguments<'_>, out: &mut Output) -> Result<(), Stop> {
     let name_value = values.required("the name of a table")?;
     let name = name_value.text("the name of a table")?;
     let (mut families, mut splits) = (Vec::new(), Vec::new());
@@ -150,7 +146,7 @@ pub(super) fn describe(
 }
 
 /// `list`, or `list 'us.*'`: the tables whose names begin like a text.
-pub(super) fn list(catalog: &mut Catalog, values: &mut Arguments<'_>, out: &mut Output) -> Result<(), Stop> {
+pub(super) fn list(catalog: &Catalog, values: &mut Arguments<'_>, out: &mut Output) -> Result<(), Stop> {
     let pattern = values.next();
     values.end()?;
     let mut names: Vec<String> = catalog.names()?.iter().map(ToString::to_string).collect();
@@ -190,11 +186,7 @@ fn wanted(pattern: &str) -> Option<Wanted<'_>> {
 }
 
 /// `exists 't'`
-pub(super) fn exists(
-    catalog: &mut Catalog,
-    values: &mut Arguments<'_>,
-    out: &mut Output,
-) -> Result<(), Stop> {
+pub(super) fn exists(catalog: &Catalog, values: &mut Arguments<'_>, out: &mut Output) -> Result<(), Stop> {
     let name = values.table()?;
     values.end()?;
     let exists = catalog.has(&name)?;

@@ -99,7 +99,7 @@ impl Session {
     }
 
     /// Sees what was written onto the disk, of every table, also if that of one fails.
-    pub(crate) fn close(mut self) -> Result<(), Failure> {
+    pub(crate) fn close(self) -> Result<(), Failure> {
         self.catalog.flush_all()
     }
 }

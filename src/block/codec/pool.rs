@@ -1,6 +1,7 @@
 //! Contexts of compression libraries, kept for the next block.
 
-use std::sync::{Mutex, PoisonError};
+use crate::sync::unpoisoned;
+use std::sync::Mutex;
 
 /// Contexts that are dear to make and not in use just now.
 ///
@@ -19,12 +20,12 @@ impl<T> Pool<T> {
     }
 
     pub(super) fn take(&self) -> Option<T> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
+        unpoisoned(self.idle.lock()).pop()
     }
 
     /// Gives back a context that can be used again.
     pub(super) fn put(&self, context: T) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = unpoisoned(self.idle.lock());
         if idle.len() < MOST_IDLE {
             idle.push(context);
         }

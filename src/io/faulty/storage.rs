@@ -2,10 +2,11 @@
 
 use super::fault;
 use crate::io::{DirEntry, FileLock, FileReader, FileWriter, MemoryFile, Storage};
+use crate::sync::unpoisoned;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Files in memory. It counts all calls that change something, and fails at those it is told to.
 ///
@@ -123,7 +124,7 @@ impl FaultyStorage {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.0.lock())
     }
 }
 

@@ -5,11 +5,12 @@ mod sorted;
 
 use super::{Fault, NO_SEQ_NUM, RegionLocations, Replica, ServerName};
 use crate::schema::{RegionInfo, TableName};
+use crate::sync::unpoisoned;
 use arc_swap::{ArcSwap, Guard};
 use region_map::RegionMap;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// The locations of regions, by table and start key.
 ///
@@ -149,7 +150,7 @@ impl MetaCache {
 
     /// Forgets a table.
     pub fn clear_table(&self, table: &TableName) {
-        let _changing = lock(&self.changing);
+        let _changing = unpoisoned(self.changing.lock());
         if self.tables.load().contains_key(table) {
             let mut tables = BTreeMap::clone(&self.tables.load());
             tables.remove(table);
@@ -175,7 +176,7 @@ impl MetaCache {
 
     /// Forgets everything.
     pub fn clear(&self) {
-        let _changing = lock(&self.changing);
+        let _changing = unpoisoned(self.changing.lock());
         self.tables.store(Arc::default());
     }
 
@@ -208,7 +209,7 @@ impl MetaCache {
         if let Some(regions) = self.tables.load().get(table) {
             return regions.change(change);
         }
-        let _changing = lock(&self.changing);
+        let _changing = unpoisoned(self.changing.lock());
         let tables = self.tables.load();
         if let Some(regions) = tables.get(table) {
             return regions.change(change);
@@ -223,7 +224,7 @@ impl MetaCache {
 
 impl TableRegions {
     fn change(&self, change: impl FnOnce(&mut RegionMap)) {
-        let _changing = lock(&self.changing);
+        let _changing = unpoisoned(self.changing.lock());
         let mut map = RegionMap::clone(&self.map.load());
         change(&mut map);
         self.map.store(Arc::new(map));
@@ -288,10 +289,6 @@ fn with_replica(locations: &RegionLocations, id: u16, replica: Replica) -> Regio
 fn without_replica(locations: &RegionLocations, id: u16) -> Option<RegionLocations> {
     let left = with_replica(locations, id, Replica::UNKNOWN);
     left.replicas().iter().any(|replica| replica.server.is_some()).then_some(left)
-}
-
-fn lock(mutex: &Mutex<()>) -> MutexGuard<'_, ()> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for MetaCache {

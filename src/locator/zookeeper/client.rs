@@ -5,6 +5,7 @@ use super::quorum::{Quorum, check_path};
 use super::wire::{self, Op};
 use crate::clock::Deadline;
 use crate::error::{Corruption, Error, Result};
+use crate::sync::unpoisoned;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -124,7 +125,7 @@ impl Client {
     }
 
     fn lock_idle(&self) -> MutexGuard<'_, Option<Connection>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.idle.lock())
     }
 
     /// The end of an attempt, if so many are `left` in the time until `deadline`.
