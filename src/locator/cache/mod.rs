@@ -1,14 +1,14 @@
 //! What is known of where regions are (locator.md §12; HBase: `MetaCache`).
 
 mod region_map;
-mod start_keys;
+mod sorted;
 
 use super::{Fault, NO_SEQ_NUM, RegionLocations, Replica, ServerName};
 use crate::schema::{RegionInfo, TableName};
 use crate::sync::unpoisoned;
 use arc_swap::{ArcSwap, Guard};
 use region_map::RegionMap;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex};
 /// the one that is read, one after the other for each table. The catalog's own region is not in it.
 #[derive(Default)]
 pub struct MetaCache {
-    tables: ArcSwap<HashMap<TableName, Arc<TableRegions>>>,
+    tables: ArcSwap<BTreeMap<TableName, Arc<TableRegions>>>,
     /// Held while a table is added or taken away.
     changing: Mutex<()>,
 }
@@ -50,8 +50,7 @@ impl MetaCache {
     #[inline]
     #[must_use]
     pub fn get(&self, table: &TableName, row: &[u8]) -> Option<RegionLocations> {
-        let map = self.regions(table)?;
-        map.floor(row, true).filter(|found| found.region().contains(row)).cloned()
+        self.regions(table)?.find(row).cloned()
     }
 
     /// The region that has the greatest possible row that is less than `row`, if it is known; the last one for an empty row.
@@ -143,8 +142,7 @@ impl MetaCache {
     /// Forgets the region that has a row.
     pub fn remove_row(&self, table: &TableName, row: &[u8]) {
         self.change_if_there(table, |map| {
-            let found = map.floor(row, true).filter(|found| found.region().contains(row));
-            if let Some(start) = found.map(|found| found.region().start_key_bytes().clone()) {
+            if let Some(start) = map.find(row).map(|found| found.region().start_key_bytes().clone()) {
                 map.remove(&start);
             }
         });
@@ -154,7 +152,7 @@ impl MetaCache {
     pub fn clear_table(&self, table: &TableName) {
         let _changing = unpoisoned(self.changing.lock());
         if self.tables.load().contains_key(table) {
-            let mut tables = HashMap::clone(&self.tables.load());
+            let mut tables = BTreeMap::clone(&self.tables.load());
             tables.remove(table);
             self.tables.store(Arc::new(tables));
         }
@@ -218,7 +216,7 @@ impl MetaCache {
         }
         let regions = TableRegions::default();
         regions.change(change);
-        let mut tables = HashMap::clone(&tables);
+        let mut tables = BTreeMap::clone(&tables);
         tables.insert(table.clone(), Arc::new(regions));
         self.tables.store(Arc::new(tables));
     }
@@ -240,7 +238,7 @@ fn insert(map: &mut RegionMap, new: RegionLocations, source: Source) {
     if source == Source::Prefetched {
         let is_younger = |known: &RegionLocations| known.region().region_id() > new.region().region_id();
         // one that begins before it and has its first row, or one that begins within it
-        let around = map.floor(start, true).filter(|known| known.region().contains(start));
+        let around = map.find(start);
         if around.is_some_and(is_younger) || within.iter().filter_map(|start| map.get(start)).any(is_younger)
         {
             return;

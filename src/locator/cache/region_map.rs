@@ -1,6 +1,6 @@
 //! The regions of a table by their start keys, as one value that is cheap to copy and change.
 
-use super::start_keys::StartKeys;
+use super::sorted::{Keyed, Sorted};
 use crate::locator::RegionLocations;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -9,109 +9,137 @@ use std::sync::Arc;
 /// chunks and one of them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RegionMap {
-    /// The start key of the first region of each chunk.
-    firsts: StartKeys,
     /// None of them is empty.
-    chunks: Vec<Arc<Chunk>>,
+    chunks: Sorted<Arc<Chunk>>,
     len: usize,
 }
 
-#[derive(Clone, Debug, Default)]
-struct Chunk {
-    keys: StartKeys,
-    regions: Vec<RegionLocations>,
-}
+type Chunk = Sorted<RegionLocations>;
 
 /// How many regions a chunk has at most. Changes copy a chunk and the list of chunks, so that neither should be long.
 const CHUNK: usize = 256;
+
+impl Keyed for RegionLocations {
+    #[inline]
+    fn key(&self) -> &[u8] {
+        self.region().start_key()
+    }
+
+    #[inline]
+    fn end(&self) -> &[u8] {
+        self.region().end_key()
+    }
+}
+
+impl Keyed for Arc<Chunk> {
+    fn key(&self) -> &[u8] {
+        self.get(0).map_or(&[], Keyed::key)
+    }
+
+    fn end(&self) -> &[u8] {
+        &[]
+    }
+}
 
 impl RegionMap {
     pub(super) fn len(&self) -> usize {
         self.len
     }
 
-    /// The region with the greatest start key that is not greater than `row`; or, not inclusive, that is less.
+    /// The region that has a row.
     #[inline]
+    pub(super) fn find(&self, row: &[u8]) -> Option<&RegionLocations> {
+        // it is in the last chunk that begins at or before the row
+        self.chunks.find(row)?.find(row)
+    }
+
+    /// The region with the greatest start key that is not greater than `row`; or, not inclusive, that is less.
     pub(super) fn floor(&self, row: &[u8], inclusive: bool) -> Option<&RegionLocations> {
-        let chunk = self.chunks.get(self.firsts.count_to(row, inclusive).checked_sub(1)?)?;
-        chunk.regions.get(chunk.keys.count_to(row, inclusive).checked_sub(1)?)
+        let chunk = self.chunks.get(self.chunks.count_to(row, inclusive).checked_sub(1)?)?;
+        chunk.get(chunk.count_to(row, inclusive).checked_sub(1)?)
     }
 
     /// The region with the greatest start key.
     pub(super) fn last(&self) -> Option<&RegionLocations> {
-        self.chunks.last()?.regions.last()
+        self.chunks.last()?.last()
     }
 
     /// The region with this start key.
     pub(super) fn get(&self, start: &[u8]) -> Option<&RegionLocations> {
-        self.floor(start, true).filter(|found| found.region().start_key() == start)
+        self.floor(start, true).filter(|found| found.key() == start)
     }
 
     /// The first region with a start key greater than `row`.
-    pub(super) fn higher(&self, row: &[u8]) -> Option<&RegionLocations> {
-        let at = self.firsts.count_to(row, true);
+    fn higher(&self, row: &[u8]) -> Option<&RegionLocations> {
+        let at = self.chunks.count_to(row, true);
         if let Some(chunk) = at.checked_sub(1).and_then(|at| self.chunks.get(at))
-            && let Some(found) = chunk.regions.get(chunk.keys.count_to(row, true))
+            && let Some(found) = chunk.get(chunk.count_to(row, true))
         {
             return Some(found);
         }
-        self.chunks.get(at)?.regions.first()
+        self.chunks.get(at)?.get(0)
     }
 
     /// All regions, in the order of their start keys.
     pub(super) fn iter(&self) -> impl Iterator<Item = &RegionLocations> {
-        self.chunks.iter().flat_map(|chunk| &chunk.regions)
+        self.chunks.iter().flat_map(|chunk| chunk.iter())
     }
 
     /// Puts a region where its start key belongs, in place of the one that has it.
     pub(super) fn insert(&mut self, region: RegionLocations) {
-        let start = region.region().start_key_bytes().clone();
-        if self.chunks.is_empty() {
-            self.chunks.push(Arc::default());
-            self.firsts.insert(0, start.clone());
-        }
-        let at = self.firsts.count_to(&start, true).saturating_sub(1);
+        let at = self.chunks.count_to(region.key(), true).saturating_sub(1);
+        let Some(chunk) = self.chunks.get(at) else {
+            let mut chunk = Chunk::default();
+            chunk.insert(0, region);
+            self.chunks.insert(0, Arc::new(chunk));
+            self.len = 1;
+            return;
+        };
+        let place = chunk.count_to(region.key(), false);
+        let is_known = chunk.get(place).is_some_and(|known| known.key() == region.key());
+        // a chunk that begins anew is a new thing among the others
+        let is_first = place == 0 && !is_known;
+        let mut behind = None;
         let Some(chunk) = self.chunks.get_mut(at).map(Arc::make_mut) else { return };
-        let place = chunk.keys.count_to(&start, false);
-        if chunk.keys.get(place) == Some(&start) {
-            chunk.keys.replace(place, start.clone());
-            chunk.regions[place] = region;
+        if is_known {
+            chunk.replace(place, region);
         } else {
-            chunk.keys.insert(place, start.clone());
-            chunk.regions.insert(place, region);
+            chunk.insert(place, region);
             self.len += 1;
         }
-        if chunk.regions.len() > CHUNK {
-            let half = chunk.regions.len() / 2;
-            let behind = Chunk { keys: chunk.keys.split_off(half), regions: chunk.regions.split_off(half) };
-            let first = behind.keys.get(0).cloned().unwrap_or_default();
-            self.firsts.insert(at + 1, first);
-            self.chunks.insert(at + 1, Arc::new(behind));
+        if chunk.len() > CHUNK {
+            behind = Some(chunk.split_off(chunk.len() / 2));
         }
-        if place == 0 {
-            self.firsts.replace(at, start);
+        if is_first {
+            self.refresh(at);
+        }
+        if let Some(behind) = behind {
+            self.chunks.insert(at + 1, Arc::new(behind));
         }
     }
 
     /// Takes the region with this start key away.
     pub(super) fn remove(&mut self, start: &[u8]) {
-        let Some(at) = self.firsts.count_to(start, true).checked_sub(1) else { return };
+        let Some(at) = self.chunks.count_to(start, true).checked_sub(1) else { return };
         let Some(chunk) = self.chunks.get_mut(at) else { return };
-        let place = chunk.keys.count_to(start, false);
-        if chunk.keys.get(place).is_none_or(|key| key != start) {
+        let place = chunk.count_to(start, false);
+        if chunk.get(place).is_none_or(|known| known.key() != start) {
             return;
         }
         let chunk = Arc::make_mut(chunk);
-        chunk.keys.remove(place);
-        chunk.regions.remove(place);
+        chunk.remove(place);
         self.len -= 1;
-        match chunk.keys.get(0) {
-            Some(first) if place == 0 => self.firsts.replace(at, first.clone()),
-            Some(_) => {}
-            None => {
-                self.firsts.remove(at);
-                self.chunks.remove(at);
-            }
+        if chunk.is_empty() {
+            self.chunks.remove(at);
+        } else if place == 0 {
+            self.refresh(at);
+        }
+    }
+
+    /// Takes notice that a chunk begins elsewhere than it did.
+    fn refresh(&mut self, at: usize) {
+        if let Some(chunk) = self.chunks.get(at).map(Arc::clone) {
+            self.chunks.replace(at, chunk);
         }
     }
 
@@ -130,13 +158,9 @@ impl RegionMap {
     pub(super) fn starts_within(&self, start: &[u8], end: &[u8]) -> Vec<Bytes> {
         let mut found: Vec<Bytes> = Vec::new();
         let mut at = start;
-        while let Some(next) = self.higher(at) {
-            let key = next.region().start_key_bytes();
-            if !end.is_empty() && &key[..] >= end {
-                break;
-            }
-            found.push(key.clone());
-            at = key;
+        while let Some(next) = self.higher(at).filter(|next| end.is_empty() || next.key() < end) {
+            found.push(next.region().start_key_bytes().clone());
+            at = next.key();
         }
         found
     }

@@ -1,0 +1,261 @@
+//! Things in the order of their keys, searched by the keys' first bytes.
+
+use crate::cell::prefix;
+
+/// What has a key, and a range that begins with it.
+pub(super) trait Keyed {
+    /// The key.
+    fn key(&self) -> &[u8];
+
+    /// Before which key the range ends; empty if it has no end.
+    fn end(&self) -> &[u8];
+}
+
+/// Things in the order of their keys.
+///
+/// Each lies beside two numbers, of its key and of its end: the eight bytes behind what all keys begin with but an empty one. A search looks at
+/// those, which lie in one piece of memory, and at keys, each somewhere else, only where numbers are equal. With 100,000 regions
+/// memory is what a look-up waits for.
+#[derive(Clone, Debug)]
+pub(super) struct Sorted<T> {
+    common: Common,
+    entries: Vec<Entry<T>>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry<T> {
+    prefix: u64,
+    end: u64,
+    item: T,
+}
+
+/// What all keys but an empty one begin with, or the first bytes of it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Common {
+    len: u8,
+    bytes: [u8; Common::MAX],
+}
+
+impl Common {
+    const MAX: usize = 31;
+
+    fn of(a: &[u8], b: &[u8]) -> Self {
+        let mut common = Self::default();
+        for ((place, a), _) in common.bytes.iter_mut().zip(a).zip(b).take_while(|((_, a), b)| a == b) {
+            *place = *a;
+            common.len += 1;
+        }
+        common
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
+    }
+
+    /// The number of an end: where the keys do not go, it is behind all of them.
+    fn end_number(&self, end: &[u8]) -> u64 {
+        if end.starts_with(self.as_bytes()) && !end.is_empty() {
+            prefix(end, usize::from(self.len))
+        } else {
+            u64::MAX
+        }
+    }
+
+    fn entry<T: Keyed>(&self, item: T) -> Entry<T> {
+        let prefix = prefix(item.key(), usize::from(self.len));
+        Entry { prefix, end: self.end_number(item.end()), item }
+    }
+}
+
+impl<T> Default for Sorted<T> {
+    fn default() -> Self {
+        Self { common: Common::default(), entries: Vec::new() }
+    }
+}
+
+impl<T: Keyed> Sorted<T> {
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    pub(super) fn get(&self, at: usize) -> Option<&T> {
+        self.entries.get(at).map(|entry| &entry.item)
+    }
+
+    pub(super) fn last(&self) -> Option<&T> {
+        self.entries.last().map(|entry| &entry.item)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.entries.iter().map(|entry| &entry.item)
+    }
+
+    /// For changes that leave the key and the end as they are.
+    pub(super) fn get_mut(&mut self, at: usize) -> Option<&mut T> {
+        self.entries.get_mut(at).map(|entry| &mut entry.item)
+    }
+
+    /// How many keys are less than `row`, or not greater than it.
+    #[inline]
+    pub(super) fn count_to(&self, row: &[u8], inclusive: bool) -> usize {
+        let common = self.common.as_bytes();
+        if row.starts_with(common) {
+            self.count_to_number(prefix(row, common.len()), row, inclusive)
+        } else if row < common {
+            usize::from(self.begins_empty() && (inclusive || !row.is_empty()))
+        } else {
+            self.entries.len()
+        }
+    }
+
+    #[inline]
+    fn count_to_number(&self, number: u64, row: &[u8], inclusive: bool) -> usize {
+        let count = self.entries.partition_point(|entry| entry.prefix < number);
+        let (_, rest) = self.entries.split_at(count);
+        if rest.first().is_none_or(|entry| entry.prefix != number) {
+            return count;
+        }
+        // few keys have one number, as a rule
+        let is_before = |entry: &Entry<T>| {
+            let key = entry.item.key();
+            entry.prefix == number && (key < row || inclusive && key == row)
+        };
+        count + rest.partition_point(is_before)
+    }
+
+    /// The thing whose range has a row.
+    #[inline]
+    pub(super) fn find(&self, row: &[u8]) -> Option<&T> {
+        let common = self.common.as_bytes();
+        if !row.starts_with(common) {
+            let found = &self.entries.get(self.count_to(row, true).checked_sub(1)?)?.item;
+            return is_before_end(found, row).then_some(found);
+        }
+        let number = prefix(row, common.len());
+        let found = self.entries.get(self.count_to_number(number, row, true).checked_sub(1)?)?;
+        (number < found.end || is_before_end(&found.item, row)).then_some(&found.item)
+    }
+
+    /// Puts a thing in its place, which must be `at`.
+    pub(super) fn insert(&mut self, at: usize, item: T) {
+        let key = item.key();
+        if self.entries.len() == usize::from(self.begins_empty()) {
+            self.common = Common::of(key, key);
+            self.find_numbers();
+        } else if !key.is_empty() && !key.starts_with(self.common.as_bytes()) {
+            self.common = Common::of(self.common.as_bytes(), key);
+            self.find_numbers();
+        }
+        self.entries.insert(at, self.common.entry(item));
+    }
+
+    pub(super) fn remove(&mut self, at: usize) {
+        self.entries.remove(at);
+    }
+
+    /// Puts another thing in the place of one, between the same neighbours.
+    pub(super) fn replace(&mut self, at: usize, item: T) {
+        self.remove(at);
+        self.insert(at, item);
+    }
+
+    /// Takes the things from `at` on away.
+    pub(super) fn split_off(&mut self, at: usize) -> Self {
+        let mut behind = Self { common: Common::default(), entries: self.entries.split_off(at) };
+        behind.find_common();
+        self.find_common();
+        behind
+    }
+
+    /// Whether the first key is empty, as that of a table's first region is. It is the only one that does not begin with what
+    /// the others have in common.
+    fn begins_empty(&self) -> bool {
+        self.get(0).is_some_and(|first| first.key().is_empty())
+    }
+
+    /// What the first and the last begin with, all do.
+    fn find_common(&mut self) {
+        let first = self.entries.get(usize::from(self.begins_empty()));
+        if let (Some(first), Some(last)) = (first, self.entries.last()) {
+            self.common = Common::of(first.item.key(), last.item.key());
+            self.find_numbers();
+        }
+    }
+
+    fn find_numbers(&mut self) {
+        let len = usize::from(self.common.len);
+        for entry in &mut self.entries {
+            entry.prefix = prefix(entry.item.key(), len);
+            entry.end = self.common.end_number(entry.item.end());
+        }
+    }
+}
+
+#[inline]
+fn is_before_end<T: Keyed>(item: &T, row: &[u8]) -> bool {
+    let end = item.end();
+    end.is_empty() || row < end
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    impl Keyed for (String, String) {
+        fn key(&self) -> &[u8] {
+            self.0.as_bytes()
+        }
+
+        fn end(&self) -> &[u8] {
+            self.1.as_bytes()
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn they_are_found_as_in_a_list(
+            common in "[ab]{0,40}", ends in proptest::collection::btree_map("[ab\0]{0,10}", "[abc]{0,10}", 0..20),
+            others in proptest::collection::btree_set("[ab\0\u{7f}]{0,12}", 0..20), split in 0usize..20, odd: bool,
+        ) {
+            let mut things = Sorted::default();
+            let mut naive: Vec<(String, String)> = Vec::new();
+            let all = ends.iter().map(|(key, end)| (format!("{common}{key}"), format!("{common}{key}{end}\u{7f}")));
+            let all = all.map(|(key, end)| if end.len() % 3 == 0 { (key, String::new()) } else { (key, end) });
+            for thing in all.chain(odd.then(|| ("b".to_owned(), "c".to_owned()))) {
+                let at = naive.partition_point(|other| other.0 < thing.0);
+                prop_assert_eq!(things.count_to(thing.0.as_bytes(), false), at);
+                if naive.get(at).is_some_and(|other| other.0 == thing.0) {
+                    things.replace(at, thing.clone());
+                    naive[at] = thing;
+                } else {
+                    things.insert(at, thing.clone());
+                    naive.insert(at, thing);
+                }
+            }
+            if split < naive.len() {
+                let behind = things.split_off(split);
+                prop_assert!(behind.iter().eq(&naive[split..]));
+                naive.truncate(split);
+            }
+            if !naive.is_empty() {
+                things.remove(0);
+                naive.remove(0);
+            }
+            prop_assert!(things.iter().eq(&naive) && things.len() == naive.len());
+            for row in others.iter().flat_map(|row| [row.clone(), format!("{common}{row}")]) {
+                let bytes = row.as_bytes();
+                prop_assert_eq!(things.count_to(bytes, false), naive.iter().filter(|(key, _)| *key < row).count());
+                let count = naive.iter().filter(|(key, _)| *key <= row).count();
+                prop_assert_eq!(things.count_to(bytes, true), count);
+                let floor = count.checked_sub(1).and_then(|at| naive.get(at));
+                let found = floor.filter(|(_, end)| end.is_empty() || row < *end);
+                prop_assert_eq!(things.find(bytes), found);
+            }
+        }
+    }
+}
