@@ -4,14 +4,14 @@ use super::{Position, RegionLocations};
 use crate::clock::Deadline;
 use crate::error::{Error, Result};
 use crate::schema::TableName;
-use crate::sync::unpoisoned;
+use crate::sync::{Condvar, Mutex, MutexGuard, unpoisoned};
 use std::collections::HashMap;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// The look-ups under way: one for all who want the same, and no more of a table at a time than [`MAX_PER_TABLE`]. Others wait,
 /// and go home as soon as the cache has what they want.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Flights {
     state: Mutex<State>,
     /// Somebody has landed.
@@ -40,6 +40,12 @@ type Flight = OnceLock<Result<RegionLocations>>;
 const MAX_PER_TABLE: usize = 8;
 /// The longest that one waits without looking at the time.
 const LONG: Duration = Duration::from_secs(3600);
+
+impl Default for Flights {
+    fn default() -> Self {
+        Self { state: Mutex::new(State::default()), landed: Condvar::new() }
+    }
+}
 
 impl Flights {
     /// Looks something up, or waits for who is about to. With `fresh` it shares no look-up that has begun before, and takes
@@ -111,8 +117,7 @@ impl Flights {
         if left.is_zero() {
             return Err(Error::timed_out("locate a region"));
         }
-        let waited = self.landed.wait_timeout(state, left.min(LONG));
-        Ok(waited.unwrap_or_else(PoisonError::into_inner).0)
+        Ok(unpoisoned(self.landed.wait_timeout(state, left.min(LONG))).0)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -157,7 +162,7 @@ impl Drop for Landing<'_> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use crate::schema::RegionInfo;
@@ -265,5 +270,49 @@ mod tests {
             assert!(panicking.join().is_err());
         });
         assert!(flights.fly(&wanted(1), false, Deadline::NEVER, || None, || Ok(found())).is_ok());
+    }
+}
+
+/// Every order of steps: `RUSTFLAGS="--cfg loom" cargo test --release --lib flights`.
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use super::*;
+    use crate::schema::RegionInfo;
+    use loom::thread;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    fn found() -> RegionLocations {
+        let table = TableName::parse("t").unwrap();
+        RegionLocations::new(RegionInfo::new(table, "", "", 1).unwrap(), [])
+    }
+
+    #[test]
+    fn concurrent_misses_cause_one_look_up() {
+        loom::model(|| {
+            let flights = Arc::new(Flights::default());
+            let cache = Arc::new(Mutex::new(None));
+            let count = Arc::new(AtomicUsize::new(0));
+            let ask = {
+                let (flights, cache, count) = (Arc::clone(&flights), Arc::clone(&cache), Arc::clone(&count));
+                move || {
+                    let table = TableName::parse("t").unwrap();
+                    let wanted = Wanted { table, row: b"r".to_vec(), position: Position::At };
+                    let look_up = || {
+                        count.fetch_add(1, Ordering::Relaxed);
+                        *unpoisoned(cache.lock()) = Some(found());
+                        Ok(found())
+                    };
+                    let cached = || unpoisoned(cache.lock()).clone();
+                    assert_eq!(
+                        flights.fly(&wanted, false, Deadline::NEVER, cached, look_up).unwrap(),
+                        found()
+                    );
+                }
+            };
+            let other = thread::spawn(ask.clone());
+            ask();
+            other.join().unwrap();
+            assert_eq!(count.load(Ordering::Relaxed), 1);
+        });
     }
 }

@@ -77,7 +77,7 @@ impl<T> Current<T> {
     }
 
     fn load(&self) -> Box<Arc<T>> {
-        Box::new(Arc::clone(&unpoisoned(self.0.lock())))
+        Box::new(Arc::clone(&*unpoisoned(self.0.lock())))
     }
 
     fn store(&self, state: Arc<T>) {
