@@ -172,7 +172,7 @@ mod tests {
 
     fn wanted(row: usize) -> Wanted {
         let row = row.to_string().into_bytes();
-        Wanted { table: TableName::parse("t").unwrap(), row, position: Position::At }
+        Wanted { table: TableName::parse("t").expect("a name"), row, position: Position::At }
     }
 
     fn found() -> RegionLocations {
@@ -282,8 +282,8 @@ mod loom_tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     fn found() -> RegionLocations {
-        let table = TableName::parse("t").unwrap();
-        RegionLocations::new(RegionInfo::new(table, "", "", 1).unwrap(), [])
+        let table = TableName::parse("t").expect("a name");
+        RegionLocations::new(RegionInfo::new(table, "", "", 1).expect("a region"), [])
     }
 
     #[test]
