@@ -116,6 +116,12 @@ impl Error {
         Self::caller(ErrorKind::InvalidArgument, message)
     }
 
+    /// Something that the caller may ask for, and that is not built.
+    #[cold]
+    pub(crate) fn not_supported(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::caller(ErrorKind::Unsupported, message)
+    }
+
     /// A row that is not one of the region's, which are those from `start` on to before `end`.
     #[cold]
     pub(crate) fn wrong_region(row: &[u8], start: &[u8], end: &[u8]) -> Self {
@@ -163,6 +169,12 @@ impl Error {
             }
             _ => self,
         }
+    }
+
+    /// The same error of the caller's, with where it is in what the caller said.
+    #[cold]
+    pub(crate) fn at_filter(&self, position: usize) -> Self {
+        Self::caller(self.kind(), format!("filter at {position}: {}", self.message()))
     }
 
     fn caller(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {

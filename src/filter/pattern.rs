@@ -318,13 +318,17 @@ impl Reader<'_> {
 
     #[cold]
     fn wrong(&self, what: &str) -> Error {
-        let at = self.source.len() - self.rest.len();
-        Error::invalid_argument(format!("regular expression {:?} {what} (before {at})", self.source))
+        Error::invalid_argument(self.complaint(what))
     }
 
     #[cold]
     fn unsupported(&self, what: &str) -> Error {
-        self.wrong(&format!("has what is not supported: {what}"))
+        Error::not_supported(self.complaint(&format!("has what is not supported: {what}")))
+    }
+
+    fn complaint(&self, what: &str) -> String {
+        let at = self.source.len() - self.rest.len();
+        format!("regular expression {:?} {what} (before {at})", self.source)
     }
 }
 

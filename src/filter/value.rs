@@ -1,7 +1,7 @@
 //! Filters that look at values.
 
 use super::{CellFilter, Comparator, Compare, Verdict};
-use crate::cell::{CellRef, RowBuf};
+use crate::cell::{CellRef, RowBuf, same_bytes};
 use crate::error::{Error, Result};
 use bytes::Bytes;
 
@@ -14,7 +14,7 @@ pub(super) struct Column {
 
 impl Column {
     fn is_of(&self, cell: CellRef<'_>) -> bool {
-        cell.qualifier() == self.qualifier && cell.family() == self.family
+        same_bytes(cell.qualifier(), &self.qualifier) && same_bytes(cell.family(), &self.family)
     }
 }
 

@@ -4,7 +4,7 @@ use super::members::{self, Members, required, tuple};
 use super::query::Asked;
 use super::refusal::Refusal;
 use hregion::filter::{BitOperator, SingleColumnValue};
-use hregion::{Comparator, Compare, Filter};
+use hregion::{Comparator, Compare, ErrorKind, Filter};
 use serde_json::Value;
 use std::ops::Bound;
 
@@ -24,8 +24,12 @@ impl From<String> for Unmade {
 }
 
 impl From<hregion::Error> for Unmade {
-    fn from(_: hregion::Error) -> Self {
-        Self::Refused(Refusal::IllegalArgument)
+    fn from(error: hregion::Error) -> Self {
+        Self::Refused(match error.kind() {
+            // a regular expression of Java's that there is no other way to run
+            ErrorKind::Unsupported => Refusal::Unsupported,
+            _ => Refusal::IllegalArgument,
+        })
     }
 }
 
@@ -288,6 +292,14 @@ mod tests {
             assert_eq!(filter(value.clone()), Ok(Ok(Some(expected))), "{value}");
         }
         assert_eq!(filter(Value::Null), Ok(Ok(None)));
+    }
+
+    #[test]
+    fn what_cannot_be_run_is_unsupported() {
+        let backward = json!({"value": {"op": "=", "cmp": "regexstring:(a)\\1"}});
+        assert_eq!(filter(backward), Ok(Err(Refusal::Unsupported)));
+        let in_words = json!("ValueFilter(=, 'regexstring:(?=a)')");
+        assert_eq!(filter(in_words), Ok(Err(Refusal::Unsupported)));
     }
 
     #[test]

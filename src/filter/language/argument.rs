@@ -150,7 +150,7 @@ impl Arguments {
             other => return Err(self.expected("an operator", &other)),
         };
         let text = self.text()?;
-        let comparator = Comparator::parse(&text).map_err(|error| self.wrong(&error.message()))?;
+        let comparator = Comparator::parse(&text).map_err(|error| error.at_filter(self.at))?;
         let unordered = [&b"regexstring"[..], b"substring"].iter().any(|kind| text.starts_with(kind));
         if unordered && !matches!(compare, Compare::Equal | Compare::NotEqual) {
             let (sign, text) = (compare.symbol(), Binary(&text));

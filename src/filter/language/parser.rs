@@ -177,6 +177,6 @@ impl<'a> Parser<'a> {
 
     #[cold]
     fn wrong(&self, error: &Error) -> Error {
-        Error::invalid_argument(format!("filter at {}: {}", self.at, error.message()))
+        error.at_filter(self.at)
     }
 }
