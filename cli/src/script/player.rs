@@ -12,7 +12,7 @@ use super::refusal::{Asked, Refusal};
 use crate::failure::Fault;
 use crate::scratch_dir::ScratchDir;
 use hregion::{
-    BlockCache, Clock, Compaction, ErrorKind, Get, ManualClock, Mutation, ReadView, Region, Scan, ScanResults,
+    BlockCache, Clock, Compaction, ErrorKind, Get, ManualClock, Mutation, Region, Scan, ScanResults,
 };
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -35,14 +35,7 @@ pub(crate) struct Player {
 struct Stage {
     create: Create,
     region: Region,
-    scanners: HashMap<String, Scanner>,
-}
-
-#[derive(Debug)]
-enum Scanner {
-    Open(OpenScanner),
-    /// It would do what is not built yet. As long as it is open, flushes and compactions keep what it would see.
-    Unsupported(#[expect(dead_code, reason = "it is held, not read")] ReadView),
+    scanners: HashMap<String, OpenScanner>,
 }
 
 /// What a script is wrong about, or what broke under it.
@@ -241,22 +234,16 @@ impl Stage {
 
     fn open_scanner(&mut self, name: String, scan: Makes<ScanOf>) -> Played {
         self.scanners.remove(&name);
-        if let Err(Refusal::Unsupported) = scan {
-            self.scanners.insert(name, Scanner::Unsupported(self.region.view()));
-            return Ok(Answer::Refused(Refusal::Unsupported));
-        }
         let Self { region, scanners, .. } = self;
         ask_scan(scan, |scan| {
-            scanners.insert(name, Scanner::Open(OpenScanner::open(region, scan)?));
+            scanners.insert(name, OpenScanner::open(region, scan)?);
             Ok(Answer::None)
         })
     }
 
     fn next(&mut self, name: &str, rows: Option<usize>) -> Played {
-        let scanner = match self.scanners.get_mut(name) {
-            None => return Ok(Answer::Refused(Refusal::IllegalState)),
-            Some(Scanner::Unsupported(_)) => return Ok(Answer::Refused(Refusal::Unsupported)),
-            Some(Scanner::Open(scanner)) => scanner,
+        let Some(scanner) = self.scanners.get_mut(name) else {
+            return Ok(Answer::Refused(Refusal::IllegalState));
         };
         let found = scanner.next(Some(rows.unwrap_or(usize::MAX)));
         let rows = |found: Option<ScanResults>| {
