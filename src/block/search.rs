@@ -70,19 +70,11 @@ impl Search {
 
     /// The index of the first of sorted numbers that is not below `target`, or their number. `first` is the first of them.
     #[inline]
-    pub(crate) fn lower_bound<T: Copy>(
-        self,
-        numbers: &[T],
-        first: u64,
-        target: u64,
-        number: impl Fn(T) -> u64,
-    ) -> usize {
+    pub(crate) fn lower_bound(self, numbers: &[u64], first: u64, target: u64) -> usize {
         match self {
-            Self::Halve => numbers.partition_point(|&n| number(n) < target),
-            Self::Count => numbers.iter().map(|&n| usize::from(number(n) < target)).sum(),
-            Self::Guess(slope) => {
-                gallop(numbers, guess(target.saturating_sub(first), slope), |n| number(n) < target)
-            }
+            Self::Halve => numbers.partition_point(|&n| n < target),
+            Self::Count => numbers.iter().map(|&n| usize::from(n < target)).sum(),
+            Self::Guess(slope) => gallop(numbers, guess(target.saturating_sub(first), slope), target),
         }
     }
 }
@@ -98,7 +90,8 @@ fn guess(ahead: u64, slope: f64) -> usize {
 
 /// Costs the logarithm of how wrong the guess is.
 #[inline]
-fn gallop<T: Copy>(numbers: &[T], guess: usize, is_below: impl Fn(T) -> bool) -> usize {
+fn gallop(numbers: &[u64], guess: usize, target: u64) -> usize {
+    let is_below = |n: u64| n < target;
     let len = numbers.len();
     let guess = guess.min(len.saturating_sub(1));
     let (mut low, mut high) = (guess, guess);
@@ -198,7 +191,7 @@ impl KeyTable {
             Ordering::Equal => {}
         }
         let target = prefix(row, self.common.len());
-        let low = self.search.lower_bound(&self.prefixes, first, target, |number| number);
+        let low = self.search.lower_bound(&self.prefixes, first, target);
         // nearly always none or one
         let mut high = low;
         let mut step = 1;
@@ -236,7 +229,7 @@ mod tests {
             let plain = numbers.partition_point(|&n| n < target);
             let first = numbers.first().copied().unwrap_or(0);
             for search in [Search::Halve, Search::Count, Search::Guess(slope), Search::new(numbers.len(), |i| numbers[i])] {
-                let found = search.lower_bound(&numbers, first, target, |number| number);
+                let found = search.lower_bound(&numbers, first, target);
                 prop_assert_eq!(found, plain, "{:?}", search);
             }
         }

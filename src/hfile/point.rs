@@ -109,6 +109,12 @@ impl RowCursor<'_> {
         self.block.cell(&self.place)
     }
 
+    /// Whether the row ends with the cell, as far as the block says.
+    #[inline]
+    pub(crate) fn is_last(&self) -> bool {
+        self.block.step_in_row(&mut self.place.clone()) == Step::NextRow
+    }
+
     /// Goes to the next cell of the row; false if there is none.
     #[inline]
     pub(crate) fn advance(&mut self) -> Result<bool, NotCached> {

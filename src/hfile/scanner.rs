@@ -267,22 +267,15 @@ impl<'f> HFileScanner<'f> {
         visitor: &mut V,
     ) -> Result<RowWalk<V::Break>> {
         let Some(block) = &self.block else { return Ok(RowWalk::End) };
+        // in a register for as long as it goes within the block
         let mut place = self.place;
-        loop {
-            if let ControlFlow::Break(broken_off) = visitor.visit_in_row(block.cell(&place)) {
-                self.place = place;
-                return Ok(RowWalk::BrokenOff(broken_off));
-            }
-            match block.advance_in_row(&mut place) {
-                Step::InRow => {}
-                Step::NextRow => {
-                    self.place = place;
-                    return Ok(RowWalk::RowEnd);
-                }
-                Step::End => break,
-            }
-        }
+        let walked = block.walk_row(&mut place, |cell| visitor.visit_in_row(cell));
         self.place = place;
+        match walked {
+            ControlFlow::Break(broken_off) => return Ok(RowWalk::BrokenOff(broken_off)),
+            ControlFlow::Continue(Step::End) => {}
+            ControlFlow::Continue(_) => return Ok(RowWalk::RowEnd),
+        }
         self.walk_row_on(row, visitor)
     }
 
@@ -304,6 +297,23 @@ impl<'f> HFileScanner<'f> {
             }
         }
         Ok(RowWalk::End)
+    }
+
+    /// Takes so many steps at most towards the next row, and none beyond the block. Where the last one led, if it was not the last
+    /// cell of the block that it came to.
+    #[inline]
+    pub(crate) fn pass_row(&mut self, steps: usize) -> Step {
+        let Some(block) = &self.block else { return Step::End };
+        let mut place = self.place;
+        let mut step = Step::InRow;
+        for _ in 0..steps {
+            step = block.advance_in_row(&mut place);
+            if step != Step::InRow {
+                break;
+            }
+        }
+        self.place = place;
+        step
     }
 
     /// The row of the cell it stands on.
@@ -396,7 +406,7 @@ impl<'f> HFileScanner<'f> {
         if self.hits >= REPORT_HITS {
             self.report_hits();
         }
-        self.place = block.first();
+        self.place = if seeking { block.first() } else { block.first_of_many() };
         self.block = Some(block);
         Ok(())
     }

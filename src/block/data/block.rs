@@ -5,14 +5,15 @@ mod rows;
 pub(crate) use rows::RowSpan;
 
 use super::Undone;
-use super::place::{AHEAD, CellPlace, key_at, place_at, row_at};
+use super::place::{AHEAD, CHUNK, CellPlace, key_at, place_at, row_at, touch};
 use super::seek_index::{Candidates, STRIDE, SeekIndex};
 use crate::cell::{CellFormat, CellKey, CellOrder, CellRef, key_value, same_bytes};
 use crate::coding::Cursor;
 use crate::error::Corruption;
 use std::cmp::Ordering;
 use std::fmt;
-use std::ops::Range;
+use std::hint;
+use std::ops::{ControlFlow, Range};
 
 /// The cells of one block.
 ///
@@ -144,6 +145,15 @@ impl DataBlock {
         self.place(self.cells.start)
     }
 
+    /// The first cell, for who is going to walk far.
+    pub(crate) fn first_of_many(&self) -> CellPlace {
+        let mut place = self.first();
+        // from the next chunk on this is done on the way
+        let end = self.bytes.len().min(place.next + AHEAD + CHUNK);
+        place.ahead = self.bytes.get(place.next..end).map(touch).unwrap_or_default();
+        place
+    }
+
     /// The last cell.
     pub(crate) fn last(&self) -> CellPlace {
         self.place(self.last)
@@ -180,6 +190,23 @@ impl DataBlock {
         if same { Step::InRow } else { Step::NextRow }
     }
 
+    /// Lends the cells of a row from a place on, until `visit` breaks off: then `place` is that of the cell where it was. Else
+    /// says where the step behind the row's last cell has led; from the end of the block there was none.
+    #[inline(always)] // the loop of every scan
+    pub(crate) fn walk_row<B>(
+        &self,
+        place: &mut CellPlace,
+        mut visit: impl FnMut(CellRef<'_>) -> ControlFlow<B>,
+    ) -> ControlFlow<B, Step> {
+        loop {
+            visit(self.cell(place))?;
+            match self.advance_in_row(place) {
+                Step::InRow => {}
+                step => return ControlFlow::Continue(step),
+            }
+        }
+    }
+
     #[inline(always)] // as `advance`
     fn step(&self, place: &mut CellPlace) -> bool {
         if place.next >= self.cells.end {
@@ -191,7 +218,19 @@ impl DataBlock {
 
     #[inline(always)] // as `advance`
     fn touch_ahead(&self, place: &mut CellPlace) {
-        place.ahead = self.bytes.get(place.next + AHEAD).copied().unwrap_or_default();
+        if place.at / CHUNK != place.next / CHUNK {
+            let from = place.next / CHUNK * CHUNK + AHEAD;
+            place.ahead = self.bytes.get(from..from + CHUNK).map(touch).unwrap_or_default();
+        }
+    }
+
+    /// Asks for the memory that most of a cell is in, all of it at once: where it ends is known only when its beginning is
+    /// there, and to wait for one after the other takes twice as long.
+    #[inline(always)] // a few instructions
+    fn touch_behind(&self, at: usize) {
+        for line in [64, 128] {
+            hint::black_box(self.bytes.get(at + line).copied());
+        }
     }
 
     #[inline]
@@ -272,7 +311,9 @@ impl DataBlock {
         };
         if low < high {
             // nearly always this is it; the first cell of every row has an entry
-            let place = self.place(self.entry_at(low));
+            let at = self.entry_at(low);
+            self.touch_behind(at);
+            let place = self.place(at);
             if same_bytes(self.row(&place), row) {
                 return RowSearch::Found(place);
             }

@@ -15,6 +15,7 @@ mod plain_cells;
 mod prefix;
 pub(crate) mod row_index;
 mod seek_index;
+mod slices;
 mod tag_dictionary;
 mod tail;
 #[cfg(test)]
@@ -23,7 +24,7 @@ mod tests;
 pub use crate::schema::DataBlockEncoding;
 pub(crate) use block::{DataBlock, RowSearch, RowSpan, Step, Trust};
 pub(crate) use encoder::Encoder;
-pub(crate) use place::CellPlace;
+pub(crate) use place::{CellPlace, touch};
 
 use crate::cell::CellFormat;
 use crate::coding::Cursor;

@@ -12,8 +12,13 @@
 //! The row bits are `(prefix - first prefix) >> shift`, so that they use their width whatever the keys look like. Rows
 //! that share them are told apart by whole keys. The entries lie behind the cells, in the block's own allocation: a
 //! seek touches one or two cache lines of them and one cell.
+#![expect(
+    clippy::host_endian_bytes,
+    reason = "the entries stay in memory, and are compared many at a time as they lie there"
+)]
 
-use crate::block::search::{Search, common_prefix, compare_to_common};
+use super::slices::Slices;
+use crate::block::search::{common_prefix, compare_to_common};
 use crate::cell::{CellOrder, prefix};
 use std::cmp::Ordering;
 
@@ -40,7 +45,7 @@ pub(super) struct SeekIndex {
     /// The prefix of the first row behind these.
     first: u64,
     shift: u32,
-    search: Search,
+    slices: Slices,
     /// Whether rows sort as bytes, so that the row bits mean something.
     by_row: bool,
 }
@@ -144,13 +149,14 @@ impl SeekIndex {
             match index.form {
                 Form::Narrow => {
                     let entry = u32::try_from(entry).expect("16 bits of row and 16 of offset");
-                    cells.extend_from_slice(&entry.to_be_bytes());
+                    cells.extend_from_slice(&entry.to_ne_bytes());
                 }
-                Form::Wide | Form::Far => cells.extend_from_slice(&entry.to_be_bytes()),
+                Form::Wide | Form::Far => cells.extend_from_slice(&entry.to_ne_bytes()),
             }
         }
         if by_row {
-            index.search = Search::new(index.entries, |i| index.entry(cells, i) >> index.form.offset_bits());
+            let numbers = (0..index.entries).map(|i| index.entry(cells, i) >> index.form.offset_bits());
+            index.slices = Slices::new(index.form.row_bits(), numbers);
         }
         index
     }
@@ -186,12 +192,12 @@ impl SeekIndex {
             Form::Narrow => {
                 let at = self.at + 4 * i;
                 let (entry, _) = bytes[at..].split_first_chunk().expect("an entry has four bytes");
-                u32::from_be_bytes(*entry).into()
+                u32::from_ne_bytes(*entry).into()
             }
             Form::Wide | Form::Far => {
                 let at = self.at + 8 * i;
                 let (entry, _) = bytes[at..].split_first_chunk().expect("an entry has eight bytes");
-                u64::from_be_bytes(*entry)
+                u64::from_ne_bytes(*entry)
             }
         }
     }
@@ -235,28 +241,42 @@ impl SeekIndex {
             return Candidates::Behind;
         }
         let entries = &bytes[self.at..];
+        // an entry is below if its number is, whatever its offset
+        let bound = target << self.form.offset_bits();
         match self.form {
             Form::Narrow => {
-                self.between(target, entries.as_chunks().0, |e| (u32::from_be_bytes(e) >> 16).into())
+                let bound = u32::try_from(bound).unwrap_or(u32::MAX);
+                let entries = entries.as_chunks().0;
+                self.between::<_, _, 32>(target, bound, entries, u32::from_ne_bytes, |e| u64::from(e >> 16))
             }
-            Form::Wide => self.between(target, entries.as_chunks().0, |e| u64::from_be_bytes(e) >> 16),
-            Form::Far => self.between(target, entries.as_chunks().0, |e| u64::from_be_bytes(e) >> 32),
+            Form::Wide => {
+                self.between::<_, _, 16>(target, bound, entries.as_chunks().0, u64::from_ne_bytes, |e| {
+                    e >> 16
+                })
+            }
+            Form::Far => {
+                self.between::<_, _, 16>(target, bound, entries.as_chunks().0, u64::from_ne_bytes, |e| {
+                    e >> 32
+                })
+            }
         }
     }
 
-    /// Of the entries, those with the row bits `target`; and perhaps some behind them.
+    /// Of the entries, those with the row bits `target`; and perhaps some behind them. All before `bound` have lesser ones.
     #[inline]
-    fn between<const WIDTH: usize>(
+    fn between<E: Copy, N: Copy + Ord, const WINDOW: usize>(
         &self,
         target: u64,
-        entries: &[[u8; WIDTH]],
-        row_bits: impl Fn([u8; WIDTH]) -> u64,
+        bound: N,
+        entries: &[E],
+        entry: impl Fn(E) -> N,
+        row_bits: impl Fn(N) -> u64,
     ) -> Candidates {
         let entries = &entries[..self.entries];
-        let low = self.search.lower_bound(entries, 0, target, &row_bits);
+        let low = self.slices.lower_bound::<_, WINDOW>(entries, target, |e| entry(e) < bound);
         let mut high = low;
         let mut step = 1;
-        while high < entries.len() && row_bits(entries[high]) == target {
+        while high < entries.len() && row_bits(entry(entries[high])) == target {
             high += step;
             step *= 2;
         }
