@@ -3,7 +3,7 @@
 mod support;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use hregion::bench::{RecentCells, WriteNumbers};
+use hregion::bench::{RecentCells, RecentCellsScanner, WriteNumbers};
 use hregion::{Cell, CellOrder, SeekKey};
 use std::hint::black_box;
 
@@ -66,8 +66,7 @@ fn scan(c: &mut Criterion) {
     let segment = segment(&shuffled(cells.clone()));
     let mut group = c.benchmark_group("memstore/scan");
     group.throughput(Throughput::Elements(cells.len() as u64));
-    let walk = |read_point| {
-        let mut scanner = segment.scanner(read_point);
+    let walk = |mut scanner: RecentCellsScanner<'_>| {
         scanner.seek_to_first();
         let mut bytes = 0;
         while let Some(cell) = scanner.peek() {
@@ -76,8 +75,10 @@ fn scan(c: &mut Criterion) {
         }
         bytes
     };
-    assert_eq!(walk(i64::MAX), bytes);
-    group.bench_function("forward", |b| b.iter(|| walk(black_box(i64::MAX))));
+    let scanner = || segment.scanner(black_box(i64::MAX));
+    assert_eq!((walk(scanner()), walk(scanner().reading_ahead())), (bytes, bytes));
+    group.bench_function("forward", |b| b.iter(|| walk(scanner())));
+    group.bench_function("reading-ahead", |b| b.iter(|| walk(scanner().reading_ahead())));
     let walk_back = |read_point| {
         let mut scanner = segment.reversed_scanner(read_point);
         scanner.seek_to_last_row();

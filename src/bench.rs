@@ -334,6 +334,12 @@ impl RecentCells {
 pub struct RecentCellsScanner<'c>(SegmentScanner<'c>);
 
 impl RecentCellsScanner<'_> {
+    /// The same for who may walk far.
+    #[must_use]
+    pub fn reading_ahead(self) -> Self {
+        Self(self.0.reading_ahead())
+    }
+
     /// The cell it stands on.
     #[inline]
     #[must_use]

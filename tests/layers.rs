@@ -27,7 +27,8 @@ const LAYERS: &[(&str, &[&[&str]])] = &[
     ("io", &[]),
     ("block", &[CELLS]),
     ("cache", &[&["block"]]),
-    ("memstore", &[CELLS]),
+    // cells that are read ahead lie as in a block
+    ("memstore", &[CELLS, &["block"]]),
     ("mvcc", &[CELLS]),
     ("wal", &[CELLS, &["io"]]),
     ("hfile", &[CELLS, &["io", "block", "cache"]]),

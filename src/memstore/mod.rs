@@ -8,11 +8,16 @@
 //! | `segment` | [`Segment`]: the sorted cells, and what is known of them all |
 //! | `scanner` | [`SegmentScanner`]: walks and searches those that its read point sees |
 //! | `reversed` | [`ReversedSegmentScanner`]: the same, row by row from the last to the first |
+//! | `copies` | cells that a scanner reads ahead |
+//! | `trail` | cells that one who goes backward reads ahead |
+//! | `entry` | a cell of a segment, held |
 //! | `position` | where a cell or a search stands in the order |
 //! | `arena` | the bytes of cells, in large chunks |
 //! | `filter` | which rows may be there |
 
 mod arena;
+mod copies;
+mod entry;
 mod filter;
 mod position;
 mod reversed;
@@ -20,6 +25,7 @@ mod scanner;
 mod segment;
 #[cfg(test)]
 mod tests;
+mod trail;
 
 pub(crate) use reversed::ReversedSegmentScanner;
 #[cfg(test)]

@@ -67,6 +67,12 @@ impl Position<StoredCell> {
         CellRef { key: CellKey::from_checked(key), value, tags, seq_id: self.seq_id }
     }
 
+    /// Key, value and tags, one behind the other.
+    #[inline]
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.place.bytes
+    }
+
     /// The row, for as long as one likes.
     pub(super) fn row(&self) -> Bytes {
         self.place.bytes.slice_ref(self.cell().row())

@@ -5,8 +5,10 @@ pub(crate) mod naive;
 #[cfg(test)]
 mod tests;
 
+use super::entry::SegmentEntry;
 use super::position::Position;
-use super::segment::{Segment, SegmentEntry};
+use super::segment::Segment;
+use super::trail::Trail;
 use crate::cell::{CellKey, CellRef};
 use std::fmt;
 use std::ptr;
@@ -15,16 +17,14 @@ use std::ptr;
 /// forward within a row.
 ///
 /// It stands on a cell of its row, or behind the row's last; or it has no row: when it is new, or before the first row.
-/// Nothing here fails, and nothing is allocated.
-///
-/// Going back, a skip list has to be searched. One search for each row is enough where rows have one cell, two where they
-/// have more.
+/// Nothing here fails. Who goes far back is lent a [`Trail`], for which memory is allocated; nothing else is.
 pub(crate) struct ReversedSegmentScanner<'s> {
     segment: &'s Segment,
     read_point: i64,
     /// The cell it stands on, which is visible.
     at: Option<SegmentEntry<'s>>,
     row: Option<RowEntries<'s>>,
+    trail: Trail<'s>,
 }
 
 /// A row of a segment, whoever may see its cells. What is added to it meanwhile concerns no reader.
@@ -40,7 +40,7 @@ const STEPS: usize = 4;
 
 impl<'s> ReversedSegmentScanner<'s> {
     pub(super) fn new(segment: &'s Segment, read_point: i64) -> Self {
-        Self { segment, read_point, at: None, row: None }
+        Self { segment, read_point, at: None, row: None, trail: Trail::new() }
     }
 
     /// The first row of the segment, whoever may see its cells.
@@ -61,6 +61,7 @@ impl<'s> ReversedSegmentScanner<'s> {
 
     /// Goes to the first visible cell of the last row that has one; nowhere if there is none.
     pub(crate) fn seek_to_last_row(&mut self) {
+        self.trail.clear();
         self.enter_row_of(self.segment.last());
     }
 
@@ -68,13 +69,15 @@ impl<'s> ReversedSegmentScanner<'s> {
     /// there is none.
     pub(crate) fn seek_before(&mut self, key: &CellKey) {
         let position = Position::of_key(self.segment.order(), key, i64::MAX);
+        self.trail.clear();
         self.enter_row_of(self.segment.before(&position));
     }
 
     /// Goes to the first visible cell of the nearest row before the current one that has one; nowhere if there is none.
     pub(crate) fn previous_row(&mut self) {
         if let Some(row) = self.row.take() {
-            self.enter_row_of(row.into_before());
+            let before = row.into_before(&mut self.trail, self.segment);
+            self.enter_row_of(before);
         }
     }
 
@@ -116,7 +119,7 @@ impl<'s> ReversedSegmentScanner<'s> {
     fn enter_row_of(&mut self, mut last: Option<SegmentEntry<'s>>) {
         (self.at, self.row) = (None, None);
         while let Some(end) = last {
-            let row = self.row.insert(RowEntries::up_to(end, self.segment));
+            let row = self.row.insert(RowEntries::up_to(end, &mut self.trail, self.segment));
             self.at = Some(row.first.clone());
             if row.first.key().seq_id() > self.read_point {
                 self.advance();
@@ -124,16 +127,16 @@ impl<'s> ReversedSegmentScanner<'s> {
             if self.at.is_some() {
                 return;
             }
-            last = self.row.take().and_then(RowEntries::into_before);
+            last = self.row.take().and_then(|row| row.into_before(&mut self.trail, self.segment));
         }
     }
 }
 
 impl<'s> RowEntries<'s> {
     /// The row of a cell, which is its last.
-    fn up_to(last: SegmentEntry<'s>, segment: &'s Segment) -> Self {
+    fn up_to(last: SegmentEntry<'s>, trail: &mut Trail<'s>, segment: &'s Segment) -> Self {
         let row = last.key().cell().row();
-        let before = last.prev();
+        let before = trail.before(&last, segment);
         if before.as_ref().is_none_or(|before| before.key().cell().row() != row) {
             return Self { first: last.clone(), last, before: Some(before) };
         }
@@ -141,8 +144,8 @@ impl<'s> RowEntries<'s> {
         Self { first: first.unwrap_or_else(|| last.clone()), last, before: None }
     }
 
-    fn into_before(self) -> Option<SegmentEntry<'s>> {
-        self.before.unwrap_or_else(|| self.first.prev())
+    fn into_before(self, trail: &mut Trail<'s>, segment: &'s Segment) -> Option<SegmentEntry<'s>> {
+        self.before.unwrap_or_else(|| trail.before(&self.first, segment))
     }
 
     /// Whether a cell is known to be the row's last. One that has been replaced meanwhile is not.

@@ -1,18 +1,29 @@
 //! Walks and searches the cells of a segment (read-path.md §3.2; HBase: `SegmentScanner`).
 
+use super::copies::Copies;
+use super::entry::SegmentEntry;
 use super::position::Position;
-use super::segment::{Segment, SegmentEntry};
+use super::segment::Segment;
+use crate::block::data::Step;
 use crate::cell::{CellKey, CellRef};
 use std::fmt;
+use std::ops::ControlFlow;
 
 /// A cursor over those cells of a [`Segment`] that a read point sees: whose sequence id is not above it.
 ///
 /// Cells that are added meanwhile may be met or not, which is no matter, since their sequence ids are above the read
-/// point. It stands nowhere until it is sought. Nothing here fails, and nothing is allocated.
+/// point. It stands nowhere until it is sought. Nothing here fails. Who [reads ahead](Self::reading_ahead) and walks far is lent
+/// [`Copies`], for which memory is allocated; nothing else is.
 pub(crate) struct SegmentScanner<'s> {
     segment: &'s Segment,
     read_point: i64,
     place: Place<'s>,
+    /// Whether cells are copied before they are asked for.
+    reads_ahead: bool,
+    /// How many cells it has passed one by one since it was sought.
+    passed: usize,
+    /// No memory unless they are needed.
+    copies: Option<Box<Copies>>,
 }
 
 enum Place<'s> {
@@ -20,6 +31,8 @@ enum Place<'s> {
     Nowhere,
     /// On a visible cell.
     At(SegmentEntry<'s>),
+    /// On the copy of one.
+    Copied,
     /// A search or a walk found nothing.
     End,
 }
@@ -27,9 +40,17 @@ enum Place<'s> {
 /// How many cells [`SegmentScanner::reseek`] looks at before it searches.
 const STEPS: usize = 4;
 
+/// So many cells are passed one by one before others are copied.
+const FEW: usize = 8;
+
 impl<'s> SegmentScanner<'s> {
     pub(super) fn new(segment: &'s Segment, read_point: i64) -> Self {
-        Self { segment, read_point, place: Place::Nowhere }
+        Self { segment, read_point, place: Place::Nowhere, reads_ahead: false, passed: 0, copies: None }
+    }
+
+    /// The same for who may walk far: then cells are copied some at a time, which is faster.
+    pub(crate) fn reading_ahead(self) -> Self {
+        Self { reads_ahead: true, ..self }
     }
 
     /// The first row of the segment, whoever may see its cells.
@@ -46,7 +67,18 @@ impl<'s> SegmentScanner<'s> {
     #[inline]
     pub(crate) fn peek(&self) -> Option<CellRef<'_>> {
         match &self.place {
+            Place::Copied => self.copies.as_ref()?.peek(),
             Place::At(entry) => Some(entry.key().cell()),
+            Place::Nowhere | Place::End => None,
+        }
+    }
+
+    /// The row of that.
+    #[inline]
+    pub(crate) fn peek_row(&self) -> Option<&[u8]> {
+        match &self.place {
+            Place::Copied => self.copies.as_ref()?.peek_row(),
+            Place::At(entry) => Some(entry.key().cell().row()),
             Place::Nowhere | Place::End => None,
         }
     }
@@ -67,11 +99,11 @@ impl<'s> SegmentScanner<'s> {
     pub(crate) fn reseek(&mut self, key: &CellKey) {
         let order = self.segment.order();
         for _ in 0..STEPS {
-            match &self.place {
-                Place::Nowhere => break,
-                Place::End => return,
-                Place::At(entry) if order.compare(entry.key().cell().key, key).is_ge() => return,
-                Place::At(_) => self.advance(),
+            match self.peek() {
+                None if matches!(self.place, Place::Nowhere) => break,
+                None => return,
+                Some(cell) if order.compare(cell.key, key).is_ge() => return,
+                Some(_) => self.advance(),
             }
         }
         self.seek(key);
@@ -80,13 +112,58 @@ impl<'s> SegmentScanner<'s> {
     /// Goes to the next visible cell.
     #[inline]
     pub(crate) fn advance(&mut self) {
-        let Place::At(entry) = &mut self.place else { return };
-        while entry.move_next() {
-            if entry.key().seq_id() <= self.read_point {
+        if let (Place::Copied, Some(copies)) = (&self.place, &mut self.copies)
+            && copies.advance()
+        {
+            return;
+        }
+        self.advance_in_list();
+    }
+
+    /// Lends the cells of a row from the one it stands on on, until `visit` breaks off; it stands on that then, or where the
+    /// step has led, save that it stays on the last cell where that is the [`End`](Step::End). None if it must be walked
+    /// cell by cell.
+    #[inline]
+    pub(crate) fn walk_row<B>(
+        &mut self,
+        visit: impl FnMut(CellRef<'_>) -> ControlFlow<B>,
+    ) -> Option<ControlFlow<B, Step>> {
+        match (&self.place, &mut self.copies) {
+            (Place::Copied, Some(copies)) => copies.walk_row(visit),
+            _ => None,
+        }
+    }
+
+    /// As [`advance`](Self::advance), where there is no copy of the next cell.
+    fn advance_in_list(&mut self) {
+        match &mut self.place {
+            Place::Nowhere | Place::End => return,
+            Place::At(entry) if !self.reads_ahead || self.passed < FEW => {
+                self.passed += 1;
+                while entry.move_next() {
+                    if entry.key().seq_id() <= self.read_point {
+                        return;
+                    }
+                }
+                self.place = Place::End;
                 return;
             }
+            Place::At(entry) => {
+                let cell = entry.key().cell();
+                match &mut self.copies {
+                    Some(copies) => copies.begin_behind(cell),
+                    None => self.copies = Some(Box::new(Copies::behind(cell))),
+                }
+            }
+            Place::Copied => {}
         }
-        self.place = Place::End;
+        let Some(copies) = &mut self.copies else { return };
+        if copies.read_on(self.segment, self.read_point) {
+            self.place = Place::Copied;
+            return;
+        }
+        let behind = self.segment.after(&copies.end(self.segment));
+        self.stand_on_visible(behind);
     }
 
     /// Goes to the first visible cell.
@@ -95,6 +172,7 @@ impl<'s> SegmentScanner<'s> {
     }
 
     fn stand_on_visible(&mut self, entry: Option<SegmentEntry<'s>>) {
+        self.passed = 0;
         let Some(entry) = entry else {
             self.place = Place::End;
             return;

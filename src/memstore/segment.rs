@@ -1,15 +1,15 @@
 //! The recent cells of one family (read-path.md §3.1; HBase: `Segment`, `MutableSegment`, `ImmutableSegment`, `CellSet`).
 
 use super::arena::{Arena, MAX_CUT};
+use super::entry::{CellList, ListEntry, SegmentEntry};
 use super::filter::RowFilter;
 use super::position::{Place, Position, StoredCell, Wanted};
 use super::reversed::ReversedSegmentScanner;
 use super::scanner::SegmentScanner;
 use crate::cell::{CellFormat, CellOrder, CellRef, CellType, key_value};
-use crossbeam_skiplist::SkipMap;
-use crossbeam_skiplist::map::Entry;
+use crossbeam_epoch::{self as epoch, Guard};
 use std::cell::Cell;
-use std::ops::Bound;
+use std::ops::{Bound, ControlFlow};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 /// Cells in memory, sorted. Many threads add to it while others read; nothing is ever taken out.
@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 #[derive(Debug)]
 pub(crate) struct Segment {
     order: CellOrder,
-    cells: SkipMap<Position<StoredCell>, ()>,
+    cells: CellList,
     arena: Arena,
     rows: RowFilter,
     /// Bytes of all cells, as `KeyValue`s.
@@ -29,14 +29,12 @@ pub(crate) struct Segment {
     has_tags: AtomicBool,
 }
 
-pub(super) type SegmentEntry<'s> = Entry<'s, Position<StoredCell>, ()>;
-
 impl Segment {
     /// One without cells.
     pub(crate) fn new(order: CellOrder) -> Self {
         Self {
             order,
-            cells: SkipMap::new(),
+            cells: CellList::new(epoch::default_collector().clone()),
             arena: Arena::default(),
             rows: RowFilter::default(),
             data_size: AtomicU64::new(0),
@@ -71,10 +69,13 @@ impl Segment {
         let bytes = self.arena.copy([cell.key.as_bytes(), cell.value, cell.tags]);
         let large = bytes.len() > MAX_CUT;
         let replaced = Cell::new(false);
-        self.cells.compare_insert(Position::of_cell(self.order, cell, bytes), (), |()| {
+        let guard = epoch::pin();
+        let position = Position::of_cell(self.order, cell, bytes);
+        let replace = |(): &()| {
             replaced.set(true);
             true
-        });
+        };
+        self.cells.compare_insert(position, (), replace, &guard).release(&guard);
         // the chunks keep what was replaced, so it counts as data; large cells are not in chunks
         if !(large && replaced.get()) {
             let format = CellFormat { tags: !cell.tags.is_empty(), mvcc: false };
@@ -157,21 +158,76 @@ impl Segment {
     }
 
     pub(super) fn first(&self) -> Option<SegmentEntry<'_>> {
-        self.cells.front()
+        let guard = epoch::pin();
+        SegmentEntry::find(|| self.cells.front(&guard))
     }
 
     pub(super) fn last(&self) -> Option<SegmentEntry<'_>> {
-        self.cells.back()
+        let guard = epoch::pin();
+        SegmentEntry::find(|| self.cells.back(&guard))
     }
 
     /// The first cell that is not before a position.
     pub(super) fn at_or_after(&self, position: &Position<Wanted<'_>>) -> Option<SegmentEntry<'_>> {
-        self.cells.lower_bound::<Position<dyn Place + '_>>(Bound::Included(position))
+        self.lower_bound(Bound::Included(position))
+    }
+
+    /// The first cell behind a position.
+    pub(super) fn after(&self, position: &Position<Wanted<'_>>) -> Option<SegmentEntry<'_>> {
+        self.lower_bound(Bound::Excluded(position))
+    }
+
+    fn lower_bound(&self, bound: Bound<&Position<dyn Place + '_>>) -> Option<SegmentEntry<'_>> {
+        let guard = epoch::pin();
+        SegmentEntry::find(|| self.cells.lower_bound(bound, &guard))
     }
 
     /// The last cell before a position.
     pub(super) fn before(&self, position: &Position<Wanted<'_>>) -> Option<SegmentEntry<'_>> {
-        self.cells.upper_bound::<Position<dyn Place + '_>>(Bound::Excluded(position))
+        let (guard, position) = (epoch::pin(), position as &Position<dyn Place + '_>);
+        SegmentEntry::find(|| self.cells.upper_bound(Bound::Excluded(position), &guard))
+    }
+
+    /// Shows the cells from a position on to `see`, until that breaks off. They stay while `guard` does, which holds up what other
+    /// threads free: so it must be brief.
+    pub(super) fn walk<'s, 'g>(
+        &'s self,
+        from: Bound<&Position<Wanted<'_>>>,
+        guard: &'g Guard,
+        mut see: impl FnMut(&ListEntry<'s, 'g>) -> ControlFlow<()>,
+    ) where
+        's: 'g,
+    {
+        let from = from.map(|position| position as &Position<dyn Place + '_>);
+        let mut next = self.cells.lower_bound(from, guard);
+        while let Some(entry) = next.filter(|entry| see(entry).is_continue()) {
+            next = entry.next();
+        }
+    }
+
+    /// Holds the cells from a position on that are before `end`; false if there are more than `most`, of which the first are
+    /// held.
+    pub(super) fn hold<'s>(
+        &'s self,
+        from: &Position<Wanted<'_>>,
+        end: &Position<StoredCell>,
+        most: usize,
+        held: &mut Vec<SegmentEntry<'s>>,
+    ) -> bool {
+        let mut all = true;
+        self.walk(Bound::Included(from), &epoch::pin(), |entry| {
+            if entry.key() >= end {
+                return ControlFlow::Break(());
+            }
+            all = held.len() < most;
+            if !all {
+                return ControlFlow::Break(());
+            }
+            // one that has just been replaced is no cell that anybody was promised
+            held.extend(entry.pin().map(SegmentEntry::new));
+            ControlFlow::Continue(())
+        });
+        all
     }
 }
 

@@ -105,14 +105,17 @@ fn step(order: CellOrder) -> impl Strategy<Value = Step> {
         3 => key(order, &CellType::ALL).prop_map(Step::Seek),
         3 => key(order, &CellType::ALL).prop_map(Step::Reseek),
         2 => (1usize..4).prop_map(Step::Advance),
+        // to where a scanner reads ahead
+        1 => (8usize..70).prop_map(Step::Advance),
         1 => Just(Step::First),
         1 => some_cell(order).prop_map(Step::Insert),
     ]
 }
 
 pub(super) fn some_cell(order: CellOrder) -> impl Strategy<Value = Cell> {
-    (key(order, STORED), "[a-z]{0,3}", any::<bool>(), 0i64..6)
-        .prop_map(|(key, value, tags, seq_id)| cell(&key, value.as_bytes(), tags, seq_id))
+    let value = prop_oneof![30 => "[a-z]{0,3}".prop_map(String::into_bytes), 1 => Just(vec![7; 5 << 10])];
+    (key(order, STORED), value, any::<bool>(), 0i64..6)
+        .prop_map(|(key, value, tags, seq_id)| cell(&key, &value, tags, seq_id))
 }
 
 #[derive(Clone, Debug)]
@@ -125,10 +128,15 @@ struct Case {
 
 fn case() -> impl Strategy<Value = Case> {
     proptest::sample::select(&[CellOrder::User, CellOrder::Meta]).prop_flat_map(|order| {
-        let cells = proptest::collection::vec(some_cell(order), 0..40);
-        let steps = proptest::collection::vec(step(order), 0..40);
-        (cells, prop_oneof![-1i64..7, Just(i64::MAX)], steps)
-            .prop_map(move |(cells, read_point, steps)| Case { order, cells, read_point, steps })
+        let vec = |cells, steps| {
+            (
+                proptest::collection::vec(some_cell(order), cells),
+                proptest::collection::vec(step(order), steps),
+            )
+        };
+        let cells_and_steps = prop_oneof![2 => vec(0..40, 0..40), 1 => vec(60..160, 0..12)];
+        (cells_and_steps, prop_oneof![-1i64..7, Just(i64::MAX)])
+            .prop_map(move |((cells, steps), read_point)| Case { order, cells, read_point, steps })
     })
 }
 
@@ -148,13 +156,17 @@ impl Place {
 
 proptest! {
     #[test]
-    fn a_segment_does_as_a_sorted_list(case in case()) {
+    fn a_segment_does_as_a_sorted_list(case in case(), ahead: bool) {
         let Case { order, cells, read_point, steps } = case;
         let mut model = Model { order, inserted: cells };
         let segment = Segment::new(order);
         model.inserted.iter().for_each(|cell| segment.insert(cell.as_ref()));
         check_totals(&segment, &model);
-        let mut scanner = segment.scanner(read_point);
+        let new_scanner = || match ahead {
+            true => segment.scanner(read_point).reading_ahead(),
+            false => segment.scanner(read_point),
+        };
+        let mut scanner = new_scanner();
         prop_assert_eq!(scanner.peek(), None);
         let mut place = Place::Nowhere;
         for step in steps {
@@ -202,7 +214,7 @@ proptest! {
             prop_assert_eq!(scanner.peek(), expected, "{:?} of {:?}", step, visible);
         }
         check_totals(&segment, &model);
-        let mut scanner = segment.scanner(read_point);
+        let mut scanner = new_scanner();
         scanner.seek_to_first();
         let visible: Vec<Cell> = model.visible(read_point).into_iter().cloned().collect();
         prop_assert_eq!(rest(&mut scanner), visible);
@@ -250,6 +262,26 @@ fn versions_of_a_key_come_newest_first() {
 }
 
 #[test]
+fn cells_that_are_read_ahead_are_all_there() {
+    let segment = Segment::new(CellOrder::User);
+    let large = vec![1; 9 << 10];
+    for i in 0..600i64 {
+        let key = SeekKey::of(format!("{i:04}").as_bytes(), b"f", b"q", 5, CellType::Put);
+        let value = if i % 50 == 7 { &large[..] } else { b"v" };
+        segment.insert(CellRef::new(&key, value).with_seq_id(i % 3));
+    }
+    for read_point in 0..3 {
+        let (mut plain, mut ahead) =
+            (segment.scanner(read_point), segment.scanner(read_point).reading_ahead());
+        plain.seek_to_first();
+        ahead.seek_to_first();
+        let cells = rest(&mut plain);
+        assert_eq!(rest(&mut ahead), cells);
+        assert_eq!(cells.len() as i64, 200 * (read_point + 1));
+    }
+}
+
+#[test]
 fn the_last_insert_wins() {
     let segment = Segment::new(CellOrder::User);
     let key = SeekKey::of(b"r", b"f", b"q", 5, CellType::Put);
@@ -288,7 +320,7 @@ fn readers_see_every_cell_below_their_read_point_while_writers_add() {
         }
         loop {
             let read_point = written.iter().map(|written| written.load(Acquire)).min().unwrap();
-            let mut scanner = segment.scanner(read_point);
+            let mut scanner = segment.scanner(read_point).reading_ahead();
             scanner.seek_to_first();
             let cells = rest(&mut scanner);
             assert!(

@@ -2,9 +2,12 @@
 
 use super::{Inner, Region};
 use crate::error::Result;
+use crate::memstore::Segment;
 use crate::metrics::ReadCounts;
 use crate::store::Keep;
 use crate::sync::unpoisoned;
+use std::sync::Arc;
+use std::thread;
 
 impl Region {
     /// Writes what is in memory to files: one for each family that has any. Returns when they are on the disk.
@@ -63,6 +66,7 @@ impl Inner {
             self.counters.add(&ReadCounts { flushes: file.is_some().into(), ..ReadCounts::default() });
             let name = file.as_ref().map(|file| file.name().to_owned());
             self.swap(store, |state| state.flushed(&segments, file));
+            free(segments);
             if let Some(name) = name {
                 self.observe(|observer, context| observer.post_flush_store(context, family, &name))?;
             }
@@ -79,5 +83,18 @@ impl Inner {
         self.mvcc.complete_and_wait(entry);
         stores.iter().for_each(|&store| self.swap(store, |state| state.freeze()));
         seq_id
+    }
+}
+
+/// Who frees fewer cells does so in no time.
+const MANY_CELLS: usize = 10_000;
+
+/// Lets go of segments that are in a file now. Cells are freed one by one, which takes nearly as long as to write them: so a thread of
+/// its own does that, if there are many and one can be had.
+fn free(segments: Vec<Arc<Segment>>) {
+    let cells: usize = segments.iter().map(|segment| segment.cell_count()).sum();
+    if cells >= MANY_CELLS {
+        // what cannot be made drops what it was to do
+        let _ = thread::Builder::new().name("hregion-free".into()).spawn(|| drop(segments));
     }
 }

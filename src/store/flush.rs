@@ -22,7 +22,9 @@ impl Store {
     ) -> Result<Option<StoreFile>> {
         let Keep { info, max_read_point, mut passes } = keep;
         let now = info.now;
-        let scanners = segments.iter().map(|segment| KeyValueScanner::Segment(segment.scanner(i64::MAX)));
+        let scanners = segments
+            .iter()
+            .map(|segment| KeyValueScanner::Segment(segment.scanner(i64::MAX).reading_ahead()));
         let (kind, family) = (CompactionKind::Flush, self.family.name());
         let mut scanner = StoreScanner::for_compaction(
             scanners.collect(),

@@ -12,7 +12,6 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 /// A cursor over one source of cells, row by row backward.
-#[expect(clippy::large_enum_variant, reason = "they are few, and a box would be a step more to each cell")]
 pub(crate) enum ReversedScanner<'s> {
     Segment(ReversedSegmentScanner<'s>),
     File(ReversedStoreFileScanner<'s>),

@@ -31,7 +31,8 @@ fn step(order: CellOrder) -> impl Strategy<Value = RowStep<SeekKey>> {
 
 fn case() -> impl Strategy<Value = Case> {
     proptest::sample::select(&[CellOrder::User, CellOrder::Meta]).prop_flat_map(|order| {
-        let cells = proptest::collection::vec(some_cell(order), 0..40);
+        let cells = prop_oneof![0..40usize, 100..250usize]
+            .prop_flat_map(move |count| proptest::collection::vec(some_cell(order), count));
         let late = proptest::collection::vec(some_cell(order), 0..10);
         let steps = proptest::collection::vec(step(order), 0..40);
         (cells, late, prop_oneof![-1i64..7, Just(i64::MAX)], steps)
@@ -82,4 +83,48 @@ fn a_last_cell_that_is_replaced_meanwhile_ends_the_row_all_the_same() {
     assert_eq!(scanner.peek().map(|cell| cell.key), Some(keys[1].as_key()));
     scanner.advance();
     assert_eq!(scanner.peek(), None);
+}
+
+/// Rows whose numbers lie close together here and far apart there, of one cell or of some.
+#[test]
+fn all_rows_are_met_however_they_lie() {
+    for (shape, row) in [
+        ("even", (|i| format!("row{:08}", 3 * i)) as fn(u64) -> String),
+        ("random", |i| format!("{:016x}", i.wrapping_mul(0x9e37_79b9_7f4a_7c15))),
+        ("clustered", |i| format!("{:04}-{:012}", i / 200 * 7, i % 200)),
+        ("one prefix", |i| format!("the same for all of them {i}")),
+        ("short", |i| format!("{i}")),
+    ] {
+        let segment = Segment::new(CellOrder::User);
+        let mut model = Model { order: CellOrder::User, inserted: Vec::new() };
+        for i in 0..2_000u64 {
+            for qualifier in ["p", "q", "r"].iter().take(if i % 5 == 0 { 3 } else { 1 }) {
+                let key = SeekKey::of(row(i).as_bytes(), b"f", qualifier.as_bytes(), 1, CellType::Put);
+                let seq_id = (i % 3).cast_signed();
+                let cell = Cell::from(CellRef::new(&key, b"v").with_seq_id(seq_id));
+                segment.insert(cell.as_ref());
+                model.inserted.push(cell);
+            }
+        }
+        for read_point in [0, 2] {
+            let cells = model.visible(read_point).into_iter().cloned().collect();
+            let mut naive = NaiveRows::new(CellOrder::User, cells);
+            let mut scanner = segment.reversed_scanner(read_point);
+            scanner.seek_to_last_row();
+            naive.take(&RowStep::<SeekKey>::LastRow);
+            let mut rows = 0;
+            while naive.peek().is_some() {
+                while naive.peek().is_some() {
+                    assert_eq!(scanner.peek(), naive.peek(), "{shape}");
+                    scanner.advance();
+                    naive.take(&RowStep::<SeekKey>::Advance);
+                }
+                assert_eq!(scanner.peek(), None, "{shape}");
+                scanner.previous_row();
+                naive.take(&RowStep::<SeekKey>::PreviousRow);
+                rows += 1;
+            }
+            assert_eq!((scanner.peek(), rows), (None, [667, 0, 2_000][read_point as usize]), "{shape}");
+        }
+    }
 }

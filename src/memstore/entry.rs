@@ -1,0 +1,79 @@
+//! A cell of a segment, held.
+
+use super::position::{Position, StoredCell};
+use crossbeam_epoch as epoch;
+use crossbeam_skiplist::base::{Entry, RefEntry, SkipList};
+use std::fmt;
+
+/// The cells of a segment, sorted.
+pub(super) type CellList = SkipList<Position<StoredCell>, ()>;
+
+/// A cell of that, for as long as a guard holds it.
+pub(super) type ListEntry<'s, 'g> = Entry<'s, 'g, Position<StoredCell>, ()>;
+
+/// A cell of a segment that stays while this does, though another may have replaced it.
+pub(super) struct SegmentEntry<'s>(
+    /// None while it is being dropped.
+    Option<RefEntry<'s, Position<StoredCell>, ()>>,
+);
+
+impl<'s> SegmentEntry<'s> {
+    /// What `find` finds, which is asked again if that has gone meanwhile.
+    pub(super) fn find<'g>(mut find: impl FnMut() -> Option<ListEntry<'s, 'g>>) -> Option<Self>
+    where
+        's: 'g,
+    {
+        loop {
+            if let Some(entry) = find()?.pin() {
+                return Some(Self::new(entry));
+            }
+        }
+    }
+
+    pub(super) fn new(entry: RefEntry<'s, Position<StoredCell>, ()>) -> Self {
+        Self(Some(entry))
+    }
+
+    #[inline]
+    fn get(&self) -> &RefEntry<'s, Position<StoredCell>, ()> {
+        self.0.as_ref().expect("it is not being dropped")
+    }
+
+    /// The cell and its place.
+    #[inline]
+    pub(super) fn key(&self) -> &Position<StoredCell> {
+        self.get().key()
+    }
+
+    /// Goes to the next cell; false if there is none.
+    #[inline]
+    pub(super) fn move_next(&mut self) -> bool {
+        self.0.as_mut().is_some_and(|entry| entry.move_next(&epoch::pin()))
+    }
+
+    /// The cell before.
+    pub(super) fn prev(&self) -> Option<Self> {
+        self.get().prev(&epoch::pin()).map(Self::new)
+    }
+}
+
+impl Clone for SegmentEntry<'_> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl Drop for SegmentEntry<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(entry) = self.0.take() {
+            entry.release_with_pin(epoch::pin);
+        }
+    }
+}
+
+impl fmt::Debug for SegmentEntry<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.key().fmt(f)
+    }
+}
