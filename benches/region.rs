@@ -3,8 +3,14 @@
 mod support;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use hregion::{BlockCache, Compaction, Delete, Family, Get, Put, Region, RowBuf, Scan};
+use hregion::filter::SingleColumnValue;
+use hregion::{
+    BlockCache, Compaction, Comparator, Compare, Delete, Family, Filter, Get, Put, Region, RowBuf, Scan,
+};
+use std::hint::black_box;
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use support::Rng;
 use tempfile::TempDir;
 
@@ -77,6 +83,36 @@ fn gets(c: &mut Criterion) {
     }
 }
 
+/// Gets beside a second thread that gets, too: from all blocks, and from the one that both are in.
+fn gets_beside(c: &mut Criterion) {
+    let Fixture { region, _dir } = &rows_of_one(1);
+    for (name, rows) in [("all-blocks", support::rows()), ("one-block", 100)] {
+        let mut group = c.benchmark_group(format!("region/get-beside/{name}"));
+        group.throughput(Throughput::Elements(1));
+        let reader = |seed| {
+            let (mut rng, mut row, mut get) =
+                (Rng::new(seed), RowBuf::new(), Get::new("").column("cf", "qual"));
+            move || {
+                get.set_row(support::row(2 * rng.below(rows)));
+                region.get_into(&get, &mut row).expect("sound files");
+                row.len()
+            }
+        };
+        group.bench_function("alone", |b| b.iter(reader(7)));
+        let stop = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut other = reader(8);
+                while !stop.load(Ordering::Relaxed) {
+                    black_box(other());
+                }
+            });
+            group.bench_function("beside-another", |b| b.iter(reader(9)));
+            stop.store(true, Ordering::Relaxed);
+        });
+    }
+}
+
 fn scans(c: &mut Criterion) {
     let mut group = c.benchmark_group("region/scan");
     group.throughput(Throughput::Elements(support::rows() as u64)).sample_size(10);
@@ -109,15 +145,26 @@ fn scans(c: &mut Criterion) {
     }
 }
 
-fn reversed_scans(c: &mut Criterion) {
-    let mut group = c.benchmark_group("region/scan_reversed");
+/// Backward, and with a filter that no row passes.
+fn other_scans(c: &mut Criterion) {
+    let value = SingleColumnValue::new("cf", "qual", Compare::Less, Comparator::binary(&VALUE[..1]));
+    for (name, scan) in [
+        ("region/scan_reversed", Scan::new().reversed(true)),
+        ("region/scan_filtered", Scan::new().filter(Filter::single_column_value(value))),
+    ] {
+        scan_rows(c, name, &scan.family("cf"));
+    }
+}
+
+fn scan_rows(c: &mut Criterion, name: &str, scan: &Scan) {
+    let mut group = c.benchmark_group(name);
     group.throughput(Throughput::Elements(support::rows() as u64)).sample_size(10);
     for count in [1, 5] {
         let Fixture { region, _dir } = &rows_of_one(count);
-        let (view, scan) = (region.view(), Scan::new().family("cf").reversed(true));
+        let view = region.view();
         group.bench_function(BenchmarkId::new("rows", count), |b| {
             b.iter(|| {
-                let mut rows = view.scan(&scan).expect("a scan");
+                let mut rows = view.scan(scan).expect("a scan");
                 let mut cells = 0;
                 while let Some(row) = rows.next_row().expect("sound files") {
                     cells += row.len();
@@ -210,6 +257,6 @@ fn writes(c: &mut Criterion) {
 criterion_group! {
     name = benches;
     config = support::criterion();
-    targets = gets, scans, reversed_scans, rows_of_many, writes
+    targets = gets, gets_beside, scans, other_scans, rows_of_many, writes
 }
 criterion_main!(benches);

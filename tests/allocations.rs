@@ -225,6 +225,9 @@ fn a_look_up_of_a_known_region_allocates_nothing() {
     assert_eq!((found, usage.count), (rows.len(), 0));
 }
 
+/// What a scan allocates when it begins to read memory ahead: the cells, the place behind them, and what holds both.
+const READ_AHEAD: usize = 3;
+
 /// Rows of one file and of memory, under filters and limits.
 #[test]
 fn a_scan_that_filters_or_cuts_rows_allocates_nothing_for_them() {
@@ -255,7 +258,7 @@ fn a_scan_that_filters_or_cuts_rows_allocates_nothing_for_them() {
         let (cells, usage) = measure(|| read(1_200));
         assert!(cells >= 1_200 * few, "{cells} cells of {scan:?}");
         // now and then the cache puts its books in order
-        assert!(usage.count < 5, "{usage:?} of {scan:?}");
+        assert!(usage.count < 5 + READ_AHEAD, "{usage:?} of {scan:?}");
     }
 }
 

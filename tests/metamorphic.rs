@@ -14,12 +14,11 @@ use hregion::{
     Region, Row, Scan, SeekKey, StoreFileOrigin, StoreFileWriter, TimeRange,
 };
 use std::collections::BTreeMap;
-use std::env;
 use std::fmt::Write as _;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
+use support::games::play_all;
 use support::no_sync::NoSync;
 use support::rng::Rng;
 use support::ways::{Way, leaping};
@@ -28,33 +27,18 @@ use tempfile::TempDir;
 /// How long a history is, and how many configurations play it.
 const LEN: usize = 200;
 const CONFIGURATIONS: usize = 10;
+const OPS_PER_HISTORY: u64 = (LEN * CONFIGURATIONS) as u64;
 
 #[test]
 fn answers_depend_on_no_configuration() {
-    run(number("HREGION_OPS").unwrap_or(50_000));
+    play_all(50_000, OPS_PER_HISTORY, compare);
 }
 
 /// For the record: some hours.
 #[test]
 #[ignore = "takes hours"]
 fn answers_depend_on_no_configuration_at_length() {
-    run(number("HREGION_OPS").unwrap_or(1_000_000));
-}
-
-fn number(name: &str) -> Option<u64> {
-    Some(env::var(name).ok()?.parse().expect("a number"))
-}
-
-fn run(operations: u64) {
-    let first = number("HREGION_SEED").unwrap_or(1);
-    println!("HREGION_SEED={first} HREGION_OPS={operations}");
-    let each = (LEN * CONFIGURATIONS) as u64;
-    for seed in first..first + operations.div_ceil(each) {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| compare(seed))) {
-            println!("it fails alone with HREGION_SEED={seed} HREGION_OPS={each}");
-            resume_unwind(panic);
-        }
-    }
+    play_all(1_000_000, OPS_PER_HISTORY, compare);
 }
 
 /// Plays the history of a seed over some configurations.

@@ -13,9 +13,8 @@ use hregion::{
 };
 use hregion::{CellRef, CellType, SeekKey};
 use std::collections::BTreeMap;
-use std::env;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
+use support::games::play_all;
 use support::model::{Cell, DeleteCell, Found, Model, Mutation, PutCell, Query, Settings, Times, View};
 use support::no_sync::NoSync;
 use support::rng::Rng;
@@ -23,37 +22,23 @@ use support::ways::{Way, leaping};
 use tempfile::TempDir;
 
 /// So many operations are done on one region.
-const OPS_PER_REGION: usize = 500;
+const OPS_PER_REGION: u64 = 500;
 
 #[test]
 fn a_region_answers_as_the_model() {
-    run(number("HREGION_OPS").unwrap_or(100_000));
+    play_all(100_000, OPS_PER_REGION, play);
 }
 
 /// For the record: some hours.
 #[test]
 #[ignore = "takes hours"]
 fn a_region_answers_as_the_model_at_length() {
-    run(number("HREGION_OPS").unwrap_or(10_000_000));
+    play_all(10_000_000, OPS_PER_REGION, play);
 }
 
-fn run(operations: u64) {
-    let first = number("HREGION_SEED").unwrap_or(1);
-    println!("HREGION_SEED={first} HREGION_OPS={operations}");
-    for seed in first..first + operations.div_ceil(OPS_PER_REGION as u64) {
-        let played = catch_unwind(AssertUnwindSafe(|| {
-            let mut game = Game::new(seed);
-            (0..OPS_PER_REGION).for_each(|_| game.play());
-        }));
-        if let Err(panic) = played {
-            println!("it fails alone with HREGION_SEED={seed} HREGION_OPS={OPS_PER_REGION}");
-            resume_unwind(panic);
-        }
-    }
-}
-
-fn number(name: &str) -> Option<u64> {
-    Some(env::var(name).ok()?.parse().expect("a number"))
+fn play(seed: u64) {
+    let mut game = Game::new(seed);
+    (0..OPS_PER_REGION).for_each(|_| game.play());
 }
 
 /// A region, its model and the views of both that are open.

@@ -13,8 +13,12 @@ pub struct RowBuf {
     bytes: Vec<u8>,
     used: usize,
     len: usize,
+    /// How many more gets found nothing than something lately, from 0 to [`MOST_MISSES`].
+    misses: u8,
     memory: Option<Box<ReadMemory>>,
 }
+
+const MOST_MISSES: u8 = 7;
 
 /// What a read needs beside its result, kept with it so that reading the next row allocates nothing.
 #[derive(Clone, Debug, Default)]
@@ -107,6 +111,18 @@ impl RowBuf {
     /// Where the next cell will be.
     pub(crate) fn mark(&self) -> (usize, usize) {
         (self.used, self.len)
+    }
+
+    /// Whether the next get is likely to find nothing, by what those before have found.
+    #[inline]
+    pub(crate) fn expects_nothing(&self) -> bool {
+        self.misses > MOST_MISSES / 2
+    }
+
+    /// Notes whether a get has found anything.
+    #[inline]
+    pub(crate) fn note_found(&mut self, found: bool) {
+        self.misses = if found { self.misses.saturating_sub(1) } else { MOST_MISSES.min(self.misses + 1) };
     }
 
     /// Forgets the cells from a mark on.

@@ -3,6 +3,7 @@
 
 use super::file::{SeqIds, StoreFile};
 use super::reference::{Half, Reference};
+use crate::block::data::Step;
 use crate::cell::{CellKey, CellOrder, CellRef, CellType, SeekKey};
 use crate::error::Result;
 use crate::hfile::{HFileScanner, RowVisitor, RowWalk};
@@ -194,6 +195,12 @@ impl<'f> StoreFileScanner<'f> {
         Ok(None)
     }
 
+    /// Takes so many steps at most towards the next row, if that is plain to do; where the last one led.
+    #[inline]
+    pub(crate) fn pass_row(&mut self, steps: usize) -> Step {
+        if self.is_plain && self.stand == Stand::Cell { self.cells.pass_row(steps) } else { Step::End }
+    }
+
     /// The row of the cell it stands on.
     #[inline]
     pub(crate) fn peek_row(&self) -> Option<&[u8]> {
@@ -347,7 +354,7 @@ impl<'f> StoreFileScanner<'f> {
 
     fn settle_with_care(&mut self) -> Result<bool> {
         while let Some(cell) = self.cells.peek() {
-            if self.is_behind_half(&cell) {
+            if self.reference.is_some_and(|half| half.ends_before(cell.key(), self.order())) {
                 return Ok(false);
             }
             if self.visible.shows(&cell) {
@@ -357,13 +364,6 @@ impl<'f> StoreFileScanner<'f> {
             self.cells.advance()?;
         }
         Ok(false)
-    }
-
-    fn is_behind_half(&self, cell: &CellRef<'_>) -> bool {
-        match self.reference {
-            Some(Reference { split_key, half: Half::Bottom }) => !self.is_before(cell.key(), split_key),
-            _ => false,
-        }
     }
 
     /// Whatever comes of a seek, no other is pending, and the cell it stood on is gone.

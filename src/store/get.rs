@@ -1,11 +1,13 @@
 //! One row of a store, mostly without a scanner (read-path.md §5.1).
 
-use super::matcher::{ScanInfo, ScanQueryMatcher};
+use super::file::StoreFile;
+use super::matcher::{ScanInfo, ScanQueryMatcher, is_plain_value, plain_times};
 use super::row_cells::{RowCells, RowMerge};
-use super::row_match::{Leave, RowMatch, StoreLimit};
+use super::row_match::{Leave, Matched, RowMatch, StoreLimit};
 use super::scanner::StoreScanner;
 use super::state::{Sources, StoreState};
-use crate::cell::{CellRef, ReadMemory, RowBuf};
+use crate::block::bloom::HashedRow;
+use crate::cell::{CellRef, LATEST_TIMESTAMP, ReadMemory, RowBuf, same_bytes};
 use crate::error::Result;
 use crate::hfile::{NotCached, RowVisitor};
 use crate::metrics::ReadCounts;
@@ -35,13 +37,42 @@ impl StoreState {
         row: &mut RowBuf,
         counts: &mut ReadCounts,
     ) -> Result<()> {
+        let only = self.only_file(query, info);
+        if let Some(file) = only {
+            // to look for a row in a block that is in memory costs no more than to ask a filter, unless the row is not there
+            let ask = self.has_bloom && row.expects_nothing();
+            if ask && !file.passes_filter(query, &mut HashedRow::new(query.start)) {
+                counts.files_considered += 1;
+                counts.files_skipped_by_bloom += 1;
+                return Ok(());
+            }
+            let before = row.len();
+            if self.get_from(file, query, info, row, counts)? == InPlace::Done {
+                counts.files_considered += 1;
+                row.note_found(row.len() > before);
+                return Ok(());
+            }
+        }
+        self.get_merged(only.is_none(), query, info, row, counts)
+    }
+
+    /// As [`get`](Self::get), from any number of sources; `in_place` if they have not been tried where they lie.
+    #[inline(never)] // what it needs is large, and most gets need nothing of it
+    fn get_merged<'s>(
+        &'s self,
+        in_place: bool,
+        query: &Query<'s>,
+        info: &ScanInfo,
+        row: &mut RowBuf,
+        counts: &mut ReadCounts,
+    ) -> Result<()> {
         let mut sources = self.sources(query, info, false, counts);
         // to look for a row in a block that is in memory costs no more than to ask a filter
         let filtered = sources.len() > 1;
         if filtered {
             self.filter(&mut sources, query, counts);
         }
-        if self.get_in_place(&sources, query, info, row, counts)? == InPlace::Done {
+        if in_place && self.get_in_place(&sources, query, info, row, counts)? == InPlace::Done {
             return Ok(());
         }
         if !filtered {
@@ -86,6 +117,9 @@ impl StoreState {
         row: &mut RowBuf,
         counts: &mut ReadCounts,
     ) -> Result<InPlace> {
+        if let Some(file) = sources.only_file() {
+            return self.get_from(file, query, info, row, counts);
+        }
         let mut found = RowMerge::default();
         for file in sources.files.iter() {
             let cells = match RowCells::of_file(file, query.start, query.read_point) {
@@ -109,6 +143,66 @@ impl StoreState {
         counts.seeks += 1;
         counts.data_block_hits += sources.files.len() as u64;
         Ok(InPlace::Done)
+    }
+
+    /// Reads what is in memory of a file that alone may have the row.
+    #[inline(always)] // the path of most gets
+    fn get_from<'s>(
+        &'s self,
+        file: &'s StoreFile,
+        query: &Query<'s>,
+        info: &ScanInfo,
+        row: &mut RowBuf,
+        counts: &mut ReadCounts,
+    ) -> Result<InPlace> {
+        match RowCells::of_file(file, query.start, query.read_point) {
+            Ok(RowCells::End) => {}
+            Ok(cells) => {
+                if self.is_all(&cells, query, info) {
+                    cells.peek().into_iter().for_each(|cell| row.push(cell));
+                    counts.cells += 1;
+                } else if self.read_one(cells, query, info, row, counts)? == InPlace::ForScanner {
+                    return Ok(InPlace::ForScanner);
+                }
+            }
+            Err(NotCached) => return Ok(InPlace::ForScanner),
+        }
+        counts.seeks += 1;
+        counts.data_block_hits += 1;
+        Ok(InPlace::Done)
+    }
+
+    /// Whether the cell that a row begins with is what a query finds, and all of it: what most gets are about. Mostly this
+    /// is so, and no matcher is needed then, which says the same.
+    #[inline(always)] // as `get_from`
+    fn is_all(&self, cells: &RowCells<'_>, query: &Query<'_>, info: &ScanInfo) -> bool {
+        let Some(cell) = cells.peek() else { return false };
+        let (from, to) = plain_times(query, info);
+        // a version of the latest time is one that readers of named columns pass over, as in HBase
+        let is_plain = is_plain_value(cell, (from, to.min(LATEST_TIMESTAMP - 1)))
+            && query.store_offset == 0
+            && cell.key.is_of_family(&self.family);
+        let versions = query.max_versions.min(info.max_versions);
+        is_plain
+            && match query.columns {
+                [] => versions > 0 && cells.is_last(),
+                [column] => same_bytes(cell.key.qualifier(), column) && (versions <= 1 || cells.is_last()),
+                _ => false,
+            }
+    }
+
+    #[inline(never)] // as `get_merged`
+    fn read_one<'s>(
+        &'s self,
+        cells: RowCells<'s>,
+        query: &Query<'s>,
+        info: &ScanInfo,
+        row: &mut RowBuf,
+        counts: &mut ReadCounts,
+    ) -> Result<InPlace> {
+        let mut found = RowMerge::default();
+        found.push(cells);
+        self.read_found(&mut found, query, info, row, counts)
     }
 
     fn read_found<'s>(
@@ -147,10 +241,11 @@ impl StoreState {
         matcher.swap_memory(memory);
         matcher.set_to_start_row();
         let limit = StoreLimit { limit: query.store_limit, offset: query.store_offset };
-        let mut reader = RowMatch::new(self.order, &mut matcher, &mut memory.key, limit, STEPS, |cell| {
-            row.push(cell);
-            Ok(ControlFlow::Continue(()))
-        });
+        let mut reader =
+            RowMatch::new(self.order, &mut matcher, &mut memory.key, limit, STEPS, Matched, |cell| {
+                row.push(cell);
+                Ok(ControlFlow::Continue(()))
+            });
         let mut left = None;
         let visit = |cell: CellRef<'_>| reader.visit_in_row(cell).map_break(|leave| left = Some(leave));
         let walked = found.walk(self.order, visit);

@@ -1,6 +1,7 @@
 //! Merging what the segments and files of a store hold (read-path.md §8; HBase: `KeyValueScanner`, `KeyValueHeap`).
 
 use super::file_scanner::{NextIndexedKey, StoreFileScanner};
+use crate::block::data::Step;
 use crate::block::search::{common_prefix, compare_to_common};
 use crate::cell::{CellKey, CellOrder, CellRef, prefix, same_bytes};
 use crate::error::Result;
@@ -58,10 +59,18 @@ impl KeyValueScanner<'_> {
     /// use.
     #[inline]
     fn walk_row<V: RowVisitor>(&mut self, row: &mut Vec<u8>, visitor: &mut V) -> Result<RowWalk<V::Break>> {
-        if let Self::File(scanner) = self
-            && let Some(walked) = scanner.walk_row(row, visitor)?
-        {
-            return Ok(walked);
+        match self {
+            Self::File(scanner) => {
+                if let Some(walked) = scanner.walk_row(row, visitor)? {
+                    return Ok(walked);
+                }
+            }
+            Self::Segment(scanner) => match scanner.walk_row(|cell| visitor.visit_in_row(cell)) {
+                Some(ControlFlow::Break(broken_off)) => return Ok(RowWalk::BrokenOff(broken_off)),
+                Some(ControlFlow::Continue(Step::End)) => return self.walk_row_on(row, visitor),
+                Some(ControlFlow::Continue(_)) => return Ok(RowWalk::RowEnd),
+                None => {}
+            },
         }
         self.walk_row_by_cell(row, visitor)
     }
@@ -72,18 +81,29 @@ impl KeyValueScanner<'_> {
         row: &mut Vec<u8>,
         visitor: &mut dyn RowVisitor<Break = B>,
     ) -> Result<RowWalk<B>> {
-        let Some(mut cell) = self.peek() else { return Ok(RowWalk::End) };
+        let Some(cell) = self.peek() else { return Ok(RowWalk::End) };
+        match visitor.visit_in_row(cell) {
+            ControlFlow::Break(broken_off) => Ok(RowWalk::BrokenOff(broken_off)),
+            ControlFlow::Continue(()) => self.walk_row_on(row, visitor),
+        }
+    }
+
+    /// Goes on with [`walk_row`](Self::walk_row) behind the cell it stands on.
+    fn walk_row_on<B>(
+        &mut self,
+        row: &mut Vec<u8>,
+        visitor: &mut dyn RowVisitor<Break = B>,
+    ) -> Result<RowWalk<B>> {
         row.clear();
-        row.extend_from_slice(cell.row());
+        row.extend_from_slice(self.peek_row().unwrap_or_default());
         loop {
+            self.advance()?;
+            let Some(cell) = self.peek() else { return Ok(RowWalk::End) };
+            if !same_bytes(cell.row(), row) {
+                return Ok(RowWalk::RowEnd);
+            }
             if let ControlFlow::Break(broken_off) = visitor.visit_in_row(cell) {
                 return Ok(RowWalk::BrokenOff(broken_off));
-            }
-            self.advance()?;
-            match self.peek() {
-                Some(next) if same_bytes(next.row(), row) => cell = next,
-                Some(_) => return Ok(RowWalk::RowEnd),
-                None => return Ok(RowWalk::End),
             }
         }
     }
@@ -93,7 +113,7 @@ impl KeyValueScanner<'_> {
     fn peek_row(&self) -> Option<&[u8]> {
         match self {
             Self::File(scanner) => scanner.peek_row(),
-            Self::Segment(scanner) => scanner.peek().map(|cell| cell.row()),
+            Self::Segment(scanner) => scanner.peek_row(),
         }
     }
 
@@ -294,11 +314,7 @@ impl<'s> KeyValueHeap<'s> {
         if self.heads.len() == 1 {
             return Ok(());
         }
-        self.look(self.top);
-        if self.heads[self.top] < self.runner_up {
-            return Ok(());
-        }
-        self.select()
+        self.settle_top()
     }
 
     /// Lends cells from the one on top on, until `visit` breaks off or there are no more; the cell that it broke off at
@@ -365,14 +381,31 @@ impl<'s> KeyValueHeap<'s> {
         if self.heads.len() == 1 || matches!(walked, Ok(RowWalk::BrokenOff(_))) {
             return walked;
         }
-        self.look(self.top);
-        if self.heads[self.top] >= self.runner_up && walked.is_ok() {
-            self.select()?;
+        match walked {
+            Ok(_) => self.settle_top()?,
+            Err(_) => self.look(self.top),
         }
         match walked {
             Ok(RowWalk::End) if self.peek_row().is_some() => Ok(RowWalk::RowEnd),
             walked => walked,
         }
+    }
+
+    /// Takes so many steps at most towards the next row, if the one on top is known to have its row alone; where the last
+    /// one led, or [`Step::End`] if that is not to be told.
+    #[inline]
+    pub(crate) fn pass_row(&mut self, steps: usize) -> Result<Step> {
+        if !self.has_row_alone() {
+            return Ok(Step::End);
+        }
+        let Some(KeyValueScanner::File(scanner)) = self.scanners.get_mut(self.top) else {
+            return Ok(Step::End);
+        };
+        let step = scanner.pass_row(steps);
+        if step == Step::NextRow && self.heads.len() > 1 {
+            self.settle_top()?;
+        }
+        Ok(step)
     }
 
     /// The row of the cell on top.
@@ -425,6 +458,16 @@ impl<'s> KeyValueHeap<'s> {
         };
     }
 
+    /// Finds the scanner on top, now that the one that was there may have moved on.
+    #[inline]
+    fn settle_top(&mut self) -> Result<()> {
+        self.look(self.top);
+        if self.heads[self.top] < self.runner_up {
+            return Ok(());
+        }
+        self.select()
+    }
+
     /// As [`select`](Self::select), whatever scanners have moved.
     fn select_anew(&mut self) -> Result<()> {
         for place in (0..self.tree.len() / 2).rev() {
@@ -451,31 +494,27 @@ impl<'s> KeyValueHeap<'s> {
         if !self.tree.is_empty() {
             return self.find_top_in_tree();
         }
-        let (mut top, mut runner_up) = (0, NOTHING);
-        // the cell of that scanner, once it has been looked at
-        let mut first = None;
-        for i in 1..self.heads.len() {
-            let (least, this) = (self.heads[top], self.heads[i]);
-            if this > least {
-                runner_up = runner_up.min(this);
-                continue;
-            }
-            if this == least {
-                let older = *first.get_or_insert_with(|| self.scanners[top].peek());
-                let newer = self.scanners[i].peek();
-                if !comes_first(self.order, newer, older) {
-                    runner_up = runner_up.min(this);
-                    continue;
-                }
-                first = Some(newer);
-            } else {
-                first = None;
-            }
-            runner_up = least;
-            top = i;
+        let Some((&first, others)) = self.heads.split_first() else { return };
+        let (mut top, mut least, mut runner_up) = (0, first, NOTHING);
+        for (i, &head) in (1..).zip(others) {
+            // without a branch: which one is less is chance
+            runner_up = runner_up.min(head.max(least));
+            top = if head < least { i } else { top };
+            least = head.min(least);
         }
-        self.top = top;
-        self.runner_up = runner_up;
+        (self.top, self.runner_up) = (top, runner_up);
+        if runner_up == least {
+            self.compare_equals(least);
+        }
+    }
+
+    /// Finds the scanner on top among those whose cells begin alike; the oldest of them is there.
+    fn compare_equals(&mut self, least: u64) {
+        for i in self.top + 1..self.heads.len() {
+            if self.heads[i] == least && self.precedes(i, self.top) {
+                self.top = i;
+            }
+        }
     }
 
     fn find_top_in_tree(&mut self) {

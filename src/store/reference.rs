@@ -3,7 +3,7 @@
 #![warn(clippy::indexing_slicing)]
 
 use super::file::FilePlace;
-use crate::cell::{CellKey, SeekKey};
+use crate::cell::{CellKey, CellOrder, SeekKey};
 use crate::coding::Cursor;
 use crate::error::{Corruption, Error, Result};
 use crate::io::{DirEntry, Storage, read_file};
@@ -45,6 +45,11 @@ impl Reference {
         let split_key = CellKey::new(cursor.vbytes("split key of a reference")?)?;
         cursor.finish("bytes behind a reference")?;
         Ok(Self { split_key: SeekKey::from(split_key), half })
+    }
+
+    /// Whether it is the lower half that counts, and a key is behind it.
+    pub(super) fn ends_before(&self, key: &CellKey, order: CellOrder) -> bool {
+        self.half == Half::Bottom && order.compare(key, &self.split_key).is_ge()
     }
 
     pub(super) fn from_proto(message: &proto::region::Reference) -> Result<Self, Corruption> {

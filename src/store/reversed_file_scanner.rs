@@ -171,19 +171,14 @@ impl<'f> ReversedStoreFileScanner<'f> {
             return Ok(());
         }
         while let Some(cell) = self.cells.peek() {
-            if self.visible.shows(&cell) && !self.is_behind_half(cell.key()) {
+            let is_behind =
+                self.reference.is_some_and(|half| half.ends_before(cell.key(), self.file.order()));
+            if self.visible.shows(&cell) && !is_behind {
                 return Ok(());
             }
             self.cells.advance()?;
         }
         Ok(())
-    }
-
-    fn is_behind_half(&self, key: &CellKey) -> bool {
-        match self.reference {
-            Some(Reference { split_key, half: Half::Bottom }) => !self.is_before(key, split_key),
-            _ => false,
-        }
     }
 
     fn is_before(&self, a: &CellKey, b: &CellKey) -> bool {

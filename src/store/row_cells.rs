@@ -71,6 +71,12 @@ impl<'s> RowCells<'s> {
         }
     }
 
+    /// Whether it is known that there is no other cell behind.
+    #[inline]
+    pub(super) fn is_last(&self) -> bool {
+        matches!(self, Self::File { cells, .. } if cells.is_last())
+    }
+
     /// Goes to the next cell.
     #[inline]
     pub(super) fn advance(&mut self) -> Result<(), NotCached> {

@@ -1,9 +1,11 @@
 //! What becomes of the cells of one row: the matcher's codes carried out, cell by cell (read-path.md §10).
 
-use super::matcher::{Advance, Disorder, MatchCode, ScanQueryMatcher};
+use super::context::ScannerContext;
+use super::matcher::{Advance, FilteredCode, MatchCode, ScanQueryMatcher, Unmatched};
 use super::merge::Merge;
 use crate::cell::{CellOrder, CellRef, SeekKey};
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::filter::FilterState;
 use crate::hfile::RowVisitor;
 use std::ops::ControlFlow;
 
@@ -12,6 +14,8 @@ use std::ops::ControlFlow;
 pub(super) enum Leave {
     /// A seek to the key is shorter than more steps.
     Seek,
+    /// The key to go to is of another row.
+    Ahead,
     /// The cell is of the next row.
     RowEnd,
     /// Nothing more of the cell's row is wanted.
@@ -22,13 +26,69 @@ pub(super) enum Leave {
     Fault,
 }
 
-/// What is wrong.
-#[derive(Debug)]
-pub(super) enum Fault {
-    /// The cells are not what cells can be.
-    Disorder(Disorder),
-    /// Whoever takes the cells failed.
-    Failed(Error),
+/// Who says what to do with a cell.
+pub(super) trait Judge {
+    /// What to do with a cell of the current row. If that is to go to a key, `key` is it.
+    fn judge(
+        &mut self,
+        matcher: &mut ScanQueryMatcher<'_>,
+        cell: CellRef<'_>,
+        key: &mut SeekKey,
+    ) -> Result<FilteredCode, Unmatched>;
+
+    /// What is handed out of a cell that is to be.
+    fn show<'c>(&'c mut self, cell: CellRef<'c>) -> CellRef<'c>;
+}
+
+/// The matcher alone.
+pub(super) struct Matched;
+
+impl Judge for Matched {
+    #[inline(always)] // the loop of every scan
+    fn judge(
+        &mut self,
+        matcher: &mut ScanQueryMatcher<'_>,
+        cell: CellRef<'_>,
+        _: &mut SeekKey,
+    ) -> Result<FilteredCode, Unmatched> {
+        matcher.match_in_row(cell).map(FilteredCode::Match).map_err(Unmatched::Disorder)
+    }
+
+    #[inline(always)] // as `judge`
+    fn show<'c>(&'c mut self, cell: CellRef<'c>) -> CellRef<'c> {
+        cell
+    }
+}
+
+/// The matcher and behind it a filter, if there is one; what is handed out counts towards limits.
+pub(super) struct Filtered<'f> {
+    pub(super) filter: Option<&'f mut FilterState>,
+    pub(super) context: &'f mut ScannerContext,
+}
+
+impl Judge for Filtered<'_> {
+    #[inline]
+    fn judge(
+        &mut self,
+        matcher: &mut ScanQueryMatcher<'_>,
+        cell: CellRef<'_>,
+        key: &mut SeekKey,
+    ) -> Result<FilteredCode, Unmatched> {
+        match &mut self.filter {
+            Some(filter) => matcher.match_filtered_in_row(cell, filter, key),
+            None => Matched.judge(matcher, cell, key),
+        }
+    }
+
+    #[inline]
+    fn show<'c>(&'c mut self, cell: CellRef<'c>) -> CellRef<'c> {
+        // what a filter makes of a cell has no part in the limits
+        self.context.count(cell);
+        match &mut self.filter {
+            Some(filter) => filter.transform_cell(cell),
+            None => cell,
+        }
+    }
 }
 
 /// How many cells of a row to hand out, and how many to pass over first.
@@ -46,7 +106,7 @@ impl StoreLimit {
 }
 
 /// Takes the cells of one row as they come and hands out those that are wanted.
-pub(super) struct RowMatch<'m, 'q, T> {
+pub(super) struct RowMatch<'m, 'q, J, T> {
     pub(super) order: CellOrder,
     pub(super) matcher: &'m mut ScanQueryMatcher<'q>,
     /// Up to where cells are passed over, while they are.
@@ -55,6 +115,7 @@ pub(super) struct RowMatch<'m, 'q, T> {
     offset: u64,
     /// With how many cells the row is complete, those passed over included; no row has the largest number.
     enough: u64,
+    judge: J,
     take: T,
     /// How many cells to pass one by one, before a seek is worth while.
     steps: usize,
@@ -62,10 +123,10 @@ pub(super) struct RowMatch<'m, 'q, T> {
     passed: usize,
     count: u64,
     pub(super) cells: u64,
-    pub(super) fault: Option<Fault>,
+    pub(super) fault: Option<Unmatched>,
 }
 
-impl<'m, 'q, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowMatch<'m, 'q, T> {
+impl<'m, 'q, J: Judge, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowMatch<'m, 'q, J, T> {
     /// Of a row that the matcher has been set to.
     #[inline]
     pub(super) fn new(
@@ -74,6 +135,7 @@ impl<'m, 'q, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowMatch<'m, 'q, 
         key: &'m mut SeekKey,
         limit: StoreLimit,
         steps: usize,
+        judge: J,
         take: T,
     ) -> Self {
         let offset = u64::from(limit.offset);
@@ -83,6 +145,7 @@ impl<'m, 'q, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowMatch<'m, 'q, 
             key,
             offset,
             enough: limit.limit.map_or(u64::MAX, |limit| offset + u64::from(limit)),
+            judge,
             take,
             steps,
             passing: false,
@@ -117,28 +180,39 @@ impl<'m, 'q, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowMatch<'m, 'q, 
             }
             self.arrived();
         }
-        let code = self.matcher.match_cell(cell);
-        self.follow(code, cell)
+        if !self.matcher.is_of_current_row(cell) {
+            return ControlFlow::Break(Leave::RowEnd);
+        }
+        self.judge(cell)
     }
 
-    /// Does as the matcher says.
+    /// Does as the judge says.
     #[inline(always)] // as `visit`
-    fn follow(&mut self, code: Result<MatchCode, Disorder>, cell: CellRef<'_>) -> ControlFlow<Leave> {
+    fn judge(&mut self, cell: CellRef<'_>) -> ControlFlow<Leave> {
+        let code = match self.judge.judge(self.matcher, cell, self.key) {
+            Ok(FilteredCode::Match(code)) => code,
+            Ok(FilteredCode::SeekToKey) if self.key.row() == cell.row() => {
+                self.passing = true;
+                return ControlFlow::Continue(());
+            }
+            Ok(FilteredCode::SeekToKey) => return ControlFlow::Break(Leave::Ahead),
+            Ok(FilteredCode::DoneScan) => return ControlFlow::Break(Leave::Stop),
+            Err(fault) => return self.fail(fault),
+        };
         match code {
-            Ok(MatchCode::Include) => self.hand_out(cell),
-            Ok(MatchCode::IncludeAndSeekNextRow) => {
+            MatchCode::Include => self.hand_out(cell),
+            MatchCode::IncludeAndSeekNextRow => {
                 self.hand_out(cell)?;
                 ControlFlow::Break(Leave::NextRow)
             }
-            Ok(MatchCode::Done) => ControlFlow::Break(Leave::RowEnd),
-            Ok(MatchCode::Skip) => ControlFlow::Continue(()),
-            Ok(MatchCode::SeekNextCol) => self.pass_column(cell),
-            Ok(MatchCode::SeekNextRow) => ControlFlow::Break(Leave::NextRow),
-            Ok(MatchCode::IncludeAndSeekNextCol) => {
+            MatchCode::Done => ControlFlow::Break(Leave::RowEnd),
+            MatchCode::Skip => ControlFlow::Continue(()),
+            MatchCode::SeekNextCol => self.pass_column(cell),
+            MatchCode::SeekNextRow => ControlFlow::Break(Leave::NextRow),
+            MatchCode::IncludeAndSeekNextCol => {
                 self.hand_out(cell)?;
                 self.pass_column(cell)
             }
-            Err(disorder) => self.fail(Fault::Disorder(disorder)),
         }
     }
 
@@ -161,7 +235,7 @@ impl<'m, 'q, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowMatch<'m, 'q, 
     }
 
     #[cold]
-    fn fail(&mut self, fault: Fault) -> ControlFlow<Leave> {
+    fn fail(&mut self, fault: Unmatched) -> ControlFlow<Leave> {
         self.fault = Some(fault);
         ControlFlow::Break(Leave::Fault)
     }
@@ -172,10 +246,10 @@ impl<'m, 'q, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowMatch<'m, 'q, 
         if self.count <= self.offset {
             return ControlFlow::Continue(());
         }
-        match (self.take)(cell) {
+        match (self.take)(self.judge.show(cell)) {
             Ok(ControlFlow::Continue(())) => {}
             Ok(ControlFlow::Break(())) => return ControlFlow::Break(Leave::Stop),
-            Err(error) => return self.fail(Fault::Failed(error)),
+            Err(error) => return self.fail(error.into()),
         }
         // a limit of 0 lets one through, as in HBase
         if self.count >= self.enough {
@@ -185,7 +259,7 @@ impl<'m, 'q, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowMatch<'m, 'q, 
     }
 }
 
-impl<T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowVisitor for RowMatch<'_, '_, T> {
+impl<J: Judge, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowVisitor for RowMatch<'_, '_, J, T> {
     type Break = Leave;
 
     #[inline(always)] // the loop of every scan
@@ -197,7 +271,6 @@ impl<T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowVisitor for RowMatch<'
             }
             self.arrived();
         }
-        let code = self.matcher.match_in_row(cell);
-        self.follow(code, cell)
+        self.judge(cell)
     }
 }

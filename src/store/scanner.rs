@@ -4,11 +4,12 @@ mod next;
 
 use super::file_scanner::NextIndexedKey;
 use super::heap::{KeyValueHeap, KeyValueScanner, SeekMode};
-use super::matcher::{CompactionKind, ScanInfo, ScanQueryMatcher};
+use super::matcher::{CompactionKind, ScanInfo, ScanQueryMatcher, Unmatched};
 use super::merge::Merge;
 use super::reversed_heap::ReversedKeyValueHeap;
-use super::row_match::{Fault, Leave, RowMatch, StoreLimit};
+use super::row_match::{Judge, Leave, Matched, RowMatch, StoreLimit};
 use super::state::{Sources, StoreState};
+use crate::block::data::Step;
 use crate::cell::{CellOrder, CellRef, SeekKey};
 use crate::error::{Corruption, Error, Result};
 use crate::hfile::RowWalk;
@@ -182,13 +183,24 @@ impl<'s> StoreScanner<'s> {
         if is_behind(first) {
             return Ok(false);
         }
+        self.read_row(Matched, take).map(|()| true)
+    }
+
+    /// Hands what `judge` shows of the row it stands on to `take`, and goes behind the row.
+    #[inline]
+    fn read_row<J: Judge>(
+        &mut self,
+        judge: J,
+        take: impl FnMut(CellRef<'_>) -> Result<ControlFlow<()>>,
+    ) -> Result<()> {
         let alone = self.heap.has_row_alone();
         if alone {
             self.matcher.set_to_row_shown();
-        } else {
-            self.matcher.set_to_new_row(first);
+        } else if let Some(row) = self.heap.peek_row() {
+            self.matcher.set_to_new_row(row);
         }
-        let mut row = RowMatch::new(self.order, &mut self.matcher, &mut self.key, self.limit, STEPS, take);
+        let (matcher, key) = (&mut self.matcher, &mut self.key);
+        let mut row = RowMatch::new(self.order, matcher, key, self.limit, STEPS, judge, take);
         // most rows come from one source, which knows where they end
         let mut leave = match &mut self.heap {
             Merge::Forward(heap) if alone => match heap.walk_row(&mut self.row, &mut row)? {
@@ -209,47 +221,57 @@ impl<'s> StoreScanner<'s> {
             Some(Leave::RowEnd) => {
                 self.done = self.get_like;
                 self.matcher.clear_row();
-                Ok(true)
             }
-            Some(Leave::NextRow) => self.leave_row().map(|()| true),
-            Some(Leave::Fault) => Err(self.error_of(fault)),
-            Some(Leave::Stop | Leave::Seek) | None => {
-                self.done = true;
-                Ok(true)
+            Some(Leave::Ahead) => {
+                self.done = self.get_like;
+                self.matcher.clear_row();
+                self.pass_to_key()?;
             }
+            Some(Leave::NextRow) => self.leave_row()?,
+            Some(Leave::Fault) => return Err(self.error_of(fault)),
+            Some(Leave::Stop | Leave::Seek) | None => self.done = true,
         }
+        Ok(())
     }
 
     #[cold]
-    fn error_of(&self, fault: Option<Fault>) -> Error {
-        match fault {
-            Some(Fault::Failed(error)) => error,
-            Some(Fault::Disorder(disorder)) => Corruption::from(disorder).at(self.heap.path_of_top(), 0),
-            None => Corruption::Malformed("cells that cannot be").at(self.heap.path_of_top(), 0),
-        }
+    fn error_of(&self, fault: Option<Unmatched>) -> Error {
+        let corruption = match fault {
+            Some(Unmatched::Failed(error)) => return error,
+            Some(Unmatched::Disorder(disorder)) => disorder.into(),
+            None => Corruption::Malformed("cells that cannot be"),
+        };
+        corruption.at(self.heap.path_of_top(), 0)
     }
 
     /// Goes behind the row it stands in.
     pub(crate) fn leave_row(&mut self) -> Result<()> {
-        let Some(cell) = self.heap.peek() else {
-            self.done = true;
-            return Ok(());
-        };
-        if !self.matcher.more_rows_may_exist_after(cell.row()) {
+        let more = self.heap.peek_row().is_some_and(|row| self.matcher.more_rows_may_exist_after(row));
+        if !more {
             self.done = true;
             return Ok(());
         }
-        self.matcher.key_for_next_row(cell, &mut self.key);
         self.matcher.clear_row();
-        if let Merge::Reversed(heap) = &mut self.heap {
-            return heap.previous_row();
+        let passed = match &mut self.heap {
+            Merge::Reversed(heap) => return heap.previous_row(),
+            Merge::Forward(heap) => heap.pass_row(STEPS)?,
+        };
+        if passed == Step::NextRow {
+            return Ok(());
         }
+        self.leave_row_by_key(if passed == Step::End { STEPS } else { 0 })
+    }
+
+    /// Goes behind the row it stands in, with so many steps before a seek.
+    fn leave_row_by_key(&mut self, steps: usize) -> Result<()> {
+        let Some(cell) = self.heap.peek() else { return Ok(()) };
+        self.matcher.key_for_next_row(cell, &mut self.key);
         // behind the block it stands in steps lead nowhere
         let beyond = match self.heap.next_indexed_key() {
             NextIndexedKey::Key(next) => self.order.compare(&self.key, next).is_ge(),
             NextIndexedKey::LastBlock | NextIndexedKey::Unknown => false,
         };
-        for _ in 0..if beyond { 0 } else { STEPS } {
+        for _ in 0..if beyond { 0 } else { steps } {
             self.heap.advance()?;
             match self.heap.peek() {
                 Some(cell) if cell.row() == self.key.row() => {}
@@ -266,3 +288,6 @@ impl fmt::Debug for StoreScanner<'_> {
         f.debug_struct("StoreScanner").field("heap", &self.heap).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,7 +20,7 @@ pub(crate) struct StoreState {
     pub(crate) order: CellOrder,
     /// Whether the family's files have a filter of columns.
     pub(crate) has_column_bloom: bool,
-    has_bloom: bool,
+    pub(super) has_bloom: bool,
     new_version_behavior: bool,
     /// Whether scans of columns put seeks off until they must know what is there.
     pub(crate) lazy_seek: bool,
@@ -121,6 +121,17 @@ impl StoreState {
         sources
     }
 
+    /// The file that alone may have what a get asks for, as far as is known without its filter. None if several may, or none.
+    #[inline]
+    pub(super) fn only_file(&self, query: &Query<'_>, info: &ScanInfo) -> Option<&StoreFile> {
+        let [file] = self.files.as_slice() else { return None };
+        let cutoff = info.cutoff(query.raw);
+        let mut segments = self.frozen.iter().chain([&self.active]);
+        let alone = !segments.any(|segment| self.segment_may_match(segment, query, cutoff));
+        (alone && file.may_match(query, cutoff, self.new_version_behavior, false) == Match::Yes)
+            .then_some(file)
+    }
+
     /// Drops the files whose filters know nothing of what a query asks for.
     pub(super) fn filter(&self, sources: &mut Sources<'_>, query: &Query<'_>, counts: &mut ReadCounts) {
         if self.has_bloom {
@@ -131,6 +142,7 @@ impl StoreState {
         }
     }
 
+    #[inline]
     fn segment_may_match(&self, segment: &Segment, query: &Query<'_>, cutoff: i64) -> bool {
         if segment.is_empty() || query.get_like && !segment.may_contain_row(query.start) {
             return false;
@@ -161,6 +173,12 @@ impl<'s> Sources<'s> {
         self.files.len() + self.segments.len()
     }
 
+    /// The file, if it is the only source.
+    #[inline]
+    pub(super) fn only_file(&self) -> Option<&'s StoreFile> {
+        if self.len() == 1 { self.files.iter().next() } else { None }
+    }
+
     /// Scanners, from the oldest source to the newest, standing nowhere yet.
     pub(super) fn scanners(&self, query: &Query<'_>) -> Vec<KeyValueScanner<'s>> {
         let non_null_column = query.columns.first().is_some_and(|first| !first.is_empty());
@@ -168,7 +186,10 @@ impl<'s> Sources<'s> {
         let files = self.files.iter().map(|file| file.scanner(Some(query.read_point), non_null_column));
         scanners.extend(files.map(KeyValueScanner::File));
         let segments = self.segments.iter().map(|segment| segment.scanner(query.read_point));
-        scanners.extend(segments.map(KeyValueScanner::Segment));
+        scanners.extend(segments.map(|scanner| {
+            // one row is seldom long
+            KeyValueScanner::Segment(if query.get_like { scanner } else { scanner.reading_ahead() })
+        }));
         scanners
     }
 

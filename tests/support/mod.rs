@@ -3,6 +3,7 @@
 
 pub(crate) mod alloc;
 pub(crate) mod cells;
+pub(crate) mod games;
 pub(crate) mod golden;
 pub(crate) mod model;
 pub(crate) mod no_sync;

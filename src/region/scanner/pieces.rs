@@ -18,8 +18,10 @@ pub(super) struct Pieces<'v> {
     /// Whether the filter judges rows as a whole: limits do not cut them then.
     judges_rows: bool,
     bounds: Bounds<'v>,
-    /// Before all cells of the current row.
-    current: SeekKey,
+    /// The current row.
+    current: Vec<u8>,
+    /// Memory for a key.
+    key: SeekKey,
     /// Whether a limit was reached while the joined stores of the current row were read.
     is_in_joined: bool,
     /// Whose observers are asked when a row is dropped.
@@ -51,7 +53,8 @@ impl<'v> Pieces<'v> {
             judges_rows: filter.as_ref().is_some_and(FilterState::has_filter_row),
             filter,
             bounds: Bounds::of(scan, region.order),
-            current: SeekKey::new(),
+            current: Vec::new(),
+            key: SeekKey::new(),
             is_in_joined: false,
             region,
             scan,
@@ -80,6 +83,7 @@ impl<'v> Pieces<'v> {
         }
         // where a row that came to nothing may end the call
         let scope = if self.judges_rows { LimitScope::BetweenRows } else { LimitScope::BetweenCells };
+        let mut was_dropped = false;
         loop {
             context.set_progress(before);
             row.clear();
@@ -91,8 +95,9 @@ impl<'v> Pieces<'v> {
                 self.reset_filter();
                 continue;
             }
+            let is_behind_dropped = std::mem::take(&mut was_dropped);
             if !self.begin_row() {
-                if self.judges_rows {
+                if self.judges_rows && !is_behind_dropped {
                     self.filter_row_cells(row);
                 }
                 return Ok(end(context));
@@ -116,12 +121,13 @@ impl<'v> Pieces<'v> {
             if self.is_dropped(context, before, row) {
                 context.set_progress(before);
                 row.clear();
-                if !self.leave_row(context, row)? || self.is_at_stop() {
+                if !self.end_row()? {
                     return Ok(end(context));
                 }
                 if context.is_any_reached(scope) {
-                    return Ok(true);
+                    return Ok(!self.is_at_stop() || end(context));
                 }
+                was_dropped = true;
                 continue;
             }
             if self.has_joined()? {
@@ -132,7 +138,7 @@ impl<'v> Pieces<'v> {
             }
             if row.is_empty() {
                 // the filter has taken out all that there was
-                if self.leave_row(context, row)? && !self.is_at_stop() {
+                if self.end_row()? && !self.is_at_stop() {
                     if context.is_size_reached(scope) {
                         return Ok(true);
                     }
@@ -147,7 +153,8 @@ impl<'v> Pieces<'v> {
     fn begin_row(&mut self) -> bool {
         match self.stores.first_row().filter(|row| !self.bounds.is_behind(row)) {
             Some(row) => {
-                self.current.set_first_on_row(row);
+                self.current.clear();
+                self.current.extend_from_slice(row);
                 true
             }
             None => false,
@@ -171,7 +178,7 @@ impl<'v> Pieces<'v> {
     /// Whether the filter drops the current row by its key.
     fn filter_row_key(&mut self) -> Result<bool> {
         match &mut self.filter {
-            Some(filter) => filter.filter_row_key(self.current.row()),
+            Some(filter) => filter.filter_row_key(&self.current),
             None => Ok(false),
         }
     }
@@ -202,25 +209,25 @@ impl<'v> Pieces<'v> {
     /// does not see it, as in HBase. Whether the observers let the scan go on.
     fn leave_row(&mut self, context: &mut ScannerContext, row: &mut RowBuf) -> Result<bool> {
         if self.stores.are_reversed() {
-            self.stores.leave_row(self.current.row())?;
-            self.reset_filter();
-            return self.goes_on();
+            self.stores.leave_row(&self.current)?;
+            return self.end_row();
         }
         context.set_skips_row(true);
-        while self.stores.first_row() == Some(self.current.row()) {
+        while self.stores.first_row() == Some(&self.current) {
             self.stores.next(context, self.filter.as_mut(), row)?;
         }
         context.set_skips_row(false);
-        self.reset_filter();
-        self.goes_on()
+        self.end_row()
     }
 
-    /// Whether the observers let the scan go on behind a row that is dropped.
+    /// Ends a row of which nothing is kept, and in which no store stands any more. Whether the observers let the scan go on.
     #[inline]
-    fn goes_on(&self) -> Result<bool> {
+    fn end_row(&mut self) -> Result<bool> {
+        debug_assert!(self.stores.first_row() != Some(&*self.current), "the row has been read");
+        self.reset_filter();
         let mut more = true;
         self.region.observe(|observer, context| {
-            more = observer.post_scanner_filter_row(context, self.scan, self.current.row(), more)?;
+            more = observer.post_scanner_filter_row(context, self.scan, &self.current, more)?;
             Ok(())
         })?;
         Ok(more)
@@ -228,12 +235,11 @@ impl<'v> Pieces<'v> {
 
     /// Goes behind the current row, whose key the filter has rejected: to where it says, if it does.
     fn leave_rejected_row(&mut self, context: &mut ScannerContext, row: &mut RowBuf) -> Result<bool> {
-        let hint = self.filter.as_mut().and_then(|filter| filter.hint_for_rejected_row(self.current.row()));
-        match hint.filter(|hint| self.stores.compare_rows(hint.row(), self.current.row()).is_gt()) {
+        let hint = self.filter.as_mut().and_then(|filter| filter.hint_for_rejected_row(&self.current));
+        match hint.filter(|hint| self.stores.compare_rows(hint.row(), &self.current).is_gt()) {
             Some(hint) => {
                 self.stores.reseek(hint)?;
-                self.reset_filter();
-                self.goes_on()
+                self.end_row()
             }
             None => self.leave_row(context, row),
         }
@@ -244,15 +250,15 @@ impl<'v> Pieces<'v> {
         if self.joined.scanners.is_empty() {
             return Ok(false);
         }
-        if self.joined.first_row() != Some(self.current.row()) {
-            self.joined.reseek(&self.current)?;
+        if self.joined.first_row() != Some(&self.current) {
+            self.joined.reseek(self.key.set_first_on_row(&self.current))?;
         }
-        Ok(self.joined.first_row() == Some(self.current.row()))
+        Ok(self.joined.first_row() == Some(&self.current))
     }
 
     /// Reads what the families that are loaded on demand have of the current row.
     fn read_joined(&mut self, context: &mut ScannerContext, row: &mut RowBuf) -> Result<()> {
-        if self.joined.first_row() == Some(self.current.row()) {
+        if self.joined.first_row() == Some(&self.current) {
             populate(&mut self.joined, &self.current, self.filter.as_mut(), context, row)?;
             row.sort(self.joined.order);
         }
@@ -264,14 +270,15 @@ impl<'v> Pieces<'v> {
 /// Reads what stores have of the current row, until a limit is reached (§11.5).
 fn populate(
     stores: &mut Stores<'_>,
-    current: &SeekKey,
+    current: &[u8],
     mut filter: Option<&mut FilterState>,
     context: &mut ScannerContext,
     row: &mut RowBuf,
 ) -> Result<()> {
+    let whole = stores.take_whole_rows(context);
     loop {
         stores.next(context, filter.as_deref_mut(), row)?;
-        let more_in_row = stores.first_row() == Some(current.row());
+        let more_in_row = !whole && stores.first_row() == Some(current);
         if more_in_row && context.is_batch_reached() {
             context.state = NextState::BatchLimitReached;
             return Ok(());

@@ -97,7 +97,11 @@ impl<'v> Stores<'v> {
     }
 
     /// The row that comes first; none at the end.
+    #[inline]
     pub(super) fn first_row(&self) -> Option<&[u8]> {
+        if let [only] = &*self.scanners {
+            return only.peek_row();
+        }
         let rows = self.scanners.iter().filter_map(StoreScanner::peek_row);
         rows.min_by(|a, b| self.compare_rows(a, b))
     }
@@ -109,6 +113,9 @@ impl<'v> Stores<'v> {
         filter: Option<&mut FilterState>,
         out: &mut RowBuf,
     ) -> Result<()> {
+        if let [only] = &mut *self.scanners {
+            return only.next(context, filter, out);
+        }
         let (order, reversed) = (self.order, self.reversed);
         let standing = self.scanners.iter_mut().filter(|scanner| scanner.peek_row().is_some());
         // of several in a row the first, in the order of the families
@@ -120,6 +127,12 @@ impl<'v> Stores<'v> {
             Some(scanner) => scanner.next(context, filter, out),
             None => Ok(()),
         }
+    }
+
+    /// Whether [`next`](Self::next) always goes behind the row it begins in.
+    #[inline]
+    pub(super) fn take_whole_rows(&self, context: &ScannerContext) -> bool {
+        self.scanners.len() == 1 && !context.may_cut_rows()
     }
 
     /// Goes on to the first cell that is not before `key`.

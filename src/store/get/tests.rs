@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::cache::BlockCache;
-use crate::cell::{Cell, CellOrder, CellType, SeekKey};
+use crate::cell::{Cell, CellOrder, CellType, Row, SeekKey};
 use crate::hfile::{HFile, HFileWriter, StoreFileOrigin, StoreFileWriter};
 use crate::io::Storage;
 use crate::io::faulty::FaultyStorage;
@@ -146,6 +146,19 @@ pub(in crate::store) fn asks() -> impl Strategy<Value = Vec<Ask>> {
 }
 
 impl Ask {
+    /// The newest version of columns of a row.
+    fn of(row: &str, columns: Vec<Bytes>) -> Self {
+        Self {
+            row: row.into(),
+            columns,
+            time_range: TimeRange::ALL,
+            max_versions: 1,
+            store_limit: None,
+            store_offset: 0,
+            read_point: i64::MAX,
+        }
+    }
+
     pub(in crate::store) fn query(&self) -> Query<'_> {
         Query {
             start: self.row.as_bytes(),
@@ -194,6 +207,29 @@ fn scanned_from(state: &StoreState, query: &Query<'_>, info: &ScanInfo) -> RowBu
     row
 }
 
+/// Gets of a store that is cut so against scans of it, and of a store that has all in memory.
+fn check_gets(writes: &[Write], cuts: &[usize], family: &Family, asks: &[Ask]) -> Result<(), TestCaseError> {
+    let cells = cells(writes);
+    let cache = BlockCache::with_capacity(1 << 20);
+    let state = store(&cells, cuts, family, &cache);
+    let in_memory = store(&cells, &[0, 0], family, &cache);
+    let info = ScanInfo::new(family, NOW);
+    let mut row = RowBuf::new();
+    // at first the cache is empty, then it is not
+    for ask in asks.iter().chain(asks) {
+        let query = ask.query();
+        row.clear();
+        state.get(&query, &info, &mut row, &mut ReadCounts::default()).unwrap();
+        let found = row.freeze();
+        let expected = scanned(&state, &query, &info).freeze();
+        prop_assert_eq!(&found, &expected, "{:?}", ask);
+        prop_assert_eq!(&found, &scanned(&in_memory, &query, &info).freeze(), "{:?} in memory", ask);
+        let (all, expected) = (scanned_from(&state, &query, &info), scanned_from(&in_memory, &query, &info));
+        prop_assert_eq!(&all.freeze(), &expected.freeze(), "{:?} and behind", ask);
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
     #[test]
@@ -206,23 +242,82 @@ proptest! {
         family in families(),
         asks in asks(),
     ) {
-        let cells = cells(&writes);
-        let cache = BlockCache::with_capacity(1 << 20);
-        let state = store(&cells, &cuts, &family, &cache);
-        let in_memory = store(&cells, &[0, 0], &family, &cache);
-        let info = ScanInfo::new(&family, NOW);
-        let mut row = RowBuf::new();
-        // at first the cache is empty, then it is not
-        for ask in asks.iter().chain(&asks) {
-            let query = ask.query();
-            row.clear();
-            state.get(&query, &info, &mut row, &mut ReadCounts::default()).unwrap();
-            let found = row.freeze();
-            let expected = scanned(&state, &query, &info).freeze();
-            prop_assert_eq!(&found, &expected, "{:?}", ask);
-            prop_assert_eq!(&found, &scanned(&in_memory, &query, &info).freeze(), "{:?} in memory", ask);
-            let (all, expected) = (scanned_from(&state, &query, &info), scanned_from(&in_memory, &query, &info));
-            prop_assert_eq!(&all.freeze(), &expected.freeze(), "{:?} and behind", ask);
-        }
+        check_gets(&writes, &cuts, &family, &asks)?;
     }
+
+    #[test]
+    fn a_get_of_one_file_finds_what_a_scanner_finds(writes in writes(), family in families(), asks in asks()) {
+        check_gets(&writes, &[writes.len(), writes.len()], &family, &asks)?;
+    }
+}
+
+/// One file with a row of one cell, at a time, and another row behind it; what is read of the first row, and how.
+fn get_of_one_cell(timestamp: i64, columns: &[&'static str], max_versions: u32) -> (Row, ReadCounts) {
+    let cell = |row: &str, timestamp| {
+        let key = SeekKey::of(row.as_bytes(), b"f", b"q", timestamp, CellType::Put);
+        Cell::from(CellRef::new(&key, b"v").with_seq_id(1))
+    };
+    let cells = [cell("a", timestamp), cell("b", 5)];
+    let cache = BlockCache::with_capacity(1 << 20);
+    let family = Family::new("f").max_versions(3);
+    let state = store(&cells, &[cells.len(), cells.len()], &family, &cache);
+    let columns: Vec<Bytes> = columns.iter().map(|&column| Bytes::from(column)).collect();
+    let mut ask = Ask::of("a", columns);
+    ask.max_versions = max_versions;
+    let (query, info) = (ask.query(), ScanInfo::new(&family, NOW));
+    let mut row = RowBuf::new();
+    state.get(&query, &info, &mut row, &mut ReadCounts::default()).unwrap();
+    row.clear();
+    let mut counts = ReadCounts::default();
+    state.get(&query, &info, &mut row, &mut counts).unwrap();
+    assert_eq!(row.freeze(), scanned(&state, &query, &info).freeze(), "{query:?}");
+    (row.freeze(), counts)
+}
+
+#[test]
+fn a_cell_that_answers_alone_is_counted_as_any_other() {
+    let expected =
+        ReadCounts { files_considered: 1, seeks: 1, data_block_hits: 1, cells: 1, ..ReadCounts::default() };
+    for (columns, max_versions) in [(&[][..], 1), (&["q"][..], 1), (&["q"], 2), (&["p", "q"], 1)] {
+        let (row, counts) = get_of_one_cell(5, columns, max_versions);
+        assert_eq!((row.len(), counts), (1, expected), "{columns:?} {max_versions}");
+    }
+}
+
+#[test]
+fn readers_of_columns_pass_over_the_latest_time() {
+    for max_versions in [1, 2] {
+        assert_eq!(get_of_one_cell(i64::MAX, &["q"], max_versions).0.len(), 0);
+        assert_eq!(get_of_one_cell(i64::MAX - 1, &["q"], max_versions).0.len(), 1);
+    }
+}
+
+#[test]
+fn who_finds_nothing_asks_the_filter_first() {
+    let cell = |i: usize| {
+        let key = SeekKey::of(format!("{:03}", 2 * i).as_bytes(), b"f", b"q", 5, CellType::Put);
+        Cell::from(CellRef::new(&key, b"v").with_seq_id(1))
+    };
+    let cells: Vec<Cell> = (0..100).map(cell).collect();
+    let cache = BlockCache::with_capacity(1 << 20);
+    let family = Family::new("f");
+    let state = store(&cells, &[cells.len(), cells.len()], &family, &cache);
+    let info = ScanInfo::new(&family, NOW);
+    let mut row = RowBuf::new();
+    let mut get = |number: usize| {
+        let (ask, mut counts) = (Ask::of(&format!("{number:03}"), Vec::new()), ReadCounts::default());
+        row.clear();
+        state.get(&ask.query(), &info, &mut row, &mut counts).unwrap();
+        assert_eq!(counts.files_considered, 1);
+        (row.len(), counts.files_skipped_by_bloom)
+    };
+    // first all blocks come into the cache
+    (0..100).for_each(|i| assert_eq!(get(2 * i).0, 1));
+    let skipped = |gets: &[(usize, u64)]| gets.iter().map(|(_, skipped)| skipped).sum::<u64>();
+    let absent: Vec<_> = (0..99).map(|i| get(2 * i + 1)).collect();
+    assert!(absent.iter().all(|&(found, _)| found == 0));
+    assert!(skipped(&absent[..3]) == 0 && skipped(&absent) > 80, "{absent:?}");
+    let present: Vec<_> = (0..100).map(|i| get(2 * i)).collect();
+    assert!(present.iter().all(|&(found, _)| found == 1) && skipped(&present) == 0);
+    assert_eq!(get(1), (0, 0));
 }

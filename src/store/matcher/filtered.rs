@@ -21,12 +21,13 @@ impl From<MatchCode> for FilteredCode {
     }
 }
 
-/// Why a cell cannot be matched.
+/// Why cells cannot be matched and handed out.
 #[derive(Debug)]
 pub(crate) enum Unmatched {
+    /// They are not what cells can be.
     Disorder(Disorder),
-    /// The filter cannot judge it.
-    Filter(Error),
+    /// The filter cannot judge them, or whoever takes them failed.
+    Failed(Error),
 }
 
 impl From<Disorder> for Unmatched {
@@ -37,7 +38,7 @@ impl From<Disorder> for Unmatched {
 
 impl From<Error> for Unmatched {
     fn from(error: Error) -> Self {
-        Self::Filter(error)
+        Self::Failed(error)
     }
 }
 
@@ -79,27 +80,36 @@ impl ScanQueryMatcher<'_> {
         filter: &mut FilterState,
         key: &mut SeekKey,
     ) -> Result<FilteredCode, Unmatched> {
+        if !self.is_of_current_row(cell) && !filter.filter_all_remaining() {
+            return Ok(MatchCode::Done.into());
+        }
+        self.match_filtered_in_row(cell, filter, key)
+    }
+
+    /// The same, of a cell that is known to be of the current row.
+    pub(crate) fn match_filtered_in_row(
+        &mut self,
+        cell: CellRef<'_>,
+        filter: &mut FilterState,
+        key: &mut SeekKey,
+    ) -> Result<FilteredCode, Unmatched> {
         if filter.filter_all_remaining() {
             return Ok(FilteredCode::DoneScan);
         }
-        if !self.is_of_current_row(cell) {
-            return Ok(MatchCode::Done.into());
-        }
-        let version = Version {
-            qualifier: cell.qualifier(),
-            timestamp: cell.timestamp(),
-            type_code: cell.key.type_code(),
-            seq_id: cell.seq_id,
+        let version = Version::of(cell);
+        let code = if self.is_plain(cell) {
+            self.columns.match_put(version.qualifier, version.timestamp, &self.limits)?
+        } else {
+            if let Some(code) = self.pre_check(cell, version)? {
+                return Ok(code.into());
+            }
+            if matches!(self.rules, Rules::User)
+                && let Some(code) = self.check_hidden(version)?
+            {
+                return Ok(code.into());
+            }
+            self.match_wanted(version)?
         };
-        if let Some(code) = self.pre_check(cell, version)? {
-            return Ok(code.into());
-        }
-        if matches!(self.rules, Rules::User)
-            && let Some(code) = self.check_hidden(version)?
-        {
-            return Ok(code.into());
-        }
-        let code = self.match_wanted(version)?;
         if !code.is_include() {
             let hint = filter.skip_hint(cell);
             return Ok(self.use_hint(hint, cell, key).unwrap_or(FilteredCode::Match(code)));

@@ -16,12 +16,13 @@ pub(crate) use code::{Advance, Disorder, MatchCode};
 pub(crate) use compaction::CompactionKind;
 pub(crate) use filtered::{FilteredCode, Unmatched};
 pub(crate) use scan_info::ScanInfo;
+pub(crate) use user::{is_plain_value, plain_times};
 
 use crate::cell::{
     CellOrder, CellRef, CellType, OLDEST_TIMESTAMP, ReadMemory, SeekKey, TTL_TAG_TYPE, same_bytes,
 };
 use crate::error::{Error, Result};
-use crate::op::{Query, TimeRange};
+use crate::op::Query;
 use columns::{ColumnTracker, VersionLimits};
 use compaction::Compaction;
 use deletes::{DeleteResult, DeleteTracker};
@@ -37,7 +38,18 @@ struct Version<'c> {
     seq_id: i64,
 }
 
-impl Version<'_> {
+impl<'c> Version<'c> {
+    #[inline(always)] // the loop of every scan
+    fn of(cell: CellRef<'c>) -> Self {
+        let key = cell.key;
+        Self {
+            qualifier: key.qualifier(),
+            timestamp: key.timestamp(),
+            type_code: key.type_code(),
+            seq_id: cell.seq_id,
+        }
+    }
+
     #[inline]
     fn is_delete(&self) -> bool {
         (CellType::Delete.code()..=CellType::DeleteFamily.code()).contains(&self.type_code)
@@ -131,13 +143,8 @@ impl<'q> ScanQueryMatcher<'q> {
         (matcher.start, matcher.include_start, matcher.stop) = (query.start, query.include_start, query.stop);
         matcher.reversed = query.reversed;
         matcher.get_like = query.get_like && !query.raw;
-        if query.time_range != TimeRange::ALL {
-            // a range that ends at 0 is empty: nothing is before the least timestamp
-            (matcher.oldest, matcher.newest) = (query.time_range.min(), query.time_range.max() - 1);
-        }
-        if !query.raw && matcher.new_version.is_none() {
-            matcher.plain = (matcher.oldest.max(matcher.done_before), matcher.newest);
-        }
+        (matcher.oldest, matcher.newest) = user::times(query);
+        matcher.plain = plain_times(query, &info);
         Ok(matcher)
     }
 
@@ -162,9 +169,6 @@ impl<'q> ScanQueryMatcher<'q> {
     #[inline(always)] // a matcher is large: it is made where it stays
     fn new(family: &'q [u8], info: ScanInfo, max_versions: u32, applies_deletes: bool) -> Self {
         let new_version = info.new_version_behavior && applies_deletes;
-        let expire = info.min_versions == 0 && !new_version;
-        // of the oldest timestamp are only the places of columns that a file does not have
-        let no_cell = OLDEST_TIMESTAMP + 1;
         Self {
             rules: Rules::IncludeAll,
             family,
@@ -189,7 +193,7 @@ impl<'q> ScanQueryMatcher<'q> {
             info,
             oldest: i64::MIN,
             newest: i64::MAX,
-            done_before: if expire { info.oldest_unexpired_ts.max(no_cell) } else { no_cell },
+            done_before: user::done_before(&info, new_version),
             cell_ttl: applies_deletes,
             plain: NEVER_PLAIN,
         }
@@ -284,18 +288,17 @@ impl<'q> ScanQueryMatcher<'q> {
     /// As there.
     #[inline(always)] // the loop of every scan
     pub(crate) fn match_in_row(&mut self, cell: CellRef<'_>) -> Result<MatchCode, Disorder> {
-        let qualifier = cell.key.qualifier();
-        let (timestamp, type_code) = (cell.key.timestamp(), cell.key.type_code());
-        let (from, to) = self.plain;
-        if from <= timestamp
-            && timestamp <= to
-            && type_code == CellType::Put.code()
-            && cell.tags.is_empty()
-            && self.deletes.is_empty()
-        {
-            return self.columns.match_put(qualifier, timestamp, &self.limits);
+        let version = Version::of(cell);
+        if self.is_plain(cell) {
+            return self.columns.match_put(version.qualifier, version.timestamp, &self.limits);
         }
-        self.match_with_care(cell, Version { qualifier, timestamp, type_code, seq_id: cell.seq_id })
+        self.match_with_care(cell, version)
+    }
+
+    /// Whether a cell is a matter of its column alone.
+    #[inline(always)] // as `match_in_row`
+    fn is_plain(&self, cell: CellRef<'_>) -> bool {
+        is_plain_value(cell, self.plain) && self.deletes.is_empty()
     }
 
     #[inline]
@@ -304,7 +307,7 @@ impl<'q> ScanQueryMatcher<'q> {
     }
 
     #[inline]
-    fn is_of_current_row(&self, cell: CellRef<'_>) -> bool {
+    pub(crate) fn is_of_current_row(&self, cell: CellRef<'_>) -> bool {
         self.in_row && same_bytes(cell.key.row(), self.current_row())
     }
 

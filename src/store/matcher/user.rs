@@ -1,7 +1,49 @@
 //! What scans return (read-path.md §9.4).
 
-use super::{Disorder, MatchCode, ScanQueryMatcher, Version};
+use super::{Disorder, MatchCode, NEVER_PLAIN, ScanInfo, ScanQueryMatcher, Version};
+use crate::cell::{CellRef, CellType, OLDEST_TIMESTAMP};
+use crate::op::{Query, TimeRange};
 use crate::schema::KeepDeletedCells;
+
+/// The first timestamp and the last one that a query asks for.
+#[inline]
+pub(super) fn times(query: &Query<'_>) -> (i64, i64) {
+    if query.time_range == TimeRange::ALL {
+        return (i64::MIN, i64::MAX);
+    }
+    // a range that ends at 0 is empty: nothing is before the least timestamp
+    (query.time_range.min(), query.time_range.max() - 1)
+}
+
+/// Nothing of a column counts from the first timestamp on that is before this.
+#[inline]
+pub(super) fn done_before(info: &ScanInfo, new_version: bool) -> i64 {
+    // of the oldest timestamp are only the places of columns that a file does not have
+    let no_cell = OLDEST_TIMESTAMP + 1;
+    let expire = info.min_versions == 0 && !new_version;
+    if expire { info.oldest_unexpired_ts.max(no_cell) } else { no_cell }
+}
+
+/// Between these timestamps, both inclusive, a value without tags that no marker hides is a matter of its column alone for a
+/// user's scan. Empty if versions are counted by the new behavior, or for a raw scan.
+#[inline]
+pub(crate) fn plain_times(query: &Query<'_>, info: &ScanInfo) -> (i64, i64) {
+    if query.raw || info.new_version_behavior {
+        return NEVER_PLAIN;
+    }
+    let (oldest, newest) = times(query);
+    (oldest.max(done_before(info, false)), newest)
+}
+
+/// Whether a cell is a value without tags, between two timestamps: those of [`plain_times`].
+#[inline(always)] // the loop of every scan
+pub(crate) fn is_plain_value(cell: CellRef<'_>, (from, to): (i64, i64)) -> bool {
+    let timestamp = cell.key.timestamp();
+    from <= timestamp
+        && timestamp <= to
+        && cell.key.type_code() == CellType::Put.code()
+        && cell.tags.is_empty()
+}
 
 impl ScanQueryMatcher<'_> {
     /// HBase: `NormalUserScanQueryMatcher`.

@@ -2,11 +2,13 @@
 
 use super::StoreScanner;
 use crate::cell::{CellKey, CellRef, RowBuf};
-use crate::error::{Corruption, Error, Result};
+use crate::error::Result;
 use crate::filter::FilterState;
 use crate::store::context::{LimitScope, NextState, ScannerContext};
 use crate::store::matcher::{Advance, FilteredCode, MatchCode, Unmatched};
+use crate::store::row_match::Filtered;
 use std::cmp::Ordering;
+use std::ops::ControlFlow;
 
 impl StoreScanner<'_> {
     /// Appends cells of the row it stands on to `out`: those that are asked for and that `filter` accepts, until the row ends or
@@ -19,16 +21,50 @@ impl StoreScanner<'_> {
     pub(crate) fn next(
         &mut self,
         context: &mut ScannerContext,
-        mut filter: Option<&mut FilterState>,
+        filter: Option<&mut FilterState>,
         out: &mut RowBuf,
     ) -> Result<()> {
         context.state = NextState::MoreValues;
-        let Some(first) = self.heap.peek().filter(|_| !self.done) else {
-            self.end(context);
+        if self.done {
             return Ok(());
-        };
-        if !self.matcher.has_row() || !context.may_cut_rows() {
-            self.matcher.set_to_new_row(first.row());
+        }
+        if context.may_cut_rows() {
+            return self.next_piece(context, filter, out);
+        }
+        self.next_whole(context, filter, out)
+    }
+
+    /// What there is of a row that no limit cuts.
+    fn next_whole(
+        &mut self,
+        context: &mut ScannerContext,
+        mut filter: Option<&mut FilterState>,
+        out: &mut RowBuf,
+    ) -> Result<()> {
+        let skips = context.skips_row();
+        let judge = Filtered { filter: filter.as_deref_mut(), context };
+        self.read_row(judge, |cell| {
+            if !skips {
+                out.push(cell);
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        // the first cell of the next row would have told
+        self.done |= filter.is_some_and(|filter| filter.filter_all_remaining());
+        Ok(())
+    }
+
+    /// The same, cell by cell: it may end within a row.
+    pub(super) fn next_piece(
+        &mut self,
+        context: &mut ScannerContext,
+        mut filter: Option<&mut FilterState>,
+        out: &mut RowBuf,
+    ) -> Result<()> {
+        if !self.matcher.has_row()
+            && let Some(row) = self.heap.peek_row()
+        {
+            self.matcher.set_to_new_row(row);
             self.count_per_row = 0;
         }
         let mut found = false;
@@ -48,7 +84,7 @@ impl StoreScanner<'_> {
                     self.done = true;
                     break;
                 }
-                Err(unmatched) => return Err(self.error_of_unmatched(unmatched)),
+                Err(unmatched) => return Err(self.error_of(Some(unmatched))),
             };
             if code.is_include() {
                 let shown = match filter.as_deref_mut() {
@@ -89,9 +125,7 @@ impl StoreScanner<'_> {
             }
         }
         // at the end of a row there may be others
-        if self.done || !found && self.heap.peek().is_none() {
-            self.end(context);
-        }
+        self.done |= !found && self.heap.peek().is_none();
         Ok(())
     }
 
@@ -116,11 +150,6 @@ impl StoreScanner<'_> {
         self.heap.reseek(key, self.mode)
     }
 
-    fn end(&mut self, context: &mut ScannerContext) {
-        self.done = true;
-        context.state = NextState::NoMoreValues;
-    }
-
     /// Goes to where the next column may begin.
     fn leave_column(&mut self) -> Result<()> {
         let Some(cell) = self.heap.peek() else { return Ok(()) };
@@ -131,7 +160,7 @@ impl StoreScanner<'_> {
     }
 
     /// Goes on to the first cell that is not before the key, which is ahead.
-    fn pass_to_key(&mut self) -> Result<()> {
+    pub(super) fn pass_to_key(&mut self) -> Result<()> {
         for _ in 0..super::STEPS {
             self.heap.advance()?;
             match self.heap.peek() {
@@ -141,13 +170,5 @@ impl StoreScanner<'_> {
         }
         self.counts.reseeks += 1;
         self.heap.reseek(&self.key, self.mode)
-    }
-
-    #[cold]
-    fn error_of_unmatched(&self, unmatched: Unmatched) -> Error {
-        match unmatched {
-            Unmatched::Disorder(disorder) => Corruption::from(disorder).at(self.heap.path_of_top(), 0),
-            Unmatched::Filter(error) => error,
-        }
     }
 }
