@@ -225,8 +225,9 @@ fn a_look_up_of_a_known_region_allocates_nothing() {
     assert_eq!((found, usage.count), (rows.len(), 0));
 }
 
-/// What a scan allocates when it begins to read memory ahead: the cells, the place behind them, and what holds both.
-const READ_AHEAD: usize = 3;
+/// What a scan allocates when it begins to read memory ahead: the cells, the place behind them, what holds both, and lists of
+/// what has been copied and of memory to use again.
+const READ_AHEAD: usize = 5;
 
 /// Rows of one file and of memory, under filters and limits.
 #[test]
@@ -260,6 +261,28 @@ fn a_scan_that_filters_or_cuts_rows_allocates_nothing_for_them() {
         // now and then the cache puts its books in order
         assert!(usage.count < 5 + READ_AHEAD, "{usage:?} of {scan:?}");
     }
+}
+
+/// So many cells in memory are not near: they are read in several places at once.
+#[test]
+fn a_scan_of_much_memory_allocates_for_lots_of_cells_and_not_for_each() {
+    const CELLS: usize = 40_000;
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = Region::options().create_if_missing(true).family(Family::new("f"));
+    let region = options.open(folder.path()).expect("a new region");
+    for i in 0..CELLS {
+        let row = format!("{:08x}", i.wrapping_mul(0x9E37_79B9) % (1 << 32));
+        region.put(Put::new(row).cell("f", "q", vec![b'v'; 100])).expect("a put");
+    }
+    let view = region.view();
+    let scan = Scan::new();
+    let mut scanner = view.scan(&scan).expect("a scan");
+    let mut read =
+        |rows: usize| (0..rows).filter(|_| scanner.next_row().expect("a sound region").is_some()).count();
+    assert_eq!(read(CELLS / 2), CELLS / 2);
+    let (rows, usage) = measure(|| read(CELLS));
+    assert_eq!(rows, CELLS - CELLS / 2);
+    assert!(usage.count < 2 * CELLS / 1_000, "{usage:?}");
 }
 
 /// Four files and memory, of which each has a cell of every row; and the rows.

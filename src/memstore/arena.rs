@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 const CHUNK: usize = 2 << 20;
 /// What is larger gets memory of its own: `hbase.hregion.memstore.mslab.max.allocation`.
 pub(super) const MAX_CUT: usize = 256 << 10;
+/// How much is cut from one cell that is told of to the next.
+pub(super) const STRIDE: usize = 8 << 10;
 
 /// Hands out bytes that stay where they are, and goes when the last of them goes.
 #[derive(Debug, Default)]
@@ -19,13 +21,13 @@ pub(super) struct Arena {
 }
 
 impl Arena {
-    /// The parts, one behind the other.
-    pub(super) fn copy(&self, parts: [&[u8]; 3]) -> Bytes {
+    /// The parts, one behind the other; and whether [`STRIDE`] bytes have been cut since that was so last, or about as many.
+    pub(super) fn copy(&self, parts: [&[u8]; 3]) -> (Bytes, bool) {
         let len = parts.iter().map(|part| part.len()).sum();
-        let mut bytes = if len > MAX_CUT { self.allocate(len) } else { self.cut(len) };
+        let (mut bytes, strides) = if len > MAX_CUT { (self.allocate(len), false) } else { self.cut(len) };
         // the lock is only for the cut: many writers copy at once
         parts.iter().for_each(|part| bytes.extend_from_slice(part));
-        bytes.freeze()
+        (bytes.freeze(), strides)
     }
 
     /// The bytes of all chunks, and of the large cells.
@@ -33,13 +35,15 @@ impl Arena {
         self.allocated.load(Ordering::Relaxed)
     }
 
-    fn cut(&self, len: usize) -> BytesMut {
+    fn cut(&self, len: usize) -> (BytesMut, bool) {
         let mut chunk = unpoisoned(self.chunk.lock());
         if chunk.capacity() < len {
             *chunk = self.allocate(CHUNK);
         }
+        let before = chunk.capacity();
         let rest = chunk.split_off(len);
-        std::mem::replace(&mut *chunk, rest)
+        let strides = before / STRIDE > rest.capacity() / STRIDE;
+        (std::mem::replace(&mut *chunk, rest), strides)
     }
 
     fn allocate(&self, len: usize) -> BytesMut {
@@ -57,15 +61,31 @@ mod tests {
     fn small_cells_share_a_chunk_and_large_ones_do_not() {
         let arena = Arena::default();
         assert_eq!(arena.allocated(), 0);
-        let first = arena.copy([b"key", b"", b"tags"]);
-        let second = arena.copy([b"", b"value", b""]);
+        let (first, _) = arena.copy([b"key", b"", b"tags"]);
+        let (second, _) = arena.copy([b"", b"value", b""]);
         assert_eq!((&first[..], &second[..]), (&b"keytags"[..], &b"value"[..]));
         assert_eq!(first.as_ptr().wrapping_add(first.len()), second.as_ptr());
         assert_eq!(arena.allocated(), CHUNK);
         let large = vec![7; MAX_CUT];
-        assert_eq!(arena.copy([b"k", &large, b""]).len(), MAX_CUT + 1);
+        assert_eq!(arena.copy([b"k", &large, b""]).0.len(), MAX_CUT + 1);
         assert_eq!(arena.allocated(), CHUNK + MAX_CUT + 1);
-        assert_eq!(arena.copy([b"", &[], b""]), Bytes::new());
+        assert_eq!(arena.copy([b"", &[], b""]).0, Bytes::new());
+    }
+
+    #[test]
+    fn one_cell_of_a_stride_is_told_of() {
+        let arena = Arena::default();
+        for len in [100, 3_000, STRIDE, 3 * STRIDE] {
+            let (mut cut, mut told) = (0, 0);
+            while cut < 3 * CHUNK {
+                let (bytes, strides) = arena.copy([&vec![0; len], b"", b""]);
+                cut += bytes.len();
+                told += usize::from(strides);
+            }
+            let most = cut / len.max(STRIDE);
+            assert!((most * 9 / 10..=most + 4).contains(&told), "{told} of {most} in cells of {len}");
+        }
+        assert!(!arena.copy([&vec![0; MAX_CUT + 1], b"", b""]).1);
     }
 
     #[test]
@@ -73,7 +93,7 @@ mod tests {
         let arena = Arena::default();
         let write = |seed: u8| {
             let cells = (0..2_000usize).map(|i| (vec![seed ^ i as u8; i % 700], seed));
-            cells.map(|(bytes, _)| (arena.copy([&bytes, b"", &bytes]), bytes)).collect::<Vec<_>>()
+            cells.map(|(bytes, _)| (arena.copy([&bytes, b"", &bytes]).0, bytes)).collect::<Vec<_>>()
         };
         let all: Vec<_> = thread::scope(|scope| {
             let threads: Vec<_> = (0..4).map(|i| scope.spawn(move || write(i * 61))).collect();

@@ -9,6 +9,8 @@
 //! | `scanner` | [`SegmentScanner`]: walks and searches those that its read point sees |
 //! | `reversed` | [`ReversedSegmentScanner`]: the same, row by row from the last to the first |
 //! | `copies` | cells that a scanner reads ahead |
+//! | `lanes` | the same in several places at once |
+//! | `batch` | copies of cells, one behind the other |
 //! | `trail` | cells that one who goes backward reads ahead |
 //! | `entry` | a cell of a segment, held |
 //! | `position` | where a cell or a search stands in the order |
@@ -16,9 +18,11 @@
 //! | `filter` | which rows may be there |
 
 mod arena;
+mod batch;
 mod copies;
 mod entry;
 mod filter;
+mod lanes;
 mod position;
 mod reversed;
 mod scanner;

@@ -12,7 +12,7 @@ use std::cmp::Ordering;
 /// A place in the order of cells: by prefix, key and sequence id, the last descending (read-path.md §1.3).
 ///
 /// Most comparisons end with the prefixes, which lie in the list itself and not in the bytes of a cell.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Position<P: ?Sized> {
     prefix: u64,
     seq_id: i64,
@@ -33,7 +33,7 @@ pub(super) enum Mark<'a> {
 }
 
 /// A cell in memory: its key, value and tags behind each other, and where each of them is.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct StoredCell {
     bytes: Bytes,
     key_len: u32,
@@ -56,6 +56,18 @@ impl Position<StoredCell> {
         let tags_len = u16::try_from(cell.tags.len()).expect("a tag area has at most 65,535 bytes");
         let place = StoredCell { bytes, key_len, tags_len, order };
         Self { prefix: prefix(order, cell.row()), seq_id: cell.seq_id, place }
+    }
+
+    /// Before all cells of this one's key.
+    pub(super) fn before_key(&self) -> Self {
+        let StoredCell { bytes, key_len, order, .. } = &self.place;
+        let place = StoredCell {
+            bytes: bytes.slice(..*key_len as usize),
+            key_len: *key_len,
+            tags_len: 0,
+            order: *order,
+        };
+        Self { prefix: self.prefix, seq_id: i64::MAX, place }
     }
 
     /// The cell.

@@ -1,15 +1,17 @@
 //! The recent cells of one family (read-path.md §3.1; HBase: `Segment`, `MutableSegment`, `ImmutableSegment`, `CellSet`).
 
-use super::arena::{Arena, MAX_CUT};
+use super::arena::{Arena, MAX_CUT, STRIDE};
 use super::entry::{CellList, ListEntry, SegmentEntry};
 use super::filter::RowFilter;
 use super::position::{Place, Position, StoredCell, Wanted};
 use super::reversed::ReversedSegmentScanner;
 use super::scanner::SegmentScanner;
-use crate::cell::{CellFormat, CellOrder, CellRef, CellType, key_value};
+use crate::cell::{CellFormat, CellKey, CellOrder, CellRef, CellType, key_value};
+use crate::sync::unpoisoned;
 use crossbeam_epoch::{self as epoch, Guard};
 use std::cell::Cell;
 use std::ops::{Bound, ControlFlow};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 /// Cells in memory, sorted. Many threads add to it while others read; nothing is ever taken out.
@@ -21,6 +23,8 @@ pub(crate) struct Segment {
     order: CellOrder,
     cells: CellList,
     arena: Arena,
+    /// Where some of the cells are, one for every few that were added.
+    marks: Mutex<Vec<Position<StoredCell>>>,
     rows: RowFilter,
     /// Bytes of all cells, as `KeyValue`s.
     data_size: AtomicU64,
@@ -36,6 +40,7 @@ impl Segment {
             order,
             cells: CellList::new(epoch::default_collector().clone()),
             arena: Arena::default(),
+            marks: Mutex::new(Vec::new()),
             rows: RowFilter::default(),
             data_size: AtomicU64::new(0),
             timestamps: Bounds::new(),
@@ -66,11 +71,14 @@ impl Segment {
             self.has_tags.store(true, Ordering::Relaxed);
         }
 
-        let bytes = self.arena.copy([cell.key.as_bytes(), cell.value, cell.tags]);
+        let (bytes, is_marked) = self.arena.copy([cell.key.as_bytes(), cell.value, cell.tags]);
         let large = bytes.len() > MAX_CUT;
         let replaced = Cell::new(false);
         let guard = epoch::pin();
         let position = Position::of_cell(self.order, cell, bytes);
+        if is_marked {
+            unpoisoned(self.marks.lock()).push(position.before_key());
+        }
         let replace = |(): &()| {
             replaced.set(true);
             true
@@ -104,7 +112,8 @@ impl Segment {
     pub(crate) fn heap_size(&self) -> usize {
         // a node has links, of which one and a third on average, and counts its references
         let node = size_of::<Position<StoredCell>>() + size_of::<usize>() * 7 / 3;
-        self.arena.allocated() + self.rows.allocated() + node * self.cell_count()
+        let marks = size_of::<Position<StoredCell>>() * (self.arena.allocated() / STRIDE);
+        self.arena.allocated() + marks + self.rows.allocated() + node * self.cell_count()
     }
 
     /// The least and greatest timestamp (read-path.md §1.5): `(i64::MAX, -1)` if there is no cell. Those deletes that
@@ -175,6 +184,33 @@ impl Segment {
     /// The first cell behind a position.
     pub(super) fn after(&self, position: &Position<Wanted<'_>>) -> Option<SegmentEntry<'_>> {
         self.lower_bound(Bound::Excluded(position))
+    }
+
+    /// How many marks there are: some for every [`STRIDE`] bytes of cells.
+    pub(super) fn count_marks(&self) -> usize {
+        unpoisoned(self.marks.lock()).len()
+    }
+
+    /// The marks behind a key, sorted from the last to the first.
+    pub(super) fn marks_behind(&self, key: &CellKey) -> Vec<Position<StoredCell>> {
+        let start = Position::of_key(self.order, key, 0);
+        let start = &start as &Position<dyn Place + '_>;
+        let mut marks = unpoisoned(self.marks.lock()).clone();
+        marks.retain(|mark| mark as &Position<dyn Place + '_> > start);
+        marks.sort_unstable_by(|a, b| b.cmp(a));
+        marks
+    }
+
+    /// The first cell behind a position, for as long as `guard` holds it.
+    pub(super) fn entry_after<'s, 'g>(
+        &'s self,
+        position: &Position<dyn Place + '_>,
+        guard: &'g Guard,
+    ) -> Option<ListEntry<'s, 'g>>
+    where
+        's: 'g,
+    {
+        self.cells.lower_bound(Bound::Excluded(position), guard)
     }
 
     fn lower_bound(&self, bound: Bound<&Position<dyn Place + '_>>) -> Option<SegmentEntry<'_>> {

@@ -281,6 +281,41 @@ fn cells_that_are_read_ahead_are_all_there() {
     }
 }
 
+/// So many that they are read in several places at once.
+#[test]
+fn a_long_walk_may_be_left_and_taken_up_again() {
+    const CELLS: u64 = 50_000;
+    let segment = Segment::new(CellOrder::User);
+    let key = |i: u64| {
+        let row = format!("{:05}", i * 7_919 % CELLS);
+        SeekKey::of(row.as_bytes(), b"f", b"q", 5, CellType::Put)
+    };
+    for i in 0..CELLS {
+        let value = vec![b'v'; if i % 9_000 == 8_999 { 9 << 10 } else { 100 }];
+        segment.insert(CellRef::new(&key(i), &value).with_seq_id((i % 5) as i64));
+    }
+    let (mut plain, mut ahead) = (segment.scanner(3), segment.scanner(3).reading_ahead());
+    let mut walk = |begin: &dyn Fn(&mut SegmentScanner<'_>), steps: usize| {
+        begin(&mut plain);
+        begin(&mut ahead);
+        for _ in 0..steps {
+            assert_eq!(ahead.peek(), plain.peek());
+            plain.advance();
+            ahead.advance();
+        }
+        assert_eq!(ahead.peek(), plain.peek());
+    };
+    walk(&|scanner| scanner.seek_to_first(), CELLS as usize);
+    walk(&|scanner| scanner.seek_to_first(), 9_000);
+    for i in 0..40 {
+        let steps = (i * 2_741 % 11_003) as usize;
+        // on from here, and from anywhere
+        walk(&|scanner| scanner.reseek(&key(i * 104_729 % CELLS)), steps);
+        walk(&|_| (), steps / 3);
+        walk(&|scanner| scanner.seek(&key(i * 15_485_863 % CELLS)), steps);
+    }
+}
+
 #[test]
 fn the_last_insert_wins() {
     let segment = Segment::new(CellOrder::User);

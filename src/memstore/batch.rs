@@ -1,0 +1,53 @@
+//! Copies of cells of a segment, one behind the other.
+
+use super::position::{Position, StoredCell};
+use crate::block::data::{DataBlock, Trust, Undone};
+use crate::cell::{CellFormat, key_value};
+
+/// Copies of cells that follow each other in a segment.
+#[derive(Debug)]
+pub(super) struct Batch {
+    bytes: Vec<u8>,
+    cells: usize,
+    /// Where the last of them begins.
+    last: usize,
+}
+
+/// What is larger is not copied.
+pub(super) const LARGE: usize = 4 << 10;
+const FORMAT: CellFormat = CellFormat { tags: true, mvcc: true };
+
+impl Batch {
+    /// One without cells, in memory that may have been used before.
+    pub(super) fn new(mut bytes: Vec<u8>) -> Self {
+        bytes.clear();
+        Self { bytes, cells: 0, last: 0 }
+    }
+
+    /// Makes room for so many bytes.
+    pub(super) fn reserve(&mut self, len: usize) {
+        self.bytes.reserve(len);
+    }
+
+    /// How many bytes the copies take.
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, cell: &Position<StoredCell>) {
+        self.last = self.bytes.len();
+        key_value::put(&mut self.bytes, &cell.cell(), FORMAT);
+        self.cells += 1;
+    }
+
+    /// The copies as they are read; none if there are none.
+    pub(super) fn into_block(self) -> Option<DataBlock> {
+        if self.cells == 0 {
+            return None;
+        }
+        let (len, undone) = (self.bytes.len(), Undone { cells: self.cells, last: self.last });
+        DataBlock::new(self.bytes, 0..len, FORMAT, Trust::Decoded(Some(undone)), None).ok()
+    }
+}

@@ -1,0 +1,293 @@
+//! Cells of a segment, read in several places at once.
+
+use super::arena::STRIDE;
+use super::batch::{Batch, LARGE};
+use super::entry::ListEntry;
+use super::position::{Place, Position, StoredCell};
+use super::segment::Segment;
+use crate::block::data::touch;
+use crate::cell::CellKey;
+use crossbeam_epoch as epoch;
+
+/// What is left of a segment, divided so that its cells can be read in several places at once.
+///
+/// In a list each cell is found by the one before, so that who walks through it waits for memory at every one. But memory answers
+/// several who ask at once as fast as one. So cells are copied from as many places on, each up to where the next begins, and
+/// one of each in turn.
+pub(super) struct Lanes {
+    /// Where the places are: the next one at the end.
+    marks: Vec<Position<StoredCell>>,
+    /// What [`touch`] has made of cells.
+    touched: u8,
+}
+
+/// In so many places at once.
+const LANES: usize = 16;
+/// From one place to the next there are so many marks, so that few lanes are much longer than others.
+const MARKS: usize = 4;
+/// So many bytes are copied in a lane at most.
+const MOST_BYTES: usize = 128 << 10;
+/// What a lane mostly takes, with what a copy has beside the bytes of its cell.
+const MEMORY: usize = 2 * MARKS * STRIDE;
+
+/// Where a lane ends that others follow.
+pub(super) enum Ended<'l> {
+    /// Before this.
+    AtMark(&'l Position<StoredCell>),
+    /// Behind the last cell that was copied, or where it began.
+    Early,
+}
+
+/// One of the places.
+struct Lane<'s, 'g> {
+    batch: Batch,
+    /// The cell that is copied next.
+    found: Option<&'g Position<StoredCell>>,
+    /// Where it stands; nowhere at the end.
+    next: Option<ListEntry<'s, 'g>>,
+    end: Position<StoredCell>,
+    /// Whether it has come to its end.
+    is_whole: bool,
+    touched: u8,
+}
+
+impl Lanes {
+    /// Of what is behind a key.
+    pub(super) fn behind(segment: &Segment, key: &CellKey) -> Self {
+        let mut marks = segment.marks_behind(key);
+        let mut number = 0;
+        marks.retain(|_| {
+            number += 1;
+            number % MARKS == 0
+        });
+        Self { marks, touched: 0 }
+    }
+
+    /// Whether there are places left.
+    pub(super) fn is_empty(&self) -> bool {
+        self.marks.is_empty()
+    }
+
+    /// Copies the cells behind `from` that `read_point` sees, in memory that `buffer` gives. Hands the copies to `put`, lane by lane,
+    /// with how the lane ended; after one that ended early there is none.
+    pub(super) fn read(
+        &mut self,
+        segment: &Segment,
+        read_point: i64,
+        from: &Position<dyn Place + '_>,
+        mut buffer: impl FnMut() -> Vec<u8>,
+        mut put: impl FnMut(Batch, Ended<'_>),
+    ) {
+        let guard = epoch::pin();
+        let mut lanes: Vec<Lane<'_, '_>> = Vec::with_capacity(LANES);
+        for end in self.marks.drain(self.marks.len().saturating_sub(LANES)..).rev() {
+            let next = match lanes.last() {
+                Some(Lane { end: start, .. }) => segment.entry_after(start, &guard),
+                None => segment.entry_after(from, &guard),
+            };
+            let mut batch = Batch::new(buffer());
+            batch.reserve(MEMORY);
+            lanes.push(Lane { batch, found: None, next, end, is_whole: true, touched: 0 });
+        }
+        // little at a time for each of them, so that the processor asks for many before it has to wait for one
+        while lanes.iter().any(|lane| lane.next.is_some()) {
+            lanes.iter_mut().for_each(|lane| lane.look(read_point));
+            lanes.iter_mut().for_each(Lane::advance);
+            lanes.iter_mut().for_each(Lane::copy);
+        }
+        let mut lanes = lanes.into_iter();
+        while let Some(lane) = lanes.next() {
+            self.touched ^= lane.touched;
+            if lane.is_whole {
+                put(lane.batch, Ended::AtMark(&lane.end));
+            } else {
+                put(lane.batch, Ended::Early);
+                self.marks.extend(lanes.by_ref().map(|lane| lane.end).rev());
+                self.marks.push(lane.end);
+            }
+        }
+    }
+}
+
+impl Lane<'_, '_> {
+    /// Touches the cell it stands on, if that is to be copied; or ends.
+    #[inline]
+    fn look(&mut self, read_point: i64) {
+        let Some(entry) = &self.next else { return };
+        let cell = entry.key();
+        if cell >= &self.end {
+            self.next = None;
+        } else if cell.seq_id() <= read_point {
+            let bytes = cell.bytes();
+            if bytes.len() > LARGE || self.batch.len() > MOST_BYTES {
+                (self.next, self.is_whole) = (None, false);
+                return;
+            }
+            self.touched ^= touch(bytes);
+            self.found = Some(cell);
+        }
+    }
+
+    /// Goes to the next cell.
+    #[inline]
+    fn advance(&mut self) {
+        if let Some(entry) = &self.next {
+            self.next = entry.next();
+        }
+    }
+
+    /// Copies what it stood on.
+    #[inline]
+    fn copy(&mut self) {
+        if let Some(found) = self.found.take() {
+            self.batch.push(found);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cell::{Cell, CellOrder, CellRef, CellType, SeekKey};
+
+    /// Cells of rows that `row` makes, of which every seventh cannot be seen at read point 6, and each of `large` is.
+    fn segment(cells: u64, large: impl Fn(u64) -> bool, row: impl Fn(u64) -> String) -> Segment {
+        let segment = Segment::new(CellOrder::User);
+        for i in 0..cells {
+            let key = SeekKey::of(row(i).as_bytes(), b"f", b"q", 5, CellType::Put);
+            let value = vec![b'v'; if large(i) { LARGE } else { i as usize % 50 }];
+            segment.insert(CellRef::new(&key, &value).with_seq_id((i % 7 + 1) as i64));
+        }
+        segment
+    }
+
+    fn plain(segment: &Segment) -> Vec<Cell> {
+        let mut scanner = segment.scanner(6);
+        scanner.seek_to_first();
+        let mut cells = Vec::new();
+        while let Some(cell) = scanner.peek() {
+            cells.push(cell.into());
+            scanner.advance();
+        }
+        cells
+    }
+
+    /// The cells from the first on as far as lanes lead, and how often one ended early.
+    fn in_lanes(segment: &Segment) -> (Vec<Cell>, usize) {
+        let mut last = SeekKey::of(b"", b"", b"", i64::MAX, CellType::Maximum);
+        let mut lanes = Lanes::behind(segment, &last);
+        let (mut seq_id, mut cells, mut early) = (i64::MAX, Vec::new(), 0);
+        while !lanes.is_empty() {
+            let (before, from) = (cells.len(), SeekKey::from(&*last));
+            let from = Position::of_key(segment.order(), &from, seq_id);
+            let mut stuck = false;
+            lanes.read(segment, 6, &from, Vec::new, |batch, ended| {
+                if let Some(block) = batch.into_block() {
+                    let mut place = block.first();
+                    loop {
+                        cells.push(Cell::from(block.cell(&place)));
+                        if !block.advance(&mut place) {
+                            break;
+                        }
+                    }
+                    (last, seq_id) = place_of(block.cell(&block.last()));
+                }
+                match ended {
+                    Ended::AtMark(mark) => (last, seq_id) = place_of(mark.cell()),
+                    Ended::Early => {
+                        early += 1;
+                        stuck = cells.len() == before;
+                    }
+                }
+            });
+            if stuck {
+                break;
+            }
+        }
+        (cells, early)
+    }
+
+    fn place_of(cell: CellRef<'_>) -> (SeekKey, i64) {
+        (SeekKey::from(cell.key), cell.seq_id)
+    }
+
+    fn mixed(i: u64) -> String {
+        format!("{:08x}", i.wrapping_mul(0x9E37_79B9) as u32)
+    }
+
+    #[test]
+    fn lanes_lead_through_all_cells_but_the_last_few() {
+        let sorted = |i: u64| format!("{i:08}");
+        let in_heaps = |i: u64| if i < 9_000 { mixed(i % 90 * 100 + i / 90) } else { format!("zz{i:08}") };
+        let rows: [&dyn Fn(u64) -> String; 3] = [&mixed, &sorted, &in_heaps];
+        for row in rows {
+            let segment = segment(20_000, |_| false, row);
+            let (expected, (found, _)) = (plain(&segment), in_lanes(&segment));
+            assert!(expected.starts_with(&found));
+            assert!(found.len() > expected.len() * 9 / 10, "{} of {}", found.len(), expected.len());
+        }
+    }
+
+    #[test]
+    fn versions_of_one_row_are_split_as_rows_are() {
+        let segment = Segment::new(CellOrder::User);
+        for i in 0..60_000i64 {
+            let key = SeekKey::of(b"row", b"f", b"q", i % 3, CellType::Put);
+            segment.insert(CellRef::new(&key, &[b'v'; 40]).with_seq_id(i));
+        }
+        let mut ahead = segment.scanner(40_000).reading_ahead();
+        let mut plain = segment.scanner(40_000);
+        ahead.seek_to_first();
+        plain.seek_to_first();
+        while let Some(cell) = plain.peek() {
+            assert_eq!(ahead.peek(), Some(cell));
+            plain.advance();
+            ahead.advance();
+        }
+        assert_eq!(ahead.peek(), None);
+    }
+
+    #[test]
+    fn a_lane_ends_before_a_large_cell() {
+        let segment = segment(20_000, |i| i == 11_112, mixed);
+        let (expected, (found, early)) = (plain(&segment), in_lanes(&segment));
+        assert_eq!(early, 2, "when it came to the cell, and when it could not go on");
+        assert!(expected.starts_with(&found));
+        assert_eq!(expected[found.len()].as_ref().value().len(), LARGE);
+    }
+
+    #[test]
+    fn a_long_lane_goes_on_where_it_ended() {
+        // marks are few where the cells came early: nearly all cells lie between two rows that came late
+        let segment = Segment::new(CellOrder::User);
+        let insert = |row: &str, len: usize| {
+            let key = SeekKey::of(row.as_bytes(), b"f", b"q", 5, CellType::Put);
+            segment.insert(CellRef::new(&key, &vec![b'v'; len]).with_seq_id(1));
+        };
+        (0..40_000u64).for_each(|i| insert(&mixed(i), 60));
+        let mut lanes = Lanes::behind(&segment, &SeekKey::of(b"", b"", b"", i64::MAX, CellType::Maximum));
+        // only the last place is left: what is before it is one lane
+        lanes.marks.truncate(1);
+        let (mut last, mut cells, mut rounds) =
+            (SeekKey::of(b"", b"", b"", i64::MAX, CellType::Maximum), 0, 0);
+        while !lanes.is_empty() {
+            let (from, mut next) = (SeekKey::from(&*last), None);
+            let from = Position::of_key(segment.order(), &from, i64::MIN);
+            lanes.read(&segment, 6, &from, Vec::new, |batch, _| {
+                let block = batch.into_block().unwrap();
+                next = Some(place_of(block.cell(&block.last())).0);
+                let mut place = block.first();
+                cells += 1;
+                while block.advance(&mut place) {
+                    cells += 1;
+                }
+            });
+            last = next.unwrap();
+            rounds += 1;
+        }
+        let end =
+            plain(&segment).iter().position(|cell| CellOrder::User.compare(cell.as_ref().key, &last).is_eq());
+        assert_eq!(end, Some(cells - 1));
+        assert!(rounds > 20, "{rounds}");
+    }
+}
