@@ -1,9 +1,11 @@
 //! Files of the local file system, read by `pread`.
 
 use super::write_behind::WriteBehind;
+use super::writer_thread::WriterThread;
 use super::{DirEntry, FileLock, FileReader, FileWriter, Storage};
 use std::fs::{self, File, TryLockError};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
@@ -63,16 +65,28 @@ impl FileReader for LocalFile {
 
 /// A local file that is being written.
 ///
-/// On Linux what has been written is sent to the disk in the background, a MiB at a time, so that a sync finds little left.
+/// What there is much of is written by a thread of its own, so that whoever makes the bytes makes the next ones meanwhile;
+/// where no thread can be had, in line. On Linux it is sent to the disk as it comes, so that a sync finds little left.
 #[derive(Debug)]
 pub struct LocalFileWriter {
-    file: BufWriter<WriteBehind>,
+    /// What has not been handed to the system.
+    buffer: Vec<u8>,
+    place: Place,
     path: PathBuf,
 }
 
+/// Who has the file.
+#[derive(Debug)]
+enum Place {
+    Here(WriteBehind),
+    Away(WriterThread),
+    /// Something was lost, as somebody has been told: nothing that follows may look as if all were well.
+    Lost,
+}
+
 impl LocalFileWriter {
-    /// Blocks are gathered up to this many bytes; larger ones are written as they come.
-    const BUFFER: usize = 1 << 20;
+    /// Blocks are gathered up to this many bytes. A file that takes more than two of these is written by a thread.
+    const BUFFER: usize = 256 << 10;
 
     /// Creates a file, or empties one that is there.
     ///
@@ -81,9 +95,54 @@ impl LocalFileWriter {
     /// Whatever the system says.
     pub fn create(path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref().to_owned();
-        let file = WriteBehind::new(File::create(&path)?);
-        Ok(Self { file: BufWriter::with_capacity(Self::BUFFER, file), path })
+        let place = Place::Here(WriteBehind::new(File::create(&path)?));
+        Ok(Self { buffer: Vec::new(), place, path })
     }
+
+    /// Hands what is gathered to the system, or to the thread that will.
+    fn pass_on(&mut self) -> io::Result<()> {
+        let place = match mem::replace(&mut self.place, Place::Lost) {
+            // it is going to be a long one
+            Place::Here(file) if file.written() > 0 => {
+                WriterThread::begin(file).map_or_else(Place::Here, Place::Away)
+            }
+            place => place,
+        };
+        self.place = match place {
+            Place::Here(mut file) => {
+                file.write_all(&self.buffer)?;
+                self.buffer.clear();
+                Place::Here(file)
+            }
+            Place::Away(thread) => {
+                let (thread, empty) = thread.write(mem::take(&mut self.buffer))?;
+                self.buffer = empty;
+                Place::Away(thread)
+            }
+            Place::Lost => return Err(lost()),
+        };
+        Ok(())
+    }
+}
+
+impl Drop for LocalFileWriter {
+    /// What was written is in the file, though nobody may have synced it.
+    fn drop(&mut self) {
+        let file = match mem::replace(&mut self.place, Place::Lost) {
+            Place::Here(file) => Some(file),
+            Place::Away(thread) => thread.end().ok(),
+            Place::Lost => None,
+        };
+        if let Some(mut file) = file {
+            // nobody is left to tell if it fails
+            let _ = file.write_all(&self.buffer);
+        }
+    }
+}
+
+#[cold]
+fn lost() -> io::Error {
+    io::Error::other("what was to be written before was not")
 }
 
 impl FileWriter for LocalFileWriter {
@@ -92,12 +151,24 @@ impl FileWriter for LocalFileWriter {
     }
 
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes)
+        if self.buffer.len() + bytes.len() > Self::BUFFER {
+            self.pass_on()?;
+        }
+        self.buffer.extend_from_slice(bytes);
+        Ok(())
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.file.flush()?;
-        self.file.get_ref().sync()
+        let mut file = match mem::replace(&mut self.place, Place::Lost) {
+            Place::Here(file) => file,
+            Place::Away(thread) => thread.end()?,
+            Place::Lost => return Err(lost()),
+        };
+        file.write_all(&self.buffer)?;
+        self.buffer.clear();
+        file.sync()?;
+        self.place = Place::Here(file);
+        Ok(())
     }
 }
 
@@ -163,4 +234,76 @@ fn dir_entry(entry: &fs::DirEntry) -> io::Result<DirEntry> {
     let modified = meta.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let modified_millis = i64::try_from(modified).unwrap_or(i64::MAX);
     Ok(DirEntry { name, len: meta.len(), is_dir: meta.is_dir(), modified_millis })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(seed: u8, len: usize) -> Vec<u8> {
+        (0..len).map(|i| (i * 31 / 7) as u8 ^ seed).collect()
+    }
+
+    #[test]
+    fn all_that_is_written_is_there_once_it_is_synced() {
+        const BUFFER: usize = LocalFileWriter::BUFFER;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let mut file = LocalFileWriter::create(&path).unwrap();
+        let mut expected = Vec::new();
+        // in one piece, then by a thread, in line again, and by a thread
+        for lens in [&[3, 70, 0][..], &[BUFFER / 3; 60], &[9], &[1, 3 * BUFFER, 5, BUFFER, BUFFER, 7]] {
+            for (seed, &len) in (0..).zip(lens) {
+                let piece = bytes(seed, len);
+                file.write_all(&piece).unwrap();
+                expected.extend(piece);
+            }
+            let is_long = lens.len() > 3;
+            assert_eq!(matches!(file.place, Place::Away(_)), is_long, "{} pieces", lens.len());
+            file.sync().unwrap();
+            assert!(fs::read(&path).unwrap() == expected);
+        }
+    }
+
+    #[test]
+    fn what_is_not_synced_is_there_when_the_writer_has_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        for pieces in [1, 3, 40] {
+            let mut file = LocalFileWriter::create(&path).unwrap();
+            let pieces = (0..pieces).map(|seed| bytes(seed, LocalFileWriter::BUFFER / 2)).collect::<Vec<_>>();
+            pieces.iter().for_each(|piece| file.write_all(piece).unwrap());
+            drop(file);
+            assert!(fs::read(&path).unwrap() == pieces.concat());
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_full_disk_is_told_of_and_never_forgotten() {
+        for pieces in [1, 5, 40] {
+            let mut file = LocalFileWriter::create("/dev/full").unwrap();
+            let piece = bytes(1, LocalFileWriter::BUFFER / 2);
+            let written = (0..pieces).try_for_each(|_| file.write_all(&piece)).and_then(|()| file.sync());
+            assert_eq!(written.unwrap_err().kind(), io::ErrorKind::StorageFull);
+            file.sync().unwrap_err();
+            let mut more = (0..pieces).map(|_| file.write_all(&piece));
+            assert!(pieces < 5 || more.any(|written| written.is_err()));
+            file.sync().unwrap_err();
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_disk_that_is_full_under_the_thread_is_told_of() {
+        let full = WriteBehind::new(File::options().write(true).open("/dev/full").unwrap());
+        let mut thread = WriterThread::begin(full).unwrap();
+        let failed = loop {
+            match thread.write(bytes(1, 100)) {
+                Ok((same, _)) => thread = same,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(failed.kind(), io::ErrorKind::StorageFull);
+    }
 }

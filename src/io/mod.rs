@@ -8,6 +8,7 @@ mod memory;
 mod mmap;
 mod new_file;
 mod write_behind;
+mod writer_thread;
 
 pub use file::{LocalFile, LocalFileWriter, LocalStorage};
 pub use memory::MemoryFile;

@@ -2,15 +2,16 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::sync::Arc;
 
 /// A file whose bytes are on their way to the disk while more are still being written.
 ///
 /// A system keeps what is written and leaves it in memory until somebody waits for it; then the disk, idle so far, gets
 /// all of it. Begun early, its work is done beside ours: a file of 27 MB takes 31 ms instead of 44. Nothing is safe on the
 /// disk for that; only syncing the file says so.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct WriteBehind {
-    file: File,
+    file: Arc<File>,
     written: u64,
     /// Of what was written, how much the system has been told of.
     begun: u64,
@@ -21,7 +22,12 @@ impl WriteBehind {
     pub(super) const STEP: usize = 1 << 20;
 
     pub(super) fn new(file: File) -> Self {
-        Self { file, written: 0, begun: 0 }
+        Self { file: Arc::new(file), written: 0, begun: 0 }
+    }
+
+    /// How many bytes have been handed to the system.
+    pub(super) fn written(&self) -> u64 {
+        self.written
     }
 
     pub(super) fn sync(&self) -> io::Result<()> {
@@ -37,7 +43,7 @@ impl WriteBehind {
 
 impl Write for WriteBehind {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
+        let written = (&*self.file).write(bytes)?;
         self.written += written as u64;
         if self.written - self.begun >= Self::STEP as u64 {
             self.begin();
@@ -46,7 +52,7 @@ impl Write for WriteBehind {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        (&*self.file).flush()
     }
 }
 
