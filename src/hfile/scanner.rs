@@ -279,6 +279,13 @@ impl<'f> HFileScanner<'f> {
         self.walk_row_on(row, visitor)
     }
 
+    /// Lends the cell it stands on if it is seen at once that its row ends there, and goes behind it if `visit` has a result; else
+    /// there is none, and it stays.
+    #[inline]
+    pub(crate) fn walk_lone<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
+        self.block.as_ref()?.walk_lone(&mut self.place, visit)
+    }
+
     /// Goes on with [`walk_row`](Self::walk_row) behind the last cell of a block.
     #[cold]
     fn walk_row_on<B>(

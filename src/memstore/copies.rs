@@ -106,6 +106,12 @@ impl Copies {
         Some(walked)
     }
 
+    /// Lends the cell it stands on if its row ends there, and goes on: see [`DataBlock::walk_lone`].
+    #[inline]
+    pub(super) fn walk_lone<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
+        self.cells.as_ref()?.walk_lone(&mut self.place, visit)
+    }
+
     /// Where the copies end: behind this cell.
     pub(super) fn end<'c>(&'c self, segment: &Segment) -> Position<Wanted<'c>> {
         Position::of_key(segment.order(), &self.last, self.last_seq_id)

@@ -134,6 +134,16 @@ impl<'s> SegmentScanner<'s> {
         }
     }
 
+    /// Lends the cell it stands on if it is seen at once that its row ends there, and goes on if `visit` has a result; else there
+    /// is none, and it stays.
+    #[inline]
+    pub(crate) fn walk_lone<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
+        match (&self.place, &mut self.copies) {
+            (Place::Copied, Some(copies)) => copies.walk_lone(visit),
+            _ => None,
+        }
+    }
+
     /// As [`advance`](Self::advance), where there is no copy of the next cell.
     fn advance_in_list(&mut self) {
         match &mut self.place {

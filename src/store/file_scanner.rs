@@ -195,6 +195,14 @@ impl<'f> StoreFileScanner<'f> {
         Ok(None)
     }
 
+    /// Lends the cell it stands on if it is seen at once that its row, as far as it is visible, begins and ends there: see
+    /// [`HFileScanner::walk_lone`].
+    #[inline]
+    pub(crate) fn walk_lone<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
+        let is_plain = self.is_plain && self.stand == Stand::Cell && self.seq_id.is_none();
+        if is_plain { self.cells.walk_lone(visit) } else { None }
+    }
+
     /// Takes so many steps at most towards the next row, if that is plain to do; where the last one led.
     #[inline]
     pub(crate) fn pass_row(&mut self, steps: usize) -> Step {

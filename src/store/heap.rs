@@ -75,6 +75,16 @@ impl KeyValueScanner<'_> {
         self.walk_row_by_cell(row, visitor)
     }
 
+    /// Lends the cell it stands on if it is seen at once that its row ends there, and goes on if `visit` has a result; else there
+    /// is none, and it stays.
+    #[inline]
+    fn walk_lone<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
+        match self {
+            Self::File(scanner) => scanner.walk_lone(visit),
+            Self::Segment(scanner) => scanner.walk_lone(visit),
+        }
+    }
+
     /// As [`walk_row`](Self::walk_row), whatever the source is.
     fn walk_row_by_cell<B>(
         &mut self,
@@ -389,6 +399,18 @@ impl<'s> KeyValueHeap<'s> {
             Ok(RowWalk::End) if self.peek_row().is_some() => Ok(RowWalk::RowEnd),
             walked => walked,
         }
+    }
+
+    /// Lends the cell on top if it is seen at once that its row, which [comes from there alone](Self::has_row_alone), ends there, and
+    /// goes on if `visit` has a result; else there is none, and it stays.
+    #[inline]
+    pub(crate) fn walk_lone<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Result<Option<R>> {
+        let Some(scanner) = self.scanners.get_mut(self.top) else { return Ok(None) };
+        let result = scanner.walk_lone(visit);
+        if result.is_some() && self.heads.len() > 1 {
+            self.settle_top()?;
+        }
+        Ok(result)
     }
 
     /// Takes so many steps at most towards the next row, if the one on top is known to have its row alone; where the last

@@ -1,6 +1,7 @@
 //! What becomes of the cells of one row: the matcher's codes carried out, cell by cell (read-path.md §10).
 
 use super::context::ScannerContext;
+pub(super) use super::matcher::LoneCode;
 use super::matcher::{Advance, FilteredCode, MatchCode, ScanQueryMatcher, Unmatched};
 use super::merge::Merge;
 use crate::cell::{CellOrder, CellRef, SeekKey};
@@ -36,6 +37,15 @@ pub(super) trait Judge {
         key: &mut SeekKey,
     ) -> Result<FilteredCode, Unmatched>;
 
+    /// What to do with a row's only cell, of a row that the matcher has not been set to; none if it must be set. If that is to go
+    /// to a key, `key` is it.
+    fn judge_lone(
+        &mut self,
+        matcher: &ScanQueryMatcher<'_>,
+        cell: CellRef<'_>,
+        key: &mut SeekKey,
+    ) -> Option<Result<LoneCode, Unmatched>>;
+
     /// What is handed out of a cell that is to be.
     fn show<'c>(&'c mut self, cell: CellRef<'c>) -> CellRef<'c>;
 }
@@ -52,6 +62,16 @@ impl Judge for Matched {
         _: &mut SeekKey,
     ) -> Result<FilteredCode, Unmatched> {
         matcher.match_in_row(cell).map(FilteredCode::Match).map_err(Unmatched::Disorder)
+    }
+
+    #[inline(always)] // as `judge`
+    fn judge_lone(
+        &mut self,
+        matcher: &ScanQueryMatcher<'_>,
+        cell: CellRef<'_>,
+        _: &mut SeekKey,
+    ) -> Option<Result<LoneCode, Unmatched>> {
+        matcher.includes_lone(cell).then_some(Ok(LoneCode::HandOut))
     }
 
     #[inline(always)] // as `judge`
@@ -77,6 +97,19 @@ impl Judge for Filtered<'_> {
         match &mut self.filter {
             Some(filter) => matcher.match_filtered_in_row(cell, filter, key),
             None => Matched.judge(matcher, cell, key),
+        }
+    }
+
+    #[inline]
+    fn judge_lone(
+        &mut self,
+        matcher: &ScanQueryMatcher<'_>,
+        cell: CellRef<'_>,
+        key: &mut SeekKey,
+    ) -> Option<Result<LoneCode, Unmatched>> {
+        match &mut self.filter {
+            Some(filter) => matcher.match_filtered_lone(cell, filter, key),
+            None => Matched.judge_lone(matcher, cell, key),
         }
     }
 

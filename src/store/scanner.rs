@@ -7,7 +7,7 @@ use super::heap::{KeyValueHeap, KeyValueScanner, SeekMode};
 use super::matcher::{CompactionKind, ScanInfo, ScanQueryMatcher, Unmatched};
 use super::merge::Merge;
 use super::reversed_heap::ReversedKeyValueHeap;
-use super::row_match::{Judge, Leave, Matched, RowMatch, StoreLimit};
+use super::row_match::{Judge, Leave, LoneCode, Matched, RowMatch, StoreLimit};
 use super::state::{Sources, StoreState};
 use crate::block::data::Step;
 use crate::cell::{CellOrder, CellRef, SeekKey};
@@ -34,6 +34,8 @@ pub(crate) struct StoreScanner<'s> {
     count_per_row: u64,
     /// Whether there is nothing more.
     done: bool,
+    /// Whether the last row had one cell only, so that the next one may be like that.
+    lone: bool,
     key: SeekKey,
     /// Memory for a row that goes on in another block.
     row: Vec<u8>,
@@ -85,6 +87,7 @@ impl<'s> StoreScanner<'s> {
             limit: StoreLimit { limit: query.store_limit, offset: query.store_offset },
             count_per_row: 0,
             done: false,
+            lone: true,
             key,
             row: Vec::new(),
             counts,
@@ -113,6 +116,7 @@ impl<'s> StoreScanner<'s> {
             limit: StoreLimit { limit: query.store_limit, offset: query.store_offset },
             count_per_row: 0,
             done: false,
+            lone: true,
             key: SeekKey::new(),
             row: Vec::new(),
             counts,
@@ -142,6 +146,7 @@ impl<'s> StoreScanner<'s> {
             limit: StoreLimit { limit: None, offset: 0 },
             count_per_row: 0,
             done: false,
+            lone: true,
             key,
             row: Vec::new(),
             counts: ReadCounts::default(),
@@ -190,6 +195,19 @@ impl<'s> StoreScanner<'s> {
     #[inline]
     fn read_row<J: Judge>(
         &mut self,
+        mut judge: J,
+        mut take: impl FnMut(CellRef<'_>) -> Result<ControlFlow<()>>,
+    ) -> Result<()> {
+        if self.lone && self.read_lone(&mut judge, &mut take)? {
+            return Ok(());
+        }
+        self.match_row(judge, take)
+    }
+
+    /// The same, whatever the row is.
+    #[inline(never)] // so that the way of lone cells stays short
+    fn match_row<J: Judge>(
+        &mut self,
         judge: J,
         take: impl FnMut(CellRef<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
@@ -217,6 +235,7 @@ impl<'s> StoreScanner<'s> {
         }
         let (cells, fault) = (row.cells, row.fault);
         self.counts.cells += cells;
+        self.lone = cells == 1;
         match leave {
             Some(Leave::RowEnd) => {
                 self.done = self.get_like;
@@ -232,6 +251,41 @@ impl<'s> StoreScanner<'s> {
             Some(Leave::Stop | Leave::Seek) | None => self.done = true,
         }
         Ok(())
+    }
+
+    /// The same of a row in which there is but one cell, a plain value; false if that is not to be seen at once.
+    #[inline(always)] // the loop of every scan
+    fn read_lone<J: Judge>(
+        &mut self,
+        judge: &mut J,
+        mut take: impl FnMut(CellRef<'_>) -> Result<ControlFlow<()>>,
+    ) -> Result<bool> {
+        let Merge::Forward(heap) = &mut self.heap else { return Ok(false) };
+        if self.limit.offset > 0 || !heap.has_row_alone() {
+            return Ok(false);
+        }
+        let (matcher, key, mut ahead) = (&self.matcher, &mut self.key, false);
+        let left = heap.walk_lone(|cell| match judge.judge_lone(matcher, cell, key)? {
+            Ok(LoneCode::HandOut) => Some(take(judge.show(cell)).map_err(Unmatched::Failed)),
+            Ok(LoneCode::Pass) => Some(Ok(ControlFlow::Continue(()))),
+            Ok(LoneCode::Done) => Some(Ok(ControlFlow::Break(()))),
+            Ok(LoneCode::SeekToKey) => {
+                ahead = true;
+                None
+            }
+            Err(fault) => Some(Err(fault)),
+        })?;
+        if left.is_none() && !ahead {
+            return Ok(false);
+        }
+        self.counts.cells += 1;
+        self.done = self.get_like;
+        match left {
+            Some(Ok(flow)) => self.done |= flow.is_break(),
+            Some(Err(fault)) => return Err(self.error_of(Some(fault))),
+            None => self.pass_to_key()?,
+        }
+        Ok(true)
     }
 
     #[cold]

@@ -207,6 +207,22 @@ impl DataBlock {
         }
     }
 
+    /// Lends the cell of a place if another row follows it in the block, and goes there if `visit` has a result; none else.
+    #[inline(always)] // the loop of every scan
+    pub(crate) fn walk_lone<R>(
+        &self,
+        place: &mut CellPlace,
+        visit: impl FnOnce(CellRef<'_>) -> Option<R>,
+    ) -> Option<R> {
+        let mut next = *place;
+        if self.advance_in_row(&mut next) != Step::NextRow {
+            return None;
+        }
+        let result = visit(self.cell(place))?;
+        *place = next;
+        Some(result)
+    }
+
     #[inline(always)] // as `advance`
     fn step(&self, place: &mut CellPlace) -> bool {
         if place.next >= self.cells.end {

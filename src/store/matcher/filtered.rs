@@ -15,6 +15,17 @@ pub(crate) enum FilteredCode {
     DoneScan,
 }
 
+/// What to do with the only cell of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LoneCode {
+    HandOut,
+    Pass,
+    /// Pass it over and go to the key that has been set, which is ahead.
+    SeekToKey,
+    /// Nothing more is wanted at all.
+    Done,
+}
+
 impl From<MatchCode> for FilteredCode {
     fn from(code: MatchCode) -> Self {
         Self::Match(code)
@@ -120,6 +131,34 @@ impl ScanQueryMatcher<'_> {
             return Ok(self.use_hint(hint, cell, key).unwrap_or(FilteredCode::Match(MatchCode::Skip)));
         }
         Ok(self.merge(code, verdict, version.qualifier).into())
+    }
+
+    /// As [`match_filtered_in_row`](Self::match_filtered_in_row), of the only cell of a row, which needs not be set; none if it must be,
+    /// and the filter has not been asked then.
+    #[inline]
+    pub(crate) fn match_filtered_lone(
+        &self,
+        cell: CellRef<'_>,
+        filter: &mut FilterState,
+        key: &mut SeekKey,
+    ) -> Option<Result<LoneCode, Unmatched>> {
+        if filter.filter_all_remaining() {
+            return Some(Ok(LoneCode::Done));
+        }
+        if !self.includes_lone(cell) || self.accepted.max == 0 {
+            return None;
+        }
+        Some(match filter.filter_cell(cell) {
+            Ok(Verdict::Include | Verdict::IncludeAndNextCol | Verdict::IncludeAndSeekNextRow) => {
+                Ok(LoneCode::HandOut)
+            }
+            Ok(Verdict::Skip | Verdict::NextCol | Verdict::NextRow) => Ok(LoneCode::Pass),
+            Ok(Verdict::SeekNextUsingHint) => {
+                let hint = filter.next_cell_hint(cell);
+                Ok(self.use_hint(hint, cell, key).map_or(LoneCode::Pass, |_| LoneCode::SeekToKey))
+            }
+            Err(error) => Err(error.into()),
+        })
     }
 
     /// Makes a hint the key to go to, if it leads anywhere (§9.11). In a reversed scan that is to another row: one before

@@ -14,7 +14,7 @@ mod user;
 
 pub(crate) use code::{Advance, Disorder, MatchCode};
 pub(crate) use compaction::CompactionKind;
-pub(crate) use filtered::{FilteredCode, Unmatched};
+pub(crate) use filtered::{FilteredCode, LoneCode, Unmatched};
 pub(crate) use scan_info::ScanInfo;
 pub(crate) use user::{is_plain_value, plain_times};
 
@@ -299,6 +299,14 @@ impl<'q> ScanQueryMatcher<'q> {
     #[inline(always)] // as `match_in_row`
     fn is_plain(&self, cell: CellRef<'_>) -> bool {
         is_plain_value(cell, self.plain) && self.deletes.is_empty()
+    }
+
+    /// Whether the only cell of a row is one that is asked for, as is plain from it alone. No row is set for that.
+    #[inline(always)] // as `match_in_row`
+    pub(crate) fn includes_lone(&self, cell: CellRef<'_>) -> bool {
+        is_plain_value(cell, self.plain)
+            && self.limits.max > 0
+            && matches!(self.columns, ColumnTracker::All(_))
     }
 
     #[inline]
