@@ -29,8 +29,8 @@ pub(in crate::store) const NOW: i64 = 10;
 pub(in crate::store) type Write = (String, String, i64, usize, bool);
 
 pub(in crate::store) fn writes() -> impl Strategy<Value = Vec<Write>> {
-    // some rows share more than a number of eight bytes tells apart
-    let row = "(x|longer-than-8-)[a-d]";
+    // some rows share more than a number of eight bytes tells apart, and some have one cell only
+    let row = prop_oneof![2 => "(x|longer-than-8-)[a-d]", 1 => "x[e-z][a-z]"];
     let write = (row, "[pqr]?", 1..8i64, 0..TYPES.len(), prop::bool::weighted(0.1));
     proptest::collection::vec(write, 0..60)
 }
@@ -52,7 +52,9 @@ pub(in crate::store) fn cells(writes: &[Write]) -> Vec<Cell> {
 
 fn file(cells: &[Cell], number: usize, bloom: Option<BloomType>, cache: &BlockCache) -> StoreFile {
     let storage: Arc<dyn Storage> = Arc::new(FaultyStorage::new());
-    let options = HFileWriter::options().block_size(60).bloom(bloom).mvcc(true).tags(true);
+    // a cell in a block, or many
+    let block_size = if number.is_multiple_of(2) { 60 } else { 1_000 };
+    let options = HFileWriter::options().block_size(block_size).bloom(bloom).mvcc(true).tags(true);
     let options = options.storage(Arc::clone(&storage)).index_chunk_size(200).index_min_entries(2);
     let name = format!("{number:02}");
     let mut sorted: Vec<&Cell> = cells.iter().collect();

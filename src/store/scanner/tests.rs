@@ -4,6 +4,8 @@ use super::*;
 use crate::cache::BlockCache;
 use crate::cell::{Row, RowBuf};
 use crate::filter::{Comparator, Compare, Filter, FilterState, SingleColumnValue};
+use crate::op::TimeRange;
+use crate::schema::Family;
 use crate::store::context::{Progress, ScannerContext};
 use crate::store::get::tests::{NOW, asks, cells, families, store, writes};
 use proptest::prelude::*;
@@ -110,4 +112,49 @@ proptest! {
             prop_assert_eq!(found, expected, "{:?} {:?}", query, filter);
         }
     }
+}
+
+#[test]
+fn rows_of_one_cell_need_no_matcher() {
+    let mut writes: Vec<_> =
+        (100..160).map(|i| (format!("x{i}"), "q".to_owned(), i % 7 + 1, 0, false)).collect();
+    // two cells, a marker, and one that has expired by its tag
+    writes[20] = (writes[19].0.clone(), "p".to_owned(), 3, 0, false);
+    writes[30].3 = 6;
+    writes[40].4 = true;
+    let (family, cache) = (Family::new("f"), BlockCache::with_capacity(1 << 20));
+    // the second file has one block
+    let state = store(&cells(&writes), &[0, 1, 60, 60], &family, &cache);
+    let query = Query {
+        start: b"",
+        include_start: true,
+        stop: b"",
+        reversed: false,
+        get_like: false,
+        columns: &[],
+        time_range: TimeRange::ALL,
+        max_versions: 1,
+        raw: false,
+        filtered: false,
+        store_limit: None,
+        store_offset: 0,
+        read_point: i64::MAX,
+    };
+    let mut scanner = StoreScanner::new(&state, &query, &ScanInfo::new(&family, NOW)).unwrap();
+    let mut rows = Vec::new();
+    while let Some(row) = scanner.peek_row().map(<[u8]>::to_vec) {
+        let mut taken = 0;
+        scanner
+            .next_row(|_| {
+                taken += 1;
+                Ok(ControlFlow::Continue(()))
+            })
+            .unwrap();
+        rows.push((row, taken, scanner.lone));
+    }
+    let shown = |i: usize| rows[i].1;
+    assert_eq!((rows.len(), shown(19), shown(29), shown(39)), (59, 2, 0, 0));
+    assert!(rows.iter().enumerate().all(|(i, row)| row.1 == 1 || [19, 29, 39].contains(&i)), "{rows:?}");
+    // a row of more switches it off for one
+    assert!(rows.iter().enumerate().all(|(i, row)| row.2 == (i != 19)), "{rows:?}");
 }
