@@ -59,6 +59,15 @@ impl<'s> ReversedSegmentScanner<'s> {
         self.at.as_ref().map(|entry| entry.key().cell())
     }
 
+    /// Lends the cell it stands on if it is seen at once that its row ends there; else there is no result.
+    #[inline]
+    pub(crate) fn lend_lone<R>(&self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
+        match (&self.at, &self.row) {
+            (Some(at), Some(row)) if row.is_last(at) => visit(at.key().cell()),
+            _ => None,
+        }
+    }
+
     /// Goes to the first visible cell of the last row that has one; nowhere if there is none.
     pub(crate) fn seek_to_last_row(&mut self) {
         self.trail.clear();

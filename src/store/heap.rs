@@ -401,10 +401,13 @@ impl<'s> KeyValueHeap<'s> {
         }
     }
 
-    /// Lends the cell on top if it is seen at once that its row, which [comes from there alone](Self::has_row_alone), ends there, and
-    /// goes on if `visit` has a result; else there is none, and it stays.
+    /// Lends the cell on top if it is seen at once that there is no other behind it in its row, and goes on if `visit` has a result;
+    /// else there is none, and it stays.
     #[inline]
     pub(crate) fn walk_lone<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Result<Option<R>> {
+        if !self.has_row_alone() {
+            return Ok(None);
+        }
         let Some(scanner) = self.scanners.get_mut(self.top) else { return Ok(None) };
         let result = scanner.walk_lone(visit);
         if result.is_some() && self.heads.len() > 1 {

@@ -60,6 +60,16 @@ impl Merge<'_> {
         }
     }
 
+    /// Lends the cell on top if it is seen at once that there is no other behind it in its row, and goes on if `visit` has a result;
+    /// else there is none, and it stays.
+    #[inline(always)] // the loop of every scan
+    pub(super) fn walk_lone<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Result<Option<R>> {
+        match self {
+            Self::Forward(heap) => heap.walk_lone(visit),
+            Self::Reversed(heap) => heap.walk_lone(visit),
+        }
+    }
+
     /// Whether no other source has a cell of the row of the cell on top, as far as that is easily told.
     #[inline]
     pub(super) fn has_row_alone(&self) -> bool {

@@ -89,6 +89,12 @@ impl<'f> ReversedStoreFileScanner<'f> {
         Ok(None)
     }
 
+    /// Lends the cell it stands on if it is seen at once that its row ends there; else there is no result.
+    #[inline]
+    pub(crate) fn lend_lone<R>(&self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
+        if self.is_plain && self.seq_id.is_none() { self.cells.lend_lone(visit) } else { None }
+    }
+
     /// Goes to the first visible cell of the last row that has one; nowhere if there is none.
     ///
     /// # Errors

@@ -54,6 +54,14 @@ impl ReversedScanner<'_> {
     }
 
     #[inline]
+    fn lend_lone<R>(&self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
+        match self {
+            Self::Segment(scanner) => scanner.lend_lone(visit),
+            Self::File(scanner) => scanner.lend_lone(visit),
+        }
+    }
+
+    #[inline]
     fn previous_row(&mut self) -> Result<()> {
         match self {
             Self::Segment(scanner) => {
@@ -239,6 +247,18 @@ impl<'s> ReversedKeyValueHeap<'s> {
         Ok(None)
     }
 
+    /// Lends the cell on top if it is seen at once that there is no other of its row, and goes to the row before if `visit` has
+    /// a result; else there is none, and it stays.
+    #[inline]
+    pub(crate) fn walk_lone<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Result<Option<R>> {
+        let [top] = *self.in_row else { return Ok(None) };
+        let result = self.scanners[top].lend_lone(visit);
+        if result.is_some() {
+            self.retire_top()?;
+        }
+        Ok(result)
+    }
+
     /// The cell on top.
     #[inline]
     pub(crate) fn peek(&self) -> Option<CellRef<'_>> {
@@ -280,6 +300,22 @@ impl<'s> ReversedKeyValueHeap<'s> {
     #[inline]
     fn select_row(&mut self) {
         self.in_row.clear();
+        // without a branch: which one is greater is chance
+        let (mut top, mut greatest, mut runner_up) = (0, 0, 0);
+        for (i, &head) in self.heads.iter().enumerate() {
+            runner_up = runner_up.max(head.min(greatest));
+            top = if head > greatest { i } else { top };
+            greatest = head.max(greatest);
+        }
+        if greatest > runner_up {
+            self.in_row.push(top);
+            return;
+        }
+        self.select_among_equals();
+    }
+
+    /// The same where rows begin alike, or nothing is known of how they begin.
+    fn select_among_equals(&mut self) {
         for (i, scanner) in self.scanners.iter().enumerate() {
             let Some(&top) = self.in_row.last() else {
                 if scanner.peek().is_some() {

@@ -235,7 +235,8 @@ impl<'s> StoreScanner<'s> {
         }
         let (cells, fault) = (row.cells, row.fault);
         self.counts.cells += cells;
-        self.lone = cells == 1;
+        // one of the next row may have shown the end
+        self.lone = cells == 1 || cells == 2 && !alone;
         match leave {
             Some(Leave::RowEnd) => {
                 self.done = self.get_like;
@@ -260,12 +261,11 @@ impl<'s> StoreScanner<'s> {
         judge: &mut J,
         mut take: impl FnMut(CellRef<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<bool> {
-        let Merge::Forward(heap) = &mut self.heap else { return Ok(false) };
-        if self.limit.offset > 0 || !heap.has_row_alone() {
+        if self.limit.offset > 0 {
             return Ok(false);
         }
         let (matcher, key, mut ahead) = (&self.matcher, &mut self.key, false);
-        let left = heap.walk_lone(|cell| match judge.judge_lone(matcher, cell, key)? {
+        let left = self.heap.walk_lone(|cell| match judge.judge_lone(matcher, cell, key)? {
             Ok(LoneCode::HandOut) => Some(take(judge.show(cell)).map_err(Unmatched::Failed)),
             Ok(LoneCode::Pass) => Some(Ok(ControlFlow::Continue(()))),
             Ok(LoneCode::Done) => Some(Ok(ControlFlow::Break(()))),

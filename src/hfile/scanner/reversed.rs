@@ -195,6 +195,16 @@ impl<'f> ReversedHFileScanner<'f> {
         Ok(None)
     }
 
+    /// Lends the cell it stands on if it is seen at once that its row ends there; else there is no result.
+    #[inline]
+    pub(crate) fn lend_lone<R>(&self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
+        let place = &self.cells.place;
+        match (self.stand, &self.behind, &self.cells.block) {
+            (Stand::Here, None, Some(block)) if self.here.ends_behind(place) => visit(block.cell(place)),
+            _ => None,
+        }
+    }
+
     /// Goes forward within the row to the first cell that is not before `key`; stays where it is if that is not before
     /// `key`; goes behind the row if there is none.
     ///

@@ -22,6 +22,12 @@ impl RowSpan {
     pub(crate) fn is_first(&self) -> bool {
         self.entry == 0
     }
+
+    /// Whether the cell of a place is the last of them.
+    #[inline]
+    pub(crate) fn ends_behind(&self, place: &CellPlace) -> bool {
+        place.next >= self.end
+    }
 }
 
 impl DataBlock {
@@ -100,7 +106,7 @@ impl DataBlock {
     /// Goes to the cell behind; false, and nowhere else, if that is behind the span.
     #[inline(always)] // the loop of every reversed scan
     pub(crate) fn advance_within(&self, span: &RowSpan, place: &mut CellPlace) -> bool {
-        place.next < span.end && self.advance(place)
+        !span.ends_behind(place) && self.advance(place)
     }
 }
 
