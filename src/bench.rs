@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::hfile::bloom::size::{ChunkSize, fold};
 use crate::memstore::{ReversedSegmentScanner, Segment, SegmentScanner};
 use crate::mvcc::Mvcc;
-use crate::op::{Query, TimeRange};
+use crate::op::Query;
 use crate::schema::Family;
 use crate::store::matcher::{MatchCode, ScanInfo, ScanQueryMatcher};
 use bytes::Bytes;
@@ -440,21 +440,7 @@ impl<'q> Matcher<'q> {
     ///
     /// Never.
     pub fn new(family: &'q [u8], columns: &'q [Bytes], versions: u32) -> Result<Self> {
-        let query = Query {
-            start: b"",
-            include_start: true,
-            stop: b"",
-            reversed: false,
-            get_like: false,
-            columns,
-            time_range: TimeRange::ALL,
-            max_versions: versions,
-            raw: false,
-            filtered: false,
-            store_limit: None,
-            store_offset: 0,
-            read_point: i64::MAX,
-        };
+        let query = Query { columns, max_versions: versions, ..Query::ALL };
         let info = ScanInfo::new(&Family::new(Bytes::copy_from_slice(family)).max_versions(versions), 0);
         ScanQueryMatcher::for_user(&query, family, &info, CellOrder::User).map(Self)
     }

@@ -123,20 +123,25 @@ impl LocalFileWriter {
         };
         Ok(())
     }
+
+    /// The file, to which everything has been written; whoever has it puts it back if nothing goes wrong.
+    fn take_home(&mut self) -> io::Result<WriteBehind> {
+        let mut file = match mem::replace(&mut self.place, Place::Lost) {
+            Place::Here(file) => file,
+            Place::Away(thread) => thread.end()?,
+            Place::Lost => return Err(lost()),
+        };
+        file.write_all(&self.buffer)?;
+        self.buffer.clear();
+        Ok(file)
+    }
 }
 
 impl Drop for LocalFileWriter {
     /// What was written is in the file, though nobody may have synced it.
     fn drop(&mut self) {
-        let file = match mem::replace(&mut self.place, Place::Lost) {
-            Place::Here(file) => Some(file),
-            Place::Away(thread) => thread.end().ok(),
-            Place::Lost => None,
-        };
-        if let Some(mut file) = file {
-            // nobody is left to tell if it fails
-            let _ = file.write_all(&self.buffer);
-        }
+        // nobody is left to tell if it fails
+        let _ = self.take_home();
     }
 }
 
@@ -159,13 +164,7 @@ impl FileWriter for LocalFileWriter {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        let mut file = match mem::replace(&mut self.place, Place::Lost) {
-            Place::Here(file) => file,
-            Place::Away(thread) => thread.end()?,
-            Place::Lost => return Err(lost()),
-        };
-        file.write_all(&self.buffer)?;
-        self.buffer.clear();
+        let file = self.take_home()?;
         file.sync()?;
         self.place = Place::Here(file);
         Ok(())

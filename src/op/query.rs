@@ -28,6 +28,23 @@ pub(crate) struct Query<'q> {
 }
 
 impl<'q> Query<'q> {
+    /// The newest version of every column of every row.
+    pub(crate) const ALL: Self = Self {
+        start: b"",
+        include_start: true,
+        stop: b"",
+        reversed: false,
+        get_like: false,
+        columns: &[],
+        time_range: TimeRange::ALL,
+        max_versions: 1,
+        raw: false,
+        filtered: false,
+        store_limit: None,
+        store_offset: 0,
+        read_point: i64::MAX,
+    };
+
     /// The least row that is asked for, and the greatest; empty where there is none.
     #[inline]
     pub(crate) fn bounds(&self) -> (&'q [u8], &'q [u8]) {

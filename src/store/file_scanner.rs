@@ -165,7 +165,7 @@ impl<'f> StoreFileScanner<'f> {
         &mut self,
         mut visit: impl FnMut(CellRef<'_>) -> ControlFlow<B>,
     ) -> Result<Option<B>> {
-        if self.is_plain && self.stand == Stand::Cell && self.seq_id.is_none() {
+        if self.lends_as_it_is() {
             return self.cells.walk(visit);
         }
         while let Some(cell) = self.peek() {
@@ -189,7 +189,7 @@ impl<'f> StoreFileScanner<'f> {
         row: &mut Vec<u8>,
         visitor: &mut V,
     ) -> Result<Option<RowWalk<V::Break>>> {
-        if self.is_plain && self.stand == Stand::Cell && self.seq_id.is_none() {
+        if self.lends_as_it_is() {
             return self.cells.walk_row(row, visitor).map(Some);
         }
         Ok(None)
@@ -199,8 +199,13 @@ impl<'f> StoreFileScanner<'f> {
     /// [`HFileScanner::walk_lone`].
     #[inline]
     pub(crate) fn walk_lone<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
-        let is_plain = self.is_plain && self.stand == Stand::Cell && self.seq_id.is_none();
-        if is_plain { self.cells.walk_lone(visit) } else { None }
+        if self.lends_as_it_is() { self.cells.walk_lone(visit) } else { None }
+    }
+
+    /// Whether the cells are those of the HFile, one by one, from the one it stands on on.
+    #[inline]
+    fn lends_as_it_is(&self) -> bool {
+        self.is_plain && self.stand == Stand::Cell && self.seq_id.is_none()
     }
 
     /// Takes so many steps at most towards the next row, if that is plain to do; where the last one led.

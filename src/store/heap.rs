@@ -519,16 +519,9 @@ impl<'s> KeyValueHeap<'s> {
         if !self.tree.is_empty() {
             return self.find_top_in_tree();
         }
-        let Some((&first, others)) = self.heads.split_first() else { return };
-        let (mut top, mut least, mut runner_up) = (0, first, NOTHING);
-        for (i, &head) in (1..).zip(others) {
-            // without a branch: which one is less is chance
-            runner_up = runner_up.min(head.max(least));
-            top = if head < least { i } else { top };
-            least = head.min(least);
-        }
-        (self.top, self.runner_up) = (top, runner_up);
-        if runner_up == least {
+        let least;
+        (self.top, least, self.runner_up) = least_two(self.heads.iter().copied());
+        if self.runner_up == least {
             self.compare_equals(least);
         }
     }
@@ -580,6 +573,20 @@ impl<'s> KeyValueHeap<'s> {
     fn precedes(&self, newer: usize, older: usize) -> bool {
         comes_first(self.order, self.scanners[newer].peek(), self.scanners[older].peek())
     }
+}
+
+/// The place of the least of some numbers, the first of those that are it, with the number and that of the least of the others:
+/// [`NOTHING`] where there is none.
+#[inline]
+pub(super) fn least_two(numbers: impl Iterator<Item = u64>) -> (usize, u64, u64) {
+    let (mut place, mut least, mut runner_up) = (0, NOTHING, NOTHING);
+    for (i, number) in numbers.enumerate() {
+        // without a branch: which one is less is chance
+        runner_up = runner_up.min(number.max(least));
+        place = if number < least { i } else { place };
+        least = number.min(least);
+    }
+    (place, least, runner_up)
 }
 
 /// Whether the cell of a newer source, if it has one, comes before that of an older one.

@@ -1,7 +1,7 @@
 //! Merging what the segments and files of a store hold, row by row from the last to the first (read-path.md §8.3; HBase:
 //! `ReversedKeyValueHeap`).
 
-use super::heap::Prefix;
+use super::heap::{Prefix, least_two};
 use super::reversed_file_scanner::ReversedStoreFileScanner;
 use crate::cell::{CellKey, CellOrder, CellRef, SeekKey};
 use crate::error::Result;
@@ -300,18 +300,13 @@ impl<'s> ReversedKeyValueHeap<'s> {
     #[inline]
     fn select_row(&mut self) {
         self.in_row.clear();
-        // without a branch: which one is greater is chance
-        let (mut top, mut greatest, mut runner_up) = (0, 0, 0);
-        for (i, &head) in self.heads.iter().enumerate() {
-            runner_up = runner_up.max(head.min(greatest));
-            top = if head > greatest { i } else { top };
-            greatest = head.max(greatest);
-        }
-        if greatest > runner_up {
+        // of the greatest number the complement is the least
+        let (top, least, runner_up) = least_two(self.heads.iter().map(|head| !head));
+        if least < runner_up {
             self.in_row.push(top);
-            return;
+        } else {
+            self.select_among_equals();
         }
-        self.select_among_equals();
     }
 
     /// The same where rows begin alike, or nothing is known of how they begin.

@@ -1,8 +1,7 @@
 //! What becomes of the cells of one row: the matcher's codes carried out, cell by cell (read-path.md §10).
 
 use super::context::ScannerContext;
-pub(super) use super::matcher::LoneCode;
-use super::matcher::{Advance, FilteredCode, MatchCode, ScanQueryMatcher, Unmatched};
+use super::matcher::{Advance, FilteredCode, LoneCode, MatchCode, ScanQueryMatcher, Unmatched};
 use super::merge::Merge;
 use crate::cell::{CellOrder, CellRef, SeekKey};
 use crate::error::Result;

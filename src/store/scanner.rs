@@ -4,10 +4,10 @@ mod next;
 
 use super::file_scanner::NextIndexedKey;
 use super::heap::{KeyValueHeap, KeyValueScanner, SeekMode};
-use super::matcher::{CompactionKind, ScanInfo, ScanQueryMatcher, Unmatched};
+use super::matcher::{CompactionKind, LoneCode, ScanInfo, ScanQueryMatcher, Unmatched};
 use super::merge::Merge;
 use super::reversed_heap::ReversedKeyValueHeap;
-use super::row_match::{Judge, Leave, LoneCode, Matched, RowMatch, StoreLimit};
+use super::row_match::{Judge, Leave, Matched, RowMatch, StoreLimit};
 use super::state::{Sources, StoreState};
 use crate::block::data::Step;
 use crate::cell::{CellOrder, CellRef, SeekKey};

@@ -31,21 +31,7 @@ fn opened(name: &str, half: Option<(Half, &[u8])>, info: &[(&str, &[u8])]) -> Re
 }
 
 fn query<'q>(start: &'q [u8], stop: &'q [u8]) -> Query<'q> {
-    Query {
-        start,
-        include_start: true,
-        stop,
-        reversed: false,
-        get_like: start == stop && !start.is_empty(),
-        columns: &[],
-        time_range: TimeRange::ALL,
-        max_versions: 1,
-        raw: false,
-        filtered: false,
-        store_limit: None,
-        store_offset: 0,
-        read_point: i64::MAX,
-    }
+    Query { start, stop, get_like: start == stop && !start.is_empty(), ..Query::ALL }
 }
 
 #[test]

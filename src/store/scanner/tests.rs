@@ -4,7 +4,6 @@ use super::*;
 use crate::cache::BlockCache;
 use crate::cell::{Row, RowBuf};
 use crate::filter::{Comparator, Compare, Filter, FilterState, SingleColumnValue};
-use crate::op::TimeRange;
 use crate::schema::Family;
 use crate::store::context::{Progress, ScannerContext};
 use crate::store::get::tests::{NOW, asks, cells, families, store, writes};
@@ -125,22 +124,7 @@ fn rows_of_one_cell_need_no_matcher() {
     let (family, cache) = (Family::new("f"), BlockCache::with_capacity(1 << 20));
     // the second file has one block
     let state = store(&cells(&writes), &[0, 1, 60, 60], &family, &cache);
-    let query = Query {
-        start: b"",
-        include_start: true,
-        stop: b"",
-        reversed: false,
-        get_like: false,
-        columns: &[],
-        time_range: TimeRange::ALL,
-        max_versions: 1,
-        raw: false,
-        filtered: false,
-        store_limit: None,
-        store_offset: 0,
-        read_point: i64::MAX,
-    };
-    let mut scanner = StoreScanner::new(&state, &query, &ScanInfo::new(&family, NOW)).unwrap();
+    let mut scanner = StoreScanner::new(&state, &Query::ALL, &ScanInfo::new(&family, NOW)).unwrap();
     let mut rows = Vec::new();
     while let Some(row) = scanner.peek_row().map(<[u8]>::to_vec) {
         let mut taken = 0;

@@ -267,7 +267,7 @@ fn rows() {
     let matcher = |query: &Query<'static>| {
         ScanQueryMatcher::for_user(query, FAMILY, &asked.info(), CellOrder::User).unwrap()
     };
-    let range = Query { columns: &[], start: b"q", stop: b"s", ..ask_static() };
+    let range = Query { start: b"q", stop: b"s", ..Query::ALL };
     let more = |query: &Query<'static>| {
         [&b"q"[..], b"s", b"t"].map(|row| matcher(query).more_rows_may_exist_after(row))
     };
@@ -282,24 +282,6 @@ fn rows() {
     assert_eq!(key.to_string(), "q/f:/LATEST_TIMESTAMP/DeleteFamily");
     matcher(&Query { include_start: false, ..range }).start_key(&mut key);
     assert_eq!(key, SeekKey::last_on_row(b"q"));
-}
-
-fn ask_static() -> Query<'static> {
-    Query {
-        start: b"",
-        include_start: true,
-        stop: b"",
-        reversed: false,
-        get_like: false,
-        columns: &[],
-        time_range: TimeRange::ALL,
-        max_versions: 1,
-        raw: false,
-        filtered: false,
-        store_limit: None,
-        store_offset: 0,
-        read_point: i64::MAX,
-    }
 }
 
 /// Where the next column is (§9.11), also from the place of a column that a file does not have.
