@@ -48,6 +48,13 @@ pub enum ErrorKind {
     Limit,
     /// The operating system failed.
     Io,
+    /// Another process has the region open for writing.
+    Locked,
+    /// The region was closed.
+    Closed,
+    /// A change of the region's files failed and could not be undone: reads go on, writes are refused until the region is
+    /// opened again.
+    Poisoned,
     /// The caller asked for something that cannot be.
     InvalidArgument,
     /// The row is outside of the region.
@@ -82,6 +89,9 @@ impl ErrorKind {
             Self::Unsupported => "Unsupported",
             Self::Limit => "Limit",
             Self::Io => "Io",
+            Self::Locked => "Locked",
+            Self::Closed => "Closed",
+            Self::Poisoned => "Poisoned",
             Self::InvalidArgument => "InvalidArgument",
             Self::WrongRegion => "WrongRegion",
             Self::NoSuchFamily => "NoSuchFamily",
@@ -108,6 +118,52 @@ impl Error {
             offset: None,
             block: None,
         }))
+    }
+
+    /// A region that another process has open for writing.
+    #[cold]
+    pub(crate) fn locked(region: &Path) -> Self {
+        Self(Arc::new(Inner {
+            kind: ErrorKind::Locked,
+            cause: Cause::Caller("region is open for writing elsewhere".into()),
+            path: Some(region.to_owned()),
+            offset: None,
+            block: None,
+        }))
+    }
+
+    /// A region whose table descriptor is missing, so that what its families keep is not known.
+    #[cold]
+    pub(crate) fn unknown_settings<'n>(region: &Path, families: impl Iterator<Item = &'n [u8]>) -> Self {
+        let names: Vec<String> = families.map(|name| Binary(name).to_string()).collect();
+        let message = format!(
+            "there is no table descriptor, and the settings of {} are not known: reads show all versions of all cells; \
+             writes need the families to be given",
+            names.join(", ")
+        );
+        Self(Arc::new(Inner {
+            kind: ErrorKind::InvalidArgument,
+            cause: Cause::Caller(message.into()),
+            path: Some(region.to_owned()),
+            offset: None,
+            block: None,
+        }))
+    }
+
+    /// A region that was closed.
+    #[cold]
+    pub(crate) fn closed() -> Self {
+        Self::caller(ErrorKind::Closed, "the region is closed")
+    }
+
+    /// A region whose files are not known to be those in memory, because of `error`, and `undo` when that was undone.
+    #[cold]
+    pub(crate) fn poisoned(error: &Self, undo: &Self) -> Self {
+        let message = format!(
+            "writes are refused until the region is opened again: a change of its files failed ({error}) and could not \
+             be undone ({undo})"
+        );
+        Self::caller(ErrorKind::Poisoned, message)
     }
 
     /// An error of the caller.
@@ -233,7 +289,24 @@ impl Error {
 
     /// Whether the system says that there is no such file.
     pub(crate) fn is_not_found(&self) -> bool {
-        matches!(&self.0.cause, Cause::System { error, .. } if error.kind() == io::ErrorKind::NotFound)
+        self.is_io_kind(&[io::ErrorKind::NotFound])
+    }
+
+    /// Whether the system says that there is such a file or directory already.
+    #[must_use]
+    pub fn is_already_exists(&self) -> bool {
+        self.is_io_kind(&[io::ErrorKind::AlreadyExists])
+    }
+
+    /// Whether a directory could not be renamed because something has the name.
+    pub(crate) fn is_occupied(&self) -> bool {
+        let kinds =
+            [io::ErrorKind::AlreadyExists, io::ErrorKind::DirectoryNotEmpty, io::ErrorKind::NotADirectory];
+        self.is_io_kind(&kinds)
+    }
+
+    fn is_io_kind(&self, kinds: &[io::ErrorKind]) -> bool {
+        matches!(&self.0.cause, Cause::System { error, .. } if kinds.contains(&error.kind()))
     }
 
     /// The message without path and offset.

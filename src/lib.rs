@@ -83,6 +83,7 @@ pub mod fuzzing;
 mod hash;
 pub mod hfile;
 pub mod io;
+mod layout;
 mod limits;
 pub mod locator;
 mod memstore;
@@ -115,8 +116,8 @@ pub use op::{
     TimeRange,
 };
 pub use region::{
-    CheckResult, Compaction, ReadView, Region, RegionObserver, RegionOptions, RegionScanner, ScanResult,
-    ScanResults,
+    CheckResult, Compaction, ReadView, Region, RegionHealth, RegionObserver, RegionOptions, RegionScanner,
+    ScanResult, ScanResults,
 };
 pub use schema::{
     BloomType, Codec, DataBlockEncoding, Family, KeepDeletedCells, RegionInfo, RegionName, TableName,

@@ -32,17 +32,21 @@ const LAYERS: &[(&str, &[&[&str]])] = &[
     ("mvcc", &[CELLS]),
     ("wal", &[CELLS, &["io"]]),
     ("hfile", &[CELLS, &["io", "block", "cache"]]),
-    ("store", &[CELLS, &["io", "block", "cache", "hfile", "memstore", "mvcc"]]),
-    ("region", &[CELLS, &["io", "cache", "hfile", "store", "wal", "mvcc", "memstore"]]),
+    ("layout", &[CELLS, &["io"]]),
+    ("store", &[CELLS, &["io", "block", "cache", "hfile", "layout", "memstore", "mvcc"]]),
+    ("region", &[CELLS, &["io", "cache", "hfile", "layout", "store", "wal", "mvcc", "memstore"]]),
     ("locator", &[CELLS, &["io", "cache", "region"]]),
-    ("table", &[CELLS, &["io", "cache", "hfile", "region", "store", "wal", "locator"]]),
+    ("table", &[CELLS, &["io", "cache", "hfile", "layout", "region", "store", "wal", "locator"]]),
     // doors for benches, and bodies of fuzz targets: they reach for whatever they feed
     ("bench", &[CELLS, &["block", "cache", "hfile", "memstore", "mvcc", "store"]]),
     (
         "fuzzing",
         &[
             CELLS,
-            &["io", "block", "cache", "hfile", "memstore", "wal", "store", "region", "locator", "table"],
+            &[
+                "io", "block", "cache", "hfile", "layout", "memstore", "wal", "store", "region", "locator",
+                "table",
+            ],
         ],
     ),
 ];

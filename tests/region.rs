@@ -91,16 +91,32 @@ fn a_region_is_opened_again_with_what_was_flushed() {
     let region = create().unwrap();
     region.put(Put::new("r").cell("f", "q", "kept")).unwrap();
     region.flush().unwrap();
-    region.put(Put::new("r").cell("f", "q", "lost with the process")).unwrap();
-    assert_eq!(create().unwrap_err().kind(), ErrorKind::Io, "somebody else writes");
-    // who reads is let in
+    region.put(Put::new("r").cell("f", "q", "in memory")).unwrap();
+    assert_eq!(create().unwrap_err().kind(), ErrorKind::Locked);
+    // A reader needs no lock.
     let reader = options().open(dir.path()).unwrap();
     assert_eq!(reader.get(&Get::new("r")).unwrap().value("f", "q"), Some(&b"kept"[..]));
     assert_eq!(reader.put(Put::new("r").cell("f", "q", "v")).unwrap_err().kind(), ErrorKind::InvalidArgument);
     drop(region);
     let region = options().writable(true).open(dir.path()).unwrap();
     assert_eq!(region.families().collect::<Vec<_>>(), [&family]);
-    assert_eq!(region.get(&Get::new("r")).unwrap().value("f", "q"), Some(&b"kept"[..]));
+    let value = |region: &Region| region.get(&Get::new("r")).unwrap().value("f", "q").map(<[u8]>::to_vec);
+    assert_eq!(value(&region).as_deref(), Some(&b"in memory"[..]), "dropping the region flushes it");
+    region.put(Put::new("r").cell("f", "q", "closed")).unwrap();
+    let (clone, view) = (region.clone(), region.view());
+    region.close().unwrap();
+    region.close().unwrap();
+    let other = options().writable(true).open(dir.path()).unwrap();
+    assert_eq!(value(&other).as_deref(), Some(&b"closed"[..]));
+    let kinds = [
+        clone.put(Put::new("r").cell("f", "q", "v")).unwrap_err().kind(),
+        clone.get(&Get::new("r")).unwrap_err().kind(),
+        view.get(&Get::new("r")).unwrap_err().kind(),
+        view.scan(&Scan::new()).unwrap_err().kind(),
+        clone.flush().unwrap_err().kind(),
+        clone.compact(Compaction::Major).unwrap_err().kind(),
+    ];
+    assert_eq!(kinds, [ErrorKind::Closed; 6]);
     let kind = options().open(dir.path().join("no such region")).unwrap_err().kind();
     assert_eq!(kind, ErrorKind::Io);
 }

@@ -118,7 +118,7 @@ impl Fault {
             "TableNotFound" | "TableNotEnabled" | "RegionNotFound" | "RegionOffline"
             | "NoServerForRegion" => Exit::No,
             "Unsupported" => Exit::Unsupported,
-            "Io" => Exit::Io,
+            "Io" | "Locked" | "Closed" | "Poisoned" => Exit::Io,
             _ => Exit::Usage,
         }
     }

@@ -96,6 +96,14 @@ impl Storage for OutputStorage {
         Ok(())
     }
 
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        LocalStorage.remove_dir(path)
+    }
+
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        LocalStorage.sync_file(path)
+    }
+
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         LocalStorage.sync_dir(path)
     }

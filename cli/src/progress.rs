@@ -105,6 +105,14 @@ impl Storage for WatchedStorage {
         LocalStorage.remove(path)
     }
 
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        LocalStorage.remove_dir(path)
+    }
+
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        LocalStorage.sync_file(path)
+    }
+
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         LocalStorage.sync_dir(path)
     }

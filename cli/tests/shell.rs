@@ -308,7 +308,7 @@ fn writers_are_alone() {
     let mut answer = [0; 8];
     std::io::Read::read_exact(first.stdout.as_mut().unwrap(), &mut answer).unwrap();
     let (code, said) = failed(dir.path(), "put 't', 's', 'f:q', 'v', 1");
-    assert!(code == 5 && said.contains("lock"), "{code} {said}");
+    assert!(code == 5 && said.contains("region is open for writing elsewhere"), "{code} {said}");
     assert!(done(dir.path(), "scan 't'").ends_with("0 row(s)\n"));
     drop(input);
     assert!(first.wait_with_output().unwrap().status.success());

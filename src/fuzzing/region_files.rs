@@ -2,9 +2,11 @@
 
 use crate::cell::CellOrder;
 use crate::hash::checksum::crc32;
+use crate::layout::file_list::FileList;
+use crate::layout::file_name::{FileName, Target};
+use crate::layout::reference::Reference;
+use crate::layout::tracker::StoreFileTracker;
 use crate::schema::{RegionInfo, TableDescriptor};
-use crate::store::reference::{FileName, Reference, Target};
-use crate::store::tracker::{FileList, StoreFileTracker};
 
 /// A byte that says what it is, and the name or the content of a file: it is refused, or what it says holds together and,
 /// of what we write, is written to the same again.

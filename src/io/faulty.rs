@@ -53,13 +53,13 @@ impl FileReader for FaultyFile {
 
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
         if self.reads.fetch_add(1, Ordering::Relaxed) == self.fail_at.load(Ordering::Relaxed) {
-            return Err(fault());
+            return Err(fault(io::ErrorKind::Other));
         }
         self.bytes.fetch_add(buf.len() as u64, Ordering::Relaxed);
         self.inner.read_exact_at(buf, offset)
     }
 }
 
-fn fault() -> io::Error {
-    io::Error::other("a fault that was asked for")
+fn fault(kind: io::ErrorKind) -> io::Error {
+    io::Error::new(kind, "an injected fault")
 }

@@ -192,6 +192,14 @@ impl Storage for LocalStorage {
         fs::remove_file(path)
     }
 
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        fs::remove_dir(path)
+    }
+
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
+
     #[cfg(unix)]
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         File::open(path)?.sync_all()
@@ -204,8 +212,15 @@ impl Storage for LocalStorage {
     }
 
     fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
-        let mut entries =
-            fs::read_dir(path)?.map(|entry| dir_entry(&entry?)).collect::<io::Result<Vec<_>>>()?;
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(path)? {
+            match dir_entry(&entry?) {
+                Ok(entry) => entries.push(entry),
+                // Removed since the directory was read. An error would say that the directory does not exist.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(entries)
     }
@@ -225,14 +240,22 @@ impl Storage for LocalStorage {
 }
 
 fn dir_entry(entry: &fs::DirEntry) -> io::Result<DirEntry> {
-    let name = entry.file_name().into_string().map_err(|name| {
-        io::Error::new(io::ErrorKind::InvalidData, format!("the name {} is not UTF-8", name.display()))
-    })?;
-    // a link counts as what it leads to
-    let meta = fs::metadata(entry.path()).or_else(|_| entry.metadata())?;
+    let is_symlink = entry.file_type()?.is_symlink();
+    // A link counts as the file it leads to; one that leads nowhere counts as itself.
+    let meta = if is_symlink {
+        fs::metadata(entry.path()).or_else(|_| entry.metadata())?
+    } else {
+        entry.metadata()?
+    };
     let modified = meta.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let modified_millis = i64::try_from(modified).unwrap_or(i64::MAX);
-    Ok(DirEntry { name, len: meta.len(), is_dir: meta.is_dir(), modified_millis })
+    Ok(DirEntry {
+        name: entry.file_name(),
+        len: meta.len(),
+        is_dir: meta.is_dir(),
+        is_symlink,
+        modified_millis,
+    })
 }
 
 #[cfg(test)]

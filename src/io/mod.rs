@@ -17,6 +17,7 @@ pub use mmap::MmapFile;
 pub(crate) use new_file::NewFile;
 
 use crate::error::{Corruption, Error, Result};
+use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -83,11 +84,13 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// Whatever the system says.
     fn create(&self, path: &Path) -> io::Result<Box<dyn FileWriter>>;
 
-    /// Gives a file another name in one step, in place of the file that has it.
+    /// Gives a file or directory another name in one step. A file takes the place of a file of that name, a directory
+    /// that of an empty directory.
     ///
     /// # Errors
     ///
-    /// Whatever the system says. Nothing has changed then.
+    /// [`io::ErrorKind::DirectoryNotEmpty`] or [`io::ErrorKind::AlreadyExists`] if a directory cannot take the place of
+    /// another; whatever the system says otherwise. Nothing has changed then.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// Removes a file.
@@ -96,6 +99,20 @@ pub trait Storage: Send + Sync + fmt::Debug {
     ///
     /// Whatever the system says.
     fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Removes a directory that is empty.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the system says.
+    fn remove_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Waits until the bytes of a file are on the disk, whichever program wrote them.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the system says. What was written may be lost then.
+    fn sync_file(&self, path: &Path) -> io::Result<()>;
 
     /// Waits until the names of the files in a directory are on the disk: which there are, and what they were renamed to.
     ///
@@ -108,8 +125,7 @@ pub trait Storage: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::NotFound`] if there is no such directory, [`io::ErrorKind::InvalidData`] if a name in it is not
-    /// UTF-8; whatever the system says otherwise.
+    /// [`io::ErrorKind::NotFound`] if there is no such directory; whatever the system says otherwise.
     fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>>;
 
     /// Creates a directory, and those above it, where they are missing.
@@ -148,13 +164,23 @@ impl<T: Send + Sync + fmt::Debug> Held for T {}
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DirEntry {
     /// The last part of the path.
-    pub name: String,
-    /// The length in bytes; of a directory, whatever the system says.
+    pub name: OsString,
+    /// The length in bytes, of a link that of the file it leads to; of a directory, whatever the system says.
     pub len: u64,
-    /// Whether it is a directory.
+    /// Whether it is a directory, or a link to one.
     pub is_dir: bool,
+    /// Whether it is a symbolic link.
+    pub is_symlink: bool,
     /// When it was changed last, in milliseconds since 1970.
     pub modified_millis: i64,
+}
+
+impl DirEntry {
+    /// The name, if it is UTF-8. HBase makes no others.
+    #[must_use]
+    pub fn utf8_name(&self) -> Option<&str> {
+        self.name.to_str()
+    }
 }
 
 /// The bytes of a small file: at most `limit` of them.

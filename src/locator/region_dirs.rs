@@ -84,7 +84,8 @@ impl RegionDirs {
 fn read_regions(storage: &dyn Storage, table: &Path) -> Result<Vec<(PathBuf, RegionInfo)>> {
     let entries = storage.list_dir(table).map_err(|error| Error::io("list", table, error))?;
     let mut regions = Vec::new();
-    for entry in entries.iter().filter(|entry| entry.is_dir && !entry.name.starts_with('.')) {
+    for entry in entries.iter().filter(|entry| entry.is_dir) {
+        let Some(name) = entry.utf8_name().filter(|name| !name.starts_with('.')) else { continue };
         let dir = table.join(&entry.name);
         let path = dir.join(REGION_INFO);
         let bytes = match read_file(storage, &path, REGION_INFO_BYTES) {
@@ -93,7 +94,7 @@ fn read_regions(storage: &dyn Storage, table: &Path) -> Result<Vec<(PathBuf, Reg
             read => read?,
         };
         let region = RegionInfo::parse_file(&bytes).map_err(|corruption| corruption.at(&path, 0))?;
-        if is_encoded_name(&entry.name) && !region.is_encoded_as(&entry.name) {
+        if is_encoded_name(name) && !region.is_encoded_as(name) {
             let corruption = Corruption::Malformed("the region info is not that of the directory's name");
             return Err(corruption.at(&path, 0));
         }

@@ -49,6 +49,11 @@ impl Background {
             .map_err(|error| Error::io("start a thread for", std::path::Path::new("flushes"), error))
     }
 
+    /// Why the last round failed, if it did.
+    pub(super) fn failure(&self) -> Option<Error> {
+        unpoisoned(self.shared.signals.lock()).failure.clone()
+    }
+
     /// Before a write: waits while there is far too much in memory.
     ///
     /// # Errors

@@ -1,20 +1,23 @@
-//! Taking over files that somebody else wrote (read-path.md §20).
+//! Taking over files that another program wrote (read-path.md §20; HBase: `HRegion.bulkLoadHFiles`).
 
+use super::commit::StoreChange;
 use super::{Inner, Region};
 use crate::error::{Error, Result};
-use crate::store::{FilePlace, StoreFile, new_file_name};
+use crate::layout::file_name::new_bulk_load_name;
+use crate::layout::{StagedFile, StoreFileInfo};
+use crate::store::StoreFile;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 impl Region {
-    /// Takes over HFiles, each as a file of a family: they are moved, not copied. Reads see all of them at once.
+    /// Takes over HFiles, each as a file of a family: they are synced and moved, not copied. Reads see all of them at once.
     ///
-    /// What is in memory is flushed first, so that the loaded cells are newer than all that was written before.
+    /// What is in memory is flushed first, so that the loaded cells are newer than everything written before.
     ///
     /// # Errors
     ///
-    /// If a family is unknown, a file has rows outside of the region, is damaged or cannot be moved, or the region is read-only.
-    /// Unless moving failed, nothing has changed then.
+    /// If a family is unknown, a file has rows outside of the region, is damaged or cannot be moved, or the region is
+    /// read-only. Nothing is loaded then, and the files are where they were.
     pub fn bulk_load<F: AsRef<[u8]>, P: AsRef<Path>>(&self, files: &[(F, P)]) -> Result<()> {
         self.0.check_writable()?;
         if files.is_empty() {
@@ -23,11 +26,10 @@ impl Region {
         let mut loads = Vec::with_capacity(files.len());
         for (family, path) in files {
             let store = self.0.store_index(family.as_ref())?;
-            self.0.check_load(store, path.as_ref())?;
-            loads.push((store, path.as_ref().to_owned()));
+            let len = self.0.check_load(store, path.as_ref())?;
+            loads.push(Load { store, path: path.as_ref().to_owned(), len });
         }
-        let named =
-            |(store, path): &(usize, PathBuf)| (self.0.stores[*store].family.name().to_vec(), path.clone());
+        let named = |load: &Load| (self.0.stores[load.store].family.name().to_vec(), load.path.clone());
         let files: Vec<_> =
             if self.0.observers.is_empty() { Vec::new() } else { loads.iter().map(named).collect() };
         self.0.observe(|observer, context| observer.pre_bulk_load_hfile(context, &files))?;
@@ -36,30 +38,62 @@ impl Region {
     }
 }
 
+/// A file that is to be loaded.
+struct Load {
+    store: usize,
+    path: PathBuf,
+    len: u64,
+}
+
 impl Inner {
-    /// That a file can be read and has no rows but the region's.
-    fn check_load(&self, store: usize, path: &Path) -> Result<()> {
-        let place = FilePlace::plain(path, self.clock.now());
-        let file = StoreFile::open(&self.stores[store].options, &place)?;
-        [file.first_row(), file.last_row()].into_iter().flatten().try_for_each(|row| self.check_row(row))
+    /// Checks that a file can be read and has only rows of the region. Returns its length.
+    fn check_load(&self, store: usize, path: &Path) -> Result<u64> {
+        let info = StoreFileInfo::plain(path, self.clock.now());
+        let file = StoreFile::open(&self.stores[store].options, &info)?;
+        [file.first_row(), file.last_row()].into_iter().flatten().try_for_each(|row| self.check_row(row))?;
+        Ok(file.file_len())
     }
 
-    fn bulk_load(&self, loads: &[(usize, PathBuf)]) -> Result<()> {
+    fn bulk_load(&self, loads: &[Load]) -> Result<()> {
         let seq_id = self.flush_all()?;
-        let mut loaded = Vec::with_capacity(loads.len());
-        for (store, path) in loads {
-            let now = self.clock.now();
-            let name = format!("{}_SeqId_{seq_id}_", new_file_name(now));
+        let now = self.clock.now();
+        let mut changes: Vec<StoreChange> = Vec::new();
+        for Load { store, path, len } in loads {
+            self.sync_foreign(*store, path)?;
+            let name = new_bulk_load_name(now, seq_id);
             let (family, to) = (self.stores[*store].family.name(), self.stores[*store].dir.join(&name));
             self.observe(|observer, context| observer.pre_commit_store_file(context, family, path, &to))?;
-            loaded.push((*store, self.stores[*store].adopt(path, &name, now)?));
-            self.observe(|observer, context| observer.post_commit_store_file(context, family, path, &to))?;
-        }
-        self.swap_all(|stores| {
-            for (store, file) in loaded {
-                stores[store] = Arc::new(stores[store].flushed(&[], Some(file)));
+            let storage = Arc::clone(&self.stores[*store].storage);
+            let file = StagedFile::foreign(storage, path.clone(), name, *len);
+            match changes.iter_mut().find(|change| change.store == *store) {
+                Some(change) => change.add.push(file),
+                None => changes.push(StoreChange { store: *store, add: vec![file], remove: Vec::new() }),
             }
-        });
+        }
+        let stores: Vec<usize> = changes.iter().map(|change| change.store).collect();
+        let committed: Vec<(usize, PathBuf, PathBuf)> = changes
+            .iter()
+            .flat_map(|change| {
+                let place = |file: &StagedFile| {
+                    let to = self.stores[change.store].dir.join(file.name());
+                    (change.store, file.path().to_owned(), to)
+                };
+                change.add.iter().map(place).collect::<Vec<_>>()
+            })
+            .collect();
+        self.commit(changes, now, |opened| {
+            self.swap_all(|states| {
+                for (store, files) in stores.into_iter().zip(opened) {
+                    for file in files {
+                        states[store] = Arc::new(states[store].flushed(&[], Some(file)));
+                    }
+                }
+            });
+        })?;
+        for (store, from, to) in &committed {
+            let family = self.stores[*store].family.name();
+            self.observe(|observer, context| observer.post_commit_store_file(context, family, from, to))?;
+        }
         Ok(())
     }
 }

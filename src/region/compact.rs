@@ -1,7 +1,9 @@
 //! From several files of a store to one (read-path.md §17).
 
+use super::commit::StoreChange;
 use super::{Inner, Region};
 use crate::error::{Error, Result};
+use crate::layout::StagedFile;
 use crate::metrics::ReadCounts;
 use crate::store::compact::{self, Merge, Selection};
 use crate::store::{Keep, Store, StoreFile};
@@ -142,6 +144,7 @@ impl Inner {
         let _compacting = unpoisoned(self.compacting.lock());
         let now = self.clock.now();
         check(&self.states.load().stores[store].files)?;
+        self.archive_replaced(Some(store))?;
         self.drop_unneeded(store, now)?;
         let files = self.states.load().stores[store].files.clone();
         let family = self.stores[store].family.name();
@@ -162,7 +165,7 @@ impl Inner {
         let keep = Keep { info, max_read_point: self.mvcc.smallest_read_point(), passes };
         let outputs = self.stores[store].compact(merge, keep)?;
         let names: Vec<String> = outputs.iter().map(|file| file.name().to_owned()).collect();
-        self.replace(store, &inputs, outputs)?;
+        self.replace(store, &inputs, outputs, now)?;
         self.counters.add(&ReadCounts { compactions: 1, ..ReadCounts::default() });
         names.iter().try_for_each(|name| {
             self.observe(|observer, context| observer.post_compact(context, family, name))
@@ -201,15 +204,22 @@ impl Inner {
         let unneeded: Vec<StoreFile> = unneeded.into_iter().map(|i| files[i].clone()).collect();
         match unneeded.is_empty() {
             true => Ok(()),
-            false => self.replace(store, &unneeded, Vec::new()),
+            false => self.replace(store, &unneeded, Vec::new(), now),
         }
     }
 
-    /// Puts files in place of others, which go to the archive.
-    fn replace(&self, store: usize, inputs: &[StoreFile], outputs: Vec<StoreFile>) -> Result<()> {
-        self.swap(store, |state| state.compacted(inputs, outputs));
-        inputs.iter().try_for_each(|file| {
-            self.dir.archive(self.stores[store].family.name(), &self.stores[store].dir.join(file.name()))
-        })
+    /// Puts files in place of others, which go to the archive. Those that cannot be archived are tried again before the next
+    /// compaction, and when the region is closed.
+    fn replace(&self, store: usize, inputs: &[StoreFile], outputs: Vec<StagedFile>, now: i64) -> Result<()> {
+        // Until they are gone, only the files that replaced them say so.
+        self.archive_replaced(Some(store))?;
+        let change = StoreChange { store, add: outputs, remove: inputs.to_vec() };
+        self.commit(vec![change], now, |opened| {
+            let outputs = opened.into_iter().flatten().collect();
+            self.swap(store, |state| state.compacted(inputs, outputs));
+        })?;
+        // The change is done; what could not be archived is in the region's health.
+        let _ = self.archive_replaced(Some(store));
+        Ok(())
     }
 }

@@ -1,17 +1,16 @@
 //! HFiles that are in no region, read as one.
 
-use super::dir::RegionDir;
 use super::open::{DEFAULT_TABLE, Opened};
 use super::{Region, RegionOptions};
 use crate::binary::Binary;
 use crate::cell::CellOrder;
 use crate::error::{Corruption, Error, Result};
+use crate::layout::{RegionDir, StoreFileInfo};
 use crate::metrics::BlockCounts;
 use crate::mvcc::Mvcc;
 use crate::schema::{Family, RegionInfo, TableName};
 use crate::store::compact::CompactionConfig;
-use crate::store::tracker::open_files;
-use crate::store::{FilePlace, Store, StoreFile, StoreState};
+use crate::store::{OpenedFiles, Store, StoreFile, StoreState, open_files};
 use bytes::Bytes;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,8 +25,8 @@ impl RegionOptions {
         };
         let block_counts = Arc::new(BlockCounts::default());
         self.files = self.files.block_counts(Arc::clone(&block_counts));
-        let places: Vec<FilePlace> = paths.iter().map(|path| FilePlace::plain(path, 0)).collect();
-        let (files, _) = open_files(&self.files, &places)?;
+        let infos: Vec<StoreFileInfo> = paths.iter().map(|path| StoreFileInfo::plain(path, 0)).collect();
+        let OpenedFiles { files, warnings, .. } = open_files(&self.files, &infos)?;
         let (family, order) = (self.only_family(&files)?, only_order(&files)?);
         let table = match order {
             CellOrder::User => TableName::parse(self.table.as_deref().unwrap_or(DEFAULT_TABLE))?,
@@ -48,7 +47,8 @@ impl RegionOptions {
             storage: Arc::clone(&self.storage),
         };
         let (stores, mvcc) = (vec![store], Mvcc::without_writes());
-        self.region(Opened { dir, stores, states, mvcc, lock: None, block_counts })
+        let (lock, replaced) = (None, Vec::new());
+        self.region(Opened { dir, stores, states, mvcc, lock, block_counts, replaced, warnings })
     }
 
     /// The family that all cells are of, with the settings that were given for it.

@@ -1,5 +1,6 @@
 //! From memory to files (read-path.md §4).
 
+use super::commit::StoreChange;
 use super::{Inner, Region};
 use crate::error::Result;
 use crate::memstore::Segment;
@@ -63,13 +64,20 @@ impl Inner {
             let passes = self.passes(|observer, context| observer.pre_flush_store(context, family))?;
             let keep = Keep { info, max_read_point: smallest, passes };
             let file = self.stores[store].flush(&segments, seq_id, keep)?;
-            self.counters.add(&ReadCounts { flushes: file.is_some().into(), ..ReadCounts::default() });
-            let name = file.as_ref().map(|file| file.name().to_owned());
-            self.swap(store, |state| state.flushed(&segments, file));
+            let Some(file) = file else {
+                self.swap(store, |state| state.flushed(&segments, None));
+                free(segments);
+                continue;
+            };
+            let name = file.name().to_owned();
+            let change = StoreChange { store, add: vec![file], remove: Vec::new() };
+            self.commit(vec![change], now, |opened| {
+                let file = opened.into_iter().flatten().next();
+                self.swap(store, |state| state.flushed(&segments, file));
+            })?;
+            self.counters.add(&ReadCounts { flushes: 1, ..ReadCounts::default() });
             free(segments);
-            if let Some(name) = name {
-                self.observe(|observer, context| observer.post_flush_store(context, family, &name))?;
-            }
+            self.observe(|observer, context| observer.post_flush_store(context, family, &name))?;
         }
         self.observe(|observer, context| observer.post_flush(context))?;
         Ok(seq_id)

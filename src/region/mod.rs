@@ -7,11 +7,14 @@ mod background;
 mod batch;
 mod bulk_load;
 mod check;
+mod commit;
 mod compact;
-mod dir;
+#[cfg(test)]
+mod directory_tests;
 mod files;
 mod flush;
 mod increment;
+mod lifecycle;
 mod locks;
 mod mutate;
 mod observer;
@@ -25,6 +28,7 @@ mod write;
 
 pub use check::CheckResult;
 pub use compact::Compaction;
+pub use lifecycle::RegionHealth;
 pub use observer::{CellPass, MiniBatch, ObserverContext, RegionObserver, ScanOptions};
 pub use options::RegionOptions;
 pub use scanner::{RegionScanner, ScanResult, ScanResults};
@@ -34,27 +38,36 @@ use crate::cell::{CellOrder, Row, RowBuf, same_bytes};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::io::FileLock;
+use crate::layout::RegionDir;
 use crate::metrics::{BlockCounts, Counters, RegionMetrics};
 use crate::mvcc::Mvcc;
 use crate::op::Get;
 use crate::schema::{Family, RegionInfo};
 use crate::store::{Store, StoreState};
 use background::Background;
-use dir::RegionDir;
+use commit::FileChanges;
+use lifecycle::Handle;
 use locks::RowLocks;
 use observer::Observers;
 use state_cell::StateCell;
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, RwLock, Weak};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, OnceLock, RwLock, Weak};
 
 /// A region: opened read-only on what HBase left, or written to.
 ///
-/// Cheap to clone, and safe to share between threads; clones are the same region.
+/// Cheap to clone, and safe to share between threads; clones are the same region. When the last clone, view and scanner of a
+/// region open for writing is dropped, it is flushed and its lock is released, as by [`close`](Self::close); only `close`
+/// returns an error.
 ///
-/// **What is not flushed is lost with the process**: there is no write-ahead log yet.
+/// **What is not flushed is lost with the process**, and rows that were flushed in part when it died are torn between
+/// their families: there is no write-ahead log yet.
 #[derive(Clone)]
-pub struct Region(Arc<Inner>);
+pub struct Region(
+    Arc<Inner>,
+    #[expect(dead_code, reason = "closes the region when the last one is dropped")] Arc<Handle>,
+);
 
 pub(crate) struct Inner {
     dir: RegionDir,
@@ -67,17 +80,25 @@ pub(crate) struct Inner {
     clock: Arc<dyn Clock>,
     counters: Arc<Counters>,
     block_counts: Arc<BlockCounts>,
+    is_writable: bool,
     /// Held while the region may be written to.
-    lock: Option<FileLock>,
+    lock: Mutex<Option<FileLock>>,
+    /// Held while the region is closed.
+    closing: Mutex<()>,
+    /// Whether writes are refused, since the region is about to be closed. Changed while `updates` is held alone.
+    is_closing: AtomicBool,
+    is_closed: AtomicBool,
     rows: RowLocks,
-    /// Writers hold it shared; who takes the segments away from under them holds it alone.
+    /// Writers hold it shared; a flush holds it alone while it replaces the segments that are written to.
     updates: RwLock<()>,
     flushing: Mutex<()>,
     compacting: Mutex<()>,
+    files: FileChanges,
+    warnings: Vec<Error>,
     background: Option<Background>,
     observers: Observers,
     /// The region itself, for its observers.
-    this: Weak<Inner>,
+    handle: OnceLock<Weak<Handle>>,
 }
 
 /// What the stores of a region hold at one moment.
@@ -87,6 +108,18 @@ pub(crate) struct RegionState {
 }
 
 impl Region {
+    fn new(inner: Inner) -> Self {
+        let handle = Arc::new(Handle(Arc::new(inner)));
+        let region = Self::of(&handle);
+        // It is set once, here.
+        let _ = region.0.handle.set(Arc::downgrade(&handle));
+        region
+    }
+
+    fn of(handle: &Arc<Handle>) -> Self {
+        Self(Arc::clone(&handle.0), Arc::clone(handle))
+    }
+
     /// Opens a region directory for reading. Nothing in it is changed.
     ///
     /// # Errors
@@ -169,7 +202,7 @@ impl Region {
     /// The region as it is now, for any number of reads: it does not move, whatever is written, flushed or compacted.
     #[must_use]
     pub fn view(&self) -> ReadView {
-        ReadView::new(Arc::clone(&self.0))
+        ReadView::new(self.clone())
     }
 
     /// How many store files a family has; none for an unknown one.
@@ -219,10 +252,11 @@ impl Inner {
     }
 
     fn check_writable(&self) -> Result<()> {
-        match self.lock {
-            Some(_) => Ok(()),
-            None => Err(Error::invalid_argument("the region is open for reading only")),
+        if !self.is_writable {
+            return Err(Error::invalid_argument("the region is open for reading only"));
         }
+        self.check_open()?;
+        self.files.check()
     }
 
     /// Puts the state of a store in place of what it is made from.
@@ -237,14 +271,6 @@ impl Inner {
             change(&mut stores);
             RegionState { stores }
         });
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        // nobody is there any more to be told of an error
-        let _ = self.observe(|observer, context| observer.pre_close(context));
-        let _ = self.observe(|observer, context| observer.post_close(context));
     }
 }
 

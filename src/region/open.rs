@@ -1,28 +1,33 @@
 //! Opening a region (read-path.md §20; HBase: `HRegion.openHRegion`).
 
 use super::background::Background;
-use super::dir::RegionDir;
+use super::commit::{FileChanges, Replaced};
 use super::locks::RowLocks;
 use super::state_cell::StateCell;
 use super::{Inner, Region, RegionOptions, RegionState};
 use crate::error::{Error, Result};
 use crate::io::FileLock;
+use crate::layout::{RegionDir, SchemaChange, StoreFileInfo, StoreFiles};
 use crate::metrics::{BlockCounts, Counters};
 use crate::mvcc::Mvcc;
 use crate::schema::{Family, RegionInfo, TableName};
 use crate::store::compact::CompactionConfig;
-use crate::store::tracker::open_files;
-use crate::store::{Store, StoreFile, StoreState};
+use crate::store::{OpenedFiles, Store, StoreFile, StoreState, open_files};
+use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, RwLock, Weak};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
-/// What a writer locks in the region's directory. HBase passes over it.
+/// The file in the region's directory that a writer locks. HBase passes over it.
 const LOCK: &str = ".hregion.lock";
 
-/// The table of a region that nobody named one for.
+/// The table of a region that is created without one.
 pub(super) const DEFAULT_TABLE: &str = "default";
 
-/// What is open of a region that is about to be one.
+/// How often files are listed again because another process has changed them meanwhile.
+const LISTINGS: u32 = 20;
+
+/// What is open of a region.
 pub(super) struct Opened {
     pub(super) dir: RegionDir,
     pub(super) stores: Vec<Store>,
@@ -30,46 +35,50 @@ pub(super) struct Opened {
     pub(super) mvcc: Mvcc,
     pub(super) lock: Option<FileLock>,
     pub(super) block_counts: Arc<BlockCounts>,
+    pub(super) replaced: Vec<Replaced>,
+    pub(super) warnings: Vec<Error>,
 }
 
 impl RegionOptions {
     pub(super) fn open_region(mut self, path: &Path) -> Result<Region> {
         self.families.iter().try_for_each(Family::check)?;
-        let dir = self.open_dir(path)?;
+        let (dir, lock) = self.open_dir(path)?;
         self.observers.call(dir.info(), None, false, |observer, context| observer.pre_open(context))?;
-        let lock = if self.writable { Some(self.lock(&dir)?) } else { None };
         let block_counts = Arc::new(BlockCounts::default());
         self.files = self.files.block_counts(Arc::clone(&block_counts));
-        let (mut stores, mut states) = (Vec::new(), Vec::new());
+        let (families, mut warnings) = self.families_of(&dir)?;
+        let (mut stores, mut states, mut replaced) = (Vec::new(), Vec::new(), Vec::new());
         let mut max_seq_id = dir.max_seq_id().unwrap_or(0);
-        for family in self.families_of(&dir) {
+        for family in families {
             let store = Store {
                 compaction: self.compaction_of(&dir, &family)?,
-                dir: dir.family_dir(family.name()),
+                dir: dir.family(family.name()).path(),
                 tmp: dir.tmp().join(String::from_utf8_lossy(family.name()).as_ref()),
                 family,
                 order: dir.order(),
                 options: self.files.clone(),
                 storage: Arc::clone(&self.storage),
             };
-            let files = self.open_store_files(&dir, &store)?;
-            max_seq_id = files.iter().map(greatest_seq_id).fold(max_seq_id, i64::max);
-            let mut state = StoreState::new(&store.family, store.order, files);
+            let opened = self.open_store_files(&dir, &store, &mut warnings)?;
+            let left_over = |file: &StoreFile| Replaced { store: stores.len(), name: file.name().to_owned() };
+            replaced.extend(opened.replaced.iter().map(left_over));
+            max_seq_id = opened.files.iter().map(greatest_seq_id).fold(max_seq_id, i64::max);
+            let mut state = StoreState::new(&store.family, store.order, opened.files);
             state.lazy_seek = self.lazy_seek;
             states.push(Arc::new(state));
             stores.push(store);
         }
         let mvcc = Mvcc::new(0);
         mvcc.advance_to(max_seq_id.saturating_add(1))?;
-        self.region(Opened { dir, stores, states, mvcc, lock, block_counts })
+        self.region(Opened { dir, stores, states, mvcc, lock, block_counts, replaced, warnings })
     }
 
-    /// The region, now that its files are open.
+    /// Makes the region, now that its files are open.
     pub(super) fn region(self, opened: Opened) -> Result<Region> {
-        let Opened { dir, stores, states, mvcc, lock, block_counts } = opened;
-        let inner = Arc::new_cyclic(|this| Inner {
+        let Opened { dir, stores, states, mvcc, lock, block_counts, replaced, warnings } = opened;
+        let inner = Inner {
             observers: self.observers,
-            this: Weak::clone(this),
+            handle: OnceLock::new(),
             info: dir.info().clone(),
             order: dir.order(),
             dir,
@@ -79,41 +88,97 @@ impl RegionOptions {
             clock: self.clock,
             counters: Arc::new(Counters::default()),
             block_counts,
-            lock,
+            is_writable: lock.is_some(),
+            lock: Mutex::new(lock),
+            closing: Mutex::new(()),
+            is_closing: AtomicBool::new(false),
+            is_closed: AtomicBool::new(false),
             rows: RowLocks::new(),
             updates: RwLock::new(()),
             flushing: Mutex::new(()),
             compacting: Mutex::new(()),
+            files: FileChanges::new(replaced),
+            warnings,
             background: self.background_flush_size.filter(|_| self.writable).map(Background::new),
-        });
-        if let Some(background) = &inner.background {
-            background.start(&inner)?;
+        };
+        let region = Region::new(inner);
+        if let Some(background) = &region.0.background {
+            background.start(&region.0)?;
         }
-        inner.observe(|observer, context| observer.post_open(context))?;
-        Ok(Region(inner))
+        if region.0.is_writable {
+            // Files that compactions left over; those that cannot be archived now wait for the next compaction.
+            let _ = region.0.archive_replaced(None);
+        }
+        region.0.observe(|observer, context| observer.post_open(context))?;
+        Ok(region)
     }
 
-    /// The directory; one that is not there is made, if it may be.
-    fn open_dir(&self, path: &Path) -> Result<RegionDir> {
-        match RegionDir::open(&self.storage, path) {
-            Err(error) if self.create_if_missing && error.is_not_found() => {}
-            opened => return opened,
+    /// Opens the directory, locked if it is to be written to. A region that does not exist is created, if it may be.
+    fn open_dir(&self, path: &Path) -> Result<(RegionDir, Option<FileLock>)> {
+        if !self.writable {
+            if self.alter {
+                return Err(Error::invalid_argument("a region open for reading only cannot be altered"));
+            }
+            return Ok((RegionDir::open(&self.storage, path)?, None));
         }
+        match RegionDir::open(&self.storage, path) {
+            Err(error) if self.create_if_missing && error.is_not_found() => self.create(path)?,
+            opened => drop(opened?),
+        }
+        let lock = self.lock(path)?;
+        // What was read before the lock may have changed.
+        let mut dir = RegionDir::open(&self.storage, path)?;
+        let (families, is_altered) = dir.reconcile(&self.families, self.schema_change())?;
+        if !dir.has_descriptor() && families.len() > self.families.len() {
+            return Err(self.unknown_settings(&dir));
+        }
+        if is_altered {
+            dir.alter(&self.families)?;
+        }
+        dir.prepare_for_writes(&families)?;
+        Ok((dir, Some(lock)))
+    }
+
+    fn create(&self, path: &Path) -> Result<()> {
         if self.families.is_empty() {
             return Err(Error::invalid_argument("a new region needs a family at least"));
         }
         let table = TableName::parse(self.table.as_deref().unwrap_or(DEFAULT_TABLE))?;
         let info = RegionInfo::new(table, self.start_key.clone(), self.end_key.clone(), self.clock.now())?;
-        RegionDir::create(&self.storage, path, &info, &self.families)
+        // A directory with other things in it becomes a region where it is: by one process at a time.
+        let is_occupied = match self.storage.list_dir(path) {
+            Ok(entries) => !entries.is_empty(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(error) => return Err(Error::io("list", path, error)),
+        };
+        let _lock = if is_occupied { Some(self.lock(path)?) } else { None };
+        match RegionDir::create(&self.storage, path, &info, &self.families) {
+            // Another process was faster.
+            Err(error) if error.is_already_exists() => Ok(()),
+            created => created.map(drop),
+        }
     }
 
     /// Keeps other writers away.
-    fn lock(&self, dir: &RegionDir) -> Result<FileLock> {
-        let path = dir.path().join(LOCK);
-        self.storage.lock(&path).map_err(|error| Error::io("lock, for writing,", &path, error))
+    fn lock(&self, dir: &Path) -> Result<FileLock> {
+        let path = dir.join(LOCK);
+        self.storage.lock(&path).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => Error::locked(dir),
+            _ => Error::io("lock", &path, error),
+        })
     }
 
-    /// How the files of a family are compacted, if they may be: as is set of the family that was given, or in the descriptor.
+    fn schema_change(&self) -> SchemaChange {
+        if self.alter { SchemaChange::Alter } else { SchemaChange::Refuse }
+    }
+
+    fn unknown_settings(&self, dir: &RegionDir) -> Error {
+        let is_given = |family: &&Family| self.families.iter().any(|given| given.name() == family.name());
+        let unknown = dir.families().iter().filter(|family| !is_given(family));
+        Error::unknown_settings(dir.path(), unknown.map(Family::name))
+    }
+
+    /// How the files of a family are compacted, by the settings of the family that was given, or in the descriptor.
     fn compaction_of(&self, dir: &RegionDir, family: &Family) -> Result<CompactionConfig> {
         if !self.writable {
             return Ok(CompactionConfig::default());
@@ -126,26 +191,59 @@ impl RegionOptions {
         CompactionConfig::from_settings(family, &setting)
     }
 
-    /// The families by name: those given, and the others that the directory has.
-    fn families_of(&self, dir: &RegionDir) -> Vec<Family> {
-        let given = |family: &&Family| self.families.iter().any(|given| given.name() == family.name());
-        let others = dir.families().iter().filter(|family| !given(family));
-        let mut families: Vec<Family> = self.families.iter().chain(others).cloned().collect();
-        families.sort_by(|a, b| a.name().cmp(b.name()));
-        families
+    /// The families by name, and a warning if the settings of some are not known.
+    fn families_of(&self, dir: &RegionDir) -> Result<(Vec<Family>, Vec<Error>)> {
+        let (families, _) = dir.reconcile(&self.families, SchemaChange::Refuse)?;
+        let is_known = dir.has_descriptor() || families.len() == self.families.len();
+        let warnings = if is_known { Vec::new() } else { vec![self.unknown_settings(dir)] };
+        Ok((families, warnings))
     }
 
-    /// The files of a store, but for those that others were made of: a compaction that was cut off left them.
-    fn open_store_files(&self, dir: &RegionDir, store: &Store) -> Result<Vec<StoreFile>> {
-        let places = dir.files(store.family.name())?.files;
-        let (files, replaced) = open_files(&store.options, &places)?;
-        if self.writable {
-            replaced
-                .iter()
-                .try_for_each(|file| dir.archive(store.family.name(), &store.dir.join(file.name())))?;
+    /// Opens the files of a store. Those of a region that another process may change are listed again once they are open: a
+    /// listing made while files are replaced may have neither the old ones nor the new one.
+    fn open_store_files(
+        &self,
+        dir: &RegionDir,
+        store: &Store,
+        warnings: &mut Vec<Error>,
+    ) -> Result<OpenedFiles> {
+        let family = store.family.name();
+        let mut listed = self.list_store_files(dir, family)?;
+        for _ in 0..LISTINGS {
+            let opened = open_files(&store.options, &listed.files);
+            if !self.writable && opened.as_ref().err().is_none_or(Error::is_not_found) {
+                let again = self.list_store_files(dir, family)?;
+                if !is_same(&again.files, &listed.files) {
+                    listed = again;
+                    continue;
+                }
+            }
+            let mut opened = opened?;
+            warnings.append(&mut listed.warnings);
+            warnings.append(&mut opened.warnings);
+            return Ok(opened);
         }
-        Ok(files)
+        let error =
+            io::Error::new(io::ErrorKind::Interrupted, "another process changes the files all the time");
+        Err(Error::io("list", &store.dir, error))
     }
+
+    /// Lists the files of a family. A file that a reference or link led to may be moved by another process meanwhile.
+    fn list_store_files(&self, dir: &RegionDir, family: &[u8]) -> Result<StoreFiles> {
+        let mut listed = dir.store_files(family);
+        for _ in 0..LISTINGS {
+            if self.writable || !listed.as_ref().err().is_some_and(Error::is_not_found) {
+                break;
+            }
+            listed = dir.store_files(family);
+        }
+        listed
+    }
+}
+
+/// Whether two listings have the same files.
+fn is_same(a: &[StoreFileInfo], b: &[StoreFileInfo]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (&a.name, &a.path) == (&b.name, &b.path))
 }
 
 /// The greatest sequence id that a file knows of. A cell may have a greater one than the log's that its file ends with: what

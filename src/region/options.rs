@@ -21,6 +21,7 @@ pub struct RegionOptions {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) writable: bool,
     pub(super) create_if_missing: bool,
+    pub(super) alter: bool,
     pub(super) families: Vec<Family>,
     pub(super) table: Option<String>,
     pub(super) start_key: Bytes,
@@ -38,6 +39,7 @@ impl RegionOptions {
             clock: Arc::new(SystemClock),
             writable: false,
             create_if_missing: false,
+            alter: false,
             families: Vec::new(),
             table: None,
             start_key: Bytes::new(),
@@ -70,11 +72,22 @@ impl RegionOptions {
         self
     }
 
-    /// A family: of a region that is created; or, in place of what the table's descriptor says, of one that is there.
+    /// A family of a region that is created, or of one that has no table descriptor.
+    ///
+    /// For a region with a table descriptor it must be as the descriptor has it; opening fails otherwise, unless the
+    /// descriptor is to be [altered](Self::alter).
     #[must_use]
     pub fn family(mut self, family: Family) -> Self {
         self.families.retain(|other| other.name() != family.name());
         self.families.push(family);
+        self
+    }
+
+    /// Whether the table descriptor is rewritten if the [families given](Self::family) differ from it (default: no). Families that
+    /// are not given stay as they are (HBase: `modify_column_family`, `add_column_family`). Needs a writable region.
+    #[must_use]
+    pub fn alter(mut self, alter: bool) -> Self {
+        self.alter = alter;
         self
     }
 
@@ -160,6 +173,11 @@ impl RegionOptions {
         self
     }
 
+    /// The time by the clock of the regions, in milliseconds since 1970.
+    pub(crate) fn now(&self) -> i64 {
+        self.clock.now()
+    }
+
     /// Where files are.
     pub(crate) fn file_storage(&self) -> &Arc<dyn Storage> {
         &self.storage
@@ -172,10 +190,14 @@ impl RegionOptions {
 
     /// Opens the region of a directory.
     ///
+    /// A region without a table descriptor is read with all versions of all cells, and [says so](Region::warnings). It is opened for writing
+    /// only if all of its families [are given](Self::family).
+    ///
     /// # Errors
     ///
-    /// If there is none and none is to be created; if it is not one, or a file of it is damaged or not readable; if it has edits
-    /// in logs that must be replayed first; if another process has it open for writing.
+    /// If there is none and none is to be created; if the directory is not a region, or a file of it is damaged or not
+    /// readable; if it has recovered edits, which must be replayed first; if another process has it open for writing
+    /// ([`Locked`](crate::ErrorKind::Locked)); if families that are given differ from the table descriptor.
     pub fn open(self, path: impl AsRef<Path>) -> Result<Region> {
         self.open_region(path.as_ref())
     }

@@ -54,6 +54,7 @@ impl Inner {
         read_point: i64,
         row: &mut RowBuf,
     ) -> Result<()> {
+        self.check_open()?;
         self.check_row(&get.row)?;
         if get.select.filter.is_some() {
             return self.get_filtered(state, get, read_point, row);

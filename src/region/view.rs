@@ -13,6 +13,7 @@ use std::sync::Arc;
 ///
 /// While it lives, flushes and compactions keep what it may see; it holds memory and files that they would give up.
 pub struct ReadView {
+    handle: Region,
     pub(super) region: Arc<Inner>,
     pub(super) state: Arc<RegionState>,
     point: ReadPoint,
@@ -20,9 +21,10 @@ pub struct ReadView {
 }
 
 impl ReadView {
-    pub(super) fn new(region: Arc<Inner>) -> Self {
+    pub(super) fn new(handle: Region) -> Self {
+        let region = Arc::clone(&handle.0);
         let (point, state) = region.register();
-        Self { region, state, point, kept: KeptScans::default() }
+        Self { handle, region, state, point, kept: KeptScans::default() }
     }
 
     /// The sequence id up to which writes are seen.
@@ -41,7 +43,7 @@ impl ReadView {
     /// The region.
     #[must_use]
     pub fn region(&self) -> Region {
-        Region(Arc::clone(&self.region))
+        self.handle.clone()
     }
 
     /// Reads a row. See [`Region::get`].
@@ -74,6 +76,7 @@ impl ReadView {
     /// If a family is unknown, a raw scan names columns, a filter that judges whole rows comes with a
     /// [batch](Scan::batch), or a file is damaged or not readable.
     pub fn scan<'v>(&'v self, scan: &'v Scan) -> Result<RegionScanner<'v>> {
+        self.region.check_open()?;
         if self.region.observers.is_empty() {
             return RegionScanner::new(self, scan);
         }

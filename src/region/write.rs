@@ -7,6 +7,7 @@ use crate::metrics::ReadCounts;
 use crate::sync::unpoisoned;
 use std::borrow::{Borrow, Cow};
 use std::sync::RwLockReadGuard;
+use std::sync::atomic::Ordering;
 
 /// The longest cell, key and value (hbase.server.keyvalue.maxsize).
 const MAX_CELL_LEN: usize = 10 << 20;
@@ -59,6 +60,9 @@ impl Inner {
         C: Borrow<NewCell<'a>>,
     {
         let _updates = self.update();
+        if self.is_closing.load(Ordering::Acquire) {
+            return Err(Error::closed());
+        }
         let state = self.states.load();
         let entry = self.mvcc.begin();
         let seq_id = entry.seq_id();

@@ -9,6 +9,7 @@ use crate::proto;
 use crate::proto::hfile::BytesBytesPair;
 use crate::proto::region::{ColumnFamilySchema, NameStringPair, TableSchema};
 use prost::Message;
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 /// How long the prefixes are, of a family with a filter of them.
@@ -89,6 +90,45 @@ impl TableDescriptor {
         self.families.iter().map(|(family, _)| family)
     }
 
+    /// A descriptor in which `families` take the place of those of their names, or are added. Attributes that a [`Family`]
+    /// does not have, such as REPLICATION_SCOPE, stay as they are.
+    pub(crate) fn with_families(&self, families: &[Family]) -> Self {
+        let mut changed = self.clone();
+        for family in families {
+            let mut settings = Settings::of(family);
+            let at = changed.families.binary_search_by(|(f, _)| f.name().cmp(family.name()));
+            match at.ok().and_then(|at| changed.families.get_mut(at)) {
+                Some((old, old_settings)) => {
+                    let is_set =
+                        |pair: &&BytesBytesPair| settings.attributes.iter().all(|a| a.first != pair.first);
+                    let others: Vec<_> = old_settings.attributes.iter().filter(is_set).cloned().collect();
+                    settings.attributes.extend(others);
+                    (*old, *old_settings) = (family.clone(), settings);
+                }
+                None => changed.families.push((family.clone(), settings)),
+            }
+            changed.families.sort_by(|(a, _), (b, _)| a.name().cmp(b.name()));
+        }
+        changed
+    }
+
+    /// How a family differs from the one of its name, a line for each setting; a line if there is none of its name.
+    pub(crate) fn differences(&self, family: &Family) -> Vec<String> {
+        let name = Binary(family.name());
+        let Some((own, _)) = self.families.iter().find(|(own, _)| own.name() == family.name()) else {
+            return vec![format!("there is no family {name}")];
+        };
+        let (own, given) = (Settings::of(own).pairs(), Settings::of(family).pairs());
+        let keys: BTreeSet<&String> = own.keys().chain(given.keys()).collect();
+        let value = |pairs: &BTreeMap<String, String>, key| {
+            pairs.get(key).map_or("not set", String::as_str).to_owned()
+        };
+        let differs = keys.into_iter().filter(|&key| own.get(key) != given.get(key));
+        differs
+            .map(|key| format!("{name}: {key} is {}, given {}", value(&own, key), value(&given, key)))
+            .collect()
+    }
+
     /// A setting of a family: its own, or else the table's. None if neither has it, or there is no such family.
     pub(crate) fn setting(&self, family: &[u8], key: &str) -> Option<&str> {
         let of_family = self.families.iter().find(|(f, _)| f.name() == family).map(|(_, settings)| settings);
@@ -128,6 +168,17 @@ impl Settings {
                 .map(|(name, value)| NameStringPair { name: Some(name), value: Some(value) })
                 .collect(),
         }
+    }
+
+    /// All keys and values as text.
+    fn pairs(&self) -> BTreeMap<String, String> {
+        let text = |bytes: &Option<Vec<u8>>| Binary(bytes.as_deref().unwrap_or_default()).to_string();
+        let attributes = self.attributes.iter().map(|pair| (text(&pair.first), text(&pair.second)));
+        let configuration = self
+            .configuration
+            .iter()
+            .map(|pair| (pair.name.clone().unwrap_or_default(), pair.value.clone().unwrap_or_default()));
+        attributes.chain(configuration).collect()
     }
 
     fn get(&self, key: &str) -> Option<&str> {

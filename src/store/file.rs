@@ -7,43 +7,21 @@ mod rows;
 pub(crate) use known::SeqIds;
 
 use super::file_scanner::StoreFileScanner;
-use super::reference::Reference;
 use super::reversed_file_scanner::ReversedStoreFileScanner;
 use crate::block::BlockType;
 use crate::block::bloom::HashedRow;
 use crate::cell::{CellOrder, prefix};
 use crate::error::{Corruption, Result};
 use crate::hfile::{HFile, HFileOptions};
+use crate::layout::{Reference, StoreFileInfo};
 use crate::op::Query;
 use crate::schema::BloomType;
 use known::Known;
 use rows::Rows;
 use std::cmp::Ordering;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-
-/// Where a file of a store is, and which of its cells count.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct FilePlace {
-    /// What the store calls it: its name in the family's directory.
-    pub(crate) name: String,
-    /// The HFile, which links and references have been followed to.
-    pub(crate) path: PathBuf,
-    /// Which half of the HFile it is, if it is not all of it.
-    pub(crate) reference: Option<Reference>,
-    /// When the entry of the family's directory was changed last, in milliseconds.
-    pub(crate) modified_millis: i64,
-}
-
-impl FilePlace {
-    /// A plain file.
-    pub(crate) fn plain(path: impl Into<PathBuf>, modified_millis: i64) -> Self {
-        let path = path.into();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Self { name, path, reference: None, modified_millis }
-    }
-}
 
 /// Whether a file can hold what a query asks for, and what ruled it out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -64,7 +42,7 @@ pub(crate) struct StoreFile(Arc<Inner>);
 
 struct Inner {
     hfile: HFile,
-    place: FilePlace,
+    info: StoreFileInfo,
     order: CellOrder,
     known: Known,
     /// The first and last row; none without cells.
@@ -77,29 +55,29 @@ impl StoreFile {
     /// # Errors
     ///
     /// If the HFile cannot be opened, sorts its cells in an unknown order, or has values in its file info that cannot be.
-    pub(crate) fn open(options: &HFileOptions, place: &FilePlace) -> Result<Self> {
-        let hfile = options.open(&place.path)?;
+    pub(crate) fn open(options: &HFileOptions, info: &StoreFileInfo) -> Result<Self> {
+        let hfile = options.open(&info.path)?;
         let Some(order) = hfile.order() else {
             let name = format!("{:?}", hfile.trailer().comparator_class_name());
             let corruption = Corruption::unsupported("comparator of a store file,", name);
             return Err(corruption.at(hfile.path(), hfile.trailer().offset()));
         };
-        let rows = Rows::of(&hfile, order, place.reference.as_ref())?;
-        let known = Known::read(&hfile, place).map_err(|corruption| {
+        let rows = Rows::of(&hfile, order, info.reference.as_ref())?;
+        let known = Known::read(&hfile, info).map_err(|corruption| {
             let offset = u64::try_from(hfile.trailer().file_info_offset()).unwrap_or_default();
             corruption.in_block(hfile.path(), offset, BlockType::FileInfo.name())
         })?;
-        Ok(Self(Arc::new(Inner { hfile, place: place.clone(), order, known, rows })))
+        Ok(Self(Arc::new(Inner { hfile, info: info.clone(), order, known, rows })))
     }
 
     /// What the store calls the file: its name in the family's directory.
     pub(crate) fn name(&self) -> &str {
-        &self.0.place.name
+        &self.0.info.name
     }
 
     /// The HFile.
     pub(crate) fn path(&self) -> &Path {
-        &self.0.place.path
+        &self.0.info.path
     }
 
     /// The length of the HFile in bytes; all of it also for a half.
@@ -138,12 +116,12 @@ impl StoreFile {
 
     /// Whether only a half of the HFile counts.
     pub(crate) fn is_reference(&self) -> bool {
-        self.0.place.reference.is_some()
+        self.0.info.reference.is_some()
     }
 
     /// Which half of the HFile counts.
     pub(crate) fn reference(&self) -> Option<&Reference> {
-        self.0.place.reference.as_ref()
+        self.0.info.reference.as_ref()
     }
 
     /// The bounds of the timestamps, both inclusive; 0 is in them if there are markers that reach back to the beginning.
@@ -169,7 +147,7 @@ impl StoreFile {
 
     /// When the file was changed last, in milliseconds.
     pub(crate) fn modified_millis(&self) -> i64 {
-        self.0.place.modified_millis
+        self.0.info.modified_millis
     }
 
     /// The names of the files this one was compacted from, which must not be read beside it (hfile.md §15.7).

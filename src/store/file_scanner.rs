@@ -2,11 +2,11 @@
 //! `HalfStoreFileReader`).
 
 use super::file::{SeqIds, StoreFile};
-use super::reference::{Half, Reference};
 use crate::block::data::Step;
 use crate::cell::{CellKey, CellOrder, CellRef, CellType, SeekKey};
 use crate::error::Result;
 use crate::hfile::{HFileScanner, RowVisitor, RowWalk};
+use crate::layout::{Half, Reference};
 use crate::schema::BloomType;
 use std::fmt;
 use std::ops::ControlFlow;

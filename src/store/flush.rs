@@ -1,25 +1,26 @@
 //! From memory to a file (read-path.md §4; HBase: `DefaultStoreFlusher`).
 
+use super::Store;
 use super::heap::KeyValueScanner;
 use super::matcher::CompactionKind;
 use super::pass::{Keep, through};
 use super::scanner::StoreScanner;
 use super::writer::{Carries, NewStoreFile};
-use super::{Store, StoreFile};
 use crate::error::Result;
 use crate::hfile::StoreFileOrigin;
+use crate::layout::StagedFile;
 use crate::memstore::Segment;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 impl Store {
-    /// Writes what segments hold to a file; none if nothing of it is kept. `seq_id` is the number the flush took.
+    /// Writes what segments hold to a file that has no name yet; none if no cell is kept. `seq_id` is the sequence id of the flush.
     pub(crate) fn flush(
         &self,
         segments: &[Arc<Segment>],
         seq_id: i64,
         keep: Keep,
-    ) -> Result<Option<StoreFile>> {
+    ) -> Result<Option<StagedFile>> {
         let Keep { info, max_read_point, mut passes } = keep;
         let now = info.now;
         let scanners = segments

@@ -3,10 +3,10 @@
 
 use super::file::StoreFile;
 use super::file_scanner::{Visible, seq_ids_for};
-use super::reference::{Half, Reference};
 use crate::cell::{CellKey, CellRef};
 use crate::error::Result;
 use crate::hfile::ReversedHFileScanner;
+use crate::layout::{Half, Reference};
 use std::fmt;
 use std::ops::ControlFlow;
 

@@ -2,15 +2,65 @@
 
 use super::{Inner, Place, Table};
 use crate::error::{Error, ErrorKind, Result};
+use crate::layout::table::create_table;
 use crate::locator::{Locator, RegionDirs, RetryPolicy, RootDir, serving, tiling_faults};
-use crate::region::RegionOptions;
-use crate::schema::{RegionInfo, TableName};
+use crate::region::{Region, RegionOptions};
+use crate::schema::{Family, RegionInfo, TableName};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, OnceLock};
 
 impl Table {
+    /// Creates a table under a root directory, with a region for each range between split keys, and opens it for writing.
+    ///
+    /// Nothing of the table is there before all of it is, whatever fails or dies meanwhile (HBase: `CreateTableProcedure`).
+    ///
+    /// # Errors
+    ///
+    /// If there is such a table already, of kind [`Io`](ErrorKind::Io) and [`std::io::ErrorKind::AlreadyExists`]; if there is no family, or one
+    /// cannot be; if split keys are empty or given twice; if the system fails.
+    pub fn create(
+        root: impl AsRef<Path>,
+        name: &str,
+        families: &[Family],
+        splits: &[impl AsRef<[u8]>],
+    ) -> Result<Self> {
+        Self::create_with(root, name, families, splits, Region::options())
+    }
+
+    /// As [`create`](Self::create), with options for the regions; they are opened writable.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn create_with(
+        root: impl AsRef<Path>,
+        name: &str,
+        families: &[Family],
+        splits: &[impl AsRef<[u8]>],
+        options: RegionOptions,
+    ) -> Result<Self> {
+        if families.is_empty() {
+            return Err(Error::invalid_argument("a new table needs a family at least"));
+        }
+        let (root, table) = (root.as_ref(), TableName::parse(name)?);
+        let mut keys: Vec<&[u8]> = splits.iter().map(AsRef::as_ref).collect();
+        keys.sort_unstable();
+        if keys.first().is_some_and(|key| key.is_empty()) || !keys.is_sorted_by(|a, b| a < b) {
+            return Err(Error::invalid_argument("split keys are not empty, and each is given once"));
+        }
+        let now = options.now();
+        let bounds: Vec<&[u8]> = [&[][..]].into_iter().chain(keys).chain([&[][..]]).collect();
+        let region = |bounds: &[&[u8]]| match *bounds {
+            [start, end] => RegionInfo::new(table.clone(), start.to_vec(), end.to_vec(), now),
+            _ => Err(Error::invalid_argument("a region has two bounds")),
+        };
+        let regions = bounds.windows(2).map(region).collect::<Result<Vec<_>>>()?;
+        create_table(options.file_storage(), root, &table, families, &regions)?;
+        Self::open_with(root, name, options.writable(true))
+    }
+
     /// Opens a table under a root directory with options for its regions; those for regions that are created mean nothing here.
     ///
     /// # Errors

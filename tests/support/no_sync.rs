@@ -27,6 +27,14 @@ impl Storage for NoSync {
         self.0.remove(path)
     }
 
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        self.0.remove_dir(path)
+    }
+
+    fn sync_file(&self, _path: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
     fn sync_dir(&self, _path: &Path) -> io::Result<()> {
         Ok(())
     }

@@ -3,11 +3,10 @@
 use crate::failure::{Failure, Fault};
 use crate::regions::{Regions, kind_of};
 use crate::target::Kind;
-use hregion::{Clock as _, Family, ManualClock, Region, RegionInfo, RegionOptions, SystemClock, TableName};
+use hregion::{Family, Region, RegionOptions, TableName};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// Tables, opened when they are first needed.
 #[derive(Debug)]
@@ -128,24 +127,12 @@ impl Catalog {
                 Fault::usage("create: tables are created in a root directory, this is one table").into()
             );
         };
-        let dir = table_dir(root, &name);
-        if dir.exists() {
-            return Err(Fault::invalid(format!("table already exists: {name}")).into());
+        match hregion::Table::create_with(root, &name.to_string(), families, splits, self.options.clone()) {
+            Err(error) if error.is_already_exists() => {
+                Err(Fault::invalid(format!("table already exists: {name}")).into())
+            }
+            created => Ok(created.map(drop)?),
         }
-        let now = SystemClock.now();
-        let mut options = self.options.clone().create_if_missing(true).table(name.to_string());
-        for family in families {
-            options = options.family(family.clone());
-        }
-        // the name of a region has the time of its creation in it
-        options = options.clock(Arc::new(ManualClock::new(now)));
-        for i in 0..=splits.len() {
-            let bound = |at: Option<usize>| at.and_then(|at| splits.get(at)).cloned().unwrap_or_default();
-            let (start, end) = (bound(i.checked_sub(1)), bound(Some(i)));
-            let info = RegionInfo::new(name.clone(), start.clone(), end.clone(), now)?;
-            options.clone().key_range(start, end).open(dir.join(info.encoded_name()))?;
-        }
-        Ok(())
     }
 
     /// Flushes what was written and is only in memory, of all tables; the first error is told.

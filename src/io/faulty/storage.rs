@@ -1,17 +1,18 @@
-//! A file system that fails, and that can lose its power.
+//! A file system in memory that fails, and that can lose its power.
 
 use super::fault;
-use crate::io::{DirEntry, FileLock, FileReader, FileWriter, MemoryFile, Storage};
+use crate::io::{DirEntry, FileLock, FileReader, FileWriter, Storage};
 use crate::sync::unpoisoned;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// Files in memory. It counts all calls that change something, and fails at those it is told to.
+/// Files in memory. It counts all calls, and fails at those it is set to.
 ///
-/// It knows what would be left if the power went: of a file what was synced, of names what they were when their directory
-/// was synced.
+/// It knows what a loss of power leaves: of a file what was synced, of a directory the names it had when it was synced.
+/// Directories that were not created by a call have always been there.
 #[derive(Clone, Debug, Default)]
 pub struct FaultyStorage(Arc<Mutex<State>>);
 
@@ -22,21 +23,30 @@ pub enum Crash {
     OfTheProcess,
     /// Nothing.
     Hard,
-    /// Names, and half of the bytes: a system may write what it likes, when it likes.
+    /// Names, and half of the bytes.
     Torn,
+    /// By chance, from a seed: each name that changed is the old or the new one, each file keeps some of its length, and
+    /// each unit of 512 bytes in that is what was written or zeros.
+    Chance(u64),
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
-    files: Vec<Content>,
-    /// Which file has a name.
-    names: BTreeMap<PathBuf, usize>,
-    /// Which file would have it after a loss of power.
-    synced_names: BTreeMap<PathBuf, usize>,
-    /// The directories that were created, and whether they would be there then. Others have always been.
-    dirs: BTreeMap<PathBuf, bool>,
+    /// Files and directories, by number. Directory 0 is the root.
+    nodes: Vec<Node>,
+    /// How many calls there have been that change something or list a directory.
     calls: u64,
+    /// How many calls there have been, reads included.
+    all_calls: u64,
     faults: Faults,
+    kind: io::ErrorKind,
+    locks: BTreeSet<PathBuf>,
+}
+
+#[derive(Clone, Debug)]
+enum Node {
+    File(Content),
+    Dir(Names),
 }
 
 #[derive(Clone, Debug, Default)]
@@ -45,13 +55,37 @@ struct Content {
     synced: usize,
 }
 
+#[derive(Clone, Debug, Default)]
+struct Names {
+    now: BTreeMap<OsString, usize>,
+    /// What the names would be after a loss of power.
+    synced: BTreeMap<OsString, usize>,
+}
+
 /// Which calls fail.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 enum Faults {
     #[default]
     None,
+    /// One of those that change something.
     At(u64),
+    /// All that change something, from one on.
     From(u64),
+    /// Some of all, reads included.
+    Among(BTreeSet<u64>),
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            nodes: vec![Node::Dir(Names::default())],
+            calls: 0,
+            all_calls: 0,
+            faults: Faults::None,
+            kind: io::ErrorKind::Other,
+            locks: BTreeSet::new(),
+        }
+    }
 }
 
 impl FaultyStorage {
@@ -61,66 +95,80 @@ impl FaultyStorage {
         Self::default()
     }
 
-    /// Makes the call fail that comes after `n` more.
+    /// Makes the call fail that comes after `n` more, of those that change something or list a directory.
     pub fn fail_after(&self, n: u64) {
         let mut state = self.state();
         state.faults = Faults::At(state.calls + n);
     }
 
-    /// Makes all calls fail that come after `n` more, as if the process had been killed there.
+    /// Makes all calls fail that come after `n` more and change something or list a directory, as if the process had been
+    /// killed there.
     pub fn die_after(&self, n: u64) {
         let mut state = self.state();
         state.faults = Faults::From(state.calls + n);
     }
 
-    /// How many calls there have been that change something.
+    /// Makes calls fail by their numbers, counted from now on over all calls: opens, reads and locks too.
+    pub fn fail_among_all(&self, numbers: impl IntoIterator<Item = u64>) {
+        let mut state = self.state();
+        let now = state.all_calls;
+        state.faults = Faults::Among(numbers.into_iter().map(|n| now + n).collect());
+    }
+
+    /// Makes no more calls fail.
+    pub fn heal(&self) {
+        self.state().faults = Faults::None;
+    }
+
+    /// The kind of the errors (default: other).
+    pub fn fail_with(&self, kind: io::ErrorKind) {
+        self.state().kind = kind;
+    }
+
+    /// How many calls there have been that change something or list a directory.
     #[must_use]
     pub fn calls(&self) -> u64 {
         self.state().calls
     }
 
+    /// How many calls there have been, opens, reads and locks included.
+    #[must_use]
+    pub fn all_calls(&self) -> u64 {
+        self.state().all_calls
+    }
+
     /// The names of all files.
     #[must_use]
     pub fn names(&self) -> Vec<PathBuf> {
-        self.state().names.keys().cloned().collect()
+        let state = self.state();
+        let mut found = Vec::new();
+        state.walk(0, Path::new(""), &mut found);
+        found
     }
 
     /// The bytes of a file, if there is one of that name.
     #[must_use]
     pub fn bytes(&self, path: &Path) -> Option<Vec<u8>> {
         let state = self.state();
-        state.names.get(path).map(|&file| state.files[file].bytes.clone())
+        state.file(path).ok().map(|file| state.content(file).bytes.clone())
     }
 
     /// What is found after a crash. It does not fail any more.
     #[must_use]
     pub fn after(&self, crash: Crash) -> Self {
         let state = self.state();
-        let mut names = if crash == Crash::Hard { &state.synced_names } else { &state.names }.clone();
-        let mut dirs = state.dirs.clone();
-        if crash == Crash::Hard {
-            let lost: Vec<_> =
-                state.dirs.iter().filter(|(_, synced)| !**synced).map(|(dir, _)| dir).collect();
-            let is_lost = |path: &Path| lost.iter().any(|dir| path.starts_with(dir));
-            names.retain(|name, _| !is_lost(name));
-            dirs.retain(|dir, _| !is_lost(dir));
-        }
-        let files = state.files.iter().map(|file| {
-            let len = match crash {
-                Crash::OfTheProcess => file.bytes.len(),
-                Crash::Hard => file.synced,
-                Crash::Torn => file.synced + (file.bytes.len() - file.synced) / 2,
-            };
-            Content { bytes: file.bytes[..len].to_vec(), synced: len }
+        let mut chance = Chance(if let Crash::Chance(seed) = crash { seed } else { 0 });
+        let nodes = state.nodes.iter().map(|node| match node {
+            Node::File(content) => {
+                let bytes = content.after(crash, &mut chance);
+                Node::File(Content { synced: bytes.len(), bytes })
+            }
+            Node::Dir(names) => {
+                let left = names.after(crash, &mut chance);
+                Node::Dir(Names { now: left.clone(), synced: left })
+            }
         });
-        let left = State {
-            files: files.collect(),
-            names: names.clone(),
-            synced_names: names,
-            dirs: dirs.into_keys().map(|dir| (dir, true)).collect(),
-            ..State::default()
-        };
-        Self(Arc::new(Mutex::new(left)))
+        Self(Arc::new(Mutex::new(State { nodes: nodes.collect(), ..State::default() })))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -128,104 +176,353 @@ impl FaultyStorage {
     }
 }
 
+/// Chances from a seed (splitmix64).
+struct Chance(u64);
+
+impl Chance {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        usize::try_from(self.next() % (n.max(1) as u64)).unwrap_or_default()
+    }
+}
+
+/// What reaches a disk as a whole or not at all.
+const UNIT: usize = 512;
+
+impl Content {
+    fn after(&self, crash: Crash, chance: &mut Chance) -> Vec<u8> {
+        let rest = self.bytes.len() - self.synced;
+        match crash {
+            Crash::OfTheProcess => self.bytes.clone(),
+            Crash::Hard => self.bytes[..self.synced].to_vec(),
+            Crash::Torn => self.bytes[..self.synced + rest / 2].to_vec(),
+            Crash::Chance(_) => {
+                let len = self.synced + chance.below(rest + 1);
+                let mut bytes = self.bytes[..len].to_vec();
+                for unit in bytes[self.synced..].chunks_mut(UNIT) {
+                    if chance.below(3) == 0 {
+                        unit.fill(0);
+                    }
+                }
+                bytes
+            }
+        }
+    }
+}
+
+impl Names {
+    fn after(&self, crash: Crash, chance: &mut Chance) -> BTreeMap<OsString, usize> {
+        match crash {
+            Crash::OfTheProcess | Crash::Torn => self.now.clone(),
+            Crash::Hard => self.synced.clone(),
+            Crash::Chance(_) => {
+                let names: BTreeSet<_> = self.now.keys().chain(self.synced.keys()).collect();
+                let mut left = BTreeMap::new();
+                for name in names {
+                    let (now, synced) = (self.now.get(name), self.synced.get(name));
+                    let node = if chance.below(2) == 0 { now } else { synced };
+                    left.extend(node.map(|node| (name.clone(), *node)));
+                }
+                left
+            }
+        }
+    }
+}
+
+fn not_found() -> io::Error {
+    io::ErrorKind::NotFound.into()
+}
+
+/// The parts of a path: absolute and relative ones are the same.
+fn parts(path: &Path) -> Vec<&OsStr> {
+    let part = |component| match component {
+        Component::Normal(part) => Some(part),
+        Component::ParentDir => Some(OsStr::new("..")),
+        _ => None,
+    };
+    path.components().filter_map(part).collect()
+}
+
 impl State {
-    /// Counts a call, and says whether it is to fail.
-    fn call(&mut self) -> io::Result<()> {
+    /// Counts a call that changes something or lists a directory, and fails if it is to.
+    fn change(&mut self) -> io::Result<()> {
         let call = self.calls;
         self.calls += 1;
-        match self.faults {
-            Faults::At(at) if call == at => Err(fault()),
-            Faults::From(from) if call >= from => Err(fault()),
-            _ => Ok(()),
+        let fails = match self.faults {
+            Faults::At(at) => call == at,
+            Faults::From(from) => call >= from,
+            _ => false,
+        };
+        self.count(fails)
+    }
+
+    /// Counts a call that reads, and fails if it is to.
+    fn read(&mut self) -> io::Result<()> {
+        self.count(false)
+    }
+
+    fn count(&mut self, fails: bool) -> io::Result<()> {
+        let call = self.all_calls;
+        self.all_calls += 1;
+        if fails || matches!(&self.faults, Faults::Among(numbers) if numbers.contains(&call)) {
+            return Err(fault(self.kind));
+        }
+        Ok(())
+    }
+
+    fn walk(&self, dir: usize, path: &Path, found: &mut Vec<PathBuf>) {
+        for (name, &node) in &self.dir(dir).now {
+            let path = path.join(name);
+            match &self.nodes[node] {
+                Node::File(_) => found.push(path),
+                Node::Dir(_) => self.walk(node, &path, found),
+            }
         }
     }
 
+    fn dir(&self, node: usize) -> &Names {
+        match &self.nodes[node] {
+            Node::Dir(names) => names,
+            Node::File(_) => unreachable!("not a directory"),
+        }
+    }
+
+    fn dir_mut(&mut self, node: usize) -> &mut Names {
+        match &mut self.nodes[node] {
+            Node::Dir(names) => names,
+            Node::File(_) => unreachable!("not a directory"),
+        }
+    }
+
+    fn content(&self, node: usize) -> &Content {
+        match &self.nodes[node] {
+            Node::File(content) => content,
+            Node::Dir(_) => unreachable!("not a file"),
+        }
+    }
+
+    fn content_mut(&mut self, node: usize) -> &mut Content {
+        match &mut self.nodes[node] {
+            Node::File(content) => content,
+            Node::Dir(_) => unreachable!("not a file"),
+        }
+    }
+
+    /// The file or directory of a path.
+    fn node(&self, path: &Path) -> io::Result<usize> {
+        let mut node = 0;
+        for part in parts(path) {
+            let Node::Dir(names) = &self.nodes[node] else { return Err(io::ErrorKind::NotADirectory.into()) };
+            node = *names.now.get(part).ok_or_else(not_found)?;
+        }
+        Ok(node)
+    }
+
     fn file(&self, path: &Path) -> io::Result<usize> {
-        self.names.get(path).copied().ok_or_else(|| io::ErrorKind::NotFound.into())
+        let node = self.node(path)?;
+        match self.nodes[node] {
+            Node::File(_) => Ok(node),
+            Node::Dir(_) => Err(io::ErrorKind::IsADirectory.into()),
+        }
+    }
+
+    fn directory(&self, path: &Path) -> io::Result<usize> {
+        let node = self.node(path)?;
+        match self.nodes[node] {
+            Node::Dir(_) => Ok(node),
+            Node::File(_) => Err(io::ErrorKind::NotADirectory.into()),
+        }
+    }
+
+    /// The directory of parts of a path. Those that are missing are made: durable ones that have always been there, or new
+    /// ones that are not durable yet.
+    fn make_dirs(&mut self, parts: &[&OsStr], durable: bool) -> io::Result<usize> {
+        let mut node = 0;
+        for part in parts {
+            node = match self.dir(node).now.get(*part) {
+                Some(&next) => match self.nodes[next] {
+                    Node::Dir(_) => next,
+                    Node::File(_) => return Err(io::ErrorKind::NotADirectory.into()),
+                },
+                None => {
+                    let new = self.nodes.len();
+                    self.nodes.push(Node::Dir(Names::default()));
+                    let names = self.dir_mut(node);
+                    names.now.insert((*part).to_owned(), new);
+                    if durable {
+                        names.synced.insert((*part).to_owned(), new);
+                    }
+                    new
+                }
+            };
+        }
+        Ok(node)
+    }
+
+    /// The directory that a path is in, and the last part of the path.
+    fn parent<'p>(&mut self, path: &'p Path) -> io::Result<(usize, &'p OsStr)> {
+        let parts = parts(path);
+        let (name, dirs) = parts.split_last().ok_or(io::ErrorKind::InvalidInput)?;
+        Ok((self.make_dirs(dirs, true)?, name))
     }
 }
 
 impl Storage for FaultyStorage {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
-        let bytes = self.bytes(path).ok_or(io::ErrorKind::NotFound)?;
-        Ok(Arc::new(MemoryFile::new(path, bytes)))
+        let mut state = self.state();
+        state.read()?;
+        let file = state.file(path)?;
+        let len = state.content(file).bytes.len() as u64;
+        Ok(Arc::new(FaultyReader { storage: self.clone(), path: path.to_owned(), file, len }))
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
         let mut state = self.state();
-        state.call()?;
-        let file = state.files.len();
-        state.files.push(Content::default());
-        state.names.insert(path.to_owned(), file);
+        state.change()?;
+        let (dir, name) = state.parent(path)?;
+        if state.node(path).is_ok_and(|node| matches!(state.nodes[node], Node::Dir(_))) {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        let file = state.nodes.len();
+        state.nodes.push(Node::File(Content::default()));
+        state.dir_mut(dir).now.insert(name.to_owned(), file);
         Ok(Box::new(FaultyWriter { storage: self.clone(), path: path.to_owned(), file }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.state();
-        state.call()?;
-        let file = state.file(from)?;
-        state.names.remove(from);
-        state.names.insert(to.to_owned(), file);
+        state.change()?;
+        let node = state.node(from)?;
+        if let Ok(other) = state.node(to) {
+            match (&state.nodes[node], &state.nodes[other]) {
+                (Node::File(_), Node::File(_)) => {}
+                (Node::Dir(_), Node::Dir(names)) if names.now.is_empty() => {}
+                (Node::Dir(_), Node::Dir(_)) => return Err(io::ErrorKind::DirectoryNotEmpty.into()),
+                (Node::Dir(_), Node::File(_)) => return Err(io::ErrorKind::NotADirectory.into()),
+                (Node::File(_), Node::Dir(_)) => return Err(io::ErrorKind::IsADirectory.into()),
+            }
+        }
+        let (from_dir, from_name) = state.parent(from)?;
+        let (to_dir, to_name) = state.parent(to)?;
+        state.dir_mut(from_dir).now.remove(from_name);
+        state.dir_mut(to_dir).now.insert(to_name.to_owned(), node);
         Ok(())
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
-        state.call()?;
+        state.change()?;
         state.file(path)?;
-        state.names.remove(path);
+        let (dir, name) = state.parent(path)?;
+        state.dir_mut(dir).now.remove(name);
+        Ok(())
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.change()?;
+        let node = state.directory(path)?;
+        if !state.dir(node).now.is_empty() {
+            return Err(io::ErrorKind::DirectoryNotEmpty.into());
+        }
+        let (dir, name) = state.parent(path)?;
+        state.dir_mut(dir).now.remove(name);
+        Ok(())
+    }
+
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.change()?;
+        let file = state.file(path)?;
+        let content = state.content_mut(file);
+        content.synced = content.bytes.len();
         Ok(())
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
-        state.call()?;
-        let path = if path == Path::new(".") { Path::new("") } else { path };
-        let within = |name: &Path| name.parent() == Some(path);
-        state.synced_names.retain(|name, _| !within(name));
-        let now: Vec<_> = state.names.iter().map(|(name, file)| (name.clone(), *file)).collect();
-        state.synced_names.extend(now.into_iter().filter(|(name, _)| within(name)));
-        state.dirs.iter_mut().filter(|(dir, _)| within(dir)).for_each(|(_, synced)| *synced = true);
+        state.change()?;
+        let dir = state.directory(path)?;
+        let names = state.dir_mut(dir);
+        names.synced = names.now.clone();
         Ok(())
     }
 
     fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
         let mut state = self.state();
-        state.call()?;
-        let mut found = BTreeMap::new();
-        let files = state.names.iter().map(|(name, &file)| (name, Some(file)));
-        for (name, file) in files.chain(state.dirs.keys().map(|dir| (dir, None))) {
-            let Ok(below) = name.strip_prefix(path) else { continue };
-            let mut parts = below.iter();
-            let Some(part) = parts.next() else { continue };
-            let file = file.filter(|_| parts.next().is_none());
-            let name = part.to_string_lossy().into_owned();
-            let len = file.map_or(0, |file| state.files[file].bytes.len() as u64);
-            found.insert(name.clone(), DirEntry { name, len, is_dir: file.is_none(), modified_millis: 0 });
-        }
-        if found.is_empty() && !state.dirs.contains_key(path) {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        Ok(found.into_values().collect())
+        state.change()?;
+        let dir = state.directory(path)?;
+        let entry = |(name, &node): (&OsString, &usize)| {
+            let (len, is_dir) = match &state.nodes[node] {
+                Node::File(content) => (content.bytes.len() as u64, false),
+                Node::Dir(_) => (0, true),
+            };
+            DirEntry { name: name.clone(), len, is_dir, is_symlink: false, modified_millis: 0 }
+        };
+        Ok(state.dir(dir).now.iter().map(entry).collect())
     }
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
-        state.call()?;
-        // the root is there
-        for dir in path.ancestors().filter(|dir| dir.parent().is_some()) {
-            state.dirs.entry(dir.to_owned()).or_insert(false);
-        }
-        Ok(())
+        state.change()?;
+        state.make_dirs(&parts(path), false).map(drop)
     }
 
-    /// Everybody gets it: after a crash nobody has one.
-    fn lock(&self, _path: &Path) -> io::Result<FileLock> {
-        Ok(FileLock::new(()))
+    fn lock(&self, path: &Path) -> io::Result<FileLock> {
+        let mut state = self.state();
+        state.read()?;
+        if !state.locks.insert(path.to_owned()) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        Ok(FileLock::new(Held { storage: self.clone(), path: path.to_owned() }))
     }
 }
 
-/// A file of a [`FaultyStorage`].
+/// A lock that is given up when it is dropped.
+#[derive(Debug)]
+struct Held {
+    storage: FaultyStorage,
+    path: PathBuf,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.storage.state().locks.remove(&self.path);
+    }
+}
+
+/// An open file of a [`FaultyStorage`]: it can be read after its name is gone.
+#[derive(Debug)]
+struct FaultyReader {
+    storage: FaultyStorage,
+    path: PathBuf,
+    file: usize,
+    len: u64,
+}
+
+impl FileReader for FaultyReader {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        let mut state = self.storage.state();
+        state.read()?;
+        crate::io::memory::copy_at(&state.content(self.file).bytes, buf, offset)
+    }
+}
+
+/// A file of a [`FaultyStorage`] that is being written.
 #[derive(Debug)]
 struct FaultyWriter {
     storage: FaultyStorage,
@@ -241,16 +538,16 @@ impl FileWriter for FaultyWriter {
     /// Of a write that fails, the first half is written.
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.storage.state();
-        let called = state.call();
+        let called = state.change();
         let written = if called.is_ok() { bytes.len() } else { bytes.len() / 2 };
-        state.files[self.file].bytes.extend_from_slice(&bytes[..written]);
+        state.content_mut(self.file).bytes.extend_from_slice(&bytes[..written]);
         called
     }
 
     fn sync(&mut self) -> io::Result<()> {
         let mut state = self.storage.state();
-        state.call()?;
-        let content = &mut state.files[self.file];
+        state.change()?;
+        let content = state.content_mut(self.file);
         content.synced = content.bytes.len();
         Ok(())
     }

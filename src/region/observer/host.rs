@@ -81,7 +81,8 @@ impl Inner {
     }
 
     fn handle(&self) -> Option<Region> {
-        self.this.upgrade().map(Region)
+        let handle = self.handle.get()?.upgrade()?;
+        Some(Region::of(&handle))
     }
 
     /// What is kept of a family, as the observers change it.

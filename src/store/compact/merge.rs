@@ -3,6 +3,7 @@
 use super::outputs::Outputs;
 use crate::cell::OLDEST_TIMESTAMP;
 use crate::error::Result;
+use crate::layout::StagedFile;
 use crate::store::heap::KeyValueScanner;
 use crate::store::matcher::CompactionKind;
 use crate::store::pass::{Keep, through};
@@ -26,9 +27,9 @@ pub(crate) struct Merge<'m> {
 }
 
 impl Store {
-    /// Merges files into new ones: into one, which is written even if no cell is kept; or, with boundaries, into one for
-    /// each span of time of which a cell is kept.
-    pub(crate) fn compact(&self, merge: Merge<'_>, keep: Keep) -> Result<Vec<StoreFile>> {
+    /// Merges files into new ones that have no names yet: into one, which is written even if no cell is kept; or, with
+    /// boundaries, into one for each span of time that keeps a cell.
+    pub(crate) fn compact(&self, merge: Merge<'_>, keep: Keep) -> Result<Vec<StagedFile>> {
         let Merge { inputs, all_files, boundaries, newest } = merge;
         let Keep { info, max_read_point, mut passes } = keep;
         let now = info.now;

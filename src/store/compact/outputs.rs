@@ -4,6 +4,7 @@ use super::date_tiered::place;
 use crate::cell::CellRef;
 use crate::error::Result;
 use crate::hfile::StoreFileOrigin;
+use crate::layout::StagedFile;
 use crate::store::writer::{Carries, NewStoreFile};
 use crate::store::{Store, StoreFile};
 
@@ -36,31 +37,28 @@ impl<'s> Outputs<'s> {
         }
     }
 
-    /// Makes the files last and gives them their places, one empty file if there is none and `needs_one`.
+    /// Finishes the files, in the order in which they must get their names; one without cells if there is none and
+    /// `needs_one`.
     ///
-    /// Whoever opens the store leaves out what a file says it was made of. So only the last that gets its place says it:
-    /// when all cells are there. With the others alone some cells are there twice, and the same.
+    /// A file that is opened says what it was compacted from, and that is left out. So only the last one says it: when it has
+    /// its name, all cells are there. Until then some cells are there twice, and equal.
     pub(super) fn finish(
         mut self,
         max_seq_id: i64,
         major_compaction: bool,
         inputs: &[StoreFile],
         needs_one: bool,
-    ) -> Result<Vec<StoreFile>> {
+    ) -> Result<Vec<StagedFile>> {
         if needs_one && self.files.iter().all(Option::is_none) {
             self.at(0)?;
         }
-        let mut files: Vec<NewStoreFile> = self.files.into_iter().flatten().collect();
-        let last = files.pop();
-        let origin = |compacted| StoreFileOrigin::Store { max_seq_id, major_compaction, compacted };
-        let mut sealed = Vec::with_capacity(files.len() + 1);
-        for file in files {
-            sealed.push(file.seal(self.store, &origin(Vec::new()))?);
-        }
-        if let Some(last) = last {
-            let names = inputs.iter().map(|file| file.name().as_bytes().to_vec()).collect();
-            sealed.push(last.seal(self.store, &origin(names))?);
-        }
-        sealed.into_iter().map(|file| file.place(self.store)).collect()
+        let files: Vec<NewStoreFile> = self.files.into_iter().flatten().collect();
+        let last = files.len().saturating_sub(1);
+        let names = || inputs.iter().map(|file| file.name().as_bytes().to_vec()).collect();
+        let finished = files.into_iter().enumerate().map(|(i, file)| {
+            let compacted = if i == last { names() } else { Vec::new() };
+            file.finish(self.store, &StoreFileOrigin::Store { max_seq_id, major_compaction, compacted })
+        });
+        finished.collect()
     }
 }

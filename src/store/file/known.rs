@@ -1,9 +1,8 @@
 //! What a file says of itself in its info and its name (read-path.md §1.5, §7.5).
 
-use super::FilePlace;
 use crate::error::{Corruption, Result};
 use crate::hfile::HFile;
-use crate::store::reference::Half;
+use crate::layout::{Half, StoreFileInfo};
 
 /// Which sequence ids the cells of a file have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,15 +28,15 @@ pub(super) struct Known {
 }
 
 impl Known {
-    pub(super) fn read(hfile: &HFile, place: &FilePlace) -> Result<Self, Corruption> {
+    pub(super) fn read(hfile: &HFile, store_file: &StoreFileInfo) -> Result<Self, Corruption> {
         let info = hfile.file_info();
         let bulk_load_time = info.bulkload_timestamp()?;
         // the name that the file was given then, which a link or reference still has in its own
-        let file_name = place.path.file_name().unwrap_or_default().to_string_lossy();
+        let file_name = store_file.path.file_name().unwrap_or_default().to_string_lossy();
         let loaded_as = bulk_load_seq_id(&file_name)?;
         let is_bulk_loaded = loaded_as.is_some() || bulk_load_time.is_some();
         let keeps_seq_ids = info.skip_reset_seq_id()? == Some(true);
-        let is_top = place.reference.as_ref().is_some_and(|reference| reference.half == Half::Top);
+        let is_top = store_file.reference.as_ref().is_some_and(|reference| reference.half == Half::Top);
         let max_seq_id = loaded_as
             .or(info.max_seq_id()?)
             .map_or(Some(-1), |id| id.checked_add(is_top.into()))

@@ -3,7 +3,7 @@
 use crate::cell::{CellOrder, prefix};
 use crate::error::{Corruption, Result};
 use crate::hfile::HFile;
-use crate::store::reference::{Half, Reference};
+use crate::layout::{Half, Reference};
 
 /// The first row and the last one of a file, with what they begin with as numbers: these mostly tell that a row lies
 /// between them, or does not.

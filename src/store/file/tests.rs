@@ -3,8 +3,8 @@ use crate::cell::{CellRef, CellType, SeekKey};
 use crate::hfile::{HFileWriter, StoreFileOrigin, StoreFileWriter};
 use crate::io::Storage;
 use crate::io::faulty::FaultyStorage;
+use crate::layout::{Half, StoreFileInfo};
 use crate::op::TimeRange;
-use crate::store::reference::Half;
 use bytes::Bytes;
 
 /// A file of the rows `b` to `d`, timestamps 10 to 12, written under a name.
@@ -19,7 +19,7 @@ fn write(storage: &Arc<dyn Storage>, name: &str, bloom: Option<BloomType>, info:
     writer.finish(&StoreFileOrigin::flush(9)).unwrap();
 }
 
-fn open(storage: &Arc<dyn Storage>, place: &FilePlace) -> Result<StoreFile> {
+fn open(storage: &Arc<dyn Storage>, place: &StoreFileInfo) -> Result<StoreFile> {
     StoreFile::open(&HFile::options().storage(Arc::clone(storage)), place)
 }
 
@@ -27,7 +27,7 @@ fn opened(name: &str, half: Option<(Half, &[u8])>, info: &[(&str, &[u8])]) -> Re
     let storage: Arc<dyn Storage> = Arc::new(FaultyStorage::new());
     write(&storage, name, Some(BloomType::Row), info);
     let reference = half.map(|(half, row)| Reference { split_key: SeekKey::first_on_row(row), half });
-    open(&storage, &FilePlace { reference, ..FilePlace::plain(name, 5) })
+    open(&storage, &StoreFileInfo { reference, ..StoreFileInfo::plain(name, 5) })
 }
 
 fn query<'q>(start: &'q [u8], stop: &'q [u8]) -> Query<'q> {
@@ -132,7 +132,7 @@ fn filters_rule_out_files() {
     let storage: Arc<dyn Storage> = Arc::new(FaultyStorage::new());
     let with = |bloom| {
         write(&storage, "0a", bloom, &[]);
-        open(&storage, &FilePlace::plain("0a", 0)).unwrap()
+        open(&storage, &StoreFileInfo::plain("0a", 0)).unwrap()
     };
     let may = |file: &StoreFile, query: &Query<'_>| file.may_match(query, i64::MIN, false, true);
     let (columns, two) = ([Bytes::from("x")], [Bytes::from("x"), Bytes::from("y")]);
@@ -163,7 +163,7 @@ fn files_in_the_order_in_which_they_are_read() {
     let storage: Arc<dyn Storage> = Arc::new(FaultyStorage::new());
     let file = |name: &str, info: &[(&str, &[u8])]| {
         write(&storage, name, None, info);
-        open(&storage, &FilePlace::plain(name, 0)).unwrap()
+        open(&storage, &StoreFileInfo::plain(name, 0)).unwrap()
     };
     let (six, time) = (6i64.to_be_bytes(), 3i64.to_be_bytes());
     let sorted = [

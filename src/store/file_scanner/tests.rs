@@ -5,7 +5,7 @@ use crate::cell::Cell;
 use crate::hfile::{HFile, HFileWriter, StoreFileOrigin, StoreFileWriter};
 use crate::io::Storage;
 use crate::io::faulty::FaultyStorage;
-use crate::store::file::FilePlace;
+use crate::layout::StoreFileInfo;
 use proptest::prelude::*;
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -159,7 +159,7 @@ pub(in crate::store) fn store_file(cells: &[Cell], shape: &Shape) -> StoreFile {
     let mut writer = StoreFileWriter::create(options, name).unwrap();
     cells.iter().for_each(|cell| writer.append(cell.as_ref()).unwrap());
     writer.finish(&origin).unwrap();
-    let place = FilePlace { reference: shape.reference.clone(), ..FilePlace::plain(name, 0) };
+    let place = StoreFileInfo { reference: shape.reference.clone(), ..StoreFileInfo::plain(name, 0) };
     StoreFile::open(&HFile::options().storage(storage), &place).unwrap()
 }
 

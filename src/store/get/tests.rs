@@ -6,9 +6,10 @@ use crate::cell::{Cell, CellOrder, CellType, Row, SeekKey};
 use crate::hfile::{HFile, HFileWriter, StoreFileOrigin, StoreFileWriter};
 use crate::io::Storage;
 use crate::io::faulty::FaultyStorage;
+use crate::layout::StoreFileInfo;
 use crate::op::TimeRange;
 use crate::schema::{BloomType, Family, KeepDeletedCells};
-use crate::store::file::{FilePlace, StoreFile};
+use crate::store::file::StoreFile;
 use bytes::Bytes;
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -66,7 +67,7 @@ fn file(cells: &[Cell], number: usize, bloom: Option<BloomType>, cache: &BlockCa
     sorted.iter().for_each(|cell| writer.append(cell.as_ref()).unwrap());
     let last = cells.iter().map(|cell| cell.as_ref().seq_id()).max().unwrap_or(0);
     writer.finish(&StoreFileOrigin::flush(last)).unwrap();
-    StoreFile::open(&HFile::options().storage(storage).cache(cache), &FilePlace::plain(name, 0)).unwrap()
+    StoreFile::open(&HFile::options().storage(storage).cache(cache), &StoreFileInfo::plain(name, 0)).unwrap()
 }
 
 /// The cells, cut into files and segments at some numbers: the last lot is in the active segment, the one before in a

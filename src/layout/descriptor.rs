@@ -1,0 +1,155 @@
+//! The descriptor of a table, as a file beside its regions (hfile.md §15.1; HBase: `FSTableDescriptors`).
+#![warn(clippy::indexing_slicing)]
+
+use super::durable::{create_dir_durably, list_if_exists, remove, sync_dir, unless_not_found, write_file};
+use crate::error::{Corruption, Error, Result};
+use crate::io::{Storage, read_file};
+use crate::schema::{Family, TableDescriptor, TableName};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// More than any descriptor has.
+const DESCRIPTOR_BYTES: u64 = 64 << 20;
+
+/// The directory of the descriptors, in that of the table.
+const TABLE_DESC_DIR: &str = ".tabledesc";
+
+/// A descriptor, and the file it was read from.
+#[derive(Clone, Debug)]
+pub(crate) struct StoredDescriptor {
+    pub(super) descriptor: TableDescriptor,
+    /// The directory of the table or region that the descriptor is in.
+    owner: PathBuf,
+    path: PathBuf,
+    number: u64,
+    /// Whether the file's name has the length, as since 2.4.
+    has_length: bool,
+}
+
+/// Given families that differ from a descriptor, and what becomes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SchemaChange {
+    /// A difference is an error.
+    Refuse,
+    /// The descriptor is rewritten.
+    Alter,
+}
+
+/// Reads the descriptor in the directory of a table or region: the one with the greatest number that is whole, as far as
+/// its name tells its length. None if there is none.
+pub(super) fn read_descriptor(
+    storage: &dyn Storage,
+    owner: &Path,
+    table: &TableName,
+) -> Result<Option<StoredDescriptor>> {
+    let mut newest: Option<(u64, bool, PathBuf)> = None;
+    let mut torn = None;
+    // Before 0.96 it was in the table's directory.
+    for dir in [owner.join(TABLE_DESC_DIR), owner.to_owned()] {
+        for entry in list_if_exists(storage, &dir)?.unwrap_or_default() {
+            let Some(name) = entry.utf8_name().filter(|_| !entry.is_dir) else { continue };
+            let Some((number, len)) = descriptor_number(name) else { continue };
+            let path = dir.join(name);
+            if len.is_some_and(|len| len != entry.len) {
+                torn = Some(path);
+            } else if newest.as_ref().is_none_or(|(n, ..)| *n < number) {
+                newest = Some((number, len.is_some(), path));
+            }
+        }
+        if newest.is_some() {
+            break;
+        }
+    }
+    let Some((number, has_length, path)) = newest else {
+        return match torn {
+            None => Ok(None),
+            Some(path) => {
+                let corruption =
+                    Corruption::Malformed("table descriptor of another length than its name says");
+                Err(corruption.at(&path, 0))
+            }
+        };
+    };
+    let bytes = read_file(storage, &path, DESCRIPTOR_BYTES)?;
+    let at = |corruption: Corruption| corruption.at(&path, 0);
+    let descriptor = TableDescriptor::parse_file(&bytes).map_err(at)?;
+    if descriptor.table() != table {
+        return Err(at(Corruption::Malformed("the table descriptor is that of another table")));
+    }
+    Ok(Some(StoredDescriptor { descriptor, owner: owner.to_owned(), path, number, has_length }))
+}
+
+/// Writes the first descriptor into the directory of a table or region.
+pub(super) fn create_descriptor(
+    storage: &Arc<dyn Storage>,
+    owner: &Path,
+    table: &TableName,
+    families: &[Family],
+) -> Result<()> {
+    let bytes = TableDescriptor::new(table.clone(), families).to_file();
+    write_descriptor(storage, owner, 1, true, &bytes)
+}
+
+fn write_descriptor(
+    storage: &Arc<dyn Storage>,
+    owner: &Path,
+    number: u64,
+    has_length: bool,
+    bytes: &[u8],
+) -> Result<()> {
+    let dir = owner.join(TABLE_DESC_DIR);
+    create_dir_durably(&**storage, owner, &dir)?;
+    let length = if has_length { format!(".{}", bytes.len()) } else { String::new() };
+    write_file(storage, &dir.join(format!(".tableinfo.{number:010}{length}")), bytes)
+}
+
+impl StoredDescriptor {
+    /// Writes a descriptor in which `families` take the place of those of their names, or are added. Other families, and
+    /// attributes that a [`Family`] does not have, stay.
+    pub(super) fn alter(&self, storage: &Arc<dyn Storage>, families: &[Family]) -> Result<()> {
+        let bytes = self.descriptor.with_families(families).to_file();
+        let number = self.number.checked_add(1).filter(|number| *number <= 9_999_999_999);
+        let number = number.ok_or_else(|| {
+            Corruption::Malformed("no number is left for another descriptor").at(&self.path, 0)
+        })?;
+        write_descriptor(storage, &self.owner, number, self.has_length, &bytes)?;
+        // The greatest number counts; an older file does no harm.
+        let removed = unless_not_found(remove(&**storage, &self.path));
+        removed.and_then(|()| sync_dir(&**storage, &self.owner.join(TABLE_DESC_DIR))).or(Ok(()))
+    }
+
+    /// How given families differ from those of the descriptor, one line each.
+    pub(super) fn differences(&self, families: &[Family]) -> Vec<String> {
+        families.iter().flat_map(|family| self.descriptor.differences(family)).collect()
+    }
+}
+
+/// Checks given families against a descriptor. Returns whether the descriptor is to be altered.
+pub(super) fn check_families(
+    stored: &StoredDescriptor,
+    families: &[Family],
+    change: SchemaChange,
+) -> Result<bool> {
+    let differences = stored.differences(families);
+    match change {
+        _ if differences.is_empty() => Ok(false),
+        SchemaChange::Alter => Ok(true),
+        SchemaChange::Refuse => Err(Error::invalid_argument(format!(
+            "the families given differ from the table descriptor {}: {}",
+            stored.path.display(),
+            differences.join("; ")
+        ))),
+    }
+}
+
+/// The number in the name of a descriptor, `.tableinfo[.<number>[.<length>]]`, and the length.
+fn descriptor_number(name: &str) -> Option<(u64, Option<u64>)> {
+    let Some(rest) = name.strip_prefix(".tableinfo")?.strip_prefix('.') else {
+        return (name == ".tableinfo").then_some((0, None));
+    };
+    let number = |digits: &str| digits.parse().ok().filter(|_| digits.bytes().all(|c| c.is_ascii_digit()));
+    match rest.split_once('.') {
+        None => Some((number(rest)?, None)),
+        Some((digits, len)) => Some((number(digits)?, Some(number(len)?))),
+    }
+}

@@ -1,0 +1,70 @@
+//! Calls that change directories, with errors that say what was done to which path.
+
+use crate::error::{Error, Result};
+use crate::io::{DirEntry, NewFile, Storage};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Waits until the names in a directory are on the disk.
+pub(super) fn sync_dir(storage: &dyn Storage, dir: &Path) -> Result<()> {
+    storage.sync_dir(dir).map_err(|error| Error::io("sync", dir, error))
+}
+
+/// Creates a directory, and those above it that are missing.
+pub(super) fn create_dir(storage: &dyn Storage, dir: &Path) -> Result<()> {
+    storage.create_dir_all(dir).map_err(|error| Error::io("create", dir, error))
+}
+
+/// Creates a directory below `base` so that it is there after a crash: syncs each directory from `base` down to the
+/// parent. `base` itself must be durable.
+pub(super) fn create_dir_durably(storage: &dyn Storage, base: &Path, dir: &Path) -> Result<()> {
+    create_dir(storage, dir)?;
+    let parents = dir.ancestors().skip(1).take_while(|parent| parent.starts_with(base));
+    parents.collect::<Vec<_>>().into_iter().rev().try_for_each(|parent| sync_dir(storage, parent))
+}
+
+pub(super) fn rename(storage: &dyn Storage, from: &Path, to: &Path) -> Result<()> {
+    storage.rename(from, to).map_err(|error| Error::io("rename to", to, error))
+}
+
+pub(super) fn remove(storage: &dyn Storage, path: &Path) -> Result<()> {
+    storage.remove(path).map_err(|error| Error::io("remove", path, error))
+}
+
+/// What is in a directory; none if it does not exist.
+pub(super) fn list_if_exists(storage: &dyn Storage, dir: &Path) -> Result<Option<Vec<DirEntry>>> {
+    match storage.list_dir(dir) {
+        Ok(entries) => Ok(Some(entries)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io("list", dir, error)),
+    }
+}
+
+/// Writes a small file as a whole: after a failure or a crash there is the file that was there before, or this one.
+pub(super) fn write_file(storage: &Arc<dyn Storage>, path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file = NewFile::create(storage, path)?;
+    file.write_all(bytes)?;
+    file.keep()
+}
+
+/// Treats a path that is not there as removed already.
+pub(super) fn unless_not_found(result: Result<()>) -> Result<()> {
+    match result {
+        Err(error) if error.is_not_found() => Ok(()),
+        other => other,
+    }
+}
+
+/// Removes a directory with everything in it. Links are removed, not followed.
+pub(super) fn remove_tree(storage: &dyn Storage, dir: &Path) -> Result<()> {
+    for entry in list_if_exists(storage, dir)?.unwrap_or_default() {
+        let path = dir.join(&entry.name);
+        if entry.is_dir && !entry.is_symlink {
+            remove_tree(storage, &path)?;
+        } else {
+            unless_not_found(remove(storage, &path))?;
+        }
+    }
+    unless_not_found(storage.remove_dir(dir).map_err(|error| Error::io("remove", dir, error)))
+}

@@ -1,0 +1,171 @@
+//! The directory of a family: which store files are in it, and where their names lead
+//! (hfile.md §15.3 to §15.6; HBase: `StoreFileTrackerBase`, `HFileLink`).
+#![warn(clippy::indexing_slicing)]
+
+use super::durable::list_if_exists;
+use super::file_list::{FILE_LIST_DIR, FileList, read_file_list};
+use super::file_name::{FileName, Target, is_mob};
+use super::reference::Reference;
+use super::root::TableDir;
+use super::store_file_info::StoreFileInfo;
+use super::tracker::{StoreFileTracker, TrackedBy};
+use crate::error::{Corruption, Error, Result};
+use crate::io::{DirEntry, read_file};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The directory of a family of a region.
+#[derive(Clone, Debug)]
+pub(crate) struct FamilyDir {
+    pub(crate) table: TableDir,
+    /// The name of the region's directory.
+    pub(crate) region: String,
+    pub(crate) family: String,
+}
+
+/// The files of a store, and what else is in its directory.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct StoreFiles {
+    pub(crate) files: Vec<StoreFileInfo>,
+    /// Names that are passed over as HBase passes over them: empty files, files that are not on the list, directories.
+    pub(crate) ignored: Vec<String>,
+    /// Entries that are passed over though HBase may not: names that no store file has.
+    pub(crate) warnings: Vec<Error>,
+}
+
+/// More than any reference has: a split key of the longest row.
+const REFERENCE_BYTES: u64 = 1 << 20;
+
+impl FamilyDir {
+    pub(crate) fn path(&self) -> PathBuf {
+        self.table.path.join(&self.region).join(&self.family)
+    }
+
+    /// The store files, with links and references followed. A directory that does not exist has none.
+    pub(crate) fn store_files(&self, tracker: StoreFileTracker) -> Result<StoreFiles> {
+        let storage = &*self.table.storage;
+        let Some(entries) = list_if_exists(storage, &self.path())? else { return Ok(StoreFiles::default()) };
+        let list = match tracker.source {
+            TrackedBy::Directory => None,
+            TrackedBy::List => Some(read_file_list(storage, &self.path())?.unwrap_or_default()),
+            TrackedBy::Unset => read_file_list(storage, &self.path())?,
+        };
+        match list {
+            None => self.files_of_directory(entries),
+            Some(list) => self.files_of_list(&entries, list),
+        }
+    }
+
+    fn files_of_directory(&self, entries: Vec<DirEntry>) -> Result<StoreFiles> {
+        let mut found = StoreFiles::default();
+        for entry in entries {
+            match entry.utf8_name() {
+                Some(name) if is_store_file(&entry, name) && FileName::parse(name).is_some() => {
+                    found.files.push(self.resolve(&entry, name, None)?);
+                }
+                Some(name) if !is_store_file(&entry, name) => found.ignored.push(name.to_owned()),
+                _ => found.warnings.push(self.not_a_store_file(&entry)),
+            }
+        }
+        Ok(found)
+    }
+
+    fn not_a_store_file(&self, entry: &DirEntry) -> Error {
+        Corruption::unknown_name("passed over: no store file has a name like", entry.name.as_encoded_bytes())
+            .at(&self.path().join(&entry.name), 0)
+    }
+
+    fn files_of_list(&self, entries: &[DirEntry], list: FileList) -> Result<StoreFiles> {
+        let mut found = StoreFiles::default();
+        let present: BTreeMap<&str, &DirEntry> =
+            entries.iter().filter_map(|entry| Some((entry.utf8_name()?, entry))).collect();
+        let ignored = |name: &&&str| !list.files.iter().any(|file| file.name == **name);
+        found.ignored = present.keys().filter(ignored).map(|&name| name.to_owned()).collect();
+        for file in list.files {
+            // A file that is only on the list gets the list's time.
+            let listed = DirEntry {
+                name: file.name.clone().into(),
+                len: file.size,
+                is_dir: false,
+                is_symlink: false,
+                modified_millis: list.timestamp,
+            };
+            let entry = present.get(file.name.as_str()).copied().unwrap_or(&listed);
+            let reference = file.reference.as_ref().map(Reference::from_proto).transpose();
+            let reference = reference
+                .map_err(|corruption| corruption.at(&self.path().join(FILE_LIST_DIR).join(&list.name), 0))?;
+            found.files.push(self.resolve(entry, &file.name, reference)?);
+        }
+        Ok(found)
+    }
+
+    /// Finds the HFile that an entry of the directory leads to. `listed` is the reference as a list of files has it,
+    /// which then need not be a file.
+    pub(crate) fn resolve(
+        &self,
+        entry: &DirEntry,
+        name: &str,
+        listed: Option<Reference>,
+    ) -> Result<StoreFileInfo> {
+        let path = self.path().join(name);
+        let parsed = FileName::parse(name).ok_or_else(|| {
+            Corruption::unknown_name("store file with a name like", name.as_bytes()).at(&path, 0)
+        })?;
+        if is_mob(parsed.target().file()) {
+            let corruption = Corruption::Unsupported {
+                what: "file of values,",
+                name: name.to_owned().into(),
+                hint: Some("MOB files are not read"),
+            };
+            return Err(corruption.at(&path, 0));
+        }
+        let (reference, parent) = match parsed {
+            FileName::Whole(_) => (None, self.region.as_str()),
+            FileName::Reference(_, parent) => {
+                let reference = listed.map_or_else(|| self.read_reference(&path), Ok)?;
+                (Some(reference), parent)
+            }
+        };
+        let hfile = match parsed.target() {
+            Target::HFile(_) if reference.is_none() => path,
+            Target::HFile(file) => self.find(self.table.own_dirs(), parent, file, &path)?,
+            Target::Link { table, region, file } => {
+                self.find(self.table.dirs_of(table, &path)?, region, file, &path)?
+            }
+        };
+        let modified_millis = entry.modified_millis;
+        Ok(StoreFileInfo { name: name.to_owned(), path: hfile, reference, modified_millis })
+    }
+
+    fn read_reference(&self, path: &Path) -> Result<Reference> {
+        let bytes = read_file(&*self.table.storage, path, REFERENCE_BYTES)?;
+        Reference::parse(&bytes).map_err(|corruption| corruption.at(path, 0))
+    }
+
+    /// The first directory of `tables` that has the file. A file moves to the archive while others still refer to it.
+    fn find(&self, tables: Vec<PathBuf>, region: &str, file: &str, from: &Path) -> Result<PathBuf> {
+        for table in tables {
+            let path = table.join(region).join(&self.family).join(file);
+            match self.table.storage.open(&path) {
+                Ok(_) => return Ok(path),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(Error::io("open", &path, error)),
+            }
+        }
+        let message = format!("{file} of region {region} is neither with its table nor in the archive");
+        Err(Error::io("follow", from, io::Error::new(io::ErrorKind::NotFound, message)))
+    }
+}
+
+/// Whether HBase takes an entry of the directory for a store file (HBase: `StoreFileInfo.isValid`).
+fn is_store_file(entry: &DirEntry, name: &str) -> bool {
+    let parsed = FileName::parse(name);
+    !entry.is_dir
+        && !name.starts_with('.')
+        && (entry.len > 0 || parsed.as_ref().is_some_and(FileName::is_link))
+        && (parsed.is_some() || !name.contains('-'))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,229 @@
+//! `.filelist`: the list of a store's files (hfile.md §15.6; HBase: `StoreFileListFile`).
+//!
+//! | field    | bytes | counts                                      |
+//! |----------|------:|---------------------------------------------|
+//! | length   |     4 | bytes of the message, 1 to 16 MiB           |
+//! | message  |       | `StoreFileList`, protobuf                   |
+//! | checksum |     4 | CRC32 of the message                        |
+//!
+//! The directory holds up to two files of each number, `f1.<n>` and `f2.<n>`; before 2.5.3 their names were `f1` and `f2`, which
+//! count as number 0. The greatest number with a whole file counts, and of its two files the one with the later timestamp.
+#![warn(clippy::indexing_slicing)]
+
+use super::durable::{create_dir_durably, list_if_exists, remove, rename, sync_dir, unless_not_found};
+use crate::coding::Cursor;
+use crate::error::{Corruption, Error, ErrorKind, Result};
+use crate::hash::checksum::crc32;
+use crate::io::{Storage, read_file};
+use crate::proto::region::{Reference as ReferenceProto, StoreFileEntry, StoreFileList};
+use prost::Message;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The directory of the lists, in that of the family.
+pub(crate) const FILE_LIST_DIR: &str = ".filelist";
+
+/// The longest message.
+const MAX_MESSAGE: usize = 16 << 20;
+/// The longest list: a message, its length and checksum.
+const LIST_BYTES: u64 = MAX_MESSAGE as u64 + 8;
+
+/// A list of files.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct FileList {
+    /// The file that the list was read from; empty for none.
+    pub(super) name: String,
+    pub(super) timestamp: i64,
+    /// 1, or 2 for lists whose references need not be files.
+    version: u64,
+    pub(super) files: Vec<ListedFile>,
+}
+
+/// A file on a list.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ListedFile {
+    pub(crate) name: String,
+    /// The length of the HFile; 0 for references and links.
+    pub(crate) size: u64,
+    pub(crate) reference: Option<ReferenceProto>,
+}
+
+impl FileList {
+    /// A list of files, as HBase 2.6 makes them.
+    pub(crate) fn new(files: Vec<ListedFile>) -> Self {
+        Self { name: String::new(), timestamp: 0, version: 1, files }
+    }
+
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Corruption> {
+        let mut cursor = Cursor::new(bytes);
+        let len = cursor.i32("length of the list of files")?;
+        let Some(len) = usize::try_from(len).ok().filter(|len| (1..=MAX_MESSAGE).contains(len)) else {
+            return Err(Corruption::out_of_range("length of the list of files", len.into(), 1, 16 << 20));
+        };
+        let message = cursor.take(len, "list of files")?;
+        let (stored, computed) = (cursor.u32("checksum of the list of files")?, crc32(message));
+        if stored != computed {
+            return Err(Corruption::Checksum { chunk: 0, stored, computed });
+        }
+        cursor.finish("bytes after the list of files")?;
+        let list = StoreFileList::decode(message)
+            .map_err(|_| Corruption::Malformed("list of files that is no StoreFileList message"))?;
+        let version = list.version.unwrap_or(1);
+        if version > 2 {
+            return Err(Corruption::unsupported("version of the list of files,", version.to_string()));
+        }
+        let listed = |file: StoreFileEntry| {
+            let name = file.name.ok_or(Corruption::Malformed("list of files with a file without a name"))?;
+            Ok(ListedFile { name, size: file.size.unwrap_or_default(), reference: file.reference })
+        };
+        let files = list.store_file.into_iter().map(listed).collect::<Result<_, Corruption>>()?;
+        let timestamp = list.timestamp.unwrap_or_default().cast_signed();
+        Ok(Self { name: String::new(), timestamp, version, files })
+    }
+
+    /// The content of a list's file; none if the message is longer than HBase reads.
+    pub(crate) fn to_bytes(&self) -> Option<Vec<u8>> {
+        let entry = |file: &ListedFile| StoreFileEntry {
+            name: Some(file.name.clone()),
+            size: Some(file.size),
+            reference: file.reference.clone(),
+        };
+        let message = StoreFileList {
+            timestamp: Some(self.timestamp.cast_unsigned()),
+            store_file: self.files.iter().map(entry).collect(),
+            version: Some(self.version),
+        };
+        let message = message.encode_to_vec();
+        let len = u32::try_from(message.len()).ok().filter(|_| message.len() <= MAX_MESSAGE)?;
+        Some([&len.to_be_bytes(), &*message, &crc32(&message).to_be_bytes()].concat())
+    }
+}
+
+/// The number in the name of a list: `f1.<n>`, `f2.<n>`, or 0 for `f1` and `f2`.
+fn list_number(name: &str) -> Option<u64> {
+    let number = name.strip_prefix("f1").or_else(|| name.strip_prefix("f2"))?;
+    if number.is_empty() {
+        return Some(0);
+    }
+    let digits = number.strip_prefix('.').filter(|digits| digits.bytes().all(|c| c.is_ascii_digit()))?;
+    digits.parse().ok().filter(|number| *number <= i64::MAX.cast_unsigned())
+}
+
+/// The names of all lists in a family's directory, by number; none if there is no directory of lists.
+fn list_names(storage: &dyn Storage, family: &Path) -> Result<Option<BTreeMap<u64, Vec<String>>>> {
+    let Some(entries) = list_if_exists(storage, &family.join(FILE_LIST_DIR))? else { return Ok(None) };
+    let mut by_number: BTreeMap<u64, Vec<String>> = BTreeMap::new();
+    for entry in entries.into_iter().filter(|entry| !entry.is_dir) {
+        if let Some(name) = entry.utf8_name()
+            && let Some(number) = list_number(name)
+        {
+            by_number.entry(number).or_default().push(name.to_owned());
+        }
+    }
+    Ok(Some(by_number))
+}
+
+/// Reads the list that counts; none if there is no whole list.
+pub(crate) fn read_file_list(storage: &dyn Storage, family: &Path) -> Result<Option<FileList>> {
+    let Some(by_number) = list_names(storage, family)? else { return Ok(None) };
+    newest(storage, family, &by_number)
+}
+
+fn newest(
+    storage: &dyn Storage,
+    family: &Path,
+    by_number: &BTreeMap<u64, Vec<String>>,
+) -> Result<Option<FileList>> {
+    for names in by_number.values().rev() {
+        let mut newest: Option<FileList> = None;
+        for name in names {
+            let path = family.join(FILE_LIST_DIR).join(name);
+            let bytes = read_file(storage, &path, LIST_BYTES)?;
+            match FileList::parse(&bytes) {
+                Ok(list) if newest.as_ref().is_none_or(|n| n.timestamp < list.timestamp) => {
+                    newest = Some(FileList { name: name.clone(), ..list });
+                }
+                Ok(_) => {}
+                // Its writer died; the list before counts.
+                Err(corruption) if corruption.kind() == ErrorKind::Truncated => {}
+                Err(corruption) => return Err(corruption.at(&path, 0)),
+            }
+        }
+        if newest.is_some() {
+            return Ok(newest);
+        }
+    }
+    Ok(None)
+}
+
+/// A new list that has not got its name yet.
+#[derive(Debug)]
+pub(super) struct NewFileList {
+    family: PathBuf,
+    list: FileList,
+    /// The name the list will have.
+    path: PathBuf,
+    /// Lists that no longer count once this one does.
+    old: Vec<PathBuf>,
+}
+
+impl NewFileList {
+    /// Prepares a list after those that are there: one number and one timestamp later, in a format that every HBase that
+    /// wrote the present lists reads.
+    pub(super) fn after(storage: &dyn Storage, family: &Path, mut list: FileList, now: i64) -> Result<Self> {
+        let by_number = list_names(storage, family)?.unwrap_or_default();
+        let before = newest(storage, family, &by_number)?;
+        let timestamp = before.as_ref().map_or(0, |before| before.timestamp.saturating_add(1));
+        list.timestamp = now.max(timestamp);
+        list.version = list.version.max(before.as_ref().map_or(1, |before| before.version));
+        let dir = family.join(FILE_LIST_DIR);
+        let path = match by_number.last_key_value() {
+            // HBase before 2.5.3 reads no other names.
+            Some((0, _)) => {
+                let is_first = before.is_some_and(|before| before.name == "f1");
+                dir.join(if is_first { "f2" } else { "f1" })
+            }
+            greatest => {
+                let after = greatest.map_or(0, |(number, _)| number + 1);
+                if after > i64::MAX.cast_unsigned() {
+                    let corruption = Corruption::Malformed("no number is left for another list of files");
+                    return Err(corruption.at(&dir, 0));
+                }
+                dir.join(format!("f1.{}", after.max(now.max(0).cast_unsigned())))
+            }
+        };
+        let names = by_number.into_values().flatten();
+        let old = names.map(|name| dir.join(name)).filter(|old| *old != path).collect();
+        Ok(Self { family: family.to_owned(), list, path, old })
+    }
+
+    /// Writes the list at `aside` and syncs it.
+    pub(super) fn write(&self, storage: &dyn Storage, aside: &Path) -> Result<()> {
+        let Some(bytes) = self.list.to_bytes() else {
+            let limit = MAX_MESSAGE as u64;
+            let value = limit.saturating_add(1);
+            return Err(Corruption::Limit { what: "list of files", value, limit }.at(&self.path, 0));
+        };
+        create_dir_durably(storage, &self.family, &self.family.join(FILE_LIST_DIR))?;
+        let mut file = storage.create(aside).map_err(|error| Error::io("create", aside, error))?;
+        file.write_all(&bytes).map_err(|error| Error::io("write", aside, error))?;
+        file.sync().map_err(|error| Error::io("sync", aside, error))
+    }
+
+    /// Gives the list its name: from then on it counts.
+    pub(super) fn publish(&self, storage: &dyn Storage, aside: &Path) -> Result<()> {
+        rename(storage, aside, &self.path)?;
+        sync_dir(storage, &self.family.join(FILE_LIST_DIR))
+    }
+
+    /// Takes the name away again: the list before counts.
+    pub(super) fn withdraw(&self, storage: &dyn Storage) -> Result<()> {
+        unless_not_found(remove(storage, &self.path))?;
+        sync_dir(storage, &self.family.join(FILE_LIST_DIR))
+    }
+
+    /// Removes the lists that no longer count. One that stays does no harm: the greatest number counts.
+    pub(super) fn remove_old(&self, storage: &dyn Storage) -> Result<()> {
+        self.old.iter().try_for_each(|old| unless_not_found(remove(storage, old)))
+    }
+}

@@ -1,0 +1,179 @@
+//! Names of store files, and what they say (hfile.md §15.3 to §15.5; HBase: `StoreFileInfo`, `HFileLink`).
+#![warn(clippy::indexing_slicing)]
+
+use crate::schema::TableName;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use xxhash_rust::xxh3::xxh3_128;
+
+/// What the name of a store file says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum FileName<'n> {
+    /// A whole file.
+    Whole(Target<'n>),
+    /// A reference to a file of the same family in the named region.
+    Reference(Target<'n>, &'n str),
+}
+
+/// The file that a name leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Target<'n> {
+    /// An HFile.
+    HFile(&'n str),
+    /// A link to an HFile, in the table's directory or in the archive.
+    Link { table: TableName, region: &'n str, file: &'n str },
+}
+
+impl<'n> FileName<'n> {
+    /// Parses a name; none if no store file is called so.
+    pub(crate) fn parse(name: &'n str) -> Option<Self> {
+        if let Some((file, region)) = name.rsplit_once('.')
+            && is_hex(region)
+            && let Some(target) = Target::parse(file)
+        {
+            return Some(Self::Reference(target, region));
+        }
+        Target::parse(name).map(Self::Whole)
+    }
+
+    /// Whether the file is a link: empty, with everything in its name.
+    pub(crate) fn is_link(&self) -> bool {
+        matches!(self, Self::Whole(Target::Link { .. }))
+    }
+
+    /// The file that the name leads to.
+    pub(crate) fn target(&self) -> &Target<'n> {
+        match self {
+            Self::Whole(target) | Self::Reference(target, _) => target,
+        }
+    }
+}
+
+impl<'n> Target<'n> {
+    /// `[0-9a-f]+` followed by nothing, `_SeqId_<n>_` or `_del`; or `[<namespace>=]<table>=<region>-` and such a name.
+    fn parse(name: &'n str) -> Option<Self> {
+        if is_hfile(name) {
+            return Some(Self::HFile(name));
+        }
+        let (table, rest) = name.rsplit_once('=')?;
+        let (region, file) = rest.split_once('-')?;
+        let table = match table.split_once('=') {
+            Some((namespace, table)) => TableName::new(namespace, table),
+            None => TableName::new(TableName::DEFAULT_NAMESPACE, table),
+        };
+        (is_hex(region) && is_hfile(file)).then_some(Self::Link { table: table.ok()?, region, file })
+    }
+
+    /// The name of the HFile.
+    pub(super) fn file(&self) -> &'n str {
+        match self {
+            Self::HFile(file) | Self::Link { file, .. } => file,
+        }
+    }
+}
+
+fn is_hex(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+fn is_hfile(name: &str) -> bool {
+    let (hex, suffix) = name.split_at(name.find('_').unwrap_or(name.len()));
+    is_hex(hex) && (suffix.is_empty() || suffix == "_del" || seq_id_digits(suffix).is_some())
+}
+
+fn seq_id_digits(suffix: &str) -> Option<&str> {
+    let digits = suffix.strip_prefix("_SeqId_").and_then(|suffix| suffix.strip_suffix('_'))?;
+    (!digits.is_empty() && digits.bytes().all(|c| c.is_ascii_digit())).then_some(digits)
+}
+
+/// `<md5 of the start key><yyyymmdd><uuid>`: a file of values too large for a store (MOB).
+pub(super) fn is_mob(name: &str) -> bool {
+    let date = name.get(32..40).is_some_and(|date| date.bytes().all(|c| c.is_ascii_digit()));
+    name.len() == 72 && is_hex(name) && date
+}
+
+/// A name for a new store file: 32 random hexadecimal digits.
+pub(crate) fn new_file_name(now: i64) -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    // The hasher is keyed at random in each process, so that two processes do not make the same names.
+    let random = RandomState::new().hash_one((now, count, std::process::id()));
+    let words = [random, now.cast_unsigned(), count, std::process::id().into()].map(u64::to_be_bytes);
+    format!("{:032x}", xxh3_128(words.as_flattened()))
+}
+
+/// A name for a new bulk-loaded file, with the sequence id of its load.
+pub(crate) fn new_bulk_load_name(now: i64, seq_id: i64) -> String {
+    format!("{}_SeqId_{seq_id}_", new_file_name(now))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    fn link<'n>(table: &str, region: &'n str, file: &'n str) -> Target<'n> {
+        Target::Link { table: TableName::parse(table).unwrap(), region, file }
+    }
+
+    #[test]
+    fn names_of_all_kinds() {
+        let parse = FileName::parse;
+        for name in ["0a", "1234567890123456789", "0a_SeqId_67_", "0a_del"] {
+            assert_eq!(parse(name), Some(FileName::Whole(Target::HFile(name))));
+        }
+        assert_eq!(parse("0a.1b"), Some(FileName::Reference(Target::HFile("0a"), "1b")));
+        assert_eq!(parse("0a_SeqId_4_.1b"), Some(FileName::Reference(Target::HFile("0a_SeqId_4_"), "1b")));
+        assert_eq!(parse("t=1b-0a"), Some(FileName::Whole(link("t", "1b", "0a"))));
+        assert_eq!(parse("ns=t-1.x=1b-0a"), Some(FileName::Whole(link("ns:t-1.x", "1b", "0a"))));
+        assert_eq!(parse("t.ab=1b-0a.2c"), Some(FileName::Reference(link("t.ab", "1b", "0a"), "2c")));
+        // Two dots inside a name do not leave the directory.
+        assert_eq!(parse("a..b=1b-0a"), Some(FileName::Whole(link("a..b", "1b", "0a"))));
+        for name in [
+            "",
+            ".",
+            "0A",
+            "0a.",
+            ".0a",
+            "0a.x",
+            "0a_SeqId_",
+            "0a_SeqId__",
+            "0a_SeqId_x_",
+            "0a-1b",
+            "t=1b",
+            "t=-0a",
+            "=1b-0a",
+            "a=b=c=1b-0a",
+            "../t=1b-0a",
+            "..=1b-0a",
+            "n=..=1b-0a",
+            "..=t=1b-0a",
+            "t=1b-../0a",
+            "0a_tmp",
+            "file.crc",
+        ] {
+            assert_eq!(parse(name), None, "{name}");
+        }
+        let region = "36870a128e2b61b11b5b6154f73464e8";
+        assert!(is_mob(&format!("{region}20240131{region}")) && !is_mob(region));
+    }
+
+    #[test]
+    fn new_names_are_hexadecimal_and_differ() {
+        let names: BTreeSet<String> = (0..1000).map(|_| new_file_name(5)).collect();
+        assert_eq!(names.len(), 1000);
+        assert!(names.iter().all(|name| name.len() == 32 && is_hex(name)));
+        let loaded = new_bulk_load_name(5, 17);
+        assert!(loaded.ends_with("_SeqId_17_") && is_hfile(&loaded), "{loaded}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_name_leaves_its_directory(name in "[0-9a-fx=._\\-/]{0,12}") {
+            if let Some(FileName::Whole(target) | FileName::Reference(target, _)) = FileName::parse(&name) {
+                prop_assert!(!name.contains('/') && is_hfile(target.file()));
+            }
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! HBase's directories: roots, tables, regions, families, and the files that say which store files belong
+//! (hfile.md §15; HBase: `HRegionFileSystem`, `FSTableDescriptors`, `StoreFileTracker`).
+//!
+//! ```text
+//! <root>/data/<namespace>/<table>/
+//!     .tabledesc/.tableinfo.<n>.<length>      descriptor
+//!     <region>/
+//!         .regioninfo                         region
+//!         .tmp/<family>/                      files being written
+//!         recovered.edits/<n>.seqid           region
+//!         <family>/                           family
+//!             <store file>                    file_name, reference
+//!             .filelist/f1.<n>                file_list, tracker
+//! <root>/archive/data/<namespace>/…           store files that were replaced
+//! ```
+//!
+//! The names of store files change through [`RegionDir::commit`](region::RegionDir::commit) alone.
+
+pub(crate) mod commit;
+mod descriptor;
+mod durable;
+mod family;
+pub(crate) mod file_list;
+pub(crate) mod file_name;
+pub(crate) mod reference;
+pub(crate) mod region;
+mod root;
+mod store_file_info;
+pub(crate) mod table;
+pub(crate) mod tracker;
+
+pub(crate) use commit::{CommitError, FamilyChange, StagedFile};
+pub(crate) use descriptor::SchemaChange;
+pub(crate) use family::StoreFiles;
+pub(crate) use file_name::new_file_name;
+pub(crate) use reference::{Half, Reference};
+pub(crate) use region::RegionDir;
+pub(crate) use store_file_info::StoreFileInfo;

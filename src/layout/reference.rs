@@ -1,0 +1,98 @@
+//! References: files that say which half of another file counts (hfile.md §15.4; HBase: `Reference`).
+#![warn(clippy::indexing_slicing)]
+
+use crate::cell::{CellKey, CellOrder, SeekKey};
+use crate::coding::Cursor;
+use crate::error::Corruption;
+use crate::proto;
+use prost::Message;
+
+/// Which cells of a file count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reference {
+    /// The key at which the file is cut: the first key of a row, as HBase writes it.
+    pub(crate) split_key: SeekKey,
+    pub(crate) half: Half,
+}
+
+/// Which half of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Half {
+    /// The cells from the split key on.
+    Top,
+    /// The cells before the split key.
+    Bottom,
+}
+
+impl Reference {
+    /// Parses the content of a reference file: "PBUF" and a message that is not delimited; or, before 0.96, a boolean
+    /// that is true for the top, and the split key.
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Corruption> {
+        if let Some(message) = bytes.strip_prefix(proto::MAGIC) {
+            let message = proto::region::Reference::decode(message)
+                .map_err(|_| Corruption::Malformed("reference that is no Reference message"))?;
+            return Self::from_proto(&message);
+        }
+        let mut cursor = Cursor::new(bytes);
+        let half = if cursor.u8("half of a reference")? == 0 { Half::Bottom } else { Half::Top };
+        let split_key = CellKey::new(cursor.vbytes("split key of a reference")?)?;
+        cursor.finish("bytes after a reference")?;
+        Ok(Self { split_key: SeekKey::from(split_key), half })
+    }
+
+    /// Whether only the bottom half counts, and `key` is not in it.
+    pub(crate) fn ends_before(&self, key: &CellKey, order: CellOrder) -> bool {
+        self.half == Half::Bottom && order.compare(key, &self.split_key).is_ge()
+    }
+
+    pub(super) fn from_proto(message: &proto::region::Reference) -> Result<Self, Corruption> {
+        let half = match message.range {
+            Some(0) => Half::Top,
+            Some(1) => Half::Bottom,
+            Some(other) => {
+                return Err(Corruption::Unknown { what: "half of a reference", value: other.into() });
+            }
+            None => return Err(Corruption::Malformed("reference that does not say which half")),
+        };
+        let key =
+            message.splitkey.as_deref().ok_or(Corruption::Malformed("reference without a split key"))?;
+        Ok(Self { split_key: SeekKey::from(CellKey::new(key)?), half })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cell::CellType;
+    use proptest::prelude::*;
+
+    #[test]
+    fn references_of_both_forms() {
+        let split_key = SeekKey::first_on_row(b"row-0060");
+        let of = |half| Reference { split_key: split_key.clone(), half };
+        let key = split_key.as_bytes();
+        let proto = |range: &[u8]| [b"PBUF\x0a\x14", key, range].concat();
+        assert_eq!(Reference::parse(&proto(&[0x10, 1])), Ok(of(Half::Bottom)));
+        assert_eq!(Reference::parse(&proto(&[0x10, 0])), Ok(of(Half::Top)));
+        assert!(Reference::parse(&proto(&[])).is_err() && Reference::parse(&proto(&[0x10, 2])).is_err());
+        assert!(Reference::parse(b"PBUF\x10\x01").is_err() && Reference::parse(b"PBUF").is_err());
+        let old = |half: &[u8]| [half, &[20], key].concat();
+        assert_eq!(Reference::parse(&old(&[0])), Ok(of(Half::Bottom)));
+        assert_eq!(Reference::parse(&old(&[0xff])), Ok(of(Half::Top)));
+        assert!(Reference::parse(b"").is_err());
+        assert!(Reference::parse(&[old(&[0]), vec![0]].concat()).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes: Vec<u8>, flip: usize) {
+            let _ = Reference::parse(&bytes);
+            let _ = Reference::parse(&[b"PBUF", &bytes[..]].concat());
+            let key = SeekKey::of(b"row", b"", b"", 5, CellType::Maximum);
+            let mut sound = [b"PBUF\x0a\x0f", key.as_bytes(), &[0x10, 1]].concat();
+            let bits = sound.len() * 8;
+            sound[flip % bits / 8] ^= 1 << (flip % 8);
+            let _ = Reference::parse(&sound);
+        }
+    }
+}

@@ -1,0 +1,473 @@
+//! The directory of a region (hfile.md §15; HBase: `HRegionFileSystem`).
+#![warn(clippy::indexing_slicing)]
+
+use super::SchemaChange;
+use super::descriptor::{StoredDescriptor, check_families, create_descriptor, read_descriptor};
+use super::durable::{
+    create_dir, create_dir_durably, list_if_exists, remove, remove_tree, rename, sync_dir, unless_not_found,
+    write_file,
+};
+use super::family::{FamilyDir, StoreFiles};
+use super::file_list::FILE_LIST_DIR;
+use super::reference::{Half, Reference};
+use super::root::TableDir;
+use super::table::create_aside;
+use super::tracker::StoreFileTracker;
+use crate::cell::CellOrder;
+use crate::error::{Corruption, Error, Result};
+use crate::io::{DirEntry, Storage, read_file};
+use crate::schema::{Family, RegionInfo, is_legal_name};
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+/// The directory of a region: what the region is, its families, and where their files are.
+///
+/// | entry | |
+/// |---|---|
+/// | `.regioninfo` | the table and the rows; must exist, and under a root directory be that of the directory's name |
+/// | `../.tabledesc/.tableinfo.<n>` | the families and their settings |
+/// | `.tabledesc/.tableinfo.<n>` | the same, of a region outside a root directory; it comes first |
+/// | `<family>/` | store files; a directory that does not exist has none |
+/// | `recovered.edits/` | writes that are in no file yet, and the greatest sequence id, in the name of an empty file |
+/// | `<family>/recovered.hfiles/` | files with such writes, which HBase takes from there when it opens the region |
+/// | `.tmp/`, `.splits/`, `.merges/` | work that was not finished: not read |
+#[derive(Debug)]
+pub(crate) struct RegionDir {
+    path: PathBuf,
+    table: TableDir,
+    /// The name of the directory.
+    name: String,
+    info: RegionInfo,
+    descriptor: Option<StoredDescriptor>,
+    families: Vec<Family>,
+    recovered_edits: Vec<PathBuf>,
+    max_seq_id: Option<i64>,
+    /// Families whose archive directory is known to be durable.
+    archived: Mutex<BTreeSet<Vec<u8>>>,
+}
+
+/// A `.regioninfo` has two rows at most.
+const REGION_INFO_BYTES: u64 = 1 << 20;
+
+pub(super) const REGION_INFO: &str = ".regioninfo";
+const RECOVERED_EDITS: &str = "recovered.edits";
+const RECOVERED_HFILES: &str = "recovered.hfiles";
+const TMP: &str = ".tmp";
+
+impl RegionDir {
+    /// Opens a directory whose writes are all in its files.
+    ///
+    /// # Errors
+    ///
+    /// If something in it cannot be read or is malformed. If there are recovered edits: acknowledged writes would be missing
+    /// from all reads (see [`open_with_recovered_edits`](Self::open_with_recovered_edits)).
+    pub(crate) fn open(storage: &Arc<dyn Storage>, path: &Path) -> Result<Self> {
+        let dir = Self::open_with_recovered_edits(storage, path)?;
+        match dir.recovered_edits.first() {
+            None => Ok(dir),
+            Some(first) => {
+                let corruption = Corruption::Unsupported {
+                    what: "region with recovered edits:",
+                    name: format!("{} of them", dir.recovered_edits.len()).into(),
+                    hint: Some(
+                        "their writes are in no store file yet; HBase takes them when it opens the region",
+                    ),
+                };
+                Err(corruption.at(first, 0))
+            }
+        }
+    }
+
+    /// Opens a directory; the caller replays its recovered edits.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), but for recovered edits.
+    pub(crate) fn open_with_recovered_edits(storage: &Arc<dyn Storage>, path: &Path) -> Result<Self> {
+        let info_path = path.join(REGION_INFO);
+        let info = match read_file(&**storage, &info_path, REGION_INFO_BYTES) {
+            Ok(bytes) => RegionInfo::parse_file(&bytes).map_err(|corruption| corruption.at(&info_path, 0))?,
+            // The catalog's region has none in older releases.
+            Err(error) if error.is_not_found() && is_meta(storage, path)? => RegionInfo::meta(),
+            Err(error) => return Err(error),
+        };
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+        let table = TableDir::of_region(storage, path, &info);
+        if table.root.is_some() && !info.is_encoded_as(&name) {
+            let corruption = Corruption::Malformed("the region info is not that of the directory's name");
+            return Err(corruption.at(&info_path, 0));
+        }
+        let descriptor = match read_descriptor(&**storage, path, info.table())? {
+            None => read_descriptor(&**storage, &table.path, info.table())?,
+            own => own,
+        };
+        let entries = storage.list_dir(path).map_err(|error| Error::io("list", path, error))?;
+        let families = match &descriptor {
+            Some(stored) => stored.descriptor.families().cloned().collect(),
+            None => families_by_name(&entries),
+        };
+        let mut dir = Self {
+            path: path.to_owned(),
+            table,
+            name,
+            info,
+            descriptor,
+            families,
+            recovered_edits: Vec::new(),
+            max_seq_id: None,
+            archived: Mutex::default(),
+        };
+        dir.find_recovered()?;
+        Ok(dir)
+    }
+
+    /// Creates a directory for a new region, and opens it. After a failure or a crash there is no region, or all of it.
+    ///
+    /// # Errors
+    ///
+    /// Of kind [`io::ErrorKind::AlreadyExists`] if there is a region already. If its name is not `path`'s, or the system fails.
+    pub(crate) fn create(
+        storage: &Arc<dyn Storage>,
+        path: &Path,
+        info: &RegionInfo,
+        families: &[Family],
+    ) -> Result<Self> {
+        families.iter().try_for_each(Family::check)?;
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let table = TableDir::of_region(storage, path, info);
+        if table.root.is_some() && !info.is_encoded_as(name) {
+            let expected = info.encoded_name();
+            return Err(Error::invalid_argument(format!("the directory of region {info} is {expected}")));
+        }
+        if exists(&**storage, &path.join(REGION_INFO))? {
+            return Err(already_exists(path));
+        }
+        if table.root.is_none() {
+            create_aside(storage, path, |dir| fill(storage, dir, info, families, true))?;
+        } else {
+            let fill_table = |dir: &Path| {
+                create_descriptor(storage, dir, info.table(), families)?;
+                fill(storage, &dir.join(name), info, families, false)
+            };
+            // The first region brings the table.
+            if list_if_exists(&**storage, &table.path)?.is_some()
+                || !created(create_aside(storage, &table.path, fill_table))?
+            {
+                if read_descriptor(&**storage, &table.path, info.table())?.is_none() {
+                    create_descriptor(storage, &table.path, info.table(), families)?;
+                }
+                create_aside(storage, path, |dir| fill(storage, dir, info, families, false))?;
+            }
+        }
+        Self::open(storage, path)
+    }
+
+    /// The directory of files that are in no region: nothing of it is read.
+    pub(crate) fn of_files(storage: &Arc<dyn Storage>, path: &Path, info: RegionInfo) -> Self {
+        let (storage, table) = (Arc::clone(storage), info.table().clone());
+        Self {
+            path: path.to_owned(),
+            table: TableDir { storage, table, path: path.to_owned(), root: None },
+            name: String::new(),
+            info,
+            descriptor: None,
+            families: Vec::new(),
+            recovered_edits: Vec::new(),
+            max_seq_id: None,
+            archived: Mutex::default(),
+        }
+    }
+
+    /// The directory.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn storage(&self) -> &Arc<dyn Storage> {
+        &self.table.storage
+    }
+
+    /// Where files are written before they get their names.
+    pub(crate) fn tmp(&self) -> PathBuf {
+        self.path().join(TMP)
+    }
+
+    /// What the region is.
+    pub(crate) fn info(&self) -> &RegionInfo {
+        &self.info
+    }
+
+    /// The order of its cells.
+    pub(crate) fn order(&self) -> CellOrder {
+        if self.info.table().is_meta() { CellOrder::Meta } else { CellOrder::User }
+    }
+
+    /// The families, sorted by name: those of the descriptor, or of the directories if there is no descriptor. Those of
+    /// directories keep all versions of all cells, since their settings are not known.
+    pub(crate) fn families(&self) -> &[Family] {
+        &self.families
+    }
+
+    /// Whether there is a descriptor, so that the families' settings are known.
+    pub(crate) fn has_descriptor(&self) -> bool {
+        self.descriptor.is_some()
+    }
+
+    /// A setting of a family, or else of its table.
+    pub(crate) fn setting(&self, family: &[u8], key: &str) -> Option<&str> {
+        self.descriptor.as_ref().and_then(|stored| stored.descriptor.setting(family, key))
+    }
+
+    /// Settles what families the region has, given those of the caller: all that are given, and the others of the
+    /// descriptor or of the directories. Returns them with whether the descriptor must be altered first.
+    ///
+    /// # Errors
+    ///
+    /// If families that are given differ from the descriptor, unless it is to be altered. The message lists the differences.
+    pub(crate) fn reconcile(&self, given: &[Family], change: SchemaChange) -> Result<(Vec<Family>, bool)> {
+        let is_altered = match &self.descriptor {
+            Some(stored) => check_families(stored, given, change)?,
+            None => change == SchemaChange::Alter && !given.is_empty(),
+        };
+        let is_given = |family: &&Family| given.iter().any(|given| given.name() == family.name());
+        let others = self.families.iter().filter(|family| !is_given(family));
+        let mut families: Vec<Family> = given.iter().chain(others).cloned().collect();
+        families.sort_by(|a, b| a.name().cmp(b.name()));
+        Ok((families, is_altered))
+    }
+
+    /// Writes the descriptor anew, with `families` in place of those of their names.
+    pub(crate) fn alter(&mut self, families: &[Family]) -> Result<()> {
+        let storage = Arc::clone(self.storage());
+        match &self.descriptor {
+            Some(stored) => stored.alter(&storage, families)?,
+            None => {
+                let owner = if self.table.root.is_some() { &self.table.path } else { &self.path };
+                create_descriptor(&storage, owner, self.info.table(), families)?;
+            }
+        }
+        let path = self.path.clone();
+        *self = Self::open_with_recovered_edits(&storage, &path)?;
+        Ok(())
+    }
+
+    /// Makes the directory ready for writes: every family has a directory, and `.tmp` is empty. The caller holds the lock.
+    ///
+    /// # Errors
+    ///
+    /// If a directory that would be written to is a symbolic link, which may lead out of the root; or if the system fails.
+    pub(crate) fn prepare_for_writes(&self, families: &[Family]) -> Result<()> {
+        let storage = &**self.storage();
+        let is_ours = |entry: &DirEntry| {
+            entry.name == TMP || families.iter().any(|family| entry.name.as_encoded_bytes() == family.name())
+        };
+        let entries = storage.list_dir(&self.path).map_err(|error| Error::io("list", &self.path, error))?;
+        refuse_links(&self.path, entries, is_ours)?;
+        remove_tree(storage, &self.tmp())?;
+        create_dir(storage, &self.tmp())?;
+        for family in families {
+            let dir = self.family(family.name()).path();
+            create_dir(storage, &dir)?;
+            let entries = list_if_exists(storage, &dir)?.unwrap_or_default();
+            refuse_links(&dir, entries, |entry| entry.name == FILE_LIST_DIR)?;
+        }
+        sync_dir(storage, &self.path)
+    }
+
+    /// Recovered edits, in the order in which they are to be replayed; HFiles of a family after those of logs.
+    #[cfg(test)]
+    pub(crate) fn recovered_edits(&self) -> &[PathBuf] {
+        &self.recovered_edits
+    }
+
+    /// The root directory of all tables, if the region is under one.
+    #[cfg(test)]
+    pub(crate) fn root(&self) -> Option<&Path> {
+        self.table.root.as_ref().map(|root| root.path.as_path())
+    }
+
+    /// The greatest sequence id that the region has used, by `<n>.seqid`.
+    pub(crate) fn max_seq_id(&self) -> Option<i64> {
+        self.max_seq_id
+    }
+
+    /// The directory of a family.
+    pub(crate) fn family(&self, family: &[u8]) -> FamilyDir {
+        FamilyDir {
+            table: self.table.clone(),
+            region: self.name.clone(),
+            family: String::from_utf8_lossy(family).into_owned(),
+        }
+    }
+
+    /// How a family knows its files.
+    pub(super) fn tracker(&self, family: &[u8]) -> Result<StoreFileTracker> {
+        StoreFileTracker::from_settings(|key| self.setting(family, key))
+            .map_err(|corruption| corruption.at(&self.table.path.join(".tabledesc"), 0))
+    }
+
+    /// The files of a family, with links and references followed.
+    ///
+    /// # Errors
+    ///
+    /// If the directory, a list, a reference or a link cannot be read, is malformed, or leads nowhere; or if a reference
+    /// is to a half that is not the region's.
+    pub(crate) fn store_files(&self, family: &[u8]) -> Result<StoreFiles> {
+        let dir = self.family(family);
+        let files = dir.store_files(self.tracker(family)?)?;
+        for file in &files.files {
+            if let Some(reference) = &file.reference
+                && !self.is_cut_at(reference)
+            {
+                let corruption = Corruption::Malformed("reference to a half that is not the region's");
+                return Err(corruption.at(&dir.path().join(&file.name), 0));
+            }
+        }
+        Ok(files)
+    }
+
+    /// Whether a half's cut is where the region begins or ends; or, after a merge, where a parent within it began.
+    fn is_cut_at(&self, reference: &Reference) -> bool {
+        let row = reference.split_key.row();
+        match reference.half {
+            Half::Bottom => row == self.info.end_key(),
+            Half::Top => self.info.contains(row),
+        }
+    }
+
+    /// Takes a file that belongs to its store no longer out of the family's directory, durably: into the archive, where
+    /// others may still refer to it; without a root directory it is removed. Can be called again after a failure.
+    ///
+    /// # Errors
+    ///
+    /// If the system fails. The file may be there still, or again after a crash.
+    pub(crate) fn archive(&self, family: &[u8], name: &str) -> Result<()> {
+        let storage = &**self.storage();
+        let dir = self.family(family);
+        let (file, path) = (dir.path().join(name), dir.path());
+        let Some(root) = &self.table.root else {
+            unless_not_found(remove(storage, &file))?;
+            return sync_dir(storage, &path);
+        };
+        let archive = root.archive(self.info.table()).join(&self.name).join(&dir.family);
+        if !crate::sync::unpoisoned(self.archived.lock()).contains(family) {
+            create_dir_durably(storage, &root.path, &archive)?;
+            crate::sync::unpoisoned(self.archived.lock()).insert(family.to_vec());
+        }
+        unless_not_found(rename(storage, &file, &archive.join(name)))?;
+        sync_dir(storage, &archive)?;
+        sync_dir(storage, &path)
+    }
+
+    /// Finds writes that are in no store file yet.
+    fn find_recovered(&mut self) -> Result<()> {
+        let storage = Arc::clone(self.storage());
+        let list = |dir: &Path| list_if_exists(&*storage, dir).map(Option::unwrap_or_default);
+        let dir = self.path().join(RECOVERED_EDITS);
+        for entry in list(&dir)? {
+            let Some(name) = entry.utf8_name() else { continue };
+            let seq_id = name.strip_suffix(".seqid").or_else(|| name.strip_suffix("_seqid"));
+            if let Some(digits) = seq_id {
+                let seq_id = digits.parse().map_err(|_| {
+                    Corruption::unknown_name("sequence id in a name like", name.as_bytes())
+                        .at(&dir.join(name), 0)
+                })?;
+                self.max_seq_id = self.max_seq_id.max(Some(seq_id));
+            } else if !entry.is_dir && is_number(name) {
+                self.recovered_edits.push(dir.join(name));
+            }
+        }
+        for family in &self.families {
+            let dir = self.family(family.name()).path().join(RECOVERED_HFILES);
+            let is_hidden = |entry: &DirEntry| entry.name.as_encoded_bytes().starts_with(b".");
+            let files = list(&dir)?.into_iter().filter(|entry| !entry.is_dir && !is_hidden(entry));
+            self.recovered_edits.extend(files.map(|entry| dir.join(entry.name)));
+        }
+        Ok(())
+    }
+}
+
+/// Writes what a new region has into a directory that exists; `.regioninfo`, which makes it a region, last.
+pub(super) fn fill(
+    storage: &Arc<dyn Storage>,
+    dir: &Path,
+    info: &RegionInfo,
+    families: &[Family],
+    with_descriptor: bool,
+) -> Result<()> {
+    create_dir(&**storage, dir)?;
+    for family in families {
+        create_dir(&**storage, &dir.join(String::from_utf8_lossy(family.name()).as_ref()))?;
+    }
+    if with_descriptor {
+        create_descriptor(storage, dir, info.table(), families)?;
+    }
+    write_file(storage, &dir.join(REGION_INFO), &info.to_file())?;
+    if let Some(parent) = dir.parent() {
+        sync_dir(&**storage, if parent.as_os_str().is_empty() { Path::new(".") } else { parent })?;
+    }
+    Ok(())
+}
+
+/// Whether a directory was created: false if another one had the name first.
+fn created(result: Result<()>) -> Result<bool> {
+    match result {
+        Err(error) if error.is_already_exists() => Ok(false),
+        other => other.map(|()| true),
+    }
+}
+
+#[cold]
+pub(super) fn already_exists(path: &Path) -> Error {
+    Error::io("create", path, io::ErrorKind::AlreadyExists.into())
+}
+
+pub(super) fn exists(storage: &dyn Storage, path: &Path) -> Result<bool> {
+    match storage.open(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Error::io("open", path, error)),
+    }
+}
+
+/// Refuses directories that would be written to and are symbolic links.
+fn refuse_links(dir: &Path, entries: Vec<DirEntry>, is_written: impl Fn(&DirEntry) -> bool) -> Result<()> {
+    match entries.into_iter().find(|entry| entry.is_symlink && is_written(entry)) {
+        None => Ok(()),
+        Some(entry) => {
+            let message = "a symbolic link in a region can be read, but not written through";
+            let error = io::Error::new(io::ErrorKind::PermissionDenied, message);
+            Err(Error::io("write to", &dir.join(entry.name), error))
+        }
+    }
+}
+
+/// Whether a directory is that of the catalog's region.
+fn is_meta(storage: &Arc<dyn Storage>, path: &Path) -> Result<bool> {
+    let meta = RegionInfo::meta();
+    let is_named = path.file_name().is_some_and(|name| name == meta.encoded_name().as_str());
+    Ok(is_named
+        && TableDir::of_region(storage, path, &meta).root.is_some()
+        && list_if_exists(&**storage, path)?.is_some())
+}
+
+/// Whether a name is that of a file of edits; others are being written, or were moved aside.
+fn is_number(name: &str) -> bool {
+    let digits = name.strip_prefix('-').unwrap_or(name);
+    !digits.is_empty() && digits.bytes().all(|c| c.is_ascii_digit())
+}
+
+/// Families as directories tell them: all versions of all cells.
+fn families_by_name(entries: &[DirEntry]) -> Vec<Family> {
+    let names = entries.iter().filter(|entry| entry.is_dir).filter_map(DirEntry::utf8_name);
+    let legal = names.filter(|name| is_legal_name(name.as_bytes()));
+    let mut families: Vec<Family> =
+        legal.map(|name| Family::new(name.to_owned()).max_versions(u32::MAX)).collect();
+    families.sort_by(|a, b| a.name().cmp(b.name()));
+    families
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+//! Root directories and the directories of tables (hfile.md §15.1; HBase: `CommonFSUtils`, `HFileArchiveUtil`).
+
+use crate::error::{Error, Result};
+use crate::io::Storage;
+use crate::schema::{RegionInfo, TableName};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A root directory of HBase.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Root {
+    pub(crate) path: PathBuf,
+    /// Whether tables are under `data/<namespace>/`, as since 0.96.
+    pub(crate) has_namespaces: bool,
+}
+
+impl Root {
+    /// A root directory as HBase lays it out since 0.96.
+    pub(crate) fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), has_namespaces: true }
+    }
+
+    /// The directory of a table.
+    pub(crate) fn table(&self, table: &TableName) -> PathBuf {
+        self.path.join(self.below("data", table))
+    }
+
+    /// The directory of a table's files that were replaced.
+    pub(crate) fn archive(&self, table: &TableName) -> PathBuf {
+        let archive = if self.has_namespaces { "archive" } else { ".archive" };
+        self.path.join(archive).join(self.below("data", table))
+    }
+
+    /// The directory of a table that is being created.
+    pub(crate) fn tmp(&self, table: &TableName) -> PathBuf {
+        self.path.join(".tmp").join(self.below("data", table))
+    }
+
+    fn below(&self, data: &str, table: &TableName) -> PathBuf {
+        if self.has_namespaces {
+            Path::new(data).join(table.namespace()).join(table.qualifier())
+        } else {
+            table.qualifier().into()
+        }
+    }
+}
+
+/// The directory of a table, and the root above it if there is one.
+#[derive(Clone, Debug)]
+pub(crate) struct TableDir {
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) table: TableName,
+    pub(crate) path: PathBuf,
+    pub(crate) root: Option<Root>,
+}
+
+impl TableDir {
+    /// The table's directory of a region at `path`: `<root>/data/<namespace>/<table>/<region>`, or
+    /// `<root>/<table>/<region>` before 0.96. A region anywhere else has no root, and its links lead nowhere.
+    pub(crate) fn of_region(storage: &Arc<dyn Storage>, path: &Path, info: &RegionInfo) -> Self {
+        let table = info.table();
+        let dir = path.parent().unwrap_or_else(|| Path::new("")).to_owned();
+        let is = |dir: Option<&Path>, name: &str| dir.and_then(Path::file_name).is_some_and(|n| n == name);
+        let (namespace, data) = (dir.parent(), dir.parent().and_then(Path::parent));
+        let root = if !is(Some(&dir), table.qualifier()) {
+            None
+        } else if is(namespace, table.namespace()) && is(data, "data") {
+            let root = data.and_then(Path::parent);
+            // A region in the archive is read too; its links lead from the root above the archive.
+            let root = if is(root, "archive") { root.and_then(Path::parent) } else { root };
+            root.map(Root::new)
+        } else {
+            namespace.map(|root| Root { path: root.to_owned(), has_namespaces: false })
+        };
+        Self { storage: Arc::clone(storage), table: table.clone(), path: dir, root }
+    }
+
+    /// Where the table's own files can be.
+    pub(super) fn own_dirs(&self) -> Vec<PathBuf> {
+        let archive = self.root.as_ref().map(|root| root.archive(&self.table));
+        [self.path.clone()].into_iter().chain(archive).collect()
+    }
+
+    /// Where the files of the table that `link` leads to can be.
+    pub(super) fn dirs_of(&self, table: &TableName, link: &Path) -> Result<Vec<PathBuf>> {
+        match &self.root {
+            Some(root) => Ok(vec![root.table(table), root.archive(table), root.tmp(table)]),
+            None => Err(Error::io(
+                "follow",
+                link,
+                io::Error::new(io::ErrorKind::NotFound, "the region is not under a root directory"),
+            )),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Directories that come into being as a whole: regions, and tables with all of their regions
+//! (HBase: `CreateTableProcedure`, which builds a table under `.tmp` and renames it).
+
+use super::descriptor::create_descriptor;
+use super::durable::{create_dir, list_if_exists, remove_tree, rename, sync_dir};
+use super::file_name::new_file_name;
+use super::region::{REGION_INFO, already_exists, exists, fill};
+use super::root::Root;
+use crate::error::{Error, Result};
+use crate::io::Storage;
+use crate::schema::{Family, RegionInfo, TableName};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Creates a table under a root directory, with a region for each key range. After a failure or a crash there is no
+/// table, or all of it.
+///
+/// # Errors
+///
+/// Of kind [`std::io::ErrorKind::AlreadyExists`] if there is a directory of the table.
+pub(crate) fn create_table(
+    storage: &Arc<dyn Storage>,
+    root: &Path,
+    table: &TableName,
+    families: &[Family],
+    regions: &[RegionInfo],
+) -> Result<PathBuf> {
+    families.iter().try_for_each(Family::check)?;
+    let path = Root::new(root).table(table);
+    if list_if_exists(&**storage, &path)?.is_some() {
+        return Err(already_exists(&path));
+    }
+    create_aside(storage, &path, |dir| {
+        create_descriptor(storage, dir, table, families)?;
+        let each =
+            |region: &RegionInfo| fill(storage, &dir.join(region.encoded_name()), region, families, false);
+        regions.iter().try_for_each(each)
+    })?;
+    Ok(path)
+}
+
+/// Creates a directory beside `path`, has it filled, and renames it to `path`, so that there is nothing or all of it. An
+/// empty directory at `path` is replaced.
+///
+/// A directory with something else in it is filled where it is; `.regioninfo`, which makes it a region, comes last.
+///
+/// # Errors
+///
+/// Of kind [`std::io::ErrorKind::AlreadyExists`] if `path` is a region, or if another program created the same meanwhile.
+pub(super) fn create_aside(
+    storage: &Arc<dyn Storage>,
+    path: &Path,
+    fill: impl Fn(&Path) -> Result<()>,
+) -> Result<()> {
+    let Some(name) = path.file_name() else {
+        return Err(Error::invalid_argument(format!("{} is not the name of a directory", path.display())));
+    };
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    create_parents(&**storage, parent)?;
+    if list_if_exists(&**storage, path)?.is_some_and(|entries| !entries.is_empty()) {
+        if exists(&**storage, &path.join(REGION_INFO))? {
+            return Err(already_exists(path));
+        }
+        return fill(path);
+    }
+    let mut aside = std::ffi::OsString::from(".");
+    aside.push(name);
+    aside.push(format!(".{}.tmp", &new_file_name(0)[..16]));
+    let aside = parent.join(aside);
+    let created = create_dir(&**storage, &aside).and_then(|()| fill(&aside)).and_then(|()| {
+        match rename(&**storage, &aside, path) {
+            Err(error) if error.is_occupied() => Err(already_exists(path)),
+            renamed => renamed,
+        }
+    });
+    match created {
+        Ok(()) => sync_dir(&**storage, parent),
+        Err(error) => {
+            // A hidden directory that stays is passed over by everything that lists regions and tables.
+            let _ = remove_tree(&**storage, &aside);
+            Err(error)
+        }
+    }
+}
+
+/// Creates a directory and those above it, so that they are there after a crash.
+fn create_parents(storage: &dyn Storage, dir: &Path) -> Result<()> {
+    let mut missing = Vec::new();
+    for ancestor in dir.ancestors() {
+        if ancestor.as_os_str().is_empty() || list_if_exists(storage, ancestor)?.is_some() {
+            break;
+        }
+        missing.push(ancestor);
+    }
+    create_dir(storage, dir)?;
+    for created in missing.into_iter().rev() {
+        let parent = created.parent().filter(|parent| !parent.as_os_str().is_empty());
+        sync_dir(storage, parent.unwrap_or(Path::new(".")))?;
+    }
+    Ok(())
+}

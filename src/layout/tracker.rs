@@ -1,0 +1,87 @@
+//! Which files belong to a store: those in its directory, or those on a list (hfile.md §15.6; HBase: `StoreFileTracker`,
+//! `StoreFileTrackerFactory`).
+
+use crate::error::Corruption;
+
+/// How a store knows its files, and what a change of them must record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct StoreFileTracker {
+    /// What decides which files belong.
+    pub(crate) source: TrackedBy,
+    /// Whether changes are recorded in a list even if the list does not decide: during a migration to lists.
+    pub(crate) writes_list: bool,
+}
+
+/// What decides which files belong to a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum TrackedBy {
+    /// The directory: all store files in it belong.
+    Directory,
+    /// The list in `.filelist`; other files are left over from work that was not finished.
+    List,
+    /// Nothing is set. The list decides if there is one, else the directory. HBase records the tracker in each table's
+    /// descriptor since 2.5.
+    Unset,
+}
+
+/// The setting that names the tracker, and those that say where a migration comes from and goes to.
+const IMPL: &str = "hbase.store.file-tracker.impl";
+const MIGRATION_SOURCE: &str = "hbase.store.file-tracker.migration.src.impl";
+const MIGRATION_TARGET: &str = "hbase.store.file-tracker.migration.dst.impl";
+
+impl StoreFileTracker {
+    /// The tracker of a region without settings.
+    pub(crate) const UNSET: Self = Self { source: TrackedBy::Unset, writes_list: false };
+
+    /// The tracker that a table's settings name. During a migration the source decides, and both are written.
+    pub(crate) fn from_settings<'s>(
+        setting: impl Fn(&'static str) -> Option<&'s str>,
+    ) -> Result<Self, Corruption> {
+        let of = |name: &str| {
+            let class = name.rsplit('.').next().unwrap_or(name);
+            match class {
+                "DEFAULT" | "DefaultStoreFileTracker" => Ok(Some(TrackedBy::Directory)),
+                "FILE" | "FileBasedStoreFileTracker" => Ok(Some(TrackedBy::List)),
+                "MIGRATION" | "MigrationStoreFileTracker" => Ok(None),
+                _ => Err(Corruption::unsupported(
+                    "store file tracker",
+                    class.chars().take(64).collect::<String>(),
+                )),
+            }
+        };
+        let Some(name) = setting(IMPL) else { return Ok(Self::UNSET) };
+        if let Some(source) = of(name)? {
+            return Ok(Self { source, writes_list: source == TrackedBy::List });
+        }
+        let end = |key| setting(key).map(of).transpose().map(Option::flatten);
+        let source = end(MIGRATION_SOURCE)?
+            .ok_or_else(|| Corruption::unsupported("store file tracker", "MIGRATION without a source"))?;
+        let writes_list = source == TrackedBy::List || end(MIGRATION_TARGET)? == Some(TrackedBy::List);
+        Ok(Self { source, writes_list })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trackers_by_name() {
+        let of = |name: &'static str, source: Option<&'static str>, target: Option<&'static str>| {
+            StoreFileTracker::from_settings(|key| match key {
+                IMPL => Some(name),
+                MIGRATION_SOURCE => source,
+                _ => target,
+            })
+        };
+        let is = |source, writes_list| Ok(StoreFileTracker { source, writes_list });
+        assert_eq!(StoreFileTracker::from_settings(|_| None), Ok(StoreFileTracker::UNSET));
+        assert_eq!(of("DEFAULT", None, None), is(TrackedBy::Directory, false));
+        assert_eq!(of("org.apache.x.FileBasedStoreFileTracker", None, None), is(TrackedBy::List, true));
+        assert_eq!(of("MIGRATION", Some("FILE"), Some("DEFAULT")), is(TrackedBy::List, true));
+        assert_eq!(of("MIGRATION", Some("DEFAULT"), Some("FILE")), is(TrackedBy::Directory, true));
+        assert!(of("MIGRATION", None, None).is_err());
+        assert!(of("MIGRATION", Some("MIGRATION"), None).is_err());
+        assert!(of("MY_OWN", None, None).is_err());
+    }
+}

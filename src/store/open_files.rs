@@ -1,0 +1,90 @@
+//! Opening the files of a store (hfile.md §15.7; HBase: `StoreEngine.openStoreFiles`).
+
+use super::file::{StoreFile, compare_by_seq_id};
+use crate::block::BlockType;
+use crate::error::{Corruption, Error, Result};
+use crate::hfile::HFileOptions;
+use crate::layout::StoreFileInfo;
+use std::collections::HashMap;
+
+/// The files of a store, open.
+#[derive(Debug, Default)]
+pub(crate) struct OpenedFiles {
+    /// The files that are read, oldest first.
+    pub(crate) files: Vec<StoreFile>,
+    /// Files that others were compacted from, left over from a compaction that was cut off, or not yet archived. Read beside
+    /// the others they would bring back what the compaction dropped.
+    pub(crate) replaced: Vec<StoreFile>,
+    /// Files that say they replace others and are not believed.
+    pub(crate) warnings: Vec<Error>,
+}
+
+/// Opens the files of a store, and leaves out those that others replace.
+///
+/// A file says what it was compacted from (COMPACTION_EVENT_KEY). It is believed if a compaction can have made it: it was not
+/// bulk-loaded, and what it names is another file whose MAX_SEQ_ID is not above its own. Files that replace each other in
+/// a circle are all read.
+pub(crate) fn open_files(options: &HFileOptions, infos: &[StoreFileInfo]) -> Result<OpenedFiles> {
+    let files =
+        infos.iter().map(|info| StoreFile::open(options, info)).collect::<Result<Vec<StoreFile>>>()?;
+    let by_name: HashMap<&[u8], usize> =
+        files.iter().enumerate().map(|(i, file)| (file.name().as_bytes(), i)).collect();
+    let mut warnings = Vec::new();
+    let mut replaces: Vec<Vec<usize>> = vec![Vec::new(); files.len()];
+    let mut is_replaced = vec![false; files.len()];
+    for (i, file) in files.iter().enumerate() {
+        for input in file.compacted_inputs() {
+            let Some(&other) = by_name.get(input.as_slice()) else { continue };
+            match refusal(file, &files[other], i == other) {
+                Some(reason) => warnings.push(warning(file, reason)),
+                None => {
+                    replaces[i].push(other);
+                    is_replaced[other] = true;
+                }
+            }
+        }
+    }
+    // A replaced file is left out only if a file that is read replaces it, directly or through others.
+    let mut is_left_out = vec![false; files.len()];
+    let mut next: Vec<usize> = (0..files.len()).filter(|&i| !is_replaced[i]).collect();
+    while let Some(i) = next.pop() {
+        for &other in &replaces[i] {
+            if !std::mem::replace(&mut is_left_out[other], true) {
+                next.push(other);
+            }
+        }
+    }
+    let in_circle = |&(i, _): &(usize, &StoreFile)| is_replaced[i] && !is_left_out[i];
+    let circle = files.iter().enumerate().filter(in_circle);
+    warnings.extend(
+        circle.map(|(_, file)| warning(file, "COMPACTION_EVENT_KEY: files replace each other in a circle")),
+    );
+    let mut opened = OpenedFiles { warnings, ..OpenedFiles::default() };
+    for (file, is_left_out) in files.into_iter().zip(is_left_out) {
+        if is_left_out { opened.replaced.push(file) } else { opened.files.push(file) }
+    }
+    opened.files.sort_by(compare_by_seq_id);
+    opened.replaced.sort_by(compare_by_seq_id);
+    Ok(opened)
+}
+
+/// Why a file cannot have been compacted from another.
+fn refusal(file: &StoreFile, input: &StoreFile, is_itself: bool) -> Option<&'static str> {
+    if file.is_bulk_loaded() {
+        Some("COMPACTION_EVENT_KEY of a bulk-loaded file names a file of the store: not believed")
+    } else if is_itself {
+        Some("COMPACTION_EVENT_KEY names the file itself: not believed")
+    } else if input.max_seq_id() > file.max_seq_id() {
+        Some("COMPACTION_EVENT_KEY names a file with a greater MAX_SEQ_ID: not believed")
+    } else {
+        None
+    }
+}
+
+fn warning(file: &StoreFile, reason: &'static str) -> Error {
+    let offset = u64::try_from(file.hfile().trailer().file_info_offset()).unwrap_or_default();
+    Corruption::Malformed(reason).in_block(file.path(), offset, BlockType::FileInfo.name())
+}
+
+#[cfg(test)]
+mod tests;
