@@ -2,7 +2,7 @@
 
 mod storage;
 
-pub use storage::{Crash, FaultyStorage};
+pub use storage::{Call, Crash, FaultyStorage};
 
 use super::FileReader;
 use std::io;

@@ -13,7 +13,7 @@
 //! If a step up to 4 fails, the steps before it are undone and the undo is synced. If that fails too, files may be named
 //! that the caller does not know of: then [`CommitError::undo`] says why, and the caller must take no further writes.
 
-use super::durable::{rename, sync_dir, unless_not_found};
+use super::durable::{exists, rename, sync_dir};
 use super::family::FamilyDir;
 use super::file_list::{FileList, ListedFile, NewFileList, read_file_list};
 use super::file_name::FileName;
@@ -194,7 +194,9 @@ impl RegionDir {
                 Step::Listed(list) => list.withdraw(storage)?,
                 Step::Named { from, to } => {
                     // The rename may have failed before it was done.
-                    unless_not_found(rename(storage, &to, &from))?;
+                    if exists(storage, &to)? {
+                        rename(storage, &to, &from)?;
+                    }
                     dirs.extend(to.parent().map(Path::to_owned));
                 }
             }

@@ -6,6 +6,14 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+/// The directory that a path is in.
+pub(super) fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
 /// Waits until the names in a directory are on the disk.
 pub(super) fn sync_dir(storage: &dyn Storage, dir: &Path) -> Result<()> {
     storage.sync_dir(dir).map_err(|error| Error::io("sync", dir, error))
@@ -30,6 +38,15 @@ pub(super) fn rename(storage: &dyn Storage, from: &Path, to: &Path) -> Result<()
 
 pub(super) fn remove(storage: &dyn Storage, path: &Path) -> Result<()> {
     storage.remove(path).map_err(|error| Error::io("remove", path, error))
+}
+
+/// Whether a file exists.
+pub(super) fn exists(storage: &dyn Storage, path: &Path) -> Result<bool> {
+    match storage.open(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Error::io("open", path, error)),
+    }
 }
 
 /// What is in a directory; none if it does not exist.

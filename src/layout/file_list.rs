@@ -10,7 +10,9 @@
 //! count as number 0. The greatest number with a whole file counts, and of its two files the one with the later timestamp.
 #![warn(clippy::indexing_slicing)]
 
-use super::durable::{create_dir_durably, list_if_exists, remove, rename, sync_dir, unless_not_found};
+use super::durable::{
+    create_dir_durably, exists, list_if_exists, remove, rename, sync_dir, unless_not_found,
+};
 use crate::coding::Cursor;
 use crate::error::{Corruption, Error, ErrorKind, Result};
 use crate::hash::checksum::crc32;
@@ -218,7 +220,10 @@ impl NewFileList {
 
     /// Takes the name away again: the list before counts.
     pub(super) fn withdraw(&self, storage: &dyn Storage) -> Result<()> {
-        unless_not_found(remove(storage, &self.path))?;
+        // The rename may have failed before it was done.
+        if exists(storage, &self.path)? {
+            remove(storage, &self.path)?;
+        }
         sync_dir(storage, &self.family.join(FILE_LIST_DIR))
     }
 

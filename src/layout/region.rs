@@ -4,8 +4,8 @@
 use super::SchemaChange;
 use super::descriptor::{StoredDescriptor, check_families, create_descriptor, read_descriptor};
 use super::durable::{
-    create_dir, create_dir_durably, list_if_exists, remove, remove_tree, rename, sync_dir, unless_not_found,
-    write_file,
+    create_dir, create_dir_durably, exists, list_if_exists, parent, remove, remove_tree, rename, sync_dir,
+    unless_not_found, write_file,
 };
 use super::family::{FamilyDir, StoreFiles};
 use super::file_list::FILE_LIST_DIR;
@@ -271,7 +271,13 @@ impl RegionDir {
             let dir = self.family(family.name()).path();
             create_dir(storage, &dir)?;
             let entries = list_if_exists(storage, &dir)?.unwrap_or_default();
+            let has_lists = entries.iter().any(|entry| entry.name == FILE_LIST_DIR);
             refuse_links(&dir, entries, |entry| entry.name == FILE_LIST_DIR)?;
+            // A writer that died may have named files and not synced the names: what is read from now on must stay.
+            if has_lists {
+                sync_dir(storage, &dir.join(FILE_LIST_DIR))?;
+            }
+            sync_dir(storage, &dir)?;
         }
         sync_dir(storage, &self.path)
     }
@@ -405,10 +411,7 @@ pub(super) fn fill(
         create_descriptor(storage, dir, info.table(), families)?;
     }
     write_file(storage, &dir.join(REGION_INFO), &info.to_file())?;
-    if let Some(parent) = dir.parent() {
-        sync_dir(&**storage, if parent.as_os_str().is_empty() { Path::new(".") } else { parent })?;
-    }
-    Ok(())
+    sync_dir(&**storage, parent(dir))
 }
 
 /// Whether a directory was created: false if another one had the name first.
@@ -422,14 +425,6 @@ fn created(result: Result<()>) -> Result<bool> {
 #[cold]
 pub(super) fn already_exists(path: &Path) -> Error {
     Error::io("create", path, io::ErrorKind::AlreadyExists.into())
-}
-
-pub(super) fn exists(storage: &dyn Storage, path: &Path) -> Result<bool> {
-    match storage.open(path) {
-        Ok(_) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(Error::io("open", path, error)),
-    }
 }
 
 /// Refuses directories that would be written to and are symbolic links.

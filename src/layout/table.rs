@@ -2,9 +2,9 @@
 //! (HBase: `CreateTableProcedure`, which builds a table under `.tmp` and renames it).
 
 use super::descriptor::create_descriptor;
-use super::durable::{create_dir, list_if_exists, remove_tree, rename, sync_dir};
+use super::durable::{create_dir, exists, list_if_exists, parent, remove_tree, rename, sync_dir};
 use super::file_name::new_file_name;
-use super::region::{REGION_INFO, already_exists, exists, fill};
+use super::region::{REGION_INFO, already_exists, fill};
 use super::root::Root;
 use crate::error::{Error, Result};
 use crate::io::Storage;
@@ -55,8 +55,8 @@ pub(super) fn create_aside(
     let Some(name) = path.file_name() else {
         return Err(Error::invalid_argument(format!("{} is not the name of a directory", path.display())));
     };
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    create_parents(&**storage, parent)?;
+    let dir = parent(path);
+    create_parents(&**storage, dir)?;
     if list_if_exists(&**storage, path)?.is_some_and(|entries| !entries.is_empty()) {
         if exists(&**storage, &path.join(REGION_INFO))? {
             return Err(already_exists(path));
@@ -66,7 +66,7 @@ pub(super) fn create_aside(
     let mut aside = std::ffi::OsString::from(".");
     aside.push(name);
     aside.push(format!(".{}.tmp", &new_file_name(0)[..16]));
-    let aside = parent.join(aside);
+    let aside = dir.join(aside);
     let created = create_dir(&**storage, &aside).and_then(|()| fill(&aside)).and_then(|()| {
         match rename(&**storage, &aside, path) {
             Err(error) if error.is_occupied() => Err(already_exists(path)),
@@ -74,7 +74,7 @@ pub(super) fn create_aside(
         }
     });
     match created {
-        Ok(()) => sync_dir(&**storage, parent),
+        Ok(()) => sync_dir(&**storage, dir),
         Err(error) => {
             // A hidden directory that stays is passed over by everything that lists regions and tables.
             let _ = remove_tree(&**storage, &aside);
@@ -93,9 +93,5 @@ fn create_parents(storage: &dyn Storage, dir: &Path) -> Result<()> {
         missing.push(ancestor);
     }
     create_dir(storage, dir)?;
-    for created in missing.into_iter().rev() {
-        let parent = created.parent().filter(|parent| !parent.as_os_str().is_empty());
-        sync_dir(storage, parent.unwrap_or(Path::new(".")))?;
-    }
-    Ok(())
+    missing.into_iter().rev().try_for_each(|created| sync_dir(storage, parent(created)))
 }

@@ -7,6 +7,7 @@ use super::state_cell::StateCell;
 use super::{Inner, Region, RegionOptions, RegionState};
 use crate::error::{Error, Result};
 use crate::io::FileLock;
+use crate::layout::file_name::FileName;
 use crate::layout::{RegionDir, SchemaChange, StoreFileInfo, StoreFiles};
 use crate::metrics::{BlockCounts, Counters};
 use crate::mvcc::Mvcc;
@@ -60,8 +61,8 @@ impl RegionOptions {
                 storage: Arc::clone(&self.storage),
             };
             let opened = self.open_store_files(&dir, &store, &mut warnings)?;
-            let left_over = |file: &StoreFile| Replaced { store: stores.len(), name: file.name().to_owned() };
-            replaced.extend(opened.replaced.iter().map(left_over));
+            let left_over = |name: String| Replaced { store: stores.len(), name };
+            replaced.extend(opened.replaced.into_iter().map(left_over));
             max_seq_id = opened.files.iter().map(greatest_seq_id).fold(max_seq_id, i64::max);
             let mut state = StoreState::new(&store.family, store.order, opened.files);
             state.lazy_seek = self.lazy_seek;
@@ -206,7 +207,7 @@ impl RegionOptions {
         dir: &RegionDir,
         store: &Store,
         warnings: &mut Vec<Error>,
-    ) -> Result<OpenedFiles> {
+    ) -> Result<StoreContent> {
         let family = store.family.name();
         let mut listed = self.list_store_files(dir, family)?;
         for _ in 0..LISTINGS {
@@ -221,7 +222,7 @@ impl RegionOptions {
             let mut opened = opened?;
             warnings.append(&mut listed.warnings);
             warnings.append(&mut opened.warnings);
-            return Ok(opened);
+            return Ok(StoreContent::new(opened, &listed.ignored));
         }
         let error =
             io::Error::new(io::ErrorKind::Interrupted, "another process changes the files all the time");
@@ -238,6 +239,28 @@ impl RegionOptions {
             listed = dir.store_files(family);
         }
         listed
+    }
+}
+
+/// The files of a store, and those that were replaced and are in its directory still.
+struct StoreContent {
+    files: Vec<StoreFile>,
+    replaced: Vec<String>,
+}
+
+impl StoreContent {
+    /// `unlisted` are the names in the directory that do not belong to the store: some may be files that compactions replaced.
+    fn new(opened: OpenedFiles, unlisted: &[String]) -> Self {
+        let OpenedFiles { files, replaced, .. } = opened;
+        // A name that no store file has may be that of a directory.
+        let is_replaced = |name: &&String| {
+            let compacted = files.iter().filter(|file| !file.is_bulk_loaded());
+            FileName::parse(name).is_some()
+                && compacted.flat_map(StoreFile::compacted_inputs).any(|input| input == name.as_bytes())
+        };
+        let replaced = replaced.iter().map(|file| file.name().to_owned());
+        let replaced = replaced.chain(unlisted.iter().filter(is_replaced).cloned()).collect();
+        Self { files, replaced }
     }
 }
 

@@ -30,6 +30,25 @@ pub enum Crash {
     Chance(u64),
 }
 
+/// The kinds of calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs, reason = "named as the methods of the storage and its files")]
+pub enum Call {
+    Open,
+    Read,
+    Create,
+    Write,
+    Sync,
+    Rename,
+    Remove,
+    RemoveDir,
+    SyncFile,
+    SyncDir,
+    ListDir,
+    CreateDir,
+    Lock,
+}
+
 #[derive(Debug)]
 struct State {
     /// Files and directories, by number. Directory 0 is the root.
@@ -39,6 +58,10 @@ struct State {
     /// How many calls there have been, reads included.
     all_calls: u64,
     faults: Faults,
+    /// Kinds of calls that fail until they are repaired.
+    broken: BTreeSet<Call>,
+    /// Files that cannot be removed or renamed.
+    stuck: BTreeSet<PathBuf>,
     kind: io::ErrorKind,
     locks: BTreeSet<PathBuf>,
 }
@@ -82,6 +105,8 @@ impl Default for State {
             calls: 0,
             all_calls: 0,
             faults: Faults::None,
+            broken: BTreeSet::new(),
+            stuck: BTreeSet::new(),
             kind: io::ErrorKind::Other,
             locks: BTreeSet::new(),
         }
@@ -115,9 +140,41 @@ impl FaultyStorage {
         state.faults = Faults::Among(numbers.into_iter().map(|n| now + n).collect());
     }
 
+    /// The calls that were set to fail by [`fail_among_all`](Self::fail_among_all) and have not come yet, counted from now on.
+    #[must_use]
+    pub fn pending_faults(&self) -> Vec<u64> {
+        let state = self.state();
+        match &state.faults {
+            Faults::Among(numbers) => {
+                numbers.range(state.all_calls..).map(|number| number - state.all_calls).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Makes all calls of a kind fail from now on.
+    pub fn break_calls(&self, call: Call) {
+        self.state().broken.insert(call);
+    }
+
+    /// Makes a file one that cannot be removed or renamed.
+    pub fn stick(&self, path: impl Into<PathBuf>) {
+        self.state().stuck.insert(path.into());
+    }
+
+    /// Makes the calls and files that were broken work again.
+    pub fn repair(&self) {
+        let mut state = self.state();
+        state.broken.clear();
+        state.stuck.clear();
+    }
+
     /// Makes no more calls fail.
     pub fn heal(&self) {
-        self.state().faults = Faults::None;
+        let mut state = self.state();
+        state.faults = Faults::None;
+        state.broken.clear();
+        state.stuck.clear();
     }
 
     /// The kind of the errors (default: other).
@@ -251,7 +308,7 @@ fn parts(path: &Path) -> Vec<&OsStr> {
 
 impl State {
     /// Counts a call that changes something or lists a directory, and fails if it is to.
-    fn change(&mut self) -> io::Result<()> {
+    fn change(&mut self, kind: Call) -> io::Result<()> {
         let call = self.calls;
         self.calls += 1;
         let fails = match self.faults {
@@ -259,21 +316,27 @@ impl State {
             Faults::From(from) => call >= from,
             _ => false,
         };
-        self.count(fails)
+        self.count(kind, fails)
     }
 
     /// Counts a call that reads, and fails if it is to.
-    fn read(&mut self) -> io::Result<()> {
-        self.count(false)
+    fn read(&mut self, kind: Call) -> io::Result<()> {
+        self.count(kind, false)
     }
 
-    fn count(&mut self, fails: bool) -> io::Result<()> {
+    fn count(&mut self, kind: Call, fails: bool) -> io::Result<()> {
         let call = self.all_calls;
         self.all_calls += 1;
+        let fails = fails || self.broken.contains(&kind);
         if fails || matches!(&self.faults, Faults::Among(numbers) if numbers.contains(&call)) {
             return Err(fault(self.kind));
         }
         Ok(())
+    }
+
+    fn check_stuck(&self, path: &Path) -> io::Result<()> {
+        let is_stuck = self.stuck.iter().any(|stuck| parts(stuck) == parts(path));
+        if is_stuck { Err(fault(self.kind)) } else { Ok(()) }
     }
 
     fn walk(&self, dir: usize, path: &Path, found: &mut Vec<PathBuf>) {
@@ -376,7 +439,7 @@ impl State {
 impl Storage for FaultyStorage {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
         let mut state = self.state();
-        state.read()?;
+        state.read(Call::Open)?;
         let file = state.file(path)?;
         let len = state.content(file).bytes.len() as u64;
         Ok(Arc::new(FaultyReader { storage: self.clone(), path: path.to_owned(), file, len }))
@@ -384,7 +447,7 @@ impl Storage for FaultyStorage {
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
         let mut state = self.state();
-        state.change()?;
+        state.change(Call::Create)?;
         let (dir, name) = state.parent(path)?;
         if state.node(path).is_ok_and(|node| matches!(state.nodes[node], Node::Dir(_))) {
             return Err(io::ErrorKind::IsADirectory.into());
@@ -397,7 +460,8 @@ impl Storage for FaultyStorage {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.state();
-        state.change()?;
+        state.change(Call::Rename)?;
+        state.check_stuck(from)?;
         let node = state.node(from)?;
         if let Ok(other) = state.node(to) {
             match (&state.nodes[node], &state.nodes[other]) {
@@ -417,7 +481,8 @@ impl Storage for FaultyStorage {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
-        state.change()?;
+        state.change(Call::Remove)?;
+        state.check_stuck(path)?;
         state.file(path)?;
         let (dir, name) = state.parent(path)?;
         state.dir_mut(dir).now.remove(name);
@@ -426,7 +491,7 @@ impl Storage for FaultyStorage {
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
-        state.change()?;
+        state.change(Call::RemoveDir)?;
         let node = state.directory(path)?;
         if !state.dir(node).now.is_empty() {
             return Err(io::ErrorKind::DirectoryNotEmpty.into());
@@ -438,7 +503,7 @@ impl Storage for FaultyStorage {
 
     fn sync_file(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
-        state.change()?;
+        state.change(Call::SyncFile)?;
         let file = state.file(path)?;
         let content = state.content_mut(file);
         content.synced = content.bytes.len();
@@ -447,7 +512,7 @@ impl Storage for FaultyStorage {
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
-        state.change()?;
+        state.change(Call::SyncDir)?;
         let dir = state.directory(path)?;
         let names = state.dir_mut(dir);
         names.synced = names.now.clone();
@@ -456,7 +521,7 @@ impl Storage for FaultyStorage {
 
     fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
         let mut state = self.state();
-        state.change()?;
+        state.change(Call::ListDir)?;
         let dir = state.directory(path)?;
         let entry = |(name, &node): (&OsString, &usize)| {
             let (len, is_dir) = match &state.nodes[node] {
@@ -470,13 +535,13 @@ impl Storage for FaultyStorage {
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
-        state.change()?;
+        state.change(Call::CreateDir)?;
         state.make_dirs(&parts(path), false).map(drop)
     }
 
     fn lock(&self, path: &Path) -> io::Result<FileLock> {
         let mut state = self.state();
-        state.read()?;
+        state.read(Call::Lock)?;
         if !state.locks.insert(path.to_owned()) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
@@ -517,7 +582,7 @@ impl FileReader for FaultyReader {
 
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
         let mut state = self.storage.state();
-        state.read()?;
+        state.read(Call::Read)?;
         crate::io::memory::copy_at(&state.content(self.file).bytes, buf, offset)
     }
 }
@@ -538,7 +603,7 @@ impl FileWriter for FaultyWriter {
     /// Of a write that fails, the first half is written.
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.storage.state();
-        let called = state.change();
+        let called = state.change(Call::Write);
         let written = if called.is_ok() { bytes.len() } else { bytes.len() / 2 };
         state.content_mut(self.file).bytes.extend_from_slice(&bytes[..written]);
         called
@@ -546,7 +611,7 @@ impl FileWriter for FaultyWriter {
 
     fn sync(&mut self) -> io::Result<()> {
         let mut state = self.storage.state();
-        state.change()?;
+        state.change(Call::Sync)?;
         let content = state.content_mut(self.file);
         content.synced = content.bytes.len();
         Ok(())
