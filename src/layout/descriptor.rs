@@ -70,13 +70,17 @@ pub(super) fn read_descriptor(
             }
         };
     };
-    let bytes = read_file(storage, &path, DESCRIPTOR_BYTES)?;
-    let at = |corruption: Corruption| corruption.at(&path, 0);
-    let descriptor = TableDescriptor::parse_file(&bytes).map_err(at)?;
+    let descriptor = read_descriptor_file(storage, &path)?;
     if descriptor.table() != table {
-        return Err(at(Corruption::Malformed("the table descriptor is that of another table")));
+        return Err(Corruption::Malformed("the table descriptor is that of another table").at(&path, 0));
     }
     Ok(Some(StoredDescriptor { descriptor, owner: owner.to_owned(), path, number, has_length }))
+}
+
+/// Reads a descriptor, wherever it is.
+pub(crate) fn read_descriptor_file(storage: &dyn Storage, path: &Path) -> Result<TableDescriptor> {
+    let bytes = read_file(storage, path, DESCRIPTOR_BYTES)?;
+    TableDescriptor::parse_file(&bytes).map_err(|corruption| corruption.at(path, 0))
 }
 
 /// Writes the first descriptor into the directory of a table or region.

@@ -30,7 +30,7 @@ pub(crate) mod table;
 pub(crate) mod tracker;
 
 pub(crate) use commit::{CommitError, FamilyChange, StagedFile};
-pub(crate) use descriptor::SchemaChange;
+pub(crate) use descriptor::{SchemaChange, read_descriptor_file};
 pub(crate) use family::StoreFiles;
 pub(crate) use file_name::new_file_name;
 pub(crate) use reference::{Half, Reference};

@@ -5,17 +5,17 @@ use super::commit::{FileChanges, Replaced};
 use super::locks::RowLocks;
 use super::state_cell::StateCell;
 use super::{Inner, Region, RegionOptions, RegionState};
-use crate::error::{Error, Result};
+use crate::error::{Corruption, Error, Result};
 use crate::io::FileLock;
 use crate::layout::file_name::FileName;
-use crate::layout::{RegionDir, SchemaChange, StoreFileInfo, StoreFiles};
+use crate::layout::{RegionDir, SchemaChange, StoreFileInfo, StoreFiles, read_descriptor_file};
 use crate::metrics::{BlockCounts, Counters};
 use crate::mvcc::Mvcc;
 use crate::schema::{Family, RegionInfo, TableName};
 use crate::store::compact::CompactionConfig;
 use crate::store::{OpenedFiles, Store, StoreFile, StoreState, open_files};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
@@ -42,8 +42,9 @@ pub(super) struct Opened {
 
 impl RegionOptions {
     pub(super) fn open_region(mut self, path: &Path) -> Result<Region> {
+        let described = self.read_descriptor_file()?;
         self.families.iter().try_for_each(Family::check)?;
-        let (dir, lock) = self.open_dir(path)?;
+        let (dir, lock) = self.open_dir(path, described.as_ref())?;
         self.observers.call(dir.info(), None, false, |observer, context| observer.pre_open(context))?;
         let block_counts = Arc::new(BlockCounts::default());
         self.files = self.files.block_counts(Arc::clone(&block_counts));
@@ -72,6 +73,16 @@ impl RegionOptions {
         let mvcc = Mvcc::new(0);
         mvcc.advance_to(max_seq_id.saturating_add(1))?;
         self.region(Opened { dir, stores, states, mvcc, lock, block_counts, replaced, warnings })
+    }
+
+    /// Adds the families of the descriptor that was given; returns its table.
+    fn read_descriptor_file(&mut self) -> Result<Option<(TableName, PathBuf)>> {
+        let Some(path) = self.descriptor_file.take() else { return Ok(None) };
+        let descriptor = read_descriptor_file(&*self.storage, &path)?;
+        let is_given = |family: &&Family| self.families.iter().any(|given| given.name() == family.name());
+        let others: Vec<Family> = descriptor.families().filter(|family| !is_given(family)).cloned().collect();
+        self.families.extend(others);
+        Ok(Some((descriptor.table().clone(), path)))
     }
 
     /// Makes the region, now that its files are open.
@@ -115,20 +126,35 @@ impl RegionOptions {
     }
 
     /// Opens the directory, locked if it is to be written to. A region that does not exist is created, if it may be.
-    fn open_dir(&self, path: &Path) -> Result<(RegionDir, Option<FileLock>)> {
+    /// `described` is the table of the descriptor that was given, and its file.
+    fn open_dir(
+        &self,
+        path: &Path,
+        described: Option<&(TableName, PathBuf)>,
+    ) -> Result<(RegionDir, Option<FileLock>)> {
+        let open = || {
+            let dir = RegionDir::open(&self.storage, path)?;
+            match described {
+                Some((table, file)) if table != dir.info().table() => {
+                    let corruption = Corruption::Malformed("the table descriptor is that of another table");
+                    Err(corruption.at(file, 0))
+                }
+                _ => Ok(dir),
+            }
+        };
         if !self.writable {
             if self.alter {
                 return Err(Error::invalid_argument("a region open for reading only cannot be altered"));
             }
-            return Ok((RegionDir::open(&self.storage, path)?, None));
+            return Ok((open()?, None));
         }
-        match RegionDir::open(&self.storage, path) {
+        match open() {
             Err(error) if self.create_if_missing && error.is_not_found() => self.create(path)?,
             opened => drop(opened?),
         }
         let lock = self.lock(path)?;
         // What was read before the lock may have changed.
-        let mut dir = RegionDir::open(&self.storage, path)?;
+        let mut dir = open()?;
         let (families, is_altered) = dir.reconcile(&self.families, self.schema_change())?;
         if !dir.has_descriptor() && families.len() > self.families.len() {
             return Err(self.unknown_settings(&dir));

@@ -10,7 +10,7 @@ use crate::io::{LocalStorage, Storage};
 use crate::limits::Limits;
 use crate::schema::Family;
 use bytes::Bytes;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// How to open a [`Region`]: made by [`Region::options`].
@@ -23,6 +23,7 @@ pub struct RegionOptions {
     pub(super) create_if_missing: bool,
     pub(super) alter: bool,
     pub(super) families: Vec<Family>,
+    pub(super) descriptor_file: Option<PathBuf>,
     pub(super) table: Option<String>,
     pub(super) start_key: Bytes,
     pub(super) end_key: Bytes,
@@ -41,6 +42,7 @@ impl RegionOptions {
             create_if_missing: false,
             alter: false,
             families: Vec::new(),
+            descriptor_file: None,
             table: None,
             start_key: Bytes::new(),
             end_key: Bytes::new(),
@@ -80,6 +82,14 @@ impl RegionOptions {
     pub fn family(mut self, family: Family) -> Self {
         self.families.retain(|other| other.name() != family.name());
         self.families.push(family);
+        self
+    }
+
+    /// A table descriptor of HBase's, a file like `.tableinfo.0000000001.626`, whose families are [given](Self::family): for a
+    /// region that was copied without its table.
+    #[must_use]
+    pub fn descriptor_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.descriptor_file = Some(path.into());
         self
     }
 
