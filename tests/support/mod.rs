@@ -5,6 +5,7 @@ pub(crate) mod alloc;
 pub(crate) mod cells;
 pub(crate) mod games;
 pub(crate) mod golden;
+pub(crate) mod hbase;
 pub(crate) mod model;
 pub(crate) mod no_sync;
 pub(crate) mod open;

@@ -1,0 +1,102 @@
+//! A running HBase, and its client: programs of the folder that `HBASE_CLUSTER` names.
+
+use serde_json::Value;
+use std::env;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::thread;
+
+/// The folder of `hb-cluster` and `hb-client`.
+pub(crate) fn programs() -> PathBuf {
+    env::var_os("HBASE_CLUSTER").expect("HBASE_CLUSTER, the folder of hb-cluster and hb-client").into()
+}
+
+/// HBase in a JVM of its own: ZooKeeper, a master, two region servers. Killed when dropped.
+pub(crate) struct Cluster {
+    programs: PathBuf,
+    root: PathBuf,
+    pub(crate) ready: Value,
+}
+
+impl Cluster {
+    pub(crate) fn start(programs: &Path, root: &Path, more: &[&str]) -> Self {
+        let output = Command::new(programs.join("hb-cluster"))
+            .args(["start", "--root", root.to_str().unwrap()])
+            .args(more)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let ready = serde_json::from_slice(&output.stdout).unwrap();
+        Self { programs: programs.to_owned(), root: root.to_owned(), ready }
+    }
+
+    pub(crate) fn zookeeper(&self) -> &str {
+        self.ready["zk"].as_str().unwrap()
+    }
+
+    /// Sends a signal to the JVM.
+    pub(crate) fn signal(&self, signal: &str) {
+        let pid = self.ready["pid"].to_string();
+        assert!(Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success());
+    }
+}
+
+impl Cluster {
+    /// Shuts down in order: all memory is flushed.
+    pub(crate) fn stop(self) {
+        let stop =
+            Command::new(self.programs.join("hb-cluster")).arg("stop").arg("--root").arg(&self.root).status();
+        assert!(stop.unwrap().success());
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let kill =
+            Command::new(self.programs.join("hb-cluster")).arg("kill").arg("--root").arg(&self.root).status();
+        if !thread::panicking() {
+            assert!(kill.unwrap().success());
+        }
+    }
+}
+
+/// HBase's client.
+pub(crate) struct Client {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+}
+
+impl Client {
+    pub(crate) fn of(cluster: &Cluster) -> Self {
+        let mut child = Command::new(cluster.programs.join("hb-client"))
+            .args(["--ready", cluster.root.join("ready.json").to_str().unwrap()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
+        Self { child, input, output }
+    }
+
+    /// What a command gives.
+    pub(crate) fn ask(&mut self, command: &Value) -> Value {
+        writeln!(self.input.as_mut().unwrap(), "{command}").unwrap();
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        let answer: Value = serde_json::from_str(&line).unwrap();
+        assert!(answer.get("ok").is_some(), "{command}: {answer}");
+        answer["ok"].clone()
+    }
+}
+
+impl Drop for Client {
+    /// It ends with its input.
+    fn drop(&mut self) {
+        drop(self.input.take());
+        let _ = self.child.wait();
+    }
+}
