@@ -1,0 +1,284 @@
+//! A process that is killed while it writes, deletes, flushes, compacts, bulk-loads, alters and creates a region: nothing that
+//! was flushed is lost, nothing deleted comes back, and every region opens again.
+//!
+//! `HREGION_OPS` sets the number of kills, `HREGION_SEED` the seed.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that stops says where")]
+#![cfg(unix)]
+
+mod support;
+
+use hregion::{
+    CellRef, CellType, Compaction, Delete, ErrorKind, Family, HFileWriter, Put, Region, Scan, SeekKey,
+    StoreFileOrigin, StoreFileWriter,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::env;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+use support::rng::Rng;
+
+const FAMILIES: [&str; 2] = ["f", "g"];
+
+/// What a read of a family shows: the newest value of each row.
+type State = BTreeMap<String, String>;
+
+#[derive(Clone, Copy, Debug)]
+enum Op {
+    Put(usize),
+    Delete(usize, usize),
+    Flush,
+    Major,
+    Minor,
+    BulkLoad(usize),
+    Reopen,
+    Alter,
+}
+
+/// The operation of a number: the same in the process that is killed and in the one that checks.
+fn op(number: u64) -> Op {
+    let mut rng = Rng::new(number.wrapping_mul(0x9e37));
+    let (row, family) = (rng.below(6), rng.below(2));
+    match rng.below(20) {
+        0..8 => Op::Put(row),
+        8..11 => Op::Delete(row, family),
+        11..15 => Op::Flush,
+        15 => Op::Major,
+        16 => Op::Minor,
+        17 => Op::BulkLoad(row),
+        18 => Op::Reopen,
+        _ => Op::Alter,
+    }
+}
+
+fn row(row: usize) -> String {
+    format!("row{row}")
+}
+
+fn open(dir: &Path, altered: Option<u64>) -> hregion::Result<Region> {
+    let options = Region::options().writable(true);
+    let exists = dir.join(".regioninfo").exists();
+    let options = match altered {
+        Some(number) => {
+            options.alter(true).family(Family::new("f").configuration("my.number", number.to_string()))
+        }
+        None if exists => options,
+        None => options.create_if_missing(true).family(Family::new("f")).family(Family::new("g")),
+    };
+    options.open(dir)
+}
+
+/// The process that is killed: says `begin N` before each operation and `done N` after it.
+#[test]
+#[ignore = "run by the test below, in a process of its own"]
+fn child() {
+    let Some(dir) = env::var_os("HREGION_KILL_DIR").map(PathBuf::from) else { return };
+    let first: u64 = env::var("HREGION_KILL_FIRST").unwrap().parse().unwrap();
+    let say = |word: &str, number: u64| {
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "op {word} {number}").unwrap();
+        out.flush().unwrap();
+    };
+    let mut region = open(&dir.join("region"), None).unwrap();
+    for number in first.. {
+        say("begin", number);
+        let (value, timestamp) = (format!("v{number}"), i64::try_from(number).unwrap());
+        match op(number) {
+            Op::Put(at) => {
+                let put = FAMILIES.iter().fold(Put::new(row(at)), |put, family| {
+                    put.cell_at(family.as_bytes().to_vec(), "q", timestamp, value.clone())
+                });
+                region.put(put).unwrap();
+            }
+            Op::Delete(at, family) => {
+                region.delete(Delete::new(row(at)).family_at(FAMILIES[family], timestamp)).unwrap();
+            }
+            Op::Flush => region.flush().unwrap(),
+            Op::Major => region.compact(Compaction::Major).unwrap(),
+            Op::Minor => region.compact_files("f", 0, 2).unwrap(),
+            Op::BulkLoad(at) => {
+                let mut files = Vec::new();
+                for family in FAMILIES {
+                    let path = dir.join(format!("load.{family}.{number}"));
+                    let mut writer = StoreFileWriter::create(HFileWriter::options(), &path).unwrap();
+                    let key =
+                        SeekKey::of(row(at).as_bytes(), family.as_bytes(), b"q", timestamp, CellType::Put);
+                    writer.append(CellRef::new(&key, value.as_bytes())).unwrap();
+                    let origin = StoreFileOrigin::Store {
+                        max_seq_id: 0,
+                        major_compaction: false,
+                        compacted: Vec::new(),
+                    };
+                    writer.finish(&origin).unwrap();
+                    files.push((family, path));
+                }
+                region.bulk_load(&files).unwrap();
+            }
+            Op::Reopen | Op::Alter => {
+                region.close().unwrap();
+                let altered = matches!(op(number), Op::Alter).then_some(number);
+                region = open(&dir.join("region"), altered).unwrap();
+            }
+        }
+        say("done", number);
+    }
+}
+
+/// What the checking process knows.
+struct Ledger {
+    state: [State; 2],
+    /// Of each family, the states that its files may have.
+    durable: [BTreeSet<State>; 2],
+}
+
+impl Ledger {
+    fn new() -> Self {
+        let empty = || BTreeSet::from([State::new()]);
+        Self { state: Default::default(), durable: [empty(), empty()] }
+    }
+
+    fn write(&mut self, number: u64, at: usize) {
+        self.state.iter_mut().for_each(|state| drop(state.insert(row(at), format!("v{number}"))));
+    }
+
+    /// What an operation may have made durable when it has begun.
+    fn begin(&mut self, number: u64) {
+        match op(number) {
+            Op::Flush | Op::Reopen | Op::Alter | Op::BulkLoad(_) => {}
+            _ => return,
+        }
+        let mut add = |states: &[State; 2]| {
+            for (durable, state) in self.durable.iter_mut().zip(states) {
+                durable.insert(state.clone());
+            }
+        };
+        add(&self.state);
+        if let Op::BulkLoad(at) = op(number) {
+            let mut loaded = self.state.clone();
+            loaded.iter_mut().for_each(|state| drop(state.insert(row(at), format!("v{number}"))));
+            add(&loaded);
+        }
+    }
+
+    fn done(&mut self, number: u64) {
+        match op(number) {
+            Op::Put(at) => self.write(number, at),
+            Op::Delete(at, family) => drop(self.state[family].remove(&row(at))),
+            Op::BulkLoad(at) => {
+                self.write(number, at);
+                self.is_durable();
+            }
+            Op::Flush | Op::Reopen | Op::Alter => self.is_durable(),
+            Op::Major | Op::Minor => {}
+        }
+    }
+
+    fn is_durable(&mut self) {
+        for (durable, state) in self.durable.iter_mut().zip(&self.state) {
+            *durable = BTreeSet::from([state.clone()]);
+        }
+    }
+}
+
+fn read(region: &Region) -> [State; 2] {
+    let mut found: [State; 2] = Default::default();
+    let view = region.view();
+    for row in view.scan(&Scan::new()).unwrap() {
+        for cell in row.unwrap().cells() {
+            let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+            let family = FAMILIES.iter().position(|name| name.as_bytes() == cell.family()).unwrap();
+            found[family].insert(text(cell.row()), text(cell.value()));
+        }
+    }
+    found
+}
+
+fn kill_often(kills: u64, seed: u64) {
+    println!("HREGION_SEED={seed} HREGION_OPS={kills}");
+    let mut rng = Rng::new(seed);
+    let mut next = u64::from(u32::try_from(seed % 1_000_000).unwrap()) * 1_000_000 + 1;
+    let (mut dir, mut ledger) = (tempfile::tempdir().unwrap(), Ledger::new());
+    let mut operations = 0;
+    for kill in 0..kills {
+        if kill % 40 == 0 {
+            (dir, ledger) = (tempfile::tempdir().unwrap(), Ledger::new());
+        }
+        let mut child = Command::new(env::current_exe().unwrap())
+            .args(["--exact", "child", "--ignored", "--nocapture"])
+            .env("HREGION_KILL_DIR", dir.path())
+            .env("HREGION_KILL_FIRST", next.to_string())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let lines = thread::spawn(move || stdout.lines().map_while(Result::ok).collect::<Vec<String>>());
+        // Creating and opening take some milliseconds, an operation one or two.
+        thread::sleep(Duration::from_micros(rng.next() % 40_000));
+        child.kill().unwrap();
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code().is_none(), "kill {kill}: it ended by itself: {said}");
+        for line in lines.join().unwrap() {
+            let Some((word, number)) = line.strip_prefix("op ").and_then(|rest| rest.split_once(' ')) else {
+                continue;
+            };
+            let Ok(number) = number.parse::<u64>() else { continue };
+            match word {
+                "begin" => {
+                    ledger.begin(number);
+                    next = number + 1;
+                }
+                "done" => {
+                    ledger.done(number);
+                    operations += 1;
+                }
+                other => panic!("{other}"),
+            }
+        }
+        let path = dir.path().join("region");
+        let context = format!("seed {seed}, kill {kill} before operation {next}, {:?}", op(next - 1));
+        let found = match Region::open(&path) {
+            Ok(region) => read(&region),
+            // It was killed before the region was there.
+            Err(error) if error.kind() == ErrorKind::Io && !path.exists() => Default::default(),
+            Err(error) => panic!("{context}: {error}"),
+        };
+        if path.exists() {
+            let region = Region::options().writable(true).open(&path);
+            let region = region.unwrap_or_else(|error| panic!("{context}: {error}"));
+            assert_eq!(read(&region), found, "{context}: a writer reads what a reader reads");
+        }
+        for (i, found) in found.into_iter().enumerate() {
+            let durable = &ledger.durable[i];
+            assert!(durable.contains(&found), "{context}: {found:?}\nexpected one of {durable:#?}");
+            ledger.durable[i] = BTreeSet::from([found.clone()]);
+            ledger.state[i] = found;
+        }
+    }
+    println!("{kills} kills, {operations} operations");
+    assert!(operations > kills / 2, "the processes hardly did anything: {operations} operations");
+}
+
+fn number(name: &str) -> Option<u64> {
+    env::var(name).ok()?.parse().ok()
+}
+
+fn seed() -> u64 {
+    number("HREGION_SEED").unwrap_or_else(|| {
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().subsec_nanos().into()
+    })
+}
+
+#[test]
+fn a_killed_process_loses_nothing_that_was_flushed() {
+    kill_often(number("HREGION_OPS").unwrap_or(60), seed());
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn a_killed_process_at_length() {
+    kill_often(number("HREGION_OPS").unwrap_or(3_000), seed());
+}
