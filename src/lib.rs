@@ -119,7 +119,7 @@ pub use region::{
     ScanResults,
 };
 pub use schema::{
-    BloomType, Codec, DataBlockEncoding, Family, KeepDeletedCells, RegionInfo, RegionName, TableName,
+    BloomType, Cipher, Codec, DataBlockEncoding, Family, KeepDeletedCells, RegionInfo, RegionName, TableName,
 };
 pub use table::{Table, TableScanner, TableView};
 
