@@ -34,7 +34,8 @@ impl Store {
             &info,
             max_read_point,
         )?;
-        let carries = Carries { tags: segments.iter().any(|segment| segment.has_tags()), seq_ids: true };
+        let tags = segments.iter().any(|segment| segment.has_tags());
+        let carries = Carries { tags, seq_ids: true, encrypted: false };
         let mut file = None;
         while scanner.peek_row().is_some() {
             scanner.next_row(|cell| {
