@@ -60,6 +60,7 @@ impl Output {
         }
         if known.trailer.as_ref().map_or(!known.source.context.has_checksums, |t| t.major_version() == 2)
             && !format.cells.tags
+            && !known.is_encrypted()
         {
             new = new.version_2();
         }
