@@ -4,11 +4,13 @@
 
 use hregion::cell::{Binary, MAX_ROW_LEN};
 use hregion::{
-    BloomType, Cell, CellOrder, CellRef, CellType, ChecksumType, Codec, DataBlockEncoding, HFileWriter,
-    HFileWriterOptions, HashKind, Result, SeekKey, StoreFileOrigin, StoreFileWriter,
+    BloomType, Cell, CellOrder, CellRef, CellType, ChecksumType, Cipher, Codec, Compaction,
+    DataBlockEncoding, Encryption, Family, HFile, HFileWriter, HFileWriterOptions, HashKind, Put, Region,
+    Result, SeekKey, StoreFileOrigin, StoreFileWriter,
 };
+use std::collections::BTreeSet;
 use std::error::Error;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -45,6 +47,10 @@ fn all(dir: &Path) -> Result<usize, Box<dyn Error>> {
     let mut folder = Folder { dir: dir.to_owned(), files: 0 };
     spread(&mut folder)?;
     special(&mut folder)?;
+    encrypted(&mut folder)?;
+    for encoding in DataBlockEncoding::ALL {
+        region(&mut folder, encoding)?;
+    }
     Ok(folder.files)
 }
 
@@ -121,6 +127,85 @@ fn special(folder: &mut Folder) -> Result<(), Box<dyn Error>> {
     folder.store_file("meta", options, &meta, true)
 }
 
+/// The bytes of a master key that HBase has, 0 1 2 …: the first one with 16 bytes, the alternate one with 32.
+fn master_key(long: bool) -> Vec<u8> {
+    (0..if long { 32 } else { 16 }).collect()
+}
+
+/// Encrypted files, each encoding with each codec and each master key.
+fn encrypted(folder: &mut Folder) -> Result<(), Box<dyn Error>> {
+    let rng = &mut Rng(9);
+    let options = |long| {
+        let encryption = Encryption::aes(master_key(long));
+        HFileWriter::options().bloom(BloomType::Row).create_time(1_700_000_000_000).encryption(encryption)
+    };
+    for encoding in DataBlockEncoding::ALL {
+        for codec in CODECS {
+            for long in [false, true] {
+                let (tags, compress_tags, mvcc) = rng.pick(&CARRIED);
+                let (index_chunk, min_entries) = rng.pick(&INDEX_CHUNKS);
+                let options = options(long)
+                    .data_block_encoding(encoding)
+                    .codec(codec)
+                    .zstd_framed(true)
+                    .bloom(rng.pick(&BLOOMS))
+                    .bloom_chunk_bytes(rng.pick(&[128 << 10, 64, 1000]))
+                    .tags(tags)
+                    .compress_tags(compress_tags)
+                    .mvcc(mvcc)
+                    .checksum(rng.pick(&CHECKSUMS))
+                    .bytes_per_checksum(rng.pick(&[16 << 10, 512, 64]))
+                    .block_size(rng.pick(&BLOCK_SIZES))
+                    .index_chunk_size(index_chunk)
+                    .index_min_entries(min_entries);
+                let count = 20 + rng.below(300);
+                let cells = cells(rng, count, tags, mvcc);
+                let name = format!("encrypted-{}-{}-{long}", encoding.name(), codec.name());
+                folder.store_file(&name, options, &cells, mvcc)?;
+            }
+        }
+    }
+    folder.store_file("encrypted-empty", options(false), &[], true)?;
+    let encryption = Encryption::aes(master_key(false)).data_key([7; 16]);
+    let cells = cells(rng, 100, false, true);
+    folder.hfile("encrypted-plain", HFileWriter::options().encryption(encryption), &cells)?;
+    let big = [cell(b"row", b"q", 1, &random_bytes(rng, 300_000))];
+    folder.store_file("encrypted-cell-over-a-block", options(true), &big, true)
+}
+
+/// The files of an encrypted family of a region: two flushes, a minor and a major compaction.
+fn region(folder: &mut Folder, encoding: DataBlockEncoding) -> Result<(), Box<dyn Error>> {
+    let name = encoding.name();
+    let dir = folder.dir.join(format!("region-{name}"));
+    let family = Family::new("f").encryption(Cipher::Aes).data_block_encoding(encoding).codec(Codec::Gz);
+    let region = Region::options()
+        .create_if_missing(true)
+        .family(family.max_versions(3).block_size(1000))
+        .master_key(master_key(false))
+        .open(&dir)?;
+    let mut values = BTreeSet::new();
+    for round in 0..3 {
+        for row in 0..150 {
+            let value = format!("value {round} {row}");
+            region.put(Put::new(format!("row{:04}", row * 7 % 150)).cell("f", "q", value.clone()))?;
+            values.insert(value.into_bytes());
+        }
+        region.flush()?;
+        folder.take_store_files(&dir, &format!("encrypted-region-{name}-flush{round}"))?;
+        if round == 1 {
+            region.compact_files("f", 0, 2)?;
+            folder.take_store_files(&dir, &format!("encrypted-region-{name}-minor"))?;
+        }
+    }
+    region.compact(Compaction::Major)?;
+    let found = folder.take_store_files(&dir, &format!("encrypted-region-{name}-major"))?;
+    if found != values {
+        return Err(format!("{} values after a major compaction", found.len()).into());
+    }
+    drop(region);
+    Ok(fs::remove_dir_all(&dir)?)
+}
+
 /// One file of many cells, without its cells beside it.
 fn large(count: u64, path: &Path) -> Result<()> {
     let options =
@@ -169,6 +254,25 @@ impl Folder {
         }
         writer.finish()?;
         self.put_cells(name, cells, true)
+    }
+
+    /// Copies the store files of the family `f` of a region, which have names of their own. Returns all values in them.
+    fn take_store_files(&mut self, region: &Path, name: &str) -> Result<BTreeSet<Vec<u8>>, Box<dyn Error>> {
+        let mut values = BTreeSet::new();
+        for (n, entry) in fs::read_dir(region.join("f"))?.enumerate() {
+            let (name, options) = (format!("{name}-{n}"), HFile::options().master_key(master_key(false)));
+            fs::copy(entry?.path(), self.path(&name))?;
+            let file = options.open(self.path(&name))?;
+            let (mut cells, mut scanner) = (Vec::new(), file.scanner());
+            let mut more = scanner.seek_to_first()?;
+            while more {
+                cells.extend(scanner.peek().map(Cell::from));
+                more = scanner.advance()?;
+            }
+            values.extend(cells.iter().map(|cell| cell.as_ref().value().to_vec()));
+            self.put_cells(&name, &cells, file.has_seq_ids())?;
+        }
+        Ok(values)
     }
 
     fn path(&self, name: &str) -> PathBuf {

@@ -104,8 +104,8 @@ pub use clock::{Clock, Deadline, ManualClock, SystemClock, SystemTimer, Timer};
 pub use error::{Corruption, Error, ErrorKind, Result};
 pub use filter::{Comparator, Filter, FilterState};
 pub use hfile::{
-    BloomFilter, FileInfo, HFile, HFileOptions, HFileScanner, HFileWriter, HFileWriterOptions, LostBlock,
-    SalvageReport, Seek, StoreFileOrigin, StoreFileWriter, Trailer, VerifyReport,
+    BloomFilter, Encryption, FileInfo, HFile, HFileOptions, HFileScanner, HFileWriter, HFileWriterOptions,
+    LostBlock, SalvageReport, Seek, StoreFileOrigin, StoreFileWriter, Trailer, VerifyReport,
 };
 pub use io::{DirEntry, FileLock, FileReader, LocalFile, LocalStorage, MemoryFile, Storage};
 pub use limits::Limits;
@@ -120,7 +120,7 @@ pub use region::{
     ScanResult, ScanResults,
 };
 pub use schema::{
-    BloomType, Codec, DataBlockEncoding, Family, KeepDeletedCells, RegionInfo, RegionName, TableName,
+    BloomType, Cipher, Codec, DataBlockEncoding, Family, KeepDeletedCells, RegionInfo, RegionName, TableName,
 };
 pub use table::{Table, TableScanner, TableView};
 

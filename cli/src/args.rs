@@ -149,9 +149,8 @@ impl FileArgs {
         self.zstd_dictionary.as_deref().map(read_small).transpose()
     }
 
-    fn master_key(&self) -> Result<Option<Vec<u8>>, Fault> {
-        let key = self.master_key_file.as_deref();
-        key.map(|path| parse_key(path, &read_small(path)?)).transpose()
+    pub(crate) fn master_key(&self) -> Result<Option<Vec<u8>>, Fault> {
+        self.master_key_file.as_deref().map(read_key).transpose()
     }
 
     fn limits(&self) -> Limits {
@@ -182,6 +181,11 @@ pub(crate) fn read_small(path: &Path) -> Result<Vec<u8>, Fault> {
         return Err(Fault::invalid_file(path, "over 64 MiB, too large for a dictionary or a key"));
     }
     Ok(bytes)
+}
+
+/// The key in a file of hexadecimal digits.
+pub(crate) fn read_key(path: &Path) -> Result<Vec<u8>, Fault> {
+    parse_key(path, &read_small(path)?)
 }
 
 fn parse_key(path: &Path, text: &[u8]) -> Result<Vec<u8>, Fault> {

@@ -3,7 +3,7 @@
 use crate::failure::Fault;
 use crate::output::Output;
 use crate::settings::{Pair, Settings};
-use hregion::{CellRef, HFileWriter, HFileWriterOptions, StoreFileOrigin, StoreFileWriter};
+use hregion::{CellRef, Encryption, HFileWriter, HFileWriterOptions, StoreFileOrigin, StoreFileWriter};
 use std::path::{Path, PathBuf};
 
 /// How to write files: settings that have been found to make sense.
@@ -20,12 +20,13 @@ impl CellFiles {
     pub(crate) fn new(
         settings: &Settings,
         zstd_dictionary: Option<&PathBuf>,
+        encryption: Option<Encryption>,
         replace: bool,
         out: &Output,
     ) -> Result<Self, Fault> {
         settings.warn_of_unused(out);
         Ok(Self {
-            options: settings.options(zstd_dictionary, replace)?,
+            options: settings.options(zstd_dictionary, encryption, replace)?,
             origin: settings.origin(),
             meta_blocks: settings.meta_blocks.clone(),
             info: settings.info.clone(),

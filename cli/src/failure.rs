@@ -195,6 +195,9 @@ fn hint(error: &hregion::Error) -> Option<&'static str> {
         (_, Some(Corruption::Unsupported { what: "ZSTD dictionary", .. })) => {
             Some("--zstd-dictionary gives it")
         }
+        (ErrorKind::Unsupported, None) if error.message().ends_with("master key") => {
+            Some("--master-key-file gives it")
+        }
         _ => None,
     }
 }

@@ -5,12 +5,10 @@ use crate::new_file::OutputStorage;
 use crate::output::Output;
 use clap::ValueEnum;
 use hregion::cell::parse_binary;
-use hregion::io::{FileReader as _, LocalFile};
 use hregion::{
-    BloomType, CellOrder, ChecksumType, Codec, DataBlockEncoding, HFile, HFileWriter, HFileWriterOptions,
-    HashKind, StoreFileOrigin,
+    BloomType, CellOrder, ChecksumType, Codec, DataBlockEncoding, Encryption, HFile, HFileWriter,
+    HFileWriterOptions, HashKind, StoreFileOrigin,
 };
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -29,6 +27,11 @@ pub(crate) struct Settings {
     /// How blocks are compressed: NONE, GZ, SNAPPY, LZ4, ZSTD, LZO, BZIP2, LZMA or BROTLI [default: NONE]
     #[arg(long, value_name = "NAME", value_parser = compression)]
     pub(crate) compression: Option<Codec>,
+
+    /// How blocks are encrypted: NONE, or AES with a new data key that the master key wraps [default: NONE, but AES of
+    /// encrypted files]
+    #[arg(long, value_name = "CIPHER")]
+    pub(crate) encryption: Option<FileCipher>,
 
     /// The class that HBase compresses by. It matters for ZSTD: files are bare as Hadoop's own class has them, or framed
     /// for HBase's classes [default: Hadoop's own]
@@ -145,6 +148,15 @@ enum Comparator {
     Meta,
 }
 
+/// A cipher, or that there is to be none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FileCipher {
+    #[value(name = "NONE")]
+    None,
+    #[value(name = "AES")]
+    Aes,
+}
+
 /// A Bloom filter, or that there is to be none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bloom(pub(crate) Option<BloomType>);
@@ -172,6 +184,8 @@ impl Settings {
         self.writer.get_or_insert(kind);
         self.encoding.get_or_insert_with(|| first.data_block_encoding());
         self.compression.get_or_insert_with(|| first.codec());
+        let encrypted = files.iter().any(|file| file.trailer().is_encrypted());
+        self.encryption.get_or_insert(if encrypted { FileCipher::Aes } else { FileCipher::None });
         self.tags.get_or_insert_with(|| files.iter().any(HFile::has_tags));
         self.mvcc.get_or_insert_with(|| files.iter().any(HFile::has_seq_ids));
         if self.compress_tags.is_none() {
@@ -181,7 +195,8 @@ impl Settings {
             let bloom = first.general_bloom().map(|bloom| bloom.bloom_type());
             self.bloom = Some(Bloom(bloom.filter(|_| self.writer_kind() == WriterKind::Store)));
         }
-        if self.codec.is_none() && self.conf.is_empty() && is_zstd_framed(first)? {
+        // HBase reads a file by the class that wrote it alone
+        if self.codec.is_none() && self.conf.is_empty() && first.zstd_framed()? == Some(true) {
             self.codec = Some(FRAMED_ZSTD[0].to_owned());
         }
         if self.comparator.is_none() && first.order() == Some(CellOrder::Meta) {
@@ -202,13 +217,27 @@ impl Settings {
         }
     }
 
-    /// The library's options. Files are written with a dictionary, if there is one.
+    /// How files are encrypted with a master key; none if they are not.
+    pub(crate) fn encryption(&self, master_key: Option<Vec<u8>>) -> Result<Option<Encryption>, Fault> {
+        match (self.encryption, master_key) {
+            (None | Some(FileCipher::None), _) => Ok(None),
+            (Some(FileCipher::Aes), Some(key)) => Ok(Some(Encryption::aes(key))),
+            (Some(FileCipher::Aes), None) => {
+                Err(Fault::usage("--encryption AES: the master key of the cluster is missing")
+                    .with_hint(Some("--master-key-file gives it")))
+            }
+        }
+    }
+
+    /// The library's options. Files are written with a dictionary, if there is one, and encrypted if that is given.
     pub(crate) fn options(
         &self,
         zstd_dictionary: Option<&PathBuf>,
+        encryption: Option<Encryption>,
         replace: bool,
     ) -> Result<HFileWriterOptions, Fault> {
         let mut options = HFileWriter::options()
+            .encryption(encryption)
             .storage(OutputStorage::shared(replace))
             .order(self.order())
             .zstd_framed(self.zstd_framed(zstd_dictionary.is_some())?)
@@ -289,27 +318,6 @@ impl Settings {
             ))),
         }
     }
-}
-
-/// Whether the blocks of a file are compressed as HBase's own classes do it. HBase can read the file by those only, and
-/// by them no other.
-fn is_zstd_framed(file: &HFile) -> Result<bool, Fault> {
-    const FRAME: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
-    let trailer = file.trailer();
-    let Ok(offset) = u64::try_from(trailer.first_data_block_offset()) else { return Ok(false) };
-    if file.codec() != Codec::Zstd || trailer.is_encrypted() {
-        return Ok(false);
-    }
-    let header = if trailer.has_checksums() { 33 } else { 24 };
-    let fault = |error| Fault::io("read", file.path(), &error);
-    let reader = LocalFile::open(file.path()).map_err(fault)?;
-    let mut payload = [0; 12];
-    // before the frame: the lengths of what it holds, and of itself
-    Ok(match reader.read_exact_at(&mut payload, offset + header) {
-        Ok(()) => payload.ends_with(&FRAME) && !payload.starts_with(&FRAME),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => false,
-        Err(error) => return Err(fault(error)),
-    })
 }
 
 fn set<T>(

@@ -1,7 +1,10 @@
 //! How cells of a list are written: the arguments that `write` and `bulkload` share.
 
+use crate::args::read_key;
+use crate::failure::Fault;
 use crate::settings::Settings;
 use crate::sort::SortArgs;
+use hregion::Encryption;
 use std::path::PathBuf;
 
 /// How to write.
@@ -16,4 +19,20 @@ pub(crate) struct WriteArgs {
     /// Compress by Zstandard with a dictionary
     #[arg(long, value_name = "FILE", help_heading = "The file")]
     pub(crate) zstd_dictionary: Option<PathBuf>,
+
+    /// Master key of the cluster, in hexadecimal, for --encryption AES
+    #[arg(long, value_name = "FILE", help_heading = "The file")]
+    master_key_file: Option<PathBuf>,
+}
+
+impl WriteArgs {
+    /// How files are encrypted; none if they are not.
+    pub(crate) fn encryption(&self) -> Result<Option<Encryption>, Fault> {
+        if self.master_key_file.is_some() && self.settings.encryption.is_none() {
+            return Err(Fault::usage(
+                "--master-key-file: expected --encryption AES, or NONE to write in the clear",
+            ));
+        }
+        self.settings.encryption(self.master_key_file.as_deref().map(read_key).transpose()?)
+    }
 }

@@ -39,6 +39,31 @@ fn cells() -> Vec<String> {
     lines
 }
 
+/// Files in the directory that is loaded show nothing, and nothing but the list is left.
+#[cfg(feature = "crypto")]
+#[test]
+fn files_are_encrypted() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = text(&dir.path().join("load"));
+    let list = temp_file("bulkload-encrypted.jsonl", cells().concat().as_bytes());
+    let splits = temp_file("splits-encrypted.txt", SPLITS.join("\n").as_bytes());
+    let key = temp_file("bulkload.key", b"000102030405060708090a0b0c0d0e0f");
+    let with_key = ["--master-key-file", &key];
+    let args = ["bulkload", &list, "--regions", &splits, "--out", &out, "--sort", "--sort-memory", "20K"];
+    let printed = ok(&[&args[..], &with_key, &["--encryption", "AES", "--json"]].concat());
+    let mut found = 0;
+    for file in json_lines(&printed) {
+        let path = file["path"].as_str().unwrap();
+        assert!(!fs::read(path).unwrap().windows(5).any(|window| window == b"row49"), "{path}");
+        assert_eq!(code(&run(&["cells", path])), 4);
+        found += ok(&[&["cells", "--json", path], &with_key[..]].concat()).lines().count();
+    }
+    assert_eq!(found, 2000);
+    let output = run(&[&args[..], &["--force", "--encryption", "AES"]].concat());
+    assert_eq!(code(&output), 2, "{}", stderr(&output));
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
 #[test]
 fn cells_come_back_by_family_and_region() {
     let dir = tempfile::tempdir().unwrap();

@@ -80,3 +80,22 @@ fn without_a_sound_block_there_is_no_file() {
     assert!(!Path::new(&new).exists());
     assert_eq!(code(&run(&["salvage", &file, "--out", &file, "--force"])), 2);
 }
+
+#[cfg(feature = "crypto")]
+#[test]
+fn an_encrypted_file_is_salvaged_with_the_key() {
+    let file = temp_file("salvage-encrypted.hfile", &fs::read(golden("small-encrypted.hfile")).unwrap());
+    let (new, key) = (fresh("salvage-encrypted-new.hfile"), temp_file("salvage.key", KEY));
+    let output = run(&["salvage", &file, "--out", &new]);
+    assert_eq!(code(&output), 4);
+    assert!(stderr(&output).contains("--master-key-file gives it"), "{}", stderr(&output));
+    assert!(!Path::new(&new).exists());
+    ok(&["salvage", &file, "--out", &new, "--master-key-file", &key]);
+    assert_eq!(code(&run(&["cells", &new])), 4);
+    let cells = |path: &str| ok(&["cells", "--json", path, "--master-key-file", &key]);
+    assert_eq!(cells(&new), cells(&file));
+    assert_eq!(code(&run(&["verify", &new, "--master-key-file", &key])), 0);
+}
+
+#[cfg(feature = "crypto")]
+const KEY: &[u8] = b"000102030405060708090a0b0c0d0e0f";

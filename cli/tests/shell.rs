@@ -271,6 +271,39 @@ fn errors_say_where_and_end_it() {
     );
 }
 
+#[cfg(feature = "crypto")]
+#[test]
+fn an_encrypted_table_is_written_with_the_key_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = temp_file("shell.key", b"000102030405060708090a0b0c0d0e0f");
+    let root = dir.path().join("root");
+    let with_key = ["--master-key-file", &key];
+    let marker = "pack my box with five dozen jugs";
+    let shows = |path: &std::path::PathBuf| {
+        path.is_file() && std::fs::read(path).unwrap().windows(marker.len()).any(|w| w == marker.as_bytes())
+    };
+    let create = "create 't', {NAME => 'f', ENCRYPTION => 'AES'}; describe 't'";
+    let output = shell(&root, &with_key, &format!("{create}; put 't', 'r', 'f:q', '{marker}'"));
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert!(
+        stdout(&output).contains("{NAME => 'f', ENCRYPTION => 'AES', VERSIONS => '1'"),
+        "{}",
+        stdout(&output)
+    );
+    assert!(!files(&root).iter().any(shows));
+    let output = shell(&root, &with_key, "scan 't'");
+    assert!(stdout(&output).contains(marker), "{}", stderr(&output));
+
+    let (exit, said) = failed(&root, "scan 't'");
+    assert!(exit == 4 && said.contains("--master-key-file gives it"), "{said}");
+    let root = dir.path().join("other");
+    let (exit, said) = failed(&root, &format!("{create}; put 't', 'r', 'f:q', '{marker}'; flush 't'"));
+    assert!(exit == 4 && said.contains("cannot be written in the clear"), "{said}");
+    assert!(said.contains("--master-key-file gives it") && !files(&root).iter().any(shows), "{said}");
+    let (exit, said) = failed(&root, "create 'u', {NAME => 'f', ENCRYPTION => 'DES'}");
+    assert!(exit == 2 && said.contains("expected AES"), "{said}");
+}
+
 #[test]
 fn commands_of_the_command_line() {
     let dir = tempfile::tempdir().unwrap();

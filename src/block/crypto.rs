@@ -1,8 +1,8 @@
-//! Encrypted blocks, read with the cluster's master key (hfile.md §9; HBase: `EncryptionUtil`,
-//! `HFileBlockDefaultDecodingContext`).
+//! Encrypted blocks, read and written with the cluster's master key (hfile.md §9; HBase: `EncryptionUtil`,
+//! `HFileBlockDefaultEncodingContext`, `HFileBlockDefaultDecodingContext`).
 //!
-//! Each file has a data key of its own. The trailer holds it wrapped: encrypted with the master key,
-//! which only the cluster's key provider knows. A block's stored payload is then
+//! A file has a data key. The trailer holds it wrapped: encrypted with the master key, which only the cluster's key
+//! provider knows. A block's stored payload is then
 //!
 //! | offset | bytes | field      |                                                            |
 //! |-------:|------:|------------|------------------------------------------------------------|
@@ -11,20 +11,91 @@
 //! |     17 |       | ciphertext | AES/CTR, no padding, of the encoded and compressed payload |
 #![warn(clippy::indexing_slicing)]
 
+use crate::coding::Cursor;
 use crate::error::Corruption;
 use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+/// The bytes of an IV, which are those of an AES block.
+pub(crate) const IV_LEN: usize = 16;
+/// The bytes before the ciphertext of a block: the length of the IV, and the IV.
+pub(crate) const PREFIX_LEN: usize = 1 + IV_LEN;
+
+/// The bytes of a master key or data key. `Debug` does not show them.
+#[derive(Clone)]
+pub(crate) struct SecretKey(Arc<[u8]>);
+
+impl SecretKey {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl<T: Into<Arc<[u8]>>> From<T> for SecretKey {
+    fn from(bytes: T) -> Self {
+        Self(bytes.into())
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretKey") // without its bytes
+    }
+}
+
+/// Fails if this build cannot encrypt.
+pub(crate) fn check_supported() -> Result<(), Corruption> {
+    imp::check_supported()
+}
+
+/// Random bytes of the operating system, good for keys and IVs.
+pub(crate) fn random<const N: usize>() -> io::Result<[u8; N]> {
+    imp::random()
+}
+
+/// The data key that `wrapped` holds, a delimited `WrappedKey`.
+///
+/// The wrapped key is AES/CTR, too, with the IV that it comes with. A hash of the plain key tells whether `master_key`
+/// is the right one.
+pub(crate) fn unwrap_key(wrapped: &[u8], master_key: &[u8]) -> Result<SecretKey, Corruption> {
+    imp::unwrap(wrapped, master_key).map(SecretKey::from)
+}
+
+/// Wraps a data key: the delimited `WrappedKey` for a trailer (HBase: `EncryptionUtil.wrapKey`).
+///
+/// `iv` must be a new random one for each call.
+pub(crate) fn wrap_key(key: &[u8], master_key: &[u8], iv: [u8; IV_LEN]) -> Result<Vec<u8>, Corruption> {
+    imp::wrap(key, master_key, iv)
+}
 
 /// Decrypts the blocks of one file.
 #[derive(Clone)]
 pub(crate) struct BlockCipher(imp::Key);
 
 impl BlockCipher {
-    /// The cipher of a file whose trailer has the key `wrapped`, a delimited `WrappedKey`.
-    ///
-    /// The wrapped key is AES/CTR, too, with the IV that it comes with. A hash of the plain key tells whether
-    /// `master_key` was the right one.
+    /// The cipher of a file whose trailer has the key `wrapped`. See [`unwrap_key`].
     pub(crate) fn unwrap(wrapped: &[u8], master_key: &[u8]) -> Result<Self, Corruption> {
-        imp::unwrap(wrapped, master_key).map(Self)
+        let key = imp::unwrap(wrapped, master_key)?;
+        imp::Key::new(&key).map(Self).ok_or(Corruption::Malformed(DATA_KEY_LEN))
+    }
+
+    /// The cipher whose wrapped key is somewhere in `bytes`, the end of a file with a damaged trailer. None if there is
+    /// no key that `master_key` unwraps; the hash of the key leaves no doubt.
+    pub(crate) fn find(bytes: &[u8], master_key: &[u8]) -> Option<Self> {
+        // the message begins with the algorithm: field 1, 3 bytes, `AES`; before it is its length, a varint
+        const START: [u8; 5] = *b"\x0a\x03AES";
+        // that of a data key of 32 bytes with the longest hash has 134
+        const MAX_WRAPPED_LEN: usize = 256;
+        let starts = bytes.windows(START.len()).enumerate().filter(|(_, window)| *window == START);
+        let wrapped = starts.flat_map(|(at, _)| [1, 2].map(|len| at.checked_sub(len))).filter_map(|at| {
+            let from = bytes.get(at?..)?;
+            let mut input = Cursor::new(from);
+            let len = usize::try_from(input.varint("length of the wrapped key").ok()?).ok()?;
+            let end = from.len() - input.rest().len() + Some(len).filter(|&len| len <= MAX_WRAPPED_LEN)?;
+            from.get(..end)
+        });
+        wrapped.filter_map(|wrapped| Self::unwrap(wrapped, master_key).ok()).next()
     }
 
     /// Appends the plain form of `payload` to `out`: its encoded and compressed bytes.
@@ -37,22 +108,110 @@ impl BlockCipher {
 
 impl fmt::Debug for BlockCipher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("BlockCipher") // and no key
+        f.write_str("BlockCipher") // without its key
     }
 }
 
+/// Encrypts the blocks of one file (HBase: `HFileBlockDefaultEncodingContext.compressAfterEncoding`).
+#[derive(Clone)]
+pub(crate) struct BlockEncryptor {
+    key: imp::Key,
+    /// The IV of the next block: of data blocks, and of all others.
+    ivs: [[u8; IV_LEN]; 2],
+}
+
+impl BlockEncryptor {
+    /// An encryptor with a data key of 16 bytes. `ivs` must be random: those of the first data block and of the first
+    /// other block.
+    pub(crate) fn new(key: &[u8], ivs: [[u8; IV_LEN]; 2]) -> Result<Self, Corruption> {
+        imp::check_supported()?;
+        let key = imp::Key::new(key).ok_or(Corruption::Malformed(DATA_KEY_LEN))?;
+        Ok(Self { key, ivs })
+    }
+
+    /// Encrypts a block in place. `stored` is `header_len` bytes for the header, [`PREFIX_LEN`] bytes that are set here,
+    /// and the plain payload.
+    pub(crate) fn encrypt(
+        &mut self,
+        is_data: bool,
+        stored: &mut Vec<u8>,
+        header_len: usize,
+    ) -> Result<(), Corruption> {
+        let len = stored.len();
+        let Some((prefix, payload)) =
+            stored.get_mut(header_len..).and_then(|block| block.split_first_chunk_mut::<PREFIX_LEN>())
+        else {
+            return Err(Corruption::Malformed("a block to encrypt has no room for its iv"));
+        };
+        if payload.is_empty() {
+            *prefix = [0; PREFIX_LEN];
+            stored.truncate(header_len + 1);
+            return Ok(());
+        }
+        let [of_data, of_others] = &mut self.ivs;
+        let iv = if is_data { of_data } else { of_others };
+        let [iv_len, place @ ..] = prefix;
+        *iv_len = u8::try_from(IV_LEN).unwrap_or(u8::MAX);
+        *place = *iv;
+        imp::apply(&self.key, *iv, payload)?;
+        *iv = next_iv(*iv, len);
+        Ok(())
+    }
+}
+
+impl fmt::Debug for BlockEncryptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BlockEncryptor") // without its key
+    }
+}
+
+/// The IV of the block after one that has `len` bytes with its header (HBase: `Encryption.incrementIv`).
+#[expect(clippy::little_endian_bytes, reason = "HBase counts IVs as little-endian numbers")]
+fn next_iv(iv: [u8; IV_LEN], len: usize) -> [u8; IV_LEN] {
+    let count = 1 + (len / IV_LEN) as u128;
+    u128::from_le_bytes(iv).wrapping_add(count).to_le_bytes()
+}
+
+const DATA_KEY_LEN: &str = "the data key has neither 16, 24 nor 32 bytes";
+
 #[cfg(not(feature = "crypto"))]
 mod imp {
+    use super::IV_LEN;
     use crate::error::Corruption;
+    use std::io;
 
-    pub(super) type Key = std::convert::Infallible;
+    /// There is none in a build without the feature.
+    #[derive(Clone)]
+    pub(super) enum Key {}
 
-    pub(super) fn unwrap(_: &[u8], _: &[u8]) -> Result<Key, Corruption> {
+    impl Key {
+        pub(super) fn new(_: &[u8]) -> Option<Self> {
+            None
+        }
+    }
+
+    pub(super) fn check_supported() -> Result<(), Corruption> {
         Err(Corruption::Unsupported {
             what: "encryption",
             name: "AES".into(),
             hint: Some("build with the feature `crypto`"),
         })
+    }
+
+    pub(super) fn random<const N: usize>() -> io::Result<[u8; N]> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(super) fn unwrap(_: &[u8], _: &[u8]) -> Result<Vec<u8>, Corruption> {
+        check_supported().map(|()| Vec::new())
+    }
+
+    pub(super) fn wrap(_: &[u8], _: &[u8], _: [u8; IV_LEN]) -> Result<Vec<u8>, Corruption> {
+        check_supported().map(|()| Vec::new())
+    }
+
+    pub(super) fn apply(key: &Key, _: [u8; IV_LEN], _: &mut [u8]) -> Result<(), Corruption> {
+        match *key {}
     }
 
     pub(super) fn decrypt(key: &Key, _: &[u8], _: &mut Vec<u8>) -> Result<(), Corruption> {
@@ -62,6 +221,7 @@ mod imp {
 
 #[cfg(feature = "crypto")]
 mod imp {
+    use super::IV_LEN;
     use crate::coding::Cursor;
     use crate::error::Corruption;
     use aes::{Aes128, Aes192, Aes256};
@@ -71,6 +231,7 @@ mod imp {
     };
     use ctr::{CtrCore, flavors};
     use prost::Message;
+    use std::io;
 
     /// A key, expanded once for all blocks.
     #[derive(Clone)]
@@ -89,18 +250,28 @@ mod imp {
                 _ => None,
             }
         }
+    }
 
-        /// Encrypts or decrypts, which is the same; the counter is all 16 bytes of `iv`.
-        pub(super) fn apply(&self, iv: [u8; 16], bytes: &mut [u8]) -> Result<(), Corruption> {
-            match self {
-                Self::Aes128(aes) => apply(aes, iv, bytes),
-                Self::Aes192(aes) => apply(aes, iv, bytes),
-                Self::Aes256(aes) => apply(aes, iv, bytes),
-            }
+    pub(super) fn check_supported() -> Result<(), Corruption> {
+        Ok(())
+    }
+
+    pub(super) fn random<const N: usize>() -> io::Result<[u8; N]> {
+        let mut bytes = [0; N];
+        getrandom::fill(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Encrypts or decrypts, which is the same; the counter is all 16 bytes of `iv`.
+    pub(super) fn apply(key: &Key, iv: [u8; IV_LEN], bytes: &mut [u8]) -> Result<(), Corruption> {
+        match key {
+            Key::Aes128(aes) => apply_aes(aes, iv, bytes),
+            Key::Aes192(aes) => apply_aes(aes, iv, bytes),
+            Key::Aes256(aes) => apply_aes(aes, iv, bytes),
         }
     }
 
-    fn apply<C>(aes: &C, iv: [u8; 16], bytes: &mut [u8]) -> Result<(), Corruption>
+    fn apply_aes<C>(aes: &C, iv: [u8; IV_LEN], bytes: &mut [u8]) -> Result<(), Corruption>
     where
         C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16> + Clone,
     {
@@ -131,7 +302,8 @@ mod imp {
         hash_algorithm: Option<String>,
     }
 
-    pub(super) fn unwrap(wrapped: &[u8], master_key: &[u8]) -> Result<Key, Corruption> {
+    /// The plain key.
+    pub(super) fn unwrap(wrapped: &[u8], master_key: &[u8]) -> Result<Vec<u8>, Corruption> {
         let mut input = Cursor::new(wrapped);
         let len = usize::try_from(input.varint("length of the wrapped key")?).unwrap_or(usize::MAX);
         let message = input.take(len, "wrapped key")?;
@@ -157,17 +329,38 @@ mod imp {
             return Err(Corruption::Malformed("the wrapped key has no hash"));
         };
         let Some(master_key) = Key::new(master_key) else {
-            return Err(Corruption::Malformed("the master key must have 16, 24 or 32 bytes"));
+            return Err(Corruption::Malformed(MASTER_KEY_LEN));
         };
 
         let mut key = wrapped.data.clone();
-        master_key.apply(iv, &mut key)?;
+        apply(&master_key, iv, &mut key)?;
         if hash(wrapped.hash_algorithm(), &key)? != *expected_hash {
             return Err(Corruption::Malformed(
                 "the hash of the data key does not match: this is not the master key that it was wrapped with",
             ));
         }
-        Key::new(&key).ok_or(Corruption::Malformed("the data key has neither 16, 24 nor 32 bytes"))
+        Ok(key)
+    }
+
+    const MASTER_KEY_LEN: &str = "the master key must have 16, 24 or 32 bytes";
+    /// HBase's default, and the only one that every HBase takes.
+    const HASH: &str = "MD5";
+
+    /// The delimited message, with all that HBase puts there.
+    pub(super) fn wrap(key: &[u8], master_key: &[u8], iv: [u8; IV_LEN]) -> Result<Vec<u8>, Corruption> {
+        let master_key = Key::new(master_key).ok_or(Corruption::Malformed(MASTER_KEY_LEN))?;
+        let length = u32::try_from(key.len()).map_err(|_| Corruption::Malformed(super::DATA_KEY_LEN))?;
+        let mut data = key.to_vec();
+        apply(&master_key, iv, &mut data)?;
+        let message = WrappedKey {
+            algorithm: "AES".into(),
+            length,
+            data,
+            iv: Some(iv.to_vec()),
+            hash: Some(hash(HASH, key)?),
+            hash_algorithm: Some(HASH.into()),
+        };
+        Ok(message.encode_length_delimited_to_vec())
     }
 
     /// The hash of a key, by the name that Java has for the algorithm.
@@ -192,7 +385,7 @@ mod imp {
         let iv = input.array("iv")?;
         let start = out.len();
         out.extend_from_slice(input.rest());
-        key.apply(iv, out.get_mut(start..).unwrap_or_default())
+        apply(key, iv, out.get_mut(start..).unwrap_or_default())
     }
 }
 
@@ -319,9 +512,98 @@ mod tests {
     }
 
     #[test]
-    fn a_cipher_does_not_show_its_key() {
+    fn keys_are_not_shown() {
         let cipher = BlockCipher::unwrap(&bytes(WRAPPED), &MASTER_KEY).unwrap();
         assert_eq!(format!("{cipher:?}"), "BlockCipher");
+        assert_eq!(
+            format!("{:?}", BlockEncryptor::new(&MASTER_KEY, [[1; 16]; 2]).unwrap()),
+            "BlockEncryptor"
+        );
+        assert_eq!(format!("{:?}", SecretKey::from(MASTER_KEY.as_slice())), "SecretKey");
+    }
+
+    /// The data key of the file that [`WRAPPED`] is of.
+    fn data_key() -> Vec<u8> {
+        (0x10..0x20).collect()
+    }
+
+    #[test]
+    fn a_key_is_wrapped_as_hbase_does() {
+        let wrapped = bytes(WRAPPED);
+        let key = unwrap_key(&wrapped, &MASTER_KEY).unwrap();
+        assert_eq!(key.as_bytes(), data_key());
+        let iv = wrapped[wrapped.len() - 18 - 5 - 16..][..16].try_into().unwrap();
+        assert_eq!(wrap_key(key.as_bytes(), &MASTER_KEY, iv).unwrap(), wrapped);
+    }
+
+    #[test]
+    fn master_keys_have_three_lengths() {
+        for len in [16, 24, 32] {
+            let master_key = vec![3; len];
+            let wrapped = wrap_key(&data_key(), &master_key, [9; 16]).unwrap();
+            assert_eq!(unwrap_key(&wrapped, &master_key).unwrap().as_bytes(), data_key());
+            assert!(unwrap_key(&wrapped, &vec![4; len]).is_err());
+        }
+        assert!(wrap_key(&data_key(), &[3; 17], [9; 16]).is_err());
+        assert!(BlockEncryptor::new(&[3; 17], [[1; 16]; 2]).is_err());
+    }
+
+    #[test]
+    fn a_wrapped_key_is_found_among_other_bytes() {
+        let find = |bytes: &[u8]| BlockCipher::find(bytes, &MASTER_KEY);
+        let expected =
+            decrypt(&BlockCipher::unwrap(&bytes(WRAPPED), &MASTER_KEY).unwrap(), &bytes(EMPTY_BLOCK));
+        let among = [b"\x0a\x03AES".as_slice(), b"before", &bytes(WRAPPED), b"after\x0a\x03AES"].concat();
+        assert_eq!(decrypt(&find(&among).unwrap(), &bytes(EMPTY_BLOCK)), expected);
+        // a length of two bytes: fields that are not known make the message longer
+        let message = [&bytes(WRAPPED)[1..], b"\x7a\x50".as_slice(), &[0; 0x50]].concat();
+        let len = u8::try_from(message.len() - 128).unwrap() | 0x80;
+        let long = [&[7, len, 1], &message[..], &[8]].concat();
+        assert_eq!(decrypt(&find(&long).unwrap(), &bytes(EMPTY_BLOCK)), expected);
+        let mut damaged = among.clone();
+        damaged[40] ^= 1;
+        assert!(find(&damaged).is_none() && find(b"").is_none() && find(b"\x0a\x03AES").is_none());
+        assert!(BlockCipher::find(&among, &[7; 16]).is_none());
+    }
+
+    /// IVs and sizes of consecutive blocks in a file that HBase 2.6.4 wrote, with their headers.
+    #[test]
+    fn ivs_are_counted_as_by_hbase() {
+        for (iv, len, next) in [
+            ("933890f836e9252689c1fbba8b56ef02", 75, "983890f836e9252689c1fbba8b56ef02"),
+            ("4fb292b7c14604467687d2a589317c69", 133, "58b292b7c14604467687d2a589317c69"),
+            ("95773aaca5d04d733cb5787c6b9bfae2", 544, "b8773aaca5d04d733cb5787c6b9bfae2"),
+            // the first byte is the least
+            ("ff000000000000000000000000000000", 33, "02010000000000000000000000000000"),
+            ("feffffffffffffffffffffffffffffff", 33, "01000000000000000000000000000000"),
+            ("00000000000000000000000000000000", 16 * 65_535, "00000100000000000000000000000000"),
+        ] {
+            assert_eq!(next_iv(bytes(iv).try_into().unwrap(), len).to_vec(), bytes(next), "{iv}");
+        }
+    }
+
+    #[test]
+    fn data_blocks_and_others_have_ivs_of_their_own() {
+        let mut encryptor = BlockEncryptor::new(&data_key(), [[1; 16], [2; 16]]).unwrap();
+        let mut encrypt = |is_data, plain: &[u8]| {
+            let mut stored = [[0; 33].as_slice(), &[0; PREFIX_LEN], plain].concat();
+            encryptor.encrypt(is_data, &mut stored, 33).unwrap();
+            assert_eq!(stored[..33], [0; 33]);
+            stored.split_off(33)
+        };
+        let cipher = BlockCipher(imp::Key::new(&data_key()).unwrap());
+        let ivs = [(true, 1), (false, 2), (true, 6), (true, 11), (false, 7)].map(|(is_data, first)| {
+            let payload = encrypt(is_data, b"some plain text");
+            assert_eq!(decrypt(&cipher, &payload).unwrap(), b"some plain text");
+            assert_eq!((payload[0], payload[1]), (16, first));
+            payload[1..17].to_vec()
+        });
+        assert!(ivs.iter().enumerate().all(|(i, iv)| !ivs[..i].contains(iv)));
+        // nothing to encrypt takes no iv
+        assert_eq!(encrypt(true, b""), [0]);
+        assert_eq!(encrypt(true, b"x")[1], 16);
+        let error = encryptor.encrypt(true, &mut vec![0; 40], 33).unwrap_err();
+        assert_eq!(error.to_string(), "a block to encrypt has no room for its iv");
     }
 
     proptest! {
@@ -338,7 +620,7 @@ mod tests {
             let mut expected = Vec::new();
             for chunk in plain.chunks(16) {
                 let mut block = chunk.to_vec();
-                key.apply(counter.to_be_bytes(), &mut block).unwrap();
+                imp::apply(&key, counter.to_be_bytes(), &mut block).unwrap();
                 expected.extend(block);
                 counter = counter.wrapping_add(1);
             }

@@ -7,6 +7,7 @@ use super::crypto::BlockCipher;
 use super::header::header_len;
 use crate::error::Corruption;
 use crate::limits::Limits;
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// What all blocks of a file have in common.
@@ -63,11 +64,14 @@ impl BlockContext {
         out: &mut Vec<u8>,
     ) -> Result<(), Corruption> {
         let plain_len = header.uncompressed_size_without_header() as usize;
-        let Some(cipher) = &self.cipher else {
-            return self.decompressor.decompress(payload, plain_len, out);
-        };
+        self.decompressor.decompress(&self.decrypt(payload)?, plain_len, out)
+    }
+
+    /// The compressed form of a stored payload, which is the payload itself unless the file is encrypted.
+    pub(crate) fn decrypt<'p>(&self, payload: &'p [u8]) -> Result<Cow<'p, [u8]>, Corruption> {
+        let Some(cipher) = &self.cipher else { return Ok(Cow::Borrowed(payload)) };
         let mut decrypted = Vec::new();
         cipher.decrypt(payload, &mut decrypted)?;
-        self.decompressor.decompress(&decrypted, plain_len, out)
+        Ok(Cow::Owned(decrypted))
     }
 }

@@ -3,15 +3,17 @@
 use super::BlockType;
 use super::checksum::{self, ChecksumType};
 use super::codec::{Codec, Compressor};
+use super::crypto::{self, BlockEncryptor};
 use super::header::{BlockHeader, HEADER_LEN};
 use crate::error::Corruption;
 use std::fmt;
 use std::num::NonZeroU32;
 
-/// Makes the blocks of one file, one after the other: compresses them, gives each a header and checksums, and has each
-/// point at the one before of its type.
+/// Makes the blocks of one file, one after the other: compresses them, encrypts them if the file is encrypted, gives each
+/// a header and checksums, and has each point at the one before of its type.
 pub(crate) struct BlockWriter {
     compressor: Compressor,
+    encryptor: Option<BlockEncryptor>,
     checksums: (ChecksumType, NonZeroU32),
     /// Where the last block of each type is; -1 for none.
     last: [i64; BlockType::COUNT],
@@ -31,14 +33,16 @@ pub(crate) struct SealedBlock<'a> {
 }
 
 impl BlockWriter {
-    /// A writer of blocks with 33-byte headers. Each checksum covers so many bytes.
+    /// A writer of blocks with 33-byte headers. Each checksum covers `bytes_per_checksum` bytes.
     pub(crate) fn new(
         compressor: Compressor,
+        encryptor: Option<BlockEncryptor>,
         checksum_type: ChecksumType,
         bytes_per_checksum: NonZeroU32,
     ) -> Self {
         Self {
             compressor,
+            encryptor,
             checksums: (checksum_type, bytes_per_checksum),
             last: [-1; BlockType::COUNT],
             plain: Vec::new(),
@@ -57,22 +61,26 @@ impl BlockWriter {
         offset: u64,
         fill: impl FnOnce(&mut Vec<u8>),
     ) -> Result<SealedBlock<'_>, Corruption> {
+        let payload = HEADER_LEN + self.encryptor.as_ref().map_or(0, |_| crypto::PREFIX_LEN);
         self.stored.clear();
-        self.stored.resize(HEADER_LEN, 0);
+        self.stored.resize(payload, 0);
         let plain_size = if self.compressor.codec() == Codec::None {
             fill(&mut self.stored);
-            self.stored.len() - HEADER_LEN
+            self.stored.len() - payload
         } else {
             self.plain.clear();
             fill(&mut self.plain);
             self.compressor.compress(&self.plain, &mut self.stored)?;
             self.plain.len()
         };
+        if let Some(encryptor) = &mut self.encryptor {
+            encryptor.encrypt(block_type.is_data(), &mut self.stored, HEADER_LEN)?;
+        }
         let sizes = (self.stored.len() - HEADER_LEN, plain_size);
         let last = &mut self.last[chain(block_type)];
         let header = BlockHeader::for_payload(block_type, sizes, *last, Some(self.checksums))?;
         *last = i64::try_from(offset).unwrap_or(i64::MAX);
-        // behind the payload for as long as it takes to copy it to its place
+        // appended to the payload first, and then copied to its place
         let end = self.stored.len();
         header.write(&mut self.stored);
         self.stored.copy_within(end.., 0);
@@ -95,6 +103,7 @@ impl fmt::Debug for BlockWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BlockWriter")
             .field("compressor", &self.compressor)
+            .field("encryptor", &self.encryptor)
             .field("checksums", &self.checksums)
             .finish_non_exhaustive()
     }
@@ -104,11 +113,14 @@ impl fmt::Debug for BlockWriter {
 mod tests {
     use super::*;
     use crate::block::codec::{CompressorOptions, Decompressor};
+    use crate::block::crypto::BlockCipher;
+    use crate::block::decode::BlockContext;
+    use crate::limits::Limits;
     use proptest::prelude::*;
 
     fn writer(codec: Codec, bytes_per_checksum: u32) -> BlockWriter {
         let compressor = Compressor::new(codec, &CompressorOptions::default()).unwrap();
-        BlockWriter::new(compressor, ChecksumType::Crc32c, NonZeroU32::new(bytes_per_checksum).unwrap())
+        BlockWriter::new(compressor, None, ChecksumType::Crc32c, NonZeroU32::new(bytes_per_checksum).unwrap())
     }
 
     #[test]
@@ -129,18 +141,37 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_sealed_opens(payload: Vec<u8>, bytes_per_checksum in 1u32..100, compressed: bool) {
+        fn what_is_sealed_opens(
+            payload: Vec<u8>,
+            bytes_per_checksum in 1u32..100,
+            compressed: bool,
+            encrypted: bool,
+        ) {
             let codec = if compressed && cfg!(feature = "gz") { Codec::Gz } else { Codec::None };
             let mut blocks = writer(codec, bytes_per_checksum);
+            let cipher = if encrypted && cfg!(feature = "crypto") {
+                let (key, master_key) = ([5; 16], [6; 32]);
+                blocks.encryptor = Some(BlockEncryptor::new(&key, [[7; 16]; 2]).unwrap());
+                let wrapped = crypto::wrap_key(&key, &master_key, [8; 16]).unwrap();
+                Some(BlockCipher::unwrap(&wrapped, &master_key).unwrap())
+            } else {
+                None
+            };
+            let context = BlockContext {
+                has_checksums: true,
+                verify_checksums: true,
+                decompressor: Decompressor::new(codec, None),
+                cipher,
+                limits: Limits::default(),
+            };
             for offset in 0..2 {
                 let block = blocks.seal(BlockType::Meta, offset, |out| out.extend_from_slice(&payload)).unwrap();
                 prop_assert_eq!(block.plain_size, payload.len());
-                let header = BlockHeader::open(block.bytes, true, true).unwrap();
+                let (header, stored) = context.check(block.bytes).unwrap();
                 prop_assert_eq!(header.block_type(), BlockType::Meta);
                 prop_assert_eq!(header.uncompressed_size_without_header() as usize, payload.len());
                 let mut plain = Vec::new();
-                let stored = &block.bytes[header.payload()];
-                Decompressor::new(codec, None).decompress(stored, payload.len(), &mut plain).unwrap();
+                context.expand(&header, &block.bytes[stored], &mut plain).unwrap();
                 prop_assert_eq!(&plain, &payload);
             }
         }

@@ -50,9 +50,11 @@
 //! | `HFileScanner` | [`HFileScanner`] |
 //! | `HFile.Writer`, `HFileWriterImpl` | [`HFileWriter`] |
 //! | `StoreFileWriter` | [`StoreFileWriter`] |
+//! | `Encryption.Context` | [`Encryption`] |
 
 pub(crate) mod bloom;
 pub(crate) mod comparator;
+mod encryption;
 pub(crate) mod file_info;
 mod index;
 mod inner;
@@ -69,6 +71,7 @@ mod verify;
 mod writer;
 
 pub use bloom::{BloomFilter, BloomMeta, BloomType};
+pub use encryption::Encryption;
 pub use file_info::{FileInfo, FileTimeRange};
 pub use options::HFileOptions;
 pub(crate) use point::{Located, NotCached, RowCursor};

@@ -237,7 +237,7 @@ pub(super) fn data_format(info: &FileInfo) -> Result<DataFormat, Corruption> {
 pub(super) fn cipher(trailer: &Trailer, options: &HFileOptions) -> Result<Option<BlockCipher>, Corruption> {
     match (trailer.encryption_key(), &options.master_key) {
         (None, _) => Ok(None),
-        (Some(wrapped), Some(master_key)) => BlockCipher::unwrap(wrapped, master_key).map(Some),
+        (Some(wrapped), Some(master_key)) => BlockCipher::unwrap(wrapped, master_key.as_bytes()).map(Some),
         (Some(_), None) => Err(Corruption::Unsupported {
             what: "encrypted file",
             name: "(AES)".into(),

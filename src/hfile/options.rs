@@ -3,6 +3,7 @@
 use super::HFile;
 use super::salvage::{self, SalvageReport};
 use super::verify::{self, VerifyReport};
+use crate::block::crypto::SecretKey;
 use crate::cache::BlockCache;
 use crate::error::{Error, Result};
 use crate::io::{FileReader, LocalStorage, Storage};
@@ -18,7 +19,7 @@ pub struct HFileOptions {
     pub(super) verify_checksums: bool,
     pub(super) limits: Limits,
     pub(super) zstd_dictionary: Option<Arc<[u8]>>,
-    pub(super) master_key: Option<Arc<[u8]>>,
+    pub(super) master_key: Option<SecretKey>,
     pub(super) storage: Arc<dyn Storage>,
     pub(super) block_counts: Option<Arc<BlockCounts>>,
 }
@@ -69,7 +70,7 @@ impl HFileOptions {
     /// The cluster's master key, for an encrypted file: the bytes of an AES key. Needs the feature `crypto`.
     #[must_use]
     pub fn master_key(mut self, key: impl Into<Arc<[u8]>>) -> Self {
-        self.master_key = Some(key.into());
+        self.master_key = Some(SecretKey::from(key));
         self
     }
 
@@ -156,10 +157,13 @@ impl HFileOptions {
     /// the damaged one, as far as they are known. Where trailer, file info or index are damaged themselves, blocks are
     /// found by a walk, and how they are written by trial. `out` is replaced if it is there.
     ///
+    /// The new file of an encrypted one is encrypted, with a new data key that is wrapped with the
+    /// [master key](Self::master_key).
+    ///
     /// # Errors
     ///
-    /// If no cell can be had; if the file is encrypted, since the new one would not be; if a file cannot be read or
-    /// written. There is no new file then.
+    /// If no cell can be had; if the file is encrypted, and there is no master key, or its data key is lost; if a file
+    /// cannot be read or written. There is no new file then.
     pub fn salvage(&self, path: impl AsRef<Path>, out: impl AsRef<Path>) -> Result<SalvageReport> {
         self.salvage_reader(self.reader(path.as_ref())?, out)
     }

@@ -10,7 +10,8 @@ use super::scanner::{HFileScanner, ReversedHFileScanner};
 use super::verify::VerifyReport;
 use super::{FileInfo, Trailer};
 use crate::block::bloom::HashedRow;
-use crate::block::{BlockHandle, BlockHeader, Codec, DataBlockEncoding};
+use crate::block::codec::is_bare_zstd;
+use crate::block::{BlockHandle, BlockHeader, BlockType, Codec, DataBlockEncoding};
 use crate::cell::{CellKey, CellOrder, SeekKey};
 use crate::error::{Error, Result};
 use crate::io::FileReader;
@@ -86,6 +87,27 @@ impl HFile {
     #[must_use]
     pub fn codec(&self) -> Codec {
         self.0.source.codec()
+    }
+
+    /// Whether blocks compressed by Zstandard have Hadoop's framing, by the first data block. None for another codec, and
+    /// for a file without cells. See [`HFileWriterOptions::zstd_framed`](super::HFileWriterOptions::zstd_framed).
+    ///
+    /// # Errors
+    ///
+    /// If the block cannot be read or is damaged.
+    pub fn zstd_framed(&self) -> Result<Option<bool>> {
+        if self.codec() != Codec::Zstd || self.entry_count() == 0 {
+            return Ok(None);
+        }
+        let Some(handle) = self.first_data_block(0)? else { return Ok(None) };
+        let (source, mut stored) = (&self.0.source, Vec::new());
+        source.read_stored(handle, &mut stored)?;
+        let context = &source.context;
+        let framed = context.check(&stored).and_then(|(_, payload)| {
+            let payload = stored.get(payload).unwrap_or_default();
+            Ok(!is_bare_zstd(&context.decrypt(payload)?))
+        });
+        framed.map(Some).map_err(|corruption| source.error(corruption, handle.offset, BlockType::Data))
     }
 
     /// The order of the cells; none if the file's comparator is unknown. Such a file can be scanned, but not searched.

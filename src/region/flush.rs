@@ -5,7 +5,7 @@ use super::{Inner, Region};
 use crate::error::Result;
 use crate::memstore::Segment;
 use crate::metrics::ReadCounts;
-use crate::store::Keep;
+use crate::store::{Keep, StoreFile};
 use crate::sync::unpoisoned;
 use std::sync::Arc;
 use std::thread;
@@ -63,7 +63,8 @@ impl Inner {
             )?;
             let passes = self.passes(|observer, context| observer.pre_flush_store(context, family))?;
             let keep = Keep { info, max_read_point: smallest, passes };
-            let file = self.stores[store].flush(&segments, seq_id, keep)?;
+            let encrypted = self.states.load().stores[store].files.iter().any(StoreFile::is_encrypted);
+            let file = self.stores[store].flush(&segments, seq_id, encrypted, keep)?;
             let Some(file) = file else {
                 self.swap(store, |state| state.flushed(&segments, None));
                 free(segments);

@@ -6,6 +6,7 @@ use super::locks::RowLocks;
 use super::state_cell::StateCell;
 use super::{Inner, Region, RegionOptions, RegionState};
 use crate::error::{Corruption, Error, Result};
+use crate::hfile::Encryption;
 use crate::io::FileLock;
 use crate::layout::file_name::FileName;
 use crate::layout::{RegionDir, SchemaChange, StoreFileInfo, StoreFiles, read_descriptor_file};
@@ -62,6 +63,11 @@ impl RegionOptions {
                 storage: Arc::clone(&self.storage),
             };
             let opened = self.open_store_files(&dir, &store, &mut warnings)?;
+            if self.writable {
+                // Refused now rather than at the first flush, when writes have been acknowledged.
+                let is_encrypted = opened.files.iter().any(StoreFile::is_encrypted);
+                Encryption::for_output(&store.family, is_encrypted, &self.files)?;
+            }
             let left_over = |name: String| Replaced { store: stores.len(), name };
             replaced.extend(opened.replaced.into_iter().map(left_over));
             max_seq_id = opened.files.iter().map(greatest_seq_id).fold(max_seq_id, i64::max);

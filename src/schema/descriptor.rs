@@ -2,18 +2,36 @@
 //! `ColumnFamilyDescriptor`).
 #![warn(clippy::indexing_slicing)]
 
-use super::{BloomType, Codec, DataBlockEncoding, Family, KeepDeletedCells, TableName};
+use super::{BloomType, Cipher, Codec, DataBlockEncoding, Family, KeepDeletedCells, TableName};
 use crate::binary::Binary;
 use crate::error::Corruption;
 use crate::proto;
 use crate::proto::hfile::BytesBytesPair;
 use crate::proto::region::{ColumnFamilySchema, NameStringPair, TableSchema};
+use bytes::Bytes;
 use prost::Message;
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 /// How long the prefixes are, of a family with a filter of them.
 const PREFIX_LENGTH: &str = "RowPrefixBloomFilter.prefix_length";
+const ENCRYPTION: &str = "ENCRYPTION";
+const ENCRYPTION_KEY: &str = "ENCRYPTION_KEY";
+
+/// The attributes that a [`Family`] has.
+const FAMILY_ATTRIBUTES: [&str; 11] = [
+    "VERSIONS",
+    "MIN_VERSIONS",
+    "TTL",
+    "KEEP_DELETED_CELLS",
+    "NEW_VERSION_BEHAVIOR",
+    "BLOOMFILTER",
+    "DATA_BLOCK_ENCODING",
+    "COMPRESSION",
+    "BLOCKSIZE",
+    ENCRYPTION,
+    ENCRYPTION_KEY,
+];
 
 /// A table: its name, its families, and what else is set.
 #[derive(Clone, Debug)]
@@ -99,9 +117,12 @@ impl TableDescriptor {
             let at = changed.families.binary_search_by(|(f, _)| f.name().cmp(family.name()));
             match at.ok().and_then(|at| changed.families.get_mut(at)) {
                 Some((old, old_settings)) => {
-                    let is_set =
-                        |pair: &&BytesBytesPair| settings.attributes.iter().all(|a| a.first != pair.first);
-                    let others: Vec<_> = old_settings.attributes.iter().filter(is_set).cloned().collect();
+                    // What a family can say and this one does not is not set any more.
+                    let is_kept = |pair: &&BytesBytesPair| {
+                        let key = pair.first.as_deref().unwrap_or_default();
+                        FAMILY_ATTRIBUTES.iter().all(|attribute| attribute.as_bytes() != key)
+                    };
+                    let others: Vec<_> = old_settings.attributes.iter().filter(is_kept).cloned().collect();
                     settings.attributes.extend(others);
                     (*old, *old_settings) = (family.clone(), settings);
                 }
@@ -151,9 +172,13 @@ impl Settings {
             ("COMPRESSION", family.codec.name().to_owned()),
             ("BLOCKSIZE", family.block_size.to_string()),
         ];
-        let pair = |(key, value): (&str, String)| BytesBytesPair {
+        let attributes = attributes.map(|(key, value)| (key, value.into_bytes()));
+        let encryption = family.encryption.map(|cipher| (ENCRYPTION, cipher.name().into()));
+        let encryption_key = family.encryption_key.as_ref().map(|wrapped| (ENCRYPTION_KEY, wrapped.to_vec()));
+        let attributes = attributes.into_iter().chain(encryption).chain(encryption_key);
+        let pair = |(key, value): (&str, Vec<u8>)| BytesBytesPair {
             first: Some(key.as_bytes().to_vec()),
-            second: Some(value.into_bytes()),
+            second: Some(value),
         };
         let prefix = match family.bloom {
             Some(BloomType::RowPrefixFixedLength(len)) => Some(len.to_string()),
@@ -163,7 +188,7 @@ impl Settings {
         let others = family.configuration.iter().filter(|(key, _)| *key != PREFIX_LENGTH);
         let configuration = prefix.into_iter().chain(others.map(|(key, value)| (key.clone(), value.clone())));
         Self {
-            attributes: attributes.into_iter().map(pair).collect(),
+            attributes: attributes.map(pair).collect(),
             configuration: configuration
                 .map(|(name, value)| NameStringPair { name: Some(name), value: Some(value) })
                 .collect(),
@@ -181,10 +206,14 @@ impl Settings {
         attributes.chain(configuration).collect()
     }
 
+    /// The bytes of an attribute.
+    fn attribute(&self, key: &str) -> Option<&[u8]> {
+        let pair = self.attributes.iter().rev().find(|pair| pair.first.as_deref() == Some(key.as_bytes()))?;
+        pair.second.as_deref()
+    }
+
     fn get(&self, key: &str) -> Option<&str> {
-        let attribute =
-            self.attributes.iter().rev().find(|pair| pair.first.as_deref() == Some(key.as_bytes()));
-        let value = attribute.and_then(|pair| std::str::from_utf8(pair.second.as_deref()?).ok());
+        let value = self.attribute(key).and_then(|value| std::str::from_utf8(value).ok());
         value.or_else(|| {
             let pair = self.configuration.iter().rev().find(|pair| pair.name.as_deref() == Some(key))?;
             pair.value.as_deref()
@@ -238,6 +267,8 @@ fn family_of(name: Vec<u8>, settings: &Settings) -> Result<Family, Corruption> {
     if let Some(bytes) = settings.number("BLOCKSIZE")? {
         family.block_size = bytes;
     }
+    family.encryption = cipher(settings)?;
+    family.encryption_key = settings.attribute(ENCRYPTION_KEY).map(Bytes::copy_from_slice);
     let pairs =
         settings.configuration.iter().filter_map(|pair| Some((pair.name.clone()?, pair.value.clone()?)));
     family.configuration = pairs.filter(|(key, _)| key != PREFIX_LENGTH).collect();
@@ -246,6 +277,14 @@ fn family_of(name: Vec<u8>, settings: &Settings) -> Result<Family, Corruption> {
     }
     family.check().map_err(|_| Corruption::Malformed("table descriptor with a family that cannot be"))?;
     Ok(family)
+}
+
+/// The cipher of the family's files. A name that is not one, even if it is not text, is an error: what is to be
+/// encrypted must not be taken for what is not.
+fn cipher(settings: &Settings) -> Result<Option<Cipher>, Corruption> {
+    let Some(name) = settings.attribute(ENCRYPTION) else { return Ok(None) };
+    let cipher = std::str::from_utf8(name).ok().and_then(Cipher::from_name);
+    cipher.map(Some).ok_or_else(|| cannot_be(ENCRYPTION, name))
 }
 
 /// The time to live in seconds; none if cells live for ever.
@@ -278,8 +317,9 @@ fn bloom(settings: &Settings) -> Result<Option<Option<BloomType>>, Corruption> {
 }
 
 #[cold]
-fn cannot_be(key: &'static str, value: &str) -> Corruption {
-    let short = value.as_bytes().get(..64).unwrap_or(value.as_bytes());
+fn cannot_be(key: &'static str, value: impl AsRef<[u8]>) -> Corruption {
+    let value = value.as_ref();
+    let short = value.get(..64).unwrap_or(value);
     Corruption::unsupported(key, Binary(short).to_string())
 }
 
@@ -330,6 +370,8 @@ mod tests {
                 .bloom(BloomType::RowPrefixFixedLength(3))
                 .new_version_behavior(true)
                 .block_size(99),
+            Family::new("d").encryption(Cipher::Aes).encryption_key(b"\0\xff\x80".as_slice()),
+            Family::new("e").encryption(Cipher::Aes),
         ];
         let table = TableName::parse("ns:t").unwrap();
         let read =
@@ -377,10 +419,56 @@ mod tests {
             ("COMPRESSION", "ARC"),
             ("BLOCKSIZE", "64K"),
             ("IS_MOB", "true"),
+            ("ENCRYPTION", "DES"),
+            ("ENCRYPTION", ""),
+            ("ENCRYPTION", "NONE"),
         ] {
             assert!(family(&[(key, value)]).is_err(), "{key} {value}");
         }
         assert!(TableDescriptor::parse_file(b"").is_err() && TableDescriptor::parse_file(b"PBUF").is_err());
+    }
+
+    #[test]
+    fn encryption_is_read_as_it_is() {
+        let set = |attributes: &[(&str, &[u8])]| {
+            let pair = |(key, value): &(&str, &[u8])| BytesBytesPair {
+                first: Some(key.as_bytes().to_vec()),
+                second: Some(value.to_vec()),
+            };
+            let attributes = attributes.iter().map(pair).collect();
+            family_of(b"f".to_vec(), &Settings { attributes, configuration: Vec::new() })
+        };
+        let wrapped = b"\x10\xff\0".as_slice();
+        assert_eq!(
+            set(&[("ENCRYPTION", b"aes"), ("ENCRYPTION_KEY", wrapped)]),
+            Ok(Family::new("f").encryption(Cipher::Aes).encryption_key(wrapped))
+        );
+        assert_eq!(set(&[("ENCRYPTION_KEY", wrapped)]), Ok(Family::new("f").encryption_key(wrapped)));
+        let error = set(&[("ENCRYPTION", b"DES")]).unwrap_err();
+        assert_eq!(error.to_string(), "ENCRYPTION DES is not supported");
+        let error = set(&[("ENCRYPTION", b"\xff")]).unwrap_err();
+        assert_eq!(error.to_string(), "ENCRYPTION \\xFF is not supported");
+    }
+
+    #[test]
+    fn an_altered_family_keeps_what_a_family_does_not_say() {
+        let set = [("VERSIONS", "5"), ("ENCRYPTION", "AES"), ("REPLICATION_SCOPE", "1")];
+        let descriptor = TableDescriptor::parse_file(&file(&set, &[("mine", "1")])).unwrap();
+        let old = descriptor.families().next().unwrap().clone();
+        assert!(descriptor.differences(&old).is_empty());
+        let changed = Family::new("f").max_versions(2);
+        let expected = [
+            "f: ENCRYPTION is AES, given not set",
+            "f: VERSIONS is 5, given 2",
+            "f: mine is 1, given not set",
+        ];
+        assert_eq!(descriptor.differences(&changed), expected);
+        let altered = descriptor.with_families(&[changed.clone(), Family::new("a")]);
+        let altered = TableDescriptor::parse_file(&altered.to_file()).unwrap();
+        assert_eq!(altered.families().collect::<Vec<_>>(), [&Family::new("a"), &changed]);
+        let of = |key| altered.setting(b"f", key);
+        assert_eq!((of("REPLICATION_SCOPE"), of("ENCRYPTION"), of("mine")), (Some("1"), None, None));
+        assert_eq!(of("of-table"), Some("1"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A column family: what is kept of it, and how its files are written (read-path.md §1.6, §21).
 
-use super::{BloomType, Codec, DataBlockEncoding};
+use super::{BloomType, Cipher, Codec, DataBlockEncoding};
 use crate::binary::Binary;
 use crate::cell::MAX_FAMILY_LEN;
 use crate::error::{Error, Result};
@@ -58,6 +58,9 @@ pub struct Family {
     pub(crate) data_block_encoding: DataBlockEncoding,
     pub(crate) codec: Codec,
     pub(crate) block_size: u32,
+    pub(crate) encryption: Option<Cipher>,
+    /// A delimited `WrappedKey`.
+    pub(crate) encryption_key: Option<Bytes>,
     /// By key.
     pub(crate) configuration: BTreeMap<String, String>,
 }
@@ -77,6 +80,8 @@ impl Family {
             data_block_encoding: DataBlockEncoding::None,
             codec: Codec::None,
             block_size: 64 << 10,
+            encryption: None,
+            encryption_key: None,
             configuration: BTreeMap::new(),
         }
     }
@@ -144,6 +149,24 @@ impl Family {
         self
     }
 
+    /// How its files are encrypted (ENCRYPTION, default not at all).
+    ///
+    /// Flushes and compactions then need the cluster's master key
+    /// ([`RegionOptions::master_key`](crate::RegionOptions::master_key)) and fail without it.
+    #[must_use]
+    pub fn encryption(mut self, cipher: impl Into<Option<Cipher>>) -> Self {
+        self.encryption = cipher.into();
+        self
+    }
+
+    /// The data key of its files, wrapped with the cluster's master key (ENCRYPTION_KEY, default none: each file has a new
+    /// random one). The bytes are those of the attribute: a delimited `WrappedKey` message (hfile.md §9).
+    #[must_use]
+    pub fn encryption_key(mut self, wrapped: impl Into<Bytes>) -> Self {
+        self.encryption_key = Some(wrapped.into());
+        self
+    }
+
     /// A setting under HBase's name, such as `hbase.hstore.compaction.min`: one that is not known changes nothing (HBase:
     /// `ColumnFamilyDescriptorBuilder.setConfiguration`). Those of compactions are in read-path.md §21.
     #[must_use]
@@ -188,6 +211,9 @@ impl fmt::Display for Family {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{{NAME => '{}'", Binary(&self.name))?;
         let mut member = |name: &str, value: &dyn fmt::Display| write!(f, ", {name} => '{value}'");
+        if let Some(cipher) = &self.encryption {
+            member("ENCRYPTION", cipher)?;
+        }
         // HBase has no greater number, and takes it for all
         member("VERSIONS", &self.max_versions.min(i32::MAX.cast_unsigned()))?;
         member("KEEP_DELETED_CELLS", &self.keep_deleted_cells)?;
@@ -200,6 +226,9 @@ impl fmt::Display for Family {
             None => member("TTL", &"FOREVER")?,
         }
         member("MIN_VERSIONS", &self.min_versions)?;
+        if let Some(wrapped) = &self.encryption_key {
+            member("ENCRYPTION_KEY", &Binary(wrapped))?;
+        }
         member("BLOOMFILTER", &self.bloom.map_or("NONE", BloomType::name))?;
         if let Some(BloomType::RowPrefixFixedLength(len)) = self.bloom {
             member("RowPrefixBloomFilter.prefix_length", &len)?;
@@ -233,5 +262,9 @@ mod tests {
         let family = family.bloom(BloomType::RowPrefixFixedLength(3)).to_string();
         assert!(family.contains("VERSIONS => '2147483647'") && family.contains("TTL => '5'"), "{family}");
         assert!(family.contains("prefix_length => '3'") && family.contains("NEW_VERSION_BEHAVIOR => 'true'"));
+        let family = Family::new("f").encryption(Cipher::Aes).encryption_key(b"\x10A\xff".as_slice());
+        let shown = family.to_string();
+        assert!(shown.starts_with("{NAME => 'f', ENCRYPTION => 'AES', VERSIONS => '1', "), "{shown}");
+        assert!(shown.contains("MIN_VERSIONS => '0', ENCRYPTION_KEY => '\\x10A\\xFF', BLOOM"), "{shown}");
     }
 }

@@ -1,6 +1,7 @@
 //! What a table promises of its families: what is kept, and how their files are written.
 
 mod bloom_type;
+mod cipher;
 mod codec;
 mod data_block_encoding;
 pub(crate) mod descriptor;
@@ -10,6 +11,7 @@ pub(crate) mod region_name;
 mod table_name;
 
 pub use bloom_type::BloomType;
+pub use cipher::Cipher;
 pub use codec::Codec;
 pub use data_block_encoding::DataBlockEncoding;
 pub(crate) use descriptor::TableDescriptor;

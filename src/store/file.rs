@@ -114,6 +114,11 @@ impl StoreFile {
         self.0.known.is_bulk_loaded
     }
 
+    /// Whether the HFile's blocks are encrypted.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.0.hfile.trailer().is_encrypted()
+    }
+
     /// Whether only a half of the HFile counts.
     pub(crate) fn is_reference(&self) -> bool {
         self.0.info.reference.is_some()

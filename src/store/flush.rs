@@ -14,11 +14,13 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 impl Store {
-    /// Writes what segments hold to a file that has no name yet; none if no cell is kept. `seq_id` is the sequence id of the flush.
+    /// Writes what segments hold to a file that has no name yet; none if no cell is kept. `seq_id` is the sequence id
+    /// of the flush; `encrypted` says that the store has encrypted files, whose values memory may have.
     pub(crate) fn flush(
         &self,
         segments: &[Arc<Segment>],
         seq_id: i64,
+        encrypted: bool,
         keep: Keep,
     ) -> Result<Option<StagedFile>> {
         let Keep { info, max_read_point, mut passes } = keep;
@@ -35,7 +37,8 @@ impl Store {
             &info,
             max_read_point,
         )?;
-        let carries = Carries { tags: segments.iter().any(|segment| segment.has_tags()), seq_ids: true };
+        let tags = segments.iter().any(|segment| segment.has_tags());
+        let carries = Carries { tags, seq_ids: true, encrypted };
         let mut file = None;
         while scanner.peek_row().is_some() {
             scanner.next_row(|cell| {

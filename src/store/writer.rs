@@ -4,7 +4,7 @@ use super::Store;
 use super::file::StoreFile;
 use crate::cell::CellRef;
 use crate::error::{Error, Result};
-use crate::hfile::{HFileWriter, StoreFileOrigin, StoreFileWriter};
+use crate::hfile::{Encryption, HFileWriter, StoreFileOrigin, StoreFileWriter};
 use crate::layout::{StagedFile, StoreFileInfo, new_file_name};
 use std::sync::Arc;
 
@@ -22,11 +22,14 @@ pub(super) struct NewStoreFile {
 pub(super) struct Carries {
     pub(super) tags: bool,
     pub(super) seq_ids: bool,
+    /// Whether some of them come from an encrypted file, so that the new one must be encrypted, too.
+    pub(super) encrypted: bool,
 }
 
 impl NewStoreFile {
     pub(super) fn create(store: &Store, carries: Carries, now: i64) -> Result<Self> {
         let family = &store.family;
+        let encryption = Encryption::for_output(family, carries.encrypted, &store.options)?;
         let name = new_file_name(now);
         let path = store.tmp.join(&name);
         let storage = &store.storage;
@@ -38,6 +41,7 @@ impl NewStoreFile {
             .block_size(family.block_size as usize)
             .tags(carries.tags)
             .mvcc(carries.seq_ids)
+            .encryption(encryption)
             .order(store.order)
             .create_time(now);
         let file = storage.create(&path).map_err(|error| Error::io("create", &path, error))?;

@@ -9,6 +9,7 @@ pub(crate) mod hbase;
 pub(crate) mod model;
 pub(crate) mod no_sync;
 pub(crate) mod open;
+pub(crate) mod recorded;
 pub(crate) mod rng;
 pub(crate) mod script;
 pub(crate) mod seek_keys;

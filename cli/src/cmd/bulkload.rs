@@ -9,7 +9,7 @@ use crate::new_dir::{NewDir, is_of_bulk_load, random_name};
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::settings::{Bloom, Settings, WriterKind};
-use crate::sort;
+use crate::sort::{self, Sorting};
 use crate::text;
 use crate::write_args::WriteArgs;
 use hregion::cell::{Binary, parse_binary};
@@ -59,7 +59,10 @@ Examples:
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     check_output(&args.out, args.force)?;
-    let files = CellFiles::new(&settings(args)?, args.writing.zstd_dictionary.as_ref(), false, out)?;
+    let encryption = args.writing.encryption()?;
+    let encrypted = encryption.is_some();
+    let dictionary = args.writing.zstd_dictionary.as_ref();
+    let files = CellFiles::new(&settings(args)?, dictionary, encryption, false, out)?;
     let splits = read_splits(&args.regions)?;
     let order = args.writing.settings.order();
     write::start_progress(&args.cells, out);
@@ -67,7 +70,8 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let cells = JsonCells::open(&args.cells, order, out.progress())?;
     let keeps_seq_ids = args.writing.settings.skip_reset_seqid;
     let mut load = Load { dir, files, splits, keeps_seq_ids, open: BTreeMap::new(), written: Vec::new() };
-    load.append_all(&mut *sort::in_order(cells, order, &args.writing.sorting, &args.out, out)?)?;
+    let sorting = Sorting { order, args: &args.writing.sorting, file: &args.out, encrypted };
+    load.append_all(&mut *sort::in_order(cells, sorting, out)?)?;
     load.finish(out)
 }
 

@@ -10,7 +10,7 @@ use crate::failure::{Exit, Failure, Fault};
 use crate::merge::Merge;
 use crate::new_file::check_output;
 use crate::output::Output;
-use crate::settings::{Pair, Settings, WriterKind, check_not_stdout};
+use crate::settings::{FileCipher, Pair, Settings, WriterKind, check_not_stdout};
 use crate::target;
 use crate::text;
 use crate::text_file::TextFile;
@@ -28,6 +28,10 @@ use std::path::PathBuf;
 ///
 /// With --to jsonl or csv, a list: JSON lines as `cells --json` prints them, or comma-separated values with a line of names,
 /// byte strings as HBase shows them. Files that end with .gz are packed; - is standard output.
+///
+/// If any file is encrypted, so is the new one, with a new data key that the master key wraps. --encryption NONE writes it
+/// in the clear; a list of an encrypted file's cells is always in the clear, so that it takes --encryption NONE, too,
+/// unless it goes to standard output.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -72,6 +76,7 @@ const EXAMPLES: &str = "\
 Examples:
   hregion convert old.hfile --out new.hfile --encoding FAST_DIFF --compression ZSTD
   hregion convert family/* --out merged.hfile
+  hregion convert clear.hfile --out encrypted.hfile --encryption AES --master-key-file master.hex
   hregion convert old.hfile --to csv --out - | head";
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
@@ -90,6 +95,21 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let order = common_order(&files)?;
     let sources = files.iter().map(FileCells::open).collect::<Result<Vec<_>, Fault>>()?;
     let mut cells = Merge::new(order, sources);
+    let encrypted = files.iter().any(|file| file.trailer().is_encrypted());
+    let in_the_clear = args.settings.encryption == Some(FileCipher::None);
+    if args.to != Form::Hfile {
+        if args.settings.encryption == Some(FileCipher::Aes) {
+            return Err(Fault::usage("--encryption AES: a list of cells is not encrypted").into());
+        }
+        if encrypted && !stdout && !in_the_clear {
+            let message = "the input is encrypted, and a list of its cells is not";
+            let hint = Some("--encryption NONE writes it in the clear");
+            return Err(Fault::invalid_file(&args.out, message).with_hint(hint).into());
+        }
+    }
+    if encrypted && in_the_clear {
+        out.warn_always("--encryption NONE: the input is encrypted, what is written is not");
+    }
     if args.to != Form::Hfile {
         return list(&mut cells, args, out);
     }
@@ -97,9 +117,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if settings.tags == Some(false) && files.iter().any(HFile::has_tags) {
         out.warn("--tags=false: tags are left out");
     }
-    if files.iter().any(|file| file.trailer().is_encrypted()) {
-        out.warn("the input is encrypted, what is written is not");
-    }
+    let encryption = settings.encryption(args.reading.master_key()?)?;
     let kept = match files.as_slice() {
         [file] => kept_info(file, &args.settings),
         _ => merged_info(&files, &settings)?,
@@ -111,7 +129,8 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let dictionary = args.out_zstd_dictionary.as_ref();
     let is_bulk_load = kept.iter().any(|(key, _)| key == b"BULKLOAD_TIMESTAMP");
     settings.bulkload |= is_bulk_load;
-    let files = CellFiles::new(&settings, dictionary, args.force, out)?.with_missing(kept, blocks);
+    let files =
+        CellFiles::new(&settings, dictionary, encryption, args.force, out)?.with_missing(kept, blocks);
     let mut file = files.create(&args.out)?;
     let without_tags = settings.tags == Some(false);
     while let Some(cell) = cells.peek() {

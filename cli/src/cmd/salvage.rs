@@ -18,6 +18,8 @@ use std::path::PathBuf;
 /// damaged one. What is damaged beside data (index, filters, file info, trailer) is made anew, if need be from what the
 /// blocks themselves tell; what had to be guessed is said. The damaged file is left as it is.
 ///
+/// The new file of an encrypted one is encrypted, with a new data key that the master key wraps.
+///
 /// Exit code 0 if nothing was lost, 3 if something was: the key ranges are printed, with the reason. If nothing can be read
 /// there is no new file, and an error that says why.
 /// With --json: {"lost":{"offset","after","before","cells","reason"}} a lost block, then

@@ -6,7 +6,7 @@ use crate::failure::{Exit, Failure, Fault};
 use crate::new_file::check_output;
 use crate::output::Output;
 use crate::settings::check_not_stdout;
-use crate::sort;
+use crate::sort::{self, Sorting};
 use crate::text;
 use crate::write_args::WriteArgs;
 use serde_json::json;
@@ -41,21 +41,26 @@ const EXAMPLES: &str = "\
 Examples:
   hregion write cells.jsonl.gz --out new.hfile --encoding FAST_DIFF --compression ZSTD --bloom ROW --mvcc
   hregion cells --json old.hfile | jq -c 'select(.type == \"Put\")' | hregion write --out puts.hfile
-  hregion write --sort --sort-memory 4G cells.jsonl --out new.hfile --bulkload";
+  hregion write --sort --sort-memory 4G cells.jsonl --out new.hfile --bulkload
+  hregion write cells.jsonl --out new.hfile --encryption AES --master-key-file master.hex";
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     check_not_stdout(&args.out)?;
     check_output(&args.out, args.force, std::slice::from_ref(&args.cells))?;
+    let writing = &args.writing;
+    let encryption = writing.encryption()?;
+    let encrypted = encryption.is_some();
     let files =
-        CellFiles::new(&args.writing.settings, args.writing.zstd_dictionary.as_ref(), args.force, out)?;
-    let order = args.writing.settings.order();
+        CellFiles::new(&writing.settings, writing.zstd_dictionary.as_ref(), encryption, args.force, out)?;
+    let order = writing.settings.order();
     start_progress(&args.cells, out);
     let mut file = files.create(&args.out)?;
     let cells = JsonCells::open(&args.cells, order, out.progress())?;
-    if args.writing.settings.mvcc != Some(true) && cells.has_seq_id() {
+    if writing.settings.mvcc != Some(true) && cells.has_seq_id() {
         out.warn("sequence ids are not kept, --mvcc keeps them");
     }
-    append_all(&mut *sort::in_order(cells, order, &args.writing.sorting, &args.out, out)?, &mut file)?;
+    let sorting = Sorting { order, args: &writing.sorting, file: &args.out, encrypted };
+    append_all(&mut *sort::in_order(cells, sorting, out)?, &mut file)?;
     finish(file, &args.out, out)
 }
 

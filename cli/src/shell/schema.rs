@@ -8,7 +8,7 @@ use super::value::{Value, ValueKind};
 use crate::output::Output;
 use crate::settings;
 use hregion::cell::Binary;
-use hregion::{BloomType, Family, KeepDeletedCells};
+use hregion::{BloomType, Cipher, Family, KeepDeletedCells};
 use serde_json::json;
 use std::io::Write as _;
 
@@ -82,6 +82,10 @@ fn family(name: &str, options: &mut Options<'_>) -> Result<Family, Stop> {
     }
     if let Some(compression) = options.take("COMPRESSION") {
         family = family.codec(named(compression, settings::compression)?);
+    }
+    if let Some(cipher) = options.take("ENCRYPTION") {
+        let expected = || "expected AES".to_owned();
+        family = family.encryption(named(cipher, |name| Cipher::from_name(name).ok_or_else(expected))?);
     }
     if let Some(bytes) = options.take("BLOCKSIZE") {
         family = family.block_size(bytes.count("a number of bytes")?);

@@ -1,6 +1,7 @@
 //! Sorting more cells than fit into memory: sorted runs in temporary files, merged a bounded number at a time.
 
 mod chunk;
+mod encrypted;
 mod run;
 
 use crate::cell_source::{CellSource, JsonCells};
@@ -42,16 +43,25 @@ enum Sorted {
     Runs(Merge<RunCells>),
 }
 
+/// How to sort.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sorting<'a> {
+    pub(crate) order: CellOrder,
+    pub(crate) args: &'a SortArgs,
+    /// The output.
+    pub(crate) file: &'a Path,
+    /// Whether it is encrypted. Then temporary files are, too.
+    pub(crate) encrypted: bool,
+}
+
 /// The cells of a list for a file, as they come or sorted.
 pub(crate) fn in_order<'p>(
     input: JsonCells<'p>,
-    order: CellOrder,
-    args: &SortArgs,
-    file: &Path,
+    sorting: Sorting<'_>,
     out: &mut Output,
 ) -> Result<Box<dyn CellSource + 'p>, Fault> {
-    match args.sort {
-        true => Ok(Box::new(sort(input, order, args, directory(file), out)?)),
+    match sorting.args.sort {
+        true => Ok(Box::new(sort(input, sorting, out)?)),
         false => Ok(Box::new(input)),
     }
 }
@@ -59,16 +69,16 @@ pub(crate) fn in_order<'p>(
 /// Sorts all cells of a list.
 fn sort<'p>(
     mut input: JsonCells<'p>,
-    order: CellOrder,
-    args: &SortArgs,
-    beside: &Path,
+    sorting: Sorting<'_>,
     out: &mut Output,
 ) -> Result<SortedCells<'p>, Fault> {
     let path = input.path();
+    let Sorting { order, args, file, encrypted } = sorting;
     let mut sorter = Sorter {
         order,
-        dir: std::env::var_os("TMPDIR").map_or_else(|| beside.to_owned(), PathBuf::from),
+        dir: std::env::var_os("TMPDIR").map_or_else(|| directory(file).to_owned(), PathBuf::from),
         buffer: (args.sort_memory / FAN_IN).clamp(4 << 10, 1 << 20),
+        encrypted,
         levels: Vec::new(),
     };
     let mut chunk = Chunk::new(order);
@@ -95,6 +105,7 @@ struct Sorter {
     dir: PathBuf,
     /// The bytes read from a run, or written to one, at once.
     buffer: usize,
+    encrypted: bool,
     /// Runs of chunks, then runs of as many of those, and so on; in each, and from the last to the first, in the order in
     /// which the cells came.
     levels: Vec<Vec<Run>>,
@@ -104,7 +115,7 @@ impl Sorter {
     /// Sorts what is in memory and writes it out.
     fn push(&mut self, chunk: &mut Chunk) -> Result<(), Fault> {
         chunk.sort();
-        let run = Run::write(chunk, &self.dir, self.buffer)?;
+        let run = Run::write(chunk, &self.dir, self.buffer, self.encrypted)?;
         chunk.clear();
         self.add(0, run)
     }
@@ -119,7 +130,8 @@ impl Sorter {
             return Ok(());
         }
         let runs = std::mem::take(&mut self.levels[level]);
-        let run = Run::write(&mut self.merge(runs, &Progress::none())?, &self.dir, self.buffer)?;
+        let mut merged = self.merge(runs, &Progress::none())?;
+        let run = Run::write(&mut merged, &self.dir, self.buffer, self.encrypted)?;
         self.add(level + 1, run)
     }
 
@@ -192,11 +204,15 @@ mod tests {
         let list = dir.path().join("cells.jsonl");
         std::fs::write(&list, text).unwrap();
         // 1: a run a cell, so that there are three levels
-        for sort_memory in [1, 5000, 1 << 20] {
+        for (sort_memory, encrypted) in [(1, false), (5000, false), (5000, true), (1 << 20, false)] {
+            if encrypted && !cfg!(feature = "crypto") {
+                continue;
+            }
             let mut out = Output::new(false, true);
             let input = JsonCells::open(&list, CellOrder::User, out.progress()).unwrap();
             let args = SortArgs { sort: true, sort_memory };
-            let mut sorted = sort(input, CellOrder::User, &args, dir.path(), &mut out).unwrap();
+            let sorting = Sorting { order: CellOrder::User, args: &args, file: &list, encrypted };
+            let mut sorted = sort(input, sorting, &mut out).unwrap();
             for cell in &expected {
                 assert_eq!(sorted.peek().map(Cell::from).as_ref(), Some(cell), "{sort_memory}");
                 assert_eq!(sorted.line().to_string(), (1 + text_of(cell)).to_string());

@@ -1,6 +1,7 @@
 //! Sorted cells in a temporary file, which has no name: whenever the process ends, it is gone.
 
 use super::chunk::{Chunk, HEADER, lengths, put_record, record};
+use super::encrypted::{EncryptedFile, RunKey};
 use crate::cell_source::CellSource;
 use crate::failure::Fault;
 use crate::merge::Merge;
@@ -15,6 +16,8 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub(super) struct Run {
     file: File,
+    /// None if it is in the clear.
+    key: Option<RunKey>,
     dir: PathBuf,
     bytes: u64,
 }
@@ -37,10 +40,17 @@ impl Numbered for Merge<RunCells> {
 }
 
 impl Run {
-    /// Writes all cells to a new file in a directory.
-    pub(super) fn write(cells: &mut impl Numbered, dir: &Path, buffer: usize) -> Result<Self, Fault> {
+    /// Writes all cells to a new file in a directory, encrypted with a key of its own if they are to be.
+    pub(super) fn write(
+        cells: &mut impl Numbered,
+        dir: &Path,
+        buffer: usize,
+        encrypted: bool,
+    ) -> Result<Self, Fault> {
         let fault = |error: io::Error| Fault::io("write a temporary file in", dir, &error);
-        let mut file = BufWriter::with_capacity(buffer, tempfile::tempfile_in(dir).map_err(fault)?);
+        let key = encrypted.then(|| RunKey::new(dir)).transpose()?;
+        let file = EncryptedFile::new(tempfile::tempfile_in(dir).map_err(fault)?, key.as_ref());
+        let mut file = BufWriter::with_capacity(buffer, file);
         let (mut bytes, mut put) = (0, Vec::new());
         while let Some(cell) = cells.peek() {
             put.clear();
@@ -49,9 +59,9 @@ impl Run {
             bytes += put.len() as u64;
             cells.advance()?;
         }
-        let mut file = file.into_inner().map_err(|error| fault(error.into_error()))?;
+        let mut file = file.into_inner().map_err(|error| fault(error.into_error()))?.into_inner();
         file.rewind().map_err(fault)?;
-        Ok(Self { file, dir: dir.to_owned(), bytes })
+        Ok(Self { file, key, dir: dir.to_owned(), bytes })
     }
 
     pub(super) fn bytes(&self) -> u64 {
@@ -60,7 +70,7 @@ impl Run {
 
     /// Begins to read it.
     pub(super) fn read(self, buffer: usize, progress: &Progress) -> Result<RunCells, Fault> {
-        let file = progress.watch_read(self.file);
+        let file = EncryptedFile::new(progress.watch_read(self.file), self.key.as_ref());
         let mut cells = RunCells {
             file: BufReader::with_capacity(buffer, file),
             dir: self.dir,
@@ -75,7 +85,7 @@ impl Run {
 /// The cells of a run.
 #[derive(Debug)]
 pub(super) struct RunCells {
-    file: BufReader<ProgressBarIter<File>>,
+    file: BufReader<EncryptedFile<ProgressBarIter<File>>>,
     dir: PathBuf,
     left: u64,
     /// The cell that it stands on; empty at the end.
@@ -109,5 +119,64 @@ impl CellSource for RunCells {
             self.left = self.left.saturating_sub(self.here.len() as u64);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hregion::{CellOrder, CellType, SeekKey};
+
+    /// The bytes of a run of cells whose values are all `MARKER`, and whether the cells come back.
+    fn run(encrypted: bool) -> Vec<u8> {
+        let dir = tempfile::tempdir().unwrap();
+        let mut chunk = Chunk::new(CellOrder::User);
+        for i in 0..1000_u64 {
+            let key = SeekKey::of(&i.to_be_bytes(), b"f", b"q", 1, CellType::Put);
+            chunk.push(&CellRef::new(&key, MARKER), i);
+        }
+        chunk.sort();
+        let run = Run::write(&mut chunk, dir.path(), 4 << 10, encrypted).unwrap();
+        let mut bytes = Vec::new();
+        let mut file = run.file.try_clone().unwrap();
+        file.read_to_end(&mut bytes).unwrap();
+        file.rewind().unwrap();
+        assert_eq!(bytes.len() as u64, run.bytes());
+        let mut cells = run.read(100, &Progress::none()).unwrap();
+        for i in 0..1000_u64 {
+            let cell = cells.peek().unwrap();
+            assert_eq!((cell.row(), cell.value()), (i.to_be_bytes().as_slice(), MARKER));
+            assert_eq!(cells.line(), i);
+            cells.advance().unwrap();
+        }
+        assert!(cells.peek().is_none());
+        bytes
+    }
+
+    const MARKER: &[u8] = b"a value that shows";
+
+    fn shows(bytes: &[u8]) -> bool {
+        bytes.windows(MARKER.len()).any(|window| window == MARKER)
+    }
+
+    #[test]
+    fn a_run_in_the_clear_shows_its_cells() {
+        assert!(shows(&run(false)));
+    }
+
+    #[cfg(feature = "crypto")]
+    #[test]
+    fn an_encrypted_run_does_not_show_its_cells() {
+        let (first, second) = (run(true), run(true));
+        assert!(!shows(&first) && !shows(&second));
+        assert_ne!(first, second, "each run has a key of its own");
+    }
+
+    #[cfg(not(feature = "crypto"))]
+    #[test]
+    fn a_run_that_cannot_be_encrypted_is_refused() {
+        let mut chunk = Chunk::new(CellOrder::User);
+        let error = Run::write(&mut chunk, Path::new("."), 10, true).unwrap_err();
+        assert!(error.line().contains("build with the feature `crypto`"), "{}", error.line());
     }
 }

@@ -10,6 +10,11 @@ use std::sync::Arc;
 /// The start of a Zstandard frame. As the length of a group (§8.2) it would be 683 MB.
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
+/// Whether a payload compressed by Zstandard is frames alone, without Hadoop's framing (hfile.md §8.3).
+pub(crate) fn is_bare_zstd(payload: &[u8]) -> bool {
+    payload.starts_with(&ZSTD_MAGIC)
+}
+
 /// Gives blocks their plain bytes back.
 #[derive(Clone, Default)]
 pub(crate) struct Decompressor {
@@ -62,7 +67,7 @@ impl Decompressor {
             // what a codec makes of nothing differs between Hadoop's libraries, so do not look (§8.4)
             _ if plain.left() == 0 => Ok(()),
             Codec::Gz | Codec::Bzip2 => self.run(payload, plain),
-            Codec::Zstd if payload.starts_with(&ZSTD_MAGIC) => self.run(payload, plain),
+            Codec::Zstd if is_bare_zstd(payload) => self.run(payload, plain),
             codec => framing::decode(codec, payload, plain, |chunk, plain| self.run(chunk, plain)),
         }
     }

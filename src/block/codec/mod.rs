@@ -38,7 +38,7 @@ pub use crate::schema::Codec;
 use std::borrow::Cow;
 
 pub(crate) use compressor::{Compressor, CompressorOptions};
-pub(crate) use decompressor::Decompressor;
+pub(crate) use decompressor::{Decompressor, is_bare_zstd};
 
 impl Codec {
     /// Fails unless the codec is built in.

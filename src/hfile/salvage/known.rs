@@ -2,14 +2,15 @@
 
 use super::survey::{ANY_CODEC, Survey, find_codec};
 use crate::block::codec::Decompressor;
+use crate::block::crypto::BlockCipher;
 use crate::block::data::DataFormat;
 use crate::block::decode::BlockContext;
 use crate::block::index::IndexContext;
 use crate::block::{BlockHandle, BlockType, HashKind};
 use crate::cell::CellOrder;
-use crate::error::{Corruption, Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::hfile::bloom::{BloomMeta, BloomType, FilterKind};
-use crate::hfile::open::{data_format, parse_meta_index, read_trailer, unknown_comparator};
+use crate::hfile::open::{cipher, data_format, parse_meta_index, read_trailer, unknown_comparator};
 use crate::hfile::options::HFileOptions;
 use crate::hfile::source::BlockSource;
 use crate::hfile::verify::faults::Faults;
@@ -47,19 +48,13 @@ impl Known {
     /// What a file says whose trailer is sound, and of what is not, what its blocks tell.
     pub(super) fn by_trailer(reader: &Arc<dyn FileReader>, options: &HFileOptions) -> Result<Self> {
         let (trailer, ..) = read_trailer(&**reader)?;
-        if trailer.is_encrypted() {
-            let corruption = Corruption::Unsupported {
-                what: "salvage of an encrypted file",
-                name: "(AES)".into(),
-                hint: Some("the new file would not be encrypted"),
-            };
-            return Err(corruption.at(reader.path(), trailer.offset()));
-        }
+        let cipher =
+            cipher(&trailer, options).map_err(|corruption| corruption.at(reader.path(), trailer.offset()))?;
         let context = BlockContext {
             has_checksums: trailer.has_checksums(),
             verify_checksums: options.verify_checksums,
             decompressor: Decompressor::new(trailer.compression_codec(), options.zstd_dictionary.clone()),
-            cipher: None,
+            cipher,
             limits: options.limits.clone(),
         };
         let mut known = Self::nothing(reader, context);
@@ -87,12 +82,13 @@ impl Known {
         reason: &Error,
     ) -> Result<Option<Self>> {
         let decompressor = |codec| Decompressor::new(codec, options.zstd_dictionary.clone());
+        let cipher = find_cipher(&**reader, options)?;
         for has_checksums in [true, false] {
             let context = |codec| BlockContext {
                 has_checksums,
                 verify_checksums: options.verify_checksums,
                 decompressor: decompressor(codec),
-                cipher: None,
+                cipher: cipher.clone(),
                 limits: options.limits.clone(),
             };
             let probe = Self::nothing(reader, context(ANY_CODEC));
@@ -101,10 +97,18 @@ impl Known {
             known.faults.record(reason.clone())?;
             let checksums = if has_checksums { "with" } else { "without" };
             known.guesses.push(format!("codec {}, blocks {checksums} checksums", codec.name()));
+            if cipher.is_some() {
+                known.guesses.push("encryption AES, by the wrapped key in the damaged trailer".into());
+            }
             known.conclude(None, None, None, None)?;
             return Ok(Some(known));
         }
         Ok(None)
+    }
+
+    /// Whether the file is encrypted, and the new one must be.
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.source.context.cipher.is_some()
     }
 
     fn nothing(reader: &Arc<dyn FileReader>, context: BlockContext) -> Self {
@@ -263,4 +267,16 @@ impl Known {
         self.bloom = Some(bloom);
         self.guesses.push(format!("Bloom filter {name}"));
     }
+}
+
+/// The bytes at the end of a file in which the wrapped key is looked for: the trailer, and room for bytes after it.
+const KEY_WITHIN: u64 = 64 << 10;
+
+/// The cipher of a file whose trailer is damaged, if the wrapped key in it is whole.
+fn find_cipher(reader: &dyn FileReader, options: &HFileOptions) -> Result<Option<BlockCipher>> {
+    let Some(master_key) = &options.master_key else { return Ok(None) };
+    let from = reader.len().saturating_sub(KEY_WITHIN);
+    let mut tail = vec![0; usize::try_from(reader.len() - from).unwrap_or_default()];
+    reader.read_exact_at(&mut tail, from).map_err(|error| Error::io("read", reader.path(), error))?;
+    Ok(BlockCipher::find(&tail, master_key.as_bytes()))
 }

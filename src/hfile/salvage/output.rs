@@ -3,18 +3,17 @@
 use super::known::Known;
 use crate::block::BlockHeader;
 use crate::block::Codec;
+use crate::block::codec::is_bare_zstd;
 use crate::cell::{Binary, CellRef};
 use crate::error::Result;
 use crate::hfile::file_info::names;
 use crate::hfile::options::HFileOptions;
 use crate::hfile::store_file_writer::Tracked;
-use crate::hfile::{FileInfo, HFileWriter};
+use crate::hfile::{Encryption, FileInfo, HFileWriter};
 use std::path::Path;
 
 /// A block size is taken over from a block of the damaged file, if it is not huge.
 const MAX_BLOCK_SIZE: usize = 1 << 20;
-/// The start of a Zstandard frame that nothing is around.
-const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 /// The file being written.
 #[derive(Debug)]
@@ -39,6 +38,7 @@ impl Output {
         path: &Path,
         sample: Option<Sample<'_>>,
     ) -> Result<Self> {
+        let encryption = known.is_encrypted().then(|| Encryption::like_input(options)).transpose()?;
         let (format, codec) = (known.format, known.source.codec());
         let mut new = HFileWriter::options()
             .storage(std::sync::Arc::clone(&options.storage))
@@ -49,6 +49,7 @@ impl Output {
             .compress_tags(format.tags_compressed)
             .mvcc(format.cells.mvcc)
             .bloom(known.bloom)
+            .encryption(encryption)
             // a cell that was read must fit, beside what is in the block already
             .limits(options.limits.clone().with_block_bytes(options.limits.block_bytes.saturating_mul(2)));
         if let Some(hash) = known.hash {
@@ -59,12 +60,15 @@ impl Output {
         }
         if known.trailer.as_ref().map_or(!known.source.context.has_checksums, |t| t.major_version() == 2)
             && !format.cells.tags
+            && !known.is_encrypted()
         {
             new = new.version_2();
         }
         if let Some(sample) = sample {
+            let compressed = known.source.context.decrypt(sample.stored);
+            let compressed = compressed.map_err(|corruption| corruption.at(known.source.reader.path(), 0))?;
             new = new
-                .zstd_framed(!sample.stored.starts_with(&ZSTD_MAGIC))
+                .zstd_framed(!is_bare_zstd(&compressed))
                 .block_size(sample.plain_len.clamp(1, MAX_BLOCK_SIZE));
             if let Some((checksum, bytes)) =
                 sample.header.checksum_type().zip(sample.header.bytes_per_checksum())

@@ -30,11 +30,11 @@ pub(super) fn find_codec(
     let (mut samples, mut plain) = (0, Vec::new());
     while let Some(step) = walk.next(&References::default())? {
         let Step::Block { header, .. } = step else { continue };
-        let (payload, plain_len) =
-            (walk.stored_payload(&header), header.uncompressed_size_without_header() as usize);
+        let Ok(payload) = source.context.decrypt(walk.stored_payload(&header)) else { continue };
+        let plain_len = header.uncompressed_size_without_header() as usize;
         for ((_, decompressor), fits) in candidates.iter().zip(&mut fits) {
             plain.clear();
-            *fits += usize::from(decompressor.decompress(payload, plain_len, &mut plain).is_ok());
+            *fits += usize::from(decompressor.decompress(&payload, plain_len, &mut plain).is_ok());
         }
         samples += 1;
         if samples == SAMPLES {

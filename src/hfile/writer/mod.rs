@@ -64,6 +64,8 @@ pub struct HFileWriter {
     /// The offsets of the first data block and of the last one.
     data_blocks: Option<(u64, u64)>,
     encoded_limit: Option<usize>,
+    /// The wrapped data key, for the trailer.
+    encryption_key: Option<Vec<u8>>,
     /// Whether something went wrong, so that there can be no file.
     failed: bool,
 }
@@ -78,7 +80,9 @@ impl HFileWriter {
     fn new(file: NewFile, options: HFileWriterOptions) -> Result<Self> {
         let compressor = Compressor::new(options.codec, &options.compressor)
             .map_err(|corruption| corruption.at(file.path(), 0))?;
-        let blocks = BlockWriter::new(compressor, options.checksum, options.checksum_chunk());
+        let encryption = options.encryption.as_ref().map(|encryption| encryption.begin(file.path()));
+        let (encryptor, encryption_key) = encryption.transpose()?.unzip();
+        let blocks = BlockWriter::new(compressor, encryptor, options.checksum, options.checksum_chunk());
         let format = DataFormat {
             encoding: options.encoding,
             cells: options.cells,
@@ -98,6 +102,7 @@ impl HFileWriter {
             index_key: SeekKey::new(),
             data_blocks: None,
             encoded_limit: options.encoded_limit(),
+            encryption_key,
             failed: false,
             options,
         })
@@ -265,7 +270,7 @@ impl HFileWriter {
             last_data_block_offset: last,
             comparator_class_name: comparator::name(self.options.order).to_owned(),
             compression_codec: self.options.codec,
-            encryption_key: None,
+            encryption_key: self.encryption_key,
             offset: self.sink.position(),
         };
         trailer.total_uncompressed_bytes = to_i64(self.sink.plain_bytes() + trailer.size() as u64);

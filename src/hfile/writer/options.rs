@@ -5,6 +5,7 @@ use crate::block::codec::CompressorOptions;
 use crate::block::{ChecksumType, Codec, DataBlockEncoding, HashKind};
 use crate::cell::{CellFormat, CellOrder};
 use crate::error::{Error, Result};
+use crate::hfile::Encryption;
 use crate::hfile::bloom::BloomType;
 use crate::hfile::bloom::writer::BloomSettings;
 use crate::hfile::trailer::Version;
@@ -36,6 +37,7 @@ pub struct HFileWriterOptions {
     pub(super) checksum: ChecksumType,
     pub(super) bytes_per_checksum: u32,
     pub(super) create_time: Option<i64>,
+    pub(super) encryption: Option<Encryption>,
     pub(super) limits: Limits,
     storage: Arc<dyn Storage>,
 }
@@ -67,6 +69,7 @@ impl HFileWriterOptions {
             checksum: ChecksumType::Crc32c,
             bytes_per_checksum: 16 << 10,
             create_time: None,
+            encryption: None,
             limits: Limits::default(),
             storage: Arc::new(LocalStorage),
         }
@@ -193,6 +196,13 @@ impl HFileWriterOptions {
         self
     }
 
+    /// How blocks are encrypted (default: not at all). Needs the feature `crypto`.
+    #[must_use]
+    pub fn encryption(mut self, encryption: impl Into<Option<Encryption>>) -> Self {
+        self.encryption = encryption.into();
+        self
+    }
+
     /// The order that the cells come in (default: that of user tables).
     #[must_use]
     pub fn order(mut self, order: CellOrder) -> Self {
@@ -256,6 +266,12 @@ impl HFileWriterOptions {
         let refuse = |message: &'static str| Err(Error::invalid_argument(message));
         if self.version == Version::V2_3 && self.cells.tags {
             return refuse("files of version 2 have no tags");
+        }
+        if let Some(encryption) = &self.encryption {
+            encryption.check()?;
+            if self.version == Version::V2_3 {
+                return refuse("files of version 2 are not encrypted");
+            }
         }
         if self.bytes_per_checksum < MIN_BYTES_PER_CHECKSUM || i32::try_from(self.bytes_per_checksum).is_err()
         {

@@ -51,6 +51,7 @@ impl Store {
         let carries = Carries {
             tags: inputs.iter().any(|file| file.hfile().has_tags()),
             seq_ids: inputs.iter().any(|file| file.seq_ids() != SeqIds::All(0)),
+            encrypted: inputs.iter().any(StoreFile::is_encrypted),
         };
         let zero = if all_files && !self.family.new_version_behavior {
             self.seq_id_to_zero(inputs, now).min(max_read_point)

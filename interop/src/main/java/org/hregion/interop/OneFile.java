@@ -47,6 +47,8 @@ final class OneFile {
   long check(File lines, PrintStream print) throws IOException {
     reader = HFile.createReader(fs, path, new CacheConfig(conf), true, conf);
     try {
+      boolean encrypted = path.getName().startsWith("encrypted");
+      findings.expect("encrypted", encrypted, reader.getTrailer().getEncryptionKey() != null);
       scan(lines, print);
       new Seeks(reader, conf, cells, findings).check();
       ends();

@@ -1,0 +1,127 @@
+//! Temporary files that hold cells of an encrypted output: encrypted, too, with keys that are never stored.
+
+use std::io::{self, Read, Write};
+
+pub(super) use imp::RunKey;
+
+/// A file, and the key stream that it is encrypted with from its start on, if it is.
+#[derive(Debug)]
+pub(super) struct EncryptedFile<F> {
+    file: F,
+    stream: Option<imp::KeyStream>,
+    /// What is being written, encrypted.
+    buffer: Vec<u8>,
+}
+
+impl<F> EncryptedFile<F> {
+    /// A file at its start.
+    pub(super) fn new(file: F, key: Option<&RunKey>) -> Self {
+        Self { file, stream: key.map(RunKey::stream), buffer: Vec::new() }
+    }
+
+    pub(super) fn into_inner(self) -> F {
+        self.file
+    }
+}
+
+impl<F: Write> Write for EncryptedFile<F> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Some(stream) = &mut self.stream else { return self.file.write(bytes) };
+        self.buffer.clear();
+        self.buffer.extend_from_slice(bytes);
+        stream.apply(&mut self.buffer);
+        // all of it: what has been encrypted cannot be encrypted again at the same place
+        self.file.write_all(&self.buffer)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl<F: Read> Read for EncryptedFile<F> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(bytes)?;
+        if let Some(stream) = &mut self.stream {
+            stream.apply(&mut bytes[..read]);
+        }
+        Ok(read)
+    }
+}
+
+#[cfg(feature = "crypto")]
+mod imp {
+    use crate::failure::Fault;
+    use ctr::cipher::{KeyIvInit, StreamCipher};
+    use std::fmt;
+    use std::path::Path;
+
+    /// A random AES key for one run. It lives as long as the run, in memory only.
+    pub(in crate::sort) struct RunKey([u8; 16]);
+
+    impl RunKey {
+        /// The key of a new run in a directory.
+        pub(in crate::sort) fn new(dir: &Path) -> Result<Self, Fault> {
+            let mut key = [0; 16];
+            getrandom::fill(&mut key)
+                .map_err(|error| Fault::io("get random bytes for a temporary file in", dir, &error.into()))?;
+            Ok(Self(key))
+        }
+
+        /// The key stream from the start of the run on. No other run has the key, so the counter can begin with 0.
+        pub(super) fn stream(&self) -> KeyStream {
+            KeyStream(ctr::Ctr128BE::new(&self.0.into(), &[0; 16].into()))
+        }
+    }
+
+    pub(super) struct KeyStream(ctr::Ctr128BE<aes::Aes128>);
+
+    impl KeyStream {
+        /// Encrypts or decrypts the next bytes.
+        pub(super) fn apply(&mut self, bytes: &mut [u8]) {
+            self.0.apply_keystream(bytes);
+        }
+    }
+
+    impl fmt::Debug for RunKey {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("RunKey") // without its bytes
+        }
+    }
+
+    impl fmt::Debug for KeyStream {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("KeyStream")
+        }
+    }
+}
+
+#[cfg(not(feature = "crypto"))]
+mod imp {
+    use crate::failure::Fault;
+    use std::path::Path;
+
+    /// There is none in a build without the feature.
+    #[derive(Debug)]
+    pub(in crate::sort) enum RunKey {}
+
+    impl RunKey {
+        pub(in crate::sort) fn new(_: &Path) -> Result<Self, Fault> {
+            Err(Fault::lacking("temporary files cannot be encrypted: build with the feature `crypto`"))
+        }
+
+        pub(super) fn stream(&self) -> KeyStream {
+            match *self {}
+        }
+    }
+
+    #[derive(Debug)]
+    pub(super) enum KeyStream {}
+
+    impl KeyStream {
+        pub(super) fn apply(&mut self, _: &mut [u8]) {
+            match *self {}
+        }
+    }
+}

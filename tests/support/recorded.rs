@@ -1,0 +1,104 @@
+//! A file system that keeps every byte that was ever written to it.
+
+use hregion::io::faulty::FaultyStorage;
+use hregion::io::{DirEntry, FileLock, FileReader, FileWriter, Storage};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+/// Files in memory, and what was written to each under the name that it had then.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RecordingStorage {
+    files: FaultyStorage,
+    written: Arc<Mutex<BTreeMap<PathBuf, Vec<u8>>>>,
+}
+
+impl RecordingStorage {
+    /// What was written, by the name that the file was created with; files that are gone included.
+    pub(crate) fn written(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        self.written.lock().expect("nobody panics with it").clone()
+    }
+
+    /// The names of the files that there are.
+    pub(crate) fn names(&self) -> Vec<PathBuf> {
+        self.files.names()
+    }
+
+    /// The bytes of a file that is there.
+    pub(crate) fn bytes(&self, path: &Path) -> Vec<u8> {
+        self.files.bytes(path).expect("a file that is there")
+    }
+
+    /// Puts a file there. It is not counted as written.
+    pub(crate) fn put(&self, path: &Path, bytes: &[u8]) {
+        let mut file = self.files.create(path).expect("no faults were asked for");
+        file.write_all(bytes).and_then(|()| file.sync()).expect("no faults were asked for");
+    }
+}
+
+#[derive(Debug)]
+struct RecordingWriter {
+    file: Box<dyn FileWriter>,
+    name: PathBuf,
+    storage: RecordingStorage,
+}
+
+impl FileWriter for RecordingWriter {
+    fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut written = self.storage.written.lock().expect("nobody panics with it");
+        written.entry(self.name.clone()).or_default().extend_from_slice(bytes);
+        self.file.write_all(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.sync()
+    }
+}
+
+impl Storage for RecordingStorage {
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
+        self.files.open(path)
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
+        let file = self.files.create(path)?;
+        Ok(Box::new(RecordingWriter { file, name: path.to_owned(), storage: self.clone() }))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.files.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.files.remove(path)
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        self.files.remove_dir(path)
+    }
+
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        self.files.sync_file(path)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.files.sync_dir(path)
+    }
+
+    fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        self.files.list_dir(path)
+    }
+
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        self.files.create_dir_all(path)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<FileLock> {
+        self.files.lock(path)
+    }
+}
