@@ -1,4 +1,5 @@
 //! A running HBase, and its client: programs of the folder that `HBASE_CLUSTER` names.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use serde_json::Value;
 use std::env;
