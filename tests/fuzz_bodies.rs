@@ -17,7 +17,7 @@ const CASES: usize = 8_000;
 const WHOLE_FILES: usize = 3_000;
 
 fn is_whole(target: &str) -> bool {
-    target.starts_with("hfile") || target == "write_read"
+    target.starts_with("hfile") || matches!(target, "write_read" | "store_files" | "region_dir")
 }
 
 fn all_seeds() -> Vec<Seed> {

@@ -179,7 +179,7 @@ fn seeks(file: &HFile, order: CellOrder, cells: &[Cell]) {
 }
 
 /// Computes the sums of all blocks anew. Blocks are found one behind the other, and behind what is none by their magic.
-fn reseal(file: &mut [u8]) {
+pub(super) fn reseal(file: &mut [u8]) {
     let Ok(trailer) = Trailer::parse(file, file.len() as u64) else { return };
     if !trailer.has_checksums() {
         return;

@@ -15,7 +15,9 @@ mod filter_language;
 mod filter_proto;
 mod hfile;
 mod input;
+mod region_dir;
 mod region_files;
+mod store_files;
 mod trailer;
 mod write_read;
 #[cfg(feature = "cluster")]
@@ -31,7 +33,9 @@ pub use file_info::file_info;
 pub use filter_language::filter_language;
 pub use filter_proto::filter_proto;
 pub use hfile::{hfile, hfile_resealed};
+pub use region_dir::region_dir;
 pub use region_files::region_files;
+pub use store_files::store_files;
 pub use trailer::trailer;
 pub use write_read::write_read;
 #[cfg(feature = "cluster")]
@@ -53,6 +57,8 @@ pub const TARGETS: &[Target] = &[
     ("hfile_resealed", hfile_resealed),
     ("write_read", write_read),
     ("region_files", region_files),
+    ("region_dir", region_dir),
+    ("store_files", store_files),
     ("filter_language", filter_language),
     ("filter_proto", filter_proto),
     ("catalog_row", catalog_row),

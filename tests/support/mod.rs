@@ -3,6 +3,7 @@
 
 pub(crate) mod alloc;
 pub(crate) mod cells;
+pub(crate) mod fault_world;
 pub(crate) mod games;
 pub(crate) mod golden;
 pub(crate) mod hbase;

@@ -1,15 +1,24 @@
 //! Numbers that look random and are the same in every run.
 
-/// A splitmix64 generator.
+/// A splitmix64 generator; or bytes, for fuzzing, as long as there are some.
 #[derive(Clone, Debug)]
-pub(crate) struct Rng(u64);
+pub(crate) struct Rng(u64, Vec<u8>);
 
 impl Rng {
     pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
+        Self(seed, Vec::new())
+    }
+
+    /// Numbers that a fuzzer chooses: a byte each, the last one first.
+    #[allow(dead_code, reason = "for fuzz targets")]
+    pub(crate) fn of_bytes(bytes: &[u8]) -> Self {
+        Self(bytes.len() as u64, bytes.to_vec())
     }
 
     pub(crate) fn next(&mut self) -> u64 {
+        if let Some(byte) = self.1.pop() {
+            return byte.into();
+        }
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

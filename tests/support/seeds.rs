@@ -44,6 +44,12 @@ pub(crate) fn of(bytes: &[u8]) -> Vec<Seed> {
     let mut add = |target, bytes: Vec<u8>| seeds.push(Seed { target, bytes });
     add("hfile", bytes.to_vec());
     add("hfile_resealed", bytes.to_vec());
+    add("store_files", [&[0], bytes].concat());
+    if let Ok(len) = u16::try_from(bytes.len()) {
+        add("store_files", [&[1][..], &len.to_be_bytes(), bytes, bytes].concat());
+        add("region_dir", [&[0, 10][..], &len.to_be_bytes(), bytes].concat());
+        add("region_dir", [&[1, 11][..], &len.to_be_bytes(), bytes].concat());
+    }
     add("trailer", bytes[bytes.len().saturating_sub(4096)..].to_vec());
     add("trailer", bytes[bytes.len().saturating_sub(212)..].to_vec());
     let Ok(file) = HFile::options().open_reader(Arc::new(MemoryFile::new("seed", bytes.to_vec()))) else {
@@ -119,11 +125,15 @@ pub(crate) fn of_regions(testdata: &Path) -> io::Result<Vec<Seed>> {
                 _ if folder.ends_with(".filelist") => 2,
                 _ => 1,
             };
+            let bytes = fs::read(&path)?;
+            let content = [&u16::try_from(bytes.len()).unwrap_or(0).to_be_bytes()[..], &bytes].concat();
+            for (tracker, name) in [(0, 0), (1, 7), (2, 8), (3, 5), (3, 12), (1, 1), (0, 2)] {
+                seeds.push(Seed { target: "region_dir", bytes: [&[tracker, name][..], &content].concat() });
+            }
             let mut add = |kind: u8, bytes: &[u8]| {
                 seeds.push(Seed { target: "region_files", bytes: [&[kind], bytes].concat() });
             };
             add(0, name.as_bytes());
-            let bytes = fs::read(&path)?;
             // longer than any but a descriptor, and that is not much longer
             if bytes.len() < 1000 {
                 add(kind, &bytes);

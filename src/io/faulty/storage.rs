@@ -194,6 +194,17 @@ impl FaultyStorage {
         self.state().all_calls
     }
 
+    /// Whether a file can be created at a path: no part of it is a file, and it is no directory.
+    #[must_use]
+    pub fn is_writable(&self, path: &Path) -> bool {
+        let state = self.state();
+        let is_dir = |path: &Path| match state.node(path) {
+            Ok(node) => matches!(state.nodes[node], Node::Dir(_)),
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        };
+        path.ancestors().skip(1).all(is_dir) && state.directory(path).is_err()
+    }
+
     /// The names of all files.
     #[must_use]
     pub fn names(&self) -> Vec<PathBuf> {

@@ -1,0 +1,428 @@
+//! A region on a storage that fails, and the model that says what it must show.
+
+use super::rng::Rng;
+use hregion::io::faulty::{Call, Crash, FaultyStorage};
+use hregion::{
+    CellRef, CellType, Compaction, Delete, ErrorKind, Family, Get, HFileWriter, ManualClock, Put, Region,
+    Result, Scan, SeekKey, Storage, StoreFileOrigin, StoreFileWriter,
+};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+const FAMILIES: [&str; 2] = ["f", "g"];
+const VERSIONS: usize = 3;
+
+/// What a read of a family shows: by row and qualifier the versions, newest first.
+type State = BTreeMap<(String, String), Vec<(i64, String)>>;
+
+#[derive(Clone, Debug)]
+pub(crate) enum Op {
+    Put(String, String),
+    /// All families of a row.
+    DeleteRow(String),
+    DeleteColumn(String, usize, String),
+    Flush,
+    FlushFamily(usize),
+    Major,
+    Minor(usize, usize, usize),
+    BulkLoad(Vec<(usize, String, String)>),
+    Close,
+    Drop,
+    Kill,
+    PowerCut(u64),
+    /// All calls of a kind fail from here on, up to the next `Repair`.
+    Break(Call),
+    Repair,
+}
+
+const BREAKABLE: [Call; 7] =
+    [Call::Create, Call::Write, Call::Sync, Call::Rename, Call::Remove, Call::SyncDir, Call::CreateDir];
+
+pub(crate) fn script(rng: &mut Rng, len: usize) -> Vec<Op> {
+    let mut ops = Vec::new();
+    while ops.len() < len {
+        let row = format!("r{}", rng.below(4));
+        let qualifier = format!("q{}", rng.below(2));
+        let family = rng.below(FAMILIES.len());
+        ops.push(match rng.below(43) {
+            0..15 => Op::Put(row, qualifier),
+            15..17 => Op::DeleteRow(row),
+            17..21 => Op::DeleteColumn(row, family, qualifier),
+            21..26 => Op::Flush,
+            26..28 => Op::FlushFamily(family),
+            28..31 => Op::Major,
+            31..34 => Op::Minor(family, rng.below(2), 1 + rng.below(3)),
+            34..36 => {
+                let files = (0..1 + rng.below(3)).map(|_| {
+                    (rng.below(FAMILIES.len()), format!("r{}", rng.below(4)), format!("q{}", rng.below(2)))
+                });
+                Op::BulkLoad(files.collect())
+            }
+            36 => Op::Close,
+            37 => Op::Drop,
+            38 => Op::Kill,
+            39 => Op::PowerCut(rng.next()),
+            40 => Op::Break(BREAKABLE[rng.below(BREAKABLE.len())]),
+            _ => Op::Repair,
+        });
+    }
+    ops
+}
+
+/// A region, what it must show, and what may be found after a crash.
+pub(crate) struct World {
+    pub(crate) storage: FaultyStorage,
+    tracker: Option<[&'static str; 3]>,
+    clock: Arc<ManualClock>,
+    now: i64,
+    region: Option<Region>,
+    state: [State; 2],
+    /// Of each family, the states that its files may have.
+    durable: [Vec<State>; 2],
+    loads: usize,
+    poisonings: usize,
+}
+
+fn dir() -> &'static Path {
+    Path::new("/root/region")
+}
+
+impl World {
+    pub(crate) fn new(tracker: Option<[&'static str; 3]>) -> Self {
+        let clock = Arc::new(ManualClock::new(1_000));
+        let mut world = Self {
+            storage: FaultyStorage::new(),
+            tracker,
+            clock,
+            now: 1_000,
+            region: None,
+            state: Default::default(),
+            durable: [vec![State::new()], vec![State::new()]],
+            loads: 0,
+            poisonings: 0,
+        };
+        world.region = Some(world.try_open().unwrap());
+        world
+    }
+
+    fn try_open(&self) -> Result<Region> {
+        let family = |name: &str| {
+            let family = Family::new(name.to_owned()).max_versions(u32::try_from(VERSIONS).unwrap());
+            let [tracker, source, target] = self.tracker.unwrap_or_default();
+            let settings = [
+                ("hbase.store.file-tracker.impl", tracker),
+                ("hbase.store.file-tracker.migration.src.impl", source),
+                ("hbase.store.file-tracker.migration.dst.impl", target),
+            ];
+            let settings = settings.into_iter().filter(|(_, value)| !value.is_empty());
+            settings.fold(family, |family, (key, value)| family.configuration(key, value))
+        };
+        Region::options()
+            .storage(Arc::new(self.storage.clone()))
+            .clock(Arc::clone(&self.clock) as _)
+            .create_if_missing(true)
+            .family(family("f"))
+            .family(family("g"))
+            .open(dir())
+    }
+
+    pub(crate) fn region(&self) -> &Region {
+        self.region.as_ref().expect("an open region")
+    }
+
+    /// Opens the region, again if calls fail; then compares what is found with what may be.
+    fn open(&mut self, context: &str) {
+        self.storage.repair();
+        let mut tries = 0;
+        let region = loop {
+            match self.try_open() {
+                Ok(region) => break region,
+                Err(error) => {
+                    tries += 1;
+                    assert!(tries < 1_000, "{context}: cannot be opened: {error}");
+                }
+            }
+        };
+        self.region = Some(region);
+        let found = loop {
+            if let Ok(found) = self.read() {
+                break found;
+            }
+        };
+        for (i, found) in found.into_iter().enumerate() {
+            assert!(
+                self.durable[i].contains(&found),
+                "{context}: family {} has {found:?}\nexpected one of {:#?}",
+                FAMILIES[i],
+                self.durable[i]
+            );
+            self.durable[i] = vec![found.clone()];
+            self.state[i] = found;
+        }
+    }
+
+    fn read(&self) -> Result<[State; 2]> {
+        let view = self.region().view();
+        let scan = Scan::new().max_versions(u32::MAX);
+        let mut found: [State; 2] = Default::default();
+        for row in view.scan(&scan)? {
+            for cell in row?.cells() {
+                let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+                let family = FAMILIES.iter().position(|name| name.as_bytes() == cell.family()).unwrap();
+                let versions = found[family].entry((text(cell.row()), text(cell.qualifier()))).or_default();
+                versions.push((cell.timestamp(), text(cell.value())));
+            }
+        }
+        Ok(found)
+    }
+
+    fn write(&mut self, family: usize, row: &str, qualifier: &str, value: &str) {
+        let versions = self.state[family].entry((row.to_owned(), qualifier.to_owned())).or_default();
+        versions.insert(0, (self.now, value.to_owned()));
+        versions.truncate(VERSIONS);
+    }
+
+    /// Before a flush: what is in memory may become durable.
+    fn may_flush(&mut self) {
+        for (durable, state) in self.durable.iter_mut().zip(&self.state) {
+            if !durable.contains(state) {
+                durable.push(state.clone());
+            }
+        }
+    }
+
+    fn is_flushed(&mut self, family: usize) {
+        self.durable[family] = vec![self.state[family].clone()];
+    }
+
+    /// Plays an operation; an operation that fails changes nothing that is read.
+    pub(crate) fn play(&mut self, op: &Op, context: &str) {
+        self.now += 1;
+        self.clock.set(self.now);
+        match op {
+            Op::Put(row, qualifier) => {
+                let value = format!("v{}", self.now);
+                let put = FAMILIES.iter().fold(Put::new(row.clone()), |put, family| {
+                    put.cell(family.to_owned().to_owned(), qualifier.clone(), value.clone())
+                });
+                let done = self.region().put(put);
+                if self.acknowledged(&done) {
+                    (0..FAMILIES.len()).for_each(|family| self.write(family, row, qualifier, &value));
+                }
+            }
+            Op::DeleteRow(row) => {
+                let done = self.region().delete(Delete::new(row.clone()));
+                if self.acknowledged(&done) {
+                    self.state.iter_mut().for_each(|state| state.retain(|(r, _), _| r != row));
+                }
+            }
+            Op::DeleteColumn(row, family, qualifier) => {
+                let delete = Delete::new(row.clone()).column(FAMILIES[*family], qualifier.clone());
+                let done = self.region().delete(delete);
+                if self.acknowledged(&done) {
+                    self.state[*family].remove(&(row.clone(), qualifier.clone()));
+                }
+            }
+            Op::Flush => {
+                self.may_flush();
+                if self.region().flush().is_ok() {
+                    (0..FAMILIES.len()).for_each(|family| self.is_flushed(family));
+                }
+            }
+            Op::FlushFamily(family) => {
+                self.may_flush();
+                if self.region().flush_families(&[FAMILIES[*family]]).is_ok() {
+                    self.is_flushed(*family);
+                }
+            }
+            Op::Major => drop(self.region().compact(Compaction::Major)),
+            Op::Minor(family, from, count) => {
+                drop(self.region().compact_files(FAMILIES[*family], *from, *count));
+            }
+            Op::BulkLoad(cells) => self.bulk_load(cells),
+            Op::Close => {
+                self.may_flush();
+                let closed = self.region().close();
+                if let Err(error) = &closed
+                    && self.region().get(&Get::new("r0")).err().map(|e| e.kind()) != Some(ErrorKind::Closed)
+                {
+                    assert_ne!(error.kind(), ErrorKind::Poisoned, "{context}");
+                    return;
+                }
+                if closed.is_ok() {
+                    (0..FAMILIES.len()).for_each(|family| self.is_flushed(family));
+                }
+                self.region = None;
+                self.open(context);
+            }
+            Op::Drop => {
+                self.may_flush();
+                self.region = None;
+                self.open(context);
+            }
+            Op::Break(call) => self.storage.break_calls(*call),
+            Op::Repair => self.storage.repair(),
+            Op::Kill => self.crash(Crash::OfTheProcess, context),
+            Op::PowerCut(seed) => self.crash(Crash::Chance(*seed), context),
+        }
+        self.check(context);
+    }
+
+    /// Whether a write was acknowledged. It fails on a poisoned region alone.
+    fn acknowledged(&self, done: &Result<()>) -> bool {
+        let poisoned = self.region().health().poisoned.is_some();
+        match done {
+            Ok(()) => assert!(!poisoned, "a poisoned region takes no writes"),
+            Err(error) => {
+                assert!(poisoned && error.kind() == ErrorKind::Poisoned, "{error}");
+            }
+        }
+        done.is_ok()
+    }
+
+    fn bulk_load(&mut self, cells: &[(usize, String, String)]) {
+        self.may_flush();
+        let mut files: BTreeMap<usize, BTreeMap<(String, String), String>> = BTreeMap::new();
+        for (family, row, qualifier) in cells {
+            let value = format!("loaded{}", self.now);
+            files.entry(*family).or_default().insert((row.clone(), qualifier.clone()), value);
+        }
+        let mut written: Vec<(&str, PathBuf)> = Vec::new();
+        for (family, cells) in &files {
+            self.loads += 1;
+            let path = PathBuf::from(format!("/incoming/{}", self.loads));
+            match self.write_file(FAMILIES[*family], cells, &path) {
+                Ok(()) => written.push((FAMILIES[*family], path)),
+                Err(_) => return,
+            }
+        }
+        let before = self.state.clone();
+        for (family, cells) in &files {
+            for ((row, qualifier), value) in cells {
+                self.write(*family, row, qualifier, value);
+            }
+        }
+        self.may_flush();
+        match self.region().bulk_load(&written) {
+            Ok(()) => (0..FAMILIES.len()).for_each(|family| self.is_flushed(family)),
+            Err(_) => {
+                self.state = before;
+                // The files are the caller's again.
+                if self.region().health().poisoned.is_none() {
+                    let there = written.iter().all(|(_, path)| self.storage.bytes(path).is_some());
+                    assert!(there, "a file that was not loaded is where it was");
+                }
+            }
+        }
+    }
+
+    fn write_file(
+        &self,
+        family: &str,
+        cells: &BTreeMap<(String, String), String>,
+        path: &Path,
+    ) -> Result<()> {
+        let options = HFileWriter::options().storage(Arc::new(self.storage.clone()) as Arc<dyn Storage>);
+        let mut writer = StoreFileWriter::create(options, path)?;
+        for ((row, qualifier), value) in cells {
+            let (row, qualifier) = (row.as_bytes(), qualifier.as_bytes());
+            let key = SeekKey::of(row, family.as_bytes(), qualifier, self.now, CellType::Put);
+            writer.append(CellRef::new(&key, value.as_bytes()))?;
+        }
+        let origin = StoreFileOrigin::Store { max_seq_id: 0, major_compaction: false, compacted: Vec::new() };
+        writer.finish(&origin)?;
+        // A copy that was never synced, as other programs leave them.
+        let bytes = self.storage.bytes(path).expect("the file that was written");
+        let failed = |error| hregion::Error::io("copy", path, error);
+        self.storage.create(path).map_err(failed)?.write_all(&bytes).map_err(failed)
+    }
+
+    pub(crate) fn crash(&mut self, crash: Crash, context: &str) {
+        let left = self.storage.after(crash);
+        left.fail_among_all(self.storage.pending_faults());
+        // The process is gone: nothing is flushed, and no lock is held.
+        std::mem::forget(self.region.take());
+        self.storage = left;
+        self.open(context);
+    }
+
+    /// Compares what is read with the model, and reopens a poisoned region.
+    fn check(&mut self, context: &str) {
+        match self.read() {
+            Ok(found) => assert_eq!(found, self.state, "{context}"),
+            Err(error) => assert_ne!(error.kind(), ErrorKind::Corrupt, "{context}: {error}"),
+        }
+        if self.region().health().poisoned.is_some() {
+            self.poisonings += 1;
+            assert_eq!(self.region().flush().unwrap_err().kind(), ErrorKind::Poisoned, "{context}");
+            self.region = None;
+            self.open(context);
+        }
+    }
+
+    /// After all faults: everything works, and the state survives it.
+    pub(crate) fn settle(&mut self, context: &str) {
+        self.storage.heal();
+        let maintain = |world: &mut Self| {
+            for op in [Op::Flush, Op::Major, Op::Close, Op::Minor(0, 0, 9), Op::Kill] {
+                let (before, durable) = (world.state.clone(), world.durable.clone());
+                world.play(&op, context);
+                assert_eq!(world.state, before, "{context}: {op:?} with {durable:?}");
+            }
+        };
+        maintain(self);
+        self.play(&Op::DeleteRow("r0".into()), context);
+        self.play(&Op::Put("r1".into(), "q0".into()), context);
+        self.play(&Op::Flush, context);
+        maintain(self);
+        let left: Vec<_> =
+            self.storage.names().into_iter().filter(|name| name.starts_with("root/region/.tmp")).collect();
+        assert!(left.is_empty(), "{context}: {left:?}");
+    }
+}
+
+/// Plays a script with calls failing; returns how many calls there were and how often the region was poisoned.
+pub(crate) fn run(
+    tracker: Option<[&'static str; 3]>,
+    ops: &[Op],
+    faults: &[u64],
+    kind: io::ErrorKind,
+    seed: u64,
+) -> (u64, usize) {
+    let mut world = World::new(tracker);
+    world.storage.fail_with(kind);
+    world.storage.fail_among_all(faults.iter().copied());
+    let mut calls = 0;
+    for (i, op) in ops.iter().enumerate() {
+        let before = world.storage.all_calls();
+        let context = format!("seed {seed}, tracker {tracker:?}, faults {faults:?} {kind}, step {i} {op:?}");
+        world.play(op, &context);
+        let after = world.storage.all_calls();
+        calls += after.checked_sub(before).unwrap_or(after);
+    }
+    world.settle(&format!("seed {seed}, tracker {tracker:?}, faults {faults:?} {kind}, at the end"));
+    (calls, world.poisonings)
+}
+
+pub(crate) const TRACKERS: [Option<[&str; 3]>; 5] = [
+    None,
+    Some(["DEFAULT", "", ""]),
+    Some(["FILE", "", ""]),
+    Some(["MIGRATION", "DEFAULT", "FILE"]),
+    Some(["MIGRATION", "FILE", "DEFAULT"]),
+];
+pub(crate) const KINDS: [io::ErrorKind; 3] =
+    [io::ErrorKind::Other, io::ErrorKind::StorageFull, io::ErrorKind::PermissionDenied];
+
+/// Plays what a fuzzer chooses: the operations, the tracker, and which calls fail.
+#[allow(dead_code, reason = "for fuzz targets")]
+pub(crate) fn play_bytes(input: &[u8]) {
+    let mut rng = Rng::of_bytes(input);
+    let tracker = TRACKERS[rng.below(TRACKERS.len())];
+    let kind = KINDS[rng.below(KINDS.len())];
+    let faults = (0..rng.below(16)).map(|_| rng.next() << 3 | rng.next() & 7).collect::<Vec<u64>>();
+    let ops = script(&mut rng, (input.len() / 4).min(80));
+    run(tracker, &ops, &faults, kind, 0);
+}
