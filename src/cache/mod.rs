@@ -97,6 +97,25 @@ impl Holds<Vec<u8>> for CachedBlock {
     }
 }
 
+/// Which of the blocks that a reader loads go into the cache. Those that are there are used in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum CacheFill {
+    #[default]
+    All,
+    /// All but data blocks (HBase: a scan or get without `cacheBlocks`).
+    NoData,
+    /// None: for a reader that passes each block once, like a compaction.
+    Nothing,
+}
+
+impl CacheFill {
+    /// That of a read for which the caller says whether data blocks are cached.
+    #[inline]
+    pub(crate) fn of_read(cache_blocks: bool) -> Self {
+        if cache_blocks { Self::All } else { Self::NoData }
+    }
+}
+
 /// The slot that a block is found through while it is cached.
 #[derive(Clone)]
 pub(crate) struct SlotPlace {
@@ -176,6 +195,7 @@ impl BlockCache {
         CacheStats {
             hits: counters.hits.get(),
             misses: counters.misses.get(),
+            insertions: counters.insertions.get(),
             failed_loads: counters.failed_loads.get(),
             evictions: counters.evictions.get(),
             blocks: self.0.cache.entry_count(),
@@ -223,6 +243,7 @@ impl BlockCache {
         }
         match found {
             Ok(entry) => {
+                counters.insertions.add(u64::from(loaded));
                 // an index block that was evicted comes back with new slots; those are to be emptied from now on
                 if !loaded && place.as_ref().is_some_and(|place| !place.is(entry.place.as_ref())) {
                     self.0.cache.insert(key, Entry { block: entry.block.clone(), place });
@@ -234,6 +255,14 @@ impl BlockCache {
                 Err(Error::clone(&error))
             }
         }
+    }
+
+    /// The block of a key, if it is there.
+    pub(crate) fn get(&self, key: &BlockKey) -> Option<CachedBlock> {
+        let found = self.0.cache.get(key);
+        let counters = &self.0.counters;
+        if found.is_some() { &counters.hits } else { &counters.misses }.add(1);
+        found.map(|entry| entry.block)
     }
 
     /// Whether a block is there, without its being used.
