@@ -2,7 +2,8 @@
 
 mod support;
 
-use hregion::{BlockCache, Cell, HFile, Seek};
+use hregion::filter::Filter;
+use hregion::{BlockCache, Cell, Compaction, Family, Get, HFile, Put, Region, Scan, Seek};
 use support::open::{all_cells, options};
 use support::{golden, rng::Rng};
 
@@ -57,4 +58,108 @@ fn read_at_random(open: &[(HFile, Vec<Cell>)], seed: u64) {
             scanner.advance().expect("a sound file");
         }
     }
+}
+
+const ROWS: usize = 4_000;
+
+fn row(i: usize) -> String {
+    format!("row-{i:06}")
+}
+
+/// A region of three files, each of many blocks; with a cache if there is one.
+fn region_of_files(dir: &std::path::Path, cache: &BlockCache) -> Region {
+    let family = Family::new("f").block_size(1 << 10);
+    let options = Region::options().create_if_missing(true).family(family).cache(cache);
+    let region = options.open(dir.join("region")).expect("a new region");
+    for file in 0..3 {
+        for i in (file..ROWS).step_by(3) {
+            region.put(Put::new(row(i)).cell("f", "q", format!("value-{i:020}"))).expect("a put");
+        }
+        region.flush().expect("a flush");
+    }
+    region
+}
+
+fn count(region: &Region, scan: &Scan) -> usize {
+    let view = region.view();
+    let rows = view.scan(scan).expect("a scan");
+    rows.map(|row| row.expect("a sound file").len()).sum()
+}
+
+#[test]
+fn reads_that_do_not_cache_put_no_data_block_in() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let cache = BlockCache::with_capacity(64 << 20);
+    let region = region_of_files(dir.path(), &cache);
+    let whole = Scan::new().cache_blocks(false);
+    let filtered = whole.clone().filter(Filter::page(u64::MAX));
+    // First what index blocks and Bloom filters put in.
+    let get = |i: usize| Get::new(row(i)).cache_blocks(false);
+    let read_all = || {
+        for scan in [&whole, &filtered, &whole.clone().reversed(true)] {
+            assert_eq!(count(&region, scan), ROWS);
+        }
+        for i in (0..ROWS).step_by(7) {
+            assert_eq!(region.get(&get(i)).expect("a sound file").len(), 1);
+            let filtered = get(i).filter(Filter::page(1));
+            assert_eq!(region.get(&filtered).expect("a sound file").len(), 1);
+        }
+    };
+    read_all();
+    let before = cache.stats();
+    read_all();
+    let after = cache.stats();
+    assert_eq!(after.insertions, before.insertions);
+    assert!(after.misses > before.misses, "{after:?}");
+
+    // Blocks that are there are used.
+    assert_eq!(count(&region, &Scan::new()), ROWS);
+    let full = cache.stats();
+    assert!(full.insertions > after.insertions + 100, "{full:?}");
+    read_all();
+    let again = cache.stats();
+    assert_eq!((again.insertions, again.misses), (full.insertions, full.misses));
+    assert!(again.hits > full.hits);
+}
+
+#[test]
+fn a_compaction_puts_nothing_in_and_moves_nothing_out() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let cache = BlockCache::with_capacity(32 << 10);
+    let region = region_of_files(dir.path(), &cache);
+    // Another region of the same cache has its blocks there, and they fill it.
+    let other = region_of_files(&dir.path().join("other"), &cache);
+    let hot = Scan::new().stop_row(row(300), false);
+    for _ in 0..3 {
+        assert_eq!(count(&other, &hot), 300);
+    }
+    let before = cache.stats();
+    assert!(before.blocks > 10, "{before:?}");
+    for compaction in [Compaction::Minor, Compaction::Major] {
+        region.compact(compaction).expect("a compaction");
+        let after = cache.stats();
+        assert_eq!((after.insertions, after.evictions), (before.insertions, before.evictions));
+        assert_eq!(after.blocks, before.blocks);
+    }
+    assert_eq!(count(&region, &Scan::new().cache_blocks(false)), ROWS);
+}
+
+#[test]
+fn a_scanner_of_a_file_that_does_not_cache_puts_no_data_block_in() {
+    let cache = BlockCache::with_capacity(64 << 20);
+    let levels = golden::all().into_iter().find(|golden| golden.name.contains("levels")).expect("one");
+    let file = options(&levels).cache(&cache).open(levels.hfile()).expect("a golden file");
+    let walk = |cache_blocks| {
+        let mut cells = file.scanner().cache_blocks(cache_blocks);
+        let mut more = cells.seek_to_first().expect("a sound file");
+        while more {
+            more = cells.advance().expect("a sound file");
+        }
+    };
+    walk(false);
+    let before = cache.stats();
+    walk(false);
+    assert_eq!(cache.stats().insertions, before.insertions);
+    walk(true);
+    assert!(cache.stats().insertions > before.insertions);
 }

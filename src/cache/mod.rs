@@ -22,6 +22,7 @@ use moka::notification::RemovalCause;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use stats::Counters;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
@@ -34,6 +35,8 @@ struct Shared {
     cache: Cache<BlockKey, Entry, BuildKeyHasher>,
     capacity: u64,
     next_file: AtomicU64,
+    /// The blocks of each open file that were put in since it was opened, whether they are there still or not.
+    blocks_of_files: Mutex<HashMap<FileId, HashSet<u64>>>,
     counters: Arc<Counters>,
     second_chances: Arc<Mutex<Vec<(BlockKey, Entry)>>>,
 }
@@ -97,6 +100,25 @@ impl Holds<Vec<u8>> for CachedBlock {
     }
 }
 
+/// Which of the blocks that a reader loads go into the cache. Those that are there are used in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum CacheFill {
+    #[default]
+    All,
+    /// All but data blocks (HBase: a scan or get without `cacheBlocks`).
+    NoData,
+    /// None: for a reader that passes each block once, like a compaction.
+    Nothing,
+}
+
+impl CacheFill {
+    /// That of a read for which the caller says whether data blocks are cached.
+    #[inline]
+    pub(crate) fn of_read(cache_blocks: bool) -> Self {
+        if cache_blocks { Self::All } else { Self::NoData }
+    }
+}
+
 /// The slot that a block is found through while it is cached.
 #[derive(Clone)]
 pub(crate) struct SlotPlace {
@@ -134,7 +156,6 @@ impl BlockCache {
             .weigher(|_, entry: &Entry| {
                 u32::try_from(entry.block.memory() + ENTRY_OVERHEAD).unwrap_or(u32::MAX)
             })
-            .support_invalidation_closures()
             .eviction_listener(move |key: Arc<BlockKey>, entry: Entry, cause| {
                 let place = entry.place.as_ref().and_then(|p| Some((p.slots.upgrade()?, p.slot)));
                 match (cause, place) {
@@ -156,6 +177,7 @@ impl BlockCache {
             cache,
             capacity: bytes,
             next_file: AtomicU64::new(0),
+            blocks_of_files: Mutex::default(),
             counters,
             second_chances,
         }))
@@ -176,6 +198,7 @@ impl BlockCache {
         CacheStats {
             hits: counters.hits.get(),
             misses: counters.misses.get(),
+            insertions: counters.insertions.get(),
             failed_loads: counters.failed_loads.get(),
             evictions: counters.evictions.get(),
             blocks: self.0.cache.entry_count(),
@@ -188,13 +211,13 @@ impl BlockCache {
         FileId(self.0.next_file.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Forgets all blocks of a file.
+    /// Forgets all blocks of a file that is closed.
     pub(crate) fn evict_file(&self, file: FileId) {
+        let Some(offsets) = unpoisoned(self.0.blocks_of_files.lock()).remove(&file) else { return };
         unpoisoned(self.0.second_chances.lock()).retain(|(key, _)| key.file != file);
-        self.0
-            .cache
-            .invalidate_entries_if(move |key, _| key.file == file)
-            .expect("the cache is built to support invalidation closures");
+        for offset in offsets {
+            self.0.cache.invalidate(&BlockKey { file, offset });
+        }
     }
 
     /// Blocks that were found in their slots.
@@ -223,6 +246,10 @@ impl BlockCache {
         }
         match found {
             Ok(entry) => {
+                if loaded {
+                    counters.insertions.add(1);
+                    unpoisoned(self.0.blocks_of_files.lock()).entry(key.file).or_default().insert(key.offset);
+                }
                 // an index block that was evicted comes back with new slots; those are to be emptied from now on
                 if !loaded && place.as_ref().is_some_and(|place| !place.is(entry.place.as_ref())) {
                     self.0.cache.insert(key, Entry { block: entry.block.clone(), place });
@@ -236,6 +263,14 @@ impl BlockCache {
         }
     }
 
+    /// The block of a key, if it is there.
+    pub(crate) fn get(&self, key: &BlockKey) -> Option<CachedBlock> {
+        let found = self.0.cache.get(key);
+        let counters = &self.0.counters;
+        if found.is_some() { &counters.hits } else { &counters.misses }.add(1);
+        found.map(|entry| entry.block)
+    }
+
     /// Whether a block is there, without its being used.
     pub(crate) fn contains(&self, key: &BlockKey) -> bool {
         self.0.cache.contains_key(key)
@@ -246,6 +281,10 @@ impl BlockCache {
         let chances = std::mem::take(&mut *unpoisoned(self.0.second_chances.lock()));
         for (key, entry) in chances {
             self.0.cache.insert(key, entry);
+            // Closed meanwhile: nothing else would evict the block.
+            if !unpoisoned(self.0.blocks_of_files.lock()).contains_key(&key.file) {
+                self.0.cache.invalidate(&key);
+            }
         }
     }
 }
@@ -326,6 +365,37 @@ mod tests {
         cache.evict_file(a);
         assert!(!cache.contains(&key(a, 98)));
         assert!(cache.contains(&key(b, 99)));
+    }
+
+    #[test]
+    fn files_that_are_opened_and_closed_leave_nothing() {
+        let cache = BlockCache::with_capacity(20 * BLOCK as u64);
+        let stays = cache.new_file();
+        for offset in 0..3 {
+            cache.get_or_load(key(stays, offset), None, || Ok(block(1))).unwrap();
+        }
+        for i in 0..10_000 {
+            let file = cache.new_file();
+            for offset in 0..i % 3 {
+                cache.get_or_load(key(file, offset), None, || Ok(block(1))).unwrap();
+            }
+            cache.evict_file(file);
+        }
+        assert_eq!(unpoisoned(cache.0.blocks_of_files.lock()).len(), 1);
+        assert_eq!(cache.stats().blocks, 3);
+        // moka keeps a predicate for ever; a cache that supports none has none.
+        assert!(cache.0.cache.invalidate_entries_if(|_, _| false).is_err());
+    }
+
+    #[test]
+    fn a_second_chance_does_not_outlive_its_file() {
+        let cache = BlockCache::with_capacity(20 * BLOCK as u64);
+        let file = cache.new_file();
+        let entry = Entry { block: block(1), place: None };
+        // As when the file is closed while its block is between the cache and the cache.
+        unpoisoned(cache.0.second_chances.lock()).push((key(file, 0), entry));
+        cache.give_second_chances();
+        assert_eq!(cache.stats().blocks, 0);
     }
 
     #[test]

@@ -10,6 +10,8 @@ pub struct CacheStats {
     pub hits: u64,
     /// Blocks not found.
     pub misses: u64,
+    /// Blocks that were loaded and put in.
+    pub insertions: u64,
     /// Loads that ended in an error.
     pub failed_loads: u64,
     /// Blocks that had to make room.
@@ -34,6 +36,7 @@ impl CacheStats {
 pub(super) struct Counters {
     pub(super) hits: Counter,
     pub(super) misses: Counter,
+    pub(super) insertions: Counter,
     pub(super) failed_loads: Counter,
     pub(super) evictions: Counter,
 }

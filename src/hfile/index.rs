@@ -3,6 +3,7 @@
 use super::inner::Inner;
 use crate::block::BlockHandle;
 use crate::block::index::{Children, IndexBlock};
+use crate::cache::CacheFill;
 use crate::cell::{CellKey, CellOrder};
 use crate::error::{Corruption, Result};
 use std::sync::Arc;
@@ -16,11 +17,22 @@ pub(super) struct IndexPath {
     levels: Vec<(Arc<IndexBlock>, usize)>,
     /// Whether the path reaches a data block.
     complete: bool,
+    /// Which of the blocks on the way go into the cache.
+    fill: CacheFill,
 }
 
 impl IndexPath {
     pub(super) fn new(root: &Arc<IndexBlock>) -> Self {
-        Self { levels: vec![(Arc::clone(root), 0)], complete: false }
+        Self { levels: vec![(Arc::clone(root), 0)], complete: false, fill: CacheFill::All }
+    }
+
+    /// Which of the blocks on the way, and of the data blocks there, go into the cache.
+    pub(super) fn fill(&self) -> CacheFill {
+        self.fill
+    }
+
+    pub(super) fn set_fill(&mut self, fill: CacheFill) {
+        self.fill = fill;
     }
 
     /// The block of data index entries, and which entry.
@@ -159,7 +171,7 @@ impl IndexPath {
         self.complete = false;
         self.levels.truncate(level + 1);
         let (block, i) = &self.levels[level];
-        let child = file.index_child(block, *i, level + 1)?;
+        let child = file.index_child(block, *i, level + 1, self.fill)?;
         self.levels.push((child, entry));
         Ok(())
     }

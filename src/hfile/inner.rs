@@ -9,7 +9,7 @@ use crate::block::data::DataBlock;
 use crate::block::index::{Children, IndexBlock, IndexContext, MidKey};
 use crate::block::slot::{Evict, Slots};
 use crate::block::{BlockHandle, BlockHeader, BlockType, DataBlockEncoding};
-use crate::cache::{BlockCache, BlockKey, CachedBlock, FileId, Holds, SlotPlace};
+use crate::cache::{BlockCache, BlockKey, CacheFill, CachedBlock, FileId, Holds, SlotPlace};
 use crate::cell::{CellKey, CellOrder, SeekKey};
 use crate::error::{Corruption, Error, Result};
 use crate::metrics::BlockCounts;
@@ -88,9 +88,10 @@ impl Inner {
         let Children::Data(slots) = leaf.children() else {
             return Err(Error::invalid_argument("the scanner stands above the data blocks"));
         };
+        let fills = path.fill() == CacheFill::All;
         // a block that is passed once needs no index
-        let index = if seeking || self.cache.is_some() { self.order } else { None };
-        self.cached(handle, slots, i, || {
+        let index = if seeking || fills && self.cache.is_some() { self.order } else { None };
+        self.cached(handle, slots, i, fills, || {
             if let Some(counts) = &self.block_counts {
                 counts.count_read();
             }
@@ -126,6 +127,7 @@ impl Inner {
         parent: &Arc<IndexBlock>,
         i: usize,
         level: usize,
+        fill: CacheFill,
     ) -> Result<Arc<IndexBlock>> {
         let (Children::Index(slots), Some(handle)) = (parent.children(), parent.handle(i)) else {
             return Err(Error::invalid_argument("an index entry has no index block below"));
@@ -133,7 +135,7 @@ impl Inner {
         if let Some(block) = slots.get(i) {
             return Ok(block);
         }
-        self.cached(handle, slots, i, || {
+        self.cached(handle, slots, i, fill != CacheFill::Nothing, || {
             let block = self.read_index(handle, level)?;
             self.check_child(&block, parent.key(i), parent.key(i + 1), handle)?;
             Ok(block)
@@ -179,26 +181,35 @@ impl Inner {
         }
     }
 
-    /// A block through the cache, if there is one; it is found through its slot then, for as long as the cache keeps it.
+    /// A block through the cache, if there is one. If `fills`, it is put there, and is found through its slot for as long as
+    /// the cache keeps it.
     fn cached<T: Send + Sync + 'static>(
         &self,
         handle: BlockHandle,
         slots: &Arc<Slots<T>>,
         slot: usize,
+        fills: bool,
         load: impl FnOnce() -> Result<T>,
     ) -> Result<Arc<T>>
     where
         CachedBlock: Holds<T>,
     {
         let Some((cache, file)) = &self.cache else { return load().map(Arc::new) };
-        let load = || load().map(|block| CachedBlock::hold(Arc::new(block)));
         let key = BlockKey { file: *file, offset: handle.offset };
+        let wrong_type = || {
+            let message = "two places of the file say different things of this block's type";
+            Corruption::Malformed(message).at(self.path(), handle.offset)
+        };
+        if !fills {
+            return match cache.get(&key) {
+                Some(block) => block.held().cloned().ok_or_else(wrong_type),
+                None => load().map(Arc::new),
+            };
+        }
+        let load = || load().map(|block| CachedBlock::hold(Arc::new(block)));
         let weak: Weak<Slots<T>> = Arc::downgrade(slots);
         let block = cache.get_or_load(key, Some(SlotPlace { slots: weak, slot }), load)?;
-        let Some(held) = block.held() else {
-            let message = "two places of the file say different things of this block's type";
-            return Err(Corruption::Malformed(message).at(self.path(), handle.offset));
-        };
+        let Some(held) = block.held() else { return Err(wrong_type()) };
         slots.put(slot, Arc::clone(held));
         // evicted in between: then nobody else would empty the slot
         if !cache.contains(&key) {
@@ -214,7 +225,7 @@ impl Inner {
         slots: &Arc<Slots<Vec<u8>>>,
         i: usize,
     ) -> Result<Arc<Vec<u8>>> {
-        self.cached(handle, slots, i, || Ok(self.source.read(handle, BlockType::BloomChunk)?.1))
+        self.cached(handle, slots, i, true, || Ok(self.source.read(handle, BlockType::BloomChunk)?.1))
     }
 
     pub(super) fn meta_block(&self, handle: BlockHandle) -> Result<Bytes> {

@@ -8,6 +8,7 @@ use super::index::{IndexPath, Sought};
 use super::inner::Inner;
 use super::source::Buffers;
 use crate::block::data::{CellPlace, DataBlock, Step};
+use crate::cache::CacheFill;
 use crate::cell::{CellKey, CellRef, same_bytes};
 use crate::error::{Corruption, Result};
 use std::cmp::Ordering;
@@ -96,6 +97,19 @@ impl<'f> HFileScanner<'f> {
             hits: 0,
             met: None,
         }
+    }
+
+    /// Whether data blocks that are read go into the cache (default: yes). Blocks that are there are used in any case, and
+    /// index blocks are cached (HBase: `cacheBlocks`).
+    #[must_use]
+    pub fn cache_blocks(mut self, cache: bool) -> Self {
+        self.set_cache_fill(CacheFill::of_read(cache));
+        self
+    }
+
+    /// Which of the blocks that are read go into the cache.
+    pub(crate) fn set_cache_fill(&mut self, fill: CacheFill) {
+        self.path.set_fill(fill);
     }
 
     /// Goes to the first cell; false if there is none.

@@ -25,6 +25,8 @@ pub(crate) struct Query<'q> {
     pub(crate) store_limit: Option<u32>,
     pub(crate) store_offset: u32,
     pub(crate) read_point: i64,
+    /// Whether data blocks that are read go into the cache.
+    pub(crate) cache_blocks: bool,
 }
 
 impl<'q> Query<'q> {
@@ -43,6 +45,7 @@ impl<'q> Query<'q> {
         store_limit: None,
         store_offset: 0,
         read_point: i64::MAX,
+        cache_blocks: true,
     };
 
     /// The least row that is asked for, and the greatest; empty where there is none.

@@ -122,7 +122,8 @@ macro_rules! select_methods {
             self
         }
 
-        /// Whether blocks read from files go into the cache (default: yes).
+        /// Whether data blocks read from files go into the cache (default: yes). Those that are there are used in any case, and
+        /// blocks of indexes and Bloom filters are cached.
         #[must_use]
         pub fn cache_blocks(mut self, cache: bool) -> Self {
             self.select.cache_blocks = cache;

@@ -84,6 +84,7 @@ impl Inner {
                 store_limit: get.select.store_limit,
                 store_offset: get.select.store_offset,
                 read_point,
+                cache_blocks: get.select.cache_blocks,
             };
             let info = self.observed_info(
                 store,

@@ -3,6 +3,7 @@
 
 use super::file::{SeqIds, StoreFile};
 use crate::block::data::Step;
+use crate::cache::CacheFill;
 use crate::cell::{CellKey, CellOrder, CellRef, CellType, SeekKey};
 use crate::error::Result;
 use crate::hfile::{HFileScanner, RowVisitor, RowWalk};
@@ -115,6 +116,11 @@ impl<'f> StoreFileScanner<'f> {
             delayed_key: None,
             fake: None,
         }
+    }
+
+    /// Which of the blocks that are read go into the cache.
+    pub(crate) fn set_cache_fill(&mut self, fill: CacheFill) {
+        self.cells.set_cache_fill(fill);
     }
 
     /// The file.

@@ -3,6 +3,7 @@
 
 use super::file::StoreFile;
 use super::file_scanner::{Visible, seq_ids_for};
+use crate::cache::CacheFill;
 use crate::cell::{CellKey, CellRef};
 use crate::error::Result;
 use crate::hfile::ReversedHFileScanner;
@@ -38,6 +39,11 @@ impl<'f> ReversedStoreFileScanner<'f> {
             reference,
             file,
         }
+    }
+
+    /// Which of the blocks that are read go into the cache.
+    pub(crate) fn set_cache_fill(&mut self, fill: CacheFill) {
+        self.cells.set_cache_fill(fill);
     }
 
     /// The file.

@@ -5,6 +5,7 @@ use super::heap::KeyValueScanner;
 use super::matcher::ScanInfo;
 use super::reversed_heap::ReversedScanner;
 use crate::block::bloom::HashedRow;
+use crate::cache::CacheFill;
 use crate::cell::CellOrder;
 use crate::memstore::Segment;
 use crate::metrics::ReadCounts;
@@ -183,8 +184,12 @@ impl<'s> Sources<'s> {
     pub(super) fn scanners(&self, query: &Query<'_>) -> Vec<KeyValueScanner<'s>> {
         let non_null_column = query.columns.first().is_some_and(|first| !first.is_empty());
         let mut scanners = Vec::with_capacity(self.len());
-        let files = self.files.iter().map(|file| file.scanner(Some(query.read_point), non_null_column));
-        scanners.extend(files.map(KeyValueScanner::File));
+        let fill = CacheFill::of_read(query.cache_blocks);
+        scanners.extend(self.files.iter().map(|file| {
+            let mut scanner = file.scanner(Some(query.read_point), non_null_column);
+            scanner.set_cache_fill(fill);
+            KeyValueScanner::File(scanner)
+        }));
         let segments = self.segments.iter().map(|segment| segment.scanner(query.read_point));
         scanners.extend(segments.map(|scanner| {
             // one row is seldom long
@@ -196,9 +201,12 @@ impl<'s> Sources<'s> {
     /// As [`scanners`](Self::scanners), from row to row backward.
     pub(super) fn reversed_scanners(&self, query: &Query<'_>) -> Vec<ReversedScanner<'s>> {
         let mut scanners = Vec::with_capacity(self.len());
-        scanners.extend(
-            self.files.iter().map(|file| ReversedScanner::File(file.reversed_scanner(query.read_point))),
-        );
+        let fill = CacheFill::of_read(query.cache_blocks);
+        scanners.extend(self.files.iter().map(|file| {
+            let mut scanner = file.reversed_scanner(query.read_point);
+            scanner.set_cache_fill(fill);
+            ReversedScanner::File(scanner)
+        }));
         let segments = self.segments.iter().map(|segment| segment.reversed_scanner(query.read_point));
         scanners.extend(segments.map(ReversedScanner::Segment));
         scanners

@@ -2,6 +2,7 @@
 
 use super::HFileScanner;
 use crate::block::data::{CellPlace, DataBlock, RowSpan};
+use crate::cache::CacheFill;
 use crate::cell::{CellKey, CellOrder, CellRef, SeekKey};
 use crate::error::{Corruption, Error, Result};
 use std::fmt;
@@ -61,6 +62,11 @@ impl<'f> ReversedHFileScanner<'f> {
             stand: Stand::Nowhere,
             wide: SeekKey::new(),
         }
+    }
+
+    /// Which of the blocks that are read go into the cache.
+    pub(crate) fn set_cache_fill(&mut self, fill: CacheFill) {
+        self.cells.set_cache_fill(fill);
     }
 
     /// The cell it stands on.

@@ -83,6 +83,7 @@ impl<'v> Stores<'v> {
                 store_limit: scan.select.store_limit,
                 store_offset: scan.select.store_offset,
                 read_point,
+                cache_blocks: scan.select.cache_blocks,
             };
             let info = region.observed_info(
                 store,

@@ -1,6 +1,7 @@
 //! From several files to one, or to one for each span of time (read-path.md §17; HBase: `Compactor`, `DefaultCompactor`, `DateTieredCompactor`).
 
 use super::outputs::Outputs;
+use crate::cache::CacheFill;
 use crate::cell::OLDEST_TIMESTAMP;
 use crate::error::Result;
 use crate::layout::StagedFile;
@@ -39,9 +40,13 @@ impl Store {
         } else {
             CompactionKind::Minor
         };
-        let scanners = inputs.iter().map(|file| KeyValueScanner::File(file.scanner(None, false))).collect();
+        let scanners = inputs.iter().map(|file| {
+            let mut scanner = file.scanner(None, false);
+            scanner.set_cache_fill(CacheFill::Nothing);
+            KeyValueScanner::File(scanner)
+        });
         let mut scanner = StoreScanner::for_compaction(
-            scanners,
+            scanners.collect(),
             self.order,
             kind,
             self.family.name(),

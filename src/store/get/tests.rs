@@ -177,6 +177,7 @@ impl Ask {
             store_limit: self.store_limit,
             store_offset: self.store_offset,
             read_point: self.read_point,
+            cache_blocks: true,
         }
     }
 }

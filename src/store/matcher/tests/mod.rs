@@ -190,6 +190,7 @@ impl Ask {
             store_limit: None,
             store_offset: 0,
             read_point: i64::MAX,
+            cache_blocks: true,
         }
     }
 
