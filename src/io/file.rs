@@ -239,11 +239,24 @@ impl Storage for LocalStorage {
     }
 }
 
+/// Whether a symbolic link could not be followed because of what it names, not because the system failed.
+fn leads_nowhere(error: &io::Error) -> bool {
+    #[cfg(target_os = "linux")]
+    if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {
+        return true;
+    }
+    use io::ErrorKind::{InvalidFilename, NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory | InvalidFilename)
+}
+
 fn dir_entry(entry: &fs::DirEntry) -> io::Result<DirEntry> {
     let is_symlink = entry.file_type()?.is_symlink();
     // A link counts as the file it leads to; one that leads nowhere counts as itself.
     let meta = if is_symlink {
-        fs::metadata(entry.path()).or_else(|_| entry.metadata())?
+        match fs::metadata(entry.path()) {
+            Err(error) if leads_nowhere(&error) => entry.metadata()?,
+            found => found?,
+        }
     } else {
         entry.metadata()?
     };
