@@ -116,7 +116,7 @@ fn read(region: &Region, sound: bool) -> Result<()> {
     let some = forward.as_ref().map(|rows| rows.iter().step_by(rows.len().div_ceil(8).max(1)).cloned());
     let some: Vec<Row> = some.map(Iterator::collect).unwrap_or_default();
     let gets: Vec<Result<Row>> =
-        some.iter().map(|row| region.get(&Get::new(row.key().to_vec()).max_versions(3))).collect();
+        some.iter().map(|row| region.get(&Get::new(row.key()).max_versions(3))).collect();
     for error in [raw.as_ref().err(), forward.as_ref().err(), reversed.as_ref().err()].into_iter().flatten() {
         assert_ne!(error.kind(), ErrorKind::InvalidArgument, "{error}");
     }

@@ -94,9 +94,22 @@ impl LocalFileWriter {
     ///
     /// Whatever the system says.
     pub fn create(path: impl AsRef<Path>) -> io::Result<Self> {
-        let path = path.as_ref().to_owned();
-        let place = Place::Here(WriteBehind::new(File::create(&path)?));
-        Ok(Self { buffer: Vec::new(), place, path })
+        let path = path.as_ref();
+        Ok(Self::new(File::create(path)?, path))
+    }
+
+    /// Creates a file where nothing has the name; no link is followed.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::AlreadyExists`] if anything has the name; whatever the system says otherwise.
+    pub fn create_new(path: impl AsRef<Path>) -> io::Result<Self> {
+        let path = path.as_ref();
+        Ok(Self::new(File::create_new(path)?, path))
+    }
+
+    fn new(file: File, path: &Path) -> Self {
+        Self { buffer: Vec::new(), place: Place::Here(WriteBehind::new(file)), path: path.to_owned() }
     }
 
     /// Hands what is gathered to the system, or to the thread that will.
@@ -182,6 +195,10 @@ impl Storage for LocalStorage {
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
         Ok(Box::new(LocalFileWriter::create(path)?))
+    }
+
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
+        Ok(Box::new(LocalFileWriter::create_new(path)?))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
