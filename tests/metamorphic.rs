@@ -480,7 +480,7 @@ impl Player<'_> {
             options = options.cache(&BlockCache::with_capacity(bytes));
         }
         if let Some(bytes) = self.configuration.background {
-            options = options.background_flush_size(bytes);
+            options = options.memstore_flush_size(bytes);
         }
         for family in &self.history.families {
             options = options.family(self.configuration.family(family));
