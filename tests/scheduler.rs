@@ -48,6 +48,11 @@ impl<S: Storage> Storage for Gate<S> {
         self.inner.create(path)
     }
 
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
+        self.pass();
+        self.inner.create_new(path)
+    }
+
     fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
         self.inner.open(path)
     }
