@@ -89,8 +89,8 @@ fn errors_say_where_and_what() {
         ),
         ("RowFilter(<, 'substring:a')", "filter at 13: expected = or != with 'substring:a', found <"),
         (
-            "RowFilter(=, 'regexstring:(?=a)')",
-            "filter at 13: regular expression \"(?=a)\" has what is not supported: look-ahead (?=…) (before 2)",
+            "RowFilter(=, 'regexstring:(?u)a')",
+            "filter at 13: regular expression \"(?u)a\" has what is not supported: flag (?u), UNICODE_CASE (before 3)",
         ),
         ("PageFilter(1) AND", "filter at 17: expected a filter, found the end"),
         ("PageFilter(1) PageFilter(2)", "filter at 14: expected AND, OR or the end, found PageFilter(2)"),
