@@ -44,7 +44,7 @@ pub enum ErrorKind {
     Truncated,
     /// A version, codec, encoding or feature that this build does not read; the message names it.
     Unsupported,
-    /// Reading on would exceed the [`Limits`](crate::Limits) that were set.
+    /// Reading on would exceed the [`Limits`](crate::Limits) that were set, or the steps that a regular expression may take.
     Limit,
     /// The operating system failed.
     Io,
@@ -176,6 +176,12 @@ impl Error {
     #[cold]
     pub(crate) fn not_supported(message: impl Into<Cow<'static, str>>) -> Self {
         Self::caller(ErrorKind::Unsupported, message)
+    }
+
+    /// Something that takes more than it may.
+    #[cold]
+    pub(crate) fn over_limit(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::caller(ErrorKind::Limit, message)
     }
 
     /// A row that is not one of the region's, which are those from `start` on to before `end`.

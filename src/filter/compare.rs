@@ -52,7 +52,11 @@ pub(super) enum Kind {
 impl Comparator {
     /// Whether it compares with any bytes, without an error.
     pub(super) fn is_total(&self) -> bool {
-        !matches!(self.0, Kind::Long(_) | Kind::Decimal(_))
+        match &self.0 {
+            Kind::Long(_) | Kind::Decimal(_) => false,
+            Kind::Regex(pattern) => pattern.is_linear(),
+            _ => true,
+        }
     }
 
     /// Bytes, in the order of bytes (HBase: `BinaryComparator`).
@@ -79,7 +83,7 @@ impl Comparator {
         Self(Kind::Bit(value.into(), operator))
     }
 
-    /// A number, of eight bytes (HBase: `LongComparator`). What is shorter cannot be compared: an error of the read.
+    /// A number, of eight bytes (HBase: `LongComparator`). What is shorter or longer cannot be compared: an error of the read.
     #[must_use]
     pub fn long(value: i64) -> Self {
         Self(Kind::Long(value))
@@ -110,7 +114,9 @@ impl Comparator {
 
     /// Equal to text in which a regular expression is found; otherwise greater (HBase: `RegexStringComparator`).
     ///
-    /// The expression is one of Java's, as far as it can be found in linear time; `.` matches any character.
+    /// The expression is one of Java's; `.` matches any character. It is found in linear time, if it has no look-around, back
+    /// reference, atomic group, possessive quantifier or `(?m)`, nor anything after `$`; otherwise a search goes back and tries
+    /// again, a million times at most: more is an error of the read.
     ///
     /// # Errors
     ///
@@ -170,14 +176,14 @@ impl Comparator {
             Kind::Bit(value, operator) => {
                 equal_if(value.len() == bytes.len() && joined(value, bytes, *operator))
             }
-            Kind::Long(value) => match bytes.first_chunk() {
-                Some(bytes) => value.cmp(&i64::from_be_bytes(*bytes)),
-                None => return Err(too_short(bytes.len())),
+            Kind::Long(value) => match bytes.try_into() {
+                Ok(bytes) => value.cmp(&i64::from_be_bytes(bytes)),
+                Err(_) => return Err(not_a_long(bytes.len())),
             },
             Kind::Decimal(value) => value.cmp(&Decimal::from_bytes(bytes)?),
             Kind::Null => Ordering::Greater,
             Kind::Substring(part) => equal_if(contains(bytes, part)),
-            Kind::Regex(pattern) => equal_if(pattern.is_found(bytes)),
+            Kind::Regex(pattern) => equal_if(pattern.is_found(bytes)?),
         })
     }
 }
@@ -199,7 +205,7 @@ fn contains(text: &[u8], part: &str) -> bool {
 }
 
 #[cold]
-fn too_short(len: usize) -> Error {
+fn not_a_long(len: usize) -> Error {
     Error::invalid_argument(format!("a filter compares with a number of 8 bytes, there are {len}"))
 }
 
@@ -254,8 +260,13 @@ mod tests {
         );
         let long = Comparator::long(-1);
         assert_eq!(passing(&long, &(-2i64).to_be_bytes()), LESS);
-        assert_eq!(passing(&long, b"\0\0\0\0\0\0\0\0behind"), GREATER);
-        assert!(Compare::Less.passes(&long, b"short").is_err());
+        assert_eq!(passing(&long, &[0; 8]), GREATER);
+        for other in [&b""[..], b"short", b"\0\0\0\0\0\0\0\0longer"] {
+            assert_eq!(
+                Compare::Less.passes(&long, other).unwrap_err().kind(),
+                crate::ErrorKind::InvalidArgument
+            );
+        }
         assert!(!Compare::NoOp.passes(&long, b"short").unwrap());
         assert_eq!(passing(&Comparator::null(), b""), LESS);
     }

@@ -1,17 +1,21 @@
-//! Java's regular expressions, as far as they can be found in linear time (read-path.md §15; Java: `java.util.regex.Pattern`).
+//! Java's regular expressions (read-path.md §15; Java: `java.util.regex.Pattern`).
 //!
 //! An expression is read as Java reads it and written anew for the crate `regex`, every literal escaped, so that what the two
-//! understand differently cannot slip through. What that crate cannot do is refused by name.
+//! understand differently cannot slip through. What cannot be found in linear time is written for the crate `fancy-regex`,
+//! which goes back and tries again, so many times at most. What neither does is refused by name.
 
 mod class;
+mod engine;
 mod escape;
+mod place;
+mod repeat;
 
 use crate::error::{Error, Result};
+use engine::Engine;
 use escape::Escape;
+use place::Place;
 use std::fmt;
 
-/// The most bytes that a compiled expression may take.
-const MAX_COMPILED_SIZE: usize = 1 << 20;
 /// The deepest that groups and classes nest.
 const MAX_NESTING: usize = 100;
 
@@ -20,31 +24,22 @@ const MAX_NESTING: usize = 100;
 pub(super) struct Pattern {
     source: String,
     ignore_case: bool,
-    regex: regex::Regex,
+    engine: Engine,
 }
 
 impl Pattern {
     pub(super) fn new(source: &str, ignore_case: bool) -> Result<Self> {
-        let mut reader = Reader {
-            source,
-            rest: source,
-            out: String::with_capacity(2 * source.len()),
-            flags: Flags { ignore_case, dot_all: true },
-            groups: Vec::new(),
-            ends: Ends::default(),
-        };
+        let mut reader = Reader::new(source, ignore_case, None);
         reader.read()?;
-        let regex = regex::RegexBuilder::new(&reader.out)
-            .size_limit(MAX_COMPILED_SIZE)
-            .nest_limit(2 * u32::try_from(MAX_NESTING).unwrap_or(u32::MAX))
-            .build()
-            .map_err(|error| match error {
-                regex::Error::CompiledTooBig(_) => {
-                    Error::invalid_argument(format!("regular expression {source:?} is too large"))
-                }
-                _ => Error::invalid_argument(format!("regular expression {source:?} is not valid")),
-            })?;
-        Ok(Self { source: source.to_owned(), ignore_case, regex })
+        let engine = match reader.needs_backtracking {
+            false => Engine::linear(source, &reader.out)?,
+            true => {
+                let mut reader = Reader::new(source, ignore_case, Some(reader.captures));
+                reader.read()?;
+                Engine::backtracking(source, &reader.out)?
+            }
+        };
+        Ok(Self { source: source.to_owned(), ignore_case, engine })
     }
 
     pub(super) fn source(&self) -> &str {
@@ -56,11 +51,26 @@ impl Pattern {
     }
 
     /// Whether it is found anywhere in bytes; what is no UTF-8 there is U+FFFD, as in Java.
-    pub(super) fn is_found(&self, bytes: &[u8]) -> bool {
-        match std::str::from_utf8(bytes) {
-            Ok(text) => self.regex.is_match(text),
-            Err(_) => self.regex.is_match(&String::from_utf8_lossy(bytes)),
-        }
+    ///
+    /// # Errors
+    ///
+    /// If that takes more steps back than are allowed.
+    pub(super) fn is_found(&self, bytes: &[u8]) -> Result<bool> {
+        let found = match std::str::from_utf8(bytes) {
+            Ok(text) => self.engine.is_match(text),
+            Err(_) => self.engine.is_match(&String::from_utf8_lossy(bytes)),
+        };
+        found.ok_or_else(|| {
+            let (source, len) = (&self.source, bytes.len());
+            Error::over_limit(format!(
+                "regular expression {source:?} takes too many steps back in {len} bytes"
+            ))
+        })
+    }
+
+    /// Whether it is found in linear time, so that it never fails.
+    pub(super) fn is_linear(&self) -> bool {
+        matches!(self.engine, Engine::Linear(_))
     }
 }
 
@@ -81,6 +91,8 @@ impl fmt::Debug for Pattern {
 struct Flags {
     ignore_case: bool,
     dot_all: bool,
+    multi_line: bool,
+    unix_lines: bool,
 }
 
 /// Whether a `$` has been met behind which nothing may follow: it is written so that it takes the line terminator.
@@ -96,6 +108,9 @@ struct Ends {
 struct Group {
     flags: Flags,
     ends: Ends,
+    behind: bool,
+    /// Where it begins in what is written.
+    at: usize,
 }
 
 struct Reader<'a> {
@@ -105,12 +120,42 @@ struct Reader<'a> {
     flags: Flags,
     groups: Vec<Group>,
     ends: Ends,
+    /// Whether what is read is looked for behind the place that has been reached.
+    behind: bool,
+    /// Where the last atom begins in what is written.
+    at: usize,
+    /// How many groups there are in all, if the expression is written for the crate that goes back. For the other one, groups
+    /// remember nothing.
+    total: Option<usize>,
+    /// How many groups have been opened that can be referred to.
+    captures: usize,
+    /// Their names.
+    names: Vec<(&'a str, usize)>,
+    /// Whether something was met that cannot be found in linear time.
+    needs_backtracking: bool,
 }
 
 /// Line terminators, as `.` sees them.
 const TERMINATORS: &str = r"\n\r\x{85}\x{2028}\x{2029}";
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(source: &'a str, ignore_case: bool, total: Option<usize>) -> Self {
+        Self {
+            source,
+            rest: source,
+            out: String::with_capacity(2 * source.len()),
+            flags: Flags { ignore_case, dot_all: true, multi_line: false, unix_lines: false },
+            groups: Vec::new(),
+            ends: Ends::default(),
+            behind: false,
+            at: 0,
+            total,
+            captures: 0,
+            names: Vec::new(),
+            needs_backtracking: false,
+        }
+    }
+
     fn read(&mut self) -> Result<()> {
         while let Some(c) = self.next() {
             match c {
@@ -125,21 +170,23 @@ impl Reader<'_> {
                     self.out.push(')');
                     let inside = self.ends.here | self.ends.before;
                     (self.flags, self.ends) = (group.flags, group.ends);
+                    (self.behind, self.at) = (group.behind, group.at);
                     self.ends.here |= inside;
                 }
                 '(' => {
                     self.group()?;
                     continue;
                 }
-                '^' => self.out.push('^'),
-                '$' => self.end(),
+                '^' => self.place(Place::Beginning),
+                '$' => self.place(Place::End),
                 '*' | '+' | '?' | '{' => {
                     return Err(self.wrong(&format!("has '{c}' behind nothing to repeat")));
                 }
                 _ => {
-                    self.atom()?;
+                    self.atom();
                     match c {
                         '.' if self.flags.dot_all => self.out.push_str("(?s:.)"),
+                        '.' if self.flags.unix_lines => self.out.push_str("[^\\n]"),
                         '.' => self.out.extend(["[^", TERMINATORS, "]"]),
                         '[' => self.class(1)?,
                         '\\' => self.escaped()?,
@@ -166,14 +213,10 @@ impl Reader<'_> {
     }
 
     /// Something that takes a character is about to be written.
-    fn atom(&self) -> Result<()> {
-        if self.ends.here { Err(self.unsupported("'$' or \\Z with more behind it")) } else { Ok(()) }
-    }
-
-    /// The end of the text, or before the line terminator at its end.
-    fn end(&mut self) {
-        self.out.extend(["(?:(?:\\r\\n|[", TERMINATORS, "])?\\z)"]);
-        self.ends.here = true;
+    fn atom(&mut self) {
+        // the end is written so that it takes the line terminator
+        self.needs_backtracking |= self.ends.here;
+        self.at = self.out.len();
     }
 
     fn literal(&mut self, c: char) {
@@ -189,41 +232,68 @@ impl Reader<'_> {
         if self.groups.len() >= MAX_NESTING {
             return Err(self.wrong(&format!("nests deeper than {MAX_NESTING}")));
         }
-        let outer = Group { flags: self.flags, ends: self.ends };
+        let outer = Group { flags: self.flags, ends: self.ends, behind: self.behind, at: self.out.len() };
         // what is inside a group behind an end is behind it as well
         self.ends.before = false;
-        if !self.take("?") || self.take(":") {
+        if !self.take("?") {
+            self.capture();
+        } else if self.take(":") {
             self.out.push_str("(?:");
-            self.groups.push(outer);
-            return Ok(());
+        } else if let Some((opening, behind)) = self.look_or_atomic() {
+            self.needs_backtracking = true;
+            self.out.push_str(opening);
+            self.behind = behind.unwrap_or(self.behind);
+        } else if self.take("<") {
+            self.named()?;
+        } else {
+            return self.inline_flags(outer);
         }
-        for (marker, name) in [
-            ("=", "look-ahead (?=…)"),
-            ("!", "look-ahead (?!…)"),
-            ("<=", "look-behind (?<=…)"),
-            ("<!", "look-behind (?<!…)"),
-            (">", "atomic groups (?>…)"),
-        ] {
-            if self.rest.starts_with(marker) {
-                return Err(self.unsupported(name));
-            }
+        self.groups.push(outer);
+        Ok(())
+    }
+
+    /// The opening of a group that cannot be found in linear time, and whether it looks behind.
+    fn look_or_atomic(&mut self) -> Option<(&'static str, Option<bool>)> {
+        const OPENINGS: [(&str, &str, Option<bool>); 5] = [
+            ("=", "(?=", Some(false)),
+            ("!", "(?!", Some(false)),
+            ("<=", "(?<=", Some(true)),
+            ("<!", "(?<!", Some(true)),
+            (">", "(?>", None),
+        ];
+        let found = OPENINGS.into_iter().find(|(marker, ..)| self.take(marker));
+        found.map(|(_, opening, behind)| (opening, behind))
+    }
+
+    /// Opens a group that can be referred to.
+    fn capture(&mut self) {
+        self.captures += 1;
+        self.out.push_str(if self.total.is_some() { "(" } else { "(?:" });
+    }
+
+    /// `name>` of a group.
+    fn named(&mut self) -> Result<()> {
+        let name = self.name()?;
+        if self.names.iter().any(|(known, _)| *known == name) {
+            return Err(self.wrong("has two groups of one name"));
         }
-        if self.take("<") {
-            let Some((name, rest)) = self.rest.split_once('>') else {
-                return Err(self.wrong("has a group whose name does not end"));
-            };
-            let mut chars = name.chars();
-            let named = chars.next().is_some_and(|c| c.is_ascii_alphabetic())
-                && chars.all(|c| c.is_ascii_alphanumeric());
-            if !named {
-                return Err(self.wrong("has a group whose name is not letters and digits"));
-            }
-            self.rest = rest;
-            self.out.push_str("(?:");
-            self.groups.push(outer);
-            return Ok(());
+        self.capture();
+        self.names.push((name, self.captures));
+        Ok(())
+    }
+
+    fn name(&mut self) -> Result<&'a str> {
+        let Some((name, rest)) = self.rest.split_once('>') else {
+            return Err(self.wrong("has a group whose name does not end"));
+        };
+        let mut chars = name.chars();
+        let named =
+            chars.next().is_some_and(|c| c.is_ascii_alphabetic()) && chars.all(|c| c.is_ascii_alphanumeric());
+        if !named {
+            return Err(self.wrong("has a group whose name is not letters and digits"));
         }
-        self.inline_flags(outer)
+        self.rest = rest;
+        Ok(name)
     }
 
     /// `i-s)` for what follows in the group, or `i-s:` for a group.
@@ -234,17 +304,17 @@ impl Reader<'_> {
                 Some('-') if on => on = false,
                 Some('i') => self.flags.ignore_case = on,
                 Some('s') => self.flags.dot_all = on,
-                Some(flag @ ('m' | 'd' | 'u' | 'x' | 'U')) if on => {
+                Some('m') => self.flags.multi_line = on,
+                Some('d') => self.flags.unix_lines = on,
+                Some(flag @ ('u' | 'x' | 'U')) if on => {
                     let name = match flag {
-                        'm' => "flag (?m), MULTILINE",
-                        'd' => "flag (?d), UNIX_LINES",
                         'u' => "flag (?u), UNICODE_CASE",
                         'x' => "flag (?x), COMMENTS",
                         _ => "flag (?U), UNICODE_CHARACTER_CLASS",
                     };
                     return Err(self.unsupported(name));
                 }
-                Some('m' | 'd' | 'u' | 'x' | 'U') => {}
+                Some('u' | 'x' | 'U') => {}
                 Some(')') => {
                     self.ends = outer.ends;
                     return Ok(());
@@ -265,54 +335,18 @@ impl Reader<'_> {
             Escape::Class(class) => self.out.push_str(&class),
             Escape::Quote(text) => {
                 // what is repeated is its last character, as in Java
-                text.chars().for_each(|c| self.literal(c));
+                for c in text.chars() {
+                    self.at = self.out.len();
+                    self.literal(c);
+                }
                 if text.is_empty() {
                     self.out.push_str("(?:)");
                 }
             }
-            Escape::Boundary(boundary) => self.out.push_str(boundary),
-            Escape::End => self.end(),
+            Escape::Sequence(sequence) => self.out.push_str(sequence),
+            Escape::End => self.place(Place::VeryEnd),
+            Escape::Reference => self.reference()?,
         }
-        Ok(())
-    }
-
-    /// How often the last atom is repeated.
-    fn repetition(&mut self) -> Result<()> {
-        if self.take("?") {
-            self.out.push('?');
-        } else if self.rest.starts_with(['*', '+', '{']) {
-            self.atom()?;
-            match self.next() {
-                Some('{') => self.counted()?,
-                Some(c) => self.out.push(c),
-                None => {}
-            }
-        } else {
-            return Ok(());
-        }
-        if self.take("+") {
-            return Err(self.unsupported("possessive quantifiers"));
-        }
-        if self.take("?") {
-            self.out.push('?');
-        }
-        Ok(())
-    }
-
-    /// `n}`, `n,}` or `n,m}`.
-    fn counted(&mut self) -> Result<()> {
-        let Some((bounds, rest)) = self.rest.split_once('}') else {
-            return Err(self.wrong("has a '{' without '}'"));
-        };
-        let (least, most) = bounds.split_once(',').unwrap_or((bounds, bounds));
-        let number =
-            |text: &str| text.bytes().all(|c| c.is_ascii_digit()).then(|| text.parse::<u32>().ok())?;
-        let fits = number(least).is_some_and(|least| most.is_empty() || number(most) >= Some(least));
-        if !fits {
-            return Err(self.wrong("has a repetition that is not {n}, {n,} or {n,m}"));
-        }
-        self.out.extend(["{", bounds, "}"]);
-        self.rest = rest;
         Ok(())
     }
 
@@ -346,7 +380,7 @@ mod tests {
     use super::*;
 
     fn found(pattern: &str, text: &str) -> bool {
-        Pattern::new(pattern, false).unwrap().is_found(text.as_bytes())
+        Pattern::new(pattern, false).unwrap().is_found(text.as_bytes()).unwrap()
     }
 
     fn refusal(pattern: &str) -> String {
@@ -398,43 +432,55 @@ mod tests {
             }
         }
         let lossy = Pattern::new("^a.b$", false).unwrap();
-        assert!(lossy.is_found(b"a\xffb"), "one character in place of what is no text");
-        assert!(Pattern::new("straSSe", true).unwrap().is_found(b"STRASSE"));
+        assert!(lossy.is_found(b"a\xffb").unwrap(), "one character in place of what is no text");
+        assert!(Pattern::new("straSSe", true).unwrap().is_found(b"STRASSE").unwrap());
     }
 
     #[test]
     fn what_cannot_be_done_is_named() {
         for (pattern, what) in [
-            ("(?=a)", "look-ahead"),
-            ("(?!a)", "look-ahead"),
-            ("(?<=a)b", "look-behind"),
-            ("(?<!a)b", "look-behind"),
-            ("(?>a)", "atomic"),
-            ("a++", "possessive"),
-            ("a{2}+", "possessive"),
-            (r"(a)\1", "back reference"),
-            (r"(?<n>a)\k<n>", "back reference"),
-            ("(?m)^a", "MULTILINE"),
+            (r"(?i)(a)\1", "back reference"),
+            (r"(?i)(?<n>a)\k<n>", "back reference"),
             ("(?u)a", "UNICODE_CASE"),
             ("(?x)a b", "COMMENTS"),
-            (r"\Ga", r"\G"),
-            (r"\R", r"\R"),
-            ("a$b", "more behind"),
-            ("(a$|b)c", "more behind"),
-            ("(a$)*", "more behind"),
+            (r"\X", r"\X"),
+            (r"\N{DIGIT ONE}", r"\N"),
+            (r"\b{g}", r"\b{g}"),
             (r"\p{IsGreek}", "IsGreek"),
             (r"\ud83d\ude00", "surrogate"),
         ] {
             let message = refusal(pattern);
             assert!(message.contains("not supported") && message.contains(what), "{pattern:?}: {message}");
         }
-        for pattern in
-            ["*a", "a**", "(a", "a)", "[a", "a{", "{1}", "a{2,1}", "[b-a]", "\\", "[a&&", "(?q)", "\\i", "[]"]
-        {
+        for pattern in [
+            "*a",
+            "a**",
+            "(a",
+            "a)",
+            "[a",
+            "a{",
+            "{1}",
+            "a{2,1}",
+            "[b-a]",
+            "\\",
+            "[a&&",
+            "(?q)",
+            "\\i",
+            "[]",
+            "(?<=a*)b",
+            "(?<=a{2,})b",
+            "(?<n>a)(?<n>b)",
+            r"\k<n>",
+            r"\kn",
+            "a+++",
+            "(?=a",
+        ] {
             assert!(!refusal(pattern).contains("not supported"), "{pattern:?}");
         }
         assert!(refusal(&"(".repeat(10_000)).contains("nests"));
         assert!(refusal(&"[".repeat(10_000)).contains("nests"));
         assert!(refusal("(((a{1000}){1000}){1000}){1000}").contains("too large"));
+        assert!(refusal("(?=(((a{1000}){1000}){1000}){1000})").contains("too large"));
+        assert!(refusal(r"((((\1?{1000}){1000}){1000}){1000})").contains("repeat"));
     }
 }

@@ -8,6 +8,7 @@
 //! argument = "'" text, in which '' is one quote "'" | integer | boolean | operator
 //! ```
 //!
+//! The `)` of parentheses around filters may be missing at the end.
 //! A keyword follows a blank or a `)`, SKIP and WHILE also a `(` or the beginning; a blank or a `(` follows it.
 
 mod argument;

@@ -76,7 +76,8 @@ impl<'a> Parser<'a> {
         self.at += 1;
         self.depth += 1;
         let filter = self.any()?;
-        if !self.take(b')') {
+        // the end closes what is open, as in HBase
+        if !self.take(b')') && self.peek().is_some() {
             return Err(self.expected("AND, OR or ')'"));
         }
         self.depth -= 1;

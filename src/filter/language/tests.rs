@@ -56,6 +56,32 @@ fn arguments_of_every_kind() {
     }
 }
 
+/// What is open at the end is closed there, as `ParseFilter` of HBase 2.6.4 does.
+#[test]
+fn the_end_closes_parentheses() {
+    for (open, closed) in [
+        ("(PrefixFilter('a')", "(PrefixFilter('a'))"),
+        ("((PageFilter(1)", "PageFilter(1)"),
+        ("PageFilter(1) AND (PageFilter(2)", "PageFilter(1) AND PageFilter(2)"),
+        ("PageFilter(1) OR ((PageFilter(2)", "PageFilter(1) OR PageFilter(2)"),
+        ("((PageFilter(1)) AND PageFilter(2) ", "PageFilter(1) AND PageFilter(2)"),
+        (
+            "(PageFilter(1) AND (PageFilter(2) OR PageFilter(3)",
+            "PageFilter(1) AND (PageFilter(2) OR PageFilter(3))",
+        ),
+        (
+            "PageFilter(1) AND SKIP (PageFilter(2) OR PageFilter(3)",
+            "PageFilter(1) AND SKIP (PageFilter(2) OR PageFilter(3))",
+        ),
+        ("WHILE SKIP (PageFilter(1)", "WHILE SKIP PageFilter(1)"),
+    ] {
+        assert_eq!(Filter::parse(open).unwrap(), Filter::parse(closed).unwrap(), "{open}");
+    }
+    for wrong in ["(", "()", "((PageFilter(1)) AND", "PageFilter(1))", "(PageFilter(1)))", "SKIP (", "SKIP"] {
+        assert!(Filter::parse(wrong).is_err(), "{wrong}");
+    }
+}
+
 #[test]
 fn errors_say_where_and_what() {
     for (expression, message) in [
@@ -89,13 +115,15 @@ fn errors_say_where_and_what() {
         ),
         ("RowFilter(<, 'substring:a')", "filter at 13: expected = or != with 'substring:a', found <"),
         (
-            "RowFilter(=, 'regexstring:(?=a)')",
-            "filter at 13: regular expression \"(?=a)\" has what is not supported: look-ahead (?=…) (before 2)",
+            "RowFilter(=, 'regexstring:(?u)a')",
+            "filter at 13: regular expression \"(?u)a\" has what is not supported: flag (?u), UNICODE_CASE (before 3)",
         ),
         ("PageFilter(1) AND", "filter at 17: expected a filter, found the end"),
         ("PageFilter(1) PageFilter(2)", "filter at 14: expected AND, OR or the end, found PageFilter(2)"),
         ("PageFilter(1))", "filter at 13: expected AND, OR or the end, found )"),
-        ("(PageFilter(1)", "filter at 14: expected AND, OR or ')', found the end"),
+        ("(PageFilter(1) AND", "filter at 18: expected a filter, found the end"),
+        ("(PageFilter(1) PageFilter(2)", "filter at 15: expected AND, OR or ')', found PageFilter(2)"),
+        ("(PageFilter(1", "filter at 13: expected ',' or ')', found the end"),
         (
             "MultipleColumnPrefixFilter('a', 'a')",
             "filter at 32: a filter of column prefixes has one of them twice",

@@ -49,8 +49,8 @@ impl Reader<'_> {
                 text.chars().for_each(|c| self.range(c, c));
                 return Ok(());
             }
-            Escape::Boundary(_) | Escape::End => {
-                return Err(self.wrong("has a place between characters in a class"));
+            Escape::Sequence(_) | Escape::End | Escape::Reference => {
+                return Err(self.wrong("has something in a class that is not a character"));
             }
         };
         let is_range = self.rest.strip_prefix('-').is_some_and(|rest| {

@@ -9,14 +9,19 @@ pub(super) enum Escape {
     Class(String),
     /// Text from `\Q` to `\E`.
     Quote(String),
-    /// A place between characters.
-    Boundary(&'static str),
+    /// Written like that, but not in a class.
+    Sequence(&'static str),
     /// Before the line terminator at the end.
     End,
+    /// To a group, whose number or name has yet to be read.
+    Reference,
 }
 
 impl Reader<'_> {
     pub(super) fn escape(&mut self) -> Result<Escape> {
+        if self.rest.starts_with(['1', '2', '3', '4', '5', '6', '7', '8', '9', 'k']) {
+            return Ok(Escape::Reference);
+        }
         let Some(c) = self.next() else { return Err(self.wrong("ends with a backslash")) };
         let class = |class: &str| Ok(Escape::Class(class.to_owned()));
         match c {
@@ -32,18 +37,20 @@ impl Reader<'_> {
             'V' => class(r"[^\n\x0b\f\r\x85\x{2028}\x{2029}]"),
             'p' | 'P' => self.property(c == 'P'),
             'b' if self.rest.starts_with('{') => Err(self.unsupported("\\b{g}")),
-            'b' => Ok(Escape::Boundary(r"\b")),
-            'B' => Ok(Escape::Boundary(r"\B")),
-            'A' => Ok(Escape::Boundary(r"\A")),
-            'z' => Ok(Escape::Boundary(r"\z")),
+            'b' => Ok(Escape::Sequence(r"\b")),
+            'B' => Ok(Escape::Sequence(r"\B")),
+            'A' => Ok(Escape::Sequence(r"\A")),
+            'z' => Ok(Escape::Sequence(r"\z")),
             'Z' => Ok(Escape::End),
             'Q' => {
                 let (text, rest) = self.rest.split_once("\\E").unwrap_or((self.rest, ""));
                 self.rest = rest;
                 Ok(Escape::Quote(text.to_owned()))
             }
-            '1'..='9' | 'k' => Err(self.unsupported("back references")),
-            'G' | 'R' | 'X' | 'N' => Err(self.unsupported(&format!("\\{c}"))),
+            // where the search before ended: there was none
+            'G' => Ok(Escape::Sequence(r"\A")),
+            'R' => Ok(Escape::Sequence(r"(?:\r\n|[\n\x0b\f\r\x85\x{2028}\x{2029}])")),
+            'X' | 'N' => Err(self.unsupported(&format!("\\{c}"))),
             't' => Ok(Escape::Literal('\t')),
             'n' => Ok(Escape::Literal('\n')),
             'r' => Ok(Escape::Literal('\r')),

@@ -91,8 +91,12 @@ impl ScanQueryMatcher<'_> {
         filter: &mut FilterState,
         key: &mut SeekKey,
     ) -> Result<FilteredCode, Unmatched> {
-        if !self.is_of_current_row(cell) && !filter.filter_all_remaining() {
-            return Ok(MatchCode::Done.into());
+        if !self.is_of_current_row(cell) {
+            return Ok(if filter.filter_all_remaining() {
+                FilteredCode::DoneScan
+            } else {
+                MatchCode::Done.into()
+            });
         }
         self.match_filtered_in_row(cell, filter, key)
     }
@@ -104,9 +108,6 @@ impl ScanQueryMatcher<'_> {
         filter: &mut FilterState,
         key: &mut SeekKey,
     ) -> Result<FilteredCode, Unmatched> {
-        if filter.filter_all_remaining() {
-            return Ok(FilteredCode::DoneScan);
-        }
         let version = Version::of(cell);
         let code = if self.is_plain(cell) {
             self.columns.match_put(version.qualifier, version.timestamp, &self.limits)?
@@ -121,6 +122,10 @@ impl ScanQueryMatcher<'_> {
             }
             self.match_wanted(version)?
         };
+        // not by a cell that is not there for the scan: a compaction may drop it
+        if filter.filter_all_remaining() {
+            return Ok(if code.is_include() { FilteredCode::DoneScan } else { code.into() });
+        }
         if !code.is_include() {
             let is_ahead = self.follow(filter, FilterState::skip_hint, cell, key);
             return Ok(if is_ahead { FilteredCode::SeekToKey } else { code.into() });
@@ -142,11 +147,11 @@ impl ScanQueryMatcher<'_> {
         filter: &mut FilterState,
         key: &mut SeekKey,
     ) -> Option<Result<LoneCode, Unmatched>> {
-        if filter.filter_all_remaining() {
-            return Some(Ok(LoneCode::Done));
-        }
         if !self.includes_lone(cell) || self.accepted.max == 0 {
             return None;
+        }
+        if filter.filter_all_remaining() {
+            return Some(Ok(LoneCode::Done));
         }
         Some(match filter.filter_cell(cell) {
             Ok(Verdict::Include | Verdict::IncludeAndNextCol | Verdict::IncludeAndSeekNextRow) => {

@@ -1,0 +1,54 @@
+//! How often something is repeated.
+
+use super::Reader;
+use crate::error::Result;
+
+impl Reader<'_> {
+    /// How often the last atom is repeated.
+    pub(super) fn repetition(&mut self) -> Result<()> {
+        if self.take("?") {
+            self.out.push('?');
+        } else if self.rest.starts_with(['*', '+', '{']) {
+            self.needs_backtracking |= self.ends.here;
+            let endless = self.rest.starts_with(['*', '+']);
+            match self.next() {
+                Some('{') => self.counted()?,
+                Some(c) => self.out.push(c),
+                None => {}
+            }
+            if self.behind && (endless || self.out.ends_with(",}")) {
+                return Err(self.wrong("has a look-behind without a greatest length"));
+            }
+        } else {
+            return Ok(());
+        }
+        if self.take("+") {
+            // possessive: what it took it does not give back
+            self.needs_backtracking = true;
+            self.out.insert_str(self.at, "(?>");
+            self.out.push(')');
+            return Ok(());
+        }
+        if self.take("?") {
+            self.out.push('?');
+        }
+        Ok(())
+    }
+
+    /// `n}`, `n,}` or `n,m}`.
+    fn counted(&mut self) -> Result<()> {
+        let Some((bounds, rest)) = self.rest.split_once('}') else {
+            return Err(self.wrong("has a '{' without '}'"));
+        };
+        let (least, most) = bounds.split_once(',').unwrap_or((bounds, bounds));
+        let number =
+            |text: &str| text.bytes().all(|c| c.is_ascii_digit()).then(|| text.parse::<u32>().ok())?;
+        let fits = number(least).is_some_and(|least| most.is_empty() || number(most) >= Some(least));
+        if !fits {
+            return Err(self.wrong("has a repetition that is not {n}, {n,} or {n,m}"));
+        }
+        self.out.extend(["{", bounds, "}"]);
+        self.rest = rest;
+        Ok(())
+    }
+}
