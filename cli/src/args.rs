@@ -166,6 +166,24 @@ impl FileArgs {
     }
 }
 
+/// How lists are read.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct LineArgs {
+    /// The most bytes that one line of input may have (K, M and G are understood) [default: 256M]
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes, help_heading = "Input")]
+    limit_line_bytes: Option<usize>,
+}
+
+impl LineArgs {
+    pub(crate) fn limits(self) -> Limits {
+        let limits = Limits::new();
+        match self.limit_line_bytes {
+            Some(bytes) => limits.with_line_bytes(bytes),
+            None => limits,
+        }
+    }
+}
+
 /// Blocks of a region's files that are kept, in bytes.
 const CACHE: u64 = 64 << 20;
 
@@ -221,13 +239,14 @@ pub(crate) fn parse() -> Result<Cli, ExitCode> {
     let args: Vec<OsString> = std::env::args_os().collect();
     Cli::try_parse_from(&args).map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            let _ = error.print();
-            ExitCode::from(Exit::Done as u8)
+            let printed = crate::stdout::check().and_then(|()| error.print());
+            Output::new(false, false).finish(printed.map(|()| Exit::Done).map_err(Failure::from))
         }
         kind => {
             // it failed, so nobody but us knows what was asked for
             let json = args.iter().skip(1).take_while(|arg| *arg != "--").any(|arg| arg == "--json");
             if kind == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand && !json {
+                // to standard error: if it fails there is nowhere to say so
                 let _ = error.print();
                 return ExitCode::from(Exit::Usage as u8);
             }

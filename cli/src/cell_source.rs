@@ -4,7 +4,7 @@ use crate::cell_json::{CellBuf, CellParser};
 use crate::failure::Fault;
 use crate::lines::Lines;
 use crate::progress::Progress;
-use hregion::{CellOrder, CellRef, ErrorKind, HFile, HFileScanner};
+use hregion::{CellOrder, CellRef, ErrorKind, HFile, HFileScanner, Limits};
 use std::mem;
 use std::path::Path;
 
@@ -33,14 +33,16 @@ pub(crate) struct JsonCells<'p> {
     order: CellOrder,
 }
 
-/// The longest line that is read.
-const MAX_LINE: u64 = 1 << 30;
-
 impl<'p> JsonCells<'p> {
     /// Opens a list and goes to its first cell.
-    pub(crate) fn open(path: &'p Path, order: CellOrder, progress: &Progress) -> Result<Self, Fault> {
+    pub(crate) fn open(
+        path: &'p Path,
+        order: CellOrder,
+        limits: &Limits,
+        progress: &Progress,
+    ) -> Result<Self, Fault> {
         let mut cells = Self {
-            lines: Lines::open(path, MAX_LINE, progress)?,
+            lines: Lines::open(path, limits, progress)?,
             parser: CellParser::default(),
             here: CellBuf::default(),
             before: CellBuf::default(),

@@ -95,6 +95,16 @@ impl Fault {
         Self::new(ErrorKind::Corrupt.name(), message).at(path)
     }
 
+    /// Content that ends too early.
+    pub(crate) fn truncated(path: &Path, message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Truncated.name(), message).at(path)
+    }
+
+    /// Content that exceeds a limit, and how to raise it.
+    pub(crate) fn limit(path: &Path, message: impl Into<String>, hint: &'static str) -> Self {
+        Self::new(ErrorKind::Limit.name(), message).at(path).with_hint(Some(hint))
+    }
+
     /// The system failed at `doing` something to `path`.
     pub(crate) fn io(doing: &str, path: &Path, error: &io::Error) -> Self {
         Self::new(ErrorKind::Io.name(), format!("cannot {doing}: {error}")).at(path)

@@ -34,6 +34,7 @@ mod shell;
 mod sort;
 mod source;
 mod stats;
+mod stdout;
 mod target;
 mod target_args;
 mod text;

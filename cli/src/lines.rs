@@ -3,6 +3,7 @@
 use crate::failure::Fault;
 use crate::progress::Progress;
 use flate2::read::MultiGzDecoder;
+use hregion::Limits;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
@@ -13,15 +14,15 @@ pub(crate) struct Lines<'p> {
     input: Box<dyn BufRead>,
     line: Vec<u8>,
     number: u64,
-    /// The longest line that is read.
-    limit: u64,
+    /// The most bytes of a line.
+    limit: usize,
 }
 
 const BUFFER: usize = 128 << 10;
 
 impl<'p> Lines<'p> {
     /// The lines of a file; of standard input, if it is called `-`. A name that ends with `.gz` is that of a packed file.
-    pub(crate) fn open(path: &'p Path, limit: u64, progress: &Progress) -> Result<Self, Fault> {
+    pub(crate) fn open(path: &'p Path, limits: &Limits, progress: &Progress) -> Result<Self, Fault> {
         let input: Box<dyn BufRead> = if is_stdin(path) {
             Box::new(BufReader::with_capacity(BUFFER, progress.watch_read(io::stdin())))
         } else {
@@ -33,7 +34,7 @@ impl<'p> Lines<'p> {
                 Box::new(file)
             }
         };
-        Ok(Self { path, input, line: Vec::new(), number: 0, limit })
+        Ok(Self { path, input, line: Vec::new(), number: 0, limit: limits.line_bytes })
     }
 
     /// The next line that is not empty, as it is but for its end; none at the end.
@@ -41,21 +42,21 @@ impl<'p> Lines<'p> {
         loop {
             self.line.clear();
             self.number += 1;
-            let read = (&mut self.input)
-                .take(self.limit)
-                .read_until(b'\n', &mut self.line)
-                .map_err(|error| Fault::io("read", self.path, &error))?;
-            if read == 0 {
+            // its end, and one byte more
+            let most = (self.limit as u64).saturating_add(2);
+            let read = (&mut self.input).take(most).read_until(b'\n', &mut self.line);
+            if read.map_err(|error| self.failed(&error))? == 0 {
                 return Ok(None);
-            }
-            if read as u64 == self.limit {
-                return Err(self.wrong(&format!("longer than {} MiB", self.limit >> 20)));
             }
             if self.line.last() == Some(&b'\n') {
                 self.line.pop();
             }
             if self.line.last() == Some(&b'\r') {
                 self.line.pop();
+            }
+            if self.line.len() > self.limit {
+                let message = format!("line {}: over the limit of {} bytes", self.number, self.limit);
+                return Err(Fault::limit(self.path, message, "--limit-line-bytes raises it"));
             }
             if !self.line.trim_ascii().is_empty() {
                 return Ok(Some(&self.line));
@@ -72,9 +73,21 @@ impl<'p> Lines<'p> {
         self.path
     }
 
-    /// Something that is wrong with the line that was read last.
+    /// The line that was read last breaks the format.
     pub(crate) fn wrong(&self, message: &str) -> Fault {
-        Fault::invalid_file(self.path, format!("line {}: {message}", self.number))
+        Fault::corrupt(self.path, format!("line {}: {message}", self.number))
+    }
+
+    /// The line that is being read cannot be: the system fails, or the packed file is damaged.
+    fn failed(&self, error: &io::Error) -> Fault {
+        let message = format!("line {}: cannot unpack: {error}", self.number);
+        match error.kind() {
+            // the system's own errors have a number
+            _ if error.raw_os_error().is_some() => Fault::io("read", self.path, error),
+            io::ErrorKind::UnexpectedEof => Fault::truncated(self.path, message),
+            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => Fault::corrupt(self.path, message),
+            _ => Fault::io("read", self.path, error),
+        }
     }
 }
 

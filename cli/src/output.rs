@@ -2,15 +2,16 @@
 
 use crate::failure::{Exit, Failure, Fault};
 use crate::progress::Progress;
+use crate::stdout::Stdout;
 use crate::text;
 use serde_json::{Value, json};
-use std::io::{self, BufWriter, IsTerminal as _, StdoutLock, Write};
+use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::process::ExitCode;
 
 /// Standard output, and what is said beside it.
 #[derive(Debug)]
 pub(crate) struct Output {
-    out: BufWriter<StdoutLock<'static>>,
+    out: BufWriter<Stdout>,
     json: bool,
     quiet: bool,
     progress: Progress,
@@ -20,7 +21,7 @@ const BUFFER: usize = 128 << 10;
 
 impl Output {
     pub(crate) fn new(json: bool, quiet: bool) -> Self {
-        let out = BufWriter::with_capacity(BUFFER, io::stdout().lock());
+        let out = BufWriter::with_capacity(BUFFER, Stdout::lock());
         Self { out, json, quiet, progress: Progress::none() }
     }
 

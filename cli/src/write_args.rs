@@ -1,6 +1,6 @@
 //! How cells of a list are written: the arguments that `write` and `bulkload` share.
 
-use crate::args::read_key;
+use crate::args::{LineArgs, read_key};
 use crate::failure::Fault;
 use crate::settings::Settings;
 use crate::sort::SortArgs;
@@ -12,6 +12,9 @@ use std::path::PathBuf;
 pub(crate) struct WriteArgs {
     #[command(flatten)]
     pub(crate) sorting: SortArgs,
+
+    #[command(flatten)]
+    pub(crate) lines: LineArgs,
 
     #[command(flatten)]
     pub(crate) settings: Settings,

@@ -11,6 +11,8 @@ use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 use support::*;
 
 const SPLITS: [&str; 5] = ["k\\x00\\xFF", "d", "row", "row5", "x"];
@@ -263,4 +265,44 @@ fn a_signal_leaves_no_directory() {
     assert!(killed.unwrap().success());
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+/// Whenever it is killed, the directory is whole or is not there.
+#[cfg(unix)]
+#[test]
+fn no_half_of_a_directory_gets_the_name() {
+    let splits = temp_file("bulkload-kill-splits.txt", b"0500\n1000\n1500\n");
+    let cell = |row: usize| {
+        format!(r#"{{"row":"{row:04}","family":"f","qualifier":"q","timestamp":5,"type":"Put","value":"v"}}"#)
+            + "\n"
+    };
+    let list = temp_file("bulkload-kill.jsonl", (0..2000).map(cell).collect::<String>().as_bytes());
+    let (mut whole, mut none) = (0, 0);
+    for round in 0..80 {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("load");
+        let args = ["bulkload", &list, "--regions", &splits, "--out", &text(&out), "--force"];
+        let replaces = round % 4 > 1;
+        if replaces {
+            ok(&args);
+        }
+        let mut child = hregion().args(args).stdout(Stdio::null()).spawn().unwrap();
+        thread::sleep(Duration::from_micros(round * 400));
+        let signal = if round % 2 == 0 { "TERM" } else { "KILL" };
+        let kill = std::process::Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
+        let status = child.wait().unwrap();
+        // a signal that comes before it is handled leaves nothing either
+        let names: Vec<_> =
+            fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        if signal == "TERM" {
+            assert!(names.iter().all(|name| name == "load"), "{names:?} {status} {kill:?}");
+        }
+        if replaces || out.exists() {
+            assert_eq!(fs::read_dir(out.join("f")).unwrap().count(), 4, "{status}");
+            whole += 1;
+        } else {
+            none += 1;
+        }
+    }
+    assert!(whole > 0 && none > 0, "{whole} {none}");
 }

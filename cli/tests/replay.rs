@@ -327,7 +327,7 @@ fn what_is_wrong_with_a_script_is_said_by_line() {
         (vec!["{"], "line 1: EOF while parsing"),
     ] {
         let output = play_text(&lines.join("\n"));
-        assert_eq!(code(&output), 2, "{lines:?}");
+        assert_eq!(code(&output), 3, "{lines:?}");
         assert!(stderr(&output).contains(expected), "{lines:?}: {}", stderr(&output));
     }
 }

@@ -15,7 +15,7 @@ use crate::sort::{self, Sorting};
 use crate::text;
 use crate::write_args::WriteArgs;
 use hregion::cell::{Binary, parse_binary};
-use hregion::{BloomType, CellOrder, CellRef};
+use hregion::{BloomType, CellOrder, CellRef, Limits};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -65,11 +65,12 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let encrypted = encryption.is_some();
     let dictionary = args.writing.zstd_dictionary.as_ref();
     let files = CellFiles::new(&settings(args)?, dictionary, encryption, false, out)?;
-    let splits = read_splits(&args.regions)?;
+    let limits = args.writing.lines.limits();
+    let splits = read_splits(&args.regions, &limits)?;
     let order = args.writing.settings.order();
     write::start_progress(&args.cells, out);
     let dir = NewDir::create(&args.out)?;
-    let cells = JsonCells::open(&args.cells, order, out.progress())?;
+    let cells = JsonCells::open(&args.cells, order, &limits, out.progress())?;
     let keeps_seq_ids = args.writing.settings.skip_reset_seqid;
     let replace = args.force;
     let mut load =
@@ -118,12 +119,9 @@ fn settings(args: &Args) -> Result<Settings, Fault> {
     Ok(settings)
 }
 
-/// The longest line of the list of splits: a row, all of it escaped.
-const MAX_LINE: u64 = 1 << 20;
-
 /// The rows at which regions begin, but for the first one.
-fn read_splits(path: &Path) -> Result<Vec<Vec<u8>>, Fault> {
-    let mut lines = Lines::open(path, MAX_LINE, &Progress::none())?;
+fn read_splits(path: &Path, limits: &Limits) -> Result<Vec<Vec<u8>>, Fault> {
+    let mut lines = Lines::open(path, limits, &Progress::none())?;
     let mut splits = Vec::new();
     while let Some(line) = lines.next()? {
         let row = std::str::from_utf8(line).map(parse_binary);

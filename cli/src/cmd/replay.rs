@@ -1,5 +1,6 @@
 //! `hregion replay`: an operation script, played on a region of its own.
 
+use crate::args::LineArgs;
 use crate::failure::{Exit, Failure, Fault};
 use crate::lines::Lines;
 use crate::output::Output;
@@ -28,6 +29,9 @@ pub(crate) struct Args {
     /// A setting for all families in the place of their own: encoding=, bloom=, block_size= or compression=
     #[arg(long = "set", value_name = "NAME=VALUE")]
     overrides: Vec<Override>,
+
+    #[command(flatten)]
+    lines: LineArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -36,14 +40,11 @@ Examples:
   hregion replay deletes.script.jsonl --set encoding=FAST_DIFF --set block_size=64
   hregion replay deletes.script.jsonl --dir region && hregion scan region --raw";
 
-/// The longest line that is read.
-const MAX_LINE: u64 = 64 << 20;
-
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if let Some(dir) = &args.dir {
         check_empty(dir)?;
     }
-    let mut lines = Lines::open(&args.script, MAX_LINE, &Progress::none())?;
+    let mut lines = Lines::open(&args.script, &args.lines.limits(), &Progress::none())?;
     let mut player = Player::new(args.dir.as_deref(), args.overrides.clone())?;
     let mut before = None;
     let mut answer = Vec::new();
@@ -58,6 +59,9 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             Ok(()) => out.write_all(&answer)?,
             Err(Stop::Script(message)) => return Err(lines.wrong(&message).into()),
             Err(Stop::Failed(error)) => return Err(error.into()),
+            Err(Stop::Thread(error)) => {
+                return Err(Fault::io("start the thread of a scanner for", &args.script, &error).into());
+            }
         }
     }
     Ok(Exit::Done)

@@ -1,6 +1,6 @@
 //! `hregion seek`: one key, by the index.
 
-use crate::args::FileArgs;
+use crate::args::{FileArgs, LineArgs};
 use crate::cell_line::{self, Look};
 use crate::failure::{Exit, Failure, Fault};
 use crate::lines::Lines;
@@ -8,7 +8,7 @@ use crate::output::Output;
 use crate::progress::Progress;
 use crate::target;
 use hregion::cell::{LATEST_TIMESTAMP, MAX_FAMILY_LEN, MAX_ROW_LEN, parse_binary};
-use hregion::{BlockCache, CellRef, CellType, HFile, SeekKey};
+use hregion::{BlockCache, CellRef, CellType, HFile, Limits, SeekKey};
 use serde_json::{Map, Value};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -49,6 +49,9 @@ pub(crate) struct Args {
     values: bool,
 
     #[command(flatten)]
+    lines: LineArgs,
+
+    #[command(flatten)]
     reading: FileArgs,
 }
 
@@ -69,7 +72,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         return seek(&file, &key, args, out);
     };
     let file = target::open(&args.file, None, &options.cache(&BlockCache::with_capacity(CACHE)), out)?;
-    seek_many(&file, keys, out)
+    seek_many(&file, keys, &args.lines.limits(), out)
 }
 
 /// The key before all versions of a row, or of a column.
@@ -113,14 +116,14 @@ fn seek(file: &HFile, key: &SeekKey, args: &Args, out: &mut Output) -> Result<Ex
     Ok(Exit::Done)
 }
 
-fn seek_many(file: &HFile, path: &Path, out: &mut Output) -> Result<Exit, Failure> {
+fn seek_many(file: &HFile, path: &Path, limits: &Limits, out: &mut Output) -> Result<Exit, Failure> {
     let (json, seq_ids) = (out.is_json(), file.has_seq_ids());
     let put_cell = |line: &mut Vec<u8>, cell: Option<CellRef<'_>>| match cell {
         None => line.extend_from_slice(if json { b"null" } else { b"-" }),
         Some(cell) if json => cell_line::put_json(line, &cell, seq_ids),
         Some(cell) => cell_line::put_text(line, &cell, Look::Plain),
     };
-    let mut keys = KeyLines::open(path)?;
+    let mut keys = KeyLines::open(path, limits)?;
     let (mut cells, mut before) = (file.scanner(), file.scanner());
     let mut line = Vec::new();
     while let Some(key) = keys.next()? {
@@ -154,12 +157,9 @@ struct KeyLines<'p> {
     key: SeekKey,
 }
 
-/// The longest line that is read.
-const MAX_LINE: u64 = 64 << 20;
-
 impl<'p> KeyLines<'p> {
-    fn open(path: &'p Path) -> Result<Self, Fault> {
-        Ok(Self { lines: Lines::open(path, MAX_LINE, &Progress::none())?, key: SeekKey::new() })
+    fn open(path: &'p Path, limits: &Limits) -> Result<Self, Fault> {
+        Ok(Self { lines: Lines::open(path, limits, &Progress::none())?, key: SeekKey::new() })
     }
 
     /// The next key; none at the end.

@@ -1,10 +1,11 @@
 //! `hregion shell`: HBase's shell on local files.
 
-use crate::args::FileArgs;
+use crate::args::{FileArgs, LineArgs};
 use crate::failure::{Exit, Failure, Fault};
 use crate::output::Output;
 use crate::shell::{Catalog, Flow, Session, interact};
 use crate::target::{Kind, check_local};
+use hregion::Limits;
 use std::io::{BufRead as _, IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 
@@ -37,6 +38,9 @@ pub(crate) struct Args {
     noninteractive: bool,
 
     #[command(flatten)]
+    lines: LineArgs,
+
+    #[command(flatten)]
     reading: FileArgs,
 }
 
@@ -47,9 +51,6 @@ Examples:
   hregion shell data/default/users -e \"scan 'users', {FILTER => \\\"PrefixFilter('a')\\\", LIMIT => 3}\"
   hregion shell scratch < commands.txt";
 
-/// The longest command that is read.
-const MAX_COMMAND: u64 = 64 << 20;
-
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     check_local(&args.dir)?;
     let options = args.reading.region_options(out)?;
@@ -59,7 +60,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     } else if !args.noninteractive && std::io::stdin().is_terminal() {
         interact(&mut session, out)
     } else {
-        run_input(&mut session, out)
+        run_input(&mut session, &args.lines.limits(), out)
     };
     // what was done stays done, whatever came behind it
     let closed = session.close();
@@ -75,17 +76,22 @@ fn run_all(commands: &[String], session: &mut Session, out: &mut Output) -> Resu
     Ok(())
 }
 
-/// Does the commands of standard input, each as soon as it is complete.
-fn run_input(session: &mut Session, out: &mut Output) -> Result<(), Failure> {
+/// Does the commands of standard input, each as soon as it is complete. The limit of a line is that of a whole command.
+fn run_input(session: &mut Session, limits: &Limits, out: &mut Output) -> Result<(), Failure> {
+    let (path, limit) = (Path::new("standard input"), limits.line_bytes);
     let mut input = std::io::stdin().lock();
-    let (mut text, mut line, mut first_line) = (String::new(), 0, 1);
+    let (mut text, mut bytes, mut line, mut first_line) = (String::new(), Vec::new(), 0, 1);
     loop {
-        let read = (&mut input).take(MAX_COMMAND).read_line(&mut text);
-        let read = read.map_err(|error| Fault::io("read", Path::new("standard input"), &error))?;
-        if text.len() as u64 >= MAX_COMMAND {
-            let message = format!("line {}: a command longer than {} MiB", first_line, MAX_COMMAND >> 20);
-            return Err(Fault::usage(message).into());
+        let most = (limit as u64).saturating_add(1);
+        let read = (&mut input).take(most).read_until(b'\n', &mut bytes);
+        let read = read.map_err(|error| Fault::io("read", path, &error))?;
+        if text.len() + bytes.len() > limit {
+            let message = format!("line {first_line}: a command over the limit of {limit} bytes");
+            return Err(Fault::limit(path, message, "--limit-line-bytes raises it").into());
         }
+        let wrong = |_| Fault::corrupt(path, format!("line {}: expected UTF-8", line + 1));
+        text += std::str::from_utf8(&bytes).map_err(wrong)?;
+        bytes.clear();
         line += 1;
         if read > 0 && Session::is_incomplete(&text) {
             continue;

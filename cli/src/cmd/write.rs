@@ -55,7 +55,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let order = writing.settings.order();
     start_progress(&args.cells, out);
     let mut file = files.create(&args.out)?;
-    let cells = JsonCells::open(&args.cells, order, out.progress())?;
+    let cells = JsonCells::open(&args.cells, order, &writing.lines.limits(), out.progress())?;
     if writing.settings.mvcc != Some(true) && cells.has_seq_id() {
         out.warn("sequence ids are not kept, --mvcc keeps them");
     }

@@ -1,6 +1,7 @@
 //! A scanner that stays open while the script goes on.
 
 use hregion::{Region, Result, Scan, ScanResults};
+use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 
@@ -15,15 +16,19 @@ pub(super) struct OpenScanner {
 }
 
 impl OpenScanner {
-    /// Opens a scanner on the region as it is now.
-    pub(super) fn open(region: &Region, scan: Scan) -> Result<Self> {
+    /// Opens a scanner on the region as it is now. The inner error is the system's, which starts no thread.
+    pub(super) fn open(region: &Region, scan: Scan) -> Result<io::Result<Self>> {
         let (wanted, calls) = channel();
         let (results, found) = channel();
         let region = region.clone();
-        let thread = thread::spawn(move || serve(&region, &scan, &calls, &results));
+        let thread = thread::Builder::new().name("hregion-scanner".into());
+        let thread = match thread.spawn(move || serve(&region, &scan, &calls, &results)) {
+            Ok(thread) => thread,
+            Err(error) => return Ok(Err(error)),
+        };
         let mut scanner = Self { wanted: Some(wanted), found, thread: Some(thread) };
         // the first answer says that it is open
-        scanner.found().map(|_| scanner)
+        scanner.found().map(|_| Ok(scanner))
     }
 
     /// The results of one call, so many or all; none after an error.

@@ -15,6 +15,7 @@ use hregion::{
     BlockCache, Clock, Compaction, ErrorKind, Get, ManualClock, Mutation, Region, Scan, ScanResults,
 };
 use std::collections::HashMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -44,6 +45,8 @@ pub(crate) enum Stop {
     /// There is no such operation here.
     Script(String),
     Failed(hregion::Error),
+    /// The thread of a scanner could not be started.
+    Thread(io::Error),
 }
 
 impl From<hregion::Error> for Stop {
@@ -235,10 +238,15 @@ impl Stage {
     fn open_scanner(&mut self, name: String, scan: Makes<ScanOf>) -> Played {
         self.scanners.remove(&name);
         let Self { region, scanners, .. } = self;
-        ask_scan(scan, |scan| {
-            scanners.insert(name, OpenScanner::open(region, scan)?);
+        let mut started = Ok(());
+        let answer = ask_scan(scan, |scan| {
+            match OpenScanner::open(region, scan)? {
+                Ok(scanner) => drop(scanners.insert(name, scanner)),
+                Err(error) => started = Err(Stop::Thread(error)),
+            }
             Ok(Answer::None)
-        })
+        });
+        started.and(answer)
     }
 
     fn next(&mut self, name: &str, rows: Option<usize>) -> Played {

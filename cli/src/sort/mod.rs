@@ -185,7 +185,7 @@ impl CellSource for SortedCells<'_> {
 mod tests {
     use super::*;
     use crate::merge::compare;
-    use hregion::{Cell, CellType, SeekKey};
+    use hregion::{Cell, CellType, Limits, SeekKey};
     use std::fmt::Write as _;
 
     #[test]
@@ -209,7 +209,7 @@ mod tests {
                 continue;
             }
             let mut out = Output::new(false, true);
-            let input = JsonCells::open(&list, CellOrder::User, out.progress()).unwrap();
+            let input = JsonCells::open(&list, CellOrder::User, &Limits::new(), out.progress()).unwrap();
             let args = SortArgs { sort: true, sort_memory };
             let sorting = Sorting { order: CellOrder::User, args: &args, file: &list, encrypted };
             let mut sorted = sort(input, sorting, &mut out).unwrap();
