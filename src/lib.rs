@@ -118,8 +118,8 @@ pub use op::{
     TimeRange,
 };
 pub use region::{
-    CheckResult, Compaction, ReadView, Region, RegionHealth, RegionObserver, RegionOptions, RegionScanner,
-    ScanResult, ScanResults,
+    CheckResult, Compaction, MemoryLimit, ReadView, Region, RegionHealth, RegionObserver, RegionOptions,
+    RegionScanner, ScanResult, ScanResults, Scheduler, SchedulerBuilder,
 };
 pub use schema::{
     BloomType, Cipher, Codec, DataBlockEncoding, Family, KeepDeletedCells, RegionInfo, RegionName, TableName,

@@ -89,6 +89,8 @@ counters! {
     reseeks,
     /// Cells looked at.
     cells,
+    /// Hints of filters that led nowhere ahead in the direction of the read, which stepped instead.
+    hints_ignored,
 }
 
 /// How data blocks were found, by any number of files.

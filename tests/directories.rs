@@ -486,3 +486,38 @@ fn an_alteration_is_there_as_a_whole_or_not_at_all() {
         assert_eq!(region.families().count(), 2);
     }
 }
+
+/// Two files with one sequence id, as a bulk load of both leaves them: of equal cells that of the file with the greater name is
+/// read, before compactions and after.
+#[test]
+fn of_equal_cells_the_same_one_is_read_after_a_compaction() {
+    for count in [1, 40] {
+        for compaction in [Compaction::Minor, Compaction::Major] {
+            let dir = tempfile::tempdir().unwrap();
+            let options =
+                || Region::options().create_if_missing(true).family(Family::new("f").max_versions(3));
+            options().open(dir.path()).unwrap().close().unwrap();
+            for (name, value) in [("00", b"a"), ("01", b"b"), ("02", b"c")] {
+                let path = dir.path().join("f").join(name.repeat(16));
+                let mut writer = StoreFileWriter::create(HFileWriter::options(), &path).unwrap();
+                for row in 0..count {
+                    let key = SeekKey::of(format!("r{row:03}").as_bytes(), b"f", b"q", 1, CellType::Put);
+                    writer.append(CellRef::new(&key, value)).unwrap();
+                }
+                let origin =
+                    StoreFileOrigin::Store { max_seq_id: 9, major_compaction: false, compacted: Vec::new() };
+                writer.finish(&origin).unwrap();
+            }
+            let region = options().open(dir.path()).unwrap();
+            let before = rows(&region);
+            assert!(before.iter().all(|row| row.value("f", "q") == Some(b"c")));
+            match compaction {
+                Compaction::Minor => region.compact_files("f", 0, 3).unwrap(),
+                _ => region.compact(compaction).unwrap(),
+            };
+            let after = rows(&region);
+            assert_eq!(region.store_file_count("f").unwrap(), 1);
+            assert_eq!(after, before, "{count} rows, {compaction:?}");
+        }
+    }
+}

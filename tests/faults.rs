@@ -3,7 +3,7 @@
 //!
 //! A script of writes, deletes, flushes, compactions, bulk loads, closings and crashes is played with one call of the storage
 //! failing, for each call in turn, reads included; and with several failing at random. After each operation, and after each
-//! opening, the whole logical state is compared with that of a model. `HREGION_SEED` begins with another seed,
+//! opening, the whole logical state is compared with that of a model. `HREGION_SEED` sets the first seed,
 //! `HREGION_OPS` sets the number of runs.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that stops says where")]
 

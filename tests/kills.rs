@@ -1,7 +1,7 @@
 //! A process that is killed while it writes, deletes, flushes, compacts, bulk-loads, alters and creates a region: nothing that
 //! was flushed is lost, nothing deleted comes back, and every region opens again.
 //!
-//! `HREGION_OPS` sets the number of kills, `HREGION_SEED` the seed.
+//! `HREGION_OPS` sets the number of kills, `HREGION_SEED` the seed, which is another in each run.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that stops says where")]
 #![cfg(unix)]
 
@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
+use support::games::{fresh_seed, number, say};
 use support::rng::Rng;
 
 const FAMILIES: [&str; 2] = ["f", "g"];
@@ -196,7 +197,7 @@ fn read(region: &Region) -> [State; 2] {
 }
 
 fn kill_often(kills: u64, seed: u64) {
-    println!("HREGION_SEED={seed} HREGION_OPS={kills}");
+    say(&format!("HREGION_SEED={seed} HREGION_OPS={kills}"));
     let mut rng = Rng::new(seed);
     let mut next = u64::from(u32::try_from(seed % 1_000_000).unwrap()) * 1_000_000 + 1;
     let (mut dir, mut ledger) = (tempfile::tempdir().unwrap(), Ledger::new());
@@ -262,23 +263,13 @@ fn kill_often(kills: u64, seed: u64) {
     assert!(operations > kills / 2, "the processes hardly did anything: {operations} operations");
 }
 
-fn number(name: &str) -> Option<u64> {
-    env::var(name).ok()?.parse().ok()
-}
-
-fn seed() -> u64 {
-    number("HREGION_SEED").unwrap_or_else(|| {
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().subsec_nanos().into()
-    })
-}
-
 #[test]
 fn a_killed_process_loses_nothing_that_was_flushed() {
-    kill_often(number("HREGION_OPS").unwrap_or(60), seed());
+    kill_often(number("HREGION_OPS").unwrap_or(60), number("HREGION_SEED").unwrap_or_else(fresh_seed));
 }
 
 #[test]
 #[ignore = "takes minutes"]
 fn a_killed_process_at_length() {
-    kill_often(number("HREGION_OPS").unwrap_or(3_000), seed());
+    kill_often(number("HREGION_OPS").unwrap_or(3_000), number("HREGION_SEED").unwrap_or_else(fresh_seed));
 }

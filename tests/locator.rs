@@ -4,13 +4,14 @@
 mod support;
 
 use hregion::cell::{Binary, parse_binary};
+use hregion::io::faulty::FaultyStorage;
 use hregion::locator::{
-    Catalog, CatalogEntry, CatalogRange, CatalogRow, FixedRegistry, MetaRegion, RetryPolicy, TableState,
-    tiling_faults,
+    Catalog, CatalogEntry, CatalogRange, CatalogRow, FixedRegistry, MetaRegion, RetryPolicy, RootDir,
+    TableState, tiling_faults,
 };
 use hregion::{
-    CellOrder, CellRef, CellType, Deadline, ErrorKind, Get, Locator, Region, RegionInfo, RegionLocations,
-    RegionName, RowBuf, Scan, SeekKey, Table, TableName,
+    CellOrder, CellRef, CellType, Deadline, ErrorKind, Family, Get, Locator, Region, RegionInfo,
+    RegionLocations, RegionName, RowBuf, Scan, SeekKey, Table, TableName,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -332,4 +333,34 @@ fn tables_without_a_catalog_are_located_by_their_directories() {
         ErrorKind::TableNotFound
     );
     assert_eq!(Locator::open(root.join("nowhere")).unwrap_err().kind(), ErrorKind::Io);
+}
+
+#[test]
+fn a_failing_storage_is_no_answer() {
+    let storage = FaultyStorage::new();
+    storage.fail_with(std::io::ErrorKind::PermissionDenied);
+    let options = || Region::options().storage(Arc::new(storage.clone()));
+    Table::create_with("root", "t", &[Family::new("f")], &["m"], options()).unwrap();
+    let table = TableName::parse("t").unwrap();
+    let ask = || {
+        let root = Arc::new(RootDir::with_storage(Arc::new(storage.clone()), "root"));
+        let catalog = root.catalog()?;
+        let locator = Locator::new(root, catalog).retries(RetryPolicy::once()).needs_server(false);
+        let found = locator.locate(&table, "n")?;
+        locator.check_enabled(&table, Deadline::NEVER)?;
+        assert_eq!(locator.regions(&table)?.len(), 2);
+        let regions = Table::open_with("root", "t", options())?.regions().count();
+        Ok::<_, hregion::Error>((found.region().start_key().to_vec(), regions))
+    };
+    let before = storage.all_calls();
+    let expected = ask().unwrap();
+    let calls = storage.all_calls() - before;
+    assert!(calls > 10, "{calls}");
+    for n in 0..calls {
+        storage.fail_among_all([n]);
+        let error = ask().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Io, "call {n} of {calls}: {error}");
+    }
+    storage.heal();
+    assert_eq!(ask().unwrap(), expected);
 }

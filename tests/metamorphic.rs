@@ -2,7 +2,7 @@
 //! sizes of blocks and caches, ways to seek, threads. Of histories that cannot tell when cells were flushed and compacted
 //! that differs, too, and the policy of compactions.
 //!
-//! `HREGION_SEED` begins with another seed and `HREGION_OPS` sets the number of operations, each configuration's counted.
+//! `HREGION_SEED` sets the first seed and `HREGION_OPS` sets the number of operations, each configuration's counted.
 //! What fails says with which seed it fails alone.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that stops says where")]
 
@@ -480,7 +480,7 @@ impl Player<'_> {
             options = options.cache(&BlockCache::with_capacity(bytes));
         }
         if let Some(bytes) = self.configuration.background {
-            options = options.background_flush_size(bytes);
+            options = options.memstore_flush_size(bytes);
         }
         for family in &self.history.families {
             options = options.family(self.configuration.family(family));

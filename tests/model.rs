@@ -1,6 +1,6 @@
 //! Random operations on a region, and on the model of HBase's rules: they answer alike.
 //!
-//! `HREGION_SEED` begins with another seed and `HREGION_OPS` sets the number of operations. What fails says with which
+//! `HREGION_SEED` sets the first seed and `HREGION_OPS` sets the number of operations. What fails says with which
 //! seed it fails alone.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that stops says where")]
 

@@ -128,7 +128,7 @@ fn reads_see_whole_rows_while_flushes_and_compactions_run() {
 #[test]
 fn and_while_a_thread_of_its_own_flushes() {
     let dir = tempfile::tempdir().unwrap();
-    let region = options().background_flush_size(64 << 10).open(dir.path()).unwrap();
+    let region = options().memstore_flush_size(64 << 10).open(dir.path()).unwrap();
     run(&region, Duration::from_secs(2), false);
     assert!(region.metrics().flushes > 0, "{:?}", region.metrics());
     // a waiting writer was let in again: what is left in memory is bounded

@@ -1,53 +1,7 @@
 //! `hregion`: what HBase's files hold, without HBase.
 
-mod args;
-mod cell_csv;
-mod cell_file;
-mod cell_json;
-mod cell_line;
-mod cell_source;
-mod cluster_args;
-mod cmd;
-mod examine;
-mod failure;
-mod hbase_flags;
-mod histogram;
-mod lines;
-mod located;
-mod merge;
-mod new_dir;
-mod new_file;
-mod output;
-mod progress;
-mod query_args;
-mod regions;
-mod report;
-mod row_output;
-mod scan_rows;
-mod scratch_dir;
-mod script;
-mod selection;
-mod settings;
-mod shell;
-mod sort;
-mod source;
-mod stats;
-mod target;
-mod target_args;
-mod text;
-mod text_file;
-mod upkeep;
-mod write_args;
-
-use output::Output;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = match args::parse() {
-        Ok(cli) => cli,
-        Err(code) => return code,
-    };
-    let mut out = Output::new(cli.json, cli.quiet);
-    let result = cmd::run(&cli.command, &mut out);
-    out.finish(result)
+    hregion_cli::run()
 }

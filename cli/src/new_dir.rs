@@ -1,12 +1,13 @@
 //! A directory that comes into being as a whole or not at all.
 
 use crate::failure::Fault;
-use crate::new_file::{directory, make, release};
+use crate::new_file::{beside, directory, give_name, make, release, undisturbed};
+use crate::probe;
+use crate::rename::{exchange, rename_new};
 use hregion::Storage as _;
 use hregion::io::LocalStorage;
 use std::ffi::OsString;
 use std::fs;
-use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -21,7 +22,10 @@ pub(crate) struct NewDir {
 impl NewDir {
     /// Begins a directory.
     pub(crate) fn create(path: &Path) -> Result<Self, Fault> {
-        let aside = beside(path, ".tmp")?;
+        if path.file_name().is_none() {
+            return Err(Fault::invalid_file(path, "not the name of a directory"));
+        }
+        let aside = beside(path);
         make(&aside, || fs::create_dir(&aside)).map_err(|error| Fault::io("create", &aside, &error))?;
         Ok(Self { path: path.to_owned(), aside, kept: false })
     }
@@ -45,28 +49,34 @@ impl NewDir {
         Ok(())
     }
 
-    /// Sees the directory onto the disk and gives it its name, in place of the one that has it.
-    pub(crate) fn keep(mut self) -> Result<(), Fault> {
+    /// Sees the directory onto the disk and gives it its name; in place of the directory that has it, if it may `replace` one.
+    pub(crate) fn keep(mut self, replace: bool) -> Result<(), Fault> {
         let sync = |dir: &Path| LocalStorage.sync_dir(dir).map_err(|error| Fault::io("sync", dir, &error));
         sync(&self.aside)?;
-        let old = self.path.symlink_metadata().is_ok().then(|| beside(&self.path, ".old")).transpose()?;
-        let rename =
-            |from: &Path, to: &Path| fs::rename(from, to).map_err(|error| Fault::io("rename to", to, &error));
-        if let Some(old) = &old {
-            rename(&self.path, old)?;
+        let fault = |error| Fault::io("rename to", &self.path, &error);
+        if replace && probe::exists(&self.path)? {
+            undisturbed(|| self.exchange()).map_err(fault)?;
+            sync(directory(&self.path))?;
+            // what was replaced is aside now, and is removed when this is dropped
+            return fs::remove_dir_all(&self.aside).map_err(|error| Fault::io("remove", &self.aside, &error));
         }
-        if let Err(fault) = rename(&self.aside, &self.path) {
-            if let Some(old) = &old {
-                rename(old, &self.path)?;
-            }
-            return Err(fault);
-        }
-        release(&self.aside);
+        give_name(&self.aside, || rename_new(&self.aside, &self.path)).map_err(fault)?;
         self.kept = true;
-        if let Some(old) = &old {
-            fs::remove_dir_all(old).map_err(|error| Fault::io("remove", old, &error))?;
-        }
         sync(directory(&self.path))
+    }
+
+    /// Exchanges the directory with the one that has its name. A process that is killed meanwhile leaves one of them under the
+    /// name; where the system cannot exchange names, perhaps neither.
+    fn exchange(&self) -> io::Result<()> {
+        if exchange(&self.aside, &self.path)? {
+            return Ok(());
+        }
+        let old = beside(&self.path);
+        fs::rename(&self.path, &old)?;
+        match fs::rename(&self.aside, &self.path) {
+            Ok(()) => fs::rename(&old, &self.aside),
+            Err(error) => fs::rename(&old, &self.path).and(Err(error)),
+        }
     }
 }
 
@@ -78,24 +88,6 @@ impl Drop for NewDir {
             release(&self.aside);
         }
     }
-}
-
-/// A name beside a path that nothing has.
-fn beside(path: &Path, extension: &str) -> Result<PathBuf, Fault> {
-    let Some(name) = path.file_name() else {
-        return Err(Fault::invalid_file(path, "not the name of a directory"));
-    };
-    let mut beside = OsString::from(".");
-    beside.push(name);
-    beside.push(format!(".{}{extension}", random_name().split_at(8).0));
-    Ok(path.with_file_name(beside))
-}
-
-/// 32 hexadecimal digits that nobody had before, as HBase names its files.
-pub(crate) fn random_name() -> String {
-    // each state is seeded by the system
-    let half = |salt: u32| RandomState::new().hash_one((salt, std::process::id()));
-    format!("{:016x}{:016x}", half(0), half(1))
 }
 
 /// Whether a directory holds nothing but folders of files named as HBase names them: it can be made again.

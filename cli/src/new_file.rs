@@ -3,60 +3,89 @@
 //! What is written aside is known here. A signal that ends the program removes it first.
 
 use crate::failure::Fault;
+use crate::probe;
+use crate::rename::rename_new;
 use hregion::Storage;
 use hregion::io::{DirEntry, FileLock, FileReader, FileWriter, LocalStorage};
 use std::collections::BTreeSet;
 use std::fs;
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What must not be left behind. Whoever makes such a thing holds the lock until it is in the set, and so does the
-/// handler of signals until the program is at its end.
-static ASIDE: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+/// What must not be left behind.
+static ASIDE: Mutex<Aside> = Mutex::new(Aside { paths: BTreeSet::new(), is_watched: false });
 
-fn aside() -> MutexGuard<'static, BTreeSet<PathBuf>> {
-    handle_signals();
+/// The lock is held while something is made or gets its name, so that the set is right whenever the lock is free. The handler
+/// of signals holds it until the program is at its end.
+#[derive(Debug)]
+struct Aside {
+    paths: BTreeSet<PathBuf>,
+    /// Whether signals are handled.
+    is_watched: bool,
+}
+
+fn aside() -> MutexGuard<'static, Aside> {
     ASIDE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Makes something that a signal removes again, until it is [kept](release).
+/// Makes something that a signal removes again, until it is [released](release) or [named](give_name).
 pub(crate) fn make<T>(path: &Path, make: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     let mut aside = aside();
+    if !aside.is_watched {
+        watch_signals()?;
+        aside.is_watched = true;
+    }
     let made = make()?;
-    aside.insert(path.to_owned());
+    aside.paths.insert(path.to_owned());
     Ok(made)
 }
 
-/// Lets go of something: it has its name, or it is gone.
+/// Lets go of something: it is gone.
 pub(crate) fn release(path: &Path) {
-    aside().remove(path);
+    aside().paths.remove(path);
 }
 
+/// Gives something its name by `rename`. A signal removes it before, or leaves it alone after.
+pub(crate) fn give_name(path: &Path, rename: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    let mut aside = aside();
+    rename()?;
+    aside.paths.remove(path);
+    Ok(())
+}
+
+/// Does something that no signal comes in between.
+pub(crate) fn undisturbed<T>(work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    let _aside = aside();
+    work()
+}
+
+/// Starts the thread that removes what is aside when a signal ends the program.
 #[cfg(unix)]
-fn handle_signals() {
+fn watch_signals() -> io::Result<()> {
     use signal_hook::consts::{SIGINT, SIGTERM};
     use signal_hook::iterator::Signals;
+    use std::sync::mpsc;
 
-    static HANDLER: Once = Once::new();
-    HANDLER.call_once(|| {
-        // without a handler signals do what they always do
-        let Ok(mut signals) = Signals::new([SIGINT, SIGTERM]) else { return };
-        std::thread::spawn(move || {
-            let Some(signal) = signals.forever().next() else { return };
-            let aside = ASIDE.lock().unwrap_or_else(PoisonError::into_inner);
-            for path in aside.iter() {
-                let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-            }
-            std::process::exit(128 + signal);
-        });
-    });
+    let (send, receive) = mpsc::channel::<Signals>();
+    // Before signals are caught: one that is caught and that no thread waits for is lost.
+    std::thread::Builder::new().name("hregion-signals".into()).spawn(move || {
+        let Ok(mut signals) = receive.recv() else { return };
+        let Some(signal) = signals.forever().next() else { return };
+        let aside = aside();
+        for path in &aside.paths {
+            let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+        }
+        std::process::exit(128 + signal);
+    })?;
+    let signals = Signals::new([SIGINT, SIGTERM])?;
+    send.send(signals).map_err(|_| io::Error::other("the thread for signals has stopped"))
 }
 
 #[cfg(not(unix))]
-fn handle_signals() {
-    static HANDLER: Once = Once::new();
-    HANDLER.call_once(|| {});
+fn watch_signals() -> io::Result<()> {
+    Ok(())
 }
 
 /// The local file system, on which nothing half-written is left and nothing is replaced unless it is to be.
@@ -81,13 +110,12 @@ impl Storage for OutputStorage {
         make(path, || LocalStorage.create(path))
     }
 
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
+        make(path, || LocalStorage.create_new(path))
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        if !self.replace && to.symlink_metadata().is_ok() {
-            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "it has come into being meanwhile"));
-        }
-        LocalStorage.rename(from, to)?;
-        release(from);
-        Ok(())
+        give_name(from, || if self.replace { LocalStorage.rename(from, to) } else { rename_new(from, to) })
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
@@ -126,7 +154,7 @@ pub(crate) fn check_output(path: &Path, force: bool, inputs: &[PathBuf]) -> Resu
     if let Some((scheme, _)) = path.to_str().and_then(|path| path.split_once("://")) {
         return Err(Fault::unsupported(path, format!("{scheme}: object stores are not built in")));
     }
-    if path.symlink_metadata().is_err() {
+    if !probe::exists(path)? {
         return Ok(());
     }
     let same = |input: &PathBuf| {
@@ -142,6 +170,18 @@ pub(crate) fn check_output(path: &Path, force: bool, inputs: &[PathBuf]) -> Resu
     Ok(())
 }
 
+/// A random hidden name beside a path.
+pub(crate) fn beside(path: &Path) -> PathBuf {
+    path.with_file_name(format!(".{}.tmp", random_name().split_at(16).0))
+}
+
+/// 32 hexadecimal digits at random, as HBase names its files.
+pub(crate) fn random_name() -> String {
+    // each state is seeded by the system
+    let half = |salt: u32| RandomState::new().hash_one((salt, std::process::id()));
+    format!("{:016x}{:016x}", half(0), half(1))
+}
+
 /// The directory of a file.
 pub(crate) fn directory(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
@@ -150,7 +190,7 @@ pub(crate) fn directory(path: &Path) -> &Path {
 /// A text that is being written aside.
 #[derive(Debug)]
 pub(crate) struct NewText {
-    out: BufWriter<Aside>,
+    out: BufWriter<AsideFile>,
     path: PathBuf,
     aside: PathBuf,
     storage: OutputStorage,
@@ -159,9 +199,9 @@ pub(crate) struct NewText {
 
 /// A file of the library, as one of the system's.
 #[derive(Debug)]
-struct Aside(Box<dyn FileWriter>);
+struct AsideFile(Box<dyn FileWriter>);
 
-impl Write for Aside {
+impl Write for AsideFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.write_all(bytes).map(|()| bytes.len())
     }
@@ -173,14 +213,12 @@ impl Write for Aside {
 
 impl NewText {
     pub(crate) fn create(path: &Path, replace: bool) -> Result<Self, Fault> {
-        let Some(name) = path.file_name() else {
+        if path.file_name().is_none() {
             return Err(Fault::invalid_file(path, "not the name of a file"));
-        };
-        let mut name = name.to_owned();
-        name.push(".tmp");
-        let (aside, storage) = (path.with_file_name(name), OutputStorage { replace });
-        let file = storage.create(&aside).map_err(|error| Fault::io("create", &aside, &error))?;
-        let out = BufWriter::with_capacity(128 << 10, Aside(file));
+        }
+        let (aside, storage) = (beside(path), OutputStorage { replace });
+        let file = storage.create_new(&aside).map_err(|error| Fault::io("create", &aside, &error))?;
+        let out = BufWriter::with_capacity(128 << 10, AsideFile(file));
         Ok(Self { out, path: path.to_owned(), aside, storage, kept: false })
     }
 

@@ -97,6 +97,10 @@ impl Storage for WatchedStorage {
         LocalStorage.create(path)
     }
 
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
+        LocalStorage.create_new(path)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         LocalStorage.rename(from, to)
     }

@@ -1,6 +1,7 @@
 //! The regions that a path leads to: one, or those of a table in the order of their rows.
 
 use crate::failure::{Failure, Fault};
+use crate::probe;
 use crate::target::{Kind, check_local};
 use hregion::locator::TilingFault;
 use hregion::{Region, RegionInfo, RegionOptions, Table};
@@ -30,26 +31,32 @@ pub(crate) fn kind_of(dir: &Path, kind: Option<Kind>) -> Result<Kind, Fault> {
     if let Some(kind) = kind {
         return Ok(kind);
     }
-    if dir.is_file() {
+    if probe::is_file(dir)? {
         return Err(Fault::unsupported(dir, "a file, expected the directory of a region or a table")
             .with_hint(Some("`hregion cells` prints what a file holds")));
     }
-    let is_region =
-        |dir: &Path| dir.join(REGION_INFO).is_file() || dir.file_name().is_some_and(|name| name == META);
-    if is_region(dir) {
+    if is_region(dir)? {
         return Ok(Kind::Region);
     }
-    if dir.join(TABLE_DESCRIPTOR).is_dir() || region_dirs(dir)?.iter().any(|dir| is_region(dir)) {
+    if probe::is_dir(&dir.join(TABLE_DESCRIPTOR))? {
         return Ok(Kind::Table);
     }
-    if dir.parent().is_some_and(is_region) {
-        return Ok(Kind::Family);
+    for inner in region_dirs(dir)? {
+        if is_region(&inner)? {
+            return Ok(Kind::Table);
+        }
     }
-    if is_family_alone(dir)? {
+    let in_region = dir.parent().map_or(Ok(false), is_region)?;
+    if in_region || is_family_alone(dir)? {
         return Ok(Kind::Family);
     }
     Err(Fault::unsupported(dir, "neither a region nor a table: no .regioninfo, no .tabledesc in it")
         .with_hint(Some("--as says what it is")))
+}
+
+/// Whether a directory is that of a region.
+pub(crate) fn is_region(dir: &Path) -> Result<bool, Fault> {
+    Ok(dir.file_name().is_some_and(|name| name == META) || probe::is_file(&dir.join(REGION_INFO))?)
 }
 
 /// Whether there is nothing in a directory but files named as HBase names them, and any: those of a family that has no region,
@@ -66,7 +73,7 @@ fn is_family_alone(dir: &Path) -> Result<bool, Fault> {
             continue;
         }
         let has_name = name.get(..NAME_LEN).is_some_and(|name| name.iter().all(u8::is_ascii_hexdigit));
-        if !has_name || !entry.path().is_file() {
+        if !has_name || !probe::is_file(&entry.path())? {
             return Ok(false);
         }
         found = true;
@@ -81,7 +88,7 @@ fn region_dirs(table: &Path) -> Result<Vec<PathBuf>, Fault> {
     for entry in fs::read_dir(table).map_err(fault)? {
         let entry = entry.map_err(fault)?;
         let is_name = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        if entry.file_name().as_encoded_bytes().iter().all(is_name) && entry.path().is_dir() {
+        if entry.file_name().as_encoded_bytes().iter().all(is_name) && probe::is_dir(&entry.path())? {
             dirs.push(entry.path());
         }
     }

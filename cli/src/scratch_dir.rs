@@ -1,8 +1,7 @@
 //! A directory for what nobody needs later: gone when the program ends, even by Ctrl-C.
 
 use crate::failure::Fault;
-use crate::new_dir::random_name;
-use crate::new_file::{make, release};
+use crate::new_file::{make, random_name, release};
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -3,8 +3,9 @@
 use crate::args::FileArgs;
 use crate::failure::{Failure, Fault};
 use crate::output::Output;
+use crate::probe;
 use crate::query_args::{CellArgs, RowArgs};
-use crate::regions::{Regions, kind_of};
+use crate::regions::{Regions, is_region, kind_of};
 use crate::scan_rows::check_only_family;
 use crate::target::{self, Kind};
 use crate::target_args::TargetArgs;
@@ -48,7 +49,7 @@ impl Source {
         }
         let options = reading.region_options(out)?.clock(cells.clock()).storage(out.progress().storage());
         let kind = match target.kind {
-            None if path.is_file() => Kind::Hfile,
+            None if probe::is_file(path)? => Kind::Hfile,
             kind => kind_of(path, kind)?,
         };
         match kind {
@@ -63,9 +64,9 @@ impl Source {
 
     /// A family: with what its table says of it, if it is in a region.
     fn of_family(dir: &Path, options: RegionOptions, out: &Output) -> Result<Self, Failure> {
-        let region =
-            dir.parent().filter(|parent| kind_of(parent, None).is_ok_and(|kind| kind == Kind::Region));
-        if let (Some(region), Some(name)) = (region, dir.file_name()) {
+        if let (Some(region), Some(name)) = (dir.parent(), dir.file_name())
+            && is_region(region)?
+        {
             let rows = Rows::Regions(Box::new(Regions::find(region, Some(Kind::Region), options)?));
             return Ok(Self { rows, family: Some(name.as_encoded_bytes().to_vec()) });
         }
@@ -191,7 +192,7 @@ fn files_in(dir: &Path) -> Result<Vec<PathBuf>, Fault> {
     for entry in fs::read_dir(dir).map_err(fault)? {
         let entry = entry.map_err(fault)?;
         let hidden = matches!(entry.file_name().as_encoded_bytes().first(), Some(b'.' | b'_'));
-        if !hidden && entry.path().is_file() {
+        if !hidden && probe::is_file(&entry.path())? {
             files.push(entry.path());
         }
     }

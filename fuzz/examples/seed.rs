@@ -2,6 +2,8 @@
 
 #[path = "../../tests/support/seeds.rs"]
 mod seeds;
+#[path = "../../tests/support/tool_seeds.rs"]
+mod tool_seeds;
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
@@ -18,6 +20,14 @@ fn main() -> io::Result<()> {
             count += 1;
         }
     }
+    // any bytes are operations; these make a first corpus of some lengths
+    for len in [20, 60, 200, 600] {
+        let corpus = folder.join("region_operations");
+        fs::create_dir_all(&corpus)?;
+        let bytes: Vec<u8> = (0..len).map(|i: u32| i.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
+        fs::write(corpus.join(format!("mixed-{len}")), bytes)?;
+        count += 1;
+    }
     let testdata = fuzz.join("../testdata");
     let messages = seeds::of_filter_messages(&testdata)?;
     let others = seeds::of_regions(&testdata)?.into_iter().chain(seeds::of_filters()).chain(messages);
@@ -26,6 +36,12 @@ fn main() -> io::Result<()> {
         let corpus = folder.join(seed.target);
         fs::create_dir_all(&corpus)?;
         fs::write(corpus.join(format!("other-{i}")), seed.bytes)?;
+        count += 1;
+    }
+    for (i, (target, bytes)) in tool_seeds::of_tool(&testdata)?.into_iter().enumerate() {
+        let corpus = folder.join(target);
+        fs::create_dir_all(&corpus)?;
+        fs::write(corpus.join(format!("golden-{i}")), bytes)?;
         count += 1;
     }
     println!("{count} seeds in {}", folder.display());

@@ -20,6 +20,10 @@ impl CellFilter for FamilyFilter {
         let passes = family.is_empty() || self.compare.passes(&self.comparator, family)?;
         Ok(if passes { Verdict::Include } else { Verdict::NextRow })
     }
+
+    fn is_stateless(&self) -> bool {
+        self.comparator.is_total()
+    }
 }
 
 /// Qualifiers that pass a comparison (HBase: `QualifierFilter`).
@@ -33,6 +37,10 @@ impl CellFilter for QualifierFilter {
     fn filter_cell(&mut self, cell: CellRef<'_>) -> Result<Verdict> {
         let passes = self.compare.passes(&self.comparator, cell.qualifier())?;
         Ok(if passes { Verdict::Include } else { Verdict::Skip })
+    }
+
+    fn is_stateless(&self) -> bool {
+        self.comparator.is_total()
     }
 }
 
@@ -69,6 +77,10 @@ impl CellFilter for ColumnPrefixFilter {
     }
 
     fn is_hinting(&self) -> bool {
+        true
+    }
+
+    fn is_stateless(&self) -> bool {
         true
     }
 }
@@ -140,6 +152,10 @@ impl CellFilter for MultipleColumnPrefixFilter {
     fn is_hinting(&self) -> bool {
         true
     }
+
+    fn is_stateless(&self) -> bool {
+        true
+    }
 }
 
 /// Qualifiers of a range (HBase: `ColumnRangeFilter`).
@@ -183,6 +199,10 @@ impl CellFilter for ColumnRangeFilter {
     }
 
     fn is_hinting(&self) -> bool {
+        true
+    }
+
+    fn is_stateless(&self) -> bool {
         true
     }
 }

@@ -50,6 +50,11 @@ pub(super) enum Kind {
 }
 
 impl Comparator {
+    /// Whether it compares with any bytes, without an error.
+    pub(super) fn is_total(&self) -> bool {
+        !matches!(self.0, Kind::Long(_) | Kind::Decimal(_))
+    }
+
     /// Bytes, in the order of bytes (HBase: `BinaryComparator`).
     #[must_use]
     pub fn binary(value: impl Into<Bytes>) -> Self {

@@ -94,6 +94,13 @@ pub trait CellFilter: fmt::Debug + Send {
         false
     }
 
+    /// Whether what it says of a cell, never an error, depends on that cell alone, and no row is judged by it. Where one
+    /// member of a list is not like that, the list gives no [skip hints](Self::skip_hint): they would pass over cells that
+    /// the member has yet to see, or not, as versions that are out happen to be there.
+    fn is_stateless(&self) -> bool {
+        false
+    }
+
     /// The direction of the read; told before it begins.
     fn set_reversed(&mut self, reversed: bool) {
         let _ = reversed;

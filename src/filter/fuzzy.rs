@@ -129,31 +129,44 @@ impl FuzzyRowFilter {
         if self.reversed { a > b } else { a < b }
     }
 
-    /// Brings the queue to where its first row is ahead of `row`, if a key has such a row.
+    /// Brings the queue to where its first row is ahead of `row`, if each key that has a next row has one ahead.
+    ///
+    /// Looks for each key's next row once at most: backward, that of a key may be no farther than before (§23.4), and would be
+    /// found again and again.
     fn advance(&mut self, row: &[u8]) {
         let mut queue = self.next_rows.take().unwrap_or_else(|| {
             let mut queue = VecDeque::with_capacity(self.keys.len());
-            (0..self.keys.len()).for_each(|key| self.put(&mut queue, row, key, Vec::new()));
+            for key in 0..self.keys.len() {
+                self.put(&mut queue, row, key, Vec::new());
+            }
             queue
         });
         while let Some((next, _)) = queue.front()
             && !self.is_before(row, next)
             && let Some((next, key)) = queue.pop_front()
         {
-            self.put(&mut queue, row, key, next);
-            // a row that is no farther than before would come first again
-            if queue.front().is_some_and(|(next, first)| *first == key && !self.is_before(row, next)) {
+            if self.put(&mut queue, row, key, next) == Some(false) {
                 break;
             }
         }
         self.next_rows = Some(queue);
     }
 
-    fn put(&self, queue: &mut VecDeque<(Vec<u8>, usize)>, row: &[u8], key: usize, mut next: Vec<u8>) {
-        if self.keys.get(key).is_some_and(|fuzzy| fuzzy.next(row, self.reversed, &mut next)) {
-            let at = queue.partition_point(|(other, _)| !self.is_before(&next, other));
-            queue.insert(at, (next, key));
+    /// Queues the next row of a key, if there is one, and says whether that is ahead of `row`.
+    fn put(
+        &self,
+        queue: &mut VecDeque<(Vec<u8>, usize)>,
+        row: &[u8],
+        key: usize,
+        mut next: Vec<u8>,
+    ) -> Option<bool> {
+        if !self.keys.get(key)?.next(row, self.reversed, &mut next) {
+            return None;
         }
+        let is_ahead = self.is_before(row, &next);
+        let at = queue.partition_point(|(other, _)| !self.is_before(&next, other));
+        queue.insert(at, (next, key));
+        Some(is_ahead)
     }
 }
 
@@ -239,7 +252,60 @@ mod tests {
         assert_eq!(key(b"ab", &[0xff, 2]), key(b"ac", &[0, 1]));
     }
 
+    /// The next row of either key, backward, is no farther than the row: the read steps (it went round for ever).
+    #[test]
+    fn keys_that_lead_nowhere_backward_end() {
+        for masks in [[[1, 0], [1, 0]], [[0, 1], [1, 0]]] {
+            let keys = [b"\x7f\x7f", b"\x7e\x7f"].into_iter().zip(masks);
+            let mut filter = FuzzyRowFilter::new(keys).unwrap();
+            filter.set_reversed(true);
+            let mut hint = SeekKey::new();
+            for row in [b"\xff\x00", b"\xfe\xff", b"\x80\x00", b"\x01\x00"] {
+                let key = SeekKey::first_on_row(row);
+                let cell = CellRef::new(&key, b"");
+                if filter.filter_cell(cell).unwrap() == Verdict::SeekNextUsingHint
+                    && filter.next_cell_hint(cell, &mut hint)
+                {
+                    assert!(hint.row() < &row[..]);
+                }
+            }
+        }
+    }
+
     proptest! {
+        /// Whatever the keys and the rows, each question has an answer, and what is called a hint is ahead.
+        #[test]
+        fn hints_are_ahead(
+            keys in proptest::collection::vec(proptest::collection::vec((any::<u8>(), 0u8..2), 0..4), 1..4),
+            mut rows in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..4), 1..20),
+            edges: bool,
+            reversed: bool,
+        ) {
+            // at the ends of what a byte holds, signed or not, keys lead back
+            let edge = |byte: u8| if edges { [0, 1, 0x7e, 0x7f, 0x80, 0xff][usize::from(byte) % 6] } else { byte };
+            let pair = |bytes: Vec<(u8, u8)>| -> (Vec<u8>, Vec<u8>) {
+                bytes.into_iter().map(|(byte, mask)| (edge(byte), mask)).unzip()
+            };
+            let mut filter = FuzzyRowFilter::new(keys.into_iter().map(pair)).unwrap();
+            filter.set_reversed(reversed);
+            rows.iter_mut().flatten().for_each(|byte| *byte = edge(*byte));
+            rows.sort();
+            if reversed {
+                rows.reverse();
+            }
+            let mut hint = SeekKey::new();
+            for row in rows {
+                let key = SeekKey::first_on_row(&row);
+                let cell = CellRef::new(&key, b"");
+                if filter.filter_cell(cell).unwrap() == Verdict::SeekNextUsingHint
+                    && filter.next_cell_hint(cell, &mut hint)
+                {
+                    prop_assert!(filter.is_before(&row, hint.row()));
+                }
+                filter.reset();
+            }
+        }
+
         /// No row that matches lies between a row and the one it leads to.
         #[test]
         fn nothing_is_passed_over(

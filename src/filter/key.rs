@@ -74,6 +74,10 @@ impl CellFilter for KeyOnlyFilter {
         self.len = i32::try_from(cell.value().len()).unwrap_or(i32::MAX).to_be_bytes();
         CellRef::new(cell.key(), &self.len)
     }
+
+    fn is_stateless(&self) -> bool {
+        true
+    }
 }
 
 /// Cells of some timestamps (HBase: `TimestampsFilter`).
@@ -118,6 +122,10 @@ impl CellFilter for TimestampsFilter {
     }
 
     fn is_hinting(&self) -> bool {
+        true
+    }
+
+    fn is_stateless(&self) -> bool {
         true
     }
 }

@@ -118,7 +118,7 @@ impl CellFilter for FilterListWithAnd {
     }
 
     fn skip_hint(&mut self, cell: CellRef<'_>, hint: &mut SeekKey) -> bool {
-        self.farthest(hint, |member, hint| member.filter.skip_hint(cell, hint))
+        self.is_stateless() && self.farthest(hint, |member, hint| member.filter.skip_hint(cell, hint))
     }
 
     fn filter_row_cells(&mut self, row: &mut RowBuf) {
@@ -135,6 +135,10 @@ impl CellFilter for FilterListWithAnd {
 
     fn is_family_essential(&self, family: &[u8]) -> bool {
         self.members.is_empty() || self.members.iter().any(|member| member.filter.is_family_essential(family))
+    }
+
+    fn is_stateless(&self) -> bool {
+        self.members.iter().all(|member| member.filter.is_stateless())
     }
 
     fn set_reversed(&mut self, reversed: bool) {
@@ -296,7 +300,7 @@ impl CellFilter for FilterListWithOr {
     }
 
     fn skip_hint(&mut self, cell: CellRef<'_>, hint: &mut SeekKey) -> bool {
-        self.nearest(hint, |filter, hint| filter.skip_hint(cell, hint))
+        self.is_stateless() && self.nearest(hint, |filter, hint| filter.skip_hint(cell, hint))
     }
 
     fn filter_row_cells(&mut self, row: &mut RowBuf) {
@@ -313,6 +317,10 @@ impl CellFilter for FilterListWithOr {
 
     fn is_family_essential(&self, family: &[u8]) -> bool {
         self.members.is_empty() || self.members.iter().any(|member| member.filter.is_family_essential(family))
+    }
+
+    fn is_stateless(&self) -> bool {
+        self.members.iter().all(|member| member.filter.is_stateless())
     }
 
     fn set_reversed(&mut self, reversed: bool) {

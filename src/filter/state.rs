@@ -13,13 +13,15 @@ pub struct FilterState {
     filter: Box<dyn CellFilter>,
     /// Where hints are written.
     hint: SeekKey,
+    /// How many hints were of no use to the read.
+    hints_ignored: u64,
 }
 
 impl FilterState {
     /// The filter as it is when a read begins.
     #[must_use]
     pub fn new(filter: &Filter) -> Self {
-        Self { filter: filter.start(), hint: SeekKey::new() }
+        Self { filter: filter.start(), hint: SeekKey::new(), hints_ignored: 0 }
     }
 
     /// Tells the direction of the read, before it begins. Forward, unless told.
@@ -77,6 +79,16 @@ impl FilterState {
     /// Where to go from a cell that versions, columns or times had left out before the filter was asked, if the filter knows.
     pub fn skip_hint(&mut self, cell: CellRef<'_>) -> Option<&CellKey> {
         self.filter.skip_hint(cell, &mut self.hint).then_some(&*self.hint)
+    }
+
+    /// Counts a hint that the read could not follow.
+    pub(crate) fn count_ignored_hint(&mut self) {
+        self.hints_ignored += 1;
+    }
+
+    /// How many hints the read could not follow since it was last asked.
+    pub(crate) fn take_ignored_hints(&mut self) -> u64 {
+        std::mem::take(&mut self.hints_ignored)
     }
 
     /// Takes cells out of a row that has been read. To be called only if the filter [judges rows](Self::has_filter_row).

@@ -30,6 +30,10 @@ impl CellFilter for ValueFilter {
         let passes = self.compare.passes(&self.comparator, cell.value())?;
         Ok(if passes { Verdict::Include } else { Verdict::Skip })
     }
+
+    fn is_stateless(&self) -> bool {
+        self.comparator.is_total()
+    }
 }
 
 /// A condition on the value of one column, by which whole rows are judged, for

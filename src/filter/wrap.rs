@@ -1,9 +1,9 @@
 //! Filters that make more of what another says. What they do not pass on, they do not pass on in HBase either
-//! (read-path.md §13.2, §23.7): rows' keys (SKIP), the cells of rows, hints (but for those of cells that were left out before
-//! the filter was asked: these matter, since a filter that is not asked of a cell does not object to it), the direction.
+//! (read-path.md §13.2, §23.7): rows' keys (SKIP), the cells of rows, hints, the direction. HBase's WHILE passes on the hints for
+//! cells that were left out before the filter was asked; here it does not, as it has to see each cell (§23.21).
 
 use super::{CellFilter, Verdict};
-use crate::cell::{CellRef, SeekKey};
+use crate::cell::CellRef;
 use crate::error::Result;
 
 /// Drops a row if the filter does not include each of its cells (HBase: `SkipFilter`).
@@ -87,10 +87,6 @@ impl CellFilter for WhileMatchFilter {
 
     fn transform_cell<'a>(&'a mut self, cell: CellRef<'a>) -> CellRef<'a> {
         self.filter.transform_cell(cell)
-    }
-
-    fn skip_hint(&mut self, cell: CellRef<'_>, hint: &mut SeekKey) -> bool {
-        self.filter.skip_hint(cell, hint)
     }
 
     fn filter_row(&mut self) -> bool {

@@ -111,9 +111,22 @@ impl LocalFileWriter {
     ///
     /// Whatever the system says.
     pub fn create(path: impl AsRef<Path>) -> io::Result<Self> {
-        let path = path.as_ref().to_owned();
-        let place = Place::Here(WriteBehind::new(File::create(&path)?));
-        Ok(Self { buffer: Vec::new(), place, path })
+        let path = path.as_ref();
+        Ok(Self::new(File::create(path)?, path))
+    }
+
+    /// Creates a file where nothing has the name; no link is followed.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::AlreadyExists`] if anything has the name; whatever the system says otherwise.
+    pub fn create_new(path: impl AsRef<Path>) -> io::Result<Self> {
+        let path = path.as_ref();
+        Ok(Self::new(File::create_new(path)?, path))
+    }
+
+    fn new(file: File, path: &Path) -> Self {
+        Self { buffer: Vec::new(), place: Place::Here(WriteBehind::new(file)), path: path.to_owned() }
     }
 
     /// Hands what is gathered to the system, or to the thread that will.
@@ -209,6 +222,10 @@ impl Storage for LocalStorage {
         Ok(Box::new(LocalFileWriter::create(path)?))
     }
 
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
+        Ok(Box::new(LocalFileWriter::create_new(path)?))
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
     }
@@ -264,11 +281,24 @@ impl Storage for LocalStorage {
     }
 }
 
+/// Whether a symbolic link could not be followed because of what it names, not because the system failed.
+fn leads_nowhere(error: &io::Error) -> bool {
+    #[cfg(target_os = "linux")]
+    if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {
+        return true;
+    }
+    use io::ErrorKind::{InvalidFilename, NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory | InvalidFilename)
+}
+
 fn dir_entry(entry: &fs::DirEntry) -> io::Result<DirEntry> {
     let is_symlink = entry.file_type()?.is_symlink();
     // A link counts as the file it leads to; one that leads nowhere counts as itself.
     let meta = if is_symlink {
-        fs::metadata(entry.path()).or_else(|_| entry.metadata())?
+        match fs::metadata(entry.path()) {
+            Err(error) if leads_nowhere(&error) => entry.metadata()?,
+            found => found?,
+        }
     } else {
         entry.metadata()?
     };

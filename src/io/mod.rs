@@ -102,6 +102,13 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// Whatever the system says.
     fn create(&self, path: &Path) -> io::Result<Box<dyn FileWriter>>;
 
+    /// Creates a file for writing, where nothing has the name: a file that exists is not opened, and no link is followed.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::AlreadyExists`] if anything has the name; whatever the system says otherwise.
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileWriter>>;
+
     /// Gives a file or directory another name in one step. A file takes the place of a file of that name, a directory
     /// that of an empty directory.
     ///

@@ -2,15 +2,17 @@
 
 use super::{FileWriter, Storage};
 use crate::error::{Error, Result};
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A file that is being written.
 ///
-/// It is written aside, under its name with `.tmp` behind, and gets its name only when it is complete and on the disk.
-/// Whenever the process ends, there is the file that was there before, or the new one, whole. One that is dropped before
-/// it is [kept](Self::keep) is removed.
+/// It is written beside its place, under a random hidden name (`.<16 hexadecimal digits>.tmp`) that nothing else has, and
+/// gets its name only when it is complete and on the disk. Whenever the process ends, there is the file that was there
+/// before, or the new one, whole; files of others are not touched. One that is dropped before it is [kept](Self::keep) is
+/// removed.
 #[derive(Debug)]
 pub(crate) struct NewFile {
     file: Box<dyn FileWriter>,
@@ -28,7 +30,7 @@ impl NewFile {
     /// A file that will be at `path`.
     pub(crate) fn create(storage: &Arc<dyn Storage>, path: &Path) -> Result<Self> {
         let aside = aside(path)?;
-        let file = storage.create(&aside).map_err(|error| Error::io("create", &aside, error))?;
+        let file = storage.create_new(&aside).map_err(|error| Error::io("create", &aside, error))?;
         Ok(Self { file, place: Some(Place { storage: Arc::clone(storage), path: path.to_owned() }) })
     }
 
@@ -70,14 +72,15 @@ impl Drop for NewFile {
     }
 }
 
+/// A random name beside `path`. It does not depend on the length of its name, which may be the longest there can be.
 fn aside(path: &Path) -> Result<PathBuf> {
-    let Some(name) = path.file_name() else {
+    if path.file_name().is_none() {
         let error = io::Error::new(io::ErrorKind::InvalidInput, "not the name of a file");
         return Err(Error::io("create", path, error));
-    };
-    let mut name = name.to_owned();
-    name.push(".tmp");
-    Ok(path.with_file_name(name))
+    }
+    // Each state has random keys. If another process has the name all the same, the file is not created.
+    let random = RandomState::new().hash_one(std::process::id());
+    Ok(path.with_file_name(format!(".{random:016x}.tmp")))
 }
 
 fn directory(path: &Path) -> &Path {
@@ -133,6 +136,50 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn files_of_others_are_not_touched() {
+        let storage = FaultyStorage::new();
+        let other = Path::new("dir/name.tmp");
+        storage.create(other).unwrap().write_all(b"another's").unwrap();
+        write(&storage, b"what is new").unwrap();
+        assert_eq!(storage.bytes(other).unwrap(), b"another's");
+        assert_eq!(storage.names(), [Path::new("dir/name"), other]);
+
+        // two at once
+        let shared: Arc<dyn Storage> = Arc::new(storage.clone());
+        let path = Path::new("dir/twice");
+        let mut files =
+            [b"first", b"other"].map(|content| (NewFile::create(&shared, path).unwrap(), content));
+        files.iter_mut().for_each(|(file, content)| file.write_all(*content).unwrap());
+        for (file, content) in files {
+            file.keep().unwrap();
+            assert_eq!(storage.bytes(path).unwrap(), content);
+        }
+        assert_eq!(storage.create_new(path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn no_link_is_followed() {
+        use crate::io::LocalStorage;
+        use std::fs;
+
+        let dir = tempfile::tempdir().unwrap();
+        let (victim, link) = (dir.path().join("victim"), dir.path().join("link"));
+        fs::write(&victim, "bytes").unwrap();
+        std::os::unix::fs::symlink(&victim, &link).unwrap();
+        assert_eq!(LocalStorage.create_new(&link).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        let storage: Arc<dyn Storage> = Arc::new(LocalStorage);
+        let mut file = NewFile::create(&storage, &link).unwrap();
+        file.write_all(b"new").unwrap();
+        file.keep().unwrap();
+        assert_eq!(
+            (fs::read(&victim).unwrap(), fs::read(&link).unwrap()),
+            (b"bytes".to_vec(), b"new".to_vec())
+        );
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
     }
 
     #[test]

@@ -155,7 +155,11 @@ impl Locator {
             if let Err(error) = &result
                 && error.kind() == ErrorKind::RegionOffline
             {
-                self.check_enabled(table, deadline)?;
+                match self.check_enabled(table, deadline) {
+                    Err(error) if is_for_good(&error) => return Err(error),
+                    // enabled, or the state cannot be read now: the lookup is tried again
+                    _ => {}
+                }
             }
             result
         })
@@ -191,14 +195,17 @@ impl Locator {
     /// # Errors
     ///
     /// If the table is not there ([`TableNotFound`](ErrorKind::TableNotFound)) or disabled
-    /// ([`TableNotEnabled`](ErrorKind::TableNotEnabled)). Not if nobody can say: then one tries again.
+    /// ([`TableNotEnabled`](ErrorKind::TableNotEnabled)), or its state cannot be read. Not if the catalog keeps no states
+    /// ([`Unsupported`](ErrorKind::Unsupported)): it is one before 2.0.
     pub fn check_enabled(&self, table: &TableName, deadline: Deadline) -> Result<()> {
         match self.ask_state(table, deadline) {
             Ok(None) => Err(table_not_found(table)),
             Ok(Some(state)) if !state.is_enabled() => {
                 Err(Error::locating(ErrorKind::TableNotEnabled, format!("{table} is {state}")))
             }
-            Ok(Some(_)) | Err(_) => Ok(()),
+            Ok(Some(_)) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::Unsupported => Ok(()),
+            Err(error) => Err(error),
         }
     }
 

@@ -7,6 +7,7 @@ use crate::error::{Corruption, Error, Result};
 use crate::io::{Storage, read_file};
 use crate::schema::region_name::is_encoded_name;
 use crate::schema::{RegionInfo, TableName};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -42,23 +43,23 @@ impl RegionDirs {
         Self { storage, tables: Tables::One(table, dir.into()) }
     }
 
-    /// The directory of a table; none if there can be none. Under a root it is `data/namespace/table`, or `table` before 0.96.
-    #[must_use]
-    pub fn table_dir(&self, table: &TableName) -> Option<PathBuf> {
-        match &self.tables {
-            Tables::One(name, dir) => (name == table).then(|| dir.clone()),
-            Tables::Root(root) => {
-                let dir = root.join("data").join(table.namespace()).join(table.qualifier());
-                let old = || {
-                    Some(root.join(table.qualifier()))
-                        .filter(|_| table.namespace() == TableName::DEFAULT_NAMESPACE)
-                };
-                if self.storage.list_dir(&dir).is_ok() {
-                    return Some(dir);
-                }
-                old().filter(|dir| self.storage.list_dir(dir).is_ok())
-            }
+    /// The directory of a table; none if it does not exist. Under a root it is `data/namespace/table`, or `table` before 0.96.
+    ///
+    /// # Errors
+    ///
+    /// If the system does not say whether there is such a directory: without permission, for one.
+    pub fn table_dir(&self, table: &TableName) -> Result<Option<PathBuf>> {
+        let root = match &self.tables {
+            Tables::One(name, dir) => return Ok((name == table).then(|| dir.clone())),
+            Tables::Root(root) => root,
+        };
+        let dir = root.join("data").join(table.namespace()).join(table.qualifier());
+        if dir_exists(&*self.storage, &dir)? {
+            return Ok(Some(dir));
         }
+        let old = root.join(table.qualifier());
+        let is_default = table.namespace() == TableName::DEFAULT_NAMESPACE;
+        Ok((is_default && dir_exists(&*self.storage, &old)?).then_some(old))
     }
 
     /// The regions that the directories in a table's directory are of, parents too.
@@ -78,6 +79,20 @@ impl RegionDirs {
         let regions = read_regions(storage, dir)?;
         Ok(regions.first().map(|(_, region)| region.table().clone()))
     }
+}
+
+/// Whether a directory exists. Fails if the system does not say.
+pub(super) fn dir_exists(storage: &dyn Storage, dir: &Path) -> Result<bool> {
+    match storage.list_dir(dir) {
+        Ok(_) => Ok(true),
+        Err(error) if is_absent(error.kind()) => Ok(false),
+        Err(error) => Err(Error::io("list", dir, error)),
+    }
+}
+
+/// Whether an error says that there can be no such directory.
+fn is_absent(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidFilename)
 }
 
 /// The regions that the directories in a table's directory are of, parents too, in the order of the directories' names.
@@ -105,7 +120,7 @@ fn read_regions(storage: &dyn Storage, table: &Path) -> Result<Vec<(PathBuf, Reg
 
 impl Catalog for RegionDirs {
     fn rows(&self, _: &RegionLocations, range: &CatalogRange, _: Deadline) -> Result<Vec<CatalogEntry>> {
-        let Some(dir) = self.table_dir(&range.table) else { return Ok(Vec::new()) };
+        let Some(dir) = self.table_dir(&range.table)? else { return Ok(Vec::new()) };
         let regions = self.regions_in(&dir, &range.table)?.into_iter().map(|(_, region)| region);
         let regions = serving(regions.collect());
         Ok(range.of(regions.into_iter().map(|region| CatalogEntry {
@@ -115,6 +130,6 @@ impl Catalog for RegionDirs {
     }
 
     fn table_state(&self, _: &RegionLocations, table: &TableName, _: Deadline) -> Result<Option<TableState>> {
-        Ok(self.table_dir(table).map(|_| TableState::Enabled))
+        Ok(self.table_dir(table)?.map(|_| TableState::Enabled))
     }
 }

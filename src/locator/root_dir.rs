@@ -1,5 +1,6 @@
 //! A root directory on a disk, in place of a cluster (locator.md §16.4).
 
+use super::region_dirs::dir_exists;
 use super::{Catalog, Locator, MetaRegion, RegionDirs, RegionLocations, Registry, RetryPolicy, ServerName};
 use crate::clock::Deadline;
 use crate::error::{Corruption, Error, Result};
@@ -39,15 +40,14 @@ impl RootDir {
     ///
     /// # Errors
     ///
-    /// If there is a catalog that cannot be read.
+    /// If there is a catalog that cannot be read, or the system does not say whether there is one.
     pub fn catalog(&self) -> Result<Arc<dyn Catalog>> {
-        let is_there = |path: &Path| self.storage.list_dir(path).is_ok();
-        if is_there(&MetaRegion::path(&self.path)) {
+        if dir_exists(&*self.storage, &MetaRegion::path(&self.path))? {
             let options = Region::options().storage(Arc::clone(&self.storage));
             return Ok(Arc::new(MetaRegion::open(&self.path, options)?));
         }
         let old = self.path.join(OLD_CATALOG);
-        if is_there(&old) {
+        if dir_exists(&*self.storage, &old)? {
             let (what, name) = ("catalog", ".META.".into());
             let hint = Some("HBase 0.96 makes it hbase:meta; each table can be read by its own directory");
             return Err(Corruption::Unsupported { what, name, hint }.at(&old, 0));

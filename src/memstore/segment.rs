@@ -14,6 +14,9 @@ use std::ops::{Bound, ControlFlow};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
+/// What a cell takes in the list: a node has links, of which one and a third on average, and counts its references.
+const NODE: usize = size_of::<Position<StoredCell>>() + size_of::<usize>() * 7 / 3;
+
 /// Cells in memory, sorted. Many threads add to it while others read; nothing is ever taken out.
 ///
 /// What it holds of a cell is a copy, so a cell lives as long as the segment does. Dropping a version, or whatever a
@@ -108,12 +111,15 @@ impl Segment {
         self.data_size.load(Ordering::Relaxed)
     }
 
+    /// The bytes of the cells and of what finds them (HBase: `MemStoreSize.getHeapSize`). What is left of the newest chunk is not in it.
+    pub(crate) fn memory(&self) -> u64 {
+        self.data_size() + (NODE * self.cell_count()) as u64
+    }
+
     /// The bytes of memory that all of this takes, roughly.
     pub(crate) fn heap_size(&self) -> usize {
-        // a node has links, of which one and a third on average, and counts its references
-        let node = size_of::<Position<StoredCell>>() + size_of::<usize>() * 7 / 3;
         let marks = size_of::<Position<StoredCell>>() * (self.arena.allocated() / STRIDE);
-        self.arena.allocated() + marks + self.rows.allocated() + node * self.cell_count()
+        self.arena.allocated() + marks + self.rows.allocated() + NODE * self.cell_count()
     }
 
     /// The least and greatest timestamp (read-path.md §1.5): `(i64::MAX, -1)` if there is no cell. Those deletes that

@@ -1,110 +1,514 @@
-//! Flushes and compactions on a thread of their own, for those who ask for it.
+//! Work for a region that no caller asked for: flushes when there is much in memory, and compactions after them (HBase:
+//! `MemStoreFlusher`, `CompactSplit`).
 
-use super::{Compaction, Inner};
-use crate::error::{Error, Result};
+use super::compact::Outcome;
+use super::scheduler::{Job, Lane, Work, after};
+use super::{Inner, MemoryLimit, Scheduler};
+use crate::error::{Error, ErrorKind, Result};
 use crate::sync::unpoisoned;
-use std::sync::{Arc, Condvar, Mutex, Weak};
-use std::thread;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, Weak};
+use std::time::{Duration, Instant};
 
 /// Writers wait when this many times the flush size is in memory (hbase.hregion.memstore.block.multiplier).
 const BLOCK_MULTIPLIER: u64 = 4;
+/// How much a region's memory may change before others are told.
+const GRANULE: u64 = 64 << 10;
+/// A flush that waits for compactions looks this often whether they have been enough (HBase: a hundredth of the wait).
+const BLOCKED_CHECK: Duration = Duration::from_millis(900);
+/// A compaction waits this long for one that a caller runs.
+const BUSY_CHECK: Duration = Duration::from_secs(1);
 
-/// What the thread and the writers tell each other.
+/// What a region that is written to has under way.
 #[derive(Debug)]
 pub(super) struct Background {
+    pub(super) scheduler: Scheduler,
+    limit: MemoryLimit,
     flush_size: u64,
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    signals: Mutex<Signals>,
+    compacts: bool,
+    /// The region.
+    region: OnceLock<Weak<Inner>>,
+    /// The bytes that cells in memory take, as of the last time that others were told.
+    memory: AtomicU64,
+    tasks: Mutex<Tasks>,
     changed: Condvar,
 }
 
+#[derive(Debug)]
+struct Tasks {
+    /// Whether the region is closed.
+    closed: bool,
+    flush: Task,
+    /// How many flushes have ended, whoever asked for them.
+    flushes: u64,
+    /// Until when a flush waits for compactions.
+    blocked_until: Option<Instant>,
+    /// How much was in memory when a flush on the thread of a writer failed.
+    failed_at: u64,
+    /// Of each store.
+    compactions: Vec<Task>,
+}
+
+/// A flush, or the compaction of a store.
+#[derive(Clone, Debug, Default)]
+struct Task {
+    status: Status,
+    failure: Option<Failure>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Status {
+    #[default]
+    Idle,
+    Queued,
+    Running,
+}
+
+/// Failures in a row.
+#[derive(Clone, Debug)]
+pub(super) struct Failure {
+    /// The last one.
+    pub(super) error: Error,
+    /// When the first one was, in milliseconds since 1970.
+    pub(super) since: i64,
+    pub(super) count: u32,
+}
+
+/// What is under way, as of now.
 #[derive(Debug, Default)]
-struct Signals {
-    /// Whether there is something to do.
-    wanted: bool,
-    /// Whether the region is gone.
-    stopped: bool,
-    /// Why the last round failed, if it did.
-    failure: Option<Error>,
-    /// How many rounds have ended.
-    rounds: u64,
+pub(super) struct Pending {
+    pub(super) failure: Option<Failure>,
+    pub(super) flush: bool,
+    pub(super) compactions: usize,
 }
 
 impl Background {
-    pub(super) fn new(flush_size: u64) -> Self {
-        Self { flush_size, shared: Arc::default() }
-    }
-
-    /// Starts the thread. It ends when the region goes.
-    pub(super) fn start(&self, region: &Arc<Inner>) -> Result<()> {
-        let (shared, region) = (Arc::clone(&self.shared), Arc::downgrade(region));
-        let thread = thread::Builder::new().name("hregion".into());
-        let started = thread.spawn(move || run(&shared, &region));
-        started
-            .map(drop)
-            .map_err(|error| Error::io("start a thread for", std::path::Path::new("flushes"), error))
-    }
-
-    /// Why the last round failed, if it did.
-    pub(super) fn failure(&self) -> Option<Error> {
-        unpoisoned(self.shared.signals.lock()).failure.clone()
-    }
-
-    /// Before a write: waits while there is far too much in memory.
-    ///
-    /// # Errors
-    ///
-    /// If the flush that would make room has failed.
-    pub(super) fn admit(&self, in_memory: impl Fn() -> u64) -> Result<()> {
-        if in_memory() < self.flush_size {
-            return Ok(());
+    pub(super) fn new(
+        scheduler: Scheduler,
+        limit: MemoryLimit,
+        flush_size: u64,
+        compacts: bool,
+        stores: usize,
+    ) -> Self {
+        let tasks = Tasks {
+            closed: false,
+            flush: Task::default(),
+            flushes: 0,
+            blocked_until: None,
+            failed_at: 0,
+            compactions: vec![Task::default(); stores],
+        };
+        Self {
+            scheduler,
+            limit,
+            flush_size: flush_size.max(1),
+            compacts,
+            region: OnceLock::new(),
+            memory: AtomicU64::new(0),
+            tasks: Mutex::new(tasks),
+            changed: Condvar::new(),
         }
-        let mut signals = unpoisoned(self.shared.signals.lock());
-        signals.wanted = true;
-        self.shared.changed.notify_all();
-        while in_memory() >= self.flush_size.saturating_mul(BLOCK_MULTIPLIER) {
-            let rounds = signals.rounds;
-            while signals.rounds == rounds {
-                signals = unpoisoned(self.shared.changed.wait(signals));
-            }
-            if let Some(failure) = &signals.failure {
-                return Err(failure.clone());
-            }
-            signals.wanted = true;
+    }
+
+    /// Lets the region be flushed for others.
+    pub(super) fn start(&self, region: &Arc<Inner>) {
+        let region = self.region.get_or_init(|| Arc::downgrade(region));
+        self.limit.add(region.clone());
+    }
+
+    /// Drops what is queued, and wakes those who wait.
+    pub(super) fn stop(&self) {
+        self.tasks().closed = true;
+        self.changed.notify_all();
+        if let Some(region) = self.region.get() {
+            self.scheduler.remove(region);
+            self.limit.remove(region);
         }
-        Ok(())
+        self.set_memory(0);
+    }
+
+    pub(super) fn pending(&self) -> Pending {
+        let tasks = self.tasks();
+        let is_pending = |task: &&Task| task.status != Status::Idle;
+        let all = [&tasks.flush].into_iter().chain(&tasks.compactions);
+        Pending {
+            failure: all.filter_map(|task| task.failure.clone()).next(),
+            flush: is_pending(&&tasks.flush),
+            compactions: tasks.compactions.iter().filter(is_pending).count(),
+        }
+    }
+
+    /// Whether a writer has more to do than to write.
+    #[inline]
+    pub(super) fn is_pressed(&self) -> bool {
+        self.memory.load(Ordering::Relaxed) >= self.flush_size || self.limit.is_pressed()
+    }
+
+    /// After a write: tells others how much is in memory, if that has changed by much.
+    #[inline]
+    pub(super) fn note_memory(&self, bytes: u64) {
+        let granule = GRANULE.min(self.flush_size / 16);
+        if bytes.abs_diff(self.memory.load(Ordering::Relaxed)) > granule {
+            self.set_memory(bytes);
+        }
+    }
+
+    fn set_memory(&self, bytes: u64) {
+        let old = self.memory.swap(bytes, Ordering::Relaxed);
+        self.limit.change(old, bytes);
+    }
+
+    /// After a flush that succeeded, whoever asked for it.
+    pub(super) fn flushed(&self, memory: u64) {
+        let mut tasks = self.tasks();
+        if !tasks.closed {
+            self.set_memory(memory);
+        }
+        tasks.flush.failure = None;
+        tasks.blocked_until = None;
+        tasks.flushes += 1;
+        self.changed.notify_all();
+    }
+
+    /// After a compaction of a store that succeeded, whoever asked for it.
+    pub(super) fn compacted(&self, store: usize) {
+        self.tasks().compactions[store].failure = None;
+    }
+
+    fn tasks(&self) -> MutexGuard<'_, Tasks> {
+        unpoisoned(self.tasks.lock())
+    }
+
+    fn submit(&self, work: Work, lane: Lane, priority: i64, due: Option<Instant>) -> Result<()> {
+        let region = self.region.get().cloned().unwrap_or_default();
+        self.scheduler.submit(Job { region, work, lane, priority, due })
     }
 }
 
 impl Drop for Background {
     fn drop(&mut self) {
-        unpoisoned(self.shared.signals.lock()).stopped = true;
-        self.shared.changed.notify_all();
+        self.stop();
     }
 }
 
-fn run(shared: &Shared, region: &Weak<Inner>) {
-    loop {
-        let mut signals = unpoisoned(shared.signals.lock());
-        while !signals.wanted && !signals.stopped {
-            signals = unpoisoned(shared.changed.wait(signals));
+impl Task {
+    fn fail(&mut self, error: Error, now: i64) -> u32 {
+        let since = self.failure.as_ref().map_or(now, |failure| failure.since);
+        let count = self.failure.as_ref().map_or(0, |failure| failure.count).saturating_add(1);
+        self.failure = Some(Failure { error, since, count });
+        count
+    }
+
+    /// Whether it has failed in a way that does not pass by itself.
+    fn is_given_up(&self) -> bool {
+        self.failure.as_ref().is_some_and(|failure| !is_passing(&failure.error))
+    }
+}
+
+/// Whether a failure may pass: then it is tried again.
+fn is_passing(error: &Error) -> bool {
+    error.kind() == ErrorKind::Io
+}
+
+/// For the writers.
+impl Inner {
+    /// Before a write, while no lock is held: sees to it that too much in memory is flushed, and waits while there is far too
+    /// much.
+    ///
+    /// # Errors
+    ///
+    /// If the flush that would make room fails.
+    #[inline]
+    pub(super) fn admit(&self) -> Result<()> {
+        match &self.background {
+            Some(background) if background.is_pressed() => self.make_room(background),
+            _ => Ok(()),
         }
-        signals.wanted = false;
-        drop(signals);
-        let Some(region) = region.upgrade() else { return };
-        let result = flush_and_compact(&region);
-        let mut signals = unpoisoned(shared.signals.lock());
-        signals.failure = result.err();
-        signals.rounds += 1;
-        shared.changed.notify_all();
+    }
+
+    #[cold]
+    fn make_room(&self, background: &Background) -> Result<()> {
+        let block_size = background.flush_size.saturating_mul(BLOCK_MULTIPLIER);
+        loop {
+            self.check_writable()?;
+            let memory = self.memory();
+            background.note_memory(memory);
+            if memory >= block_size {
+                self.flush_and_wait()?;
+                continue;
+            }
+            if memory >= background.flush_size {
+                // There is room: that it cannot be flushed is in the region's health.
+                let _ = self.request_flush();
+            }
+            if !background.limit.is_pressed() {
+                return Ok(());
+            }
+            let largest = background.limit.largest();
+            let is_sound = |region: &&Arc<Self>| region.pending().failure.is_none();
+            let Some(region) = largest.iter().find(is_sound).or_else(|| largest.first()) else {
+                return Ok(());
+            };
+            if !background.limit.is_full() {
+                let _ = region.request_flush();
+                background.limit.asked();
+                return Ok(());
+            }
+            region.flush_and_wait()?;
+        }
+    }
+
+    /// Bytes that cells in memory take.
+    pub(super) fn memory(&self) -> u64 {
+        self.states.load().stores.iter().map(|state| state.memory()).sum()
+    }
+
+    pub(super) fn pending(&self) -> Pending {
+        self.background.as_ref().map(Background::pending).unwrap_or_default()
+    }
+
+    /// Asks for a flush, unless one is asked for.
+    ///
+    /// # Errors
+    ///
+    /// If no thread can be started for it; if the thread of the caller does it, and it fails.
+    fn request_flush(&self) -> Result<()> {
+        let Some(background) = &self.background else { return Ok(()) };
+        let mut tasks = background.tasks();
+        if tasks.closed || tasks.flush.status != Status::Idle {
+            return Ok(());
+        }
+        if background.scheduler.is_inline() {
+            let grown = tasks.failed_at.saturating_add(background.flush_size / 8);
+            if tasks.flush.failure.is_some() && self.memory() < grown {
+                return Ok(());
+            }
+            tasks.flush.status = Status::Running;
+            drop(tasks);
+            self.run_flush(background);
+            return background
+                .tasks()
+                .flush
+                .failure
+                .as_ref()
+                .map_or(Ok(()), |failure| Err(failure.error.clone()));
+        }
+        tasks.flush.status = Status::Queued;
+        let submitted = background.submit(Work::Flush, Lane::Flush, 0, None);
+        if let Err(error) = &submitted {
+            tasks.flush.status = Status::Idle;
+            tasks.flush.fail(error.clone(), self.clock.now());
+        }
+        submitted
+    }
+
+    /// Has the region flushed now and waits until that has been tried.
+    ///
+    /// # Errors
+    ///
+    /// If it fails.
+    fn flush_and_wait(&self) -> Result<()> {
+        let Some(background) = &self.background else { return Ok(()) };
+        let flushes = background.tasks().flushes;
+        if background.scheduler.is_inline() {
+            background.tasks().failed_at = 0;
+        }
+        self.request_flush()?;
+        if let Some(region) = background.region.get() {
+            // one that waits to be tried again
+            background.scheduler.expedite(region, Work::Flush);
+        }
+        let mut tasks = background.tasks();
+        while tasks.flushes == flushes && tasks.flush.status != Status::Idle && !tasks.closed {
+            tasks = unpoisoned(background.changed.wait(tasks));
+        }
+        match &tasks.flush.failure {
+            Some(failure) if !tasks.closed => Err(failure.error.clone()),
+            _ => Ok(()),
+        }
     }
 }
 
-fn flush_and_compact(region: &Inner) -> Result<()> {
-    region.flush_all()?;
-    region.compact_all(Compaction::Minor)
+/// On the threads of the scheduler.
+impl Inner {
+    /// Does work that was queued.
+    pub(super) fn run(&self, work: Work, lane: Lane) {
+        let Some(background) = &self.background else { return };
+        // Observers get handles of the region. One that is dropped last must not close the region in the middle of this.
+        let handle = self.handle.get().and_then(Weak::upgrade);
+        let handle = if self.observers.is_empty() { None } else { handle };
+        match work {
+            Work::Flush => self.run_flush(background),
+            Work::Compact(store) => self.run_compaction(background, store, lane),
+        }
+        drop(handle);
+    }
+
+    fn run_flush(&self, background: &Background) {
+        {
+            let mut tasks = background.tasks();
+            if tasks.closed {
+                return;
+            }
+            tasks.flush.status = Status::Running;
+        }
+        if self.waits_for_compactions(background) {
+            let mut tasks = background.tasks();
+            tasks.flush.status = Status::Queued;
+            let left = tasks.blocked_until.map_or(Duration::ZERO, |until| {
+                until.saturating_duration_since(after(Duration::ZERO)).min(BLOCKED_CHECK)
+            });
+            if background.submit(Work::Flush, Lane::Flush, 0, Some(after(left))).is_ok() {
+                return;
+            }
+            tasks.flush.status = Status::Running;
+        }
+        // A caller may have flushed it meanwhile.
+        let result = if self.memory() > 0 { caught(|| self.flush_all(), self).map(drop) } else { Ok(()) };
+        let is_flushed = result.is_ok();
+        self.end_flush(background, result.err());
+        if is_flushed {
+            (0..self.stores.len()).for_each(|store| self.request_compaction(background, store));
+        }
+    }
+
+    fn end_flush(&self, background: &Background, error: Option<Error>) {
+        let memory = self.memory();
+        let mut tasks = background.tasks();
+        tasks.flush.status = Status::Idle;
+        if let Some(error) = error.filter(|error| error.kind() != ErrorKind::Closed) {
+            let retries = is_passing(&error) && !background.scheduler.is_inline() && !tasks.closed;
+            let failures = tasks.flush.fail(error, self.clock.now());
+            tasks.failed_at = memory;
+            tasks.flushes += 1;
+            if retries {
+                let due = background.scheduler.retry_at(failures);
+                // One that cannot be queued is asked for again by the next writer.
+                if background.submit(Work::Flush, Lane::Flush, 0, Some(due)).is_ok() {
+                    tasks.flush.status = Status::Queued;
+                }
+            }
+        }
+        drop(tasks);
+        background.changed.notify_all();
+    }
+
+    /// Whether a store has so many files that a flush waits for compactions (HBase: `MemStoreFlusher.flushRegion`): for some
+    /// time, if there are any to come, and not if all memory is taken.
+    fn waits_for_compactions(&self, background: &Background) -> bool {
+        if background.scheduler.is_inline() || background.limit.is_low() {
+            return false;
+        }
+        let state = Arc::clone(&self.states.load());
+        let is_blocking =
+            |store: &usize| state.stores[*store].files.len() >= self.stores[*store].compaction.blocking_files;
+        let blocking: Vec<usize> = (0..self.stores.len()).filter(is_blocking).collect();
+        blocking.iter().for_each(|&store| self.request_compaction(background, store));
+        let mut tasks = background.tasks();
+        let is_pending = |store: &usize| {
+            let task = &tasks.compactions[*store];
+            task.status == Status::Running || task.status == Status::Queued && task.failure.is_none()
+        };
+        if tasks.closed || !blocking.iter().any(is_pending) {
+            return false;
+        }
+        let wait = background.scheduler.blocking_wait();
+        let until = *tasks.blocked_until.get_or_insert_with(|| after(wait));
+        after(Duration::ZERO) < until
+    }
+
+    /// Asks for a compaction of a store, if its policy chooses any files.
+    fn request_compaction(&self, background: &Background, store: usize) {
+        let Some((lane, priority)) = self.next_compaction(background, store) else { return };
+        let mut tasks = background.tasks();
+        if tasks.closed
+            || tasks.compactions[store].status != Status::Idle
+            || tasks.compactions[store].is_given_up()
+        {
+            return;
+        }
+        tasks.compactions[store].status = Status::Queued;
+        if background.scheduler.is_inline() {
+            drop(tasks);
+            self.run_compaction(background, store, lane);
+            return;
+        }
+        if let Err(error) = background.submit(Work::Compact(store), lane, priority, None) {
+            tasks.compactions[store].status = Status::Idle;
+            tasks.compactions[store].fail(error, self.clock.now());
+        }
+    }
+
+    /// The lane and priority of the compaction that the policy of a store would choose.
+    fn next_compaction(&self, background: &Background, store: usize) -> Option<(Lane, i64)> {
+        if !background.compacts {
+            return None;
+        }
+        let bytes = self.compaction_size(store)?;
+        let files = self.states.load().stores[store].files.len();
+        let room = self.stores[store].compaction.blocking_files.cast_signed().saturating_sub_unsigned(files);
+        Some((background.scheduler.compaction_lane(bytes), i64::try_from(room).unwrap_or(i64::MAX)))
+    }
+
+    fn run_compaction(&self, background: &Background, store: usize, lane: Lane) {
+        let next = self.next_compaction(background, store);
+        {
+            let mut tasks = background.tasks();
+            let task = &mut tasks.compactions[store];
+            task.status = Status::Idle;
+            let Some((next, priority)) = next.filter(|_| !tasks.closed) else { return };
+            let task = &mut tasks.compactions[store];
+            // The files may have changed since it was queued.
+            if next == Lane::Large && lane == Lane::Small && !background.scheduler.is_inline() {
+                task.status = Status::Queued;
+                if background.submit(Work::Compact(store), next, priority, None).is_ok() {
+                    return;
+                }
+            }
+            tasks.compactions[store].status = Status::Running;
+        }
+        let result = caught(|| self.compact_in_background(store, &background.scheduler), self);
+        let mut tasks = background.tasks();
+        let is_closed = tasks.closed;
+        let task = &mut tasks.compactions[store];
+        task.status = Status::Idle;
+        let due = match result {
+            Ok(Outcome::Compacted) => None,
+            Ok(Outcome::Idle) => return,
+            Ok(Outcome::Busy) => Some(after(BUSY_CHECK)),
+            Err(error) if error.kind() == ErrorKind::Closed => return,
+            Err(error) => {
+                let is_passing = is_passing(&error);
+                let failures = task.fail(error, self.clock.now());
+                if !is_passing {
+                    return;
+                }
+                Some(background.scheduler.retry_at(failures))
+            }
+        };
+        match due {
+            None => {
+                drop(tasks);
+                // What is left, or has come meanwhile.
+                self.request_compaction(background, store);
+            }
+            Some(_) if background.scheduler.is_inline() || is_closed => {}
+            // One that cannot be queued is asked for again after the next flush.
+            Some(due) => {
+                if background.submit(Work::Compact(store), lane, 0, Some(due)).is_ok() {
+                    task.status = Status::Queued;
+                }
+            }
+        }
+    }
+}
+
+/// Makes a panic, of an observer for example, an error: the thread has other regions to work for.
+fn caught<T>(work: impl FnOnce() -> Result<T>, region: &Inner) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        let error = io::Error::other("a flush or compaction panicked");
+        Err(Error::io("work on", region.dir.path(), error))
+    })
 }

@@ -7,7 +7,7 @@ use crate::layout::{CommitError, FamilyChange, StagedFile, StoreFileInfo};
 use crate::store::StoreFile;
 use crate::sync::unpoisoned;
 use std::path::Path;
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Mutex, MutexGuard, OnceLock};
 
 /// How the files of a store change.
 #[derive(Debug)]
@@ -47,6 +47,11 @@ impl FileChanges {
         self.poison.get().cloned()
     }
 
+    /// Waits for a change that is under way; there is no other while what is returned is held.
+    pub(super) fn wait(&self) -> MutexGuard<'_, ()> {
+        unpoisoned(self.committing.lock())
+    }
+
     /// Fails once a change of the files could not be undone.
     pub(super) fn check(&self) -> Result<()> {
         self.poison.get().map_or(Ok(()), |error| Err(error.clone()))
@@ -68,6 +73,8 @@ impl Inner {
     ) -> Result<()> {
         let _committing = unpoisoned(self.files.committing.lock());
         self.files.check()?;
+        // What began before the region was closed must not change its files now that others may.
+        self.check_open()?;
         let state = self.states.load();
         let change = |change: &mut StoreChange| {
             let known = |file: &StoreFile| KnownFile { name: file.name().to_owned(), len: file.file_len() };

@@ -1,13 +1,14 @@
 //! From several files of a store to one (read-path.md §17).
 
 use super::commit::StoreChange;
-use super::{Inner, Region};
+use super::{Inner, Region, Scheduler};
 use crate::error::{Error, Result};
 use crate::layout::StagedFile;
 use crate::metrics::ReadCounts;
 use crate::store::compact::{self, Merge, Selection};
 use crate::store::{Keep, Store, StoreFile};
 use crate::sync::unpoisoned;
+use std::sync::TryLockError;
 
 /// Which files to compact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,7 +53,7 @@ impl Region {
     /// As [`compact_family`](Self::compact_family).
     pub fn compact_files(&self, family: impl AsRef<[u8]>, from: usize, count: usize) -> Result<()> {
         let store = self.0.store_index(family.as_ref())?;
-        self.0.compact_chosen(
+        self.0.compact_now(
             store,
             |_| Ok(()),
             |files, _| {
@@ -78,7 +79,7 @@ impl Region {
             let name: String = name.as_ref().chars().take(200).collect();
             Err(Error::invalid_argument(format!("the family has no store file {name:?}")))
         };
-        self.0.compact_chosen(store, check, |files, _| {
+        self.0.compact_now(store, check, |files, _| {
             let is_named = |file: &&StoreFile| names.iter().any(|name| name.as_ref() == file.name());
             Ok(Chosen::of(files.iter().filter(is_named).cloned().collect()))
         })
@@ -105,6 +106,16 @@ impl Chosen {
     }
 }
 
+/// What came of a compaction that nobody asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Compacted,
+    /// There was nothing to do.
+    Idle,
+    /// A caller compacts the store.
+    Busy,
+}
+
 impl Inner {
     /// Compacts every store.
     pub(super) fn compact_all(&self, compaction: Compaction) -> Result<()> {
@@ -112,46 +123,80 @@ impl Inner {
     }
 
     fn compact(&self, store: usize, compaction: Compaction) -> Result<()> {
-        let Store { family, compaction: config, .. } = &self.stores[store];
         let major = compaction == Compaction::Major;
-        self.compact_chosen(
-            store,
-            |_| Ok(()),
-            |files, now| {
-                let candidates: Vec<_> = files.iter().map(StoreFile::candidate).collect();
-                let chosen =
-                    compact::select(&candidates, &[], config, now, family.ttl_millis(), major, major);
-                Ok(chosen.map_or_else(
-                    || Chosen::of(Vec::new()),
-                    |Selection { files: places, boundaries, .. }| Chosen {
-                        files: places.into_iter().map(|i| files[i].clone()).collect(),
-                        boundaries,
-                    },
-                ))
-            },
-        )
+        self.compact_now(store, |_| Ok(()), |files, now| Ok(self.choose(store, files, now, major)))
     }
 
-    /// Drops files that have expired, and merges those that are chosen of the others, unless the check of what there is
-    /// before fails.
-    fn compact_chosen(
+    /// How many bytes the policy of a store would compact now; none if there is nothing to do.
+    pub(super) fn compaction_size(&self, store: usize) -> Option<u64> {
+        let (files, now) = (self.states.load().stores[store].files.clone(), self.clock.now());
+        let chosen = self.choose(store, &files, now, false).files;
+        let is_idle = chosen.is_empty() && self.unneeded(store, &files, now).is_empty();
+        (!is_idle).then(|| chosen.iter().map(StoreFile::file_len).sum())
+    }
+
+    /// Compacts what the policy of a store chooses, at the pace of a scheduler.
+    pub(super) fn compact_in_background(&self, store: usize, scheduler: &Scheduler) -> Result<Outcome> {
+        let _compacting = match self.compacting[store].try_lock() {
+            Ok(guard) => guard,
+            Err(TryLockError::Poisoned(guard)) => guard.into_inner(),
+            Err(TryLockError::WouldBlock) => return Ok(Outcome::Busy),
+        };
+        let progress = |bytes| {
+            self.check_open()?;
+            scheduler.spend(bytes, || self.check_open())
+        };
+        let choose = |files: &[StoreFile], now| Ok(self.choose(store, files, now, false));
+        let compacted = self.compact_chosen(store, |_| Ok(()), choose, &progress)?;
+        Ok(if compacted { Outcome::Compacted } else { Outcome::Idle })
+    }
+
+    /// Compacts on the thread of a caller, after compactions of the store that are under way.
+    fn compact_now(
         &self,
         store: usize,
         check: impl FnOnce(&[StoreFile]) -> Result<()>,
         choose: impl FnOnce(&[StoreFile], i64) -> Result<Chosen>,
     ) -> Result<()> {
+        let _compacting = unpoisoned(self.compacting[store].lock());
+        self.compact_chosen(store, check, choose, &|_| self.check_open()).map(drop)
+    }
+
+    /// What the policy of a store chooses of its files.
+    fn choose(&self, store: usize, files: &[StoreFile], now: i64, major: bool) -> Chosen {
+        let Store { family, compaction: config, .. } = &self.stores[store];
+        let candidates: Vec<_> = files.iter().map(StoreFile::candidate).collect();
+        let chosen = compact::select(&candidates, &[], config, now, family.ttl_millis(), major, major);
+        chosen.map_or_else(
+            || Chosen::of(Vec::new()),
+            |Selection { files: places, boundaries, .. }| Chosen {
+                files: places.into_iter().map(|i| files[i].clone()).collect(),
+                boundaries,
+            },
+        )
+    }
+
+    /// Drops files that have expired, and merges those that are chosen of the others, unless the check of what there is
+    /// before fails. Returns whether anything was dropped or merged. `progress` may end it, as [`Merge`] says.
+    fn compact_chosen(
+        &self,
+        store: usize,
+        check: impl FnOnce(&[StoreFile]) -> Result<()>,
+        choose: impl FnOnce(&[StoreFile], i64) -> Result<Chosen>,
+        progress: &dyn Fn(u64) -> Result<()>,
+    ) -> Result<bool> {
+        // While the store's lock is held, for which a region that is closed waits.
         self.check_writable()?;
-        let _compacting = unpoisoned(self.compacting.lock());
         let now = self.clock.now();
         check(&self.states.load().stores[store].files)?;
         self.archive_replaced(Some(store))?;
-        self.drop_unneeded(store, now)?;
+        let dropped = self.drop_unneeded(store, now)?;
         let files = self.states.load().stores[store].files.clone();
         let family = self.stores[store].family.name();
         let Chosen { files: inputs, boundaries } =
             self.choose_observed(family, &files, |files| choose(files, now))?;
         if inputs.is_empty() {
-            return Ok(());
+            return Ok(dropped);
         }
         let newest = |files: &[StoreFile]| files.iter().map(StoreFile::max_seq_id).max();
         let all_files = inputs.len() == files.len();
@@ -161,16 +206,20 @@ impl Inner {
         })?;
         let passes = self.passes(|observer, context| observer.pre_compact(context, family, all_files))?;
         let newest = newest(&inputs) == newest(&files);
-        let merge = Merge { inputs: &inputs, all_files, boundaries: &boundaries, newest };
+        let merge = Merge { inputs: &inputs, all_files, boundaries: &boundaries, newest, progress };
         let keep = Keep { info, max_read_point: self.mvcc.smallest_read_point(), passes };
         let outputs = self.stores[store].compact(merge, keep)?;
         let names: Vec<String> = outputs.iter().map(|file| file.name().to_owned()).collect();
         drop(files);
         self.replace(store, inputs, outputs, now)?;
         self.counters.add(&ReadCounts { compactions: 1, ..ReadCounts::default() });
+        if let Some(background) = &self.background {
+            background.compacted(store);
+        }
         names.iter().try_for_each(|name| {
             self.observe(|observer, context| observer.post_compact(context, family, name))
-        })
+        })?;
+        Ok(true)
     }
 
     /// Chooses among the files that the observers leave.
@@ -196,20 +245,24 @@ impl Inner {
     }
 
     /// Drops the files of which every cell has expired (§17.5, "unneeded files").
-    fn drop_unneeded(&self, store: usize, now: i64) -> Result<()> {
-        let Store { family, compaction, .. } = &self.stores[store];
+    /// Returns whether there were any.
+    fn drop_unneeded(&self, store: usize, now: i64) -> Result<bool> {
         let files = self.states.load().stores[store].files.clone();
+        let unneeded = self.unneeded(store, &files, now);
+        if unneeded.is_empty() {
+            return Ok(false);
+        }
+        drop(files);
+        self.replace(store, unneeded, Vec::new(), now)?;
+        Ok(true)
+    }
+
+    fn unneeded(&self, store: usize, files: &[StoreFile], now: i64) -> Vec<StoreFile> {
+        let Store { family, compaction, .. } = &self.stores[store];
         let candidates: Vec<_> = files.iter().map(StoreFile::candidate).collect();
         let ttl = family.ttl_millis();
         let unneeded = compact::unneeded(&candidates, &[], compaction, now, ttl, family.min_versions);
-        let unneeded: Vec<StoreFile> = unneeded.into_iter().map(|i| files[i].clone()).collect();
-        match unneeded.is_empty() {
-            true => Ok(()),
-            false => {
-                drop(files);
-                self.replace(store, unneeded, Vec::new(), now)
-            }
-        }
+        unneeded.into_iter().map(|i| files[i].clone()).collect()
     }
 
     /// Puts files in place of others, which go to the archive. Those that cannot be archived are tried again before the next

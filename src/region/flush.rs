@@ -41,8 +41,9 @@ impl Inner {
 
     /// Flushes stores; gives the number that the flush took.
     fn flush(&self, stores: &[usize]) -> Result<i64> {
-        self.check_writable()?;
         let _flushing = unpoisoned(self.flushing.lock());
+        // Not before: a region that is closed waits for this lock.
+        self.check_writable()?;
         self.observe(|observer, context| observer.pre_flush(context))?;
         let seq_id = self.freeze(stores);
         // Reads that begin later see more, so they do not need what is dropped either.
@@ -79,6 +80,9 @@ impl Inner {
             self.counters.add(&ReadCounts { flushes: 1, ..ReadCounts::default() });
             free(segments);
             self.observe(|observer, context| observer.post_flush_store(context, family, &name))?;
+        }
+        if let Some(background) = &self.background {
+            background.flushed(self.memory());
         }
         self.observe(|observer, context| observer.post_flush(context))?;
         Ok(seq_id)

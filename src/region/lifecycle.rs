@@ -1,6 +1,6 @@
 //! The end of a region's life, and what is wrong with it meanwhile (HBase: `HRegion.close`).
 
-use super::background::Background;
+use super::background::Pending;
 use super::{Inner, Region};
 use crate::error::{Error, Result};
 use crate::sync::unpoisoned;
@@ -26,8 +26,18 @@ pub struct RegionHealth {
     /// Why no writes are taken any more: a change of the region's files failed and could not be undone. It stays until the region
     /// is opened again.
     pub poisoned: Option<Error>,
-    /// Why the last flush or compaction in the background failed; none once one has succeeded since.
+    /// Why the last flush or compaction in the background failed; none once one has succeeded since. If the
+    /// [system](crate::ErrorKind::Io) failed it is tried again, at ever longer intervals; writes succeed meanwhile while there
+    /// is room in memory.
     pub background_failure: Option<Error>,
+    /// When it failed first, by the region's clock in milliseconds since 1970.
+    pub background_failing_since: Option<i64>,
+    /// How often it has failed since.
+    pub background_failures: u32,
+    /// Whether a flush is under way, or waits for a thread or to be tried again.
+    pub flush_pending: bool,
+    /// How many stores have a compaction under way, or waiting likewise.
+    pub compactions_pending: usize,
     /// Store files that were replaced and could not be archived or removed. No read sees them. It is tried again before
     /// the next compaction and when the region is closed.
     pub unarchived_files: Vec<String>,
@@ -42,7 +52,7 @@ impl RegionHealth {
 }
 
 impl Region {
-    /// Flushes what is in memory, waits for flushes and compactions, and lets other processes open the region for writing.
+    /// Flushes what is in memory, waits for flushes, cancels compactions, and lets other processes open the region for writing.
     ///
     /// Every read and write fails with the kind [`Closed`](crate::ErrorKind::Closed) from then on, through clones and views too. A
     /// region that was opened for reading only closes as well. Closing a closed region does nothing.
@@ -58,9 +68,14 @@ impl Region {
     /// What is wrong with the region, as of now.
     #[must_use]
     pub fn health(&self) -> RegionHealth {
+        let Pending { failure, flush, compactions } = self.0.pending();
         RegionHealth {
             poisoned: self.0.files.poison(),
-            background_failure: self.0.background.as_ref().and_then(Background::failure),
+            background_failing_since: failure.as_ref().map(|failure| failure.since),
+            background_failures: failure.as_ref().map_or(0, |failure| failure.count),
+            background_failure: failure.map(|failure| failure.error),
+            flush_pending: flush,
+            compactions_pending: compactions,
             unarchived_files: self.0.unarchived_files(),
         }
     }
@@ -122,9 +137,13 @@ impl Inner {
     /// Gives up the lock, so that another process can write.
     fn release(&self) {
         self.is_closed.store(true, Ordering::Release);
-        // A compaction or flush that is under way still changes files.
-        let _compacting = unpoisoned(self.compacting.lock());
+        if let Some(background) = &self.background {
+            background.stop();
+        }
+        // A flush, or what is left of a compaction that was cancelled, still changes files.
+        let _compacting: Vec<_> = self.compacting.iter().map(|store| unpoisoned(store.lock())).collect();
         let _flushing = unpoisoned(self.flushing.lock());
+        let _committing = self.files.wait();
         unpoisoned(self.lock.lock()).take();
     }
 }

@@ -16,12 +16,14 @@ mod flush;
 mod increment;
 mod lifecycle;
 mod locks;
+mod memory_limit;
 mod mutate;
 mod observer;
 mod open;
 mod options;
 mod read;
 mod scanner;
+mod scheduler;
 mod state_cell;
 mod view;
 mod write;
@@ -29,9 +31,11 @@ mod write;
 pub use check::CheckResult;
 pub use compact::Compaction;
 pub use lifecycle::RegionHealth;
+pub use memory_limit::MemoryLimit;
 pub use observer::{CellPass, MiniBatch, ObserverContext, RegionObserver, ScanOptions};
 pub use options::RegionOptions;
 pub use scanner::{RegionScanner, ScanResult, ScanResults};
+pub use scheduler::{Scheduler, SchedulerBuilder};
 pub use view::ReadView;
 
 use crate::cell::{CellOrder, Row, RowBuf, same_bytes};
@@ -92,7 +96,8 @@ pub(crate) struct Inner {
     /// Writers hold it shared; a flush holds it alone while it replaces the segments that are written to.
     updates: RwLock<()>,
     flushing: Mutex<()>,
-    compacting: Mutex<()>,
+    /// Of each store.
+    compacting: Vec<Mutex<()>>,
     files: FileChanges,
     warnings: Vec<Error>,
     background: Option<Background>,

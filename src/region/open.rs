@@ -4,7 +4,7 @@ use super::background::Background;
 use super::commit::{FileChanges, Replaced};
 use super::locks::RowLocks;
 use super::state_cell::StateCell;
-use super::{Inner, Region, RegionOptions, RegionState};
+use super::{Inner, MemoryLimit, Region, RegionOptions, RegionState, Scheduler};
 use crate::error::{Corruption, Error, Result};
 use crate::hfile::Encryption;
 use crate::io::FileLock;
@@ -25,6 +25,9 @@ const LOCK: &str = ".hregion.lock";
 
 /// The table of a region that is created without one.
 pub(super) const DEFAULT_TABLE: &str = "default";
+
+/// hbase.hregion.memstore.flush.size
+const DEFAULT_FLUSH_SIZE: u64 = 128 << 20;
 
 /// How often files are listed again because another process has changed them meanwhile.
 const LISTINGS: u32 = 20;
@@ -94,7 +97,15 @@ impl RegionOptions {
     /// Makes the region, now that its files are open.
     pub(super) fn region(self, opened: Opened) -> Result<Region> {
         let Opened { dir, stores, states, mvcc, lock, block_counts, replaced, warnings } = opened;
+        let flush_size =
+            self.memstore_flush_size.or_else(|| flush_size_of(&dir)).unwrap_or(DEFAULT_FLUSH_SIZE);
+        let background = lock.is_some().then(|| {
+            let scheduler = self.scheduler.unwrap_or_else(Scheduler::global);
+            let limit = self.memory_limit.unwrap_or_else(MemoryLimit::global);
+            Background::new(scheduler, limit, flush_size, self.compaction_enabled, stores.len())
+        });
         let inner = Inner {
+            compacting: stores.iter().map(|_| Mutex::new(())).collect(),
             observers: self.observers,
             handle: OnceLock::new(),
             info: dir.info().clone(),
@@ -114,14 +125,13 @@ impl RegionOptions {
             rows: RowLocks::new(),
             updates: RwLock::new(()),
             flushing: Mutex::new(()),
-            compacting: Mutex::new(()),
             files: FileChanges::new(replaced),
             warnings,
-            background: self.background_flush_size.filter(|_| self.writable).map(Background::new),
+            background,
         };
         let region = Region::new(inner);
         if let Some(background) = &region.0.background {
-            background.start(&region.0)?;
+            background.start(&region.0);
         }
         if region.0.is_writable {
             // Files that compactions left over; those that cannot be archived now wait for the next compaction.
@@ -294,6 +304,12 @@ impl StoreContent {
         let replaced = replaced.chain(unlisted.iter().filter(is_replaced).cloned()).collect();
         Self { files, replaced }
     }
+}
+
+/// The flush size that the table's descriptor sets.
+fn flush_size_of(dir: &RegionDir) -> Option<u64> {
+    let size = dir.setting(&[], "MEMSTORE_FLUSHSIZE")?.parse().ok();
+    size.filter(|size| *size > 0)
 }
 
 /// Whether two listings have the same files.

@@ -1,7 +1,7 @@
 //! How to open a region.
 
-use super::Region;
 use super::observer::{Observers, RegionObserver};
+use super::{MemoryLimit, Region, Scheduler};
 use crate::cache::BlockCache;
 use crate::clock::{Clock, SystemClock};
 use crate::error::Result;
@@ -29,7 +29,10 @@ pub struct RegionOptions {
     pub(super) table: Option<String>,
     pub(super) start_key: Bytes,
     pub(super) end_key: Bytes,
-    pub(super) background_flush_size: Option<u64>,
+    pub(super) memstore_flush_size: Option<u64>,
+    pub(super) memory_limit: Option<MemoryLimit>,
+    pub(super) scheduler: Option<Scheduler>,
+    pub(super) compaction_enabled: bool,
     pub(super) observers: Observers,
     pub(super) lazy_seek: bool,
 }
@@ -49,7 +52,10 @@ impl RegionOptions {
             table: None,
             start_key: Bytes::new(),
             end_key: Bytes::new(),
-            background_flush_size: None,
+            memstore_flush_size: None,
+            memory_limit: None,
+            scheduler: None,
+            compaction_enabled: true,
             observers: Observers::default(),
             lazy_seek: true,
         }
@@ -134,11 +140,35 @@ impl RegionOptions {
         self
     }
 
-    /// Flushes when this many bytes are in memory, and compacts what the policy chooses behind it, on a thread of its own
-    /// (default: never, and no thread; HBase's own size is 128 MiB). Writers wait when four times as much is there.
+    /// Flushes when cells in memory and what finds them take this many bytes, on a thread of the [scheduler](Self::scheduler),
+    /// and compacts what the policy chooses after it (default: what the table's descriptor sets, else 128 MiB; HBase:
+    /// `hbase.hregion.memstore.flush.size`). Writers wait when four times as much is there.
     #[must_use]
-    pub fn background_flush_size(mut self, bytes: u64) -> Self {
-        self.background_flush_size = Some(bytes);
+    pub fn memstore_flush_size(mut self, bytes: u64) -> Self {
+        self.memstore_flush_size = Some(bytes);
+        self
+    }
+
+    /// How much memory unflushed cells may take in all regions that share the limit (default: [that of the
+    /// process](MemoryLimit::global)).
+    #[must_use]
+    pub fn memory_limit(mut self, limit: &MemoryLimit) -> Self {
+        self.memory_limit = Some(limit.clone());
+        self
+    }
+
+    /// What flushes and compacts the region when nobody asks for it (default: [the scheduler of the process](Scheduler::global)).
+    #[must_use]
+    pub fn scheduler(mut self, scheduler: &Scheduler) -> Self {
+        self.scheduler = Some(scheduler.clone());
+        self
+    }
+
+    /// Whether flushes of the scheduler are followed by compactions (default: yes; HBase: `COMPACTION_ENABLED`). Those that are
+    /// [asked for](Region::compact) are made all the same.
+    #[must_use]
+    pub fn compaction_enabled(mut self, enabled: bool) -> Self {
+        self.compaction_enabled = enabled;
         self
     }
 

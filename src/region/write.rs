@@ -35,14 +35,6 @@ impl Inner {
         self.check_new_row(row)
     }
 
-    /// Waits while there is far too much in memory.
-    pub(super) fn admit(&self) -> Result<()> {
-        match &self.background {
-            Some(background) => background.admit(|| self.memstore_size()),
-            None => Ok(()),
-        }
-    }
-
     pub(super) fn check_new_row(&self, row: &[u8]) -> Result<()> {
         if row.is_empty() || row.len() > MAX_ROW_LEN {
             return Err(Error::invalid_argument(format!(
@@ -72,6 +64,9 @@ impl Inner {
             state.stores[cell.store].active.insert(self.cell_ref(cell, &mut key, seq_id));
         }
         self.mvcc.complete_and_wait(entry);
+        if let Some(background) = &self.background {
+            background.note_memory(state.stores.iter().map(|state| state.memory()).sum());
+        }
         self.counters.add(&ReadCounts { writes, ..ReadCounts::default() });
         Ok(seq_id)
     }

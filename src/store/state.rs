@@ -94,6 +94,11 @@ impl StoreState {
         self.frozen.iter().chain([&self.active]).map(|segment| segment.data_size()).sum()
     }
 
+    /// Bytes that cells in memory take, with what finds them.
+    pub(crate) fn memory(&self) -> u64 {
+        self.frozen.iter().chain([&self.active]).map(|segment| segment.memory()).sum()
+    }
+
     /// What a query may have to do with. The files' filters are asked if `filtered`.
     #[inline]
     pub(super) fn sources<'s>(

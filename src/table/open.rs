@@ -69,7 +69,7 @@ impl Table {
     pub fn open_with(root: impl AsRef<Path>, name: &str, options: RegionOptions) -> Result<Self> {
         let (root, name) = (root.as_ref(), TableName::parse(name)?);
         let dirs = RegionDirs::of_root(Arc::clone(options.file_storage()), root);
-        let Some(dir) = dirs.table_dir(&name) else {
+        let Some(dir) = dirs.table_dir(&name)? else {
             let message = format!("there is no table {name} in {}", root.display());
             return Err(Error::locating(ErrorKind::TableNotFound, message));
         };

@@ -1,4 +1,5 @@
 //! A region on a storage that fails, and the model that says what it must show.
+#![allow(clippy::unwrap_used, reason = "a test that stops says where")]
 
 use super::rng::Rng;
 use hregion::io::faulty::{Call, Crash, FaultyStorage};

@@ -19,6 +19,10 @@ impl Storage for NoSync {
         Ok(Box::new(Unsynced(self.0.create(path)?)))
     }
 
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
+        Ok(Box::new(Unsynced(self.0.create_new(path)?)))
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.0.rename(from, to)
     }

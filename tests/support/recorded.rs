@@ -70,6 +70,11 @@ impl Storage for RecordingStorage {
         Ok(Box::new(RecordingWriter { file, name: path.to_owned(), storage: self.clone() }))
     }
 
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
+        let file = self.files.create_new(path)?;
+        Ok(Box::new(RecordingWriter { file, name: path.to_owned(), storage: self.clone() }))
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.files.rename(from, to)
     }

@@ -5,8 +5,10 @@ use crate::cell_source::{CellSource, JsonCells};
 use crate::cmd::write;
 use crate::failure::{Exit, Failure, Fault};
 use crate::lines::Lines;
-use crate::new_dir::{NewDir, is_of_bulk_load, random_name};
+use crate::new_dir::{NewDir, is_of_bulk_load};
+use crate::new_file::random_name;
 use crate::output::Output;
+use crate::probe;
 use crate::progress::Progress;
 use crate::settings::{Bloom, Settings, WriterKind};
 use crate::sort::{self, Sorting};
@@ -69,7 +71,9 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let dir = NewDir::create(&args.out)?;
     let cells = JsonCells::open(&args.cells, order, out.progress())?;
     let keeps_seq_ids = args.writing.settings.skip_reset_seqid;
-    let mut load = Load { dir, files, splits, keeps_seq_ids, open: BTreeMap::new(), written: Vec::new() };
+    let replace = args.force;
+    let mut load =
+        Load { dir, replace, files, splits, keeps_seq_ids, open: BTreeMap::new(), written: Vec::new() };
     let sorting = Sorting { order, args: &args.writing.sorting, file: &args.out, encrypted };
     load.append_all(&mut *sort::in_order(cells, sorting, out)?)?;
     load.finish(out)
@@ -77,14 +81,15 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 
 /// Fails if the directory is there and is not to be replaced, or is not one that this command could have made.
 fn check_output(path: &Path, force: bool) -> Result<(), Fault> {
-    if path.symlink_metadata().is_err() {
+    if !probe::exists(path)? {
         return Ok(());
     }
     if !force {
         return Err(Fault::invalid_file(path, "it exists").with_hint(Some("--force replaces it")));
     }
-    let replaceable = path.symlink_metadata().is_ok_and(|meta| meta.is_dir())
-        && is_of_bulk_load(path).map_err(|error| Fault::io("read", path, &error))?;
+    let fault = |error| Fault::io("read", path, &error);
+    let is_dir = path.symlink_metadata().map_err(fault)?.is_dir();
+    let replaceable = is_dir && is_of_bulk_load(path).map_err(fault)?;
     match replaceable {
         true => Ok(()),
         false => {
@@ -134,6 +139,8 @@ fn read_splits(path: &Path) -> Result<Vec<Vec<u8>>, Fault> {
 /// A directory in the making.
 struct Load {
     dir: NewDir,
+    /// Whether it may take the place of one.
+    replace: bool,
     files: CellFiles,
     splits: Vec<Vec<u8>>,
     keeps_seq_ids: bool,
@@ -215,12 +222,12 @@ impl Load {
         for (family, file) in std::mem::take(&mut self.open) {
             self.finish_file(family, file)?;
         }
-        let Self { dir, splits, mut written, .. } = self;
+        let Self { dir, replace, splits, mut written, .. } = self;
         written.sort_by(|a, b| (&a.family, a.region).cmp(&(&b.family, b.region)));
         for file in &mut written {
             file.path = dir.path_of(&file.path);
         }
-        dir.keep()?;
+        dir.keep(replace)?;
         let bound = |at: Option<usize>| {
             at.and_then(|at| splits.get(at)).map(|row| Binary(row).to_string()).unwrap_or_default()
         };

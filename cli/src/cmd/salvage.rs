@@ -3,7 +3,9 @@
 use crate::args::FileArgs;
 use crate::cell_line;
 use crate::failure::{Exit, Failure, Fault};
+use crate::new_file::OutputStorage;
 use crate::output::Output;
+use crate::probe;
 use crate::target::{self, Kind};
 use crate::text;
 use hregion::{LostBlock, SalvageReport, SeekKey};
@@ -56,12 +58,13 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             Fault::invalid_file(&args.out, "is the damaged file itself, which is left as it is").into()
         );
     }
-    if !args.force && args.out.exists() {
+    if !args.force && probe::exists(&args.out)? {
         return Err(Fault::invalid_file(&args.out, "is there already; --force replaces it").into());
     }
     let bytes = args.file.metadata().map_or(0, |meta| meta.len());
     out.start_progress(bytes, false);
     let reader = target::reader(&args.file, Some(Kind::Hfile), out)?;
+    let options = options.storage(OutputStorage::shared(args.force));
     let report = options.salvage_reader(reader, &args.out)?;
     for lost in &report.lost {
         print_lost(lost, out)?;

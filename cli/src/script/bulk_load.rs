@@ -2,7 +2,7 @@
 
 use super::family::FamilySettings;
 use super::members::{self, Members, required, tuple};
-use crate::new_dir::random_name;
+use crate::new_file::random_name;
 use hregion::cell::{MAX_FAMILY_LEN, MAX_ROW_LEN};
 use hregion::{CellOrder, CellRef, CellType, SeekKey, StoreFileOrigin, StoreFileWriter};
 use serde_json::Value;

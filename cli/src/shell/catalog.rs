@@ -1,6 +1,7 @@
 //! The tables of a directory: those of a root, one table, or one region by itself.
 
 use crate::failure::{Failure, Fault};
+use crate::probe;
 use crate::regions::{Regions, kind_of};
 use crate::target::Kind;
 use hregion::{Family, Region, RegionOptions, TableName};
@@ -43,7 +44,7 @@ impl Catalog {
             Err(error) => return Err(Fault::io("read", dir, &error).into()),
         };
         let mut open = BTreeMap::new();
-        let place = if kind.is_none() && (is_fresh || dir.join("data").is_dir()) {
+        let place = if kind.is_none() && (is_fresh || probe::is_dir(&dir.join("data"))?) {
             Place::Root(dir.to_owned())
         } else {
             let kind = kind_of(dir, kind)?;
@@ -77,19 +78,19 @@ impl Catalog {
     }
 
     /// The directory of a table, and what it is; none if there is no such table.
-    fn dir(&self, name: &TableName) -> Option<(PathBuf, Kind)> {
+    fn dir(&self, name: &TableName) -> Result<Option<(PathBuf, Kind)>, Fault> {
         match &self.place {
-            Place::Only(only, dir, kind) => (only == name).then(|| (dir.clone(), *kind)),
+            Place::Only(only, dir, kind) => Ok((only == name).then(|| (dir.clone(), *kind))),
             Place::Root(root) => {
                 let dir = table_dir(root, name);
-                dir.is_dir().then_some((dir, Kind::Table))
+                Ok(probe::is_dir(&dir)?.then_some((dir, Kind::Table)))
             }
         }
     }
 
     /// Whether there is a table.
     pub(super) fn has(&self, name: &str) -> Result<bool, Failure> {
-        Ok(self.dir(&TableName::parse(name)?).is_some())
+        Ok(self.dir(&TableName::parse(name)?)?.is_some())
     }
 
     /// A table, to read.
@@ -112,7 +113,7 @@ impl Catalog {
     fn table_mut(&mut self, name: &str) -> Result<&mut Table, Failure> {
         let name = TableName::parse(name)?;
         if !self.open.contains_key(&name) {
-            let (dir, kind) = self.dir(&name).ok_or_else(|| Fault::no_such_table(&name.to_string()))?;
+            let (dir, kind) = self.dir(&name)?.ok_or_else(|| Fault::no_such_table(&name.to_string()))?;
             let table = Table::open(&dir, kind, &self.options)?;
             self.open.insert(name.clone(), table);
         }
@@ -191,8 +192,13 @@ fn dirs(dir: &Path) -> Result<Vec<String>, Fault> {
     let mut names = Vec::new();
     for entry in entries {
         let entry = entry.map_err(fault)?;
+        // HBase makes no names that are not UTF-8
         let name = entry.file_name().into_string().ok().filter(|name| !name.starts_with('.'));
-        names.extend(name.filter(|_| entry.path().is_dir()));
+        if let Some(name) = name
+            && probe::is_dir(&entry.path())?
+        {
+            names.push(name);
+        }
     }
     Ok(names)
 }

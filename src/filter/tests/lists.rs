@@ -176,6 +176,39 @@ fn the_farthest_hint_and_the_nearest() {
     assert!(state.skip_hint(cell).is_none());
 }
 
+/// What is out already leads past cells only where no member of the list has to see them (read-path.md §23.21).
+#[test]
+fn skip_hints_pass_over_nothing_that_a_member_judges() {
+    let table = cells("r/f:a/1=x");
+    let hints = |expression: &str| {
+        FilterState::new(&Filter::parse(expression).unwrap()).skip_hint(table[0].cell()).is_some()
+    };
+    let prefix = "ColumnPrefixFilter('b')";
+    for member in ["KeyOnlyFilter()", "ValueFilter(=, 'binary:x')", "QualifierFilter(>, 'binary:a')", prefix]
+    {
+        assert!(hints(&format!("{member} AND {prefix}")), "{member}");
+    }
+    for member in [
+        "SingleColumnValueFilter('f', 'a', =, 'binary:x')",
+        "DependentColumnFilter('f', 'a')",
+        "ColumnValueFilter('f', 'a', =, 'binary:x')",
+        "FirstKeyOnlyFilter()",
+        "ColumnCountGetFilter(2)",
+        "ColumnPaginationFilter(1, 1)",
+        "PageFilter(1)",
+        "RowFilter(=, 'binary:r')",
+        "SKIP ValueFilter(=, 'binary:x')",
+        "WHILE ValueFilter(=, 'binary:x')",
+    ] {
+        assert!(!hints(&format!("{member} AND {prefix}")), "{member}");
+        assert!(!hints(&format!("({prefix} OR {member}) AND {prefix}")), "{member}");
+        assert!(!hints(&format!("(({member} AND {prefix}) OR {prefix}) AND {prefix}")), "{member}");
+    }
+    let number = Filter::value(Compare::Equal, Comparator::long(1));
+    let list = Filter::all([number, Filter::column_prefix("b")]).unwrap();
+    assert!(FilterState::new(&list).skip_hint(table[0].cell()).is_none(), "it may fail");
+}
+
 #[test]
 fn backward_a_member_of_or_is_not_asked_behind_its_hint() {
     let table = cells("r/f:a/1=x r/f:b/1=x");

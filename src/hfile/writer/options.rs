@@ -240,7 +240,8 @@ impl HFileWriterOptions {
 
     /// Begins a file.
     ///
-    /// It is written aside, under its name with `.tmp` behind, and gets its name when it is [finished](HFileWriter::finish).
+    /// It is written aside, under a random hidden name beside its own, and gets its name when it is
+    /// [finished](HFileWriter::finish).
     ///
     /// # Errors
     ///

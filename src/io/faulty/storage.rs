@@ -508,6 +508,14 @@ impl Storage for FaultyStorage {
         Ok(Box::new(FaultyWriter { storage: self.clone(), path: path.to_owned(), file }))
     }
 
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
+        if self.state().node(path).is_ok() {
+            self.state().change(Call::Create)?;
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        self.create(path)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.change(Call::Rename)?;

@@ -236,12 +236,18 @@ impl<'v> Pieces<'v> {
     /// Goes behind the current row, whose key the filter has rejected: to where it says, if it does.
     fn leave_rejected_row(&mut self, context: &mut ScannerContext, row: &mut RowBuf) -> Result<bool> {
         let hint = self.filter.as_mut().and_then(|filter| filter.hint_for_rejected_row(&self.current));
+        let is_hint = hint.is_some();
         match hint.filter(|hint| self.stores.compare_rows(hint.row(), &self.current).is_gt()) {
             Some(hint) => {
                 self.stores.reseek(hint)?;
                 self.end_row()
             }
-            None => self.leave_row(context, row),
+            None => {
+                if let Some(filter) = self.filter.as_mut().filter(|_| is_hint) {
+                    filter.count_ignored_hint();
+                }
+                self.leave_row(context, row)
+            }
         }
     }
 

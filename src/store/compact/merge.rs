@@ -14,7 +14,7 @@ use crate::store::{SeqIds, Store, StoreFile};
 use std::ops::ControlFlow;
 
 /// What becomes of files of a store.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct Merge<'m> {
     /// In the order of read-path.md §6.2, oldest first.
     pub(crate) inputs: &'m [StoreFile],
@@ -25,13 +25,21 @@ pub(crate) struct Merge<'m> {
     /// Whether nothing but the files says how far the store's sequence ids have come, so that there must be one even
     /// if no cell is kept.
     pub(crate) newest: bool,
+    /// Called with the bytes read since the last call, every [`STRIDE`] of them or so: it may wait, and an error of its ends the
+    /// compaction.
+    pub(crate) progress: &'m dyn Fn(u64) -> Result<()>,
 }
+
+/// How many bytes go by between two looks whether to go on.
+const STRIDE: u64 = 64 << 10;
+/// What a row without cells counts.
+const ROW: u64 = 64;
 
 impl Store {
     /// Merges files into new ones that have no names yet: into one, which is written even if no cell is kept; or, with
     /// boundaries, into one for each span of time that keeps a cell.
     pub(crate) fn compact(&self, merge: Merge<'_>, keep: Keep) -> Result<Vec<StagedFile>> {
-        let Merge { inputs, all_files, boundaries, newest } = merge;
+        let Merge { inputs, all_files, boundaries, newest, progress } = merge;
         let Keep { info, max_read_point, mut passes } = keep;
         let now = info.now;
         let kind = if all_files {
@@ -64,14 +72,25 @@ impl Store {
             0
         };
         let mut outputs = Outputs::new(self, carries, now, boundaries);
+        let mut bytes = 0;
         while scanner.peek_row().is_some() {
+            bytes += ROW;
             scanner.next_row(|cell| {
+                bytes += (cell.key.as_bytes().len() + cell.value.len() + cell.tags.len()) as u64;
+                if bytes >= STRIDE {
+                    progress(std::mem::take(&mut bytes))?;
+                }
                 let seq_id = if cell.seq_id() <= zero { 0 } else { cell.seq_id() };
                 let cell = cell.with_seq_id(seq_id);
                 through(&mut passes, cell, |cell| outputs.append(cell))?;
                 Ok(ControlFlow::Continue(()))
             })?;
+            if bytes >= STRIDE {
+                progress(std::mem::take(&mut bytes))?;
+            }
         }
+        // the last look before the files are replaced
+        progress(bytes)?;
         let max_seq_id = inputs.iter().map(StoreFile::max_seq_id).max().unwrap_or(0);
         outputs.finish(max_seq_id, all_files, inputs, boundaries.is_empty() || newest)
     }

@@ -122,13 +122,13 @@ impl ScanQueryMatcher<'_> {
             self.match_wanted(version)?
         };
         if !code.is_include() {
-            let hint = filter.skip_hint(cell);
-            return Ok(self.use_hint(hint, cell, key).unwrap_or(FilteredCode::Match(code)));
+            let is_ahead = self.follow(filter, FilterState::skip_hint, cell, key);
+            return Ok(if is_ahead { FilteredCode::SeekToKey } else { code.into() });
         }
         let verdict = filter.filter_cell(cell)?;
         if verdict == Verdict::SeekNextUsingHint {
-            let hint = filter.next_cell_hint(cell);
-            return Ok(self.use_hint(hint, cell, key).unwrap_or(FilteredCode::Match(MatchCode::Skip)));
+            let is_ahead = self.follow(filter, FilterState::next_cell_hint, cell, key);
+            return Ok(if is_ahead { FilteredCode::SeekToKey } else { MatchCode::Skip.into() });
         }
         Ok(self.merge(code, verdict, version.qualifier).into())
     }
@@ -154,26 +154,45 @@ impl ScanQueryMatcher<'_> {
             }
             Ok(Verdict::Skip | Verdict::NextCol | Verdict::NextRow) => Ok(LoneCode::Pass),
             Ok(Verdict::SeekNextUsingHint) => {
-                let hint = filter.next_cell_hint(cell);
-                Ok(self.use_hint(hint, cell, key).map_or(LoneCode::Pass, |_| LoneCode::SeekToKey))
+                let is_ahead = self.follow(filter, FilterState::next_cell_hint, cell, key);
+                Ok(if is_ahead { LoneCode::SeekToKey } else { LoneCode::Pass })
             }
             Err(error) => Err(error.into()),
         })
     }
 
-    /// Makes a hint the key to go to, if it leads anywhere (§9.11). In a reversed scan that is to another row: one before
-    /// the cell in its row would lead back (§23.16). Nor does it lead over markers of the family that may be behind the cell: they
-    /// hide what the filter would find (HBase goes, and what was deleted comes back).
-    fn use_hint(&self, hint: Option<&CellKey>, cell: CellRef<'_>, key: &mut SeekKey) -> Option<FilteredCode> {
-        let hint = hint.filter(|hint| match self.reversed {
-            false => self.order.compare(hint, cell.key()).is_gt(),
-            true => self.order.compare_rows(hint.row(), cell.row()).is_lt(),
-        })?;
-        if !self.may_skip_within_column(cell) && same_bytes(hint.row(), cell.row()) {
-            return None;
+    /// Asks the filter for a hint and makes that the key to go to, if it [leads ahead](Self::leads_ahead). One that does not is
+    /// counted.
+    fn follow(
+        &self,
+        filter: &mut FilterState,
+        ask: impl for<'f> FnOnce(&'f mut FilterState, CellRef<'_>) -> Option<&'f CellKey>,
+        cell: CellRef<'_>,
+        key: &mut SeekKey,
+    ) -> bool {
+        let Some(hint) = ask(filter, cell) else { return false };
+        if self.leads_ahead(hint, cell) {
+            key.set_key(hint);
+            return true;
         }
-        key.set_key(hint);
-        Some(FilteredCode::SeekToKey)
+        filter.count_ignored_hint();
+        false
+    }
+
+    /// Whether the read may follow a hint (§9.11). In a reversed scan that is to another row: one before
+    /// the cell in its row would lead back (§23.16). Nor does it lead over markers of the family that may be behind the cell: they
+    /// hide what the filter would find (HBase goes, and what was deleted comes back). The same is true of a hint within
+    /// the cell's column: versions that it leaves out count, and there may be markers among them.
+    fn leads_ahead(&self, hint: &CellKey, cell: CellRef<'_>) -> bool {
+        let same_row = same_bytes(hint.row(), cell.row());
+        if self.reversed {
+            return !same_row && self.order.compare_rows(hint.row(), cell.row()).is_lt();
+        }
+        let same_column = || hint.qualifier() == cell.qualifier() && hint.is_of_family(cell.family());
+        if same_row && (!self.may_skip_within_column(cell) || same_column()) {
+            return false;
+        }
+        self.order.compare(hint, cell.key()).is_gt()
     }
 
     /// What comes of an including code and the filter's verdict, but for hints: the table of §9.5.

@@ -21,17 +21,22 @@ impl StoreScanner<'_> {
     pub(crate) fn next(
         &mut self,
         context: &mut ScannerContext,
-        filter: Option<&mut FilterState>,
+        mut filter: Option<&mut FilterState>,
         out: &mut RowBuf,
     ) -> Result<()> {
         context.state = NextState::MoreValues;
         if self.done {
             return Ok(());
         }
-        if context.may_cut_rows() {
-            return self.next_piece(context, filter, out);
+        let result = if context.may_cut_rows() {
+            self.next_piece(context, filter.as_deref_mut(), out)
+        } else {
+            self.next_whole(context, filter.as_deref_mut(), out)
+        };
+        if let Some(filter) = filter {
+            self.counts.hints_ignored += filter.take_ignored_hints();
         }
-        self.next_whole(context, filter, out)
+        result
     }
 
     /// What there is of a row that no limit cuts.

@@ -1,0 +1,60 @@
+//! The `hregion` tool, as a library for its fuzz targets. It has no interface for others.
+
+mod args;
+mod cell_csv;
+mod cell_file;
+mod cell_json;
+mod cell_line;
+mod cell_source;
+mod cluster_args;
+mod cmd;
+mod examine;
+mod failure;
+mod hbase_flags;
+mod histogram;
+mod lines;
+mod located;
+mod merge;
+mod new_dir;
+mod new_file;
+mod output;
+mod probe;
+mod progress;
+mod query_args;
+mod regions;
+mod rename;
+mod report;
+mod row_output;
+mod scan_rows;
+mod scratch_dir;
+mod script;
+mod selection;
+mod settings;
+mod shell;
+mod sort;
+mod source;
+mod stats;
+mod target;
+mod target_args;
+mod text;
+mod text_file;
+mod upkeep;
+mod write_args;
+
+#[doc(hidden)]
+pub mod fuzzing;
+
+use output::Output;
+use std::process::ExitCode;
+
+/// Does what the command line says.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = match args::parse() {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    let mut out = Output::new(cli.json, cli.quiet);
+    let result = cmd::run(&cli.command, &mut out);
+    out.finish(result)
+}

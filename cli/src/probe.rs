@@ -1,0 +1,56 @@
+//! What exists at a path. Unlike those of [`Path`], these fail if the system does not say: without permission there is no answer.
+
+use crate::failure::Fault;
+use std::fs::{self, Metadata};
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
+/// Whether there is a file, or a link that leads to one.
+pub(crate) fn is_file(path: &Path) -> Result<bool, Fault> {
+    Ok(found(path, fs::metadata(path))?.is_some_and(|meta| meta.is_file()))
+}
+
+/// Whether there is a directory, or a link that leads to one.
+pub(crate) fn is_dir(path: &Path) -> Result<bool, Fault> {
+    Ok(found(path, fs::metadata(path))?.is_some_and(|meta| meta.is_dir()))
+}
+
+/// Whether anything has the name, be it a link that leads nowhere.
+pub(crate) fn exists(path: &Path) -> Result<bool, Fault> {
+    Ok(found(path, path.symlink_metadata())?.is_some())
+}
+
+fn found(path: &Path, meta: io::Result<Metadata>) -> Result<Option<Metadata>, Fault> {
+    match meta {
+        Ok(meta) => Ok(Some(meta)),
+        Err(error) => match error.kind() {
+            ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidFilename => Ok(None),
+            _ => Err(Fault::io("look at", path, &error)),
+        },
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn what_cannot_be_looked_at_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        fs::write(path("file"), "").unwrap();
+        symlink(path("nothing"), path("dangling")).unwrap();
+        symlink(path("loop"), path("loop")).unwrap();
+        let all = |path: &Path| Ok::<_, Fault>((is_file(path)?, is_dir(path)?, exists(path)?));
+        assert_eq!(all(&path("file")).unwrap(), (true, false, true));
+        assert_eq!(all(dir.path()).unwrap(), (false, true, true));
+        assert_eq!(all(&path("dangling")).unwrap(), (false, false, true));
+        for absent in ["nothing", "file/below", &"x".repeat(300)] {
+            assert_eq!(all(&path(absent)).unwrap(), (false, false, false), "{absent}");
+        }
+        // root has every permission, but no way out of this
+        assert!(is_file(&path("loop")).is_err() && is_dir(&path("loop/below")).is_err());
+        assert!(exists(&path("loop/below")).is_err());
+    }
+}

@@ -1,0 +1,277 @@
+//! Threads for flushes and compactions, shared by regions (HBase: `MemStoreFlusher`, `CompactSplit`).
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `options` | how much is done at once |
+//! | `queue` | work that waits for a thread |
+//! | `pace` | how fast compactions may go |
+
+mod options;
+mod pace;
+mod queue;
+
+pub use options::SchedulerBuilder;
+pub(super) use queue::{Job, Lane, Work};
+
+use super::Inner;
+use crate::clock::{SystemTimer, Timer};
+use crate::error::{Error, Result};
+use crate::sync::unpoisoned;
+use pace::Pace;
+use queue::Queue;
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, OnceLock, Weak};
+use std::time::{Duration, Instant};
+
+/// Starts a thread of a name.
+type Spawn = Arc<dyn Fn(&'static str, Box<dyn FnOnce() + Send>) -> io::Result<()> + Send + Sync>;
+
+/// A thread without work ends after this time.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// Threads that flush and compact for any number of regions.
+///
+/// Flushes have threads of their own, and so have large and small compactions: no flush waits for a compaction, and no small
+/// compaction for a large one. Of compactions those go first whose stores are closest to
+/// `hbase.hstore.blockingStoreFiles`. Threads start when there is work for them and end after ten seconds without any; they
+/// are as many as the [builder](Self::builder) says, however many regions there are.
+///
+/// Cheap to clone; clones are the same scheduler. Regions that are given none share [that of the process](Self::global).
+#[derive(Clone)]
+pub struct Scheduler(Arc<Handle>);
+
+/// What users and regions hold. Threads hold the [`Shared`] alone, and end when the last handle is dropped.
+struct Handle(Arc<Shared>);
+
+struct Shared {
+    options: SchedulerBuilder,
+    /// Whether all is done on the threads of callers.
+    is_inline: bool,
+    pace: Option<Pace>,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    stopped: bool,
+    queue: Queue,
+    /// Threads, and those of them that wait for work, by lane.
+    threads: [usize; 3],
+    idle: [usize; 3],
+}
+
+impl Scheduler {
+    /// The scheduler of the process, with the default settings: that of regions that are given none.
+    #[must_use]
+    pub fn global() -> Self {
+        static GLOBAL: OnceLock<Scheduler> = OnceLock::new();
+        GLOBAL.get_or_init(|| Self::builder().build()).clone()
+    }
+
+    /// A scheduler without threads: the writer that finds too much in memory flushes and compacts before it goes on. Nothing is
+    /// retried but by the next such writer.
+    #[must_use]
+    pub fn inline() -> Self {
+        Self::with(SchedulerBuilder::default(), true)
+    }
+
+    /// Settings for a scheduler.
+    #[must_use]
+    pub fn builder() -> SchedulerBuilder {
+        SchedulerBuilder::default()
+    }
+
+    /// How many threads there are now.
+    #[must_use]
+    pub fn thread_count(&self) -> usize {
+        unpoisoned(self.shared().state.lock()).threads.iter().sum()
+    }
+
+    /// How many flushes and compactions wait for a thread, or to be tried again.
+    #[must_use]
+    pub fn queue_len(&self) -> usize {
+        unpoisoned(self.shared().state.lock()).queue.len()
+    }
+
+    fn new(options: SchedulerBuilder) -> Self {
+        Self::with(options, false)
+    }
+
+    fn with(options: SchedulerBuilder, is_inline: bool) -> Self {
+        let pace = options.throughput.map(Pace::new);
+        let (state, changed) = (Mutex::default(), Condvar::new());
+        Self(Arc::new(Handle(Arc::new(Shared { options, is_inline, pace, state, changed }))))
+    }
+
+    fn shared(&self) -> &Shared {
+        &self.0.0
+    }
+
+    pub(super) fn is_inline(&self) -> bool {
+        self.shared().is_inline
+    }
+
+    /// The lane of a compaction of that many bytes.
+    pub(super) fn compaction_lane(&self, bytes: u64) -> Lane {
+        if bytes > self.shared().options.throttle_point { Lane::Large } else { Lane::Small }
+    }
+
+    pub(super) fn blocking_wait(&self) -> Duration {
+        self.shared().options.blocking_wait
+    }
+
+    /// When something is tried again that has failed so many times in a row.
+    pub(super) fn retry_at(&self, failures: u32) -> Instant {
+        let SchedulerBuilder { first_retry, longest_retry, .. } = self.shared().options;
+        let factor = 1u32.checked_shl(failures.saturating_sub(1).min(31)).unwrap_or(u32::MAX);
+        after(first_retry.saturating_mul(factor).min(longest_retry))
+    }
+
+    /// Waits for as long as the throughput limit wants for `bytes`, unless `check` fails meanwhile.
+    pub(super) fn spend(&self, bytes: u64, check: impl Fn() -> Result<()>) -> Result<()> {
+        self.shared().pace.as_ref().map_or(Ok(()), |pace| pace.spend(bytes, check))
+    }
+
+    /// Queues a job, and starts a thread for it if none is free and there may be more.
+    ///
+    /// # Errors
+    ///
+    /// If no thread is there to do it and none can be started. Then the job is not queued.
+    pub(super) fn submit(&self, job: Job) -> Result<()> {
+        let (region, work, lane) = (job.region.clone(), job.work, job.lane);
+        unpoisoned(self.shared().state.lock()).queue.push(job);
+        self.shared().changed.notify_all();
+        let started = self.start_thread(lane);
+        let mut state = unpoisoned(self.shared().state.lock());
+        match started {
+            // A thread may have taken it meanwhile.
+            Err(error) if state.threads[lane as usize] == 0 && state.queue.cancel(&region, work) => {
+                Err(Error::io("start a thread for", Path::new(work.name()), error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes a queued job due now.
+    pub(super) fn expedite(&self, region: &Weak<Inner>, work: Work) {
+        if unpoisoned(self.shared().state.lock()).queue.expedite(region, work) {
+            self.shared().changed.notify_all();
+        }
+    }
+
+    /// Drops the queued jobs of a region.
+    pub(super) fn remove(&self, region: &Weak<Inner>) {
+        unpoisoned(self.shared().state.lock()).queue.remove(region);
+    }
+
+    /// Starts a thread of a lane if there is more to do than its idle ones can, and there may be more threads.
+    fn start_thread(&self, lane: Lane) -> io::Result<()> {
+        let shared = &self.0.0;
+        let at = lane as usize;
+        let mut state = unpoisoned(shared.state.lock());
+        // A job that is not due yet needs a thread that waits for it.
+        let due = state.queue.due(lane, SystemTimer.now());
+        let is_enough = due <= state.idle[at] && state.threads[at] > 0;
+        if is_enough || state.threads[at] >= shared.options.threads(lane) {
+            return Ok(());
+        }
+        state.threads[at] += 1;
+        drop(state);
+        let worker = Arc::clone(shared);
+        let started = (shared.options.spawn)(lane.thread_name(), Box::new(move || worker.work(lane)));
+        if started.is_err() {
+            unpoisoned(shared.state.lock()).threads[at] -= 1;
+        }
+        started
+    }
+}
+
+impl SchedulerBuilder {
+    fn threads(&self, lane: Lane) -> usize {
+        match lane {
+            Lane::Flush => self.flush_threads,
+            Lane::Large => self.large_threads,
+            Lane::Small => self.small_threads,
+        }
+    }
+}
+
+impl Shared {
+    fn work(&self, lane: Lane) {
+        while let Some(job) = self.next(lane) {
+            if let Some(region) = job.region.upgrade() {
+                region.run(job.work, job.lane);
+            }
+        }
+    }
+
+    /// Waits for a job. None if the thread is to end.
+    fn next(&self, lane: Lane) -> Option<Job> {
+        let at = lane as usize;
+        let mut state = unpoisoned(self.state.lock());
+        let idle_until = after(IDLE);
+        loop {
+            let now = SystemTimer.now();
+            if state.stopped {
+                state.threads[at] -= 1;
+                return None;
+            }
+            if let Some(job) = state.queue.take(lane, now) {
+                return Some(job);
+            }
+            let due = state.queue.next_due(lane);
+            if due.is_none() && now >= idle_until {
+                state.threads[at] -= 1;
+                return None;
+            }
+            let until = due.unwrap_or(idle_until);
+            state.idle[at] += 1;
+            state = unpoisoned(self.changed.wait_timeout(state, until.saturating_duration_since(now))).0;
+            state.idle[at] -= 1;
+        }
+    }
+}
+
+impl Lane {
+    fn thread_name(self) -> &'static str {
+        match self {
+            Self::Flush => "hregion-flush",
+            Self::Large => "hregion-large",
+            Self::Small => "hregion-small",
+        }
+    }
+}
+
+impl Work {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Flush => "flushes",
+            Self::Compact(_) => "compactions",
+        }
+    }
+}
+
+/// A moment later than now.
+pub(super) fn after(time: Duration) -> Instant {
+    let now = SystemTimer.now();
+    now.checked_add(time).unwrap_or(now)
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        unpoisoned(self.0.state.lock()).stopped = true;
+        self.0.changed.notify_all();
+    }
+}
+
+impl fmt::Debug for Scheduler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scheduler")
+            .field("is_inline", &self.is_inline())
+            .field("options", &self.shared().options)
+            .finish_non_exhaustive()
+    }
+}

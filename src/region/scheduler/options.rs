@@ -1,0 +1,123 @@
+//! How much a scheduler does at once.
+
+use super::{Scheduler, Spawn};
+use std::io;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+/// How to make a [`Scheduler`]: made by [`Scheduler::builder`].
+#[derive(Clone)]
+pub struct SchedulerBuilder {
+    pub(super) flush_threads: usize,
+    pub(super) large_threads: usize,
+    pub(super) small_threads: usize,
+    pub(super) throttle_point: u64,
+    pub(super) throughput: Option<u64>,
+    pub(super) first_retry: Duration,
+    pub(super) longest_retry: Duration,
+    pub(super) blocking_wait: Duration,
+    pub(super) spawn: Spawn,
+}
+
+impl Default for SchedulerBuilder {
+    fn default() -> Self {
+        Self {
+            flush_threads: 2,
+            large_threads: 1,
+            small_threads: 1,
+            throttle_point: 2 * 10 * (128 << 20),
+            throughput: None,
+            first_retry: Duration::from_secs(1),
+            longest_retry: Duration::from_secs(60),
+            blocking_wait: Duration::from_secs(90),
+            spawn: Arc::new(|name, run| thread::Builder::new().name(name.into()).spawn(run).map(drop)),
+        }
+    }
+}
+
+impl SchedulerBuilder {
+    /// The number of threads for flushes (default: 2; at least 1; HBase: `hbase.hstore.flusher.count`).
+    #[must_use]
+    pub fn flush_threads(mut self, threads: usize) -> Self {
+        self.flush_threads = threads.max(1);
+        self
+    }
+
+    /// The number of threads for compactions above the [throttle point](Self::compaction_throttle), which take smaller ones if
+    /// there are none (default: 1; at least 1; HBase: `hbase.regionserver.thread.compaction.large`).
+    #[must_use]
+    pub fn large_compaction_threads(mut self, threads: usize) -> Self {
+        self.large_threads = threads.max(1);
+        self
+    }
+
+    /// The number of threads for other compactions (default: 1; at least 1; HBase:
+    /// `hbase.regionserver.thread.compaction.small`).
+    #[must_use]
+    pub fn small_compaction_threads(mut self, threads: usize) -> Self {
+        self.small_threads = threads.max(1);
+        self
+    }
+
+    /// From how many bytes of input on a compaction is large (default: 2.5 GiB, twice ten files of 128 MiB; HBase:
+    /// `hbase.regionserver.thread.compaction.throttle`).
+    #[must_use]
+    pub fn compaction_throttle(mut self, bytes: u64) -> Self {
+        self.throttle_point = bytes;
+        self
+    }
+
+    /// How many bytes all compactions of the scheduler together write in a second (default: no limit; HBase:
+    /// `PressureAwareCompactionThroughputController`). Compactions on threads of callers are not limited.
+    #[must_use]
+    pub fn compaction_throughput(mut self, bytes_per_second: u64) -> Self {
+        self.throughput = Some(bytes_per_second);
+        self
+    }
+
+    /// After what time a flush or compaction is tried again that failed because the system did; each time twice as long as
+    /// before, up to `longest` (default: 1 s, up to 60 s).
+    #[must_use]
+    pub fn retry(mut self, first: Duration, longest: Duration) -> Self {
+        (self.first_retry, self.longest_retry) = (first, longest);
+        self
+    }
+
+    /// For how long a flush waits for compactions of a store that has too many files, `hbase.hstore.blockingStoreFiles` or more
+    /// (default: 90 s; HBase: `hbase.hstore.blockingWaitTime`).
+    #[must_use]
+    pub fn blocking_wait(mut self, wait: Duration) -> Self {
+        self.blocking_wait = wait;
+        self
+    }
+
+    /// How threads are started, for tests.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn spawner(
+        mut self,
+        spawn: impl Fn(&'static str, Box<dyn FnOnce() + Send>) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        self.spawn = Arc::new(spawn);
+        self
+    }
+
+    /// Makes the scheduler. Its threads are started when there is work for them.
+    #[must_use]
+    pub fn build(self) -> Scheduler {
+        Scheduler::new(self)
+    }
+}
+
+impl std::fmt::Debug for SchedulerBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SchedulerBuilder")
+            .field("flush_threads", &self.flush_threads)
+            .field("large_threads", &self.large_threads)
+            .field("small_threads", &self.small_threads)
+            .field("throttle_point", &self.throttle_point)
+            .field("throughput", &self.throughput)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,142 @@
+//! Work that waits for a thread.
+
+use crate::region::Inner;
+use std::sync::Weak;
+use std::time::Instant;
+
+/// What is done for a region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::region) enum Work {
+    Flush,
+    /// Of a store, by its place.
+    Compact(usize),
+}
+
+/// The threads that a job is for. A long job of one kind never keeps one of another kind waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::region) enum Lane {
+    Flush,
+    /// Compactions above the throttle point.
+    Large,
+    Small,
+}
+
+impl Lane {
+    /// Whether a thread of this lane takes jobs of `other`: those of large compactions take small ones if there are no
+    /// large ones (HBase: `StealJobQueue`).
+    fn takes(self, other: Self) -> bool {
+        self == other || self == Self::Large && other == Self::Small
+    }
+}
+
+/// Work for a region.
+pub(in crate::region) struct Job {
+    pub(in crate::region) region: Weak<Inner>,
+    pub(in crate::region) work: Work,
+    pub(in crate::region) lane: Lane,
+    /// The least is done first.
+    pub(in crate::region) priority: i64,
+    /// Not before this moment.
+    pub(in crate::region) due: Option<Instant>,
+}
+
+impl Job {
+    fn is_due(&self, now: Instant) -> bool {
+        self.due.is_none_or(|due| due <= now)
+    }
+}
+
+/// Jobs in the order in which they came. There are few: at most one for each store, and one flush for each region.
+#[derive(Default)]
+pub(super) struct Queue(Vec<Job>);
+
+impl Queue {
+    pub(super) fn push(&mut self, job: Job) {
+        self.0.push(job);
+    }
+
+    /// Takes the most urgent job for a thread of a lane, of several the oldest.
+    pub(super) fn take(&mut self, lane: Lane, now: Instant) -> Option<Job> {
+        let jobs = self.0.iter().enumerate().filter(|(_, job)| lane.takes(job.lane) && job.is_due(now));
+        let (at, _) = jobs.min_by_key(|(_, job)| (job.lane != lane, job.priority))?;
+        Some(self.0.remove(at))
+    }
+
+    /// How many jobs of a lane could be done now.
+    pub(super) fn due(&self, lane: Lane, now: Instant) -> usize {
+        self.0.iter().filter(|job| job.lane == lane && job.is_due(now)).count()
+    }
+
+    /// When the next job for a thread of a lane is due.
+    pub(super) fn next_due(&self, lane: Lane) -> Option<Instant> {
+        self.0.iter().filter(|job| lane.takes(job.lane)).filter_map(|job| job.due).min()
+    }
+
+    /// Makes a job due now. Returns whether there is one.
+    pub(super) fn expedite(&mut self, region: &Weak<Inner>, work: Work) -> bool {
+        let mut jobs = self.0.iter_mut();
+        let Some(job) = jobs.find(|job| job.work == work && job.region.ptr_eq(region)) else { return false };
+        job.due = None;
+        true
+    }
+
+    /// Drops a job. Returns whether there was one.
+    pub(super) fn cancel(&mut self, region: &Weak<Inner>, work: Work) -> bool {
+        let before = self.0.len();
+        self.0.retain(|job| job.work != work || !job.region.ptr_eq(region));
+        self.0.len() < before
+    }
+
+    /// Drops the jobs of a region.
+    pub(super) fn remove(&mut self, region: &Weak<Inner>) {
+        self.0.retain(|job| !job.region.ptr_eq(region));
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn job(lane: Lane, store: usize, priority: i64) -> Job {
+        Job { region: Weak::new(), work: Work::Compact(store), lane, priority, due: None }
+    }
+
+    fn taken(queue: &mut Queue, lane: Lane, now: Instant) -> Option<usize> {
+        match queue.take(lane, now)?.work {
+            Work::Flush => None,
+            Work::Compact(store) => Some(store),
+        }
+    }
+
+    #[test]
+    fn the_most_urgent_comes_first_and_large_threads_take_small_work_last() {
+        let (mut queue, now) = (Queue::default(), Instant::now());
+        queue.push(job(Lane::Small, 0, 5));
+        queue.push(job(Lane::Small, 1, -3));
+        queue.push(job(Lane::Small, 2, 5));
+        queue.push(job(Lane::Large, 3, 9));
+        assert_eq!(taken(&mut queue, Lane::Flush, now), None);
+        assert_eq!(taken(&mut queue, Lane::Large, now), Some(3));
+        assert_eq!(taken(&mut queue, Lane::Large, now), Some(1));
+        assert_eq!(taken(&mut queue, Lane::Small, now), Some(0));
+        queue.push(job(Lane::Large, 4, 0));
+        assert_eq!(taken(&mut queue, Lane::Small, now), Some(2));
+        assert_eq!(taken(&mut queue, Lane::Small, now), None);
+    }
+
+    #[test]
+    fn a_job_waits_until_it_is_due() {
+        let (mut queue, now) = (Queue::default(), Instant::now());
+        let later = now + Duration::from_secs(60);
+        queue.push(Job { due: Some(later), ..job(Lane::Small, 0, 0) });
+        assert_eq!((queue.due(Lane::Small, now), queue.next_due(Lane::Large)), (0, Some(later)));
+        assert_eq!(taken(&mut queue, Lane::Small, now), None);
+        assert!(queue.expedite(&Weak::new(), Work::Compact(0)));
+        assert_eq!(taken(&mut queue, Lane::Small, now), Some(0));
+    }
+}
