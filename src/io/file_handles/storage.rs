@@ -36,6 +36,10 @@ impl Storage for BoundedStorage {
         self.handles.with_room(|| self.inner.create(path))
     }
 
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
+        self.handles.with_room(|| self.inner.create_new(path))
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let _moving = unpoisoned(self.handles.0.moves.write());
         self.handles.unname(&self.inner, to, || self.inner.rename(from, to))?;

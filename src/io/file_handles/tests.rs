@@ -255,6 +255,10 @@ impl Storage for NamelessStorage {
         self.0.create(path)
     }
 
+    fn create_new(&self, _: &Path) -> io::Result<Box<dyn crate::io::FileWriter>> {
+        unimplemented!()
+    }
+
     fn rename(&self, _: &Path, _: &Path) -> io::Result<()> {
         unimplemented!()
     }
