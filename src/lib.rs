@@ -107,7 +107,9 @@ pub use hfile::{
     BloomFilter, Encryption, FileInfo, HFile, HFileOptions, HFileScanner, HFileWriter, HFileWriterOptions,
     LostBlock, SalvageReport, Seek, StoreFileOrigin, StoreFileWriter, Trailer, VerifyReport,
 };
-pub use io::{DirEntry, FileLock, FileReader, LocalFile, LocalStorage, MemoryFile, Storage};
+pub use io::{
+    DirEntry, FileHandles, FileIdentity, FileLock, FileReader, LocalFile, LocalStorage, MemoryFile, Storage,
+};
 pub use limits::Limits;
 pub use locator::{Locator, RegionLocations, Registry, ServerName};
 pub use metrics::RegionMetrics;

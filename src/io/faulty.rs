@@ -4,7 +4,7 @@ mod storage;
 
 pub use storage::{Call, Crash, FaultyStorage};
 
-use super::FileReader;
+use super::{FileIdentity, FileReader};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -49,6 +49,10 @@ impl FileReader for FaultyFile {
 
     fn len(&self) -> u64 {
         self.inner.len()
+    }
+
+    fn identity(&self) -> Option<FileIdentity> {
+        self.inner.identity()
     }
 
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {

@@ -2,12 +2,12 @@
 
 use super::write_behind::WriteBehind;
 use super::writer_thread::WriterThread;
-use super::{DirEntry, FileLock, FileReader, FileWriter, Storage};
+use super::{DirEntry, FileIdentity, FileLock, FileReader, FileWriter, Storage};
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::mem;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::UNIX_EPOCH;
 
 /// A local file. Each read is a system call at an offset; nothing is shared but the descriptor.
@@ -16,6 +16,7 @@ pub struct LocalFile {
     file: File,
     path: PathBuf,
     len: u64,
+    identity: Option<FileIdentity>,
 }
 
 impl LocalFile {
@@ -31,7 +32,7 @@ impl LocalFile {
         if meta.is_dir() {
             return Err(io::Error::new(io::ErrorKind::IsADirectory, "is a directory"));
         }
-        Ok(Self { file, path, len: meta.len() })
+        Ok(Self { file, path, len: meta.len(), identity: identity(&meta) })
     }
 }
 
@@ -42,6 +43,10 @@ impl FileReader for LocalFile {
 
     fn len(&self) -> u64 {
         self.len
+    }
+
+    fn identity(&self) -> Option<FileIdentity> {
+        self.identity
     }
 
     #[cfg(unix)]
@@ -61,6 +66,18 @@ impl FileReader for LocalFile {
         }
         Ok(())
     }
+}
+
+#[cfg(unix)]
+#[expect(clippy::unnecessary_wraps, reason = "there is none elsewhere")]
+fn identity(meta: &fs::Metadata) -> Option<FileIdentity> {
+    use std::os::unix::fs::MetadataExt;
+    Some(FileIdentity { device: meta.dev(), number: meta.ino() })
+}
+
+#[cfg(not(unix))]
+fn identity(_meta: &fs::Metadata) -> Option<FileIdentity> {
+    None
 }
 
 /// A local file that is being written.
@@ -187,6 +204,14 @@ impl FileWriter for LocalFileWriter {
 /// The local file system.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LocalStorage;
+
+impl LocalStorage {
+    /// One for the whole process, so that all that use it are seen to have the same files.
+    pub(crate) fn shared() -> Arc<dyn Storage> {
+        static SHARED: LazyLock<Arc<dyn Storage>> = LazyLock::new(|| Arc::new(LocalStorage));
+        Arc::clone(&SHARED)
+    }
+}
 
 impl Storage for LocalStorage {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {

@@ -3,6 +3,7 @@
 #[doc(hidden)]
 pub mod faulty;
 mod file;
+mod file_handles;
 mod memory;
 #[cfg(feature = "mmap")]
 mod mmap;
@@ -11,6 +12,8 @@ mod write_behind;
 mod writer_thread;
 
 pub use file::{LocalFile, LocalFileWriter, LocalStorage};
+pub(crate) use file_handles::BoundedStorage;
+pub use file_handles::FileHandles;
 pub use memory::MemoryFile;
 #[cfg(feature = "mmap")]
 pub use mmap::MmapFile;
@@ -38,12 +41,27 @@ pub trait FileReader: Send + Sync + fmt::Debug {
         self.len() == 0
     }
 
+    /// What tells the file from any other that may be found at its path later. None if that is not known: then a file is told by its
+    /// length and the bytes of its end.
+    fn identity(&self) -> Option<FileIdentity> {
+        None
+    }
+
     /// Fills `buf` from `offset` on.
     ///
     /// # Errors
     ///
     /// [`io::ErrorKind::UnexpectedEof`] if the file ends before; whatever the system says otherwise.
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()>;
+}
+
+/// What tells a file from others: no two that exist at one time have the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FileIdentity {
+    /// The device that the file is on.
+    pub device: u64,
+    /// The number of the file on the device (Unix: the inode).
+    pub number: u64,
 }
 
 /// A file that is being written, from its start to its end.

@@ -46,6 +46,20 @@ impl Root {
     }
 }
 
+/// Where a store file may be that is not at its path any more: HBase moves files that were replaced to the archive, and
+/// keeps their names.
+pub(crate) fn archived_paths(file: &Path) -> Vec<PathBuf> {
+    // `data/<namespace>/<table>/<region>/<family>/<file>`, or without the first two before 0.96
+    let archived = |levels: usize, archive: &str| {
+        let root = file.ancestors().nth(levels)?;
+        let path = root.join(archive).join(file.strip_prefix(root).ok()?);
+        (!root.ends_with(archive)).then_some(path)
+    };
+    let is_below_data = file.ancestors().nth(5).is_some_and(|dir| dir.ends_with("data"));
+    let archived = if is_below_data { archived(6, "archive") } else { archived(4, ".archive") };
+    archived.into_iter().collect()
+}
+
 /// The directory of a table, and the root above it if there is one.
 #[derive(Clone, Debug)]
 pub(crate) struct TableDir {
@@ -91,6 +105,29 @@ impl TableDir {
                 link,
                 io::Error::new(io::ErrorKind::NotFound, "the region is not under a root directory"),
             )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replaced_files_are_looked_for_in_the_archive() {
+        for (path, archived) in [
+            ("/h/data/ns/t/region/f/file", Some("/h/archive/data/ns/t/region/f/file")),
+            ("data/ns/t/region/f/file", Some("archive/data/ns/t/region/f/file")),
+            ("h/t/region/f/file", Some("h/.archive/t/region/f/file")),
+            ("t/region/f/file", Some(".archive/t/region/f/file")),
+            ("h/archive/data/ns/t/region/f/file", None),
+            ("h/.archive/t/region/f/file", None),
+            ("f/file", None),
+            ("file", None),
+            ("", None),
+        ] {
+            let found = archived_paths(Path::new(path));
+            assert_eq!(found, archived.map(PathBuf::from).into_iter().collect::<Vec<_>>(), "{path}");
         }
     }
 }

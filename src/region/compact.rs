@@ -210,7 +210,8 @@ impl Inner {
         let keep = Keep { info, max_read_point: self.mvcc.smallest_read_point(), passes };
         let outputs = self.stores[store].compact(merge, keep)?;
         let names: Vec<String> = outputs.iter().map(|file| file.name().to_owned()).collect();
-        self.replace(store, &inputs, outputs, now)?;
+        drop(files);
+        self.replace(store, inputs, outputs, now)?;
         self.counters.add(&ReadCounts { compactions: 1, ..ReadCounts::default() });
         if let Some(background) = &self.background {
             background.compacted(store);
@@ -251,7 +252,8 @@ impl Inner {
         if unneeded.is_empty() {
             return Ok(false);
         }
-        self.replace(store, &unneeded, Vec::new(), now)?;
+        drop(files);
+        self.replace(store, unneeded, Vec::new(), now)?;
         Ok(true)
     }
 
@@ -265,14 +267,22 @@ impl Inner {
 
     /// Puts files in place of others, which go to the archive. Those that cannot be archived are tried again before the next
     /// compaction, and when the region is closed.
-    fn replace(&self, store: usize, inputs: &[StoreFile], outputs: Vec<StagedFile>, now: i64) -> Result<()> {
+    fn replace(
+        &self,
+        store: usize,
+        inputs: Vec<StoreFile>,
+        outputs: Vec<StagedFile>,
+        now: i64,
+    ) -> Result<()> {
         // Until they are gone, only the files that replaced them say so.
         self.archive_replaced(Some(store))?;
-        let change = StoreChange { store, add: outputs, remove: inputs.to_vec() };
+        let change = StoreChange { store, add: outputs, remove: inputs.clone() };
         self.commit(vec![change], now, |opened| {
             let outputs = opened.into_iter().flatten().collect();
-            self.swap(store, |state| state.compacted(inputs, outputs));
+            self.swap(store, |state| state.compacted(&inputs, outputs));
         })?;
+        // Files that nothing reads any more need not stay open when they lose their names.
+        drop(inputs);
         // The change is done; what could not be archived is in the region's health.
         let _ = self.archive_replaced(Some(store));
         Ok(())

@@ -6,7 +6,8 @@ use crate::cache::BlockCache;
 use crate::clock::{Clock, SystemClock};
 use crate::error::Result;
 use crate::hfile::{HFile, HFileOptions};
-use crate::io::{LocalStorage, Storage};
+use crate::io::{BoundedStorage, FileHandles, LocalStorage, Storage};
+use crate::layout::archived_paths;
 use crate::limits::Limits;
 use crate::schema::Family;
 use bytes::Bytes;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 pub struct RegionOptions {
     pub(super) files: HFileOptions,
     pub(super) storage: Arc<dyn Storage>,
+    pub(super) file_handles: Option<FileHandles>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) writable: bool,
     pub(super) create_if_missing: bool,
@@ -39,7 +41,8 @@ impl RegionOptions {
     pub(super) fn new() -> Self {
         Self {
             files: HFile::options(),
-            storage: Arc::new(LocalStorage),
+            storage: LocalStorage::shared(),
+            file_handles: None,
             clock: Arc::new(SystemClock),
             writable: false,
             create_if_missing: false,
@@ -62,6 +65,22 @@ impl RegionOptions {
     #[must_use]
     pub fn cache(mut self, cache: &BlockCache) -> Self {
         self.files = self.files.cache(cache);
+        self
+    }
+
+    /// How many store files may be open at once, a bound that other regions may share (default:
+    /// [`FileHandles::of_process`]).
+    #[must_use]
+    pub fn file_handles(mut self, handles: &FileHandles) -> Self {
+        self.file_handles = Some(handles.clone());
+        self
+    }
+
+    /// The storage with its files bounded, for a region that is about to be opened.
+    fn bounded(mut self) -> Self {
+        let handles = self.file_handles.clone().unwrap_or_else(FileHandles::of_process);
+        self.storage = Arc::new(BoundedStorage::new(self.storage, handles, archived_paths));
+        self.files = self.files.storage(Arc::clone(&self.storage));
         self
     }
 
@@ -239,7 +258,7 @@ impl RegionOptions {
     /// readable; if it has recovered edits, which must be replayed first; if another process has it open for writing
     /// ([`Locked`](crate::ErrorKind::Locked)); if families that are given differ from the table descriptor.
     pub fn open(self, path: impl AsRef<Path>) -> Result<Region> {
-        self.open_region(path.as_ref())
+        self.bounded().open_region(path.as_ref())
     }
 
     /// Opens HFiles that are in no region, for reading, as the files of one family of a region of all rows.
@@ -254,6 +273,6 @@ impl RegionOptions {
     /// first and the last of each) or have several orders; if the region is to be writable, or more than one family is given.
     pub fn open_files(self, files: impl IntoIterator<Item = impl AsRef<Path>>) -> Result<Region> {
         let files: Vec<_> = files.into_iter().map(|file| file.as_ref().to_owned()).collect();
-        self.open_hfiles(&files)
+        self.bounded().open_hfiles(&files)
     }
 }

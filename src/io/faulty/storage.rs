@@ -1,7 +1,7 @@
 //! A file system in memory that fails, and that can lose its power.
 
 use super::fault;
-use crate::io::{DirEntry, FileLock, FileReader, FileWriter, Storage};
+use crate::io::{DirEntry, FileIdentity, FileLock, FileReader, FileWriter, Storage};
 use crate::sync::unpoisoned;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -64,6 +64,15 @@ struct State {
     stuck: BTreeSet<PathBuf>,
     kind: io::ErrorKind,
     locks: BTreeSet<PathBuf>,
+    handles: Handles,
+}
+
+/// Files that are open for reading or writing.
+#[derive(Clone, Copy, Debug)]
+struct Handles {
+    open: usize,
+    most: usize,
+    limit: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -109,6 +118,7 @@ impl Default for State {
             stuck: BTreeSet::new(),
             kind: io::ErrorKind::Other,
             locks: BTreeSet::new(),
+            handles: Handles { open: 0, most: 0, limit: usize::MAX },
         }
     }
 }
@@ -180,6 +190,23 @@ impl FaultyStorage {
     /// The kind of the errors (default: other).
     pub fn fail_with(&self, kind: io::ErrorKind) {
         self.state().kind = kind;
+    }
+
+    /// Makes opens fail, as with `ulimit -n`, that would have more than this many files open for reading or writing.
+    pub fn limit_handles(&self, limit: usize) {
+        self.state().handles.limit = limit;
+    }
+
+    /// How many files are open for reading or writing.
+    #[must_use]
+    pub fn open_handles(&self) -> usize {
+        self.state().handles.open
+    }
+
+    /// The most files that have been open at once, since this was last asked.
+    pub fn take_most_handles(&self) -> usize {
+        let handles = &mut self.state().handles;
+        std::mem::replace(&mut handles.most, handles.open)
     }
 
     /// How many calls there have been that change something or list a directory.
@@ -345,6 +372,16 @@ impl State {
         Ok(())
     }
 
+    fn open_handle(&mut self) -> io::Result<()> {
+        if self.handles.open >= self.handles.limit {
+            // EMFILE, or what there is of it
+            return Err(io::Error::from_raw_os_error(if cfg!(unix) { 24 } else { 4 }));
+        }
+        self.handles.open += 1;
+        self.handles.most = self.handles.most.max(self.handles.open);
+        Ok(())
+    }
+
     fn check_stuck(&self, path: &Path) -> io::Result<()> {
         let is_stuck = self.stuck.iter().any(|stuck| parts(stuck) == parts(path));
         if is_stuck { Err(fault(self.kind)) } else { Ok(()) }
@@ -453,6 +490,7 @@ impl Storage for FaultyStorage {
         state.read(Call::Open)?;
         let file = state.file(path)?;
         let len = state.content(file).bytes.len() as u64;
+        state.open_handle()?;
         Ok(Arc::new(FaultyReader { storage: self.clone(), path: path.to_owned(), file, len }))
     }
 
@@ -463,6 +501,7 @@ impl Storage for FaultyStorage {
         if state.node(path).is_ok_and(|node| matches!(state.nodes[node], Node::Dir(_))) {
             return Err(io::ErrorKind::IsADirectory.into());
         }
+        state.open_handle()?;
         let file = state.nodes.len();
         state.nodes.push(Node::File(Content::default()));
         state.dir_mut(dir).now.insert(name.to_owned(), file);
@@ -590,6 +629,12 @@ struct FaultyReader {
     len: u64,
 }
 
+impl Drop for FaultyReader {
+    fn drop(&mut self) {
+        self.storage.state().handles.open -= 1;
+    }
+}
+
 impl FileReader for FaultyReader {
     fn path(&self) -> &Path {
         &self.path
@@ -597,6 +642,10 @@ impl FileReader for FaultyReader {
 
     fn len(&self) -> u64 {
         self.len
+    }
+
+    fn identity(&self) -> Option<FileIdentity> {
+        Some(FileIdentity { device: 0, number: self.file as u64 })
     }
 
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
@@ -612,6 +661,12 @@ struct FaultyWriter {
     storage: FaultyStorage,
     path: PathBuf,
     file: usize,
+}
+
+impl Drop for FaultyWriter {
+    fn drop(&mut self) {
+        self.storage.state().handles.open -= 1;
+    }
 }
 
 impl FileWriter for FaultyWriter {

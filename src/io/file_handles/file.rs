@@ -1,0 +1,211 @@
+//! A file whose handle may be closed between reads.
+
+use super::{FileHandles, FileKey, Handle, key};
+use crate::io::{FileIdentity, FileReader, Storage};
+use crate::sync::unpoisoned;
+use arc_swap::ArcSwapOption;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Where a file may be that is not at its path any more.
+pub(super) type Elsewhere = fn(&Path) -> Vec<PathBuf>;
+
+/// What is known of a file that was opened.
+pub(super) struct OpenedFile {
+    storage: Arc<dyn Storage>,
+    elsewhere: Elsewhere,
+    len: u64,
+    identity: Option<FileIdentity>,
+    /// Of a file without an identity: where its last read bytes began that reached to its end, and their hash.
+    tail: OnceLock<(u64, u64)>,
+    /// Where the file is now.
+    path: Mutex<PathBuf>,
+    handle: ArcSwapOption<Arc<dyn FileReader>>,
+    /// The bit of the CLOCK algorithm.
+    used: AtomicBool,
+    /// Whether the handle must stay open, since the file has no name any more.
+    pinned: AtomicBool,
+    reopening: Mutex<()>,
+}
+
+impl OpenedFile {
+    pub(super) fn key(&self) -> FileKey {
+        key(&self.storage, &unpoisoned(self.path.lock()))
+    }
+
+    pub(super) fn set_path(&self, path: PathBuf) {
+        *unpoisoned(self.path.lock()) = path;
+    }
+
+    pub(super) fn is_pinned(&self) -> bool {
+        self.pinned.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn take_used(&self) -> bool {
+        self.used.swap(false, Ordering::Relaxed)
+    }
+
+    pub(super) fn set_handle(&self, handle: Handle) {
+        self.handle.store(Some(handle));
+    }
+
+    /// Gives up the handle, which is closed when no read uses it.
+    pub(super) fn close(&self) -> Option<Handle> {
+        self.handle.swap(None)
+    }
+
+    /// Keeps the handle open, once it is.
+    pub(super) fn pin(&self) {
+        self.pinned.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn unpin(&self) {
+        self.pinned.store(false, Ordering::Relaxed);
+    }
+
+    /// The handle, opened if it is closed.
+    pub(super) fn reopen(self: &Arc<Self>, handles: &FileHandles) -> io::Result<Handle> {
+        let _reopening = unpoisoned(self.reopening.lock());
+        if let Some(handle) = self.handle.load_full() {
+            return Ok(handle);
+        }
+        let path = unpoisoned(self.path.lock()).clone();
+        let mut error = None;
+        for path in [path.clone()].into_iter().chain((self.elsewhere)(&path)) {
+            let room = handles.reserve();
+            match handles.with_room(|| self.storage.open(&path)).and_then(|found| self.check(found)) {
+                Ok(found) => {
+                    let handle = Arc::new(found);
+                    room.take(self, Arc::clone(&handle));
+                    return Ok(handle);
+                }
+                Err(other) if other.kind() == io::ErrorKind::NotFound => drop(error.get_or_insert(other)),
+                Err(other) => return Err(other),
+            }
+        }
+        Err(error.unwrap_or_else(|| io::ErrorKind::NotFound.into()))
+    }
+
+    /// A file that was found at the path, if it is this one.
+    fn check(&self, found: Arc<dyn FileReader>) -> io::Result<Arc<dyn FileReader>> {
+        let is_same = found.len() == self.len
+            && match (self.identity, found.identity()) {
+                (Some(identity), Some(found)) => identity == found,
+                _ => match self.tail.get() {
+                    None => true,
+                    Some(&(offset, hash)) => {
+                        let mut tail = vec![0; usize::try_from(self.len - offset).unwrap_or(0)];
+                        found.read_exact_at(&mut tail, offset)?;
+                        xxh3_64(&tail) == hash
+                    }
+                },
+            };
+        if is_same {
+            return Ok(found);
+        }
+        Err(io::Error::new(io::ErrorKind::NotFound, "another file has taken its place"))
+    }
+
+    /// Notes the end of a file without an identity, to know it by.
+    #[cold]
+    fn note_tail(&self, bytes: &[u8], offset: u64) {
+        if offset.checked_add(bytes.len() as u64) == Some(self.len) {
+            self.tail.get_or_init(|| (offset, xxh3_64(bytes)));
+        }
+    }
+}
+
+/// A file whose handle is one of [`FileHandles`].
+pub(super) struct BoundedFile {
+    file: Arc<OpenedFile>,
+    handles: FileHandles,
+    /// What errors call the file: where it was opened.
+    path: PathBuf,
+}
+
+impl BoundedFile {
+    /// Opens a file. The caller holds `moves`, so that the file is not renamed before it is registered.
+    pub(super) fn open(
+        handles: &FileHandles,
+        storage: &Arc<dyn Storage>,
+        elsewhere: Elsewhere,
+        path: &Path,
+    ) -> io::Result<Self> {
+        let room = handles.reserve();
+        let found = handles.with_room(|| storage.open(path))?;
+        let file = Arc::new(OpenedFile {
+            storage: Arc::clone(storage),
+            elsewhere,
+            len: found.len(),
+            identity: found.identity(),
+            tail: OnceLock::new(),
+            path: Mutex::new(path.to_owned()),
+            handle: ArcSwapOption::empty(),
+            used: AtomicBool::new(false),
+            pinned: AtomicBool::new(false),
+            reopening: Mutex::new(()),
+        });
+        room.take(&file, Arc::new(found));
+        handles.register(&file);
+        Ok(Self { file, handles: handles.clone(), path: path.to_owned() })
+    }
+
+    #[cold]
+    fn reopen(&self) -> io::Result<Handle> {
+        match self.file.reopen(&self.handles) {
+            // A rename that is under way has yet to say where the file is.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let _no_moves = unpoisoned(self.handles.0.moves.read());
+                self.file.reopen(&self.handles)
+            }
+            reopened => reopened,
+        }
+    }
+}
+
+impl FileReader for BoundedFile {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn len(&self) -> u64 {
+        self.file.len
+    }
+
+    fn identity(&self) -> Option<FileIdentity> {
+        self.file.identity
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        let handle = self.file.handle.load();
+        match &*handle {
+            Some(handle) => {
+                if !self.file.used.load(Ordering::Relaxed) {
+                    self.file.used.store(true, Ordering::Relaxed);
+                }
+                handle.read_exact_at(buf, offset)?;
+            }
+            None => self.reopen()?.read_exact_at(buf, offset)?,
+        }
+        if self.file.identity.is_none() {
+            self.file.note_tail(buf, offset);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for BoundedFile {
+    fn drop(&mut self) {
+        self.handles.forget(&self.file);
+    }
+}
+
+impl fmt::Debug for BoundedFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BoundedFile").field("path", &self.path).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,78 @@
+//! A storage whose files share a bound of handles.
+
+use super::FileHandles;
+use super::file::{BoundedFile, Elsewhere};
+use crate::io::{DirEntry, FileLock, FileReader, FileWriter, Storage};
+use crate::sync::unpoisoned;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Another storage, of whose files no more than some are open for reading at once.
+///
+/// A file that is renamed or removed here can be read on by readers that were opened before. One that another process removes
+/// cannot, once its handle has been closed.
+#[derive(Debug)]
+pub(crate) struct BoundedStorage {
+    inner: Arc<dyn Storage>,
+    handles: FileHandles,
+    elsewhere: Elsewhere,
+}
+
+impl BoundedStorage {
+    /// `elsewhere` names the places where another process may have moved a file.
+    pub(crate) fn new(inner: Arc<dyn Storage>, handles: FileHandles, elsewhere: Elsewhere) -> Self {
+        Self { inner, handles, elsewhere }
+    }
+}
+
+impl Storage for BoundedStorage {
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
+        let _no_moves = unpoisoned(self.handles.0.moves.read());
+        Ok(Arc::new(BoundedFile::open(&self.handles, &self.inner, self.elsewhere, path)?))
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
+        self.handles.with_room(|| self.inner.create(path))
+    }
+
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
+        self.handles.with_room(|| self.inner.create_new(path))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let _moving = unpoisoned(self.handles.0.moves.write());
+        self.handles.unname(&self.inner, to, || self.inner.rename(from, to))?;
+        self.handles.renamed(&self.inner, from, to);
+        Ok(())
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let _moving = unpoisoned(self.handles.0.moves.write());
+        self.handles.unname(&self.inner, path, || self.inner.remove(path))
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        self.inner.remove_dir(path)
+    }
+
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        self.handles.with_room(|| self.inner.sync_file(path))
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.handles.with_room(|| self.inner.sync_dir(path))
+    }
+
+    fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        self.handles.with_room(|| self.inner.list_dir(path))
+    }
+
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        self.inner.create_dir_all(path)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<FileLock> {
+        self.handles.with_room(|| self.inner.lock(path))
+    }
+}

@@ -1,0 +1,293 @@
+use super::*;
+use crate::io::FileIdentity;
+use crate::io::faulty::{Call, FaultyStorage};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+const LEN: usize = 300;
+
+fn content(i: usize) -> Vec<u8> {
+    (0..LEN).map(|at| (i * 7 + at) as u8).collect()
+}
+
+fn name(i: usize) -> PathBuf {
+    format!("data/ns/t/r/f/{i}").into()
+}
+
+fn elsewhere(path: &Path) -> Vec<PathBuf> {
+    vec![Path::new("archive").join(path)]
+}
+
+/// So many files, the storage they are in, and the same with its handles bounded.
+fn files(count: usize, handles: usize) -> (FaultyStorage, BoundedStorage, FileHandles) {
+    let faulty = FaultyStorage::new();
+    let handles = FileHandles::with_capacity(handles);
+    let storage = BoundedStorage::new(Arc::new(faulty.clone()), handles.clone(), elsewhere);
+    (0..count).for_each(|i| write(&storage, &name(i), &content(i)));
+    faulty.take_most_handles();
+    (faulty, storage, handles)
+}
+
+fn write(storage: &dyn Storage, path: &Path, bytes: &[u8]) {
+    storage.create(path).unwrap().write_all(bytes).unwrap();
+}
+
+fn read(file: &dyn FileReader) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(file.len()).unwrap()];
+    file.read_exact_at(&mut bytes, 0)?;
+    Ok(bytes)
+}
+
+#[test]
+fn files_are_read_with_fewer_handles_than_files() {
+    let (faulty, storage, handles) = files(50, 4);
+    let open: Vec<_> = (0..50).map(|i| storage.open(&name(i)).unwrap()).collect();
+    for _ in 0..3 {
+        for (i, file) in open.iter().enumerate() {
+            assert_eq!((file.path(), file.len()), (name(i).as_path(), LEN as u64));
+            assert_eq!(read(&**file).unwrap(), content(i));
+        }
+    }
+    assert_eq!((handles.capacity(), handles.open_handles(), faulty.take_most_handles()), (4, 4, 4));
+    let before = faulty.all_calls();
+    (0..100).for_each(|_| assert_eq!(read(&*open[49]).unwrap(), content(49)));
+    assert_eq!(faulty.all_calls() - before, 100, "an open file is not opened again");
+    drop(open);
+    assert_eq!((handles.open_handles(), faulty.open_handles()), (0, 0));
+    assert!(unpoisoned(handles.0.state.lock()).files.is_empty());
+}
+
+#[test]
+fn a_file_that_is_read_often_stays_open() {
+    let (faulty, storage, _) = files(50, 4);
+    let open: Vec<_> = (0..50).map(|i| storage.open(&name(i)).unwrap()).collect();
+    read(&*open[7]).unwrap();
+    faulty.break_calls(Call::Create);
+    let before = faulty.all_calls();
+    for file in &open[10..] {
+        read(&**file).unwrap();
+        read(&*open[7]).unwrap();
+    }
+    // Each of the others is opened and read once.
+    assert_eq!(faulty.all_calls() - before, 40 * 3);
+}
+
+#[test]
+fn threads_read_what_is_there() {
+    let (faulty, storage, handles) = files(20, 3);
+    let open: Vec<_> = (0..20).map(|i| storage.open(&name(i)).unwrap()).collect();
+    faulty.take_most_handles();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..4)
+            .map(|thread| {
+                let open = &open;
+                scope.spawn(move || {
+                    for step in 0..2000 {
+                        let i = (step * 7 + thread * 3) % 20;
+                        assert_eq!(read(&*open[i]).unwrap(), content(i));
+                    }
+                })
+            })
+            .collect();
+        let (storage, done) = (&storage, &done);
+        scope.spawn(move || {
+            // Names change all the time.
+            for round in 0.. {
+                if done.load(Ordering::Relaxed) {
+                    break;
+                }
+                let (from, to) = (format!("data/ns/t/r{}", round), format!("data/ns/t/r{}", round + 1));
+                let from = if round == 0 { "data/ns/t/r".into() } else { PathBuf::from(from) };
+                storage.rename(&from, Path::new(&to)).unwrap();
+            }
+        });
+        let read: Vec<_> = readers.into_iter().map(|reader| reader.join()).collect();
+        done.store(true, Ordering::Relaxed);
+        assert!(read.iter().all(Result::is_ok));
+    });
+    // Each thread may hold a handle that has been closed for others.
+    assert!(faulty.take_most_handles() <= 3 + 4);
+    assert!(handles.open_handles() <= 3);
+}
+
+#[test]
+fn a_file_is_found_where_it_has_been_moved() {
+    let (_, storage, _) = files(9, 1);
+    let open: Vec<_> = (0..9).map(|i| storage.open(&name(i)).unwrap()).collect();
+    storage.rename(&name(0), Path::new("data/ns/t/r/f/other")).unwrap();
+    storage.rename(Path::new("data/ns/t/r/f/other"), Path::new("archive/0")).unwrap();
+    storage.rename(Path::new("data/ns/t"), Path::new("data/ns/u")).unwrap();
+    for _ in 0..2 {
+        open.iter().enumerate().for_each(|(i, file)| assert_eq!(read(&**file).unwrap(), content(i)));
+    }
+}
+
+#[test]
+fn a_file_that_is_removed_or_overwritten_is_read_on() {
+    let (faulty, storage, handles) = files(9, 2);
+    let open: Vec<_> = (0..9).map(|i| storage.open(&name(i)).unwrap()).collect();
+    for i in 0..4 {
+        storage.remove(&name(i)).unwrap();
+        write(&storage, &name(i), &content(100));
+        storage.rename(&name(8 - i), &name(i)).unwrap();
+        storage.remove(&name(i)).unwrap();
+    }
+    write(&storage, Path::new("new"), &content(100));
+    storage.rename(Path::new("new"), &name(4)).unwrap();
+    storage.remove(&name(4)).unwrap();
+    assert_eq!(faulty.names(), [] as [PathBuf; 0]);
+    for _ in 0..2 {
+        open.iter().enumerate().for_each(|(i, file)| assert_eq!(read(&**file).unwrap(), content(i), "{i}"));
+    }
+    drop(open);
+    assert_eq!((handles.open_handles(), faulty.open_handles()), (0, 0));
+    assert!(unpoisoned(handles.0.state.lock()).files.is_empty());
+}
+
+#[test]
+fn what_cannot_be_kept_open_is_not_removed() {
+    let (faulty, storage, handles) = files(5, 2);
+    let open: Vec<_> = (0..5).map(|i| storage.open(&name(i)).unwrap()).collect();
+    faulty.limit_handles(2);
+    for i in 0..2 {
+        storage.remove(&name(i)).unwrap();
+    }
+    assert!(is_out_of_handles(&storage.remove(&name(2)).unwrap_err()));
+    assert!(is_out_of_handles(&storage.rename(&name(3), &name(2)).unwrap_err()));
+    faulty.limit_handles(3);
+    for (i, file) in open.iter().enumerate() {
+        assert_eq!(read(&**file).unwrap(), content(i));
+    }
+    drop(open);
+    storage.remove(&name(2)).unwrap();
+    assert_eq!((handles.open_handles(), faulty.open_handles()), (0, 0));
+}
+
+#[test]
+fn handles_are_closed_where_the_system_has_no_more() {
+    let (faulty, storage, handles) = files(50, 100);
+    faulty.limit_handles(10);
+    let open: Vec<_> = (0..50).map(|i| storage.open(&name(i)).unwrap()).collect();
+    let mut written = storage.create(Path::new("new")).unwrap();
+    for (i, file) in open.iter().enumerate() {
+        assert_eq!(read(&**file).unwrap(), content(i));
+        written.write_all(&content(i)).unwrap();
+    }
+    assert!(handles.open_handles() < 10 && faulty.take_most_handles() == 10);
+    faulty.limit_handles(0);
+    drop(written);
+    let error = storage.open(&name(0)).unwrap_err();
+    assert!(is_out_of_handles(&error));
+    faulty.limit_handles(1);
+    assert_eq!(read(&*open[3]).unwrap(), content(3));
+}
+
+#[test]
+fn another_process_may_archive_a_file_and_no_other_is_taken_for_it() {
+    let (faulty, storage, _) = files(9, 1);
+    let open: Vec<_> = (0..9).map(|i| storage.open(&name(i)).unwrap()).collect();
+    // As another process does it.
+    faulty.rename(&name(0), &elsewhere(&name(0))[0]).unwrap();
+    assert_eq!(read(&*open[0]).unwrap(), content(0));
+    faulty.rename(&name(1), &elsewhere(&name(1))[0]).unwrap();
+    write(&faulty, &name(1), &content(100));
+    assert_eq!(read(&*open[1]).unwrap(), content(1));
+    write(&faulty, &name(2), &content(100));
+    let error = read(&*open[2]).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    assert_eq!(error.to_string(), "another file has taken its place");
+    faulty.remove(&name(3)).unwrap();
+    assert_eq!(read(&*open[3]).unwrap_err().kind(), io::ErrorKind::NotFound);
+    // A failure passes, and the file is there.
+    faulty.break_calls(Call::Open);
+    assert_eq!(read(&*open[4]).unwrap_err().kind(), io::ErrorKind::Other);
+    faulty.repair();
+    assert_eq!(read(&*open[4]).unwrap(), content(4));
+}
+
+/// A file that does not say which it is.
+#[derive(Debug)]
+struct Nameless(Arc<dyn FileReader>);
+
+impl FileReader for Nameless {
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn len(&self) -> u64 {
+        self.0.len()
+    }
+
+    fn identity(&self) -> Option<FileIdentity> {
+        None
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        self.0.read_exact_at(buf, offset)
+    }
+}
+
+#[test]
+fn a_file_without_an_identity_is_known_by_its_end() {
+    let faulty = FaultyStorage::new();
+    let nameless = Arc::new(NamelessStorage(faulty.clone()));
+    let storage = BoundedStorage::new(nameless, FileHandles::with_capacity(1), elsewhere);
+    (0..3).for_each(|i| write(&storage, &name(i), &content(i)));
+    let open: Vec<_> = (0..3).map(|i| storage.open(&name(i)).unwrap()).collect();
+    for _ in 0..2 {
+        open.iter().enumerate().for_each(|(i, file)| assert_eq!(read(&**file).unwrap(), content(i)));
+    }
+    write(&faulty, &name(0), &content(0));
+    write(&faulty, &name(1), &content(100));
+    assert_eq!(read(&*open[0]).unwrap(), content(0));
+    assert_eq!(read(&*open[1]).unwrap_err().kind(), io::ErrorKind::NotFound);
+}
+
+#[derive(Debug)]
+struct NamelessStorage(FaultyStorage);
+
+impl Storage for NamelessStorage {
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
+        Ok(Arc::new(Nameless(self.0.open(path)?)))
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn crate::io::FileWriter>> {
+        self.0.create(path)
+    }
+
+    fn create_new(&self, _: &Path) -> io::Result<Box<dyn crate::io::FileWriter>> {
+        unimplemented!()
+    }
+
+    fn rename(&self, _: &Path, _: &Path) -> io::Result<()> {
+        unimplemented!()
+    }
+
+    fn remove(&self, _: &Path) -> io::Result<()> {
+        unimplemented!()
+    }
+
+    fn remove_dir(&self, _: &Path) -> io::Result<()> {
+        unimplemented!()
+    }
+
+    fn sync_file(&self, _: &Path) -> io::Result<()> {
+        unimplemented!()
+    }
+
+    fn sync_dir(&self, _: &Path) -> io::Result<()> {
+        unimplemented!()
+    }
+
+    fn list_dir(&self, _: &Path) -> io::Result<Vec<crate::io::DirEntry>> {
+        unimplemented!()
+    }
+
+    fn create_dir_all(&self, _: &Path) -> io::Result<()> {
+        unimplemented!()
+    }
+
+    fn lock(&self, _: &Path) -> io::Result<crate::io::FileLock> {
+        unimplemented!()
+    }
+}
