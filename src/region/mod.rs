@@ -11,6 +11,7 @@ mod commit;
 mod compact;
 #[cfg(test)]
 mod directory_tests;
+mod events;
 mod files;
 mod flush;
 mod increment;
