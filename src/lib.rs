@@ -119,12 +119,12 @@ pub use op::{
 };
 pub use region::{
     CheckResult, Compaction, MemoryLimit, ReadView, Region, RegionHealth, RegionObserver, RegionOptions,
-    RegionScanner, ScanResult, ScanResults, Scheduler, SchedulerBuilder,
+    RegionScanner, ResultScanner, ScanResult, ScanResults, Scheduler, SchedulerBuilder,
 };
 pub use schema::{
     BloomType, Cipher, Codec, DataBlockEncoding, Family, KeepDeletedCells, RegionInfo, RegionName, TableName,
 };
-pub use table::{Table, TableScanner, TableView};
+pub use table::{Table, TableResultScanner, TableScanner, TableView};
 
 /// The README's example, which compiles and runs as a doc test.
 #[cfg(doctest)]

@@ -3,7 +3,9 @@
 
 use hregion::io::faulty::{Call, FaultyStorage};
 use hregion::io::{DirEntry, FileLock, FileReader, FileWriter};
-use hregion::{ErrorKind, Family, LocalStorage, MemoryLimit, Put, Region, RegionOptions, Scheduler, Storage};
+use hregion::{
+    ErrorKind, Family, Get, LocalStorage, MemoryLimit, Put, Region, RegionOptions, Scheduler, Storage,
+};
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -151,7 +153,7 @@ fn flushes_wait_for_compactions_at_the_blocking_number_of_files() {
     let is_done = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
-            fill(&region, 1000).unwrap();
+            fill(&region, 4000).unwrap();
             is_done.store(true, Ordering::SeqCst);
         });
         eventually("memory is full", || {
@@ -261,8 +263,8 @@ fn closing_cancels_a_compaction() {
     }
     thread::scope(|scope| {
         let closing = scope.spawn(|| region.close());
-        eventually("it takes no writes", || {
-            put(&region, 1).is_err_and(|error| error.kind() == ErrorKind::Closed)
+        eventually("it is closed but for the compaction", || {
+            region.get(&Get::new("r")).is_err_and(|error| error.kind() == ErrorKind::Closed)
         });
         gate.open_gate();
         closing.join().unwrap().unwrap();

@@ -40,6 +40,7 @@ pub fn script(input: &[u8]) {
                 assert!(is_json, "{}", String::from_utf8_lossy(answer));
             }
             Err(Stop::Script(_)) => (),
+            Err(Stop::Thread(_)) => return,
             Err(Stop::Failed(error)) => panic!("a sound directory: {error}"),
         }
         answers.clear();

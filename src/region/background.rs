@@ -2,6 +2,7 @@
 //! `MemStoreFlusher`, `CompactSplit`).
 
 use super::compact::Outcome;
+use super::events;
 use super::scheduler::{Job, Lane, Work, after};
 use super::{Inner, MemoryLimit, Scheduler};
 use crate::error::{Error, ErrorKind, Result};
@@ -376,6 +377,7 @@ impl Inner {
 
     fn end_flush(&self, background: &Background, error: Option<Error>) {
         let memory = self.memory();
+        background.note_memory(memory);
         let mut tasks = background.tasks();
         tasks.flush.status = Status::Idle;
         if let Some(error) = error.filter(|error| error.kind() != ErrorKind::Closed) {
@@ -388,6 +390,7 @@ impl Inner {
                 // One that cannot be queued is asked for again by the next writer.
                 if background.submit(Work::Flush, Lane::Flush, 0, Some(due)).is_ok() {
                     tasks.flush.status = Status::Queued;
+                    self.tell_retry(events::Task::Flush, failures);
                 }
             }
         }
@@ -485,6 +488,7 @@ impl Inner {
                 if !is_passing {
                     return;
                 }
+                self.tell_retry(events::Task::Compaction, failures);
                 Some(background.scheduler.retry_at(failures))
             }
         };

@@ -1,6 +1,7 @@
 //! From several files of a store to one (read-path.md §17).
 
 use super::commit::StoreChange;
+use super::events::Task;
 use super::{Inner, Region, Scheduler};
 use crate::error::{Error, Result};
 use crate::layout::StagedFile;
@@ -198,6 +199,35 @@ impl Inner {
         if inputs.is_empty() {
             return Ok(dropped);
         }
+        self.tell_compaction_started(
+            store,
+            inputs.len(),
+            inputs.iter().map(StoreFile::file_len).sum(),
+            inputs.len() == files.len(),
+        );
+        let compacted = self.merge(store, files, inputs, &boundaries, now, progress);
+        match &compacted {
+            Ok(names) => self.tell_compaction_ended(store, names),
+            Err(error) => self.tell_failed(Task::Compaction, error),
+        }
+        let names = compacted?;
+        names.iter().try_for_each(|name| {
+            self.observe(|observer, context| observer.post_compact(context, family, name))
+        })?;
+        Ok(true)
+    }
+
+    /// Merges some of the files of a store; returns the names of the new ones.
+    fn merge(
+        &self,
+        store: usize,
+        files: Vec<StoreFile>,
+        inputs: Vec<StoreFile>,
+        boundaries: &[i64],
+        now: i64,
+        progress: &dyn Fn(u64) -> Result<()>,
+    ) -> Result<Vec<String>> {
+        let family = self.stores[store].family.name();
         let newest = |files: &[StoreFile]| files.iter().map(StoreFile::max_seq_id).max();
         let all_files = inputs.len() == files.len();
         let info = self.stores[store].scan_info(now);
@@ -206,7 +236,7 @@ impl Inner {
         })?;
         let passes = self.passes(|observer, context| observer.pre_compact(context, family, all_files))?;
         let newest = newest(&inputs) == newest(&files);
-        let merge = Merge { inputs: &inputs, all_files, boundaries: &boundaries, newest, progress };
+        let merge = Merge { inputs: &inputs, all_files, boundaries, newest, progress };
         let keep = Keep { info, max_read_point: self.mvcc.smallest_read_point(), passes };
         let outputs = self.stores[store].compact(merge, keep)?;
         let names: Vec<String> = outputs.iter().map(|file| file.name().to_owned()).collect();
@@ -216,10 +246,7 @@ impl Inner {
         if let Some(background) = &self.background {
             background.compacted(store);
         }
-        names.iter().try_for_each(|name| {
-            self.observe(|observer, context| observer.post_compact(context, family, name))
-        })?;
-        Ok(true)
+        Ok(names)
     }
 
     /// Chooses among the files that the observers leave.
@@ -284,7 +311,9 @@ impl Inner {
         // Files that nothing reads any more need not stay open when they lose their names.
         drop(inputs);
         // The change is done; what could not be archived is in the region's health.
-        let _ = self.archive_replaced(Some(store));
+        if let Err(error) = self.archive_replaced(Some(store)) {
+            self.tell_unarchived(&error);
+        }
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! From memory to files (read-path.md §4).
 
 use super::commit::StoreChange;
+use super::events::Task;
 use super::{Inner, Region};
 use crate::error::Result;
 use crate::memstore::Segment;
@@ -44,6 +45,16 @@ impl Inner {
         let _flushing = unpoisoned(self.flushing.lock());
         // Not before: a region that is closed waits for this lock.
         self.check_writable()?;
+        self.tell_flush_started(self.memstore_size());
+        let flushed = self.flush_stores(stores);
+        match &flushed {
+            Ok(seq_id) => self.tell_flush_ended(*seq_id),
+            Err(error) => self.tell_failed(Task::Flush, error),
+        }
+        flushed
+    }
+
+    fn flush_stores(&self, stores: &[usize]) -> Result<i64> {
         self.observe(|observer, context| observer.pre_flush(context))?;
         let seq_id = self.freeze(stores);
         // Reads that begin later see more, so they do not need what is dropped either.

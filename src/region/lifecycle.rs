@@ -13,8 +13,14 @@ pub(super) struct Handle(pub(super) Arc<Inner>);
 
 impl Drop for Handle {
     fn drop(&mut self) {
+        let unflushed = self.0.memstore_size();
+        if self.0.check_open().is_ok() && unflushed > 0 {
+            self.0.tell_dropped(unflushed);
+        }
         // There is no caller to return an error to. What is lost then, the docs of `Region` say.
-        let _ = self.0.close();
+        if let Err(error) = self.0.close() {
+            self.0.tell_lost(&error);
+        }
         self.0.release();
     }
 }

@@ -11,6 +11,7 @@ mod commit;
 mod compact;
 #[cfg(test)]
 mod directory_tests;
+mod events;
 mod files;
 mod flush;
 mod increment;
@@ -34,7 +35,7 @@ pub use lifecycle::RegionHealth;
 pub use memory_limit::MemoryLimit;
 pub use observer::{CellPass, MiniBatch, ObserverContext, RegionObserver, ScanOptions};
 pub use options::RegionOptions;
-pub use scanner::{RegionScanner, ScanResult, ScanResults};
+pub use scanner::{RegionScanner, ResultScanner, ScanResult, ScanResults};
 pub use scheduler::{Scheduler, SchedulerBuilder};
 pub use view::ReadView;
 
@@ -45,7 +46,7 @@ use crate::io::FileLock;
 use crate::layout::RegionDir;
 use crate::metrics::{BlockCounts, Counters, RegionMetrics};
 use crate::mvcc::Mvcc;
-use crate::op::Get;
+use crate::op::{Get, Scan};
 use crate::schema::{Family, RegionInfo};
 use crate::store::{Store, StoreState};
 use background::Background;
@@ -194,14 +195,36 @@ impl Region {
         Ok(exists)
     }
 
-    /// Reads rows, all of them as they are at one moment.
+    /// Reads rows, all of them as they are at one moment; answers in the order asked. They are read in the order of the rows, so
+    /// that rows which share blocks are read together.
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get), for the first that fails.
+    /// As [`get`](Self::get), for one that fails.
     pub fn get_many(&self, gets: &[Get]) -> Result<Vec<Row>> {
-        let view = self.view();
-        gets.iter().map(|get| view.get(get)).collect()
+        self.view().get_many(gets)
+    }
+
+    /// Reads the rows of a range as they are now, in their order, with a scanner that borrows nothing. For several reads of one
+    /// moment, and for scans that are not moved, see [`view`](Self::view).
+    ///
+    /// ```
+    /// use hregion::{Region, Scan};
+    ///
+    /// # fn main() -> hregion::Result<()> {
+    /// # let dir = "testdata/region/split-references/root/data/default/halves/b080bd824b133f7fd142d58caf423392";
+    /// let rows = Region::open(dir)?.scan(Scan::new().rows("row-0010".."row-0020"))?;
+    /// let read = std::thread::spawn(move || rows.map(|row| Ok(row?.len())).sum::<hregion::Result<usize>>());
+    /// # assert!(read.join().expect("no panic")? > 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`ReadView::scan`].
+    pub fn scan(&self, scan: Scan) -> Result<ResultScanner> {
+        self.view().into_scanner(scan)
     }
 
     /// The region as it is now, for any number of reads: it does not move, whatever is written, flushed or compacted.

@@ -135,7 +135,9 @@ impl RegionOptions {
         }
         if region.0.is_writable {
             // Files that compactions left over; those that cannot be archived now wait for the next compaction.
-            let _ = region.0.archive_replaced(None);
+            if let Err(error) = region.0.archive_replaced(None) {
+                region.0.tell_unarchived(&error);
+            }
         }
         region.0.observe(|observer, context| observer.post_open(context))?;
         Ok(region)

@@ -1,11 +1,13 @@
 //! Many rows: the stores of a region, row by row (read-path.md §11, §12; HBase: `RegionScannerImpl`, and the scanning part of
 //! `RSRpcServices`).
 
+mod owned;
 mod pieces;
 mod results;
 mod stores;
 mod whole_rows;
 
+pub use owned::ResultScanner;
 pub use results::{ScanResult, ScanResults};
 
 use super::{Inner, ReadView, RegionState};
@@ -28,6 +30,7 @@ use whole_rows::WholeRows;
 /// answers as a RegionServer answers one call.
 pub struct RegionScanner<'v> {
     rows: Rows<'v>,
+    region: &'v Inner,
     scan: &'v Scan,
     /// The last result; empty before the first and at the end.
     row: RowBuf,
@@ -77,6 +80,7 @@ impl<'v> RegionScanner<'v> {
         region.counters.add(&ReadCounts { scans: 1, ..ReadCounts::default() });
         Ok(Self {
             rows,
+            region,
             scan,
             row: RowBuf::new(),
             partial: false,
@@ -94,9 +98,11 @@ impl<'v> RegionScanner<'v> {
     ///
     /// # Errors
     ///
-    /// If a file is damaged or cannot be read, or a filter cannot compare what it finds.
+    /// If a file is damaged or cannot be read, a filter cannot compare what it finds, or the region
+    /// [was closed](crate::ErrorKind::Closed).
     #[inline]
     pub fn next_row(&mut self) -> Result<Option<RowRef<'_>>> {
+        self.region.check_open()?;
         let found = match &mut self.rows {
             Rows::Whole(_) if self.left == 0 => false,
             Rows::Whole(rows) => {
@@ -149,6 +155,7 @@ impl<'v> RegionScanner<'v> {
     ///
     /// As [`next_row`](Self::next_row).
     pub fn next_results(&mut self, max: Option<usize>) -> Result<ScanResults> {
+        self.region.check_open()?;
         let max = max.unwrap_or(if self.scan.caching == 0 { usize::MAX } else { self.scan.caching });
         let mut context = self.context();
         let mut results: Vec<ScanResult> = Vec::new();
@@ -196,6 +203,7 @@ impl<'v> RegionScanner<'v> {
         };
         let mut going = true;
         while going && self.left > 0 {
+            self.region.check_open()?;
             let mut cells = 0u64;
             let more = rows.read_row(|cell| {
                 cells += 1;

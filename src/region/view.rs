@@ -1,7 +1,7 @@
 //! What a region holds at one moment.
 
 use super::observer::KeptScans;
-use super::{Inner, Region, RegionScanner, RegionState};
+use super::{Inner, Region, RegionScanner, RegionState, ResultScanner};
 use crate::cell::{Row, RowBuf};
 use crate::error::Result;
 use crate::mvcc::ReadPoint;
@@ -67,6 +67,39 @@ impl ReadView {
         let point = self.point_for(get.select.isolation);
         self.region.get_observed(get, row, |row| self.region.get_at(&self.state, get, point, row))?;
         Ok(!row.is_empty())
+    }
+
+    /// Reads rows, all of them as they are here; answers in the order asked. They are read in the order of the rows, so that rows
+    /// which share blocks are read together.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get), for one that fails.
+    pub fn get_many(&self, gets: &[Get]) -> Result<Vec<Row>> {
+        let mut numbered: Vec<(usize, &Get)> = gets.iter().enumerate().collect();
+        let mut rows: Vec<Option<Row>> = vec![None; gets.len()];
+        self.get_numbered(&mut numbered, &mut rows)?;
+        Ok(rows.into_iter().flatten().collect())
+    }
+
+    /// Reads rows, each to its place.
+    pub(crate) fn get_numbered(&self, gets: &mut [(usize, &Get)], rows: &mut [Option<Row>]) -> Result<()> {
+        gets.sort_by(|(_, a), (_, b)| self.region.order.compare_rows(&a.row, &b.row));
+        let mut buffer = RowBuf::new();
+        for &(at, get) in &*gets {
+            self.get_into(get, &mut buffer)?;
+            rows[at] = Some(buffer.freeze());
+        }
+        Ok(())
+    }
+
+    /// As [`scan`](Self::scan), with a scanner that keeps the view and the scan.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn into_scanner(self, scan: Scan) -> Result<ResultScanner> {
+        ResultScanner::new(self, scan)
     }
 
     /// Reads the rows of a range, in their order.

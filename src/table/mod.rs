@@ -21,11 +21,13 @@
 //! ```
 
 mod open;
+mod owned;
 mod scanner;
 mod steps;
 mod view;
 mod write;
 
+pub use owned::TableResultScanner;
 pub use scanner::TableScanner;
 pub use view::TableView;
 
@@ -40,7 +42,7 @@ use crate::sync::unpoisoned;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use steps::{RowsLeft, Steps};
 
@@ -64,6 +66,7 @@ struct Inner {
     options: RegionOptions,
     /// How many regions are kept open.
     open: AtomicUsize,
+    is_closed: AtomicBool,
 }
 
 /// A region that serves rows.
@@ -147,10 +150,36 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get), for the first that fails.
+    /// As [`get`](Self::get), for one that fails.
     pub fn get_many(&self, gets: &[Get]) -> Result<Vec<Row>> {
-        let view = self.view();
-        gets.iter().map(|get| view.get(get)).collect()
+        self.view().get_many(gets)
+    }
+
+    /// Reads the rows of a range, in their order, with a scanner that borrows nothing: each region as it is when the scan comes to it.
+    ///
+    /// # Errors
+    ///
+    /// As [`TableView::scan`].
+    pub fn scan(&self, scan: Scan) -> Result<TableResultScanner> {
+        TableResultScanner::new(self.view(), scan)
+    }
+
+    /// Closes all regions, as [`Region::close`] does: what is in memory is flushed, and other processes may open them for
+    /// writing. Every read and write of the table fails with the kind [`Closed`](ErrorKind::Closed) from then on, through
+    /// clones, views and scanners too. Closing a closed table does nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Region::close`], for the first region that fails; the others are closed all the same. Nothing is lost of one whose
+    /// memory could not be flushed: it is closed when this is called again.
+    pub fn close(&self) -> Result<()> {
+        self.0.is_closed.store(true, Ordering::Release);
+        let close = |place: &Place| {
+            // One that is being opened is opened first.
+            let _opening = unpoisoned(place.opening.lock());
+            place.region.get().map_or(Ok(()), Region::close)
+        };
+        self.0.places.iter().map(close).fold(Ok(()), Result::and)
     }
 
     /// The table for any number of reads: each region as it is when it is read first, which does not move from then on. It keeps
@@ -217,15 +246,22 @@ impl Inner {
         })
     }
 
+    fn check_open(&self) -> Result<()> {
+        if self.is_closed.load(Ordering::Acquire) { Err(Error::closed()) } else { Ok(()) }
+    }
+
     /// A region, opened now or before.
     fn region(&self, at: usize) -> Result<Region> {
         let Some(place) = self.places.get(at) else {
             return Err(Error::locating(ErrorKind::RegionNotFound, "the table has not as many regions"));
         };
+        self.check_open()?;
         if let Some(region) = place.region.get() {
             return Ok(region.clone());
         }
         let _opening = unpoisoned(place.opening.lock());
+        // Not before: a table that is closed waits for this lock.
+        self.check_open()?;
         if let Some(region) = place.region.get() {
             return Ok(region.clone());
         }

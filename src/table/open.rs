@@ -8,7 +8,7 @@ use crate::region::{Region, RegionOptions};
 use crate::schema::{Family, RegionInfo, TableName};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, OnceLock};
 
 impl Table {
@@ -115,7 +115,15 @@ impl Table {
             })
             .collect();
         let faults = tiling_faults(places.iter().map(|place| &place.info));
-        let inner = Inner { name, locator, places, faults, options, open: AtomicUsize::new(0) };
+        let inner = Inner {
+            name,
+            locator,
+            places,
+            faults,
+            options,
+            open: AtomicUsize::new(0),
+            is_closed: AtomicBool::new(false),
+        };
         inner.locator.remember_regions(inner.places.iter().map(|place| place.info.clone()));
         Self(Arc::new(inner))
     }

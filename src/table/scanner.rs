@@ -31,6 +31,7 @@ impl<'v> TableScanner<'v> {
     ///
     /// If a file is damaged or cannot be read, or the scan comes to rows that not one region has. Rows lent before are right.
     pub fn next_row(&mut self) -> Result<Option<RowRef<'_>>> {
+        self.view.table().0.check_open()?;
         while !self.left.is_none()
             && let Some(rows) = &mut self.rows
         {

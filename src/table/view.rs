@@ -5,6 +5,7 @@ use crate::cell::{Row, RowBuf};
 use crate::error::Result;
 use crate::op::{Get, Scan};
 use crate::region::ReadView;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::OnceLock;
 
@@ -48,6 +49,23 @@ impl TableView {
         self.region(self.table.0.find(get.row())?)?.get_into(get, row)
     }
 
+    /// Reads rows; answers in the order asked. Those of one region are read together, as [`ReadView::get_many`] reads them.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get), for one that fails.
+    pub fn get_many(&self, gets: &[Get]) -> Result<Vec<Row>> {
+        let mut by_region: BTreeMap<usize, Vec<(usize, &Get)>> = BTreeMap::new();
+        for (i, get) in gets.iter().enumerate() {
+            by_region.entry(self.table.0.find(get.row())?).or_default().push((i, get));
+        }
+        let mut rows: Vec<Option<Row>> = vec![None; gets.len()];
+        for (at, mut gets) in by_region {
+            self.region(at)?.get_numbered(&mut gets, &mut rows)?;
+        }
+        Ok(rows.into_iter().flatten().collect())
+    }
+
     /// Reads the rows of a range, in their order, of as many regions as there are in it.
     ///
     /// # Errors
@@ -59,6 +77,7 @@ impl TableView {
 
     /// A region, as it is here.
     pub(super) fn region(&self, at: usize) -> Result<&ReadView> {
+        self.table.0.check_open()?;
         let slot = &self.views[at];
         match slot.get() {
             Some(view) => Ok(view),

@@ -1,0 +1,90 @@
+//! Events for subscribers of crate `tracing`, if the feature is on: target `hregion`, each with the region's name. Without the
+//! feature these functions do nothing.
+#![cfg_attr(
+    not(feature = "tracing"),
+    allow(unused_variables, clippy::unused_self, reason = "there is no subscriber")
+)]
+
+use super::Inner;
+use crate::error::Error;
+
+macro_rules! event {
+    ($level:ident, $region:expr, $($fields:tt)*) => {
+        #[cfg(feature = "tracing")]
+        tracing::event!(target: "hregion", tracing::Level::$level, region = %$region.info, $($fields)*)
+    };
+}
+
+/// What an event is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Task {
+    Flush,
+    Compaction,
+}
+
+impl Task {
+    #[cfg(feature = "tracing")]
+    fn name(self) -> &'static str {
+        match self {
+            Self::Flush => "flush",
+            Self::Compaction => "compaction",
+        }
+    }
+}
+
+impl Inner {
+    /// A flush begins, of `bytes` in memory.
+    pub(super) fn tell_flush_started(&self, bytes: u64) {
+        event!(DEBUG, self, bytes, "flush started");
+    }
+
+    /// A flush ended.
+    pub(super) fn tell_flush_ended(&self, seq_id: i64) {
+        event!(INFO, self, seq_id, "flush ended");
+    }
+
+    /// A compaction of files of a family begins.
+    pub(super) fn tell_compaction_started(&self, store: usize, files: usize, bytes: u64, all_files: bool) {
+        event!(DEBUG, self, family = %self.family_name(store), files, bytes, all_files, "compaction started");
+    }
+
+    /// A compaction ended with new files.
+    pub(super) fn tell_compaction_ended(&self, store: usize, files: &[String]) {
+        event!(INFO, self, family = %self.family_name(store), files = ?files, "compaction ended");
+    }
+
+    /// A flush or compaction failed, whoever asked for it.
+    pub(super) fn tell_failed(&self, task: Task, error: &Error) {
+        event!(WARN, self, task = task.name(), error = %error, "failed");
+    }
+
+    /// A flush or compaction that failed in the background will be tried again.
+    pub(super) fn tell_retry(&self, task: Task, failures: u32) {
+        event!(INFO, self, task = task.name(), failures, "will be tried again");
+    }
+
+    /// Replaced files could not be archived.
+    pub(super) fn tell_unarchived(&self, error: &Error) {
+        event!(WARN, self, error = %error, "replaced files could not be archived");
+    }
+
+    /// No more writes are taken.
+    pub(super) fn tell_poisoned(&self, error: &Error) {
+        event!(ERROR, self, error = %error, "poisoned");
+    }
+
+    /// The last handle was dropped, and the region was not closed.
+    pub(super) fn tell_dropped(&self, unflushed: u64) {
+        event!(WARN, self, unflushed, "dropped without close");
+    }
+
+    /// What was in memory when the last handle was dropped is lost.
+    pub(super) fn tell_lost(&self, error: &Error) {
+        event!(ERROR, self, unflushed = self.memstore_size(), error = %error, "dropped, and could not be flushed");
+    }
+
+    #[cfg(feature = "tracing")]
+    fn family_name(&self, store: usize) -> crate::binary::Binary<'_> {
+        crate::binary::Binary(self.stores[store].family.name())
+    }
+}

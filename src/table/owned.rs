@@ -1,0 +1,60 @@
+//! A scanner of a table that owns what it reads (HBase: `ResultScanner`).
+
+use super::{TableScanner, TableView};
+use crate::cell::{Row, RowRef};
+use crate::error::Result;
+use crate::op::Scan;
+use self_cell::self_cell;
+use std::fmt;
+
+/// What a scanner borrows.
+struct Source {
+    view: TableView,
+    scan: Scan,
+}
+
+self_cell!(
+    struct Scanner {
+        owner: Source,
+        #[not_covariant]
+        dependent: TableScanner,
+    }
+);
+
+/// The rows that a scan of a table asks for, in their order, with what they are read from: it may outlive all handles of the
+/// table, and go to another thread.
+///
+/// It keeps open the regions that it has read. Once the table is [closed](crate::Table::close), it fails with the kind
+/// [`Closed`](crate::ErrorKind::Closed).
+pub struct TableResultScanner(Scanner);
+
+impl TableResultScanner {
+    pub(super) fn new(view: TableView, scan: Scan) -> Result<Self> {
+        Scanner::try_new(Source { view, scan }, |source| source.view.scan(&source.scan)).map(Self)
+    }
+
+    /// The next row. See [`TableScanner::next_row`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn next_row(&mut self) -> Result<Option<RowRef<'_>>> {
+        self.0.with_dependent_mut(|_, rows| rows.next_row())
+    }
+}
+
+impl Iterator for TableResultScanner {
+    type Item = Result<Row>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_row().map(|row| row.map(RowRef::to_row)).transpose()
+    }
+}
+
+impl fmt::Debug for TableResultScanner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TableResultScanner")
+            .field("scan", &self.0.borrow_owner().scan)
+            .finish_non_exhaustive()
+    }
+}
