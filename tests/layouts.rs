@@ -485,7 +485,8 @@ fn a_scan_does_not_end_at_what_is_deleted() {
     region.put(Put::new("b").cell_at("g", "a", 1, "")).unwrap();
     let rows = || {
         let view = region.view();
-        let rows = view.scan(&Scan::new().filter(Filter::column_count(1))).unwrap();
+        let scan = Scan::new().filter(Filter::column_count(1));
+        let rows = view.scan(&scan).unwrap();
         rows.map(|row| row.unwrap().as_row().key().to_vec()).collect::<Vec<_>>()
     };
     let before = rows();

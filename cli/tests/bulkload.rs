@@ -289,7 +289,7 @@ fn no_half_of_a_directory_gets_the_name() {
         let mut child = hregion().args(args).stdout(Stdio::null()).spawn().unwrap();
         thread::sleep(Duration::from_micros(round * 400));
         let signal = if round % 2 == 0 { "TERM" } else { "KILL" };
-        let kill = std::process::Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
+        let kill = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
         let status = child.wait().unwrap();
         // a signal that comes before it is handled leaves nothing either
         let names: Vec<_> =
