@@ -660,3 +660,46 @@ fn an_observer_that_fails_ends_the_operation() {
     assert!(!try_all("pre_compact")[6]);
     assert!(open(&FaultyStorage::new(), &[(0, Arc::new(Failing("pre_open")))]).is_err());
 }
+
+/// Makes each scan another one, and counts those that are there.
+#[derive(Debug, Default)]
+struct ScanCounter(Arc<()>);
+
+/// The bytes of a row that are counted.
+struct CountedRow(Arc<()>);
+
+impl AsRef<[u8]> for CountedRow {
+    fn as_ref(&self) -> &[u8] {
+        b"a"
+    }
+}
+
+impl RegionObserver for ScanCounter {
+    fn pre_scanner_open(&self, _: Context<'_, '_>, scan: &mut Scan) -> Result<()> {
+        let row = bytes::Bytes::from_owner(CountedRow(Arc::clone(&self.0)));
+        *scan = scan.clone().start_row(row, true);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_view_keeps_no_scan_longer_than_its_scanner() {
+    let counter = Arc::new(());
+    let region = region_of(ScanCounter(Arc::clone(&counter)));
+    for row in ["A", "a", "b"] {
+        region.put(Put::new(row).cell("f", "q", "v")).unwrap();
+    }
+    let counted = || Arc::strong_count(&counter) - 2;
+    let (view, scan) = (region.view(), Scan::new());
+    let mut first = view.scan(&scan).unwrap();
+    let with_one = counted();
+    assert!(with_one > 0);
+    for _ in 0..1000 {
+        assert_eq!(view.scan(&scan).unwrap().count(), 2);
+    }
+    assert_eq!(counted(), with_one);
+    assert_eq!(first.next_row().unwrap().unwrap().key(), b"a");
+    drop(first);
+    assert_eq!(counted(), 0);
+    assert_eq!(view.scan(&scan).unwrap().count(), 2);
+}

@@ -1,6 +1,7 @@
 //! Many rows: the stores of a region, row by row (read-path.md §11, §12; HBase: `RegionScannerImpl`, and the scanning part of
 //! `RSRpcServices`).
 
+mod observed;
 mod owned;
 mod pieces;
 mod results;
@@ -17,9 +18,10 @@ use crate::filter::FilterState;
 use crate::metrics::ReadCounts;
 use crate::op::{Cursor, Get, Scan};
 use crate::store::context::{LimitScope, ScannerContext};
+use observed::ObservedPieces;
 use pieces::Pieces;
 use std::fmt;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Deref};
 use std::sync::Arc;
 use whole_rows::WholeRows;
 
@@ -31,7 +33,7 @@ use whole_rows::WholeRows;
 pub struct RegionScanner<'v> {
     rows: Rows<'v>,
     region: &'v Inner,
-    scan: &'v Scan,
+    scan: ScanOf<'v>,
     /// The last result; empty before the first and at the end.
     row: RowBuf,
     /// Whether that is a piece of which the row may go on.
@@ -43,6 +45,23 @@ pub struct RegionScanner<'v> {
     /// Whether anything may come behind the last result.
     more: bool,
     observed: Option<Observed>,
+}
+
+/// A scan, whose region may have observers that have changed it.
+enum ScanOf<'v> {
+    Caller(&'v Scan),
+    Observed(Arc<Scan>),
+}
+
+impl Deref for ScanOf<'_> {
+    type Target = Scan;
+
+    fn deref(&self) -> &Scan {
+        match self {
+            Self::Caller(scan) => scan,
+            Self::Observed(scan) => scan,
+        }
+    }
 }
 
 /// A scan whose region has observers. It borrows nothing, so that a scan may change while a scanner that is no longer used
@@ -60,36 +79,49 @@ impl Drop for Observed {
     }
 }
 
-/// The two ways through rows, which give the same where both can go.
+/// The ways through rows, which give the same where both can go.
 enum Rows<'v> {
     Whole(WholeRows<'v>),
     Pieces(Box<Pieces<'v>>),
+    /// Pieces of a scan that observers may have changed.
+    Observed(ObservedPieces<'v>),
 }
 
 impl<'v> RegionScanner<'v> {
     pub(super) fn new(view: &'v ReadView, scan: &'v Scan) -> Result<Self> {
         let (region, state) = (&*view.region, &*view.state);
         let read_point = view.point_for(scan.select.isolation);
-        let is_observed = !region.observers.is_empty();
-        let rows = if scan.takes_whole_rows() && !is_observed {
+        let rows = if scan.takes_whole_rows() {
             Rows::Whole(WholeRows::open(region, state, scan, read_point)?)
         } else {
             let filter = start_filter(scan)?;
             Rows::Pieces(Box::new(Pieces::open(region, state, scan, read_point, filter)?))
         };
+        Ok(Self::of(rows, region, ScanOf::Caller(scan), None))
+    }
+
+    /// As [`new`](Self::new), of a region that has observers, who may have changed the scan.
+    pub(super) fn observed(view: &'v ReadView, scan: Arc<Scan>) -> Result<Self> {
+        let (region, state) = (&*view.region, &*view.state);
+        let read_point = view.point_for(scan.select.isolation);
+        let rows = Rows::Observed(ObservedPieces::open(region, state, Arc::clone(&scan), read_point)?);
+        let observed = Observed { region: Arc::clone(&view.region), scan: Arc::clone(&scan) };
+        Ok(Self::of(rows, region, ScanOf::Observed(scan), Some(observed)))
+    }
+
+    fn of(rows: Rows<'v>, region: &'v Inner, scan: ScanOf<'v>, observed: Option<Observed>) -> Self {
         region.counters.add(&ReadCounts { scans: 1, ..ReadCounts::default() });
-        Ok(Self {
+        Self {
+            left: scan.limit.filter(|limit| *limit > 0).unwrap_or(u64::MAX),
             rows,
             region,
             scan,
             row: RowBuf::new(),
             partial: false,
             partial_row: Vec::new(),
-            left: scan.limit.filter(|limit| *limit > 0).unwrap_or(u64::MAX),
             more: true,
-            observed: is_observed
-                .then(|| Observed { region: Arc::clone(&view.region), scan: Arc::new(scan.clone()) }),
-        })
+            observed,
+        }
     }
 
     /// The next row that has any of the cells asked for, lent until the next call; none at the end. If the scan has a
@@ -111,7 +143,7 @@ impl<'v> RegionScanner<'v> {
                 self.more = found;
                 found
             }
-            Rows::Pieces(_) => {
+            Rows::Pieces(_) | Rows::Observed(_) => {
                 let mut context = self.context();
                 self.next_observed(&mut context)?
             }
@@ -127,7 +159,11 @@ impl<'v> RegionScanner<'v> {
 
     /// Whether the filter has said that it takes no more rows: then a scan of several regions ends, too.
     pub(crate) fn is_filter_done(&self) -> bool {
-        matches!(&self.rows, Rows::Pieces(rows) if rows.is_filter_done())
+        match &self.rows {
+            Rows::Whole(_) => false,
+            Rows::Pieces(rows) => rows.is_filter_done(),
+            Rows::Observed(rows) => rows.is_filter_done(),
+        }
     }
 
     /// The row that was lent last.
@@ -144,6 +180,7 @@ impl<'v> RegionScanner<'v> {
             && match &self.rows {
                 Rows::Whole(rows) => rows.may_have_more(),
                 Rows::Pieces(rows) => rows.may_have_more(),
+                Rows::Observed(rows) => rows.may_have_more(),
             }
     }
 
@@ -256,6 +293,7 @@ impl<'v> RegionScanner<'v> {
             self.more = match &mut self.rows {
                 Rows::Whole(rows) => next_whole_row(rows, &mut self.row)? && rows.may_have_more(),
                 Rows::Pieces(rows) => rows.next(context, &mut self.row)?,
+                Rows::Observed(rows) => rows.next(context, &mut self.row)?,
             };
             if self.row.is_empty() {
                 if context.is_size_reached(LimitScope::BetweenRows) {
@@ -350,6 +388,6 @@ impl Iterator for RegionScanner<'_> {
 
 impl fmt::Debug for RegionScanner<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RegionScanner").field("scan", self.scan).finish_non_exhaustive()
+        f.debug_struct("RegionScanner").field("scan", &*self.scan).finish_non_exhaustive()
     }
 }

@@ -1,6 +1,5 @@
 //! What a region holds at one moment.
 
-use super::observer::KeptScans;
 use super::{Inner, Region, RegionScanner, RegionState, ResultScanner};
 use crate::cell::{Row, RowBuf};
 use crate::error::Result;
@@ -17,14 +16,13 @@ pub struct ReadView {
     pub(super) region: Arc<Inner>,
     pub(super) state: Arc<RegionState>,
     point: ReadPoint,
-    kept: KeptScans,
 }
 
 impl ReadView {
     pub(super) fn new(handle: Region) -> Self {
         let region = Arc::clone(&handle.0);
         let (point, state) = region.register();
-        Self { handle, region, state, point, kept: KeptScans::default() }
+        Self { handle, region, state, point }
     }
 
     /// The sequence id up to which writes are seen.
@@ -115,9 +113,9 @@ impl ReadView {
         }
         let mut changed = scan.clone();
         self.region.observe(|observer, context| observer.pre_scanner_open(context, &mut changed))?;
-        let scan = if changed == *scan { scan } else { self.kept.keep(changed) };
-        let scanner = RegionScanner::new(self, scan)?;
-        self.region.observe(|observer, context| observer.post_scanner_open(context, scan))?;
+        let changed = Arc::new(changed);
+        let scanner = RegionScanner::observed(self, Arc::clone(&changed))?;
+        self.region.observe(|observer, context| observer.post_scanner_open(context, &changed))?;
         Ok(scanner)
     }
 }

@@ -5,7 +5,6 @@
 //! |---|---|
 //! | `context` | what a hook is told and may change |
 //! | `host` | who is called, in which order |
-//! | `scans` | scans that observers have changed |
 //! | `write` | mutations with their hooks |
 //!
 //! Of HBase's hooks those have no counterpart that are of parts that are not there: the log (`preWALAppend`,
@@ -15,13 +14,11 @@
 
 mod context;
 mod host;
-mod scans;
 mod write;
 
 pub use crate::store::CellPass;
 pub use context::{MiniBatch, ObserverContext, ScanOptions};
 pub(super) use host::Observers;
-pub(super) use scans::KeptScans;
 pub(super) use write::{Together, joined};
 
 use super::CheckResult;

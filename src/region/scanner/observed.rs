@@ -1,0 +1,59 @@
+//! Rows of a scan that observers may have changed, which is kept with them.
+
+use super::pieces::Pieces;
+use super::start_filter;
+use crate::cell::RowBuf;
+use crate::error::Result;
+use crate::op::Scan;
+use crate::region::{Inner, RegionState};
+use crate::store::context::ScannerContext;
+use self_cell::self_cell;
+use std::sync::Arc;
+
+/// What the rows borrow.
+struct Source<'v> {
+    region: &'v Inner,
+    state: &'v RegionState,
+    scan: Arc<Scan>,
+}
+
+self_cell!(
+    struct Cell<'v> {
+        owner: Source<'v>,
+        #[not_covariant]
+        dependent: Pieces,
+    }
+);
+
+/// [`Pieces`] of a scan that goes when they do.
+pub(super) struct ObservedPieces<'v>(Cell<'v>);
+
+impl<'v> ObservedPieces<'v> {
+    pub(super) fn open(
+        region: &'v Inner,
+        state: &'v RegionState,
+        scan: Arc<Scan>,
+        read_point: i64,
+    ) -> Result<Self> {
+        Cell::try_new(Source { region, state, scan }, |source| {
+            let Source { region, state, scan } = source;
+            Pieces::open(region, state, scan, read_point, start_filter(scan)?)
+        })
+        .map(Self)
+    }
+
+    /// As [`Pieces::next`].
+    pub(super) fn next(&mut self, context: &mut ScannerContext, row: &mut RowBuf) -> Result<bool> {
+        self.0.with_dependent_mut(|_, rows| rows.next(context, row))
+    }
+
+    /// As [`Pieces::is_filter_done`].
+    pub(super) fn is_filter_done(&self) -> bool {
+        self.0.with_dependent(|_, rows| rows.is_filter_done())
+    }
+
+    /// As [`Pieces::may_have_more`].
+    pub(super) fn may_have_more(&self) -> bool {
+        self.0.with_dependent(|_, rows| rows.may_have_more())
+    }
+}
