@@ -666,7 +666,7 @@ fn an_observer_that_fails_ends_the_operation() {
 struct ScanCounter(Arc<()>);
 
 /// The bytes of a row that are counted.
-struct CountedRow(Arc<()>);
+struct CountedRow(#[expect(dead_code, reason = "it is counted")] Arc<()>);
 
 impl AsRef<[u8]> for CountedRow {
     fn as_ref(&self) -> &[u8] {

@@ -24,6 +24,11 @@ use std::sync::{Arc, LazyLock, Mutex, RwLock};
 ///
 /// Regions that are opened without one share [that of the process](Self::of_process). Where the system has no more
 /// handles, those of files that are not being read are closed, however many there may be.
+///
+/// A file whose handle was closed is opened again when it is read. It is found where a region of this process, or HBase's
+/// archiver, has moved it; another file of its name is never read. Files that a compaction removes, since the region is under no
+/// root directory, stay open for as long as a view reads them, beyond this number if need be. A file that another process
+/// removes cannot be read once its handle is closed.
 #[derive(Clone)]
 pub struct FileHandles(Arc<Shared>);
 
