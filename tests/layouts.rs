@@ -343,30 +343,28 @@ impl Layouts {
             }
             options.open(dir.path().join(name)).unwrap()
         };
-        let play = |name: &'static str, mut behind: Box<dyn FnMut(&Region, usize)>| {
+        // with a flush after each `every` writes
+        let play = |name: &'static str, every: usize| {
             let region = open(name);
             for (i, write) in writes.iter().enumerate() {
                 apply(&region, write);
-                behind(&region, i);
+                if (i + 1).is_multiple_of(every) {
+                    region.flush().unwrap();
+                }
             }
             (name, region)
         };
         let third = writes.len() / 3 + 1;
-        let flushes = move |region: &Region, i: usize| {
-            if i % third == third - 1 {
-                region.flush().unwrap();
-            }
-        };
-        let memory = play("memory", Box::new(|_, _| ()));
-        let flushed = play("flushed", Box::new(|_, _| ()));
+        let memory = play("memory", usize::MAX);
+        let flushed = play("flushed", usize::MAX);
         flushed.1.flush().unwrap();
-        let several = play("several", Box::new(flushes));
-        let minor = play("minor", Box::new(flushes));
+        let several = play("several", third);
+        let minor = play("minor", third);
         minor.1.flush().unwrap();
         for family in FAMILIES {
             minor.1.compact_files(family, 0, 2).unwrap();
         }
-        let major = play("major", Box::new(flushes));
+        let major = play("major", third);
         major.1.flush().unwrap();
         major.1.compact(Compaction::Major).unwrap();
         let loaded = ("loaded", open("loaded"));
