@@ -479,7 +479,29 @@ fn a_condition_sees_its_column_before_a_later_one_is_read() {
     }
 }
 
-/// Nor does a row of which all has been deleted end it.
+/// A hint from one version of a column to another leaves out those between, which count, and a marker, which hides.
+#[test]
+fn hints_pass_over_neither_versions_nor_markers_of_a_column() {
+    let dir = tempfile::tempdir().unwrap();
+    let family = |name: &str, versions| Family::new(name.to_owned()).max_versions(versions);
+    let options = Region::options().create_if_missing(true).family(family("f", 5)).family(family("g", 2));
+    let region = options.open(dir.path().join("region")).unwrap();
+    for timestamp in [9, 8, 7, 3] {
+        let put =
+            Put::new("r").cell_at("f", "a", timestamp, "deleted").cell_at("g", "a", timestamp, "too many");
+        region.put(put).unwrap();
+    }
+    region.delete(Delete::new("r").column_at("f", "a", 8)).unwrap();
+    let scan = Scan::new().max_versions(5).filter(Filter::timestamps([3], true).unwrap());
+    for _ in ["in memory", "compacted"] {
+        assert_eq!(region.view().scan(&scan).unwrap().count(), 0);
+        region.flush().unwrap();
+        region.compact(Compaction::Major).unwrap();
+    }
+    assert!(region.metrics().hints_ignored > 0);
+}
+
+/// A row of which all has been deleted ends no scan.
 #[test]
 fn a_row_that_is_deleted_ends_no_scan() {
     let rows = |region: &Region, expression: &str, reversed| {
