@@ -94,6 +94,14 @@ pub trait CellFilter: fmt::Debug + Send {
         false
     }
 
+    /// Whether it, or a member, ends at the row whose key it has just been asked about, although later rows might pass.
+    fn ends_at_row(&self) -> bool {
+        false
+    }
+
+    /// The row whose key it has just been asked about has nothing left in it, so that it may be there or not: it did not end there.
+    fn take_back_row(&mut self) {}
+
     /// Whether what it says of a cell, never an error, depends on that cell alone, and no row is judged by it. Where one
     /// member of a list is not like that, the list gives no [skip hints](Self::skip_hint): they would pass over cells that
     /// the member has yet to see, or not, as versions that are out happen to be there.

@@ -137,6 +137,14 @@ impl CellFilter for FilterListWithAnd {
         self.members.is_empty() || self.members.iter().any(|member| member.filter.is_family_essential(family))
     }
 
+    fn ends_at_row(&self) -> bool {
+        self.members.iter().any(|member| member.filter.ends_at_row())
+    }
+
+    fn take_back_row(&mut self) {
+        self.members.iter_mut().for_each(|member| member.filter.take_back_row());
+    }
+
     fn is_stateless(&self) -> bool {
         self.members.iter().all(|member| member.filter.is_stateless())
     }
@@ -317,6 +325,14 @@ impl CellFilter for FilterListWithOr {
 
     fn is_family_essential(&self, family: &[u8]) -> bool {
         self.members.is_empty() || self.members.iter().any(|member| member.filter.is_family_essential(family))
+    }
+
+    fn ends_at_row(&self) -> bool {
+        self.members.iter().any(|member| member.filter.ends_at_row())
+    }
+
+    fn take_back_row(&mut self) {
+        self.members.iter_mut().for_each(|member| member.filter.take_back_row());
     }
 
     fn is_stateless(&self) -> bool {

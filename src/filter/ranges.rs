@@ -217,6 +217,10 @@ impl CellFilter for MultiRowRangeFilter {
     fn set_reversed(&mut self, reversed: bool) {
         self.reversed = reversed;
     }
+
+    fn take_back_row(&mut self) {
+        self.done = false;
+    }
 }
 
 #[cfg(test)]

@@ -109,6 +109,10 @@ impl CellFilter for PrefixFilter {
     fn set_reversed(&mut self, reversed: bool) {
         self.reversed = reversed;
     }
+
+    fn take_back_row(&mut self) {
+        self.passed = false;
+    }
 }
 
 /// Sets a hint to a row. No row is longer than [`MAX_ROW_LEN`], so of a longer one its beginning is as good.
@@ -156,6 +160,10 @@ impl CellFilter for InclusiveStopFilter {
 
     fn set_reversed(&mut self, reversed: bool) {
         self.reversed = reversed;
+    }
+
+    fn take_back_row(&mut self) {
+        self.done = false;
     }
 }
 

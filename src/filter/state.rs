@@ -81,6 +81,18 @@ impl FilterState {
         self.filter.skip_hint(cell, &mut self.hint).then_some(&*self.hint)
     }
 
+    /// Whether it ends at the row whose key it has just been asked about, although later rows might pass. If there is nothing
+    /// left in that row, the read is to [take it back](Self::take_back_row): whether such a row is met depends on compactions.
+    #[must_use]
+    pub fn ends_at_row(&self) -> bool {
+        self.filter.ends_at_row()
+    }
+
+    /// Forgets that the filter ends at the row whose key it has just been asked about.
+    pub fn take_back_row(&mut self) {
+        self.filter.take_back_row();
+    }
+
     /// Counts a hint that the read could not follow.
     pub(crate) fn count_ignored_hint(&mut self) {
         self.hints_ignored += 1;

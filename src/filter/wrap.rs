@@ -53,17 +53,20 @@ impl CellFilter for SkipFilter {
 pub(super) struct WhileMatchFilter {
     filter: Box<dyn CellFilter>,
     done: bool,
+    /// Whether that is by the key of the current row.
+    ends_at_row: bool,
 }
 
 impl WhileMatchFilter {
     pub(super) fn new(filter: Box<dyn CellFilter>) -> Self {
-        Self { filter, done: false }
+        Self { filter, done: false, ends_at_row: false }
     }
 }
 
 impl CellFilter for WhileMatchFilter {
     fn reset(&mut self) {
         self.filter.reset();
+        self.ends_at_row = false;
     }
 
     fn filter_all_remaining(&self) -> bool {
@@ -75,7 +78,8 @@ impl CellFilter for WhileMatchFilter {
             return Ok(true);
         }
         let dropped = self.filter.filter_row_key(row)?;
-        self.done |= dropped;
+        self.done = dropped;
+        self.ends_at_row = self.filter_all_remaining();
         Ok(dropped)
     }
 
@@ -93,6 +97,16 @@ impl CellFilter for WhileMatchFilter {
         let dropped = self.filter.filter_row();
         self.done |= dropped;
         dropped
+    }
+
+    fn ends_at_row(&self) -> bool {
+        self.ends_at_row || self.filter.ends_at_row()
+    }
+
+    fn take_back_row(&mut self) {
+        self.filter.take_back_row();
+        self.done &= !self.ends_at_row;
+        self.ends_at_row = false;
     }
 
     fn has_filter_row(&self) -> bool {

@@ -32,6 +32,8 @@ pub(crate) struct StoreScanner<'s> {
     limit: StoreLimit,
     /// How many cells of the current row have passed, in [`next`](Self::next).
     count_per_row: u64,
+    /// Whether the filter had ended the read before the current row was begun, in [`next`](Self::next).
+    was_over: bool,
     /// Whether there is nothing more.
     done: bool,
     /// Whether the last row had one cell only, so that the next one may be like that.
@@ -86,6 +88,7 @@ impl<'s> StoreScanner<'s> {
             get_like: query.get_like,
             limit: StoreLimit { limit: query.store_limit, offset: query.store_offset },
             count_per_row: 0,
+            was_over: false,
             done: false,
             lone: true,
             key,
@@ -115,6 +118,7 @@ impl<'s> StoreScanner<'s> {
             get_like: query.get_like,
             limit: StoreLimit { limit: query.store_limit, offset: query.store_offset },
             count_per_row: 0,
+            was_over: false,
             done: false,
             lone: true,
             key: SeekKey::new(),
@@ -145,6 +149,7 @@ impl<'s> StoreScanner<'s> {
             get_like: false,
             limit: StoreLimit { limit: None, offset: 0 },
             count_per_row: 0,
+            was_over: false,
             done: false,
             lone: true,
             key,

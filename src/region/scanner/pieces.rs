@@ -4,9 +4,10 @@ use super::stores::{Bounds, Stores};
 use crate::cell::{RowBuf, SeekKey};
 use crate::error::{Error, Result};
 use crate::filter::FilterState;
-use crate::op::Scan;
+use crate::op::{Get, Scan};
 use crate::region::{Inner, RegionState};
 use crate::store::context::{LimitScope, NextState, Progress, ScannerContext};
+use bytes::Bytes;
 
 /// The stores, gone through row by row, and within a row from limit to limit.
 pub(super) struct Pieces<'v> {
@@ -27,6 +28,10 @@ pub(super) struct Pieces<'v> {
     /// Whose observers are asked when a row is dropped.
     region: &'v Inner,
     scan: &'v Scan,
+    state: &'v RegionState,
+    read_point: i64,
+    /// The families of the stores by which the filter judges.
+    judged: Vec<Bytes>,
 }
 
 impl<'v> Pieces<'v> {
@@ -39,10 +44,17 @@ impl<'v> Pieces<'v> {
     ) -> Result<Self> {
         let (mut stores, mut joined) = (Stores::new(region, scan), Stores::new(region, scan));
         let on_demand = scan.select.load_on_demand.unwrap_or(false);
+        let mut judged = Vec::new();
         Stores::open(region, state, scan, read_point, |family, scanner| {
             let is_essential = filter.as_ref().is_none_or(|filter| filter.is_family_essential(family));
-            let stores = if on_demand && !is_essential { &mut joined } else { &mut stores };
+            if on_demand && !is_essential {
+                joined.scanners.push(scanner);
+                return;
+            }
             stores.scanners.push(scanner);
+            if filter.is_some() {
+                judged.push(Bytes::copy_from_slice(family));
+            }
         })?;
         if scan.reversed && !joined.scanners.is_empty() {
             return Err(Error::invalid_argument("a reversed scan cannot load families on demand"));
@@ -58,6 +70,9 @@ impl<'v> Pieces<'v> {
             is_in_joined: false,
             region,
             scan,
+            state,
+            read_point,
+            judged,
         })
     }
 
@@ -177,10 +192,32 @@ impl<'v> Pieces<'v> {
 
     /// Whether the filter drops the current row by its key.
     fn filter_row_key(&mut self) -> Result<bool> {
-        match &mut self.filter {
-            Some(filter) => filter.filter_row_key(&self.current),
-            None => Ok(false),
+        let Some(filter) = &mut self.filter else { return Ok(false) };
+        let is_rejected = filter.filter_row_key(&self.current)?;
+        if !filter.ends_at_row() || self.is_row_there()? {
+            return Ok(is_rejected);
         }
+        if let Some(filter) = &mut self.filter {
+            filter.take_back_row();
+        }
+        Ok(true)
+    }
+
+    /// Whether the current row has a cell of the scan's times, in any column: one of which all is deleted may be there
+    /// or not, as compactions and files happen to be.
+    #[cold]
+    fn is_row_there(&self) -> Result<bool> {
+        if self.scan.raw {
+            return Ok(true);
+        }
+        let mut get = Get::new(self.current.clone());
+        get.select.cache_blocks = self.scan.select.cache_blocks;
+        get.select.time_range = self.scan.select.time_range;
+        get.select.family_time_ranges.clone_from(&self.scan.select.family_time_ranges);
+        let get = self.judged.iter().fold(get, |get, family| get.family(family.clone()));
+        let mut row = RowBuf::new();
+        self.region.get_at(self.state, &get, self.read_point, &mut row)?;
+        Ok(!row.is_empty())
     }
 
     fn filter_row_cells(&mut self, row: &mut RowBuf) {

@@ -92,11 +92,7 @@ impl ScanQueryMatcher<'_> {
         key: &mut SeekKey,
     ) -> Result<FilteredCode, Unmatched> {
         if !self.is_of_current_row(cell) {
-            return Ok(if filter.filter_all_remaining() {
-                FilteredCode::DoneScan
-            } else {
-                MatchCode::Done.into()
-            });
+            return Ok(MatchCode::Done.into());
         }
         self.match_filtered_in_row(cell, filter, key)
     }

@@ -47,6 +47,7 @@ impl StoreScanner<'_> {
         out: &mut RowBuf,
     ) -> Result<()> {
         let skips = context.skips_row();
+        self.was_over = is_over(filter.as_deref());
         let judge = Filtered { filter: filter.as_deref_mut(), context };
         self.read_row(judge, |cell| {
             if !skips {
@@ -54,8 +55,7 @@ impl StoreScanner<'_> {
             }
             Ok(ControlFlow::Continue(()))
         })?;
-        // the first cell of the next row would have told
-        self.done |= filter.is_some_and(|filter| filter.filter_all_remaining());
+        self.done |= self.is_over_since(filter.as_deref());
         Ok(())
     }
 
@@ -71,6 +71,7 @@ impl StoreScanner<'_> {
         {
             self.matcher.set_to_new_row(row);
             self.count_per_row = 0;
+            self.was_over = is_over(filter.as_deref());
         }
         let mut found = false;
         while let Some(cell) = self.heap.peek() {
@@ -120,7 +121,7 @@ impl StoreScanner<'_> {
                     }
                 }
                 MatchCode::Done => {
-                    self.done = self.get_like;
+                    self.done = self.get_like || self.is_over_since(filter.as_deref());
                     self.matcher.clear_row();
                     break;
                 }
@@ -132,6 +133,12 @@ impl StoreScanner<'_> {
         // at the end of a row there may be others
         self.done |= !found && self.heap.peek().is_none();
         Ok(())
+    }
+
+    /// Whether a cell of the row has made the filter end the read. If one of another store did that, it ends this store at a cell
+    /// that it is asked of: not by the end of a row of which all that is here may be deleted.
+    fn is_over_since(&self, filter: Option<&FilterState>) -> bool {
+        !self.was_over && is_over(filter)
     }
 
     /// Whether it stands on a cell that comes before `key`.
@@ -176,4 +183,8 @@ impl StoreScanner<'_> {
         self.counts.reseeks += 1;
         self.heap.reseek(&self.key, self.mode)
     }
+}
+
+fn is_over(filter: Option<&FilterState>) -> bool {
+    filter.is_some_and(FilterState::filter_all_remaining)
 }
