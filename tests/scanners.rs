@@ -15,7 +15,10 @@ fn region(storage: &FaultyStorage, cache: Option<&BlockCache>) -> Region {
         .create_if_missing(true)
         .family(Family::new("f").block_size(512))
         .storage(Arc::new(storage.clone()));
-    let options = cache.map_or(options.clone(), |cache| options.cache(cache));
+    let options = match cache {
+        Some(cache) => options.cache(cache),
+        None => options,
+    };
     options.open("/r").unwrap()
 }
 

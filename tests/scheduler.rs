@@ -24,11 +24,19 @@ struct Gate<S> {
     opened: Condvar,
     /// How many compactions have come to the gate.
     arrived: AtomicU64,
+    /// Whether they fail behind it.
+    fails: AtomicBool,
 }
 
 impl<S> Gate<S> {
     fn new(inner: S) -> Arc<Self> {
-        Arc::new(Self { inner, closed: Mutex::new(true), opened: Condvar::new(), arrived: AtomicU64::new(0) })
+        Arc::new(Self {
+            inner,
+            closed: Mutex::new(true),
+            opened: Condvar::new(),
+            arrived: AtomicU64::new(0),
+            fails: AtomicBool::new(false),
+        })
     }
 
     fn open_gate(&self) {
@@ -36,17 +44,22 @@ impl<S> Gate<S> {
         self.opened.notify_all();
     }
 
-    fn pass(&self) {
-        if matches!(thread::current().name(), Some("hregion-small" | "hregion-large")) {
+    /// Returns whether it is a compaction.
+    fn pass(&self) -> bool {
+        let is_compaction = matches!(thread::current().name(), Some("hregion-small" | "hregion-large"));
+        if is_compaction {
             self.arrived.fetch_add(1, Ordering::SeqCst);
             drop(self.opened.wait_while(self.closed.lock().unwrap(), |closed| *closed).unwrap());
         }
+        is_compaction
     }
 }
 
 impl<S: Storage> Storage for Gate<S> {
     fn create(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
-        self.pass();
+        if self.pass() && self.fails.load(Ordering::SeqCst) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         self.inner.create(path)
     }
 
@@ -242,6 +255,33 @@ fn a_failure_is_told_and_retried_and_fails_no_put_that_has_room() {
     // without a write
     eventually("it is flushed in the end", || region.health().is_sound() && region.metrics().flushes > 0);
     fill(&region, 400).unwrap();
+    region.close().unwrap();
+}
+
+#[test]
+fn a_compaction_that_fails_is_tried_again_and_disturbs_nobody() {
+    let gate = Gate::new(FaultyStorage::new());
+    gate.fails.store(true, Ordering::SeqCst);
+    gate.open_gate();
+    let retry = Duration::from_millis(1);
+    let scheduler = Scheduler::builder().retry(retry, retry).blocking_wait(HOUR).build();
+    let region = options(&scheduler)
+        .storage(Arc::clone(&gate) as Arc<dyn Storage>)
+        .memstore_flush_size(16 * KIB)
+        .open("/r")
+        .unwrap();
+    // beyond the blocking number of files: nothing is to be waited for
+    eventually("there are many files", || {
+        fill(&region, 16).unwrap();
+        region.store_file_count("f").unwrap() > 16
+    });
+    eventually("it is tried again", || region.health().background_failures > 3);
+    let failure = region.health().background_failure.unwrap();
+    assert_eq!(failure.kind(), ErrorKind::Io);
+    gate.fails.store(false, Ordering::SeqCst);
+    eventually("it is compacted without a write", || {
+        region.health().is_sound() && region.store_file_count("f") < Some(12)
+    });
     region.close().unwrap();
 }
 

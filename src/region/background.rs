@@ -33,6 +33,9 @@ pub(super) struct Background {
     region: OnceLock<Weak<Inner>>,
     /// The bytes that cells in memory take, as of the last time that others were told.
     memory: AtomicU64,
+    /// From which memory on a writer has more to do than to write: the flush size, or what writers wait at once a flush has been
+    /// asked for.
+    pressed_at: AtomicU64,
     tasks: Mutex<Tasks>,
     changed: Condvar,
 }
@@ -108,6 +111,7 @@ impl Background {
             compacts,
             region: OnceLock::new(),
             memory: AtomicU64::new(0),
+            pressed_at: AtomicU64::new(flush_size.max(1)),
             tasks: Mutex::new(tasks),
             changed: Condvar::new(),
         }
@@ -144,7 +148,8 @@ impl Background {
     /// Whether a writer has more to do than to write.
     #[inline]
     pub(super) fn is_pressed(&self) -> bool {
-        self.memory.load(Ordering::Relaxed) >= self.flush_size || self.limit.is_pressed()
+        self.memory.load(Ordering::Relaxed) >= self.pressed_at.load(Ordering::Relaxed)
+            || self.limit.is_pressed()
     }
 
     /// After a write: tells others how much is in memory, if that has changed by much.
@@ -154,6 +159,11 @@ impl Background {
         if bytes.abs_diff(self.memory.load(Ordering::Relaxed)) > granule {
             self.set_memory(bytes);
         }
+    }
+
+    /// The bytes in memory at which writers wait.
+    fn block_size(&self) -> u64 {
+        self.flush_size.saturating_mul(BLOCK_MULTIPLIER)
     }
 
     fn set_memory(&self, bytes: u64) {
@@ -231,12 +241,11 @@ impl Inner {
 
     #[cold]
     fn make_room(&self, background: &Background) -> Result<()> {
-        let block_size = background.flush_size.saturating_mul(BLOCK_MULTIPLIER);
         loop {
             self.check_writable()?;
             let memory = self.memory();
             background.note_memory(memory);
-            if memory >= block_size {
+            if memory >= background.block_size() {
                 self.flush_and_wait()?;
                 continue;
             }
@@ -297,8 +306,10 @@ impl Inner {
                 .map_or(Ok(()), |failure| Err(failure.error.clone()));
         }
         tasks.flush.status = Status::Queued;
+        background.pressed_at.store(background.block_size(), Ordering::Relaxed);
         let submitted = background.submit(Work::Flush, Lane::Flush, 0, None);
         if let Err(error) = &submitted {
+            background.pressed_at.store(background.flush_size, Ordering::Relaxed);
             tasks.flush.status = Status::Idle;
             tasks.flush.fail(error.clone(), self.clock.now());
         }
@@ -394,6 +405,9 @@ impl Inner {
                 }
             }
         }
+        if tasks.flush.status == Status::Idle {
+            background.pressed_at.store(background.flush_size, Ordering::Relaxed);
+        }
         drop(tasks);
         background.changed.notify_all();
     }
@@ -461,7 +475,10 @@ impl Inner {
             let mut tasks = background.tasks();
             let task = &mut tasks.compactions[store];
             task.status = Status::Idle;
-            let Some((next, priority)) = next.filter(|_| !tasks.closed) else { return };
+            let Some((next, priority)) = next.filter(|_| !tasks.closed) else {
+                tasks.compactions[store].failure = None;
+                return;
+            };
             let task = &mut tasks.compactions[store];
             // The files may have changed since it was queued.
             if next == Lane::Large && lane == Lane::Small && !background.scheduler.is_inline() {
@@ -473,38 +490,45 @@ impl Inner {
             tasks.compactions[store].status = Status::Running;
         }
         let result = caught(|| self.compact_in_background(store, &background.scheduler), self);
+        // What is left, or has come meanwhile.
+        let next = if matches!(result, Ok(Outcome::Compacted)) {
+            self.next_compaction(background, store)
+        } else {
+            None
+        };
+        let is_inline = background.scheduler.is_inline();
         let mut tasks = background.tasks();
         let is_closed = tasks.closed;
         let task = &mut tasks.compactions[store];
         task.status = Status::Idle;
-        let due = match result {
-            Ok(Outcome::Compacted) => None,
-            Ok(Outcome::Idle) => return,
-            Ok(Outcome::Busy) => Some(after(BUSY_CHECK)),
-            Err(error) if error.kind() == ErrorKind::Closed => return,
-            Err(error) => {
+        let (lane, priority, due) = match (result, next) {
+            (Ok(Outcome::Compacted), Some((lane, priority))) => (lane, priority, None),
+            (Ok(Outcome::Busy), _) => (lane, 0, Some(after(BUSY_CHECK))),
+            (Ok(_), _) => {
+                task.failure = None;
+                return;
+            }
+            (Err(error), _) if error.kind() == ErrorKind::Closed => return,
+            (Err(error), _) => {
                 let is_passing = is_passing(&error);
                 let failures = task.fail(error, self.clock.now());
-                if !is_passing {
+                if !is_passing || is_inline {
                     return;
                 }
                 self.tell_retry(events::Task::Compaction, failures);
-                Some(background.scheduler.retry_at(failures))
+                (lane, 0, Some(background.scheduler.retry_at(failures)))
             }
         };
-        match due {
-            None => {
-                drop(tasks);
-                // What is left, or has come meanwhile.
-                self.request_compaction(background, store);
-            }
-            Some(_) if background.scheduler.is_inline() || is_closed => {}
-            // One that cannot be queued is asked for again after the next flush.
-            Some(due) => {
-                if background.submit(Work::Compact(store), lane, 0, Some(due)).is_ok() {
-                    task.status = Status::Queued;
-                }
-            }
+        if is_closed || is_inline && due.is_some() {
+            return;
+        }
+        task.status = Status::Queued;
+        if is_inline {
+            drop(tasks);
+            self.run_compaction(background, store, lane);
+        } else if background.submit(Work::Compact(store), lane, priority, due).is_err() {
+            // It is asked for again after the next flush.
+            task.status = Status::Idle;
         }
     }
 }

@@ -31,7 +31,8 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// If the region is read-only, or a file cannot be read or written. The files are what they were then.
+    /// If the region is read-only, or [closed](crate::ErrorKind::Closed) before it is done, or a file cannot be read or written. The
+    /// files are what they were then.
     pub fn compact(&self, compaction: Compaction) -> Result<()> {
         self.0.compact_all(compaction)
     }
