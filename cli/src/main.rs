@@ -10,6 +10,7 @@ mod cluster_args;
 mod cmd;
 mod examine;
 mod failure;
+mod family_args;
 mod hbase_flags;
 mod histogram;
 mod lines;
