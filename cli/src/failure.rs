@@ -183,13 +183,19 @@ impl Fault {
 
 impl From<hregion::Error> for Fault {
     fn from(error: hregion::Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&hregion::Error> for Fault {
+    fn from(error: &hregion::Error) -> Self {
         Self {
             kind: error.kind().name(),
             message: error.message(),
             path: error.path().map(Path::to_owned),
             offset: error.offset(),
             block: error.block(),
-            hint: hint(&error),
+            hint: hint(error),
         }
     }
 }
@@ -204,6 +210,9 @@ fn hint(error: &hregion::Error) -> Option<&'static str> {
         }
         (_, Some(Corruption::Unsupported { what: "ZSTD dictionary", .. })) => {
             Some("--zstd-dictionary gives it")
+        }
+        (ErrorKind::InvalidArgument, None) if error.message().starts_with("there is no table descriptor") => {
+            Some("--family NAME:ATTRIBUTE=VALUE,… or --descriptor FILE gives them")
         }
         (ErrorKind::Unsupported, None) if error.message().ends_with("master key") => {
             Some("--master-key-file gives it")

@@ -10,6 +10,7 @@ mod cluster_args;
 mod cmd;
 mod examine;
 mod failure;
+mod family_args;
 mod hbase_flags;
 mod histogram;
 mod lines;
@@ -41,7 +42,6 @@ mod text;
 mod text_file;
 mod upkeep;
 mod write_args;
-
 #[doc(hidden)]
 pub mod fuzzing;
 

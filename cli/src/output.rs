@@ -4,6 +4,7 @@ use crate::failure::{Exit, Failure, Fault};
 use crate::progress::Progress;
 use crate::stdout::Stdout;
 use crate::text;
+use hregion::Region;
 use serde_json::{Value, json};
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::process::ExitCode;
@@ -64,6 +65,11 @@ impl Output {
         self.say("warning", "33", message);
     }
 
+    /// What says the warnings of regions, apart from what is printed.
+    pub(crate) fn warner(&self) -> Warner {
+        Warner { quiet: self.quiet, progress: self.progress.clone() }
+    }
+
     /// Says how it went, to people.
     pub(crate) fn summary(&self, message: &str) {
         if !self.quiet {
@@ -113,6 +119,23 @@ impl Output {
                 self.say_error(fault);
                 fault.exit()
             }
+        }
+    }
+}
+
+/// Says what was found when regions were opened and is no error.
+#[derive(Clone, Debug)]
+pub(crate) struct Warner {
+    quiet: bool,
+    progress: Progress,
+}
+
+impl Warner {
+    /// Says the warnings of a region, unless it is to be quiet.
+    pub(crate) fn warn_of(&self, region: &Region) {
+        for warning in region.warnings().iter().filter(|_| !self.quiet) {
+            let line = Fault::from(warning).with_hint(None).line();
+            self.progress.suspend(|| say("warning", "33", &line));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The regions that a path leads to: one, or those of a table in the order of their rows.
 
 use crate::failure::{Failure, Fault};
+use crate::output::Warner;
 use crate::probe;
 use crate::target::{Kind, check_local};
 use hregion::locator::TilingFault;
@@ -143,8 +144,12 @@ impl ClosedRegion<'_> {
         }
     }
 
-    /// Opens it. Fails if another has some of its rows, too.
-    pub(crate) fn open(self) -> hregion::Result<Region> {
+    /// Opens it and says its warnings. Fails if another has some of its rows, too.
+    pub(crate) fn open(self, warner: &Warner) -> hregion::Result<Region> {
+        self.open_silently().inspect(|region| warner.warn_of(region))
+    }
+
+    fn open_silently(self) -> hregion::Result<Region> {
         match self {
             Self::One(path, options) => options.clone().open(path),
             Self::Of(table, info) => {

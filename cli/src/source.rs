@@ -2,7 +2,7 @@
 
 use crate::args::FileArgs;
 use crate::failure::{Failure, Fault};
-use crate::output::Output;
+use crate::output::{Output, Warner};
 use crate::probe;
 use crate::query_args::{CellArgs, RowArgs};
 use crate::regions::{Regions, is_region, kind_of};
@@ -20,6 +20,7 @@ pub(crate) struct Source {
     rows: Rows,
     /// The family that is read, if it is not all of them.
     family: Option<Vec<u8>>,
+    warner: Warner,
 }
 
 #[derive(Debug)]
@@ -58,6 +59,7 @@ impl Source {
             kind => Ok(Self {
                 rows: Rows::Regions(Box::new(Regions::find(path, Some(kind), options)?)),
                 family: None,
+                warner: out.warner(),
             }),
         }
     }
@@ -68,7 +70,8 @@ impl Source {
             && is_region(region)?
         {
             let rows = Rows::Regions(Box::new(Regions::find(region, Some(Kind::Region), options)?));
-            return Ok(Self { rows, family: Some(name.as_encoded_bytes().to_vec()) });
+            let family = Some(name.as_encoded_bytes().to_vec());
+            return Ok(Self { rows, family, warner: out.warner() });
         }
         Self::of_files(options, files_in(dir)?, out)
     }
@@ -77,7 +80,9 @@ impl Source {
         for file in &files {
             target::check_hfile(file, out)?;
         }
-        Ok(Self { rows: Rows::Files(options.open_files(files)?), family: None })
+        let (region, warner) = (options.open_files(files)?, out.warner());
+        warner.warn_of(&region);
+        Ok(Self { rows: Rows::Files(region), family: None, warner })
     }
 
     /// The regions that have any of the rows that are `wanted`, in their order or in reverse.
@@ -92,7 +97,7 @@ impl Source {
                 if reversed {
                     regions.reverse();
                 }
-                Box::new(regions.into_iter().map(|place| place.open()))
+                Box::new(regions.into_iter().map(|place| place.open(&self.warner)))
             }
             Rows::Files(region) => Box::new(std::iter::once(Ok(region.clone()))),
         }

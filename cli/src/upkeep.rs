@@ -2,6 +2,7 @@
 
 use crate::args::FileArgs;
 use crate::failure::{Exit, Failure, Fault};
+use crate::family_args::FamilyArgs;
 use crate::output::Output;
 use crate::regions;
 use crate::target::Kind;
@@ -14,13 +15,16 @@ use std::path::Path;
 pub(crate) fn run(
     dir: &Path,
     reading: &FileArgs,
+    families: &FamilyArgs,
     out: &mut Output,
     change: impl FnOnce(&Region) -> hregion::Result<()>,
 ) -> Result<Exit, Failure> {
     if regions::kind_of(dir, None)? != Kind::Region {
         return Err(Fault::invalid_file(dir, "a table, expected the directory of one of its regions").into());
     }
-    let region = reading.region_options(out)?.writable(true).open(dir)?;
+    let options = families.add_to(reading.region_options(out)?);
+    let region = options.writable(true).open(dir)?;
+    out.warner().warn_of(&region);
     let before = store_files(&region);
     change(&region)?;
     for ((family, before), (_, files)) in before.into_iter().zip(store_files(&region)) {

@@ -4,7 +4,7 @@
 
 use super::{BloomType, Cipher, Codec, DataBlockEncoding, Family, KeepDeletedCells, TableName};
 use crate::binary::Binary;
-use crate::error::Corruption;
+use crate::error::{Corruption, Error, Result};
 use crate::proto;
 use crate::proto::hfile::BytesBytesPair;
 use crate::proto::region::{ColumnFamilySchema, NameStringPair, TableSchema};
@@ -279,6 +279,40 @@ fn family_of(name: Vec<u8>, settings: &Settings) -> Result<Family, Corruption> {
     Ok(family)
 }
 
+impl Family {
+    /// A family with attributes by their names in HBase's shell and its table descriptors: `VERSIONS`, `TTL` (in seconds, or
+    /// `FOREVER`), `COMPRESSION` and others. A name with a dot is one of the family's configuration. The others are as HBase has
+    /// them by default.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if an attribute is unknown or cannot have its value, or there can
+    /// be no such family.
+    pub fn from_attributes<'a>(
+        name: impl Into<Bytes>,
+        attributes: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self> {
+        let name = name.into();
+        Self::new(name.clone()).check()?;
+        let mut settings = Settings::default();
+        for (key, value) in attributes {
+            if key.contains('.') {
+                let pair = NameStringPair { name: Some(key.to_owned()), value: Some(value.to_owned()) };
+                settings.configuration.push(pair);
+            } else if FAMILY_ATTRIBUTES.contains(&key) && key != ENCRYPTION_KEY {
+                let (first, second) = (Some(key.as_bytes().to_vec()), Some(value.as_bytes().to_vec()));
+                settings.attributes.push(BytesBytesPair { first, second });
+            } else {
+                let known = FAMILY_ATTRIBUTES.iter().filter(|known| **known != ENCRYPTION_KEY);
+                let known = known.copied().collect::<Vec<_>>().join(", ");
+                return Err(Error::invalid_argument(format!("attribute {key}: expected one of {known}")));
+            }
+        }
+        let family = family_of(name.to_vec(), &settings);
+        family.map_err(|corruption| Error::invalid_argument(corruption.to_string()))
+    }
+}
+
 /// The cipher of the family's files. A name that is not one, even if it is not text, is an error: what is to be
 /// encrypted must not be taken for what is not.
 fn cipher(settings: &Settings) -> Result<Option<Cipher>, Corruption> {
@@ -325,6 +359,21 @@ fn cannot_be(key: &'static str, value: impl AsRef<[u8]>) -> Corruption {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn attributes_make_a_family() {
+        let attributes = [("VERSIONS", "3"), ("TTL", "FOREVER"), ("COMPRESSION", "gz"), ("a.b", "c")];
+        let family = Family::from_attributes("f", attributes).unwrap();
+        assert_eq!((family.max_versions, family.ttl, family.codec), (3, None, Codec::Gz));
+        assert_eq!(family.configuration["a.b"], "c");
+        assert_eq!(Family::from_attributes("f", []).unwrap(), Family::new("f"));
+        for (name, key, value) in
+            [("f", "VERSION", "3"), ("f", "VERSIONS", "x"), ("f", "ENCRYPTION_KEY", "k"), ("a:b", "TTL", "1")]
+        {
+            let error = Family::from_attributes(name, [(key, value)]).unwrap_err();
+            assert_eq!(error.kind(), crate::ErrorKind::InvalidArgument, "{error}");
+        }
+    }
+
     use super::*;
     use crate::proto::region;
     use proptest::prelude::*;

@@ -2,6 +2,7 @@
 
 use crate::args::FileArgs;
 use crate::failure::{Exit, Failure};
+use crate::family_args::FamilyArgs;
 use crate::output::Output;
 use crate::upkeep;
 use hregion::Compaction;
@@ -24,14 +25,18 @@ pub(crate) struct Args {
     major: bool,
 
     #[command(flatten)]
+    families: FamilyArgs,
+
+    #[command(flatten)]
     reading: FileArgs,
 }
 
 const EXAMPLES: &str = "\
 Examples:
-  hregion compact --major data/default/users/5d4f0e2b";
+  hregion compact --major data/default/users/5d4f0e2b
+  hregion compact copied-alone --family cf:VERSIONS=3,TTL=86400";
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let compaction = if args.major { Compaction::Major } else { Compaction::Minor };
-    upkeep::run(&args.region, &args.reading, out, |region| region.compact(compaction))
+    upkeep::run(&args.region, &args.reading, &args.families, out, |region| region.compact(compaction))
 }

@@ -175,8 +175,11 @@ const MAJOR: &[u8] = b"MAJOR_COMPACTION_KEY";
 /// The entries of the file info that hold for the same cells in another file, but for those that are given.
 fn kept_info(file: &HFile, given: &Settings) -> Vec<Pair> {
     let of_store = given.seqid.is_some() || given.major.is_some();
+    let is_of_no_files = matches!(file.file_info().compaction_event(), Ok(Some(files)) if files.is_empty());
     let keeps = |key: &[u8]| {
-        let of_cells = OF_CELLS.contains(&key) || key.starts_with(b"hfile.");
+        // the new file replaces none of the files that this one was compacted from
+        let names_files = key == OF_STORE[1] && !is_of_no_files;
+        let of_cells = OF_CELLS.contains(&key) || key.starts_with(b"hfile.") || names_files;
         let replaced = (given.bulkload
             && (OF_STORE.contains(&key) || OF_BULK_LOAD.contains(&key) || key == MAJOR))
             || (of_store && OF_BULK_LOAD.contains(&key))

@@ -2,6 +2,7 @@
 
 use crate::args::FileArgs;
 use crate::failure::{Exit, Failure};
+use crate::family_args::FamilyArgs;
 use crate::output::Output;
 use crate::upkeep;
 use std::path::PathBuf;
@@ -18,6 +19,9 @@ pub(crate) struct Args {
     region: PathBuf,
 
     #[command(flatten)]
+    families: FamilyArgs,
+
+    #[command(flatten)]
     reading: FileArgs,
 }
 
@@ -26,5 +30,5 @@ Examples:
   hregion flush data/default/users/5d4f0e2b";
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    upkeep::run(&args.region, &args.reading, out, |region| region.flush())
+    upkeep::run(&args.region, &args.reading, &args.families, out, |region| region.flush())
 }

@@ -2,6 +2,7 @@
 
 use crate::args::{FileArgs, LineArgs};
 use crate::failure::{Exit, Failure, Fault};
+use crate::family_args::FamilyArgs;
 use crate::output::Output;
 use crate::shell::{Catalog, Flow, Session, interact};
 use crate::target::{Kind, check_local};
@@ -41,6 +42,9 @@ pub(crate) struct Args {
     lines: LineArgs,
 
     #[command(flatten)]
+    families: FamilyArgs,
+
+    #[command(flatten)]
     reading: FileArgs,
 }
 
@@ -53,8 +57,9 @@ Examples:
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     check_local(&args.dir)?;
-    let options = args.reading.region_options(out)?;
-    let mut session = Session::new(Catalog::open(&args.dir, args.kind, options)?);
+    let options = args.families.add_to(args.reading.region_options(out)?);
+    let catalog = Catalog::open(&args.dir, args.kind, options, out.warner())?;
+    let mut session = Session::new(catalog);
     let done = if !args.commands.is_empty() {
         run_all(&args.commands, &mut session, out)
     } else if !args.noninteractive && std::io::stdin().is_terminal() {

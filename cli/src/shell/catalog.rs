@@ -1,6 +1,7 @@
 //! The tables of a directory: those of a root, one table, or one region by itself.
 
 use crate::failure::{Failure, Fault};
+use crate::output::Warner;
 use crate::probe;
 use crate::regions::{Regions, kind_of};
 use crate::target::Kind;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Catalog {
     place: Place,
     options: RegionOptions,
+    warner: Warner,
     open: BTreeMap<TableName, Table>,
 }
 
@@ -37,7 +39,12 @@ const SYSTEM: &str = "hbase";
 
 impl Catalog {
     /// The tables of a directory. One that is empty, or not there yet, is a root without tables.
-    pub(crate) fn open(dir: &Path, kind: Option<Kind>, options: RegionOptions) -> Result<Self, Failure> {
+    pub(crate) fn open(
+        dir: &Path,
+        kind: Option<Kind>,
+        options: RegionOptions,
+        warner: Warner,
+    ) -> Result<Self, Failure> {
         let is_fresh = match fs::read_dir(dir) {
             Ok(mut entries) => entries.next().is_none(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
@@ -48,7 +55,7 @@ impl Catalog {
             Place::Root(dir.to_owned())
         } else {
             let kind = kind_of(dir, kind)?;
-            let table = Table::open(dir, kind, &options)?;
+            let table = Table::open(dir, kind, &options, &warner)?;
             let Some(region) = table.regions.first() else {
                 return Err(Fault::invalid_file(dir, "a table without regions").into());
             };
@@ -56,7 +63,7 @@ impl Catalog {
             open.insert(name.clone(), table);
             Place::Only(name, dir.to_owned(), kind)
         };
-        Ok(Self { place, options, open })
+        Ok(Self { place, options, warner, open })
     }
 
     /// The names of all tables, but for HBase's own.
@@ -114,7 +121,7 @@ impl Catalog {
         let name = TableName::parse(name)?;
         if !self.open.contains_key(&name) {
             let (dir, kind) = self.dir(&name)?.ok_or_else(|| Fault::no_such_table(&name.to_string()))?;
-            let table = Table::open(&dir, kind, &self.options)?;
+            let table = Table::open(&dir, kind, &self.options, &self.warner)?;
             self.open.insert(name.clone(), table);
         }
         Ok(self.open.get_mut(&name).ok_or_else(|| Fault::no_such_table(&name.to_string()))?)
@@ -146,10 +153,10 @@ impl Catalog {
 }
 
 impl Table {
-    fn open(dir: &Path, kind: Kind, options: &RegionOptions) -> Result<Self, Failure> {
+    fn open(dir: &Path, kind: Kind, options: &RegionOptions, warner: &Warner) -> Result<Self, Failure> {
         let regions = Regions::find(dir, Some(kind), options.clone())?;
         let regions: hregion::Result<_> =
-            regions.places(|_, _| true).into_iter().map(|place| place.open()).collect();
+            regions.places(|_, _| true).into_iter().map(|place| place.open(warner)).collect();
         Ok(Self { regions: regions?, is_writable: false })
     }
 

@@ -103,6 +103,11 @@ impl Output {
             if is_made_anew(key) {
                 continue;
             }
+            // The new file replaces none of the files that the damaged one was compacted from: it may have fewer cells.
+            if key == names::COMPACTION_EVENT.as_bytes() && names_files(known.info.as_ref()) {
+                known.dropped.push(format!("file info {}", Binary(key)));
+                continue;
+            }
             // the one entry that counts something which is not known of the cells
             if key == names::MOB_CELLS_COUNT.as_bytes() && !is_complete {
                 known.dropped.push(format!("file info {}", Binary(key)));
@@ -123,6 +128,14 @@ fn is_of_store(info: Option<&FileInfo>) -> bool {
 }
 
 const TRACKED: [&str; 3] = [names::TIME_RANGE, names::EARLIEST_PUT_TS, names::DELETE_FAMILY_COUNT];
+
+/// Whether the file says that it was compacted from others, or says something of it that cannot be read.
+fn names_files(info: Option<&FileInfo>) -> bool {
+    info.is_some_and(|info| match info.compaction_event() {
+        Ok(files) => files.is_some_and(|files| !files.is_empty()),
+        Err(_) => true,
+    })
+}
 
 /// Whether the writer itself says it of the cells and of how they are written.
 fn is_made_anew(key: &[u8]) -> bool {

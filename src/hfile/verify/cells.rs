@@ -1,7 +1,7 @@
 //! All cells: whether they are in order, and what the file info can say of them.
 
 use crate::block::data::DataBlock;
-use crate::cell::{CellFormat, CellKey, CellOrder, CellRef, CellType, SeekKey};
+use crate::cell::{CellFormat, CellKey, CellOrder, CellRef, CellType, SeekKey, TTL_TAG_TYPE};
 use crate::error::Corruption;
 use crate::hfile::FileTimeRange;
 
@@ -22,6 +22,8 @@ pub(super) struct Tally {
     /// The size of the cell that the file info calls the biggest, if it was met.
     pub(super) named_biggest: Option<u64>,
     pub(super) last_key: Option<SeekKey>,
+    /// The family of the first cell.
+    family: Option<Vec<u8>>,
 }
 
 impl Default for Tally {
@@ -39,6 +41,7 @@ impl Default for Tally {
             biggest: None,
             named_biggest: None,
             last_key: None,
+            family: None,
         }
     }
 }
@@ -77,7 +80,7 @@ impl Tally {
         }
     }
 
-    /// Adds the cells of a block and shows each; says what is wrong with their order, the first of each kind.
+    /// Adds the cells of a block and shows each; says what is wrong with their order or with one of them, of each the first.
     pub(super) fn add_block<E>(
         &mut self,
         block: &DataBlock,
@@ -85,8 +88,8 @@ impl Tally {
         order: Option<CellOrder>,
         named_biggest: Option<&CellKey>,
         mut see: impl FnMut(&CellRef<'_>) -> Result<(), E>,
-    ) -> Result<Option<Corruption>, E> {
-        let mut wrong = None;
+    ) -> Result<[Option<Corruption>; 2], E> {
+        let (mut wrong, mut wrong_cell) = (None, None);
         let mut place = block.first();
         let first = block.key(&place);
         let is_before = |a: &CellKey, b: &CellKey| order.is_some_and(|order| order.compare(a, b).is_lt());
@@ -98,6 +101,9 @@ impl Tally {
         loop {
             let cell = block.cell(&place);
             self.add(&cell, format, named_biggest);
+            if wrong_cell.is_none() {
+                wrong_cell = self.check_cell(&cell);
+            }
             see(&cell)?;
             if !block.advance(&mut place) {
                 break;
@@ -113,9 +119,23 @@ impl Tally {
             }
             None => self.last_key = Some(SeekKey::from(last)),
         }
-        Ok(wrong)
+        Ok([wrong, wrong_cell])
+    }
+
+    /// What a scan of a store refuses in a cell that a block may hold.
+    fn check_cell(&mut self, cell: &CellRef<'_>) -> Option<Corruption> {
+        let family = self.family.get_or_insert_with(|| cell.family().to_vec());
+        if family != cell.family() {
+            return Some(Corruption::Malformed("cell of another family than the first cell of the file"));
+        }
+        // only the first one counts
+        let ttl = cell.tags().find(|tag| tag.tag_type == TTL_TAG_TYPE)?;
+        (ttl.value.len() != TTL_LEN).then(|| Corruption::length("TTL tag", TTL_LEN, ttl.value.len()))
     }
 }
+
+/// The bytes of a time to live.
+const TTL_LEN: usize = size_of::<i64>();
 
 /// The size by which HBase finds the biggest cell: four bytes more than on disk, without the sequence id (hfile.md §11.3).
 fn size_in_memory(cell: &CellRef<'_>, format: CellFormat) -> u64 {

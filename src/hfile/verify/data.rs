@@ -72,7 +72,7 @@ impl Verification<'_> {
         let wrong = self.tally.add_block(&block, format.cells, self.order, named_biggest, |cell| {
             filters.iter_mut().try_for_each(|filter| filter.see(cell, source, faults))
         })?;
-        if let Some(corruption) = wrong {
+        for corruption in wrong.into_iter().flatten() {
             place.blame(corruption, &mut self.faults);
         }
         let buffer = if format.keeps_cells_plain() { payload } else { &mut self.decoded };
@@ -82,10 +82,15 @@ impl Verification<'_> {
 
     /// The index key of a block is behind the last cell before it, and not behind its first (hfile.md §10.6).
     fn check_index_key(&mut self, block: &DataBlock, place: Place, named: Option<Reference>) {
-        let key = named.and_then(|named| self.index.key(named.number));
-        let Some((key, order)) = key.zip(self.order) else { return };
+        let Some(number) = named.map(|named| named.number) else { return };
+        let Some((key, order)) = self.index.key(number).zip(self.order) else { return };
         if order.compare(block.key(&block.first()), key).is_lt() {
             let message = "first cell of the block is before its index key";
+            place.blame(Corruption::Malformed(message), &mut self.faults);
+        }
+        // the first index key is what an open file has for its first key
+        if self.index.is_whole && number == 0 && block.key(&block.first()).family() != key.family() {
+            let message = "first cell of the file is of another family than its index key";
             place.blame(Corruption::Malformed(message), &mut self.faults);
         }
         if self.tally.last_key.as_ref().is_some_and(|last| order.compare(last, key).is_ge()) {

@@ -39,6 +39,10 @@ pub(super) fn check_forms(info: &FileInfo) -> Vec<Corruption> {
     ];
     let has = |name: &str| info.get(name.as_bytes()).is_some();
     let is_missing = |name: &str, needed: bool| needed && !has(name);
+    // a store gives such a file a greater one than its own
+    let is_beyond = has(names::BULKLOAD_TIMESTAMP)
+        && info.skip_reset_seq_id() == Ok(Some(true))
+        && info.max_seq_id() == Ok(Some(i64::MAX));
     let with_seq_ids = info.key_value_version() == Ok(Some(1));
     let missing = [
         (is_missing(names::AVG_KEY_LEN, true), "hfile.AVG_KEY_LEN is missing, which HBase needs"),
@@ -51,6 +55,7 @@ pub(super) fn check_forms(info: &FileInfo) -> Vec<Corruption> {
             has(names::KEY_OF_BIGGEST_CELL) != has(names::LEN_OF_BIGGEST_CELL),
             "one of the two keys of the biggest cell is missing",
         ),
+        (is_beyond, "sequence id of the file is the greatest there is"),
     ];
     let missing =
         missing.into_iter().filter(|(wrong, _)| *wrong).map(|(_, what)| Corruption::Malformed(what));
