@@ -42,6 +42,7 @@ mod text;
 mod text_file;
 mod upkeep;
 mod write_args;
+
 #[doc(hidden)]
 pub mod fuzzing;
 
