@@ -359,21 +359,6 @@ fn cannot_be(key: &'static str, value: impl AsRef<[u8]>) -> Corruption {
 
 #[cfg(test)]
 mod tests {
-    #[test]
-    fn attributes_make_a_family() {
-        let attributes = [("VERSIONS", "3"), ("TTL", "FOREVER"), ("COMPRESSION", "gz"), ("a.b", "c")];
-        let family = Family::from_attributes("f", attributes).unwrap();
-        assert_eq!((family.max_versions, family.ttl, family.codec), (3, None, Codec::Gz));
-        assert_eq!(family.configuration["a.b"], "c");
-        assert_eq!(Family::from_attributes("f", []).unwrap(), Family::new("f"));
-        for (name, key, value) in
-            [("f", "VERSION", "3"), ("f", "VERSIONS", "x"), ("f", "ENCRYPTION_KEY", "k"), ("a:b", "TTL", "1")]
-        {
-            let error = Family::from_attributes(name, [(key, value)]).unwrap_err();
-            assert_eq!(error.kind(), crate::ErrorKind::InvalidArgument, "{error}");
-        }
-    }
-
     use super::*;
     use crate::proto::region;
     use proptest::prelude::*;
@@ -542,6 +527,21 @@ mod tests {
             let bits = file.len() * 8;
             file[flip % bits / 8] ^= 1 << (flip % 8);
             let _ = TableDescriptor::parse_file(&file);
+        }
+    }
+
+    #[test]
+    fn attributes_by_name_make_a_family() {
+        let attributes = [("VERSIONS", "3"), ("TTL", "FOREVER"), ("COMPRESSION", "gz"), ("a.b", "c")];
+        let family = Family::from_attributes("f", attributes).unwrap();
+        assert_eq!((family.max_versions, family.ttl, family.codec), (3, None, Codec::Gz));
+        assert_eq!(family.configuration["a.b"], "c");
+        assert_eq!(Family::from_attributes("f", []).unwrap(), Family::new("f"));
+        for (name, key, value) in
+            [("f", "VERSION", "3"), ("f", "VERSIONS", "x"), ("f", "ENCRYPTION_KEY", "k"), ("a:b", "TTL", "1")]
+        {
+            let error = Family::from_attributes(name, [(key, value)]).unwrap_err();
+            assert_eq!(error.kind(), crate::ErrorKind::InvalidArgument, "{error}");
         }
     }
 }

@@ -422,8 +422,11 @@ proptest! {
     }
 }
 
+/// The family of a cell, and the type and value of its tag.
+type TaggedCell<'a> = (&'a [u8], Option<(u8, &'a [u8])>);
+
 /// A file of these cells, each with a family and a tag, in blocks of one cell.
-fn file_of(cells: &[(&[u8], Option<(u8, &[u8])>)], info: &[(&str, &[u8])]) -> Vec<u8> {
+fn file_of(cells: &[TaggedCell<'_>], info: &[(&str, &[u8])]) -> Vec<u8> {
     use crate::cell::{CellRef, CellType, SeekKey};
     use crate::hfile::HFileWriter;
     use crate::io::faulty::FaultyStorage;
