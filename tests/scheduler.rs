@@ -4,7 +4,7 @@
 use hregion::io::faulty::{Call, FaultyStorage};
 use hregion::io::{DirEntry, FileLock, FileReader, FileWriter};
 use hregion::{
-    ErrorKind, Family, Get, LocalStorage, MemoryLimit, Put, Region, RegionOptions, Scheduler, Storage,
+    ErrorKind, Family, Get, LocalStorage, MemoryLimit, Put, Region, RegionOptions, Scheduler, Storage, Table,
 };
 use std::io;
 use std::path::Path;
@@ -372,4 +372,31 @@ fn compactions_can_be_left_to_callers() {
     assert_eq!(region.metrics().compactions, 0);
     region.compact(hregion::Compaction::Major).unwrap();
     assert_eq!(region.store_file_count("f"), Some(1));
+}
+
+#[test]
+fn the_flush_size_is_that_of_the_table() {
+    let root = tempfile::tempdir().unwrap();
+    let splits: [&str; 0] = [];
+    Table::create(root.path(), "t", &[Family::new("f")], &splits).unwrap().close().unwrap();
+    // an attribute more at the end of HBase's `TableSchema`
+    let dir = root.path().join("data/default/t/.tabledesc");
+    let path =
+        std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.is_file());
+    let mut bytes = std::fs::read(path.as_ref().unwrap()).unwrap();
+    std::fs::remove_file(path.unwrap()).unwrap();
+    bytes.extend(b"\x12\x1b\x0a\x12MEMSTORE_FLUSHSIZE\x12\x0565536");
+    std::fs::write(dir.join(format!(".tableinfo.0000000002.{}", bytes.len())), bytes).unwrap();
+
+    let open = |options: RegionOptions| {
+        let table = Table::open_with(root.path(), "t", options.writable(true)).unwrap();
+        let region = table.region("r").unwrap();
+        fill(&region, 100).unwrap();
+        let flushes = region.metrics().flushes;
+        table.close().unwrap();
+        flushes
+    };
+    let inline = Region::options().scheduler(&Scheduler::inline());
+    assert_eq!(open(inline.clone()), 1);
+    assert_eq!(open(inline.memstore_flush_size(1 << 30)), 0);
 }
