@@ -136,14 +136,13 @@ impl FuzzyRowFilter {
             (0..self.keys.len()).for_each(|key| self.put(&mut queue, row, key, Vec::new()));
             queue
         });
-        while let Some((next, _)) = queue.front()
-            && !self.is_before(row, next)
-            && let Some((next, key)) = queue.pop_front()
-        {
-            self.put(&mut queue, row, key, next);
-            // a row that is no farther than before would come first again
-            if queue.front().is_some_and(|(next, first)| *first == key && !self.is_before(row, next)) {
+        // once for each key: where its row is not ahead, the same row would come again
+        for _ in 0..self.keys.len() {
+            if queue.front().is_none_or(|(next, _)| self.is_before(row, next)) {
                 break;
+            }
+            if let Some((next, key)) = queue.pop_front() {
+                self.put(&mut queue, row, key, next);
             }
         }
         self.next_rows = Some(queue);
@@ -237,6 +236,18 @@ mod tests {
         assert!(FuzzyKey::new(b"a", &[3]).is_err());
         assert!(FuzzyKey::new(b"ab", &[0xff, 1]).is_err(), "neither form");
         assert_eq!(key(b"ab", &[0xff, 2]), key(b"ac", &[0, 1]));
+    }
+
+    /// The rows of both keys are too small, so that neither is ahead (§23.25).
+    #[test]
+    fn keys_without_a_row_ahead_take_no_turns_for_ever() {
+        let pairs = [(b"\xff\x7f", [1, 0]), (b"\x01\x7f", [1, 0])];
+        let mut filter = FuzzyRowFilter::new(pairs).unwrap();
+        filter.set_reversed(true);
+        filter.advance(b"\x7f\0");
+        let queue = filter.next_rows.unwrap();
+        assert_eq!(queue.len(), 2);
+        assert!(queue.iter().all(|(next, _)| next[..] >= b"\x7f\0"[..]), "{queue:?}");
     }
 
     proptest! {
