@@ -68,7 +68,7 @@ fn fresh_scripts_give_the_answers_of_hbase() {
             match script.excuse(at, &expected, &given) {
                 Some(Excuse::Known(what)) => *excused.entry(what).or_default() += 1,
                 Some(Excuse::Other(what, form)) => {
-                    doubtful.push((path, id, line.clone(), expected, given, what, form))
+                    doubtful.push((path, id, line.clone(), expected, given, what, form));
                 }
                 None => faults.push(shown(path, line, &expected, &given)),
             }
