@@ -94,7 +94,15 @@ impl Script {
         if self.has_empty_qualifier && !filter.is_empty() && self.lines[..at].iter().any(deletes_families) {
             return Some(Excuse::Known("§23.1: hints over the markers of the family"));
         }
-        None
+        // One that is at its end but not closed keeps HBase from dropping markers.
+        let of_another = |line: &Value| {
+            line.get("scanner")
+                .is_some_and(|scanner| opened.is_none() || *scanner != self.lines[at]["scanner"])
+        };
+        self.lines[..at].iter().any(of_another).then(|| {
+            let lines = self.lines[..=at].iter().filter(|line| !of_another(line)).cloned();
+            Excuse::Other("markers kept for other scanners", lines.collect())
+        })
     }
 
     /// The line that opened the scanner of another.
