@@ -97,6 +97,30 @@ fn values_grow_and_keep_their_tags() {
     assert_eq!(cells(&region.append(append()).unwrap())[0], "r/f:q/1300/Put=new");
 }
 
+/// As in HBase, it has no tag, and takes none away.
+#[test]
+fn the_greatest_time_to_live_is_none() {
+    let (region, clock, _dir) = region();
+    region
+        .put(Put::new("r").cell("f", "q", "old").cell("f", "n", 1u64.to_be_bytes().to_vec()).ttl(i64::MAX))
+        .unwrap();
+    region.mutate_row("r", vec![Put::new("r").cell("g", "q", "old").ttl(i64::MAX).into()]).unwrap();
+    region.put(Put::new("r").cell("g", "n", "short").ttl(500)).unwrap();
+    clock.set(1400);
+    let row = region.get(&Get::new("r")).unwrap();
+    assert_eq!(row.cells().map(|cell| cell.tags().count()).collect::<Vec<_>>(), [0, 0, 1, 0]);
+    let appended = region.append(Append::new("r").column("f", "q", "er").ttl(i64::MAX)).unwrap();
+    assert_eq!(cells(&appended), ["r/f:q/1400/Put=older"]);
+    let counted = region.increment(Increment::new("r").column("f", "n", 2).ttl(i64::MAX)).unwrap();
+    assert_eq!(number(&counted, "n"), 3);
+    region.append(Append::new("r").column("g", "n", "er").ttl(i64::MAX)).unwrap();
+    let row = region.get(&Get::new("r").column("g", "n")).unwrap();
+    assert_eq!(row.cells().next().unwrap().tags().count(), 1);
+    // all but the greatest are added up, as far as that goes
+    region.put(Put::new("r").cell("f", "q", "long").ttl(i64::MAX - 1)).unwrap();
+    assert_eq!(cells(&region.get(&Get::new("r").column("f", "q")).unwrap()), ["r/f:q/1400/Put=long"]);
+}
+
 #[test]
 fn what_cannot_be_changed_stays_as_it_is() {
     let (region, _, _dir) = region();

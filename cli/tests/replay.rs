@@ -184,24 +184,6 @@ fn compare(
     tally
 }
 
-/// An answer without the mark "partial" on a piece that turns out to be the last one of its row.
-fn settled(answer: &Value) -> Value {
-    let mut answer = answer.clone();
-    let more = answer["result"]["more"] == json!(true);
-    if let Some(rows) = answer.pointer_mut("/result/rows").and_then(Value::as_array_mut) {
-        for i in 0..rows.len() {
-            let is_last_piece = match rows.get(i + 1) {
-                Some(next) => next["row"] != rows[i]["row"],
-                None => !more,
-            };
-            if is_last_piece {
-                rows[i].as_object_mut().unwrap().remove("partial");
-            }
-        }
-    }
-    answer
-}
-
 fn read_lines(path: &Path) -> Vec<Value> {
     let is_packed = path.extension().is_some_and(|extension| extension == "gz");
     json_lines(&if is_packed { read_gz(path) } else { fs::read_to_string(path).unwrap() })

@@ -42,7 +42,8 @@ macro_rules! delta_methods {
             Self(Delta::new(row.into()))
         }
 
-        /// After how many milliseconds the new cells expire: a tag on each of them. Without it they keep that of the old ones.
+        /// After how many milliseconds the new cells expire: a tag on each of them. Without it, or with [`i64::MAX`], they keep
+        /// that of the old ones.
         #[must_use]
         pub fn ttl(mut self, millis: i64) -> Self {
             self.0.ttl = Some(millis);

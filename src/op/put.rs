@@ -54,7 +54,7 @@ impl Put {
         self
     }
 
-    /// After how many milliseconds the cells expire: a tag on each of them.
+    /// After how many milliseconds the cells expire: a tag on each of them. [`i64::MAX`] means never, and makes no tag.
     #[must_use]
     pub fn ttl(mut self, millis: i64) -> Self {
         self.ttl = Some(millis);

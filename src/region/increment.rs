@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn tags_are_carried_and_a_time_to_live_renewed() {
-        let (old_ttl, new_ttl) = (ttl_tag(5), ttl_tag(6));
+        let (old_ttl, new_ttl) = (ttl_tag(Some(5)).unwrap(), ttl_tag(Some(6)).unwrap());
         let other = [0, 3, 65, 1, 2];
         let old = [&old_ttl[..], &other, &old_ttl].concat();
         assert!(carry_tags(&[], &[]).unwrap().is_empty());

@@ -85,7 +85,7 @@ impl Inner {
         }
         self.check_write(&put.row)?;
         let stores = self.check_put(&put)?;
-        let tag = put.ttl.map(ttl_tag);
+        let tag = ttl_tag(put.ttl);
         let _row = self.rows.shared(&put.row);
         self.apply(put_cells(&put, &stores, self.clock.now(), tag_bytes(tag.as_ref())), 1)?;
         Ok(())
@@ -148,7 +148,7 @@ impl Inner {
             Mutation::Increment(increment) => (self.check_delta(&increment.0)?, increment.0.ttl),
             Mutation::Append(append) => (self.check_delta(&append.0)?, append.0.ttl),
         };
-        Ok(Checked { mutation, stores, tag: ttl.map(ttl_tag) })
+        Ok(Checked { mutation, stores, tag: ttl_tag(ttl) })
     }
 
     fn check_put(&self, put: &Put) -> Result<Vec<usize>> {

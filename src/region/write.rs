@@ -110,10 +110,11 @@ pub(super) fn check_len(len: usize) -> Result<()> {
     Ok(())
 }
 
-/// The tag of a time to live in milliseconds.
-pub(super) fn ttl_tag(millis: i64) -> TtlTag {
+/// The tag of a time to live in milliseconds. The greatest one means none, and has no tag (HBase: `TagUtil`).
+pub(super) fn ttl_tag(millis: Option<i64>) -> Option<TtlTag> {
+    let millis = millis.filter(|&millis| millis != i64::MAX)?;
     let mut tag = [0; 11];
     tag[..3].copy_from_slice(&[0, 9, TTL_TAG_TYPE]);
     tag[3..].copy_from_slice(&millis.to_be_bytes());
-    tag
+    Some(tag)
 }

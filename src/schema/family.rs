@@ -100,10 +100,10 @@ impl Family {
         self
     }
 
-    /// After how many seconds a cell expires (TTL, default never).
+    /// After how many seconds a cell expires (TTL, default never). From [`i32::MAX`] on it never does, as in HBase.
     #[must_use]
     pub fn ttl(mut self, seconds: u32) -> Self {
-        self.ttl = Some(seconds);
+        self.ttl = Some(seconds).filter(|&seconds| seconds < i32::MAX.unsigned_abs());
         self
     }
 
@@ -262,6 +262,9 @@ mod tests {
         let family = family.bloom(BloomType::RowPrefixFixedLength(3)).to_string();
         assert!(family.contains("VERSIONS => '2147483647'") && family.contains("TTL => '5'"), "{family}");
         assert!(family.contains("prefix_length => '3'") && family.contains("NEW_VERSION_BEHAVIOR => 'true'"));
+        for forever in [i32::MAX.unsigned_abs(), u32::MAX] {
+            assert_eq!(Family::new("f").ttl(forever), Family::new("f"));
+        }
         let family = Family::new("f").encryption(Cipher::Aes).encryption_key(b"\x10A\xff".as_slice());
         let shown = family.to_string();
         assert!(shown.starts_with("{NAME => 'f', ENCRYPTION => 'AES', VERSIONS => '1', "), "{shown}");

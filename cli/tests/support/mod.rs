@@ -111,3 +111,21 @@ pub fn temp_file(name: &str, bytes: &[u8]) -> String {
     fs::write(&path, bytes).unwrap();
     path.into_os_string().into_string().unwrap()
 }
+
+/// An answer without the mark "partial" on a piece that turns out to be the last one of its row.
+pub fn settled(answer: &Value) -> Value {
+    let mut answer = answer.clone();
+    let more = answer["result"]["more"] == Value::Bool(true);
+    if let Some(rows) = answer.pointer_mut("/result/rows").and_then(Value::as_array_mut) {
+        for i in 0..rows.len() {
+            let is_last_piece = match rows.get(i + 1) {
+                Some(next) => next["row"] != rows[i]["row"],
+                None => !more,
+            };
+            if is_last_piece {
+                rows[i].as_object_mut().unwrap().remove("partial");
+            }
+        }
+    }
+    answer
+}

@@ -355,8 +355,8 @@ impl<'q> ScanQueryMatcher<'q> {
         };
         let len = u16::try_from(tag.value.len()).unwrap_or(u16::MAX);
         let ttl = tag.value.try_into().map_err(|_| Disorder::TtlTag(len))?;
-        // as Java adds: what lives beyond the end of time has expired
-        Ok(cell.timestamp().wrapping_add(i64::from_be_bytes(ttl)) < self.info.now)
+        // HBase's sum may overflow, and then what is to live longest has expired
+        Ok(cell.timestamp().saturating_add(i64::from_be_bytes(ttl)) < self.info.now)
     }
 
     /// Takes a marker into account; whether nothing more of its column is worth looking at.

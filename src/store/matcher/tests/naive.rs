@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 fn expired_by_tag(cell: CellRef<'_>) -> bool {
     let tag = cell.tags().find(|tag| tag.tag_type == TTL_TAG_TYPE);
-    tag.is_some_and(|tag| cell.timestamp() + i64::from_be_bytes(tag.value.try_into().unwrap()) < NOW)
+    tag.is_some_and(|tag| {
+        cell.timestamp().saturating_add(i64::from_be_bytes(tag.value.try_into().unwrap())) < NOW
+    })
 }
 
 /// §9.8: the hiding table.

@@ -6,15 +6,17 @@ use proptest::prelude::*;
 fn cells(unique_ids: bool) -> impl Strategy<Value = Vec<Cell>> {
     let qualifier = prop_oneof![Just(""), Just("a"), Just("b"), Just("bb")];
     let timestamp = prop_oneof![30 => 1i64..12, 1 => Just(i64::MAX)];
-    let ttl = prop_oneof![9 => Just(None), 1 => (985i64..1000).prop_map(Some)];
+    let ttl = prop_oneof![
+        18 => Just(None),
+        2 => (985i64..1000).prop_map(Some),
+        1 => prop_oneof![Just(i64::MIN), i64::MAX - 2..=i64::MAX].prop_map(Some)
+    ];
     let cell = (qualifier, 0usize..8, timestamp, 0i64..30, ttl);
     proptest::collection::vec(cell, 0..24).prop_map(move |specs| {
         let mut cells = Vec::new();
         for (i, (qualifier, kind, timestamp, seq_id, ttl)) in specs.into_iter().enumerate() {
             let cell_type = SIGNS.get(kind).map_or(CellType::Put, |&(_, cell_type)| cell_type);
             let qualifier = if cell_type.is_family_delete() { "" } else { qualifier };
-            // the naive rules add without wrapping around
-            let ttl = ttl.filter(|_| timestamp < NOW);
             let seq_id = if unique_ids { seq_id * 32 + i64::try_from(i).unwrap() } else { seq_id };
             cells.push(cell_of(b"r", qualifier, cell_type, timestamp, seq_id, ttl));
         }
