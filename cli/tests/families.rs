@@ -16,7 +16,11 @@ fn copy_region(from: &Path, to: &Path) {
     fs::create_dir(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
         let (name, path) = (to.join(entry.file_name()), entry.path());
-        if path.is_dir() { copy_region(&path, &name) } else { drop(fs::copy(&path, name).unwrap()) }
+        if path.is_dir() {
+            copy_region(&path, &name);
+        } else {
+            fs::copy(&path, name).unwrap();
+        }
     }
 }
 
