@@ -21,6 +21,7 @@ use pace::Pace;
 use queue::Queue;
 use std::fmt;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, OnceLock, Weak};
 use std::time::{Duration, Instant};
@@ -203,7 +204,8 @@ impl Shared {
     fn work(&self, lane: Lane) {
         while let Some(job) = self.next(lane) {
             if let Some(region) = job.region.upgrade() {
-                region.run(job.work, job.lane);
+                // Failures are the region's to tell; what panics beside them must not end a thread that others count on.
+                drop(catch_unwind(AssertUnwindSafe(|| region.run(job.work, job.lane))));
             }
         }
     }
