@@ -3,10 +3,13 @@
 mod support;
 
 use hregion::io::MemoryFile;
+use hregion::io::faulty::FaultyStorage;
 use hregion::{
-    CellRef, CellType, ErrorKind, HFile, HFileWriter, SeekKey, StoreFileOrigin, StoreFileWriter, VerifyReport,
+    CellRef, CellType, ErrorKind, HFile, HFileWriter, Region, Scan, SeekKey, Storage, StoreFileOrigin,
+    StoreFileWriter, VerifyReport,
 };
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use support::golden;
 use support::open;
@@ -141,4 +144,60 @@ fn times_before_1970_are_no_fault() {
         let report = HFile::options().verify_reader(written).expect("memory");
         assert!(report.faults.is_empty(), "{timestamp} {cell_type:?}: {:?}", report.faults);
     }
+}
+
+/// A file of these cells, each with a tag or none, in blocks of one cell.
+fn tagged(tags: &[Option<(u8, &[u8])>], info: &[(&str, &[u8])]) -> Vec<u8> {
+    let storage = FaultyStorage::new();
+    let options = HFileWriter::options().storage(Arc::new(storage.clone())).block_size(1).tags(true);
+    let mut writer = options.create("file").unwrap();
+    for (i, tag) in tags.iter().enumerate() {
+        let key = SeekKey::of(format!("row{i}").as_bytes(), b"f", b"q", 1, CellType::Put);
+        let mut bytes = Vec::new();
+        if let Some((tag_type, value)) = tag {
+            bytes.extend(u16::try_from(1 + value.len()).unwrap().to_be_bytes());
+            bytes.push(*tag_type);
+            bytes.extend(*value);
+        }
+        writer.append(CellRef::new(&key, b"v").with_tag_bytes(&bytes).unwrap()).unwrap();
+    }
+    for (name, value) in info {
+        writer.add_file_info(name.as_bytes(), value).unwrap();
+    }
+    writer.finish().unwrap();
+    storage.bytes(Path::new("file")).unwrap()
+}
+
+/// What a region says that refuses to open or to scan a file.
+fn refusal(bytes: &[u8]) -> Option<String> {
+    let storage = FaultyStorage::new();
+    storage.create(Path::new("file")).unwrap().write_all(bytes).unwrap();
+    let region = Region::options().storage(Arc::new(storage)).open_files([Path::new("file")]);
+    let scanned =
+        region.and_then(|region| region.view().scan(&Scan::new())?.try_for_each(|row| row.map(drop)));
+    scanned.err().map(|error| error.to_string())
+}
+
+#[test]
+fn what_a_scan_refuses_is_a_fault() {
+    let ttl = 1_000_000_i64.to_be_bytes();
+    let sound = tagged(&[Some((8, &ttl)), Some((1, b"any")), None], &[]);
+    assert_eq!(refusal(&sound), None);
+    assert_eq!(verify(sound).unwrap().faults.len(), 0);
+
+    let short = tagged(&[None, Some((8, &ttl[1..]))], &[]);
+    assert!(refusal(&short).is_some());
+    let faults = verify(short).unwrap().faults;
+    assert_eq!(faults[0].message(), "TTL tag has 7 bytes, expected 8");
+    assert!(faults[0].offset() > Some(0), "that of the second block");
+
+    let max = i64::MAX.to_be_bytes();
+    let info: [(&str, &[u8]); 3] =
+        [("MAX_SEQ_ID_KEY", &max), ("BULKLOAD_TIMESTAMP", &ttl), ("SKIP_RESET_SEQ_ID", &[0xff])];
+    let beyond = tagged(&[None], &info);
+    assert!(refusal(&beyond).is_some());
+    assert_eq!(
+        verify(beyond).unwrap().faults[0].message(),
+        "sequence id of the file is the greatest there is"
+    );
 }

@@ -137,10 +137,10 @@ fn wrong_keys_are_refused_by_their_line() {
     for (number, wrong) in wrongs.iter().enumerate() {
         let keys = temp_file(&format!("wrong-{number}.jsonl"), format!("{{}}\n{wrong}\n").as_bytes());
         let output = run(&["seek", &plain(), "--keys", &keys, "--json"]);
-        assert_eq!(code(&output), 2, "{wrong}");
+        assert_eq!(code(&output), 3, "{wrong}");
         assert_eq!(stdout(&output).lines().count(), 2, "the first key is answered");
         let error = last_error(&output);
-        assert_eq!(error["kind"], "InvalidArgument");
+        assert_eq!(error["kind"], "Corrupt");
         assert!(error["message"].as_str().unwrap().starts_with("line 2: "), "{error}");
         assert_eq!(error["path"], keys);
     }
@@ -303,7 +303,7 @@ fn every_kind_of_error_has_its_exit_code() {
         (&["scan", &golden("no-such-region")], 5, "Io"),
         (&["scan", &golden(""), "--versions", "0"], 2, "Usage"),
         (&["replay", &golden("no-such.jsonl")], 5, "Io"),
-        (&["replay", &plain()], 2, "InvalidArgument"),
+        (&["replay", &plain()], 3, "Corrupt"),
         (&["replay", "-", "--set", "versions=2"], 2, "Usage"),
         (&["count", "s3://bucket/file"], 4, "Unsupported"),
         (&["inspect", &golden("no-such.hfile")], 5, "Io"),

@@ -422,69 +422,27 @@ proptest! {
     }
 }
 
-/// The family of a cell, and the type and value of its tag.
-type TaggedCell<'a> = (&'a [u8], Option<(u8, &'a [u8])>);
-
-/// A file of these cells, each with a family and a tag, in blocks of one cell.
-fn file_of(cells: &[TaggedCell<'_>], info: &[(&str, &[u8])]) -> Vec<u8> {
+/// A file of two cells in a block each.
+fn two_blocks() -> Vec<u8> {
     use crate::cell::{CellRef, CellType, SeekKey};
     use crate::hfile::HFileWriter;
     use crate::io::faulty::FaultyStorage;
 
     let storage = FaultyStorage::new();
-    let options = HFileWriter::options().storage(Arc::new(storage.clone())).block_size(1).tags(true);
+    let options = HFileWriter::options().storage(Arc::new(storage.clone())).block_size(1);
     let mut writer = options.create("file").unwrap();
-    for (i, (family, tag)) in cells.iter().enumerate() {
-        let key = SeekKey::of(format!("row{i}").as_bytes(), family, b"q", 1, CellType::Put);
-        let mut tags = Vec::new();
-        if let Some((tag_type, value)) = tag {
-            tags.extend(u16::try_from(1 + value.len()).unwrap().to_be_bytes());
-            tags.push(*tag_type);
-            tags.extend(*value);
-        }
-        writer.append(CellRef::new(&key, b"v").with_tag_bytes(&tags).unwrap()).unwrap();
-    }
-    for (name, value) in info {
-        writer.add_file_info(name.as_bytes(), value).unwrap();
+    for row in ["row0", "row1"] {
+        let key = SeekKey::of(row.as_bytes(), b"f", b"q", 1, CellType::Put);
+        writer.append(CellRef::new(&key, b"v")).unwrap();
     }
     writer.finish().unwrap();
     storage.bytes(Path::new("file")).unwrap()
 }
 
-/// What a region refuses to open or to scan.
-fn is_refused(bytes: &[u8]) -> bool {
-    use crate::io::Storage;
-    use crate::io::faulty::FaultyStorage;
-    use crate::op::Scan;
-    use crate::region::Region;
-
-    let storage = FaultyStorage::new();
-    storage.create(Path::new("file")).unwrap().write_all(bytes).unwrap();
-    let region = Region::options().storage(Arc::new(storage)).open_files([Path::new("file")]);
-    region.and_then(|region| region.view().scan(&Scan::new())?.try_for_each(|row| row.map(drop))).is_err()
-}
-
 #[test]
-fn what_a_scan_refuses_is_a_fault() {
-    let ttl = 1_000_000_i64.to_be_bytes();
-    let sound = file_of(&[(b"f", Some((8, &ttl))), (b"f", Some((1, b"any"))), (b"f", None)], &[]);
-    assert!(!is_refused(&sound));
-    assert_eq!(faults(sound).len(), 0);
-
-    let short = file_of(&[(b"f", None), (b"f", Some((8, &ttl[1..])))], &[]);
-    assert!(is_refused(&short));
-    assert_eq!(faults(short.clone())[0].message(), "TTL tag has 7 bytes, expected 8");
-    assert_eq!(faults(short.clone())[0].offset(), Some(blocks_of(&short, BlockType::Data)[1] as u64));
-
-    let max = i64::MAX.to_be_bytes();
-    let info: [(&str, &[u8]); 3] =
-        [("MAX_SEQ_ID_KEY", &max), ("BULKLOAD_TIMESTAMP", &ttl), ("SKIP_RESET_SEQ_ID", &[0xff])];
-    let beyond = file_of(&[(b"f", None)], &info);
-    assert!(is_refused(&beyond));
-    assert_eq!(faults(beyond)[0].message(), "sequence id of the file is the greatest there is");
-
+fn several_families_are_a_fault() {
     // the writer makes no file of several families
-    let two = file_of(&[(b"f", None), (b"f", None)], &[]);
+    let two = two_blocks();
     let data = blocks_of(&two, BlockType::Data);
     for (block, what) in [
         (data[0], "first cell of the file is of another family than its index key"),

@@ -1,15 +1,10 @@
 //! Markers and versions by the order in which they were written (NEW_VERSION_BEHAVIOR, read-path.md §9.10).
 
-mod counts;
-mod deletes;
-mod markers;
-mod place;
-
 use super::{Disorder, MatchCode, Version, VersionLimits};
 use crate::cell::{CellType, compare_bytes, same_bytes};
-use counts::{Counts, Stay};
-use deletes::Deletes;
-use markers::FamilyMarkers;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::{iter, mem};
 
 const PUT: u8 = CellType::Put as u8;
 /// Of what was not followed by anything; sequence ids are less.
@@ -17,43 +12,21 @@ const NEVER: i64 = i64::MAX;
 /// So many versions are all of them, and need not be counted.
 const ALL_VERSIONS: u32 = i32::MAX.unsigned_abs();
 
-/// How much has been done, for tests.
-#[derive(Debug, Default)]
-struct Steps(#[cfg(test)] usize);
-
-impl Steps {
-    #[inline]
-    #[cfg_attr(not(test), expect(clippy::needless_pass_by_ref_mut, reason = "only tests count"))]
-    fn add(&mut self, count: usize) {
-        #[cfg(test)]
-        {
-            self.0 += count;
-        }
-        #[cfg(not(test))]
-        let _ = count;
-    }
-}
-
 /// The markers of a row and the versions of a column (HBase: `NewVersionBehaviorTracker`).
 ///
 /// A marker hides only what was written before it, and a version that newer ones pushed out stays away even if one of
-/// them is deleted later.
+/// them is deleted later. So the writes are told apart by the markers that came between: see [`Era`].
 ///
-/// HBase has a node for each marker that reaches back in time, counts the versions in each of them and copies all for each
-/// column. The answers are the same, but the work is not quadratic: of the nodes only the latest that reaches back to a version
-/// says whether it is hidden, and versions are counted where some of them go away, and at the end.
-///
-/// In the column of the empty qualifier, where HBase loses track of markers, this is like any other column (§23.2).
+/// HBase has no eras in the column of the empty qualifier, where family markers come between the values; here that column is like
+/// any other (§23.2).
 #[derive(Debug)]
 pub(super) struct NewVersionTracker {
     /// How many versions the family keeps.
     kept: u32,
-    family: FamilyMarkers,
-    /// The sequence id of the last marker of the column that reaches back in time.
-    floor: i64,
-    /// The markers of single versions of the column.
-    deletes: Deletes,
-    counts: Counts,
+    /// The eras that family markers make.
+    family: Eras,
+    /// Those of the column, which are the family's and those that its own markers make.
+    column: Eras,
     in_column: bool,
     qualifier: Vec<u8>,
     /// Timestamp, type and sequence id of the column's last version, but for repetitions.
@@ -66,10 +39,8 @@ impl NewVersionTracker {
     pub(super) fn new(kept: u32) -> Self {
         Self {
             kept,
-            family: FamilyMarkers::default(),
-            floor: i64::MIN,
-            deletes: Deletes::default(),
-            counts: Counts::default(),
+            family: Eras::default(),
+            column: Eras::default(),
             in_column: false,
             qualifier: Vec::new(),
             last: (0, 0, 0),
@@ -95,9 +66,7 @@ impl NewVersionTracker {
         }
         self.qualifier.clear();
         self.qualifier.extend_from_slice(qualifier);
-        self.floor = i64::MIN;
-        self.deletes.clear();
-        self.counts.clear();
+        self.column.copy(&self.family);
         (self.in_column, self.count, self.last) = (true, 0, (0, 0, 0));
         Ok(false)
     }
@@ -118,18 +87,16 @@ impl NewVersionTracker {
     pub(super) fn add(&mut self, marker: Version<'_>) -> Result<(), Disorder> {
         self.prepare(marker)?;
         let Version { timestamp, type_code, seq_id, .. } = marker;
-        match CellType::from_code(type_code) {
-            Some(CellType::DeleteFamily) => self.family.reach_back(seq_id, timestamp),
-            Some(CellType::DeleteColumn) => self.floor = self.floor.max(seq_id),
-            Some(CellType::DeleteFamilyVersion) => {
-                let place = self.family.delete(seq_id, timestamp);
-                self.counts.split(place);
-            }
-            _ => {
-                let place = self.family.place_of(seq_id);
-                self.deletes.add(timestamp, place);
-                self.counts.split(place);
-            }
+        let of_family = CellType::from_code(type_code).is_some_and(CellType::is_family_delete);
+        let reaches_back =
+            [CellType::DeleteFamily, CellType::DeleteColumn].map(CellType::code).contains(&type_code);
+        let apply = |eras: &mut Eras| match reaches_back {
+            true => eras.end_one(seq_id, timestamp),
+            false => eras.delete_version(seq_id, timestamp),
+        };
+        apply(&mut self.column);
+        if of_family {
+            apply(&mut self.family);
         }
         Ok(())
     }
@@ -138,28 +105,17 @@ impl NewVersionTracker {
     pub(super) fn is_deleted(&mut self, put: Version<'_>) -> Result<bool, Disorder> {
         let repeated_by = self.prepare(put)?;
         let Version { timestamp, seq_id, .. } = put;
-        // Whatever hides this one by reaching back hides all that follow and were written before that, so that none of
-        // them needs to be counted.
-        if seq_id <= self.floor || seq_id <= self.family.floor(timestamp, self.qualifier.is_empty()) {
-            return Ok(true);
-        }
-        let by_family = self.family.deletes.first_since(timestamp, seq_id);
-        let by_column = self.deletes.first_since(timestamp, seq_id);
-        let deleted_by = [by_family, by_column].into_iter().flatten().min();
-        if self.kept < ALL_VERSIONS {
-            let repeated_at = (repeated_by != NEVER).then(|| self.family.deletes.last_until(repeated_by));
-            for place in [deleted_by, repeated_at.flatten()].into_iter().flatten() {
-                self.counts.add(place);
-                // a node that is newer than the marker, but was met after it, does not know of the marker
-                if let Some(end) = self.family.node_before(place).filter(|end| end.node > place.marker) {
-                    self.counts.add(end);
-                }
-            }
-            if !self.counts.stay(Stay { from: seq_id, until: deleted_by, repeated_by }, self.kept) {
+        for era in self.column.since(seq_id) {
+            let deleted_by = era.deleted_by(timestamp, seq_id);
+            let gone = repeated_by.min(deleted_by.unwrap_or(NEVER));
+            if self.kept < ALL_VERSIONS && !era.count(seq_id, gone, self.kept)
+                || deleted_by.is_some()
+                || timestamp <= era.reach
+            {
                 return Ok(true);
             }
         }
-        Ok(deleted_by.is_some() || repeated_by != NEVER)
+        Ok(repeated_by != NEVER)
     }
 
     /// Whether one more version of the column that was begun is wanted.
@@ -187,6 +143,142 @@ impl NewVersionTracker {
         let kept =
             self.count <= limits.max && (self.count <= limits.min || !limits.is_expired(marker.timestamp));
         Ok(if kept { MatchCode::Include } else { MatchCode::SeekNextCol })
+    }
+}
+
+/// Eras by the sequence ids of their ends, and the one that has not ended.
+///
+/// Eras that are no longer in use keep their memory.
+#[derive(Debug, Default)]
+struct Eras {
+    /// A tree: markers come by their timestamps, in any order of sequence ids.
+    ended: BTreeMap<i64, Era>,
+    now: Era,
+    spare: Vec<Era>,
+}
+
+impl Eras {
+    fn clear(&mut self) {
+        self.spare.extend(mem::take(&mut self.ended).into_values());
+        self.now.begin(i64::MIN);
+    }
+
+    fn new_era(&mut self, reach: i64) -> Era {
+        let mut era = self.spare.pop().unwrap_or_default();
+        era.begin(reach);
+        era
+    }
+
+    /// Becomes the same as `other`, in which nothing is counted.
+    fn copy(&mut self, other: &Self) {
+        self.clear();
+        self.now.copy(&other.now);
+        for (&end, from) in &other.ended {
+            let mut era = self.new_era(from.reach);
+            era.copy(from);
+            self.ended.insert(end, era);
+        }
+    }
+
+    /// Those that had not ended when a sequence id was written.
+    #[inline]
+    fn since(&mut self, id: i64) -> impl Iterator<Item = &mut Era> {
+        self.ended.range_mut(id..).map(|(_, era)| era).chain(iter::once(&mut self.now))
+    }
+
+    /// Ends an era at a marker that hides all up to a timestamp.
+    fn end_one(&mut self, id: i64, timestamp: i64) {
+        let era = self.new_era(timestamp);
+        match id {
+            NEVER => self.now = era,
+            _ => drop(self.ended.insert(id, era)),
+        }
+    }
+
+    fn delete_version(&mut self, id: i64, timestamp: i64) {
+        if let Some(era) = self.since(id).next() {
+            era.delete_version(id, timestamp);
+        }
+    }
+}
+
+/// What was written between two markers that reach back in time, in order of sequence ids.
+#[derive(Debug, Default)]
+struct Era {
+    /// The timestamp of the marker that ends it.
+    reach: i64,
+    /// Versions that were deleted by themselves: newest first, then in the order written.
+    deletes: Vec<(Reverse<i64>, i64)>,
+    /// The versions there were before each of those deletes, and at the end; ascending.
+    counts: Vec<Count>,
+}
+
+/// The versions there were before a sequence id.
+#[derive(Debug)]
+struct Count {
+    until: i64,
+    /// Their sequence ids, ascending.
+    ids: Vec<i64>,
+}
+
+impl Era {
+    /// Begins anew.
+    fn begin(&mut self, reach: i64) {
+        self.reach = reach;
+        self.deletes.clear();
+        self.counts.truncate(1);
+        match self.counts.first_mut() {
+            Some(count) => {
+                count.until = NEVER;
+                count.ids.clear();
+            }
+            None => self.counts.push(Count { until: NEVER, ids: Vec::new() }),
+        }
+    }
+
+    /// Becomes the same as `other`, in which nothing is counted.
+    fn copy(&mut self, other: &Self) {
+        self.reach = other.reach;
+        self.deletes.clone_from(&other.deletes);
+        self.counts.clear();
+        self.counts.extend(other.counts.iter().map(|count| Count { until: count.until, ids: Vec::new() }));
+    }
+
+    fn delete_version(&mut self, id: i64, timestamp: i64) {
+        let delete = (Reverse(timestamp), id);
+        if let Err(at) = self.deletes.binary_search(&delete) {
+            self.deletes.insert(at, delete);
+        }
+        let at = self.counts.partition_point(|count| count.until < id);
+        // of the versions counted so far, those that were written before the delete were there before it
+        let Some(next) = self.counts.get(at) else { return };
+        let ids = next.ids.iter().copied().take_while(|&put| put < id).collect();
+        let count = Count { until: id, ids };
+        if next.until == id {
+            self.counts[at] = count;
+        } else {
+            self.counts.insert(at, count);
+        }
+    }
+
+    /// The first delete of a version that was written at `id`.
+    fn deleted_by(&self, timestamp: i64, id: i64) -> Option<i64> {
+        let at = self.deletes.partition_point(|delete| *delete < (Reverse(timestamp), id));
+        self.deletes.get(at).filter(|(version, _)| version.0 == timestamp).map(|&(_, by)| by)
+    }
+
+    /// Counts a version that was there from `id` until `gone`; whether there was room for it.
+    fn count(&mut self, id: i64, gone: i64, kept: u32) -> bool {
+        let from = self.counts.partition_point(|count| count.until < id);
+        for count in self.counts[from..].iter_mut().take_while(|count| count.until <= gone) {
+            if count.ids.len() >= kept as usize {
+                return false;
+            }
+            if let Err(at) = count.ids.binary_search(&id) {
+                count.ids.insert(at, id);
+            }
+        }
+        true
     }
 }
 
