@@ -1,4 +1,5 @@
 //! A verification finds what is wrong in a file, goes on behind it, and finds nothing in a sound one.
+#![allow(clippy::unwrap_used, reason = "a test that stops says where")]
 
 mod support;
 
