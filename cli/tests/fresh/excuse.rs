@@ -79,14 +79,17 @@ impl Script {
             return self.excuse_raw(at, query, expected, given);
         }
         let bounded = if reversed { bounded(query.get("filter")) } else { None };
+        let hintless = without_hints(bounded.as_ref().or_else(|| query.get("filter")));
         let before = opened.filter(|&opened| self.lines[opened..at].iter().any(changes_files));
-        if bounded.is_some() || before.is_some() {
+        if bounded.is_some() || hintless.is_some() || before.is_some() {
             let what = if bounded.is_some() {
                 "§23.24: open ranges of rows backward"
+            } else if hintless.is_some() {
+                "a hint to a timestamp leads over versions and markers"
             } else {
                 "§23.23: a flush under a scanner"
             };
-            return Some(Excuse::Other(what, self.form(at, opened, before, bounded)));
+            return Some(Excuse::Other(what, self.form(at, opened, before, hintless.or(bounded))));
         }
         if self.new_versions && has_upper_bound(query) {
             return Some(Excuse::Known("§23.20: new versions, files left out by time"));
@@ -97,14 +100,12 @@ impl Script {
         if self.has_empty_qualifier && !filter.is_empty() && self.lines[..at].iter().any(deletes_families) {
             return Some(Excuse::Known("§23.1: hints over the markers of the family"));
         }
-        // One that is at its end but not closed keeps HBase from dropping markers.
-        let of_another = |line: &Value| {
-            line.get("scanner")
-                .is_some_and(|scanner| opened.is_none() || *scanner != self.lines[at]["scanner"])
-        };
-        self.lines[..at].iter().any(of_another).then(|| {
-            let lines = self.lines[..=at].iter().filter(|line| !of_another(line)).cloned();
-            Excuse::Other("markers kept for other scanners", lines.collect())
+        // HBase keeps markers that others make redundant (HBASE-30036), so that it has other files, of which the same numbers
+        // choose others.
+        let is_numbered = |line: &Value| line["op"] == "compact" && line.get("count").is_some();
+        self.lines[..at].iter().any(is_numbered).then(|| {
+            let lines = self.lines[..=at].iter().filter(|line| !is_numbered(line)).cloned();
+            Excuse::Other("HBASE-30036: compactions of files by number", lines.collect())
         })
     }
 
@@ -200,6 +201,13 @@ fn has_upper_bound(query: &Value) -> bool {
 fn bounded(filter: Option<&Value>) -> Option<Value> {
     let mut filter = filter?.clone();
     bound(&mut filter).then_some(filter)
+}
+
+/// The filter whose parts that choose timestamps give no hints; none if none of them does.
+fn without_hints(filter: Option<&Value>) -> Option<Value> {
+    let text = filter?.to_string();
+    let (hinting, silent) = (r#""can_hint":true"#, r#""can_hint":false"#);
+    text.contains(hinting).then(|| serde_json::from_str(&text.replace(hinting, silent)).unwrap())
 }
 
 fn bound(filter: &mut Value) -> bool {
