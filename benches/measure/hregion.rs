@@ -11,7 +11,8 @@ use anyhow::{bail, Result};
 use hregion::filter::SingleColumnValue;
 use hregion::{
     BlockCache, BloomType, CellRef, CellType, Codec, Compaction, Comparator, Compare, DataBlockEncoding, Delete, Family,
-    Filter, Get, HFile, HFileScanner, HFileWriter, Put, Region, RowBuf, Scan, SeekKey, StoreFileOrigin, StoreFileWriter,
+    Filter, Get, HFile, HFileScanner, HFileWriter, MemoryLimit, Put, Region, RowBuf, Scan, SeekKey, StoreFileOrigin,
+    StoreFileWriter,
 };
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -63,7 +64,13 @@ impl Engine for Hregion {
             .data_block_encoding(encoding(cfg)?)
             .codec(codec(cfg));
         let cache = BlockCache::with_capacity(cfg.cache);
-        let options = Region::options().cache(&cache).create_if_missing(true).family(family);
+        // as HBase's region without its server: it is flushed when the harness says so
+        let options = Region::options()
+            .cache(&cache)
+            .create_if_missing(true)
+            .memstore_flush_size(u64::MAX)
+            .memory_limit(&MemoryLimit::new(u64::MAX))
+            .family(family);
         Ok(Self { region: options.open(&cfg.dir)? })
     }
 
