@@ -3,6 +3,7 @@
 use crate::cell_json::{CellBuf, CellParser};
 use crate::cell_line::put_json;
 use crate::script::{Line, Player, Stop};
+use hregion::ErrorKind;
 
 /// Lines of cells: what is read is printed as a line that is read as the same cell.
 pub fn cells_json(input: &[u8]) {
@@ -41,7 +42,8 @@ pub fn script(input: &[u8]) {
             }
             Err(Stop::Script(_)) => (),
             Err(Stop::Thread(_)) => return,
-            Err(Stop::Failed(error)) => panic!("a sound directory: {error}"),
+            // such as a setting that no family has; what was written here is sound
+            Err(Stop::Failed(error)) => assert_ne!(error.kind(), ErrorKind::Corrupt, "{error}"),
         }
         answers.clear();
     }

@@ -5,6 +5,7 @@
 pub(crate) struct Rng(u64, Vec<u8>);
 
 impl Rng {
+    #[allow(dead_code, reason = "not for fuzz targets")]
     pub(crate) fn new(seed: u64) -> Self {
         Self(seed, Vec::new())
     }
