@@ -58,7 +58,7 @@ fn a_replaced_file_that_stays_brings_nothing_back() {
         play(&mut world, Op::Put("r0".into(), "q0".into()));
         play(&mut world, Op::Flush);
         let stuck: Vec<PathBuf> =
-            world.storage.names().into_iter().filter(|name| name.starts_with("root/region/f")).collect();
+            world.storage.names().into_iter().filter(|name| name.starts_with("store/region/f")).collect();
         let stuck: Vec<PathBuf> =
             stuck.into_iter().filter(|name| !name.to_string_lossy().contains(".filelist")).collect();
         assert_eq!(stuck.len(), 1);

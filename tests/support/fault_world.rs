@@ -87,7 +87,7 @@ pub(crate) struct World {
 }
 
 fn dir() -> &'static Path {
-    Path::new("/root/region")
+    Path::new("/store/region")
 }
 
 impl World {
@@ -379,7 +379,7 @@ impl World {
         self.play(&Op::Flush, context);
         maintain(self);
         let left: Vec<_> =
-            self.storage.names().into_iter().filter(|name| name.starts_with("root/region/.tmp")).collect();
+            self.storage.names().into_iter().filter(|name| name.starts_with("store/region/.tmp")).collect();
         assert!(left.is_empty(), "{context}: {left:?}");
     }
 }

@@ -59,9 +59,6 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             Ok(()) => out.write_all(&answer)?,
             Err(Stop::Script(message)) => return Err(lines.wrong(&message).into()),
             Err(Stop::Failed(error)) => return Err(error.into()),
-            Err(Stop::Thread(error)) => {
-                return Err(Fault::io("start the thread of a scanner for", &args.script, &error).into());
-            }
         }
     }
     Ok(Exit::Done)

@@ -7,7 +7,6 @@ mod family;
 mod filter;
 mod members;
 mod mutation;
-mod open_scanner;
 mod operation;
 mod overrides;
 mod player;

@@ -4,7 +4,6 @@ use super::answer::Answer;
 use super::bulk_load::BulkFile;
 use super::family::{Create, FamilySettings};
 use super::mutation::RowMutations;
-use super::open_scanner::OpenScanner;
 use super::operation::{Chosen, Line, Operation};
 use super::overrides::Override;
 use super::query::{Asked as Makes, ScanOf};
@@ -12,10 +11,9 @@ use super::refusal::{Asked, Refusal};
 use crate::failure::Fault;
 use crate::scratch_dir::ScratchDir;
 use hregion::{
-    BlockCache, Clock, Compaction, ErrorKind, Get, ManualClock, Mutation, Region, Scan, ScanResults,
+    BlockCache, Clock, Compaction, ErrorKind, Get, ManualClock, Mutation, Region, ResultScanner, Scan,
 };
 use std::collections::HashMap;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -36,7 +34,7 @@ pub(crate) struct Player {
 struct Stage {
     create: Create,
     region: Region,
-    scanners: HashMap<String, OpenScanner>,
+    scanners: HashMap<String, ResultScanner>,
 }
 
 /// What a script is wrong about, or what broke under it.
@@ -45,8 +43,6 @@ pub(crate) enum Stop {
     /// There is no such operation here.
     Script(String),
     Failed(hregion::Error),
-    /// The thread of a scanner could not be started.
-    Thread(io::Error),
 }
 
 impl From<hregion::Error> for Stop {
@@ -161,7 +157,7 @@ impl Player {
 
     fn reopen(&mut self) -> Played {
         let Some(Stage { create, region, scanners }) = self.stage.take() else { return Ok(Answer::None) };
-        // they are on threads that hold the region
+        // a scanner keeps its region open
         drop(scanners);
         region.flush()?;
         drop(region);
@@ -238,27 +234,18 @@ impl Stage {
     fn open_scanner(&mut self, name: String, scan: Makes<ScanOf>) -> Played {
         self.scanners.remove(&name);
         let Self { region, scanners, .. } = self;
-        let mut started = Ok(());
-        let answer = ask_scan(scan, |scan| {
-            match OpenScanner::open(region, scan)? {
-                Ok(scanner) => drop(scanners.insert(name, scanner)),
-                Err(error) => started = Err(Stop::Thread(error)),
-            }
+        ask_scan(scan, |scan| {
+            scanners.insert(name, region.scan(scan)?);
             Ok(Answer::None)
-        });
-        started.and(answer)
+        })
     }
 
     fn next(&mut self, name: &str, rows: Option<usize>) -> Played {
         let Some(scanner) = self.scanners.get_mut(name) else {
             return Ok(Answer::Refused(Refusal::IllegalState));
         };
-        let found = scanner.next(Some(rows.unwrap_or(usize::MAX)));
-        let rows = |found: Option<ScanResults>| {
-            let (rows, more) = found.map_or((Vec::new(), false), |found| (found.results, found.more));
-            Answer::Rows { rows, more: Some(more) }
-        };
-        answer(found.map(rows), Asked::Read)
+        let found = scanner.next_results(Some(rows.unwrap_or(usize::MAX)));
+        answer(found.map(|found| Answer::Rows { rows: found.results, more: Some(found.more) }), Asked::Read)
     }
 }
 

@@ -1,9 +1,8 @@
-//! HBase's own way: a node, here an era, for each marker that reaches back in time, copied for each column.
+//! HBase's own way: a list of nodes, here eras, one for each marker that reaches back in time, copied for each column.
 
-use super::super::{ALL_VERSIONS, NEVER, PUT};
+use super::super::{ALL_VERSIONS, Era, NEVER, PUT};
 use crate::cell::{CellType, compare_bytes, same_bytes};
 use crate::store::matcher::{Disorder, Version};
-use std::cmp::Reverse;
 
 /// The markers of a row and the versions of a column (HBase: `NewVersionBehaviorTracker`).
 ///
@@ -17,9 +16,9 @@ pub(super) struct Eager {
     /// How many versions the family keeps.
     kept: u32,
     /// The eras that family markers make.
-    family: Eras,
+    family: ListedEras,
     /// Those of the column, which are the family's and those that its own markers make.
-    column: Eras,
+    column: ListedEras,
     in_column: bool,
     qualifier: Vec<u8>,
     /// Timestamp, type and sequence id of the column's last version, but for repetitions.
@@ -30,8 +29,8 @@ impl Eager {
     pub(super) fn new(kept: u32) -> Self {
         Self {
             kept,
-            family: Eras::default(),
-            column: Eras::default(),
+            family: ListedEras::default(),
+            column: ListedEras::default(),
             in_column: false,
             qualifier: Vec::new(),
             last: (0, 0, 0),
@@ -80,7 +79,7 @@ impl Eager {
         let of_family = CellType::from_code(type_code).is_some_and(CellType::is_family_delete);
         let reaches_back =
             [CellType::DeleteFamily, CellType::DeleteColumn].map(CellType::code).contains(&type_code);
-        let apply = |eras: &mut Eras| match reaches_back {
+        let apply = |eras: &mut ListedEras| match reaches_back {
             true => eras.end_one(seq_id, timestamp),
             false => eras.delete_version(seq_id, timestamp),
         };
@@ -109,129 +108,52 @@ impl Eager {
     }
 }
 
-/// Eras in the order of their ends; the last one has not ended, and is only there once it has something to say.
-///
-/// Eras that are no longer in use keep their memory.
+/// Eras in the order of their ends; the last one has not ended.
 #[derive(Debug, Default)]
-struct Eras {
-    eras: Vec<Era>,
-    spare: Vec<Era>,
-}
+struct ListedEras(Vec<(i64, Era)>);
 
-impl Eras {
+impl ListedEras {
     fn clear(&mut self) {
-        self.spare.append(&mut self.eras);
-        let now = self.new_era(NEVER, i64::MIN);
-        self.eras.push(now);
-    }
-
-    fn new_era(&mut self, end: i64, reach: i64) -> Era {
-        let mut era = self.spare.pop().unwrap_or_default();
-        (era.end, era.reach) = (end, reach);
-        era.deletes.clear();
-        era.counts.truncate(1);
-        match era.counts.first_mut() {
-            Some(count) => {
-                count.until = NEVER;
-                count.ids.clear();
-            }
-            None => era.counts.push(Count { until: NEVER, ids: Vec::new() }),
-        }
-        era
+        self.0 = vec![(NEVER, new_era(i64::MIN))];
     }
 
     /// Becomes the same as `other`, in which nothing is counted.
     fn copy(&mut self, other: &Self) {
-        self.spare.append(&mut self.eras);
-        for from in &other.eras {
-            let mut era = self.new_era(from.end, from.reach);
-            era.deletes.extend_from_slice(&from.deletes);
-            era.counts.pop();
-            era.counts.extend(from.counts.iter().map(|count| Count { until: count.until, ids: Vec::new() }));
-            self.eras.push(era);
+        self.0.clear();
+        for (end, from) in &other.0 {
+            let mut era = Era::default();
+            era.copy(from);
+            self.0.push((*end, era));
         }
     }
 
-    /// Those that had not ended when a sequence id was written.
-    fn since(&mut self, id: i64) -> &mut [Era] {
-        let at = self.eras.partition_point(|era| era.end < id);
-        &mut self.eras[at..]
+    fn first_since(&self, id: i64) -> usize {
+        self.0.partition_point(|(end, _)| *end < id)
     }
 
-    /// Ends an era at a marker that hides all up to a timestamp.
+    fn since(&mut self, id: i64) -> impl Iterator<Item = &mut Era> {
+        let at = self.first_since(id);
+        self.0[at..].iter_mut().map(|(_, era)| era)
+    }
+
     fn end_one(&mut self, id: i64, timestamp: i64) {
-        let at = self.eras.partition_point(|era| era.end < id);
-        let era = self.new_era(id, timestamp);
-        if self.eras.get(at).is_some_and(|old| old.end == id) {
-            self.eras[at] = era;
+        let (at, era) = (self.first_since(id), (id, new_era(timestamp)));
+        if self.0.get(at).is_some_and(|(end, _)| *end == id) {
+            self.0[at] = era;
         } else {
-            self.eras.insert(at, era);
+            self.0.insert(at, era);
         }
     }
 
     fn delete_version(&mut self, id: i64, timestamp: i64) {
-        if let Some(era) = self.since(id).first_mut() {
+        if let Some(era) = self.since(id).next() {
             era.delete_version(id, timestamp);
         }
     }
 }
 
-/// What was written between two markers that reach back in time, in order of sequence ids.
-#[derive(Debug, Default)]
-struct Era {
-    /// The sequence id of the marker that ends it.
-    end: i64,
-    /// That marker's timestamp.
-    reach: i64,
-    /// Versions that were deleted by themselves: newest first, then in the order written.
-    deletes: Vec<(Reverse<i64>, i64)>,
-    /// The versions there were before each of those deletes, and at the end; ascending.
-    counts: Vec<Count>,
-}
-
-/// The versions there were before a sequence id.
-#[derive(Debug)]
-struct Count {
-    until: i64,
-    /// Their sequence ids, ascending.
-    ids: Vec<i64>,
-}
-
-impl Era {
-    fn delete_version(&mut self, id: i64, timestamp: i64) {
-        let delete = (Reverse(timestamp), id);
-        if let Err(at) = self.deletes.binary_search(&delete) {
-            self.deletes.insert(at, delete);
-        }
-        let at = self.counts.partition_point(|count| count.until < id);
-        // of the versions counted so far, those that were written before the delete were there before it
-        let Some(next) = self.counts.get(at) else { return };
-        let ids = next.ids.iter().copied().take_while(|&put| put < id).collect();
-        let count = Count { until: id, ids };
-        if next.until == id {
-            self.counts[at] = count;
-        } else {
-            self.counts.insert(at, count);
-        }
-    }
-
-    /// The first delete of a version that was written at `id`.
-    fn deleted_by(&self, timestamp: i64, id: i64) -> Option<i64> {
-        let at = self.deletes.partition_point(|delete| *delete < (Reverse(timestamp), id));
-        self.deletes.get(at).filter(|(version, _)| version.0 == timestamp).map(|&(_, by)| by)
-    }
-
-    /// Counts a version that was there from `id` until `gone`; whether there was room for it.
-    fn count(&mut self, id: i64, gone: i64, kept: u32) -> bool {
-        let from = self.counts.partition_point(|count| count.until < id);
-        for count in self.counts[from..].iter_mut().take_while(|count| count.until <= gone) {
-            if count.ids.len() >= kept as usize {
-                return false;
-            }
-            if let Err(at) = count.ids.binary_search(&id) {
-                count.ids.insert(at, id);
-            }
-        }
-        true
-    }
+fn new_era(reach: i64) -> Era {
+    let mut era = Era::default();
+    era.begin(reach);
+    era
 }
