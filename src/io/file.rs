@@ -281,14 +281,19 @@ impl Storage for LocalStorage {
     }
 }
 
+/// Whether an error says that there can be nothing at a path, not that the system failed.
+pub(crate) fn is_absent(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{InvalidFilename, NotADirectory, NotFound};
+    matches!(kind, NotFound | NotADirectory | InvalidFilename)
+}
+
 /// Whether a symbolic link could not be followed because of what it names, not because the system failed.
 fn leads_nowhere(error: &io::Error) -> bool {
     #[cfg(target_os = "linux")]
     if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {
         return true;
     }
-    use io::ErrorKind::{InvalidFilename, NotADirectory, NotFound};
-    matches!(error.kind(), NotFound | NotADirectory | InvalidFilename)
+    is_absent(error.kind())
 }
 
 fn dir_entry(entry: &fs::DirEntry) -> io::Result<DirEntry> {

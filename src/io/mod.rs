@@ -11,6 +11,7 @@ mod new_file;
 mod write_behind;
 mod writer_thread;
 
+pub(crate) use file::is_absent;
 pub use file::{LocalFile, LocalFileWriter, LocalStorage};
 pub(crate) use file_handles::BoundedStorage;
 pub use file_handles::FileHandles;

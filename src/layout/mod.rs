@@ -35,5 +35,5 @@ pub(crate) use family::StoreFiles;
 pub(crate) use file_name::new_file_name;
 pub(crate) use reference::{Half, Reference};
 pub(crate) use region::RegionDir;
-pub(crate) use root::archived_paths;
+pub(crate) use root::archived_path;
 pub(crate) use store_file_info::StoreFileInfo;

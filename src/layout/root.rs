@@ -48,7 +48,7 @@ impl Root {
 
 /// Where a store file may be that is not at its path any more: HBase moves files that were replaced to the archive, and
 /// keeps their names.
-pub(crate) fn archived_paths(file: &Path) -> Vec<PathBuf> {
+pub(crate) fn archived_path(file: &Path) -> Option<PathBuf> {
     // `data/<namespace>/<table>/<region>/<family>/<file>`, or without the first two before 0.96
     let archived = |levels: usize, archive: &str| {
         let root = file.ancestors().nth(levels)?;
@@ -56,8 +56,7 @@ pub(crate) fn archived_paths(file: &Path) -> Vec<PathBuf> {
         (!root.ends_with(archive)).then_some(path)
     };
     let is_below_data = file.ancestors().nth(5).is_some_and(|dir| dir.ends_with("data"));
-    let archived = if is_below_data { archived(6, "archive") } else { archived(4, ".archive") };
-    archived.into_iter().collect()
+    if is_below_data { archived(6, "archive") } else { archived(4, ".archive") }
 }
 
 /// The directory of a table, and the root above it if there is one.
@@ -126,8 +125,7 @@ mod tests {
             ("file", None),
             ("", None),
         ] {
-            let found = archived_paths(Path::new(path));
-            assert_eq!(found, archived.map(PathBuf::from).into_iter().collect::<Vec<_>>(), "{path}");
+            assert_eq!(archived_path(Path::new(path)), archived.map(PathBuf::from), "{path}");
         }
     }
 }

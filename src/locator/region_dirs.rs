@@ -4,10 +4,9 @@ use super::tiling::serving;
 use super::{Catalog, CatalogEntry, CatalogRange, CatalogRow, RegionLocations, TableState};
 use crate::clock::Deadline;
 use crate::error::{Corruption, Error, Result};
-use crate::io::{Storage, read_file};
+use crate::io::{Storage, is_absent, read_file};
 use crate::schema::region_name::is_encoded_name;
 use crate::schema::{RegionInfo, TableName};
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -88,11 +87,6 @@ pub(super) fn dir_exists(storage: &dyn Storage, dir: &Path) -> Result<bool> {
         Err(error) if is_absent(error.kind()) => Ok(false),
         Err(error) => Err(Error::io("list", dir, error)),
     }
-}
-
-/// Whether an error says that there can be no such directory.
-fn is_absent(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidFilename)
 }
 
 /// The regions that the directories in a table's directory are of, parents too, in the order of the directories' names.

@@ -3,7 +3,7 @@
 
 use super::compact::Outcome;
 use super::events;
-use super::scheduler::{Job, Lane, Work, after};
+use super::scheduler::{Job, Lane, Work, after, now};
 use super::{Inner, MemoryLimit, Scheduler};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sync::unpoisoned;
@@ -272,7 +272,7 @@ impl Inner {
 
     /// Bytes that cells in memory take.
     pub(super) fn memory(&self) -> u64 {
-        self.states.load().stores.iter().map(|state| state.memory()).sum()
+        self.states.load().memory()
     }
 
     pub(super) fn pending(&self) -> Pending {
@@ -369,9 +369,9 @@ impl Inner {
         if self.waits_for_compactions(background) {
             let mut tasks = background.tasks();
             tasks.flush.status = Status::Queued;
-            let left = tasks.blocked_until.map_or(Duration::ZERO, |until| {
-                until.saturating_duration_since(after(Duration::ZERO)).min(BLOCKED_CHECK)
-            });
+            let left = tasks
+                .blocked_until
+                .map_or(Duration::ZERO, |until| until.saturating_duration_since(now()).min(BLOCKED_CHECK));
             if background.submit(Work::Flush, Lane::Flush, 0, Some(after(left))).is_ok() {
                 return;
             }
@@ -433,7 +433,7 @@ impl Inner {
         }
         let wait = background.scheduler.blocking_wait();
         let until = *tasks.blocked_until.get_or_insert_with(|| after(wait));
-        after(Duration::ZERO) < until
+        now() < until
     }
 
     /// Asks for a compaction of a store, if its policy chooses any files.

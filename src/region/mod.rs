@@ -113,6 +113,13 @@ pub(crate) struct RegionState {
     pub(crate) stores: Vec<Arc<StoreState>>,
 }
 
+impl RegionState {
+    /// Bytes that cells in memory take.
+    fn memory(&self) -> u64 {
+        self.stores.iter().map(|store| store.memory()).sum()
+    }
+}
+
 impl Region {
     fn new(inner: Inner) -> Self {
         let handle = Arc::new(Handle(Arc::new(inner)));

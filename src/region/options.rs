@@ -7,7 +7,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::Result;
 use crate::hfile::{HFile, HFileOptions};
 use crate::io::{BoundedStorage, FileHandles, LocalStorage, Storage};
-use crate::layout::archived_paths;
+use crate::layout::archived_path;
 use crate::limits::Limits;
 use crate::schema::Family;
 use bytes::Bytes;
@@ -79,7 +79,7 @@ impl RegionOptions {
     /// The storage with its files bounded, for a region that is about to be opened.
     fn bounded(mut self) -> Self {
         let handles = self.file_handles.clone().unwrap_or_else(FileHandles::of_process);
-        self.storage = Arc::new(BoundedStorage::new(self.storage, handles, archived_paths));
+        self.storage = Arc::new(BoundedStorage::new(self.storage, handles, archived_path));
         self.files = self.files.storage(Arc::clone(&self.storage));
         self
     }

@@ -65,7 +65,7 @@ impl Inner {
         }
         self.mvcc.complete_and_wait(entry);
         if let Some(background) = &self.background {
-            background.note_memory(state.stores.iter().map(|state| state.memory()).sum());
+            background.note_memory(state.memory());
         }
         self.counters.add(&ReadCounts { writes, ..ReadCounts::default() });
         Ok(seq_id)

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Where a file may be that is not at its path any more.
-pub(super) type Elsewhere = fn(&Path) -> Vec<PathBuf>;
+pub(super) type Elsewhere = fn(&Path) -> Option<PathBuf>;
 
 /// What is known of a file that was opened.
 pub(super) struct OpenedFile {

@@ -8,7 +8,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Another storage, of whose files no more than some are open for reading at once.
+/// Bounds the files of another storage that are open for reading at once.
 ///
 /// A file that is renamed or removed here can be read on by readers that were opened before. One that another process removes
 /// cannot, once its handle has been closed.
@@ -20,7 +20,7 @@ pub(crate) struct BoundedStorage {
 }
 
 impl BoundedStorage {
-    /// `elsewhere` names the places where another process may have moved a file.
+    /// `elsewhere` names the place where another process may have moved a file.
     pub(crate) fn new(inner: Arc<dyn Storage>, handles: FileHandles, elsewhere: Elsewhere) -> Self {
         Self { inner, handles, elsewhere }
     }

@@ -256,9 +256,13 @@ impl Work {
     }
 }
 
+pub(super) fn now() -> Instant {
+    SystemTimer.now()
+}
+
 /// A moment later than now.
 pub(super) fn after(time: Duration) -> Instant {
-    let now = SystemTimer.now();
+    let now = now();
     now.checked_add(time).unwrap_or(now)
 }
 
