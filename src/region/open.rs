@@ -13,7 +13,7 @@ use crate::layout::{RegionDir, SchemaChange, StoreFileInfo, StoreFiles, read_des
 use crate::metrics::{BlockCounts, Counters};
 use crate::mvcc::Mvcc;
 use crate::schema::{Family, RegionInfo, TableName};
-use crate::store::compact::CompactionConfig;
+use crate::store::compact::{CompactionConfig, memstore_flush_size};
 use crate::store::{OpenedFiles, Store, StoreFile, StoreState, open_files};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -97,13 +97,18 @@ impl RegionOptions {
     /// Makes the region, now that its files are open.
     pub(super) fn region(self, opened: Opened) -> Result<Region> {
         let Opened { dir, stores, states, mvcc, lock, block_counts, replaced, warnings } = opened;
-        let flush_size =
-            self.memstore_flush_size.or_else(|| flush_size_of(&dir)).unwrap_or(DEFAULT_FLUSH_SIZE);
-        let background = lock.is_some().then(|| {
+        let background = if lock.is_some() {
+            let set = match self.memstore_flush_size {
+                None => memstore_flush_size(&|key| dir.setting(&[], key))?,
+                given => given,
+            };
             let scheduler = self.scheduler.unwrap_or_else(Scheduler::global);
             let limit = self.memory_limit.unwrap_or_else(MemoryLimit::global);
-            Background::new(scheduler, limit, flush_size, self.compaction_enabled, stores.len())
-        });
+            let flush_size = set.unwrap_or(DEFAULT_FLUSH_SIZE);
+            Some(Background::new(scheduler, limit, flush_size, self.compaction_enabled, stores.len()))
+        } else {
+            None
+        };
         let inner = Inner {
             compacting: stores.iter().map(|_| Mutex::new(())).collect(),
             observers: self.observers,
@@ -306,12 +311,6 @@ impl StoreContent {
         let replaced = replaced.chain(unlisted.iter().filter(is_replaced).cloned()).collect();
         Self { files, replaced }
     }
-}
-
-/// The flush size that the table's descriptor sets.
-fn flush_size_of(dir: &RegionDir) -> Option<u64> {
-    let size = dir.setting(&[], "MEMSTORE_FLUSHSIZE")?.parse().ok();
-    size.filter(|size| *size > 0)
 }
 
 /// Whether two listings have the same files.

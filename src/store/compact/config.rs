@@ -103,8 +103,7 @@ impl CompactionConfig {
     pub(crate) fn from_settings<'s>(family: &Family, setting: Setting<'_, 's>) -> Result<Self> {
         let read = Reader { family: family.name(), setting };
         let default = Self::default();
-        let flush_size = read.or("hbase.hregion.memstore.flush.size", default.min_size)?;
-        let flush_size = read.or("MEMSTORE_FLUSHSIZE", flush_size)?;
+        let flush_size = read.flush_size()?.unwrap_or(default.min_size);
         let old_min = read.or("hbase.hstore.compactionThreshold", default.min_files)?;
         let max_size = read.or("hbase.hstore.compaction.max.size", default.max_size)?;
         let keep_days: i64 = read.or("hbase.hstore.compaction.keep.seqId.period", 5)?;

@@ -28,3 +28,4 @@ pub(crate) use candidate::CandidateFile;
 pub(crate) use config::CompactionConfig;
 pub(crate) use merge::Merge;
 pub(crate) use policy::{Selection, select, unneeded};
+pub(crate) use settings::memstore_flush_size;

@@ -1,4 +1,4 @@
-//! Settings of compactions, read as Java's `Configuration` reads them.
+//! Settings of a store, read as Java's `Configuration` reads them.
 
 use crate::binary::Binary;
 use crate::error::{Error, Result};
@@ -8,7 +8,16 @@ use std::str::FromStr;
 /// What is set of a family by a key: by itself, or by its table.
 pub(crate) type Setting<'f, 's> = &'f dyn Fn(&str) -> Option<&'s str>;
 
-/// The settings of a family.
+/// Bytes in memory at which the regions of a table are flushed, if the table sets that.
+///
+/// # Errors
+///
+/// If what is set is not a number.
+pub(crate) fn memstore_flush_size(setting: Setting<'_, '_>) -> Result<Option<u64>> {
+    Reader { family: &[], setting }.flush_size()
+}
+
+/// The settings of a family; of a table, if it has no name.
 pub(super) struct Reader<'f, 's> {
     pub(super) family: &'f [u8],
     pub(super) setting: Setting<'f, 's>,
@@ -39,6 +48,32 @@ impl<'s> Reader<'_, 's> {
         value.ok_or_else(|| self.refused(format!("{key} cannot be {:?}", short(text))))
     }
 
+    /// A number of bytes, which may end with a letter for a power of 1024 (Hadoop: `Configuration.getLongBytes`).
+    fn bytes(&self, key: &'static str) -> Result<Option<u64>> {
+        let Some(text) = (self.setting)(key) else { return Ok(None) };
+        let trimmed = text.trim();
+        let (digits, power) = match trimmed.char_indices().next_back() {
+            Some((at, unit)) if unit.is_ascii_alphabetic() => {
+                let power = "kmgtpe".find(unit.to_ascii_lowercase()).map(|power| power + 1);
+                (trimmed.get(..at).unwrap_or_default(), power)
+            }
+            _ => (trimmed, Some(0)),
+        };
+        let unit = power.and_then(|power| 1024_u64.checked_pow(u32::try_from(power).ok()?));
+        let value =
+            digits.parse().ok().zip(unit).and_then(|(value, unit): (u64, u64)| value.checked_mul(unit));
+        value.map(Some).ok_or_else(|| self.refused(format!("{key} cannot be {:?}", short(text))))
+    }
+
+    /// Bytes in memory at which a region is flushed, if that is set. A `MEMSTORE_FLUSHSIZE` that is not above 0 sets
+    /// nothing (HBase: `HRegion.setHTableSpecificConf`).
+    pub(super) fn flush_size(&self) -> Result<Option<u64>> {
+        match u64::try_from(self.or("MEMSTORE_FLUSHSIZE", -1_i64)?) {
+            Ok(size) if size > 0 => Ok(Some(size)),
+            _ => self.bytes("hbase.hregion.memstore.flush.size"),
+        }
+    }
+
     /// As Java reads a boolean: what is neither true nor false is the default.
     pub(super) fn flag(&self, key: &'static str, default: bool) -> bool {
         match (self.setting)(key).map(str::trim) {
@@ -57,7 +92,12 @@ impl<'s> Reader<'_, 's> {
 
     #[cold]
     pub(super) fn refused(&self, why: impl Display) -> Error {
-        Error::invalid_argument(format!("family {}: {why}", Binary(self.family)))
+        let of = if self.family.is_empty() {
+            "table".to_owned()
+        } else {
+            format!("family {}", Binary(self.family))
+        };
+        Error::invalid_argument(format!("{of}: {why}"))
     }
 
     #[cold]
@@ -68,4 +108,35 @@ impl<'s> Reader<'_, 's> {
 
 fn short(text: &str) -> String {
     text.chars().take(200).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flush_size_is_read_or_refused() {
+        let of = |table: &'static str, region: &'static str| {
+            let find = |key: &str| if key == "MEMSTORE_FLUSHSIZE" { table } else { region };
+            memstore_flush_size(&|key| Some(find(key)).filter(|text| !text.is_empty())).ok()
+        };
+        for (table, region, expected) in [
+            ("", "", Some(None)),
+            ("65536", "", Some(Some(65536))),
+            (" 65536 ", "1", Some(Some(65536))),
+            ("-1", "", Some(None)),
+            ("0", "7", Some(Some(7))),
+            ("", "128m", Some(Some(128 << 20))),
+            ("", "2G", Some(Some(2 << 30))),
+            ("128 MB", "", None),
+            ("x", "7", None),
+            ("", "m", None),
+            ("", "7x", None),
+            ("", "-7", None),
+            ("", "7µ", None),
+            ("", "16e", None),
+        ] {
+            assert_eq!(of(table, region), expected, "{table:?} {region:?}");
+        }
+    }
 }
