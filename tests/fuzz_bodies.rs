@@ -105,3 +105,18 @@ impl Drop for OnPanic<'_> {
         }
     }
 }
+
+/// Inputs that once ended in a panic or never, by target.
+#[test]
+fn what_fuzzing_found_is_borne() {
+    let found = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/fuzz");
+    let mut count = 0;
+    for &(name, body) in TARGETS {
+        let Ok(inputs) = std::fs::read_dir(found.join(name)) else { continue };
+        for input in inputs {
+            body(&std::fs::read(input.expect("a directory that is read").path()).expect("an input"));
+            count += 1;
+        }
+    }
+    assert!(count >= 2, "{count} inputs in {}", found.display());
+}

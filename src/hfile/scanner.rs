@@ -7,10 +7,11 @@ pub(crate) use reversed::ReversedHFileScanner;
 use super::index::{IndexPath, Sought};
 use super::inner::Inner;
 use super::source::Buffers;
+use crate::block::BlockType;
 use crate::block::data::{CellPlace, DataBlock, Step};
 use crate::cache::CacheFill;
 use crate::cell::{CellKey, CellRef, same_bytes};
-use crate::error::{Corruption, Result};
+use crate::error::{Corruption, Error, Result};
 use std::cmp::Ordering;
 use std::fmt;
 use std::ops::ControlFlow;
@@ -180,7 +181,7 @@ impl<'f> HFileScanner<'f> {
     ///
     /// # Errors
     ///
-    /// As [`seek`](Self::seek).
+    /// As [`seek`](Self::seek); if cells or index keys are out of order, so that the search leads backward.
     pub fn reseek(&mut self, key: &CellKey) -> Result<Seek> {
         let order = self.file.known_order()?;
         let Some(block) = &self.block else { return self.seek(key) };
@@ -190,9 +191,29 @@ impl<'f> HFileScanner<'f> {
             Ordering::Less => {}
         }
         if self.path.next_key().is_none_or(|next| order.compare(key, next).is_lt()) {
-            return self.seek_in_block(key);
+            return self.reseek_in_block(key);
         }
-        self.seek(key)
+        let from = self.offset();
+        let seek = self.seek(key)?;
+        if self.block.is_some() && self.offset() <= from { Err(self.disorder()) } else { Ok(seek) }
+    }
+
+    /// As [`reseek`](Self::reseek), if `key` is in the block.
+    #[inline]
+    fn reseek_in_block(&mut self, key: &CellKey) -> Result<Seek> {
+        let order = self.file.known_order()?;
+        let Some(block) = &self.block else { return Ok(Seek::Before) };
+        match block.seek(key, order) {
+            Some((place, how)) if place.is_after(&self.place) => {
+                self.place = place;
+                Ok(self.judge(block, &place, how, key))
+            }
+            Some(_) => Err(self.disorder()),
+            None => {
+                self.next_block()?;
+                Ok(Seek::After)
+            }
+        }
     }
 
     /// Goes to the last cell before `key`; false, and nowhere, if there is none.
@@ -213,7 +234,7 @@ impl<'f> HFileScanner<'f> {
         }
         // the block's first cell is not before the key, though its index key is
         let link = self.block.as_ref().map_or(-1, |block| block.prev_block_offset());
-        let offset = self.path.handle().map_or(0, |handle| handle.offset);
+        let offset = self.offset();
         self.leave_block();
         if !self.path.prev(self.file)? {
             return Ok(false);
@@ -224,7 +245,7 @@ impl<'f> HFileScanner<'f> {
         let Some(before) = block.seek_before(key, order) else {
             let error =
                 Corruption::Malformed("first cell of the block is not before the index key of the next");
-            let offset = self.path.handle().map_or(0, |handle| handle.offset);
+            let offset = self.offset();
             self.leave_block();
             return Err(error.at(self.file.path(), offset));
         };
@@ -445,7 +466,7 @@ impl<'f> HFileScanner<'f> {
         let Some(block) = &self.block else { return Ok(false) };
         let (link, count) = (block.prev_block_offset(), u64::from(block.count()));
         if link != handle.offset.cast_signed() {
-            let here = self.path.handle().map_or(0, |handle| handle.offset);
+            let here = self.offset();
             self.leave_block();
             return Err(self.file.wrong_link(handle.offset, link, here));
         }
@@ -469,6 +490,23 @@ impl<'f> HFileScanner<'f> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Where the block of the path begins in the file.
+    fn offset(&self) -> u64 {
+        self.path.handle().map_or(0, |handle| handle.offset)
+    }
+
+    /// The scanner would go backward where it must go forward, or the other way. It stands nowhere after that.
+    #[cold]
+    fn disorder(&mut self) -> Error {
+        let offset = self.offset();
+        self.leave_block();
+        Corruption::Malformed("cells or index keys are out of order").in_block(
+            self.file.path(),
+            offset,
+            BlockType::Data.name(),
+        )
     }
 
     fn leave_block(&mut self) {
@@ -500,3 +538,6 @@ impl fmt::Debug for HFileScanner<'_> {
         f.debug_struct("HFileScanner").field("file", &self.file.path()).field("on", &self.peek()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -127,12 +127,32 @@ impl<'f> ReversedStoreFileScanner<'f> {
         if self.visible == Visible::None {
             return Ok(());
         }
-        let key = match self.reference {
+        let found = self.cells.seek_before(self.within_half(key))?;
+        self.settle_in_row_or_before(found)
+    }
+
+    /// As [`seek_before`](Self::seek_before), of a `key` that is before the row.
+    ///
+    /// # Errors
+    ///
+    /// As [`advance`](Self::advance); if cells are out of order, so that the search leads forward.
+    pub(crate) fn reseek_before(&mut self, key: &CellKey) -> Result<()> {
+        if self.visible == Visible::None {
+            return Ok(());
+        }
+        let found = self.cells.reseek_before(self.within_half(key))?;
+        self.settle_in_row_or_before(found)
+    }
+
+    /// A key, or where the half ends if that is before it.
+    fn within_half<'k>(&self, key: &'k CellKey) -> &'k CellKey
+    where
+        'f: 'k,
+    {
+        match self.reference {
             Some(Reference { split_key, half: Half::Bottom }) if self.is_before(split_key, key) => split_key,
             _ => key,
-        };
-        let found = self.cells.seek_before(key)?;
-        self.settle_in_row_or_before(found)
+        }
     }
 
     /// Goes to the first visible cell of the nearest row before the current one that has one; nowhere if there is none.

@@ -92,6 +92,17 @@ impl ReversedScanner<'_> {
         }
     }
 
+    /// The same of a key before the row.
+    fn reseek_before(&mut self, key: &CellKey) -> Result<()> {
+        match self {
+            Self::Segment(scanner) => {
+                scanner.seek_before(key);
+                Ok(())
+            }
+            Self::File(scanner) => scanner.reseek_before(key),
+        }
+    }
+
     fn reseek(&mut self, key: &CellKey) -> Result<()> {
         match self {
             Self::Segment(scanner) => {
@@ -183,7 +194,7 @@ impl<'s> ReversedKeyValueHeap<'s> {
                 Ordering::Less => continue,
                 Ordering::Equal => scanner.reseek(key)?,
                 Ordering::Greater => {
-                    scanner.seek_before(self.key.set_last_on_row(key.row()))?;
+                    scanner.reseek_before(self.key.set_last_on_row(key.row()))?;
                     if scanner.peek().is_some_and(|cell| cell.row() == key.row()) {
                         scanner.reseek(key)?;
                     }

@@ -18,6 +18,14 @@ pub(crate) struct CellPlace {
     pub(super) ahead: u8,
 }
 
+impl CellPlace {
+    /// Whether the cell comes after another one of the same block.
+    #[inline]
+    pub(crate) fn is_after(&self, other: &Self) -> bool {
+        self.at > other.at
+    }
+}
+
 /// So many bytes further on memory is touched while one walks.
 ///
 /// Cells follow each other by their lengths, so a processor that does not guess waits for each. It guesses well where one

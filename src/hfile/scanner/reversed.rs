@@ -31,8 +31,17 @@ pub(crate) struct ReversedHFileScanner<'f> {
     begins: Stand,
     /// Where the cursor is.
     stand: Stand,
-    /// The beginning of a row of many blocks.
-    wide: SeekKey,
+    /// A row of many blocks, where it stands in one.
+    wide: Option<Box<WideRow>>,
+}
+
+#[derive(Default)]
+struct WideRow {
+    /// Before its first cell.
+    key: SeekKey,
+    /// Where the block with its first cell is, and that cell in it.
+    offset: u64,
+    place: CellPlace,
 }
 
 struct Behind {
@@ -60,7 +69,7 @@ impl<'f> ReversedHFileScanner<'f> {
             behind: None,
             begins: Stand::Nowhere,
             stand: Stand::Nowhere,
-            wide: SeekKey::new(),
+            wide: None,
         }
     }
 
@@ -102,10 +111,42 @@ impl<'f> ReversedHFileScanner<'f> {
     /// As [`seek_to_last_row`](Self::seek_to_last_row).
     pub(crate) fn seek_before(&mut self, key: &CellKey) -> Result<bool> {
         self.leave();
-        let order = self.order()?;
         if !self.cells.seek_before(key)? {
             return Ok(false);
         }
+        self.enter_row_up_to_here()
+    }
+
+    /// As [`seek_before`](Self::seek_before), of a `key` that is not after the beginning of the row.
+    ///
+    /// # Errors
+    ///
+    /// As [`seek_to_last_row`](Self::seek_to_last_row); if cells or index keys are out of order, so that the search leads
+    /// forward.
+    pub(crate) fn reseek_before(&mut self, key: &CellKey) -> Result<bool> {
+        let (offset, begin) = match (self.begins, &self.wide) {
+            (Stand::Here, _) => (self.cells.offset(), Some(self.block()?.first_of(&self.here))),
+            // with the block behind
+            (Stand::Behind, _) => (self.cells.offset(), None),
+            (Stand::Wide, Some(wide)) => (wide.offset, Some(wide.place)),
+            (Stand::Nowhere, _) | (Stand::Wide, None) => return self.seek_before(key),
+        };
+        self.leave();
+        if !self.cells.seek_before(key)? {
+            return Ok(false);
+        }
+        let here = self.cells.offset();
+        let is_before = begin.is_none_or(|begin| begin.is_after(&self.cells.place));
+        if here > offset || here == offset && !is_before {
+            return Err(self.disorder());
+        }
+        self.enter_row_up_to_here()
+    }
+
+    /// Goes to the first cell of the row where `cells` stands; cells after that one do not count to the row, unless it reaches
+    /// over many blocks.
+    fn enter_row_up_to_here(&mut self) -> Result<bool> {
+        let order = self.order()?;
         let row = self.block()?.row_up_to(&self.cells.place, order).map_err(|error| self.error(error))?;
         self.enter_row(row)
     }
@@ -118,11 +159,13 @@ impl<'f> ReversedHFileScanner<'f> {
     #[inline]
     pub(crate) fn previous_row(&mut self) -> Result<bool> {
         let begins = self.begins;
+        if begins == Stand::Wide {
+            return self.leave_wide_row();
+        }
         self.leave();
         let order = self.order()?;
         let row = match begins {
-            Stand::Nowhere => return Ok(false),
-            Stand::Wide => return self.leave_wide_row(),
+            Stand::Nowhere | Stand::Wide => return Ok(false),
             Stand::Here if self.here.is_first() => return self.at_start().map(|()| false),
             Stand::Here => self.block()?.row_before(&self.here, order),
             Stand::Behind => self.block()?.last_row(order),
@@ -232,15 +275,21 @@ impl<'f> ReversedHFileScanner<'f> {
             let block = self.block()?;
             let found = block.seek(key, order).filter(|(place, _)| block.is_within(&self.here, place));
             if let Some((place, _)) = found {
+                if !place.is_after(&self.cells.place) {
+                    return Err(self.disorder());
+                }
                 self.cells.place = place;
                 return Ok(());
             }
         }
-        self.stand = Stand::Nowhere;
+        let was_behind = mem::replace(&mut self.stand, Stand::Nowhere) == Stand::Behind;
         if let Some(Behind { block, row, place }) = &mut self.behind
             && let Some((found, _)) = block.seek(key, order)
             && block.is_within(row, &found)
         {
+            if was_behind && !found.is_after(place) {
+                return Err(self.disorder());
+            }
             *place = found;
             self.stand = Stand::Behind;
         }
@@ -267,8 +316,7 @@ impl<'f> ReversedHFileScanner<'f> {
         let here = self.block()?.last_row(order).map_err(|error| self.error(error))?;
         let is_one_row = self.block()?.row_of(&here) == block.row_of(&row);
         if is_one_row && here.is_first() && !self.cells.path.is_first() {
-            self.wide.set_first_on_row(block.row_of(&row));
-            return self.enter_wide_row();
+            return self.enter_wide_row(block.row_of(&row));
         }
         self.here = here;
         self.behind = Some(Behind { place: block.first(), block, row });
@@ -280,29 +328,33 @@ impl<'f> ReversedHFileScanner<'f> {
         Ok(true)
     }
 
-    fn enter_wide_row(&mut self) -> Result<bool> {
-        let key = mem::take(&mut self.wide);
-        let found = self.cells.seek(&key);
-        self.wide = key;
-        found?;
+    fn enter_wide_row(&mut self, row: &[u8]) -> Result<bool> {
+        let from = self.cells.offset();
+        let mut wide = self.wide.take().unwrap_or_default();
+        wide.key.set_first_on_row(row);
+        self.cells.seek(&wide.key)?;
+        (wide.offset, wide.place) = (self.cells.offset(), self.cells.place);
+        if wide.offset > from {
+            return Err(self.disorder());
+        }
+        self.wide = Some(wide);
         self.begins = Stand::Wide;
         self.settle_in_wide_row();
         Ok(true)
     }
 
     fn leave_wide_row(&mut self) -> Result<bool> {
-        let key = mem::take(&mut self.wide);
-        let found = self.seek_before(&key);
-        // the row before may be one of many blocks, too
-        if self.begins != Stand::Wide {
-            self.wide = key;
+        let mut key = SeekKey::new();
+        if let Some(wide) = &mut self.wide {
+            mem::swap(&mut key, &mut wide.key);
         }
-        found
+        self.reseek_before(&key)
     }
 
     /// Stands where `cells` does, if that is still in the row.
     fn settle_in_wide_row(&mut self) {
-        let is_in_row = self.cells.peek().is_some_and(|cell| cell.row() == self.wide.row());
+        let row = self.wide.as_ref().map(|wide| wide.key.row());
+        let is_in_row = self.cells.peek().is_some_and(|cell| Some(cell.row()) == row);
         self.stand = if is_in_row { Stand::Wide } else { Stand::Nowhere };
     }
 
@@ -340,9 +392,16 @@ impl<'f> ReversedHFileScanner<'f> {
         }
     }
 
+    /// The scanner would go the wrong way; it has no row after that.
+    #[cold]
+    fn disorder(&mut self) -> Error {
+        self.leave();
+        self.cells.disorder()
+    }
+
     #[cold]
     fn error(&self, corruption: Corruption) -> Error {
-        let offset = self.cells.path.handle().map_or(0, |handle| handle.offset);
+        let offset = self.cells.offset();
         corruption.at(self.cells.file.path(), offset)
     }
 }
@@ -376,7 +435,7 @@ impl HFileScanner<'_> {
     fn enter_previous_block(&mut self) -> Result<Option<Arc<DataBlock>>> {
         let met = self.met.take();
         let Some(block) = self.block.take() else { return Ok(None) };
-        let offset = self.path.handle().map_or(0, |handle| handle.offset);
+        let offset = self.offset();
         if !self.path.prev(self.file)? {
             return Ok(None);
         }

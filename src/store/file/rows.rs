@@ -17,14 +17,17 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    fn new(first: &[u8], last: &[u8], order: CellOrder) -> Self {
-        debug_assert!(order.compare_rows(first, last).is_le());
+    fn new(hfile: &HFile, first: &[u8], last: &[u8], order: CellOrder) -> Result<Self> {
+        if order.compare_rows(first, last).is_gt() {
+            let corruption = Corruption::Malformed("hfile.LASTKEY is of a row before the first row");
+            return Err(corruption.at(hfile.path(), hfile.trailer().offset()));
+        }
         let (first_prefix, last_prefix) = match order {
             CellOrder::User => (prefix(first, 0), prefix(last, 0)),
             // these do not sort as bytes: nothing is told
             CellOrder::Meta => (0, u64::MAX),
         };
-        Self { order, first: first.to_vec(), last: last.to_vec(), first_prefix, last_prefix }
+        Ok(Self { order, first: first.to_vec(), last: last.to_vec(), first_prefix, last_prefix })
     }
 
     /// Those of a file; none without cells. The one that the split key of a half cuts off is looked for.
@@ -36,7 +39,7 @@ impl Rows {
         };
         let (first, last) = (first.row(), last.row());
         let Some(Reference { split_key, half }) = reference else {
-            return Ok(Some(Self::new(first, last, order)));
+            return Self::new(hfile, first, last, order).map(Some);
         };
         let mut cells = hfile.scanner();
         match half {
@@ -44,10 +47,11 @@ impl Rows {
             Half::Bottom => drop(cells.seek_before(split_key)?),
         }
         let Some(cell) = cells.peek() else { return Ok(None) };
-        Ok(Some(match half {
-            Half::Top => Self::new(cell.row(), last, order),
-            Half::Bottom => Self::new(first, cell.row(), order),
-        }))
+        match half {
+            Half::Top => Self::new(hfile, cell.row(), last, order),
+            Half::Bottom => Self::new(hfile, first, cell.row(), order),
+        }
+        .map(Some)
     }
 
     /// Whether a row lies between the first and the last; `prefix` is what it begins with, as a number.

@@ -1,5 +1,7 @@
 use super::*;
+use crate::ChecksumType;
 use crate::cell::{CellRef, CellType, SeekKey};
+use crate::error::ErrorKind;
 use crate::hfile::{HFileWriter, StoreFileOrigin, StoreFileWriter};
 use crate::io::Storage;
 use crate::io::faulty::FaultyStorage;
@@ -186,4 +188,25 @@ fn files_in_the_order_in_which_they_are_read() {
             }
         }
     }
+}
+
+/// Found by fuzzing: rows that would be passed over, as if they lay after the last one.
+#[test]
+fn a_last_key_before_the_first_is_corrupt() {
+    let storage: Arc<dyn Storage> = Arc::new(FaultyStorage::new());
+    let options = HFileWriter::options().checksum(ChecksumType::Null).storage(Arc::clone(&storage));
+    let mut writer = StoreFileWriter::create(options, "0a").unwrap();
+    for row in [b"b1", b"d1"] {
+        writer.append(CellRef::new(&SeekKey::of(row, b"f", b"q", 10, CellType::Put), b"v")).unwrap();
+    }
+    writer.finish(&StoreFileOrigin::flush(9)).unwrap();
+    let file = storage.open(Path::new("0a")).unwrap();
+    let mut bytes = vec![0; usize::try_from(file.len()).unwrap()];
+    file.read_exact_at(&mut bytes, 0).unwrap();
+    let last_row = bytes.windows(2).rposition(|bytes| bytes == b"d1").unwrap();
+    bytes[last_row..last_row + 2].copy_from_slice(b"b0");
+    storage.create(Path::new("0b")).unwrap().write_all(&bytes).unwrap();
+    let error = open(&storage, &StoreFileInfo::plain("0b", 0)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    assert!(error.to_string().contains("LASTKEY"), "{error}");
 }
