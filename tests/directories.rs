@@ -133,6 +133,17 @@ fn a_bulk_loaded_file_hides_no_other() {
     write_file(&path.join("f").join(&itself), &["y"], &compacted(99, std::slice::from_ref(&itself)));
     let region = Region::open(&path).unwrap();
     assert_eq!((rows(&region).len(), region.warnings().len()), (1002, 2));
+    // A verification finds no fault in any file, and these two in files beside each other.
+    let (mut cells, mut of_files) = (0, Vec::new());
+    let faults = Region::options().verify(&path, |_, report| {
+        let report = report.unwrap();
+        cells += report.cells;
+        of_files.extend(report.faults);
+    });
+    let faults = faults.unwrap();
+    assert_eq!((cells, faults.len()), (1002, 2), "{faults:?}");
+    assert!(of_files.is_empty(), "{of_files:?}");
+    assert!(faults.iter().all(|fault| fault.to_string().contains("COMPACTION_EVENT_KEY")), "{faults:?}");
 }
 
 #[test]

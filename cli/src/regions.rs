@@ -83,7 +83,7 @@ fn is_family_alone(dir: &Path) -> Result<bool, Fault> {
 }
 
 /// The directories that are named as those of regions are.
-fn region_dirs(table: &Path) -> Result<Vec<PathBuf>, Fault> {
+pub(crate) fn region_dirs(table: &Path) -> Result<Vec<PathBuf>, Fault> {
     let fault = |error| Fault::io("list", table, &error);
     let mut dirs = Vec::new();
     for entry in fs::read_dir(table).map_err(fault)? {
@@ -93,6 +93,7 @@ fn region_dirs(table: &Path) -> Result<Vec<PathBuf>, Fault> {
             dirs.push(entry.path());
         }
     }
+    dirs.sort();
     Ok(dirs)
 }
 

@@ -31,7 +31,7 @@ enum Rows {
 }
 
 /// How deep files lie in the directory of a table.
-const DEPTH: u32 = 3;
+pub(crate) const DEPTH: u32 = 3;
 
 impl Source {
     /// What a target is. If all of it is read, a bar shows how far.
@@ -191,7 +191,7 @@ pub(crate) struct Draws {
 }
 
 /// The files of a directory that has no region: those whose names HBase does not hide.
-fn files_in(dir: &Path) -> Result<Vec<PathBuf>, Fault> {
+pub(crate) fn files_in(dir: &Path) -> Result<Vec<PathBuf>, Fault> {
     let fault = |error| Fault::io("list", dir, &error);
     let mut files = Vec::new();
     for entry in fs::read_dir(dir).map_err(fault)? {
@@ -206,7 +206,7 @@ fn files_in(dir: &Path) -> Result<Vec<PathBuf>, Fault> {
 }
 
 /// The bytes of a file, or of those in a directory.
-fn bytes_of(path: &Path, depth: u32) -> u64 {
+pub(crate) fn bytes_of(path: &Path, depth: u32) -> u64 {
     let Ok(entries) = fs::read_dir(path) else { return path.metadata().map_or(0, |meta| meta.len()) };
     let entries = entries.flatten().filter(|_| depth > 0);
     entries.map(|entry| bytes_of(&entry.path(), depth - 1)).sum()

@@ -2,6 +2,8 @@
 
 use crate::failure::{Failure, Fault};
 use crate::output::Output;
+use crate::probe;
+use crate::regions;
 use clap::ValueEnum;
 use hregion::io::{FileReader, LocalFile};
 use hregion::{HFile, HFileOptions};
@@ -40,6 +42,15 @@ pub(crate) fn open(
         out.warn(&Fault::from(warning).with_hint(None).line());
     }
     Ok(file)
+}
+
+/// What a path leads to that is an HFile or a directory of HFiles.
+pub(crate) fn kind_of(path: &Path, kind: Option<Kind>) -> Result<Kind, Fault> {
+    check_local(path)?;
+    match kind {
+        None if !probe::is_dir(path)? => Ok(Kind::Hfile),
+        kind => regions::kind_of(path, kind),
+    }
 }
 
 /// The bytes of an HFile. Anything else is refused by its name, as what it is or as what it is said to be.

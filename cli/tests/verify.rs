@@ -6,6 +6,7 @@ mod support;
 
 use serde_json::{Value, json};
 use std::fs;
+use std::path::{Path, PathBuf};
 use support::*;
 
 #[test]
@@ -75,4 +76,91 @@ fn verify_finds_the_damage_of_every_damaged_file() {
         }
     }
     assert!(missed.is_empty(), "{missed:#?}");
+}
+
+/// The tables of `testdata/region`, with the number of cells that are stored in each HFile of theirs.
+const TABLES: [&str; 5] = [
+    "bulk-loaded/root/data/default/loaded",
+    "split-references/root/data/default/halves",
+    "tracked-split/root/data/default/tracked",
+    "clone-references/root/data/default/cloned",
+    "clone-references/root/data/default/joined",
+];
+
+#[test]
+fn verify_takes_families_regions_and_tables() {
+    for table in TABLES {
+        let dir = testdata("region").join(table);
+        let output = run(&["verify".as_ref(), "--json".as_ref(), dir.as_os_str()]);
+        assert_eq!(code(&output), 0, "{table}: {}{}", stdout(&output), stderr(&output));
+        let summary = &json_lines(&stdout(&output))[0]["summary"];
+        assert!(summary["files"].as_u64().unwrap() > 0 && summary["cells"].as_u64().unwrap() > 0, "{table}");
+    }
+    let table = testdata("region").join(TABLES[0]);
+    let region = fs::read_dir(&table).unwrap().map(|entry| entry.unwrap().path());
+    let region = region.into_iter().find(|path| path.join(".regioninfo").is_file()).unwrap();
+    let of = |dir: &Path| json_lines(&ok(&["verify".as_ref(), "--json".as_ref(), dir.as_os_str()]));
+    let families = fs::read_dir(&region).unwrap().map(|entry| entry.unwrap().path());
+    let is_family =
+        |path: &PathBuf| path.is_dir() && !path.file_name().unwrap().to_str().unwrap().contains('.');
+    let families: Vec<_> = families.filter(is_family).collect();
+    assert!(!families.is_empty());
+    assert_eq!(of(&table), of(&region));
+    let sum = |member: &str| -> u64 {
+        families.iter().map(|dir| of(dir)[0]["summary"][member].as_u64().unwrap()).sum()
+    };
+    assert_eq!(
+        of(&region)[0]["summary"],
+        json!({
+            "files": sum("files"), "blocks": sum("blocks"), "cells": sum("cells"), "faults": 0,
+        })
+    );
+}
+
+#[test]
+fn verify_finds_what_is_wrong_in_a_region() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
+    copy_tree(&testdata("region/split-references/root"), &root);
+    let table = root.join("data/default/halves");
+    let verify = |code_expected: i32| {
+        let output = run(&["verify".as_ref(), "--json".as_ref(), table.as_os_str()]);
+        assert_eq!(code(&output), code_expected, "{}", stdout(&output));
+        let mut lines = json_lines(&stdout(&output));
+        lines.retain(|line| line.get("kind").is_some());
+        lines
+    };
+    assert!(verify(0).is_empty());
+    let files = files_below(&root);
+    let (largest, bytes) = files
+        .iter()
+        .map(|path| (path, fs::read(path).unwrap()))
+        .max_by_key(|(_, bytes)| bytes.len())
+        .unwrap();
+    let mut flipped = bytes.clone();
+    flipped[60] ^= 1;
+    fs::write(largest, flipped).unwrap();
+    let faults = verify(3);
+    assert!(!faults.is_empty());
+    assert!(faults.iter().all(|fault| fault["path"] == largest.to_str().unwrap()), "{faults:?}");
+    fs::remove_file(largest).unwrap();
+    let faults = verify(5);
+    assert!(faults.iter().any(|fault| fault["kind"] == "Io"), "{faults:?}");
+}
+
+fn files_below(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+}
+
+fn copy_tree(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let (from, to) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
+        if from.is_dir() {
+            copy_tree(&from, &to);
+        } else {
+            fs::copy(&from, &to).unwrap();
+        }
+    }
 }

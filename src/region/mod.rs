@@ -26,6 +26,7 @@ mod read;
 mod scanner;
 mod scheduler;
 mod state_cell;
+mod verify;
 mod view;
 mod write;
 

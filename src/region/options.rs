@@ -77,7 +77,7 @@ impl RegionOptions {
     }
 
     /// The storage with its files bounded, for a region that is about to be opened.
-    fn bounded(mut self) -> Self {
+    pub(super) fn bounded(mut self) -> Self {
         let handles = self.file_handles.clone().unwrap_or_else(FileHandles::of_process);
         self.storage = Arc::new(BoundedStorage::new(self.storage, handles, archived_path));
         self.files = self.files.storage(Arc::clone(&self.storage));

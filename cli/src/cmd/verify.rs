@@ -3,8 +3,10 @@
 use crate::args::FileArgs;
 use crate::failure::{Exit, Failure, Fault};
 use crate::output::Output;
+use crate::regions::{is_region, region_dirs};
+use crate::source::{DEPTH, bytes_of, files_in};
 use crate::target::{self, Kind};
-use hregion::{HFileOptions, VerifyReport};
+use hregion::{HFileOptions, RegionOptions, VerifyReport};
 use serde_json::json;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -12,14 +14,15 @@ use std::path::{Path, PathBuf};
 /// Read everything, believe nothing, list every fault
 ///
 /// Checks checksums, the order of cells, the index against the blocks, Bloom filters against the cells, and what trailer
-/// and file info say against what is there. Goes on after a fault, and to the next file.
+/// and file info say against what is there. Of a region or a table it checks every store file, with references and links
+/// followed, and what the files of a family say of each other. Goes on after a fault, and to the next file.
 ///
 /// Exit code 3 if there is a fault; 4 or 5 if a file could not be judged: it needs what this build lacks, or could not be read.
 /// With --json: {"path","offset","block","kind","message"} a fault, then {"summary":{"files","blocks","cells","faults"}}.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// HFiles
+    /// HFiles, or the directories of families, regions and tables
     #[arg(required = true, value_name = "TARGET")]
     targets: Vec<PathBuf>,
 
@@ -34,7 +37,35 @@ pub(crate) struct Args {
 const EXAMPLES: &str = "\
 Examples:
   hregion verify family/*
+  hregion verify /hbase/data/default/t
   hregion verify --json family/* | jq -r 'select(.kind) | .path' | sort -u";
+
+/// What is verified by one call of the library.
+enum Part {
+    /// A file, and what it is said to be.
+    File(PathBuf, Option<Kind>),
+    Region(PathBuf, RegionOptions),
+    /// A family of a region.
+    Family(PathBuf, Vec<u8>, RegionOptions),
+}
+
+/// The parts of a target.
+fn find(path: &Path, kind: Option<Kind>, regions: &RegionOptions) -> Result<Vec<Part>, Fault> {
+    let file = |path: PathBuf| Part::File(path, None);
+    let region = |path: PathBuf| Part::Region(path, regions.clone());
+    Ok(match target::kind_of(path, kind)? {
+        Kind::Hfile | Kind::Snapshot | Kind::Wal => vec![Part::File(path.to_owned(), kind)],
+        Kind::Region => vec![region(path.to_owned())],
+        Kind::Table => region_dirs(path)?.into_iter().map(region).collect(),
+        Kind::Family => match (path.parent(), path.file_name()) {
+            (Some(dir), Some(name)) if is_region(dir)? => {
+                let name = name.as_encoded_bytes().to_vec();
+                vec![Part::Family(dir.to_owned(), name, regions.clone())]
+            }
+            _ => files_in(path)?.into_iter().map(file).collect(),
+        },
+    })
+}
 
 /// What was found in all files.
 #[derive(Debug, Default)]
@@ -48,36 +79,57 @@ struct Tally {
 }
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let options = args.reading.options(out)?;
-    let bytes = args.targets.iter().filter_map(|path| path.metadata().ok()).map(|meta| meta.len()).sum();
+    let bytes = args.targets.iter().map(|path| bytes_of(path, DEPTH)).sum();
     out.start_progress(bytes, false);
+    let files = args.reading.options(out)?;
+    let regions = args.reading.region_options(out)?.storage(out.progress().storage());
     let mut tally = Tally::default();
     for path in &args.targets {
-        match verify(path, args.kind, &options, out) {
-            Ok(report) => tally.add(report, out)?,
-            Err(Failure::Fault(fault)) => tally.add_fault(*fault, out)?,
-            Err(failure) => return Err(failure),
+        match find(path, args.kind, &regions) {
+            Ok(found) => found.into_iter().try_for_each(|part| tally.verify(part, &files, out))?,
+            Err(fault) => {
+                tally.files += 1;
+                tally.add_fault(fault, out)?;
+            }
         }
-        tally.files += 1;
-        out.flush_aside()?;
     }
     tally.finish(out)
 }
 
-fn verify(
-    path: &Path,
-    kind: Option<Kind>,
-    options: &HFileOptions,
-    out: &Output,
-) -> Result<VerifyReport, Failure> {
-    Ok(options.verify_reader(target::reader(path, kind, out)?)?)
-}
-
 impl Tally {
-    fn add(&mut self, report: VerifyReport, out: &mut Output) -> Result<(), Failure> {
-        self.blocks += report.blocks;
-        self.cells += report.cells;
-        report.faults.into_iter().try_for_each(|fault| self.add_fault(fault.into(), out))
+    fn verify(&mut self, part: Part, options: &HFileOptions, out: &mut Output) -> Result<(), Failure> {
+        let mut told = Ok(());
+        let report = |_: &Path, report: hregion::Result<VerifyReport>| {
+            self.files += 1;
+            if told.is_ok() {
+                told = self.add(report.map_err(Failure::from), out);
+            }
+        };
+        let verified = match part {
+            Part::File(path, kind) => {
+                self.files += 1;
+                let file = target::reader(&path, kind, out);
+                return self.add(file.and_then(|file| Ok(options.verify_reader(file)?)), out);
+            }
+            Part::Region(dir, options) => options.verify(dir, report),
+            Part::Family(dir, family, options) => options.verify_family(dir, family, report),
+        };
+        told?;
+        let faults = verified.unwrap_or_else(|error| vec![error]);
+        faults.into_iter().try_for_each(|fault| self.add_fault(fault.into(), out))
+    }
+
+    fn add(&mut self, report: Result<VerifyReport, Failure>, out: &mut Output) -> Result<(), Failure> {
+        match report {
+            Ok(report) => {
+                self.blocks += report.blocks;
+                self.cells += report.cells;
+                report.faults.into_iter().try_for_each(|fault| self.add_fault(fault.into(), out))?;
+            }
+            Err(Failure::Fault(fault)) => self.add_fault(*fault, out)?,
+            Err(failure) => return Err(failure),
+        }
+        out.flush_aside()
     }
 
     fn add_fault(&mut self, fault: Fault, out: &mut Output) -> Result<(), Failure> {

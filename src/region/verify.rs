@@ -1,0 +1,84 @@
+//! Checking all files of a region, alone and beside each other.
+
+use super::RegionOptions;
+use crate::error::{Error, Result};
+use crate::hfile::VerifyReport;
+use crate::layout::RegionDir;
+use crate::schema::Family;
+use crate::store::open_files;
+use std::path::Path;
+
+impl RegionOptions {
+    /// Verifies a region's directory: reads all of every store file, as [`HFileOptions::verify`] does, and compares
+    /// what the files of a family say of each other. Follows references and links. Does not look at recovered edits.
+    ///
+    /// Hands the path of each HFile to `report` with what was found in it, or why it cannot be judged, and goes on.
+    /// Returns what is wrong with the directories of the families and with files beside each other, such as a reference
+    /// that leads nowhere.
+    ///
+    /// [`HFileOptions::verify`]: crate::HFileOptions::verify
+    ///
+    /// # Errors
+    ///
+    /// If the directory is not a region, or what is not in its families cannot be read.
+    pub fn verify(
+        self,
+        path: impl AsRef<Path>,
+        mut report: impl FnMut(&Path, Result<VerifyReport>),
+    ) -> Result<Vec<Error>> {
+        self.verify_families(path.as_ref(), None, &mut report)
+    }
+
+    /// As [`verify`](Self::verify), of one family.
+    ///
+    /// # Errors
+    ///
+    /// As [`verify`](Self::verify); if the region has no such family.
+    pub fn verify_family(
+        self,
+        path: impl AsRef<Path>,
+        family: impl AsRef<[u8]>,
+        mut report: impl FnMut(&Path, Result<VerifyReport>),
+    ) -> Result<Vec<Error>> {
+        self.verify_families(path.as_ref(), Some(family.as_ref()), &mut report)
+    }
+
+    fn verify_families(
+        self,
+        path: &Path,
+        only: Option<&[u8]>,
+        report: &mut dyn FnMut(&Path, Result<VerifyReport>),
+    ) -> Result<Vec<Error>> {
+        let options = self.bounded();
+        let dir = RegionDir::open_with_recovered_edits(options.file_storage(), path)?;
+        if let Some(only) = only
+            && !dir.families().iter().any(|family| family.name() == only)
+        {
+            return Err(Error::no_such_family(only));
+        }
+        let mut faults = Vec::new();
+        let is_wanted = |family: &&Family| only.is_none_or(|only| family.name() == only);
+        for family in dir.families().iter().filter(is_wanted) {
+            let listed = match dir.store_files(family.name()) {
+                Ok(listed) => listed.files,
+                Err(error) => {
+                    faults.push(error);
+                    continue;
+                }
+            };
+            let mut all_sound = true;
+            for file in &listed {
+                let found = options.files.verify(&file.path);
+                all_sound &= found.as_ref().is_ok_and(|found| found.faults.is_empty());
+                report(&file.path, found);
+            }
+            match open_files(&options.files, &listed) {
+                Ok(opened) => faults.extend(opened.warnings),
+                // What is wrong with a file has been told.
+                Err(_) if !all_sound => {}
+                Err(error) => faults.push(error),
+            }
+        }
+        Ok(faults)
+    }
+}
