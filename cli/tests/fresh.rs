@@ -16,6 +16,7 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 use support::*;
 
@@ -38,15 +39,22 @@ fn fresh_scripts_give_the_answers_of_hbase() {
         .flat_map(|file| names(&programs, file).into_iter().map(move |name| (file, name)))
         .collect();
     let own = names.iter().filter(|(file, _)| *file == Path::new(PROFILES)).count();
-    let scripts: Vec<PathBuf> = (0..count)
-        .map(|i| {
-            // each of the own mixes in turn, then as many of all
-            let at =
-                if i % 2 == 0 { i / 2 % own } else { (usize::try_from(seed).unwrap() + i / 2) % names.len() };
-            let (file, name) = &names[at];
-            generate(&programs, file, name, seed + i as u64, dir.path())
-        })
-        .collect();
+    let make = &|i: usize| {
+        // each of the own mixes in turn, then as many of all
+        let at =
+            if i % 2 == 0 { i / 2 % own } else { (usize::try_from(seed).unwrap() + i / 2) % names.len() };
+        let (file, name) = &names[at];
+        generate(&programs, file, name, seed + i as u64, dir.path())
+    };
+    let numbers: Vec<usize> = (0..count).collect();
+    let scripts: Vec<PathBuf> = thread::scope(|scope| {
+        let makers = in_parts(&numbers)
+            .map(|part| scope.spawn(move || part.iter().map(|i| make(*i)).collect::<Vec<_>>()));
+        let makers: Vec<_> = makers.collect();
+        makers.into_iter().flat_map(|maker| maker.join().unwrap()).collect()
+    });
+    // the first call builds the program: one at a time
+    answer_part(&programs, &scripts[..1], dir.path());
     answer(&programs, &scripts, dir.path());
 
     let mut answers = 0;
@@ -135,11 +143,20 @@ fn generate(programs: &Path, file: &Path, name: &str, seed: u64, dir: &Path) -> 
     path
 }
 
-/// Writes HBase's answers beside the scripts, all in one JVM.
+/// One part for each processor.
+fn in_parts<T>(all: &[T]) -> impl Iterator<Item = &[T]> {
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    all.chunks(all.len().div_ceil(threads).max(1))
+}
+
+/// Writes HBase's answers beside the scripts, in a JVM for each processor.
 fn answer(programs: &Path, scripts: &[PathBuf], dir: &Path) {
-    if scripts.is_empty() {
-        return;
-    }
+    thread::scope(|scope| {
+        in_parts(scripts).for_each(|part| drop(scope.spawn(move || answer_part(programs, part, dir))));
+    });
+}
+
+fn answer_part(programs: &Path, scripts: &[PathBuf], dir: &Path) {
     let mut command = Command::new(programs.join("hb-replay"));
     command.arg("--into").arg(dir).args(scripts).env("HB_REPLAY_PATIENCE", "2").stdout(Stdio::null());
     let output = command.output().unwrap();

@@ -338,6 +338,22 @@ fn a_region_is_kept_where_it_is_to_be() {
     assert!(stderr(&again).contains("there is something in it"), "{}", stderr(&again));
 }
 
+/// A region flushes when it is dropped: the scratch directory must outlive it, or it is made again.
+#[test]
+fn nothing_is_left_of_a_scratch_region() {
+    let dir = tempfile::tempdir().unwrap();
+    let lines = [
+        json!({"id": 1, "op": "create", "now": 1000, "families": [{"name": "f"}]}),
+        json!({"id": 2, "op": "put", "row": "r", "cells": [["f", "q", null, "v"]]}),
+    ];
+    let (script, scratch) = (dir.path().join("script.jsonl"), dir.path().join("scratch"));
+    fs::write(&script, lines.map(|line| line.to_string()).join("\n")).unwrap();
+    fs::create_dir(&scratch).unwrap();
+    let output = hregion().arg("replay").arg(&script).env("TMPDIR", &scratch).output().unwrap();
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert_eq!(fs::read_dir(&scratch).unwrap().count(), 0);
+}
+
 /// Plays a script that comes from standard input.
 fn play_text(script: &str) -> std::process::Output {
     let mut child = hregion()

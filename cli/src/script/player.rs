@@ -22,11 +22,12 @@ use std::sync::Arc;
 pub(crate) struct Player {
     dir: PathBuf,
     overrides: Vec<Override>,
-    scratch: ScratchDir,
     cache: BlockCache,
     clock: Arc<ManualClock>,
     /// None before it is created.
     stage: Option<Stage>,
+    /// Dropped after the region, which flushes when it is dropped.
+    scratch: ScratchDir,
 }
 
 /// What there is once the region is created.
