@@ -1,12 +1,13 @@
 //! A region as an embedded store, and a region that HBase left.
 //!
 //! ```sh
-//! cargo run --example region                # in a directory of its own, which is removed
-//! cargo run --example region -- my-region   # in a directory that stays
+//! cargo run --example region                # in a temporary directory, which is removed
+//! cargo run --example region -- my-region   # in a directory that is kept
 //! ```
-#![allow(clippy::print_stdout, reason = "it is what an example is for")]
 
-use hregion::{BlockCache, Compaction, Delete, Family, Get, Put, Region, Result, Scan};
+use hregion::{BlockCache, Compaction, Delete, Family, Get, Put, Region, Scan};
+use std::error::Error;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -14,16 +15,23 @@ use std::process::ExitCode;
 const LEFT_BY_HBASE: &str =
     "testdata/region/split-references/root/data/default/halves/b080bd824b133f7fd142d58caf423392";
 
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
 fn main() -> ExitCode {
     let given = std::env::args_os().nth(1).map(PathBuf::from);
     let scratch = std::env::temp_dir().join(format!("hregion-example-{}", std::process::id()));
-    let done = embedded(given.as_deref().unwrap_or(&scratch)).and_then(|()| left_by_hbase());
-    // a directory of the user's stays
-    if given.is_none() {
-        let _ = std::fs::remove_dir_all(&scratch);
+    let mut out = io::stdout().lock();
+    let done =
+        embedded(given.as_deref().unwrap_or(&scratch), &mut out).and_then(|()| left_by_hbase(&mut out));
+    // The directory of the user is kept.
+    if given.is_none()
+        && let Err(error) = std::fs::remove_dir_all(&scratch)
+    {
+        eprintln!("cannot remove {}: {error}", scratch.display());
     }
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_closed_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
             ExitCode::FAILURE
@@ -32,7 +40,7 @@ fn main() -> ExitCode {
 }
 
 /// Writes, flushes, compacts and reads.
-fn embedded(dir: &Path) -> Result<()> {
+fn embedded(dir: &Path, out: &mut impl Write) -> Result<()> {
     let cache = BlockCache::with_capacity(64 << 20); // bytes; any number of regions may share it
     let region = Region::options()
         .cache(&cache)
@@ -41,55 +49,55 @@ fn embedded(dir: &Path) -> Result<()> {
         .family(Family::new("stats").ttl(7 * 24 * 3600)) // seconds
         .open(dir)?;
 
-    region.put(Put::new("ada").cell("info", "name", "Ada").cell("stats", "visits", "1"))?;
-    region.put(Put::new("ada").cell("info", "name", "Ada Lovelace"))?;
+    region.put(Put::new("ada").cell_at("info", "name", 1, "Ada Byron").cell("stats", "visits", "1"))?;
+    region.put(Put::new("ada").cell_at("info", "name", 2, "Ada Lovelace"))?;
     region.put(Put::new("grace").cell("info", "name", "Grace Hopper"))?;
     region.flush()?;
-    let before = region.view(); // does not move, whatever is written
+    let before = region.view(); // a snapshot
 
     region.delete(Delete::new("grace").column("info", "name"))?;
     region.flush()?;
     region.compact(Compaction::Major)?;
 
     let ada = region.get(&Get::new("ada").column("info", "name").max_versions(3))?;
-    println!("ada has had {} names, the newest {:?}", ada.len(), text(ada.value("info", "name")));
-    println!("grace is gone: {}", region.get(&Get::new("grace"))?.is_empty());
-    println!("but not for who looked before: {}", before.get(&Get::new("grace"))?.len() == 1);
-    print_rows(&region, &Scan::new().rows("a".."h"), 10)
-}
-
-/// Reads what a RegionServer would have read: nothing is written to the directory.
-fn left_by_hbase() -> Result<()> {
-    let region = Region::open(Path::new(env!("CARGO_MANIFEST_DIR")).join(LEFT_BY_HBASE))?;
-    println!("{}", region.info());
-    let row = region.get(&Get::new("row-0007"))?;
-    println!("row-0007 has {} cells", row.len());
-    print_rows(&region, &Scan::new().rows("row-0001".."row-0004"), 8)?;
-    let metrics = region.metrics();
-    println!(
-        "{} of {} files were passed over",
-        metrics.files_skipped_by_key + metrics.files_skipped_by_bloom,
-        metrics.files_considered
-    );
+    writeln!(out, "the names of ada, newest first:")?;
+    for cell in ada.cells() {
+        writeln!(out, "  {:?} at {}", text(cell.value()), cell.key().timestamp())?;
+    }
+    writeln!(out, "grace is deleted: {}", region.get(&Get::new("grace"))?.is_empty())?;
+    writeln!(out, "the older view still has her: {}", !before.get(&Get::new("grace"))?.is_empty())?;
+    print_rows(&region, Scan::new().rows("a".."h"), out)?;
+    region.close()?;
     Ok(())
 }
 
-fn print_rows(region: &Region, scan: &Scan, limit: usize) -> Result<()> {
-    let view = region.view();
-    let mut rows = view.scan(scan)?;
-    let mut printed = 0;
-    while let Some(row) = rows.next_row()? {
-        for cell in row.cells() {
-            println!("  {cell} {:?}", text(Some(cell.value())));
-            printed += 1;
-            if printed == limit {
-                return Ok(());
-            }
+/// Reads what a RegionServer would have read: nothing is written to the directory.
+fn left_by_hbase(out: &mut impl Write) -> Result<()> {
+    let region = Region::open(Path::new(env!("CARGO_MANIFEST_DIR")).join(LEFT_BY_HBASE))?;
+    writeln!(out, "{}", region.info())?;
+    let row = region.get(&Get::new("row-0007"))?;
+    writeln!(out, "row-0007 has {} cells", row.len())?;
+    print_rows(&region, Scan::new().rows("row-0001".."row-0003"), out)?;
+    let metrics = region.metrics();
+    let skipped = metrics.files_skipped_by_key + metrics.files_skipped_by_bloom;
+    writeln!(out, "{skipped} of {} files were skipped", metrics.files_considered)?;
+    Ok(())
+}
+
+fn print_rows(region: &Region, scan: Scan, out: &mut impl Write) -> Result<()> {
+    for row in region.scan(scan)? {
+        for cell in row?.cells() {
+            writeln!(out, "  {cell} {:?}", text(cell.value()))?;
         }
     }
     Ok(())
 }
 
-fn text(value: Option<&[u8]>) -> String {
-    String::from_utf8_lossy(value.unwrap_or_default()).into_owned()
+fn text(value: &[u8]) -> String {
+    String::from_utf8_lossy(value).into_owned()
+}
+
+/// Whether the reader of standard output has ended, as `head` does.
+fn is_closed_pipe(error: &(dyn Error + 'static)) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
