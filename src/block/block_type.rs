@@ -1,10 +1,10 @@
-//! The kinds of blocks and the magics they start with (hfile.md §6.1; HBase: `BlockType`).
+//! The block types and their magics (hfile.md §6.1; HBase: `BlockType`).
 
-/// What a block holds.
+/// The type of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum BlockType {
-    /// Cells, as they are.
+    /// Plain cells.
     Data,
     /// Cells in a data block encoding.
     EncodedData,
@@ -12,7 +12,7 @@ pub enum BlockType {
     LeafIndex,
     /// A piece of a Bloom filter, among the data blocks.
     BloomChunk,
-    /// A named block of somebody's own.
+    /// A named application-defined block.
     Meta,
     /// Index entries of index blocks.
     IntermediateIndex,
@@ -20,14 +20,14 @@ pub enum BlockType {
     RootIndex,
     /// The file info.
     FileInfo,
-    /// Where the chunks of the general Bloom filter are.
+    /// The locations of the chunks of the general Bloom filter.
     GeneralBloomMeta,
-    /// Where the chunks of the delete-family Bloom filter are.
+    /// The locations of the chunks of the delete-family Bloom filter.
     DeleteFamilyBloomMeta,
 }
 
 impl BlockType {
-    /// How many types there are.
+    /// The number of types.
     pub(crate) const COUNT: usize = Self::ALL.len();
 
     const ALL: [(Self, [u8; 8], &'static str); 10] = [
@@ -43,13 +43,13 @@ impl BlockType {
         (Self::DeleteFamilyBloomMeta, *b"DFBLMET2", "DELETE_FAMILY_BLOOM_META"),
     ];
 
-    /// The type of a magic; `None` for one that no block has.
+    /// Returns the type with this magic; `None` for an unknown magic.
     #[must_use]
     pub fn from_magic(magic: [u8; 8]) -> Option<Self> {
         Self::ALL.into_iter().find(|(_, m, _)| *m == magic).map(|(t, ..)| t)
     }
 
-    /// The eight bytes that a block of this type starts with.
+    /// The eight bytes at the start of a block of this type.
     #[must_use]
     pub fn magic(self) -> [u8; 8] {
         Self::ALL[self as usize].1
@@ -61,7 +61,7 @@ impl BlockType {
         Self::ALL[self as usize].2
     }
 
-    /// Whether it holds cells.
+    /// Whether the block contains cells.
     #[must_use]
     pub fn is_data(self) -> bool {
         matches!(self, Self::Data | Self::EncodedData)

@@ -1,11 +1,11 @@
-//! A chunk of a Bloom filter: an array of bits, and where a key has its bits (hfile.md §12.3).
+//! A chunk of a Bloom filter: a bit array and the positions of a key's bits (hfile.md §12.3).
 //!
 //! HBase: `BloomFilterChunk`, `BloomFilterUtil`, `Hash`.
 #![warn(clippy::indexing_slicing)]
 
 use crate::hash::{jenkins, murmur, murmur3};
 
-/// The most bytes of a chunk: its bits are counted with 31 bits.
+/// The maximum size of a chunk in bytes: its number of bits must fit 31 bits.
 pub(crate) const MAX_CHUNK_LEN: usize = (1 << 28) - 1;
 
 /// The hash function of a filter.
@@ -24,19 +24,19 @@ pub enum HashKind {
 impl HashKind {
     const ALL: [Self; 3] = [Self::Jenkins, Self::Murmur, Self::Murmur3];
 
-    /// The function of a code; `None` for a code that does not exist.
+    /// Returns the function with this code; `None` for an unknown code.
     #[must_use]
     pub fn from_code(code: i32) -> Option<Self> {
         Self::ALL.get(usize::try_from(code).ok()?).copied()
     }
 
-    /// The code, as in a filter's metadata.
+    /// The code in a filter's metadata.
     #[must_use]
     pub fn code(self) -> i32 {
         self as i32
     }
 
-    /// HBase's name, as `hbase.hash.type` takes it.
+    /// HBase's name, the value of `hbase.hash.type`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -47,7 +47,7 @@ impl HashKind {
     }
 }
 
-/// What a chunk needs to know of a key. One pair serves every chunk of every filter with the same hash function.
+/// The hashes of a key. One pair serves every chunk of all filters with the same hash function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct KeyHashes {
     h1: u32,
@@ -64,17 +64,18 @@ impl KeyHashes {
         }
     }
 
-    /// Generic, so that each function is inlined and none called by pointer.
+    /// Generic, so that each function is inlined and not called by pointer.
     #[inline]
     fn with(hash: impl Fn(&[u8], u32) -> u32, key: &[u8]) -> Self {
         let h1 = hash(key, 0);
         Self { h1, h2: hash(key, h1) }
     }
 
-    /// What the functions make of the key: the place of its bit is the remainder of each by the number of bits.
+    /// The hash values of the key. The position of a bit is the remainder of a value divided by the number of
+    /// bits.
     ///
-    /// HBase takes `abs(h rem bits)` of a signed `h`. Java's remainder has the sign of `h`, so that is the remainder of
-    /// `|h|`, and where `bits` is a power of two it is a mask.
+    /// HBase computes `abs(h rem bits)` of a signed `h`. Java's remainder has the sign of `h`, so the result
+    /// is the remainder of `|h|`. If `bits` is a power of two, a mask replaces the division.
     #[inline]
     fn distances(self, hash_count: u32) -> impl Iterator<Item = u32> {
         let mut h = self.h1;
@@ -85,14 +86,15 @@ impl KeyHashes {
         })
     }
 
-    /// The places of the key's bits among `bits`, one for each of `hash_count` functions.
+    /// The positions of the key's bits among `bits`, one for each of `hash_count` functions.
     #[inline]
     fn places(self, hash_count: u32, bits: u32) -> impl Iterator<Item = u32> {
         self.distances(hash_count).map(move |distance| distance % bits)
     }
 }
 
-/// A row that several filters are asked for. What it costs to ask is mostly its hashes, which are the same for all.
+/// A row to look up in several filters. Computing its hashes is most of the cost of a lookup; they are the
+/// same for all filters.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HashedRow<'r> {
     row: &'r [u8],
@@ -110,7 +112,7 @@ impl<'r> HashedRow<'r> {
         self.row
     }
 
-    /// What it hashes to, which is found out when first asked for.
+    /// The hashes of the row, computed on first use.
     #[inline]
     pub(crate) fn hashes(&mut self, kind: HashKind) -> KeyHashes {
         match self.hashes {
@@ -126,7 +128,7 @@ impl<'r> HashedRow<'r> {
 
 /// Whether a key may have been added to a chunk; `false` is certain.
 ///
-/// A chunk that no filter can have (of no bytes, or more than [`MAX_CHUNK_LEN`]) denies nothing.
+/// For a chunk of invalid size (0 bytes, or more than [`MAX_CHUNK_LEN`]), returns `true`.
 #[inline]
 pub(crate) fn probe(chunk: &[u8], hash_count: u32, key: KeyHashes) -> bool {
     let Some(bits) = bits(chunk) else { return true };
@@ -135,13 +137,13 @@ pub(crate) fn probe(chunk: &[u8], hash_count: u32, key: KeyHashes) -> bool {
         byte >> (place & 7) & 1 == 1
     };
     if bits.is_power_of_two() {
-        // a division takes as long as all the rest
+        // a division takes as long as everything else
         return key.distances(hash_count).all(|distance| is_set(distance & (bits - 1)));
     }
     key.places(hash_count, bits).all(is_set)
 }
 
-/// Adds a key to a chunk. One that [`probe`] denies nothing of stays as it is.
+/// Adds a key to a chunk. A chunk of invalid size is not changed.
 #[inline]
 pub(crate) fn add(chunk: &mut [u8], hash_count: u32, key: KeyHashes) {
     let Some(bits) = bits(chunk) else { return };

@@ -1,4 +1,4 @@
-//! The checksums behind a block's payload (hfile.md §6.3; HBase: `ChecksumUtil`).
+//! The checksums after a block's payload (hfile.md §6.3; HBase: `ChecksumUtil`).
 #![warn(clippy::indexing_slicing)]
 
 use super::header::BlockSizes;
@@ -6,23 +6,23 @@ use crate::error::Corruption;
 use crate::hash::checksum::{crc32, crc32c};
 use std::num::NonZeroU32;
 
-/// The bytes of one stored sum.
+/// The size in bytes of a stored checksum.
 pub(crate) const SUM_LEN: usize = 4;
 
-/// How a block's checksums are computed.
+/// The algorithm of a block's checksums.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum ChecksumType {
-    /// Not at all; the slots are there, and zero.
+    /// No checksums; the slots exist and are zero.
     Null = 0,
-    /// CRC32, as zlib has it.
+    /// CRC32 as in zlib.
     Crc32 = 1,
     /// CRC32C (Castagnoli).
     Crc32c = 2,
 }
 
 impl ChecksumType {
-    /// The type of a code; `None` for a code that does not exist.
+    /// Returns the type with this code; `None` for an unknown code.
     #[must_use]
     pub fn from_code(code: u8) -> Option<Self> {
         Some(match code {
@@ -33,7 +33,7 @@ impl ChecksumType {
         })
     }
 
-    /// The code, as stored.
+    /// The stored code.
     #[must_use]
     pub fn code(self) -> u8 {
         self as u8
@@ -49,7 +49,7 @@ impl ChecksumType {
         }
     }
 
-    /// The sum of one chunk: what its slot must hold.
+    /// The checksum of one chunk: the expected contents of its slot.
     #[inline]
     fn sum(self, chunk: &[u8]) -> u32 {
         match self {
@@ -60,9 +60,11 @@ impl ChecksumType {
     }
 }
 
-/// Compares every sum of a block, which goes from header to checksums, with the bytes it covers.
+/// Compares every checksum of a block with the bytes it covers. `block` is the whole block, from header to
+/// checksums.
 ///
-/// Sums of type NULL must be zero, as HBase writes them: one flipped bit makes NULL of the other types (hfile.md §17.1).
+/// Checksums of type NULL must be zero, as HBase writes them: one flipped bit turns the other types into NULL
+/// (hfile.md §17.1).
 pub(crate) fn verify(block: &[u8], sizes: &BlockSizes) -> Result<(), Corruption> {
     let Some((checksum_type, bytes_per_checksum)) = sizes.checksums() else { return Ok(()) };
     let (needed, available) = (sizes.total_size(), block.len());
@@ -74,7 +76,7 @@ pub(crate) fn verify(block: &[u8], sizes: &BlockSizes) -> Result<(), Corruption>
             available: available as u64,
         });
     };
-    // sizes hold as many slots as there are chunks, so none is left out
+    // `sizes` guarantees one slot per chunk, so no chunk is skipped
     let (slots, _) = sums.as_chunks::<SUM_LEN>();
     let chunks = data.chunks(bytes_per_checksum.get() as usize);
     debug_assert_eq!(slots.len(), chunks.len());
@@ -87,7 +89,7 @@ pub(crate) fn verify(block: &[u8], sizes: &BlockSizes) -> Result<(), Corruption>
     Ok(())
 }
 
-/// Appends the sums of the block that starts at `start` of `out` and has its header and payload there.
+/// Appends the checksums of the block whose header and payload are at `start..` of `out`.
 pub(crate) fn append(
     out: &mut Vec<u8>,
     start: usize,
@@ -127,7 +129,7 @@ mod tests {
         (0u8..3).prop_map(|code| ChecksumType::from_code(code).unwrap())
     }
 
-    /// The empty meta index of a file that HBase wrote, GZ.
+    /// The empty meta index of a file written by HBase, GZ.
     const ROOT_INDEX: &[u8] =
         b"IDXROOT2\0\0\0\x18\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\x02\0\0\x40\0\0\0\0\x35\
         \x1f\x8b\x08\0\0\0\0\0\0\0\x03\0\0\0\0\0\0\0\0\0";

@@ -1,8 +1,8 @@
 //! Encrypted blocks, read and written with the cluster's master key (hfile.md §9; HBase: `EncryptionUtil`,
 //! `HFileBlockDefaultEncodingContext`, `HFileBlockDefaultDecodingContext`).
 //!
-//! A file has a data key. The trailer holds it wrapped: encrypted with the master key, which only the cluster's key
-//! provider knows. A block's stored payload is then
+//! A file has a data key. The trailer contains it in wrapped form: encrypted with the master key, which only
+//! the cluster's key provider has. The stored payload of a block is:
 //!
 //! | offset | bytes | field      |                                                            |
 //! |-------:|------:|------------|------------------------------------------------------------|
@@ -17,9 +17,9 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-/// The bytes of an IV, which are those of an AES block.
+/// The size in bytes of an IV, which is that of an AES block.
 pub(crate) const IV_LEN: usize = 16;
-/// The bytes before the ciphertext of a block: the length of the IV, and the IV.
+/// The size in bytes of the prefix of a block's ciphertext: the length of the IV, and the IV.
 pub(crate) const PREFIX_LEN: usize = 1 + IV_LEN;
 
 /// The bytes of a master key or data key. `Debug` does not show them.
@@ -44,27 +44,27 @@ impl fmt::Debug for SecretKey {
     }
 }
 
-/// Fails if this build cannot encrypt.
+/// Fails if this build does not support encryption.
 pub(crate) fn check_supported() -> Result<(), Corruption> {
     imp::check_supported()
 }
 
-/// Random bytes of the operating system, good for keys and IVs.
+/// Random bytes from the operating system, suitable for keys and IVs.
 pub(crate) fn random<const N: usize>() -> io::Result<[u8; N]> {
     imp::random()
 }
 
-/// The data key that `wrapped` holds, a delimited `WrappedKey`.
+/// Decrypts the data key in `wrapped`, a delimited `WrappedKey`.
 ///
-/// The wrapped key is AES/CTR, too, with the IV that it comes with. A hash of the plain key tells whether `master_key`
-/// is the right one.
+/// The wrapped key is encrypted with AES/CTR, too, with the IV stored next to it. A hash of the plain key
+/// shows whether `master_key` is the right one.
 pub(crate) fn unwrap_key(wrapped: &[u8], master_key: &[u8]) -> Result<SecretKey, Corruption> {
     imp::unwrap(wrapped, master_key).map(SecretKey::from)
 }
 
-/// Wraps a data key: the delimited `WrappedKey` for a trailer (HBase: `EncryptionUtil.wrapKey`).
+/// Wraps a data key as the delimited `WrappedKey` for a trailer (HBase: `EncryptionUtil.wrapKey`).
 ///
-/// `iv` must be a new random one for each call.
+/// Each call needs a new random `iv`.
 pub(crate) fn wrap_key(key: &[u8], master_key: &[u8], iv: [u8; IV_LEN]) -> Result<Vec<u8>, Corruption> {
     imp::wrap(key, master_key, iv)
 }
@@ -74,18 +74,18 @@ pub(crate) fn wrap_key(key: &[u8], master_key: &[u8], iv: [u8; IV_LEN]) -> Resul
 pub(crate) struct BlockCipher(imp::Key);
 
 impl BlockCipher {
-    /// The cipher of a file whose trailer has the key `wrapped`. See [`unwrap_key`].
+    /// The cipher of a file with the key `wrapped` in its trailer. See [`unwrap_key`].
     pub(crate) fn unwrap(wrapped: &[u8], master_key: &[u8]) -> Result<Self, Corruption> {
         let key = imp::unwrap(wrapped, master_key)?;
         imp::Key::new(&key).map(Self).ok_or(Corruption::Malformed(DATA_KEY_LEN))
     }
 
-    /// The cipher whose wrapped key is somewhere in `bytes`, the end of a file with a damaged trailer. None if there is
-    /// no key that `master_key` unwraps; the hash of the key leaves no doubt.
+    /// The cipher whose wrapped key is somewhere in `bytes`, the end of a file with a damaged trailer. None
+    /// if `master_key` unwraps no key there. The hash of the key excludes false matches.
     pub(crate) fn find(bytes: &[u8], master_key: &[u8]) -> Option<Self> {
-        // the message begins with the algorithm: field 1, 3 bytes, `AES`; before it is its length, a varint
+        // the message begins with the algorithm: field 1, 3 bytes, `AES`; its length, a varint, precedes it
         const START: [u8; 5] = *b"\x0a\x03AES";
-        // that of a data key of 32 bytes with the longest hash has 134
+        // the message for a data key of 32 bytes with the longest hash has 134 bytes
         const MAX_WRAPPED_LEN: usize = 256;
         let starts = bytes.windows(START.len()).enumerate().filter(|(_, window)| *window == START);
         let wrapped = starts.flat_map(|(at, _)| [1, 2].map(|len| at.checked_sub(len))).filter_map(|at| {
@@ -98,9 +98,9 @@ impl BlockCipher {
         wrapped.filter_map(|wrapped| Self::unwrap(wrapped, master_key).ok()).next()
     }
 
-    /// Appends the plain form of `payload` to `out`: its encoded and compressed bytes.
+    /// Appends the decrypted form of `payload` to `out`: its encoded and compressed bytes.
     ///
-    /// Nothing in the payload tells damaged bytes from good ones: the block's checksum covers it as stored.
+    /// Damage is not detected here: the block's checksum covers the payload as stored.
     pub(crate) fn decrypt(&self, payload: &[u8], out: &mut Vec<u8>) -> Result<(), Corruption> {
         imp::decrypt(&self.0, payload, out)
     }
@@ -116,21 +116,21 @@ impl fmt::Debug for BlockCipher {
 #[derive(Clone)]
 pub(crate) struct BlockEncryptor {
     key: imp::Key,
-    /// The IV of the next block: of data blocks, and of all others.
+    /// The IVs of the next data block and of the next other block.
     ivs: [[u8; IV_LEN]; 2],
 }
 
 impl BlockEncryptor {
-    /// An encryptor with a data key of 16 bytes. `ivs` must be random: those of the first data block and of the first
-    /// other block.
+    /// An encryptor with a data key of 16 bytes. `ivs` must be random: those of the first data block and of
+    /// the first other block.
     pub(crate) fn new(key: &[u8], ivs: [[u8; IV_LEN]; 2]) -> Result<Self, Corruption> {
         imp::check_supported()?;
         let key = imp::Key::new(key).ok_or(Corruption::Malformed(DATA_KEY_LEN))?;
         Ok(Self { key, ivs })
     }
 
-    /// Encrypts a block in place. `stored` is `header_len` bytes for the header, [`PREFIX_LEN`] bytes that are set here,
-    /// and the plain payload.
+    /// Encrypts a block in place. `stored` consists of `header_len` bytes for the header, [`PREFIX_LEN`]
+    /// bytes that are set here, and the plain payload.
     pub(crate) fn encrypt(
         &mut self,
         is_data: bool,
@@ -165,7 +165,7 @@ impl fmt::Debug for BlockEncryptor {
     }
 }
 
-/// The IV of the block after one that has `len` bytes with its header (HBase: `Encryption.incrementIv`).
+/// The IV after that of a block with `len` bytes including its header (HBase: `Encryption.incrementIv`).
 #[expect(clippy::little_endian_bytes, reason = "HBase counts IVs as little-endian numbers")]
 fn next_iv(iv: [u8; IV_LEN], len: usize) -> [u8; IV_LEN] {
     let count = 1 + (len / IV_LEN) as u128;
@@ -180,7 +180,7 @@ mod imp {
     use crate::error::Corruption;
     use std::io;
 
-    /// There is none in a build without the feature.
+    /// Keys cannot exist in a build without the feature.
     #[derive(Clone)]
     pub(super) enum Key {}
 
@@ -262,7 +262,7 @@ mod imp {
         Ok(bytes)
     }
 
-    /// Encrypts or decrypts, which is the same; the counter is all 16 bytes of `iv`.
+    /// Encrypts or decrypts, which is the same operation; the counter is all 16 bytes of `iv`.
     pub(super) fn apply(key: &Key, iv: [u8; IV_LEN], bytes: &mut [u8]) -> Result<(), Corruption> {
         match key {
             Key::Aes128(aes) => apply_aes(aes, iv, bytes),
@@ -281,16 +281,16 @@ mod imp {
             .map_err(|_| Corruption::Malformed("more encrypted bytes than a counter can count"))
     }
 
-    /// HBase's protobuf message of that name.
+    /// HBase's protobuf message of this name.
     #[derive(Clone, PartialEq, Message)]
     struct WrappedKey {
-        /// The algorithm that the key is for.
+        /// The algorithm that the key is used with.
         #[prost(string, required, tag = "1")]
         algorithm: String,
-        /// The bytes of the plain key.
+        /// The size in bytes of the plain key.
         #[prost(uint32, required, tag = "2")]
         length: u32,
-        /// The key, encrypted.
+        /// The encrypted key.
         #[prost(bytes = "vec", required, tag = "3")]
         data: Vec<u8>,
         #[prost(bytes = "vec", optional, tag = "4")]
@@ -302,7 +302,7 @@ mod imp {
         hash_algorithm: Option<String>,
     }
 
-    /// The plain key.
+    /// Decrypts the wrapped key.
     pub(super) fn unwrap(wrapped: &[u8], master_key: &[u8]) -> Result<Vec<u8>, Corruption> {
         let mut input = Cursor::new(wrapped);
         let len = usize::try_from(input.varint("length of the wrapped key")?).unwrap_or(usize::MAX);
@@ -325,7 +325,7 @@ mod imp {
             return Err(Corruption::Malformed("the wrapped key has no iv of 16 bytes"));
         };
         let Some(expected_hash) = &wrapped.hash else {
-            // all of HBase's have one; without, a wrong master key would pass
+            // HBase always stores a hash; without it a wrong master key would not be detected
             return Err(Corruption::Malformed("the wrapped key has no hash"));
         };
         let Some(master_key) = Key::new(master_key) else {
@@ -343,10 +343,10 @@ mod imp {
     }
 
     const MASTER_KEY_LEN: &str = "the master key must have 16, 24 or 32 bytes";
-    /// HBase's default, and the only one that every HBase takes.
+    /// HBase's default, and the only algorithm that every HBase version accepts.
     const HASH: &str = "MD5";
 
-    /// The delimited message, with all that HBase puts there.
+    /// The delimited message, with all fields that HBase sets.
     pub(super) fn wrap(key: &[u8], master_key: &[u8], iv: [u8; IV_LEN]) -> Result<Vec<u8>, Corruption> {
         let master_key = Key::new(master_key).ok_or(Corruption::Malformed(MASTER_KEY_LEN))?;
         let length = u32::try_from(key.len()).map_err(|_| Corruption::Malformed(super::DATA_KEY_LEN))?;
@@ -363,7 +363,7 @@ mod imp {
         Ok(message.encode_length_delimited_to_vec())
     }
 
-    /// The hash of a key, by the name that Java has for the algorithm.
+    /// The hash of a key. `algorithm` is Java's name.
     fn hash(algorithm: &str, key: &[u8]) -> Result<Vec<u8>, Corruption> {
         use sha2::Digest;
         match algorithm.trim().to_ascii_uppercase().as_str() {
@@ -409,7 +409,7 @@ mod tests {
 
     const MASTER_KEY: [u8; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 
-    /// From the trailer of a file that HBase 2.6.4 wrote with that master key.
+    /// From the trailer of a file written by HBase 2.6.4 with this master key.
     const WRAPPED: &str = "420a0341455310101a1005284cdc7a7ebd5c2c73c9af666b5e76221097284a91c37c35603de6c636\
                            bdc23d872a101bf42e241816ba29ff5f307bb1bc1d1632034d4435";
 
@@ -486,7 +486,7 @@ mod tests {
         for end in 0..wrapped.len() {
             assert!(BlockCipher::unwrap(&wrapped[..end], &MASTER_KEY).is_err());
         }
-        // what is read all the same (the case of a name, a field that has a default) makes the same key
+        // damage that is tolerated (case of a name, a field with a default) yields the same key
         let expected = decrypt(&BlockCipher::unwrap(&wrapped, &MASTER_KEY).unwrap(), &bytes(EMPTY_BLOCK));
         for bit in 0..8 * wrapped.len() {
             let mut damaged = wrapped.clone();
@@ -522,7 +522,7 @@ mod tests {
         assert_eq!(format!("{:?}", SecretKey::from(MASTER_KEY.as_slice())), "SecretKey");
     }
 
-    /// The data key of the file that [`WRAPPED`] is of.
+    /// The data key of the file that [`WRAPPED`] is from.
     fn data_key() -> Vec<u8> {
         (0x10..0x20).collect()
     }
@@ -555,7 +555,7 @@ mod tests {
             decrypt(&BlockCipher::unwrap(&bytes(WRAPPED), &MASTER_KEY).unwrap(), &bytes(EMPTY_BLOCK));
         let among = [b"\x0a\x03AES".as_slice(), b"before", &bytes(WRAPPED), b"after\x0a\x03AES"].concat();
         assert_eq!(decrypt(&find(&among).unwrap(), &bytes(EMPTY_BLOCK)), expected);
-        // a length of two bytes: fields that are not known make the message longer
+        // a length of two bytes: unknown fields make the message longer
         let message = [&bytes(WRAPPED)[1..], b"\x7a\x50".as_slice(), &[0; 0x50]].concat();
         let len = u8::try_from(message.len() - 128).unwrap() | 0x80;
         let long = [&[7, len, 1], &message[..], &[8]].concat();
@@ -566,14 +566,14 @@ mod tests {
         assert!(BlockCipher::find(&among, &[7; 16]).is_none());
     }
 
-    /// IVs and sizes of consecutive blocks in a file that HBase 2.6.4 wrote, with their headers.
+    /// IVs and sizes of consecutive blocks in a file written by HBase 2.6.4, with their headers.
     #[test]
     fn ivs_are_counted_as_by_hbase() {
         for (iv, len, next) in [
             ("933890f836e9252689c1fbba8b56ef02", 75, "983890f836e9252689c1fbba8b56ef02"),
             ("4fb292b7c14604467687d2a589317c69", 133, "58b292b7c14604467687d2a589317c69"),
             ("95773aaca5d04d733cb5787c6b9bfae2", 544, "b8773aaca5d04d733cb5787c6b9bfae2"),
-            // the first byte is the least
+            // the first byte is the least significant
             ("ff000000000000000000000000000000", 33, "02010000000000000000000000000000"),
             ("feffffffffffffffffffffffffffffff", 33, "01000000000000000000000000000000"),
             ("00000000000000000000000000000000", 16 * 65_535, "00000100000000000000000000000000"),
@@ -599,7 +599,7 @@ mod tests {
             payload[1..17].to_vec()
         });
         assert!(ivs.iter().enumerate().all(|(i, iv)| !ivs[..i].contains(iv)));
-        // nothing to encrypt takes no iv
+        // an empty payload does not consume an iv
         assert_eq!(encrypt(true, b""), [0]);
         assert_eq!(encrypt(true, b"x")[1], 16);
         let error = encryptor.encrypt(true, &mut vec![0; 40], 33).unwrap_err();
@@ -614,7 +614,7 @@ mod tests {
             iv: [u8; 16],
             plain in prop::collection::vec(any::<u8>(), 0..100),
         ) {
-            // the slow way: one block of key stream for one IV at a time
+            // reference implementation: one block of key stream per IV
             let key = imp::Key::new(&vec![byte; key]).unwrap();
             let mut counter = u128::from_be_bytes(iv);
             let mut expected = Vec::new();

@@ -1,4 +1,4 @@
-//! From the bytes of a block as stored to its plain payload (hfile.md §6.4, backwards).
+//! Decodes stored blocks into plain payloads (hfile.md §6.4, in reverse).
 #![warn(clippy::indexing_slicing)]
 
 use super::BlockHeader;
@@ -10,12 +10,12 @@ use crate::limits::Limits;
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// What all blocks of a file have in common.
+/// The properties common to all blocks of a file.
 #[derive(Debug)]
 pub(crate) struct BlockContext {
-    /// Whether blocks have checksums, and headers of 33 bytes; else 24.
+    /// Whether blocks have checksums and 33-byte headers; otherwise headers have 24 bytes.
     pub(crate) has_checksums: bool,
-    /// Whether to compare them.
+    /// Whether to verify the checksums.
     pub(crate) verify_checksums: bool,
     pub(crate) decompressor: Decompressor,
     pub(crate) cipher: Option<BlockCipher>,
@@ -27,9 +27,9 @@ impl BlockContext {
         header_len(self.has_checksums)
     }
 
-    /// Checks a whole stored block and says where its payload is, as stored.
+    /// Checks a whole stored block. Returns the header and the range of the stored payload.
     ///
-    /// The checksums come first: no other field of the header is believed before.
+    /// The checksums are verified first: no other field of the header is trusted before.
     pub(crate) fn check(&self, stored: &[u8]) -> Result<(BlockHeader, Range<usize>), Corruption> {
         let header = BlockHeader::open(stored, self.has_checksums, self.verify_checksums)?;
         let payload = header.payload();
@@ -51,7 +51,7 @@ impl BlockContext {
         Ok((header, payload))
     }
 
-    /// Whether payloads are stored as they are.
+    /// Whether payloads are neither compressed nor encrypted.
     pub(crate) fn is_plain(&self) -> bool {
         self.cipher.is_none() && self.decompressor.codec() == Codec::None
     }
@@ -67,7 +67,7 @@ impl BlockContext {
         self.decompressor.decompress(&self.decrypt(payload)?, plain_len, out)
     }
 
-    /// The compressed form of a stored payload, which is the payload itself unless the file is encrypted.
+    /// The compressed form of a stored payload: the payload itself unless the file is encrypted.
     pub(crate) fn decrypt<'p>(&self, payload: &'p [u8]) -> Result<Cow<'p, [u8]>, Corruption> {
         let Some(cipher) = &self.cipher else { return Ok(Cow::Borrowed(payload)) };
         let mut decrypted = Vec::new();

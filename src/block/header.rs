@@ -1,4 +1,4 @@
-//! The header before every block (hfile.md §6.2).
+//! The block header (hfile.md §6.2).
 #![warn(clippy::indexing_slicing)]
 
 use super::BlockType;
@@ -8,12 +8,12 @@ use crate::error::Corruption;
 use std::num::NonZeroU32;
 use std::ops::Range;
 
-/// The bytes of a header with checksum fields.
+/// The size of a header with checksum fields, in bytes.
 pub(crate) const HEADER_LEN: usize = 33;
-/// The bytes of a header without them, as files of version 2.0 have it.
+/// The size of a header without checksum fields, as in files of version 2.0.
 pub(crate) const SHORT_HEADER_LEN: usize = 24;
 
-/// The bytes of a header in a file with checksums or without.
+/// The size of a header in a file with or without checksums.
 #[inline]
 pub(crate) const fn header_len(has_checksums: bool) -> usize {
     if has_checksums { HEADER_LEN } else { SHORT_HEADER_LEN }
@@ -42,7 +42,7 @@ pub struct BlockHeader {
     sizes: BlockSizes,
 }
 
-/// The part of a header that says where the checksums are: what has to be read before they can vouch for anything.
+/// The part of a header that locates the checksums. It must be read before they can be verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BlockSizes {
     /// At most `i32::MAX`, like all sizes of a header.
@@ -59,16 +59,17 @@ struct Sums {
 }
 
 impl BlockHeader {
-    /// Reads the header at the start of `bytes`; nothing vouches for it yet.
+    /// Reads the header at the start of `bytes`, without verifying checksums.
     ///
-    /// For a walk that needs a block's size before it has the block; [`open`](Self::open) is for the block itself.
+    /// For scans that need the size of a block before reading the block; use [`open`](Self::open) for the
+    /// block itself.
     pub(crate) fn parse(bytes: &[u8], has_checksums: bool) -> Result<Self, Corruption> {
         Self::believe(bytes, BlockSizes::parse(bytes, has_checksums)?)
     }
 
-    /// Reads the header of a whole block, header to checksums, once the checksums have vouched for it.
+    /// Reads the header of a whole block, from header to checksums, after verifying the checksums.
     ///
-    /// Without `verify` they are not looked at, but must be there.
+    /// Without `verify` the checksums are not compared, but must be present.
     pub(crate) fn open(block: &[u8], has_checksums: bool, verify: bool) -> Result<Self, Corruption> {
         let sizes = BlockSizes::parse(block, has_checksums)?;
         if block.len() != sizes.total_size() {
@@ -100,9 +101,9 @@ impl BlockHeader {
         Ok(Self { block_type, plain_size, prev_block_offset, sizes })
     }
 
-    /// A header for a payload of `stored` bytes that is `plain` bytes long when decompressed.
+    /// A header for a payload of `stored` bytes, which is `plain` bytes long when decompressed.
     ///
-    /// `checksums` are the type and the bytes that each covers; none make the short form.
+    /// `checksums` are the type and the number of bytes that each covers; None selects the short form.
     ///
     /// # Errors
     ///
@@ -129,7 +130,7 @@ impl BlockHeader {
         Ok(Self { block_type, plain_size: fit(plain)?, prev_block_offset, sizes })
     }
 
-    /// Appends the header, in the form it has: 33 bytes with checksum fields, 24 without.
+    /// Appends the header: 33 bytes with checksum fields, 24 without.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.block_type.magic());
         out.extend_from_slice(&self.sizes.on_disk_size.to_be_bytes());
@@ -142,77 +143,78 @@ impl BlockHeader {
         }
     }
 
-    /// What the block holds.
+    /// The type of the block.
     #[inline]
     #[must_use]
     pub fn block_type(&self) -> BlockType {
         self.block_type
     }
 
-    /// The bytes of the payload as stored, and of its checksums.
+    /// The size in bytes of the stored payload and its checksums.
     #[inline]
     #[must_use]
     pub fn on_disk_size_without_header(&self) -> u32 {
         self.sizes.on_disk_size
     }
 
-    /// The bytes of the payload when decrypted and decompressed.
+    /// The size in bytes of the payload when decrypted and decompressed.
     #[inline]
     #[must_use]
     pub fn uncompressed_size_without_header(&self) -> u32 {
         self.plain_size
     }
 
-    /// Where the block before this one is that has the same type (data blocks count as one type, encoded or not); -1 for none.
+    /// The offset of the previous block of the same type; -1 for none. Data blocks count as one type, encoded
+    /// or not.
     #[inline]
     #[must_use]
     pub fn prev_block_offset(&self) -> i64 {
         self.prev_block_offset
     }
 
-    /// How the checksums are computed; `None` in a file that has none.
+    /// The type of the checksums; `None` in a file without checksums.
     #[inline]
     #[must_use]
     pub fn checksum_type(&self) -> Option<ChecksumType> {
         self.sizes.sums.map(|sums| sums.checksum_type)
     }
 
-    /// The bytes that one checksum covers; `None` in a file that has no checksums.
+    /// The number of bytes that one checksum covers; `None` in a file without checksums.
     #[inline]
     #[must_use]
     pub fn bytes_per_checksum(&self) -> Option<u32> {
         self.sizes.sums.map(|sums| sums.bytes_per_checksum.get())
     }
 
-    /// The bytes of header and payload, without the checksums.
+    /// The size in bytes of header and payload, without the checksums.
     #[inline]
     #[must_use]
     pub fn on_disk_data_size_with_header(&self) -> usize {
         self.sizes.data_size()
     }
 
-    /// The bytes of the whole block: header, payload, checksums.
+    /// The size in bytes of the whole block: header, payload, checksums.
     #[inline]
     #[must_use]
     pub fn total_size(&self) -> usize {
         self.sizes.total_size()
     }
 
-    /// The bytes of the header itself: 33, or 24 in a file of version 2.0.
+    /// The size in bytes of the header: 33, or 24 in a file of version 2.0.
     #[inline]
     #[must_use]
     pub fn header_size(&self) -> usize {
         self.sizes.header_size()
     }
 
-    /// Where in the block the stored payload is.
+    /// The range of the stored payload in the block.
     #[inline]
     #[must_use]
     pub fn payload(&self) -> Range<usize> {
         self.sizes.header_size()..self.sizes.data_size()
     }
 
-    /// The bytes of the payload as stored.
+    /// The size in bytes of the stored payload.
     #[inline]
     #[must_use]
     pub fn payload_size(&self) -> usize {
@@ -221,7 +223,7 @@ impl BlockHeader {
 }
 
 impl BlockSizes {
-    /// Reads the sizes, and checks that the checksums they speak of are where the block ends.
+    /// Reads the sizes, and checks that the checksums end where the block ends.
     pub(crate) fn parse(header: &[u8], has_checksums: bool) -> Result<Self, Corruption> {
         let mut cursor = Cursor::new(header);
         cursor.array::<8>("block magic")?;
@@ -236,19 +238,19 @@ impl BlockSizes {
         header_len(self.sums.is_some())
     }
 
-    /// Header, payload and checksums.
+    /// The size of header, payload and checksums.
     #[inline]
     pub(crate) fn total_size(&self) -> usize {
         self.header_size() + self.on_disk_size as usize
     }
 
-    /// Header and payload.
+    /// The size of header and payload.
     #[inline]
     pub(crate) fn data_size(&self) -> usize {
         self.sums.map_or_else(|| self.total_size(), |sums| sums.data_size_with_header as usize)
     }
 
-    /// How the sums are computed, and the bytes that each covers.
+    /// The type of the checksums, and the number of bytes that each covers.
     #[inline]
     pub(crate) fn checksums(&self) -> Option<(ChecksumType, NonZeroU32)> {
         self.sums.map(|sums| (sums.checksum_type, sums.bytes_per_checksum))
@@ -301,7 +303,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The first block of an uncompressed file that HBase wrote (hfile.md §6.2).
+    /// The first block of an uncompressed file written by HBase (hfile.md §6.2).
     const DATA: &[u8; HEADER_LEN] =
         b"DATABLK*\0\0\x40\x1a\0\0\x40\x12\xff\xff\xff\xff\xff\xff\xff\xff\x02\0\0\x40\0\0\0\x40\x33";
 

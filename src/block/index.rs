@@ -1,4 +1,4 @@
-//! Index blocks: which blocks there are below, and the first key of each (hfile.md §10; HBase: `HFileBlockIndex`).
+//! Index blocks: the blocks below and the first key of each (hfile.md §10; HBase: `HFileBlockIndex`).
 #![warn(clippy::indexing_slicing)]
 
 use super::data::DataBlock;
@@ -10,23 +10,23 @@ use crate::error::Corruption;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-/// Where a block is in its file.
+/// The location of a block in its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BlockHandle {
-    /// The offset of its header.
+    /// The offset of the block's header.
     pub offset: u64,
-    /// Its size on disk: header, payload and checksums.
+    /// The size on disk: header, payload and checksums.
     pub on_disk_size: u32,
 }
 
 impl BlockHandle {
-    /// The offset behind the block.
+    /// The offset after the block.
     #[must_use]
     pub fn end(&self) -> u64 {
         self.offset + u64::from(self.on_disk_size)
     }
 
-    /// Reads an offset and a size, and checks that such a block may be.
+    /// Reads an offset and a size, and checks that the block lies within the file's blocks.
     pub(crate) fn parse(cursor: &mut Cursor<'_>, context: &IndexContext) -> Result<Self, Corruption> {
         let offset = cursor.i64("index entry offset")?;
         let size = cursor.i32("index entry size")?;
@@ -56,23 +56,24 @@ impl BlockHandle {
     }
 }
 
-/// What is below an index block.
+/// The blocks below an index block.
 #[derive(Debug)]
 pub(crate) enum Children {
     Data(Arc<Slots<DataBlock>>),
     Index(Arc<Slots<IndexBlock>>),
 }
 
-/// What is true of every entry of an index.
+/// Properties common to all entries of an index.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct IndexContext {
-    /// The order of the keys; none if the file's is unknown, and then the keys are not looked at.
+    /// The order of the keys; None if the file's order is unknown, in which case the order of the keys is not
+    /// checked.
     pub(crate) order: Option<CellOrder>,
-    /// Blocks lie below this offset.
+    /// All blocks end at or before this offset.
     pub(crate) end: u64,
-    /// A block is at least as large as its header.
+    /// The size of a block header, which is the minimum size of a block.
     pub(crate) header_len: u32,
-    /// Whether to have slots for the blocks below.
+    /// Whether to allocate slots for the blocks below.
     pub(crate) slots: bool,
 }
 
@@ -84,7 +85,8 @@ pub(crate) struct IndexBlock {
     children: Children,
 }
 
-/// The record behind the root entries of an index of more than one level: the middle data block (hfile.md §10.2).
+/// The record after the root entries of an index of more than one level: the middle data block (hfile.md
+/// §10.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MidKey {
     pub(crate) leaf: BlockHandle,
@@ -95,9 +97,9 @@ const ENTRY_FIXED: usize = 12;
 const MID_KEY_LEN: usize = 16;
 
 impl IndexBlock {
-    /// The root: `count` entries from the trailer, and behind them, if there is more than one level, the mid key.
+    /// The root: `count` entries from the trailer, followed by the mid key if there is more than one level.
     ///
-    /// The entries must use up the payload, so that a wrong count shows (hfile.md §17.1).
+    /// The entries must use up the payload, so that a wrong count is detected (hfile.md §17.1).
     pub(crate) fn parse_root(
         payload: &[u8],
         count: usize,
@@ -105,7 +107,7 @@ impl IndexBlock {
         context: &IndexContext,
     ) -> Result<(Self, Option<MidKey>), Corruption> {
         let mut cursor = Cursor::new(payload);
-        // an entry has 13 bytes at least
+        // an entry has at least 13 bytes
         let mut entries = Builder::new(count.min(payload.len() / (ENTRY_FIXED + 1)), payload.len());
         for _ in 0..count {
             let handle = BlockHandle::parse(&mut cursor, context)?;
@@ -120,7 +122,7 @@ impl IndexBlock {
         Ok((entries.finish(levels > 1, context), mid_key))
     }
 
-    /// A leaf or intermediate block. There is at least one entry.
+    /// A leaf or intermediate block, with at least one entry.
     pub(crate) fn parse(
         payload: &[u8],
         children_are_index: bool,
@@ -131,7 +133,7 @@ impl IndexBlock {
         if count == 0 {
             return Err(Corruption::Malformed("index block without an entry"));
         }
-        // count + 1 marks of four bytes must follow
+        // count + 1 offsets of four bytes must follow
         let marks_len = count.saturating_add(1).saturating_mul(4);
         let mut marks = Cursor::new(cursor.take(marks_len, "secondary index")?);
         let entries_area = cursor.rest();
@@ -156,7 +158,7 @@ impl IndexBlock {
         Ok(entries.finish(children_are_index, context))
     }
 
-    /// How many entries there are.
+    /// The number of entries.
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.handles.len()
@@ -167,7 +169,7 @@ impl IndexBlock {
         self.handles.get(i).copied()
     }
 
-    /// The key of an entry: not after any cell below it, and after every cell before.
+    /// The key of an entry: not after any cell below the entry, and after every earlier cell.
     #[inline]
     pub(crate) fn key(&self, i: usize) -> Option<&CellKey> {
         (i < self.len()).then(|| CellKey::from_checked(self.keys.key(i)))
@@ -183,7 +185,7 @@ impl IndexBlock {
         self.keys.floor(key.row(), |k| order.compare(CellKey::from_checked(k), key))
     }
 
-    /// The last entry whose key is before every cell of a row, as far as the key alone tells.
+    /// The last entry whose key is known to be before every cell of a row.
     #[inline]
     pub(crate) fn search_row(&self, row: &[u8], order: CellOrder) -> Option<usize> {
         self.keys.floor(row, |key| {
@@ -193,7 +195,7 @@ impl IndexBlock {
         })
     }
 
-    /// Bytes of memory, for a cache to count.
+    /// The memory size in bytes, for cache accounting.
     pub(crate) fn memory(&self) -> usize {
         let slots = match &self.children {
             Children::Data(slots) => slots.memory(),

@@ -1,4 +1,4 @@
-//! One block: its bytes and what they say. Knows nothing of files or of other blocks.
+//! Single blocks and their formats. Independent of files and of other blocks.
 
 mod block_type;
 pub(crate) mod bloom;

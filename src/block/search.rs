@@ -1,19 +1,21 @@
-//! Searching sorted keys by a few bytes of their rows.
+//! Searches sorted keys by a few bytes of their rows.
 //!
-//! Most of the cost of a search is fetching keys to compare. So rows are compared by a number first: the eight bytes
-//! behind what all rows here have in common, big-endian. Where the rows are spread evenly a number's place is guessed by
-//! interpolation and found by galloping from there, else it is found by halving; whole keys settle what numbers leave open.
+//! Most of the cost of a search is fetching keys to compare. So rows are first compared by a number: the
+//! eight bytes after the common prefix of all rows, big-endian. If the rows are evenly distributed,
+//! interpolation estimates the position of a number and galloping finds it from there. Otherwise binary
+//! search finds it. Whole keys decide between equal numbers.
 
 use crate::cell::{compare_bytes, prefix};
 use std::cmp::Ordering;
 
-/// How many leading bytes two rows have in common.
+/// The number of leading bytes that two rows have in common.
 #[inline]
 pub(crate) fn common_prefix(a: &[u8], b: &[u8]) -> usize {
     a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }
 
-/// Where the rows that have `common` as their beginning lie, seen from `row`: it has it too, or all of them are on one side.
+/// Compares `row` with the rows that begin with `common`: Equal if `row` begins with it, too; otherwise all
+/// of them are on one side of `row`.
 #[inline]
 pub(crate) fn compare_to_common(row: &[u8], common: &[u8]) -> Ordering {
     if common.is_empty() {
@@ -28,27 +30,27 @@ pub(crate) fn compare_to_common(row: &[u8], common: &[u8]) -> Ordering {
     }
 }
 
-/// How to find a number among sorted ones.
+/// The method to find a number among sorted ones.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) enum Search {
-    /// By halving what is left, which takes no guess.
+    /// Binary search, without an estimate.
     #[default]
     Halve,
-    /// By counting those below: of a few, that takes no branch that could be foretold wrongly.
+    /// Counts the numbers below the target. For few numbers, this avoids branch mispredictions.
     Count,
-    /// By a guess: so many places for each unit from the first number on.
+    /// Estimates the index, as this many places per unit above the first number.
     Guess(f64),
 }
 
-/// So many numbers are counted as fast as they are halved.
+/// Up to this many numbers are counted as fast as binary search would find one.
 const FEW: usize = 16;
 
-/// Guesses that are wrong by more places than this on average are worse than none.
+/// If guesses are off by more places than this on average, binary search is better.
 const POOR_GUESS: usize = 4;
 
 impl Search {
-    /// The better way to find one of `len` numbers, of which some are tried. `get` must not descend.
-    #[expect(clippy::cast_precision_loss, reason = "it is for guessing")]
+    /// Chooses the better method to find one of `len` numbers, from a sample of them. `get` must not descend.
+    #[expect(clippy::cast_precision_loss, reason = "only an estimate")]
     pub(crate) fn new(len: usize, get: impl Fn(usize) -> u64) -> Self {
         const TRIES: usize = 32;
         let Some(last) = len.checked_sub(1) else { return Self::Halve };
@@ -68,7 +70,8 @@ impl Search {
         if wrong > TRIES * POOR_GUESS { Self::Halve } else { Self::Guess(slope) }
     }
 
-    /// The index of the first of sorted numbers that is not below `target`, or their number. `first` is the first of them.
+    /// The index of the first of `numbers`, which are sorted, that is not below `target`, or their length.
+    /// `first` is the first of them.
     #[inline]
     pub(crate) fn lower_bound(self, numbers: &[u64], first: u64, target: u64) -> usize {
         match self {
@@ -79,16 +82,16 @@ impl Search {
     }
 }
 
-/// The index at which a number `ahead` of the first would be. May be beyond the end.
+/// The estimated index of a number that is `ahead` above the first one. May be beyond the end.
 #[inline]
-#[expect(clippy::cast_precision_loss, reason = "it is for guessing")]
+#[expect(clippy::cast_precision_loss, reason = "only an estimate")]
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "neither negative nor large")]
 fn guess(ahead: u64, slope: f64) -> usize {
-    // signed: the conversion from u64 takes twice as long, and one bit does not matter
+    // signed, since converting from u64 takes twice as long; the lost bit does not matter
     ((ahead >> 1).cast_signed() as f64 * 2.0 * slope) as i64 as usize
 }
 
-/// Costs the logarithm of how wrong the guess is.
+/// Finds the first number not below `target`. The cost is logarithmic in the error of the guess.
 #[inline]
 fn gallop(numbers: &[u64], guess: usize, target: u64) -> usize {
     let is_below = |n: u64| n < target;
@@ -110,20 +113,20 @@ fn gallop(numbers: &[u64], guess: usize, target: u64) -> usize {
             step *= 2;
         }
     }
-    // the one before `low` is below, if there is one, and that at `high` is not
+    // the number before `low`, if any, is below the target, and that at `high` is not
     let between = numbers.get(low..high.min(len)).unwrap_or_default();
     low + between.partition_point(|&n| is_below(n))
 }
 
-/// Sorted keys, stored flat, with the numbers of their rows.
+/// Sorted keys, stored contiguously, with the numbers of their rows.
 #[derive(Debug, Default)]
 pub(crate) struct KeyTable {
     bytes: Vec<u8>,
-    /// Where each key ends in `bytes`.
+    /// The end of each key in `bytes`.
     ends: Vec<u32>,
-    /// [`prefix`] of each row; empty where rows do not sort as bytes.
+    /// The [`prefix`] of each row; empty if rows do not sort as bytes.
     prefixes: Vec<u64>,
-    /// What all rows begin with.
+    /// The common prefix of all rows.
     common: Vec<u8>,
     search: Search,
 }
@@ -139,14 +142,14 @@ impl KeyTable {
         self.ends.push(u32::try_from(self.bytes.len()).expect("a block is below 4 GiB"));
     }
 
-    /// Makes the numbers: `row` cuts the row out of a key. For rows that sort as bytes only.
+    /// Computes the numbers. `row` returns the row of a key. Only for rows that sort as bytes.
     pub(crate) fn index_rows(&mut self, row: impl Fn(&[u8]) -> &[u8]) {
         let Some(last) = self.len().checked_sub(1) else { return };
         let (first, last) = (row(self.key(0)), row(self.key(last)));
         let common = common_prefix(first, last);
         self.common = first[..common].to_vec();
         self.prefixes = (0..self.len()).map(|i| prefix(row(self.key(i)), common)).collect();
-        // out of order, the numbers would lead astray
+        // numbers out of order would make searches wrong
         if !self.prefixes.is_sorted() {
             self.prefixes.clear();
         }
@@ -163,7 +166,8 @@ impl KeyTable {
         &self.bytes[start..self.ends[i] as usize]
     }
 
-    /// The last key that is not after the one wanted, whose row is `row`; `compare` compares a key here with it.
+    /// The last key that is not after the wanted one. `row` is the row of the wanted key; `compare` compares
+    /// a key of this table with it.
     #[inline]
     pub(crate) fn floor(&self, row: &[u8], compare: impl Fn(&[u8]) -> Ordering) -> Option<usize> {
         let (mut low, mut high) = self.candidates(row);
@@ -178,7 +182,7 @@ impl KeyTable {
         low.checked_sub(1)
     }
 
-    /// Keys before the first index are smaller than any key of `row`, keys from the second on greater.
+    /// Keys before the first index are less than any key of `row`, keys from the second index on are greater.
     #[inline]
     fn candidates(&self, row: &[u8]) -> (usize, usize) {
         let len = self.len();
@@ -192,7 +196,7 @@ impl KeyTable {
         }
         let target = prefix(row, self.common.len());
         let low = self.search.lower_bound(&self.prefixes, first, target);
-        // nearly always none or one
+        // nearly always at most one
         let mut high = low;
         let mut step = 1;
         while self.prefixes.get(high) == Some(&target) {
@@ -202,7 +206,7 @@ impl KeyTable {
         (low, high.min(len))
     }
 
-    /// The bytes this takes, roughly.
+    /// The approximate size in bytes.
     pub(crate) fn memory(&self) -> usize {
         self.bytes.capacity() + 4 * self.ends.capacity() + 8 * self.prefixes.capacity()
     }

@@ -1,8 +1,9 @@
-//! A place for a decoded block, beside the index entry that names it.
+//! A slot for a decoded block, next to the block's index entry.
 //!
-//! Looking a block up in a shared cache costs more than searching it, and a count or lock on a hot block makes two
-//! threads slower than one. So whoever knows a block's index entry finds the block in the slot next to it; the cache
-//! fills the slot and empties it again. A reader only marks the slot as used, and only when it is not marked yet.
+//! Looking a block up in a shared cache costs more than searching the block, and a reference count or lock on
+//! a hot block makes two threads slower than one. So readers that have the index entry find the block in the
+//! slot next to it. The cache fills and empties the slots. A reader only marks a slot as used, and only if it
+//! is not marked yet.
 
 use arc_swap::{ArcSwapOption, Guard};
 use std::fmt;
@@ -10,12 +11,12 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Slots for the children of one index block, or for the chunks of one filter.
+/// The slots for the children of one index block, or for the chunks of one filter.
 pub(crate) struct Slots<T>(Box<[Slot<T>]>);
 
 struct Slot<T> {
     block: ArcSwapOption<T>,
-    /// The bit of the CLOCK algorithm.
+    /// The reference bit of the CLOCK algorithm.
     used: AtomicBool,
 }
 
@@ -25,7 +26,7 @@ impl<T> Slots<T> {
         Self((0..len).map(|_| empty()).collect())
     }
 
-    /// The block in a slot; there is none in a slot that does not exist.
+    /// The block in a slot; None if the slot is empty or does not exist.
     #[inline]
     pub(crate) fn get(&self, i: usize) -> Option<Arc<T>> {
         let slot = self.0.get(i)?;
@@ -34,7 +35,7 @@ impl<T> Slots<T> {
         Some(block)
     }
 
-    /// What `read` makes of the block in a slot, without counting a reference.
+    /// Calls `read` with the block in a slot, without counting a reference.
     #[inline]
     pub(crate) fn with<R>(&self, i: usize, read: impl FnOnce(&T) -> R) -> Option<R> {
         let slot = self.0.get(i)?;
@@ -44,7 +45,7 @@ impl<T> Slots<T> {
         Some(result)
     }
 
-    /// The block in a slot, held for as long as one reads it, without counting a reference.
+    /// The block in a slot, guarded while it is read, without counting a reference.
     #[inline]
     pub(crate) fn hold(&self, i: usize) -> Option<Held<T>> {
         let slot = self.0.get(i)?;
@@ -62,13 +63,13 @@ impl<T> Slots<T> {
         }
     }
 
-    /// The bytes this takes, roughly.
+    /// The approximate size in bytes.
     pub(crate) fn memory(&self) -> usize {
         self.0.len() * size_of::<Slot<T>>()
     }
 }
 
-/// A block that stays in memory, though its slot may be emptied. A thread should hold few at a time.
+/// A guard that keeps a block in memory even if its slot is emptied. A thread should hold few at a time.
 pub(crate) struct Held<T>(Guard<Option<Arc<T>>>);
 
 impl<T> Deref for Held<T> {
@@ -96,9 +97,9 @@ impl<T> fmt::Debug for Slots<T> {
     }
 }
 
-/// What a cache does to slots.
+/// The interface of slots for caches.
 pub(crate) trait Evict: Send + Sync {
-    /// Whether the block has been used since this was last asked.
+    /// Returns whether the block has been used since the last call.
     fn take_used(&self, i: usize) -> bool;
 
     /// Empties a slot.

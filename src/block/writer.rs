@@ -1,4 +1,4 @@
-//! From payloads to blocks as they are stored (hfile.md §6.4; HBase: `HFileBlock.Writer`).
+//! Builds stored blocks from payloads (hfile.md §6.4; HBase: `HFileBlock.Writer`).
 
 use super::BlockType;
 use super::checksum::{self, ChecksumType};
@@ -9,26 +9,26 @@ use crate::error::Corruption;
 use std::fmt;
 use std::num::NonZeroU32;
 
-/// Makes the blocks of one file, one after the other: compresses them, encrypts them if the file is encrypted, gives each
-/// a header and checksums, and has each point at the one before of its type.
+/// Builds the blocks of one file, one after the other: compresses and, in an encrypted file, encrypts them,
+/// adds a header and checksums, and links each block to the previous one of its type.
 pub(crate) struct BlockWriter {
     compressor: Compressor,
     encryptor: Option<BlockEncryptor>,
     checksums: (ChecksumType, NonZeroU32),
-    /// Where the last block of each type is; -1 for none.
+    /// The offset of the last block of each type; -1 for none.
     last: [i64; BlockType::COUNT],
-    /// The payload of the open block before it is compressed.
+    /// The payload of the open block before compression.
     plain: Vec<u8>,
     /// The block as stored.
     stored: Vec<u8>,
 }
 
-/// A block, ready to be written.
+/// A complete block, ready to be written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SealedBlock<'a> {
-    /// All of it: header, payload, checksums.
+    /// The whole block: header, payload, checksums.
     pub(crate) bytes: &'a [u8],
-    /// The bytes of its payload before it was compressed.
+    /// The size in bytes of the payload before compression.
     pub(crate) plain_size: usize,
 }
 
@@ -50,7 +50,7 @@ impl BlockWriter {
         }
     }
 
-    /// Makes the block that is at `offset`. Its payload is what `fill` appends.
+    /// Builds the block at `offset`. `fill` appends the payload.
     ///
     /// # Errors
     ///
@@ -80,7 +80,7 @@ impl BlockWriter {
         let last = &mut self.last[chain(block_type)];
         let header = BlockHeader::for_payload(block_type, sizes, *last, Some(self.checksums))?;
         *last = i64::try_from(offset).unwrap_or(i64::MAX);
-        // appended to the payload first, and then copied to its place
+        // the header is appended after the payload and then copied to its place
         let end = self.stored.len();
         header.write(&mut self.stored);
         self.stored.copy_within(end.., 0);
@@ -91,7 +91,7 @@ impl BlockWriter {
     }
 }
 
-/// The chain that blocks of a type belong to: data blocks have one, encoded or not.
+/// The chain that blocks of a type belong to: data blocks share one, encoded or not.
 fn chain(block_type: BlockType) -> usize {
     match block_type {
         BlockType::EncodedData => BlockType::Data as usize,

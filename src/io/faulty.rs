@@ -1,4 +1,4 @@
-//! Files that fail when told to, for tests.
+//! Files that fail on request, for tests.
 
 mod storage;
 
@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A file whose nth read fails; it counts the reads, too.
+/// A file that can be made to fail at its nth read. It also counts the reads.
 #[derive(Debug)]
 pub struct FaultyFile {
     inner: Arc<dyn FileReader>,
@@ -20,23 +20,23 @@ pub struct FaultyFile {
 }
 
 impl FaultyFile {
-    /// A file that does not fail yet.
+    /// A file without faults.
     #[must_use]
     pub fn new(inner: Arc<dyn FileReader>) -> Self {
         Self { inner, reads: AtomicU64::new(0), bytes: AtomicU64::new(0), fail_at: AtomicU64::new(u64::MAX) }
     }
 
-    /// Makes the read fail that comes after `n` more.
+    /// Makes a read fail after `n` more successful ones.
     pub fn fail_after(&self, n: u64) {
         self.fail_at.store(self.reads().saturating_add(n), Ordering::Relaxed);
     }
 
-    /// How many reads there have been.
+    /// The number of reads so far.
     pub fn reads(&self) -> u64 {
         self.reads.load(Ordering::Relaxed)
     }
 
-    /// How many bytes have been read.
+    /// The number of bytes read so far.
     pub fn bytes_read(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }

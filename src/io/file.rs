@@ -1,4 +1,4 @@
-//! Files of the local file system, read by `pread`.
+//! Files of the local file system, read with `pread`.
 
 use super::write_behind::WriteBehind;
 use super::writer_thread::WriterThread;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 use std::time::UNIX_EPOCH;
 
-/// A local file. Each read is a system call at an offset; nothing is shared but the descriptor.
+/// A local file. Each read is a system call at an offset; only the descriptor is shared.
 #[derive(Debug)]
 pub struct LocalFile {
     file: File,
@@ -24,7 +24,7 @@ impl LocalFile {
     ///
     /// # Errors
     ///
-    /// Whatever the system says.
+    /// Any error of the system.
     pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref().to_owned();
         let file = File::open(&path)?;
@@ -69,7 +69,7 @@ impl FileReader for LocalFile {
 }
 
 #[cfg(unix)]
-#[expect(clippy::unnecessary_wraps, reason = "there is none elsewhere")]
+#[expect(clippy::unnecessary_wraps, reason = "returns None on other systems")]
 fn identity(meta: &fs::Metadata) -> Option<FileIdentity> {
     use std::os::unix::fs::MetadataExt;
     Some(FileIdentity { device: meta.dev(), number: meta.ino() })
@@ -82,44 +82,45 @@ fn identity(_meta: &fs::Metadata) -> Option<FileIdentity> {
 
 /// A local file that is being written.
 ///
-/// What there is much of is written by a thread of its own, so that whoever makes the bytes makes the next ones meanwhile;
-/// where no thread can be had, in line. On Linux it is sent to the disk as it comes, so that a sync finds little left.
+/// Large files are written by a separate thread, so that the caller can produce more bytes meanwhile; if no
+/// thread can be started, they are written inline. On Linux, write-back to disk starts early, so that a sync
+/// finds little left to do.
 #[derive(Debug)]
 pub struct LocalFileWriter {
-    /// What has not been handed to the system.
+    /// Bytes not yet passed to the system.
     buffer: Vec<u8>,
     place: Place,
     path: PathBuf,
 }
 
-/// Who has the file.
+/// Where the file is written.
 #[derive(Debug)]
 enum Place {
     Here(WriteBehind),
     Away(WriterThread),
-    /// Something was lost, as somebody has been told: nothing that follows may look as if all were well.
+    /// An error has been reported and bytes were lost: no later call may succeed.
     Lost,
 }
 
 impl LocalFileWriter {
-    /// Blocks are gathered up to this many bytes. A file that takes more than two of these is written by a thread.
+    /// The size of the buffer. Files of more than two buffers are written by a thread.
     const BUFFER: usize = 256 << 10;
 
-    /// Creates a file, or empties one that is there.
+    /// Creates a file, or truncates an existing one.
     ///
     /// # Errors
     ///
-    /// Whatever the system says.
+    /// Any error of the system.
     pub fn create(path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref();
         Ok(Self::new(File::create(path)?, path))
     }
 
-    /// Creates a file where nothing has the name; no link is followed.
+    /// Creates a file that must not exist; no link is followed.
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::AlreadyExists`] if anything has the name; whatever the system says otherwise.
+    /// [`io::ErrorKind::AlreadyExists`] if the name exists; otherwise any error of the system.
     pub fn create_new(path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref();
         Ok(Self::new(File::create_new(path)?, path))
@@ -129,10 +130,10 @@ impl LocalFileWriter {
         Self { buffer: Vec::new(), place: Place::Here(WriteBehind::new(file)), path: path.to_owned() }
     }
 
-    /// Hands what is gathered to the system, or to the thread that will.
+    /// Passes the buffer to the system or to the writer thread.
     fn pass_on(&mut self) -> io::Result<()> {
         let place = match mem::replace(&mut self.place, Place::Lost) {
-            // it is going to be a long one
+            // the second full buffer: the file is long
             Place::Here(file) if file.written() > 0 => {
                 WriterThread::begin(file).map_or_else(Place::Here, Place::Away)
             }
@@ -154,7 +155,7 @@ impl LocalFileWriter {
         Ok(())
     }
 
-    /// The file, to which everything has been written; whoever has it puts it back if nothing goes wrong.
+    /// Takes the file after writing everything to it. On success, the caller puts the file back.
     fn take_home(&mut self) -> io::Result<WriteBehind> {
         let mut file = match mem::replace(&mut self.place, Place::Lost) {
             Place::Here(file) => file,
@@ -168,9 +169,9 @@ impl LocalFileWriter {
 }
 
 impl Drop for LocalFileWriter {
-    /// What was written is in the file, though nobody may have synced it.
+    /// Writes the buffered bytes to the file, without a sync.
     fn drop(&mut self) {
-        // nobody is left to tell if it fails
+        // errors cannot be reported here
         let _ = self.take_home();
     }
 }
@@ -206,7 +207,7 @@ impl FileWriter for LocalFileWriter {
 pub struct LocalStorage;
 
 impl LocalStorage {
-    /// One for the whole process, so that all that use it are seen to have the same files.
+    /// The instance for the whole process. Sharing it shows its users that they have the same files.
     pub(crate) fn shared() -> Arc<dyn Storage> {
         static SHARED: LazyLock<Arc<dyn Storage>> = LazyLock::new(|| Arc::new(LocalStorage));
         Arc::clone(&SHARED)
@@ -247,7 +248,7 @@ impl Storage for LocalStorage {
         File::open(path)?.sync_all()
     }
 
-    /// Directories cannot be synced there; the system sees to them.
+    /// Directories cannot be synced on this system.
     #[cfg(not(unix))]
     fn sync_dir(&self, _path: &Path) -> io::Result<()> {
         Ok(())
@@ -258,7 +259,8 @@ impl Storage for LocalStorage {
         for entry in fs::read_dir(path)? {
             match dir_entry(&entry?) {
                 Ok(entry) => entries.push(entry),
-                // Removed since the directory was read. An error would say that the directory does not exist.
+                // Removed since the directory was read. Returning the error would mean that the directory
+                // does not exist.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
@@ -281,13 +283,13 @@ impl Storage for LocalStorage {
     }
 }
 
-/// Whether an error says that there can be nothing at a path, not that the system failed.
+/// Whether an error means that nothing exists at a path, rather than a failure of the system.
 pub(crate) fn is_absent(kind: io::ErrorKind) -> bool {
     use io::ErrorKind::{InvalidFilename, NotADirectory, NotFound};
     matches!(kind, NotFound | NotADirectory | InvalidFilename)
 }
 
-/// Whether a symbolic link could not be followed because of what it names, not because the system failed.
+/// Whether a symbolic link could not be followed because of its target, rather than a failure of the system.
 fn leads_nowhere(error: &io::Error) -> bool {
     #[cfg(target_os = "linux")]
     if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {
@@ -298,7 +300,7 @@ fn leads_nowhere(error: &io::Error) -> bool {
 
 fn dir_entry(entry: &fs::DirEntry) -> io::Result<DirEntry> {
     let is_symlink = entry.file_type()?.is_symlink();
-    // A link counts as the file it leads to; one that leads nowhere counts as itself.
+    // A link counts as its target; a dangling link counts as itself.
     let meta = if is_symlink {
         match fs::metadata(entry.path()) {
             Err(error) if leads_nowhere(&error) => entry.metadata()?,
@@ -333,7 +335,7 @@ mod tests {
         let path = dir.path().join("file");
         let mut file = LocalFileWriter::create(&path).unwrap();
         let mut expected = Vec::new();
-        // in one piece, then by a thread, in line again, and by a thread
+        // inline, then by a thread, inline again, and by a thread
         for lens in [&[3, 70, 0][..], &[BUFFER / 3; 60], &[9], &[1, 3 * BUFFER, 5, BUFFER, BUFFER, 7]] {
             for (seed, &len) in (0..).zip(lens) {
                 let piece = bytes(seed, len);

@@ -1,11 +1,11 @@
-//! A file that is bytes in memory.
+//! A file in memory.
 
 use super::FileReader;
 use bytes::Bytes;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Bytes that read like a file.
+/// Bytes that can be read like a file.
 #[derive(Clone, Debug)]
 pub struct MemoryFile {
     bytes: Bytes,
@@ -13,7 +13,7 @@ pub struct MemoryFile {
 }
 
 impl MemoryFile {
-    /// A file of these bytes; `name` is what errors call it.
+    /// A file of these bytes; errors refer to it as `name`.
     #[must_use]
     pub fn new(name: impl Into<PathBuf>, bytes: impl Into<Bytes>) -> Self {
         Self { bytes: bytes.into(), path: name.into() }
@@ -34,7 +34,7 @@ impl FileReader for MemoryFile {
     }
 }
 
-/// Fills `buf` from `bytes[offset..]`, or says that they end.
+/// Fills `buf` from `bytes[offset..]`, or fails if there are too few.
 pub(super) fn copy_at(bytes: &[u8], buf: &mut [u8], offset: u64) -> io::Result<()> {
     let from = usize::try_from(offset).ok().and_then(|at| bytes.get(at..)).and_then(|b| b.get(..buf.len()));
     match from {

@@ -1,4 +1,4 @@
-//! A mapped file. The one place where mapping happens.
+//! A memory-mapped file. Only this module maps files.
 
 use super::FileReader;
 use super::memory::copy_at;
@@ -19,18 +19,19 @@ impl MmapFile {
     ///
     /// # Errors
     ///
-    /// Whatever the system says.
+    /// Any error of the system.
     ///
     /// # Safety
     ///
-    /// Nothing may shorten or write to the file while the result is alive. HBase never changes a store file once it has
-    /// been renamed into place, so a file under a region's family directory qualifies as long as no other program rewrites it.
+    /// The file must not be truncated or written to while the result is alive. HBase never changes a store
+    /// file after renaming it into place, so a file in a region's family directory qualifies as long as no
+    /// other program rewrites it.
     #[allow(unsafe_code, reason = "mapping a file is unsafe by nature")]
     pub unsafe fn open(path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref().to_owned();
         let file = File::open(&path)?;
-        // SAFETY: the caller promises that the file stays as it is for as long as the mapping lives, which is what
-        // `Mmap::map` asks for.
+        // SAFETY: the caller guarantees that the file does not change while the mapping exists, as
+        // `Mmap::map` requires.
         let map = unsafe { Mmap::map(&file)? };
         Ok(Self { map, path })
     }

@@ -1,4 +1,5 @@
-//! Bytes at an offset of a file. Knows no format; it is the only door to files, so that faults can be injected.
+//! Access to files by offset. Independent of file formats. All file access goes through this module, so that
+//! faults can be injected.
 
 #[doc(hidden)]
 pub mod faulty;
@@ -27,14 +28,15 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-/// A file that can be read at any offset, by many threads at once.
+/// A file that many threads can read at any offset at once.
 ///
-/// Implement it to read from somewhere else; hand it to [`HFileOptions::open_reader`](crate::HFileOptions::open_reader).
+/// Implement this trait to read from other sources, and pass the file to
+/// [`HFileOptions::open_reader`](crate::HFileOptions::open_reader).
 pub trait FileReader: Send + Sync + fmt::Debug {
-    /// What to call the file in errors.
+    /// The name of the file in errors.
     fn path(&self) -> &Path;
 
-    /// The length in bytes, as of when the file was opened.
+    /// The length in bytes when the file was opened.
     fn len(&self) -> u64;
 
     /// Whether the file has no bytes.
@@ -42,8 +44,8 @@ pub trait FileReader: Send + Sync + fmt::Debug {
         self.len() == 0
     }
 
-    /// What tells the file from any other that may be found at its path later. None if that is not known: then a file is told by its
-    /// length and the bytes of its end.
+    /// Distinguishes the file from any other that is later found at its path. If None, files are
+    /// distinguished by their length and last bytes.
     fn identity(&self) -> Option<FileIdentity> {
         None
     }
@@ -52,11 +54,12 @@ pub trait FileReader: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::UnexpectedEof`] if the file ends before; whatever the system says otherwise.
+    /// [`io::ErrorKind::UnexpectedEof`] if the file ends before `buf` is full; otherwise any error of the
+    /// system.
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()>;
 }
 
-/// What tells a file from others: no two that exist at one time have the same.
+/// The identity of a file. No two files that exist at the same time have the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FileIdentity {
     /// The device that the file is on.
@@ -65,151 +68,151 @@ pub struct FileIdentity {
     pub number: u64,
 }
 
-/// A file that is being written, from its start to its end.
+/// A file that is being written sequentially.
 ///
-/// What has been written is sure to be there after a crash only once it has been synced.
+/// The bytes written survive a crash only after a sync.
 pub trait FileWriter: Send + fmt::Debug {
-    /// What to call the file in errors.
+    /// The name of the file in errors.
     fn path(&self) -> &Path;
 
     /// Appends all of `bytes`.
     ///
     /// # Errors
     ///
-    /// Whatever the system says. Some of the bytes may have been written then.
+    /// Any error of the system. Some of the bytes may have been written.
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()>;
 
-    /// Waits until all that was written is on the disk.
+    /// Waits until all bytes written are on disk.
     ///
     /// # Errors
     ///
-    /// Whatever the system says. What was written may be lost then.
+    /// Any error of the system. The bytes written may be lost.
     fn sync(&mut self) -> io::Result<()>;
 }
 
-/// Where files are.
+/// A file system.
 pub trait Storage: Send + Sync + fmt::Debug {
     /// Opens a file for reading.
     ///
     /// # Errors
     ///
-    /// Whatever the system says.
+    /// Any error of the system.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>>;
 
-    /// Creates a file, or empties one that is there, for writing.
+    /// Creates a file for writing, or truncates an existing one.
     ///
     /// # Errors
     ///
-    /// Whatever the system says.
+    /// Any error of the system.
     fn create(&self, path: &Path) -> io::Result<Box<dyn FileWriter>>;
 
-    /// Creates a file for writing, where nothing has the name: a file that exists is not opened, and no link is followed.
+    /// Creates a file for writing. Does not open an existing file or follow a link.
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::AlreadyExists`] if anything has the name; whatever the system says otherwise.
+    /// [`io::ErrorKind::AlreadyExists`] if the name exists; otherwise any error of the system.
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileWriter>>;
 
-    /// Gives a file or directory another name in one step. A file takes the place of a file of that name, a directory
-    /// that of an empty directory.
+    /// Renames a file or directory atomically. A file replaces an existing file, a directory replaces an
+    /// empty directory.
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::DirectoryNotEmpty`] or [`io::ErrorKind::AlreadyExists`] if a directory cannot take the place of
-    /// another; whatever the system says otherwise. Nothing has changed then.
+    /// [`io::ErrorKind::DirectoryNotEmpty`] or [`io::ErrorKind::AlreadyExists`] if a directory cannot replace
+    /// another; otherwise any error of the system. On failure, nothing has changed.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// Removes a file.
     ///
     /// # Errors
     ///
-    /// Whatever the system says.
+    /// Any error of the system.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
-    /// Removes a directory that is empty.
+    /// Removes an empty directory.
     ///
     /// # Errors
     ///
-    /// Whatever the system says.
+    /// Any error of the system.
     fn remove_dir(&self, path: &Path) -> io::Result<()>;
 
-    /// Waits until the bytes of a file are on the disk, whichever program wrote them.
+    /// Waits until the bytes of a file are on disk, including those written by other programs.
     ///
     /// # Errors
     ///
-    /// Whatever the system says. What was written may be lost then.
+    /// Any error of the system. The bytes written may be lost.
     fn sync_file(&self, path: &Path) -> io::Result<()>;
 
-    /// Waits until the names of the files in a directory are on the disk: which there are, and what they were renamed to.
+    /// Waits until the entries of a directory are on disk: creations, removals and renames.
     ///
     /// # Errors
     ///
-    /// Whatever the system says.
+    /// Any error of the system.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
 
-    /// What is in a directory, sorted by name.
+    /// The entries of a directory, sorted by name.
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::NotFound`] if there is no such directory; whatever the system says otherwise.
+    /// [`io::ErrorKind::NotFound`] if the directory does not exist; otherwise any error of the system.
     fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>>;
 
-    /// Creates a directory, and those above it, where they are missing.
+    /// Creates a directory and its missing parents.
     ///
     /// # Errors
     ///
-    /// Whatever the system says.
+    /// Any error of the system.
     fn create_dir_all(&self, path: &Path) -> io::Result<()>;
 
-    /// Takes the lock that a file stands for, which is made for it; nobody else gets it until what is returned is dropped, or
-    /// the process ends.
+    /// Acquires an exclusive lock on a lock file, which is created if missing. The lock is released when the
+    /// returned value is dropped or the process ends.
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::WouldBlock`] if somebody has it; whatever the system says otherwise.
+    /// [`io::ErrorKind::WouldBlock`] if the lock is held; otherwise any error of the system.
     fn lock(&self, path: &Path) -> io::Result<FileLock>;
 }
 
-/// A lock that is held as long as this lives.
+/// A lock that is held until this value is dropped.
 #[derive(Debug)]
-pub struct FileLock(#[expect(dead_code, reason = "held, not looked at")] Box<dyn Held>);
+pub struct FileLock(#[expect(dead_code, reason = "held, never read")] Box<dyn Held>);
 
 impl FileLock {
-    /// A lock that is given up when `held` is dropped.
+    /// A lock that is released when `held` is dropped.
     pub fn new(held: impl Send + Sync + fmt::Debug + 'static) -> Self {
         Self(Box::new(held))
     }
 }
 
-/// Anything that can be held.
+/// A value that is only held.
 trait Held: Send + Sync + fmt::Debug {}
 
 impl<T: Send + Sync + fmt::Debug> Held for T {}
 
-/// A file or directory in a directory.
+/// An entry of a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DirEntry {
-    /// The last part of the path.
+    /// The last component of the path.
     pub name: OsString,
-    /// The length in bytes, of a link that of the file it leads to; of a directory, whatever the system says.
+    /// The length in bytes; of a symbolic link, that of its target. For directories, the system's value.
     pub len: u64,
-    /// Whether it is a directory, or a link to one.
+    /// Whether this is a directory, or a link to one.
     pub is_dir: bool,
-    /// Whether it is a symbolic link.
+    /// Whether this is a symbolic link.
     pub is_symlink: bool,
-    /// When it was changed last, in milliseconds since 1970.
+    /// The time of the last modification, in milliseconds since 1970.
     pub modified_millis: i64,
 }
 
 impl DirEntry {
-    /// The name, if it is UTF-8. HBase makes no others.
+    /// The name, if it is UTF-8. HBase creates no others.
     #[must_use]
     pub fn utf8_name(&self) -> Option<&str> {
         self.name.to_str()
     }
 }
 
-/// The bytes of a small file: at most `limit` of them.
+/// The bytes of a small file. Fails if there are more than `limit`.
 pub(crate) fn read_file(storage: &dyn Storage, path: &Path, limit: u64) -> Result<Vec<u8>> {
     let file = storage.open(path).map_err(|error| Error::io("open", path, error))?;
     let len = usize::try_from(file.len()).ok().filter(|_| file.len() <= limit);

@@ -1,4 +1,4 @@
-//! A file that comes into being as a whole or not at all.
+//! Atomic creation of files.
 
 use super::{FileWriter, Storage};
 use crate::error::{Error, Result};
@@ -9,17 +9,17 @@ use std::sync::Arc;
 
 /// A file that is being written.
 ///
-/// It is written beside its place, under a random hidden name (`.<16 hexadecimal digits>.tmp`) that nothing else has, and
-/// gets its name only when it is complete and on the disk. Whenever the process ends, there is the file that was there
-/// before, or the new one, whole; files of others are not touched. One that is dropped before it is [kept](Self::keep) is
-/// removed.
+/// It is written in the target directory, under a random hidden name (`.<16 hexadecimal digits>.tmp`) that
+/// nothing else has. It gets its final name only when it is complete and on disk. Whenever the process ends,
+/// either the previous file exists or the complete new one; other files are not touched. A file that is
+/// dropped before it is [kept](Self::keep) is removed.
 #[derive(Debug)]
 pub(crate) struct NewFile {
     file: Box<dyn FileWriter>,
     place: Option<Place>,
 }
 
-/// Where the file is to be.
+/// The target of the file.
 #[derive(Debug)]
 struct Place {
     storage: Arc<dyn Storage>,
@@ -34,12 +34,12 @@ impl NewFile {
         Ok(Self { file, place: Some(Place { storage: Arc::clone(storage), path: path.to_owned() }) })
     }
 
-    /// A file whose name is its owner's affair.
+    /// A file in place. The caller owns naming and cleanup.
     pub(crate) fn given(file: Box<dyn FileWriter>) -> Self {
         Self { file, place: None }
     }
 
-    /// What to call the file in errors.
+    /// The name of the file in errors.
     pub(crate) fn path(&self) -> &Path {
         self.place.as_ref().map_or_else(|| self.file.path(), |place| &place.path)
     }
@@ -48,16 +48,17 @@ impl NewFile {
         self.file.write_all(bytes).map_err(|error| Error::io("write", self.file.path(), error))
     }
 
-    /// Sees the file onto the disk and gives it its name.
+    /// Syncs the file and renames it to its final name.
     ///
-    /// Where the very last step fails, which makes the name last, the file is there and whole; only a crash might undo it.
+    /// If only the last step fails, which makes the name durable, the file exists and is complete; only a
+    /// crash might undo the rename.
     pub(crate) fn keep(mut self) -> Result<()> {
         self.file.sync().map_err(|error| Error::io("sync", self.file.path(), error))?;
         let Some(Place { storage, path }) = &self.place else { return Ok(()) };
         storage.rename(self.file.path(), path).map_err(|error| Error::io("rename to", path, error))?;
         let synced = storage.sync_dir(directory(path));
         let synced = synced.map_err(|error| Error::io("sync the directory of", path, error));
-        // the name is given: there is nothing to remove any more
+        // the file has its final name: there is nothing left to remove
         self.place = None;
         synced
     }
@@ -66,19 +67,21 @@ impl NewFile {
 impl Drop for NewFile {
     fn drop(&mut self) {
         if let Some(place) = &self.place {
-            // nobody is left to tell if it fails
+            // errors cannot be reported here
             let _ = place.storage.remove(self.file.path());
         }
     }
 }
 
-/// A random name beside `path`. It does not depend on the length of its name, which may be the longest there can be.
+/// A random name in the directory of `path`. Its length does not depend on the name, which may have the
+/// maximum length.
 fn aside(path: &Path) -> Result<PathBuf> {
     if path.file_name().is_none() {
         let error = io::Error::new(io::ErrorKind::InvalidInput, "not the name of a file");
         return Err(Error::io("create", path, error));
     }
-    // Each state has random keys. If another process has the name all the same, the file is not created.
+    // Each state has random keys. If another process uses the same name all the same, creating the file
+    // fails.
     let random = RandomState::new().hash_one(std::process::id());
     Ok(path.with_file_name(format!(".{random:016x}.tmp")))
 }
@@ -147,7 +150,7 @@ mod tests {
         assert_eq!(storage.bytes(other).unwrap(), b"another's");
         assert_eq!(storage.names(), [Path::new("dir/name"), other]);
 
-        // two at once
+        // two at the same time
         let shared: Arc<dyn Storage> = Arc::new(storage.clone());
         let path = Path::new("dir/twice");
         let mut files =

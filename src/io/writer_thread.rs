@@ -1,26 +1,26 @@
-//! A thread that writes what it is handed.
+//! A thread that writes buffers to a file.
 
 use super::write_behind::WriteBehind;
 use std::io::{self, Write};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::{self, JoinHandle};
 
-/// A thread that writes to a file what it is handed, in that order.
+/// A thread that writes buffers to a file, in the order in which they were passed.
 #[derive(Debug)]
 pub(super) struct WriterThread {
-    /// None once there is nothing more to come.
+    /// None after the last buffer.
     full: Option<SyncSender<Vec<u8>>>,
-    /// What has been written, to be filled again.
+    /// Written buffers, for reuse.
     empty: Receiver<Vec<u8>>,
-    /// None once it has been waited for.
+    /// None after joining.
     thread: Option<JoinHandle<io::Result<WriteBehind>>>,
 }
 
 impl WriterThread {
-    /// How much may wait to be written.
+    /// The maximum number of buffers that wait to be written.
     const WAITING: usize = 4;
 
-    /// Hands a file to a thread; or gives it back, if none can be had.
+    /// Passes a file to a new thread. Returns the file if no thread can be started.
     pub(super) fn begin(file: WriteBehind) -> Result<Self, WriteBehind> {
         let (full, from) = mpsc::sync_channel(Self::WAITING);
         let (to, empty) = mpsc::channel();
@@ -32,11 +32,11 @@ impl WriterThread {
         }
     }
 
-    /// Hands over what is to be written next. Gives back memory for more.
+    /// Passes the next bytes to the thread. Returns a buffer for more.
     ///
     /// # Errors
     ///
-    /// If something that was handed over before could not be written.
+    /// If bytes passed earlier could not be written.
     pub(super) fn write(self, bytes: Vec<u8>) -> io::Result<(Self, Vec<u8>)> {
         let taken = self.full.as_ref().is_some_and(|full| full.send(bytes).is_ok());
         if !taken {
@@ -47,11 +47,11 @@ impl WriterThread {
         Ok((self, memory))
     }
 
-    /// Waits until everything is written, and takes the file back.
+    /// Waits until everything has been written, and returns the file.
     ///
     /// # Errors
     ///
-    /// If something could not be written.
+    /// If bytes could not be written.
     pub(super) fn end(mut self) -> io::Result<WriteBehind> {
         self.wait()
     }
@@ -63,7 +63,7 @@ impl WriterThread {
 }
 
 impl Drop for WriterThread {
-    /// A file that nobody wants any more may be removed now: nothing is written to it behind that.
+    /// Waits for the thread: after this no more bytes are written, so the caller may remove the file.
     fn drop(&mut self) {
         if self.thread.is_some() {
             let _ = self.wait();
@@ -71,7 +71,7 @@ impl Drop for WriterThread {
     }
 }
 
-/// Writes what comes until nothing more does.
+/// Writes buffers until the channel is closed.
 fn run(
     mut file: WriteBehind,
     full: Receiver<Vec<u8>>,
@@ -80,7 +80,7 @@ fn run(
     for mut bytes in full {
         file.write_all(&bytes)?;
         bytes.clear();
-        // who has handed over the last does not wait for it
+        // after the last buffer, the receiver may be gone
         let _ = empty.send(bytes);
     }
     Ok(file)

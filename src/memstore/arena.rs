@@ -7,30 +7,30 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The size of a chunk: `hbase.hregion.memstore.mslab.chunksize`.
 const CHUNK: usize = 2 << 20;
-/// What is larger gets memory of its own: `hbase.hregion.memstore.mslab.max.allocation`.
+/// Larger cells get an allocation of their own: `hbase.hregion.memstore.mslab.max.allocation`.
 pub(super) const MAX_CUT: usize = 256 << 10;
-/// How much is cut from one cell that is told of to the next.
+/// The number of bytes cut from one marked cell to the next.
 pub(super) const STRIDE: usize = 8 << 10;
 
-/// Hands out bytes that stay where they are, and goes when the last of them goes.
+/// Hands out byte slices at stable addresses. The memory is freed with the last slice.
 #[derive(Debug, Default)]
 pub(super) struct Arena {
-    /// What is left of the newest chunk.
+    /// The unused rest of the newest chunk.
     chunk: Mutex<BytesMut>,
     allocated: AtomicUsize,
 }
 
 impl Arena {
-    /// The parts, one behind the other; and whether [`STRIDE`] bytes have been cut since that was so last, or about as many.
+    /// Copies the parts into one contiguous slice. The flag is set about once for every [`STRIDE`] bytes cut.
     pub(super) fn copy(&self, parts: [&[u8]; 3]) -> (Bytes, bool) {
         let len = parts.iter().map(|part| part.len()).sum();
         let (mut bytes, strides) = if len > MAX_CUT { (self.allocate(len), false) } else { self.cut(len) };
-        // the lock is only for the cut: many writers copy at once
+        // the lock covers only the cut, so that many writers copy concurrently
         parts.iter().for_each(|part| bytes.extend_from_slice(part));
         (bytes.freeze(), strides)
     }
 
-    /// The bytes of all chunks, and of the large cells.
+    /// The bytes of all chunks and of the large cells.
     pub(super) fn allocated(&self) -> usize {
         self.allocated.load(Ordering::Relaxed)
     }

@@ -1,35 +1,35 @@
-//! Copies of cells of a segment, one behind the other.
+//! Contiguous copies of cells of a segment.
 
 use super::position::{Position, StoredCell};
 use crate::block::data::{DataBlock, Trust, Undone};
 use crate::cell::{CellFormat, key_value};
 
-/// Copies of cells that follow each other in a segment.
+/// Copies of consecutive cells of a segment.
 #[derive(Debug)]
 pub(super) struct Batch {
     bytes: Vec<u8>,
     cells: usize,
-    /// Where the last of them begins.
+    /// The offset of the last cell.
     last: usize,
 }
 
-/// What is larger is not copied.
+/// Larger cells are not copied.
 pub(super) const LARGE: usize = 4 << 10;
 const FORMAT: CellFormat = CellFormat { tags: true, mvcc: true };
 
 impl Batch {
-    /// One without cells, in memory that may have been used before.
+    /// An empty batch in a buffer that may have been used before.
     pub(super) fn new(mut bytes: Vec<u8>) -> Self {
         bytes.clear();
         Self { bytes, cells: 0, last: 0 }
     }
 
-    /// Makes room for so many bytes.
+    /// Reserves room for `len` bytes.
     pub(super) fn reserve(&mut self, len: usize) {
         self.bytes.reserve(len);
     }
 
-    /// How many bytes the copies take.
+    /// The size of the copies in bytes.
     #[inline]
     pub(super) fn len(&self) -> usize {
         self.bytes.len()
@@ -42,7 +42,7 @@ impl Batch {
         self.cells += 1;
     }
 
-    /// The copies as they are read; none if there are none.
+    /// The copies as a block; None if there are none.
     pub(super) fn into_block(self) -> Option<DataBlock> {
         if self.cells == 0 {
             return None;

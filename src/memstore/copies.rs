@@ -11,47 +11,50 @@ use std::collections::VecDeque;
 use std::mem;
 use std::ops::{Bound, ControlFlow};
 
-/// Copies of cells that follow each other in a segment, and a place among them.
+/// Copies of consecutive cells of a segment, and a position among them.
 ///
-/// A segment's cells lie anywhere in memory, and each is known by the one before it, so whoever looks at one after the other
-/// waits for memory at each of them, more than once. A loop that only goes from one to the next waits once for each, and
-/// meanwhile their bytes come, which it touches. Then they are copied, to lie one behind the other.
+/// The cells of a segment are scattered in memory, and each one is found only through the previous one.
+/// Visiting them one at a time incurs more than one cache miss per cell. A loop that only follows the links
+/// incurs one miss per cell; meanwhile it touches the bytes of the cells to prefetch them. Then the cells are
+/// copied into contiguous memory.
 pub(super) struct Copies {
-    /// None before the first are made, and when there were none to copy.
+    /// None before the first batch, and if there was nothing to copy.
     cells: Option<DataBlock>,
     place: CellPlace,
-    /// What is to be read behind those.
+    /// Blocks to read after `cells`.
     ready: VecDeque<DataBlock>,
-    /// Memory to use again.
+    /// Buffers to reuse.
     spare: Vec<Vec<u8>>,
-    /// Where to read on: behind the cell of this key and sequence id.
+    /// Reading continues after the cell with this key and sequence id.
     last: SeekKey,
     last_seq_id: i64,
-    /// How many cells to copy next.
+    /// The number of cells to copy next.
     next: usize,
-    /// How many have been copied one behind the other, since it began.
+    /// The number of cells copied sequentially since the start.
     copied: usize,
-    /// Who walks very far has several be looked for at once.
+    /// For very long scans: several parts of the segment are read at once.
     lanes: Option<Lanes>,
-    /// What [`touch`] has made of their bytes.
+    /// The result of [`touch`].
     touched: u8,
 }
 
-/// So many cells are copied first, and twice as many each time, since most who read some cells read few.
+/// The size of the first batch in cells. It doubles with each batch, since most scans are short.
 const FIRST: usize = 16;
-/// The most cells that are copied at once.
+/// The maximum number of cells in a batch.
 const MOST: usize = 128;
-/// Their bytes, but for those of the last.
+/// The limit for the bytes of a batch, without its last cell.
 const MOST_BYTES: usize = 16 << 10;
-/// Room for all that is copied at once, with what a block has beside the bytes of a cell.
+/// The buffer size for a batch, with the overhead of the block format.
 const MEMORY: usize = MOST_BYTES + LARGE + 32 * MOST;
-/// To sort the marks of a segment must be little work beside what is done: so many cells have been copied for each of them.
+/// The cost of sorting the marks must be small next to the work already done: this many cells have been
+/// copied per mark.
 const FAR: usize = 4;
-/// What has fewer marks is 2 MiB of cells or less: near enough to be waited for.
+/// The minimum number of marks for lanes. Fewer marks mean at most 2 MiB of cells, which sequential reading
+/// handles well enough.
 const MANY: usize = 256;
 
 impl Copies {
-    /// None yet; those to come are behind a cell.
+    /// No copies yet; the first one is the cell after `cell`.
     pub(super) fn behind(cell: CellRef<'_>) -> Self {
         let (last, last_seq_id) = (SeekKey::from(cell.key), cell.seq_id);
         Self {
@@ -68,7 +71,7 @@ impl Copies {
         }
     }
 
-    /// Begins anew behind a cell.
+    /// Restarts after `cell`.
     pub(super) fn begin_behind(&mut self, cell: CellRef<'_>) {
         self.last.set_key(cell.key);
         (self.last_seq_id, self.next, self.copied) = (cell.seq_id, FIRST, 0);
@@ -76,25 +79,25 @@ impl Copies {
         self.ready.clear();
     }
 
-    /// The cell it stands on.
+    /// The current cell.
     #[inline]
     pub(super) fn peek(&self) -> Option<CellRef<'_>> {
         Some(self.cells.as_ref()?.cell(&self.place))
     }
 
-    /// The row of that.
+    /// The row of the current cell.
     #[inline]
     pub(super) fn peek_row(&self) -> Option<&[u8]> {
         Some(self.cells.as_ref()?.row(&self.place))
     }
 
-    /// Goes to the next copy; false if there is none.
+    /// Moves to the next copy. Returns false if there is none.
     #[inline]
     pub(super) fn advance(&mut self) -> bool {
         self.cells.as_ref().is_some_and(|cells| cells.advance(&mut self.place))
     }
 
-    /// Lends the cells of a row from the one it stands on on, until `visit` breaks off: see [`DataBlock::walk_row`].
+    /// Visits the cells of the row from the current one, until `visit` breaks: see [`DataBlock::walk_row`].
     #[inline]
     pub(super) fn walk_row<B>(
         &mut self,
@@ -106,19 +109,20 @@ impl Copies {
         Some(walked)
     }
 
-    /// Lends the cell it stands on if its row ends there, and goes on: see [`DataBlock::walk_lone`].
+    /// If the current cell is the last of its row, passes it to `visit` and advances: see
+    /// [`DataBlock::walk_lone`].
     #[inline]
     pub(super) fn walk_lone<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
         self.cells.as_ref()?.walk_lone(&mut self.place, visit)
     }
 
-    /// Where the copies end: behind this cell.
+    /// The position where the copies end: after the last copied cell.
     pub(super) fn end<'c>(&'c self, segment: &Segment) -> Position<Wanted<'c>> {
         Position::of_key(segment.order(), &self.last, self.last_seq_id)
     }
 
-    /// Copies the cells behind the last that `read_point` sees, unless some are copied already, and stands on the first of them;
-    /// false if that is large or there is none.
+    /// Copies the next cells visible at `read_point`, unless some are already copied, and moves to the first
+    /// of them. Returns false if that cell is too large to copy, or if there is none.
     pub(super) fn read_on(&mut self, segment: &Segment, read_point: i64) -> bool {
         self.spare.extend(self.cells.take().map(DataBlock::into_buffer));
         if self.enter() {
@@ -140,13 +144,14 @@ impl Copies {
         self.enter()
     }
 
-    /// Whether the way has been long enough that to divide the rest of it costs little, and that pays.
+    /// Whether enough cells have been copied that dividing the rest is relatively cheap, and whether the
+    /// segment is large enough.
     fn is_far(&self, segment: &Segment) -> bool {
         let marks = segment.count_marks();
         marks >= MANY && self.copied >= FAR * marks
     }
 
-    /// Stands on the first of what has been copied before it was asked for; false if there is nothing.
+    /// Moves to the first cell of the next ready block. Returns false if there is none.
     fn enter(&mut self) -> bool {
         let Some(block) = self.ready.pop_front() else { return false };
         self.place = block.first();
@@ -154,7 +159,7 @@ impl Copies {
         true
     }
 
-    /// Copies some cells, one behind the other.
+    /// Copies some cells sequentially.
     fn read_some(&mut self, segment: &Segment, read_point: i64) {
         let guard = epoch::pin();
         let mut found = [None; MOST];
@@ -183,7 +188,7 @@ impl Copies {
         self.put(batch);
     }
 
-    /// Copies cells in several places at once; false if one of the places could not be left behind.
+    /// Copies cells in several lanes at once. Returns false if a lane ended early.
     fn read_lanes(&mut self, segment: &Segment, read_point: i64) -> bool {
         let Some(mut lanes) = self.lanes.take() else { return false };
         let from = SeekKey::from(&*self.last);
@@ -211,7 +216,7 @@ impl Copies {
         all
     }
 
-    /// Keeps copies to be read. What follows them is behind the last of them.
+    /// Queues copies for reading. The next cells to copy are those after the last of them.
     fn put(&mut self, batch: Batch) {
         let Some(block) = batch.into_block() else { return };
         let place = block.last();

@@ -1,4 +1,4 @@
-//! A cell of a segment, held.
+//! A pinned cell of a segment.
 
 use super::position::{Position, StoredCell};
 use crossbeam_epoch as epoch;
@@ -8,17 +8,17 @@ use std::fmt;
 /// The cells of a segment, sorted.
 pub(super) type CellList = SkipList<Position<StoredCell>, ()>;
 
-/// A cell of that, for as long as a guard holds it.
+/// An entry of the list, valid while the epoch guard is held.
 pub(super) type ListEntry<'s, 'g> = Entry<'s, 'g, Position<StoredCell>, ()>;
 
-/// A cell of a segment that stays while this does, though another may have replaced it.
+/// A reference-counted entry of a segment. It stays valid even if another cell has replaced it.
 pub(super) struct SegmentEntry<'s>(
-    /// None while it is being dropped.
+    /// None only while dropping.
     Option<RefEntry<'s, Position<StoredCell>, ()>>,
 );
 
 impl<'s> SegmentEntry<'s> {
-    /// What `find` finds, which is asked again if that has gone meanwhile.
+    /// Pins the entry that `find` returns. Calls `find` again if the entry was removed meanwhile.
     pub(super) fn find<'g>(mut find: impl FnMut() -> Option<ListEntry<'s, 'g>>) -> Option<Self>
     where
         's: 'g,
@@ -39,19 +39,19 @@ impl<'s> SegmentEntry<'s> {
         self.0.as_ref().expect("it is not being dropped")
     }
 
-    /// The cell and its place.
+    /// The cell and its position.
     #[inline]
     pub(super) fn key(&self) -> &Position<StoredCell> {
         self.get().key()
     }
 
-    /// Goes to the next cell; false if there is none.
+    /// Moves to the next cell. Returns false if there is none.
     #[inline]
     pub(super) fn move_next(&mut self) -> bool {
         self.0.as_mut().is_some_and(|entry| entry.move_next(&epoch::pin()))
     }
 
-    /// The cell before.
+    /// The previous cell.
     pub(super) fn prev(&self) -> Option<Self> {
         self.get().prev(&epoch::pin()).map(Self::new)
     }

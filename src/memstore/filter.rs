@@ -1,14 +1,15 @@
-//! Which rows a segment may hold. A get of a row that is not there mostly ends here, at the price of one line of memory.
+//! A filter of the rows of a segment. Most gets of absent rows end here, at the cost of one cache line.
 
 use std::fmt;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// A filter of rows that grows: never a false "no".
+/// A growing Bloom filter of rows, without false negatives.
 ///
-/// A row sets four bits of one word. There is a word for each row, so 0.04 % of the others are taken for it. Once a
-/// generation has as many rows as words, another one opens that is eight times as large; a probe asks each.
+/// A row sets four bits of one word. With one word per row, the false positive rate is 0.04 %. Once a
+/// generation has as many rows as words, a new one is opened that is eight times as large. A lookup checks
+/// every generation.
 #[derive(Default)]
 pub(super) struct RowFilter {
     generations: [OnceLock<Generation>; GENERATIONS],
@@ -19,12 +20,12 @@ struct Generation {
     rows: AtomicUsize,
 }
 
-/// The last one, of 2^27 words, takes whatever comes.
+/// The number of generations. The last one has 2^27 words and never counts as full.
 const GENERATIONS: usize = 6;
 const FIRST_WORDS: usize = 1 << 12;
 const GROWTH: usize = 8;
 
-/// Where the bits of a row are.
+/// The hash of a row and its bits in a word.
 #[derive(Clone, Copy)]
 struct Place {
     hash: u64,
@@ -47,7 +48,8 @@ impl Generation {
 
     #[inline]
     fn word(&self, place: Place) -> &AtomicU64 {
-        // a power of two, of at most 27 bits; the 24 below chose the bits in the word
+        // the length is a power of two, up to 27 bits; the lowest 24 bits of the hash selected the bits in
+        // the word
         let mask = self.words.len() - 1;
         &self.words[(place.hash >> 24) as usize & mask]
     }
@@ -59,10 +61,10 @@ impl Generation {
 }
 
 impl RowFilter {
-    /// Adds a row. Whoever learns of the row by some later release and acquire finds it here.
+    /// Adds a row. Its bits are visible to any thread that sees the row through a later release/acquire pair.
     pub(super) fn insert(&self, row: &[u8]) {
         let place = Place::of(row);
-        // the cells of a row come together: mostly it is in already
+        // consecutive cells often have the same row, so it is usually present already
         if self.has(place) {
             return;
         }
@@ -78,7 +80,7 @@ impl RowFilter {
         self.has(Place::of(row))
     }
 
-    /// The bytes this takes, roughly.
+    /// The approximate size in bytes.
     pub(super) fn allocated(&self) -> usize {
         self.open().map(|generation| generation.words.len() * size_of::<u64>()).sum()
     }
@@ -139,7 +141,7 @@ mod tests {
         for i in 0..200_000 {
             filter.insert(row(2 * i).as_bytes());
             assert!(filter.may_contain(row(2 * i).as_bytes()));
-            // full or not, and in each of its generations
+            // at intervals, and whenever a generation has been opened
             if (i + 1) % 20_000 == 0 || filter.open().count() > opened {
                 opened = filter.open().count();
                 assert!((0..=i).step_by(17).all(|i| filter.may_contain(row(2 * i).as_bytes())));

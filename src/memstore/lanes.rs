@@ -1,4 +1,4 @@
-//! Cells of a segment, read in several places at once.
+//! Reads cells of a segment in several places at once.
 
 use super::arena::STRIDE;
 use super::batch::{Batch, LARGE};
@@ -9,50 +9,50 @@ use crate::block::data::touch;
 use crate::cell::CellKey;
 use crossbeam_epoch as epoch;
 
-/// What is left of a segment, divided so that its cells can be read in several places at once.
+/// The rest of a segment, divided so that its cells can be read in several places at once.
 ///
-/// In a list each cell is found by the one before, so that who walks through it waits for memory at every one. But memory answers
-/// several who ask at once as fast as one. So cells are copied from as many places on, each up to where the next begins, and
-/// one of each in turn.
+/// In a linked list each cell is found through the previous one, so a sequential scan incurs a cache miss for
+/// each cell. Memory serves several independent misses in the time of one. So cells are copied from up to 16
+/// starting points, each up to the start of the next, one cell of each lane in turn.
 pub(super) struct Lanes {
-    /// Where the places are: the next one at the end.
+    /// The starting points, in descending order: the next one is the last element.
     marks: Vec<Position<StoredCell>>,
-    /// What [`touch`] has made of cells.
+    /// The result of [`touch`].
     touched: u8,
 }
 
-/// In so many places at once.
+/// The number of lanes read at once.
 const LANES: usize = 16;
-/// From one place to the next there are so many marks, so that few lanes are much longer than others.
+/// The number of marks from one starting point to the next. Several marks even out the lengths of the lanes.
 const MARKS: usize = 4;
-/// So many bytes are copied in a lane at most.
+/// The maximum number of bytes copied in a lane.
 const MOST_BYTES: usize = 128 << 10;
-/// What a lane mostly takes, with what a copy has beside the bytes of its cell.
+/// The usual size of a lane's copies, with the overhead of the block format.
 const MEMORY: usize = 2 * MARKS * STRIDE;
 
-/// Where a lane ends that others follow.
+/// How a lane ended.
 pub(super) enum Ended<'l> {
-    /// Before this.
+    /// Before this mark.
     AtMark(&'l Position<StoredCell>),
-    /// Behind the last cell that was copied, or where it began.
+    /// After the last copied cell, or at the start if nothing was copied.
     Early,
 }
 
-/// One of the places.
+/// One of the places that are read at once.
 struct Lane<'s, 'g> {
     batch: Batch,
-    /// The cell that is copied next.
+    /// The cell to copy next.
     found: Option<&'g Position<StoredCell>>,
-    /// Where it stands; nowhere at the end.
+    /// The current entry; None at the end.
     next: Option<ListEntry<'s, 'g>>,
     end: Position<StoredCell>,
-    /// Whether it has come to its end.
+    /// Whether the lane has been read up to its end.
     is_whole: bool,
     touched: u8,
 }
 
 impl Lanes {
-    /// Of what is behind a key.
+    /// Divides the part of the segment after `key`.
     pub(super) fn behind(segment: &Segment, key: &CellKey) -> Self {
         let mut marks = segment.marks_behind(key);
         let mut number = 0;
@@ -63,13 +63,13 @@ impl Lanes {
         Self { marks, touched: 0 }
     }
 
-    /// Whether there are places left.
+    /// Whether there are no starting points left.
     pub(super) fn is_empty(&self) -> bool {
         self.marks.is_empty()
     }
 
-    /// Copies the cells behind `from` that `read_point` sees, in memory that `buffer` gives. Hands the copies to `put`, lane by lane,
-    /// with how the lane ended; after one that ended early there is none.
+    /// Copies the cells after `from` that are visible at `read_point`, in buffers from `buffer`. Passes the
+    /// copies to `put`, lane by lane, with how the lane ended; a lane that ended early is the last one.
     pub(super) fn read(
         &mut self,
         segment: &Segment,
@@ -89,7 +89,8 @@ impl Lanes {
             batch.reserve(MEMORY);
             lanes.push(Lane { batch, found: None, next, end, is_whole: true, touched: 0 });
         }
-        // little at a time for each of them, so that the processor asks for many before it has to wait for one
+        // a small step of each lane in turn: the processor can have many loads in flight before it waits for
+        // one
         while lanes.iter().any(|lane| lane.next.is_some()) {
             lanes.iter_mut().for_each(|lane| lane.look(read_point));
             lanes.iter_mut().for_each(Lane::advance);
@@ -110,7 +111,7 @@ impl Lanes {
 }
 
 impl Lane<'_, '_> {
-    /// Touches the cell it stands on, if that is to be copied; or ends.
+    /// Touches the current cell if it is to be copied, or ends the lane.
     #[inline]
     fn look(&mut self, read_point: i64) {
         let Some(entry) = &self.next else { return };
@@ -128,7 +129,7 @@ impl Lane<'_, '_> {
         }
     }
 
-    /// Goes to the next cell.
+    /// Moves to the next entry.
     #[inline]
     fn advance(&mut self) {
         if let Some(entry) = &self.next {
@@ -136,7 +137,7 @@ impl Lane<'_, '_> {
         }
     }
 
-    /// Copies what it stood on.
+    /// Copies the cell that `look` found.
     #[inline]
     fn copy(&mut self) {
         if let Some(found) = self.found.take() {
@@ -150,7 +151,8 @@ mod tests {
     use super::*;
     use crate::cell::{Cell, CellOrder, CellRef, CellType, SeekKey};
 
-    /// Cells of rows that `row` makes, of which every seventh cannot be seen at read point 6, and each of `large` is.
+    /// A segment with rows from `row`. Every seventh cell is invisible at read point 6. Cells selected by
+    /// `large` are large.
     fn segment(cells: u64, large: impl Fn(u64) -> bool, row: impl Fn(u64) -> String) -> Segment {
         let segment = Segment::new(CellOrder::User);
         for i in 0..cells {
@@ -172,7 +174,7 @@ mod tests {
         cells
     }
 
-    /// The cells from the first on as far as lanes lead, and how often one ended early.
+    /// The cells read by lanes from the first cell on, and the number of lanes that ended early.
     fn in_lanes(segment: &Segment) -> (Vec<Cell>, usize) {
         let mut last = SeekKey::of(b"", b"", b"", i64::MAX, CellType::Maximum);
         let mut lanes = Lanes::behind(segment, &last);
@@ -258,7 +260,7 @@ mod tests {
 
     #[test]
     fn a_long_lane_goes_on_where_it_ended() {
-        // marks are few where the cells came early: nearly all cells lie between two rows that came late
+        // nearly all cells are in one lane, between two marks
         let segment = Segment::new(CellOrder::User);
         let insert = |row: &str, len: usize| {
             let key = SeekKey::of(row.as_bytes(), b"f", b"q", 5, CellType::Put);
@@ -266,7 +268,7 @@ mod tests {
         };
         (0..40_000u64).for_each(|i| insert(&mixed(i), 60));
         let mut lanes = Lanes::behind(&segment, &SeekKey::of(b"", b"", b"", i64::MAX, CellType::Maximum));
-        // only the last place is left: what is before it is one lane
+        // keep only the last starting point: all cells before it are one lane
         lanes.marks.truncate(1);
         let (mut last, mut cells, mut rounds) =
             (SeekKey::of(b"", b"", b"", i64::MAX, CellType::Maximum), 0, 0);

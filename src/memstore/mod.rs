@@ -1,21 +1,21 @@
 //! Recent cells of one family, in memory, sorted (read-path.md §3; HBase: `MemStore` and its `Segment`s).
 //!
-//! A [`Segment`] takes cells from many threads at once and lends them to scanners at the same time. A flush freezes it:
-//! nobody adds to it any more, and it is dropped when the last reader of it ends.
+//! A [`Segment`] takes cells from many threads while scanners read it. A flush freezes the segment: no more
+//! cells are added, and it is dropped when its last reader ends.
 //!
-//! | file | what it holds |
+//! | file | contents |
 //! |---|---|
-//! | `segment` | [`Segment`]: the sorted cells, and what is known of them all |
-//! | `scanner` | [`SegmentScanner`]: walks and searches those that its read point sees |
+//! | `segment` | [`Segment`]: the sorted cells and their aggregates |
+//! | `scanner` | [`SegmentScanner`]: iterates and seeks the cells visible at a read point |
 //! | `reversed` | [`ReversedSegmentScanner`]: the same, row by row from the last to the first |
-//! | `copies` | cells that a scanner reads ahead |
-//! | `lanes` | the same in several places at once |
-//! | `batch` | copies of cells, one behind the other |
-//! | `trail` | cells that one who goes backward reads ahead |
-//! | `entry` | a cell of a segment, held |
-//! | `position` | where a cell or a search stands in the order |
+//! | `copies` | cells read ahead for a scanner |
+//! | `lanes` | the same, reading in several places at once |
+//! | `batch` | contiguous copies of cells |
+//! | `trail` | cells read ahead for a reverse scanner |
+//! | `entry` | a pinned cell of a segment |
+//! | `position` | the place of a cell or a search in the sort order |
 //! | `arena` | the bytes of cells, in large chunks |
-//! | `filter` | which rows may be there |
+//! | `filter` | which rows may be present |
 
 mod arena;
 mod batch;

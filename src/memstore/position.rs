@@ -1,8 +1,8 @@
-//! Where a cell or a search stands among the cells of a segment.
+//! The place of a cell or a search in the sort order of a segment.
 //!
-//! A skip list is searched by a borrowed form of its key, which has to sort exactly as the key does. Here the key is a
-//! `Position<StoredCell>` and the borrowed form a `Position<dyn Place>`, which a search makes of a key that it was lent:
-//! the compiler turns a reference to the one into a reference to the other, and a search allocates nothing.
+//! A skip list is searched by a borrowed form of its key, which must sort exactly as the key does. Here the
+//! key is a `Position<StoredCell>`, and the borrowed form a `Position<dyn Place>`, made from a borrowed cell
+//! key. The reference conversion is an unsizing coercion, so a search does not allocate.
 
 use crate::cell::{self, CellKey, CellOrder, CellRef};
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use std::cmp::Ordering;
 
 /// A place in the order of cells: by prefix, key and sequence id, the last descending (read-path.md §1.3).
 ///
-/// Most comparisons end with the prefixes, which lie in the list itself and not in the bytes of a cell.
+/// The prefix is stored in the list node, so most comparisons do not read the bytes of the cell.
 #[derive(Clone, Debug)]
 pub(super) struct Position<P: ?Sized> {
     prefix: u64,
@@ -19,20 +19,20 @@ pub(super) struct Position<P: ?Sized> {
     place: P,
 }
 
-/// What a position names.
+/// What a position refers to.
 pub(super) trait Place {
     fn order(&self) -> CellOrder;
     fn mark(&self) -> Mark<'_>;
 }
 
-/// A key, or what is before every key of a row.
+/// A key, or the start of a row, which is before all its keys.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Mark<'a> {
     Key(&'a CellKey),
     RowStart(&'a [u8]),
 }
 
-/// A cell in memory: its key, value and tags behind each other, and where each of them is.
+/// A cell in memory: its key, value and tags, contiguous, and their lengths.
 #[derive(Clone, Debug)]
 pub(super) struct StoredCell {
     bytes: Bytes,
@@ -49,7 +49,7 @@ pub(super) struct Wanted<'k> {
 }
 
 impl Position<StoredCell> {
-    /// That of a cell whose key, value and tags `bytes` are.
+    /// The position of a cell whose key, value and tags are in `bytes`.
     pub(super) fn of_cell(order: CellOrder, cell: CellRef<'_>, bytes: Bytes) -> Self {
         debug_assert_eq!(bytes.len(), cell.key.as_bytes().len() + cell.value.len() + cell.tags.len());
         let key_len = u32::try_from(cell.key.as_bytes().len()).expect("keys are below 2 GiB");
@@ -58,7 +58,7 @@ impl Position<StoredCell> {
         Self { prefix: prefix(order, cell.row()), seq_id: cell.seq_id, place }
     }
 
-    /// Before all cells of this one's key.
+    /// The position before all cells with this key.
     pub(super) fn before_key(&self) -> Self {
         let StoredCell { bytes, key_len, order, .. } = &self.place;
         let place = StoredCell {
@@ -79,18 +79,18 @@ impl Position<StoredCell> {
         CellRef { key: CellKey::from_checked(key), value, tags, seq_id: self.seq_id }
     }
 
-    /// Key, value and tags, one behind the other.
+    /// The key, value and tags, contiguous.
     #[inline]
     pub(super) fn bytes(&self) -> &[u8] {
         &self.place.bytes
     }
 
-    /// The row, for as long as one likes.
+    /// The row, sharing the cell's memory.
     pub(super) fn row(&self) -> Bytes {
         self.place.bytes.slice_ref(self.cell().row())
     }
 
-    /// The sequence id, without a look at the cell's bytes.
+    /// The sequence id. Does not read the bytes of the cell.
     #[inline]
     pub(super) fn seq_id(&self) -> i64 {
         self.seq_id
@@ -98,13 +98,13 @@ impl Position<StoredCell> {
 }
 
 impl<'k> Position<Wanted<'k>> {
-    /// The first cell of a key whose sequence id is not above `seq_id`.
+    /// The position of the first cell with this key whose sequence id is not above `seq_id`.
     #[inline]
     pub(super) fn of_key(order: CellOrder, key: &'k CellKey, seq_id: i64) -> Self {
         Self { prefix: prefix(order, key.row()), seq_id, place: Wanted { order, mark: Mark::Key(key) } }
     }
 
-    /// Before everything in a row.
+    /// The position before all cells of a row.
     #[inline]
     pub(super) fn of_row(order: CellOrder, row: &'k [u8]) -> Self {
         let place = Wanted { order, mark: Mark::RowStart(row) };
@@ -112,9 +112,9 @@ impl<'k> Position<Wanted<'k>> {
     }
 }
 
-/// A number that sorts as the row does, save that unequal rows may have equal ones.
+/// A number that sorts as the row does, except that different rows may have equal numbers.
 ///
-/// The parts of a row of `hbase:meta` are compared one by one, so its first bytes say nothing.
+/// The parts of a row of `hbase:meta` are compared one by one, so its first bytes do not determine the order.
 #[inline]
 fn prefix(order: CellOrder, row: &[u8]) -> u64 {
     match order {

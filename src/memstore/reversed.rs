@@ -1,4 +1,5 @@
-//! Walks the rows of a segment from the last to the first (read-path.md §3.2; HBase: `SegmentScanner`).
+//! Iterates over the rows of a segment from the last to the first (read-path.md §3.2; HBase:
+//! `SegmentScanner`).
 
 #[cfg(test)]
 pub(crate) mod naive;
@@ -13,29 +14,29 @@ use crate::cell::{CellKey, CellRef};
 use std::fmt;
 use std::ptr;
 
-/// A cursor over those cells of a [`Segment`] that a read point sees, from each row that has any to the one before it, and
-/// forward within a row.
+/// A cursor over the cells of a [`Segment`] that are visible at a read point. It moves backward from row to
+/// row, skips rows without visible cells, and moves forward within a row.
 ///
-/// It stands on a cell of its row, or behind the row's last; or it has no row: when it is new, or before the first row.
-/// Nothing here fails. Who goes far back is lent a [`Trail`], for which memory is allocated; nothing else is.
+/// The cursor is at a cell of its row or after the last cell of the row. It has no row when it is new or
+/// before the first row. No method fails. Only long scans allocate memory, for a [`Trail`].
 pub(crate) struct ReversedSegmentScanner<'s> {
     segment: &'s Segment,
     read_point: i64,
-    /// The cell it stands on, which is visible.
+    /// The current cell, which is visible.
     at: Option<SegmentEntry<'s>>,
     row: Option<RowEntries<'s>>,
     trail: Trail<'s>,
 }
 
-/// A row of a segment, whoever may see its cells. What is added to it meanwhile concerns no reader.
+/// The bounds of a row of a segment, visible or not. Cells added later do not concern any reader.
 struct RowEntries<'s> {
     first: SegmentEntry<'s>,
     last: SegmentEntry<'s>,
-    /// The cell before the first, if it has been looked for.
+    /// The cell before the first one, if it has been looked up.
     before: Option<Option<SegmentEntry<'s>>>,
 }
 
-/// How many cells [`ReversedSegmentScanner::reseek`] looks at before it searches.
+/// The number of cells that [`ReversedSegmentScanner::reseek`] steps over before it searches.
 const STEPS: usize = 4;
 
 impl<'s> ReversedSegmentScanner<'s> {
@@ -43,23 +44,24 @@ impl<'s> ReversedSegmentScanner<'s> {
         Self { segment, read_point, at: None, row: None, trail: Trail::new() }
     }
 
-    /// The first row of the segment, whoever may see its cells.
+    /// The first row of the segment, visible or not.
     pub(crate) fn first_row(&self) -> Option<bytes::Bytes> {
         self.segment.first_row()
     }
 
-    /// The last row of the segment, whoever may see its cells.
+    /// The last row of the segment, visible or not.
     pub(crate) fn last_row(&self) -> Option<bytes::Bytes> {
         self.segment.last_row()
     }
 
-    /// The cell it stands on.
+    /// The current cell.
     #[inline]
     pub(crate) fn peek(&self) -> Option<CellRef<'_>> {
         self.at.as_ref().map(|entry| entry.key().cell())
     }
 
-    /// Lends the cell it stands on if it is seen at once that its row ends there; else there is no result.
+    /// If it is known without a search that the current cell is the last of its row, passes it to `visit`.
+    /// Otherwise returns None.
     #[inline]
     pub(crate) fn lend_lone<R>(&self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
         match (&self.at, &self.row) {
@@ -68,21 +70,23 @@ impl<'s> ReversedSegmentScanner<'s> {
         }
     }
 
-    /// Goes to the first visible cell of the last row that has one; nowhere if there is none.
+    /// Seeks the first visible cell of the last row with visible cells. If there is none, the cursor has no
+    /// position.
     pub(crate) fn seek_to_last_row(&mut self) {
         self.trail.clear();
         self.enter_row_of(self.segment.last());
     }
 
-    /// Goes to the first visible cell of the last row that has one before `key`, which does not lie within a row; nowhere if
-    /// there is none.
+    /// Seeks the first visible cell of the last row before `key` with visible cells. `key` must not lie
+    /// within a row. If there is no such row, the cursor has no position.
     pub(crate) fn seek_before(&mut self, key: &CellKey) {
         let position = Position::of_key(self.segment.order(), key, i64::MAX);
         self.trail.clear();
         self.enter_row_of(self.segment.before(&position));
     }
 
-    /// Goes to the first visible cell of the nearest row before the current one that has one; nowhere if there is none.
+    /// Moves to the first visible cell of the nearest earlier row with visible cells. If there is none, the
+    /// cursor has no position.
     pub(crate) fn previous_row(&mut self) {
         if let Some(row) = self.row.take() {
             let before = row.into_before(&mut self.trail, self.segment);
@@ -90,7 +94,7 @@ impl<'s> ReversedSegmentScanner<'s> {
         }
     }
 
-    /// Goes to the next visible cell of the row; behind the row if there is none.
+    /// Moves to the next visible cell of the row, or after the row if there is none.
     #[inline]
     pub(crate) fn advance(&mut self) {
         let (Some(at), Some(row)) = (&mut self.at, &self.row) else { return };
@@ -105,8 +109,8 @@ impl<'s> ReversedSegmentScanner<'s> {
         }
     }
 
-    /// Goes forward within the row to the first visible cell that is not before `key`; stays where it is if that is not
-    /// before `key`; goes behind the row if there is none.
+    /// Seeks forward within the row to the first visible cell at or after `key`. Does not move if the current
+    /// cell is already there. Moves after the row if there is no such cell.
     pub(crate) fn reseek(&mut self, key: &CellKey) {
         let order = self.segment.order();
         for _ in 0..STEPS {
@@ -116,7 +120,7 @@ impl<'s> ReversedSegmentScanner<'s> {
             }
         }
         let Some(row) = &self.row else { return };
-        // newer versions of the very key are invisible: it may begin behind them
+        // newer versions of this very key are invisible: the search starts after them
         let position = Position::of_key(order, key, self.read_point);
         self.at = self.segment.at_or_after(&position).filter(|found| row.reaches(found));
         if self.at.as_ref().is_some_and(|found| found.key().seq_id() > self.read_point) {
@@ -124,7 +128,8 @@ impl<'s> ReversedSegmentScanner<'s> {
         }
     }
 
-    /// Stands on the first visible cell of the row of a cell, which is its last, or of a row before.
+    /// Moves to the first visible cell of the row that ends with `last`, or of the nearest earlier row that
+    /// has one.
     fn enter_row_of(&mut self, mut last: Option<SegmentEntry<'s>>) {
         (self.at, self.row) = (None, None);
         while let Some(end) = last {
@@ -142,7 +147,7 @@ impl<'s> ReversedSegmentScanner<'s> {
 }
 
 impl<'s> RowEntries<'s> {
-    /// The row of a cell, which is its last.
+    /// The row that ends with the cell `last`.
     fn up_to(last: SegmentEntry<'s>, trail: &mut Trail<'s>, segment: &'s Segment) -> Self {
         let row = last.key().cell().row();
         let before = trail.before(&last, segment);
@@ -157,13 +162,13 @@ impl<'s> RowEntries<'s> {
         self.before.unwrap_or_else(|| trail.before(&self.first, segment))
     }
 
-    /// Whether a cell is known to be the row's last. One that has been replaced meanwhile is not.
+    /// Whether a cell is known to be the last of the row. A cell that has been replaced meanwhile is not.
     #[inline]
     fn is_last(&self, entry: &SegmentEntry<'s>) -> bool {
         ptr::eq(entry.key(), self.last.key())
     }
 
-    /// Whether a cell is not behind the row's last.
+    /// Whether a cell is not after the last one of the row.
     fn reaches(&self, entry: &SegmentEntry<'s>) -> bool {
         entry.key() <= self.last.key()
     }

@@ -1,4 +1,4 @@
-//! Walks and searches the cells of a segment (read-path.md §3.2; HBase: `SegmentScanner`).
+//! Iterates and seeks the cells of a segment (read-path.md §3.2; HBase: `SegmentScanner`).
 
 use super::copies::Copies;
 use super::entry::SegmentEntry;
@@ -9,38 +9,39 @@ use crate::cell::{CellKey, CellRef};
 use std::fmt;
 use std::ops::ControlFlow;
 
-/// A cursor over those cells of a [`Segment`] that a read point sees: whose sequence id is not above it.
+/// A cursor over the cells of a [`Segment`] that are visible at a read point: those whose sequence id is not
+/// above it.
 ///
-/// Cells that are added meanwhile may be met or not, which is no matter, since their sequence ids are above the read
-/// point. It stands nowhere until it is sought. Nothing here fails. Who [reads ahead](Self::reading_ahead) and walks far is lent
-/// [`Copies`], for which memory is allocated; nothing else is.
+/// Cells added meanwhile may or may not be visited. This does not matter, since their sequence ids are above
+/// the read point. The cursor has no position until the first seek. No method fails. Only long scans that
+/// [read ahead](Self::reading_ahead) allocate memory, for [`Copies`].
 pub(crate) struct SegmentScanner<'s> {
     segment: &'s Segment,
     read_point: i64,
     place: Place<'s>,
-    /// Whether cells are copied before they are asked for.
+    /// Whether cells are copied ahead.
     reads_ahead: bool,
-    /// How many cells it has passed one by one since it was sought.
+    /// The number of single steps since the last seek.
     passed: usize,
-    /// No memory unless they are needed.
+    /// Allocated on first use.
     copies: Option<Box<Copies>>,
 }
 
 enum Place<'s> {
-    /// Not sought yet.
+    /// Before the first seek.
     Nowhere,
-    /// On a visible cell.
+    /// At a visible cell.
     At(SegmentEntry<'s>),
-    /// On the copy of one.
+    /// At a copy of a cell.
     Copied,
-    /// A search or a walk found nothing.
+    /// After the last cell.
     End,
 }
 
-/// How many cells [`SegmentScanner::reseek`] looks at before it searches.
+/// The number of cells that [`SegmentScanner::reseek`] steps over before it searches.
 const STEPS: usize = 4;
 
-/// So many cells are passed one by one before others are copied.
+/// The number of single steps before cells are copied ahead.
 const FEW: usize = 8;
 
 impl<'s> SegmentScanner<'s> {
@@ -48,22 +49,22 @@ impl<'s> SegmentScanner<'s> {
         Self { segment, read_point, place: Place::Nowhere, reads_ahead: false, passed: 0, copies: None }
     }
 
-    /// The same for who may walk far: then cells are copied some at a time, which is faster.
+    /// Enables reading ahead: after a few steps, cells are copied in batches, which makes long scans faster.
     pub(crate) fn reading_ahead(self) -> Self {
         Self { reads_ahead: true, ..self }
     }
 
-    /// The first row of the segment, whoever may see its cells.
+    /// The first row of the segment, visible or not.
     pub(crate) fn first_row(&self) -> Option<bytes::Bytes> {
         self.segment.first_row()
     }
 
-    /// The last row of the segment, whoever may see its cells.
+    /// The last row of the segment, visible or not.
     pub(crate) fn last_row(&self) -> Option<bytes::Bytes> {
         self.segment.last_row()
     }
 
-    /// The cell it stands on.
+    /// The current cell.
     #[inline]
     pub(crate) fn peek(&self) -> Option<CellRef<'_>> {
         match &self.place {
@@ -73,7 +74,7 @@ impl<'s> SegmentScanner<'s> {
         }
     }
 
-    /// The row of that.
+    /// The row of the current cell.
     #[inline]
     pub(crate) fn peek_row(&self) -> Option<&[u8]> {
         match &self.place {
@@ -83,19 +84,20 @@ impl<'s> SegmentScanner<'s> {
         }
     }
 
-    /// Goes to the first visible cell that is not before a key.
+    /// Seeks the first visible cell at or after `key`.
     pub(crate) fn seek(&mut self, key: &CellKey) {
-        // newer versions of the very key are invisible: it may begin behind them
+        // newer versions of this very key are invisible: the search starts after them
         let position = Position::of_key(self.segment.order(), key, self.read_point);
         self.stand_on_visible(self.segment.at_or_after(&position));
     }
 
-    /// Goes to the first visible cell that is not before a row.
+    /// Seeks the first visible cell at or after the start of `row`.
     pub(crate) fn seek_to_row(&mut self, row: &[u8]) {
         self.stand_on_visible(self.segment.at_or_after(&Position::of_row(self.segment.order(), row)));
     }
 
-    /// As [`seek`](Self::seek), but never backward: stays if it stands at the key or behind it, or has come to an end.
+    /// As [`seek`](Self::seek), but never moves backward: does nothing if the current cell is at or after
+    /// `key`, or at the end.
     pub(crate) fn reseek(&mut self, key: &CellKey) {
         let order = self.segment.order();
         for _ in 0..STEPS {
@@ -109,7 +111,7 @@ impl<'s> SegmentScanner<'s> {
         self.seek(key);
     }
 
-    /// Goes to the next visible cell.
+    /// Moves to the next visible cell.
     #[inline]
     pub(crate) fn advance(&mut self) {
         if let (Place::Copied, Some(copies)) = (&self.place, &mut self.copies)
@@ -120,9 +122,9 @@ impl<'s> SegmentScanner<'s> {
         self.advance_in_list();
     }
 
-    /// Lends the cells of a row from the one it stands on on, until `visit` breaks off; it stands on that then, or where the
-    /// step has led, save that it stays on the last cell where that is the [`End`](Step::End). None if it must be walked
-    /// cell by cell.
+    /// Visits the cells of the row from the current one, until `visit` breaks. The cursor is then at the cell
+    /// where `visit` broke, or where the returned step led; for [`End`](Step::End) it stays at the last cell.
+    /// Returns None if the row must be read cell by cell.
     #[inline]
     pub(crate) fn walk_row<B>(
         &mut self,
@@ -134,8 +136,8 @@ impl<'s> SegmentScanner<'s> {
         }
     }
 
-    /// Lends the cell it stands on if it is seen at once that its row ends there, and goes on if `visit` has a result; else there
-    /// is none, and it stays.
+    /// If it is known without a search that the current cell is the last of its row, passes it to `visit`,
+    /// and advances if `visit` returns a result. Otherwise returns None and does not move.
     #[inline]
     pub(crate) fn walk_lone<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
         match (&self.place, &mut self.copies) {
@@ -144,7 +146,7 @@ impl<'s> SegmentScanner<'s> {
         }
     }
 
-    /// As [`advance`](Self::advance), where there is no copy of the next cell.
+    /// As [`advance`](Self::advance), when the next cell has not been copied.
     fn advance_in_list(&mut self) {
         match &mut self.place {
             Place::Nowhere | Place::End => return,
@@ -176,7 +178,7 @@ impl<'s> SegmentScanner<'s> {
         self.stand_on_visible(behind);
     }
 
-    /// Goes to the first visible cell.
+    /// Seeks the first visible cell.
     pub(crate) fn seek_to_first(&mut self) {
         self.stand_on_visible(self.segment.first());
     }

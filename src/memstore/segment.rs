@@ -1,4 +1,5 @@
-//! The recent cells of one family (read-path.md §3.1; HBase: `Segment`, `MutableSegment`, `ImmutableSegment`, `CellSet`).
+//! The recent cells of one family (read-path.md §3.1; HBase: `Segment`, `MutableSegment`, `ImmutableSegment`,
+//! `CellSet`).
 
 use super::arena::{Arena, MAX_CUT, STRIDE};
 use super::entry::{CellList, ListEntry, SegmentEntry};
@@ -14,22 +15,23 @@ use std::ops::{Bound, ControlFlow};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
-/// What a cell takes in the list: a node has links, of which one and a third on average, and counts its references.
+/// The size of a list node without the cell's bytes: the position, on average one and a third links, and a
+/// reference count.
 const NODE: usize = size_of::<Position<StoredCell>>() + size_of::<usize>() * 7 / 3;
 
-/// Cells in memory, sorted. Many threads add to it while others read; nothing is ever taken out.
+/// Sorted cells in memory. Many threads add cells while others read; cells are never removed.
 ///
-/// What it holds of a cell is a copy, so a cell lives as long as the segment does. Dropping a version, or whatever a
-/// delete hides, is the business of whoever reads: here a delete is a cell as any other.
+/// A segment stores copies of cells, so a cell lives as long as the segment. Dropping versions and the cells
+/// hidden by deletes is handled by readers: here a delete is a cell like any other.
 #[derive(Debug)]
 pub(crate) struct Segment {
     order: CellOrder,
     cells: CellList,
     arena: Arena,
-    /// Where some of the cells are, one for every few that were added.
+    /// Marked cells, roughly one per [`STRIDE`] bytes of cells.
     marks: Mutex<Vec<Position<StoredCell>>>,
     rows: RowFilter,
-    /// Bytes of all cells, as `KeyValue`s.
+    /// The bytes of all cells, as `KeyValue`s.
     data_size: AtomicU64,
     timestamps: Bounds,
     seq_ids: Bounds,
@@ -37,7 +39,7 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
-    /// One without cells.
+    /// An empty segment.
     pub(crate) fn new(order: CellOrder) -> Self {
         Self {
             order,
@@ -52,22 +54,23 @@ impl Segment {
         }
     }
 
-    /// How its cells sort.
+    /// The sort order of the cells.
     pub(crate) fn order(&self) -> CellOrder {
         self.order
     }
 
-    /// Adds a cell. One that is equal in key and sequence id goes: the last insert wins.
+    /// Adds a cell. It replaces a cell with the same key and sequence id: the last insert wins.
     ///
     /// # Panics
     ///
-    /// If the cell's tags have more than 65,535 bytes, or its key 4 GiB: no cell of this crate's making has.
+    /// If the cell's tags have more than 65,535 bytes or its key more than 4 GiB; this crate creates no such
+    /// cells.
     pub(crate) fn insert(&self, cell: CellRef<'_>) {
-        // whoever sees the cell finds all that prunes segments told of it already
+        // updates the pruning metadata before publishing the cell
         self.rows.insert(cell.row());
         self.timestamps.add(cell.timestamp());
         if matches!(cell.cell_type(), CellType::DeleteColumn | CellType::DeleteFamily) {
-            self.timestamps.add(0); // they reach back to the beginning
+            self.timestamps.add(0); // they cover all older timestamps
         }
         self.seq_ids.add(cell.seq_id);
         if !cell.tags.is_empty() && !self.has_tags.load(Ordering::Relaxed) {
@@ -87,43 +90,44 @@ impl Segment {
             true
         };
         self.cells.compare_insert(position, (), replace, &guard).release(&guard);
-        // the chunks keep what was replaced, so it counts as data; large cells are not in chunks
+        // the chunks keep the bytes of replaced cells, so they count as data; large cells are not in chunks
         if !(large && replaced.get()) {
             let format = CellFormat { tags: !cell.tags.is_empty(), mvcc: false };
             self.data_size.fetch_add(key_value::len(&cell, format) as u64, Ordering::Relaxed);
         }
     }
 
-    /// Whether there is no cell.
+    /// Whether the segment has no cells.
     pub(crate) fn is_empty(&self) -> bool {
         self.cells.is_empty()
     }
 
-    /// The number of cells, whoever may see them.
+    /// The number of cells, visible or not.
     pub(crate) fn cell_count(&self) -> usize {
         self.cells.len()
     }
 
-    /// The bytes of the cells in the form of `KeyValue`s. A flush is due when this is large.
+    /// The bytes of the cells as `KeyValue`s. A large value triggers a flush.
     ///
-    /// As in HBase a cell that was replaced stays counted, since its memory stays taken.
+    /// As in HBase, a replaced cell still counts, since its memory is not freed.
     pub(crate) fn data_size(&self) -> u64 {
         self.data_size.load(Ordering::Relaxed)
     }
 
-    /// The bytes of the cells and of what finds them (HBase: `MemStoreSize.getHeapSize`). What is left of the newest chunk is not in it.
+    /// The bytes of the cells and of the list nodes (HBase: `MemStoreSize.getHeapSize`), without the unused
+    /// rest of the newest chunk.
     pub(crate) fn memory(&self) -> u64 {
         self.data_size() + (NODE * self.cell_count()) as u64
     }
 
-    /// The bytes of memory that all of this takes, roughly.
+    /// The approximate heap size of the segment in bytes.
     pub(crate) fn heap_size(&self) -> usize {
         let marks = size_of::<Position<StoredCell>>() * (self.arena.allocated() / STRIDE);
         self.arena.allocated() + marks + self.rows.allocated() + NODE * self.cell_count()
     }
 
-    /// The least and greatest timestamp (read-path.md §1.5): `(i64::MAX, -1)` if there is no cell. Those deletes that
-    /// reach back to the beginning count as 0, too.
+    /// The least and greatest timestamp (read-path.md §1.5): `(i64::MAX, -1)` if there is no cell.
+    /// `DeleteColumn` and `DeleteFamily` cells also count as timestamp 0.
     pub(crate) fn time_range(&self) -> (i64, i64) {
         self.timestamps.get()
     }
@@ -145,29 +149,30 @@ impl Segment {
         self.has_tags.load(Ordering::Relaxed)
     }
 
-    /// The first row, whoever may see its cells.
+    /// The first row, visible or not.
     pub(crate) fn first_row(&self) -> Option<bytes::Bytes> {
         self.first().map(|entry| entry.key().row())
     }
 
-    /// The last row, whoever may see its cells.
+    /// The last row, visible or not.
     pub(crate) fn last_row(&self) -> Option<bytes::Bytes> {
         self.last().map(|entry| entry.key().row())
     }
 
-    /// Whether there may be cells of a row; rarely true for rows of which there are none.
+    /// Whether the segment may contain cells of a row. False positives are rare.
     #[inline]
     pub(crate) fn may_contain_row(&self, row: &[u8]) -> bool {
         self.rows.may_contain(row)
     }
 
-    /// A scanner of the cells whose sequence id is not above `read_point`. It stands nowhere until it is sought.
+    /// A scanner of the cells whose sequence id is not above `read_point`. It has no position until the first
+    /// seek.
     pub(crate) fn scanner(&self, read_point: i64) -> SegmentScanner<'_> {
         SegmentScanner::new(self, read_point)
     }
 
-    /// A scanner that goes from row to row backward, of the cells whose sequence id is not above `read_point`. It stands
-    /// nowhere until it is sought.
+    /// A reverse scanner of the cells whose sequence id is not above `read_point`. It has no position until
+    /// the first seek.
     pub(crate) fn reversed_scanner(&self, read_point: i64) -> ReversedSegmentScanner<'_> {
         ReversedSegmentScanner::new(self, read_point)
     }
@@ -182,22 +187,22 @@ impl Segment {
         SegmentEntry::find(|| self.cells.back(&guard))
     }
 
-    /// The first cell that is not before a position.
+    /// The first cell at or after a position.
     pub(super) fn at_or_after(&self, position: &Position<Wanted<'_>>) -> Option<SegmentEntry<'_>> {
         self.lower_bound(Bound::Included(position))
     }
 
-    /// The first cell behind a position.
+    /// The first cell after a position.
     pub(super) fn after(&self, position: &Position<Wanted<'_>>) -> Option<SegmentEntry<'_>> {
         self.lower_bound(Bound::Excluded(position))
     }
 
-    /// How many marks there are: some for every [`STRIDE`] bytes of cells.
+    /// The number of marks: roughly one per [`STRIDE`] bytes of cells.
     pub(super) fn count_marks(&self) -> usize {
         unpoisoned(self.marks.lock()).len()
     }
 
-    /// The marks behind a key, sorted from the last to the first.
+    /// The marks after a key, in descending order.
     pub(super) fn marks_behind(&self, key: &CellKey) -> Vec<Position<StoredCell>> {
         let start = Position::of_key(self.order, key, 0);
         let start = &start as &Position<dyn Place + '_>;
@@ -207,7 +212,7 @@ impl Segment {
         marks
     }
 
-    /// The first cell behind a position, for as long as `guard` holds it.
+    /// The first cell after a position, valid while `guard` is held.
     pub(super) fn entry_after<'s, 'g>(
         &'s self,
         position: &Position<dyn Place + '_>,
@@ -230,8 +235,8 @@ impl Segment {
         SegmentEntry::find(|| self.cells.upper_bound(Bound::Excluded(position), &guard))
     }
 
-    /// Shows the cells from a position on to `see`, until that breaks off. They stay while `guard` does, which holds up what other
-    /// threads free: so it must be brief.
+    /// Passes the entries from a position on to `see`, until it breaks. The entries are valid while `guard`
+    /// is held. A held guard delays the freeing of memory in all threads, so the walk must be brief.
     pub(super) fn walk<'s, 'g>(
         &'s self,
         from: Bound<&Position<Wanted<'_>>>,
@@ -247,8 +252,8 @@ impl Segment {
         }
     }
 
-    /// Holds the cells from a position on that are before `end`; false if there are more than `most`, of which the first are
-    /// held.
+    /// Pins the cells from a position on that are before `end` and appends them to `held`. Returns false if
+    /// that would make `held` longer than `most`; the first ones are pinned then.
     pub(super) fn hold<'s>(
         &'s self,
         from: &Position<Wanted<'_>>,
@@ -265,7 +270,7 @@ impl Segment {
             if !all {
                 return ControlFlow::Break(());
             }
-            // one that has just been replaced is no cell that anybody was promised
+            // an entry that cannot be pinned has just been replaced; it may be skipped
             held.extend(entry.pin().map(SegmentEntry::new));
             ControlFlow::Continue(())
         });
@@ -273,7 +278,7 @@ impl Segment {
     }
 }
 
-/// The least and the greatest of some numbers.
+/// The minimum and maximum of the numbers added.
 #[derive(Debug)]
 struct Bounds {
     min: AtomicI64,
@@ -287,7 +292,7 @@ impl Bounds {
 
     #[inline]
     fn add(&self, number: i64) {
-        // mostly it changes nothing, and looking is cheap where writing is not
+        // most numbers change nothing, and a load is cheaper than a write
         if number < self.min.load(Ordering::Relaxed) {
             self.min.fetch_min(number, Ordering::Relaxed);
         }

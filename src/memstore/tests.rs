@@ -1,4 +1,4 @@
-//! Segments against a sorted list of cells.
+//! Compares segments with a sorted list of cells.
 
 use super::{Segment, SegmentScanner};
 use crate::cell::{Cell, CellKey, CellOrder, CellRef, CellType, LATEST_TIMESTAMP, OLDEST_TIMESTAMP, SeekKey};
@@ -34,10 +34,10 @@ fn rest(scanner: &mut SegmentScanner<'_>) -> Vec<Cell> {
     cells
 }
 
-/// What a segment and a scanner of it are, in the plainest way.
+/// A naive model of a segment and its scanner.
 pub(super) struct Model {
     pub(super) order: CellOrder,
-    /// In the order that they came.
+    /// In the order of insertion.
     pub(super) inserted: Vec<Cell>,
 }
 
@@ -69,7 +69,7 @@ pub(super) fn row(order: CellOrder) -> BoxedStrategy<Vec<u8>> {
         CellOrder::Meta => "[ab]{0,2},[a,]{0,2},[12]".prop_map(String::into_bytes).boxed(),
         CellOrder::User => prop_oneof![
             "[ab]{1,3}".prop_map(String::into_bytes),
-            // alike in what a prefix holds, and beyond it
+            // rows that differ within the prefix, or only after it
             "sameprefix[ab\0]{0,2}".prop_map(String::into_bytes),
             "shorter\0{0,2}".prop_map(String::into_bytes),
             Just(vec![0xff; 9]),
@@ -105,7 +105,7 @@ fn step(order: CellOrder) -> impl Strategy<Value = Step> {
         3 => key(order, &CellType::ALL).prop_map(Step::Seek),
         3 => key(order, &CellType::ALL).prop_map(Step::Reseek),
         2 => (1usize..4).prop_map(Step::Advance),
-        // to where a scanner reads ahead
+        // enough steps to start reading ahead
         1 => (8usize..70).prop_map(Step::Advance),
         1 => Just(Step::First),
         1 => some_cell(order).prop_map(Step::Insert),
@@ -140,7 +140,7 @@ fn case() -> impl Strategy<Value = Case> {
     })
 }
 
-/// Where the model's scanner stands.
+/// The position of the model's scanner.
 #[derive(Clone, Copy, Debug)]
 enum Place {
     Nowhere,
@@ -170,7 +170,7 @@ proptest! {
         prop_assert_eq!(scanner.peek(), None);
         let mut place = Place::Nowhere;
         for step in steps {
-            // new cells come above the read point
+            // new cells have sequence ids above the read point
             if let Step::Insert(new) = &step {
                 if read_point < 5 {
                     let new = Cell::from(new.as_ref().with_seq_id(read_point + 1 + new.as_ref().seq_id));
@@ -281,7 +281,7 @@ fn cells_that_are_read_ahead_are_all_there() {
     }
 }
 
-/// So many that they are read in several places at once.
+/// Enough cells that they are read in lanes.
 #[test]
 fn a_long_walk_may_be_left_and_taken_up_again() {
     const CELLS: u64 = 50_000;
@@ -309,7 +309,7 @@ fn a_long_walk_may_be_left_and_taken_up_again() {
     walk(&|scanner| scanner.seek_to_first(), 9_000);
     for i in 0..40 {
         let steps = (i * 2_741 % 11_003) as usize;
-        // on from here, and from anywhere
+        // on from the current cell, and from elsewhere
         walk(&|scanner| scanner.reseek(&key(i * 104_729 % CELLS)), steps);
         walk(&|_| (), steps / 3);
         walk(&|scanner| scanner.seek(&key(i * 15_485_863 % CELLS)), steps);
@@ -328,7 +328,7 @@ fn the_last_insert_wins() {
     let mut scanner = segment.scanner(3);
     scanner.seek_to_first();
     assert_eq!(scanner.peek().unwrap().value(), b"five");
-    // of those that were replaced, what is in chunks counts
+    // replaced cells still count if they are in chunks
     let len = |value: usize| (8 + key.as_bytes().len() + value) as u64;
     assert_eq!(segment.data_size(), len(3) + len(5) + len(4));
 }
@@ -338,7 +338,7 @@ fn readers_see_every_cell_below_their_read_point_while_writers_add() {
     const WRITERS: i64 = 2;
     const ROWS: i64 = 1_500;
     let segment = Segment::new(CellOrder::User);
-    // each writer owns its rows and says how far it is
+    // each writer owns its rows and publishes its progress
     let written: Vec<AtomicI64> = (0..WRITERS).map(|_| AtomicI64::new(0)).collect();
     thread::scope(|scope| {
         for (writer, written) in (0..).zip(&written) {

@@ -1,4 +1,4 @@
-//! Cells of a segment before a place, read ahead.
+//! Reads cells of a segment ahead in reverse order.
 
 use super::entry::SegmentEntry;
 use super::position::Position;
@@ -6,55 +6,56 @@ use super::segment::Segment;
 use crate::block::search::common_prefix;
 use crate::cell::{CellOrder, prefix};
 
-/// The cells directly before a place, for who goes backward from one to the next.
+/// The cells directly before a position, for reverse scans.
 ///
-/// A skip list leads forward only: the cell before another has to be searched for, and each search waits for memory many
-/// times. So, once some have been, it is guessed from how far apart they were where those begin that come next, and they are
-/// walked through from there up to the place. A guess that leads nowhere costs a search, and others are made less often then.
+/// The links of a skip list only lead forward: finding the previous cell takes a search, with many cache
+/// misses. After some single steps, the trail estimates from the distance between the rows so far where the
+/// preceding cells begin, and walks forward from there up to the position. A wrong guess costs one search,
+/// and further guesses are then made less often.
 pub(super) struct Trail<'s> {
-    /// Those that have been read, in their order.
+    /// The cells read, in ascending order.
     cells: Vec<SegmentEntry<'s>>,
-    /// What the rows of the segment had in common when the first step was made.
+    /// The common prefix of the segment's rows when the first step was made.
     common: Vec<u8>,
-    /// Where the steps began: what is behind `common`, as a number.
+    /// The row of the first step: the bytes after `common`, as a number.
     from: u64,
-    /// How many steps have been made one by one.
+    /// The number of single steps.
     steps: usize,
-    /// After so many a guess is made.
+    /// The number of single steps before a guess.
     patience: usize,
-    /// How far to go back: a difference of such numbers; 0 if it is not known.
+    /// How far to go back, as a difference of row numbers; 0 if unknown.
     span: u64,
-    /// Memory for a row.
+    /// Buffer for a row.
     row: Vec<u8>,
 }
 
-/// How many cells are wanted at once.
+/// The desired number of cells per read.
 const WANTED: usize = 64;
-/// How many are taken if there are more.
+/// The maximum number of cells per read.
 const MOST: usize = 4 * WANTED;
-/// How many steps are made before the first guess.
+/// The number of single steps before the first guess.
 const FEW: usize = 8;
 
 impl<'s> Trail<'s> {
-    /// Of no place yet.
+    /// A trail without a position.
     pub(super) fn new() -> Self {
         let (cells, common, row) = (Vec::new(), Vec::new(), Vec::new());
         Self { cells, common, from: 0, steps: 0, patience: FEW, span: 0, row }
     }
 
-    /// Forgets the place.
+    /// Resets the position.
     pub(super) fn clear(&mut self) {
         self.cells.clear();
         (self.steps, self.span) = (0, 0);
     }
 
-    /// The cell before another, which is not behind the last one that was asked for.
+    /// The cell before `cell`, which must not be after the previous call's cell.
     pub(super) fn before(
         &mut self,
         cell: &SegmentEntry<'s>,
         segment: &'s Segment,
     ) -> Option<SegmentEntry<'s>> {
-        // others of its row, or itself
+        // drops the cell itself and later ones of its row
         while self.cells.pop_if(|last| last.key() >= cell.key()).is_some() {}
         if self.cells.is_empty() && !self.read_back(cell, segment) {
             return cell.prev();
@@ -62,9 +63,9 @@ impl<'s> Trail<'s> {
         self.cells.pop()
     }
 
-    /// Reads cells before another; whether there are any now.
+    /// Reads cells before `cell`. Returns whether there are any.
     fn read_back(&mut self, cell: &SegmentEntry<'s>, segment: &'s Segment) -> bool {
-        // rows of `hbase:meta` do not sort as numbers
+        // the rows of `hbase:meta` do not sort as numbers
         if segment.order() == CellOrder::Meta {
             return false;
         }
@@ -97,7 +98,7 @@ impl<'s> Trail<'s> {
         !self.cells.is_empty()
     }
 
-    /// Notes where the steps begin.
+    /// Records where the steps begin.
     fn begin(&mut self, row: &[u8], segment: &Segment) {
         self.common.clear();
         if let (Some(first), Some(last)) = (segment.first_row(), segment.last_row()) {
@@ -106,7 +107,7 @@ impl<'s> Trail<'s> {
         self.from = prefix(row, self.common.len());
     }
 
-    /// Reads the cells from the row of a number on that are before another; whether there are not too many.
+    /// Reads the cells before `end` from the row with this number on. Returns false if there are too many.
     fn read_from(&mut self, number: u64, end: &SegmentEntry<'s>, segment: &'s Segment) -> bool {
         self.row.clear();
         self.row.extend_from_slice(&self.common);

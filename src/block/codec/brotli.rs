@@ -9,8 +9,8 @@ use brotli::enc::{BrotliEncoderParams, StandardAlloc};
 use brotli::{BrotliDecompressStream, BrotliResult, BrotliState};
 
 pub(super) fn decode(chunk: &[u8], plain: &mut Plain<'_>) -> Result<(), Corruption> {
-    // strict: windows of 16 MiB at most, which is all that RFC 7932 has. Otherwise two bytes could ask
-    // for a window of 1 GiB.
+    // strict mode: windows of at most 16 MiB, the maximum of RFC 7932; otherwise two bytes could request a
+    // window of 1 GiB
     let mut state =
         BrotliState::new_strict(StandardAlloc::default(), StandardAlloc::default(), StandardAlloc::default());
     let mut total = 0;
@@ -41,7 +41,7 @@ pub(super) struct Encoder;
 
 impl compressor::Encoder for Encoder {
     fn encode(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<(), Corruption> {
-        // 6, as HBase's default
+        // 6 is the default in HBase
         let params = BrotliEncoderParams { quality: 6, size_hint: plain.len(), ..Default::default() };
         let mut input = plain;
         brotli::BrotliCompress(&mut input, out, &params)

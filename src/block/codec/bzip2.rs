@@ -1,4 +1,4 @@
-//! A bzip2 stream a block (hfile.md §8.5).
+//! One bzip2 stream per block (hfile.md §8.5).
 #![warn(clippy::indexing_slicing)]
 
 use super::plain::Plain;
@@ -7,7 +7,7 @@ use super::{Codec, compressor};
 use crate::error::Corruption;
 use bzip2::{Action, Compress, Compression, Decompress, Status};
 
-/// Decodes a stream of exactly the bytes that are missing; the library verifies its sums.
+/// Decodes a stream of exactly the missing number of bytes; the library verifies its checksums.
 pub(super) fn decode(payload: &[u8], plain: &mut Plain<'_>) -> Result<(), Corruption> {
     let mut decoder = Decompress::new(false);
     stream::decode(Codec::Bzip2, payload, plain, |input, room| {
@@ -29,7 +29,7 @@ impl compressor::Encoder for Encoder {
         let mut encoder = Compress::new(Compression::best(), 0);
         let mut rest = plain;
         loop {
-            // bzip2's own bound: a hundredth and 600 bytes
+            // bzip2's own bound: one percent and 600 bytes
             out.reserve(rest.len() + rest.len() / 100 + 600);
             let before = encoder.total_in();
             let status = encoder.compress_vec(rest, out, Action::Finish).map_err(refuse)?;

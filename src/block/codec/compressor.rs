@@ -1,37 +1,37 @@
-//! From a block's plain bytes to its payload.
+//! Compresses the plain bytes of a block into its payload.
 
 use super::{Codec, framing};
 use crate::error::Corruption;
 use std::fmt;
 use std::sync::Arc;
 
-/// One run of a codec: all of `plain` in, one independent stream or block out.
+/// Encodes one run of a codec: all of `plain` into one independent stream or block.
 pub(super) trait Encoder: Send {
     /// Appends the encoded form of `plain` to `out`.
     fn encode(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<(), Corruption>;
 }
 
-/// What a file's writer can choose about its codec; by default what HBase's default classes do.
+/// The writer's options for a codec. The defaults match HBase's default classes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CompressorOptions {
-    /// ZSTD in Hadoop's framing, as HBase's own codec classes read and write it, instead of the bare
-    /// frames of Hadoop's class. Either cannot read the other's.
+    /// Writes ZSTD in Hadoop's framing, which HBase's own codec classes use, instead of the bare frames of
+    /// Hadoop's class. Neither class can read the other's format.
     pub(crate) zstd_framed: bool,
-    /// The dictionary for ZSTD. The file says its id only; readers must have it, too.
+    /// The dictionary for ZSTD. The file contains only its id; readers need the dictionary, too.
     pub(crate) zstd_dictionary: Option<Arc<[u8]>>,
 }
 
-/// Makes the payloads of blocks.
+/// Compresses the payloads of blocks.
 pub(crate) struct Compressor {
     codec: Codec,
-    /// None if bytes are stored as they are.
+    /// None if bytes are stored uncompressed.
     encoder: Option<Box<dyn Encoder>>,
-    /// The most plain bytes of a chunk, if the codec is framed.
+    /// The maximum number of plain bytes in a chunk, if the codec is framed.
     max_chunk: Option<usize>,
 }
 
 impl Compressor {
-    /// A compressor of `codec`; fails if that is not built in, or if a dictionary is none.
+    /// A compressor for `codec`. Fails if the codec is not built in, or if the dictionary is invalid.
     pub(crate) fn new(codec: Codec, options: &CompressorOptions) -> Result<Self, Corruption> {
         let encoder = encoder(codec, options)?;
         Ok(Self { codec, encoder, max_chunk: max_chunk(codec, options.zstd_framed) })
@@ -41,9 +41,9 @@ impl Compressor {
         self.codec
     }
 
-    /// Appends the payload of a block of the bytes `plain` to `out`.
+    /// Appends the payload for the bytes `plain` to `out`.
     ///
-    /// There is no way out for blocks that grow: HBase has none either (hfile.md §6.4).
+    /// Blocks that grow are stored compressed all the same, as in HBase (hfile.md §6.4).
     pub(crate) fn compress(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<(), Corruption> {
         let Some(encoder) = &mut self.encoder else {
             out.extend_from_slice(plain);
@@ -57,7 +57,7 @@ impl Compressor {
 }
 
 fn encoder(codec: Codec, options: &CompressorOptions) -> Result<Option<Box<dyn Encoder>>, Corruption> {
-    // only ZSTD has any use for it
+    // only used by ZSTD
     let _ = &options.zstd_dictionary;
     codec.require()?;
     Ok(match codec {
@@ -77,7 +77,7 @@ fn encoder(codec: Codec, options: &CompressorOptions) -> Result<Option<Box<dyn E
         Codec::Lzma => Some(Box::new(super::xz::Encoder)),
         #[cfg(feature = "brotli")]
         Codec::Brotli => Some(Box::new(super::brotli::Encoder)),
-        // NONE: what is not built in has been refused above
+        // NONE: codecs that are not built in were rejected above
         _ => None,
     })
 }
@@ -100,7 +100,8 @@ impl fmt::Debug for Compressor {
     }
 }
 
-/// Appends what `fill` writes at the start of `at_most` bytes of room.
+/// Appends up to `at_most` bytes: `fill` writes to a buffer of that size and returns the number of bytes
+/// written.
 #[cfg(any(feature = "snappy", feature = "lz4", feature = "zstd", feature = "lzo"))]
 pub(super) fn append(
     out: &mut Vec<u8>,

@@ -1,4 +1,4 @@
-//! From a block's payload to its plain bytes.
+//! Decompresses the payload of a block.
 #![warn(clippy::indexing_slicing)]
 
 use super::plain::Plain;
@@ -7,15 +7,16 @@ use crate::error::Corruption;
 use std::fmt;
 use std::sync::Arc;
 
-/// The start of a Zstandard frame. As the length of a group (§8.2) it would be 683 MB.
+/// The start of a Zstandard frame. As the length of a group (§8.2) it would mean 683 MB.
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
-/// Whether a payload compressed by Zstandard is frames alone, without Hadoop's framing (hfile.md §8.3).
+/// Whether a payload compressed by Zstandard consists of bare frames, without Hadoop's framing (hfile.md
+/// §8.3).
 pub(crate) fn is_bare_zstd(payload: &[u8]) -> bool {
     payload.starts_with(&ZSTD_MAGIC)
 }
 
-/// Gives blocks their plain bytes back.
+/// Decompresses blocks.
 #[derive(Clone, Default)]
 pub(crate) struct Decompressor {
     codec: Codec,
@@ -24,7 +25,7 @@ pub(crate) struct Decompressor {
 }
 
 impl Decompressor {
-    /// One for the blocks of a file; ZSTD may need the dictionary that the table was written with.
+    /// A decompressor for the blocks of a file. ZSTD may need the dictionary that the table was written with.
     pub(crate) fn new(codec: Codec, zstd_dictionary: Option<Arc<[u8]>>) -> Self {
         #[cfg(not(feature = "zstd"))]
         let _ = zstd_dictionary;
@@ -43,8 +44,8 @@ impl Decompressor {
 
     /// Appends exactly `plain_len` bytes to `out`: the plain form of `payload`.
     ///
-    /// Never makes more than `plain_len` bytes, whatever the payload says, and takes no more memory than
-    /// what comes out justifies, but for the codec's own tables. When it fails, `out` is as it was.
+    /// Never produces more than `plain_len` bytes, whatever the payload claims. Except for the tables of the
+    /// codec, memory use is proportional to the bytes actually produced. On failure, `out` is unchanged.
     pub(crate) fn decompress(
         &self,
         payload: &[u8],
@@ -64,7 +65,7 @@ impl Decompressor {
         self.codec.require()?;
         match self.codec {
             Codec::None => copy(payload, plain),
-            // what a codec makes of nothing differs between Hadoop's libraries, so do not look (§8.4)
+            // the encoding of empty input differs between Hadoop's libraries, so it is not checked (§8.4)
             _ if plain.left() == 0 => Ok(()),
             Codec::Gz | Codec::Bzip2 => self.run(payload, plain),
             Codec::Zstd if is_bare_zstd(payload) => self.run(payload, plain),

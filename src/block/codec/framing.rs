@@ -12,9 +12,9 @@ use super::plain::Plain;
 use crate::coding::Cursor;
 use crate::error::Corruption;
 
-/// Decodes groups until all that is missing from `plain` is there, with `run` decoding one chunk.
+/// Decodes groups until `plain` is complete; `run` decodes one chunk.
 ///
-/// What follows then is not looked at: the empty group after a block of several chunks, for one.
+/// Later bytes are ignored, for example the empty group after a block of several chunks.
 pub(super) fn decode(
     codec: Codec,
     payload: &[u8],
@@ -46,11 +46,11 @@ pub(super) fn decode(
 }
 
 fn read_length(input: &mut Cursor<'_>, what: &'static str) -> Result<usize, Corruption> {
-    // one that does not fit a usize is refused as too long by whoever compares it
+    // a length that does not fit a usize is rejected by the caller's comparison
     Ok(usize::try_from(input.u32(what)?).unwrap_or(usize::MAX))
 }
 
-/// Appends `plain` as one group, of chunks of `max` plain bytes that `run` encodes.
+/// Appends `plain` as one group. `run` encodes chunks of up to `max` plain bytes.
 pub(super) fn encode(
     plain: &[u8],
     max: usize,
@@ -68,7 +68,7 @@ pub(super) fn encode(
         }
     }
     if plain.len() > max {
-        // what Hadoop's stream adds when it is finished
+        // Hadoop's stream writes this when it is finished
         out.extend([0; 4]);
     }
     Ok(())
@@ -85,7 +85,7 @@ fn length(len: usize) -> Result<[u8; 4], Corruption> {
 mod tests {
     use super::*;
 
-    /// A codec that says how often a byte comes.
+    /// A test codec: a count and a byte to repeat.
     fn repeat(chunk: &[u8], plain: &mut Plain<'_>) -> Result<(), Corruption> {
         let &[times, byte] = chunk else { return Err(Codec::Lz4.refuses("not two bytes")) };
         if plain.extend(&vec![byte; times.into()]) { Ok(()) } else { Err(Codec::Lz4.refuses("too many")) }
@@ -118,7 +118,7 @@ mod tests {
         assert_eq!(refused(&GROUP[..12], 5), "length of a chunk needs 4 bytes, 2 left");
         assert_eq!(refused(&[0; 12], 5), "plain length of a group needs 4 bytes, 0 left");
         assert_eq!(refused(&[0, 0, 0, 1, 0, 0, 0, 2, 0, 9], 5), "LZ4: a chunk of no plain bytes");
-        // a chunk may fill its group, not the group after it
+        // a chunk must not exceed its group
         assert_eq!(refused(&[0, 0, 0, 1, 0, 0, 0, 2, 2, 9], 5), "LZ4: too many");
         assert_eq!(
             refused(&[0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff, 9], 5),

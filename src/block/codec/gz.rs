@@ -1,4 +1,4 @@
-//! One gzip member a block (hfile.md §8.4; RFC 1952).
+//! One gzip member per block (hfile.md §8.4; RFC 1952).
 #![warn(clippy::indexing_slicing)]
 
 use super::plain::Plain;
@@ -9,14 +9,14 @@ use crate::coding::Cursor;
 use crate::error::Corruption;
 use flate2::{Compress, Compression, Crc, Decompress, FlushCompress, FlushDecompress, Status};
 
-/// As HBase writes it: deflate, no flags, no time, no operating system.
+/// As written by HBase: deflate, no flags, no time, no operating system.
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0];
 
 static INFLATERS: Pool<Decompress> = Pool::new();
 
-/// Decodes a member of exactly the bytes that are missing and verifies its sum and size.
+/// Decodes a member of exactly the missing number of bytes, and verifies its checksum and size.
 ///
-/// What follows the member is not looked at; HBase does not either.
+/// Bytes after the member are ignored, as in HBase.
 pub(super) fn decode(payload: &[u8], plain: &mut Plain<'_>) -> Result<(), Corruption> {
     let mut input = Cursor::new(payload);
     skip_header(&mut input)?;
@@ -48,14 +48,14 @@ pub(super) fn decode(payload: &[u8], plain: &mut Plain<'_>) -> Result<(), Corrup
     if trailer_field(&mut input, "CRC of a gzip member")? != crc.sum() {
         return Err(Codec::Gz.refuses("the CRC of the member does not match its bytes"));
     }
-    // modulo 2^32, both
+    // both are modulo 2^32
     if trailer_field(&mut input, "size of a gzip member")? != crc.amount() {
         return Err(Codec::Gz.refuses("the size of the member does not match its bytes"));
     }
     Ok(())
 }
 
-/// Reads the header: HBase's has nothing optional, those of native libraries could.
+/// Skips the header: HBase's has no optional fields, those of native libraries could have some.
 fn skip_header(input: &mut Cursor<'_>) -> Result<(), Corruption> {
     const HEADER_CRC: u8 = 1 << 1;
     const EXTRA: u8 = 1 << 2;
@@ -99,7 +99,7 @@ pub(super) struct Encoder(Compress);
 
 impl Encoder {
     pub(super) fn new() -> Self {
-        // 6, as HBase's default
+        // 6 is the default in HBase
         Self(Compress::new(Compression::new(6), false))
     }
 }

@@ -6,7 +6,7 @@ use super::{Codec, compressor};
 use crate::error::Corruption;
 use lz4_flex::block;
 
-/// More plain bytes than this for each byte there cannot be: each byte of a match's length adds 255.
+/// The upper bound of the compression ratio: each byte of a match's length adds 255.
 const MAX_RATIO: usize = 255;
 
 pub(super) fn decode(chunk: &[u8], plain: &mut Plain<'_>) -> Result<(), Corruption> {

@@ -1,8 +1,8 @@
 //! Compression of blocks (hfile.md §8; HBase: `Compression.Algorithm`).
 //!
-//! One file a codec, each a feature of the crate. What they share is around them: [`plain`], where the
-//! bytes come out, never more than promised; `stream`, for libraries that decode piece by piece;
-//! [`framing`], Hadoop's; `pool`, for contexts that are dear to make.
+//! Each codec has a file here and a feature of the crate. Shared parts: [`plain`], an output buffer that
+//! never exceeds the declared size; `stream`, for libraries that decode incrementally; [`framing`], Hadoop's
+//! framing; `pool`, for contexts that are expensive to create.
 
 mod compressor;
 mod decompressor;
@@ -62,7 +62,7 @@ impl Codec {
         }
     }
 
-    /// The error for bytes that this codec's library refuses.
+    /// The error for bytes that the codec's library rejects.
     #[cold]
     fn refuses(self, message: impl Into<Cow<'static, str>>) -> Corruption {
         Corruption::Codec { codec: self.name(), message: message.into() }

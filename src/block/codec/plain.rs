@@ -1,17 +1,17 @@
-//! Where the plain bytes of one block come out.
+//! The output buffer for the plain bytes of one block.
 #![warn(clippy::indexing_slicing)]
 
 use crate::error::Corruption;
 
-/// The end of a buffer, to be filled with exactly as many plain bytes as a block promises.
+/// The end of a buffer, to be filled with exactly the declared number of plain bytes of a block.
 ///
-/// A codec asks for [room](Self::room), writes at its start, and [says](Self::advance) how much. There is
-/// never room beyond the promise, and memory is taken as codecs ask for it, so that a promise alone
-/// costs nothing.
+/// A codec requests [room](Self::room), writes to its start, and [reports](Self::advance) the number of bytes
+/// written. The room never exceeds the declared size. Memory is allocated only as codecs request it, so a
+/// large declared size alone costs nothing.
 #[derive(Debug)]
 pub(super) struct Plain<'a> {
     out: &'a mut Vec<u8>,
-    /// Where the next byte goes; what `out` holds from here on is scratch.
+    /// The offset of the next byte; the contents of `out` from here on are scratch.
     written: usize,
     end: usize,
 }
@@ -22,18 +22,18 @@ impl<'a> Plain<'a> {
         Self { out, written, end: written.saturating_add(len) }
     }
 
-    /// The bytes that are still missing.
+    /// The number of missing bytes.
     pub(super) fn left(&self) -> usize {
         self.end - self.written
     }
 
-    /// Bytes to write to: as many as are missing, but not more than `at_most`.
-    #[allow(dead_code, reason = "nobody asks when no codec is built in")]
+    /// A buffer to write to: the missing bytes, but at most `at_most`.
+    #[allow(dead_code, reason = "unused if no codec is built in")]
     pub(super) fn room(&mut self, at_most: usize) -> &mut [u8] {
         let to = self.written + at_most.min(self.left());
         if to > self.out.len() {
             if to > self.out.capacity() {
-                // doubling, as a Vec would, but not past what can ever be needed
+                // doubles as a Vec does, but not beyond the final size
                 let capacity = self.out.capacity().saturating_mul(2).clamp(to, self.end);
                 self.out.reserve_exact(capacity - self.out.len());
             }
@@ -42,12 +42,12 @@ impl<'a> Plain<'a> {
         self.out.get_mut(self.written..to).unwrap_or_default()
     }
 
-    /// The first `len` bytes of the room are plain bytes now.
+    /// Marks the first `len` bytes of the room as plain bytes.
     pub(super) fn advance(&mut self, len: usize) {
         self.written = self.written.saturating_add(len).min(self.out.len()).min(self.end);
     }
 
-    /// Appends `bytes`, if that many are missing.
+    /// Appends `bytes` unless that exceeds the number of missing bytes. Returns whether it did.
     pub(super) fn extend(&mut self, bytes: &[u8]) -> bool {
         if bytes.len() > self.left() {
             return false;
@@ -59,7 +59,7 @@ impl<'a> Plain<'a> {
         true
     }
 
-    /// What `fill` does when not more than `len` bytes are missing.
+    /// Calls `fill` with the number of missing bytes limited to `len`.
     pub(super) fn within<R>(&mut self, len: usize, fill: impl FnOnce(&mut Self) -> R) -> R {
         let end = self.end;
         self.end = end.min(self.written.saturating_add(len));
@@ -68,7 +68,7 @@ impl<'a> Plain<'a> {
         result
     }
 
-    /// Ends the buffer behind the last plain byte; fails if any is missing.
+    /// Truncates the buffer after the last plain byte. Fails if any is missing.
     pub(super) fn finish(self) -> Result<(), Corruption> {
         self.out.truncate(self.written);
         match self.left() as u64 {

@@ -1,17 +1,18 @@
-//! Contexts of compression libraries, kept for the next block.
+//! A pool of contexts of compression libraries.
 
 use crate::sync::unpoisoned;
 use std::sync::Mutex;
 
-/// Contexts that are dear to make and not in use just now.
+/// Idle contexts that are expensive to create.
 ///
-/// One pool serves all files: there are as many contexts as threads ever decoded at once, not one for
-/// each open file.
+/// One pool serves all files: the number of contexts is the number of threads that decoded concurrently, not
+/// the number of open files.
 pub(super) struct Pool<T> {
     idle: Mutex<Vec<T>>,
 }
 
-/// More are not kept: by then it is the machine that is short of threads, not of contexts.
+/// The maximum number of idle contexts. More concurrent decoders than this are limited by the number of
+/// processors, not by creating contexts.
 const MOST_IDLE: usize = 64;
 
 impl<T> Pool<T> {
@@ -23,7 +24,7 @@ impl<T> Pool<T> {
         unpoisoned(self.idle.lock()).pop()
     }
 
-    /// Gives back a context that can be used again.
+    /// Returns a reusable context to the pool.
     pub(super) fn put(&self, context: T) {
         let mut idle = unpoisoned(self.idle.lock());
         if idle.len() < MOST_IDLE {

@@ -1,4 +1,4 @@
-//! Raw Snappy, which says its own plain size (hfile.md §8.2).
+//! Raw Snappy, which contains its plain size (hfile.md §8.2).
 #![warn(clippy::indexing_slicing)]
 
 use super::plain::Plain;
@@ -6,7 +6,7 @@ use super::{Codec, compressor};
 use crate::error::Corruption;
 use snap::raw;
 
-/// More plain bytes than this for each byte there cannot be: copies make 64 of three.
+/// The upper bound of the compression ratio: a copy of three bytes produces 64.
 const MAX_RATIO: usize = 22;
 
 pub(super) fn decode(chunk: &[u8], plain: &mut Plain<'_>) -> Result<(), Corruption> {

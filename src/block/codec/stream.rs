@@ -1,23 +1,23 @@
-//! Decoding piece by piece, for libraries that do not need all the room at once.
+//! Incremental decoding, for libraries that do not need the whole output buffer at once.
 #![warn(clippy::indexing_slicing)]
 
 use super::Codec;
 use super::plain::Plain;
 use crate::error::Corruption;
 
-/// What one call of a library did.
+/// The result of one call of a library.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Step {
     pub(super) read: usize,
     pub(super) written: usize,
-    /// Whether the stream has ended, its checksums (if it has any) verified.
+    /// Whether the stream has ended and its checksums, if any, have been verified.
     pub(super) ended: bool,
 }
 
-/// Decodes one whole stream from the start of `input`, with `run` taking input and room.
+/// Decodes one whole stream from the start of `input`; `run` takes input and an output buffer.
 ///
-/// Room is given as bytes come out: what most streams need at first, then as much again each time. A stream
-/// of more bytes than are missing is refused. Returns how many bytes of `input` the stream has.
+/// The buffer grows as bytes are produced: first the size that most streams need, then doubling. A stream
+/// with more bytes than missing is rejected. Returns the number of bytes of `input` that the stream takes.
 pub(super) fn decode(
     codec: Codec,
     input: &[u8],
@@ -27,7 +27,7 @@ pub(super) fn decode(
     let mut rest = input;
     let mut room_bytes = input.len().saturating_mul(USUAL_RATIO).max(LEAST_ROOM);
     loop {
-        // room for one byte that must not come: with none at all, a library need not look for the end
+        // room for one byte too many: with an empty buffer, a library need not look for the end of the stream
         let mut spare = [0];
         let full = plain.left() == 0;
         let room = if full { &mut spare } else { plain.room(room_bytes) };
@@ -48,7 +48,7 @@ pub(super) fn decode(
     }
 }
 
-/// Blocks that are smaller by more than this are decoded in several steps.
+/// Blocks with a higher compression ratio are decoded in several steps.
 const USUAL_RATIO: usize = 16;
 
 const LEAST_ROOM: usize = 64 << 10;

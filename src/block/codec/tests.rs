@@ -1,10 +1,10 @@
-//! What holds for every codec that is built in.
+//! Properties of all codecs that are built in.
 
 use super::*;
 use proptest::prelude::*;
 use std::sync::Arc;
 
-/// A codec as it can be written, and read back.
+/// A codec with the options for writing and reading it.
 struct Case {
     name: &'static str,
     codec: Codec,
@@ -43,7 +43,7 @@ impl Case {
         Decompressor::new(self.codec, self.options.zstd_dictionary.clone())
     }
 
-    /// What decompressing gives, having checked what must hold whatever it gives.
+    /// The result of decompressing, after checking the invariants of success and failure.
     fn decompress(&self, payload: &[u8], len: usize) -> Result<Vec<u8>, Corruption> {
         let mut out = b"before".to_vec();
         let result = self.decompressor().decompress(payload, len, &mut out);
@@ -54,13 +54,13 @@ impl Case {
         result.map(|()| out.split_off(6))
     }
 
-    /// Whether a codec verifies its own bytes.
+    /// Whether the codec's format has a checksum.
     fn has_checksum(&self) -> bool {
         matches!(self.codec, Codec::Gz | Codec::Bzip2)
     }
 }
 
-/// Bytes that always are the same: like cells, or like noise.
+/// Reproducible bytes: similar to cells, or noise.
 fn plain(len: usize, compressible: bool) -> Vec<u8> {
     let mut state = 0x2545_f491_4f6c_dd1du64;
     let mut next = || {
@@ -101,8 +101,8 @@ fn what_is_compressed_comes_back() {
     }
 }
 
-/// The metadata of a delete-family Bloom filter, 63 plain bytes, in files that HBase 2.6.4 wrote: the
-/// codec class, and the payload.
+/// The metadata of a delete-family Bloom filter, 63 plain bytes, in files written by HBase 2.6.4: the codec
+/// class, the codec and the payload.
 const WRITTEN_BY_HBASE: &[(&str, Codec, &str)] = &[
     (
         "LZO, aircompressor",
@@ -213,7 +213,7 @@ fn no_prefix_and_no_flipped_bit_does_harm() {
             let plain = plain(len, compressible);
             let mut payload = case.compress(&plain);
             for end in 0..payload.len() {
-                // an lzma stream may lack what a decoder does not need
+                // an lzma stream may lack bytes that a decoder does not need
                 if let Ok(back) = case.decompress(&payload[..end], len) {
                     assert_eq!(back, plain, "{} cut at {end}", case.name);
                     assert_ne!(case.codec, Codec::Gz);
@@ -245,7 +245,7 @@ fn a_lie_about_the_plain_size_takes_no_memory() {
     for case in Case::all() {
         let payload = case.compress(&plain(100, true));
         assert!(case.decompress(&payload, 1 << 30).is_err(), "{}", case.name);
-        // the same lie in the framing
+        // the same wrong size in the framing
         let mut framed = payload.clone();
         framed.splice(..4, (1u32 << 30).to_be_bytes());
         assert!(case.decompress(&framed, 1 << 30).is_err(), "{}", case.name);
@@ -284,7 +284,7 @@ proptest! {
     fn no_bytes_make_it_panic(payload: Vec<u8>, len in 0..5000usize) {
         for case in Case::all() {
             let _ = case.decompress(&payload, len);
-            // behind a header that lets the bytes reach the codec
+            // after a header that lets the bytes reach the codec
             let mut framed = u32::try_from(len).unwrap().to_be_bytes().to_vec();
             framed.extend(u32::try_from(payload.len()).unwrap().to_be_bytes());
             framed.extend(&payload);

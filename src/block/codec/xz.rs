@@ -4,7 +4,7 @@
 //! |-------:|------:|--------------------------------------------------|
 //! |      0 |     1 | properties: lc, lp, pb                           |
 //! |      1 |     4 | size of the dictionary, little-endian            |
-//! |      5 |     8 | plain size, little-endian; -1: a marker ends it  |
+//! |      5 |     8 | plain size, little-endian; -1: an end marker     |
 //! |     13 |       | range-coded bytes                                |
 #![warn(clippy::indexing_slicing)]
 
@@ -15,11 +15,11 @@ use crate::coding::Cursor;
 use crate::error::Corruption;
 use liblzma::stream::{Action, LzmaOptions, Status, Stream};
 
-/// More plain bytes than this for each byte there cannot be: the best that adapted probabilities
-/// can do is a match of 273 bytes in 0.31 bits.
+/// The upper bound of the compression ratio: with adapted probabilities, a match of 273 bytes takes at least
+/// 0.31 bits.
 const MAX_RATIO: usize = 8192;
 
-/// What the decoder needs besides the dictionary, with room to spare.
+/// The memory that the decoder needs besides the dictionary, generously estimated.
 const STATE_BYTES: u64 = 8 << 20;
 
 #[expect(clippy::little_endian_bytes, reason = "LZMA is little-endian")]
@@ -29,8 +29,8 @@ pub(super) fn decode(chunk: &[u8], plain: &mut Plain<'_>) -> Result<(), Corrupti
     let dictionary = u32::from_le_bytes(input.array("LZMA header")?);
     let size = input.array::<8>("LZMA header")?;
 
-    // The decoder allocates the whole dictionary. What is farther back than all plain bytes together can
-    // not be referred to, so a smaller one serves a good stream as well, and a bad one fails.
+    // The decoder allocates the whole dictionary. References cannot go back further than the total of all
+    // plain bytes, so a smaller dictionary suffices for a valid stream, and an invalid one fails.
     let useful = plain.left().min(chunk.len().saturating_mul(MAX_RATIO)).max(4096);
     let dictionary = dictionary.min(u32::try_from(useful).unwrap_or(u32::MAX));
     let mut header = [0; 13];
@@ -41,7 +41,7 @@ pub(super) fn decode(chunk: &[u8], plain: &mut Plain<'_>) -> Result<(), Corrupti
     }
 
     let mut decoder = Stream::new_lzma_decoder(u64::from(dictionary) + STATE_BYTES).map_err(refuse)?;
-    // liblzma reads nothing at all if there is no room, although nothing can come out of a header
+    // liblzma reads nothing if the output buffer is empty, although a header produces no output
     decoder.process(&header, &mut [0], Action::Run).map_err(refuse)?;
     if decoder.total_in() != header.len() as u64 || decoder.total_out() != 0 {
         return Err(Codec::Lzma.refuses("not an LZMA header"));
@@ -62,7 +62,7 @@ pub(super) struct Encoder;
 
 impl compressor::Encoder for Encoder {
     fn encode(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<(), Corruption> {
-        // 6, as HBase's default, but with a dictionary no larger than a chunk can use
+        // 6 is the default in HBase, but with a dictionary no larger than a chunk can use
         let mut options = LzmaOptions::new_preset(6).map_err(refuse)?;
         options.dict_size(u32::try_from(plain.len()).unwrap_or(u32::MAX).clamp(1 << 16, 8 << 20));
         let mut encoder = Stream::new_lzma_encoder(&options).map_err(refuse)?;

@@ -8,19 +8,19 @@ use crate::error::Corruption;
 use std::num::NonZeroU32;
 use zstd_safe::{CCtx, CDict, DCtx, DDict};
 
-/// More plain bytes than this for each byte there cannot be: a block of 128 KiB takes at least four.
+/// The upper bound of the compression ratio: a block of 128 KiB takes at least four bytes.
 const MAX_RATIO: usize = 32 << 10;
 
-/// As HBase's default.
+/// The default in HBase.
 const LEVEL: i32 = 3;
 
 static CONTEXTS: Pool<DCtx<'static>> = Pool::new();
 
-/// A dictionary, made ready for decoding.
+/// A dictionary prepared for decoding.
 pub(super) struct DecoderDictionary {
-    /// None for one that is just bytes, without the header and tables of Zstandard's own.
+    /// None for a raw dictionary, without Zstandard's header and tables.
     id: Option<NonZeroU32>,
-    /// None if the library refused it.
+    /// None if the library rejected it.
     prepared: Option<DDict<'static>>,
 }
 
@@ -30,10 +30,10 @@ impl DecoderDictionary {
     }
 }
 
-/// Decodes frame after frame until nothing is missing.
+/// Decodes frames until no bytes are missing.
 ///
-/// Each frame is decoded in one go, straight to where its bytes belong: no window is allocated, whatever
-/// the frame says that it needs.
+/// Each frame is decoded in one call, directly into the output: no window is allocated, whatever window size
+/// the frame declares.
 pub(super) fn decode(
     frames: &[u8],
     plain: &mut Plain<'_>,
@@ -63,7 +63,7 @@ fn decode_frame(
         return Err(Codec::Zstd.refuses("a frame that ends too early"));
     };
     let mut at_most = len.saturating_mul(MAX_RATIO);
-    // most frames say their plain size; the library holds them to it
+    // most frames declare their plain size, and the library enforces it
     if let Ok(Some(size)) = zstd_safe::get_frame_content_size(frame) {
         at_most = at_most.min(usize::try_from(size).unwrap_or(usize::MAX));
     }
@@ -77,10 +77,11 @@ fn decode_frame(
     Ok(())
 }
 
-/// The dictionary that `frame` is decoded with.
+/// The dictionary to decode `frame` with.
 ///
-/// A frame names one that has an id. If it names none, it is from before the table had its dictionary,
-/// which then must not be used: the offsets that it starts a frame with are not those of a plain one.
+/// A frame refers to a dictionary by its id. A frame without an id was written before the table had a
+/// dictionary. A dictionary with an id must not be used for it, since its initial offsets differ from those
+/// of a frame without a dictionary.
 fn choose<'a>(
     frame: &[u8],
     dictionary: Option<&'a DecoderDictionary>,
@@ -143,7 +144,7 @@ fn refuse(code: usize) -> Corruption {
 mod tests {
     use super::*;
 
-    /// HBase 2.6.4 wrote this with a dictionary that has an id: 63 plain bytes, framed.
+    /// Written by HBase 2.6.4 with a dictionary that has an id: 63 plain bytes, framed.
     const WITH_DICTIONARY: &str = "0000003f0000003328b52ffd237b4be52e3f350100430104dae3dc7b4b2842e4deefde1b2eedde1b07fc63821f\
          c261b6e597e0c8650d62eb8e6501";
 

@@ -1,4 +1,4 @@
-//! A data block in memory: plain cells, checked, and an index over them.
+//! A data block in memory: plain, checked cells and an index of them.
 
 mod rows;
 
@@ -17,54 +17,55 @@ use std::ops::{ControlFlow, Range};
 
 /// The cells of one block.
 ///
-/// Whatever the encoding on disk, here they are plain (hfile.md §2.1), one after the other; the delta encodings are
-/// decoded when the block is loaded. The type is the proof that every length has been checked, so stepping through the
-/// cells cannot fail. There is at least one cell.
+/// Whatever the encoding on disk, the cells here are plain (hfile.md §2.1) and contiguous; delta encodings
+/// are decoded when the block is loaded. All lengths were checked when this type was created, so stepping
+/// through the cells cannot fail. There is at least one cell.
 pub(crate) struct DataBlock {
-    /// What was read or decoded, the cells among it, then the entries of `index`.
+    /// The bytes read or decoded, which include the cells, followed by the entries of `index`.
     bytes: Vec<u8>,
     cells: Range<usize>,
     format: CellFormat,
     count: u32,
-    /// Where the last cell starts.
+    /// The offset of the last cell.
     last: usize,
     index: SeekIndex,
     prev_block_offset: i64,
 }
 
-/// What a search for a row in a block has found.
+/// The result of a search for a row in a block.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum RowSearch {
     /// The first cell of the row in this block.
     Found(CellPlace),
-    /// There is none of the row, but one behind it.
+    /// The row is not in this block, but a greater row is.
     Absent,
     /// All cells are before the row.
     Behind,
 }
 
-/// Where a step has led.
+/// The result of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// To another cell of the same row.
+    /// Moved to another cell of the same row.
     InRow,
-    /// To the first cell of another row.
+    /// Moved to the first cell of another row.
     NextRow,
-    /// Nowhere: there is no cell behind in this block.
+    /// Not moved: the block has no further cell.
     End,
 }
 
-/// How the cells of a block came about.
+/// Whether the cells of a block have been checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trust {
-    /// Read from a file: every cell is to be checked.
+    /// Read from a file: every cell must be checked.
     Unchecked,
-    /// Made by a decoder that checked each, and may say how many there are and where the last is.
+    /// From a decoder that checked every cell; it may provide the number of cells and the offset of the last
+    /// one.
     Decoded(Option<Undone>),
 }
 
 impl DataBlock {
-    /// Takes the cells in `bytes[cells]`, checks them if need be and, given an order, builds the index over them.
+    /// Takes the cells in `bytes[cells]`, checks them if necessary and, given an order, builds the index.
     pub(crate) fn new(
         mut bytes: Vec<u8>,
         cells: Range<usize>,
@@ -73,7 +74,7 @@ impl DataBlock {
         index: Option<CellOrder>,
     ) -> Result<Self, Corruption> {
         bytes.truncate(cells.end);
-        // a guess: cells of a hundred bytes
+        // estimate: 100 bytes per cell
         let mut starts = Vec::with_capacity(if index.is_some() { cells.len() / 100 } else { 0 });
         let (count, last) = match (trust, index.is_some()) {
             (Trust::Unchecked, false) => walk_checked(&bytes, &cells, format, |_, _| {}),
@@ -119,22 +120,22 @@ impl DataBlock {
         Self { prev_block_offset, ..self }
     }
 
-    /// The offset in the file of the data block before this one; -1 for none.
+    /// The file offset of the previous data block; -1 if there is none.
     pub(crate) fn prev_block_offset(&self) -> i64 {
         self.prev_block_offset
     }
 
-    /// How many cells there are.
+    /// The number of cells.
     pub(crate) fn count(&self) -> u32 {
         self.count
     }
 
-    /// Bytes of memory, for a cache to count.
+    /// The memory size in bytes, for cache accounting.
     pub(crate) fn memory(&self) -> usize {
         size_of::<Self>() + self.bytes.capacity()
     }
 
-    /// The buffer, to be used again.
+    /// The buffer, for reuse.
     pub(crate) fn into_buffer(self) -> Vec<u8> {
         self.bytes
     }
@@ -145,10 +146,10 @@ impl DataBlock {
         self.place(self.cells.start)
     }
 
-    /// The first cell, for who is going to walk far.
+    /// The first cell, for a long scan: also touches the following bytes.
     pub(crate) fn first_of_many(&self) -> CellPlace {
         let mut place = self.first();
-        // from the next chunk on this is done on the way
+        // `advance` touches the following chunks
         let end = self.bytes.len().min(place.next + AHEAD + CHUNK);
         place.ahead = self.bytes.get(place.next..end).map(touch).unwrap_or_default();
         place
@@ -159,7 +160,7 @@ impl DataBlock {
         self.place(self.last)
     }
 
-    /// Goes to the cell behind; false, and nowhere else, if there is none in this block.
+    /// Moves to the next cell. Returns false, and does not move, if there is none in this block.
     #[inline(always)] // the loop of every scan
     pub(crate) fn advance(&self, place: &mut CellPlace) -> bool {
         if !self.step(place) {
@@ -169,7 +170,7 @@ impl DataBlock {
         true
     }
 
-    /// As [`advance`](Self::advance), and says whether the row is still the same.
+    /// As [`advance`](Self::advance), but returns whether the row is still the same.
     #[inline(always)] // the loop of every scan
     pub(crate) fn advance_in_row(&self, place: &mut CellPlace) -> Step {
         let step = self.step_in_row(place);
@@ -179,7 +180,7 @@ impl DataBlock {
         step
     }
 
-    /// As [`advance_in_row`](Self::advance_in_row), for who does not go far: what is further on is not touched.
+    /// As [`advance_in_row`](Self::advance_in_row), for short scans: does not touch the following bytes.
     #[inline(always)] // as `advance`
     pub(crate) fn step_in_row(&self, place: &mut CellPlace) -> Step {
         let before = place.at;
@@ -190,8 +191,9 @@ impl DataBlock {
         if same { Step::InRow } else { Step::NextRow }
     }
 
-    /// Lends the cells of a row from a place on, until `visit` breaks off: then `place` is that of the cell where it was. Else
-    /// says where the step behind the row's last cell has led; from the end of the block there was none.
+    /// Visits the cells of a row from `place` on, until `visit` breaks; then `place` is that of the cell
+    /// where it broke. Otherwise returns the result of the step from the last cell of the row; for
+    /// [`Step::End`], `place` stays there.
     #[inline(always)] // the loop of every scan
     pub(crate) fn walk_row<B>(
         &self,
@@ -207,7 +209,8 @@ impl DataBlock {
         }
     }
 
-    /// Lends the cell of a place if another row follows it in the block, and goes there if `visit` has a result; none else.
+    /// If the cell at `place` is followed by another row in this block, passes it to `visit`, and advances if
+    /// `visit` returns a result. Otherwise returns None.
     #[inline(always)] // the loop of every scan
     pub(crate) fn walk_lone<R>(
         &self,
@@ -240,8 +243,8 @@ impl DataBlock {
         }
     }
 
-    /// Asks for the memory that most of a cell is in, all of it at once: where it ends is known only when its beginning is
-    /// there, and to wait for one after the other takes twice as long.
+    /// Touches the cache lines that usually hold the rest of a cell, all at once. The length of the cell is
+    /// known only when its start has been loaded; waiting for one line after the other takes twice as long.
     #[inline(always)] // a few instructions
     fn touch_behind(&self, at: usize) {
         for line in [64, 128] {
@@ -254,7 +257,7 @@ impl DataBlock {
         place_at(&self.bytes, at, self.format)
     }
 
-    /// Whether it is the first cell.
+    /// Whether this is the first cell.
     pub(crate) fn is_first(&self, place: &CellPlace) -> bool {
         place.at == self.cells.start
     }
@@ -281,7 +284,7 @@ impl DataBlock {
         CellRef { key: CellKey::from_checked(key), value, tags, seq_id: place.seq_id }
     }
 
-    /// The first cell whose key is not smaller than `key`, and how it compares; `None` if all are smaller.
+    /// The first cell whose key is not less than `key`, and how it compares; `None` if all are less.
     #[inline]
     pub(crate) fn seek(&self, key: &CellKey, order: CellOrder) -> Option<(CellPlace, Ordering)> {
         let (low, high) = match self.candidates(key.row()) {
@@ -292,10 +295,10 @@ impl DataBlock {
         let mut place = if self.index.len() == 0 {
             self.first()
         } else {
-            // nearly always one entry or none has the row's bits
+            // nearly always at most one entry has the row's bits
             let entry = if high - low > 1 { self.bisect(low, high, key, order) } else { low };
             if entry > low {
-                // the cells behind an entry that have none of their own may be smaller, too
+                // the cells after an entry that have no entry of their own may be less than `key`, too
                 self.place(self.entry_at(entry - 1))
             } else if entry == high && entry < self.index.len() {
                 return Some((self.place(self.entry_at(entry)), Ordering::Greater));
@@ -314,7 +317,7 @@ impl DataBlock {
         }
     }
 
-    /// Looks for the first cell of a row. A row that is not there mostly shows in the index alone.
+    /// Finds the first cell of a row. For most absent rows, only the index is read.
     #[inline]
     pub(crate) fn find_row(&self, row: &[u8], order: CellOrder) -> RowSearch {
         if self.index.len() == 0 {
@@ -326,7 +329,7 @@ impl DataBlock {
             Candidates::Between { low, high } => (low, high),
         };
         if low < high {
-            // nearly always this is it; the first cell of every row has an entry
+            // nearly always a match; the first cell of every row has an entry
             let at = self.entry_at(low);
             self.touch_behind(at);
             let place = self.place(at);
@@ -352,7 +355,8 @@ impl DataBlock {
         }
     }
 
-    /// As [`find_row`](Self::find_row), among the cells of the entries `low..high`, where alone the row may begin.
+    /// As [`find_row`](Self::find_row), among the cells of the entries `low..high`, the only places where the
+    /// row can begin.
     #[cold]
     fn bisect_rows(&self, mut low: usize, mut high: usize, row: &[u8], order: CellOrder) -> RowSearch {
         while low < high {
@@ -370,7 +374,7 @@ impl DataBlock {
         if self.row(&place) == row { RowSearch::Found(place) } else { RowSearch::Absent }
     }
 
-    /// The last cell whose key is smaller than `key`; `None` if none is.
+    /// The last cell whose key is less than `key`; `None` if there is none.
     pub(crate) fn seek_before(&self, key: &CellKey, order: CellOrder) -> Option<CellPlace> {
         let start = match self.candidates(key.row()) {
             Candidates::Before => return None,
@@ -400,7 +404,7 @@ impl DataBlock {
         self.index.candidates(&self.bytes, row, |bytes| row_at(bytes, self.cells.start))
     }
 
-    /// The first entry of `low..high` whose cell is not smaller than `key`, or `high`.
+    /// The first entry of `low..high` whose cell is not less than `key`, or `high`.
     #[inline]
     fn bisect(&self, mut low: usize, mut high: usize, key: &CellKey, order: CellOrder) -> usize {
         while low < high {
@@ -427,7 +431,7 @@ impl fmt::Debug for DataBlock {
     }
 }
 
-/// Which cells get an entry: the first of each row, and every 16th within one.
+/// Collects the cells that get an entry: the first of each row, and every 16th within a row.
 struct Entries<'b, 's> {
     starts: &'s mut Vec<u32>,
     base: usize,
@@ -451,7 +455,8 @@ impl<'b, 's> Entries<'b, 's> {
     }
 }
 
-/// Checks every cell, shows where it starts and its row, and says how many there are and where the last starts.
+/// Checks every cell and passes its offset and row to `see`. Returns the number of cells and the offset of
+/// the last one.
 fn walk_checked<'b>(
     bytes: &'b [u8],
     cells: &Range<usize>,

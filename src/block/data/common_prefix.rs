@@ -1,15 +1,17 @@
-//! How much of a key is left out because the key before has it, too (hfile.md §7.2).
+//! The number of leading bytes of a key that are omitted because the previous key has them, too (hfile.md
+//! §7.2).
 //!
-//! HBase compares part by part, not byte by byte; to write what it writes, so do we. The two keys are of one family.
+//! HBase compares part by part, not byte by byte; this does the same, so that the output is the same. Both
+//! keys are of one family.
 
 use crate::cell::CellKey;
 
-/// For DIFF and FAST_DIFF: where the keys begin to differ, the timestamp not counted.
+/// For DIFF and FAST_DIFF: the number of equal leading bytes, not counting the timestamp and type.
 #[inline]
 pub(super) fn common_prefix(previous: &CellKey, key: &CellKey) -> usize {
     let ((previous_row, _, previous_qualifier), (row, family, qualifier)) = (previous.split(), key.split());
     if previous_row.len() != row.len() {
-        // of the row length: its first byte, or nothing
+        // bytes of the row length: its first byte, or none
         return usize::from(previous_row.len() >> 8 == row.len() >> 8);
     }
     let common = 2 + equal_bytes(previous_row, row);
@@ -19,7 +21,7 @@ pub(super) fn common_prefix(previous: &CellKey, key: &CellKey) -> usize {
     common + 1 + family.len() + equal_bytes(previous_qualifier, qualifier)
 }
 
-/// For PREFIX: where the keys begin to differ.
+/// For PREFIX: the number of equal leading bytes.
 pub(super) fn common_prefix_with_timestamp(previous: &CellKey, key: &CellKey) -> usize {
     let common = common_prefix(previous, key);
     let end = key.as_bytes().len() - TIMESTAMP_AND_TYPE;
@@ -31,7 +33,7 @@ pub(super) fn common_prefix_with_timestamp(previous: &CellKey, key: &CellKey) ->
 
 const TIMESTAMP_AND_TYPE: usize = 9;
 
-/// The leading bytes that both have, a word at a time.
+/// The number of equal leading bytes. Compares a word at a time.
 #[inline]
 fn equal_bytes(a: &[u8], b: &[u8]) -> usize {
     let (a_words, b_words) = (a.as_chunks::<8>().0, b.as_chunks::<8>().0);

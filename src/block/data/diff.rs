@@ -1,15 +1,15 @@
-//! Keys as what differs from the key before (hfile.md §7.4; HBase: `DiffKeyDeltaEncoder`).
+//! Keys as differences from the previous key (hfile.md §7.4; HBase: `DiffKeyDeltaEncoder`).
 //!
-//! The block starts with its one family, a byte of length and the name. Then, a cell:
+//! The block starts with its family: a length byte and the name. Then follows, for each cell:
 //!
 //! | field | bytes | |
 //! |---|---|---|
 //! | flags | 1 | |
 //! | key length | cint | unless the same |
 //! | value length | cint | unless the same |
-//! | common | cint | leading bytes that are those of the key before; 0 in the first cell |
-//! | key | | what is neither common nor the family, up to the timestamp |
-//! | timestamp | 1 to 8 | little-endian magnitude of the timestamp, or of the one before less this one |
+//! | common | cint | number of leading bytes shared with the previous key; 0 in the first cell |
+//! | key | | the bytes up to the timestamp that are neither common nor the family |
+//! | timestamp | 1 to 8 | little-endian magnitude of the timestamp, or of the previous one minus this one |
 //! | type | 1 | unless the same |
 //! | value | | |
 //! | tail | | |
@@ -29,7 +29,7 @@ const TIMESTAMP_IS_DIFF: u8 = 0x08;
 const TIMESTAMP_BYTES: u8 = 0x70;
 const NEGATIVE: u8 = 0x80;
 
-/// Decodes all cells and counts them.
+/// Decodes all cells and returns their number.
 pub(super) fn decode(block: &mut Delta<'_, '_>) -> Result<usize, Corruption> {
     let Delta { payload, cells, tail } = block;
     let mut before = Before::nothing(payload)?;
@@ -55,7 +55,7 @@ pub(super) fn decode(block: &mut Delta<'_, '_>) -> Result<usize, Corruption> {
     Ok(count)
 }
 
-/// Reads the number that stands for a timestamp.
+/// Reads the number that encodes a timestamp.
 #[expect(clippy::little_endian_bytes, reason = "the one little-endian number of the format")]
 #[inline]
 fn number(payload: &mut Cursor<'_>, flags: u8) -> Result<i64, Corruption> {
@@ -63,7 +63,7 @@ fn number(payload: &mut Cursor<'_>, flags: u8) -> Result<i64, Corruption> {
     let bytes = payload.rest();
     let taken = payload.take(len.into(), "timestamp")?;
     let magnitude = match bytes.first_chunk() {
-        // eight bytes, of which the last ones are not ours
+        // eight bytes, the last of which belong to other fields
         Some(&eight) => u64::from_le_bytes(eight) & u64::MAX >> (8 * (8 - len)),
         None => taken.iter().rev().fold(0, |n, &byte| n << 8 | u64::from(byte)),
     };
@@ -71,7 +71,7 @@ fn number(payload: &mut Cursor<'_>, flags: u8) -> Result<i64, Corruption> {
     Ok(if flags & NEGATIVE != 0 { magnitude.wrapping_neg() } else { magnitude })
 }
 
-/// Appends a cell up to its tail.
+/// Appends a cell without its tail.
 pub(super) fn put(out: &mut Vec<u8>, cell: &CellRef<'_>, previous: Option<Previous<'_>>) {
     let key_len = cell.key.as_bytes().len();
     if previous.is_none() {
@@ -110,7 +110,7 @@ pub(super) fn put(out: &mut Vec<u8>, cell: &CellRef<'_>, previous: Option<Previo
     out.extend_from_slice(cell.value);
 }
 
-/// The fewest bytes that hold the magnitude of a number, at least one.
+/// The minimum number of bytes that hold the magnitude of a number, at least one.
 fn magnitude_len(number: i64) -> u8 {
     let bits = 64 - number.unsigned_abs().leading_zeros();
     u8::try_from(bits.div_ceil(8)).unwrap_or(8).max(1)

@@ -1,4 +1,4 @@
-//! From cells to the payload of a data block, byte for byte as HBase writes it (hfile.md §7).
+//! Encodes cells as the payload of a data block, byte for byte as HBase does (hfile.md §7).
 
 use super::tag_dictionary::TagEncoder;
 use super::{DataBlockEncoding, DataFormat, diff, fast_diff, prefix, tail};
@@ -7,32 +7,32 @@ use crate::error::{Error, Result};
 use std::fmt;
 use std::ops::Range;
 
-/// HBase reads the length of a tag area as signed in places.
+/// In places, HBase reads the length of a tag area as signed.
 const MAX_TAGS_LEN: usize = i16::MAX as usize;
 /// Sizes within a block are signed.
 const MAX_BLOCK_LEN: usize = i32::MAX as usize;
 
-/// Encodes one data block after the other.
+/// Encodes data blocks, one after the other.
 pub(crate) struct Encoder {
     format: DataFormat,
     /// The encoded cells, without what precedes and follows them in the payload.
     cells: Vec<u8>,
     unencoded: usize,
-    /// The key of the last cell, of this block or the one before; empty before the first.
+    /// The key of the last cell of this block or the one before; empty before the first cell.
     key: Vec<u8>,
-    /// Where in `cells` the bytes of the last value are.
+    /// The range of the last value in `cells`.
     value: Range<usize>,
-    /// Where the rows start, for `ROW_INDEX_V1`.
+    /// The row offsets, for `ROW_INDEX_V1`.
     rows: Vec<u8>,
     tags: TagEncoder,
 }
 
-/// The cell before the one that is being encoded.
+/// The cell before the one being encoded.
 #[derive(Clone, Copy)]
 pub(super) struct Previous<'a> {
     pub(super) key: &'a CellKey,
     pub(super) value_len: usize,
-    /// Whether its value is that of the next cell.
+    /// Whether its value equals that of the next cell.
     pub(super) same_value: bool,
 }
 
@@ -50,14 +50,14 @@ impl Encoder {
         }
     }
 
-    /// Appends a cell to the open block. The caller sees to their order.
+    /// Appends a cell to the open block. The caller must append cells in order.
     ///
-    /// Tags and sequence id are left out where the format has none.
+    /// Tags and sequence id are omitted if the format has none.
     ///
     /// # Errors
     ///
-    /// If the cell cannot be written: of another family than the cell before, in an encoding that leaves families
-    /// out; with more tags than HBase can read; or if the block would have 2 GiB or more.
+    /// If the cell cannot be written: its family differs from the previous cell's in an encoding that omits
+    /// families, it has more tags than HBase can read, or the block would have 2 GiB or more.
     #[inline]
     pub(crate) fn append(&mut self, cell: &CellRef<'_>) -> Result<()> {
         if self.format.cells.tags && cell.tags.len() > MAX_TAGS_LEN {
@@ -93,7 +93,7 @@ impl Encoder {
             ));
         }
         let value = self.cells.get(self.value.clone()).unwrap_or_default();
-        // most values differ in their first byte, which costs less to see than a call of `memcmp`
+        // most values differ in the first byte; checking it is cheaper than calling `memcmp`
         let same_value =
             value.len() == cell.value.len() && value.first() == cell.value.first() && value == cell.value;
         let previous = key.map(|key| Previous { key, value_len: value.len(), same_value });
@@ -102,7 +102,7 @@ impl Encoder {
             DataBlockEncoding::FastDiff => fast_diff::put(&mut self.cells, cell, previous),
             _ => prefix::put(&mut self.cells, cell, previous),
         }
-        // a value is written last; one that was left out is where the one before is
+        // the value is written last; an omitted value is where the previous one is
         if !same_value {
             self.value = self.cells.len() - cell.value.len()..self.cells.len();
         }
@@ -116,20 +116,20 @@ impl Encoder {
         self.last_key().filter(|_| !self.is_empty())
     }
 
-    /// The key of the last cell of all.
+    /// The key of the last cell written.
     #[inline]
     pub(crate) fn last_key(&self) -> Option<&CellKey> {
         (!self.key.is_empty()).then(|| CellKey::from_checked(&self.key))
     }
 
-    /// The encoded bytes of the open block as HBase counts them to decide whether it is full (§14.1): cells and
-    /// row offsets, nothing that a block has once.
+    /// The encoded size of the open block as HBase counts it to decide whether the block is full (§14.1):
+    /// cells and row offsets, without the parts that a block has once.
     #[inline]
     pub(crate) fn encoded_size(&self) -> usize {
         self.cells.len() + self.rows.len()
     }
 
-    /// The bytes that the cells of the open block have when plain.
+    /// The size of the cells of the open block in plain form.
     #[inline]
     pub(crate) fn unencoded_size(&self) -> usize {
         self.unencoded
@@ -141,7 +141,7 @@ impl Encoder {
         self.cells.is_empty()
     }
 
-    /// Appends the payload of the open block to `out` and opens the next one.
+    /// Appends the payload of the open block to `out` and starts the next block.
     pub(crate) fn finish(&mut self, out: &mut Vec<u8>) {
         let encoding = self.format.encoding;
         if encoding != DataBlockEncoding::None {

@@ -1,18 +1,19 @@
-//! Keys as what differs from the key before, equal values left out (hfile.md §7.5; HBase: `FastDiffDeltaEncoder`).
+//! Keys as differences from the previous key, equal values omitted (hfile.md §7.5; HBase:
+//! `FastDiffDeltaEncoder`).
 //!
 //! | field | bytes | |
 //! |---|---|---|
 //! | flags | 1 | |
 //! | key length | cint | unless the same |
 //! | value length | cint | unless the same |
-//! | common | cint | leading bytes that are those of the key before |
-//! | key | | what is neither common nor the family, up to the timestamp |
-//! | timestamp | 1 to 8 | its last bytes, the others being those of the timestamp before |
+//! | common | cint | number of leading bytes shared with the previous key |
+//! | key | | the bytes up to the timestamp that are neither common nor the family |
+//! | timestamp | 1 to 8 | its last bytes; the others are those of the previous timestamp |
 //! | type | 1 | unless the same |
 //! | value | | unless the same |
 //! | tail | | |
 //!
-//! The first cell of a block has flags and common 0, and its key whole.
+//! For the first cell of a block, flags and common are 0, and the whole key is stored.
 #![warn(clippy::indexing_slicing)]
 
 use super::common_prefix::common_prefix;
@@ -29,7 +30,7 @@ const SAME_TYPE: u8 = 0x20;
 const SAME_VALUE: u8 = 0x40;
 const NO_FLAG: u8 = 0x80;
 
-/// Decodes all cells and counts them.
+/// Decodes all cells and returns their number.
 pub(super) fn decode(block: &mut Delta<'_, '_>) -> Result<usize, Corruption> {
     let mut before = decode_first(block)?;
     let Delta { payload, cells, tail } = block;
@@ -84,13 +85,14 @@ fn decode_first<'a>(block: &mut Delta<'a, '_>) -> Result<Before<'a>, Corruption>
 const FIRST_CELL: Corruption = Corruption::Malformed("the first cell of a block refers to one before");
 const UNKNOWN_FLAG: Corruption = Corruption::Malformed("flags of a cell: a bit that means nothing is set");
 
-/// Reads all but the first `prefix` bytes, at most 7, of a timestamp; those are of the timestamp before.
+/// Reads all but the first `prefix` bytes, at most 7, of a timestamp; those are taken from the previous
+/// timestamp.
 #[inline]
 fn timestamp(payload: &mut Cursor<'_>, before: i64, prefix: u8) -> Result<i64, Corruption> {
     let bytes = payload.rest();
     let suffix = payload.take(8 - usize::from(prefix), "timestamp")?;
     let suffix = match bytes.first_chunk() {
-        // eight bytes, of which the last ones are not ours
+        // eight bytes, the last of which belong to other fields
         Some(&eight) => u64::from_be_bytes(eight) >> (8 * prefix),
         None => suffix.iter().fold(0, |n, &byte| n << 8 | u64::from(byte)),
     };
@@ -98,7 +100,7 @@ fn timestamp(payload: &mut Cursor<'_>, before: i64, prefix: u8) -> Result<i64, C
     Ok((before.cast_unsigned() & !ours | suffix).cast_signed())
 }
 
-/// Appends a cell up to its tail.
+/// Appends a cell without its tail.
 pub(super) fn put(out: &mut Vec<u8>, cell: &CellRef<'_>, previous: Option<Previous<'_>>) {
     let key = cell.key.as_bytes();
     let Some(previous) = previous else {

@@ -1,7 +1,7 @@
 //! Cells in a block (hfile.md §7).
 //!
-//! In memory a data block is always plain cells, one after the other (§2.1), whatever its encoding on disk.
-//! The delta encodings are undone once, when a block is loaded, so that one cursor serves them all.
+//! In memory the cells of a data block are always plain and contiguous (§2.1), whatever its encoding on disk.
+//! Delta encodings are decoded once, when a block is loaded, so that one cursor serves them all.
 
 mod block;
 mod common_prefix;
@@ -33,7 +33,7 @@ use plain_cells::PlainCells;
 use std::ops::Range;
 use tail::Tail;
 
-/// What one has to know of a file to decode its data blocks.
+/// The properties of a file that are needed to decode its data blocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct DataFormat {
     pub(crate) encoding: DataBlockEncoding,
@@ -43,13 +43,14 @@ pub(crate) struct DataFormat {
 }
 
 impl DataFormat {
-    /// Whether the cells of a payload are plain as they are.
+    /// Whether the payload contains the cells in plain form.
     pub(crate) fn keeps_cells_plain(&self) -> bool {
         matches!(self.encoding, DataBlockEncoding::None | DataBlockEncoding::RowIndexV1)
     }
 }
 
-/// Where the cells are in a payload that keeps them plain. They are still to be checked; what is around them is not.
+/// The range of the cells in a payload with plain cells. The cells still have to be checked; the rest has
+/// been.
 pub(crate) fn plain_cells(format: &DataFormat, payload: &[u8]) -> Result<Range<usize>, Corruption> {
     match format.encoding {
         DataBlockEncoding::RowIndexV1 => row_index::check_rows(payload, format.cells),
@@ -57,13 +58,13 @@ pub(crate) fn plain_cells(format: &DataFormat, payload: &[u8]) -> Result<Range<u
     }
 }
 
-/// Appends the plain cells of a data block's payload to `out` and says how many there are.
+/// Appends the plain cells of a data block's payload to `out` and returns their number.
 ///
-/// The payload is that of an `ENCODED_DATA` block, encoding id first; without an encoding, that of a `DATA` block,
-/// which has no id. All of it is checked: lengths, keys, types, tags, and that nothing is left over.
+/// The payload is that of an `ENCODED_DATA` block, which begins with the encoding id, or, without an
+/// encoding, that of a `DATA` block, which has no id. All of it is checked: lengths, keys, types, tags, and
+/// that no bytes are left over.
 ///
-/// A few bytes can stand for a huge cell, so no more than `limit` bytes are appended. Where it fails, `out` is as
-/// it was.
+/// A few bytes can encode a huge cell, so at most `limit` bytes are appended. On failure, `out` is unchanged.
 pub(crate) fn decode(
     format: &DataFormat,
     payload: &[u8],
@@ -91,16 +92,16 @@ pub(crate) fn decode(
     decoded
 }
 
-/// What became of a block of a delta encoding.
+/// The result of decoding a delta-encoded block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Undone {
-    /// How many cells there are.
+    /// The number of cells.
     pub(crate) cells: usize,
-    /// Where the last of them starts.
+    /// The offset of the last cell.
     pub(crate) last: usize,
 }
 
-/// [`decode`] of a delta encoding; where it fails, what `out` had been given is still in it.
+/// As [`decode`], for a delta encoding. On failure, `out` keeps the bytes appended so far.
 pub(crate) fn undo(
     format: &DataFormat,
     payload: &[u8],
@@ -119,7 +120,7 @@ pub(crate) fn undo(
     Ok(Undone { cells, last: block.cells.last() })
 }
 
-/// A block of a delta encoding while it is being decoded: what is left to read, and what has been made of it.
+/// A delta-encoded block being decoded: the remaining payload and the decoded cells.
 struct Delta<'a, 'o> {
     payload: Cursor<'a>,
     cells: PlainCells<'o>,
@@ -127,7 +128,7 @@ struct Delta<'a, 'o> {
 }
 
 impl<'a, 'o> Delta<'a, 'o> {
-    /// The size a block claims is believed up to this many times its payload when asking for memory.
+    /// The claimed size is trusted up to this multiple of the payload size when allocating memory.
     const LIKELY_EXPANSION: usize = 8;
 
     fn new(
@@ -138,7 +139,7 @@ impl<'a, 'o> Delta<'a, 'o> {
     ) -> Result<Self, Corruption> {
         let mut cursor = Cursor::new(payload);
         check_id(&mut cursor, format.encoding)?;
-        // some writers have it wrong and nothing depends on it: it says how much memory to ask for, no more
+        // some writers store a wrong size; it only determines how much memory to allocate
         let unencoded = usize::try_from(cursor.i32("unencoded size")?).unwrap_or(0);
         let likely = unencoded.min(payload.len().saturating_mul(Self::LIKELY_EXPANSION));
         if cursor.is_empty() {
@@ -150,9 +151,9 @@ impl<'a, 'o> Delta<'a, 'o> {
 
 const NO_CELL: Corruption = Corruption::Malformed("data block without a cell");
 
-/// Reads the encoding id of a block, which must be the file's.
+/// Reads the encoding id of a block, which must be that of the file.
 fn check_id(payload: &mut Cursor<'_>, encoding: DataBlockEncoding) -> Result<(), Corruption> {
-    /// An encoding of HBase 1.x; 2.0 removed it.
+    /// An encoding of HBase 1.x, removed in 2.0.
     const PREFIX_TREE: u16 = 6;
 
     let id = payload.u16("encoding id")?;

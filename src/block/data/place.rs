@@ -1,45 +1,46 @@
-//! Where a cell is in its block.
+//! The place of a cell in its block.
 
 use crate::cell::{CellFormat, CellKey, key_value};
 use crate::coding::Cursor;
 
-/// Where a cell and its parts are in its block.
+/// The offset of a cell in its block and the lengths of its parts.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct CellPlace {
-    /// Where it starts.
+    /// The offset of the cell.
     pub(super) at: usize,
     pub(super) key_len: usize,
     pub(super) value_len: usize,
     pub(super) tags_len: usize,
     pub(super) seq_id: i64,
-    /// Where the cell behind it starts, or the cells end.
+    /// The offset of the next cell, or of the end of the cells.
     pub(super) next: usize,
-    /// What [`touch`] has made of bytes further on.
+    /// The result of [`touch`] for bytes further on.
     pub(super) ahead: u8,
 }
 
 impl CellPlace {
-    /// Whether the cell comes after another one of the same block.
+    /// Whether this cell comes after another one of the same block.
     #[inline]
     pub(crate) fn is_after(&self, other: &Self) -> bool {
         self.at > other.at
     }
 }
 
-/// So many bytes further on memory is touched while one walks.
+/// The distance in bytes at which memory is touched ahead during a scan.
 ///
-/// Cells follow each other by their lengths, so a processor that does not guess waits for each. It guesses well where one
-/// block is read alone, but not where several take turns and a MemStore's cells are fetched from all over between them. Touched
-/// one by one, most lines are waited for one by one; so it is done for a [`CHUNK`] at a time.
+/// The offset of each cell depends on the lengths of the previous one, so a processor that does not prefetch
+/// waits for each cell. Its prefetching works well when one block is read alone, but not when several blocks
+/// alternate and scattered cells of a MemStore are read in between. If lines are touched one by one, most of
+/// them are waited for one by one, so a whole [`CHUNK`] is touched at once.
 pub(super) const AHEAD: usize = 2048;
 
-/// The bytes that are touched at once.
+/// The number of bytes touched at once.
 pub(super) const CHUNK: usize = 1024;
 
-/// The bytes that come into a cache together.
+/// The size of a cache line.
 const LINE: usize = 64;
 
-/// Touches each line of some bytes; what comes of it must be kept, or nothing is done.
+/// Touches each cache line of `bytes`. The result must be kept, or the loads are optimized away.
 #[inline]
 pub(crate) fn touch(bytes: &[u8]) -> u8 {
     bytes.iter().step_by(LINE).fold(0, |all, byte| all ^ byte)
@@ -66,7 +67,7 @@ pub(super) fn place_at(bytes: &[u8], at: usize, format: CellFormat) -> CellPlace
             place.seq_id = first.into();
             place.next += 1;
         } else if let (-120..=-113, Some((bytes, _))) = (first, rest[1..].split_first_chunk::<8>()) {
-            // one to eight bytes of a number that is not negative, and others behind them
+            // the bytes of a non-negative number, one to eight of them, followed by unrelated bytes
             let len = u32::from(first.abs_diff(-112));
             place.seq_id = (u64::from_be_bytes(*bytes) >> (64 - 8 * len)).cast_signed();
             place.next += 1 + len as usize;
@@ -77,7 +78,7 @@ pub(super) fn place_at(bytes: &[u8], at: usize, format: CellFormat) -> CellPlace
     place
 }
 
-/// A number of any form, and where it ends.
+/// A number of any form, and the offset after it.
 #[cold]
 fn vlong_at(bytes: &[u8], at: usize) -> (i64, usize) {
     let mut cursor = Cursor::new(&bytes[at..]);

@@ -1,4 +1,4 @@
-//! Cells as they are (hfile.md §2.1, §7.1).
+//! Plain cells (hfile.md §2.1, §7.1).
 #![warn(clippy::indexing_slicing)]
 
 use super::NO_CELL;
@@ -6,7 +6,7 @@ use crate::cell::{CellFormat, key_value};
 use crate::coding::Cursor;
 use crate::error::Corruption;
 
-/// Checks that `bytes` are cells, nothing but cells and at least one, and counts them.
+/// Checks that `bytes` contain at least one cell and nothing else, and returns the number of cells.
 pub(crate) fn check(bytes: &[u8], format: CellFormat) -> Result<usize, Corruption> {
     let mut cursor = Cursor::new(bytes);
     let mut cells = 0;

@@ -1,43 +1,43 @@
-//! Plain cells in the making.
+//! A buffer for plain cells being decoded.
 #![warn(clippy::indexing_slicing)]
 
 use crate::coding::{Cursor, put_short};
 use crate::error::Corruption;
 
-/// Short runs are copied as this many bytes, whose tail is cut off again.
+/// Short runs are copied as this many bytes; the excess is then truncated.
 const SHORT: usize = 16;
-/// The same for copies from an earlier cell: most of a key.
+/// The same for copies from an earlier cell, usually most of a key.
 const SHORT_BACK: usize = 64;
 
-/// The cells decoded so far, behind whatever the buffer held before. A copy from an earlier cell is a copy within the
-/// buffer, so a decoder keeps no key of its own.
+/// The cells decoded so far, after the previous contents of the buffer. A copy from an earlier cell is a copy
+/// within the buffer, so a decoder does not keep a key of its own.
 pub(super) struct PlainCells<'o> {
     out: &'o mut Vec<u8>,
     start: usize,
     limit: usize,
-    /// Where the last cell starts.
+    /// The offset of the last cell.
     last: usize,
 }
 
 impl<'o> PlainCells<'o> {
-    /// Cells appended to `out`: `limit` bytes at most, `likely` bytes as far as one can tell.
+    /// Appends cells to `out`: at most `limit` bytes, with an estimate of `likely` bytes.
     pub(super) fn new(out: &'o mut Vec<u8>, limit: usize, likely: usize) -> Self {
         out.reserve(likely.min(limit).saturating_add(SHORT_BACK));
         Self { start: out.len(), last: out.len(), out, limit }
     }
 
-    /// Where the next byte goes.
+    /// The offset of the next byte.
     #[inline]
     pub(super) fn position(&self) -> usize {
         self.out.len()
     }
 
-    /// Where the last cell starts.
+    /// The offset of the last cell.
     pub(super) fn last(&self) -> usize {
         self.last
     }
 
-    /// All that was put since a position.
+    /// The bytes put since a position.
     #[inline]
     pub(super) fn since(&self, position: usize) -> &[u8] {
         self.out.get(position..).unwrap_or_default()
@@ -50,7 +50,8 @@ impl<'o> PlainCells<'o> {
         if size <= self.limit { Ok(()) } else { Err(over(size, self.limit)) }
     }
 
-    /// Starts a cell: puts the two lengths, and checks that key and value may follow. Returns where the key starts.
+    /// Starts a cell: puts the two lengths, and checks that key and value fit the limit. Returns the offset
+    /// of the key.
     #[inline]
     pub(super) fn begin(&mut self, key_len: usize, value_len: usize) -> Result<usize, Corruption> {
         self.allow(key_len.saturating_add(value_len).saturating_add(8))?;
@@ -63,19 +64,19 @@ impl<'o> PlainCells<'o> {
         Ok(self.position())
     }
 
-    /// Puts bytes of a fixed number.
+    /// Puts an array of bytes.
     #[inline]
     pub(super) fn put_array<const N: usize>(&mut self, bytes: [u8; N]) {
         self.out.extend_from_slice(&bytes);
     }
 
-    /// Puts the first `len` of `bytes`, which must have as many; likely to be few.
+    /// Puts the first `len` of `bytes`, which must have at least that many. Optimized for short runs.
     #[inline]
     pub(super) fn put_short(&mut self, bytes: &[u8], len: usize) {
         put_short::<SHORT>(self.out, bytes, len);
     }
 
-    /// Moves `len` bytes of the payload here; likely to be few.
+    /// Moves `len` bytes from the payload to the buffer. Optimized for short runs.
     #[inline]
     pub(super) fn take_short(
         &mut self,
@@ -89,7 +90,7 @@ impl<'o> PlainCells<'o> {
         Ok(())
     }
 
-    /// Moves `len` bytes of the payload here.
+    /// Moves `len` bytes from the payload to the buffer.
     #[inline]
     pub(super) fn take(
         &mut self,
@@ -101,9 +102,9 @@ impl<'o> PlainCells<'o> {
         Ok(())
     }
 
-    /// Copies `len` bytes that were put before; likely to be a part of a key.
+    /// Copies `len` bytes that were put before, usually a part of a key.
     ///
-    /// The caller has checked that they are there.
+    /// The caller must have checked that they exist.
     // see Before::next_key
     #[inline(always)]
     pub(super) fn copy_back(&mut self, from: usize, len: usize) {
@@ -116,7 +117,7 @@ impl<'o> PlainCells<'o> {
         }
     }
 
-    /// Puts cells that are plain already.
+    /// Puts cells that are already plain.
     pub(super) fn put_all(&mut self, cells: &[u8]) -> Result<(), Corruption> {
         self.allow(cells.len())?;
         self.out.extend_from_slice(cells);

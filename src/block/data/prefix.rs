@@ -1,10 +1,10 @@
-//! Keys without the bytes they share with the key before (hfile.md §7.3; HBase: `PrefixKeyDeltaEncoder`).
+//! Keys without the bytes they share with the previous key (hfile.md §7.3; HBase: `PrefixKeyDeltaEncoder`).
 //!
 //! | field | bytes | |
 //! |---|---|---|
 //! | suffix length | cint | |
 //! | value length | cint | |
-//! | common | cint | leading bytes that are those of the key before; 0 in the first cell |
+//! | common | cint | number of leading bytes shared with the previous key; 0 in the first cell |
 //! | key suffix | | |
 //! | value | | |
 //! | tail | | |
@@ -16,7 +16,7 @@ use crate::cell::{CellRef, key_value};
 use crate::coding::put_varint;
 use crate::error::Corruption;
 
-/// Decodes all cells and counts them.
+/// Decodes all cells and returns their number.
 pub(super) fn decode(block: &mut Delta<'_, '_>) -> Result<usize, Corruption> {
     let Delta { payload, cells, tail } = block;
     let (mut key_at, mut key_len) = (0, 0);
@@ -46,7 +46,7 @@ fn beyond(common: usize, previous: usize) -> Corruption {
     Corruption::out_of_range("common prefix", common, 0, previous)
 }
 
-/// Appends a cell up to its tail.
+/// Appends a cell without its tail.
 pub(super) fn put(out: &mut Vec<u8>, cell: &CellRef<'_>, previous: Option<Previous<'_>>) {
     let key = cell.key.as_bytes();
     let common = previous.map_or(0, |p| common_prefix_with_timestamp(p.key, cell.key));

@@ -1,12 +1,12 @@
-//! Plain cells, and behind them where each row starts (hfile.md §7.6; HBase: `RowIndexCodecV1`).
+//! Plain cells, followed by the offset of each row (hfile.md §7.6; HBase: `RowIndexCodecV1`).
 //!
 //! | field | bytes | |
 //! |---|---|---|
 //! | encoding id | 2 | 7 |
 //! | cells | | plain, tags never compressed |
-//! | rows | 4 | how many |
-//! | offsets | 4 each | of a row's first cell, from the first cell of the block |
-//! | size | 4 | of all cells |
+//! | rows | 4 | number of rows |
+//! | offsets | 4 each | offset of the row's first cell, from the first cell of the block |
+//! | size | 4 | size of all cells |
 #![warn(clippy::indexing_slicing)]
 
 use super::{DataBlockEncoding, NO_CELL, check_id};
@@ -17,12 +17,12 @@ use std::ops::Range;
 
 const ID_LEN: usize = 2;
 
-/// The cells of a payload. Only the frame around them is checked.
+/// The cells of a payload. Checks only the frame around them.
 pub(crate) fn cells(payload: &[u8]) -> Result<&[u8], Corruption> {
     split(payload).map(|(cells, _)| cells)
 }
 
-/// The cells of a payload, and the offsets of its rows. Only the frame around them is checked.
+/// The cells of a payload, and the offsets of its rows. Checks only the frame around them.
 pub(crate) fn split(payload: &[u8]) -> Result<(&[u8], RowOffsets<'_>), Corruption> {
     let Some((body, size)) = payload.split_last_chunk::<4>() else {
         return Err(Corruption::Truncated {
@@ -42,7 +42,8 @@ pub(crate) fn split(payload: &[u8]) -> Result<(&[u8], RowOffsets<'_>), Corruptio
     Ok((cells, RowOffsets { rest: offsets }))
 }
 
-/// Checks all of a payload, the cells and that the offsets are those of their rows, and counts the cells.
+/// Checks a whole payload, the cells and that the offsets are those of the rows, and returns the number of
+/// cells.
 pub(crate) fn check(payload: &[u8], format: CellFormat) -> Result<usize, Corruption> {
     let (bytes, mut rows) = split(payload)?;
     let mut cursor = Cursor::new(bytes);
@@ -61,21 +62,22 @@ pub(crate) fn check(payload: &[u8], format: CellFormat) -> Result<usize, Corrupt
     if cells == 0 { Err(NO_CELL) } else { Ok(cells) }
 }
 
-/// Where the cells of a payload are. Checked are the frame around them and that the offsets ascend from the first to the last of them.
+/// Returns the range of the cells in a payload. Checks the cells, the frame around them, and that the offsets
+/// are those of the rows.
 pub(crate) fn check_rows(payload: &[u8], format: CellFormat) -> Result<Range<usize>, Corruption> {
     check(payload, format)?;
     let (cells, _) = split(payload)?;
     Ok(ID_LEN..ID_LEN + cells.len())
 }
 
-/// The row offsets of a block, to be compared, one after the other, with where the rows start.
+/// The row offsets of a block, compared in order with the actual starts of rows.
 #[derive(Clone, Debug)]
 pub(crate) struct RowOffsets<'a> {
     rest: &'a [[u8; 4]],
 }
 
 impl RowOffsets<'_> {
-    /// The next row starts at `offset`.
+    /// Checks that the next row offset is `offset`.
     #[inline]
     pub(crate) fn take(&mut self, offset: usize) -> Result<(), Corruption> {
         let Some((&stored, rest)) = self.rest.split_first() else {
@@ -90,7 +92,7 @@ impl RowOffsets<'_> {
         Err(Corruption::Mismatch { what: "row offset", expected: offset, found: stored })
     }
 
-    /// There is no further row.
+    /// Checks that there are no further row offsets.
     pub(crate) fn finish(&self) -> Result<(), Corruption> {
         if self.rest.is_empty() {
             return Ok(());

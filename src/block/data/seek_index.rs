@@ -1,20 +1,21 @@
-//! Where cells are in a data block, so that a seek need not walk it.
+//! An index of the cells of a data block, which saves seeks from walking the block.
 //!
-//! One entry for the first cell of each row, and one for every 16th cell within a row. An entry is a number: the row's
-//! bytes behind what the block's rows have in common, as far as they fit, above the cell's offset:
+//! The first cell of each row has an entry, and every 16th cell within a row. An entry is a number. Its upper
+//! bits are the bytes of the row after the common prefix of the block's rows, as far as they fit; its lower
+//! bits are the offset of the cell:
 //!
 //! | form | row bits | offset bits | for blocks |
 //! |---|--:|--:|---|
-//! | narrow | 16 | 16 | up to 64 KiB whose rows spread |
-//! | wide | 48 | 16 | up to 64 KiB whose rows crowd |
+//! | narrow | 16 | 16 | up to 64 KiB, few rows share their bits |
+//! | wide | 48 | 16 | up to 64 KiB, many rows share their bits |
 //! | far | 32 | 32 | over 64 KiB |
 //!
-//! The row bits are `(prefix - first prefix) >> shift`, so that they use their width whatever the keys look like. Rows
-//! that share them are told apart by whole keys. The entries lie behind the cells, in the block's own allocation: a
-//! seek touches one or two cache lines of them and one cell.
+//! The row bits are `(prefix - first prefix) >> shift`, so that they use their full width for any keys. Rows
+//! with equal bits are distinguished by whole keys. The entries are stored after the cells, in the same
+//! allocation: a seek touches one or two cache lines of entries and one cell.
 #![expect(
     clippy::host_endian_bytes,
-    reason = "the entries stay in memory, and are compared many at a time as they lie there"
+    reason = "the entries stay in memory and are compared in place, many at a time"
 )]
 
 use super::slices::Slices;
@@ -22,31 +23,32 @@ use crate::block::search::{common_prefix, compare_to_common};
 use crate::cell::{CellOrder, prefix};
 use std::cmp::Ordering;
 
-/// A cell within a row gets an entry when this many have had none.
+/// A cell within a row gets an entry when this many cells have none.
 pub(super) const STRIDE: u32 = 16;
 
-/// One entry in so many may share its row bits with the one before; more of them are worth wider entries, since each
-/// key that must be looked at is a cache miss.
+/// If more than one in this many entries has the same row bits as the previous one, wider entries pay off,
+/// since each key comparison is a cache miss.
 const CROWDED: usize = 8;
 
-/// So many bytes in common are kept beside their number.
+/// Up to this many bytes of the common prefix are kept in the index itself.
 const NEAR: usize = 16;
 
 #[derive(Debug, Default)]
 pub(super) struct SeekIndex {
     form: Form,
     entries: usize,
-    /// Where the entries start in the block's bytes.
+    /// The offset of the entries in the block's bytes.
     at: usize,
-    /// How many bytes all rows of the block have in common.
+    /// The length of the common prefix of all rows of the block.
     common: usize,
-    /// These bytes, if they are so few: else the first row has them, which is another cache miss.
+    /// The common prefix, if it fits. Otherwise it is read from the first row, at the cost of another cache
+    /// miss.
     near_common: [u8; NEAR],
-    /// The prefix of the first row behind these.
+    /// The prefix of the first row after the common bytes.
     first: u64,
     shift: u32,
     slices: Slices,
-    /// Whether rows sort as bytes, so that the row bits mean something.
+    /// Whether rows sort as bytes. Only then are the row bits meaningful.
     by_row: bool,
 }
 
@@ -82,20 +84,23 @@ impl Form {
     }
 }
 
-/// Which entries a key lies between.
+/// The entries among which a key may be.
 pub(super) enum Candidates {
-    /// Before all cells.
+    /// The key is before all cells.
     Before,
-    /// Behind all cells.
+    /// The key is after all cells.
     Behind,
-    /// Cells of entries before `low` are smaller, those of `high` and later greater. Those in between share the row bits.
+    /// Cells of entries before `low` are less, those of entries from `high` on are greater. The entries
+    /// between share the key's row bits.
     Between { low: usize, high: usize },
 }
 
 impl SeekIndex {
-    /// Makes the index of cells that start at `starts` (offsets from `cells_at` in `bytes`, ascending, the first is 0) and appends its entries to `bytes`.
+    /// Builds the index of the cells that start at `starts`, and appends its entries to `bytes`. `starts` are
+    /// offsets from the first cell, ascending; the first is 0.
     ///
-    /// `row` gives the row of the cell at an offset. Rows that do not ascend make an index without entries: the block is then searched cell by cell.
+    /// `row` returns the row of the cell at an offset. If the rows do not ascend, the index has no entries,
+    /// and the block is searched cell by cell.
     pub(super) fn build<'b>(
         bytes: &'b mut Vec<u8>,
         starts: &[u32],
@@ -166,7 +171,7 @@ impl SeekIndex {
         Self { at: self.at, ..Self::default() }
     }
 
-    /// Whether many entries in a row would have the same 16 row bits.
+    /// Whether many consecutive entries would have the same 16 row bits.
     fn is_crowded(
         &self,
         cells: &[u8],
@@ -180,7 +185,7 @@ impl SeekIndex {
         crowded > starts.len() / CROWDED
     }
 
-    /// How many entries there are; none if the block must be searched cell by cell.
+    /// The number of entries; 0 if the block must be searched cell by cell.
     #[inline]
     pub(super) fn len(&self) -> usize {
         self.entries
@@ -202,7 +207,7 @@ impl SeekIndex {
         }
     }
 
-    /// The offset of an entry's cell from the first.
+    /// The offset of an entry's cell, relative to the first cell.
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "masked to 16 or 32 bits")]
     pub(super) fn offset(&self, bytes: &[u8], i: usize) -> u32 {
@@ -213,7 +218,7 @@ impl SeekIndex {
         }
     }
 
-    /// The entries that a row may be at. `first_row` gives the row of the first cell.
+    /// The entries where a row may be. `first_row` returns the row of the first cell.
     #[inline]
     pub(super) fn candidates<'b>(
         &self,
@@ -241,7 +246,7 @@ impl SeekIndex {
             return Candidates::Behind;
         }
         let entries = &bytes[self.at..];
-        // an entry is below if its number is, whatever its offset
+        // an entry is below the bound if its row bits are below the target, whatever its offset
         let bound = target << self.form.offset_bits();
         match self.form {
             Form::Narrow => {
@@ -262,7 +267,8 @@ impl SeekIndex {
         }
     }
 
-    /// Of the entries, those with the row bits `target`; and perhaps some behind them. All before `bound` have lesser ones.
+    /// The entries with the row bits `target`, possibly with some later ones. All entries before `bound` have
+    /// lesser row bits.
     #[inline]
     fn between<E: Copy, N: Copy + Ord, const WINDOW: usize>(
         &self,

@@ -1,16 +1,16 @@
-//! Sorted numbers, cut into slices of equal range: a search looks at one slice, which is a few lines of memory that lie
-//! side by side. Halving would wait for one line after the other.
+//! Sorted numbers, cut into slices of equal range. A search reads one slice, which is a few adjacent cache
+//! lines. Binary search would wait for one line after the other.
 
-/// As many bits of a number tell its slice: those of a block of 64 KiB have some 15 rows of 100 bytes each then.
+/// The number of bits that select the slice. A slice of a 64 KiB block then has about 15 rows of 100 bytes.
 const SLICE_BITS: u32 = 5;
 const SLICES: usize = 1 << SLICE_BITS;
 
-/// Where the slices begin.
+/// The boundaries of the slices.
 #[derive(Debug)]
 pub(super) struct Slices {
-    /// How many numbers are before each slice, and behind the last one, how many there are.
+    /// The number of numbers before each slice, and at the end the total.
     starts: [u32; SLICES + 1],
-    /// What is left of a number if it is shifted by this is its slice.
+    /// The slice of a number is the number shifted right by this.
     shift: u32,
 }
 
@@ -21,7 +21,7 @@ impl Default for Slices {
 }
 
 impl Slices {
-    /// Of numbers of so many bits, at least five, which do not descend.
+    /// The slices of numbers that do not descend. The numbers have `bits` bits, at least five.
     pub(super) fn new(bits: u32, numbers: impl Iterator<Item = u64>) -> Self {
         let shift = bits - SLICE_BITS;
         let mut starts = [0; SLICES + 1];
@@ -36,13 +36,14 @@ impl Slices {
 
     #[inline]
     fn slice(number: u64, shift: u32) -> usize {
-        // wider numbers than there can be are in the last slice
+        // numbers wider than `bits` are in the last slice
         usize::try_from(number >> shift).map_or(SLICES - 1, |slice| slice.min(SLICES - 1))
     }
 
-    /// The index of the first of `items` whose number is not below `target`, or how many there are.
+    /// The index of the first of `items` whose number is not below `target`, or `items.len()`.
     ///
-    /// `is_below` says it of an item's number. Of `WINDOW` items all are asked, without a branch between.
+    /// `is_below` compares an item's number with `target`. It is called for `WINDOW` items, without branches
+    /// in between.
     #[inline]
     pub(super) fn lower_bound<T: Copy, const WINDOW: usize>(
         &self,
@@ -52,7 +53,7 @@ impl Slices {
     ) -> usize {
         let slice = Self::slice(target, self.shift);
         let (mut low, mut high) = (self.starts[slice] as usize, self.starts[slice + 1] as usize);
-        // one that is crowded
+        // halves crowded slices
         while high - low > WINDOW {
             let middle = low.midpoint(high);
             if is_below(items[middle]) {
@@ -61,7 +62,7 @@ impl Slices {
                 high = middle;
             }
         }
-        // all before `low` are below, and none from `high` on: it does no harm to count more of them
+        // all items before `low` are below, none from `high` on: counting a wider window does no harm
         let start = low.min(items.len().saturating_sub(WINDOW));
         let count = |items: &[T]| items.iter().map(|&item| u32::from(is_below(item))).sum::<u32>() as usize;
         match items[start..].first_chunk::<WINDOW>() {

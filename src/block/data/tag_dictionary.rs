@@ -1,7 +1,8 @@
-//! Tags as references to tags of earlier cells (hfile.md §7.7; HBase: `TagCompressionContext`, `LRUDictionary`).
+//! Tags as references to tags of earlier cells (hfile.md §7.7; HBase: `TagCompressionContext`,
+//! `LRUDictionary`).
 //!
-//! Writer and reader fill the same 127 slots in the same order, and agree on which to overwrite when all are taken:
-//! the one whose last use is longest ago. The dictionary of a block is empty at its start.
+//! Writer and reader fill the same 127 slots in the same order. When all are in use, both replace the least
+//! recently used one. The dictionary is empty at the start of a block.
 
 use super::plain_cells::PlainCells;
 use crate::cell::Tag;
@@ -9,10 +10,10 @@ use crate::coding::{Cursor, put_varint};
 use crate::error::Corruption;
 
 const SLOTS: u8 = 127;
-/// The byte in front of a tag that is written out. No reference starts with it, since all are below 127.
+/// The byte before a literal tag. No reference starts with it, since all are below 127.
 const LITERAL: u8 = 0xff;
 
-/// Which slots are in use, from the latest used to the one used longest ago: a list linked by slot numbers.
+/// The slots in use, from the most to the least recently used: a list linked by slot numbers.
 struct Recency {
     newer: [u8; SLOTS as usize],
     older: [u8; SLOTS as usize],
@@ -27,7 +28,7 @@ impl Recency {
         Self { newer: links, older: links, newest: 0, oldest: 0, len: 0 }
     }
 
-    /// The slot for a new entry: the next free one, or else the one used longest ago.
+    /// The slot for a new entry: the next free one, or the least recently used.
     fn insert(&mut self) -> u8 {
         if self.len == SLOTS {
             let slot = self.oldest;
@@ -40,7 +41,7 @@ impl Recency {
         slot
     }
 
-    /// Makes a slot in use the latest used.
+    /// Makes a slot in use the most recently used.
     fn touch(&mut self, slot: u8) {
         if slot == self.newest {
             return;
@@ -62,10 +63,10 @@ impl Recency {
     }
 }
 
-/// The reader's side. An entry is a place among the cells decoded so far, so no tag is kept twice.
+/// The dictionary of the reader. An entry refers to the cells decoded so far, so tags are not stored twice.
 pub(super) struct TagDecoder {
     recency: Recency,
-    /// Where a tag lies, with the two bytes of its length, and how many bytes that is.
+    /// The offset of a tag, from its two length bytes on, and its size including them.
     entries: [(usize, usize); SLOTS as usize],
 }
 
@@ -76,7 +77,7 @@ impl Default for TagDecoder {
 }
 
 impl TagDecoder {
-    /// Moves tags from the payload to the cells, `len` bytes in all once they are plain.
+    /// Decodes tags from the payload into the cells, `len` bytes in plain form.
     pub(super) fn take(
         &mut self,
         payload: &mut Cursor<'_>,
@@ -105,7 +106,7 @@ impl TagDecoder {
         Ok(())
     }
 
-    /// The entry of an index, which is now the latest used.
+    /// The entry of an index, which becomes the most recently used.
     fn entry(&mut self, index: u16) -> Result<(usize, usize), Corruption> {
         match u8::try_from(index) {
             Ok(slot) if slot < self.recency.len => {
@@ -117,7 +118,7 @@ impl TagDecoder {
     }
 }
 
-/// A tag that is written out: its length, and its type and value.
+/// A literal tag: its length, and its type and value.
 fn literal<'a>(payload: &mut Cursor<'a>) -> Result<(u16, &'a [u8]), Corruption> {
     let len = payload.varint("tag length")?;
     match u16::try_from(len) {
@@ -133,10 +134,10 @@ fn take_from(left: usize, size: usize) -> Result<usize, Corruption> {
     left.checked_sub(size).ok_or(Corruption::Malformed("tags longer than the cell's tags length"))
 }
 
-/// The writer's side.
+/// The dictionary of the writer.
 pub(super) struct TagEncoder {
     recency: Recency,
-    /// Type and value of each tag.
+    /// The type and value of each tag.
     entries: Vec<Vec<u8>>,
 }
 
@@ -145,7 +146,7 @@ impl TagEncoder {
         Self { recency: Recency::new(), entries: Vec::new() }
     }
 
-    /// Forgets all tags, for the next block.
+    /// Removes all tags, for the next block.
     pub(super) fn clear(&mut self) {
         self.recency = Recency::new();
         self.entries.clear();

@@ -1,4 +1,4 @@
-//! What follows the value of a cell in the delta encodings: tags and mvcc (hfile.md §7).
+//! The bytes after the value of a cell in the delta encodings: tags and mvcc (hfile.md §7).
 #![warn(clippy::indexing_slicing)]
 
 use super::plain_cells::PlainCells;

@@ -1,4 +1,4 @@
-//! A file system in memory that fails, and that can lose its power.
+//! An in-memory file system with injected faults and simulated power loss.
 
 use super::fault;
 use crate::io::{DirEntry, FileIdentity, FileLock, FileReader, FileWriter, Storage};
@@ -9,30 +9,30 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// Files in memory. It counts all calls, and fails at those it is set to.
+/// Files in memory. Counts all calls, and fails at selected ones.
 ///
-/// It knows what a loss of power leaves: of a file what was synced, of a directory the names it had when it was synced.
-/// Directories that were not created by a call have always been there.
+/// Models a loss of power: of a file, the synced bytes remain; of a directory, the names when it was last
+/// synced. Directories that were not created by a call are durable.
 #[derive(Clone, Debug, Default)]
 pub struct FaultyStorage(Arc<Mutex<State>>);
 
-/// What a crash leaves of that which was not synced.
+/// What a crash preserves of unsynced changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Crash {
-    /// Everything: the process was killed, the system lives on.
+    /// Everything: the process was killed, the system keeps running.
     OfTheProcess,
     /// Nothing.
     Hard,
     /// Names, and half of the bytes.
     Torn,
-    /// By chance, from a seed: each name that changed is the old or the new one, each file keeps some of its length, and
-    /// each unit of 512 bytes in that is what was written or zeros.
+    /// Random, from a seed: each changed name is the old or the new one, each file keeps a part of its
+    /// unsynced bytes, and each 512-byte unit of them is either intact or zeros.
     Chance(u64),
 }
 
 /// The kinds of calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(missing_docs, reason = "named as the methods of the storage and its files")]
+#[allow(missing_docs, reason = "named like the methods of the storage and its files")]
 pub enum Call {
     Open,
     Read,
@@ -53,9 +53,9 @@ pub enum Call {
 struct State {
     /// Files and directories, by number. Directory 0 is the root.
     nodes: Vec<Node>,
-    /// How many calls there have been that change something or list a directory.
+    /// The number of calls that change something or list a directory.
     calls: u64,
-    /// How many calls there have been, reads included.
+    /// The number of all calls, including reads.
     all_calls: u64,
     faults: Faults,
     /// Kinds of calls that fail until they are repaired.
@@ -90,20 +90,20 @@ struct Content {
 #[derive(Clone, Debug, Default)]
 struct Names {
     now: BTreeMap<OsString, usize>,
-    /// What the names would be after a loss of power.
+    /// The names after a loss of power.
     synced: BTreeMap<OsString, usize>,
 }
 
-/// Which calls fail.
+/// The calls that fail.
 #[derive(Clone, Debug, Default)]
 enum Faults {
     #[default]
     None,
-    /// One of those that change something.
+    /// One of the calls that change something.
     At(u64),
-    /// All that change something, from one on.
+    /// All calls that change something, from one on.
     From(u64),
-    /// Some of all, reads included.
+    /// Some of all calls, including reads.
     Among(BTreeSet<u64>),
 }
 
@@ -124,33 +124,35 @@ impl Default for State {
 }
 
 impl FaultyStorage {
-    /// A storage without files that does not fail yet.
+    /// An empty storage without faults.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Makes the call fail that comes after `n` more, of those that change something or list a directory.
+    /// Makes one call fail, after `n` more calls that change something or list a directory.
     pub fn fail_after(&self, n: u64) {
         let mut state = self.state();
         state.faults = Faults::At(state.calls + n);
     }
 
-    /// Makes all calls fail that come after `n` more and change something or list a directory, as if the process had been
-    /// killed there.
+    /// Makes all calls that change something or list a directory fail after `n` more of them, as if the
+    /// process had been killed there.
     pub fn die_after(&self, n: u64) {
         let mut state = self.state();
         state.faults = Faults::From(state.calls + n);
     }
 
-    /// Makes calls fail by their numbers, counted from now on over all calls: opens, reads and locks too.
+    /// Makes the calls with these numbers fail, counted from now on over all calls, including opens, reads
+    /// and locks.
     pub fn fail_among_all(&self, numbers: impl IntoIterator<Item = u64>) {
         let mut state = self.state();
         let now = state.all_calls;
         state.faults = Faults::Among(numbers.into_iter().map(|n| now + n).collect());
     }
 
-    /// The calls that were set to fail by [`fail_among_all`](Self::fail_among_all) and have not come yet, counted from now on.
+    /// The calls that [`fail_among_all`](Self::fail_among_all) set to fail and that have not happened yet,
+    /// counted from now on.
     #[must_use]
     pub fn pending_faults(&self) -> Vec<u64> {
         let state = self.state();
@@ -167,19 +169,19 @@ impl FaultyStorage {
         self.state().broken.insert(call);
     }
 
-    /// Makes a file one that cannot be removed or renamed.
+    /// Makes removing or renaming a file fail.
     pub fn stick(&self, path: impl Into<PathBuf>) {
         self.state().stuck.insert(path.into());
     }
 
-    /// Makes the calls and files that were broken work again.
+    /// Repairs broken calls and stuck files.
     pub fn repair(&self) {
         let mut state = self.state();
         state.broken.clear();
         state.stuck.clear();
     }
 
-    /// Makes no more calls fail.
+    /// Removes all faults.
     pub fn heal(&self) {
         let mut state = self.state();
         state.faults = Faults::None;
@@ -187,41 +189,43 @@ impl FaultyStorage {
         state.stuck.clear();
     }
 
-    /// The kind of the errors (default: other).
+    /// Sets the kind of the errors (default: other).
     pub fn fail_with(&self, kind: io::ErrorKind) {
         self.state().kind = kind;
     }
 
-    /// Makes opens fail, as with `ulimit -n`, that would have more than this many files open for reading or writing.
+    /// Makes opens fail, as with `ulimit -n`, if more than this many files would be open for reading or
+    /// writing.
     pub fn limit_handles(&self, limit: usize) {
         self.state().handles.limit = limit;
     }
 
-    /// How many files are open for reading or writing.
+    /// The number of files open for reading or writing.
     #[must_use]
     pub fn open_handles(&self) -> usize {
         self.state().handles.open
     }
 
-    /// The most files that have been open at once, since this was last asked.
+    /// The maximum number of files open at once since the last call.
     pub fn take_most_handles(&self) -> usize {
         let handles = &mut self.state().handles;
         std::mem::replace(&mut handles.most, handles.open)
     }
 
-    /// How many calls there have been that change something or list a directory.
+    /// The number of calls so far that change something or list a directory.
     #[must_use]
     pub fn calls(&self) -> u64 {
         self.state().calls
     }
 
-    /// How many calls there have been, opens, reads and locks included.
+    /// The number of all calls so far, including opens, reads and locks.
     #[must_use]
     pub fn all_calls(&self) -> u64 {
         self.state().all_calls
     }
 
-    /// Whether a file can be created at a path: no part of it is a file, and it is no directory.
+    /// Whether a file can be created at a path: no part of the path is a file, and the path is not a
+    /// directory.
     #[must_use]
     pub fn is_writable(&self, path: &Path) -> bool {
         let state = self.state();
@@ -232,7 +236,7 @@ impl FaultyStorage {
         path.ancestors().skip(1).all(is_dir) && state.directory(path).is_err()
     }
 
-    /// The names of all files.
+    /// The paths of all files.
     #[must_use]
     pub fn names(&self) -> Vec<PathBuf> {
         let state = self.state();
@@ -241,14 +245,14 @@ impl FaultyStorage {
         found
     }
 
-    /// The bytes of a file, if there is one of that name.
+    /// The bytes of a file; None if it does not exist.
     #[must_use]
     pub fn bytes(&self, path: &Path) -> Option<Vec<u8>> {
         let state = self.state();
         state.file(path).ok().map(|file| state.content(file).bytes.clone())
     }
 
-    /// What is found after a crash. It does not fail any more.
+    /// The storage after a crash. The result has no faults.
     #[must_use]
     pub fn after(&self, crash: Crash) -> Self {
         let state = self.state();
@@ -271,7 +275,7 @@ impl FaultyStorage {
     }
 }
 
-/// Chances from a seed (splitmix64).
+/// Random numbers from a seed (splitmix64).
 struct Chance(u64);
 
 impl Chance {
@@ -287,7 +291,7 @@ impl Chance {
     }
 }
 
-/// What reaches a disk as a whole or not at all.
+/// The number of bytes that a disk writes atomically.
 const UNIT: usize = 512;
 
 impl Content {
@@ -334,7 +338,7 @@ fn not_found() -> io::Error {
     io::ErrorKind::NotFound.into()
 }
 
-/// The parts of a path: absolute and relative ones are the same.
+/// The components of a path. Absolute and relative paths are equivalent.
 fn parts(path: &Path) -> Vec<&OsStr> {
     let part = |component| match component {
         Component::Normal(part) => Some(part),
@@ -345,7 +349,7 @@ fn parts(path: &Path) -> Vec<&OsStr> {
 }
 
 impl State {
-    /// Counts a call that changes something or lists a directory, and fails if it is to.
+    /// Counts a call that changes something or lists a directory. Fails if it is selected.
     fn change(&mut self, kind: Call) -> io::Result<()> {
         let call = self.calls;
         self.calls += 1;
@@ -357,7 +361,7 @@ impl State {
         self.count(kind, fails)
     }
 
-    /// Counts a call that reads, and fails if it is to.
+    /// Counts a call that reads. Fails if it is selected.
     fn read(&mut self, kind: Call) -> io::Result<()> {
         self.count(kind, false)
     }
@@ -374,7 +378,7 @@ impl State {
 
     fn open_handle(&mut self) -> io::Result<()> {
         if self.handles.open >= self.handles.limit {
-            // EMFILE, or what there is of it
+            // EMFILE or its equivalent
             return Err(io::Error::from_raw_os_error(if cfg!(unix) { 24 } else { 4 }));
         }
         self.handles.open += 1;
@@ -425,7 +429,7 @@ impl State {
         }
     }
 
-    /// The file or directory of a path.
+    /// The file or directory at a path.
     fn node(&self, path: &Path) -> io::Result<usize> {
         let mut node = 0;
         for part in parts(path) {
@@ -451,8 +455,8 @@ impl State {
         }
     }
 
-    /// The directory of parts of a path. Those that are missing are made: durable ones that have always been there, or new
-    /// ones that are not durable yet.
+    /// Returns the directory with these path components, and creates missing ones: durable, or not yet
+    /// durable.
     fn make_dirs(&mut self, parts: &[&OsStr], durable: bool) -> io::Result<usize> {
         let mut node = 0;
         for part in parts {
@@ -476,7 +480,7 @@ impl State {
         Ok(node)
     }
 
-    /// The directory that a path is in, and the last part of the path.
+    /// The parent directory of a path, and the last component.
     fn parent<'p>(&mut self, path: &'p Path) -> io::Result<(usize, &'p OsStr)> {
         let parts = parts(path);
         let (name, dirs) = parts.split_last().ok_or(io::ErrorKind::InvalidInput)?;
@@ -607,7 +611,7 @@ impl Storage for FaultyStorage {
     }
 }
 
-/// A lock that is given up when it is dropped.
+/// A lock that is released on drop.
 #[derive(Debug)]
 struct Held {
     storage: FaultyStorage,
@@ -620,7 +624,7 @@ impl Drop for Held {
     }
 }
 
-/// An open file of a [`FaultyStorage`]: it can be read after its name is gone.
+/// An open file of a [`FaultyStorage`]. It can be read after its name has been removed.
 #[derive(Debug)]
 struct FaultyReader {
     storage: FaultyStorage,
@@ -674,7 +678,7 @@ impl FileWriter for FaultyWriter {
         &self.path
     }
 
-    /// Of a write that fails, the first half is written.
+    /// A failing write writes the first half of the bytes.
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.storage.state();
         let called = state.change(Call::Write);

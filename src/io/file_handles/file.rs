@@ -11,23 +11,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Where a file may be that is not at its path any more.
+/// Returns the alternative location of a file that is no longer at its path.
 pub(super) type Elsewhere = fn(&Path) -> Option<PathBuf>;
 
-/// What is known of a file that was opened.
+/// The state of an opened file.
 pub(super) struct OpenedFile {
     storage: Arc<dyn Storage>,
     elsewhere: Elsewhere,
     len: u64,
     identity: Option<FileIdentity>,
-    /// Of a file without an identity: where its last read bytes began that reached to its end, and their hash.
+    /// For a file without an identity: the offset of the first bytes read that reached the end of the file,
+    /// and their hash.
     tail: OnceLock<(u64, u64)>,
-    /// Where the file is now.
+    /// The current path of the file.
     path: Mutex<PathBuf>,
     handle: ArcSwapOption<Arc<dyn FileReader>>,
-    /// The bit of the CLOCK algorithm.
+    /// The reference bit of the CLOCK algorithm.
     used: AtomicBool,
-    /// Whether the handle must stay open, since the file has no name any more.
+    /// Whether the handle must stay open because the file no longer has a name.
     pinned: AtomicBool,
     reopening: Mutex<()>,
 }
@@ -53,12 +54,12 @@ impl OpenedFile {
         self.handle.store(Some(handle));
     }
 
-    /// Gives up the handle, which is closed when no read uses it.
+    /// Takes the handle, which is closed when the last read ends.
     pub(super) fn close(&self) -> Option<Handle> {
         self.handle.swap(None)
     }
 
-    /// Keeps the handle open, once it is.
+    /// Keeps the handle open, now or once it is opened.
     pub(super) fn pin(&self) {
         self.pinned.store(true, Ordering::Relaxed);
     }
@@ -67,7 +68,7 @@ impl OpenedFile {
         self.pinned.store(false, Ordering::Relaxed);
     }
 
-    /// The handle, opened if it is closed.
+    /// The handle, opened if necessary.
     pub(super) fn reopen(self: &Arc<Self>, handles: &FileHandles) -> io::Result<Handle> {
         let _reopening = unpoisoned(self.reopening.lock());
         if let Some(handle) = self.handle.load_full() {
@@ -90,7 +91,7 @@ impl OpenedFile {
         Err(error.unwrap_or_else(|| io::ErrorKind::NotFound.into()))
     }
 
-    /// A file that was found at the path, if it is this one.
+    /// Checks that a file found at the path is this one.
     fn check(&self, found: Arc<dyn FileReader>) -> io::Result<Arc<dyn FileReader>> {
         let is_same = found.len() == self.len
             && match (self.identity, found.identity()) {
@@ -110,7 +111,7 @@ impl OpenedFile {
         Err(io::Error::new(io::ErrorKind::NotFound, "another file has taken its place"))
     }
 
-    /// Notes the end of a file without an identity, to know it by.
+    /// Records the end of a file without an identity, to recognize the file.
     #[cold]
     fn note_tail(&self, bytes: &[u8], offset: u64) {
         if offset.checked_add(bytes.len() as u64) == Some(self.len) {
@@ -119,11 +120,11 @@ impl OpenedFile {
     }
 }
 
-/// A file whose handle is one of [`FileHandles`].
+/// A file whose handle is bounded by [`FileHandles`].
 pub(super) struct BoundedFile {
     file: Arc<OpenedFile>,
     handles: FileHandles,
-    /// What errors call the file: where it was opened.
+    /// The name of the file in errors: the path when it was opened.
     path: PathBuf,
 }
 
@@ -157,7 +158,7 @@ impl BoundedFile {
     #[cold]
     fn reopen(&self) -> io::Result<Handle> {
         match self.file.reopen(&self.handles) {
-            // A rename that is under way has yet to say where the file is.
+            // A concurrent rename may not have updated the path yet.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let _no_moves = unpoisoned(self.handles.0.moves.read());
                 self.file.reopen(&self.handles)

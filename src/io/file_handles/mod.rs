@@ -1,10 +1,11 @@
-//! Open files, bounded by number and shared by any number of regions (RocksDB: `max_open_files` and its table cache).
+//! Open files, bounded in number and shared by any number of regions (RocksDB: `max_open_files` and its table
+//! cache).
 //!
-//! A file that is read keeps its handle for as long as there is room. The handle of a file that has not been read lately is
-//! closed, and the file is opened again when it is read next: by its path, which follows renames made here. A read of a
-//! file whose handle is open takes no lock.
+//! A file keeps its handle open while there is room. The handles of files that have not been read recently
+//! are closed. Such a file is reopened on the next read, by its path, which follows renames made here.
+//! Reading a file whose handle is open takes no lock.
 //!
-//! Locks are taken in this order: `Shared::moves`, a file's `reopening`, `Shared::state`, a file's `path`.
+//! Lock order: `Shared::moves`, a file's `reopening`, `Shared::state`, a file's `path`.
 
 mod file;
 mod storage;
@@ -20,63 +21,64 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, RwLock};
 
-/// How many store files may be open at once. Clones share the bound.
+/// A bound for the number of store files that are open at once. Clones share the bound.
 ///
-/// Regions that are opened without one share [that of the process](Self::of_process). Where the system has no more
-/// handles, those of files that are not being read are closed, however many there may be.
+/// Regions that are opened without one share [that of the process](Self::of_process). If the system has no
+/// handles left, handles of files that are not being read are closed, even below the bound.
 ///
-/// A file whose handle was closed is opened again when it is read. It is found where a region of this process, or HBase's
-/// archiver, has moved it; another file of its name is never read. Files that a compaction removes, since the region is under no
-/// root directory, stay open for as long as a view reads them, beyond this number if need be. A file that another process
-/// removes cannot be read once its handle is closed.
+/// A file whose handle was closed is reopened when it is read. It is found even if a region of this process,
+/// or HBase's archiver, has moved it; another file of the same name is never read. If the region is under no
+/// root directory, compactions remove files; such files stay open while a view reads them, beyond the bound
+/// if necessary. A file that another process removes cannot be read once its handle is closed.
 #[derive(Clone)]
 pub struct FileHandles(Arc<Shared>);
 
 struct Shared {
     capacity: usize,
-    /// Held for writing while a file is renamed or removed, for reading while one is opened.
+    /// Locked for writing while a file is renamed or removed, for reading while one is opened.
     moves: RwLock<()>,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    /// Files whose handles are open.
+    /// The files whose handles are open.
     open: Vec<Arc<OpenedFile>>,
-    /// The hand of the CLOCK algorithm, in `open`.
+    /// The hand of the CLOCK algorithm, an index in `open`.
     hand: usize,
-    /// Handles that are about to be opened.
+    /// The number of handles about to be opened.
     reserved: usize,
-    /// All files that are in use, by where they are now.
+    /// All files in use, by their current location.
     files: BTreeMap<FileKey, Vec<Arc<OpenedFile>>>,
 }
 
-/// A path of a storage, which is known by its address.
+/// A path in a storage; the storage is identified by its address.
 type FileKey = (usize, PathBuf);
 
 fn key(storage: &Arc<dyn Storage>, path: &Path) -> FileKey {
     (Arc::as_ptr(storage).cast::<()>().addr(), path.to_owned())
 }
 
-/// A handle. It is counted twice: by a pointer of one word for the atomic, and by readers.
+/// A handle. It has two levels of `Arc`: a thin pointer for the atomic, and the reference count of readers.
 type Handle = Arc<Arc<dyn FileReader>>;
 
-/// The most handles of the process.
+/// The maximum number of handles of the process.
 const MAX_OF_PROCESS: usize = 512;
 
-/// How often handles are closed for a call that finds none left: other threads may take them.
+/// How often a call that finds no handles left closes some and retries: other threads may take the freed
+/// handles.
 const RETRIES: usize = 100;
 
 impl FileHandles {
-    /// At most this many handles, 1 at least. Each thread that reads may hold one more for as long as its read lasts.
+    /// A bound of this many handles, at least 1. Each reading thread may hold one more during its read.
     #[must_use]
     pub fn with_capacity(handles: usize) -> Self {
         let (moves, state) = (RwLock::new(()), Mutex::default());
         Self(Arc::new(Shared { capacity: handles.max(1), moves, state }))
     }
 
-    /// Those of the process: 512, or a quarter of what the system lets the process have (`RLIMIT_NOFILE`) when this is first
-    /// called, if that is fewer.
+    /// The bound of the process: 512, or a quarter of the limit of the process (`RLIMIT_NOFILE`) at the first
+    /// call, if that is less.
     #[must_use]
     pub fn of_process() -> Self {
         static SHARED: LazyLock<FileHandles> =
@@ -84,13 +86,13 @@ impl FileHandles {
         SHARED.clone()
     }
 
-    /// The most handles.
+    /// The maximum number of handles.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.0.capacity
     }
 
-    /// How many handles are open.
+    /// The number of open handles.
     #[must_use]
     pub fn open_handles(&self) -> usize {
         unpoisoned(self.0.state.lock()).open.len()
@@ -109,7 +111,8 @@ impl FileHandles {
         Reservation(self)
     }
 
-    /// Calls what needs a handle of the system; if there are none left, closes some and calls it again.
+    /// Calls `call`, which needs a handle of the system. If there are none left, closes some and calls it
+    /// again.
     fn with_room<T>(&self, mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
         for _ in 0..RETRIES {
             match call() {
@@ -120,7 +123,7 @@ impl FileHandles {
         call()
     }
 
-    /// Closes half of the handles, one at least; false if none can be closed.
+    /// Closes half of the handles, at least one. Returns false if none can be closed.
     fn close_half(&self) -> bool {
         let mut closed = Vec::new();
         let mut state = unpoisoned(self.0.state.lock());
@@ -132,12 +135,12 @@ impl FileHandles {
         !closed.is_empty()
     }
 
-    /// Counts a file as being at a path of its storage.
+    /// Registers a file under its path.
     fn register(&self, file: &Arc<OpenedFile>) {
         unpoisoned(self.0.state.lock()).files.entry(file.key()).or_default().push(Arc::clone(file));
     }
 
-    /// Gives up a file that is used no longer.
+    /// Removes a file that is no longer used.
     fn forget(&self, file: &Arc<OpenedFile>) {
         let mut state = unpoisoned(self.0.state.lock());
         if let Some(i) = state.open.iter().position(|open| Arc::ptr_eq(open, file)) {
@@ -153,8 +156,8 @@ impl FileHandles {
         }
     }
 
-    /// Calls what takes their name from the files at a path. Their handles stay open for as long as they are used: they
-    /// could not be opened again. The caller holds `moves`.
+    /// Calls `call`, which removes or replaces the files at a path. Their handles stay open while they are
+    /// used, since they could not be reopened. The caller holds `moves`.
     fn unname(
         &self,
         storage: &Arc<dyn Storage>,
@@ -165,12 +168,12 @@ impl FileHandles {
         let files = {
             let state = unpoisoned(self.0.state.lock());
             let files = state.files.get(&key).cloned().unwrap_or_default();
-            // Before the lock is given up: from then on no handle of theirs is closed.
+            // Before unlocking: from now on none of their handles is closed.
             files.iter().for_each(|file| file.pin());
             files
         };
         let opened = files.iter().try_for_each(|file| match file.reopen(self) {
-            // Another process has removed it.
+            // Removed by another process.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             opened => opened.map(drop),
         });
@@ -182,7 +185,7 @@ impl FileHandles {
         called
     }
 
-    /// Notes that a file or directory has another name.
+    /// Updates the paths of files after a file or directory has been renamed.
     fn renamed(&self, storage: &Arc<dyn Storage>, from: &Path, to: &Path) {
         let mut state = unpoisoned(self.0.state.lock());
         let first = key(storage, from);
@@ -192,7 +195,7 @@ impl FileHandles {
         for old in keys {
             let Some(files) = state.files.remove(&old) else { continue };
             let below = old.1.strip_prefix(from).unwrap_or_else(|_| Path::new(""));
-            // Joined with nothing, a path would end with a separator.
+            // Joining an empty path would append a separator.
             let path = if below.as_os_str().is_empty() { to.to_owned() } else { to.join(below) };
             files.iter().for_each(|file| file.set_path(path.clone()));
             state.files.entry((old.0, path)).or_default().extend(files);
@@ -210,9 +213,11 @@ impl fmt::Debug for FileHandles {
 }
 
 impl State {
-    /// Closes the handle of a file that has not been read since the hand last passed it. None if all must stay open.
+    /// Closes the handle of a file that has not been read since the hand last passed it. None if all must
+    /// stay open.
     fn close_one(&mut self) -> Option<Handle> {
-        // Once round to mark all as not read, and once to take what is still marked so or, if all have been read meanwhile, any.
+        // The first round clears the marks. The second takes an unmarked file or, if all have been read
+        // meanwhile, any.
         let len = self.open.len();
         for step in 0..2 * len {
             if self.hand >= self.open.len() {
@@ -230,16 +235,16 @@ impl State {
     }
 }
 
-/// Room for a handle.
+/// A reservation for a handle.
 struct Reservation<'h>(&'h FileHandles);
 
 impl Reservation<'_> {
-    /// Gives the room to a file and its handle.
+    /// Passes the reserved room to a file and its handle.
     fn take(self, file: &Arc<OpenedFile>, handle: Handle) {
         let mut state = unpoisoned(self.0.0.state.lock());
         state.open.push(Arc::clone(file));
         file.set_handle(handle);
-        // dropping the reservation gives the room back, which the file takes up now
+        // dropping the reservation releases the room, which is now counted in `open`
     }
 }
 
@@ -249,14 +254,14 @@ impl Drop for Reservation<'_> {
     }
 }
 
-/// Whether the process or the system has as many files open as it may.
+/// Whether the process or the system has reached its limit of open files.
 fn is_out_of_handles(error: &io::Error) -> bool {
-    // EMFILE and ENFILE, which have these numbers everywhere; ERROR_TOO_MANY_OPEN_FILES
+    // EMFILE and ENFILE, which have these numbers on all systems; ERROR_TOO_MANY_OPEN_FILES
     let codes: &[i32] = if cfg!(unix) { &[24, 23] } else { &[4] };
     error.raw_os_error().is_some_and(|code| codes.contains(&code))
 }
 
-/// How many handles the system lets this process have.
+/// The limit of open handles for this process.
 #[cfg(unix)]
 fn handles_of_process() -> usize {
     use rustix::process::{Resource, getrlimit};

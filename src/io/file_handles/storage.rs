@@ -8,10 +8,10 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Bounds the files of another storage that are open for reading at once.
+/// Bounds the number of files of another storage that are open for reading at once.
 ///
-/// A file that is renamed or removed here can be read on by readers that were opened before. One that another process removes
-/// cannot, once its handle has been closed.
+/// Readers opened earlier can still read a file that is renamed or removed through this storage. If another
+/// process removes a file, it cannot be read once its handle has been closed.
 #[derive(Debug)]
 pub(crate) struct BoundedStorage {
     inner: Arc<dyn Storage>,
@@ -20,7 +20,7 @@ pub(crate) struct BoundedStorage {
 }
 
 impl BoundedStorage {
-    /// `elsewhere` names the place where another process may have moved a file.
+    /// `elsewhere` returns the location where another process may have moved a file.
     pub(crate) fn new(inner: Arc<dyn Storage>, handles: FileHandles, elsewhere: Elsewhere) -> Self {
         Self { inner, handles, elsewhere }
     }

@@ -17,7 +17,7 @@ fn elsewhere(path: &Path) -> Option<PathBuf> {
     Some(Path::new("archive").join(path))
 }
 
-/// So many files, the storage they are in, and the same with its handles bounded.
+/// `count` files in a storage, that storage, and the same storage with bounded handles.
 fn files(count: usize, handles: usize) -> (FaultyStorage, BoundedStorage, FileHandles) {
     let faulty = FaultyStorage::new();
     let handles = FileHandles::with_capacity(handles);
@@ -67,7 +67,7 @@ fn a_file_that_is_read_often_stays_open() {
         read(&**file).unwrap();
         read(&*open[7]).unwrap();
     }
-    // Each of the others is opened and read once.
+    // Each other file is opened and read once.
     assert_eq!(faulty.all_calls() - before, 40 * 3);
 }
 
@@ -91,7 +91,7 @@ fn threads_read_what_is_there() {
             .collect();
         let (storage, done) = (&storage, &done);
         scope.spawn(move || {
-            // Names change all the time.
+            // Names change continuously.
             for round in 0.. {
                 if done.load(Ordering::Relaxed) {
                     break;
@@ -105,7 +105,7 @@ fn threads_read_what_is_there() {
         done.store(true, Ordering::Relaxed);
         assert!(read.iter().all(Result::is_ok));
     });
-    // Each thread may hold a handle that has been closed for others.
+    // Each thread may hold a handle that has already been closed.
     assert!(faulty.take_most_handles() <= 3 + 4);
     assert!(handles.open_handles() <= 3);
 }
@@ -186,7 +186,7 @@ fn handles_are_closed_where_the_system_has_no_more() {
 fn another_process_may_archive_a_file_and_no_other_is_taken_for_it() {
     let (faulty, storage, _) = files(9, 1);
     let open: Vec<_> = (0..9).map(|i| storage.open(&name(i)).unwrap()).collect();
-    // As another process does it.
+    // As another process would.
     faulty.rename(&name(0), &elsewhere(&name(0)).unwrap()).unwrap();
     assert_eq!(read(&*open[0]).unwrap(), content(0));
     faulty.rename(&name(1), &elsewhere(&name(1)).unwrap()).unwrap();
@@ -198,14 +198,14 @@ fn another_process_may_archive_a_file_and_no_other_is_taken_for_it() {
     assert_eq!(error.to_string(), "another file has taken its place");
     faulty.remove(&name(3)).unwrap();
     assert_eq!(read(&*open[3]).unwrap_err().kind(), io::ErrorKind::NotFound);
-    // A failure passes, and the file is there.
+    // The failure is transient, and the file is there.
     faulty.break_calls(Call::Open);
     assert_eq!(read(&*open[4]).unwrap_err().kind(), io::ErrorKind::Other);
     faulty.repair();
     assert_eq!(read(&*open[4]).unwrap(), content(4));
 }
 
-/// A file that does not say which it is.
+/// A file without an identity.
 #[derive(Debug)]
 struct Nameless(Arc<dyn FileReader>);
 

@@ -1,4 +1,4 @@
-//! What goes backward row by row, in the plainest way.
+//! A naive model of a cursor that moves backward row by row.
 
 use crate::cell::{Cell, CellKey, CellOrder, CellRef};
 use std::ops::Range;
@@ -11,11 +11,11 @@ pub(crate) struct NaiveRows {
     at: Option<usize>,
 }
 
-/// What is asked of a cursor that goes backward.
+/// An operation of a reverse cursor.
 #[derive(Clone, Debug)]
 pub(crate) enum RowStep<K> {
     LastRow,
-    /// The row of the last cell before the key, which is not within a row.
+    /// To the row of the last cell before the key, which must not lie within a row.
     Before(K),
     PreviousRow,
     Advance,

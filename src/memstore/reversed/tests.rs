@@ -1,4 +1,4 @@
-//! The scanner against a sorted list of cells.
+//! Compares the scanner with a sorted list of cells.
 
 use super::naive::{NaiveRows, RowStep};
 use super::*;
@@ -60,7 +60,7 @@ proptest! {
             }
             naive.take(&step);
             prop_assert_eq!(scanner.peek(), naive.peek(), "{:?} of {:?}", step, &naive.cells);
-            // new cells come above the read point
+            // new cells have sequence ids above the read point
             if let Some(new) = late.pop().filter(|_| read_point < 5) {
                 segment.insert(new.as_ref().with_seq_id(read_point + 1 + new.as_ref().seq_id));
             }
@@ -85,7 +85,7 @@ fn a_last_cell_that_is_replaced_meanwhile_ends_the_row_all_the_same() {
     assert_eq!(scanner.peek(), None);
 }
 
-/// Rows whose numbers lie close together here and far apart there, of one cell or of some.
+/// Row numbers that are dense in one place and sparse in another; rows of one or several cells.
 #[test]
 fn all_rows_are_met_however_they_lie() {
     for (shape, row) in [

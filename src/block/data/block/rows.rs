@@ -5,25 +5,25 @@ use crate::cell::CellOrder;
 use crate::error::Corruption;
 use std::cmp::Ordering;
 
-/// Those cells of a row that are in one block, or the first of them.
+/// The cells of a row that are in one block, or the first of them.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RowSpan {
-    /// The index entry of the first one.
+    /// The index entry of the first cell.
     entry: usize,
-    /// Where the first one starts.
+    /// The offset of the first cell.
     start: usize,
-    /// Where the last one ends.
+    /// The offset after the last cell.
     end: usize,
 }
 
 impl RowSpan {
-    /// Whether the block begins with them: then more of the row may be in the block before.
+    /// Whether the block begins with these cells; then the previous block may have more of the row.
     #[inline]
     pub(crate) fn is_first(&self) -> bool {
         self.entry == 0
     }
 
-    /// Whether the cell of a place is the last of them.
+    /// Whether the cell at `place` is the last of the span.
     #[inline]
     pub(crate) fn ends_behind(&self, place: &CellPlace) -> bool {
         place.next >= self.end
@@ -31,16 +31,16 @@ impl RowSpan {
 }
 
 impl DataBlock {
-    /// The row that the block ends with.
+    /// The last row of the block.
     ///
     /// # Errors
     ///
-    /// If the rows of the block do not ascend. Blocks that were made without an index count as such.
+    /// If the rows of the block do not ascend, or the block has no index.
     pub(crate) fn last_row(&self, order: CellOrder) -> Result<RowSpan, Corruption> {
         self.row_up_to_entry(self.index.len(), self.cells.end, order)
     }
 
-    /// The row before another, which is not the first of the block.
+    /// The row before `row`, which must not be the first of the block.
     ///
     /// # Errors
     ///
@@ -50,7 +50,7 @@ impl DataBlock {
         self.row_up_to_entry(row.entry, row.start, order)
     }
 
-    /// The row of a cell, that cell being the last.
+    /// The row of a cell, up to and including that cell.
     ///
     /// # Errors
     ///
@@ -68,7 +68,8 @@ impl DataBlock {
         self.row_up_to_entry(low, place.next, order)
     }
 
-    /// The row of the entry before `entry`, up to `end`. The first cell of each row has an entry, and some others have.
+    /// The row of the entry before `entry`, up to `end`. The first cell of each row has an entry, and some
+    /// others have, too.
     #[inline]
     fn row_up_to_entry(&self, entry: usize, end: usize, order: CellOrder) -> Result<RowSpan, Corruption> {
         let Some(mut entry) = entry.checked_sub(1) else { return Err(out_of_order()) };
@@ -85,7 +86,7 @@ impl DataBlock {
         Ok(RowSpan { entry, start, end })
     }
 
-    /// The row that a span is of.
+    /// The row of a span.
     #[inline]
     pub(crate) fn row_of(&self, span: &RowSpan) -> &[u8] {
         row_at(&self.bytes, span.start)
@@ -97,13 +98,13 @@ impl DataBlock {
         self.place(span.start)
     }
 
-    /// Whether a cell is not behind a span.
+    /// Whether a cell is not after a span.
     #[inline]
     pub(crate) fn is_within(&self, span: &RowSpan, place: &CellPlace) -> bool {
         place.at < span.end
     }
 
-    /// Goes to the cell behind; false, and nowhere else, if that is behind the span.
+    /// Moves to the next cell. Returns false, and does not move, if that is after the span.
     #[inline(always)] // the loop of every reversed scan
     pub(crate) fn advance_within(&self, span: &RowSpan, place: &mut CellPlace) -> bool {
         !span.ends_behind(place) && self.advance(place)

@@ -1,4 +1,4 @@
-//! Walks and seeks against plain lists.
+//! Compares walks and seeks with plain lists.
 
 use super::*;
 use crate::cell::{Cell, CellType, SeekKey};
@@ -71,7 +71,7 @@ fn a_row_is_found_as_its_first_key_is() {
     }
 }
 
-/// Rows one after the other, as steps tell them apart.
+/// The rows in order, as separated by the steps.
 fn rows_of(block: &DataBlock) -> Vec<Vec<Cell>> {
     let mut place = block.first();
     let mut rows = vec![vec![Cell::from(block.cell(&place))]];

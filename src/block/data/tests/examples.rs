@@ -1,4 +1,4 @@
-//! The blocks that the specification spells out (hfile.md §7.8), and some of our own.
+//! The example blocks of the specification (hfile.md §7.8), and some others.
 
 use super::*;
 

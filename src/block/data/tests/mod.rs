@@ -1,4 +1,4 @@
-//! All encodings together: what one writes, all read.
+//! All encodings: round trips between encoder and decoders.
 
 mod examples;
 mod naive;
@@ -9,7 +9,7 @@ use super::{DataBlockEncoding, DataFormat, Encoder, decode, plain};
 use crate::cell::{Cell, CellFormat, CellRef, CellType, SeekKey, key_value};
 use crate::coding::Cursor;
 
-/// Enough for everything here.
+/// Large enough for all tests.
 const LIMIT: usize = 1 << 20;
 
 fn format(encoding: DataBlockEncoding, tags: bool, mvcc: bool) -> DataFormat {
@@ -43,7 +43,7 @@ fn plain(format: &DataFormat, cells: &[Cell]) -> Vec<u8> {
     bytes
 }
 
-/// Reads plain cells.
+/// Parses plain cells.
 fn parse(format: &DataFormat, plain: &[u8]) -> Vec<Cell> {
     let mut cursor = Cursor::new(plain);
     let mut cells = Vec::new();
@@ -57,7 +57,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// Bytes from hexadecimal digits with spaces and `|` between them.
+/// Bytes from hexadecimal digits; other characters are ignored.
 fn bytes(digits: &str) -> Vec<u8> {
     let digits: String = digits.chars().filter(char::is_ascii_hexdigit).collect();
     (0..digits.len()).step_by(2).map(|i| u8::from_str_radix(&digits[i..i + 2], 16).unwrap()).collect()

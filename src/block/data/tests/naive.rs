@@ -1,8 +1,9 @@
-//! The delta encodings once more, step by step as the specification has them, slowly and into owned cells.
+//! A second implementation of the delta encodings: slow, following the specification step by step, into owned
+//! cells.
 
 use super::*;
 
-/// A decoder that goes byte by byte and remembers everything.
+/// A decoder that reads byte by byte and keeps everything.
 struct Naive<'a> {
     format: &'a DataFormat,
     bytes: std::collections::VecDeque<u8>,
@@ -13,7 +14,7 @@ struct Naive<'a> {
     cells: Vec<Cell>,
 }
 
-/// The cells of a payload in a delta encoding, or nothing if there is anything wrong with it.
+/// The cells of a payload in a delta encoding, or None if the payload is malformed.
 pub(super) fn decode(format: &DataFormat, payload: &[u8]) -> Option<Vec<Cell>> {
     let mut naive = Naive {
         format,
@@ -93,7 +94,7 @@ impl Naive<'_> {
         self.key[len - 9..len - 1].try_into().unwrap()
     }
 
-    /// Key and value of the next cell are there.
+    /// Records the key and value of the next cell.
     fn keep(&mut self, key: Vec<u8>, value: Vec<u8>) -> Option<()> {
         key_value::checked_key(&key).ok()?;
         (self.key, self.value) = (key, value);
@@ -173,7 +174,7 @@ impl Naive<'_> {
         self.keep(key, value)
     }
 
-    /// Row, family and qualifier of a key of `len` bytes.
+    /// The row, family and qualifier of a key of `len` bytes.
     fn columns(&mut self, len: usize, common: usize, family: &[u8]) -> Option<Vec<u8>> {
         let qualifier_end = len.checked_sub(9)?;
         let mut key = self.key.get(..common)?.to_vec();
@@ -185,7 +186,7 @@ impl Naive<'_> {
             return None;
         }
         if common < 2 + row_len || self.first() {
-            // a row length may have come out as it was, but then no more than that is common
+            // the row length may be unchanged by chance, but then only its bytes are common
             key.extend(self.run((2 + row_len).checked_sub(key.len())?)?);
             key.push(u8::try_from(family.len()).ok()?);
             key.extend(family);

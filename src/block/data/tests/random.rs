@@ -1,4 +1,4 @@
-//! Random cells through every encoding, and payloads that have been tampered with.
+//! Random cells in every encoding, and corrupted payloads.
 
 use super::*;
 use crate::cell::CellOrder;
@@ -10,7 +10,7 @@ fn row() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         4 => "row-0000[0-3]{1,2}".prop_map(String::into_bytes),
         1 => proptest::collection::vec(any::<u8>(), 0..4),
-        // of two row lengths whose first bytes differ, or only their last ones
+        // row lengths that differ in the first byte, or only in the last
         1 => (250usize..260).prop_map(|len| vec![b'r'; len]),
         1 => (0u8..3, 70usize..72).prop_map(|(n, len)| [vec![b'r'; len], vec![n]].concat()),
     ]
@@ -122,7 +122,7 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
     proptest::collection::vec(change, 0..4)
 }
 
-/// The cells that `decode` finds, if all is well; checks what must hold in any case.
+/// The cells that `decode` returns, or None if it fails. Also checks what must hold in either case.
 fn decoded(format: &DataFormat, payload: &[u8], limit: usize) -> Option<Vec<Cell>> {
     let mut out = b"before".to_vec();
     let count = decode(format, payload, limit, &mut out);
@@ -168,7 +168,7 @@ proptest! {
         }
     }
 
-    /// More tags than the dictionary has slots.
+    /// Uses more tags than the dictionary has slots.
     #[test]
     fn dictionaries_overflow_alike(tags in proptest::collection::vec(0u8..150, 300), format in delta_formats()) {
         let format = DataFormat { tags_compressed: true, cells: CellFormat { tags: true, ..format.cells }, ..format };
@@ -207,7 +207,7 @@ proptest! {
         decoded(&format, &[&format.encoding.id().to_be_bytes()[..], &bytes].concat(), limit);
     }
 
-    /// Small numbers in front of long rests: most get past the first checks.
+    /// Small numbers followed by long runs: most pass the first checks.
     #[test]
     fn likely_bytes_agree_with_the_naive_decoder(
         format in delta_formats(),

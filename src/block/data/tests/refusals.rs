@@ -1,4 +1,4 @@
-//! Blocks that are not what they claim to be (hfile.md §17).
+//! Malformed blocks (hfile.md §17).
 
 use super::*;
 use crate::error::{Corruption, ErrorKind};
@@ -11,7 +11,7 @@ fn refused_as(format: &DataFormat, digits: &str) -> Corruption {
     decode(format, &bytes(digits), LIMIT, &mut Vec::new()).expect_err(digits)
 }
 
-/// A PREFIX cell, up to its tail, as the first of a block: `r/f:q/1/Put`, value `x`.
+/// A PREFIX cell without its tail, as the first of a block: `r/f:q/1/Put`, value `x`.
 const PREFIX_CELL: &str = "0002 00000000  0f 01 00 0001 72 01 66 71 0000000000000001 04 78";
 const DIFF_CELL: &str = "0003 00000000 01 66  00 0f 01 00 0001 72 71 01 04 78";
 const FAST_DIFF_CELL: &str = "0004 00000000  00 0f 01 00 0001 72 01 66 71 0000000000000001 04 78";
@@ -64,7 +64,7 @@ fn keys_that_share_too_much() {
 
 #[test]
 fn keys_too_short_for_what_is_in_them() {
-    // of 11 bytes, all shared
+    // 11 bytes, all shared
     assert_eq!(
         refused(DataBlockEncoding::Prefix, &format!("{PREFIX_CELL} 00 00 0b")).kind(),
         ErrorKind::Corrupt
@@ -139,7 +139,7 @@ fn tails() {
 
 #[test]
 fn a_small_block_does_not_become_a_large_one() {
-    // 1,000 bytes of value once, then again and again at five bytes a cell
+    // 1,000 bytes of value once, then repeated at five bytes per cell
     let cells = vec![put("r", "q", 1, &"v".repeat(1000)); 1000];
     let format = format(DataBlockEncoding::FastDiff, false, false);
     let payload = encode(&format, &cells);
