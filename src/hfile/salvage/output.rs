@@ -123,8 +123,8 @@ impl Output {
 /// The minimum that HBase accepts.
 const MIN_BYTES_PER_CHECKSUM: u32 = 33;
 
-/// Whether the file is a store file, with the entries that a store tracks. True if unknown: the entries do no
-/// harm.
+/// Whether the file is a store file, with the entries that a store tracks. True if unknown, because it is
+/// better to have these entries.
 fn is_of_store(info: Option<&FileInfo>) -> bool {
     info.is_none_or(|info| TRACKED.iter().any(|name| info.get(name.as_bytes()).is_some()))
 }
