@@ -12,7 +12,7 @@ const MAX_INDEX_LEVELS: i64 = 16;
 const PLAIN_COMPARATOR_LEN: usize = 128;
 /// A bit for each field of the message that has a meaning, 1 to 16.
 const KNOWN: u32 = (1 << 17) - 2;
-/// The fields that every file must have, so that a message of which a flipped bit hides a field is detected.
+/// The fields that every file must have. A missing one shows that a flipped bit has hidden it.
 const NEEDED: u32 = 1 << 2 | 1 << 5 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10;
 
 /// The unchecked fields, the same for both forms.
