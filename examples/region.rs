@@ -1,10 +1,10 @@
-//! A region as an embedded store, and a region that HBase left.
+//! A region as an embedded store, and a region that HBase wrote.
 //!
 //! ```sh
-//! cargo run --example region                # in a directory of its own, which is removed
-//! cargo run --example region -- my-region   # in a directory that stays
+//! cargo run --example region                # in a temporary directory, which is removed
+//! cargo run --example region -- my-region   # in a directory that is kept
 //! ```
-#![allow(clippy::print_stdout, reason = "it is what an example is for")]
+#![allow(clippy::print_stdout, reason = "the example prints its results")]
 
 use hregion::{BlockCache, Compaction, Delete, Family, Get, Put, Region, Result, Scan};
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     let given = std::env::args_os().nth(1).map(PathBuf::from);
     let scratch = std::env::temp_dir().join(format!("hregion-example-{}", std::process::id()));
     let done = embedded(given.as_deref().unwrap_or(&scratch)).and_then(|()| left_by_hbase());
-    // a directory of the user's stays
+    // a directory given by the user is kept
     if given.is_none() {
         let _ = std::fs::remove_dir_all(&scratch);
     }
@@ -45,7 +45,7 @@ fn embedded(dir: &Path) -> Result<()> {
     region.put(Put::new("ada").cell("info", "name", "Ada Lovelace"))?;
     region.put(Put::new("grace").cell("info", "name", "Grace Hopper"))?;
     region.flush()?;
-    let before = region.view(); // does not move, whatever is written
+    let before = region.view(); // not affected by later writes
 
     region.delete(Delete::new("grace").column("info", "name"))?;
     region.flush()?;
@@ -58,7 +58,7 @@ fn embedded(dir: &Path) -> Result<()> {
     print_rows(&region, &Scan::new().rows("a".."h"), 10)
 }
 
-/// Reads what a RegionServer would have read: nothing is written to the directory.
+/// Reads what a RegionServer would have read; nothing is written to the directory.
 fn left_by_hbase() -> Result<()> {
     let region = Region::open(Path::new(env!("CARGO_MANIFEST_DIR")).join(LEFT_BY_HBASE))?;
     println!("{}", region.info());
