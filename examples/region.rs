@@ -54,7 +54,7 @@ fn embedded(dir: &Path) -> Result<()> {
     let ada = region.get(&Get::new("ada").column("info", "name").max_versions(3))?;
     println!("ada has had {} names, the newest {:?}", ada.len(), text(ada.value("info", "name")));
     println!("grace is gone: {}", region.get(&Get::new("grace"))?.is_empty());
-    println!("but not for who looked before: {}", before.get(&Get::new("grace"))?.len() == 1);
+    println!("but not in the earlier view: {}", before.get(&Get::new("grace"))?.len() == 1);
     print_rows(&region, &Scan::new().rows("a".."h"), 10)
 }
 

@@ -50,7 +50,7 @@ pub fn catalog_row(input: &[u8]) {
         row.push(CellRef::new(&SeekKey::of(key, b"info", qualifier.as_bytes(), 1, CellType::Put), value));
     }
     let Ok(parsed) = CatalogRow::parse(row.as_row()) else { return };
-    let name = RegionName::parse(key).expect("the key of a row that says something");
+    let name = RegionName::parse(key).expect("the key of a row that parses");
     assert!(name.is_of(&parsed.region().replica(0)), "{name}");
     let places = parsed.locations();
     assert_eq!(places.replicas().len(), parsed.assignments().len());

@@ -42,7 +42,7 @@ fn raw(format: &DataFormat, body: &[u8], limit: usize) {
     assert!(plain.starts_with(b"before"));
     plain.drain(..start);
     let Ok(count) = decoded else {
-        assert!(plain.is_empty(), "what a failed decoder made stays");
+        assert!(plain.is_empty(), "a failed decoder left its output");
         return;
     };
     assert!(!plain.is_empty() && plain.len() <= limit);

@@ -7,7 +7,7 @@ use crate::filter::{Filter, FilterState, Verdict};
 /// any cells.
 pub fn filter_language(input: &[u8]) {
     let Ok(filter) = Filter::parse(input) else { return };
-    let expression = filter.to_expression().expect("what was read can be said");
+    let expression = filter.to_expression().expect("a filter that parsed can be written");
     assert_eq!(Filter::parse(&expression).ok().as_ref(), Some(&filter));
     for reversed in [false, true] {
         read(&filter, input, reversed);

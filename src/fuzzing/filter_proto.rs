@@ -7,7 +7,7 @@ use crate::filter::Filter;
 /// before and accepts any cells.
 pub fn filter_proto(input: &[u8]) {
     let Ok(filter) = Filter::from_proto_bytes(input.to_vec()) else { return };
-    let message = filter.to_proto_bytes().expect("what was read can be said");
+    let message = filter.to_proto_bytes().expect("a filter that parsed can be written");
     let again = Filter::from_proto_bytes(message.clone()).expect("what was written can be read");
     // not the filters themselves: a chance that is not a number does not equal itself
     assert_eq!(format!("{again:?}"), format!("{filter:?}"));

@@ -107,7 +107,7 @@ fn bloom(file: &HFile, row: &[u8], qualifier: &[u8]) {
 enum Scan {
     /// All cells, in order.
     Whole(Vec<Cell>),
-    /// More cells than are worth the time.
+    /// `MAX_CELLS` cells; the rest is not read, to save time.
     Long,
     /// Some cells, and then an error; or cells out of order.
     Broken,
@@ -118,7 +118,7 @@ fn scan(file: &HFile) -> Scan {
     let mut scanner = file.scanner();
     let mut more = scanner.seek_to_first();
     while let Ok(true) = more {
-        let cell = scanner.peek().expect("a scanner that moved stands on a cell");
+        let cell = scanner.peek().expect("a scanner that moved is at a cell");
         cells.push(Cell::from(cell));
         if cells.len() == MAX_CELLS {
             return Scan::Long;
@@ -128,7 +128,7 @@ fn scan(file: &HFile) -> Scan {
         }
         more = scanner.advance();
     }
-    assert!(scanner.peek().is_none(), "a scanner at the end or after an error stands nowhere");
+    assert!(scanner.peek().is_none(), "a scanner at the end or after an error is not positioned");
     match more {
         Ok(_) if is_sorted(file, &cells) => {
             assert!(below_next, "a cell is not before the next index key");

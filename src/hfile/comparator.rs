@@ -4,7 +4,7 @@ use crate::cell::CellOrder;
 
 const PACKAGE: &str = "org.apache.hadoop.hbase.";
 
-/// Returns the name written for an order; HBase 1.x, 2.x and 3.x know both names.
+/// Returns the name written for an order; HBase 1.x, 2.x and 3.x recognize both names.
 pub(crate) fn name(order: CellOrder) -> &'static str {
     match order {
         CellOrder::User => "org.apache.hadoop.hbase.KeyValue$KVComparator",

@@ -84,10 +84,10 @@ impl Inner {
         seeking: bool,
     ) -> Result<Arc<DataBlock>> {
         let Some(((leaf, i), handle)) = path.leaf().zip(path.handle()) else {
-            return Err(Error::invalid_argument("the scanner stands nowhere"));
+            return Err(Error::invalid_argument("the scanner is not positioned"));
         };
         let Children::Data(slots) = leaf.children() else {
-            return Err(Error::invalid_argument("the scanner stands above the data blocks"));
+            return Err(Error::invalid_argument("the scanner is above the data blocks"));
         };
         let fills = path.fill() == CacheFill::All;
         // a block that is only passed, not searched, needs no index
@@ -199,7 +199,7 @@ impl Inner {
         let Some((cache, file)) = &self.cache else { return load().map(Arc::new) };
         let key = BlockKey { file: *file, offset: handle.offset };
         let wrong_type = || {
-            let message = "two places of the file say different things of this block's type";
+            let message = "two references in the file disagree about this block's type";
             Corruption::Malformed(message).at(self.path(), handle.offset)
         };
         if !fills {
@@ -243,7 +243,7 @@ impl Inner {
         };
         match block? {
             CachedBlock::Meta(bytes) => Ok(bytes),
-            _ => Err(Corruption::Malformed("a meta block is not one by the data index")
+            _ => Err(Corruption::Malformed("a meta block has another type in the data index")
                 .at(self.path(), handle.offset)),
         }
     }

@@ -46,7 +46,7 @@
 //! |---|---|
 //! | `FixedFileTrailer` | [`Trailer`] |
 //! | `HFileInfo` | [`FileInfo`] |
-//! | `HFileBlockIndex` | the index, inside |
+//! | `HFileBlockIndex` | the data index (internal) |
 //! | `CompoundBloomFilter` | [`BloomFilter`] |
 //! | `HFile.Reader`, `HFileReaderImpl` | [`HFile`] |
 //! | `HFileScanner` | [`HFileScanner`] |

@@ -265,7 +265,7 @@ impl HFile {
     pub fn block(&self, offset: u64) -> Result<(BlockHeader, Bytes)> {
         if offset >= self.0.trailer.offset() {
             return Err(Error::invalid_argument(format!(
-                "at {offset} there is no block, but the trailer or nothing"
+                "there is no block at {offset}: blocks end where the trailer begins"
             )));
         }
         let header = self.0.block_header(offset)?;

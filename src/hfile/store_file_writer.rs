@@ -42,7 +42,7 @@ pub enum StoreFileOrigin {
         source_task: Vec<u8>,
         /// Whether minor compactions skip the file.
         exclude_from_minor_compaction: bool,
-        /// Whether cells keep the sequence ids that they carry.
+        /// Whether cells keep their sequence ids.
         skip_reset_seq_id: bool,
     },
 }

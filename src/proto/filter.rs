@@ -225,7 +225,7 @@ pub(crate) struct ValueComparator {
     pub(crate) comparable: Option<ByteArrayComparable>,
 }
 
-/// 1 for AND, 2 for OR, 3 for XOR.
+/// `BitComparator`: the operator is 1 for AND, 2 for OR, 3 for XOR.
 #[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
 pub(crate) struct BitComparator {
     #[prost(message, optional, tag = "1")]

@@ -23,7 +23,7 @@ const MAX_HASH_COUNT: i64 = 256;
 /// |      4 | [`HashKind`]                                      |
 /// |      8 | distinct keys                                     |
 /// |      8 | capacity in keys                                  |
-/// |      4 | number of chunks, 1 at least                      |
+/// |      4 | number of chunks, at least 1                      |
 /// | vbytes | comparator                                        |
 /// |        | for each chunk: offset (8), on-disk size (4), first key (vbytes) |
 ///

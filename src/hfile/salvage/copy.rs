@@ -339,7 +339,7 @@ impl<'a> Copy<'a> {
 
     /// Returns the reason that no file was written.
     fn nothing_sound(self) -> Error {
-        let none = Corruption::Malformed("no data block of the file is sound");
+        let none = Corruption::Malformed("the file has no valid data block");
         let none = none.at(self.known.source.reader.path(), 0);
         let lost: Option<LostBlock> = self.losses.into_list().into_iter().next();
         lost.map_or(none, |lost| lost.reason)
@@ -347,8 +347,8 @@ impl<'a> Copy<'a> {
 }
 
 const DISORDER: &str = "cells of the block are not in order";
-const LAST_KEY: &str = "hfile.LASTKEY is behind the last cell that there is";
-const NO_END: &str = "the file ends before what is behind the data";
+const LAST_KEY: &str = "hfile.LASTKEY is after the last cell found";
+const NO_END: &str = "the file ends before the load-on-open section";
 
 /// The cells of a block that were not kept.
 #[derive(Debug, Default)]

@@ -260,7 +260,7 @@ impl Known {
 
     /// Guesses the type of a filter from the first keys of its chunks.
     fn guess_bloom(&mut self, meta: Option<&BloomMeta>) {
-        self.guesses.push("no file info: where the cells came from is not known".into());
+        self.guesses.push("no file info: the origin of the cells is unknown".into());
         let Some(meta) = meta else { return };
         let (bloom, name) = match meta.check_flat_keys() {
             Ok(()) => (BloomType::RowCol, "ROWCOL"),

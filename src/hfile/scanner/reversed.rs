@@ -20,7 +20,7 @@ use std::sync::Arc;
 /// so each block is read once. Only a row that spans more than two blocks needs a search and is read forward
 /// once more.
 ///
-/// Blocks are checked as they are passed, as [`HFileScanner`] does.
+/// Blocks are checked as they are passed, as in [`HFileScanner`].
 pub(crate) struct ReversedHFileScanner<'f> {
     /// In the block where the row begins, or in which to look for it.
     cells: HFileScanner<'f>,
@@ -393,7 +393,7 @@ impl<'f> ReversedHFileScanner<'f> {
     fn block(&self) -> Result<&DataBlock> {
         match &self.cells.block {
             Some(block) => Ok(block),
-            None => Err(Error::invalid_argument("the scanner stands nowhere")),
+            None => Err(Error::invalid_argument("the scanner is not positioned")),
         }
     }
 

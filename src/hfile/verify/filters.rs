@@ -125,7 +125,7 @@ impl FilterCheck {
         }
         if self.chunk.is_none() {
             if self.keys == 1 {
-                let message = "the first key of the Bloom filter is behind the first key of the file";
+                let message = "the first key of the Bloom filter is after the first key of the file";
                 self.place.blame(Corruption::Malformed(message), faults);
             }
             return Ok(());
@@ -187,7 +187,7 @@ impl FilterCheck {
             }
         }
         if self.order.is_some() && self.next_chunk().is_some() {
-            place.blame(Corruption::Malformed("Bloom chunk behind the last key of the file"), faults);
+            place.blame(Corruption::Malformed("Bloom chunk after the last key of the file"), faults);
         }
         if self.kind == FilterKind::DeleteFamily {
             return;

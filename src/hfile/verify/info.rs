@@ -62,7 +62,7 @@ pub(super) fn check_forms(info: &FileInfo) -> Vec<Corruption> {
     forms.into_iter().flatten().chain(missing).collect()
 }
 
-/// Returns the entries of the file info that do not match the cells, all of which have been read.
+/// Returns the entries of the file info that do not match the cells. All cells must have been read.
 pub(super) fn check_values(
     info: &FileInfo,
     tally: &Tally,
@@ -97,7 +97,7 @@ fn check_last_key(info: &FileInfo, tally: &Tally) -> Option<Corruption> {
             "hfile.LASTKEY is not the key of the last cell"
         }
         (None, Some(_)) => "hfile.LASTKEY is missing",
-        (Some(_), None) => "hfile.LASTKEY is there, though there is no cell",
+        (Some(_), None) => "hfile.LASTKEY is present, though there is no cell",
         _ => return None,
     };
     Some(Corruption::Malformed(message))
@@ -105,8 +105,8 @@ fn check_last_key(info: &FileInfo, tally: &Tally) -> Option<Corruption> {
 
 /// Whether the times may be those of more cells than the file has.
 ///
-/// A flush by 0.94 to 1.x could record the range of a memstore of which it did not write all cells; and a
-/// bulk load that splits a file gives both halves the times of the whole.
+/// A flush by 0.94 to 1.x could record the range of a whole memstore although it did not write all of its
+/// cells; and a bulk load that splits a file gives both halves the times of the whole.
 fn is_of_more_cells(info: &FileInfo, version: Version) -> bool {
     version.major < 3 || version.minor < 3 || info.get(names::BULKLOAD_TIMESTAMP.as_bytes()).is_some()
 }

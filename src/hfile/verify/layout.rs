@@ -117,8 +117,7 @@ impl Layout {
             return;
         }
         let Some(last) = self.last else { return };
-        // the blocks of the load-on-open section occur once, except for the root index, of which there are
-        // two
+        // the blocks of the load-on-open section occur once, except for the root index, which occurs twice
         let one_too_many =
             here == section(last) && (here > LOAD_ON_OPEN || here == LOAD_ON_OPEN && self.roots > 1);
         if here < section(last) || one_too_many {

@@ -242,7 +242,7 @@ impl Verification<'_> {
         let may_lack = info.get(names::BULKLOAD_TIMESTAMP.as_bytes()).is_some();
         if is_whole && !has_general && !may_lack && matches!(info.bloom_filter_type(), Ok(Some(_))) {
             let place = Place { offset: *info_at, block_type: BlockType::FileInfo };
-            let message = "BLOOM_FILTER_TYPE is there, but no Bloom filter";
+            let message = "BLOOM_FILTER_TYPE is present, but no Bloom filter";
             place.blame(Corruption::Malformed(message), &mut self.faults);
         }
         self.references.filters_are_whole = is_whole;

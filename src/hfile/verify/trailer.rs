@@ -23,7 +23,7 @@ pub(super) fn check_alone(trailer: &Trailer, tail: &[u8], faults: &mut Faults) {
     // the message has been parsed before
     let _ = delimited(&mut body, "message of the trailer");
     if body.rest().iter().any(|&byte| byte != 0) {
-        let message = "bytes behind the message of the trailer that are not zero";
+        let message = "bytes after the message of the trailer that are not zero";
         faults.add(Corruption::Malformed(message), trailer.offset(), None);
     }
 }

@@ -174,10 +174,10 @@ impl HFileWriter {
         let Some(last) = self.encoder.last_key() else { return Ok(None) };
         let order = self.options.order.compare(last, cell.key);
         if order.is_gt() {
-            return Err(refuse(cell, &format!("it sorts before the one before it, {last}")));
+            return Err(refuse(cell, &format!("it sorts before the previous cell, {last}")));
         }
         if !last.is_of_family(cell.family()) {
-            return Err(refuse(cell, &format!("its family is not that of the one before it, {last}")));
+            return Err(refuse(cell, &format!("its family is not that of the previous cell, {last}")));
         }
         Ok(Some(order))
     }
@@ -216,7 +216,7 @@ impl HFileWriter {
         let replaced = self.meta_blocks.insert(name.as_ref().to_vec(), content.as_ref().to_vec());
         match replaced {
             None => Ok(()),
-            Some(_) => Err(Error::invalid_argument("there is a meta block of that name already")),
+            Some(_) => Err(Error::invalid_argument("there is already a meta block of that name")),
         }
     }
 
@@ -285,7 +285,7 @@ impl HFileWriter {
     fn check_usable(&self) -> Result<()> {
         match self.failed {
             false => Ok(()),
-            true => Err(Error::invalid_argument("the file could not be written as it should have been")),
+            true => Err(Error::invalid_argument("an earlier operation on the file failed")),
         }
     }
 
