@@ -124,7 +124,7 @@ impl BloomFilter {
             return false;
         }
         let chunk = match self.first_keys.len() {
-            // a single chunk also excludes rows before its first key, which were not added
+            // a single chunk needs no search: it does not contain a row before its first key either
             1 => Some(0),
             _ => self.first_keys.floor(row, |key| order.compare_rows(key, row)),
         };

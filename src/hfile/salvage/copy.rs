@@ -139,7 +139,7 @@ impl<'a> Copy<'a> {
     ) -> Result<()> {
         let at_block = |copy: &Self, corruption| copy.known.source.error(corruption, at, header.block_type());
         if let Err(corruption) = self.check_link(at, header) {
-            // the block is within a value of a block that was damaged and is already recorded as lost
+            // these bytes are part of a value in a damaged block, which has already been recorded as lost
             let error = at_block(self, corruption);
             return self.known.faults.record(error);
         }
@@ -254,7 +254,7 @@ impl<'a> Copy<'a> {
                 return Some("a cell of the block is of another family");
             }
         }
-        // of two cells out of order, refuse the one that the following cells sort before
+        // if two cells are out of order, the first is refused if the second fits after the last cell kept
         let is_stray = |next| {
             order.compare(cell.key, next).is_gt() && last.is_none_or(|last| order.compare(last, next).is_le())
         };

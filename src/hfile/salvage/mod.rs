@@ -3,7 +3,7 @@
 //! First the file's metadata is read as far as possible: trailer, file info, indexes. Missing metadata is
 //! determined from the blocks: a survey tries the possible formats. Then one walk copies the cells of every
 //! valid data block and records what it cannot copy. Index, filters and trailer are rebuilt, so damage to
-//! them loses nothing.
+//! them causes no loss.
 
 mod copy;
 mod known;
@@ -32,7 +32,7 @@ pub struct SalvageReport {
     pub bytes: u64,
     /// The number of cells in the damaged file according to its trailer; none without a valid trailer.
     pub cells_before: Option<u64>,
-    /// The lost blocks, in file order; at most some thousands are listed.
+    /// The lost blocks, in file order; at most 10,000 are listed.
     pub lost: Vec<LostBlock>,
     /// The number of lost blocks that are not listed.
     pub lost_beyond: u64,

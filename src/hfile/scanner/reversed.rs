@@ -32,7 +32,7 @@ pub(crate) struct ReversedHFileScanner<'f> {
     begins: Stand,
     /// The current position.
     stand: Stand,
-    /// Set up for a row that spans many blocks.
+    /// The state of a row that spans many blocks; kept for reuse.
     wide: Option<Box<WideRow>>,
 }
 

@@ -52,7 +52,7 @@ pub struct VerifyReport {
     pub blocks: u64,
     /// The number of cells in them.
     pub cells: u64,
-    /// The faults, in the order in which they were found; at most some thousands.
+    /// The faults, in the order in which they were found; at most about 10,000.
     pub faults: Vec<Error>,
 }
 

@@ -10,7 +10,7 @@ use crate::hfile::source::BlockSource;
 /// The number of bytes searched for a magic at a time.
 const WINDOW: usize = 64 << 10;
 const MAGIC_LEN: usize = 8;
-/// The number of bytes of invalid blocks that may be read: for each byte of the part, and the minimum.
+/// The number of bytes of invalid blocks that may be read, per byte of the part; `MIN_VAIN_READS` is added.
 const VAIN_READS: u64 = 4;
 const MIN_VAIN_READS: u64 = 1 << 20;
 
