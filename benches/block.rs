@@ -38,7 +38,7 @@ fn open(cells: &[Cell], encoding: DataBlockEncoding, bytes: usize) -> hregion::b
     EncodedBlock::new(cells, encoding, bytes).and_then(|block| block.open()).expect("cells of a table")
 }
 
-/// In memory all encodings are plain; they differ by what surrounds the cells.
+/// In memory, all encodings are plain; they differ only in what surrounds the cells.
 fn seek(c: &mut Criterion) {
     let cells = support::cells(support::rows().min(5_000));
     for encoding in DataBlockEncoding::ALL {
@@ -58,7 +58,7 @@ fn seek(c: &mut Criterion) {
     }
 }
 
-/// The answers, against a walk.
+/// Checks the results against a walk.
 fn check(cells: &[Cell], block: &hregion::bench::OpenBlock, keys: &[SeekKey]) {
     for key in &keys[..10] {
         let walk = cells.iter().map(Cell::as_ref).find(|cell| cell.row() >= key.row());

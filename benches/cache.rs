@@ -1,4 +1,4 @@
-//! A hit in the block cache: by key, and by the slot beside the index entry, alone and with a second thread.
+//! A hit in the block cache: by key, and by the slot of the index entry, alone and with a second thread.
 
 mod support;
 

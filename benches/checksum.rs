@@ -1,4 +1,4 @@
-//! Comparing the checksums of a block.
+//! Verifying the checksums of a block.
 
 mod support;
 

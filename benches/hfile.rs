@@ -1,6 +1,6 @@
 //! Files: random reads, full scans, opening.
 //!
-//! Cold means that no block cache holds a block; the bytes of the file are in memory all the same.
+//! Cold means that no block cache holds a block; the bytes of the file are in memory nevertheless.
 
 mod support;
 
@@ -17,7 +17,7 @@ const NONE: DataBlockEncoding = DataBlockEncoding::None;
 const FAST_DIFF: DataBlockEncoding = DataBlockEncoding::FastDiff;
 const ROW_INDEX: DataBlockEncoding = DataBlockEncoding::RowIndexV1;
 
-/// A file of the table.
+/// The options of a file of the table.
 #[derive(Clone, Copy, Debug)]
 struct Shape {
     encoding: DataBlockEncoding,
@@ -28,7 +28,7 @@ struct Shape {
 
 const PLAIN: Shape = Shape { encoding: NONE, codec: Codec::None, block_size: 64 << 10, bloom: false };
 
-/// Every encoding; and of two encodings every codec, and smaller blocks.
+/// Returns every encoding; for two of them also every codec, and smaller blocks.
 fn shapes() -> Vec<Shape> {
     let mut shapes: Vec<_> =
         DataBlockEncoding::ALL.into_iter().map(|encoding| Shape { encoding, ..PLAIN }).collect();
@@ -42,14 +42,14 @@ fn shapes() -> Vec<Shape> {
 }
 
 impl Shape {
-    /// `fast_diff/none/64KiB`.
+    /// Returns the path of a case, such as `fast_diff/none/64KiB`.
     fn path(self) -> String {
         let codec = self.codec.name().to_ascii_lowercase();
         format!("{}/{codec}/{}KiB", name(self.encoding), self.block_size >> 10)
     }
 }
 
-/// The table, and the folder that its files are in.
+/// The table, and the directory of its files.
 struct Table {
     rows: usize,
     cells: Vec<Cell>,
@@ -62,7 +62,7 @@ impl Table {
         Self { rows, cells: support::cells(rows), folder: tempfile::tempdir().expect("a folder for files") }
     }
 
-    /// The table as a file of that shape. None if the codec is not built in.
+    /// Writes the table as a file of that shape. None if the codec is not built in.
     fn write(&self, shape: Shape) -> Option<PathBuf> {
         let file = format!("{}-{}", shape.path().replace('/', "-"), shape.bloom);
         let path = self.folder.path().join(file);
@@ -82,7 +82,7 @@ impl Table {
         Some(path)
     }
 
-    /// The timestamp of the first cell of a row.
+    /// Returns the timestamp of the first cell of a row.
     fn find(&self, key: &SeekKey) -> Option<i64> {
         let at = self.cells.partition_point(|cell| cell.as_ref().row() < key.row());
         self.cells.get(at).map(Cell::as_ref).filter(|c| c.row() == key.row()).map(|c| c.timestamp())
@@ -93,7 +93,8 @@ fn open(options: &HFileOptions, path: &PathBuf) -> HFile {
     options.open(path).expect("a file that was written")
 }
 
-/// The timestamp of the first cell of a row, if the row is there: a Bloom filter is asked first, if there is one.
+/// Returns the timestamp of the first cell of a row, if the row exists; checks the Bloom filter first, if
+/// there is one.
 #[inline]
 fn get(scanner: &mut hregion::HFileScanner<'_>, file: &HFile, key: &SeekKey) -> Option<i64> {
     if !file.may_contain_row(key.row()) {
@@ -108,7 +109,7 @@ fn gets(c: &mut Criterion) {
     let (present, absent) = (support::present(table.rows), support::absent(table.rows));
     for shape in shapes() {
         for bloom in [false, true] {
-            // the filter is the same in every file
+            // the filter is the same for every codec
             if bloom && shape.codec != Codec::None {
                 continue;
             }
@@ -137,7 +138,7 @@ fn gets(c: &mut Criterion) {
     }
 }
 
-/// The bytes of all values.
+/// Returns the size of all values in bytes.
 fn scan(file: &HFile) -> usize {
     let mut scanner = file.scanner();
     let mut bytes = 0;

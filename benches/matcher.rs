@@ -1,4 +1,4 @@
-//! Deciding which cells a scan returns, in nanoseconds a cell.
+//! Deciding which cells a scan returns, in nanoseconds per cell.
 
 mod support;
 
@@ -11,7 +11,7 @@ use std::hint::black_box;
 const FAMILY: &[u8] = b"cf";
 const CELLS: usize = 10_000;
 
-/// Rows of so many cells, of which the `i`th is told its qualifier, timestamp and type.
+/// Rows of `of` cells; `part` gives the qualifier, timestamp and type of a row's `i`th cell.
 fn rows(of: usize, part: impl Fn(usize) -> (String, i64, CellType)) -> Vec<Cell> {
     let cell = |i: usize| {
         let (qualifier, timestamp, cell_type) = part(i % of);
@@ -31,7 +31,7 @@ fn match_cells(c: &mut Criterion) {
     let one = rows(1, |_| (column(0), newest_first(0), put));
     let columns = rows(10, |i| (column(i), newest_first(0), put));
     let versions = rows(10, |i| (column(0), newest_first(i), put));
-    // a marker of the family, then values that it hides and newer ones
+    // a marker of the family, then values that it hides, and newer ones
     let markers = rows(10, |i| match i {
         0 => (String::new(), newest_first(5), CellType::DeleteFamily),
         _ => (column(i), newest_first(i), put),

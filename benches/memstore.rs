@@ -1,4 +1,4 @@
-//! Recent cells in memory: adding them, getting a row that is there or not, walking; and the numbers of writes.
+//! Recent cells in memory: adding them, getting rows that exist or not, walking; and the numbers of writes.
 
 mod support;
 
@@ -7,12 +7,12 @@ use hregion::bench::{RecentCells, RecentCellsScanner, WriteNumbers};
 use hregion::{Cell, CellOrder, SeekKey};
 use std::hint::black_box;
 
-/// So many cells that they do not fit a processor's caches.
+/// Returns enough cells to exceed a processor's caches.
 fn cells() -> Vec<Cell> {
     support::cells(support::rows() / 5)
 }
 
-/// In the order in which they come to a server, which is none.
+/// Shuffles the cells: a server receives them in no particular order.
 fn shuffled(mut cells: Vec<Cell>) -> Vec<Cell> {
     let mut rng = support::Rng::new(11);
     for i in (1..cells.len()).rev() {

@@ -1,4 +1,4 @@
-//! Gets, scans, writes, flushes and compactions of a region: in one file, and over runs that overlap.
+//! Gets, scans, writes, flushes and compactions of a region: in one file, and over overlapping runs.
 
 mod support;
 
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 const VALUE: [u8; 100] = [7; 100];
 
-/// A region in a directory that goes with it.
+/// A region in a directory that is removed with it.
 struct Fixture {
     region: Region,
     _dir: TempDir,
@@ -31,7 +31,7 @@ fn empty() -> Fixture {
     Fixture { region: options.open(dir.path()).expect("a new region"), _dir: dir }
 }
 
-/// A region whose cells are spread over files that overlap, and a MemStore as the last of the runs.
+/// Creates a region with cells in overlapping files, and in a MemStore as the last of the runs.
 fn runs(runs: usize, write: impl Fn(&Region, usize)) -> Fixture {
     let fixture = empty();
     for run in 0..runs {
@@ -43,7 +43,7 @@ fn runs(runs: usize, write: impl Fn(&Region, usize)) -> Fixture {
     fixture
 }
 
-/// Rows of one cell, each in one of the runs.
+/// Creates rows of one cell, each in one of the runs.
 fn rows_of_one(count: usize) -> Fixture {
     let fixture = runs(count, |region, run| {
         for number in (run..support::rows()).step_by(count) {
@@ -83,7 +83,7 @@ fn gets(c: &mut Criterion) {
     }
 }
 
-/// Gets beside a second thread that gets, too: from all blocks, and from the one that both are in.
+/// Gets with a second thread that also gets: from all blocks, and from one block that both threads read.
 fn gets_beside(c: &mut Criterion) {
     let Fixture { region, _dir } = &rows_of_one(1);
     for (name, rows) in [("all-blocks", support::rows()), ("one-block", 100)] {
@@ -116,7 +116,7 @@ fn gets_beside(c: &mut Criterion) {
 fn scans(c: &mut Criterion) {
     let mut group = c.benchmark_group("region/scan");
     group.throughput(Throughput::Elements(support::rows() as u64)).sample_size(10);
-    // one run: no merge; the others show what the heap costs
+    // one run needs no merge; the others show the cost of the heap
     for count in [1, 2, 5, 12] {
         let Fixture { region, _dir } = &rows_of_one(count);
         let (view, scan) = (region.view(), Scan::new().family("cf"));
@@ -145,7 +145,7 @@ fn scans(c: &mut Criterion) {
     }
 }
 
-/// Backward, and with a filter that no row passes.
+/// Scans backward, and with a filter that no row passes.
 fn other_scans(c: &mut Criterion) {
     let value = SingleColumnValue::new("cf", "qual", Compare::Less, Comparator::binary(&VALUE[..1]));
     for (name, scan) in [

@@ -1,4 +1,4 @@
-//! Writing files to memory: every encoding, the codecs of two of them, with a Bloom filter and without.
+//! Writing files to memory: every encoding, two of them with all codecs, with and without a Bloom filter.
 
 mod support;
 
@@ -9,7 +9,7 @@ use std::io;
 use std::path::Path;
 use support::name;
 
-/// A file that nobody keeps, so that the disk is not what is measured.
+/// A file that discards its contents, so that the disk is not measured.
 #[derive(Debug)]
 struct Nowhere;
 
@@ -27,7 +27,7 @@ impl FileWriter for Nowhere {
     }
 }
 
-/// None if the codec is not built in.
+/// Returns none if the codec is not built in.
 fn write(cells: &[Cell], encoding: DataBlockEncoding, codec: Codec, bloom: Option<BloomType>) -> Option<u64> {
     let options = HFileWriter::options().data_block_encoding(encoding).codec(codec).bloom(bloom);
     let mut writer = options.create_in(Box::new(Nowhere)).ok()?;

@@ -1,6 +1,7 @@
-//! Writes files of all sorts, each with its cells beside it as JSON lines, for HBase to judge (`interop/run`).
+//! Writes varied files, each with its cells as JSON lines next to it, for HBase to check (`interop/run`).
 //!
-//! `interop_files DIR` writes some hundred files, the same in every run; `interop_files --cells N FILE` one large one.
+//! `interop_files DIR` writes about a hundred files, the same in every run; `interop_files --cells N FILE`
+//! writes one large file.
 
 use hregion::cell::{Binary, MAX_ROW_LEN};
 use hregion::{
@@ -54,13 +55,13 @@ fn all(dir: &Path) -> Result<usize, Box<dyn Error>> {
     Ok(folder.files)
 }
 
-/// Settings of all sorts, each encoding with each codec.
+/// Writes files with varied settings, each encoding with each codec.
 fn spread(folder: &mut Folder) -> Result<(), Box<dyn Error>> {
     let mut rng = Rng(2026);
     for round in 0..ROUNDS {
         for encoding in DataBlockEncoding::ALL {
             for codec in CODECS {
-                // settings are drawn one by one, so that each meets each other one sooner or later
+                // settings are drawn independently, so that every pair of them occurs eventually
                 let (tags, compress_tags, mvcc) = rng.pick(&CARRIED);
                 let (index_chunk, min_entries) = rng.pick(&INDEX_CHUNKS);
                 let options = HFileWriter::options()
@@ -90,7 +91,7 @@ fn spread(folder: &mut Folder) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Files at the edge of what there can be.
+/// Writes files at the limits of the format.
 fn special(folder: &mut Folder) -> Result<(), Box<dyn Error>> {
     let rng = &mut Rng(32_767);
     let options = || HFileWriter::options().bloom(BloomType::Row).create_time(1_700_000_000_000);
@@ -127,12 +128,13 @@ fn special(folder: &mut Folder) -> Result<(), Box<dyn Error>> {
     folder.store_file("meta", options, &meta, true)
 }
 
-/// The bytes of a master key that HBase has, 0 1 2 …: the first one with 16 bytes, the alternate one with 32.
+/// Returns the bytes of a master key that HBase has, 0 1 2 …: the first key with 16 bytes, the alternate one
+/// with 32.
 fn master_key(long: bool) -> Vec<u8> {
     (0..if long { 32 } else { 16 }).collect()
 }
 
-/// Encrypted files, each encoding with each codec and each master key.
+/// Writes encrypted files, each encoding with each codec and each master key.
 fn encrypted(folder: &mut Folder) -> Result<(), Box<dyn Error>> {
     let rng = &mut Rng(9);
     let options = |long| {
@@ -173,7 +175,7 @@ fn encrypted(folder: &mut Folder) -> Result<(), Box<dyn Error>> {
     folder.store_file("encrypted-cell-over-a-block", options(true), &big, true)
 }
 
-/// The files of an encrypted family of a region: two flushes, a minor and a major compaction.
+/// Writes the files of an encrypted family of a region: two flushes, a minor and a major compaction.
 fn region(folder: &mut Folder, encoding: DataBlockEncoding) -> Result<(), Box<dyn Error>> {
     let name = encoding.name();
     let dir = folder.dir.join(format!("region-{name}"));
@@ -206,7 +208,7 @@ fn region(folder: &mut Folder, encoding: DataBlockEncoding) -> Result<(), Box<dy
     Ok(fs::remove_dir_all(&dir)?)
 }
 
-/// One file of many cells, without its cells beside it.
+/// Writes one file of many cells, without its cells next to it.
 fn large(count: u64, path: &Path) -> Result<()> {
     let options =
         HFileWriter::options().data_block_encoding(DataBlockEncoding::FastDiff).bloom(BloomType::Row);
@@ -256,7 +258,8 @@ impl Folder {
         self.put_cells(name, cells, true)
     }
 
-    /// Copies the store files of the family `f` of a region, which have names of their own. Returns all values in them.
+    /// Copies the store files of a region's family `f`, whose names are generated. Returns all values in
+    /// them.
     fn take_store_files(&mut self, region: &Path, name: &str) -> Result<BTreeSet<Vec<u8>>, Box<dyn Error>> {
         let mut values = BTreeSet::new();
         for (n, entry) in fs::read_dir(region.join("f"))?.enumerate() {
@@ -311,7 +314,8 @@ fn cell(row: &[u8], qualifier: &[u8], seq_id: i64, value: &[u8]) -> Cell {
     Cell::from(CellRef::new(&key, value).with_seq_id(seq_id))
 }
 
-/// Cells of all types, in order: rows that share beginnings, several versions, values of any bytes, tags.
+/// Returns cells of all types, in order: rows with common prefixes, several versions, values of any bytes,
+/// tags.
 fn cells(rng: &mut Rng, count: usize, tags: bool, mvcc: bool) -> Vec<Cell> {
     const TYPES: [CellType; 8] = [
         CellType::Put,
@@ -339,7 +343,7 @@ fn cells(rng: &mut Rng, count: usize, tags: bool, mvcc: bool) -> Vec<Cell> {
         })
         .collect();
     keys.sort_by(|a, b| CellOrder::User.compare(a, b));
-    // of equal keys HBase wants the newest first, and finds no more than one
+    // HBase expects the newest of equal keys first, and finds only one of them
     keys.dedup_by(|a, b| CellOrder::User.compare(a, b).is_eq());
     let values: Vec<Vec<u8>> = keys
         .iter()
@@ -359,7 +363,7 @@ fn cells(rng: &mut Rng, count: usize, tags: bool, mvcc: bool) -> Vec<Cell> {
         .collect()
 }
 
-/// Up to two tags; some occur again and again.
+/// Returns up to two tags; some values recur.
 fn area(rng: &mut Rng) -> Vec<u8> {
     let mut area = Vec::new();
     for _ in 0..rng.below(3) {
@@ -376,7 +380,7 @@ fn random_bytes(rng: &mut Rng, len: usize) -> Vec<u8> {
     (0..len).map(|_| rng.byte()).collect()
 }
 
-/// Numbers that look random and are the same in every run: a splitmix64 generator.
+/// A pseudorandom generator with the same numbers in every run: splitmix64.
 struct Rng(u64);
 
 impl Rng {

@@ -1,7 +1,7 @@
-//! An observer that counts what a region is asked for.
+//! An observer that counts the operations on a region.
 //!
 //!     cargo run --example observer_count
-#![allow(clippy::print_stdout, reason = "it shows what it finds")]
+#![allow(clippy::print_stdout, reason = "the example prints its results")]
 
 use hregion::region::{MiniBatch, ObserverContext};
 use hregion::{Family, Get, Put, Region, RegionObserver, Result, RowBuf};

@@ -1,13 +1,13 @@
-//! An observer that hides the values of one column from all who read: gets, and scans.
+//! An observer that hides the values of one column from all readers: gets and scans.
 //!
 //!     cargo run --example observer_mask
-#![allow(clippy::print_stdout, reason = "it shows what it finds")]
+#![allow(clippy::print_stdout, reason = "the example prints its results")]
 
 use hregion::region::ObserverContext;
 use hregion::{Family, Get, Put, Region, RegionObserver, Result, RowBuf, Scan};
 use std::sync::Arc;
 
-/// Hides what is in a column.
+/// Hides the values of a column.
 #[derive(Debug)]
 struct Mask {
     family: &'static [u8],

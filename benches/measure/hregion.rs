@@ -1,8 +1,8 @@
-//! hregion in a measuring harness of storage engines: a region with one family, as a store; and as a reader of HFiles that
-//! HBase wrote.
+//! hregion in a benchmark harness for storage engines: a region with one family as a store, and a reader of
+//! HFiles that HBase wrote.
 //!
-//! One region directory, ROW filters, blocks of 64 KiB unless the harness says otherwise. Variants: "default", "fast_diff",
-//! "row_index": the same with that data block encoding.
+//! One region directory, ROW filters, blocks of 64 KiB unless the harness sets another size. Variants:
+//! "default", "fast_diff", "row_index": the same with that data block encoding.
 
 use crate::engine::{Caps, Config, Engine, Log, Pairs, Reader, Writer};
 use crate::hfile::FileReader;
@@ -48,7 +48,7 @@ impl Engine for Hregion {
     const NAME: &'static str = "hregion";
 
     fn caps() -> Caps {
-        // the log is still to come
+        // there is no log yet
         Caps { put_wal: false, put_sync: false, ..Caps::LSM }
     }
 
@@ -64,7 +64,7 @@ impl Engine for Hregion {
             .data_block_encoding(encoding(cfg)?)
             .codec(codec(cfg));
         let cache = BlockCache::with_capacity(cfg.cache);
-        // as HBase's region without its server: it is flushed when the harness says so
+        // as HBase's region without its server: it is flushed when the harness requests it
         let options = Region::options()
             .cache(&cache)
             .create_if_missing(true)
@@ -107,7 +107,7 @@ impl Engine for Hregion {
         self.region.store_file_count(FAMILY)
     }
 
-    // a store file with a ROW filter, synced: what HBase's StoreFileWriter makes, and more than it waits for
+    // a store file with a ROW filter, synced: as HBase's StoreFileWriter writes it, plus the sync
     fn bulk(cfg: &Config, pairs: Pairs<'_>) -> Result<()> {
         let options = HFileWriter::options()
             .data_block_encoding(encoding(cfg)?)
@@ -125,7 +125,7 @@ impl Engine for Hregion {
     }
 }
 
-/// Gets that are kept from read to read, and the row they fill.
+/// Gets that are reused from read to read, and the row that they fill.
 pub struct RegionReader<'r> {
     region: &'r Region,
     column: Get,
@@ -139,7 +139,7 @@ impl RegionReader<'_> {
         let mut n = 0;
         let view = self.region.view();
         let mut rows = view.scan(scan).expect("the harness asks for what is there");
-        // rows, as a user takes them: copied once
+        // rows as a user receives them: copied once
         while let Some(row) = rows.next_row().expect("the file is sound") {
             for cell in row.cells() {
                 f(cell.key().as_bytes(), cell.value());
@@ -154,7 +154,7 @@ impl RegionReader<'_> {
 }
 
 impl Reader for RegionReader<'_> {
-    // a Get of one named column without a timestamp, as HBase does it
+    // a Get of one named column without a timestamp, as in HBase
     fn get<R>(&mut self, key: &[u8], f: impl FnOnce(&[u8]) -> R) -> Option<R> {
         let cell = workload::split(key);
         if self.qualifier != cell.qualifier {
@@ -167,7 +167,7 @@ impl Reader for RegionReader<'_> {
     }
 
     fn scan(&mut self, from: &[u8], limit: usize, mut f: impl FnMut(&[u8], &[u8])) -> usize {
-        // one entry from a bare row on is what the harness calls a row seek, and HBase does by a Get of the row
+        // one entry from a bare row on is what the harness calls a row seek; HBase uses a Get of the row
         if limit == 1 && from.len() == ROW {
             self.whole.set_row(from);
             self.region.get_into(&self.whole, &mut self.row).expect("the file is sound");
@@ -187,7 +187,7 @@ impl Reader for RegionReader<'_> {
         self.each(&Scan::new().family(FAMILY).reversed(true), limit, f)
     }
 
-    // the filter that HBase is given
+    // the filter that HBase uses
     fn scan_filter(&mut self, below: &[u8], f: impl FnMut(&[u8], &[u8])) -> usize {
         let below = Comparator::binary(below.to_vec());
         let filter = SingleColumnValue::new(FAMILY, QUALIFIER, Compare::Less, below);
@@ -250,7 +250,7 @@ impl Writer for RegionWriter<'_> {
     }
 }
 
-/// A file, a scanner that is kept from look-up to look-up, as HBase's is, and a key that is kept, too.
+/// A file, with a scanner that is reused for all look-ups, as HBase's is, and a key that is reused as well.
 pub struct File {
     file: &'static HFile,
     cells: HFileScanner<'static>,
@@ -267,7 +267,7 @@ impl FileReader for File {
         if cache {
             options = options.cache(&BlockCache::with_capacity(4 << 30));
         }
-        // the trait wants a value that owns all it needs; the process ends soon
+        // the trait requires a value that owns everything it needs; the process ends soon
         let file: &'static HFile = Box::leak(Box::new(options.open(path)?));
         Ok(Some(File { file, cells: file.scanner(), key: SeekKey::new() }))
     }

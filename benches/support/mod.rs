@@ -1,5 +1,5 @@
-//! What the benches share: one seeded table, shaped like real ones.
-#![allow(dead_code, reason = "every bench uses a part of this")]
+//! Shared by the benches: one seeded table, shaped like real ones.
+#![allow(dead_code, reason = "every bench uses a part of this module")]
 
 #[path = "../../tests/support/rng.rs"]
 mod rng;
@@ -8,16 +8,17 @@ use hregion::{Cell, CellRef, CellType, DataBlockEncoding, SeekKey};
 pub(crate) use rng::Rng;
 use std::time::Duration;
 
-/// Rows of the table. Where every case runs once, with `--test` or in `cargo test`, a few are enough.
+/// Returns the number of rows in the table. Where every case runs once, with `--test` or in `cargo test`, a
+/// few are enough.
 pub(crate) fn rows() -> usize {
     let has = |wanted| std::env::args().any(|arg| arg == wanted);
     if has("--bench") && !has("--test") { 125_000 } else { 2_500 }
 }
 
-/// Cells of a row.
+/// The number of cells in a row.
 pub(crate) const COLUMNS: usize = 8;
 
-/// Criterion with the times that many cases bear.
+/// Returns Criterion with measurement times suitable for many cases.
 pub(crate) fn criterion() -> criterion::Criterion {
     criterion::Criterion::default()
         .warm_up_time(Duration::from_millis(500))
@@ -26,13 +27,14 @@ pub(crate) fn criterion() -> criterion::Criterion {
         .configure_from_args()
 }
 
-/// A row of 16 bytes: a prefix that all share, and a number. Those of a table are even, so the odd ones are absent.
+/// Returns a row of 16 bytes: a common prefix, and a number. The numbers in a table are even, so odd ones are
+/// absent.
 pub(crate) fn row(number: usize) -> Vec<u8> {
     format!("user{number:012}").into_bytes()
 }
 
-/// The cells of a table: eight columns a row, timestamps of one day, values that are short and often those of the row
-/// before.
+/// Returns the cells of a table: eight columns per row, timestamps of one day, short values that often equal
+/// those of the previous row.
 pub(crate) fn cells(rows: usize) -> Vec<Cell> {
     const QUALIFIERS: [&[u8]; COLUMNS] =
         [b"address", b"age", b"balance", b"city", b"email", b"last_login", b"name", b"status"];
@@ -60,12 +62,12 @@ pub(crate) fn cells(rows: usize) -> Vec<Cell> {
     cells
 }
 
-/// Keys to seek, in no order: the first of rows that the table has.
+/// Returns keys to seek, in random order: the first of rows in the table.
 pub(crate) fn present(rows: usize) -> Vec<SeekKey> {
     sample(rows, 0)
 }
 
-/// The first of rows between those of the table.
+/// Returns keys to seek: the first of rows between those of the table.
 pub(crate) fn absent(rows: usize) -> Vec<SeekKey> {
     sample(rows, 1)
 }
@@ -76,7 +78,7 @@ fn sample(rows: usize, offset: usize) -> Vec<SeekKey> {
     (0..some).map(|_| SeekKey::first_on_row(&row(2 * rng.below(rows) + offset))).collect()
 }
 
-/// A name for a part of a path.
+/// Returns a name for use in a path.
 pub(crate) fn name(encoding: DataBlockEncoding) -> String {
     encoding.name().to_ascii_lowercase()
 }

@@ -9,10 +9,10 @@ use crate::block::{BlockHeader, BlockType, ChecksumType};
 use crate::limits::Limits;
 use std::num::NonZeroU32;
 
-/// Header and checksums of a block: what opens is written again to the very same bytes, and a block that is written opens,
-/// until one of its bits is flipped.
+/// Checks header and checksums of a block: a block that opens is written back to the same bytes, and a block
+/// that was written opens, unless one of its bits is flipped.
 ///
-/// The first byte says whether there are checksums, the rest is the block.
+/// The first byte chooses whether there are checksums; the rest is the block.
 pub fn block(input: &[u8]) {
     let mut input = Input::new(input);
     let choice = input.byte();
@@ -26,7 +26,7 @@ fn open(stored: &[u8], has_checksums: bool) {
         let whole = stored.get(..header.total_size());
         assert!(whole.is_none_or(|whole| BlockHeader::open(whole, has_checksums, false) == Ok(header)));
     }
-    // nothing may panic, whether or not sums vouch for it
+    // nothing may panic, with or without checksums
     let _ = BlockHeader::open(stored, has_checksums, false);
     if let Ok(sizes) = BlockSizes::parse(stored, has_checksums) {
         let _ = checksum::verify(stored, &sizes);
@@ -57,7 +57,7 @@ fn open(stored: &[u8], has_checksums: bool) {
 
 const LIMIT: usize = 1 << 16;
 
-/// The header is written as it was read, and its sizes follow from those of the payload.
+/// Checks that the header is written as it was read, and that its sizes follow from those of the payload.
 fn rewritten(header: &BlockHeader, stored: &[u8], has_checksums: bool) {
     let mut written = Vec::new();
     header.write(&mut written);
@@ -69,7 +69,7 @@ fn rewritten(header: &BlockHeader, stored: &[u8], has_checksums: bool) {
     assert_eq!(made, Ok(*header));
 }
 
-/// Any bytes as a payload, sealed with sums, opened, and then damaged in one bit.
+/// Seals any bytes as a payload with checksums, opens the block, and then flips one of its bits.
 fn seal(input: &mut Input<'_>) {
     let checksum_type = input.choose(&[ChecksumType::Crc32, ChecksumType::Crc32c]);
     let per_sum = NonZeroU32::new(u32::from(input.u16()) + 1).expect("at least one");

@@ -6,10 +6,11 @@ use crate::block::index::{IndexBlock, IndexContext};
 use crate::cell::{CellKey, CellOrder, CellType, SeekKey};
 use crate::coding::put_vlong;
 
-/// Index blocks of any level: what parses has ascending offsets and keys, and a search finds what a walk finds.
+/// Checks index blocks of any level: a block that parses has ascending offsets and keys, and a search finds
+/// what a walk finds.
 ///
-/// The first byte chooses form and order, the next how many entries a root has and how many levels; the rest is the
-/// payload, and the keys of an index that is sound.
+/// The first byte chooses form and order, the next the number of a root's entries and levels; the rest is the
+/// payload, and the keys of a valid index.
 pub fn block_index(input: &[u8]) {
     let mut input = Input::new(input);
     let choice = input.byte();
@@ -35,7 +36,7 @@ pub fn block_index(input: &[u8]) {
     }
 }
 
-/// Entries in order, and every search for a key here, or near one, or of those wanted.
+/// Checks the order of the entries, and searches for keys in or near the index, and for the wanted ones.
 fn check(index: &IndexBlock, context: &IndexContext, wanted: &[SeekKey]) {
     let entry = |i| index.handle(i).zip(index.key(i)).expect("below the length");
     assert!(index.handle(index.len()).is_none() && index.key(index.len()).is_none());
@@ -59,7 +60,7 @@ fn check(index: &IndexBlock, context: &IndexContext, wanted: &[SeekKey]) {
     wanted.iter().for_each(|key| find(key));
 }
 
-/// An index of keys chosen from the input, in both forms.
+/// Builds an index of keys chosen by the input, in both forms.
 fn sound(mut input: Input<'_>, order: CellOrder, context: &IndexContext) {
     let (mut keys, mut wanted) = (Vec::new(), Vec::new());
     let mut row = Vec::new();

@@ -6,17 +6,18 @@ use crate::block::bloom::{KeyHashes, add, probe};
 use crate::hfile::BloomMeta;
 use crate::hfile::bloom::size::fold;
 
-/// Bloom filters: metadata that parse are written and parse to the same again, and a key that was added is found, in a
-/// chunk of any size, folded or not.
+/// Checks Bloom filters: metadata that parses is written and parses to the same again, and a key that was
+/// added is found, in a chunk of any size, folded or not.
 ///
-/// The input is the payload of a metadata block; and choices: of a hash function, hash count and size, and then keys.
+/// The input is the payload of a metadata block; and choices: a hash function, hash count and size, and then
+/// keys.
 pub fn bloom(input: &[u8]) {
     meta(input);
     let mut input = Input::new(input);
     let kind = input.choose(&[HashKind::Jenkins, HashKind::Murmur, HashKind::Murmur3]);
     let hash_count = u32::from(input.byte()) + 1;
     let size = usize::from(input.u16());
-    // a chunk of any bytes answers something
+    // a probe accepts a chunk of any bytes
     let _ = probe(input.rest(), hash_count, KeyHashes::of(kind, input.rest()));
     let mut chunk = vec![0; size];
     let mut keys = Vec::new();

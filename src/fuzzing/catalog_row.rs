@@ -22,9 +22,11 @@ pub const CATALOG_COLUMNS: [&str; 14] = [
     "state",
 ];
 
-/// A row: its key, and columns, each a byte for which of [`CATALOG_COLUMNS`], and a value; before the key and each value two
-/// bytes for its length. It is refused, or what it
-/// says holds together. The key by itself is a name or none; values are read as what they could be, too.
+/// Checks a row: it is refused, or its contents are consistent. The key by itself is checked as a region
+/// name; values are also parsed as everything they could be.
+///
+/// The input is the row's key, and then columns: each a byte that selects one of [`CATALOG_COLUMNS`], and a
+/// value. The key and each value are preceded by two bytes for their length.
 pub fn catalog_row(input: &[u8]) {
     let mut rest = input;
     let Some(key) = take(&mut rest) else { return };
@@ -48,14 +50,14 @@ pub fn catalog_row(input: &[u8]) {
         row.push(CellRef::new(&SeekKey::of(key, b"info", qualifier.as_bytes(), 1, CellType::Put), value));
     }
     let Ok(parsed) = CatalogRow::parse(row.as_row()) else { return };
-    let name = RegionName::parse(key).expect("the key of a row that says something");
+    let name = RegionName::parse(key).expect("the key of a row that parses");
     assert!(name.is_of(&parsed.region().replica(0)), "{name}");
     let places = parsed.locations();
     assert_eq!(places.replicas().len(), parsed.assignments().len());
     assert!(!places.replicas().is_empty() && places.server().is_none_or(|server| !server.host().is_empty()));
 }
 
-/// The next value, behind its length.
+/// Returns the next value, which follows its length.
 fn take<'i>(rest: &mut &'i [u8]) -> Option<&'i [u8]> {
     let (len, behind) = rest.split_first_chunk::<2>()?;
     let (value, behind) = behind.split_at_checked(usize::from(u16::from_be_bytes(*len)).min(behind.len()))?;
@@ -63,7 +65,7 @@ fn take<'i>(rest: &mut &'i [u8]) -> Option<&'i [u8]> {
     Some(value)
 }
 
-/// A name that is taken apart is put together again, and printed and read.
+/// Checks that a name that parses is written to the same bytes, and that its printed form parses.
 fn name(key: &[u8]) {
     let _ = compare_root_rows(key, b".META.,t,a,1,1");
     let Ok(name) = RegionName::parse(key) else { return };

@@ -4,11 +4,12 @@ use super::input::Input;
 use crate::block::Codec;
 use crate::block::codec::{Compressor, CompressorOptions, Decompressor};
 
-/// The framing and every codec that is built in: a payload yields as many bytes as asked for or none, and what is
-/// compressed comes back.
+/// Checks the framing and every codec that is built in: decompression yields exactly the requested number of
+/// bytes or none, and compressed bytes are restored.
 ///
-/// A byte of choices: the codec's ordinal in the low four bits, then whether to compress, and whether to frame ZSTD. Two
-/// bytes: how many plain bytes are asked for. The rest is the payload, and the plain bytes to compress.
+/// A byte of choices: the codec's ordinal in the low four bits, then whether to compress, and whether to
+/// frame ZSTD. Two bytes: the number of plain bytes requested. The rest is the payload, and the plain bytes
+/// to compress.
 pub fn codec(input: &[u8]) {
     let mut input = Input::new(input);
     let choice = input.byte();
@@ -35,7 +36,7 @@ fn there_and_back(codec: Codec, zstd_framed: bool, plain: &[u8], decompressor: &
     let mut back = Vec::new();
     decompressor.decompress(&payload, plain.len(), &mut back).expect("what was compressed");
     assert!(back == plain, "{codec:?}");
-    // a promise of more than there is
+    // more bytes requested than there are
     back.clear();
     assert!(decompressor.decompress(&payload, plain.len() + 1, &mut back).is_err());
     assert!(back.is_empty());

@@ -6,11 +6,12 @@ use crate::block::data::{self, DataBlock, DataFormat, Encoder, Trust};
 use crate::cell::{Cell, CellFormat, CellOrder, CellRef, CellType, SeekKey, key_value};
 use crate::error::ErrorKind;
 
-/// The data block encodings: whatever decodes is encoded again and decodes to the same, and any cells do in every
-/// encoding; seeks agree with a walk; nothing decodes to more than the limit.
+/// Checks the data block encodings: a payload that decodes is encoded again and decodes to the same, and any
+/// cells survive every encoding; seeks agree with a walk; nothing decodes to more than the limit.
 ///
-/// The first byte chooses what cells carry and whether tags are compressed. The rest is taken twice: as the payload of a
-/// block in each encoding (behind the encoding id, which is put there), and as choices that make cells.
+/// The first byte chooses the format of the cells and whether tags are compressed. The rest is used twice: as
+/// the payload of a block in each encoding (after the encoding id, which is added), and as choices that make
+/// cells.
 pub fn data_block(input: &[u8]) {
     let mut input = Input::new(input);
     let choice = input.byte();
@@ -28,7 +29,7 @@ pub fn data_block(input: &[u8]) {
 
 const LIMIT: usize = 1 << 18;
 
-/// A payload that anybody may have written.
+/// Checks a payload of any bytes.
 fn raw(format: &DataFormat, body: &[u8], limit: usize) {
     let mut payload = Vec::new();
     if format.encoding != DataBlockEncoding::None {
@@ -41,7 +42,7 @@ fn raw(format: &DataFormat, body: &[u8], limit: usize) {
     assert!(plain.starts_with(b"before"));
     plain.drain(..start);
     let Ok(count) = decoded else {
-        assert!(plain.is_empty(), "what a failed decoder made stays");
+        assert!(plain.is_empty(), "a failed decoder left its output");
         return;
     };
     assert!(!plain.is_empty() && plain.len() <= limit);
@@ -55,7 +56,7 @@ fn raw(format: &DataFormat, body: &[u8], limit: usize) {
     if cells.is_sorted_by(is_sorted) {
         check(&cells, format, &[format.encoding]);
     } else {
-        // out of order, seeks find nothing in particular, but they end
+        // out of order, the results of seeks are unspecified, but seeks end
         let block = new_block(&plain, format.cells, Some(CellOrder::User));
         for cell in cells.iter().take(16) {
             let _ = block.seek(cell.as_ref().key, CellOrder::User);
@@ -73,7 +74,7 @@ fn new_block(plain: &[u8], format: CellFormat, order: Option<CellOrder>) -> Data
     unchecked
 }
 
-/// The cells, one after the other.
+/// Returns the cells in block order.
 fn walk(plain: &[u8], format: CellFormat) -> Vec<Cell> {
     let block = new_block(plain, format, None);
     let mut place = block.first();
@@ -85,7 +86,7 @@ fn walk(plain: &[u8], format: CellFormat) -> Vec<Cell> {
     cells
 }
 
-/// Sorted cells through some encodings, with tags compressed and not, and seeks for them.
+/// Checks sorted cells in several encodings, with tags compressed and not, and seeks in them.
 fn check(cells: &[Cell], format: &DataFormat, encodings: &[DataBlockEncoding]) {
     let mut plain = Vec::new();
     cells.iter().for_each(|cell| key_value::put(&mut plain, &cell.as_ref(), format.cells));
@@ -119,7 +120,7 @@ fn there_and_back(cells: &[Cell], plain: &[u8], format: &DataFormat) {
     assert!(decoded.is_empty());
 }
 
-/// Seeks with an index and without, and what a walk over the cells finds.
+/// Compares seeks, with an index and without, with a walk over the cells.
 fn seeks(cells: &[Cell], plain: &[u8], format: CellFormat) {
     let order = CellOrder::User;
     let (indexed, linear) = (new_block(plain, format, Some(order)), new_block(plain, format, None));
@@ -130,7 +131,7 @@ fn seeks(cells: &[Cell], plain: &[u8], format: CellFormat) {
         for block in [&indexed, &linear] {
             let found = block.seek(key, order);
             assert!(found.map(|(place, how)| (block.cell(&place), how)) == how, "{key:?}");
-            // of equal keys, the first
+            // the first of equal keys
             let place =
                 at.map(|at| block.is_first(&found.map(|(place, _)| place).unwrap_or_default()) == (at == 0));
             assert_ne!(place, Some(false), "{key:?}");
@@ -151,7 +152,7 @@ fn seeks(cells: &[Cell], plain: &[u8], format: CellFormat) {
     find(&SeekKey::last_on_row(&[0xff; 300]));
 }
 
-/// Sorted cells of one family. What the format has no room for they do not have.
+/// Makes sorted cells of one family, without anything that the format does not store.
 pub(super) fn make_cells(input: &mut Input<'_>, format: CellFormat) -> Vec<Cell> {
     const TYPES: [CellType; 5] = [
         CellType::Put,
@@ -199,7 +200,7 @@ fn make_tags(input: &mut Input<'_>, tags: &mut Vec<u8>) {
     tags.clear();
     for _ in 0..input.byte() % 3 {
         let tag = input.run(20);
-        // the length counts the type, which is the first byte
+        // the length includes the type, which is the first byte
         let len = u16::try_from(tag.len().max(1)).expect("a short tag");
         tags.extend_from_slice(&len.to_be_bytes());
         tags.extend_from_slice(if tag.is_empty() { &[1] } else { tag });

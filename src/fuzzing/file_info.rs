@@ -1,9 +1,9 @@
-//! What a file says of itself.
+//! The file info.
 
 use crate::hfile::FileInfo;
 
-/// The payload of a FILE_INFO block: what parses is written and parses to the same again, and no value is too odd to be
-/// asked for.
+/// Checks the payload of a FILE_INFO block: a payload that parses is written and parses to the same again,
+/// and every getter accepts any value.
 pub fn file_info(input: &[u8]) {
     let Ok(info) = FileInfo::parse(input) else { return };
     ask(&info);

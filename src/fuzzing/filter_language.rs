@@ -3,17 +3,18 @@
 use crate::cell::{CellRef, CellType, RowBuf, SeekKey};
 use crate::filter::{Filter, FilterState, Verdict};
 
-/// An expression: it is refused, or it is written and read to the same filter again, and bears any cells.
+/// Checks an expression: it is refused, or it is written and parses to the same filter again, which accepts
+/// any cells.
 pub fn filter_language(input: &[u8]) {
     let Ok(filter) = Filter::parse(input) else { return };
-    let expression = filter.to_expression().expect("what was read can be said");
+    let expression = filter.to_expression().expect("a filter that parsed can be written");
     assert_eq!(Filter::parse(&expression).ok().as_ref(), Some(&filter));
     for reversed in [false, true] {
         read(&filter, input, reversed);
     }
 }
 
-/// Shows a filter rows and cells that are like what it was read from.
+/// Passes a filter rows and cells that are made from its own input.
 pub(super) fn read(filter: &Filter, input: &[u8], reversed: bool) {
     let mut state = FilterState::new(filter);
     state.set_reversed(reversed);

@@ -3,13 +3,13 @@
 use super::filter_language::read;
 use crate::filter::Filter;
 
-/// A message: it is refused, or it is written and read to the same filter again, which is written as before, and bears any
-/// cells.
+/// Checks a message: it is refused, or it is written and parses to the same filter again, which is written as
+/// before and accepts any cells.
 pub fn filter_proto(input: &[u8]) {
     let Ok(filter) = Filter::from_proto_bytes(input.to_vec()) else { return };
-    let message = filter.to_proto_bytes().expect("what was read can be said");
+    let message = filter.to_proto_bytes().expect("a filter that parsed can be written");
     let again = Filter::from_proto_bytes(message.clone()).expect("what was written can be read");
-    // not the filters themselves: a chance that is no number is not equal to itself
+    // not the filters themselves: a chance that is not a number does not equal itself
     assert_eq!(format!("{again:?}"), format!("{filter:?}"));
     assert_eq!(again.to_proto_bytes().ok().as_ref(), Some(&message));
     for reversed in [false, true] {

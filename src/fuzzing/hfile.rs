@@ -12,8 +12,9 @@ use crate::limits::Limits;
 use bytes::Bytes;
 use std::sync::{Arc, OnceLock};
 
-/// A whole file: it is refused, or reads. If all of it reads, then seeks find what the scan found, with a cache and
-/// without; and if a verification finds no fault, then all of it reads, and no filter denies what is there.
+/// Checks a whole file: it is refused, or can be read. If all of it can be read, then seeks find what the
+/// scan found, with a cache and without. If a verification finds no fault, then all of it can be read, and no
+/// filter excludes a cell.
 pub fn hfile(input: &[u8]) {
     let bytes = Bytes::copy_from_slice(input);
     let limits = Limits::default().with_block_bytes(LIMIT).with_load_on_open_bytes(LIMIT);
@@ -27,7 +28,7 @@ pub fn hfile(input: &[u8]) {
     ask(&file);
     let cells = match scan(&file) {
         Scan::Whole(cells) => cells,
-        // as far as it was read
+        // the cells read so far are not checked
         Scan::Long => return,
         Scan::Broken => return assert_eq!(sound, None, "a file without a fault does not read"),
     };
@@ -45,9 +46,9 @@ pub fn hfile(input: &[u8]) {
     }
 }
 
-/// No filter of a sound file denies a cell.
+/// Checks that no filter of a valid file excludes a cell.
 fn filters(file: &HFile, cells: &[Cell]) {
-    // a minor version to come is worth a warning, and no fault
+    // a later minor version causes a warning, but is not a fault
     let expected = usize::from(file.trailer().is_newer_than_known());
     assert_eq!(file.warnings().len(), expected, "{:?}", file.warnings());
     for cell in cells.iter().map(Cell::as_ref) {
@@ -59,19 +60,19 @@ fn filters(file: &HFile, cells: &[Cell]) {
     }
 }
 
-/// A whole file whose checksums are computed anew before it is read as [`hfile`] reads it: so that bytes which sums would
-/// have caught meet the checks behind them.
+/// Recomputes the checksums of a whole file and checks it as [`hfile`] does, so that bytes which the
+/// checksums would have caught reach the checks after them.
 pub fn hfile_resealed(input: &[u8]) {
     let mut bytes = input.to_vec();
     reseal(&mut bytes);
     hfile(&bytes);
 }
 
-/// More than any file needs that is worth an input.
+/// More than any file needs that is useful as an input.
 const LIMIT: usize = 1 << 20;
 const MAX_CELLS: usize = 20_000;
 
-/// Shared, and small, so that files take each other's room.
+/// Returns a shared cache, which is small so that files evict each other's blocks.
 fn cache() -> &'static BlockCache {
     static CACHE: OnceLock<BlockCache> = OnceLock::new();
     CACHE.get_or_init(|| BlockCache::with_capacity(1 << 16))
@@ -81,7 +82,7 @@ fn open(options: &HFileOptions, bytes: &Bytes) -> Result<HFile> {
     options.open_reader(Arc::new(MemoryFile::new("input", bytes.clone())))
 }
 
-/// All that can be asked of an open file, but for its cells.
+/// Calls everything that an open file offers, except for its cells.
 fn ask(file: &HFile) {
     let _ = (file.first_key(), file.last_key(), file.mid_key(), file.warnings(), format!("{file:?}"));
     for entry in 0..file.root_index().len().min(100) {
@@ -106,9 +107,9 @@ fn bloom(file: &HFile, row: &[u8], qualifier: &[u8]) {
 enum Scan {
     /// All cells, in order.
     Whole(Vec<Cell>),
-    /// More cells than are worth the time.
+    /// `MAX_CELLS` cells; the rest is not read, to save time.
     Long,
-    /// Some, and then an error; or cells out of order.
+    /// Some cells, and then an error; or cells out of order.
     Broken,
 }
 
@@ -117,7 +118,7 @@ fn scan(file: &HFile) -> Scan {
     let mut scanner = file.scanner();
     let mut more = scanner.seek_to_first();
     while let Ok(true) = more {
-        let cell = scanner.peek().expect("a scanner that moved stands on a cell");
+        let cell = scanner.peek().expect("a scanner that moved is at a cell");
         cells.push(Cell::from(cell));
         if cells.len() == MAX_CELLS {
             return Scan::Long;
@@ -127,7 +128,7 @@ fn scan(file: &HFile) -> Scan {
         }
         more = scanner.advance();
     }
-    assert!(scanner.peek().is_none(), "a scanner at the end or after an error stands nowhere");
+    assert!(scanner.peek().is_none(), "a scanner at the end or after an error is not positioned");
     match more {
         Ok(_) if is_sorted(file, &cells) => {
             assert!(below_next, "a cell is not before the next index key");
@@ -146,7 +147,7 @@ fn is_sorted(file: &HFile, cells: &[Cell]) -> bool {
     cells.is_sorted_by(|a, b| order.compare(a.as_ref().key, b.as_ref().key).is_le())
 }
 
-/// Seeks to some of the cells and near them, against the list of all.
+/// Seeks to some of the cells and near them, and compares the results with the list of all cells.
 fn seeks(file: &HFile, order: CellOrder, cells: &[Cell]) {
     let mut keys = vec![SeekKey::first_on_row(b""), SeekKey::last_on_row(&[0xff; 300])];
     for cell in cells.iter().step_by(cells.len().div_ceil(8).max(1)).chain(cells.last()) {
@@ -178,7 +179,8 @@ fn seeks(file: &HFile, order: CellOrder, cells: &[Cell]) {
     }
 }
 
-/// Computes the sums of all blocks anew. Blocks are found one behind the other, and behind what is none by their magic.
+/// Recomputes the checksums of all blocks. Blocks are found one after the other, and after invalid bytes by
+/// their magic.
 pub(super) fn reseal(file: &mut [u8]) {
     let Ok(trailer) = Trailer::parse(file, file.len() as u64) else { return };
     if !trailer.has_checksums() {
@@ -193,7 +195,8 @@ pub(super) fn reseal(file: &mut [u8]) {
     }
 }
 
-/// Computes the sums of the block at the start; the bytes it has, 0 if it is not all there.
+/// Recomputes the checksums of the block at the start. Returns the block's size in bytes; 0 if the block is
+/// not complete.
 fn seal(rest: &mut [u8], sizes: &BlockSizes) -> usize {
     let Some(block) = rest.get_mut(..sizes.total_size()) else { return 0 };
     let Some((checksum_type, per_sum)) = sizes.checksums() else { return 0 };
@@ -203,7 +206,8 @@ fn seal(rest: &mut [u8], sizes: &BlockSizes) -> usize {
     block.len()
 }
 
-/// Where a block may start behind the first byte, or all of it.
+/// Returns the next position after the first byte at which a block may start; the end of `bytes` if there is
+/// none.
 fn next_magic(bytes: &[u8]) -> usize {
     let starts = bytes.windows(8).skip(1);
     let mut magics = starts.map(|w| w.first_chunk().and_then(|magic| BlockType::from_magic(*magic)));

@@ -1,6 +1,6 @@
 //! Choices made from the bytes of an input.
 
-/// The rest of an input. Where it has ended, every byte is 0 and every run of bytes empty.
+/// The rest of an input. After the end, every byte is 0 and every run of bytes is empty.
 #[derive(Clone, Debug)]
 pub(super) struct Input<'a>(&'a [u8]);
 
@@ -35,12 +35,12 @@ impl<'a> Input<'a> {
         i64::from(self.u32().cast_signed()) << 32 | i64::from(self.u32())
     }
 
-    /// One of some values.
+    /// Chooses one of the values.
     pub(super) fn choose<T: Copy>(&mut self, of: &[T]) -> T {
         of[usize::from(self.byte()) % of.len()]
     }
 
-    /// A run of at most `most` bytes; how many, the next byte says.
+    /// Returns a run of at most `most` bytes; the next byte of the input gives its length.
     pub(super) fn run(&mut self, most: u8) -> &'a [u8] {
         let len = if most == u8::MAX { self.byte() } else { self.byte() % (most + 1) };
         let (run, rest) = self.0.split_at(usize::from(len).min(self.0.len()));
@@ -48,10 +48,11 @@ impl<'a> Input<'a> {
         run
     }
 
-    /// A row, mostly one that shares its beginning with the row before, as those of real tables do.
+    /// Changes `row` to the next row. It usually shares its beginning with the previous row, as in real
+    /// tables.
     pub(super) fn row(&mut self, row: &mut Vec<u8>) {
         let keep = usize::from(self.byte());
-        // the greatest numbers keep all: the same row again
+        // the greatest numbers keep the whole row: the same row again
         row.truncate(if keep >= 0xc0 { row.len() } else { keep });
         if keep < 0xc0 {
             row.extend_from_slice(self.run(20));

@@ -1,8 +1,9 @@
-//! The bodies of the fuzz targets, compiled with every build so that they cannot rot.
+//! The bodies of the fuzz targets. They are compiled with every build, so that they stay valid.
 //!
-//! Each takes any bytes and panics if, and only if, a promise of the library is broken: that bytes end in an error or in
-//! the right answer, within the limits, and that the fast way and the slow one agree. `fuzz/` has a harness of one line
-//! for each; `tests/fuzz_bodies.rs` runs them over the files of `testdata` and mutations of those.
+//! Each takes any bytes and panics if, and only if, a guarantee of the library is violated: bytes result in
+//! an error or in the right answer, within the limits, and the fast path agrees with the slow one. `fuzz/`
+//! has a one-line harness for each; `tests/fuzz_bodies.rs` runs them over the files of `testdata` and
+//! mutations of these.
 
 mod block;
 mod block_index;

@@ -10,8 +10,9 @@ use crate::schema::Family;
 use std::path::Path;
 use std::sync::Arc;
 
-/// A sound region, in which files are replaced, or added to it. Each is two bytes and a content with two bytes of length: one
-/// of these names, or one in the bytes.
+/// The names of files that are replaced in a valid region or added to it. In the input, each file is a byte
+/// that selects one of these names, or is followed by a name; then two bytes for the length of the content,
+/// and the content.
 const NAMES: [&str; 24] = [
     ".regioninfo",
     ".tabledesc/.tableinfo.0000000001.99",
@@ -41,8 +42,9 @@ const NAMES: [&str; 24] = [
 
 const DIR: &str = "root/data/default/t/region";
 
-/// A region's directory with hostile files in it: opening it for reading changes nothing; reads, writes and compactions end
-/// in an error or an answer; a region that was written opens again with what was flushed.
+/// Checks a region's directory with hostile files in it: opening it for reading changes nothing; reads,
+/// writes and compactions end in an error or an answer; a region that was written opens again with everything
+/// that was flushed.
 pub fn region_dir(input: &[u8]) {
     let storage = FaultyStorage::new();
     let options =

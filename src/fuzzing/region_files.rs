@@ -8,8 +8,9 @@ use crate::layout::reference::Reference;
 use crate::layout::tracker::StoreFileTracker;
 use crate::schema::{RegionInfo, TableDescriptor};
 
-/// A byte that says what it is, and the name or the content of a file: it is refused, or what it says holds together and,
-/// of what we write, is written to the same again.
+/// Checks a file's name or content: it is refused, or its contents are consistent and, if it is of a form
+/// that this crate writes, it is written to the same again. The first byte chooses the kind of file; the rest
+/// is the name or content.
 pub fn region_files(input: &[u8]) {
     let Some((&kind, bytes)) = input.split_first() else { return };
     match kind % 5 {
@@ -21,11 +22,11 @@ pub fn region_files(input: &[u8]) {
     }
 }
 
-/// No name leads out of a family's directory.
+/// Checks that no name leads out of a family's directory.
 fn name(bytes: &[u8]) {
     let Ok(name) = std::str::from_utf8(bytes) else { return };
     let Some(parsed) = FileName::parse(name) else { return };
-    // a table may be called `a..b`, but no folder on the way may be `..`
+    // a table may be called `a..b`, but no path component may be `..`
     let mut folders = Vec::new();
     if let FileName::Reference(_, region) = parsed {
         folders.push(region);
@@ -41,7 +42,7 @@ fn name(bytes: &[u8]) {
     }
 }
 
-/// A list as it is, and with its length and checksum made right.
+/// Checks a list as it is, and with its length and checksum fixed.
 fn list(bytes: &[u8]) {
     let _ = FileList::parse(bytes);
     let message = bytes.get(4..bytes.len().saturating_sub(4)).unwrap_or(bytes);

@@ -21,11 +21,12 @@ const MAX_ROWS: usize = 5_000;
 const LIMIT: usize = 1 << 20;
 const DIR: &str = "region";
 
-/// One to three files with checksums computed anew, as the files of a store: reads and compactions end in an error or an
-/// answer. If a verification finds no fault in any of the files, then they are read, the rows of a scan come back reversed by a
-/// reversed scan, gets find what the scan finds, and a minor compaction changes no answer.
+/// Checks one to three files with recomputed checksums as the files of a store: reads and compactions end in
+/// an error or an answer. If a verification finds no fault in any of the files, then they can be read, a
+/// reversed scan returns the rows of a scan in reverse, gets find what the scan finds, and a minor compaction
+/// changes no answer.
 ///
-/// The first byte says how many files there are; two bytes before each but the last say how long it is.
+/// The first byte chooses the number of files; two bytes before each file but the last give its length.
 pub fn store_files(input: &[u8]) {
     let mut input = Input::new(input);
     let count = usize::from(input.byte() % 3) + 1;
@@ -75,7 +76,7 @@ fn options(storage: &FaultyStorage) -> RegionOptions {
         .limits(limits)
 }
 
-/// The family that the first cell of a file is of, if there can be a directory of it.
+/// Returns the family of a file's first cell, if that is valid as a directory name.
 fn family_of(file: &[u8]) -> Option<Vec<u8>> {
     let file = HFile::options()
         .open_reader(Arc::new(MemoryFile::new("input", Bytes::copy_from_slice(file))))
@@ -90,7 +91,7 @@ fn is_sound(file: &[u8]) -> bool {
     report.is_ok_and(|report| report.faults.is_empty())
 }
 
-/// A region of one family that keeps everything.
+/// Creates a region of one family that keeps everything.
 fn create(storage: &FaultyStorage, name: &[u8]) {
     let family = Family::new(name.to_vec()).max_versions(u32::MAX);
     let created = options(storage).create_if_missing(true).family(family).open(DIR);
@@ -102,13 +103,13 @@ pub(super) fn write(storage: &FaultyStorage, path: &Path, bytes: &[u8]) {
     file.expect("a storage that does not fail");
 }
 
-/// All rows that a scan finds, up to a bound.
+/// Returns all rows of a scan, up to a limit.
 pub(super) fn rows(region: &Region, scan: &Scan) -> Result<Vec<Row>> {
     let view = region.view();
     view.scan(scan)?.take(MAX_ROWS).collect()
 }
 
-/// Reads in several ways; of sound files they must agree.
+/// Reads in several ways; with valid files, the results must agree.
 fn read(region: &Region, sound: bool) -> Result<()> {
     let raw = rows(region, &Scan::new().raw(true).max_versions(u32::MAX));
     let forward = rows(region, &Scan::new().max_versions(3));

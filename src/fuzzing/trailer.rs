@@ -3,9 +3,10 @@
 use crate::error::ErrorKind;
 use crate::hfile::Trailer;
 
-/// A trailer at the end of a file: what parses can be written, and parses to the same again.
+/// Checks a trailer at the end of a file: one that parses can be written, and parses to the same again.
 ///
-/// The input is the end of a file, taken once for all of it and once for the end of a huge one, where every offset fits.
+/// The input is the end of a file. It is used once as the whole file, and once as the end of a huge file, in
+/// which every offset is valid.
 pub fn trailer(input: &[u8]) {
     check(input, input.len() as u64);
     check(input, 1 << 40);
@@ -23,7 +24,7 @@ fn check(tail: &[u8], file_len: u64) {
             assert_eq!(written.len(), trailer.size());
             assert_eq!(Trailer::parse(&written, file_len), Ok(trailer));
         }
-        // all fields are written, also those that were missing
+        // all fields are written, including those that were missing
         Err(corruption) => {
             assert_eq!(corruption.kind(), ErrorKind::Limit);
             assert!(written.is_empty());

@@ -1,4 +1,4 @@
-//! Files that we write.
+//! Files written by this crate.
 
 use super::data_block::make_cells;
 use super::hfile::hfile;
@@ -11,10 +11,10 @@ use crate::io::faulty::FaultyStorage;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Any sorted cells, written with any settings: the writer refuses them, or the file has these cells, no fault, and
-/// filters that deny none of them; seeks find what is there.
+/// Checks any sorted cells, written with any settings: the writer refuses them, or the file has these cells
+/// and no fault, its filters exclude none of them, and seeks find them.
 ///
-/// The first bytes choose the settings, the rest makes the cells.
+/// The first bytes choose the settings; the rest makes the cells.
 pub fn write_read(input: &[u8]) {
     let mut input = Input::new(input);
     let format = CellFormat { tags: input.byte() & 1 != 0, mvcc: input.byte() & 1 != 0 };
@@ -64,7 +64,7 @@ fn settings(input: &mut Input<'_>, format: CellFormat) -> HFileWriterOptions {
         .create_time(1)
 }
 
-/// The file; none if the writer refuses a setting or a cell.
+/// Returns the file; none if the writer refuses a setting or a cell.
 fn write(options: HFileWriterOptions, as_store_file: bool, cells: &[Cell]) -> Option<Vec<u8>> {
     let (storage, path) = (FaultyStorage::new(), Path::new("written"));
     let options = options.storage(Arc::new(storage.clone()));

@@ -1,11 +1,11 @@
-//! What ZooKeeper answers, and what HBase keeps in its znodes.
+//! Answers of ZooKeeper, and the contents of HBase's znodes.
 
 use super::input::Input;
 use crate::locator::zookeeper::wire::{self, Reply};
 use crate::locator::zookeeper::znode::{MetaRegionServer, cluster_id, master, replica_id, table_state};
 
-/// A byte that says what it is, and a packet of ZooKeeper's, or the data or the name of a znode: it is refused, or what it
-/// says holds together.
+/// Checks a packet of ZooKeeper's, or the data or the name of a znode: it is refused, or its contents are
+/// consistent. The first byte chooses which of these the rest is.
 pub fn znode(input: &[u8]) {
     let mut input = Input::new(input);
     match input.byte() % 4 {
@@ -22,7 +22,7 @@ fn data(bytes: &[u8]) {
         let server = location.map(|location| location.server);
         assert_eq!(master(bytes), Ok(server.clone()));
         if let Some(server) = server {
-            // a start code below 0 is none: what it shows is not read
+            // a start code below 0 is invalid: its text is not parsed
             if server.start_code() >= 0 {
                 assert_eq!(master(server.to_string().as_bytes()), Ok(Some(server)));
             }

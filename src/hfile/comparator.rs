@@ -1,10 +1,10 @@
-//! The names of comparators, and the orders they stand for (hfile.md §3.4; HBase: `FixedFileTrailer`).
+//! Comparator names and the orders they denote (hfile.md §3.4; HBase: `FixedFileTrailer`).
 
 use crate::cell::CellOrder;
 
 const PACKAGE: &str = "org.apache.hadoop.hbase.";
 
-/// The name that a file of ours has for an order: HBase 1.x, 2.x and 3.x know them all.
+/// Returns the name written for an order; HBase 1.x, 2.x and 3.x recognize both names.
 pub(crate) fn name(order: CellOrder) -> &'static str {
     match order {
         CellOrder::User => "org.apache.hadoop.hbase.KeyValue$KVComparator",
@@ -12,10 +12,10 @@ pub(crate) fn name(order: CellOrder) -> &'static str {
     }
 }
 
-/// The order that a trailer's comparator name stands for.
+/// Returns the order that a trailer's comparator name denotes.
 ///
-/// `None` for a name we do not know, and for the two that are known and sort otherwise: that of `-ROOT-`, and the raw
-/// order of bytes. Cells of such a file can be scanned, but not searched or merged (hfile.md §17.1).
+/// `None` for an unknown name, and for the two known ones with a different order: that of `-ROOT-`, and the
+/// raw byte order. Cells of such a file can be scanned, but not searched or merged (hfile.md §17.1).
 pub(crate) fn order(name: &str) -> Option<CellOrder> {
     if name == "org.apache.hudi.io.storage.HoodieHBaseKVComparator" {
         return Some(CellOrder::User);

@@ -1,4 +1,5 @@
-//! How new files are encrypted (hfile.md §9; HBase: `Encryption.Context`, `EncryptionUtil.createEncryptionContext`).
+//! Encryption of new files (hfile.md §9; HBase: `Encryption.Context`,
+//! `EncryptionUtil.createEncryptionContext`).
 
 use super::options::HFileOptions;
 use crate::binary::Binary;
@@ -9,12 +10,13 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-/// The bytes of a data key: HBase takes no others.
+/// The length of a data key in bytes; HBase accepts no other.
 const DATA_KEY_LEN: usize = 16;
-/// The bytes that a master key can have.
+/// The valid lengths of a master key in bytes.
 const MASTER_KEY_LENS: [usize; 3] = [16, 24, 32];
 
-/// How the blocks of a new file are encrypted: the cipher, the data key, and the master key that wraps it in the trailer.
+/// The encryption of a new file's blocks: the cipher, the data key, and the master key that wraps the data
+/// key in the trailer.
 ///
 /// Needs the feature `crypto`. `Debug` does not show keys.
 ///
@@ -23,40 +25,41 @@ const MASTER_KEY_LENS: [usize; 3] = [16, 24, 32];
 pub struct Encryption {
     cipher: Cipher,
     master_key: SecretKey,
-    /// None for a new random one in each file.
+    /// None for a new random key in each file.
     data_key: Option<SecretKey>,
 }
 
 impl Encryption {
-    /// AES, with a new random data key for each file that is wrapped with the cluster's master key: the 16, 24 or 32 bytes
-    /// of an AES key.
+    /// AES with a new random data key for each file, wrapped with the cluster's master key: the 16, 24 or 32
+    /// bytes of an AES key.
     #[must_use]
     pub fn aes(master_key: impl Into<Arc<[u8]>>) -> Self {
         Self { cipher: Cipher::Aes, master_key: SecretKey::from(master_key), data_key: None }
     }
 
-    /// The data key, of 16 bytes (default: a new random one for each file).
+    /// Sets the data key, of 16 bytes (default: a new random one for each file).
     #[must_use]
     pub fn data_key(mut self, key: impl Into<Arc<[u8]>>) -> Self {
         self.data_key = Some(SecretKey::from(key));
         self
     }
 
-    /// The cipher.
+    /// Returns the cipher.
     #[must_use]
     pub fn cipher(&self) -> Cipher {
         self.cipher
     }
 
-    /// How a file of `family` is encrypted that is made of cells in memory or of files, some of them encrypted if
-    /// `encrypted_input`. None if it is in the clear: the family does not ask for encryption, and no input is encrypted.
+    /// Returns the encryption of a file of `family` that is made from cells in memory or from files, some of
+    /// which are encrypted if `encrypted_input`. None if the file is not encrypted: the family does not
+    /// require encryption, and no input is encrypted.
     ///
     /// The master key is that of `options`, the data key that of the family, if it has one.
     ///
     /// # Errors
     ///
-    /// If the file must be encrypted, and there is no master key, or it does not unwrap the family's key; if this build
-    /// cannot encrypt.
+    /// If the file must be encrypted, and there is no master key, or it does not unwrap the family's key; if
+    /// this build cannot encrypt.
     pub(crate) fn for_output(
         family: &Family,
         encrypted_input: bool,
@@ -86,7 +89,8 @@ impl Encryption {
         Ok(Some(Self { cipher, master_key, data_key }))
     }
 
-    /// How a file of no family is encrypted that is made of an encrypted one: with a new data key.
+    /// Returns the encryption of a file that belongs to no family and is made from an encrypted one: with a
+    /// new data key.
     pub(super) fn like_input(options: &HFileOptions) -> Result<Self> {
         match options.master_key.clone() {
             Some(master_key) => Ok(Self { cipher: Cipher::Aes, master_key, data_key: None }),
@@ -96,7 +100,7 @@ impl Encryption {
         }
     }
 
-    /// Fails if there can be no such encryption.
+    /// Fails if the key lengths are invalid or this build cannot encrypt.
     pub(super) fn check(&self) -> Result<()> {
         crypto::check_supported().map_err(|corruption| Error::not_supported(corruption.to_string()))?;
         if !MASTER_KEY_LENS.contains(&self.master_key.as_bytes().len()) {
@@ -108,7 +112,7 @@ impl Encryption {
         Ok(())
     }
 
-    /// What encrypts the blocks of one file, and the wrapped data key for its trailer.
+    /// Returns the encryptor for the blocks of one file, and the wrapped data key for its trailer.
     pub(super) fn begin(&self, path: &Path) -> Result<(BlockEncryptor, Vec<u8>)> {
         let random =
             || crypto::random::<16>().map_err(|error| Error::io("get random bytes for", path, error));
@@ -142,7 +146,7 @@ mod tests {
 
     const MASTER_KEY: [u8; 16] = [3; 16];
 
-    /// The data key that a new file gets.
+    /// Returns the data key that a new file gets.
     fn data_key(encryption: &Encryption) -> Vec<u8> {
         let (_, wrapped) = encryption.begin(Path::new("file")).unwrap();
         crypto::unwrap_key(&wrapped, &MASTER_KEY).unwrap().as_bytes().to_vec()
@@ -165,7 +169,7 @@ mod tests {
             let encryption = for_output(&family, encrypted_input).unwrap().unwrap();
             assert_eq!([(); 2].map(|()| data_key(&encryption)), [(); 2].map(|()| vec![5; 16]));
         }
-        // a key alone asks for nothing
+        // a key alone does not enable encryption
         assert!(for_output(&clear.encryption_key(wrapped), false).unwrap().is_none());
     }
 
@@ -189,7 +193,7 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::InvalidArgument);
             assert!(error.message().starts_with("ENCRYPTION_KEY of family f: "), "{error}");
         }
-        // HBase takes no other length for a data key
+        // HBase accepts no other length for a data key
         let long = crypto::wrap_key(&[5; 32], &MASTER_KEY, [0; 16]).unwrap();
         let encryption = for_output(&encrypted.encryption_key(long), false).unwrap().unwrap();
         assert!(encryption.check().unwrap_err().message().contains("16 bytes"));

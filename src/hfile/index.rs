@@ -1,4 +1,4 @@
-//! The way from the root of the data index down to a data block (hfile.md §10.4, §10.5).
+//! The path from the root of the data index down to a data block (hfile.md §10.4, §10.5).
 
 use super::inner::Inner;
 use crate::block::BlockHandle;
@@ -8,16 +8,16 @@ use crate::cell::{CellKey, CellOrder};
 use crate::error::{Corruption, Result};
 use std::sync::Arc;
 
-/// A place in the index: a block of each level, and the entry taken there.
+/// A position in the index: a block of each level, and the entry selected in it.
 ///
-/// The first block is the root, the last one's entries are data blocks. The walk down is bounded by the file's number of
-/// levels, and each level's type is checked, so no cycle can be.
+/// The first block is the root; the entries of the last one are data blocks. The descent is bounded by the
+/// file's number of levels, and the block type of each level is checked, so there can be no cycle.
 #[derive(Clone, Debug)]
 pub(super) struct IndexPath {
     levels: Vec<(Arc<IndexBlock>, usize)>,
     /// Whether the path reaches a data block.
     complete: bool,
-    /// Which of the blocks on the way go into the cache.
+    /// Which of the blocks on the path are added to the cache.
     fill: CacheFill,
 }
 
@@ -26,7 +26,7 @@ impl IndexPath {
         Self { levels: vec![(Arc::clone(root), 0)], complete: false, fill: CacheFill::All }
     }
 
-    /// Which of the blocks on the way, and of the data blocks there, go into the cache.
+    /// Returns which of the blocks on the path, and of the data blocks it leads to, are added to the cache.
     pub(super) fn fill(&self) -> CacheFill {
         self.fill
     }
@@ -35,26 +35,26 @@ impl IndexPath {
         self.fill = fill;
     }
 
-    /// The block of data index entries, and which entry.
+    /// Returns the index block whose entries are data blocks, and the selected entry.
     #[inline]
     pub(super) fn leaf(&self) -> Option<(&Arc<IndexBlock>, usize)> {
         let (leaf, i) = self.levels.last()?;
         self.complete.then_some((leaf, *i))
     }
 
-    /// Where the data block is.
+    /// Returns the handle of the data block.
     pub(super) fn handle(&self) -> Option<BlockHandle> {
         let (leaf, i) = self.leaf()?;
         leaf.handle(i)
     }
 
-    /// The index key of the data block.
+    /// Returns the index key of the data block.
     pub(super) fn key(&self) -> Option<&CellKey> {
         let (leaf, i) = self.leaf()?;
         leaf.key(i)
     }
 
-    /// The index key of the data block behind; none behind the last.
+    /// Returns the index key of the next data block; none after the last.
     pub(super) fn next_key(&self) -> Option<&CellKey> {
         self.levels.iter().rev().find_map(|(block, i)| block.key(i + 1))
     }
@@ -64,8 +64,8 @@ impl IndexPath {
         self.complete && self.levels.iter().all(|(_, i)| *i == 0)
     }
 
-    /// Goes to the data block that `key` is in, if it is in the file: the last whose index key is not after it. Says
-    /// whether there is one, and whether it is the one where the path was.
+    /// Seeks to the data block whose range contains `key`: the last whose index key is not after `key`.
+    /// Returns whether there is one, and whether it is the block at which the path was before.
     #[inline]
     pub(super) fn seek(&mut self, file: &Inner, key: &CellKey, order: CellOrder) -> Result<Sought> {
         let mut same = self.complete;
@@ -73,7 +73,7 @@ impl IndexPath {
             let (block, at) = &mut self.levels[level];
             let Some(i) = block.search(key, order) else {
                 if level > 0 {
-                    // the entry above says that this block's first key is not after `key`
+                    // by the entry above, this block's first key is not after `key`
                     let handle = self.levels[level - 1].0.handle(self.levels[level - 1].1);
                     let offset = handle.map_or(0, |h| h.offset);
                     return Err(Corruption::Malformed(
@@ -99,7 +99,7 @@ impl IndexPath {
         Ok(if same { Sought::Same } else { Sought::Moved })
     }
 
-    /// Goes to the first data block below an entry of the root.
+    /// Moves to the first data block below an entry of the root.
     pub(super) fn first_below(&mut self, file: &Inner, entry: usize) -> Result<bool> {
         self.complete = false;
         self.levels.truncate(1);
@@ -111,7 +111,7 @@ impl IndexPath {
         Ok(true)
     }
 
-    /// Goes to the last data block; false if there is none.
+    /// Moves to the last data block; returns false if there is none.
     pub(super) fn last(&mut self, file: &Inner) -> Result<bool> {
         self.complete = false;
         self.levels.truncate(1);
@@ -122,17 +122,17 @@ impl IndexPath {
         Ok(true)
     }
 
-    /// Goes to the data block behind; false, and nowhere, if there is none.
+    /// Moves to the next data block; returns false, and is not positioned, if there is none.
     pub(super) fn next(&mut self, file: &Inner) -> Result<bool> {
         self.step(file, |block, i| (i + 1 < block.len()).then_some(i + 1), |_| 0)
     }
 
-    /// Goes to the data block before; false, and nowhere, if there is none.
+    /// Moves to the previous data block; returns false, and is not positioned, if there is none.
     pub(super) fn prev(&mut self, file: &Inner) -> Result<bool> {
         self.step(file, |_, i| i.checked_sub(1), |block| block.len() - 1)
     }
 
-    /// To the neighbour of the lowest entry that has one, and from there down by `choose`.
+    /// Moves to the neighbour of the lowest entry that has one, and descends from there by `choose`.
     fn step(
         &mut self,
         file: &Inner,
@@ -152,7 +152,7 @@ impl IndexPath {
         Ok(true)
     }
 
-    /// Completes the path.
+    /// Completes the path down to a data block.
     fn fall(&mut self, file: &Inner, choose: impl Fn(&IndexBlock) -> usize) -> Result<()> {
         while let Some((block, _)) = self.levels.last()
             && matches!(block.children(), Children::Index(_))
@@ -166,7 +166,7 @@ impl IndexPath {
         Ok(())
     }
 
-    /// Replaces what is below `level` by the child of its entry.
+    /// Replaces the levels below `level` by the child of its selected entry.
     fn push_child(&mut self, file: &Inner, level: usize, entry: usize) -> Result<()> {
         self.complete = false;
         self.levels.truncate(level + 1);
@@ -177,13 +177,13 @@ impl IndexPath {
     }
 }
 
-/// What came of a search of the index.
+/// The result of a search of the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sought {
     /// The key is before the first cell of the file.
     Before,
-    /// The block is the one where the path was.
+    /// The block is the one at which the path was before.
     Same,
-    /// Another one.
+    /// The block is another one.
     Moved,
 }

@@ -1,4 +1,5 @@
-//! What scanners and filters share of an open file: the way to its blocks, by the cache if there is one (HBase: `HFileReaderImpl`).
+//! The state of an open file that scanners and filters share, and its access to blocks through the cache, if
+//! any (HBase: `HFileReaderImpl`).
 
 use super::bloom::BloomFilter;
 use super::index::IndexPath;
@@ -23,7 +24,7 @@ pub(super) struct Inner {
     pub(super) trailer: Trailer,
     pub(super) info: FileInfo,
     pub(super) last_key: Option<SeekKey>,
-    /// The order of the cells; none if the file names a comparator that we do not know.
+    /// The order of the cells; none if the file's comparator is unknown.
     pub(super) order: Option<CellOrder>,
     pub(super) root: Arc<IndexBlock>,
     pub(super) levels: u32,
@@ -41,7 +42,7 @@ impl Inner {
         self.source.reader.path()
     }
 
-    /// The order of the cells, or an error that names the comparator.
+    /// Returns the order of the cells, or an error that names the unknown comparator.
     #[inline]
     pub(super) fn known_order(&self) -> Result<CellOrder> {
         match self.order {
@@ -56,7 +57,7 @@ impl Inner {
         self.source.format.encoding == DataBlockEncoding::RowIndexV1
     }
 
-    /// The data block that a path leads to.
+    /// Returns the data block of a path.
     #[inline]
     pub(super) fn data_block(
         &self,
@@ -83,13 +84,13 @@ impl Inner {
         seeking: bool,
     ) -> Result<Arc<DataBlock>> {
         let Some(((leaf, i), handle)) = path.leaf().zip(path.handle()) else {
-            return Err(Error::invalid_argument("the scanner stands nowhere"));
+            return Err(Error::invalid_argument("the scanner is not positioned"));
         };
         let Children::Data(slots) = leaf.children() else {
-            return Err(Error::invalid_argument("the scanner stands above the data blocks"));
+            return Err(Error::invalid_argument("the scanner is above the data blocks"));
         };
         let fills = path.fill() == CacheFill::All;
-        // a block that is passed once needs no index
+        // a block that is only passed, not searched, needs no index
         let index = if seeking || fills && self.cache.is_some() { self.order } else { None };
         self.cached(handle, slots, i, fills, || {
             if let Some(counts) = &self.block_counts {
@@ -101,7 +102,7 @@ impl Inner {
         })
     }
 
-    /// Every cell of a block lies between the index keys around it (hfile.md §17.1).
+    /// Checks that every cell of a block lies between the index keys around it (hfile.md §17.1).
     fn check_bounds(
         &self,
         block: &DataBlock,
@@ -121,7 +122,7 @@ impl Inner {
         Ok(())
     }
 
-    /// The index block below an entry; `level` is its distance from the root.
+    /// Returns the index block below an entry; `level` is its distance from the root.
     pub(super) fn index_child(
         &self,
         parent: &Arc<IndexBlock>,
@@ -142,7 +143,8 @@ impl Inner {
         })
     }
 
-    /// An index block's first key is its entry's, and its last before the next entry's (hfile.md §10.4).
+    /// Checks that an index block's first key is its entry's key, and its last key is before the next entry's
+    /// (hfile.md §10.4).
     fn check_child(
         &self,
         child: &IndexBlock,
@@ -164,7 +166,7 @@ impl Inner {
     }
 
     fn read_index(&self, handle: BlockHandle, level: usize) -> Result<IndexBlock> {
-        // the root is level 0; the last level but the data blocks is that of the leaves
+        // the root is level 0; the last of the index levels is the leaves
         let is_leaf = level + 1 == self.levels as usize;
         let expected = if is_leaf { BlockType::LeafIndex } else { BlockType::IntermediateIndex };
         let (_, payload) = self.source.read(handle, expected)?;
@@ -181,8 +183,8 @@ impl Inner {
         }
     }
 
-    /// A block through the cache, if there is one. If `fills`, it is put there, and is found through its slot for as long as
-    /// the cache keeps it.
+    /// Returns a block through the cache, if there is one. With `fills`, the block is added to the cache and
+    /// can be found through its slot for as long as the cache keeps it.
     fn cached<T: Send + Sync + 'static>(
         &self,
         handle: BlockHandle,
@@ -197,7 +199,7 @@ impl Inner {
         let Some((cache, file)) = &self.cache else { return load().map(Arc::new) };
         let key = BlockKey { file: *file, offset: handle.offset };
         let wrong_type = || {
-            let message = "two places of the file say different things of this block's type";
+            let message = "two references in the file disagree about this block's type";
             Corruption::Malformed(message).at(self.path(), handle.offset)
         };
         if !fills {
@@ -211,14 +213,14 @@ impl Inner {
         let block = cache.get_or_load(key, Some(SlotPlace { slots: weak, slot }), load)?;
         let Some(held) = block.held() else { return Err(wrong_type()) };
         slots.put(slot, Arc::clone(held));
-        // evicted in between: then nobody else would empty the slot
+        // if the block was evicted in between, nothing else would empty the slot
         if !cache.contains(&key) {
             slots.clear(slot);
         }
         Ok(Arc::clone(held))
     }
 
-    /// A chunk of a Bloom filter.
+    /// Returns a chunk of a Bloom filter.
     pub(super) fn load_bloom_chunk(
         &self,
         handle: BlockHandle,
@@ -241,7 +243,7 @@ impl Inner {
         };
         match block? {
             CachedBlock::Meta(bytes) => Ok(bytes),
-            _ => Err(Corruption::Malformed("a meta block is not one by the data index")
+            _ => Err(Corruption::Malformed("a meta block has another type in the data index")
                 .at(self.path(), handle.offset)),
         }
     }
@@ -281,7 +283,7 @@ impl Inner {
         self.source.error(corruption, offset, BlockType::Data)
     }
 
-    /// The last cell of the file is the one that the file info names.
+    /// Checks that the file's last cell is the one in the file info.
     pub(super) fn check_last_key(&self, last: &CellKey) -> Result<()> {
         match &self.last_key {
             Some(key) if key.as_key() != last => {
@@ -293,7 +295,7 @@ impl Inner {
         }
     }
 
-    /// The file has as many cells as the trailer says.
+    /// Checks the number of cells against the trailer's.
     pub(super) fn check_entry_count(&self, met: u64) -> Result<()> {
         if met == self.trailer.entry_count() {
             return Ok(());

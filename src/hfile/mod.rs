@@ -1,14 +1,14 @@
-//! One file: how its blocks refer to each other.
+//! One file, and how its blocks refer to each other.
 //!
 //! ```text
 //!        +------------------------------------------------------------+
 //!      0 | DATA or ENCODED_DATA   cells, sorted                       |  scanned section
 //!        | …                                                          |
-//!        | LEAF_INDEX             among the data blocks, once enough  |
-//!        | BLOOM_CHUNK            of either has come together         |
+//!        | LEAF_INDEX             among the data blocks, each written |
+//!        | BLOOM_CHUNK            once enough entries have collected  |
 //!        | …                                                          |
 //!        +------------------------------------------------------------+
-//!        | META                   somebody's own, by name             |  non-scanned section
+//!        | META                   other data, by name                 |  non-scanned section
 //!        | INTERMEDIATE_INDEX     lowest level first                  |
 //!        +------------------------------------------------------------+
 //!   load | ROOT_INDEX             of the data, and the mid key        |  load-on-open section:
@@ -21,30 +21,32 @@
 //!        +------------------------------------------------------------+
 //! ```
 //!
-//! Every block has a header with its size, its type and the offset of the block before of its type, and from v2.1 on
-//! checksums behind its payload ([`BlockHeader`](crate::BlockHeader)). The trailer has none, so what it says is
-//! compared with what the rest says.
+//! Every block has a header with its size, its type and the offset of the previous block of that type, and
+//! from v2.1 on checksums after its payload ([`BlockHeader`](crate::BlockHeader)). The trailer has no
+//! checksum, so its fields are compared with the rest of the file.
 //!
-//! **Opening** reads the end of the file: the trailer says where the load-on-open section begins. One read if that lies
-//! within 64 KiB of the end, else two. No data is read.
+//! **Opening** reads the end of the file; the trailer gives the offset of the load-on-open section. This
+//! takes one read if that section lies within 64 KiB of the end, otherwise two. No data is read.
 //!
-//! **A seek** takes, in the root and in each index block below, the last entry whose key is not after the one wanted, at
-//! most 16 times, and then searches the data block for the first cell that is not before it. An index key may be shorter
-//! than any real one, so that cell may be the first of the next block, or the key may lie before all cells of its block.
+//! **A seek** selects, in the root and in each index block below, the last entry whose key is not after the
+//! target, at most 16 times, and then searches the data block for the first cell that is not before the
+//! target. An index key may be shorter than any real key, so that cell may be the first of the next block, or
+//! the target may be before all cells of its block.
 //!
-//! **A walk** goes from index entry to index entry, never by the sizes in block headers, and compares at each border:
-//! the block's link to the one before, and that the cells lie between the index keys around them. Together with the
-//! number of cells and the last key, which are compared at the end, no single flipped bit goes unseen (hfile.md §17.1).
+//! **A walk** goes from index entry to index entry, never by the sizes in block headers, and checks at each
+//! boundary the block's link to the previous one, and that the cells lie between the index keys around them.
+//! With the number of cells and the last key, which are checked at the end, every single flipped bit is
+//! detected (hfile.md §17.1).
 //!
-//! **Data blocks** are plain cells in memory whatever they are on disk: delta encodings are undone when a block is loaded.
-//! That costs memory (a block in the cache takes what its cells take) and buys one cursor, one seek index and one
-//! speed for all encodings.
+//! **Data blocks** are plain cells in memory whatever their encoding on disk: delta encodings are undone when
+//! a block is loaded. The cost is memory (a cached block takes as much as its decoded cells); the gain is one
+//! cursor, one seek index and one speed for all encodings.
 //!
 //! | HBase | here |
 //! |---|---|
 //! | `FixedFileTrailer` | [`Trailer`] |
 //! | `HFileInfo` | [`FileInfo`] |
-//! | `HFileBlockIndex` | the index, inside |
+//! | `HFileBlockIndex` | the data index (internal) |
 //! | `CompoundBloomFilter` | [`BloomFilter`] |
 //! | `HFile.Reader`, `HFileReaderImpl` | [`HFile`] |
 //! | `HFileScanner` | [`HFileScanner`] |

@@ -1,4 +1,4 @@
-//! Opening a file: its trailer and its load-on-open section (hfile.md §13.1; HBase: `HFileInfo`).
+//! Opens a file: its trailer and its load-on-open section (hfile.md §13.1; HBase: `HFileInfo`).
 
 use super::bloom::{BloomFilter, FilterKind};
 use super::inner::Inner;
@@ -20,13 +20,14 @@ use crate::limits::Limits;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-/// Key length and value length, before each cell.
+/// The size of the key length and value length before each cell.
 const KEY_VALUE_LENGTHS: usize = 8;
 
 /// The `KEY_VALUE_VERSION` of a file whose cells have a sequence id.
 const KEY_VALUE_VERSION_WITH_MVCC: i32 = 1;
 
-/// One read of the end of the file should give trailer and load-on-open section, unless the file is large.
+/// The size of the first read, at the end of the file. It should include the trailer and the load-on-open
+/// section, unless the file is large.
 const TAIL: u64 = 64 << 10;
 
 /// Opens a file: two reads, or one if it is small.
@@ -95,7 +96,7 @@ pub(super) fn open(reader: Arc<dyn FileReader>, options: &HFileOptions) -> Resul
         }
         Ok(())
     });
-    // a damaged filter is done without, it never fails a read
+    // a damaged filter is ignored; it never fails a read
     warnings.extend(filters.err());
     let cache = options.cache.as_ref().map(|cache| (cache.clone(), cache.new_file()));
     let average = |len: Result<Option<i32>, Corruption>| {
@@ -122,7 +123,7 @@ pub(super) fn open(reader: Arc<dyn FileReader>, options: &HFileOptions) -> Resul
     })
 }
 
-/// The trailer, and what was read with it: the end of the file from some offset on.
+/// Returns the trailer, the bytes read with it (the end of the file), and the offset of those bytes.
 pub(super) fn read_trailer(reader: &dyn FileReader) -> Result<(Trailer, Vec<u8>, u64)> {
     let len = reader.len();
     let tail_at = len.saturating_sub(TAIL);
@@ -133,7 +134,7 @@ pub(super) fn read_trailer(reader: &dyn FileReader) -> Result<(Trailer, Vec<u8>,
     Ok((trailer, tail, tail_at))
 }
 
-/// The bytes from the load-on-open offset to the trailer: of the tail, if they are in it.
+/// Returns the bytes from the load-on-open offset to the trailer, from the tail if they are in it.
 pub(super) fn load_on_open_section(
     reader: &dyn FileReader,
     trailer: &Trailer,
@@ -159,18 +160,18 @@ pub(super) fn load_on_open_section(
     Ok(section)
 }
 
-/// The blocks of the load-on-open section, one after the other.
+/// Reads the blocks of the load-on-open section in order.
 pub(super) struct LoadOnOpen<'a> {
     pub(super) context: &'a BlockContext,
     pub(super) path: &'a Path,
-    /// What is left of the section.
+    /// The rest of the section.
     pub(super) bytes: &'a [u8],
-    /// Where that is in the file.
+    /// The file offset of `bytes`.
     pub(super) offset: u64,
 }
 
 impl LoadOnOpen<'_> {
-    /// The plain payload of the next block, which must be of a type, and where the block is.
+    /// Returns the offset and the plain payload of the next block, which must have the expected type.
     pub(super) fn next(&mut self, expected: BlockType) -> Result<(u64, Vec<u8>)> {
         let at = self.offset;
         let (header, payload) =
@@ -183,7 +184,8 @@ impl LoadOnOpen<'_> {
         Ok((at, payload))
     }
 
-    /// Shows the metadata of the filters that are left; passes over other blocks. Ends with the first fault.
+    /// Passes the metadata of the remaining filters to `see` and skips other blocks. Stops at the first
+    /// fault.
     fn filters(&mut self, mut see: impl FnMut(FilterKind, &[u8]) -> Result<(), Corruption>) -> Result<()> {
         while !self.bytes.is_empty() {
             let at = self.offset;
@@ -222,7 +224,7 @@ impl LoadOnOpen<'_> {
     }
 }
 
-/// How data blocks are written, by the file info.
+/// Returns how data blocks are written, from the file info.
 pub(super) fn data_format(info: &FileInfo) -> Result<DataFormat, Corruption> {
     let encoding = info.data_block_encoding()?;
     info.check_index_block_encoding()?;
@@ -233,7 +235,7 @@ pub(super) fn data_format(info: &FileInfo) -> Result<DataFormat, Corruption> {
     Ok(DataFormat { encoding, cells, tags_compressed: info.tags_compressed()? == Some(true) })
 }
 
-/// The cipher of an encrypted file.
+/// Returns the cipher of an encrypted file.
 pub(super) fn cipher(trailer: &Trailer, options: &HFileOptions) -> Result<Option<BlockCipher>, Corruption> {
     match (trailer.encryption_key(), &options.master_key) {
         (None, _) => Ok(None),
@@ -254,7 +256,7 @@ pub(super) fn unknown_comparator(trailer: &Trailer) -> Corruption {
     }
 }
 
-/// The trailer's first and last data block are the index's (hfile.md §17.1).
+/// Checks the trailer's first and last data block offsets against the index (hfile.md §17.1).
 fn check_ends(root: &IndexBlock, trailer: &Trailer) -> Result<(), Corruption> {
     let Some(last) = root.len().checked_sub(1) else { return Ok(()) };
     let offset = |i| root.handle(i).map_or(-1, |handle| handle.offset.cast_signed());
@@ -270,7 +272,7 @@ fn check_ends(root: &IndexBlock, trailer: &Trailer) -> Result<(), Corruption> {
     Ok(())
 }
 
-/// The names of the meta blocks and where they are (hfile.md §10.8).
+/// Returns the names and handles of the meta blocks (hfile.md §10.8).
 pub(super) fn parse_meta_index(
     payload: &[u8],
     count: u32,

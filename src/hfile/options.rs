@@ -1,4 +1,4 @@
-//! How to open a file.
+//! Options for opening a file.
 
 use super::HFile;
 use super::salvage::{self, SalvageReport};
@@ -12,7 +12,7 @@ use crate::metrics::BlockCounts;
 use std::path::Path;
 use std::sync::Arc;
 
-/// How to open an [`HFile`]: made by [`HFile::options`].
+/// Options for opening an [`HFile`], created by [`HFile::options`].
 #[derive(Clone, Debug)]
 pub struct HFileOptions {
     pub(super) cache: Option<BlockCache>,
@@ -37,66 +37,70 @@ impl HFileOptions {
         }
     }
 
-    /// Keeps decoded blocks in this cache. Without one (or with one of no capacity), each block is read when it is needed.
+    /// Keeps decoded blocks in this cache. Without a cache (or with one of capacity 0), each block is read
+    /// when it is needed.
     #[must_use]
     pub fn cache(mut self, cache: &BlockCache) -> Self {
         self.cache = (cache.capacity() > 0).then(|| cache.clone());
         self
     }
 
-    /// Whether to compare the checksums of blocks (default: yes).
+    /// Sets whether to verify the checksums of blocks (default: yes).
     ///
-    /// Without them, damaged bytes may come out as data.
+    /// Without verification, damaged bytes may be returned as data.
     #[must_use]
     pub fn verify_checksums(mut self, verify: bool) -> Self {
         self.verify_checksums = verify;
         self
     }
 
-    /// The most that a file may make us allocate.
+    /// Sets the limits on what a file may cause to be allocated.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// The dictionary of a file compressed by Zstandard with one (`hbase.io.compress.zstd.dictionary`).
+    /// Sets the dictionary of a file that was compressed by Zstandard with one
+    /// (`hbase.io.compress.zstd.dictionary`).
     #[must_use]
     pub fn zstd_dictionary(mut self, dictionary: impl Into<Arc<[u8]>>) -> Self {
         self.zstd_dictionary = Some(dictionary.into());
         self
     }
 
-    /// The cluster's master key, for an encrypted file: the bytes of an AES key. Needs the feature `crypto`.
+    /// Sets the cluster's master key, for an encrypted file: the bytes of an AES key. Needs the feature
+    /// `crypto`.
     #[must_use]
     pub fn master_key(mut self, key: impl Into<Arc<[u8]>>) -> Self {
         self.master_key = Some(SecretKey::from(key));
         self
     }
 
-    /// Where files are (default: the local file system).
+    /// Sets the storage that files are in (default: the local file system).
     #[must_use]
     pub fn storage(mut self, storage: Arc<dyn Storage>) -> Self {
         self.storage = storage;
         self
     }
 
-    /// Counts how data blocks are found.
+    /// Sets the counters of data blocks read and of cache hits.
     pub(crate) fn block_counts(mut self, counts: Arc<BlockCounts>) -> Self {
         self.block_counts = Some(counts);
         self
     }
 
-    /// Opens a file: reads its tail and its load-on-open section, no data.
+    /// Opens a file: reads its tail and its load-on-open section, but no data.
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, is no HFile, is damaged in those parts, or needs what this build does not have.
+    /// If the file cannot be read, is not an HFile, is damaged in those parts, or needs a feature that this
+    /// build does not have.
     pub fn open(&self, path: impl AsRef<Path>) -> Result<HFile> {
         self.open_reader(self.reader(path.as_ref())?)
     }
 
-    /// Opens whatever can be read like a file.
+    /// As [`open`](Self::open), for any [`FileReader`].
     ///
     /// # Errors
     ///
@@ -105,18 +109,18 @@ impl HFileOptions {
         HFile::from_reader(reader, self)
     }
 
-    /// Reads all of a file, believes nothing of it, and lists every fault (see [`VerifyReport`]).
+    /// Reads the whole file, trusts none of it, and lists every fault (see [`VerifyReport`]).
     ///
     /// # Errors
     ///
-    /// Only if the file cannot be read at all, or needs what this build does not have; what is wrong with its bytes is in
-    /// the report.
+    /// Only if the file cannot be read at all, or needs a feature that this build does not have; faults in
+    /// its bytes are listed in the report.
     pub fn verify(&self, path: impl AsRef<Path>) -> Result<VerifyReport> {
         self.verify_reader(self.reader(path.as_ref())?)
     }
 
-    /// As [`verify`](Self::verify), and calls `progress` after each block with the bytes that have been checked and the
-    /// length of the file.
+    /// As [`verify`](Self::verify), and calls `progress` after each block with the number of bytes checked so
+    /// far and the length of the file.
     ///
     /// # Errors
     ///
@@ -129,7 +133,7 @@ impl HFileOptions {
         self.verify_reader_with(self.reader(path.as_ref())?, progress)
     }
 
-    /// As [`verify`](Self::verify), of whatever can be read like a file.
+    /// As [`verify`](Self::verify), for any [`FileReader`].
     ///
     /// # Errors
     ///
@@ -138,7 +142,7 @@ impl HFileOptions {
         self.verify_reader_with(reader, |_, _| {})
     }
 
-    /// As [`verify_with`](Self::verify_with), of whatever can be read like a file.
+    /// As [`verify_with`](Self::verify_with), for any [`FileReader`].
     ///
     /// # Errors
     ///
@@ -151,24 +155,25 @@ impl HFileOptions {
         verify::verify(reader, self, &mut progress)
     }
 
-    /// Writes a sound file of what is sound in a damaged one (see [`SalvageReport`]).
+    /// Writes a valid file with the undamaged parts of a damaged one (see [`SalvageReport`]).
     ///
-    /// Every cell of every sound data block is in it, in order; it has the encoding, codec, Bloom filters and file info of
-    /// the damaged one, as far as they are known. Where trailer, file info or index are damaged themselves, blocks are
-    /// found by a walk, and how they are written by trial. `out` is replaced if it is there.
+    /// The new file has every cell of every valid data block, in order, and the encoding, codec, Bloom
+    /// filters and file info of the damaged file, as far as they are known. Where the trailer, the file info
+    /// or the index is damaged, blocks are found by walking the file, and their format by trial. An existing
+    /// `out` is replaced.
     ///
-    /// The new file of an encrypted one is encrypted, with a new data key that is wrapped with the
-    /// [master key](Self::master_key).
+    /// The new file of an encrypted one is encrypted, with a new data key that is wrapped with the [master
+    /// key](Self::master_key).
     ///
     /// # Errors
     ///
-    /// If no cell can be had; if the file is encrypted, and there is no master key, or its data key is lost; if a file
-    /// cannot be read or written. There is no new file then.
+    /// If no cell can be recovered; if the file is encrypted, and there is no master key, or its data key is
+    /// lost; if a file cannot be read or written. No new file is left in these cases.
     pub fn salvage(&self, path: impl AsRef<Path>, out: impl AsRef<Path>) -> Result<SalvageReport> {
         self.salvage_reader(self.reader(path.as_ref())?, out)
     }
 
-    /// As [`salvage`](Self::salvage), of whatever can be read like a file.
+    /// As [`salvage`](Self::salvage), for any [`FileReader`].
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Point look-ups in blocks that are in the cache: no scanner, nothing counted, nothing allocated.
+//! Point look-ups in cached blocks: without a scanner, counters or allocation.
 
 use super::inner::Inner;
 use crate::block::data::{CellPlace, DataBlock, RowSearch, Step};
@@ -7,38 +7,39 @@ use crate::block::slot::Held;
 use crate::cell::{CellOrder, CellRef, same_bytes};
 use std::fmt;
 
-/// Where the cells of a row are.
+/// The location of a row's cells.
 #[derive(Debug)]
 #[must_use]
 pub(crate) enum Located<'f> {
-    /// Nowhere: there are none.
+    /// The row has no cells.
     Absent,
-    /// Perhaps in a block that is not in the cache.
+    /// The row may have cells in a block that is not in the cache.
     NotCached,
-    /// Here.
+    /// The row's first cell.
     At(RowCursor<'f>),
 }
 
-/// A block that may have more of a row is not in the cache, or below another index block.
+/// A block that may have more of a row is not in the cache, or is below another index block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NotCached;
 
-/// A cursor over the cells of one row in blocks that are in the cache. It stands on a cell.
+/// A cursor over the cells of one row in cached blocks. It is always at a cell.
 ///
-/// It holds its blocks without counting a reference, so it should be short-lived, and a thread should have few.
+/// It holds its blocks without counting a reference, so it should be short-lived, and a thread should have
+/// few of them.
 pub(crate) struct RowCursor<'f> {
     row: &'f [u8],
     order: CellOrder,
     leaf: Leaf<'f>,
-    /// Whether the leaf is the last there is.
+    /// Whether the leaf is the last of the index.
     is_last: bool,
-    /// The entry of the leaf whose block this is.
+    /// The leaf's entry for `block`.
     at: usize,
     block: Held<DataBlock>,
     place: CellPlace,
 }
 
-/// The index block above the data.
+/// The index block whose entries are data blocks.
 enum Leaf<'f> {
     Root(&'f IndexBlock),
     Below(Held<IndexBlock>),
@@ -53,8 +54,8 @@ impl Leaf<'_> {
         }
     }
 
-    /// Whether a row may have cells in the block of an entry, given that all before are before it; none if another index
-    /// block says.
+    /// Whether a row may have cells in the block of entry `at`, given that all cells before that block are
+    /// before the row's end; none if that is decided by another index block.
     fn may_go_on(&self, at: usize, is_last: bool, row: &[u8], order: CellOrder) -> Option<bool> {
         match self.index().key(at) {
             Some(key) => Some(order.compare_rows(key.row(), row).is_le()),
@@ -65,13 +66,13 @@ impl Leaf<'_> {
 }
 
 impl Inner {
-    /// Looks for a row.
-    #[inline(always)] // what it gives is large: it is made where it stays
+    /// Looks up a row.
+    #[inline(always)] // the result is large: this constructs it in place
     pub(super) fn locate<'f>(&'f self, row: &'f [u8], order: CellOrder) -> Located<'f> {
         let (mut leaf, mut is_last) = (Leaf::Root(&self.root), true);
         loop {
             let index = leaf.index();
-            // before the first key there is nothing, but the row may begin with it
+            // a row before the first key's row has no cells, but the row may begin with the first key
             let mut at = index.search_row(row, order).unwrap_or(0);
             let slots = match index.children() {
                 Children::Data(slots) => slots,
@@ -103,19 +104,19 @@ impl Inner {
 }
 
 impl RowCursor<'_> {
-    /// The cell it stands on.
+    /// Returns the current cell.
     #[inline]
     pub(crate) fn peek(&self) -> CellRef<'_> {
         self.block.cell(&self.place)
     }
 
-    /// Whether the row ends with the cell, as far as the block says.
+    /// Whether the row ends with the current cell, as far as its block shows.
     #[inline]
     pub(crate) fn is_last(&self) -> bool {
         self.block.step_in_row(&mut self.place.clone()) == Step::NextRow
     }
 
-    /// Goes to the next cell of the row; false if there is none.
+    /// Advances to the next cell of the row; returns false if there is none.
     #[inline]
     pub(crate) fn advance(&mut self) -> Result<bool, NotCached> {
         match self.block.step_in_row(&mut self.place) {

@@ -1,4 +1,4 @@
-//! An open file: what it says of itself, and the way to its cells (hfile.md §13; HBase: `HFile.Reader`).
+//! An open file: its metadata and access to its cells (hfile.md §13; HBase: `HFile.Reader`).
 
 use super::bloom::BloomFilter;
 use super::index::IndexPath;
@@ -22,8 +22,8 @@ use std::sync::Arc;
 
 /// An open HFile.
 ///
-/// Opening reads the trailer and the load-on-open section, which it checks and keeps; data is read by a [scanner](Self::scanner).
-/// Cheap to clone, and safe to share between threads.
+/// Opening reads, checks and keeps the trailer and the load-on-open section; data is read by a
+/// [scanner](Self::scanner). Cheap to clone, and safe to share between threads.
 #[derive(Clone)]
 pub struct HFile(Arc<Inner>);
 
@@ -37,7 +37,7 @@ impl HFile {
         Self::options().open(path)
     }
 
-    /// Options to open a file with.
+    /// Returns the options for opening a file.
     #[must_use]
     pub fn options() -> HFileOptions {
         HFileOptions::new()
@@ -47,50 +47,51 @@ impl HFile {
         Ok(Self(Arc::new(open(reader, options)?)))
     }
 
-    /// What the file is called.
+    /// Returns the file's path.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.0.path()
     }
 
-    /// The length in bytes.
+    /// Returns the file's length in bytes.
     #[must_use]
     pub fn file_len(&self) -> u64 {
         self.0.source.reader.len()
     }
 
-    /// The trailer.
+    /// Returns the trailer.
     #[must_use]
     pub fn trailer(&self) -> &Trailer {
         &self.0.trailer
     }
 
-    /// The file info.
+    /// Returns the file info.
     #[must_use]
     pub fn file_info(&self) -> &FileInfo {
         &self.0.info
     }
 
-    /// How many cells there are, as the trailer has it.
+    /// Returns the number of cells, as recorded in the trailer.
     #[must_use]
     pub fn entry_count(&self) -> u64 {
         self.0.trailer.entry_count()
     }
 
-    /// How the cells are written.
+    /// Returns the encoding of the data blocks.
     #[must_use]
     pub fn data_block_encoding(&self) -> DataBlockEncoding {
         self.0.source.format.encoding
     }
 
-    /// How the blocks are compressed.
+    /// Returns the compression codec of the blocks.
     #[must_use]
     pub fn codec(&self) -> Codec {
         self.0.source.codec()
     }
 
-    /// Whether blocks compressed by Zstandard have Hadoop's framing, by the first data block. None for another codec, and
-    /// for a file without cells. See [`HFileWriterOptions::zstd_framed`](super::HFileWriterOptions::zstd_framed).
+    /// Whether blocks compressed by Zstandard have Hadoop's framing, judged by the first data block. None for
+    /// another codec, and for a file without cells. See
+    /// [`HFileWriterOptions::zstd_framed`](super::HFileWriterOptions::zstd_framed).
     ///
     /// # Errors
     ///
@@ -110,7 +111,8 @@ impl HFile {
         framed.map(Some).map_err(|corruption| source.error(corruption, handle.offset, BlockType::Data))
     }
 
-    /// The order of the cells; none if the file's comparator is unknown. Such a file can be scanned, but not searched.
+    /// Returns the order of the cells; none if the file's comparator is unknown. Such a file can be scanned,
+    /// but not searched.
     #[must_use]
     pub fn order(&self) -> Option<CellOrder> {
         self.0.order
@@ -128,56 +130,57 @@ impl HFile {
         self.0.source.format.cells.tags
     }
 
-    /// The key of the first cell; none in an empty file.
+    /// Returns the key of the first cell; none in an empty file.
     #[must_use]
     pub fn first_key(&self) -> Option<&CellKey> {
         self.0.root.key(0)
     }
 
-    /// The key of the last cell; none in an empty file.
+    /// Returns the key of the last cell; none in an empty file.
     #[must_use]
     pub fn last_key(&self) -> Option<&CellKey> {
         self.0.last_key.as_deref()
     }
 
-    /// The index key of the middle data block, at whose row HBase would split the file; none in an empty file.
+    /// Returns the index key of the middle data block, at whose row HBase would split the file; none in an
+    /// empty file.
     ///
     /// # Errors
     ///
-    /// If an index block must be read for it and cannot be.
+    /// If an index block is needed and cannot be read.
     pub fn mid_key(&self) -> Result<Option<SeekKey>> {
         self.0.mid_key()
     }
 
-    /// How many levels the data index has: 1 if the root's entries are data blocks.
+    /// Returns the number of levels of the data index: 1 if the root's entries are data blocks.
     #[must_use]
     pub fn index_levels(&self) -> u32 {
         self.0.levels
     }
 
-    /// The entries of the root of the data index: the first key below each, and where its block is.
+    /// Returns the entries of the data index's root: the first key below each entry, and its block's handle.
     pub fn root_index(&self) -> impl ExactSizeIterator<Item = (&CellKey, BlockHandle)> {
         let root = &*self.0.root;
         (0..root.len()).map(|i| root.key(i).zip(root.handle(i)).expect("below the length"))
     }
 
-    /// Where the first data block below an entry of the root is; none for an entry that there is not.
+    /// Returns the handle of the first data block below an entry of the root; none if there is no such entry.
     ///
     /// # Errors
     ///
-    /// If an index block must be read for it and cannot be.
+    /// If an index block is needed and cannot be read.
     pub fn first_data_block(&self, entry: usize) -> Result<Option<BlockHandle>> {
         let mut path = IndexPath::new(&self.0.root);
         path.first_below(&self.0, entry)?;
         Ok(path.handle())
     }
 
-    /// The names of the meta blocks, in their order.
+    /// Returns the names of the meta blocks, in file order.
     pub fn meta_block_names(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         self.0.meta_blocks.iter().map(|(name, _)| name.as_slice())
     }
 
-    /// The contents of a meta block; none if there is no such block.
+    /// Returns the contents of a meta block; none if there is no such block.
     ///
     /// # Errors
     ///
@@ -189,40 +192,43 @@ impl HFile {
         }
     }
 
-    /// The Bloom filter of rows, columns or prefixes, if the file has a sound one.
+    /// Returns the Bloom filter of rows, columns or prefixes, if the file has a valid one.
     #[must_use]
     pub fn general_bloom(&self) -> Option<&BloomFilter> {
         self.0.general_bloom.as_ref()
     }
 
-    /// The Bloom filter of rows with a delete-family marker, if the file has a sound one.
+    /// Returns the Bloom filter of rows with a delete-family marker, if the file has a valid one.
     #[must_use]
     pub fn delete_family_bloom(&self) -> Option<&BloomFilter> {
         self.0.delete_family_bloom.as_ref()
     }
 
-    /// Whether the file may have cells of a row, by its Bloom filter. True if the filter cannot tell.
+    /// Whether the file may have cells of `row`, according to its Bloom filter. True if the filter cannot
+    /// decide.
     ///
-    /// A filter found to be damaged is given up, and [reported](Self::warnings).
+    /// A filter found to be damaged is no longer used, and [reported](Self::warnings).
     #[inline]
     #[must_use]
     pub fn may_contain_row(&self, row: &[u8]) -> bool {
         self.may_contain_hashed(&mut HashedRow::new(row))
     }
 
-    /// As [`may_contain_row`](Self::may_contain_row), of a row that other files are asked for, too.
+    /// As [`may_contain_row`](Self::may_contain_row), for a row whose hash is shared by look-ups in several
+    /// files.
     #[inline]
     pub(crate) fn may_contain_hashed(&self, row: &mut HashedRow<'_>) -> bool {
         self.0.general_bloom.as_ref().is_none_or(|bloom| bloom.may_contain_row(&self.0, row))
     }
 
-    /// Whether the file may have cells of a column, or a marker that deletes the row, by its Bloom filter. True if the filter cannot tell.
+    /// Whether the file may have cells of a column, or a marker that deletes the row, according to its Bloom
+    /// filter. True if the filter cannot decide.
     #[must_use]
     pub fn may_contain_column(&self, row: &[u8], qualifier: &[u8]) -> bool {
         self.0.general_bloom.as_ref().is_none_or(|bloom| bloom.may_contain_column(&self.0, row, qualifier))
     }
 
-    /// Whether the file may have a marker that deletes a family of a row. True if it cannot be told.
+    /// Whether the file may have a marker that deletes a family of `row`. True if this cannot be decided.
     #[must_use]
     pub fn may_contain_delete_family(&self, row: &[u8]) -> bool {
         if matches!(self.0.info.delete_family_count(), Ok(Some(0))) {
@@ -232,13 +238,14 @@ impl HFile {
         self.0.delete_family_bloom.as_ref().is_none_or(|bloom| bloom.may_contain_row(&self.0, &mut row))
     }
 
-    /// What is wrong with the file, though it can be read: a filter given up, an unknown comparator.
+    /// Returns faults that do not prevent reading the file: an unusable filter, an unknown comparator.
     #[must_use]
     pub fn warnings(&self) -> Vec<Error> {
         self.0.warnings().clone()
     }
 
-    /// The headers of all blocks, from the start of the file to the trailer. Reads the headers only.
+    /// Iterates over the headers of all blocks, from the start of the file to the trailer. Reads the headers
+    /// only.
     pub fn block_headers(&self) -> impl Iterator<Item = Result<(u64, BlockHeader)>> {
         let mut at = Some(0);
         std::iter::from_fn(move || {
@@ -249,15 +256,16 @@ impl HFile {
         })
     }
 
-    /// The block at an offset: its header, and its payload, checked, decrypted and decompressed. A data block is still encoded.
+    /// Returns the block at an offset: its header, and its payload after checking, decryption and
+    /// decompression. The payload of a data block is still encoded.
     ///
     /// # Errors
     ///
-    /// If there is no block, or a damaged one.
+    /// If there is no block at `offset`, or it is damaged.
     pub fn block(&self, offset: u64) -> Result<(BlockHeader, Bytes)> {
         if offset >= self.0.trailer.offset() {
             return Err(Error::invalid_argument(format!(
-                "at {offset} there is no block, but the trailer or nothing"
+                "there is no block at {offset}: blocks end where the trailer begins"
             )));
         }
         let header = self.0.block_header(offset)?;
@@ -267,8 +275,8 @@ impl HFile {
         Ok((header, Bytes::from(payload)))
     }
 
-    /// Looks for the cells of a row, as far as blocks are in the cache.
-    #[inline(always)] // what it gives is large: it is made where it stays
+    /// Looks up the cells of a row, as far as blocks are in the cache.
+    #[inline(always)] // the result is large: this constructs it in place
     pub(crate) fn locate<'f>(&'f self, row: &'f [u8]) -> Located<'f> {
         match self.0.order {
             Some(order) => self.0.locate(row, order),
@@ -276,18 +284,18 @@ impl HFile {
         }
     }
 
-    /// A new scanner, which stands nowhere yet.
+    /// Returns a new scanner, which is not positioned yet.
     #[must_use]
     pub fn scanner(&self) -> HFileScanner<'_> {
         HFileScanner::new(&self.0)
     }
 
-    /// A new scanner that goes from row to row backward, which stands nowhere yet.
+    /// Returns a new scanner that moves backward from row to row, not positioned yet.
     pub(crate) fn reversed_scanner(&self) -> ReversedHFileScanner<'_> {
         ReversedHFileScanner::new(self.scanner())
     }
 
-    /// Reads all of the file again, believes nothing of it, and lists every fault.
+    /// Reads the whole file again, trusts none of it, and lists every fault.
     ///
     /// # Errors
     ///

@@ -17,23 +17,24 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-/// What a seek found, in the terms of HBase's `seekTo`.
+/// The result of a seek, in the terms of HBase's `seekTo`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Seek {
-    /// The very key.
+    /// The key itself was found.
     Exact,
-    /// Not the key, but there are cells before it.
+    /// The key was not found, but there are cells before it.
     After,
-    /// The key is before the first cell of the file; or, for a [`reseek`](HFileScanner::reseek), before where the scanner stood.
+    /// The key is before the first cell of the file or, for a [`reseek`](HFileScanner::reseek), before the
+    /// cell at which the scanner was.
     Before,
-    /// The key is in the gap between two blocks: behind the index key of the second, which is a shortened one, and before
-    /// its first cell. Where blocks have an index of rows (`ROW_INDEX_V1`), HBase says the same of a key between the row
-    /// it is of and that row's first cell in the block.
+    /// The key is in the gap between two blocks: after the (shortened) index key of the second block, and
+    /// before its first cell. Where blocks have a row index (`ROW_INDEX_V1`), HBase returns the same for a
+    /// key between the start of its row and the first cell of that row in the block.
     Gap,
 }
 
 impl Seek {
-    /// HBase's code: 0, 1, -1, -2.
+    /// Returns HBase's code: 0, 1, -1, -2.
     #[must_use]
     pub fn code(self) -> i32 {
         match self {
@@ -45,46 +46,48 @@ impl Seek {
     }
 }
 
-/// Takes the cells of a row, one after the other. A trait and no closure, so that it becomes part of each loop that has one.
+/// Visits the cells of a row in order. A trait rather than a closure, so that it is inlined into each loop
+/// that uses it.
 pub(crate) trait RowVisitor {
-    /// Why it wants no more.
+    /// The reason for stopping.
     type Break;
 
-    /// Takes the next cell, which is of the row.
+    /// Visits the next cell, which is in the row.
     fn visit_in_row(&mut self, cell: CellRef<'_>) -> ControlFlow<Self::Break>;
 }
 
 /// How a walk over the cells of a row ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RowWalk<B> {
-    /// It was broken off; the scanner stands on the cell where it was.
+    /// The visitor stopped the walk; the scanner is at the cell on which it stopped.
     BrokenOff(B),
-    /// With the row; the scanner stands on the first cell of the next one.
+    /// The row ended; the scanner is at the first cell of the next row.
     RowEnd,
-    /// With the last row: the scanner stands nowhere.
+    /// The file ended; the scanner is not positioned.
     End,
 }
 
 /// A cursor over the cells of one file.
 ///
-/// It stands on a cell, which [`peek`](Self::peek) lends, or nowhere: when it is new, past the last cell, or after an
-/// error. It keeps the block it stands in, and the memory that blocks are read to.
+/// The scanner is at a cell, which [`peek`](Self::peek) returns, or is not positioned: when it is new, past
+/// the last cell, or after an error. It keeps its current block and the buffers that blocks are read into.
 ///
-/// Blocks are checked as they are passed: checksums, the link to the block before, that the cells lie between the index
-/// keys around them; and when a walk from the first cell reaches the end, that it met as many cells as the file says it has.
+/// Blocks are checked as they are passed: the checksums, the link to the previous block, and that the cells
+/// lie between the index keys around them. A walk from the first cell to the end also checks the number of
+/// cells against the file's.
 pub struct HFileScanner<'f> {
     file: &'f Inner,
     path: IndexPath,
-    /// The block the scanner stands in; none if it stands nowhere.
+    /// The current block; none if the scanner is not positioned.
     block: Option<Arc<DataBlock>>,
     place: CellPlace,
     buffers: Buffers,
     hits: u64,
-    /// Cells in the blocks met since the first, if none has been left out.
+    /// The number of cells in the blocks entered since the first; none if a block was skipped.
     met: Option<u64>,
 }
 
-/// Hits are reported to the cache in lots, since a counter shared by threads is slow.
+/// Hits are reported to the cache in batches, because a counter shared by threads is slow.
 const REPORT_HITS: u64 = 1 << 10;
 
 impl<'f> HFileScanner<'f> {
@@ -100,20 +103,20 @@ impl<'f> HFileScanner<'f> {
         }
     }
 
-    /// Whether data blocks that are read go into the cache (default: yes). Blocks that are there are used in any case, and
-    /// index blocks are cached (HBase: `cacheBlocks`).
+    /// Sets whether data blocks that are read are added to the cache (default: yes). Blocks already cached
+    /// are used in any case, and index blocks are always cached (HBase: `cacheBlocks`).
     #[must_use]
     pub fn cache_blocks(mut self, cache: bool) -> Self {
         self.set_cache_fill(CacheFill::of_read(cache));
         self
     }
 
-    /// Which of the blocks that are read go into the cache.
+    /// Sets which of the blocks that are read are added to the cache.
     pub(crate) fn set_cache_fill(&mut self, fill: CacheFill) {
         self.path.set_fill(fill);
     }
 
-    /// Goes to the first cell; false if there is none.
+    /// Seeks to the first cell; returns false if there is none.
     ///
     /// # Errors
     ///
@@ -134,10 +137,11 @@ impl<'f> HFileScanner<'f> {
         Ok(true)
     }
 
-    /// Goes to the first cell that is not before `key`; nowhere if there is none.
+    /// Seeks to the first cell that is not before `key`; the scanner is not positioned if there is none.
     ///
-    /// The result is what HBase's `seekTo` would say. Unlike that, this stands *on* the cell where the result is
-    /// [`Seek::After`] or [`Seek::Before`]; [`seek_to`](Self::seek_to) stands where HBase does.
+    /// Returns what HBase's `seekTo` returns. Unlike `seekTo`, this leaves the scanner *at* the found cell
+    /// when the result is [`Seek::After`] or [`Seek::Before`]; [`seek_to`](Self::seek_to) positions it as
+    /// HBase does.
     ///
     /// # Errors
     ///
@@ -152,8 +156,8 @@ impl<'f> HFileScanner<'f> {
         self.seek_in_block(key)
     }
 
-    /// Goes where HBase's `seekTo` goes: to `key`, or to the last cell before it ([`Seek::After`]), or to the first cell
-    /// of a block ([`Seek::Gap`]), or nowhere ([`Seek::Before`]).
+    /// Seeks where HBase's `seekTo` does: to `key`, to the last cell before it ([`Seek::After`]), or to the
+    /// first cell of a block ([`Seek::Gap`]). With [`Seek::Before`] the scanner is not positioned.
     ///
     /// # Errors
     ///
@@ -174,14 +178,16 @@ impl<'f> HFileScanner<'f> {
         Ok(seek)
     }
 
-    /// Goes forward to the first cell that is not before `key`. Stays where it is, with [`Seek::Before`], if that is
-    /// behind `key`, and with [`Seek::Exact`] if it is on it.
+    /// Seeks forward to the first cell that is not before `key`. Does not move, and returns [`Seek::Before`],
+    /// if the current cell is after `key`; does not move, and returns [`Seek::Exact`], if the current cell
+    /// has that key.
     ///
-    /// Cheaper than [`seek`](Self::seek) when the cell wanted is in the block where the scanner stands.
+    /// Cheaper than [`seek`](Self::seek) when the target is in the current block.
     ///
     /// # Errors
     ///
-    /// As [`seek`](Self::seek); if cells or index keys are out of order, so that the search leads backward.
+    /// As [`seek`](Self::seek), and if cells or index keys are out of order, so that the search leads
+    /// backward.
     pub fn reseek(&mut self, key: &CellKey) -> Result<Seek> {
         let order = self.file.known_order()?;
         let Some(block) = &self.block else { return self.seek(key) };
@@ -198,7 +204,7 @@ impl<'f> HFileScanner<'f> {
         if self.block.is_some() && self.offset() <= from { Err(self.disorder()) } else { Ok(seek) }
     }
 
-    /// As [`reseek`](Self::reseek), if `key` is in the block.
+    /// As [`reseek`](Self::reseek), for a `key` in the range of the current block.
     #[inline]
     fn reseek_in_block(&mut self, key: &CellKey) -> Result<Seek> {
         let order = self.file.known_order()?;
@@ -216,7 +222,7 @@ impl<'f> HFileScanner<'f> {
         }
     }
 
-    /// Goes to the last cell before `key`; false, and nowhere, if there is none.
+    /// Seeks to the last cell before `key`; returns false, and is not positioned, if there is none.
     ///
     /// # Errors
     ///
@@ -253,7 +259,7 @@ impl<'f> HFileScanner<'f> {
         Ok(true)
     }
 
-    /// Goes to the next cell; false, and nowhere, if there is none.
+    /// Advances to the next cell; returns false, and is not positioned, if there is none.
     ///
     /// # Errors
     ///
@@ -267,8 +273,8 @@ impl<'f> HFileScanner<'f> {
         self.next_block()
     }
 
-    /// Lends cells from the one it stands on on, until `visit` breaks off or there are no more; it stands on the cell that
-    /// it broke off at then.
+    /// Visits the cells from the current one on until `visit` breaks or the cells end. After a break, the
+    /// scanner is at the cell on which `visit` broke.
     #[inline]
     pub(crate) fn walk<B>(
         &mut self,
@@ -276,7 +282,7 @@ impl<'f> HFileScanner<'f> {
     ) -> Result<Option<B>> {
         loop {
             let Some(block) = &self.block else { return Ok(None) };
-            // in a register for as long as it goes within the block
+            // a local copy stays in a register while the walk is within the block
             let mut place = self.place;
             let broken_off = loop {
                 match visit(block.cell(&place)) {
@@ -293,8 +299,8 @@ impl<'f> HFileScanner<'f> {
         }
     }
 
-    /// Lends the cells of a row from the one it stands on on, until `visitor` breaks off. `row` is memory to
-    /// use.
+    /// Visits the cells of the current row, from the current cell on, until `visitor` breaks. `row` is
+    /// scratch space.
     #[inline]
     pub(crate) fn walk_row<V: RowVisitor>(
         &mut self,
@@ -302,7 +308,7 @@ impl<'f> HFileScanner<'f> {
         visitor: &mut V,
     ) -> Result<RowWalk<V::Break>> {
         let Some(block) = &self.block else { return Ok(RowWalk::End) };
-        // in a register for as long as it goes within the block
+        // a local copy stays in a register while the walk is within the block
         let mut place = self.place;
         let walked = block.walk_row(&mut place, |cell| visitor.visit_in_row(cell));
         self.place = place;
@@ -314,14 +320,14 @@ impl<'f> HFileScanner<'f> {
         self.walk_row_on(row, visitor)
     }
 
-    /// Lends the cell it stands on if it is seen at once that its row ends there, and goes behind it if `visit` has a result; else
-    /// there is none, and it stays.
+    /// If the next cell in this block starts another row, passes the current cell to `visit`, and advances if
+    /// `visit` returns a result. Otherwise returns none and does not move.
     #[inline]
     pub(crate) fn walk_lone<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
         self.block.as_ref()?.walk_lone(&mut self.place, visit)
     }
 
-    /// Goes on with [`walk_row`](Self::walk_row) behind the last cell of a block.
+    /// Continues [`walk_row`](Self::walk_row) after the last cell of a block.
     #[cold]
     fn walk_row_on<B>(
         &mut self,
@@ -341,8 +347,8 @@ impl<'f> HFileScanner<'f> {
         Ok(RowWalk::End)
     }
 
-    /// Takes so many steps at most towards the next row, and none beyond the block. Where the last one led, if it was not the last
-    /// cell of the block that it came to.
+    /// Takes up to `steps` steps towards the next row, without leaving the block. Returns where the last step
+    /// led: `Step::End` if the scanner is at the last cell of the block.
     #[inline]
     pub(crate) fn pass_row(&mut self, steps: usize) -> Step {
         let Some(block) = &self.block else { return Step::End };
@@ -358,27 +364,28 @@ impl<'f> HFileScanner<'f> {
         step
     }
 
-    /// The row of the cell it stands on.
+    /// Returns the row of the current cell.
     #[inline]
     pub(crate) fn peek_row(&self) -> Option<&[u8]> {
         Some(self.block.as_ref()?.row(&self.place))
     }
 
-    /// The cell it stands on.
+    /// Returns the current cell.
     #[inline]
     #[must_use]
     pub fn peek(&self) -> Option<CellRef<'_>> {
         Some(self.block.as_ref()?.cell(&self.place))
     }
 
-    /// The index key of the block behind: every cell of the block where the scanner stands is before it. None in the last block.
+    /// Returns the index key of the next block; every cell of the current block is before it. None in the
+    /// last block.
     #[must_use]
     pub fn next_indexed_key(&self) -> Option<&CellKey> {
         self.block.as_ref()?;
         self.path.next_key()
     }
 
-    /// Stands in the block that `key` is in; false if it is before the first cell.
+    /// Enters the block whose range contains `key`; returns false if `key` is before the first cell.
     #[inline]
     fn find_block(&mut self, key: &CellKey) -> Result<bool> {
         let order = self.file.known_order()?;
@@ -401,7 +408,8 @@ impl<'f> HFileScanner<'f> {
         }
     }
 
-    /// Goes to the first cell not before `key`, which is here or first in the next block.
+    /// Seeks to the first cell that is not before `key`, in the current block or at the start of the next
+    /// one.
     #[inline]
     fn seek_in_block(&mut self, key: &CellKey) -> Result<Seek> {
         let order = self.file.known_order()?;
@@ -418,7 +426,7 @@ impl<'f> HFileScanner<'f> {
         }
     }
 
-    /// What HBase says of a key, given the first cell of the block that is not before it.
+    /// Returns HBase's result for `key`, given the first cell of the block that is not before it.
     #[inline]
     fn judge(&self, block: &DataBlock, place: &CellPlace, how: Ordering, key: &CellKey) -> Seek {
         if how.is_eq() {
@@ -430,7 +438,7 @@ impl<'f> HFileScanner<'f> {
         }
     }
 
-    /// Whether a cell behind `key` is of its row, and the one before is not.
+    /// Whether the cell at `place` is the first of `key`'s row in the block.
     fn is_first_of(&self, block: &DataBlock, place: &CellPlace, key: &CellKey) -> bool {
         block.key(place).row() == key.row()
             && self
@@ -441,7 +449,7 @@ impl<'f> HFileScanner<'f> {
                 .is_none_or(|before| block.key(&before).row() != key.row())
     }
 
-    /// Stands in the block of the path, on its first cell.
+    /// Enters the block of the path, at its first cell.
     #[inline]
     fn enter_block(&mut self, seeking: bool) -> Result<()> {
         let block = self.file.data_block(&self.path, &mut self.buffers, seeking, &mut self.hits)?;
@@ -474,7 +482,7 @@ impl<'f> HFileScanner<'f> {
         Ok(true)
     }
 
-    /// What a walk over all cells shows: their number, and the last of them (hfile.md §17.1).
+    /// Checks the key of the last cell and, after a walk over all cells, their number (hfile.md §17.1).
     fn at_end(&self, last: &DataBlock, met: Option<u64>) -> Result<()> {
         self.file.check_last_key(last.key(&last.last()))?;
         match met {
@@ -492,12 +500,12 @@ impl<'f> HFileScanner<'f> {
         }
     }
 
-    /// Where the block of the path begins in the file.
+    /// Returns the file offset of the path's block.
     fn offset(&self) -> u64 {
         self.path.handle().map_or(0, |handle| handle.offset)
     }
 
-    /// The scanner would go backward where it must go forward, or the other way. It stands nowhere after that.
+    /// Returns the error for a search that led in the wrong direction, and leaves the scanner unpositioned.
     #[cold]
     fn disorder(&mut self) -> Error {
         let offset = self.offset();
@@ -515,7 +523,7 @@ impl<'f> HFileScanner<'f> {
         }
     }
 
-    /// A block that no cache holds gives its memory to the next.
+    /// Reuses the memory of a block that nothing else refers to for the next block.
     fn reuse(&mut self, block: Arc<DataBlock>) {
         if let Some(block) = Arc::into_inner(block) {
             self.buffers.spare = block.into_buffer();

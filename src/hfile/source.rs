@@ -1,4 +1,4 @@
-//! Reading blocks of one file: bytes in, checked and decoded blocks out, every error with its place.
+//! Reads blocks of one file: checks and decodes them, and adds the location to every error.
 
 use crate::block::data::{self, DataBlock, DataFormat, Trust};
 use crate::block::decode::BlockContext;
@@ -8,29 +8,29 @@ use crate::error::{Corruption, Error, Result};
 use crate::io::FileReader;
 use std::sync::Arc;
 
-/// A file, and how its blocks are stored.
+/// A file and the storage format of its blocks.
 #[derive(Debug)]
 pub(super) struct BlockSource {
     pub(super) reader: Arc<dyn FileReader>,
     pub(super) context: BlockContext,
     pub(super) format: DataFormat,
-    /// Bytes of a cell, on average, to guess the size of a seek index by.
+    /// The average size of a cell in bytes, used to estimate the size of a seek index.
     pub(super) average_cell: usize,
 }
 
-/// Memory to read and decode in, kept from block to block.
+/// Buffers for reading and decoding, reused from block to block.
 #[derive(Debug, Default)]
 pub(super) struct Buffers {
-    /// As stored.
+    /// The block as stored.
     stored: Vec<u8>,
-    /// Decompressed, still encoded.
+    /// The decompressed payload, still encoded.
     encoded: Vec<u8>,
-    /// What the next data block goes into.
+    /// The buffer for the next data block.
     pub(super) spare: Vec<u8>,
 }
 
 impl BlockSource {
-    /// Reads a block of one type and gives its header and plain payload.
+    /// Reads a block of the expected type; returns its header and plain payload.
     pub(super) fn read(&self, handle: BlockHandle, expected: BlockType) -> Result<(BlockHeader, Vec<u8>)> {
         let mut stored = Vec::new();
         self.read_stored(handle, &mut stored)?;
@@ -47,7 +47,7 @@ impl BlockSource {
         Ok((header, plain))
     }
 
-    /// Reads a data block. Given an order, it gets an index to seek by.
+    /// Reads a data block. With an order, the block gets a seek index.
     pub(super) fn read_data(
         &self,
         handle: BlockHandle,
@@ -70,7 +70,7 @@ impl BlockSource {
         .map_err(|corruption| self.error(corruption, handle.offset, expected))
     }
 
-    /// Cells that are stored plain: they stay where they were read to.
+    /// Finishes a block whose cells are stored plain: they stay in the buffer they were read into.
     fn finish_in_place(
         &self,
         handle: BlockHandle,
@@ -86,7 +86,7 @@ impl BlockSource {
         Ok(block.with_prev_block_offset(header.prev_block_offset()))
     }
 
-    /// Cells that must be decrypted, decompressed or decoded.
+    /// Finishes a block whose cells must be decrypted, decompressed or decoded.
     fn finish_decoded(
         &self,
         handle: BlockHandle,
@@ -129,7 +129,7 @@ impl BlockSource {
                 Corruption::Limit { what: "stored size of a block", value: len as u64, limit: limit as u64 };
             return Err(corruption.at(self.reader.path(), handle.offset));
         }
-        // what is there already is overwritten, so that only what the buffer grows by is zeroed
+        // existing bytes are overwritten, so only the bytes by which the buffer grows are zeroed
         out.resize(len, 0);
         self.reader
             .read_exact_at(out, handle.offset)
@@ -150,7 +150,7 @@ impl BlockSource {
     }
 }
 
-/// Whether a block is the one that the index speaks of.
+/// Checks that a block has the type and size that the index gives.
 fn check_identity(header: &BlockHeader, handle: BlockHandle, expected: BlockType) -> Result<(), Corruption> {
     if header.block_type() != expected {
         return Err(Corruption::BadMagic {

@@ -1,5 +1,5 @@
-//! Writing a file of a store: what a store must know of a file without reading its cells (hfile.md §11.3, §14.3;
-//! HBase: `StoreFileWriter`).
+//! Writes a file of a store, with the metadata that a store needs without reading the cells (hfile.md §11.3,
+//! §14.3; HBase: `StoreFileWriter`).
 
 use super::file_info::{FileInfoBuilder, names};
 use super::{HFileWriter, HFileWriterOptions};
@@ -11,8 +11,8 @@ use crate::proto::hfile::CompactionEventTracker;
 use prost::Message;
 use std::path::Path;
 
-/// Writes an [`HFile`](super::HFile) with what a store asks of its files: bounds of the timestamps, counts of deletes, a
-/// filter of the rows with deleted families, and where the cells come from.
+/// Writes an [`HFile`](super::HFile) with the metadata of a store's file: bounds of the timestamps, counts of
+/// deletes, a filter of the rows with deleted families, and the origin of the cells.
 #[derive(Debug)]
 pub struct StoreFileWriter {
     writer: HFileWriter,
@@ -20,33 +20,34 @@ pub struct StoreFileWriter {
     historical: bool,
 }
 
-/// Where the cells of a store file come from.
+/// The origin of a store file's cells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreFileOrigin {
-    /// From the memory of a store, or from other files of it.
+    /// From the memory of a store, or from other files of the store.
     Store {
-        /// The greatest sequence id of the log that is in the file.
+        /// The greatest log sequence id in the file.
         max_seq_id: i64,
-        /// Whether all files of the store went into this one.
+        /// Whether all files of the store were compacted into this one.
         major_compaction: bool,
-        /// The names of the files that went into it, and of those that had gone into them; none for a flush.
+        /// The names of the files that were compacted into this one, and of those compacted into them; empty
+        /// for a flush.
         compacted: Vec<Vec<u8>>,
     },
     /// From a job that wrote the file for a bulk load.
     BulkLoad {
-        /// When, in milliseconds.
+        /// The time of the job, in milliseconds.
         timestamp: i64,
-        /// Which task it was.
+        /// The task that wrote the file.
         source_task: Vec<u8>,
-        /// Whether minor compactions leave the file alone.
+        /// Whether minor compactions skip the file.
         exclude_from_minor_compaction: bool,
-        /// Whether cells keep the sequence ids that they carry.
+        /// Whether cells keep their sequence ids.
         skip_reset_seq_id: bool,
     },
 }
 
-/// What is tracked of the cells.
+/// The statistics tracked over the cells.
 #[derive(Debug)]
 pub(super) struct Tracked {
     min_timestamp: i64,
@@ -56,20 +57,20 @@ pub(super) struct Tracked {
 }
 
 impl StoreFileWriter {
-    /// Begins a file. See [`HFileWriterOptions::create`].
+    /// Creates a file. See [`HFileWriterOptions::create`].
     ///
     /// # Errors
     ///
-    /// If the file cannot be created, or not be like this.
+    /// If the file cannot be created, or the options are invalid.
     pub fn create(options: HFileWriterOptions, path: impl AsRef<Path>) -> Result<Self> {
         Ok(Self::new(with_delete_family_bloom(options).create(path)?))
     }
 
-    /// Begins a file in whatever can be written like one. See [`HFileWriterOptions::create_in`].
+    /// Creates a file in any [`FileWriter`]. See [`HFileWriterOptions::create_in`].
     ///
     /// # Errors
     ///
-    /// If the file cannot be like this.
+    /// If the options are invalid.
     pub fn create_in(options: HFileWriterOptions, file: Box<dyn FileWriter>) -> Result<Self> {
         Ok(Self::new(with_delete_family_bloom(options).create_in(file)?))
     }
@@ -78,7 +79,8 @@ impl StoreFileWriter {
         Self { writer, tracked: Tracked::new(), historical: false }
     }
 
-    /// Whether the file holds only what newer cells have replaced (default: no). Reads of what is current pass over it.
+    /// Sets whether the file holds only cells that newer ones have replaced (default: no). Reads of current
+    /// data skip such a file.
     #[must_use]
     pub fn historical(mut self, historical: bool) -> Self {
         self.historical = historical;
@@ -89,7 +91,7 @@ impl StoreFileWriter {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`HFileWriter::append`].
     #[inline]
     pub fn append(&mut self, cell: CellRef<'_>) -> Result<()> {
         self.writer.append_ref(&cell)?;
@@ -99,16 +101,16 @@ impl StoreFileWriter {
 
     /// Adds an entry to the file info. See [`HFileWriter::add_file_info`].
     ///
-    /// One that is given here counts, not what the origin says of the same key.
+    /// An entry added here overrides the origin's entry of the same key.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`HFileWriter::add_file_info`].
     pub fn add_file_info(&mut self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<()> {
         self.writer.add_file_info(key, value)
     }
 
-    /// How many cells have been appended.
+    /// Returns the number of cells appended.
     #[must_use]
     pub fn entry_count(&self) -> u64 {
         self.writer.entry_count()
@@ -118,7 +120,7 @@ impl StoreFileWriter {
     ///
     /// # Errors
     ///
-    /// As there; or if an entry of the file info was added that says what cells say.
+    /// As [`HFileWriter::finish`]; also if a file info entry was added that is derived from the cells.
     pub fn finish(mut self, origin: &StoreFileOrigin) -> Result<u64> {
         let info = self.writer.info_mut();
         origin.put(info);
@@ -134,13 +136,13 @@ fn with_delete_family_bloom(mut options: HFileWriterOptions) -> HFileWriterOptio
 }
 
 impl StoreFileOrigin {
-    /// A flush of all that was logged up to a sequence id.
+    /// A flush of everything logged up to a sequence id.
     #[must_use]
     pub fn flush(max_seq_id: i64) -> Self {
         Self::Store { max_seq_id, major_compaction: false, compacted: Vec::new() }
     }
 
-    /// Adds what is not there yet: an entry that was given counts, not the one of the origin.
+    /// Adds the origin's entries, except those that were added explicitly.
     fn put(&self, info: &mut FileInfoBuilder) {
         match self {
             Self::Store { max_seq_id, major_compaction, compacted } => {
@@ -153,7 +155,7 @@ impl StoreFileOrigin {
             Self::BulkLoad { timestamp, source_task, exclude_from_minor_compaction, skip_reset_seq_id } => {
                 info.put_missing(names::BULKLOAD_TIMESTAMP, timestamp.to_be_bytes());
                 info.put_missing(names::BULKLOAD_SOURCE_TASK, source_task);
-                // as HBase's jobs have it: there is nothing older in the file that could be dropped
+                // as HBase's jobs do: the file has nothing older that could be dropped
                 info.put_missing_flag(names::MAJOR_COMPACTION, true);
                 info.put_missing_flag(names::EXCLUDE_FROM_MINOR_COMPACTION, *exclude_from_minor_compaction);
                 if *skip_reset_seq_id {
@@ -178,7 +180,7 @@ impl Tracked {
             self.earliest_put = self.earliest_put.min(timestamp);
         }
         if matches!(cell_type, CellType::DeleteFamily | CellType::DeleteColumn) {
-            // they hide all that is older
+            // these hide everything older
             self.min_timestamp = self.min_timestamp.min(0);
             self.max_timestamp = self.max_timestamp.max(0);
         }

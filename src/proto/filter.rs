@@ -1,13 +1,13 @@
 //! The messages of filters (read-path.md §13 to §15; HBase: `Filter.proto`, `Comparator.proto`).
 //!
-//! Required fields are optional here, so that a message without them can be told from one with zeros. What is the same
-//! on the wire stands once: a `Comparator` is a [`Filter`] under another name, and of filters with one field of one kind
-//! there is one message. Messages of a message are always in bytes of their own, so how deep they nest is the reader's
-//! to bound.
+//! Required fields are optional here, so that a message without them can be distinguished from one with
+//! zeros. Messages that are the same on the wire are defined once: a `Comparator` is a [`Filter`] under
+//! another name, and there is one message for all filters with one field of the same kind. Nested messages
+//! are always in bytes fields of their own, so the reader can bound the nesting depth.
 
 use bytes::Bytes;
 
-/// A filter or comparator: the name of its class, and what that class reads.
+/// A filter or comparator: the name of its class, and the message of that class.
 #[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
 pub(crate) struct Filter {
     #[prost(string, optional, tag = "1")]
@@ -110,7 +110,7 @@ pub(crate) struct ColumnCountGetFilter {
     pub(crate) limit: Option<i32>,
 }
 
-/// Has an offset or a column.
+/// `ColumnPaginationFilter`: has an offset or a column.
 #[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
 pub(crate) struct ColumnPaginationFilter {
     #[prost(int32, optional, tag = "1")]
@@ -157,7 +157,7 @@ pub(crate) struct RandomRowFilter {
     pub(crate) chance: Option<f32>,
 }
 
-/// Keys and masks. What a mask says depends on the flag, which is not there before 2.4.18 and 2.6.
+/// Keys and masks. The meaning of a mask depends on the flag, which does not exist before 2.4.18 and 2.6.
 #[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
 pub(crate) struct FuzzyRowFilter {
     #[prost(message, repeated, tag = "1")]
@@ -195,7 +195,7 @@ pub(crate) struct MultiRowRangeFilter {
     pub(crate) row_range_list: Vec<RowRange>,
 }
 
-/// 1 for all of them, 2 for one.
+/// `FilterList`: the operator is 1 for all filters, 2 for one.
 #[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
 pub(crate) struct FilterList {
     #[prost(int32, optional, tag = "1")]
@@ -218,14 +218,14 @@ pub(crate) struct ByteArrayComparable {
     pub(crate) value: Option<Bytes>,
 }
 
-/// A comparator that has nothing but a value.
+/// A comparator with a value as its only field.
 #[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
 pub(crate) struct ValueComparator {
     #[prost(message, optional, tag = "1")]
     pub(crate) comparable: Option<ByteArrayComparable>,
 }
 
-/// 1 for AND, 2 for OR, 3 for XOR.
+/// `BitComparator`: the operator is 1 for AND, 2 for OR, 3 for XOR.
 #[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
 pub(crate) struct BitComparator {
     #[prost(message, optional, tag = "1")]
@@ -243,7 +243,7 @@ pub(crate) struct BinaryComponentComparator {
     pub(crate) offset: Option<u32>,
 }
 
-/// Flags are those of Java's `Pattern`.
+/// The flags are those of Java's `Pattern`.
 #[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
 pub(crate) struct RegexStringComparator {
     #[prost(string, optional, tag = "1")]

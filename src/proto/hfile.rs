@@ -1,6 +1,8 @@
-//! The messages of an HFile (hfile.md §5.1, §9, §11; HBase: `HFile.proto`, `Encryption.proto`, `HBase.proto`).
+//! The messages of an HFile (hfile.md §5.1, §9, §11; HBase: `HFile.proto`, `Encryption.proto`,
+//! `HBase.proto`).
 //!
-//! Required fields are optional here, so that a message without them can be told from one with zeros.
+//! Required fields are optional here, so that a message without them can be distinguished from one with
+//! zeros.
 
 /// The body of a trailer.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -49,7 +51,7 @@ pub(crate) struct BytesBytesPair {
     pub(crate) second: Option<Vec<u8>>,
 }
 
-/// The names of the files that one was compacted from.
+/// The names of the files that were compacted into one.
 #[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
 pub(crate) struct CompactionEventTracker {
     #[prost(bytes = "vec", repeated, tag = "1")]

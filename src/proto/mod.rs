@@ -1,5 +1,5 @@
-//! The protobuf messages that HBase writes: plain structs that derive [`prost::Message`], and a walk for those that must
-//! be read with more care than a decoder takes.
+//! The protobuf messages that HBase writes: plain structs that derive [`prost::Message`], and a walk for
+//! messages that need stricter checks than a decoder makes.
 
 pub(crate) mod filter;
 pub(crate) mod hfile;
@@ -8,5 +8,5 @@ pub(crate) mod wire;
 #[cfg(feature = "cluster")]
 pub(crate) mod zookeeper;
 
-/// What HBase puts before a message where older versions had another form: "PBUF".
+/// HBase's prefix of messages in places where older versions had another form: "PBUF".
 pub(crate) const MAGIC: &[u8; 4] = b"PBUF";

@@ -1,10 +1,12 @@
-//! The messages of a region's directory (hfile.md §15; HBase: `HBase.proto`, `FS.proto`, `StoreFileTracker.proto`).
+//! The messages of a region's directory (hfile.md §15; HBase: `HBase.proto`, `FS.proto`,
+//! `StoreFileTracker.proto`).
 //!
-//! Required fields are optional here, so that a message without them can be told from one with zeros.
+//! Required fields are optional here, so that a message without them can be distinguished from one with
+//! zeros.
 
 use super::hfile::BytesBytesPair;
 
-/// What table a region is of.
+/// The table of a region.
 #[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
 pub(crate) struct TableName {
     #[prost(bytes = "vec", optional, tag = "1")]
@@ -13,7 +15,7 @@ pub(crate) struct TableName {
     pub(crate) qualifier: Option<Vec<u8>>,
 }
 
-/// What a region is.
+/// The identity and state of a region.
 #[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
 pub(crate) struct RegionInfo {
     #[prost(uint64, optional, tag = "1")]
@@ -32,7 +34,7 @@ pub(crate) struct RegionInfo {
     pub(crate) replica_id: Option<i32>,
 }
 
-/// What a table is like.
+/// The settings of a table.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct TableSchema {
     #[prost(message, optional, tag = "1")]
@@ -45,7 +47,7 @@ pub(crate) struct TableSchema {
     pub(crate) configuration: Vec<NameStringPair>,
 }
 
-/// What a family is like.
+/// The settings of a family.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct ColumnFamilySchema {
     #[prost(bytes = "vec", optional, tag = "1")]
@@ -65,7 +67,7 @@ pub(crate) struct NameStringPair {
     pub(crate) value: Option<String>,
 }
 
-/// Which half of a file: 0 the top, 1 the bottom.
+/// The half of a file that a reference covers: 0 the top, 1 the bottom.
 #[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
 pub(crate) struct Reference {
     #[prost(bytes = "vec", optional, tag = "1")]

@@ -1,4 +1,4 @@
-//! A walk over the fields of a protobuf message, which copies nothing.
+//! A walk over the fields of a protobuf message, without copying.
 #![warn(clippy::indexing_slicing)]
 
 use crate::coding::Cursor;
@@ -9,11 +9,11 @@ use crate::error::Corruption;
 pub(crate) enum Value<'a> {
     Varint(u64),
     Bytes(&'a [u8]),
-    /// Four or eight bytes: none of the messages we know has them.
+    /// Four or eight bytes: none of the messages used here has such a field.
     Fixed,
 }
 
-/// The fields of a message, one after the other. Ends after the first error.
+/// The fields of a message in order. Ends after the first error.
 #[derive(Clone, Debug)]
 pub(crate) struct Fields<'a> {
     cursor: Cursor<'a>,
@@ -59,7 +59,7 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
-/// A varint length and that many bytes: a delimited message, or a field of bytes.
+/// Reads a varint length and that many bytes: a delimited message, or a field of bytes.
 pub(crate) fn delimited<'a>(cursor: &mut Cursor<'a>, what: &'static str) -> Result<&'a [u8], Corruption> {
     let len = cursor.varint(what)?;
     match usize::try_from(len) {

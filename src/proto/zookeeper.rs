@@ -1,8 +1,10 @@
-//! The messages in ZooKeeper's znodes (locator.md §7.2; HBase: `ZooKeeper.proto`, `ClusterId.proto`, `HBase.proto`).
+//! The messages in ZooKeeper's znodes (locator.md §7.2; HBase: `ZooKeeper.proto`, `ClusterId.proto`,
+//! `HBase.proto`).
 //!
-//! Required fields are optional here, so that a message without them can be told from one with zeros.
+//! Required fields are optional here, so that a message without them can be distinguished from one with
+//! zeros.
 
-/// Who a server is.
+/// The identity of a server.
 #[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
 pub(crate) struct ServerName {
     #[prost(string, optional, tag = "1")]
@@ -13,7 +15,7 @@ pub(crate) struct ServerName {
     pub(crate) start_code: Option<u64>,
 }
 
-/// Where a copy of the catalog's region is, and what becomes of it.
+/// The location of a replica of the catalog's region, and its state.
 #[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
 pub(crate) struct MetaRegionServer {
     #[prost(message, optional, tag = "1")]
@@ -36,7 +38,7 @@ pub(crate) struct Master {
     pub(crate) info_port: Option<u32>,
 }
 
-/// Which cluster it is.
+/// The id of the cluster.
 #[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
 pub(crate) struct ClusterId {
     #[prost(string, optional, tag = "1")]

@@ -1,10 +1,11 @@
-//! What is added to a Bloom filter, and looked up in it (hfile.md §12.2).
+//! The keys of a Bloom filter (hfile.md §12.2).
 
 use crate::cell::{CellKey, SeekKey};
 pub use crate::schema::BloomType;
 
 impl BloomType {
-    /// The key of a cell of that row and qualifier. The buffer serves those types whose key is not a part of the row.
+    /// Returns the filter key of a cell with this row and qualifier. `buffer` is used by types whose key is
+    /// not a part of the row.
     #[inline]
     pub(crate) fn key<'a>(self, row: &'a [u8], qualifier: &[u8], buffer: &'a mut SeekKey) -> &'a [u8] {
         match self {
@@ -15,15 +16,16 @@ impl BloomType {
     }
 }
 
-/// The key of a row in a filter of prefixes.
+/// Returns the key of a row in a filter of prefixes.
 #[inline]
 pub(crate) fn prefix(row: &[u8], len: u32) -> &[u8] {
     usize::try_from(len).ok().and_then(|len| row.get(..len)).unwrap_or(row)
 }
 
-/// The key of a column in a filter of rows with qualifiers: a flat key of no family, before all its versions.
+/// Returns the key of a column in a filter of rows with qualifiers: a flat key without a family, before all
+/// versions of the column.
 ///
-/// With an empty qualifier it is the key of the row's family deletes.
+/// With an empty qualifier this is the key of the row's family deletes.
 #[inline]
 pub(crate) fn rowcol<'a>(row: &[u8], qualifier: &[u8], buffer: &'a mut SeekKey) -> &'a CellKey {
     buffer.set_first_on_column(row, b"", qualifier)

@@ -1,4 +1,4 @@
-//! The metadata of a Bloom filter: how it hashes, and where its chunks are (hfile.md §12.1).
+//! The metadata of a Bloom filter: its hash function and its chunks (hfile.md §12.1).
 #![warn(clippy::indexing_slicing)]
 
 use crate::block::header::SHORT_HEADER_LEN;
@@ -7,13 +7,13 @@ use crate::cell::CellKey;
 use crate::coding::{Cursor, put_vlong};
 use crate::error::Corruption;
 
-/// The only version there is: filters cut into chunks.
+/// The only version that exists: filters divided into chunks.
 const VERSION: i32 = 3;
 /// Offset, size, and the length of a key.
 const MIN_ENTRY_LEN: usize = 8 + 4 + 1;
 const MAX_HASH_COUNT: i64 = 256;
 
-/// What a `GENERAL_BLOOM_META` or `DELETE_FAMILY_BLOOM_META` block says.
+/// The contents of a `GENERAL_BLOOM_META` or `DELETE_FAMILY_BLOOM_META` block.
 ///
 /// | bytes  | field                                             |
 /// |-------:|---------------------------------------------------|
@@ -22,12 +22,12 @@ const MAX_HASH_COUNT: i64 = 256;
 /// |      4 | hash count, 1 to 256                              |
 /// |      4 | [`HashKind`]                                      |
 /// |      8 | distinct keys                                     |
-/// |      8 | keys that it was made for                         |
-/// |      4 | number of chunks, 1 at least                      |
+/// |      8 | capacity in keys                                  |
+/// |      4 | number of chunks, at least 1                      |
 /// | vbytes | comparator                                        |
 /// |        | for each chunk: offset (8), on-disk size (4), first key (vbytes) |
 ///
-/// Invariant: the chunks lie one behind the other, in the part of the file that they can be in.
+/// Invariant: the chunks follow each other without overlap, in the part of the file where chunks may be.
 ///
 /// HBase: `CompoundBloomFilter`, `CompoundBloomFilterWriter.MetaWriter`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub struct BloomMeta {
     max_keys: u64,
     comparator: String,
     chunks: Vec<Chunk>,
-    /// The chunks' first keys, one behind the other.
+    /// The first keys of the chunks, concatenated.
     keys: Vec<u8>,
 }
 
@@ -47,12 +47,12 @@ pub struct BloomMeta {
 struct Chunk {
     offset: u64,
     on_disk_size: u32,
-    /// Where its first key ends.
+    /// The end of its first key in `keys`.
     key_end: u32,
 }
 
 impl BloomMeta {
-    /// Reads the payload of a Bloom metadata block, of a file whose chunks all end at or before `end`.
+    /// Parses the payload of a Bloom metadata block. All chunks must end at or before `end`.
     pub(crate) fn parse(payload: &[u8], end: u64) -> Result<Self, Corruption> {
         let mut cursor = Cursor::new(payload);
         let version = cursor.i32("Bloom filter version")?;
@@ -101,7 +101,7 @@ impl BloomMeta {
         Ok(meta)
     }
 
-    /// The metadata of a filter that has no key yet.
+    /// Returns the metadata of a filter without keys.
     pub(crate) fn new(hash_count: u32, hash: HashKind, comparator: &str) -> Self {
         Self {
             total_bytes: 0,
@@ -115,14 +115,14 @@ impl BloomMeta {
         }
     }
 
-    /// Counts a finished chunk of so many bytes, with so many keys, made for `max_keys`.
+    /// Counts a finished chunk of `bytes` bytes and `key_count` keys, with a capacity of `max_keys`.
     pub(crate) fn count(&mut self, bytes: usize, key_count: u64, max_keys: u64) {
         self.total_bytes += bytes as u64;
         self.key_count += key_count;
         self.max_keys += max_keys;
     }
 
-    /// Appends a chunk, which has been written behind all others.
+    /// Appends a chunk that has been written after all others.
     pub(crate) fn push(&mut self, handle: BlockHandle, first_key: &[u8]) -> Result<(), Corruption> {
         self.keys.extend_from_slice(first_key);
         let key_end = key_end(&self.keys)?;
@@ -130,7 +130,7 @@ impl BloomMeta {
         Ok(())
     }
 
-    /// Reads the next chunk, which begins at `free` at the earliest, and returns where it ends.
+    /// Parses the next chunk, which must begin at or after `free`, and returns its end.
     fn entry(&mut self, cursor: &mut Cursor<'_>, free: u64, end: u64) -> Result<u64, Corruption> {
         let to_i64 = |place: u64| i64::try_from(place).unwrap_or(i64::MAX);
         let min_size = SHORT_HEADER_LEN as u64 + 1;
@@ -162,25 +162,25 @@ impl BloomMeta {
         self.chunks().try_for_each(|(_, key)| CellKey::new(key).map(drop))
     }
 
-    /// How many chunks there are.
+    /// Returns the number of chunks.
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.chunks.len()
     }
 
-    /// Where a chunk is.
+    /// Returns the handle of a chunk.
     #[inline]
     pub(crate) fn handle(&self, i: usize) -> Option<BlockHandle> {
         self.chunks.get(i).map(|chunk| BlockHandle { offset: chunk.offset, on_disk_size: chunk.on_disk_size })
     }
 
-    /// The least key in a chunk.
+    /// Returns the least key in a chunk.
     pub(crate) fn first_key(&self, i: usize) -> Option<&[u8]> {
         let end = |i: usize| self.chunks.get(i).map(|chunk| chunk.key_end as usize);
         self.keys.get(i.checked_sub(1).map_or(Some(0), end)?..end(i)?)
     }
 
-    /// The chunks, in their order in the file: where each is, and the least key in it, which is a row, the prefix of one,
+    /// Returns the chunks in file order: the handle of each, and its least key, which is a row, a row prefix,
     /// or the flat key of a column.
     pub fn chunks(&self) -> impl ExactSizeIterator<Item = (BlockHandle, &[u8])> {
         self.chunks.iter().enumerate().map(|(i, chunk)| {
@@ -191,43 +191,43 @@ impl BloomMeta {
         })
     }
 
-    /// The version of the format: 3.
+    /// Returns the format version: 3.
     #[must_use]
     pub fn version(&self) -> i32 {
         VERSION
     }
 
-    /// The bytes of all chunks when decompressed, without headers.
+    /// Returns the size of all chunks in bytes, decompressed and without headers.
     #[must_use]
     pub fn total_bytes(&self) -> u64 {
         self.total_bytes
     }
 
-    /// The bits that a key sets: 1 to 256.
+    /// Returns the number of bits set for each key: 1 to 256.
     #[must_use]
     pub fn hash_count(&self) -> u32 {
         self.hash_count
     }
 
-    /// The hash function.
+    /// Returns the hash function.
     #[must_use]
     pub fn hash(&self) -> HashKind {
         self.hash
     }
 
-    /// The distinct keys that were added.
+    /// Returns the number of distinct keys added.
     #[must_use]
     pub fn key_count(&self) -> u64 {
         self.key_count
     }
 
-    /// The keys that would have fit.
+    /// Returns the filter's capacity in keys.
     #[must_use]
     pub fn max_keys(&self) -> u64 {
         self.max_keys
     }
 
-    /// The Java class that HBase compares first keys with; empty for raw bytes.
+    /// Returns the Java class with which HBase compares first keys; empty for raw bytes.
     #[must_use]
     pub fn comparator(&self) -> &str {
         &self.comparator
@@ -256,7 +256,7 @@ impl BloomMeta {
     }
 }
 
-/// Where the last of these keys ends.
+/// Returns the end of the last key.
 fn key_end(keys: &[u8]) -> Result<u32, Corruption> {
     let (value, limit) = (keys.len() as u64, u32::MAX.into());
     u32::try_from(keys.len()).map_err(|_| Corruption::Limit {

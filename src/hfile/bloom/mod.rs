@@ -1,7 +1,7 @@
 //! Bloom filters of a file (hfile.md §12; HBase: `CompoundBloomFilter`).
 //!
-//! A filter is many chunks, each for a range of keys; which chunk a key would be in is known when the file is open, the
-//! chunks are read when they are asked.
+//! A filter is divided into chunks, each for a range of keys. The chunk of a key is found from the metadata
+//! read on open; a chunk is read when it is first needed.
 
 pub(crate) mod key;
 pub(crate) mod meta;
@@ -23,7 +23,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Which of the two filters a file may have.
+/// The two kinds of filters that a file may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FilterKind {
     General,
@@ -33,9 +33,10 @@ pub(crate) enum FilterKind {
 /// A Bloom filter of a file.
 pub struct BloomFilter {
     meta: BloomMeta,
-    /// What the keys are made of; rows in a delete-family filter.
+    /// The kind of keys; rows in a delete-family filter.
     bloom_type: BloomType,
-    /// The order of the chunks' first keys; none if the file's is unknown, and then the filter denies nothing.
+    /// The order of the chunks' first keys; none if the file's order is unknown, and then the filter excludes
+    /// nothing.
     order: Option<CellOrder>,
     /// The first key of each chunk.
     first_keys: KeyTable,
@@ -45,7 +46,7 @@ pub struct BloomFilter {
 }
 
 impl BloomFilter {
-    /// Reads the metadata of a filter; none if the file info does not say what the filter's keys are.
+    /// Parses the metadata of a filter. Fails if the file info lacks the type of a general filter's keys.
     pub(super) fn parse(
         kind: FilterKind,
         payload: &[u8],
@@ -90,19 +91,20 @@ impl BloomFilter {
         })
     }
 
-    /// What the keys are made of. In a delete-family filter they are rows.
+    /// Returns the kind of keys. In a delete-family filter, the keys are rows.
     #[must_use]
     pub fn bloom_type(&self) -> BloomType {
         self.bloom_type
     }
 
-    /// What the metadata says: sizes, hash function, chunks.
+    /// Returns the metadata: sizes, hash function, chunks.
     #[must_use]
     pub fn meta(&self) -> &BloomMeta {
         &self.meta
     }
 
-    /// Whether a row may have been added; for a filter of prefixes, its prefix. True if the keys are columns.
+    /// Whether a row, or its prefix in a filter of prefixes, may have been added. True if the keys are
+    /// columns.
     #[inline]
     pub(super) fn may_contain_row(&self, file: &Inner, hashed: &mut HashedRow<'_>) -> bool {
         let mut prefix;
@@ -122,14 +124,14 @@ impl BloomFilter {
             return false;
         }
         let chunk = match self.first_keys.len() {
-            // a row before the first chunk is one that it does not know
+            // a single chunk needs no search: it does not contain a row before its first key either
             1 => Some(0),
             _ => self.first_keys.floor(row, |key| order.compare_rows(key, row)),
         };
         self.probe(file, chunk, || hashed.hashes(self.meta.hash()))
     }
 
-    /// Whether a column may have been added, or a marker of the whole row, which hides the column.
+    /// Whether a column, or a marker of the whole row, which hides the column, may have been added.
     pub(super) fn may_contain_column(&self, file: &Inner, row: &[u8], qualifier: &[u8]) -> bool {
         if self.bloom_type != BloomType::RowCol {
             return self.may_contain_row(file, &mut HashedRow::new(row));
@@ -149,7 +151,8 @@ impl BloomFilter {
         may_contain(qualifier) || may_contain(b"")
     }
 
-    /// Asks a chunk. A key before the first chunk has not been added; a filter with a damaged chunk is given up.
+    /// Looks up a key in a chunk. A key before the first chunk has not been added; a filter with a damaged
+    /// chunk is no longer used.
     #[inline]
     fn probe(&self, file: &Inner, chunk: Option<usize>, hashes: impl FnOnce() -> KeyHashes) -> bool {
         if self.given_up.load(Ordering::Relaxed) {

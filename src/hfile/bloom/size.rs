@@ -1,42 +1,44 @@
-//! How large the chunks of a Bloom filter are, and how many keys one takes (hfile.md §12.4; HBase: `BloomFilterUtil`).
+//! The size of Bloom filter chunks and their capacity in keys (hfile.md §12.4; HBase: `BloomFilterUtil`).
 
 use std::f64::consts::LN_2;
 
-/// A chunk that has not been folded yet.
+/// The size of a chunk that has not been folded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ChunkSize {
-    /// Its bytes.
+    /// The size in bytes.
     pub(crate) bytes: usize,
-    /// The bits that a key sets.
+    /// The number of bits set for each key.
     pub(crate) hash_count: u32,
-    /// The keys it takes before the next chunk begins.
+    /// The number of keys added before the next chunk begins.
     pub(crate) max_keys: u64,
 }
 
 impl ChunkSize {
-    /// A chunk of at least `bytes`, which can be halved `max_fold` times, for an error rate between 0 and 1.
+    /// Returns the size of a chunk of at least `bytes` that can be halved `max_fold` times, for an error rate
+    /// between 0 and 1.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rounded as HBase does")]
     #[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^53")]
     pub(crate) fn new(bytes: usize, error_rate: f32, max_fold: u32) -> Self {
         let bytes = bytes.max(1).next_multiple_of(1 << max_fold);
         let (bits, rate) = (bytes as u64 * 8, f64::from(error_rate));
         let ideal = (bits as f64 * (LN_2 * LN_2 / -rate.ln())) as u64;
-        // the quotient is HBase's, cut to a whole number
+        // HBase truncates the quotient
         let hash_count = (LN_2 * (bits / ideal.max(1)) as f64).ceil().max(1.0);
         let max_keys = -(bits as f64) / hash_count * (1.0 - (rate.ln() / hash_count).exp()).ln();
         Self { bytes, hash_count: hash_count as u32, max_keys: max_keys as u64 }
     }
 }
 
-/// The error rate of each of the two look-ups in a ROWCOL filter that make `error_rate` together.
+/// Returns the error rate of each of the two look-ups in a ROWCOL filter that together give `error_rate`.
 #[expect(clippy::cast_possible_truncation, reason = "HBase keeps rates in 32 bits")]
 pub(crate) fn rowcol_error_rate(error_rate: f32) -> f32 {
     (1.0 - f64::from(1.0 - error_rate).sqrt()) as f32
 }
 
-/// Halves a finished chunk as long as its keys leave more than half of it unused. Returns the keys it would still take.
+/// Halves a finished chunk as long as its keys use less than half of its capacity. Returns the capacity
+/// in keys after folding.
 ///
-/// A key stays where it can be found, because a smaller number of bits divides the larger one.
+/// Keys are still found, because the smaller number of bits divides the larger one.
 pub(crate) fn fold(chunk: &mut Vec<u8>, max_keys: u64, key_count: u64) -> u64 {
     let mut max_keys = max_keys;
     while !chunk.is_empty() && chunk.len().is_multiple_of(2) && max_keys > 2 * key_count {

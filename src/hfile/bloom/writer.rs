@@ -1,4 +1,4 @@
-//! A Bloom filter in the making (hfile.md §12.2, §12.4, §12.5; HBase: `CompoundBloomFilterWriter`).
+//! Builds a Bloom filter (hfile.md §12.2, §12.4, §12.5; HBase: `CompoundBloomFilterWriter`).
 
 use super::size::{self, ChunkSize, rowcol_error_rate};
 use super::{BloomMeta, BloomType};
@@ -10,12 +10,12 @@ use crate::hfile::writer::BlockSink;
 use std::collections::VecDeque;
 use std::fmt;
 
-/// `io.storefile.bloom.max.fold`: the halvings that a chunk must be good for.
+/// `io.storefile.bloom.max.fold`: the number of times that a chunk can be halved.
 const MAX_FOLD: u32 = 7;
-/// What HBase names as the comparator of columns; rows are compared as raw bytes, which has no name.
+/// HBase's comparator name for columns; rows are compared as raw bytes, without a name.
 const ROWCOL_COMPARATOR: &str = "org.apache.hadoop.hbase.CellComparatorImpl";
 
-/// How large a filter is, and how it hashes.
+/// The chunk size, error rate and hash function of a filter.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::hfile) struct BloomSettings {
     pub(in crate::hfile) chunk_bytes: usize,
@@ -24,7 +24,7 @@ pub(in crate::hfile) struct BloomSettings {
 }
 
 impl BloomSettings {
-    /// Fails if no filter can be made so.
+    /// Fails if the settings are out of range.
     pub(in crate::hfile) fn check(&self) -> Result<()> {
         if !(self.error_rate > 0.0 && self.error_rate < 1.0) {
             return Err(Error::invalid_argument("the error rate of a Bloom filter: between 0 and 1"));
@@ -36,7 +36,7 @@ impl BloomSettings {
     }
 }
 
-/// Builds one filter. Keys come in the order of the file.
+/// Builds one filter. Keys are added in file order.
 pub(in crate::hfile) struct BloomWriter {
     bloom_type: BloomType,
     chunks: Chunks,
@@ -61,12 +61,12 @@ impl BloomWriter {
         self.bloom_type
     }
 
-    /// The key that was added last; none if none has been.
+    /// Returns the last key added; none if there is none.
     pub(in crate::hfile) fn last_key(&self) -> Option<&[u8]> {
         self.last_key.as_deref()
     }
 
-    /// Adds a cell, unless the one before has the same key here.
+    /// Adds a cell's key, unless it equals the previous one.
     #[inline]
     pub(in crate::hfile) fn add(&mut self, cell: &CellKey) {
         let (row, _, qualifier) = cell.split();
@@ -80,18 +80,19 @@ impl BloomWriter {
         last.extend_from_slice(key);
     }
 
-    /// Writes the chunks that are full; when closing, the open one as well.
+    /// Writes the full chunks and, when closing, the open one as well.
     pub(in crate::hfile) fn write_due(&mut self, sink: &mut BlockSink, closing: bool) -> Result<()> {
         self.chunks.write_due(sink, closing)
     }
 
-    /// The metadata, when all chunks have been written; none if there are none.
+    /// Returns the metadata, once all chunks are written; none if there are no chunks.
     pub(in crate::hfile) fn meta(&self) -> Option<&BloomMeta> {
         Some(&self.chunks.meta).filter(|meta| meta.len() > 0)
     }
 }
 
-/// The chunks of a filter: the open one, those that wait for the next boundary between data blocks, those written.
+/// The chunks of a filter: the open one, those waiting for the next boundary between data blocks, those
+/// written.
 struct Chunks {
     size: ChunkSize,
     hash: HashKind,
@@ -120,7 +121,7 @@ impl Chunks {
         self.open_keys += 1;
     }
 
-    /// Folds the open chunk and puts it among those that wait.
+    /// Folds the open chunk and queues it for writing.
     fn close(&mut self) {
         let mut chunk = std::mem::take(&mut self.open);
         let keys = std::mem::take(&mut self.open_keys);
@@ -132,7 +133,7 @@ impl Chunks {
     }
 
     fn write_due(&mut self, sink: &mut BlockSink, closing: bool) -> Result<()> {
-        // a full chunk is finished even if no key has come that would not fit
+        // a full chunk is finished even if no further key has been added
         if closing || self.open_keys >= self.size.max_keys {
             self.close();
         }

@@ -1,22 +1,22 @@
-//! The file info in the making.
+//! Builds the file info of a new file.
 
 use super::FileInfo;
 use crate::error::{Corruption, Error, Result};
 use std::collections::BTreeMap;
 
-/// Keys and values, no key twice.
+/// Keys and values, without duplicate keys.
 #[derive(Clone, Debug, Default)]
 pub(in crate::hfile) struct FileInfoBuilder {
     entries: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
-/// What keys of the file layer begin with.
+/// The prefix of keys of the file layer.
 const RESERVED: &[u8] = b"hfile.";
 
 impl FileInfoBuilder {
-    /// Adds an entry of somebody's own.
+    /// Adds an entry of the caller.
     ///
-    /// Fails if there is one already, or if the key is one that only HFiles themselves use.
+    /// Fails if the key exists already, or is one that only HFiles themselves use.
     pub(in crate::hfile) fn add(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
         if key.starts_with(RESERVED) {
             return Err(Error::invalid_argument(
@@ -38,17 +38,17 @@ impl FileInfoBuilder {
         }
     }
 
-    /// Adds a boolean, as HBase writes them.
+    /// Adds a boolean in HBase's form.
     pub(in crate::hfile) fn put_flag(&mut self, key: &str, value: bool) -> Result<()> {
         self.put(key, flag(value))
     }
 
-    /// Adds an entry, unless there is one of that key.
+    /// Adds an entry, unless the key exists.
     pub(in crate::hfile) fn put_missing(&mut self, key: &str, value: impl AsRef<[u8]>) {
         self.entries.entry(key.into()).or_insert_with(|| value.as_ref().to_vec());
     }
 
-    /// Adds a boolean, unless there is an entry of that key.
+    /// Adds a boolean, unless the key exists.
     pub(in crate::hfile) fn put_missing_flag(&mut self, key: &str, value: bool) {
         self.put_missing(key, flag(value));
     }
@@ -58,7 +58,7 @@ impl FileInfoBuilder {
     }
 }
 
-/// A boolean, as HBase writes them.
+/// Returns a boolean in HBase's form.
 fn flag(value: bool) -> [u8; 1] {
     [if value { 0xff } else { 0 }]
 }

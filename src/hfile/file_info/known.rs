@@ -1,4 +1,4 @@
-//! The values of the keys that HBase writes, as what they are (hfile.md §11.3).
+//! Typed values of the keys that HBase writes (hfile.md §11.3).
 #![warn(clippy::indexing_slicing)]
 
 use super::{FileInfo, names};
@@ -15,16 +15,17 @@ use prost::Message;
 /// The bounds of the timestamps of a file, both inclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FileTimeRange {
-    /// The smallest timestamp; 0 if the file has a `DeleteColumn` or `DeleteFamily`, since they affect all that is older.
+    /// The least timestamp; 0 if the file has a `DeleteColumn` or `DeleteFamily`, because these affect
+    /// everything older.
     pub min: i64,
     /// The greatest timestamp.
     pub max: i64,
 }
 
 impl FileTimeRange {
-    /// Whether a cell of a timestamp from `start` on and before `end` may be in the file.
+    /// Whether a cell with a timestamp from `start` on and before `end` may be in the file.
     ///
-    /// Of a range that is the wrong way round, as that of a file without cells, nothing is certain.
+    /// True for an inverted range, such as that of a file without cells: it proves nothing.
     #[must_use]
     pub fn overlaps(&self, start: i64, end: i64) -> bool {
         self.min > self.max || (self.min < end && self.max >= start)
@@ -35,29 +36,30 @@ type Known<T> = Result<Option<T>, Corruption>;
 
 /// # Values of known keys
 ///
-/// All are `None` if the key is missing, and an error if the value cannot be one.
+/// All are `None` if the key is missing, and an error if the value is invalid.
 impl FileInfo {
     /// `hfile.LASTKEY`: the key of the last cell; missing in a file without cells.
     pub fn last_key(&self) -> Known<&CellKey> {
         self.key(names::LAST_KEY)
     }
 
-    /// `hfile.AVG_KEY_LEN`: the bytes of a key, on average, rounded down.
+    /// `hfile.AVG_KEY_LEN`: the average length of a key in bytes, rounded down.
     pub fn avg_key_len(&self) -> Known<i32> {
         self.int(names::AVG_KEY_LEN)
     }
 
-    /// `hfile.AVG_VALUE_LEN`: the bytes of a value, on average, rounded down.
+    /// `hfile.AVG_VALUE_LEN`: the average length of a value in bytes, rounded down.
     pub fn avg_value_len(&self) -> Known<i32> {
         self.int(names::AVG_VALUE_LEN)
     }
 
-    /// `hfile.CREATE_TIME_TS`: when the file was written, in milliseconds; 0 if nobody cared to say.
+    /// `hfile.CREATE_TIME_TS`: when the file was written, in milliseconds; 0 if not recorded.
     pub fn create_time(&self) -> Known<i64> {
         self.long(names::CREATE_TIME)
     }
 
-    /// `hfile.MAX_TAGS_LEN`: the bytes of the largest tags. That it is there says that cells have a tags length.
+    /// `hfile.MAX_TAGS_LEN`: the length of the largest tags in bytes. If the key is present, cells have a
+    /// tags length.
     pub fn max_tags_len(&self) -> Known<i32> {
         self.int(names::MAX_TAGS_LEN)
     }
@@ -72,22 +74,22 @@ impl FileInfo {
         self.key(names::KEY_OF_BIGGEST_CELL)
     }
 
-    /// `hfile.LEN_OF_BIGGEST_CELL`: the bytes of that cell in memory, four more than on disk.
+    /// `hfile.LEN_OF_BIGGEST_CELL`: the size of that cell in memory in bytes, four more than on disk.
     pub fn len_of_biggest_cell(&self) -> Known<i64> {
         self.long(names::LEN_OF_BIGGEST_CELL)
     }
 
-    /// `KEY_VALUE_VERSION`: 1 if cells carry sequence ids.
+    /// `KEY_VALUE_VERSION`: 1 if cells have sequence ids.
     pub fn key_value_version(&self) -> Known<i32> {
         self.int(names::KEY_VALUE_VERSION)
     }
 
-    /// `MAX_MEMSTORE_TS_KEY`: the greatest sequence id that a cell carries.
+    /// `MAX_MEMSTORE_TS_KEY`: the greatest sequence id of a cell.
     pub fn max_memstore_ts(&self) -> Known<i64> {
         self.long(names::MAX_MEMSTORE_TS)
     }
 
-    /// `DATA_BLOCK_ENCODING`: how cells are written; `NONE` if the key is missing.
+    /// `DATA_BLOCK_ENCODING`: the encoding of the cells; `NONE` if the key is missing.
     pub fn data_block_encoding(&self) -> Result<DataBlockEncoding, Corruption> {
         let Some(name) = self.value(names::DATA_BLOCK_ENCODING) else { return Ok(DataBlockEncoding::None) };
         match std::str::from_utf8(name) {
@@ -105,7 +107,7 @@ impl FileInfo {
         }
     }
 
-    /// `INDEX_BLOCK_ENCODING`: fails unless index blocks are written as they are, the only form there is.
+    /// `INDEX_BLOCK_ENCODING`: fails unless index blocks are unencoded, which is the only supported form.
     pub(crate) fn check_index_block_encoding(&self) -> Result<(), Corruption> {
         match self.value(names::INDEX_BLOCK_ENCODING) {
             None | Some(b"NONE") => Ok(()),
@@ -116,12 +118,12 @@ impl FileInfo {
         }
     }
 
-    /// `MAX_SEQ_ID_KEY`: the greatest sequence id of the log that is in the file.
+    /// `MAX_SEQ_ID_KEY`: the greatest log sequence id in the file.
     pub fn max_seq_id(&self) -> Known<i64> {
         self.long(names::MAX_SEQ_ID)
     }
 
-    /// `MAJOR_COMPACTION_KEY`: whether a major compaction made the file.
+    /// `MAJOR_COMPACTION_KEY`: whether a major compaction wrote the file.
     pub fn major_compaction(&self) -> Known<bool> {
         self.flag(names::MAJOR_COMPACTION)
     }
@@ -136,22 +138,22 @@ impl FileInfo {
         self.range(names::TIME_RANGE)
     }
 
-    /// `CUSTOM_TIERING_TIME_RANGE`: the bounds of what the table takes for the age of its cells.
+    /// `CUSTOM_TIERING_TIME_RANGE`: the bounds of the values that the table uses as the age of its cells.
     pub fn custom_tiering_time_range(&self) -> Known<FileTimeRange> {
         self.range(names::CUSTOM_TIERING_TIME_RANGE)
     }
 
-    /// `EARLIEST_PUT_TS`: the smallest timestamp of a Put; `i64::MAX` if there is none.
+    /// `EARLIEST_PUT_TS`: the least timestamp of a Put; `i64::MAX` if there is no Put.
     pub fn earliest_put_ts(&self) -> Known<i64> {
         self.long(names::EARLIEST_PUT_TS)
     }
 
-    /// `DELETE_FAMILY_COUNT`: the cells of type `DeleteFamily` or `DeleteFamilyVersion`.
+    /// `DELETE_FAMILY_COUNT`: the number of cells of type `DeleteFamily` or `DeleteFamilyVersion`.
     pub fn delete_family_count(&self) -> Known<i64> {
         self.long(names::DELETE_FAMILY_COUNT)
     }
 
-    /// `BLOOM_FILTER_TYPE` and `BLOOM_FILTER_PARAM`: what the general Bloom filter is a filter of.
+    /// `BLOOM_FILTER_TYPE` and `BLOOM_FILTER_PARAM`: the kind of keys in the general Bloom filter.
     pub fn bloom_filter_type(&self) -> Known<BloomType> {
         match self.value(names::BLOOM_FILTER_TYPE) {
             None | Some(b"NONE") => Ok(None),
@@ -170,13 +172,13 @@ impl FileInfo {
         }
     }
 
-    /// `LAST_BLOOM_KEY`: the last key that was added to the general Bloom filter.
+    /// `LAST_BLOOM_KEY`: the last key added to the general Bloom filter.
     #[must_use]
     pub fn last_bloom_key(&self) -> Option<&[u8]> {
         self.value(names::LAST_BLOOM_KEY)
     }
 
-    /// `COMPACTION_EVENT_KEY`: the names of the files that this one was compacted from.
+    /// `COMPACTION_EVENT_KEY`: the names of the files that were compacted into this one.
     pub fn compaction_event(&self) -> Known<Vec<&[u8]>> {
         let Some(value) = self.value(names::COMPACTION_EVENT) else { return Ok(None) };
         let message = value
@@ -191,7 +193,8 @@ impl FileInfo {
         Ok(Some(files))
     }
 
-    /// `BULKLOAD_TIMESTAMP`: when the file was written for a bulk load, in milliseconds; missing in all other files.
+    /// `BULKLOAD_TIMESTAMP`: when the file was written for a bulk load, in milliseconds; missing in all other
+    /// files.
     pub fn bulkload_timestamp(&self) -> Known<i64> {
         self.long(names::BULKLOAD_TIMESTAMP)
     }
@@ -202,34 +205,35 @@ impl FileInfo {
         self.value(names::BULKLOAD_SOURCE_TASK)
     }
 
-    /// `SKIP_RESET_SEQ_ID`: whether the cells of a bulk-loaded file keep the sequence ids they carry.
+    /// `SKIP_RESET_SEQ_ID`: whether the cells of a bulk-loaded file keep their sequence ids.
     pub fn skip_reset_seq_id(&self) -> Known<bool> {
         self.flag(names::SKIP_RESET_SEQ_ID)
     }
 
-    /// `HISTORICAL`: whether the file holds only what newer cells have replaced.
+    /// `HISTORICAL`: whether the file holds only cells that newer ones have replaced.
     pub fn historical(&self) -> Known<bool> {
         self.flag(names::HISTORICAL)
     }
 
-    /// `MOB_CELLS_COUNT`: the cells whose values are in MOB files.
+    /// `MOB_CELLS_COUNT`: the number of cells whose values are in MOB files.
     pub fn mob_cells_count(&self) -> Known<i64> {
         self.long(names::MOB_CELLS_COUNT)
     }
 
-    /// `MOB_FILE_REFS`: the MOB files that cells refer to, `table/file1,file2//table2/file3`; a single zero byte for none.
+    /// `MOB_FILE_REFS`: the MOB files that cells refer to, `table/file1,file2//table2/file3`; a single zero
+    /// byte for none.
     #[must_use]
     pub fn mob_file_refs(&self) -> Option<&[u8]> {
         self.value(names::MOB_FILE_REFS)
     }
 
-    /// `STRIPE_START_KEY`: the first row of the file's stripe; empty if it is open.
+    /// `STRIPE_START_KEY`: the first row of the file's stripe; empty if the stripe has no lower bound.
     #[must_use]
     pub fn stripe_start_key(&self) -> Option<&[u8]> {
         self.value(names::STRIPE_START_KEY)
     }
 
-    /// `STRIPE_END_KEY`: the row before which the file's stripe ends; empty if it is open.
+    /// `STRIPE_END_KEY`: the first row after the file's stripe; empty if the stripe has no upper bound.
     #[must_use]
     pub fn stripe_end_key(&self) -> Option<&[u8]> {
         self.value(names::STRIPE_END_KEY)
@@ -252,7 +256,7 @@ impl FileInfo {
         Ok(self.fixed(name)?.map(i64::from_be_bytes))
     }
 
-    /// A boolean: HBase writes ff for true, and takes all but 0 for it.
+    /// Returns a boolean: HBase writes ff for true, and reads any byte but 0 as true.
     fn flag(&self, name: &'static str) -> Known<bool> {
         Ok(self.fixed(name)?.map(|[byte]| byte != 0))
     }
@@ -261,7 +265,7 @@ impl FileInfo {
         self.value(name).map(CellKey::new).transpose()
     }
 
-    /// Two numbers: 16 bytes, which HBase 0.94 padded to 32, or a message, as 2.0 and 2.1 wrote them.
+    /// Returns two numbers: 16 bytes, which HBase 0.94 padded to 32, or a message, as written by 2.0 and 2.1.
     fn range(&self, name: &'static str) -> Known<FileTimeRange> {
         let Some(value) = self.value(name) else { return Ok(None) };
         if let Some(message) = value.strip_prefix(proto::MAGIC) {

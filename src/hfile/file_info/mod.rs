@@ -1,4 +1,4 @@
-//! The file info: what a file says of itself, as keys and values (hfile.md §11.2).
+//! The file info: a file's metadata as keys and values (hfile.md §11.2).
 #![warn(clippy::indexing_slicing)]
 
 mod builder;
@@ -25,19 +25,19 @@ use std::ops::Range;
 /// | protobuf, 2.2 and later | "PBUF", a delimited `FileInfoProto`                                  |
 /// | plain, 2.0 and 2.1      | `i32` count; then for each: key as vbytes, a byte, value as vbytes   |
 ///
-/// Any key may occur, and an empty value is not a missing one. The getters for the keys that HBase writes return an error
-/// where a value has not the form it must have.
+/// Any key may occur, and an empty value differs from a missing one. The getters for the keys that HBase
+/// writes return an error for a value of the wrong form.
 ///
 /// HBase: `HFileInfo`.
 #[derive(Clone, Default)]
 pub struct FileInfo {
-    /// Every key, followed by its value.
+    /// All keys, each followed by its value.
     bytes: Vec<u8>,
-    /// Sorted by key, none twice.
+    /// Sorted by key, without duplicates.
     entries: Vec<Entry>,
 }
 
-/// Where in the bytes a key starts, ends, and its value ends.
+/// The positions in `bytes` where a key starts, where it ends, and where its value ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Entry {
     start: u32,
@@ -46,7 +46,7 @@ struct Entry {
 }
 
 impl FileInfo {
-    /// Reads the payload of a FILE_INFO block, in either form. Of a key that occurs twice the last value counts.
+    /// Parses the payload of a FILE_INFO block in either form. The last value of a duplicate key counts.
     pub(crate) fn parse(payload: &[u8]) -> Result<Self, Corruption> {
         let mut cursor = Cursor::new(payload);
         let mut info = match payload.strip_prefix(proto::MAGIC) {
@@ -112,17 +112,18 @@ impl FileInfo {
     /// Restores the order after [`push`](Self::push).
     fn sort(&mut self) {
         let Self { bytes, entries } = self;
-        // stable, and turned round before: of equal keys the last one comes first and stays
+        // the sort is stable and the list is reversed before it, so the last of equal keys comes first and is
+        // kept
         entries.reverse();
         entries.sort_by(|a, b| part(bytes, a.key()).cmp(part(bytes, b.key())));
         entries.dedup_by(|a, b| part(bytes, a.key()) == part(bytes, b.key()));
     }
 
-    /// A file info of these keys and values; of a key that occurs twice the last value counts.
+    /// Returns a file info of these keys and values. The last value of a duplicate key counts.
     ///
     /// # Errors
     ///
-    /// If they make more than 4 GiB.
+    /// If they take more than 4 GiB.
     pub(crate) fn of<'a>(
         entries: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
     ) -> Result<Self, Corruption> {
@@ -134,7 +135,7 @@ impl FileInfo {
         Ok(info)
     }
 
-    /// Appends the payload of a FILE_INFO block, in the protobuf form.
+    /// Appends the payload of a FILE_INFO block in the protobuf form.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         let pair = |(key, value): (&[u8], &[u8])| BytesBytesPair {
             first: Some(key.to_vec()),
@@ -145,25 +146,25 @@ impl FileInfo {
         out.extend_from_slice(&message.encode_length_delimited_to_vec());
     }
 
-    /// The value of a key.
+    /// Returns the value of a key.
     #[must_use]
     pub fn get(&self, key: &[u8]) -> Option<&[u8]> {
         let found = self.entries.binary_search_by(|entry| part(&self.bytes, entry.key()).cmp(key)).ok()?;
         self.entries.get(found).map(|entry| part(&self.bytes, entry.value()))
     }
 
-    /// All keys with their values, sorted by key.
+    /// Returns all keys with their values, sorted by key.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> {
         self.entries.iter().map(|entry| (part(&self.bytes, entry.key()), part(&self.bytes, entry.value())))
     }
 
-    /// How many keys there are.
+    /// Returns the number of keys.
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no keys.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
@@ -180,12 +181,12 @@ impl Entry {
     }
 }
 
-/// A part that an entry names; entries name no others than there are.
+/// Returns the part of `bytes` that an entry refers to; entries refer only to existing parts.
 fn part(bytes: &[u8], range: Range<usize>) -> &[u8] {
     bytes.get(range).unwrap_or_default()
 }
 
-/// Equal if keys and values are, whatever order they were read in.
+/// Compares keys and values, regardless of the order in which they were read.
 impl PartialEq for FileInfo {
     fn eq(&self, other: &Self) -> bool {
         self.iter().eq(other.iter())
@@ -273,7 +274,7 @@ mod tests {
     proptest! {
         #[test]
         fn both_forms_are_a_sorted_map(pairs in pairs()) {
-            // a map that is filled in order keeps the last of equal keys, too
+            // a map that is filled in order also keeps the last of equal keys
             let map: BTreeMap<_, _> = pairs.iter().cloned().collect();
             let info = FileInfo::parse(&protobuf(&pairs)).unwrap();
             prop_assert!(info.iter().eq(map.iter().map(|(key, value)| (&key[..], &value[..]))));
@@ -282,7 +283,7 @@ mod tests {
                 prop_assert_eq!(info.get(key), Some(&value[..]));
             }
             prop_assert_eq!(info.get(b"no such key"), None);
-            // as many as make the four bytes of "PBUF" there cannot be
+            // there cannot be as many entries as the four bytes of "PBUF" make
             let plainly = FileInfo::parse(&plain(&pairs)).unwrap();
             prop_assert_eq!(&plainly, &info);
 

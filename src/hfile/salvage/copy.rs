@@ -1,4 +1,4 @@
-//! The walk that copies what is sound.
+//! The walk that copies the valid cells.
 
 use super::known::Known;
 use super::losses::Losses;
@@ -14,13 +14,13 @@ use crate::hfile::verify::walk::{Step, Walk};
 use std::path::Path;
 use std::sync::Arc;
 
-/// What has been copied so far.
+/// The state of the copy.
 #[derive(Debug)]
 pub(super) struct Copy<'a> {
     known: Known,
     options: &'a HFileOptions,
     path: &'a Path,
-    /// None before the first cell that is kept.
+    /// None before the first cell kept.
     output: Option<Output>,
     losses: Losses,
     blocks: u64,
@@ -31,19 +31,19 @@ pub(super) struct Copy<'a> {
     decoded: Vec<u8>,
 }
 
-/// What a sound data block must say of the one before it.
+/// The expected offset of the previous data block in the header of the next valid one.
 #[derive(Clone, Copy, Debug)]
 enum Link {
-    /// That it is at this offset; -1 for none.
+    /// This offset; -1 for none.
     At(i64),
-    /// That it is there, or among the damaged bytes from an offset on.
+    /// The offset `last`, or one among the damaged bytes from `from` on.
     Damaged { last: i64, from: u64 },
-    /// Some were missing, so offsets are not what they were.
+    /// Blocks were missing, so the offsets have shifted.
     Shifted,
 }
 
 impl<'a> Copy<'a> {
-    /// Copies all that is sound. Fails, without a file, if that is nothing.
+    /// Copies everything valid. Fails, without creating a file, if nothing is.
     pub(super) fn all(known: Known, options: &'a HFileOptions, path: &'a Path) -> Result<SalvageReport> {
         let mut copy = Self {
             known,
@@ -80,7 +80,7 @@ impl<'a> Copy<'a> {
         Ok(())
     }
 
-    /// The number that the index has for the data block at an offset.
+    /// Returns the number of the data block at an offset, by the index.
     fn number(&self, at: u64) -> Option<usize> {
         let named = self.known.references.at(at).filter(|r| r.block_type == BlockType::Data);
         named.map(|named| named.number)
@@ -111,7 +111,7 @@ impl<'a> Copy<'a> {
         let named: Vec<_> = self.known.references.within(at..to).copied().collect();
         let data = named.iter().filter(|r| r.block_type == BlockType::Data).map(|r| r.handle.offset);
         if self.known.references.index_is_whole {
-            // it names all the data there is
+            // the index refers to all data blocks
             let data: Vec<u64> = data.collect();
             if data.is_empty() {
                 return self.known.faults.record(error);
@@ -139,7 +139,7 @@ impl<'a> Copy<'a> {
     ) -> Result<()> {
         let at_block = |copy: &Self, corruption| copy.known.source.error(corruption, at, header.block_type());
         if let Err(corruption) = self.check_link(at, header) {
-            // it is within a value: what it is in was damaged, and is lost already
+            // these bytes are part of a value in a damaged block, which has already been recorded as lost
             let error = at_block(self, corruption);
             return self.known.faults.record(error);
         }
@@ -168,8 +168,8 @@ impl<'a> Copy<'a> {
         Ok(())
     }
 
-    /// Compares where a sound data block says that the one before is with where that was. Fails if the block cannot be one
-    /// of this file.
+    /// Compares the previous block's offset in a valid data block with the expected one. Fails if the block
+    /// cannot belong to this file.
     fn check_link(&mut self, at: u64, header: &BlockHeader) -> Result<(), Corruption> {
         let found = header.prev_block_offset();
         let is_named = self.number(at).is_some();
@@ -189,7 +189,7 @@ impl<'a> Copy<'a> {
                     return Err(mismatch(last));
                 }
             }
-            // its own offset is not known either, and the next one will say the old one
+            // the block's own original offset is unknown too, and the next block has the original one
             Link::Shifted => return Ok(()),
             _ => {}
         }
@@ -197,7 +197,7 @@ impl<'a> Copy<'a> {
         Ok(())
     }
 
-    /// Copies the cells that can stand behind those that were copied.
+    /// Copies the cells that are in order after those already copied.
     fn copy_cells(&mut self, at: u64, block: &DataBlock, sample: Sample<'_>) -> Result<()> {
         let upper = self.number(at).and_then(|number| self.known.index.key(number + 1)).map(SeekKey::from);
         let (cells_before, mut left_out) = (self.cells, LeftOut::default());
@@ -226,9 +226,9 @@ impl<'a> Copy<'a> {
         Ok(())
     }
 
-    /// Why a cell cannot be in the file behind those that were copied. `next` is the key behind it in its block, `upper` the
-    /// key that all of the block are before. `strictly`: whether the one before was refused, so that this may be a copy of
-    /// one that was kept.
+    /// Returns the reason that a cell cannot follow those already copied. `next` is the key after it in its
+    /// block; `upper` is a key that all cells of the block must be before. `strictly` is whether the previous
+    /// cell was refused, so that this one may be a duplicate of one that was kept.
     #[inline]
     fn refusal(
         &self,
@@ -254,7 +254,7 @@ impl<'a> Copy<'a> {
                 return Some("a cell of the block is of another family");
             }
         }
-        // of two that are out of order, the one that the others do not stand behind
+        // if two cells are out of order, the first is refused if the second fits after the last cell kept
         let is_stray = |next| {
             order.compare(cell.key, next).is_gt() && last.is_none_or(|last| order.compare(last, next).is_le())
         };
@@ -274,7 +274,7 @@ impl<'a> Copy<'a> {
         Ok(())
     }
 
-    /// Whether cells are missing at the end, or in places where nothing was damaged.
+    /// Checks for cells missing at the end, or where nothing was damaged.
     fn check_end(&mut self) {
         let end = self.known.end();
         let path = self.known.source.reader.path().to_owned();
@@ -337,9 +337,9 @@ impl<'a> Copy<'a> {
         })
     }
 
-    /// Why there is no file.
+    /// Returns the reason that no file was written.
     fn nothing_sound(self) -> Error {
-        let none = Corruption::Malformed("no data block of the file is sound");
+        let none = Corruption::Malformed("the file has no valid data block");
         let none = none.at(self.known.source.reader.path(), 0);
         let lost: Option<LostBlock> = self.losses.into_list().into_iter().next();
         lost.map_or(none, |lost| lost.reason)
@@ -347,16 +347,16 @@ impl<'a> Copy<'a> {
 }
 
 const DISORDER: &str = "cells of the block are not in order";
-const LAST_KEY: &str = "hfile.LASTKEY is behind the last cell that there is";
-const NO_END: &str = "the file ends before what is behind the data";
+const LAST_KEY: &str = "hfile.LASTKEY is after the last cell found";
+const NO_END: &str = "the file ends before the load-on-open section";
 
 /// The cells of a block that were not kept.
 #[derive(Debug, Default)]
 struct LeftOut {
     count: u64,
-    /// Why the first was not, and the least and the greatest key.
+    /// The reason for the first of them, and their least and greatest keys.
     found: Option<(&'static str, (SeekKey, SeekKey))>,
-    /// Whether the cell before was one of them.
+    /// Whether the previous cell was one of them.
     is_last: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What is known of a damaged file, by what it says and by trial.
+//! The properties of a damaged file, from its metadata and by trial.
 
 use super::survey::{ANY_CODEC, Survey, find_codec};
 use crate::block::codec::Decompressor;
@@ -22,7 +22,7 @@ use crate::hfile::{FileInfo, Trailer};
 use crate::io::FileReader;
 use std::sync::Arc;
 
-/// What it takes to copy the cells of a file.
+/// The information needed to copy the cells of a file.
 #[derive(Debug)]
 pub(super) struct Known {
     pub(super) source: Arc<BlockSource>,
@@ -31,13 +31,13 @@ pub(super) struct Known {
     pub(super) format: DataFormat,
     pub(super) order: CellOrder,
     pub(super) bloom: Option<BloomType>,
-    /// How filters hash, if there is one that says so.
+    /// The hash function of the filters, if a filter's metadata gives it.
     pub(super) hash: Option<HashKind>,
     pub(super) index: DataIndex,
     pub(super) references: References,
-    /// The names of meta blocks, and where they are.
+    /// The names and handles of the meta blocks.
     pub(super) meta_blocks: Vec<(Vec<u8>, BlockHandle)>,
-    /// Where what is read on open begins, and all data ends; none if it is not to be found.
+    /// The offset of the load-on-open section, where all data ends; none if it cannot be determined.
     pub(super) section: Option<u64>,
     pub(super) faults: Faults,
     pub(super) guesses: Vec<String>,
@@ -45,7 +45,7 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// What a file says whose trailer is sound, and of what is not, what its blocks tell.
+    /// Reads the metadata of a file with a valid trailer, and determines what is damaged from the blocks.
     pub(super) fn by_trailer(reader: &Arc<dyn FileReader>, options: &HFileOptions) -> Result<Self> {
         let (trailer, ..) = read_trailer(&**reader)?;
         let cipher =
@@ -59,7 +59,7 @@ impl Known {
         };
         let mut known = Self::nothing(reader, context);
         let section = LoadOnOpen::read(&known.source, &trailer, &mut Layout::default(), &mut known.faults)?;
-        // of a place that nothing sound is at, it is not known that it is the right one
+        // an offset at which nothing is valid may be wrong
         known.section = section.data_root.is_some().then_some(section.start);
         let stated = trailer.load_on_open_data_offset();
         let order = trailer.cell_order();
@@ -75,7 +75,8 @@ impl Known {
         Ok(known)
     }
 
-    /// What the blocks tell of a file whose trailer is of no use, for a reason; none if there are no sound blocks.
+    /// Determines everything from the blocks of a file whose trailer is unusable for `reason`; none if no
+    /// block is valid.
     pub(super) fn by_blocks(
         reader: &Arc<dyn FileReader>,
         options: &HFileOptions,
@@ -106,7 +107,7 @@ impl Known {
         Ok(None)
     }
 
-    /// Whether the file is encrypted, and the new one must be.
+    /// Whether the file is encrypted, so that the new one must be too.
     pub(super) fn is_encrypted(&self) -> bool {
         self.source.context.cipher.is_some()
     }
@@ -132,7 +133,7 @@ impl Known {
         }
     }
 
-    /// Where the walk over the data ends.
+    /// Returns where the walk over the data ends.
     pub(super) fn end(&self) -> u64 {
         let behind = self.trailer.as_ref().map_or_else(|| self.source.reader.len(), Trailer::offset);
         self.section.unwrap_or(behind)
@@ -190,7 +191,7 @@ impl Known {
         Ok(())
     }
 
-    /// Finds out what is still missing. `stated` is where the trailer says that the data ends.
+    /// Determines what is still missing. `stated` is the end of the data according to the trailer.
     fn conclude(
         &mut self,
         info: Option<FileInfo>,
@@ -223,7 +224,8 @@ impl Known {
         Ok(())
     }
 
-    /// How cells are written, by the file info, if it says so. An encoding that no build reads is an error.
+    /// Returns the format of the cells from the file info, if it gives one. Fails for an encoding that no
+    /// build supports.
     fn format_by_info(&mut self) -> Result<Option<DataFormat>> {
         let Some(info) = &self.info else { return Ok(None) };
         match data_format(info) {
@@ -256,9 +258,9 @@ impl Known {
         order
     }
 
-    /// The type of a filter, by the first keys of its chunks.
+    /// Guesses the type of a filter from the first keys of its chunks.
     fn guess_bloom(&mut self, meta: Option<&BloomMeta>) {
-        self.guesses.push("no file info: where the cells came from is not known".into());
+        self.guesses.push("no file info: the origin of the cells is unknown".into());
         let Some(meta) = meta else { return };
         let (bloom, name) = match meta.check_flat_keys() {
             Ok(()) => (BloomType::RowCol, "ROWCOL"),
@@ -269,10 +271,11 @@ impl Known {
     }
 }
 
-/// The bytes at the end of a file in which the wrapped key is looked for: the trailer, and room for bytes after it.
+/// The number of bytes at the end of a file in which to search for the wrapped key: the trailer, and room for
+/// bytes after it.
 const KEY_WITHIN: u64 = 64 << 10;
 
-/// The cipher of a file whose trailer is damaged, if the wrapped key in it is whole.
+/// Returns the cipher of a file whose trailer is damaged, if its wrapped key is intact.
 fn find_cipher(reader: &dyn FileReader, options: &HFileOptions) -> Result<Option<BlockCipher>> {
     let Some(master_key) = &options.master_key else { return Ok(None) };
     let from = reader.len().saturating_sub(KEY_WITHIN);

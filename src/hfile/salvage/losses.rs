@@ -1,24 +1,25 @@
-//! What was lost so far.
+//! The losses recorded so far.
 
 use super::LostBlock;
 use crate::cell::{CellKey, SeekKey};
 use crate::error::Error;
 
-/// The most losses that are listed.
+/// The maximum number of losses listed.
 const MAX_LISTED: usize = 10_000;
 
-/// A list that grows only so far. The last of it may wait for the key that ends them.
+/// A list of limited length. The entries at its end may be open: they get their upper bound from the next
+/// cell kept.
 #[derive(Debug, Default)]
 pub(super) struct Losses {
     pub(super) list: Vec<LostBlock>,
-    /// How many are not listed.
+    /// The number of losses not listed.
     pub(super) beyond: u64,
-    /// How many at the end of the list wait.
+    /// The number of open entries at the end of the list.
     open: usize,
 }
 
 impl Losses {
-    /// Adds a block behind the last cell that was kept. `index_key` is the key that the index has for it.
+    /// Adds a block after the last cell kept. `index_key` is the block's key in the index.
     pub(super) fn add(
         &mut self,
         offset: u64,
@@ -47,7 +48,7 @@ impl Losses {
         self.open += 1;
     }
 
-    /// Adds cells of a block, and the least and the greatest key of them.
+    /// Adds lost cells of a block, with their least and greatest keys.
     pub(super) fn add_cells(
         &mut self,
         offset: u64,
@@ -61,16 +62,16 @@ impl Losses {
         }
         let lost =
             LostBlock { offset, after: Some(least), before: Some(greatest), cells: Some(cells), reason };
-        // those at the end go on to wait
+        // the entries at the end remain open
         self.list.insert(self.list.len() - self.open, lost);
     }
 
-    /// Whether some wait for the next cell that is kept.
+    /// Whether entries are open, waiting for the next cell kept.
     pub(super) fn are_open(&self) -> bool {
         self.open > 0
     }
 
-    /// Takes note of the first cell that is kept behind those that wait.
+    /// Closes the open entries with the key of the first cell kept after them.
     #[inline]
     pub(super) fn close(&mut self, key: &CellKey) {
         if self.open == 0 {
@@ -83,7 +84,7 @@ impl Losses {
         self.open = 0;
     }
 
-    /// The list, in the order of the file.
+    /// Returns the list in file order.
     pub(super) fn into_list(mut self) -> Vec<LostBlock> {
         self.list.sort_by_key(|lost| lost.offset);
         self.list

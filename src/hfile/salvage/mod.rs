@@ -1,8 +1,9 @@
-//! A sound file from what is sound in a damaged one.
+//! Writes a valid file from the undamaged parts of a damaged one.
 //!
-//! First what the file says of itself is read, as far as it can be: trailer, file info, indexes. What cannot be is found
-//! out from the blocks: a survey tries how they could be written. Then one walk copies the cells of every sound data
-//! block and notes what it must leave behind. Index, filters and trailer are made anew, so damage there costs nothing.
+//! First the file's metadata is read as far as possible: trailer, file info, indexes. Missing metadata is
+//! determined from the blocks: a survey tries the possible formats. Then one walk copies the cells of every
+//! valid data block and records what it cannot copy. Index, filters and trailer are rebuilt, so damage to
+//! them causes no loss.
 
 mod copy;
 mod known;
@@ -19,57 +20,58 @@ use crate::io::FileReader;
 use std::path::Path;
 use std::sync::Arc;
 
-/// What became of a damaged file.
+/// The result of salvaging a damaged file.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct SalvageReport {
-    /// The data blocks of which cells were kept.
+    /// The number of data blocks from which cells were kept.
     pub blocks: u64,
-    /// The cells that were kept: those of the new file.
+    /// The number of cells kept: those of the new file.
     pub cells: u64,
-    /// The bytes of the new file.
+    /// The length of the new file in bytes.
     pub bytes: u64,
-    /// The cells that the damaged file had, as its trailer says; none if there is no sound trailer.
+    /// The number of cells in the damaged file according to its trailer; none without a valid trailer.
     pub cells_before: Option<u64>,
-    /// What was lost, in the order of the file; no more than some thousands.
+    /// The lost blocks, in file order; at most 10,000 are listed.
     pub lost: Vec<LostBlock>,
-    /// How many more blocks were lost than are listed.
+    /// The number of lost blocks that are not listed.
     pub lost_beyond: u64,
-    /// What else was wrong. It cost no cell: it was made anew.
+    /// Other faults. No cell was lost to them, because the damaged parts were rebuilt.
     pub faults: Vec<Error>,
-    /// What the file did not say of itself, and was found out by trial.
+    /// Properties of the file that are not in its metadata and were found by trial.
     pub guesses: Vec<String>,
     /// Entries of the file info and meta blocks that are not in the new file.
     pub dropped: Vec<String>,
 }
 
 impl SalvageReport {
-    /// Whether the new file has all that the damaged one had.
+    /// Whether the new file has everything that the damaged one had.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.lost.is_empty()
     }
 }
 
-/// A data block, or what may have been some, of which not all cells were kept.
+/// A data block, or a region that may have held data blocks, from which not all cells were kept.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LostBlock {
-    /// Where it is.
+    /// The offset of the block or region.
     pub offset: u64,
-    /// No lost cell sorts before this key; none if it may have been the first. It is that of the last cell kept before; of
-    /// lost blocks in a row the index keys, if they are known, tell one from the other.
+    /// No lost cell sorts before this key; none if the lost cells may include the first of the file. It is
+    /// the key of the last cell kept before or, within a run of lost blocks, the block's index key, if that
+    /// is known.
     pub after: Option<SeekKey>,
-    /// No lost cell sorts behind this key; none if it may have been the last.
+    /// No lost cell sorts after this key; none if the lost cells may include the last of the file.
     pub before: Option<SeekKey>,
-    /// How many cells were lost, if that is known: if they are out of order, or otherwise cannot be in a file. The keys are
-    /// then the least and the greatest of theirs.
+    /// The number of cells lost, if known. It is known if the cells are out of order or otherwise invalid in
+    /// a file; `after` and `before` are then the least and the greatest of their keys.
     pub cells: Option<u64>,
-    /// Why.
+    /// The reason for the loss.
     pub reason: Error,
 }
 
-/// Makes a sound file of a damaged one.
+/// Writes a valid file from a damaged one.
 pub(super) fn salvage(
     reader: Arc<dyn FileReader>,
     options: &HFileOptions,
@@ -81,7 +83,7 @@ pub(super) fn salvage(
         Err(error) if is_final(&error) => return Err(error),
         Err(error) => error,
     };
-    // the trailer is lost, or leads nowhere: perhaps the blocks speak for themselves
+    // the trailer is lost or wrong: try to determine everything from the blocks
     match Known::by_blocks(&reader, options, &error)? {
         Some(known) => {
             Copy::all(known, options, out).map_err(|second| if is_final(&second) { second } else { error })
@@ -90,7 +92,7 @@ pub(super) fn salvage(
     }
 }
 
-/// Whether it is not the bytes of the damaged file that are at fault.
+/// Whether the cause is something other than the bytes of the damaged file.
 fn is_final(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Io | ErrorKind::InvalidArgument)
 }

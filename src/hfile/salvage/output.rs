@@ -1,4 +1,4 @@
-//! The new file: as the damaged one was, as far as that is known.
+//! The new file, written like the damaged one as far as its properties are known.
 
 use super::known::Known;
 use crate::block::BlockHeader;
@@ -12,7 +12,7 @@ use crate::hfile::store_file_writer::Tracked;
 use crate::hfile::{Encryption, FileInfo, HFileWriter};
 use std::path::Path;
 
-/// A block size is taken over from a block of the damaged file, if it is not huge.
+/// The maximum block size taken over from a block of the damaged file.
 const MAX_BLOCK_SIZE: usize = 1 << 20;
 
 /// The file being written.
@@ -22,12 +22,12 @@ pub(super) struct Output {
     tracked: Tracked,
 }
 
-/// What the first sound data block tells of how blocks are stored.
+/// The first valid data block, from which the block options of the new file are derived.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sample<'a> {
     pub(super) header: &'a BlockHeader,
     pub(super) stored: &'a [u8],
-    /// The bytes of its cells when plain.
+    /// The size of its cells in bytes when plain.
     pub(super) plain_len: usize,
 }
 
@@ -50,7 +50,7 @@ impl Output {
             .mvcc(format.cells.mvcc)
             .bloom(known.bloom)
             .encryption(encryption)
-            // a cell that was read must fit, beside what is in the block already
+            // a cell that was read must fit into a block that already has others
             .limits(options.limits.clone().with_block_bytes(options.limits.block_bytes.saturating_mul(2)));
         if let Some(hash) = known.hash {
             new = new.bloom_hash(hash);
@@ -103,12 +103,13 @@ impl Output {
             if is_made_anew(key) {
                 continue;
             }
-            // The new file replaces none of the files that the damaged one was compacted from: it may have fewer cells.
+            // The new file may have fewer cells, so it replaces none of the files that the damaged one was
+            // compacted from.
             if key == names::COMPACTION_EVENT.as_bytes() && names_files(known.info.as_ref()) {
                 known.dropped.push(format!("file info {}", Binary(key)));
                 continue;
             }
-            // the one entry that counts something which is not known of the cells
+            // the only entry with a count that cannot be derived from the cells
             if key == names::MOB_CELLS_COUNT.as_bytes() && !is_complete {
                 known.dropped.push(format!("file info {}", Binary(key)));
                 continue;
@@ -119,17 +120,18 @@ impl Output {
     }
 }
 
-/// The least that HBase takes.
+/// The minimum that HBase accepts.
 const MIN_BYTES_PER_CHECKSUM: u32 = 33;
 
-/// Whether the file is one of a store: has what stores track. If nobody can say, it is better to have it.
+/// Whether the file is a store file, with the entries that a store tracks. True if unknown, because it is
+/// better to have these entries.
 fn is_of_store(info: Option<&FileInfo>) -> bool {
     info.is_none_or(|info| TRACKED.iter().any(|name| info.get(name.as_bytes()).is_some()))
 }
 
 const TRACKED: [&str; 3] = [names::TIME_RANGE, names::EARLIEST_PUT_TS, names::DELETE_FAMILY_COUNT];
 
-/// Whether the file says that it was compacted from others, or says something of it that cannot be read.
+/// Whether the file info lists files that this one was compacted from, or its list cannot be read.
 fn names_files(info: Option<&FileInfo>) -> bool {
     info.is_some_and(|info| match info.compaction_event() {
         Ok(files) => files.is_some_and(|files| !files.is_empty()),
@@ -137,7 +139,7 @@ fn names_files(info: Option<&FileInfo>) -> bool {
     })
 }
 
-/// Whether the writer itself says it of the cells and of how they are written.
+/// Whether the writer itself derives the entry from the cells and the options.
 fn is_made_anew(key: &[u8]) -> bool {
     const MADE: [&str; 7] = [
         names::KEY_VALUE_VERSION,

@@ -1,4 +1,4 @@
-//! How blocks are written, found out by trial.
+//! Determines the format of blocks by trial.
 
 use crate::block::codec::Decompressor;
 use crate::block::data::{DataBlock, DataFormat};
@@ -13,12 +13,12 @@ use crate::hfile::verify::data::decode;
 use crate::hfile::verify::references::References;
 use crate::hfile::verify::walk::{Step, Walk};
 
-/// The blocks by which a codec is found.
+/// The number of blocks used to find the codec.
 const SAMPLES: usize = 8;
 
 const ORDERS: [CellOrder; 2] = [CellOrder::User, CellOrder::Meta];
 
-/// The codec that most of the first sound blocks are compressed with; none if none fits. The source has
+/// Returns the codec that fits the most of the first valid blocks; none if none fits. The source must have
 /// [`ANY_CODEC`].
 pub(super) fn find_codec(
     source: &BlockSource,
@@ -45,34 +45,34 @@ pub(super) fn find_codec(
     Ok(found.map(|((codec, _), _)| *codec))
 }
 
-/// A codec for a walk that is to find blocks of any: with [`Codec::None`], sizes would be compared.
+/// The codec for a walk that finds blocks of any codec; with [`Codec::None`], the walk would compare sizes.
 pub(super) const ANY_CODEC: Codec = Codec::Gz;
 
-/// What all blocks together tell.
+/// What a walk over all blocks shows.
 #[derive(Debug, Default)]
 pub(super) struct Survey {
     pub(super) info: Option<FileInfo>,
     pub(super) general_bloom: Option<BloomMeta>,
-    /// Where the first of the blocks is that are behind all data.
+    /// The offset of the first block after all data.
     pub(super) section: Option<u64>,
-    /// Where the last sound block ends that is not behind all data.
+    /// The end of the last valid block that belongs before the load-on-open section.
     pub(super) data_end: u64,
     candidates: Vec<Candidate>,
 }
 
-/// A way in which cells could be written, and how well it fits.
+/// A possible format of the cells, and how well it fits.
 #[derive(Debug)]
 struct Candidate {
     format: DataFormat,
-    /// The blocks that it fits.
+    /// The number of blocks that the format fits.
     blocks: u64,
     last_key: Option<SeekKey>,
-    /// How often a cell is before the one before it, by each order.
+    /// The number of cells that sort before their predecessor, for each order.
     disorder: [u64; ORDERS.len()],
 }
 
 impl Survey {
-    /// Walks over a part of a file. A format that is known need not be tried.
+    /// Walks over a part of a file. With a known format, no others are tried.
     pub(super) fn of(
         source: &BlockSource,
         end: u64,
@@ -123,12 +123,13 @@ impl Survey {
         }
     }
 
-    /// The format that fits the most blocks, of those the one with the least in it; none if none fits.
+    /// Returns the format that fits the most blocks and, among those, leaves the fewest cells out of order;
+    /// none if none fits.
     pub(super) fn format(&self) -> Option<DataFormat> {
         self.best().map(|candidate| candidate.format)
     }
 
-    /// The order that the cells are in, if there are any.
+    /// Returns the order of the cells, if there are any.
     pub(super) fn order(&self) -> Option<CellOrder> {
         let [user, meta] = self.best()?.disorder;
         Some(if meta < user { CellOrder::Meta } else { CellOrder::User })
@@ -159,7 +160,7 @@ impl Candidate {
     }
 }
 
-/// All formats that cells can have, those with the least in them first.
+/// Returns all possible formats, those with the fewest features first.
 fn candidates(known: Option<DataFormat>) -> Vec<Candidate> {
     let mut formats = Vec::new();
     for encoding in DataBlockEncoding::ALL {
@@ -176,7 +177,7 @@ fn candidates(known: Option<DataFormat>) -> Vec<Candidate> {
     formats.into_iter().map(|format| Candidate { format, blocks: 0, last_key: None, disorder }).collect()
 }
 
-/// The encoding that a block says it has.
+/// Returns the encoding given in a block.
 fn encoding_of(block_type: BlockType, payload: &[u8]) -> Option<DataBlockEncoding> {
     if block_type == BlockType::Data {
         return Some(DataBlockEncoding::None);

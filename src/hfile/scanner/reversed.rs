@@ -10,36 +10,37 @@ use std::mem;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-/// A cursor that goes from each row to the one before it, and forward within a row.
+/// A cursor that moves from each row to the previous one, and forward within a row.
 ///
-/// It stands on a cell of its row, which [`peek`](Self::peek) lends; or behind the row's last; or it has no row: when it is
-/// new, before the first row, or after an error.
+/// The cursor is at a cell of its row, which [`peek`](Self::peek) returns, or after the row's last cell. It
+/// has no row when it is new, before the first row, or after an error.
 ///
-/// To go a row back costs no search: a block's index knows where its rows begin, and the block before is the one that the
-/// index names. Where a row may have begun in the block before, that is read and both are kept, so each block is read
-/// once. Only for a row that reaches over more than two blocks it searches, and reads them forward once more.
+/// Moving back a row needs no search: a block's index records where its rows begin, and the data index names
+/// the previous block. If the row may have begun in the previous block, that block is read and both are kept,
+/// so each block is read once. Only a row that spans more than two blocks needs a search and is read forward
+/// once more.
 ///
-/// Blocks are checked as they are passed, as [`HFileScanner`] does.
+/// Blocks are checked as they are passed, as in [`HFileScanner`].
 pub(crate) struct ReversedHFileScanner<'f> {
-    /// Stands in the block where the row begins, or is to be looked for.
+    /// In the block where the row begins, or in which to look for it.
     cells: HFileScanner<'f>,
     /// The cells of the row in that block.
     here: RowSpan,
-    /// What the row has in the block behind.
+    /// The part of the row in the next block.
     behind: Option<Behind>,
-    /// Where the row begins.
+    /// The block in which the row begins.
     begins: Stand,
-    /// Where the cursor is.
+    /// The current position.
     stand: Stand,
-    /// A row of many blocks, where it stands in one.
+    /// The state of a row that spans many blocks; kept for reuse.
     wide: Option<Box<WideRow>>,
 }
 
 #[derive(Default)]
 struct WideRow {
-    /// Before its first cell.
+    /// A key before the row's first cell.
     key: SeekKey,
-    /// Where the block with its first cell is, and that cell in it.
+    /// The offset of the block with the row's first cell, and that cell's place in the block.
     offset: u64,
     place: CellPlace,
 }
@@ -55,9 +56,9 @@ enum Stand {
     Nowhere,
     /// In the block of `cells`.
     Here,
-    /// In the block behind it.
+    /// In the block after it.
     Behind,
-    /// Where `cells` stands, in any block.
+    /// At the position of `cells`, in any block.
     Wide,
 }
 
@@ -73,12 +74,12 @@ impl<'f> ReversedHFileScanner<'f> {
         }
     }
 
-    /// Which of the blocks that are read go into the cache.
+    /// Sets which of the blocks that are read are added to the cache.
     pub(crate) fn set_cache_fill(&mut self, fill: CacheFill) {
         self.cells.set_cache_fill(fill);
     }
 
-    /// The cell it stands on.
+    /// Returns the current cell.
     #[inline]
     pub(crate) fn peek(&self) -> Option<CellRef<'_>> {
         match self.stand {
@@ -88,7 +89,7 @@ impl<'f> ReversedHFileScanner<'f> {
         }
     }
 
-    /// Goes to the first cell of the last row; false, and nowhere, if there is none.
+    /// Seeks to the first cell of the last row; returns false, and is not positioned, if there is none.
     ///
     /// # Errors
     ///
@@ -103,8 +104,9 @@ impl<'f> ReversedHFileScanner<'f> {
         self.enter_row(row)
     }
 
-    /// Goes to the first cell of the row of the last cell before `key`; false, and nowhere, if there is none. Cells from
-    /// `key` on do not count to the row, unless it reaches over many blocks.
+    /// Seeks to the first cell of the row that contains the last cell before `key`; returns false, and is not
+    /// positioned, if there is none. Cells from `key` on are not part of the row, unless the row spans many
+    /// blocks.
     ///
     /// # Errors
     ///
@@ -117,16 +119,16 @@ impl<'f> ReversedHFileScanner<'f> {
         self.enter_row_up_to_here()
     }
 
-    /// As [`seek_before`](Self::seek_before), of a `key` that is not after the beginning of the row.
+    /// As [`seek_before`](Self::seek_before), for a `key` that is not after the beginning of the row.
     ///
     /// # Errors
     ///
-    /// As [`seek_to_last_row`](Self::seek_to_last_row); if cells or index keys are out of order, so that the search leads
-    /// forward.
+    /// As [`seek_to_last_row`](Self::seek_to_last_row), and if cells or index keys are out of order, so that
+    /// the search leads forward.
     pub(crate) fn reseek_before(&mut self, key: &CellKey) -> Result<bool> {
         let (offset, begin) = match (self.begins, &self.wide) {
             (Stand::Here, _) => (self.cells.offset(), Some(self.block()?.first_of(&self.here))),
-            // with the block behind
+            // together with the next block
             (Stand::Behind, _) => (self.cells.offset(), None),
             (Stand::Wide, Some(wide)) => (wide.offset, Some(wide.place)),
             (Stand::Nowhere, _) | (Stand::Wide, None) => return self.seek_before(key),
@@ -143,15 +145,15 @@ impl<'f> ReversedHFileScanner<'f> {
         self.enter_row_up_to_here()
     }
 
-    /// Goes to the first cell of the row where `cells` stands; cells after that one do not count to the row, unless it reaches
-    /// over many blocks.
+    /// Enters the row in which `cells` is positioned, at its first cell. Cells after the position of `cells`
+    /// are not part of the row, unless the row spans many blocks.
     fn enter_row_up_to_here(&mut self) -> Result<bool> {
         let order = self.order()?;
         let row = self.block()?.row_up_to(&self.cells.place, order).map_err(|error| self.error(error))?;
         self.enter_row(row)
     }
 
-    /// Goes to the first cell of the row before the current one; false, and nowhere, if there is none.
+    /// Moves to the first cell of the previous row; returns false, and is not positioned, if there is none.
     ///
     /// # Errors
     ///
@@ -173,7 +175,8 @@ impl<'f> ReversedHFileScanner<'f> {
         self.enter_row(row.map_err(|error| self.error(error))?)
     }
 
-    /// Goes to the next cell of the row; nowhere, but still in the row, if there is none.
+    /// Advances to the next cell of the row. If there is none, the cursor is after the last cell but still in
+    /// the row.
     ///
     /// # Errors
     ///
@@ -209,8 +212,8 @@ impl<'f> ReversedHFileScanner<'f> {
         Ok(())
     }
 
-    /// Lends cells of the row from the one it stands on on, until `visit` breaks off or there are no more; it stands on the
-    /// cell that it broke off at then.
+    /// Visits the cells of the row from the current one on until `visit` breaks or the row ends. After a
+    /// break, the cursor is at the cell on which `visit` broke.
     ///
     /// # Errors
     ///
@@ -244,7 +247,8 @@ impl<'f> ReversedHFileScanner<'f> {
         Ok(None)
     }
 
-    /// Lends the cell it stands on if it is seen at once that its row ends there; else there is no result.
+    /// Passes the current cell to `visit` if the row is in one block and ends with this cell; otherwise
+    /// returns none.
     #[inline]
     pub(crate) fn lend_lone<R>(&self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
         let place = &self.cells.place;
@@ -254,8 +258,8 @@ impl<'f> ReversedHFileScanner<'f> {
         }
     }
 
-    /// Goes forward within the row to the first cell that is not before `key`; stays where it is if that is not before
-    /// `key`; goes behind the row if there is none.
+    /// Seeks forward within the row to the first cell that is not before `key`. Does not move if the current
+    /// cell is not before `key`; moves after the row's last cell if all cells are before `key`.
     ///
     /// # Errors
     ///
@@ -296,7 +300,8 @@ impl<'f> ReversedHFileScanner<'f> {
         Ok(())
     }
 
-    /// Stands on the first cell of a row, of which the block where `cells` stands has these and none behind.
+    /// Moves to the first cell of a row. `row` is the part of it in the block of `cells`; the next block has
+    /// none of it.
     #[inline]
     fn enter_row(&mut self, row: RowSpan) -> Result<bool> {
         if row.is_first() && !self.cells.path.is_first() {
@@ -308,7 +313,7 @@ impl<'f> ReversedHFileScanner<'f> {
         Ok(true)
     }
 
-    /// As [`enter_row`](Self::enter_row), where the row may have begun in the block before.
+    /// As [`enter_row`](Self::enter_row), for a row that may have begun in the previous block.
     #[cold]
     fn look_back(&mut self, row: RowSpan) -> Result<bool> {
         let order = self.order()?;
@@ -351,18 +356,18 @@ impl<'f> ReversedHFileScanner<'f> {
         self.reseek_before(&key)
     }
 
-    /// Stands where `cells` does, if that is still in the row.
+    /// Takes the position of `cells` if that is still in the row.
     fn settle_in_wide_row(&mut self) {
         let row = self.wide.as_ref().map(|wide| wide.key.row());
         let is_in_row = self.cells.peek().is_some_and(|cell| Some(cell.row()) == row);
         self.stand = if is_in_row { Stand::Wide } else { Stand::Nowhere };
     }
 
-    /// Whatever comes of a move, the row it had is gone.
+    /// Leaves the row before any move, whatever the outcome of the move.
     #[inline]
     pub(crate) fn leave(&mut self) {
         if self.begins == Stand::Wide {
-            // a block that is passed forward may have no index
+            // a block that was passed going forward may have no row index
             self.cells.leave_block();
         }
         (self.begins, self.stand) = (Stand::Nowhere, Stand::Nowhere);
@@ -371,7 +376,7 @@ impl<'f> ReversedHFileScanner<'f> {
         }
     }
 
-    /// What a walk over all cells shows: their number (hfile.md §17.1).
+    /// Checks the number of cells after a walk over all of them (hfile.md §17.1).
     fn at_start(&mut self) -> Result<()> {
         match self.cells.met.take() {
             Some(met) => self.cells.file.check_entry_count(met),
@@ -388,11 +393,11 @@ impl<'f> ReversedHFileScanner<'f> {
     fn block(&self) -> Result<&DataBlock> {
         match &self.cells.block {
             Some(block) => Ok(block),
-            None => Err(Error::invalid_argument("the scanner stands nowhere")),
+            None => Err(Error::invalid_argument("the scanner is not positioned")),
         }
     }
 
-    /// The scanner would go the wrong way; it has no row after that.
+    /// Returns the error for a search that led in the wrong direction, and leaves the cursor without a row.
     #[cold]
     fn disorder(&mut self) -> Error {
         self.leave();
@@ -415,9 +420,9 @@ impl fmt::Debug for ReversedHFileScanner<'_> {
     }
 }
 
-/// To the last block, and from each to the one before.
+/// Moves to the last block, and from each block to the previous one.
 impl HFileScanner<'_> {
-    /// Stands in the last block; false if there is none.
+    /// Enters the last block; returns false if there is none.
     fn enter_last_block(&mut self) -> Result<bool> {
         self.met = None;
         self.leave_block();
@@ -431,7 +436,8 @@ impl HFileScanner<'_> {
         Ok(true)
     }
 
-    /// Stands in the block before, and gives back the one where it stood; none, and nowhere, if that was the first.
+    /// Enters the previous block and returns the one it left; returns none, and is not positioned, if that
+    /// was the first.
     fn enter_previous_block(&mut self) -> Result<Option<Arc<DataBlock>>> {
         let met = self.met.take();
         let Some(block) = self.block.take() else { return Ok(None) };

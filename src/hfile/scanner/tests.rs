@@ -1,4 +1,4 @@
-//! Cells out of order, as no writer leaves them: a scanner that went the wrong way could go on for ever.
+//! Cells out of order, which no writer produces: a scanner that moved the wrong way could loop forever.
 
 use super::*;
 use crate::ChecksumType;

@@ -1,4 +1,4 @@
-//! What a trailer says, in either form, and whether it can be so.
+//! The fields of a trailer in either form, and their validation.
 #![warn(clippy::indexing_slicing)]
 
 use super::{Trailer, Version};
@@ -7,15 +7,15 @@ use crate::coding::Cursor;
 use crate::error::Corruption;
 use crate::proto::wire::{Fields, Value, delimited};
 
-/// The greatest depth of a data index.
+/// The maximum depth of a data index.
 const MAX_INDEX_LEVELS: i64 = 16;
 const PLAIN_COMPARATOR_LEN: usize = 128;
-/// The fields of the message that have a meaning, 1 to 16, a bit each.
+/// A bit for each field of the message that has a meaning, 1 to 16.
 const KNOWN: u32 = (1 << 17) - 2;
-/// The fields that no file may lack: the message must not be a shorter one with a flipped bit.
+/// The fields that every file must have. A missing one shows that a flipped bit has hidden it.
 const NEEDED: u32 = 1 << 2 | 1 << 5 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10;
 
-/// The numbers as they stand, the same for both kinds of body.
+/// The unchecked fields, the same for both forms.
 #[derive(Default)]
 pub(super) struct Body<'a> {
     file_info_offset: i64,
@@ -75,7 +75,8 @@ impl<'a> Body<'a> {
                 (11, Value::Bytes(name)) => out.comparator_class_name = name,
                 (12, Value::Varint(n)) => out.compression_codec = n.cast_signed(),
                 (13, Value::Bytes(key)) => out.encryption_key = Some(key),
-                // namespace, metadata and checksum of the key encryption key: in HBase's master only, and unused
+                // namespace, metadata and checksum of the key encryption key: only in HBase's master branch,
+                // and unused
                 (14 | 15, Value::Bytes(_)) | (16, Value::Varint(_)) | (17.., _) => {}
                 _ => return Err(Corruption::Malformed("field of the trailer with a wire type not its own")),
             }
@@ -94,17 +95,17 @@ impl<'a> Body<'a> {
         Ok(out)
     }
 
-    /// Makes a trailer of the body of a file of that version, whose trailer starts at `trailer_offset`.
+    /// Returns the trailer, if the fields are valid for this version and a trailer at `trailer_offset`.
     pub(super) fn check(self, version: Version, trailer_offset: u64) -> Result<Trailer, Corruption> {
         let load_on_open = self.load_on_open_data_offset;
         let end = i64::try_from(trailer_offset).unwrap_or(i64::MAX);
         within("entry_count", self.entry_count, 0, i64::MAX)?;
-        // behind the data blocks, of which a file with cells has one at least
+        // after the data blocks: a file with cells has at least one
         within("load_on_open_data_offset", load_on_open, i64::from(self.entry_count > 0), end - 1)?;
 
         let mut levels = self.num_data_index_levels;
         if self.entry_count == 0 {
-            // old versions leave levels and offsets as they come
+            // old versions leave levels and offsets unset
             levels = if levels == 0 { 1 } else { levels };
             within("data_index_count of a file without cells", self.data_index_count, 0, 0)?;
         } else {
@@ -146,7 +147,7 @@ fn within(what: &'static str, value: i64, min: i64, max: i64) -> Result<(), Corr
     if (min..=max).contains(&value) { Ok(()) } else { Err(Corruption::out_of_range(what, value, min, max)) }
 }
 
-/// A number that is an `int` in Java, and not negative.
+/// Returns a number that must be a non-negative `int` in Java.
 fn count(what: &'static str, value: i64) -> Result<u32, Corruption> {
     match i32::try_from(value) {
         Ok(count @ 0..) => Ok(count.cast_unsigned()),

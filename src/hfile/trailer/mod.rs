@@ -14,13 +14,13 @@ use prost::Message;
 
 const V2_LEN: usize = 212;
 const V3_LEN: usize = 4096;
-/// The bytes of the version, which is last.
+/// The length of the version in bytes; it is the last field.
 pub(crate) const VERSION_LEN: usize = 4;
 const MAGIC: &[u8; MAGIC_LEN] = b"TRABLK\"$";
-/// The bytes of the magic, which is first.
+/// The length of the magic in bytes; it is the first field.
 pub(crate) const MAGIC_LEN: usize = 8;
 
-/// The last 212 bytes of a file of version 2, the last 4,096 of one of version 3.
+/// The last 212 bytes of a file of version 2, or the last 4,096 of a file of version 3.
 ///
 /// | bytes      | part                                                                        |
 /// |-----------:|-----------------------------------------------------------------------------|
@@ -29,9 +29,9 @@ pub(crate) const MAGIC_LEN: usize = 8;
 /// |            | zeros                                                                       |
 /// |          4 | version: minor in the first byte, major in the others                       |
 ///
-/// It is the one part of a file without a checksum. Therefore a message is refused that lacks a field, has it twice or in
-/// another's form, as a flipped bit can make it (hfile.md §17.1); what else the trailer says has to be compared with the
-/// rest of the file by whoever opens it.
+/// The trailer is the only part of a file without a checksum. Therefore a message is refused if a field is
+/// missing, occurs twice or has another field's wire type, as a flipped bit can cause (hfile.md §17.1). The
+/// code that opens the file compares the other fields with the rest of the file.
 ///
 /// HBase: `FixedFileTrailer`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,11 +51,11 @@ pub struct Trailer {
     pub(crate) compression_codec: Codec,
     /// A delimited `WrappedKey`.
     pub(crate) encryption_key: Option<Vec<u8>>,
-    /// Where the trailer itself starts.
+    /// The offset of the trailer itself.
     pub(crate) offset: u64,
 }
 
-/// The version of a file's format, and what follows from it (hfile.md §4).
+/// The version of a file's format, and the properties that depend on it (hfile.md §4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Version {
     pub(crate) major: u32,
@@ -63,9 +63,9 @@ pub(crate) struct Version {
 }
 
 impl Version {
-    /// What 2.x, 3.x and HBase's master write.
+    /// The version that HBase 2.x, 3.x and its master branch write.
     pub(crate) const V3_3: Self = Self { major: 3, minor: 3 };
-    /// What 0.96 to 1.x write.
+    /// The version that HBase 0.96 to 1.x write.
     pub(crate) const V2_3: Self = Self { major: 2, minor: 3 };
 
     fn parse(word: u32) -> Result<Self, Corruption> {
@@ -102,7 +102,8 @@ impl Version {
 }
 
 impl Trailer {
-    /// Reads the trailer of a file of `file_len` bytes that ends with `tail`: 4,096 bytes, or all of a shorter file.
+    /// Parses the trailer of a file of `file_len` bytes. `tail` is the last 4,096 bytes, or all of a shorter
+    /// file.
     pub(crate) fn parse(tail: &[u8], file_len: u64) -> Result<Self, Corruption> {
         let short = |needed: usize| Corruption::Truncated {
             what: "trailer",
@@ -127,11 +128,11 @@ impl Trailer {
         body.check(version, trailer_offset)
     }
 
-    /// Appends the trailer, in the form of its version.
+    /// Appends the trailer in the form of its version.
     ///
     /// # Errors
     ///
-    /// If comparator name and encryption key are too long for a trailer of that version.
+    /// If the comparator name and the encryption key are too long for a trailer of that version.
     pub(crate) fn write(&self, out: &mut Vec<u8>) -> Result<(), Corruption> {
         let start = out.len();
         out.extend_from_slice(MAGIC);
@@ -164,12 +165,12 @@ impl Trailer {
         out.extend_from_slice(&self.num_data_index_levels.to_be_bytes());
         out.extend_from_slice(&self.first_data_block_offset.to_be_bytes());
         out.extend_from_slice(&self.last_data_block_offset.to_be_bytes());
-        // what is missing of the 128 bytes is as good as padding
+        // the zeros that follow also pad the name to its 128 bytes
         out.extend_from_slice(self.comparator_class_name.as_bytes());
     }
 
     fn to_proto(&self) -> FileTrailerProto {
-        // HBase writes the first twelve whatever they are, so zeros are written too
+        // HBase always writes the first twelve fields, so zeros are written too
         FileTrailerProto {
             file_info_offset: Some(self.file_info_offset.cast_unsigned()),
             load_on_open_data_offset: Some(self.load_on_open_data_offset),
@@ -187,31 +188,33 @@ impl Trailer {
         }
     }
 
-    /// The major version: 2 or 3.
+    /// Returns the major version: 2 or 3.
     #[must_use]
     pub fn major_version(&self) -> u32 {
         self.version.major
     }
 
-    /// The minor version: 0 to 3, or, for a version 3, [more than we know](Self::is_newer_than_known).
+    /// Returns the minor version: 0 to 3 or, in a version 3, [a greater one](Self::is_newer_than_known).
     #[must_use]
     pub fn minor_version(&self) -> u32 {
         self.version.minor.into()
     }
 
-    /// Where the trailer starts, which is where the load-on-open section ends.
+    /// Returns the offset of the trailer, which is the end of the load-on-open section.
     #[must_use]
     pub fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// Where the trailer of a file that ends with `tail` would start: by its version, if that can be told.
+    /// Returns the probable offset of the trailer in a file that ends with `tail`, from the version if that
+    /// is valid.
     pub(crate) fn likely_offset(tail: &[u8], file_len: u64) -> u64 {
         let version = tail.last_chunk().and_then(|word| Version::parse(u32::from_be_bytes(*word)).ok());
         file_len.saturating_sub(version.map_or(0, |version| version.trailer_len() as u64))
     }
 
-    /// Whether the minor version is one that came after 3.3. Such a file is read as a 3.3, and deserves a warning.
+    /// Whether the minor version is later than 3.3. Such a file is read as version 3.3 and should cause a
+    /// warning.
     #[must_use]
     pub fn is_newer_than_known(&self) -> bool {
         self.version.minor > Version::V3_3.minor
@@ -223,90 +226,92 @@ impl Trailer {
         self.version.has_checksums()
     }
 
-    /// Whether the body is plain fields, which fill it, and no message.
+    /// Whether the body is plain fields without padding instead of a message.
     pub(crate) fn is_plain(&self) -> bool {
         self.version.is_plain()
     }
 
-    /// The bytes of the trailer itself.
+    /// Returns the size of the trailer itself in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
         self.version.trailer_len()
     }
 
-    /// Where the file info is. Nothing here reads by it, nor is it checked: the block follows the two root indexes.
+    /// Returns the offset of the file info. It is neither used here nor checked: the block follows the two
+    /// root indexes.
     #[must_use]
     pub fn file_info_offset(&self) -> i64 {
         self.file_info_offset
     }
 
-    /// Where the part begins that is read on open: the root of the data index, and what follows up to the trailer.
+    /// Returns the offset of the load-on-open section: the root of the data index, and everything from there
+    /// to the trailer.
     #[must_use]
     pub fn load_on_open_data_offset(&self) -> u64 {
         self.load_on_open_data_offset
     }
 
-    /// The bytes of all blocks of the data index, without their headers. Not checked.
+    /// Returns the size of all data index blocks in bytes, without headers. Not checked.
     #[must_use]
     pub fn uncompressed_data_index_size(&self) -> i64 {
         self.uncompressed_data_index_size
     }
 
-    /// The bytes of most blocks with their headers, and of the trailer. Not checked.
+    /// Returns the size in bytes of most blocks with their headers, and of the trailer. Not checked.
     #[must_use]
     pub fn total_uncompressed_bytes(&self) -> i64 {
         self.total_uncompressed_bytes
     }
 
-    /// The entries in the root of the data index.
+    /// Returns the number of entries in the root of the data index.
     #[must_use]
     pub fn data_index_count(&self) -> u32 {
         self.data_index_count
     }
 
-    /// The entries in the meta index.
+    /// Returns the number of entries in the meta index.
     #[must_use]
     pub fn meta_index_count(&self) -> u32 {
         self.meta_index_count
     }
 
-    /// The cells of the file.
+    /// Returns the number of cells in the file.
     #[must_use]
     pub fn entry_count(&self) -> u64 {
         self.entry_count
     }
 
-    /// The levels of the data index, 1 to 16; 1 is the root alone.
+    /// Returns the number of levels of the data index, 1 to 16; 1 is the root alone.
     #[must_use]
     pub fn num_data_index_levels(&self) -> u32 {
         self.num_data_index_levels
     }
 
-    /// Where the first data block is. In a file without cells it is -1 or means nothing.
+    /// Returns the offset of the first data block. In a file without cells it is -1 or meaningless.
     #[must_use]
     pub fn first_data_block_offset(&self) -> i64 {
         self.first_data_block_offset
     }
 
-    /// Where the last data block is. In a file without cells it is -1 or means nothing.
+    /// Returns the offset of the last data block. In a file without cells it is -1 or meaningless.
     #[must_use]
     pub fn last_data_block_offset(&self) -> i64 {
         self.last_data_block_offset
     }
 
-    /// The Java class that the cells were sorted with.
+    /// Returns the Java class by which the cells are sorted.
     #[must_use]
     pub fn comparator_class_name(&self) -> &str {
         &self.comparator_class_name
     }
 
-    /// The order that the class stands for; `None` if it is unknown, and the file can only be scanned.
+    /// Returns the order that the class denotes; `None` if it is unknown, and the file can only be scanned.
     #[must_use]
     pub fn cell_order(&self) -> Option<CellOrder> {
         comparator::order(&self.comparator_class_name)
     }
 
-    /// How the blocks are compressed.
+    /// Returns the compression codec of the blocks.
     #[must_use]
     pub fn compression_codec(&self) -> Codec {
         self.compression_codec
@@ -318,7 +323,7 @@ impl Trailer {
         self.encryption_key.is_some()
     }
 
-    /// The key that the blocks are encrypted with, itself encrypted.
+    /// Returns the wrapped (encrypted) key with which the blocks are encrypted.
     pub(crate) fn encryption_key(&self) -> Option<&[u8]> {
         self.encryption_key.as_deref()
     }

@@ -2,7 +2,7 @@ use super::*;
 use crate::error::ErrorKind;
 use proptest::prelude::*;
 
-/// The body of a trailer that HBase 0.94 wrote: version 2.0, plain.
+/// The body of a trailer written by HBase 0.94: version 2.0, plain.
 const PLAIN: &[u8] =
     b"TRABLK\"$\0\0\0\0\0\0\xc5\0\0\0\0\0\0\0\xbd\xa4\0\0\0.\0\0\0\0\0\0\x07,\0\0\0\0\0\0\0\0\
     \0\0\xc1\x1f\0\0\0\0\0\0\x03N\0\0\0\x02\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\xb8\xa0\

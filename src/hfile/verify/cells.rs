@@ -1,25 +1,25 @@
-//! All cells: whether they are in order, and what the file info can say of them.
+//! Checks the order of all cells and collects the statistics that the file info records.
 
 use crate::block::data::DataBlock;
 use crate::cell::{CellFormat, CellKey, CellOrder, CellRef, CellType, SeekKey, TTL_TAG_TYPE};
 use crate::error::Corruption;
 use crate::hfile::FileTimeRange;
 
-/// What the cells met so far add up to.
+/// The statistics of the cells read so far.
 #[derive(Clone, Debug)]
 pub(super) struct Tally {
     pub(super) cells: u64,
     pub(super) key_bytes: u64,
     pub(super) value_bytes: u64,
-    /// The largest tag area.
+    /// The length of the largest tags.
     pub(super) max_tags_len: usize,
     pub(super) max_seq_id: i64,
     pub(super) time_range: FileTimeRange,
     pub(super) earliest_put: i64,
     pub(super) family_deletes: u64,
-    /// The first of the biggest cells, and its size.
+    /// The key of the first of the biggest cells, and its size.
     pub(super) biggest: Option<(SeekKey, u64)>,
-    /// The size of the cell that the file info calls the biggest, if it was met.
+    /// The size of the cell that the file info names as the biggest, if it was found.
     pub(super) named_biggest: Option<u64>,
     pub(super) last_key: Option<SeekKey>,
     /// The family of the first cell.
@@ -34,7 +34,7 @@ impl Default for Tally {
             value_bytes: 0,
             max_tags_len: 0,
             max_seq_id: 0,
-            // HBase's tracker before it has seen a cell
+            // the initial state of HBase's tracker
             time_range: FileTimeRange { min: i64::MAX, max: -1 },
             earliest_put: i64::MAX,
             family_deletes: 0,
@@ -47,7 +47,7 @@ impl Default for Tally {
 }
 
 impl Tally {
-    /// Adds a cell. `named_biggest` is the key that the file info says the biggest has.
+    /// Adds a cell. `named_biggest` is the key of the biggest cell according to the file info.
     #[inline]
     fn add(&mut self, cell: &CellRef<'_>, format: CellFormat, named_biggest: Option<&CellKey>) {
         self.cells += 1;
@@ -61,7 +61,7 @@ impl Tally {
         *max = timestamp.max(*max);
         match cell_type {
             CellType::Put => self.earliest_put = self.earliest_put.min(timestamp),
-            // they concern all that is older
+            // these affect everything older
             CellType::DeleteColumn | CellType::DeleteFamily => (*min, *max) = (0.min(*min), 0.max(*max)),
             _ => {}
         }
@@ -80,7 +80,8 @@ impl Tally {
         }
     }
 
-    /// Adds the cells of a block and shows each; says what is wrong with their order or with one of them, of each the first.
+    /// Adds the cells of a block and passes each to `see`; returns the first fault in their order, and the
+    /// first in a cell.
     pub(super) fn add_block<E>(
         &mut self,
         block: &DataBlock,
@@ -122,22 +123,23 @@ impl Tally {
         Ok([wrong, wrong_cell])
     }
 
-    /// What a scan of a store refuses in a cell that a block may hold.
+    /// Returns a fault that makes a store scan refuse a cell, although a block may contain it.
     fn check_cell(&mut self, cell: &CellRef<'_>) -> Option<Corruption> {
         let family = self.family.get_or_insert_with(|| cell.family().to_vec());
         if family != cell.family() {
             return Some(Corruption::Malformed("cell of another family than the first cell of the file"));
         }
-        // only the first one counts
+        // only the first TTL tag counts
         let ttl = cell.tags().find(|tag| tag.tag_type == TTL_TAG_TYPE)?;
         (ttl.value.len() != TTL_LEN).then(|| Corruption::length("TTL tag", TTL_LEN, ttl.value.len()))
     }
 }
 
-/// The bytes of a time to live.
+/// The length of a time to live in bytes.
 const TTL_LEN: usize = size_of::<i64>();
 
-/// The size by which HBase finds the biggest cell: four bytes more than on disk, without the sequence id (hfile.md §11.3).
+/// Returns the size by which HBase finds the biggest cell: four bytes more than on disk, without the sequence
+/// id (hfile.md §11.3).
 fn size_in_memory(cell: &CellRef<'_>, format: CellFormat) -> u64 {
     let tags = if format.tags && !cell.tags.is_empty() { 2 + cell.tags.len() } else { 0 };
     (4 + 8 + cell.key.as_bytes().len() + cell.value.len() + tags) as u64

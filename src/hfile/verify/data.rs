@@ -1,4 +1,4 @@
-//! What is in a block: chunks are measured, cells are decoded and counted.
+//! The contents of blocks: chunks are measured, cells are decoded and counted.
 
 use super::Verification;
 use super::faults::{mismatch, shown};
@@ -9,7 +9,7 @@ use crate::coding::Cursor;
 use crate::error::{Corruption, Result};
 
 impl Verification<'_> {
-    /// Compares what a block holds with what is known of it; `named` is what names it.
+    /// Compares the contents of a block with the metadata; `named` is the entry that refers to the block.
     pub(super) fn see_block(
         &mut self,
         at: u64,
@@ -80,7 +80,8 @@ impl Verification<'_> {
         Ok(())
     }
 
-    /// The index key of a block is behind the last cell before it, and not behind its first (hfile.md §10.6).
+    /// Checks that a block's index key is after the last cell before the block, and not after its first cell
+    /// (hfile.md §10.6).
     fn check_index_key(&mut self, block: &DataBlock, place: Place, named: Option<Reference>) {
         let Some(number) = named.map(|named| named.number) else { return };
         let Some((key, order)) = self.index.key(number).zip(self.order) else { return };
@@ -88,7 +89,7 @@ impl Verification<'_> {
             let message = "first cell of the block is before its index key";
             place.blame(Corruption::Malformed(message), &mut self.faults);
         }
-        // the first index key is what an open file has for its first key
+        // an open file returns the first index key as its first key
         if self.index.is_whole && number == 0 && block.key(&block.first()).family() != key.family() {
             let message = "first cell of the file is of another family than its index key";
             place.blame(Corruption::Malformed(message), &mut self.faults);
@@ -100,9 +101,9 @@ impl Verification<'_> {
     }
 }
 
-/// The cells of a data block, and the bytes they have when plain, of which there are `limit` at most.
+/// Returns the cells of a data block, and their size in bytes when plain, which is at most `limit`.
 ///
-/// One of the two buffers goes into the block: the payload's, or the other one if the encoding must be undone.
+/// One of the two buffers becomes the block's: `payload`, or `decoded` if an encoding must be undone.
 pub(in crate::hfile) fn decode(
     format: &DataFormat,
     limit: usize,
@@ -120,7 +121,7 @@ pub(in crate::hfile) fn decode(
     Ok((DataBlock::new(std::mem::take(decoded), 0..len, format.cells, Trust::Decoded(None), None)?, len))
 }
 
-/// The size that a block of a delta encoding says its cells have when plain (hfile.md §7).
+/// Returns the plain size of the cells as recorded in a block with a delta encoding (hfile.md §7).
 fn unencoded_size(format: &DataFormat, payload: &[u8]) -> Option<i64> {
     if format.keeps_cells_plain() {
         return None;

@@ -4,15 +4,16 @@ use crate::error::{Corruption, Error, ErrorKind, Result};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-/// The most faults that are kept. A file with more is beyond repair by hand.
+/// The maximum number of faults kept. A file with more is beyond repair by hand.
 const MAX_FAULTS: usize = 10_000;
 
-/// A list that grows only so far, and has nothing twice.
+/// A list of limited length without duplicates.
 #[derive(Debug)]
 pub(in crate::hfile) struct Faults {
     path: PathBuf,
     list: Vec<Error>,
-    /// Place and message of each. A block can be met by the walk, by its index entry and by its filter.
+    /// The offset and message of each fault. A block can be read by the walk, by its index entry and by its
+    /// filter.
     known: HashSet<(Option<u64>, String)>,
     left_out: u64,
 }
@@ -22,7 +23,7 @@ impl Faults {
         Self { path: path.to_owned(), list: Vec::new(), known: HashSet::new(), left_out: 0 }
     }
 
-    /// Notes what is wrong with the bytes; gives back what is not their fault.
+    /// Records a fault of the file's bytes; returns any other error.
     pub(in crate::hfile) fn record(&mut self, error: Error) -> Result<()> {
         if error.kind() == ErrorKind::Io {
             return Err(error);
@@ -35,13 +36,13 @@ impl Faults {
         Ok(())
     }
 
-    /// Notes what is wrong at a place, and in which block if that is known.
+    /// Records a fault at an offset, and its block if known.
     pub(in crate::hfile) fn add(&mut self, corruption: Corruption, offset: u64, block: Option<&'static str>) {
         let error = match block {
             Some(block) => corruption.in_block(&self.path, offset, block),
             None => corruption.at(&self.path, offset),
         };
-        // it is of the bytes, so it is not given back
+        // this is a fault of the bytes, so it is never returned
         let _ = self.record(error);
     }
 
@@ -55,12 +56,12 @@ impl Faults {
     }
 }
 
-/// Two numbers that must agree.
+/// Returns a fault if two numbers differ.
 pub(in crate::hfile) fn mismatch(what: &'static str, expected: i64, found: i64) -> Option<Corruption> {
     (expected != found).then_some(Corruption::Mismatch { what, expected, found })
 }
 
-/// A number as an error shows it.
+/// Converts a number to the form used in errors.
 pub(in crate::hfile) fn shown(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

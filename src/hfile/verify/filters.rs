@@ -1,4 +1,5 @@
-//! A Bloom filter against the cells: every key must be found, in the chunk that a reader would look in.
+//! Compares a Bloom filter with the cells: every key must be found, in the chunk in which a reader would look
+//! it up.
 
 use super::faults::{Faults, mismatch, shown};
 use super::references::{Place, Reference, References};
@@ -11,7 +12,7 @@ use crate::hfile::bloom::{BloomMeta, BloomType, FilterKind};
 use crate::hfile::source::BlockSource;
 use std::cmp::Ordering;
 
-/// A filter, and how far the cells have come in it.
+/// A filter, and the position of the cells in it.
 #[derive(Debug)]
 pub(super) struct FilterCheck {
     place: Place,
@@ -19,24 +20,24 @@ pub(super) struct FilterCheck {
     bloom_type: BloomType,
     meta: BloomMeta,
     order: Option<CellOrder>,
-    /// The chunk that the last key is in.
+    /// The chunk of the last key.
     chunk: Option<usize>,
-    /// That chunk; none if it could not be read.
+    /// The contents of that chunk; none if it could not be read.
     bits: Option<Vec<u8>>,
-    /// Whether a key of that chunk has been denied.
+    /// Whether the chunk lacked a key.
     has_denied: bool,
     last_key: Option<Vec<u8>>,
     keys: u64,
     /// Whether keys may be missing since the last one.
     is_damaged: bool,
-    /// Plain bytes of the chunks met.
+    /// The plain bytes of the chunks read.
     pub(super) bytes: u64,
-    /// To make keys in.
+    /// Scratch space for keys.
     buffer: Option<SeekKey>,
 }
 
 impl FilterCheck {
-    /// Reads the metadata of a filter.
+    /// Parses the metadata of a filter.
     pub(super) fn new(
         place: Place,
         kind: FilterKind,
@@ -72,7 +73,7 @@ impl FilterCheck {
         })
     }
 
-    /// Names the chunks.
+    /// Records the chunks as references.
     pub(super) fn name_chunks(&self, number: usize, references: &mut References) {
         for (handle, _) in self.meta.chunks() {
             let block_type = BlockType::BloomChunk;
@@ -80,12 +81,12 @@ impl FilterCheck {
         }
     }
 
-    /// Some cells could not be read.
+    /// Records that some cells could not be read.
     pub(super) fn damage(&mut self) {
         self.is_damaged = true;
     }
 
-    /// Looks up the key of a cell, if it is a new one.
+    /// Looks up the key of a cell, unless it is the previous cell's key.
     #[inline]
     pub(super) fn see(
         &mut self,
@@ -124,7 +125,7 @@ impl FilterCheck {
         }
         if self.chunk.is_none() {
             if self.keys == 1 {
-                let message = "the first key of the Bloom filter is behind the first key of the file";
+                let message = "the first key of the Bloom filter is after the first key of the file";
                 self.place.blame(Corruption::Malformed(message), faults);
             }
             return Ok(());
@@ -140,7 +141,7 @@ impl FilterCheck {
         Ok(())
     }
 
-    /// The chunk behind the one where the keys are, and its first key.
+    /// Returns the chunk after the current one, and its first key.
     fn next_chunk(&self) -> Option<(usize, &[u8])> {
         let next = self.chunk.map_or(0, |chunk| chunk + 1);
         self.meta.first_key(next).map(|first| (next, first))
@@ -148,7 +149,7 @@ impl FilterCheck {
 
     fn compare(&self, order: CellOrder, a: &[u8], b: &[u8]) -> Ordering {
         match self.bloom_type {
-            // first keys were checked, and the keys of cells are made
+            // first keys have been checked, and the keys of cells are constructed
             BloomType::RowCol => order.compare(CellKey::from_checked(a), CellKey::from_checked(b)),
             _ => order.compare_rows(a, b),
         }
@@ -165,7 +166,7 @@ impl FilterCheck {
         Ok(())
     }
 
-    /// Compares what the filter says of itself with what has been met; `is_whole`: everything.
+    /// Compares the filter's metadata with the keys and chunks read; `is_whole` is whether all were read.
     pub(super) fn finish(&self, info: &FileInfo, is_whole: bool, faults: &mut Faults) {
         let meta = &self.meta;
         let place = self.place;
@@ -186,7 +187,7 @@ impl FilterCheck {
             }
         }
         if self.order.is_some() && self.next_chunk().is_some() {
-            place.blame(Corruption::Malformed("Bloom chunk behind the last key of the file"), faults);
+            place.blame(Corruption::Malformed("Bloom chunk after the last key of the file"), faults);
         }
         if self.kind == FilterKind::DeleteFamily {
             return;

@@ -8,24 +8,24 @@ use crate::cell::CellKey;
 use crate::error::{Corruption, Result};
 use crate::hfile::source::BlockSource;
 
-/// The lowest level of the index: an entry for each data block.
+/// The lowest level of the index, with an entry for each data block.
 #[derive(Debug, Default)]
 pub(in crate::hfile) struct DataIndex {
     leaves: Vec<Leaf>,
-    /// All entries of the leaves.
+    /// The number of entries in all leaves.
     pub(in crate::hfile) entries: usize,
-    /// Whether no part of the tree is missing.
+    /// Whether the tree is complete.
     pub(in crate::hfile) is_whole: bool,
 }
 
 #[derive(Debug)]
 struct Leaf {
     node: Node,
-    /// The number of its first entry among all.
+    /// The number of its first entry among those of all leaves.
     first: usize,
 }
 
-/// A block of the index, and where it is. The root's size is not known, nor needed.
+/// A block of the index and its handle. The root's size is unknown and not needed.
 #[derive(Debug)]
 struct Node {
     handle: BlockHandle,
@@ -33,20 +33,20 @@ struct Node {
     block: IndexBlock,
 }
 
-/// What it takes to read the tree.
+/// Reads the tree of the index.
 pub(in crate::hfile) struct TreeReader<'a> {
     pub(in crate::hfile) source: &'a BlockSource,
     pub(in crate::hfile) context: IndexContext,
     pub(in crate::hfile) levels: u32,
-    /// The bytes of index blocks that may still be kept.
+    /// The number of bytes of index blocks that may still be kept.
     pub(in crate::hfile) room: usize,
 }
 
 impl TreeReader<'_> {
-    /// Reads the tree below a root and notes which blocks it names.
+    /// Reads the tree below a root and records the blocks that it refers to.
     ///
-    /// No block is read twice for one level, since the offsets of a level must ascend: so no index, however it refers to
-    /// itself, takes longer than to read the file once for each of its levels.
+    /// No block is read twice for one level, because the offsets of a level must ascend. So even an index
+    /// that refers to itself takes no longer than reading the file once for each level.
     pub(in crate::hfile) fn read(
         &mut self,
         root_at: u64,
@@ -145,7 +145,8 @@ impl TreeReader<'_> {
         }
     }
 
-    /// A block's first key is its entry's, and its last before the next entry's (hfile.md §10.4).
+    /// Checks that a block's first key is its entry's key, and its last key is before the next entry's
+    /// (hfile.md §10.4).
     fn check_keys(&self, node: &Node, key: Option<&CellKey>, next: Option<&CellKey>, faults: &mut Faults) {
         let Some(order) = self.context.order else { return };
         let (first, last) = (node.block.key(0), node.block.key(node.block.len().saturating_sub(1)));
@@ -170,13 +171,14 @@ impl Node {
 }
 
 impl DataIndex {
-    /// The index key of a data block.
+    /// Returns the index key of a data block.
     pub(in crate::hfile) fn key(&self, entry: usize) -> Option<&CellKey> {
         let (leaf, i) = self.leaf_of(entry)?;
         leaf.node.block.key(i)
     }
 
-    /// Where the first and the last data block are; none in an empty index, or one that is not whole.
+    /// Returns the offsets of the first and the last data block; none in an empty index, or one that is not
+    /// complete.
     pub(in crate::hfile) fn ends(&self) -> Option<(u64, u64)> {
         if !self.is_whole {
             return None;
@@ -211,7 +213,8 @@ impl DataIndex {
         }
     }
 
-    /// The record behind the root names the middle data block, by its leaf and its entry there (hfile.md §10.2).
+    /// Checks that the record after the root refers to the middle data block, by its leaf and its entry there
+    /// (hfile.md §10.2).
     fn check_mid_key(&self, mid_key: Option<MidKey>, root: Place, faults: &mut Faults) {
         let Some((leaf, entry)) = self.entries.checked_sub(1).and_then(|last| self.leaf_of(last / 2)) else {
             return;

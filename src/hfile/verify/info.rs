@@ -1,4 +1,4 @@
-//! The file info against the cells.
+//! Compares the file info with the cells.
 
 use super::cells::Tally;
 use super::faults::{mismatch, shown};
@@ -8,7 +8,7 @@ use crate::hfile::file_info::names;
 use crate::hfile::trailer::Version;
 use crate::hfile::{FileInfo, FileTimeRange};
 
-/// What is wrong with the form of the values of known keys, and which are missing that HBase cannot do without.
+/// Returns the values of known keys that are malformed, and the keys that HBase requires but are missing.
 pub(super) fn check_forms(info: &FileInfo) -> Vec<Corruption> {
     let forms = [
         info.last_key().err(),
@@ -39,7 +39,7 @@ pub(super) fn check_forms(info: &FileInfo) -> Vec<Corruption> {
     ];
     let has = |name: &str| info.get(name.as_bytes()).is_some();
     let is_missing = |name: &str, needed: bool| needed && !has(name);
-    // a store gives such a file a greater one than its own
+    // a store assigns such a file a sequence id greater than its own
     let is_beyond = has(names::BULKLOAD_TIMESTAMP)
         && info.skip_reset_seq_id() == Ok(Some(true))
         && info.max_seq_id() == Ok(Some(i64::MAX));
@@ -62,7 +62,7 @@ pub(super) fn check_forms(info: &FileInfo) -> Vec<Corruption> {
     forms.into_iter().flatten().chain(missing).collect()
 }
 
-/// What the file info says that is not so, of cells that have all been met.
+/// Returns the entries of the file info that do not match the cells. All cells must have been read.
 pub(super) fn check_values(
     info: &FileInfo,
     tally: &Tally,
@@ -97,7 +97,7 @@ fn check_last_key(info: &FileInfo, tally: &Tally) -> Option<Corruption> {
             "hfile.LASTKEY is not the key of the last cell"
         }
         (None, Some(_)) => "hfile.LASTKEY is missing",
-        (Some(_), None) => "hfile.LASTKEY is there, though there is no cell",
+        (Some(_), None) => "hfile.LASTKEY is present, though there is no cell",
         _ => return None,
     };
     Some(Corruption::Malformed(message))
@@ -105,8 +105,8 @@ fn check_last_key(info: &FileInfo, tally: &Tally) -> Option<Corruption> {
 
 /// Whether the times may be those of more cells than the file has.
 ///
-/// A flush by 0.94 to 1.x could store the range of the memstore, of whose cells it had left some out; and a bulk load that
-/// splits a file gives either half the times of the whole.
+/// A flush by 0.94 to 1.x could record the range of a whole memstore although it did not write all of its
+/// cells; and a bulk load that splits a file gives both halves the times of the whole.
 fn is_of_more_cells(info: &FileInfo, version: Version) -> bool {
     version.major < 3 || version.minor < 3 || info.get(names::BULKLOAD_TIMESTAMP.as_bytes()).is_some()
 }
@@ -133,7 +133,8 @@ fn check_earliest_put(info: &FileInfo, tally: &Tally, version: Version) -> Optio
     mismatch(names::EARLIEST_PUT_TS, tally.earliest_put, named)
 }
 
-/// The biggest cell. Its length counts tags even where the file stores none, so it can only be too small then.
+/// Checks the biggest cell. Its length includes tags even where the file stores none, so it can then only be
+/// too small.
 fn check_biggest(info: &FileInfo, tally: &Tally, cells: CellFormat) -> Option<Corruption> {
     let key = info.key_of_biggest_cell().ok().flatten()?;
     let len = info.len_of_biggest_cell().ok().flatten()?;

@@ -1,4 +1,4 @@
-//! The order of a file's blocks, how each points at the one before, and what they add up to.
+//! The order of a file's blocks, the links between them, and their totals.
 
 use super::faults::{Faults, mismatch, shown};
 use super::references::plain_type;
@@ -7,7 +7,7 @@ use crate::error::Corruption;
 
 const TYPES: usize = 10;
 
-/// The parts of a file that blocks of a type can be in, in their order (hfile.md §4).
+/// Returns the number of the file section that contains blocks of a type, in file order (hfile.md §4).
 fn section(block_type: BlockType) -> u8 {
     match block_type {
         BlockType::Data | BlockType::EncodedData | BlockType::LeafIndex | BlockType::BloomChunk => 0,
@@ -22,37 +22,39 @@ fn section(block_type: BlockType) -> u8 {
 
 const LOAD_ON_OPEN: u8 = 3;
 
-/// What has been met so far.
+/// The blocks seen so far.
 #[derive(Debug, Default)]
 pub(in crate::hfile) struct Layout {
     chains: [Chain; TYPES],
-    /// The section of the last block, and its type.
+    /// The type of the last block.
     last: Option<BlockType>,
-    /// How many of them were root indexes.
+    /// The number of root indexes seen.
     roots: u32,
-    /// The sound blocks.
+    /// The number of valid blocks.
     pub(in crate::hfile) blocks: u64,
-    /// Whether some part was no sound block; then no sum means anything.
+    /// Whether a part of the file was not a valid block; the totals are then meaningless.
     pub(in crate::hfile) is_damaged: bool,
     pub(in crate::hfile) first_data: Option<u64>,
     pub(in crate::hfile) last_data: Option<u64>,
     pub(in crate::hfile) file_info: Option<u64>,
-    /// Plain bytes of leaf, intermediate and data root index blocks.
+    /// The plain bytes of leaf, intermediate and data root index blocks.
     pub(in crate::hfile) index_bytes: u64,
-    /// Plain bytes and headers of the blocks that the trailer's total counts: all but intermediate and data root index blocks.
+    /// The plain bytes and headers of the blocks counted in the trailer's total: all but intermediate and
+    /// data root index blocks.
     pub(in crate::hfile) counted_bytes: u64,
 }
 
-/// The blocks of one type, of which each has the offset of the one before.
+/// The blocks of one type; each has the offset of the previous one.
 #[derive(Clone, Copy, Debug, Default)]
 struct Chain {
     last: Option<u64>,
-    /// Where something damaged has been since, which may have been of this type.
+    /// The offset of the first damage since `last`, which may have been a block of this type.
     damage: Option<u64>,
 }
 
 impl Layout {
-    /// Takes note of a sound block. `load_on_open`: whether it is behind the offset where that section starts.
+    /// Records a valid block. `load_on_open` is whether it is after the start of the load-on-open section, if
+    /// that is known.
     pub(in crate::hfile) fn see(
         &mut self,
         at: u64,
@@ -88,7 +90,7 @@ impl Layout {
         self.links_mut(block_type).last = Some(at);
     }
 
-    /// Takes note of something that is no sound block.
+    /// Records damage at an offset.
     pub(in crate::hfile) fn damage(&mut self, at: u64) {
         self.is_damaged = true;
         for chain in &mut self.chains {
@@ -96,7 +98,7 @@ impl Layout {
         }
     }
 
-    /// The next block begins a part of its own.
+    /// Begins a new part of the file with the next block.
     pub(in crate::hfile) fn begin_part(&mut self) {
         self.last = None;
     }
@@ -115,7 +117,7 @@ impl Layout {
             return;
         }
         let Some(last) = self.last else { return };
-        // of those that are read on open there is one each, but for the root index and the meta index
+        // the blocks of the load-on-open section occur once, except for the root index, which occurs twice
         let one_too_many =
             here == section(last) && (here > LOAD_ON_OPEN || here == LOAD_ON_OPEN && self.roots > 1);
         if here < section(last) || one_too_many {
@@ -127,7 +129,7 @@ impl Layout {
         let found = header.prev_block_offset();
         let chain = self.links_mut(header.block_type());
         let damage = chain.damage.take();
-        // the block before may be among what could not be read
+        // the previous block may be among the damaged bytes
         let into_damage =
             damage.is_some_and(|from| u64::try_from(found).is_ok_and(|found| (from..at).contains(&found)));
         if into_damage {

@@ -10,21 +10,21 @@ use crate::hfile::Trailer;
 use crate::hfile::bloom::FilterKind;
 use crate::hfile::source::BlockSource;
 
-/// What was found in the section: plain payloads, and where their blocks are.
+/// The contents of the section: plain payloads, and the offsets of their blocks.
 #[derive(Debug, Default)]
 pub(in crate::hfile) struct LoadOnOpen {
-    /// Where the section starts, or the trailer if nothing of it is where it should be.
+    /// The start of the section, or the trailer's offset if the section is not where it should be.
     pub(in crate::hfile) start: u64,
     pub(in crate::hfile) data_root: Option<(u64, Vec<u8>)>,
     pub(in crate::hfile) meta_root: Option<(u64, Vec<u8>)>,
     pub(in crate::hfile) info: Option<(u64, Vec<u8>)>,
     pub(in crate::hfile) filters: Vec<(FilterKind, Place, Vec<u8>)>,
-    /// Whether all of it was sound.
+    /// Whether the whole section was valid.
     pub(in crate::hfile) is_whole: bool,
 }
 
 impl LoadOnOpen {
-    /// Reads the section. Fails if the file cannot be read, or is in a form that this build does not know.
+    /// Reads the section. Fails if the file cannot be read, or has a format that this build does not support.
     pub(in crate::hfile) fn read(
         source: &BlockSource,
         trailer: &Trailer,
@@ -45,7 +45,7 @@ impl LoadOnOpen {
                 Step::Block { at, header } => {
                     let block_type = header.block_type();
                     if at == start && block_type != BlockType::RootIndex {
-                        // the offset is wrong: where the section is nobody knows
+                        // the offset is wrong, so the section's location is unknown
                         let what = "block at load_on_open_data_offset";
                         let expected = BlockType::RootIndex.name();
                         let corruption = Corruption::BadMagic { what, expected, found: block_type.magic() };
@@ -86,7 +86,8 @@ impl LoadOnOpen {
         }
     }
 
-    /// Two root indexes and a file info there must be; where something was damaged it may have been they.
+    /// Reports a missing meta index or file info, unless something was damaged: that may have been the
+    /// missing block.
     fn report_missing(&self, trailer: &Trailer, faults: &mut Faults) {
         for (is_there, message) in [
             (self.meta_root.is_some(), "no meta index in the load-on-open section"),
@@ -99,7 +100,8 @@ impl LoadOnOpen {
     }
 }
 
-/// A codec that is not built in, or a dictionary that was not given: then no block can be read, and none is at fault.
+/// Fails if the codec is not built in, or a dictionary was not given: then no block can be read, and none is
+/// faulty.
 fn refuse_unknown(error: &Error) -> Result<()> {
     if error.kind() == ErrorKind::Unsupported { Err(error.clone()) } else { Ok(()) }
 }

@@ -1,9 +1,9 @@
-//! Reading everything and believing nothing.
+//! A full check of a file that trusts none of its contents.
 //!
-//! What a file says of itself is said several times over: by its trailer, its file info, its indexes, its filters, and by
-//! the blocks themselves. So first the parts that speak of others are read, each as far as it can be; then a walk goes
-//! from block to block through all bytes and compares. It goes on behind whatever is damaged. What follows from all
-//! cells together is compared only if all could be read, so that one fault is not reported as many.
+//! A file describes itself redundantly: in its trailer, its file info, its indexes, its filters, and in the
+//! blocks themselves. So first the metadata is read, each part as far as possible; then a walk goes from
+//! block to block over all bytes and compares them with the metadata. The walk continues after damage. Totals
+//! over all cells are compared only if all cells could be read, so that one fault is not reported as many.
 
 mod cells;
 pub(super) mod data;
@@ -44,19 +44,20 @@ use crate::error::{Corruption, Error, ErrorKind, Result};
 use crate::io::FileReader;
 use std::sync::Arc;
 
-/// What a full check of a file found.
+/// The result of a full check of a file.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct VerifyReport {
-    /// The sound blocks.
+    /// The number of valid blocks.
     pub blocks: u64,
-    /// The cells in them.
+    /// The number of cells in them.
     pub cells: u64,
-    /// What is wrong, in the order in which it was found; no more than some thousands.
+    /// The faults, in the order in which they were found; at most about 10,000.
     pub faults: Vec<Error>,
 }
 
-/// Checks all of a file. `progress` is called now and then with how far the walk through the file has come, and its length.
+/// Checks a whole file. `progress` is called from time to time with the position of the walk and the length
+/// of the file.
 pub(super) fn verify(
     reader: Arc<dyn FileReader>,
     options: &HFileOptions,
@@ -122,16 +123,16 @@ pub(super) fn verify(
     })
 }
 
-/// All that is known while a file is being checked.
+/// The state of a check.
 struct Verification<'a> {
     source: &'a BlockSource,
     trailer: &'a Trailer,
-    /// The order of the cells; none if it is unknown, and then nothing is said of order.
+    /// The order of the cells; none if it is unknown, and then order is not checked.
     order: Option<CellOrder>,
     index_context: IndexContext,
-    /// The file info, and where it is.
+    /// The offset of the file info, and its contents.
     info: Option<(u64, FileInfo)>,
-    /// How the cells are written; none if the file info could not be read, and then they are not.
+    /// The format of the cells; none if the file info could not be read, and then cells are not read either.
     format: Option<DataFormat>,
     index: DataIndex,
     references: References,
@@ -139,7 +140,7 @@ struct Verification<'a> {
     layout: Layout,
     tally: Tally,
     faults: Faults,
-    /// What blocks of a delta encoding are decoded to.
+    /// The output buffer for blocks with a delta encoding.
     decoded: Vec<u8>,
 }
 
@@ -237,17 +238,17 @@ impl Verification<'_> {
             }
         }
         let has_general = section.filters.iter().any(|(kind, ..)| *kind == FilterKind::General);
-        // the halves of a file that a bulk load split have its file info, but may be without a filter
+        // both halves of a file split by a bulk load have its file info, but may have no filter
         let may_lack = info.get(names::BULKLOAD_TIMESTAMP.as_bytes()).is_some();
         if is_whole && !has_general && !may_lack && matches!(info.bloom_filter_type(), Ok(Some(_))) {
             let place = Place { offset: *info_at, block_type: BlockType::FileInfo };
-            let message = "BLOOM_FILTER_TYPE is there, but no Bloom filter";
+            let message = "BLOOM_FILTER_TYPE is present, but no Bloom filter";
             place.blame(Corruption::Malformed(message), &mut self.faults);
         }
         self.references.filters_are_whole = is_whole;
     }
 
-    /// Through all blocks before the load-on-open section.
+    /// Walks over all blocks before the load-on-open section.
     fn walk(&mut self, end: u64, progress: &mut dyn FnMut(u64, u64)) -> Result<()> {
         let len = self.source.reader.len();
         let is_known = end < self.trailer.offset();
@@ -278,7 +279,7 @@ impl Verification<'_> {
         self.filters.iter_mut().for_each(FilterCheck::damage);
     }
 
-    /// Compares what was said of all blocks and cells with what has been met.
+    /// Compares the metadata with all blocks and cells read.
     fn compare(&mut self) {
         let has_all_cells = !self.layout.is_damaged && self.format.is_some();
         let cells = has_all_cells.then_some(self.tally.cells);

@@ -1,23 +1,23 @@
-//! What the indexes say is where, to be compared with what is there.
+//! The references of indexes and filters to blocks, to be compared with the blocks found.
 
 use super::faults::{Faults, shown};
 use crate::block::{BlockHandle, BlockHeader, BlockType};
 use crate::error::Corruption;
 use std::ops::Range;
 
-/// A block, as an entry of an index or of a filter names it.
+/// A reference to a block by an entry of an index or of a filter.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::hfile) struct Reference {
     pub(in crate::hfile) handle: BlockHandle,
-    /// [`BlockType::Data`] stands for encoded blocks, too.
+    /// [`BlockType::Data`] includes encoded blocks.
     pub(in crate::hfile) block_type: BlockType,
-    /// The block that names it.
+    /// The block that contains the entry.
     pub(in crate::hfile) named_by: Place,
-    /// Which entry of the whole data index it is; which filter it belongs to.
+    /// The number of the entry in the whole data index, or the number of the filter.
     pub(in crate::hfile) number: usize,
 }
 
-/// Where a block is, and what it is.
+/// The offset and type of a block.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::hfile) struct Place {
     pub(in crate::hfile) offset: u64,
@@ -25,19 +25,20 @@ pub(in crate::hfile) struct Place {
 }
 
 impl Place {
-    /// Notes what is wrong with the block.
+    /// Records a fault of the block.
     pub(in crate::hfile) fn blame(self, corruption: Corruption, faults: &mut Faults) {
         faults.add(corruption, self.offset, Some(self.block_type.name()));
     }
 }
 
-/// All blocks that are named somewhere, sorted by offset.
+/// All references, sorted by offset.
 #[derive(Debug, Default)]
 pub(in crate::hfile) struct References {
     list: Vec<Reference>,
-    /// How many have been passed.
+    /// The number of references passed.
     passed: usize,
-    /// Whether all that name data, index and meta blocks and chunks could be read; if not, it says nothing if a block is not named.
+    /// Whether all entries for data and index blocks, meta blocks and chunks could be read; if not, a block
+    /// without a reference is not a fault.
     pub(in crate::hfile) index_is_whole: bool,
     pub(in crate::hfile) meta_is_whole: bool,
     pub(in crate::hfile) filters_are_whole: bool,
@@ -48,40 +49,40 @@ impl References {
         self.list.push(reference);
     }
 
-    /// Sorts what has been pushed.
+    /// Sorts the references.
     pub(in crate::hfile) fn sort(&mut self) {
         self.list.sort_by_key(|reference| reference.handle.offset);
     }
 
-    /// What names a block at an offset.
+    /// Returns the reference to the block at an offset.
     pub(in crate::hfile) fn at(&self, offset: u64) -> Option<&Reference> {
         let i = self.list.partition_point(|r| r.handle.offset < offset);
         self.list.get(i).filter(|r| r.handle.offset == offset)
     }
 
-    /// The type of the block that is named at an offset.
+    /// Returns the type of the block that is referred to at an offset.
     pub(in crate::hfile) fn type_at(&self, offset: u64) -> Option<BlockType> {
         self.at(offset).map(|r| r.block_type)
     }
 
-    /// Where the block ends that is named at an offset.
+    /// Returns the end of the block that is referred to at an offset.
     pub(in crate::hfile) fn end_of(&self, offset: u64) -> Option<u64> {
         self.at(offset).map(|r| r.handle.end())
     }
 
-    /// What names blocks that begin in a part of the file.
+    /// Returns the references to blocks that begin in a part of the file.
     pub(in crate::hfile) fn within(&self, part: Range<u64>) -> impl Iterator<Item = &Reference> {
         let from = self.list.partition_point(|r| r.handle.offset < part.start);
         self.list.iter().skip(from).take_while(move |r| r.handle.offset < part.end)
     }
 
-    /// Where the next block is named.
+    /// Returns the offset of the next block that is referred to.
     pub(in crate::hfile) fn next_after(&self, offset: u64) -> Option<u64> {
         let i = self.list.partition_point(|r| r.handle.offset <= offset);
         self.list.get(i).map(|r| r.handle.offset)
     }
 
-    /// Compares a block with what is said of it, and returns the one that names it rightly.
+    /// Compares a block with the references to it, and returns the first one of the right type.
     pub(in crate::hfile) fn meet(
         &mut self,
         at: u64,
@@ -126,7 +127,7 @@ impl References {
         met
     }
 
-    /// Passes over what is named in a damaged part, which has been reported itself.
+    /// Passes the references into a damaged part, which has been reported itself.
     pub(in crate::hfile) fn skip(&mut self, damage: &Range<u64>, faults: &mut Faults) {
         self.report_before(damage.start, faults);
         while self.list.get(self.passed).is_some_and(|r| r.handle.offset < damage.end) {
@@ -134,7 +135,7 @@ impl References {
         }
     }
 
-    /// Reports what should have been met before an offset.
+    /// Reports the references to offsets before `offset` at which no block was found.
     pub(in crate::hfile) fn report_before(&mut self, offset: u64, faults: &mut Faults) {
         while let Some(reference) = self.list.get(self.passed).copied().filter(|r| r.handle.offset < offset) {
             self.passed += 1;
@@ -148,7 +149,7 @@ impl References {
     }
 }
 
-/// Data blocks are one type, encoded or not.
+/// Returns the block type, with encoded data blocks as data blocks.
 pub(in crate::hfile) fn plain_type(block_type: BlockType) -> BlockType {
     if block_type.is_data() { BlockType::Data } else { block_type }
 }

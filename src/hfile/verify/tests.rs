@@ -1,4 +1,4 @@
-//! Sound files, changed in one place, the checksums made right again: each change is found, where it is.
+//! Changes valid files in one place and fixes the checksums: each change is found, at its place.
 
 use super::*;
 use crate::block::{BlockHeader, checksum};
@@ -24,7 +24,7 @@ fn trailer_of(bytes: &[u8]) -> Trailer {
     Trailer::parse(&bytes[bytes.len().saturating_sub(4096)..], bytes.len() as u64).unwrap()
 }
 
-/// Where the blocks of a sound file are.
+/// Returns the offsets and headers of all blocks of a valid file.
 fn blocks(bytes: &[u8]) -> Vec<(usize, BlockHeader)> {
     let end = usize::try_from(trailer_of(bytes).offset()).unwrap();
     let mut at = 0;
@@ -40,7 +40,7 @@ fn blocks_of(bytes: &[u8], block_type: BlockType) -> Vec<usize> {
     blocks(bytes).iter().filter(|(_, h)| h.block_type() == block_type).map(|(at, _)| *at).collect()
 }
 
-/// Makes the checksums of the block at an offset right again.
+/// Recomputes the checksums of the block at an offset.
 fn reseal(bytes: &mut [u8], at: usize) {
     let header = BlockHeader::parse(&bytes[at..], true).unwrap();
     let (data, total) = (header.on_disk_data_size_with_header(), header.total_size());
@@ -50,14 +50,14 @@ fn reseal(bytes: &mut [u8], at: usize) {
     bytes[at..at + total].copy_from_slice(&block);
 }
 
-/// The file with other bytes at an offset of a block.
+/// Returns the file with `new` bytes at an offset in a block.
 fn with(mut bytes: Vec<u8>, block: usize, at: usize, new: &[u8]) -> Vec<u8> {
     bytes[block + at..block + at + new.len()].copy_from_slice(new);
     reseal(&mut bytes, block);
     bytes
 }
 
-/// The file with another trailer.
+/// Returns the file with a changed trailer.
 fn with_trailer(mut bytes: Vec<u8>, change: impl FnOnce(&mut Trailer)) -> Vec<u8> {
     let mut trailer = trailer_of(&bytes);
     bytes.truncate(usize::try_from(trailer.offset()).unwrap());
@@ -66,7 +66,7 @@ fn with_trailer(mut bytes: Vec<u8>, change: impl FnOnce(&mut Trailer)) -> Vec<u8
     bytes
 }
 
-/// Asserts that something is found, and all of it at that offset.
+/// Asserts that faults are found, all at that offset.
 fn assert_found_at(bytes: Vec<u8>, at: usize, what: &str) {
     let faults = faults(bytes);
     assert!(!faults.is_empty(), "{what}");
@@ -118,7 +118,7 @@ fn three_faults_in_one_run() {
 fn blocks_behind_a_hole_are_found_without_an_index() {
     let mut bytes = sound(PLAIN);
     let all = blocks(&bytes);
-    // no index, no filters: the roots are gone, and the header of a block in the middle
+    // no index, no filters: the roots are destroyed, as is the header of a block in the middle
     for (at, header) in &all {
         if matches!(header.block_type(), BlockType::RootIndex | BlockType::GeneralBloomMeta) {
             bytes[at + 33..at + header.total_size()].fill(0xaa);
@@ -202,7 +202,7 @@ fn a_block_of_another_type_is_found() {
     }
 }
 
-/// The place of a key's value in a file info, behind the key, a tag and a length.
+/// Returns the offset of a key's value in a file info, after the key, a tag and a length.
 fn value_place(bytes: &[u8], block: usize, key: &str) -> usize {
     let start = bytes[block..].windows(key.len()).position(|w| w == key.as_bytes()).unwrap() + key.len();
     start + 2
@@ -241,7 +241,7 @@ fn values_of_the_file_info_are_checked() {
         }
     }
     assert_eq!(checked, of_the_cells.len());
-    // without tags the length can be greater than that of the cell here, but not less
+    // without tags the length may be greater than that of the cell here, but not less
     let place = value_place(&sound, at, "hfile.LEN_OF_BIGGEST_CELL");
     assert_found_at(with(sound.clone(), at, place, &[0; 8]), at, "LEN_OF_BIGGEST_CELL");
 
@@ -260,7 +260,7 @@ fn values_of_the_file_info_are_checked() {
 
 #[test]
 fn cells_out_of_order_are_found() {
-    // two whole blocks change places, but for their links: all else about them is right
+    // two whole blocks are swapped, except for their links: everything else about them is right
     let mut bytes = sound(PLAIN);
     let data = blocks_of(&bytes, BlockType::Data);
     let (a, b) = (data[1], data[2]);
@@ -289,7 +289,7 @@ fn index_entries_are_compared_with_the_blocks() {
         // offset
         let offset = [sound[leaf + first + 7] + 1];
         assert!(!faults(with(sound.clone(), leaf, first + 7, &offset)).is_empty());
-        // the first key has a greater timestamp, so that it is not its parent's any more
+        // the first key gets a greater timestamp, so that it differs from the parent's
         let end = usize::from(sound[leaf + 33 + 4 + 4 + 3]);
         let timestamp = first + end - 2;
         let changed = [sound[leaf + timestamp] ^ 1];
@@ -332,7 +332,7 @@ fn filters_are_compared_with_the_cells() {
     assert_found_at(with(sound.clone(), meta, 33 + 28, &[0; 8]), meta, "greatest number of keys");
     let hash = with(sound.clone(), meta, 33 + 16 + 3, &[2]);
     assert!(faults(hash).iter().any(|f| f.message().contains("denies")));
-    // the last byte of the block is that of the first key of the last chunk
+    // the last byte of the block is in the first key of the last chunk
     let end = BlockHeader::parse(&sound[meta..], true).unwrap().payload().end;
     let changed = [sound[meta + end - 1] - 1];
     assert!(!faults(with(sound.clone(), meta, end - 1, &changed)).is_empty());
@@ -344,7 +344,7 @@ fn filters_are_compared_with_the_cells() {
 
 #[test]
 fn a_file_of_nothing_but_headers_ends_soon() {
-    // a megabyte of headers, each of a block that goes on to the end
+    // a megabyte of headers, each of a block that extends to the end
     let sound = sound(PLAIN);
     let mut bytes = Vec::new();
     let (len, trailer_at) = (1 << 20, usize::try_from(trailer_of(&sound).offset()).unwrap());
@@ -411,7 +411,7 @@ proptest! {
         if let Ok(report) = HFile::options().verify_reader(Arc::clone(&reader) as Arc<_>)
             && report.faults.is_empty()
         {
-            // what is found sound reads
+            // a file without faults can be read
             let file = HFile::options().open_reader(reader).unwrap();
             let mut scanner = file.scanner();
             let mut more = scanner.seek_to_first().unwrap();
@@ -422,7 +422,7 @@ proptest! {
     }
 }
 
-/// A file of two cells in a block each.
+/// A file of two cells, each in its own block.
 fn two_blocks() -> Vec<u8> {
     use crate::cell::{CellRef, CellType, SeekKey};
     use crate::hfile::HFileWriter;
@@ -441,7 +441,7 @@ fn two_blocks() -> Vec<u8> {
 
 #[test]
 fn several_families_are_a_fault() {
-    // the writer makes no file of several families
+    // the writer does not support files of several families
     let two = two_blocks();
     let data = blocks_of(&two, BlockType::Data);
     for (block, what) in [

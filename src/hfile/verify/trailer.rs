@@ -1,4 +1,4 @@
-//! The trailer, whose bytes no checksum covers, against everything else.
+//! Compares the trailer, which has no checksum, with the rest of the file.
 
 use super::faults::{Faults, mismatch, shown};
 use super::layout::Layout;
@@ -8,10 +8,10 @@ use crate::hfile::Trailer;
 use crate::hfile::trailer::{MAGIC_LEN, VERSION_LEN};
 use crate::proto::wire::delimited;
 
-/// What can be said of the trailer by itself: nothing but zeros behind the message. `tail` is the end of the file.
+/// Checks the trailer by itself: only zeros may follow the message. `tail` is the end of the file.
 pub(super) fn check_alone(trailer: &Trailer, tail: &[u8], faults: &mut Faults) {
     if trailer.is_plain() {
-        // its fields fill it
+        // its fields fill the whole trailer
         return;
     }
     let start = tail.len().saturating_sub(trailer.size());
@@ -20,17 +20,18 @@ pub(super) fn check_alone(trailer: &Trailer, tail: &[u8], faults: &mut Faults) {
         .take(MAGIC_LEN, "trailer magic")
         .and_then(|_| cursor.take(trailer.size() - MAGIC_LEN - VERSION_LEN, "trailer body"));
     let mut body = Cursor::new(body.unwrap_or_default());
-    // it has been parsed before
+    // the message has been parsed before
     let _ = delimited(&mut body, "message of the trailer");
     if body.rest().iter().any(|&byte| byte != 0) {
-        let message = "bytes behind the message of the trailer that are not zero";
+        let message = "bytes after the message of the trailer that are not zero";
         faults.add(Corruption::Malformed(message), trailer.offset(), None);
     }
 }
 
-/// What the trailer says of the blocks and cells that have been met.
+/// Compares the trailer with the blocks and cells read.
 ///
-/// `index_ends` are the offsets of the first and last data block by the index, `cells` how many there are, if all were met.
+/// `index_ends` are the offsets of the first and last data block in the index; `cells` is the number of
+/// cells, if all were read.
 pub(super) fn check_against(
     trailer: &Trailer,
     layout: &Layout,
@@ -45,7 +46,7 @@ pub(super) fn check_against(
     };
     compare("entry_count", cells, shown(trailer.entry_count()));
     compare("file_info_offset", layout.file_info, trailer.file_info_offset());
-    // the outermost blocks may be those that are damaged, but then the index knows them
+    // the first or last block may be damaged, but then the index has its offset
     let met = layout.first_data.zip(layout.last_data).filter(|_| !layout.is_damaged);
     if let Some((first, last)) = met.or(index_ends) {
         compare("first_data_block_offset", Some(first), trailer.first_data_block_offset());

@@ -1,4 +1,4 @@
-//! From block to block through the bytes of a file, and on behind a damaged one.
+//! A walk from block to block through the bytes of a file, which continues after damage.
 #![warn(clippy::indexing_slicing)]
 
 use super::references::References;
@@ -7,36 +7,37 @@ use crate::block::{BlockHeader, BlockType};
 use crate::error::{Corruption, Error, Result};
 use crate::hfile::source::BlockSource;
 
-/// The bytes looked through for a magic at a time.
+/// The number of bytes searched for a magic at a time.
 const WINDOW: usize = 64 << 10;
 const MAGIC_LEN: usize = 8;
-/// Bytes of blocks that turn out not to be sound which may be read, for each byte of the part and at least.
+/// The number of bytes of invalid blocks that may be read, per byte of the part; `MIN_VAIN_READS` is added.
 const VAIN_READS: u64 = 4;
 const MIN_VAIN_READS: u64 = 1 << 20;
 
-/// A walk over a part of a file, which is all blocks, one behind the other.
+/// A walk over a part of a file that consists of consecutive blocks.
 pub(in crate::hfile) struct Walk<'a> {
     source: &'a BlockSource,
     at: u64,
     end: u64,
-    /// What may still be read in vain: a file of nothing but headers, each of a huge block, must not take forever.
+    /// The number of bytes of invalid blocks that may still be read: a file of nothing but headers, each of a
+    /// huge block, must not take forever.
     vain_reads: u64,
-    /// Whether payloads are left as they are stored.
+    /// Whether payloads are not decompressed.
     is_stored: bool,
     stored: Vec<u8>,
     plain: Vec<u8>,
 }
 
-/// What a walk meets.
+/// A step of a walk.
 #[derive(Debug)]
 pub(in crate::hfile) enum Step {
-    /// A sound block. Its payload is [`Walk::payload`].
+    /// A valid block. Its payload is [`Walk::payload`].
     Block { at: u64, header: BlockHeader },
-    /// Something else, and where it ends.
+    /// Bytes that are not a valid block, and their end.
     Damage {
         at: u64,
         to: u64,
-        /// The block that the bytes say they are, and where it would end; nothing vouches for it.
+        /// The type and end of the block according to its header; neither is verified.
         claim: Option<(BlockType, u64)>,
         error: Error,
     },
@@ -49,27 +50,28 @@ impl<'a> Walk<'a> {
         Self { source, at: from, end: to, vain_reads, is_stored: false, stored, plain }
     }
 
-    /// A walk that asks only for sound checksums: nothing is decompressed, and there is no payload but the stored one.
+    /// Makes the walk check blocks as stored, by their checksums: nothing is decompressed, and only the
+    /// stored payload is available.
     pub(in crate::hfile) fn of_stored(self) -> Self {
         Self { is_stored: true, ..self }
     }
 
-    /// Where the next block begins.
+    /// Returns the offset of the next block.
     pub(in crate::hfile) fn position(&self) -> u64 {
         self.at
     }
 
-    /// The plain payload of the block that was met last. The buffer can be taken, and given back.
+    /// Returns the plain payload of the last block. The caller may take the buffer, and put it back.
     pub(in crate::hfile) fn payload(&mut self) -> &mut Vec<u8> {
         &mut self.plain
     }
 
-    /// The payload of the block that was met last, as it is stored.
+    /// Returns the payload of the last block as stored.
     pub(in crate::hfile) fn stored_payload(&self, header: &BlockHeader) -> &[u8] {
         self.stored.get(header.payload()).unwrap_or_default()
     }
 
-    /// The next block, or what is in its place. Fails only if the file cannot be read.
+    /// Returns the next block, or the damage in its place. Fails only if the file cannot be read.
     pub(in crate::hfile) fn next(&mut self, references: &References) -> Result<Option<Step>> {
         if self.at >= self.end {
             return Ok(None);
@@ -90,7 +92,7 @@ impl<'a> Walk<'a> {
         Ok(Some(Step::Damage { at, to: self.at, claim, error }))
     }
 
-    /// Reads the block at an offset as it is stored, and checks it.
+    /// Reads the block at an offset as stored, and checks it.
     fn read(&mut self, at: u64) -> Result<Result<BlockHeader, Corruption>> {
         let left = usize::try_from(self.end - at).unwrap_or(usize::MAX);
         self.fill(at, 0, left.min(self.source.context.header_len()))?;
@@ -111,7 +113,7 @@ impl<'a> Walk<'a> {
         Ok(self.source.context.check(&self.stored).map(|(header, _)| header))
     }
 
-    /// Makes the bytes from `have` to `want` of what is stored at `at` those of the file.
+    /// Reads the bytes from `have` to `want` of the block at `at` into `stored`.
     fn fill(&mut self, at: u64, have: usize, want: usize) -> Result<()> {
         self.stored.resize(want, 0);
         let Some(rest) = self.stored.get_mut(have..) else { return Ok(()) };
@@ -132,7 +134,7 @@ impl<'a> Walk<'a> {
         Ok(*header)
     }
 
-    /// The type of what was read last, if its magic is one.
+    /// Returns the type of the last block read, if its magic is valid.
     fn stored_type(&self) -> Option<BlockType> {
         self.stored.first_chunk().and_then(|magic| BlockType::from_magic(*magic))
     }
@@ -142,8 +144,9 @@ impl<'a> Walk<'a> {
         Some((self.stored_type()?, at + sizes.total_size() as u64))
     }
 
-    /// Where to go on: behind the block that an index knows here; or where the header says that the next one is; or where
-    /// a search finds the next one; at the next block that an index knows at the latest.
+    /// Returns where to continue: after the block that an index has at `at`, else at the next block according
+    /// to the header, else at the next block found by a search; but no later than at the next block that an
+    /// index has.
     fn behind_damage(&mut self, at: u64, references: &References) -> Result<u64> {
         let limit = references.next_after(at).map_or(self.end, |next| next.min(self.end));
         if let Some(end) = references.end_of(at).filter(|&end| end <= limit) {
@@ -167,18 +170,20 @@ impl<'a> Walk<'a> {
         Ok(BlockType::from_magic(magic).is_some())
     }
 
-    /// Counts what has been read in vain; false if it has been enough, and the rest is given up.
+    /// Counts the bytes read of an invalid block; returns false if the limit is reached, and the rest is
+    /// skipped.
     fn charge(&mut self) -> bool {
         let left = self.vain_reads.checked_sub(self.stored.len() as u64);
         self.vain_reads = left.unwrap_or(0);
         left.is_some()
     }
 
-    /// The next offset from `from` on, and before `limit`, at which there is a sound block; else `limit`.
+    /// Returns the first offset from `from` on and before `limit` at which there is a valid block; otherwise
+    /// `limit`.
     fn search(&mut self, from: u64, limit: u64) -> Result<u64> {
         let mut window = Vec::new();
         let mut at = from;
-        // a magic that begins before the limit may end behind it
+        // a magic that begins before the limit may end after it
         while at < limit {
             let left = usize::try_from(self.end - at).unwrap_or(usize::MAX);
             window.resize(left.min(WINDOW + MAGIC_LEN - 1), 0);

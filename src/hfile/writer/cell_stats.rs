@@ -1,4 +1,4 @@
-//! What the file info says of the cells of a file (hfile.md §11.3).
+//! The file info entries about the cells of a file (hfile.md §11.3).
 
 use crate::cell::{CellFormat, CellRef, SeekKey};
 use crate::error::Result;
@@ -7,7 +7,7 @@ use crate::hfile::file_info::{FileInfoBuilder, names};
 /// `KEY_VALUE_VERSION` of a file whose cells have sequence ids.
 const WITH_SEQ_IDS: i32 = 1;
 
-/// Counts cells.
+/// The statistics of the cells.
 #[derive(Debug, Default)]
 pub(super) struct CellStats {
     cells: u64,
@@ -61,7 +61,7 @@ impl CellStats {
     }
 }
 
-/// The bytes of a cell as HBase estimates them: as in a block, and four more.
+/// Returns the size of a cell in bytes as HBase estimates it: that in a block, and four more.
 #[inline]
 fn len_in_memory(cell: &CellRef<'_>) -> usize {
     let tags = if cell.tags.is_empty() { 0 } else { 2 + cell.tags.len() };

@@ -1,29 +1,30 @@
-//! The data index in the making (hfile.md §10.7; HBase: `HFileBlockIndex.BlockIndexWriter`).
+//! Builds the data index (hfile.md §10.7; HBase: `HFileBlockIndex.BlockIndexWriter`).
 //!
-//! Entries of data blocks gather in a leaf, which is written among the data blocks when it is full. What is written has an
-//! entry in the root; if that is too long in the end, levels are put between.
+//! Entries of data blocks are collected in a leaf, which is written among the data blocks when it is full.
+//! Each leaf written has an entry in the root; if the root is too large in the end, levels are added in
+//! between.
 
 use super::sink::BlockSink;
 use crate::block::{BlockHandle, BlockType};
 use crate::coding::{put_vlong, vlong_len};
 use crate::error::Result;
 
-/// The greatest depth of an index.
+/// The maximum depth of an index.
 const MAX_LEVELS: u32 = 16;
 
 /// Builds the data index of one file.
 #[derive(Debug)]
 pub(super) struct IndexWriter {
-    /// An index block is complete when it has as many bytes.
+    /// The size in bytes at which an index block is complete.
     chunk_size: usize,
-    /// And, above the leaves, more entries than this.
+    /// The number of entries that a block above the leaves must also exceed to be complete.
     min_entries: usize,
     leaf: Entries,
-    /// One entry for each leaf that has been written.
+    /// One entry for each leaf written.
     root: Entries,
-    /// For each of them, how many data blocks there are up to its end.
+    /// For each of these leaves, the number of data blocks up to its end.
     data_blocks: Vec<u64>,
-    /// The bytes of all index blocks before compression.
+    /// The size of all index blocks in bytes before compression.
     plain_bytes: u64,
 }
 
@@ -48,12 +49,12 @@ impl IndexWriter {
         }
     }
 
-    /// Takes note of a data block.
+    /// Adds a data block.
     pub(super) fn push(&mut self, key: &[u8], handle: BlockHandle) {
         self.leaf.push(key, handle);
     }
 
-    /// Writes the open leaf if it is full, or the last one of several.
+    /// Writes the open leaf if it is full or, when closing, if leaves were written before it.
     pub(super) fn write_due(&mut self, sink: &mut BlockSink, closing: bool) -> Result<()> {
         let due = if closing { !self.root.is_empty() } else { self.leaf.leaf_len() >= self.chunk_size };
         if due && !self.leaf.is_empty() {
@@ -67,12 +68,12 @@ impl IndexWriter {
         Ok(())
     }
 
-    /// Writes the levels above the leaves, when no leaf is due any more.
+    /// Writes the levels above the leaves, once no leaf is due.
     pub(super) fn finish(mut self, sink: &mut BlockSink) -> Result<WrittenIndex> {
         let mut levels = 1;
         let mut mid_key = None;
         if self.root.is_empty() {
-            // a single leaf is not worth a level
+            // a single leaf needs no level of its own
             self.root = std::mem::take(&mut self.leaf);
         } else {
             levels = 2;
@@ -100,7 +101,7 @@ impl IndexWriter {
         })
     }
 
-    /// The leaf with the middle data block, and the entry of that.
+    /// Returns the leaf with the middle data block, and that block's entry in the leaf.
     fn mid_key(&self) -> Option<(BlockHandle, u32)> {
         let middle = self.data_blocks.last()?.checked_sub(1)? / 2;
         let leaf = self.data_blocks.partition_point(|&end| end <= middle);
@@ -115,7 +116,7 @@ impl IndexWriter {
         for i in 0..self.root.len() {
             block.push(self.root.key(i), self.root.handles[i]);
             let last = i + 1 == self.root.len();
-            // counted over the whole level, and measured as a root, as HBase does
+            // the entries are counted over the whole level, and the size is that of a root block, as in HBase
             if last || (i >= self.min_entries && block.root_len() >= self.chunk_size) {
                 let written =
                     sink.write_uncounted(BlockType::IntermediateIndex, |out| block.put_leaf(out))?;
@@ -133,12 +134,12 @@ impl IndexWriter {
 pub(super) struct Entries {
     handles: Vec<BlockHandle>,
     keys: Vec<u8>,
-    /// Where each key ends.
+    /// The end of each key in `keys`.
     key_ends: Vec<usize>,
     root_len: usize,
 }
 
-/// The offset and the size of a block.
+/// The length of a block's offset and size in bytes.
 const HANDLE_LEN: usize = 8 + 4;
 
 impl Entries {
@@ -169,17 +170,17 @@ impl Entries {
         self.root_len = 0;
     }
 
-    /// The bytes of a leaf or intermediate block of these entries.
+    /// Returns the size in bytes of a leaf or intermediate block of these entries.
     fn leaf_len(&self) -> usize {
         4 + 4 * (self.len() + 1) + HANDLE_LEN * self.len() + self.keys.len()
     }
 
-    /// The bytes of a root block of these entries.
+    /// Returns the size in bytes of a root block of these entries.
     fn root_len(&self) -> usize {
         self.root_len
     }
 
-    /// Appends the form of leaf and intermediate blocks (hfile.md §10.3).
+    /// Appends the entries in the form of leaf and intermediate blocks (hfile.md §10.3).
     fn put_leaf(&self, out: &mut Vec<u8>) {
         out.reserve(self.leaf_len());
         put_u32(out, self.len());
@@ -193,7 +194,7 @@ impl Entries {
         }
     }
 
-    /// Appends the form of root blocks (hfile.md §10.1).
+    /// Appends the entries in the form of root blocks (hfile.md §10.1).
     pub(super) fn put_root(&self, out: &mut Vec<u8>) {
         out.reserve(self.root_len);
         for (i, handle) in self.handles.iter().enumerate() {
@@ -210,7 +211,7 @@ fn put_handle(out: &mut Vec<u8>, handle: BlockHandle) {
     out.extend_from_slice(&handle.on_disk_size.to_be_bytes());
 }
 
-/// Appends a number that is below 2 GiB in any block that can be written; the block is refused if it is not.
+/// Appends a number. It is below 2 GiB in any block that can be written; otherwise the block is refused.
 fn put_u32(out: &mut Vec<u8>, number: usize) {
     out.extend_from_slice(&u32::try_from(number).unwrap_or(u32::MAX).to_be_bytes());
 }

@@ -1,8 +1,8 @@
-//! Writing a file, byte for byte as HBase 2.6 does (hfile.md §14; HBase: `HFileWriterImpl`).
+//! Writes a file, byte for byte as HBase 2.6 does (hfile.md §14; HBase: `HFileWriterImpl`).
 //!
-//! Cells go into the open data block. At the boundary before a cell, if the block is full, it is written, and behind it
-//! what has become due: the open leaf of the index, and full chunks of the Bloom filters. So no more is kept in memory
-//! than a block, a leaf with the entries above it, and a chunk of each filter.
+//! Cells are added to the open data block. Before a cell is added, a full block is written, followed by
+//! everything that is due: the open leaf of the index, and full chunks of the Bloom filters. So memory holds
+//! no more than a block, a leaf with the entries above it, and a chunk of each filter.
 
 mod cell_stats;
 mod index;
@@ -48,7 +48,8 @@ use std::fmt;
 /// # }
 /// ```
 ///
-/// After an error nothing more can be written. A writer that is dropped before it is [finished](Self::finish) leaves no file.
+/// After an error nothing more can be written. A writer that is dropped before it is [finished](Self::finish)
+/// leaves no file.
 pub struct HFileWriter {
     options: HFileWriterOptions,
     sink: BlockSink,
@@ -66,12 +67,12 @@ pub struct HFileWriter {
     encoded_limit: Option<usize>,
     /// The wrapped data key, for the trailer.
     encryption_key: Option<Vec<u8>>,
-    /// Whether something went wrong, so that there can be no file.
+    /// Whether an error occurred, so that the file cannot be finished.
     failed: bool,
 }
 
 impl HFileWriter {
-    /// Options to write a file with.
+    /// Returns the options for writing a file.
     #[must_use]
     pub fn options() -> HFileWriterOptions {
         HFileWriterOptions::new()
@@ -108,18 +109,19 @@ impl HFileWriter {
         })
     }
 
-    /// Appends a cell, which must not sort before the one before. Of cells that differ in their sequence ids only, any
-    /// order will do.
+    /// Appends a cell, which must not sort before the previous one. Cells that differ in their sequence ids
+    /// only may come in any order.
     ///
     /// # Errors
     ///
-    /// If the cell is out of order, of another family, too large, or one that cannot be stored; if the file cannot be written.
+    /// If the cell is out of order, of another family, too large, or cannot be stored; if the file cannot be
+    /// written.
     #[inline]
     pub fn append(&mut self, cell: CellRef<'_>) -> Result<()> {
         self.append_ref(&cell)
     }
 
-    /// As [`append`](Self::append). What is called for every cell gets it by reference, as it is copied otherwise.
+    /// As [`append`](Self::append), but by reference: functions called for every cell avoid copying it.
     #[inline]
     pub(super) fn append_ref(&mut self, cell: &CellRef<'_>) -> Result<()> {
         let appended = self.check_usable().and_then(|()| self.try_append(cell));
@@ -130,7 +132,7 @@ impl HFileWriter {
     #[inline]
     fn try_append(&mut self, cell: &CellRef<'_>) -> Result<()> {
         let order = self.check(cell)?;
-        // as in HBase, before the boundary: a chunk that is written there can hold the key of a cell behind it
+        // as in HBase, before the boundary: a chunk written there may include the key of a cell after it
         if let Some(bloom) = &mut self.general_bloom {
             bloom.add(cell.key);
         }
@@ -152,7 +154,7 @@ impl HFileWriter {
         Ok(())
     }
 
-    /// How the cell before sorts beside this one, if there is one; fails if this one cannot be in the file behind it.
+    /// Compares the previous cell, if any, with this one; fails if this one cannot follow it in the file.
     #[inline]
     fn check(&self, cell: &CellRef<'_>) -> Result<Option<Ordering>> {
         if !cell.cell_type().is_stored() {
@@ -172,10 +174,10 @@ impl HFileWriter {
         let Some(last) = self.encoder.last_key() else { return Ok(None) };
         let order = self.options.order.compare(last, cell.key);
         if order.is_gt() {
-            return Err(refuse(cell, &format!("it sorts before the one before it, {last}")));
+            return Err(refuse(cell, &format!("it sorts before the previous cell, {last}")));
         }
         if !last.is_of_family(cell.family()) {
-            return Err(refuse(cell, &format!("its family is not that of the one before it, {last}")));
+            return Err(refuse(cell, &format!("its family is not that of the previous cell, {last}")));
         }
         Ok(Some(order))
     }
@@ -196,7 +198,7 @@ impl HFileWriter {
     ///
     /// # Errors
     ///
-    /// If there is one of that key, or if the key begins with `hfile.`, as those do that a file has of itself.
+    /// If the key exists already, or begins with `hfile.`, the prefix of the file layer's own entries.
     pub fn add_file_info(&mut self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<()> {
         self.info.add(key.as_ref(), value.as_ref())
     }
@@ -205,30 +207,31 @@ impl HFileWriter {
         &mut self.info
     }
 
-    /// Adds a meta block, which readers get by its name. It is kept in memory until the file is finished.
+    /// Adds a meta block, which readers look up by name. It is kept in memory until the file is finished.
     ///
     /// # Errors
     ///
-    /// If there is one of that name.
+    /// If the name exists already.
     pub fn add_meta_block(&mut self, name: impl AsRef<[u8]>, content: impl AsRef<[u8]>) -> Result<()> {
         let replaced = self.meta_blocks.insert(name.as_ref().to_vec(), content.as_ref().to_vec());
         match replaced {
             None => Ok(()),
-            Some(_) => Err(Error::invalid_argument("there is a meta block of that name already")),
+            Some(_) => Err(Error::invalid_argument("there is already a meta block of that name")),
         }
     }
 
-    /// How many cells have been appended.
+    /// Returns the number of cells appended.
     #[must_use]
     pub fn entry_count(&self) -> u64 {
         self.stats.cells()
     }
 
-    /// Writes what is left, sees the file onto the disk and gives it its name. Returns the bytes of the file.
+    /// Writes what remains, syncs the file to disk and gives it its name. Returns the file's length in bytes.
     ///
     /// # Errors
     ///
-    /// If something cannot be written, or has failed before. There is no such file then, or still the one that was there.
+    /// If a write fails, or an earlier one failed. The file then does not exist, or is still the previous
+    /// one.
     pub fn finish(mut self) -> Result<u64> {
         self.check_usable()?;
         self.finish_block()?;
@@ -282,7 +285,7 @@ impl HFileWriter {
     fn check_usable(&self) -> Result<()> {
         match self.failed {
             false => Ok(()),
-            true => Err(Error::invalid_argument("the file could not be written as it should have been")),
+            true => Err(Error::invalid_argument("an earlier operation on the file failed")),
         }
     }
 
@@ -302,7 +305,7 @@ impl HFileWriter {
         Ok(())
     }
 
-    /// Writes what stands between data blocks, in HBase's order.
+    /// Writes the blocks due between data blocks, in HBase's order.
     fn write_due(&mut self, closing: bool) -> Result<()> {
         self.index.write_due(&mut self.sink, closing)?;
         for bloom in [&mut self.general_bloom, &mut self.delete_family_bloom].into_iter().flatten() {
@@ -312,7 +315,7 @@ impl HFileWriter {
     }
 }
 
-/// The entries of an index, as the trailer counts them.
+/// Returns the number of entries of an index, as the trailer records it.
 fn count(sink: &BlockSink, entries: usize) -> Result<u32> {
     let limit = i32::MAX.unsigned_abs();
     u32::try_from(entries).ok().filter(|&count| count <= limit).ok_or_else(|| {
@@ -321,7 +324,7 @@ fn count(sink: &BlockSink, entries: usize) -> Result<u32> {
     })
 }
 
-/// What every file says of itself.
+/// Adds the entries that every file has.
 fn put_info(
     info: &mut FileInfoBuilder,
     options: &HFileWriterOptions,
@@ -343,7 +346,7 @@ fn put_info(
     Ok(())
 }
 
-/// What a file says of its general Bloom filter, if that has a key.
+/// Adds the entries about the general Bloom filter, if it has a key.
 fn put_bloom_info(info: &mut FileInfoBuilder, bloom: Option<&BloomWriter>) -> Result<()> {
     let Some((bloom, last_key)) = bloom.and_then(|bloom| Some((bloom, bloom.last_key()?))) else {
         return Ok(());

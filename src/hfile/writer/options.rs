@@ -1,4 +1,4 @@
-//! What a new file is to be like.
+//! The options of a new file.
 
 use super::HFileWriter;
 use crate::block::codec::CompressorOptions;
@@ -16,7 +16,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// How to write a file: made by [`HFileWriter::options`]. The defaults are HBase's (hfile.md §14.4).
+/// Options for writing a file, created by [`HFileWriter::options`]. The defaults are HBase's (hfile.md
+/// §14.4).
 #[derive(Clone, Debug)]
 pub struct HFileWriterOptions {
     pub(super) version: Version,
@@ -32,7 +33,7 @@ pub struct HFileWriterOptions {
     pub(super) index_min_entries: usize,
     pub(super) bloom: Option<BloomType>,
     pub(super) bloom_settings: BloomSettings,
-    /// Whether to have a filter of the rows with a marker that deletes a family, unless columns are filtered.
+    /// Whether to add a filter of the rows with a marker that deletes a family, unless columns are filtered.
     pub(in crate::hfile) delete_family_bloom: bool,
     pub(super) checksum: ChecksumType,
     pub(super) bytes_per_checksum: u32,
@@ -42,7 +43,7 @@ pub struct HFileWriterOptions {
     storage: Arc<dyn Storage>,
 }
 
-/// A header's length: HBase takes no less.
+/// The length of a header: HBase accepts no less.
 const MIN_BYTES_PER_CHECKSUM: u32 = 33;
 
 impl HFileWriterOptions {
@@ -75,194 +76,201 @@ impl HFileWriterOptions {
         }
     }
 
-    /// How cells are written (default: as they are).
+    /// Sets the encoding of the cells (default: none).
     #[must_use]
     pub fn data_block_encoding(mut self, encoding: DataBlockEncoding) -> Self {
         self.encoding = encoding;
         self
     }
 
-    /// How blocks are compressed (default: not at all).
+    /// Sets the compression of the blocks (default: none).
     #[must_use]
     pub fn codec(mut self, codec: Codec) -> Self {
         self.codec = codec;
         self
     }
 
-    /// Whether Zstandard frames get Hadoop's framing, as HBase's own codec classes read and write them (default: no, they
-    /// are bare, as for Hadoop's class, which is HBase's default). HBase cannot read the one with the class for the other.
+    /// Sets whether Zstandard frames get Hadoop's framing, as HBase's own codec classes read and write them
+    /// (default: no; frames are bare, as with Hadoop's class, which is HBase's default). HBase cannot read
+    /// one kind with the class for the other.
     #[must_use]
     pub fn zstd_framed(mut self, framed: bool) -> Self {
         self.compressor.zstd_framed = framed;
         self
     }
 
-    /// Compresses by Zstandard with a dictionary, which the file does not hold and every reader must be given.
+    /// Compresses by Zstandard with a dictionary. The file does not contain the dictionary; every reader
+    /// needs it.
     #[must_use]
     pub fn zstd_dictionary(mut self, dictionary: impl Into<Arc<[u8]>>) -> Self {
         self.compressor.zstd_dictionary = Some(dictionary.into());
         self
     }
 
-    /// Adds a Bloom filter (default: none).
+    /// Sets the type of the Bloom filter (default: none).
     #[must_use]
     pub fn bloom(mut self, bloom: impl Into<Option<BloomType>>) -> Self {
         self.bloom = bloom.into();
         self
     }
 
-    /// The bytes of a chunk of a Bloom filter: `io.storefile.bloom.block.size` (default: 128 KiB).
+    /// Sets the size of a Bloom filter chunk in bytes: `io.storefile.bloom.block.size` (default: 128 KiB).
     #[must_use]
     pub fn bloom_chunk_bytes(mut self, bytes: usize) -> Self {
         self.bloom_settings.chunk_bytes = bytes;
         self
     }
 
-    /// How often a Bloom filter may be wrong: `io.storefile.bloom.error.rate` (default: 0.01).
+    /// Sets the error rate of Bloom filters: `io.storefile.bloom.error.rate` (default: 0.01).
     #[must_use]
     pub fn bloom_error_rate(mut self, rate: f32) -> Self {
         self.bloom_settings.error_rate = rate;
         self
     }
 
-    /// The hash function of Bloom filters: `hbase.hash.type` (default: murmur).
+    /// Sets the hash function of Bloom filters: `hbase.hash.type` (default: murmur).
     #[must_use]
     pub fn bloom_hash(mut self, hash: HashKind) -> Self {
         self.bloom_settings.hash = hash;
         self
     }
 
-    /// A data block is complete when its cells have as many bytes, encoded or plain (default: 64 KiB).
+    /// Sets the size at which a data block is complete: the bytes of its cells, encoded or plain (default: 64
+    /// KiB).
     #[must_use]
     pub fn block_size(mut self, bytes: usize) -> Self {
         self.block_size = bytes;
         self
     }
 
-    /// If not 0, a data block is complete when its encoded cells have this share of the block size, whatever they have
-    /// plain: `hbase.writer.unified.encoded.blocksize.ratio` (default: 0).
+    /// Sets the share of the block size at which a data block is complete, measured by its encoded cells
+    /// only; 0 disables this rule: `hbase.writer.unified.encoded.blocksize.ratio` (default: 0).
     #[must_use]
     pub fn encoded_ratio(mut self, ratio: f32) -> Self {
         self.encoded_ratio = ratio;
         self
     }
 
-    /// An index block is complete when it has as many bytes: `hfile.index.block.max.size` (default: 128 KiB).
+    /// Sets the size in bytes at which an index block is complete: `hfile.index.block.max.size` (default: 128
+    /// KiB).
     #[must_use]
     pub fn index_chunk_size(mut self, bytes: usize) -> Self {
         self.index_chunk_size = bytes;
         self
     }
 
-    /// Below as many entries an index gets no more levels: `hfile.index.block.min.entries` (default: 16).
+    /// Sets the number of entries below which an index gets no more levels: `hfile.index.block.min.entries`
+    /// (default: 16).
     #[must_use]
     pub fn index_min_entries(mut self, entries: usize) -> Self {
         self.index_min_entries = entries;
         self
     }
 
-    /// Whether cells can have tags (default: no, and a cell that has some is refused).
+    /// Sets whether cells can have tags (default: no; a cell with tags is refused).
     #[must_use]
     pub fn tags(mut self, tags: bool) -> Self {
         self.cells.tags = tags;
         self
     }
 
-    /// Whether the delta encodings write tags with a dictionary (default: no).
+    /// Sets whether the delta encodings write tags with a dictionary (default: no).
     #[must_use]
     pub fn compress_tags(mut self, compress: bool) -> Self {
         self.compress_tags = compress;
         self
     }
 
-    /// Whether cells keep their sequence ids, which HBase also calls mvcc (default: yes). Without, they read as 0.
+    /// Sets whether cells keep their sequence ids, which HBase also calls mvcc (default: yes). If not, they
+    /// are read as 0.
     #[must_use]
     pub fn mvcc(mut self, mvcc: bool) -> Self {
         self.cells.mvcc = mvcc;
         self
     }
 
-    /// How checksums are computed (default: CRC32C).
+    /// Sets the type of checksums (default: CRC32C).
     #[must_use]
     pub fn checksum(mut self, checksum: ChecksumType) -> Self {
         self.checksum = checksum;
         self
     }
 
-    /// The bytes that one checksum covers, at least 33 (default: 16 KiB).
+    /// Sets the number of bytes that one checksum covers, at least 33 (default: 16 KiB).
     #[must_use]
     pub fn bytes_per_checksum(mut self, bytes: u32) -> Self {
         self.bytes_per_checksum = bytes;
         self
     }
 
-    /// How blocks are encrypted (default: not at all). Needs the feature `crypto`.
+    /// Sets the encryption of the blocks (default: none). Needs the feature `crypto`.
     #[must_use]
     pub fn encryption(mut self, encryption: impl Into<Option<Encryption>>) -> Self {
         self.encryption = encryption.into();
         self
     }
 
-    /// The order that the cells come in (default: that of user tables).
+    /// Sets the order of the cells (default: that of user tables).
     #[must_use]
     pub fn order(mut self, order: CellOrder) -> Self {
         self.order = order;
         self
     }
 
-    /// The time of creation that the file states, in milliseconds (default: now).
+    /// Sets the creation time recorded in the file, in milliseconds (default: now).
     #[must_use]
     pub fn create_time(mut self, millis: i64) -> Self {
         self.create_time = Some(millis);
         self
     }
 
-    /// Writes version 2.3 of the format, of HBase 0.96 to 1.x, which knows no tags (default: 3.3).
+    /// Writes version 2.3 of the format, of HBase 0.96 to 1.x, which does not support tags (default: 3.3).
     #[must_use]
     pub fn version_2(mut self) -> Self {
         self.version = Version::V2_3;
         self
     }
 
-    /// The most that a block may have: a cell that needs more is refused, as readers with these limits would refuse it.
+    /// Sets the maximum size of a block: a cell that needs more is refused, as readers with these limits
+    /// would refuse it.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Where files are (default: the local file system).
+    /// Sets the storage that files are in (default: the local file system).
     #[must_use]
     pub fn storage(mut self, storage: Arc<dyn Storage>) -> Self {
         self.storage = storage;
         self
     }
 
-    /// Begins a file.
+    /// Creates a file.
     ///
-    /// It is written aside, under a random hidden name beside its own, and gets its name when it is
+    /// It is written under a random hidden name in the same directory, and gets its own name when it is
     /// [finished](HFileWriter::finish).
     ///
     /// # Errors
     ///
-    /// If the file cannot be created, or not be like this.
+    /// If the file cannot be created, or the options are invalid.
     pub fn create(self, path: impl AsRef<Path>) -> Result<HFileWriter> {
         self.check()?;
         let file = NewFile::create(&self.storage, path.as_ref())?;
         HFileWriter::new(file, self)
     }
 
-    /// Begins a file in whatever can be written like one. Its name, and its removal if something fails, are the caller's affair.
+    /// Creates a file in any [`FileWriter`]. The caller owns its name, and its removal after a failure.
     ///
     /// # Errors
     ///
-    /// If the file cannot be like this.
+    /// If the options are invalid.
     pub fn create_in(self, file: Box<dyn FileWriter>) -> Result<HFileWriter> {
         self.check()?;
         HFileWriter::new(NewFile::given(file), self)
     }
 
-    /// Fails if there can be no such file.
+    /// Fails if the options are invalid.
     fn check(&self) -> Result<()> {
         let refuse = |message: &'static str| Err(Error::invalid_argument(message));
         if self.version == Version::V2_3 && self.cells.tags {
@@ -295,8 +303,9 @@ impl HFileWriterOptions {
         self.bloom_settings.check()
     }
 
-    /// The encoded bytes at which a data block is complete whatever it has plain; none without such a rule.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "cut as HBase does")]
+    /// Returns the encoded size in bytes at which a data block is complete whatever its plain size; none
+    /// without this rule.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "truncated as HBase does")]
     #[expect(clippy::cast_precision_loss, reason = "HBase computes it in 32 bits")]
     pub(super) fn encoded_limit(&self) -> Option<usize> {
         Some((self.block_size as f32 * self.encoded_ratio) as usize).filter(|&limit| limit > 0)
@@ -306,7 +315,7 @@ impl HFileWriterOptions {
         NonZeroU32::new(self.bytes_per_checksum).unwrap_or(NonZeroU32::MIN)
     }
 
-    /// When the file says that it was created.
+    /// Returns the creation time to record in the file.
     pub(super) fn time(&self) -> i64 {
         self.create_time.unwrap_or_else(|| {
             let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

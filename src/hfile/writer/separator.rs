@@ -2,11 +2,11 @@
 
 use crate::cell::{CellKey, CellOrder, SeekKey};
 
-/// Sets `key` to the index key of a block that begins with the cell `first`: greater than `previous`, the last cell of
-/// the block before, and not greater than `first`.
+/// Sets `key` to the index key of a block that begins with the cell `first`: greater than `previous`, the
+/// last cell of the previous block, and not greater than `first`.
 ///
-/// The first block of a file has the key of its first cell; so have the blocks of a file of `hbase:meta`, whose rows
-/// cannot be cut anywhere.
+/// The first block of a file has the key of its first cell, as do all blocks of a file of `hbase:meta`, whose
+/// rows cannot be cut at arbitrary bytes.
 pub(super) fn separate(order: CellOrder, previous: Option<&CellKey>, first: &CellKey, key: &mut SeekKey) {
     let Some(previous) = previous.filter(|_| order == CellOrder::User) else {
         key.set_key(first);
@@ -26,13 +26,14 @@ pub(super) fn separate(order: CellOrder, previous: Option<&CellKey>, first: &Cel
     }
 }
 
-/// Sets `out` to the bytes s with `left` < s <= `right` that HBase 2.5 and later choose. False if the two are equal.
+/// Sets `out` to the bytes `s` with `left` < `s` <= `right` that HBase 2.5 and later choose. Returns false if
+/// the two are equal.
 fn shorten(left: &[u8], right: &[u8], out: &mut Vec<u8>) -> bool {
     let common = left.iter().zip(right).take_while(|(l, r)| l == r).count();
     out.clear();
     out.extend_from_slice(&right[..common]);
     match (left.get(common), right.get(common)) {
-        // below `right`'s byte there, so there is a next one
+        // `left`'s byte is below `right`'s, so it has a successor
         (Some(byte), _) => out.push(byte.saturating_add(1)),
         (None, Some(_)) => out.push(0),
         (None, None) => return false,

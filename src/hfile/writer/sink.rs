@@ -1,18 +1,18 @@
-//! Where the blocks of a new file go, one behind the other.
+//! Writes the blocks of a new file one after the other.
 
 use crate::block::writer::BlockWriter;
 use crate::block::{BlockHandle, BlockType};
 use crate::error::{Corruption, Error, Result};
 use crate::io::NewFile;
 
-/// The file as far as it has been written.
+/// The part of the file that has been written.
 #[derive(Debug)]
 pub(in crate::hfile) struct BlockSink {
     file: NewFile,
     blocks: BlockWriter,
-    /// Where the next block goes.
+    /// The offset of the next block.
     position: u64,
-    /// The bytes that the blocks would have without compression, headers included, checksums not.
+    /// The size of the blocks in bytes without compression, including headers but not checksums.
     plain_bytes: u64,
 }
 
@@ -20,7 +20,7 @@ pub(in crate::hfile) struct BlockSink {
 #[derive(Clone, Copy, Debug)]
 pub(in crate::hfile) struct Written {
     pub(in crate::hfile) handle: BlockHandle,
-    /// The bytes of its payload before it was compressed.
+    /// The size of its payload in bytes before compression.
     pub(in crate::hfile) plain_size: u64,
 }
 
@@ -29,7 +29,7 @@ impl BlockSink {
         Self { file, blocks, position: 0, plain_bytes: 0 }
     }
 
-    /// Writes a block whose payload is what `fill` appends.
+    /// Writes a block whose payload is appended by `fill`.
     pub(in crate::hfile) fn write(
         &mut self,
         block_type: BlockType,
@@ -41,7 +41,7 @@ impl BlockSink {
             .seal(block_type, offset, fill)
             .map_err(|corruption| corruption.in_block(self.file.path(), offset, block_type.name()))?;
         let plain_size = block.plain_size as u64;
-        // a header counts what is behind it with 31 bits
+        // a header has 31 bits for the size of the rest of the block
         let on_disk_size = u32::try_from(block.bytes.len()).unwrap_or(u32::MAX);
         self.file.write_all(block.bytes)?;
         self.position += u64::from(on_disk_size);
@@ -49,7 +49,8 @@ impl BlockSink {
         Ok(Written { handle: BlockHandle { offset, on_disk_size }, plain_size })
     }
 
-    /// As [`write`](Self::write), but HBase does not count it among the uncompressed bytes (hfile.md §5.1).
+    /// As [`write`](Self::write), for a block that HBase does not count in the uncompressed bytes (hfile.md
+    /// §5.1).
     pub(super) fn write_uncounted(
         &mut self,
         block_type: BlockType,
@@ -61,22 +62,22 @@ impl BlockSink {
         Ok(written)
     }
 
-    /// Where the next block goes.
+    /// Returns the offset of the next block.
     pub(super) fn position(&self) -> u64 {
         self.position
     }
 
-    /// The bytes of all blocks that count, before compression, with their headers.
+    /// Returns the size in bytes of all counted blocks before compression, with their headers.
     pub(super) fn plain_bytes(&self) -> u64 {
         self.plain_bytes
     }
 
-    /// An error about what would be written next.
+    /// Returns an error at the current position.
     pub(in crate::hfile) fn error(&self, corruption: Corruption) -> Error {
         corruption.at(self.file.path(), self.position)
     }
 
-    /// Writes the trailer and makes the file last. Returns its length.
+    /// Writes the trailer and makes the file permanent. Returns its length.
     pub(super) fn finish(mut self, trailer: &[u8]) -> Result<u64> {
         self.file.write_all(trailer)?;
         self.file.keep()?;

@@ -1,4 +1,4 @@
-//! Rows backward, and what they cost.
+//! Iterates rows backward and counts the blocks read.
 
 use super::*;
 use crate::cell::{Cell, CellType};
@@ -7,7 +7,7 @@ use crate::io::Storage;
 use crate::io::faulty::FaultyStorage;
 use crate::metrics::{BlockCounts, RegionMetrics};
 
-/// Rows of so many cells each, every cell with a value of 20 bytes.
+/// Rows with the given numbers of cells; every cell has a value of 20 bytes.
 fn cells(rows: &[usize]) -> Vec<Cell> {
     let key = |row: usize, cell: usize| {
         SeekKey::of(
@@ -59,7 +59,7 @@ fn backward(file: &HFile) -> Result<Vec<Cell>> {
     Ok(found)
 }
 
-/// The cells of each row in order, but the rows the other way round.
+/// The cells of each row in order, with the rows reversed.
 fn by_rows_reversed(cells: &[Cell]) -> Vec<Cell> {
     let mut rows: Vec<&[Cell]> = cells.chunk_by(|a, b| a.as_ref().row() == b.as_ref().row()).collect();
     rows.reverse();
@@ -105,7 +105,7 @@ fn a_row_of_many_blocks_is_left_from_any_of_them() {
     for steps in 0..10 {
         let mut scanner = file.reversed_scanner();
         for key in [SeekKey::last_on_row(b"row-0001"), SeekKey::first_on_row(b"row-0001")] {
-            // the second time it stands somewhere in the row
+            // in the second round, the scanner is somewhere within the row
             assert!(scanner.seek_before(&SeekKey::last_on_row(b"row-0001")).unwrap());
             assert_eq!(scanner.peek(), Some(cells[1].as_ref()));
             (0..steps).for_each(|_| scanner.advance().unwrap());
