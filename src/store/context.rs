@@ -1,13 +1,13 @@
-//! How far one call of a scanner may go (read-path.md §12.1; HBase: `ScannerContext`).
+//! The limits of one call of a scanner (read-path.md §12.1; HBase: `ScannerContext`).
 
 use crate::cell::{CellFormat, CellRef, key_value};
 
 /// Where a limit may cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum LimitScope {
-    /// Behind whole rows only.
+    /// After whole rows only.
     BetweenRows,
-    /// Behind any cell.
+    /// After any cell.
     BetweenCells,
 }
 
@@ -26,24 +26,24 @@ pub(crate) enum NextState {
 /// What has been returned so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Progress {
-    /// Cells of the result.
+    /// Cells of the current result.
     cells: u64,
-    /// Bytes of the call, as [`estimated_size`] counts them.
+    /// Bytes of all results of the call, as [`estimated_size`] counts them.
     bytes: u64,
 }
 
-/// The limits of one call of a scanner, how near they are, and how the last step of the call ended.
+/// The limits of one call of a scanner, the progress towards them, and how the last step of the call ended.
 ///
-/// HBase has limits of time, of heap and of blocks read, too: here nothing ends a call but what it returns.
+/// HBase also limits time, heap and blocks read. Here only what a call returns ends it.
 #[derive(Debug)]
 pub(crate) struct ScannerContext {
-    /// Cells of a result; the largest number is no limit, here and below.
+    /// Limit on the cells of a result. [`NO_LIMIT`] if there is none, here and below.
     batch: u64,
-    /// Bytes of all results.
+    /// Limit on the bytes of all results.
     max_bytes: u64,
     scope: LimitScope,
     progress: Progress,
-    /// Cells are passed over: they do not count, and no limit is reached.
+    /// Whether cells are skipped: they do not count, and no limit is reached.
     skips_row: bool,
     pub(crate) state: NextState,
 }
@@ -51,12 +51,13 @@ pub(crate) struct ScannerContext {
 const NO_LIMIT: u64 = u64::MAX;
 
 impl ScannerContext {
-    /// Without limits.
+    /// Creates a context without limits.
     pub(crate) fn unlimited() -> Self {
         Self::new(0, 0, LimitScope::BetweenRows)
     }
 
-    /// So many cells for each result, and so many bytes, where `scope` allows to cut; 0 is no limit.
+    /// Limits each result to `batch` cells and the call to `max_bytes` bytes, where `scope` allows a cut. 0
+    /// is no limit.
     pub(crate) fn new(batch: u32, max_bytes: u64, scope: LimitScope) -> Self {
         Self {
             batch: if batch == 0 { NO_LIMIT } else { batch.into() },
@@ -68,7 +69,7 @@ impl ScannerContext {
         }
     }
 
-    /// Begins a result: its cells are counted from 0, bytes go on.
+    /// Begins a result: resets the count of cells, but not that of bytes.
     pub(crate) fn begin_result(&mut self) {
         self.progress.cells = 0;
         self.state = NextState::MoreValues;
@@ -95,7 +96,7 @@ impl ScannerContext {
         }
     }
 
-    /// Whether a row is being passed over.
+    /// Whether the current row is skipped.
     pub(crate) fn skips_row(&self) -> bool {
         self.skips_row
     }
@@ -113,24 +114,24 @@ impl ScannerContext {
         !self.skips_row && self.progress.cells >= self.batch
     }
 
-    /// Whether the limit on bytes is reached, asked at such a place.
+    /// Whether the limit on bytes is reached, checked at `at`.
     pub(crate) fn is_size_reached(&self, at: LimitScope) -> bool {
         !self.skips_row && at <= self.scope && self.progress.bytes >= self.max_bytes
     }
 
-    /// Whether any limit is reached, asked at such a place. That of cells concerns all places.
+    /// Whether any limit is reached, checked at `at`. The limit on cells applies everywhere.
     pub(crate) fn is_any_reached(&self, at: LimitScope) -> bool {
         self.is_batch_reached() || self.is_size_reached(at)
     }
 
-    /// Whether the last step left off inside of a row, as far as is known.
+    /// Whether the last step stopped within a row, as far as is known.
     pub(crate) fn may_have_more_cells_in_row(&self) -> bool {
         matches!(self.state, NextState::SizeLimitReachedMidRow | NextState::BatchLimitReached)
     }
 }
 
-/// The bytes of a cell as HBase estimates them for limits: as a `KeyValue` with its length before it (read-path.md §1.1;
-/// HBase: `PrivateCellUtil.estimatedSerializedSizeOf`).
+/// Returns the bytes of a cell as HBase estimates them for limits: as a `KeyValue` with its length before it
+/// (read-path.md §1.1; HBase: `PrivateCellUtil.estimatedSerializedSizeOf`).
 fn estimated_size(cell: CellRef<'_>) -> u64 {
     let format = CellFormat { tags: !cell.tag_bytes().is_empty(), mvcc: false };
     4 + key_value::len(&cell, format) as u64
@@ -157,8 +158,8 @@ mod tests {
         assert_eq!(estimated_size(cell(&key).with_tag_bytes(&ttl).unwrap()), 41);
     }
 
-    /// Limits by batch, bytes and scope; then after how many cells of 28 bytes something is reached, asked between cells
-    /// and between rows.
+    /// Each case: batch, bytes and scope, then the number of 28-byte cells after which a limit is reached,
+    /// checked between cells and between rows.
     #[test]
     fn limits_are_reached_where_their_scope_says() {
         use LimitScope::{BetweenCells, BetweenRows};

@@ -1,5 +1,5 @@
-//! A file of a store: an HFile, what the store must know of it, and whether a query can touch it
-//! (read-path.md §1.5, §6.2, §6.3, §7.5; HBase: `HStoreFile`, `StoreFileReader`).
+//! A file of a store: an HFile, its metadata, and whether a query can match it (read-path.md §1.5, §6.2,
+//! §6.3, §7.5; HBase: `HStoreFile`, `StoreFileReader`).
 
 mod known;
 mod rows;
@@ -23,20 +23,20 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Whether a file can hold what a query asks for, and what ruled it out.
+/// Whether a file can have cells that a query selects, and what ruled it out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Match {
     /// It can.
     Yes,
-    /// Its cells are all too old or too young.
+    /// No: all its cells are too old or too new.
     NotByTime,
-    /// Its rows are all before or behind the query's, or it has none.
+    /// No: all its rows are before or after the query's, or it has none.
     NotByKey,
-    /// Its Bloom filter knows nothing of the row or column.
+    /// No: its Bloom filter rules out the row or column.
     NotByBloom,
 }
 
-/// A file of a store, open. Cheap to clone.
+/// An open file of a store. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct StoreFile(Arc<Inner>);
 
@@ -45,16 +45,17 @@ struct Inner {
     info: StoreFileInfo,
     order: CellOrder,
     known: Known,
-    /// The first and last row; none without cells.
+    /// The first and last row; `None` without cells.
     rows: Option<Rows>,
 }
 
 impl StoreFile {
-    /// Opens a file. Of a half it also looks for its first or last row, which reads a block.
+    /// Opens a file. For a half, also finds its first or last row, which reads a block.
     ///
     /// # Errors
     ///
-    /// If the HFile cannot be opened, sorts its cells in an unknown order, or has values in its file info that cannot be.
+    /// If the HFile cannot be opened, sorts its cells in an unknown order, or has invalid values in its file
+    /// info.
     pub(crate) fn open(options: &HFileOptions, info: &StoreFileInfo) -> Result<Self> {
         let hfile = options.open(&info.path)?;
         let Some(order) = hfile.order() else {
@@ -70,46 +71,47 @@ impl StoreFile {
         Ok(Self(Arc::new(Inner { hfile, info: info.clone(), order, known, rows })))
     }
 
-    /// What the store calls the file: its name in the family's directory.
+    /// Returns the file's name in the family's directory.
     pub(crate) fn name(&self) -> &str {
         &self.0.info.name
     }
 
-    /// The HFile.
+    /// Returns the path of the HFile.
     pub(crate) fn path(&self) -> &Path {
         &self.0.info.path
     }
 
-    /// The length of the HFile in bytes; all of it also for a half.
+    /// Returns the length of the HFile in bytes, even for a half.
     pub(crate) fn file_len(&self) -> u64 {
         self.0.hfile.file_len()
     }
 
-    /// How many cells there are; of a half, half of the file's, which is a guess.
+    /// Returns the number of cells. For a half, this is an estimate: half of the file's.
     pub(crate) fn entry_count(&self) -> u64 {
         let count = self.0.hfile.entry_count();
         if self.is_reference() { count / 2 } else { count }
     }
 
-    /// The greatest sequence id of the log that is in the file: what files are ordered by. -1 if it does not say.
+    /// Returns the greatest sequence id of the log that is in the file, by which files are ordered. -1 if it
+    /// is not recorded.
     ///
-    /// That of a bulk-loaded file is in its name. A top half has one more than its file, so that two halves of one file
-    /// that meet again have different ones (read-path.md §7.5).
+    /// A bulk-loaded file has it in its name. A top half adds one to that of its file, so that both halves of
+    /// one file have different ids if they meet again (read-path.md §7.5).
     pub(crate) fn max_seq_id(&self) -> i64 {
         self.0.known.max_seq_id
     }
 
-    /// The greatest sequence id stored with a cell; 0 if none are stored.
+    /// Returns the greatest sequence id stored with a cell; 0 if none are stored.
     pub(crate) fn max_memstore_ts(&self) -> i64 {
         self.0.known.max_memstore_ts
     }
 
-    /// When the file was written for a bulk load, in milliseconds.
+    /// Returns when the file was written for a bulk load, in milliseconds.
     pub(crate) fn bulk_load_time(&self) -> Option<i64> {
         self.0.known.bulk_load_time
     }
 
-    /// Whether the file came by a bulk load, as its name or its file info has it.
+    /// Whether the file was bulk-loaded, according to its name or its file info.
     pub(crate) fn is_bulk_loaded(&self) -> bool {
         self.0.known.is_bulk_loaded
     }
@@ -119,23 +121,24 @@ impl StoreFile {
         self.0.hfile.trailer().is_encrypted()
     }
 
-    /// Whether only a half of the HFile counts.
+    /// Whether the file is a half of an HFile.
     pub(crate) fn is_reference(&self) -> bool {
         self.0.info.reference.is_some()
     }
 
-    /// Which half of the HFile counts.
+    /// Returns which half of the HFile the file is, if it is one.
     pub(crate) fn reference(&self) -> Option<&Reference> {
         self.0.info.reference.as_ref()
     }
 
-    /// The bounds of the timestamps, both inclusive; 0 is in them if there are markers that reach back to the beginning.
-    /// None if nothing is known.
+    /// Returns the bounds of the timestamps, both inclusive. They include 0 if there are markers that hide
+    /// all older cells. `None` if unknown.
     pub(crate) fn time_range(&self) -> Option<(i64, i64)> {
         self.0.known.time_range
     }
 
-    /// The smallest timestamp of a Put; `i64::MAX` if the file has none, and none if it does not say.
+    /// Returns the smallest timestamp of a Put: `i64::MAX` if the file has no Put, `None` if it is not
+    /// recorded.
     pub(crate) fn earliest_put_ts(&self) -> Option<i64> {
         self.0.known.earliest_put_ts
     }
@@ -145,54 +148,55 @@ impl StoreFile {
         self.0.known.is_major_compaction
     }
 
-    /// Whether minor compactions leave the file alone.
+    /// Whether minor compactions exclude the file.
     pub(crate) fn excluded_from_minor(&self) -> bool {
         self.0.known.excluded_from_minor
     }
 
-    /// When the file was changed last, in milliseconds.
+    /// Returns when the file was last changed, in milliseconds.
     pub(crate) fn modified_millis(&self) -> i64 {
         self.0.info.modified_millis
     }
 
-    /// The names of the files this one was compacted from, which must not be read beside it (hfile.md §15.7).
+    /// Returns the names of the files this one was compacted from, which must not be read together with it
+    /// (hfile.md §15.7).
     pub(crate) fn compacted_inputs(&self) -> &[Vec<u8>] {
         &self.0.known.compacted_inputs
     }
 
-    /// The first row; none without cells.
+    /// Returns the first row; `None` without cells.
     pub(crate) fn first_row(&self) -> Option<&[u8]> {
         self.0.rows.as_ref().map(|rows| rows.first.as_slice())
     }
 
-    /// The last row; none without cells.
+    /// Returns the last row; `None` without cells.
     pub(crate) fn last_row(&self) -> Option<&[u8]> {
         self.0.rows.as_ref().map(|rows| rows.last.as_slice())
     }
 
-    /// The HFile, all of it also for a half.
+    /// Returns the HFile, the whole of it even for a half.
     pub(crate) fn hfile(&self) -> &HFile {
         &self.0.hfile
     }
 
-    /// The order of the cells.
+    /// Returns the order of the cells.
     #[inline]
     pub(crate) fn order(&self) -> CellOrder {
         self.0.order
     }
 
-    /// Which sequence ids the cells have.
+    /// Returns which sequence ids the cells have.
     pub(crate) fn seq_ids(&self) -> SeqIds {
         self.0.known.seq_ids
     }
 
-    /// Whether the file can hold what a query asks for (read-path.md §6.3).
+    /// Whether the file can have cells that a query selects (read-path.md §6.3).
     ///
-    /// `cutoff` is the oldest timestamp that counts, or `i64::MIN`. With `new_version_behavior` a version behind the time
-    /// range still counts, so nothing is ruled out by the range's end (§23.20). The file's filter is asked only if
-    /// `ask_filter`: not if the family is to have none.
+    /// `cutoff` is the oldest unexpired timestamp, or `i64::MIN`. With `new_version_behavior` a version after
+    /// the time range affects the result, so the range's end rules nothing out (§23.20). The file's Bloom
+    /// filter is asked only if `ask_filter`, which is false if the family has none.
     ///
-    /// Unlike HBase this rules out halves, too, by their rows.
+    /// Unlike HBase, also rules out halves by their rows.
     #[inline]
     pub(crate) fn may_match(
         &self,
@@ -219,7 +223,7 @@ impl StoreFile {
         query.time_range.overlaps(min, max) && max >= cutoff
     }
 
-    /// That the bounds may be excluded makes no difference here.
+    /// Ignores that the bounds may be exclusive: it makes no difference here.
     #[inline]
     fn matches_rows(&self, query: &Query<'_>) -> bool {
         let Some(rows) = &self.0.rows else { return false };
@@ -230,7 +234,7 @@ impl StoreFile {
         rows.overlap(least, greatest)
     }
 
-    /// Whether the file's filter, if it has one, lets a query pass whose first row is `row`.
+    /// Whether the file's Bloom filter, if it has one, passes a query whose first row is `row`.
     #[inline]
     pub(super) fn passes_filter(&self, query: &Query<'_>, row: &mut HashedRow<'_>) -> bool {
         let hfile = &self.0.hfile;
@@ -247,14 +251,16 @@ impl StoreFile {
         }
     }
 
-    /// A scanner of the cells up to a read point; of all cells, as a compaction wants them, without one.
+    /// Creates a scanner of the cells visible at a read point, or of all cells without one, as for a
+    /// compaction.
     ///
-    /// `non_null_column` says that the query names columns and the empty one is not among them (read-path.md §7.1).
+    /// `non_null_column`: whether the query names columns and the empty one is not among them (read-path.md
+    /// §7.1).
     pub(crate) fn scanner(&self, read_point: Option<i64>, non_null_column: bool) -> StoreFileScanner<'_> {
         StoreFileScanner::new(self, read_point, non_null_column)
     }
 
-    /// A scanner of the cells up to a read point, from row to row backward.
+    /// Creates a scanner of the cells visible at a read point, from row to row backward.
     pub(crate) fn reversed_scanner(&self, read_point: i64) -> ReversedStoreFileScanner<'_> {
         ReversedStoreFileScanner::new(self, read_point)
     }
@@ -267,8 +273,8 @@ fn is_of_one_prefix(query: &Query<'_>, len: u32) -> bool {
     prefix(query.start).is_some_and(|start| prefix(query.stop) == Some(start))
 }
 
-/// The order in which files are read, the oldest first: by sequence id, the longer before the shorter, by the time of
-/// the bulk load, by name (read-path.md §6.2; HBase: `StoreFileComparators.SEQ_ID`).
+/// Orders files as they are read, the oldest first: by sequence id, the longer before the shorter, by the
+/// time of the bulk load, by name (read-path.md §6.2; HBase: `StoreFileComparators.SEQ_ID`).
 pub(crate) fn compare_by_seq_id(a: &StoreFile, b: &StoreFile) -> Ordering {
     let load_time = |file: &StoreFile| file.bulk_load_time().unwrap_or(i64::MAX);
     a.max_seq_id()

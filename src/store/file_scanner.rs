@@ -1,4 +1,4 @@
-//! The cells of one file of a store that a reader may see (read-path.md §7; HBase: `StoreFileScanner`,
+//! Scanner of the visible cells of one file of a store (read-path.md §7; HBase: `StoreFileScanner`,
 //! `HalfStoreFileReader`).
 
 use super::file::{SeqIds, StoreFile};
@@ -14,26 +14,27 @@ use std::ops::ControlFlow;
 
 /// A cursor over the visible cells of a file of a store.
 ///
-/// It stands on a cell, which [`peek`](Self::peek) lends, or nowhere: when it is new, past the last cell, or after an
-/// error. After [`request_seek`](Self::request_seek) it may stand on a *fake* cell, which is not in the file and sorts before
-/// or with the one that a seek would find. Unless [`real_seek_done`](Self::real_seek_done) says otherwise,
-/// [`enforce_seek`](Self::enforce_seek) must come before such a cell is handed out.
+/// It is positioned on a cell, which [`peek`](Self::peek) returns, or has no position: when it is new, past
+/// the last cell, or after an error. After [`request_seek`](Self::request_seek) it may be on a *fake* cell,
+/// which is not in the file and sorts before or with the cell that a seek would find. Unless
+/// [`real_seek_done`](Self::real_seek_done) returns true, call [`enforce_seek`](Self::enforce_seek) before
+/// such a cell is handed out.
 pub(crate) struct StoreFileScanner<'f> {
     cells: HFileScanner<'f>,
     stand: Stand,
-    /// The sequence id of all cells, if it is not their own.
+    /// The sequence id of all cells, if it replaces the stored ones.
     seq_id: Option<i64>,
-    /// Whether to go forward is to go to the next cell of the HFile: all that follows is visible.
+    /// Whether the next cell of the HFile is always the next visible cell.
     is_plain: bool,
     visible: Visible,
     reference: Option<&'f Reference>,
     file: &'f StoreFile,
     non_null_column: bool,
-    /// The scanner stands on a fake cell, and the HFile's cursor perhaps not before it: a seek must not count on where
-    /// that is.
+    /// Whether the scanner is on a fake cell and the HFile's cursor may be past it. A seek must not rely on
+    /// the cursor's position then.
     is_lost: bool,
     delayed: Option<Delayed>,
-    /// The seek put off, and the fake cell; no memory unless they are needed.
+    /// The key of the delayed seek, and the fake cell. Allocated on first use.
     delayed_key: Option<SeekKey>,
     fake: Option<SeekKey>,
 }
@@ -45,7 +46,7 @@ enum Stand {
     Fake,
 }
 
-/// A seek put off.
+/// The kind of a delayed seek.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Delayed {
     Seek,
@@ -70,11 +71,12 @@ impl Visible {
     }
 }
 
-/// The sequence id that all cells of a file have, if it is not their own, and which cells a reader sees.
+/// Returns the sequence id that replaces those of all cells of a file, if any, and which cells are visible at
+/// a read point.
 pub(super) fn seq_ids_for(file: &StoreFile, read_point: Option<i64>) -> (Option<i64>, Visible) {
     let (seq_id, greatest) = match file.seq_ids() {
         SeqIds::Stored(greatest) => (None, greatest),
-        // what is not stored reads as 0 anyway
+        // Sequence ids that are not stored read as 0 anyway.
         SeqIds::All(0) if !file.hfile().has_seq_ids() => (None, 0),
         SeqIds::All(id) => (Some(id), id),
     };
@@ -86,14 +88,14 @@ pub(super) fn seq_ids_for(file: &StoreFile, read_point: Option<i64>) -> (Option<
     (seq_id, visible)
 }
 
-/// What is known of the block behind the one where a scanner stands (HBase: `getNextIndexedKey`).
+/// What is known of the block after the scanner's current block (HBase: `getNextIndexedKey`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NextIndexedKey<'a> {
-    /// Every cell of the scanner's block is before this key, and every cell behind the block is not.
+    /// Every cell of the current block is before this key, and every cell of later blocks is not.
     Key(&'a CellKey),
-    /// There is no block behind.
+    /// The current block is the last one.
     LastBlock,
-    /// Nothing: the scanner stands nowhere, or has only a half of the file.
+    /// Nothing: the scanner has no position, or reads only a half of the file.
     Unknown,
 }
 
@@ -118,17 +120,17 @@ impl<'f> StoreFileScanner<'f> {
         }
     }
 
-    /// Which of the blocks that are read go into the cache.
+    /// Sets which of the blocks read go into the cache.
     pub(crate) fn set_cache_fill(&mut self, fill: CacheFill) {
         self.cells.set_cache_fill(fill);
     }
 
-    /// The file.
+    /// Returns the file.
     pub(crate) fn file(&self) -> &'f StoreFile {
         self.file
     }
 
-    /// The cell it stands on, real or fake.
+    /// Returns the current cell, real or fake.
     #[inline]
     pub(crate) fn peek(&self) -> Option<CellRef<'_>> {
         if self.stand == Stand::Cell {
@@ -146,8 +148,8 @@ impl<'f> StoreFileScanner<'f> {
         Some(CellRef::new(fake, b""))
     }
 
-    /// Goes to the next visible cell; false, and nowhere, if there is none. From a fake cell it goes to the first one
-    /// behind that is real.
+    /// Moves to the next visible cell. Returns false, with no position, if there is none. From a fake cell,
+    /// moves to the first real cell after it.
     ///
     /// # Errors
     ///
@@ -160,8 +162,8 @@ impl<'f> StoreFileScanner<'f> {
         self.advance_with_care()
     }
 
-    /// Lends visible cells from the one it stands on on, until `visit` breaks off or there are no more; it stands on the
-    /// cell that it broke off at then.
+    /// Passes visible cells to `visit`, from the current one, until `visit` breaks or the cells end. After a
+    /// break the scanner is on the cell that caused it.
     ///
     /// # Errors
     ///
@@ -183,8 +185,8 @@ impl<'f> StoreFileScanner<'f> {
         Ok(None)
     }
 
-    /// Lends the visible cells of a row from the one it stands on on, until `visitor` breaks off; none if it must be walked
-    /// cell by cell. `row` is memory to use.
+    /// Passes the visible cells of the current row to `visitor`, from the current one, until `visitor`
+    /// breaks. Returns `None` if the caller must walk cell by cell. `row` is scratch memory.
     ///
     /// # Errors
     ///
@@ -201,26 +203,27 @@ impl<'f> StoreFileScanner<'f> {
         Ok(None)
     }
 
-    /// Lends the cell it stands on if it is seen at once that its row, as far as it is visible, begins and ends there: see
+    /// If the current row has exactly one visible cell in this block, passes it to `visit`: see
     /// [`HFileScanner::walk_lone`].
     #[inline]
     pub(crate) fn walk_lone<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
         if self.lends_as_it_is() { self.cells.walk_lone(visit) } else { None }
     }
 
-    /// Whether the cells are those of the HFile, one by one, from the one it stands on on.
+    /// Whether the cells from the current one on are exactly those of the HFile.
     #[inline]
     fn lends_as_it_is(&self) -> bool {
         self.is_plain && self.stand == Stand::Cell && self.seq_id.is_none()
     }
 
-    /// Takes so many steps at most towards the next row, if that is plain to do; where the last one led.
+    /// Takes up to `steps` steps towards the next row, if all cells are visible. Returns the result of the
+    /// last step.
     #[inline]
     pub(crate) fn pass_row(&mut self, steps: usize) -> Step {
         if self.is_plain && self.stand == Stand::Cell { self.cells.pass_row(steps) } else { Step::End }
     }
 
-    /// The row of the cell it stands on.
+    /// Returns the row of the current cell.
     #[inline]
     pub(crate) fn peek_row(&self) -> Option<&[u8]> {
         if self.stand == Stand::Cell {
@@ -248,7 +251,8 @@ impl<'f> StoreFileScanner<'f> {
         }
     }
 
-    /// Goes to the first visible cell that is not before `key`; false, and nowhere, if there is none.
+    /// Moves to the first visible cell that is not before `key`. Returns false, with no position, if there is
+    /// none.
     ///
     /// # Errors
     ///
@@ -269,7 +273,8 @@ impl<'f> StoreFileScanner<'f> {
         self.settle()
     }
 
-    /// Goes forward to the first visible cell that is not before `key`; stays where it is if that is not before `key`.
+    /// Moves forward to the first visible cell that is not before `key`. Does not move if the current cell is
+    /// not before `key`.
     ///
     /// # Errors
     ///
@@ -283,11 +288,12 @@ impl<'f> StoreFileScanner<'f> {
         self.settle()
     }
 
-    /// A seek, or a reseek if `forward`, that is put off where possible (read-path.md §7.4).
+    /// Seeks `key`, or reseeks if `forward`, delaying the seek where possible (read-path.md §7.4).
     ///
-    /// With `use_bloom`, a filter that knows nothing of the column makes the scanner stand on a fake cell behind all of
-    /// the column, and the seek counts as done. Where all of the file is older than `key`, it stands on a fake cell before all
-    /// that the file may have of the column, and the seek is put off. Otherwise it is made.
+    /// With `use_bloom`, if the Bloom filter rules out the column, the scanner moves to a fake cell after the
+    /// whole column, and the seek counts as done. If the whole file is older than `key`, the scanner moves to
+    /// a fake cell before everything that the file may have of the column, and delays the seek. Otherwise it
+    /// seeks.
     ///
     /// # Errors
     ///
@@ -328,7 +334,7 @@ impl<'f> StoreFileScanner<'f> {
         !self.non_null_column || !key.cell_type().is_family_delete() || hfile.may_contain_delete_family(row)
     }
 
-    /// Makes the seek that was put off, if one was.
+    /// Makes the delayed seek, if there is one.
     ///
     /// # Errors
     ///
@@ -344,13 +350,13 @@ impl<'f> StoreFileScanner<'f> {
         found
     }
 
-    /// Whether no seek has been put off. The cell may be fake all the same, if it is behind all of its column.
+    /// Whether no seek is delayed. The cell may still be fake, if it is after its whole column.
     #[inline]
     pub(crate) fn real_seek_done(&self) -> bool {
         self.delayed.is_none()
     }
 
-    /// What is known of the block behind the one where the scanner stands.
+    /// Returns what is known of the block after the current one.
     pub(crate) fn next_indexed_key(&self) -> NextIndexedKey<'_> {
         if self.is_lost || self.reference.is_some() || self.cells.peek().is_none() {
             return NextIndexedKey::Unknown;
@@ -361,7 +367,7 @@ impl<'f> StoreFileScanner<'f> {
         }
     }
 
-    /// Goes on, if need be, from where the cursor stands to the next cell that is visible; not beyond the half.
+    /// Moves on, if needed, from the cursor's position to the next visible cell of the half.
     #[inline]
     fn settle(&mut self) -> Result<bool> {
         if self.is_plain {
@@ -385,7 +391,7 @@ impl<'f> StoreFileScanner<'f> {
         Ok(false)
     }
 
-    /// Whatever comes of a seek, no other is pending, and the cell it stood on is gone.
+    /// Clears the position and any delayed seek, before a new seek.
     #[inline]
     fn leave(&mut self) {
         self.stand = Stand::Nowhere;

@@ -1,4 +1,4 @@
-//! From memory to a file (read-path.md §4; HBase: `DefaultStoreFlusher`).
+//! Writes cells from memory to a file (read-path.md §4; HBase: `DefaultStoreFlusher`).
 
 use super::Store;
 use super::heap::KeyValueScanner;
@@ -14,8 +14,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 impl Store {
-    /// Writes what segments hold to a file that has no name yet; none if no cell is kept. `seq_id` is the sequence id
-    /// of the flush; `encrypted` says that the store has encrypted files, whose values memory may have.
+    /// Writes the cells of segments to a file that has no name yet. Returns `None` if no cell is kept.
+    /// `seq_id` is the sequence id of the flush. `encrypted`: whether the store has encrypted files, whose
+    /// values memory may have.
     pub(crate) fn flush(
         &self,
         segments: &[Arc<Segment>],

@@ -1,4 +1,4 @@
-//! One row of a store, mostly without a scanner (read-path.md §5.1).
+//! Reads one row of a store, usually without a scanner (read-path.md §5.1).
 
 use super::file::StoreFile;
 use super::matcher::{ScanInfo, ScanQueryMatcher, is_plain_value, plain_times};
@@ -14,22 +14,22 @@ use crate::metrics::ReadCounts;
 use crate::op::Query;
 use std::ops::ControlFlow;
 
-/// How many cells are passed one by one before a seek is worth a scanner.
+/// Cells stepped over before falling back to a scanner, which can seek.
 const STEPS: usize = 64;
 
-/// What came of a read of cells where they lie.
+/// How a read in place, of cached blocks and segments, ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum InPlace {
     Done,
-    /// Nothing: it is for a scanner, which reads blocks, can seek, and knows where a fault is.
+    /// The row must be read by a scanner, which reads blocks, can seek, and locates faults.
     ForScanner,
 }
 
 impl StoreState {
-    /// Appends the cells that a get of one row asks for.
+    /// Appends the cells that a get of one row selects.
     ///
-    /// Mostly all that may be of the row is in memory: then its cells are matched where they lie, and nothing is allocated.
-    /// Where that does not do, a [`StoreScanner`] reads them; both give the same.
+    /// Fast path: all candidate blocks are cached, so the cells are matched in place and nothing is
+    /// allocated. Otherwise a [`StoreScanner`] reads them. Both give the same result.
     pub(crate) fn get<'s>(
         &'s self,
         query: &Query<'s>,
@@ -39,7 +39,8 @@ impl StoreState {
     ) -> Result<()> {
         let only = self.only_file(query, info);
         if let Some(file) = only {
-            // to look for a row in a block that is in memory costs no more than to ask a filter, unless the row is not there
+            // Looking up a row in a cached block costs no more than asking a filter, unless the row is
+            // absent.
             let ask = self.has_bloom && row.expects_nothing();
             if ask && !file.passes_filter(query, &mut HashedRow::new(query.start)) {
                 counts.files_considered += 1;
@@ -56,8 +57,9 @@ impl StoreState {
         self.get_merged(only.is_none(), query, info, row, counts)
     }
 
-    /// As [`get`](Self::get), from any number of sources; `in_place` if they have not been tried where they lie.
-    #[inline(never)] // what it needs is large, and most gets need nothing of it
+    /// As [`get`](Self::get), from any number of sources. `in_place`: whether a read in place has not been
+    /// tried yet.
+    #[inline(never)] // its locals are large, and most gets do not need them
     fn get_merged<'s>(
         &'s self,
         in_place: bool,
@@ -67,7 +69,7 @@ impl StoreState {
         counts: &mut ReadCounts,
     ) -> Result<()> {
         let mut sources = self.sources(query, info, false, counts);
-        // to look for a row in a block that is in memory costs no more than to ask a filter
+        // Looking up a row in a cached block costs no more than asking a filter.
         let filtered = sources.len() > 1;
         if filtered {
             self.filter(&mut sources, query, counts);
@@ -84,7 +86,7 @@ impl StoreState {
         self.get_by_scanner(&sources, query, info, row, counts)
     }
 
-    /// Reads from any number of sources.
+    /// Reads from any number of sources with a scanner.
     #[cold]
     fn get_by_scanner<'s>(
         &'s self,
@@ -107,7 +109,7 @@ impl StoreState {
         Ok(())
     }
 
-    /// Reads what is in memory. If that will not do, the row is as it was.
+    /// Reads the row in place. If that is not possible, leaves `row` unchanged.
     #[inline]
     fn get_in_place<'s>(
         &'s self,
@@ -123,7 +125,7 @@ impl StoreState {
         let mut found = RowMerge::default();
         for file in sources.files.iter() {
             let cells = match RowCells::of_file(file, query.start, query.read_point) {
-                // mostly so, and nothing large is moved then
+                // common case; avoids a large move
                 Ok(RowCells::End) => continue,
                 Ok(cells) => cells,
                 Err(NotCached) => return Ok(InPlace::ForScanner),
@@ -145,7 +147,7 @@ impl StoreState {
         Ok(InPlace::Done)
     }
 
-    /// Reads what is in memory of a file that alone may have the row.
+    /// Reads the row in place from the only file that may have it.
     #[inline(always)] // the path of most gets
     fn get_from<'s>(
         &'s self,
@@ -172,13 +174,13 @@ impl StoreState {
         Ok(InPlace::Done)
     }
 
-    /// Whether the cell that a row begins with is what a query finds, and all of it: what most gets are about. Mostly this
-    /// is so, and no matcher is needed then, which says the same.
+    /// Whether the first cell of a row is the complete result of a query. This is the common case, which
+    /// needs no matcher; a matcher would give the same result.
     #[inline(always)] // as `get_from`
     fn is_all(&self, cells: &RowCells<'_>, query: &Query<'_>, info: &ScanInfo) -> bool {
         let Some(cell) = cells.peek() else { return false };
         let (from, to) = plain_times(query, info);
-        // a version of the latest time is one that readers of named columns pass over, as in HBase
+        // Reads of named columns skip versions of the latest timestamp, as in HBase.
         let is_plain = is_plain_value(cell, (from, to.min(LATEST_TIMESTAMP - 1)))
             && query.store_offset == 0
             && cell.key.is_of_family(&self.family);
@@ -213,7 +215,7 @@ impl StoreState {
         row: &mut RowBuf,
         counts: &mut ReadCounts,
     ) -> Result<InPlace> {
-        // where it begins a scanner passes over cells of other families, which a sound file does not have
+        // A scanner skips cells of other families where it begins. A valid file has none.
         if !found.heads().all(|cell| cell.key.is_of_family(&self.family)) {
             return Ok(InPlace::ForScanner);
         }

@@ -1,4 +1,5 @@
-//! Merging what the segments and files of a store hold (read-path.md §8; HBase: `KeyValueScanner`, `KeyValueHeap`).
+//! Merges the cells of a store's segments and files (read-path.md §8; HBase: `KeyValueScanner`,
+//! `KeyValueHeap`).
 
 use super::file_scanner::{NextIndexedKey, StoreFileScanner};
 use crate::block::data::Step;
@@ -13,7 +14,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 /// A cursor over one source of cells.
-#[expect(clippy::large_enum_variant, reason = "they are few, and a box would be a step more to each cell")]
+#[expect(clippy::large_enum_variant, reason = "few scanners; a box would add an indirection per cell")]
 pub(crate) enum KeyValueScanner<'s> {
     Segment(SegmentScanner<'s>),
     File(StoreFileScanner<'s>),
@@ -55,8 +56,8 @@ impl KeyValueScanner<'_> {
         }
     }
 
-    /// Lends the cells of a row from the one it stands on on, until `visitor` breaks off. `row` is memory to
-    /// use.
+    /// Passes the cells of the current row to `visitor`, from the current one, until `visitor` breaks. `row`
+    /// is scratch memory.
     #[inline]
     fn walk_row<V: RowVisitor>(&mut self, row: &mut Vec<u8>, visitor: &mut V) -> Result<RowWalk<V::Break>> {
         match self {
@@ -75,8 +76,8 @@ impl KeyValueScanner<'_> {
         self.walk_row_by_cell(row, visitor)
     }
 
-    /// Lends the cell it stands on if it is seen at once that its row ends there, and goes on if `visit` has a result; else there
-    /// is none, and it stays.
+    /// If the current row is cheaply seen to end at the current cell, passes the cell to `visit`. Moves on if
+    /// `visit` returns `Some`; otherwise stays and returns `None`.
     #[inline]
     fn walk_lone<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
         match self {
@@ -85,7 +86,7 @@ impl KeyValueScanner<'_> {
         }
     }
 
-    /// As [`walk_row`](Self::walk_row), whatever the source is.
+    /// Same as [`walk_row`](Self::walk_row), for any source.
     fn walk_row_by_cell<B>(
         &mut self,
         row: &mut Vec<u8>,
@@ -98,7 +99,7 @@ impl KeyValueScanner<'_> {
         }
     }
 
-    /// Goes on with [`walk_row`](Self::walk_row) behind the cell it stands on.
+    /// Continues [`walk_row`](Self::walk_row) after the current cell.
     fn walk_row_on<B>(
         &mut self,
         row: &mut Vec<u8>,
@@ -118,7 +119,7 @@ impl KeyValueScanner<'_> {
         }
     }
 
-    /// The row of the cell it stands on.
+    /// Returns the row of the current cell.
     #[inline(always)] // the loop of every scan
     fn peek_row(&self) -> Option<&[u8]> {
         match self {
@@ -127,7 +128,7 @@ impl KeyValueScanner<'_> {
         }
     }
 
-    /// Shows the first row and the last one of the source.
+    /// Passes the first and the last row of the source to `see`.
     fn bounds(&self, mut see: impl FnMut(&[u8])) {
         match self {
             Self::File(scanner) => {
@@ -159,7 +160,8 @@ impl KeyValueScanner<'_> {
         }
     }
 
-    /// As [`reseek`](Self::reseek), or [`seek`](Self::seek), but a file may put it off.
+    /// Same as [`reseek`](Self::reseek) if `forward`, else [`seek`](Self::seek), but a file may delay the
+    /// seek.
     fn request_seek(&mut self, key: &CellKey, forward: bool, use_bloom: bool) -> Result<()> {
         match self {
             Self::File(scanner) => scanner.request_seek(key, forward, use_bloom).map(drop),
@@ -184,60 +186,61 @@ impl KeyValueScanner<'_> {
     }
 }
 
-/// How a heap moves to a key.
+/// How a heap seeks a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SeekMode {
-    /// At once.
+    /// Immediately.
     Real,
-    /// When the cell is needed; `bloom` says whether a filter may be asked instead.
+    /// When the cell is needed. `bloom`: whether a Bloom filter may be asked instead.
     Lazy { bloom: bool },
 }
 
-/// Scanners merged by the order of their cells; of equal cells, that of the newer source comes first.
+/// Scanners merged by the order of their cells. Of equal cells, that of the newer source comes first.
 ///
-/// The scanner on top is one that has really been sought: a cell that stands for one not looked for yet is never lent, but
-/// for that by which a filter says that there is none.
+/// The scanner on top has no delayed seek: lazily-seeked (fake) cells are never exposed, except the fake cell
+/// after a column that a Bloom filter rules out.
 ///
-/// Of each scanner's cell a prefix of the row is kept, so that most comparisons take one instruction. Of few scanners the
-/// least is found by looking at all, which takes no branch that could be foretold wrongly; of many, by a heap of their
-/// numbers. Either only happens when the one on top may no longer be it.
+/// The heap keeps a prefix of the row of each scanner's cell, so that most comparisons take one instruction.
+/// Among few scanners the least is found by a linear scan, which avoids branch mispredictions; among many, by
+/// a binary heap of their indices. Both run only when the scanner on top may have changed.
 pub(crate) struct KeyValueHeap<'s> {
     /// From the oldest source to the newest.
     scanners: Vec<KeyValueScanner<'s>>,
-    /// What each scanner's cell begins with: see [`Prefix::of`]. The largest number if there is no cell.
+    /// The prefix of each scanner's current row: see [`Prefix::of`]. [`NOTHING`] if there is no cell.
     heads: Vec<u64>,
-    /// The numbers of the scanners, each before the two that are at twice its place and one or two more; empty if they are few.
+    /// A binary heap of scanner indices: the children of place `p` are at `2p + 1` and `2p + 2`. Empty if
+    /// there are at most [`FEW`] scanners.
     tree: Vec<usize>,
     order: CellOrder,
     prefix: Prefix,
     top: usize,
-    /// The least prefix among the others.
+    /// The least prefix of the scanners other than the one on top.
     runner_up: u64,
 }
 
-/// So many scanners are few.
+/// Up to this many scanners use a linear scan.
 const FEW: usize = 8;
 
 const NOTHING: u64 = u64::MAX;
 
-/// What rows begin with, as a number.
+/// Computes numeric prefixes of rows.
 #[derive(Clone, Debug)]
 pub(super) struct Prefix {
     order: CellOrder,
-    /// What all rows of the sources had in common when this was made.
+    /// The common prefix of all rows of the sources when this was made.
     common: Vec<u8>,
 }
 
 impl Prefix {
-    /// Of what rows begin with.
+    /// Prefixes that begin at the first byte of a row.
     pub(super) fn plain(order: CellOrder) -> Self {
         Self { order, common: Vec::new() }
     }
 
-    /// Of what is behind the bytes that the sources' rows have in common, so that it tells rows apart though they
-    /// all begin alike.
+    /// Prefixes that begin after the bytes common to all rows of the sources, so that they distinguish rows
+    /// that begin alike.
     fn new(scanners: &[KeyValueScanner<'_>], order: CellOrder) -> Self {
-        // one alone is compared with nothing
+        // A lone scanner is never compared.
         if scanners.len() > 1 {
             Self::of_rows(order, |mut see| scanners.iter().for_each(|scanner| scanner.bounds(&mut see)))
         } else {
@@ -245,7 +248,7 @@ impl Prefix {
         }
     }
 
-    /// The same, of rows that `show` gives.
+    /// Same as [`new`](Self::new), from the rows that `show` passes to its callback.
     pub(super) fn of_rows(order: CellOrder, show: impl FnOnce(&mut dyn FnMut(&[u8]))) -> Self {
         let mut common: Option<Vec<u8>> = None;
         if order == CellOrder::User {
@@ -257,12 +260,12 @@ impl Prefix {
         Self { order, common: common.unwrap_or_default() }
     }
 
-    /// A number that sorts as the row does, as far as it tells rows apart. Rows that do not begin as the others, which may
-    /// have been written meanwhile, have the least number or the greatest.
+    /// Returns a number that sorts as the row does, but may be equal for different rows. Rows without the
+    /// common prefix, which may have been written since, map to the least or the greatest number.
     #[inline]
     pub(super) fn of(&self, row: &[u8]) -> u64 {
         if self.order == CellOrder::Meta {
-            // its rows do not compare as bytes
+            // Rows of `hbase:meta` do not compare as bytes.
             return 0;
         }
         if !self.common.is_empty() {
@@ -277,8 +280,8 @@ impl Prefix {
 }
 
 impl<'s> KeyValueHeap<'s> {
-    /// Of scanners that stand nowhere yet, from the oldest source to the newest; `many_rows` says that more than one is to
-    /// be read.
+    /// Creates a heap of scanners without a position, from the oldest source to the newest. `many_rows`:
+    /// whether more than one row is to be read.
     pub(crate) fn new(scanners: Vec<KeyValueScanner<'s>>, order: CellOrder, many_rows: bool) -> Self {
         let heads = vec![NOTHING; scanners.len()];
         let tree = if scanners.len() > FEW { (0..scanners.len()).collect() } else { Vec::new() };
@@ -286,7 +289,7 @@ impl<'s> KeyValueHeap<'s> {
         Self { scanners, heads, tree, order, prefix, top: 0, runner_up: NOTHING }
     }
 
-    /// Goes to the first cell that is not before `key`, from anywhere.
+    /// Seeks the first cell that is not before `key`, from any position.
     pub(crate) fn seek(&mut self, key: &CellKey, mode: SeekMode) -> Result<()> {
         for i in 0..self.scanners.len() {
             match mode {
@@ -298,10 +301,10 @@ impl<'s> KeyValueHeap<'s> {
         self.select_anew()
     }
 
-    /// Goes forward to the first cell that is not before `key`.
+    /// Moves forward to the first cell that is not before `key`.
     pub(crate) fn reseek(&mut self, key: &CellKey, mode: SeekMode) -> Result<()> {
         let prefix = self.prefix.of(key.row());
-        // with one scanner left there is nothing to gain by putting a seek off
+        // With one scanner left, delaying a seek gains nothing.
         let others = self.heads.iter().filter(|&&head| head != NOTHING).nth(1).is_some();
         for i in 0..self.scanners.len() {
             if !self.is_before(i, prefix, key) {
@@ -316,7 +319,7 @@ impl<'s> KeyValueHeap<'s> {
         self.select_anew()
     }
 
-    /// Goes to the next cell.
+    /// Moves to the next cell.
     #[inline]
     pub(crate) fn advance(&mut self) -> Result<()> {
         let Some(scanner) = self.scanners.get_mut(self.top) else { return Ok(()) };
@@ -327,8 +330,8 @@ impl<'s> KeyValueHeap<'s> {
         self.settle_top()
     }
 
-    /// Lends cells from the one on top on, until `visit` breaks off or there are no more; the cell that it broke off at
-    /// is on top then.
+    /// Passes cells to `visit`, from the one on top, until `visit` breaks or the cells end. After a break the
+    /// cell that caused it is on top.
     #[inline]
     pub(crate) fn walk<B>(
         &mut self,
@@ -344,7 +347,7 @@ impl<'s> KeyValueHeap<'s> {
             let ended = scanner.walk(|cell| {
                 if !is_top {
                     head = prefix.of(cell.row());
-                    // the next scanner's turn, perhaps
+                    // The next scanner may come first.
                     if head >= runner_up {
                         return ControlFlow::Break(None);
                     }
@@ -378,8 +381,9 @@ impl<'s> KeyValueHeap<'s> {
         self.heads.len() == 1 || self.heads.get(self.top).is_some_and(|head| *head < self.runner_up)
     }
 
-    /// Lends the cells of the row on top, which [has it alone](Self::has_row_alone), from the one on top on, until `visitor`
-    /// breaks off; what it broke off at, or the next row, is on top then. `row` is memory to use.
+    /// Passes the cells of the row on top to `visitor`, from the one on top, until `visitor` breaks. Requires
+    /// [`has_row_alone`](Self::has_row_alone). Afterwards the cell that caused the break, or the next row, is
+    /// on top. `row` is scratch memory.
     #[inline]
     pub(crate) fn walk_row<V: RowVisitor>(
         &mut self,
@@ -401,8 +405,8 @@ impl<'s> KeyValueHeap<'s> {
         }
     }
 
-    /// Lends the cell on top if it is seen at once that there is no other behind it in its row, and goes on if `visit` has a result;
-    /// else there is none, and it stays.
+    /// If the cell on top is cheaply seen to be the last of its row, passes it to `visit`. Moves on if
+    /// `visit` returns `Some`; otherwise stays and returns `None`.
     #[inline]
     pub(crate) fn walk_lone<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Result<Option<R>> {
         if !self.has_row_alone() {
@@ -416,8 +420,8 @@ impl<'s> KeyValueHeap<'s> {
         Ok(result)
     }
 
-    /// Takes so many steps at most towards the next row, if the one on top is known to have its row alone; where the last
-    /// one led, or [`Step::End`] if that is not to be told.
+    /// Takes up to `steps` steps towards the next row, if the scanner on top is known to have its row alone.
+    /// Returns the result of the last step, or [`Step::End`] if that is unknown.
     #[inline]
     pub(crate) fn pass_row(&mut self, steps: usize) -> Result<Step> {
         if !self.has_row_alone() {
@@ -433,19 +437,19 @@ impl<'s> KeyValueHeap<'s> {
         Ok(step)
     }
 
-    /// The row of the cell on top.
+    /// Returns the row of the cell on top.
     #[inline]
     pub(crate) fn peek_row(&self) -> Option<&[u8]> {
         self.scanners.get(self.top)?.peek_row()
     }
 
-    /// The cell on top.
+    /// Returns the cell on top.
     #[inline]
     pub(crate) fn peek(&self) -> Option<CellRef<'_>> {
         self.scanners.get(self.top)?.peek()
     }
 
-    /// What is known of the block behind the one in which the top stands.
+    /// Returns what is known of the block after the current one of the scanner on top.
     pub(crate) fn next_indexed_key(&self) -> NextIndexedKey<'_> {
         match self.scanners.get(self.top) {
             Some(KeyValueScanner::File(scanner)) => scanner.next_indexed_key(),
@@ -453,7 +457,7 @@ impl<'s> KeyValueHeap<'s> {
         }
     }
 
-    /// Where the cell on top comes from, for errors.
+    /// Returns the path of the file that the cell on top comes from, for errors.
     #[cold]
     pub(crate) fn path_of_top(&self) -> &Path {
         match self.scanners.get(self.top) {
@@ -462,7 +466,7 @@ impl<'s> KeyValueHeap<'s> {
         }
     }
 
-    /// Whether a scanner stands before a key.
+    /// Whether a scanner's cell is before a key.
     #[inline]
     fn is_before(&self, i: usize, prefix: u64, key: &CellKey) -> bool {
         match self.heads[i].cmp(&prefix) {
@@ -474,7 +478,7 @@ impl<'s> KeyValueHeap<'s> {
         self.scanners[i].peek().is_some_and(|cell| self.order.compare(cell.key(), key).is_lt())
     }
 
-    /// Notes what a scanner stands on.
+    /// Updates the prefix of a scanner's cell.
     #[inline]
     fn look(&mut self, i: usize) {
         self.heads[i] = match self.scanners[i].peek_row() {
@@ -483,7 +487,7 @@ impl<'s> KeyValueHeap<'s> {
         };
     }
 
-    /// Finds the scanner on top, now that the one that was there may have moved on.
+    /// Finds the scanner on top after the previous one may have moved.
     #[inline]
     fn settle_top(&mut self) -> Result<()> {
         self.look(self.top);
@@ -493,7 +497,7 @@ impl<'s> KeyValueHeap<'s> {
         self.select()
     }
 
-    /// As [`select`](Self::select), whatever scanners have moved.
+    /// Same as [`select`](Self::select), after any scanners may have moved.
     fn select_anew(&mut self) -> Result<()> {
         for place in (0..self.tree.len() / 2).rev() {
             self.sift(place);
@@ -501,7 +505,7 @@ impl<'s> KeyValueHeap<'s> {
         self.select()
     }
 
-    /// Finds the scanner on top, now that the one that was there has moved, and makes it seek if it has put that off.
+    /// Finds the scanner on top after the previous one has moved, and makes its delayed seek.
     #[inline]
     fn select(&mut self) -> Result<()> {
         loop {
@@ -526,7 +530,7 @@ impl<'s> KeyValueHeap<'s> {
         }
     }
 
-    /// Finds the scanner on top among those whose cells begin alike; the oldest of them is there.
+    /// Finds the scanner on top among those with the least prefix. `top` must be the oldest of them.
     fn compare_equals(&mut self, least: u64) {
         for i in self.top + 1..self.heads.len() {
             if self.heads[i] == least && self.precedes(i, self.top) {
@@ -538,11 +542,11 @@ impl<'s> KeyValueHeap<'s> {
     fn find_top_in_tree(&mut self) {
         self.sift(0);
         self.top = self.tree[0];
-        // there are more than a few
+        // The tree has more than [`FEW`] scanners.
         self.runner_up = self.heads[self.tree[1]].min(self.heads[self.tree[2]]);
     }
 
-    /// Puts the scanner at a place of the tree where it belongs below.
+    /// Sifts the scanner at a place of the tree down.
     fn sift(&mut self, mut place: usize) {
         loop {
             let mut least = place;
@@ -569,19 +573,19 @@ impl<'s> KeyValueHeap<'s> {
         }
     }
 
-    /// Whether the cell of one scanner comes before that of an older one.
+    /// Whether the cell of a newer scanner comes before that of an older one.
     fn precedes(&self, newer: usize, older: usize) -> bool {
         comes_first(self.order, self.scanners[newer].peek(), self.scanners[older].peek())
     }
 }
 
-/// The place of the least of some numbers, the first of those that are it, with the number and that of the least of the others:
-/// [`NOTHING`] where there is none.
+/// Returns the index of the first least number, that number, and the least of the others. Numbers that do not
+/// exist are [`NOTHING`].
 #[inline]
 pub(super) fn least_two(numbers: impl Iterator<Item = u64>) -> (usize, u64, u64) {
     let (mut place, mut least, mut runner_up) = (0, NOTHING, NOTHING);
     for (i, number) in numbers.enumerate() {
-        // without a branch: which one is less is chance
+        // Branch-free: the outcome of the comparison is unpredictable.
         runner_up = runner_up.min(number.max(least));
         place = if number < least { i } else { place };
         least = number.min(least);

@@ -1,4 +1,4 @@
-//! The cells of some sources as one sequence, in either direction.
+//! The cells of several sources as one sequence, in either direction.
 
 use super::file_scanner::NextIndexedKey;
 use super::heap::{KeyValueHeap, SeekMode};
@@ -8,8 +8,8 @@ use crate::error::Result;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-/// A heap of scanners that goes through the rows from the first to the last, or from the last to the first; through the
-/// cells of a row always forward.
+/// A heap of scanners that reads rows from the first to the last, or from the last to the first. The cells of
+/// a row are always read forward.
 #[derive(Debug)]
 pub(super) enum Merge<'s> {
     Forward(KeyValueHeap<'s>),
@@ -23,7 +23,7 @@ impl Merge<'_> {
         matches!(self, Self::Reversed(_))
     }
 
-    /// The cell on top.
+    /// Returns the cell on top.
     #[inline]
     pub(super) fn peek(&self) -> Option<CellRef<'_>> {
         match self {
@@ -32,7 +32,7 @@ impl Merge<'_> {
         }
     }
 
-    /// The row of the cell on top.
+    /// Returns the row of the cell on top.
     #[inline]
     pub(super) fn peek_row(&self) -> Option<&[u8]> {
         match self {
@@ -41,7 +41,7 @@ impl Merge<'_> {
         }
     }
 
-    /// Goes to the next cell.
+    /// Moves to the next cell.
     #[inline]
     pub(super) fn advance(&mut self) -> Result<()> {
         match self {
@@ -50,8 +50,8 @@ impl Merge<'_> {
         }
     }
 
-    /// Lends cells from the one on top on, until `visit` breaks off or there are no more; the cell that it broke off at
-    /// is on top then.
+    /// Passes cells to `visit`, from the one on top, until `visit` breaks or the cells end. After a break the
+    /// cell that caused it is on top.
     #[inline]
     pub(super) fn walk<B>(&mut self, visit: impl FnMut(CellRef<'_>) -> ControlFlow<B>) -> Result<Option<B>> {
         match self {
@@ -60,8 +60,8 @@ impl Merge<'_> {
         }
     }
 
-    /// Lends the cell on top if it is seen at once that there is no other behind it in its row, and goes on if `visit` has a result;
-    /// else there is none, and it stays.
+    /// If the cell on top is cheaply seen to be the last of its row, passes it to `visit`. Moves on if
+    /// `visit` returns `Some`; otherwise stays and returns `None`.
     #[inline(always)] // the loop of every scan
     pub(super) fn walk_lone<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Result<Option<R>> {
         match self {
@@ -70,7 +70,7 @@ impl Merge<'_> {
         }
     }
 
-    /// Whether no other source has a cell of the row of the cell on top, as far as that is easily told.
+    /// Whether the cell on top is cheaply seen to be of a row that no other source has.
     #[inline]
     pub(super) fn has_row_alone(&self) -> bool {
         match self {
@@ -79,8 +79,9 @@ impl Merge<'_> {
         }
     }
 
-    /// Goes on, in the direction of the scan, to the first cell that is not before `key`: forward that is so of the cells
-    /// of its row and of those behind, backward of those of the row before. Nothing is put off backward.
+    /// Moves on, in the direction of the scan, to the first cell that is not before `key`: one of its row or
+    /// after it in a forward scan, one of its row or of a previous row in a reversed scan. No seek is delayed
+    /// in reverse.
     pub(super) fn reseek(&mut self, key: &CellKey, mode: SeekMode) -> Result<()> {
         match self {
             Self::Forward(heap) => heap.reseek(key, mode),
@@ -88,7 +89,7 @@ impl Merge<'_> {
         }
     }
 
-    /// What is known of the block behind the one in which the top stands.
+    /// Returns what is known of the block after the current one of the scanner on top.
     pub(super) fn next_indexed_key(&self) -> NextIndexedKey<'_> {
         match self {
             Self::Forward(heap) => heap.next_indexed_key(),
@@ -96,7 +97,7 @@ impl Merge<'_> {
         }
     }
 
-    /// Where the cell on top comes from, for errors.
+    /// Returns the path of the file that the cell on top comes from, for errors.
     #[cold]
     pub(super) fn path_of_top(&self) -> &Path {
         match self {

@@ -1,4 +1,5 @@
-//! One column family of one region: what it holds, how it is read, flushed and compacted (HBase: `HStore`).
+//! One column family of one region: its contents, and how it is read, flushed and compacted (HBase:
+//! `HStore`).
 
 pub(crate) mod compact;
 pub(crate) mod context;
@@ -35,7 +36,7 @@ use matcher::ScanInfo;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// What does not change of a store: its family, and where and how its files are.
+/// The immutable properties of a store: its family, and where and how its files are kept.
 #[derive(Debug)]
 pub(crate) struct Store {
     pub(crate) family: Family,
@@ -44,14 +45,14 @@ pub(crate) struct Store {
     pub(crate) compaction: CompactionConfig,
     /// The directory of its files.
     pub(crate) dir: PathBuf,
-    /// The directory where its files are written before they get their place.
+    /// The directory where its files are written before they are moved to `dir`.
     pub(crate) tmp: PathBuf,
     pub(crate) options: HFileOptions,
     pub(crate) storage: Arc<dyn Storage>,
 }
 
 impl Store {
-    /// What a flush or compaction keeps at a time.
+    /// Returns the rules by which a flush or compaction at `now` keeps cells.
     pub(crate) fn scan_info(&self, now: i64) -> ScanInfo {
         let time_to_purge_deletes = self.compaction.time_to_purge_deletes;
         ScanInfo { time_to_purge_deletes, ..ScanInfo::new(&self.family, now) }

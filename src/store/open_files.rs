@@ -1,4 +1,4 @@
-//! Opening the files of a store (hfile.md §15.7; HBase: `StoreEngine.openStoreFiles`).
+//! Opens the files of a store (hfile.md §15.7; HBase: `StoreEngine.openStoreFiles`).
 
 use super::file::{StoreFile, compare_by_seq_id};
 use crate::block::BlockType;
@@ -7,23 +7,23 @@ use crate::hfile::HFileOptions;
 use crate::layout::StoreFileInfo;
 use std::collections::HashMap;
 
-/// The files of a store, open.
+/// The open files of a store.
 #[derive(Debug, Default)]
 pub(crate) struct OpenedFiles {
-    /// The files that are read, oldest first.
+    /// The files to read, oldest first.
     pub(crate) files: Vec<StoreFile>,
-    /// Files that others were compacted from, left over from a compaction that was cut off, or not yet archived. Read beside
-    /// the others they would bring back what the compaction dropped.
+    /// Files that others were compacted from, left over from an interrupted compaction, or not yet archived.
+    /// Reading them with the others would bring back what the compaction dropped.
     pub(crate) replaced: Vec<StoreFile>,
-    /// Files that say they replace others and are not believed.
+    /// Warnings about files whose claims to replace others were rejected.
     pub(crate) warnings: Vec<Error>,
 }
 
 /// Opens the files of a store, and leaves out those that others replace.
 ///
-/// A file says what it was compacted from (COMPACTION_EVENT_KEY). It is believed if a compaction can have made it: it was not
-/// bulk-loaded, and what it names is another file whose MAX_SEQ_ID is not above its own. Files that replace each other in
-/// a circle are all read.
+/// A file names the files it was compacted from (COMPACTION_EVENT_KEY). An entry is accepted if a compaction
+/// can have made it: the file was not bulk-loaded, and the entry names another file whose MAX_SEQ_ID is not
+/// greater than the file's own. Files that replace each other in a circle are all read.
 pub(crate) fn open_files(options: &HFileOptions, infos: &[StoreFileInfo]) -> Result<OpenedFiles> {
     let files =
         infos.iter().map(|info| StoreFile::open(options, info)).collect::<Result<Vec<StoreFile>>>()?;
@@ -68,7 +68,7 @@ pub(crate) fn open_files(options: &HFileOptions, infos: &[StoreFileInfo]) -> Res
     Ok(opened)
 }
 
-/// Why a file cannot have been compacted from another.
+/// Returns why a file cannot have been compacted from another.
 fn refusal(file: &StoreFile, input: &StoreFile, is_itself: bool) -> Option<&'static str> {
     if file.is_bulk_loaded() {
         Some("COMPACTION_EVENT_KEY of a bulk-loaded file names a file of the store: not believed")

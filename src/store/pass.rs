@@ -1,32 +1,34 @@
-//! What stands between the cells of a flush or compaction and the file they go to.
+//! Hooks between the cells of a flush or compaction and the output file.
 
 use super::matcher::ScanInfo;
 use crate::cell::CellRef;
 use crate::error::Result;
 use std::fmt;
 
-/// Sees each cell that a flush or compaction keeps, and says what becomes of it (HBase: the scanner that an observer puts
-/// around another).
+/// Sees each cell that a flush or compaction keeps, and decides what is written for it (HBase: the scanner
+/// that an observer wraps around another).
 pub trait CellPass: fmt::Debug {
-    /// Hands on to `out` what is to be written of a cell: itself, another, several or none, in the order of cells.
+    /// Passes the cells to write in place of `cell` to `out`: the cell itself, another, several or none, in
+    /// the order of cells.
     ///
     /// # Errors
     ///
-    /// Those of `out`, or one's own, with which the flush or compaction ends and nothing is changed.
+    /// Those of `out`, or the implementation's own. An error ends the flush or compaction, and nothing is
+    /// changed.
     fn pass(&mut self, cell: CellRef<'_>, out: &mut dyn FnMut(CellRef<'_>) -> Result<()>) -> Result<()>;
 }
 
-/// What a flush or compaction keeps.
+/// Which cells a flush or compaction keeps.
 #[derive(Debug)]
 pub(crate) struct Keep {
     pub(crate) info: ScanInfo,
-    /// The least point that anybody may still read at.
+    /// The least read point that is still in use.
     pub(crate) max_read_point: i64,
-    /// What stands between its cells and the file.
+    /// Hooks between the cells and the file.
     pub(crate) passes: Vec<Box<dyn CellPass>>,
 }
 
-/// Hands a cell through passes, one behind the other; mostly there are none.
+/// Passes a cell through `passes`, one after the other. Usually there are none.
 #[inline]
 pub(crate) fn through(
     passes: &mut [Box<dyn CellPass>],

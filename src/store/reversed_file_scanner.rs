@@ -1,5 +1,5 @@
-//! The cells of one file of a store that a reader may see, row by row from the last to the first (read-path.md §7.6, §7.7;
-//! HBase: `StoreFileScanner`, `HalfStoreFileReader`).
+//! Scanner of the visible cells of one file of a store, row by row from the last to the first (read-path.md
+//! §7.6, §7.7; HBase: `StoreFileScanner`, `HalfStoreFileReader`).
 
 use super::file::StoreFile;
 use super::file_scanner::{Visible, seq_ids_for};
@@ -11,17 +11,17 @@ use crate::layout::{Half, Reference};
 use std::fmt;
 use std::ops::ControlFlow;
 
-/// A cursor over the visible cells of a file of a store, from each row that has any to the one before it, and forward
+/// A cursor over the visible cells of a file of a store. It moves backward from row to row, and forward
 /// within a row.
 ///
-/// It stands on a cell of its row, or behind the row's last; or it has no row: when it is new, before the first row, or
-/// after an error.
+/// It is on a cell of its row, or after the row's last cell. It has no row when it is new, before the first
+/// row, or after an error.
 pub(crate) struct ReversedStoreFileScanner<'f> {
     cells: ReversedHFileScanner<'f>,
-    /// The sequence id of all cells, if it is not their own.
+    /// The sequence id of all cells, if it replaces the stored ones.
     seq_id: Option<i64>,
     visible: Visible,
-    /// Whether all cells of the HFile count, as they are.
+    /// Whether all cells of the HFile are visible and in the half.
     is_plain: bool,
     reference: Option<&'f Reference>,
     file: &'f StoreFile,
@@ -41,17 +41,17 @@ impl<'f> ReversedStoreFileScanner<'f> {
         }
     }
 
-    /// Which of the blocks that are read go into the cache.
+    /// Sets which of the blocks read go into the cache.
     pub(crate) fn set_cache_fill(&mut self, fill: CacheFill) {
         self.cells.set_cache_fill(fill);
     }
 
-    /// The file.
+    /// Returns the file.
     pub(crate) fn file(&self) -> &'f StoreFile {
         self.file
     }
 
-    /// The cell it stands on.
+    /// Returns the current cell.
     #[inline]
     pub(crate) fn peek(&self) -> Option<CellRef<'_>> {
         let cell = self.cells.peek()?;
@@ -61,7 +61,7 @@ impl<'f> ReversedStoreFileScanner<'f> {
         })
     }
 
-    /// Goes to the next visible cell of the row; behind the row if there is none.
+    /// Moves to the next visible cell of the row, or to the end of the row if there is none.
     ///
     /// # Errors
     ///
@@ -72,8 +72,8 @@ impl<'f> ReversedStoreFileScanner<'f> {
         if self.is_plain { Ok(()) } else { self.settle() }
     }
 
-    /// Lends visible cells of the row from the one it stands on on, until `visit` breaks off or there are no more; it stands
-    /// on the cell that it broke off at then.
+    /// Passes visible cells of the row to `visit`, from the current one, until `visit` breaks or the cells
+    /// end. After a break the scanner is on the cell that caused it.
     ///
     /// # Errors
     ///
@@ -95,13 +95,14 @@ impl<'f> ReversedStoreFileScanner<'f> {
         Ok(None)
     }
 
-    /// Lends the cell it stands on if it is seen at once that its row ends there; else there is no result.
+    /// If the current row is cheaply seen to end at the current cell, passes the cell to `visit`. Otherwise
+    /// returns `None`.
     #[inline]
     pub(crate) fn lend_lone<R>(&self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
         if self.is_plain && self.seq_id.is_none() { self.cells.lend_lone(visit) } else { None }
     }
 
-    /// Goes to the first visible cell of the last row that has one; nowhere if there is none.
+    /// Moves to the first visible cell of the last row that has one, or to no position if there is none.
     ///
     /// # Errors
     ///
@@ -117,8 +118,8 @@ impl<'f> ReversedStoreFileScanner<'f> {
         }
     }
 
-    /// Goes to the first visible cell of the last row that has one before `key`, which does not lie within a row; nowhere if
-    /// there is none.
+    /// Moves to the first visible cell of the last row that has one before `key`, or to no position if there
+    /// is none. `key` must not be within a row.
     ///
     /// # Errors
     ///
@@ -131,11 +132,11 @@ impl<'f> ReversedStoreFileScanner<'f> {
         self.settle_in_row_or_before(found)
     }
 
-    /// As [`seek_before`](Self::seek_before), of a `key` that is before the row.
+    /// Same as [`seek_before`](Self::seek_before), for a `key` before the current row.
     ///
     /// # Errors
     ///
-    /// As [`advance`](Self::advance); if cells are out of order, so that the search leads forward.
+    /// As [`advance`](Self::advance). Also if cells are out of order, so that the search leads forward.
     pub(crate) fn reseek_before(&mut self, key: &CellKey) -> Result<()> {
         if self.visible == Visible::None {
             return Ok(());
@@ -144,7 +145,7 @@ impl<'f> ReversedStoreFileScanner<'f> {
         self.settle_in_row_or_before(found)
     }
 
-    /// A key, or where the half ends if that is before it.
+    /// Returns the key, or the end of the half if that is before the key.
     fn within_half<'k>(&self, key: &'k CellKey) -> &'k CellKey
     where
         'f: 'k,
@@ -155,7 +156,8 @@ impl<'f> ReversedStoreFileScanner<'f> {
         }
     }
 
-    /// Goes to the first visible cell of the nearest row before the current one that has one; nowhere if there is none.
+    /// Moves to the first visible cell of the nearest previous row that has one, or to no position if there
+    /// is none.
     ///
     /// # Errors
     ///
@@ -166,8 +168,8 @@ impl<'f> ReversedStoreFileScanner<'f> {
         if self.is_plain { Ok(()) } else { self.settle_in_row_or_before(found) }
     }
 
-    /// Goes forward within the row to the first visible cell that is not before `key`; stays where it is if that is not
-    /// before `key`; goes behind the row if there is none.
+    /// Moves forward within the row to the first visible cell that is not before `key`, or to the end of the
+    /// row if there is none. Does not move if the current cell is not before `key`.
     ///
     /// # Errors
     ///
@@ -177,8 +179,8 @@ impl<'f> ReversedStoreFileScanner<'f> {
         self.settle()
     }
 
-    /// Goes from the beginning of a row to its first cell that counts or, if it has none, to a row before. `found` says
-    /// whether there is a row.
+    /// Moves from the beginning of a row to its first visible cell in the half or, if it has none, to a
+    /// previous row. `found`: whether there is a row.
     fn settle_in_row_or_before(&mut self, mut found: bool) -> Result<()> {
         while found {
             if let Some(Reference { split_key, half: Half::Top }) = self.reference {
@@ -197,7 +199,8 @@ impl<'f> ReversedStoreFileScanner<'f> {
         Ok(())
     }
 
-    /// Goes on, if need be, to the next cell of the row that is visible; behind the row where the half ends.
+    /// Moves on, if needed, to the next visible cell of the row. Moves to the end of the row if the half ends
+    /// first.
     fn settle(&mut self) -> Result<()> {
         if self.is_plain {
             return Ok(());

@@ -1,5 +1,5 @@
-//! Merging what the segments and files of a store hold, row by row from the last to the first (read-path.md §8.3; HBase:
-//! `ReversedKeyValueHeap`).
+//! Merges the cells of a store's segments and files, row by row from the last to the first (read-path.md
+//! §8.3; HBase: `ReversedKeyValueHeap`).
 
 use super::heap::{Prefix, least_two};
 use super::reversed_file_scanner::ReversedStoreFileScanner;
@@ -92,7 +92,7 @@ impl ReversedScanner<'_> {
         }
     }
 
-    /// The same of a key before the row.
+    /// Same as [`seek_before`](Self::seek_before), for a key before the current row.
     fn reseek_before(&mut self, key: &CellKey) -> Result<()> {
         match self {
             Self::Segment(scanner) => {
@@ -113,7 +113,7 @@ impl ReversedScanner<'_> {
         }
     }
 
-    /// Shows the first row and the last one of the source.
+    /// Passes the first and the last row of the source to `see`.
     fn bounds(&self, see: &mut dyn FnMut(&[u8])) {
         match self {
             Self::File(scanner) => {
@@ -126,18 +126,18 @@ impl ReversedScanner<'_> {
     }
 }
 
-/// Scanners merged: the greatest row first, the cells of a row in their order, and of equal cells that of the newer source
-/// first.
+/// Scanners merged: the greatest row first, the cells of a row in their order, and of equal cells that of the
+/// newer source first.
 ///
-/// Every scanner stands in its greatest row that is not done with, and those in the greatest of all are merged by their
-/// cells. Of each row a prefix is kept, as in the heap of forward scans; mostly one scanner alone has a row, and then its
-/// cells are compared with nothing.
+/// Every scanner is in its greatest row not yet read, and those in the greatest row of all are merged by
+/// their cells. The heap keeps a prefix of each scanner's row, as [`KeyValueHeap`](super::heap::KeyValueHeap)
+/// does. In the common case one scanner alone has a row, and its cells are not compared.
 pub(crate) struct ReversedKeyValueHeap<'s> {
     /// From the oldest source to the newest.
     scanners: Vec<ReversedScanner<'s>>,
-    /// What each scanner's row begins with; 0 if it has none.
+    /// The prefix of each scanner's row; 0 if it has none.
     heads: Vec<u64>,
-    /// The numbers of those in the row, the one on top last.
+    /// Indices of the scanners in the current row, the one on top last.
     in_row: Vec<usize>,
     order: CellOrder,
     prefix: Prefix,
@@ -145,10 +145,10 @@ pub(crate) struct ReversedKeyValueHeap<'s> {
 }
 
 impl<'s> ReversedKeyValueHeap<'s> {
-    /// Of scanners that stand nowhere yet, from the oldest source to the newest; `many_rows` says that more than one is to
-    /// be read.
+    /// Creates a heap of scanners without a position, from the oldest source to the newest. `many_rows`:
+    /// whether more than one row is to be read.
     pub(crate) fn new(scanners: Vec<ReversedScanner<'s>>, order: CellOrder, many_rows: bool) -> Self {
-        // one alone is compared with nothing
+        // A lone scanner is never compared.
         let prefix = if many_rows && scanners.len() > 1 {
             Prefix::of_rows(order, |see| scanners.iter().for_each(|scanner| scanner.bounds(see)))
         } else {
@@ -164,8 +164,8 @@ impl<'s> ReversedKeyValueHeap<'s> {
         }
     }
 
-    /// Goes to the first cell of the last row that is not behind `row`, or is before it if it is not to be included; of the
-    /// last row of all if `row` is empty.
+    /// Moves to the first cell of the last row that is not after `row`; if not `include`, of the last row
+    /// before `row`. If `row` is empty, moves to the last row of all.
     pub(crate) fn seek(&mut self, row: &[u8], include: bool) -> Result<()> {
         if include {
             self.key.set_last_on_row(row);
@@ -184,8 +184,8 @@ impl<'s> ReversedKeyValueHeap<'s> {
         Ok(())
     }
 
-    /// Goes on, in the direction of the scan, to the first cell that is not before `key` in its row or, if there is none, to
-    /// the row before (HBase: `backwardSeek`).
+    /// Moves on, in the direction of the scan, to the first cell that is not before `key` in its row or, if
+    /// there is none, to the previous row (HBase: `backwardSeek`).
     pub(crate) fn reseek(&mut self, key: &CellKey) -> Result<()> {
         for i in 0..self.scanners.len() {
             let scanner = &mut self.scanners[i];
@@ -209,7 +209,7 @@ impl<'s> ReversedKeyValueHeap<'s> {
         Ok(())
     }
 
-    /// Goes to the next cell of the row or, behind its last, to the first one of the row before.
+    /// Moves to the next cell of the row or, after its last cell, to the first cell of the previous row.
     #[inline]
     pub(crate) fn advance(&mut self) -> Result<()> {
         let Some(&top) = self.in_row.last() else { return Ok(()) };
@@ -222,7 +222,7 @@ impl<'s> ReversedKeyValueHeap<'s> {
         Ok(())
     }
 
-    /// Goes to the first cell of the row before the one where it stands.
+    /// Moves to the first cell of the row before the current one.
     #[inline]
     pub(crate) fn previous_row(&mut self) -> Result<()> {
         while self.in_row.len() > 1 {
@@ -231,8 +231,8 @@ impl<'s> ReversedKeyValueHeap<'s> {
         self.retire_top()
     }
 
-    /// Lends cells from the one on top on, until `visit` breaks off or there are no more; the cell that it broke off at
-    /// is on top then. Behind a row comes the row before.
+    /// Passes cells to `visit`, from the one on top, until `visit` breaks or the cells end. After a break the
+    /// cell that caused it is on top. Each row is followed by the row before it.
     #[inline]
     pub(crate) fn walk<B>(
         &mut self,
@@ -258,8 +258,8 @@ impl<'s> ReversedKeyValueHeap<'s> {
         Ok(None)
     }
 
-    /// Lends the cell on top if it is seen at once that there is no other of its row, and goes to the row before if `visit` has
-    /// a result; else there is none, and it stays.
+    /// If the cell on top is cheaply seen to be the last of its row, passes it to `visit`. Moves to the
+    /// previous row if `visit` returns `Some`; otherwise stays and returns `None`.
     #[inline]
     pub(crate) fn walk_lone<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Result<Option<R>> {
         let [top] = *self.in_row else { return Ok(None) };
@@ -270,13 +270,13 @@ impl<'s> ReversedKeyValueHeap<'s> {
         Ok(result)
     }
 
-    /// The cell on top.
+    /// Returns the cell on top.
     #[inline]
     pub(crate) fn peek(&self) -> Option<CellRef<'_>> {
         self.scanners.get(*self.in_row.last()?)?.peek()
     }
 
-    /// Where the cell on top comes from, for errors.
+    /// Returns the path of the file that the cell on top comes from, for errors.
     #[cold]
     pub(crate) fn path_of_top(&self) -> &Path {
         match self.in_row.last().and_then(|&top| self.scanners.get(top)) {
@@ -285,7 +285,7 @@ impl<'s> ReversedKeyValueHeap<'s> {
         }
     }
 
-    /// Sends the scanner on top to its row before; then another is on top.
+    /// Moves the scanner on top to its previous row. Another scanner is on top then.
     #[inline]
     fn retire_top(&mut self) -> Result<()> {
         let Some(top) = self.in_row.pop() else { return Ok(()) };
@@ -298,10 +298,10 @@ impl<'s> ReversedKeyValueHeap<'s> {
         Ok(())
     }
 
-    /// Notes the row of a scanner.
+    /// Updates the prefix of a scanner's row.
     #[inline]
     fn look(&mut self, i: usize) {
-        // one alone is compared with nothing
+        // A lone scanner is never compared.
         if self.heads.len() > 1 {
             self.heads[i] = self.scanners[i].peek().map_or(0, |cell| self.prefix.of(cell.row()));
         }
@@ -311,7 +311,7 @@ impl<'s> ReversedKeyValueHeap<'s> {
     #[inline]
     fn select_row(&mut self) {
         self.in_row.clear();
-        // of the greatest number the complement is the least
+        // The complement of the greatest number is the least.
         let (top, least, runner_up) = least_two(self.heads.iter().map(|head| !head));
         if least < runner_up {
             self.in_row.push(top);
@@ -320,7 +320,7 @@ impl<'s> ReversedKeyValueHeap<'s> {
         }
     }
 
-    /// The same where rows begin alike, or nothing is known of how they begin.
+    /// Same as [`select_row`](Self::select_row), if prefixes are equal or not kept.
     fn select_among_equals(&mut self) {
         for (i, scanner) in self.scanners.iter().enumerate() {
             let Some(&top) = self.in_row.last() else {
@@ -351,7 +351,7 @@ impl<'s> ReversedKeyValueHeap<'s> {
         }
     }
 
-    /// Finds the one on top, now that the one that was there has moved.
+    /// Finds the scanner on top after the previous one has moved.
     fn settle_top(&mut self) {
         for i in (1..self.in_row.len()).rev() {
             if compare(&self.scanners, self.order, self.in_row[i], self.in_row[i - 1]).is_lt() {
@@ -362,7 +362,7 @@ impl<'s> ReversedKeyValueHeap<'s> {
     }
 }
 
-/// Which of two scanners, by their numbers, has the cell that comes first.
+/// Orders two scanners, given by index, by their cells.
 fn compare(scanners: &[ReversedScanner<'_>], order: CellOrder, one: usize, other: usize) -> Ordering {
     let by_cell = match (scanners[one].peek(), scanners[other].peek()) {
         (Some(a), Some(b)) => order.compare(a.key(), b.key()).then(b.seq_id().cmp(&a.seq_id())),

@@ -1,4 +1,4 @@
-//! The cells of one row where they lie: in blocks that are in the cache, and in memory.
+//! Cursors over the cells of one row in place: in cached blocks and in memory.
 
 use super::file::{SeqIds, StoreFile};
 use super::heap::comes_first;
@@ -7,11 +7,11 @@ use crate::hfile::{Located, NotCached, RowCursor};
 use crate::memstore::{Segment, SegmentScanner};
 use std::ops::ControlFlow;
 
-/// The visible cells of a row in one file or segment. It stands on a cell, or is at the end.
+/// The visible cells of a row in one file or segment. It is on a cell, or at the end.
 pub(super) enum RowCells<'s> {
     File {
         cells: RowCursor<'s>,
-        /// The sequence id of all cells, if it is not their own.
+        /// The sequence id of all cells, if it replaces the stored ones.
         seq_id: Option<i64>,
         /// The greatest sequence id that is visible.
         read_point: i64,
@@ -24,8 +24,8 @@ pub(super) enum RowCells<'s> {
 }
 
 impl<'s> RowCells<'s> {
-    /// Those of a file. Of a half of a file it knows nothing.
-    #[inline(always)] // it is large: it is made where it stays
+    /// Returns the row's cells in a file. Does not support halves of files: for these returns [`NotCached`].
+    #[inline(always)] // large: constructed in place
     pub(super) fn of_file(file: &'s StoreFile, row: &'s [u8], read_point: i64) -> Result<Self, NotCached> {
         if file.is_reference() {
             return Err(NotCached);
@@ -49,7 +49,7 @@ impl<'s> RowCells<'s> {
         }
     }
 
-    /// Those of a segment.
+    /// Returns the row's cells in a segment.
     #[inline]
     pub(super) fn of_segment(segment: &'s Segment, row: &'s [u8], read_point: i64) -> Self {
         let mut cells = segment.scanner(read_point);
@@ -60,7 +60,7 @@ impl<'s> RowCells<'s> {
         }
     }
 
-    /// The cell it stands on.
+    /// Returns the current cell.
     #[inline]
     pub(super) fn peek(&self) -> Option<CellRef<'_>> {
         match self {
@@ -71,13 +71,13 @@ impl<'s> RowCells<'s> {
         }
     }
 
-    /// Whether it is known that there is no other cell behind.
+    /// Whether the current cell is known to be the last.
     #[inline]
     pub(super) fn is_last(&self) -> bool {
         matches!(self, Self::File { cells, .. } if cells.is_last())
     }
 
-    /// Goes to the next cell.
+    /// Moves to the next cell.
     #[inline]
     pub(super) fn advance(&mut self) -> Result<(), NotCached> {
         let more = match self {
@@ -100,7 +100,7 @@ impl<'s> RowCells<'s> {
         Ok(())
     }
 
-    /// Goes on, if need be, to a cell that is visible.
+    /// Moves on, if needed, to a visible cell.
     fn settle(&mut self, read_point: i64) -> Result<(), NotCached> {
         match self.peek() {
             Some(cell) if cell.seq_id() > read_point => self.advance(),
@@ -108,7 +108,7 @@ impl<'s> RowCells<'s> {
         }
     }
 
-    /// Lends the cells from the one it stands on on, until `visit` breaks off.
+    /// Passes cells to `visit`, from the current one, until `visit` breaks.
     #[inline]
     pub(super) fn walk(
         &mut self,
@@ -124,7 +124,7 @@ impl<'s> RowCells<'s> {
     }
 }
 
-/// So many sources are merged without a heap.
+/// Up to this many sources are merged without a heap.
 const MOST: usize = 8;
 
 /// The cells of a row in several sources, merged. Nothing is allocated.
@@ -136,7 +136,7 @@ pub(super) struct RowMerge<'s> {
 }
 
 impl<'s> RowMerge<'s> {
-    /// Adds a newer source; false if there is no place for it.
+    /// Adds a newer source. Returns false if there is no space for it.
     #[inline(always)] // as `RowCells::of_file`
     pub(super) fn push(&mut self, cells: RowCells<'s>) -> bool {
         if matches!(cells, RowCells::End) {
@@ -148,17 +148,18 @@ impl<'s> RowMerge<'s> {
         true
     }
 
-    /// How many sources have cells.
+    /// Returns the number of sources that have cells.
     pub(super) fn len(&self) -> usize {
         self.len
     }
 
-    /// The cells that the sources stand on.
+    /// Returns the current cells of the sources.
     pub(super) fn heads(&self) -> impl Iterator<Item = CellRef<'_>> {
         self.sources.iter().flatten().filter_map(RowCells::peek)
     }
 
-    /// Lends the cells in their order, until `visit` breaks off; of equal ones, that of the newer source comes first.
+    /// Passes the cells to `visit` in their order, until `visit` breaks. Of equal cells, that of the newer
+    /// source comes first.
     pub(super) fn walk(
         &mut self,
         order: CellOrder,

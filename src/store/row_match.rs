@@ -1,4 +1,4 @@
-//! What becomes of the cells of one row: the matcher's codes carried out, cell by cell (read-path.md §10).
+//! Applies the matcher's codes to the cells of one row, cell by cell (read-path.md §10).
 
 use super::context::ScannerContext;
 use super::matcher::{Advance, FilteredCode, LoneCode, MatchCode, ScanQueryMatcher, Unmatched};
@@ -9,26 +9,26 @@ use crate::filter::FilterState;
 use crate::hfile::RowVisitor;
 use std::ops::ControlFlow;
 
-/// Why a walk over cells ends at one of them.
+/// Why a walk over cells ends at a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Leave {
-    /// A seek to the key is shorter than more steps.
+    /// A seek to the key is cheaper than more steps.
     Seek,
-    /// The key to go to is of another row.
+    /// The key to go to is in another row.
     Ahead,
     /// The cell is of the next row.
     RowEnd,
-    /// Nothing more of the cell's row is wanted.
+    /// The rest of the cell's row is not wanted.
     NextRow,
-    /// Nothing more is wanted at all.
+    /// The scan ends here.
     Stop,
-    /// Something is wrong: [`RowMatch::fault`].
+    /// An error: [`RowMatch::fault`].
     Fault,
 }
 
-/// Who says what to do with a cell.
+/// Decides the action for each cell.
 pub(super) trait Judge {
-    /// What to do with a cell of the current row. If that is to go to a key, `key` is it.
+    /// Decides the action for a cell of the current row. For [`FilteredCode::SeekToKey`], sets `key`.
     fn judge(
         &mut self,
         matcher: &mut ScanQueryMatcher<'_>,
@@ -36,8 +36,8 @@ pub(super) trait Judge {
         key: &mut SeekKey,
     ) -> Result<FilteredCode, Unmatched>;
 
-    /// What to do with a row's only cell, of a row that the matcher has not been set to; none if it must be set. If that is to go
-    /// to a key, `key` is it.
+    /// Decides the action for the only cell of a row that the matcher has not been set to. Returns `None` if
+    /// it must be set first. For [`LoneCode::SeekToKey`], sets `key`.
     fn judge_lone(
         &mut self,
         matcher: &ScanQueryMatcher<'_>,
@@ -45,11 +45,11 @@ pub(super) trait Judge {
         key: &mut SeekKey,
     ) -> Option<Result<LoneCode, Unmatched>>;
 
-    /// What is handed out of a cell that is to be.
+    /// Returns the cell to hand out in place of an included one.
     fn show<'c>(&'c mut self, cell: CellRef<'c>) -> CellRef<'c>;
 }
 
-/// The matcher alone.
+/// Judges by the matcher alone.
 pub(super) struct Matched;
 
 impl Judge for Matched {
@@ -79,7 +79,7 @@ impl Judge for Matched {
     }
 }
 
-/// The matcher and behind it a filter, if there is one; what is handed out counts towards limits.
+/// Judges by the matcher and then a filter, if there is one. Counts the cells handed out towards limits.
 pub(super) struct Filtered<'f> {
     pub(super) filter: Option<&'f mut FilterState>,
     pub(super) context: &'f mut ScannerContext,
@@ -114,7 +114,7 @@ impl Judge for Filtered<'_> {
 
     #[inline]
     fn show<'c>(&'c mut self, cell: CellRef<'c>) -> CellRef<'c> {
-        // what a filter makes of a cell has no part in the limits
+        // The filter's transformation of a cell does not affect the limits.
         self.context.count(cell);
         match &mut self.filter {
             Some(filter) => filter.transform_cell(cell),
@@ -123,7 +123,7 @@ impl Judge for Filtered<'_> {
     }
 }
 
-/// How many cells of a row to hand out, and how many to pass over first.
+/// The number of cells of a row to hand out, and the number to skip first.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct StoreLimit {
     pub(super) limit: Option<u32>,
@@ -131,25 +131,27 @@ pub(super) struct StoreLimit {
 }
 
 impl StoreLimit {
-    /// Whether a row is complete with so many cells, those passed over included. A limit of 0 lets one through, as in HBase.
+    /// Whether a row is complete with `count` cells, including those skipped. A limit of 0 lets one through,
+    /// as in HBase.
     pub(super) fn is_reached(self, count: u64) -> bool {
         self.limit.is_some_and(|limit| count >= u64::from(self.offset) + u64::from(limit))
     }
 }
 
-/// Takes the cells of one row as they come and hands out those that are wanted.
+/// Processes the cells of one row in order and hands out the selected ones.
 pub(super) struct RowMatch<'m, 'q, J, T> {
     pub(super) order: CellOrder,
     pub(super) matcher: &'m mut ScanQueryMatcher<'q>,
-    /// Up to where cells are passed over, while they are.
+    /// The key before which cells are skipped, while `passing`.
     pub(super) key: &'m mut SeekKey,
-    /// How many cells to pass over before any is handed out.
+    /// The number of cells to skip before any is handed out.
     offset: u64,
-    /// With how many cells the row is complete, those passed over included; no row has the largest number.
+    /// The number of cells, including those skipped, with which the row is complete. `u64::MAX` without a
+    /// limit.
     enough: u64,
     judge: J,
     take: T,
-    /// How many cells to pass one by one, before a seek is worth while.
+    /// Cells stepped over before a seek.
     steps: usize,
     passing: bool,
     passed: usize,
@@ -159,7 +161,7 @@ pub(super) struct RowMatch<'m, 'q, J, T> {
 }
 
 impl<'m, 'q, J: Judge, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowMatch<'m, 'q, J, T> {
-    /// Of a row that the matcher has been set to.
+    /// Creates a match of the row that the matcher has been set to.
     #[inline]
     pub(super) fn new(
         order: CellOrder,
@@ -188,13 +190,13 @@ impl<'m, 'q, J: Judge, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowMatc
         }
     }
 
-    /// Forgets that it was passing over cells.
+    /// Stops skipping cells.
     #[inline]
     fn arrived(&mut self) {
         (self.passing, self.passed) = (false, 0);
     }
 
-    /// Takes the cells that follow, now that somebody has gone to the key, which is in the row.
+    /// Walks on after the heap has been moved to the key, which is in the row.
     #[cold]
     pub(super) fn walk_on(&mut self, heap: &mut Merge<'_>) -> Result<Option<Leave>> {
         self.matcher.go_on_in_row(self.key.row());
@@ -202,7 +204,7 @@ impl<'m, 'q, J: Judge, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowMatc
         heap.walk(|cell| self.visit(cell))
     }
 
-    /// Takes the next cell.
+    /// Processes the next cell.
     #[inline(always)] // the loop of every scan
     pub(super) fn visit(&mut self, cell: CellRef<'_>) -> ControlFlow<Leave> {
         self.cells += 1;
@@ -218,7 +220,7 @@ impl<'m, 'q, J: Judge, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowMatc
         self.judge(cell)
     }
 
-    /// Does as the judge says.
+    /// Applies the judge's decision on a cell.
     #[inline(always)] // as `visit`
     fn judge(&mut self, cell: CellRef<'_>) -> ControlFlow<Leave> {
         let code = match self.judge.judge(self.matcher, cell, self.key) {
@@ -248,7 +250,7 @@ impl<'m, 'q, J: Judge, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowMatc
         }
     }
 
-    /// Passes over a cell, unless there have been so many that a seek is shorter.
+    /// Skips a cell, or asks for a seek after more than `steps` cells skipped.
     #[inline]
     fn pass(&mut self) -> ControlFlow<Leave> {
         self.passed += 1;
@@ -257,7 +259,7 @@ impl<'m, 'q, J: Judge, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowMatc
 
     #[inline]
     fn is_before_key(&self, cell: CellRef<'_>) -> bool {
-        // going backward, the cells of the next row are before the key, too
+        // In reverse, the cells of the next row are before the key, too.
         self.order.compare(cell.key(), self.key).is_lt() && cell.row() == self.key.row()
     }
 
@@ -283,7 +285,7 @@ impl<'m, 'q, J: Judge, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowMatc
             Ok(ControlFlow::Break(())) => return ControlFlow::Break(Leave::Stop),
             Err(error) => return self.fail(error.into()),
         }
-        // a limit of 0 lets one through, as in HBase
+        // A limit of 0 lets one through, as in HBase.
         if self.count >= self.enough {
             return ControlFlow::Break(Leave::NextRow);
         }

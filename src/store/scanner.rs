@@ -1,4 +1,5 @@
-//! The cells of one family that a read asks for, row by row (read-path.md §6, §10; HBase: `StoreScanner`).
+//! Scanner of the cells of one family that a read asks for, row by row (read-path.md §6, §10; HBase:
+//! `StoreScanner`).
 
 mod next;
 
@@ -18,34 +19,35 @@ use crate::op::Query;
 use std::fmt;
 use std::ops::ControlFlow;
 
-/// How many cells are passed one by one before a seek is worth while: it costs about as much, if it stays in the block.
+/// Cells stepped over before reseeking: a reseek costs about as much as this many steps, if it stays in the
+/// block.
 const STEPS: usize = 8;
 
-/// What a store answers to a query: a merge of its segments and files, told by a matcher what to do with each cell.
+/// A merge of a store's segments and files for one query. A matcher decides the action for each cell.
 pub(crate) struct StoreScanner<'s> {
     heap: Merge<'s>,
     matcher: ScanQueryMatcher<'s>,
     order: CellOrder,
-    /// How it goes on inside of the scan.
+    /// How the heap seeks keys after the first one.
     mode: SeekMode,
     get_like: bool,
     limit: StoreLimit,
-    /// How many cells of the current row have passed, in [`next`](Self::next).
+    /// Number of cells of the current row included so far, in [`next`](Self::next).
     count_per_row: u64,
-    /// Whether the filter had ended the read before the current row was begun, in [`next`](Self::next).
+    /// Whether the filter had ended the read before the current row, in [`next`](Self::next).
     was_over: bool,
-    /// Whether there is nothing more.
+    /// Whether the scan has ended.
     done: bool,
-    /// Whether the last row had one cell only, so that the next one may be like that.
+    /// Whether the last row had a single cell, so that the next one may have, too.
     lone: bool,
     key: SeekKey,
-    /// Memory for a row that goes on in another block.
+    /// Scratch memory for a row that continues in another block.
     row: Vec<u8>,
     pub(crate) counts: ReadCounts,
 }
 
 impl<'s> StoreScanner<'s> {
-    /// A scanner of what a state holds, which stands on the first cell that may be one of the answer.
+    /// Creates a scanner of a state, positioned on the first cell that may be in the result.
     pub(crate) fn new(state: &'s StoreState, query: &Query<'s>, info: &ScanInfo) -> Result<Self> {
         let matcher = ScanQueryMatcher::for_user(query, &state.family, info, state.order)?;
         let mut counts = ReadCounts::default();
@@ -56,7 +58,7 @@ impl<'s> StoreScanner<'s> {
         Self::of(sources.scanners(query), matcher, state, query, counts)
     }
 
-    /// A scanner of some sources, from the oldest to the newest.
+    /// Creates a scanner of sources, given from the oldest to the newest.
     pub(super) fn of(
         scanners: Vec<KeyValueScanner<'s>>,
         matcher: ScanQueryMatcher<'s>,
@@ -69,7 +71,7 @@ impl<'s> StoreScanner<'s> {
         let bloom = columns > 1 || !query.get_like && columns == 1 && state.has_column_bloom;
         let eager = columns == 0 || !state.lazy_seek;
         let mode = if eager { SeekMode::Real } else { SeekMode::Lazy { bloom } };
-        // a filter that judges rows is not to see the places of columns in place of cells (§6.4)
+        // A filter that judges rows must not see the fake cells of columns (§6.4).
         let first = match columns {
             _ if eager => SeekMode::Real,
             _ if query.filtered && !query.get_like => SeekMode::Real,
@@ -97,7 +99,8 @@ impl<'s> StoreScanner<'s> {
         })
     }
 
-    /// A scanner of some sources, whose rows come from the last to the first (HBase: `ReversedStoreScanner`).
+    /// Creates a scanner of sources that returns rows from the last to the first (HBase:
+    /// `ReversedStoreScanner`).
     fn reversed(
         sources: &Sources<'s>,
         matcher: ScanQueryMatcher<'s>,
@@ -113,7 +116,7 @@ impl<'s> StoreScanner<'s> {
             heap: Merge::Reversed(Box::new(heap)),
             matcher,
             order: state.order,
-            // nothing is put off backward
+            // No seek is delayed in reverse.
             mode: SeekMode::Real,
             get_like: query.get_like,
             limit: StoreLimit { limit: query.store_limit, offset: query.store_offset },
@@ -127,7 +130,8 @@ impl<'s> StoreScanner<'s> {
         })
     }
 
-    /// A scanner of what a flush or compaction keeps of some sources, given from the oldest to the newest.
+    /// Creates a scanner of the cells that a flush or compaction keeps. Sources are given from the oldest to
+    /// the newest.
     pub(crate) fn for_compaction(
         scanners: Vec<KeyValueScanner<'s>>,
         order: CellOrder,
@@ -158,7 +162,7 @@ impl<'s> StoreScanner<'s> {
         })
     }
 
-    /// The row it stands on; none at the end.
+    /// Returns the current row, or `None` at the end.
     #[inline]
     pub(crate) fn peek_row(&self) -> Option<&[u8]> {
         if self.done {
@@ -167,9 +171,9 @@ impl<'s> StoreScanner<'s> {
         self.heap.peek_row()
     }
 
-    /// Hands the cells of the row it stands on to `take`, as far as they are asked for, and goes behind the row.
+    /// Passes the selected cells of the current row to `take`, and moves past the row.
     ///
-    /// No cells may come of it: then the row has none that are asked for. If `take` breaks off, this is at its end.
+    /// There may be none: then no cell of the row is selected. If `take` breaks, the scan ends.
     #[inline]
     pub(crate) fn next_row(
         &mut self,
@@ -178,7 +182,8 @@ impl<'s> StoreScanner<'s> {
         self.next_row_unless(|_| false, take).map(drop)
     }
 
-    /// As [`next_row`](Self::next_row), unless there is no row or `is_behind` says that it is behind the last: then false.
+    /// Same as [`next_row`](Self::next_row). Returns false, and reads nothing, if there is no row or
+    /// `is_behind` returns true for it, which means that the row is after the last one.
     #[inline]
     pub(crate) fn next_row_unless(
         &mut self,
@@ -196,7 +201,7 @@ impl<'s> StoreScanner<'s> {
         self.read_row(Matched, take).map(|()| true)
     }
 
-    /// Hands what `judge` shows of the row it stands on to `take`, and goes behind the row.
+    /// Passes the cells that `judge` shows of the current row to `take`, and moves past the row.
     #[inline]
     fn read_row<J: Judge>(
         &mut self,
@@ -209,8 +214,8 @@ impl<'s> StoreScanner<'s> {
         self.match_row(judge, take)
     }
 
-    /// The same, whatever the row is.
-    #[inline(never)] // so that the way of lone cells stays short
+    /// Same as [`read_row`](Self::read_row), for any row.
+    #[inline(never)] // keeps the lone-cell path short
     fn match_row<J: Judge>(
         &mut self,
         judge: J,
@@ -224,7 +229,7 @@ impl<'s> StoreScanner<'s> {
         }
         let (matcher, key) = (&mut self.matcher, &mut self.key);
         let mut row = RowMatch::new(self.order, matcher, key, self.limit, STEPS, judge, take);
-        // most rows come from one source, which knows where they end
+        // Most rows come from one source, which detects where they end.
         let mut leave = match &mut self.heap {
             Merge::Forward(heap) if alone => match heap.walk_row(&mut self.row, &mut row)? {
                 RowWalk::BrokenOff(leave) => Some(leave),
@@ -240,7 +245,7 @@ impl<'s> StoreScanner<'s> {
         }
         let (cells, fault) = (row.cells, row.fault);
         self.counts.cells += cells;
-        // one of the next row may have shown the end
+        // With two cells, the second may be of the next row, having shown the end of this one.
         self.lone = cells == 1 || cells == 2 && !alone;
         match leave {
             Some(Leave::RowEnd) => {
@@ -259,7 +264,8 @@ impl<'s> StoreScanner<'s> {
         Ok(())
     }
 
-    /// The same of a row in which there is but one cell, a plain value; false if that is not to be seen at once.
+    /// Same as [`read_row`](Self::read_row), for a row with a single cell, a plain value. Returns false if
+    /// that is not cheaply seen.
     #[inline(always)] // the loop of every scan
     fn read_lone<J: Judge>(
         &mut self,
@@ -303,7 +309,7 @@ impl<'s> StoreScanner<'s> {
         corruption.at(self.heap.path_of_top(), 0)
     }
 
-    /// Goes behind the row it stands in.
+    /// Moves past the current row.
     pub(crate) fn leave_row(&mut self) -> Result<()> {
         let more = self.heap.peek_row().is_some_and(|row| self.matcher.more_rows_may_exist_after(row));
         if !more {
@@ -321,11 +327,11 @@ impl<'s> StoreScanner<'s> {
         self.leave_row_by_key(if passed == Step::End { STEPS } else { 0 })
     }
 
-    /// Goes behind the row it stands in, with so many steps before a seek.
+    /// Moves past the current row, with up to `steps` steps before a seek.
     fn leave_row_by_key(&mut self, steps: usize) -> Result<()> {
         let Some(cell) = self.heap.peek() else { return Ok(()) };
         self.matcher.key_for_next_row(cell, &mut self.key);
-        // behind the block it stands in steps lead nowhere
+        // If the next row is beyond the current block, stepping is pointless.
         let beyond = match self.heap.next_indexed_key() {
             NextIndexedKey::Key(next) => self.order.compare(&self.key, next).is_ge(),
             NextIndexedKey::LastBlock | NextIndexedKey::Unknown => false,

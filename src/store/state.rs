@@ -1,4 +1,5 @@
-//! What a store holds at one moment: segments and files, swapped whole (HBase: `StoreFileManager`, `MemStore`).
+//! The contents of a store at one moment: segments and files, replaced as a whole (HBase: `StoreFileManager`,
+//! `MemStore`).
 
 use super::file::{Match, StoreFile, compare_by_seq_id};
 use super::heap::KeyValueScanner;
@@ -14,29 +15,30 @@ use crate::schema::{BloomType, Family};
 use bytes::Bytes;
 use std::sync::Arc;
 
-/// The cells of a store: each is in one segment or file. Flush and compaction make a new state; who holds an old one goes on with it.
+/// The cells of a store: each is in one segment or file. A flush or compaction makes a new state; readers of
+/// an old one keep using it.
 #[derive(Clone, Debug)]
 pub(crate) struct StoreState {
     pub(crate) family: Bytes,
     pub(crate) order: CellOrder,
-    /// Whether the family's files have a filter of columns.
+    /// Whether the family's files have a row-and-column Bloom filter.
     pub(crate) has_column_bloom: bool,
     pub(super) has_bloom: bool,
     new_version_behavior: bool,
-    /// Whether scans of columns put seeks off until they must know what is there.
+    /// Whether scans of columns delay seeks until the cells are needed.
     pub(crate) lazy_seek: bool,
     /// Whether any file has tags.
     files_have_tags: bool,
-    /// Where writes go.
+    /// The segment that is written to.
     pub(crate) active: Arc<Segment>,
-    /// Segments on their way to a file, from the oldest to the newest.
+    /// Segments to be flushed to a file, from the oldest to the newest.
     pub(crate) frozen: Vec<Arc<Segment>>,
     /// In the order of read-path.md §6.2, oldest first.
     pub(crate) files: Vec<StoreFile>,
 }
 
 impl StoreState {
-    /// Of files in the order of read-path.md §6.2, oldest first.
+    /// Creates a state of files in the order of read-path.md §6.2, oldest first.
     pub(crate) fn new(family: &Family, order: CellOrder, files: Vec<StoreFile>) -> Self {
         Self {
             files_have_tags: have_tags(&files),
@@ -52,7 +54,7 @@ impl StoreState {
         }
     }
 
-    /// The state in which the active segment, if it holds anything, is on its way to a file.
+    /// Returns the state with the active segment, unless it is empty, moved to the frozen ones.
     pub(crate) fn freeze(&self) -> Self {
         let mut next = self.clone();
         if !next.active.is_empty() {
@@ -61,7 +63,7 @@ impl StoreState {
         next
     }
 
-    /// The state in which segments are in a file.
+    /// Returns the state with segments replaced by a file, if there is one.
     pub(crate) fn flushed(&self, segments: &[Arc<Segment>], file: Option<StoreFile>) -> Self {
         let mut next = self.clone();
         next.frozen.retain(|frozen| !segments.iter().any(|flushed| Arc::ptr_eq(frozen, flushed)));
@@ -69,7 +71,7 @@ impl StoreState {
         next.with_files_in_order()
     }
 
-    /// The state in which files are replaced by others.
+    /// Returns the state with files replaced by others.
     pub(crate) fn compacted(&self, inputs: &[StoreFile], outputs: Vec<StoreFile>) -> Self {
         let mut next = self.clone();
         next.files.retain(|file| !inputs.iter().any(|input| input.name() == file.name()));
@@ -83,23 +85,24 @@ impl StoreState {
         self
     }
 
-    /// Whether any cell may have tags; of cells in memory, of those that a reader sees who took its read point before.
+    /// Whether any cell may have tags. Of the cells in memory, this covers those visible at a read point
+    /// taken before the call.
     #[inline]
     pub(crate) fn may_have_tags(&self) -> bool {
         self.files_have_tags || self.active.has_tags() || self.frozen.iter().any(|segment| segment.has_tags())
     }
 
-    /// Bytes of cells in memory.
+    /// Returns the bytes of cells in memory.
     pub(crate) fn memstore_size(&self) -> u64 {
         self.frozen.iter().chain([&self.active]).map(|segment| segment.data_size()).sum()
     }
 
-    /// Bytes that cells in memory take, with what finds them.
+    /// Returns the bytes used by cells in memory, including their index.
     pub(crate) fn memory(&self) -> u64 {
         self.frozen.iter().chain([&self.active]).map(|segment| segment.memory()).sum()
     }
 
-    /// What a query may have to do with. The files' filters are asked if `filtered`.
+    /// Returns the segments and files that a query may read. Asks the files' Bloom filters if `filtered`.
     #[inline]
     pub(super) fn sources<'s>(
         &'s self,
@@ -127,7 +130,8 @@ impl StoreState {
         sources
     }
 
-    /// The file that alone may have what a get asks for, as far as is known without its filter. None if several may, or none.
+    /// Returns the only file that a get may read, as far as is known without its Bloom filter. `None` if
+    /// there are several candidates, or none.
     #[inline]
     pub(super) fn only_file(&self, query: &Query<'_>, info: &ScanInfo) -> Option<&StoreFile> {
         let [file] = self.files.as_slice() else { return None };
@@ -138,7 +142,7 @@ impl StoreState {
             .then_some(file)
     }
 
-    /// Drops the files whose filters know nothing of what a query asks for.
+    /// Drops the files whose Bloom filters rule out what a query selects.
     pub(super) fn filter(&self, sources: &mut Sources<'_>, query: &Query<'_>, counts: &mut ReadCounts) {
         if self.has_bloom {
             let mut row = HashedRow::new(query.start);
@@ -161,7 +165,7 @@ impl StoreState {
     }
 }
 
-/// The segments and files that a query may have to do with, each from the oldest to the newest.
+/// The segments and files that a query may read, each from the oldest to the newest.
 #[derive(Debug, Default)]
 pub(super) struct Sources<'s> {
     pub(super) files: Few<&'s StoreFile>,
@@ -173,19 +177,19 @@ fn have_tags(files: &[StoreFile]) -> bool {
 }
 
 impl<'s> Sources<'s> {
-    /// How many there are.
+    /// Returns the number of sources.
     #[inline]
     pub(super) fn len(&self) -> usize {
         self.files.len() + self.segments.len()
     }
 
-    /// The file, if it is the only source.
+    /// Returns the file, if it is the only source.
     #[inline]
     pub(super) fn only_file(&self) -> Option<&'s StoreFile> {
         if self.len() == 1 { self.files.iter().next() } else { None }
     }
 
-    /// Scanners, from the oldest source to the newest, standing nowhere yet.
+    /// Creates scanners, from the oldest source to the newest, without a position.
     pub(super) fn scanners(&self, query: &Query<'_>) -> Vec<KeyValueScanner<'s>> {
         let non_null_column = query.columns.first().is_some_and(|first| !first.is_empty());
         let mut scanners = Vec::with_capacity(self.len());
@@ -197,13 +201,13 @@ impl<'s> Sources<'s> {
         }));
         let segments = self.segments.iter().map(|segment| segment.scanner(query.read_point));
         scanners.extend(segments.map(|scanner| {
-            // one row is seldom long
+            // One row is rarely long.
             KeyValueScanner::Segment(if query.get_like { scanner } else { scanner.reading_ahead() })
         }));
         scanners
     }
 
-    /// As [`scanners`](Self::scanners), from row to row backward.
+    /// Same as [`scanners`](Self::scanners), from row to row backward.
     pub(super) fn reversed_scanners(&self, query: &Query<'_>) -> Vec<ReversedScanner<'s>> {
         let mut scanners = Vec::with_capacity(self.len());
         let fill = CacheFill::of_read(query.cache_blocks);
@@ -218,7 +222,7 @@ impl<'s> Sources<'s> {
     }
 }
 
-/// A list that takes memory only if it is long.
+/// A list that allocates only if it is longer than [`NEAR`].
 #[derive(Debug)]
 pub(super) struct Few<T> {
     near: [Option<T>; NEAR],
@@ -226,7 +230,7 @@ pub(super) struct Few<T> {
     rest: Vec<T>,
 }
 
-/// So many items take no memory.
+/// Up to this many items are stored inline.
 const NEAR: usize = 6;
 
 impl<T: Copy> Few<T> {

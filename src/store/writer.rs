@@ -1,4 +1,4 @@
-//! A new file of a store, written aside.
+//! A new file of a store, written to a temporary directory.
 
 use super::Store;
 use super::file::StoreFile;
@@ -8,7 +8,7 @@ use crate::hfile::{Encryption, HFileWriter, StoreFileOrigin, StoreFileWriter};
 use crate::layout::{StagedFile, StoreFileInfo, new_file_name};
 use std::sync::Arc;
 
-/// A file of a store that is being written under the region's `.tmp`. It is removed if it is dropped.
+/// A file of a store that is being written under the region's `.tmp`. Dropping it removes the file.
 #[derive(Debug)]
 pub(super) struct NewStoreFile {
     // Dropped before `staged`, which removes the file.
@@ -17,12 +17,12 @@ pub(super) struct NewStoreFile {
     now: i64,
 }
 
-/// What the cells of a file may carry.
+/// What the cells of a file may have.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Carries {
     pub(super) tags: bool,
     pub(super) seq_ids: bool,
-    /// Whether some of them come from an encrypted file, so that the new one must be encrypted, too.
+    /// Whether some of them come from an encrypted file, so that the new file must be encrypted, too.
     pub(super) encrypted: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What a file says of itself in its info and its name (read-path.md §1.5, §7.5).
+//! Metadata of a file from its file info and its name (read-path.md §1.5, §7.5).
 
 use crate::error::{Corruption, Result};
 use crate::hfile::HFile;
@@ -7,13 +7,13 @@ use crate::layout::{Half, StoreFileInfo};
 /// Which sequence ids the cells of a file have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SeqIds {
-    /// Those stored with them, none greater than this.
+    /// Those stored with them, at most this.
     Stored(i64),
-    /// This one, whatever is stored.
+    /// This one, regardless of what is stored.
     All(i64),
 }
 
-/// What the file info and the name say.
+/// The values of the file info entries and of the name.
 pub(super) struct Known {
     pub(super) max_seq_id: i64,
     pub(super) seq_ids: SeqIds,
@@ -31,7 +31,7 @@ impl Known {
     pub(super) fn read(hfile: &HFile, store_file: &StoreFileInfo) -> Result<Self, Corruption> {
         let info = hfile.file_info();
         let bulk_load_time = info.bulkload_timestamp()?;
-        // the name that the file was given then, which a link or reference still has in its own
+        // A link or reference has in its name the name given by the bulk load.
         let file_name = store_file.path.file_name().unwrap_or_default().to_string_lossy();
         let loaded_as = bulk_load_seq_id(&file_name)?;
         let is_bulk_loaded = loaded_as.is_some() || bulk_load_time.is_some();
@@ -57,7 +57,7 @@ impl Known {
             max_memstore_ts,
             bulk_load_time,
             is_bulk_loaded,
-            // the range of no cells, which is the wrong way round, bounds nothing
+            // Without cells the range is inverted. It gives no bounds then.
             time_range: info.time_range()?.map(|r| (r.min, r.max)).filter(|(min, max)| min <= max),
             earliest_put_ts: info.earliest_put_ts()?,
             is_major_compaction: info.major_compaction()? == Some(true),
@@ -67,7 +67,7 @@ impl Known {
     }
 }
 
-/// The greatest sequence id that a cell of the file has stored.
+/// Returns the greatest sequence id stored with a cell of the file.
 fn max_memstore_ts(hfile: &HFile) -> Result<i64, Corruption> {
     match hfile.file_info().max_memstore_ts()? {
         Some(max) if hfile.has_seq_ids() => Ok(max),
@@ -78,7 +78,7 @@ fn max_memstore_ts(hfile: &HFile) -> Result<i64, Corruption> {
     }
 }
 
-/// The sequence id in the name that a bulk load gives a file: `…_SeqId_<n>_`.
+/// Returns the sequence id in the name that a bulk load gives a file: `…_SeqId_<n>_`.
 fn bulk_load_seq_id(name: &str) -> Result<Option<i64>, Corruption> {
     let Some((digits, _)) = name.rsplit_once("_SeqId_").and_then(|(_, behind)| behind.split_once('_')) else {
         return Ok(None);

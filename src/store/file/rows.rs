@@ -1,12 +1,12 @@
-//! The rows of a file, from the first to the last.
+//! The range of a file's rows.
 
 use crate::cell::{CellOrder, prefix};
 use crate::error::{Corruption, Result};
 use crate::hfile::HFile;
 use crate::layout::{Half, Reference};
 
-/// The first row and the last one of a file, with what they begin with as numbers: these mostly tell that a row lies
-/// between them, or does not.
+/// The first and the last row of a file, with their numeric prefixes. In most cases the prefixes decide
+/// whether a row is in the range.
 #[derive(Debug)]
 pub(super) struct Rows {
     order: CellOrder,
@@ -24,13 +24,14 @@ impl Rows {
         }
         let (first_prefix, last_prefix) = match order {
             CellOrder::User => (prefix(first, 0), prefix(last, 0)),
-            // these do not sort as bytes: nothing is told
+            // Rows of `hbase:meta` do not sort as bytes: prefixes decide nothing.
             CellOrder::Meta => (0, u64::MAX),
         };
         Ok(Self { order, first: first.to_vec(), last: last.to_vec(), first_prefix, last_prefix })
     }
 
-    /// Those of a file; none without cells. The one that the split key of a half cuts off is looked for.
+    /// Returns the rows of a file; `None` without cells. For a half, finds the first or last row by the split
+    /// key.
     pub(super) fn of(hfile: &HFile, order: CellOrder, reference: Option<&Reference>) -> Result<Option<Self>> {
         let Some(first) = hfile.first_key() else { return Ok(None) };
         let Some(last) = hfile.last_key() else {
@@ -54,7 +55,7 @@ impl Rows {
         .map(Some)
     }
 
-    /// Whether a row lies between the first and the last; `prefix` is what it begins with, as a number.
+    /// Whether a row is between the first and the last one. `prefix` is the row's numeric prefix.
     #[inline]
     pub(super) fn may_contain(&self, row: &[u8], prefix: u64) -> bool {
         if prefix < self.first_prefix || prefix > self.last_prefix {
@@ -63,8 +64,8 @@ impl Rows {
         self.first_prefix < prefix && prefix < self.last_prefix || self.overlap(row, row)
     }
 
-    /// Whether any row from `start` to `stop`, both included, lies between the first and the last. Empty ones bound
-    /// nothing.
+    /// Whether any row from `start` to `stop`, both inclusive, is between the first and the last one. An
+    /// empty bound is no bound.
     pub(super) fn overlap(&self, start: &[u8], stop: &[u8]) -> bool {
         (stop.is_empty() || self.order.compare_rows(&self.first, stop).is_le())
             && (start.is_empty() || self.order.compare_rows(&self.last, start).is_ge())

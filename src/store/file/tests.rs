@@ -9,7 +9,7 @@ use crate::layout::{Half, StoreFileInfo};
 use crate::op::TimeRange;
 use bytes::Bytes;
 
-/// A file of the rows `b` to `d`, timestamps 10 to 12, written under a name.
+/// Writes a file of the rows `b` to `d`, timestamps 10 to 12, under a name.
 fn write(storage: &Arc<dyn Storage>, name: &str, bloom: Option<BloomType>, info: &[(&str, &[u8])]) {
     let options = HFileWriter::options().bloom(bloom).block_size(40).storage(Arc::clone(storage));
     let mut writer = StoreFileWriter::create(options, name).unwrap();
@@ -58,7 +58,7 @@ fn sequence_ids_by_name_and_half() {
     assert_eq!(id("0a_SeqId_4_", None, &[("SKIP_RESET_SEQ_ID", &[0xff])]), 5);
     assert_eq!(id("0a_SeqId_1_SeqId_4_", None, &[]), 4);
     assert_eq!(id("0a_SeqId_x_", None, &[]), 9);
-    // SKIP_RESET_SEQ_ID says something of bulk-loaded files only
+    // SKIP_RESET_SEQ_ID applies to bulk-loaded files only.
     assert_eq!(id("0a", None, &[("SKIP_RESET_SEQ_ID", &[0xff])]), 9);
     assert!(opened("0a_SeqId_99999999999999999999_", None, &[]).is_err());
     let loaded = opened("0a", None, &[("BULKLOAD_TIMESTAMP", &3i64.to_be_bytes())]).unwrap();
@@ -190,7 +190,7 @@ fn files_in_the_order_in_which_they_are_read() {
     }
 }
 
-/// Found by fuzzing: rows that would be passed over, as if they lay after the last one.
+/// Found by fuzzing: rows would be skipped, as if they were after the last one.
 #[test]
 fn a_last_key_before_the_first_is_corrupt() {
     let storage: Arc<dyn Storage> = Arc::new(FaultyStorage::new());

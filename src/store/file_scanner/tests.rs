@@ -1,4 +1,4 @@
-//! The scanner against a sorted list of cells.
+//! Compares the scanner with a sorted list of cells.
 
 use super::*;
 use crate::cell::Cell;
@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-/// What a scanner must show: the visible cells in order, and the place of the current one.
+/// The expected behaviour: the visible cells in order, and the index of the current one.
 struct Naive {
     cells: Vec<Cell>,
     at: Option<usize>,
@@ -39,7 +39,7 @@ impl Naive {
     }
 }
 
-/// What is asked of a scanner.
+/// A call of the scanner.
 #[derive(Clone, Debug)]
 enum Step {
     Seek(SeekKey),
@@ -122,7 +122,7 @@ pub(in crate::store) fn shapes() -> impl Strategy<Value = Shape> {
         any::<bool>().prop_map(|keeps_seq_ids| Origin::Loaded { keeps_seq_ids }),
     ];
     let half = prop_oneof![Just(Half::Top), Just(Half::Bottom)];
-    // a key within a row is none that HBase would split at
+    // HBase would not split at a key within a row.
     let split_key = prop_oneof![3 => rows().prop_map(|row| SeekKey::first_on_row(&row)), 1 => keys()];
     let reference = (split_key, half).prop_map(|(split_key, half)| Reference { split_key, half });
     let block_size = prop_oneof![2 => Just(60), 1 => Just(10), 1 => Just(200)];
@@ -140,7 +140,7 @@ pub(in crate::store) fn shapes() -> impl Strategy<Value = Shape> {
 /// Writes the cells, and opens them as a file of the shape.
 pub(in crate::store) fn store_file(cells: &[Cell], shape: &Shape) -> StoreFile {
     let storage: Arc<dyn Storage> = Arc::new(FaultyStorage::new());
-    // several cells a block, or one
+    // Several cells a block, or one.
     let options =
         HFileWriter::options().block_size(shape.block_size).bloom(shape.bloom).storage(Arc::clone(&storage));
     let options = options.mvcc(shape.origin != Origin::WithoutSeqIds);
@@ -163,7 +163,7 @@ pub(in crate::store) fn store_file(cells: &[Cell], shape: &Shape) -> StoreFile {
     StoreFile::open(&HFile::options().storage(storage), &place).unwrap()
 }
 
-/// The cells that a scanner of the shape must show.
+/// Returns the cells that a scanner of the shape must show.
 pub(in crate::store) fn visible(cells: &[Cell], shape: &Shape) -> Vec<Cell> {
     let top = i64::from(shape.reference.as_ref().is_some_and(|r| r.half == Half::Top));
     let seen = |cell: &Cell| {
@@ -191,7 +191,7 @@ pub(in crate::store) fn sorted(mut cells: Vec<Cell>) -> Vec<Cell> {
     cells
 }
 
-/// Takes a step in both. A cell put off is looked at before it is fetched: it must not be behind the real one.
+/// Takes a step in both. Checks a fake cell before enforcing its seek: it must not be after the real one.
 fn take(step: &Step, scanner: &mut StoreFileScanner<'_>, naive: &mut Naive, cells: &[Cell]) {
     match step {
         Step::Seek(key) => {
@@ -213,7 +213,7 @@ fn take(step: &Step, scanner: &mut StoreFileScanner<'_>, naive: &mut Naive, cell
             let order = CellOrder::User;
             let fake = scanner.peek().map(|cell| SeekKey::from(cell.key()));
             if let (Some(fake), true) = (&fake, scanner.stand == Stand::Fake && scanner.real_seek_done()) {
-                // denied by a filter: nothing of that column is in the file
+                // Ruled out by a Bloom filter: the file has no cells of that column.
                 let (row, family, qualifier) = fake.split();
                 assert_eq!(fake, &SeekKey::last_on_column(row, family, qualifier));
                 let of_column =
@@ -221,7 +221,7 @@ fn take(step: &Step, scanner: &mut StoreFileScanner<'_>, naive: &mut Naive, cell
                 if !key.cell_type().is_family_delete() {
                     assert_eq!(cells.iter().find(of_column), None);
                 }
-                // what the file has of the empty column is not asked for then
+                // Cells of the empty column are not selected then.
                 let found = scanner.advance().unwrap();
                 if *forward {
                     naive.reseek(fake);

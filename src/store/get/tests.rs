@@ -1,4 +1,4 @@
-//! Gets where the cells lie against scanners, and both against scanners of one segment that has all.
+//! Compares gets in place with scanners, and both with scanners of one segment that has all cells.
 
 use super::*;
 use crate::cache::BlockCache;
@@ -30,13 +30,13 @@ pub(in crate::store) const NOW: i64 = 10;
 pub(in crate::store) type Write = (String, String, i64, usize, bool);
 
 pub(in crate::store) fn writes() -> impl Strategy<Value = Vec<Write>> {
-    // some rows share more than a number of eight bytes tells apart, and some have one cell only
+    // Some rows share a prefix longer than eight bytes, and some have a single cell.
     let row = prop_oneof![2 => "(x|longer-than-8-)[a-d]", 1 => "x[e-z][a-z]"];
     let write = (row, "[pqr]?", 1..8i64, 0..TYPES.len(), prop::bool::weighted(0.1));
     proptest::collection::vec(write, 0..60)
 }
 
-/// The cells of writes, whose sequence ids are their numbers.
+/// Returns the cells of writes. Their sequence ids are their numbers, from 1.
 pub(in crate::store) fn cells(writes: &[Write]) -> Vec<Cell> {
     let cell = |((row, qualifier, timestamp, kind, expires), seq_id): (&Write, i64)| {
         let kind = TYPES[*kind];
@@ -44,7 +44,7 @@ pub(in crate::store) fn cells(writes: &[Write]) -> Vec<Cell> {
         let key = SeekKey::of(row.as_bytes(), b"f", qualifier.as_bytes(), *timestamp, kind);
         let value = format!("{seq_id}");
         let cell = CellRef::new(&key, value.as_bytes()).with_seq_id(seq_id);
-        // a time to live of four milliseconds
+        // A time to live of four milliseconds.
         let ttl = [0, 9, crate::cell::TTL_TAG_TYPE, 0, 0, 0, 0, 0, 0, 0, 4];
         Cell::from(if *expires { cell.with_tag_bytes(&ttl).unwrap() } else { cell })
     };
@@ -53,7 +53,7 @@ pub(in crate::store) fn cells(writes: &[Write]) -> Vec<Cell> {
 
 fn file(cells: &[Cell], number: usize, bloom: Option<BloomType>, cache: &BlockCache) -> StoreFile {
     let storage: Arc<dyn Storage> = Arc::new(FaultyStorage::new());
-    // a cell in a block, or many
+    // One cell in a block, or many.
     let block_size = if number.is_multiple_of(2) { 60 } else { 1_000 };
     let options = HFileWriter::options().block_size(block_size).bloom(bloom).mvcc(true).tags(true);
     let options = options.storage(Arc::clone(&storage)).index_chunk_size(200).index_min_entries(2);
@@ -70,8 +70,8 @@ fn file(cells: &[Cell], number: usize, bloom: Option<BloomType>, cache: &BlockCa
     StoreFile::open(&HFile::options().storage(storage).cache(cache), &StoreFileInfo::plain(name, 0)).unwrap()
 }
 
-/// The cells, cut into files and segments at some numbers: the last lot is in the active segment, the one before in a
-/// frozen one, and all others are in files.
+/// Cuts the cells into files and segments at the given numbers: the last part is in the active segment, the
+/// one before in a frozen one, and all others are in files.
 pub(in crate::store) fn store(
     cells: &[Cell],
     cuts: &[usize],
@@ -149,7 +149,7 @@ pub(in crate::store) fn asks() -> impl Strategy<Value = Vec<Ask>> {
 }
 
 impl Ask {
-    /// The newest version of columns of a row.
+    /// Asks for the newest version of columns of a row.
     fn of(row: &str, columns: Vec<Bytes>) -> Self {
         Self {
             row: row.into(),
@@ -182,7 +182,7 @@ impl Ask {
     }
 }
 
-/// The cells as a scanner of all sources finds them.
+/// Returns the cells as a scanner of all sources finds them.
 pub(in crate::store) fn scanned(state: &StoreState, query: &Query<'_>, info: &ScanInfo) -> RowBuf {
     let mut row = RowBuf::new();
     let mut scanner = StoreScanner::new(state, query, info).unwrap();
@@ -196,7 +196,7 @@ pub(in crate::store) fn scanned(state: &StoreState, query: &Query<'_>, info: &Sc
     row
 }
 
-/// All rows as a scanner of all sources finds them, from a row on.
+/// Returns all rows from the start row on, as a scanner of all sources finds them.
 fn scanned_from(state: &StoreState, query: &Query<'_>, info: &ScanInfo) -> RowBuf {
     let query = Query { stop: &[], get_like: false, ..*query };
     let mut row = RowBuf::new();
@@ -211,7 +211,7 @@ fn scanned_from(state: &StoreState, query: &Query<'_>, info: &ScanInfo) -> RowBu
     row
 }
 
-/// Gets of a store that is cut so against scans of it, and of a store that has all in memory.
+/// Compares gets of a store with these cuts with scans of it, and of a store with all cells in memory.
 fn check_gets(writes: &[Write], cuts: &[usize], family: &Family, asks: &[Ask]) -> Result<(), TestCaseError> {
     let cells = cells(writes);
     let cache = BlockCache::with_capacity(1 << 20);
@@ -219,7 +219,7 @@ fn check_gets(writes: &[Write], cuts: &[usize], family: &Family, asks: &[Ask]) -
     let in_memory = store(&cells, &[0, 0], family, &cache);
     let info = ScanInfo::new(family, NOW);
     let mut row = RowBuf::new();
-    // at first the cache is empty, then it is not
+    // The cache is empty at first, then filled.
     for ask in asks.iter().chain(asks) {
         let query = ask.query();
         row.clear();
@@ -255,7 +255,8 @@ proptest! {
     }
 }
 
-/// One file with a row of one cell, at a time, and another row behind it; what is read of the first row, and how.
+/// Gets a row of one cell with a timestamp from a file with another row after it. Returns the row and the
+/// counts.
 fn get_of_one_cell(timestamp: i64, columns: &[&'static str], max_versions: u32) -> (Row, ReadCounts) {
     let cell = |row: &str, timestamp| {
         let key = SeekKey::of(row.as_bytes(), b"f", b"q", timestamp, CellType::Put);
@@ -315,7 +316,7 @@ fn who_finds_nothing_asks_the_filter_first() {
         assert_eq!(counts.files_considered, 1);
         (row.len(), counts.files_skipped_by_bloom)
     };
-    // first all blocks come into the cache
+    // First, load all blocks into the cache.
     (0..100).for_each(|i| assert_eq!(get(2 * i).0, 1));
     let skipped = |gets: &[(usize, u64)]| gets.iter().map(|(_, skipped)| skipped).sum::<u64>();
     let absent: Vec<_> = (0..99).map(|i| get(2 * i + 1)).collect();

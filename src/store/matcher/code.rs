@@ -1,23 +1,25 @@
-//! What a matcher says of a cell (read-path.md §9.1).
+//! The codes that a matcher returns for a cell (read-path.md §9.1).
 
 use crate::error::Corruption;
 
-/// What to do with a cell, and where to go from it (read-path.md §9.1).
+/// The action for a cell, and where to go from it (read-path.md §9.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MatchCode {
     /// Return it; go to the next cell.
     Include,
-    /// Return it; go to the next column, as [`key_for_next_column`](super::ScanQueryMatcher::key_for_next_column) says.
+    /// Return it; go to the next column, as
+    /// [`key_for_next_column`](super::ScanQueryMatcher::key_for_next_column) decides.
     IncludeAndSeekNextCol,
     /// Return it; go to the next row.
     IncludeAndSeekNextRow,
     /// Go to the next cell.
     Skip,
-    /// Go to the next column, as [`key_for_next_column`](super::ScanQueryMatcher::key_for_next_column) says.
+    /// Go to the next column, as [`key_for_next_column`](super::ScanQueryMatcher::key_for_next_column)
+    /// decides.
     SeekNextCol,
     /// Go to the next row.
     SeekNextRow,
-    /// The cell is of another row than the current one: that row is complete.
+    /// The cell is not of the current row, which is complete.
     Done,
 }
 
@@ -29,12 +31,12 @@ impl MatchCode {
     }
 }
 
-/// What is wrong with the cells. Small, since each cell is asked for it.
+/// An error in the cells. Small, since it is part of the result for each cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Disorder {
     /// The columns of a row do not ascend.
     Columns,
-    /// A time to live is not of eight bytes but of so many.
+    /// A time to live has this many bytes instead of eight.
     TtlTag(u16),
 }
 
@@ -47,12 +49,12 @@ impl From<Disorder> for Corruption {
     }
 }
 
-/// How to get to the next column.
+/// How to move to the next column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Advance {
-    /// Seek to the key, which is behind the cell; or step, without asking the matcher, until the column is left.
+    /// Seek the key, which is after the cell; or step to the end of the column, without calling the matcher.
     Seek,
-    /// Step to the next cell and ask the matcher about it. The key is not set.
+    /// Step to the next cell and pass it to the matcher. The key is not set.
     Step,
 }

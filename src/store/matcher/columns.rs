@@ -1,16 +1,16 @@
-//! Which columns are wanted, and how many versions of each (read-path.md §9.6, §9.7).
+//! Selects columns, and the number of versions of each (read-path.md §9.6, §9.7).
 
 use super::{Disorder, MatchCode, Version};
 use crate::cell::{CellType, LATEST_TIMESTAMP, compare_bytes, same_bytes};
 use bytes::Bytes;
 use std::cmp::Ordering;
 
-/// How many versions of a column pass, and which of them have expired.
+/// The number of versions of a column to return, and which have expired.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct VersionLimits {
-    /// How many pass (§9.2: `versionToCheck`).
+    /// The number of versions to return (§9.2: `versionToCheck`).
     pub(super) max: u32,
-    /// How many pass even though they have expired.
+    /// The number of versions to return even if they have expired.
     pub(super) min: u32,
     pub(super) oldest_unexpired_ts: i64,
 }
@@ -22,7 +22,7 @@ impl VersionLimits {
     }
 }
 
-/// The columns of a row as a scan goes through them (HBase: `ColumnTracker`).
+/// The columns of a row during a scan (HBase: `ColumnTracker`).
 #[derive(Debug)]
 pub(super) enum ColumnTracker<'q> {
     All(AllColumns),
@@ -30,7 +30,7 @@ pub(super) enum ColumnTracker<'q> {
 }
 
 impl<'q> ColumnTracker<'q> {
-    /// The columns named, in order; all of them if none is.
+    /// Tracks the named columns, which are in order, or all columns if none is named.
     pub(super) fn new(columns: &'q [Bytes]) -> Self {
         if columns.is_empty() {
             Self::All(AllColumns::default())
@@ -39,7 +39,7 @@ impl<'q> ColumnTracker<'q> {
         }
     }
 
-    /// Gives it memory for a qualifier, or takes it back.
+    /// Swaps the tracker's memory for a qualifier with `qualifier`.
     #[inline]
     pub(super) fn swap_memory(&mut self, qualifier: &mut Vec<u8>) {
         if let Self::All(all) = self {
@@ -48,7 +48,7 @@ impl<'q> ColumnTracker<'q> {
         }
     }
 
-    /// What to do with a value that neither a marker nor its timestamp rules out: [`done`](Self::done),
+    /// Returns the action for a value that neither a marker nor its timestamp excludes: [`done`](Self::done),
     /// [`check_column`](Self::check_column) and [`check_versions`](Self::check_versions) in one.
     #[inline(always)] // the loop of every scan
     pub(super) fn match_put(
@@ -78,7 +78,7 @@ impl<'q> ColumnTracker<'q> {
         }
     }
 
-    /// Whether no further column of the row is wanted.
+    /// Whether no further column of the row is selected.
     #[inline]
     pub(super) fn done(&self) -> bool {
         match self {
@@ -87,7 +87,7 @@ impl<'q> ColumnTracker<'q> {
         }
     }
 
-    /// Whether a column is wanted: where to go if it is not.
+    /// If a column is not selected, returns where to go.
     #[inline]
     pub(super) fn check_column(&mut self, qualifier: &[u8]) -> Option<MatchCode> {
         match self {
@@ -96,7 +96,7 @@ impl<'q> ColumnTracker<'q> {
         }
     }
 
-    /// Whether one more version of a column is wanted; `uncounted` ones always are (§9.7).
+    /// Checks whether one more version of a column is selected; `uncounted` versions always are (§9.7).
     #[inline]
     pub(super) fn check_versions(
         &mut self,
@@ -110,20 +110,20 @@ impl<'q> ColumnTracker<'q> {
         }
     }
 
-    /// Where to go when nothing more of a column is wanted (HBase: `getNextRowOrNextColumn`).
+    /// Returns where to go when the rest of a column is not selected (HBase: `getNextRowOrNextColumn`).
     pub(super) fn next_row_or_column(&mut self, qualifier: &[u8]) -> MatchCode {
         self.done_with_column(qualifier);
         if self.done() { MatchCode::SeekNextRow } else { MatchCode::SeekNextCol }
     }
 
-    /// Nothing more of a column is wanted, for reasons of others.
+    /// Notes that the rest of a column is not selected, for reasons outside the tracker.
     pub(super) fn done_with_column(&mut self, qualifier: &[u8]) {
         if let Self::Explicit(explicit) = self {
             explicit.done_with_column(qualifier);
         }
     }
 
-    /// The column to go to next, if it is known (HBase: `getColumnHint`).
+    /// Returns the column to go to next, if it is known (HBase: `getColumnHint`).
     pub(super) fn hint(&self) -> Option<&'q [u8]> {
         match self {
             Self::All(_) => None,
@@ -137,10 +137,10 @@ impl<'q> ColumnTracker<'q> {
 pub(super) struct ExplicitColumns<'q> {
     columns: &'q [Bytes],
     at: usize,
-    /// How many versions of the column at `at` have passed.
+    /// Number of versions of the column at `at` returned so far.
     count: u32,
-    /// The timestamp of the last version that did not complete its column. HBase begins with the latest, so that an
-    /// explicit read takes a version of that timestamp for a duplicate.
+    /// The timestamp of the last version that did not complete its column. HBase initializes it to the latest
+    /// timestamp, so that an explicit read takes a version of that timestamp for a duplicate.
     last_ts: i64,
 }
 
@@ -170,7 +170,7 @@ impl ExplicitColumns<'_> {
         }
     }
 
-    /// Of the current column.
+    /// Checks the versions of the current column.
     #[inline]
     fn check_versions(&mut self, timestamp: i64, limits: &VersionLimits) -> MatchCode {
         if timestamp == self.last_ts {
@@ -198,14 +198,15 @@ impl ExplicitColumns<'_> {
     }
 }
 
-/// All columns there are (HBase: `ScanWildcardColumnTracker`).
+/// All columns (HBase: `ScanWildcardColumnTracker`).
 #[derive(Debug, Default)]
 pub(super) struct AllColumns {
     in_column: bool,
     qualifier: Vec<u8>,
-    /// How many values of the column there were.
+    /// Number of values of the column so far.
     count: u32,
-    /// Timestamp and type of the last version of the column that passed; type 0, which no cell has, for none.
+    /// Timestamp and type of the last version of the column that was returned. Type 0, which no cell has, for
+    /// none.
     last: (i64, u8),
 }
 
@@ -218,7 +219,7 @@ impl AllColumns {
         uncounted: bool,
     ) -> Result<MatchCode, Disorder> {
         let id = (version.timestamp, version.type_code);
-        // the first column of a row is mostly the last one's of the row before
+        // The first column of a row is usually equal to the last one of the previous row.
         let equal = same_bytes(version.qualifier, &self.qualifier);
         let same = self.in_column && equal;
         if !same {

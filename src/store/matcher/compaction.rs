@@ -1,27 +1,27 @@
-//! What flushes and compactions keep (read-path.md §17.2, §17.3).
+//! Decides what flushes and compactions keep (read-path.md §17.2, §17.3).
 
 use super::{Disorder, MatchCode, ScanQueryMatcher, Version};
 use crate::cell::CellType;
 
-/// What is being written.
+/// The kind of file being written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CompactionKind {
-    /// A file of a segment.
+    /// A file of segments.
     Flush,
-    /// A file of some files.
+    /// A file that replaces some files.
     Minor,
-    /// A file of all files.
+    /// A file that replaces all files.
     Major {
-        /// The least timestamp of a value in any of them; no marker that is older hides anything.
+        /// The least timestamp of a value in any of the files. An older marker hides nothing.
         earliest_put_ts: i64,
     },
 }
 
-/// How a compaction differs from a scan.
+/// The parameters of a compaction's rules.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Compaction {
     pub(super) kind: CompactionKind,
-    /// The sequence id up to which every scanner sees everything.
+    /// The sequence id up to which all cells are visible to every scanner.
     pub(super) max_read_point: i64,
 }
 
@@ -31,7 +31,7 @@ impl ScanQueryMatcher<'_> {
         version: Version<'_>,
         compaction: Compaction,
     ) -> Result<MatchCode, Disorder> {
-        // some scanner may not see it yet, so it counts for nothing
+        // Some scanner may not see the version yet, so it is kept uncounted.
         let live = version.seq_id > compaction.max_read_point;
         if !version.is_delete() {
             if let Some(code) = self.check_deleted(version)? {

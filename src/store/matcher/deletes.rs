@@ -1,4 +1,4 @@
-//! The markers in force in a row (read-path.md §9.8).
+//! The markers that apply in a row (read-path.md §9.8).
 
 use super::{Disorder, Version};
 use crate::cell::{CellType, compare_bytes, same_bytes};
@@ -9,38 +9,38 @@ const DELETE_FAMILY_VERSION: u8 = CellType::DeleteFamilyVersion as u8;
 const DELETE_COLUMN: u8 = CellType::DeleteColumn as u8;
 const DELETE_FAMILY: u8 = CellType::DeleteFamily as u8;
 
-/// After so many markers that each hide the rest of one column, a seek to the next one pays.
+/// After this many markers that each hide the rest of one column, a seek to the next column pays.
 const SEEK_AFTER: u32 = 10;
 
-/// What the markers say of a value.
+/// How the markers affect a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DeleteResult {
-    /// It is not hidden.
+    /// The version is not hidden.
     Visible,
     /// This version is hidden.
     Version,
-    /// It is hidden with all that is older in its column.
+    /// This version and all older ones in its column are hidden.
     Column,
 }
 
-/// The markers of a row that hide what has yet to come, in the order of cells (HBase: `ScanDeleteTracker`).
+/// The markers of a row that hide later cells, in the order of cells (HBase: `ScanDeleteTracker`).
 #[derive(Debug, Default)]
 pub(super) struct DeleteTracker {
-    /// Whether any marker is in force.
+    /// Whether any marker applies.
     any: bool,
-    /// The newest DeleteFamily.
+    /// The timestamp of the newest DeleteFamily.
     family: Option<i64>,
-    /// The DeleteFamilyVersions, newest first.
+    /// The timestamps of the DeleteFamilyVersions, newest first.
     family_versions: Vec<i64>,
     /// The last marker of a column: its timestamp and type.
     column: Option<(i64, u8)>,
     qualifier: Vec<u8>,
-    /// How many markers in a row have hidden the rest of the same column.
+    /// Number of consecutive markers that hide the rest of the same column.
     run: u32,
 }
 
 impl DeleteTracker {
-    /// Gives it memory for a qualifier and timestamps, or takes it back.
+    /// Swaps the tracker's memory for a qualifier and timestamps with the arguments.
     #[inline]
     pub(super) fn swap_memory(&mut self, qualifier: &mut Vec<u8>, family_versions: &mut Vec<i64>) {
         self.reset();
@@ -57,7 +57,7 @@ impl DeleteTracker {
         }
     }
 
-    /// Whether no marker is in force.
+    /// Whether no marker applies.
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
         !self.any
@@ -71,7 +71,7 @@ impl DeleteTracker {
         self.column.is_some() && same_bytes(qualifier, &self.qualifier)
     }
 
-    /// Takes a marker into account; whether there were so many of its like that one should leave the column.
+    /// Adds a marker. Returns whether enough markers of its kind were repeated that leaving the column pays.
     pub(super) fn add(&mut self, marker: Version<'_>) -> bool {
         let Version { qualifier, timestamp, type_code, .. } = marker;
         let repeated = match type_code {
@@ -88,7 +88,7 @@ impl DeleteTracker {
                     let at = self.family_versions.partition_point(|&version| version > timestamp);
                     self.family_versions.insert(at, timestamp);
                 }
-                // a column's DeleteColumn outlives the Deletes that follow
+                // A column's DeleteColumn remains in force over the Deletes that follow.
                 _ if self.column.is_some_and(|(_, kept)| type_code < kept)
                     && self.is_of_column(qualifier) => {}
                 _ => {
@@ -124,7 +124,7 @@ impl DeleteTracker {
         Ok(DeleteResult::Visible)
     }
 
-    /// Whether a marker hides nothing that those in force do not hide already.
+    /// Whether a marker hides nothing beyond what the current ones hide.
     pub(super) fn is_redundant(&self, marker: Version<'_>) -> bool {
         let of_column = matches!(marker.type_code, DELETE | DELETE_COLUMN);
         let column_deletes = || {

@@ -1,28 +1,28 @@
-//! What scans return of what a filter accepts (read-path.md §9.4, §9.5; HBase: `UserScanQueryMatcher`).
+//! Decides what scans with a filter return (read-path.md §9.4, §9.5; HBase: `UserScanQueryMatcher`).
 
 use super::{Disorder, MatchCode, Rules, ScanQueryMatcher, Version};
 use crate::cell::{CellKey, CellRef, SeekKey, same_bytes};
 use crate::error::Error;
 use crate::filter::{FilterState, Verdict};
 
-/// What to do with a cell, once a filter has been asked as well.
+/// The action for a cell, by the matcher and a filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FilteredCode {
     Match(MatchCode),
-    /// Leave it out and go to the key that has been set, which is ahead (HBase: `SEEK_NEXT_USING_HINT`).
+    /// Skip the cell and go to the key that has been set, which is ahead (HBase: `SEEK_NEXT_USING_HINT`).
     SeekToKey,
-    /// Nothing more is wanted at all.
+    /// End the scan.
     DoneScan,
 }
 
-/// What to do with the only cell of a row.
+/// The action for the only cell of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LoneCode {
     HandOut,
     Pass,
-    /// Pass it over and go to the key that has been set, which is ahead.
+    /// Skip the cell and go to the key that has been set, which is ahead.
     SeekToKey,
-    /// Nothing more is wanted at all.
+    /// End the scan.
     Done,
 }
 
@@ -35,9 +35,9 @@ impl From<MatchCode> for FilteredCode {
 /// Why cells cannot be matched and handed out.
 #[derive(Debug)]
 pub(crate) enum Unmatched {
-    /// They are not what cells can be.
+    /// The cells are invalid.
     Disorder(Disorder),
-    /// The filter cannot judge them, or whoever takes them failed.
+    /// The filter cannot judge them, or handing them out failed.
     Failed(Error),
 }
 
@@ -53,10 +53,10 @@ impl From<Error> for Unmatched {
     }
 }
 
-/// How many versions of a column a filter has accepted.
+/// Counts the versions of a column that a filter has accepted.
 #[derive(Debug, Default)]
 pub(super) struct AcceptedVersions {
-    /// How many are returned (§9.2: `versionsAfterFilter`).
+    /// The number of versions to return (§9.2: `versionsAfterFilter`).
     pub(super) max: u32,
     count: u32,
     qualifier: Vec<u8>,
@@ -69,7 +69,7 @@ impl AcceptedVersions {
         self.count = 0;
     }
 
-    /// Counts a version; whether it is still one of those to return.
+    /// Counts a version. Returns whether it is within the limit.
     fn count(&mut self, qualifier: &[u8]) -> bool {
         if self.count == 0 || !same_bytes(qualifier, &self.qualifier) {
             self.count = 0;
@@ -82,9 +82,10 @@ impl AcceptedVersions {
 }
 
 impl ScanQueryMatcher<'_> {
-    /// As [`match_cell`](Self::match_cell), with a filter that is asked about what the scan would return.
+    /// Same as [`match_cell`](Self::match_cell), with a filter that judges the cells that the scan would
+    /// return.
     ///
-    /// If the answer is to go to a key, `key` is that.
+    /// For [`FilteredCode::SeekToKey`], sets `key`.
     pub(crate) fn match_filtered(
         &mut self,
         cell: CellRef<'_>,
@@ -97,7 +98,7 @@ impl ScanQueryMatcher<'_> {
         self.match_filtered_in_row(cell, filter, key)
     }
 
-    /// The same, of a cell that is known to be of the current row.
+    /// Same as [`match_filtered`](Self::match_filtered), for a cell known to be of the current row.
     pub(crate) fn match_filtered_in_row(
         &mut self,
         cell: CellRef<'_>,
@@ -118,7 +119,7 @@ impl ScanQueryMatcher<'_> {
             }
             self.match_wanted(version)?
         };
-        // not by a cell that is not there for the scan: a compaction may drop it
+        // A cell that the scan does not return must not end it: a compaction may drop that cell.
         if filter.filter_all_remaining() {
             return Ok(if code.is_include() { FilteredCode::DoneScan } else { code.into() });
         }
@@ -134,8 +135,8 @@ impl ScanQueryMatcher<'_> {
         Ok(self.merge(code, verdict, version.qualifier).into())
     }
 
-    /// As [`match_filtered_in_row`](Self::match_filtered_in_row), of the only cell of a row, which needs not be set; none if it must be,
-    /// and the filter has not been asked then.
+    /// Same as [`match_filtered_in_row`](Self::match_filtered_in_row), for the only cell of a row, which need
+    /// not be set. Returns `None` if it must be set; the filter has not been called then.
     #[inline]
     pub(crate) fn match_filtered_lone(
         &self,
@@ -162,8 +163,8 @@ impl ScanQueryMatcher<'_> {
         })
     }
 
-    /// Asks the filter for a hint and makes that the key to go to, if it [leads ahead](Self::leads_ahead). One that does not is
-    /// counted.
+    /// Asks the filter for a hint and copies it to `key` if it [leads ahead](Self::leads_ahead). Counts a
+    /// hint that does not as ignored.
     fn follow(
         &self,
         filter: &mut FilterState,
@@ -180,10 +181,11 @@ impl ScanQueryMatcher<'_> {
         false
     }
 
-    /// Whether the read may follow a hint (§9.11). In a reversed scan that is to another row: one before
-    /// the cell in its row would lead back (§23.16). Nor does it lead over markers of the family that may be behind the cell: they
-    /// hide what the filter would find (HBase goes, and what was deleted comes back). The same is true of a hint within
-    /// the cell's column: versions that it leaves out count, and there may be markers among them.
+    /// Whether the read may follow a hint (§9.11). In a reversed scan the hint must be in a previous row: one
+    /// before the cell in its row would lead back (§23.16). In a forward scan the hint must not skip markers
+    /// of the family that may come after the cell: they hide what the filter would find (HBase follows such
+    /// hints, and deleted cells come back). The hint must not be within the cell's column either: the
+    /// versions that it skips count, and there may be markers among them.
     fn leads_ahead(&self, hint: &CellKey, cell: CellRef<'_>) -> bool {
         let same_row = same_bytes(hint.row(), cell.row());
         if self.reversed {
@@ -196,7 +198,7 @@ impl ScanQueryMatcher<'_> {
         self.order.compare(hint, cell.key()).is_gt()
     }
 
-    /// What comes of an including code and the filter's verdict, but for hints: the table of §9.5.
+    /// Merges an including code and the filter's verdict, except for hints, by the table of §9.5.
     pub(super) fn merge(&mut self, code: MatchCode, verdict: Verdict, qualifier: &[u8]) -> MatchCode {
         use MatchCode::{
             Include, IncludeAndSeekNextCol, IncludeAndSeekNextRow, SeekNextCol, SeekNextRow, Skip,

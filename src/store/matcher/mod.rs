@@ -1,5 +1,6 @@
-//! Which cells of a family a scan returns, and which a compaction keeps (read-path.md §9, §17; HBase: package
-//! `querymatcher`). Knows no files: it is shown cells in their order and says what to do with each and where to go next.
+//! Decides which cells of a family a scan returns, and which a compaction keeps (read-path.md §9, §17; HBase:
+//! package `querymatcher`). Independent of files: the caller passes cells in their order, and the matcher
+//! returns the action for each and where to go next.
 
 mod code;
 mod columns;
@@ -29,7 +30,7 @@ use deletes::{DeleteResult, DeleteTracker};
 use filtered::AcceptedVersions;
 use new_version::NewVersionTracker;
 
-/// A version of a column as the rules see it: a value or a marker.
+/// A version of a column, as used by the rules: a value or a marker.
 #[derive(Clone, Copy, Debug)]
 struct Version<'c> {
     qualifier: &'c [u8],
@@ -56,22 +57,24 @@ impl<'c> Version<'c> {
     }
 }
 
-/// Whose rules apply.
+/// Which rules apply.
 #[derive(Clone, Copy, Debug)]
 enum Rules {
     User,
     Raw,
     Compaction(Compaction),
-    /// Of flushes and minor compactions with NEW_VERSION_BEHAVIOR (HBase: `IncludeAllCompactionQueryMatcher`).
+    /// For flushes and minor compactions with NEW_VERSION_BEHAVIOR (HBase:
+    /// `IncludeAllCompactionQueryMatcher`).
     IncludeAll,
 }
 
-/// Matches the cells of one family, row by row, against what a scan asks for (HBase: `ScanQueryMatcher`).
+/// Matches the cells of one family, row by row, against a query (HBase: `ScanQueryMatcher`).
 ///
-/// The caller begins at [`start_key`](Self::start_key) and then, for each row: sets it with
-/// [`set_to_new_row`](Self::set_to_new_row), shows cells to [`match_cell`](Self::match_cell) and moves as the codes say,
-/// and calls [`clear_row`](Self::clear_row) when it leaves the row. Whether it seeks or steps to a place makes no difference to what is
-/// returned, as long as it asks [`key_for_next_column`](Self::key_for_next_column) which of the two it may do (read-path.md §10).
+/// The caller begins at [`start_key`](Self::start_key). For each row it calls
+/// [`set_to_new_row`](Self::set_to_new_row), passes cells to [`match_cell`](Self::match_cell) and moves as
+/// the codes require, then calls [`clear_row`](Self::clear_row). The result is the same whether the caller
+/// seeks or steps, as long as [`key_for_next_column`](Self::key_for_next_column) allows it (read-path.md
+/// §10).
 #[derive(Debug)]
 pub(crate) struct ScanQueryMatcher<'q> {
     rules: Rules,
@@ -83,39 +86,39 @@ pub(crate) struct ScanQueryMatcher<'q> {
     reversed: bool,
     get_like: bool,
     in_row: bool,
-    /// Whether the current row is that where the scan begins, and not in `row`.
+    /// Whether the current row is the start row of the scan, and not in `row`.
     at_start: bool,
     /// The current row, if there is one.
     row: Vec<u8>,
     columns: ColumnTracker<'q>,
     deletes: DeleteTracker,
-    /// In place of `deletes`, and of the versions in `columns`.
+    /// Used in place of `deletes`, and of the versions in `columns`.
     new_version: Option<Box<NewVersionTracker>>,
     limits: VersionLimits,
-    /// Behind a filter.
+    /// Counts the versions that a filter accepted.
     accepted: AcceptedVersions,
     info: ScanInfo,
-    /// The first timestamp and the last one that is asked for.
+    /// The first and the last timestamp that the query selects.
     oldest: i64,
     newest: i64,
-    /// Nothing of a column counts from the first timestamp on that is before this.
+    /// In each column, cells from the first one with a timestamp less than this are not returned.
     done_before: i64,
     /// Whether cells may expire by themselves.
     cell_ttl: bool,
-    /// Between these timestamps, both inclusive, a value without tags that no marker hides is a matter of its column
-    /// alone. Empty if other rules than a user's, or of a new version, apply.
+    /// Between these timestamps, both inclusive, a value without tags that no marker hides is matched by its
+    /// column alone. Empty unless the rules are a user's, without NEW_VERSION_BEHAVIOR.
     plain: (i64, i64),
 }
 
 const NEVER_PLAIN: (i64, i64) = (i64::MAX, i64::MIN);
 
 impl<'q> ScanQueryMatcher<'q> {
-    /// A matcher of a scan of a family.
+    /// Creates a matcher for a scan of a family.
     ///
     /// # Errors
     ///
     /// If a raw scan names columns.
-    #[inline(always)] // a matcher is large: it is made where it stays
+    #[inline(always)] // a matcher is large: constructed in place
     pub(crate) fn for_user(
         query: &Query<'q>,
         family: &'q [u8],
@@ -126,8 +129,8 @@ impl<'q> ScanQueryMatcher<'q> {
             return Err(Error::invalid_argument("a raw scan reads all columns, it cannot name some"));
         }
         let wanted = if query.raw { query.max_versions } else { query.max_versions.min(info.max_versions) };
-        // a filter sees all that the family keeps, and what it accepts is counted then; versions by the new behavior are
-        // counted before, as in HBase
+        // A filter sees all versions that the family keeps, and the versions that it accepts are counted
+        // afterwards. With NEW_VERSION_BEHAVIOR versions are counted before the filter, as in HBase.
         let max = match (query.filtered, query.raw) {
             (true, true) => u32::MAX,
             (true, false) if !info.new_version_behavior => info.max_versions,
@@ -148,8 +151,8 @@ impl<'q> ScanQueryMatcher<'q> {
         Ok(matcher)
     }
 
-    /// A matcher of a flush or compaction of a family. Cells of sequence ids above `max_read_point` may yet be invisible
-    /// to some scanner.
+    /// Creates a matcher for a flush or compaction of a family. Cells with sequence ids above
+    /// `max_read_point` may still be invisible to some scanner.
     pub(crate) fn for_compaction(
         kind: CompactionKind,
         family: &'q [u8],
@@ -166,7 +169,7 @@ impl<'q> ScanQueryMatcher<'q> {
         matcher
     }
 
-    #[inline(always)] // a matcher is large: it is made where it stays
+    #[inline(always)] // a matcher is large: constructed in place
     fn new(family: &'q [u8], info: ScanInfo, max_versions: u32, applies_deletes: bool) -> Self {
         let new_version = info.new_version_behavior && applies_deletes;
         Self {
@@ -199,14 +202,14 @@ impl<'q> ScanQueryMatcher<'q> {
         }
     }
 
-    /// Gives the matcher memory to use, or takes it back.
+    /// Swaps the matcher's memory with `memory`, to reuse allocations.
     #[inline]
     pub(crate) fn swap_memory(&mut self, memory: &mut ReadMemory) {
         self.columns.swap_memory(&mut memory.column);
         self.deletes.swap_memory(&mut memory.marker, &mut memory.family_versions);
     }
 
-    /// Sets `key` to where the scan begins.
+    /// Sets `key` to the start of the scan.
     pub(crate) fn start_key(&self, key: &mut SeekKey) {
         if self.include_start {
             key.set(self.start, self.family, b"", i64::MAX, CellType::DeleteFamily);
@@ -221,7 +224,7 @@ impl<'q> ScanQueryMatcher<'q> {
         self.in_row
     }
 
-    /// The current row; what was of the one before is forgotten.
+    /// Sets the current row and clears the state of the previous one.
     #[inline]
     pub(crate) fn set_to_new_row(&mut self, row: &[u8]) {
         self.row.clear();
@@ -230,21 +233,22 @@ impl<'q> ScanQueryMatcher<'q> {
         self.begin_row();
     }
 
-    /// As [`set_to_new_row`](Self::set_to_new_row), with the row where the scan begins; nothing is copied.
+    /// Same as [`set_to_new_row`](Self::set_to_new_row), with the start row of the scan. Nothing is copied.
     #[inline]
     pub(crate) fn set_to_start_row(&mut self) {
         self.at_start = true;
         self.begin_row();
     }
 
-    /// As [`set_to_new_row`](Self::set_to_new_row), with a row of which only [`match_in_row`](Self::match_in_row) is shown
-    /// cells; nothing is copied.
+    /// Same as [`set_to_new_row`](Self::set_to_new_row), for a row whose cells are passed to
+    /// [`match_in_row`](Self::match_in_row) only. Nothing is copied.
     #[inline]
     pub(crate) fn set_to_row_shown(&mut self) {
         self.begin_row();
     }
 
-    /// Says what the current row is, so that [`match_cell`](Self::match_cell) can go on with it.
+    /// Sets the current row without clearing state, so that [`match_cell`](Self::match_cell) can continue the
+    /// row.
     pub(crate) fn go_on_in_row(&mut self, row: &[u8]) {
         self.row.clear();
         self.row.extend_from_slice(row);
@@ -268,7 +272,7 @@ impl<'q> ScanQueryMatcher<'q> {
         self.in_row = false;
     }
 
-    /// What to do with a cell. Cells come in their order, without those that a code passes over.
+    /// Returns the action for a cell. Cells must come in their order, without those that a code skips.
     ///
     /// # Errors
     ///
@@ -281,11 +285,11 @@ impl<'q> ScanQueryMatcher<'q> {
         self.match_in_row(cell)
     }
 
-    /// As [`match_cell`](Self::match_cell), of a cell that is known to be of the current row.
+    /// Same as [`match_cell`](Self::match_cell), for a cell known to be of the current row.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`match_cell`](Self::match_cell).
     #[inline(always)] // the loop of every scan
     pub(crate) fn match_in_row(&mut self, cell: CellRef<'_>) -> Result<MatchCode, Disorder> {
         let version = Version::of(cell);
@@ -295,13 +299,13 @@ impl<'q> ScanQueryMatcher<'q> {
         self.match_with_care(cell, version)
     }
 
-    /// Whether a cell is a matter of its column alone.
+    /// Whether a cell is matched by its column alone.
     #[inline(always)] // as `match_in_row`
     fn is_plain(&self, cell: CellRef<'_>) -> bool {
         is_plain_value(cell, self.plain) && self.deletes.is_empty()
     }
 
-    /// Whether the only cell of a row is one that is asked for, as is plain from it alone. No row is set for that.
+    /// Whether the only cell of a row is cheaply seen to be selected. The row need not be set.
     #[inline(always)] // as `match_in_row`
     pub(crate) fn includes_lone(&self, cell: CellRef<'_>) -> bool {
         is_plain_value(cell, self.plain)
@@ -319,7 +323,7 @@ impl<'q> ScanQueryMatcher<'q> {
         self.in_row && same_bytes(cell.key.row(), self.current_row())
     }
 
-    /// What to do with a cell of the current row, all rules considered.
+    /// Returns the action for a cell of the current row by all rules.
     fn match_with_care(&mut self, cell: CellRef<'_>, version: Version<'_>) -> Result<MatchCode, Disorder> {
         if let Some(code) = self.pre_check(cell, version)? {
             return Ok(code);
@@ -332,7 +336,8 @@ impl<'q> ScanQueryMatcher<'q> {
         }
     }
 
-    /// What rules a cell of the current row out whatever else is true of it (§9.3): where to go then.
+    /// Checks the conditions that exclude a cell of the current row regardless of the rules (§9.3). Returns
+    /// where to go then.
     #[inline]
     fn pre_check(&mut self, cell: CellRef<'_>, version: Version<'_>) -> Result<Option<MatchCode>, Disorder> {
         if self.columns.done() {
@@ -355,11 +360,11 @@ impl<'q> ScanQueryMatcher<'q> {
         };
         let len = u16::try_from(tag.value.len()).unwrap_or(u16::MAX);
         let ttl = tag.value.try_into().map_err(|_| Disorder::TtlTag(len))?;
-        // HBase's sum may overflow, and then what is to live longest has expired
+        // HBase's sum may overflow, so that cells with the longest time to live have expired.
         Ok(cell.timestamp().saturating_add(i64::from_be_bytes(ttl)) < self.info.now)
     }
 
-    /// Takes a marker into account; whether nothing more of its column is worth looking at.
+    /// Adds a marker to the tracker. Returns whether the rest of its column can be skipped.
     fn track(&mut self, marker: Version<'_>) -> Result<bool, Disorder> {
         match &mut self.new_version {
             None => Ok(self.deletes.add(marker)),
@@ -367,7 +372,7 @@ impl<'q> ScanQueryMatcher<'q> {
         }
     }
 
-    /// Whether a value is hidden: where to go then.
+    /// If a value is hidden, returns where to go.
     #[inline]
     fn check_deleted(&mut self, put: Version<'_>) -> Result<Option<MatchCode>, Disorder> {
         if let Some(tracker) = &mut self.new_version {
@@ -383,7 +388,7 @@ impl<'q> ScanQueryMatcher<'q> {
         })
     }
 
-    /// Whether one more version of a column is wanted; `uncounted` ones always are.
+    /// Checks whether one more version of a column is selected; `uncounted` versions always are.
     #[inline]
     fn check_versions(&mut self, version: Version<'_>, uncounted: bool) -> Result<MatchCode, Disorder> {
         let Some(tracker) = &mut self.new_version else {
@@ -404,10 +409,11 @@ impl<'q> ScanQueryMatcher<'q> {
         })
     }
 
-    /// Where to go for the next column from a cell: sets `key`, or leaves it and says to step (read-path.md §9.11).
+    /// Sets `key` to the next column after a cell, or leaves it unchanged and returns [`Advance::Step`]
+    /// (read-path.md §9.11).
     ///
-    /// Stepping is the answer within the column of the empty qualifier, where the family's markers may stand behind the
-    /// cell and must be seen (§23.1), and wherever a seek would not get away from the cell (§23.17).
+    /// Stepping is required within the column of the empty qualifier, where markers of the family may come
+    /// after the cell and must be seen (§23.1), and where a seek would not leave the cell (§23.17).
     pub(crate) fn key_for_next_column(&self, cell: CellRef<'_>, key: &mut SeekKey) -> Advance {
         if !self.may_skip_within_column(cell) {
             return Advance::Step;
@@ -423,9 +429,9 @@ impl<'q> ScanQueryMatcher<'q> {
         Advance::Seek
     }
 
-    /// Whether what is left of a cell's column need not be shown to [`match_cell`](Self::match_cell) once it has said to
-    /// go to the next one. Not so for the empty qualifier, unless by the family's own marker: other such markers may be
-    /// behind the cell, and they hide cells of all columns.
+    /// Whether the rest of a cell's column may be skipped once [`match_cell`](Self::match_cell) returned a
+    /// code to go to the next column. Not for the empty qualifier, except after a DeleteFamily marker: other
+    /// markers of the family may come after the cell, and they hide cells of all columns.
     #[inline]
     pub(crate) fn may_skip_within_column(&self, cell: CellRef<'_>) -> bool {
         !cell.qualifier().is_empty() || cell.key.type_code() == CellType::DeleteFamily.code()
@@ -437,14 +443,15 @@ impl<'q> ScanQueryMatcher<'q> {
         key.set_last_on_row(cell.row());
     }
 
-    /// The next column that is wanted, if the scan names some and there is one left.
+    /// Returns the next column that is selected, if the scan names columns and one is left.
     #[cfg(test)]
     #[inline]
     pub(crate) fn next_column_hint(&self) -> Option<&'q [u8]> {
         self.columns.hint()
     }
 
-    /// Whether the scan may go on behind a row. HBase goes on behind a last row that is included, to no avail.
+    /// Whether the scan may continue after a row. HBase continues after an inclusive last row, without
+    /// effect.
     #[inline]
     pub(crate) fn more_rows_may_exist_after(&self, row: &[u8]) -> bool {
         if self.get_like || self.stop.is_empty() {

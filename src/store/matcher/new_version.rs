@@ -1,4 +1,5 @@
-//! Markers and versions by the order in which they were written (NEW_VERSION_BEHAVIOR, read-path.md §9.10).
+//! Tracks markers and versions in the order in which they were written (NEW_VERSION_BEHAVIOR, read-path.md
+//! §9.10).
 
 use super::{Disorder, MatchCode, Version, VersionLimits};
 use crate::cell::{CellType, compare_bytes, same_bytes};
@@ -7,31 +8,31 @@ use std::collections::BTreeMap;
 use std::{iter, mem};
 
 const PUT: u8 = CellType::Put as u8;
-/// Of what was not followed by anything; sequence ids are less.
+/// The sequence id of an event that never happened; greater than all sequence ids.
 const NEVER: i64 = i64::MAX;
-/// So many versions are all of them, and need not be counted.
+/// This many versions means all of them; they need not be counted.
 const ALL_VERSIONS: u32 = i32::MAX.unsigned_abs();
 
 /// The markers of a row and the versions of a column (HBase: `NewVersionBehaviorTracker`).
 ///
-/// A marker hides only what was written before it, and a version that newer ones pushed out stays away even if one of
-/// them is deleted later. So the writes are told apart by the markers that came between: see [`Era`].
+/// A marker hides only what was written before it, and a version that newer ones pushed out stays hidden even
+/// if one of them is deleted later. So writes are grouped by the markers that came between them: see [`Era`].
 ///
-/// HBase has no eras in the column of the empty qualifier, where family markers come between the values; here that column is like
-/// any other (§23.2).
+/// HBase has no eras in the column of the empty qualifier, where family markers come between the values; here
+/// that column is like any other (§23.2).
 #[derive(Debug)]
 pub(super) struct NewVersionTracker {
-    /// How many versions the family keeps.
+    /// The number of versions that the family keeps.
     kept: u32,
-    /// The eras that family markers make.
+    /// The eras made by family markers.
     family: Eras,
-    /// Those of the column, which are the family's and those that its own markers make.
+    /// The eras of the column: those of the family, and those made by the column's own markers.
     column: Eras,
     in_column: bool,
     qualifier: Vec<u8>,
-    /// Timestamp, type and sequence id of the column's last version, but for repetitions.
+    /// Timestamp, type and sequence id of the column's last version, ignoring repetitions.
     last: (i64, u8, i64),
-    /// How many versions of the column were asked for.
+    /// Number of versions of the column checked by [`check_versions`](Self::check_versions).
     count: u32,
 }
 
@@ -54,7 +55,7 @@ impl NewVersionTracker {
         self.in_column = false;
     }
 
-    /// Begins a column, unless it is begun; whether it was.
+    /// Begins a column, unless it is the current one. Returns whether it is.
     pub(super) fn enter(&mut self, qualifier: &[u8]) -> Result<bool, Disorder> {
         if self.in_column {
             if same_bytes(qualifier, &self.qualifier) {
@@ -71,7 +72,7 @@ impl NewVersionTracker {
         Ok(false)
     }
 
-    /// Takes a version into account: the sequence id of the one that it repeats, which was written later, or [`NEVER`].
+    /// Registers a version. Returns the sequence id of the later write that it repeats, or [`NEVER`].
     fn prepare(&mut self, version: Version<'_>) -> Result<i64, Disorder> {
         let Version { timestamp, type_code, seq_id, .. } = version;
         let same_column = self.enter(version.qualifier)?;
@@ -83,7 +84,7 @@ impl NewVersionTracker {
         Ok(NEVER)
     }
 
-    /// Takes a marker into account.
+    /// Adds a marker.
     pub(super) fn add(&mut self, marker: Version<'_>) -> Result<(), Disorder> {
         self.prepare(marker)?;
         let Version { timestamp, type_code, seq_id, .. } = marker;
@@ -101,7 +102,7 @@ impl NewVersionTracker {
         Ok(())
     }
 
-    /// Whether a value is hidden: by a marker, by newer versions or by the same one written again.
+    /// Whether a value is hidden: by a marker, by newer versions, or by a repeated write of the same version.
     pub(super) fn is_deleted(&mut self, put: Version<'_>) -> Result<bool, Disorder> {
         let repeated_by = self.prepare(put)?;
         let Version { timestamp, seq_id, .. } = put;
@@ -118,9 +119,9 @@ impl NewVersionTracker {
         Ok(repeated_by != NEVER)
     }
 
-    /// Whether one more version of the column that was begun is wanted.
+    /// Checks whether one more version of the current column is selected.
     ///
-    /// Once there are enough nothing more is, where HBase still includes an expired one (§23.19).
+    /// Once there are enough, no more are selected, where HBase still includes an expired one (§23.19).
     pub(super) fn check_versions(&mut self, timestamp: i64, limits: &VersionLimits) -> MatchCode {
         self.count = self.count.saturating_add(1);
         let enough = if limits.is_expired(timestamp) { limits.min.min(limits.max) } else { limits.max };
@@ -133,7 +134,8 @@ impl NewVersionTracker {
         }
     }
 
-    /// Whether a marker that is not applied is kept: as long as no more values are newer than the family keeps.
+    /// Checks whether to keep a marker that is not applied: as long as there are no more newer values than
+    /// the family keeps.
     pub(super) fn check_marker(
         &mut self,
         marker: Version<'_>,
@@ -148,10 +150,10 @@ impl NewVersionTracker {
 
 /// Eras by the sequence ids of their ends, and the one that has not ended.
 ///
-/// Eras that are no longer in use keep their memory.
+/// Unused eras keep their memory.
 #[derive(Debug, Default)]
 struct Eras {
-    /// A tree: markers come by their timestamps, in any order of sequence ids.
+    /// A tree, because markers come by timestamp, in any order of sequence ids.
     ended: BTreeMap<i64, Era>,
     now: Era,
     spare: Vec<Era>,
@@ -169,7 +171,7 @@ impl Eras {
         era
     }
 
-    /// Becomes the same as `other`, in which nothing is counted.
+    /// Becomes a copy of `other`, in which no versions must have been counted.
     fn copy(&mut self, other: &Self) {
         self.clear();
         self.now.copy(&other.now);
@@ -180,13 +182,13 @@ impl Eras {
         }
     }
 
-    /// Those that had not ended when a sequence id was written.
+    /// Returns the eras that had not ended when a sequence id was written.
     #[inline]
     fn since(&mut self, id: i64) -> impl Iterator<Item = &mut Era> {
         self.ended.range_mut(id..).map(|(_, era)| era).chain(iter::once(&mut self.now))
     }
 
-    /// Ends an era at a marker that hides all up to a timestamp.
+    /// Ends an era at a marker that hides all versions up to a timestamp.
     fn end_one(&mut self, id: i64, timestamp: i64) {
         let era = self.new_era(timestamp);
         match id {
@@ -202,27 +204,27 @@ impl Eras {
     }
 }
 
-/// What was written between two markers that reach back in time, in order of sequence ids.
+/// The writes between two markers that reach back in time, in order of sequence ids.
 #[derive(Debug, Default)]
 struct Era {
-    /// The timestamp of the marker that ends it.
+    /// The timestamp of the marker that ends the era.
     reach: i64,
-    /// Versions that were deleted by themselves: newest first, then in the order written.
+    /// The deletes of single versions: newest version first, then in the order written.
     deletes: Vec<(Reverse<i64>, i64)>,
-    /// The versions there were before each of those deletes, and at the end; ascending.
+    /// The versions present before each of those deletes, and at the end; ascending.
     counts: Vec<Count>,
 }
 
-/// The versions there were before a sequence id.
+/// The versions present before a sequence id.
 #[derive(Debug)]
 struct Count {
     until: i64,
-    /// Their sequence ids, ascending.
+    /// The versions' sequence ids, ascending.
     ids: Vec<i64>,
 }
 
 impl Era {
-    /// Begins anew.
+    /// Resets the era.
     fn begin(&mut self, reach: i64) {
         self.reach = reach;
         self.deletes.clear();
@@ -236,7 +238,7 @@ impl Era {
         }
     }
 
-    /// Becomes the same as `other`, in which nothing is counted.
+    /// Becomes a copy of `other`, in which no versions must have been counted.
     fn copy(&mut self, other: &Self) {
         self.reach = other.reach;
         self.deletes.clone_from(&other.deletes);
@@ -250,7 +252,7 @@ impl Era {
             self.deletes.insert(at, delete);
         }
         let at = self.counts.partition_point(|count| count.until < id);
-        // of the versions counted so far, those that were written before the delete were there before it
+        // Of the versions counted so far, those written before the delete were present before it.
         let Some(next) = self.counts.get(at) else { return };
         let ids = next.ids.iter().copied().take_while(|&put| put < id).collect();
         let count = Count { until: id, ids };
@@ -261,13 +263,13 @@ impl Era {
         }
     }
 
-    /// The first delete of a version that was written at `id`.
+    /// Returns the sequence id of the first delete of a version that was written at `id`.
     fn deleted_by(&self, timestamp: i64, id: i64) -> Option<i64> {
         let at = self.deletes.partition_point(|delete| *delete < (Reverse(timestamp), id));
         self.deletes.get(at).filter(|(version, _)| version.0 == timestamp).map(|&(_, by)| by)
     }
 
-    /// Counts a version that was there from `id` until `gone`; whether there was room for it.
+    /// Counts a version that was present from `id` until `gone`. Returns whether there was room for it.
     fn count(&mut self, id: i64, gone: i64, kept: u32) -> bool {
         let from = self.counts.partition_point(|count| count.until < id);
         for count in self.counts[from..].iter_mut().take_while(|count| count.until <= gone) {

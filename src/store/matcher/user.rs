@@ -1,31 +1,31 @@
-//! What scans return (read-path.md §9.4).
+//! Decides what scans return (read-path.md §9.4).
 
 use super::{Disorder, MatchCode, NEVER_PLAIN, ScanInfo, ScanQueryMatcher, Version};
 use crate::cell::{CellRef, CellType, OLDEST_TIMESTAMP};
 use crate::op::{Query, TimeRange};
 use crate::schema::KeepDeletedCells;
 
-/// The first timestamp and the last one that a query asks for.
+/// Returns the first and the last timestamp that a query selects.
 #[inline]
 pub(super) fn times(query: &Query<'_>) -> (i64, i64) {
     if query.time_range == TimeRange::ALL {
         return (i64::MIN, i64::MAX);
     }
-    // a range that ends at 0 is empty: nothing is before the least timestamp
+    // A range that ends at 0 is empty: there is no smaller timestamp.
     (query.time_range.min(), query.time_range.max() - 1)
 }
 
-/// Nothing of a column counts from the first timestamp on that is before this.
+/// Returns the timestamp below which the rest of a column is not returned.
 #[inline]
 pub(super) fn done_before(info: &ScanInfo, new_version: bool) -> i64 {
-    // of the oldest timestamp are only the places of columns that a file does not have
+    // Only the fake cells of columns, which a file does not have, have the oldest timestamp.
     let no_cell = OLDEST_TIMESTAMP + 1;
     let expire = info.min_versions == 0 && !new_version;
     if expire { info.oldest_unexpired_ts.max(no_cell) } else { no_cell }
 }
 
-/// Between these timestamps, both inclusive, a value without tags that no marker hides is a matter of its column alone for a
-/// user's scan. Empty if versions are counted by the new behavior, or for a raw scan.
+/// Returns the timestamps, both inclusive, between which a user's scan matches a value without tags, if no
+/// marker hides it, by its column alone. Empty with NEW_VERSION_BEHAVIOR and for a raw scan.
 #[inline]
 pub(crate) fn plain_times(query: &Query<'_>, info: &ScanInfo) -> (i64, i64) {
     if query.raw || info.new_version_behavior {
@@ -35,7 +35,7 @@ pub(crate) fn plain_times(query: &Query<'_>, info: &ScanInfo) -> (i64, i64) {
     (oldest.max(done_before(info, false)), newest)
 }
 
-/// Whether a cell is a value without tags, between two timestamps: those of [`plain_times`].
+/// Whether a cell is a value without tags between two timestamps, those of [`plain_times`].
 #[inline(always)] // the loop of every scan
 pub(crate) fn is_plain_value(cell: CellRef<'_>, (from, to): (i64, i64)) -> bool {
     let timestamp = cell.key.timestamp();
@@ -55,7 +55,8 @@ impl ScanQueryMatcher<'_> {
         }
     }
 
-    /// Whether a version is a marker, which is applied, or a value that one hides: where to go then.
+    /// Applies a marker, or checks whether a value is hidden. For a marker or a hidden value, returns where
+    /// to go.
     #[inline]
     pub(super) fn check_hidden(&mut self, version: Version<'_>) -> Result<Option<MatchCode>, Disorder> {
         if version.is_delete() { self.match_marker(version).map(Some) } else { self.check_deleted(version) }
@@ -66,7 +67,7 @@ impl ScanQueryMatcher<'_> {
         self.match_wanted(version)
     }
 
-    /// Whether a version that is not deleted is one of those asked for (HBase: `UserScanQueryMatcher.matchColumn`).
+    /// Checks whether a version that is not deleted is selected (HBase: `UserScanQueryMatcher.matchColumn`).
     #[inline]
     pub(super) fn match_wanted(&mut self, version: Version<'_>) -> Result<MatchCode, Disorder> {
         if version.timestamp > self.newest {
@@ -81,7 +82,8 @@ impl ScanQueryMatcher<'_> {
         self.check_versions(version, false)
     }
 
-    /// A marker counts though it is newer than the range, unless one wants to see what was before it (§9.9).
+    /// Applies a marker. A marker newer than the range applies unless deleted cells are kept: then the scan
+    /// sees the state before the marker (§9.9).
     fn match_marker(&mut self, marker: Version<'_>) -> Result<MatchCode, Disorder> {
         let before_all = self.info.keep_deleted_cells != KeepDeletedCells::False;
         if marker.timestamp < self.oldest || before_all && marker.timestamp > self.newest {

@@ -21,7 +21,7 @@ fn compacted(max_seq_id: i64, inputs: &[&str]) -> StoreFileOrigin {
     StoreFileOrigin::Store { max_seq_id, major_compaction: false, compacted }
 }
 
-/// The names of the files that are read, and how many warnings there are.
+/// Returns the names of the files that are read, and the number of warnings.
 fn open(infos: &[StoreFileInfo]) -> (Vec<String>, usize) {
     let opened = open_files(&HFile::options(), infos).unwrap();
     assert_eq!(opened.files.len() + opened.replaced.len(), infos.len());
@@ -51,7 +51,7 @@ fn files_that_were_compacted_are_left_out() {
 fn a_bulk_loaded_file_replaces_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let flushed = write(dir.path(), "0a", compacted(3, &[]), &[]);
-    // Loaded by its name, which a bulk load gives.
+    // Bulk-loaded according to its name.
     let by_name = write(dir.path(), "0b_SeqId_9_", compacted(9, &["0a"]), &[]);
     // Written for a bulk load, with the entry of a compaction.
     let event = crate::proto::hfile::CompactionEventTracker { compacted_store_file: vec![b"0a".to_vec()] };

@@ -1,4 +1,4 @@
-//! The scanner against a sorted list of cells.
+//! Compares the scanner with a sorted list of cells.
 
 use super::*;
 use crate::cell::{Cell, CellOrder, CellType, SeekKey};
@@ -68,7 +68,7 @@ proptest! {
             }
             let mut shown = Vec::new();
             let broken_off = walks.walk(|cell| {
-                // it is shown again
+                // The next walk passes it again.
                 if shown.len() == pause {
                     return ControlFlow::Break(());
                 }

@@ -1,4 +1,4 @@
-//! Rows of a store backward against the same forward.
+//! Compares the rows of a store in reverse with the same rows forward.
 
 use crate::cache::BlockCache;
 use crate::cell::{CellRef, Row, RowBuf};
@@ -9,7 +9,7 @@ use crate::store::{StoreScanner, StoreState};
 use proptest::prelude::*;
 use std::ops::ControlFlow;
 
-/// The rows that have any cells, as a scanner finds them in its order.
+/// Returns the rows that have cells, in the order of a scanner.
 fn rows(state: &StoreState, query: &Query<'_>, info: &ScanInfo) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut scanner = StoreScanner::new(state, query, info).unwrap();
@@ -22,7 +22,7 @@ fn rows(state: &StoreState, query: &Query<'_>, info: &ScanInfo) -> Vec<Row> {
         scanner.next_row(take).unwrap();
         rows.push(row.freeze());
     }
-    // a store stops where it likes behind the last row asked for
+    // A store may stop anywhere after the last row of the query.
     let (least, greatest) = query.bounds();
     rows.retain(|row| {
         !row.is_empty()

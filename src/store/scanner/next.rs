@@ -1,4 +1,4 @@
-//! A row of a store under a filter and limits, piece by piece (read-path.md §10; HBase: `StoreScanner.next`).
+//! Reads a row of a store in pieces, with a filter and limits (read-path.md §10; HBase: `StoreScanner.next`).
 
 use super::StoreScanner;
 use crate::cell::{CellKey, CellRef, RowBuf};
@@ -11,11 +11,12 @@ use std::cmp::Ordering;
 use std::ops::ControlFlow;
 
 impl StoreScanner<'_> {
-    /// Appends cells of the row it stands on to `out`: those that are asked for and that `filter` accepts, until the row ends or
-    /// a limit is reached; then the next call goes on with the row. It may be that nothing comes of it.
+    /// Appends cells of the current row to `out`: those that are selected and that `filter` accepts, until
+    /// the row ends or a limit is reached. After a limit the next call continues the row. There may be no
+    /// such cells.
     ///
-    /// Says in `context` whether there may be more. Of a row that the context passes over nothing is appended, though
-    /// the filter sees it.
+    /// Sets the state of `context` to [`NextState::MoreValues`]. If the context skips the row, appends
+    /// nothing, though the filter sees the cells.
     ///
     /// [`next_row`](Self::next_row) does the same at less cost, where there is neither filter nor limit.
     pub(crate) fn next(
@@ -39,7 +40,7 @@ impl StoreScanner<'_> {
         result
     }
 
-    /// What there is of a row that no limit cuts.
+    /// Reads the whole row, which no limit cuts.
     fn next_whole(
         &mut self,
         context: &mut ScannerContext,
@@ -59,7 +60,7 @@ impl StoreScanner<'_> {
         Ok(())
     }
 
-    /// The same, cell by cell: it may end within a row.
+    /// Same as [`next_whole`](Self::next_whole), cell by cell. May end within a row.
     pub(super) fn next_piece(
         &mut self,
         context: &mut ScannerContext,
@@ -100,7 +101,7 @@ impl StoreScanner<'_> {
                 self.count_per_row += 1;
                 if self.count_per_row > u64::from(self.limit.offset) {
                     found = true;
-                    // what a filter makes of a cell has no part in the limits
+                    // The filter's transformation of a cell does not affect the limits.
                     context.count(cell);
                     if !context.skips_row() {
                         out.push(shown);
@@ -130,23 +131,24 @@ impl StoreScanner<'_> {
                 break;
             }
         }
-        // at the end of a row there may be others
+        // After a row with cells there may be more rows.
         self.done |= !found && self.heap.peek().is_none();
         Ok(())
     }
 
-    /// Whether a cell of the row has made the filter end the read. If one of another store did that, it ends this store at a cell
-    /// that it is asked of: not by the end of a row of which all that is here may be deleted.
+    /// Whether a cell of the current row made the filter end the read. If a cell of another store did, this
+    /// store ends at the first cell that the filter is asked about. It does not end with the row, all of
+    /// whose cells here may be deleted.
     fn is_over_since(&self, filter: Option<&FilterState>) -> bool {
         !self.was_over && is_over(filter)
     }
 
-    /// Whether it stands on a cell that comes before `key`.
+    /// Whether the current cell is before `key`.
     pub(crate) fn is_before(&self, key: &CellKey) -> bool {
         !self.done && self.heap.peek().is_some_and(|cell| self.comes_before(cell, key))
     }
 
-    /// Whether a cell comes before a key: in a reversed scan those of greater rows do.
+    /// Whether a cell is before a key. In a reversed scan, cells of greater rows are.
     fn comes_before(&self, cell: CellRef<'_>, key: &CellKey) -> bool {
         match self.order.compare(cell.key(), key) {
             Ordering::Equal => false,
@@ -155,14 +157,14 @@ impl StoreScanner<'_> {
         }
     }
 
-    /// Goes on to the first cell that is not before `key`, of whatever row.
+    /// Moves on to the first cell that is not before `key`, in any row.
     pub(crate) fn reseek(&mut self, key: &CellKey) -> Result<()> {
         self.counts.reseeks += 1;
         self.matcher.clear_row();
         self.heap.reseek(key, self.mode)
     }
 
-    /// Goes to where the next column may begin.
+    /// Moves to the next column, or to where it may begin.
     fn leave_column(&mut self) -> Result<()> {
         let Some(cell) = self.heap.peek() else { return Ok(()) };
         match self.matcher.key_for_next_column(cell, &mut self.key) {
@@ -171,7 +173,7 @@ impl StoreScanner<'_> {
         }
     }
 
-    /// Goes on to the first cell that is not before the key, which is ahead.
+    /// Moves on to the first cell that is not before `self.key`, which is ahead.
     pub(super) fn pass_to_key(&mut self) -> Result<()> {
         for _ in 0..super::STEPS {
             self.heap.advance()?;

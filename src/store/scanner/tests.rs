@@ -1,4 +1,4 @@
-//! Rows under a filter: in one walk against cell by cell.
+//! Compares rows under a filter read in one walk with rows read cell by cell.
 
 use super::*;
 use crate::cache::BlockCache;
@@ -45,7 +45,7 @@ fn filters() -> impl Strategy<Value = Filter> {
     })
 }
 
-/// What a filter made of each row that it was shown.
+/// The result of a filter for a row.
 #[derive(Debug, PartialEq)]
 struct Judged {
     row: Vec<u8>,
@@ -55,7 +55,7 @@ struct Judged {
     dropped: bool,
 }
 
-/// All rows from where a query begins, until the filter wants no more.
+/// Returns all rows from the start of a query until the filter ends the read.
 fn judged(
     state: &StoreState,
     query: &Query<'_>,
@@ -117,12 +117,12 @@ proptest! {
 fn rows_of_one_cell_need_no_matcher() {
     let mut writes: Vec<_> =
         (100..160).map(|i| (format!("x{i}"), "q".to_owned(), i % 7 + 1, 0, false)).collect();
-    // two cells, a marker, and one that has expired by its tag
+    // Two cells, a marker, and a cell that has expired by its tag.
     writes[20] = (writes[19].0.clone(), "p".to_owned(), 3, 0, false);
     writes[30].3 = 6;
     writes[40].4 = true;
     let (family, cache) = (Family::new("f"), BlockCache::with_capacity(1 << 20));
-    // the second file has one block
+    // The second file has one block.
     let state = store(&cells(&writes), &[0, 1, 60, 60], &family, &cache);
     let mut scanner = StoreScanner::new(&state, &Query::ALL, &ScanInfo::new(&family, NOW)).unwrap();
     let mut rows = Vec::new();
@@ -139,6 +139,6 @@ fn rows_of_one_cell_need_no_matcher() {
     let shown = |i: usize| rows[i].1;
     assert_eq!((rows.len(), shown(19), shown(29), shown(39)), (59, 2, 0, 0));
     assert!(rows.iter().enumerate().all(|(i, row)| row.1 == 1 || [19, 29, 39].contains(&i)), "{rows:?}");
-    // a row of more switches it off for one
+    // A row of more cells switches it off for one row.
     assert!(rows.iter().enumerate().all(|(i, row)| row.2 == (i != 19)), "{rows:?}");
 }

@@ -1,4 +1,4 @@
-//! The same answers as a list of eras in order gives, which is HBase's own way.
+//! Compares the results with those of an ordered list of eras, as in HBase.
 
 mod eager;
 
@@ -40,7 +40,7 @@ fn row() -> impl Strategy<Value = Vec<Written>> {
         1 => Just(CellType::DeleteFamilyVersion),
         1 => Just(CellType::DeleteFamily),
     ];
-    // few ids: what one mutation writes has the same
+    // Few ids, because all cells of one mutation have the same.
     let cell = (prop_oneof![Just(""), Just("a"), Just("b")], 1i64..9, kinds, 1i64..20);
     proptest::collection::vec(cell, 0..40).prop_map(|cells| {
         let mut row: Vec<Written> = cells
@@ -72,8 +72,8 @@ proptest! {
     }
 }
 
-/// Of a row with a marker for each of many timestamps, in any order of sequence ids, the versions are found that were
-/// written after the last marker that reaches back to them.
+/// In a row with a marker for each of many timestamps, in any order of sequence ids, the versions found are
+/// those written after the last marker that reaches back to them.
 #[test]
 fn many_markers_of_the_family() {
     const MANY: i64 = 40_000;

@@ -1,4 +1,4 @@
-//! What comes of a matcher's code and a filter's verdict (read-path.md §9.4, §9.5).
+//! Merges of a matcher's code and a filter's verdict (read-path.md §9.4, §9.5).
 
 use super::{Ask, FAMILY, row};
 use crate::cell::{CellOrder, CellRef, SeekKey};
@@ -9,7 +9,7 @@ use crate::schema::Family;
 use crate::store::matcher::{FilteredCode, MatchCode, ScanQueryMatcher};
 use bytes::Bytes;
 
-/// Says what it is told to, again and again, and to go to a column if it is asked where to.
+/// Returns the given verdicts in turn, and a hint to the given column.
 #[derive(Clone, Debug)]
 struct Says {
     verdicts: Vec<Verdict>,
@@ -39,7 +39,7 @@ impl CustomFilter for Says {
     }
 }
 
-/// What is said of each cell, shown one after the other.
+/// Returns the code for each cell, in order.
 fn codes(ask: &Ask, cells: &str, verdicts: &[Verdict], column: &'static [u8]) -> Vec<FilteredCode> {
     let says = Says { verdicts: verdicts.to_vec(), asked: 0, column };
     let mut filter = FilterState::new(&Filter::custom(says));
@@ -72,7 +72,7 @@ fn codes_and_verdicts_merge() {
         Include as I, IncludeAndSeekNextCol as Ic, IncludeAndSeekNextRow as Ir, SeekNextCol as C,
         SeekNextRow as R, Skip as S,
     };
-    // the matcher says of the first cell: go on; go to the next column; to the next row
+    // The matcher's codes for the first cell: next cell, next column, next row.
     let asks = [ask(3, &[]), ask(1, &["a", "b"]), ask(1, &["a"])];
     for (verdict, expected) in [
         (Verdict::Include, [I, Ic, Ir].map(Match)),
@@ -86,9 +86,9 @@ fn codes_and_verdicts_merge() {
         let found = asks.each_ref().map(|ask| codes(ask, "a=5", &[verdict], b"b")[0]);
         assert_eq!(found, expected, "{verdict:?}");
     }
-    // a column that was asked for and is the last one
+    // A column that was named and is the last one.
     assert_eq!(codes(&ask(3, &["a"]), "a=5", &[Verdict::NextCol], b"")[0], Match(R));
-    // hints that lead nowhere are steps
+    // Hints that do not lead ahead are steps.
     for column in [&b""[..], b"a"] {
         assert_eq!(codes(&ask(3, &[]), "a=5", &[Verdict::SeekNextUsingHint], column)[0], Match(S));
     }
@@ -103,13 +103,13 @@ fn the_family_counts_before_the_filter_and_the_scan_behind_it() {
     let versions = |scan, columns: &[&'static str]| Ask { max_versions: scan, ..ask(3, columns) };
     let (yes, no) = (Verdict::Include, Verdict::Skip);
     for (ask, verdicts, expected) in [
-        // the family keeps three
+        // The family keeps three versions.
         (versions(1, &[]), vec![no, no, no, yes], [S, S, S, C]),
         (versions(1, &[]), vec![no, yes], [S, I, S, C]),
         (versions(1, &[]), vec![yes], [I, C, C, C]),
         (versions(2, &[]), vec![yes], [I, I, C, C]),
         (versions(5, &[]), vec![yes], [I, I, I, C]),
-        // the third completes a column that is named; behind it there is no other
+        // The third completes a named column. No other column follows.
         (versions(5, &["a"]), vec![yes], [I, I, MatchCode::IncludeAndSeekNextRow, R]),
         (versions(2, &["a"]), vec![no, no, yes], [S, S, MatchCode::IncludeAndSeekNextRow, R]),
         (versions(1, &["a", "b"]), vec![no, no, yes], [S, S, Ic, C]),
@@ -118,10 +118,10 @@ fn the_family_counts_before_the_filter_and_the_scan_behind_it() {
         let found = codes(&ask, "a=5 a=4 a=3 a=2", &verdicts, b"");
         assert_eq!(found, expected.map(Match), "{verdicts:?} of {} versions", ask.max_versions);
     }
-    // what comes behind the column is counted anew
+    // The next column is counted from 0.
     let found = codes(&versions(1, &[]), "a=5 a=4 b=5 b=4", &[yes], b"");
     assert_eq!(found, [I, C, I, C].map(Match));
-    // raw scans count all that the filter accepts
+    // Raw scans count all cells that the filter accepts.
     let raw = Ask { raw: true, ..versions(2, &[]) };
     assert_eq!(codes(&raw, "a<6 a=5 a=4", &[yes], b""), [I, I, C].map(Match));
 }
@@ -132,10 +132,10 @@ fn what_is_out_already_may_lead_farther() {
     use MatchCode::{Include as I, SeekNextCol as C, Skip as S};
     let ask = Ask { time_range: TimeRange::new(3, 5).unwrap(), ..ask(1, &[]) };
     let yes = [Verdict::Include];
-    // too new, right, one version too many, too old
+    // Too new, selected, one version too many, too old.
     assert_eq!(codes(&ask, "a=5 a=4 a=3 a=2", &yes, b""), [S, I, C, C].map(Match));
     let ahead = [SeekToKey, Match(I), SeekToKey, SeekToKey];
     assert_eq!(codes(&ask, "a=5 a=4 a=3 a=2", &yes, b"b"), ahead);
-    // not asked of markers, what they hide, and what has expired by its tag
+    // The filter is not asked about markers, cells they hide, and cells that have expired by their tag.
     assert_eq!(codes(&ask, "a<4 a=4 b=4!9", &yes, b"c"), [S, C, S].map(Match));
 }

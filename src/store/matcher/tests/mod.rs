@@ -1,7 +1,9 @@
-//! Rows in a shorthand, shown to a matcher by a driver that moves as a store scanner does (read-path.md §10).
+//! Rows in a shorthand, passed to a matcher by a driver that moves as a store scanner does (read-path.md
+//! §10).
 //!
-//! A cell is its qualifier, a sign for its type, its timestamp, and perhaps `#` and its sequence id, `!` and its time to
-//! live: `a=5#7` is a value, `a-5` a Delete, `a<5` a DeleteColumn, `~5` a DeleteFamilyVersion, `^5` a DeleteFamily.
+//! A cell is its qualifier, a sign for its type, its timestamp, and optionally `#` and its sequence id, `!`
+//! and its time to live: `a=5#7` is a value, `a-5` a Delete, `a<5` a DeleteColumn, `~5` a
+//! DeleteFamilyVersion, `^5` a DeleteFamily.
 
 mod filtered;
 mod naive;
@@ -16,7 +18,7 @@ use bytes::Bytes;
 use std::cmp::Reverse;
 
 const FAMILY: &[u8] = b"f";
-/// What time it is in these tests.
+/// The current time in these tests.
 const NOW: i64 = 1000;
 
 const SIGNS: [(char, CellType); 5] = [
@@ -74,14 +76,14 @@ fn text<'c>(cells: impl IntoIterator<Item = &'c Cell>) -> String {
     cells.into_iter().map(one).collect::<Vec<_>>().join(" ")
 }
 
-/// How the driver gets to a place.
+/// How the driver moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     Seeking,
     Stepping,
 }
 
-/// The places of the cells that a matcher includes.
+/// Returns the indices of the cells that a matcher includes.
 fn matched(mut matcher: ScanQueryMatcher<'_>, cells: &[Cell], way: Way) -> Vec<usize> {
     let mut included = Vec::new();
     let (mut at, mut key) = (0, SeekKey::new());
@@ -136,7 +138,7 @@ fn matched(mut matcher: ScanQueryMatcher<'_>, cells: &[Cell], way: Way) -> Vec<u
     included
 }
 
-/// A question, and what is kept.
+/// A query, and the family's settings.
 #[derive(Clone, Debug)]
 struct Ask {
     family: Family,
@@ -168,7 +170,7 @@ impl Ask {
     fn info(&self) -> ScanInfo {
         let mut info = ScanInfo::new(&self.family, NOW);
         info.time_to_purge_deletes = self.time_to_purge;
-        // the tests count in milliseconds
+        // The tests count in milliseconds.
         if let Some(ttl) = self.family.ttl {
             info.oldest_unexpired_ts = NOW - i64::from(ttl);
         }
@@ -194,14 +196,14 @@ impl Ask {
         }
     }
 
-    /// What a scan finds, whichever way it goes.
+    /// Returns what a scan finds, both by seeking and by stepping.
     fn scan(&self, cells: &[Cell]) -> Vec<usize> {
         both_ways(cells, || {
             ScanQueryMatcher::for_user(&self.query(), FAMILY, &self.info(), CellOrder::User).unwrap()
         })
     }
 
-    /// What a compaction keeps, whichever way it goes.
+    /// Returns what a compaction keeps, both by seeking and by stepping.
     fn compact(&self, cells: &[Cell], kind: CompactionKind, max_read_point: i64) -> Vec<usize> {
         both_ways(cells, || ScanQueryMatcher::for_compaction(kind, FAMILY, &self.info(), max_read_point))
     }
@@ -243,7 +245,7 @@ fn both_ways<'q>(cells: &[Cell], matcher: impl Fn() -> ScanQueryMatcher<'q>) -> 
     seeking
 }
 
-/// That a scan of some cells finds some of them.
+/// Checks that a scan of `cells` finds `found`.
 #[track_caller]
 fn finds(ask: &Ask, cells: &str, found: &str) {
     let cells = row(cells);
@@ -251,7 +253,7 @@ fn finds(ask: &Ask, cells: &str, found: &str) {
     assert_eq!(text(places.iter().map(|&at| &cells[at])), found, "of {} by {ask:?}", text(&cells));
 }
 
-/// That a compaction of some cells keeps some of them.
+/// Checks that a compaction of `cells` keeps `kept`.
 #[track_caller]
 fn keeps(ask: &Ask, kind: CompactionKind, max_read_point: i64, cells: &str, kept: &str) {
     let cells = row(cells);

@@ -32,7 +32,7 @@ struct Count {
     last: Option<(i64, CellType)>,
 }
 
-/// What becomes of a version.
+/// The result of counting a version.
 #[derive(PartialEq, Eq)]
 enum Fate {
     Kept,
@@ -57,7 +57,7 @@ impl Count {
     }
 }
 
-/// What a scan finds, without NEW_VERSION_BEHAVIOR.
+/// Returns what a scan finds, without NEW_VERSION_BEHAVIOR.
 pub(super) fn scan(ask: &Ask, cells: &[Cell]) -> Vec<usize> {
     let info = ask.info();
     let cell = |&at: &usize| cells[at].as_ref();
@@ -96,7 +96,7 @@ pub(super) fn scan(ask: &Ask, cells: &[Cell]) -> Vec<usize> {
         };
         return alive.iter().copied().filter(|at| wanted(at) && keep(at)).collect();
     }
-    // §9.6, with the version more
+    // §9.6, with its extra version.
     let mut seen: BTreeMap<&[u8], (BTreeSet<i64>, bool)> = BTreeMap::new();
     let mut keep = |at: &usize| {
         let (versions, complete) = seen.entry(cell(at).qualifier()).or_default();
@@ -111,7 +111,7 @@ pub(super) fn scan(ask: &Ask, cells: &[Cell]) -> Vec<usize> {
     alive.iter().copied().filter(|at| wanted(at) && keep(at)).collect()
 }
 
-/// What a compaction keeps, without NEW_VERSION_BEHAVIOR.
+/// Returns what a compaction keeps, without NEW_VERSION_BEHAVIOR.
 pub(super) fn compact(ask: &Ask, cells: &[Cell], kind: CompactionKind, max_read_point: i64) -> Vec<usize> {
     let info = ask.info();
     let expired = |cell: CellRef<'_>| cell.timestamp() < info.oldest_unexpired_ts;
@@ -122,7 +122,8 @@ pub(super) fn compact(ask: &Ask, cells: &[Cell], kind: CompactionKind, max_read_
     };
     let mut markers: Vec<CellRef<'_>> = Vec::new();
     let mut counts: BTreeMap<&[u8], Count> = BTreeMap::new();
-    // columns of which nothing more is looked at; that of the empty qualifier is left only by the family's own marker
+    // Columns whose remaining cells are skipped. That of the empty qualifier is skipped only after a
+    // DeleteFamily marker.
     let mut left: BTreeSet<&[u8]> = BTreeSet::new();
     let mut kept = Vec::new();
     for (at, cell) in cells.iter().enumerate() {
@@ -142,7 +143,7 @@ pub(super) fn compact(ask: &Ask, cells: &[Cell], kind: CompactionKind, max_read_
             let hidden_by = |cell_type| {
                 markers.iter().any(|marker| marker.cell_type() == cell_type && hides(*marker, cell))
             };
-            // §9.8: the first of these is the answer, and those that reach back end the column
+            // §9.8: the first of these decides, and those that reach back end the column.
             let answers = [
                 (CellType::DeleteFamily, true),
                 (CellType::DeleteFamilyVersion, false),
@@ -200,8 +201,8 @@ pub(super) fn compact(ask: &Ask, cells: &[Cell], kind: CompactionKind, max_read_
     kept
 }
 
-/// What a scan of all time finds with NEW_VERSION_BEHAVIOR: each column as its writes made it, one after the other
-/// (§9.10). No two cells have the same sequence id.
+/// Returns what a scan of all time finds with NEW_VERSION_BEHAVIOR: replays the writes of each column in
+/// order (§9.10). No two cells may have the same sequence id.
 pub(super) fn scan_new_version(ask: &Ask, cells: &[Cell]) -> Vec<usize> {
     let info = ask.info();
     let columns: BTreeSet<_> = cells.iter().map(|cell| cell.as_ref().qualifier()).collect();

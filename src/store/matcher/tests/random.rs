@@ -1,4 +1,4 @@
-//! Matcher and naive rules agree on random rows.
+//! The matcher and the naive rules agree on random rows.
 
 use super::*;
 use proptest::prelude::*;
@@ -29,7 +29,7 @@ fn ask() -> impl Strategy<Value = Ask> {
     let versions = || prop_oneof![1u32..4, Just(u32::MAX)];
     let keep =
         prop_oneof![Just(KeepDeletedCells::False), Just(KeepDeletedCells::True), Just(KeepDeletedCells::Ttl)];
-    // oldest unexpired timestamps of 1 to 12
+    // Oldest unexpired timestamps of 1 to 12.
     let ttl = prop_oneof![Just(None), (988u32..1000).prop_map(Some)];
     let columns =
         prop_oneof![Just(vec![]), proptest::sample::subsequence(vec!["", "a", "aa", "b", "bb", "c"], 1..4)];
@@ -87,8 +87,9 @@ proptest! {
         prop_assert_eq!(&kept, &expected, "of {} by {:?}", text(&cells), kind);
     }
 
-    /// Where versions are counted, HBase's eras only come near to what was there: a version that was written again, and a
-    /// DeleteFamilyVersion before a DeleteFamily, are counted in eras they were not in. Such rows are read without a limit.
+    /// Where versions are counted, HBase's eras only approximate what was present: a version written again,
+    /// and a DeleteFamilyVersion before a DeleteFamily, are counted in eras they were not in. Such rows are
+    /// read without a limit.
     #[test]
     fn new_versions_are_as_they_were_written(ask in ask(), cells in cells(true)) {
         let ask = Ask { raw: false, time_range: TimeRange::ALL, ..ask }.keep(KeepDeletedCells::False);

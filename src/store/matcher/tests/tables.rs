@@ -15,7 +15,7 @@ fn expiring(oldest: u32, min: u32, max: u32) -> Ask {
     ask().family(|family| family.ttl(1000 - oldest).min_versions(min).max_versions(max))
 }
 
-/// §9.7, and §9.6 beside it.
+/// §9.7, compared with §9.6.
 #[test]
 fn versions_of_a_column() {
     for (cells, ask, all, explicit) in [
@@ -37,7 +37,7 @@ fn versions_of_a_column() {
     finds(&ask().columns(&["b"]), "a=1 c=1", "");
 }
 
-/// A version of the latest timestamp is a duplicate to a read that names its column, as in HBase.
+/// A read that names columns takes a version of the latest timestamp for a duplicate, as in HBase.
 #[test]
 fn the_latest_timestamp() {
     let cells = format!("a={} a=5", i64::MAX);
@@ -59,7 +59,7 @@ fn markers_hide() {
         ("<5", "=9 a=9 a=5 a=4 b=5"),
     ] {
         finds(&ask(), &format!("{marker} {cells}"), left);
-        // whichever was written first
+        // Regardless of which was written first.
         finds(&ask(), &format!("{marker}#9 {cells}"), left);
     }
     finds(&ask(), "a<5 a-4 a=5 a=4 a=3", "");
@@ -69,7 +69,7 @@ fn markers_hide() {
     finds(&ask(), "^9 ~12 a=12 a=11 a=9", "a=11");
 }
 
-/// §23.1: the family's markers behind the values of the empty qualifier are seen, whether the scan seeks or steps.
+/// §23.1: the family's markers after values of the empty qualifier are seen, whether the scan seeks or steps.
 #[test]
 fn markers_within_the_empty_column() {
     let cells = "=9 =8 =7 ^6 =5 a=9 a=6";
@@ -79,7 +79,7 @@ fn markers_within_the_empty_column() {
     finds(&ask().times(8, 10), "=9 =7 ^8 a=8", "=9");
 }
 
-/// §23.17: a marker of the empty qualifier is passed, though another file has the next key.
+/// §23.17: a marker of the empty qualifier is skipped, though another file has the next key.
 #[test]
 fn the_empty_column_is_left() {
     finds(&ask().raw().times(7, 20), "<5#9 ~5#8 -5#7 =5#6 a=9", "a=9");
@@ -118,7 +118,7 @@ fn time_ranges_and_kept_deletes() {
 /// §9.12: family and cell times to live.
 #[test]
 fn expiry() {
-    // of time 1000: before 5 has expired
+    // At time 1000, timestamps before 5 have expired.
     let flush = |ask: &Ask, cells: &str, kept: &str| {
         for kind in [Flush, Minor, MAJOR] {
             keeps(ask, kind, i64::MAX, cells, kept);
@@ -131,12 +131,12 @@ fn expiry() {
     flush(&some, "a=4 a=3", "a=4");
     for ask in [&none, &some] {
         finds(&ask.clone().raw(), "a=4 a=3", "a=4 a=3");
-        // 990 + 9 is before 1000, 990 + 10 is not
+        // 990 + 9 is before 1000, 990 + 10 is not.
         finds(ask, "a=990!9 a=989", "a=989");
         finds(ask, "a=990!10", "a=990");
         finds(&ask.clone().raw(), "a=990!9", "a=990");
         flush(ask, "a=990!9 a=989", "a=989");
-        // what an expired marker hid is there again
+        // Cells that an expired marker hid are visible again.
         finds(ask, "a<990!9 a=989", "a=989");
         finds(&ask.clone().raw(), "a<990!9 a=989", "a<990 a=989");
         flush(ask, "a<990!9 a=989", "a=989");
@@ -146,7 +146,7 @@ fn expiry() {
     finds(&some, "^4 a=4 b=3 b=5", "b=5");
     keeps(&none, Minor, i64::MAX, "a<4 b=6", "b=6");
     keeps(&some, Minor, i64::MAX, "a<4 b=6", "a<4 b=6");
-    // the first time to live counts, and 8 bytes are wanted
+    // The first time to live counts, and must be 8 bytes long.
     let key = SeekKey::of(b"r", FAMILY, b"a", 990, CellType::Put);
     let two = [&[0, 9, 8][..], &10i64.to_be_bytes(), &[0, 9, 8], &1i64.to_be_bytes()].concat();
     let info = ask().info();
@@ -172,7 +172,7 @@ fn raw_scans() {
     assert_eq!(refused.unwrap_err().kind(), crate::ErrorKind::InvalidArgument);
 }
 
-/// §9.10: the examples, and what was once pushed out.
+/// §9.10: the examples, and versions that were pushed out.
 #[test]
 fn new_version_behavior() {
     let new = ask().family(|family| family.new_version_behavior(true));
@@ -183,15 +183,15 @@ fn new_version_behavior() {
     finds(&new, "a<9#5 a=7#6 a=6#4", "a=7#6");
     finds(&new, "^9#5 a=7#6 a=6#4 b=9#9", "a=7#6 b=9#9");
     finds(&new, "a=5#1 a=5#2", "a=5#2");
-    // §23.2: the empty column is one like any other
+    // §23.2: the empty column is like any other.
     finds(&new, "^9#5 =7#6 =6#4", "=7#6");
     finds(&new, "~7#5 =7#6 =7#4 a=7#3 a=7#8", "=7#6 a=7#8");
     finds(&new, "=1#1 =2#2 =3#3 =4#4 =3#9", "=4#4 =3#9 =2#2");
-    // §23.19: enough is enough
+    // §23.19: no more versions than enough.
     let min = new.clone().family(|family| family.ttl(994).min_versions(2)).versions(1);
     finds(&min, "a=5#5 a=4#4 b=1#1", "a=5#5 b=1#1");
     finds(&min.columns(&["a", "b"]), "a=5#5 a=4#4 b=1#1", "a=5#5 b=1#1");
-    // raw scans and small compactions see all there is
+    // Raw scans, flushes and minor compactions see all cells.
     finds(&new.clone().raw(), "a<9#5 a=7#6 a=6#4", "a<9#5 a=7#6 a=6#4");
     for kind in [Flush, Minor] {
         keeps(
@@ -203,7 +203,7 @@ fn new_version_behavior() {
         );
     }
     keeps(&new, MAJOR, i64::MAX, &format!("a<7#9 {puts} a=2#10"), "a=8#8 a=2#10");
-    // markers are no versions, whose column's values they precede
+    // Markers are not versions. They precede the values of their column.
     let kept = new.keep(True).family(|family| family.max_versions(1));
     keeps(&kept, MAJOR, i64::MAX, "a<9#5 a=7#4 b<9#5 b=7#4", "a<9#5 a=7#4 b<9#5 b=7#4");
 }
@@ -218,11 +218,11 @@ fn flushes_and_minor_compactions() {
         keeps(ask(), "a<5 a=5 a=6", "a=6 a<5");
         keeps(ask().keep(True), "a<5 a=5 a=6", "a=6 a<5 a=5");
         keeps(expiring(5, 1, 3).keep(Ttl), "a<5 a=5 b<4 b=4", "a<5 a=5 b<4");
-        // redundant markers
+        // Redundant markers.
         keeps(ask(), "^9 ^8 ~9 ~8 a<9 a-9 b<10 b<9 b-10 b-3", "^9 b<10");
         keeps(ask().keep(True), "^9 ^8 a<9", "^9 ^8 a<9");
         keeps(ask(), "a-9 a-8 a<7", "a-9 a-8 a<7");
-        // what not every scanner sees yet counts for nothing
+        // Cells that some scanner does not see yet are not counted.
         keeps(
             ask().family(|family| family.max_versions(1)),
             "a=5#12 a=5#11 a=4#3 a=3#2",
@@ -240,7 +240,7 @@ fn major_compactions() {
     all(ask(), "^9 a<5 a=5 a=10", "a=10");
     all(ask(), "a<5#11 a=5#9", "a<5#11 a=5#9");
     let purge = |ms| Ask { time_to_purge: ms, ..ask() };
-    // the marker's age is 995
+    // The marker's age is 995.
     all(purge(995), "a<5 a=5", "a<5");
     all(purge(994), "a<5 a=5", "");
     let kept = || ask().keep(True).family(|family| family.max_versions(2));
@@ -250,7 +250,7 @@ fn major_compactions() {
     all(expiring(5, 1, 3).keep(Ttl), "a<5 a=5 b<4 b=4 b=9", "a<5 a=5 b=9");
 }
 
-/// Rows follow each other, and a get ends with its own.
+/// Rows follow each other, and a get ends with its row.
 #[test]
 fn rows() {
     let mut cells = Vec::new();
@@ -284,7 +284,7 @@ fn rows() {
     assert_eq!(key, SeekKey::last_on_row(b"q"));
 }
 
-/// Where the next column is (§9.11), also from the place of a column that a file does not have.
+/// The position of the next column (§9.11), also from the fake cell of a column that a file does not have.
 #[test]
 fn next_columns() {
     let asked = ask().columns(&["b", "d"]);
@@ -307,7 +307,7 @@ fn next_columns() {
     assert_eq!(key, SeekKey::last_on_row(b"r"));
 }
 
-/// Cells that are not in their order are no cells of a store.
+/// Cells that are out of order are not valid cells of a store.
 #[test]
 fn disorder_is_found() {
     for (asked, cells) in [
@@ -325,7 +325,7 @@ fn disorder_is_found() {
     }
 }
 
-/// What files may leave out (§6.3).
+/// Which files may be left out (§6.3).
 #[test]
 fn cutoffs() {
     let info = expiring(5, 0, 3).info();

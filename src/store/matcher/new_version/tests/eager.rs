@@ -1,4 +1,5 @@
-//! HBase's own way: a list of nodes, here eras, one for each marker that reaches back in time, copied for each column.
+//! HBase's algorithm: a list of nodes, here eras, one for each marker that reaches back in time, copied for
+//! each column.
 
 use super::super::{ALL_VERSIONS, Era, NEVER, PUT};
 use crate::cell::{CellType, compare_bytes, same_bytes};
@@ -6,22 +7,22 @@ use crate::store::matcher::{Disorder, Version};
 
 /// The markers of a row and the versions of a column (HBase: `NewVersionBehaviorTracker`).
 ///
-/// A marker hides only what was written before it, and a version that newer ones pushed out stays away even if one of
-/// them is deleted later. So the writes are told apart by the markers that came between: see [`Era`].
+/// A marker hides only what was written before it, and a version that newer ones pushed out stays hidden even
+/// if one of them is deleted later. So writes are grouped by the markers that came between them: see [`Era`].
 ///
-/// HBase has no eras in the column of the empty qualifier, where family markers come between the values; here that column is like
-/// any other (§23.2).
+/// HBase has no eras in the column of the empty qualifier, where family markers come between the values; here
+/// that column is like any other (§23.2).
 #[derive(Debug)]
 pub(super) struct Eager {
-    /// How many versions the family keeps.
+    /// The number of versions that the family keeps.
     kept: u32,
-    /// The eras that family markers make.
+    /// The eras made by family markers.
     family: ListedEras,
-    /// Those of the column, which are the family's and those that its own markers make.
+    /// The eras of the column: those of the family, and those made by the column's own markers.
     column: ListedEras,
     in_column: bool,
     qualifier: Vec<u8>,
-    /// Timestamp, type and sequence id of the column's last version, but for repetitions.
+    /// Timestamp, type and sequence id of the column's last version, ignoring repetitions.
     last: (i64, u8, i64),
 }
 
@@ -43,7 +44,7 @@ impl Eager {
         self.in_column = false;
     }
 
-    /// Begins a column, unless it is begun; whether it was.
+    /// Begins a column, unless it is the current one. Returns whether it is.
     pub(super) fn enter(&mut self, qualifier: &[u8]) -> Result<bool, Disorder> {
         if self.in_column {
             if same_bytes(qualifier, &self.qualifier) {
@@ -60,7 +61,7 @@ impl Eager {
         Ok(false)
     }
 
-    /// Takes a version into account: the sequence id of the one that it repeats, which was written later, or [`NEVER`].
+    /// Registers a version. Returns the sequence id of the later write that it repeats, or [`NEVER`].
     fn prepare(&mut self, version: Version<'_>) -> Result<i64, Disorder> {
         let Version { timestamp, type_code, seq_id, .. } = version;
         let same_column = self.enter(version.qualifier)?;
@@ -72,7 +73,7 @@ impl Eager {
         Ok(NEVER)
     }
 
-    /// Takes a marker into account.
+    /// Adds a marker.
     pub(super) fn add(&mut self, marker: Version<'_>) -> Result<(), Disorder> {
         self.prepare(marker)?;
         let Version { timestamp, type_code, seq_id, .. } = marker;
@@ -90,7 +91,7 @@ impl Eager {
         Ok(())
     }
 
-    /// Whether a value is hidden: by a marker, by newer versions or by the same one written again.
+    /// Whether a value is hidden: by a marker, by newer versions, or by a repeated write of the same version.
     pub(super) fn is_deleted(&mut self, put: Version<'_>) -> Result<bool, Disorder> {
         let repeated_by = self.prepare(put)?;
         let Version { timestamp, seq_id, .. } = put;
@@ -108,7 +109,7 @@ impl Eager {
     }
 }
 
-/// Eras in the order of their ends; the last one has not ended.
+/// Eras in the order of their ends. The last one has not ended.
 #[derive(Debug, Default)]
 struct ListedEras(Vec<(i64, Era)>);
 
@@ -117,7 +118,7 @@ impl ListedEras {
         self.0 = vec![(NEVER, new_era(i64::MIN))];
     }
 
-    /// Becomes the same as `other`, in which nothing is counted.
+    /// Becomes a copy of `other`, in which no versions must have been counted.
     fn copy(&mut self, other: &Self) {
         self.0.clear();
         for (end, from) in &other.0 {
