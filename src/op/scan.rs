@@ -134,8 +134,8 @@ impl Scan {
     }
 
     /// Sets the number of bytes of cells, as HBase estimates them (read-path.md §1.1), at which a call of
-    /// the scanner ends (default: no limit; 0 means no limit). The cell that reaches the limit is still returned,
-    /// and so is the rest of its row, unless the scan [allows partial rows](Self::allow_partial).
+    /// the scanner ends (default: no limit; 0 means no limit). The cell that reaches the limit is still
+    /// returned, and so is the rest of its row, unless the scan [allows partial rows](Self::allow_partial).
     #[must_use]
     pub fn max_result_size(mut self, bytes: u64) -> Self {
         self.max_result_size = bytes;
