@@ -29,7 +29,8 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// As [`put`](Self::put), or if a value becomes too large, or the old one cannot be read. Nothing is written then.
+    /// As [`put`](Self::put), or if a value becomes too large, or the old one cannot be read. Nothing is
+    /// written then.
     pub fn append(&self, append: Append) -> Result<Row> {
         self.0.mutate_one(Mutation::Append(append))
     }
