@@ -1,17 +1,20 @@
-//! The one way in which a region's store files change (HBase: `StoreEngine`, `StoreFileTracker`, `HRegionFileSystem.commitStoreFile`).
+//! Changes of a region's store files; the only place that makes them (HBase: `StoreEngine`,
+//! `StoreFileTracker`, `HRegionFileSystem.commitStoreFile`).
 //!
-//! A change is made in this order, so that a crash after any step leaves the files before the change or those after it:
+//! A change is made in this order, so that a crash after any step leaves either the files before the change
+//! or those after it:
 //!
-//! 1. New files are written elsewhere, whole and synced, and opened once (the caller).
-//! 2. All but the last get their names in the family's directory, which is synced; then the last one, which alone may say what
-//!    files it replaces.
-//! 3. The new files are opened under their names (the caller, in `open`).
-//! 4. With a FILE tracker a new list is written, synced, named, and its directory synced.
+//! 1. The caller writes the new files elsewhere, completely and synced, and opens each once.
+//! 2. All new files but the last are renamed into the family's directory, which is synced; then the last one,
+//!    which is the only one that may record the files it replaces.
+//! 3. The caller opens the new files under their names, in `open`.
+//! 4. With a FILE tracker, a new list is written, synced and renamed, and its directory is synced.
 //! 5. The caller swaps its state.
-//! 6. Files that were replaced go to the archive: [`RegionDir::archive`].
+//! 6. Replaced files are moved to the archive: [`RegionDir::archive`].
 //!
-//! If a step up to 4 fails, the steps before it are undone and the undo is synced. If that fails too, files may be named
-//! that the caller does not know of: then [`CommitError::undo`] says why, and the caller must take no further writes.
+//! If a step up to 4 fails, the previous steps are undone, and the undo is synced. If that fails too, there
+//! may be named files unknown to the caller: then [`CommitError::undo`] has the reason, and the caller must
+//! accept no further writes.
 
 use super::durable::{exists, rename, sync_dir};
 use super::family::FamilyDir;
@@ -26,27 +29,27 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A whole, synced file that is to get a name in a family's directory. One of ours is removed when it is dropped before
-/// it has its name.
+/// A complete, synced file that is to be renamed into a family's directory. If it was written by this region,
+/// it is removed when it is dropped before the rename.
 #[derive(Debug)]
 pub(crate) struct StagedFile {
     storage: Arc<dyn Storage>,
-    /// Where it was written.
+    /// The path it was written to.
     from: PathBuf,
-    /// The name it gets.
+    /// The name it is to get.
     name: String,
     len: u64,
-    /// Whether it is removed if it gets no name.
+    /// Whether the file is removed if it is not renamed.
     is_ours: bool,
 }
 
 impl StagedFile {
-    /// A file that was written for this region alone.
+    /// Creates a staged file that was written for this region only.
     pub(crate) fn new(storage: Arc<dyn Storage>, from: PathBuf, name: String) -> Self {
         Self { storage, from, name, len: 0, is_ours: true }
     }
 
-    /// A file that belongs to the caller until it has its name, and again if it does not get one.
+    /// Creates a staged file that belongs to the caller until it is renamed, and again if that fails.
     pub(crate) fn foreign(storage: Arc<dyn Storage>, from: PathBuf, name: String, len: u64) -> Self {
         Self { storage, from, name, len, is_ours: false }
     }
@@ -56,12 +59,12 @@ impl StagedFile {
         self
     }
 
-    /// Where it was written.
+    /// Returns the path it was written to.
     pub(crate) fn path(&self) -> &Path {
         &self.from
     }
 
-    /// The name it gets.
+    /// Returns the name it is to get.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
@@ -70,21 +73,21 @@ impl StagedFile {
 impl Drop for StagedFile {
     fn drop(&mut self) {
         if self.is_ours {
-            // What stays in `.tmp` is removed when the region is opened for writing.
+            // Files left in `.tmp` are removed when the region is opened for writing.
             let _ = self.storage.remove(&self.from);
         }
     }
 }
 
-/// How the store files of a family change.
+/// A change of the store files of a family.
 #[derive(Debug)]
 pub(crate) struct FamilyChange<'c> {
     pub(crate) family: &'c [u8],
     /// The store's files before the change.
     pub(crate) before: Vec<KnownFile>,
-    /// Files that get names, in this order.
+    /// Files to rename into the directory, in this order.
     pub(crate) add: Vec<StagedFile>,
-    /// Names of files that belong to the store no longer.
+    /// Names of files that no longer belong to the store.
     pub(crate) remove: Vec<String>,
 }
 
@@ -96,11 +99,11 @@ pub(crate) struct KnownFile {
     pub(crate) len: u64,
 }
 
-/// Why store files did not change.
+/// The reason why store files could not be changed.
 #[derive(Debug)]
 pub(crate) struct CommitError {
     pub(crate) error: Error,
-    /// Why what had been done could not be undone: files may be named that no state in memory has.
+    /// Why the previous steps could not be undone: there may be named files that are in no state in memory.
     pub(crate) undo: Option<Error>,
 }
 
@@ -110,15 +113,15 @@ impl From<Error> for CommitError {
     }
 }
 
-/// A step that was tried and must be undone if a later one fails.
+/// A step that was attempted, and must be undone if a later one fails.
 enum Step {
     Named { from: PathBuf, to: PathBuf },
     Listed(NewFileList),
 }
 
 impl RegionDir {
-    /// Changes the store files of families, all of them or none. `open` is called when the files have their names and
-    /// before any list says so; what it returns is returned.
+    /// Changes the store files of families, all of them or none. Calls `open` after the files are renamed and
+    /// before any list is written, and returns its result.
     pub(crate) fn commit<T>(
         &self,
         changes: Vec<FamilyChange<'_>>,
@@ -131,7 +134,7 @@ impl RegionDir {
             Ok(opened) => {
                 for step in steps {
                     if let Step::Listed(list) = step {
-                        // Lists of smaller numbers do not count.
+                        // Failures are ignored: lists with smaller numbers have no effect.
                         let _ = list.remove_old(&**self.storage());
                     }
                 }
@@ -160,7 +163,8 @@ impl RegionDir {
         for change in changes {
             let dir = self.family(change.family).path();
             for (i, file) in change.add.iter().enumerate() {
-                // Renames may reach the disk in any order, and the last file may say that it replaces others.
+                // Renames may reach the disk in any order, and the last file may record that it replaces
+                // others.
                 if i > 0 && i + 1 == change.add.len() {
                     sync_dir(storage, &dir)?;
                 }
@@ -184,16 +188,16 @@ impl RegionDir {
         Ok(opened)
     }
 
-    /// Undoes steps, the last one first, and makes that durable.
+    /// Undoes steps in reverse order, durably.
     fn undo(&self, steps: Vec<Step>) -> Result<()> {
         let storage = &**self.storage();
         let mut dirs = BTreeSet::new();
         for step in steps.into_iter().rev() {
             match step {
-                // A list that names files must be gone for good before they are.
+                // A list must be durably removed before the files it names.
                 Step::Listed(list) => list.withdraw(storage)?,
                 Step::Named { from, to } => {
-                    // The rename may have failed before it was done.
+                    // The rename may have failed before it took effect.
                     if exists(storage, &to)? {
                         rename(storage, &to, &from)?;
                     }
@@ -205,7 +209,7 @@ impl RegionDir {
     }
 }
 
-/// The list after a change; none if no list is kept.
+/// Returns the list after a change; `None` if no list is kept.
 fn new_list(
     storage: &dyn Storage,
     dir: &FamilyDir,
@@ -249,8 +253,8 @@ fn listed(name: &str, len: u64) -> ListedFile {
     ListedFile { name: name.to_owned(), size: if is_plain { len } else { 0 }, reference: None }
 }
 
-/// Without a setting a list and the directory must agree: what one reader takes from the list another takes from the
-/// directory.
+/// Checks that a list agrees with the directory. Without a setting, one reader may use the list, and another
+/// the directory.
 fn check_unambiguous(dir: &FamilyDir, list: &FileList) -> Result<()> {
     let in_directory = StoreFileTracker { source: TrackedBy::Directory, writes_list: false };
     let found = dir.store_files(in_directory)?.files;

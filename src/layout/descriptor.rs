@@ -1,4 +1,5 @@
-//! The descriptor of a table, as a file beside its regions (hfile.md §15.1; HBase: `FSTableDescriptors`).
+//! Table descriptor files, in the directory of a table or region (hfile.md §15.1; HBase:
+//! `FSTableDescriptors`).
 #![warn(clippy::indexing_slicing)]
 
 use super::durable::{create_dir_durably, list_if_exists, remove, sync_dir, unless_not_found, write_file};
@@ -8,10 +9,10 @@ use crate::schema::{Family, TableDescriptor, TableName};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// More than any descriptor has.
+/// The size limit of a descriptor file: more than any descriptor needs.
 const DESCRIPTOR_BYTES: u64 = 64 << 20;
 
-/// The directory of the descriptors, in that of the table.
+/// The directory of the descriptors, within that of the table.
 const TABLE_DESC_DIR: &str = ".tabledesc";
 
 /// A descriptor, and the file it was read from.
@@ -22,21 +23,21 @@ pub(crate) struct StoredDescriptor {
     owner: PathBuf,
     path: PathBuf,
     number: u64,
-    /// Whether the file's name has the length, as since 2.4.
+    /// Whether the file's name contains the length, as since 2.4.
     has_length: bool,
 }
 
-/// Given families that differ from a descriptor, and what becomes of it.
+/// What to do if given families differ from a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SchemaChange {
-    /// A difference is an error.
+    /// Fail.
     Refuse,
-    /// The descriptor is rewritten.
+    /// Rewrite the descriptor.
     Alter,
 }
 
-/// Reads the descriptor in the directory of a table or region: the one with the greatest number that is whole, as far as
-/// its name tells its length. None if there is none.
+/// Reads the descriptor in the directory of a table or region: the file with the greatest number. A file of
+/// another length than its name contains is incomplete, and skipped. Returns `None` if there is none.
 pub(super) fn read_descriptor(
     storage: &dyn Storage,
     owner: &Path,
@@ -44,7 +45,7 @@ pub(super) fn read_descriptor(
 ) -> Result<Option<StoredDescriptor>> {
     let mut newest: Option<(u64, bool, PathBuf)> = None;
     let mut torn = None;
-    // Before 0.96 it was in the table's directory.
+    // Before 0.96 the descriptor was in the table's directory.
     for dir in [owner.join(TABLE_DESC_DIR), owner.to_owned()] {
         for entry in list_if_exists(storage, &dir)?.unwrap_or_default() {
             let Some(name) = entry.utf8_name().filter(|_| !entry.is_dir) else { continue };
@@ -77,7 +78,7 @@ pub(super) fn read_descriptor(
     Ok(Some(StoredDescriptor { descriptor, owner: owner.to_owned(), path, number, has_length }))
 }
 
-/// Reads a descriptor, wherever it is.
+/// Reads a descriptor file, in any directory.
 pub(crate) fn read_descriptor_file(storage: &dyn Storage, path: &Path) -> Result<TableDescriptor> {
     let bytes = read_file(storage, path, DESCRIPTOR_BYTES)?;
     TableDescriptor::parse_file(&bytes).map_err(|corruption| corruption.at(path, 0))
@@ -108,8 +109,8 @@ fn write_descriptor(
 }
 
 impl StoredDescriptor {
-    /// Writes a descriptor in which `families` take the place of those of their names, or are added. Other families, and
-    /// attributes that a [`Family`] does not have, stay.
+    /// Writes a descriptor in which `families` replace those of the same names, or are added. Other families,
+    /// and attributes not represented in a [`Family`], are unchanged.
     pub(super) fn alter(&self, storage: &Arc<dyn Storage>, families: &[Family]) -> Result<()> {
         let bytes = self.descriptor.with_families(families).to_file();
         let number = self.number.checked_add(1).filter(|number| *number <= 9_999_999_999);
@@ -117,12 +118,13 @@ impl StoredDescriptor {
             Corruption::Malformed("no number is left for another descriptor").at(&self.path, 0)
         })?;
         write_descriptor(storage, &self.owner, number, self.has_length, &bytes)?;
-        // The greatest number counts; an older file does no harm.
+        // Failures are ignored: the descriptor with the greatest number is used, whether an older one exists
+        // or not.
         let removed = unless_not_found(remove(&**storage, &self.path));
         removed.and_then(|()| sync_dir(&**storage, &self.owner.join(TABLE_DESC_DIR))).or(Ok(()))
     }
 
-    /// How given families differ from those of the descriptor, one line each.
+    /// Returns the differences between given families and those of the descriptor, one line each.
     pub(super) fn differences(&self, families: &[Family]) -> Vec<String> {
         families.iter().flat_map(|family| self.descriptor.differences(family)).collect()
     }
@@ -146,7 +148,8 @@ pub(super) fn check_families(
     }
 }
 
-/// The number in the name of a descriptor, `.tableinfo[.<number>[.<length>]]`, and the length.
+/// Parses the number, and the length if there is one, from a descriptor's name,
+/// `.tableinfo[.<number>[.<length>]]`.
 fn descriptor_number(name: &str) -> Option<(u64, Option<u64>)> {
     let Some(rest) = name.strip_prefix(".tableinfo")?.strip_prefix('.') else {
         return (name == ".tableinfo").then_some((0, None));

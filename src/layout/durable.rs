@@ -1,4 +1,4 @@
-//! Calls that change directories, with errors that say what was done to which path.
+//! Operations on directories, with errors that name the operation and the path.
 
 use crate::error::{Error, Result};
 use crate::io::{DirEntry, NewFile, Storage};
@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-/// The directory that a path is in.
+/// Returns the parent directory of a path.
 pub(super) fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -14,17 +14,17 @@ pub(super) fn parent(path: &Path) -> &Path {
     }
 }
 
-/// Waits until the names in a directory are on the disk.
+/// Syncs the names in a directory to disk.
 pub(super) fn sync_dir(storage: &dyn Storage, dir: &Path) -> Result<()> {
     storage.sync_dir(dir).map_err(|error| Error::io("sync", dir, error))
 }
 
-/// Creates a directory, and those above it that are missing.
+/// Creates a directory and its missing parents.
 pub(super) fn create_dir(storage: &dyn Storage, dir: &Path) -> Result<()> {
     storage.create_dir_all(dir).map_err(|error| Error::io("create", dir, error))
 }
 
-/// Creates a directory below `base` so that it is there after a crash: syncs each directory from `base` down to the
+/// Creates a directory below `base` so that it survives a crash: syncs each directory from `base` down to the
 /// parent. `base` itself must be durable.
 pub(super) fn create_dir_durably(storage: &dyn Storage, base: &Path, dir: &Path) -> Result<()> {
     create_dir(storage, dir)?;
@@ -49,7 +49,7 @@ pub(super) fn exists(storage: &dyn Storage, path: &Path) -> Result<bool> {
     }
 }
 
-/// What is in a directory; none if it does not exist.
+/// Lists a directory; `None` if it does not exist.
 pub(super) fn list_if_exists(storage: &dyn Storage, dir: &Path) -> Result<Option<Vec<DirEntry>>> {
     match storage.list_dir(dir) {
         Ok(entries) => Ok(Some(entries)),
@@ -58,14 +58,15 @@ pub(super) fn list_if_exists(storage: &dyn Storage, dir: &Path) -> Result<Option
     }
 }
 
-/// Writes a small file as a whole: after a failure or a crash there is the file that was there before, or this one.
+/// Writes a small file atomically: after a failure or a crash there is either the previous file or the new
+/// one.
 pub(super) fn write_file(storage: &Arc<dyn Storage>, path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = NewFile::create(storage, path)?;
     file.write_all(bytes)?;
     file.keep()
 }
 
-/// Treats a path that is not there as removed already.
+/// Treats a missing path as already removed.
 pub(super) fn unless_not_found(result: Result<()>) -> Result<()> {
     match result {
         Err(error) if error.is_not_found() => Ok(()),

@@ -1,5 +1,5 @@
-//! The directory of a family: which store files are in it, and where their names lead
-//! (hfile.md §15.3 to §15.6; HBase: `StoreFileTrackerBase`, `HFileLink`).
+//! The directory of a family: its store files, and the files their names refer to (hfile.md §15.3 to §15.6;
+//! HBase: `StoreFileTrackerBase`, `HFileLink`).
 #![warn(clippy::indexing_slicing)]
 
 use super::durable::list_if_exists;
@@ -28,13 +28,14 @@ pub(crate) struct FamilyDir {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StoreFiles {
     pub(crate) files: Vec<StoreFileInfo>,
-    /// Names that are passed over as HBase passes over them: empty files, files that are not on the list, directories.
+    /// Names that HBase ignores too: empty files, files that are not on the list, directories.
     pub(crate) ignored: Vec<String>,
-    /// Entries that are passed over though HBase may not: names that no store file has.
+    /// Entries that are ignored although HBase may not ignore them: names that are not valid for a store
+    /// file.
     pub(crate) warnings: Vec<Error>,
 }
 
-/// More than any reference has: a split key of the longest row.
+/// The size limit of a reference file: more than a split key with the longest row needs.
 const REFERENCE_BYTES: u64 = 1 << 20;
 
 impl FamilyDir {
@@ -42,7 +43,7 @@ impl FamilyDir {
         self.table.path.join(&self.region).join(&self.family)
     }
 
-    /// The store files, with links and references followed. A directory that does not exist has none.
+    /// Returns the store files, with links and references followed. A directory that does not exist has none.
     pub(crate) fn store_files(&self, tracker: StoreFileTracker) -> Result<StoreFiles> {
         let storage = &*self.table.storage;
         let Some(entries) = list_if_exists(storage, &self.path())? else { return Ok(StoreFiles::default()) };
@@ -83,7 +84,7 @@ impl FamilyDir {
         let ignored = |name: &&&str| !list.files.iter().any(|file| file.name == **name);
         found.ignored = present.keys().filter(ignored).map(|&name| name.to_owned()).collect();
         for file in list.files {
-            // A file that is only on the list gets the list's time.
+            // A file that is only on the list gets the list's timestamp.
             let listed = DirEntry {
                 name: file.name.clone().into(),
                 len: file.size,
@@ -100,8 +101,8 @@ impl FamilyDir {
         Ok(found)
     }
 
-    /// Finds the HFile that an entry of the directory leads to. `listed` is the reference as a list of files has it,
-    /// which then need not be a file.
+    /// Finds the HFile that an entry of the directory refers to. `listed` is the reference from a list of
+    /// files; then the reference need not exist as a file.
     pub(crate) fn resolve(
         &self,
         entry: &DirEntry,
@@ -143,7 +144,8 @@ impl FamilyDir {
         Reference::parse(&bytes).map_err(|corruption| corruption.at(path, 0))
     }
 
-    /// The first directory of `tables` that has the file. A file moves to the archive while others still refer to it.
+    /// Returns the path of the file in the first directory of `tables` that has it. A file may be moved to
+    /// the archive while others still refer to it.
     fn find(&self, tables: Vec<PathBuf>, region: &str, file: &str, from: &Path) -> Result<PathBuf> {
         for table in tables {
             let path = table.join(region).join(&self.family).join(file);
@@ -158,7 +160,7 @@ impl FamilyDir {
     }
 }
 
-/// Whether HBase takes an entry of the directory for a store file (HBase: `StoreFileInfo.isValid`).
+/// Whether HBase treats an entry of the directory as a store file (HBase: `StoreFileInfo.isValid`).
 fn is_store_file(entry: &DirEntry, name: &str) -> bool {
     let parsed = FileName::parse(name);
     !entry.is_dir

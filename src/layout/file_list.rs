@@ -6,8 +6,9 @@
 //! | message  |       | `StoreFileList`, protobuf                   |
 //! | checksum |     4 | CRC32 of the message                        |
 //!
-//! The directory holds up to two files of each number, `f1.<n>` and `f2.<n>`; before 2.5.3 their names were `f1` and `f2`, which
-//! count as number 0. The greatest number with a whole file counts, and of its two files the one with the later timestamp.
+//! The directory has up to two files of each number, `f1.<n>` and `f2.<n>`; before 2.5.3 their names were
+//! `f1` and `f2`, which are treated as number 0. The current list is the one with the greatest number that
+//! has a complete file; of its two files, the one with the later timestamp.
 #![warn(clippy::indexing_slicing)]
 
 use super::durable::{
@@ -22,21 +23,21 @@ use prost::Message;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// The directory of the lists, in that of the family.
+/// The directory of the lists, within that of the family.
 pub(crate) const FILE_LIST_DIR: &str = ".filelist";
 
-/// The longest message.
+/// The maximum length of a message in bytes.
 const MAX_MESSAGE: usize = 16 << 20;
-/// The longest list: a message, its length and checksum.
+/// The maximum length of a list in bytes: a message, its length and checksum.
 const LIST_BYTES: u64 = MAX_MESSAGE as u64 + 8;
 
 /// A list of files.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct FileList {
-    /// The file that the list was read from; empty for none.
+    /// The name of the file the list was read from; empty if it was not read from a file.
     pub(super) name: String,
     pub(super) timestamp: i64,
-    /// 1, or 2 for lists whose references need not be files.
+    /// The format version: 1, or 2 for lists whose references need not exist as files.
     version: u64,
     pub(super) files: Vec<ListedFile>,
 }
@@ -45,13 +46,13 @@ pub(crate) struct FileList {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ListedFile {
     pub(crate) name: String,
-    /// The length of the HFile; 0 for references and links.
+    /// The length of the HFile in bytes; 0 for references and links.
     pub(crate) size: u64,
     pub(crate) reference: Option<ReferenceProto>,
 }
 
 impl FileList {
-    /// A list of files, as HBase 2.6 makes them.
+    /// Creates a list of files, in the format of HBase 2.6.
     pub(crate) fn new(files: Vec<ListedFile>) -> Self {
         Self { name: String::new(), timestamp: 0, version: 1, files }
     }
@@ -83,7 +84,7 @@ impl FileList {
         Ok(Self { name: String::new(), timestamp, version, files })
     }
 
-    /// The content of a list's file; none if the message is longer than HBase reads.
+    /// Returns the content of the list's file; `None` if the message is longer than HBase accepts.
     pub(crate) fn to_bytes(&self) -> Option<Vec<u8>> {
         let entry = |file: &ListedFile| StoreFileEntry {
             name: Some(file.name.clone()),
@@ -101,7 +102,7 @@ impl FileList {
     }
 }
 
-/// The number in the name of a list: `f1.<n>`, `f2.<n>`, or 0 for `f1` and `f2`.
+/// Parses the number in the name of a list: `f1.<n>`, `f2.<n>`, or 0 for `f1` and `f2`.
 fn list_number(name: &str) -> Option<u64> {
     let number = name.strip_prefix("f1").or_else(|| name.strip_prefix("f2"))?;
     if number.is_empty() {
@@ -111,7 +112,8 @@ fn list_number(name: &str) -> Option<u64> {
     digits.parse().ok().filter(|number| *number <= i64::MAX.cast_unsigned())
 }
 
-/// The names of all lists in a family's directory, by number; none if there is no directory of lists.
+/// Returns the names of all lists in a family's directory, by number; `None` if there is no directory of
+/// lists.
 fn list_names(storage: &dyn Storage, family: &Path) -> Result<Option<BTreeMap<u64, Vec<String>>>> {
     let Some(entries) = list_if_exists(storage, &family.join(FILE_LIST_DIR))? else { return Ok(None) };
     let mut by_number: BTreeMap<u64, Vec<String>> = BTreeMap::new();
@@ -125,7 +127,7 @@ fn list_names(storage: &dyn Storage, family: &Path) -> Result<Option<BTreeMap<u6
     Ok(Some(by_number))
 }
 
-/// Reads the list that counts; none if there is no whole list.
+/// Reads the current list; `None` if there is no complete list.
 pub(crate) fn read_file_list(storage: &dyn Storage, family: &Path) -> Result<Option<FileList>> {
     let Some(by_number) = list_names(storage, family)? else { return Ok(None) };
     newest(storage, family, &by_number)
@@ -146,7 +148,7 @@ fn newest(
                     newest = Some(FileList { name: name.clone(), ..list });
                 }
                 Ok(_) => {}
-                // Its writer died; the list before counts.
+                // The list was not written completely, so the previous one is used.
                 Err(corruption) if corruption.kind() == ErrorKind::Truncated => {}
                 Err(corruption) => return Err(corruption.at(&path, 0)),
             }
@@ -158,20 +160,20 @@ fn newest(
     Ok(None)
 }
 
-/// A new list that has not got its name yet.
+/// A new list that has not been renamed to its final name yet.
 #[derive(Debug)]
 pub(super) struct NewFileList {
     family: PathBuf,
     list: FileList,
-    /// The name the list will have.
+    /// The final path of the list.
     path: PathBuf,
-    /// Lists that no longer count once this one does.
+    /// Lists that are obsolete once this one is published.
     old: Vec<PathBuf>,
 }
 
 impl NewFileList {
-    /// Prepares a list after those that are there: one number and one timestamp later, in a format that every HBase that
-    /// wrote the present lists reads.
+    /// Prepares the list that follows the existing ones, with a greater number and timestamp, in a format
+    /// that every HBase version that wrote the existing lists can read.
     pub(super) fn after(storage: &dyn Storage, family: &Path, mut list: FileList, now: i64) -> Result<Self> {
         let by_number = list_names(storage, family)?.unwrap_or_default();
         let before = newest(storage, family, &by_number)?;
@@ -212,22 +214,22 @@ impl NewFileList {
         file.sync().map_err(|error| Error::io("sync", aside, error))
     }
 
-    /// Gives the list its name: from then on it counts.
+    /// Renames the list to its final path: from then on it is the current list.
     pub(super) fn publish(&self, storage: &dyn Storage, aside: &Path) -> Result<()> {
         rename(storage, aside, &self.path)?;
         sync_dir(storage, &self.family.join(FILE_LIST_DIR))
     }
 
-    /// Takes the name away again: the list before counts.
+    /// Removes the list again, so that the previous one is current.
     pub(super) fn withdraw(&self, storage: &dyn Storage) -> Result<()> {
-        // The rename may have failed before it was done.
+        // The rename may have failed before it took effect.
         if exists(storage, &self.path)? {
             remove(storage, &self.path)?;
         }
         sync_dir(storage, &self.family.join(FILE_LIST_DIR))
     }
 
-    /// Removes the lists that no longer count. One that stays does no harm: the greatest number counts.
+    /// Removes obsolete lists. A list that remains is harmless, because the greatest number is used.
     pub(super) fn remove_old(&self, storage: &dyn Storage) -> Result<()> {
         self.old.iter().try_for_each(|old| unless_not_found(remove(storage, old)))
     }

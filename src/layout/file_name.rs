@@ -1,4 +1,4 @@
-//! Names of store files, and what they say (hfile.md §15.3 to §15.5; HBase: `StoreFileInfo`, `HFileLink`).
+//! Store file names and their meaning (hfile.md §15.3 to §15.5; HBase: `StoreFileInfo`, `HFileLink`).
 #![warn(clippy::indexing_slicing)]
 
 use crate::schema::TableName;
@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use xxhash_rust::xxh3::xxh3_128;
 
-/// What the name of a store file says.
+/// A parsed store file name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum FileName<'n> {
     /// A whole file.
@@ -15,7 +15,7 @@ pub(crate) enum FileName<'n> {
     Reference(Target<'n>, &'n str),
 }
 
-/// The file that a name leads to.
+/// The file that a name refers to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Target<'n> {
     /// An HFile.
@@ -25,7 +25,7 @@ pub(crate) enum Target<'n> {
 }
 
 impl<'n> FileName<'n> {
-    /// Parses a name; none if no store file is called so.
+    /// Parses a name; `None` if it is not valid for a store file.
     pub(crate) fn parse(name: &'n str) -> Option<Self> {
         if let Some((file, region)) = name.rsplit_once('.')
             && is_hex(region)
@@ -36,12 +36,12 @@ impl<'n> FileName<'n> {
         Target::parse(name).map(Self::Whole)
     }
 
-    /// Whether the file is a link: empty, with everything in its name.
+    /// Whether the file is a link: an empty file, whose name contains all information.
     pub(crate) fn is_link(&self) -> bool {
         matches!(self, Self::Whole(Target::Link { .. }))
     }
 
-    /// The file that the name leads to.
+    /// Returns the file that the name refers to.
     pub(crate) fn target(&self) -> &Target<'n> {
         match self {
             Self::Whole(target) | Self::Reference(target, _) => target,
@@ -50,7 +50,8 @@ impl<'n> FileName<'n> {
 }
 
 impl<'n> Target<'n> {
-    /// `[0-9a-f]+` followed by nothing, `_SeqId_<n>_` or `_del`; or `[<namespace>=]<table>=<region>-` and such a name.
+    /// Parses `[0-9a-f]+` followed by nothing, `_SeqId_<n>_` or `_del`; or `[<namespace>=]<table>=<region>-`
+    /// and such a name.
     fn parse(name: &'n str) -> Option<Self> {
         if is_hfile(name) {
             return Some(Self::HFile(name));
@@ -64,7 +65,7 @@ impl<'n> Target<'n> {
         (is_hex(region) && is_hfile(file)).then_some(Self::Link { table: table.ok()?, region, file })
     }
 
-    /// The name of the HFile.
+    /// Returns the name of the HFile.
     pub(super) fn file(&self) -> &'n str {
         match self {
             Self::HFile(file) | Self::Link { file, .. } => file,
@@ -86,23 +87,23 @@ fn seq_id_digits(suffix: &str) -> Option<&str> {
     (!digits.is_empty() && digits.bytes().all(|c| c.is_ascii_digit())).then_some(digits)
 }
 
-/// `<md5 of the start key><yyyymmdd><uuid>`: a file of values too large for a store (MOB).
+/// Whether a name is `<md5 of the start key><yyyymmdd><uuid>`: a file of values too large for a store (MOB).
 pub(super) fn is_mob(name: &str) -> bool {
     let date = name.get(32..40).is_some_and(|date| date.bytes().all(|c| c.is_ascii_digit()));
     name.len() == 72 && is_hex(name) && date
 }
 
-/// A name for a new store file: 32 random hexadecimal digits.
+/// Returns a name for a new store file: 32 random hexadecimal digits.
 pub(crate) fn new_file_name(now: i64) -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    // The hasher is keyed at random in each process, so that two processes do not make the same names.
+    // The hasher has random keys in each process, so that two processes do not create the same names.
     let random = RandomState::new().hash_one((now, count, std::process::id()));
     let words = [random, now.cast_unsigned(), count, std::process::id().into()].map(u64::to_be_bytes);
     format!("{:032x}", xxh3_128(words.as_flattened()))
 }
 
-/// A name for a new bulk-loaded file, with the sequence id of its load.
+/// Returns a name for a new bulk-loaded file, with the sequence id of its load.
 pub(crate) fn new_bulk_load_name(now: i64, seq_id: i64) -> String {
     format!("{}_SeqId_{seq_id}_", new_file_name(now))
 }
@@ -128,7 +129,7 @@ mod tests {
         assert_eq!(parse("t=1b-0a"), Some(FileName::Whole(link("t", "1b", "0a"))));
         assert_eq!(parse("ns=t-1.x=1b-0a"), Some(FileName::Whole(link("ns:t-1.x", "1b", "0a"))));
         assert_eq!(parse("t.ab=1b-0a.2c"), Some(FileName::Reference(link("t.ab", "1b", "0a"), "2c")));
-        // Two dots inside a name do not leave the directory.
+        // Two dots inside a name do not lead out of the directory.
         assert_eq!(parse("a..b=1b-0a"), Some(FileName::Whole(link("a..b", "1b", "0a"))));
         for name in [
             "",

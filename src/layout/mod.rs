@@ -1,5 +1,5 @@
-//! HBase's directories: roots, tables, regions, families, and the files that say which store files belong
-//! (hfile.md §15; HBase: `HRegionFileSystem`, `FSTableDescriptors`, `StoreFileTracker`).
+//! HBase's directories: roots, tables, regions, families, and the files that record which store files belong
+//! to them (hfile.md §15; HBase: `HRegionFileSystem`, `FSTableDescriptors`, `StoreFileTracker`).
 //!
 //! ```text
 //! <root>/data/<namespace>/<table>/
@@ -14,7 +14,7 @@
 //! <root>/archive/data/<namespace>/…           store files that were replaced
 //! ```
 //!
-//! The names of store files change through [`RegionDir::commit`](region::RegionDir::commit) alone.
+//! The names of store files are changed only by [`RegionDir::commit`](region::RegionDir::commit).
 
 pub(crate) mod commit;
 mod descriptor;

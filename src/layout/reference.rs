@@ -1,4 +1,4 @@
-//! References: files that say which half of another file counts (hfile.md §15.4; HBase: `Reference`).
+//! References: files that refer to one half of another file (hfile.md §15.4; HBase: `Reference`).
 #![warn(clippy::indexing_slicing)]
 
 use crate::cell::{CellKey, CellOrder, SeekKey};
@@ -7,26 +7,26 @@ use crate::error::Corruption;
 use crate::proto;
 use prost::Message;
 
-/// Which cells of a file count.
+/// The part of a file that a reference refers to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Reference {
-    /// The key at which the file is cut: the first key of a row, as HBase writes it.
+    /// The key at which the file is split: the first key of a row, as written by HBase.
     pub(crate) split_key: SeekKey,
     pub(crate) half: Half,
 }
 
-/// Which half of a file.
+/// A half of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Half {
-    /// The cells from the split key on.
+    /// The cells at and after the split key.
     Top,
     /// The cells before the split key.
     Bottom,
 }
 
 impl Reference {
-    /// Parses the content of a reference file: "PBUF" and a message that is not delimited; or, before 0.96, a boolean
-    /// that is true for the top, and the split key.
+    /// Parses the content of a reference file: "PBUF" and a message that is not delimited; or, before 0.96, a
+    /// boolean that is true for the top half, and the split key.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Corruption> {
         if let Some(message) = bytes.strip_prefix(proto::MAGIC) {
             let message = proto::region::Reference::decode(message)
@@ -40,7 +40,7 @@ impl Reference {
         Ok(Self { split_key: SeekKey::from(split_key), half })
     }
 
-    /// Whether only the bottom half counts, and `key` is not in it.
+    /// Whether the reference is to the bottom half, and `key` is after its end.
     pub(crate) fn ends_before(&self, key: &CellKey, order: CellOrder) -> bool {
         self.half == Half::Bottom && order.compare(key, &self.split_key).is_ge()
     }

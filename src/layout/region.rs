@@ -22,17 +22,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-/// The directory of a region: what the region is, its families, and where their files are.
+/// The directory of a region: its table and key range, its families, and the locations of their files.
 ///
 /// | entry | |
 /// |---|---|
-/// | `.regioninfo` | the table and the rows; must exist, and under a root directory be that of the directory's name |
+/// | `.regioninfo` | the table and the key range; required; under a root, must match the directory's name |
 /// | `../.tabledesc/.tableinfo.<n>` | the families and their settings |
-/// | `.tabledesc/.tableinfo.<n>` | the same, of a region outside a root directory; it comes first |
+/// | `.tabledesc/.tableinfo.<n>` | the same, for a region outside a root directory; takes precedence |
 /// | `<family>/` | store files; a directory that does not exist has none |
-/// | `recovered.edits/` | writes that are in no file yet, and the greatest sequence id, in the name of an empty file |
-/// | `<family>/recovered.hfiles/` | files with such writes, which HBase takes from there when it opens the region |
-/// | `.tmp/`, `.splits/`, `.merges/` | work that was not finished: not read |
+/// | `recovered.edits/` | writes in no store file yet; the greatest sequence id, as an empty file's name |
+/// | `<family>/recovered.hfiles/` | files with such writes, which HBase moves when it opens the region |
+/// | `.tmp/`, `.splits/`, `.merges/` | unfinished work: not read |
 #[derive(Debug)]
 pub(crate) struct RegionDir {
     path: PathBuf,
@@ -48,7 +48,7 @@ pub(crate) struct RegionDir {
     archived: Mutex<BTreeSet<Vec<u8>>>,
 }
 
-/// A `.regioninfo` has two rows at most.
+/// The size limit of a `.regioninfo`, which contains two rows at most.
 const REGION_INFO_BYTES: u64 = 1 << 20;
 
 pub(super) const REGION_INFO: &str = ".regioninfo";
@@ -57,12 +57,13 @@ const RECOVERED_HFILES: &str = "recovered.hfiles";
 const TMP: &str = ".tmp";
 
 impl RegionDir {
-    /// Opens a directory whose writes are all in its files.
+    /// Opens a directory without recovered edits: all writes are in its store files.
     ///
     /// # Errors
     ///
-    /// If something in it cannot be read or is malformed. If there are recovered edits: acknowledged writes would be missing
-    /// from all reads (see [`open_with_recovered_edits`](Self::open_with_recovered_edits)).
+    /// If anything in it is unreadable or malformed; or if there are recovered edits, because acknowledged
+    /// writes would be missing from all reads (see
+    /// [`open_with_recovered_edits`](Self::open_with_recovered_edits)).
     pub(crate) fn open(storage: &Arc<dyn Storage>, path: &Path) -> Result<Self> {
         let dir = Self::open_with_recovered_edits(storage, path)?;
         match dir.recovered_edits.first() {
@@ -80,16 +81,16 @@ impl RegionDir {
         }
     }
 
-    /// Opens a directory; the caller replays its recovered edits.
+    /// Opens a directory. The caller must replay its recovered edits.
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open), but for recovered edits.
+    /// As [`open`](Self::open), except for recovered edits.
     pub(crate) fn open_with_recovered_edits(storage: &Arc<dyn Storage>, path: &Path) -> Result<Self> {
         let info_path = path.join(REGION_INFO);
         let info = match read_file(&**storage, &info_path, REGION_INFO_BYTES) {
             Ok(bytes) => RegionInfo::parse_file(&bytes).map_err(|corruption| corruption.at(&info_path, 0))?,
-            // The catalog's region has none in older releases.
+            // In older releases the catalog's region has no `.regioninfo`.
             Err(error) if error.is_not_found() && is_meta(storage, path)? => RegionInfo::meta(),
             Err(error) => return Err(error),
         };
@@ -123,11 +124,13 @@ impl RegionDir {
         Ok(dir)
     }
 
-    /// Creates a directory for a new region, and opens it. After a failure or a crash there is no region, or all of it.
+    /// Creates a directory for a new region, and opens it. After a failure or a crash the region is either
+    /// complete or does not exist.
     ///
     /// # Errors
     ///
-    /// Of kind [`io::ErrorKind::AlreadyExists`] if there is a region already. If its name is not `path`'s, or the system fails.
+    /// Of kind [`io::ErrorKind::AlreadyExists`] if the region already exists; otherwise if the region's
+    /// encoded name is not the name of `path`, or an I/O operation fails.
     pub(crate) fn create(
         storage: &Arc<dyn Storage>,
         path: &Path,
@@ -151,7 +154,7 @@ impl RegionDir {
                 create_descriptor(storage, dir, info.table(), families)?;
                 fill(storage, &dir.join(name), info, families, false)
             };
-            // The first region brings the table.
+            // The first region of a table creates the table's directory.
             if list_if_exists(&**storage, &table.path)?.is_some()
                 || !created(create_aside(storage, &table.path, fill_table))?
             {
@@ -164,7 +167,7 @@ impl RegionDir {
         Self::open(storage, path)
     }
 
-    /// The directory of files that are in no region: nothing of it is read.
+    /// Returns a directory for files outside of any region. Reads nothing from it.
     pub(crate) fn of_files(storage: &Arc<dyn Storage>, path: &Path, info: RegionInfo) -> Self {
         let (storage, table) = (Arc::clone(storage), info.table().clone());
         Self {
@@ -180,7 +183,7 @@ impl RegionDir {
         }
     }
 
-    /// The directory.
+    /// Returns the path of the directory.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -189,23 +192,23 @@ impl RegionDir {
         &self.table.storage
     }
 
-    /// Where files are written before they get their names.
+    /// Returns the directory in which files are written before they are renamed.
     pub(crate) fn tmp(&self) -> PathBuf {
         self.path().join(TMP)
     }
 
-    /// What the region is.
+    /// Returns the region's table and key range.
     pub(crate) fn info(&self) -> &RegionInfo {
         &self.info
     }
 
-    /// The order of its cells.
+    /// Returns the order of the region's cells.
     pub(crate) fn order(&self) -> CellOrder {
         if self.info.table().is_meta() { CellOrder::Meta } else { CellOrder::User }
     }
 
-    /// The families, sorted by name: those of the descriptor, or of the directories if there is no descriptor. Those of
-    /// directories keep all versions of all cells, since their settings are not known.
+    /// Returns the families, sorted by name: those of the descriptor, or, without a descriptor, those of the
+    /// directories. The latter keep all versions of all cells, since their settings are unknown.
     pub(crate) fn families(&self) -> &[Family] {
         &self.families
     }
@@ -215,17 +218,18 @@ impl RegionDir {
         self.descriptor.is_some()
     }
 
-    /// A setting of a family, or else of its table.
+    /// Returns a setting of a family, or else of its table.
     pub(crate) fn setting(&self, family: &[u8], key: &str) -> Option<&str> {
         self.descriptor.as_ref().and_then(|stored| stored.descriptor.setting(family, key))
     }
 
-    /// Settles what families the region has, given those of the caller: all that are given, and the others of the
-    /// descriptor or of the directories. Returns them with whether the descriptor must be altered first.
+    /// Determines the region's families: all given ones, and the others of the descriptor or of the
+    /// directories. Returns them, and whether the descriptor must be altered first.
     ///
     /// # Errors
     ///
-    /// If families that are given differ from the descriptor, unless it is to be altered. The message lists the differences.
+    /// If given families differ from the descriptor, unless it is to be altered. The message lists the
+    /// differences.
     pub(crate) fn reconcile(&self, given: &[Family], change: SchemaChange) -> Result<(Vec<Family>, bool)> {
         let is_altered = match &self.descriptor {
             Some(stored) => check_families(stored, given, change)?,
@@ -238,7 +242,7 @@ impl RegionDir {
         Ok((families, is_altered))
     }
 
-    /// Writes the descriptor anew, with `families` in place of those of their names.
+    /// Rewrites the descriptor, with `families` in place of those of the same names.
     pub(crate) fn alter(&mut self, families: &[Family]) -> Result<()> {
         let storage = Arc::clone(self.storage());
         match &self.descriptor {
@@ -253,11 +257,13 @@ impl RegionDir {
         Ok(())
     }
 
-    /// Makes the directory ready for writes: every family has a directory, and `.tmp` is empty. The caller holds the lock.
+    /// Prepares the directory for writes: creates the directory of every family, and empties `.tmp`. The
+    /// caller must hold the lock.
     ///
     /// # Errors
     ///
-    /// If a directory that would be written to is a symbolic link, which may lead out of the root; or if the system fails.
+    /// If a directory to be written to is a symbolic link, which may lead out of the root; or if an I/O
+    /// operation fails.
     pub(crate) fn prepare_for_writes(&self, families: &[Family]) -> Result<()> {
         let storage = &**self.storage();
         let is_ours = |entry: &DirEntry| {
@@ -273,7 +279,8 @@ impl RegionDir {
             let entries = list_if_exists(storage, &dir)?.unwrap_or_default();
             let has_lists = entries.iter().any(|entry| entry.name == FILE_LIST_DIR);
             refuse_links(&dir, entries, |entry| entry.name == FILE_LIST_DIR)?;
-            // A writer that died may have named files and not synced the names: what is read from now on must stay.
+            // A writer that died may have renamed files without syncing the names. Files read from now on
+            // must survive a crash.
             if has_lists {
                 sync_dir(storage, &dir.join(FILE_LIST_DIR))?;
             }
@@ -282,24 +289,25 @@ impl RegionDir {
         sync_dir(storage, &self.path)
     }
 
-    /// Recovered edits, in the order in which they are to be replayed; HFiles of a family after those of logs.
+    /// Returns the recovered edits in the order in which they must be replayed; HFiles of a family follow
+    /// those of logs.
     #[cfg(test)]
     pub(crate) fn recovered_edits(&self) -> &[PathBuf] {
         &self.recovered_edits
     }
 
-    /// The root directory of all tables, if the region is under one.
+    /// Returns the root directory of all tables, if the region is under one.
     #[cfg(test)]
     pub(crate) fn root(&self) -> Option<&Path> {
         self.table.root.as_ref().map(|root| root.path.as_path())
     }
 
-    /// The greatest sequence id that the region has used, by `<n>.seqid`.
+    /// Returns the greatest sequence id the region has used, from `<n>.seqid`.
     pub(crate) fn max_seq_id(&self) -> Option<i64> {
         self.max_seq_id
     }
 
-    /// The directory of a family.
+    /// Returns the directory of a family.
     pub(crate) fn family(&self, family: &[u8]) -> FamilyDir {
         FamilyDir {
             table: self.table.clone(),
@@ -308,18 +316,18 @@ impl RegionDir {
         }
     }
 
-    /// How a family knows its files.
+    /// Returns how the files of a family are tracked.
     pub(super) fn tracker(&self, family: &[u8]) -> Result<StoreFileTracker> {
         StoreFileTracker::from_settings(|key| self.setting(family, key))
             .map_err(|corruption| corruption.at(&self.table.path.join(".tabledesc"), 0))
     }
 
-    /// The files of a family, with links and references followed.
+    /// Returns the files of a family, with links and references followed.
     ///
     /// # Errors
     ///
-    /// If the directory, a list, a reference or a link cannot be read, is malformed, or leads nowhere; or if a reference
-    /// is to a half that is not the region's.
+    /// If the directory, a list, a reference or a link cannot be read or is malformed; if the target of a
+    /// reference or link is missing; or if a reference is to a half that does not belong to the region.
     pub(crate) fn store_files(&self, family: &[u8]) -> Result<StoreFiles> {
         let dir = self.family(family);
         let files = dir.store_files(self.tracker(family)?)?;
@@ -334,7 +342,8 @@ impl RegionDir {
         Ok(files)
     }
 
-    /// Whether a half's cut is where the region begins or ends; or, after a merge, where a parent within it began.
+    /// Whether a reference is split where the region begins or ends; or, after a merge, where a parent within
+    /// it began.
     fn is_cut_at(&self, reference: &Reference) -> bool {
         let row = reference.split_key.row();
         match reference.half {
@@ -343,12 +352,13 @@ impl RegionDir {
         }
     }
 
-    /// Takes a file that belongs to its store no longer out of the family's directory, durably: into the archive, where
-    /// others may still refer to it; without a root directory it is removed. Can be called again after a failure.
+    /// Moves a file that no longer belongs to its store from the family's directory to the archive, durably,
+    /// because others may still refer to it. Without a root directory, removes it. Can be retried after a
+    /// failure.
     ///
     /// # Errors
     ///
-    /// If the system fails. The file may be there still, or again after a crash.
+    /// If an I/O operation fails. The file may still be in the directory, or be there again after a crash.
     pub(crate) fn archive(&self, family: &[u8], name: &str) -> Result<()> {
         let storage = &**self.storage();
         let dir = self.family(family);
@@ -367,7 +377,7 @@ impl RegionDir {
         sync_dir(storage, &path)
     }
 
-    /// Finds writes that are in no store file yet.
+    /// Finds recovered edits: writes that are in no store file yet.
     fn find_recovered(&mut self) -> Result<()> {
         let storage = Arc::clone(self.storage());
         let list = |dir: &Path| list_if_exists(&*storage, dir).map(Option::unwrap_or_default);
@@ -395,7 +405,8 @@ impl RegionDir {
     }
 }
 
-/// Writes what a new region has into a directory that exists; `.regioninfo`, which makes it a region, last.
+/// Writes the contents of a new region to an existing directory. `.regioninfo`, which makes it a region, is
+/// written last.
 pub(super) fn fill(
     storage: &Arc<dyn Storage>,
     dir: &Path,
@@ -414,7 +425,7 @@ pub(super) fn fill(
     sync_dir(&**storage, parent(dir))
 }
 
-/// Whether a directory was created: false if another one had the name first.
+/// Whether a directory was created: false if another program created it first.
 fn created(result: Result<()>) -> Result<bool> {
     match result {
         Err(error) if error.is_already_exists() => Ok(false),
@@ -427,7 +438,7 @@ pub(super) fn already_exists(path: &Path) -> Error {
     Error::io("create", path, io::ErrorKind::AlreadyExists.into())
 }
 
-/// Refuses directories that would be written to and are symbolic links.
+/// Fails if a directory to be written to is a symbolic link.
 fn refuse_links(dir: &Path, entries: Vec<DirEntry>, is_written: impl Fn(&DirEntry) -> bool) -> Result<()> {
     match entries.into_iter().find(|entry| entry.is_symlink && is_written(entry)) {
         None => Ok(()),
@@ -439,7 +450,7 @@ fn refuse_links(dir: &Path, entries: Vec<DirEntry>, is_written: impl Fn(&DirEntr
     }
 }
 
-/// Whether a directory is that of the catalog's region.
+/// Whether a directory is the catalog's region.
 fn is_meta(storage: &Arc<dyn Storage>, path: &Path) -> Result<bool> {
     let meta = RegionInfo::meta();
     let is_named = path.file_name().is_some_and(|name| name == meta.encoded_name().as_str());
@@ -448,13 +459,13 @@ fn is_meta(storage: &Arc<dyn Storage>, path: &Path) -> Result<bool> {
         && list_if_exists(&**storage, path)?.is_some())
 }
 
-/// Whether a name is that of a file of edits; others are being written, or were moved aside.
+/// Whether a name is that of a file of edits. Other files are still being written, or were moved aside.
 fn is_number(name: &str) -> bool {
     let digits = name.strip_prefix('-').unwrap_or(name);
     !digits.is_empty() && digits.bytes().all(|c| c.is_ascii_digit())
 }
 
-/// Families as directories tell them: all versions of all cells.
+/// Returns the families named by directories. They keep all versions of all cells.
 fn families_by_name(entries: &[DirEntry]) -> Vec<Family> {
     let names = entries.iter().filter(|entry| entry.is_dir).filter_map(DirEntry::utf8_name);
     let legal = names.filter(|name| is_legal_name(name.as_bytes()));

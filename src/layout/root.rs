@@ -1,4 +1,4 @@
-//! Root directories and the directories of tables (hfile.md §15.1; HBase: `CommonFSUtils`, `HFileArchiveUtil`).
+//! Root directories and table directories (hfile.md §15.1; HBase: `CommonFSUtils`, `HFileArchiveUtil`).
 
 use crate::error::{Error, Result};
 use crate::io::Storage;
@@ -16,23 +16,23 @@ pub(crate) struct Root {
 }
 
 impl Root {
-    /// A root directory as HBase lays it out since 0.96.
+    /// Creates a root directory with HBase's layout since 0.96.
     pub(crate) fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into(), has_namespaces: true }
     }
 
-    /// The directory of a table.
+    /// Returns the directory of a table.
     pub(crate) fn table(&self, table: &TableName) -> PathBuf {
         self.path.join(self.below("data", table))
     }
 
-    /// The directory of a table's files that were replaced.
+    /// Returns the archive directory of a table, for replaced files.
     pub(crate) fn archive(&self, table: &TableName) -> PathBuf {
         let archive = if self.has_namespaces { "archive" } else { ".archive" };
         self.path.join(archive).join(self.below("data", table))
     }
 
-    /// The directory of a table that is being created.
+    /// Returns the directory of a table that is being created.
     pub(crate) fn tmp(&self, table: &TableName) -> PathBuf {
         self.path.join(".tmp").join(self.below("data", table))
     }
@@ -46,10 +46,10 @@ impl Root {
     }
 }
 
-/// Where a store file may be that is not at its path any more: HBase moves files that were replaced to the archive, and
-/// keeps their names.
+/// Returns where a store file may be if it is no longer at its path: HBase moves replaced files to the
+/// archive, and keeps their names.
 pub(crate) fn archived_path(file: &Path) -> Option<PathBuf> {
-    // `data/<namespace>/<table>/<region>/<family>/<file>`, or without the first two before 0.96
+    // The path is `data/<namespace>/<table>/<region>/<family>/<file>`, or without the first two before 0.96.
     let archived = |levels: usize, archive: &str| {
         let root = file.ancestors().nth(levels)?;
         let path = root.join(archive).join(file.strip_prefix(root).ok()?);
@@ -69,8 +69,9 @@ pub(crate) struct TableDir {
 }
 
 impl TableDir {
-    /// The table's directory of a region at `path`: `<root>/data/<namespace>/<table>/<region>`, or
-    /// `<root>/<table>/<region>` before 0.96. A region anywhere else has no root, and its links lead nowhere.
+    /// Returns the table's directory of a region at `path`: `<root>/data/<namespace>/<table>/<region>`, or
+    /// `<root>/<table>/<region>` before 0.96. A region anywhere else has no root, and its links cannot be
+    /// followed.
     pub(crate) fn of_region(storage: &Arc<dyn Storage>, path: &Path, info: &RegionInfo) -> Self {
         let table = info.table();
         let dir = path.parent().unwrap_or_else(|| Path::new("")).to_owned();
@@ -80,7 +81,7 @@ impl TableDir {
             None
         } else if is(namespace, table.namespace()) && is(data, "data") {
             let root = data.and_then(Path::parent);
-            // A region in the archive is read too; its links lead from the root above the archive.
+            // A region in the archive can be read too; its links are relative to the root above the archive.
             let root = if is(root, "archive") { root.and_then(Path::parent) } else { root };
             root.map(Root::new)
         } else {
@@ -89,13 +90,13 @@ impl TableDir {
         Self { storage: Arc::clone(storage), table: table.clone(), path: dir, root }
     }
 
-    /// Where the table's own files can be.
+    /// Returns the directories in which the table's own files may be.
     pub(super) fn own_dirs(&self) -> Vec<PathBuf> {
         let archive = self.root.as_ref().map(|root| root.archive(&self.table));
         [self.path.clone()].into_iter().chain(archive).collect()
     }
 
-    /// Where the files of the table that `link` leads to can be.
+    /// Returns the directories in which the files of the table that `link` refers to may be.
     pub(super) fn dirs_of(&self, table: &TableName, link: &Path) -> Result<Vec<PathBuf>> {
         match &self.root {
             Some(root) => Ok(vec![root.table(table), root.archive(table), root.tmp(table)]),

@@ -1,23 +1,24 @@
-//! Where a store file is (HBase: `StoreFileInfo`).
+//! The location of a store file (HBase: `StoreFileInfo`).
 
 use super::reference::Reference;
 use std::path::PathBuf;
 
-/// A store file: its name in the family's directory, the HFile the name leads to, and which of its cells count.
+/// A store file: its name in the family's directory, the HFile it refers to, and the part of the HFile that
+/// belongs to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StoreFileInfo {
     /// The name in the family's directory.
     pub(crate) name: String,
-    /// The HFile, after links and references were followed.
+    /// The path of the HFile, after links and references have been followed.
     pub(crate) path: PathBuf,
-    /// Which half of the HFile counts; none for all of it.
+    /// The half of the HFile that belongs to the file; `None` for all of it.
     pub(crate) reference: Option<Reference>,
-    /// When the entry of the family's directory changed last, in milliseconds since 1970.
+    /// When the entry in the family's directory was last modified, in milliseconds since 1970.
     pub(crate) modified_millis: i64,
 }
 
 impl StoreFileInfo {
-    /// A plain file.
+    /// Creates the location of a plain file.
     pub(crate) fn plain(path: impl Into<PathBuf>, modified_millis: i64) -> Self {
         let path = path.into();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();

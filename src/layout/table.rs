@@ -1,5 +1,5 @@
-//! Directories that come into being as a whole: regions, and tables with all of their regions
-//! (HBase: `CreateTableProcedure`, which builds a table under `.tmp` and renames it).
+//! Atomic creation of directories: regions, and tables with all of their regions (HBase:
+//! `CreateTableProcedure`, which builds a table under `.tmp` and renames it).
 
 use super::descriptor::create_descriptor;
 use super::durable::{create_dir, exists, list_if_exists, parent, remove_tree, rename, sync_dir};
@@ -12,12 +12,12 @@ use crate::schema::{Family, RegionInfo, TableName};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Creates a table under a root directory, with a region for each key range. After a failure or a crash there is no
-/// table, or all of it.
+/// Creates a table under a root directory, with a region for each key range. After a failure or a crash the
+/// table is either complete or does not exist.
 ///
 /// # Errors
 ///
-/// Of kind [`std::io::ErrorKind::AlreadyExists`] if there is a directory of the table.
+/// Of kind [`std::io::ErrorKind::AlreadyExists`] if the table's directory exists.
 pub(crate) fn create_table(
     storage: &Arc<dyn Storage>,
     root: &Path,
@@ -39,14 +39,16 @@ pub(crate) fn create_table(
     Ok(path)
 }
 
-/// Creates a directory beside `path`, has it filled, and renames it to `path`, so that there is nothing or all of it. An
-/// empty directory at `path` is replaced.
+/// Creates a directory next to `path`, fills it with `fill`, and renames it to `path`, so that it is created
+/// completely or not at all. An empty directory at `path` is replaced.
 ///
-/// A directory with something else in it is filled where it is; `.regioninfo`, which makes it a region, comes last.
+/// A directory at `path` that is not empty is filled in place; `.regioninfo`, which makes it a region, must
+/// be written last.
 ///
 /// # Errors
 ///
-/// Of kind [`std::io::ErrorKind::AlreadyExists`] if `path` is a region, or if another program created the same meanwhile.
+/// Of kind [`std::io::ErrorKind::AlreadyExists`] if `path` is a region, or if another program created it
+/// meanwhile.
 pub(super) fn create_aside(
     storage: &Arc<dyn Storage>,
     path: &Path,
@@ -76,14 +78,14 @@ pub(super) fn create_aside(
     match created {
         Ok(()) => sync_dir(&**storage, dir),
         Err(error) => {
-            // A hidden directory that stays is passed over by everything that lists regions and tables.
+            // A hidden directory that remains is ignored whenever regions and tables are listed.
             let _ = remove_tree(&**storage, &aside);
             Err(error)
         }
     }
 }
 
-/// Creates a directory and those above it, so that they are there after a crash.
+/// Creates a directory and its missing parents, so that they survive a crash.
 fn create_parents(storage: &dyn Storage, dir: &Path) -> Result<()> {
     let mut missing = Vec::new();
     for ancestor in dir.ancestors() {

@@ -1,30 +1,31 @@
-//! Which files belong to a store: those in its directory, or those on a list (hfile.md §15.6; HBase: `StoreFileTracker`,
-//! `StoreFileTrackerFactory`).
+//! Store file trackers: a store's files are those in its directory, or those on a list (hfile.md §15.6;
+//! HBase: `StoreFileTracker`, `StoreFileTrackerFactory`).
 
 use crate::error::Corruption;
 
-/// How a store knows its files, and what a change of them must record.
+/// How the files of a store are tracked, and what a change of them must record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct StoreFileTracker {
-    /// What decides which files belong.
+    /// What determines the files of the store.
     pub(crate) source: TrackedBy,
-    /// Whether changes are recorded in a list even if the list does not decide: during a migration to lists.
+    /// Whether changes are recorded in a list even if the list does not determine the files: during a
+    /// migration to lists.
     pub(crate) writes_list: bool,
 }
 
-/// What decides which files belong to a store.
+/// What determines the files of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum TrackedBy {
-    /// The directory: all store files in it belong.
+    /// The directory: all store files in it belong to the store.
     Directory,
-    /// The list in `.filelist`; other files are left over from work that was not finished.
+    /// The list in `.filelist`; other files are left over from unfinished work.
     List,
-    /// Nothing is set. The list decides if there is one, else the directory. HBase records the tracker in each table's
+    /// Not set: the list if there is one, else the directory. HBase records the tracker in each table's
     /// descriptor since 2.5.
     Unset,
 }
 
-/// The setting that names the tracker, and those that say where a migration comes from and goes to.
+/// The settings for the tracker, and for the source and the target of a migration.
 const IMPL: &str = "hbase.store.file-tracker.impl";
 const MIGRATION_SOURCE: &str = "hbase.store.file-tracker.migration.src.impl";
 const MIGRATION_TARGET: &str = "hbase.store.file-tracker.migration.dst.impl";
@@ -33,7 +34,8 @@ impl StoreFileTracker {
     /// The tracker of a region without settings.
     pub(crate) const UNSET: Self = Self { source: TrackedBy::Unset, writes_list: false };
 
-    /// The tracker that a table's settings name. During a migration the source decides, and both are written.
+    /// Returns the tracker set for a table. During a migration the source determines the files, and both are
+    /// written.
     pub(crate) fn from_settings<'s>(
         setting: impl Fn(&'static str) -> Option<&'s str>,
     ) -> Result<Self, Corruption> {

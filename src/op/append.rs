@@ -1,12 +1,13 @@
-//! Values that grow (read-path.md §19.2).
+//! Appends to values (read-path.md §19.2).
 
 use super::TimeRange;
 use super::delta::{Delta, delta_methods};
 use bytes::Bytes;
 
-/// Adds bytes to the end of values of one row, all of them at once (HBase: `Append`).
+/// Appends bytes to values of one row, atomically (HBase: `Append`).
 ///
-/// A missing value counts as empty. A column that is named twice is computed twice from the same old value: the later stays.
+/// A missing value counts as empty. If a column is named twice, both results are computed from the same old
+/// value, and the later one is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Append(pub(crate) Delta<Bytes>);
 

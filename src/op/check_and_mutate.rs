@@ -1,15 +1,17 @@
-//! Writes under a condition (read-path.md §19.3).
+//! Conditional writes (read-path.md §19.3).
 
 use super::{Compare, Mutation, TimeRange};
 use crate::filter::Filter;
 use bytes::Bytes;
 
-/// Writes to a row if it is as expected, as a column or a filter says: nobody writes to the row in between (HBase: `CheckAndMutate`).
+/// Writes to a row if a condition on one of its columns, or a filter, holds. The check and the write are
+/// atomic (HBase: `CheckAndMutate`).
 ///
 /// ```
 /// use hregion::{CheckAndMutate, Put};
 ///
-/// let _lock = CheckAndMutate::if_not_exists("job-7", "f", "owner").then(Put::new("job-7").cell("f", "owner", "me"));
+/// let _lock = CheckAndMutate::if_not_exists("job-7", "f", "owner")
+///     .then(Put::new("job-7").cell("f", "owner", "me"));
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct CheckAndMutate {
@@ -19,15 +21,15 @@ pub struct CheckAndMutate {
     pub(crate) mutations: Vec<Mutation>,
 }
 
-/// What must be true of a row.
+/// The condition on a row.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Condition {
     Column(ColumnCondition),
-    /// A get of the row with this filter must find something.
+    /// Holds if a get of the row with this filter returns any cell.
     Filter(Filter),
 }
 
-/// What the newest version of a column must be.
+/// A condition on the newest version of a column.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ColumnCondition {
     pub(crate) family: Bytes,
@@ -37,11 +39,12 @@ pub(crate) struct ColumnCondition {
 }
 
 impl CheckAndMutate {
-    /// If `value` relates so to the stored one: with [`Compare::Less`], `value` is the lesser of the two. (In filters it is the
-    /// other way round.) Of a column that is missing nothing is true.
+    /// Writes if `value` compares to the stored value as given, with `value` on the left: [`Compare::Less`]
+    /// holds if `value` is less than the stored value. (In filters it is the other way round.) No comparison
+    /// holds for a missing column.
     ///
-    /// An empty `value` asks whether there is one: with [`Compare::NotEqual`] the column must have a value that is not empty,
-    /// with any other operator it must be missing or empty.
+    /// An empty `value` tests for existence: with [`Compare::NotEqual`] the column must have a non-empty
+    /// value; with any other operator the column must be missing or empty.
     #[must_use]
     pub fn if_matches(
         row: impl Into<Bytes>,
@@ -54,7 +57,7 @@ impl CheckAndMutate {
         Self::of(row, Condition::Column(ColumnCondition { family, qualifier, compare, value }))
     }
 
-    /// If a column has a value; if it is missing or empty, should `value` be empty.
+    /// Writes if the column has this value. If `value` is empty, writes if the column is missing or empty.
     #[must_use]
     pub fn if_equals(
         row: impl Into<Bytes>,
@@ -65,7 +68,7 @@ impl CheckAndMutate {
         Self::if_matches(row, family, qualifier, Compare::Equal, value)
     }
 
-    /// If a column is missing, or empty.
+    /// Writes if the column is missing or empty.
     #[must_use]
     pub fn if_not_exists(
         row: impl Into<Bytes>,
@@ -75,7 +78,7 @@ impl CheckAndMutate {
         Self::if_matches(row, family, qualifier, Compare::Equal, Bytes::new())
     }
 
-    /// If a get of the row with this filter finds any cell.
+    /// Writes if a get of the row with this filter returns any cell.
     #[must_use]
     pub fn if_filter(row: impl Into<Bytes>, filter: Filter) -> Self {
         Self::of(row, Condition::Filter(filter))
@@ -85,14 +88,15 @@ impl CheckAndMutate {
         Self { row: row.into(), condition, time_range: TimeRange::ALL, mutations: Vec::new() }
     }
 
-    /// Among which timestamps the newest version is looked for (default: all).
+    /// Sets the timestamps in which the newest version is searched (default: all).
     #[must_use]
     pub fn time_range(mut self, range: TimeRange) -> Self {
         self.time_range = range;
         self
     }
 
-    /// What is written then. Several mutations are written at once, as [`Region::mutate_row`](crate::Region::mutate_row) does.
+    /// Adds a mutation to write if the condition holds. Several mutations are written atomically, as by
+    /// [`Region::mutate_row`](crate::Region::mutate_row).
     #[must_use]
     pub fn then(mut self, mutation: impl Into<Mutation>) -> Self {
         self.mutations.push(mutation.into());
@@ -107,7 +111,7 @@ impl CheckAndMutate {
 }
 
 impl ColumnCondition {
-    /// Whether it holds for the value of a column, if it has one.
+    /// Whether the condition holds for the stored value of the column; `None` if the column is missing.
     pub(crate) fn holds(&self, stored: Option<&[u8]>) -> bool {
         if self.value.is_empty() {
             stored.is_none_or(<[u8]>::is_empty) == (self.compare != Compare::NotEqual)

@@ -1,19 +1,20 @@
-//! Families and columns that a read names.
+//! The families and columns a read names.
 
 use bytes::Bytes;
 
-/// What a read asks of each family: all of it, or some columns. Names nothing at first, which means all families.
+/// The families of a read, each either whole or restricted to some columns. Initially empty, which means all
+/// families.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Columns(Vec<(Bytes, Vec<Bytes>)>);
 
 impl Columns {
-    /// Adds a whole family; columns of it that were named before no longer narrow it.
+    /// Adds a whole family. Columns of the family that were added before no longer restrict it.
     pub fn add_family(&mut self, family: impl Into<Bytes>) {
         let at = self.place(family.into());
         self.0[at].1.clear();
     }
 
-    /// Adds a column: of a family that was named before, only its columns are read then.
+    /// Adds a column. Restricts its family to the columns added, even if the whole family was added before.
     pub fn add_column(&mut self, family: impl Into<Bytes>, qualifier: impl Into<Bytes>) {
         let (at, qualifier) = (self.place(family.into()), qualifier.into());
         let qualifiers = &mut self.0[at].1;
@@ -32,18 +33,20 @@ impl Columns {
         }
     }
 
-    /// Whether no family is named: then all are meant.
+    /// Whether no family is named, which means all families.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The families named, in order, each with its columns in order; none for a whole family.
+    /// Returns the families named, in order, each with its columns in order. A whole family has an empty
+    /// slice.
     pub fn families(&self) -> impl ExactSizeIterator<Item = (&[u8], &[Bytes])> {
         self.0.iter().map(|(family, qualifiers)| (family.as_ref(), qualifiers.as_slice()))
     }
 
-    /// The columns of a family, in order: none for a whole family. `None` if the family is not read.
+    /// Returns the columns of a family, in order: an empty slice for a whole family, `None` if the family is
+    /// not read.
     #[must_use]
     pub fn of(&self, family: &[u8]) -> Option<&[Bytes]> {
         if self.0.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-/// A relation of two values. In a condition the value given stands on the left, in a filter the cell.
+/// A comparison operator. The left operand is the given value in a condition, and the cell's in a filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Compare {
     /// `<`
@@ -17,12 +17,12 @@ pub enum Compare {
     GreaterOrEqual,
     /// `>`
     Greater,
-    /// Nothing.
+    /// Never holds.
     NoOp,
 }
 
 impl Compare {
-    /// All of them.
+    /// All operators.
     pub const ALL: [Self; 7] = [
         Self::Less,
         Self::LessOrEqual,
@@ -33,7 +33,7 @@ impl Compare {
         Self::NoOp,
     ];
 
-    /// As HBase's filter language writes it.
+    /// Returns the operator as written in HBase's filter language.
     #[must_use]
     pub fn symbol(self) -> &'static str {
         match self {
@@ -47,13 +47,14 @@ impl Compare {
         }
     }
 
-    /// The operator of a symbol, as in [`symbol`](Self::symbol).
+    /// Parses a symbol returned by [`symbol`](Self::symbol). Returns `None` for any other string.
     #[must_use]
     pub fn from_symbol(symbol: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|compare| compare.symbol() == symbol)
     }
 
-    /// Whether the relation holds between two values of which the left one sorts so beside the right one.
+    /// Whether the operator holds for two values, given the ordering of the left one relative to the right
+    /// one.
     #[inline]
     #[must_use]
     pub fn holds(self, ordering: Ordering) -> bool {

@@ -1,10 +1,11 @@
-//! A place between rows.
+//! A position between rows.
 
 use crate::binary::Binary;
 use bytes::Bytes;
 use std::fmt;
 
-/// Where a scan has come to, from where a later one can go on: see [`Scan::resume`](crate::Scan::resume) (HBase: `Cursor`).
+/// The position a scan has reached, to continue from with [`Scan::resume`](crate::Scan::resume) (HBase:
+/// `Cursor`).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Cursor {
     pub(crate) row: Bytes,
@@ -12,19 +13,19 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// A place before a row or behind it.
+    /// A position before `row` if `include` is true, else after it.
     #[must_use]
     pub fn new(row: impl Into<Bytes>, include: bool) -> Self {
         Self { row: row.into(), include }
     }
 
-    /// The row read last.
+    /// Returns the row read last.
     #[must_use]
     pub fn row(&self) -> &[u8] {
         &self.row
     }
 
-    /// Whether that row is to be read again: only a piece of it has been.
+    /// Whether that row is to be read again, because only a part of it has been read.
     #[must_use]
     pub fn includes_row(&self) -> bool {
         self.include

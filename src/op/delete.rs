@@ -1,16 +1,17 @@
-//! Deletes: markers that hide what is older (read-path.md §9.8).
+//! Deletes: markers that hide older cells (read-path.md §9.8).
 
 use crate::cell::CellType;
 use bytes::Bytes;
 
-/// Markers for one row, written together; with none added, one for each family (HBase: `Delete`).
+/// Delete markers for one row, written atomically. Without any marker added, deletes every family (HBase:
+/// `Delete`).
 ///
 /// | method | HBase | hides |
 /// |---|---|---|
 /// | [`column`](Self::column) | `addColumns` | all versions of a column |
 /// | [`version`](Self::version) | `addColumn` | one version of a column |
 /// | [`family`](Self::family) | `addFamily` | all columns |
-/// | [`family_version`](Self::family_version) | `addFamilyVersion` | all columns of one timestamp |
+/// | [`family_version`](Self::family_version) | `addFamilyVersion` | all columns at one timestamp |
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delete {
     pub(crate) row: Bytes,
@@ -18,7 +19,8 @@ pub struct Delete {
     pub(crate) cells: Vec<DeleteCell>,
 }
 
-/// One marker; without a timestamp, that of the clock when it is written, or for a version that of the newest one.
+/// One marker. Without a timestamp of its own it gets the time of writing or, to delete one version of a
+/// column, the timestamp of the newest version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct DeleteCell {
     pub(crate) kind: CellType,
@@ -28,13 +30,14 @@ pub(crate) struct DeleteCell {
 }
 
 impl Delete {
-    /// Deletes a row, unless markers are added.
+    /// Deletes the whole row, unless markers are added.
     #[must_use]
     pub fn new(row: impl Into<Bytes>) -> Self {
         Self { row: row.into(), timestamp: None, cells: Vec::new() }
     }
 
-    /// The timestamp of the markers that have none of their own, in milliseconds (default: the time of writing).
+    /// Sets the timestamp of markers without one of their own, in milliseconds (default: the time of
+    /// writing).
     #[must_use]
     pub fn timestamp(mut self, timestamp: i64) -> Self {
         self.timestamp = Some(timestamp);
@@ -47,7 +50,7 @@ impl Delete {
         self.add(CellType::DeleteColumn, family.into(), qualifier.into(), None)
     }
 
-    /// Deletes the versions of a column up to a timestamp.
+    /// Deletes the versions of a column up to and including a timestamp.
     #[must_use]
     pub fn column_at(self, family: impl Into<Bytes>, qualifier: impl Into<Bytes>, timestamp: i64) -> Self {
         self.add(CellType::DeleteColumn, family.into(), qualifier.into(), Some(timestamp))
@@ -59,7 +62,7 @@ impl Delete {
         self.add(CellType::Delete, family.into(), qualifier.into(), None)
     }
 
-    /// Deletes the version of a column that has a timestamp.
+    /// Deletes the version of a column with exactly this timestamp.
     #[must_use]
     pub fn version_at(self, family: impl Into<Bytes>, qualifier: impl Into<Bytes>, timestamp: i64) -> Self {
         self.add(CellType::Delete, family.into(), qualifier.into(), Some(timestamp))
@@ -71,13 +74,13 @@ impl Delete {
         self.add(CellType::DeleteFamily, family.into(), Bytes::new(), None)
     }
 
-    /// Deletes the versions of a family up to a timestamp.
+    /// Deletes the cells of a family up to and including a timestamp.
     #[must_use]
     pub fn family_at(self, family: impl Into<Bytes>, timestamp: i64) -> Self {
         self.add(CellType::DeleteFamily, family.into(), Bytes::new(), Some(timestamp))
     }
 
-    /// Deletes the versions of a family that have a timestamp.
+    /// Deletes the cells of a family with exactly this timestamp.
     #[must_use]
     pub fn family_version(self, family: impl Into<Bytes>, timestamp: i64) -> Self {
         self.add(CellType::DeleteFamilyVersion, family.into(), Bytes::new(), Some(timestamp))
@@ -85,14 +88,15 @@ impl Delete {
 
     fn add(mut self, kind: CellType, family: Bytes, qualifier: Bytes, timestamp: Option<i64>) -> Self {
         if kind == CellType::DeleteFamily {
-            // it hides what they would, as HBase's client has it
+            // This marker hides everything the earlier ones would, so they are dropped, as by HBase's client.
             self.cells.retain(|cell| cell.family != family);
         }
         self.cells.push(DeleteCell { kind, family, qualifier, timestamp });
         self
     }
 
-    /// The markers that were added: of each its type, its family, its qualifier, and its timestamp if it has one of its own.
+    /// Returns the markers added, each as type, family, qualifier, and the timestamp if it has one of its
+    /// own.
     pub fn cells(&self) -> impl ExactSizeIterator<Item = (CellType, &[u8], &[u8], Option<i64>)> {
         self.cells.iter().map(|cell| (cell.kind, &*cell.family, &*cell.qualifier, cell.timestamp))
     }

@@ -1,16 +1,16 @@
-//! What increments and appends have in common: changes of values that are there.
+//! What increments and appends share: changes computed from stored values.
 
 use super::TimeRange;
 use bytes::Bytes;
 
-/// Changes of columns of one row, made together.
+/// Changes of columns of one row, made atomically.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Delta<T> {
     pub(crate) row: Bytes,
     pub(crate) cells: Vec<DeltaCell<T>>,
     /// In milliseconds.
     pub(crate) ttl: Option<i64>,
-    /// Where old values are looked for.
+    /// The timestamps in which old values are searched.
     pub(crate) time_range: TimeRange,
     pub(crate) return_results: bool,
 }
@@ -33,38 +33,39 @@ impl<T> Delta<T> {
     }
 }
 
-/// The builder methods of [`Delta`], for the mutations that are one.
+/// Defines the builder methods of the mutations that wrap a [`Delta`].
 macro_rules! delta_methods {
     () => {
-        /// Changes nothing yet.
+        /// Creates a mutation of `row` without any changes.
         #[must_use]
         pub fn new(row: impl Into<Bytes>) -> Self {
             Self(Delta::new(row.into()))
         }
 
-        /// After how many milliseconds the new cells expire: a tag on each of them. Without it, or with [`i64::MAX`], they keep
-        /// that of the old ones.
+        /// Sets the time to live of the new cells in milliseconds, stored as a tag on each cell. Without it,
+        /// or with [`i64::MAX`], each new cell keeps the time to live of the old one.
         #[must_use]
         pub fn ttl(mut self, millis: i64) -> Self {
             self.0.ttl = Some(millis);
             self
         }
 
-        /// Among which timestamps old values are looked for (default: all). What is not found counts as missing.
+        /// Sets the timestamps in which old values are searched (default: all). A value outside of the range
+        /// counts as missing.
         #[must_use]
         pub fn time_range(mut self, range: TimeRange) -> Self {
             self.0.time_range = range;
             self
         }
 
-        /// Whether the new cells are the answer (default: yes); else it is empty.
+        /// Sets whether the new cells are returned (default: yes). Otherwise the result is empty.
         #[must_use]
         pub fn return_results(mut self, results: bool) -> Self {
             self.0.return_results = results;
             self
         }
 
-        /// The row.
+        /// Returns the row.
         #[must_use]
         pub fn row(&self) -> &[u8] {
             &self.0.row

@@ -1,4 +1,4 @@
-//! One row.
+//! Reads of one row.
 
 use super::Select;
 use super::select::select_methods;
@@ -19,13 +19,13 @@ impl Get {
 
     select_methods!();
 
-    /// Makes it the same read of another row. Allocates nothing, unless the row is longer than those before.
+    /// Replaces the row and keeps the rest. Allocates only if the row is longer than all before.
     pub fn set_row(&mut self, row: impl AsRef<[u8]>) {
         self.row.clear();
         self.row.extend_from_slice(row.as_ref());
     }
 
-    /// The row.
+    /// Returns the row.
     #[must_use]
     pub fn row(&self) -> &[u8] {
         &self.row

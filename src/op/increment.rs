@@ -1,13 +1,14 @@
-//! Counting (read-path.md §19.2).
+//! Counters (read-path.md §19.2).
 
 use super::TimeRange;
 use super::delta::{Delta, delta_methods};
 use bytes::Bytes;
 
-/// Adds to counters of one row, all of them at once (HBase: `Increment`).
+/// Adds to counters of one row, atomically (HBase: `Increment`).
 ///
-/// A counter is a value of eight bytes, a signed number, big-endian; one that is missing counts as 0, and sums wrap around. A
-/// column that is named twice is counted twice from the same old value: the later sum stays.
+/// A counter is a value of eight bytes: a signed big-endian integer. A missing counter counts as 0, and sums
+/// wrap around. If a column is named twice, both sums are computed from the same old value, and the later one
+/// is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Increment(pub(crate) Delta<i64>);
 

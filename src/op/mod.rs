@@ -1,4 +1,4 @@
-//! What a user asks for: reads and writes, and what a read becomes for one family.
+//! The reads and writes a user requests, and the query a read becomes for one family.
 
 mod append;
 mod check_and_mutate;

@@ -1,23 +1,23 @@
-//! Any write.
+//! Writes of any kind.
 
 use super::{Append, Delete, Increment, Put};
 
-/// A write of one row, of whatever kind (HBase: `Mutation`).
+/// A write of one row, of any kind (HBase: `Mutation`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Mutation {
-    /// Values.
+    /// Writes values.
     Put(Put),
-    /// Markers that hide values.
+    /// Writes markers that hide values.
     Delete(Delete),
-    /// Sums.
+    /// Adds to counters.
     Increment(Increment),
-    /// Bytes behind values.
+    /// Appends bytes to values.
     Append(Append),
 }
 
 impl Mutation {
-    /// The row.
+    /// Returns the row.
     #[must_use]
     pub fn row(&self) -> &[u8] {
         match self {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-/// Values for columns of one row, written together (HBase: `Put`).
+/// Values for columns of one row, written atomically (HBase: `Put`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Put {
     pub(crate) row: Bytes,
@@ -10,7 +10,7 @@ pub struct Put {
     pub(crate) ttl: Option<i64>,
 }
 
-/// One value; without a timestamp, that of the clock when it is written.
+/// One value. Without a timestamp it gets the time of writing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PutCell {
     pub(crate) family: Bytes,
@@ -20,13 +20,13 @@ pub(crate) struct PutCell {
 }
 
 impl Put {
-    /// Nothing yet, for a row.
+    /// Creates a put for a row, without values.
     #[must_use]
     pub fn new(row: impl Into<Bytes>) -> Self {
         Self { row: row.into(), cells: Vec::new(), ttl: None }
     }
 
-    /// Adds a value at the time of writing.
+    /// Adds a value with the time of writing as its timestamp.
     #[must_use]
     pub fn cell(
         self,
@@ -37,7 +37,7 @@ impl Put {
         self.add(family.into(), qualifier.into(), None, value.into())
     }
 
-    /// Adds a value at a timestamp in milliseconds; `i64::MAX` is the time of writing.
+    /// Adds a value at a timestamp in milliseconds. `i64::MAX` means the time of writing.
     #[must_use]
     pub fn cell_at(
         self,
@@ -54,19 +54,20 @@ impl Put {
         self
     }
 
-    /// After how many milliseconds the cells expire: a tag on each of them. [`i64::MAX`] means never, and makes no tag.
+    /// Sets the time to live of the cells in milliseconds, stored as a tag on each cell. [`i64::MAX`] means
+    /// that they never expire, and adds no tag.
     #[must_use]
     pub fn ttl(mut self, millis: i64) -> Self {
         self.ttl = Some(millis);
         self
     }
 
-    /// The values: of each its family, its qualifier, its timestamp if it has one of its own, and the bytes.
+    /// Returns the values, each as family, qualifier, the timestamp if it has one of its own, and the bytes.
     pub fn cells(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8], Option<i64>, &[u8])> {
         self.cells.iter().map(|cell| (&*cell.family, &*cell.qualifier, cell.timestamp, &*cell.value))
     }
 
-    /// The row.
+    /// Returns the row.
     #[must_use]
     pub fn row(&self) -> &[u8] {
         &self.row

@@ -1,31 +1,32 @@
-//! What a get or scan becomes for one family.
+//! The query a get or scan becomes for one family.
 
 use super::TimeRange;
 use bytes::Bytes;
 
-/// What one store is asked (read-path.md §5, §6).
+/// The query of one store (read-path.md §5, §6).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Query<'q> {
-    /// The first row, or the one behind which to begin; empty for all.
+    /// The row at which the scan begins, or after which if `include_start` is false; empty for no bound.
     pub(crate) start: &'q [u8],
     pub(crate) include_start: bool,
-    /// The last row, or the one before which the scan ends: it is told apart by who takes the rows; empty for all.
+    /// The row at which or before which the scan ends; the caller enforces which. Empty for no bound.
     pub(crate) stop: &'q [u8],
-    /// Whether rows are asked for from the last to the first: `start` is the greatest then.
+    /// Whether rows are read in descending order; then `start` is the greatest row.
     pub(crate) reversed: bool,
-    /// Whether one row is asked for, which is then known to be the only one.
+    /// Whether the query is for exactly one row.
     pub(crate) get_like: bool,
-    /// The columns, sorted; none for all.
+    /// The columns, sorted; empty for all.
     pub(crate) columns: &'q [Bytes],
     pub(crate) time_range: TimeRange,
     pub(crate) max_versions: u32,
     pub(crate) raw: bool,
-    /// Whether a filter judges the cells behind the store's own rules, so that more versions are needed than are returned.
+    /// Whether a filter is applied after the store's own rules; then more versions must be read than are
+    /// returned.
     pub(crate) filtered: bool,
     pub(crate) store_limit: Option<u32>,
     pub(crate) store_offset: u32,
     pub(crate) read_point: i64,
-    /// Whether data blocks that are read go into the cache.
+    /// Whether data blocks read from files are added to the cache.
     pub(crate) cache_blocks: bool,
 }
 
@@ -48,7 +49,7 @@ impl<'q> Query<'q> {
         cache_blocks: true,
     };
 
-    /// The least row that is asked for, and the greatest; empty where there is none.
+    /// Returns the least and the greatest row of the range; empty for no bound.
     #[inline]
     pub(crate) fn bounds(&self) -> (&'q [u8], &'q [u8]) {
         if self.reversed { (self.stop, self.start) } else { (self.start, self.stop) }

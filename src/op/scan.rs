@@ -1,11 +1,11 @@
-//! Many rows.
+//! Reads of many rows.
 
 use super::select::select_methods;
 use super::{Cursor, Get, Select};
 use bytes::Bytes;
 use std::ops::{Bound, RangeBounds};
 
-/// A read of the rows of a range (HBase: `Scan`).
+/// A read of a range of rows (HBase: `Scan`).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scan {
     pub(crate) start: Bytes,
@@ -15,12 +15,12 @@ pub struct Scan {
     pub(crate) raw: bool,
     pub(crate) reversed: bool,
     pub(crate) limit: Option<u64>,
-    /// Cells of a result; 0 for all of a row.
+    /// The maximum number of cells in a result; 0 for no limit.
     pub(crate) batch: u32,
-    /// Bytes of a call; 0 for no limit.
+    /// The maximum number of bytes in one call; 0 for no limit.
     pub(crate) max_result_size: u64,
     pub(crate) allow_partial: bool,
-    /// Results of a call; 0 for no limit.
+    /// The maximum number of results in one call; 0 for no limit.
     pub(crate) caching: usize,
     pub(crate) select: Select,
 }
@@ -53,7 +53,7 @@ impl Scan {
 
     select_methods!();
 
-    /// The rows to read, as a range of anything that is bytes: `"a".."m"`.
+    /// Sets the rows to read, as a range of anything that is bytes: `"a".."m"`.
     #[must_use]
     pub fn rows<R>(mut self, rows: impl RangeBounds<R>) -> Self
     where
@@ -74,22 +74,24 @@ impl Scan {
         self
     }
 
-    /// The first row, or the one behind which the scan begins. An empty row is the start of the region.
+    /// Sets the row at which the scan begins, or after which if `include` is false. An empty row is the start
+    /// of the region.
     #[must_use]
     pub fn start_row(mut self, row: impl Into<Bytes>, include: bool) -> Self {
         (self.start, self.include_start) = (row.into(), include);
         self
     }
 
-    /// The last row, or the one before which the scan ends. An empty row is the end of the region.
+    /// Sets the row at which the scan ends, or before which if `include` is false. An empty row is the end of
+    /// the region.
     #[must_use]
     pub fn stop_row(mut self, row: impl Into<Bytes>, include: bool) -> Self {
         (self.stop, self.include_stop) = (row.into(), include);
         self
     }
 
-    /// All rows that begin with `prefix`: from it on, up to the first row behind. To read them
-    /// [reversed](Self::reversed), start at a row behind and stop at `prefix`, which then is included.
+    /// Reads all rows that begin with `prefix`. To read them [reversed](Self::reversed), set the bounds
+    /// yourself: start at the first row after them, not included, and stop at `prefix`, included.
     #[must_use]
     pub fn prefix(mut self, prefix: impl Into<Bytes>) -> Self {
         self.start = prefix.into();
@@ -99,67 +101,71 @@ impl Scan {
         self
     }
 
-    /// Whether to read all that is stored, delete markers and what they hide (default: no). A raw scan names no columns.
+    /// Sets whether to read everything stored, including delete markers and the cells they hide (default:
+    /// no). A raw scan cannot name columns.
     #[must_use]
     pub fn raw(mut self, raw: bool) -> Self {
         self.raw = raw;
         self
     }
 
-    /// Whether rows come from the last to the first (default: no). The start row is then the greatest, and the stop row the
-    /// least: one that is empty is the end of the region, or its start. The cells of a row are in their order all the same.
+    /// Sets whether rows are read in descending order (default: no). The start row is then the greatest row
+    /// and the stop row the least: an empty start row is the end of the region, and an empty stop row its
+    /// start. The cells within a row keep their order.
     #[must_use]
     pub fn reversed(mut self, reversed: bool) -> Self {
         self.reversed = reversed;
         self
     }
 
-    /// How many rows to read at most (default: all; 0 is all, too).
+    /// Sets the maximum number of rows to read (default: no limit; 0 means no limit).
     #[must_use]
     pub fn limit(mut self, rows: u64) -> Self {
         self.limit = Some(rows);
         self
     }
 
-    /// How many cells a result has at most: a longer row comes in several (default: all of a row; 0 is all, too). Not with a
-    /// filter that judges whole rows.
+    /// Sets the maximum number of cells in a result. A longer row is split into several results (default: no
+    /// limit; 0 means no limit). Cannot be combined with a filter that applies to whole rows.
     #[must_use]
     pub fn batch(mut self, cells: u32) -> Self {
         self.batch = cells;
         self
     }
 
-    /// At how many bytes of cells, as HBase estimates them (read-path.md §1.1), a call of the scanner ends (default: none; 0 is
-    /// none, too). The cell that reaches the limit is still returned; and so is the rest of its row, unless the scan
-    /// [allows pieces of rows](Self::allow_partial).
+    /// Sets the number of bytes of cells, as HBase estimates them (read-path.md §1.1), at which a call of
+    /// the scanner ends (default: no limit; 0 means no limit). The cell that reaches the limit is still
+    /// returned, and so is the rest of its row, unless the scan [allows partial rows](Self::allow_partial).
     #[must_use]
     pub fn max_result_size(mut self, bytes: u64) -> Self {
         self.max_result_size = bytes;
         self
     }
 
-    /// Whether [`max_result_size`](Self::max_result_size) may cut a row, to go on with it in the next result (default: no). A
-    /// filter that judges whole rows sees them whole all the same.
+    /// Sets whether [`max_result_size`](Self::max_result_size) may split a row, to continue it in the next
+    /// result (default: no). A filter that applies to whole rows still sees them whole.
     #[must_use]
     pub fn allow_partial(mut self, allow: bool) -> Self {
         self.allow_partial = allow;
         self
     }
 
-    /// How many results a call of the scanner has at most (default: no limit; 0 is none, too), where the call does not say.
+    /// Sets the maximum number of results of a call of the scanner that does not set its own (default: no
+    /// limit; 0 means no limit).
     #[must_use]
     pub fn caching(mut self, results: usize) -> Self {
         self.caching = results;
         self
     }
 
-    /// The same scan from where another one has come to. A limit of rows counts anew, and so does what a filter counts.
+    /// Continues the scan from the position another one has reached. A limit on rows, and any count a filter
+    /// keeps, starts anew.
     #[must_use]
     pub fn resume(self, cursor: &Cursor) -> Self {
         self.start_row(cursor.row.clone(), cursor.include)
     }
 
-    /// The scan that a get is (read-path.md §5.1).
+    /// Creates the scan equivalent to a get (read-path.md §5.1).
     pub(crate) fn of_get(get: &Get) -> Self {
         let row = Bytes::copy_from_slice(&get.row);
         let mut select = get.select.clone();
@@ -167,23 +173,24 @@ impl Scan {
         Self { start: row.clone(), stop: row, include_stop: true, select, ..Self::new() }
     }
 
-    /// Whether it takes rows as they are: neither does a filter judge them, nor is there a limit below whole rows.
+    /// Whether the scan returns plain whole rows: it has no filter, no batch and no limit on result size.
     pub(crate) fn takes_whole_rows(&self) -> bool {
         self.select.filter.is_none() && self.batch == 0 && self.max_result_size == 0
     }
 
-    /// Whether rows come in descending order.
+    /// Whether rows are read in descending order.
     pub(crate) fn is_reversed(&self) -> bool {
         self.reversed
     }
 
-    /// Whether the scan is of one row, which is read like a get (read-path.md §5.2).
+    /// Whether the scan is of exactly one row, which is read like a get (read-path.md §5.2).
     pub(crate) fn is_get_like(&self) -> bool {
         self.include_start && self.include_stop && !self.start.is_empty() && self.start == self.stop
     }
 }
 
-/// The first row behind all rows that begin with `prefix`; empty if there is none (HBase: `ClientUtil`).
+/// Returns the first row after all rows that begin with `prefix`; empty if there is none (HBase:
+/// `ClientUtil`).
 fn next_prefix(prefix: &[u8]) -> Bytes {
     let kept = prefix.iter().rposition(|&byte| byte != u8::MAX).map_or(0, |at| at + 1);
     let mut next = prefix[..kept].to_vec();

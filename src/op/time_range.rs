@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use std::cmp::Ordering;
 
-/// Timestamps from a first one on, to one before a last one, in milliseconds.
+/// A range of timestamps in milliseconds: from an inclusive minimum to an exclusive maximum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TimeRange {
     min: i64,
@@ -11,14 +11,14 @@ pub struct TimeRange {
 }
 
 impl TimeRange {
-    /// All of time, which also has the timestamp `i64::MAX`.
+    /// All timestamps, including `i64::MAX`.
     pub const ALL: Self = Self { min: 0, max: i64::MAX };
 
-    /// From `min` on, to before `max`.
+    /// Creates the range from `min`, inclusive, to `max`, exclusive.
     ///
     /// # Errors
     ///
-    /// If a bound is negative, or the range ends before it begins.
+    /// If a bound is negative, or `max` is less than `min`.
     pub fn new(min: i64, max: i64) -> Result<Self> {
         if min < 0 || max < min {
             return Err(Error::invalid_argument(format!(
@@ -28,11 +28,11 @@ impl TimeRange {
         Ok(Self { min, max })
     }
 
-    /// One timestamp.
+    /// Creates the range of one timestamp.
     ///
     /// # Errors
     ///
-    /// If it is negative or `i64::MAX`.
+    /// If the timestamp is negative or `i64::MAX`.
     pub fn at(timestamp: i64) -> Result<Self> {
         match timestamp.checked_add(1) {
             Some(end) => Self::new(timestamp, end),
@@ -40,32 +40,32 @@ impl TimeRange {
         }
     }
 
-    /// From a timestamp on; all of time for one that is negative.
+    /// Creates the range from `min`, inclusive, without an end. A negative `min` gives all timestamps.
     #[must_use]
     pub fn since(min: i64) -> Self {
         Self { min: min.max(0), max: i64::MAX }
     }
 
-    /// The first timestamp.
+    /// Returns the first timestamp of the range.
     #[must_use]
     pub fn min(self) -> i64 {
         self.min
     }
 
-    /// The first timestamp behind.
+    /// Returns the first timestamp after the range.
     #[must_use]
     pub fn max(self) -> i64 {
         self.max
     }
 
-    /// Whether this is all of time.
+    /// Whether the range is [`ALL`](Self::ALL).
     #[inline]
     #[must_use]
     pub fn is_all(self) -> bool {
         self == Self::ALL
     }
 
-    /// Whether a timestamp is before, in or behind the range.
+    /// Returns whether a timestamp is before, in or after the range.
     #[inline]
     #[must_use]
     pub fn compare(self, timestamp: i64) -> Ordering {
@@ -87,14 +87,14 @@ impl TimeRange {
         self.compare(timestamp).is_eq()
     }
 
-    /// Whether a timestamp is in the range or behind it.
+    /// Whether a timestamp is in the range or after it.
     #[inline]
     #[must_use]
     pub fn contains_or_before(self, timestamp: i64) -> bool {
         self.is_all() || timestamp >= self.min
     }
 
-    /// Whether any of the timestamps from `min` to `max`, both included, may be in the range.
+    /// Whether the range may contain any timestamp from `min` to `max`, both inclusive.
     #[inline]
     #[must_use]
     pub fn overlaps(self, min: i64, max: i64) -> bool {

@@ -1,4 +1,4 @@
-//! Work for a region that no caller asked for: flushes when there is much in memory, and compactions after them (HBase:
+//! Background work of a region: flushes when much is in memory, and compactions after them (HBase:
 //! `MemStoreFlusher`, `CompactSplit`).
 
 use super::compact::Outcome;
@@ -13,16 +13,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
-/// Writers wait when this many times the flush size is in memory (hbase.hregion.memstore.block.multiplier).
+/// Writers wait while this many times the flush size is in memory (hbase.hregion.memstore.block.multiplier).
 const BLOCK_MULTIPLIER: u64 = 4;
-/// How much a region's memory may change before others are told.
+/// A region's memory is reported to the shared limit after changing by more than this many bytes.
 const GRANULE: u64 = 64 << 10;
-/// A flush that waits for compactions looks this often whether they have been enough (HBase: a hundredth of the wait).
+/// How often a flush that waits for compactions checks whether it can go on (HBase: a hundredth of the wait).
 const BLOCKED_CHECK: Duration = Duration::from_millis(900);
-/// A compaction waits this long for one that a caller runs.
+/// How long a compaction waits before it retries, if a caller is compacting the store.
 const BUSY_CHECK: Duration = Duration::from_secs(1);
 
-/// What a region that is written to has under way.
+/// The background work of a region that is open for writing.
 #[derive(Debug)]
 pub(super) struct Background {
     pub(super) scheduler: Scheduler,
@@ -31,10 +31,10 @@ pub(super) struct Background {
     compacts: bool,
     /// The region.
     region: OnceLock<Weak<Inner>>,
-    /// The bytes that cells in memory take, as of the last time that others were told.
+    /// The bytes taken by cells in memory, as last reported to the limit.
     memory: AtomicU64,
-    /// From which memory on a writer has more to do than to write: the flush size, or what writers wait at once a flush has been
-    /// asked for.
+    /// The bytes in memory from which on [`Inner::admit`] must act: the flush size, or, once a flush is
+    /// queued, the size at which writers wait.
     pressed_at: AtomicU64,
     tasks: Mutex<Tasks>,
     changed: Condvar,
@@ -45,13 +45,13 @@ struct Tasks {
     /// Whether the region is closed.
     closed: bool,
     flush: Task,
-    /// How many flushes have ended, whoever asked for them.
+    /// The number of flushes that have ended, whether background or explicit.
     flushes: u64,
-    /// Until when a flush waits for compactions.
+    /// The time until which a flush waits for compactions.
     blocked_until: Option<Instant>,
-    /// How much was in memory when a flush on the thread of a writer failed.
+    /// The bytes in memory when a flush on a writer's thread last failed.
     failed_at: u64,
-    /// Of each store.
+    /// One per store.
     compactions: Vec<Task>,
 }
 
@@ -70,17 +70,17 @@ enum Status {
     Running,
 }
 
-/// Failures in a row.
+/// Consecutive failures.
 #[derive(Clone, Debug)]
 pub(super) struct Failure {
-    /// The last one.
+    /// The last error.
     pub(super) error: Error,
-    /// When the first one was, in milliseconds since 1970.
+    /// The time of the first failure, in milliseconds since 1970.
     pub(super) since: i64,
     pub(super) count: u32,
 }
 
-/// What is under way, as of now.
+/// The pending work of a region at one point in time.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     pub(super) failure: Option<Failure>,
@@ -117,13 +117,13 @@ impl Background {
         }
     }
 
-    /// Lets the region be flushed for others.
+    /// Registers the region with the memory limit, so that it can be flushed to make room for other regions.
     pub(super) fn start(&self, region: &Arc<Inner>) {
         let region = self.region.get_or_init(|| Arc::downgrade(region));
         self.limit.add(region.clone());
     }
 
-    /// Drops what is queued, and wakes those who wait.
+    /// Drops queued work, and wakes waiting threads.
     pub(super) fn stop(&self) {
         self.tasks().closed = true;
         self.changed.notify_all();
@@ -145,14 +145,14 @@ impl Background {
         }
     }
 
-    /// Whether a writer has more to do than to write.
+    /// Whether a writer must do more than write: request a flush, or wait.
     #[inline]
     pub(super) fn is_pressed(&self) -> bool {
         self.memory.load(Ordering::Relaxed) >= self.pressed_at.load(Ordering::Relaxed)
             || self.limit.is_pressed()
     }
 
-    /// After a write: tells others how much is in memory, if that has changed by much.
+    /// Called after a write: reports the bytes in memory to the limit if they have changed enough.
     #[inline]
     pub(super) fn note_memory(&self, bytes: u64) {
         let granule = GRANULE.min(self.flush_size / 16);
@@ -161,7 +161,7 @@ impl Background {
         }
     }
 
-    /// The bytes in memory at which writers wait.
+    /// Returns the number of bytes in memory at which writers wait.
     fn block_size(&self) -> u64 {
         self.flush_size.saturating_mul(BLOCK_MULTIPLIER)
     }
@@ -171,7 +171,7 @@ impl Background {
         self.limit.change(old, bytes);
     }
 
-    /// After a flush that succeeded, whoever asked for it.
+    /// Called after a successful flush, whether background or explicit.
     pub(super) fn flushed(&self, memory: u64) {
         let mut tasks = self.tasks();
         if !tasks.closed {
@@ -183,7 +183,7 @@ impl Background {
         self.changed.notify_all();
     }
 
-    /// After a compaction of a store that succeeded, whoever asked for it.
+    /// Called after a successful compaction of a store, whether background or explicit.
     pub(super) fn compacted(&self, store: usize) {
         self.tasks().compactions[store].failure = None;
     }
@@ -212,25 +212,25 @@ impl Task {
         count
     }
 
-    /// Whether it has failed in a way that does not pass by itself.
+    /// Whether the task has failed with an error that a retry cannot fix.
     fn is_given_up(&self) -> bool {
         self.failure.as_ref().is_some_and(|failure| !is_passing(&failure.error))
     }
 }
 
-/// Whether a failure may pass: then it is tried again.
+/// Whether an error may be transient, so that the work is retried.
 fn is_passing(error: &Error) -> bool {
     error.kind() == ErrorKind::Io
 }
 
-/// For the writers.
+/// Used by writers.
 impl Inner {
-    /// Before a write, while no lock is held: sees to it that too much in memory is flushed, and waits while there is far too
-    /// much.
+    /// Called before a write, with no lock held: requests a flush if too much is in memory, and waits while
+    /// far too much is.
     ///
     /// # Errors
     ///
-    /// If the flush that would make room fails.
+    /// If the flush that is needed to make room fails.
     #[inline]
     pub(super) fn admit(&self) -> Result<()> {
         match &self.background {
@@ -250,7 +250,7 @@ impl Inner {
                 continue;
             }
             if memory >= background.flush_size {
-                // There is room: that it cannot be flushed is in the region's health.
+                // There is still room, so the write goes on; a failure to flush is in the region's health.
                 let _ = self.request_flush();
             }
             if !background.limit.is_pressed() {
@@ -270,7 +270,7 @@ impl Inner {
         }
     }
 
-    /// Bytes that cells in memory take.
+    /// Returns the number of bytes taken by cells in memory.
     pub(super) fn memory(&self) -> u64 {
         self.states.load().memory()
     }
@@ -279,11 +279,11 @@ impl Inner {
         self.background.as_ref().map(Background::pending).unwrap_or_default()
     }
 
-    /// Asks for a flush, unless one is asked for.
+    /// Requests a flush, unless one is pending.
     ///
     /// # Errors
     ///
-    /// If no thread can be started for it; if the thread of the caller does it, and it fails.
+    /// If no thread can be started for it; or if it runs on the caller's thread and fails.
     fn request_flush(&self) -> Result<()> {
         let Some(background) = &self.background else { return Ok(()) };
         let mut tasks = background.tasks();
@@ -316,11 +316,11 @@ impl Inner {
         submitted
     }
 
-    /// Has the region flushed now and waits until that has been tried.
+    /// Requests a flush and waits until it has been attempted.
     ///
     /// # Errors
     ///
-    /// If it fails.
+    /// If the flush fails.
     fn flush_and_wait(&self) -> Result<()> {
         let Some(background) = &self.background else { return Ok(()) };
         let flushes = background.tasks().flushes;
@@ -329,7 +329,7 @@ impl Inner {
         }
         self.request_flush()?;
         if let Some(region) = background.region.get() {
-            // one that waits to be tried again
+            // A pending flush may be waiting for its retry.
             background.scheduler.expedite(region, Work::Flush);
         }
         let mut tasks = background.tasks();
@@ -343,12 +343,13 @@ impl Inner {
     }
 }
 
-/// On the threads of the scheduler.
+/// Run on the threads of the scheduler.
 impl Inner {
-    /// Does work that was queued.
+    /// Runs queued work.
     pub(super) fn run(&self, work: Work, lane: Lane) {
         let Some(background) = &self.background else { return };
-        // Observers get handles of the region. One that is dropped last must not close the region in the middle of this.
+        // Observers get handles of the region. Dropping the last handle would close the region in the middle
+        // of the work, so one is held here.
         let handle = self.handle.get().and_then(Weak::upgrade);
         let handle = if self.observers.is_empty() { None } else { handle };
         match work {
@@ -377,7 +378,7 @@ impl Inner {
             }
             tasks.flush.status = Status::Running;
         }
-        // A caller may have flushed it meanwhile.
+        // A caller may have flushed the region meanwhile.
         let result = if self.memory() > 0 { caught(|| self.flush_all(), self).map(drop) } else { Ok(()) };
         let is_flushed = result.is_ok();
         self.end_flush(background, result.err());
@@ -398,7 +399,7 @@ impl Inner {
             tasks.flushes += 1;
             if retries {
                 let due = background.scheduler.retry_at(failures);
-                // One that cannot be queued is asked for again by the next writer.
+                // If it cannot be queued, the next writer requests it again.
                 if background.submit(Work::Flush, Lane::Flush, 0, Some(due)).is_ok() {
                     tasks.flush.status = Status::Queued;
                     self.tell_retry(events::Task::Flush, failures);
@@ -412,8 +413,9 @@ impl Inner {
         background.changed.notify_all();
     }
 
-    /// Whether a store has so many files that a flush waits for compactions (HBase: `MemStoreFlusher.flushRegion`): for some
-    /// time, if there are any to come, and not if all memory is taken.
+    /// Whether a store has so many files that a flush must wait for compactions (HBase:
+    /// `MemStoreFlusher.flushRegion`). Waits only for a limited time, only if a compaction is pending, and
+    /// not if the memory limit is nearly reached.
     fn waits_for_compactions(&self, background: &Background) -> bool {
         if background.scheduler.is_inline() || background.limit.is_low() {
             return false;
@@ -436,7 +438,7 @@ impl Inner {
         now() < until
     }
 
-    /// Asks for a compaction of a store, if its policy chooses any files.
+    /// Requests a compaction of a store, if its policy selects any files.
     fn request_compaction(&self, background: &Background, store: usize) {
         let Some((lane, priority)) = self.next_compaction(background, store) else { return };
         let mut tasks = background.tasks();
@@ -458,7 +460,7 @@ impl Inner {
         }
     }
 
-    /// The lane and priority of the compaction that the policy of a store would choose.
+    /// Returns the lane and priority of the compaction that the policy of a store would select.
     fn next_compaction(&self, background: &Background, store: usize) -> Option<(Lane, i64)> {
         if !background.compacts {
             return None;
@@ -480,7 +482,7 @@ impl Inner {
                 return;
             };
             let task = &mut tasks.compactions[store];
-            // The files may have changed since it was queued.
+            // The files may have changed since the job was queued.
             if next == Lane::Large && lane == Lane::Small && !background.scheduler.is_inline() {
                 task.status = Status::Queued;
                 if background.submit(Work::Compact(store), next, priority, None).is_ok() {
@@ -490,7 +492,7 @@ impl Inner {
             tasks.compactions[store].status = Status::Running;
         }
         let result = caught(|| self.compact_in_background(store, &background.scheduler), self);
-        // What is left, or has come meanwhile.
+        // Files may remain, or have been added meanwhile.
         let next = if matches!(result, Ok(Outcome::Compacted)) {
             self.next_compaction(background, store)
         } else {
@@ -527,13 +529,14 @@ impl Inner {
             drop(tasks);
             self.run_compaction(background, store, lane);
         } else if background.submit(Work::Compact(store), lane, priority, due).is_err() {
-            // It is asked for again after the next flush.
+            // Requested again after the next flush.
             task.status = Status::Idle;
         }
     }
 }
 
-/// Makes a panic, of an observer for example, an error: the thread has other regions to work for.
+/// Runs `work` and turns a panic, for example of an observer, into an error, because the thread serves other
+/// regions too.
 fn caught<T>(work: impl FnOnce() -> Result<T>, region: &Inner) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
         let error = io::Error::other("a flush or compaction panicked");

@@ -1,4 +1,4 @@
-//! Many puts and deletes (read-path.md §19.1; HBase: `HRegion.batchMutate`).
+//! Batches of puts and deletes (read-path.md §19.1; HBase: `HRegion.batchMutate`).
 
 use super::mutate::{Checked, Edit, Times};
 use super::observer::Together;
@@ -6,18 +6,20 @@ use super::{Inner, Region};
 use crate::error::{Error, Result};
 use crate::op::Mutation;
 
-/// How many mutations are written together (hbase.regionserver.minibatch.size).
+/// The maximum number of mutations written together (hbase.regionserver.minibatch.size).
 const MINI_BATCH: usize = 20_000;
 
 impl Region {
-    /// Writes puts and deletes of any rows, and answers what came of each, in their order. One that fails keeps none of the
-    /// others from being written.
+    /// Writes puts and deletes of any rows, and returns the result of each, in order. A mutation that fails
+    /// does not prevent the others from being written.
     ///
-    /// Up to 20,000 are written together: they have one sequence id, and see rows as they were before all of them.
+    /// Up to 20,000 mutations are written together: they have the same sequence id, and see rows as they were
+    /// before all of them.
     ///
     /// # Errors
     ///
-    /// As [`put`](Self::put), of each mutation; of an increment or append always, since a batch has no cells to answer.
+    /// As [`put`](Self::put), for each mutation. Increments and appends always fail, since a batch returns no
+    /// cells.
     pub fn batch(&self, mutations: Vec<Mutation>) -> Vec<Result<()>> {
         let mut results = Vec::with_capacity(mutations.len());
         for mutations in mutations.chunks(MINI_BATCH) {
@@ -63,7 +65,7 @@ impl Inner {
         }
     }
 
-    /// If a hook fails, all of them do.
+    /// Writes mutations with their hooks. If a hook fails, all mutations of the batch fail.
     fn mini_batch_observed(&self, mutations: &[Mutation], results: &mut Vec<Result<()>>) {
         match self.mutate_observed(mutations.to_vec(), Together::Batch) {
             Ok(answers) => results.extend(answers.into_iter().map(|answer| answer.map(drop))),

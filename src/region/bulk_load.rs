@@ -1,4 +1,5 @@
-//! Taking over files that another program wrote (read-path.md §20; HBase: `HRegion.bulkLoadHFiles`).
+//! Bulk loads: takes over files written by another program (read-path.md §20; HBase:
+//! `HRegion.bulkLoadHFiles`).
 
 use super::commit::StoreChange;
 use super::{Inner, Region};
@@ -10,14 +11,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 impl Region {
-    /// Takes over HFiles, each as a file of a family: they are synced and moved, not copied. Reads see all of them at once.
+    /// Takes over HFiles, each as a store file of the given family: they are synced and moved, not copied.
+    /// All of them become visible to reads at once.
     ///
-    /// What is in memory is flushed first, so that the loaded cells are newer than everything written before.
+    /// The memory is flushed first, so that the loaded cells are newer than everything written before.
     ///
     /// # Errors
     ///
-    /// If a family is unknown, a file has rows outside of the region, is damaged or cannot be moved, or the region is
-    /// read-only. Nothing is loaded then, and the files are where they were.
+    /// If a family is unknown, a file has rows outside of the region, is damaged or cannot be moved, or the
+    /// region is read-only. Then nothing is loaded, and the files stay where they were.
     pub fn bulk_load<F: AsRef<[u8]>, P: AsRef<Path>>(&self, files: &[(F, P)]) -> Result<()> {
         self.0.check_writable()?;
         if files.is_empty() {
@@ -38,7 +40,7 @@ impl Region {
     }
 }
 
-/// A file that is to be loaded.
+/// A file to load.
 struct Load {
     store: usize,
     path: PathBuf,
@@ -46,7 +48,7 @@ struct Load {
 }
 
 impl Inner {
-    /// Checks that a file can be read and has only rows of the region. Returns its length.
+    /// Checks that a file is readable and has only rows of the region. Returns its length.
     fn check_load(&self, store: usize, path: &Path) -> Result<u64> {
         let info = StoreFileInfo::plain(path, self.clock.now());
         let file = StoreFile::open(&self.stores[store].options, &info)?;

@@ -1,4 +1,4 @@
-//! Writes under a condition (read-path.md §19.3; HBase: `HRegion.checkAndMutate`).
+//! Conditional writes (read-path.md §19.3; HBase: `HRegion.checkAndMutate`).
 
 use super::mutate::check_rows;
 use super::observer::{Together, joined};
@@ -7,25 +7,27 @@ use crate::cell::{Row, RowBuf};
 use crate::error::Result;
 use crate::op::{CheckAndMutate, Condition, Get};
 
-/// What came of a [`CheckAndMutate`] (HBase: `CheckAndMutateResult`).
+/// The result of a [`CheckAndMutate`] (HBase: `CheckAndMutateResult`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CheckResult {
-    /// Whether the condition held, and the mutations were made.
+    /// Whether the condition held, and the mutations were applied.
     pub success: bool,
-    /// The cells that they answered, as [`Region::mutate_row`] does.
+    /// The cells returned by the mutations, as by [`Region::mutate_row`].
     pub cells: Row,
 }
 
 impl Region {
-    /// Makes mutations of a row if a condition holds. Nobody else writes to the row in between.
+    /// Applies mutations to a row if a condition holds. The row is locked, so no other write happens in
+    /// between.
     ///
-    /// Values without a timestamp of their own get one that is not before that of the cell that was looked at.
+    /// Values without a timestamp of their own get one that is not before that of the cell checked.
     ///
     /// # Errors
     ///
-    /// If the row is outside of the region, the family of the condition unknown, or what it is about cannot be read; and, if
-    /// the condition holds, as [`mutate_row`](Self::mutate_row). Nothing is written then.
+    /// If the row is outside of the region, the family of the condition is unknown, or the cells to check
+    /// cannot be read; and, if the condition holds, as [`mutate_row`](Self::mutate_row). Nothing is written
+    /// then.
     pub fn check_and_mutate(&self, check: CheckAndMutate) -> Result<CheckResult> {
         let mut result = CheckResult { success: false, cells: RowBuf::new().freeze() };
         let bypassed = self.0.observe_or_bypass(|observer, context| {
@@ -42,7 +44,7 @@ impl Region {
 
 impl Inner {
     fn check_and_mutate(&self, check: &CheckAndMutate) -> Result<CheckResult> {
-        // in HBase's order, which decides the error
+        // Checked in HBase's order, which determines the error returned.
         check_rows(&check.row, &check.mutations)?;
         let get = Get::new(&check.row).time_range(check.time_range);
         let get = match &check.condition {

@@ -1,4 +1,4 @@
-//! Changes of a region's store files, on the disk and in memory together.
+//! Changes of a region's store files, on disk and in memory together.
 
 use super::Inner;
 use crate::error::{Error, Result};
@@ -9,28 +9,28 @@ use crate::sync::unpoisoned;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, OnceLock};
 
-/// How the files of a store change.
+/// A change of the files of a store.
 #[derive(Debug)]
 pub(super) struct StoreChange {
     pub(super) store: usize,
-    /// Files that are new, in the order in which they get their names.
+    /// New files, in the order in which they are named.
     pub(super) add: Vec<StagedFile>,
-    /// Files that no longer belong.
+    /// Files to remove from the store.
     pub(super) remove: Vec<StoreFile>,
 }
 
-/// What is known of the region's files beyond its state.
+/// The state of file changes in a region.
 #[derive(Debug, Default)]
 pub(super) struct FileChanges {
-    /// Held while files change.
+    /// Held during a change of files.
     committing: Mutex<()>,
-    /// Files that were replaced and are in their directories still, since they could not be archived.
+    /// Replaced files that are still in their directories, because they could not be archived.
     replaced: Mutex<Vec<Replaced>>,
-    /// Why no further writes are taken.
+    /// Why no further writes are accepted.
     poison: OnceLock<Error>,
 }
 
-/// A file that belongs to its store no longer and waits to be archived.
+/// A file that no longer belongs to its store, and is to be archived.
 #[derive(Clone, Debug)]
 pub(super) struct Replaced {
     pub(super) store: usize,
@@ -42,29 +42,30 @@ impl FileChanges {
         Self { replaced: Mutex::new(replaced), ..Self::default() }
     }
 
-    /// Why no further writes are taken.
+    /// Returns why no further writes are accepted; `None` if they are.
     pub(super) fn poison(&self) -> Option<Error> {
         self.poison.get().cloned()
     }
 
-    /// Waits for a change that is under way; there is no other while what is returned is held.
+    /// Waits for a running change. While the returned guard is held, no other change begins.
     pub(super) fn wait(&self) -> MutexGuard<'_, ()> {
         unpoisoned(self.committing.lock())
     }
 
-    /// Fails once a change of the files could not be undone.
+    /// Fails if an earlier change of the files could not be undone.
     pub(super) fn check(&self) -> Result<()> {
         self.poison.get().map_or(Ok(()), |error| Err(error.clone()))
     }
 }
 
 impl Inner {
-    /// Changes store files, all of them or none, and swaps the state by `swap`, which gets the new files of each change.
+    /// Changes store files, all or none of them, and swaps the state with `swap`, which gets the new files of
+    /// each change.
     ///
     /// # Errors
     ///
-    /// If a file cannot be named, opened or listed. Files and state are as before then; if that cannot be made sure, the
-    /// region is poisoned.
+    /// If a file cannot be named, opened or listed. The files and the state are then unchanged; if that
+    /// cannot be ensured, the region is poisoned.
     pub(super) fn commit(
         &self,
         changes: Vec<StoreChange>,
@@ -73,7 +74,8 @@ impl Inner {
     ) -> Result<()> {
         let _committing = unpoisoned(self.files.committing.lock());
         self.files.check()?;
-        // What began before the region was closed must not change its files now that others may.
+        // A change that began before the region was closed must not be committed after: another process may
+        // be changing the files by now.
         self.check_open()?;
         let state = self.states.load();
         let change = |change: &mut StoreChange| {
@@ -123,19 +125,20 @@ impl Inner {
         Ok(())
     }
 
-    /// The names of replaced files that could not be archived.
+    /// Returns the names of replaced files that could not be archived.
     pub(super) fn unarchived_files(&self) -> Vec<String> {
         unpoisoned(self.files.replaced.lock()).iter().map(|file| file.name.clone()).collect()
     }
 
-    /// Archives the files of a store, or of all, that were replaced. Those that cannot be stay where they are, for another
-    /// try.
+    /// Archives the replaced files of a store, or of all stores. Those that cannot be archived are kept for
+    /// another attempt.
     ///
-    /// A file that was compacted must be gone before the file that says so is replaced: else the next open would read it.
+    /// A compacted file must be archived before the file that records its replacement is itself replaced;
+    /// otherwise the next open would read it again.
     ///
     /// # Errors
     ///
-    /// The first, if a file cannot be archived.
+    /// The first error, if any file cannot be archived.
     pub(super) fn archive_replaced(&self, store: Option<usize>) -> Result<()> {
         let mut replaced = unpoisoned(self.files.replaced.lock());
         let mut failure = Ok(());
@@ -153,7 +156,7 @@ impl Inner {
         failure
     }
 
-    /// Syncs a file that another program wrote, before it gets a name here.
+    /// Syncs a file written by another program, before it is moved into the store.
     pub(super) fn sync_foreign(&self, store: usize, path: &Path) -> Result<()> {
         self.stores[store].storage.sync_file(path).map_err(|error| Error::io("sync", path, error))
     }

@@ -1,4 +1,4 @@
-//! From several files of a store to one (read-path.md §17).
+//! Compactions: merge several files of a store into one (read-path.md §17).
 
 use super::commit::StoreChange;
 use super::events::Task;
@@ -11,42 +11,42 @@ use crate::store::{Keep, Store, StoreFile};
 use crate::sync::unpoisoned;
 use std::sync::TryLockError;
 
-/// Which files to compact.
+/// The kind of a compaction, which determines the files to compact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Compaction {
-    /// All of them: delete markers and what they hide go. Of a family with windows of time one file for each window is
-    /// made; of one whose files are a queue, nothing but the expired files goes.
+    /// Compacts all files, and drops delete markers and the cells they hide. A family with time windows gets
+    /// one file for each window. In a family whose files are a queue, only expired files are dropped.
     Major,
-    /// Those that the family's policy chooses: by default, if there are enough that are alike (HBase:
-    /// `ExploringCompactionPolicy`; read-path.md §17.6).
+    /// Compacts the files selected by the family's policy: by default, only if there are enough files of
+    /// similar size (HBase: `ExploringCompactionPolicy`; read-path.md §17.6).
     Minor,
 }
 
 impl Region {
     /// Compacts the files of each family.
     ///
-    /// Reads go on meanwhile. Files that are no longer needed are moved to the archive of HBase's root directory, if the region is in
-    /// one, and removed otherwise; views that are open still read them.
+    /// Reads continue meanwhile. Replaced files are moved to the archive of HBase's root directory if the
+    /// region is in one, and removed otherwise. Open views can still read them.
     ///
     /// # Errors
     ///
-    /// If the region is read-only, or [closed](crate::ErrorKind::Closed) before it is done, or a file cannot be read or written. The
-    /// files are what they were then.
+    /// If the region is read-only, or is [closed](crate::ErrorKind::Closed) meanwhile, or a file cannot be
+    /// read or written. The region's files are then unchanged.
     pub fn compact(&self, compaction: Compaction) -> Result<()> {
         self.0.compact_all(compaction)
     }
 
-    /// As [`compact`](Self::compact), of one family.
+    /// As [`compact`](Self::compact), for one family.
     ///
     /// # Errors
     ///
-    /// As there, or if the family is unknown.
+    /// As [`compact`](Self::compact), or if the family is unknown.
     pub fn compact_family(&self, family: impl AsRef<[u8]>, compaction: Compaction) -> Result<()> {
         self.0.compact(self.0.store_index(family.as_ref())?, compaction)
     }
 
-    /// Compacts the `count` files of a family that begin with the `from`-th oldest, or those of them that there are.
+    /// Compacts up to `count` consecutive files of a family, from oldest to newest, starting at index `from`.
     ///
     /// Files that have expired as a whole are dropped first, and not counted.
     ///
@@ -66,13 +66,14 @@ impl Region {
         )
     }
 
-    /// Compacts files of a family by their names, as [`store_file_names`](Self::store_file_names) has them; those alone, whether
-    /// the policy would choose them or not. Markers go only if these are all that there are. Files that have expired as a
-    /// whole are dropped first, these or others.
+    /// Compacts exactly the named files of a family, whether the policy would select them or not. The names
+    /// are those returned by [`store_file_names`](Self::store_file_names). Delete markers are dropped only if
+    /// these are all files of the family. Files that have expired as a whole are dropped first, whether named
+    /// or not.
     ///
     /// # Errors
     ///
-    /// As [`compact_family`](Self::compact_family), or if there is no file of a name.
+    /// As [`compact_family`](Self::compact_family), or if there is no file of a given name.
     pub fn compact_named_files<N: AsRef<str>>(&self, family: impl AsRef<[u8]>, names: &[N]) -> Result<()> {
         let store = self.0.store_index(family.as_ref())?;
         let check = |files: &[StoreFile]| {
@@ -87,7 +88,7 @@ impl Region {
         })
     }
 
-    /// The names of the files of a family, oldest first; none for an unknown one.
+    /// Returns the names of the files of a family, oldest first; `None` if the family is unknown.
     #[must_use]
     pub fn store_file_names(&self, family: impl AsRef<[u8]>) -> Option<Vec<String>> {
         let store = self.0.store_index(family.as_ref()).ok()?;
@@ -96,7 +97,7 @@ impl Region {
     }
 }
 
-/// Files that are to be compacted, oldest first, and where what comes of them is cut.
+/// The files selected for a compaction, oldest first, and the boundaries at which its output is split.
 struct Chosen {
     files: Vec<StoreFile>,
     boundaries: Vec<i64>,
@@ -108,13 +109,13 @@ impl Chosen {
     }
 }
 
-/// What came of a compaction that nobody asked for.
+/// The outcome of a background compaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     Compacted,
-    /// There was nothing to do.
+    /// There was nothing to compact.
     Idle,
-    /// A caller compacts the store.
+    /// A caller is compacting the store.
     Busy,
 }
 
@@ -129,7 +130,7 @@ impl Inner {
         self.compact_now(store, |_| Ok(()), |files, now| Ok(self.choose(store, files, now, major)))
     }
 
-    /// How many bytes the policy of a store would compact now; none if there is nothing to do.
+    /// Returns the number of bytes the policy of a store would compact now; `None` if there is nothing to do.
     pub(super) fn compaction_size(&self, store: usize) -> Option<u64> {
         let (files, now) = (self.states.load().stores[store].files.clone(), self.clock.now());
         let chosen = self.choose(store, &files, now, false).files;
@@ -137,7 +138,7 @@ impl Inner {
         (!is_idle).then(|| chosen.iter().map(StoreFile::file_len).sum())
     }
 
-    /// Compacts what the policy of a store chooses, at the pace of a scheduler.
+    /// Compacts the files selected by the policy of a store, within the throughput limit of a scheduler.
     pub(super) fn compact_in_background(&self, store: usize, scheduler: &Scheduler) -> Result<Outcome> {
         let _compacting = match self.compacting[store].try_lock() {
             Ok(guard) => guard,
@@ -153,7 +154,7 @@ impl Inner {
         Ok(if compacted { Outcome::Compacted } else { Outcome::Idle })
     }
 
-    /// Compacts on the thread of a caller, after compactions of the store that are under way.
+    /// Compacts on the caller's thread, after any running compaction of the store.
     fn compact_now(
         &self,
         store: usize,
@@ -164,7 +165,7 @@ impl Inner {
         self.compact_chosen(store, check, choose, &|_| self.check_open()).map(drop)
     }
 
-    /// What the policy of a store chooses of its files.
+    /// Selects files of a store by its policy.
     fn choose(&self, store: usize, files: &[StoreFile], now: i64, major: bool) -> Chosen {
         let Store { family, compaction: config, .. } = &self.stores[store];
         let candidates: Vec<_> = files.iter().map(StoreFile::candidate).collect();
@@ -178,8 +179,9 @@ impl Inner {
         )
     }
 
-    /// Drops files that have expired, and merges those that are chosen of the others, unless the check of what there is
-    /// before fails. Returns whether anything was dropped or merged. `progress` may end it, as [`Merge`] says.
+    /// Drops expired files, then merges the selected ones of the rest. If `check` fails on the current files,
+    /// nothing is done. Returns whether anything was dropped or merged. `progress` may cancel the merge: see
+    /// [`Merge`].
     fn compact_chosen(
         &self,
         store: usize,
@@ -187,7 +189,7 @@ impl Inner {
         choose: impl FnOnce(&[StoreFile], i64) -> Result<Chosen>,
         progress: &dyn Fn(u64) -> Result<()>,
     ) -> Result<bool> {
-        // While the store's lock is held, for which a region that is closed waits.
+        // Checked with the store's lock held: closing a region waits for that lock.
         self.check_writable()?;
         let now = self.clock.now();
         check(&self.states.load().stores[store].files)?;
@@ -218,7 +220,7 @@ impl Inner {
         Ok(true)
     }
 
-    /// Merges some of the files of a store; returns the names of the new ones.
+    /// Merges some of the files of a store. Returns the names of the new files.
     fn merge(
         &self,
         store: usize,
@@ -250,7 +252,7 @@ impl Inner {
         Ok(names)
     }
 
-    /// Chooses among the files that the observers leave.
+    /// Selects among the files that the observers have not removed.
     fn choose_observed(
         &self,
         family: &[u8],
@@ -272,8 +274,7 @@ impl Inner {
         Ok(chosen)
     }
 
-    /// Drops the files of which every cell has expired (§17.5, "unneeded files").
-    /// Returns whether there were any.
+    /// Drops files whose cells have all expired (§17.5, "unneeded files"). Returns whether there were any.
     fn drop_unneeded(&self, store: usize, now: i64) -> Result<bool> {
         let files = self.states.load().stores[store].files.clone();
         let unneeded = self.unneeded(store, &files, now);
@@ -293,8 +294,8 @@ impl Inner {
         unneeded.into_iter().map(|i| files[i].clone()).collect()
     }
 
-    /// Puts files in place of others, which go to the archive. Those that cannot be archived are tried again before the next
-    /// compaction, and when the region is closed.
+    /// Replaces files by others, and archives the replaced ones. Those that cannot be archived are retried
+    /// before the next compaction, and when the region is closed.
     fn replace(
         &self,
         store: usize,
@@ -302,16 +303,16 @@ impl Inner {
         outputs: Vec<StagedFile>,
         now: i64,
     ) -> Result<()> {
-        // Until they are gone, only the files that replaced them say so.
+        // Replaced files must be gone first: only the files that replaced them record that they are replaced.
         self.archive_replaced(Some(store))?;
         let change = StoreChange { store, add: outputs, remove: inputs.clone() };
         self.commit(vec![change], now, |opened| {
             let outputs = opened.into_iter().flatten().collect();
             self.swap(store, |state| state.compacted(&inputs, outputs));
         })?;
-        // Files that nothing reads any more need not stay open when they lose their names.
+        // Files that are no longer read need not stay open when they lose their names.
         drop(inputs);
-        // The change is done; what could not be archived is in the region's health.
+        // The change is committed; files that could not be archived are in the region's health.
         if let Err(error) = self.archive_replaced(Some(store)) {
             self.tell_unarchived(&error);
         }

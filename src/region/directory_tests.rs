@@ -1,4 +1,4 @@
-//! Region directories that HBase left: the cells of their files are those HBase gave.
+//! Region directories written by HBase: their files have the cells that HBase returned.
 
 use crate::cell::{Cell, CellOrder, SeekKey, parse_binary};
 use crate::error::ErrorKind;
@@ -24,7 +24,7 @@ fn testdata(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/region").join(name)
 }
 
-/// A cell as the capture has it.
+/// A cell as recorded in the capture.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Line {
     row: Vec<u8>,
@@ -75,8 +75,8 @@ fn lines(path: &Path) -> Vec<Line> {
     text.lines().map(line).collect()
 }
 
-/// All cells of a region's files, merged by sorting: what a raw scan of all versions gives. Of cells with equal keys the
-/// one with the greater sequence id counts, then that of the newer file.
+/// Returns all cells of a region's files, merged by sorting: the result of a raw scan of all versions. Of
+/// cells with equal keys the one with the greater sequence id is kept, then the one of the newer file.
 fn merged(dir: &RegionDir) -> Vec<Line> {
     let mut cells: Vec<(Cell, usize)> = Vec::new();
     for family in dir.families() {
@@ -109,7 +109,7 @@ fn merged(dir: &RegionDir) -> Vec<Line> {
     cells.iter().map(|(cell, _)| Line::from(cell)).collect()
 }
 
-/// The regions of a stage: what the catalog says of them, and the file of their cells.
+/// Checks the regions of a stage against their catalog entries and the files of their cells.
 fn check_stage(stage: &Path, cells: &str) -> usize {
     let regions = fs::read_to_string(stage.join("regions.jsonl")).unwrap();
     for region in regions.lines() {

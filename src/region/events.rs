@@ -1,5 +1,5 @@
-//! Events for subscribers of crate `tracing`, if the feature is on: target `hregion`, each with the region's name. Without the
-//! feature these functions do nothing.
+//! Events for subscribers of the `tracing` crate, if the feature is enabled: target `hregion`, each with the
+//! region's name. Without the feature these functions do nothing.
 #![cfg_attr(
     not(feature = "tracing"),
     allow(unused_variables, clippy::unused_self, reason = "there is no subscriber")
@@ -15,7 +15,7 @@ macro_rules! event {
     };
 }
 
-/// What an event is about.
+/// The kind of work an event is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Task {
     Flush,
@@ -33,52 +33,52 @@ impl Task {
 }
 
 impl Inner {
-    /// A flush begins, of `bytes` in memory.
+    /// Reports that a flush of `bytes` bytes in memory has started.
     pub(super) fn tell_flush_started(&self, bytes: u64) {
         event!(DEBUG, self, bytes, "flush started");
     }
 
-    /// A flush ended.
+    /// Reports that a flush has ended.
     pub(super) fn tell_flush_ended(&self, seq_id: i64) {
         event!(INFO, self, seq_id, "flush ended");
     }
 
-    /// A compaction of files of a family begins.
+    /// Reports that a compaction of files of a family has started.
     pub(super) fn tell_compaction_started(&self, store: usize, files: usize, bytes: u64, all_files: bool) {
         event!(DEBUG, self, family = %self.family_name(store), files, bytes, all_files, "compaction started");
     }
 
-    /// A compaction ended with new files.
+    /// Reports that a compaction has ended, with the names of its new files.
     pub(super) fn tell_compaction_ended(&self, store: usize, files: &[String]) {
         event!(INFO, self, family = %self.family_name(store), files = ?files, "compaction ended");
     }
 
-    /// A flush or compaction failed, whoever asked for it.
+    /// Reports that a flush or compaction has failed, whether background or explicit.
     pub(super) fn tell_failed(&self, task: Task, error: &Error) {
         event!(WARN, self, task = task.name(), error = %error, "failed");
     }
 
-    /// A flush or compaction that failed in the background will be tried again.
+    /// Reports that a failed background flush or compaction will be retried.
     pub(super) fn tell_retry(&self, task: Task, failures: u32) {
         event!(INFO, self, task = task.name(), failures, "will be tried again");
     }
 
-    /// Replaced files could not be archived.
+    /// Reports that replaced files could not be archived.
     pub(super) fn tell_unarchived(&self, error: &Error) {
         event!(WARN, self, error = %error, "replaced files could not be archived");
     }
 
-    /// No more writes are taken.
+    /// Reports that the region no longer accepts writes.
     pub(super) fn tell_poisoned(&self, error: &Error) {
         event!(ERROR, self, error = %error, "poisoned");
     }
 
-    /// The last handle was dropped, and the region was not closed.
+    /// Reports that the last handle was dropped without closing the region.
     pub(super) fn tell_dropped(&self, unflushed: u64) {
         event!(WARN, self, unflushed, "dropped without close");
     }
 
-    /// What was in memory when the last handle was dropped is lost.
+    /// Reports that unflushed cells were lost when the last handle was dropped.
     pub(super) fn tell_lost(&self, error: &Error) {
         event!(ERROR, self, unflushed = self.memstore_size(), error = %error, "dropped, and could not be flushed");
     }

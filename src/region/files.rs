@@ -1,4 +1,4 @@
-//! HFiles that are in no region, read as one.
+//! HFiles outside of any region, read as one region.
 
 use super::open::{DEFAULT_TABLE, Opened};
 use super::{Region, RegionOptions};
@@ -39,7 +39,7 @@ impl RegionOptions {
         let store = Store {
             dir: dir.path().to_owned(),
             tmp: dir.tmp(),
-            // nothing is ever compacted
+            // Never used: these files are not compacted.
             compaction: CompactionConfig::default(),
             family,
             order,
@@ -51,7 +51,7 @@ impl RegionOptions {
         self.region(Opened { dir, stores, states, mvcc, lock, block_counts, replaced, warnings })
     }
 
-    /// The family that all cells are of, with the settings that were given for it.
+    /// Returns the family of all cells, with its given settings. Fails if there are several families.
     fn only_family(&self, files: &[StoreFile]) -> Result<Family> {
         let name = files.iter().find_map(|file| file.hfile().first_key()).map(|key| key.family().to_vec());
         for file in files {
@@ -76,7 +76,7 @@ impl RegionOptions {
     }
 }
 
-/// The order that all files have.
+/// Returns the cell order of all files. Fails if they differ.
 fn only_order(files: &[StoreFile]) -> Result<CellOrder> {
     let order = files.first().map_or(CellOrder::User, StoreFile::order);
     match files.iter().find(|file| file.order() != order) {
@@ -105,7 +105,7 @@ mod tests {
         view.scan(scan).unwrap().collect::<Result<_>>().unwrap()
     }
 
-    /// Read raw and with all versions, a file has the cells that its own scanner gives.
+    /// A raw read of all versions of a file returns the same cells as the file's own scanner.
     #[test]
     fn a_file_has_its_cells() {
         for name in [
@@ -131,7 +131,7 @@ mod tests {
         }
     }
 
-    /// The files of a region give the rows that the region gives.
+    /// The files of a region, opened by themselves, return the same rows as the region.
     #[test]
     fn files_of_a_region_are_one() {
         let dir = tempfile::tempdir().unwrap();

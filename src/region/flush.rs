@@ -1,4 +1,4 @@
-//! From memory to files (read-path.md §4).
+//! Flushes memory to files (read-path.md §4).
 
 use super::commit::StoreChange;
 use super::events::Task;
@@ -12,22 +12,24 @@ use std::sync::Arc;
 use std::thread;
 
 impl Region {
-    /// Writes what is in memory to files: one for each family that has any. Returns when they are on the disk.
+    /// Writes the cells in memory to files: one for each family that has any. Returns when the files are on
+    /// disk.
     ///
-    /// Cells that no read can see any more are left out: expired ones, surplus versions, deleted ones.
+    /// Cells that no read can see any more are dropped: expired cells, surplus versions, deleted cells.
     ///
     /// # Errors
     ///
-    /// If the region is read-only or a file cannot be written. What was in memory stays there then, and can be flushed again.
+    /// If the region is read-only or a file cannot be written. The cells then stay in memory, and can be
+    /// flushed again.
     pub fn flush(&self) -> Result<()> {
         self.0.flush_all().map(drop)
     }
 
-    /// As [`flush`](Self::flush), of some families.
+    /// As [`flush`](Self::flush), for some families.
     ///
     /// # Errors
     ///
-    /// As there, or if a family is unknown.
+    /// As [`flush`](Self::flush), or if a family is unknown.
     pub fn flush_families<F: AsRef<[u8]>>(&self, families: &[F]) -> Result<()> {
         let stores = families.iter().map(|family| self.0.store_index(family.as_ref()));
         self.0.flush(&stores.collect::<Result<Vec<_>>>()?).map(drop)
@@ -35,15 +37,15 @@ impl Region {
 }
 
 impl Inner {
-    /// Flushes every store; gives the number that the flush took.
+    /// Flushes every store. Returns the sequence id of the flush.
     pub(super) fn flush_all(&self) -> Result<i64> {
         self.flush(&(0..self.stores.len()).collect::<Vec<_>>())
     }
 
-    /// Flushes stores; gives the number that the flush took.
+    /// Flushes stores. Returns the sequence id of the flush.
     fn flush(&self, stores: &[usize]) -> Result<i64> {
         let _flushing = unpoisoned(self.flushing.lock());
-        // Not before: a region that is closed waits for this lock.
+        // Checked only with the lock held: closing a region waits for this lock.
         self.check_writable()?;
         self.tell_flush_started(self.memstore_size());
         let flushed = self.flush_stores(stores);
@@ -57,7 +59,7 @@ impl Inner {
     fn flush_stores(&self, stores: &[usize]) -> Result<i64> {
         self.observe(|observer, context| observer.pre_flush(context))?;
         let seq_id = self.freeze(stores);
-        // Reads that begin later see more, so they do not need what is dropped either.
+        // Later reads have later read points, so they do not need the dropped cells either.
         let smallest = self.mvcc.smallest_read_point();
         let now = self.clock.now();
         for &store in stores {
@@ -99,7 +101,8 @@ impl Inner {
         Ok(seq_id)
     }
 
-    /// Takes the segments away from the writers. All that is in them is complete, and seen by reads, when this returns.
+    /// Freezes the active segments, so that writes go to new ones. When this returns, all writes to them are
+    /// complete and visible to reads. Returns the sequence id of the flush.
     fn freeze(&self, stores: &[usize]) -> i64 {
         let _updates = unpoisoned(self.updates.write());
         let entry = self.mvcc.begin();
@@ -110,15 +113,15 @@ impl Inner {
     }
 }
 
-/// Who frees fewer cells does so in no time.
+/// Segments with fewer cells are freed inline.
 const MANY_CELLS: usize = 10_000;
 
-/// Lets go of segments that are in a file now. Cells are freed one by one, which takes nearly as long as to write them: so a thread of
-/// its own does that, if there are many and one can be had.
+/// Frees segments whose cells are in a file now. Freeing each cell takes nearly as long as writing it, so a
+/// separate thread frees large segments, if one can be started.
 fn free(segments: Vec<Arc<Segment>>) {
     let cells: usize = segments.iter().map(|segment| segment.cell_count()).sum();
     if cells >= MANY_CELLS {
-        // what cannot be made drops what it was to do
+        // If no thread can be started, dropping the closure frees the segments here.
         let _ = thread::Builder::new().name("hregion-free".into()).spawn(|| drop(segments));
     }
 }

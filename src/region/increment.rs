@@ -1,4 +1,4 @@
-//! Reading, changing and writing values of a row that nobody else writes to meanwhile (read-path.md §19.2; HBase:
+//! Increments and appends: read, change and write values of a row under its lock (read-path.md §19.2; HBase:
 //! `HRegion.MutationBatchOperation.reckonDeltas`).
 
 use super::mutate::{Answered, Edit};
@@ -11,35 +11,37 @@ use bytes::Bytes;
 use std::borrow::Cow;
 
 impl Region {
-    /// Adds to counters of a row, and answers the new cells, by family and qualifier.
+    /// Adds to counters of a row. Returns the new cells, by family and qualifier.
     ///
-    /// No timestamp is before that of the value it replaces, not even if the clock goes back. Increments of one row are made one
-    /// after the other, whoever makes them.
+    /// A new timestamp is never before that of the value it replaces, even if the clock goes back. Concurrent
+    /// increments of one row are serialized.
     ///
     /// # Errors
     ///
-    /// As [`put`](Self::put), or if a value has not the eight bytes of a counter, or cannot be read. Nothing is written then.
+    /// As [`put`](Self::put), or if a value does not have the eight bytes of a counter, or cannot be read.
+    /// Nothing is written then.
     pub fn increment(&self, increment: Increment) -> Result<Row> {
         self.0.mutate_one(Mutation::Increment(increment))
     }
 
-    /// Adds bytes to the end of values of a row, and answers the new cells, by family and qualifier. Timestamps and order are
-    /// those of [`increment`](Self::increment).
+    /// Appends bytes to values of a row. Returns the new cells, by family and qualifier. Timestamps and
+    /// serialization are as for [`increment`](Self::increment).
     ///
     /// # Errors
     ///
-    /// As [`put`](Self::put), or if a value becomes too large, or the old one cannot be read. Nothing is written then.
+    /// As [`put`](Self::put), or if a value becomes too large, or the old one cannot be read. Nothing is
+    /// written then.
     pub fn append(&self, append: Append) -> Result<Row> {
         self.0.mutate_one(Mutation::Append(append))
     }
 }
 
-/// What makes a new value of an old one.
+/// Computes a new value from an old one.
 pub(super) trait Change {
-    /// The new value of a column that has had this one, or none.
+    /// Returns the new value of a column with the value `old`, or without a value.
     fn of(&self, old: Option<&[u8]>) -> Result<Cow<'_, [u8]>>;
 
-    /// How long it is if there is no old one.
+    /// Returns the length of the new value if there is no old one.
     fn len(&self) -> usize;
 }
 
@@ -83,7 +85,8 @@ impl Inner {
         Ok(stores)
     }
 
-    /// Appends the cells that changes of a row are. The row is locked, so that what is read stays the newest.
+    /// Resolves changes of a row to cells and adds them to `edit`. The row must be locked, so that the values
+    /// read remain the newest.
     pub(super) fn resolve_delta<'m, T: Change>(
         &self,
         delta: &'m Delta<T>,
@@ -100,7 +103,8 @@ impl Inner {
         self.get_now(&get, &mut found)?;
         let mut old = found.as_row().cells().peekable();
 
-        // in the order of what was found; changes of one column stay in theirs
+        // In the order of the cells found. The sort is stable, so changes of the same column keep their
+        // order.
         let mut changes: Vec<(&DeltaCell<T>, usize)> =
             delta.cells.iter().zip(stores.iter().copied()).collect();
         changes.sort_by_key(|(cell, _)| column(cell));
@@ -109,7 +113,7 @@ impl Inner {
             let old = old.peek().filter(|old| (old.family(), old.qualifier()) == column(cell));
             let value = cell.change.of(old.map(|old| old.value()))?;
             check_len(delta.row.len() + cell.qualifier.len() + value.len())?;
-            // not eclipsed by the old one, though the clock may have gone back
+            // Later than the old cell, so that the new one is not hidden, even if the clock has gone back.
             let timestamp = old.and_then(|old| old.timestamp().checked_add(1)).map_or(now, |ts| ts.max(now));
             let tags = carry_tags(old.map_or(&[], |old| old.tag_bytes()), tag)?;
             if delta.return_results {
@@ -126,7 +130,8 @@ fn column<T>(cell: &DeltaCell<T>) -> (&[u8], &[u8]) {
     (&cell.family, &cell.qualifier)
 }
 
-/// The tags of a cell that takes the place of another: those of the old one, but for its time to live if there is a new one.
+/// Returns the tags of a cell that replaces another: the tags of the old cell, without its time to live if
+/// there is a new one.
 fn carry_tags<'t>(old: &[u8], ttl: &'t [u8]) -> Result<Cow<'t, [u8]>> {
     if old.is_empty() {
         return Ok(Cow::Borrowed(ttl));

@@ -1,4 +1,4 @@
-//! The end of a region's life, and what is wrong with it meanwhile (HBase: `HRegion.close`).
+//! Closing a region, and its health while open (HBase: `HRegion.close`).
 
 use super::background::Pending;
 use super::{Inner, Region};
@@ -7,8 +7,8 @@ use crate::sync::unpoisoned;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// What users of a region hold: it closes the region when the last one is dropped. Threads of our own hold the
-/// [`Inner`] alone.
+/// Held by users of a region: closes the region when the last one is dropped. The crate's own threads hold
+/// only the [`Inner`].
 pub(super) struct Handle(pub(super) Arc<Inner>);
 
 impl Drop for Handle {
@@ -17,7 +17,7 @@ impl Drop for Handle {
         if self.0.check_open().is_ok() && unflushed > 0 {
             self.0.tell_dropped(unflushed);
         }
-        // There is no caller to return an error to. What is lost then, the docs of `Region` say.
+        // There is no caller to return an error to. The docs of `Region` describe what is lost then.
         if let Err(error) = self.0.close() {
             self.0.tell_lost(&error);
         }
@@ -25,32 +25,32 @@ impl Drop for Handle {
     }
 }
 
-/// What is wrong with a region, as of now. See [`Region::health`].
+/// The problems of a region at one point in time. See [`Region::health`].
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct RegionHealth {
-    /// Why no writes are taken any more: a change of the region's files failed and could not be undone. It stays until the region
-    /// is opened again.
+    /// Why no writes are accepted any more: a change of the region's files failed and could not be undone.
+    /// Set until the region is opened again.
     pub poisoned: Option<Error>,
-    /// Why the last flush or compaction in the background failed; none once one has succeeded since. If the
-    /// [system](crate::ErrorKind::Io) failed it is tried again, at ever longer intervals; writes succeed meanwhile while there
-    /// is room in memory.
+    /// The error of the last background flush or compaction; `None` after a success. After an [I/O
+    /// error](crate::ErrorKind::Io) the work is retried, at increasing intervals; meanwhile writes succeed as
+    /// long as there is room in memory.
     pub background_failure: Option<Error>,
-    /// When it failed first, by the region's clock in milliseconds since 1970.
+    /// The time of the first of these failures, by the region's clock, in milliseconds since 1970.
     pub background_failing_since: Option<i64>,
-    /// How often it has failed since.
+    /// The number of failures since then.
     pub background_failures: u32,
-    /// Whether a flush is under way, or waits for a thread or to be tried again.
+    /// Whether a flush is running, or waits for a thread or for a retry.
     pub flush_pending: bool,
-    /// How many stores have a compaction under way, or waiting likewise.
+    /// The number of stores with a compaction that is running, or waits for a thread or for a retry.
     pub compactions_pending: usize,
-    /// Store files that were replaced and could not be archived or removed. No read sees them. It is tried again before
-    /// the next compaction and when the region is closed.
+    /// Store files that were replaced and could not be archived or removed. No read sees them. Archiving is
+    /// retried before the next compaction and when the region is closed.
     pub unarchived_files: Vec<String>,
 }
 
 impl RegionHealth {
-    /// Whether nothing is wrong.
+    /// Whether there are no problems.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         self.poisoned.is_none() && self.background_failure.is_none() && self.unarchived_files.is_empty()
@@ -58,20 +58,23 @@ impl RegionHealth {
 }
 
 impl Region {
-    /// Flushes what is in memory, waits for flushes, cancels compactions, and lets other processes open the region for writing.
+    /// Flushes the memory, waits for running flushes, cancels compactions, and releases the lock, so that
+    /// other processes can open the region for writing.
     ///
-    /// Every read and write fails with the kind [`Closed`](crate::ErrorKind::Closed) from then on, through clones and views too. A
-    /// region that was opened for reading only closes as well. Closing a closed region does nothing.
+    /// From then on every read and write fails with the kind [`Closed`](crate::ErrorKind::Closed), also
+    /// through clones and views. A region that is open for reading only can be closed too. Closing a closed
+    /// region does nothing.
     ///
     /// # Errors
     ///
-    /// If what is in memory cannot be flushed: then the region stays open, nothing is lost, and it can be closed again. If
-    /// the region is [poisoned](crate::ErrorKind::Poisoned), or replaced files could not be archived: then it is closed.
+    /// If the memory cannot be flushed: then the region stays open, nothing is lost, and closing can be
+    /// retried. If the region is [poisoned](crate::ErrorKind::Poisoned), or replaced files could not be
+    /// archived: then it is closed.
     pub fn close(&self) -> Result<()> {
         self.0.close()
     }
 
-    /// What is wrong with the region, as of now.
+    /// Returns the current problems of the region.
     #[must_use]
     pub fn health(&self) -> RegionHealth {
         let Pending { failure, flush, compactions } = self.0.pending();
@@ -86,8 +89,8 @@ impl Region {
         }
     }
 
-    /// What was found when the region was opened and is no error: a missing table descriptor, files that were passed over,
-    /// files that say they replace others and are not believed.
+    /// Returns the findings of opening the region that are not errors: a missing table descriptor, files that
+    /// were ignored, files whose record of the files they replace is not trusted.
     #[must_use]
     pub fn warnings(&self) -> &[Error] {
         &self.0.warnings
@@ -117,13 +120,13 @@ impl Inner {
         flushed.and(archived)
     }
 
-    /// Flushes until nothing is in memory, and takes no writes from then on.
+    /// Flushes until nothing is in memory, and then refuses writes.
     fn flush_for_close(&self) -> Result<()> {
         if !self.is_writable {
             self.is_closed.store(true, Ordering::Release);
             return Ok(());
         }
-        // Most of it while others still write.
+        // Flushes most of the memory while writes are still accepted.
         if self.memstore_size() > 0 {
             self.flush_all()?;
         }
@@ -140,13 +143,13 @@ impl Inner {
         flushed
     }
 
-    /// Gives up the lock, so that another process can write.
+    /// Releases the lock, so that another process can open the region for writing.
     fn release(&self) {
         self.is_closed.store(true, Ordering::Release);
         if let Some(background) = &self.background {
             background.stop();
         }
-        // A flush, or what is left of a compaction that was cancelled, still changes files.
+        // A flush, or the rest of a cancelled compaction, may still be changing files.
         let _compacting: Vec<_> = self.compacting.iter().map(|store| unpoisoned(store.lock())).collect();
         let _flushing = unpoisoned(self.flushing.lock());
         let _committing = self.files.wait();

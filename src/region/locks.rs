@@ -1,20 +1,21 @@
-//! Locks of rows: writes of whole values share them, who reads before writing holds them alone.
+//! Row locks: plain writes hold them shared, operations that read before they write hold them exclusively.
 
 use crate::sync::unpoisoned;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// How many locks the rows share.
+/// The number of locks that all rows share.
 const STRIPES: usize = 64;
 
-/// A lock for each row; some rows share one, so nobody may hold two at once but those that [`many`](Self::many) gives.
+/// A lock for each row. Rows may share a lock, so a caller must not hold two locks at once, except those
+/// returned by [`many`](Self::many).
 #[derive(Debug)]
 pub(super) struct RowLocks {
     stripes: Box<[RwLock<()>]>,
     hasher: RandomState,
 }
 
-/// The lock of a row, of one kind or the other.
+/// A held lock of a row, either shared or exclusive.
 #[derive(Debug)]
 pub(super) enum RowLock<'l> {
     Shared(#[expect(dead_code, reason = "it is held, not read")] RwLockReadGuard<'l, ()>),
@@ -34,10 +35,10 @@ impl RowLocks {
         alone(&self.stripes[self.stripe(row)])
     }
 
-    /// The locks of many rows, each with whether it is to be held alone. Everybody takes them in the same order, so nobody waits
-    /// for somebody who waits for him.
+    /// Locks many rows, each shared or exclusively. All callers take the locks in the same order, so they
+    /// cannot deadlock.
     pub(super) fn many<'r>(&self, rows: impl Iterator<Item = (&'r [u8], bool)>) -> Vec<RowLock<'_>> {
-        // of each stripe, whether it is wanted, and whether alone
+        // For each stripe: none if it is not needed, else whether it is locked exclusively.
         let mut wanted = [None; STRIPES];
         for (row, is_alone) in rows {
             *wanted[self.stripe(row)].get_or_insert(false) |= is_alone;
@@ -77,7 +78,7 @@ mod tests {
         let held = locks.many(rows.iter().map(|row| (&row[..], false)));
         assert_eq!(held.len(), STRIPES);
         assert!(held.iter().all(|lock| matches!(lock, RowLock::Shared(_))));
-        // others may share them
+        // A shared lock can be taken by others.
         drop(locks.shared(b"a"));
     }
 }

@@ -1,4 +1,4 @@
-//! A bound on the memory of many regions (HBase: `RegionServerAccounting`, the global memstore size).
+//! A memory limit shared by many regions (HBase: `RegionServerAccounting`, the global memstore size).
 
 use super::Inner;
 use crate::sync::unpoisoned;
@@ -6,18 +6,20 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
-/// The limit of the process.
+/// The default limit of the process in bytes.
 const GLOBAL: u64 = 1 << 30;
-/// Flushes begin at this part of the limit, in percent (hbase.regionserver.global.memstore.size.lower.limit).
+/// The percentage of the limit at which flushes begin (hbase.regionserver.global.memstore.size.lower.limit).
 const LOW_PERCENT: u64 = 95;
 
-/// How much memory the unflushed cells of regions that share it may take.
+/// A limit on the memory taken by unflushed cells of the regions that share it.
 ///
-/// At 95 % of it the region that takes most is flushed, and so on until less is taken; at the limit writers wait for that
-/// (HBase: `hbase.regionserver.global.memstore.size` and `…lower.limit`). It may be exceeded by what is being written at the
-/// moment, and by 64 KiB for each region. Memory that was flushed and is still read by a view or scanner does not count.
+/// At 95 % of the limit the region that takes most memory is flushed, until less is taken. At the limit
+/// writers wait for the flush (HBase: `hbase.regionserver.global.memstore.size` and `…lower.limit`). The
+/// limit may be exceeded by the writes in progress, and by 64 KiB for each region. Memory that was flushed
+/// but is still read by a view or scanner does not count.
 ///
-/// Cheap to clone; clones are the same limit. Regions that are given none share [that of the process](Self::global).
+/// Cheap to clone; clones are the same limit. Regions without a limit of their own share [the limit of the
+/// process](Self::global).
 #[derive(Clone)]
 pub struct MemoryLimit(Arc<Shared>);
 
@@ -25,62 +27,64 @@ struct Shared {
     high: u64,
     low: u64,
     used: AtomicU64,
-    /// A region has been asked for a flush, and none is asked again before so much is used; 0 if none has been asked.
+    /// After a flush has been requested, the bytes in use at which the next one is requested; 0 if none has
+    /// been.
     asked_until: AtomicU64,
     /// The regions open for writing.
     regions: Mutex<Vec<Weak<Inner>>>,
 }
 
 impl MemoryLimit {
-    /// A limit of so many bytes.
+    /// Creates a limit in bytes.
     #[must_use]
     pub fn new(bytes: u64) -> Self {
-        // no overflow, and no rounding of small limits to 0
+        // Computed so that nothing overflows, and small limits are not rounded to 0.
         let low = bytes - bytes / 100 * (100 - LOW_PERCENT);
         let (high, low) = (bytes.max(1), low.max(1));
         let (used, asked_until, regions) = (AtomicU64::new(0), AtomicU64::new(0), Mutex::default());
         Self(Arc::new(Shared { high, low, used, asked_until, regions }))
     }
 
-    /// The limit of the process, 1 GiB: that of regions that are given none.
+    /// Returns the limit of the process, 1 GiB, which applies to regions without a limit of their own.
     #[must_use]
     pub fn global() -> Self {
         static LIMIT: OnceLock<MemoryLimit> = OnceLock::new();
         LIMIT.get_or_init(|| Self::new(GLOBAL)).clone()
     }
 
-    /// The limit in bytes.
+    /// Returns the limit in bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.0.high
     }
 
-    /// How many bytes the regions take, as far as they have told: each up to 64 KiB more or less.
+    /// Returns the number of bytes the regions take, as last reported: up to 64 KiB more or less for each
+    /// region.
     #[must_use]
     pub fn used(&self) -> u64 {
         self.0.used.load(Ordering::Relaxed)
     }
 
-    /// Whether a writer is to ask a region for a flush.
+    /// Whether a writer must request a flush of a region.
     #[inline]
     pub(super) fn is_pressed(&self) -> bool {
         let used = self.used();
         used >= self.0.low && used >= self.0.asked_until.load(Ordering::Relaxed)
     }
 
-    /// Whether there is little room.
+    /// Whether the use has reached the lower limit, at which flushes begin.
     pub(super) fn is_low(&self) -> bool {
         self.used() >= self.0.low
     }
 
-    /// A region has been asked for a flush: others need not ask before another hundredth of the limit is used, or some is
-    /// free.
+    /// Records that a flush has been requested. No other is requested until another hundredth of the limit is
+    /// used, or memory is freed.
     pub(super) fn asked(&self) {
         let until = self.used().saturating_add(self.0.high / 100).min(self.0.high);
         self.0.asked_until.store(until, Ordering::Relaxed);
     }
 
-    /// Whether writers wait.
+    /// Whether writers must wait.
     pub(super) fn is_full(&self) -> bool {
         self.used() >= self.0.high
     }
@@ -95,7 +99,7 @@ impl MemoryLimit {
         unpoisoned(self.0.regions.lock()).retain(|other| !other.ptr_eq(region));
     }
 
-    /// A region takes `new` bytes rather than `old`.
+    /// Records that a region takes `new` bytes instead of `old`.
     pub(super) fn change(&self, old: u64, new: u64) {
         if new >= old {
             self.0.used.fetch_add(new - old, Ordering::Relaxed);
@@ -105,7 +109,7 @@ impl MemoryLimit {
         }
     }
 
-    /// The regions that take memory, from the one that takes most on.
+    /// Returns the regions that take any memory, the largest first.
     pub(super) fn largest(&self) -> Vec<Arc<Inner>> {
         let regions: Vec<Arc<Inner>> =
             unpoisoned(self.0.regions.lock()).iter().filter_map(Weak::upgrade).collect();

@@ -1,7 +1,7 @@
 //! One key range of one table: the unit of reading, writing and isolation (HBase: `HRegion`).
 //!
-//! A region's families share their sequence ids and are seen at one moment. Reads take what there is, as one
-//! state, and go on with it whatever flushes and compactions do meanwhile: those make new states.
+//! A region's families share their sequence ids and are read at one point in time. A read takes one immutable
+//! state of all families and keeps it, whatever flushes and compactions do meanwhile: they create new states.
 
 mod background;
 mod batch;
@@ -61,14 +61,14 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, RwLock, Weak};
 
-/// A region: opened read-only on what HBase left, or written to.
+/// A region of a table, open for reading only, or for reading and writing.
 ///
-/// Cheap to clone, and safe to share between threads; clones are the same region. When the last clone, view and scanner of a
-/// region open for writing is dropped, it is flushed and its lock is released, as by [`close`](Self::close); only `close`
-/// returns an error.
+/// Cheap to clone, and safe to share between threads; clones refer to the same region. When the last clone,
+/// view and scanner of a region open for writing is dropped, the region is flushed and its lock is released,
+/// as by [`close`](Self::close); only `close` returns an error.
 ///
-/// **What is not flushed is lost with the process**, and rows that were flushed in part when it died are torn between
-/// their families: there is no write-ahead log yet.
+/// **Unflushed cells are lost if the process dies**, and rows that were only partly flushed by then have some
+/// families but not others: there is no write-ahead log yet.
 #[derive(Clone)]
 pub struct Region(
     Arc<Inner>,
@@ -79,7 +79,7 @@ pub(crate) struct Inner {
     dir: RegionDir,
     info: RegionInfo,
     order: CellOrder,
-    /// By family, in the order of their names.
+    /// One per family, sorted by family name.
     stores: Vec<Store>,
     states: StateCell<RegionState>,
     mvcc: Arc<Mvcc>,
@@ -87,35 +87,36 @@ pub(crate) struct Inner {
     counters: Arc<Counters>,
     block_counts: Arc<BlockCounts>,
     is_writable: bool,
-    /// Held while the region may be written to.
+    /// The lock on the region's directory, held while the region is open for writing.
     lock: Mutex<Option<FileLock>>,
-    /// Held while the region is closed.
+    /// Held while the region is being closed.
     closing: Mutex<()>,
-    /// Whether writes are refused, since the region is about to be closed. Changed while `updates` is held alone.
+    /// Whether writes are refused because the region is being closed. Changed only while `updates` is held
+    /// exclusively.
     is_closing: AtomicBool,
     is_closed: AtomicBool,
     rows: RowLocks,
-    /// Writers hold it shared; a flush holds it alone while it replaces the segments that are written to.
+    /// Held shared by writers, and exclusively by a flush while it replaces the active segments.
     updates: RwLock<()>,
     flushing: Mutex<()>,
-    /// Of each store.
+    /// One lock per store.
     compacting: Vec<Mutex<()>>,
     files: FileChanges,
     warnings: Vec<Error>,
     background: Option<Background>,
     observers: Observers,
-    /// The region itself, for its observers.
+    /// The region itself, passed to its observers.
     handle: OnceLock<Weak<Handle>>,
 }
 
-/// What the stores of a region hold at one moment.
+/// The contents of a region's stores at one point in time.
 #[derive(Debug)]
 pub(crate) struct RegionState {
     pub(crate) stores: Vec<Arc<StoreState>>,
 }
 
 impl RegionState {
-    /// Bytes that cells in memory take.
+    /// Returns the number of bytes taken by cells in memory.
     fn memory(&self) -> u64 {
         self.stores.iter().map(|store| store.memory()).sum()
     }
@@ -125,7 +126,7 @@ impl Region {
     fn new(inner: Inner) -> Self {
         let handle = Arc::new(Handle(Arc::new(inner)));
         let region = Self::of(&handle);
-        // It is set once, here.
+        // Set only once, here.
         let _ = region.0.handle.set(Arc::downgrade(&handle));
         region
     }
@@ -134,7 +135,7 @@ impl Region {
         Self(Arc::clone(&handle.0), Arc::clone(handle))
     }
 
-    /// Opens a region directory for reading. Nothing in it is changed.
+    /// Opens a region directory for reading. Changes nothing in it.
     ///
     /// # Errors
     ///
@@ -143,41 +144,42 @@ impl Region {
         Self::options().open(path)
     }
 
-    /// Options to open a region with.
+    /// Returns the options to open a region with.
     #[must_use]
     pub fn options() -> RegionOptions {
         RegionOptions::new()
     }
 
-    /// Which rows of which table the region has.
+    /// Returns the region's table and key range.
     #[must_use]
     pub fn info(&self) -> &RegionInfo {
         &self.0.info
     }
 
-    /// The directory.
+    /// Returns the region's directory.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.0.dir.path()
     }
 
-    /// The families, in the order of their names.
+    /// Returns the families, sorted by name.
     pub fn families(&self) -> impl ExactSizeIterator<Item = &Family> {
         self.0.stores.iter().map(|store| &store.family)
     }
 
-    /// Reads a row as it is now. A row that is not there has no cells.
+    /// Reads the current cells of a row. A row that does not exist has no cells.
     ///
     /// # Errors
     ///
-    /// If the row is outside of the region, a family unknown, or a file damaged or not readable.
+    /// If the row is outside of the region, a family is unknown, or a file is damaged or unreadable.
     pub fn get(&self, get: &Get) -> Result<Row> {
         let mut row = RowBuf::new();
         self.get_into(get, &mut row)?;
         Ok(row.freeze())
     }
 
-    /// Reads a row as it is now into a buffer; false if there are no cells. Allocates nothing but what a buffer must grow.
+    /// Reads the current cells of a row into a buffer. Returns false if there are no cells. Allocates only to
+    /// grow the buffer.
     ///
     /// # Errors
     ///
@@ -188,7 +190,7 @@ impl Region {
         Ok(!row.is_empty())
     }
 
-    /// Whether a row has any of the cells asked for.
+    /// Whether a row has any of the cells requested.
     ///
     /// # Errors
     ///
@@ -203,24 +205,25 @@ impl Region {
         Ok(exists)
     }
 
-    /// Reads rows, all of them as they are at one moment; answers in the order asked. They are read in the order of the rows, so
-    /// that rows which share blocks are read together.
+    /// Reads rows, all at the same point in time, and returns them in the order of `gets`. They are read in
+    /// row order, so that rows that share blocks are read together.
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get), for one that fails.
+    /// As [`get`](Self::get), for any of the rows.
     pub fn get_many(&self, gets: &[Get]) -> Result<Vec<Row>> {
         self.view().get_many(gets)
     }
 
-    /// Reads the rows of a range as they are now, in their order, with a scanner that borrows nothing. For several reads of one
-    /// moment, and for scans that are not moved, see [`view`](Self::view).
+    /// Reads the current rows of a range, in order, with a scanner that borrows nothing. For several reads at
+    /// the same point in time, and for scans that need not be moved, see [`view`](Self::view).
     ///
     /// ```
     /// use hregion::{Region, Scan};
     ///
     /// # fn main() -> hregion::Result<()> {
-    /// # let dir = "testdata/region/split-references/root/data/default/halves/b080bd824b133f7fd142d58caf423392";
+    /// # let dir =
+    /// #     "testdata/region/split-references/root/data/default/halves/b080bd824b133f7fd142d58caf423392";
     /// let rows = Region::open(dir)?.scan(Scan::new().rows("row-0010".."row-0020"))?;
     /// let read = std::thread::spawn(move || rows.map(|row| Ok(row?.len())).sum::<hregion::Result<usize>>());
     /// # assert!(read.join().expect("no panic")? > 0);
@@ -235,26 +238,27 @@ impl Region {
         self.view().into_scanner(scan)
     }
 
-    /// The region as it is now, for any number of reads: it does not move, whatever is written, flushed or compacted.
+    /// Returns the region's current state as a view for any number of reads. The view does not change,
+    /// whatever is written, flushed or compacted.
     #[must_use]
     pub fn view(&self) -> ReadView {
         ReadView::new(self.clone())
     }
 
-    /// How many store files a family has; none for an unknown one.
+    /// Returns the number of store files of a family; `None` if the family is unknown.
     #[must_use]
     pub fn store_file_count(&self, family: impl AsRef<[u8]>) -> Option<usize> {
         let store = self.0.store_index(family.as_ref()).ok()?;
         Some(self.0.states.load().stores[store].files.len())
     }
 
-    /// Bytes of cells in memory, not yet flushed.
+    /// Returns the number of bytes of unflushed cells in memory.
     #[must_use]
     pub fn memstore_size(&self) -> u64 {
         self.0.memstore_size()
     }
 
-    /// What reads and writes have cost so far.
+    /// Returns what reads and writes have cost so far.
     #[must_use]
     pub fn metrics(&self) -> RegionMetrics {
         let mut metrics = self.0.counters.sum();
@@ -264,16 +268,16 @@ impl Region {
 }
 
 impl Inner {
-    /// The place of a family among the stores.
+    /// Returns the index of a family's store.
     pub(crate) fn store_index(&self, family: &[u8]) -> Result<usize> {
-        // most regions have one or two
+        // A linear search: most regions have one or two families.
         match self.stores.iter().position(|store| same_bytes(store.family.name(), family)) {
             Some(index) => Ok(index),
             None => Err(Error::no_such_family(family)),
         }
     }
 
-    /// That a row is one of the region's.
+    /// Checks that `row` is in the region's key range.
     pub(crate) fn check_row(&self, row: &[u8]) -> Result<()> {
         let (start, end) = (self.info.start_key(), self.info.end_key());
         let before = !start.is_empty() && self.order.compare_rows(row, start).is_lt();
@@ -295,12 +299,12 @@ impl Inner {
         self.files.check()
     }
 
-    /// Puts the state of a store in place of what it is made from.
+    /// Replaces the state of a store by one computed from it.
     fn swap(&self, store: usize, change: impl FnOnce(&StoreState) -> StoreState) {
         self.swap_all(|stores| stores[store] = Arc::new(change(&stores[store])));
     }
 
-    /// As [`swap`](Self::swap), of any stores at once.
+    /// As [`swap`](Self::swap), for any number of stores at once.
     fn swap_all(&self, change: impl FnOnce(&mut [Arc<StoreState>])) {
         self.states.swap(|state| {
             let mut stores = state.stores.clone();

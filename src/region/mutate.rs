@@ -1,4 +1,4 @@
-//! Mutations of one row: what is known of them before the row is locked, and the cells that they are then.
+//! Mutations of one row: validation before the row is locked, then resolution to cells.
 
 use super::observer::{Together, joined};
 use super::write::{NewCell, TtlTag, at, check_len, check_timestamp, ttl_tag};
@@ -10,52 +10,54 @@ use bytes::Bytes;
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// A mutation that can be made, as far as that can be said before its row is locked.
+/// A mutation that has been validated as far as possible before its row is locked.
 #[derive(Debug)]
 pub(super) struct Checked<'m> {
     mutation: &'m Mutation,
-    /// The store of each of its cells.
+    /// The store of each cell.
     stores: Vec<usize>,
     tag: Option<TtlTag>,
 }
 
-/// The cells of mutations that are made together.
+/// The cells of mutations that are written together.
 #[derive(Debug, Default)]
 pub(super) struct Edit<'m> {
     pub(super) cells: Vec<NewCell<'m>>,
-    /// Which of them are the answer.
+    /// The cells to return.
     pub(super) answer: Vec<Answered>,
     pub(super) mutations: u64,
 }
 
-/// A cell that is answered.
+/// A cell to return.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Answered {
     pub(super) cell: usize,
-    /// HBase answers the cell of a new column before it gets its time to live, without any tag.
+    /// Whether to return the cell's tags. HBase returns the cell of a new column before its time to live is
+    /// added, without any tag.
     pub(super) with_tags: bool,
 }
 
-/// When mutations are made.
+/// The timestamps of mutations.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Times {
-    /// By the clock.
+    /// The clock's time.
     pub(super) now: i64,
-    /// The timestamp of the values that have none of their own.
+    /// The timestamp of values without one of their own.
     pub(super) put: i64,
 }
 
 impl Region {
-    /// Writes values to a row, all of them at once: a read sees all or none.
+    /// Writes values to a row, atomically: a read sees all or none.
     ///
     /// # Errors
     ///
-    /// If the row is outside of the region, a family unknown, a cell too large, or the region read-only. Nothing is written then.
+    /// If the row is outside of the region, a family is unknown, a cell is too large, or the region is
+    /// read-only. Nothing is written then.
     pub fn put(&self, put: Put) -> Result<()> {
         self.0.put(put)
     }
 
-    /// Hides cells of a row by markers, all of them at once.
+    /// Hides cells of a row by delete markers, atomically.
     ///
     /// # Errors
     ///
@@ -64,21 +66,23 @@ impl Region {
         self.0.mutate_one(Mutation::Delete(delete)).map(drop)
     }
 
-    /// Makes mutations of one row, all of them at once and under one sequence id (HBase: `HRegion.mutateRow`).
+    /// Applies mutations to one row, atomically and under one sequence id (HBase: `HRegion.mutateRow`).
     ///
-    /// Each sees the row as it was before all of them; of cells with one key the later one stays. The answer is the new cells
-    /// of the increments and appends that return theirs, mutation after mutation.
+    /// Each mutation sees the row as it was before all of them. Of cells with the same key the later one is
+    /// kept. Returns the new cells of the increments and appends that return results, in the order of the
+    /// mutations.
     ///
     /// # Errors
     ///
-    /// As [`put`](Self::put) and [`increment`](Self::increment), or if there is no mutation, or one of another row.
+    /// As [`put`](Self::put) and [`increment`](Self::increment), or if there is no mutation, or one is of
+    /// another row.
     pub fn mutate_row(&self, row: impl AsRef<[u8]>, mutations: Vec<Mutation>) -> Result<Row> {
         self.0.mutate_row(row.as_ref(), mutations)
     }
 }
 
 impl Inner {
-    /// Values alone need to know nothing of the row, and are most of what is written.
+    /// Puts do not read the row and are the most common writes, so they skip the general path.
     fn put(&self, put: Put) -> Result<()> {
         if !self.observers.is_empty() {
             return self.mutate_one(Mutation::Put(put)).map(drop);
@@ -91,7 +95,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Makes one mutation.
+    /// Applies one mutation.
     pub(super) fn mutate_one(&self, mutation: Mutation) -> Result<Row> {
         if self.observers.is_empty() {
             return self.mutate(mutation.row(), std::slice::from_ref(&mutation));
@@ -107,7 +111,7 @@ impl Inner {
         joined(self.mutate_observed(mutations, Together::Row)?)
     }
 
-    /// Makes mutations of one row, all or none of them.
+    /// Applies mutations to one row, all or none of them.
     fn mutate(&self, row: &[u8], mutations: &[Mutation]) -> Result<Row> {
         self.check_write(row)?;
         check_rows(row, mutations)?;
@@ -116,7 +120,8 @@ impl Inner {
         self.mutate_locked(&checked, i64::MIN)
     }
 
-    /// The same of a row that is locked. Values without a timestamp of their own get one that is not before `since`.
+    /// As `mutate`, with the row locked. Values without a timestamp of their own get one that is not before
+    /// `since`.
     pub(super) fn mutate_locked(&self, mutations: &[Checked<'_>], since: i64) -> Result<Row> {
         let now = self.clock.now();
         let times = Times { now, put: now.max(since) };
@@ -126,7 +131,7 @@ impl Inner {
         Ok(self.answers(&edit, 0..edit.answer.len(), seq_id))
     }
 
-    /// Some of the cells of an edit that are answered.
+    /// Returns the answered cells of an edit whose indexes are in `which`.
     pub(super) fn answers(&self, edit: &Edit<'_>, which: Range<usize>, seq_id: i64) -> Row {
         let (mut row, mut key) = (RowBuf::new(), SeekKey::new());
         for &Answered { cell, with_tags } in &edit.answer[which] {
@@ -140,7 +145,7 @@ impl Inner {
         mutations.iter().map(|mutation| self.check_mutation(mutation)).collect()
     }
 
-    /// That the families of a mutation are there, and its cells can be.
+    /// Validates a mutation: its families exist, and its cells have valid timestamps and lengths.
     pub(super) fn check_mutation<'m>(&self, mutation: &'m Mutation) -> Result<Checked<'m>> {
         let (stores, ttl) = match mutation {
             Mutation::Put(put) => (self.check_put(put)?, put.ttl),
@@ -175,7 +180,8 @@ impl Inner {
         Ok(stores)
     }
 
-    /// Appends the cells that a mutation is, now that its row is locked. If that fails they may be there in part.
+    /// Resolves a mutation to cells and adds them to `edit`, with the row locked. On failure some of the
+    /// cells may have been added.
     pub(super) fn resolve<'m>(
         &self,
         checked: &'m Checked<'_>,
@@ -216,7 +222,7 @@ impl Inner {
             let timestamp = match timestamp {
                 Some(timestamp) => timestamp,
                 None if cell.kind == CellType::Delete => {
-                    // the k-th marker of a column is for the k-th newest version
+                    // The k-th such marker of a column deletes the k-th newest version.
                     let same = |other: &&DeleteCell| {
                         other.kind == CellType::Delete
                             && other.family == cell.family
@@ -233,7 +239,8 @@ impl Inner {
         Ok(())
     }
 
-    /// The timestamp of a version of a column, counted from the newest; none if there are not as many.
+    /// Returns the timestamp of the `nth` version of a column, counted from the newest; `None` if there are
+    /// fewer versions.
     fn version(&self, row: &Bytes, family: &Bytes, qualifier: &Bytes, nth: usize) -> Result<Option<i64>> {
         let versions = u32::try_from(nth + 1).unwrap_or(u32::MAX);
         let get = Get::new(row).column(family.clone(), qualifier.clone()).max_versions(versions);
@@ -252,13 +259,13 @@ impl<'m> Checked<'m> {
         self.mutation.row()
     }
 
-    /// Whether it reads its row before it writes.
+    /// Whether the mutation may read its row before it writes.
     pub(super) fn reads(&self) -> bool {
         !matches!(self.mutation, Mutation::Put(_))
     }
 }
 
-/// That there are mutations, all of one row.
+/// Checks that there are mutations, and that all are of `row`.
 pub(super) fn check_rows(row: &[u8], mutations: &[Mutation]) -> Result<()> {
     if mutations.is_empty() {
         return Err(Error::invalid_argument("no mutation to make of the row"));

@@ -20,19 +20,19 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
-/// The file in the region's directory that a writer locks. HBase passes over it.
+/// The file in the region's directory that a writer locks. HBase ignores it.
 const LOCK: &str = ".hregion.lock";
 
-/// The table of a region that is created without one.
+/// The table of a region that is created without a table name.
 pub(super) const DEFAULT_TABLE: &str = "default";
 
 /// hbase.hregion.memstore.flush.size
 const DEFAULT_FLUSH_SIZE: u64 = 128 << 20;
 
-/// How often files are listed again because another process has changed them meanwhile.
+/// How often files are listed again because another process has changed them meanwhile, at most.
 const LISTINGS: u32 = 20;
 
-/// What is open of a region.
+/// The opened parts of a region.
 pub(super) struct Opened {
     pub(super) dir: RegionDir,
     pub(super) stores: Vec<Store>,
@@ -67,7 +67,7 @@ impl RegionOptions {
             };
             let opened = self.open_store_files(&dir, &store, &mut warnings)?;
             if self.writable {
-                // Refused now rather than at the first flush, when writes have been acknowledged.
+                // Refused here rather than at the first flush, when writes have already been acknowledged.
                 let is_encrypted = opened.files.iter().any(StoreFile::is_encrypted);
                 Encryption::for_output(&store.family, is_encrypted, &self.files)?;
             }
@@ -84,7 +84,7 @@ impl RegionOptions {
         self.region(Opened { dir, stores, states, mvcc, lock, block_counts, replaced, warnings })
     }
 
-    /// Adds the families of the descriptor that was given; returns its table.
+    /// Adds the families of the given descriptor file. Returns its table.
     fn read_descriptor_file(&mut self) -> Result<Option<(TableName, PathBuf)>> {
         let Some(path) = self.descriptor_file.take() else { return Ok(None) };
         let descriptor = read_descriptor_file(&*self.storage, &path)?;
@@ -94,7 +94,7 @@ impl RegionOptions {
         Ok(Some((descriptor.table().clone(), path)))
     }
 
-    /// Makes the region, now that its files are open.
+    /// Creates the region from its opened files.
     pub(super) fn region(self, opened: Opened) -> Result<Region> {
         let Opened { dir, stores, states, mvcc, lock, block_counts, replaced, warnings } = opened;
         let background = if lock.is_some() {
@@ -139,7 +139,8 @@ impl RegionOptions {
             background.start(&region.0);
         }
         if region.0.is_writable {
-            // Files that compactions left over; those that cannot be archived now wait for the next compaction.
+            // Archives files that compactions left over. Those that cannot be archived are retried before the
+            // next compaction.
             if let Err(error) = region.0.archive_replaced(None) {
                 region.0.tell_unarchived(&error);
             }
@@ -148,8 +149,8 @@ impl RegionOptions {
         Ok(region)
     }
 
-    /// Opens the directory, locked if it is to be written to. A region that does not exist is created, if it may be.
-    /// `described` is the table of the descriptor that was given, and its file.
+    /// Opens the directory, and locks it if it is to be written to. Creates the region if it does not exist
+    /// and may be created. `described` is the table of the given descriptor, and the path of its file.
     fn open_dir(
         &self,
         path: &Path,
@@ -176,7 +177,7 @@ impl RegionOptions {
             opened => drop(opened?),
         }
         let lock = self.lock(path)?;
-        // What was read before the lock may have changed.
+        // Anything read before the lock was taken may have changed.
         let mut dir = open()?;
         let (families, is_altered) = dir.reconcile(&self.families, self.schema_change())?;
         if !dir.has_descriptor() && families.len() > self.families.len() {
@@ -195,7 +196,8 @@ impl RegionOptions {
         }
         let table = TableName::parse(self.table.as_deref().unwrap_or(DEFAULT_TABLE))?;
         let info = RegionInfo::new(table, self.start_key.clone(), self.end_key.clone(), self.clock.now())?;
-        // A directory with other things in it becomes a region where it is: by one process at a time.
+        // An existing directory that is not empty is made a region in place, so it is locked against other
+        // processes.
         let is_occupied = match self.storage.list_dir(path) {
             Ok(entries) => !entries.is_empty(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => false,
@@ -203,13 +205,13 @@ impl RegionOptions {
         };
         let _lock = if is_occupied { Some(self.lock(path)?) } else { None };
         match RegionDir::create(&self.storage, path, &info, &self.families) {
-            // Another process was faster.
+            // Another process has created the region meanwhile.
             Err(error) if error.is_already_exists() => Ok(()),
             created => created.map(drop),
         }
     }
 
-    /// Keeps other writers away.
+    /// Locks the region's directory against other writers.
     fn lock(&self, dir: &Path) -> Result<FileLock> {
         let path = dir.join(LOCK);
         self.storage.lock(&path).map_err(|error| match error.kind() {
@@ -228,7 +230,7 @@ impl RegionOptions {
         Error::unknown_settings(dir.path(), unknown.map(Family::name))
     }
 
-    /// How the files of a family are compacted, by the settings of the family that was given, or in the descriptor.
+    /// Returns the compaction settings of a family: from the given family, else from the descriptor.
     fn compaction_of(&self, dir: &RegionDir, family: &Family) -> Result<CompactionConfig> {
         if !self.writable {
             return Ok(CompactionConfig::default());
@@ -241,7 +243,7 @@ impl RegionOptions {
         CompactionConfig::from_settings(family, &setting)
     }
 
-    /// The families by name, and a warning if the settings of some are not known.
+    /// Returns the families by name, and a warning if the settings of some are unknown.
     fn families_of(&self, dir: &RegionDir) -> Result<(Vec<Family>, Vec<Error>)> {
         let (families, _) = dir.reconcile(&self.families, SchemaChange::Refuse)?;
         let is_known = dir.has_descriptor() || families.len() == self.families.len();
@@ -249,8 +251,9 @@ impl RegionOptions {
         Ok((families, warnings))
     }
 
-    /// Opens the files of a store. Those of a region that another process may change are listed again once they are open: a
-    /// listing made while files are replaced may have neither the old ones nor the new one.
+    /// Opens the files of a store. If another process may change the region, the files are listed again after
+    /// they are open, because a listing made while files are replaced may have neither the old nor the new
+    /// ones.
     fn open_store_files(
         &self,
         dir: &RegionDir,
@@ -278,7 +281,8 @@ impl RegionOptions {
         Err(Error::io("list", &store.dir, error))
     }
 
-    /// Lists the files of a family. A file that a reference or link led to may be moved by another process meanwhile.
+    /// Lists the files of a family. Retries if the target of a reference or link is missing, because another
+    /// process may have moved it meanwhile.
     fn list_store_files(&self, dir: &RegionDir, family: &[u8]) -> Result<StoreFiles> {
         let mut listed = dir.store_files(family);
         for _ in 0..LISTINGS {
@@ -291,17 +295,18 @@ impl RegionOptions {
     }
 }
 
-/// The files of a store, and those that were replaced and are in its directory still.
+/// The files of a store, and the replaced files that are still in its directory.
 struct StoreContent {
     files: Vec<StoreFile>,
     replaced: Vec<String>,
 }
 
 impl StoreContent {
-    /// `unlisted` are the names in the directory that do not belong to the store: some may be files that compactions replaced.
+    /// Creates the content of a store. `unlisted` are the names in the directory that are not files of the
+    /// store; some may be files replaced by compactions.
     fn new(opened: OpenedFiles, unlisted: &[String]) -> Self {
         let OpenedFiles { files, replaced, .. } = opened;
-        // A name that no store file has may be that of a directory.
+        // A name that is not a valid store file name may be that of a directory.
         let is_replaced = |name: &&String| {
             let compacted = files.iter().filter(|file| !file.is_bulk_loaded());
             FileName::parse(name).is_some()
@@ -318,8 +323,8 @@ fn is_same(a: &[StoreFileInfo], b: &[StoreFileInfo]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (&a.name, &a.path) == (&b.name, &b.path))
 }
 
-/// The greatest sequence id that a file knows of. A cell may have a greater one than the log's that its file ends with: what
-/// was computed for it, or came by a bulk load with the ids it had.
+/// Returns the greatest sequence id in a file. A cell may have a greater id than the file's maximum log
+/// sequence id: one that was computed for it, or one that it kept through a bulk load.
 fn greatest_seq_id(file: &StoreFile) -> i64 {
     file.max_seq_id().max(file.max_memstore_ts())
 }

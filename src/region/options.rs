@@ -1,4 +1,4 @@
-//! How to open a region.
+//! Options to open a region with.
 
 use super::observer::{Observers, RegionObserver};
 use super::{MemoryLimit, Region, Scheduler};
@@ -14,7 +14,7 @@ use bytes::Bytes;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// How to open a [`Region`]: made by [`Region::options`].
+/// Options to open a [`Region`] with. Created by [`Region::options`].
 #[derive(Clone, Debug)]
 pub struct RegionOptions {
     pub(super) files: HFileOptions,
@@ -61,14 +61,14 @@ impl RegionOptions {
         }
     }
 
-    /// Keeps decoded blocks in this cache (default: none, so that each read goes to the files).
+    /// Sets the cache of decoded blocks (default: none, so that each read accesses the files).
     #[must_use]
     pub fn cache(mut self, cache: &BlockCache) -> Self {
         self.files = self.files.cache(cache);
         self
     }
 
-    /// How many store files may be open at once, a bound that other regions may share (default:
+    /// Sets the bound on the number of open store files, which other regions may share (default:
     /// [`FileHandles::of_process`]).
     #[must_use]
     pub fn file_handles(mut self, handles: &FileHandles) -> Self {
@@ -76,7 +76,7 @@ impl RegionOptions {
         self
     }
 
-    /// The storage with its files bounded, for a region that is about to be opened.
+    /// Wraps the storage to bound its open files, for a region that is about to be opened.
     pub(super) fn bounded(mut self) -> Self {
         let handles = self.file_handles.clone().unwrap_or_else(FileHandles::of_process);
         self.storage = Arc::new(BoundedStorage::new(self.storage, handles, archived_path));
@@ -84,14 +84,16 @@ impl RegionOptions {
         self
     }
 
-    /// Whether the region may be written to (default: no). One process at a time may open it so.
+    /// Sets whether the region may be written to (default: no). Only one process at a time may open it for
+    /// writing.
     #[must_use]
     pub fn writable(mut self, writable: bool) -> Self {
         self.writable = writable;
         self
     }
 
-    /// Creates a region where there is none, of the families given, and opens it for writing.
+    /// Sets whether to create the region, with the given families, if it does not exist. Opens it for
+    /// writing.
     #[must_use]
     pub fn create_if_missing(mut self, create: bool) -> Self {
         self.create_if_missing = create;
@@ -99,10 +101,10 @@ impl RegionOptions {
         self
     }
 
-    /// A family of a region that is created, or of one that has no table descriptor.
+    /// Adds a family of a region that is to be created, or that has no table descriptor.
     ///
-    /// For a region with a table descriptor it must be as the descriptor has it; opening fails otherwise, unless the
-    /// descriptor is to be [altered](Self::alter).
+    /// For a region with a table descriptor, the family must be the same as in the descriptor, or opening
+    /// fails, unless the descriptor is to be [altered](Self::alter).
     #[must_use]
     pub fn family(mut self, family: Family) -> Self {
         self.families.retain(|other| other.name() != family.name());
@@ -110,78 +112,82 @@ impl RegionOptions {
         self
     }
 
-    /// A table descriptor of HBase's, a file like `.tableinfo.0000000001.626`, whose families are [given](Self::family): for a
-    /// region that was copied without its table.
+    /// Sets an HBase table descriptor, a file like `.tableinfo.0000000001.626`, and uses its families as if
+    /// [given](Self::family): for a region that was copied without its table.
     #[must_use]
     pub fn descriptor_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.descriptor_file = Some(path.into());
         self
     }
 
-    /// Whether the table descriptor is rewritten if the [families given](Self::family) differ from it (default: no). Families that
-    /// are not given stay as they are (HBase: `modify_column_family`, `add_column_family`). Needs a writable region.
+    /// Sets whether the table descriptor is rewritten if the [given families](Self::family) differ from it
+    /// (default: no). Families not given are unchanged (HBase: `modify_column_family`, `add_column_family`).
+    /// Requires a writable region.
     #[must_use]
     pub fn alter(mut self, alter: bool) -> Self {
         self.alter = alter;
         self
     }
 
-    /// The table of a region that is created: `name` or `namespace:name` (default: `default`).
+    /// Sets the table of a region to create: `name` or `namespace:name` (default: `default`).
     #[must_use]
     pub fn table(mut self, name: impl Into<String>) -> Self {
         self.table = Some(name.into());
         self
     }
 
-    /// The rows of a region that is created: from `start` on to before `end`; empty for no bound.
+    /// Sets the key range of a region to create: from `start`, inclusive, to `end`, exclusive; empty for no
+    /// bound.
     #[must_use]
     pub fn key_range(mut self, start: impl Into<Bytes>, end: impl Into<Bytes>) -> Self {
         (self.start_key, self.end_key) = (start.into(), end.into());
         self
     }
 
-    /// Flushes when cells in memory and what finds them take this many bytes, on a thread of the [scheduler](Self::scheduler),
-    /// and compacts what the policy chooses after it (default: what the table's descriptor sets, else 128 MiB; HBase:
-    /// `hbase.hregion.memstore.flush.size`). Writers wait when four times as much is there.
+    /// Sets the number of bytes in memory, of cells and their indexes, at which the region is flushed on a
+    /// thread of the [scheduler](Self::scheduler), and then compacted as the policy selects (default: the
+    /// setting of the table descriptor, else 128 MiB; HBase: `hbase.hregion.memstore.flush.size`). Writers
+    /// wait at four times this size.
     #[must_use]
     pub fn memstore_flush_size(mut self, bytes: u64) -> Self {
         self.memstore_flush_size = Some(bytes);
         self
     }
 
-    /// How much memory unflushed cells may take in all regions that share the limit (default: [that of the
-    /// process](MemoryLimit::global)).
+    /// Sets the limit on memory taken by unflushed cells in all regions that share the limit (default: [the
+    /// limit of the process](MemoryLimit::global)).
     #[must_use]
     pub fn memory_limit(mut self, limit: &MemoryLimit) -> Self {
         self.memory_limit = Some(limit.clone());
         self
     }
 
-    /// What flushes and compacts the region when nobody asks for it (default: [the scheduler of the process](Scheduler::global)).
+    /// Sets the scheduler of background flushes and compactions (default: [the scheduler of the
+    /// process](Scheduler::global)).
     #[must_use]
     pub fn scheduler(mut self, scheduler: &Scheduler) -> Self {
         self.scheduler = Some(scheduler.clone());
         self
     }
 
-    /// Whether flushes of the scheduler are followed by compactions (default: yes; HBase: `COMPACTION_ENABLED`). Those that are
-    /// [asked for](Region::compact) are made all the same.
+    /// Sets whether background flushes are followed by compactions (default: yes; HBase:
+    /// `COMPACTION_ENABLED`). [Explicit compactions](Region::compact) are always done.
     #[must_use]
     pub fn compaction_enabled(mut self, enabled: bool) -> Self {
         self.compaction_enabled = enabled;
         self
     }
 
-    /// Calls an observer before and behind what the region does, with those of higher `priority` after it; 0 for no matter
-    /// when.
+    /// Adds an observer, called before and after the region's operations. Observers with a higher `priority`
+    /// are called later; use 0 if the order does not matter.
     #[must_use]
     pub fn observer(mut self, priority: i32, observer: Arc<dyn RegionObserver>) -> Self {
         self.observers.add(priority, observer);
         self
     }
 
-    /// Whether scans of columns put seeks off until they must know what is there (default: yes). No answer depends on it: it
-    /// is for tests.
+    /// Sets whether scans of columns seek lazily, only when the next cell must be known (default: yes). Does
+    /// not affect results: for tests.
     #[doc(hidden)]
     #[must_use]
     pub fn lazy_seek(mut self, lazy: bool) -> Self {
@@ -189,14 +195,14 @@ impl RegionOptions {
         self
     }
 
-    /// The clock by which cells expire and are dated (default: the system's).
+    /// Sets the clock for cell expiry and timestamps (default: the system clock).
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Where files are (default: the local file system).
+    /// Sets the storage of the files (default: the local file system).
     #[must_use]
     pub fn storage(mut self, storage: Arc<dyn Storage>) -> Self {
         self.files = self.files.storage(Arc::clone(&storage));
@@ -204,73 +210,78 @@ impl RegionOptions {
         self
     }
 
-    /// Whether to compare the checksums of blocks (default: yes).
+    /// Sets whether block checksums are verified (default: yes).
     #[must_use]
     pub fn verify_checksums(mut self, verify: bool) -> Self {
         self.files = self.files.verify_checksums(verify);
         self
     }
 
-    /// The most that a file may make us allocate.
+    /// Sets the limits on memory allocated for data read from files.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.files = self.files.limits(limits);
         self
     }
 
-    /// The dictionary of files compressed by Zstandard with one. See [`HFileOptions::zstd_dictionary`].
+    /// Sets the dictionary of files compressed by Zstandard with one. See [`HFileOptions::zstd_dictionary`].
     #[must_use]
     pub fn zstd_dictionary(mut self, dictionary: impl Into<Arc<[u8]>>) -> Self {
         self.files = self.files.zstd_dictionary(dictionary);
         self
     }
 
-    /// The cluster's master key, for encrypted files. See [`HFileOptions::master_key`].
+    /// Sets the cluster's master key, for encrypted files. See [`HFileOptions::master_key`].
     #[must_use]
     pub fn master_key(mut self, key: impl Into<Arc<[u8]>>) -> Self {
         self.files = self.files.master_key(key);
         self
     }
 
-    /// The time by the clock of the regions, in milliseconds since 1970.
+    /// Returns the time of the regions' clock, in milliseconds since 1970.
     pub(crate) fn now(&self) -> i64 {
         self.clock.now()
     }
 
-    /// Where files are.
+    /// Returns the storage of the files.
     pub(crate) fn file_storage(&self) -> &Arc<dyn Storage> {
         &self.storage
     }
 
-    /// Whether regions are opened to be written to.
+    /// Whether regions are opened for writing.
     pub(crate) fn is_writable(&self) -> bool {
         self.writable
     }
 
-    /// Opens the region of a directory.
+    /// Opens the region in a directory.
     ///
-    /// A region without a table descriptor is read with all versions of all cells, and [says so](Region::warnings). It is opened for writing
-    /// only if all of its families [are given](Self::family).
+    /// A region without a table descriptor is read with all versions of all cells, and has a
+    /// [warning](Region::warnings). It can be opened for writing only if all of its families [are
+    /// given](Self::family).
     ///
     /// # Errors
     ///
-    /// If there is none and none is to be created; if the directory is not a region, or a file of it is damaged or not
-    /// readable; if it has recovered edits, which must be replayed first; if another process has it open for writing
-    /// ([`Locked`](crate::ErrorKind::Locked)); if families that are given differ from the table descriptor.
+    /// If the directory does not exist and is not to be created; if it is not a region, or one of its files
+    /// is damaged or unreadable; if it has recovered edits, which must be replayed first; if another process
+    /// has it open for writing ([`Locked`](crate::ErrorKind::Locked)); if the given families differ from the
+    /// table descriptor.
     pub fn open(self, path: impl AsRef<Path>) -> Result<Region> {
         self.bounded().open_region(path.as_ref())
     }
 
-    /// Opens HFiles that are in no region, for reading, as the files of one family of a region of all rows.
+    /// Opens HFiles outside of any region, for reading, as the files of one family in a region that covers
+    /// all rows.
     ///
-    /// No file says what its family promises. Unless one [is given](Self::family), it is called as that of the files' cells and
-    /// keeps everything: versions and cells are hidden by delete markers and by what is asked for, and by nothing else.
-    /// The files may overlap; sequence ids order them as in a store.
+    /// HFiles do not record the settings of their family. Unless a family [is given](Self::family), it gets
+    /// the name found in the files' cells and keeps everything: cells and versions are hidden only by delete
+    /// markers and by the settings of the read. The files may overlap; they are ordered by sequence id, as in
+    /// a store.
     ///
     /// # Errors
     ///
-    /// If there are no files, or one is damaged or not readable; if their cells are of several families (which is told by the
-    /// first and the last of each) or have several orders; if the region is to be writable, or more than one family is given.
+    /// If there are no files, or one is damaged or unreadable; if their cells are of several families
+    /// (checked on the first and last cell of each file) or in different orders; if the region is to be
+    /// writable, or more than one family is given.
     pub fn open_files(self, files: impl IntoIterator<Item = impl AsRef<Path>>) -> Result<Region> {
         let files: Vec<_> = files.into_iter().map(|file| file.as_ref().to_owned()).collect();
         self.bounded().open_hfiles(&files)

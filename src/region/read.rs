@@ -1,4 +1,4 @@
-//! One row: what a get reads (read-path.md §5.1).
+//! Gets: reads of one row (read-path.md §5.1).
 
 use super::{Inner, RegionState};
 use crate::cell::RowBuf;
@@ -11,13 +11,15 @@ use bytes::Bytes;
 use std::sync::Arc;
 
 impl Inner {
-    /// A read point and the state that holds all that is seen at it, kept for as long as the read point lives.
+    /// Registers a read point. Returns it with a state that contains everything visible at it, for as long as
+    /// the read point lives.
     pub(super) fn register(&self) -> (ReadPoint, Arc<RegionState>) {
         let point = || self.mvcc.register(|_| ()).0;
         self.states.read_at(point, |state, point| (point, Arc::clone(state)))
     }
 
-    /// Reads a row as it is now, without registering: the state that is held is enough for one read.
+    /// Reads the current cells of a row. Needs no registered read point: holding the state is enough for one
+    /// read.
     #[inline]
     pub(super) fn get_now(&self, get: &Get, row: &mut RowBuf) -> Result<()> {
         let point = || match get.select.isolation {
@@ -27,7 +29,7 @@ impl Inner {
         self.states.read_at(point, |state, point| self.get_at(state, get, point, row))
     }
 
-    /// Reads a row by `read`, before and behind which the observers are called.
+    /// Reads a row with `read`, and calls the observers before and after.
     #[inline]
     pub(super) fn get_observed(
         &self,
@@ -46,7 +48,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Reads a row from a state at a read point.
+    /// Reads a row of a state at a read point.
     pub(super) fn get_at(
         &self,
         state: &RegionState,
@@ -63,8 +65,9 @@ impl Inner {
         let mut clock = None;
         let result = self.each_store(get.columns(), |store, columns| {
             let (family, state) = (&self.stores[store].family, &state.stores[store]);
-            // A clock is not free, and only what may expire asks for it. What a segment does not say of tags that are
-            // written meanwhile concerns those alone who see writes that are not complete.
+            // Reading the clock has a cost, so it is read only if a cell may expire. A segment may not yet
+            // report tags that are being written; only reads of uncommitted writes see those, and they always
+            // read the clock.
             let may_expire = family.ttl_millis().is_some()
                 || get.select.isolation == Isolation::ReadUncommitted
                 || state.may_have_tags()
@@ -99,7 +102,7 @@ impl Inner {
         result
     }
 
-    /// Calls `read` for each store that is asked, in the order of their names, with the columns asked of it.
+    /// Calls `read` for each store to read, in family order, with the columns to read of it.
     pub(super) fn each_store<'q>(
         &self,
         columns: &'q crate::op::Columns,
@@ -114,7 +117,7 @@ impl Inner {
         {
             return read(self.store_index(family)?, qualifiers);
         }
-        // all of them must exist before any is read
+        // All families must exist before any is read.
         for (family, _) in columns.families() {
             self.store_index(family)?;
         }

@@ -1,5 +1,5 @@
-//! Many rows: the stores of a region, row by row (read-path.md §11, §12; HBase: `RegionScannerImpl`, and the scanning part of
-//! `RSRpcServices`).
+//! Scans of a region: merges its stores row by row (read-path.md §11, §12; HBase: `RegionScannerImpl`, and
+//! the scanning part of `RSRpcServices`).
 
 mod observed;
 mod owned;
@@ -25,29 +25,30 @@ use std::ops::{ControlFlow, Deref};
 use std::sync::Arc;
 use whole_rows::WholeRows;
 
-/// The rows that a scan asks for, in their order.
+/// Scans the rows of a region in order.
 ///
-/// Three ways to take them, from the cheapest on: [`for_each_cell`](Self::for_each_cell) lends each cell, [`next_row`](Self::next_row)
-/// lends rows from a buffer that is used again, and as an iterator it gives owned rows. [`next_results`](Self::next_results)
-/// answers as a RegionServer answers one call.
+/// There are three ways to read, from the cheapest on: [`for_each_cell`](Self::for_each_cell) passes each
+/// cell to a callback, [`next_row`](Self::next_row) returns references to rows in a reused buffer, and the
+/// iterator returns owned rows. [`next_results`](Self::next_results) returns results as one call to a
+/// RegionServer does.
 pub struct RegionScanner<'v> {
     rows: Rows<'v>,
     region: &'v Inner,
     scan: ScanOf<'v>,
-    /// The last result; empty before the first and at the end.
+    /// The last result; empty before the first one and at the end.
     row: RowBuf,
-    /// Whether that is a piece of which the row may go on.
+    /// Whether the last result is part of a row that may continue.
     partial: bool,
-    /// The row of that piece.
+    /// The row key of that part.
     partial_row: Vec<u8>,
-    /// How many rows may still be completed.
+    /// How many more rows may be completed before the limit is reached.
     left: u64,
-    /// Whether anything may come behind the last result.
+    /// Whether anything may follow the last result.
     more: bool,
     observed: Option<Observed>,
 }
 
-/// A scan, whose region may have observers that have changed it.
+/// A scan, either the caller's or a copy that observers may have changed.
 enum ScanOf<'v> {
     Caller(&'v Scan),
     Observed(Arc<Scan>),
@@ -64,8 +65,8 @@ impl Deref for ScanOf<'_> {
     }
 }
 
-/// A scan whose region has observers. It borrows nothing, so that a scan may change while a scanner that is no longer used
-/// has not gone yet.
+/// A scan of a region with observers. Borrows nothing, so that the caller may change its scan while an unused
+/// scanner has not been dropped yet.
 struct Observed {
     region: Arc<Inner>,
     scan: Arc<Scan>,
@@ -73,17 +74,17 @@ struct Observed {
 
 impl Drop for Observed {
     fn drop(&mut self) {
-        // nobody is there any more to be told of an error
+        // There is no caller left to return an error to.
         let _ = self.region.observe(|observer, context| observer.pre_scanner_close(context, &self.scan));
         let _ = self.region.observe(|observer, context| observer.post_scanner_close(context, &self.scan));
     }
 }
 
-/// The ways through rows, which give the same where both can go.
+/// The ways to read rows. Where more than one applies, the results are the same.
 enum Rows<'v> {
     Whole(WholeRows<'v>),
     Pieces(Box<Pieces<'v>>),
-    /// Pieces of a scan that observers may have changed.
+    /// Parts of rows, for a scan that observers may have changed.
     Observed(ObservedPieces<'v>),
 }
 
@@ -100,7 +101,7 @@ impl<'v> RegionScanner<'v> {
         Ok(Self::of(rows, region, ScanOf::Caller(scan), None))
     }
 
-    /// As [`new`](Self::new), of a region that has observers, who may have changed the scan.
+    /// As [`new`](Self::new), for a region with observers, which may have changed the scan.
     pub(super) fn observed(view: &'v ReadView, scan: Arc<Scan>) -> Result<Self> {
         let (region, state) = (&*view.region, &*view.state);
         let read_point = view.point_for(scan.select.isolation);
@@ -124,14 +125,15 @@ impl<'v> RegionScanner<'v> {
         }
     }
 
-    /// The next row that has any of the cells asked for, lent until the next call; none at the end. If the scan has a
-    /// [batch](Scan::batch), or [allows](Scan::allow_partial) a limit on size to cut rows, it may be a piece of a row: see
+    /// Returns the next row that has any of the cells requested, valid until the next call; `None` at the
+    /// end. The result may be a part of a row if the scan has a [batch](Scan::batch), or
+    /// [allows](Scan::allow_partial) the limit on result size to split rows: see
     /// [`is_partial`](Self::is_partial).
     ///
     /// # Errors
     ///
-    /// If a file is damaged or cannot be read, a filter cannot compare what it finds, or the region
-    /// [was closed](crate::ErrorKind::Closed).
+    /// If a file is damaged or unreadable, a filter cannot compare a value, or the region [was
+    /// closed](crate::ErrorKind::Closed).
     #[inline]
     pub fn next_row(&mut self) -> Result<Option<RowRef<'_>>> {
         self.region.check_open()?;
@@ -151,13 +153,14 @@ impl<'v> RegionScanner<'v> {
         Ok(if found { Some(self.row.as_row()) } else { None })
     }
 
-    /// Whether the last result is a piece, and more cells of its row may follow in the next one. It may turn out that there are none.
+    /// Whether the last result is a part of a row, and the next result may have more cells of that row. There
+    /// may turn out to be none.
     #[must_use]
     pub fn is_partial(&self) -> bool {
         self.partial
     }
 
-    /// Whether the filter has said that it takes no more rows: then a scan of several regions ends, too.
+    /// Whether the filter accepts no more rows, which also ends a scan of several regions.
     pub(crate) fn is_filter_done(&self) -> bool {
         match &self.rows {
             Rows::Whole(_) => false,
@@ -166,13 +169,13 @@ impl<'v> RegionScanner<'v> {
         }
     }
 
-    /// The row that was lent last.
+    /// Returns the row read last.
     pub(crate) fn row(&self) -> RowRef<'_> {
         self.row.as_row()
     }
 
-    /// Whether there may be another result: false once the end or the limit is known to be reached. A row that is there may still
-    /// turn out to have no cells that are asked for.
+    /// Whether there may be another result. Returns false once the end or the limit is known to be reached.
+    /// True does not guarantee a result: the remaining rows may have none of the cells requested.
     #[must_use]
     pub fn may_have_more(&self) -> bool {
         self.left > 0
@@ -184,9 +187,10 @@ impl<'v> RegionScanner<'v> {
             }
     }
 
-    /// Results as a RegionServer gives them in one call (read-path.md §12.2): no more than `max`, or than
-    /// [the scan says](Scan::caching); fewer if the scan's limit on size is reached, which counts anew in every call, or the
-    /// end. Without any of these, all that are left.
+    /// Returns results as one call to a RegionServer does (read-path.md §12.2): at most `max`, or, if that
+    /// is `None`, at most the number [set by the scan](Scan::caching). Returns fewer at the end, or if the
+    /// scan's limit on result size is reached; that limit is counted anew in every call. Without any of these
+    /// limits, returns all that are left.
     ///
     /// # Errors
     ///
@@ -200,7 +204,7 @@ impl<'v> RegionScanner<'v> {
             if self.next_observed(&mut context)? {
                 results.push(ScanResult { row: self.row.freeze(), partial: self.partial });
             } else if !self.more && self.left > 0 {
-                // then the last one is complete, though a limit was reached in it
+                // The last result is complete then, even if a limit was reached within it.
                 if let Some(last) = results.last_mut() {
                     last.partial = false;
                 }
@@ -212,23 +216,24 @@ impl<'v> RegionScanner<'v> {
         Ok(ScanResults { results, more: self.more && self.left > 0 })
     }
 
-    /// Where the scan has come to, to [resume](Scan::resume) it later with another scanner, which may see another state of the
-    /// region. None before the first result, and at the end, but for that by the [limit of rows](Scan::limit).
+    /// Returns the position of the scan, from which another scanner can [resume](Scan::resume) it later,
+    /// possibly on another state of the region. Returns `None` before the first result and at the end, unless
+    /// the scan ended because of the [limit on rows](Scan::limit).
     #[must_use]
     pub fn cursor(&self) -> Option<Cursor> {
         if !self.row.is_empty() {
             return Some(Cursor::new(self.row.as_row().key().to_vec(), self.partial));
         }
-        // the limit was reached when a row followed upon a piece
+        // The limit was reached when the next row turned out to follow a part of this one.
         let is_behind_piece = self.left == 0 && !self.partial_row.is_empty();
         is_behind_piece.then(|| Cursor::new(self.partial_row.clone(), false))
     }
 
-    /// Lends each cell of the rows that are left to `take`, until that breaks off or there are no more.
+    /// Passes each cell of the remaining rows to `take`, until it returns `Break` or there are no more.
     ///
     /// # Errors
     ///
-    /// As [`next_row`](Self::next_row). Cells lent before are right.
+    /// As [`next_row`](Self::next_row). Cells passed before the error are correct.
     pub fn for_each_cell(mut self, mut take: impl FnMut(CellRef<'_>) -> ControlFlow<()>) -> Result<()> {
         let Rows::Whole(rows) = &mut self.rows else {
             while let Some(row) = self.next_row()? {
@@ -254,7 +259,7 @@ impl<'v> RegionScanner<'v> {
         Ok(())
     }
 
-    /// Reads the next result, before and behind which the observers are called.
+    /// Reads the next result, and calls the observers before and after.
     fn next_observed(&mut self, context: &mut ScannerContext) -> Result<bool> {
         let Some(Observed { region, scan }) = &self.observed else { return self.next_result(context) };
         let (region, scan) = (Arc::clone(region), Arc::clone(scan));
@@ -285,7 +290,7 @@ impl<'v> RegionScanner<'v> {
         ScannerContext::new(self.scan.batch, self.scan.max_result_size, scope)
     }
 
-    /// Reads the next result; false if there is none, or none before the limits of the call.
+    /// Reads the next result. Returns false if there is none, or none within the limits of the call.
     fn next_result(&mut self, context: &mut ScannerContext) -> Result<bool> {
         while self.more && self.left > 0 {
             self.row.clear();
@@ -303,7 +308,7 @@ impl<'v> RegionScanner<'v> {
             }
             let row = self.row.as_row().key();
             if self.partial && row != self.partial_row {
-                // which means that the row of the piece is complete
+                // Another row has begun, so the row of the last part is complete.
                 self.partial = false;
                 self.left -= 1;
                 if self.left == 0 {
@@ -328,7 +333,7 @@ impl<'v> RegionScanner<'v> {
     }
 }
 
-/// Reads the next row that has any cells; false if there is none.
+/// Reads the next row that has any cells. Returns false if there is none.
 #[inline]
 fn next_whole_row(rows: &mut WholeRows<'_>, row: &mut RowBuf) -> Result<bool> {
     row.clear();
@@ -343,7 +348,7 @@ fn next_whole_row(rows: &mut WholeRows<'_>, row: &mut RowBuf) -> Result<bool> {
     }
 }
 
-/// The filter of a scan, as it is when the scan begins.
+/// Returns the filter of a scan in its initial state.
 fn start_filter(scan: &Scan) -> Result<Option<FilterState>> {
     let mut filter = scan.select.filter.as_ref().map(FilterState::new);
     if let Some(filter) = &mut filter {
@@ -358,7 +363,7 @@ fn start_filter(scan: &Scan) -> Result<Option<FilterState>> {
 }
 
 impl Inner {
-    /// Reads a row that a filter judges: a scan of one row, of which the first result is taken.
+    /// Reads a row with a filter: runs a scan of one row and takes its first result.
     pub(super) fn get_filtered(
         &self,
         state: &RegionState,
@@ -370,7 +375,7 @@ impl Inner {
         let mut rows = Pieces::open(self, state, &scan, read_point, start_filter(&scan)?)?;
         rows.next(&mut ScannerContext::unlimited(), row)?;
         if row.as_row().key() != get.row {
-            // there is no row without a key
+            // No result: row keys are never empty.
             row.clear();
         }
         self.counters.add(&ReadCounts { gets: 1, ..ReadCounts::default() });

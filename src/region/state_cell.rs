@@ -1,4 +1,4 @@
-//! A state that is swapped whole, and read together with a number that grows with it.
+//! A state that is replaced as a whole, and read together with a number that grows with it.
 
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::unpoisoned;
@@ -7,10 +7,10 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// What everybody reads and few replace. Who holds an old state goes on with it.
+/// A state that is read often and replaced rarely. A reader that holds an old state can continue to use it.
 pub(super) struct StateCell<T> {
     current: Current<T>,
-    /// How often the state has been swapped, twice: odd while it is being.
+    /// Twice the number of swaps so far; odd while a swap is in progress.
     swaps: AtomicU64,
     swapping: Mutex<()>,
 }
@@ -20,35 +20,36 @@ impl<T> StateCell<T> {
         Self { current: Current::new(Arc::new(state)), swaps: AtomicU64::new(0), swapping: Mutex::new(()) }
     }
 
-    /// The state as it is now.
+    /// Returns the current state.
     #[inline]
     pub(super) fn load(&self) -> impl Deref<Target = Arc<T>> {
         self.current.load()
     }
 
-    /// Puts what `change` makes of the state in its place.
+    /// Replaces the state by the result of `change`.
     pub(super) fn swap(&self, change: impl FnOnce(&T) -> T) {
         let _swapping: MutexGuard<'_, ()> = unpoisoned(self.swapping.lock());
         let next = Arc::new(change(&self.load()));
-        // only who holds `swapping` is here
+        // `swapping` is held, so there is no other swap.
         self.swaps.fetch_add(1, Ordering::Relaxed);
         self.current.store(next);
         self.swaps.fetch_add(1, Ordering::Release);
     }
 
-    /// Hands a state to `read` with a number that was taken while this was the state.
+    /// Passes a state to `read`, with a number taken while that state was current.
     ///
-    /// `number` gives the last write that all may see, and acquires what happened before that write. So a write that it covers
-    /// went to this state, or to one before it; none went to a newer one.
+    /// `number` must return the last write visible to all, and acquire everything that happened before that
+    /// write. Every write it covers then went to this state or to an earlier one; none went to a newer one.
     #[inline]
     pub(super) fn read_at<N, R>(&self, number: impl Fn() -> N, read: impl FnOnce(&Arc<T>, N) -> R) -> R {
         loop {
             let swaps = self.swaps.load(Ordering::Acquire);
             let state = self.load();
             let number = number();
-            // A write to a newer state happens after `swaps` became odd for that state, and before the number covers it. So
-            // whoever acquired such a number finds `swaps` changed; and whoever found it even at first acquired all that was
-            // swapped before. In the middle of a swap the states themselves are compared.
+            // A write to a newer state happens after `swaps` became odd for that state, and before the number
+            // covers it. So a thread that acquired such a number finds `swaps` changed, and a thread that
+            // found `swaps` even at first has acquired everything swapped before. In the middle of a swap the
+            // states themselves are compared.
             let unchanged = swaps.is_multiple_of(2) && self.swaps.load(Ordering::Relaxed) == swaps;
             if unchanged || Arc::ptr_eq(&state, &self.load()) {
                 return read(&state, number);
@@ -66,7 +67,7 @@ impl<T> fmt::Debug for StateCell<T> {
 #[cfg(not(loom))]
 use arc_swap::ArcSwap as Current;
 
-/// What loom can see into, in place of the crate that it cannot.
+/// A replacement for `arc_swap`, which loom cannot model.
 #[cfg(loom)]
 struct Current<T>(Mutex<Arc<T>>);
 
@@ -99,14 +100,14 @@ mod tests {
     }
 }
 
-/// Every order of steps: `RUSTFLAGS="--cfg loom" cargo test --release --lib loom`.
+/// Checks every interleaving: `RUSTFLAGS="--cfg loom" cargo test --release --lib loom`.
 #[cfg(all(test, loom))]
 mod loom_tests {
     use super::*;
     use loom::sync::RwLock;
     use loom::thread;
 
-    /// Segments, the newest last; a write goes to the newest and then moves the number.
+    /// Segments, the newest last. A write goes to the newest segment, and then advances the visible number.
     type Segments = Vec<Arc<AtomicU64>>;
 
     #[test]

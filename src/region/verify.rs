@@ -1,4 +1,4 @@
-//! Checking all files of a region, alone and beside each other.
+//! Verification of all files of a region, each by itself and against the others.
 
 use super::RegionOptions;
 use crate::error::{Error, Result};
@@ -9,18 +9,19 @@ use crate::store::open_files;
 use std::path::Path;
 
 impl RegionOptions {
-    /// Verifies a region's directory: reads all of every store file, as [`HFileOptions::verify`] does, and compares
-    /// what the files of a family say of each other. Follows references and links. Does not look at recovered edits.
+    /// Verifies a region's directory: reads all of every store file, as [`HFileOptions::verify`] does, and
+    /// checks the files of each family against each other. Follows references and links. Does not check
+    /// recovered edits.
     ///
-    /// Hands the path of each HFile to `report` with what was found in it, or why it cannot be judged, and goes on.
-    /// Returns what is wrong with the directories of the families and with files beside each other, such as a reference
-    /// that leads nowhere.
+    /// Passes the path of each HFile to `report`, with its faults or with the error that prevented the
+    /// verification, and continues. Returns the faults of family directories and of files in relation to
+    /// others, such as a reference whose file is missing.
     ///
     /// [`HFileOptions::verify`]: crate::HFileOptions::verify
     ///
     /// # Errors
     ///
-    /// If the directory is not a region, or what is not in its families cannot be read.
+    /// If the directory is not a region, or anything outside of its families cannot be read.
     pub fn verify(
         self,
         path: impl AsRef<Path>,
@@ -29,7 +30,7 @@ impl RegionOptions {
         self.verify_families(path.as_ref(), None, &mut report)
     }
 
-    /// As [`verify`](Self::verify), of one family.
+    /// As [`verify`](Self::verify), for one family.
     ///
     /// # Errors
     ///
@@ -74,7 +75,7 @@ impl RegionOptions {
             }
             match open_files(&options.files, &listed) {
                 Ok(opened) => faults.extend(opened.warnings),
-                // What is wrong with a file has been told.
+                // The fault has been reported for one of the files.
                 Err(_) if !all_sound => {}
                 Err(error) => faults.push(error),
             }

@@ -1,4 +1,4 @@
-//! What a region holds at one moment.
+//! A region at one point in time.
 
 use super::{Inner, Region, RegionScanner, RegionState, ResultScanner};
 use crate::cell::{Row, RowBuf};
@@ -8,9 +8,10 @@ use crate::op::{Get, Isolation, Scan};
 use std::fmt;
 use std::sync::Arc;
 
-/// A region at one moment: the writes that were complete when it was taken, and no others.
+/// A consistent snapshot of a region: sees the writes that were complete when it was taken, and no others.
 ///
-/// While it lives, flushes and compactions keep what it may see; it holds memory and files that they would give up.
+/// Flushes and compactions keep everything a live view may see, so it holds memory and files that would
+/// otherwise be released.
 pub struct ReadView {
     handle: Region,
     pub(super) region: Arc<Inner>,
@@ -25,7 +26,7 @@ impl ReadView {
         Self { handle, region, state, point }
     }
 
-    /// The sequence id up to which writes are seen.
+    /// Returns the sequence id up to which writes are visible.
     #[must_use]
     pub fn read_point(&self) -> i64 {
         self.point.get()
@@ -38,7 +39,7 @@ impl ReadView {
         }
     }
 
-    /// The region.
+    /// Returns the region.
     #[must_use]
     pub fn region(&self) -> Region {
         self.handle.clone()
@@ -48,7 +49,7 @@ impl ReadView {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`Region::get`].
     pub fn get(&self, get: &Get) -> Result<Row> {
         let mut row = RowBuf::new();
         self.get_into(get, &mut row)?;
@@ -59,7 +60,7 @@ impl ReadView {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`Region::get_into`].
     pub fn get_into(&self, get: &Get, row: &mut RowBuf) -> Result<bool> {
         row.clear();
         let point = self.point_for(get.select.isolation);
@@ -67,12 +68,12 @@ impl ReadView {
         Ok(!row.is_empty())
     }
 
-    /// Reads rows, all of them as they are here; answers in the order asked. They are read in the order of the rows, so that rows
-    /// which share blocks are read together.
+    /// Reads rows, all at the view's point in time, and returns them in the order of `gets`. They are read in
+    /// row order, so that rows that share blocks are read together.
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get), for one that fails.
+    /// As [`get`](Self::get), for any of the rows.
     pub fn get_many(&self, gets: &[Get]) -> Result<Vec<Row>> {
         let mut numbered: Vec<(usize, &Get)> = gets.iter().enumerate().collect();
         let mut rows: Vec<Option<Row>> = vec![None; gets.len()];
@@ -80,7 +81,7 @@ impl ReadView {
         Ok(rows.into_iter().flatten().collect())
     }
 
-    /// Reads rows, each to its place.
+    /// Reads rows, and stores each at its index in `rows`.
     pub(crate) fn get_numbered(&self, gets: &mut [(usize, &Get)], rows: &mut [Option<Row>]) -> Result<()> {
         gets.sort_by(|(_, a), (_, b)| self.region.order.compare_rows(&a.row, &b.row));
         let mut buffer = RowBuf::new();
@@ -91,21 +92,21 @@ impl ReadView {
         Ok(())
     }
 
-    /// As [`scan`](Self::scan), with a scanner that keeps the view and the scan.
+    /// As [`scan`](Self::scan), with a scanner that owns the view and the scan.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`scan`](Self::scan).
     pub fn into_scanner(self, scan: Scan) -> Result<ResultScanner> {
         ResultScanner::new(self, scan)
     }
 
-    /// Reads the rows of a range, in their order.
+    /// Reads the rows of a range, in order.
     ///
     /// # Errors
     ///
-    /// If a family is unknown, a raw scan names columns, a filter that judges whole rows comes with a
-    /// [batch](Scan::batch), or a file is damaged or not readable.
+    /// If a family is unknown, a raw scan names columns, a filter that applies to whole rows is combined with
+    /// a [batch](Scan::batch), or a file is damaged or unreadable.
     pub fn scan<'v>(&'v self, scan: &'v Scan) -> Result<RegionScanner<'v>> {
         self.region.check_open()?;
         if self.region.observers.is_empty() {

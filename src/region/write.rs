@@ -1,4 +1,5 @@
-//! Where cells get into memory: under one sequence id, seen all at once (read-path.md §19.1; HBase: `HRegion.doMiniBatchMutate`).
+//! Writes cells to memory: under one sequence id, and visible all at once (read-path.md §19.1; HBase:
+//! `HRegion.doMiniBatchMutate`).
 
 use super::Inner;
 use crate::cell::{CellRef, CellType, LATEST_TIMESTAMP, MAX_ROW_LEN, SeekKey, TTL_TAG_TYPE};
@@ -9,10 +10,10 @@ use std::borrow::{Borrow, Cow};
 use std::sync::RwLockReadGuard;
 use std::sync::atomic::Ordering;
 
-/// The longest cell, key and value (hbase.server.keyvalue.maxsize).
+/// The maximum length of a cell in bytes: its key and value (hbase.server.keyvalue.maxsize).
 const MAX_CELL_LEN: usize = 10 << 20;
 
-/// A cell on its way into a store.
+/// A cell to write to a store.
 #[derive(Clone, Debug)]
 pub(super) struct NewCell<'a> {
     pub(super) store: usize,
@@ -24,11 +25,12 @@ pub(super) struct NewCell<'a> {
     pub(super) tags: Cow<'a, [u8]>,
 }
 
-/// The tag of a time to live, as it is stored.
+/// An encoded time-to-live tag.
 pub(super) type TtlTag = [u8; 11];
 
 impl Inner {
-    /// That the region takes writes, and that a row is one of its own. Waits while there is far too much in memory.
+    /// Checks that the region accepts writes and that `row` is in its key range. Waits while far too much is
+    /// in memory.
     pub(super) fn check_write(&self, row: &[u8]) -> Result<()> {
         self.check_writable()?;
         self.admit()?;
@@ -45,8 +47,9 @@ impl Inner {
         self.check_row(row)
     }
 
-    /// The one place where cells get into memory: under one sequence id, which it gives back, seen by no read before all are
-    /// there. Of cells with one key the last stays. `writes` is how many mutations they are of.
+    /// Inserts cells into memory under one sequence id, and returns the id. This is the only place that
+    /// inserts cells. No read sees any of them before all are inserted. Of cells with the same key the last
+    /// one is kept. `writes` is the number of mutations the cells belong to.
     pub(super) fn apply<'a, C>(&self, cells: impl IntoIterator<Item = C>, writes: u64) -> Result<i64>
     where
         C: Borrow<NewCell<'a>>,
@@ -71,7 +74,7 @@ impl Inner {
         Ok(seq_id)
     }
 
-    /// A cell as it is stored; its key is made in `key`.
+    /// Returns a cell as it is stored. Its key is built in `key`.
     pub(super) fn cell_ref<'c>(
         &self,
         cell: &'c NewCell<'_>,
@@ -83,13 +86,13 @@ impl Inner {
         CellRef { key, value: &cell.value, tags: &cell.tags, seq_id }
     }
 
-    /// While this is held, the segments that writes go to stay where they are.
+    /// Locks out freezes: while the guard is held, the active segments are not replaced.
     fn update(&self) -> RwLockReadGuard<'_, ()> {
         unpoisoned(self.updates.read())
     }
 }
 
-/// A timestamp, or the clock's.
+/// Returns `timestamp`, or `now` if it is not set.
 pub(super) fn at(timestamp: Option<i64>, now: i64) -> i64 {
     timestamp.filter(|&timestamp| timestamp != LATEST_TIMESTAMP).unwrap_or(now)
 }
@@ -110,7 +113,8 @@ pub(super) fn check_len(len: usize) -> Result<()> {
     Ok(())
 }
 
-/// The tag of a time to live in milliseconds. The greatest one means none, and has no tag (HBase: `TagUtil`).
+/// Encodes the tag of a time to live in milliseconds. `i64::MAX` means no time to live, and has no tag
+/// (HBase: `TagUtil`).
 pub(super) fn ttl_tag(millis: Option<i64>) -> Option<TtlTag> {
     let millis = millis.filter(|&millis| millis != i64::MAX)?;
     let mut tag = [0; 11];

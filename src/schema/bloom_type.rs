@@ -1,21 +1,21 @@
-//! What a file's general Bloom filter is a filter of (hfile.md §12.2).
+//! The key of a file's general Bloom filter (hfile.md §12.2).
 
 use std::fmt;
 
-/// What a file's general Bloom filter is a filter of.
+/// The key of a file's general Bloom filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum BloomType {
-    /// Rows.
+    /// Row keys.
     Row,
-    /// Rows with a qualifier. Deletes of a family are there with an empty one.
+    /// Row keys with a qualifier. Deletes of a family are added with an empty qualifier.
     RowCol,
-    /// The first bytes of rows: at least 1. A shorter row is there as it is.
+    /// Row prefixes of this many bytes, at least 1. A shorter row key is added whole.
     RowPrefixFixedLength(u32),
 }
 
 impl BloomType {
-    /// HBase's name, as in a file info.
+    /// Returns HBase's name, as in a file info.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -1,8 +1,8 @@
-//! The ciphers of encrypted files by name (hfile.md §9; HBase: `Cipher`).
+//! Ciphers of encrypted files (hfile.md §9; HBase: `Cipher`).
 
 use std::fmt;
 
-/// How the blocks of a family's files are encrypted.
+/// The cipher of the blocks of a family's files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Cipher {
@@ -11,7 +11,7 @@ pub enum Cipher {
 }
 
 impl Cipher {
-    /// HBase's name, as in the attribute ENCRYPTION: `AES`.
+    /// Returns HBase's name, as in the attribute ENCRYPTION: `AES`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -19,7 +19,7 @@ impl Cipher {
         }
     }
 
-    /// The cipher of a name, in any case.
+    /// Returns the cipher with a name, in any case.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         name.eq_ignore_ascii_case("AES").then_some(Self::Aes)

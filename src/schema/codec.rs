@@ -1,23 +1,23 @@
-//! Compression of blocks, by name and number (hfile.md §8; HBase: `Compression.Algorithm`).
+//! Block compression codecs, by name and number (hfile.md §8; HBase: `Compression.Algorithm`).
 
-/// How the blocks of a file are compressed.
+/// The compression of the blocks of a file.
 ///
-/// The file holds the ordinal only; which codec class wrote it is not recorded.
+/// A file records only the ordinal, not the codec class that wrote it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Codec {
     /// LZO1X, in Hadoop's framing.
     Lzo,
-    /// One gzip member a block.
+    /// One gzip member per block.
     Gz,
-    /// As it is.
+    /// No compression.
     #[default]
     None,
     /// Raw Snappy, in Hadoop's framing.
     Snappy,
     /// LZ4 blocks, in Hadoop's framing.
     Lz4,
-    /// A bzip2 stream a block.
+    /// One bzip2 stream per block.
     Bzip2,
     /// Zstandard frames, bare or in Hadoop's framing.
     Zstd,
@@ -41,19 +41,19 @@ impl Codec {
         Self::Brotli,
     ];
 
-    /// The codec of an ordinal of `Compression.Algorithm`, as in a trailer.
+    /// Returns the codec with an ordinal of `Compression.Algorithm`, as in a trailer.
     #[must_use]
     pub fn from_ordinal(ordinal: u32) -> Option<Self> {
         Self::ALL.get(usize::try_from(ordinal).ok()?).copied()
     }
 
-    /// The ordinal, as in a trailer.
+    /// Returns the ordinal, as in a trailer.
     #[must_use]
     pub fn ordinal(self) -> u32 {
         self as u32
     }
 
-    /// HBase's name: `GZ`, `SNAPPY` …
+    /// Returns HBase's name: `GZ`, `SNAPPY` …
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

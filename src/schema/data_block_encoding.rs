@@ -1,19 +1,19 @@
-//! The data block encodings by name and id (hfile.md §7; HBase: `DataBlockEncoding`).
+//! Data block encodings, by name and id (hfile.md §7; HBase: `DataBlockEncoding`).
 
-/// How the cells of a file's data blocks are written.
+/// The encoding of cells in a file's data blocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DataBlockEncoding {
-    /// Cell after cell, as they are.
+    /// Plain cells, one after the other.
     #[default]
     None,
-    /// Keys as what differs from the key before.
+    /// Keys without the prefix shared with the previous key.
     Prefix,
-    /// As `Prefix`, with timestamps, types and lengths as differences, too.
+    /// As `Prefix`, with timestamps, types and lengths also stored as differences.
     Diff,
-    /// As `Diff`, simpler, with equal values left out.
+    /// As `Diff`, but simpler, with equal values omitted.
     FastDiff,
-    /// As `None`, with an index of the rows behind the cells.
+    /// As `None`, with an index of the rows after the cells.
     RowIndexV1,
 }
 
@@ -21,7 +21,7 @@ impl DataBlockEncoding {
     /// All encodings.
     pub const ALL: [Self; 5] = [Self::None, Self::Prefix, Self::Diff, Self::FastDiff, Self::RowIndexV1];
 
-    /// HBase's name, as in a file info: `FAST_DIFF` …
+    /// Returns HBase's name, as in a file info: `FAST_DIFF` …
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -33,13 +33,13 @@ impl DataBlockEncoding {
         }
     }
 
-    /// The encoding of a name.
+    /// Returns the encoding with a name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|e| e.name() == name)
     }
 
-    /// The id at the start of an encoded block.
+    /// Returns the id stored at the start of an encoded block.
     #[must_use]
     pub fn id(self) -> u16 {
         match self {

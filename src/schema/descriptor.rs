@@ -1,4 +1,4 @@
-//! What a table promises, as its descriptor has it (hfile.md §15.1; HBase: `TableDescriptor`,
+//! Table descriptors: the settings of a table and its families (hfile.md §15.1; HBase: `TableDescriptor`,
 //! `ColumnFamilyDescriptor`).
 #![warn(clippy::indexing_slicing)]
 
@@ -13,12 +13,12 @@ use prost::Message;
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
-/// How long the prefixes are, of a family with a filter of them.
+/// The prefix length of a family with a Bloom filter of row prefixes.
 const PREFIX_LENGTH: &str = "RowPrefixBloomFilter.prefix_length";
 const ENCRYPTION: &str = "ENCRYPTION";
 const ENCRYPTION_KEY: &str = "ENCRYPTION_KEY";
 
-/// The attributes that a [`Family`] has.
+/// The attributes represented in a [`Family`].
 const FAMILY_ATTRIBUTES: [&str; 11] = [
     "VERSIONS",
     "MIN_VERSIONS",
@@ -33,7 +33,7 @@ const FAMILY_ATTRIBUTES: [&str; 11] = [
     ENCRYPTION_KEY,
 ];
 
-/// A table: its name, its families, and what else is set.
+/// A table: its name, its families, and all other settings.
 #[derive(Clone, Debug)]
 pub(crate) struct TableDescriptor {
     table: TableName,
@@ -41,7 +41,7 @@ pub(crate) struct TableDescriptor {
     families: Vec<(Family, Settings)>,
 }
 
-/// Keys and values as they are set, the ones that count first.
+/// Keys and values as set. Attributes take precedence over the configuration.
 #[derive(Clone, Debug, Default)]
 struct Settings {
     attributes: Vec<BytesBytesPair>,
@@ -76,13 +76,13 @@ impl TableDescriptor {
         Ok(Self { table: TableName::from_proto(table)?, settings, families })
     }
 
-    /// A table of these families.
+    /// Creates the descriptor of a table with these families.
     pub(crate) fn new(table: TableName, families: &[Family]) -> Self {
         let families = families.iter().map(|family| (family.clone(), Settings::of(family))).collect();
         Self { table, settings: Settings::default(), families }
     }
 
-    /// The content of a `.tableinfo.<n>`.
+    /// Returns the content of a `.tableinfo.<n>`.
     pub(crate) fn to_file(&self) -> Vec<u8> {
         let family = |(family, settings): &(Family, Settings)| ColumnFamilySchema {
             name: Some(family.name().to_vec()),
@@ -98,18 +98,18 @@ impl TableDescriptor {
         [proto::MAGIC.as_slice(), &schema.encode_to_vec()].concat()
     }
 
-    /// The table.
+    /// Returns the table.
     pub(crate) fn table(&self) -> &TableName {
         &self.table
     }
 
-    /// The families, sorted by name.
+    /// Returns the families, sorted by name.
     pub(crate) fn families(&self) -> impl ExactSizeIterator<Item = &Family> {
         self.families.iter().map(|(family, _)| family)
     }
 
-    /// A descriptor in which `families` take the place of those of their names, or are added. Attributes that a [`Family`]
-    /// does not have, such as REPLICATION_SCOPE, stay as they are.
+    /// Returns a descriptor in which `families` replace those of the same names, or are added. Attributes not
+    /// represented in a [`Family`], such as REPLICATION_SCOPE, are unchanged.
     pub(crate) fn with_families(&self, families: &[Family]) -> Self {
         let mut changed = self.clone();
         for family in families {
@@ -117,7 +117,7 @@ impl TableDescriptor {
             let at = changed.families.binary_search_by(|(f, _)| f.name().cmp(family.name()));
             match at.ok().and_then(|at| changed.families.get_mut(at)) {
                 Some((old, old_settings)) => {
-                    // What a family can say and this one does not is not set any more.
+                    // Attributes that a `Family` can represent but this one does not set are removed.
                     let is_kept = |pair: &&BytesBytesPair| {
                         let key = pair.first.as_deref().unwrap_or_default();
                         FAMILY_ATTRIBUTES.iter().all(|attribute| attribute.as_bytes() != key)
@@ -133,7 +133,8 @@ impl TableDescriptor {
         changed
     }
 
-    /// How a family differs from the one of its name, a line for each setting; a line if there is none of its name.
+    /// Returns the differences between a family and the one of the same name, one line for each setting, or a
+    /// single line if there is no family of that name.
     pub(crate) fn differences(&self, family: &Family) -> Vec<String> {
         let name = Binary(family.name());
         let Some((own, _)) = self.families.iter().find(|(own, _)| own.name() == family.name()) else {
@@ -150,7 +151,8 @@ impl TableDescriptor {
             .collect()
     }
 
-    /// A setting of a family: its own, or else the table's. None if neither has it, or there is no such family.
+    /// Returns a setting of a family: its own, or else the table's. `None` if neither has it. Of an unknown
+    /// family, returns the table's.
     pub(crate) fn setting(&self, family: &[u8], key: &str) -> Option<&str> {
         let of_family = self.families.iter().find(|(f, _)| f.name() == family).map(|(_, settings)| settings);
         of_family.and_then(|settings| settings.get(key)).or_else(|| self.settings.get(key))
@@ -158,7 +160,7 @@ impl TableDescriptor {
 }
 
 impl Settings {
-    /// All that is set of a family.
+    /// Returns all settings of a family.
     fn of(family: &Family) -> Self {
         let bloom = family.bloom.map_or("NONE", BloomType::name);
         let attributes = [
@@ -195,7 +197,7 @@ impl Settings {
         }
     }
 
-    /// All keys and values as text.
+    /// Returns all keys and values as text.
     fn pairs(&self) -> BTreeMap<String, String> {
         let text = |bytes: &Option<Vec<u8>>| Binary(bytes.as_deref().unwrap_or_default()).to_string();
         let attributes = self.attributes.iter().map(|pair| (text(&pair.first), text(&pair.second)));
@@ -206,7 +208,7 @@ impl Settings {
         attributes.chain(configuration).collect()
     }
 
-    /// The bytes of an attribute.
+    /// Returns the value of an attribute.
     fn attribute(&self, key: &str) -> Option<&[u8]> {
         let pair = self.attributes.iter().rev().find(|pair| pair.first.as_deref() == Some(key.as_bytes()))?;
         pair.second.as_deref()
@@ -224,7 +226,7 @@ impl Settings {
         self.get(key).map(|value| value.trim().parse().map_err(|_| cannot_be(key, value))).transpose()
     }
 
-    /// As Java reads a boolean: all but `true` is false.
+    /// Parses a boolean as Java does: everything but `true` is false.
     fn flag(&self, key: &str) -> Option<bool> {
         self.get(key).map(|value| value.eq_ignore_ascii_case("true"))
     }
@@ -238,7 +240,7 @@ impl Settings {
     }
 }
 
-/// A family with what is set of it; the rest as HBase has it by default.
+/// Creates a family from its settings. Missing settings get HBase's defaults.
 fn family_of(name: Vec<u8>, settings: &Settings) -> Result<Family, Corruption> {
     let mut family = Family::new(name);
     if let Some(versions) = settings.number("VERSIONS")? {
@@ -280,14 +282,14 @@ fn family_of(name: Vec<u8>, settings: &Settings) -> Result<Family, Corruption> {
 }
 
 impl Family {
-    /// A family with attributes by their names in HBase's shell and its table descriptors: `VERSIONS`, `TTL` (in seconds, or
-    /// `FOREVER`), `COMPRESSION` and others. A name with a dot is one of the family's configuration. The others are as HBase has
-    /// them by default.
+    /// Creates a family from attributes named as in HBase's shell and table descriptors: `VERSIONS`, `TTL`
+    /// (in seconds, or `FOREVER`), `COMPRESSION` and others. A name with a dot is a key of the family's
+    /// configuration. Missing attributes get HBase's defaults.
     ///
     /// # Errors
     ///
-    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if an attribute is unknown or cannot have its value, or there can
-    /// be no such family.
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if an attribute is unknown or has an invalid
+    /// value, or the family is invalid.
     pub fn from_attributes<'a>(
         name: impl Into<Bytes>,
         attributes: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -313,15 +315,15 @@ impl Family {
     }
 }
 
-/// The cipher of the family's files. A name that is not one, even if it is not text, is an error: what is to be
-/// encrypted must not be taken for what is not.
+/// Returns the cipher of the family's files. An unknown name, even one that is not text, is an error, so that
+/// files that must be encrypted are never written unencrypted.
 fn cipher(settings: &Settings) -> Result<Option<Cipher>, Corruption> {
     let Some(name) = settings.attribute(ENCRYPTION) else { return Ok(None) };
     let cipher = std::str::from_utf8(name).ok().and_then(Cipher::from_name);
     cipher.map(Some).ok_or_else(|| cannot_be(ENCRYPTION, name))
 }
 
-/// The time to live in seconds; none if cells live for ever.
+/// Returns the time to live in seconds; `None` if cells never expire.
 fn ttl(settings: &Settings) -> Result<Option<u32>, Corruption> {
     if settings.get("TTL").is_some_and(|ttl| ttl.trim().eq_ignore_ascii_case("FOREVER")) {
         return Ok(None);
@@ -335,7 +337,7 @@ fn ttl(settings: &Settings) -> Result<Option<u32>, Corruption> {
     }
 }
 
-/// The filter of the family's files: `Some(None)` for no filter, none if nothing is set.
+/// Returns the Bloom filter type of the family's files: `Some(None)` for no filter, `None` if it is not set.
 fn bloom(settings: &Settings) -> Result<Option<Option<BloomType>>, Corruption> {
     let Some(name) = settings.get("BLOOMFILTER") else { return Ok(None) };
     Ok(Some(match name.to_ascii_uppercase().as_str() {

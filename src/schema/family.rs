@@ -1,4 +1,4 @@
-//! A column family: what is kept of it, and how its files are written (read-path.md §1.6, §21).
+//! Column families: retention settings, and the format of their files (read-path.md §1.6, §21).
 
 use super::{BloomType, Cipher, Codec, DataBlockEncoding};
 use crate::binary::Binary;
@@ -8,20 +8,20 @@ use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Whether what delete markers hide is kept.
+/// Whether cells hidden by delete markers are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum KeepDeletedCells {
-    /// It goes with the next flush or compaction.
+    /// Deleted cells are dropped by the next flush or compaction.
     #[default]
     False,
-    /// It stays, and a time range that ends before the marker still sees it.
+    /// Deleted cells are kept, and visible to reads with a time range that ends before the delete marker.
     True,
-    /// It stays until the marker is older than the family's time to live.
+    /// Deleted cells are kept until the delete marker is older than the family's time to live.
     Ttl,
 }
 
 impl KeepDeletedCells {
-    /// HBase's name.
+    /// Returns HBase's name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -31,7 +31,7 @@ impl KeepDeletedCells {
         }
     }
 
-    /// The value of a name, in any case.
+    /// Returns the value with a name, in any case.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::False, Self::True, Self::Ttl].into_iter().find(|keep| keep.name().eq_ignore_ascii_case(name))
@@ -44,8 +44,8 @@ impl fmt::Display for KeepDeletedCells {
     }
 }
 
-/// A column family, with HBase's defaults: one version, no time to live, deletes applied for good
-/// (HBase: `ColumnFamilyDescriptor`).
+/// A column family, with HBase's defaults: one version, no time to live, deleted cells not kept (HBase:
+/// `ColumnFamilyDescriptor`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Family {
     pub(crate) name: Bytes,
@@ -61,12 +61,12 @@ pub struct Family {
     pub(crate) encryption: Option<Cipher>,
     /// A delimited `WrappedKey`.
     pub(crate) encryption_key: Option<Bytes>,
-    /// By key.
+    /// Values by key.
     pub(crate) configuration: BTreeMap<String, String>,
 }
 
 impl Family {
-    /// A family of this name.
+    /// Creates a family with this name and HBase's defaults.
     #[must_use]
     pub fn new(name: impl Into<Bytes>) -> Self {
         Self {
@@ -86,70 +86,74 @@ impl Family {
         }
     }
 
-    /// How many versions of a column are kept (VERSIONS, default 1; `u32::MAX` for all).
+    /// Sets the maximum number of versions of a column to keep (VERSIONS, default 1; `u32::MAX` for all).
     #[must_use]
     pub fn max_versions(mut self, versions: u32) -> Self {
         self.max_versions = versions;
         self
     }
 
-    /// How many versions are kept though they are older than the time to live (MIN_VERSIONS, default 0).
+    /// Sets the number of versions to keep even if they are older than the time to live (MIN_VERSIONS,
+    /// default 0).
     #[must_use]
     pub fn min_versions(mut self, versions: u32) -> Self {
         self.min_versions = versions;
         self
     }
 
-    /// After how many seconds a cell expires (TTL, default never). From [`i32::MAX`] on it never does, as in HBase.
+    /// Sets the number of seconds after which a cell expires (TTL, default never). From [`i32::MAX`] on cells
+    /// never expire, as in HBase.
     #[must_use]
     pub fn ttl(mut self, seconds: u32) -> Self {
         self.ttl = Some(seconds).filter(|&seconds| seconds < i32::MAX.unsigned_abs());
         self
     }
 
-    /// Whether what markers hide is kept (KEEP_DELETED_CELLS, default no).
+    /// Sets whether cells hidden by delete markers are kept (KEEP_DELETED_CELLS, default no).
     #[must_use]
     pub fn keep_deleted_cells(mut self, keep: KeepDeletedCells) -> Self {
         self.keep_deleted_cells = keep;
         self
     }
 
-    /// Whether a marker hides only what was written before it (NEW_VERSION_BEHAVIOR, default no).
+    /// Sets whether a delete marker hides only cells written before it (NEW_VERSION_BEHAVIOR, default no).
     #[must_use]
     pub fn new_version_behavior(mut self, new: bool) -> Self {
         self.new_version_behavior = new;
         self
     }
 
-    /// The Bloom filter of its files (BLOOMFILTER, default rows; none for no filter).
+    /// Sets the Bloom filter of the family's files (BLOOMFILTER, default row keys; `None` for no filter).
     #[must_use]
     pub fn bloom(mut self, bloom: impl Into<Option<BloomType>>) -> Self {
         self.bloom = bloom.into();
         self
     }
 
-    /// How cells are written in the blocks of its files (DATA_BLOCK_ENCODING, default plainly).
+    /// Sets the encoding of cells in the data blocks of the family's files (DATA_BLOCK_ENCODING, default
+    /// none).
     #[must_use]
     pub fn data_block_encoding(mut self, encoding: DataBlockEncoding) -> Self {
         self.data_block_encoding = encoding;
         self
     }
 
-    /// How the blocks of its files are compressed (COMPRESSION, default not at all).
+    /// Sets the compression of the blocks of the family's files (COMPRESSION, default none).
     #[must_use]
     pub fn codec(mut self, codec: Codec) -> Self {
         self.codec = codec;
         self
     }
 
-    /// After how many bytes of cells a block of its files ends (BLOCKSIZE, default 64 KiB).
+    /// Sets the number of bytes of cells after which a block of the family's files ends (BLOCKSIZE, default
+    /// 64 KiB).
     #[must_use]
     pub fn block_size(mut self, bytes: u32) -> Self {
         self.block_size = bytes;
         self
     }
 
-    /// How its files are encrypted (ENCRYPTION, default not at all).
+    /// Sets the encryption of the family's files (ENCRYPTION, default none).
     ///
     /// Flushes and compactions then need the cluster's master key
     /// ([`RegionOptions::master_key`](crate::RegionOptions::master_key)) and fail without it.
@@ -159,34 +163,36 @@ impl Family {
         self
     }
 
-    /// The data key of its files, wrapped with the cluster's master key (ENCRYPTION_KEY, default none: each file has a new
-    /// random one). The bytes are those of the attribute: a delimited `WrappedKey` message (hfile.md §9).
+    /// Sets the data key of the family's files, wrapped with the cluster's master key (ENCRYPTION_KEY,
+    /// default none: each file has a new random one). The bytes are those of the attribute: a delimited
+    /// `WrappedKey` message (hfile.md §9).
     #[must_use]
     pub fn encryption_key(mut self, wrapped: impl Into<Bytes>) -> Self {
         self.encryption_key = Some(wrapped.into());
         self
     }
 
-    /// A setting under HBase's name, such as `hbase.hstore.compaction.min`: one that is not known changes nothing (HBase:
-    /// `ColumnFamilyDescriptorBuilder.setConfiguration`). Those of compactions are in read-path.md §21.
+    /// Sets a configuration value by HBase's name, such as `hbase.hstore.compaction.min`. Unknown names have
+    /// no effect (HBase: `ColumnFamilyDescriptorBuilder.setConfiguration`). The settings of compactions are
+    /// listed in read-path.md §21.
     #[must_use]
     pub fn configuration(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.configuration.insert(key.into(), value.into());
         self
     }
 
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub fn name(&self) -> &[u8] {
         &self.name
     }
 
-    /// The time to live in milliseconds.
+    /// Returns the time to live in milliseconds.
     pub(crate) fn ttl_millis(&self) -> Option<i64> {
         self.ttl.map(|seconds| i64::from(seconds) * 1000)
     }
 
-    /// That there can be such a family.
+    /// Validates the family settings.
     pub(crate) fn check(&self) -> Result<()> {
         let (name, versions) = (&self.name, self.max_versions);
         if !is_legal_name(name) {
@@ -206,7 +212,8 @@ impl Family {
     }
 }
 
-/// As HBase's shell describes it: `{NAME => 'f', VERSIONS => '1', …}` (HBase: `ColumnFamilyDescriptor.toString`).
+/// Formats the family as HBase's shell does: `{NAME => 'f', VERSIONS => '1', …}` (HBase:
+/// `ColumnFamilyDescriptor.toString`).
 impl fmt::Display for Family {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{{NAME => '{}'", Binary(&self.name))?;
@@ -214,7 +221,7 @@ impl fmt::Display for Family {
         if let Some(cipher) = &self.encryption {
             member("ENCRYPTION", cipher)?;
         }
-        // HBase has no greater number, and takes it for all
+        // The greatest number in HBase, which means all versions.
         member("VERSIONS", &self.max_versions.min(i32::MAX.cast_unsigned()))?;
         member("KEEP_DELETED_CELLS", &self.keep_deleted_cells)?;
         if self.new_version_behavior {
@@ -239,7 +246,7 @@ impl fmt::Display for Family {
     }
 }
 
-/// Whether a family, and so a directory of a region, may have this name (hfile.md §15.1).
+/// Whether a family, and so its directory in a region, may have this name (hfile.md §15.1).
 pub(crate) fn is_legal_name(name: &[u8]) -> bool {
     let legal = |c: char| !c.is_control() && !matches!(c, ':' | '/' | '\\');
     (1..=MAX_FAMILY_LEN).contains(&name.len())

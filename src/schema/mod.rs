@@ -1,4 +1,4 @@
-//! What a table promises of its families: what is kept, and how their files are written.
+//! Settings of tables and families: what is kept, and how files are written.
 
 mod bloom_type;
 mod cipher;

@@ -1,4 +1,4 @@
-//! What a region is: which rows of which table (hfile.md §15.2, locator.md §2; HBase: `RegionInfo`).
+//! Regions: the table and key range of each (hfile.md §15.2, locator.md §2; HBase: `RegionInfo`).
 #![warn(clippy::indexing_slicing)]
 
 use super::region_name::{name_without_hash, old_encoded_name};
@@ -12,7 +12,8 @@ use bytes::Bytes;
 use prost::Message;
 use std::fmt;
 
-/// A region: the rows of a table from a start key on, to before an end key. An empty key is open.
+/// A region: the rows of a table from a start key, inclusive, to an end key, exclusive. An empty key means no
+/// bound.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RegionInfo {
     table: TableName,
@@ -25,11 +26,11 @@ pub struct RegionInfo {
 }
 
 impl RegionInfo {
-    /// A region of a table: its rows, and when it came into being, in milliseconds.
+    /// Creates a region of a table, with a key range and an id, which is its creation time in milliseconds.
     ///
     /// # Errors
     ///
-    /// If no row could be in it.
+    /// If the key range is empty.
     pub fn new(
         table: TableName,
         start_key: impl Into<Bytes>,
@@ -45,7 +46,8 @@ impl RegionInfo {
         Ok(info)
     }
 
-    /// The catalog's region, which has all of its rows (HBase: `RegionInfoBuilder.FIRST_META_REGIONINFO`).
+    /// Returns the region of the catalog, which covers all rows (HBase:
+    /// `RegionInfoBuilder.FIRST_META_REGIONINFO`).
     #[must_use]
     pub fn meta() -> Self {
         Self {
@@ -59,7 +61,8 @@ impl RegionInfo {
         }
     }
 
-    /// Reads the content of a `.regioninfo`: "PBUF", a delimited message, and whatever follows, which means nothing.
+    /// Reads the content of a `.regioninfo`: "PBUF" and a delimited message. Anything after the message is
+    /// ignored.
     pub(crate) fn parse_file(bytes: &[u8]) -> Result<Self, Corruption> {
         let message = bytes.strip_prefix(proto::MAGIC).ok_or_else(|| match bytes.first() {
             Some(0 | 1) => Corruption::Unsupported {
@@ -72,7 +75,7 @@ impl RegionInfo {
         Self::parse(delimited(&mut Cursor::new(message), "region info")?)
     }
 
-    /// Reads a message, as it is in the catalog behind "PBUF".
+    /// Reads a message, as in the catalog after "PBUF".
     pub(crate) fn parse(message: &[u8]) -> Result<Self, Corruption> {
         let info = proto::region::RegionInfo::decode(message)
             .map_err(|_| Corruption::Malformed("region info that is no RegionInfo message"))?;
@@ -97,7 +100,7 @@ impl RegionInfo {
         Ok(info)
     }
 
-    /// The content of a `.regioninfo`, byte for byte as HBase writes it.
+    /// Returns the content of a `.regioninfo`, byte for byte as HBase writes it.
     pub(crate) fn to_file(&self) -> Vec<u8> {
         [proto::MAGIC.as_slice(), &self.to_proto().encode_length_delimited_to_vec()].concat()
     }
@@ -118,7 +121,7 @@ impl RegionInfo {
         self.end_key.is_empty() || self.start_key < self.end_key
     }
 
-    /// Reads the value of a cell of the catalog: "PBUF" and a message; or, before 0.96, a form of its own.
+    /// Reads the value of a catalog cell: "PBUF" and a message; or the format used before 0.96.
     pub(crate) fn parse_cell(value: &[u8]) -> Result<Self, Corruption> {
         match value.strip_prefix(proto::MAGIC) {
             Some(message) => Self::parse(message),
@@ -126,7 +129,8 @@ impl RegionInfo {
         }
     }
 
-    /// Reads the form before 0.96 (HBase: `HRegionInfo.readFields`): a version, 1, or 0 with the table's descriptor in it.
+    /// Reads the format used before 0.96 (HBase: `HRegionInfo.readFields`): version 1, or version 0, which
+    /// contains the table's descriptor.
     fn parse_writable(bytes: &[u8]) -> Result<Self, Corruption> {
         let mut cursor = Cursor::new(bytes);
         match cursor.u8("version of the region info")? {
@@ -166,76 +170,77 @@ impl RegionInfo {
         Ok(info)
     }
 
-    /// The value of a cell of the catalog, byte for byte as HBase writes it.
+    /// Returns the value of a catalog cell, byte for byte as HBase writes it.
     pub(crate) fn to_cell(&self) -> Vec<u8> {
         [proto::MAGIC.as_slice(), &self.to_proto().encode_to_vec()].concat()
     }
 
-    /// The same region, marked.
+    /// Returns the same region with other marks.
     #[cfg(test)]
     pub(crate) fn marked(&self, split: bool, offline: bool) -> Self {
         Self { split, offline, ..self.clone() }
     }
 
-    /// The same region's copy.
+    /// Returns a replica of the region.
     pub(crate) fn replica(&self, replica_id: u16) -> Self {
         Self { replica_id, ..self.clone() }
     }
 
-    /// The table.
+    /// Returns the table.
     #[must_use]
     pub fn table(&self) -> &TableName {
         &self.table
     }
 
-    /// The first row; empty if there is none before.
+    /// Returns the first row of the range; empty for no bound.
     #[must_use]
     pub fn start_key(&self) -> &[u8] {
         &self.start_key
     }
 
-    /// The first row, to keep.
+    /// As [`start_key`](Self::start_key), as shared bytes.
     pub(crate) fn start_key_bytes(&self) -> &Bytes {
         &self.start_key
     }
 
-    /// The row before which the region ends; empty if it is the last.
+    /// Returns the row before which the region ends; empty for no bound.
     #[must_use]
     pub fn end_key(&self) -> &[u8] {
         &self.end_key
     }
 
-    /// When the region came into being, in milliseconds.
+    /// Returns the region's id: its creation time in milliseconds.
     #[must_use]
     pub fn region_id(&self) -> i64 {
         self.region_id
     }
 
-    /// Which copy it is; 0 is the one that is written to.
+    /// Returns the replica id; 0 is the primary, which accepts writes.
     #[must_use]
     pub fn replica_id(&self) -> u16 {
         self.replica_id
     }
 
-    /// Whether it has been split. On the disk it is false also of a region that has.
+    /// Whether the region is marked as split. On disk the mark is false even for a region that has been
+    /// split.
     #[must_use]
     pub fn is_split(&self) -> bool {
         self.split
     }
 
-    /// Whether it is not to be opened.
+    /// Whether the region is marked as not to be opened.
     #[must_use]
     pub fn is_offline(&self) -> bool {
         self.offline
     }
 
-    /// Whether a row is one of the region's.
+    /// Whether a row is in the region's key range.
     #[must_use]
     pub fn contains(&self, row: &[u8]) -> bool {
         row >= self.start_key() && (self.end_key.is_empty() || row < self.end_key())
     }
 
-    /// The name, as in the catalog: `table,start key,id.encoded.`
+    /// Returns the name, as in the catalog: `table,start key,id.encoded.`
     #[must_use]
     pub fn name(&self) -> Vec<u8> {
         let mut name = self.name_without_hash();
@@ -245,15 +250,15 @@ impl RegionInfo {
         name
     }
 
-    /// The name of the region's directory: 32 hexadecimal digits, or a number for the catalog.
+    /// Returns the name of the region's directory: 32 hexadecimal digits, or a number for the catalog.
     #[must_use]
     pub fn encoded_name(&self) -> String {
         let name = self.name_without_hash();
         if self.table.is_meta() { old_encoded_name(&name) } else { md5::hex(&name) }
     }
 
-    /// Whether a directory of this name is the region's. Regions of HBase 0.20 and older have numbers for names, and
-    /// copies share the directory of the one that is written to.
+    /// Whether a directory of this name is the region's. Regions of HBase 0.20 and older have numbers as
+    /// names, and replicas share the directory of the primary.
     pub(crate) fn is_encoded_as(&self, encoded: &str) -> bool {
         let name = Self { replica_id: 0, ..self.clone() }.name_without_hash();
         encoded == if encoded.len() == 32 { md5::hex(&name) } else { old_encoded_name(&name) }
@@ -265,7 +270,7 @@ impl RegionInfo {
 }
 
 impl fmt::Display for RegionInfo {
-    /// The name, as HBase prints it.
+    /// Writes the name as HBase prints it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", crate::binary::Binary(&self.name()))
     }

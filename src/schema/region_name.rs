@@ -1,4 +1,4 @@
-//! Names of regions, which are the keys of the catalog's rows (locator.md §2; HBase: `RegionInfo.parseRegionName`).
+//! Region names, which are the row keys of the catalog (locator.md §2; HBase: `RegionInfo.parseRegionName`).
 #![warn(clippy::indexing_slicing)]
 
 use super::{RegionInfo, TableName};
@@ -10,17 +10,17 @@ use std::fmt;
 
 /// The name of a region: `table,start key,id[_replica][.encoded.]`.
 ///
-/// The start key may hold any bytes, commas too, so that a name is taken apart from both of its ends. Where the region ends it
-/// does not say. Only names are taken that are made again as they were: an id without leading zeros, a replica as four upper-case
-/// hexadecimal digits and not for the copy that is written to, which has none.
+/// The start key may contain any bytes, including commas, so a name is parsed from both ends. The name does
+/// not contain the end key. Only names that are reproduced exactly when written are accepted: the id has no
+/// leading zeros, and a replica has four upper-case hexadecimal digits, which the primary omits.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct RegionName {
-    /// As bytes: `-ROOT-` and `.META.` of old are no [`TableName`]s.
+    /// As bytes: the old `-ROOT-` and `.META.` are not valid [`TableName`]s.
     table: Bytes,
     start_key: Bytes,
     region_id: i64,
     replica_id: u16,
-    /// The 32 bytes between the two dots; none in the names of the catalog's regions and of those of HBase 0.20.
+    /// The 32 bytes between the two dots; `None` in names of catalog regions and of regions of HBase 0.20.
     hash: Option<[u8; HASH_LEN]>,
 }
 
@@ -30,11 +30,11 @@ const REPLICA_LEN: usize = 4;
 const HASH_LEN: usize = 32;
 
 impl RegionName {
-    /// Takes a name apart.
+    /// Parses a name.
     ///
     /// # Errors
     ///
-    /// If it is none.
+    /// If it is not a valid name.
     pub fn parse(name: &[u8]) -> Result<Self, Corruption> {
         let none = || Corruption::unknown_name("region", name);
         let (rest, hash) = match split_hash(name) {
@@ -57,11 +57,12 @@ impl RegionName {
         Ok(Self { table, start_key, region_id, replica_id, hash })
     }
 
-    /// Reads what is shown: as [`Display`](fmt::Display) writes it, with or without the encoded name behind an old name.
+    /// Parses a printed name, as written by [`Display`](fmt::Display). The encoded name after an old name may
+    /// be missing.
     ///
     /// # Errors
     ///
-    /// If it is no name.
+    /// If it is not a valid name.
     pub fn parse_printable(text: &str) -> Result<Self, Corruption> {
         let bytes = parse_binary(text);
         let old = bytes.iter().rposition(|&c| c == b'.').and_then(|dot| {
@@ -71,41 +72,43 @@ impl RegionName {
         old.map_or_else(|| Self::parse(&bytes), Ok)
     }
 
-    /// The table, as bytes: those of catalogs before 0.96, `-ROOT-` and `.META.`, are no [`TableName`]s.
+    /// Returns the table as bytes: `-ROOT-` and `.META.`, the catalogs before 0.96, are not valid
+    /// [`TableName`]s.
     #[must_use]
     pub fn table_bytes(&self) -> &[u8] {
         &self.table
     }
 
-    /// The table.
+    /// Returns the table.
     ///
     /// # Errors
     ///
-    /// If no table can have that name.
+    /// If it is not a valid table name.
     pub fn table(&self) -> Result<TableName, Corruption> {
         let name = std::str::from_utf8(&self.table).ok().and_then(|name| TableName::parse(name).ok());
         name.ok_or_else(|| Corruption::unknown_name("table", &self.table))
     }
 
-    /// The first row of the region; empty if there is none before.
+    /// Returns the first row of the region; empty for no bound.
     #[must_use]
     pub fn start_key(&self) -> &[u8] {
         &self.start_key
     }
 
-    /// When the region came into being, in milliseconds.
+    /// Returns the region's id: its creation time in milliseconds.
     #[must_use]
     pub fn region_id(&self) -> i64 {
         self.region_id
     }
 
-    /// Which copy it is; 0 is the one that is written to.
+    /// Returns the replica id; 0 is the primary, which accepts writes.
     #[must_use]
     pub fn replica_id(&self) -> u16 {
         self.replica_id
     }
 
-    /// The name of the region's directory: what stands between the two dots, or the hash of an old name, a number.
+    /// Returns the name of the region's directory: the part between the two dots, or, for an old name, its
+    /// hash as a number.
     #[must_use]
     pub fn encoded_name(&self) -> String {
         match &self.hash {
@@ -114,13 +117,14 @@ impl RegionName {
         }
     }
 
-    /// Whether what stands between the two dots is the hash of what is before it; it is of an old name, which has none.
+    /// Whether the part between the two dots is the hash of the part before it. Always true for an old name,
+    /// which has no hash.
     #[must_use]
     pub fn is_hash_right(&self) -> bool {
         self.hash.is_none_or(|hash| md5::hex(&self.without_hash()).as_bytes() == hash)
     }
 
-    /// Whether it is the name of a region, be it in the old form or in the new one.
+    /// Whether this is the name of a region, in either the old or the new form.
     #[must_use]
     pub fn is_of(&self, region: &RegionInfo) -> bool {
         self.table == region.table().to_bytes()
@@ -130,7 +134,7 @@ impl RegionName {
             && self.is_hash_right()
     }
 
-    /// The name as bytes.
+    /// Returns the name as bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut name = self.without_hash();
@@ -147,13 +151,13 @@ impl RegionName {
     }
 }
 
-/// Cuts `.encoded.` off the end of a name.
+/// Splits `.encoded.` off the end of a name.
 fn split_hash(name: &[u8]) -> Option<(&[u8], &[u8; HASH_LEN])> {
     let (rest, hash) = name.strip_suffix(b".")?.split_last_chunk::<HASH_LEN>()?;
     Some((rest.strip_suffix(b".")?, hash))
 }
 
-/// The digits of the id, and the replica behind them.
+/// Splits the digits of the id from the replica id after them.
 fn split_replica(tail: &[u8]) -> Option<(&[u8], u16)> {
     let Some(at) = tail.iter().position(|&c| c == REPLICA_DELIMITER) else { return Some((tail, 0)) };
     let (digits, replica) = tail.split_at_checked(at)?;
@@ -161,7 +165,7 @@ fn split_replica(tail: &[u8]) -> Option<(&[u8], u16)> {
     (id > 0).then_some((digits, id))
 }
 
-/// A replica's id, as four upper-case hexadecimal digits.
+/// Parses a replica id of four upper-case hexadecimal digits.
 pub(crate) fn parse_replica(digits: &[u8]) -> Option<u16> {
     let is_digit = |c: &u8| matches!(c, b'0'..=b'9' | b'A'..=b'F');
     let text = std::str::from_utf8(digits).ok()?;
@@ -169,7 +173,7 @@ pub(crate) fn parse_replica(digits: &[u8]) -> Option<u16> {
         .then(|| u16::from_str_radix(text, 16).ok())?
 }
 
-/// A name, or the key of a search in the catalog, up to where the hash would begin.
+/// Builds a name, or a key to search the catalog for, up to where the hash begins.
 pub(super) fn name_without_hash(table: &[u8], start_key: &[u8], region_id: i64, replica_id: u16) -> Vec<u8> {
     let mut name = [table, &[DELIMITER], start_key, &[DELIMITER]].concat();
     name.extend_from_slice(region_id.to_string().as_bytes());
@@ -179,22 +183,22 @@ pub(super) fn name_without_hash(table: &[u8], start_key: &[u8], region_id: i64, 
     name
 }
 
-/// The encoded name of a region that has none in its name.
+/// Returns the encoded name of a region whose name contains no hash.
 pub(super) fn old_encoded_name(name: &[u8]) -> String {
     jenkins::hash(name, 0).cast_signed().unsigned_abs().to_string()
 }
 
-/// Whether this may be the name of a region's directory: 32 lower-case hexadecimal digits, or a number.
+/// Whether this is a valid name of a region's directory: 32 lower-case hexadecimal digits, or a number.
 #[must_use]
 pub(crate) fn is_encoded_name(name: &str) -> bool {
     let is_hash = name.len() == HASH_LEN && name.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'));
-    // the absolute value of the least number is one more than the greatest
+    // The absolute value of `i32::MIN` is one more than `i32::MAX`.
     let is_number = || name.parse::<u32>().is_ok_and(|n| n <= 1 << 31 && n.to_string() == name);
     is_hash || is_number()
 }
 
 impl fmt::Display for RegionName {
-    /// As HBase prints it: an old name with its encoded name behind a dot.
+    /// Writes the name as HBase prints it: an old name is followed by a dot and its encoded name.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", Binary(&self.to_bytes()))?;
         match self.hash {

@@ -4,7 +4,8 @@ use crate::error::{Corruption, Error, Result};
 use crate::proto;
 use std::fmt;
 
-/// The name of a table: a namespace and a name in it. Shown as HBase does: without the namespace if that is `default`.
+/// The name of a table: a namespace and a name in it. Displayed as in HBase: without the namespace if that is
+/// `default`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TableName {
     namespace: String,
@@ -12,15 +13,15 @@ pub struct TableName {
 }
 
 impl TableName {
-    /// The namespace of a table that names none.
+    /// The namespace of table names without one.
     pub const DEFAULT_NAMESPACE: &str = "default";
 
-    /// The name of a table in a namespace.
+    /// Creates the name of a table in a namespace.
     ///
     /// # Errors
     ///
-    /// If there can be no such name: a namespace is letters, digits and `_`; a name in it may have `-` and `.`, too, but not
-    /// begin with them. Neither is empty.
+    /// If the name is invalid. A namespace consists of letters, digits and `_`; the name in it may also
+    /// contain `-` and `.`, but not begin with them. Neither is empty.
     pub fn new(namespace: impl Into<String>, qualifier: impl Into<String>) -> Result<Self> {
         let name = Self { namespace: namespace.into(), qualifier: qualifier.into() };
         if !name.is_legal() {
@@ -32,7 +33,7 @@ impl TableName {
         Ok(name)
     }
 
-    /// Reads a name as it is shown: `table` or `namespace:table`.
+    /// Parses a displayed name: `table` or `namespace:table`.
     ///
     /// # Errors
     ///
@@ -44,7 +45,7 @@ impl TableName {
         }
     }
 
-    /// The name of the catalog, `hbase:meta`.
+    /// Returns the name of the catalog, `hbase:meta`.
     #[must_use]
     pub fn meta() -> Self {
         Self { namespace: "hbase".into(), qualifier: "meta".into() }
@@ -67,7 +68,7 @@ impl TableName {
         }
     }
 
-    /// What is illegal could lead out of the root directory.
+    /// Whether the name is legal. An illegal name could lead out of the root directory.
     fn is_legal(&self) -> bool {
         let (namespace, qualifier) = (&self.namespace, &self.qualifier);
         !namespace.is_empty()
@@ -77,24 +78,24 @@ impl TableName {
             && qualifier.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))
     }
 
-    /// The namespace.
+    /// Returns the namespace.
     #[must_use]
     pub fn namespace(&self) -> &str {
         &self.namespace
     }
 
-    /// The name in the namespace.
+    /// Returns the name in the namespace.
     #[must_use]
     pub fn qualifier(&self) -> &str {
         &self.qualifier
     }
 
-    /// The name as bytes, as it is shown.
+    /// Returns the displayed name as bytes.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         self.to_string().into_bytes()
     }
 
-    /// Whether it is the catalog, whose rows have an order of their own.
+    /// Whether this is the catalog, whose rows have an order of their own.
     #[must_use]
     pub fn is_meta(&self) -> bool {
         self.namespace == "hbase" && self.qualifier == "meta"

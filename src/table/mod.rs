@@ -1,15 +1,15 @@
-//! Many regions: a table under a root directory (locator.md §13, §16.4; HBase: `Table`, `ResultScanner`).
+//! Tables of many regions under a root directory (locator.md §13, §16.4; HBase: `Table`, `ResultScanner`).
 //!
 //! ```
 //! use hregion::{Get, Scan, Table};
 //!
 //! # fn main() -> hregion::Result<()> {
 //! # let root = "testdata/region/split-references/root";
-//! let table = Table::open(root, "halves")?; // reads only
+//! let table = Table::open(root, "halves")?; // for reading only
 //! let row = table.get(&Get::new("row-0100"))?;
 //! # assert!(!row.is_empty());
 //! let view = table.view();
-//! let scan = Scan::new().rows("row-0050".."row-0070"); // of two regions
+//! let scan = Scan::new().rows("row-0050".."row-0070"); // spans two regions
 //! let mut rows = view.scan(&scan)?;
 //! let mut count = 0;
 //! while let Some(row) = rows.next_row()? {
@@ -46,25 +46,26 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use steps::{RowsLeft, Steps};
 
-/// A table on a disk: its regions, opened as they are needed, and a [`Locator`] that says which of them has a row.
+/// A table on disk: its regions, which are opened on first use, and a [`Locator`] that finds the region of a
+/// row.
 ///
-/// Cheap to clone, and safe to share between threads; clones are the same table. Rows are whole; there is no moment that is the
-/// same for several regions.
+/// Cheap to clone, and safe to share between threads; clones are the same table. Rows are read and written as
+/// a whole, but there is no common point in time for several regions.
 ///
-/// A table whose regions do not fit together is opened all the same. Reads that concern rows which no region has, or
-/// several, fail with the kind [`Inconsistent`](ErrorKind::Inconsistent); others succeed.
+/// A table with inconsistent regions can still be opened. Reads of rows that no region has, or more than one,
+/// fail with the kind [`Inconsistent`](ErrorKind::Inconsistent); other reads succeed.
 #[derive(Clone)]
 pub struct Table(Arc<Inner>);
 
 struct Inner {
     name: TableName,
     locator: Locator,
-    /// In the order of their rows.
+    /// The regions in row order.
     places: Vec<Place>,
-    /// What is wrong with them, in the order of the rows.
+    /// The inconsistencies between regions, in row order.
     faults: Vec<TilingFault>,
     options: RegionOptions,
-    /// How many regions are kept open.
+    /// The number of regions kept open.
     open: AtomicUsize,
     is_closed: AtomicBool,
 }
@@ -74,60 +75,62 @@ struct Place {
     info: RegionInfo,
     path: PathBuf,
     region: OnceLock<Region>,
-    /// Held while it is opened, so that it is opened once.
+    /// Held while the region is being opened, so that it is opened only once.
     opening: Mutex<()>,
 }
 
-/// How many regions are kept open once they have been. Each has its files open; writable regions stay open all the same, as they
-/// hold what has been written.
+/// The maximum number of regions kept open after use, because each has its files open. Writable regions are
+/// always kept open, because they hold unflushed writes.
 const KEPT_OPEN: usize = 256;
 
 impl Table {
-    /// Opens a table under a root directory, `name` or `namespace:name`, for reading. Nothing in it is changed.
+    /// Opens a table under a root directory, `name` or `namespace:name`, for reading. Changes nothing in it.
     ///
     /// # Errors
     ///
-    /// If there is no such table ([`TableNotFound`](ErrorKind::TableNotFound)), or its directories cannot be read.
+    /// If the table does not exist ([`TableNotFound`](ErrorKind::TableNotFound)), or its directories cannot
+    /// be read.
     pub fn open(root: impl AsRef<Path>, name: &str) -> Result<Self> {
         Self::open_with(root, name, Region::options())
     }
 
-    /// The name.
+    /// Returns the table's name.
     #[must_use]
     pub fn name(&self) -> &TableName {
         &self.0.name
     }
 
-    /// The regions that serve rows, in the order of the rows.
+    /// Returns the regions that serve rows, in row order.
     pub fn regions(&self) -> impl ExactSizeIterator<Item = &RegionInfo> {
         self.0.places.iter().map(|place| &place.info)
     }
 
-    /// What is wrong with the regions: rows that none has, or several, in the order of the rows.
+    /// Returns the inconsistencies between regions, in row order: ranges of rows that no region has, or more
+    /// than one.
     #[must_use]
     pub fn faults(&self) -> &[TilingFault] {
         &self.0.faults
     }
 
-    /// The region that has a row, opened.
+    /// Returns the region that has a row, and opens it if necessary.
     ///
     /// # Errors
     ///
-    /// If not one region has the row, or it cannot be opened.
+    /// If no region, or more than one, has the row, or the region cannot be opened.
     pub fn region(&self, row: impl AsRef<[u8]>) -> Result<Region> {
         self.0.region(self.0.find(row.as_ref())?)
     }
 
-    /// Reads a row. A row that is not there has no cells.
+    /// Reads a row. A row that does not exist has no cells.
     ///
     /// # Errors
     ///
-    /// As [`Region::get`]; or if not one region has the row.
+    /// As [`Region::get`]; or if no region, or more than one, has the row.
     pub fn get(&self, get: &Get) -> Result<Row> {
         self.region(get.row())?.get(get)
     }
 
-    /// Reads a row into a buffer; false if there are no cells.
+    /// Reads a row into a buffer. Returns false if there are no cells.
     ///
     /// # Errors
     ///
@@ -137,7 +140,7 @@ impl Table {
         self.region(get.row())?.get_into(get, row)
     }
 
-    /// Whether a row has any of the cells asked for.
+    /// Whether a row has any of the cells requested.
     ///
     /// # Errors
     ///
@@ -146,16 +149,18 @@ impl Table {
         self.region(get.row())?.exists(get)
     }
 
-    /// Reads rows, those of one region all as they are at one moment; answers in the order asked.
+    /// Reads rows, and returns them in the order of `gets`. Rows of the same region are read at the same
+    /// point in time.
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get), for one that fails.
+    /// As [`get`](Self::get), for any of the rows.
     pub fn get_many(&self, gets: &[Get]) -> Result<Vec<Row>> {
         self.view().get_many(gets)
     }
 
-    /// Reads the rows of a range, in their order, with a scanner that borrows nothing: each region as it is when the scan comes to it.
+    /// Reads the rows of a range, in order, with a scanner that borrows nothing. Each region is read as it is
+    /// when the scan reaches it.
     ///
     /// # Errors
     ///
@@ -164,37 +169,38 @@ impl Table {
         TableResultScanner::new(self.view(), scan)
     }
 
-    /// Closes all regions, as [`Region::close`] does: what is in memory is flushed, and other processes may open them for
-    /// writing. Every read and write of the table fails with the kind [`Closed`](ErrorKind::Closed) from then on, through
-    /// clones, views and scanners too. Closing a closed table does nothing.
+    /// Closes all regions, as [`Region::close`] does: flushes their memory, and lets other processes open
+    /// them for writing. From then on every read and write of the table fails with the kind
+    /// [`Closed`](ErrorKind::Closed), also through clones, views and scanners. Closing a closed table does
+    /// nothing.
     ///
     /// # Errors
     ///
-    /// As [`Region::close`], for the first region that fails; the others are closed all the same. Nothing is lost of one whose
-    /// memory could not be flushed: it is closed when this is called again.
+    /// As [`Region::close`], for the first region that fails; the others are still closed. A region whose
+    /// memory could not be flushed loses nothing, and is closed when this is called again.
     pub fn close(&self) -> Result<()> {
         self.0.is_closed.store(true, Ordering::Release);
         let close = |place: &Place| {
-            // One that is being opened is opened first.
+            // Waits for a region that is being opened, and then closes it.
             let _opening = unpoisoned(place.opening.lock());
             place.region.get().map_or(Ok(()), Region::close)
         };
         self.0.places.iter().map(close).fold(Ok(()), Result::and)
     }
 
-    /// The table for any number of reads: each region as it is when it is read first, which does not move from then on. It keeps
-    /// what it has read open.
+    /// Returns a view of the table for any number of reads. Each region is read as it is at its first read
+    /// through the view, and does not change from then on. The view keeps open the regions it has read.
     #[must_use]
     pub fn view(&self) -> TableView {
         TableView::new(self.clone())
     }
 
-    /// Lends the rows that a scan asks for to `take`, until that breaks off or there are no more. One region at a time is open for
-    /// it, however many there are.
+    /// Passes the rows of a scan to `take`, until it returns `Break` or there are no more. Opens one region
+    /// at a time, however many there are.
     ///
     /// # Errors
     ///
-    /// As [`TableView::scan`] and [`TableScanner::next_row`]. Rows lent before are right.
+    /// As [`TableView::scan`] and [`TableScanner::next_row`]. Rows passed before the error are correct.
     pub fn for_each_row<E: From<Error>>(
         &self,
         scan: &Scan,
@@ -213,7 +219,7 @@ impl Table {
                 }
             }
             if rows.is_filter_done() {
-                break; // the filter wants no more rows, of whichever region
+                break; // the filter accepts no more rows, of any region
             }
             left.end_region();
         }
@@ -222,7 +228,7 @@ impl Table {
 }
 
 impl Inner {
-    /// Which of the regions has a row.
+    /// Returns the index of the region that has a row.
     fn find(&self, row: &[u8]) -> Result<usize> {
         let end = [row, &[0]].concat();
         if let Some(fault) = self.faults.iter().find(|fault| fault.touches(row, &end)) {
@@ -231,12 +237,12 @@ impl Inner {
         self.place_of(self.locator.locate(&self.name, row)?.region())
     }
 
-    /// The region at a row, or before or behind it.
+    /// Locates the region at, before or after a row.
     fn locate(&self, row: &[u8], position: Position) -> Result<RegionLocations> {
         self.locator.locate_position(&self.name, row, position, false, Deadline::NEVER)
     }
 
-    /// Where a region is among those of the table.
+    /// Returns the index of a region among those of the table.
     fn place_of(&self, region: &RegionInfo) -> Result<usize> {
         let at = self.places.binary_search_by(|place| place.info.start_key().cmp(region.start_key()));
         let at = at.ok().filter(|at| self.places.get(*at).is_some_and(|place| place.info == *region));
@@ -250,7 +256,7 @@ impl Inner {
         if self.is_closed.load(Ordering::Acquire) { Err(Error::closed()) } else { Ok(()) }
     }
 
-    /// A region, opened now or before.
+    /// Returns a region, and opens it if necessary.
     fn region(&self, at: usize) -> Result<Region> {
         let Some(place) = self.places.get(at) else {
             return Err(Error::locating(ErrorKind::RegionNotFound, "the table has not as many regions"));
@@ -260,7 +266,7 @@ impl Inner {
             return Ok(region.clone());
         }
         let _opening = unpoisoned(place.opening.lock());
-        // Not before: a table that is closed waits for this lock.
+        // Checked only with the lock held: closing a table waits for this lock.
         self.check_open()?;
         if let Some(region) = place.region.get() {
             return Ok(region.clone());

@@ -1,4 +1,4 @@
-//! Opening a table.
+//! Creates and opens tables.
 
 use super::{Inner, Place, Table};
 use crate::error::{Error, ErrorKind, Result};
@@ -12,14 +12,17 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, OnceLock};
 
 impl Table {
-    /// Creates a table under a root directory, with a region for each range between split keys, and opens it for writing.
+    /// Creates a table under a root directory, with a region for each range between split keys, and opens it
+    /// for writing.
     ///
-    /// Nothing of the table is there before all of it is, whatever fails or dies meanwhile (HBase: `CreateTableProcedure`).
+    /// The table becomes visible only when it is complete, even if a step fails or the process dies meanwhile
+    /// (HBase: `CreateTableProcedure`).
     ///
     /// # Errors
     ///
-    /// If there is such a table already, of kind [`Io`](ErrorKind::Io) and [`std::io::ErrorKind::AlreadyExists`]; if there is no family, or one
-    /// cannot be; if split keys are empty or given twice; if the system fails.
+    /// If the table already exists, with kind [`Io`](ErrorKind::Io) and
+    /// [`std::io::ErrorKind::AlreadyExists`]; if there is no family, or a family is invalid; if a split key
+    /// is empty or given twice; if an I/O operation fails.
     pub fn create(
         root: impl AsRef<Path>,
         name: &str,
@@ -29,11 +32,11 @@ impl Table {
         Self::create_with(root, name, families, splits, Region::options())
     }
 
-    /// As [`create`](Self::create), with options for the regions; they are opened writable.
+    /// As [`create`](Self::create), with options for the regions. They are opened for writing.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`create`](Self::create).
     pub fn create_with(
         root: impl AsRef<Path>,
         name: &str,
@@ -61,7 +64,8 @@ impl Table {
         Self::open_with(root, name, options.writable(true))
     }
 
-    /// Opens a table under a root directory with options for its regions; those for regions that are created mean nothing here.
+    /// Opens a table under a root directory, with options for its regions. Options for creating regions have
+    /// no effect.
     ///
     /// # Errors
     ///
@@ -77,11 +81,11 @@ impl Table {
         Ok(Self::of(name, root, dirs, regions, options))
     }
 
-    /// Opens the table of a directory, wherever that is: its name is that of its regions.
+    /// Opens the table in a directory, wherever the directory is. The table's name is read from its regions.
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open), and if no region is in it.
+    /// As [`open`](Self::open), or if the directory has no region.
     pub fn open_dir(dir: impl AsRef<Path>, options: RegionOptions) -> Result<Self> {
         let dir = dir.as_ref();
         let Some(name) = RegionDirs::table_in(&**options.file_storage(), dir)? else {

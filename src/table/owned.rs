@@ -1,4 +1,4 @@
-//! A scanner of a table that owns what it reads (HBase: `ResultScanner`).
+//! A table scanner that owns the data it reads (HBase: `ResultScanner`).
 
 use super::{TableScanner, TableView};
 use crate::cell::{Row, RowRef};
@@ -7,7 +7,7 @@ use crate::op::Scan;
 use self_cell::self_cell;
 use std::fmt;
 
-/// What a scanner borrows.
+/// The data that a scanner borrows.
 struct Source {
     view: TableView,
     scan: Scan,
@@ -21,11 +21,11 @@ self_cell!(
     }
 );
 
-/// The rows that a scan of a table asks for, in their order, with what they are read from: it may outlive all handles of the
-/// table, and go to another thread.
+/// The rows of a table scan, in order, together with the view they are read from. The scanner may outlive all
+/// handles of the table, and may be sent to another thread.
 ///
-/// It keeps open the regions that it has read. Once the table is [closed](crate::Table::close), it fails with the kind
-/// [`Closed`](crate::ErrorKind::Closed).
+/// The scanner keeps open the regions it has read. Once the table is [closed](crate::Table::close), reads
+/// fail with the kind [`Closed`](crate::ErrorKind::Closed).
 pub struct TableResultScanner(Scanner);
 
 impl TableResultScanner {
@@ -33,11 +33,11 @@ impl TableResultScanner {
         Scanner::try_new(Source { view, scan }, |source| source.view.scan(&source.scan)).map(Self)
     }
 
-    /// The next row. See [`TableScanner::next_row`].
+    /// Returns the next row. See [`TableScanner::next_row`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`TableScanner::next_row`].
     pub fn next_row(&mut self) -> Result<Option<RowRef<'_>>> {
         self.0.with_dependent_mut(|_, rows| rows.next_row())
     }

@@ -1,4 +1,4 @@
-//! The rows of many regions, one after the other (locator.md §13; HBase: `ClientScanner`).
+//! Scans over many regions, one after the other (locator.md §13; HBase: `ClientScanner`).
 
 use super::TableView;
 use super::steps::{RowsLeft, Steps};
@@ -8,12 +8,12 @@ use crate::op::Scan;
 use crate::region::RegionScanner;
 use std::fmt;
 
-/// The rows that a scan of a table asks for, in their order: each once, from the region that has it.
+/// The rows of a table scan, in order, each read once from its region.
 pub struct TableScanner<'v> {
     view: &'v TableView,
     scan: &'v Scan,
     steps: Steps<'v>,
-    /// The rows of the region that is being read.
+    /// The scanner of the current region.
     rows: Option<RegionScanner<'v>>,
     left: RowsLeft,
 }
@@ -25,11 +25,13 @@ impl<'v> TableScanner<'v> {
         Ok(scanner)
     }
 
-    /// The next row that has any of the cells asked for, lent until the next call; none at the end.
+    /// Returns the next row that has any of the cells requested, valid until the next call; `None` at the
+    /// end.
     ///
     /// # Errors
     ///
-    /// If a file is damaged or cannot be read, or the scan comes to rows that not one region has. Rows lent before are right.
+    /// If a file is damaged or unreadable, or the scan reaches rows that no region, or more than one, has.
+    /// Rows returned before are correct.
     pub fn next_row(&mut self) -> Result<Option<RowRef<'_>>> {
         self.view.table().0.check_open()?;
         while !self.left.is_none()
@@ -42,7 +44,7 @@ impl<'v> TableScanner<'v> {
                 return Ok(self.rows.as_ref().map(RegionScanner::row));
             }
             if rows.is_filter_done() {
-                break; // the filter wants no more rows, of whichever region
+                break; // the filter accepts no more rows, of any region
             }
             self.left.end_region();
             self.go_on()?;
@@ -51,7 +53,7 @@ impl<'v> TableScanner<'v> {
         Ok(None)
     }
 
-    /// Goes on to the next region.
+    /// Advances to the next region.
     fn go_on(&mut self) -> Result<()> {
         self.rows = None;
         if let Some(at) = self.steps.next(&self.view.table().0)? {

@@ -1,4 +1,4 @@
-//! From one region to the next (locator.md §13.1).
+//! Advances a scan from one region to the next (locator.md §13.1).
 
 use super::Inner;
 use crate::cell::RowRef;
@@ -6,19 +6,19 @@ use crate::error::Result;
 use crate::locator::{Position, TilingFault};
 use crate::op::Scan;
 
-/// The regions that a scan goes through.
+/// The regions of a scan, in scan order.
 #[derive(Debug)]
 pub(super) struct Steps<'s> {
     scan: &'s Scan,
-    /// Where the next region is; none behind the last.
+    /// The position of the next region; `None` after the last.
     next: Option<(Vec<u8>, Position)>,
 }
 
-/// How many rows of all that a scan asks for are left, of whichever region.
+/// The number of rows that remain of a scan's limit, over all regions.
 #[derive(Debug)]
 pub(super) struct RowsLeft {
     left: u64,
-    /// The row of the last result, if that was a piece: it is the last piece if another row comes.
+    /// The row of the last result if that was a partial one. The row is complete once another row follows.
     piece_of: Vec<u8>,
 }
 
@@ -32,7 +32,7 @@ impl RowsLeft {
         self.left == 0
     }
 
-    /// Takes a result, if its row is one of those.
+    /// Counts a result. Returns false if its row exceeds the limit.
     pub(super) fn take(&mut self, row: RowRef<'_>, is_partial: bool) -> bool {
         if self.piece_of != row.key() {
             self.end_region();
@@ -49,7 +49,7 @@ impl RowsLeft {
         true
     }
 
-    /// Knows that the row of the last result is complete.
+    /// Counts the row of the last result as complete.
     pub(super) fn end_region(&mut self) {
         if !self.piece_of.is_empty() {
             self.piece_of.clear();
@@ -61,7 +61,7 @@ impl RowsLeft {
 impl<'s> Steps<'s> {
     pub(super) fn new(scan: &'s Scan) -> Self {
         let position = match (scan.is_reversed(), scan.include_start) {
-            // an empty row is the end of the table
+            // An empty start row of a reversed scan is the end of the table.
             (true, _) if scan.start.is_empty() => Position::Before,
             (true, false) => Position::Before,
             (_, true) => Position::At,
@@ -71,7 +71,7 @@ impl<'s> Steps<'s> {
         Self { scan, next: Some((scan.start.to_vec(), position)) }
     }
 
-    /// The next region.
+    /// Returns the index of the next region.
     pub(super) fn next(&mut self, table: &Inner) -> Result<Option<usize>> {
         let Some((row, position)) = self.next.take() else { return Ok(None) };
         if let Some(fault) = table.faults.iter().find(|fault| is_at(fault, &row, position)) {
@@ -98,14 +98,14 @@ impl<'s> Steps<'s> {
         table.place_of(region).map(Some)
     }
 
-    /// The least and the greatest row asked for; empty for no bound.
+    /// Returns the least and the greatest row of the scan; empty for no bound.
     fn bounds(&self) -> (&[u8], &[u8]) {
         let Scan { start, stop, .. } = self.scan;
         if self.scan.is_reversed() { (stop, start) } else { (start, stop) }
     }
 }
 
-/// Whether the region that is looked for is where the fault is.
+/// Whether a fault affects the region to be located.
 fn is_at(fault: &TilingFault, row: &[u8], position: Position) -> bool {
     let (start, end) = fault.bounds();
     match position {

@@ -1,4 +1,4 @@
-//! Tables of regions that were made here.
+//! Tests on tables of regions created here.
 
 use super::*;
 use crate::filter::Filter;
@@ -6,7 +6,7 @@ use crate::op::{Delete, Mutation, Put};
 use crate::schema::Family;
 use tempfile::TempDir;
 
-/// A table under a root, of regions with these bounds; each was made after those before it.
+/// Creates a table under a root, with regions of these bounds; each is created after the previous ones.
 fn table(bounds: &[(&str, &str)]) -> TempDir {
     let root = tempfile::tempdir().unwrap();
     let name = TableName::parse("ns:t").unwrap();
@@ -32,7 +32,7 @@ fn open(root: &TempDir) -> Table {
     Table::open(root.path(), "ns:t").unwrap()
 }
 
-/// The rows of a scan, each with the number of the region it came from, and how it ended.
+/// Returns the rows of a scan, each with the number of its region, and the error that ended the scan.
 fn scanned(table: &Table, scan: &Scan) -> (String, Option<ErrorKind>) {
     let text = |row: RowRef<'_>| {
         String::from_utf8([row.key(), row.value("f", "q").unwrap_or_default(), b" "].concat()).unwrap()

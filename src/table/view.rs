@@ -1,4 +1,4 @@
-//! A table for any number of reads.
+//! A view of a table for any number of reads.
 
 use super::{Table, TableScanner};
 use crate::cell::{Row, RowBuf};
@@ -9,12 +9,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::OnceLock;
 
-/// A table whose regions do not move: each is as it was when it was read here first.
+/// A table whose regions do not change: each is read as it was at its first read through this view.
 ///
-/// While it lives, it keeps open what it has read.
+/// A view keeps open the regions it has read.
 pub struct TableView {
     table: Table,
-    /// Of each region, once it has been read.
+    /// The view of each region that has been read.
     views: Box<[OnceLock<ReadView>]>,
 }
 
@@ -24,7 +24,7 @@ impl TableView {
         Self { table, views }
     }
 
-    /// The table.
+    /// Returns the table.
     #[must_use]
     pub fn table(&self) -> &Table {
         &self.table
@@ -34,7 +34,7 @@ impl TableView {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`Table::get`].
     pub fn get(&self, get: &Get) -> Result<Row> {
         self.region(self.table.0.find(get.row())?)?.get(get)
     }
@@ -43,17 +43,18 @@ impl TableView {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`Table::get_into`].
     pub fn get_into(&self, get: &Get, row: &mut RowBuf) -> Result<bool> {
         row.clear();
         self.region(self.table.0.find(get.row())?)?.get_into(get, row)
     }
 
-    /// Reads rows; answers in the order asked. Those of one region are read together, as [`ReadView::get_many`] reads them.
+    /// Reads rows, and returns them in the order of `gets`. Rows of the same region are read together, as by
+    /// [`ReadView::get_many`].
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get), for one that fails.
+    /// As [`get`](Self::get), for any of the rows.
     pub fn get_many(&self, gets: &[Get]) -> Result<Vec<Row>> {
         let mut by_region: BTreeMap<usize, Vec<(usize, &Get)>> = BTreeMap::new();
         for (i, get) in gets.iter().enumerate() {
@@ -66,16 +67,17 @@ impl TableView {
         Ok(rows.into_iter().flatten().collect())
     }
 
-    /// Reads the rows of a range, in their order, of as many regions as there are in it.
+    /// Reads the rows of a range, in order, from all regions in the range.
     ///
     /// # Errors
     ///
-    /// If a family is unknown, a raw scan names columns, a file is damaged or not readable, or not one region has the first row.
+    /// If a family is unknown, a raw scan names columns, a file is damaged or unreadable, or no region, or
+    /// more than one, has the first row.
     pub fn scan<'v>(&'v self, scan: &'v Scan) -> Result<TableScanner<'v>> {
         TableScanner::new(self, scan)
     }
 
-    /// A region, as it is here.
+    /// Returns the view of a region, and creates it on first use.
     pub(super) fn region(&self, at: usize) -> Result<&ReadView> {
         self.table.0.check_open()?;
         let slot = &self.views[at];

@@ -1,4 +1,4 @@
-//! Writing: each row to the region that has it.
+//! Writes to a table: each row goes to the region that has it.
 
 use super::Table;
 use crate::cell::Row;
@@ -7,14 +7,14 @@ use crate::op::{Append, CheckAndMutate, Delete, Increment, Mutation, Put};
 use crate::region::CheckResult;
 use std::collections::BTreeMap;
 
-/// Writes need a table whose regions were opened writable. What they do, and when they fail, [`Region`](crate::Region) says;
-/// here they fail, too, if not one region has the row.
+/// Writes require a table whose regions were opened for writing. They work and fail as those of
+/// [`Region`](crate::Region), and also fail if no region, or more than one, has the row.
 impl Table {
     /// Writes cells of a row.
     ///
     /// # Errors
     ///
-    /// As [`Region::put`](crate::Region::put), or if not one region has the row.
+    /// As [`Region::put`](crate::Region::put), or if no region, or more than one, has the row.
     pub fn put(&self, put: Put) -> Result<()> {
         self.region(put.row())?.put(put)
     }
@@ -23,56 +23,58 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`Region::delete`](crate::Region::delete), or if not one region has the row.
+    /// As [`Region::delete`](crate::Region::delete), or if no region, or more than one, has the row.
     pub fn delete(&self, delete: Delete) -> Result<()> {
         self.region(delete.row())?.delete(delete)
     }
 
-    /// Adds to counters of a row; answers what they are then.
+    /// Adds to counters of a row. Returns the new cells.
     ///
     /// # Errors
     ///
-    /// As [`Region::increment`](crate::Region::increment), or if not one region has the row.
+    /// As [`Region::increment`](crate::Region::increment), or if no region, or more than one, has the row.
     pub fn increment(&self, increment: Increment) -> Result<Row> {
         self.region(increment.row())?.increment(increment)
     }
 
-    /// Appends to values of a row; answers what they are then.
+    /// Appends to values of a row. Returns the new cells.
     ///
     /// # Errors
     ///
-    /// As [`Region::append`](crate::Region::append), or if not one region has the row.
+    /// As [`Region::append`](crate::Region::append), or if no region, or more than one, has the row.
     pub fn append(&self, append: Append) -> Result<Row> {
         self.region(append.row())?.append(append)
     }
 
-    /// Makes mutations of one row, all or none of them.
+    /// Applies mutations to one row, all or none of them.
     ///
     /// # Errors
     ///
-    /// As [`Region::mutate_row`](crate::Region::mutate_row), or if not one region has the row.
+    /// As [`Region::mutate_row`](crate::Region::mutate_row), or if no region, or more than one, has the row.
     pub fn mutate_row(&self, row: impl AsRef<[u8]>, mutations: Vec<Mutation>) -> Result<Row> {
         self.region(&row)?.mutate_row(row, mutations)
     }
 
-    /// Changes a row if it is as it is said to be.
+    /// Applies mutations to a row if a condition holds.
     ///
     /// # Errors
     ///
-    /// As [`Region::check_and_mutate`](crate::Region::check_and_mutate), or if not one region has the row.
+    /// As [`Region::check_and_mutate`](crate::Region::check_and_mutate), or if no region, or more than one,
+    /// has the row.
     pub fn check_and_mutate(&self, check: CheckAndMutate) -> Result<CheckResult> {
         self.region(check.row())?.check_and_mutate(check)
     }
 
-    /// Writes puts and deletes of any rows, and answers what came of each, in their order. Those of one region are
-    /// written as [`Region::batch`](crate::Region::batch) writes them.
+    /// Writes puts and deletes of any rows, and returns the result of each, in order. Those of one region are
+    /// written as by [`Region::batch`](crate::Region::batch).
     ///
     /// # Errors
     ///
-    /// As there, of each mutation, or if not one region has its row.
+    /// As [`Region::batch`](crate::Region::batch), for each mutation, or if no region, or more than one, has
+    /// its row.
     pub fn batch(&self, mutations: Vec<Mutation>) -> Vec<Result<()>> {
         let mut results: Vec<Result<()>> = mutations.iter().map(|_| Ok(())).collect();
-        // by region, with what came where
+        // The mutations of each region, with their indexes in the results.
         let mut by_region: BTreeMap<usize, (Vec<usize>, Vec<Mutation>)> = BTreeMap::new();
         for (i, mutation) in mutations.into_iter().enumerate() {
             match self.0.find(mutation.row()) {

@@ -60,7 +60,7 @@ fn links_and_references_lead_to_data_or_the_archive() {
         assert_eq!((file.path.as_path(), file.reference.as_ref()), (Path::new(target), Some(&expected)));
         assert_eq!((file.name.as_str(), file.modified_millis), (name, 7));
     }
-    // a reference that is only on a list
+    // A reference that is only on a list.
     let bottom = Reference { half: Half::Bottom, ..expected };
     let file = place.resolve(&entry("1a.70"), "1a.70", Some(bottom.clone()));
     assert!(file.is_err(), "region 70 does not have it");
@@ -158,7 +158,7 @@ fn the_newest_whole_list_counts() {
     assert_eq!(files.ignored, [".filelist", "0c"]);
     assert_eq!(names(&of(StoreFileTracker::UNSET).unwrap()), ["0a", "0b"]);
     assert_eq!(names(&of(DIRECTORY).unwrap()), ["0a", "0b", "0c"]);
-    // cut off: the list of the other name counts
+    // The list is truncated, so the one of the other name is used.
     let whole = list(7, None, &[("0c", None)]);
     put(&storage, ".filelist/f2.7", &whole[..whole.len() - 1]);
     assert_eq!(names(&of(LIST).unwrap()), ["0a"]);

@@ -1,4 +1,4 @@
-//! Directories of our own, in a storage that fails.
+//! Tests on region directories created here, in a storage that fails.
 
 use super::*;
 use crate::cell::SeekKey;
@@ -12,7 +12,7 @@ fn local() -> Arc<dyn Storage> {
     Arc::new(LocalStorage)
 }
 
-/// A region of a table `t` with files of its own, in a storage that can fail.
+/// Returns a storage that can fail, and the path and info of a region of a table `t`.
 fn made(storage: &FaultyStorage) -> (Arc<dyn Storage>, PathBuf, RegionInfo) {
     let info = RegionInfo::new(TableName::parse("t").unwrap(), "a", "m", 7).unwrap();
     let path = Path::new("root/data/default/t").join(info.encoded_name());
@@ -49,7 +49,7 @@ fn a_region_comes_into_being_as_a_whole_or_not_at_all() {
     }
 }
 
-/// The descriptor of a table under a root is there for all of its regions, and the first one brings it.
+/// The descriptor of a table under a root is shared by all of its regions, and is created with the first one.
 #[test]
 fn the_first_region_brings_the_tables_descriptor() {
     let (storage, path, info) = made(&FaultyStorage::new());
@@ -96,7 +96,7 @@ fn the_region_info_is_that_of_the_directory() {
         let mut flipped = file.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
         put(&storage, &path.join(REGION_INFO), &flipped);
-        // the name says nothing of the end key and the flags
+        // The name does not depend on the end key and the flags.
         if let Ok(dir) = RegionDir::open(&storage, &path) {
             assert_eq!(
                 (dir.info().start_key(), dir.info().region_id()),
@@ -127,7 +127,7 @@ fn the_newest_descriptor_that_is_whole_counts() {
     };
     let table = path.parent().unwrap().join(".tabledesc");
     assert_eq!(families().unwrap(), "dir");
-    // without what was made for it, it has the families that have directories
+    // Without the descriptor created with it, the region has the families of its directories.
     for made in storage.list_dir(&table).unwrap() {
         storage.remove(&table.join(made.name)).unwrap();
     }

@@ -1,4 +1,4 @@
-//! What an observer is told, and what it may change.
+//! The arguments of hooks, and what a hook may change.
 
 use crate::error::{Error, Result};
 use crate::op::Mutation;
@@ -6,7 +6,7 @@ use crate::region::Region;
 use crate::schema::{KeepDeletedCells, RegionInfo};
 use crate::store::matcher::ScanInfo;
 
-/// Where a hook is called, and what it says of it (HBase: `ObserverContext`).
+/// The context of a hook call (HBase: `ObserverContext`).
 #[derive(Debug)]
 pub struct ObserverContext<'c> {
     pub(super) info: &'c RegionInfo,
@@ -15,41 +15,42 @@ pub struct ObserverContext<'c> {
 }
 
 impl ObserverContext<'_> {
-    /// What the region is.
+    /// Returns the region's table and key range.
     #[must_use]
     pub fn info(&self) -> &RegionInfo {
         self.info
     }
 
-    /// The region; none while it is being opened or closed.
+    /// Returns the region; `None` while it is being opened or closed.
     ///
-    /// It can be read at any time. Hooks that are called while rows are locked (before and behind batches, and `after_row_lock`)
-    /// must not write to it, nor those of flushes and compactions flush or compact: they would wait for themselves.
+    /// The region can be read at any time. Hooks called while rows are locked (before and after batches, and
+    /// `after_row_lock`) must not write to it, and hooks of flushes and compactions must not flush or compact
+    /// it: they would deadlock.
     #[must_use]
     pub fn region(&self) -> Option<&Region> {
         self.region.as_ref()
     }
 
-    /// Makes the region leave out its own work, and the observers behind this one. Where a hook does not say that it can be
-    /// bypassed, that is an error of the operation.
+    /// Skips the region's own work and the remaining observers. The operation fails if the hook is not
+    /// documented as bypassable.
     pub fn bypass(&mut self) {
         self.bypass = true;
     }
 }
 
-/// Of what a scan, a flush or a compaction takes account, for one family (HBase: `ScanOptions`).
+/// Retention settings of one family for a scan, a flush or a compaction (HBase: `ScanOptions`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ScanOptions {
-    /// How many versions of a column there are.
+    /// The maximum number of versions of a column.
     pub max_versions: u32,
-    /// How many of them do not expire.
+    /// The number of versions that do not expire.
     pub min_versions: u32,
-    /// After how many milliseconds others do.
+    /// The time to live of other versions, in milliseconds.
     pub ttl: Option<i64>,
-    /// Whether what markers hide is kept.
+    /// Whether cells hidden by delete markers are kept.
     pub keep_deleted_cells: KeepDeletedCells,
-    /// For how many milliseconds major compactions keep every marker; 0 for none.
+    /// How long major compactions keep every delete marker, in milliseconds; 0 for not at all.
     pub time_to_purge_deletes: i64,
 }
 
@@ -87,18 +88,18 @@ impl<'b> MiniBatch<'b> {
         Self { mutations, failures, added: Vec::new() }
     }
 
-    /// The mutations, those that have failed already left out.
+    /// Returns the mutations, without those that have already failed.
     #[must_use]
     pub fn mutations(&self) -> &[&'b Mutation] {
         &self.mutations
     }
 
-    /// Keeps the `i`-th mutation from being written, for a reason that its writer is told; if they must be written all or
-    /// none, all of them.
+    /// Prevents the `i`-th mutation from being written; its caller gets `reason` as the error. If the
+    /// mutations are atomic, none of them is written.
     ///
     /// # Errors
     ///
-    /// If there is no such mutation.
+    /// If the batch has no `i`-th mutation.
     pub fn fail(&mut self, i: usize, reason: Error) -> Result<()> {
         let failure = self.failures.get_mut(i);
         *failure.ok_or_else(|| Error::invalid_argument(format!("the batch has no mutation {i}")))? =
@@ -106,11 +107,12 @@ impl<'b> MiniBatch<'b> {
         Ok(())
     }
 
-    /// Writes a put or delete along with the others: of a row that one of them is of, since others are not locked.
+    /// Adds a put or delete to write along with the others. It must be of a row of the batch, because other
+    /// rows are not locked.
     ///
     /// # Errors
     ///
-    /// If it is of another row, or of another kind.
+    /// If the mutation is of another row, or is not a put or delete.
     pub fn add(&mut self, mutation: impl Into<Mutation>) -> Result<()> {
         let mutation = mutation.into();
         if self.mutations.iter().all(|other| other.row() != mutation.row()) {

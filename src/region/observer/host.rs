@@ -1,4 +1,4 @@
-//! Who is called, and in which order.
+//! Calls the observers, in order.
 
 use super::{CellPass, ObserverContext, RegionObserver, ScanOptions};
 use crate::error::{Error, Result};
@@ -8,7 +8,7 @@ use crate::store::matcher::ScanInfo;
 use std::fmt;
 use std::sync::Arc;
 
-/// The observers of a region, in the order in which they are called.
+/// The observers of a region, in the order they are called.
 #[derive(Clone, Default)]
 pub(in crate::region) struct Observers(Vec<(i32, Arc<dyn RegionObserver>)>);
 
@@ -18,13 +18,13 @@ impl Observers {
         self.0.insert(at, (priority, observer));
     }
 
-    /// Whether nobody is to be called: then nothing is done for it.
+    /// Whether there are no observers; then hooks cost nothing.
     #[inline]
     pub(in crate::region) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Calls a hook of each, until one bypasses the rest; whether one did.
+    /// Calls a hook of each observer, until one bypasses the rest. Returns whether one did.
     #[cold]
     pub(in crate::region) fn call(
         &self,
@@ -68,7 +68,7 @@ impl Inner {
         self.observers.call(&self.info, self.handle(), false, hook).map(drop)
     }
 
-    /// As [`observe`](Self::observe), of a hook that can be bypassed; whether it was.
+    /// As [`observe`](Self::observe), for a hook that can be bypassed. Returns whether it was.
     #[inline]
     pub(in crate::region) fn observe_or_bypass(
         &self,
@@ -85,7 +85,7 @@ impl Inner {
         Some(Region::of(&handle))
     }
 
-    /// What is kept of a family, as the observers change it.
+    /// Returns the retention settings of a family, as changed by the observers.
     #[inline]
     pub(in crate::region) fn observed_info(
         &self,
@@ -103,7 +103,7 @@ impl Inner {
         Ok(info)
     }
 
-    /// What the observers put between cells and a file.
+    /// Returns the observers' filters between the cells and a new file.
     pub(in crate::region) fn passes(
         &self,
         mut hook: impl FnMut(&dyn RegionObserver, &mut ObserverContext<'_>) -> Result<Option<Box<dyn CellPass>>>,

@@ -1,16 +1,16 @@
-//! What an embedder hangs into reads, writes, flushes and compactions (read-path.md §18; HBase: `RegionObserver`,
+//! Hooks into reads, writes, flushes and compactions (read-path.md §18; HBase: `RegionObserver`,
 //! `RegionCoprocessorHost`).
 //!
 //! | file | what it is |
 //! |---|---|
-//! | `context` | what a hook is told and may change |
-//! | `host` | who is called, in which order |
+//! | `context` | the arguments of hooks, and what a hook may change |
+//! | `host` | calls the observers, in order |
 //! | `write` | mutations with their hooks |
 //!
-//! Of HBase's hooks those have no counterpart that are of parts that are not there: the log (`preWALAppend`,
-//! `postIncrementBeforeWAL` and their like), compactions in memory, readers of files and delete trackers that others supply;
-//! nor the region operations as such (`postStartRegionOperation`), nor the deprecated
-//! `prePrepareTimeStampForDeleteVersion`.
+//! HBase's hooks for features that this crate does not have are left out: the log (`preWALAppend`,
+//! `postIncrementBeforeWAL` and the like), compactions in memory, and file readers and delete trackers
+//! supplied by observers. So are the hooks of region operations in general (`postStartRegionOperation`), and
+//! the deprecated `prePrepareTimeStampForDeleteVersion`.
 
 mod context;
 mod host;
@@ -28,70 +28,71 @@ use crate::op::{Append, CheckAndMutate, Delete, Get, Increment, Put, Scan};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Is called before and after what a region does: registered by [`RegionOptions::observer`](super::RegionOptions::observer).
+/// Hooks called before and after a region's operations. Registered by
+/// [`RegionOptions::observer`](super::RegionOptions::observer).
 ///
-/// Each method is called as HBase calls the one of its name, and does nothing unless it is written. An error ends the
-/// operation; one from behind it (`post_…`) is told to the caller, though the operation is done. Where it is said, a
-/// hook may [`bypass`](ObserverContext::bypass) the region's own work.
+/// Each method is called as HBase calls the hook of the same name; the default implementation does nothing.
+/// An error ends the operation. An error of a hook called after it (`post_…`) is returned to the caller,
+/// although the operation is complete. Where documented, a hook may [`bypass`](ObserverContext::bypass) the
+/// region's own work.
 ///
-/// Several observers are called by their priority, the lowest first, and then in the order of their registration. They
-/// are called by whatever thread does the work, several at once.
-#[allow(unused_variables, reason = "the names of arguments are for those who write the methods")]
+/// Several observers are called by priority, the lowest first, and then in the order of registration. They
+/// are called on the thread that does the work, possibly on several threads at once.
+#[allow(unused_variables, reason = "the argument names are for implementations")]
 pub trait RegionObserver: Send + Sync + fmt::Debug {
-    /// Before the region is opened.
+    /// Called before the region is opened.
     fn pre_open(&self, context: &mut ObserverContext<'_>) -> Result<()> {
         Ok(())
     }
 
-    /// When it is open.
+    /// Called after the region is opened.
     fn post_open(&self, context: &mut ObserverContext<'_>) -> Result<()> {
         Ok(())
     }
 
-    /// Before the last handle of the region goes. Errors are of no consequence.
+    /// Called before the region is closed. Errors are ignored.
     fn pre_close(&self, context: &mut ObserverContext<'_>) -> Result<()> {
         Ok(())
     }
 
-    /// When it is gone. Errors are of no consequence.
+    /// Called after the region is closed. Errors are ignored.
     fn post_close(&self, context: &mut ObserverContext<'_>) -> Result<()> {
         Ok(())
     }
 
     // Reads
 
-    /// Before a get. It can be bypassed: then `results` are the answer.
+    /// Called before a get. Can be bypassed: then `results` is returned.
     fn pre_get_op(&self, context: &mut ObserverContext<'_>, get: &Get, results: &mut RowBuf) -> Result<()> {
         Ok(())
     }
 
-    /// After a get: `results` may be changed.
+    /// Called after a get. May change `results`.
     fn post_get_op(&self, context: &mut ObserverContext<'_>, get: &Get, results: &mut RowBuf) -> Result<()> {
         Ok(())
     }
 
-    /// Before it is looked whether there is anything of a get, which is done by a get. It can be bypassed: then `exists` is
-    /// the answer.
+    /// Called before an existence check, which itself runs a get. Can be bypassed: then `exists` is returned.
     fn pre_exists(&self, context: &mut ObserverContext<'_>, get: &Get, exists: &mut bool) -> Result<()> {
         Ok(())
     }
 
-    /// After that: `exists` may be changed.
+    /// Called after an existence check. May change `exists`.
     fn post_exists(&self, context: &mut ObserverContext<'_>, get: &Get, exists: &mut bool) -> Result<()> {
         Ok(())
     }
 
-    /// Before a scan is opened, which may be changed.
+    /// Called before a scan is opened. May change the scan.
     fn pre_scanner_open(&self, context: &mut ObserverContext<'_>, scan: &mut Scan) -> Result<()> {
         Ok(())
     }
 
-    /// When a scan is open.
+    /// Called after a scan is opened.
     fn post_scanner_open(&self, context: &mut ObserverContext<'_>, scan: &Scan) -> Result<()> {
         Ok(())
     }
 
-    /// Before a family is read, by a get or a scan: `options` may be changed.
+    /// Called before a family is read, by a get or a scan. May change `options`.
     fn pre_store_scanner_open(
         &self,
         context: &mut ObserverContext<'_>,
@@ -101,7 +102,8 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// Before the next row of a scan is read. It can be bypassed: then `results` are the row; with no cell, the end.
+    /// Called before the next row of a scan is read. Can be bypassed: then `results` is the row, and if empty
+    /// ends the scan.
     fn pre_scanner_next(
         &self,
         context: &mut ObserverContext<'_>,
@@ -111,8 +113,8 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// After a row of a scan has been read, or its end met, for which `results` have no cell; they may be changed. A row of
-    /// which no cell is left is passed over.
+    /// Called after a row of a scan has been read, or, with empty `results`, at the end. May change
+    /// `results`. A row left without cells is skipped.
     fn post_scanner_next(
         &self,
         context: &mut ObserverContext<'_>,
@@ -122,7 +124,8 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// After a filter has dropped a row: whether the scan goes on, which is `has_more` so far.
+    /// Called after a filter has dropped a row. Returns whether the scan continues; `has_more` is the answer
+    /// so far.
     fn post_scanner_filter_row(
         &self,
         context: &mut ObserverContext<'_>,
@@ -133,39 +136,40 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
         Ok(has_more)
     }
 
-    /// Before a scan is closed. Errors are of no consequence.
+    /// Called before a scan is closed. Errors are ignored.
     fn pre_scanner_close(&self, context: &mut ObserverContext<'_>, scan: &Scan) -> Result<()> {
         Ok(())
     }
 
-    /// When a scan is closed. Errors are of no consequence.
+    /// Called after a scan is closed. Errors are ignored.
     fn post_scanner_close(&self, context: &mut ObserverContext<'_>, scan: &Scan) -> Result<()> {
         Ok(())
     }
 
     // Writes
 
-    /// Before a put, which may be changed. It can be bypassed: then nothing is written, and its writer told of success.
+    /// Called before a put. May change the put. Can be bypassed: then nothing is written, and the caller gets
+    /// success.
     fn pre_put(&self, context: &mut ObserverContext<'_>, put: &mut Put) -> Result<()> {
         Ok(())
     }
 
-    /// After a put, when it is seen by reads and its row no longer locked.
+    /// Called after a put is visible to reads and its row is unlocked.
     fn post_put(&self, context: &mut ObserverContext<'_>, put: &Put) -> Result<()> {
         Ok(())
     }
 
-    /// Before a delete, as [`pre_put`](Self::pre_put).
+    /// Called before a delete, as [`pre_put`](Self::pre_put).
     fn pre_delete(&self, context: &mut ObserverContext<'_>, delete: &mut Delete) -> Result<()> {
         Ok(())
     }
 
-    /// After a delete, as [`post_put`](Self::post_put).
+    /// Called after a delete, as [`post_put`](Self::post_put).
     fn post_delete(&self, context: &mut ObserverContext<'_>, delete: &Delete) -> Result<()> {
         Ok(())
     }
 
-    /// Before an increment, which may be changed. It can be bypassed: then `results` are the answer.
+    /// Called before an increment. May change the increment. Can be bypassed: then `results` is returned.
     fn pre_increment(
         &self,
         context: &mut ObserverContext<'_>,
@@ -175,7 +179,8 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// The same, when the row is locked and the increment can no longer be changed.
+    /// As [`pre_increment`](Self::pre_increment), but called with the row locked; the increment can no longer
+    /// be changed.
     fn pre_increment_after_row_lock(
         &self,
         context: &mut ObserverContext<'_>,
@@ -185,7 +190,7 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// After an increment: `results` may be changed.
+    /// Called after an increment. May change `results`.
     fn post_increment(
         &self,
         context: &mut ObserverContext<'_>,
@@ -195,7 +200,7 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// Before an append, as [`pre_increment`](Self::pre_increment).
+    /// Called before an append, as [`pre_increment`](Self::pre_increment).
     fn pre_append(
         &self,
         context: &mut ObserverContext<'_>,
@@ -205,7 +210,8 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// The same, when the row is locked and the append can no longer be changed.
+    /// As [`pre_append`](Self::pre_append), but called with the row locked; the append can no longer be
+    /// changed.
     fn pre_append_after_row_lock(
         &self,
         context: &mut ObserverContext<'_>,
@@ -215,7 +221,7 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// After an append: `results` may be changed.
+    /// Called after an append. May change `results`.
     fn post_append(
         &self,
         context: &mut ObserverContext<'_>,
@@ -225,17 +231,19 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// Before mutations are written together, when their rows are locked: some may be kept from it, and others added.
+    /// Called before mutations are written together, with their rows locked. May fail some of them, and add
+    /// others.
     fn pre_batch_mutate(&self, context: &mut ObserverContext<'_>, batch: &mut MiniBatch<'_>) -> Result<()> {
         Ok(())
     }
 
-    /// When they are written and seen by reads; their rows are still locked.
+    /// Called after the mutations are written and visible to reads, with their rows still locked.
     fn post_batch_mutate(&self, context: &mut ObserverContext<'_>, batch: &MiniBatch<'_>) -> Result<()> {
         Ok(())
     }
 
-    /// When all is done, after the hooks of each mutation, though it failed: `success` says whether it did.
+    /// Called last, after the hooks of each mutation, even if the batch failed. `success` is whether it
+    /// succeeded.
     fn post_batch_mutate_indispensably(
         &self,
         context: &mut ObserverContext<'_>,
@@ -245,7 +253,7 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// Before a write under a condition. It can be bypassed: then `result` is the answer.
+    /// Called before a conditional write. Can be bypassed: then `result` is returned.
     fn pre_check_and_mutate(
         &self,
         context: &mut ObserverContext<'_>,
@@ -255,7 +263,8 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// The same, when the row is locked and nothing is looked at yet.
+    /// As [`pre_check_and_mutate`](Self::pre_check_and_mutate), but called with the row locked, before the
+    /// condition is checked.
     fn pre_check_and_mutate_after_row_lock(
         &self,
         context: &mut ObserverContext<'_>,
@@ -265,7 +274,7 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// After a write under a condition: `result` may be changed.
+    /// Called after a conditional write. May change `result`.
     fn post_check_and_mutate(
         &self,
         context: &mut ObserverContext<'_>,
@@ -277,12 +286,12 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
 
     // Files
 
-    /// Before the region is flushed.
+    /// Called before the region is flushed.
     fn pre_flush(&self, context: &mut ObserverContext<'_>) -> Result<()> {
         Ok(())
     }
 
-    /// Before the cells of a family are read to be flushed: `options` may be changed.
+    /// Called before the cells of a family are read for a flush. May change `options`.
     fn pre_flush_scanner_open(
         &self,
         context: &mut ObserverContext<'_>,
@@ -292,8 +301,8 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// Before a family is flushed: what is given back stands between its cells and the file (HBase: `preFlush` with a
-    /// store).
+    /// Called before a family is flushed. May return a filter between the cells and the new file (HBase:
+    /// `preFlush` with a store).
     fn pre_flush_store(
         &self,
         context: &mut ObserverContext<'_>,
@@ -302,18 +311,19 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
         Ok(None)
     }
 
-    /// When a family is flushed to a file of this name; not if nothing was kept (HBase: `postFlush` with a store).
+    /// Called after a family is flushed to a file of this name. Not called if no cell was kept (HBase:
+    /// `postFlush` with a store).
     fn post_flush_store(&self, context: &mut ObserverContext<'_>, family: &[u8], file: &str) -> Result<()> {
         Ok(())
     }
 
-    /// When the region is flushed.
+    /// Called after the region is flushed.
     fn post_flush(&self, context: &mut ObserverContext<'_>) -> Result<()> {
         Ok(())
     }
 
-    /// Before files of a family are chosen, the oldest first: some may be taken away. It can be bypassed: then all that are
-    /// left are compacted.
+    /// Called before the files of a family to compact are selected, with the oldest first. May remove
+    /// candidates. Can be bypassed: then all remaining candidates are compacted.
     fn pre_compact_selection(
         &self,
         context: &mut ObserverContext<'_>,
@@ -323,7 +333,7 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// When files are chosen; none, if there is nothing to compact.
+    /// Called after files are selected; `selected` is empty if there is nothing to compact.
     fn post_compact_selection(
         &self,
         context: &mut ObserverContext<'_>,
@@ -333,8 +343,8 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// Before the files are read: `options` may be changed. `all_files` says that the store has no others, so that markers
-    /// go.
+    /// Called before the files are read for a compaction. May change `options`. `all_files` is whether all
+    /// files of the store are compacted, so that delete markers are dropped.
     fn pre_compact_scanner_open(
         &self,
         context: &mut ObserverContext<'_>,
@@ -345,7 +355,7 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// Before files are compacted: what is given back stands between their cells and the new file.
+    /// Called before files are compacted. May return a filter between the cells and the new file.
     fn pre_compact(
         &self,
         context: &mut ObserverContext<'_>,
@@ -355,12 +365,12 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
         Ok(None)
     }
 
-    /// When files are compacted, for each new one.
+    /// Called after files are compacted, once for each new file.
     fn post_compact(&self, context: &mut ObserverContext<'_>, family: &[u8], file: &str) -> Result<()> {
         Ok(())
     }
 
-    /// Before files, each with its family, are loaded.
+    /// Called before files, each with its family, are bulk-loaded.
     fn pre_bulk_load_hfile(
         &self,
         context: &mut ObserverContext<'_>,
@@ -369,7 +379,7 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// Before a loaded file is moved to its place.
+    /// Called before a loaded file is moved into the store.
     fn pre_commit_store_file(
         &self,
         context: &mut ObserverContext<'_>,
@@ -380,7 +390,7 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// When a loaded file is in its place.
+    /// Called after a loaded file is moved into the store.
     fn post_commit_store_file(
         &self,
         context: &mut ObserverContext<'_>,
@@ -391,7 +401,7 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// When files are loaded, and seen by reads.
+    /// Called after files are loaded and visible to reads.
     fn post_bulk_load_hfile(
         &self,
         context: &mut ObserverContext<'_>,

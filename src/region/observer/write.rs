@@ -8,10 +8,10 @@ use crate::region::Inner;
 use crate::region::mutate::{Checked, Edit, Times};
 use std::ops::Range;
 
-/// What came of each mutation so far; none of one that is to be written yet.
+/// The outcome of each mutation so far; `None` if it is still to be written.
 type Outcomes = Vec<Option<Result<Row>>>;
 
-/// A mutation that is to be written: where it stands among the others, and which of the cells and answers are its.
+/// A mutation to write: its index among all mutations, and the ranges of its cells and answers.
 #[derive(Debug)]
 struct Pending {
     at: usize,
@@ -19,23 +19,24 @@ struct Pending {
     answers: Range<usize>,
 }
 
-/// How mutations belong together.
+/// How mutations depend on each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::region) enum Together {
-    /// Each by itself.
+    /// Each is written or fails independently.
     Batch,
-    /// All or none, of one row.
+    /// All or none are written; they are of one row.
     Row,
-    /// The same, and the row is locked; values without a timestamp get one that is not before this.
+    /// As `Row`, with the row already locked; values without a timestamp get at least this one.
     Locked(i64),
 }
 
 impl Inner {
-    /// As a batch or a mutation of one row, with the hooks of the observers; answers each mutation.
+    /// Writes a batch or mutations of one row, and calls the observers' hooks. Returns the answer of each
+    /// mutation.
     ///
     /// # Errors
     ///
-    /// If a hook fails before anything is written, or one behind it; or, of mutations that belong together, if any does.
+    /// If a hook fails, before or after the write; or, for mutations that are atomic, if any of them fails.
     #[cold]
     pub(in crate::region) fn mutate_observed(
         &self,
@@ -83,7 +84,7 @@ impl Inner {
         self.check_mutation(mutation)
     }
 
-    /// With the rows locked: from the cells of mutations to memory.
+    /// Resolves mutations to cells and writes them to memory, with the rows locked.
     fn write_observed(
         &self,
         checked: &[(usize, Checked<'_>)],
@@ -143,7 +144,7 @@ impl Inner {
         self.observe(|observer, context| observer.post_batch_mutate(context, batch))
     }
 
-    /// The hook before a mutation; an answer if it is bypassed.
+    /// Calls the hook before a mutation. Returns an answer if the hook bypasses the mutation.
     fn pre_mutation(&self, mutation: &mut Mutation) -> Result<Option<Row>> {
         let mut results = RowBuf::new();
         let bypassed = self.observe_or_bypass(|observer, context| match mutation {
@@ -167,7 +168,7 @@ impl Inner {
         Ok(bypassed.then(|| results.freeze()))
     }
 
-    /// The hooks behind the mutations that are done.
+    /// Calls the hooks after the mutations that succeeded.
     fn post_mutations(
         &self,
         mutations: &[Mutation],
@@ -194,7 +195,7 @@ fn answers_of(outcomes: Outcomes) -> Vec<Result<Row>> {
     outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(|| Ok(RowBuf::new().freeze()))).collect()
 }
 
-/// The one answer of mutations of a row: the cells of all, one behind the other.
+/// Concatenates the cells of all answers into the one answer of mutations of a row.
 pub(in crate::region) fn joined(answers: Vec<Result<Row>>) -> Result<Row> {
     let mut row = RowBuf::new();
     for answer in answers {

@@ -1,4 +1,4 @@
-//! Rows of a scan that observers may have changed, which is kept with them.
+//! Reads parts of rows for a scan that observers may have changed, and owns the scan.
 
 use super::pieces::Pieces;
 use super::start_filter;
@@ -10,7 +10,7 @@ use crate::store::context::ScannerContext;
 use self_cell::self_cell;
 use std::sync::Arc;
 
-/// What the rows borrow.
+/// The data that the rows borrow.
 struct Source<'v> {
     region: &'v Inner,
     state: &'v RegionState,
@@ -25,7 +25,7 @@ self_cell!(
     }
 );
 
-/// [`Pieces`] of a scan that goes when they do.
+/// [`Pieces`] together with the scan they borrow.
 pub(super) struct ObservedPieces<'v>(Cell<'v>);
 
 impl<'v> ObservedPieces<'v> {

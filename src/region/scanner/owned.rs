@@ -1,4 +1,4 @@
-//! A scanner that owns what it reads (HBase: `ResultScanner`).
+//! A scanner that owns the data it reads (HBase: `ResultScanner`).
 
 use super::{RegionScanner, ScanResults};
 use crate::cell::{Row, RowRef};
@@ -8,7 +8,7 @@ use crate::region::ReadView;
 use self_cell::self_cell;
 use std::fmt;
 
-/// What a scanner borrows.
+/// The data that a scanner borrows.
 struct Source {
     view: ReadView,
     scan: Scan,
@@ -22,11 +22,11 @@ self_cell!(
     }
 );
 
-/// The rows that a scan asks for, in their order, with what they are read from: it may outlive all handles of the region, and go
-/// to another thread.
+/// The rows of a scan, in order, together with the view they are read from. The scanner may outlive all
+/// handles of the region, and may be sent to another thread.
 ///
-/// While it lives the region stays open, and it holds memory and files as a [`ReadView`] does. Once the region is
-/// [closed](crate::Region::close), it fails with the kind [`Closed`](crate::ErrorKind::Closed).
+/// Like a [`ReadView`], it keeps the region open and holds memory and files. Once the region is
+/// [closed](crate::Region::close), reads fail with the kind [`Closed`](crate::ErrorKind::Closed).
 pub struct ResultScanner(Scanner);
 
 impl ResultScanner {
@@ -34,25 +34,25 @@ impl ResultScanner {
         Scanner::try_new(Source { view, scan }, |source| source.view.scan(&source.scan)).map(Self)
     }
 
-    /// The next row. See [`RegionScanner::next_row`].
+    /// Returns the next row. See [`RegionScanner::next_row`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`RegionScanner::next_row`].
     pub fn next_row(&mut self) -> Result<Option<RowRef<'_>>> {
         self.0.with_dependent_mut(|_, rows| rows.next_row())
     }
 
-    /// Results as a RegionServer gives them in one call. See [`RegionScanner::next_results`].
+    /// Returns results as one call to a RegionServer does. See [`RegionScanner::next_results`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`RegionScanner::next_results`].
     pub fn next_results(&mut self, max: Option<usize>) -> Result<ScanResults> {
         self.0.with_dependent_mut(|_, rows| rows.next_results(max))
     }
 
-    /// Whether the last result is a piece of a row. See [`RegionScanner::is_partial`].
+    /// Whether the last result is a part of a row. See [`RegionScanner::is_partial`].
     #[must_use]
     pub fn is_partial(&self) -> bool {
         self.0.with_dependent(|_, rows| rows.is_partial())
@@ -64,13 +64,13 @@ impl ResultScanner {
         self.0.with_dependent(|_, rows| rows.may_have_more())
     }
 
-    /// Where the scan has come to. See [`RegionScanner::cursor`].
+    /// Returns the position of the scan. See [`RegionScanner::cursor`].
     #[must_use]
     pub fn cursor(&self) -> Option<Cursor> {
         self.0.with_dependent(|_, rows| rows.cursor())
     }
 
-    /// What it reads.
+    /// Returns the view that the scanner reads from.
     #[must_use]
     pub fn view(&self) -> &ReadView {
         &self.0.borrow_owner().view

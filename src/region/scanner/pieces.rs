@@ -1,4 +1,5 @@
-//! Rows, or pieces of rows, under a filter and limits (read-path.md §11; HBase: `RegionScannerImpl.nextInternal`).
+//! Reads rows, or parts of rows, under a filter and limits (read-path.md §11; HBase:
+//! `RegionScannerImpl.nextInternal`).
 
 use super::stores::{Bounds, Stores};
 use crate::cell::{RowBuf, SeekKey};
@@ -9,28 +10,28 @@ use crate::region::{Inner, RegionState};
 use crate::store::context::{LimitScope, NextState, Progress, ScannerContext};
 use bytes::Bytes;
 
-/// The stores, gone through row by row, and within a row from limit to limit.
+/// Reads the stores row by row, and stops within a row if a limit is reached.
 pub(super) struct Pieces<'v> {
-    /// Those by which the filter judges.
+    /// The stores the filter needs.
     stores: Stores<'v>,
-    /// Those that are read only for rows that pass (§5.3: the joined heap).
+    /// The stores read only for rows that pass the filter (§5.3: the joined heap).
     joined: Stores<'v>,
     filter: Option<FilterState>,
-    /// Whether the filter judges rows as a whole: limits do not cut them then.
+    /// Whether the filter applies to whole rows; then limits do not split them.
     judges_rows: bool,
     bounds: Bounds<'v>,
     /// The current row.
     current: Vec<u8>,
-    /// Memory for a key.
+    /// A reused buffer for a seek key.
     key: SeekKey,
     /// Whether a limit was reached while the joined stores of the current row were read.
     is_in_joined: bool,
-    /// Whose observers are asked when a row is dropped.
+    /// The region whose observers are called when a row is dropped.
     region: &'v Inner,
     scan: &'v Scan,
     state: &'v RegionState,
     read_point: i64,
-    /// The families of the stores by which the filter judges.
+    /// The families of the stores the filter needs.
     judged: Vec<Bytes>,
 }
 
@@ -76,13 +77,13 @@ impl<'v> Pieces<'v> {
         })
     }
 
-    /// Whether there may be more than has been read.
+    /// Whether there may be more to read.
     pub(super) fn may_have_more(&self) -> bool {
         self.is_in_joined || !self.is_at_stop()
     }
 
-    /// Reads the next piece into `row`; false if nothing can come behind it. Both may be: an empty piece with more behind it, if
-    /// a limit is reached while rows are passed over, and a last piece with nothing behind it.
+    /// Reads the next result into `row`. Returns false if nothing can follow it. An empty result may be
+    /// followed by more, if a limit is reached while rows are skipped, and the last result may be non-empty.
     pub(super) fn next(&mut self, context: &mut ScannerContext, row: &mut RowBuf) -> Result<bool> {
         let more = self.next_internal(context, row)?;
         if !context.may_have_more_cells_in_row() {
@@ -96,7 +97,7 @@ impl<'v> Pieces<'v> {
         if self.judges_rows {
             context.keep_rows_whole();
         }
-        // where a row that came to nothing may end the call
+        // The scope in which a limit ends the call after a row without a result.
         let scope = if self.judges_rows { LimitScope::BetweenRows } else { LimitScope::BetweenCells };
         let mut was_dropped = false;
         loop {
@@ -152,7 +153,7 @@ impl<'v> Pieces<'v> {
                 }
             }
             if row.is_empty() {
-                // the filter has taken out all that there was
+                // The filter has removed all cells.
                 if self.end_row()? && !self.is_at_stop() {
                     if context.is_size_reached(scope) {
                         return Ok(true);
@@ -164,7 +165,7 @@ impl<'v> Pieces<'v> {
         }
     }
 
-    /// Sets the current row to the next one; false if there is none.
+    /// Moves to the next row. Returns false if there is none.
     fn begin_row(&mut self) -> bool {
         match self.stores.first_row().filter(|row| !self.bounds.is_behind(row)) {
             Some(row) => {
@@ -190,7 +191,7 @@ impl<'v> Pieces<'v> {
         }
     }
 
-    /// Whether the filter drops the current row by its key.
+    /// Whether the filter rejects the current row by its key.
     fn filter_row_key(&mut self) -> Result<bool> {
         let Some(filter) = &mut self.filter else { return Ok(false) };
         let is_rejected = filter.filter_row_key(&self.current)?;
@@ -203,8 +204,8 @@ impl<'v> Pieces<'v> {
         Ok(true)
     }
 
-    /// Whether the current row has a cell of the scan's times, in any column: one of which all is deleted may be there
-    /// or not, as compactions and files happen to be.
+    /// Whether the current row has a visible cell in the scan's time range, in any column. A row whose cells
+    /// are all deleted may or may not be met, depending on compactions and files, so it does not count.
     #[cold]
     fn is_row_there(&self) -> Result<bool> {
         if self.scan.raw {
@@ -226,8 +227,9 @@ impl<'v> Pieces<'v> {
         }
     }
 
-    /// Whether nothing is left of a row that has been read: there was nothing, or the filter drops it. One that the filter has
-    /// emptied, cell by cell, is not dropped: families that are loaded on demand may still have something of it.
+    /// Whether a row that has been read is to be dropped: it has no cells, or the filter drops it. A row that
+    /// the filter has emptied cell by cell is not dropped: families loaded on demand may still have cells of
+    /// it.
     fn is_dropped(&mut self, context: &mut ScannerContext, before: Progress, row: &mut RowBuf) -> bool {
         let was_empty = row.is_empty();
         let Some(filter) = &mut self.filter else { return was_empty };
@@ -235,15 +237,15 @@ impl<'v> Pieces<'v> {
             return was_empty || filter.filter_row();
         }
         filter.filter_row_cells(row);
-        // a filter that counts rows does not count those of which there is nothing
+        // A filter that counts rows does not count empty ones.
         let is_dropped = was_empty || !row.is_empty() && filter.filter_row();
         context.set_progress(before);
         row.as_row().cells().for_each(|cell| context.count(cell));
         is_dropped
     }
 
-    /// Goes behind the current row, of which the filter sees all that there is, but nothing is kept. In a reversed scan it
-    /// does not see it, as in HBase. Whether the observers let the scan go on.
+    /// Skips the rest of the current row without returning any of it. The filter still sees its cells, except
+    /// in a reversed scan, as in HBase. Returns whether the observers let the scan continue.
     fn leave_row(&mut self, context: &mut ScannerContext, row: &mut RowBuf) -> Result<bool> {
         if self.stores.are_reversed() {
             self.stores.leave_row(&self.current)?;
@@ -257,7 +259,8 @@ impl<'v> Pieces<'v> {
         self.end_row()
     }
 
-    /// Ends a row of which nothing is kept, and in which no store stands any more. Whether the observers let the scan go on.
+    /// Ends a row without a result. No store may be positioned in it. Returns whether the observers let the
+    /// scan continue.
     #[inline]
     fn end_row(&mut self) -> Result<bool> {
         debug_assert!(self.stores.first_row() != Some(&*self.current), "the row has been read");
@@ -270,7 +273,8 @@ impl<'v> Pieces<'v> {
         Ok(more)
     }
 
-    /// Goes behind the current row, whose key the filter has rejected: to where it says, if it does.
+    /// Skips the current row, whose key the filter has rejected, and seeks to the filter's hint if it has
+    /// one.
     fn leave_rejected_row(&mut self, context: &mut ScannerContext, row: &mut RowBuf) -> Result<bool> {
         let hint = self.filter.as_mut().and_then(|filter| filter.hint_for_rejected_row(&self.current));
         let is_hint = hint.is_some();
@@ -288,7 +292,7 @@ impl<'v> Pieces<'v> {
         }
     }
 
-    /// Whether the families that are loaded on demand have anything of the current row: goes there.
+    /// Seeks the families loaded on demand to the current row, and returns whether they have any cell of it.
     fn has_joined(&mut self) -> Result<bool> {
         if self.joined.scanners.is_empty() {
             return Ok(false);
@@ -299,7 +303,7 @@ impl<'v> Pieces<'v> {
         Ok(self.joined.first_row() == Some(&self.current))
     }
 
-    /// Reads what the families that are loaded on demand have of the current row.
+    /// Reads the cells of the current row from the families loaded on demand.
     fn read_joined(&mut self, context: &mut ScannerContext, row: &mut RowBuf) -> Result<()> {
         if self.joined.first_row() == Some(&self.current) {
             populate(&mut self.joined, &self.current, self.filter.as_mut(), context, row)?;
@@ -310,7 +314,7 @@ impl<'v> Pieces<'v> {
     }
 }
 
-/// Reads what stores have of the current row, until a limit is reached (§11.5).
+/// Reads the cells of the current row from `stores`, until a limit is reached (§11.5).
 fn populate(
     stores: &mut Stores<'_>,
     current: &[u8],
@@ -337,7 +341,7 @@ fn populate(
     }
 }
 
-/// That there is no more.
+/// Records that there are no more cells, and returns false.
 fn end(context: &mut ScannerContext) -> bool {
     context.state = NextState::NoMoreValues;
     false

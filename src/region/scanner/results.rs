@@ -1,8 +1,8 @@
-//! What a call of a scanner gives.
+//! The results of a call of a scanner.
 
 use crate::cell::Row;
 
-/// A result of a scan: a row, or a piece of one (HBase: `Result`).
+/// A result of a scan: a row, or a part of one (HBase: `Result`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScanResult {
     /// The cells.
@@ -11,12 +11,12 @@ pub struct ScanResult {
     pub partial: bool,
 }
 
-/// What one call of a scanner gives (HBase: `ScanResponse`).
+/// The results of one call of a scanner (HBase: `ScanResponse`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ScanResults {
-    /// The results, in their order.
+    /// The results, in scan order.
     pub results: Vec<ScanResult>,
-    /// Whether there may be more: false once the end or the limit of rows is known to be reached.
+    /// Whether there may be more results: false once the end or the limit on rows is known to be reached.
     pub more: bool,
 }

@@ -1,4 +1,4 @@
-//! The stores of a region that a scan reads, as one (read-path.md §5.3, §8; HBase: `KeyValueHeap` over `StoreScanner`s).
+//! Merges the store scanners of a scan (read-path.md §5.3, §8; HBase: `KeyValueHeap` over `StoreScanner`s).
 
 use crate::cell::{CellKey, CellOrder, RowBuf};
 use crate::error::Result;
@@ -11,7 +11,7 @@ use crate::store::context::ScannerContext;
 use crate::store::matcher::ScanInfo;
 use std::cmp::Ordering;
 
-/// The rows that a scan is of.
+/// The end of a scan's row range.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds<'v> {
     order: CellOrder,
@@ -25,7 +25,7 @@ impl<'v> Bounds<'v> {
         Self { order, stop: &scan.stop, include_stop: scan.include_stop, reversed: scan.reversed }
     }
 
-    /// Whether a row is behind the last one, in the direction of the scan.
+    /// Whether a row is after the last row of the scan, in scan direction.
     #[inline]
     pub(super) fn is_behind(&self, row: &[u8]) -> bool {
         if self.stop.is_empty() {
@@ -36,29 +36,29 @@ impl<'v> Bounds<'v> {
     }
 }
 
-/// Scanners of stores, in the order of the families; what they have cost is counted when they go.
+/// Store scanners, in family order. Their costs are added to the region's counters on drop.
 pub(super) struct Stores<'v> {
     pub(super) scanners: Vec<StoreScanner<'v>>,
     pub(super) order: CellOrder,
-    /// Whether the scanners go from the last row to the first.
+    /// Whether rows are read in descending order.
     reversed: bool,
     counters: &'v Counters,
 }
 
-/// Which of two rows comes first.
+/// Compares two rows in scan direction.
 #[inline]
 fn compare_rows(order: CellOrder, reversed: bool, a: &[u8], b: &[u8]) -> Ordering {
     if reversed { order.compare_rows(b, a) } else { order.compare_rows(a, b) }
 }
 
 impl<'v> Stores<'v> {
-    /// None yet.
+    /// Creates the merge without any scanners.
     pub(super) fn new(region: &'v Inner, scan: &Scan) -> Self {
         let (order, reversed) = (region.order, scan.reversed);
         Self { scanners: Vec::new(), order, reversed, counters: &region.counters }
     }
 
-    /// Opens a scanner of each store that is asked, and hands it to `put` with the name of its family.
+    /// Opens a scanner of each store the scan reads, and passes it to `put` with the name of its family.
     pub(super) fn open(
         region: &'v Inner,
         state: &'v RegionState,
@@ -97,7 +97,7 @@ impl<'v> Stores<'v> {
         })
     }
 
-    /// The row that comes first; none at the end.
+    /// Returns the next row in scan order; `None` at the end.
     #[inline]
     pub(super) fn first_row(&self) -> Option<&[u8]> {
         if let [only] = &*self.scanners {
@@ -107,7 +107,7 @@ impl<'v> Stores<'v> {
         rows.min_by(|a, b| self.compare_rows(a, b))
     }
 
-    /// Lets the scanner that stands first go on: see [`StoreScanner::next`].
+    /// Advances the scanner with the least row: see [`StoreScanner::next`].
     pub(super) fn next(
         &mut self,
         context: &mut ScannerContext,
@@ -119,7 +119,7 @@ impl<'v> Stores<'v> {
         }
         let (order, reversed) = (self.order, self.reversed);
         let standing = self.scanners.iter_mut().filter(|scanner| scanner.peek_row().is_some());
-        // of several in a row the first, in the order of the families
+        // Of several scanners at the same row, takes the first in family order.
         let first = standing.min_by(|a, b| match (a.peek_row(), b.peek_row()) {
             (Some(a), Some(b)) => compare_rows(order, reversed, a, b),
             (a, b) => b.is_some().cmp(&a.is_some()),
@@ -130,13 +130,13 @@ impl<'v> Stores<'v> {
         }
     }
 
-    /// Whether [`next`](Self::next) always goes behind the row it begins in.
+    /// Whether [`next`](Self::next) always reads the rest of its row.
     #[inline]
     pub(super) fn take_whole_rows(&self, context: &ScannerContext) -> bool {
         self.scanners.len() == 1 && !context.may_cut_rows()
     }
 
-    /// Goes on to the first cell that is not before `key`.
+    /// Seeks forward to the first cell at or after `key`.
     pub(super) fn reseek(&mut self, key: &CellKey) -> Result<()> {
         self.scanners
             .iter_mut()
@@ -144,18 +144,18 @@ impl<'v> Stores<'v> {
             .try_for_each(|scanner| scanner.reseek(key))
     }
 
-    /// Leaves a row, wherever the scanners stand in it (§11.3, of reversed scans).
+    /// Skips a row, wherever the scanners are positioned in it (§11.3, for reversed scans).
     pub(super) fn leave_row(&mut self, row: &[u8]) -> Result<()> {
         let mut in_row = self.scanners.iter_mut().filter(|scanner| scanner.peek_row() == Some(row));
         in_row.try_for_each(StoreScanner::leave_row)
     }
 
-    /// Which of two rows comes first.
+    /// Compares two rows in scan direction.
     pub(super) fn compare_rows(&self, a: &[u8], b: &[u8]) -> Ordering {
         compare_rows(self.order, self.reversed, a, b)
     }
 
-    /// Whether the scanners go from the last row to the first.
+    /// Whether rows are read in descending order.
     pub(super) fn are_reversed(&self) -> bool {
         self.reversed
     }

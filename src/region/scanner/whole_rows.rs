@@ -1,4 +1,4 @@
-//! Rows as they are: no filter judges them, no limit cuts them.
+//! Reads whole rows, without a filter and without limits within rows.
 
 use super::stores::{Bounds, Stores};
 use crate::cell::CellRef;
@@ -7,11 +7,11 @@ use crate::op::Scan;
 use crate::region::{Inner, RegionState};
 use std::ops::ControlFlow;
 
-/// The stores, gone through row by row.
+/// Reads the stores row by row.
 pub(super) struct WholeRows<'v> {
     stores: Stores<'v>,
     bounds: Bounds<'v>,
-    /// The key of the row, where several stores must agree on it.
+    /// A copy of the row key, to compare several stores with.
     current: Vec<u8>,
 }
 
@@ -27,7 +27,7 @@ impl<'v> WholeRows<'v> {
         Ok(Self { stores, bounds: Bounds::of(scan, region.order), current: Vec::new() })
     }
 
-    /// Hands the cells of the row that comes first to `take`, in order; false if there is none.
+    /// Passes the cells of the next row to `take`, in order. Returns false if there is no row.
     #[inline]
     pub(super) fn read_row(
         &mut self,

@@ -1,10 +1,10 @@
 //! Threads for flushes and compactions, shared by regions (HBase: `MemStoreFlusher`, `CompactSplit`).
 //!
-//! | file | what it is |
+//! | file | contents |
 //! |---|---|
-//! | `options` | how much is done at once |
+//! | `options` | limits on concurrent work |
 //! | `queue` | work that waits for a thread |
-//! | `pace` | how fast compactions may go |
+//! | `pace` | the throughput limit of compactions |
 
 mod options;
 mod pace;
@@ -26,29 +26,31 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
-/// Starts a thread of a name.
+/// Starts a thread with a name.
 type Spawn = Arc<dyn Fn(&'static str, Box<dyn FnOnce() + Send>) -> io::Result<()> + Send + Sync>;
 
 /// A thread without work ends after this time.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// Threads that flush and compact for any number of regions.
+/// Threads that flush and compact any number of regions.
 ///
-/// Flushes have threads of their own, and so have large and small compactions: no flush waits for a compaction, and no small
-/// compaction for a large one. Of compactions those go first whose stores are closest to
-/// `hbase.hstore.blockingStoreFiles`. Threads start when there is work for them and end after ten seconds without any; they
-/// are as many as the [builder](Self::builder) says, however many regions there are.
+/// Flushes, large compactions and small compactions have separate threads: no flush waits for a compaction,
+/// and no small compaction for a large one. Compactions of stores closest to
+/// `hbase.hstore.blockingStoreFiles` run first. Threads start when there is work for them, and end after ten
+/// seconds without any. Their number is limited by the [builder](Self::builder)'s settings, however many
+/// regions there are.
 ///
-/// Cheap to clone; clones are the same scheduler. Regions that are given none share [that of the process](Self::global).
+/// Cheap to clone; clones are the same scheduler. Regions without a scheduler of their own share [the
+/// scheduler of the process](Self::global).
 #[derive(Clone)]
 pub struct Scheduler(Arc<Handle>);
 
-/// What users and regions hold. Threads hold the [`Shared`] alone, and end when the last handle is dropped.
+/// Held by users and regions. Threads hold only [`Shared`], and end when the last handle is dropped.
 struct Handle(Arc<Shared>);
 
 struct Shared {
     options: SchedulerBuilder,
-    /// Whether all is done on the threads of callers.
+    /// Whether all work is done on the threads of callers.
     is_inline: bool,
     pace: Option<Pace>,
     state: Mutex<State>,
@@ -59,39 +61,40 @@ struct Shared {
 struct State {
     stopped: bool,
     queue: Queue,
-    /// Threads, and those of them that wait for work, by lane.
+    /// The number of threads, and of those that wait for work, by lane.
     threads: [usize; 3],
     idle: [usize; 3],
 }
 
 impl Scheduler {
-    /// The scheduler of the process, with the default settings: that of regions that are given none.
+    /// Returns the scheduler of the process, with the default settings, used by regions without a scheduler
+    /// of their own.
     #[must_use]
     pub fn global() -> Self {
         static GLOBAL: OnceLock<Scheduler> = OnceLock::new();
         GLOBAL.get_or_init(|| Self::builder().build()).clone()
     }
 
-    /// A scheduler without threads: the writer that finds too much in memory flushes and compacts before it goes on. Nothing is
-    /// retried but by the next such writer.
+    /// Creates a scheduler without threads: a writer that finds too much in memory flushes and compacts
+    /// before it continues. Failures are retried only by the next such writer.
     #[must_use]
     pub fn inline() -> Self {
         Self::with(SchedulerBuilder::default(), true)
     }
 
-    /// Settings for a scheduler.
+    /// Returns the settings for a new scheduler.
     #[must_use]
     pub fn builder() -> SchedulerBuilder {
         SchedulerBuilder::default()
     }
 
-    /// How many threads there are now.
+    /// Returns the current number of threads.
     #[must_use]
     pub fn thread_count(&self) -> usize {
         unpoisoned(self.shared().state.lock()).threads.iter().sum()
     }
 
-    /// How many flushes and compactions wait for a thread, or to be tried again.
+    /// Returns the number of flushes and compactions that wait for a thread or for a retry.
     #[must_use]
     pub fn queue_len(&self) -> usize {
         unpoisoned(self.shared().state.lock()).queue.len()
@@ -115,7 +118,7 @@ impl Scheduler {
         self.shared().is_inline
     }
 
-    /// The lane of a compaction of that many bytes.
+    /// Returns the lane of a compaction of `bytes` bytes.
     pub(super) fn compaction_lane(&self, bytes: u64) -> Lane {
         if bytes > self.shared().options.throttle_point { Lane::Large } else { Lane::Small }
     }
@@ -124,23 +127,23 @@ impl Scheduler {
         self.shared().options.blocking_wait
     }
 
-    /// When something is tried again that has failed so many times in a row.
+    /// Returns when to retry after `failures` consecutive failures.
     pub(super) fn retry_at(&self, failures: u32) -> Instant {
         let SchedulerBuilder { first_retry, longest_retry, .. } = self.shared().options;
         let factor = 1u32.checked_shl(failures.saturating_sub(1).min(31)).unwrap_or(u32::MAX);
         after(first_retry.saturating_mul(factor).min(longest_retry))
     }
 
-    /// Waits for as long as the throughput limit wants for `bytes`, unless `check` fails meanwhile.
+    /// Waits as long as the throughput limit requires for `bytes`, unless `check` fails meanwhile.
     pub(super) fn spend(&self, bytes: u64, check: impl Fn() -> Result<()>) -> Result<()> {
         self.shared().pace.as_ref().map_or(Ok(()), |pace| pace.spend(bytes, check))
     }
 
-    /// Queues a job, and starts a thread for it if none is free and there may be more.
+    /// Queues a job, and starts a thread for it if none is idle and the limit allows another.
     ///
     /// # Errors
     ///
-    /// If no thread is there to do it and none can be started. Then the job is not queued.
+    /// If the lane has no thread and none can be started. Then the job is not queued.
     pub(super) fn submit(&self, job: Job) -> Result<()> {
         let (region, work, lane) = (job.region.clone(), job.work, job.lane);
         unpoisoned(self.shared().state.lock()).queue.push(job);
@@ -148,7 +151,7 @@ impl Scheduler {
         let started = self.start_thread(lane);
         let mut state = unpoisoned(self.shared().state.lock());
         match started {
-            // A thread may have taken it meanwhile.
+            // Another thread may have taken the job meanwhile.
             Err(error) if state.threads[lane as usize] == 0 && state.queue.cancel(&region, work) => {
                 Err(Error::io("start a thread for", Path::new(work.name()), error))
             }
@@ -163,17 +166,17 @@ impl Scheduler {
         }
     }
 
-    /// Drops the queued jobs of a region.
+    /// Removes the queued jobs of a region.
     pub(super) fn remove(&self, region: &Weak<Inner>) {
         unpoisoned(self.shared().state.lock()).queue.remove(region);
     }
 
-    /// Starts a thread of a lane if there is more to do than its idle ones can, and there may be more threads.
+    /// Starts a thread of a lane if the lane has more due jobs than idle threads, and may have more threads.
     fn start_thread(&self, lane: Lane) -> io::Result<()> {
         let shared = &self.0.0;
         let at = lane as usize;
         let mut state = unpoisoned(shared.state.lock());
-        // A job that is not due yet needs a thread that waits for it.
+        // A job that is not due yet still needs a thread that waits for it.
         let due = state.queue.due(lane, SystemTimer.now());
         let is_enough = due <= state.idle[at] && state.threads[at] > 0;
         if is_enough || state.threads[at] >= shared.options.threads(lane) {
@@ -204,13 +207,14 @@ impl Shared {
     fn work(&self, lane: Lane) {
         while let Some(job) = self.next(lane) {
             if let Some(region) = job.region.upgrade() {
-                // Failures are the region's to tell; what panics beside them must not end a thread that others count on.
+                // The region reports failures itself. Any other panic must not end a thread that other
+                // regions depend on.
                 drop(catch_unwind(AssertUnwindSafe(|| region.run(job.work, job.lane))));
             }
         }
     }
 
-    /// Waits for a job. None if the thread is to end.
+    /// Waits for a job. Returns `None` if the thread is to end.
     fn next(&self, lane: Lane) -> Option<Job> {
         let at = lane as usize;
         let mut state = unpoisoned(self.state.lock());
@@ -260,7 +264,7 @@ pub(super) fn now() -> Instant {
     SystemTimer.now()
 }
 
-/// A moment later than now.
+/// Returns the time `time` from now.
 pub(super) fn after(time: Duration) -> Instant {
     let now = now();
     now.checked_add(time).unwrap_or(now)

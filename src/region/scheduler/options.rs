@@ -1,4 +1,4 @@
-//! How much a scheduler does at once.
+//! Settings of a scheduler.
 
 use super::{Scheduler, Spawn};
 use std::io;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-/// How to make a [`Scheduler`]: made by [`Scheduler::builder`].
+/// The settings of a [`Scheduler`]. Created by [`Scheduler::builder`].
 #[derive(Clone)]
 pub struct SchedulerBuilder {
     pub(super) flush_threads: usize,
@@ -37,22 +37,23 @@ impl Default for SchedulerBuilder {
 }
 
 impl SchedulerBuilder {
-    /// The number of threads for flushes (default: 2; at least 1; HBase: `hbase.hstore.flusher.count`).
+    /// Sets the number of threads for flushes (default: 2; at least 1; HBase: `hbase.hstore.flusher.count`).
     #[must_use]
     pub fn flush_threads(mut self, threads: usize) -> Self {
         self.flush_threads = threads.max(1);
         self
     }
 
-    /// The number of threads for compactions above the [throttle point](Self::compaction_throttle), which take smaller ones if
-    /// there are none (default: 1; at least 1; HBase: `hbase.regionserver.thread.compaction.large`).
+    /// Sets the number of threads for compactions above the [throttle point](Self::compaction_throttle). They
+    /// run smaller ones if there are no large ones (default: 1; at least 1; HBase:
+    /// `hbase.regionserver.thread.compaction.large`).
     #[must_use]
     pub fn large_compaction_threads(mut self, threads: usize) -> Self {
         self.large_threads = threads.max(1);
         self
     }
 
-    /// The number of threads for other compactions (default: 1; at least 1; HBase:
+    /// Sets the number of threads for other compactions (default: 1; at least 1; HBase:
     /// `hbase.regionserver.thread.compaction.small`).
     #[must_use]
     pub fn small_compaction_threads(mut self, threads: usize) -> Self {
@@ -60,39 +61,40 @@ impl SchedulerBuilder {
         self
     }
 
-    /// From how many bytes of input on a compaction is large (default: 2.5 GiB, twice ten files of 128 MiB; HBase:
-    /// `hbase.regionserver.thread.compaction.throttle`).
+    /// Sets the number of input bytes above which a compaction is large (default: 2.5 GiB, twice ten files of
+    /// 128 MiB; HBase: `hbase.regionserver.thread.compaction.throttle`).
     #[must_use]
     pub fn compaction_throttle(mut self, bytes: u64) -> Self {
         self.throttle_point = bytes;
         self
     }
 
-    /// How many bytes all compactions of the scheduler together write in a second (default: no limit; HBase:
-    /// `PressureAwareCompactionThroughputController`). Compactions on threads of callers are not limited.
+    /// Sets the number of bytes per second that all compactions of the scheduler may write together (default:
+    /// no limit; HBase: `PressureAwareCompactionThroughputController`). Compactions on threads of callers are
+    /// not limited.
     #[must_use]
     pub fn compaction_throughput(mut self, bytes_per_second: u64) -> Self {
         self.throughput = Some(bytes_per_second);
         self
     }
 
-    /// After what time a flush or compaction is tried again that failed because the system did; each time twice as long as
-    /// before, up to `longest` (default: 1 s, up to 60 s).
+    /// Sets the delay before a flush or compaction that failed with an I/O error is retried. The delay
+    /// doubles with each failure, up to `longest` (default: 1 s, up to 60 s).
     #[must_use]
     pub fn retry(mut self, first: Duration, longest: Duration) -> Self {
         (self.first_retry, self.longest_retry) = (first, longest);
         self
     }
 
-    /// For how long a flush waits for compactions of a store that has too many files, `hbase.hstore.blockingStoreFiles` or more
-    /// (default: 90 s; HBase: `hbase.hstore.blockingWaitTime`).
+    /// Sets how long a flush waits for compactions of a store with too many files,
+    /// `hbase.hstore.blockingStoreFiles` or more (default: 90 s; HBase: `hbase.hstore.blockingWaitTime`).
     #[must_use]
     pub fn blocking_wait(mut self, wait: Duration) -> Self {
         self.blocking_wait = wait;
         self
     }
 
-    /// How threads are started, for tests.
+    /// Sets how threads are started, for tests.
     #[doc(hidden)]
     #[must_use]
     pub fn spawner(
@@ -103,7 +105,7 @@ impl SchedulerBuilder {
         self
     }
 
-    /// Makes the scheduler. Its threads are started when there is work for them.
+    /// Creates the scheduler. Its threads are started when there is work for them.
     #[must_use]
     pub fn build(self) -> Scheduler {
         Scheduler::new(self)

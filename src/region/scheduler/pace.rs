@@ -1,4 +1,4 @@
-//! How fast compactions may go (HBase: `CompactionThroughputController`).
+//! The throughput limit of compactions (HBase: `CompactionThroughputController`).
 
 use crate::clock::{SystemTimer, Timer};
 use crate::error::Result;
@@ -6,14 +6,14 @@ use crate::sync::unpoisoned;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// A waiting compaction looks this often whether it is cancelled.
+/// How often a waiting compaction checks whether it is cancelled.
 const CHECK: Duration = Duration::from_millis(50);
 
-/// A number of bytes per second that all compactions share.
+/// A number of bytes per second, shared by all compactions.
 #[derive(Debug)]
 pub(super) struct Pace {
     bytes_per_second: u64,
-    /// When the bytes that were let through are paid for.
+    /// The time at which all bytes reserved so far are paid for.
     paid: Mutex<Option<Instant>>,
 }
 
@@ -22,7 +22,8 @@ impl Pace {
         Self { bytes_per_second: bytes_per_second.max(1), paid: Mutex::new(None) }
     }
 
-    /// Waits for as long as `bytes` take, unless `check` fails meanwhile.
+    /// Reserves the time for `bytes`, and waits for the bytes reserved before, unless `check` fails
+    /// meanwhile.
     pub(super) fn spend(&self, bytes: u64, check: impl Fn() -> Result<()>) -> Result<()> {
         let mut left = self.reserve(bytes, SystemTimer.now());
         while !left.is_zero() {
@@ -34,7 +35,8 @@ impl Pace {
         Ok(())
     }
 
-    /// Takes the time of `bytes`; returns how long to wait from `now` until those before are paid for.
+    /// Reserves the time for `bytes`. Returns how long to wait from `now` until the bytes reserved before are
+    /// paid for.
     fn reserve(&self, bytes: u64, now: Instant) -> Duration {
         let mut paid = unpoisoned(self.paid.lock());
         let start = paid.map_or(now, |paid| paid.max(now));
@@ -57,7 +59,7 @@ mod tests {
         assert_eq!(pace.reserve(500, now), Duration::ZERO);
         assert_eq!(pace.reserve(2000, now), second / 2);
         assert_eq!(pace.reserve(1, now + second), second * 3 / 2);
-        // time in which nothing was spent is not saved up
+        // Unused time is not saved up.
         assert_eq!(pace.reserve(1000, now + second * 60), Duration::ZERO);
         assert_eq!(pace.reserve(1000, now + second * 60), second);
     }

@@ -1,18 +1,18 @@
-//! Work that waits for a thread.
+//! Jobs that wait for a thread.
 
 use crate::region::Inner;
 use std::sync::Weak;
 use std::time::Instant;
 
-/// What is done for a region.
+/// The kind of a job for a region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::region) enum Work {
     Flush,
-    /// Of a store, by its place.
+    /// Compacts the store with this index.
     Compact(usize),
 }
 
-/// The threads that a job is for. A long job of one kind never keeps one of another kind waiting.
+/// The threads that run a job. A long job in one lane does not delay jobs in another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::region) enum Lane {
     Flush,
@@ -22,21 +22,21 @@ pub(in crate::region) enum Lane {
 }
 
 impl Lane {
-    /// Whether a thread of this lane takes jobs of `other`: those of large compactions take small ones if there are no
-    /// large ones (HBase: `StealJobQueue`).
+    /// Whether a thread of this lane takes jobs of `other`. Threads for large compactions take small ones if
+    /// there are no large ones (HBase: `StealJobQueue`).
     fn takes(self, other: Self) -> bool {
         self == other || self == Self::Large && other == Self::Small
     }
 }
 
-/// Work for a region.
+/// A job for a region.
 pub(in crate::region) struct Job {
     pub(in crate::region) region: Weak<Inner>,
     pub(in crate::region) work: Work,
     pub(in crate::region) lane: Lane,
-    /// The least is done first.
+    /// Jobs with lower values run first.
     pub(in crate::region) priority: i64,
-    /// Not before this moment.
+    /// The earliest time at which the job may run.
     pub(in crate::region) due: Option<Instant>,
 }
 
@@ -46,7 +46,7 @@ impl Job {
     }
 }
 
-/// Jobs in the order in which they came. There are few: at most one for each store, and one flush for each region.
+/// Jobs in order of submission. There are few: at most one for each store, and one flush for each region.
 #[derive(Default)]
 pub(super) struct Queue(Vec<Job>);
 
@@ -55,24 +55,24 @@ impl Queue {
         self.0.push(job);
     }
 
-    /// Takes the most urgent job for a thread of a lane, of several the oldest.
+    /// Takes the most urgent job for a thread of a lane; of equally urgent ones the oldest.
     pub(super) fn take(&mut self, lane: Lane, now: Instant) -> Option<Job> {
         let jobs = self.0.iter().enumerate().filter(|(_, job)| lane.takes(job.lane) && job.is_due(now));
         let (at, _) = jobs.min_by_key(|(_, job)| (job.lane != lane, job.priority))?;
         Some(self.0.remove(at))
     }
 
-    /// How many jobs of a lane could be done now.
+    /// Returns the number of jobs of a lane that are due.
     pub(super) fn due(&self, lane: Lane, now: Instant) -> usize {
         self.0.iter().filter(|job| job.lane == lane && job.is_due(now)).count()
     }
 
-    /// When the next job for a thread of a lane is due.
+    /// Returns the time at which the next job for a thread of a lane is due.
     pub(super) fn next_due(&self, lane: Lane) -> Option<Instant> {
         self.0.iter().filter(|job| lane.takes(job.lane)).filter_map(|job| job.due).min()
     }
 
-    /// Makes a job due now. Returns whether there is one.
+    /// Makes a job due now. Returns whether the job exists.
     pub(super) fn expedite(&mut self, region: &Weak<Inner>, work: Work) -> bool {
         let mut jobs = self.0.iter_mut();
         let Some(job) = jobs.find(|job| job.work == work && job.region.ptr_eq(region)) else { return false };
@@ -80,14 +80,14 @@ impl Queue {
         true
     }
 
-    /// Drops a job. Returns whether there was one.
+    /// Removes a job. Returns whether it existed.
     pub(super) fn cancel(&mut self, region: &Weak<Inner>, work: Work) -> bool {
         let before = self.0.len();
         self.0.retain(|job| job.work != work || !job.region.ptr_eq(region));
         self.0.len() < before
     }
 
-    /// Drops the jobs of a region.
+    /// Removes the jobs of a region.
     pub(super) fn remove(&mut self, region: &Weak<Inner>) {
         self.0.retain(|job| !job.region.ptr_eq(region));
     }
