@@ -1,4 +1,4 @@
-//! Filters that look at family and qualifier.
+//! Filters on the family and the qualifier.
 
 use super::{CellFilter, Comparator, Compare, Verdict};
 use crate::cell::{CellRef, SeekKey};
@@ -7,7 +7,7 @@ use bytes::Bytes;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-/// Families that pass a comparison (HBase: `FamilyFilter`).
+/// Passes families that satisfy a comparison (HBase: `FamilyFilter`).
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct FamilyFilter {
     pub(super) compare: Compare,
@@ -26,7 +26,7 @@ impl CellFilter for FamilyFilter {
     }
 }
 
-/// Qualifiers that pass a comparison (HBase: `QualifierFilter`).
+/// Passes qualifiers that satisfy a comparison (HBase: `QualifierFilter`).
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct QualifierFilter {
     pub(super) compare: Compare,
@@ -44,7 +44,7 @@ impl CellFilter for QualifierFilter {
     }
 }
 
-/// Qualifiers that begin with a prefix (HBase: `ColumnPrefixFilter`).
+/// Passes qualifiers that start with a prefix (HBase: `ColumnPrefixFilter`).
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct ColumnPrefixFilter {
     pub(super) prefix: Bytes,
@@ -85,22 +85,23 @@ impl CellFilter for ColumnPrefixFilter {
     }
 }
 
-/// Sets a hint to a column of the cell's family. Reversed reads do not follow it (read-path.md §23.16), but lists that pass
-/// what any member passes keep it in mind.
+/// Sets a hint to a column of the cell's family. Reversed reads do not follow the hint (read-path.md §23.16),
+/// but OR lists remember it.
 pub(super) fn hint_column(cell: CellRef<'_>, qualifier: Option<&Bytes>, hint: &mut SeekKey) -> bool {
     let Some(qualifier) = qualifier else { return false };
     hint.set_first_on_column(cell.row(), cell.family(), qualifier);
     true
 }
 
-/// Qualifiers that begin with one of some prefixes (HBase: `MultipleColumnPrefixFilter`).
+/// Passes qualifiers that start with one of several prefixes (HBase: `MultipleColumnPrefixFilter`).
 ///
-/// Of prefixes that are prefixes of each other only the greatest that is not beyond the qualifier counts (read-path.md §23.6).
+/// Where prefixes are prefixes of each other, only the greatest one not greater than the qualifier counts
+/// (read-path.md §23.6).
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct MultipleColumnPrefixFilter {
-    /// In order, none twice, one at least.
+    /// Sorted and distinct; at least one.
     pub(super) prefixes: Arc<[Bytes]>,
-    /// Where the hint leads: the first prefix behind the cell that was judged last.
+    /// Index of the prefix that the hint seeks to: the first one greater than the last judged qualifier.
     next: usize,
 }
 
@@ -116,7 +117,7 @@ impl MultipleColumnPrefixFilter {
         Ok(Self { prefixes: prefixes.into(), next: 0 })
     }
 
-    /// How many of the prefixes are not beyond the qualifier.
+    /// Returns how many prefixes are not greater than the qualifier.
     fn passed(&self, qualifier: &[u8]) -> usize {
         self.prefixes.partition_point(|prefix| **prefix <= *qualifier)
     }
@@ -158,10 +159,10 @@ impl CellFilter for MultipleColumnPrefixFilter {
     }
 }
 
-/// Qualifiers of a range (HBase: `ColumnRangeFilter`).
+/// Passes qualifiers in a range (HBase: `ColumnRangeFilter`).
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct ColumnRangeFilter {
-    /// The first and whether it is included; open without one.
+    /// The lower bound and whether it is inclusive; `None` is unbounded.
     pub(super) min: Option<Bytes>,
     pub(super) include_min: bool,
     pub(super) max: Option<Bytes>,

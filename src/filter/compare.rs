@@ -1,4 +1,5 @@
-//! What a value is compared with, and how (read-path.md §13.1, §15; HBase: `CompareOperator`, `ByteArrayComparable`).
+//! Comparators and comparison operators (read-path.md §13.1, §15; HBase: `CompareOperator`,
+//! `ByteArrayComparable`).
 
 use super::decimal::Decimal;
 use super::pattern::Pattern;
@@ -11,7 +12,7 @@ use std::fmt;
 pub use crate::op::Compare;
 
 impl Compare {
-    /// Whether bytes pass.
+    /// Whether `bytes` satisfies the comparison.
     #[inline]
     pub(super) fn passes(self, comparator: &Comparator, bytes: &[u8]) -> Result<bool> {
         if self == Self::NoOp {
@@ -21,18 +22,19 @@ impl Compare {
     }
 }
 
-/// How [`Comparator::bit`] joins bytes.
+/// The bitwise operator of [`Comparator::bit`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BitOperator {
-    /// Bits that are in both.
+    /// Bits set in both operands.
     And,
-    /// Bits that are in either.
+    /// Bits set in either operand.
     Or,
-    /// Bits that are in one of the two.
+    /// Bits set in exactly one operand.
     Xor,
 }
 
-/// What rows, families, qualifiers and values are compared with (HBase: `ByteArrayComparable`). Cheap to clone.
+/// The operand that rows, families, qualifiers and values are compared with (HBase: `ByteArrayComparable`).
+/// Cheap to clone.
 #[derive(Clone, PartialEq)]
 pub struct Comparator(pub(super) Kind);
 
@@ -50,7 +52,7 @@ pub(super) enum Kind {
 }
 
 impl Comparator {
-    /// Whether it compares with any bytes, without an error.
+    /// Whether comparing never fails, whatever the bytes.
     pub(super) fn is_total(&self) -> bool {
         match &self.0 {
             Kind::Long(_) | Kind::Decimal(_) => false,
@@ -59,74 +61,77 @@ impl Comparator {
         }
     }
 
-    /// Bytes, in the order of bytes (HBase: `BinaryComparator`).
+    /// Compares bytes lexicographically (HBase: `BinaryComparator`).
     #[must_use]
     pub fn binary(value: impl Into<Bytes>) -> Self {
         Self(Kind::Binary(value.into()))
     }
 
-    /// The first bytes only, as many as `prefix` has (HBase: `BinaryPrefixComparator`).
+    /// Compares only the first `prefix.len()` bytes (HBase: `BinaryPrefixComparator`).
     #[must_use]
     pub fn binary_prefix(prefix: impl Into<Bytes>) -> Self {
         Self(Kind::BinaryPrefix(prefix.into()))
     }
 
-    /// The bytes from `offset` on only, as many as `value` has, or as there are (HBase: `BinaryComponentComparator`).
+    /// Compares up to `value.len()` bytes, starting at `offset` (HBase: `BinaryComponentComparator`).
     #[must_use]
     pub fn binary_component(value: impl Into<Bytes>, offset: usize) -> Self {
         Self(Kind::BinaryComponent(value.into(), offset))
     }
 
-    /// Equal to bytes of the same length if, joined with them, a bit is set; otherwise greater (HBase: `BitComparator`).
+    /// Equal to bytes of the same length if combining them with `value` leaves a bit set; otherwise greater
+    /// (HBase: `BitComparator`).
     #[must_use]
     pub fn bit(value: impl Into<Bytes>, operator: BitOperator) -> Self {
         Self(Kind::Bit(value.into(), operator))
     }
 
-    /// A number, of eight bytes (HBase: `LongComparator`). What is shorter or longer cannot be compared: an error of the read.
+    /// Compares 8-byte big-endian integers (HBase: `LongComparator`). Bytes of any other length fail the
+    /// read.
     #[must_use]
     pub fn long(value: i64) -> Self {
         Self(Kind::Long(value))
     }
 
-    /// A decimal number, as `1.5` or `15E-1`, compared with `Bytes.toBytes(BigDecimal)`: a scale of four bytes, then the unscaled
-    /// value (HBase: `BigDecimalComparator`). What is shorter than five bytes, or longer than 4 KiB, cannot be compared: an
-    /// error of the read.
+    /// Compares a decimal number, such as `1.5` or `15E-1`, with the encoding of `Bytes.toBytes(BigDecimal)`:
+    /// a four-byte scale, then the unscaled value (HBase: `BigDecimalComparator`). Bytes shorter than five
+    /// bytes or longer than 4 KiB fail the read.
     ///
     /// # Errors
     ///
-    /// If it is no number.
+    /// If `number` is not a decimal number.
     pub fn decimal(number: &str) -> Result<Self> {
         Decimal::parse(number).map(|number| Self(Kind::Decimal(number)))
     }
 
-    /// Nothing: greater than whatever there is (HBase: `NullComparator`).
+    /// Greater than any bytes (HBase: `NullComparator`).
     #[must_use]
     pub fn null() -> Self {
         Self(Kind::Null)
     }
 
-    /// Equal to text that contains `part`, whatever the case of either; otherwise greater (HBase: `SubstringComparator`).
+    /// Equal to text that contains `part`, ignoring case; otherwise greater (HBase: `SubstringComparator`).
     #[must_use]
     pub fn substring(part: &str) -> Self {
         Self(Kind::Substring(part.to_lowercase()))
     }
 
-    /// Equal to text in which a regular expression is found; otherwise greater (HBase: `RegexStringComparator`).
+    /// Equal to text in which the regular expression matches anywhere; otherwise greater (HBase:
+    /// `RegexStringComparator`).
     ///
-    /// The expression is one of Java's; `.` matches any character. It is found in linear time, if it has no look-around, back
-    /// reference, atomic group, possessive quantifier or `(?m)`, nor anything after `$`; otherwise a search goes back and tries
-    /// again, a million times at most: more is an error of the read.
+    /// The syntax is Java's; `.` matches any character. Matching takes linear time unless the expression has
+    /// look-around, back references, atomic groups, possessive quantifiers, `(?m)` or anything after `$`.
+    /// Such an expression is matched by backtracking, limited to a million steps; exceeding the limit fails
+    /// the read.
     ///
     /// # Errors
     ///
-    /// If it is none, or has what is not supported: look-around, back references, possessive quantifiers and others,
-    /// which the error names.
+    /// If the expression is invalid, or uses an unsupported construct; the error names the construct.
     pub fn regex(pattern: &str) -> Result<Self> {
         Pattern::new(pattern, false).map(|pattern| Self(Kind::Regex(pattern)))
     }
 
-    /// The same, whatever the case of ASCII letters.
+    /// As [`regex`](Self::regex), ignoring the case of ASCII letters.
     ///
     /// # Errors
     ///
@@ -135,12 +140,12 @@ impl Comparator {
         Pattern::new(pattern, true).map(|pattern| Self(Kind::Regex(pattern)))
     }
 
-    /// A comparator as the filter language has it, `type:value`. Types are `binary`, `binaryprefix`, `regexstring`,
-    /// `regexstringnocase` and `substring`; the value is what follows the first colon.
+    /// Parses the filter language's form of a comparator, `type:value`. Types are `binary`, `binaryprefix`,
+    /// `regexstring`, `regexstringnocase` and `substring`; the value is everything after the first colon.
     ///
     /// # Errors
     ///
-    /// If there is no such type, or the value is none of its.
+    /// If the type is unknown, or the value is invalid for the type.
     pub fn parse(text: impl AsRef<[u8]>) -> Result<Self> {
         let text = text.as_ref();
         let mut parts = text.splitn(2, |byte| *byte == b':');
@@ -162,7 +167,7 @@ impl Comparator {
         }
     }
 
-    /// How it is, compared with bytes: less, equal or greater.
+    /// Orders the comparator relative to `bytes`.
     #[inline]
     fn compare(&self, bytes: &[u8]) -> Result<Ordering> {
         let equal_if = |equal| if equal { Ordering::Equal } else { Ordering::Greater };
@@ -196,7 +201,7 @@ fn joined(value: &[u8], bytes: &[u8], operator: BitOperator) -> bool {
     })
 }
 
-/// Whether text contains a part that is in lower case.
+/// Whether `text` contains `part`, ignoring case; `part` is in lower case.
 fn contains(text: &[u8], part: &str) -> bool {
     if !text.is_ascii() {
         return String::from_utf8_lossy(text).to_lowercase().contains(part);

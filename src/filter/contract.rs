@@ -1,4 +1,4 @@
-//! What a filter may be asked.
+//! The interface of filter implementations.
 
 use super::Verdict;
 use crate::cell::{CellRef, RowBuf, SeekKey};
@@ -7,22 +7,22 @@ use std::fmt;
 
 /// The evaluating side of a filter, for one read (read-path.md §13.1; HBase: `Filter`, `FilterBase`).
 ///
-/// For each row it is asked, in this order: [`filter_all_remaining`](Self::filter_all_remaining),
-/// [`filter_row_key`](Self::filter_row_key); for each cell, in the order of cells across the families,
-/// [`filter_cell`](Self::filter_cell) and then [`transform_cell`](Self::transform_cell) or
-/// [`next_cell_hint`](Self::next_cell_hint), as it said; [`filter_row_cells`](Self::filter_row_cells), if it
-/// [judges rows](Self::has_filter_row); [`filter_row`](Self::filter_row); [`reset`](Self::reset).
-/// The defaults are those of a filter that passes everything.
+/// For each row, the read calls, in this order: [`filter_all_remaining`](Self::filter_all_remaining),
+/// [`filter_row_key`](Self::filter_row_key); for each cell, in cell order across the families,
+/// [`filter_cell`](Self::filter_cell) and then, depending on its verdict,
+/// [`transform_cell`](Self::transform_cell) or [`next_cell_hint`](Self::next_cell_hint);
+/// [`filter_row_cells`](Self::filter_row_cells), if the filter [judges rows](Self::has_filter_row);
+/// [`filter_row`](Self::filter_row); [`reset`](Self::reset). The default methods pass everything.
 pub trait CellFilter: fmt::Debug + Send {
-    /// A row is finished, or given up.
+    /// Ends the current row, complete or abandoned.
     fn reset(&mut self) {}
 
-    /// Whether the read ends here.
+    /// Whether to end the read.
     fn filter_all_remaining(&self) -> bool {
         false
     }
 
-    /// Whether to drop a row without a look at its cells.
+    /// Whether to drop a row without reading its cells.
     ///
     /// # Errors
     ///
@@ -32,7 +32,7 @@ pub trait CellFilter: fmt::Debug + Send {
         Ok(self.filter_all_remaining())
     }
 
-    /// What to do with a cell.
+    /// Decides what to do with a cell.
     ///
     /// # Errors
     ///
@@ -42,32 +42,34 @@ pub trait CellFilter: fmt::Debug + Send {
         Ok(Verdict::Include)
     }
 
-    /// The cell to return in place of one that was included.
+    /// Returns the cell to emit in place of an included one.
     fn transform_cell<'a>(&'a mut self, cell: CellRef<'a>) -> CellRef<'a> {
         cell
     }
 
-    /// Sets `hint` to where to go from a cell of which it said [`Verdict::SeekNextUsingHint`]. False: there is no hint, the
-    /// read steps. A hint that is not ahead of the cell in the direction of the read is none either.
+    /// Sets `hint` to the position to seek to from a cell for which the verdict was
+    /// [`Verdict::SeekNextUsingHint`]. Returns false if there is no hint; the read then steps to the next
+    /// cell. A hint that is not ahead of the cell in the direction of the read is ignored likewise.
     fn next_cell_hint(&mut self, cell: CellRef<'_>, hint: &mut SeekKey) -> bool {
         let _ = (cell, hint);
         false
     }
 
-    /// Sets `hint` to where to go from a row that was dropped by its key. False: there is no hint.
+    /// Sets `hint` to the position to seek to from a row dropped by its key. Returns false if there is no
+    /// hint.
     fn hint_for_rejected_row(&mut self, row: &[u8], hint: &mut SeekKey) -> bool {
         let _ = (row, hint);
         false
     }
 
-    /// Sets `hint` to where to go from a cell that versions, columns or times had left out before the filter was asked.
-    /// False: there is no hint.
+    /// Sets `hint` to the position to seek to from a cell that was excluded by versions, columns or times
+    /// before the filter saw it. Returns false if there is no hint.
     fn skip_hint(&mut self, cell: CellRef<'_>, hint: &mut SeekKey) -> bool {
         let _ = (cell, hint);
         false
     }
 
-    /// Takes cells out of a row that has been read.
+    /// Removes cells from a row that has been read.
     fn filter_row_cells(&mut self, row: &mut RowBuf) {
         let _ = row;
     }
@@ -77,46 +79,48 @@ pub trait CellFilter: fmt::Debug + Send {
         false
     }
 
-    /// Whether it judges whole rows, so that none may be returned in parts.
+    /// Whether the filter judges whole rows, so that no row may be returned in parts.
     fn has_filter_row(&self) -> bool {
         false
     }
 
-    /// Whether the family is needed to judge a row. Others need only be read for rows that pass.
+    /// Whether the family is needed to judge a row. Other families are read only for rows that pass.
     fn is_family_essential(&self, family: &[u8]) -> bool {
         let _ = family;
         true
     }
 
-    /// Whether its hints are worth having in an AND list although an earlier member has left the cell out
-    /// (HBase: `HintingFilter`).
+    /// Whether an AND list asks this filter for hints even after an earlier member excluded the cell (HBase:
+    /// `HintingFilter`).
     fn is_hinting(&self) -> bool {
         false
     }
 
-    /// Whether it, or a member, ends at the row whose key it has just been asked about, although later rows might pass.
+    /// Whether the filter, or a member, ends the read at the row whose key it judged last, although later
+    /// rows might pass.
     fn ends_at_row(&self) -> bool {
         false
     }
 
-    /// The row whose key it has just been asked about has nothing left in it, so that it may be there or not: it did not end there.
+    /// Reverts the end of the read at the row judged last: no cells of that row are left, so whether the row
+    /// is seen at all must make no difference.
     fn take_back_row(&mut self) {}
 
-    /// Whether what it says of a cell, never an error, depends on that cell alone, and no row is judged by it. Where one
-    /// member of a list is not like that, the list gives no [skip hints](Self::skip_hint): they would pass over cells that
-    /// the member has yet to see, or not, as versions that are out happen to be there.
+    /// Whether the verdict depends on the cell alone, never fails, and no row is judged by the filter. A list
+    /// with any other member gives no [skip hints](Self::skip_hint): they would pass over cells that the
+    /// member has to see, depending on which excluded versions happen to be stored.
     fn is_stateless(&self) -> bool {
         false
     }
 
-    /// The direction of the read; told before it begins.
+    /// Sets the direction of the read, before it begins.
     fn set_reversed(&mut self, reversed: bool) {
         let _ = reversed;
     }
 }
 
-/// A filter of one's own, for [`Filter::custom`](super::Filter::custom).
+/// A user-defined filter, for [`Filter::custom`](super::Filter::custom).
 pub trait CustomFilter: fmt::Debug + Send + Sync {
-    /// The filter as it is when a read begins.
+    /// Creates the filter's state for a new read.
     fn start(&self) -> Box<dyn CellFilter>;
 }

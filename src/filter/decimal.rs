@@ -1,24 +1,25 @@
-//! Decimal numbers of any length: just enough to compare them (HBase: `Bytes.toBigDecimal`, Java's `BigDecimal`).
+//! Arbitrary-precision decimal numbers, with comparison only (HBase: `Bytes.toBigDecimal`, Java's
+//! `BigDecimal`).
 
 use crate::error::{Error, Result};
 use std::cmp::Ordering;
 
-/// The longest number in bytes. To compare numbers of different scales takes time that grows with the square of this.
+/// Maximum encoded length in bytes. Comparing numbers of different scales takes time quadratic in this.
 const MAX_BYTES: usize = 4096;
-/// The most digits of a number in text.
+/// Maximum number of digits in text.
 const MAX_DIGITS: usize = 1000;
 
 /// `±magnitude × 10^-scale`.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Decimal {
     negative: bool,
-    /// The least word first, none at the end that is 0.
+    /// Words, least significant first, without trailing zero words.
     magnitude: Vec<u32>,
     scale: i64,
 }
 
 impl Decimal {
-    /// A number as `-1.5` or `15E-1`.
+    /// Parses a number such as `-1.5` or `15E-1`.
     pub(super) fn parse(text: &str) -> Result<Self> {
         let wrong = || Error::invalid_argument(format!("{text:?} is not a decimal number"));
         let (mantissa, exponent) = match text.split_once(['e', 'E']) {
@@ -42,7 +43,7 @@ impl Decimal {
         Ok(Self { negative: negative && !magnitude.is_empty(), magnitude, scale })
     }
 
-    /// A scale of four bytes and an unscaled value, one byte at least.
+    /// Decodes a four-byte scale and an unscaled value of at least one byte.
     pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let (Some((scale, unscaled)), Some(first), true) =
             (bytes.split_first_chunk(), bytes.get(4), bytes.len() <= MAX_BYTES)
@@ -54,7 +55,7 @@ impl Decimal {
         };
         let negative = *first >= 0x80;
         let mut magnitude = Vec::with_capacity(unscaled.len() / 4 + 1);
-        // what is negative is turned, and one is added
+        // two's complement: a negative value is inverted and incremented
         let flip = if negative { u32::MAX } else { 0 };
         let mut carry = negative;
         for chunk in unscaled.rchunks(4) {
@@ -71,19 +72,20 @@ impl Decimal {
         Ok(Self { negative, magnitude, scale: i32::from_be_bytes(*scale).into() })
     }
 
-    /// The number as [`from_bytes`](Self::from_bytes) reads it; none if it is longer or its scale is not of four bytes.
+    /// Encodes the number for [`from_bytes`](Self::from_bytes); `None` if it is too long or its scale does
+    /// not fit four bytes.
     pub(super) fn to_bytes(&self) -> Option<Vec<u8>> {
         let mut bytes = i32::try_from(self.scale).ok()?.to_be_bytes().to_vec();
         let mut unscaled: Vec<u8> = self.magnitude.iter().rev().flat_map(|word| word.to_be_bytes()).collect();
         if self.negative {
-            // turned, and one is added
+            // two's complement
             let mut carry = true;
             for byte in unscaled.iter_mut().rev() {
                 (*byte, carry) = (!*byte).overflowing_add(carry.into());
             }
         }
         let sign = if self.negative { 0xff } else { 0 };
-        // the shortest form of which the first bit is still the sign
+        // the shortest form whose first bit is still the sign
         let extra = unscaled.iter().take_while(|byte| **byte == sign).count();
         let is_sign = |byte: &u8| (byte & 0x80) == (sign & 0x80);
         match unscaled.get(extra) {
@@ -119,7 +121,7 @@ impl Decimal {
         if mine.0 > others.1 {
             return Ordering::Greater;
         }
-        // nearly equal: their scales differ by no more than they have digits
+        // similar magnitudes: the scales differ by no more than the number of digits
         let (mut a, mut b) = (self.magnitude.clone(), other.magnitude.clone());
         let shorter = if self.scale < other.scale { &mut a } else { &mut b };
         for _ in 0..self.scale.abs_diff(other.scale) {
@@ -128,7 +130,7 @@ impl Decimal {
         a.len().cmp(&b.len()).then_with(|| a.iter().rev().cmp(b.iter().rev()))
     }
 
-    /// Powers of ten between which the number, which is not 0, is for sure.
+    /// Returns powers of ten that bound a non-zero number from below and above.
     fn exponents(&self) -> (i64, i64) {
         let top = self.magnitude.last().map_or(0, |word| 32 - i64::from(word.leading_zeros()));
         let words = i64::try_from(self.magnitude.len()).unwrap_or(i64::MAX / 64);
@@ -150,7 +152,7 @@ fn multiply_add(magnitude: &mut Vec<u32>, factor: u32, add: u32) {
     }
 }
 
-#[allow(clippy::cast_possible_truncation, reason = "the lower half is what is wanted")]
+#[allow(clippy::cast_possible_truncation, reason = "takes the lower half")]
 fn low(word: u64) -> u32 {
     word as u32
 }
@@ -234,7 +236,7 @@ mod tests {
             prop_assert_eq!(full, unscaled.to_be_bytes());
         }
 
-        /// As 128 bits can say.
+        /// The expected order is computed with 128-bit integers.
         #[test]
         fn small_numbers_compare_as_integers(a: i64, b: i64, a_scale in 0i32..12, b_scale in 0i32..12) {
             let exact = |n: i64, scale: i32| i128::from(n) * 10i128.pow(u32::try_from(12 - scale).unwrap());

@@ -1,4 +1,4 @@
-//! Filters as one describes them.
+//! Descriptions of filters.
 
 use super::column::{
     ColumnPrefixFilter, ColumnRangeFilter, FamilyFilter, MultipleColumnPrefixFilter, QualifierFilter,
@@ -18,7 +18,7 @@ use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
 
-/// The deepest that filters may nest, and expressions in parentheses.
+/// Maximum nesting depth of filters, and of parentheses in expressions.
 pub const MAX_DEPTH: usize = 250;
 
 /// A description of a filter (read-path.md §13; HBase: `Filter` as a client builds it). Cheap to clone;
@@ -26,11 +26,11 @@ pub const MAX_DEPTH: usize = 250;
 #[derive(Clone, PartialEq)]
 pub struct Filter {
     pub(super) kind: Arc<Kind>,
-    /// How deep it nests: 1, if it holds no other. At most [`MAX_DEPTH`], so that whatever walks it may recurse.
+    /// Nesting depth: 1 without inner filters. At most [`MAX_DEPTH`], so that walking a filter may recurse.
     depth: usize,
 }
 
-/// What filters there are. Those that hold no others are kept as they are when a read begins.
+/// The kinds of filters. Leaf filters are stored in their initial state.
 #[derive(Debug, PartialEq)]
 pub(super) enum Kind {
     Row(RowFilter),
@@ -84,7 +84,7 @@ impl Filter {
         Ok(Self { kind: Arc::new(kind()), depth: depth + 1 })
     }
 
-    /// Reads an expression of HBase's filter language (read-path.md §16):
+    /// Parses an expression of HBase's filter language (read-path.md §16):
     ///
     /// ```
     /// use hregion::filter::Filter;
@@ -99,44 +99,45 @@ impl Filter {
     ///
     /// # Errors
     ///
-    /// If it is none: the error says at which byte, and what was expected there.
+    /// If the expression is invalid. The error gives the byte offset and what was expected there.
     pub fn parse(expression: impl AsRef<[u8]>) -> Result<Self> {
         language::parse(expression.as_ref())
     }
 
-    /// The filter in HBase's filter language, if it can be said there: not all filters, settings and comparators can.
-    /// [`parse`](Self::parse) gives an equal filter.
+    /// Returns the filter in HBase's filter language; `None` if the language cannot express a filter, setting
+    /// or comparator. [`parse`](Self::parse) of the result returns an equal filter.
     #[must_use]
     pub fn to_expression(&self) -> Option<Vec<u8>> {
         language::print(self)
     }
 
-    /// Rows that pass a comparison (HBase: `RowFilter`).
+    /// Passes rows whose keys satisfy a comparison (HBase: `RowFilter`).
     #[must_use]
     pub fn row(compare: Compare, comparator: Comparator) -> Self {
         Self::leaf(Kind::Row(RowFilter::new(compare, comparator)))
     }
 
-    /// Families that pass a comparison (HBase: `FamilyFilter`).
+    /// Passes families that satisfy a comparison (HBase: `FamilyFilter`).
     #[must_use]
     pub fn family(compare: Compare, comparator: Comparator) -> Self {
         Self::leaf(Kind::Family(FamilyFilter { compare, comparator }))
     }
 
-    /// Qualifiers that pass a comparison (HBase: `QualifierFilter`).
+    /// Passes qualifiers that satisfy a comparison (HBase: `QualifierFilter`).
     #[must_use]
     pub fn qualifier(compare: Compare, comparator: Comparator) -> Self {
         Self::leaf(Kind::Qualifier(QualifierFilter { compare, comparator }))
     }
 
-    /// Values that pass a comparison (HBase: `ValueFilter`).
+    /// Passes values that satisfy a comparison (HBase: `ValueFilter`).
     #[must_use]
     pub fn value(compare: Compare, comparator: Comparator) -> Self {
         Self::leaf(Kind::Value(ValueFilter { compare, comparator }))
     }
 
-    /// Cells that have the timestamp of a cell of a column, of one whose value passes the condition if there is one; without
-    /// the column itself, if it is to be dropped (HBase: `DependentColumnFilter`).
+    /// Passes cells that have the timestamp of some cell of the given column in the row. With a condition,
+    /// only column cells whose values satisfy it count. `drop_dependent` excludes the column itself (HBase:
+    /// `DependentColumnFilter`).
     #[must_use]
     pub fn dependent_column(
         family: impl Into<Bytes>,
@@ -148,14 +149,15 @@ impl Filter {
         Self::leaf(Kind::DependentColumn(DependentColumnFilter::new(column, drop_dependent, condition)))
     }
 
-    /// Rows of which the value of one column passes a comparison (HBase: `SingleColumnValueFilter`,
-    /// `SingleColumnValueExcludeFilter`). With [`Compare::NoOp`] a read fails once it meets the column.
+    /// Passes rows in which the value of one column satisfies a comparison (HBase: `SingleColumnValueFilter`,
+    /// `SingleColumnValueExcludeFilter`). With [`Compare::NoOp`] a read fails at the first cell of the
+    /// column.
     #[must_use]
     pub fn single_column_value(condition: SingleColumnValue) -> Self {
         Self::leaf(Kind::SingleColumnValue(condition))
     }
 
-    /// The cells of one column whose values pass a comparison (HBase: `ColumnValueFilter`).
+    /// Passes the cells of one column whose values satisfy a comparison (HBase: `ColumnValueFilter`).
     #[must_use]
     pub fn column_value(
         family: impl Into<Bytes>,
@@ -167,60 +169,65 @@ impl Filter {
         Self::leaf(Kind::ColumnValue(ColumnValueFilter::new(column, compare, comparator)))
     }
 
-    /// Rows that begin with a prefix (HBase: `PrefixFilter`).
+    /// Passes rows that start with a prefix (HBase: `PrefixFilter`).
     #[must_use]
     pub fn prefix(prefix: impl Into<Bytes>) -> Self {
         Self::leaf(Kind::Prefix(PrefixFilter::new(prefix.into())))
     }
 
-    /// Rows up to one, that one included (HBase: `InclusiveStopFilter`).
+    /// Passes rows up to and including `row` (HBase: `InclusiveStopFilter`).
     #[must_use]
     pub fn inclusive_stop(row: impl Into<Bytes>) -> Self {
         Self::leaf(Kind::InclusiveStop(InclusiveStopFilter::new(row.into())))
     }
 
-    /// So many rows, of each region (HBase: `PageFilter`).
+    /// Passes up to `rows` rows per region (HBase: `PageFilter`).
     #[must_use]
     pub fn page(rows: u64) -> Self {
         Self::leaf(Kind::Page(PageFilter::new(rows)))
     }
 
-    /// The first columns of one row, for gets: a scan ends at a row that has more (HBase: `ColumnCountGetFilter`).
+    /// Passes the first `columns` columns of a row. Meant for gets: a scan ends at a row that has more
+    /// (HBase: `ColumnCountGetFilter`).
     #[must_use]
     pub fn column_count(columns: u32) -> Self {
         Self::leaf(Kind::ColumnCountGet(ColumnCountGetFilter::new(columns)))
     }
 
-    /// So many columns of each row, behind `offset` others, over all families (HBase: `ColumnPaginationFilter`).
+    /// Passes up to `limit` columns of each row after skipping `offset`, across all families (HBase:
+    /// `ColumnPaginationFilter`).
     #[must_use]
     pub fn column_pagination(limit: u32, offset: u32) -> Self {
         Self::leaf(Kind::ColumnPagination(ColumnPaginationFilter::new(limit, offset)))
     }
 
-    /// So many columns of each row, from a qualifier on (HBase: `ColumnPaginationFilter`).
+    /// Passes up to `limit` columns of each row, starting at the qualifier `from` (HBase:
+    /// `ColumnPaginationFilter`).
     #[must_use]
     pub fn column_page(limit: u32, from: impl Into<Bytes>) -> Self {
         Self::leaf(Kind::ColumnPage(ColumnPageFilter::new(limit, from.into())))
     }
 
-    /// Qualifiers that begin with a prefix (HBase: `ColumnPrefixFilter`).
+    /// Passes qualifiers that start with a prefix (HBase: `ColumnPrefixFilter`).
     #[must_use]
     pub fn column_prefix(prefix: impl Into<Bytes>) -> Self {
         Self::leaf(Kind::ColumnPrefix(ColumnPrefixFilter::new(prefix.into())))
     }
 
-    /// Qualifiers that begin with one of some prefixes (HBase: `MultipleColumnPrefixFilter`). Of prefixes that are prefixes of each
-    /// other only the greatest counts that is not beyond the qualifier: with `a` and `ab`, `ac` does not pass.
+    /// Passes qualifiers that start with one of several prefixes (HBase: `MultipleColumnPrefixFilter`). Where
+    /// prefixes are prefixes of each other, only the greatest one not greater than the qualifier counts: with
+    /// `a` and `ab`, `ac` does not pass.
     ///
     /// # Errors
     ///
-    /// If there is no prefix, or one twice.
+    /// If there is no prefix, or a prefix is given twice.
     pub fn column_prefixes(prefixes: impl IntoIterator<Item = impl Into<Bytes>>) -> Result<Self> {
         let prefixes = prefixes.into_iter().map(Into::into).collect();
         Ok(Self::leaf(Kind::MultipleColumnPrefix(MultipleColumnPrefixFilter::new(prefixes)?)))
     }
 
-    /// Qualifiers from one to another, each included or not; `None` is open (HBase: `ColumnRangeFilter`).
+    /// Passes qualifiers in a range with inclusive or exclusive bounds; `None` is unbounded (HBase:
+    /// `ColumnRangeFilter`).
     #[must_use]
     pub fn column_range(
         min: Option<Bytes>,
@@ -231,73 +238,76 @@ impl Filter {
         Self::leaf(Kind::ColumnRange(ColumnRangeFilter::new(min, include_min, max, include_max)))
     }
 
-    /// The first cell of each row (HBase: `FirstKeyOnlyFilter`).
+    /// Passes the first cell of each row (HBase: `FirstKeyOnlyFilter`).
     #[must_use]
     pub fn first_key_only() -> Self {
         Self::leaf(Kind::FirstKeyOnly(FirstKeyOnlyFilter::default()))
     }
 
-    /// The cells of each row up to the first of one of some columns, that one included (HBase until 2.6:
-    /// `FirstKeyValueMatchingQualifiersFilter`).
+    /// Passes the cells of each row up to and including the first one of any of the given columns (HBase
+    /// until 2.6: `FirstKeyValueMatchingQualifiersFilter`).
     #[must_use]
     pub fn first_key_matching(qualifiers: impl IntoIterator<Item = impl Into<Bytes>>) -> Self {
         let qualifiers = qualifiers.into_iter().map(Into::into).collect();
         Self::leaf(Kind::FirstKeyMatching(FirstKeyMatchingFilter::new(qualifiers)))
     }
 
-    /// Cells without values; or with the lengths of those as values, of four bytes (HBase: `KeyOnlyFilter`).
+    /// Returns cells with empty values or, with `len_as_value`, with the four-byte length of the value
+    /// (HBase: `KeyOnlyFilter`).
     #[must_use]
     pub fn key_only(len_as_value: bool) -> Self {
         Self::leaf(Kind::KeyOnly(KeyOnlyFilter::new(len_as_value)))
     }
 
-    /// Cells of some timestamps, in milliseconds; with hints, a read seeks from one to the next (HBase: `TimestampsFilter`).
+    /// Passes cells with one of the given timestamps, in milliseconds. With `can_hint`, a read seeks from one
+    /// timestamp to the next (HBase: `TimestampsFilter`).
     ///
     /// # Errors
     ///
-    /// If one is negative.
+    /// If a timestamp is negative.
     pub fn timestamps(timestamps: impl IntoIterator<Item = i64>, can_hint: bool) -> Result<Self> {
         Ok(Self::leaf(Kind::Timestamps(TimestampsFilter::new(timestamps.into_iter().collect(), can_hint)?)))
     }
 
-    /// Each row with a chance from 0 to 1 (HBase: `RandomRowFilter`).
+    /// Passes each row with the probability `chance`, from 0 to 1 (HBase: `RandomRowFilter`).
     #[must_use]
     pub fn random_row(chance: f32) -> Self {
         Self::leaf(Kind::RandomRow(RandomRowFilter::new(chance)))
     }
 
-    /// Rows that match one of some keys with masks of the same lengths, in which 0 stands for a byte that is fixed and 1 for any
-    /// (HBase: `FuzzyRowFilter`).
+    /// Passes rows that match one of several keys. Each key has a mask of the same length, in which 0 marks a
+    /// fixed byte and 1 a byte that may have any value (HBase: `FuzzyRowFilter`).
     ///
     /// # Errors
     ///
-    /// If a mask is not as long as its key, or has other bytes.
+    /// If a mask differs in length from its key, or contains other bytes.
     pub fn fuzzy_row<K: AsRef<[u8]>, M: AsRef<[u8]>>(keys: impl IntoIterator<Item = (K, M)>) -> Result<Self> {
         Ok(Self::leaf(Kind::FuzzyRow(FuzzyRowFilter::new(keys)?)))
     }
 
-    /// Rows of one of several ranges; an empty row leaves that side open (HBase: `MultiRowRangeFilter`).
+    /// Passes rows in one of several ranges; an empty row leaves that side unbounded (HBase:
+    /// `MultiRowRangeFilter`).
     ///
     /// # Errors
     ///
-    /// If there is no range, or one that can hold no row.
+    /// If there is no range, or a range is empty.
     pub fn row_ranges<R: AsRef<[u8]>>(
         ranges: impl IntoIterator<Item = (Bound<R>, Bound<R>)>,
     ) -> Result<Self> {
         Ok(Self::leaf(Kind::MultiRowRange(MultiRowRangeFilter::new(ranges)?)))
     }
 
-    /// Rows that begin with one of several prefixes (HBase: `MultiRowRangeFilter`).
+    /// Passes rows that start with one of several prefixes (HBase: `MultiRowRangeFilter`).
     ///
     /// # Errors
     ///
-    /// If there is none.
+    /// If there is no prefix.
     pub fn row_prefixes(prefixes: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Result<Self> {
         Ok(Self::leaf(Kind::MultiRowRange(MultiRowRangeFilter::of_prefixes(prefixes)?)))
     }
 
-    /// Rows of which a filter includes each cell (HBase: `SkipFilter`). It asks the filter about cells only: one that drops rows by
-    /// their keys drops none here.
+    /// Passes rows in which `filter` includes every cell (HBase: `SkipFilter`). Only the verdicts on cells
+    /// count: a filter that drops rows by key drops none here.
     ///
     /// # Errors
     ///
@@ -306,7 +316,7 @@ impl Filter {
         Self::holding(filter.depth, || Kind::Skip(filter))
     }
 
-    /// Everything up to where a filter leaves something out (HBase: `WhileMatchFilter`).
+    /// Passes everything until `filter` first excludes something (HBase: `WhileMatchFilter`).
     ///
     /// # Errors
     ///
@@ -315,7 +325,8 @@ impl Filter {
         Self::holding(filter.depth, || Kind::WhileMatch(filter))
     }
 
-    /// What passes each of some filters (HBase: `FilterList`, `MUST_PASS_ALL`). Without any: everything.
+    /// Passes what every one of `filters` passes (HBase: `FilterList`, `MUST_PASS_ALL`). An empty list passes
+    /// everything.
     ///
     /// # Errors
     ///
@@ -325,7 +336,8 @@ impl Filter {
         Self::holding(deepest(&filters), || Kind::And(filters))
     }
 
-    /// What passes one of some filters (HBase: `FilterList`, `MUST_PASS_ONE`). Without any: everything.
+    /// Passes what any of `filters` passes (HBase: `FilterList`, `MUST_PASS_ONE`). An empty list passes
+    /// everything.
     ///
     /// # Errors
     ///
@@ -335,13 +347,13 @@ impl Filter {
         Self::holding(deepest(&filters), || Kind::Or(filters))
     }
 
-    /// A filter of one's own.
+    /// A user-defined filter.
     #[must_use]
     pub fn custom(filter: impl CustomFilter + 'static) -> Self {
         Self::leaf(Kind::Custom(Custom(Arc::new(filter))))
     }
 
-    /// The filter as it is when a read begins.
+    /// Creates the filter's state for a new read.
     pub(super) fn start(&self) -> Box<dyn CellFilter> {
         fn own<F: CellFilter + Clone + 'static>(filter: &F) -> Box<dyn CellFilter> {
             Box::new(filter.clone())

@@ -1,4 +1,4 @@
-//! Rows that match a key in some of its bytes (read-path.md §13.4; HBase: `FuzzyRowFilter`).
+//! Rows that match some bytes of a key (read-path.md §13.4; HBase: `FuzzyRowFilter`).
 
 use super::row::{bump, set_first_on_row};
 use super::{CellFilter, Verdict};
@@ -8,16 +8,17 @@ use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// A row key of which some bytes may be any.
+/// A row key in which some bytes may have any value.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct FuzzyKey {
-    /// With 0 where any byte may be.
+    /// 0 where any byte matches.
     pub(super) key: Vec<u8>,
     pub(super) fixed: Vec<bool>,
 }
 
 impl FuzzyKey {
-    /// A key and its mask, of one length: 0 where the byte is fixed, 1 where it may be any; or, as on the wire, −1 and 2.
+    /// Builds a key from its bytes and a mask of the same length. In the mask, 0 is a fixed byte and 1 any
+    /// byte; in the wire form, −1 and 2.
     fn new(key: &[u8], mask: &[u8]) -> Result<Self> {
         if key.len() != mask.len() || key.len() > MAX_ROW_LEN {
             let (key, mask) = (key.len(), mask.len());
@@ -40,14 +41,14 @@ impl FuzzyKey {
         Ok(Self { key, fixed })
     }
 
-    /// Whether the row's bytes are the key's where those are fixed, as far as both go.
+    /// Whether the row equals the key at the fixed positions, up to the shorter length.
     fn matches(&self, row: &[u8]) -> bool {
         row.iter().zip(&self.key).zip(&self.fixed).all(|((row, key), fixed)| !fixed || row == key)
     }
 
-    /// Sets `next` to the nearest row that may match and is ahead of `row`. False: there is none.
+    /// Sets `next` to the nearest row ahead of `row` that may match. Returns false if there is none.
     fn next(&self, row: &[u8], reversed: bool, next: &mut Vec<u8>) -> bool {
-        // what is greatest in the direction of the read, and what least
+        // the greatest and the least byte in the direction of the read
         let (most, least) = if reversed { (0, 0xff) } else { (0xff, 0) };
         next.clear();
         next.extend_from_slice(&self.key);
@@ -58,7 +59,7 @@ impl FuzzyKey {
         let mut grow = None;
         let mut ahead = false;
         for (i, byte) in next.iter_mut().enumerate() {
-            // read-path.md §23.5: what the row does not have is 0
+            // read-path.md §23.5: missing bytes of the row count as 0
             let of_row = row.get(i).copied().unwrap_or(0);
             let Some(of_key) = self.fixed_at(i) else {
                 *byte = of_row;
@@ -96,16 +97,16 @@ impl FuzzyKey {
     }
 }
 
-/// Rows that match one of some keys.
+/// Passes rows that match one of several keys.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct FuzzyRowFilter {
     pub(super) keys: Arc<[FuzzyKey]>,
     reversed: bool,
-    /// The key that matched last.
+    /// Index of the key that matched last.
     last: usize,
     row_dropped: bool,
     done: bool,
-    /// For each key the row to go to next, the nearest first; none until asked for the first time.
+    /// The next row for each key, nearest first; `None` until first needed.
     next_rows: Option<VecDeque<(Vec<u8>, usize)>>,
 }
 
@@ -129,10 +130,10 @@ impl FuzzyRowFilter {
         if self.reversed { a > b } else { a < b }
     }
 
-    /// Brings the queue to where its first row is ahead of `row`, if each key that has a next row has one ahead.
+    /// Advances the queue until its first row is ahead of `row`, unless some key's next row cannot be ahead.
     ///
-    /// Looks for each key's next row once at most: backward, that of a key may be no farther than before (§23.4), and would be
-    /// found again and again.
+    /// Computes the next row of each key at most once: in a reversed read it may be no farther than before
+    /// (§23.4), and the loop would not end.
     fn advance(&mut self, row: &[u8]) {
         let mut queue = self.next_rows.take().unwrap_or_else(|| {
             let mut queue = VecDeque::with_capacity(self.keys.len());
@@ -152,7 +153,7 @@ impl FuzzyRowFilter {
         self.next_rows = Some(queue);
     }
 
-    /// Queues the next row of a key, if there is one, and says whether that is ahead of `row`.
+    /// Queues the next row of a key, if any, and returns whether that row is ahead of `row`.
     fn put(
         &self,
         queue: &mut VecDeque<(Vec<u8>, usize)>,
@@ -252,7 +253,8 @@ mod tests {
         assert_eq!(key(b"ab", &[0xff, 2]), key(b"ac", &[0, 1]));
     }
 
-    /// The next row of either key, backward, is no farther than the row: the read steps (it went round for ever).
+    /// In a reversed read, the next row of either key is not ahead of the row, so the read steps. Regression
+    /// test: this looped forever.
     #[test]
     fn keys_that_lead_nowhere_backward_end() {
         for masks in [[[1, 0], [1, 0]], [[0, 1], [1, 0]]] {
@@ -273,7 +275,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the keys and the rows, each question has an answer, and what is called a hint is ahead.
+        /// For any keys and rows, every call returns, and every hint given is ahead of the row.
         #[test]
         fn hints_are_ahead(
             keys in proptest::collection::vec(proptest::collection::vec((any::<u8>(), 0u8..2), 0..4), 1..4),
@@ -281,7 +283,7 @@ mod tests {
             edges: bool,
             reversed: bool,
         ) {
-            // at the ends of what a byte holds, signed or not, keys lead back
+            // around the extremes of signed and unsigned bytes, hints can point backward
             let edge = |byte: u8| if edges { [0, 1, 0x7e, 0x7f, 0x80, 0xff][usize::from(byte) % 6] } else { byte };
             let pair = |bytes: Vec<(u8, u8)>| -> (Vec<u8>, Vec<u8>) {
                 bytes.into_iter().map(|(byte, mask)| (edge(byte), mask)).unzip()
@@ -306,7 +308,7 @@ mod tests {
             }
         }
 
-        /// No row that matches lies between a row and the one it leads to.
+        /// No matching row lies between a row and its next row.
         #[test]
         fn nothing_is_passed_over(
             bytes in proptest::collection::vec((0u8..3, 0u8..2), 1..4),

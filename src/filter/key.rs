@@ -1,4 +1,4 @@
-//! Filters of versions, and of what is returned of a cell.
+//! Filters on versions, and filters that select the returned parts of a cell.
 
 use super::{CellFilter, Verdict};
 use crate::cell::{CellRef, CellType, SeekKey};
@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use bytes::Bytes;
 use std::sync::Arc;
 
-/// The first cell of each row (HBase: `FirstKeyOnlyFilter`).
+/// Passes the first cell of each row (HBase: `FirstKeyOnlyFilter`).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct FirstKeyOnlyFilter {
     found: bool,
@@ -22,11 +22,11 @@ impl CellFilter for FirstKeyOnlyFilter {
     }
 }
 
-/// The cells of each row up to the first of one of some columns, that one included (HBase:
+/// Passes the cells of each row up to and including the first one of any of the given columns (HBase:
 /// `FirstKeyValueMatchingQualifiersFilter`).
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct FirstKeyMatchingFilter {
-    /// In order, none twice.
+    /// Sorted and distinct.
     pub(super) qualifiers: Arc<[Bytes]>,
     found: bool,
 }
@@ -53,7 +53,7 @@ impl CellFilter for FirstKeyMatchingFilter {
     }
 }
 
-/// Cells without their values, or with the lengths of those (HBase: `KeyOnlyFilter`).
+/// Replaces values with nothing or with their lengths (HBase: `KeyOnlyFilter`).
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct KeyOnlyFilter {
     pub(super) len_as_value: bool,
@@ -80,10 +80,10 @@ impl CellFilter for KeyOnlyFilter {
     }
 }
 
-/// Cells of some timestamps (HBase: `TimestampsFilter`).
+/// Passes cells with one of the given timestamps (HBase: `TimestampsFilter`).
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct TimestampsFilter {
-    /// Ascending, none twice.
+    /// Ascending and distinct.
     pub(super) timestamps: Arc<[i64]>,
     pub(super) can_hint: bool,
 }

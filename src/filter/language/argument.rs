@@ -1,4 +1,4 @@
-//! What stands between the parentheses of a simple filter.
+//! The arguments of a simple filter.
 
 use crate::binary::Binary;
 use crate::error::{Error, Result};
@@ -24,7 +24,7 @@ impl Argument {
     }
 }
 
-/// Reads an argument: it and its length; or what was expected.
+/// Reads an argument and returns it with its length; the error is what was expected.
 pub(super) fn read(text: &[u8]) -> Result<(Argument, usize), &'static str> {
     if text.first() == Some(&b'\'') {
         return read_text(text);
@@ -67,14 +67,14 @@ fn read_text(text: &[u8]) -> Result<(Argument, usize), &'static str> {
     }
 }
 
-/// The arguments of a filter, taken one by one by what builds it.
+/// The arguments of a filter, consumed one by one by its builder.
 #[derive(Debug)]
 pub(super) struct Arguments {
     name: String,
     start: usize,
-    /// Those that are left, each with where it is.
+    /// The remaining arguments, each with its position.
     all: VecDeque<(Argument, usize)>,
-    /// Where the last argument was that was taken.
+    /// The position of the last argument taken.
     at: usize,
 }
 
@@ -87,7 +87,7 @@ impl Arguments {
         self.all.push_back((argument, at));
     }
 
-    /// How many are left, if that is allowed.
+    /// Returns how many arguments are left, if that number is allowed.
     pub(super) fn count(&self, allowed: &[usize]) -> Result<usize> {
         let count = self.all.len();
         if allowed.contains(&count) {
@@ -126,7 +126,7 @@ impl Arguments {
         }
     }
 
-    /// A number of 64 bits that is not negative.
+    /// Takes a non-negative 64-bit number.
     pub(super) fn long(&mut self) -> Result<u64> {
         match self.next()? {
             Argument::Integer(number) => {
@@ -136,14 +136,14 @@ impl Arguments {
         }
     }
 
-    /// A number of 32 bits that is not negative.
+    /// Takes a non-negative 32-bit number.
     pub(super) fn int(&mut self) -> Result<u32> {
         let number = self.long()?;
         let int = u32::try_from(number).ok().filter(|int| i32::try_from(*int).is_ok());
         int.ok_or_else(|| self.wrong(&format!("expected {} at most, found {number}", i32::MAX)))
     }
 
-    /// An operator and a comparator: two arguments.
+    /// Takes an operator and a comparator: two arguments.
     pub(super) fn comparison(&mut self) -> Result<(Compare, Comparator)> {
         let compare = match self.next()? {
             Argument::Operator(compare) => compare,

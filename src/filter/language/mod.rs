@@ -8,8 +8,8 @@
 //! argument = "'" text, in which '' is one quote "'" | integer | boolean | operator
 //! ```
 //!
-//! The `)` of parentheses around filters may be missing at the end.
-//! A keyword follows a blank or a `)`, SKIP and WHILE also a `(` or the beginning; a blank or a `(` follows it.
+//! The `)` of parentheses around filters may be missing at the end. A keyword must follow a blank or a `)`;
+//! SKIP and WHILE may also follow a `(` or begin the expression. A blank or a `(` must follow a keyword.
 
 mod argument;
 mod parser;

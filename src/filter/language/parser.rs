@@ -1,4 +1,4 @@
-//! Expressions: operators and parentheses.
+//! The parser of expressions: operators and parentheses.
 
 use super::argument::{self, Arguments};
 use super::simple;
@@ -6,7 +6,7 @@ use crate::binary::Binary;
 use crate::error::{Error, Result};
 use crate::filter::{Filter, MAX_DEPTH};
 
-/// Reads an expression.
+/// Parses an expression.
 pub(in crate::filter) fn parse(expression: &[u8]) -> Result<Filter> {
     let mut parser = Parser { text: expression, at: 0, depth: 0 };
     let filter = parser.any()?;
@@ -19,7 +19,7 @@ pub(in crate::filter) fn parse(expression: &[u8]) -> Result<Filter> {
 pub(super) struct Parser<'a> {
     text: &'a [u8],
     at: usize,
-    /// How many parentheses are open.
+    /// The number of open parentheses.
     depth: usize,
 }
 
@@ -76,7 +76,7 @@ impl<'a> Parser<'a> {
         self.at += 1;
         self.depth += 1;
         let filter = self.any()?;
-        // the end closes what is open, as in HBase
+        // open parentheses are closed by the end, as in HBase
         if !self.take(b')') && self.peek().is_some() {
             return Err(self.expected("AND, OR or ')'"));
         }
@@ -117,14 +117,14 @@ impl<'a> Parser<'a> {
         build(&mut arguments)
     }
 
-    /// A binary operator.
+    /// Consumes a binary operator, if it is next.
     fn operator(&mut self, word: &[u8]) -> bool {
         self.skip_blanks();
         let begins = self.before().is_some_and(|byte| matches!(byte, b' ' | b')'));
         begins && self.word(word)
     }
 
-    /// A prefix operator.
+    /// Consumes a prefix operator, if it is next.
     fn keyword(&mut self, word: &[u8]) -> bool {
         self.skip_blanks();
         let begins = self.before().is_none_or(|byte| matches!(byte, b' ' | b')' | b'('));
@@ -152,7 +152,7 @@ impl<'a> Parser<'a> {
         self.at += self.rest().iter().take_while(|byte| **byte == b' ').count();
     }
 
-    /// The next byte that is not blank.
+    /// Skips blanks and returns the next byte without consuming it.
     fn peek(&mut self) -> Option<u8> {
         self.skip_blanks();
         self.rest().first().copied()

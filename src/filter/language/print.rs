@@ -1,17 +1,17 @@
-//! Filters as expressions.
+//! Printing filters as expressions.
 
 use crate::filter::compare::Kind as ComparatorKind;
 use crate::filter::describe::Kind;
 use crate::filter::value::Column;
 use crate::filter::{Comparator, Compare, Filter};
 
-/// The expression of a filter, if it has one.
+/// Returns the expression of a filter, if the language has one.
 pub(in crate::filter) fn print(filter: &Filter) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     put(&mut out, filter).then_some(out)
 }
 
-/// False: the language cannot say it.
+/// Returns false if the language cannot express the filter.
 fn put(out: &mut Vec<u8>, filter: &Filter) -> bool {
     let simple = Simple { out, first: true, sayable: true };
     match &*filter.kind {
@@ -50,7 +50,7 @@ fn put(out: &mut Vec<u8>, filter: &Filter) -> bool {
             filter.prefixes.iter().fold(simple, |simple, prefix| simple.text(prefix))
         }
         Kind::ColumnRange(filter) => {
-            // an empty qualifier is not an open side
+            // an empty qualifier differs from an open side, but prints the same
             let sayable = |side: &Option<bytes::Bytes>| side.as_ref().is_none_or(|side| !side.is_empty());
             simple
                 .name("ColumnRange")
@@ -87,7 +87,7 @@ fn put_wrapped(out: &mut Vec<u8>, operator: &[u8], filter: &Filter) -> bool {
     put_member(out, filter)
 }
 
-/// A list of less than two filters is none that one could read again.
+/// Lists of fewer than two filters have no syntax.
 fn put_list(out: &mut Vec<u8>, operator: &[u8], filters: &[Filter]) -> bool {
     filters.len() > 1
         && filters.iter().enumerate().all(|(i, filter)| {
@@ -108,7 +108,7 @@ fn put_member(out: &mut Vec<u8>, filter: &Filter) -> bool {
     sayable
 }
 
-/// A simple filter that is being written.
+/// A simple filter being written.
 struct Simple<'a> {
     out: &'a mut Vec<u8>,
     first: bool,

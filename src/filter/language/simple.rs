@@ -5,10 +5,10 @@ use crate::error::Result;
 use crate::filter::{Filter, SingleColumnValue};
 use bytes::Bytes;
 
-/// Builds a filter of its arguments, of which none may be left.
+/// Builds a filter from its arguments, consuming all of them.
 pub(super) type Build = fn(&mut Arguments) -> Result<Filter>;
 
-/// How to build the filter of a name.
+/// Returns the builder of the named filter.
 pub(super) fn find(name: &[u8]) -> Option<Build> {
     FILTERS.iter().find(|(known, _)| known.as_bytes() == name).map(|(_, build)| *build)
 }

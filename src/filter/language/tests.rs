@@ -1,4 +1,4 @@
-//! Expressions, read and written.
+//! Parsing and printing of expressions.
 
 use crate::filter::{Comparator, Compare, Filter, MAX_DEPTH, SingleColumnValue};
 use bytes::Bytes;
@@ -56,7 +56,7 @@ fn arguments_of_every_kind() {
     }
 }
 
-/// What is open at the end is closed there, as `ParseFilter` of HBase 2.6.4 does.
+/// Open parentheses are closed at the end, as in `ParseFilter` of HBase 2.6.4.
 #[test]
 fn the_end_closes_parentheses() {
     for (open, closed) in [
