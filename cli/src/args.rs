@@ -1,4 +1,4 @@
-//! The command line: what all commands share. What one command takes is in its own file.
+//! The command line: arguments shared by all commands. The arguments of each command are in its own file.
 
 use crate::cmd::{
     bulkload, cells, compact, completions, convert, count, diff, flush, get, inspect, locate, man, regions,
@@ -17,8 +17,9 @@ use std::process::ExitCode;
 
 /// Reads, checks and searches the files of Apache HBase, without HBase.
 ///
-/// Data goes to standard output, all else to standard error. With --json, output is JSON lines: one object a line.
-/// Byte strings are shown and taken as HBase shows them: printable ASCII as it is, anything else as \xHH.
+/// Data goes to standard output, everything else to standard error. With --json, output is JSON lines: one
+/// object per line. Byte strings are printed and parsed as in HBase: printable ASCII as is, other bytes as
+/// \xHH.
 #[derive(Debug, Parser)]
 #[command(name = "hregion", bin_name = "hregion", version, after_help = EXIT_CODES, after_long_help = AFTER_HELP)]
 #[command(subcommand_required = true, arg_required_else_help = true, max_term_width = 100)]
@@ -27,7 +28,7 @@ pub(crate) struct Cli {
     #[arg(long, global = true, help_heading = "Output")]
     pub(crate) json: bool,
 
-    /// No progress, no warnings, no summary; errors only
+    /// Print errors only: no progress, warnings or summary
     #[arg(long, global = true, help_heading = "Output")]
     pub(crate) quiet: bool,
 
@@ -84,11 +85,11 @@ Examples:
   hregion seek 8e8ab58dcf39412d 'user1\\x00' cf:name
   hregion verify --json family/* | tail -1";
 
-/// How to read files.
+/// Options for reading files.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Reading")]
 pub(crate) struct FileArgs {
-    /// Dictionary of files compressed by Zstandard with one
+    /// Dictionary for files compressed by Zstandard with a dictionary
     #[arg(long, value_name = "FILE")]
     zstd_dictionary: Option<PathBuf>,
 
@@ -96,21 +97,21 @@ pub(crate) struct FileArgs {
     #[arg(long, value_name = "FILE")]
     master_key_file: Option<PathBuf>,
 
-    /// The most bytes that one block may have (K, M and G are understood) [default: 1G]
+    /// Maximum size of one block (with a unit such as K, M or G) [default: 1G]
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     limit_block_bytes: Option<usize>,
 
-    /// The most memory that one file may ask for at once [default: 1G]
+    /// Maximum memory allocated at once for one file [default: 1G]
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     limit_memory_bytes: Option<usize>,
 
-    /// Do not verify checksums: damaged bytes may come out as data
+    /// Do not verify checksums: damaged bytes may be returned as data
     #[arg(long)]
     no_checksums: bool,
 }
 
 impl FileArgs {
-    /// The library's options; says so if they are unsafe.
+    /// Builds the library's options; warns if checksums are off.
     pub(crate) fn options(&self, out: &Output) -> Result<HFileOptions, Failure> {
         self.warn_of_checksums(out);
         let mut options = HFile::options().limits(self.limits()).verify_checksums(!self.no_checksums);
@@ -123,7 +124,7 @@ impl FileArgs {
         Ok(options)
     }
 
-    /// The same for regions.
+    /// Builds the options for regions; warns if checksums are off.
     pub(crate) fn region_options(&self, out: &Output) -> Result<RegionOptions, Failure> {
         self.warn_of_checksums(out);
         let mut options = Region::options()
@@ -166,10 +167,10 @@ impl FileArgs {
     }
 }
 
-/// How lists are read.
+/// Options for reading line-based input.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct LineArgs {
-    /// The most bytes that one line of input may have (K, M and G are understood) [default: 256M]
+    /// Maximum length of one line of input (with a unit such as K, M or G) [default: 256M]
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes, help_heading = "Input")]
     limit_line_bytes: Option<usize>,
 }
@@ -184,10 +185,10 @@ impl LineArgs {
     }
 }
 
-/// Blocks of a region's files that are kept, in bytes.
+/// Capacity of the block cache of a region, in bytes.
 const CACHE: u64 = 64 << 20;
 
-/// The most that a dictionary or a key file may have.
+/// Maximum size of a dictionary or a key file, in bytes.
 const SMALL: u64 = 64 << 20;
 
 pub(crate) fn read_small(path: &Path) -> Result<Vec<u8>, Fault> {
@@ -201,7 +202,7 @@ pub(crate) fn read_small(path: &Path) -> Result<Vec<u8>, Fault> {
     Ok(bytes)
 }
 
-/// The key in a file of hexadecimal digits.
+/// Reads a key from a file of hexadecimal digits.
 pub(crate) fn read_key(path: &Path) -> Result<Vec<u8>, Fault> {
     parse_key(path, &read_small(path)?)
 }
@@ -234,7 +235,8 @@ pub(crate) fn parse_bytes(text: &str) -> Result<usize, String> {
     bytes.ok_or_else(|| "too many bytes".into())
 }
 
-/// Reads the command line; help and errors in it end the program with the code returned.
+/// Parses the command line. Help and usage errors are printed, and end the program with the returned exit
+/// code.
 pub(crate) fn parse() -> Result<Cli, ExitCode> {
     let args: Vec<OsString> = std::env::args_os().collect();
     Cli::try_parse_from(&args).map_err(|error| match error.kind() {
@@ -243,10 +245,10 @@ pub(crate) fn parse() -> Result<Cli, ExitCode> {
             Output::new(false, false).finish(printed.map(|()| Exit::Done).map_err(Failure::from))
         }
         kind => {
-            // it failed, so nobody but us knows what was asked for
+            // parsing failed, so --json has to be looked for in the raw arguments
             let json = args.iter().skip(1).take_while(|arg| *arg != "--").any(|arg| arg == "--json");
             if kind == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand && !json {
-                // to standard error: if it fails there is nowhere to say so
+                // a failure to write to standard error cannot be reported
                 let _ = error.print();
                 return ExitCode::from(Exit::Usage as u8);
             }
@@ -256,14 +258,14 @@ pub(crate) fn parse() -> Result<Cli, ExitCode> {
     })
 }
 
-/// The whole command, for completions and manual pages.
+/// Returns the complete command, for completions and manual pages.
 pub(crate) fn command() -> clap::Command {
     let mut command = Cli::command();
     command.build();
     command
 }
 
-/// What clap says in a paragraph, without usage and colour.
+/// Joins clap's message into one line, without usage and colour.
 fn one_line(error: &clap::Error) -> String {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         return "arguments are missing".into();

@@ -1,12 +1,12 @@
-//! Cells as lines of comma-separated values (RFC 4180, but with line feeds).
+//! Cells as comma-separated values (RFC 4180, but with line feeds).
 
 use crate::cell_line::{put_binary, put_decimal, put_json_tags};
 use hregion::CellRef;
 
-/// The names of the columns.
+/// The header line.
 pub(crate) const HEADER: &[u8] = b"row,family,qualifier,timestamp,type,value,sequence_id,tags\n";
 
-/// Appends a cell; the sequence id only where the file stores one, and the tags, if there are some, as JSON has them.
+/// Appends a cell. The sequence id is written only if the file stores sequence ids; tags, if any, as in JSON.
 pub(crate) fn put_csv(out: &mut Vec<u8>, cell: &CellRef<'_>, with_seq_id: bool) {
     for part in [cell.row(), cell.family(), cell.qualifier()] {
         put_field(out, |out| put_binary(out, part));
@@ -28,7 +28,7 @@ pub(crate) fn put_csv(out: &mut Vec<u8>, cell: &CellRef<'_>, with_seq_id: bool) 
     out.push(b'\n');
 }
 
-/// Appends a field, in quotes if it has a comma or a quote, or spaces that a reader might drop.
+/// Appends a field, quoted if it contains a comma or a quote, or spaces that a reader might trim.
 fn put_field(out: &mut Vec<u8>, put: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
     put(out);

@@ -1,4 +1,4 @@
-//! An HFile in the making, plain or of a store.
+//! Writing an HFile, plain or for a store.
 
 use crate::failure::Fault;
 use crate::output::Output;
@@ -6,11 +6,11 @@ use crate::settings::{Pair, Settings};
 use hregion::{CellRef, Encryption, HFileWriter, HFileWriterOptions, StoreFileOrigin, StoreFileWriter};
 use std::path::{Path, PathBuf};
 
-/// How to write files: settings that have been found to make sense.
+/// Validated settings for writing files.
 #[derive(Debug)]
 pub(crate) struct CellFiles {
     options: HFileWriterOptions,
-    /// None for plain files.
+    /// `None` for plain files.
     origin: Option<StoreFileOrigin>,
     meta_blocks: Vec<Pair>,
     info: Vec<Pair>,
@@ -33,7 +33,7 @@ impl CellFiles {
         })
     }
 
-    /// The same, with entries of the file info and with meta blocks for which there are none yet.
+    /// Adds entries of the file info and meta blocks whose names are not present yet.
     pub(crate) fn with_missing(mut self, info: Vec<Pair>, meta_blocks: Vec<Pair>) -> Self {
         for (to, from) in [(&mut self.info, info), (&mut self.meta_blocks, meta_blocks)] {
             for (name, value) in from {
@@ -45,7 +45,7 @@ impl CellFiles {
         self
     }
 
-    /// Begins a file.
+    /// Starts a file.
     pub(crate) fn create(&self, path: &Path) -> hregion::Result<CellFile> {
         let options = self.options.clone();
         let mut file = match &self.origin {
@@ -66,7 +66,7 @@ impl CellFiles {
     }
 }
 
-/// A file that is being written.
+/// A file being written.
 #[derive(Debug)]
 pub(crate) enum CellFile {
     Plain(Box<HFileWriter>),
@@ -96,7 +96,7 @@ impl CellFile {
         }
     }
 
-    /// Gives the file its name. Returns its bytes.
+    /// Completes the file and renames it into place. Returns its size in bytes.
     pub(crate) fn finish(self) -> hregion::Result<u64> {
         match self {
             Self::Plain(writer) => writer.finish(),

@@ -1,11 +1,12 @@
-//! Cells from JSON lines. Read by hand, strictly: millions of them come in, and none may turn into another cell.
+//! Parsing cells from JSON lines. Strict and hand-written: input can have millions of cells, and none may be
+//! misread.
 
 use hregion::cell::{MAX_FAMILY_LEN, MAX_ROW_LEN, parse_binary};
 use hregion::{CellRef, CellType, SeekKey};
 use std::borrow::Cow;
 use std::fmt;
 
-/// A cell that owns its parts. Setting it again reuses their memory.
+/// An owned cell. Setting it again reuses its buffers.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CellBuf {
     key: SeekKey,
@@ -15,7 +16,7 @@ pub(crate) struct CellBuf {
 }
 
 impl CellBuf {
-    /// The cell; its sequence id is 0 if it has none.
+    /// Returns the cell; without a sequence id, that is 0.
     pub(crate) fn as_cell(&self) -> CellRef<'_> {
         let cell = CellRef::new(&self.key, &self.value).with_seq_id(self.seq_id.unwrap_or(0));
         cell.with_tag_bytes(&self.tags).unwrap_or(cell)
@@ -30,7 +31,7 @@ impl CellBuf {
 /// What is wrong with a line.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Wrong {
-    /// The byte of the line at which it shows, from 1.
+    /// The position of the error in the line, in bytes from 1.
     column: usize,
     field: Option<&'static str>,
     message: Cow<'static, str>,
@@ -46,7 +47,7 @@ impl fmt::Display for Wrong {
     }
 }
 
-/// Reads cells, a line each.
+/// Parses cells, one per line.
 #[derive(Debug, Default)]
 pub(crate) struct CellParser {
     row: Vec<u8>,
@@ -55,7 +56,7 @@ pub(crate) struct CellParser {
     tag: Vec<u8>,
 }
 
-/// The members of a cell. Those before `value` must be there.
+/// The members of a cell. Those before `value` are required.
 const MEMBERS: [&str; 8] =
     ["row", "family", "qualifier", "timestamp", "type", "value", "sequence_id", "tags"];
 const REQUIRED: usize = 5;
@@ -63,7 +64,7 @@ const REQUIRED: usize = 5;
 const TYPES: &str = "expected Put, Delete, DeleteFamilyVersion, DeleteColumn or DeleteFamily";
 
 impl CellParser {
-    /// Reads a cell from its line.
+    /// Parses a cell from its line.
     pub(crate) fn parse(&mut self, line: &[u8], cell: &mut CellBuf) -> Result<(), Wrong> {
         let mut json = Json { line, at: 0, field: None };
         let (mut timestamp, mut cell_type) = (0, CellType::Put);
@@ -111,7 +112,7 @@ impl CellParser {
         Ok(())
     }
 
-    /// Appends tags as they are stored.
+    /// Appends tags in their stored form.
     fn tags(&mut self, json: &mut Json<'_>, tags: &mut Vec<u8>) -> Result<(), Wrong> {
         json.expect(b'[', "a list of tags")?;
         let mut more = !json.eat(b']');
@@ -155,11 +156,11 @@ impl CellParser {
     }
 }
 
-/// A line of JSON, and how far it is read.
+/// A line of JSON, with a read position.
 struct Json<'l> {
     line: &'l [u8],
     at: usize,
-    /// The member that is being read.
+    /// The member being read.
     field: Option<&'static str>,
 }
 
@@ -179,7 +180,7 @@ impl<'l> Json<'l> {
         }
     }
 
-    /// Passes over a character, if it is the next one.
+    /// Consumes `byte` if it is the next character.
     fn eat(&mut self, byte: u8) -> bool {
         self.skip_space();
         let found = self.peek() == Some(byte);
@@ -191,7 +192,7 @@ impl<'l> Json<'l> {
         if self.eat(byte) { Ok(()) } else { Err(self.wrong(format!("expected {what}"))) }
     }
 
-    /// The name of a member and the colon behind it: which of these it is.
+    /// Reads the name of a member and the colon after it; returns its index in `names`.
     fn member(&mut self, names: &[&'static str]) -> Result<usize, Wrong> {
         self.skip_space();
         let start = self.at;
@@ -231,7 +232,7 @@ impl<'l> Json<'l> {
         Ok(())
     }
 
-    /// The bytes that a string shows in their `toStringBinary` form.
+    /// Reads a string in `toStringBinary` form.
     fn bytes(&mut self, out: &mut Vec<u8>) -> Result<(), Wrong> {
         out.clear();
         let start = self.at;
@@ -241,7 +242,7 @@ impl<'l> Json<'l> {
             let (run, escape) = rest.split_at(at);
             out.extend_from_slice(run);
             match escape {
-                // an escaped backslash, which may begin an escape of its own
+                // an escaped backslash, which may begin a \xHH escape
                 [b'\\', b'\\', tail @ ..] => {
                     let (byte, tail) = hex_escape(tail).unwrap_or((b'\\', tail));
                     out.push(byte);
@@ -251,7 +252,7 @@ impl<'l> Json<'l> {
                     out.push(b'"');
                     rest = tail;
                 }
-                // the others are rare
+                // other escapes are rare
                 _ => return self.any_bytes(start, out),
             }
         }
@@ -259,7 +260,7 @@ impl<'l> Json<'l> {
         Ok(())
     }
 
-    /// The same for a string with any escapes.
+    /// Reads a string with arbitrary JSON escapes.
     #[cold]
     fn any_bytes(&mut self, start: usize, out: &mut Vec<u8>) -> Result<(), Wrong> {
         match serde_json::from_slice::<String>(&self.line[start..self.at]) {
@@ -274,7 +275,7 @@ impl<'l> Json<'l> {
         }
     }
 
-    /// What is between the quotes of a string, escapes and all.
+    /// Returns the raw text between the quotes of a string, including escapes.
     fn raw_string(&mut self, what: &'static str) -> Result<&'l [u8], Wrong> {
         if self.peek() != Some(b'"') {
             return Err(self.wrong(format!("expected {what}")));
@@ -306,7 +307,7 @@ impl<'l> Json<'l> {
     }
 }
 
-/// The byte of an `xHH`, and what follows it.
+/// Returns the byte of an `xHH`, and the rest of the text.
 fn hex_escape(text: &[u8]) -> Option<(u8, &[u8])> {
     match text {
         [b'x', high, low, tail @ ..] => Some((hex(*high)? << 4 | hex(*low)?, tail)),
@@ -424,7 +425,7 @@ mod tests {
             prop_assert_eq!(read.as_cell(), cell);
         }
 
-        /// The slow twin: a JSON parser, then the library.
+        /// Reference implementation: serde_json, then the library's `parse_binary`.
         #[test]
         fn strings_are_read_as_json_is(text in "([a-c\\\\\"x01\u{e9}]|\\\\[\\\\\"x/bnu]|\\\\u00[46][0-9a-f])*") {
             let line = format!("{{\"row\":\"r\",\"family\":\"\",\"qualifier\":\"\",\"timestamp\":0,\"type\":\"Put\",\"value\":\"{text}\"}}");
@@ -435,7 +436,7 @@ mod tests {
                     prop_assert_eq!(cell.as_cell().value(), value);
                 }
                 (Err(_), Err(_)) => {}
-                // what it takes for other members is refused here
+                // serde_json accepts members that are refused here
                 (Err(_), Ok(slow)) => prop_assert!(slow.as_object().unwrap().len() > 6),
                 (Ok(_), Err(error)) => prop_assert!(false, "{line}: {error}"),
             }

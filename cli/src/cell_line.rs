@@ -1,20 +1,20 @@
-//! Cells as lines, JSON and text. Written by hand: a scan prints millions of them.
+//! Cells as lines, in JSON and text. Hand-written: a scan prints millions of them.
 
 use hregion::cell::{LATEST_TIMESTAMP, OLDEST_TIMESTAMP};
 use hregion::{CellKey, CellRef};
 
-/// How a cell looks in text.
+/// The text format of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Look {
-    /// `row/family:qualifier/timestamp/type/vlen=3/seqid=7`, as HBase's `Cell.toString` has it.
+    /// `row/family:qualifier/timestamp/type/vlen=3/seqid=7`, as HBase's `Cell.toString`.
     Plain,
-    /// The same after `K: `, as `hbase hfile -e` prints it.
+    /// The same after `K: `, as `hbase hfile -e`.
     Key,
-    /// And the value after ` V: `, and the tags, as `hbase hfile -p` does.
+    /// Additionally the value after ` V: `, and the tags, as `hbase hfile -p`.
     KeyValue,
 }
 
-/// Appends a cell as JSON; the sequence id only where the file stores one.
+/// Appends a cell as JSON. The sequence id is written only if the file stores sequence ids.
 pub(crate) fn put_json(out: &mut Vec<u8>, cell: &CellRef<'_>, with_seq_id: bool) {
     put_json_members(out, cell.key());
     out.extend_from_slice(b",\"value\":");
@@ -129,7 +129,7 @@ pub(crate) fn put_binary(out: &mut Vec<u8>, bytes: &[u8]) {
     });
 }
 
-/// Copies the runs between bytes that need another form.
+/// Copies runs of plain bytes; passes each other byte to `special`.
 #[inline]
 fn put_escaped(out: &mut Vec<u8>, bytes: &[u8], mut special: impl FnMut(u8, &mut Vec<u8>)) {
     let mut rest = bytes;
@@ -151,7 +151,7 @@ fn put_hex(out: &mut Vec<u8>, byte: u8) {
     out.extend_from_slice(&[b'\\', b'x', digit(byte >> 4), digit(byte & 15)]);
 }
 
-/// Appends a number. What `write!` does, in a third of the time.
+/// Appends a number in decimal, in a third of the time that `write!` takes.
 pub(crate) fn put_decimal(out: &mut Vec<u8>, number: i64) {
     let mut digits = [0; 20];
     let mut at = digits.len();

@@ -1,4 +1,4 @@
-//! Cells one by one, from wherever they come.
+//! Sources of cells.
 
 use crate::cell_json::{CellBuf, CellParser};
 use crate::failure::Fault;
@@ -8,33 +8,33 @@ use hregion::{CellOrder, CellRef, ErrorKind, HFile, HFileScanner, Limits};
 use std::mem;
 use std::path::Path;
 
-/// Cells, one at a time.
+/// A cursor over cells.
 pub(crate) trait CellSource {
-    /// The cell that it stands on; none at the end.
+    /// Returns the current cell; `None` at the end.
     fn peek(&self) -> Option<CellRef<'_>>;
 
-    /// Goes to the next cell.
+    /// Moves to the next cell.
     fn advance(&mut self) -> Result<(), Fault>;
 
-    /// What to say if the cell cannot be taken.
+    /// Converts an error about the current cell into a fault that names its origin.
     fn blame(&self, error: hregion::Error) -> Fault {
         error.into()
     }
 }
 
-/// Cells of JSON lines, in the order in which they come.
+/// Cells from JSON lines, in input order.
 pub(crate) struct JsonCells<'p> {
     lines: Lines<'p>,
     parser: CellParser,
     here: CellBuf,
     before: CellBuf,
     at_end: bool,
-    /// The order that they are expected to have.
+    /// The expected order of the cells.
     order: CellOrder,
 }
 
 impl<'p> JsonCells<'p> {
-    /// Opens a list and goes to its first cell.
+    /// Opens a list and moves to its first cell.
     pub(crate) fn open(
         path: &'p Path,
         order: CellOrder,
@@ -53,7 +53,7 @@ impl<'p> JsonCells<'p> {
         Ok(cells)
     }
 
-    /// The number of the cell's line.
+    /// Returns the line number of the current cell.
     pub(crate) fn line(&self) -> u64 {
         self.lines.number()
     }
@@ -62,7 +62,7 @@ impl<'p> JsonCells<'p> {
         self.lines.path()
     }
 
-    /// The cell, if it is known whether it has a sequence id.
+    /// Whether the current cell has a sequence id.
     pub(crate) fn has_seq_id(&self) -> bool {
         self.here.has_seq_id()
     }

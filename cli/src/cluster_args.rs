@@ -1,4 +1,4 @@
-//! Where it is written which regions there are.
+//! Arguments that locate `hbase:meta`.
 
 use crate::failure::{Failure, Fault};
 #[cfg(feature = "cluster")]
@@ -8,24 +8,24 @@ use std::path::PathBuf;
 #[cfg(feature = "cluster")]
 use std::{sync::Arc, time::Duration};
 
-/// Where the catalog is.
+/// The location of the catalog.
 #[derive(clap::Args, Clone, Debug)]
 #[group(required = true, multiple = false)]
 pub(crate) struct ClusterArgs {
-    /// The root directory of HBase: by the catalog in it, data/hbase/meta, or else by the directories of regions
+    /// HBase's root directory: uses its catalog, data/hbase/meta, or else the region directories
     #[arg(long, value_name = "ROOT")]
     meta: Option<PathBuf>,
 
-    /// A running cluster, by its ZooKeeper, `host:port,…`: it knows where hbase:meta is
+    /// The ZooKeeper quorum of a running cluster, `host:port,…`: it has the location of hbase:meta
     #[arg(long, value_name = "HOST:PORT")]
     zookeeper: Option<String>,
 
-    /// A running cluster, by its servers
+    /// The servers of a running cluster
     #[arg(long, value_name = "HOST:PORT")]
     bootstrap: Option<String>,
 }
 
-/// How long a running cluster may take to answer.
+/// Timeout for requests to a running cluster.
 #[cfg(feature = "cluster")]
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -33,7 +33,7 @@ const REMOTE: &str = "reading hbase:meta from a region server is not built yet";
 const HINT: Option<&str> = Some("--meta reads it from the root directory");
 
 impl ClusterArgs {
-    /// A locator that can find the regions of a table.
+    /// Returns a locator that can find the regions of the table.
     pub(crate) fn locator(&self, table: &TableName) -> Result<Locator, Failure> {
         if let Some(root) = &self.meta {
             return Ok(Locator::open(root)?);
@@ -48,7 +48,7 @@ impl ClusterArgs {
     }
 }
 
-/// A locator that finds the catalog only.
+/// Returns a locator for the catalog only.
 #[cfg(feature = "cluster")]
 fn remote(quorum: &str) -> Result<Locator, Failure> {
     let registry = hregion::locator::ZooKeeperRegistry::new(quorum)?;
@@ -62,7 +62,7 @@ fn remote(_: &str) -> Result<Locator, Failure> {
     Err(Fault::lacking("ZooKeeper is not built in").with_hint(Some("the feature `cluster` has it")).into())
 }
 
-/// A table's name, as it is shown.
+/// Parses a table name in its printed form.
 pub(crate) fn table_name(text: &str) -> Result<TableName, String> {
     TableName::parse(text).map_err(|error| error.message())
 }

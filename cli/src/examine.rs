@@ -1,4 +1,4 @@
-//! One walk over the cells of a file: prints them, checks them, counts them.
+//! Printing, checking and measuring the cells of a file in one pass.
 
 use crate::cell_line::{self, Look};
 use crate::failure::{Failure, Fault};
@@ -11,7 +11,7 @@ use hregion::{CellOrder, CellRef, HFile};
 use serde_json::json;
 use std::io::{self, Write};
 
-/// Walks over all cells. What was printed before an error stays printed: it is right.
+/// Walks all cells. Cells printed before an error are correct.
 pub(crate) fn walk(
     file: &HFile,
     look: Option<Look>,
@@ -49,7 +49,7 @@ pub(crate) fn walk(
 /// The checks and statistics of `hbase hfile`.
 struct Examiner<'f> {
     file: &'f HFile,
-    /// The order that rows are checked to have.
+    /// The order to check rows against.
     order: Option<CellOrder>,
     families: bool,
     stats: Option<Stats>,
@@ -134,7 +134,7 @@ impl<'f> Examiner<'f> {
     }
 }
 
-/// Sizes of keys, values and rows.
+/// Size distributions of keys, values and rows.
 #[derive(Debug, Default)]
 struct Stats {
     key_bytes: Histogram,
@@ -147,11 +147,11 @@ struct Stats {
     biggest_row: Vec<u8>,
 }
 
-/// The two lengths before a cell, which HBase counts as part of it.
+/// The two lengths before a cell, which HBase counts as part of the row's size.
 const LENGTHS: u64 = 8;
 
 impl Stats {
-    /// Adds a cell; `row` is that of the cell before.
+    /// Adds a cell; `row` is the row of the previous cell.
     fn add(&mut self, cell: &CellRef<'_>, new_row: bool, row: &[u8]) {
         if new_row {
             self.end_row(row);

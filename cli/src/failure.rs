@@ -1,4 +1,4 @@
-//! What ends a command early, and the exit codes.
+//! Errors that end a command, and the exit codes.
 
 use crate::text;
 use hregion::{Corruption, ErrorKind};
@@ -6,33 +6,33 @@ use serde_json::{Map, Value};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// How the program ends.
+/// The exit code of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
     /// Done, nothing wrong.
     Done = 0,
     /// Done, and the answer is no.
     No = 1,
-    /// Wrong usage, a bad argument.
+    /// Wrong usage or a bad argument.
     Usage = 2,
     /// The input breaks the format.
     Corrupt = 3,
-    /// A version, codec or feature that this build lacks.
+    /// The input needs a version, codec or feature that this build lacks.
     Unsupported = 4,
     /// Not found, no permission, disk full.
     Io = 5,
 }
 
-/// Why a command did not come to its end.
+/// Why a command ended early.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// Nobody reads what we write any more: `hregion … | head`.
+    /// The reader of standard output is gone: `hregion … | head`.
     ClosedPipe,
-    /// Something to tell.
+    /// An error to report.
     Fault(Box<Fault>),
 }
 
-/// What was wrong, and where.
+/// An error, and where it occurred.
 #[derive(Clone, Debug)]
 pub(crate) struct Fault {
     kind: &'static str,
@@ -43,7 +43,7 @@ pub(crate) struct Fault {
     hint: Option<&'static str>,
 }
 
-/// Wrong usage of the command line.
+/// The kind of usage errors.
 pub(crate) const USAGE: &str = "Usage";
 
 impl Fault {
@@ -51,27 +51,27 @@ impl Fault {
         Self { kind, message: message.into(), path: None, offset: None, block: None, hint: None }
     }
 
-    /// The command line makes no sense.
+    /// Invalid use of the command line.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::new(USAGE, message)
     }
 
-    /// A value that cannot be.
+    /// An invalid value.
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::InvalidArgument.name(), message)
     }
 
-    /// There is no such table.
+    /// A missing table.
     pub(crate) fn no_such_table(name: &str) -> Self {
         Self::new("TableNotFound", format!("there is no table {name}"))
     }
 
-    /// A file that was given beside the data cannot be used.
+    /// A file given besides the data, such as a dictionary, is unusable.
     pub(crate) fn invalid_file(path: &Path, message: impl Into<String>) -> Self {
         Self::invalid(message).at(path)
     }
 
-    /// A cell that could not be taken, by the line it came in.
+    /// A cell was rejected; names the line it came from.
     pub(crate) fn in_line(path: &Path, line: u64, error: hregion::Error) -> Self {
         if error.kind() == ErrorKind::InvalidArgument {
             Self::invalid_file(path, format!("line {line}: {}", error.message()))
@@ -80,17 +80,17 @@ impl Fault {
         }
     }
 
-    /// Something that this build does not do.
+    /// Something that this build does not support, about a file.
     pub(crate) fn unsupported(path: &Path, message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Unsupported.name(), message).at(path)
     }
 
-    /// Something that this build does not do, whatever the file.
+    /// Something that this build does not support, whatever the file.
     pub(crate) fn lacking(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Unsupported.name(), message)
     }
 
-    /// Content that is not as it must be.
+    /// Content that violates its format.
     pub(crate) fn corrupt(path: &Path, message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Corrupt.name(), message).at(path)
     }
@@ -115,13 +115,13 @@ impl Fault {
         self
     }
 
-    /// What to try.
+    /// Sets what to try.
     pub(crate) fn with_hint(mut self, hint: Option<&'static str>) -> Self {
         self.hint = hint;
         self
     }
 
-    /// The code that the program ends with.
+    /// Returns the exit code for this fault.
     pub(crate) fn exit(&self) -> Exit {
         match self.kind {
             "Corrupt" | "Truncated" | "Limit" | "Inconsistent" => Exit::Corrupt,
@@ -133,7 +133,7 @@ impl Fault {
         }
     }
 
-    /// One line for people: which file, offset, block, what, what to try.
+    /// Formats one line for people: file, block, offset, message, hint.
     pub(crate) fn line(&self) -> String {
         let mut line = String::new();
         if let Some(path) = &self.path {
@@ -152,7 +152,7 @@ impl Fault {
         line
     }
 
-    /// `{"kind","message","path","offset","block"}`; what is unknown is left out.
+    /// Returns `{"kind","message","path","offset","block"}`, without unknown members.
     pub(crate) fn error_json(&self) -> Value {
         let mut members = Map::new();
         members.insert("kind".into(), self.kind.into());
@@ -169,7 +169,7 @@ impl Fault {
         members.into()
     }
 
-    /// `{"path","offset","block","kind","message"}`; what is unknown is null.
+    /// Returns `{"path","offset","block","kind","message"}`, with null for unknown members.
     pub(crate) fn finding_json(&self) -> Value {
         let mut members = Map::new();
         members.insert("path".into(), self.path.as_deref().map(text::json_path).into());
@@ -200,7 +200,7 @@ impl From<&hregion::Error> for Fault {
     }
 }
 
-/// What to try, in terms of the command line.
+/// Returns what to try, in terms of the command line.
 fn hint(error: &hregion::Error) -> Option<&'static str> {
     match (error.kind(), error.corruption()) {
         (ErrorKind::Corrupt | ErrorKind::Truncated, _) => Some("`hregion verify` lists all that is wrong"),
@@ -233,7 +233,7 @@ impl From<hregion::Error> for Failure {
     }
 }
 
-/// Failures to write to standard output; all other errors of the system are made by [`Fault::io`].
+/// Failures to write to standard output; all other I/O errors are converted by [`Fault::io`].
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {

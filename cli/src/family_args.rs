@@ -1,4 +1,4 @@
-//! What a region's families promise, where no table descriptor says it.
+//! Settings of families for a region without a table descriptor.
 
 use clap::Args;
 use hregion::{Family, RegionOptions};
@@ -8,7 +8,8 @@ use std::path::PathBuf;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Families")]
 pub(crate) struct FamilyArgs {
-    /// A family and its attributes, as `cf:VERSIONS=3,TTL=86400`, of a region without a table descriptor; may be given again
+    /// A family and its attributes, such as `cf:VERSIONS=3,TTL=86400`, for a region without a table
+    /// descriptor; may be repeated
     #[arg(long = "family", value_name = "NAME[:ATTRIBUTE=VALUE,…]", value_parser = family)]
     families: Vec<Family>,
 
@@ -18,7 +19,7 @@ pub(crate) struct FamilyArgs {
 }
 
 impl FamilyArgs {
-    /// The options with what is given.
+    /// Returns `options` with the given families and descriptor.
     pub(crate) fn add_to(&self, mut options: RegionOptions) -> RegionOptions {
         for family in &self.families {
             options = options.family(family.clone());
@@ -30,7 +31,7 @@ impl FamilyArgs {
     }
 }
 
-/// `NAME`, or `NAME:ATTRIBUTE=VALUE,…` with HBase's names.
+/// Parses `NAME`, or `NAME:ATTRIBUTE=VALUE,…` with HBase's attribute names.
 fn family(text: &str) -> Result<Family, String> {
     let (name, attributes) = text.split_once(':').unwrap_or((text, ""));
     let pair = |pair: &'_ str| {

@@ -1,11 +1,11 @@
-//! What the fuzz targets of the tool run: any bytes end in an error or in the right answer.
+//! Entry points of the tool's fuzz targets: any input ends in an error or the correct result.
 
 use crate::cell_json::{CellBuf, CellParser};
 use crate::cell_line::put_json;
 use crate::script::{Line, Player, Stop};
 use hregion::ErrorKind;
 
-/// Lines of cells: what is read is printed as a line that is read as the same cell.
+/// Parses lines of cells, and checks that each parsed cell survives printing and parsing.
 pub fn cells_json(input: &[u8]) {
     let mut parser = CellParser::default();
     let (mut cell, mut again) = (CellBuf::default(), CellBuf::default());
@@ -27,7 +27,7 @@ pub fn cells_json(input: &[u8]) {
     }
 }
 
-/// An operation script: each line is refused, or played on a region that goes on to answer.
+/// Parses and plays an operation script. Each line is refused, or played, and the region stays usable.
 pub fn script(input: &[u8]) {
     let Ok(mut player) = Player::new(None, Vec::new()) else { return };
     let mut answers = Vec::new();
@@ -41,7 +41,7 @@ pub fn script(input: &[u8]) {
                 assert!(is_json, "{}", String::from_utf8_lossy(answer));
             }
             Err(Stop::Script(_)) => (),
-            // such as a setting that no family has; what was written here is sound
+            // for example an invalid setting of a family; files written here are never corrupt
             Err(Stop::Failed(error)) => assert_ne!(error.kind(), ErrorKind::Corrupt, "{error}"),
         }
         answers.clear();

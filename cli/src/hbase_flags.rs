@@ -2,7 +2,7 @@
 
 use crate::cell_line::Look;
 
-/// What `hbase hfile` can be asked to print or to check.
+/// What to print or check, as in `hbase hfile`.
 #[derive(clap::Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "As `hbase hfile` has them")]
 pub(crate) struct HBaseFlags {
@@ -30,7 +30,7 @@ pub(crate) struct HBaseFlags {
     #[arg(short = 'k', long)]
     pub(crate) check_rows: bool,
 
-    /// Check that all cells are of one family, the one that the path names
+    /// Check that all cells are of one family, the one in the path
     #[arg(short = 'a', long)]
     pub(crate) check_families: bool,
 
@@ -40,7 +40,7 @@ pub(crate) struct HBaseFlags {
 }
 
 impl HBaseFlags {
-    /// How cells are to be printed; none if it was not said.
+    /// Returns how to print cells; `None` if no flag selects it.
     pub(crate) fn look(&self) -> Option<Look> {
         if self.values {
             Some(Look::KeyValue)
@@ -51,12 +51,12 @@ impl HBaseFlags {
         }
     }
 
-    /// Whether something of the file itself is to be printed, not its cells.
+    /// Whether parts of the file other than its cells are to be printed.
     pub(crate) fn any_part(&self) -> bool {
         self.meta || self.block_index || self.blocks
     }
 
-    /// Whether cells must be read for what is to be printed or checked.
+    /// Whether cells must be read for printing or checking.
     pub(crate) fn reads_cells(&self) -> bool {
         self.values || self.keys || self.check_rows || self.check_families || self.stats
     }

@@ -1,9 +1,9 @@
-//! A histogram of sizes in little memory: exact below 128, within 1.6 % above.
+//! A compact histogram of sizes: exact below 128, within 1.6 % above.
 
 use serde_json::{Map, Value};
 use std::io::{self, Write};
 
-/// Counts of sizes.
+/// Counts by size.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Histogram {
     counts: Vec<u64>,
@@ -14,7 +14,7 @@ pub(crate) struct Histogram {
     sum_of_squares: f64,
 }
 
-/// Buckets a power of two: half of what is exact.
+/// Buckets per power of two; sizes below twice this are exact.
 const STEPS: u32 = 64;
 
 impl Histogram {
@@ -45,7 +45,7 @@ impl Histogram {
         ((self.sum_of_squares - self.sum * self.sum / count) / (count - 1.0)).max(0.0).sqrt()
     }
 
-    /// The least size that so many thousandths of the sizes are not above.
+    /// Returns a size that at least `thousandths` thousandths of the sizes do not exceed: the end of its bucket.
     pub(crate) fn quantile(&self, thousandths: u64) -> u64 {
         let wanted = u128::from(self.count) * u128::from(thousandths);
         let mut met = 0;
@@ -58,7 +58,7 @@ impl Histogram {
         self.max
     }
 
-    /// As `hbase hfile -s` prints it.
+    /// Prints the histogram in the format of `hbase hfile -s`.
     pub(crate) fn print(&self, out: &mut impl Write, name: &str) -> io::Result<()> {
         writeln!(out, "{name}:")?;
         let mut line = |label: &str, sign: &str, value: f64| writeln!(out, "{label:>18} {sign} {value:.2}");
@@ -73,7 +73,7 @@ impl Histogram {
         writeln!(out, "{:>18} = {}", "count", self.count)
     }
 
-    /// The same numbers as JSON.
+    /// Returns the same numbers as JSON.
     pub(crate) fn json(&self) -> Value {
         let mut members = Map::new();
         members.insert("min".into(), self.min.into());
@@ -90,19 +90,19 @@ impl Histogram {
     }
 }
 
-/// Sizes are far below 2^53, where this is exact.
+/// Exact below 2^53; sizes are far smaller.
 fn as_f64(number: u64) -> f64 {
     number as f64
 }
 
 fn bucket(size: u64) -> usize {
     let steps = u64::from(STEPS);
-    // how many low bits a bucket ignores
+    // the number of low bits that a bucket ignores
     let shift = (64 - size.leading_zeros()).saturating_sub(STEPS.ilog2() + 1);
     usize::try_from(u64::from(shift) * steps + (size >> shift)).unwrap_or(usize::MAX)
 }
 
-/// The largest size of a bucket.
+/// Returns the largest size of a bucket.
 fn last_of(bucket: usize) -> u64 {
     let steps = STEPS as usize;
     if bucket < 2 * steps {

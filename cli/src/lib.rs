@@ -1,4 +1,4 @@
-//! The `hregion` tool, as a library for its fuzz targets. It has no interface for others.
+//! The `hregion` tool, as a library for its fuzz targets. It has no interface for other uses.
 
 mod args;
 mod cell_csv;
@@ -49,7 +49,7 @@ pub mod fuzzing;
 use output::Output;
 use std::process::ExitCode;
 
-/// Does what the command line says.
+/// Parses the command line, runs the command, and returns the exit code.
 #[must_use]
 pub fn run() -> ExitCode {
     let cli = match args::parse() {

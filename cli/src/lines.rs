@@ -1,4 +1,4 @@
-//! Lines of a file or of standard input, unpacked if need be.
+//! Lines of a file or of standard input, decompressed if necessary.
 
 use crate::failure::Fault;
 use crate::progress::Progress;
@@ -8,20 +8,20 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
-/// The lines of a text, without those that are empty.
+/// The non-empty lines of a text.
 pub(crate) struct Lines<'p> {
     path: &'p Path,
     input: Box<dyn BufRead>,
     line: Vec<u8>,
     number: u64,
-    /// The most bytes of a line.
+    /// Maximum length of a line in bytes.
     limit: usize,
 }
 
 const BUFFER: usize = 128 << 10;
 
 impl<'p> Lines<'p> {
-    /// The lines of a file; of standard input, if it is called `-`. A name that ends with `.gz` is that of a packed file.
+    /// Opens a file; `-` is standard input. A file whose name ends with `.gz` is decompressed.
     pub(crate) fn open(path: &'p Path, limits: &Limits, progress: &Progress) -> Result<Self, Fault> {
         let input: Box<dyn BufRead> = if is_stdin(path) {
             Box::new(BufReader::with_capacity(BUFFER, progress.watch_read(io::stdin())))
@@ -37,12 +37,12 @@ impl<'p> Lines<'p> {
         Ok(Self { path, input, line: Vec::new(), number: 0, limit: limits.line_bytes })
     }
 
-    /// The next line that is not empty, as it is but for its end; none at the end.
+    /// Returns the next non-empty line, without its line ending; `None` at the end.
     pub(crate) fn next(&mut self) -> Result<Option<&[u8]>, Fault> {
         loop {
             self.line.clear();
             self.number += 1;
-            // its end, and one byte more
+            // the line ending, and one more byte to detect a line that is too long
             let most = (self.limit as u64).saturating_add(2);
             let read = (&mut self.input).take(most).read_until(b'\n', &mut self.line);
             if read.map_err(|error| self.failed(&error))? == 0 {
@@ -64,7 +64,7 @@ impl<'p> Lines<'p> {
         }
     }
 
-    /// The number of the line that was read last, from 1.
+    /// Returns the number of the current line, from 1.
     pub(crate) fn number(&self) -> u64 {
         self.number
     }
@@ -73,16 +73,16 @@ impl<'p> Lines<'p> {
         self.path
     }
 
-    /// The line that was read last breaks the format.
+    /// Returns a fault about the format of the current line.
     pub(crate) fn wrong(&self, message: &str) -> Fault {
         Fault::corrupt(self.path, format!("line {}: {message}", self.number))
     }
 
-    /// The line that is being read cannot be: the system fails, or the packed file is damaged.
+    /// Returns a fault for a failed read: an I/O error, or damaged compressed data.
     fn failed(&self, error: &io::Error) -> Fault {
         let message = format!("line {}: cannot unpack: {error}", self.number);
         match error.kind() {
-            // the system's own errors have a number
+            // errors of the system have an error number
             _ if error.raw_os_error().is_some() => Fault::io("read", self.path, error),
             io::ErrorKind::UnexpectedEof => Fault::truncated(self.path, message),
             io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => Fault::corrupt(self.path, message),
@@ -91,7 +91,7 @@ impl<'p> Lines<'p> {
     }
 }
 
-/// Whether a path stands for standard input, or for standard output.
+/// Whether the path is `-`: standard input, or standard output.
 pub(crate) fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"
 }

@@ -1,4 +1,4 @@
-//! Regions and their servers, as they are printed.
+//! Printing regions and their servers.
 
 use crate::failure::Failure;
 use crate::output::Output;
@@ -7,12 +7,13 @@ use hregion::{RegionLocations, RegionName};
 use serde_json::json;
 use std::io::Write as _;
 
-/// Prints a region: with --json, `{"name","encoded","table","start","end","id","replica","split","offline","server","seqnum"}`.
+/// Prints a region: with --json,
+/// `{"name","encoded","table","start","end","id","replica","split","offline","server","seqnum"}`.
 pub(crate) fn print(found: &RegionLocations, out: &mut Output) -> Result<(), Failure> {
     let region = found.region();
     let server = found.server().map(ToString::to_string);
     let (start, end) = (Binary(region.start_key()).to_string(), Binary(region.end_key()).to_string());
-    // an old name is shown with its encoded name
+    // an old-format name is shown with its encoded name
     let name = RegionName::parse(&region.name()).map_or_else(|_| region.to_string(), |name| name.to_string());
     if !out.is_json() {
         let server = server.as_deref().unwrap_or("no server");

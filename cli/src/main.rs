@@ -1,4 +1,4 @@
-//! `hregion`: what HBase's files hold, without HBase.
+//! `hregion`: reads the files of HBase, without HBase.
 
 use std::process::ExitCode;
 

@@ -1,20 +1,20 @@
-//! Sorted cells of several sources as one.
+//! Merging sorted cells of several sources.
 
 use crate::cell_source::CellSource;
 use crate::failure::Fault;
 use hregion::{CellOrder, CellRef};
 use std::cmp::Ordering;
 
-/// Merges sources. Cells sort by their keys, then by sequence id, the greatest first, then by their source.
+/// Merges sources. Cells are ordered by key, then by descending sequence id, then by source.
 #[derive(Debug)]
 pub(crate) struct Merge<S> {
     order: CellOrder,
     sources: Vec<S>,
-    /// A heap of the sources that are not at their ends: the one with the first cell is at its root.
+    /// A min-heap of the sources that are not exhausted; the source of the next cell is at the root.
     heap: Vec<usize>,
 }
 
-/// How cells sort, sequence ids included: as HBase has them in its memory and merges them.
+/// Compares cells with their sequence ids, in the order of HBase's memory and merges.
 pub(crate) fn compare(order: CellOrder, a: &CellRef<'_>, b: &CellRef<'_>) -> Ordering {
     order.compare(a.key(), b.key()).then_with(|| b.seq_id().cmp(&a.seq_id()))
 }
@@ -29,7 +29,7 @@ impl<S: CellSource> Merge<S> {
         merge
     }
 
-    /// The source of the cell.
+    /// Returns the source of the current cell.
     pub(crate) fn source(&self) -> Option<&S> {
         self.heap.first().map(|&first| &self.sources[first])
     }
@@ -108,7 +108,7 @@ mod tests {
     }
 
     proptest! {
-        /// The slow twin: all of them in one list, sorted stably.
+        /// Reference implementation: a stable sort of all cells in one list.
         #[test]
         fn merged_is_sorted(lists in proptest::collection::vec(
             proptest::collection::vec((0u8..4, 0i64..3), 0..20), 0..9)) {

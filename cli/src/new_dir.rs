@@ -1,4 +1,4 @@
-//! A directory that comes into being as a whole or not at all.
+//! Directories that are created atomically.
 
 use crate::failure::Fault;
 use crate::new_file::{beside, directory, give_name, make, release, undisturbed};
@@ -11,7 +11,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A directory that is being filled, beside the place where it is to be.
+/// A directory being filled under a temporary name, next to its final place.
 #[derive(Debug)]
 pub(crate) struct NewDir {
     path: PathBuf,
@@ -20,7 +20,7 @@ pub(crate) struct NewDir {
 }
 
 impl NewDir {
-    /// Begins a directory.
+    /// Creates the temporary directory.
     pub(crate) fn create(path: &Path) -> Result<Self, Fault> {
         if path.file_name().is_none() {
             return Err(Fault::invalid_file(path, "not the name of a directory"));
@@ -30,26 +30,26 @@ impl NewDir {
         Ok(Self { path: path.to_owned(), aside, kept: false })
     }
 
-    /// Where it is for the time being.
+    /// Returns the temporary path.
     pub(crate) fn aside(&self) -> &Path {
         &self.aside
     }
 
-    /// Where something in it is going to be.
+    /// Returns the final path of `inner`.
     pub(crate) fn path_of(&self, inner: &Path) -> PathBuf {
         self.path.join(inner)
     }
 
-    /// Makes a directory in it.
+    /// Creates a directory inside.
     pub(crate) fn make_dir(&self, inner: &Path) -> Result<(), Fault> {
         let path = self.aside.join(inner);
-        // whatever is in it is removed with all of it
+        // its contents are removed with the outer directory
         make(&path, || fs::create_dir(&path)).map_err(|error| Fault::io("create", &path, &error))?;
         release(&path);
         Ok(())
     }
 
-    /// Sees the directory onto the disk and gives it its name; in place of the directory that has it, if it may `replace` one.
+    /// Syncs the directory and renames it into place. With `replace`, an existing directory is replaced.
     pub(crate) fn keep(mut self, replace: bool) -> Result<(), Fault> {
         let sync = |dir: &Path| LocalStorage.sync_dir(dir).map_err(|error| Fault::io("sync", dir, &error));
         sync(&self.aside)?;
@@ -57,7 +57,7 @@ impl NewDir {
         if replace && probe::exists(&self.path)? {
             undisturbed(|| self.exchange()).map_err(fault)?;
             sync(directory(&self.path))?;
-            // what was replaced is aside now, and is removed when this is dropped
+            // the temporary name is now the replaced directory, to be removed
             return fs::remove_dir_all(&self.aside).map_err(|error| Fault::io("remove", &self.aside, &error));
         }
         give_name(&self.aside, || rename_new(&self.aside, &self.path)).map_err(fault)?;
@@ -65,8 +65,8 @@ impl NewDir {
         sync(directory(&self.path))
     }
 
-    /// Exchanges the directory with the one that has its name. A process that is killed meanwhile leaves one of them under the
-    /// name; where the system cannot exchange names, perhaps neither.
+    /// Exchanges the directory with the existing one. If the process is killed meanwhile, one of them has the
+    /// name; where the system cannot exchange names, possibly neither.
     fn exchange(&self) -> io::Result<()> {
         if exchange(&self.aside, &self.path)? {
             return Ok(());
@@ -83,14 +83,15 @@ impl NewDir {
 impl Drop for NewDir {
     fn drop(&mut self) {
         if !self.kept {
-            // nobody is left to tell if it fails
+            // a failure cannot be reported here
             let _ = fs::remove_dir_all(&self.aside);
             release(&self.aside);
         }
     }
 }
 
-/// Whether a directory holds nothing but folders of files named as HBase names them: it can be made again.
+/// Whether a directory contains only folders with files named as HBase names them, so that it may be
+/// replaced.
 pub(crate) fn is_of_bulk_load(dir: &Path) -> io::Result<bool> {
     let is_name = |name: &OsString| {
         let name = name.as_encoded_bytes();

@@ -1,6 +1,6 @@
-//! Files that come into being as a whole or not at all, even if somebody presses Ctrl-C.
+//! Files that are created atomically, even if Ctrl-C interrupts the program.
 //!
-//! What is written aside is known here. A signal that ends the program removes it first.
+//! This module keeps a list of the temporary files. A signal that ends the program removes them first.
 
 use crate::failure::Fault;
 use crate::probe;
@@ -14,11 +14,11 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What must not be left behind.
+/// The temporary files and directories to be removed.
 static ASIDE: Mutex<Aside> = Mutex::new(Aside { paths: BTreeSet::new(), is_watched: false });
 
-/// The lock is held while something is made or gets its name, so that the set is right whenever the lock is free. The handler
-/// of signals holds it until the program is at its end.
+/// The lock is held while a file is created or renamed, so that the set is accurate whenever the lock is
+/// free. The signal handler holds it until the program ends.
 #[derive(Debug)]
 struct Aside {
     paths: BTreeSet<PathBuf>,
@@ -30,7 +30,8 @@ fn aside() -> MutexGuard<'static, Aside> {
     ASIDE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Makes something that a signal removes again, until it is [released](release) or [named](give_name).
+/// Creates a temporary file or directory that a signal removes, until it is [released](release) or
+/// [named](give_name).
 pub(crate) fn make<T>(path: &Path, make: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     let mut aside = aside();
     if !aside.is_watched {
@@ -42,12 +43,12 @@ pub(crate) fn make<T>(path: &Path, make: impl FnOnce() -> io::Result<T>) -> io::
     Ok(made)
 }
 
-/// Lets go of something: it is gone.
+/// Stops tracking a path that was removed.
 pub(crate) fn release(path: &Path) {
     aside().paths.remove(path);
 }
 
-/// Gives something its name by `rename`. A signal removes it before, or leaves it alone after.
+/// Gives a temporary file its name by `rename`. A signal before removes it; a signal after leaves it alone.
 pub(crate) fn give_name(path: &Path, rename: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     let mut aside = aside();
     rename()?;
@@ -55,13 +56,13 @@ pub(crate) fn give_name(path: &Path, rename: impl FnOnce() -> io::Result<()>) ->
     Ok(())
 }
 
-/// Does something that no signal comes in between.
+/// Runs `work` without interruption by a signal.
 pub(crate) fn undisturbed<T>(work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     let _aside = aside();
     work()
 }
 
-/// Starts the thread that removes what is aside when a signal ends the program.
+/// Starts the thread that removes temporary files when a signal ends the program.
 #[cfg(unix)]
 fn watch_signals() -> io::Result<()> {
     use signal_hook::consts::{SIGINT, SIGTERM};
@@ -69,7 +70,7 @@ fn watch_signals() -> io::Result<()> {
     use std::sync::mpsc;
 
     let (send, receive) = mpsc::channel::<Signals>();
-    // Before signals are caught: one that is caught and that no thread waits for is lost.
+    // The thread starts before signals are caught: a caught signal that no thread waits for would be lost.
     std::thread::Builder::new().name("hregion-signals".into()).spawn(move || {
         let Ok(mut signals) = receive.recv() else { return };
         let Some(signal) = signals.forever().next() else { return };
@@ -88,10 +89,10 @@ fn watch_signals() -> io::Result<()> {
     Ok(())
 }
 
-/// The local file system, on which nothing half-written is left and nothing is replaced unless it is to be.
+/// The local file system with tracking of temporary files. Replaces existing files only if allowed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OutputStorage {
-    /// Whether a file that is there may be replaced.
+    /// Whether an existing file may be replaced.
     pub(crate) replace: bool,
 }
 
@@ -149,7 +150,7 @@ impl Storage for OutputStorage {
     }
 }
 
-/// Fails if the output is there and is not to be replaced, or if it is one of the inputs.
+/// Fails if the output exists and must not be replaced, or is one of the inputs.
 pub(crate) fn check_output(path: &Path, force: bool, inputs: &[PathBuf]) -> Result<(), Fault> {
     if let Some((scheme, _)) = path.to_str().and_then(|path| path.split_once("://")) {
         return Err(Fault::unsupported(path, format!("{scheme}: object stores are not built in")));
@@ -170,24 +171,24 @@ pub(crate) fn check_output(path: &Path, force: bool, inputs: &[PathBuf]) -> Resu
     Ok(())
 }
 
-/// A random hidden name beside a path.
+/// Returns a random hidden name next to `path`.
 pub(crate) fn beside(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{}.tmp", random_name().split_at(16).0))
 }
 
-/// 32 hexadecimal digits at random, as HBase names its files.
+/// Returns 32 random hexadecimal digits, the form of HBase's file names.
 pub(crate) fn random_name() -> String {
     // each state is seeded by the system
     let half = |salt: u32| RandomState::new().hash_one((salt, std::process::id()));
     format!("{:016x}{:016x}", half(0), half(1))
 }
 
-/// The directory of a file.
+/// Returns the directory of a file.
 pub(crate) fn directory(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
-/// A text that is being written aside.
+/// A text file being written under a temporary name.
 #[derive(Debug)]
 pub(crate) struct NewText {
     out: BufWriter<AsideFile>,
@@ -197,7 +198,7 @@ pub(crate) struct NewText {
     kept: bool,
 }
 
-/// A file of the library, as one of the system's.
+/// Adapts the library's file to [`Write`].
 #[derive(Debug)]
 struct AsideFile(Box<dyn FileWriter>);
 
@@ -222,7 +223,7 @@ impl NewText {
         Ok(Self { out, path: path.to_owned(), aside, storage, kept: false })
     }
 
-    /// Sees the text onto the disk and gives it its name.
+    /// Syncs the text and renames it into place.
     pub(crate) fn keep(mut self) -> Result<(), Fault> {
         let fault = |doing: &str, path: &Path, error: io::Error| Fault::io(doing, path, &error);
         self.out.flush().map_err(|error| fault("write", &self.aside, error))?;
@@ -247,7 +248,7 @@ impl Write for NewText {
 impl Drop for NewText {
     fn drop(&mut self) {
         if !self.kept {
-            // nobody is left to tell if it fails
+            // a failure cannot be reported here
             let _ = self.storage.remove(&self.aside);
         }
     }

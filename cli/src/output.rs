@@ -1,4 +1,4 @@
-//! Where output goes: data to standard output, all else to standard error; and how the program ends.
+//! Output: data to standard output, everything else to standard error; and the exit code.
 
 use crate::failure::{Exit, Failure, Fault};
 use crate::progress::Progress;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::process::ExitCode;
 
-/// Standard output, and what is said beside it.
+/// Standard output, and messages on standard error.
 #[derive(Debug)]
 pub(crate) struct Output {
     out: BufWriter<Stdout>,
@@ -31,46 +31,47 @@ impl Output {
         self.json
     }
 
-    /// Writes one JSON value in a line.
+    /// Writes a JSON value as one line.
     pub(crate) fn json_line(&mut self, value: &Value) -> Result<(), Failure> {
         Ok(writeln!(self.out, "{}", text::json(value))?)
     }
 
-    /// Draws the progress of a long job over so many bytes. A job that prints as it goes has none on a terminal.
+    /// Shows the progress of a long job over `bytes` bytes. A job that prints meanwhile shows none if
+    /// standard output is a terminal.
     pub(crate) fn start_progress(&mut self, bytes: u64, prints: bool) {
         let hidden = self.quiet || (prints && io::stdout().is_terminal());
         self.progress = if hidden { Progress::none() } else { Progress::start(bytes) };
     }
 
-    /// Draws the progress of a job whose length nobody knows.
+    /// Shows the progress of a job of unknown length.
     pub(crate) fn start_unknown_progress(&mut self, prints: bool) {
         let hidden = self.quiet || (prints && io::stdout().is_terminal());
         self.progress = if hidden { Progress::none() } else { Progress::start_unknown() };
     }
 
-    /// What is drawn at the moment.
+    /// Returns the current progress bar.
     pub(crate) fn progress(&self) -> &Progress {
         &self.progress
     }
 
-    /// Says something that is not an error, unless it is to be quiet.
+    /// Prints a warning, unless quiet.
     pub(crate) fn warn(&self, message: &str) {
         if !self.quiet {
             self.say("warning", "33", message);
         }
     }
 
-    /// Says something even if it is to be quiet.
+    /// Prints a warning, even if quiet.
     pub(crate) fn warn_always(&self, message: &str) {
         self.say("warning", "33", message);
     }
 
-    /// What says the warnings of regions, apart from what is printed.
+    /// Returns a printer for warnings of regions that can be used while output is borrowed.
     pub(crate) fn warner(&self) -> Warner {
         Warner { quiet: self.quiet, progress: self.progress.clone() }
     }
 
-    /// Says how it went, to people.
+    /// Prints a summary for people.
     pub(crate) fn summary(&self, message: &str) {
         if !self.quiet {
             self.progress.suspend(|| {
@@ -83,18 +84,18 @@ impl Output {
         self.progress.suspend(|| say(what, colour, message));
     }
 
-    /// Says what was wrong.
+    /// Prints an error.
     pub(crate) fn say_error(&self, fault: &Fault) {
         self.say("error", "1;31", &fault.line());
     }
 
-    /// Writes out what is buffered, beside the progress that is drawn.
+    /// Flushes the output while the progress bar is hidden.
     pub(crate) fn flush_aside(&mut self) -> Result<(), Failure> {
         let Self { out, progress, .. } = self;
         Ok(progress.suspend(|| out.flush())?)
     }
 
-    /// Ends the program: the last of the output, then the error, if there is one.
+    /// Ends the program: flushes the output, prints the error, if any, and returns the exit code.
     pub(crate) fn finish(mut self, result: Result<Exit, Failure>) -> ExitCode {
         self.progress = Progress::none();
         let result = result.and_then(|exit| Ok(self.out.flush().map(|()| exit)?));
@@ -103,7 +104,7 @@ impl Output {
             Err(Failure::ClosedPipe) => Exit::Done,
             Err(Failure::Fault(fault)) => self.fail(&fault),
         };
-        // what could not be written is not tried again
+        // data that could not be written is not retried on drop
         let _ = self.out.into_parts();
         ExitCode::from(exit as u8)
     }
@@ -123,7 +124,7 @@ impl Output {
     }
 }
 
-/// Says what was found when regions were opened and is no error.
+/// Prints the warnings of regions that are opened.
 #[derive(Clone, Debug)]
 pub(crate) struct Warner {
     quiet: bool,
@@ -131,7 +132,7 @@ pub(crate) struct Warner {
 }
 
 impl Warner {
-    /// Says the warnings of a region, unless it is to be quiet.
+    /// Prints the warnings of a region, unless quiet.
     pub(crate) fn warn_of(&self, region: &Region) {
         for warning in region.warnings().iter().filter(|_| !self.quiet) {
             let line = Fault::from(warning).with_hint(None).line();
@@ -156,7 +157,7 @@ impl Write for Output {
     }
 }
 
-/// One line on standard error. If nobody reads it there is nobody to tell.
+/// Prints a line on standard error. A failure to do so is ignored: it cannot be reported.
 fn say(what: &str, colour: &str, message: &str) {
     let mut stderr = io::stderr().lock();
     let plain = !stderr.is_terminal() || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());

@@ -1,21 +1,22 @@
-//! What exists at a path. Unlike those of [`Path`], these fail if the system does not say: without permission there is no answer.
+//! What exists at a path. Unlike the methods of [`Path`], these return errors, for example for missing
+//! permissions.
 
 use crate::failure::Fault;
 use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-/// Whether there is a file, or a link that leads to one.
+/// Whether there is a file, or a link to one.
 pub(crate) fn is_file(path: &Path) -> Result<bool, Fault> {
     Ok(found(path, fs::metadata(path))?.is_some_and(|meta| meta.is_file()))
 }
 
-/// Whether there is a directory, or a link that leads to one.
+/// Whether there is a directory, or a link to one.
 pub(crate) fn is_dir(path: &Path) -> Result<bool, Fault> {
     Ok(found(path, fs::metadata(path))?.is_some_and(|meta| meta.is_dir()))
 }
 
-/// Whether anything has the name, be it a link that leads nowhere.
+/// Whether anything has the name, including a dangling link.
 pub(crate) fn exists(path: &Path) -> Result<bool, Fault> {
     Ok(found(path, path.symlink_metadata())?.is_some())
 }
@@ -49,7 +50,7 @@ mod tests {
         for absent in ["nothing", "file/below", &"x".repeat(300)] {
             assert_eq!(all(&path(absent)).unwrap(), (false, false, false), "{absent}");
         }
-        // root has every permission, but no way out of this
+        // also an error for root, which has all permissions
         assert!(is_file(&path("loop")).is_err() && is_dir(&path("loop/below")).is_err());
         assert!(exists(&path("loop/below")).is_err());
     }

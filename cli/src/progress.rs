@@ -1,4 +1,4 @@
-//! A bar on standard error, for jobs that take long.
+//! A progress bar on standard error, for long jobs.
 
 use hregion::io::{DirEntry, FileLock, FileReader, FileWriter, LocalFile, LocalStorage, Storage};
 use indicatif::{ProgressBar, ProgressBarIter, ProgressDrawTarget, ProgressStyle};
@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-/// A bar of bytes read, with rate and time left. Draws nothing where standard error is no terminal.
+/// A bar of bytes read, with rate and time left. Draws nothing if standard error is not a terminal.
 #[derive(Clone, Debug)]
 pub(crate) struct Progress(ProgressBar);
 
@@ -25,7 +25,7 @@ impl Progress {
         Self(bar)
     }
 
-    /// A bar of bytes whose number nobody knows.
+    /// Starts a bar for an unknown number of bytes.
     pub(crate) fn start_unknown() -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
         let style =
@@ -34,12 +34,12 @@ impl Progress {
         Self(bar)
     }
 
-    /// Does something while nothing is drawn.
+    /// Runs `work` while the bar is hidden.
     pub(crate) fn suspend<R>(&self, work: impl FnOnce() -> R) -> R {
         self.0.suspend(work)
     }
 
-    /// The file, so that reading it moves the bar.
+    /// Wraps a file so that reads advance the bar.
     pub(crate) fn watch(&self, file: LocalFile) -> Arc<dyn FileReader> {
         if self.0.is_hidden() {
             return Arc::new(file);
@@ -47,7 +47,7 @@ impl Progress {
         Arc::new(Watched { file, bar: self.0.clone() })
     }
 
-    /// The local file system, so that reading its files moves the bar.
+    /// Returns the local file system, with reads that advance the bar.
     pub(crate) fn storage(&self) -> Arc<dyn Storage> {
         if self.0.is_hidden() {
             return Arc::new(LocalStorage);
@@ -55,7 +55,7 @@ impl Progress {
         Arc::new(WatchedStorage(self.clone()))
     }
 
-    /// What is read, so that reading it moves the bar.
+    /// Wraps a reader so that reads advance the bar.
     pub(crate) fn watch_read<R: Read>(&self, read: R) -> ProgressBarIter<R> {
         self.0.wrap_read(read)
     }
@@ -77,7 +77,7 @@ impl FileReader for Watched {
     }
 
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        // index and tail are read in between, and some bytes twice, so that the bar must not run over
+        // the index and the tail are read as well, and some bytes twice: the position must not exceed the end
         let end = self.bar.length().unwrap_or(u64::MAX);
         let position = self.bar.position().saturating_add(buf.len() as u64);
         self.bar.set_position(position.min(end));

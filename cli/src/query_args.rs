@@ -1,4 +1,4 @@
-//! Which rows and cells `scan`, `get` and `count` are to read.
+//! Arguments that select the rows and cells of `scan`, `get` and `count`.
 
 use crate::failure::Fault;
 use crate::scan_rows::{RowScan, with_prefix};
@@ -7,7 +7,7 @@ use hregion::cell::{Binary, parse_binary};
 use hregion::{Clock, Cursor, Filter, Get, ManualClock, Scan, SystemClock, TimeRange};
 use std::sync::Arc;
 
-/// Which cells of a row.
+/// Selects the cells of a row.
 #[derive(clap::Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Which cells")]
 pub(crate) struct CellArgs {
@@ -15,23 +15,23 @@ pub(crate) struct CellArgs {
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',', value_parser = column)]
     columns: Vec<Column>,
 
-    /// How many versions of a column, or `all`; no more than the family keeps are found [default: 1]
+    /// Maximum versions per column, or `all`; limited to those the family keeps [default: 1]
     #[arg(long, value_name = "N", value_parser = versions)]
     versions: Option<u32>,
 
-    /// Which of these cells, in HBase's filter language
+    /// A filter on the cells, in HBase's filter language
     #[arg(long, value_name = "LANGUAGE", value_parser = filter)]
     filter: Option<Filter>,
 
-    /// Timestamps from one on to before another, in milliseconds: A..B, A.. or ..B
+    /// A range of timestamps in milliseconds, with an exclusive end: A..B, A.. or ..B
     #[arg(long, value_name = "RANGE", value_parser = time_range)]
     time_range: Option<TimeRange>,
 
-    /// All that is stored, delete markers and what they hide
+    /// All stored cells, including delete markers and deleted cells
     #[arg(long)]
     raw: bool,
 
-    /// What time it is, in milliseconds: cells that have expired by then are not there [default: now]
+    /// The current time in milliseconds, by which cells expire [default: now]
     #[arg(long, value_name = "MILLIS")]
     now: Option<i64>,
 }
@@ -39,50 +39,50 @@ pub(crate) struct CellArgs {
 /// A family, or a column of it.
 type Column = (Vec<u8>, Option<Vec<u8>>);
 
-/// Which rows.
+/// Selects rows.
 #[derive(clap::Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Which rows")]
 pub(crate) struct RowArgs {
-    /// The first row [default: the first there is]
+    /// The first row [default: the start of the table]
     #[arg(long, value_name = "ROW", allow_hyphen_values = true, value_parser = bytes)]
     start: Option<Row>,
 
-    /// The row before which to end [default: behind the last there is]
+    /// The row to stop before [default: the end of the table]
     #[arg(long, value_name = "ROW", allow_hyphen_values = true, value_parser = bytes)]
     stop: Option<Row>,
 
-    /// Only rows that begin with this
+    /// Only rows that start with this prefix
     #[arg(long, value_name = "BYTES", allow_hyphen_values = true, value_parser = bytes, conflicts_with_all = ["start", "stop"])]
     prefix: Option<Row>,
 
-    /// So many rows at most
+    /// Maximum number of rows
     #[arg(long, value_name = "ROWS")]
     limit: Option<u64>,
 
-    /// From the last row to the first; --start is then the greatest row, and --stop the one at which to end
+    /// From the last row to the first; --start is then the greatest row, and --stop the row to stop before
     #[arg(long)]
     reversed: bool,
 
-    /// Rows in pieces of so many cells
+    /// Split rows into pieces of up to this many cells
     #[arg(long, value_name = "CELLS")]
     batch: Option<u32>,
 
-    /// Go on where a scan with --limit has said that it came to: at:ROW or after:ROW
+    /// Continue where a scan with --limit ended: at:ROW or after:ROW
     #[arg(long, value_name = "CURSOR", allow_hyphen_values = true, value_parser = cursor, conflicts_with = "start")]
     resume: Option<Cursor>,
 }
 
-/// Bytes of a row.
+/// The key of a row.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Row(pub(crate) Vec<u8>);
 
 impl CellArgs {
-    /// All that is stored.
+    /// Selects all stored cells.
     pub(crate) fn of_all_stored() -> Self {
         Self { versions: Some(u32::MAX), raw: true, ..Self::default() }
     }
 
-    /// The same of one family.
+    /// Restricts the selection to one family.
     pub(crate) fn within(&self, family: &[u8]) -> Result<Self, Fault> {
         if let Some((other, _)) = self.columns.iter().find(|(name, _)| name != family) {
             let (other, family) = (Binary(other), Binary(family));
@@ -107,22 +107,22 @@ impl CellArgs {
         }
     }
 
-    /// A get of a row.
+    /// Builds a get of a row.
     pub(crate) fn get(&self, row: &[u8]) -> Get {
         self.selection().get(row.to_vec())
     }
 
-    /// A scan of all rows, still to be narrowed.
+    /// Builds a scan of all rows, to be narrowed.
     pub(crate) fn scan(&self) -> Scan {
         self.selection().scan().raw(self.raw)
     }
 
-    /// Whether to read what is stored as it is.
+    /// Whether to read all stored cells as they are.
     pub(crate) fn is_raw(&self) -> bool {
         self.raw
     }
 
-    /// The clock by which cells expire.
+    /// Returns the clock by which cells expire.
     pub(crate) fn clock(&self) -> Arc<dyn Clock> {
         match self.now {
             Some(now) => Arc::new(ManualClock::new(now)),
@@ -130,7 +130,7 @@ impl CellArgs {
         }
     }
 
-    /// Whether any of these was given.
+    /// Whether any of these arguments was given.
     pub(crate) fn is_given(&self) -> bool {
         !self.columns.is_empty()
             || self.versions.is_some()
@@ -142,7 +142,7 @@ impl CellArgs {
 }
 
 impl RowArgs {
-    /// A scan of the rows.
+    /// Builds a scan of the rows.
     pub(crate) fn scan(&self, cells: &CellArgs) -> RowScan {
         let mut scan = cells.scan().reversed(self.reversed);
         if let Some(Row(prefix)) = &self.prefix {
@@ -172,12 +172,12 @@ impl RowArgs {
             && self.resume.is_none()
     }
 
-    /// Whether the last rows come first.
+    /// Whether rows are read in descending order.
     pub(crate) fn is_reversed(&self) -> bool {
         self.reversed
     }
 
-    /// Whether any of the rows may be from `start` on and before `end`; an empty bound is none.
+    /// Whether the selection can contain rows in [`start`, `end`); an empty bound is unbounded.
     pub(crate) fn overlaps(&self, start: &[u8], end: &[u8]) -> bool {
         let bytes =
             |row: &Option<Row>| row.as_ref().map(|Row(row)| row.clone()).filter(|row| !row.is_empty());
@@ -198,13 +198,13 @@ impl RowArgs {
         !begins_behind && !ends_before && !has_none_of_prefix
     }
 
-    /// Whether any of these was given.
+    /// Whether any of these arguments was given.
     pub(crate) fn is_given(&self) -> bool {
         !self.is_all() || self.reversed || self.batch.is_some()
     }
 }
 
-/// A row that is taken as it is printed.
+/// Parses a row in its printed form.
 pub(crate) fn bytes(text: &str) -> Result<Row, String> {
     Ok(Row(parse_binary(text)))
 }
@@ -244,7 +244,7 @@ fn filter(text: &str) -> Result<Filter, String> {
     Filter::parse(text).map_err(|error| error.message())
 }
 
-/// A place between rows as text: `at:ROW` or `after:ROW`.
+/// Formats a position between rows: `at:ROW` or `after:ROW`.
 pub(crate) fn show_cursor(cursor: &Cursor) -> String {
     format!("{}:{}", if cursor.includes_row() { "at" } else { "after" }, Binary(cursor.row()))
 }

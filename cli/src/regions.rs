@@ -1,4 +1,4 @@
-//! The regions that a path leads to: one, or those of a table in the order of their rows.
+//! The regions at a path: one, or those of a table in row order.
 
 use crate::failure::{Failure, Fault};
 use crate::output::Warner;
@@ -9,24 +9,24 @@ use hregion::{Region, RegionInfo, RegionOptions, Table};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Regions to read, in the order of their rows.
+/// Regions to read, in row order.
 #[derive(Debug)]
 pub(crate) enum Regions {
-    /// One, by its directory.
+    /// One region, by its directory.
     One(PathBuf, Box<RegionOptions>),
-    /// Those of a table.
+    /// The regions of a table.
     Of(Table),
 }
 
 const REGION_INFO: &str = ".regioninfo";
 const TABLE_DESCRIPTOR: &str = ".tabledesc";
-/// The region of the catalog, which older releases wrote no `.regioninfo` for.
+/// The region of the catalog, for which older releases wrote no `.regioninfo`.
 const META: &str = "1588230740";
 
-/// The digits that the name of a store file begins with.
+/// The number of hexadecimal digits at the start of a store file's name.
 const NAME_LEN: usize = 32;
 
-/// What a directory is.
+/// Returns the kind of a directory.
 pub(crate) fn kind_of(dir: &Path, kind: Option<Kind>) -> Result<Kind, Fault> {
     check_local(dir)?;
     if let Some(kind) = kind {
@@ -55,13 +55,13 @@ pub(crate) fn kind_of(dir: &Path, kind: Option<Kind>) -> Result<Kind, Fault> {
         .with_hint(Some("--as says what it is")))
 }
 
-/// Whether a directory is that of a region.
+/// Whether a directory is a region.
 pub(crate) fn is_region(dir: &Path) -> Result<bool, Fault> {
     Ok(dir.file_name().is_some_and(|name| name == META) || probe::is_file(&dir.join(REGION_INFO))?)
 }
 
-/// Whether there is nothing in a directory but files named as HBase names them, and any: those of a family that has no region,
-/// as for a bulk load.
+/// Whether a directory contains at least one file, and only files named as HBase names them: a family without
+/// a region, as for a bulk load.
 fn is_family_alone(dir: &Path) -> Result<bool, Fault> {
     let fault = |error| Fault::io("list", dir, &error);
     let mut found = false;
@@ -82,7 +82,7 @@ fn is_family_alone(dir: &Path) -> Result<bool, Fault> {
     Ok(found)
 }
 
-/// The directories that are named as those of regions are.
+/// Returns the directories named like regions.
 pub(crate) fn region_dirs(table: &Path) -> Result<Vec<PathBuf>, Fault> {
     let fault = |error| Fault::io("list", table, &error);
     let mut dirs = Vec::new();
@@ -98,7 +98,7 @@ pub(crate) fn region_dirs(table: &Path) -> Result<Vec<PathBuf>, Fault> {
 }
 
 impl Regions {
-    /// The region of a directory, or those of a table's.
+    /// Finds the region at a directory, or the regions of a table.
     pub(crate) fn find(dir: &Path, kind: Option<Kind>, options: RegionOptions) -> Result<Self, Failure> {
         match kind_of(dir, kind)? {
             Kind::Region => Ok(Self::One(dir.to_owned(), Box::new(options))),
@@ -110,8 +110,8 @@ impl Regions {
         }
     }
 
-    /// The regions in order, but for those whose rows, from a first one on to before a last, are not `wanted`. Where rows have no
-    /// region there is a place, too, of which one hears when it is opened.
+    /// Returns the regions in order, without those whose start and end keys are not `wanted`. Rows without a
+    /// region are returned as a place, too, which fails to open.
     pub(crate) fn places(&self, wanted: impl Fn(&[u8], &[u8]) -> bool) -> Vec<ClosedRegion<'_>> {
         let table = match self {
             Self::One(path, options) => return vec![ClosedRegion::One(path, options)],
@@ -127,12 +127,12 @@ impl Regions {
     }
 }
 
-/// A region that is to be opened.
+/// A region to be opened.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum ClosedRegion<'r> {
     One(&'r Path, &'r RegionOptions),
     Of(&'r Table, &'r RegionInfo),
-    /// Rows that no region has.
+    /// Rows without a region.
     None(&'r TilingFault),
 }
 
@@ -145,7 +145,7 @@ impl ClosedRegion<'_> {
         }
     }
 
-    /// Opens it and says its warnings. Fails if another has some of its rows, too.
+    /// Opens the region and prints its warnings. Fails if another region overlaps it.
     pub(crate) fn open(self, warner: &Warner) -> hregion::Result<Region> {
         self.open_silently().inspect(|region| warner.warn_of(region))
     }

@@ -1,12 +1,12 @@
-//! Giving names in one step: without taking that of another file, or in exchange for it.
+//! Atomic renames, without replacing a file or exchanging two.
 
 use std::io;
 use std::path::Path;
 
-/// Renames a file or directory where nothing has the new name.
+/// Renames a file or directory if nothing has the new name.
 ///
-/// Fails with [`io::ErrorKind::AlreadyExists`] if anything has it. Where the system cannot do that in one step, it is looked
-/// before.
+/// Fails with [`io::ErrorKind::AlreadyExists`] otherwise. Where the system cannot do that atomically, the
+/// check precedes the rename.
 pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     if let Some(renamed) = system::rename_new(from, to) {
         return renamed;
@@ -18,7 +18,7 @@ pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-/// Exchanges the names of two files or directories in one step; false if the system cannot.
+/// Exchanges the names of two files or directories atomically. Returns false if the system cannot.
 pub(crate) fn exchange(a: &Path, b: &Path) -> io::Result<bool> {
     system::exchange(a, b).map_or(Ok(false), |exchanged| exchanged.map(|()| true))
 }
@@ -38,7 +38,7 @@ mod system {
         rename(a, b, RenameFlags::EXCHANGE)
     }
 
-    /// None if the system or the file system does not know the flags.
+    /// Returns `None` if the system or the file system does not support the flags.
     fn rename(from: &Path, to: &Path, flags: RenameFlags) -> Option<io::Result<()>> {
         match renameat_with(CWD, from, CWD, to, flags) {
             Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => None,

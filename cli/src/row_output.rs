@@ -1,4 +1,4 @@
-//! Cells of rows, as `scan` and `get` print them.
+//! Printing of rows for `scan` and `get`.
 
 use crate::cell_csv;
 use crate::cell_line::{self, put_binary, put_decimal};
@@ -8,17 +8,17 @@ use clap::ValueEnum;
 use hregion::{CellRef, RowRef};
 use std::io::Write as _;
 
-/// How rows look in text.
+/// The text format of rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// As HBase's shell prints them
+    /// The format of HBase's shell
     #[default]
     Hbase,
-    /// Comma-separated values, with a line of names
+    /// Comma-separated values, with a header line
     Csv,
 }
 
-/// Prints rows, a line for each cell.
+/// Prints rows, one line per cell.
 #[derive(Debug)]
 pub(crate) struct RowOutput {
     put: fn(&mut Vec<u8>, &CellRef<'_>),
@@ -50,7 +50,7 @@ impl RowOutput {
     }
 }
 
-/// Whether a cell has a sequence id: 0 stands for none.
+/// Whether a cell has a sequence id; 0 means none.
 fn has_seq_id(cell: &CellRef<'_>) -> bool {
     cell.seq_id() != 0
 }
@@ -64,7 +64,8 @@ fn put_csv(out: &mut Vec<u8>, cell: &CellRef<'_>) {
     cell_csv::put_csv(out, cell, has_seq_id(cell));
 }
 
-/// `row  column=family:qualifier, timestamp=5, value=v`; delete markers have a type in place of a value.
+/// Appends `row  column=family:qualifier, timestamp=5, value=v`; delete markers have a type instead of a
+/// value.
 fn put_as_shell(out: &mut Vec<u8>, cell: &CellRef<'_>) {
     put_binary(out, cell.row());
     out.extend_from_slice(b"  column=");

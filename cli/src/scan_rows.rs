@@ -1,19 +1,20 @@
-//! A scan of several regions, one after the other.
+//! Scanning several regions in sequence.
 
 use crate::failure::{Failure, Fault};
 use hregion::cell::Binary;
 use hregion::{Cursor, Region, RowRef, Scan};
 
-/// A scan, and where it is to end.
+/// A scan with a limit on the number of rows.
 #[derive(Clone, Debug)]
 pub(crate) struct RowScan {
     pub(crate) scan: Scan,
-    /// So many rows at most.
+    /// The maximum number of rows.
     pub(crate) limit: Option<u64>,
 }
 
 impl RowScan {
-    /// Hands the rows, or pieces of them, to `take`. Says where to go on if the limit was reached and there may be more.
+    /// Passes the rows, or pieces of them, to `take`. Returns where to continue if the limit was reached and
+    /// there may be more.
     pub(crate) fn run(
         &self,
         regions: impl Iterator<Item = hregion::Result<Region>>,
@@ -38,7 +39,7 @@ impl RowScan {
                     last.extend_from_slice(row.key());
                 }
                 take(&region, row)?;
-                // of a piece nobody knows yet whether it is the last
+                // a piece may be followed by more pieces of the same row
                 if taken >= limit && !rows.is_partial() {
                     break;
                 }
@@ -51,12 +52,12 @@ impl RowScan {
     }
 }
 
-/// Narrows a scan to the rows that begin with `prefix`, in its direction.
+/// Narrows a scan to the rows that start with `prefix`, in the scan's direction.
 pub(crate) fn with_prefix(scan: Scan, prefix: Vec<u8>, reversed: bool) -> Scan {
     if !reversed {
         return scan.prefix(prefix);
     }
-    // the first row behind them; all that begin with 0xff have none
+    // the first row after the prefix; there is none if all its bytes are 0xff
     let mut behind = prefix.clone();
     while behind.last() == Some(&u8::MAX) {
         behind.pop();
@@ -68,7 +69,8 @@ pub(crate) fn with_prefix(scan: Scan, prefix: Vec<u8>, reversed: bool) -> Scan {
     scan.start_row(behind, !has_end).stop_row(prefix, true)
 }
 
-/// Fails if cells are of another family than the region's only one, whose rules do not hold for them.
+/// Fails if the row has cells of a family other than the region's only one, whose settings do not apply to
+/// them.
 pub(crate) fn check_only_family(region: &Region, row: RowRef<'_>) -> Result<(), Fault> {
     let family = region.families().next().map(|family| family.name()).unwrap_or_default();
     match row.cells().find(|cell| cell.family() != family) {

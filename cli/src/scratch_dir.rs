@@ -1,11 +1,11 @@
-//! A directory for what nobody needs later: gone when the program ends, even by Ctrl-C.
+//! A temporary directory that is removed when the program ends, even by Ctrl-C.
 
 use crate::failure::Fault;
 use crate::new_file::{make, random_name, release};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A directory among the system's temporary files, removed when dropped.
+/// A directory in the system's temporary directory, removed on drop.
 #[derive(Debug)]
 pub(crate) struct ScratchDir(PathBuf);
 
@@ -23,7 +23,7 @@ impl ScratchDir {
 
 impl Drop for ScratchDir {
     fn drop(&mut self) {
-        // nobody is left to tell if it fails
+        // a failure cannot be reported here
         let _ = fs::remove_dir_all(&self.0);
         release(&self.0);
     }

@@ -1,11 +1,11 @@
-//! Which cells of a row are asked for: what gets and scans have in common, before it is one or the other.
+//! The selection of cells shared by gets and scans.
 
 use hregion::{Filter, Get, Isolation, Scan, TimeRange};
 
-/// What a get or a scan selects.
+/// The cells that a get or a scan selects.
 #[derive(Clone, Debug)]
 pub(crate) struct Selection {
-    /// Families, or columns of them, in the order in which they were named; none for all.
+    /// Families and columns, in the given order; empty selects all.
     pub(crate) columns: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     pub(crate) versions: u32,
     pub(crate) time_range: TimeRange,
@@ -14,7 +14,8 @@ pub(crate) struct Selection {
     pub(crate) store_offset: u32,
     pub(crate) isolation: Isolation,
     pub(crate) filter: Option<Filter>,
-    /// Whether families that the filter does not need are read for those rows only that pass it, if it is said.
+    /// Whether families that the filter does not need are read only for rows that pass it; `None` is the
+    /// default.
     pub(crate) load_on_demand: Option<bool>,
 }
 
@@ -34,7 +35,7 @@ impl Default for Selection {
     }
 }
 
-/// Tells a get or a scan, which have the same methods, what is selected.
+/// Applies the selection to a get or a scan, which have the same methods.
 macro_rules! select {
     ($read:expr, $selection:expr) => {{
         let Selection {
@@ -76,12 +77,12 @@ macro_rules! select {
 }
 
 impl Selection {
-    /// A get of a row.
+    /// Builds a get of a row.
     pub(crate) fn get(self, row: Vec<u8>) -> Get {
         select!(Get::new(row), self)
     }
 
-    /// A scan of all rows, still to be narrowed.
+    /// Builds a scan of all rows, to be narrowed.
     pub(crate) fn scan(self) -> Scan {
         select!(Scan::new(), self)
     }

@@ -1,4 +1,4 @@
-//! How an HFile is to be written: the settings that `write`, `convert` and `bulkload` share, by HBase's words.
+//! The settings for writing an HFile, shared by `write`, `convert` and `bulkload`, with HBase's names.
 
 use crate::failure::Fault;
 use crate::new_file::OutputStorage;
@@ -12,29 +12,29 @@ use hregion::{
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Settings of a file; what is not given is none.
+/// Settings of a file; `None` if not given.
 #[derive(clap::Args, Clone, Debug, Default)]
 #[command(next_help_heading = "The file")]
 pub(crate) struct Settings {
-    /// A file of a store, with filters and what stores keep of their files, or a plain one [default: store]
+    /// A store file, with Bloom filters and the metadata of stores, or a plain HFile [default: store]
     #[arg(long, value_name = "KIND")]
     pub(crate) writer: Option<WriterKind>,
 
-    /// How cells are encoded: NONE, PREFIX, DIFF, FAST_DIFF or ROW_INDEX_V1 [default: NONE]
+    /// Data block encoding: NONE, PREFIX, DIFF, FAST_DIFF or ROW_INDEX_V1 [default: NONE]
     #[arg(long, value_name = "NAME", value_parser = encoding)]
     pub(crate) encoding: Option<DataBlockEncoding>,
 
-    /// How blocks are compressed: NONE, GZ, SNAPPY, LZ4, ZSTD, LZO, BZIP2, LZMA or BROTLI [default: NONE]
+    /// Block compression: NONE, GZ, SNAPPY, LZ4, ZSTD, LZO, BZIP2, LZMA or BROTLI [default: NONE]
     #[arg(long, value_name = "NAME", value_parser = compression)]
     pub(crate) compression: Option<Codec>,
 
-    /// How blocks are encrypted: NONE, or AES with a new data key that the master key wraps [default: NONE, but AES of
-    /// encrypted files]
+    /// Block encryption: NONE, or AES with a new data key wrapped by the master key [default: NONE, but AES
+    /// if an input file is encrypted]
     #[arg(long, value_name = "CIPHER")]
     pub(crate) encryption: Option<FileCipher>,
 
-    /// The class that HBase compresses by. It matters for ZSTD: files are bare as Hadoop's own class has them, or framed
-    /// for HBase's classes [default: Hadoop's own]
+    /// The codec class in HBase's configuration. It matters for ZSTD: Hadoop's own class writes bare frames,
+    /// HBase's classes add framing [default: Hadoop's own]
     #[arg(long, value_name = "CLASS")]
     codec: Option<String>,
 
@@ -42,11 +42,11 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "TYPE", value_parser = Bloom::parse)]
     pub(crate) bloom: Option<Bloom>,
 
-    /// The bytes of a chunk of a Bloom filter [default: 131072]
+    /// Maximum size of a Bloom filter chunk [default: 131072]
     #[arg(long, value_name = "BYTES", value_parser = crate::args::parse_bytes)]
     bloom_chunk: Option<usize>,
 
-    /// How often a Bloom filter may be wrong [default: 0.01]
+    /// The false positive rate of Bloom filters [default: 0.01]
     #[arg(long, value_name = "RATE")]
     bloom_error: Option<f32>,
 
@@ -54,19 +54,20 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "NAME", value_parser = hash)]
     hash: Option<HashKind>,
 
-    /// The bytes at which a data block is complete [default: 65536]
+    /// The size at which a data block is complete [default: 65536]
     #[arg(long, value_name = "BYTES", value_parser = crate::args::parse_bytes)]
     blocksize: Option<usize>,
 
-    /// The bytes at which an index block is complete [default: 131072]
+    /// The size at which an index block is complete [default: 131072]
     #[arg(long, value_name = "BYTES", value_parser = crate::args::parse_bytes)]
     index_chunk: Option<usize>,
 
-    /// The entries below which an index gets no more levels [default: 16]
+    /// The number of entries below which an index gets no more levels [default: 16]
     #[arg(long, value_name = "N")]
     index_min_entries: Option<usize>,
 
-    /// The share of the block size at which encoded cells complete a block; 0 for no such rule [default: 0]
+    /// The ratio of the block size at which the encoded cells complete a block; 0 disables the rule [default:
+    /// 0]
     #[arg(long, value_name = "RATIO")]
     encoded_ratio: Option<f32>,
 
@@ -74,7 +75,7 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) tags: Option<bool>,
 
-    /// Write tags with a dictionary
+    /// Compress tags with a dictionary
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     compress_tags: Option<bool>,
 
@@ -82,11 +83,11 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) mvcc: Option<bool>,
 
-    /// How checksums are computed: NULL, CRC32 or CRC32C [default: CRC32C]
+    /// The checksum type: NULL, CRC32 or CRC32C [default: CRC32C]
     #[arg(long, value_name = "TYPE", value_parser = checksum)]
     checksum: Option<ChecksumType>,
 
-    /// The bytes that one checksum covers [default: 16384]
+    /// The number of bytes covered by one checksum [default: 16384]
     #[arg(long, value_name = "BYTES")]
     bytes_per_checksum: Option<u32>,
 
@@ -94,27 +95,27 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "ORDER")]
     comparator: Option<Comparator>,
 
-    /// The greatest sequence id of the log that is in the file: MAX_SEQ_ID_KEY [default: 1]
+    /// The greatest log sequence id in the file: MAX_SEQ_ID_KEY [default: 1]
     #[arg(long, value_name = "N")]
     pub(crate) seqid: Option<i64>,
 
-    /// The file is all of a store: MAJOR_COMPACTION_KEY
+    /// Mark the file as the result of a major compaction: MAJOR_COMPACTION_KEY
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) major: Option<bool>,
 
-    /// The file is to be bulk-loaded: no sequence id, but when and by whom it was made
+    /// Write the file for a bulk load: without a sequence id, with the time and the task that wrote it
     #[arg(long)]
     pub(crate) bulkload: bool,
 
-    /// When the file was made for a bulk load, in milliseconds [default: now]
+    /// The time recorded for the bulk load, in milliseconds [default: now]
     #[arg(long, value_name = "MILLIS", allow_negative_numbers = true)]
     bulkload_time: Option<i64>,
 
-    /// Cells of a bulk load keep their sequence ids
+    /// Keep the sequence ids of the cells in a bulk load
     #[arg(long)]
     pub(crate) skip_reset_seqid: bool,
 
-    /// Minor compactions leave the bulk-loaded file alone
+    /// Exclude the bulk-loaded file from minor compactions
     #[arg(long)]
     exclude_minor: bool,
 
@@ -126,11 +127,11 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     pub(crate) info: Vec<Pair>,
 
-    /// When the file says that it was made, in milliseconds [default: now]
+    /// The creation time recorded in the file, in milliseconds [default: now]
     #[arg(long, value_name = "MILLIS", allow_negative_numbers = true)]
     create_time: Option<i64>,
 
-    /// A setting of HBase: hbase.io.compress.NAME.codec, as --codec has it
+    /// A setting of HBase: hbase.io.compress.NAME.codec, with a class as for --codec
     #[arg(long, value_name = "KEY=VALUE", value_parser = codec_class, hide = true)]
     conf: Vec<String>,
 }
@@ -148,7 +149,7 @@ enum Comparator {
     Meta,
 }
 
-/// A cipher, or that there is to be none.
+/// A cipher, or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum FileCipher {
     #[value(name = "NONE")]
@@ -157,7 +158,7 @@ pub(crate) enum FileCipher {
     Aes,
 }
 
-/// A Bloom filter, or that there is to be none.
+/// A Bloom filter, or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bloom(pub(crate) Option<BloomType>);
 
@@ -165,16 +166,16 @@ pub(crate) struct Bloom(pub(crate) Option<BloomType>);
 pub(crate) type Pair = (Vec<u8>, Vec<u8>);
 
 const SOURCE_TASK: &[u8] = b"attempt_0_0001_r_000000_0";
-/// The class whose frames are bare, and the one that stands in for it where there is no native library.
+/// The class that writes bare frames, and its substitute for systems without the native library.
 const BARE_ZSTD: [&str; 2] = ["org.apache.hadoop.io.compress.ZStandardCodec", "hregion.oracle.BareZstdCodec"];
-/// HBase's own classes, which frame them.
+/// HBase's own classes, which add framing.
 const FRAMED_ZSTD: [&str; 2] = [
     "org.apache.hadoop.hbase.io.compress.aircompressor.ZstdCodec",
     "org.apache.hadoop.hbase.io.compress.zstd.ZstdCodec",
 ];
 
 impl Settings {
-    /// These settings; where they say nothing, what the files have that they were read from.
+    /// Fills in missing settings from the files that are converted.
     pub(crate) fn or_of(mut self, files: &[HFile]) -> Result<Self, Fault> {
         let Some(first) = files.first() else { return Ok(self) };
         let info = first.file_info();
@@ -195,7 +196,7 @@ impl Settings {
             let bloom = first.general_bloom().map(|bloom| bloom.bloom_type());
             self.bloom = Some(Bloom(bloom.filter(|_| self.writer_kind() == WriterKind::Store)));
         }
-        // HBase reads a file by the class that wrote it alone
+        // HBase can read a file only with the class that wrote it
         if self.codec.is_none() && self.conf.is_empty() && first.zstd_framed()? == Some(true) {
             self.codec = Some(FRAMED_ZSTD[0].to_owned());
         }
@@ -209,7 +210,7 @@ impl Settings {
         self.writer.unwrap_or(WriterKind::Store)
     }
 
-    /// The order of the cells.
+    /// Returns the order of the cells.
     pub(crate) fn order(&self) -> CellOrder {
         match self.comparator {
             None | Some(Comparator::Cell) => CellOrder::User,
@@ -217,7 +218,7 @@ impl Settings {
         }
     }
 
-    /// How files are encrypted with a master key; none if they are not.
+    /// Returns the encryption with the given master key; `None` if files are not encrypted.
     pub(crate) fn encryption(&self, master_key: Option<Vec<u8>>) -> Result<Option<Encryption>, Fault> {
         match (self.encryption, master_key) {
             (None | Some(FileCipher::None), _) => Ok(None),
@@ -229,7 +230,7 @@ impl Settings {
         }
     }
 
-    /// The library's options. Files are written with a dictionary, if there is one, and encrypted if that is given.
+    /// Builds the library's options.
     pub(crate) fn options(
         &self,
         zstd_dictionary: Option<&PathBuf>,
@@ -262,7 +263,7 @@ impl Settings {
         Ok(set(options, self.create_time, HFileWriterOptions::create_time))
     }
 
-    /// Where the cells of a store file come from; none for a plain file.
+    /// Returns the origin recorded in a store file; `None` for a plain file.
     pub(crate) fn origin(&self) -> Option<StoreFileOrigin> {
         match self.writer_kind() {
             WriterKind::Hfile => None,
@@ -280,7 +281,8 @@ impl Settings {
         }
     }
 
-    /// Says which settings mean nothing for such a file. It is written without them, as HBase's writers do.
+    /// Warns of settings that have no effect on this kind of file. The file is written without them, as
+    /// HBase's writers do.
     pub(crate) fn warn_of_unused(&self, out: &Output) {
         let store = self.writer_kind() == WriterKind::Store;
         let unused = [
@@ -302,11 +304,11 @@ impl Settings {
         }
     }
 
-    /// Whether the frames of ZSTD are to be framed once more.
+    /// Whether the frames of ZSTD get additional framing.
     fn zstd_framed(&self, with_dictionary: bool) -> Result<bool, Fault> {
         let class = self.codec.iter().chain(&self.conf).next();
         match class.map(String::as_str) {
-            // only HBase's own class knows of dictionaries
+            // only HBase's own class supports dictionaries
             None => Ok(with_dictionary),
             Some(_) if self.compression != Some(Codec::Zstd) => Ok(false),
             Some(class) if BARE_ZSTD.contains(&class) => Ok(false),
@@ -331,7 +333,7 @@ fn set<T>(
     }
 }
 
-/// The time in milliseconds.
+/// Returns the current time in milliseconds.
 pub(crate) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
@@ -392,7 +394,7 @@ fn codec_class(text: &str) -> Result<String, String> {
         .ok_or_else(|| "expected hbase.io.compress.NAME.codec=CLASS".into())
 }
 
-/// Fails if a file is not to be where it cannot be.
+/// Fails if an HFile would be written to standard output.
 pub(crate) fn check_not_stdout(path: &Path) -> Result<(), Fault> {
     if path.as_os_str() == "-" {
         return Err(Fault::usage("--out: an HFile cannot go to standard output, it is written aside"));

@@ -1,4 +1,4 @@
-//! Where rows are read from: an HFile, the files of a family, a region, the regions of a table.
+//! Sources of rows: an HFile, the files of a family, a region, the regions of a table.
 
 use crate::args::FileArgs;
 use crate::failure::{Failure, Fault};
@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub(crate) struct Source {
     rows: Rows,
-    /// The family that is read, if it is not all of them.
+    /// The only family that is read, or `None` for all.
     family: Option<Vec<u8>>,
     warner: Warner,
 }
@@ -26,15 +26,15 @@ pub(crate) struct Source {
 #[derive(Debug)]
 enum Rows {
     Regions(Box<Regions>),
-    /// Files that are read without their region.
+    /// Files read without their region.
     Files(Region),
 }
 
-/// How deep files lie in the directory of a table.
+/// The depth of files in the directory of a table.
 pub(crate) const DEPTH: u32 = 3;
 
 impl Source {
-    /// What a target is. If all of it is read, a bar shows how far.
+    /// Opens a target. `draws` selects the progress bar.
     pub(crate) fn open(
         target: &TargetArgs,
         reading: &FileArgs,
@@ -64,7 +64,7 @@ impl Source {
         }
     }
 
-    /// A family: with what its table says of it, if it is in a region.
+    /// Opens a family, with the settings of its table if it is in a region.
     fn of_family(dir: &Path, options: RegionOptions, out: &Output) -> Result<Self, Failure> {
         if let (Some(region), Some(name)) = (dir.parent(), dir.file_name())
             && is_region(region)?
@@ -85,7 +85,7 @@ impl Source {
         Ok(Self { rows: Rows::Files(region), family: None, warner })
     }
 
-    /// The regions that have any of the rows that are `wanted`, in their order or in reverse.
+    /// Returns the regions that may contain `wanted` rows, in row order or reversed.
     fn regions(
         &self,
         reversed: bool,
@@ -103,7 +103,7 @@ impl Source {
         }
     }
 
-    /// Which cells are read: of a family, no others.
+    /// Restricts the selection to the source's family, if there is only one.
     fn narrowed(&self, cells: &CellArgs) -> Result<CellArgs, Fault> {
         match &self.family {
             None => Ok(cells.clone()),
@@ -118,7 +118,7 @@ impl Source {
         }
     }
 
-    /// Hands the rows to `take`. Says where to go on if a limit was reached and there may be more.
+    /// Passes the rows to `take`. Returns where to continue if a limit was reached and there may be more.
     pub(crate) fn scan(
         &self,
         rows: &RowArgs,
@@ -132,7 +132,7 @@ impl Source {
         })
     }
 
-    /// Hands the cells of a row to `take`, if there are any.
+    /// Passes the cells of a row to `take`, if there are any.
     pub(crate) fn get(
         &self,
         row: &[u8],
@@ -144,7 +144,7 @@ impl Source {
             let region = region?;
             let get = cells.get(row);
             if cells.is_raw() {
-                // a raw read is a scan; the get says what is wrong with the row or the families
+                // a raw read is a scan; the get reports errors about the row or the families
                 region.exists(&get)?;
                 let scan = cells.scan().start_row(row.to_vec(), true).stop_row(row.to_vec(), true);
                 let view = region.view();
@@ -163,7 +163,7 @@ impl Source {
         Ok(())
     }
 
-    /// Lends every cell that is stored to `take`, in the order of rows.
+    /// Passes every stored cell to `take`, in row order.
     pub(crate) fn for_each_stored(
         &self,
         rows: &RowArgs,
@@ -181,16 +181,16 @@ impl Source {
     }
 }
 
-/// What is drawn while rows are read.
+/// The progress bar while rows are read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Draws {
     /// Whether the rows are printed.
     pub(crate) prints: bool,
-    /// Whether all of the target is read.
+    /// Whether the whole target is read.
     pub(crate) all: bool,
 }
 
-/// The files of a directory that has no region: those whose names HBase does not hide.
+/// Returns the files of a directory without a region, except those whose names HBase hides.
 pub(crate) fn files_in(dir: &Path) -> Result<Vec<PathBuf>, Fault> {
     let fault = |error| Fault::io("list", dir, &error);
     let mut files = Vec::new();
@@ -205,7 +205,7 @@ pub(crate) fn files_in(dir: &Path) -> Result<Vec<PathBuf>, Fault> {
     Ok(files)
 }
 
-/// The bytes of a file, or of those in a directory.
+/// Returns the size in bytes of a file, or of the files in a directory.
 pub(crate) fn bytes_of(path: &Path, depth: u32) -> u64 {
     let Ok(entries) = fs::read_dir(path) else { return path.metadata().map_or(0, |meta| meta.len()) };
     let entries = entries.flatten().filter(|_| depth > 0);

@@ -1,13 +1,13 @@
-//! Standard output, and whether there is one.
+//! Standard output, and whether it is open.
 //!
-//! A program that is started without standard output (`>&-`) finds `/dev/null` in its place once the standard library has
-//! begun: output would be lost without an error. So it is looked at before.
+//! If a program is started with standard output closed (`>&-`), the Rust runtime opens `/dev/null` in its
+//! place: output would be lost without an error. The check therefore runs before `main`.
 
 use std::io::{self, StdoutLock, Write};
 #[cfg(unix)]
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Standard output. Writing fails if it was closed when the program began.
+/// Standard output. Writing fails if it was closed when the program started.
 #[derive(Debug)]
 pub(crate) struct Stdout(StdoutLock<'static>);
 
@@ -28,7 +28,7 @@ impl Write for Stdout {
     }
 }
 
-/// Fails if standard output was closed when the program began.
+/// Fails if standard output was closed when the program started.
 #[cfg(unix)]
 pub(crate) fn check() -> io::Result<()> {
     match WAS_CLOSED.load(Ordering::Relaxed) {
@@ -45,7 +45,7 @@ pub(crate) fn check() -> io::Result<()> {
 #[cfg(unix)]
 static WAS_CLOSED: AtomicBool = AtomicBool::new(false);
 
-// Sound before `main`: a system call and a store, nothing of the standard library's runtime.
+// Sound before `main`: one system call and one atomic store, without the standard library's runtime.
 #[cfg(unix)]
 ctor::declarative::ctor! {
     #[ctor(unsafe)]

@@ -1,4 +1,4 @@
-//! What a path leads to: the kinds of things that the commands know.
+//! The kinds of targets, and how they are detected.
 
 use crate::failure::{Failure, Fault};
 use crate::output::Output;
@@ -44,7 +44,7 @@ pub(crate) fn open(
     Ok(file)
 }
 
-/// What a path leads to that is an HFile or a directory of HFiles.
+/// Returns the kind of a target: an HFile or a directory of HFiles.
 pub(crate) fn kind_of(path: &Path, kind: Option<Kind>) -> Result<Kind, Fault> {
     check_local(path)?;
     match kind {
@@ -53,7 +53,7 @@ pub(crate) fn kind_of(path: &Path, kind: Option<Kind>) -> Result<Kind, Fault> {
     }
 }
 
-/// The bytes of an HFile. Anything else is refused by its name, as what it is or as what it is said to be.
+/// Opens an HFile for reading. Any other target is refused with its detected or given kind.
 pub(crate) fn reader(path: &Path, kind: Option<Kind>, out: &Output) -> Result<Arc<dyn FileReader>, Failure> {
     match kind {
         None | Some(Kind::Hfile) => {}
@@ -68,7 +68,7 @@ pub(crate) fn reader(path: &Path, kind: Option<Kind>, out: &Output) -> Result<Ar
         return Err(Fault::unsupported(path, DIRECTORY).into());
     }
     if !meta.is_file() {
-        // a pipe would not even open before somebody writes to it
+        // opening a pipe would block until it has a writer
         let message = "not a regular file: HFiles are read from their end, which a pipe does not have";
         return Err(Fault::unsupported(path, message).into());
     }
@@ -81,12 +81,12 @@ pub(crate) fn reader(path: &Path, kind: Option<Kind>, out: &Output) -> Result<Ar
     Ok(out.progress().watch(file))
 }
 
-/// Fails, by its name, if a file is none of cells.
+/// Fails if a file is not an HFile; the error names what it is.
 pub(crate) fn check_hfile(path: &Path, out: &Output) -> Result<(), Failure> {
     reader(path, None, out).map(drop)
 }
 
-/// Fails if a path leads to an object store.
+/// Fails if a path is in an object store.
 pub(crate) fn check_local(path: &Path) -> Result<(), Fault> {
     match path.to_str().and_then(|path| path.split_once("://")) {
         None => Ok(()),
@@ -100,7 +100,7 @@ const REFERENCE: &str = "a reference to a part of another file, not cells";
 /// Longer than any reference, shorter than any HFile.
 const REFERENCE_LEN: u64 = 200;
 
-/// What a file is, if it begins as none of the blocks of an HFile does but as another kind of file.
+/// Returns the kind of a file that begins like another known kind of file, not like an HFile.
 fn other_kind(path: &Path, file: &LocalFile) -> Option<&'static str> {
     let mut magic = [0; 4];
     file.read_exact_at(&mut magic, 0).ok()?;
@@ -115,7 +115,7 @@ fn other_kind(path: &Path, file: &LocalFile) -> Option<&'static str> {
     }
 }
 
-/// Whether it is named as references are: a file's name, a dot, a region's name.
+/// Whether the path has the name of a reference: a file's name, a dot, a region's name.
 fn is_reference_name(path: &Path) -> bool {
     let is_name = |name: &str| name.len() == 32 && name.bytes().all(|digit| digit.is_ascii_hexdigit());
     let parts = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.split_once('.'));

@@ -1,24 +1,24 @@
-//! Which rows a command reads: the arguments of all commands that read more than files.
+//! Arguments for targets and output formats.
 
 use crate::row_output::Format;
 use crate::target::Kind;
 use std::path::PathBuf;
 
-/// Where rows are.
+/// The target that rows are read from.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct TargetArgs {
     /// An HFile, or the directory of a family, a region or a table
     pub(crate) target: PathBuf,
 
-    /// What the target is, if it is not to be found by looking
+    /// The kind of the target, if it cannot be detected
     #[arg(long = "as", value_name = "KIND")]
     pub(crate) kind: Option<Kind>,
 }
 
-/// How rows are printed.
+/// The output format of rows.
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub(crate) struct FormatArgs {
-    /// How cells are printed [default: hbase]
+    /// The output format of cells [default: hbase]
     #[arg(long, value_name = "FORMAT", hide_default_value = true, help_heading = "Output")]
     pub(crate) format: Option<Format>,
 }

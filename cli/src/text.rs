@@ -1,4 +1,5 @@
-//! Text that may go to a terminal: nothing in it can move the cursor, change a title or turn the line around.
+//! Text that is safe for a terminal: it cannot move the cursor, change the title or reverse the direction of
+//! a line.
 
 use hregion::cell::Binary;
 use serde_json::Value;
@@ -6,7 +7,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// The text with every character that a terminal would obey, not show, as `\xHH`.
+/// Escapes every character that a terminal would interpret, as `\xHH`.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     if !text.contains(is_unsafe) {
         return Cow::Borrowed(text);
@@ -24,7 +25,7 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// A path to show: as it is, if it is text.
+/// Formats a path: unchanged if it is safe text.
 pub(crate) fn path(path: &Path) -> String {
     match path.to_str() {
         Some(text) => printable(text).into_owned(),
@@ -32,7 +33,7 @@ pub(crate) fn path(path: &Path) -> String {
     }
 }
 
-/// A path for JSON, where a string can hold any text and is escaped later.
+/// Returns a path as text for JSON, which is escaped later.
 pub(crate) fn json_path(path: &Path) -> String {
     match path.to_str() {
         Some(text) => text.to_owned(),
@@ -40,13 +41,13 @@ pub(crate) fn json_path(path: &Path) -> String {
     }
 }
 
-/// JSON in one line.
+/// Formats JSON as one line.
 pub(crate) fn json(value: &Value) -> String {
     let text = value.to_string();
     if !text.contains(is_unsafe) {
         return text;
     }
-    // JSON itself escapes what is below a space only
+    // JSON itself requires escapes only for characters below a space
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
         if is_unsafe(c) {
@@ -58,7 +59,7 @@ pub(crate) fn json(value: &Value) -> String {
     out
 }
 
-/// Control characters, line separators, and what changes the direction of writing. All of them below U+10000.
+/// Control characters, line separators, and characters that change the text direction. All are below U+10000.
 fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{61c}' | '\u{feff}')

@@ -1,4 +1,4 @@
-//! Where a list of cells goes: standard output, or a file that is written aside, packed if its name says so.
+//! Writing lists of cells: to standard output, or to a file, compressed if its name ends with .gz.
 
 use crate::failure::{Failure, Fault};
 use crate::new_file::NewText;
@@ -8,7 +8,7 @@ use flate2::write::GzEncoder;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-/// A list of lines in the making.
+/// A list being written.
 pub(crate) enum TextFile {
     Stdout,
     Plain(NewText, PathBuf),
@@ -16,7 +16,7 @@ pub(crate) enum TextFile {
 }
 
 impl TextFile {
-    /// `-` is standard output.
+    /// Opens the output; `-` is standard output.
     pub(crate) fn create(path: &Path, replace: bool) -> Result<Self, Fault> {
         if path.as_os_str() == "-" {
             return Ok(Self::Stdout);
@@ -39,7 +39,7 @@ impl TextFile {
         Ok(written.map_err(|error| Fault::io("write", path, &error))?)
     }
 
-    /// Gives the file its name.
+    /// Completes the file and renames it into place.
     pub(crate) fn finish(self) -> Result<(), Fault> {
         match self {
             Self::Stdout => Ok(()),

@@ -1,4 +1,5 @@
-//! What `flush` and `compact` do alike: open a region to change it, and say how many files each family has.
+//! The common part of `flush` and `compact`: opens a region, changes it, and prints the number of files of
+//! each family.
 
 use crate::args::FileArgs;
 use crate::failure::{Exit, Failure, Fault};

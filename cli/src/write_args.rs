@@ -1,4 +1,4 @@
-//! How cells of a list are written: the arguments that `write` and `bulkload` share.
+//! Arguments shared by `write` and `bulkload`.
 
 use crate::args::{LineArgs, read_key};
 use crate::failure::Fault;
@@ -7,7 +7,7 @@ use crate::sort::SortArgs;
 use hregion::Encryption;
 use std::path::PathBuf;
 
-/// How to write.
+/// Options for writing files.
 #[derive(clap::Args, Debug)]
 pub(crate) struct WriteArgs {
     #[command(flatten)]
@@ -19,7 +19,7 @@ pub(crate) struct WriteArgs {
     #[command(flatten)]
     pub(crate) settings: Settings,
 
-    /// Compress by Zstandard with a dictionary
+    /// Compress by Zstandard with this dictionary
     #[arg(long, value_name = "FILE", help_heading = "The file")]
     pub(crate) zstd_dictionary: Option<PathBuf>,
 
@@ -29,7 +29,7 @@ pub(crate) struct WriteArgs {
 }
 
 impl WriteArgs {
-    /// How files are encrypted; none if they are not.
+    /// Returns the encryption of the files; `None` if they are not encrypted.
     pub(crate) fn encryption(&self) -> Result<Option<Encryption>, Fault> {
         if self.master_key_file.is_some() && self.settings.encryption.is_none() {
             return Err(Fault::usage(

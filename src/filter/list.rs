@@ -1,4 +1,5 @@
-//! Several filters of whom all or one must pass a cell (read-path.md §14; HBase: `FilterListWithAND`, `FilterListWithOR`).
+//! Filter lists: all members, or any member, must pass a cell (read-path.md §14; HBase: `FilterListWithAND`,
+//! `FilterListWithOR`).
 
 use super::{CellFilter, Verdict};
 use crate::cell::{CellOrder, CellRef, RowBuf, SeekKey};
@@ -11,21 +12,21 @@ fn is_ahead(a: &SeekKey, b: &SeekKey, reversed: bool) -> bool {
     CellOrder::User.compare(a, b) == behind
 }
 
-/// Filters that must all pass a cell (HBase: `FilterListWithAND`).
+/// A list whose members must all pass a cell (HBase: `FilterListWithAND`).
 #[derive(Debug)]
 pub(super) struct FilterListWithAnd {
     members: Vec<AndMember>,
     reversed: bool,
-    /// Where a member writes its hint.
+    /// Buffer for a member's hint.
     hint: SeekKey,
 }
 
 #[derive(Debug)]
 struct AndMember {
     filter: Box<dyn CellFilter>,
-    /// It said of the last cell that it has a hint.
+    /// Whether the member has a hint for the last cell.
     hints: bool,
-    /// It dropped the row by its key.
+    /// Whether the member dropped the row by its key.
     rejected: bool,
 }
 
@@ -35,7 +36,7 @@ impl FilterListWithAnd {
         Self { members: filters.into_iter().map(member).collect(), reversed: false, hint: SeekKey::new() }
     }
 
-    /// The farthest hint of the members; those without one do not count.
+    /// Computes the farthest hint of the members; members without a hint are ignored.
     fn farthest(
         &mut self,
         hint: &mut SeekKey,
@@ -92,7 +93,7 @@ impl CellFilter for FilterListWithAnd {
                 merged = merged.and(verdict);
                 verdict
             } else if member.filter.is_hinting() {
-                // the cell is out, but the hint may lead farther
+                // the cell is excluded, but this member's hint may be farther
                 member.filter.filter_cell(cell)?
             } else {
                 continue;
@@ -155,7 +156,7 @@ impl CellFilter for FilterListWithAnd {
     }
 }
 
-/// Filters of whom one must pass a cell (HBase: `FilterListWithOR`).
+/// A list of which at least one member must pass a cell (HBase: `FilterListWithOR`).
 #[derive(Debug)]
 pub(super) struct FilterListWithOr {
     members: Vec<OrMember>,
@@ -166,9 +167,10 @@ pub(super) struct FilterListWithOr {
 #[derive(Debug)]
 struct OrMember {
     filter: Box<dyn CellFilter>,
-    /// It included the last cell.
+    /// Whether the member included the last cell.
     included: bool,
-    /// What it said of an earlier cell of the row. As long as that holds it is not asked: the list did not go where it wanted.
+    /// What follows from the member's verdict on an earlier cell of the row. While it applies, the member is
+    /// not called: the list did not skip as far as the member's verdict allowed.
     memory: Memory,
     /// The earlier cell, or the hint.
     key: SeekKey,
@@ -177,16 +179,16 @@ struct OrMember {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Memory {
     Nothing,
-    /// It is done with the column of the key.
+    /// Excludes the rest of the key's column.
     Column,
-    /// It is done with the family of the key.
+    /// Excludes the rest of the key's family.
     Family,
-    /// It wants nothing before the key.
+    /// Excludes everything before the key.
     Hint,
 }
 
 impl OrMember {
-    /// What the member would say of the cell, as far as it has said so already.
+    /// Returns the member's verdict on the cell, if it follows from an earlier verdict.
     fn assumed(&self, cell: CellRef<'_>, reversed: bool) -> Option<Verdict> {
         let same_family = || cell.key().is_of_family(self.key.family());
         match self.memory {
@@ -209,7 +211,7 @@ impl OrMember {
         Ok(verdict)
     }
 
-    /// Remembers what the member says of a cell, or would say: a hint is from there then.
+    /// Records a verdict of the member, actual or assumed. A hint is computed from `cell`.
     fn remember(&mut self, verdict: Verdict, cell: CellRef<'_>) {
         self.memory = match verdict {
             Verdict::Include | Verdict::Skip => Memory::Nothing,
@@ -231,7 +233,7 @@ impl FilterListWithOr {
         Self { members: filters.into_iter().map(member).collect(), reversed: false, hint: SeekKey::new() }
     }
 
-    /// The nearest hint of the members that are not at their end; none if one of them has none.
+    /// Computes the nearest hint of the members that have not ended; there is none if one of these has none.
     fn nearest(
         &mut self,
         hint: &mut SeekKey,

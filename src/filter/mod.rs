@@ -1,9 +1,10 @@
-//! Filters: what HBase lets a client say about the cells it wants, beyond ranges and columns (read-path.md §13 to §16;
-//! HBase: package `org.apache.hadoop.hbase.filter`). Knows cells only.
+//! Filters: selection of cells beyond ranges and columns (read-path.md §13 to §16; HBase: package
+//! `org.apache.hadoop.hbase.filter`). This module depends on cells only.
 //!
-//! A [`Filter`] is a description: it is built by its constructors or from an expression of HBase's filter language, costs
-//! little to clone, and does nothing. A [`FilterState`] is made of it for every read, is shown rows and cells in their
-//! order, and says what to do with each. Whoever has cells can ask it, for instance those of an HFile:
+//! A [`Filter`] is a description: it is built by its constructors or parsed from an expression of HBase's
+//! filter language, and is cheap to clone. A [`FilterState`] evaluates a filter for one read: it is given
+//! rows and cells in order and returns a verdict on each. It works on any cells, for instance those of an
+//! HFile:
 //!
 //! ```
 //! use hregion::filter::{Filter, FilterState, Verdict};

@@ -1,4 +1,4 @@
-//! Filters that count.
+//! Filters that count rows or columns.
 
 use super::column::hint_column;
 use super::{CellFilter, Verdict};
@@ -6,7 +6,7 @@ use crate::cell::{CellRef, SeekKey};
 use crate::error::Result;
 use bytes::Bytes;
 
-/// So many rows of each region (HBase: `PageFilter`).
+/// Passes up to `rows` rows per region (HBase: `PageFilter`).
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct PageFilter {
     pub(super) rows: u64,
@@ -34,7 +34,7 @@ impl CellFilter for PageFilter {
     }
 }
 
-/// The first columns of one row (HBase: `ColumnCountGetFilter`).
+/// Passes the first columns of a row (HBase: `ColumnCountGetFilter`).
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct ColumnCountGetFilter {
     pub(super) columns: u32,
@@ -62,7 +62,8 @@ impl CellFilter for ColumnCountGetFilter {
     }
 }
 
-/// So many columns of each row, behind so many others (HBase: `ColumnPaginationFilter` with an offset).
+/// Passes up to `limit` columns of each row after skipping `offset` (HBase: `ColumnPaginationFilter` with an
+/// offset).
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct ColumnPaginationFilter {
     pub(super) limit: u32,
@@ -92,7 +93,8 @@ impl CellFilter for ColumnPaginationFilter {
     }
 }
 
-/// So many columns of each row, from one on (HBase: `ColumnPaginationFilter` with a column).
+/// Passes up to `limit` columns of each row, starting at a column (HBase: `ColumnPaginationFilter` with a
+/// column).
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct ColumnPageFilter {
     pub(super) limit: u32,

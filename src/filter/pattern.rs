@@ -1,8 +1,9 @@
 //! Java's regular expressions (read-path.md §15; Java: `java.util.regex.Pattern`).
 //!
-//! An expression is read as Java reads it and written anew for the crate `regex`, every literal escaped, so that what the two
-//! understand differently cannot slip through. What cannot be found in linear time is written for the crate `fancy-regex`,
-//! which goes back and tries again, so many times at most. What neither does is refused by name.
+//! An expression is parsed with Java's syntax and rewritten for the crate `regex`, with every literal
+//! escaped, so that differences in syntax have no effect. Expressions that cannot be matched in linear time
+//! are rewritten for the crate `fancy-regex`, which backtracks up to a limit. Constructs that neither crate
+//! supports are refused by name.
 
 mod class;
 mod engine;
@@ -16,10 +17,10 @@ use escape::Escape;
 use place::Place;
 use std::fmt;
 
-/// The deepest that groups and classes nest.
+/// Maximum nesting depth of groups and classes.
 const MAX_NESTING: usize = 100;
 
-/// A regular expression that is searched in text.
+/// A compiled regular expression.
 #[derive(Clone)]
 pub(super) struct Pattern {
     source: String,
@@ -50,11 +51,11 @@ impl Pattern {
         self.ignore_case
     }
 
-    /// Whether it is found anywhere in bytes; what is no UTF-8 there is U+FFFD, as in Java.
+    /// Whether the expression matches anywhere in `bytes`. Invalid UTF-8 is replaced with U+FFFD, as in Java.
     ///
     /// # Errors
     ///
-    /// If that takes more steps back than are allowed.
+    /// If the match exceeds the backtracking limit.
     pub(super) fn is_found(&self, bytes: &[u8]) -> Result<bool> {
         let found = match std::str::from_utf8(bytes) {
             Ok(text) => self.engine.is_match(text),
@@ -68,7 +69,7 @@ impl Pattern {
         })
     }
 
-    /// Whether it is found in linear time, so that it never fails.
+    /// Whether matching takes linear time, so that it never fails.
     pub(super) fn is_linear(&self) -> bool {
         matches!(self.engine, Engine::Linear(_))
     }
@@ -95,21 +96,22 @@ struct Flags {
     unix_lines: bool,
 }
 
-/// Whether a `$` has been met behind which nothing may follow: it is written so that it takes the line terminator.
+/// Whether a `$` precedes the current position. It is rewritten to consume the line terminator, so nothing
+/// may follow it.
 #[derive(Clone, Copy, Default)]
 struct Ends {
     /// In this alternative.
     here: bool,
-    /// In one of the alternatives before.
+    /// In an earlier alternative of the group.
     before: bool,
 }
 
-/// What was before a group.
+/// The reader's state before a group.
 struct Group {
     flags: Flags,
     ends: Ends,
     behind: bool,
-    /// Where it begins in what is written.
+    /// Where the group begins in the output.
     at: usize,
 }
 
@@ -120,22 +122,22 @@ struct Reader<'a> {
     flags: Flags,
     groups: Vec<Group>,
     ends: Ends,
-    /// Whether what is read is looked for behind the place that has been reached.
+    /// Whether the current group is a look-behind.
     behind: bool,
-    /// Where the last atom begins in what is written.
+    /// Where the last atom begins in the output.
     at: usize,
-    /// How many groups there are in all, if the expression is written for the crate that goes back. For the other one, groups
-    /// remember nothing.
+    /// The total number of capturing groups, if the output is for `fancy-regex`. For `regex`, groups are
+    /// written as non-capturing.
     total: Option<usize>,
-    /// How many groups have been opened that can be referred to.
+    /// The number of capturing groups opened so far.
     captures: usize,
-    /// Their names.
+    /// The named groups and their numbers.
     names: Vec<(&'a str, usize)>,
-    /// Whether something was met that cannot be found in linear time.
+    /// Whether the expression needs backtracking.
     needs_backtracking: bool,
 }
 
-/// Line terminators, as `.` sees them.
+/// The line terminators that `.` excludes.
 const TERMINATORS: &str = r"\n\r\x{85}\x{2028}\x{2029}";
 
 impl<'a> Reader<'a> {
@@ -212,9 +214,9 @@ impl<'a> Reader<'a> {
         rest.is_some()
     }
 
-    /// Something that takes a character is about to be written.
+    /// Prepares to write an atom that consumes a character.
     fn atom(&mut self) {
-        // the end is written so that it takes the line terminator
+        // a preceding `$` is written so that it consumes the line terminator
         self.needs_backtracking |= self.ends.here;
         self.at = self.out.len();
     }
@@ -227,13 +229,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What follows the opening of a group.
+    /// Reads what follows the `(` of a group.
     fn group(&mut self) -> Result<()> {
         if self.groups.len() >= MAX_NESTING {
             return Err(self.wrong(&format!("nests deeper than {MAX_NESTING}")));
         }
         let outer = Group { flags: self.flags, ends: self.ends, behind: self.behind, at: self.out.len() };
-        // what is inside a group behind an end is behind it as well
+        // atoms inside a group that follows a `$` follow that `$` as well
         self.ends.before = false;
         if !self.take("?") {
             self.capture();
@@ -252,7 +254,8 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// The opening of a group that cannot be found in linear time, and whether it looks behind.
+    /// Consumes the opening of a look-around or atomic group. Returns its output, and whether it is a
+    /// look-behind.
     fn look_or_atomic(&mut self) -> Option<(&'static str, Option<bool>)> {
         const OPENINGS: [(&str, &str, Option<bool>); 5] = [
             ("=", "(?=", Some(false)),
@@ -265,13 +268,13 @@ impl<'a> Reader<'a> {
         found.map(|(_, opening, behind)| (opening, behind))
     }
 
-    /// Opens a group that can be referred to.
+    /// Opens a capturing group.
     fn capture(&mut self) {
         self.captures += 1;
         self.out.push_str(if self.total.is_some() { "(" } else { "(?:" });
     }
 
-    /// `name>` of a group.
+    /// Reads `name>` of a group.
     fn named(&mut self) -> Result<()> {
         let name = self.name()?;
         if self.names.iter().any(|(known, _)| *known == name) {
@@ -296,7 +299,7 @@ impl<'a> Reader<'a> {
         Ok(name)
     }
 
-    /// `i-s)` for what follows in the group, or `i-s:` for a group.
+    /// Reads `i-s)`, which applies to the rest of the group, or `i-s:`, which opens a group.
     fn inline_flags(&mut self, outer: Group) -> Result<()> {
         let mut on = true;
         loop {
@@ -334,7 +337,7 @@ impl<'a> Reader<'a> {
             Escape::Literal(c) => self.literal(c),
             Escape::Class(class) => self.out.push_str(&class),
             Escape::Quote(text) => {
-                // what is repeated is its last character, as in Java
+                // a repetition applies to the last character, as in Java
                 for c in text.chars() {
                     self.at = self.out.len();
                     self.literal(c);
@@ -366,7 +369,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Writes a character that stands for itself, also in a class.
+/// Writes a literal character; valid inside a class, too.
 fn put_literal(out: &mut String, c: char) {
     if c.is_ascii_alphanumeric() {
         out.push(c);

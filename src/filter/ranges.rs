@@ -1,4 +1,4 @@
-//! Rows of several ranges (read-path.md §13.5; HBase: `MultiRowRangeFilter`).
+//! Rows in several ranges (read-path.md §13.5; HBase: `MultiRowRangeFilter`).
 
 use super::{CellFilter, Verdict};
 use crate::binary::Binary;
@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 use std::ops::Bound;
 use std::sync::Arc;
 
-/// A range of rows; an empty row leaves that side open.
+/// A range of rows; an empty row leaves that side unbounded.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct RowRange {
     pub(super) start: Vec<u8>,
@@ -41,7 +41,7 @@ impl RowRange {
         Ok(Self { start, include_start, stop, include_stop })
     }
 
-    /// The rows that begin with a prefix.
+    /// Returns the range of rows that start with a prefix.
     fn of_prefix(prefix: &[u8]) -> Result<Self> {
         let mut stop = prefix.to_vec();
         while stop.last() == Some(&0xff) {
@@ -54,7 +54,7 @@ impl RowRange {
         Self::new(&(Bound::Included(prefix), stop))
     }
 
-    /// Where a row is seen from the start of the range.
+    /// Compares `row` with the start of the range.
     fn row_to_start(&self, row: &[u8]) -> Ordering {
         if self.start.is_empty() { Ordering::Greater } else { row.cmp(&self.start) }
     }
@@ -75,7 +75,7 @@ impl RowRange {
             }
     }
 
-    /// Whether there is something between this range and another that does not start before it.
+    /// Whether there is a gap between this range and `next`, which does not start before this range.
     fn is_apart_from(&self, next: &Self) -> bool {
         match self.row_to_stop(&next.start) {
             Ordering::Less => false,
@@ -85,11 +85,11 @@ impl RowRange {
     }
 }
 
-/// Makes one of ranges that have nothing between them, as HBase does: of ranges that start with one row, the first one given says
-/// whether that row is in; and once a range has been made longer by another, it includes its last row if any
-/// further one inside of it includes its own.
+/// Merges ranges without a gap between them, with HBase's rules for the bounds. Of ranges with the same
+/// start, the first one given decides whether the start is included. Once a range has been extended by
+/// another, it includes its stop if any later range inside it includes its own stop.
 fn unite(mut ranges: Vec<RowRange>) -> Vec<RowRange> {
-    // those of one start stay as they are given
+    // stable: ranges with the same start keep their order
     ranges.sort_by(|a, b| a.start.cmp(&b.start));
     let mut united: Vec<RowRange> = Vec::with_capacity(ranges.len());
     let mut is_longer = false;
@@ -100,7 +100,7 @@ fn unite(mut ranges: Vec<RowRange>) -> Vec<RowRange> {
             continue;
         };
         if last.stop.is_empty() {
-            // it holds whatever follows
+            // it contains all following ranges
         } else if range.stop.is_empty() || last.stop < range.stop {
             (last.stop, last.include_stop) = (range.stop, range.include_stop);
             is_longer = true;
@@ -111,10 +111,10 @@ fn unite(mut ranges: Vec<RowRange>) -> Vec<RowRange> {
     united
 }
 
-/// The rows of several ranges.
+/// Passes the rows of several ranges.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct MultiRowRangeFilter {
-    /// In order, with something between any two; one at least.
+    /// Sorted, with gaps between them; at least one.
     pub(super) ranges: Arc<[RowRange]>,
     reversed: bool,
     current: Option<usize>,
@@ -148,18 +148,19 @@ impl MultiRowRangeFilter {
         })
     }
 
-    /// The range that is the `n`th in the direction of the read.
+    /// Returns the `n`th range in the direction of the read, with its index.
     fn nth(&self, n: usize) -> Option<(usize, &RowRange)> {
         let at = if self.reversed { self.ranges.len().checked_sub(n + 1)? } else { n };
         self.ranges.get(at).map(|range| (at, range))
     }
 
-    /// Where a row is, in the direction of the read, seen from where a range begins.
+    /// Compares `row` with the beginning of the range in the direction of the read.
     fn row_to_first(&self, range: &RowRange, row: &[u8]) -> Ordering {
         if self.reversed { range.row_to_stop(row).reverse() } else { range.row_to_start(row) }
     }
 
-    /// Makes the range current that contains the row or comes next, and says what to do with the row's cells.
+    /// Sets the current range to the one that contains the row, or the next one, and returns the verdict on
+    /// the row's cells.
     fn find(&mut self, row: &[u8]) -> Verdict {
         // how many ranges begin before the row
         let before = if self.reversed {
@@ -175,7 +176,7 @@ impl MultiRowRangeFilter {
         let verdict = if range.contains(row) {
             Verdict::Include
         } else if self.row_to_first(range, row).is_eq() {
-            // it begins behind this row
+            // the range begins immediately after this row
             Verdict::NextRow
         } else {
             Verdict::SeekNextUsingHint
@@ -245,19 +246,19 @@ mod tests {
         assert_eq!(count(&[(Unbounded, Excluded("b")), (Unbounded, Excluded("c"))]), 1);
     }
 
-    /// Whether a row is in that a range excludes and another one includes is HBase's to say.
+    /// Where one range excludes a row and another includes it, HBase's rules decide.
     #[test]
     fn ranges_are_united_as_hbase_does() {
         let has = |ranges: &[Rows], row: &str| {
             filter(ranges).ranges.iter().any(|range| range.contains(row.as_bytes()))
         };
-        // the first of one start decides
+        // of ranges with the same start, the first decides
         let (open, closed) = ((Excluded("f"), Excluded("h")), (Included("f"), Included("g")));
         assert!(!has(&[open, closed], "f") && has(&[closed, open], "f"));
-        // of one stop, any
+        // of ranges with the same stop, any
         let (open, closed) = ((Included("a"), Excluded("h")), (Included("b"), Included("h")));
         assert!(has(&[open, closed], "h") && has(&[closed, open], "h"));
-        // once it is longer, any inside
+        // once a range is extended, any inside it
         let (long, inside) = ((Included("a"), Excluded("f")), (Included("e"), Included("e")));
         let longer = [(Excluded("a"), Excluded("d")), inside, (Excluded("c"), Excluded("f"))];
         assert!(!has(&[long, inside], "f") && has(&longer, "f"));
@@ -282,8 +283,9 @@ mod tests {
     }
 
     proptest! {
-        /// Row by row, in either direction, the filter includes what one of the ranges as given contains; its hints pass over
-        /// no such row. (Where some ranges include what others exclude: see above.)
+        /// Row by row, in either direction, the filter includes exactly the rows that one of the given ranges
+        /// contains, and its hints skip none of them. (For rows that some ranges include and others exclude,
+        /// see above.)
         #[test]
         fn what_one_of_the_ranges_contains(
             bounds in proptest::collection::vec(("[a-d]{0,2}", "[a-d]{0,2}"), 1..5),

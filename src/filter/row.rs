@@ -1,4 +1,4 @@
-//! Filters that look at the row key.
+//! Filters on the row key.
 
 use super::{CellFilter, Comparator, Compare, Verdict};
 use crate::cell::{CellRef, MAX_ROW_LEN, SeekKey};
@@ -7,7 +7,7 @@ use bytes::Bytes;
 use std::cmp::Ordering;
 use std::hash::{BuildHasher, RandomState};
 
-/// Rows that pass a comparison (HBase: `RowFilter`).
+/// Passes rows whose keys satisfy a comparison (HBase: `RowFilter`).
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct RowFilter {
     pub(super) compare: Compare,
@@ -40,12 +40,12 @@ impl CellFilter for RowFilter {
     }
 }
 
-/// Rows that begin with a prefix (read-path.md §13.3; HBase: `PrefixFilter`).
+/// Passes rows that start with a prefix (read-path.md §13.3; HBase: `PrefixFilter`).
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct PrefixFilter {
     pub(super) prefix: Bytes,
     reversed: bool,
-    /// The last row of the prefix is behind us.
+    /// Whether the read has passed the last row of the prefix.
     passed: bool,
     row_dropped: bool,
     provide_hint: bool,
@@ -70,7 +70,7 @@ impl CellFilter for PrefixFilter {
         if self.passed {
             return Ok(true);
         }
-        // read-path.md §23.5: a row that is shorter than the prefix lies before it
+        // read-path.md §23.5: a row that is a proper prefix of the prefix sorts before it
         let there = row.get(..self.prefix.len()).unwrap_or(row).cmp(&self.prefix);
         let there = if self.reversed { there.reverse() } else { there };
         self.passed = there.is_gt();
@@ -115,12 +115,12 @@ impl CellFilter for PrefixFilter {
     }
 }
 
-/// Sets a hint to a row. No row is longer than [`MAX_ROW_LEN`], so of a longer one its beginning is as good.
+/// Sets a hint to a row. Rows have at most [`MAX_ROW_LEN`] bytes, so a longer one is truncated.
 pub(super) fn set_first_on_row(hint: &mut SeekKey, row: &[u8]) {
     hint.set_first_on_row(row.get(..MAX_ROW_LEN).unwrap_or(row));
 }
 
-/// The last byte that is below 127, as HBase counts them: signed, increased by one (read-path.md §23.4).
+/// Increments the last byte whose signed value is below 127, as HBase does (read-path.md §23.4).
 pub(super) fn bump(row: &[u8]) -> Vec<u8> {
     let mut row = row.to_vec();
     if let Some(byte) = row.iter_mut().rfind(|byte| byte.cast_signed() < i8::MAX) {
@@ -129,7 +129,7 @@ pub(super) fn bump(row: &[u8]) -> Vec<u8> {
     row
 }
 
-/// Rows up to one, that one included (HBase: `InclusiveStopFilter`).
+/// Passes rows up to and including `stop` (HBase: `InclusiveStopFilter`).
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct InclusiveStopFilter {
     pub(super) stop: Bytes,
@@ -167,11 +167,11 @@ impl CellFilter for InclusiveStopFilter {
     }
 }
 
-/// Rows by chance (HBase: `RandomRowFilter`).
+/// Passes rows at random (HBase: `RandomRowFilter`).
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct RandomRowFilter {
     pub(super) chance: f32,
-    /// What the next number is made of; 0 until there was one.
+    /// The state of the generator; 0 until it is seeded.
     seed: u64,
     dropped: bool,
 }
@@ -181,7 +181,7 @@ impl RandomRowFilter {
         Self { chance, seed: 0, dropped: false }
     }
 
-    /// A number from 0 to below 1 (SplitMix64).
+    /// Returns a number in [0, 1) (SplitMix64).
     fn next(&mut self) -> f32 {
         if self.seed == 0 {
             self.seed = RandomState::new().hash_one(0u64);
@@ -200,7 +200,7 @@ impl CellFilter for RandomRowFilter {
     }
 
     fn filter_row_key(&mut self, _: &[u8]) -> Result<bool> {
-        // below 0 nothing is kept, above 1 everything
+        // below 0 no row passes, above 1 every row
         self.dropped = self.chance < 0.0 || self.chance <= 1.0 && self.next() >= self.chance;
         Ok(self.dropped)
     }

@@ -1,4 +1,4 @@
-//! Filters over rows, as a region reads them.
+//! Filters evaluated over rows, as a region does.
 
 mod filters;
 mod lists;
@@ -47,7 +47,7 @@ fn cells(text: &str) -> Vec<TestCell> {
     cells
 }
 
-/// Reads as a region does that has each family in a store of its own (read-path.md §9.5, §11), every cell once at most.
+/// Reads as a region with one store per family (read-path.md §9.5, §11); visits each cell at most once.
 fn read(filter: &Filter, cells: &[TestCell], reversed: bool) -> Vec<String> {
     let mut state = FilterState::new(filter);
     state.set_reversed(reversed);
@@ -56,12 +56,12 @@ fn read(filter: &Filter, cells: &[TestCell], reversed: bool) -> Vec<String> {
         rows.reverse();
     }
     let mut returned = Vec::new();
-    // where each family's store was sent to
+    // the position that each family's store was sought to
     let mut sent: BTreeMap<Vec<u8>, SeekKey> = BTreeMap::new();
     for row in rows {
         let passed = |sent: &BTreeMap<Vec<u8>, SeekKey>, key: &CellKey| {
             sent.get(key.family()).is_some_and(|to| {
-                // backwards, a store is sent to a row, and reads that from its beginning
+                // in a reversed read, a store seeks to a row, and reads it from its beginning
                 if reversed { key.row() > to.row() } else { CellOrder::User.compare(key, to).is_lt() }
             })
         };
@@ -73,7 +73,7 @@ fn read(filter: &Filter, cells: &[TestCell], reversed: bool) -> Vec<String> {
             break;
         }
         if dropped {
-            // a region shows the filter the cells of the row nevertheless
+            // a region passes the cells of a dropped row to the filter nevertheless
             row.iter().for_each(|cell| drop(state.filter_cell(cell.cell())));
             state.reset();
             continue;
@@ -102,7 +102,7 @@ fn read(filter: &Filter, cells: &[TestCell], reversed: bool) -> Vec<String> {
             if verdict == Verdict::SeekNextUsingHint
                 && let Some(hint) = state.next_cell_hint(cell.cell())
             {
-                // backwards, a store is sent to other rows only
+                // in a reversed read, a store seeks to other rows only
                 let ahead = match reversed {
                     true => hint.row() < key.row(),
                     false => CellOrder::User.compare(hint, key).is_gt(),

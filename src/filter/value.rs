@@ -1,4 +1,4 @@
-//! Filters that look at values.
+//! Filters on values.
 
 use super::{CellFilter, Comparator, Compare, Verdict};
 use crate::cell::{CellRef, RowBuf, same_bytes};
@@ -18,7 +18,7 @@ impl Column {
     }
 }
 
-/// Values that pass a comparison (HBase: `ValueFilter`).
+/// Passes values that satisfy a comparison (HBase: `ValueFilter`).
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct ValueFilter {
     pub(super) compare: Compare,
@@ -36,11 +36,11 @@ impl CellFilter for ValueFilter {
     }
 }
 
-/// A condition on the value of one column, by which whole rows are judged, for
+/// A condition on the value of one column that decides for whole rows, for
 /// [`Filter::single_column_value`](super::Filter::single_column_value) (HBase: `SingleColumnValueFilter`,
 /// `SingleColumnValueExcludeFilter`).
 ///
-/// The column must be among those that are read: one that is not counts as missing.
+/// The column must be among the columns read; otherwise it counts as missing.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SingleColumnValue {
     pub(super) column: Column,
@@ -54,7 +54,7 @@ pub struct SingleColumnValue {
 }
 
 impl SingleColumnValue {
-    /// The condition that the newest version of a column passes a comparison; rows without the column pass.
+    /// Requires that the newest version of the column satisfies a comparison; rows without the column pass.
     #[must_use]
     pub fn new(
         family: impl Into<Bytes>,
@@ -74,19 +74,19 @@ impl SingleColumnValue {
         }
     }
 
-    /// Whether rows without the column are dropped. If so, other families are not needed to judge a row.
+    /// Sets whether rows without the column are dropped. If so, other families are not needed to judge a row.
     #[must_use]
     pub fn filter_if_missing(self, filter_if_missing: bool) -> Self {
         Self { filter_if_missing, ..self }
     }
 
-    /// Whether only the newest version counts; otherwise it is enough that any passes.
+    /// Sets whether only the newest version counts; otherwise one passing version is enough.
     #[must_use]
     pub fn latest_version_only(self, latest_version_only: bool) -> Self {
         Self { latest_version_only, ..self }
     }
 
-    /// Whether the column itself is left out of what is returned.
+    /// Sets whether the column itself is excluded from the result.
     #[must_use]
     pub fn exclude(self, exclude: bool) -> Self {
         Self { exclude, ..self }
@@ -135,7 +135,7 @@ impl CellFilter for SingleColumnValue {
     }
 }
 
-/// The cells of one column whose values pass a comparison (HBase: `ColumnValueFilter`).
+/// Passes the cells of one column whose values satisfy a comparison (HBase: `ColumnValueFilter`).
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct ColumnValueFilter {
     pub(super) column: Column,
@@ -169,14 +169,14 @@ impl CellFilter for ColumnValueFilter {
     }
 }
 
-/// Cells that have the timestamp of one of a column's (HBase: `DependentColumnFilter`).
+/// Passes cells that share a timestamp with a cell of the column (HBase: `DependentColumnFilter`).
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct DependentColumnFilter {
     pub(super) column: Column,
     pub(super) drop_dependent: bool,
-    /// What the column's values must pass; without it they all do.
+    /// The condition on the column's values; `None` accepts all values.
     pub(super) condition: Option<(Compare, Comparator)>,
-    /// Of the row's column; descending, none twice.
+    /// The timestamps of the column in the current row; descending and distinct.
     timestamps: Vec<i64>,
 }
 
@@ -204,7 +204,7 @@ impl CellFilter for DependentColumnFilter {
         {
             return Ok(Verdict::Skip);
         }
-        // mostly at the end: versions come from the newest on
+        // usually at the end: versions come newest first
         if let Err(at) = self.timestamps.binary_search_by(|known| cell.timestamp().cmp(known)) {
             self.timestamps.insert(at, cell.timestamp());
         }

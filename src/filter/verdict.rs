@@ -1,25 +1,25 @@
-//! What a filter says of a cell.
+//! The verdict of a filter on a cell.
 
-/// What to do with a cell, and where to go from it (read-path.md §9.5, §13; HBase: `Filter.ReturnCode`).
+/// What to do with a cell, and where to continue (read-path.md §9.5, §13; HBase: `Filter.ReturnCode`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Verdict {
-    /// Return it; go to the next cell.
+    /// Return the cell; go to the next cell.
     Include,
-    /// Return it; go to the next column.
+    /// Return the cell; go to the next column.
     IncludeAndNextCol,
-    /// Return it; go to the next row, as far as its family is concerned.
+    /// Return the cell; skip the rest of the row in the cell's family.
     IncludeAndSeekNextRow,
     /// Go to the next cell.
     Skip,
     /// Go to the next column.
     NextCol,
-    /// Go to the next row, as far as the cell's family is concerned.
+    /// Skip the rest of the row in the cell's family.
     NextRow,
-    /// Go to where [`FilterState::next_cell_hint`](super::FilterState::next_cell_hint) says.
+    /// Seek to the hint of [`FilterState::next_cell_hint`](super::FilterState::next_cell_hint).
     SeekNextUsingHint,
 }
 
-/// How far a verdict leaps.
+/// How far a verdict skips.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Reach {
     Cell,
@@ -54,7 +54,8 @@ impl Verdict {
         }
     }
 
-    /// What two filters say who must both pass a cell: the longer leap (read-path.md §14.1). A hint leaps farthest.
+    /// Combines the verdicts of two filters that must both pass a cell: the longer skip wins (read-path.md
+    /// §14.1). A hint is the longest.
     #[inline]
     pub(super) fn and(self, other: Self) -> Self {
         if self == Self::SeekNextUsingHint || other == Self::SeekNextUsingHint {
@@ -63,7 +64,8 @@ impl Verdict {
         Self::of(self.is_include() && other.is_include(), self.reach().max(other.reach()))
     }
 
-    /// What two filters say of whom one must pass a cell: the shorter leap (read-path.md §14.2).
+    /// Combines the verdicts of two filters of which one must pass a cell: the shorter skip wins
+    /// (read-path.md §14.2).
     #[inline]
     pub(super) fn or(self, other: Self) -> Self {
         if self == Self::SeekNextUsingHint && other == Self::SeekNextUsingHint {

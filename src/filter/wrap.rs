@@ -1,12 +1,12 @@
-//! Filters that make more of what another says. What they do not pass on, they do not pass on in HBase either
-//! (read-path.md §13.2, §23.7): rows' keys (SKIP), the cells of rows, hints, the direction. HBase's WHILE passes on the hints for
-//! cells that were left out before the filter was asked; here it does not, as it has to see each cell (§23.21).
+//! Filters that wrap another filter. They do not forward everything, as in HBase (read-path.md §13.2, §23.7):
+//! not the row keys (SKIP), the cells of rows, hints or the direction. HBase's WHILE forwards the hints for
+//! cells excluded before the filter saw them; here it does not, because it has to see each cell (§23.21).
 
 use super::{CellFilter, Verdict};
 use crate::cell::CellRef;
 use crate::error::Result;
 
-/// Drops a row if the filter does not include each of its cells (HBase: `SkipFilter`).
+/// Drops a row unless the filter includes each of its cells (HBase: `SkipFilter`).
 #[derive(Debug)]
 pub(super) struct SkipFilter {
     filter: Box<dyn CellFilter>,
@@ -48,12 +48,12 @@ impl CellFilter for SkipFilter {
     }
 }
 
-/// Ends the read when the filter leaves something out (HBase: `WhileMatchFilter`).
+/// Ends the read when the filter first excludes something (HBase: `WhileMatchFilter`).
 #[derive(Debug)]
 pub(super) struct WhileMatchFilter {
     filter: Box<dyn CellFilter>,
     done: bool,
-    /// Whether that is by the key of the current row.
+    /// Whether the read ended by the key of the current row.
     ends_at_row: bool,
 }
 

@@ -1,4 +1,4 @@
-//! `hregion bulkload`: a directory that HBase's bulk load takes.
+//! `hregion bulkload`: writes a directory for HBase's bulk load.
 
 use crate::cell_file::{CellFile, CellFiles};
 use crate::cell_source::{CellSource, JsonCells};
@@ -22,23 +22,24 @@ use std::ffi::OsStr;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-/// Write a directory that HBase's bulk load takes
+/// Write a directory for HBase's bulk load
 ///
-/// Cells are JSON lines, as `write` takes them, of any families: the directory has a folder for each, and in it a file for
-/// each region that has cells. The cells of a family come in HBase's order, or are sorted by --sort.
+/// Input is JSON lines as for `write`, with cells of any families. The directory has a folder for each
+/// family, with one file for each region that has cells. The cells of a family must be in HBase's order, or
+/// are sorted by --sort.
 ///
-/// Files are as HBase's own jobs write them: they say when they were made and by whom, they can hold tags, and sequence ids
-/// are 0, as HBase gives them new ones (but for --skip-reset-seqid). The Bloom filter is one of rows, if nothing else is
-/// said. The directory gets its name when it is complete.
+/// Files are like those of HBase's own jobs: they record when and by which task they were written, they can
+/// hold tags, and sequence ids are 0, because HBase assigns new ones (except with --skip-reset-seqid). The
+/// default Bloom filter is ROW. The directory is renamed into place when it is complete.
 ///
 /// With --json prints {"path","family","start","end","cells","bytes"} for each file.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The list of cells (- for standard input; .gz is unpacked)
+    /// The list of cells (- for standard input; .gz is decompressed)
     cells: PathBuf,
 
-    /// Where the table's regions are split: a row a line, bytes as \xHH
+    /// The split points of the table's regions: one row per line, bytes as \xHH
     #[arg(long, value_name = "SPLITS")]
     regions: PathBuf,
 
@@ -80,7 +81,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     load.finish(out)
 }
 
-/// Fails if the directory is there and is not to be replaced, or is not one that this command could have made.
+/// Fails if the directory exists and must not be replaced, or cannot have been written by this command.
 fn check_output(path: &Path, force: bool) -> Result<(), Fault> {
     if !probe::exists(path)? {
         return Ok(());
@@ -99,7 +100,7 @@ fn check_output(path: &Path, force: bool) -> Result<(), Fault> {
     }
 }
 
-/// The settings of a file for a bulk load.
+/// Returns the settings of a file for a bulk load.
 fn settings(args: &Args) -> Result<Settings, Fault> {
     let given = &args.writing.settings;
     let cannot = [
@@ -119,7 +120,7 @@ fn settings(args: &Args) -> Result<Settings, Fault> {
     Ok(settings)
 }
 
-/// The rows at which regions begin, but for the first one.
+/// Reads the start rows of the regions, except the first one.
 fn read_splits(path: &Path, limits: &Limits) -> Result<Vec<Vec<u8>>, Fault> {
     let mut lines = Lines::open(path, limits, &Progress::none())?;
     let mut splits = Vec::new();
@@ -134,15 +135,15 @@ fn read_splits(path: &Path, limits: &Limits) -> Result<Vec<Vec<u8>>, Fault> {
     }
 }
 
-/// A directory in the making.
+/// A directory being written.
 struct Load {
     dir: NewDir,
-    /// Whether it may take the place of one.
+    /// Whether an existing directory may be replaced.
     replace: bool,
     files: CellFiles,
     splits: Vec<Vec<u8>>,
     keeps_seq_ids: bool,
-    /// The file of each family that is being written.
+    /// The open file of each family.
     open: BTreeMap<Vec<u8>, RegionFile>,
     written: Vec<Written>,
 }
@@ -155,7 +156,7 @@ struct RegionFile {
     region: usize,
 }
 
-/// A file that is complete.
+/// A complete file.
 struct Written {
     path: PathBuf,
     family: Vec<u8>,
@@ -215,7 +216,7 @@ impl Load {
         Ok(())
     }
 
-    /// Finishes all files, gives the directory its name, and says what is in it.
+    /// Finishes all files, renames the directory into place, and prints its files.
     fn finish(mut self, out: &mut Output) -> Result<Exit, Failure> {
         for (family, file) in std::mem::take(&mut self.open) {
             self.finish_file(family, file)?;
@@ -255,7 +256,7 @@ impl Load {
 
 /// Why a cell could not be appended.
 enum Failed {
-    /// It may be the cell's fault.
+    /// The cell may be the cause.
     Cell(hregion::Error),
     Other(Fault),
 }
@@ -266,7 +267,7 @@ impl From<Fault> for Failed {
     }
 }
 
-/// The folder of a family, if HBase takes its name for one.
+/// Returns the folder of a family, if its name is valid in HBase.
 fn folder(family: &[u8]) -> Result<PathBuf, String> {
     let legal = !family.is_empty()
         && family[0] != b'.'

@@ -1,4 +1,4 @@
-//! `hregion cells`: every cell stored.
+//! `hregion cells`: prints every stored cell.
 
 use super::inspect;
 use crate::args::FileArgs;
@@ -10,14 +10,14 @@ use crate::output::Output;
 use crate::target;
 use std::path::PathBuf;
 
-/// Print every cell stored, in the order of the file
+/// Print every stored cell, in file order
 ///
-/// Nothing is hidden: older versions and delete markers are printed, too. A line a cell, as HBase writes it:
-/// row/family:qualifier/timestamp/type/vlen=3/seqid=7, with -p the value and tags as well. With --json:
-/// {"row","family","qualifier","timestamp","type","value","sequence_id","tags"}, sequence_id where the file stores one, tags
-/// where there are some.
+/// Nothing is hidden: older versions and delete markers are printed, too. One line per cell, as in HBase:
+/// row/family:qualifier/timestamp/type/vlen=3/seqid=7; with -p also the value and tags. With --json:
+/// {"row","family","qualifier","timestamp","type","value","sequence_id","tags"}, with sequence_id if the file
+/// stores sequence ids, and tags if the cell has any.
 ///
-/// Cells printed before an error are right.
+/// Cells printed before an error are correct.
 #[derive(clap::Args, Debug)]
 #[command(disable_help_flag = true, after_help = EXAMPLES)]
 pub(crate) struct Args {

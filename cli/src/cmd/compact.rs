@@ -1,4 +1,4 @@
-//! `hregion compact`: from several files of a family to one.
+//! `hregion compact`: merges the files of each family.
 
 use crate::args::FileArgs;
 use crate::failure::{Exit, Failure};
@@ -10,10 +10,10 @@ use std::path::PathBuf;
 
 /// Compact the files of a region
 ///
-/// Takes the files that HBase would take, if there are enough that are alike; or with --major all of them, so that what is
-/// deleted goes for good. Replaced files are moved to the archive of HBase's root directory, if the region is in one.
-/// Nobody else may write to the directory meanwhile. With --json, a line for each family:
-/// {"family","files_before","files"}.
+/// Selects files as HBase does, if enough files are of similar size. With --major, compacts all files, which
+/// removes deleted cells permanently. Replaced files are moved to the archive of HBase's root directory, if
+/// the region is in one. No other process may write to the directory meanwhile. With --json, prints
+/// {"family","files_before","files"} for each family.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {

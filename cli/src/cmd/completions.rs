@@ -1,4 +1,4 @@
-//! `hregion completions`: what a shell needs to complete our command lines.
+//! `hregion completions`: prints completion scripts for shells.
 
 use crate::args;
 use crate::failure::{Exit, Failure};
@@ -6,7 +6,7 @@ use crate::output::Output;
 use clap_complete::Shell;
 use std::io::Write as _;
 
-/// Print a script that makes a shell complete command lines
+/// Print a completion script for a shell
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -21,7 +21,7 @@ Examples:
   hregion completions fish > ~/.config/fish/completions/hregion.fish";
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    // by way of memory, since the generator panics where it cannot write
+    // generated in memory, because the generator panics if it cannot write
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut args::command(), "hregion", &mut script);
     out.write_all(&script)?;

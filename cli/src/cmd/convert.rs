@@ -1,4 +1,4 @@
-//! `hregion convert`: one or many HFiles as one, or as a list of cells.
+//! `hregion convert`: converts HFiles to one HFile or a list of cells.
 
 use crate::args::FileArgs;
 use crate::cell_csv;
@@ -19,19 +19,20 @@ use hregion::{CellOrder, HFile};
 use serde_json::json;
 use std::path::PathBuf;
 
-/// Re-encode, re-compress or merge HFiles; or make a list of their cells
+/// Re-encode, recompress or merge HFiles; or list their cells
 ///
-/// What is not given is as in the first file: encoding, compression, Bloom filter, order; tags and sequence ids are kept if
-/// any file has them. The new file of a single one keeps its entries of the file info; that of many has the greatest of
-/// their sequence ids. Cells of many files are merged by key, then by sequence id, the greatest first, then in the order of
-/// the files; none is left out.
+/// Encoding, compression, Bloom filter and order default to those of the first file; tags and sequence ids
+/// are kept if any file has them. A file converted from a single file keeps the entries of its file info; a
+/// merged file has the greatest of the sequence ids. Cells are merged by key, then by sequence id in
+/// descending order, then in the order of the files; none is dropped.
 ///
-/// With --to jsonl or csv, a list: JSON lines as `cells --json` prints them, or comma-separated values with a line of names,
-/// byte strings as HBase shows them. Files that end with .gz are packed; - is standard output.
+/// With --to jsonl or csv, writes a list: JSON lines as printed by `cells --json`, or comma-separated values
+/// with a header line, with byte strings as in HBase. A name that ends with .gz compresses the list; - is
+/// standard output.
 ///
-/// If any file is encrypted, so is the new one, with a new data key that the master key wraps. --encryption NONE writes it
-/// in the clear; a list of an encrypted file's cells is always in the clear, so that it takes --encryption NONE, too,
-/// unless it goes to standard output.
+/// If any input file is encrypted, so is the output, with a new data key wrapped by the master key;
+/// --encryption NONE writes it unencrypted. A list of cells is never encrypted. Listing an encrypted file
+/// therefore needs --encryption NONE, except to standard output.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -43,7 +44,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 
-    /// What to write
+    /// The output format
     #[arg(long, value_name = "FORM", default_value = "hfile")]
     to: Form,
 
@@ -54,7 +55,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     settings: Settings,
 
-    /// Compress by Zstandard with a dictionary
+    /// Compress by Zstandard with this dictionary
     #[arg(long, value_name = "FILE", help_heading = "The file")]
     out_zstd_dictionary: Option<PathBuf>,
 
@@ -64,7 +65,7 @@ pub(crate) struct Args {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Form {
-    /// A file of HBase
+    /// An HFile
     Hfile,
     /// JSON lines
     Jsonl,
@@ -141,7 +142,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     write::finish(file, &args.out, out)
 }
 
-/// The order of the cells of all files.
+/// Returns the cell order shared by all files.
 pub(crate) fn common_order(files: &[HFile]) -> Result<CellOrder, Fault> {
     let order = files.iter().find_map(HFile::order).unwrap_or_default();
     match files.iter().find(|file| file.order().is_some_and(|other| other != order)) {
@@ -153,7 +154,7 @@ pub(crate) fn common_order(files: &[HFile]) -> Result<CellOrder, Fault> {
     }
 }
 
-/// What a file says of its cells, which the new one says by itself.
+/// Entries of the file info that describe the cells; the writer generates its own.
 const OF_CELLS: [&[u8]; 10] = [
     b"KEY_VALUE_VERSION",
     b"MAX_MEMSTORE_TS_KEY",
@@ -166,13 +167,14 @@ const OF_CELLS: [&[u8]; 10] = [
     b"BLOOM_FILTER_PARAM",
     b"LAST_BLOOM_KEY",
 ];
-/// What is said of a file in a store, and of one that is bulk-loaded.
+/// Entries of a store file, and of a bulk-loaded file.
 const OF_STORE: [&[u8]; 2] = [b"MAX_SEQ_ID_KEY", b"COMPACTION_EVENT_KEY"];
 const OF_BULK_LOAD: [&[u8]; 4] =
     [b"BULKLOAD_TIMESTAMP", b"BULKLOAD_SOURCE_TASK", b"EXCLUDE_FROM_MINOR_COMPACTION", b"SKIP_RESET_SEQ_ID"];
 const MAJOR: &[u8] = b"MAJOR_COMPACTION_KEY";
 
-/// The entries of the file info that hold for the same cells in another file, but for those that are given.
+/// Returns the entries of the file info that stay valid in another file with the same cells, without those
+/// that `given` replaces.
 fn kept_info(file: &HFile, given: &Settings) -> Vec<Pair> {
     let of_store = given.seqid.is_some() || given.major.is_some();
     let is_of_no_files = matches!(file.file_info().compaction_event(), Ok(Some(files)) if files.is_empty());
@@ -191,7 +193,7 @@ fn kept_info(file: &HFile, given: &Settings) -> Vec<Pair> {
     entries.map(|(key, value)| (key.to_vec(), value.to_vec())).collect()
 }
 
-/// The greatest sequence id of the files, unless one is given.
+/// Returns the greatest sequence id of the files, unless one is given.
 fn merged_info(files: &[HFile], settings: &Settings) -> Result<Vec<Pair>, Fault> {
     if settings.bulkload || settings.seqid.is_some() || settings.writer_kind() == WriterKind::Hfile {
         return Ok(Vec::new());

@@ -1,4 +1,4 @@
-//! `hregion count`: rows and cells.
+//! `hregion count`: counts rows and cells.
 
 use crate::args::FileArgs;
 use crate::failure::{Exit, Failure};
@@ -12,8 +12,9 @@ use std::io::Write as _;
 
 /// Count rows and cells
 ///
-/// Of an HFile, all cells stored are read, checked and counted, unless options choose among them; what the file says of itself
-/// is not believed. In all other cases the rows and cells are those that `hregion scan` prints. With --json: {"rows":1,"cells":2}.
+/// For an HFile without options that select cells, reads, checks and counts all stored cells; the counts
+/// recorded in the file are not used. Otherwise counts the rows and cells that `hregion scan` prints. With
+/// --json: {"rows":1,"cells":2}.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -51,13 +52,13 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// Rows and cells as HBase would answer.
+/// Counts the rows and cells that HBase would return.
 fn count_rows(args: &Args, out: &mut Output) -> Result<(u64, u64), Failure> {
     let draws = Draws { prints: false, all: args.rows.is_all() };
     let source = Source::open(&args.target, &args.reading, &args.cells, Some(draws), out)?;
     let (mut rows, mut cells, mut last) = (0, 0, Vec::new());
     source.scan(&args.rows, &args.cells, |row| {
-        // several may be pieces of one
+        // consecutive pieces may be of the same row
         if rows == 0 || row.key() != last {
             rows += 1;
             last.clear();
@@ -69,7 +70,7 @@ fn count_rows(args: &Args, out: &mut Output) -> Result<(u64, u64), Failure> {
     Ok((rows, cells))
 }
 
-/// Rows and cells that a file holds.
+/// Counts the rows and cells stored in a file.
 fn count_stored(args: &Args, out: &mut Output) -> Result<(u64, u64), Failure> {
     let options = args.reading.options(out)?;
     let TargetArgs { target: path, kind } = &args.target;

@@ -1,4 +1,4 @@
-//! `hregion diff`: cells in one file and not in the other.
+//! `hregion diff`: compares the cells of two files.
 
 use crate::args::FileArgs;
 use crate::cell_line::{self, Look};
@@ -12,27 +12,27 @@ use std::cmp::Ordering;
 use std::io::Write as _;
 use std::path::PathBuf;
 
-/// Print the cells that are in one file and not in the other
+/// Print the cells that are in only one of two files
 ///
-/// Cells are the same if all of them is: key, value, sequence id (0 where a file stores none) and tags; a cell that is there
-/// twice must be there twice. How the files are encoded and compressed does not matter. Cells of the first file only have a
-/// minus before them, those of the second a plus.
+/// Cells are equal if key, value, sequence id (0 if the file stores none) and tags are equal; duplicate cells
+/// must be duplicated in both files. Encoding and compression are ignored. Cells that are only in the first
+/// file are prefixed with a minus, those only in the second with a plus.
 ///
 /// Exit code 1 if there is a difference. With --json: {"side":"left","cell":{…}}.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// An HFile
+    /// The first HFile
     left: PathBuf,
 
-    /// Another one
+    /// The second HFile
     right: PathBuf,
 
-    /// Take cells for the same whatever their sequence ids
+    /// Ignore sequence ids when comparing cells
     #[arg(long)]
     ignore_sequence_ids: bool,
 
-    /// Take cells for the same whatever their tags
+    /// Ignore tags when comparing cells
     #[arg(long)]
     ignore_tags: bool,
 
@@ -80,13 +80,13 @@ struct Diff<'a> {
     args: &'a Args,
     /// Whether each file stores sequence ids.
     seq_ids: [bool; 2],
-    /// How many cells are in each file only.
+    /// The number of cells that are only in each file.
     counts: [u64; 2],
     line: Vec<u8>,
 }
 
 impl Diff<'_> {
-    /// Walks over both files in step.
+    /// Walks both files in parallel.
     fn walk(
         &mut self,
         mut left: FileCells<'_>,
@@ -120,7 +120,7 @@ impl Diff<'_> {
             && (self.args.ignore_tags || a.tag_bytes() == b.tag_bytes())
     }
 
-    /// Compares cells of one key, which may come in any order.
+    /// Compares cells with the same key, which may be in any order.
     fn compare_versions(
         &mut self,
         left: &mut FileCells<'_>,
@@ -138,7 +138,7 @@ impl Diff<'_> {
         only_right.iter().try_for_each(|cell| self.print(Side::Right, &cell.as_ref(), out))
     }
 
-    /// The cells that have the key of the first one.
+    /// Takes all cells with the key of the current one.
     fn take_versions(&self, cells: &mut FileCells<'_>) -> Result<Vec<Cell>, Fault> {
         let mut versions: Vec<Cell> = Vec::new();
         while let Some(cell) = cells.peek() {

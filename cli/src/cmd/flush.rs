@@ -1,4 +1,4 @@
-//! `hregion flush`: what a region has in memory, as files.
+//! `hregion flush`: writes the memory of a region to files.
 
 use crate::args::FileArgs;
 use crate::failure::{Exit, Failure};
@@ -9,9 +9,9 @@ use std::path::PathBuf;
 
 /// Flush a region
 ///
-/// Writes what the region has in memory into files. One that was closed well has nothing there, and nothing happens.
-/// Nobody else may write to the directory meanwhile. With --json, a line for each family:
-/// {"family","files_before","files"}.
+/// Writes the region's cells in memory to files. A region that was closed properly has none; nothing is
+/// written then. No other process may write to the directory meanwhile. With --json, prints
+/// {"family","files_before","files"} for each family.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {

@@ -1,4 +1,4 @@
-//! `hregion get`: one row as HBase would answer.
+//! `hregion get`: prints one row as HBase would return it.
 
 use crate::args::FileArgs;
 use crate::failure::{Exit, Failure};
@@ -8,10 +8,10 @@ use crate::row_output::RowOutput;
 use crate::source::Source;
 use crate::target_args::{FormatArgs, TargetArgs};
 
-/// Print one row as HBase would answer
+/// Print one row as HBase would return it
 ///
-/// Of a region, or of the region of a table that has the row; a row that is not there prints nothing. Lines are those of
-/// `hregion scan`.
+/// Reads a region, or the region of a table that contains the row. A missing row prints nothing. The output
+/// format is that of `hregion scan`.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {

@@ -1,4 +1,4 @@
-//! `hregion inspect`: what a file says of itself.
+//! `hregion inspect`: prints the metadata of a file.
 
 use crate::args::FileArgs;
 use crate::examine;
@@ -10,21 +10,23 @@ use crate::target::{self, Kind};
 use hregion::HFile;
 use std::path::PathBuf;
 
-/// Show what a file says of itself, without reading its cells
+/// Show the metadata of a file, without reading its cells
 ///
-/// Trailer, file info, root of the block index, mid key and Bloom filters; with --blocks the header of every block. Flags
-/// that name a part show that part only; -p, -e, -k, -a and -s read the cells, too.
+/// Prints the trailer, file info, root of the block index, mid key and Bloom filters; with --blocks also the
+/// header of every block. Flags that select a part print only that part; -p, -e, -k, -a and -s read the
+/// cells, too.
 ///
-/// With --json: one object, whose members are length, trailer, file_info, encoding, first_key, mid_key, root_index (of more
-/// than 40 entries the first and the last 20), general_bloom, delete_family_bloom, and with --blocks blocks. Blocks of
-/// files without checksums have 0 as their checksum_type and bytes_per_checksum.
+/// With --json: one object with the members length, trailer, file_info, encoding, first_key, mid_key,
+/// root_index (the first and last 20 entries if there are more than 40), general_bloom, delete_family_bloom,
+/// and with --blocks blocks. In files without checksums, checksum_type and bytes_per_checksum of blocks are
+/// 0.
 #[derive(clap::Args, Debug)]
 #[command(disable_help_flag = true, after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// An HFile
     target: PathBuf,
 
-    /// What the target is, if it is not to be found by looking
+    /// The kind of the target, if it cannot be detected
     #[arg(long = "as", value_name = "KIND")]
     kind: Option<Kind>,
 
@@ -62,7 +64,8 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// Prints the parts that are asked for: in text all but the block headers, if none is; in JSON all but those always.
+/// Prints the selected parts. Without a selection, text output has all parts except the block headers. JSON
+/// output always has all parts, with block headers only on request.
 pub(crate) fn print(file: &HFile, flags: &HBaseFlags, out: &mut Output) -> Result<(), Failure> {
     if out.is_json() {
         return report::json::print(file, flags.blocks, out);

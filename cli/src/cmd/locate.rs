@@ -1,4 +1,4 @@
-//! `hregion locate`: which region, which server.
+//! `hregion locate`: finds the region and server of a row.
 
 use crate::cluster_args::{ClusterArgs, table_name};
 use crate::failure::{Exit, Failure};
@@ -7,12 +7,12 @@ use crate::output::Output;
 use crate::query_args::{self, Row};
 use hregion::{Deadline, TableName};
 
-/// Say which region has a row, and which server has the region
+/// Show which region contains a row, and which server has the region
 ///
-/// A line: the region's name, its first row and the one before which it ends, the server. With --json:
+/// Prints one line: the region's name, its start row and exclusive end row, the server. With --json:
 /// {"name","encoded","table","start","end","id","replica","split","offline","server","seqnum"}.
 ///
-/// Ends with 1 if there is no such table or region, or the table is disabled.
+/// Exit code 1 if there is no such table or region, or the table is disabled.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -39,7 +39,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let Row(row) = &args.row;
     let found = locator.locate(&args.table, row)?;
     if !args.table.is_meta() {
-        // the catalog keeps the servers that regions had before their table was disabled
+        // the catalog keeps the last servers of the regions of a disabled table
         locator.check_enabled(&args.table, Deadline::NEVER)?;
     }
     located::print(&found, out)?;

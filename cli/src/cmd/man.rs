@@ -16,7 +16,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
-    /// Replace pages that are there
+    /// Replace existing pages
     #[arg(long, requires = "out")]
     force: bool,
 }

@@ -1,4 +1,4 @@
-//! The commands, one a file: each has its `Args` and its `run`.
+//! The commands, one per file; each has its `Args` and its `run`.
 
 pub(crate) mod bulkload;
 pub(crate) mod cells;

@@ -1,4 +1,4 @@
-//! `hregion regions`: all regions of a table.
+//! `hregion regions`: lists the regions of a table.
 
 use crate::cluster_args::{ClusterArgs, table_name};
 use crate::failure::{Exit, Failure};
@@ -12,9 +12,10 @@ use std::io::Write as _;
 
 /// List the regions of a table
 ///
-/// Those that serve rows, in the order of the rows: not the parents of splits and merges. Rows that no region has, or several,
-/// are pointed out where they begin, and end the command with 3. With --json: a line a region, with the members that
-/// `hregion locate` prints, {"hole":{"start","end"}} and {"overlap":{"start","end"}}.
+/// Lists the regions that serve rows, in row order, without the parents of splits and merges. Rows covered by
+/// no region or by several are reported where they begin, and exit with code 3. With --json: one line per
+/// region, with the members that `hregion locate` prints, {"hole":{"start","end"}} and
+/// {"overlap":{"start","end"}}.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {

@@ -1,4 +1,4 @@
-//! `hregion replay`: an operation script, played on a region of its own.
+//! `hregion replay`: executes an operation script on a scratch region.
 
 use crate::args::LineArgs;
 use crate::failure::{Exit, Failure, Fault};
@@ -10,23 +10,24 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-/// Play an operation script on a scratch region, and print the answers
+/// Execute an operation script on a scratch region, and print the results
 ///
-/// A script has an operation a line, as JSON: {"id":1,"op":"create","now":1000,"families":[{"name":"f"}]} first, then writes,
-/// gets, scans, flushes, compactions. Nothing reads the real time. An answer is a line, too: {"id":17,"result":…},
-/// or {"id":17,"error":"…"} with the name of HBase's exception; what is not built yet is refused as Unsupported, and the
-/// script goes on.
+/// A script has one operation per line, as JSON: first
+/// {"id":1,"op":"create","now":1000,"families":[{"name":"f"}]}, then writes, gets, scans, flushes,
+/// compactions. The system clock is not used. Each result is a line, too: {"id":17,"result":…}, or
+/// {"id":17,"error":"…"} with the name of HBase's exception. Operations that are not implemented yet result
+/// in Unsupported, and the script continues.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The script (- for standard input; .gz is unpacked)
+    /// The script (- for standard input; .gz is decompressed)
     script: PathBuf,
 
-    /// Where to make the region, and leave it [default: nowhere that lasts]
+    /// Where to create and keep the region [default: a temporary directory]
     #[arg(long)]
     dir: Option<PathBuf>,
 
-    /// A setting for all families in the place of their own: encoding=, bloom=, block_size= or compression=
+    /// A setting that overrides that of all families: encoding=, bloom=, block_size= or compression=
     #[arg(long = "set", value_name = "NAME=VALUE")]
     overrides: Vec<Override>,
 
@@ -64,7 +65,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// Fails if there is something in the directory: the script is to find nothing.
+/// Fails if the directory is not empty: a script must start without data.
 fn check_empty(dir: &Path) -> Result<(), Fault> {
     match fs::read_dir(dir).map(|mut entries| entries.next().is_none()) {
         Ok(true) => Ok(()),

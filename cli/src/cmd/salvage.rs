@@ -1,4 +1,4 @@
-//! `hregion salvage`: a sound file from the sound blocks of a damaged one.
+//! `hregion salvage`: recovers the intact blocks of a damaged file.
 
 use crate::args::FileArgs;
 use crate::cell_line;
@@ -16,17 +16,17 @@ use std::path::PathBuf;
 
 /// Write a sound file from the sound blocks of a damaged one
 ///
-/// The new file has every cell of every sound data block, with the encoding, codec, Bloom filters and file info of the
-/// damaged one. What is damaged beside data (index, filters, file info, trailer) is made anew, if need be from what the
-/// blocks themselves tell; what had to be guessed is said. The damaged file is left as it is.
+/// The new file has every cell of every sound data block, with the encoding, codec, Bloom filters and file
+/// info of the damaged one. Other damaged parts (index, filters, file info, trailer) are rebuilt, from the
+/// blocks themselves if necessary; guesses are reported. The damaged file is not changed.
 ///
-/// The new file of an encrypted one is encrypted, with a new data key that the master key wraps.
+/// If the damaged file is encrypted, so is the new one, with a new data key wrapped by the master key.
 ///
-/// Exit code 0 if nothing was lost, 3 if something was: the key ranges are printed, with the reason. If nothing can be read
-/// there is no new file, and an error that says why.
-/// With --json: {"lost":{"offset","after","before","cells","reason"}} a lost block, then
-/// {"summary":{"blocks","cells","cells_before","bytes","lost","faults","guesses","dropped"}}. No lost cell sorts before the key
-/// in "after" or behind the one in "before"; null where the file began or ended.
+/// Exit code 0 if nothing was lost, 3 if something was: the lost key ranges are printed, with the reason. If
+/// nothing can be read, no file is written, and an error gives the reason. With --json:
+/// {"lost":{"offset","after","before","cells","reason"}} for each lost block, then
+/// {"summary":{"blocks","cells","cells_before","bytes","lost","faults","guesses","dropped"}}. No lost cell
+/// sorts before the key in "after" or after the one in "before"; null is the start or end of the file.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -38,7 +38,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 
-    /// Replace the new file if it is there
+    /// Replace the new file if it exists
     #[arg(long)]
     force: bool,
 

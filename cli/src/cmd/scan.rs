@@ -1,4 +1,4 @@
-//! `hregion scan`: rows as HBase would answer.
+//! `hregion scan`: prints rows as HBase would return them.
 
 use crate::args::FileArgs;
 use crate::failure::{Exit, Failure};
@@ -10,17 +10,18 @@ use crate::target_args::{FormatArgs, TargetArgs};
 use crate::text;
 use serde_json::json;
 
-/// Print rows as HBase would answer
+/// Print rows as HBase would return them
 ///
-/// Of a region, or of all regions of a table: the versions that the families keep, without what is deleted or has expired.
-/// Of an HFile, or files without a region, which do not say what their family keeps: all versions that are asked for.
-/// A line a cell. With --json: {"row","family","qualifier","timestamp","type","value","sequence_id","tags"}, sequence_id and
-/// tags where there are some.
+/// For a region, or all regions of a table: the versions that the families keep, without deleted or expired
+/// cells. For an HFile, or files without a region, which do not record the settings of their family: all
+/// requested versions. One line per cell. With --json:
+/// {"row","family","qualifier","timestamp","type","value","sequence_id","tags"}, with sequence_id and tags if
+/// present.
 ///
-/// If --limit ends the scan before its end, standard error says from where --resume goes on: at:ROW or after:ROW; with --json
-/// as {"cursor"}.
+/// If --limit ends the scan early, standard error has the position from which --resume continues: at:ROW or
+/// after:ROW; with --json as {"cursor"}.
 ///
-/// Nothing is changed. Rows printed before an error are right.
+/// Files are not changed. Rows printed before an error are correct.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {

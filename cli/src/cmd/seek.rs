@@ -1,4 +1,4 @@
-//! `hregion seek`: one key, by the index.
+//! `hregion seek`: looks up a key with the index.
 
 use crate::args::{FileArgs, LineArgs};
 use crate::cell_line::{self, Look};
@@ -13,15 +13,16 @@ use serde_json::{Map, Value};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-/// Find the first cell at or after a key, by the index
+/// Find the first cell at or after a key, using the index
 ///
-/// Prints that cell, or nothing if there is none. Row and column are taken as they are printed: \xHH for what is not
-/// printable ASCII.
+/// Prints that cell, or nothing if there is none. Row and column are given in their printed form: \xHH for
+/// bytes that are not printable ASCII.
 ///
-/// With --keys, many keys: a JSON object a line, {"row","family","qualifier","timestamp","type"}, where what is missing is
-/// empty, the latest timestamp, the type Maximum. With --json prints {"key","seek","cell","before"} for each: the result of
-/// HBase's seekTo (0 the very key, 1 a cell before it, -1 none, -2 the first cell behind it), the cell it
-/// stands on, and the last cell before the key.
+/// With --keys, looks up many keys: one JSON object per line,
+/// {"row","family","qualifier","timestamp","type"}, where missing members default to empty, the latest
+/// timestamp, and the type Maximum. With --json, prints {"key","seek","cell","before"} for each: the result
+/// of HBase's seekTo (0 the exact key, 1 a cell before it, -1 none, -2 the first cell after it), the cell
+/// found, and the last cell before the key.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -40,7 +41,7 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "keys")]
     before: bool,
 
-    /// Look up many keys, JSON lines, from a file (or - for standard input; .gz is unpacked)
+    /// Look up many keys, JSON lines, from a file (or - for standard input; .gz is decompressed)
     #[arg(long, value_name = "FILE", conflicts_with = "row")]
     keys: Option<PathBuf>,
 
@@ -61,7 +62,7 @@ Examples:
   hregion seek 8e8ab58dcf39412d 'user1\\x00' cf:name --before
   hregion seek 8e8ab58dcf39412d --keys keys.jsonl --json";
 
-/// Blocks kept from key to key.
+/// Capacity of the block cache for many keys, in bytes.
 const CACHE: u64 = 64 << 20;
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
@@ -75,7 +76,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     seek_many(&file, keys, &args.lines.limits(), out)
 }
 
-/// The key before all versions of a row, or of a column.
+/// Returns the key before all versions of a row or a column.
 fn key_of(row: &str, column: Option<&str>) -> Result<SeekKey, Fault> {
     let (family, qualifier) =
         column.map_or(("", ""), |column| column.split_once(':').unwrap_or((column, "")));
@@ -84,7 +85,7 @@ fn key_of(row: &str, column: Option<&str>) -> Result<SeekKey, Fault> {
     Ok(SeekKey::first_on_column(&row, &family, &qualifier))
 }
 
-/// What the library asserts.
+/// Checks the lengths that the library asserts.
 fn check_lengths(row: &[u8], family: &[u8]) -> Result<(), String> {
     if row.len() > MAX_ROW_LEN {
         return Err(format!("a row of {} bytes, expected {MAX_ROW_LEN} at most", row.len()));
@@ -151,7 +152,7 @@ fn seek_many(file: &HFile, path: &Path, limits: &Limits, out: &mut Output) -> Re
     Ok(Exit::Done)
 }
 
-/// Keys, a JSON object a line.
+/// Keys from JSON lines.
 struct KeyLines<'p> {
     lines: Lines<'p>,
     key: SeekKey,
@@ -162,7 +163,7 @@ impl<'p> KeyLines<'p> {
         Ok(Self { lines: Lines::open(path, limits, &Progress::none())?, key: SeekKey::new() })
     }
 
-    /// The next key; none at the end.
+    /// Returns the next key; `None` at the end.
     fn next(&mut self) -> Result<Option<&SeekKey>, Fault> {
         let Some(line) = self.lines.next()? else { return Ok(None) };
         match set_key(&mut self.key, line) {

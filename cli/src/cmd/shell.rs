@@ -12,29 +12,32 @@ use std::path::{Path, PathBuf};
 
 /// HBase's shell on local files
 ///
-/// get, scan, count, put, delete, deleteall, incr, append, create, describe, list, flush, compact and others, in the syntax of
-/// HBase's own shell; `help` lists them. In a terminal a line can be edited, completed and is remembered, and an error ends
-/// nothing. Commands of -e, or of standard input that is no terminal, end at the first error.
+/// Provides get, scan, count, put, delete, deleteall, incr, append, create, describe, list, flush, compact
+/// and others, in the syntax of HBase's own shell; `help` lists them. In a terminal, lines can be edited and
+/// completed, there is a history, and errors do not end the shell. With -e, or if standard input is not a
+/// terminal, the first error ends the shell.
 ///
-/// What is written is in memory until `flush` or the end of the shell, which flushes all: without a write-ahead log, which is not
-/// built yet, it is lost if the program is killed before. A table is locked from the first write on; reading locks nothing.
+/// Writes stay in memory until `flush` or the end of the shell, which flushes everything. Without a
+/// write-ahead log, which is not implemented yet, they are lost if the program is killed before. A table is
+/// locked from its first write; reading takes no locks.
 ///
-/// Timestamps are milliseconds. With --json, cells are as `hregion scan --json` prints them.
+/// Timestamps are in milliseconds. With --json, cells are printed as by `hregion scan --json`.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// A root directory of HBase, or one to make (empty, or not there); or the directory of a table or of a region
+    /// A root directory of HBase, or one to create (empty or missing); or the directory of a table or of a
+    /// region
     dir: PathBuf,
 
-    /// What the directory is, if it is not to be found by looking
+    /// The kind of the directory, if it cannot be detected
     #[arg(long = "as", value_name = "KIND")]
     kind: Option<Kind>,
 
-    /// A command, and no others; may be given again
+    /// A command to run instead of reading standard input; may be repeated
     #[arg(short = 'e', long = "execute", value_name = "COMMAND")]
     commands: Vec<String>,
 
-    /// Ask nobody: standard input has the commands, even if it is a terminal
+    /// Never prompt: read commands from standard input, even if it is a terminal
     #[arg(short = 'n', long)]
     noninteractive: bool,
 
@@ -67,7 +70,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     } else {
         run_input(&mut session, &args.lines.limits(), out)
     };
-    // what was done stays done, whatever came behind it
+    // commands that were executed stay executed, whatever failed after them
     let closed = session.close();
     done.and(closed).map(|()| Exit::Done)
 }
@@ -81,7 +84,8 @@ fn run_all(commands: &[String], session: &mut Session, out: &mut Output) -> Resu
     Ok(())
 }
 
-/// Does the commands of standard input, each as soon as it is complete. The limit of a line is that of a whole command.
+/// Runs the commands of standard input, each as soon as it is complete. The line limit applies to a whole
+/// command.
 fn run_input(session: &mut Session, limits: &Limits, out: &mut Output) -> Result<(), Failure> {
     let (path, limit) = (Path::new("standard input"), limits.line_bytes);
     let mut input = std::io::stdin().lock();

@@ -1,4 +1,4 @@
-//! `hregion stats`: what the cells are like.
+//! `hregion stats`: prints statistics of cells.
 
 use crate::args::FileArgs;
 use crate::failure::{Exit, Failure, Fault};
@@ -14,11 +14,14 @@ use std::path::PathBuf;
 
 /// Show how large, how many and how old the cells are
 ///
-/// Reads what a raw scan of all versions reads: older versions and delete markers too, once each, and from 1970 on. For rows, cells, keys and values: how they are spread
-/// by size; cells of a row, versions of a column, ages of cells; and the heaviest rows. It takes the same memory however much
-/// there is. A cell is as large as it is in a block without encoding: 8 bytes for its lengths, key, value and tags.
+/// Reads the cells that a raw scan of all versions reads: each cell once, including older versions and delete
+/// markers, from 1970 on. Prints the size distributions of rows, cells, keys and values; the cells per row,
+/// versions per column and ages of cells; and the heaviest rows. Memory use does not depend on the amount of
+/// data. The size of a cell is that in a block without encoding: 8 bytes for its lengths, key, value and
+/// tags.
 ///
-/// With --json: one object: {"rows","columns","cells","bytes","types","families","timestamps","row_bytes","row_cells",
+/// With --json: one object:
+/// {"rows","columns","cells","bytes","types","families","timestamps","row_bytes","row_cells",
 /// "cell_bytes","key_bytes","value_bytes","column_versions","age_millis","future_cells","heaviest_rows"}.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
@@ -26,15 +29,15 @@ pub(crate) struct Args {
     #[command(flatten)]
     target: TargetArgs,
 
-    /// So many of the heaviest rows
+    /// Number of heaviest rows to list
     #[arg(long, value_name = "ROWS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(0..=1000))]
     top: u16,
 
-    /// What time it is, in milliseconds: ages are as of then [default: now]
+    /// The current time in milliseconds, for ages [default: now]
     #[arg(long, value_name = "MILLIS")]
     now: Option<i64>,
 
-    /// Draw a picture, too
+    /// Also draw a picture
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     svg: Option<PathBuf>,
 

@@ -1,4 +1,4 @@
-//! `hregion verify`: reads everything and believes nothing.
+//! `hregion verify`: reads and checks everything.
 
 use crate::args::FileArgs;
 use crate::failure::{Exit, Failure, Fault};
@@ -11,14 +11,16 @@ use serde_json::json;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-/// Read everything, believe nothing, list every fault
+/// Read everything, trust nothing, list every fault
 ///
-/// Checks checksums, the order of cells, the index against the blocks, Bloom filters against the cells, and what trailer
-/// and file info say against what is there. Of a region or a table it checks every store file, with references and links
-/// followed, and what the files of a family say of each other. Goes on after a fault, and to the next file.
+/// Checks checksums, the order of cells, the index against the blocks, Bloom filters against the cells, and
+/// trailer and file info against the contents. For a region or a table, checks every store file, following
+/// references and links, and the files of a family against each other. Continues after a fault, and with the
+/// next file.
 ///
-/// Exit code 3 if there is a fault; 4 or 5 if a file could not be judged: it needs what this build lacks, or could not be read.
-/// With --json: {"path","offset","block","kind","message"} a fault, then {"summary":{"files","blocks","cells","faults"}}.
+/// Exit code 3 if there is a fault; 4 or 5 if a file could not be checked, because it needs a feature that
+/// this build lacks, or could not be read. With --json: {"path","offset","block","kind","message"} for each
+/// fault, then {"summary":{"files","blocks","cells","faults"}}.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -26,7 +28,7 @@ pub(crate) struct Args {
     #[arg(required = true, value_name = "TARGET")]
     targets: Vec<PathBuf>,
 
-    /// What the targets are, if it is not to be found by looking
+    /// The kind of the targets, if it cannot be detected
     #[arg(long = "as", value_name = "KIND")]
     kind: Option<Kind>,
 
@@ -40,16 +42,16 @@ Examples:
   hregion verify /hbase/data/default/t
   hregion verify --json family/* | jq -r 'select(.kind) | .path' | sort -u";
 
-/// What is verified by one call of the library.
+/// A part that one call of the library verifies.
 enum Part {
-    /// A file, and what it is said to be.
+    /// A file, and its kind, if given.
     File(PathBuf, Option<Kind>),
     Region(PathBuf, RegionOptions),
     /// A family of a region.
     Family(PathBuf, Vec<u8>, RegionOptions),
 }
 
-/// The parts of a target.
+/// Returns the parts of a target.
 fn find(path: &Path, kind: Option<Kind>, regions: &RegionOptions) -> Result<Vec<Part>, Fault> {
     let file = |path: PathBuf| Part::File(path, None);
     let region = |path: PathBuf| Part::Region(path, regions.clone());
@@ -67,14 +69,14 @@ fn find(path: &Path, kind: Option<Kind>, regions: &RegionOptions) -> Result<Vec<
     })
 }
 
-/// What was found in all files.
+/// Totals over all files.
 #[derive(Debug, Default)]
 struct Tally {
     files: u64,
     blocks: u64,
     cells: u64,
     faults: u64,
-    /// The first reason for which a file could not be judged.
+    /// The first reason why a file could not be checked.
     unjudged: Option<Fault>,
 }
 

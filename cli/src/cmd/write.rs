@@ -1,4 +1,4 @@
-//! `hregion write`: an HFile from a list of cells.
+//! `hregion write`: writes an HFile from a list of cells.
 
 use crate::cell_file::{CellFile, CellFiles};
 use crate::cell_source::{CellSource, JsonCells};
@@ -14,14 +14,16 @@ use std::path::{Path, PathBuf};
 
 /// Write an HFile from cells in JSON lines
 ///
-/// Cells are as `cells --json` prints them: {"row","family","qualifier","timestamp","type","value","sequence_id","tags"}.
-/// The last three may be missing. They come in HBase's order, or are sorted by --sort.
+/// Input is in the format of `cells --json`:
+/// {"row","family","qualifier","timestamp","type","value","sequence_id","tags"}. The last three members are
+/// optional. Cells must be in HBase's order, or are sorted by --sort.
 ///
-/// The file is written aside and gets its name when it is complete. With --json prints {"path","cells","bytes"}.
+/// The file is written to a temporary file, which is renamed when it is complete. With --json prints
+/// {"path","cells","bytes"}.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The list of cells (- for standard input; .gz is unpacked)
+    /// The list of cells (- for standard input; .gz is decompressed)
     #[arg(default_value = "-", hide_default_value = true)]
     cells: PathBuf,
 
@@ -64,7 +66,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     finish(file, &args.out, out)
 }
 
-/// Draws how far a list has been read.
+/// Starts the progress bar for reading a list.
 pub(crate) fn start_progress(list: &Path, out: &mut Output) {
     match list.metadata().ok().filter(|meta| meta.is_file()) {
         Some(meta) => out.start_progress(meta.len(), false),
@@ -72,7 +74,7 @@ pub(crate) fn start_progress(list: &Path, out: &mut Output) {
     }
 }
 
-/// Appends all cells that there are.
+/// Appends all cells.
 pub(crate) fn append_all(cells: &mut dyn CellSource, file: &mut CellFile) -> Result<(), Fault> {
     while let Some(cell) = cells.peek() {
         file.append(cell).map_err(|error| cells.blame(error))?;
@@ -81,7 +83,7 @@ pub(crate) fn append_all(cells: &mut dyn CellSource, file: &mut CellFile) -> Res
     Ok(())
 }
 
-/// Finishes the file and says what is in it.
+/// Finishes the file and prints a summary.
 pub(crate) fn finish(file: CellFile, path: &Path, out: &mut Output) -> Result<Exit, Failure> {
     let cells = file.cells();
     let bytes = file.finish()?;

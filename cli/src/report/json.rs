@@ -1,4 +1,4 @@
-//! A report as one line of JSON.
+//! The report as one line of JSON.
 
 use super::{InfoValue, listed, or_null, root_entries, trailer};
 use crate::cell_line;
@@ -10,13 +10,13 @@ use hregion::{BlockHeader, BloomFilter, CellKey, HFile};
 use serde_json::{Map, Value, json};
 use std::io::Write as _;
 
-/// Prints all that a file says of itself; the block headers only if they are asked for.
+/// Prints the metadata of a file; the block headers only on request.
 pub(crate) fn print(file: &HFile, with_blocks: bool, out: &mut Output) -> Result<(), Failure> {
     let report = report(file)?;
     if !with_blocks {
         return out.json_line(&report);
     }
-    // there can be millions of them, so that they do not go through a `Value`
+    // there can be millions of headers, so they are not collected in a `Value`
     let headers = file.block_headers().collect::<hregion::Result<Vec<_>>>()?;
     let report = text::json(&report);
     let head = report.strip_suffix('}').unwrap_or(&report);

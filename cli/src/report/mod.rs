@@ -1,4 +1,4 @@
-//! What a file says of itself, decoded; then as JSON or as text.
+//! The decoded metadata of a file, as JSON or text.
 
 pub(crate) mod json;
 pub(crate) mod text;
@@ -6,7 +6,7 @@ pub(crate) mod text;
 use hregion::{CellKey, HFile, Trailer};
 use serde_json::{Value, json};
 
-/// The trailer's fields, in the order in which they are shown.
+/// Returns the trailer's fields, in display order.
 fn trailer(trailer: &Trailer) -> [(&'static str, Value); 15] {
     [
         ("major_version", trailer.major_version().into()),
@@ -64,7 +64,7 @@ const KEYS: [&[u8]; 2] = [b"hfile.LASTKEY", b"hfile.KEY_OF_BIGGEST_CELL"];
 const TIME_RANGE: &[u8] = b"TIMERANGE";
 
 impl<'f> InfoValue<'f> {
-    /// The value by the name of its entry. One that is not as the name wants it is shown as the bytes that it is.
+    /// Decodes the value of the named entry. Malformed values are shown as bytes.
     fn decode(name: &[u8], value: &'f [u8]) -> Self {
         let known = if INTS.contains(&name) {
             int(value).map(Self::Number)
@@ -92,21 +92,21 @@ fn long(value: &[u8]) -> Option<i64> {
     Some(i64::from_be_bytes(*value.first_chunk()?))
 }
 
-/// Of a longer root index the first and the last so many entries are shown.
+/// The number of entries shown at each end of a long root index.
 const LISTED: usize = 20;
 
-/// Which entries of an index of so many are shown.
+/// Returns the shown entries of an index of `count` entries.
 fn listed(count: usize) -> impl Iterator<Item = usize> {
     let (head, tail) = if count > 2 * LISTED { (LISTED, count - LISTED) } else { (count, count) };
     (0..head).chain(tail..count)
 }
 
-/// How many entries the root index has. A file without cells may have one all the same, which means nothing.
+/// Returns the number of entries of the root index. A file without cells may have a meaningless one.
 fn root_entries(file: &HFile) -> usize {
     if file.entry_count() == 0 { 0 } else { file.root_index().len() }
 }
 
-/// A number that is there, or null.
+/// Returns a number, or null.
 fn or_null(number: Option<u64>) -> Value {
     number.map_or(Value::Null, |number| json!(number))
 }

@@ -1,4 +1,4 @@
-//! A report for people, in the look of `hbase hfile`.
+//! The report as text, in the format of `hbase hfile`.
 
 use super::{InfoValue, listed, root_entries, trailer};
 use crate::failure::Failure;
@@ -9,7 +9,7 @@ use hregion::{BloomFilter, CellKey, HFile};
 use serde_json::Value;
 use std::io::Write as _;
 
-/// Prints the file in a few lines.
+/// Prints a summary of a few lines.
 pub(crate) fn summary(file: &HFile, out: &mut Output) -> Result<(), Failure> {
     let trailer = file.trailer();
     writeln!(out, "File: {}", text::path(file.path()))?;
@@ -75,7 +75,7 @@ fn bloom(title: &str, filter: Option<&BloomFilter>, out: &mut Output) -> Result<
     Ok(())
 }
 
-/// Prints the root index as a table; of a long one the ends.
+/// Prints the root index as a table; only the ends of a long one.
 pub(crate) fn root_index(file: &HFile, out: &mut Output) -> Result<(), Failure> {
     let count = root_entries(file);
     writeln!(out, "Block index: {count} entries, {} levels", file.index_levels())?;

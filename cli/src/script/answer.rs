@@ -1,22 +1,22 @@
-//! Answers (replay.md §8, §9). Written by hand, as cells are.
+//! Answers of operations (replay.md §8, §9). Formatted by hand, like cells.
 
 use super::refusal::Refusal;
 use crate::cell_line::{put_decimal, put_quoted};
 use hregion::{CellRef, Row, ScanResult};
 
-/// What an operation answers.
+/// The answer of an operation.
 #[derive(Debug)]
 pub(super) enum Answer {
-    /// Nothing: it was done.
+    /// No answer: the operation succeeded.
     None,
     /// The cells of a row.
     Cells(Row),
     Exists(bool),
-    /// Whether a condition held, and the cells that the mutations answered, if they did.
+    /// Whether a condition held and, if it did, the cells returned by the mutations.
     Checked(bool, Row),
-    /// What came of each mutation of a batch.
+    /// The status of each mutation of a batch.
     Status(Vec<&'static str>),
-    /// Rows; from an open scanner, also whether there may be more.
+    /// Rows; for an open scanner, also whether there may be more.
     Rows {
         rows: Vec<ScanResult>,
         more: Option<bool>,
@@ -27,7 +27,7 @@ pub(super) enum Answer {
 }
 
 impl Answer {
-    /// Appends the line of an answer; nothing if there is none.
+    /// Appends the line of the answer, if there is one.
     pub(super) fn put(&self, out: &mut Vec<u8>, id: i64) {
         if matches!(self, Self::None) {
             return;
@@ -102,7 +102,7 @@ fn put_cells(out: &mut Vec<u8>, row: &Row) {
     put_list(out, row.cells(), put_cell);
 }
 
-/// Appends a cell of a known row: `[family, qualifier, timestamp, type, value]`, and its tags, if it has some.
+/// Appends a cell of a known row: `[family, qualifier, timestamp, type, value]`, and its tags, if any.
 fn put_cell(out: &mut Vec<u8>, cell: CellRef<'_>) {
     out.push(b'[');
     put_quoted(out, cell.family());

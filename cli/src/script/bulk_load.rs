@@ -1,4 +1,4 @@
-//! The files of a bulk load (replay.md §5).
+//! Files for bulk loads (replay.md §5).
 
 use super::family::FamilySettings;
 use super::members::{self, Members, required, tuple};
@@ -40,7 +40,7 @@ impl BulkFile {
         }
     }
 
-    /// Writes the file as a job would, for a family of these settings. Returns its path.
+    /// Writes the file as HBase's job would, for a family with `settings`. Returns its path.
     pub(super) fn write(
         &self,
         dir: &Path,

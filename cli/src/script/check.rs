@@ -1,4 +1,4 @@
-//! Mutations under a condition (replay.md §4).
+//! Conditional mutations (replay.md §4).
 
 use super::filter::parse_filter;
 use super::members::{Members, required};
@@ -6,7 +6,7 @@ use super::mutation::{parse_mutations, parse_time_range};
 use super::query::Asked;
 use hregion::{CheckAndMutate, Compare};
 
-/// Reads a condition and what is done if it holds.
+/// Parses a condition and its mutations.
 pub(super) fn parse_check(members: &mut Members) -> Result<Asked<CheckAndMutate>, String> {
     let row = required(members.bytes("row")?, "row")?;
     let mutations = parse_mutations(&row, members)?;

@@ -34,7 +34,7 @@ impl Create {
     }
 }
 
-/// What a script says of a family.
+/// A script's settings of a family.
 #[derive(Clone, Debug)]
 pub(super) struct FamilySettings {
     pub(super) name: Vec<u8>,
@@ -75,13 +75,13 @@ impl FamilySettings {
         Ok(family)
     }
 
-    /// Has these settings in the place of its own.
+    /// Applies the overrides to the settings.
     pub(super) fn with(mut self, overrides: &[Override]) -> Self {
         overrides.iter().for_each(|one| one.apply(&mut self));
         self
     }
 
-    /// The family, for the region.
+    /// Returns the family for the region.
     pub(super) fn family(&self) -> Family {
         let family = Family::new(self.name.clone())
             .max_versions(self.versions)
@@ -98,7 +98,7 @@ impl FamilySettings {
         }
     }
 
-    /// How a job would write a file for it.
+    /// Returns the options with which a job would write a file for the family.
     pub(super) fn file_options(&self) -> HFileWriterOptions {
         HFileWriter::options()
             .tags(true)
@@ -110,12 +110,12 @@ impl FamilySettings {
     }
 }
 
-/// The number that stands for all versions.
+/// Maps the number that means all versions to `u32::MAX`.
 pub(super) fn all_if_max(versions: u32) -> u32 {
     if versions == i32::MAX.unsigned_abs() { u32::MAX } else { versions }
 }
 
-/// A number that cannot be negative.
+/// Takes a non-negative number.
 pub(super) fn count(members: &mut Members, name: &str) -> Result<Option<u32>, String> {
     let Some(number) = members.number(name)? else { return Ok(None) };
     let count = u32::try_from(number).ok().filter(|&count| i32::try_from(count).is_ok());

@@ -1,4 +1,5 @@
-//! Filters (replay.md §7): an expression of HBase's filter language, or an object for what cannot be said there.
+//! Filters (replay.md §7): an expression of HBase's filter language, or an object for filters it cannot
+//! express.
 
 use super::members::{self, Members, required, tuple};
 use super::query::Asked;
@@ -8,12 +9,12 @@ use hregion::{Comparator, Compare, ErrorKind, Filter};
 use serde_json::Value;
 use std::ops::Bound;
 
-/// What cannot be made into a filter.
+/// Why a filter could not be built.
 #[derive(Debug)]
 enum Unmade {
-    /// It is nothing that a script can have.
+    /// The value is invalid in a script.
     Wrong(String),
-    /// HBase refuses to make it.
+    /// HBase refuses to build the filter.
     Refused(Refusal),
 }
 
@@ -26,7 +27,7 @@ impl From<String> for Unmade {
 impl From<hregion::Error> for Unmade {
     fn from(error: hregion::Error) -> Self {
         Self::Refused(match error.kind() {
-            // a regular expression of Java's that there is no other way to run
+            // a regular expression of Java's that cannot be executed here
             ErrorKind::Unsupported => Refusal::Unsupported,
             _ => Refusal::IllegalArgument,
         })
@@ -35,7 +36,7 @@ impl From<hregion::Error> for Unmade {
 
 type Made<T> = Result<T, Unmade>;
 
-/// The filter of a read, if it has one.
+/// Takes the filter of a read, if there is one.
 pub(super) fn parse_filter(members: &mut Members) -> Result<Asked<Option<Filter>>, String> {
     match members.take("filter").map(make).transpose() {
         Ok(filter) => Ok(Ok(filter)),
@@ -123,7 +124,7 @@ fn single_column(value: Value) -> Made<Filter> {
     })
 }
 
-/// A filter that is nothing but a comparison.
+/// Builds a filter that consists of a comparison.
 fn compared(value: Value, make: fn(Compare, Comparator) -> Filter) -> Made<Filter> {
     with_members(value, |members| {
         let (compare, comparator) = required(condition(members)?, "op")?;
@@ -136,7 +137,7 @@ fn column(members: &mut Members) -> Made<(Vec<u8>, Vec<u8>)> {
     Ok((family, required(members.bytes("qualifier")?, "qualifier")?))
 }
 
-/// An operator and what is compared with, if there is an operator.
+/// Takes an operator and its comparator, if there is an operator.
 fn condition(members: &mut Members) -> Made<Option<(Compare, Comparator)>> {
     let (op, comparator) = (members.text("op")?, members.take("cmp"));
     let Some(op) = op else {
@@ -182,7 +183,7 @@ fn make_comparator(value: Value) -> Made<Comparator> {
     })
 }
 
-/// Reads an object, all of its members.
+/// Reads an object and requires that all its members are consumed.
 fn with_members<T>(value: Value, read: impl FnOnce(&mut Members) -> Made<T>) -> Made<T> {
     let mut members = Members::of(value, "its members")?;
     let made = read(&mut members)?;

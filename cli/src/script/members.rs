@@ -1,14 +1,14 @@
-//! The members of a JSON object, taken out one by one, so that what is left is what nobody knows.
+//! The members of a JSON object, consumed one by one, so that unknown members are found.
 
 use hregion::cell::parse_binary;
 use serde_json::{Map, Value};
 
-/// An object of a script. Members that are absent and those that are null are the same.
+/// An object of a script. Absent and null members are equivalent.
 #[derive(Debug)]
 pub(super) struct Members(Map<String, Value>);
 
 impl Members {
-    /// The members of what must be an object.
+    /// Returns the members of `value`, which must be an object.
     pub(super) fn of(value: Value, what: &str) -> Result<Self, String> {
         match value {
             Value::Object(members) => Ok(Self(members)),
@@ -16,7 +16,7 @@ impl Members {
         }
     }
 
-    /// Takes a member out.
+    /// Takes a member.
     pub(super) fn take(&mut self, name: &str) -> Option<Value> {
         self.0.remove(name).filter(|value| !value.is_null())
     }
@@ -29,7 +29,7 @@ impl Members {
         self.take(name).map(read).transpose().map_err(|message| format!("{name}: {message}"))
     }
 
-    /// Text that is no byte string.
+    /// Takes plain text, not a byte string.
     pub(super) fn text(&mut self, name: &str) -> Result<Option<String>, String> {
         self.take_as(name, text)
     }
@@ -51,7 +51,7 @@ impl Members {
         self.take_as(name, list)
     }
 
-    /// A list of which every element is read alike.
+    /// Takes a list and reads each element with `read`.
     pub(super) fn list_of<T>(
         &mut self,
         name: &str,
@@ -61,7 +61,7 @@ impl Members {
         self.take_as(name, read_all)
     }
 
-    /// What there is under names of its own.
+    /// Takes an object with arbitrary member names.
     pub(super) fn pairs(&mut self, name: &str) -> Result<Vec<(String, Value)>, String> {
         let read = |value| Ok(Members::of(value, "a list by names")?.0.into_iter().collect());
         Ok(self.take_as(name, read)?.unwrap_or_default())
@@ -76,7 +76,7 @@ impl Members {
     }
 }
 
-/// What must be there.
+/// Unwraps a required member.
 pub(super) fn required<T>(value: Option<T>, name: &str) -> Result<T, String> {
     value.ok_or_else(|| format!("{name}: missing"))
 }
@@ -88,7 +88,7 @@ pub(super) fn text(value: Value) -> Result<String, String> {
     }
 }
 
-/// The bytes that a string shows in their `toStringBinary` form.
+/// Decodes a string in `toStringBinary` form.
 pub(super) fn bytes(value: Value) -> Result<Vec<u8>, String> {
     text(value).map(|text| parse_binary(&text))
 }
@@ -104,7 +104,7 @@ pub(super) fn list(value: Value) -> Result<Vec<Value>, String> {
     }
 }
 
-/// A list of so many elements, of which `what` tells the meaning.
+/// Reads a list of exactly `N` elements; `what` describes them.
 pub(super) fn tuple<const N: usize>(value: Value, what: &str) -> Result<[Value; N], String> {
     list(value)?.try_into().map_err(|_| format!("expected {what}"))
 }

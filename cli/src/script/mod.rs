@@ -1,4 +1,4 @@
-//! Operation scripts (replay.md): what is to be done with one region, line by line, and what it answers.
+//! Operation scripts (replay.md): operations on one region, one per line, and their answers.
 
 mod answer;
 mod bulk_load;

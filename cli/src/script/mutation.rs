@@ -1,4 +1,4 @@
-//! Mutations, alone and together (replay.md §4).
+//! Mutations, single and combined (replay.md §4).
 
 use super::members::{self, Members, required, tuple};
 use super::query::{Asked, parse_range};
@@ -13,11 +13,12 @@ pub(super) struct RowMutations {
     pub(super) mutations: Vec<Mutation>,
 }
 
-/// The mutations of a row that is named around them. One that HBase's client would not make refuses all.
+/// Parses the mutations of a row that is given outside. If HBase's client would refuse to build one, all are
+/// refused.
 pub(super) fn parse_mutations(row: &[u8], members: &mut Members) -> Result<Asked<Vec<Mutation>>, String> {
     let parse = |value| {
         let mut members = Members::of(value, "a mutation")?;
-        // it may name its row, too
+        // a mutation may name its row, too
         let row = members.bytes("row")?.unwrap_or_else(|| row.to_owned());
         let mutation = parse_mutation(row, &mut members)?;
         members.end().map(|()| mutation)
@@ -25,7 +26,7 @@ pub(super) fn parse_mutations(row: &[u8], members: &mut Members) -> Result<Asked
     Ok(required(members.list_of("mutations", parse)?, "mutations")?.into_iter().collect())
 }
 
-/// The mutations of a batch: puts and deletes of any rows.
+/// Parses the mutations of a batch: puts and deletes of any rows.
 pub(super) fn parse_batch(members: &mut Members) -> Result<Vec<Mutation>, String> {
     let parse = |value| {
         let mut members = Members::of(value, "a mutation")?;
@@ -50,7 +51,7 @@ fn parse_mutation(row: Vec<u8>, members: &mut Members) -> Result<Asked<Mutation>
     })
 }
 
-/// An increment of a row.
+/// Parses an increment of a row.
 pub(super) fn parse_increment(row: Vec<u8>, members: &mut Members) -> Result<Asked<Increment>, String> {
     let mut increment = Increment::new(row);
     for cell in required(members.list("cells")?, "cells")? {
@@ -65,7 +66,7 @@ pub(super) fn parse_increment(row: Vec<u8>, members: &mut Members) -> Result<Ask
     Ok(time_range.map(|range| increment.time_range(range).return_results(results)))
 }
 
-/// An append to a row.
+/// Parses an append to a row.
 pub(super) fn parse_append(row: Vec<u8>, members: &mut Members) -> Result<Asked<Append>, String> {
     let mut append = Append::new(row);
     for cell in required(members.list("cells")?, "cells")? {
@@ -80,7 +81,7 @@ pub(super) fn parse_append(row: Vec<u8>, members: &mut Members) -> Result<Asked<
     Ok(time_range.map(|range| append.time_range(range).return_results(results)))
 }
 
-/// What increments and appends have in common.
+/// The common settings of increments and appends.
 struct DeltaSettings {
     ttl: Option<i64>,
     time_range: Asked<TimeRange>,
@@ -97,12 +98,12 @@ impl DeltaSettings {
     }
 }
 
-/// The member `time_range`.
+/// Takes the member `time_range`.
 pub(super) fn parse_time_range(members: &mut Members) -> Result<Asked<TimeRange>, String> {
     members.take("time_range").map_or(Ok(Ok(TimeRange::ALL)), parse_range)
 }
 
-/// A put of a row.
+/// Parses a put to a row.
 pub(super) fn parse_put(row: Vec<u8>, members: &mut Members) -> Result<Put, String> {
     let mut put = Put::new(row);
     for cell in required(members.list("cells")?, "cells")? {
@@ -120,7 +121,7 @@ pub(super) fn parse_put(row: Vec<u8>, members: &mut Members) -> Result<Put, Stri
     })
 }
 
-/// A delete of a row.
+/// Parses a delete of a row.
 pub(super) fn parse_delete(row: Vec<u8>, members: &mut Members) -> Result<Delete, String> {
     let mut delete = Delete::new(row);
     if let Some(timestamp) = members.number("timestamp")? {
@@ -150,7 +151,7 @@ pub(super) fn parse_delete(row: Vec<u8>, members: &mut Members) -> Result<Delete
     Ok(delete)
 }
 
-/// A timestamp; none for that of the clock.
+/// Parses a timestamp; `None` means the current time.
 fn parse_timestamp(value: Value) -> Result<Option<i64>, String> {
     match value {
         Value::Null => Ok(None),

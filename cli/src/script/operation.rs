@@ -1,4 +1,4 @@
-//! The lines of a script (replay.md §1): an operation each.
+//! The lines of a script (replay.md §1), each with one operation.
 
 use super::bulk_load::BulkFile;
 use super::check::parse_check;
@@ -17,7 +17,7 @@ pub(crate) struct Line {
     pub(super) operation: Operation,
 }
 
-/// What is to be done.
+/// An operation.
 #[derive(Debug)]
 pub(super) enum Operation {
     Create(Create),
@@ -29,7 +29,7 @@ pub(super) enum Operation {
     MutateRow(Asked<RowMutations>),
     Batch(Vec<Mutation>),
     Check(Asked<CheckAndMutate>),
-    /// Of these families, or of all.
+    /// Flushes these families, or all.
     Flush(Option<Vec<Vec<u8>>>),
     Compact(Option<Vec<Vec<u8>>>, Chosen),
     BulkLoad(Vec<BulkFile>),
@@ -39,18 +39,18 @@ pub(super) enum Operation {
     Exists(Asked<Get>),
     Scan(Asked<ScanOf>),
     OpenScanner(String, Asked<ScanOf>),
-    /// So many rows of an open scanner, or all.
+    /// Reads up to this many rows of an open scanner, or all.
     Next(String, Option<usize>),
     CloseScanner(String),
-    /// An operation that the library does not have yet.
+    /// An operation that the library does not support yet.
     Unsupported,
 }
 
-/// Which files of a family a compaction takes.
+/// The files of a family that a compaction takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Chosen {
     All,
-    /// So many of them, from one on, the oldest being 0.
+    /// `count` files, starting with index `from`; 0 is the oldest.
     Some {
         from: usize,
         count: usize,
@@ -58,16 +58,16 @@ pub(super) enum Chosen {
 }
 
 impl Line {
-    /// Reads a line.
+    /// Parses a line.
     pub(crate) fn parse(line: &[u8]) -> Result<Self, String> {
         let value = serde_json::from_slice(line).map_err(|error| error.to_string())?;
         let mut members = Members::of(value, "an operation")?;
         let id = required(members.number("id")?, "id")?;
         let op = required(members.text("op")?, "op")?;
-        // the answers of HBase to this operation are no model
+        // marks operations for which HBase's answers are not the expected ones
         members.text("quirk")?;
         let operation = match op.as_str() {
-            // what it takes is not looked at
+            // its other members are not checked
             "crash" => return Ok(Self { id, operation: Operation::Unsupported }),
             op => Operation::parse(op, &mut members).map_err(|message| format!("{op}: {message}"))?,
         };
@@ -75,7 +75,7 @@ impl Line {
         Ok(Self { id, operation })
     }
 
-    /// The number of the operation.
+    /// Returns the number of the operation.
     pub(crate) fn id(&self) -> i64 {
         self.id
     }

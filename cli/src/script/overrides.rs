@@ -1,4 +1,4 @@
-//! Settings of families that take the place of a script's: none of them changes an answer.
+//! Settings of families that override those of a script; none of them changes an answer.
 
 use super::family::FamilySettings;
 use crate::settings::{self, Bloom};
@@ -34,7 +34,7 @@ impl FromStr for Override {
 }
 
 impl Override {
-    /// Puts the setting in the place of the family's own.
+    /// Replaces the family's setting.
     pub(super) fn apply(self, family: &mut FamilySettings) {
         match self {
             Self::Bloom(bloom) => family.bloom = bloom.0,

@@ -1,4 +1,4 @@
-//! Plays a script on a region of its own.
+//! Plays a script on a dedicated region.
 
 use super::answer::Answer;
 use super::bulk_load::BulkFile;
@@ -17,20 +17,20 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A region, its clock, and the scanners that are open.
+/// A region, its clock, and the open scanners.
 #[derive(Debug)]
 pub(crate) struct Player {
     dir: PathBuf,
     overrides: Vec<Override>,
     cache: BlockCache,
     clock: Arc<ManualClock>,
-    /// None before it is created.
+    /// `None` until the region is created.
     stage: Option<Stage>,
     /// Dropped after the region, which flushes when it is dropped.
     scratch: ScratchDir,
 }
 
-/// What there is once the region is created.
+/// The state of a created region.
 #[derive(Debug)]
 struct Stage {
     create: Create,
@@ -38,10 +38,10 @@ struct Stage {
     scanners: HashMap<String, ResultScanner>,
 }
 
-/// What a script is wrong about, or what broke under it.
+/// Why playing stopped: an error in the script, or a failure.
 #[derive(Debug)]
 pub(crate) enum Stop {
-    /// There is no such operation here.
+    /// The operation is invalid at this point.
     Script(String),
     Failed(hregion::Error),
 }
@@ -57,7 +57,7 @@ type Played = Result<Answer, Stop>;
 const CACHE: u64 = 64 << 20;
 
 impl Player {
-    /// Plays on a region in `dir`, which is kept; or else on one that is gone afterwards.
+    /// Plays on a region in `dir`, which is kept, or in a temporary directory, which is removed afterwards.
     pub(crate) fn new(dir: Option<&Path>, overrides: Vec<Override>) -> Result<Self, Fault> {
         let scratch = ScratchDir::create()?;
         Ok(Self {
@@ -70,7 +70,7 @@ impl Player {
         })
     }
 
-    /// Does what a line says, and appends the line that answers it, if there is one.
+    /// Executes an operation and appends the line of its answer, if there is one.
     pub(crate) fn play(&mut self, line: Line, out: &mut Vec<u8>) -> Result<(), Stop> {
         let answer = match line.operation {
             Operation::Create(create) => self.create(create)?,
@@ -204,7 +204,7 @@ impl Stage {
     fn bulk_load(&self, files: &[BulkFile], dir: &Path, now: i64) -> hregion::Result<()> {
         let families = &self.create.families;
         let write = |file: &BulkFile| {
-            // one for a family that is not there is written as any other, for the region to refuse it
+            // a file for a missing family is written with arbitrary settings, for the region to refuse it
             let settings = families.iter().find(|family| family.name == file.family).unwrap_or(&families[0]);
             Ok((file.family.clone(), file.write(dir, settings, now)?))
         };
@@ -250,7 +250,7 @@ impl Stage {
     }
 }
 
-/// What was done has no answer unless it was refused.
+/// An operation without an answer, unless it was refused.
 fn done(done: hregion::Result<()>, asked: Asked) -> Played {
     answer(done.map(|()| Answer::None), asked)
 }
@@ -259,12 +259,12 @@ fn answer(answer: hregion::Result<Answer>, asked: Asked) -> Played {
     answer.or_else(|error| Ok(Answer::Refused(asked.refusal(error)?)))
 }
 
-/// Asks, if HBase's client would.
+/// Executes a read, unless HBase's client would refuse to build it.
 fn ask<T>(read: Makes<T>, ask: impl FnOnce(T) -> hregion::Result<Answer>) -> Played {
     made(read, Asked::Read, ask)
 }
 
-/// Writes what depends on its row, if HBase's client would.
+/// Executes a write that depends on its row, unless HBase's client would refuse to build it.
 fn modify<T>(write: Makes<T>, write_it: impl FnOnce(T) -> hregion::Result<Answer>) -> Played {
     made(write, Asked::Modify, write_it)
 }

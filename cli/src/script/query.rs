@@ -9,25 +9,25 @@ use hregion::cell::parse_binary;
 use hregion::{Get, Isolation, Scan, TimeRange};
 use serde_json::Value;
 
-/// A read that makes sense to a script; or why HBase's client would not even make it.
+/// A valid operation, or the exception with which HBase's client refuses to build it.
 pub(super) type Asked<T> = Result<T, Refusal>;
 
-/// What a scan is, beside the rows it asks for.
+/// A scan, with what is needed to name its errors.
 #[derive(Debug)]
 pub(super) struct ScanOf {
     pub(super) scan: Scan,
-    /// Whether it is raw and names columns, or reversed and loads families on demand: for these HBase has an error of its
-    /// own.
+    /// Whether the scan is raw with columns, or reversed with families loaded on demand: HBase reports these
+    /// with a separate exception.
     pub(super) has_own_error: bool,
 }
 
-/// Reads a get; `existence_only` is left for the caller.
+/// Parses a get; `existence_only` is left for the caller.
 pub(super) fn parse_get(members: &mut Members) -> Result<Asked<Get>, String> {
     let row = required(members.bytes("row")?, "row")?;
     Ok(parse_selection(members)?.map(|selection| selection.get(row)))
 }
 
-/// Reads a scan, all of its members.
+/// Parses a scan and consumes all its members.
 pub(super) fn parse_scan(members: &mut Members) -> Result<Asked<ScanOf>, String> {
     let reversed = members.flag("reversed", false)?;
     let start = members.bytes("start")?.unwrap_or_default();
@@ -36,7 +36,7 @@ pub(super) fn parse_scan(members: &mut Members) -> Result<Asked<ScanOf>, String>
     let include_stop = members.flag("include_stop", false)?;
     let prefix = members.bytes("prefix")?;
     let raw = members.flag("raw", false)?;
-    // what is not positive is no limit
+    // limits that are not positive are ignored
     let mut limit_of = |name| {
         Ok::<_, String>(members.number(name)?.and_then(|limit| u64::try_from(limit).ok()).unwrap_or(0))
     };
@@ -44,7 +44,7 @@ pub(super) fn parse_scan(members: &mut Members) -> Result<Asked<ScanOf>, String>
     let batch = u32::try_from(limit_of("batch")?).unwrap_or(u32::MAX);
     let caching = usize::try_from(limit_of("caching")?).unwrap_or(usize::MAX);
     let allow_partial = members.flag("allow_partial", false)?;
-    // changes no answer: files are read in one way
+    // has no effect on answers: files are read in one way
     match members.text("read_type")?.as_deref() {
         None | Some("DEFAULT" | "PREAD" | "STREAM") => {}
         Some(_) => return Err("read_type: expected PREAD or STREAM".into()),
@@ -87,7 +87,7 @@ fn parse_selection(members: &mut Members) -> Result<Asked<Selection>, String> {
     let family_time_ranges = members.pairs("family_time_ranges")?;
     let store_limit = members.number("store_limit")?.unwrap_or(-1);
     let store_offset = members.number("store_offset")?.unwrap_or(0);
-    // what is not said is a matter of the read
+    // without the member, the default of the read applies
     let on_demand = members.take("load_on_demand");
     let on_demand = on_demand.map(|flag| flag.as_bool().ok_or("load_on_demand: expected true or false"));
     selection.load_on_demand = on_demand.transpose()?;
@@ -117,7 +117,7 @@ fn parse_selection(members: &mut Members) -> Result<Asked<Selection>, String> {
             Ok(range) => selection.family_time_ranges.push((parse_binary(&family), range)),
         }
     }
-    // a negative limit is none
+    // a negative limit means none
     selection.store_limit = u32::try_from(store_limit).ok();
     match u32::try_from(store_offset) {
         Ok(offset) => selection.store_offset = offset,
@@ -126,7 +126,7 @@ fn parse_selection(members: &mut Members) -> Result<Asked<Selection>, String> {
     Ok(Ok(selection))
 }
 
-/// A time range; a refusal if there is no such range.
+/// Parses a time range; an invalid range is refused.
 pub(super) fn parse_range(value: Value) -> Result<Asked<TimeRange>, String> {
     let [min, max] = tuple(value, "[min, max]").map_err(|message| format!("time range: {message}"))?;
     let range = TimeRange::new(members::number(min)?, members::number(max)?);

@@ -1,8 +1,8 @@
-//! Why an operation was refused, by the name of HBase's exception (replay.md §9).
+//! Refusals of operations, by the name of HBase's exception (replay.md §9).
 
 use hregion::ErrorKind;
 
-/// A refusal: the operation had no effect, and the script goes on.
+/// A refusal: the operation had no effect, and the script continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     NoSuchColumnFamily,
@@ -12,12 +12,12 @@ pub(super) enum Refusal {
     IncompatibleFilter,
     IllegalArgument,
     IllegalState,
-    /// It takes what is not built yet.
+    /// The operation needs an unsupported feature.
     Unsupported,
 }
 
 impl Refusal {
-    /// The simple name of HBase's exception.
+    /// Returns the simple name of HBase's exception.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::NoSuchColumnFamily => "NoSuchColumnFamilyException",
@@ -32,14 +32,14 @@ impl Refusal {
     }
 }
 
-/// What was asked of the region: the same error has another name in each.
+/// The kind of operation, on which the exception for an error depends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
     Read,
-    /// A raw scan that names columns, or a reversed one that loads families on demand.
+    /// A raw scan with columns, or a reversed one with families loaded on demand.
     OddScan,
     Write,
-    /// A write that reads its row first, or is atomic over several.
+    /// A write that reads its row first, or is atomic over several mutations.
     Modify,
     BulkLoad,
     /// Flushes and compactions.
@@ -47,9 +47,9 @@ pub(super) enum Asked {
 }
 
 impl Asked {
-    /// The name under which HBase refuses it. An error that is none of the caller's is given back.
+    /// Returns HBase's exception for the error. Errors that the operation did not cause are returned.
     pub(super) fn refusal(self, error: hregion::Error) -> Result<Refusal, hregion::Error> {
-        // what a file holds is no matter of the operation
+        // errors in files are not caused by the operation
         let refusal = if error.path().is_some() { None } else { self.name_of(error.kind()) };
         refusal.ok_or(error)
     }

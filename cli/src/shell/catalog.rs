@@ -1,4 +1,4 @@
-//! The tables of a directory: those of a root, one table, or one region by itself.
+//! The tables of a directory: those of a root directory, a single table, or a single region.
 
 use crate::failure::{Failure, Fault};
 use crate::output::Warner;
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Tables, opened when they are first needed.
+/// Tables, opened on first use.
 #[derive(Debug)]
 pub(crate) struct Catalog {
     place: Place,
@@ -21,24 +21,24 @@ pub(crate) struct Catalog {
 
 #[derive(Debug)]
 enum Place {
-    /// A root directory of HBase: `data/<namespace>/<table>` in it.
+    /// A root directory of HBase, with tables at `data/<namespace>/<table>`.
     Root(PathBuf),
     /// The directory of a table, or of a region.
     Only(TableName, PathBuf, Kind),
 }
 
-/// The regions of a table, in the order of their rows.
+/// The regions of a table, in row order.
 #[derive(Debug)]
 pub(super) struct Table {
     regions: Vec<Region>,
     is_writable: bool,
 }
 
-/// The namespace of the tables that HBase keeps for itself.
+/// The namespace of HBase's own tables.
 const SYSTEM: &str = "hbase";
 
 impl Catalog {
-    /// The tables of a directory. One that is empty, or not there yet, is a root without tables.
+    /// Opens the tables of a directory. An empty or missing directory is a root directory without tables.
     pub(crate) fn open(
         dir: &Path,
         kind: Option<Kind>,
@@ -66,7 +66,7 @@ impl Catalog {
         Ok(Self { place, options, warner, open })
     }
 
-    /// The names of all tables, but for HBase's own.
+    /// Returns the names of all tables, without HBase's own.
     pub(super) fn names(&self) -> Result<Vec<TableName>, Fault> {
         let root = match &self.place {
             Place::Only(name, ..) => return Ok(vec![name.clone()]),
@@ -84,7 +84,7 @@ impl Catalog {
         Ok(names)
     }
 
-    /// The directory of a table, and what it is; none if there is no such table.
+    /// Returns the directory of a table, and its kind; `None` if there is no such table.
     fn dir(&self, name: &TableName) -> Result<Option<(PathBuf, Kind)>, Fault> {
         match &self.place {
             Place::Only(only, dir, kind) => Ok((only == name).then(|| (dir.clone(), *kind))),
@@ -95,17 +95,17 @@ impl Catalog {
         }
     }
 
-    /// Whether there is a table.
+    /// Whether the table exists.
     pub(super) fn has(&self, name: &str) -> Result<bool, Failure> {
         Ok(self.dir(&TableName::parse(name)?)?.is_some())
     }
 
-    /// A table, to read.
+    /// Returns a table for reading.
     pub(super) fn table(&mut self, name: &str) -> Result<&Table, Failure> {
         Ok(self.table_mut(name)?)
     }
 
-    /// A table, to write to: nobody else may meanwhile.
+    /// Returns a table for writing. No other process may write to it meanwhile.
     pub(super) fn writable(&mut self, name: &str) -> Result<&Table, Failure> {
         let options = self.options.clone().writable(true);
         let table = self.table_mut(name)?;
@@ -127,7 +127,7 @@ impl Catalog {
         Ok(self.open.get_mut(&name).ok_or_else(|| Fault::no_such_table(&name.to_string()))?)
     }
 
-    /// Creates a table of regions that meet at split keys, which are sorted.
+    /// Creates a table with regions separated by sorted split keys.
     pub(super) fn create(&self, name: &str, families: &[Family], splits: &[Vec<u8>]) -> Result<(), Failure> {
         let name = TableName::parse(name)?;
         let Place::Root(root) = &self.place else {
@@ -143,7 +143,7 @@ impl Catalog {
         }
     }
 
-    /// Flushes what was written and is only in memory, of all tables; the first error is told.
+    /// Flushes all tables that have unflushed writes, and returns the first error.
     pub(super) fn flush_all(&self) -> Result<(), Failure> {
         let written = self.open.values().filter(|table| table.is_writable).flat_map(|table| &table.regions);
         let flushed: Vec<_> =
@@ -160,23 +160,23 @@ impl Table {
         Ok(Self { regions: regions?, is_writable: false })
     }
 
-    /// The regions, in the order of their rows.
+    /// Returns the regions, in row order.
     pub(super) fn regions(&self) -> &[Region] {
         &self.regions
     }
 
-    /// The regions, from the first to the last or the other way round.
+    /// Returns the regions in row order, or reversed.
     pub(super) fn in_direction(&self, reversed: bool) -> impl Iterator<Item = hregion::Result<Region>> {
         let count = self.regions.len();
         let place = move |i: usize| if reversed { count - 1 - i } else { i };
         (0..count).map(move |i| Ok(self.regions[place(i)].clone()))
     }
 
-    /// The region that has a row.
+    /// Returns the region that contains a row.
     pub(super) fn region_of(&self, row: &[u8]) -> Result<&Region, Failure> {
         let has = |region: &&Region| region.info().contains(row);
         match (self.regions.iter().find(has), self.regions.as_slice()) {
-            // its own error says what is wrong with the row
+            // the region returns a specific error about the row
             (None, [only]) => Ok(only),
             (Some(region), _) => Ok(region),
             (None, _) => Err(Fault::invalid("no region of the table has the row").into()),
@@ -188,7 +188,8 @@ fn table_dir(root: &Path, name: &TableName) -> PathBuf {
     root.join("data").join(name.namespace()).join(name.qualifier())
 }
 
-/// The names of the directories in a directory, which need not be there; HBase hides those with a dot.
+/// Returns the names of the directories in a directory, which may be missing; HBase hides names with a
+/// leading dot.
 fn dirs(dir: &Path) -> Result<Vec<String>, Fault> {
     let fault = |error| Fault::io("list", dir, &error);
     let entries = match fs::read_dir(dir) {
@@ -199,7 +200,7 @@ fn dirs(dir: &Path) -> Result<Vec<String>, Fault> {
     let mut names = Vec::new();
     for entry in entries {
         let entry = entry.map_err(fault)?;
-        // HBase makes no names that are not UTF-8
+        // HBase writes only UTF-8 names
         let name = entry.file_name().into_string().ok().filter(|name| !name.starts_with('.'));
         if let Some(name) = name
             && probe::is_dir(&entry.path())?

@@ -1,12 +1,12 @@
-//! Columns as the shell has them: `family`, `family:`, `family:qualifier`.
+//! Columns in the shell's syntax: `family`, `family:`, `family:qualifier`.
 
 use super::session::Stop;
 use super::value::Value;
 
-/// A family and, if it is a column of it, its qualifier.
+/// A family and, for a column, its qualifier.
 pub(super) type Column = (Vec<u8>, Option<Vec<u8>>);
 
-/// A column to read. A family with nothing behind the colon is the family.
+/// Parses a column to read. An empty qualifier selects the family.
 pub(super) fn read_column(value: &Value) -> Result<Column, Stop> {
     let (family, qualifier) = column(value)?;
     if let Some(converter) = qualifier.as_deref().and_then(converter) {
@@ -15,13 +15,13 @@ pub(super) fn read_column(value: &Value) -> Result<Column, Stop> {
     Ok((family, qualifier.filter(|qualifier| !qualifier.is_empty())))
 }
 
-/// A column to write: without a qualifier, the one with the empty qualifier.
+/// Parses a column to write. Without a qualifier, the qualifier is empty.
 pub(super) fn written_column(value: &Value) -> Result<(Vec<u8>, Vec<u8>), Stop> {
     let (family, qualifier) = column(value)?;
     Ok((family, qualifier.unwrap_or_default()))
 }
 
-/// A column as it is named: with a qualifier, if there is a colon.
+/// Parses a column: with a qualifier if there is a colon.
 pub(super) fn column(value: &Value) -> Result<Column, Stop> {
     let bytes = value.bytes("a column as 'family:qualifier'")?;
     let (family, qualifier) = match bytes.iter().position(|&byte| byte == b':') {
@@ -34,7 +34,7 @@ pub(super) fn column(value: &Value) -> Result<Column, Stop> {
     Ok((family.to_vec(), qualifier))
 }
 
-/// What HBase's shell takes for a function that shows a value: `:toInt`, `:c(Class).method`.
+/// Returns the suffix that HBase's shell interprets as a converter: `:toInt`, `:c(Class).method`.
 fn converter(qualifier: &[u8]) -> Option<String> {
     let at = qualifier.iter().rposition(|&byte| byte == b':')?;
     let name = &qualifier[at..];

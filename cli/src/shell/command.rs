@@ -1,18 +1,18 @@
-//! A command, and its values one by one.
+//! A command and its values.
 
 use super::session::Stop;
 use super::value::Value;
 
-/// A command as it was typed.
+/// A parsed command.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Command {
     pub(super) name: String,
-    /// Where it is in the text, in bytes.
+    /// Its position in the text, in bytes.
     pub(super) at: usize,
     pub(super) values: Vec<Value>,
 }
 
-/// The values of a command that nobody has taken yet.
+/// The values of a command that have not been consumed yet.
 #[derive(Debug)]
 pub(super) struct Arguments<'c> {
     command: &'c Command,
@@ -26,7 +26,7 @@ impl Command {
 }
 
 impl<'c> Arguments<'c> {
-    /// The next value, which there must be.
+    /// Takes the next value, which is required.
     pub(super) fn required(&mut self, what: &str) -> Result<&'c Value, Stop> {
         self.next().ok_or_else(|| {
             let Command { name, at, .. } = self.command;
@@ -34,29 +34,29 @@ impl<'c> Arguments<'c> {
         })
     }
 
-    /// The next value, if there is one.
+    /// Takes the next value, if there is one.
     pub(super) fn next(&mut self) -> Option<&'c Value> {
         let (first, rest) = self.rest.split_first()?;
         self.rest = rest;
         Some(first)
     }
 
-    /// The next value, unless it is a hash.
+    /// Takes the next value, unless it is a hash.
     pub(super) fn next_plain(&mut self) -> Option<&'c Value> {
         if self.rest.first()?.is_hash() { None } else { self.next() }
     }
 
-    /// The name of a table.
+    /// Takes the name of a table.
     pub(super) fn table(&mut self) -> Result<String, Stop> {
         self.required("the name of a table")?.text("the name of a table")
     }
 
-    /// All that are left.
+    /// Takes all remaining values.
     pub(super) fn rest(&mut self) -> &'c [Value] {
         std::mem::take(&mut self.rest)
     }
 
-    /// Fails if there is anything left.
+    /// Fails if a value is left.
     pub(super) fn end(&self) -> Result<(), Stop> {
         match self.rest.first() {
             None => Ok(()),

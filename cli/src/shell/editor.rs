@@ -1,4 +1,4 @@
-//! Commands from a terminal: a line that can be edited, completed and remembered.
+//! Commands from a terminal, with line editing, completion and history.
 
 use super::help;
 use super::session::{Flow, Session};
@@ -14,7 +14,7 @@ use rustyline::{Context, Editor, Helper};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// The words that options are made of.
+/// The names of options.
 const OPTIONS: [&str; 30] = [
     "BATCH",
     "BLOCKSIZE",
@@ -50,14 +50,14 @@ const OPTIONS: [&str; 30] = [
 
 const HISTORY: &str = ".hregion_history";
 
-/// Helps at a line: it knows commands, options and tables.
+/// Completes commands, options and tables.
 #[derive(Debug, Default)]
 struct Assistant {
     tables: Vec<String>,
 }
 
 impl Assistant {
-    /// Where the word before a place begins, and what it may become.
+    /// Returns the start of the word before `at`, and its completions.
     fn candidates(&self, line: &str, at: usize) -> (usize, Vec<String>) {
         let before = line.get(..at).unwrap_or(line);
         let start = before.rfind(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | ':' | '-' | '.')));
@@ -101,12 +101,12 @@ impl Highlighter for Assistant {}
 
 impl Helper for Assistant {}
 
-/// Asks for commands and does them, until somebody has had enough. Errors are told, and that was it.
+/// Reads and executes commands until the end of input or `exit`. Errors are printed and do not end the loop.
 pub(crate) fn interact(session: &mut Session, out: &mut Output) -> Result<(), Failure> {
     let mut editor = Editor::<Assistant, FileHistory>::new().map_err(|error| terminal(&error))?;
     let history = std::env::home_dir().map(|home| home.join(HISTORY));
     if let Some(history) = &history {
-        // there is none the first time
+        // missing on the first run
         let _ = editor.load_history(history);
     }
     let asked = ask(&mut editor, session, out);
@@ -134,7 +134,7 @@ fn ask(
         if text.trim().is_empty() {
             continue;
         }
-        // what cannot be remembered can be typed again
+        // failing to record a line is harmless
         let _ = editor.add_history_entry(text.as_str());
         let begun = Instant::now();
         match session.run(&text, 1, out) {

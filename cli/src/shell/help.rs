@@ -1,11 +1,11 @@
-//! What the shell knows, and what it does not do.
+//! The shell's help, and the commands that it does not support.
 
 use super::command::Arguments;
 use super::session::Stop;
 use crate::output::Output;
 use std::io::Write as _;
 
-/// A command: its name, how it is called, and what it does.
+/// A command: its name, usage and description.
 struct Topic {
     name: &'static str,
     usage: &'static str,
@@ -79,7 +79,7 @@ const TOPICS: &[Topic] = &[
     topic("version", "version", "shows the version of this program"),
 ];
 
-/// Commands of HBase's shell that need a cluster, or change what only a cluster may.
+/// Commands of HBase's shell that need a cluster, or change what only a cluster may change.
 const ELSEWHERE: &[&str] = &[
     "abort_procedure",
     "add_labels",
@@ -158,12 +158,12 @@ What is written is in memory until it is flushed, which exit does too: without a
 lost if the program is killed before. A table that is written to is locked until the shell ends.
 ";
 
-/// The names of all commands.
+/// Returns the names of all commands.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     TOPICS.iter().map(|topic| topic.name).chain(["desc", "quit"])
 }
 
-/// `help`, or `help 'scan'`
+/// Executes `help`, or `help 'scan'`.
 pub(super) fn print(values: &mut Arguments<'_>, out: &mut Output) -> Result<(), Stop> {
     let name = values.next();
     values.end()?;
@@ -192,7 +192,7 @@ pub(super) fn print(values: &mut Arguments<'_>, out: &mut Output) -> Result<(), 
     Ok(())
 }
 
-/// Why there is no such command.
+/// Returns the message for an unknown command.
 pub(super) fn no_such_command(name: &str) -> String {
     if ELSEWHERE.contains(&name) {
         format!("{name} is not done on local files: it is for a running HBase")

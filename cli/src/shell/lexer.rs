@@ -1,8 +1,8 @@
-//! The words of a command: Ruby's, as far as HBase's shell is used by hand.
+//! The tokens of a command: the part of Ruby that is used in HBase's shell interactively.
 
 use std::fmt;
 
-/// A word and where it begins, in bytes.
+/// A token and where it begins, in bytes.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Token {
     pub(super) kind: Kind,
@@ -13,7 +13,7 @@ pub(super) struct Token {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Kind {
-    /// A word that is not quoted: of a command, or a constant.
+    /// An unquoted word: a command or a constant.
     Word(String),
     Number(i64),
     /// The bytes of a string.
@@ -24,7 +24,7 @@ pub(super) enum Kind {
     Mark(char),
     /// The end of a line, or `;`.
     Break,
-    /// Behind the last.
+    /// After the last token.
     End,
 }
 
@@ -47,7 +47,7 @@ impl fmt::Display for Kind {
 pub(crate) struct SyntaxError {
     pub(crate) at: usize,
     pub(crate) message: String,
-    /// Whether more text might make it right.
+    /// Whether more text might make the command valid.
     pub(crate) is_incomplete: bool,
 }
 
@@ -61,7 +61,7 @@ impl SyntaxError {
     }
 }
 
-/// The words of a text, with [`Kind::End`] behind them.
+/// Splits a text into tokens, followed by [`Kind::End`].
 pub(super) fn tokens(text: &str) -> Result<Vec<Token>, SyntaxError> {
     let mut lexer = Lexer { text, at: 0 };
     let mut tokens = Vec::new();
@@ -167,7 +167,7 @@ impl Lexer<'_> {
         }
     }
 
-    /// Nothing but `\'` and `\\` means something else there.
+    /// Reads a string in single quotes. The only escapes are `\'` and `\\`.
     fn single_quoted(&mut self) -> Result<Vec<u8>, SyntaxError> {
         let at = self.at;
         self.bump();
@@ -203,7 +203,7 @@ impl Lexer<'_> {
         }
     }
 
-    /// What is behind a backslash, in double quotes.
+    /// Reads what follows a backslash in double quotes.
     fn escape(&mut self, at: usize, bytes: &mut Vec<u8>) -> Result<(), SyntaxError> {
         let Some(c) = self.bump() else { return Ok(()) };
         let byte = match c {
@@ -240,7 +240,7 @@ impl Lexer<'_> {
         Ok(())
     }
 
-    /// A byte of so many digits at most.
+    /// Reads a byte of up to `most` digits.
     fn digits(&mut self, radix: u32, most: usize) -> Option<u8> {
         let rest = &self.text[self.at..];
         let digits = rest.chars().take(most).take_while(|c| c.is_digit(radix)).count();
@@ -249,7 +249,7 @@ impl Lexer<'_> {
         Some(number)
     }
 
-    /// `\u00e4`, or `\u{e4 1f600}`.
+    /// Reads what follows `\u`: `\u00e4`, or `\u{e4 1f600}`.
     fn unicode(&mut self, at: usize, bytes: &mut Vec<u8>) -> Result<(), SyntaxError> {
         let wrong = || SyntaxError::new(at, "expected \\uXXXX or \\u{X…}, the number of a character");
         let rest = &self.text[self.at..];

@@ -1,4 +1,4 @@
-//! HBase's shell on local files: its commands are parsed here, and done by the library.
+//! HBase's shell on local files: commands are parsed here and executed by the library.
 
 mod catalog;
 mod columns;

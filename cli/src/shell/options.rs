@@ -1,14 +1,14 @@
-//! The options of a command: a hash, member by member.
+//! The options of a command: the members of a hash.
 
 use super::session::Stop;
 use super::value::{Value, ValueKind};
 
-/// Members of a hash that nobody has taken yet.
+/// The members of a hash that have not been consumed yet.
 #[derive(Debug, Default)]
 pub(super) struct Options<'v>(Vec<(String, usize, &'v Value)>);
 
 impl<'v> Options<'v> {
-    /// The members of a hash; of no value, none.
+    /// Returns the members of a hash; without a value, none.
     pub(super) fn of(value: Option<&'v Value>) -> Result<Self, Stop> {
         let mut options = Self::default();
         if let Some(value) = value {
@@ -17,7 +17,7 @@ impl<'v> Options<'v> {
         Ok(options)
     }
 
-    /// Adds those of another hash. Of two with one name the later counts, as in Ruby.
+    /// Adds the members of another hash. Of duplicate names the last one counts, as in Ruby.
     pub(super) fn extend(&mut self, value: &'v Value) -> Result<(), Stop> {
         let ValueKind::Hash(pairs) = &value.kind else { return Err(value.expected("a hash of options")) };
         for (key, value) in pairs {
@@ -28,14 +28,14 @@ impl<'v> Options<'v> {
         Ok(())
     }
 
-    /// The value of a member, which is then no longer there; nil is none.
+    /// Takes the value of a member; nil counts as absent.
     pub(super) fn take(&mut self, name: &str) -> Option<&'v Value> {
         let at = self.0.iter().position(|(other, ..)| other == name)?;
         let (_, _, value) = self.0.remove(at);
         (value.kind != ValueKind::Nil).then_some(value)
     }
 
-    /// Fails if there is a member that nobody has taken.
+    /// Fails if a member is left.
     pub(super) fn end(&self) -> Result<(), Stop> {
         match self.0.first() {
             None => Ok(()),

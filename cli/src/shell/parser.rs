@@ -1,13 +1,13 @@
-//! Commands from their words: `name value, value, KEY => value`, with or without parentheses.
+//! The parser of commands: `name value, value, KEY => value`, with or without parentheses.
 
 use super::command::Command;
 use super::lexer::{Kind, SyntaxError, Token, tokens};
 use super::value::{Value, ValueKind};
 
-/// How deep lists and hashes may be in each other.
+/// Maximum nesting depth of lists and hashes.
 const DEPTH: usize = 32;
 
-/// The commands of a text.
+/// Parses the commands of a text.
 pub(crate) fn parse(text: &str) -> Result<Vec<Command>, SyntaxError> {
     let tokens = tokens(text)?;
     let mut parser = Parser { tokens, next: 0 };
@@ -22,7 +22,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Command>, SyntaxError> {
 }
 
 struct Parser {
-    /// The last is [`Kind::End`].
+    /// The last token is [`Kind::End`].
     tokens: Vec<Token>,
     next: usize,
 }
@@ -62,7 +62,7 @@ impl Parser {
         let Kind::Word(name) = token.kind else {
             return Err(SyntaxError::new(token.at, format!("expected a command, found {}", token.kind)));
         };
-        // parentheses of a call follow the name at once
+        // the parenthesis of a call follows the name without a blank
         let is_call = self.peek().kind == Kind::Mark('(') && self.peek().at == token.end;
         let values = if is_call {
             self.bump();
@@ -72,12 +72,13 @@ impl Parser {
         };
         match self.peek().kind {
             Kind::Break | Kind::End => Ok(Command { name, at: token.at, values }),
-            // what is there cannot become right
+            // more text cannot make this valid
             _ => Err(self.expected("a comma or the end of the command")),
         }
     }
 
-    /// Values up to a closing mark, or to the end of the command. Pairs make a hash of their own, which is the last.
+    /// Parses values up to a closing mark, or to the end of the command. Bare pairs form a hash, which is the
+    /// last value.
     fn values(&mut self, close: Option<char>) -> Result<Vec<Value>, SyntaxError> {
         let (mut values, mut pairs) = (Vec::new(), Vec::new());
         let mut pairs_at = 0;

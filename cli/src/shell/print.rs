@@ -1,4 +1,4 @@
-//! Answers as HBase's shell prints them; times are milliseconds, as they are typed.
+//! Printing results in the format of HBase's shell; timestamps are in milliseconds, as in input.
 
 use crate::cell_line::{put_binary, put_decimal, put_json};
 use crate::failure::Failure;
@@ -6,21 +6,21 @@ use crate::output::Output;
 use hregion::CellRef;
 use std::io::Write as _;
 
-/// What the first column of a table is called, and how wide it is at least.
+/// The minimum width of the first column.
 const FIRST: usize = 24;
 
-/// How cells are printed.
+/// Prints cells.
 #[derive(Debug)]
 pub(super) struct CellPrinter {
     /// Whether the first column is the row; otherwise it is the column.
     with_rows: bool,
-    /// The most characters of a value.
+    /// The maximum length of a value in characters.
     max_length: Option<usize>,
     line: Vec<u8>,
 }
 
 impl CellPrinter {
-    /// Prints the head of a table of cells.
+    /// Prints the header of a table of cells.
     pub(super) fn begin(
         with_rows: bool,
         max_length: Option<usize>,
@@ -61,7 +61,7 @@ impl CellPrinter {
                 line.extend_from_slice(b", value=");
                 let start = line.len();
                 put_binary(line, cell.value());
-                // all of it is ASCII by now
+                // all ASCII at this point
                 let most = self.max_length.unwrap_or(usize::MAX);
                 line.truncate(start.saturating_add(most));
             }
@@ -70,7 +70,7 @@ impl CellPrinter {
         Ok(out.write_all(&self.line)?)
     }
 
-    /// Prints how many rows there were.
+    /// Prints the number of rows.
     pub(super) fn end(self, rows: u64, out: &mut Output) -> Result<(), Failure> {
         if out.is_json() { Ok(()) } else { Ok(writeln!(out, "{rows} row(s)")?) }
     }

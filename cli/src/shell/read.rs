@@ -15,7 +15,7 @@ use hregion::{Filter, Get, Isolation, TimeRange};
 use serde_json::json;
 use std::io::Write as _;
 
-/// Which cells of a row are asked for.
+/// Parses the selection of cells.
 fn selection(options: &mut Options<'_>) -> Result<Selection, Stop> {
     let mut selection = Selection::default();
     for name in ["COLUMN", "COLUMNS"] {
@@ -52,7 +52,7 @@ fn selection(options: &mut Options<'_>) -> Result<Selection, Stop> {
     if let Some(offset) = options.take("OFFSET") {
         selection.store_offset = offset.count("a number of cells")?;
     }
-    // how much a server sends at once, and what it keeps, makes no difference to what there is
+    // these affect only how results are transferred and cached
     for name in ["CACHE", "CACHE_BLOCKS", "CONSISTENCY"] {
         options.take(name);
     }
@@ -62,11 +62,11 @@ fn selection(options: &mut Options<'_>) -> Result<Selection, Stop> {
 fn max_length(options: &mut Options<'_>) -> Result<Option<usize>, Stop> {
     let length =
         options.take("MAXLENGTH").map(|length| length.count::<i64>("a number of characters")).transpose()?;
-    // -1 is HBase's own default
+    // -1 is HBase's default, for no limit
     Ok(length.and_then(|length| usize::try_from(length).ok()))
 }
 
-/// `get 't', 'row', 'f:q', {VERSIONS => 3}`
+/// Executes `get 't', 'row', 'f:q', {VERSIONS => 3}`.
 pub(super) fn get(catalog: &mut Catalog, values: &mut Arguments<'_>, out: &mut Output) -> Result<(), Stop> {
     let table = values.table()?;
     let row = values.required("a row")?.bytes("a row")?;
@@ -90,7 +90,7 @@ pub(super) fn get(catalog: &mut Catalog, values: &mut Arguments<'_>, out: &mut O
     Ok(printer.end(u64::from(!found.is_empty()), out)?)
 }
 
-/// `get_counter 't', 'row', 'f:q'`
+/// Executes `get_counter 't', 'row', 'f:q'`.
 pub(super) fn get_counter(
     catalog: &mut Catalog,
     values: &mut Arguments<'_>,
@@ -111,7 +111,7 @@ pub(super) fn get_counter(
     Ok(())
 }
 
-/// A counter, or that it is none.
+/// Prints a counter; fails if the value is not one.
 pub(super) fn print_counter(value: &[u8], column: &Value, out: &mut Output) -> Result<(), Stop> {
     let Ok(bytes) = <[u8; 8]>::try_from(value) else {
         let message = format!("no counter, which has 8 bytes: there are {}", value.len());
@@ -126,7 +126,7 @@ pub(super) fn print_counter(value: &[u8], column: &Value, out: &mut Output) -> R
     Ok(())
 }
 
-/// A scan by its options.
+/// Builds a scan from its options.
 fn row_scan(options: &mut Options<'_>) -> Result<(RowScan, bool), Stop> {
     let reversed = options.take("REVERSED").map(|reversed| reversed.flag("true or false")).transpose()?;
     let reversed = reversed.unwrap_or(false);
@@ -155,12 +155,12 @@ fn row_scan(options: &mut Options<'_>) -> Result<(RowScan, bool), Stop> {
         scan = scan.allow_partial(partial.flag("true or false")?);
     }
     let limit = options.take("LIMIT").map(|limit| limit.count::<i64>("a number of rows")).transpose()?;
-    // -1 is HBase's own default
+    // -1 is HBase's default, for no limit
     let scan = RowScan { scan, limit: limit.and_then(|limit| u64::try_from(limit).ok()) };
     Ok((scan, reversed))
 }
 
-/// Counts rows, of which several results in a row may be pieces.
+/// Counts rows, where consecutive results may be pieces of one row.
 #[derive(Debug, Default)]
 struct RowCount {
     rows: u64,
@@ -168,7 +168,7 @@ struct RowCount {
 }
 
 impl RowCount {
-    /// Whether this is another row.
+    /// Counts a result; returns whether it begins another row.
     fn add(&mut self, row: &[u8]) -> bool {
         let is_new = self.rows == 0 || row != self.last;
         if is_new {
@@ -180,7 +180,7 @@ impl RowCount {
     }
 }
 
-/// `scan 't', {COLUMNS => ['f:q'], LIMIT => 3}`
+/// Executes `scan 't', {COLUMNS => ['f:q'], LIMIT => 3}`.
 pub(super) fn scan(catalog: &mut Catalog, values: &mut Arguments<'_>, out: &mut Output) -> Result<(), Stop> {
     let table = values.table()?;
     let mut options = Options::of(values.next())?;
@@ -198,10 +198,10 @@ pub(super) fn scan(catalog: &mut Catalog, values: &mut Arguments<'_>, out: &mut 
     Ok(printer.end(count.rows, out)?)
 }
 
-/// After how many rows `count` says how far it is.
+/// The number of rows after which `count` prints its progress.
 const INTERVAL: u64 = 1000;
 
-/// `count 't', INTERVAL => 100000`
+/// Executes `count 't', INTERVAL => 100000`.
 pub(super) fn count(catalog: &mut Catalog, values: &mut Arguments<'_>, out: &mut Output) -> Result<(), Stop> {
     let table = values.table()?;
     let mut options = Options::default();

@@ -12,7 +12,7 @@ use hregion::{BloomType, Cipher, Family, KeepDeletedCells};
 use serde_json::json;
 use std::io::Write as _;
 
-/// `create 't', {NAME => 'f', VERSIONS => 3}, 'g', SPLITS => ['m']`
+/// Executes `create 't', {NAME => 'f', VERSIONS => 3}, 'g', SPLITS => ['m']`.
 pub(super) fn create(catalog: &Catalog, values: &mut Arguments<'_>, out: &mut Output) -> Result<(), Stop> {
     let name_value = values.required("the name of a table")?;
     let name = name_value.text("the name of a table")?;
@@ -49,7 +49,7 @@ pub(super) fn create(catalog: &Catalog, values: &mut Arguments<'_>, out: &mut Ou
     Ok(())
 }
 
-/// A family with the attributes that are given.
+/// Builds a family with the given attributes.
 fn family(name: &str, options: &mut Options<'_>) -> Result<Family, Stop> {
     let mut family = Family::new(name.to_owned());
     if let Some(versions) = options.take("VERSIONS") {
@@ -106,7 +106,7 @@ fn family(name: &str, options: &mut Options<'_>) -> Result<Family, Stop> {
     Ok(family)
 }
 
-/// The length of the prefixes that a Bloom filter is of, which stands in the family's configuration.
+/// Takes the prefix length of a Bloom filter, which is in the family's configuration.
 fn prefix_length(options: &mut Options<'_>) -> Result<Option<u32>, Stop> {
     let Some(configuration) = options.take("CONFIGURATION") else { return Ok(None) };
     let mut members = Options::of(Some(configuration))?;
@@ -123,7 +123,7 @@ fn named<T>(value: &Value, parse: impl Fn(&str) -> Result<T, String>) -> Result<
     parse(&name.to_ascii_uppercase()).map_err(|message| Stop::At(value.at, message))
 }
 
-/// `describe 't'`
+/// Executes `describe 't'`.
 pub(super) fn describe(
     catalog: &mut Catalog,
     values: &mut Arguments<'_>,
@@ -149,7 +149,7 @@ pub(super) fn describe(
     Ok(())
 }
 
-/// `list`, or `list 'us.*'`: the tables whose names begin like a text.
+/// Executes `list`, or `list 'us.*'`: the tables with a name, or with names that start with a prefix.
 pub(super) fn list(catalog: &Catalog, values: &mut Arguments<'_>, out: &mut Output) -> Result<(), Stop> {
     let pattern = values.next();
     values.end()?;
@@ -180,7 +180,7 @@ enum Wanted<'p> {
     Prefix(&'p str),
 }
 
-/// The names that a pattern is for, as far as regular expressions are understood here.
+/// Parses a pattern for names; only names and `prefix.*` are supported.
 fn wanted(pattern: &str) -> Option<Wanted<'_>> {
     let is_plain = |text: &str| !text.contains(['*', '+', '?', '[', '(', '|', '\\', '^', '$']);
     match pattern.strip_suffix(".*") {
@@ -189,7 +189,7 @@ fn wanted(pattern: &str) -> Option<Wanted<'_>> {
     }
 }
 
-/// `exists 't'`
+/// Executes `exists 't'`.
 pub(super) fn exists(catalog: &Catalog, values: &mut Arguments<'_>, out: &mut Output) -> Result<(), Stop> {
     let name = values.table()?;
     values.end()?;
@@ -202,7 +202,7 @@ pub(super) fn exists(catalog: &Catalog, values: &mut Arguments<'_>, out: &mut Ou
     Ok(())
 }
 
-/// `list_regions 't'`
+/// Executes `list_regions 't'`.
 pub(super) fn list_regions(
     catalog: &mut Catalog,
     values: &mut Arguments<'_>,
@@ -230,7 +230,7 @@ pub(super) fn list_regions(
     Ok(())
 }
 
-/// `get_splits 't'`
+/// Executes `get_splits 't'`.
 pub(super) fn splits(
     catalog: &mut Catalog,
     values: &mut Arguments<'_>,

@@ -1,4 +1,4 @@
-//! Commands, one after the other.
+//! The execution of commands.
 
 use super::catalog::Catalog;
 use super::command::Command;
@@ -10,23 +10,23 @@ use crate::failure::{Failure, Fault};
 use crate::output::Output;
 use std::io::Write as _;
 
-/// A shell at work.
+/// The state of a shell.
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(super) catalog: Catalog,
 }
 
-/// Whether to go on after commands.
+/// Whether to continue after commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flow {
     More,
     Exit,
 }
 
-/// Why a command was not done.
+/// Why a command was not completed.
 #[derive(Debug)]
 pub(super) enum Stop {
-    /// Something in the command, at this byte of it.
+    /// An error in the command, at this byte.
     At(usize, String),
     Failed(Failure),
 }
@@ -47,7 +47,7 @@ impl Session {
         parse(text).is_err_and(|error| error.is_incomplete)
     }
 
-    /// Does the commands of a text, which begins at a line of this number.
+    /// Executes the commands of a text, which begins at line `first_line` of the input.
     pub(crate) fn run(&mut self, text: &str, first_line: usize, out: &mut Output) -> Result<Flow, Failure> {
         let at = |at: usize, message: String| Fault::usage(placed(text, first_line, at, &message));
         let commands = parse(text).map_err(|SyntaxError { at: place, message, .. }| at(place, message))?;
@@ -98,13 +98,13 @@ impl Session {
         Ok(Flow::More)
     }
 
-    /// Sees what was written onto the disk, of every table, also if that of one fails.
+    /// Flushes all tables; a failure of one does not stop the others.
     pub(crate) fn close(self) -> Result<(), Failure> {
         self.catalog.flush_all()
     }
 }
 
-/// A message with the line and the column of a place, both from 1.
+/// Formats a message with the line and the column of a position, both from 1.
 fn placed(text: &str, first_line: usize, at: usize, message: &str) -> String {
     let before = text.get(..at).unwrap_or(text);
     let line = before.matches('\n').count();

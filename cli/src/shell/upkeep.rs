@@ -5,24 +5,24 @@ use super::command::Arguments;
 use super::session::Stop;
 use hregion::Compaction;
 
-/// `flush 't'`
+/// Executes `flush 't'`.
 pub(super) fn flush(catalog: &mut Catalog, values: &mut Arguments<'_>) -> Result<(), Stop> {
     let table = values.table()?;
     values.end()?;
     Ok(catalog.writable(&table)?.regions().iter().try_for_each(|region| region.flush())?)
 }
 
-/// `compact 't', 'f'`
+/// Executes `compact 't', 'f'`.
 pub(super) fn compact(catalog: &mut Catalog, values: &mut Arguments<'_>) -> Result<(), Stop> {
     compact_as(Compaction::Minor, catalog, values)
 }
 
-/// `major_compact 't', 'f'`
+/// Executes `major_compact 't', 'f'`.
 pub(super) fn major_compact(catalog: &mut Catalog, values: &mut Arguments<'_>) -> Result<(), Stop> {
     compact_as(Compaction::Major, catalog, values)
 }
 
-/// What is in memory is flushed first, as a server would have done before long.
+/// Flushes the memory first, as a server would have done eventually.
 fn compact_as(kind: Compaction, catalog: &mut Catalog, values: &mut Arguments<'_>) -> Result<(), Stop> {
     let table = values.table()?;
     let family = values.next().map(|family| family.bytes("a family")).transpose()?;

@@ -22,7 +22,7 @@ pub(super) enum ValueKind {
 }
 
 impl Value {
-    /// That something else was expected here.
+    /// Returns the error that something else was expected here.
     pub(super) fn expected(&self, what: &str) -> Stop {
         let found = match &self.kind {
             ValueKind::Text(_) => "a string",
@@ -36,7 +36,7 @@ impl Value {
         Stop::At(self.at, format!("expected {what}, found {found}"))
     }
 
-    /// The bytes of a string; of a number, its digits.
+    /// Returns the bytes of a string, or the digits of a number.
     pub(super) fn bytes(&self, what: &str) -> Result<Vec<u8>, Stop> {
         match &self.kind {
             ValueKind::Text(bytes) => Ok(bytes.clone()),
@@ -45,7 +45,7 @@ impl Value {
         }
     }
 
-    /// A string that is text, or a word.
+    /// Returns the text of a string or a word.
     pub(super) fn text(&self, what: &str) -> Result<String, Stop> {
         match &self.kind {
             ValueKind::Text(bytes) => String::from_utf8(bytes.clone())
@@ -57,7 +57,7 @@ impl Value {
         }
     }
 
-    /// A number, also one in a string.
+    /// Returns a number, which may be in a string.
     pub(super) fn number(&self, what: &str) -> Result<i64, Stop> {
         match &self.kind {
             ValueKind::Number(number) => Ok(*number),
@@ -69,7 +69,7 @@ impl Value {
         }
     }
 
-    /// A number that can count something.
+    /// Returns a number in the range of `T`.
     pub(super) fn count<T: TryFrom<i64>>(&self, what: &str) -> Result<T, Stop> {
         let out_of_range = || Stop::At(self.at, format!("expected {what}, which is out of range"));
         T::try_from(self.number(what)?).map_err(|_| out_of_range())
@@ -84,7 +84,7 @@ impl Value {
         }
     }
 
-    /// The values of a list; one that is none, alone.
+    /// Returns the values of a list; any other value counts as a list of one.
     pub(super) fn list(&self) -> &[Self] {
         match &self.kind {
             ValueKind::List(values) => values,

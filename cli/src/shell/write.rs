@@ -14,7 +14,7 @@ use hregion::{Append, Delete, Filter, Increment, Put, Scan};
 use serde_json::json;
 use std::io::Write as _;
 
-/// `put 't', 'row', 'f:q', 'value', 1700000000000, {TTL => 60000}`
+/// Executes `put 't', 'row', 'f:q', 'value', 1700000000000, {TTL => 60000}`.
 pub(super) fn put(catalog: &mut Catalog, values: &mut Arguments<'_>) -> Result<(), Stop> {
     let table = values.table()?;
     let row = values.required("a row")?.bytes("a row")?;
@@ -41,7 +41,7 @@ fn ttl(options: &mut Options<'_>) -> Result<Option<i64>, Stop> {
     options.take("TTL").map(|millis| millis.number("a number of milliseconds")).transpose()
 }
 
-/// `delete 't', 'row', 'f:q', 1700000000000`: one version, the newest unless it is said.
+/// Executes `delete 't', 'row', 'f:q', 1700000000000`: deletes one version, by default the newest.
 pub(super) fn delete(catalog: &mut Catalog, values: &mut Arguments<'_>) -> Result<(), Stop> {
     let table = values.table()?;
     let row = values.required("a row")?.bytes("a row")?;
@@ -57,7 +57,8 @@ pub(super) fn delete(catalog: &mut Catalog, values: &mut Arguments<'_>) -> Resul
     Ok(catalog.writable(&table)?.region_of(&row)?.delete(delete)?)
 }
 
-/// `deleteall 't', 'row', 'f:q', 1700000000000`: a row, a family, a column, up to a timestamp.
+/// Executes `deleteall 't', 'row', 'f:q', 1700000000000`: deletes a row, a family or a column, up to a
+/// timestamp.
 pub(super) fn delete_all(catalog: &mut Catalog, values: &mut Arguments<'_>) -> Result<(), Stop> {
     let table = values.table()?;
     let rows = values.required("a row")?;
@@ -86,7 +87,7 @@ pub(super) fn delete_all(catalog: &mut Catalog, values: &mut Arguments<'_>) -> R
     Ok(())
 }
 
-/// A scan of the rows of `{ROWPREFIXFILTER => 'prefix'}`, and of no more of them than their names.
+/// Builds a scan of the rows of `{ROWPREFIXFILTER => 'prefix'}` that returns only their keys.
 fn prefix_scan(hash: &Value) -> Result<Scan, Stop> {
     let mut options = Options::of(Some(hash))?;
     let Some(prefix) = options.take("ROWPREFIXFILTER") else {
@@ -98,7 +99,7 @@ fn prefix_scan(hash: &Value) -> Result<Scan, Stop> {
     Ok(Scan::new().prefix(prefix).filter(Filter::parse("FirstKeyOnlyFilter() AND KeyOnlyFilter()")?))
 }
 
-/// `incr 't', 'row', 'f:q', 1`
+/// Executes `incr 't', 'row', 'f:q', 1`.
 pub(super) fn increment(
     catalog: &mut Catalog,
     values: &mut Arguments<'_>,
@@ -122,7 +123,7 @@ pub(super) fn increment(
     print_counter(row.value(&family, &qualifier).unwrap_or_default(), column, out)
 }
 
-/// `append 't', 'row', 'f:q', 'more'`
+/// Executes `append 't', 'row', 'f:q', 'more'`.
 pub(super) fn append(
     catalog: &mut Catalog,
     values: &mut Arguments<'_>,

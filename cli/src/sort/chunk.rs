@@ -1,11 +1,11 @@
-//! Cells in memory, in a form that can be written to a file as it is.
+//! Cells in memory, in the format of temporary files.
 
 use crate::cell_source::CellSource;
 use crate::failure::Fault;
 use crate::merge::compare;
 use hregion::{CellKey, CellOrder, CellRef};
 
-/// Cells, and the lines that they were in.
+/// Cells with their line numbers.
 #[derive(Debug)]
 pub(super) struct Chunk {
     order: CellOrder,
@@ -14,7 +14,7 @@ pub(super) struct Chunk {
     at: usize,
 }
 
-/// Where a cell is, and how its row begins: most comparisons need no more.
+/// The position of a cell, and the beginning of its row, which decides most comparisons.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     prefix: u64,
@@ -30,7 +30,7 @@ impl Chunk {
         self.entries.is_empty()
     }
 
-    /// The memory in use when another cell is added.
+    /// Returns the memory used if `cell` were added.
     pub(super) fn bytes_with(&self, cell: &CellRef<'_>) -> usize {
         self.bytes.len() + record_len(cell) + (self.entries.len() + 1) * size_of::<Entry>()
     }
@@ -38,14 +38,14 @@ impl Chunk {
     pub(super) fn push(&mut self, cell: &CellRef<'_>, line: u64) {
         let prefix = match self.order {
             CellOrder::User => prefix(cell.row()),
-            // rows that begin alike are not near each other in any other order
+            // other orders do not keep rows with a common prefix together
             _ => 0,
         };
         self.entries.push(Entry { prefix, start: self.bytes.len() });
         put_record(&mut self.bytes, cell, line);
     }
 
-    /// Sorts the cells, those that are equal by the order in which they came, and goes to the first one.
+    /// Sorts the cells, stably, and moves to the first one.
     pub(super) fn sort(&mut self) {
         let (order, bytes) = (self.order, &self.bytes);
         self.entries.sort_unstable_by(|a, b| {
@@ -60,7 +60,7 @@ impl Chunk {
         self.entries.clear();
     }
 
-    /// The number of the line that the cell was in.
+    /// Returns the line number of the current cell.
     pub(super) fn line(&self) -> u64 {
         self.here().map_or(0, |(_, line)| line)
     }
@@ -81,7 +81,7 @@ impl CellSource for Chunk {
     }
 }
 
-/// The first bytes of a row as a number that sorts as they do.
+/// Returns the first bytes of a row as a number with the same order.
 fn prefix(row: &[u8]) -> u64 {
     let mut bytes = [0; 8];
     let len = row.len().min(8);
@@ -89,14 +89,14 @@ fn prefix(row: &[u8]) -> u64 {
     u64::from_be_bytes(bytes)
 }
 
-/// Before a cell: the lengths of its key, its value and its tags, its sequence id, its line.
+/// The length of a record's header: the lengths of key, value and tags, the sequence id, and the line number.
 pub(super) const HEADER: usize = 4 + 4 + 4 + 8 + 8;
 
 fn record_len(cell: &CellRef<'_>) -> usize {
     HEADER + cell.key().as_bytes().len() + cell.value().len() + cell.tag_bytes().len()
 }
 
-/// Appends a cell.
+/// Appends a record.
 pub(super) fn put_record(out: &mut Vec<u8>, cell: &CellRef<'_>, line: u64) {
     let parts = [cell.key().as_bytes(), cell.value(), cell.tag_bytes()];
     for part in parts {
@@ -108,13 +108,13 @@ pub(super) fn put_record(out: &mut Vec<u8>, cell: &CellRef<'_>, line: u64) {
     parts.iter().for_each(|part| out.extend_from_slice(part));
 }
 
-/// The lengths of key, value and tags that a header gives.
+/// Returns the lengths of key, value and tags in a header.
 pub(super) fn lengths(header: &[u8; HEADER]) -> [usize; 3] {
     let len = |i: usize| u32::from_be_bytes([header[i], header[i + 1], header[i + 2], header[i + 3]]);
     [0, 4, 8].map(|i| usize::try_from(len(i)).unwrap_or(usize::MAX))
 }
 
-/// The cell that bytes begin with, and its line.
+/// Decodes the record at the start of `bytes`: the cell and its line number.
 pub(super) fn record(bytes: &[u8]) -> (CellRef<'_>, u64) {
     let (header, rest) = bytes.split_first_chunk::<HEADER>().expect("a header was put there");
     let [key, value, tags] = lengths(header);

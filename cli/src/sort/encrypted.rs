@@ -1,20 +1,21 @@
-//! Temporary files that hold cells of an encrypted output: encrypted, too, with keys that are never stored.
+//! Temporary files with cells of an encrypted output: they are encrypted, too, with keys that are never
+//! stored.
 
 use std::io::{self, Read, Write};
 
 pub(super) use imp::RunKey;
 
-/// A file, and the key stream that it is encrypted with from its start on, if it is.
+/// A file, and the key stream that encrypts it from its start, if it is encrypted.
 #[derive(Debug)]
 pub(super) struct EncryptedFile<F> {
     file: F,
     stream: Option<imp::KeyStream>,
-    /// What is being written, encrypted.
+    /// Buffer for encrypted bytes to be written.
     buffer: Vec<u8>,
 }
 
 impl<F> EncryptedFile<F> {
-    /// A file at its start.
+    /// Wraps a file positioned at its start.
     pub(super) fn new(file: F, key: Option<&RunKey>) -> Self {
         Self { file, stream: key.map(RunKey::stream), buffer: Vec::new() }
     }
@@ -30,7 +31,7 @@ impl<F: Write> Write for EncryptedFile<F> {
         self.buffer.clear();
         self.buffer.extend_from_slice(bytes);
         stream.apply(&mut self.buffer);
-        // all of it: what has been encrypted cannot be encrypted again at the same place
+        // writes everything, because the key stream has advanced past these bytes
         self.file.write_all(&self.buffer)?;
         Ok(bytes.len())
     }
@@ -57,11 +58,11 @@ mod imp {
     use std::fmt;
     use std::path::Path;
 
-    /// A random AES key for one run. It lives as long as the run, in memory only.
+    /// A random AES key for one run, kept in memory only, as long as the run.
     pub(in crate::sort) struct RunKey([u8; 16]);
 
     impl RunKey {
-        /// The key of a new run in a directory.
+        /// Generates the key of a new run in a directory.
         pub(in crate::sort) fn new(dir: &Path) -> Result<Self, Fault> {
             let mut key = [0; 16];
             getrandom::fill(&mut key)
@@ -69,7 +70,8 @@ mod imp {
             Ok(Self(key))
         }
 
-        /// The key stream from the start of the run on. No other run has the key, so the counter can begin with 0.
+        /// Returns the key stream from the start of the run. No other run uses the key, so the counter can
+        /// begin with 0.
         pub(super) fn stream(&self) -> KeyStream {
             KeyStream(ctr::Ctr128BE::new(&self.0.into(), &[0; 16].into()))
         }
@@ -102,7 +104,7 @@ mod imp {
     use crate::failure::Fault;
     use std::path::Path;
 
-    /// There is none in a build without the feature.
+    /// Uninhabited in a build without the feature.
     #[derive(Debug)]
     pub(in crate::sort) enum RunKey {}
 

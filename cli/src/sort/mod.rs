@@ -1,4 +1,4 @@
-//! Sorting more cells than fit into memory: sorted runs in temporary files, merged a bounded number at a time.
+//! External sorting: sorted runs in temporary files, merged a bounded number at a time.
 
 mod chunk;
 mod encrypted;
@@ -15,20 +15,20 @@ use hregion::{CellOrder, CellRef};
 use run::{Run, RunCells};
 use std::path::{Path, PathBuf};
 
-/// How much memory to sort in, and where to put what does not fit.
+/// The memory for sorting, and whether to sort.
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = "Sorting")]
 pub(crate) struct SortArgs {
-    /// Sort the cells first, sequence ids included; equal ones stay as they come
+    /// Sort the cells first, including sequence ids; the sort is stable
     #[arg(long)]
     pub(crate) sort: bool,
 
-    /// The memory to sort in; more cells are sorted by temporary files in $TMPDIR, or beside the output
+    /// The memory for sorting; larger inputs use temporary files in $TMPDIR, or next to the output
     #[arg(long, value_name = "BYTES", default_value = "256M", value_parser = crate::args::parse_bytes)]
     sort_memory: usize,
 }
 
-/// The runs that are merged at once.
+/// The maximum number of runs merged at once.
 const FAN_IN: usize = 64;
 
 /// Cells in order.
@@ -38,23 +38,23 @@ pub(crate) struct SortedCells<'p> {
 }
 
 enum Sorted {
-    /// All of them fit into memory.
+    /// All cells fit into memory.
     Memory(Chunk),
     Runs(Merge<RunCells>),
 }
 
-/// How to sort.
+/// The parameters of sorting.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sorting<'a> {
     pub(crate) order: CellOrder,
     pub(crate) args: &'a SortArgs,
-    /// The output.
+    /// The output file.
     pub(crate) file: &'a Path,
-    /// Whether it is encrypted. Then temporary files are, too.
+    /// Whether the output is encrypted. If so, temporary files are encrypted, too.
     pub(crate) encrypted: bool,
 }
 
-/// The cells of a list for a file, as they come or sorted.
+/// Returns the cells of a list, in input order or sorted.
 pub(crate) fn in_order<'p>(
     input: JsonCells<'p>,
     sorting: Sorting<'_>,
@@ -99,20 +99,20 @@ fn sort<'p>(
     Ok(SortedCells { path, cells: Sorted::Runs(sorter.finish(out.progress())?) })
 }
 
-/// Gathers runs.
+/// Collects runs.
 struct Sorter {
     order: CellOrder,
     dir: PathBuf,
-    /// The bytes read from a run, or written to one, at once.
+    /// The buffer size for reading or writing a run, in bytes.
     buffer: usize,
     encrypted: bool,
-    /// Runs of chunks, then runs of as many of those, and so on; in each, and from the last to the first, in the order in
-    /// which the cells came.
+    /// Level 0 has runs of chunks; a run of each further level merges `FAN_IN` runs of the level below. Runs
+    /// are in input order within each level, and from the last level to the first.
     levels: Vec<Vec<Run>>,
 }
 
 impl Sorter {
-    /// Sorts what is in memory and writes it out.
+    /// Sorts the chunk and writes it to a file.
     fn push(&mut self, chunk: &mut Chunk) -> Result<(), Fault> {
         chunk.sort();
         let run = Run::write(chunk, &self.dir, self.buffer, self.encrypted)?;
@@ -120,7 +120,7 @@ impl Sorter {
         self.add(0, run)
     }
 
-    /// Adds a run; when there are so many of a level, they become one of the next.
+    /// Adds a run; `FAN_IN` runs of a level are merged into one of the next.
     fn add(&mut self, level: usize, run: Run) -> Result<(), Fault> {
         if self.levels.len() == level {
             self.levels.push(Vec::new());
@@ -144,7 +144,7 @@ impl Sorter {
         self.levels.iter().flatten().map(Run::bytes).sum()
     }
 
-    /// Merges what there is, from the oldest to the newest.
+    /// Merges all runs, from the oldest to the newest.
     fn finish(mut self, progress: &Progress) -> Result<Merge<RunCells>, Fault> {
         let runs = std::mem::take(&mut self.levels).into_iter().rev().flatten().collect();
         self.merge(runs, progress)
@@ -152,7 +152,7 @@ impl Sorter {
 }
 
 impl SortedCells<'_> {
-    /// The number of the line that the cell was in.
+    /// Returns the line number of the current cell.
     fn line(&self) -> u64 {
         match &self.cells {
             Sorted::Memory(chunk) => chunk.line(),
@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn sorting_on_disk_is_stable_over_all_levels() {
         let dir = tempfile::tempdir().unwrap();
-        // few keys, so that the order of equal ones shows; the last one of each is what the line says
+        // few distinct keys, so that the order of equal cells shows; the value is the index of the line
         let (mut text, mut expected, mut state) = (String::new(), Vec::new(), 1_u64);
         for i in 0..9000 {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -203,7 +203,7 @@ mod tests {
         expected.sort_by(|a, b| compare(CellOrder::User, &a.as_ref(), &b.as_ref()));
         let list = dir.path().join("cells.jsonl");
         std::fs::write(&list, text).unwrap();
-        // 1: a run a cell, so that there are three levels
+        // 1: each cell is a run, so that there are three levels
         for (sort_memory, encrypted) in [(1, false), (5000, false), (5000, true), (1 << 20, false)] {
             if encrypted && !cfg!(feature = "crypto") {
                 continue;

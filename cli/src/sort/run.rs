@@ -1,4 +1,4 @@
-//! Sorted cells in a temporary file, which has no name: whenever the process ends, it is gone.
+//! Sorted cells in an unnamed temporary file, which disappears when the process ends.
 
 use super::chunk::{Chunk, HEADER, lengths, put_record, record};
 use super::encrypted::{EncryptedFile, RunKey};
@@ -16,13 +16,13 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub(super) struct Run {
     file: File,
-    /// None if it is in the clear.
+    /// `None` if the file is not encrypted.
     key: Option<RunKey>,
     dir: PathBuf,
     bytes: u64,
 }
 
-/// Cells that know their lines.
+/// Cells with line numbers.
 pub(super) trait Numbered: CellSource {
     fn line(&self) -> u64;
 }
@@ -40,7 +40,7 @@ impl Numbered for Merge<RunCells> {
 }
 
 impl Run {
-    /// Writes all cells to a new file in a directory, encrypted with a key of its own if they are to be.
+    /// Writes all cells to a new file in a directory; with `encrypted`, under a new key.
     pub(super) fn write(
         cells: &mut impl Numbered,
         dir: &Path,
@@ -68,7 +68,7 @@ impl Run {
         self.bytes
     }
 
-    /// Begins to read it.
+    /// Opens the run for reading.
     pub(super) fn read(self, buffer: usize, progress: &Progress) -> Result<RunCells, Fault> {
         let file = EncryptedFile::new(progress.watch_read(self.file), self.key.as_ref());
         let mut cells = RunCells {
@@ -88,12 +88,12 @@ pub(super) struct RunCells {
     file: BufReader<EncryptedFile<ProgressBarIter<File>>>,
     dir: PathBuf,
     left: u64,
-    /// The cell that it stands on; empty at the end.
+    /// The current record; empty at the end.
     here: Vec<u8>,
 }
 
 impl RunCells {
-    /// The number of the line that the cell was in.
+    /// Returns the line number of the current cell.
     pub(super) fn line(&self) -> u64 {
         if self.here.is_empty() { 0 } else { record(&self.here).1 }
     }
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
     use hregion::{CellOrder, CellType, SeekKey};
 
-    /// The bytes of a run of cells whose values are all `MARKER`, and whether the cells come back.
+    /// Writes and reads a run of cells whose values are all `MARKER`, and returns its bytes in the file.
     fn run(encrypted: bool) -> Vec<u8> {
         let dir = tempfile::tempdir().unwrap();
         let mut chunk = Chunk::new(CellOrder::User);

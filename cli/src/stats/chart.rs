@@ -1,15 +1,15 @@
-//! Statistics for people: bars in the terminal.
+//! Statistics as text, with bars.
 
 use super::Stats;
 use super::distribution::Distribution;
 use hregion::cell::Binary;
 use std::io::{self, Write};
 
-/// The longest bar, in characters.
+/// The length of the longest bar, in characters.
 const WIDTH: u64 = 40;
 const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
 
-/// Prints all of it.
+/// Prints the statistics.
 pub(crate) fn print(stats: &Stats, out: &mut impl Write) -> io::Result<()> {
     writeln!(
         out,
@@ -69,7 +69,7 @@ fn print_distribution(distribution: &Distribution, out: &mut impl Write) -> io::
     Ok(())
 }
 
-/// A bar as long as a count is of the greatest; what is not nothing is seen.
+/// Returns a bar with a length proportional to `count`; non-zero counts are always visible.
 fn bar(count: u64, most: u64) -> String {
     let eighths = u128::from(count) * u128::from(WIDTH * 8) / u128::from(most.max(1));
     let eighths = usize::try_from(eighths).unwrap_or(0).max(usize::from(count > 0));

@@ -1,9 +1,9 @@
-//! How numbers are spread: quantiles, and how many fall into each of a few bins.
+//! Distributions of numbers: quantiles, and counts in a few bins.
 
 use crate::histogram::Histogram;
 use serde_json::{Value, json};
 
-/// What is counted.
+/// The unit of the numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unit {
     Bytes,
@@ -15,16 +15,16 @@ pub(crate) enum Unit {
 /// Numbers, by quantiles and bins.
 #[derive(Debug)]
 pub(crate) struct Distribution {
-    /// For programs.
+    /// The name in JSON.
     pub(crate) name: &'static str,
-    /// For people.
+    /// The title in text.
     pub(crate) title: &'static str,
     unit: Unit,
     pub(crate) histogram: Histogram,
     bins: Vec<u64>,
 }
 
-/// How many numbers there are from one to another, both included.
+/// The count of numbers in a range with inclusive bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bin {
     pub(crate) from: u64,
@@ -38,7 +38,7 @@ const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 const YEAR: u64 = 365 * DAY;
 
-/// Where the bins of ages begin, but for the first.
+/// The start of each age bin, except the first.
 const AGES: [(u64, &str); 10] = [
     (SECOND, "1 s"),
     (MINUTE, "1 min"),
@@ -66,7 +66,7 @@ impl Distribution {
         self.bins[bin] += 1;
     }
 
-    /// The bins from the first that has anything to the last.
+    /// Returns the bins from the first non-empty one to the last.
     pub(crate) fn bins(&self) -> Vec<Bin> {
         let first = self.bins.iter().position(|&count| count > 0).unwrap_or(self.bins.len());
         let bins = self.bins.iter().enumerate().skip(first);
@@ -77,7 +77,7 @@ impl Distribution {
         .collect()
     }
 
-    /// What a bin is called.
+    /// Returns the label of a bin.
     pub(crate) fn label(&self, bin: Bin) -> String {
         match self.unit {
             Unit::Age => {
@@ -93,7 +93,7 @@ impl Distribution {
         }
     }
 
-    /// A number for people.
+    /// Formats a number for people.
     pub(crate) fn show(&self, number: u64) -> String {
         match self.unit {
             Unit::Age => show_age(number),
@@ -115,7 +115,7 @@ impl Distribution {
 }
 
 impl Unit {
-    /// The bin of a number: powers of two for sizes.
+    /// Returns the bin of a number: powers of two for sizes and counts.
     fn bin(self, number: u64) -> usize {
         match self {
             Self::Age => AGES.partition_point(|(age, _)| *age <= number),
@@ -123,7 +123,7 @@ impl Unit {
         }
     }
 
-    /// The first and the last number of a bin.
+    /// Returns the first and the last number of a bin.
     fn bounds(self, bin: usize) -> (u64, u64) {
         match self {
             Self::Age => {
@@ -138,7 +138,7 @@ impl Unit {
     }
 }
 
-/// An age in the greatest unit of which it has one.
+/// Formats an age in the greatest unit that fits.
 fn show_age(millis: u64) -> String {
     let units = [(YEAR, "years"), (DAY, "days"), (HOUR, "h"), (MINUTE, "min"), (SECOND, "s")];
     match units.into_iter().find(|(unit, _)| millis >= *unit) {

@@ -1,9 +1,9 @@
-//! The rows that weigh most, however many there are.
+//! The heaviest rows, in bounded memory.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// A row and what it weighs. The heavier is the greater; of two that weigh the same, the one that comes first.
+/// A row and its size. Heavier rows compare greater; of equal sizes, earlier rows.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct HeavyRow {
     pub(crate) bytes: u64,
@@ -17,7 +17,7 @@ pub(crate) struct HeavyRow {
 pub(crate) struct Heaviest {
     limit: usize,
     seen: u64,
-    /// The lightest of them on top.
+    /// A min-heap: the lightest of these rows is on top.
     rows: BinaryHeap<Reverse<HeavyRow>>,
 }
 
@@ -38,7 +38,7 @@ impl Heaviest {
         self.rows.push(Reverse(HeavyRow { bytes, before: Reverse(self.seen), key: key.to_vec(), cells }));
     }
 
-    /// The rows, the heaviest first.
+    /// Returns the rows, heaviest first.
     pub(crate) fn list(&self) -> Vec<HeavyRow> {
         self.rows.clone().into_sorted_vec().into_iter().map(|Reverse(row)| row).collect()
     }
@@ -50,7 +50,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// The slow twin: all of them sorted.
+        /// Reference implementation: a sort of all rows.
         #[test]
         fn the_heaviest_are_kept(weights: Vec<u8>, limit in 0_usize..6) {
             let mut heaviest = Heaviest::new(limit);

@@ -1,4 +1,4 @@
-//! What the cells of a target are like: sizes, versions, ages, and the rows that weigh most. All in a fixed amount of memory.
+//! Statistics of cells, in bounded memory: sizes, versions, ages, and the heaviest rows.
 
 mod chart;
 mod distribution;
@@ -15,7 +15,7 @@ use hregion::cell::Binary;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
-/// Statistics of cells that come in the order of rows.
+/// Statistics of cells that are added in row order.
 #[derive(Debug)]
 pub(crate) struct Stats {
     now: i64,
@@ -23,12 +23,12 @@ pub(crate) struct Stats {
     cells: u64,
     columns: u64,
     bytes: u64,
-    /// By the names of the types of cells.
+    /// Counts by the name of the cell type.
     types: BTreeMap<&'static str, u64>,
     families: BTreeMap<Vec<u8>, Family>,
     /// The least and the greatest timestamp.
     timestamps: Option<(i64, i64)>,
-    /// Cells of timestamps behind now.
+    /// The number of cells with timestamps after `now`.
     future: u64,
     row_bytes: Distribution,
     row_cells: Distribution,
@@ -48,7 +48,7 @@ struct Family {
     bytes: u64,
 }
 
-/// The row that is being read.
+/// The current row.
 #[derive(Debug, Default)]
 struct Row {
     key: Vec<u8>,
@@ -56,7 +56,7 @@ struct Row {
     cells: u64,
 }
 
-/// The column that is being read.
+/// The current column.
 #[derive(Debug, Default)]
 struct Column {
     family: Vec<u8>,
@@ -64,13 +64,13 @@ struct Column {
     puts: u64,
 }
 
-/// The lengths of key and value before a cell, which are part of it.
+/// The lengths of key and value before a cell, which count as part of it.
 const LENGTHS: u64 = 8;
-/// The length of all tags, of a cell that has any.
+/// The length field of the tags, in cells that have any.
 const TAGS_LENGTH: u64 = 2;
 
 impl Stats {
-    /// Nothing yet; ages are as of `now`, and so many of the heaviest rows are known.
+    /// Creates empty statistics. Ages are relative to `now`; `heaviest` rows are kept.
     pub(crate) fn new(now: i64, heaviest: usize) -> Self {
         Self {
             now,
@@ -127,7 +127,7 @@ impl Stats {
     }
 
     fn add_to_family(&mut self, name: &[u8], bytes: u64) {
-        // a name is copied once
+        // avoids copying the name for each cell
         if !self.families.contains_key(name) {
             self.families.insert(name.to_vec(), Family::default());
         }
@@ -158,7 +158,7 @@ impl Stats {
         (self.row.bytes, self.row.cells) = (0, 0);
     }
 
-    /// A column of which there are only markers has no versions.
+    /// Ends the current column. A column with markers only has no versions and is not counted.
     fn end_column(&mut self) {
         if self.column.puts > 0 {
             self.columns += 1;
@@ -190,7 +190,7 @@ impl Stats {
         self.heaviest.list()
     }
 
-    /// All of it as one object.
+    /// Returns the statistics as one object.
     pub(crate) fn json(&self) -> Value {
         let mut members = Map::new();
         for (name, count) in
@@ -219,7 +219,7 @@ mod tests {
     use super::*;
     use hregion::{CellType, SeekKey};
 
-    /// Rows a (three cells, one a marker) and b (one cell of the future).
+    /// Rows a (three cells, one of them a marker) and b (one cell with a future timestamp).
     pub(super) fn some() -> Stats {
         let mut stats = Stats::new(1_000_000, 1);
         for (row, qualifier, timestamp, cell_type, value) in [
@@ -238,7 +238,7 @@ mod tests {
     #[test]
     fn cells_rows_and_columns_are_counted() {
         let json = some().json();
-        // a key is its row, family and qualifier, and twelve bytes
+        // a key has its row, family and qualifier, and twelve more bytes
         assert_eq!(json["key_bytes"]["min"], 15);
         let expected = json!({"rows": 2, "columns": 2, "cells": 4, "bytes": 4 * 23 + 13,
             "types": {"DeleteColumn": 1, "Put": 3},

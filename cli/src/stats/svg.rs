@@ -1,4 +1,4 @@
-//! Statistics as a picture: a bar chart for each distribution, one below the other.
+//! Statistics as a picture: bar charts of the distributions, one below the other.
 
 use super::Stats;
 use super::distribution::Distribution;
@@ -7,13 +7,13 @@ use std::fmt::Write as _;
 
 const WIDTH: u64 = 760;
 const MARGIN: u64 = 24;
-/// Where bars begin, and how long they get.
+/// The left edge of bars, and their maximum length.
 const LEFT: u64 = 170;
 const LENGTH: u64 = 440;
-/// From one line to the next.
+/// The line height.
 const STEP: u64 = 20;
 
-/// Draws all of it as SVG. What comes from cells is in printable ASCII.
+/// Draws the statistics as SVG. Text from cells is printable ASCII.
 pub(crate) fn draw(stats: &Stats) -> String {
     let (mut body, mut y) = (String::new(), MARGIN + STEP);
     let title = format!("rows {}, cells {}, bytes {}", stats.rows, stats.cells, stats.bytes);
@@ -68,7 +68,7 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// As much of a row as a picture has room for.
+/// Returns a row, truncated to fit the picture.
 fn shortened(row: &[u8]) -> String {
     const MOST: usize = 60;
     match row.get(..MOST) {

@@ -1,11 +1,11 @@
-//! Characters in brackets.
+//! Character classes in brackets.
 
 use super::escape::Escape;
 use super::{MAX_NESTING, Reader, put_literal};
 use crate::error::Result;
 
 impl Reader<'_> {
-    /// What follows the opening of a class: items, nested classes, and what is behind `&&`.
+    /// Reads what follows the `[` of a class: items, nested classes, and intersections with `&&`.
     pub(super) fn class(&mut self, depth: usize) -> Result<()> {
         if depth > MAX_NESTING {
             return Err(self.wrong(&format!("nests deeper than {MAX_NESTING}")));
@@ -37,7 +37,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A character, a range of them, or an escaped class.
+    /// Reads a character, a range, or an escaped class.
     fn item(&mut self, first: char) -> Result<()> {
         let first = match self.member(first)? {
             Escape::Literal(c) => c,
@@ -77,7 +77,7 @@ impl Reader<'_> {
         if c == '\\' { self.escape() } else { Ok(Escape::Literal(c)) }
     }
 
-    /// Writes a range, with the letters of the other case if that does not matter.
+    /// Writes a range; if case is ignored, also the letters of the other case.
     fn range(&mut self, first: char, last: char) {
         let mut put = |first, last| {
             put_literal(&mut self.out, first);

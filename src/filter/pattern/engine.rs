@@ -1,21 +1,22 @@
-//! What searches text for an expression.
+//! The engines that execute an expression.
 
 use crate::error::{Error, Result};
 
-/// The most bytes that a compiled expression may take, and each part of one that is searched with steps back.
+/// Maximum compiled size in bytes: of a linear expression, and of each delegated part of a backtracking one.
 const MAX_COMPILED_SIZE: usize = 1 << 20;
 const MAX_PART_SIZE: usize = 1 << 18;
-/// The longest expression that is searched with steps back, which bounds the number of its parts, and the most instructions.
+/// Maximum length of a backtracking expression, which bounds the number of its parts, and maximum number of
+/// instructions.
 const MAX_BACKTRACKING_LEN: usize = 1 << 12;
 const MAX_INSTRUCTIONS: usize = 1 << 14;
-/// How often a search may go back and try something else. (Java goes on for as long as it takes.)
+/// Maximum number of backtracking steps per search. (Java has no limit.)
 const MAX_STEPS_BACK: usize = 1_000_000;
 
 #[derive(Clone)]
 pub(super) enum Engine {
-    /// In time that grows with the text's length.
+    /// Linear in the length of the text.
     Linear(regex::Regex),
-    /// With steps back.
+    /// Backtracking.
     Backtracking(Box<fancy_regex::Regex>),
 }
 
@@ -54,7 +55,7 @@ impl Engine {
         })
     }
 
-    /// Whether it is found in a text; none if that takes too many steps back.
+    /// Whether the expression matches anywhere in `text`; `None` if the backtracking limit is exceeded.
     pub(super) fn is_match(&self, text: &str) -> Option<bool> {
         match self {
             Self::Linear(regex) => Some(regex.is_match(text)),
@@ -78,7 +79,8 @@ mod tests {
     use super::super::Pattern;
     use crate::error::ErrorKind;
 
-    /// What needs steps back, and a text in which it is found and one in which it is not, by Java 17.
+    /// Expressions that need backtracking, each with a text that matches and one that does not, as in Java
+    /// 17.
     const FOUND: [(&str, &str, &str); 43] = [
         (r"a(?=b)", "xab", "ac"),
         (r"a(?!b)", "ac", "ab"),
@@ -134,7 +136,7 @@ mod tests {
                 assert!(!found.is_linear(), "{pattern:?}");
                 found.is_found(text.as_bytes()).unwrap()
             };
-            // some are found nowhere
+            // an empty `yes` means that the expression never matches
             assert!(yes.is_empty() || found(yes), "{pattern:?} in {yes:?}");
             assert!(!found(no), "{pattern:?} in {no:?}");
         }

@@ -1,19 +1,19 @@
-//! What follows a backslash.
+//! Escape sequences.
 
 use super::Reader;
 use crate::error::Result;
 
 pub(super) enum Escape {
     Literal(char),
-    /// A class in brackets, or one of Unicode's.
+    /// A class in brackets or a Unicode class.
     Class(String),
     /// Text from `\Q` to `\E`.
     Quote(String),
-    /// Written like that, but not in a class.
+    /// Output for a sequence that is not allowed in a class.
     Sequence(&'static str),
     /// Before the line terminator at the end.
     End,
-    /// To a group, whose number or name has yet to be read.
+    /// A back reference, whose group number or name has yet to be read.
     Reference,
 }
 
@@ -47,7 +47,7 @@ impl Reader<'_> {
                 self.rest = rest;
                 Ok(Escape::Quote(text.to_owned()))
             }
-            // where the search before ended: there was none
+            // `\G` is where the previous match ended; there is none
             'G' => Ok(Escape::Sequence(r"\A")),
             'R' => Ok(Escape::Sequence(r"(?:\r\n|[\n\x0b\f\r\x85\x{2028}\x{2029}])")),
             'X' | 'N' => Err(self.unsupported(&format!("\\{c}"))),
@@ -92,7 +92,7 @@ impl Reader<'_> {
         }
     }
 
-    /// One digit, two, or three of which the first is 3 at most.
+    /// Reads one to three octal digits; three only if the first is at most 3.
     fn octal(&mut self) -> Result<Escape> {
         let digits: Vec<u32> = self.rest.chars().map_while(|c| c.to_digit(8)).take(3).collect();
         let count = if digits.first() > Some(&3) { digits.len().min(2) } else { digits.len() };
@@ -111,7 +111,7 @@ impl Reader<'_> {
         }
     }
 
-    /// `\p{Name}`, `\pL` and their opposites.
+    /// Reads `\p{Name}`, `\pL` and their negations.
     fn property(&mut self, negated: bool) -> Result<Escape> {
         let (name, rest) = if self.take("{") {
             self.rest.split_once('}').ok_or_else(|| self.wrong("has \\p{ without '}'"))?
@@ -148,7 +148,7 @@ impl Reader<'_> {
     }
 }
 
-/// Unicode's general categories that both know alike.
+/// The general categories of Unicode that mean the same in Java and in the crate `regex`.
 const CATEGORIES: [&str; 36] = [
     "L", "Lu", "Ll", "Lt", "Lm", "Lo", "M", "Mn", "Mc", "Me", "N", "Nd", "Nl", "No", "P", "Pc", "Pd", "Ps",
     "Pe", "Pi", "Pf", "Po", "S", "Sm", "Sc", "Sk", "So", "Z", "Zs", "Zl", "Zp", "Cc", "Cf", "Co", "Cn", "C",

@@ -1,22 +1,22 @@
-//! Places between characters that depend on lines, and references to what a group has found.
+//! Anchors that depend on lines, and back references.
 
 use super::{Reader, TERMINATORS};
 use crate::error::Result;
 
-/// A place between characters.
+/// An anchor.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Place {
-    /// `^`: where the text begins or, with MULTILINE, a line does.
+    /// `^`: at the beginning of the text or, with MULTILINE, of a line.
     Beginning,
-    /// `$`: where the text ends, or before the line terminator at its end; with MULTILINE, where a line ends.
+    /// `$`: at the end of the text or before its final line terminator; with MULTILINE, at the end of a line.
     End,
     /// `\Z`: as `$` without MULTILINE.
     VeryEnd,
 }
 
 impl Reader<'_> {
-    /// Writes a place. The crate of linear time has none that depend on what follows: there the end of the text is written so that it
-    /// takes a line terminator.
+    /// Writes an anchor. The crate `regex` has no look-ahead: for it, the end of the text is written so that
+    /// it consumes a line terminator.
     pub(super) fn place(&mut self, place: Place) {
         let unix = self.flags.unix_lines;
         self.at = self.out.len();
@@ -51,7 +51,8 @@ impl Reader<'_> {
         }
     }
 
-    /// What a group has found, again: `1`, as many digits as there is a group for so far, or `k<name>`.
+    /// Reads a back reference: `1`, with as many digits as form the number of a group opened so far, or
+    /// `k<name>`.
     pub(super) fn reference(&mut self) -> Result<()> {
         if self.flags.ignore_case {
             return Err(self.unsupported("back references that ignore case"));
@@ -74,7 +75,7 @@ impl Reader<'_> {
         };
         match self.total {
             Some(total) if group <= total => self.out.push_str(&format!("(?:\\{group})")),
-            // what does not exist is never found
+            // a reference to a missing group never matches
             _ => self.out.push_str(r"(?:\z(?s:.))"),
         }
         Ok(())

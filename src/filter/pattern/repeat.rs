@@ -1,10 +1,10 @@
-//! How often something is repeated.
+//! Quantifiers.
 
 use super::Reader;
 use crate::error::Result;
 
 impl Reader<'_> {
-    /// How often the last atom is repeated.
+    /// Reads the quantifier of the last atom, if any.
     pub(super) fn repetition(&mut self) -> Result<()> {
         if self.take("?") {
             self.out.push('?');
@@ -23,7 +23,7 @@ impl Reader<'_> {
             return Ok(());
         }
         if self.take("+") {
-            // possessive: what it took it does not give back
+            // possessive: no backtracking into the atom
             self.needs_backtracking = true;
             self.out.insert_str(self.at, "(?>");
             self.out.push(')');
@@ -35,7 +35,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// `n}`, `n,}` or `n,m}`.
+    /// Reads `n}`, `n,}` or `n,m}`.
     fn counted(&mut self) -> Result<()> {
         let Some((bounds, rest)) = self.rest.split_once('}') else {
             return Err(self.wrong("has a '{' without '}'"));

@@ -13,7 +13,7 @@ use prost::Message;
 /// Flags of Java's `Pattern`.
 const CASE_INSENSITIVE: i32 = 2;
 const DOTALL: i32 = 32;
-/// The flags that nothing here has, by their numbers.
+/// Unsupported flags of Java's `Pattern`.
 const OTHER_FLAGS: [(i32, &str); 7] = [
     (1, "UNIX_LINES"),
     (4, "COMMENTS"),
@@ -24,7 +24,7 @@ const OTHER_FLAGS: [(i32, &str); 7] = [
     (256, "UNICODE_CHARACTER_CLASS"),
 ];
 
-/// How an expression begins that is found without DOTALL.
+/// The prefix of an expression without DOTALL.
 const NOT_DOTALL: &str = "(?-s)";
 
 impl Reader {
@@ -44,7 +44,7 @@ impl Reader {
                 let message: proto::BinaryComponentComparator = decode(class, bytes)?;
                 let value = message.value.ok_or_else(|| missing(class, "value"))?;
                 let offset = message.offset.ok_or_else(|| missing(class, "offset"))?;
-                // HBase's offset is an int
+                // the offset is an int in HBase
                 let offset = i32::try_from(offset).ok().and_then(|offset| usize::try_from(offset).ok());
                 let offset =
                     offset.ok_or_else(|| Error::invalid_argument(format!("{class} at a negative offset")))?;

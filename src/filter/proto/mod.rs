@@ -18,14 +18,15 @@ use crate::op::Compare;
 use bytes::Bytes;
 use prost::Message;
 
-/// Where HBase's own filters and comparators are.
+/// The package of HBase's own filters and comparators.
 const PACKAGE: &str = "org.apache.hadoop.hbase.filter.";
 
-/// How many regular expressions one message may have: each takes memory once it is compiled, however short it is.
+/// Maximum number of regular expressions in one message: each takes memory once compiled, however short it
+/// is.
 const MAX_EXPRESSIONS: usize = 200;
 
 impl Filter {
-    /// Reads HBase's message of a filter: the name of its class, and what that class has written.
+    /// Decodes HBase's message of a filter: the name of its class, and that class's serialization.
     ///
     /// ```
     /// use hregion::filter::Filter;
@@ -38,30 +39,31 @@ impl Filter {
     /// # }
     /// ```
     ///
-    /// Masks of a `FuzzyRowFilter` mean what they mean to HBase 2.6; those of clients before 2.4.18, which it misreads,
-    /// what they meant to theirs.
+    /// Masks of a `FuzzyRowFilter` are interpreted as by HBase 2.6; masks of clients before 2.4.18, which
+    /// HBase 2.6 misreads, as by those clients.
     ///
     /// # Errors
     ///
-    /// If it is no such message, HBase would refuse what it says, or it cannot be done: classes that are not HBase's,
-    /// regular expressions of Joni or with flags and parts that are not supported, more than 200 of them, filters that nest
-    /// deeper than [`MAX_DEPTH`](super::MAX_DEPTH). The error names it.
+    /// If the bytes are not such a message, HBase would refuse its contents, or it is unsupported: classes
+    /// other than HBase's, regular expressions for Joni or with unsupported flags or constructs, more than
+    /// 200 regular expressions, filters that nest deeper than [`MAX_DEPTH`](super::MAX_DEPTH). The error
+    /// names the cause.
     pub fn from_proto_bytes(message: impl Into<Bytes>) -> Result<Self> {
         read::Reader::new().filter(decode("Filter", message.into())?, 1)
     }
 
-    /// The filter as HBase's message, which [`from_proto_bytes`](Self::from_proto_bytes) reads to an equal filter again; the
-    /// bytes are those that a client of HBase 2.6 would send.
+    /// Encodes the filter as HBase's message, with the bytes that a client of HBase 2.6 would send.
+    /// [`from_proto_bytes`](Self::from_proto_bytes) of the result returns an equal filter.
     ///
     /// # Errors
     ///
-    /// If HBase has no such filter: one of one's own, or a number that is larger than its types.
+    /// If HBase has no such filter: user-defined filters, and numbers that exceed HBase's types.
     pub fn to_proto_bytes(&self) -> Result<Vec<u8>> {
         Ok(write::filter(self)?.encode_to_vec())
     }
 }
 
-/// A message of a class.
+/// Decodes a message of the class.
 fn decode<M: Message + Default>(class: &str, bytes: Bytes) -> Result<M> {
     M::decode(bytes).map_err(|_| Error::invalid_argument(format!("bytes that are no message of {class}")))
 }
@@ -71,7 +73,7 @@ fn missing(class: &str, field: &str) -> Error {
     Error::invalid_argument(format!("a message of {class} without {field}"))
 }
 
-/// `CompareType` by its number, and back.
+/// The operators in the order of their numbers in `CompareType`.
 const COMPARE_TYPES: [Compare; 7] = [
     Compare::Less,
     Compare::LessOrEqual,

@@ -7,9 +7,9 @@ use crate::proto::filter as proto;
 use bytes::Bytes;
 use std::ops::Bound;
 
-/// Reads one message, however deep it is.
+/// Decodes one message, including all nested messages.
 pub(super) struct Reader {
-    /// How many regular expressions it has had.
+    /// The number of regular expressions so far.
     expressions: usize,
 }
 
@@ -28,7 +28,7 @@ impl Reader {
         Ok(())
     }
 
-    /// A filter that is the `depth`-th of those around it.
+    /// Decodes a filter at the nesting depth `depth`.
     pub(super) fn filter(&mut self, message: proto::Filter, depth: usize) -> Result<Filter> {
         if depth > MAX_DEPTH {
             return Err(Error::invalid_argument(format!("filters nest deeper than {MAX_DEPTH}")));
@@ -62,13 +62,13 @@ impl Reader {
             "FilterList" => self.list(class, bytes, depth),
             "SkipFilter" => Filter::skip(self.wrapped(class, bytes, depth)?),
             "WhileMatchFilter" => Filter::while_match(self.wrapped(class, bytes, depth)?),
-            // what servers wrap filters in says nothing of its own
+            // the servers' wrapper adds nothing
             "FilterWrapper" => self.wrapped(class, bytes, depth),
             _ => leaf(class, bytes)?.ok_or_else(|| unknown(&name)),
         }
     }
 
-    /// An operator and its comparator, if there is one.
+    /// Decodes an operator and its comparator, if there is one.
     fn comparison(
         &mut self,
         class: &str,
@@ -131,7 +131,7 @@ impl Reader {
     }
 }
 
-/// A filter that holds neither others nor comparators; none if there is no such class.
+/// Decodes a filter without inner filters or comparators; `None` if the class is unknown.
 fn leaf(class: &str, bytes: Bytes) -> Result<Option<Filter>> {
     let one = |bytes| -> Result<Bytes> {
         let message: proto::BytesFilter = decode(class, bytes)?;
@@ -218,8 +218,9 @@ fn fuzzy_row(class: &str, message: proto::FuzzyRowFilter) -> Result<Filter> {
     Filter::fuzzy_row(keys.collect::<Result<Vec<_>>>()?)
 }
 
-/// A mask of 0 for a fixed byte and 1 for any, of one as it is sent: those, or what clients that have used the filter
-/// make of them. That is −1 for a fixed byte, and 2 for any; or 0 if the message has no flag, and the mask nothing else.
+/// Converts a mask from the message to one with 0 for a fixed byte and 1 for any byte. Clients send that form
+/// or, once they have used the filter, its prepared form: −1 for a fixed byte and 2 for any. If the message
+/// lacks the flag and the mask contains only 0 and −1, 0 means any byte.
 fn plain_mask(mask: &[u8], second: bool) -> Result<Vec<u8>> {
     const FIXED: u8 = 0xff;
     let zero_is_any = !second && mask.iter().all(|byte| matches!(*byte, 0 | FIXED));

@@ -1,4 +1,4 @@
-//! Filters as HBase's clients send them, and any others there and back.
+//! Decoding messages of HBase's clients, and round trips of arbitrary filters.
 
 use crate::cell::{CellRef, CellType, SeekKey};
 use crate::filter::language::tests::{filter as any_of_language, text};
@@ -112,7 +112,7 @@ fn what_hbase_sends_is_read_and_written_as_it_is() {
         assert_eq!(Filter::from_proto_bytes(message.clone()).unwrap(), filter, "{name}");
         assert_eq!(filter.to_proto_bytes().unwrap(), message, "{name}");
     }
-    // 3.0.0-alpha-4 has not the flag of masks
+    // 3.0.0-alpha-4 lacks the flag of masks
     for (name, message) in lines("3") {
         assert_eq!(Filter::from_proto_bytes(message).unwrap(), known(&name), "{name}");
     }
@@ -133,7 +133,8 @@ fn refusal(message: Vec<u8>) -> String {
 
 #[test]
 fn masks_mean_what_they_do_to_hbase() {
-    // what 2.6.4 answers of the rows ab, ax, xb, xx; without the flag it misreads a 2, which 3.0.0-alpha-4 reads so
+    // the answers of 2.6.4 for the rows ab, ax, xb, xx; without the flag 2.6.4 misreads a 2: these are the
+    // answers of 3.0.0-alpha-4
     let cases: [(&[u8], Option<bool>, [bool; 4]); 16] = [
         (&[0, 0], None, [true; 4]),
         (&[0, 1], None, [true, true, false, false]),

@@ -10,7 +10,7 @@ use crate::proto::filter as proto;
 use bytes::Bytes;
 use prost::Message;
 
-/// The message of a filter. Filters nest no deeper than [`MAX_DEPTH`](crate::filter::MAX_DEPTH).
+/// Encodes a filter. Filters nest no deeper than [`MAX_DEPTH`](crate::filter::MAX_DEPTH).
 pub(super) fn filter(filter: &Filter) -> Result<proto::Filter> {
     let (class, bytes) = match &*filter.kind {
         Kind::Row(filter) => ("RowFilter", comparison(filter.compare, &filter.comparator)?),
@@ -84,7 +84,7 @@ fn list(operator: i32, filters: &[Filter]) -> Result<Vec<u8>> {
     Ok(proto::FilterList { operator: Some(operator), filters }.encode_to_vec())
 }
 
-/// The class and the message of a filter that holds neither others nor comparators.
+/// Returns the class and the message of a filter without inner filters or comparators.
 fn leaf(kind: &Kind) -> Result<(&'static str, Vec<u8>)> {
     let one = |value: &Bytes| proto::BytesFilter { value: Some(value.clone()) }.encode_to_vec();
     let many = |values: &[Bytes]| proto::ManyBytesFilter { values: values.to_vec() }.encode_to_vec();
@@ -149,7 +149,7 @@ fn pagination(limit: u32, offset: Option<u32>, column: Option<Bytes>) -> Result<
     Ok((class, message.encode_to_vec()))
 }
 
-/// As HBase's clients have prepared it: −1 for a byte that is fixed, 2 for any.
+/// Writes the mask as prepared by HBase's clients: −1 for a fixed byte, 2 for any.
 fn fuzzy_key(key: &FuzzyKey) -> proto::FuzzyKey {
     let mask: Vec<u8> = key.fixed.iter().map(|fixed| if *fixed { 0xff } else { 2 }).collect();
     proto::FuzzyKey { first: Some(Bytes::copy_from_slice(&key.key)), second: Some(mask.into()) }

@@ -120,11 +120,11 @@ fn by_value_of_a_column() {
 fn by_count() {
     says("PageFilter(2)", &format!("{A} {B}"));
     says("PageFilter(0)", "");
-    // read-path.md §23.8: rows that an earlier filter drops are not counted
+    // read-path.md §23.8: rows dropped by an earlier filter are not counted
     says("SingleColumnValueFilter('g', 'r', =, 'binary:z', true, true) AND PageFilter(1)", B);
     says("ColumnPaginationFilter(1, 1)", "a/f:q/5=x b/f:pq/9=y c/g:p/1=1");
     gives(&Filter::column_page(1, "q"), "a/f:q/5=x b/g:r/5=z c/f:q/1=x");
-    // once a row has more columns the read is to end, until the filter is reset
+    // after a row with more columns the read should end, until the filter is reset
     let counted = "a/f:p/5=1 a/f:q/5=x b/f:p/5=2 b/f:pq/9=y c/f:q/1=x c/g:p/1=1";
     says("ColumnCountGetFilter(2)", counted);
     says("FirstKeyOnlyFilter()", "a/f:p/5=1 b/f:p/5=2 c/f:q/1=x");
@@ -144,7 +144,7 @@ fn what_is_returned_of_a_cell() {
     let cell = CellRef::new(&key, b"value").with_seq_id(7).with_tag_bytes(&tags).unwrap();
     let mut state = FilterState::new(&Filter::key_only(true));
     assert_eq!(state.transform_cell(cell), CellRef::new(&key, &[0, 0, 0, 5]));
-    // only the members that included the cell change it
+    // only the members that included the cell transform it
     says(
         "KeyOnlyFilter() OR PrefixFilter('b')",
         &TABLE.split(' ').map(|c| &c[..=c.find('=').unwrap()]).collect::<Vec<_>>().join(" "),
@@ -164,7 +164,7 @@ fn wrappers_make_more_of_a_verdict() {
     says("WHILE PrefixFilter('a')", A);
     // read-path.md §23.7: the direction is not passed on
     gives_reversed(&Filter::while_match(Filter::prefix("a")).unwrap(), "");
-    // nor are hints
+    // neither are hints
     let table = cells("r/f:a/1=x");
     let hints = |expression: &str| {
         let mut state = FilterState::new(&Filter::parse(expression).unwrap());
@@ -219,7 +219,7 @@ fn numbers_that_are_none_fail_the_read() {
     assert!(state.filter_cell(table()[0].cell()).is_err());
 }
 
-/// Every other cell, from the first on.
+/// Passes every other cell, starting with the first.
 #[derive(Debug)]
 struct EveryOther;
 

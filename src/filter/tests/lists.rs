@@ -1,4 +1,4 @@
-//! Lists of filters, against asking each member about each cell.
+//! Filter lists, compared with evaluating each member on each cell.
 
 use super::{TestCell, cells, read};
 use crate::cell::CellOrder;
@@ -6,7 +6,7 @@ use crate::filter::{Comparator, Compare, Filter, FilterState, MAX_DEPTH, Verdict
 use proptest::prelude::*;
 use std::ops::Bound;
 
-/// A filter of cells that knows no rows before and no hints.
+/// A stateless filter of single cells, without hints.
 #[derive(Clone, Debug)]
 enum Naive {
     Row(Compare, String),
@@ -79,8 +79,8 @@ impl Naive {
 }
 
 impl Naive {
-    /// Whether a list that passes what any member passes has a member with hints within a row. Backward, it does not ask that
-    /// again once the hint lies behind, as HBase does not.
+    /// Whether an OR list has a member with hints within a row. In a reversed read, the list does not call
+    /// such a member again once the hint is passed, as in HBase.
     fn hides_cells_backward(&self, in_any: bool) -> bool {
         match self {
             Self::ColumnPrefix(_) | Self::ColumnRange(..) | Self::Timestamps(_, true) => in_any,
@@ -123,7 +123,7 @@ fn naive() -> impl Strategy<Value = Naive> {
 }
 
 fn table() -> impl Strategy<Value = Vec<TestCell>> {
-    // of one length: a hint of FuzzyRowFilter passes over shorter rows, of which it would say that they match
+    // rows of one length: a hint of FuzzyRowFilter skips shorter rows that would match
     let cell = ("[a-c]{2}", "[fg]", "[a-c]{1,2}", 0i64..5, "[xy]");
     proptest::collection::vec(cell, 0..60).prop_map(|cells| {
         let new = |(row, family, qualifier, timestamp, value): (String, String, String, _, String)| {
@@ -139,7 +139,7 @@ fn table() -> impl Strategy<Value = Vec<TestCell>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 1000 } else { 4000 }))]
 
-    /// Whatever verdicts and hints pass over, no cell is lost and none is added.
+    /// Whatever verdicts and hints skip, no cell is lost and none is added.
     #[test]
     fn lists_pass_what_their_members_pass(naive in naive(), cells in table(), reversed: bool) {
         let reversed = reversed && !naive.hides_cells_backward(false);
@@ -169,14 +169,15 @@ fn the_farthest_hint_and_the_nearest() {
     assert_eq!(hint(&format!("{c} AND {b}")), ("c".into(), true));
     assert_eq!(hint(&format!("{b} OR {c}")), ("b".into(), true));
     assert_eq!(hint(&format!("{c} OR {b}")), ("b".into(), true));
-    // a member that has left the cell out does not silence the hint of a later one
+    // a member that excluded the cell does not suppress the hint of a later one
     assert_eq!(hint(&format!("ValueFilter(=, 'binary:y') AND {b}")), ("b".into(), true));
-    // one member of OR without a hint: none
+    // an OR list with a member without a hint has none
     let mut state = FilterState::new(&Filter::parse(format!("{b} OR KeyOnlyFilter()")).unwrap());
     assert!(state.skip_hint(cell).is_none());
 }
 
-/// What is out already leads past cells only where no member of the list has to see them (read-path.md §23.21).
+/// Excluded cells yield skip hints only if no member of the list has to see the skipped cells (read-path.md
+/// §23.21).
 #[test]
 fn skip_hints_pass_over_nothing_that_a_member_judges() {
     let table = cells("r/f:a/1=x");
@@ -216,7 +217,7 @@ fn backward_a_member_of_or_is_not_asked_behind_its_hint() {
         let found = read(&Filter::any([Filter::column_prefix("b")]).unwrap(), &table, reversed);
         assert_eq!(found.len(), expected, "reversed: {reversed}");
     }
-    // its answers are those of HBase, not what one would like
+    // the list's result is HBase's, though a single filter passes the cell
     assert_eq!(read(&Filter::column_prefix("b"), &table, true).len(), 1);
 }
 
