@@ -41,8 +41,11 @@ fn fresh_scripts_give_the_answers_of_hbase() {
     let own = names.iter().filter(|(file, _)| *file == Path::new(PROFILES)).count();
     let make = &|i: usize| {
         // each of the own mixes in turn, then as many of all
-        let at =
-            if i % 2 == 0 { i / 2 % own } else { (usize::try_from(seed).unwrap() + i / 2) % names.len() };
+        let at = if i.is_multiple_of(2) {
+            i / 2 % own
+        } else {
+            (usize::try_from(seed).unwrap() + i / 2) % names.len()
+        };
         let (file, name) = &names[at];
         generate(&programs, file, name, seed + i as u64, dir.path())
     };
