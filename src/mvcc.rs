@@ -84,7 +84,7 @@ impl Mvcc {
     /// Begins a write, with the next number.
     pub(crate) fn begin(&self) -> WriteEntry<'_> {
         let mut writes = unpoisoned(self.writes.lock());
-        writes.write_point = writes.write_point.checked_add(1).expect("nobody writes 2^62 times");
+        writes.write_point = writes.write_point.checked_add(1).expect("fewer than 2^62 writes");
         writes.pending.push_back(false);
         WriteEntry { mvcc: self, seq_id: writes.write_point }
     }
@@ -130,12 +130,12 @@ impl Mvcc {
         }
         if number > MAX_START {
             return Err(Error::invalid_argument(format!(
-                "sequence id {number} is beyond {MAX_START}, the greatest to go on from"
+                "sequence id {number} is beyond the maximum of {MAX_START}"
             )));
         }
         if !writes.pending.is_empty() {
             return Err(Error::invalid_argument(format!(
-                "cannot go on from sequence id {number} while {} writes are pending",
+                "cannot advance to sequence id {number} while {} writes are pending",
                 writes.pending.len()
             )));
         }

@@ -294,7 +294,7 @@ impl SeekKey {
         Self::of(row, family, qualifier, OLDEST_TIMESTAMP, CellType::Minimum)
     }
 
-    /// Any key.
+    /// A key of these parts.
     ///
     /// # Panics
     ///

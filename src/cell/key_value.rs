@@ -1,4 +1,4 @@
-//! The wire form of a cell (hfile.md §2.1; HBase: `KeyValue`).
+//! The serialized form of a cell (hfile.md §2.1; HBase: `KeyValue`).
 #![warn(clippy::indexing_slicing)]
 
 use super::{CellKey, CellRef, MAX_FAMILY_LEN, MAX_ROW_LEN, key, tags};

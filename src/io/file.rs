@@ -178,7 +178,7 @@ impl Drop for LocalFileWriter {
 
 #[cold]
 fn lost() -> io::Error {
-    io::Error::other("what was to be written before was not")
+    io::Error::other("an earlier write failed")
 }
 
 impl FileWriter for LocalFileWriter {
