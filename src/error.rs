@@ -362,7 +362,7 @@ impl std::error::Error for Error {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Corruption {
-    /// Eight bytes are not a valid magic.
+    /// A magic of eight bytes is not the expected one.
     #[error("{what}: expected {expected}, found {}", crate::binary::Binary(found))]
     BadMagic {
         /// What the magic should identify.
