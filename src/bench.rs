@@ -1,4 +1,4 @@
-//! Doors for the benches to what has no public name: blocks, chunks and codecs without a file around them.
+//! Internal hooks for benchmarks: blocks, chunks and codecs without a file.
 
 use crate::block::bloom::{KeyHashes, add, probe};
 use crate::block::codec::{Compressor, CompressorOptions, Decompressor};
@@ -28,7 +28,7 @@ pub struct EncodedBlock {
 }
 
 impl EncodedBlock {
-    /// As many of the cells as fit `bytes` when plain, with sequence ids.
+    /// Encodes cells until their plain form reaches `bytes` bytes, with sequence ids.
     ///
     /// # Errors
     ///
@@ -58,7 +58,7 @@ impl EncodedBlock {
         &self.payload
     }
 
-    /// Decodes the block to plain cells behind each other, and says how many there are.
+    /// Decodes the block into contiguous plain cells, and returns their number.
     ///
     /// # Errors
     ///
@@ -68,7 +68,7 @@ impl EncodedBlock {
         data::decode(&self.format, &self.payload, 1 << 30, out).map_err(nowhere)
     }
 
-    /// Decodes the block, to be searched.
+    /// Decodes the block and builds its index.
     ///
     /// # Errors
     ///
@@ -92,20 +92,20 @@ fn nowhere(corruption: crate::Corruption) -> Error {
 pub struct OpenBlock(DataBlock);
 
 impl OpenBlock {
-    /// How many cells there are.
+    /// The number of cells.
     #[must_use]
     pub fn count(&self) -> u32 {
         self.0.count()
     }
 
-    /// The timestamp of the first cell that is not before a key.
+    /// The timestamp of the first cell at or after a key.
     #[inline]
     #[must_use]
     pub fn seek(&self, key: &CellKey) -> Option<i64> {
         self.0.seek(key, CellOrder::User).map(|(place, _)| self.0.key(&place).timestamp())
     }
 
-    /// The bytes of all values, by a walk.
+    /// Walks all cells. Returns the total size of their values in bytes.
     #[must_use]
     pub fn walk(&self) -> usize {
         let mut place = self.0.first();
@@ -122,7 +122,7 @@ impl OpenBlock {
 pub struct Index(IndexBlock);
 
 impl Index {
-    /// One of ascending keys.
+    /// An index block of ascending keys.
     ///
     /// # Errors
     ///
@@ -154,7 +154,7 @@ impl Index {
     }
 }
 
-/// A chunk of a Bloom filter, full and folded as HBase would have it.
+/// A chunk of a Bloom filter, full and folded as in HBase.
 #[derive(Clone, Debug)]
 pub struct BloomChunk {
     bits: Vec<u8>,
@@ -163,7 +163,7 @@ pub struct BloomChunk {
 }
 
 impl BloomChunk {
-    /// A chunk of these keys, of an error rate of 1 %.
+    /// A chunk with these keys, for an error rate of 1 %.
     #[must_use]
     pub fn new<'k>(bytes: usize, hash: HashKind, keys: impl IntoIterator<Item = &'k [u8]>) -> Self {
         let size = ChunkSize::new(bytes, 0.01, 7);
@@ -185,7 +185,7 @@ impl BloomChunk {
     }
 }
 
-/// Compresses a block's bytes; fails if the codec is not built in.
+/// Compresses the bytes of a block.
 ///
 /// # Errors
 ///
@@ -197,16 +197,16 @@ pub fn compress(codec: Codec, plain: &[u8]) -> Result<Vec<u8>> {
     compressed.map(|()| out).map_err(nowhere)
 }
 
-/// Appends the `plain_len` bytes of a compressed block to `out`.
+/// Decompresses a payload to `plain_len` bytes and appends them to `out`.
 ///
 /// # Errors
 ///
-/// If the payload is none of that codec and length.
+/// If the payload does not match the codec and length.
 pub fn decompress(codec: Codec, payload: &[u8], plain_len: usize, out: &mut Vec<u8>) -> Result<()> {
     Decompressor::new(codec, None).decompress(payload, plain_len, out).map_err(nowhere)
 }
 
-/// A block of this payload, with checksums.
+/// Builds a block with this payload and checksums.
 ///
 /// # Errors
 ///
@@ -221,7 +221,7 @@ pub fn seal(payload: &[u8], checksum: ChecksumType, bytes_per_checksum: NonZeroU
     Ok(out)
 }
 
-/// Compares the checksums of such a block.
+/// Verifies the checksums of a block built by [`seal`].
 ///
 /// # Errors
 ///
@@ -230,7 +230,7 @@ pub fn verify(block: &[u8]) -> Result<()> {
     BlockHeader::open(block, true, true).map(drop).map_err(nowhere)
 }
 
-/// Blocks that can be found in a cache by their key, and beside their index entry.
+/// Blocks that can be found both by key in a cache and in slots.
 #[derive(Debug)]
 pub struct CachedBlocks {
     cache: BlockCache,
@@ -239,7 +239,7 @@ pub struct CachedBlocks {
 }
 
 impl CachedBlocks {
-    /// So many blocks, of so many bytes each.
+    /// A cache of `blocks` blocks of `bytes` bytes each.
     ///
     /// # Errors
     ///
@@ -258,11 +258,11 @@ impl CachedBlocks {
         Ok(made)
     }
 
-    /// Finds a block by its key; says how long it is.
+    /// Finds a block by its key. Returns its length.
     ///
     /// # Errors
     ///
-    /// If it is not there.
+    /// If the block is not cached.
     #[inline]
     pub fn by_key(&self, i: usize) -> Result<usize> {
         let missing = || Err(Error::invalid_argument("the block is not cached"));
@@ -272,14 +272,14 @@ impl CachedBlocks {
         }
     }
 
-    /// Finds a block in its slot, and takes hold of it, as a scanner does.
+    /// Finds a block in its slot and acquires a reference, as a scanner does.
     #[inline]
     #[must_use]
     pub fn by_slot(&self, i: usize) -> Option<usize> {
         self.slots.get(i).map(|block| block.len())
     }
 
-    /// Looks at a block in its slot, as a Bloom probe does.
+    /// Reads a block in its slot, as a Bloom probe does.
     #[inline]
     #[must_use]
     pub fn in_slot(&self, i: usize) -> Option<usize> {
@@ -287,12 +287,12 @@ impl CachedBlocks {
     }
 }
 
-/// Recent cells, in memory.
+/// Recent cells in memory.
 #[derive(Debug)]
 pub struct RecentCells(Segment);
 
 impl RecentCells {
-    /// Without any.
+    /// An empty segment.
     #[must_use]
     pub fn new(order: CellOrder) -> Self {
         Self(Segment::new(order))
@@ -310,19 +310,19 @@ impl RecentCells {
         self.0.may_contain_row(row)
     }
 
-    /// The bytes this takes.
+    /// The size in memory in bytes.
     #[must_use]
     pub fn heap_size(&self) -> usize {
         self.0.heap_size()
     }
 
-    /// A scanner.
+    /// A scanner of the cells visible at a read point.
     #[must_use]
     pub fn scanner(&self, read_point: i64) -> RecentCellsScanner<'_> {
         RecentCellsScanner(self.0.scanner(read_point))
     }
 
-    /// A scanner of the rows backward, up to a read point.
+    /// A reverse scanner of the rows visible at a read point.
     #[must_use]
     pub fn reversed_scanner(&self, read_point: i64) -> RecentRowsScanner<'_> {
         RecentRowsScanner(self.0.reversed_scanner(read_point))
@@ -334,82 +334,82 @@ impl RecentCells {
 pub struct RecentCellsScanner<'c>(SegmentScanner<'c>);
 
 impl RecentCellsScanner<'_> {
-    /// The same for who may walk far.
+    /// Enables reading ahead.
     #[must_use]
     pub fn reading_ahead(self) -> Self {
         Self(self.0.reading_ahead())
     }
 
-    /// The cell it stands on.
+    /// The current cell.
     #[inline]
     #[must_use]
     pub fn peek(&self) -> Option<CellRef<'_>> {
         self.0.peek()
     }
 
-    /// Goes to the next cell.
+    /// Moves to the next cell.
     #[inline]
     pub fn advance(&mut self) {
         self.0.advance();
     }
 
-    /// Goes to the first cell.
+    /// Seeks the first cell.
     pub fn seek_to_first(&mut self) {
         self.0.seek_to_first();
     }
 
-    /// Goes to the first cell that is not before a key.
+    /// Seeks the first cell at or after a key.
     pub fn seek(&mut self, key: &CellKey) {
         self.0.seek(key);
     }
 
-    /// The same, never backward.
+    /// As [`seek`](Self::seek), but never moves backward.
     pub fn reseek(&mut self, key: &CellKey) {
         self.0.reseek(key);
     }
 }
 
-/// A scanner of recent cells that goes from row to row backward.
+/// A reverse scanner of recent cells.
 #[derive(Debug)]
 pub struct RecentRowsScanner<'c>(ReversedSegmentScanner<'c>);
 
 impl RecentRowsScanner<'_> {
-    /// The cell it stands on; none behind the row's last.
+    /// The current cell; None after the last cell of the row.
     #[inline]
     #[must_use]
     pub fn peek(&self) -> Option<CellRef<'_>> {
         self.0.peek()
     }
 
-    /// Goes to the next cell of the row.
+    /// Moves to the next cell of the row.
     #[inline]
     pub fn advance(&mut self) {
         self.0.advance();
     }
 
-    /// Goes to the last row.
+    /// Moves to the last row.
     pub fn seek_to_last_row(&mut self) {
         self.0.seek_to_last_row();
     }
 
-    /// Goes to the row before.
+    /// Moves to the previous row.
     pub fn previous_row(&mut self) {
         self.0.previous_row();
     }
 }
 
-/// The numbers of writes.
+/// The sequence numbers of writes.
 #[derive(Clone, Debug)]
 pub struct WriteNumbers(Arc<Mvcc>);
 
 impl WriteNumbers {
-    /// From 0.
+    /// Starts from 0.
     #[must_use]
     pub fn new() -> Self {
         Self(Arc::new(Mvcc::new(0)))
     }
 
-    /// Begins a write and completes it.
+    /// Begins and completes a write.
     #[inline]
     pub fn write(&self) {
         self.0.complete(self.0.begin());
@@ -429,12 +429,13 @@ impl Default for WriteNumbers {
     }
 }
 
-/// The matcher of a scan, without the scan: it is shown every cell.
+/// The matcher of a scan, called directly with every cell.
 #[derive(Debug)]
 pub struct Matcher<'q>(ScanQueryMatcher<'q>);
 
 impl<'q> Matcher<'q> {
-    /// Of a scan of some columns, or all, of a family that keeps and is asked for so many versions.
+    /// The matcher for a scan of some columns, or all if empty. `versions` is the number of versions that the
+    /// family keeps and the scan requests.
     ///
     /// # Errors
     ///
@@ -445,7 +446,7 @@ impl<'q> Matcher<'q> {
         ScanQueryMatcher::for_user(&query, family, &info, CellOrder::User).map(Self)
     }
 
-    /// How many of the cells, of any rows, the scan returns.
+    /// The number of `cells`, in any rows, that the scan returns.
     ///
     /// # Errors
     ///

@@ -1,8 +1,9 @@
-//! Bytes as text: HBase's `Bytes.toStringBinary` form.
+//! Bytes as text, in HBase's `Bytes.toStringBinary` form.
 
 use std::fmt;
 
-/// Shows bytes as HBase does: printable ASCII as it is, anything else and the backslash as `\xHH`.
+/// Displays bytes as HBase does: printable ASCII characters except the backslash are unchanged, other bytes
+/// are `\xHH`.
 #[derive(Clone, Copy, Debug)]
 pub struct Binary<'a>(pub &'a [u8]);
 
@@ -22,7 +23,8 @@ fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && byte != b'\\'
 }
 
-/// Reads what [`Binary`] shows. A backslash that starts no `\xHH` stands for itself, as in HBase's `toBytesBinary`.
+/// Parses the output of [`Binary`]. A backslash that does not start `\xHH` is literal, as in HBase's
+/// `toBytesBinary`.
 #[must_use]
 pub fn parse_binary(text: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());

@@ -1,13 +1,13 @@
-//! What time it is, and waiting: the system's, or as a test has it. Nothing else here reads a clock.
+//! Clocks and timers: those of the system, or controlled by tests. No other module reads a clock.
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Tells the time in milliseconds since 1970 (HBase: `EnvironmentEdge`).
+/// A clock in milliseconds since 1970 (HBase: `EnvironmentEdge`).
 pub trait Clock: Send + Sync + fmt::Debug {
-    /// The time now. It may go back.
+    /// The current time. It may go back.
     fn now(&self) -> i64;
 }
 
@@ -22,12 +22,12 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is set.
+/// A clock whose time changes only when it is set.
 #[derive(Debug, Default)]
 pub struct ManualClock(AtomicI64);
 
 impl ManualClock {
-    /// A clock that stands at `now`.
+    /// A clock set to `now`.
     #[must_use]
     pub fn new(now: i64) -> Self {
         Self(AtomicI64::new(now))
@@ -45,39 +45,39 @@ impl Clock for ManualClock {
     }
 }
 
-/// The moment by which something is to be done, or given up.
+/// A time limit for an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadline(Option<Instant>);
 
 impl Deadline {
-    /// None: it may take as long as it takes.
+    /// No deadline.
     pub const NEVER: Self = Self(None);
 
-    /// At a moment.
+    /// A deadline at a moment.
     #[must_use]
     pub fn at(moment: Instant) -> Self {
         Self(Some(moment))
     }
 
-    /// So long from now on.
+    /// A deadline `time` from now.
     #[must_use]
     pub fn after(time: Duration) -> Self {
         Self(Instant::now().checked_add(time))
     }
 
-    /// The time that is left; zero once it is over, and [`Duration::MAX`] if there is no end.
+    /// The remaining time: zero after the deadline, and [`Duration::MAX`] without one.
     #[must_use]
     pub fn left(self) -> Duration {
         self.left_at(Instant::now())
     }
 
-    /// The time that is left at a moment.
+    /// The remaining time at a moment.
     #[must_use]
     pub fn left_at(self, now: Instant) -> Duration {
         self.0.map_or(Duration::MAX, |end| end.saturating_duration_since(now))
     }
 
-    /// The earlier of two.
+    /// The earlier of two deadlines.
     #[must_use]
     pub fn min(self, other: Self) -> Self {
         match (self.0, other.0) {
@@ -87,12 +87,12 @@ impl Deadline {
     }
 }
 
-/// Waits: in truth, or as a test has it. Its time only goes forward.
+/// A monotonic clock that can wait. Tests can simulate it.
 pub trait Timer: Send + Sync + fmt::Debug {
-    /// The moment now.
+    /// The current moment.
     fn now(&self) -> Instant;
 
-    /// Waits for a time.
+    /// Waits for a duration.
     fn sleep(&self, time: Duration);
 }
 

@@ -1,11 +1,11 @@
-//! Reading integers and byte strings from borrowed bytes (hfile.md §1).
+//! Reads integers and byte strings from borrowed bytes (hfile.md §1).
 #![warn(clippy::indexing_slicing)]
 
 use crate::error::Corruption;
 
-/// A place in borrowed bytes that moves forward and never past their end.
+/// A position in borrowed bytes that moves forward, never past the end.
 ///
-/// Each call names the field it reads, so that a short input says what was missing.
+/// Each call names the field it reads, so that errors for short input name the missing field.
 #[derive(Clone, Debug)]
 pub(crate) struct Cursor<'a> {
     rest: &'a [u8],
@@ -62,7 +62,7 @@ impl<'a> Cursor<'a> {
         self.array(what).map(i64::from_be_bytes)
     }
 
-    /// An `i32` that must not be negative.
+    /// A non-negative `i32`.
     #[inline]
     pub(crate) fn len(&mut self, what: &'static str) -> Result<usize, Corruption> {
         let value = self.i32(what)?;
@@ -82,7 +82,7 @@ impl<'a> Cursor<'a> {
         Ok(if negative { !magnitude } else { magnitude })
     }
 
-    /// A Hadoop vint that is a length: not negative, within 31 bits.
+    /// A Hadoop vint used as a length: non-negative, up to 31 bits.
     pub(crate) fn vlen(&mut self, what: &'static str) -> Result<usize, Corruption> {
         let value = self.vlong(what)?;
         match i32::try_from(value).ok().and_then(|v| usize::try_from(v).ok()) {
@@ -114,7 +114,7 @@ impl<'a> Cursor<'a> {
         Err(Corruption::Malformed("varint of more than 64 bits"))
     }
 
-    /// A cint (§1.2): seven bits a byte, least significant first, at most 31 bits in all.
+    /// A cint (§1.2): seven bits per byte, least significant first, at most 31 bits in total.
     #[inline]
     pub(crate) fn cint(&mut self, what: &'static str) -> Result<usize, Corruption> {
         let first = self.u8(what)?;
@@ -143,13 +143,13 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// All that is left.
+    /// The remaining bytes.
     #[inline]
     pub(crate) fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
-    /// How many bytes have been read.
+    /// The number of bytes read.
     #[inline]
     pub(crate) fn position(&self) -> usize {
         self.len - self.rest.len()
@@ -160,7 +160,7 @@ impl<'a> Cursor<'a> {
         self.rest.is_empty()
     }
 
-    /// Fails unless all has been read.
+    /// Fails unless all bytes have been read.
     pub(crate) fn finish(&self, what: &'static str) -> Result<(), Corruption> {
         if self.rest.is_empty() {
             return Ok(());
@@ -188,13 +188,13 @@ fn put_long_vlong(out: &mut Vec<u8>, value: i64) {
     let (magnitude, base) = if value < 0 { (!value, 0x87u8) } else { (value, 0x8f) };
     let bytes = magnitude.to_be_bytes();
     let zeros = bytes.iter().take_while(|&&b| b == 0).count().min(7);
-    // base is the first byte of a one-byte magnitude; one less for each byte more
+    // base is the first byte for a one-byte magnitude, decremented for each further byte
     let more = u8::try_from(7 - zeros).unwrap_or(7);
     out.push(base - more);
     out.extend_from_slice(bytes.get(zeros..).unwrap_or_default());
 }
 
-/// The bytes that [`put_vlong`] writes for `value`.
+/// The number of bytes that [`put_vlong`] writes for `value`.
 #[inline]
 pub(crate) fn vlong_len(value: i64) -> usize {
     if (-112..=127).contains(&value) {
@@ -215,10 +215,10 @@ pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
-/// Appends the first `len` of `bytes`, which must have as many; likely to be no more than `N`.
+/// Appends the first `len` of `bytes`, which must have at least that many. Optimized for `len` up to `N`.
 ///
-/// Then, if `bytes` go on for as long, `N` are copied and those too many dropped: that takes a few instructions, and a copy
-/// of any length a call.
+/// In that case, if `bytes` has at least `N` bytes, `N` bytes are copied and the excess is truncated: this
+/// takes a few instructions, while a copy of variable length takes a call.
 #[inline]
 pub(crate) fn put_short<const N: usize>(out: &mut Vec<u8>, bytes: &[u8], len: usize) {
     if let Some(chunk) = bytes.first_chunk::<N>()

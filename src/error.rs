@@ -1,7 +1,7 @@
-//! What can go wrong, and whose fault it is: the bytes', the caller's or the system's.
+//! Errors, and whether they are caused by the bytes, the caller or the system.
 //!
-//! Parsers know neither path nor offset, so they return a [`Corruption`]; the layer that knows the
-//! place turns it into an [`Error`] with [`Corruption::at`].
+//! Parsers have neither path nor offset, so they return a [`Corruption`]. A layer that has them converts it
+//! into an [`Error`] with [`Corruption::at`].
 
 use crate::binary::Binary;
 use std::borrow::Cow;
@@ -10,13 +10,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The result of everything here that can fail.
+/// The result type of all fallible functions of the crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// An error that knows its place: what was wrong, in which file, at which offset, in which block.
+/// An error with its location: what was wrong, in which file, at which offset, in which block.
 ///
-/// One word wide and cheap to clone, so that a cache can hand the same failure to everybody who
-/// waited for the same block.
+/// One word wide and cheap to clone, so that a cache can return the same failure to all callers that waited
+/// for the same block.
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
@@ -34,17 +34,18 @@ enum Cause {
     Caller(Cow<'static, str>),
 }
 
-/// The kinds of error, by what one can do about them.
+/// The kinds of errors, by how they can be handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The bytes break the format.
+    /// The bytes violate the format.
     Corrupt,
     /// The bytes end too early.
     Truncated,
-    /// A version, codec, encoding or feature that this build does not read; the message names it.
+    /// A version, codec, encoding or feature that this build does not support; the message names it.
     Unsupported,
-    /// Reading on would exceed the [`Limits`](crate::Limits) that were set, or the steps that a regular expression may take.
+    /// Reading on would exceed the configured [`Limits`](crate::Limits), or the maximum number of steps of a
+    /// regular expression.
     Limit,
     /// The operating system failed.
     Io,
@@ -52,35 +53,35 @@ pub enum ErrorKind {
     Locked,
     /// The region was closed.
     Closed,
-    /// A change of the region's files failed and could not be undone: reads go on, writes are refused until the region is
-    /// opened again.
+    /// A change of the region's files failed and could not be undone. Reads go on; writes are rejected until
+    /// the region is reopened.
     Poisoned,
-    /// The caller asked for something that cannot be.
+    /// The caller requested something impossible.
     InvalidArgument,
     /// The row is outside of the region.
     WrongRegion,
     /// The region has no such family.
     NoSuchFamily,
-    /// A filter that judges whole rows cannot have them in pieces.
+    /// A filter that decides on whole rows cannot be used if rows are returned in parts.
     IncompatibleFilter,
-    /// A value that is to be counted up does not have the eight bytes of a counter.
+    /// A value to be incremented does not have the eight bytes of a counter.
     NotALong,
-    /// There is no such table.
+    /// The table does not exist.
     TableNotFound,
-    /// The table is disabled, or on its way there.
+    /// The table is disabled, or being disabled.
     TableNotEnabled,
-    /// The table has no region for the row, at present or at all.
+    /// The table has no region for the row, currently or at all.
     RegionNotFound,
-    /// The region is not to be served at present.
+    /// The region is currently not to be served.
     RegionOffline,
-    /// No server has the region at present.
+    /// No server currently has the region.
     NoServerForRegion,
-    /// The regions of a table do not fit together: rows that no region has, or that two have.
+    /// The regions of a table are inconsistent: rows in no region, or in two.
     Inconsistent,
 }
 
 impl ErrorKind {
-    /// The name of the kind, as the tool's JSON has it.
+    /// The name of the kind, as used in the tool's JSON.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -108,7 +109,7 @@ impl ErrorKind {
 }
 
 impl Error {
-    /// An error of the operating system while `doing` something ("open", "read") to `path`.
+    /// An error of the operating system during an operation (`doing`: "open", "read") on `path`.
     #[cold]
     pub fn io(doing: &'static str, path: &Path, error: io::Error) -> Self {
         Self(Arc::new(Inner {
@@ -132,7 +133,7 @@ impl Error {
         }))
     }
 
-    /// A region whose table descriptor is missing, so that what its families keep is not known.
+    /// A region without a table descriptor, so that the settings of its families are unknown.
     #[cold]
     pub(crate) fn unknown_settings<'n>(region: &Path, families: impl Iterator<Item = &'n [u8]>) -> Self {
         let names: Vec<String> = families.map(|name| Binary(name).to_string()).collect();
@@ -156,7 +157,8 @@ impl Error {
         Self::caller(ErrorKind::Closed, "the region is closed")
     }
 
-    /// A region whose files are not known to be those in memory, because of `error`, and `undo` when that was undone.
+    /// A region whose files may differ from its state in memory, because of `error`, and of `undo` while
+    /// undoing the change.
     #[cold]
     pub(crate) fn poisoned(error: &Self, undo: &Self) -> Self {
         let message = format!(
@@ -172,19 +174,19 @@ impl Error {
         Self::caller(ErrorKind::InvalidArgument, message)
     }
 
-    /// Something that the caller may ask for, and that is not built.
+    /// A valid request that is not implemented.
     #[cold]
     pub(crate) fn not_supported(message: impl Into<Cow<'static, str>>) -> Self {
         Self::caller(ErrorKind::Unsupported, message)
     }
 
-    /// Something that takes more than it may.
+    /// An operation that exceeds a limit.
     #[cold]
     pub(crate) fn over_limit(message: impl Into<Cow<'static, str>>) -> Self {
         Self::caller(ErrorKind::Limit, message)
     }
 
-    /// A row that is not one of the region's, which are those from `start` on to before `end`.
+    /// A row outside of the region, whose rows are from `start` to before `end`.
     #[cold]
     pub(crate) fn wrong_region(row: &[u8], start: &[u8], end: &[u8]) -> Self {
         let (row, start, end) = (Binary(row), Binary(start), Binary(end));
@@ -197,32 +199,32 @@ impl Error {
         Self::caller(ErrorKind::NoSuchFamily, format!("there is no family {}", Binary(family)))
     }
 
-    /// A filter together with what it cannot be together with.
+    /// A filter that cannot be combined with another setting.
     #[cold]
     pub(crate) fn incompatible_filter(message: &'static str) -> Self {
         Self::caller(ErrorKind::IncompatibleFilter, message)
     }
 
-    /// A value that is no counter, by its length.
+    /// A value whose length is not that of a counter.
     #[cold]
     pub(crate) fn not_a_long(len: usize) -> Self {
         Self::caller(ErrorKind::NotALong, format!("a counter has 8 bytes, this value has {len}"))
     }
 
-    /// Why a row of a table has no place; `kind` is one of those of tables and regions.
+    /// The reason why a row of a table cannot be located; `kind` is one of the kinds for tables and regions.
     #[cold]
     pub(crate) fn locating(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self::caller(kind, message)
     }
 
-    /// There was no time left for something.
+    /// An operation that timed out.
     #[cold]
     pub(crate) fn timed_out(doing: &'static str) -> Self {
         let cause = Cause::System { doing, error: io::ErrorKind::TimedOut.into() };
         Self(Arc::new(Inner { kind: ErrorKind::Io, cause, path: None, offset: None, block: None }))
     }
 
-    /// The same error, of the last of so many attempts.
+    /// The same error, with the number of attempts.
     #[cold]
     pub(crate) fn after_attempts(self, attempts: u32) -> Self {
         match &self.0.cause {
@@ -233,7 +235,7 @@ impl Error {
         }
     }
 
-    /// The same error of the caller's, with where it is in what the caller said.
+    /// The same error of the caller, with its position in the filter string.
     #[cold]
     pub(crate) fn at_filter(&self, position: usize) -> Self {
         Self::caller(self.kind(), format!("filter at {position}: {}", self.message()))
@@ -260,31 +262,31 @@ impl Error {
         }))
     }
 
-    /// What kind of error this is.
+    /// The kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// The file it happened in, if it was in one.
+    /// The file in which the error occurred, if any.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         self.0.path.as_deref()
     }
 
-    /// The offset in the file, in bytes: that of the block, or of the trailer.
+    /// The offset in the file in bytes: that of the block, or of the trailer.
     #[must_use]
     pub fn offset(&self) -> Option<u64> {
         self.0.offset
     }
 
-    /// The type of the block it happened in, in HBase's name (`DATA`, `LEAF_INDEX` …), if it is known.
+    /// The type of the block in which the error occurred, by HBase's name (`DATA`, `LEAF_INDEX` …), if known.
     #[must_use]
     pub fn block(&self) -> Option<&'static str> {
         self.0.block
     }
 
-    /// What was wrong with the bytes, if it was they.
+    /// What was wrong with the bytes, if they caused the error.
     #[must_use]
     pub fn corruption(&self) -> Option<&Corruption> {
         match &self.0.cause {
@@ -293,18 +295,18 @@ impl Error {
         }
     }
 
-    /// Whether the system says that there is no such file.
+    /// Whether the system reported that a file does not exist.
     pub(crate) fn is_not_found(&self) -> bool {
         self.is_io_kind(&[io::ErrorKind::NotFound])
     }
 
-    /// Whether the system says that there is such a file or directory already.
+    /// Whether the system reported that a file or directory already exists.
     #[must_use]
     pub fn is_already_exists(&self) -> bool {
         self.is_io_kind(&[io::ErrorKind::AlreadyExists])
     }
 
-    /// Whether a directory could not be renamed because something has the name.
+    /// Whether a directory could not be renamed because the name exists.
     pub(crate) fn is_occupied(&self) -> bool {
         let kinds =
             [io::ErrorKind::AlreadyExists, io::ErrorKind::DirectoryNotEmpty, io::ErrorKind::NotADirectory];
@@ -356,123 +358,123 @@ impl std::error::Error for Error {
     }
 }
 
-/// Why bytes could not be read as what they claim to be.
+/// The reason why bytes could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Corruption {
-    /// Eight bytes that should name something do not.
+    /// A magic of eight bytes is not the expected one.
     #[error("{what}: expected {expected}, found {}", crate::binary::Binary(found))]
     BadMagic {
-        /// What they should name.
+        /// What the magic should identify.
         what: &'static str,
-        /// What was expected there, in words or as text.
+        /// The expected magic, in words or as text.
         expected: &'static str,
-        /// What was found.
+        /// The bytes found.
         found: [u8; 8],
     },
-    /// A field needs more bytes than there are.
+    /// A field needs more bytes than are left.
     #[error("{what} needs {needed} bytes, {available} left")]
     Truncated {
         /// The field.
         what: &'static str,
-        /// The bytes it needs.
+        /// The number of bytes needed.
         needed: u64,
-        /// The bytes that are there.
+        /// The number of bytes left.
         available: u64,
     },
-    /// A number outside of what the format allows.
+    /// A number outside the range that the format allows.
     #[error("{what} is {value}, expected {min} to {max}")]
     OutOfRange {
         /// The field.
         what: &'static str,
         /// Its value.
         value: i64,
-        /// The least that is allowed.
+        /// The minimum allowed.
         min: i64,
-        /// The most that is allowed.
+        /// The maximum allowed.
         max: i64,
     },
-    /// A code that stands for nothing.
+    /// An unknown code.
     #[error("{what} {value} does not exist")]
     Unknown {
-        /// What it should name.
+        /// What the code should identify.
         what: &'static str,
         /// The code.
         value: i64,
     },
-    /// A name that stands for nothing.
+    /// An unknown name.
     #[error("{what} {} does not exist", crate::binary::Binary(name))]
     UnknownName {
-        /// What it should name.
+        /// What the name should identify.
         what: &'static str,
         /// The name, or the start of a long one.
         name: Vec<u8>,
     },
-    /// A value of another length than such a value has.
+    /// A value of the wrong length.
     #[error("{what} has {found} bytes, expected {expected}")]
     Length {
-        /// The value.
+        /// What the value is.
         what: &'static str,
-        /// The bytes that it should have.
+        /// The expected length in bytes.
         expected: u64,
-        /// The bytes that it has.
+        /// The actual length in bytes.
         found: u64,
     },
-    /// Two places that must agree do not.
+    /// Two values that must agree do not.
     #[error("{what}: expected {expected}, found {found}")]
     Mismatch {
         /// What should agree.
         what: &'static str,
-        /// What the one says.
+        /// The expected value.
         expected: i64,
-        /// What the other says.
+        /// The value found.
         found: i64,
     },
     /// A checksum does not match the bytes it covers.
     #[error("checksum of chunk {chunk}: expected {stored:#010x}, found {computed:#010x}")]
     Checksum {
-        /// Which chunk of the block, from 0.
+        /// The number of the chunk in the block, from 0.
         chunk: u32,
         /// The sum stored in the block.
         stored: u32,
-        /// The sum of the bytes.
+        /// The checksum of the bytes.
         computed: u32,
     },
-    /// Something is not as the format wants it; the text says what and what was expected.
+    /// A violation of the format; the text describes it.
     #[error("{0}")]
     Malformed(&'static str),
-    /// A codec could not make sense of its input.
+    /// A codec rejected its input.
     #[error("{codec}: {message}")]
     Codec {
         /// The codec's name.
         codec: &'static str,
-        /// What it says.
+        /// The message of the codec.
         message: Cow<'static, str>,
     },
-    /// Well-formed, as far as one can tell, but not readable by this build.
+    /// Apparently well-formed, but not supported by this build.
     #[error("{what} {name} is not supported{}", hint.map(|h| format!(": {h}")).unwrap_or_default())]
     Unsupported {
-        /// What sort of thing it is: "codec", "version", "encoding".
+        /// The category: "codec", "version", "encoding".
         what: &'static str,
-        /// Which one.
+        /// The name of what is not supported.
         name: Cow<'static, str>,
-        /// What would help.
+        /// How to get support.
         hint: Option<&'static str>,
     },
-    /// More than the limits allow.
+    /// A value exceeds the limits.
     #[error("{what} is {value}, over the limit of {limit}")]
     Limit {
         /// What is limited.
         what: &'static str,
-        /// What the file asks for.
+        /// The value requested by the file.
         value: u64,
-        /// What is allowed.
+        /// The limit.
         limit: u64,
     },
 }
 
 impl Corruption {
-    /// The kind of error this makes.
+    /// The kind of error for this corruption.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -483,14 +485,14 @@ impl Corruption {
         }
     }
 
-    /// This, as an error at a place of a file.
+    /// Converts this into an error at a location in a file.
     #[cold]
     #[must_use]
     pub fn at(self, path: &Path, offset: u64) -> Error {
         Error::corrupt(self, path, offset, None)
     }
 
-    /// This, as an error in a block of a file.
+    /// Converts this into an error in a block of a file.
     #[cold]
     #[must_use]
     pub fn in_block(self, path: &Path, offset: u64, block: &'static str) -> Error {

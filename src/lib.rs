@@ -1,28 +1,29 @@
 //! HBase's RegionServer read path as an embeddable storage crate.
 //!
-//! [`Region`] opens the directory of a region that HBase left, or makes one of its own, and answers [`Get`]s and [`Scan`]s as a
-//! RegionServer would. Below it, [`HFile`] opens one file of HBase's, from 0.92 to 3.0, and checks it; [`HFileScanner`] walks and
-//! searches it; [`BlockCache`] keeps decoded blocks for as many files as one likes; [`HFileWriter`] and [`StoreFileWriter`] write
-//! files that HBase takes for its own, byte for byte.
+//! [`Region`] opens the directory of a region created by HBase, or creates a region, and answers [`Get`]s and
+//! [`Scan`]s as a RegionServer does. On a lower level, [`HFile`] opens and checks a single HFile of HBase,
+//! from 0.92 to 3.0. [`HFileScanner`] iterates and seeks it. [`BlockCache`] caches decoded blocks for any
+//! number of files. [`HFileWriter`] and [`StoreFileWriter`] write files that HBase accepts as its own, byte
+//! for byte.
 //!
 //! ```
 //! use hregion::{Get, Region, Scan};
 //!
 //! # fn main() -> hregion::Result<()> {
 //! # let dir = "testdata/region/split-references/root/data/default/halves/b080bd824b133f7fd142d58caf423392";
-//! let region = Region::open(dir)?; // reads only
+//! let region = Region::open(dir)?; // read-only
 //! let row = region.get(&Get::new("row-0007").family("p"))?;
 //! for cell in row.cells() {
 //!     println!("{cell} {:?}", cell.value());
 //! }
 //! # assert!(!row.is_empty());
 //!
-//! let view = region.view(); // does not move
+//! let view = region.view(); // a fixed snapshot
 //! let scan = Scan::new().rows("row-0010".."row-0020").max_versions(3);
 //! let mut rows = view.scan(&scan)?;
 //! let mut count = 0;
 //! while let Some(row) = rows.next_row()? {
-//!     count += row.len(); // lent until the next row
+//!     count += row.len(); // valid until the next row
 //! }
 //! # assert!(count > 0);
 //! # Ok(())
@@ -39,25 +40,26 @@
 //! let file = HFile::options().cache(&cache).open("testdata/golden/region-a-flush1.hfile")?;
 //! let mut cells = file.scanner();
 //! cells.seek(&SeekKey::first_on_row(b"row-00555"))?;
-//! let cell = cells.peek().expect("a row at or behind the one wanted");
+//! let cell = cells.peek().expect("a row at or after the one sought");
 //! println!("{cell}"); // row-00555/cf:col2/1600437568893/Put/vlen=3/seqid=7
 //! assert!(cell.row() >= b"row-00555".as_slice());
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! | layer | modules | what it knows |
+//! | layer | modules | contents |
 //! |---|---|---|
-//! | region | [`region`], [`op`], [`schema`] | families, read points, what a row is at one moment |
+//! | region | [`region`], [`op`], [`schema`] | families, read points, the state of a row at one moment |
 //! | store | | one family: its segments and files, merged; versions and deletes |
 //! | file | [`hfile`] | how blocks refer to each other |
 //! | cache | [`cache`] | decoded blocks, bounded by bytes |
-//! | block | [`block`] | one block: header, checksums, codecs, encodings, index entries, Bloom bits |
-//! | bytes | [`io`] | a file is bytes at an offset, and can fail |
-//! | cell | [`cell`] | what a cell is, and how cells sort |
+//! | block | [`block`] | single blocks: header, checksums, codecs, encodings, index entries, Bloom bits |
+//! | bytes | [`io`] | bytes of files by offset, and I/O errors |
+//! | cell | [`cell`] | cells and their sort order |
 //!
-//! Any bytes in any file give an [`Error`] or right cells: no panic, no hang, no allocation beyond [`Limits`].
-//! Errors say where ([`Error::path`], [`Error::offset`], [`Error::block`]) and what ([`Error::corruption`]).
+//! For any bytes in any file, the result is an [`Error`] or correct cells: no panic, no endless loop, no
+//! allocation beyond [`Limits`]. Errors contain the location ([`Error::path`], [`Error::offset`],
+//! [`Error::block`]) and the reason ([`Error::corruption`]).
 #![cfg_attr(
     test,
     allow(
@@ -126,7 +128,7 @@ pub use schema::{
 };
 pub use table::{Table, TableResultScanner, TableScanner, TableView};
 
-/// The README's example, which compiles and runs as a doc test.
+/// The example in the README, which compiles and runs as a doc test.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 pub struct Readme;

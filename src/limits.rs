@@ -1,19 +1,22 @@
-//! The most that a file may make us allocate, descend or decode.
+//! Limits on what a file can make the library allocate, descend or decode.
 
-/// Bounds on what reading a file may cost, whatever the file says.
+/// Limits on the cost of reading a file, whatever the file contains.
 ///
-/// A file that would need more is refused with [`ErrorKind::Limit`](crate::ErrorKind::Limit) before the memory is asked for.
+/// A file that exceeds them is rejected with [`ErrorKind::Limit`](crate::ErrorKind::Limit) before memory is
+/// allocated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// The most bytes of one block, as stored and as decoded. Default: 1 GiB.
+    /// The maximum size of a block in bytes, both stored and decoded. Default: 1 GiB.
     pub block_bytes: usize,
-    /// The most bytes of the load-on-open section: root index, file info, Bloom metadata. Default: 1 GiB.
+    /// The maximum size of the load-on-open section (root index, file info, Bloom metadata) in bytes.
+    /// Default: 1 GiB.
     pub load_on_open_bytes: usize,
-    /// The most levels of a data index. Default: 16, HBase's own bound.
+    /// The maximum number of levels of a data index. Default: 16, as in HBase.
     pub index_levels: u32,
-    /// The most bytes of one line of a text: cells as JSON, operations of a script, keys, rows. The library reads no such texts;
-    /// it is for programs that do, as `hregion` the tool. Default: 256 MiB.
+    /// The maximum length of a line of text in bytes: cells as JSON, operations of a script, keys, rows. The
+    /// library does not read such texts; the limit is for programs that do, such as the `hregion` tool.
+    /// Default: 256 MiB.
     pub line_bytes: usize,
 }
 

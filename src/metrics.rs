@@ -1,4 +1,4 @@
-//! What reads of a region have cost: counters, and the plain struct that a user reads.
+//! The cost of reads and writes of a region: internal counters, and the public struct.
 
 use crate::sync::unpoisoned;
 use std::sync::Mutex;
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)+) => {
-        /// What reads and writes of a region have cost since it was opened.
+        /// The cost of reads and writes of a region since it was opened.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         #[non_exhaustive]
         pub struct RegionMetrics {
@@ -14,22 +14,22 @@ macro_rules! counters {
         }
 
         impl RegionMetrics {
-            /// What has been added since an earlier look.
+            /// The difference to an earlier snapshot.
             #[must_use]
             pub fn since(&self, earlier: &Self) -> Self {
                 Self { $($name: self.$name.wrapping_sub(earlier.$name),)+ }
             }
 
-            /// Adds what another read has cost.
+            /// Adds the cost of another read.
             pub(crate) fn add(&mut self, other: &Self) {
                 $(self.$name = self.$name.wrapping_add(other.$name);)+
             }
         }
 
-        /// What one read has cost.
+        /// The cost of one read.
         pub(crate) type ReadCounts = RegionMetrics;
 
-        /// One lane of the counters, on cache lines of its own.
+        /// One lane of the counters, on its own cache lines.
         #[derive(Debug, Default)]
         #[repr(align(128))]
         struct Lane {
@@ -37,14 +37,15 @@ macro_rules! counters {
         }
 
         impl Lane {
-            /// Of a lane that other threads use, too.
+            /// Adds to a lane that other threads also use.
             fn add_shared(&self, counts: &RegionMetrics) {
                 $(if counts.$name > 0 {
                     self.$name.fetch_add(counts.$name, Ordering::Relaxed);
                 })+
             }
 
-            /// Of a lane that no other thread writes to: no count gets lost, though none is locked.
+            /// Adds to a lane that no other thread writes to: no count is lost, although no read-modify-write
+            /// is atomic.
             #[inline]
             fn add_own(&self, counts: &RegionMetrics) {
                 $(if counts.$name > 0 {
@@ -63,7 +64,7 @@ macro_rules! counters {
 counters! {
     /// Gets.
     gets,
-    /// Scans begun.
+    /// Scans started.
     scans,
     /// Puts, deletes, increments and appends.
     writes,
@@ -71,29 +72,30 @@ counters! {
     flushes,
     /// Compactions.
     compactions,
-    /// Store files that a read looked at, each time.
+    /// Store files considered by reads.
     files_considered,
-    /// Of those, the ones passed over because no cell is of a time that was asked for.
+    /// Of these, files skipped because they contain no cell in the requested time range.
     files_skipped_by_time,
-    /// The ones passed over because no row is.
+    /// Files skipped because they contain no row in the requested range.
     files_skipped_by_key,
-    /// The ones passed over because their Bloom filter says that they do not have it.
+    /// Files skipped because of their Bloom filter.
     files_skipped_by_bloom,
-    /// Data blocks read from files, each checked and decoded.
+    /// Data blocks read from files, checked and decoded.
     data_blocks_read,
     /// Data blocks found in the cache.
     data_block_hits,
-    /// Seeks with which reads begin, one for each family.
+    /// Initial seeks of reads, one for each family.
     seeks,
-    /// Seeks on the way.
+    /// Later seeks.
     reseeks,
-    /// Cells looked at.
+    /// Cells examined.
     cells,
-    /// Hints of filters that led nowhere ahead in the direction of the read, which stepped instead.
+    /// Hints of filters that were not ahead in the direction of the read; the read made a single step
+    /// instead.
     hints_ignored,
 }
 
-/// How data blocks were found, by any number of files.
+/// Counts how data blocks were found, for any number of files.
 #[derive(Debug, Default)]
 pub(crate) struct BlockCounts {
     read: AtomicU64,
@@ -101,24 +103,25 @@ pub(crate) struct BlockCounts {
 }
 
 impl BlockCounts {
-    /// One more was read from its file.
+    /// Counts a block read from its file.
     pub(crate) fn count_read(&self) {
         self.read.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Some more were in the cache.
+    /// Counts blocks found in the cache.
     pub(crate) fn count_hits(&self, hits: u64) {
         self.hits.fetch_add(hits, Ordering::Relaxed);
     }
 
-    /// Adds what has been counted.
+    /// Adds these counts to `metrics`.
     pub(crate) fn add_to(&self, metrics: &mut RegionMetrics) {
         metrics.data_blocks_read += self.read.load(Ordering::Relaxed);
         metrics.data_block_hits += self.hits.load(Ordering::Relaxed);
     }
 }
 
-/// A thread has a lane of its own while it lives, if one is free; the last one is for all others.
+/// The number of lanes. A live thread has a lane of its own, if one is free; the last lane is shared by all
+/// other threads.
 const LANES: usize = 64;
 const SHARED: usize = LANES - 1;
 
@@ -133,17 +136,17 @@ impl Default for Counters {
 }
 
 impl Counters {
-    /// Adds what a read has cost.
+    /// Adds the cost of a read.
     #[inline]
     pub(crate) fn add(&self, counts: &ReadCounts) {
-        // a thread that is ending has no lane any more
+        // a thread that is ending no longer has a lane
         match LANE.try_with(|lane| lane.0) {
             Ok(lane) if lane < SHARED => self.0[lane].add_own(counts),
             _ => self.0[SHARED].add_shared(counts),
         }
     }
 
-    /// All that has been added.
+    /// The sum of all lanes.
     pub(crate) fn sum(&self) -> RegionMetrics {
         let mut sum = RegionMetrics::default();
         self.0.iter().for_each(|lane| lane.add_to(&mut sum));
@@ -151,18 +154,19 @@ impl Counters {
     }
 }
 
-/// The number of a thread's lane, the same in all regions.
+/// The number of a thread's lane, the same for all regions.
 struct LaneNumber(usize);
 
 thread_local! {
     static LANE: LaneNumber = LaneNumber::take();
 }
 
-/// Which lanes have a thread: one bit each.
+/// The lanes in use, one bit each.
 static TAKEN: Mutex<u64> = Mutex::new(0);
 
 impl LaneNumber {
-    /// The first that is free. The lock makes a thread see all that the one before it in its lane has counted.
+    /// Takes the first free lane. The lock makes the counts of the lane's previous thread visible to the new
+    /// one.
     fn take() -> Self {
         let mut taken = unpoisoned(TAKEN.lock());
         let free = (taken.trailing_ones() as usize).min(SHARED);
@@ -189,7 +193,7 @@ mod tests {
     #[test]
     fn no_count_of_any_thread_gets_lost() {
         let counters = Counters::default();
-        // more threads than lanes, some one after the other
+        // more threads than lanes, partly in succession
         for _ in 0..3 {
             thread::scope(|scope| {
                 for _ in 0..LANES + 20 {

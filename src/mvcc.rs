@@ -1,4 +1,5 @@
-//! Which writes a read sees (read-path.md §2; HBase: `MultiVersionConcurrencyControl`, `ReadPointCalculationLock`).
+//! Controls which writes a read sees (read-path.md §2; HBase: `MultiVersionConcurrencyControl`,
+//! `ReadPointCalculationLock`).
 
 use crate::error::{Error, Result};
 use crate::sync::atomic::{AtomicI64, Ordering};
@@ -7,11 +8,11 @@ use crate::sync::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// The numbers of a region's writes: the last that was given out, the *write point*, and the last that all may see, the
-/// *read point*, before which no write is pending.
+/// The numbers of a region's writes. The *write point* is the last number assigned. The *read point* is the
+/// last number visible to all readers; no write up to it is pending.
 ///
-/// A write takes a number, gives it to its cells as their sequence id, puts them where readers look, and completes. Its
-/// cells become visible all at once, and not before those of the writes that began earlier.
+/// A write takes a number, assigns it to its cells as their sequence id, publishes the cells, and completes.
+/// Its cells become visible all at once, and not before those of earlier writes.
 #[derive(Debug)]
 pub(crate) struct Mvcc {
     /// Changes only under the lock of `writes`.
@@ -21,25 +22,26 @@ pub(crate) struct Mvcc {
     readers: Mutex<Readers>,
 }
 
-/// Numbers above this are refused where they are set, which leaves more to count than anybody writes.
+/// Numbers above this are rejected when they are set. The numbers left suffice for any number of writes.
 const MAX_START: i64 = i64::MAX >> 1;
 
 #[derive(Debug)]
 struct Writes {
     write_point: i64,
-    /// From the first write that is pending to the newest: whether it is complete.
+    /// Whether each write is complete, from the first pending one to the newest.
     pending: VecDeque<bool>,
-    /// How many threads wait for the read point to move.
+    /// The number of threads that wait for the read point to advance.
     waiting: usize,
 }
 
-/// The read points in use, ascending, and how often each is. The first is in use, those behind it may not be any more.
+/// The registered read points, ascending, with their reference counts. The first count is above 0; later ones
+/// may be 0.
 ///
-/// A read point never goes back, so that new ones come at the end.
+/// Read points never decrease, so new ones are added at the end.
 #[derive(Debug, Default)]
 struct Readers(VecDeque<(i64, usize)>);
 
-/// A write that has begun. It has to end some time, or no later one becomes visible: dropping it completes it as
+/// A write that has begun. It must end, or no later write becomes visible: dropping it completes it as
 /// [`Mvcc::complete`] does.
 #[derive(Debug)]
 #[must_use = "a write that is dropped is complete"]
@@ -48,7 +50,7 @@ pub(crate) struct WriteEntry<'m> {
     seq_id: i64,
 }
 
-/// A read point in use: while it lives, nothing that a read at it sees may go.
+/// A registered read point: while it exists, cells visible at it must not be dropped.
 #[derive(Debug)]
 #[must_use = "a read point that is dropped holds nothing"]
 pub(crate) struct ReadPoint {
@@ -57,14 +59,14 @@ pub(crate) struct ReadPoint {
 }
 
 impl Mvcc {
-    /// Begins behind the write `start`. A number that somebody else wrote, such as that of a file, goes through
-    /// [`advance_to`](Self::advance_to), which checks it.
+    /// Starts after the write `start`. Numbers from outside, such as from files, must be set with
+    /// [`advance_to`](Self::advance_to), which checks them.
     pub(crate) fn new(start: i64) -> Self {
         debug_assert!(start <= MAX_START);
         Self::starting_at(start)
     }
 
-    /// For what nobody writes to: everything that is there is seen, whatever its number.
+    /// For data without writers: all cells are visible, whatever their sequence id.
     pub(crate) fn without_writes() -> Self {
         Self::starting_at(i64::MAX)
     }
@@ -82,18 +84,18 @@ impl Mvcc {
     /// Begins a write, with the next number.
     pub(crate) fn begin(&self) -> WriteEntry<'_> {
         let mut writes = unpoisoned(self.writes.lock());
-        writes.write_point = writes.write_point.checked_add(1).expect("nobody writes 2^62 times");
+        writes.write_point = writes.write_point.checked_add(1).expect("fewer than 2^62 writes");
         writes.pending.push_back(false);
         WriteEntry { mvcc: self, seq_id: writes.write_point }
     }
 
-    /// Ends a write. It is visible once all that began before it have ended, too.
+    /// Completes a write. It becomes visible when all earlier writes have completed, too.
     pub(crate) fn complete(&self, entry: WriteEntry<'_>) {
         debug_assert!(std::ptr::eq(self, entry.mvcc));
         drop(entry);
     }
 
-    /// Ends a write, and waits until it is visible.
+    /// Completes a write, and waits until it is visible.
     pub(crate) fn complete_and_wait(&self, entry: WriteEntry<'_>) {
         let seq_id = entry.seq_id;
         self.complete(entry);
@@ -108,18 +110,19 @@ impl Mvcc {
         writes.waiting -= 1;
     }
 
-    /// The last write that all may see. Whoever reads its cells after this finds them all.
+    /// The last write visible to all readers. A reader that reads cells after this call finds all cells up to
+    /// it.
     #[inline]
     pub(crate) fn read_point(&self) -> i64 {
         self.read_point.load(Ordering::Acquire)
     }
 
-    /// Sets both points to `number`, unless the write point is there already: when a region opens, or takes in files that
-    /// others wrote.
+    /// Sets both points to `number`, unless the write point is already there. Called when a region opens, or
+    /// takes in files written elsewhere.
     ///
     /// # Errors
     ///
-    /// If writes are pending, or the number leaves no room for those to come.
+    /// If writes are pending, or the number leaves too few for future writes.
     pub(crate) fn advance_to(&self, number: i64) -> Result<()> {
         let mut writes = unpoisoned(self.writes.lock());
         if number <= writes.write_point {
@@ -127,12 +130,12 @@ impl Mvcc {
         }
         if number > MAX_START {
             return Err(Error::invalid_argument(format!(
-                "sequence id {number} is beyond {MAX_START}, the greatest to go on from"
+                "sequence id {number} is beyond the maximum of {MAX_START}"
             )));
         }
         if !writes.pending.is_empty() {
             return Err(Error::invalid_argument(format!(
-                "cannot go on from sequence id {number} while {} writes are pending",
+                "cannot advance to sequence id {number} while {} writes are pending",
                 writes.pending.len()
             )));
         }
@@ -141,22 +144,23 @@ impl Mvcc {
         Ok(())
     }
 
-    /// Takes the read point and registers it, and calls `f` with it, in one critical section with
-    /// [`smallest_read_point`](Self::smallest_read_point): `f`, which may call neither, takes hold of what the read will
-    /// look at.
+    /// Registers the read point and calls `f` with it, in one critical section with
+    /// [`smallest_read_point`](Self::smallest_read_point). `f` acquires references to the data to be read; it
+    /// must not call either method.
     pub(crate) fn register<T>(self: &Arc<Self>, f: impl FnOnce(i64) -> T) -> (ReadPoint, T) {
         let mut readers = unpoisoned(self.readers.lock());
         let number = self.read_point();
         readers.add(number);
         let point = ReadPoint { mvcc: Arc::clone(self), number };
-        // to drop `point` takes the lock: if `f` panics the lock goes first
+        // dropping `point` takes the lock, so the lock must be released first if `f` panics
         let held = readers;
         let result = f(number);
         drop(held);
         (point, result)
     }
 
-    /// The smallest of the read point and of those in use: what no read at it or above it sees may go.
+    /// The minimum of the read point and all registered ones: cells visible at or above it must not be
+    /// dropped.
     pub(crate) fn smallest_read_point(&self) -> i64 {
         let readers = unpoisoned(self.readers.lock());
         let now = self.read_point();
@@ -345,7 +349,7 @@ mod tests {
     }
 
     proptest! {
-        /// Against sets of numbers.
+        /// Compares with sets of numbers.
         #[test]
         fn it_does_as_sets_would(steps in proptest::collection::vec((0u8..5, 0usize..8), 0..80)) {
             let mvcc = Arc::new(Mvcc::new(0));
@@ -378,7 +382,7 @@ mod tests {
     }
 }
 
-/// Every order of steps: `RUSTFLAGS="--cfg loom" cargo test --release --lib mvcc`.
+/// Tests all interleavings: `RUSTFLAGS="--cfg loom" cargo test --release --lib mvcc`.
 #[cfg(all(test, loom))]
 mod loom_tests {
     use super::*;
@@ -389,7 +393,7 @@ mod loom_tests {
     fn no_number_is_seen_before_its_predecessors_are_complete() {
         loom::model(|| {
             let mvcc = Arc::new(Mvcc::new(0));
-            // what the writes leave behind
+            // the effects of the writes
             let written = Arc::new([AtomicBool::new(false), AtomicBool::new(false)]);
             let write = |wait: bool| {
                 let (mvcc, written) = (Arc::clone(&mvcc), Arc::clone(&written));
@@ -432,7 +436,7 @@ mod loom_tests {
             let (reader, before) = mvcc.register(|_| mvcc.read_point());
             assert!(reader.get() <= before);
             assert!(mvcc.smallest_read_point() <= reader.get());
-            // what a flush may drop is seen by nobody, whenever it asked
+            // the flush may only drop cells that no reader sees, whenever it asked
             let border = flush.join().unwrap();
             writer.join().unwrap();
             assert_eq!(mvcc.smallest_read_point(), reader.get());

@@ -118,7 +118,7 @@ impl IndexBlock {
             let leaf = BlockHandle::parse(&mut cursor, context)?;
             mid_key = Some(MidKey { leaf, entry: cursor.len("mid key entry")? });
         }
-        cursor.finish("bytes behind the root index")?;
+        cursor.finish("bytes after the root index")?;
         Ok((entries.finish(levels > 1, context), mid_key))
     }
 
@@ -145,7 +145,7 @@ impl IndexBlock {
         for _ in 0..count {
             let end = marks.len("secondary index")?;
             let entry = entries_area.get(start..end).ok_or(Corruption::Malformed(
-                "secondary index does not ascend, or points behind the block",
+                "secondary index does not ascend, or points past the end of the block",
             ))?;
             let mut entry = Cursor::new(entry);
             let handle = BlockHandle::parse(&mut entry, context)?;
@@ -153,7 +153,7 @@ impl IndexBlock {
             start = end;
         }
         if start != entries_area.len() {
-            return Err(Corruption::Malformed("bytes behind the entries of an index block"));
+            return Err(Corruption::Malformed("bytes after the entries of an index block"));
         }
         Ok(entries.finish(children_are_index, context))
     }
@@ -221,7 +221,7 @@ impl Builder {
         if let Some(last) = self.handles.last() {
             if handle.offset < last.end() {
                 return Err(Corruption::Mismatch {
-                    what: "index entry offset, not before the end of the entry before",
+                    what: "index entry offset, at least the end of the previous entry",
                     expected: last.end().cast_signed(),
                     found: handle.offset.cast_signed(),
                 });

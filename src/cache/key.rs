@@ -1,9 +1,9 @@
-//! What names a block in the cache.
+//! The keys of blocks in the cache.
 
 use std::hash::{BuildHasherDefault, Hasher};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// A number for an open file, of one cache.
+/// The number of an open file in one cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct FileId(pub(crate) u64);
 
@@ -14,7 +14,7 @@ pub(crate) struct BlockKey {
     pub(crate) offset: u64,
 }
 
-/// Hashes [`BlockKey`]s: their two numbers, by xxh3.
+/// Hashes the two numbers of a [`BlockKey`] with xxh3.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct KeyHasher(u64);
 

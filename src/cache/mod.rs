@@ -1,9 +1,10 @@
 //! Decoded blocks, bounded by bytes and shared by any number of files (HBase: `LruBlockCache`).
 //!
-//! moka holds the blocks: it counts their bytes, evicts the least recently used, and lets one thread load a block that
-//! several want. A block that an open file knows the place of is found through the slot there
-//! (`block::slot`), without asking moka, so moka does not see it being used. What moka evicts therefore
-//! gets a second chance if its slot has been used since it was put there, which makes of moka's queue a CLOCK.
+//! moka stores the blocks: it counts their bytes, evicts the least recently used, and makes concurrent
+//! readers of a block wait for a single load. If an open file has the index entry of a block, the block is
+//! found through the slot there (`block::slot`), without a lookup in moka, so moka does not see the use.
+//! Therefore, a block that moka evicts gets a second chance if its slot has been used since the last
+//! insertion, which turns moka's queue into a CLOCK.
 
 mod key;
 mod stats;
@@ -35,7 +36,8 @@ struct Shared {
     cache: Cache<BlockKey, Entry, BuildKeyHasher>,
     capacity: u64,
     next_file: AtomicU64,
-    /// The blocks of each open file that were put in since it was opened, whether they are there still or not.
+    /// The blocks of each open file that have been inserted since it was opened, whether or not they are
+    /// still cached.
     blocks_of_files: Mutex<HashMap<FileId, HashSet<u64>>>,
     counters: Arc<Counters>,
     second_chances: Arc<Mutex<Vec<(BlockKey, Entry)>>>,
@@ -61,12 +63,12 @@ impl CachedBlock {
     }
 }
 
-/// A kind of block that may be in a [`CachedBlock`].
+/// A kind of block that a [`CachedBlock`] can contain.
 pub(crate) trait Holds<T> {
-    /// A block of that kind.
+    /// Wraps a block of this kind.
     fn hold(block: Arc<T>) -> Self;
 
-    /// The block, if it is of that kind.
+    /// The block, if it is of this kind.
     fn held(&self) -> Option<&Arc<T>>;
 }
 
@@ -100,26 +102,26 @@ impl Holds<Vec<u8>> for CachedBlock {
     }
 }
 
-/// Which of the blocks that a reader loads go into the cache. Those that are there are used in any case.
+/// Which of the blocks that a reader loads are inserted into the cache. Cached blocks are used in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum CacheFill {
     #[default]
     All,
     /// All but data blocks (HBase: a scan or get without `cacheBlocks`).
     NoData,
-    /// None: for a reader that passes each block once, like a compaction.
+    /// None: for readers that read each block once, such as compactions.
     Nothing,
 }
 
 impl CacheFill {
-    /// That of a read for which the caller says whether data blocks are cached.
+    /// The policy of a read with this `cache_blocks` setting.
     #[inline]
     pub(crate) fn of_read(cache_blocks: bool) -> Self {
         if cache_blocks { Self::All } else { Self::NoData }
     }
 }
 
-/// The slot that a block is found through while it is cached.
+/// The slot through which a block is found while it is cached.
 #[derive(Clone)]
 pub(crate) struct SlotPlace {
     pub(crate) slots: Weak<dyn Evict>,
@@ -140,11 +142,11 @@ struct Entry {
     place: Option<SlotPlace>,
 }
 
-/// What moka keeps for an entry beside the block, roughly.
+/// The approximate overhead of moka for an entry, in bytes.
 const ENTRY_OVERHEAD: usize = 200;
 
 impl BlockCache {
-    /// A cache of `bytes`. One of 0 bytes keeps nothing.
+    /// A cache of `bytes` bytes. With 0 bytes, it stores nothing.
     #[must_use]
     pub fn with_capacity(bytes: u64) -> Self {
         let counters = Arc::<Counters>::default();
@@ -159,7 +161,7 @@ impl BlockCache {
             .eviction_listener(move |key: Arc<BlockKey>, entry: Entry, cause| {
                 let place = entry.place.as_ref().and_then(|p| Some((p.slots.upgrade()?, p.slot)));
                 match (cause, place) {
-                    // the same block has been put back, or loaded again
+                    // the same block has been reinserted or reloaded
                     (RemovalCause::Replaced, _) => {}
                     (RemovalCause::Size, Some((slots, slot))) if slots.take_used(slot) => {
                         unpoisoned(chances.lock()).push((*key, entry));
@@ -183,13 +185,13 @@ impl BlockCache {
         }))
     }
 
-    /// The bytes it may take.
+    /// The capacity in bytes.
     #[must_use]
     pub fn capacity(&self) -> u64 {
         self.0.capacity
     }
 
-    /// What it has done, and what is in it.
+    /// The statistics and the current contents.
     #[must_use]
     pub fn stats(&self) -> CacheStats {
         self.give_second_chances();
@@ -211,7 +213,7 @@ impl BlockCache {
         FileId(self.0.next_file.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Forgets all blocks of a file that is closed.
+    /// Removes all blocks of a file that is closed.
     pub(crate) fn evict_file(&self, file: FileId) {
         let Some(offsets) = unpoisoned(self.0.blocks_of_files.lock()).remove(&file) else { return };
         unpoisoned(self.0.second_chances.lock()).retain(|(key, _)| key.file != file);
@@ -220,12 +222,13 @@ impl BlockCache {
         }
     }
 
-    /// Blocks that were found in their slots.
+    /// Counts blocks that were found in their slots.
     pub(crate) fn count_hits(&self, hits: u64) {
         self.0.counters.hits.add(hits);
     }
 
-    /// The block of a key, loaded if it is not there. Threads that want the same block wait for one load.
+    /// The block with this key, loaded if it is not cached. Threads that need the same block wait for a
+    /// single load.
     pub(crate) fn get_or_load(
         &self,
         key: BlockKey,
@@ -250,7 +253,8 @@ impl BlockCache {
                     counters.insertions.add(1);
                     unpoisoned(self.0.blocks_of_files.lock()).entry(key.file).or_default().insert(key.offset);
                 }
-                // an index block that was evicted comes back with new slots; those are to be emptied from now on
+                // an index block that was evicted and reloaded has new slots, which must be emptied from now
+                // on
                 if !loaded && place.as_ref().is_some_and(|place| !place.is(entry.place.as_ref())) {
                     self.0.cache.insert(key, Entry { block: entry.block.clone(), place });
                 }
@@ -263,7 +267,7 @@ impl BlockCache {
         }
     }
 
-    /// The block of a key, if it is there.
+    /// The block with this key, if it is cached.
     pub(crate) fn get(&self, key: &BlockKey) -> Option<CachedBlock> {
         let found = self.0.cache.get(key);
         let counters = &self.0.counters;
@@ -271,17 +275,18 @@ impl BlockCache {
         found.map(|entry| entry.block)
     }
 
-    /// Whether a block is there, without its being used.
+    /// Whether a block is cached. Does not count as a use.
     pub(crate) fn contains(&self, key: &BlockKey) -> bool {
         self.0.cache.contains_key(key)
     }
 
-    /// Puts back what was evicted too early. Not from inside the listener, which must not call the cache.
+    /// Reinserts blocks that were evicted too early. Not possible in the eviction listener, which must not
+    /// call the cache.
     fn give_second_chances(&self) {
         let chances = std::mem::take(&mut *unpoisoned(self.0.second_chances.lock()));
         for (key, entry) in chances {
             self.0.cache.insert(key, entry);
-            // Closed meanwhile: nothing else would evict the block.
+            // The file was closed meanwhile: nothing else would evict the block.
             if !unpoisoned(self.0.blocks_of_files.lock()).contains_key(&key.file) {
                 self.0.cache.invalidate(&key);
             }
@@ -383,7 +388,7 @@ mod tests {
         }
         assert_eq!(unpoisoned(cache.0.blocks_of_files.lock()).len(), 1);
         assert_eq!(cache.stats().blocks, 3);
-        // moka keeps a predicate for ever; a cache that supports none has none.
+        // moka keeps predicates forever; a cache that does not support them has none.
         assert!(cache.0.cache.invalidate_entries_if(|_, _| false).is_err());
     }
 
@@ -392,7 +397,7 @@ mod tests {
         let cache = BlockCache::with_capacity(20 * BLOCK as u64);
         let file = cache.new_file();
         let entry = Entry { block: block(1), place: None };
-        // As when the file is closed while its block is between the cache and the cache.
+        // As if the file were closed between the eviction of its block and the reinsertion.
         unpoisoned(cache.0.second_chances.lock()).push((key(file, 0), entry));
         cache.give_second_chances();
         assert_eq!(cache.stats().blocks, 0);
@@ -441,7 +446,7 @@ mod tests {
         assert!(new.with(0, |()| ()).is_none());
     }
 
-    /// Zipf-like traces with scans in between, against an exact LRU of the same size.
+    /// Compares Zipf-like traces, interspersed with scans, with an exact LRU of the same size.
     #[test]
     fn hits_are_as_many_as_with_an_exact_lru() {
         const BLOCKS: usize = 1000;

@@ -1,29 +1,29 @@
-//! What a cache has done.
+//! The statistics of a cache.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Numbers of a [`BlockCache`](super::BlockCache), as of one moment.
+/// The statistics of a [`BlockCache`](super::BlockCache) at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CacheStats {
-    /// Blocks found. Scanners report what they found now and then, and when they are dropped.
+    /// Blocks found. Scanners report their hits at intervals, and when they are dropped.
     pub hits: u64,
     /// Blocks not found.
     pub misses: u64,
-    /// Blocks that were loaded and put in.
+    /// Blocks loaded and inserted.
     pub insertions: u64,
-    /// Loads that ended in an error.
+    /// Loads that failed.
     pub failed_loads: u64,
-    /// Blocks that had to make room.
+    /// Blocks evicted to make room.
     pub evictions: u64,
     /// Blocks in the cache.
     pub blocks: u64,
-    /// The bytes they take.
+    /// The size of these blocks in bytes.
     pub bytes: u64,
 }
 
 impl CacheStats {
-    /// Hits among all look-ups, from 0 to 1; 0 if there were none.
+    /// The ratio of hits to all lookups, from 0 to 1; 0 without lookups.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a ratio")]
     pub fn hit_ratio(&self) -> f64 {

@@ -1,6 +1,6 @@
 //! The types of cells and their codes (hfile.md §2.3; HBase: `KeyValue.Type`).
 
-/// What a cell does: put a value, or hide older ones.
+/// The operation of a cell: put a value, or hide older cells.
 ///
 /// `Minimum` and `Maximum` occur only in search keys and index keys, never in a stored cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -35,7 +35,7 @@ impl CellType {
         Self::Maximum,
     ];
 
-    /// The type of a code; `None` for a code that does not exist.
+    /// Returns the type with this code; `None` for an unknown code.
     #[inline]
     #[must_use]
     pub fn from_code(code: u8) -> Option<Self> {
@@ -51,13 +51,13 @@ impl CellType {
         })
     }
 
-    /// The type of a name, as in [`name`](Self::name).
+    /// Returns the type with this name, as in [`name`](Self::name).
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|t| t.name() == name)
     }
 
-    /// The code, as stored.
+    /// The stored code.
     #[inline]
     #[must_use]
     pub fn code(self) -> u8 {
@@ -78,21 +78,22 @@ impl CellType {
         }
     }
 
-    /// Whether a stored cell may have it: all but `Minimum` and `Maximum`.
+    /// Whether a stored cell may have this type: all but `Minimum` and `Maximum`.
     #[inline]
     #[must_use]
     pub fn is_stored(self) -> bool {
         !matches!(self, Self::Minimum | Self::Maximum)
     }
 
-    /// Whether it hides other cells.
+    /// Whether a cell of this type hides other cells.
     #[inline]
     #[must_use]
     pub fn is_delete(self) -> bool {
         self.is_stored() && self != Self::Put
     }
 
-    /// Whether it is one of the two that concern a whole family, which the delete-family Bloom filter holds.
+    /// Whether this is one of the two types that apply to a whole family, which are in the delete-family
+    /// Bloom filter.
     #[inline]
     #[must_use]
     pub fn is_family_delete(self) -> bool {

@@ -5,20 +5,20 @@ use crate::error::Corruption;
 use std::fmt;
 use std::ops::Deref;
 
-/// The timestamp of a search key that stands before every version: `Long.MAX_VALUE`.
+/// The timestamp of a search key before every version: `Long.MAX_VALUE`.
 pub const LATEST_TIMESTAMP: i64 = i64::MAX;
-/// The timestamp of a search key that stands behind every version.
+/// The timestamp of a search key after every version.
 pub const OLDEST_TIMESTAMP: i64 = i64::MIN;
 
-/// Row length, family length, timestamp, type: what a key has beside row, family and qualifier.
+/// The size of row length, family length, timestamp and type: a key without row, family and qualifier.
 pub(crate) const FIXED_LEN: usize = 2 + 1 + 8 + 1;
 const TIMESTAMP_AND_TYPE: usize = 9;
-/// The longest row.
+/// The maximum length of a row.
 pub const MAX_ROW_LEN: usize = i16::MAX as usize;
-/// The longest family.
+/// The maximum length of a family.
 pub const MAX_FAMILY_LEN: usize = i8::MAX as usize;
 
-/// The key part of a `KeyValue`: the *flat key*. Unsized over bytes, as `str` is.
+/// The key part of a `KeyValue`: the *flat key*. An unsized view of bytes, like `str`.
 ///
 /// | field | bytes | |
 /// |---|---|---|
@@ -26,12 +26,12 @@ pub const MAX_FAMILY_LEN: usize = i8::MAX as usize;
 /// | row | | |
 /// | family length | 1 | 0 to 127 |
 /// | family | | |
-/// | qualifier | | what is left |
+/// | qualifier | | the rest |
 /// | timestamp | 8 | milliseconds, signed |
 /// | type | 1 | [`CellType`] |
 ///
-/// Invariant: the two lengths fit the key, and the type code exists. [`CellKey::new`] checks it; everything else relies on it.
-/// Keys have no order of their own: [`CellOrder`](super::CellOrder) compares them.
+/// Invariant: the two lengths fit the key, and the type code exists. [`CellKey::new`] checks this; all other
+/// methods rely on it. Keys do not implement an order: [`CellOrder`](super::CellOrder) compares them.
 #[derive(PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct CellKey([u8]);
@@ -47,12 +47,13 @@ impl CellKey {
         Ok(Self::from_checked(bytes))
     }
 
-    /// Bytes that [`check`] has found to be a key. Others make the accessors panic.
+    /// Converts bytes that [`check`] has accepted as a key. For other bytes the accessors panic.
     #[inline]
-    #[allow(unsafe_code, reason = "an unsized view of bytes, as str is of them, cannot be had otherwise")]
+    #[allow(unsafe_code, reason = "the only way to create an unsized view of bytes, like str")]
     pub(crate) fn from_checked(bytes: &[u8]) -> &Self {
         debug_assert!(check(bytes).is_ok());
-        // SAFETY: `CellKey` is `repr(transparent)` over `[u8]`, so both references have the same layout and lifetime.
+        // SAFETY: `CellKey` is `repr(transparent)` over `[u8]`, so both references have the same layout and
+        // lifetime.
         unsafe { &*(std::ptr::from_ref(bytes) as *const Self) }
     }
 
@@ -84,7 +85,7 @@ impl CellKey {
         &self.0[at + 1..at + 1 + len]
     }
 
-    /// Whether that is the family. Families are short: a call of `memcmp` would cost more than a loop in place.
+    /// Whether `family` is the family. Families are short: an inline loop is cheaper than a call of `memcmp`.
     #[inline]
     pub(crate) fn is_of_family(&self, family: &[u8]) -> bool {
         let mine = self.family();
@@ -100,7 +101,7 @@ impl CellKey {
         &self.0[family_at + 1 + family_len..self.0.len() - TIMESTAMP_AND_TYPE]
     }
 
-    /// Row, family and qualifier.
+    /// The row, family and qualifier.
     #[inline]
     pub(crate) fn split(&self) -> (&[u8], &[u8], &[u8]) {
         let (row, rest) = self.0[2..].split_at(self.row_len());
@@ -124,13 +125,14 @@ impl CellKey {
         i64::from_be_bytes(*bytes)
     }
 
-    /// The code of the type.
+    /// The type code.
     #[inline]
     pub(crate) fn type_code(&self) -> u8 {
         self.0[self.0.len() - 1]
     }
 
-    /// Whether another key is of the same row, family and qualifier; not said of keys without family and qualifier.
+    /// Whether another key has the same row, family and qualifier. Always false for keys without family and
+    /// qualifier.
     #[inline]
     pub(crate) fn is_of_same_column(&self, other: &Self) -> bool {
         let (a, b) = (&self.0, &other.0);
@@ -140,7 +142,7 @@ impl CellKey {
             && same_bytes(&a[..column_end], &b[..column_end])
     }
 
-    /// Whether this is the key before everything in its row.
+    /// Whether this is the key before all others of its row.
     #[inline]
     pub(crate) fn is_first_on_row(&self) -> bool {
         self.column_bytes() == [0]
@@ -156,22 +158,22 @@ impl CellKey {
     }
 }
 
-/// Whether `bytes` are a flat key.
+/// Checks that `bytes` are a flat key.
 #[inline]
 pub(crate) fn check(bytes: &[u8]) -> Result<(), Corruption> {
     check_type(bytes, |code| CellType::from_code(code).is_some())
 }
 
-/// Whether `bytes` are the flat key of a cell, not one to search with.
+/// Checks that `bytes` are the flat key of a stored cell, not a search key.
 #[inline]
 pub(crate) fn check_stored(bytes: &[u8]) -> Result<(), Corruption> {
     check_type(bytes, is_stored)
 }
 
-/// Whether a code is that of a type that a stored cell may have.
+/// Whether a type code may occur in a stored cell.
 #[inline]
 pub(crate) fn is_stored(code: u8) -> bool {
-    // of the codes up to 14, which fit a word as bits
+    // one bit for each code up to 14
     const STORED: u32 = 1 << 4 | 1 << 8 | 1 << 10 | 1 << 12 | 1 << 14;
     1u32.checked_shl(code.into()).is_some_and(|bit| STORED & bit != 0)
 }
@@ -182,7 +184,7 @@ fn check_type(bytes: &[u8], exists: impl Fn(u8) -> bool) -> Result<(), Corruptio
         return Err(short(bytes.len()));
     };
     let row_len = usize::from(u16::from_be_bytes([high, low]));
-    // the family length must be there, and timestamp and type behind it; a longer row has none
+    // the family length must exist, followed by timestamp and type; if the row is too long, there is none
     let family_len = bytes.get(2 + row_len).copied().map_or(usize::MAX, usize::from);
     if row_len > MAX_ROW_LEN
         || family_len > MAX_FAMILY_LEN
@@ -194,7 +196,7 @@ fn check_type(bytes: &[u8], exists: impl Fn(u8) -> bool) -> Result<(), Corruptio
     Ok(())
 }
 
-/// What is wrong with a key.
+/// The error for an invalid key.
 #[cold]
 fn unfit(bytes: &[u8], row_len: usize, family_len: usize, code: u8) -> Corruption {
     let room = bytes.len().saturating_sub(FIXED_LEN);
@@ -225,7 +227,7 @@ fn len_i64(len: usize) -> i64 {
 }
 
 impl fmt::Display for CellKey {
-    /// As HBase prints keys: `row/family:qualifier/timestamp/type`.
+    /// The format of HBase: `row/family:qualifier/timestamp/type`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (row, family, qualifier) = self.split();
         write!(f, "{}/", Binary(row))?;
@@ -248,7 +250,7 @@ impl fmt::Debug for CellKey {
     }
 }
 
-/// An owned key to search with. Setting it again reuses its memory, so seeks made in a loop allocate nothing.
+/// An owned search key. Setting it again reuses its memory, so seeks in a loop do not allocate.
 ///
 /// | constructor | row | family, qualifier | timestamp | type |
 /// |---|---|---|---|---|
@@ -257,24 +259,24 @@ impl fmt::Debug for CellKey {
 /// | [`first_on_column`](Self::first_on_column) | row | given | latest | Maximum |
 /// | [`last_on_column`](Self::last_on_column) | row | given | oldest | Minimum |
 ///
-/// HBase: `PrivateCellUtil.createFirstOnRow` and its like (hfile.md §3.3).
+/// HBase: `PrivateCellUtil.createFirstOnRow` and similar methods (hfile.md §3.3).
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct SeekKey(Vec<u8>);
 
 impl SeekKey {
-    /// The first key there is: of the empty row.
+    /// The smallest key, that of the empty row.
     #[must_use]
     pub fn new() -> Self {
         Self::first_on_row(b"")
     }
 
-    /// The key before everything in a row.
+    /// The key before all others of a row.
     #[must_use]
     pub fn first_on_row(row: &[u8]) -> Self {
         Self::of(row, b"", b"", LATEST_TIMESTAMP, CellType::Maximum)
     }
 
-    /// The key behind everything in a row.
+    /// The key after all others of a row.
     #[must_use]
     pub fn last_on_row(row: &[u8]) -> Self {
         Self::of(row, b"", b"", OLDEST_TIMESTAMP, CellType::Minimum)
@@ -286,13 +288,13 @@ impl SeekKey {
         Self::of(row, family, qualifier, LATEST_TIMESTAMP, CellType::Maximum)
     }
 
-    /// The key behind every version of a column.
+    /// The key after every version of a column.
     #[must_use]
     pub fn last_on_column(row: &[u8], family: &[u8], qualifier: &[u8]) -> Self {
         Self::of(row, family, qualifier, OLDEST_TIMESTAMP, CellType::Minimum)
     }
 
-    /// Any key.
+    /// A key of these parts.
     ///
     /// # Panics
     ///
@@ -304,7 +306,7 @@ impl SeekKey {
         key
     }
 
-    /// Sets all of the key.
+    /// Sets the whole key.
     ///
     /// # Panics
     ///
@@ -343,7 +345,7 @@ impl SeekKey {
         self.set(row, family, qualifier, OLDEST_TIMESTAMP, CellType::Minimum)
     }
 
-    /// Sets the key to that of a cell.
+    /// Copies the key of a cell.
     pub fn set_key(&mut self, key: &CellKey) -> &mut Self {
         self.0.clear();
         self.0.extend_from_slice(key.as_bytes());

@@ -1,4 +1,4 @@
-//! The wire form of a cell (hfile.md §2.1; HBase: `KeyValue`).
+//! The serialized form of a cell (hfile.md §2.1; HBase: `KeyValue`).
 #![warn(clippy::indexing_slicing)]
 
 use super::{CellKey, CellRef, MAX_FAMILY_LEN, MAX_ROW_LEN, key, tags};
@@ -6,7 +6,7 @@ use crate::coding::{Cursor, put_vlong, vlong_len};
 use crate::error::Corruption;
 use std::ops::Range;
 
-/// What the cells of a file carry beside key and value. Decided per file, never per cell.
+/// The optional parts of the cells of a file. Decided per file, never per cell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct CellFormat {
     /// A `u16` length and a tag area.
@@ -15,7 +15,7 @@ pub(crate) struct CellFormat {
     pub(crate) mvcc: bool,
 }
 
-/// The two lengths before the key.
+/// The size of the two lengths before the key.
 pub(crate) const LENGTHS: usize = 8;
 
 /// Reads one cell and checks all of it: lengths, key, type, tags.
@@ -24,7 +24,7 @@ pub(crate) fn parse<'a>(cursor: &mut Cursor<'a>, format: CellFormat) -> Result<C
     let [k0, k1, k2, k3, v0, v1, v2, v3] = cursor.array("key and value length")?;
     let key_len = u32::from_be_bytes([k0, k1, k2, k3]);
     let value_len = u32::from_be_bytes([v0, v1, v2, v3]);
-    // negative ones, too, are over what a block can hold
+    // lengths with the sign bit are negative, and too large for a block
     if (key_len | value_len).cast_signed() < 0 {
         return Err(negative(key_len, value_len));
     }
@@ -42,16 +42,16 @@ pub(crate) fn parse<'a>(cursor: &mut Cursor<'a>, format: CellFormat) -> Result<C
     Ok(CellRef { key, value, tags, seq_id })
 }
 
-/// Where the row of the cell at `at` is and where the cell ends, if it is one that [`parse`] would not object to.
+/// Returns the range of the row of the cell at `at`, and the end of the cell, if [`parse`] would accept it.
 ///
-/// The same checks in fewer steps, for the walk over every cell of every block that is read. It says nothing of a cell
-/// that it does not like, and of some that are sound (those with tags): then `parse` decides.
-#[inline(always)] // half of the time of a cold scan is spent in here
+/// Performs the same checks as `parse` in fewer steps, for the walk over every cell of every block that is
+/// read. Returns None for invalid cells and for some valid ones (those with tags); then `parse` decides.
+#[inline(always)] // half of the time of a cold scan is spent here
 pub(crate) fn glance(bytes: &[u8], at: usize, format: CellFormat) -> Option<(Range<usize>, usize)> {
     let [k0, k1, k2, k3, v0, v1, v2, v3, r0, r1] = *bytes.get(at..)?.first_chunk()?;
     let key_len = u32::from_be_bytes([k0, k1, k2, k3]) as usize;
     let value_len = u32::from_be_bytes([v0, v1, v2, v3]) as usize;
-    // then no sum below overflows, in 32 bits either
+    // so that no sum below overflows, even in 32 bits
     if key_len > MAX_LEN || value_len > MAX_LEN {
         return None;
     }
@@ -76,7 +76,7 @@ pub(crate) fn glance(bytes: &[u8], at: usize, format: CellFormat) -> Option<(Ran
         next += 2;
     }
     if format.mvcc {
-        // the length of a vlong is in its first byte
+        // the first byte of a vlong determines its length
         next += match bytes.get(next)?.cast_signed() {
             -112.. => 1,
             first @ -120.. => 1 + usize::from((-112 - first).unsigned_abs()),
@@ -89,7 +89,7 @@ pub(crate) fn glance(bytes: &[u8], at: usize, format: CellFormat) -> Option<(Ran
     Some((row..row + row_len, next))
 }
 
-/// The longest key or value that gets no more than a glance.
+/// The maximum length of a key or value that `glance` accepts.
 const MAX_LEN: usize = 1 << 29;
 
 #[cold]
@@ -99,7 +99,7 @@ fn negative(key_len: u32, value_len: u32) -> Corruption {
     Corruption::out_of_range(what, len.into(), 0, i32::MAX.into())
 }
 
-/// The key of a stored cell: well-formed, and of a type that a stored cell may have.
+/// Checks the key of a stored cell: well-formed, and of a type that a stored cell may have.
 #[inline]
 pub(crate) fn checked_key(bytes: &[u8]) -> Result<&CellKey, Corruption> {
     key::check_stored(bytes)?;
@@ -110,7 +110,7 @@ pub(crate) fn checked_key(bytes: &[u8]) -> Result<&CellKey, Corruption> {
 #[inline]
 pub(crate) fn put(out: &mut Vec<u8>, cell: &CellRef<'_>, format: CellFormat) {
     let lens = [cell.key.as_bytes().len(), cell.value.len()].map(len_bytes);
-    // room for all of it at once: what follows finds that there is
+    // reserves room for the whole cell at once
     out.reserve(MAX_BESIDE + cell.key.as_bytes().len() + cell.value.len() + cell.tags.len());
     out.extend_from_slice(lens.as_flattened());
     out.extend_from_slice(cell.key.as_bytes());
@@ -125,7 +125,7 @@ pub(crate) fn put(out: &mut Vec<u8>, cell: &CellRef<'_>, format: CellFormat) {
     }
 }
 
-/// The bytes that [`put`] writes.
+/// The number of bytes that [`put`] writes.
 #[inline]
 pub(crate) fn len(cell: &CellRef<'_>, format: CellFormat) -> usize {
     let tags = if format.tags { 2 + cell.tags.len() } else { 0 };
@@ -133,7 +133,7 @@ pub(crate) fn len(cell: &CellRef<'_>, format: CellFormat) -> usize {
     LENGTHS + cell.key.as_bytes().len() + cell.value.len() + tags + mvcc
 }
 
-/// The most that a cell has beside key, value and tags: two lengths, that of the tags, a vlong.
+/// The maximum size of a cell without key, value and tags: two lengths, the tags length, a vlong.
 const MAX_BESIDE: usize = LENGTHS + 2 + 9;
 
 fn len_bytes(len: usize) -> [u8; 4] {
@@ -162,7 +162,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the fast check lets through the slow one reads, and to the same end; and sound cells without tags pass.
+        /// `parse` accepts all cells that `glance` accepts, with the same end; `glance` accepts all valid
+        /// cells without tags.
         #[test]
         fn a_glance_agrees_with_parsing(
             row in "[a-c]{0,9}", value: Vec<u8>, seq_id: i64, at in 0usize..60, bits: u8, behind in 0usize..4, tags: bool, mvcc: bool,

@@ -1,4 +1,4 @@
-//! What a cell is, and how cells sort. Knows nothing of files.
+//! Cells and their sort order. Independent of files.
 
 mod cell_type;
 pub(crate) mod key;
@@ -20,7 +20,7 @@ pub use tags::{TTL_TAG_TYPE, Tag, Tags};
 use crate::error::Corruption;
 use std::fmt;
 
-/// A cell, borrowed from whatever holds it: a key, a value, tags and a sequence id.
+/// A borrowed cell: a key, a value, tags and a sequence id.
 ///
 /// HBase: `Cell`, `ExtendedCell`.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub struct CellRef<'a> {
 }
 
 impl<'a> CellRef<'a> {
-    /// A cell of these parts, without tags, of sequence id 0.
+    /// A cell with this key and value, without tags, with sequence id 0.
     #[must_use]
     pub fn new(key: &'a CellKey, value: &'a [u8]) -> Self {
         Self { key, value, tags: &[], seq_id: 0 }
@@ -50,7 +50,7 @@ impl<'a> CellRef<'a> {
         Self { value, ..self }
     }
 
-    /// The same cell with other tags, in the form that [`tag_bytes`](Self::tag_bytes) gives them.
+    /// The same cell with other tags, in the format of [`tag_bytes`](Self::tag_bytes).
     ///
     /// # Errors
     ///
@@ -126,7 +126,7 @@ impl<'a> CellRef<'a> {
         self.tags
     }
 
-    /// The sequence id, which HBase also calls mvcc; 0 where the file stores none.
+    /// The sequence id, also called mvcc in HBase; 0 if the file does not store it.
     #[inline]
     #[must_use]
     pub fn seq_id(&self) -> i64 {
@@ -135,7 +135,7 @@ impl<'a> CellRef<'a> {
 }
 
 impl fmt::Display for CellRef<'_> {
-    /// As HBase prints cells: `row/family:qualifier/timestamp/type/vlen=3/seqid=7`.
+    /// The format of HBase: `row/family:qualifier/timestamp/type/vlen=3/seqid=7`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/vlen={}/seqid={}", self.key, self.value.len(), self.seq_id)
     }

@@ -1,4 +1,4 @@
-//! How cells sort (hfile.md §3; HBase: `CellComparatorImpl`, `MetaCellComparator`).
+//! The sort order of cells (hfile.md §3; HBase: `CellComparatorImpl`, `MetaCellComparator`).
 
 use super::{CellKey, CellType};
 use std::cmp::Ordering;
@@ -6,8 +6,9 @@ use std::cmp::Ordering;
 /// An order of cells: that of user tables, or that of `hbase:meta`.
 ///
 /// Cells compare by row, family and qualifier ascending as unsigned bytes, then by timestamp and type
-/// *descending*; the sequence id, which comes last, is not part of a [`CellKey`]. A key with empty family and
-/// qualifier and type `Minimum` sorts behind everything in its row. The order of `hbase:meta` differs in rows only.
+/// *descending*. The sequence id, which comes last, is not part of a [`CellKey`]. A key with empty family and
+/// qualifier and type `Minimum` sorts after all others of its row. The order of `hbase:meta` differs only in
+/// the comparison of rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CellOrder {
@@ -23,7 +24,7 @@ impl CellOrder {
     #[inline]
     #[must_use]
     pub fn compare(self, a: &CellKey, b: &CellKey) -> Ordering {
-        // what is compared at length is mostly versions of one column
+        // most comparisons that read whole keys are between versions of one column
         if a.is_of_same_column(b) {
             return compare_times(a, b);
         }
@@ -44,7 +45,8 @@ impl CellOrder {
     }
 }
 
-/// Compares as slices do. Rows are short as a rule, and a call of `memcmp` costs more than a few words in place.
+/// Compares like slices. Most rows are short, and inline word comparisons are cheaper than a call of
+/// `memcmp`.
 #[inline]
 pub(crate) fn compare_bytes(mut a: &[u8], mut b: &[u8]) -> Ordering {
     while let (Some((a_word, a_rest)), Some((b_word, b_rest))) =
@@ -58,14 +60,15 @@ pub(crate) fn compare_bytes(mut a: &[u8], mut b: &[u8]) -> Ordering {
     if a.is_empty() || b.is_empty() { a.len().cmp(&b.len()) } else { a.cmp(b) }
 }
 
-/// Whether two slices are equal. Most are short, and a call of `memcmp` costs more than comparing them in place.
+/// Whether two slices are equal. Most are short, and comparing them inline is cheaper than a call of
+/// `memcmp`.
 #[inline]
 pub(crate) fn same_bytes(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;
     }
     if let (Some(a_last), Some(b_last)) = (a.last_chunk::<8>(), b.last_chunk::<8>()) {
-        // the last word may overlap the one before
+        // the last word may overlap the previous one
         let (a_words, b_words) = (a.as_chunks::<8>().0, b.as_chunks::<8>().0);
         return a_last == b_last && a_words.iter().zip(b_words).all(|(a, b)| a == b);
     }
@@ -83,14 +86,14 @@ fn compare_times(a: &CellKey, b: &CellKey) -> Ordering {
 
 fn compare_behind_row(a: &CellKey, b: &CellKey) -> Ordering {
     let (a_column, b_column) = (a.column_bytes(), b.column_bytes());
-    // keys without family and qualifier are rare, and rarer still those that end a row
+    // keys without family and qualifier are rare, and keys at the end of a row even rarer
     let ends_row =
         |column: &[u8], key: &CellKey| column == [0] && key.type_code() == CellType::Minimum.code();
     match (ends_row(a_column, a), ends_row(b_column, b)) {
         (true, true) => Ordering::Equal,
         (true, false) => Ordering::Greater,
         (false, true) => Ordering::Less,
-        // mostly of one column
+        // common case: the same column
         (false, false) if a_column == b_column => compare_times(a, b),
         (false, false) => {
             let ((_, a_family, a_qualifier), (_, b_family, b_qualifier)) = (a.split(), b.split());
@@ -101,9 +104,10 @@ fn compare_behind_row(a: &CellKey, b: &CellKey) -> Ordering {
 
 const DELIMITER: u8 = b',';
 
-/// Rows of `hbase:meta`: table, start key and region id, each by itself (hfile.md §3.2).
+/// Compares rows of `hbase:meta`: table, start key and region id, each separately (hfile.md §3.2).
 ///
-/// Where the second delimiter is missing HBase compares whatever precedes the row in its array; here the row without it is first.
+/// If the second delimiter is missing, HBase compares bytes that precede the row in its array; here the row
+/// without the delimiter sorts first.
 fn compare_meta_rows(a: &[u8], b: &[u8]) -> Ordering {
     let first = |row: &[u8]| row.iter().position(|&c| c == DELIMITER);
     let (a_first, b_first) = (first(a), first(b));
@@ -128,9 +132,9 @@ fn compare_meta_rows(a: &[u8], b: &[u8]) -> Ordering {
     }
 }
 
-/// The first eight bytes of `row` behind the first `common`, as a number; missing bytes count as 0.
+/// The eight bytes of `row` after the first `common`, as a number; missing bytes count as 0.
 ///
-/// Of two rows that share their first `common` bytes, the smaller never has the greater number.
+/// If two rows share their first `common` bytes, the smaller row never has the greater number.
 #[inline]
 pub(crate) fn prefix(row: &[u8], common: usize) -> u64 {
     let rest = row.get(common..).unwrap_or_default();
@@ -181,7 +185,7 @@ mod tests {
     #[test]
     fn meta_rows_sort_by_table_then_start_then_id() {
         let sorted: [&[u8]; 8] = [b"", b"t", b"t,", b"t,a", b"t,,1", b"t,,2", b"t,a,1", b"t1,,0"];
-        // a row without its second delimiter sorts by what it has of a start key
+        // a row without a second delimiter sorts by its partial start key
         let order = |a: &[u8], b: &[u8]| CellOrder::Meta.compare_rows(a, b);
         assert_eq!(order(sorted[2], sorted[4]), Ordering::Less);
         for pair in [0usize, 1, 2, 4, 5, 6, 7].windows(2) {

@@ -1,35 +1,36 @@
-//! The cells of one row, in one buffer: reused while scanning, or owned.
+//! The cells of one row in one buffer: reused during a scan, or owned.
 
 use super::{CellKey, CellOrder, CellRef, SeekKey};
 use std::fmt;
 
-/// Before each cell: key length, value length, tags length (`u32` each) and sequence id.
+/// The header of each cell: key length, value length, tags length (`u32` each) and sequence id.
 const HEADER_LEN: usize = 4 + 4 + 4 + 8;
 
-/// The cells of a row, in a buffer that is filled again for each row.
+/// The cells of a row, in a buffer that is reused for each row.
 #[derive(Clone, Default)]
 pub struct RowBuf {
-    /// The cells are in the first `used` of these; those behind have been used before.
+    /// The cells are in the first `used` bytes; the later ones are reusable memory.
     bytes: Vec<u8>,
     used: usize,
     len: usize,
-    /// How many more gets found nothing than something lately, from 0 to [`MOST_MISSES`].
+    /// The recent surplus of gets that found nothing over gets that found something, from 0 to
+    /// [`MOST_MISSES`].
     misses: u8,
     memory: Option<Box<ReadMemory>>,
 }
 
 const MOST_MISSES: u8 = 7;
 
-/// What a read needs beside its result, kept with it so that reading the next row allocates nothing.
+/// The buffers of a read, kept with its result so that reading the next row does not allocate.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ReadMemory {
-    /// A key to go to.
+    /// A key to seek.
     pub(crate) key: SeekKey,
     /// The qualifier of a column.
     pub(crate) column: Vec<u8>,
-    /// The qualifier of a marker.
+    /// The qualifier of a delete marker.
     pub(crate) marker: Vec<u8>,
-    /// The timestamps of markers.
+    /// The timestamps of delete-family-version markers.
     pub(crate) family_versions: Vec<i64>,
 }
 
@@ -40,7 +41,7 @@ impl RowBuf {
         Self::default()
     }
 
-    /// Forgets the cells, keeps the memory.
+    /// Removes the cells, but keeps the memory.
     #[inline]
     pub fn clear(&mut self) {
         self.used = 0;
@@ -51,7 +52,7 @@ impl RowBuf {
     ///
     /// # Panics
     ///
-    /// If key, value or tags have 4 GiB or more, which no cell can have.
+    /// If key, value or tags have 4 GiB or more, which no valid cell has.
     #[inline]
     pub fn push(&mut self, cell: CellRef<'_>) {
         let key = cell.key().as_bytes();
@@ -77,11 +78,11 @@ impl RowBuf {
     #[cold]
     fn grow(&mut self, len: usize) {
         self.bytes.reserve(len - self.bytes.len());
-        // all there is, so that this is rare
+        // grows to the full capacity, so that this is rare
         self.bytes.resize(self.bytes.capacity(), 0);
     }
 
-    /// The row, lent.
+    /// A reference to the row.
     #[inline]
     #[must_use]
     pub fn as_row(&self) -> RowRef<'_> {
@@ -94,44 +95,44 @@ impl RowBuf {
         self.as_row().to_row()
     }
 
-    /// How many cells there are.
+    /// The number of cells.
     #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there are none.
+    /// Whether there are no cells.
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Where the next cell will be.
+    /// The position of the next cell.
     pub(crate) fn mark(&self) -> (usize, usize) {
         (self.used, self.len)
     }
 
-    /// Whether the next get is likely to find nothing, by what those before have found.
+    /// Whether the next get is likely to find nothing, judging by recent gets.
     #[inline]
     pub(crate) fn expects_nothing(&self) -> bool {
         self.misses > MOST_MISSES / 2
     }
 
-    /// Notes whether a get has found anything.
+    /// Records whether a get has found anything.
     #[inline]
     pub(crate) fn note_found(&mut self, found: bool) {
         self.misses = if found { self.misses.saturating_sub(1) } else { MOST_MISSES.min(self.misses + 1) };
     }
 
-    /// Forgets the cells from a mark on.
+    /// Removes the cells after a mark.
     pub(crate) fn truncate(&mut self, (bytes, len): (usize, usize)) {
         self.used = bytes.min(self.used);
         self.len = len;
     }
 
-    /// Forgets the cells of which `keep` says false.
+    /// Removes the cells for which `keep` returns false.
     pub fn retain(&mut self, mut keep: impl FnMut(CellRef<'_>) -> bool) {
         let (mut from, mut to, mut len) = (0, 0, 0);
         loop {
@@ -149,7 +150,7 @@ impl RowBuf {
         (self.used, self.len) = (to, len);
     }
 
-    /// Puts the cells in order.
+    /// Sorts the cells.
     pub(crate) fn sort(&mut self, order: CellOrder) {
         let compare = |a: &CellRef<'_>, b: &CellRef<'_>| {
             order.compare(a.key(), b.key()).then(b.seq_id().cmp(&a.seq_id()))
@@ -165,7 +166,7 @@ impl RowBuf {
         (self.bytes, self.used) = (sorted.bytes, sorted.used);
     }
 
-    /// The memory kept here, for as long as somebody needs it.
+    /// Takes the buffers of a read, until they are returned.
     #[inline]
     pub(crate) fn take_memory(&mut self) -> Box<ReadMemory> {
         self.memory.take().unwrap_or_default()
@@ -188,7 +189,7 @@ fn header(key: usize, value: usize, tags: usize, seq_id: i64) -> [u8; HEADER_LEN
     header
 }
 
-/// The cells of a row, in their order, lent by a scanner until it goes on (HBase: `Result`).
+/// The cells of a row, in order, borrowed from a scanner until its next step (HBase: `Result`).
 #[derive(Clone, Copy)]
 pub struct RowRef<'a> {
     bytes: &'a [u8],
@@ -210,14 +211,14 @@ impl<'a> RowRef<'a> {
         Cells { rest: self.bytes, left: self.len }
     }
 
-    /// How many cells there are.
+    /// The number of cells.
     #[inline]
     #[must_use]
     pub fn len(self) -> usize {
         self.len
     }
 
-    /// Whether there are none.
+    /// Whether there are no cells.
     #[inline]
     #[must_use]
     pub fn is_empty(self) -> bool {
@@ -252,7 +253,7 @@ pub struct Row {
 }
 
 impl Row {
-    /// The row, borrowed.
+    /// A reference to the row.
     #[inline]
     #[must_use]
     pub fn as_row(&self) -> RowRef<'_> {
@@ -265,19 +266,19 @@ impl Row {
         self.as_row().key()
     }
 
-    /// The cells, in their order.
+    /// The cells, in order.
     #[must_use]
     pub fn cells(&self) -> Cells<'_> {
         self.as_row().cells()
     }
 
-    /// How many cells there are.
+    /// The number of cells.
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there are none: then there is no such row.
+    /// Whether there are no cells, which means that the row does not exist.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
@@ -296,7 +297,7 @@ impl Row {
     }
 }
 
-/// The cells of a row.
+/// An iterator over the cells of a row.
 #[derive(Clone)]
 pub struct Cells<'a> {
     rest: &'a [u8],

@@ -1,4 +1,4 @@
-//! Tags: what a cell carries beside its value (hfile.md §2.4; HBase: `Tag`, `TagType`).
+//! Tags: additional data of a cell (hfile.md §2.4; HBase: `Tag`, `TagType`).
 
 use crate::coding::Cursor;
 use crate::error::Corruption;
@@ -9,20 +9,20 @@ pub const TTL_TAG_TYPE: u8 = 8;
 /// One tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tag<'a> {
-    /// What the tag means: 1 ACL, 2 visibility, 8 TTL … 64 and above are free.
+    /// The meaning of the tag: 1 ACL, 2 visibility, 8 TTL … Types from 64 on are free for applications.
     pub tag_type: u8,
-    /// Its value.
+    /// The value of the tag.
     pub value: &'a [u8],
 }
 
-/// The tags of a cell, in their order.
+/// An iterator over the tags of a cell, in their order.
 #[derive(Clone, Debug)]
 pub struct Tags<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Tags<'a> {
-    /// Tags of an area that [`check`] has found well-formed; a malformed one ends early.
+    /// The tags of an area that [`check`] has accepted. A malformed area ends early.
     pub(crate) fn new(area: &'a [u8]) -> Self {
         Self { rest: area }
     }
@@ -48,7 +48,7 @@ fn take<'a>(cursor: &mut Cursor<'a>) -> Result<Tag<'a>, Corruption> {
     }
 }
 
-/// Whether a tag area is well-formed.
+/// Checks that a tag area is well-formed.
 pub(crate) fn check(area: &[u8]) -> Result<(), Corruption> {
     let mut cursor = Cursor::new(area);
     while !cursor.is_empty() {

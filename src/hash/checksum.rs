@@ -1,12 +1,12 @@
-//! The CRCs of blocks (hfile.md §6.3): the only door to crate `crc-fast`.
+//! The CRCs of blocks (hfile.md §6.3). Only this module uses the crate `crc-fast`.
 
-/// CRC32 as zlib has it (IEEE 802.3).
+/// CRC32 as in zlib (IEEE 802.3).
 #[inline]
 pub(crate) fn crc32(bytes: &[u8]) -> u32 {
     crc_fast::crc32_iso_hdlc(bytes)
 }
 
-/// CRC32C (Castagnoli), as iSCSI has it.
+/// CRC32C (Castagnoli), as in iSCSI.
 #[inline]
 pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
     crc_fast::crc32_iscsi(bytes)

@@ -2,14 +2,14 @@
 
 /// The hash of a key.
 #[inline]
-#[expect(clippy::cast_possible_truncation, reason = "the length counts modulo 2^32, and keys are shorter")]
+#[expect(clippy::cast_possible_truncation, reason = "the length is used modulo 2^32, and keys are shorter")]
 pub(crate) fn hash(key: &[u8], seed: u32) -> u32 {
     let start = 0xdead_beef_u32.wrapping_add(key.len() as u32).wrapping_add(seed);
     let mut state = [start; 3];
     if key.is_empty() {
         return start;
     }
-    // the last block is never empty: a key of twelve bytes has it only
+    // the last block is never empty: a key of twelve bytes has only the last block
     let (blocks, tail) = key.split_at((key.len() - 1) / 12 * 12);
     for block in blocks.as_chunks::<12>().0 {
         add(&mut state, block);
@@ -22,7 +22,7 @@ pub(crate) fn hash(key: &[u8], seed: u32) -> u32 {
 }
 
 #[inline]
-#[expect(clippy::little_endian_bytes, reason = "hashlittle reads its words so")]
+#[expect(clippy::little_endian_bytes, reason = "hashlittle reads little-endian words")]
 fn add(state: &mut [u32; 3], block: &[u8; 12]) {
     let (words, _) = block.as_chunks::<4>();
     for (s, word) in state.iter_mut().zip(words) {

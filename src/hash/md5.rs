@@ -1,4 +1,4 @@
-//! MD5, which names the directories of regions. It protects nothing here.
+//! MD5, used for the directory names of regions. Not used for security.
 
 use md5::{Digest, Md5};
 

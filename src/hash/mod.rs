@@ -1,4 +1,4 @@
-//! Functions over bytes, nothing else.
+//! Hash functions and checksums of bytes.
 
 pub(crate) mod checksum;
 pub(crate) mod jenkins;
@@ -6,7 +6,7 @@ pub(crate) mod md5;
 pub(crate) mod murmur;
 pub(crate) mod murmur3;
 
-/// What the Bloom hashes must give for the keys of hfile.md §12.3: `(key, h1, h2)`, h2 being seeded with h1.
+/// The expected Bloom hashes for the keys of hfile.md §12.3: `(key, h1, h2)`, where h2 is seeded with h1.
 #[cfg(test)]
 pub(crate) type Vector = (&'static [u8], i32, i32);
 
@@ -18,7 +18,7 @@ fn check(hash: fn(&[u8], u32) -> u32, vectors: &[Vector]) {
     }
 }
 
-/// Keys of every length around the words and blocks of the hashes.
+/// Keys of lengths around the word and block sizes of the hashes.
 #[cfg(test)]
 fn keys() -> impl proptest::strategy::Strategy<Value = Vec<u8>> {
     proptest::collection::vec(proptest::num::u8::ANY, 0..40)

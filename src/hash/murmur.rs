@@ -1,15 +1,15 @@
-//! MurmurHash2 of 32 bits, with HBase's tail (hfile.md §12.3; HBase: `MurmurHash`).
+//! 32-bit MurmurHash2, with HBase's tail (hfile.md §12.3; HBase: `MurmurHash`).
 
 const M: u32 = 0x5bd1_e995;
 const R: u32 = 24;
 
 /// The hash of a key.
 ///
-/// The last one to three bytes are Java's signed bytes: one from 0x80 on reaches into all higher bits. So this is not
-/// the textbook function.
+/// The last one to three bytes are Java's signed bytes: those from 0x80 on are sign-extended into all higher
+/// bits. So this is not the standard function.
 #[inline]
-#[expect(clippy::little_endian_bytes, reason = "Murmur reads its words so")]
-#[expect(clippy::cast_possible_truncation, reason = "the length counts modulo 2^32, and keys are shorter")]
+#[expect(clippy::little_endian_bytes, reason = "Murmur reads little-endian words")]
+#[expect(clippy::cast_possible_truncation, reason = "the length is used modulo 2^32, and keys are shorter")]
 pub(crate) fn hash(key: &[u8], seed: u32) -> u32 {
     let mut h = seed ^ key.len() as u32;
     let (words, tail) = key.as_chunks::<4>();

@@ -5,8 +5,8 @@ const C2: u32 = 0x1b87_3593;
 
 /// The hash of a key.
 #[inline]
-#[expect(clippy::little_endian_bytes, reason = "Murmur reads its words so")]
-#[expect(clippy::cast_possible_truncation, reason = "the length counts modulo 2^32, and keys are shorter")]
+#[expect(clippy::little_endian_bytes, reason = "Murmur reads little-endian words")]
+#[expect(clippy::cast_possible_truncation, reason = "the length is used modulo 2^32, and keys are shorter")]
 pub(crate) fn hash(key: &[u8], seed: u32) -> u32 {
     let mut h = seed;
     let (words, tail) = key.as_chunks::<4>();

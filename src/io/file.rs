@@ -178,7 +178,7 @@ impl Drop for LocalFileWriter {
 
 #[cold]
 fn lost() -> io::Error {
-    io::Error::other("what was to be written before was not")
+    io::Error::other("an earlier write failed")
 }
 
 impl FileWriter for LocalFileWriter {
@@ -207,7 +207,7 @@ impl FileWriter for LocalFileWriter {
 pub struct LocalStorage;
 
 impl LocalStorage {
-    /// The instance for the whole process. Sharing it shows its users that they have the same files.
+    /// The instance for the whole process. Sharing one instance shows that all its users have the same files.
     pub(crate) fn shared() -> Arc<dyn Storage> {
         static SHARED: LazyLock<Arc<dyn Storage>> = LazyLock::new(|| Arc::new(LocalStorage));
         Arc::clone(&SHARED)

@@ -88,5 +88,5 @@ fn run(
 
 #[cold]
 fn stopped() -> io::Error {
-    io::Error::other("the thread that writes has stopped")
+    io::Error::other("the writer thread has stopped")
 }

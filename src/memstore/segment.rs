@@ -63,7 +63,7 @@ impl Segment {
     ///
     /// # Panics
     ///
-    /// If the cell's tags have more than 65,535 bytes or its key more than 4 GiB; this crate creates no such
+    /// If the cell's tags have more than 65,535 bytes, or its key 4 GiB or more; this crate creates no such
     /// cells.
     pub(crate) fn insert(&self, cell: CellRef<'_>) {
         // updates the pruning metadata before publishing the cell

@@ -17,7 +17,8 @@ pub(super) struct Step {
 /// Decodes one whole stream from the start of `input`; `run` takes input and an output buffer.
 ///
 /// The buffer grows as bytes are produced: first the size that most streams need, then doubling. A stream
-/// with more bytes than missing is rejected. Returns the number of bytes of `input` that the stream takes.
+/// that produces more bytes than are missing is rejected. Returns the number of bytes of `input` that the
+/// stream takes.
 pub(super) fn decode(
     codec: Codec,
     input: &[u8],

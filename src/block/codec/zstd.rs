@@ -79,9 +79,9 @@ fn decode_frame(
 
 /// The dictionary to decode `frame` with.
 ///
-/// A frame refers to a dictionary by its id. A frame without an id was written before the table had a
-/// dictionary. A dictionary with an id must not be used for it, since its initial offsets differ from those
-/// of a frame without a dictionary.
+/// A frame refers to its dictionary by id, if the dictionary has one. If the given dictionary has an id but
+/// the frame refers to none, the frame was written before the table had the dictionary. The dictionary must
+/// not be used then: its initial offsets differ from those of a frame without a dictionary.
 fn choose<'a>(
     frame: &[u8],
     dictionary: Option<&'a DecoderDictionary>,

@@ -38,7 +38,7 @@ pub(super) fn decode(block: &mut Delta<'_, '_>) -> Result<usize, Corruption> {
         let flags = payload.u8("flags")?;
         let same = |flag| flags & flag != 0;
         if count == 0 && same(SAME_KEY_LEN | SAME_VALUE_LEN | SAME_TYPE | TIMESTAMP_IS_DIFF) {
-            return Err(Corruption::Malformed("the first cell of a block refers to one before"));
+            return Err(Corruption::Malformed("the first cell of a block refers to a previous one"));
         }
         let key_len = if same(SAME_KEY_LEN) { before.key_len } else { payload.cint("key length")? };
         let value_len = if same(SAME_VALUE_LEN) { before.value_len } else { payload.cint("value length")? };

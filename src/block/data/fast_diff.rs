@@ -45,7 +45,7 @@ pub(super) fn decode(block: &mut Delta<'_, '_>) -> Result<usize, Corruption> {
             return Err(UNKNOWN_FLAG);
         }
         if same(SAME_VALUE) && value_len != before.value_len {
-            return Err(Corruption::Malformed("a value that is the same but not as long"));
+            return Err(Corruption::Malformed("the same value with a different length"));
         }
         let value_before = before.key_at + before.key_len;
         before.next_key(payload, cells, (key_len, value_len, common))?;
@@ -82,8 +82,8 @@ fn decode_first<'a>(block: &mut Delta<'a, '_>) -> Result<Before<'a>, Corruption>
     Ok(Before::first(key_bytes, key, at, value_len))
 }
 
-const FIRST_CELL: Corruption = Corruption::Malformed("the first cell of a block refers to one before");
-const UNKNOWN_FLAG: Corruption = Corruption::Malformed("flags of a cell: a bit that means nothing is set");
+const FIRST_CELL: Corruption = Corruption::Malformed("the first cell of a block refers to a previous one");
+const UNKNOWN_FLAG: Corruption = Corruption::Malformed("flags of a cell: an undefined bit is set");
 
 /// Reads all but the first `prefix` bytes, at most 7, of a timestamp; those are taken from the previous
 /// timestamp.

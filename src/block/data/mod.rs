@@ -114,7 +114,7 @@ pub(crate) fn undo(
         DataBlockEncoding::Diff => diff::decode(&mut block),
         DataBlockEncoding::FastDiff => fast_diff::decode(&mut block),
         DataBlockEncoding::None | DataBlockEncoding::RowIndexV1 => {
-            Err(Corruption::Malformed("cells that are plain, expected a delta encoding"))
+            Err(Corruption::Malformed("plain cells, expected a delta encoding"))
         }
     }?;
     Ok(Undone { cells, last: block.cells.last() })

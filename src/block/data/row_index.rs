@@ -37,7 +37,7 @@ pub(crate) fn split(payload: &[u8]) -> Result<(&[u8], RowOffsets<'_>), Corruptio
     let cells = body.take(size, "cells")?;
     let rows = body.len("row count")?;
     let offsets = body.take(rows.saturating_mul(4), "row offsets")?;
-    body.finish("bytes behind the row offsets")?;
+    body.finish("bytes after the row offsets")?;
     let (offsets, _) = offsets.as_chunks::<4>();
     Ok((cells, RowOffsets { rest: offsets }))
 }
