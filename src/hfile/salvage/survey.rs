@@ -123,8 +123,8 @@ impl Survey {
         }
     }
 
-    /// Returns the format that fits the most blocks and, among those, leaves the fewest cells out of order;
-    /// none if none fits.
+    /// Returns the format that fits the most blocks; among those, the one with the fewest cells out of order,
+    /// then the one with the fewest features. None if no format fits.
     pub(super) fn format(&self) -> Option<DataFormat> {
         self.best().map(|candidate| candidate.format)
     }
