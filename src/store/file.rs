@@ -254,8 +254,8 @@ impl StoreFile {
     /// Creates a scanner of the cells visible at a read point, or of all cells without one, as for a
     /// compaction.
     ///
-    /// `non_null_column`: whether the query names columns and the empty one is not among them (read-path.md
-    /// §7.1).
+    /// `non_null_column`: whether the query names columns and the empty one is not among them
+    /// (read-path.md §7.1).
     pub(crate) fn scanner(&self, read_point: Option<i64>, non_null_column: bool) -> StoreFileScanner<'_> {
         StoreFileScanner::new(self, read_point, non_null_column)
     }

@@ -73,8 +73,8 @@ enum Rules {
 /// The caller begins at [`start_key`](Self::start_key). For each row it calls
 /// [`set_to_new_row`](Self::set_to_new_row), passes cells to [`match_cell`](Self::match_cell) and moves as
 /// the codes require, then calls [`clear_row`](Self::clear_row). The result is the same whether the caller
-/// seeks or steps, as long as [`key_for_next_column`](Self::key_for_next_column) allows it (read-path.md
-/// §10).
+/// seeks or steps, as long as [`key_for_next_column`](Self::key_for_next_column) allows it
+/// (read-path.md §10).
 #[derive(Debug)]
 pub(crate) struct ScanQueryMatcher<'q> {
     rules: Rules,

@@ -1,5 +1,5 @@
-//! Tracks markers and versions in the order in which they were written (NEW_VERSION_BEHAVIOR, read-path.md
-//! §9.10).
+//! Tracks markers and versions in the order in which they were written (NEW_VERSION_BEHAVIOR,
+//! read-path.md §9.10).
 
 use super::{Disorder, MatchCode, Version, VersionLimits};
 use crate::cell::{CellType, compare_bytes, same_bytes};
