@@ -26,7 +26,7 @@ use std::sync::Arc;
 /// Whether a file can have cells that a query selects, and what ruled it out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Match {
-    /// It can.
+    /// It can have them.
     Yes,
     /// No: all its cells are too old or too new.
     NotByTime,
