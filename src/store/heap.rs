@@ -237,8 +237,8 @@ impl Prefix {
         Self { order, common: Vec::new() }
     }
 
-    /// Creates prefixes that begin after the bytes common to all rows of the sources, so that they distinguish
-    /// rows that begin alike.
+    /// Creates prefixes that begin after the bytes common to all rows of the sources, so that they
+    /// distinguish rows that begin alike.
     fn new(scanners: &[KeyValueScanner<'_>], order: CellOrder) -> Self {
         // A lone scanner is never compared.
         if scanners.len() > 1 {

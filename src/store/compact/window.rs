@@ -13,9 +13,9 @@ pub(crate) struct WindowConfig {
     /// The number of windows of one length; the next ones are this many times as long (`windows.per.tier`,
     /// 4).
     pub(crate) per_tier: i64,
-    /// Files older than this are left alone (`max.storefile.age.millis`, no limit).
+    /// Windows older than this do not become longer (`max.tier.age.millis`, no limit).
     pub(crate) max_tier_age: i64,
-    /// Files older than this are not compacted (`max.storefile.age.millis`, no limit).
+    /// Files older than this are left alone (`max.storefile.age.millis`, no limit).
     pub(crate) max_file_age: i64,
     /// The number of files for a minor compaction of the newest window (`incoming.window.min`, 6).
     pub(crate) incoming_min: usize,
@@ -70,7 +70,7 @@ impl WindowConfig {
         Window { millis: self.base, position: now.div_euclid(self.base), per_tier: self.per_tier, cutoff }
     }
 
-    /// Returns the time before which files are not compacted; `i64::MIN` without a limit.
+    /// Returns the time before which files are left alone; `i64::MIN` without a limit.
     pub(crate) fn oldest(&self, now: i64) -> i64 {
         now.checked_sub(self.max_file_age).unwrap_or(i64::MIN)
     }
