@@ -26,7 +26,7 @@ use std::sync::Arc;
 /// Whether a file can have cells that a query selects, and what ruled it out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Match {
-    /// It can.
+    /// It can have them.
     Yes,
     /// No: all its cells are too old or too new.
     NotByTime,
@@ -254,8 +254,8 @@ impl StoreFile {
     /// Creates a scanner of the cells visible at a read point, or of all cells without one, as for a
     /// compaction.
     ///
-    /// `non_null_column`: whether the query names columns and the empty one is not among them (read-path.md
-    /// §7.1).
+    /// `non_null_column`: whether the query names columns and the empty one is not among them
+    /// (read-path.md §7.1).
     pub(crate) fn scanner(&self, read_point: Option<i64>, non_null_column: bool) -> StoreFileScanner<'_> {
         StoreFileScanner::new(self, read_point, non_null_column)
     }

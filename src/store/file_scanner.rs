@@ -203,8 +203,8 @@ impl<'f> StoreFileScanner<'f> {
         Ok(None)
     }
 
-    /// If the current row has exactly one visible cell in this block, passes it to `visit`: see
-    /// [`HFileScanner::walk_lone`].
+    /// If the current row is cheaply seen to have one visible cell, the current one, passes it to `visit`:
+    /// see [`HFileScanner::walk_lone`].
     #[inline]
     pub(crate) fn walk_lone<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
         if self.lends_as_it_is() { self.cells.walk_lone(visit) } else { None }

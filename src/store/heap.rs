@@ -232,13 +232,13 @@ pub(super) struct Prefix {
 }
 
 impl Prefix {
-    /// Prefixes that begin at the first byte of a row.
+    /// Creates prefixes that begin at the first byte of a row.
     pub(super) fn plain(order: CellOrder) -> Self {
         Self { order, common: Vec::new() }
     }
 
-    /// Prefixes that begin after the bytes common to all rows of the sources, so that they distinguish rows
-    /// that begin alike.
+    /// Creates prefixes that begin after the bytes common to all rows of the sources, so that they
+    /// distinguish rows that begin alike.
     fn new(scanners: &[KeyValueScanner<'_>], order: CellOrder) -> Self {
         // A lone scanner is never compared.
         if scanners.len() > 1 {

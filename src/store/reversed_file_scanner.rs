@@ -1,5 +1,5 @@
-//! Scanner of the visible cells of one file of a store, row by row from the last to the first (read-path.md
-//! §7.6, §7.7; HBase: `StoreFileScanner`, `HalfStoreFileReader`).
+//! Scanner of the visible cells of one file of a store, row by row from the last to the first
+//! (read-path.md §7.6, §7.7; HBase: `StoreFileScanner`, `HalfStoreFileReader`).
 
 use super::file::StoreFile;
 use super::file_scanner::{Visible, seq_ids_for};

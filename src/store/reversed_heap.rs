@@ -1,5 +1,5 @@
-//! Merges the cells of a store's segments and files, row by row from the last to the first (read-path.md
-//! §8.3; HBase: `ReversedKeyValueHeap`).
+//! Merges the cells of a store's segments and files, row by row from the last to the first
+//! (read-path.md §8.3; HBase: `ReversedKeyValueHeap`).
 
 use super::heap::{Prefix, least_two};
 use super::reversed_file_scanner::ReversedStoreFileScanner;

@@ -1,8 +1,8 @@
-//! What the choice of files knows of a file.
+//! The metadata of a file for the selection of files to compact.
 
 use crate::store::StoreFile;
 
-/// A store file, as far as a compaction's choice looks at it (HBase: `HStoreFile`).
+/// A store file, as the selection sees it (HBase: `HStoreFile`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CandidateFile {
     /// The name in its directory.
@@ -11,26 +11,26 @@ pub(crate) struct CandidateFile {
     pub(crate) len: u64,
     /// The largest sequence id (read-path.md §7.5).
     pub(crate) max_seq_id: i64,
-    /// Whether it is half of a file of a region that was split.
+    /// Whether it is a half of a file of a region that was split.
     pub(crate) is_reference: bool,
-    /// Whether it was made elsewhere and loaded.
+    /// Whether it was bulk-loaded.
     pub(crate) is_bulk_loaded: bool,
-    /// Whether minor compactions leave it alone (file info `EXCLUDE_FROM_MINOR_COMPACTION`).
+    /// Whether minor compactions exclude it (file info `EXCLUDE_FROM_MINOR_COMPACTION`).
     pub(crate) excluded_from_minor: bool,
-    /// Whether it was made of all files of its store (file info `MAJOR_COMPACTION_KEY`).
+    /// Whether it was made from all files of its store (file info `MAJOR_COMPACTION_KEY`).
     pub(crate) is_major_compaction: bool,
     /// When the file was last modified, in milliseconds.
     pub(crate) modified: i64,
-    /// The smallest timestamp of its cells (file info `TIMERANGE`), if it has cells and says so.
+    /// The smallest timestamp of its cells (file info `TIMERANGE`), if it has cells and records it.
     pub(crate) min_timestamp: Option<i64>,
     /// The largest timestamp of its cells, likewise.
     pub(crate) max_timestamp: Option<i64>,
-    /// How many cells it has.
+    /// The number of its cells.
     pub(crate) entry_count: u64,
 }
 
 impl StoreFile {
-    /// What the choice of files to compact knows of this one.
+    /// Returns the file's metadata for the selection of files to compact.
     pub(crate) fn candidate(&self) -> CandidateFile {
         let times = self.time_range();
         CandidateFile {

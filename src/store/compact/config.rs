@@ -1,66 +1,70 @@
-//! What is set of compactions.
+//! Settings of compactions.
 
 use super::settings::{Reader, Setting};
 use super::window::WindowConfig;
 use crate::error::{Error, Result};
 use crate::schema::Family;
 
-/// Who chooses the files of a minor compaction (read-path.md §17.6).
+/// The policy that chooses the files of a minor compaction (read-path.md §17.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Policy {
-    /// The best of all runs of files (HBase: `ExploringCompactionPolicy`).
+    /// The best of all runs of neighbouring files (HBase: `ExploringCompactionPolicy`).
     Exploring,
     /// All files but the oldest ones that are too large (HBase: `RatioBasedCompactionPolicy`).
     Ratio,
-    /// Files of one window of time (HBase: `DateTieredCompactionPolicy`), inside of it one of the two others.
+    /// Files of one window of time (HBase: `DateTieredCompactionPolicy`), chosen by one of the two others.
     DateTiered,
-    /// None: files go when all that is in them has expired (HBase: `FIFOCompactionPolicy`).
+    /// None: files are dropped when all their cells have expired (HBase: `FIFOCompactionPolicy`).
     Fifo,
 }
 
-/// The choice inside of a window.
+/// Chooses files within a window.
 pub(crate) type WindowPolicy =
     fn(&[&super::CandidateFile], &CompactionConfig, i64, bool) -> std::ops::Range<usize>;
 
-/// How files are chosen, with HBase's defaults (HBase: `CompactionConfiguration`; read-path.md §21).
+/// The parameters of the selection of files, with HBase's defaults (HBase: `CompactionConfiguration`;
+/// read-path.md §21).
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct CompactionConfig {
-    /// Who chooses (`hbase.hstore.engine.class`, `hbase.hstore.defaultengine.compactionpolicy.class`).
+    /// The policy (`hbase.hstore.engine.class`, `hbase.hstore.defaultengine.compactionpolicy.class`).
     pub(crate) policy: Policy,
-    /// Whether a window of time is chosen from by [`Policy::Ratio`]
+    /// Whether [`Policy::Ratio`] chooses within a window of time
     /// (`hbase.hstore.compaction.date.tiered.window.policy.class`, exploring).
     pub(crate) ratio_in_window: bool,
     /// The windows of time (`hbase.hstore.compaction.date.tiered.*`).
     pub(crate) windows: WindowConfig,
-    /// Fewer files are not worth a minor compaction (`hbase.hstore.compaction.min`, 3; at least 2 are taken).
+    /// The fewest files of a minor compaction (`hbase.hstore.compaction.min`, 3; values below 2 act as 2).
     pub(crate) min_files: usize,
-    /// How many files are taken at once (`hbase.hstore.compaction.max`, 10).
+    /// The most files of a compaction (`hbase.hstore.compaction.max`, 10).
     pub(crate) max_files: usize,
-    /// So many bytes together are compacted whatever their ratio (`hbase.hstore.compaction.min.size`, 128 MiB).
+    /// Files below this many bytes are compacted regardless of their ratio
+    /// (`hbase.hstore.compaction.min.size`, 128 MiB).
     pub(crate) min_size: u64,
-    /// More bytes than this are no minor compaction (`hbase.hstore.compaction.max.size`, no bound).
+    /// The most bytes of a minor compaction (`hbase.hstore.compaction.max.size`, no limit).
     pub(crate) max_size: u64,
-    /// The same in off-peak hours (`hbase.hstore.compaction.max.size.offpeak`, no bound).
+    /// The same in off-peak hours (`hbase.hstore.compaction.max.size.offpeak`, no limit).
     pub(crate) max_size_off_peak: u64,
-    /// No file is larger than so many times the others together (`hbase.hstore.compaction.ratio`, 1.2).
+    /// No file is larger than this many times the total of the others (`hbase.hstore.compaction.ratio`, 1.2).
     pub(crate) ratio: f64,
     /// The same in off-peak hours (`hbase.hstore.compaction.ratio.offpeak`, 5.0).
     pub(crate) ratio_off_peak: f64,
-    /// When there is little else to do (`hbase.offpeak.start.hour` and `end.hour`, never).
+    /// The off-peak hours (`hbase.offpeak.start.hour` and `end.hour`, never).
     pub(crate) off_peak: Option<OffPeakHours>,
-    /// With so many files writes wait, so that any compaction is better than none
+    /// With this many files writes are blocked, so that any compaction is better than none
     /// (`hbase.hstore.blockingStoreFiles`, 16).
     pub(crate) blocking_files: usize,
-    /// After how many milliseconds all files are compacted; 0 for never (`hbase.hregion.majorcompaction`, 7 days).
+    /// The period of major compactions in milliseconds; 0 for never (`hbase.hregion.majorcompaction`, 7
+    /// days).
     pub(crate) major_period: i64,
-    /// By which part of itself that period is longer or shorter (`hbase.hregion.majorcompaction.jitter`, 0.5).
+    /// The fraction of that period by which it may vary (`hbase.hregion.majorcompaction.jitter`, 0.5).
     pub(crate) major_jitter: f64,
-    /// For how many milliseconds major compactions keep every marker (`hbase.hstore.time.to.purge.deletes`, 0).
+    /// For how many milliseconds major compactions keep every marker (`hbase.hstore.time.to.purge.deletes`,
+    /// 0).
     pub(crate) time_to_purge_deletes: i64,
-    /// For how many milliseconds files keep their sequence ids (`hbase.hstore.compaction.keep.seqId.period`, 5 days at
-    /// least).
+    /// For how many milliseconds files keep their sequence ids (`hbase.hstore.compaction.keep.seqId.period`,
+    /// at least 5 days).
     pub(crate) keep_seq_id_period: i64,
-    /// Whether files that have expired are dropped unread (`hbase.store.delete.expired.storefile`, yes).
+    /// Whether expired files are dropped without being read (`hbase.store.delete.expired.storefile`, yes).
     pub(crate) drops_expired: bool,
 }
 
@@ -91,15 +95,15 @@ impl Default for CompactionConfig {
 }
 
 impl CompactionConfig {
-    /// What is set of a family, the rest as HBase has it by default (HBase: `CompactionConfiguration`, `StoreEngine.create`,
-    /// `DefaultStoreEngine.createCompactionPolicy`).
+    /// Returns the settings of a family, with HBase's defaults for the rest (HBase:
+    /// `CompactionConfiguration`, `StoreEngine.create`, `DefaultStoreEngine.createCompactionPolicy`).
     ///
-    /// A store whose engine makes stripes is compacted as others are: HBase takes what comes of it for files of level 0,
-    /// and cuts it into stripes again.
+    /// A store with a stripe engine is compacted like others: HBase treats the outputs as files of level 0,
+    /// and cuts them into stripes again.
     ///
     /// # Errors
     ///
-    /// If a number is none, a class is not known, or the family cannot have the policy that is set.
+    /// If a number is invalid, a class is not known, or the family does not support the policy.
     pub(crate) fn from_settings<'s>(family: &Family, setting: Setting<'_, 's>) -> Result<Self> {
         let read = Reader { family: family.name(), setting };
         let default = Self::default();
@@ -136,23 +140,23 @@ impl CompactionConfig {
         Ok(config)
     }
 
-    /// The choice among the files of one window, or of a store without windows.
+    /// Returns the function that chooses among the files of one window, or of a store without windows.
     pub(super) fn window_policy(&self) -> WindowPolicy {
         let ratio = self.policy == Policy::Ratio || self.policy == Policy::DateTiered && self.ratio_in_window;
         if ratio { super::ratio::choose } else { super::exploring::choose }
     }
 
-    /// The fewest files of a minor compaction.
+    /// Returns the fewest files of a minor compaction.
     pub(crate) fn least_files(&self) -> usize {
         self.min_files.max(2)
     }
 
-    /// The ratio in force at a time.
+    /// Returns the ratio that applies at a time.
     pub(crate) fn ratio_at(&self, now: i64) -> f64 {
         if self.is_off_peak(now) { self.ratio_off_peak } else { self.ratio }
     }
 
-    /// The largest compaction at a time.
+    /// Returns the largest size of a compaction at a time, in bytes.
     pub(crate) fn max_size_at(&self, now: i64) -> u64 {
         if self.is_off_peak(now) { self.max_size_off_peak } else { self.max_size }
     }
@@ -162,11 +166,11 @@ impl CompactionConfig {
     }
 }
 
-/// The hours of a day from `start` to before `end`, which may be of the next day (HBase: `OffPeakHours`). Equal
-/// hours are none.
+/// The hours of a day from `start` to before `end`, which may be of the next day (HBase: `OffPeakHours`).
+/// Empty if both are equal.
 ///
-/// HBase goes by the server's local time; here it is UTC, as the crate knows no time zone. And HBase runs one
-/// off-peak compaction on a server at a time, which is for the caller to see to.
+/// HBase uses the server's local time; here it is UTC, as the crate has no time zones. HBase also runs only
+/// one off-peak compaction on a server at a time, which here is left to the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OffPeakHours {
     pub(crate) start: u8,
@@ -181,7 +185,7 @@ impl OffPeakHours {
     }
 }
 
-/// The class of the engine decides, and of HBase's default engine that of the policy.
+/// Returns the policy: that of the engine's class or, for HBase's default engine, that of the policy's class.
 fn policy(read: &Reader<'_, '_>) -> Result<Policy> {
     match read.class("hbase.hstore.engine.class") {
         None | Some("DefaultStoreEngine") => {}
@@ -197,7 +201,7 @@ fn policy(read: &Reader<'_, '_>) -> Result<Policy> {
     }
 }
 
-/// Hours that are none, as HBase's default of -1, are no off-peak hours.
+/// Returns the off-peak hours. Invalid hours, such as HBase's default of -1, give none.
 fn off_peak(read: &Reader<'_, '_>) -> Result<Option<OffPeakHours>> {
     let hour = |key| Ok::<_, Error>(u8::try_from(read.or(key, -1_i64)?).ok().filter(|hour| *hour < 24));
     let hours = hour("hbase.offpeak.start.hour")?.zip(hour("hbase.offpeak.end.hour")?);
@@ -253,7 +257,7 @@ mod tests {
                 &[("hbase.hstore.compaction.keep.seqId.period", "6")],
                 CompactionConfig { keep_seq_id_period: 6 * DAY, ..default.clone() },
             ),
-            // less than HBase allows
+            // Less than HBase allows.
             (&[("hbase.hstore.compaction.keep.seqId.period", "1")], default.clone()),
             (
                 &[("hbase.store.delete.expired.storefile", "False")],
@@ -281,7 +285,7 @@ mod tests {
             (&[(ENGINE, "org.apache.hadoop.hbase.regionserver.DefaultStoreEngine")], Policy::Exploring),
             (&[(POLICY, PACKAGE)], Policy::Ratio),
             (&[(POLICY, "FIFOCompactionPolicy")], Policy::Fifo),
-            // the policy is that of HBase's default engine
+            // The policy's class applies to HBase's default engine only.
             (&[(POLICY, PACKAGE), (ENGINE, "DateTieredStoreEngine")], Policy::DateTiered),
         ] {
             assert_eq!(policy(settings).unwrap(), expected, "{settings:?}");

@@ -1,21 +1,22 @@
-//! Files by windows of time: what is written at one time stays together, and what is old is left alone (HBase:
-//! `DateTieredCompactionPolicy`).
+//! Selects files by windows of time: cells written at one time stay together, and old files are not rewritten
+//! (HBase: `DateTieredCompactionPolicy`).
 
 use super::{CandidateFile, CompactionConfig};
 
 /// The files of a minor compaction, and where its outputs are cut.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Choice {
-    /// Their places, oldest first.
+    /// Their indices, oldest first.
     pub(super) files: Vec<usize>,
-    /// As [`boundaries`] has them.
+    /// See [`boundaries`].
     pub(super) boundaries: Vec<i64>,
 }
 
-/// The first window, from the newest on, that has enough files, and those of them that are worth it (read-path.md §17.6).
+/// Chooses the first window, from the newest, that has enough files, and those of them to compact
+/// (read-path.md §17.6).
 ///
-/// A file is in the window of its greatest timestamp, or in that of an older file if that is a newer one: so all that
-/// is in a window are neighbours. What lies in the future is in the newest.
+/// A file is in the window of its greatest timestamp, or in that of an older file if that window is newer. So
+/// the files of a window are neighbours. Files with times in the future are in the newest window.
 pub(super) fn choose(
     files: &[&CandidateFile],
     config: &CompactionConfig,
@@ -34,7 +35,7 @@ pub(super) fn choose(
     let mut least = config.windows.incoming_min;
     let mut end = order.len();
     while let Some(&time) = times[..end].last() {
-        // a file without a time is older than any window
+        // A file without a time is older than any window.
         if window.compare(oldest).is_lt() || time == i64::MIN {
             break;
         }
@@ -49,7 +50,7 @@ pub(super) fn choose(
         if within.len() >= least {
             let inside = CompactionConfig { min_files: least, ..config.clone() };
             let candidates: Vec<&CandidateFile> = within.iter().map(|&at| files[at]).collect();
-            // a store that is stuck takes all of them
+            // A store that is stuck takes all of them.
             let run = if stuck {
                 0..within.len()
             } else {
@@ -69,15 +70,16 @@ pub(super) fn choose(
     None
 }
 
-/// Where the outputs of a major compaction of files are cut: at the beginning of each window from now back to their least
-/// timestamp. The first is the least there is.
+/// Returns where the outputs of a major compaction of files are cut: at the start of each window from `now`
+/// back to the files' least timestamp. The first is `i64::MIN`.
 pub(super) fn boundaries(files: &[&CandidateFile], config: &CompactionConfig, now: i64) -> Vec<i64> {
     let least = files.iter().filter_map(|file| file.min_timestamp).min().unwrap_or(i64::MAX);
     config.windows.boundaries(now, least)
 }
 
-/// Whether files that are old enough for a major compaction need one: not if each is the only one of its window, holds
-/// nothing of another, and comes of such a compaction already.
+/// Whether files that are old enough for a major compaction need one. They do not if each is the only one of
+/// its window, has no cells of another window and none that have expired, and was made by a major compaction,
+/// not a bulk load.
 pub(super) fn needs_major(
     files: &[&CandidateFile],
     config: &CompactionConfig,
@@ -98,12 +100,12 @@ pub(super) fn needs_major(
     })
 }
 
-/// The place of the output that a timestamp goes to. `boundaries` begin with the least there is, or are none.
+/// Returns the index of the output for a timestamp. `boundaries` begin with `i64::MIN`, or are empty.
 pub(super) fn place(boundaries: &[i64], time: i64) -> usize {
     boundaries.partition_point(|start| *start <= time).saturating_sub(1)
 }
 
-/// By sequence id and then by time: outputs of one compaction have the same id (HBase:
+/// Orders files by sequence id and then by time, as the outputs of one compaction have the same id (HBase:
 /// `StoreFileComparators.SEQ_ID_MAX_TIMESTAMP`).
 fn by_age(files: &[&CandidateFile]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..files.len()).collect();
@@ -117,7 +119,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Windows of 10 and 40; two files are enough, three in the newest window.
+    /// Windows of 10 and 40. Two files are enough, three in the newest window.
     fn config() -> CompactionConfig {
         let windows = WindowConfig { base: 10, per_tier: 4, incoming_min: 3, ..WindowConfig::default() };
         CompactionConfig {
@@ -146,12 +148,12 @@ mod tests {
         choose(&files.iter().collect::<Vec<_>>(), config, 135, stuck)
     }
 
-    /// A name, the times of files, and the places of those that are chosen.
+    /// A name, the times of files, and the indices of the chosen ones.
     type Case<'c> = (&'c str, &'c [i64], Option<&'c [usize]>);
 
     #[test]
     fn choices_worked_out_by_hand() {
-        // now is 135: windows are 130, 120, then of 40: 80, 40, 0
+        // Now is 135: windows begin at 130, 120, then with length 40 at 80, 40, 0.
         let cases: [Case<'_>; 11] = [
             ("none", &[], None),
             ("two in the newest", &[131, 132], None),
@@ -162,7 +164,7 @@ mod tests {
             ("one each", &[1, 41, 81, 121, 131], None),
             ("two of 40", &[1, 81, 119, 121, 131], Some(&[1, 2])),
             ("the oldest", &[1, 39, 81, 121], Some(&[0, 1])),
-            // out of order: the one of 85 was written after the one of 125
+            // Out of order: the file of 85 was written after the file of 125.
             ("late data goes with what is newer", &[125, 85, 131], Some(&[0, 1])),
             ("late data is not seen behind", &[85, 125, 131], None),
         ];
@@ -181,7 +183,7 @@ mod tests {
         };
         assert_eq!(with(i64::MAX), Some(vec![0, 1]));
         assert_eq!(with(135), Some(vec![0, 1]));
-        // the window of 40 is the last that is not older than 135 - 60
+        // The window of 40 is the last that is not older than 135 - 60.
         assert_eq!(with(60), None);
         assert_eq!(with(95), None);
         assert_eq!(with(96), Some(vec![0, 1]));
@@ -205,7 +207,7 @@ mod tests {
         let mut some = files(&[(121, 121), (122, 122), (123, 123)]);
         some[0].len = 1 << 40;
         let refs: Vec<_> = some.iter().collect();
-        // not all of the window: one file
+        // Not the whole window: one file.
         assert_eq!(choose(&refs, &config, 135, false).unwrap().boundaries, [i64::MIN]);
     }
 
@@ -251,7 +253,7 @@ mod tests {
             let mut config = config();
             config.windows.max_file_age = max_file_age;
             let Some(choice) = chosen(&times, &config, stuck) else { return Ok(()) };
-            // neighbours, enough of them, and each at most as old as its window
+            // Neighbours, enough of them, and each at most as old as its window.
             prop_assert!(choice.files.len() >= 2);
             prop_assert!(choice.files.windows(2).all(|pair| pair[0] + 1 == pair[1]));
             let running: Vec<i64> = times.iter().scan(i64::MIN, |most, time| { *most = (*most).max(*time); Some(*most) }).collect();

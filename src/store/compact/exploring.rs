@@ -1,15 +1,17 @@
-//! Which run of files is worth a minor compaction (HBase: `ExploringCompactionPolicy`).
+//! Chooses the run of files for a minor compaction (HBase: `ExploringCompactionPolicy`).
 
 use super::{CandidateFile, CompactionConfig};
 use std::ops::Range;
 
-/// Chooses among all runs of neighbouring files, oldest first, of the right number and size (read-path.md §17.6).
+/// Chooses among all runs of neighbouring files, oldest first, of the right number and size
+/// (read-path.md §17.6).
 ///
-/// A run qualifies if it is small as a whole, or none of its files is too large beside the others. Of those that
-/// qualify the one with more files is better, then the smaller one, then the older one. A store that may be stuck
-/// takes a later run only for clearly more files a byte, and if none qualifies, the smallest there is.
+/// A run qualifies if it is small as a whole, or none of its files is too large compared with the others. Of
+/// the qualifying runs the one with more files is better, then the smaller one, then the older one. A store
+/// that may be stuck takes a later run only if it has clearly more files per byte. If no run qualifies, such
+/// a store takes the smallest one.
 ///
-/// Empty if nothing is worth it. Quadratic at most: each start with up to `max_files` files.
+/// Empty if there is nothing to compact. At most quadratic: each start with up to `max_files` files.
 pub(super) fn choose(
     files: &[&CandidateFile],
     config: &CompactionConfig,
@@ -31,7 +33,7 @@ pub(super) fn choose(
             if smallest.as_ref().is_none_or(|smallest| size < smallest.size) {
                 smallest = Some(run.clone());
             }
-            // if the largest file is not too large, none is
+            // If the largest file is not too large, none is.
             let fits = size < config.min_size || !is_too_large(largest, size, ratio);
             if size <= max_size && fits && best.as_ref().is_none_or(|best| run.is_better(best, stuck)) {
                 best = Some(run);
@@ -47,7 +49,7 @@ fn is_too_large(len: u64, size: u64, ratio: f64) -> bool {
     len as f64 > (size - len) as f64 * ratio
 }
 
-/// Files from `start` to before `end`.
+/// The files from `start` to before `end`.
 #[derive(Clone)]
 struct Run {
     start: usize,
@@ -62,7 +64,7 @@ impl Run {
 
     fn is_better(&self, best: &Self, stuck: bool) -> bool {
         if stuck && self.size > 0 && best.size > 0 {
-            // 1.05 times as many files a byte, crosswise
+            // 1.05 times as many files per byte, cross-multiplied.
             let quality = |run: &Self, other: &Self| run.len() as u128 * u128::from(other.size);
             return quality(best, self) * 105 < quality(self, best) * 100;
         }
@@ -95,20 +97,20 @@ mod tests {
         let cases: [(&str, &[u64], u64, Range<usize>); 11] = [
             ("too few", &[10, 10], 0, 0..0),
             ("all alike", &[10, 10, 10], 0, 0..3),
-            // 100 > 1.2 × 30: the first is left out
+            // 100 > 1.2 × 30: the first is left out.
             ("one giant", &[100, 10, 10, 10], 0, 1..4),
-            // 24 = 1.2 × 20 is not larger
+            // 24 = 1.2 × 20 is not larger.
             ("exactly in ratio", &[24, 10, 10], 0, 0..3),
             ("just out of ratio", &[25, 10, 10], 0, 0..0),
-            // small as a whole: the ratio is not asked
+            // Small as a whole: the ratio does not apply.
             ("below the least size", &[25, 10, 10], 46, 0..3),
             ("at the least size", &[25, 10, 10], 45, 0..0),
-            // four of 100, 30, 20, 20: 100 > 84; three: 30 <= 48
+            // Four of 100, 30, 20, 20: 100 > 84. Three: 30 <= 48.
             ("falling", &[100, 30, 20, 20], 0, 1..4),
-            // both triples qualify, the second is smaller
+            // Both triples qualify. The second is smaller.
             ("the smaller of equally many", &[30, 30, 30, 1_000_000, 20, 20, 20], 0, 4..7),
             ("the older of equal ones", &[20, 20, 20, 1_000_000, 20, 20, 20], 0, 0..3),
-            // the largest stands in the middle, and counts there, too
+            // The largest is in the middle, and counts there, too.
             ("a giant in the middle", &[10, 10, 100, 10, 10], 0, 0..0),
         ];
         for (name, lens, min_size, expected) in cases {
@@ -119,7 +121,7 @@ mod tests {
     #[test]
     fn no_more_than_the_most_files() {
         let config = CompactionConfig { max_files: 4, ..config(0) };
-        // two runs of four: the second is smaller
+        // Two runs of four: the second is smaller.
         assert_eq!(chosen(&[11, 10, 10, 10, 10], &config, false), 1..5);
         assert_eq!(chosen(&[10; 20], &config, false), 0..4);
     }
@@ -130,23 +132,23 @@ mod tests {
         assert_eq!(chosen(&[10, 10, 10, 10], &config, false), 0..3);
         assert_eq!(chosen(&[11, 10, 10, 10], &config, false), 1..4);
         assert_eq!(chosen(&[11, 10, 10], &config, false), 0..0);
-        // stuck, the smallest is taken however large
+        // If stuck, the smallest is taken however large.
         assert_eq!(chosen(&[12, 11, 11, 10], &config, true), 1..4);
     }
 
     #[test]
     fn stuck_stores_want_files_for_bytes() {
-        // nothing in ratio: the smallest run
+        // Nothing is in ratio: the smallest run.
         assert_eq!(chosen(&[1000, 100, 10, 1], &config(0), true), 1..4);
         assert_eq!(chosen(&[1000, 100, 10, 1], &config(0), false), 0..0);
-        // three of 30 bytes are met first; four of 40 are no better a byte, as are three of 29
+        // Three of 30 bytes are found first. Four of 40 are no better per byte, nor are three of 29.
         assert_eq!(chosen(&[10, 10, 10, 10], &config(0), true), 0..3);
         assert_eq!(chosen(&[10, 10, 10, 9], &config(0), true), 0..3);
-        // four of 38: 4/38 > 1.05 × 3/30, and 3/28 is not that much better again
+        // Four of 38: 4/38 > 1.05 × 3/30, and 3/28 is not that much better again.
         assert_eq!(chosen(&[10, 10, 10, 8], &config(0), true), 0..4);
-        // three of 24: 3/24 > 1.05 × 4/34
+        // Three of 24: 3/24 > 1.05 × 4/34.
         assert_eq!(chosen(&[10, 10, 10, 4], &config(0), true), 1..4);
-        // files without a byte: more of them is better
+        // Files without bytes: more of them is better.
         assert_eq!(chosen(&[0, 0, 0, 0], &config(0), true), 0..4);
     }
 
@@ -156,7 +158,7 @@ mod tests {
         assert_eq!(chosen(&[u64::MAX; 3], &CompactionConfig::default(), false), 0..0);
     }
 
-    /// The rules read aloud: all runs, those that qualify, the best by comparing one after another.
+    /// The literal rules: all runs, those that qualify, the best by comparing one after another.
     fn naive(lens: &[u64], config: &CompactionConfig, stuck: bool) -> Range<usize> {
         let mut runs = Vec::new();
         for start in 0..=lens.len() {
@@ -217,7 +219,7 @@ mod tests {
             let run = chosen(&lens, &config, stuck);
             prop_assert_eq!(&run, &naive(&lens, &config, stuck));
             prop_assert!(run.is_empty() || (config.least_files()..=max_files).contains(&run.len()));
-            // what may be stuck takes something whenever there are enough files
+            // A stuck store takes something whenever there are enough files.
             prop_assert!(!stuck || !run.is_empty() || lens.len() < config.least_files() || max_files < config.least_files());
         }
     }

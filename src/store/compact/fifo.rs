@@ -1,12 +1,13 @@
-//! Files as a queue: they go when all that is in them has expired (HBase: `FIFOCompactionPolicy`).
+//! Files as a queue: they are dropped when all their cells have expired (HBase: `FIFOCompactionPolicy`).
 
 use super::{CandidateFile, policy};
 
-/// The places of files that go: those without cells, and those whose cells have all expired (read-path.md §17.6).
+/// Returns the indices of the files to drop: those without cells, and those whose cells have all expired
+/// (read-path.md §17.6).
 ///
-/// `files` are all of the store, oldest first. HBase takes the newest, too, and writes an empty file in its place, which
-/// carries the largest sequence id; here that one stays until there is a newer one. And of a file whose newest cell
-/// expires at this very moment, which reads still return, HBase would make nothing; here it stays for that moment.
+/// `files` are all files of the store, oldest first. HBase also drops the newest, and writes an empty file in
+/// its place with the largest sequence id; here the newest stays until there is a newer one. HBase also drops
+/// a file whose newest cell expires exactly at `now`, which reads still return; here that file stays.
 pub(super) fn choose(
     files: &[CandidateFile],
     compacting: &[usize],

@@ -1,12 +1,13 @@
-//! Whether it is time to compact all files of a store (HBase: `RatioBasedCompactionPolicy#shouldPerformMajorCompaction`).
+//! Decides whether a major compaction is due (HBase:
+//! `RatioBasedCompactionPolicy#shouldPerformMajorCompaction`).
 
 use super::{CandidateFile, CompactionConfig};
 use xxhash_rust::xxh3::Xxh3;
 
 /// Whether the oldest file is older than the period of major compactions (read-path.md §17.6).
 ///
-/// One file alone that comes of a major compaction already is rewritten only if some of its cells have expired.
-/// (HBase also rewrites it if too little of it lies on the server's own disks; here no file is far away.)
+/// A single file made by a major compaction is rewritten only if some of its cells have expired. (HBase also
+/// rewrites it if too little of it is on the server's own disks. Locality is not considered here.)
 pub(super) fn is_due(
     files: &[&CandidateFile],
     config: &CompactionConfig,
@@ -28,13 +29,13 @@ pub(super) fn is_old(files: &[&CandidateFile], config: &CompactionConfig, now: i
     oldest.is_some_and(|oldest| oldest > 0 && oldest < now.saturating_sub(period))
 }
 
-/// The period of major compactions of these files in milliseconds, `None` for never: the one that is set, longer
-/// or shorter by as much as the jitter allows.
+/// Returns the period of major compactions of these files in milliseconds, `None` for never: the configured
+/// one, varied by up to the jitter.
 ///
-/// By how much depends on the files' names alone, in any order, so that it stays the same when a region is opened
-/// again, while regions of one age do not all begin at once. That is HBase's rule; the hash (xxh3 of the sorted
-/// names) is ours, as HBase's goes through `java.util.Random`. No two engines run one region at a time, so they
-/// need not agree.
+/// The variation depends on the files' names alone, in any order. It stays the same when a region is
+/// reopened, and regions of one age do not all begin at once. HBase does the same, but with
+/// `java.util.Random`; the hash here is xxh3 of the sorted names. Only one engine at a time runs a region, so
+/// they need not agree.
 fn period(files: &[&CandidateFile], config: &CompactionConfig) -> Option<i64> {
     let period = config.major_period;
     if period <= 0 {
@@ -51,7 +52,7 @@ fn period(files: &[&CandidateFile], config: &CompactionConfig) -> Option<i64> {
     Some((period - jitter).saturating_add(scaled(jitter, 2.0 * fraction(hash.digest()))))
 }
 
-/// A number from 0 to below 1, of the hash's upper 53 bits.
+/// Returns a number from 0 to below 1, from the hash's upper 53 bits.
 #[allow(clippy::cast_precision_loss, reason = "53 bits are exact")]
 fn fraction(hash: u64) -> f64 {
     (hash >> 11) as f64 / (1_u64 << 53) as f64
@@ -60,7 +61,7 @@ fn fraction(hash: u64) -> f64 {
 #[allow(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
-    reason = "a cast to an integer saturates, and a period is no exact number"
+    reason = "a cast to an integer saturates, and a period need not be exact"
 )]
 fn scaled(millis: i64, by: f64) -> i64 {
     (millis as f64 * by).round() as i64
@@ -94,7 +95,7 @@ mod tests {
         assert!(!due(&[], &exact(), None));
         let never = CompactionConfig { major_period: 0, ..exact() };
         assert!(!due(&[file("b", NOW - 1), file("a", NOW - 1)], &never, None));
-        // a file without a time says nothing
+        // A file without a time has no effect.
         assert!(!due(&[file("b", NOW), file("a", DAY)], &exact(), None));
     }
 
@@ -121,7 +122,7 @@ mod tests {
             (0..1000).map(|n| period(&[&file(&n.to_string(), 0)], &config).unwrap()).collect();
         let (least, most) = (7 * DAY / 2, 7 * DAY * 3 / 2);
         assert!(periods.iter().all(|period| (least..=most).contains(period)));
-        // they spread over the whole span
+        // They spread over the whole span.
         for part in 0..10 {
             let from = least + part * (most - least) / 10;
             assert!(periods.iter().any(|p| (from..=from + (most - least) / 10).contains(p)), "{part}");

@@ -1,4 +1,5 @@
-//! From several files to one, or to one for each span of time (read-path.md §17; HBase: `Compactor`, `DefaultCompactor`, `DateTieredCompactor`).
+//! Merges several files into one, or into one for each span of time (read-path.md §17; HBase: `Compactor`,
+//! `DefaultCompactor`, `DateTieredCompactor`).
 
 use super::outputs::Outputs;
 use crate::cache::CacheFill;
@@ -13,31 +14,31 @@ use crate::store::writer::Carries;
 use crate::store::{SeqIds, Store, StoreFile};
 use std::ops::ControlFlow;
 
-/// What becomes of files of a store.
+/// The parameters of a merge of files of a store.
 #[derive(Clone, Copy)]
 pub(crate) struct Merge<'m> {
     /// In the order of read-path.md §6.2, oldest first.
     pub(crate) inputs: &'m [StoreFile],
-    /// Whether the store has no others; then markers go, too.
+    /// Whether the store has no other files. Markers are dropped then, too.
     pub(crate) all_files: bool,
-    /// Where outputs are cut, as [`Selection::boundaries`](super::Selection::boundaries) has it.
+    /// Where outputs are cut: see [`Selection::boundaries`](super::Selection::boundaries).
     pub(crate) boundaries: &'m [i64],
-    /// Whether nothing but the files says how far the store's sequence ids have come, so that there must be one even
+    /// Whether only the files record the store's greatest sequence id, so that there must be an output even
     /// if no cell is kept.
     pub(crate) newest: bool,
-    /// Called with the bytes read since the last call, every [`STRIDE`] of them or so: it may wait, and an error of its ends the
-    /// compaction.
+    /// Called about every [`STRIDE`] bytes with the bytes read since the last call. It may block. Its error
+    /// ends the compaction.
     pub(crate) progress: &'m dyn Fn(u64) -> Result<()>,
 }
 
-/// How many bytes go by between two looks whether to go on.
+/// The number of bytes between two calls of `progress`.
 const STRIDE: u64 = 64 << 10;
-/// What a row without cells counts.
+/// The number of bytes counted for a row besides its cells, so that rows without cells count, too.
 const ROW: u64 = 64;
 
 impl Store {
-    /// Merges files into new ones that have no names yet: into one, which is written even if no cell is kept; or, with
-    /// boundaries, into one for each span of time that keeps a cell.
+    /// Merges files into new ones that have no names yet: into one, which is written even if no cell is kept;
+    /// or, with boundaries, into one for each span of time that keeps a cell, at least one if `newest`.
     pub(crate) fn compact(&self, merge: Merge<'_>, keep: Keep) -> Result<Vec<StagedFile>> {
         let Merge { inputs, all_files, boundaries, newest, progress } = merge;
         let Keep { info, max_read_point, mut passes } = keep;
@@ -89,13 +90,14 @@ impl Store {
                 progress(std::mem::take(&mut bytes))?;
             }
         }
-        // the last look before the files are replaced
+        // The last check before the files are replaced.
         progress(bytes)?;
         let max_seq_id = inputs.iter().map(StoreFile::max_seq_id).max().unwrap_or(0);
         outputs.finish(max_seq_id, all_files, inputs, boundaries.is_empty() || newest)
     }
 
-    /// Up to which sequence id nobody needs to tell writes apart: the greatest in files that are old enough (§17.5).
+    /// Returns the sequence id up to which writes need not be distinguished: the greatest in files that are
+    /// old enough (§17.5).
     fn seq_id_to_zero(&self, inputs: &[StoreFile], now: i64) -> i64 {
         let since = now.saturating_sub(self.compaction.keep_seq_id_period);
         let old = |file: &&StoreFile| file.modified_millis() < since;

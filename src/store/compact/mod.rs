@@ -1,14 +1,14 @@
-//! Compaction: which files of a store become one (read-path.md §17).
+//! Compaction: merges files of a store into one (read-path.md §17).
 //!
-//! | file | what it is |
+//! | file | contents |
 //! |---|---|
-//! | `candidate` | what the choice knows of a file |
-//! | `settings`, `config` | what is set of it, with HBase's defaults |
-//! | `policy` | the frame of the choice, and which files need not be read at all |
-//! | `exploring`, `ratio` | which run of files is worth it |
-//! | `window`, `date_tiered` | windows of time, and which files of one are |
+//! | `candidate` | the metadata of a file for the selection |
+//! | `settings`, `config` | settings, with HBase's defaults |
+//! | `policy` | the frame of the selection, and files that need not be read at all |
+//! | `exploring`, `ratio` | which run of files to compact |
+//! | `window`, `date_tiered` | windows of time, and which files of a window to compact |
 //! | `fifo` | files as a queue |
-//! | `major` | whether it is time to take all of them |
+//! | `major` | whether a major compaction is due |
 //! | `merge`, `outputs` | the new files |
 
 mod candidate;

@@ -8,7 +8,7 @@ use crate::layout::StagedFile;
 use crate::store::writer::{Carries, NewStoreFile};
 use crate::store::{Store, StoreFile};
 
-/// New files. Each is created when it gets its first cell.
+/// New files. Each is created with its first cell.
 #[derive(Debug)]
 pub(super) struct Outputs<'s> {
     store: &'s Store,
@@ -37,11 +37,11 @@ impl<'s> Outputs<'s> {
         }
     }
 
-    /// Finishes the files, in the order in which they must get their names; one without cells if there is none and
-    /// `needs_one`.
+    /// Finishes the files, in the order in which they must be named. Creates one without cells if there is
+    /// none and `needs_one`.
     ///
-    /// A file that is opened says what it was compacted from, and that is left out. So only the last one says it: when it has
-    /// its name, all cells are there. Until then some cells are there twice, and equal.
+    /// Opening a file leaves out the files that it names as compacted. So only the last file names them: once
+    /// it has its name, all cells are in place. Until then some cells are in two files, and equal.
     pub(super) fn finish(
         mut self,
         max_seq_id: i64,

@@ -1,4 +1,4 @@
-//! Which files of a store are compacted next: a function of what is known of them, and of nothing else.
+//! Selects the files of a store to compact next. A pure function of the files' metadata.
 
 use super::config::Policy;
 use super::{CandidateFile, CompactionConfig, date_tiered, fifo, major};
@@ -6,26 +6,26 @@ use super::{CandidateFile, CompactionConfig, date_tiered, fifo, major};
 /// Files to compact (HBase: `CompactionRequestImpl`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Selection {
-    /// Their places among the candidates, oldest first; at least one.
+    /// Their indices among the candidates, oldest first; at least one.
     pub(crate) files: Vec<usize>,
-    /// Whether these are all files of the store: then delete markers go (read-path.md §17.1).
+    /// Whether these are all files of the store. Delete markers are dropped then (read-path.md §17.1).
     pub(crate) all_files: bool,
-    /// Whether a major compaction was asked for, or due, and this is one.
+    /// Whether a major compaction was requested, or due, and this is one.
     pub(crate) major: bool,
-    /// From which timestamps on cells go to another output: ascending, the first is the least there is. With no more than
-    /// that one, or none, there is one output.
+    /// The timestamps from which on cells go to another output: ascending, the first one is `i64::MIN`. With
+    /// one boundary or none there is one output.
     pub(crate) boundaries: Vec<i64>,
 }
 
-/// Chooses files to compact, or none (HBase: `SortedCompactionPolicy#selectCompaction`; read-path.md §17.6).
+/// Selects files to compact, or none (HBase: `SortedCompactionPolicy#selectCompaction`; read-path.md §17.6).
 ///
-/// `files` are all of the store in the order of read-path.md §6.2, oldest first, and `compacting` the places of
-/// those that are being compacted already. `ttl` is the family's time to live in milliseconds, `force_major` asks
-/// for all files, and `user` says that somebody did, rather than the engine: then they may be more than
-/// [`CompactionConfig::max_files`].
+/// `files` are all files of the store in the order of read-path.md §6.2, oldest first. `compacting` has the
+/// indices of those being compacted already. `ttl` is the family's time to live in milliseconds.
+/// `force_major` requests all files. `user`: whether a user made the request, rather than the engine; then
+/// there may be more than [`CompactionConfig::max_files`].
 ///
-/// Of a store whose files are a queue nothing is compacted, not even if that is asked for, unless it has halves of a
-/// parent's files: see [`unneeded`].
+/// With FIFO, nothing is compacted, not even on request, unless the store has halves of a parent's files: see
+/// [`unneeded`].
 pub(crate) fn select(
     files: &[CandidateFile],
     compacting: &[usize],
@@ -38,7 +38,7 @@ pub(crate) fn select(
     if config.policy == Policy::Fifo && !files.iter().any(|file| file.is_reference) {
         return None;
     }
-    // what is being compacted will be one file
+    // The files being compacted will be one file.
     let soon = files.len().saturating_sub(compacting.len()) + usize::from(!compacting.is_empty());
     let stuck = soon >= config.blocking_files;
 
@@ -53,7 +53,7 @@ pub(crate) fn select(
 
     let mut boundaries = Vec::new();
     let tiered = config.policy == Policy::DateTiered;
-    // halves of a parent's files are rewritten soon, so that the parent can go
+    // Halves of a parent's files are rewritten soon, so that the parent can be removed.
     if trying_major || eligible.iter().any(|&at| files[at].is_reference) {
         if tiered {
             boundaries = date_tiered::boundaries(&of(files, &eligible), config, now);
@@ -80,7 +80,7 @@ pub(crate) fn select(
     })
 }
 
-/// Whether it is time to take all files.
+/// Whether a major compaction is due.
 fn is_major_due(files: &[&CandidateFile], config: &CompactionConfig, now: i64, ttl: Option<i64>) -> bool {
     match config.policy {
         Policy::DateTiered => {
@@ -90,8 +90,8 @@ fn is_major_due(files: &[&CandidateFile], config: &CompactionConfig, now: i64, t
     }
 }
 
-/// The places of files that go without being read: those that have expired, if they are to, and of a queue those that
-/// are empty, too. Arguments are as for [`expired`].
+/// Returns the indices of files to drop without being read: expired ones, if configured, and with FIFO also
+/// empty ones. The arguments are as for [`expired`].
 pub(crate) fn unneeded(
     files: &[CandidateFile],
     compacting: &[usize],
@@ -107,11 +107,11 @@ pub(crate) fn unneeded(
     }
 }
 
-/// The places of files that need no compaction to go: all their cells have expired (read-path.md §17.5, "unneeded
-/// files"; HBase: `StoreFileManager#getUnneededFiles`).
+/// Returns the indices of files to drop without a compaction: all their cells have expired
+/// (read-path.md §17.5, "unneeded files"; HBase: `StoreFileManager#getUnneededFiles`).
 ///
-/// `files` and `compacting` are as for [`select`]. The newest file stays, as it carries the largest sequence id; so
-/// do files whose times are unknown, and all files of a family that keeps versions beyond their time.
+/// `files` and `compacting` are as for [`select`]. The newest file stays, as it has the largest sequence id.
+/// Files without times stay, and so do all files of a family with minimum versions.
 pub(super) fn expired(
     files: &[CandidateFile],
     compacting: &[usize],
@@ -128,8 +128,8 @@ pub(super) fn expired(
     (0..older.len()).filter(|at| is_expired(&older[*at]) && !compacting.contains(at)).collect()
 }
 
-/// Compactions of one store keep to the order of its files: only what is newer than all that is being compacted
-/// may be taken.
+/// Returns the indices of the files newer than all those being compacted. Only these may be selected, so that
+/// compactions of one store keep the order of its files.
 fn newer_than_compacting(len: usize, compacting: &[usize]) -> Vec<usize> {
     let first = compacting.iter().max().map_or(0, |newest| newest + 1);
     (first..len).collect()
@@ -162,7 +162,7 @@ mod tests {
         lens.iter().map(|&len| file(len)).collect()
     }
 
-    /// The ratio decides, not the size; no jitter.
+    /// The ratio decides, not the size. No jitter.
     fn config() -> CompactionConfig {
         CompactionConfig { min_size: 0, major_jitter: 0.0, ..CompactionConfig::default() }
     }
@@ -184,7 +184,7 @@ mod tests {
         assert_eq!(minor(&[], &[]), None);
         assert_eq!(minor(&files(&[10, 10]), &[]), None);
         assert_eq!(minor(&files(&[100, 10, 10, 10]), &[]), selection(1..4, false, false));
-        // all files by chance: markers go, but nobody asked for a major compaction
+        // All files by chance: markers are dropped, but no major compaction was requested.
         assert_eq!(minor(&files(&[10, 10, 10]), &[]), selection(0..3, true, false));
         let small = files(&[25, 10, 10]);
         assert_eq!(
@@ -198,7 +198,7 @@ mod tests {
         assert_eq!(minor(&files(&[10; 6]), &[1, 2]), selection(3..6, false, false));
         assert_eq!(minor(&files(&[10; 5]), &[2, 1]), None);
         assert_eq!(minor(&files(&[10; 5]), &[4]), None);
-        // not all can be had, so no major compaction
+        // Not all files are available, so no major compaction.
         assert_eq!(forced(&files(&[10; 4]), &[0], true), selection(1..4, false, false));
         assert_eq!(forced(&files(&[10; 3]), &[0], true), None);
     }
@@ -208,9 +208,9 @@ mod tests {
         let config = CompactionConfig { max_size: 50, ..config() };
         let pick = |files: &[CandidateFile], force| select(files, &[], &config, NOW, None, force, false);
         assert_eq!(pick(&files(&[60, 60, 10, 10, 10]), false), selection(2..5, false, false));
-        // only leading ones
+        // Only leading ones.
         assert_eq!(pick(&files(&[10, 60, 10, 10]), false), None);
-        // asked for all, all are taken
+        // All are taken on request.
         assert_eq!(pick(&files(&[60, 10]), true), selection(0..2, true, true));
         let mut half = files(&[60, 10]);
         half[0].is_reference = true;
@@ -222,7 +222,7 @@ mod tests {
         let mut some = files(&[1000, 10]);
         some[1].is_reference = true;
         assert_eq!(minor(&some, &[]), selection(0..2, true, false));
-        // unless they are too many
+        // Unless there are too many.
         let mut many = files(&[10; 12]);
         many[11].is_reference = true;
         assert_eq!(minor(&many, &[]), selection(0..10, false, false));
@@ -240,11 +240,12 @@ mod tests {
 
     #[test]
     fn a_forced_major_compaction_of_too_many_files() {
-        // by the engine: none that has max_files files or more is tried, but a minor one of the oldest
+        // By the engine: with `max_files` files or more a major compaction is not tried, but a minor one of
+        // the oldest.
         assert_eq!(forced(&files(&[10; 9]), &[], false), selection(0..9, true, true));
         assert_eq!(forced(&files(&[10; 10]), &[], false), selection(0..10, true, false));
         assert_eq!(forced(&files(&[10; 12]), &[], false), selection(0..10, false, false));
-        // by a user: whatever their number
+        // By a user: regardless of their number.
         assert_eq!(forced(&files(&[10; 12]), &[], true), selection(0..12, true, true));
         assert_eq!(forced(&files(&[10]), &[], true), selection(0..1, true, true));
     }
@@ -255,7 +256,7 @@ mod tests {
         assert_eq!(minor(&some, &[]), None);
         some[1].modified = NOW - 7 * DAY - 1;
         assert_eq!(minor(&some, &[]), selection(0..2, true, true));
-        // one that is due does not wait for what is being compacted, but then it is not of all files
+        // A due compaction does not wait for files being compacted, but then it is not of all files.
         assert_eq!(minor(&some, &[0]), selection(1..2, false, false));
         let mut many = files(&[10; 10]);
         many[0].modified = NOW - 8 * DAY;
@@ -299,7 +300,7 @@ mod tests {
         assert_eq!(gone(&CompactionConfig { policy: Policy::Ratio, ..config.clone() }), [3]);
         let kept = CompactionConfig { policy: Policy::Ratio, drops_expired: false, ..config.clone() };
         assert_eq!(gone(&kept), [0; 0]);
-        // halves of a parent's files are rewritten all the same
+        // Halves of a parent's files are rewritten anyway.
         some[1].is_reference = true;
         assert_eq!(pick(&some, false), selection(0..5, true, false));
     }
@@ -320,14 +321,14 @@ mod tests {
                 .collect()
         };
         let pick = |files: &[CandidateFile], force| select(files, &[], &config, NOW, None, force, force);
-        // NOW begins a window of 6 hours, aligned to one of 24: 24 hours before it are the next
+        // NOW begins a window of 6 hours, aligned to one of 24. The 24 hours before it are the next window.
         let minor = Some(Selection { boundaries: vec![i64::MIN], ..selection(1..4, false, false).unwrap() });
         assert_eq!(pick(&at(&[48, 20, 10, 2, 0]), false), minor);
         assert_eq!(pick(&at(&[48, 10, 2, 0]), false), None);
         let starts = vec![i64::MIN, NOW - 24 * hour, NOW];
         let major = Some(Selection { boundaries: starts, ..selection(0..4, true, true).unwrap() });
         assert_eq!(pick(&at(&[48, 10, 2, 0]), true), major);
-        // it is due when a file is old, unless all are cut already
+        // It is due when a file is old, unless all files are cut already.
         let mut old = at(&[48, 10]);
         old.iter_mut().for_each(|file| (file.modified, file.is_major_compaction) = (NOW - 8 * DAY, true));
         assert_eq!(pick(&old, false), None);
@@ -376,7 +377,7 @@ mod tests {
             let due = files.iter().any(|file| file.modified < NOW - 7 * DAY);
             if !chosen.major && !references && !due {
                 prop_assert!(places.len() >= config.min_files);
-                // neighbours, but for what a minor compaction leaves alone
+                // Neighbours, except for files that a minor compaction excludes.
                 let last = places[places.len() - 1];
                 let between: Vec<usize> = (first..=last).filter(|&at| !files[at].excluded_from_minor).collect();
                 prop_assert_eq!(places, &between);

@@ -1,12 +1,14 @@
-//! The older way to choose files for a minor compaction (HBase: `RatioBasedCompactionPolicy`).
+//! The older policy of minor compactions (HBase: `RatioBasedCompactionPolicy`).
 
 use super::{CandidateFile, CompactionConfig};
 use std::ops::Range;
 
-/// All files but the oldest ones that are too large: larger than what is small anyway, and than `ratio` times those
-/// behind them together, of which as many count as can be compacted with them (read-path.md §17.6).
+/// Chooses all files but the oldest ones that are too large: larger than `min_size` and than `ratio` times
+/// the total of the files after them. Of these, as many count as can be compacted with the file
+/// (read-path.md §17.6).
 ///
-/// A store that may be stuck takes its newest files if nothing is left of that. Empty if nothing is worth it.
+/// If too few files are left, a store that may be stuck takes its newest files. Empty if there is nothing to
+/// compact.
 pub(super) fn choose(
     files: &[&CandidateFile],
     config: &CompactionConfig,
@@ -33,7 +35,7 @@ pub(super) fn choose(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
     clippy::cast_sign_loss,
-    reason = "HBase compares so, too; a cast to an integer saturates"
+    reason = "HBase compares the same way; a cast to an integer saturates"
 )]
 fn scaled(len: u64, by: f64) -> u64 {
     (len as f64 * by) as u64
@@ -62,7 +64,7 @@ mod tests {
             ("one giant", &[100, 10, 10, 10], false, 1..4),
             ("exactly in ratio", &[24, 10, 10], false, 0..3),
             ("just out of ratio", &[25, 10, 10], false, 3..3),
-            // the three behind it that can go with it: 36 = 1.2 * 30
+            // The three files after it that can be compacted with it: 36 = 1.2 * 30.
             ("as many as can be compacted count", &[37, 10, 10, 10, 10, 10], false, 1..6),
             ("falling", &[1000, 100, 10, 1], false, 4..4),
             ("falling and stuck", &[1000, 100, 10, 1], true, 1..4),

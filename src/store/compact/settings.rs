@@ -1,31 +1,31 @@
-//! Settings of a store, read as Java's `Configuration` reads them.
+//! Settings of a store, parsed as Java's `Configuration` parses them.
 
 use crate::binary::Binary;
 use crate::error::{Error, Result};
 use std::fmt::Display;
 use std::str::FromStr;
 
-/// What is set of a family by a key: by itself, or by its table.
+/// Looks up a setting of a family by key: its own, or that of its table.
 pub(crate) type Setting<'f, 's> = &'f dyn Fn(&str) -> Option<&'s str>;
 
-/// Bytes in memory at which the regions of a table are flushed, if the table sets that.
+/// Returns the memstore size in bytes at which the regions of a table are flushed, if the table sets it.
 ///
 /// # Errors
 ///
-/// If what is set is not a number.
+/// If the setting is not a number.
 pub(crate) fn memstore_flush_size(setting: Setting<'_, '_>) -> Result<Option<u64>> {
     Reader { family: &[], setting }.flush_size()
 }
 
-/// The settings of a family; of a table, if it has no name.
+/// Reads the settings of a family, or of a table if `family` is empty.
 pub(super) struct Reader<'f, 's> {
     pub(super) family: &'f [u8],
     pub(super) setting: Setting<'f, 's>,
 }
 
-/// What can be set.
+/// The type of a setting.
 pub(super) trait Value: FromStr {
-    /// Whether it is one that makes sense.
+    /// Whether the value is valid.
     fn is_sound(&self) -> bool {
         true
     }
@@ -41,14 +41,15 @@ impl Value for f64 {
 }
 
 impl<'s> Reader<'_, 's> {
-    /// A number, or another if it is not set.
+    /// Returns a number, or `default` if it is not set.
     pub(super) fn or<T: Value>(&self, key: &'static str, default: T) -> Result<T> {
         let Some(text) = (self.setting)(key) else { return Ok(default) };
         let value = text.trim().parse().ok().filter(Value::is_sound);
         value.ok_or_else(|| self.refused(format!("{key} cannot be {:?}", short(text))))
     }
 
-    /// A number of bytes, which may end with a letter for a power of 1024 (Hadoop: `Configuration.getLongBytes`).
+    /// Returns a number of bytes, which may end with a letter for a power of 1024 (Hadoop:
+    /// `Configuration.getLongBytes`).
     fn bytes(&self, key: &'static str) -> Result<Option<u64>> {
         let Some(text) = (self.setting)(key) else { return Ok(None) };
         let trimmed = text.trim();
@@ -65,8 +66,8 @@ impl<'s> Reader<'_, 's> {
         value.map(Some).ok_or_else(|| self.refused(format!("{key} cannot be {:?}", short(text))))
     }
 
-    /// Bytes in memory at which a region is flushed, if that is set. A `MEMSTORE_FLUSHSIZE` that is not above 0 sets
-    /// nothing (HBase: `HRegion.setHTableSpecificConf`).
+    /// Returns the memstore size in bytes at which a region is flushed, if it is set. A `MEMSTORE_FLUSHSIZE`
+    /// that is not above 0 is ignored (HBase: `HRegion.setHTableSpecificConf`).
     pub(super) fn flush_size(&self) -> Result<Option<u64>> {
         match u64::try_from(self.or("MEMSTORE_FLUSHSIZE", -1_i64)?) {
             Ok(size) if size > 0 => Ok(Some(size)),
@@ -74,7 +75,7 @@ impl<'s> Reader<'_, 's> {
         }
     }
 
-    /// As Java reads a boolean: what is neither true nor false is the default.
+    /// Returns a boolean as Java parses it: anything but true and false gives the default.
     pub(super) fn flag(&self, key: &'static str, default: bool) -> bool {
         match (self.setting)(key).map(str::trim) {
             Some(text) if text.eq_ignore_ascii_case("true") => true,
@@ -83,7 +84,7 @@ impl<'s> Reader<'_, 's> {
         }
     }
 
-    /// The name of a class; without its package, if that is HBase's.
+    /// Returns the name of a class, without its package if that is HBase's.
     pub(super) fn class(&self, key: &'static str) -> Option<&'s str> {
         let name = (self.setting)(key)?.trim();
         let ours = name.strip_prefix("org.apache.hadoop.hbase.regionserver.");

@@ -1,24 +1,26 @@
-//! Windows of time, the longer the older they are (HBase: `ExponentialCompactionWindowFactory`, `CompactionWindow`).
+//! Windows of time, which are longer the older they are (HBase: `ExponentialCompactionWindowFactory`,
+//! `CompactionWindow`).
 
 use super::settings::Reader;
 use crate::error::Result;
 use std::cmp::Ordering;
 
-/// How time is cut (read-path.md §17.6, §21), in milliseconds.
+/// How time is divided into windows (read-path.md §17.6, §21), in milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct WindowConfig {
     /// The length of the newest windows (`base.window.millis`, 6 hours).
     pub(crate) base: i64,
-    /// How many windows there are before they are so many times as long (`windows.per.tier`, 4).
+    /// The number of windows of one length; the next ones are this many times as long (`windows.per.tier`,
+    /// 4).
     pub(crate) per_tier: i64,
-    /// Windows that are older do not become longer (`max.tier.age.millis`, none are).
+    /// Windows older than this do not become longer (`max.tier.age.millis`, no limit).
     pub(crate) max_tier_age: i64,
-    /// Files that are older are left alone (`max.storefile.age.millis`, none are).
+    /// Files older than this are left alone (`max.storefile.age.millis`, no limit).
     pub(crate) max_file_age: i64,
-    /// How many files make a minor compaction of the newest window (`incoming.window.min`, 6).
+    /// The number of files for a minor compaction of the newest window (`incoming.window.min`, 6).
     pub(crate) incoming_min: usize,
-    /// Whether minor compactions make one file, though it reaches into older windows (`single.output.for.minor.compaction`,
-    /// yes).
+    /// Whether minor compactions make one file, even if it reaches into older windows
+    /// (`single.output.for.minor.compaction`, yes).
     pub(crate) single_output: bool,
 }
 
@@ -62,20 +64,22 @@ impl WindowConfig {
         Ok(config)
     }
 
-    /// The window that a time is in, from which on all others are reckoned.
+    /// Returns the window that contains `now`, from which all others are computed.
     pub(crate) fn incoming(&self, now: i64) -> Window {
         let cutoff = now.saturating_sub(self.max_tier_age);
         Window { millis: self.base, position: now.div_euclid(self.base), per_tier: self.per_tier, cutoff }
     }
 
-    /// Before what time files are left alone; the least there is for none.
+    /// Returns the time before which files are left alone; `i64::MIN` without a limit.
     pub(crate) fn oldest(&self, now: i64) -> i64 {
         now.checked_sub(self.max_file_age).unwrap_or(i64::MIN)
     }
 
-    /// Where the windows from one time back to another begin, the oldest first; before the second of them is all the rest.
+    /// Returns the starts of the windows from `now` back to `back_to`, the oldest first. The first one is
+    /// `i64::MIN`: it covers all time before the second.
     ///
-    /// There are [`MOST`] at most: HBase would go on, and write to as many files at once, or forget to end.
+    /// There are at most [`MOST`]. HBase has no limit: it may write to as many files at once, or not
+    /// terminate.
     pub(crate) fn boundaries(&self, now: i64, back_to: i64) -> Vec<i64> {
         let windows = std::iter::successors(Some(self.incoming(now)), |window| Some(window.earlier()));
         let newer = windows.take_while(|window| window.compare(back_to).is_gt()).take(MOST - 1);
@@ -88,10 +92,10 @@ impl WindowConfig {
     }
 }
 
-/// Into how many files a compaction may be cut.
+/// The maximum number of output files of a compaction.
 pub(super) const MOST: usize = 128;
 
-/// A span of time: the `position`-th of its length.
+/// A span of time: the `position`-th one of its length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Window {
     millis: i64,
@@ -102,14 +106,15 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    /// Where it is, seen from a time: less if it ends before.
+    /// Compares the window with a time: `Less` if it ends before the time.
     pub(crate) fn compare(&self, time: i64) -> Ordering {
         self.position.cmp(&time.div_euclid(self.millis))
     }
 
-    /// The one before, which is the last of the next tier if this is the first of one that is aligned to it.
+    /// Returns the previous window: the last one of the next tier, if this window's start is aligned to that
+    /// tier.
     ///
-    /// HBase counts times before 1970 otherwise; there are none.
+    /// HBase counts times before 1970 differently, but there are none.
     pub(crate) fn earlier(&self) -> Self {
         let longer = self.millis.checked_mul(self.per_tier);
         let stays = self.position.rem_euclid(self.per_tier) > 0
@@ -122,7 +127,7 @@ impl Window {
         }
     }
 
-    /// The first time that is in it.
+    /// Returns the first time in the window.
     pub(crate) fn start(&self) -> i64 {
         self.millis.checked_mul(self.position).unwrap_or(if self.position < 0 { i64::MIN } else { i64::MAX })
     }
@@ -141,15 +146,15 @@ mod tests {
     fn windows_worked_out_by_hand() {
         let aged = |max_tier_age| WindowConfig { max_tier_age, ..config(10, 4) };
         let cases: [(i64, i64, WindowConfig, &[i64]); 8] = [
-            // 160 is aligned to 40: before it are windows of 40; what is before 40 is the rest
+            // 160 is aligned to 40: the windows before it have length 40. The times before 40 are the rest.
             (165, 0, config(10, 4), &[i64::MIN, 40, 80, 120, 160]),
             (135, 0, config(10, 4), &[i64::MIN, 40, 80, 120, 130]),
             (135, 50, config(10, 4), &[i64::MIN, 80, 120, 130]),
             (135, 80, config(10, 4), &[i64::MIN, 120, 130]),
-            // all in the window of now
+            // All in the window of now.
             (135, 130, config(10, 4), &[i64::MIN]),
             (135, 999, config(10, 4), &[i64::MIN]),
-            // one of 40 would begin at 80: with an age of 60 that is not too old, with one of 50 it is
+            // A window of 40 would begin at 80: not too old for an age of 60, too old for 50.
             (135, 75, aged(60), &[i64::MIN, 80, 120, 130]),
             (135, 75, aged(50), &[i64::MIN, 80, 90, 100, 110, 120, 130]),
         ];
@@ -178,7 +183,7 @@ mod tests {
             prop_assert!(window.compare(now).is_eq() && window.start() <= now);
             for _ in 0..50 {
                 let earlier = window.earlier();
-                // it ends where the other begins
+                // It ends where the other begins.
                 prop_assert_eq!(earlier.start() + earlier.millis, window.start());
                 prop_assert!(earlier.compare(earlier.start()).is_eq());
                 prop_assert!(earlier.compare(window.start() - 1).is_eq());
@@ -189,7 +194,7 @@ mod tests {
                     prop_assert!(earlier.start() >= now.saturating_sub(max_tier_age));
                 }
                 window = earlier;
-                // near the least number windows end
+                // Windows end near the least number.
                 if window.start() < -(1 << 58) {
                     break;
                 }

@@ -229,7 +229,7 @@ fn check_gets(writes: &[Write], cuts: &[usize], family: &Family, asks: &[Ask]) -
         prop_assert_eq!(&found, &expected, "{:?}", ask);
         prop_assert_eq!(&found, &scanned(&in_memory, &query, &info).freeze(), "{:?} in memory", ask);
         let (all, expected) = (scanned_from(&state, &query, &info), scanned_from(&in_memory, &query, &info));
-        prop_assert_eq!(&all.freeze(), &expected.freeze(), "{:?} and behind", ask);
+        prop_assert_eq!(&all.freeze(), &expected.freeze(), "{:?} and the rows after it", ask);
     }
     Ok(())
 }

@@ -30,7 +30,7 @@ pub(super) enum ColumnTracker<'q> {
 }
 
 impl<'q> ColumnTracker<'q> {
-    /// Tracks the named columns, which are in order, or all columns if none is named.
+    /// Creates a tracker of the named columns, which are in order, or of all columns if none is named.
     pub(super) fn new(columns: &'q [Bytes]) -> Self {
         if columns.is_empty() {
             Self::All(AllColumns::default())

@@ -73,8 +73,8 @@ enum Rules {
 /// The caller begins at [`start_key`](Self::start_key). For each row it calls
 /// [`set_to_new_row`](Self::set_to_new_row), passes cells to [`match_cell`](Self::match_cell) and moves as
 /// the codes require, then calls [`clear_row`](Self::clear_row). The result is the same whether the caller
-/// seeks or steps, as long as [`key_for_next_column`](Self::key_for_next_column) allows it (read-path.md
-/// §10).
+/// seeks or steps, as long as it follows [`key_for_next_column`](Self::key_for_next_column)
+/// (read-path.md §10).
 #[derive(Debug)]
 pub(crate) struct ScanQueryMatcher<'q> {
     rules: Rules,
@@ -103,7 +103,7 @@ pub(crate) struct ScanQueryMatcher<'q> {
     newest: i64,
     /// In each column, cells from the first one with a timestamp less than this are not returned.
     done_before: i64,
-    /// Whether cells may expire by themselves.
+    /// Whether the times to live of single cells apply.
     cell_ttl: bool,
     /// Between these timestamps, both inclusive, a value without tags that no marker hides is matched by its
     /// column alone. Empty unless the rules are a user's, without NEW_VERSION_BEHAVIOR.

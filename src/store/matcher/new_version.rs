@@ -1,5 +1,5 @@
-//! Tracks markers and versions in the order in which they were written (NEW_VERSION_BEHAVIOR, read-path.md
-//! §9.10).
+//! Tracks markers and versions in the order in which they were written (NEW_VERSION_BEHAVIOR,
+//! read-path.md §9.10).
 
 use super::{Disorder, MatchCode, Version, VersionLimits};
 use crate::cell::{CellType, compare_bytes, same_bytes};
@@ -171,7 +171,7 @@ impl Eras {
         era
     }
 
-    /// Becomes a copy of `other`, in which no versions must have been counted.
+    /// Becomes a copy of `other`, which has no counted versions.
     fn copy(&mut self, other: &Self) {
         self.clear();
         self.now.copy(&other.now);
@@ -238,7 +238,7 @@ impl Era {
         }
     }
 
-    /// Becomes a copy of `other`, in which no versions must have been counted.
+    /// Becomes a copy of `other`, which has no counted versions.
     fn copy(&mut self, other: &Self) {
         self.reach = other.reach;
         self.deletes.clone_from(&other.deletes);

@@ -1,5 +1,5 @@
-//! Rows in a shorthand, passed to a matcher by a driver that moves as a store scanner does (read-path.md
-//! §10).
+//! Rows in a shorthand, passed to a matcher by a driver that moves as a store scanner does
+//! (read-path.md §10).
 //!
 //! A cell is its qualifier, a sign for its type, its timestamp, and optionally `#` and its sequence id, `!`
 //! and its time to live: `a=5#7` is a value, `a-5` a Delete, `a<5` a DeleteColumn, `~5` a

@@ -79,7 +79,7 @@ fn markers_within_the_empty_column() {
     finds(&ask().times(8, 10), "=9 =7 ^8 a=8", "=9");
 }
 
-/// §23.17: a marker of the empty qualifier is skipped, though another file has the next key.
+/// §23.17: a marker of the empty qualifier is stepped over, though another file has the next key.
 #[test]
 fn the_empty_column_is_left() {
     finds(&ask().raw().times(7, 20), "<5#9 ~5#8 -5#7 =5#6 a=9", "a=9");

@@ -118,7 +118,7 @@ impl ListedEras {
         self.0 = vec![(NEVER, new_era(i64::MIN))];
     }
 
-    /// Becomes a copy of `other`, in which no versions must have been counted.
+    /// Becomes a copy of `other`, which has no counted versions.
     fn copy(&mut self, other: &Self) {
         self.0.clear();
         for (end, from) in &other.0 {
