@@ -303,7 +303,7 @@ impl Inner {
         outputs: Vec<StagedFile>,
         now: i64,
     ) -> Result<()> {
-        // Replaced files must be gone first: only the files that replaced them record that they are replaced.
+        // Files replaced earlier must be archived first: only the files that replaced them record it.
         self.archive_replaced(Some(store))?;
         let change = StoreChange { store, add: outputs, remove: inputs.clone() };
         self.commit(vec![change], now, |opened| {

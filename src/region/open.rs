@@ -26,7 +26,7 @@ const LOCK: &str = ".hregion.lock";
 /// The table of a region that is created without a table name.
 pub(super) const DEFAULT_TABLE: &str = "default";
 
-/// hbase.hregion.memstore.flush.size
+/// The default flush size in bytes (hbase.hregion.memstore.flush.size).
 const DEFAULT_FLUSH_SIZE: u64 = 128 << 20;
 
 /// How often files are listed again because another process has changed them meanwhile, at most.
