@@ -29,7 +29,7 @@ pub(super) const DEFAULT_TABLE: &str = "default";
 /// The default flush size in bytes (hbase.hregion.memstore.flush.size).
 const DEFAULT_FLUSH_SIZE: u64 = 128 << 20;
 
-/// How often files are listed again because another process has changed them meanwhile, at most.
+/// The maximum number of times files are listed again because another process has changed them.
 const LISTINGS: u32 = 20;
 
 /// The opened parts of a region.
