@@ -88,7 +88,7 @@ impl Delete {
 
     fn add(mut self, kind: CellType, family: Bytes, qualifier: Bytes, timestamp: Option<i64>) -> Self {
         if kind == CellType::DeleteFamily {
-            // This marker hides everything the earlier ones would, so they are dropped, as by HBase's client.
+            // Replaces the earlier markers of the family, as in HBase's client.
             self.cells.retain(|cell| cell.family != family);
         }
         self.cells.push(DeleteCell { kind, family, qualifier, timestamp });
