@@ -24,7 +24,7 @@ pub(crate) struct FamilyDir {
     pub(crate) family: String,
 }
 
-/// The files of a store, and what else is in its directory.
+/// The files of a store, and the other entries of its directory.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StoreFiles {
     pub(crate) files: Vec<StoreFileInfo>,

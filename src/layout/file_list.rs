@@ -70,7 +70,7 @@ impl FileList {
         }
         cursor.finish("bytes after the list of files")?;
         let list = StoreFileList::decode(message)
-            .map_err(|_| Corruption::Malformed("list of files that is no StoreFileList message"))?;
+            .map_err(|_| Corruption::Malformed("list of files that is not a StoreFileList message"))?;
         let version = list.version.unwrap_or(1);
         if version > 2 {
             return Err(Corruption::unsupported("version of the list of files,", version.to_string()));

@@ -30,7 +30,7 @@ impl Reference {
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Corruption> {
         if let Some(message) = bytes.strip_prefix(proto::MAGIC) {
             let message = proto::region::Reference::decode(message)
-                .map_err(|_| Corruption::Malformed("reference that is no Reference message"))?;
+                .map_err(|_| Corruption::Malformed("reference that is not a Reference message"))?;
             return Self::from_proto(&message);
         }
         let mut cursor = Cursor::new(bytes);
@@ -52,7 +52,7 @@ impl Reference {
             Some(other) => {
                 return Err(Corruption::Unknown { what: "half of a reference", value: other.into() });
             }
-            None => return Err(Corruption::Malformed("reference that does not say which half")),
+            None => return Err(Corruption::Malformed("reference without a half")),
         };
         let key =
             message.splitkey.as_deref().ok_or(Corruption::Malformed("reference without a split key"))?;

@@ -73,7 +73,7 @@ impl RegionDir {
                     what: "region with recovered edits:",
                     name: format!("{} of them", dir.recovered_edits.len()).into(),
                     hint: Some(
-                        "their writes are in no store file yet; HBase takes them when it opens the region",
+                        "their writes are in no store file yet; HBase replays them when it opens the region",
                     ),
                 };
                 Err(corruption.at(first, 0))
@@ -335,7 +335,7 @@ impl RegionDir {
             if let Some(reference) = &file.reference
                 && !self.is_cut_at(reference)
             {
-                let corruption = Corruption::Malformed("reference to a half that is not the region's");
+                let corruption = Corruption::Malformed("reference to a half outside of the region");
                 return Err(corruption.at(&dir.path().join(&file.name), 0));
             }
         }

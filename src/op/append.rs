@@ -14,7 +14,7 @@ pub struct Append(pub(crate) Delta<Bytes>);
 impl Append {
     delta_methods!();
 
-    /// Adds bytes to the end of a value.
+    /// Appends bytes to a value.
     #[must_use]
     pub fn column(
         mut self,

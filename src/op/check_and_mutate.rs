@@ -103,7 +103,7 @@ impl CheckAndMutate {
         self
     }
 
-    /// The row.
+    /// Returns the row.
     #[must_use]
     pub fn row(&self) -> &[u8] {
         &self.row

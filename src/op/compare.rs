@@ -1,4 +1,4 @@
-//! How two values compare (HBase: `CompareOperator`).
+//! Comparison operators (HBase: `CompareOperator`).
 
 use std::cmp::Ordering;
 

@@ -34,7 +34,7 @@ impl Cursor {
 
 impl fmt::Debug for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let place = if self.include { "at" } else { "behind" };
+        let place = if self.include { "at" } else { "after" };
         write!(f, "Cursor({place} {})", Binary(&self.row))
     }
 }

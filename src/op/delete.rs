@@ -36,8 +36,8 @@ impl Delete {
         Self { row: row.into(), timestamp: None, cells: Vec::new() }
     }
 
-    /// Sets the timestamp of markers without one of their own, in milliseconds (default: the time of
-    /// writing).
+    /// Sets the timestamp of markers without one of their own, in milliseconds (default: the time of writing,
+    /// or for [`version`](Self::version) the timestamp of the newest version).
     #[must_use]
     pub fn timestamp(mut self, timestamp: i64) -> Self {
         self.timestamp = Some(timestamp);
@@ -88,7 +88,7 @@ impl Delete {
 
     fn add(mut self, kind: CellType, family: Bytes, qualifier: Bytes, timestamp: Option<i64>) -> Self {
         if kind == CellType::DeleteFamily {
-            // This marker hides everything the earlier ones would, so they are dropped, as by HBase's client.
+            // Replaces the earlier markers of the family, as in HBase's client.
             self.cells.retain(|cell| cell.family != family);
         }
         self.cells.push(DeleteCell { kind, family, qualifier, timestamp });
@@ -101,7 +101,7 @@ impl Delete {
         self.cells.iter().map(|cell| (cell.kind, &*cell.family, &*cell.qualifier, cell.timestamp))
     }
 
-    /// The row.
+    /// Returns the row.
     #[must_use]
     pub fn row(&self) -> &[u8] {
         &self.row

@@ -8,7 +8,7 @@ use bytes::Bytes;
 pub(crate) struct Delta<T> {
     pub(crate) row: Bytes,
     pub(crate) cells: Vec<DeltaCell<T>>,
-    /// In milliseconds.
+    /// The time to live in milliseconds.
     pub(crate) ttl: Option<i64>,
     /// The timestamps in which old values are searched.
     pub(crate) time_range: TimeRange,

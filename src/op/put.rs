@@ -1,4 +1,4 @@
-//! Values to write.
+//! Puts: values to write.
 
 use bytes::Bytes;
 

@@ -31,7 +31,7 @@ pub(crate) struct Query<'q> {
 }
 
 impl<'q> Query<'q> {
-    /// The newest version of every column of every row.
+    /// Reads the newest version of every column of every row.
     pub(crate) const ALL: Self = Self {
         start: b"",
         include_start: true,

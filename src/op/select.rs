@@ -20,7 +20,7 @@ pub(crate) struct Select {
     pub(crate) columns: Columns,
     pub(crate) max_versions: u32,
     pub(crate) time_range: TimeRange,
-    /// Sorted by family.
+    /// At most one per family, unsorted.
     pub(crate) family_time_ranges: Vec<(Bytes, TimeRange)>,
     pub(crate) store_limit: Option<u32>,
     pub(crate) store_offset: u32,

@@ -36,7 +36,7 @@ impl TimeRange {
     pub fn at(timestamp: i64) -> Result<Self> {
         match timestamp.checked_add(1) {
             Some(end) => Self::new(timestamp, end),
-            None => Err(Error::invalid_argument("no time range holds the latest timestamp alone")),
+            None => Err(Error::invalid_argument("a time range cannot contain only the latest timestamp")),
         }
     }
 

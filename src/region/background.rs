@@ -343,7 +343,7 @@ impl Inner {
     }
 }
 
-/// Run on the threads of the scheduler.
+/// Runs on the threads of the scheduler.
 impl Inner {
     /// Runs queued work.
     pub(super) fn run(&self, work: Work, lane: Lane) {

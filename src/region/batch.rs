@@ -75,7 +75,7 @@ impl Inner {
 
     fn check_batched<'m>(&self, mutation: &'m Mutation) -> Result<Checked<'m>> {
         if let Mutation::Increment(_) | Mutation::Append(_) = mutation {
-            return Err(Error::invalid_argument("a batch is of puts and deletes"));
+            return Err(Error::invalid_argument("a batch accepts only puts and deletes"));
         }
         self.check_new_row(mutation.row())?;
         self.check_mutation(mutation)

@@ -15,8 +15,8 @@ use std::sync::TryLockError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Compaction {
-    /// Compacts all files, and drops delete markers and the cells they hide. A family with time windows gets
-    /// one file for each window. In a family whose files are a queue, only expired files are dropped.
+    /// Compacts all files, and drops delete markers and the cells they hide. A family with date-tiered
+    /// compaction gets one file for each time window. With FIFO compaction, only expired files are dropped.
     Major,
     /// Compacts the files selected by the family's policy: by default, only if there are enough files of
     /// similar size (HBase: `ExploringCompactionPolicy`; read-path.md §17.6).
@@ -303,7 +303,7 @@ impl Inner {
         outputs: Vec<StagedFile>,
         now: i64,
     ) -> Result<()> {
-        // Replaced files must be gone first: only the files that replaced them record that they are replaced.
+        // Files replaced earlier must be archived first: only the files that replaced them record it.
         self.archive_replaced(Some(store))?;
         let change = StoreChange { store, add: outputs, remove: inputs.clone() };
         self.commit(vec![change], now, |opened| {

@@ -60,7 +60,7 @@ impl Inner {
 
     /// Reports that a failed background flush or compaction will be retried.
     pub(super) fn tell_retry(&self, task: Task, failures: u32) {
-        event!(INFO, self, task = task.name(), failures, "will be tried again");
+        event!(INFO, self, task = task.name(), failures, "will be retried");
     }
 
     /// Reports that replaced files could not be archived.

@@ -18,7 +18,7 @@ use std::sync::Arc;
 impl RegionOptions {
     pub(super) fn open_hfiles(mut self, paths: &[PathBuf]) -> Result<Region> {
         if self.writable {
-            return Err(Error::invalid_argument("files that are in no region are open for reading only"));
+            return Err(Error::invalid_argument("files outside of a region can only be opened for reading"));
         }
         let Some(path) = paths.first() else {
             return Err(Error::invalid_argument("no files to read"));
@@ -71,7 +71,7 @@ impl RegionOptions {
                 Ok(given.clone())
             }
             [given] => Err(Error::no_such_family(given.name())),
-            _ => Err(Error::invalid_argument("files that are in no region have one family")),
+            _ => Err(Error::invalid_argument("files outside of a region have exactly one family")),
         }
     }
 }

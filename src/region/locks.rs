@@ -18,8 +18,8 @@ pub(super) struct RowLocks {
 /// A held lock of a row, either shared or exclusive.
 #[derive(Debug)]
 pub(super) enum RowLock<'l> {
-    Shared(#[expect(dead_code, reason = "it is held, not read")] RwLockReadGuard<'l, ()>),
-    Alone(#[expect(dead_code, reason = "it is held, not read")] RwLockWriteGuard<'l, ()>),
+    Shared(#[expect(dead_code, reason = "held, never read")] RwLockReadGuard<'l, ()>),
+    Alone(#[expect(dead_code, reason = "held, never read")] RwLockWriteGuard<'l, ()>),
 }
 
 impl RowLocks {

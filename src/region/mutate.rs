@@ -268,10 +268,10 @@ impl<'m> Checked<'m> {
 /// Checks that there are mutations, and that all are of `row`.
 pub(super) fn check_rows(row: &[u8], mutations: &[Mutation]) -> Result<()> {
     if mutations.is_empty() {
-        return Err(Error::invalid_argument("no mutation to make of the row"));
+        return Err(Error::invalid_argument("there is no mutation of the row"));
     }
     if mutations.iter().any(|mutation| mutation.row() != row) {
-        return Err(Error::invalid_argument("a mutation of another row than the others"));
+        return Err(Error::invalid_argument("a mutation is of another row"));
     }
     Ok(())
 }

@@ -26,10 +26,10 @@ const LOCK: &str = ".hregion.lock";
 /// The table of a region that is created without a table name.
 pub(super) const DEFAULT_TABLE: &str = "default";
 
-/// hbase.hregion.memstore.flush.size
+/// The default flush size in bytes (hbase.hregion.memstore.flush.size).
 const DEFAULT_FLUSH_SIZE: u64 = 128 << 20;
 
-/// How often files are listed again because another process has changed them meanwhile, at most.
+/// The maximum number of times files are listed again because another process has changed them.
 const LISTINGS: u32 = 20;
 
 /// The opened parts of a region.
@@ -192,7 +192,7 @@ impl RegionOptions {
 
     fn create(&self, path: &Path) -> Result<()> {
         if self.families.is_empty() {
-            return Err(Error::invalid_argument("a new region needs a family at least"));
+            return Err(Error::invalid_argument("a new region needs at least one family"));
         }
         let table = TableName::parse(self.table.as_deref().unwrap_or(DEFAULT_TABLE))?;
         let info = RegionInfo::new(table, self.start_key.clone(), self.end_key.clone(), self.clock.now())?;
@@ -276,8 +276,7 @@ impl RegionOptions {
             warnings.append(&mut opened.warnings);
             return Ok(StoreContent::new(opened, &listed.ignored));
         }
-        let error =
-            io::Error::new(io::ErrorKind::Interrupted, "another process changes the files all the time");
+        let error = io::Error::new(io::ErrorKind::Interrupted, "another process keeps changing the files");
         Err(Error::io("list", &store.dir, error))
     }
 

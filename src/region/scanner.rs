@@ -356,7 +356,7 @@ fn start_filter(scan: &Scan) -> Result<Option<FilterState>> {
     }
     if scan.batch > 0 && filter.as_ref().is_some_and(FilterState::has_filter_row) {
         return Err(Error::incompatible_filter(
-            "a filter that judges whole rows and a batch, which cuts them, do not go together",
+            "a filter on whole rows cannot be combined with a batch, which splits rows",
         ));
     }
     Ok(filter)

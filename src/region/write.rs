@@ -100,7 +100,7 @@ pub(super) fn at(timestamp: Option<i64>, now: i64) -> i64 {
 pub(super) fn check_timestamp(timestamp: Option<i64>) -> Result<()> {
     match timestamp {
         Some(negative @ ..0) => {
-            Err(Error::invalid_argument(format!("a timestamp is not negative: {negative}")))
+            Err(Error::invalid_argument(format!("a timestamp must not be negative: {negative}")))
         }
         _ => Ok(()),
     }

@@ -57,7 +57,7 @@ impl TableDescriptor {
             hint: Some("HBase 0.96 to 1.x rewrite those of older versions"),
         })?;
         let schema = TableSchema::decode(message)
-            .map_err(|_| Corruption::Malformed("table descriptor that is no TableSchema message"))?;
+            .map_err(|_| Corruption::Malformed("table descriptor that is not a TableSchema message"))?;
         let table = schema.table_name.ok_or(Corruption::Malformed("table descriptor without a name"))?;
         let mut families = schema
             .column_families

@@ -41,7 +41,7 @@ impl RegionInfo {
         let (replica_id, split, offline) = (0, false, false);
         let info = Self { table, start_key, end_key, region_id, replica_id, split, offline };
         if !info.has_rows() {
-            return Err(Error::invalid_argument("the end key of a region is empty or behind the start key"));
+            return Err(Error::invalid_argument("the end key of a region is empty or after the start key"));
         }
         Ok(info)
     }
@@ -78,7 +78,7 @@ impl RegionInfo {
     /// Reads a message, as in the catalog after "PBUF".
     pub(crate) fn parse(message: &[u8]) -> Result<Self, Corruption> {
         let info = proto::region::RegionInfo::decode(message)
-            .map_err(|_| Corruption::Malformed("region info that is no RegionInfo message"))?;
+            .map_err(|_| Corruption::Malformed("region info that is not a RegionInfo message"))?;
         let (Some(region_id), Some(table)) = (info.region_id, info.table_name) else {
             return Err(Corruption::Malformed("region info without a region id or a table"));
         };
@@ -95,7 +95,7 @@ impl RegionInfo {
             offline: info.offline.unwrap_or_default(),
         };
         if !info.has_rows() {
-            return Err(Corruption::Malformed("end key of the region is not behind its start key"));
+            return Err(Corruption::Malformed("end key of the region is not after its start key"));
         }
         Ok(info)
     }
@@ -150,10 +150,10 @@ impl RegionInfo {
         let start_key = cursor.vbytes("start key of the region")?;
         let table = cursor.vbytes("table of the region")?;
         cursor.i32("hash of the region info")?;
-        cursor.finish("bytes behind the region info")?;
+        cursor.finish("bytes after the region info")?;
         let table = std::str::from_utf8(table).ok().and_then(|name| TableName::parse(name).ok());
         let info = Self {
-            table: table.ok_or(Corruption::Malformed("name that no table can have"))?,
+            table: table.ok_or(Corruption::Malformed("invalid table name"))?,
             start_key: Bytes::copy_from_slice(start_key),
             end_key: Bytes::copy_from_slice(end_key),
             region_id,
@@ -165,7 +165,7 @@ impl RegionInfo {
             return Err(Corruption::Malformed("region info with the name of another region"));
         }
         if !info.has_rows() {
-            return Err(Corruption::Malformed("end key of the region is not behind its start key"));
+            return Err(Corruption::Malformed("end key of the region is not after its start key"));
         }
         Ok(info)
     }

@@ -26,7 +26,7 @@ impl TableName {
         let name = Self { namespace: namespace.into(), qualifier: qualifier.into() };
         if !name.is_legal() {
             return Err(Error::invalid_argument(format!(
-                "there can be no table {:?} in a namespace {:?}",
+                "invalid table name {:?} in namespace {:?}",
                 name.qualifier, name.namespace
             )));
         }
@@ -58,7 +58,7 @@ impl TableName {
             .zip(qualifier)
             .map(|(namespace, qualifier)| Self { namespace, qualifier })
             .filter(Self::is_legal)
-            .ok_or(Corruption::Malformed("name that no table can have"))
+            .ok_or(Corruption::Malformed("invalid table name"))
     }
 
     pub(super) fn to_proto(&self) -> proto::region::TableName {

@@ -247,7 +247,7 @@ impl Inner {
         let at = self.places.binary_search_by(|place| place.info.start_key().cmp(region.start_key()));
         let at = at.ok().filter(|at| self.places.get(*at).is_some_and(|place| place.info == *region));
         at.ok_or_else(|| {
-            let message = format!("{region} was not there when the table was opened");
+            let message = format!("{region} did not exist when the table was opened");
             Error::locating(ErrorKind::RegionNotFound, message)
         })
     }
@@ -259,7 +259,7 @@ impl Inner {
     /// Returns a region, and opens it if necessary.
     fn region(&self, at: usize) -> Result<Region> {
         let Some(place) = self.places.get(at) else {
-            return Err(Error::locating(ErrorKind::RegionNotFound, "the table has not as many regions"));
+            return Err(Error::locating(ErrorKind::RegionNotFound, "the table has fewer regions"));
         };
         self.check_open()?;
         if let Some(region) = place.region.get() {

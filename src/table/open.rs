@@ -45,13 +45,13 @@ impl Table {
         options: RegionOptions,
     ) -> Result<Self> {
         if families.is_empty() {
-            return Err(Error::invalid_argument("a new table needs a family at least"));
+            return Err(Error::invalid_argument("a new table needs at least one family"));
         }
         let (root, table) = (root.as_ref(), TableName::parse(name)?);
         let mut keys: Vec<&[u8]> = splits.iter().map(AsRef::as_ref).collect();
         keys.sort_unstable();
         if keys.first().is_some_and(|key| key.is_empty()) || !keys.is_sorted_by(|a, b| a < b) {
-            return Err(Error::invalid_argument("split keys are not empty, and each is given once"));
+            return Err(Error::invalid_argument("split keys must not be empty or repeated"));
         }
         let now = options.now();
         let bounds: Vec<&[u8]> = [&[][..]].into_iter().chain(keys).chain([&[][..]]).collect();

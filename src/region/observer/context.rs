@@ -117,11 +117,11 @@ impl<'b> MiniBatch<'b> {
         let mutation = mutation.into();
         if self.mutations.iter().all(|other| other.row() != mutation.row()) {
             return Err(Error::invalid_argument(
-                "an observer adds a mutation of a row that is not in the batch",
+                "an observer added a mutation of a row that is not in the batch",
             ));
         }
         if !matches!(mutation, Mutation::Put(_) | Mutation::Delete(_)) {
-            return Err(Error::invalid_argument("an observer adds a mutation that is no put or delete"));
+            return Err(Error::invalid_argument("an observer added a mutation that is not a put or delete"));
         }
         self.added.push(mutation);
         Ok(())

@@ -46,7 +46,7 @@ impl Observers {
 
 #[cold]
 fn not_bypassable() -> Error {
-    Error::invalid_argument("an observer bypasses what cannot be bypassed")
+    Error::invalid_argument("an observer bypassed a hook that cannot be bypassed")
 }
 
 impl fmt::Debug for Observers {

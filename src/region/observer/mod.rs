@@ -50,12 +50,13 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// Called before the region is closed. Errors are ignored.
+    /// Called before the region is closed. An error is returned by [`Region::close`](super::Region::close),
+    /// and the region stays open.
     fn pre_close(&self, context: &mut ObserverContext<'_>) -> Result<()> {
         Ok(())
     }
 
-    /// Called after the region is closed. Errors are ignored.
+    /// Called after the region is closed. An error is returned by [`Region::close`](super::Region::close).
     fn post_close(&self, context: &mut ObserverContext<'_>) -> Result<()> {
         Ok(())
     }

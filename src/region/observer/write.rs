@@ -79,7 +79,7 @@ impl Inner {
     fn check_observed<'m>(&self, mutation: &'m Mutation, together: Together) -> Result<Checked<'m>> {
         self.check_new_row(mutation.row())?;
         if together == Together::Batch && matches!(mutation, Mutation::Increment(_) | Mutation::Append(_)) {
-            return Err(Error::invalid_argument("a batch is of puts and deletes"));
+            return Err(Error::invalid_argument("a batch accepts only puts and deletes"));
         }
         self.check_mutation(mutation)
     }
