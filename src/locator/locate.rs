@@ -102,11 +102,11 @@ impl Locator {
     /// |---|---|
     /// | [`TableNotFound`](ErrorKind::TableNotFound) | the catalog has no region of the table |
     /// | [`TableNotEnabled`](ErrorKind::TableNotEnabled) | the region is offline, and the table disabled |
-    /// | [`RegionNotFound`](ErrorKind::RegionNotFound) | no region contains the row, after retries |
-    /// | [`RegionOffline`](ErrorKind::RegionOffline) | the region is offline, after retries |
-    /// | [`NoServerForRegion`](ErrorKind::NoServerForRegion) | no server for region or catalog, after retries |
+    /// | [`RegionNotFound`](ErrorKind::RegionNotFound) | no region contains the row |
+    /// | [`RegionOffline`](ErrorKind::RegionOffline) | the region is offline |
+    /// | [`NoServerForRegion`](ErrorKind::NoServerForRegion) | no server has the region, or the catalog |
     ///
-    /// Also if the catalog cannot be read.
+    /// The last three kinds are returned after all attempts. Also fails if the catalog cannot be read.
     #[inline]
     pub fn locate(&self, table: &TableName, row: impl AsRef<[u8]>) -> Result<RegionLocations> {
         let row = row.as_ref();
