@@ -425,7 +425,7 @@ mod tests {
             prop_assert_eq!(read.as_cell(), cell);
         }
 
-        /// Reference implementation: serde_json, then the library's `parse_binary`.
+        /// Reference implementation: `serde_json`, then the library's `parse_binary`.
         #[test]
         fn strings_are_read_as_json_is(text in "([a-c\\\\\"x01\u{e9}]|\\\\[\\\\\"x/bnu]|\\\\u00[46][0-9a-f])*") {
             let line = format!("{{\"row\":\"r\",\"family\":\"\",\"qualifier\":\"\",\"timestamp\":0,\"type\":\"Put\",\"value\":\"{text}\"}}");

@@ -45,7 +45,7 @@ impl Histogram {
         ((self.sum_of_squares - self.sum * self.sum / count) / (count - 1.0)).max(0.0).sqrt()
     }
 
-    /// Returns a size that at least `thousandths` thousandths of the sizes do not exceed: the end of its bucket.
+    /// Returns a size that at least `thousandths`/1000 of the sizes do not exceed: the end of a bucket.
     pub(crate) fn quantile(&self, thousandths: u64) -> u64 {
         let wanted = u128::from(self.count) * u128::from(thousandths);
         let mut met = 0;

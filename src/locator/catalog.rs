@@ -1,4 +1,4 @@
-//! What knows the regions of all tables (locator.md §5).
+//! The interface to the catalog (locator.md §5).
 
 use super::{CatalogRange, CatalogRow, RegionLocations, TableState};
 use crate::clock::Deadline;
@@ -6,16 +6,17 @@ use crate::error::{Corruption, Result};
 use crate::schema::TableName;
 use std::fmt;
 
-/// Reads the catalog: a region of its own on some server, or whatever stands for it.
+/// Reads the catalog: the region of `hbase:meta` on a server, or a substitute.
 ///
-/// This is the door for a client of remote servers: it sends what is asked to the server that `meta` names. A catalog that is
-/// at hand looks at `meta` no further.
+/// A client of remote servers implements this trait and sends requests to the server in `meta`. A local
+/// catalog ignores `meta`.
 pub trait Catalog: fmt::Debug + Send + Sync {
-    /// The rows of a range: of family `info`, the newest versions, in the order asked for.
+    /// Returns the rows of a range: family `info`, the newest versions, in the order of the range.
     ///
     /// # Errors
     ///
-    /// If the catalog cannot be read by the deadline. A row that is not what it must be is no error, but an entry that says so.
+    /// If the catalog cannot be read by the deadline. An invalid row is not an error; its entry has the
+    /// reason.
     fn rows(
         &self,
         meta: &RegionLocations,
@@ -23,11 +24,11 @@ pub trait Catalog: fmt::Debug + Send + Sync {
         deadline: Deadline,
     ) -> Result<Vec<CatalogEntry>>;
 
-    /// Whether a table is served; none if there is no such table.
+    /// Returns the state of a table; `None` if there is no such table.
     ///
     /// # Errors
     ///
-    /// If the catalog cannot be read by the deadline, or the state cannot be what it says.
+    /// If the catalog cannot be read by the deadline, or the state is invalid.
     fn table_state(
         &self,
         meta: &RegionLocations,
@@ -36,11 +37,11 @@ pub trait Catalog: fmt::Debug + Send + Sync {
     ) -> Result<Option<TableState>>;
 }
 
-/// A row of the catalog, whatever is in it.
+/// A row of the catalog, valid or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CatalogEntry {
     /// The key.
     pub key: Vec<u8>,
-    /// What it says, or why it says nothing.
+    /// The parsed row, or why it is invalid.
     pub row: Result<CatalogRow, Corruption>,
 }

@@ -8,43 +8,43 @@ use crate::schema::region_name::parse_replica;
 use crate::schema::{RegionInfo, RegionName};
 use std::collections::BTreeMap;
 
-/// What the catalog says of a region: the row that has its name.
+/// The row of a region in the catalog.
 ///
 /// | column of family `info` | value |
 /// |---|---|
-/// | `regioninfo` | the region; without it the row is nothing |
-/// | `server` | `host:port`; empty or absent if it is not assigned. It stays when the region is closed |
-/// | `serverstartcode` | when the server was started, 8 bytes |
-/// | `seqnumDuringOpen` | the sequence id at which it opened the region, 8 bytes; empty or absent if it is unknown |
-/// | `state` | how far its assignment has come, by name |
+/// | `regioninfo` | the region; required |
+/// | `server` | `host:port`; empty or absent if the region is not assigned. Kept when the region is closed |
+/// | `serverstartcode` | the start time of the server, 8 bytes |
+/// | `seqnumDuringOpen` | the sequence id at opening, 8 bytes; empty or absent if unknown |
+/// | `state` | the state of its assignment, by name |
 /// | `sn` | `host,port,startcode` of the server it is assigned to |
-/// | `server_XXXX` … `sn_XXXX` | the same of the copy with that id |
+/// | `server_XXXX` … `sn_XXXX` | the same for the copy with that id |
 /// | `splitA`, `splitB` | the daughters it was split into |
 /// | `merge0000` … , `mergeA`, `mergeB` | the parents it was merged from |
 ///
-/// Other families and columns are passed over.
+/// Other families and columns are ignored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CatalogRow {
     locations: RegionLocations,
-    /// By replica id, as many as there are locations.
+    /// By replica id; as many as there are locations.
     assignments: Vec<Assignment>,
     daughters: Vec<RegionInfo>,
     merge_parents: Vec<RegionInfo>,
 }
 
-/// How far the assignment of a copy of a region has come.
+/// The assignment of a copy of a region.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Assignment {
     /// The state, if the catalog has one.
     pub state: Option<RegionState>,
-    /// The server that is to have it, or was; not what a client goes by.
+    /// The server to which the copy is or was assigned; clients do not use it.
     pub target: Option<ServerName>,
 }
 
-/// The family that says where regions are.
+/// The family with the locations of regions.
 pub(crate) const INFO: &[u8] = b"info";
 
-/// What the columns of a copy say, before they are put together.
+/// The raw column values of a copy.
 #[derive(Clone, Debug, Default)]
 struct Columns<'a> {
     server: Option<&'a [u8]>,
@@ -55,17 +55,17 @@ struct Columns<'a> {
 }
 
 impl CatalogRow {
-    /// A row that says no more than where a region is.
+    /// Builds a row with locations only.
     pub(crate) fn of(locations: RegionLocations) -> Self {
         let assignments = vec![Assignment::default(); locations.replicas().len()];
         Self { locations, assignments, daughters: Vec::new(), merge_parents: Vec::new() }
     }
 
-    /// Reads a row, of which the newest version of every column counts.
+    /// Parses a row. Only the newest version of each column counts.
     ///
     /// # Errors
     ///
-    /// If it has no region or that of another name, or a column cannot be what it should be.
+    /// If the row has no region, or that of another row, or a column is invalid.
     pub fn parse(row: RowRef<'_>) -> Result<Self, Corruption> {
         let mut region = None;
         let (mut daughters, mut merge_parents) = (Vec::new(), Vec::new());
@@ -89,7 +89,8 @@ impl CatalogRow {
         if !RegionName::parse(row.key())?.is_of(&region.replica(0)) {
             return Err(Corruption::Malformed("region info that is not that of the catalog's row"));
         }
-        // how many copies there are, the columns of servers say: they are written, empty, before the copies are opened
+        // the number of copies follows from the server columns: they are written, empty, before the copies
+        // are opened
         let last = copies.iter().rfind(|(_, copy)| copy.server.is_some()).map_or(0, |(id, _)| *id);
         let none = Columns::default();
         let copies = || (0..=last).map(|id| copies.get(&id).unwrap_or(&none));
@@ -99,56 +100,56 @@ impl CatalogRow {
         Ok(Self { locations, assignments: assignments?, daughters, merge_parents })
     }
 
-    /// The region.
+    /// Returns the region.
     #[must_use]
     pub fn region(&self) -> &RegionInfo {
         self.locations.region()
     }
 
-    /// The region and its servers.
+    /// Returns the region and its servers.
     #[must_use]
     pub fn locations(&self) -> &RegionLocations {
         &self.locations
     }
 
-    /// How far the assignment of each copy has come, by replica id.
+    /// Returns the assignment of each copy, by replica id.
     #[must_use]
     pub fn assignments(&self) -> &[Assignment] {
         &self.assignments
     }
 
-    /// The regions it was split into; none unless it was.
+    /// Returns the regions that the region was split into; empty if it was not split.
     #[must_use]
     pub fn daughters(&self) -> &[RegionInfo] {
         &self.daughters
     }
 
-    /// The regions it was merged from; none unless it was, or once they are gone.
+    /// Returns the regions that the region was merged from; empty if it was not, or once they are removed.
     #[must_use]
     pub fn merge_parents(&self) -> &[RegionInfo] {
         &self.merge_parents
     }
 
-    /// Whether younger regions have its rows.
+    /// Whether the region was split, so that younger regions have its rows.
     #[must_use]
     pub fn is_split_parent(&self) -> bool {
         self.region().is_split()
     }
 }
 
-/// `merge` and digits, or, before 2.3, `mergeA` and `mergeB`.
+/// Whether the column is `merge` and digits or, before 2.3, `mergeA` or `mergeB`.
 fn is_merge(qualifier: &[u8]) -> bool {
     let is_number = |rest: &[u8]| !rest.is_empty() && rest.iter().all(u8::is_ascii_digit);
     qualifier.strip_prefix(b"merge").is_some_and(|rest| matches!(rest, b"A" | b"B") || is_number(rest))
 }
 
-/// Keeps the value of a column that says where a copy is.
+/// Records the value of a column about the location of a copy.
 fn add_column<'a>(copies: &mut BTreeMap<u16, Columns<'a>>, cell: &CellRef<'a>) {
     let mut parts = cell.qualifier().splitn(2, |&c| c == b'_');
     let (Some(name), suffix) = (parts.next(), parts.next()) else { return };
     let replica_id = match suffix {
         None => Some(0),
-        // there is no copy 0 but the one without a suffix
+        // copy 0 has no suffix
         Some(suffix) => parse_replica(&suffix.to_ascii_uppercase()).filter(|id| *id > 0),
     };
     let Some(replica_id) = replica_id else { return };
@@ -183,7 +184,7 @@ impl Columns<'_> {
     }
 }
 
-/// Eight bytes; none if there are none.
+/// Decodes eight bytes; `None` if `value` is empty.
 fn long(value: &[u8], what: &'static str) -> Result<Option<i64>, Corruption> {
     match value.try_into() {
         Ok(bytes) => Ok(Some(i64::from_be_bytes(bytes))),

@@ -1,46 +1,47 @@
-//! What a server says is wrong, and what to do about it (locator.md §10; HBase: `ClientExceptionsUtil`, `RegionMovedException`).
+//! Errors reported by servers, and how to react to them (locator.md §10; HBase: `ClientExceptionsUtil`,
+//! `RegionMovedException`).
 #![warn(clippy::indexing_slicing)]
 
 use super::ServerName;
 use std::time::Duration;
 
-/// Why a server did not do what it was asked to, by what is to be done about it.
+/// Why a server did not execute a request, by the required reaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// It does not have the region, or the row is not in it: locate again.
+    /// The server does not have the region, or the row is not in it: locate again.
     NotServingRegion,
-    /// The region went to another server, which is said: go there.
+    /// The region moved to another, known server: go there.
     RegionMoved {
-        /// The server that has it.
+        /// The server that has the region.
         server: ServerName,
-        /// The sequence id at which the region was closed; none if it is not said.
+        /// The sequence id at which the region was closed, if reported.
         seq_num: Option<i64>,
     },
-    /// It is about to have the region: ask it again, later.
+    /// The server is opening the region: ask it again, later.
     RegionOpening,
-    /// It has too much to do: ask it again, later.
+    /// The server is overloaded: ask it again, later.
     Busy {
-        /// How long to wait; none for the time that one waits anyway, and zero to ask at once.
+        /// How long to wait; `None` for the usual pause, zero to ask again immediately.
         pause: Option<Duration>,
     },
-    /// It is going down, or nobody is there: nothing is where it was.
+    /// The server is stopping or unreachable: all locations on it are invalid.
     ServerGone,
-    /// It has not answered in time, or is starting: locate again, later.
+    /// The server did not answer in time, or is starting: locate again, later.
     NoAnswer,
-    /// It has lost the scanner: open another behind the last row.
+    /// The server lost the scanner: open another after the last row.
     ScannerReset,
-    /// Nobody knows; it may be that the region is gone: locate again.
+    /// Unknown; the region may be gone: locate again.
     Unknown,
-    /// What was asked is wrong, or refused: do not ask again.
+    /// The request is wrong, or refused: do not retry.
     Fatal,
 }
 
 const PACKAGE: &str = "org.apache.hadoop.hbase.";
 
 impl Fault {
-    /// What an exception of a server is, by its class, its message, and whether it says that asking again is in vain; which
-    /// counts only if the class is not known, as it is said of lost scanners, too.
+    /// Classifies an exception of a server by its class, its message, and whether it asks not to retry. That
+    /// flag counts only for unknown classes, because it is also set for lost scanners.
     #[must_use]
     pub fn of_exception(class: &str, message: &str, do_not_retry: bool) -> Self {
         match class.strip_prefix(PACKAGE).unwrap_or(class) {
@@ -87,7 +88,7 @@ impl Fault {
         }
     }
 
-    /// Whether what is known of the region's place is wrong, or may be.
+    /// Whether the known location of the region is, or may be, wrong.
     #[must_use]
     pub fn is_relocation(&self) -> bool {
         matches!(
@@ -101,7 +102,7 @@ impl Fault {
     }
 }
 
-/// Where a region went, by the text that says so: `… hostname=H port=P startCode=S. As of locationSeqNum=N.`
+/// Parses the destination of a moved region: `… hostname=H port=P startCode=S. As of locationSeqNum=N.`
 fn moved_to(message: &str) -> Option<(ServerName, Option<i64>)> {
     let host = value(message, "hostname=", ' ')?;
     let port = value(message, "port=", ' ')?.parse().ok()?;
@@ -110,13 +111,13 @@ fn moved_to(message: &str) -> Option<(ServerName, Option<i64>)> {
     Some((ServerName::new(host, port, start_code).ok()?, seq_num))
 }
 
-/// What is behind a name, up to a character.
+/// Returns the text between a name and the character `end`.
 fn value<'m>(message: &'m str, name: &str, end: char) -> Option<&'m str> {
     let (_, rest) = message.split_once(name)?;
     rest.split_once(end).map(|(value, _)| value)
 }
 
-/// How long a quota asks one to wait: ` - wait 1hrs, 2mins, 3sec, 4ms`, of which some parts are left out.
+/// Parses the wait time of a quota: ` - wait 1hrs, 2mins, 3sec, 4ms`, where parts may be missing.
 fn throttled_for(message: &str) -> Option<Duration> {
     let (_, rest) = message.split_once(" - wait ")?;
     let mut millis = 0_u64;

@@ -1,4 +1,4 @@
-//! Where everything is, as a list says that somebody wrote (locator.md §16.4).
+//! Locations from a fixed list (locator.md §16.4).
 
 use super::{
     Catalog, CatalogEntry, CatalogRange, CatalogRow, RegionLocations, Registry, Replica, ServerName,
@@ -10,17 +10,17 @@ use crate::clock::Deadline;
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::{RegionInfo, TableName};
 
-/// A fixed list of places, in place of ZooKeeper, and of the catalog if it names regions.
+/// A fixed list of locations that replaces ZooKeeper and, if it has regions, the catalog.
 ///
-/// As text it has a place a line, its parts apart by tabs; lines that begin with `#` are for people. Keys are in HBase's
-/// printable form.
+/// The text form has one location per line, with fields separated by tabs; lines that begin with `#` are
+/// comments. Keys are in HBase's printable form.
 ///
 /// ```text
 /// meta    host,16020,1700000000000
 /// region  ns:table  start  end  1700000000000  host,16020,1700000000000
 /// ```
 ///
-/// Several lines of `meta` are the servers of its copies. A region may have no server.
+/// Several `meta` lines give the servers of its copies. A region may have no server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FixedRegistry {
     meta: Vec<ServerName>,
@@ -28,31 +28,31 @@ pub struct FixedRegistry {
 }
 
 impl FixedRegistry {
-    /// A list that knows nothing.
+    /// Creates an empty list.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A server of the catalog; the first has the copy that is written to.
+    /// Adds a server of the catalog; the first one has the primary copy.
     #[must_use]
     pub fn meta(mut self, server: ServerName) -> Self {
         self.meta.push(server);
         self
     }
 
-    /// A region of a table.
+    /// Adds a region of a table.
     #[must_use]
     pub fn region(mut self, locations: RegionLocations) -> Self {
         self.regions.push(locations);
         self
     }
 
-    /// Reads the text.
+    /// Parses the text form.
     ///
     /// # Errors
     ///
-    /// If a line is neither, with the line's number.
+    /// If a line is invalid; the error has the line number.
     pub fn parse(text: &str) -> Result<Self> {
         let mut list = Self::new();
         for (number, line) in (1..).zip(text.lines()) {
@@ -127,7 +127,7 @@ impl Catalog for FixedRegistry {
 }
 
 impl CatalogRange {
-    /// Those of all rows of a catalog that the range has.
+    /// Returns the entries in this range, out of all entries of a catalog.
     pub(super) fn of(&self, entries: impl IntoIterator<Item = CatalogEntry>) -> Vec<CatalogEntry> {
         let order = |a: &[u8], b: &[u8]| CellOrder::Meta.compare_rows(a, b);
         let (low, high) = self.bounds();
@@ -142,7 +142,7 @@ impl CatalogRange {
         found
     }
 
-    /// The least and the greatest key.
+    /// Returns the least and the greatest key.
     pub(super) fn bounds(&self) -> (&[u8], &[u8]) {
         if self.reversed { (&self.last, &self.first) } else { (&self.first, &self.last) }
     }

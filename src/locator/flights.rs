@@ -1,4 +1,4 @@
-//! Look-ups that are under way, shared by all who want the same (locator.md §11.3).
+//! Look-ups in progress, shared by concurrent callers (locator.md §11.3).
 
 use super::{Position, RegionLocations};
 use crate::clock::Deadline;
@@ -9,23 +9,23 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-/// The look-ups under way: one for all who want the same, and no more of a table at a time than [`MAX_PER_TABLE`]. Others wait,
-/// and go home as soon as the cache has what they want.
+/// The look-ups in progress: callers with the same request share one, and at most [`MAX_PER_TABLE`] run per
+/// table. Further callers wait, and return as soon as the cache has their result.
 #[derive(Debug)]
 pub(super) struct Flights {
     state: Mutex<State>,
-    /// Somebody has landed.
+    /// Notified when a look-up ends.
     landed: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct State {
     flights: HashMap<Wanted, Arc<Flight>>,
-    /// How many look-ups of a table there are that have begun.
+    /// The number of running look-ups by table.
     running: HashMap<TableName, usize>,
 }
 
-/// What is looked for.
+/// The request of a look-up.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Wanted {
     pub(super) table: TableName,
@@ -33,12 +33,12 @@ pub(super) struct Wanted {
     pub(super) position: Position,
 }
 
-/// What came of a look-up, once it has.
+/// The result of a look-up, once it has ended.
 type Flight = OnceLock<Result<RegionLocations>>;
 
 /// `hbase.client.meta.max.concurrent.locate.per.table`.
 const MAX_PER_TABLE: usize = 8;
-/// The longest that one waits without looking at the time.
+/// Maximum time to wait before checking the deadline again.
 const LONG: Duration = Duration::from_secs(3600);
 
 impl Default for Flights {
@@ -48,8 +48,8 @@ impl Default for Flights {
 }
 
 impl Flights {
-    /// Looks something up, or waits for who is about to. With `fresh` it shares no look-up that has begun before, and takes
-    /// nothing from the cache.
+    /// Runs a look-up, or waits for one in progress with the same request. With `fresh`, a new look-up is
+    /// run, and the cache is not used.
     pub(super) fn fly(
         &self,
         wanted: &Wanted,
@@ -74,7 +74,7 @@ impl Flights {
         landing.end(result)
     }
 
-    /// Waits until there is room for one more look-up, or the cache has what is wanted, which is then the answer.
+    /// Waits until another look-up may run, or the cache has the result, which is then returned.
     fn admit(
         &self,
         landing: &mut Landing<'_>,
@@ -84,7 +84,7 @@ impl Flights {
     ) -> Result<Option<RegionLocations>> {
         let mut state = self.lock();
         loop {
-            // who was under way before us may have landed in between
+            // an earlier look-up may have ended in the meantime
             if let Some(found) = cached().filter(|_| !fresh) {
                 return Ok(Some(found));
             }
@@ -125,7 +125,7 @@ impl Flights {
     }
 }
 
-/// Ends a flight, also if a look-up panics: nobody waits for ever.
+/// Ends a flight, even if the look-up panics, so that no caller waits forever.
 struct Landing<'f> {
     flights: &'f Flights,
     wanted: &'f Wanted,
@@ -135,7 +135,7 @@ struct Landing<'f> {
 
 impl Landing<'_> {
     fn end(self, result: Result<RegionLocations>) -> Result<RegionLocations> {
-        // set before who waits is woken, which dropping this does
+        // set before the waiting callers are notified, on drop
         let _ = self.flight.set(result.clone());
         result
     }
@@ -145,7 +145,7 @@ impl Drop for Landing<'_> {
     fn drop(&mut self) {
         let _ = self.flight.set(Err(Error::timed_out("locate a region")));
         let mut state = self.flights.lock();
-        // a later look-up may have taken its place
+        // a later look-up may have replaced it
         if state.flights.get(self.wanted).is_some_and(|flight| Arc::ptr_eq(flight, self.flight)) {
             state.flights.remove(self.wanted);
         }
@@ -273,7 +273,7 @@ mod tests {
     }
 }
 
-/// Every order of steps: `RUSTFLAGS="--cfg loom" cargo test --release --lib flights`.
+/// Checks all interleavings: `RUSTFLAGS="--cfg loom" cargo test --release --lib flights`.
 #[cfg(all(test, loom))]
 mod loom_tests {
     use super::*;

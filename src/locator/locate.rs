@@ -16,19 +16,21 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-/// Tells which region has a row of a table, and which server has the region. Safe to share between threads.
+/// Finds the region that contains a row of a table, and the server of the region. Safe to share between
+/// threads.
 ///
-/// What it finds it remembers in a [`MetaCache`]; what that does not know it looks up in the [`Catalog`], of which a
-/// [`Registry`] knows where it is. Threads that want the same share one look-up. That a place is no longer right is found
-/// out by who uses it, and told by [`on_fault`](Self::on_fault).
+/// Results are kept in a [`MetaCache`]. On a miss, the region is looked up in the [`Catalog`], whose location
+/// comes from a [`Registry`]. Threads with the same request share one look-up. Callers that find a location
+/// outdated report it with [`on_fault`](Self::on_fault).
 ///
-/// Rows of a table belong to regions in the order of bytes; regions have servers in a running cluster, and none on a disk.
+/// Rows of a table belong to regions in byte order. Regions have servers in a running cluster, but not on a
+/// disk.
 pub struct Locator {
     registry: Arc<dyn Registry>,
     catalog: Arc<dyn Catalog>,
     cache: MetaCache,
     flights: Flights,
-    /// Where the catalog is, as far as is known.
+    /// The last known location of the catalog.
     meta: ArcSwapOption<RegionLocations>,
     /// Held while the registry is asked.
     asking: Mutex<()>,
@@ -41,11 +43,11 @@ pub struct Locator {
 
 /// `hbase.client.locate.prefetch.limit`.
 const PREFETCH: usize = 10;
-/// How many rows of the catalog are read at a time, of all those of a table.
+/// The number of catalog rows per request when all rows of a table are read.
 const PAGE: usize = 1000;
 
 impl Locator {
-    /// A locator that asks `catalog`, of which `registry` knows where it is.
+    /// Creates a locator that reads `catalog`, at the location given by `registry`.
     #[must_use]
     pub fn new(registry: Arc<dyn Registry>, catalog: Arc<dyn Catalog>) -> Self {
         Self {
@@ -63,35 +65,36 @@ impl Locator {
         }
     }
 
-    /// How often to try, and how long to wait in between (default: as HBase's client does).
+    /// Sets the number of attempts and the pauses between them (default: those of HBase's client).
     #[must_use]
     pub fn retries(mut self, retries: RetryPolicy) -> Self {
         self.retries = retries;
         self
     }
 
-    /// What to wait by (default: the system's timer).
+    /// Sets the timer for pauses (default: the system's timer).
     #[must_use]
     pub fn timer(mut self, timer: Arc<dyn Timer>) -> Self {
         self.timer = timer;
         self
     }
 
-    /// How many rows of the catalog to read for one that is wanted; the others are remembered (default 10, at least 2).
+    /// Sets how many catalog rows a look-up reads; the additional ones are cached (default 10, at least 2).
     #[must_use]
     pub fn prefetch(mut self, rows: usize) -> Self {
         self.prefetch = rows.max(2);
         self
     }
 
-    /// Whether a region without a server is not found (default: yes). On a disk regions have none, and need none.
+    /// Sets whether regions without a server count as not found (default: yes). On a disk, regions have no
+    /// servers.
     #[must_use]
     pub fn needs_server(mut self, needs: bool) -> Self {
         self.needs_server = needs;
         self
     }
 
-    /// The region that has a row.
+    /// Returns the region that contains a row.
     ///
     /// # Errors
     ///
@@ -99,11 +102,11 @@ impl Locator {
     /// |---|---|
     /// | [`TableNotFound`](ErrorKind::TableNotFound) | the catalog has no region of the table |
     /// | [`TableNotEnabled`](ErrorKind::TableNotEnabled) | the region is offline, and the table disabled |
-    /// | [`RegionNotFound`](ErrorKind::RegionNotFound) | none of its regions has the row, after all attempts |
-    /// | [`RegionOffline`](ErrorKind::RegionOffline) | the region is offline, after all attempts |
-    /// | [`NoServerForRegion`](ErrorKind::NoServerForRegion) | no server has the region, or the catalog, after all attempts |
+    /// | [`RegionNotFound`](ErrorKind::RegionNotFound) | no region contains the row |
+    /// | [`RegionOffline`](ErrorKind::RegionOffline) | the region is offline |
+    /// | [`NoServerForRegion`](ErrorKind::NoServerForRegion) | no server has the region, or the catalog |
     ///
-    /// Or the catalog cannot be read.
+    /// The last three kinds are returned after all attempts. Also fails if the catalog cannot be read.
     #[inline]
     pub fn locate(&self, table: &TableName, row: impl AsRef<[u8]>) -> Result<RegionLocations> {
         let row = row.as_ref();
@@ -113,7 +116,8 @@ impl Locator {
         }
     }
 
-    /// The region that has a row, looked up anew: for who knows that what is remembered is wrong.
+    /// Returns the region that contains a row, bypassing the cache. For callers that found the cached
+    /// location wrong.
     ///
     /// # Errors
     ///
@@ -122,8 +126,8 @@ impl Locator {
         self.locate_position(table, row.as_ref(), Position::At, true, Deadline::NEVER)
     }
 
-    /// The region that has a row, or the rows before or behind it; looked up anew if `reload` says so; by a deadline, or sooner
-    /// if the [`RetryPolicy`] has no more time.
+    /// Returns the region that contains a row, or the row before or after it. `reload` bypasses the cache.
+    /// Ends by the deadline, or earlier if the [`RetryPolicy`] requires.
     ///
     /// # Errors
     ///
@@ -157,7 +161,7 @@ impl Locator {
             {
                 match self.check_enabled(table, deadline) {
                     Err(error) if is_for_good(&error) => return Err(error),
-                    // enabled, or the state cannot be read now: the lookup is tried again
+                    // enabled, or the state cannot be read now: the look-up is retried
                     _ => {}
                 }
             }
@@ -165,11 +169,11 @@ impl Locator {
         })
     }
 
-    /// The catalog's region and its servers.
+    /// Returns the catalog's region and its servers.
     ///
     /// # Errors
     ///
-    /// If the registry does not know, after all attempts.
+    /// If the registry does not know the location, after all attempts.
     pub fn meta_locations(&self, reload: bool, deadline: Deadline) -> Result<RegionLocations> {
         let deadline = deadline.min(self.retries.deadline(self.timer.now()));
         let mut reload = reload;
@@ -180,7 +184,7 @@ impl Locator {
         })
     }
 
-    /// Whether a table is served; none if there is no such table.
+    /// Returns the state of a table; `None` if there is no such table.
     ///
     /// # Errors
     ///
@@ -190,13 +194,13 @@ impl Locator {
         self.retries.retry(&*self.timer, deadline, is_for_good, || self.ask_state(table, deadline))
     }
 
-    /// That a table is served: for who has been told that a region is not.
+    /// Checks that a table is enabled. For callers that were refused a region.
     ///
     /// # Errors
     ///
-    /// If the table is not there ([`TableNotFound`](ErrorKind::TableNotFound)) or disabled
-    /// ([`TableNotEnabled`](ErrorKind::TableNotEnabled)), or its state cannot be read. Not if the catalog keeps no states
-    /// ([`Unsupported`](ErrorKind::Unsupported)): it is one before 2.0.
+    /// If the table does not exist ([`TableNotFound`](ErrorKind::TableNotFound)) or is disabled
+    /// ([`TableNotEnabled`](ErrorKind::TableNotEnabled)), or its state cannot be read. No error if the
+    /// catalog keeps no states ([`Unsupported`](ErrorKind::Unsupported)), as before 2.0.
     pub fn check_enabled(&self, table: &TableName, deadline: Deadline) -> Result<()> {
         match self.ask_state(table, deadline) {
             Ok(None) => Err(table_not_found(table)),
@@ -209,13 +213,13 @@ impl Locator {
         }
     }
 
-    /// All regions of a table that serve rows, in the order of the rows: what the catalog has but the parents of others.
-    /// They are remembered.
+    /// Returns all regions of a table that serve rows, in row order: all rows of the catalog except those of
+    /// split parents. The regions are cached.
     ///
     /// # Errors
     ///
-    /// If there is none ([`TableNotFound`](ErrorKind::TableNotFound)), or the catalog cannot be read; it is corrupt if a row of
-    /// the table is.
+    /// If there is no region ([`TableNotFound`](ErrorKind::TableNotFound)), the catalog cannot be read, or a
+    /// row of the table is corrupt.
     pub fn regions(&self, table: &TableName) -> Result<Vec<CatalogRow>> {
         let deadline = self.retries.deadline(self.timer.now());
         let mut regions: Vec<CatalogRow> = Vec::new();
@@ -238,7 +242,7 @@ impl Locator {
                     regions.push(row);
                 }
             }
-            // the next page begins with the regions that begin where the last one does
+            // the next page repeats the regions with the last start key
             let next =
                 last.and_then(|key| Some(crate::schema::RegionName::parse(&key).ok()?.start_key().to_vec()));
             match next {
@@ -257,8 +261,8 @@ impl Locator {
         Ok(regions)
     }
 
-    /// Remembers regions of a table, from the one on that begins with a key or behind it: for who is about to go through them.
-    /// Answers how many.
+    /// Caches up to `limit` regions of a table, from the first one that begins at or after `start_key`, in
+    /// preparation for a scan. Returns how many.
     ///
     /// # Errors
     ///
@@ -271,13 +275,13 @@ impl Locator {
         Ok(self.remember(table, rows))
     }
 
-    /// Remembers regions that are known to be there, and have no server.
+    /// Caches regions that are known to exist and have no server.
     pub(crate) fn remember_regions(&self, regions: impl IntoIterator<Item = RegionInfo>) {
         let places = regions.into_iter().map(|region| RegionLocations::new(region, []));
         self.cache.insert_all(places, Source::Prefetched);
     }
 
-    /// Takes what was wrong with a place that was used, so that it is not given again.
+    /// Reports a fault of a location that was used, so that it is not returned again.
     pub fn on_fault(&self, used: &RegionLocations, replica_id: u16, fault: &Fault) {
         if used.region().table().is_meta() {
             let is_used = |known: &RegionLocations| known.server() == used.server();
@@ -288,19 +292,19 @@ impl Locator {
         self.cache.on_fault(used, replica_id, fault);
     }
 
-    /// What is remembered.
+    /// Returns the cache.
     #[must_use]
     pub fn cache(&self) -> &MetaCache {
         &self.cache
     }
 
-    /// What knows where the catalog is.
+    /// Returns the registry.
     #[must_use]
     pub fn registry(&self) -> &dyn Registry {
         &*self.registry
     }
 
-    /// How many rows of the catalog were passed over so far because nobody can say what they are.
+    /// Returns how many catalog rows were skipped so far because they are invalid.
     #[must_use]
     pub fn broken_rows(&self) -> u64 {
         self.broken_rows.load(Ordering::Relaxed)
@@ -320,7 +324,7 @@ impl Locator {
         !self.needs_server || found.server().is_some()
     }
 
-    /// Looks a region up in the catalog, once.
+    /// Looks a region up in the catalog, in one attempt.
     fn look_up(&self, wanted: &Wanted, deadline: Deadline) -> Result<RegionLocations> {
         let Wanted { table, row, position } = wanted;
         let mut range = CatalogRange::search(table, row, *position, self.prefetch);
@@ -340,7 +344,7 @@ impl Locator {
                     return Err(table_not_found(table));
                 }
                 if found.is_split_parent() {
-                    continue; // its daughters come before it, but for those that have been merged
+                    continue; // its daughters precede it, unless they were merged
                 }
                 let found = self.check(found.locations().clone(), wanted)?;
                 self.cache.insert(found.clone(), Source::Asked);
@@ -354,7 +358,7 @@ impl Locator {
         Err(if seen { self.no_region(wanted, None) } else { table_not_found(table) })
     }
 
-    /// That what was found is what is wanted, and can be used.
+    /// Checks that the region is the requested one, and usable.
     fn check(&self, found: RegionLocations, wanted: &Wanted) -> Result<RegionLocations> {
         let region = found.region();
         if region.is_offline() {
@@ -387,7 +391,7 @@ impl Locator {
         Error::locating(ErrorKind::RegionNotFound, message)
     }
 
-    /// Remembers rows that were not asked for.
+    /// Caches rows that were read in addition.
     fn remember(&self, table: &TableName, rows: impl IntoIterator<Item = CatalogEntry>) -> usize {
         let found = rows.into_iter().filter_map(|entry| entry.row.ok()).filter(|row| {
             let region = row.region();
@@ -400,7 +404,7 @@ impl Locator {
         count
     }
 
-    /// Rows of the catalog; if it is not where it was, that is forgotten.
+    /// Reads rows of the catalog. On failure, forgets the location of the catalog.
     fn rows(&self, range: &CatalogRange, deadline: Deadline) -> Result<Vec<CatalogEntry>> {
         let meta = self.find_meta(false, deadline)?;
         self.catalog.rows(&meta, range, deadline).inspect_err(|_| self.forget_meta(&meta))
@@ -417,7 +421,7 @@ impl Locator {
             return Ok(known.clone());
         }
         let _asking = unpoisoned(self.asking.lock());
-        // somebody may have asked while we waited
+        // another thread may have asked in the meantime
         if let Some(found) = self.meta.load_full()
             && known.is_none_or(|known| !known.is_same(&found))
         {
@@ -440,7 +444,7 @@ fn table_not_found(table: &TableName) -> Error {
     Error::locating(ErrorKind::TableNotFound, format!("there is no table {table}"))
 }
 
-/// Whether another attempt would end as this one.
+/// Whether a retry cannot change the result.
 fn is_for_good(error: &Error) -> bool {
     !matches!(
         error.kind(),

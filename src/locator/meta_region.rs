@@ -1,4 +1,4 @@
-//! The catalog's own region on a disk (locator.md §5.1).
+//! The catalog's region on a disk (locator.md §5.1).
 
 use super::catalog_row::INFO;
 use super::{Catalog, CatalogEntry, CatalogRange, CatalogRow, RegionLocations, TableState};
@@ -10,8 +10,8 @@ use crate::region::{Region, RegionOptions};
 use crate::schema::{RegionInfo, TableName};
 use std::path::{Path, PathBuf};
 
-/// The catalog, read from its own region, `data/hbase/meta/1588230740` under a root directory, as its files are: what a
-/// running cluster has only in memory is not there.
+/// The catalog, read from the files of its region, `data/hbase/meta/1588230740` under a root directory.
+/// Changes that a running cluster has only in memory are missing.
 #[derive(Clone, Debug)]
 pub struct MetaRegion(Region);
 
@@ -20,7 +20,7 @@ const TABLE: &[u8] = b"table";
 const STATE: &[u8] = b"state";
 
 impl MetaRegion {
-    /// Where the catalog's region is under a root directory.
+    /// Returns the directory of the catalog's region under a root directory.
     #[must_use]
     pub fn path(root: &Path) -> PathBuf {
         root.join("data").join("hbase").join("meta").join(RegionInfo::meta().encoded_name())
@@ -35,7 +35,7 @@ impl MetaRegion {
         options.open(Self::path(root)).map(Self)
     }
 
-    /// The region.
+    /// Returns the region.
     #[must_use]
     pub fn region(&self) -> &Region {
         &self.0

@@ -1,4 +1,4 @@
-//! Which region has a row of a table, and which server has the region (locator.md).
+//! Locating the region that contains a row, and its server (locator.md).
 //!
 //! ```
 //! use hregion::{Locator, TableName};
@@ -15,10 +15,10 @@
 //!
 //! | | |
 //! |---|---|
-//! | [`Locator`] | asks whom it must, and remembers what it is told |
-//! | [`MetaCache`] | what it remembers |
-//! | [`Registry`] | knows where the catalog is: [`RootDir`], [`FixedRegistry`]; `ZooKeeperRegistry` if feature `cluster` is on |
-//! | [`Catalog`] | knows the regions of all tables: [`MetaRegion`], [`RegionDirs`], [`FixedRegistry`] |
+//! | [`Locator`] | finds regions and caches them |
+//! | [`MetaCache`] | the cache |
+//! | [`Registry`] | locates the catalog: [`RootDir`], [`FixedRegistry`], or (`cluster`) `ZooKeeperRegistry` |
+//! | [`Catalog`] | lists the regions of all tables: [`MetaRegion`], [`RegionDirs`], [`FixedRegistry`] |
 //! | [`CatalogRow`] | a row of the catalog, as HBase writes it |
 
 mod cache;

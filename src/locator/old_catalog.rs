@@ -1,17 +1,19 @@
-//! The catalog of two levels before 0.96: `-ROOT-` over `.META.` (locator.md §6; HBase 0.94: `KeyValue.RootComparator`).
+//! The two-level catalog before 0.96: `-ROOT-` over `.META.` (locator.md §6; HBase 0.94:
+//! `KeyValue.RootComparator`).
 //!
-//! Rows of `.META.` are those of today's catalog: [`CatalogRow`](super::CatalogRow) reads them, and they have its order. Rows of
-//! `-ROOT-` are the same once more: each is the name of a region of `.META.`, whose start key is a row of `.META.`.
+//! Rows of `.META.` have the format and the order of today's catalog; [`CatalogRow`](super::CatalogRow)
+//! parses them. Rows of `-ROOT-` have the same format, one level up: each is the name of a region of
+//! `.META.`, whose start key is a row of `.META.`.
 
 use crate::cell::CellOrder;
 use std::cmp::Ordering;
 
-/// What the rows of `-ROOT-` begin with.
+/// The prefix of the rows of `-ROOT-`.
 const META_PREFIX: &[u8] = b".META.,";
 /// Greater than the ids of all regions.
 const NINES: &[u8] = b"99999999999999";
 
-/// Compares rows of `-ROOT-`: by the row of `.META.` that is in them, in its order, then by the id.
+/// Compares rows of `-ROOT-`: by the row of `.META.` in them, in its order, then by the id.
 #[must_use]
 pub fn compare_root_rows(a: &[u8], b: &[u8]) -> Ordering {
     let (Some((a_row, a_id)), Some((b_row, b_id))) = (split(a), split(b)) else {
@@ -20,7 +22,7 @@ pub fn compare_root_rows(a: &[u8], b: &[u8]) -> Ordering {
     CellOrder::Meta.compare_rows(a_row, b_row).then_with(|| a_id.cmp(b_id))
 }
 
-/// The row of `.META.`, and the id of its region; none if there are no two commas.
+/// Returns the row of `.META.`, and the id of its region; `None` if there are not two commas.
 fn split(row: &[u8]) -> Option<(&[u8], &[u8])> {
     let rest = row.strip_prefix(META_PREFIX)?;
     let comma = rest.iter().rposition(|&c| c == b',')?;
@@ -28,7 +30,7 @@ fn split(row: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((row, id.get(1..)?))
 }
 
-/// The key by which `-ROOT-` is searched for the region of `.META.` that has a row: keys nest.
+/// Returns the key to search `-ROOT-` for the region of `.META.` that contains a row: the keys nest.
 #[must_use]
 pub fn nested_key(meta_row: &[u8]) -> Vec<u8> {
     [META_PREFIX, meta_row, b",", NINES].concat()
@@ -47,7 +49,7 @@ mod tests {
             b".META.,t,,1,1",
             b".META.,t,a,1,1",
             b".META.,t,a,1,2",
-            // bytewise it would come before t,a
+            // in byte order it would precede t,a
             b".META.,t,a!,1,1",
             b".META.,t1,,1,1",
         ];

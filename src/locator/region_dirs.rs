@@ -1,4 +1,4 @@
-//! Tables as the directories of their regions, where there is no catalog (locator.md §16.4).
+//! Tables listed by their region directories, without a catalog (locator.md §16.4).
 
 use super::tiling::serving;
 use super::{Catalog, CatalogEntry, CatalogRange, CatalogRow, RegionLocations, TableState};
@@ -10,8 +10,8 @@ use crate::schema::{RegionInfo, TableName};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The regions of tables as their directories say: each has a `.regioninfo`. Regions that were split or merged, of which
-/// younger ones have all rows, are passed over. No region has a server.
+/// The regions of tables according to their directories, each with a `.regioninfo`. Regions that were split
+/// or merged are skipped if younger ones have all their rows. No region has a server.
 #[derive(Clone, Debug)]
 pub struct RegionDirs {
     storage: Arc<dyn Storage>,
@@ -20,9 +20,9 @@ pub struct RegionDirs {
 
 #[derive(Clone, Debug)]
 enum Tables {
-    /// All under a root directory.
+    /// All tables under a root directory.
     Root(PathBuf),
-    /// One, wherever it is.
+    /// One table, at any path.
     One(TableName, PathBuf),
 }
 
@@ -30,23 +30,24 @@ const REGION_INFO: &str = ".regioninfo";
 const REGION_INFO_BYTES: u64 = 1 << 20;
 
 impl RegionDirs {
-    /// The tables under a root directory.
+    /// Lists the tables under a root directory.
     #[must_use]
     pub fn of_root(storage: Arc<dyn Storage>, root: impl Into<PathBuf>) -> Self {
         Self { storage, tables: Tables::Root(root.into()) }
     }
 
-    /// One table, by its directory.
+    /// Lists one table, by its directory.
     #[must_use]
     pub fn of_table(storage: Arc<dyn Storage>, table: TableName, dir: impl Into<PathBuf>) -> Self {
         Self { storage, tables: Tables::One(table, dir.into()) }
     }
 
-    /// The directory of a table; none if it does not exist. Under a root it is `data/namespace/table`, or `table` before 0.96.
+    /// Returns the directory of a table; `None` if it does not exist. Under a root, it is
+    /// `data/namespace/table`, or `table` before 0.96.
     ///
     /// # Errors
     ///
-    /// If the system does not say whether there is such a directory: without permission, for one.
+    /// If the check for the directory fails, for example for missing permissions.
     pub fn table_dir(&self, table: &TableName) -> Result<Option<PathBuf>> {
         let root = match &self.tables {
             Tables::One(name, dir) => return Ok((name == table).then(|| dir.clone())),
@@ -61,7 +62,7 @@ impl RegionDirs {
         Ok((is_default && dir_exists(&*self.storage, &old)?).then_some(old))
     }
 
-    /// The regions that the directories in a table's directory are of, parents too.
+    /// Returns the regions with directories in a table's directory, including parents.
     pub(crate) fn regions_in(&self, dir: &Path, table: &TableName) -> Result<Vec<(PathBuf, RegionInfo)>> {
         let regions = read_regions(&*self.storage, dir)?;
         match regions.iter().find(|(_, region)| region.table() != table) {
@@ -73,14 +74,14 @@ impl RegionDirs {
         }
     }
 
-    /// The table that a directory is of, by the first of its regions; none if there is no region in it.
+    /// Returns the table of a directory, by its first region; `None` if it has no region.
     pub(crate) fn table_in(storage: &dyn Storage, dir: &Path) -> Result<Option<TableName>> {
         let regions = read_regions(storage, dir)?;
         Ok(regions.first().map(|(_, region)| region.table().clone()))
     }
 }
 
-/// Whether a directory exists. Fails if the system does not say.
+/// Whether a directory exists. Fails if the check fails.
 pub(super) fn dir_exists(storage: &dyn Storage, dir: &Path) -> Result<bool> {
     match storage.list_dir(dir) {
         Ok(_) => Ok(true),
@@ -89,7 +90,8 @@ pub(super) fn dir_exists(storage: &dyn Storage, dir: &Path) -> Result<bool> {
     }
 }
 
-/// The regions that the directories in a table's directory are of, parents too, in the order of the directories' names.
+/// Returns the regions with directories in a table's directory, including parents, in the order of the
+/// directory names.
 fn read_regions(storage: &dyn Storage, table: &Path) -> Result<Vec<(PathBuf, RegionInfo)>> {
     let entries = storage.list_dir(table).map_err(|error| Error::io("list", table, error))?;
     let mut regions = Vec::new();
@@ -98,7 +100,7 @@ fn read_regions(storage: &dyn Storage, table: &Path) -> Result<Vec<(PathBuf, Reg
         let dir = table.join(&entry.name);
         let path = dir.join(REGION_INFO);
         let bytes = match read_file(storage, &path, REGION_INFO_BYTES) {
-            // it is being made, or is no region's
+            // it is being created, or is not a region
             Err(error) if error.is_not_found() => continue,
             read => read?,
         };

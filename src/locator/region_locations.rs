@@ -5,34 +5,34 @@ use crate::schema::RegionInfo;
 use std::fmt;
 use std::sync::Arc;
 
-/// A region, and for each of its copies the server that has it, as far as is known. Cheap to clone.
+/// A region with the known server of each of its copies. Cheap to clone.
 ///
-/// What it says was right once. A region that has moved since is found out by asking the server.
+/// A location may be outdated: that a region has moved is noticed when the server is asked.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RegionLocations(Arc<Inner>);
 
 #[derive(PartialEq, Eq)]
 struct Inner {
     region: RegionInfo,
-    /// By replica id; the first is the one that is written to.
+    /// By replica id; the first is the primary copy, which takes writes.
     replicas: Box<[Replica]>,
 }
 
-/// Where a copy of a region is.
+/// The location of a copy of a region.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replica {
-    /// The server; none if the copy has not been assigned, or not yet been opened.
+    /// The server; `None` if the copy has not been assigned, or not been opened yet.
     pub server: Option<ServerName>,
-    /// The sequence id at which it was opened there: of two locations the one with the greater is newer. [`NO_SEQ_NUM`] if it
-    /// is unknown.
+    /// The sequence id at which the copy was opened there: of two locations, the one with the greater number
+    /// is newer. [`NO_SEQ_NUM`] if unknown.
     pub seq_num: i64,
 }
 
-/// The sequence number of a location that has none (HBase: `HConstants.NO_SEQNUM`).
+/// The sequence number of a location without one (HBase: `HConstants.NO_SEQNUM`).
 pub const NO_SEQ_NUM: i64 = -1;
 
 impl Replica {
-    /// A copy that no server is known to have.
+    /// A copy without a known server.
     pub const UNKNOWN: Self = Self { server: None, seq_num: NO_SEQ_NUM };
 
     /// A copy that a server opened at a sequence id.
@@ -43,7 +43,8 @@ impl Replica {
 }
 
 impl RegionLocations {
-    /// A region and its copies by replica id, the one that is written to first. Without any, that one is unknown.
+    /// Builds the locations of a region from its copies by replica id, the primary one first. Without copies,
+    /// the primary's location is unknown.
     #[must_use]
     pub fn new(region: RegionInfo, replicas: impl Into<Vec<Replica>>) -> Self {
         let mut replicas: Vec<Replica> = replicas.into();
@@ -53,25 +54,25 @@ impl RegionLocations {
         Self(Arc::new(Inner { region, replicas: replicas.into() }))
     }
 
-    /// The region.
+    /// Returns the region.
     #[must_use]
     pub fn region(&self) -> &RegionInfo {
         &self.0.region
     }
 
-    /// The copies by replica id; there is at least the one that is written to.
+    /// Returns the copies by replica id; there is at least the primary one.
     #[must_use]
     pub fn replicas(&self) -> &[Replica] {
         &self.0.replicas
     }
 
-    /// The server of the copy that is written to.
+    /// Returns the server of the primary copy.
     #[must_use]
     pub fn server(&self) -> Option<&ServerName> {
         self.0.replicas.first()?.server.as_ref()
     }
 
-    /// The sequence id at which that server opened it, or [`NO_SEQ_NUM`].
+    /// Returns the sequence id at which that server opened the primary copy, or [`NO_SEQ_NUM`].
     #[must_use]
     pub fn seq_num(&self) -> i64 {
         self.0.replicas.first().map_or(NO_SEQ_NUM, |replica| replica.seq_num)

@@ -1,13 +1,13 @@
-//! What the catalog says of a region's assignment (locator.md §5.2; HBase: `RegionState.State`).
+//! The state of a region's assignment in the catalog (locator.md §5.2; HBase: `RegionState.State`).
 
 use crate::error::Corruption;
 use std::fmt;
 
-/// How far the assignment of a region has come.
+/// The state of a region's assignment.
 ///
-/// Clients of HBase locate whatever it says: a region that was closed still has the server that had it last.
+/// HBase's clients locate regions in any state: a closed region still has its last server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs, reason = "the names say it")]
+#[allow(missing_docs, reason = "the names are HBase's and self-explanatory")]
 pub enum RegionState {
     Offline,
     Opening,
@@ -23,13 +23,13 @@ pub enum RegionState {
     SplittingNew,
     MergingNew,
     AbnormallyClosed,
-    /// Of HBase 1.x.
+    /// In HBase 1.x.
     PendingOpen,
-    /// Of HBase 1.x.
+    /// In HBase 1.x.
     PendingClose,
 }
 
-/// All states, by HBase's names.
+/// All states, with HBase's names.
 const NAMES: [(RegionState, &str); 16] = [
     (RegionState::Offline, "OFFLINE"),
     (RegionState::Opening, "OPENING"),
@@ -50,13 +50,13 @@ const NAMES: [(RegionState, &str); 16] = [
 ];
 
 impl RegionState {
-    /// Reads the value of `info:state`.
+    /// Parses the value of `info:state`.
     pub(crate) fn parse(name: &[u8]) -> Result<Self, Corruption> {
         let found = NAMES.iter().find(|(_, known)| known.as_bytes() == name);
         found.map(|(state, _)| *state).ok_or_else(|| Corruption::unknown_name("state of a region", name))
     }
 
-    /// HBase's name of it.
+    /// Returns HBase's name of the state.
     #[must_use]
     pub fn name(self) -> &'static str {
         NAMES.iter().find(|(state, _)| *state == self).map_or("", |(_, name)| name)

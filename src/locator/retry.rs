@@ -1,11 +1,11 @@
-//! When to try again (locator.md §11.6; HBase: `ConnectionUtils.getPauseTime`, `RETRY_BACKOFF`).
+//! Retries (locator.md §11.6; HBase: `ConnectionUtils.getPauseTime`, `RETRY_BACKOFF`).
 
 use crate::clock::{Deadline, Timer};
 use crate::error::{Error, Result};
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
-/// How often to try, and how long to wait in between. The defaults are those of HBase 2.x.
+/// The number of attempts and the pauses between them. The defaults are those of HBase 2.x.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
     pause: Duration,
@@ -13,9 +13,10 @@ pub struct RetryPolicy {
     operation_timeout: Duration,
 }
 
-/// By how much the pause is multiplied, after each attempt but the last.
+/// The multiples of the pause, by attempt; the last one repeats.
 const BACKOFF: [u32; 13] = [1, 2, 3, 5, 10, 20, 40, 100, 100, 100, 100, 200, 200];
-/// Up to one part in so many is added, so that those who failed together do not come back together.
+/// Up to one part in this many is added to a pause, so that clients that failed together do not retry
+/// together.
 const JITTER: u32 = 100;
 
 impl Default for RetryPolicy {
@@ -25,34 +26,34 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// One attempt: for what will not be otherwise later.
+    /// One attempt, if the result cannot change.
     #[must_use]
     pub fn once() -> Self {
         Self { attempts: 1, ..Self::default() }
     }
 
-    /// The first pause, of which the others are multiples (`hbase.client.pause`, 100 ms).
+    /// Sets the first pause, of which the others are multiples (`hbase.client.pause`, 100 ms).
     #[must_use]
     pub fn pause(mut self, pause: Duration) -> Self {
         self.pause = pause;
         self
     }
 
-    /// How often to try (`hbase.client.retries.number` + 1, 16); once at least.
+    /// Sets the number of attempts (`hbase.client.retries.number` + 1, 16); at least one.
     #[must_use]
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts.max(1);
         self
     }
 
-    /// How long all of it may take (`hbase.client.operation.timeout`, 20 minutes).
+    /// Sets the time limit for the whole operation (`hbase.client.operation.timeout`, 20 minutes).
     #[must_use]
     pub fn operation_timeout(mut self, timeout: Duration) -> Self {
         self.operation_timeout = timeout;
         self
     }
 
-    /// The pause after an attempt, counted from 1, without what chance adds.
+    /// Returns the pause after an attempt, counted from 1, without jitter.
     #[must_use]
     pub fn pause_after(&self, attempt: u32) -> Duration {
         let at = usize::try_from(attempt.saturating_sub(1)).unwrap_or(usize::MAX);
@@ -60,12 +61,13 @@ impl RetryPolicy {
         self.pause.saturating_mul(BACKOFF.get(at.min(last)).copied().unwrap_or(1))
     }
 
-    /// By when an operation that begins now is to be done.
+    /// Returns the deadline of an operation that begins at `now`.
     pub(crate) fn deadline(&self, now: Instant) -> Deadline {
         now.checked_add(self.operation_timeout).map_or(Deadline::NEVER, Deadline::at)
     }
 
-    /// Tries until it succeeds, fails for good, or there is no attempt or no time left; says how often it tried then.
+    /// Retries until success, a permanent error, or the end of attempts or time; the error then has the
+    /// number of attempts.
     pub(crate) fn retry<T>(
         &self,
         timer: &dyn Timer,
@@ -80,7 +82,7 @@ impl RetryPolicy {
                 Err(error) if !is_for_good(&error) => error,
                 done => return done,
             };
-            // a pause is cut so that there is time for one more attempt
+            // pauses are shortened to leave time for one more attempt
             let left = deadline.left_at(timer.now()).saturating_sub(Duration::from_millis(1));
             if attempts >= self.attempts || left.is_zero() {
                 return Err(if attempts > 1 { error.after_attempts(attempts) } else { error });
@@ -91,7 +93,7 @@ impl RetryPolicy {
 
     fn with_jitter(&self, attempt: u32) -> Duration {
         let pause = self.pause_after(attempt);
-        // a hash with keys of its own is chance enough, and needs no generator
+        // a randomly keyed hash is sufficiently random, without a generator
         let chance = u32::try_from(RandomState::new().hash_one(attempt) % 1000).unwrap_or(0);
         pause.saturating_add(pause / JITTER * chance / 1000)
     }
@@ -103,7 +105,7 @@ mod tests {
     use crate::error::ErrorKind;
     use std::sync::Mutex;
 
-    /// Remembers the pauses; its time goes on only by them.
+    /// Records the pauses; its clock advances only by them.
     #[derive(Debug)]
     struct FakeTimer(Instant, Mutex<Vec<Duration>>);
 
@@ -117,7 +119,7 @@ mod tests {
         }
     }
 
-    /// The pauses of an operation that fails `failures` times, and what came of it.
+    /// Returns the pauses of an operation that fails `failures` times, and its result.
     fn pauses(policy: &RetryPolicy, failures: u32) -> (Vec<Duration>, Result<u32>) {
         let timer = FakeTimer(Instant::now(), Mutex::default());
         let mut tries = 0;
@@ -158,7 +160,7 @@ mod tests {
         let policy = RetryPolicy::default().operation_timeout(Duration::from_millis(1000));
         let (pauses, result) = pauses(&policy, u32::MAX);
         assert!(result.is_err());
-        // 100, 200, 300, then what is left
+        // 100, 200, 300, then the remaining time
         assert_eq!(pauses.len(), 4);
         assert!(pauses.iter().sum::<Duration>() < Duration::from_millis(1000));
     }

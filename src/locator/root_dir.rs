@@ -10,7 +10,7 @@ use crate::schema::RegionInfo;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A root directory that HBase left, which has its catalog on the disk; no server has any of it.
+/// A root directory of HBase, with its catalog on the disk and without servers.
 #[derive(Clone, Debug)]
 pub struct RootDir {
     storage: Arc<dyn Storage>,
@@ -24,23 +24,23 @@ const CLUSTER_ID_BYTES: u64 = 4096;
 const OLD_CATALOG: &str = ".META.";
 
 impl RootDir {
-    /// A root directory of the local file system.
+    /// A root directory in the local file system.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self::with_storage(Arc::new(LocalStorage), path)
     }
 
-    /// A root directory, wherever files are.
+    /// A root directory in the given storage.
     #[must_use]
     pub fn with_storage(storage: Arc<dyn Storage>, path: impl Into<PathBuf>) -> Self {
         Self { storage, path: path.into() }
     }
 
-    /// What knows the regions: the catalog's own region, if it is there, else the directories of regions.
+    /// Returns the catalog: its own region if it exists, otherwise the region directories.
     ///
     /// # Errors
     ///
-    /// If there is a catalog that cannot be read, or the system does not say whether there is one.
+    /// If the catalog cannot be read, or the check for it fails.
     pub fn catalog(&self) -> Result<Arc<dyn Catalog>> {
         if dir_exists(&*self.storage, &MetaRegion::path(&self.path))? {
             let options = Region::options().storage(Arc::clone(&self.storage));
@@ -58,14 +58,15 @@ impl RootDir {
 }
 
 impl Locator {
-    /// A locator of the tables under a root directory: by the catalog's own region, if it is there, else by the directories of
-    /// regions. Nothing changes meanwhile, so that it tries once.
+    /// Opens a locator for the tables under a root directory, by the catalog's region if it exists, otherwise
+    /// by the region directories. It does not retry, because nothing changes in between.
     ///
-    /// With a catalog, regions have the servers that it says, be they running or not. Those without are found, too.
+    /// With a catalog, regions have the servers recorded there, whether they are running or not. Regions
+    /// without a server are found, too.
     ///
     /// # Errors
     ///
-    /// If there is no such directory, or a catalog in it that cannot be read.
+    /// If there is no such directory, or its catalog cannot be read.
     pub fn open(root: impl AsRef<Path>) -> Result<Self> {
         let root = RootDir::new(root.as_ref());
         let catalog = root.catalog()?;
@@ -92,7 +93,7 @@ impl Registry for RootDir {
     }
 }
 
-/// `PBUF` and a message whose first field is the id; or, in the oldest releases, the id as text.
+/// Parses `PBUF` and a message whose first field is the id or, in the oldest releases, the id as text.
 fn parse_cluster_id(bytes: &[u8]) -> Result<String, Corruption> {
     use crate::proto::wire::{Fields, Value};
     let malformed = Corruption::Malformed("cluster id that is no text");

@@ -1,69 +1,73 @@
-//! The keys by which the catalog is searched (locator.md §4; HBase: `RegionInfo.createRegionName`).
+//! The keys for searching the catalog (locator.md §4; HBase: `RegionInfo.createRegionName`).
 
 use super::cache::has_before;
 use crate::cell::MAX_ROW_LEN;
 use crate::schema::{RegionInfo, TableName};
 
-/// Which region is looked for, by a row.
+/// The position of the requested region relative to a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Position {
-    /// The one that has the row.
+    /// The region that contains the row.
     At,
-    /// The one that has the greatest possible row before it; of an empty row, the last of the table.
+    /// The region that contains the greatest possible row before it; for an empty row, the last region of the
+    /// table.
     Before,
-    /// The one that has the least possible row behind it.
+    /// The region that contains the least possible row after it.
     After,
 }
 
-/// Which rows of the catalog to read, in its own order.
+/// A range of rows of the catalog, in its own order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CatalogRange {
-    /// The table that is looked for.
+    /// The table.
     pub table: TableName,
-    /// The first row to read, or the next there is.
+    /// The first row to read; if it is missing, the next one.
     pub first: Vec<u8>,
-    /// The last row to read, which comes before the first if it is read backward. Both are read.
+    /// The last row to read, inclusive like the first. In a reversed range it sorts before the first.
     pub last: Vec<u8>,
     /// Whether to read backward.
     pub reversed: bool,
-    /// How many rows to read at most.
+    /// Maximum number of rows to read.
     pub limit: usize,
 }
 
-/// Greater than the ids of all regions, of which none has more than 13 digits before the year 2286; and less than all.
+/// Greater than the ids of all regions, which have at most 13 digits before the year 2286; and an id less
+/// than all.
 const NINES: &[u8] = b"99999999999999";
 const ZEROES: &[u8] = b"00000000000000";
-/// What a key has beside the table and the row: two commas and an id.
+/// The length of a key without the table and the row: two commas and an id.
 const KEY_EXTRA: usize = 2 + NINES.len();
 
 impl CatalogRange {
-    /// A search backward for a region; the first of the rows that is not a parent's is its row, if there is one.
+    /// Builds a backward search for a region. The first row found that is not a split parent is its row, if
+    /// it exists.
     #[must_use]
     pub fn search(table: &TableName, row: &[u8], position: Position, limit: usize) -> Self {
         let first = match position {
             Position::At => key(table, row, NINES),
             Position::After => key(table, &[row, &[0]].concat(), NINES),
-            // a row without a comma, behind those of all regions of the table
+            // a row without a comma, after those of all regions of the table
             Position::Before if row.is_empty() => [&table.to_bytes()[..], &[0]].concat(),
             Position::Before => key(table, row, ZEROES),
         };
-        // behind the row of the table's state, and before those of its regions
+        // after the row of the table's state, and before those of its regions
         let last = key(table, b"", b"");
         Self { table: table.clone(), first, last, reversed: true, limit }
     }
 
-    /// The regions of a table from the one on that begins with a key, or the next; an empty key is the first.
+    /// Builds a range of the regions of a table from the first one that begins at or after a key; an empty
+    /// key is the first.
     #[must_use]
     pub fn regions(table: &TableName, start_key: &[u8], limit: usize) -> Self {
         let first = key(table, start_key, if start_key.is_empty() { b"" } else { ZEROES });
-        // a space is less than all that a name may have, so that no other table is between
+        // a space sorts before all characters of table names, so no other table is in the range
         let last = [&table.to_bytes()[..], b" ,,"].concat();
         Self { table: table.clone(), first, last, reversed: false, limit }
     }
 }
 
-/// A key, as a name of a region without a hash. A row that makes it too long for a key is cut: what is left is longer than any
-/// region's start key, and finds the same region.
+/// Builds a key: a region's name without its hash. A row that makes the key too long is truncated: it is
+/// still longer than any region's start key, and finds the same region.
 fn key(table: &TableName, row: &[u8], id: &[u8]) -> Vec<u8> {
     let table = table.to_bytes();
     let room = MAX_ROW_LEN.saturating_sub(table.len() + KEY_EXTRA);
@@ -71,7 +75,7 @@ fn key(table: &TableName, row: &[u8], id: &[u8]) -> Vec<u8> {
 }
 
 impl Position {
-    /// Whether a region is the one that is looked for.
+    /// Whether a region is the requested one.
     #[must_use]
     pub fn is_in(self, region: &RegionInfo, row: &[u8]) -> bool {
         match self {
@@ -90,7 +94,7 @@ mod tests {
 
     const IDS: [i64; 3] = [1_700_000_000_000, 1_000_000_000_000, 9_999_999_999_999];
 
-    /// A table of which all rows are in one region each, by the starts.
+    /// Builds a table whose regions begin at `starts` and contain each row exactly once.
     fn tiling(starts: &std::collections::BTreeSet<Vec<u8>>) -> Vec<RegionInfo> {
         let table = TableName::parse("t").unwrap();
         let starts: Vec<Vec<u8>> =

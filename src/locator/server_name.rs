@@ -4,10 +4,10 @@
 use crate::error::{Corruption, Error, Result};
 use std::fmt;
 
-/// A region server: where it listens, and when it was started.
+/// A region server: its address and its start time.
 ///
-/// A server that was started again is another one, though host and port are the same. Hosts are kept in lower case: they
-/// name the same host in any.
+/// A restarted server is a different one, even with the same host and port. Hosts are stored in lower case,
+/// because host names ignore case.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ServerName {
     host: String,
@@ -15,32 +15,32 @@ pub struct ServerName {
     start_code: i64,
 }
 
-/// The longest name of a host, by the rules of DNS.
+/// Maximum length of a host name in DNS.
 const MAX_HOST_LEN: usize = 255;
 
 impl ServerName {
-    /// The server that was started at `start_code`, in milliseconds.
+    /// Names the server that was started at `start_code`, in milliseconds.
     ///
     /// # Errors
     ///
-    /// If there can be no such host: it is empty, longer than 255 bytes, or has a comma, a space or a control character.
+    /// If the host is invalid: empty, longer than 255 bytes, or with a comma, a space or a control character.
     pub fn new(host: impl Into<String>, port: u16, start_code: i64) -> Result<Self> {
         let host: String = host.into();
         Self::checked(&host, port, start_code)
             .ok_or_else(|| Error::invalid_argument(format!("there can be no host {host:?}")))
     }
 
-    /// Reads a name as it is shown: `host,port,start code`.
+    /// Parses the printed form of a name: `host,port,start code`.
     ///
     /// # Errors
     ///
-    /// If it is none.
+    /// If the text is not of that form.
     pub fn parse(name: &str) -> Result<Self> {
         Self::from_bytes(name.as_bytes())
             .map_err(|_| Error::invalid_argument(format!("{name:?} is not host,port,start code")))
     }
 
-    /// A name as it is shown, in a file or a cell.
+    /// Parses the printed form of a name in a file or a cell.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, Corruption> {
         let parse = || {
             let (address, start_code) = std::str::from_utf8(bytes).ok()?.rsplit_once(',')?;
@@ -50,10 +50,10 @@ impl ServerName {
         parse().ok_or_else(|| Corruption::unknown_name("server", bytes))
     }
 
-    /// A server by its address, `host:port`, as the catalog has it.
+    /// Builds a name from an address, `host:port`, as in the catalog.
     pub(crate) fn from_address(address: &[u8], start_code: i64) -> Result<Self, Corruption> {
         let parse = || {
-            // an address of IPv6 has colons of its own
+            // IPv6 addresses contain colons
             let (host, port) = std::str::from_utf8(address).ok()?.rsplit_once(':')?;
             Self::checked(host, digits(port)?, start_code)
         };
@@ -62,38 +62,38 @@ impl ServerName {
 
     fn checked(host: &str, port: u16, start_code: i64) -> Option<Self> {
         let is_odd = |c: char| c.is_control() || c.is_whitespace() || c == ',';
-        // some letters are longer in lower case
+        // some characters get longer in lower case
         let host = host.to_lowercase();
         let can_be = !host.is_empty() && host.len() <= MAX_HOST_LEN && !host.contains(is_odd);
         can_be.then_some(Self { host, port, start_code })
     }
 
-    /// The host, in lower case.
+    /// Returns the host, in lower case.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The port.
+    /// Returns the port.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// When the server was started, in milliseconds.
+    /// Returns the start time of the server, in milliseconds.
     #[must_use]
     pub fn start_code(&self) -> i64 {
         self.start_code
     }
 }
 
-/// A number of digits alone.
+/// Parses a number of digits only.
 fn digits<N: std::str::FromStr>(text: &str) -> Option<N> {
     text.bytes().all(|c| c.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
 impl fmt::Display for ServerName {
-    /// `host,port,start code`.
+    /// Writes `host,port,start code`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{},{},{}", self.host, self.port, self.start_code)
     }

@@ -1,16 +1,16 @@
-//! Whether a table is served (locator.md §5.4; HBase: `TableState`).
+//! Whether a table is enabled (locator.md §5.4; HBase: `TableState`).
 #![warn(clippy::indexing_slicing)]
 
 use crate::error::Corruption;
 use crate::proto::wire::{Fields, Value};
 use std::fmt;
 
-/// Whether a table is served, or on its way there or away.
+/// Whether a table is served, or changing between enabled and disabled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TableState {
-    /// It is served.
+    /// The table is served.
     Enabled,
-    /// It is not served.
+    /// The table is not served.
     Disabled,
     /// Its regions are being closed.
     Disabling,
@@ -24,11 +24,11 @@ const STATE: u32 = 1;
 impl TableState {
     pub(super) const ALL: [Self; 4] = [Self::Enabled, Self::Disabled, Self::Disabling, Self::Enabling];
 
-    /// Reads the value of `table:state`: a message, without "PBUF" before it.
+    /// Parses the value of `table:state`: a message without a "PBUF" prefix.
     ///
     /// # Errors
     ///
-    /// If it is none, or names no state.
+    /// If it is not such a message, or the state is unknown.
     pub fn parse(message: &[u8]) -> Result<Self, Corruption> {
         let mut state = None;
         for field in Fields::new(message) {
@@ -47,7 +47,7 @@ impl TableState {
         matches!(self, Self::Enabled | Self::Enabling)
     }
 
-    /// HBase's name of it.
+    /// Returns HBase's name of the state.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -74,7 +74,7 @@ mod tests {
         for (number, state) in (0..).zip(TableState::ALL) {
             assert_eq!(TableState::parse(&[8, number]), Ok(state));
         }
-        // fields of later versions are passed over
+        // fields of later versions are ignored
         assert_eq!(TableState::parse(&[8, 1, 0x12, 1, b'x']), Ok(TableState::Disabled));
         for message in [&b""[..], &[8], &[8, 4], &[0x12, 0], &[8, 0xff, 0xff]] {
             assert!(TableState::parse(message).is_err(), "{message:x?}");

@@ -1,36 +1,36 @@
-//! Whether regions have all rows, each once (locator.md §4.4, §16.4; hfile.md §15.4).
+//! Checking that regions cover all rows exactly once (locator.md §4.4, §16.4; hfile.md §15.4).
 
 use crate::binary::Binary;
 use crate::error::{Error, ErrorKind};
 use crate::schema::RegionInfo;
 use bytes::Bytes;
 
-/// Rows of a table, from `start` on to before `end`, that not one region has, but none or several. An empty bound is none.
+/// Rows of a table in [`start`, `end`) that are in no region or in several. An empty bound is unbounded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the same fields in both")]
+#[allow(missing_docs, reason = "both variants have the same fields")]
 pub enum TilingFault {
-    /// No region has them.
+    /// No region contains the rows.
     Hole { start: Bytes, end: Bytes },
-    /// Two or more have them.
+    /// Two or more regions contain the rows.
     Overlap { start: Bytes, end: Bytes },
 }
 
 impl TilingFault {
-    /// Where it begins and ends.
+    /// Returns the start and the end.
     #[must_use]
     pub fn bounds(&self) -> (&[u8], &[u8]) {
         let (Self::Hole { start, end } | Self::Overlap { start, end }) = self;
         (start, end)
     }
 
-    /// Whether any of the rows from `start` on to before `end` is concerned; empty bounds are none.
+    /// Whether the fault affects any of the rows in [`start`, `end`); an empty bound is unbounded.
     #[must_use]
     pub fn touches(&self, start: &[u8], end: &[u8]) -> bool {
         let (own_start, own_end) = self.bounds();
         (end.is_empty() || own_start < end) && (own_end.is_empty() || start < own_end)
     }
 
-    /// This, as an error.
+    /// Converts the fault into an error.
     #[must_use]
     pub fn to_error(&self) -> Error {
         let (start, end) = self.bounds();
@@ -43,10 +43,11 @@ impl TilingFault {
     }
 }
 
-/// What is wrong with regions of one table, given in the order of their start keys; in the order of the rows.
+/// Returns the faults of the regions of one table, in row order. The regions must be in the order of their
+/// start keys.
 pub fn tiling_faults<'r>(regions: impl IntoIterator<Item = &'r RegionInfo>) -> Vec<TilingFault> {
     let mut faults = Vec::new();
-    // where the regions so far end; none behind one without an end
+    // the end of the rows covered so far; `None` is unbounded
     let mut covered: Option<&[u8]> = Some(&[]);
     for region in regions {
         let (start, end) = (region.start_key(), region.end_key());
@@ -75,12 +76,12 @@ pub fn tiling_faults<'r>(regions: impl IntoIterator<Item = &'r RegionInfo>) -> V
     faults
 }
 
-/// The regions that serve rows, in the order of the rows. Those that were split or merged stay on the disk for a while: they
-/// serve none, as younger ones have all of their rows.
+/// Returns the regions that serve rows, in row order. Regions that were split or merged stay on the disk for
+/// a while; they are left out once younger regions contain all of their rows.
 #[must_use]
 pub fn serving(mut regions: Vec<RegionInfo>) -> Vec<RegionInfo> {
     regions.sort_by(|a, b| (a.start_key(), a.region_id()).cmp(&(b.start_key(), b.region_id())));
-    // up to each region, where the one that ends last does: so that those that end before a region need no look
+    // for each region, the greatest end up to it, to skip the regions that end before a given one
     let mut last_end = End(&[]);
     let ends: Vec<End<'_>> = regions
         .iter()
@@ -104,7 +105,7 @@ pub fn serving(mut regions: Vec<RegionInfo>) -> Vec<RegionInfo> {
     regions
 }
 
-/// Whether regions, in the order of their start keys, have all the rows of another.
+/// Whether `regions`, in the order of their start keys, contain all rows of `region`.
 fn covers<'r>(regions: impl Iterator<Item = &'r RegionInfo>, region: &RegionInfo) -> bool {
     let mut covered = region.start_key();
     for other in regions {
@@ -119,7 +120,7 @@ fn covers<'r>(regions: impl Iterator<Item = &'r RegionInfo>, region: &RegionInfo
     false
 }
 
-/// The end of a region; an empty one is behind all others.
+/// The end of a region; an empty end is the greatest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct End<'k>(&'k [u8]);
 
@@ -233,7 +234,7 @@ mod tests {
                 };
                 prop_assert_eq!(touching(|f| matches!(f, TilingFault::Hole { .. })), count(&serving) == 0);
                 prop_assert_eq!(touching(|f| matches!(f, TilingFault::Overlap { .. })), count(&serving) > 1);
-                // the youngest region of each row is one that serves
+                // the youngest region of each row is one that serves rows
                 let youngest = |regions: &[RegionInfo]| {
                     regions.iter().filter(|region| region.contains(row)).map(RegionInfo::region_id).max()
                 };

@@ -1,5 +1,5 @@
-//! Filters as clients send them to servers: protocol buffers (HBase: `ProtobufUtil.toFilter`, and `toByteArray` and
-//! `parseFrom` of each filter and comparator).
+//! Filters as protocol buffers, as clients send them to servers (HBase: `ProtobufUtil.toFilter`, and
+//! `toByteArray` and `parseFrom` of each filter and comparator).
 //!
 //! | file | what it does |
 //! |---|---|

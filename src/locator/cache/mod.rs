@@ -1,4 +1,4 @@
-//! What is known of where regions are (locator.md §12; HBase: `MetaCache`).
+//! A cache of region locations (locator.md §12; HBase: `MetaCache`).
 
 mod region_map;
 mod sorted;
@@ -14,12 +14,13 @@ use std::sync::{Arc, Mutex};
 
 /// The locations of regions, by table and start key.
 ///
-/// A look-up takes no lock, allocates nothing, and is not held up by others nor by changes: those put a new value in place of
-/// the one that is read, one after the other for each table. The catalog's own region is not in it.
+/// A look-up takes no lock, allocates nothing, and is not blocked by other look-ups or by changes. A change
+/// replaces the value that look-ups read; the changes of each table are serialized. The catalog's own region
+/// is not in the cache.
 #[derive(Default)]
 pub struct MetaCache {
     tables: ArcSwap<BTreeMap<TableName, Arc<TableRegions>>>,
-    /// Held while a table is added or taken away.
+    /// Held while a table is added or removed.
     changing: Mutex<()>,
 }
 
@@ -30,30 +31,31 @@ struct TableRegions {
     changing: Mutex<()>,
 }
 
-/// Where a location comes from, and so how far it is to be trusted.
+/// The origin of a location, which determines its precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// The catalog was asked for it just now: it takes the place of whatever is known.
+    /// The location was looked up in the catalog just now: it replaces any known one.
     Asked,
-    /// It came along with another: it takes no younger region's place.
+    /// The location was read along with another: it does not replace a younger region.
     Prefetched,
 }
 
 impl MetaCache {
-    /// A cache that knows nothing.
+    /// Creates an empty cache.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The region that has a row, if it is known.
+    /// Returns the region that contains a row, if it is known.
     #[inline]
     #[must_use]
     pub fn get(&self, table: &TableName, row: &[u8]) -> Option<RegionLocations> {
         self.regions(table)?.find(row).cloned()
     }
 
-    /// The region that has the greatest possible row that is less than `row`, if it is known; the last one for an empty row.
+    /// Returns the region that contains the greatest possible row less than `row`, if it is known; for an
+    /// empty row, the last region.
     #[must_use]
     pub fn get_before(&self, table: &TableName, row: &[u8]) -> Option<RegionLocations> {
         let map = self.regions(table)?;
@@ -61,19 +63,19 @@ impl MetaCache {
         found.filter(|found| has_before(found.region(), row)).cloned()
     }
 
-    /// All regions of a table that are known, in the order of their start keys.
+    /// Returns all known regions of a table, in the order of their start keys.
     #[must_use]
     pub fn regions_of(&self, table: &TableName) -> Vec<RegionLocations> {
         self.regions(table).map_or_else(Vec::new, |map| map.iter().cloned().collect())
     }
 
-    /// How many regions of a table are known.
+    /// Returns the number of known regions of a table.
     #[must_use]
     pub fn len(&self, table: &TableName) -> usize {
         self.regions(table).map_or(0, |map| map.len())
     }
 
-    /// Whether nothing is known of a table.
+    /// Whether no region of a table is known.
     #[must_use]
     pub fn is_empty(&self, table: &TableName) -> bool {
         self.len(table) == 0
@@ -83,15 +85,16 @@ impl MetaCache {
         self.tables.load().get(table).map(|regions| regions.map.load())
     }
 
-    /// Takes what has been learned of a region (locator.md §12.3).
+    /// Adds a region's locations (locator.md §12.3).
     ///
-    /// Of the same region, each copy's newer location stays, by sequence number; of two with the same number the one that comes.
-    /// Another region of the same start key makes way, and so do regions that begin within it.
+    /// If the region is known, the newer location of each copy is kept, by sequence number; of equal numbers,
+    /// the added one. Another region with the same start key is removed, and so are regions that begin within
+    /// the added one.
     pub fn insert(&self, locations: RegionLocations, source: Source) {
         self.insert_all([locations], source);
     }
 
-    /// Takes what has been learned of regions, in one change for each run of regions of one table.
+    /// Adds the locations of several regions, with one change for each run of regions of one table.
     pub fn insert_all(&self, locations: impl IntoIterator<Item = RegionLocations>, source: Source) {
         let mut locations = locations.into_iter().peekable();
         while let Some(first) = locations.next() {
@@ -105,8 +108,8 @@ impl MetaCache {
         }
     }
 
-    /// Takes what was wrong with a location that was used (locator.md §10, §12.4). Nothing changes if what is known by now is
-    /// newer than what was used.
+    /// Updates the cache after a fault of a location that was used (locator.md §10, §12.4). Nothing changes
+    /// if the cached location is newer than the one used.
     pub fn on_fault(&self, used: &RegionLocations, replica_id: u16, fault: &Fault) {
         if let Fault::ServerGone = fault {
             if let Some(server) = replica(used, replica_id).server.as_ref() {
@@ -120,7 +123,7 @@ impl MetaCache {
         self.change_known(used.region(), |known| {
             let (was, is) = (replica(used, replica_id), replica(known, replica_id));
             match fault {
-                // who sent us away knows better than we, whatever the numbers say
+                // the server that redirects is authoritative, whatever the sequence numbers
                 Fault::RegionMoved { server, seq_num }
                     if is.server == was.server || seq_num.is_some_and(|number| number > is.seq_num) =>
                 {
@@ -134,12 +137,12 @@ impl MetaCache {
         });
     }
 
-    /// Forgets a region.
+    /// Removes a region.
     pub fn remove_region(&self, region: &RegionInfo) {
         self.change_known(region, |_| None);
     }
 
-    /// Forgets the region that has a row.
+    /// Removes the region that contains a row.
     pub fn remove_row(&self, table: &TableName, row: &[u8]) {
         self.change_if_there(table, |map| {
             if let Some(start) = map.find(row).map(|found| found.region().start_key_bytes().clone()) {
@@ -148,7 +151,7 @@ impl MetaCache {
         });
     }
 
-    /// Forgets a table.
+    /// Removes the regions of a table.
     pub fn clear_table(&self, table: &TableName) {
         let _changing = unpoisoned(self.changing.lock());
         if self.tables.load().contains_key(table) {
@@ -158,7 +161,7 @@ impl MetaCache {
         }
     }
 
-    /// Forgets that a server has any region. Another that was started at the same address is another server.
+    /// Removes a server from all locations. A server restarted at the same address is a different server.
     pub fn clear_server(&self, server: &ServerName) {
         let is_on = |replica: &Replica| replica.server.as_ref() == Some(server);
         for table in self.tables.load().keys() {
@@ -174,13 +177,14 @@ impl MetaCache {
         }
     }
 
-    /// Forgets everything.
+    /// Removes everything.
     pub fn clear(&self) {
         let _changing = unpoisoned(self.changing.lock());
         self.tables.store(Arc::default());
     }
 
-    /// Changes the location of a region that is known, if it is this very region; none forgets it.
+    /// Changes the location of a region if this very region is cached; if `change` returns `None`, removes
+    /// it.
     fn change_known(
         &self,
         region: &RegionInfo,
@@ -237,7 +241,7 @@ fn insert(map: &mut RegionMap, new: RegionLocations, source: Source) {
     let within = map.starts_within(start, end);
     if source == Source::Prefetched {
         let is_younger = |known: &RegionLocations| known.region().region_id() > new.region().region_id();
-        // one that begins before it and has its first row, or one that begins within it
+        // the region that contains its first row, and the regions that begin within it
         let around = map.find(start);
         if around.is_some_and(is_younger) || within.iter().filter_map(|start| map.get(start)).any(is_younger)
         {
@@ -248,12 +252,12 @@ fn insert(map: &mut RegionMap, new: RegionLocations, source: Source) {
         Some(known) if is_same(known.region(), new.region()) => newer(known, &new),
         _ => new,
     };
-    // a region that begins within this one would hide it from rows behind its own end
+    // a region that begins within this one would hide it from the rows after that region's end
     within.iter().for_each(|start| map.remove(start));
     map.insert(new);
 }
 
-/// Two locations of one region as one: of each copy the newer.
+/// Merges two locations of one region: for each copy, the newer one.
 fn newer(known: &RegionLocations, new: &RegionLocations) -> RegionLocations {
     let replicas = (0..).zip(new.replicas()).map(|(id, new)| {
         let known = replica(known, id);
@@ -262,12 +266,13 @@ fn newer(known: &RegionLocations, new: &RegionLocations) -> RegionLocations {
     RegionLocations::new(new.region().clone(), replicas.collect::<Vec<_>>())
 }
 
-/// Whether it is the same region, wherever it ends and whatever has become of it.
+/// Whether both are the same region, whatever their end keys and flags.
 fn is_same(a: &RegionInfo, b: &RegionInfo) -> bool {
     a.region_id() == b.region_id() && a.start_key() == b.start_key() && a.table() == b.table()
 }
 
-/// Whether the region has the greatest possible row before `row`; an empty row is the end of the table.
+/// Whether the region contains the greatest possible row less than `row`; an empty row is the end of the
+/// table.
 pub(super) fn has_before(region: &RegionInfo, row: &[u8]) -> bool {
     let (start, end) = (region.start_key(), region.end_key());
     if row.is_empty() { end.is_empty() } else { start < row && (end.is_empty() || end >= row) }
@@ -285,7 +290,7 @@ fn with_replica(locations: &RegionLocations, id: u16, replica: Replica) -> Regio
     RegionLocations::new(locations.region().clone(), replicas)
 }
 
-/// The locations without that of a copy; none if no copy is left that has a server.
+/// Removes the location of a copy; `None` if no other copy has a server.
 fn without_replica(locations: &RegionLocations, id: u16) -> Option<RegionLocations> {
     let left = with_replica(locations, id, Replica::UNKNOWN);
     left.replicas().iter().any(|replica| replica.server.is_some()).then_some(left)

@@ -1,22 +1,22 @@
-//! The regions of a table by their start keys, as one value that is cheap to copy and change.
+//! The regions of a table by start key, as a value that is cheap to copy and change.
 
 use super::sorted::{Keyed, Sorted};
 use crate::locator::RegionLocations;
 use bytes::Bytes;
 use std::sync::Arc;
 
-/// Regions by start key, in chunks that copies of the map share for as long as they stay as they are: a change copies the list of
-/// chunks and one of them.
+/// Regions by start key, in chunks. Copies of the map share unchanged chunks: a change copies the list of
+/// chunks and one chunk.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RegionMap {
-    /// None of them is empty.
+    /// No chunk is empty.
     chunks: Sorted<Arc<Chunk>>,
     len: usize,
 }
 
 type Chunk = Sorted<RegionLocations>;
 
-/// How many regions a chunk has at most. Changes copy a chunk and the list of chunks, so that neither should be long.
+/// Maximum number of regions per chunk. Changes copy a chunk and the list of chunks, so both should be short.
 const CHUNK: usize = 256;
 
 impl Keyed for RegionLocations {
@@ -46,30 +46,30 @@ impl RegionMap {
         self.len
     }
 
-    /// The region that has a row.
+    /// Returns the region that contains a row.
     #[inline]
     pub(super) fn find(&self, row: &[u8]) -> Option<&RegionLocations> {
-        // it is in the last chunk that begins at or before the row
+        // it can only be in the last chunk that begins at or before the row
         self.chunks.find(row)?.find(row)
     }
 
-    /// The region with the greatest start key that is not greater than `row`; or, not inclusive, that is less.
+    /// Returns the region with the greatest start key less than `row`, or equal to it if `inclusive`.
     pub(super) fn floor(&self, row: &[u8], inclusive: bool) -> Option<&RegionLocations> {
         let chunk = self.chunks.get(self.chunks.count_to(row, inclusive).checked_sub(1)?)?;
         chunk.get(chunk.count_to(row, inclusive).checked_sub(1)?)
     }
 
-    /// The region with the greatest start key.
+    /// Returns the region with the greatest start key.
     pub(super) fn last(&self) -> Option<&RegionLocations> {
         self.chunks.last()?.last()
     }
 
-    /// The region with this start key.
+    /// Returns the region with this start key.
     pub(super) fn get(&self, start: &[u8]) -> Option<&RegionLocations> {
         self.floor(start, true).filter(|found| found.key() == start)
     }
 
-    /// The first region with a start key greater than `row`.
+    /// Returns the first region with a start key greater than `row`.
     fn higher(&self, row: &[u8]) -> Option<&RegionLocations> {
         let at = self.chunks.count_to(row, true);
         if let Some(chunk) = at.checked_sub(1).and_then(|at| self.chunks.get(at))
@@ -80,12 +80,12 @@ impl RegionMap {
         self.chunks.get(at)?.get(0)
     }
 
-    /// All regions, in the order of their start keys.
+    /// Iterates over all regions, in the order of their start keys.
     pub(super) fn iter(&self) -> impl Iterator<Item = &RegionLocations> {
         self.chunks.iter().flat_map(|chunk| chunk.iter())
     }
 
-    /// Puts a region where its start key belongs, in place of the one that has it.
+    /// Inserts a region, replacing the one with the same start key.
     pub(super) fn insert(&mut self, region: RegionLocations) {
         let at = self.chunks.count_to(region.key(), true).saturating_sub(1);
         let Some(chunk) = self.chunks.get(at) else {
@@ -97,7 +97,7 @@ impl RegionMap {
         };
         let place = chunk.count_to(region.key(), false);
         let is_known = chunk.get(place).is_some_and(|known| known.key() == region.key());
-        // a chunk that begins anew is a new thing among the others
+        // a chunk with a new first key must be updated in the list of chunks
         let is_first = place == 0 && !is_known;
         let mut behind = None;
         let Some(chunk) = self.chunks.get_mut(at).map(Arc::make_mut) else { return };
@@ -118,7 +118,7 @@ impl RegionMap {
         }
     }
 
-    /// Takes the region with this start key away.
+    /// Removes the region with this start key.
     pub(super) fn remove(&mut self, start: &[u8]) {
         let Some(at) = self.chunks.count_to(start, true).checked_sub(1) else { return };
         let Some(chunk) = self.chunks.get_mut(at) else { return };
@@ -136,14 +136,14 @@ impl RegionMap {
         }
     }
 
-    /// Takes notice that a chunk begins elsewhere than it did.
+    /// Updates the list of chunks after the first key of a chunk changed.
     fn refresh(&mut self, at: usize) {
         if let Some(chunk) = self.chunks.get(at).map(Arc::clone) {
             self.chunks.replace(at, chunk);
         }
     }
 
-    /// Changes regions: `change` answers what is to be in place of each, or that it is to go.
+    /// Maps each region; `change` returns the replacement, or `None` to remove the region.
     pub(super) fn filter_map(
         &self,
         mut change: impl FnMut(&RegionLocations) -> Option<RegionLocations>,
@@ -154,7 +154,8 @@ impl RegionMap {
         })
     }
 
-    /// The start keys of the regions that begin behind `start` and before `end`, which is empty for no bound.
+    /// Returns the start keys of the regions that begin after `start` and before `end`; an empty `end` is
+    /// unbounded.
     pub(super) fn starts_within(&self, start: &[u8], end: &[u8]) -> Vec<Bytes> {
         let mut found: Vec<Bytes> = Vec::new();
         let mut at = start;

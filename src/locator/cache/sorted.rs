@@ -1,21 +1,22 @@
-//! Things in the order of their keys, searched by the keys' first bytes.
+//! A sorted list, searched by key prefixes.
 
 use crate::cell::prefix;
 
-/// What has a key, and a range that begins with it.
+/// An item with a key, which begins its range.
 pub(super) trait Keyed {
     /// The key.
     fn key(&self) -> &[u8];
 
-    /// Before which key the range ends; empty if it has no end.
+    /// The exclusive end of the range; empty if it has no end.
     fn end(&self) -> &[u8];
 }
 
-/// Things in the order of their keys.
+/// Items sorted by key.
 ///
-/// Each lies beside two numbers, of its key and of its end: the eight bytes behind what all keys begin with but an empty one. A search looks at
-/// those, which lie in one piece of memory, and at keys, each somewhere else, only where numbers are equal. With 100,000 regions
-/// memory is what a look-up waits for.
+/// Each item is stored with two numbers, for its key and its end: the eight bytes after the common prefix of
+/// all non-empty keys. A search compares the numbers, which are contiguous in memory, and reads a key, which
+/// is allocated separately, only if the numbers are equal. With 100,000 regions, memory latency dominates a
+/// look-up.
 #[derive(Clone, Debug)]
 pub(super) struct Sorted<T> {
     common: Common,
@@ -29,7 +30,7 @@ struct Entry<T> {
     item: T,
 }
 
-/// What all keys but an empty one begin with, or the first bytes of it.
+/// The common prefix of all non-empty keys, or its first bytes.
 #[derive(Clone, Copy, Debug, Default)]
 struct Common {
     len: u8,
@@ -52,7 +53,7 @@ impl Common {
         self.bytes.get(..usize::from(self.len)).unwrap_or_default()
     }
 
-    /// The number of an end: where the keys do not go, it is behind all of them.
+    /// Returns the number of an end. An end without the common prefix is greater than all keys.
     fn end_number(&self, end: &[u8]) -> u64 {
         if end.starts_with(self.as_bytes()) && !end.is_empty() {
             prefix(end, usize::from(self.len))
@@ -94,12 +95,12 @@ impl<T: Keyed> Sorted<T> {
         self.entries.iter().map(|entry| &entry.item)
     }
 
-    /// For changes that leave the key and the end as they are.
+    /// Returns an item for changes that do not affect its key or its end.
     pub(super) fn get_mut(&mut self, at: usize) -> Option<&mut T> {
         self.entries.get_mut(at).map(|entry| &mut entry.item)
     }
 
-    /// How many keys are less than `row`, or not greater than it.
+    /// Returns the number of keys less than `row`, or equal to it if `inclusive`.
     #[inline]
     pub(super) fn count_to(&self, row: &[u8], inclusive: bool) -> usize {
         let common = self.common.as_bytes();
@@ -119,7 +120,7 @@ impl<T: Keyed> Sorted<T> {
         if rest.first().is_none_or(|entry| entry.prefix != number) {
             return count;
         }
-        // few keys have one number, as a rule
+        // usually few keys have the same number
         let is_before = |entry: &Entry<T>| {
             let key = entry.item.key();
             entry.prefix == number && (key < row || inclusive && key == row)
@@ -127,7 +128,7 @@ impl<T: Keyed> Sorted<T> {
         count + rest.partition_point(is_before)
     }
 
-    /// The thing whose range has a row.
+    /// Returns the item whose range contains a row.
     #[inline]
     pub(super) fn find(&self, row: &[u8]) -> Option<&T> {
         let common = self.common.as_bytes();
@@ -140,7 +141,7 @@ impl<T: Keyed> Sorted<T> {
         (number < found.end || is_before_end(&found.item, row)).then_some(&found.item)
     }
 
-    /// Puts a thing in its place, which must be `at`.
+    /// Inserts an item at its sorted position, which must be `at`.
     pub(super) fn insert(&mut self, at: usize, item: T) {
         let key = item.key();
         if self.entries.len() == usize::from(self.begins_empty()) {
@@ -157,13 +158,13 @@ impl<T: Keyed> Sorted<T> {
         self.entries.remove(at);
     }
 
-    /// Puts another thing in the place of one, between the same neighbours.
+    /// Replaces an item; the new one must sort between the same neighbours.
     pub(super) fn replace(&mut self, at: usize, item: T) {
         self.remove(at);
         self.insert(at, item);
     }
 
-    /// Takes the things from `at` on away.
+    /// Removes and returns the items from `at`.
     pub(super) fn split_off(&mut self, at: usize) -> Self {
         let mut behind = Self { common: Common::default(), entries: self.entries.split_off(at) };
         behind.find_common();
@@ -171,13 +172,13 @@ impl<T: Keyed> Sorted<T> {
         behind
     }
 
-    /// Whether the first key is empty, as that of a table's first region is. It is the only one that does not begin with what
-    /// the others have in common.
+    /// Whether the first key is empty, like that of a table's first region. It is the only key that may lack
+    /// the common prefix.
     fn begins_empty(&self) -> bool {
         self.get(0).is_some_and(|first| first.key().is_empty())
     }
 
-    /// What the first and the last begin with, all do.
+    /// Recomputes the common prefix: that of the first and the last key is shared by all keys between.
     fn find_common(&mut self) {
         let first = self.entries.get(usize::from(self.begins_empty()));
         if let (Some(first), Some(last)) = (first, self.entries.last()) {

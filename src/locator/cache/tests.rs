@@ -1,9 +1,9 @@
-//! The cache against a list that is gone through from its start.
+//! The cache, compared with a linear search in a list.
 
 use super::*;
 use bytes::Bytes;
 
-/// What the cache is to do, by a list of all that is known of a table.
+/// Reference implementation: a list of all known regions of a table.
 #[derive(Default)]
 struct Naive(Vec<RegionLocations>);
 
@@ -86,7 +86,7 @@ struct Truth {
 impl Truth {
     fn row(&mut self) -> Bytes {
         let row = format!("row-{:04}", self.rng.below(2_000));
-        // keys that begin with others, and that do not begin as the most
+        // some keys are prefixes of others, or lack the common prefix
         match self.rng.below(20) {
             0 => format!("{row}\0").into(),
             1 => row[..self.rng.below(8)].to_owned().into(),
@@ -136,19 +136,19 @@ impl Truth {
     }
 }
 
-/// Goes through `steps` changes and look-ups; answers how many look-ups found something.
+/// Performs `steps` changes and look-ups; returns how many look-ups found a region.
 fn compare(steps: usize, seed: u64) -> usize {
     let table = TableName::parse("ns:t").unwrap();
     let mut truth = Truth { table: table.clone(), regions: Vec::new(), id: 0, rng: Rng(seed) };
     let all = truth.region(b"", b"");
     truth.regions.push(all);
-    // what was right once, and may come late
+    // outdated locations, which may arrive late
     let mut old: Vec<RegionLocations> = truth.regions.clone();
     let (cache, mut naive) = (MetaCache::new(), Naive::default());
     let mut hits = 0;
     for step in 0..steps {
         let row = truth.row();
-        // grows and shrinks in turn, so that there are many regions and few
+        // grows and shrinks alternately, to cover many and few regions
         let grows = step / 20_000 % 2 == 0;
         match truth.rng.below(100) {
             0..12 if grows => truth.split(),
@@ -257,7 +257,7 @@ fn a_merged_region_is_not_hidden_by_what_it_was_made_of() {
     cache.insert(merged.clone(), Source::Asked);
     assert_eq!(cache.regions_of(&table), std::slice::from_ref(&merged));
     assert_eq!(cache.get(&table, b"n"), Some(merged.clone()));
-    // a parent that comes along late takes no place
+    // a parent that arrives late replaces nothing
     cache.insert(on(&region("c", "m", 1), 1, 9), Source::Prefetched);
     assert_eq!(cache.get(&table, b"n"), Some(merged.clone()));
     cache.insert(on(&region("", "c", 1), 1, 9), Source::Prefetched);
@@ -274,7 +274,7 @@ fn a_late_fault_does_not_undo_what_another_has_found() {
     assert_eq!(cache.get(&table, b"a"), Some(new.clone()), "the greater sequence number wins");
     cache.on_fault(&old, 0, &Fault::NotServingRegion);
     assert_eq!(cache.get(&table, b"a"), Some(new.clone()));
-    // who sends away is believed, even with a smaller number
+    // a redirect is followed even if its sequence number is smaller
     let moved = Fault::RegionMoved { server: ServerName::new("h", 1, 3).unwrap(), seq_num: Some(2) };
     cache.on_fault(&old, 0, &moved);
     assert_eq!(cache.get(&table, b"a"), Some(new.clone()));

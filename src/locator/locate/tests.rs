@@ -1,4 +1,4 @@
-//! Look-ups in catalogs that tests write, and change while they are read.
+//! Look-ups in catalogs that the tests write and change in between.
 
 use super::*;
 use crate::locator::{FixedRegistry, Replica, ServerName};
@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicUsize;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A catalog in memory, which counts how often it is asked.
+/// A catalog in memory that counts requests.
 #[derive(Debug, Default)]
 struct Fake {
     entries: Mutex<Vec<CatalogEntry>>,
@@ -35,7 +35,7 @@ impl Catalog for Fake {
     }
 }
 
-/// A timer that does not wait, but counts.
+/// A timer that records pauses instead of waiting.
 #[derive(Debug)]
 struct NoWait(Instant, Mutex<Vec<Duration>>);
 
@@ -122,7 +122,7 @@ fn what_has_been_found_is_not_looked_up_again() {
             .collect(),
     );
     assert_eq!((setting.start("20"), setting.scans()), ("20".to_owned(), 1));
-    // those before came along
+    // the preceding regions were prefetched
     assert_eq!((setting.start("11zz"), setting.start("19"), setting.scans()), ("11".into(), "19".into(), 0));
     assert_eq!((setting.start("21"), setting.scans()), ("21".to_owned(), 1));
     assert_eq!(setting.locator.warm(&setting.table, b"22", 3).unwrap(), 3);
@@ -149,7 +149,7 @@ fn a_split_is_followed() {
     let setting = setting(vec![on(parent.clone(), 1)]);
     assert_eq!(setting.start("x"), "");
     let used = setting.locator.locate(&setting.table, "x").unwrap();
-    // daughters that nobody has yet
+    // daughters that are not assigned yet
     setting.set(vec![on(parent.marked(true, true), 1), nowhere(a.clone()), nowhere(b.clone())]);
     assert_eq!(setting.start("x"), "", "nobody has said that it is wrong");
     setting.locator.on_fault(&used, 0, &Fault::NotServingRegion);
@@ -162,7 +162,7 @@ fn a_split_is_followed() {
     assert_eq!((setting.start("x"), setting.start("a")), ("m".into(), String::new()));
     assert_eq!(setting.locator.locate(&setting.table, "a").unwrap().region(), &a);
     assert_eq!(setting.locator.regions(&setting.table).unwrap().len(), 2, "without the parent");
-    // the daughters merged away, the parent's row still there
+    // the daughters are merged, the parent's row still exists
     setting.locator.cache().clear();
     setting.set(vec![on(parent.marked(true, true), 1), on(region("", "", ID + 2), 3)]);
     assert_eq!(setting.locator.locate(&setting.table, "x").unwrap().region().region_id(), ID + 2);
@@ -175,7 +175,7 @@ fn a_hole_is_an_error_after_a_few_attempts_and_not_a_loop() {
     assert_eq!(error.kind(), ErrorKind::RegionNotFound);
     assert!(error.message().contains("[, c)"), "{error}");
     assert_eq!((setting.scans(), setting.pauses()), (4, 3));
-    // the daughters of a parent are not there yet
+    // the daughters of a parent do not exist yet
     setting.set(vec![on(region("", "", ID).marked(true, true), 1)]);
     assert_eq!(setting.fails_with("d"), ErrorKind::RegionNotFound);
 }
@@ -212,7 +212,7 @@ fn rows_that_say_nothing_are_passed_over_and_counted() {
     assert_eq!((setting.start("x"), setting.locator.broken_rows()), (String::new(), 1));
     assert_eq!(setting.locator.regions(&setting.table).unwrap_err().kind(), ErrorKind::Corrupt);
     setting.locator.cache().clear();
-    // more parents than a page has rows
+    // more parents than rows per page
     let parents = (0..35).map(|i| on(region("", "", ID + i).marked(true, true), 1));
     setting.set(parents.chain([on(region("", "", ID - 1), 7)]).collect());
     assert_eq!(setting.locator.locate(&setting.table, "x").unwrap().server(), Some(&server(7)));

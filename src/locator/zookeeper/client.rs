@@ -1,4 +1,4 @@
-//! Reading znodes from whichever of ZooKeeper's servers answers.
+//! Reading znodes from any server of ZooKeeper.
 
 use super::connection::{Connection, Failure, patience};
 use super::quorum::{Quorum, check_path};
@@ -12,22 +12,23 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// The pause after none of the servers has answered. They may be about to start again.
+/// The pause after all servers failed. They may be starting.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// How long a session is to live without a word (`zookeeper.session.timeout`). Servers give less, most of them.
+/// The requested session timeout (`zookeeper.session.timeout`). Most servers grant less.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// Reads znodes.
 ///
-/// Every read may be tried again, so it is: on the next server, with a new session, until the deadline. Each server has an
-/// equal share of the time that is left. Threads that read at the same moment do so on connections of their own; one
-/// connection is kept for as long as its session lives.
+/// Reads are idempotent and retried on the next server, with a new session, until the deadline. The servers
+/// get equal shares of the remaining time. Threads that read concurrently use separate connections; one
+/// connection is kept as long as its session lives.
 #[derive(Debug)]
 pub(super) struct Client {
     quorum: Quorum,
     session_timeout: Duration,
-    /// The server to ask next, counted on and on; at first any, so that not all clients ask the same one.
+    /// The next server to ask, modulo their number. Starts at random, so that not all clients ask the same
+    /// server.
     next: AtomicUsize,
     idle: Mutex<Option<Connection>>,
 }
@@ -44,17 +45,17 @@ impl Client {
         *self.idle.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// The data of a znode, or none if there is no such znode.
+    /// Returns the data of a znode; `None` if there is no such znode.
     pub(super) fn data(&self, path: &str, deadline: Deadline) -> Result<Option<Vec<u8>>> {
         self.read(Op::GetData, path, wire::data, deadline)
     }
 
-    /// The names of the znodes below one, or none if there is no such znode.
+    /// Returns the names of the children of a znode; `None` if there is no such znode.
     pub(super) fn children(&self, path: &str, deadline: Deadline) -> Result<Option<Vec<String>>> {
         self.read(Op::GetChildren, path, wire::children, deadline)
     }
 
-    /// Whether there is a znode.
+    /// Whether a znode exists.
     pub(super) fn exists(&self, path: &str, deadline: Deadline) -> Result<bool> {
         self.read(Op::Exists, path, wire::stat, deadline).map(|found| found.is_some())
     }
@@ -70,7 +71,7 @@ impl Client {
         let path = format!("{}{path}", self.quorum.chroot);
         let servers = &self.quorum.servers;
         if let Some(connection) = self.take_idle()
-            // its server may have gone since, which says nothing of the others, nor of itself now
+            // its server may be gone, which implies nothing about the other servers, or about itself now
             && let Ok(read) = self.ask(connection, op, &path, parse, self.share(deadline, servers.len() + 1))
         {
             return Ok(read);
@@ -103,7 +104,7 @@ impl Client {
         Err(Error::invalid_argument("a ZooKeeper without servers"))
     }
 
-    /// Asks on a connection, and keeps it for the next who asks.
+    /// Sends a request on a connection, and keeps the connection for the next one.
     fn ask<T>(
         &self,
         mut connection: Connection,
@@ -114,7 +115,7 @@ impl Client {
     ) -> Result<Option<T>, Failure> {
         let read = connection.ask(op, path, parse, until)?;
         let before = self.lock_idle().replace(connection);
-        // outside of the lock: its session is ended
+        // outside of the lock, because dropping it ends its session
         drop(before);
         Ok(read)
     }
@@ -128,7 +129,7 @@ impl Client {
         unpoisoned(self.idle.lock())
     }
 
-    /// The end of an attempt, if so many are `left` in the time until `deadline`.
+    /// Returns the deadline of an attempt, with `left` attempts until `deadline`.
     fn share(&self, deadline: Deadline, left: usize) -> Deadline {
         let left = u32::try_from(left).unwrap_or(u32::MAX);
         Deadline::after((deadline.left() / left).min(patience(self.session_timeout))).min(deadline)

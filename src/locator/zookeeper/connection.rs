@@ -1,4 +1,4 @@
-//! A connection to one of ZooKeeper's servers, and the session on it.
+//! A connection to a server of ZooKeeper, with a session.
 
 use super::quorum::Server;
 use super::wire::{self, MAX_PACKET, Op, Reply, ServerError};
@@ -9,29 +9,29 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
-/// The time that saying good-bye may take: one that reads lets it go at once.
+/// Maximum time for ending the session; a healthy server takes the packet immediately.
 const FAREWELL: Duration = Duration::from_millis(50);
 
-/// A connection on which one request at a time is answered. The session ends with it.
+/// A connection for one request at a time. The session ends with it.
 #[derive(Debug)]
 pub(super) struct Connection {
     stream: TcpStream,
-    /// For how long a server that says nothing is waited for, and an idle session is trusted to live (as Java's client does).
+    /// How long to wait for a silent server, and how long an idle session is trusted (as in Java's client).
     patience: Duration,
     trusted: Deadline,
     xid: i32,
-    /// Whether a request is under way: of a connection that failed nobody knows what comes next.
+    /// Whether a request is in progress: after a failure, the state of the connection is unknown.
     asking: bool,
 }
 
-/// Why there is nothing to return.
+/// Why there is no result.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// The network failed, or the server took too long.
     System { doing: &'static str, error: io::Error },
-    /// The server sent what is no answer.
+    /// The server sent an invalid answer.
     Bytes(Corruption),
-    /// The server refused.
+    /// The server refused the request.
     Refused(ServerError),
 }
 
@@ -46,17 +46,17 @@ impl Failure {
         move |error| Self::System { doing, error }
     }
 
-    /// Whether no server would ever do better.
+    /// Whether all servers would fail in the same way.
     pub(super) fn is_final(&self) -> bool {
         matches!(self, Self::Refused(error) if error.is_final())
     }
 
-    /// Whether the same server may do better soon.
+    /// Whether a retry on the same server may succeed soon.
     pub(super) fn may_pass(&self) -> bool {
         matches!(self, Self::System { .. } | Self::Refused(_))
     }
 
-    /// This as the last of the failures in the time there was.
+    /// Converts the last failure before the deadline into a timeout.
     pub(super) fn when_time_is_over(self) -> Self {
         let (doing, last) = match self {
             Self::System { ref error, .. } if error.kind() == io::ErrorKind::TimedOut => return self,
@@ -68,7 +68,7 @@ impl Failure {
         Self::System { doing, error: io::Error::new(io::ErrorKind::TimedOut, message) }
     }
 
-    /// This, as an error that names the server and the znode.
+    /// Converts the failure into an error that names the server and the znode.
     pub(super) fn at(self, server: &Server, znode: &str) -> Error {
         let place = format!("{server}{znode}");
         let place = Path::new(&place);
@@ -84,7 +84,7 @@ impl Failure {
 }
 
 impl Connection {
-    /// Connects, and opens a session, by `deadline`.
+    /// Connects and opens a session, by `deadline`.
     pub(super) fn open(server: &Server, timeout: Duration, deadline: Deadline) -> Result<Self, Failure> {
         let addresses = server.addresses(deadline).map_err(Failure::system("look up"))?;
         let stream = connect(&addresses, deadline).map_err(Failure::system("connect"))?;
@@ -95,12 +95,12 @@ impl Connection {
         Ok(Self { stream, patience, trusted, xid: 0, asking: false })
     }
 
-    /// Whether the session may be expected to be there still.
+    /// Whether the session is expected to be alive.
     pub(super) fn is_trusted(&self) -> bool {
         !self.asking && !self.trusted.left().is_zero()
     }
 
-    /// Asks about a znode, and reads the result with `parse`; none if there is no such znode.
+    /// Sends a request about a znode, and parses the result with `parse`; `None` if there is no such znode.
     pub(super) fn ask<T>(
         &mut self,
         op: Op,
@@ -128,22 +128,22 @@ impl Connection {
 }
 
 impl Drop for Connection {
-    /// Ends the session, so that the servers need not remember it.
+    /// Ends the session, so that the servers can forget it.
     fn drop(&mut self) {
         if self.is_trusted() {
             let mut timed = Timed { stream: &self.stream, deadline: Deadline::after(FAREWELL) };
-            // it would end without, only later
+            // without it, the session would end by its timeout
             let _ = timed.write_all(&wire::close(self.xid.wrapping_add(1)));
         }
     }
 }
 
-/// Two thirds of the time that a session lives without a word: what is over by then needs no pings.
+/// Two thirds of the session timeout; shorter idle times need no pings.
 pub(super) fn patience(timeout: Duration) -> Duration {
     timeout / 3 * 2
 }
 
-/// Connects to the first of the addresses that answers; each may take its share of the time.
+/// Connects to the first address that answers; the addresses get equal shares of the remaining time.
 fn connect(addresses: &[SocketAddr], deadline: Deadline) -> io::Result<TcpStream> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
     for (address, left) in addresses.iter().zip((1..=addresses.len()).rev()) {
@@ -153,7 +153,7 @@ fn connect(addresses: &[SocketAddr], deadline: Deadline) -> io::Result<TcpStream
         }
         match TcpStream::connect_timeout(address, share) {
             Ok(stream) => {
-                // requests are small, and waited for
+                // requests are small, and each waits for its answer
                 stream.set_nodelay(true)?;
                 return Ok(stream);
             }
@@ -167,7 +167,7 @@ fn late() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, "no answer in time")
 }
 
-/// A stream on which everything ends by a deadline.
+/// A stream whose operations end by a deadline.
 struct Timed<'a> {
     stream: &'a TcpStream,
     deadline: Deadline,
@@ -178,7 +178,7 @@ impl Timed<'_> {
         self.write_all(packet).map_err(Failure::system("write"))
     }
 
-    /// The next packet. Memory is taken for what has come, not for what is promised.
+    /// Receives the next packet. Allocates for received bytes only, not for the announced length.
     fn receive(&mut self) -> Result<Vec<u8>, Failure> {
         let mut len = [0; 4];
         self.read_exact(&mut len).map_err(Failure::system("read"))?;
@@ -201,7 +201,7 @@ impl Timed<'_> {
     }
 }
 
-/// A time that is over shows as an error that depends on the system.
+/// Maps the system-dependent errors of a timeout to one.
 fn in_time(done: io::Result<usize>) -> io::Result<usize> {
     done.map_err(|error| match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => late(),

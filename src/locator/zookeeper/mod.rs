@@ -1,8 +1,10 @@
-//! A running cluster, by what it tells ZooKeeper (locator.md §7; HBase: `ZKConnectionRegistry`, `ReadOnlyZKClient`).
+//! The ZooKeeper registry of a running cluster (locator.md §7; HBase: `ZKConnectionRegistry`,
+//! `ReadOnlyZKClient`).
 //!
-//! HBase's clients read one znode, or a few; nobody watches, and nothing is written. That takes three requests of ZooKeeper's
-//! protocol, which are here on the standard library's sockets. The clients there are elsewhere do all of it, on an
-//! asynchronous runtime of a hundred packages or on one that has been given up.
+//! HBase's clients read a few znodes, without watches or writes. That takes three requests of ZooKeeper's
+//! protocol, which are implemented here on the standard library's sockets. Existing client crates implement
+//! the whole protocol, on an asynchronous runtime of a hundred packages or on one that is no longer
+//! maintained.
 
 mod client;
 mod connection;
@@ -20,10 +22,10 @@ use std::path::Path;
 use std::time::Duration;
 use znode::{META_REGION_SERVER, MetaRegionServer};
 
-/// Asks ZooKeeper where the catalog is.
+/// Locates the catalog with ZooKeeper.
 ///
-/// Errors name the znode, and the server if it is one of ZooKeeper's. While none of those answers they are asked again and
-/// again, until the deadline.
+/// Errors name the znode, and the ZooKeeper server, if any. If no server answers, requests are retried until
+/// the deadline.
 ///
 /// ```no_run
 /// use hregion::locator::ZooKeeperRegistry;
@@ -44,15 +46,16 @@ pub struct ZooKeeperRegistry {
 }
 
 impl ZooKeeperRegistry {
-    /// The base znode of a cluster that was not told another one (`zookeeper.znode.parent`).
+    /// The default base znode of a cluster (`zookeeper.znode.parent`).
     pub const BASE_ZNODE: &str = "/hbase";
 
-    /// The cluster of a ZooKeeper, `host:port,host:port,…` (`hbase.zookeeper.quorum`), and maybe a path below which all of its
-    /// znodes are. A port that is not given is 2181. Nothing is asked yet.
+    /// Creates a registry for the cluster of a ZooKeeper, `host:port,host:port,…` (`hbase.zookeeper.quorum`),
+    /// optionally followed by a path that contains all of its znodes. The default port is 2181. No connection
+    /// is made yet.
     ///
     /// # Errors
     ///
-    /// If it is no such text.
+    /// If the text is not of that form.
     pub fn new(quorum: &str) -> Result<Self> {
         Ok(Self { client: Client::new(Quorum::parse(quorum)?), base: Self::BASE_ZNODE.to_owned() })
     }
@@ -61,23 +64,22 @@ impl ZooKeeperRegistry {
     ///
     /// # Errors
     ///
-    /// If there can be no such znode.
+    /// If the path is invalid.
     pub fn with_base_znode(mut self, znode: &str) -> Result<Self> {
         check_path(znode)?;
         znode.clone_into(&mut self.base);
         Ok(self)
     }
 
-    /// Sets for how long a session is to live while nobody asks, and with it for how long an answer is waited for at most
-    /// before another server is asked: two thirds of it (`zookeeper.session.timeout`). Default: 90 s. Servers have bounds of
-    /// their own.
+    /// Sets the session timeout (`zookeeper.session.timeout`), 90 s by default. Two thirds of it is the
+    /// maximum time to wait for an answer before another server is asked. Servers may bound it.
     #[must_use]
     pub fn with_session_timeout(mut self, timeout: Duration) -> Self {
         self.client.set_session_timeout(timeout);
         self
     }
 
-    /// Whether the cluster is up, by its own account.
+    /// Whether the cluster is marked as running.
     ///
     /// # Errors
     ///
@@ -86,11 +88,11 @@ impl ZooKeeperRegistry {
         self.client.exists(&self.path("running"), deadline)
     }
 
-    /// The region servers that are alive, in order.
+    /// Returns the live region servers, sorted.
     ///
     /// # Errors
     ///
-    /// If there is no answer, or one that cannot be read.
+    /// If there is no answer, or it cannot be read.
     pub fn region_servers(&self, deadline: Deadline) -> Result<Vec<ServerName>> {
         let path = self.path("rs");
         let names = self.client.children(&path, deadline)?.unwrap_or_default();
@@ -100,12 +102,12 @@ impl ZooKeeperRegistry {
         Ok(servers)
     }
 
-    /// Whether a table is served, as ZooKeeper has it; none if it says nothing of the table. HBase 1.x goes by this. Later
-    /// versions go by the catalog, and keep a copy here (`hbase.mirror.table.state.to.zookeeper`).
+    /// Returns the state of a table in ZooKeeper; `None` if there is none. HBase 1.x uses this state. Later
+    /// versions use the catalog, and keep a copy here (`hbase.mirror.table.state.to.zookeeper`).
     ///
     /// # Errors
     ///
-    /// If there is no answer, or one that cannot be read.
+    /// If there is no answer, or it cannot be read.
     pub fn table_state(&self, table: &TableName, deadline: Deadline) -> Result<Option<TableState>> {
         self.read(&format!("table/{table}"), znode::table_state, deadline)
     }
@@ -114,7 +116,7 @@ impl ZooKeeperRegistry {
         format!("{}/{znode}", self.base)
     }
 
-    /// Reads a znode; none if there is none, or one that says nothing.
+    /// Reads a znode; `None` if it does not exist or has no payload.
     fn read<T>(
         &self,
         znode: &str,
@@ -128,7 +130,7 @@ impl ZooKeeperRegistry {
         }
     }
 
-    /// The copies of the catalog's region that are written down.
+    /// Returns the ids and znodes of the recorded copies of the catalog's region.
     fn replica_ids(&self, deadline: Deadline) -> Result<Vec<(u16, String)>> {
         let Some(names) = self.client.children(&self.base, deadline)? else {
             return Err(no_server(format!(
@@ -151,7 +153,7 @@ impl Registry for ZooKeeperRegistry {
         let mut replicas = Vec::new();
         for (id, name) in self.replica_ids(deadline)? {
             let Some(found) = self.read(&name, MetaRegionServer::parse, deadline)? else { continue };
-            // the one that is written to is asked whatever becomes of it: nobody else knows better
+            // the primary copy is used in any state: there is no better information
             if id == 0 || found.is_open {
                 let known = replicas.len().max(usize::from(id) + 1);
                 replicas.resize(known, Replica::UNKNOWN);

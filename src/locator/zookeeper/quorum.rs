@@ -1,4 +1,4 @@
-//! Where ZooKeeper is: its connect string, `host:port,host:port/chroot`.
+//! ZooKeeper's connect string, `host:port,host:port/chroot`.
 
 use crate::clock::Deadline;
 use crate::error::{Error, Result};
@@ -8,12 +8,12 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::mpsc;
 use std::thread;
 
-/// ZooKeeper's port, where none is given (`hbase.zookeeper.property.clientPort`).
+/// ZooKeeper's default port (`hbase.zookeeper.property.clientPort`).
 const PORT: u16 = 2181;
-/// The most bytes of a path. ZooKeeper's own bound is that of a packet.
+/// Maximum length of a path in bytes. ZooKeeper limits only the packet.
 const MAX_PATH: usize = 64 << 10;
 
-/// The servers of a ZooKeeper, one at least, and the znode below which all paths are.
+/// The servers of a ZooKeeper, at least one, and the znode that contains all paths.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Quorum {
     pub(super) servers: Vec<Server>,
@@ -21,7 +21,7 @@ pub(super) struct Quorum {
     pub(super) chroot: String,
 }
 
-/// One of ZooKeeper's servers.
+/// A server of ZooKeeper.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Server {
     host: String,
@@ -29,7 +29,7 @@ pub(super) struct Server {
 }
 
 impl Quorum {
-    /// Reads a connect string.
+    /// Parses a connect string.
     pub(super) fn parse(text: &str) -> Result<Self> {
         let (servers, chroot) = match text.find('/') {
             Some(slash) => text.split_at(slash),
@@ -50,7 +50,7 @@ impl Quorum {
 }
 
 impl Server {
-    /// Reads `host`, `host:port` or `[address]:port`.
+    /// Parses `host`, `host:port` or `[address]:port`.
     fn parse(text: &str) -> Option<Self> {
         let (host, port) = match text.strip_prefix('[') {
             Some(rest) => {
@@ -73,9 +73,9 @@ impl Server {
         good.then(|| Self { host: host.to_owned(), port })
     }
 
-    /// The addresses of the host, by `deadline`.
+    /// Resolves the addresses of the host, by `deadline`.
     ///
-    /// The system's look-up of names knows no deadline. It has a thread of its own, which outlives one that is late.
+    /// The system's resolver has no deadline. It runs in a separate thread, which continues after a timeout.
     pub(super) fn addresses(&self, deadline: Deadline) -> io::Result<Vec<SocketAddr>> {
         if let Ok(address) = self.host.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(address, self.port)]);
@@ -84,7 +84,7 @@ impl Server {
         let (host, port) = (self.host.clone(), self.port);
         thread::Builder::new().name("hregion-resolve".to_owned()).spawn(move || {
             let found = (host.as_str(), port).to_socket_addrs().map(Vec::from_iter);
-            // nobody may wait any more
+            // the receiver may be gone
             let _ = send.send(found);
         })?;
         receive.recv_timeout(deadline.left()).unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
@@ -100,7 +100,7 @@ impl fmt::Display for Server {
     }
 }
 
-/// Refuses what can be no path of a znode below the root, as ZooKeeper does.
+/// Refuses invalid paths of znodes below the root, as ZooKeeper does.
 pub(super) fn check_path(path: &str) -> Result<()> {
     let is_name = |name: &str| !matches!(name, "" | "." | "..") && !name.chars().any(char::is_control);
     match path.strip_prefix('/') {

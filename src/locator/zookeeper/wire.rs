@@ -1,5 +1,5 @@
-//! ZooKeeper's packets, as far as reading takes (locator.md §7.4): a length, and as many bytes of big-endian integers and
-//! strings.
+//! The part of ZooKeeper's protocol needed for reading (locator.md §7.4). A packet is a length, and that many
+//! bytes of big-endian integers and strings.
 #![warn(clippy::indexing_slicing)]
 
 use crate::coding::Cursor;
@@ -7,14 +7,14 @@ use crate::error::Corruption;
 use std::fmt;
 use std::time::Duration;
 
-/// The most bytes of a packet that is read, those that Java's client takes. A znode has at most 1 MiB.
+/// Maximum size of a received packet, as in Java's client. A znode has at most 1 MiB.
 pub(super) const MAX_PACKET: usize = 4 << 20;
 
-/// There is no such znode.
+/// No such znode.
 const NO_NODE: i32 = -101;
 const NO_AUTH: i32 = -102;
 const AUTH_FAILED: i32 = -115;
-/// Errors by their names.
+/// The errors with their names.
 const ERRORS: [(i32, &str); 10] = [
     (-1, "system error"),
     (-4, "connection loss"),
@@ -29,14 +29,14 @@ const ERRORS: [(i32, &str); 10] = [
 ];
 
 const CLOSE: i32 = -11;
-/// Where others have the number of a request: an event of a watch, the answer to a ping.
+/// In place of a request number: an event of a watch, the answer to a ping.
 const EVENT: i32 = -1;
 const PING: i32 = -2;
 const PASSWORD: usize = 16;
-/// What a server says of a znode beside its data: versions, times, sizes.
+/// The size of a znode's metadata in replies: versions, times, sizes.
 const STAT: usize = 68;
 
-/// A request that reads.
+/// A read request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Op {
     Exists,
@@ -54,23 +54,23 @@ impl Op {
     }
 }
 
-/// Asks for a session of one's own.
+/// Builds the request for a new session.
 pub(super) fn connect(timeout: Duration) -> Vec<u8> {
     let mut body = Vec::new();
-    body.extend_from_slice(&0i32.to_be_bytes()); // version of the protocol
+    body.extend_from_slice(&0i32.to_be_bytes()); // protocol version
     body.extend_from_slice(&0i64.to_be_bytes()); // last transaction seen
     body.extend_from_slice(&i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX).to_be_bytes());
     body.extend_from_slice(&0i64.to_be_bytes()); // no session yet
     put_bytes(&mut body, &[0; PASSWORD]);
-    body.push(0); // not content with a server that has lost the others
+    body.push(0); // not read-only: the server must be connected to the quorum
     framed(&body)
 }
 
-/// For how long a session lives of which the server hears nothing.
+/// Returns the timeout of the session, after which the server ends a silent session.
 ///
 /// # Errors
 ///
-/// If the session has ended already, or the bytes are no answer to [`connect`].
+/// If the session has ended already, or the bytes are not an answer to [`connect`].
 pub(crate) fn session(packet: &[u8]) -> Result<Duration, Corruption> {
     let mut cursor = Cursor::new(packet);
     cursor.i32("version of the protocol")?;
@@ -78,14 +78,14 @@ pub(crate) fn session(packet: &[u8]) -> Result<Duration, Corruption> {
     cursor.i64("id of the session")?;
     let password = cursor.len("length of the session's password")?;
     cursor.take(password, "password of the session")?;
-    // since version 3.4 a flag follows
+    // since version 3.4, a flag follows
     match u64::try_from(timeout) {
         Ok(millis @ 1..) => Ok(Duration::from_millis(millis)),
         _ => Err(Corruption::out_of_range("timeout of the session", timeout.into(), 1, i32::MAX.into())),
     }
 }
 
-/// Asks about a znode. No watch is left on it.
+/// Builds a request about a znode, without a watch.
 pub(super) fn request(xid: i32, op: Op, path: &str) -> Vec<u8> {
     let mut body = [xid.to_be_bytes(), op.code().to_be_bytes()].concat();
     put_bytes(&mut body, path.as_bytes());
@@ -93,17 +93,17 @@ pub(super) fn request(xid: i32, op: Op, path: &str) -> Vec<u8> {
     framed(&body)
 }
 
-/// Ends the session.
+/// Builds the request that ends the session.
 pub(super) fn close(xid: i32) -> Vec<u8> {
     framed(&[xid.to_be_bytes(), CLOSE.to_be_bytes()].concat())
 }
 
-/// What a packet of the server is.
+/// A packet of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reply<'a> {
-    /// None to a request.
+    /// Not an answer to a request.
     Unasked,
-    /// What was asked for.
+    /// The result of the request.
     Result(&'a [u8]),
     /// There is no such znode.
     NoNode,
@@ -111,12 +111,12 @@ pub(crate) enum Reply<'a> {
     Error(ServerError),
 }
 
-/// An error that a server reports, by ZooKeeper's number.
+/// An error reported by a server, by ZooKeeper's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ServerError(i32);
 
 impl ServerError {
-    /// Whether any server would say so, at any time.
+    /// Whether any server would report the error, at any time.
     pub(super) fn is_final(self) -> bool {
         matches!(self.0, NO_AUTH | AUTH_FAILED)
     }
@@ -132,7 +132,7 @@ impl fmt::Display for ServerError {
     }
 }
 
-/// Reads the packet that may be the answer to request `xid`.
+/// Parses a packet that may be the answer to request `xid`.
 pub(crate) fn reply(xid: i32, packet: &[u8]) -> Result<Reply<'_>, Corruption> {
     let mut cursor = Cursor::new(packet);
     let found = cursor.i32("number of the request")?;
@@ -151,14 +151,14 @@ pub(crate) fn reply(xid: i32, packet: &[u8]) -> Result<Reply<'_>, Corruption> {
     }
 }
 
-/// The result of [`Op::Exists`].
+/// Parses the result of [`Op::Exists`].
 pub(crate) fn stat(result: &[u8]) -> Result<(), Corruption> {
     let mut cursor = Cursor::new(result);
     cursor.take(STAT, "state of the znode")?;
     cursor.finish("bytes behind the state of the znode")
 }
 
-/// The result of [`Op::GetData`]. A znode without data is one of no bytes.
+/// Parses the result of [`Op::GetData`]. A znode without data is returned as empty.
 pub(crate) fn data(result: &[u8]) -> Result<Vec<u8>, Corruption> {
     let mut cursor = Cursor::new(result);
     let data = match cursor.clone().i32("length of the znode's data")? {
@@ -172,11 +172,11 @@ pub(crate) fn data(result: &[u8]) -> Result<Vec<u8>, Corruption> {
     Ok(data.to_vec())
 }
 
-/// The result of [`Op::GetChildren`]: names, in no order.
+/// Parses the result of [`Op::GetChildren`]: names in any order.
 pub(crate) fn children(result: &[u8]) -> Result<Vec<String>, Corruption> {
     let mut cursor = Cursor::new(result);
     let count = cursor.len("number of children")?;
-    // each has four bytes at least, so that not more are promised than can be
+    // each takes at least four bytes, which bounds the allocation
     let mut names = Vec::with_capacity(count.min(cursor.rest().len() / 4));
     for _ in 0..count {
         let len = cursor.len("length of a child's name")?;
@@ -197,7 +197,7 @@ fn framed(body: &[u8]) -> Vec<u8> {
     [&length(body), body].concat()
 }
 
-/// Paths are checked to be short.
+/// The lengths of paths are checked before.
 fn length(bytes: &[u8]) -> [u8; 4] {
     i32::try_from(bytes.len()).unwrap_or(i32::MAX).to_be_bytes()
 }
@@ -207,7 +207,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// What a server sends in answer to `connect`.
+    /// Builds a server's answer to `connect`.
     fn answered(timeout: i32) -> Vec<u8> {
         let mut packet = Vec::new();
         packet.extend_from_slice(&0i32.to_be_bytes());

@@ -1,11 +1,11 @@
-//! What HBase keeps in its znodes (locator.md §7.2; HBase: `RecoverableZooKeeper`, `ProtobufUtil`).
+//! The contents of HBase's znodes (locator.md §7.2; HBase: `RecoverableZooKeeper`, `ProtobufUtil`).
 //!
 //! ```text
-//! 0xFF | u32 length | who wrote it, in as many bytes | payload
+//! 0xFF | u32 length | name of the writer, of this length | payload
 //! ```
 //!
-//! Data that does not begin with 0xFF is all payload. The payload is "PBUF" and a message; before version 0.96 it was text. A
-//! znode without a payload says as much as none.
+//! Data that does not begin with 0xFF is payload only. The payload is "PBUF" and a message; before version
+//! 0.96 it was text. A znode with an empty payload counts as missing.
 #![warn(clippy::indexing_slicing)]
 
 use crate::coding::Cursor;
@@ -17,23 +17,26 @@ use prost::Message;
 /// The znode of the catalog's region, below the base znode; that of copy `n` ends in `-n`.
 pub(crate) const META_REGION_SERVER: &str = "meta-region-server";
 
-/// How many states HBase 2.6 has, from 0 on, and which of them is that of an open region (`RegionState.State`).
+/// The number of states in HBase 2.6, which begin at 0, and the state of an open region
+/// (`RegionState.State`).
 const STATES: i32 = 16;
 const OPEN: i32 = 3;
-/// The start code of a server that does not tell it, as in version 0.90 (HBase: `ServerName.NON_STARTCODE`).
+/// The start code of a server that does not report one, as in version 0.90 (HBase:
+/// `ServerName.NON_STARTCODE`).
 const NO_START_CODE: i64 = -1;
 const HAS_WRITER: u8 = 0xff;
 
-/// Where a copy of the catalog's region is.
+/// The location of a copy of the catalog's region.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct MetaRegionServer {
     pub(crate) server: ServerName,
-    /// Whether it can be read there. No state, or one of a later version, is taken for this, as by HBase's client.
+    /// Whether the copy is open. A missing state, or one of a later version, counts as open, as in HBase's
+    /// client.
     pub(crate) is_open: bool,
 }
 
 impl MetaRegionServer {
-    /// Reads the data of [`META_REGION_SERVER`], or of a copy's.
+    /// Parses the data of [`META_REGION_SERVER`], or of a copy's znode.
     pub(crate) fn parse(data: &[u8]) -> Result<Option<Self>, Corruption> {
         match payload(data)? {
             Payload::Nothing => Ok(None),
@@ -49,7 +52,7 @@ impl MetaRegionServer {
     }
 }
 
-/// Reads the data of the znode of a master, active or not.
+/// Parses the data of the znode of a master, active or not.
 pub(crate) fn master(data: &[u8]) -> Result<Option<ServerName>, Corruption> {
     match payload(data)? {
         Payload::Nothing => Ok(None),
@@ -62,7 +65,7 @@ pub(crate) fn master(data: &[u8]) -> Result<Option<ServerName>, Corruption> {
     }
 }
 
-/// Reads the data of `hbaseid`.
+/// Parses the data of `hbaseid`.
 pub(crate) fn cluster_id(data: &[u8]) -> Result<Option<String>, Corruption> {
     let id = match payload(data)? {
         Payload::Nothing => return Ok(None),
@@ -72,12 +75,12 @@ pub(crate) fn cluster_id(data: &[u8]) -> Result<Option<String>, Corruption> {
             message::ClusterId::decode(bytes).map_err(|_| malformed)?.cluster_id
         }
     };
-    // any text can be one, but it is a name
+    // arbitrary text would parse; require a plausible name
     let is_name = |id: &String| !id.is_empty() && !id.contains(char::is_control);
     id.filter(is_name).map(Some).ok_or(Corruption::Malformed("cluster id that is no name"))
 }
 
-/// Reads the data of the znode of a table.
+/// Parses the data of the znode of a table.
 pub(crate) fn table_state(data: &[u8]) -> Result<Option<TableState>, Corruption> {
     match payload(data)? {
         Payload::Nothing => Ok(None),
@@ -89,7 +92,7 @@ pub(crate) fn table_state(data: &[u8]) -> Result<Option<TableState>, Corruption>
     }
 }
 
-/// Which copy of the catalog's region a znode is about, by its name; none if it is about another thing.
+/// Returns the copy of the catalog's region that a znode describes, by its name; `None` for other znodes.
 pub(crate) fn replica_id(znode: &str) -> Result<Option<u16>, Corruption> {
     let Some(suffix) = znode.strip_prefix(META_REGION_SERVER) else { return Ok(None) };
     if suffix.is_empty() {
@@ -100,13 +103,13 @@ pub(crate) fn replica_id(znode: &str) -> Result<Option<u16>, Corruption> {
     id.map(Some).ok_or_else(|| Corruption::unknown_name("copy of the catalog", znode.as_bytes()))
 }
 
-/// What HBase put into a znode.
+/// The payload of a znode.
 #[derive(Clone, Copy, Debug)]
 enum Payload<'a> {
     Nothing,
-    /// Of versions before 0.96.
+    /// In versions before 0.96.
     Text(&'a [u8]),
-    /// Without its "PBUF".
+    /// Without the "PBUF" prefix.
     Message(&'a [u8]),
 }
 
@@ -127,7 +130,7 @@ fn payload(data: &[u8]) -> Result<Payload<'_>, Corruption> {
     })
 }
 
-/// `host,port,start code`, or `host:port` as in version 0.90.
+/// Parses `host,port,start code`, or `host:port` as in version 0.90.
 fn server_of_text(text: &[u8]) -> Result<ServerName, Corruption> {
     if text.contains(&b',') {
         ServerName::from_bytes(text)
@@ -227,7 +230,7 @@ mod tests {
     #[test]
     fn other_bytes_are_refused() {
         let good = written(&pbuf(&SERVER));
-        // cut off between two fields it is whole, but without them
+        // truncated between two fields, the data is valid without the later fields
         for len in (1..good.len()).filter(|len| ![25, 52, 54].contains(len)) {
             assert!(MetaRegionServer::parse(&good[..len]).is_err(), "{len}");
         }
