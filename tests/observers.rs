@@ -703,3 +703,25 @@ fn a_view_keeps_no_scan_longer_than_its_scanner() {
     assert_eq!(counted(), 0);
     assert_eq!(view.scan(&scan).unwrap().count(), 2);
 }
+
+/// Refuses to close its region.
+#[derive(Debug)]
+struct Open;
+
+impl RegionObserver for Open {
+    fn pre_close(&self, _: Context<'_, '_>) -> Result<()> {
+        Err(Error::invalid_argument("stays open"))
+    }
+}
+
+#[test]
+fn a_region_that_an_observer_keeps_open_loses_nothing_when_it_is_dropped() {
+    let storage = FaultyStorage::new();
+    let region = open(&storage, &[(0, Arc::new(Open))]).unwrap();
+    region.put(Put::new("r").cell("f", "q", "v")).unwrap();
+    assert!(region.close().unwrap_err().to_string().contains("stays open"));
+    region.put(Put::new("s").cell("f", "q", "v")).unwrap();
+    drop(region);
+    let region = open(&storage, &[]).unwrap();
+    assert_eq!(region.scan(Scan::new()).unwrap().count(), 2);
+}

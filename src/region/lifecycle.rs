@@ -18,11 +18,20 @@ impl Drop for Handle {
             self.0.tell_dropped(unflushed);
         }
         // There is no caller to return an error to. The docs of `Region` describe what is lost then.
-        if let Err(error) = self.0.close() {
+        if let Err(error) = self.0.close(ClosedBy::Drop) {
             self.0.tell_lost(&error);
         }
         self.0.release();
     }
+}
+
+/// What closes a region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ClosedBy {
+    /// [`Region::close`]: an observer can refuse, and the region stays open.
+    Caller,
+    /// The drop of the last handle: an observer that refuses must not lose what is in memory.
+    Drop,
 }
 
 /// The problems of a region at one point in time. See [`Region::health`].
@@ -67,11 +76,11 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// If the memory cannot be flushed: then the region stays open, nothing is lost, and closing can be
-    /// retried. If the region is [poisoned](crate::ErrorKind::Poisoned), or replaced files could not be
+    /// If the memory cannot be flushed, or an [observer](crate::RegionObserver::pre_close) refuses: then the
+    /// region stays open, nothing is lost, and closing can be retried. If the region is [poisoned](crate::ErrorKind::Poisoned), or replaced files could not be
     /// archived: then it is closed.
     pub fn close(&self) -> Result<()> {
-        self.0.close()
+        self.0.close(ClosedBy::Caller)
     }
 
     /// Returns the current problems of the region.
@@ -104,20 +113,23 @@ impl Inner {
         if self.is_closed.load(Ordering::Acquire) { Err(Error::closed()) } else { Ok(()) }
     }
 
-    pub(super) fn close(&self) -> Result<()> {
+    fn close(&self, by: ClosedBy) -> Result<()> {
         let _closing = unpoisoned(self.closing.lock());
         if self.is_closed.load(Ordering::Acquire) {
             return Ok(());
         }
-        self.observe(|observer, context| observer.pre_close(context))?;
+        let observed = self.observe(|observer, context| observer.pre_close(context));
+        if by == ClosedBy::Caller {
+            observed.clone()?;
+        }
         let flushed = self.flush_for_close();
         if flushed.is_err() && self.files.poison().is_none() {
             return flushed;
         }
         let archived = if self.is_writable { self.archive_replaced(None) } else { Ok(()) };
         self.release();
-        self.observe(|observer, context| observer.post_close(context))?;
-        flushed.and(archived)
+        let observed = observed.and(self.observe(|observer, context| observer.post_close(context)));
+        flushed.and(archived).and(observed)
     }
 
     /// Flushes until nothing is in memory, and then refuses writes.
