@@ -228,7 +228,7 @@ pub(crate) fn parse_bytes(text: &str) -> Result<usize, String> {
         "K" | "KB" | "KIB" => 1 << 10,
         "M" | "MB" | "MIB" => 1 << 20,
         "G" | "GB" | "GIB" => 1 << 30,
-        _ => return Err("expected a number of bytes, as 65536, 64K or 1G".into()),
+        _ => return Err("expected a number of bytes, such as 65536, 64K or 1G".into()),
     };
     let count: u64 = digits.parse().map_err(|error| format!("{error}"))?;
     let bytes = count.checked_mul(unit).and_then(|bytes| usize::try_from(bytes).ok());

@@ -211,7 +211,7 @@ fn contains(text: &[u8], part: &str) -> bool {
 
 #[cold]
 fn not_a_long(len: usize) -> Error {
-    Error::invalid_argument(format!("a filter compares with a number of 8 bytes, there are {len}"))
+    Error::invalid_argument(format!("a filter compares 8-byte numbers, found {len} bytes"))
 }
 
 impl fmt::Debug for Comparator {

@@ -49,7 +49,7 @@ impl Decimal {
             (bytes.split_first_chunk(), bytes.get(4), bytes.len() <= MAX_BYTES)
         else {
             return Err(Error::invalid_argument(format!(
-                "a filter compares with a decimal number of 5 to {MAX_BYTES} bytes, there are {}",
+                "a filter compares decimal numbers of 5 to {MAX_BYTES} bytes, found {}",
                 bytes.len()
             )));
         };
