@@ -21,7 +21,7 @@ const TOPICS: &[Topic] = &[
     topic(
         "compact",
         "compact 't'\ncompact 't', 'f'",
-        "flushes, and compacts files of similar size, if there are enough",
+        "flushes, and compacts files that HBase would select, if any",
     ),
     topic(
         "count",
