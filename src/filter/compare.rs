@@ -73,7 +73,7 @@ impl Comparator {
         Self(Kind::BinaryPrefix(prefix.into()))
     }
 
-    /// Compares only the up to `value.len()` bytes from `offset` (HBase: `BinaryComponentComparator`).
+    /// Compares up to `value.len()` bytes, starting at `offset` (HBase: `BinaryComponentComparator`).
     #[must_use]
     pub fn binary_component(value: impl Into<Bytes>, offset: usize) -> Self {
         Self(Kind::BinaryComponent(value.into(), offset))

@@ -13,7 +13,7 @@ const MAX_DIGITS: usize = 1000;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Decimal {
     negative: bool,
-    /// Little-endian words, without leading zero words (that is, none at the end).
+    /// Words, least significant first, without trailing zero words.
     magnitude: Vec<u32>,
     scale: i64,
 }
