@@ -97,7 +97,7 @@ pub(crate) struct FileArgs {
     #[arg(long, value_name = "FILE")]
     master_key_file: Option<PathBuf>,
 
-    /// Maximum size of one block (with a unit such as K, M or G) [default: 1G]
+    /// Maximum size of one block (K, M and G are accepted) [default: 1G]
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     limit_block_bytes: Option<usize>,
 
@@ -170,7 +170,7 @@ impl FileArgs {
 /// Options for reading line-based input.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct LineArgs {
-    /// Maximum length of one line of input (with a unit such as K, M or G) [default: 256M]
+    /// Maximum length of one line of input (K, M and G are accepted) [default: 256M]
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes, help_heading = "Input")]
     limit_line_bytes: Option<usize>,
 }
@@ -228,7 +228,7 @@ pub(crate) fn parse_bytes(text: &str) -> Result<usize, String> {
         "K" | "KB" | "KIB" => 1 << 10,
         "M" | "MB" | "MIB" => 1 << 20,
         "G" | "GB" | "GIB" => 1 << 30,
-        _ => return Err("expected a number of bytes, as 65536, 64K or 1G".into()),
+        _ => return Err("expected a number of bytes, such as 65536, 64K or 1G".into()),
     };
     let count: u64 = digits.parse().map_err(|error| format!("{error}"))?;
     let bytes = count.checked_mul(unit).and_then(|bytes| usize::try_from(bytes).ok());

@@ -36,7 +36,7 @@ fn family(text: &str) -> Result<Family, String> {
     let (name, attributes) = text.split_once(':').unwrap_or((text, ""));
     let pair = |pair: &'_ str| {
         let pair = pair.split_once('=').map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()));
-        pair.ok_or_else(|| "expected ATTRIBUTE=VALUE behind the name and a colon".to_owned())
+        pair.ok_or_else(|| "expected ATTRIBUTE=VALUE after the name and a colon".to_owned())
     };
     let attributes = attributes.split(',').filter(|pair| !pair.trim().is_empty()).map(pair);
     let attributes = attributes.collect::<Result<Vec<_>, _>>()?;

@@ -80,7 +80,7 @@ impl<'p> Lines<'p> {
 
     /// Returns a fault for a failed read: an I/O error, or damaged compressed data.
     fn failed(&self, error: &io::Error) -> Fault {
-        let message = format!("line {}: cannot unpack: {error}", self.number);
+        let message = format!("line {}: cannot decompress: {error}", self.number);
         match error.kind() {
             // errors of the system have an error number
             _ if error.raw_os_error().is_some() => Fault::io("read", self.path, error),

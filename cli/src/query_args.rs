@@ -43,11 +43,11 @@ type Column = (Vec<u8>, Option<Vec<u8>>);
 #[derive(clap::Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Which rows")]
 pub(crate) struct RowArgs {
-    /// The first row [default: the start of the table]
+    /// The first row [default: the first that exists]
     #[arg(long, value_name = "ROW", allow_hyphen_values = true, value_parser = bytes)]
     start: Option<Row>,
 
-    /// The row to stop before [default: the end of the table]
+    /// The row to stop before [default: after the last row]
     #[arg(long, value_name = "ROW", allow_hyphen_values = true, value_parser = bytes)]
     stop: Option<Row>,
 

@@ -52,7 +52,7 @@ pub(crate) fn kind_of(dir: &Path, kind: Option<Kind>) -> Result<Kind, Fault> {
         return Ok(Kind::Family);
     }
     Err(Fault::unsupported(dir, "neither a region nor a table: no .regioninfo, no .tabledesc in it")
-        .with_hint(Some("--as says what it is")))
+        .with_hint(Some("--as gives its kind")))
 }
 
 /// Whether a directory is a region.
@@ -104,7 +104,7 @@ impl Regions {
             Kind::Region => Ok(Self::One(dir.to_owned(), Box::new(options))),
             Kind::Table => Ok(Self::Of(Table::open_dir(dir, options)?)),
             Kind::Hfile | Kind::Family | Kind::Snapshot | Kind::Wal => {
-                let message = "neither a region nor a table, and only those are read so";
+                let message = "neither a region nor a table";
                 Err(Fault::unsupported(dir, message).into())
             }
         }

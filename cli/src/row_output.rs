@@ -29,7 +29,7 @@ impl RowOutput {
     pub(crate) fn begin(format: Option<Format>, out: &mut Output) -> Result<Self, Failure> {
         let put = match format {
             Some(_) if out.is_json() => {
-                return Err(Fault::usage("--format: with --json there is another").into());
+                return Err(Fault::usage("--format: not allowed with --json").into());
             }
             None if out.is_json() => put_json,
             None | Some(Format::Hbase) => put_as_shell,

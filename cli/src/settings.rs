@@ -291,13 +291,13 @@ impl Settings {
                 !store && self.bloom.is_some_and(|bloom| bloom.0.is_some()),
                 "a plain file has no filters",
             ),
-            ("--bulkload", !store && self.bulkload, "a plain file does not say so"),
-            ("--meta-block", store && !self.meta_blocks.is_empty(), "it takes --writer hfile"),
+            ("--bulkload", !store && self.bulkload, "a plain file has no such entry"),
+            ("--meta-block", store && !self.meta_blocks.is_empty(), "it needs --writer hfile"),
             ("--seqid", (self.bulkload || !store) && self.seqid.is_some(), "the file has none"),
-            ("--major", (self.bulkload || !store) && self.major.is_some(), "the file does not say so"),
-            ("--bulkload-time", !self.bulkload && self.bulkload_time.is_some(), "it takes --bulkload"),
-            ("--skip-reset-seqid", !self.bulkload && self.skip_reset_seqid, "it takes --bulkload"),
-            ("--exclude-minor", !self.bulkload && self.exclude_minor, "it takes --bulkload"),
+            ("--major", (self.bulkload || !store) && self.major.is_some(), "the file has no such entry"),
+            ("--bulkload-time", !self.bulkload && self.bulkload_time.is_some(), "it needs --bulkload"),
+            ("--skip-reset-seqid", !self.bulkload && self.skip_reset_seqid, "it needs --bulkload"),
+            ("--exclude-minor", !self.bulkload && self.exclude_minor, "it needs --bulkload"),
         ];
         for (name, _, why) in unused.iter().filter(|(_, unused, _)| *unused) {
             out.warn(&format!("{name} means nothing here: {why}"));
@@ -314,7 +314,7 @@ impl Settings {
             Some(class) if BARE_ZSTD.contains(&class) => Ok(false),
             Some(class) if FRAMED_ZSTD.contains(&class) => Ok(true),
             Some(class) => Err(Fault::usage(format!(
-                "--codec: it is not known whether {class} frames; expected one of {}, {}",
+                "--codec: unknown class {class}; expected one of {}, {}",
                 BARE_ZSTD[0],
                 FRAMED_ZSTD.join(", ")
             ))),
@@ -397,7 +397,7 @@ fn codec_class(text: &str) -> Result<String, String> {
 /// Fails if an HFile would be written to standard output.
 pub(crate) fn check_not_stdout(path: &Path) -> Result<(), Fault> {
     if path.as_os_str() == "-" {
-        return Err(Fault::usage("--out: an HFile cannot go to standard output, it is written aside"));
+        return Err(Fault::usage("--out: an HFile cannot be written to standard output"));
     }
     Ok(())
 }

@@ -73,7 +73,7 @@ impl Comparator {
         Self(Kind::BinaryPrefix(prefix.into()))
     }
 
-    /// Compares only the up to `value.len()` bytes from `offset` (HBase: `BinaryComponentComparator`).
+    /// Compares up to `value.len()` bytes, starting at `offset` (HBase: `BinaryComponentComparator`).
     #[must_use]
     pub fn binary_component(value: impl Into<Bytes>, offset: usize) -> Self {
         Self(Kind::BinaryComponent(value.into(), offset))
@@ -211,7 +211,7 @@ fn contains(text: &[u8], part: &str) -> bool {
 
 #[cold]
 fn not_a_long(len: usize) -> Error {
-    Error::invalid_argument(format!("a filter compares with a number of 8 bytes, there are {len}"))
+    Error::invalid_argument(format!("a filter compares 8-byte numbers, found {len} bytes"))
 }
 
 impl fmt::Debug for Comparator {

@@ -13,7 +13,7 @@ const MAX_DIGITS: usize = 1000;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Decimal {
     negative: bool,
-    /// Little-endian words, without leading zero words (that is, none at the end).
+    /// Words, least significant first, without trailing zero words.
     magnitude: Vec<u32>,
     scale: i64,
 }
@@ -49,7 +49,7 @@ impl Decimal {
             (bytes.split_first_chunk(), bytes.get(4), bytes.len() <= MAX_BYTES)
         else {
             return Err(Error::invalid_argument(format!(
-                "a filter compares with a decimal number of 5 to {MAX_BYTES} bytes, there are {}",
+                "a filter compares decimal numbers of 5 to {MAX_BYTES} bytes, found {}",
                 bytes.len()
             )));
         };

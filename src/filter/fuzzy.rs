@@ -23,7 +23,7 @@ impl FuzzyKey {
         if key.len() != mask.len() || key.len() > MAX_ROW_LEN {
             let (key, mask) = (key.len(), mask.len());
             return Err(Error::invalid_argument(format!(
-                "a fuzzy key of {key} bytes with a mask of {mask}, expected as many of both, {MAX_ROW_LEN} at most"
+                "a fuzzy key of {key} bytes with a mask of {mask}, expected equal lengths, {MAX_ROW_LEN} at most"
             )));
         }
         const PREPARED_FIXED: u8 = 0xff;

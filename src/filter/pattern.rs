@@ -182,7 +182,7 @@ impl<'a> Reader<'a> {
                 '^' => self.place(Place::Beginning),
                 '$' => self.place(Place::End),
                 '*' | '+' | '?' | '{' => {
-                    return Err(self.wrong(&format!("has '{c}' behind nothing to repeat")));
+                    return Err(self.wrong(&format!("has '{c}' with nothing to repeat")));
                 }
                 _ => {
                     self.atom();
@@ -287,7 +287,7 @@ impl<'a> Reader<'a> {
 
     fn name(&mut self) -> Result<&'a str> {
         let Some((name, rest)) = self.rest.split_once('>') else {
-            return Err(self.wrong("has a group whose name does not end"));
+            return Err(self.wrong("has a group name without '>'"));
         };
         let mut chars = name.chars();
         let named =
@@ -327,7 +327,7 @@ impl<'a> Reader<'a> {
                     self.groups.push(outer);
                     return Ok(());
                 }
-                _ => return Err(self.wrong("has a group of a kind that does not exist")),
+                _ => return Err(self.wrong("has an unknown kind of group")),
             }
         }
     }

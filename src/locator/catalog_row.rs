@@ -87,7 +87,7 @@ impl CatalogRow {
         }
         let region = region.ok_or(Corruption::Malformed("row of the catalog without a region info"))?;
         if !RegionName::parse(row.key())?.is_of(&region.replica(0)) {
-            return Err(Corruption::Malformed("region info that is not that of the catalog's row"));
+            return Err(Corruption::Malformed("region info that does not match the catalog's row"));
         }
         // the number of copies follows from the server columns: they are written, empty, before the copies
         // are opened

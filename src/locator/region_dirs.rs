@@ -106,7 +106,7 @@ fn read_regions(storage: &dyn Storage, table: &Path) -> Result<Vec<(PathBuf, Reg
         };
         let region = RegionInfo::parse_file(&bytes).map_err(|corruption| corruption.at(&path, 0))?;
         if is_encoded_name(name) && !region.is_encoded_as(name) {
-            let corruption = Corruption::Malformed("the region info is not that of the directory's name");
+            let corruption = Corruption::Malformed("the region info does not match the directory's name");
             return Err(corruption.at(&path, 0));
         }
         regions.push((dir, region));

@@ -96,7 +96,7 @@ impl Registry for RootDir {
 /// Parses `PBUF` and a message whose first field is the id or, in the oldest releases, the id as text.
 fn parse_cluster_id(bytes: &[u8]) -> Result<String, Corruption> {
     use crate::proto::wire::{Fields, Value};
-    let malformed = Corruption::Malformed("cluster id that is no text");
+    let malformed = Corruption::Malformed("cluster id that is not text");
     let Some(message) = bytes.strip_prefix(crate::proto::MAGIC) else {
         return std::str::from_utf8(bytes).map(|id| id.trim().to_owned()).map_err(|_| malformed);
     };

@@ -27,7 +27,7 @@ impl ServerName {
     pub fn new(host: impl Into<String>, port: u16, start_code: i64) -> Result<Self> {
         let host: String = host.into();
         Self::checked(&host, port, start_code)
-            .ok_or_else(|| Error::invalid_argument(format!("there can be no host {host:?}")))
+            .ok_or_else(|| Error::invalid_argument(format!("invalid host {host:?}")))
     }
 
     /// Parses the printed form of a name: `host,port,start code`.

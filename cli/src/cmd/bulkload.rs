@@ -110,7 +110,7 @@ fn settings(args: &Args) -> Result<Settings, Fault> {
         ("--comparator meta", given.order() != CellOrder::User),
     ];
     if let Some((name, _)) = cannot.iter().find(|(_, given)| *given) {
-        return Err(Fault::usage(format!("{name}: files for a bulk load are not like that")));
+        return Err(Fault::usage(format!("{name}: not supported for bulk-load files")));
     }
     let mut settings = given.clone();
     settings.bulkload = true;
@@ -131,7 +131,7 @@ fn read_splits(path: &Path, limits: &Limits) -> Result<Vec<Vec<u8>>, Fault> {
     splits.sort_unstable();
     match splits.windows(2).find(|pair| pair[0] == pair[1]) {
         None => Ok(splits),
-        Some(pair) => Err(Fault::invalid_file(path, format!("the row {} is there twice", Binary(&pair[0])))),
+        Some(pair) => Err(Fault::invalid_file(path, format!("the row {} is given twice", Binary(&pair[0])))),
     }
 }
 
@@ -190,7 +190,7 @@ impl Load {
         {
             let split = &self.splits[open.region - 1];
             let message = format!(
-                "cell {cell} is out of order: those of the region from {} on have begun",
+                "cell {cell} is out of order: the region that starts at {} was begun already",
                 Binary(split)
             );
             return Err(Failed::Cell(hregion::Error::invalid_argument(message)));
@@ -275,7 +275,7 @@ fn folder(family: &[u8]) -> Result<PathBuf, String> {
         && !family.iter().any(|byte| byte.is_ascii_control() || matches!(byte, b':' | b'/' | b'\\'));
     match std::str::from_utf8(family) {
         Ok(name) if legal => Ok(PathBuf::from(OsStr::new(name))),
-        _ => Err(format!("the family {:?} is no name of a family", Binary(family).to_string())),
+        _ => Err(format!("{:?} is not a valid family name", Binary(family).to_string())),
     }
 }
 

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 /// Compact the files of a region
 ///
-/// Selects files as HBase does, if enough files are of similar size. With --major, compacts all files, which
+/// Selects files as HBase does, if there are enough candidates. With --major, compacts all files, which
 /// removes deleted cells permanently. Replaced files are moved to the archive of HBase's root directory, if
 /// the region is in one. No other process may write to the directory meanwhile. With --json, prints
 /// {"family","files_before","files"} for each family.

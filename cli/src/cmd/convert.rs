@@ -149,7 +149,7 @@ pub(crate) fn common_order(files: &[HFile]) -> Result<CellOrder, Fault> {
         None => Ok(order),
         Some(file) => Err(Fault::invalid_file(
             file.path(),
-            "its cells have another order than those of the files before: only one has the order of hbase:meta",
+            "its cell order differs from that of the files before: only one of them has the order of hbase:meta",
         )),
     }
 }

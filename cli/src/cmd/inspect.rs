@@ -18,8 +18,8 @@ use std::path::PathBuf;
 ///
 /// With --json: one object with the members length, trailer, file_info, encoding, first_key, mid_key,
 /// root_index (the first and last 20 entries if there are more than 40), general_bloom, delete_family_bloom,
-/// and with --blocks blocks. In files without checksums, checksum_type and bytes_per_checksum of blocks are
-/// 0.
+/// and with --blocks blocks. Blocks of files without checksums have 0 as checksum_type and
+/// bytes_per_checksum.
 #[derive(clap::Args, Debug)]
 #[command(disable_help_flag = true, after_help = EXAMPLES)]
 pub(crate) struct Args {

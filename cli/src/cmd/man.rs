@@ -38,7 +38,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     }
     let paths = pages.iter().map(|(name, _)| dir.join(name));
     if let Some(there) = paths.filter(|_| !args.force).find(|path| path.exists()) {
-        return Err(Fault::invalid_file(&there, "is there already; --force replaces it").into());
+        return Err(Fault::invalid_file(&there, "already exists; --force replaces it").into());
     }
     for (name, page) in &pages {
         let path = dir.join(name);

@@ -59,7 +59,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         );
     }
     if !args.force && probe::exists(&args.out)? {
-        return Err(Fault::invalid_file(&args.out, "is there already; --force replaces it").into());
+        return Err(Fault::invalid_file(&args.out, "already exists; --force replaces it").into());
     }
     let bytes = args.file.metadata().map_or(0, |meta| meta.len());
     out.start_progress(bytes, false);
@@ -73,7 +73,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         out.warn(&format!("{} more blocks were lost than are listed", report.lost_beyond));
     }
     for fault in &report.faults {
-        out.warn(&format!("made anew: {}", Fault::from(fault.clone()).with_hint(None).line()));
+        out.warn(&format!("rebuilt: {}", Fault::from(fault.clone()).with_hint(None).line()));
     }
     for guess in &report.guesses {
         out.warn(&format!("guessed: {}", text::printable(guess)));

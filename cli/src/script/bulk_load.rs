@@ -28,7 +28,7 @@ impl BulkFile {
             let (row, qualifier) = (members::bytes(row)?, members::bytes(qualifier)?);
             check_length("row", &row, MAX_ROW_LEN)?;
             let cell_type = CellType::from_name(&members::text(cell_type)?).filter(|named| named.is_stored());
-            let cell_type = cell_type.ok_or("expected the type of a cell, Put or one of deletes")?;
+            let cell_type = cell_type.ok_or("expected a cell type: Put or one of the delete types")?;
             let key = SeekKey::of(&row, &family, &qualifier, members::number(timestamp)?, cell_type);
             cells.push((key, members::bytes(value)?));
         }
@@ -36,7 +36,7 @@ impl BulkFile {
         cells.sort_by(|(a, _), (b, _)| CellOrder::User.compare(a, b));
         match cells.windows(2).find(|pair| pair[0].0 == pair[1].0) {
             None => Ok(Self { family, cells }),
-            Some(pair) => Err(format!("the key {} is there twice", pair[0].0.as_key())),
+            Some(pair) => Err(format!("the key {} is given twice", pair[0].0.as_key())),
         }
     }
 

@@ -21,7 +21,7 @@ const TOPICS: &[Topic] = &[
     topic(
         "compact",
         "compact 't'\ncompact 't', 'f'",
-        "flushes, and compacts files that are alike, if there are enough",
+        "flushes, and compacts files that HBase would select, if any",
     ),
     topic(
         "count",
@@ -45,9 +45,9 @@ const TOPICS: &[Topic] = &[
         "deletes a row, a family or a column, up to a timestamp",
     ),
     topic("describe", "describe 't'", "shows the families of a table; desc is the same"),
-    topic("exists", "exists 't'", "says whether there is a table"),
-    topic("exit", "exit", "flushes what was written and ends the shell; quit is the same"),
-    topic("flush", "flush 't'", "writes what is in memory into files"),
+    topic("exists", "exists 't'", "shows whether a table exists"),
+    topic("exit", "exit", "flushes all writes and ends the shell; quit is the same"),
+    topic("flush", "flush 't'", "writes the cells in memory to files"),
     topic(
         "get",
         "get 't', 'row'\nget 't', 'row', 'f:q', 'g'\nget 't', 'row', {COLUMNS => ['f:q'], VERSIONS => 3, TIMERANGE => [1, 9]}",
@@ -55,7 +55,7 @@ const TOPICS: &[Topic] = &[
     ),
     topic("get_counter", "get_counter 't', 'row', 'f:q'", "reads a counter"),
     topic("get_splits", "get_splits 't'", "shows the rows at which the regions of a table begin"),
-    topic("help", "help\nhelp 'scan'", "shows what there is"),
+    topic("help", "help\nhelp 'scan'", "lists the commands, or describes one"),
     topic("incr", "incr 't', 'row', 'f:q'\nincr 't', 'row', 'f:q', 10", "adds to a counter"),
     topic("list", "list\nlist 'us.*'", "shows the tables"),
     topic("list_regions", "list_regions 't'", "shows the regions of a table"),
@@ -150,12 +150,12 @@ Commands of HBase's shell, on local files:
 ";
 
 const TAIL: &str = "
-`help 'scan'` shows how a command is called. Strings are in quotes: in double ones \\x00, \\n and \\u00e4 stand for bytes and
-characters, in single ones a backslash is one. Options are a hash: {LIMIT => 3}. A command ends with its line, unless that ends
-with a comma or within brackets.
+`help 'scan'` describes a command. Strings are quoted: double quotes have escapes for bytes and characters, such as \\x00, \\n
+and \\u00e4; in single quotes a backslash is literal. Options are a hash: {LIMIT => 3}. A command ends with its line, unless the
+line ends with a comma or within brackets.
 
-What is written is in memory until it is flushed, which exit does too: without a write-ahead log, which is not built yet, it is
-lost if the program is killed before. A table that is written to is locked until the shell ends.
+Writes stay in memory until they are flushed, which exit does, too: without a write-ahead log, which is not built yet, they are
+lost if the program is killed before. A table is locked from its first write until the shell ends.
 ";
 
 /// Returns the names of all commands.

@@ -114,7 +114,7 @@ pub(super) fn get_counter(
 /// Prints a counter; fails if the value is not one.
 pub(super) fn print_counter(value: &[u8], column: &Value, out: &mut Output) -> Result<(), Stop> {
     let Ok(bytes) = <[u8; 8]>::try_from(value) else {
-        let message = format!("no counter, which has 8 bytes: there are {}", value.len());
+        let message = format!("not a counter: expected 8 bytes, found {}", value.len());
         return Err(Stop::At(column.at, message));
     };
     let count = i64::from_be_bytes(bytes);

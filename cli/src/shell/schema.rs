@@ -157,7 +157,7 @@ pub(super) fn list(catalog: &Catalog, values: &mut Arguments<'_>, out: &mut Outp
     if let Some(pattern) = pattern {
         let text = pattern.text("the name of a table")?;
         let wanted = wanted(&text)
-            .ok_or_else(|| Stop::At(pattern.at, "expected a name, or the beginning of one and .*".into()))?;
+            .ok_or_else(|| Stop::At(pattern.at, "expected a name, or a prefix and .*".into()))?;
         names.retain(|name| match wanted {
             Wanted::Name(wanted) => name == wanted,
             Wanted::Prefix(prefix) => name.starts_with(prefix),

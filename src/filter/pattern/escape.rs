@@ -71,7 +71,7 @@ impl Reader<'_> {
             },
             'x' => self.hex_of(2),
             'u' => self.hex_of(4),
-            c if c.is_ascii_alphabetic() => Err(self.wrong(&format!("has \\{c}, which means nothing"))),
+            c if c.is_ascii_alphabetic() => Err(self.wrong(&format!("has the unknown escape \\{c}"))),
             c => Ok(Escape::Literal(c)),
         }
     }

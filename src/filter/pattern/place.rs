@@ -58,7 +58,7 @@ impl Reader<'_> {
             return Err(self.unsupported("back references that ignore case"));
         }
         if self.behind {
-            return Err(self.wrong("has a look-behind without a greatest length"));
+            return Err(self.wrong("has a look-behind without a maximum length"));
         }
         self.needs_backtracking = true;
         let group = if self.take("k") {

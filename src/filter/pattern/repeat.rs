@@ -17,7 +17,7 @@ impl Reader<'_> {
                 None => {}
             }
             if self.behind && (endless || self.out.ends_with(",}")) {
-                return Err(self.wrong("has a look-behind without a greatest length"));
+                return Err(self.wrong("has a look-behind without a maximum length"));
             }
         } else {
             return Ok(());

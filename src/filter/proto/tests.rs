@@ -88,7 +88,7 @@ fn known(name: &str) -> Filter {
         "list-and" => Filter::all([page(), Filter::key_only(false)]).unwrap(),
         "list-or" => Filter::any([page(), Filter::all([page()]).unwrap()]).unwrap(),
         "list-empty" => Filter::any([]).unwrap(),
-        _ => panic!("nobody knows {name}"),
+        _ => panic!("unknown filter {name}"),
     }
 }
 

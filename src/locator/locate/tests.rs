@@ -151,7 +151,7 @@ fn a_split_is_followed() {
     let used = setting.locator.locate(&setting.table, "x").unwrap();
     // daughters that are not assigned yet
     setting.set(vec![on(parent.marked(true, true), 1), nowhere(a.clone()), nowhere(b.clone())]);
-    assert_eq!(setting.start("x"), "", "nobody has said that it is wrong");
+    assert_eq!(setting.start("x"), "", "no fault has been reported");
     setting.locator.on_fault(&used, 0, &Fault::NotServingRegion);
     setting.scans();
     assert_eq!(
@@ -246,7 +246,7 @@ fn to_reload_is_not_to_forget() {
     let used = setting.locator.locate(&setting.table, "x").unwrap();
     setting.locator.on_fault(&used, 0, &Fault::RegionMoved { server: server(3), seq_num: None });
     assert_eq!(setting.locator.locate(&setting.table, "x").unwrap().server(), Some(&server(3)));
-    assert_eq!(setting.scans(), 0, "who moved it said where");
+    assert_eq!(setting.scans(), 0, "the fault has the new location");
 }
 
 #[test]

@@ -64,7 +64,7 @@ impl Failure {
             Self::Bytes(corruption) => ("read", corruption.to_string()),
             Self::Refused(error) => ("read", error.to_string()),
         };
-        let message = format!("no answer in time, the last was: {last}");
+        let message = format!("no answer in time, the last error was: {last}");
         Self::System { doing, error: io::Error::new(io::ErrorKind::TimedOut, message) }
     }
 

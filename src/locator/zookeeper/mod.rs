@@ -174,7 +174,7 @@ impl Registry for ZooKeeperRegistry {
                 hint: Some("it is two tables, -ROOT- and .META."),
             }));
         }
-        Err(no_server(format!("no server has the catalog: {} says of none", self.path(META_REGION_SERVER))))
+        Err(no_server(format!("no server has the catalog: {} names none", self.path(META_REGION_SERVER))))
     }
 
     fn cluster_id(&self, deadline: Deadline) -> Result<Option<String>> {

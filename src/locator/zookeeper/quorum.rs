@@ -43,7 +43,7 @@ impl Quorum {
         match servers {
             Some(servers) => Ok(Self { servers, chroot: chroot.trim_end_matches('/').to_owned() }),
             None => Err(Error::invalid_argument(format!(
-                "{text:?} does not say where ZooKeeper is: expected host:port,host:port,… and maybe /path"
+                "invalid ZooKeeper quorum {text:?}: expected host:port,host:port,… and optionally /path"
             ))),
         }
     }
@@ -105,7 +105,7 @@ pub(super) fn check_path(path: &str) -> Result<()> {
     let is_name = |name: &str| !matches!(name, "" | "." | "..") && !name.chars().any(char::is_control);
     match path.strip_prefix('/') {
         Some(names) if path.len() <= MAX_PATH && names.split('/').all(is_name) => Ok(()),
-        _ => Err(Error::invalid_argument(format!("there can be no znode {path:?}"))),
+        _ => Err(Error::invalid_argument(format!("invalid znode {path:?}"))),
     }
 }
 

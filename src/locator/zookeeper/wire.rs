@@ -155,7 +155,7 @@ pub(crate) fn reply(xid: i32, packet: &[u8]) -> Result<Reply<'_>, Corruption> {
 pub(crate) fn stat(result: &[u8]) -> Result<(), Corruption> {
     let mut cursor = Cursor::new(result);
     cursor.take(STAT, "state of the znode")?;
-    cursor.finish("bytes behind the state of the znode")
+    cursor.finish("bytes after the state of the znode")
 }
 
 /// Parses the result of [`Op::GetData`]. A znode without data is returned as empty.
@@ -184,7 +184,7 @@ pub(crate) fn children(result: &[u8]) -> Result<Vec<String>, Corruption> {
         let name = str::from_utf8(name).map_err(|_| Corruption::Malformed("name of a child is not UTF-8"))?;
         names.push(name.to_owned());
     }
-    cursor.finish("bytes behind the children")?;
+    cursor.finish("bytes after the children")?;
     Ok(names)
 }
 

@@ -43,7 +43,7 @@ impl MetaRegionServer {
             Payload::Text(text) => Ok(Some(Self { server: server_of_text(text)?, is_open: true })),
             Payload::Message(bytes) => {
                 let malformed =
-                    Corruption::Malformed("location of the catalog that is no MetaRegionServer message");
+                    Corruption::Malformed("location of the catalog that is not a MetaRegionServer message");
                 let found = message::MetaRegionServer::decode(bytes).map_err(|_| malformed)?;
                 let is_open = found.state.is_none_or(|state| state == OPEN || !(0..STATES).contains(&state));
                 Ok(Some(Self { server: server(found.server)?, is_open }))
@@ -58,7 +58,7 @@ pub(crate) fn master(data: &[u8]) -> Result<Option<ServerName>, Corruption> {
         Payload::Nothing => Ok(None),
         Payload::Text(text) => server_of_text(text).map(Some),
         Payload::Message(bytes) => {
-            let malformed = Corruption::Malformed("master that is no Master message");
+            let malformed = Corruption::Malformed("master that is not a Master message");
             let found = message::Master::decode(bytes).map_err(|_| malformed)?;
             server(found.master).map(Some)
         }
@@ -71,13 +71,13 @@ pub(crate) fn cluster_id(data: &[u8]) -> Result<Option<String>, Corruption> {
         Payload::Nothing => return Ok(None),
         Payload::Text(text) => str::from_utf8(text).ok().map(str::to_owned),
         Payload::Message(bytes) => {
-            let malformed = Corruption::Malformed("cluster id that is no ClusterId message");
+            let malformed = Corruption::Malformed("cluster id that is not a ClusterId message");
             message::ClusterId::decode(bytes).map_err(|_| malformed)?.cluster_id
         }
     };
     // arbitrary text would parse; require a plausible name
     let is_name = |id: &String| !id.is_empty() && !id.contains(char::is_control);
-    id.filter(is_name).map(Some).ok_or(Corruption::Malformed("cluster id that is no name"))
+    id.filter(is_name).map(Some).ok_or(Corruption::Malformed("cluster id that is not a name"))
 }
 
 /// Parses the data of the znode of a table.
