@@ -128,8 +128,8 @@ impl Inner {
         }
         let archived = if self.is_writable { self.archive_replaced(None) } else { Ok(()) };
         self.release();
-        let observed = observed.and(self.observe(|observer, context| observer.post_close(context)));
-        flushed.and(archived).and(observed)
+        let told = self.observe(|observer, context| observer.post_close(context));
+        flushed.and(archived).and(observed).and(told)
     }
 
     /// Flushes until nothing is in memory, and then refuses writes.
