@@ -102,7 +102,7 @@ impl CellParser {
         }
         json.skip_space();
         if json.at < line.len() {
-            return Err(json.wrong("expected nothing behind the cell, one is a line"));
+            return Err(json.wrong("expected nothing after the cell: a line has one"));
         }
         if let Some(missing) = (0..REQUIRED).find(|member| seen & 1 << member == 0) {
             json.field = Some(MEMBERS[missing]);
@@ -365,7 +365,7 @@ mod tests {
                 "column 2: expected one of row, family, qualifier, timestamp, type, value, sequence_id, tags",
             ),
             ("{}", "column 3: row: missing"),
-            ("{\"row\":\"r\"} {", "column 13: expected nothing behind the cell, one is a line"),
+            ("{\"row\":\"r\"} {", "column 13: expected nothing after the cell: a line has one"),
         ];
         for (line, expected) in cases {
             assert_eq!(parse(line).unwrap_err(), expected, "{line}");

@@ -307,7 +307,7 @@ mod imp {
         let mut input = Cursor::new(wrapped);
         let len = usize::try_from(input.varint("length of the wrapped key")?).unwrap_or(usize::MAX);
         let message = input.take(len, "wrapped key")?;
-        input.finish("bytes behind the wrapped key")?;
+        input.finish("bytes after the wrapped key")?;
         let wrapped = WrappedKey::decode(message)
             .map_err(|_| Corruption::Malformed("the wrapped key is not a protobuf message of that kind"))?;
 
@@ -497,7 +497,7 @@ mod tests {
         }
         assert_eq!(
             unwrap_error(&[&wrapped[..], &[0]].concat(), &MASTER_KEY),
-            "bytes behind the wrapped key: expected 0, found 1"
+            "bytes after the wrapped key: expected 0, found 1"
         );
     }
 

@@ -280,7 +280,7 @@ impl Sums {
             (slots * checksum::SUM_LEN as u64, total - u64::from(data_size_with_header));
         if needed != available {
             return Err(Corruption::Mismatch {
-                what: "bytes of checksums behind the payload",
+                what: "bytes of checksums after the payload",
                 expected: needed.cast_signed(),
                 found: available.cast_signed(),
             });
@@ -357,14 +357,14 @@ mod tests {
         assert_eq!(error(with(7, b"+")), "block magic: expected that of a block type, found DATABLK+");
         for (at, bytes, what) in [
             (8, [0xff; 4], "onDiskSizeWithoutHeader is -1"),
-            (8, [0, 0, 0x40, 0x19], "bytes of checksums behind the payload: expected 8, found 7"),
+            (8, [0, 0, 0x40, 0x19], "bytes of checksums after the payload: expected 8, found 7"),
             (8, [0, 0, 0, 0x19], "onDiskDataSizeWithHeader is 16435, expected 33 to 58"),
             (12, [0x80, 0, 0, 0], "uncompressedSizeWithoutHeader is -2147483648"),
             (24, [3, 0, 0, 0x40], "checksum type 3 does not exist"),
             (25, [0, 0, 0, 0], "bytesPerChecksum is 0"),
             (25, [0xff; 4], "bytesPerChecksum is -1"),
-            (25, [0x7f, 0xff, 0xff, 0xff], "bytes of checksums behind the payload: expected 4, found 8"),
-            (25, [0, 0, 0, 1], "bytes of checksums behind the payload: expected 65740, found 8"),
+            (25, [0x7f, 0xff, 0xff, 0xff], "bytes of checksums after the payload: expected 4, found 8"),
+            (25, [0, 0, 0, 1], "bytes of checksums after the payload: expected 65740, found 8"),
             (29, [0, 0, 0, 32], "onDiskDataSizeWithHeader is 32"),
             (29, [0x80, 0, 0, 33], "onDiskDataSizeWithHeader is -2147483615"),
         ] {

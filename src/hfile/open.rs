@@ -284,6 +284,6 @@ pub(super) fn parse_meta_index(
         let handle = BlockHandle::parse(&mut cursor, context)?;
         entries.push((cursor.vbytes("meta block name")?.to_vec(), handle));
     }
-    cursor.finish("bytes behind the meta index")?;
+    cursor.finish("bytes after the meta index")?;
     Ok(entries)
 }

@@ -37,10 +37,10 @@ fn scanned(table: &Table, scan: &Scan) -> (String, Option<ErrorKind>) {
     let text = |row: RowRef<'_>| {
         String::from_utf8([row.key(), row.value("f", "q").unwrap_or_default(), b" "].concat()).unwrap()
     };
-    let (mut lent, view) = (String::new(), table.view());
+    let (mut borrowed, view) = (String::new(), table.view());
     let ended = view.scan(scan).and_then(|mut rows| {
         while let Some(row) = rows.next_row()? {
-            lent += &text(row);
+            borrowed += &text(row);
         }
         Ok(())
     });
@@ -49,9 +49,9 @@ fn scanned(table: &Table, scan: &Scan) -> (String, Option<ErrorKind>) {
         taken += &text(row);
         Ok(ControlFlow::Continue(()))
     });
-    assert_eq!(taken, lent);
+    assert_eq!(taken, borrowed);
     assert_eq!(other.is_err(), ended.is_err());
-    (lent.trim_end().to_owned(), ended.err().map(|error| error.kind()))
+    (borrowed.trim_end().to_owned(), ended.err().map(|error| error.kind()))
 }
 
 #[test]

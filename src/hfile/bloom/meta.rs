@@ -97,7 +97,7 @@ impl BloomMeta {
         for _ in 0..count {
             free = meta.entry(&mut cursor, free, end)?;
         }
-        cursor.finish("bytes behind the chunks of the Bloom filter")?;
+        cursor.finish("bytes after the chunks of the Bloom filter")?;
         Ok(meta)
     }
 
@@ -337,7 +337,7 @@ mod tests {
             (39, &[3], "Bloom chunk count is 3, expected 1 to 2"),
             (36, &[0x7f, 0xff, 0xff, 0xff], "Bloom chunk count is 2147483647"),
             (36, &[0xff], "Bloom chunk count is -"),
-            (39, &[1], "bytes behind the chunks of the Bloom filter: expected 0, found 16"),
+            (39, &[1], "bytes after the chunks of the Bloom filter: expected 0, found 16"),
             (41, &[0xff], "Bloom chunk offset is -"),
             (41, &[0x7f], "Bloom chunk offset is 9"),
             (49, &[0, 0, 0, 24], "Bloom chunk size is 24, expected 25"),

@@ -56,7 +56,7 @@ impl FileInfo {
             }
             None => Self::plain(&mut cursor)?,
         };
-        cursor.finish("bytes behind the file info")?;
+        cursor.finish("bytes after the file info")?;
         info.sort();
         Ok(info)
     }
@@ -259,12 +259,12 @@ mod tests {
             (b"\x7f\xff\xff\xff\0\x01\0", "key of the file info needs 1 bytes"),
             (b"\0\0\0\x01\x02a", "key of the file info needs 2 bytes, 1 left"),
             (b"\0\0\0\x01\x01a\x01\x80", "value of the file info"),
-            (b"\0\0\0\0x", "bytes behind the file info: expected 0, found 1"),
+            (b"\0\0\0\0x", "bytes after the file info: expected 0, found 1"),
             (b"PBUF", "message of the file info needs"),
             (b"PBUF\x02\x0a\x00", "entry of the file info without"),
             (b"PBUF\x04\x0a\x02\x0a\x00", "entry of the file info without"),
             (b"PBUF\x02\x08\x00", "entry of the file info that is no message"),
-            (b"PBUF\0x", "bytes behind the file info: expected 0, found 1"),
+            (b"PBUF\0x", "bytes after the file info: expected 0, found 1"),
         ] {
             let message = FileInfo::parse(bytes).unwrap_err().to_string();
             assert!(message.starts_with(start), "{message}");

@@ -51,7 +51,7 @@ impl<'a> Body<'a> {
             comparator_class_name: trim_zeros(cursor.take(PLAIN_COMPARATOR_LEN, "comparator_class_name")?),
             encryption_key: None,
         };
-        cursor.finish("bytes behind the fields of the trailer")?;
+        cursor.finish("bytes after the fields of the trailer")?;
         Ok(body)
     }
 

@@ -315,9 +315,9 @@ fn index_keys_lie_between_the_blocks() {
     let key = start + mark(1) + 12;
     let row_end = key + 2 + usize::from(sound[leaf + key + 1]) - 1;
     let too_great = with(sound.clone(), leaf, row_end, b"~");
-    assert_found_at(too_great, data[1], "index key behind the first cell");
+    assert_found_at(too_great, data[1], "index key after the first cell");
     let too_small = with(sound.clone(), leaf, row_end, b"\0");
-    assert_found_at(too_small, data[1], "index key not behind the cell before");
+    assert_found_at(too_small, data[1], "index key not after the previous cell");
 }
 
 #[test]
