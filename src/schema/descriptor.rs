@@ -515,7 +515,7 @@ mod tests {
         let of = |family: &[u8], key| descriptor.setting(family, key);
         assert_eq!((of(b"f", "of-both"), of(b"g", "of-both")), (Some("2"), Some("1")));
         assert_eq!((of(b"f", "of-table"), of(b"f", "of-configuration")), (Some("1"), Some("1")));
-        assert_eq!(of(b"f", "of-nobody"), None);
+        assert_eq!(of(b"f", "of-none"), None);
         let family = descriptor.families().next().unwrap();
         assert_eq!(family.bloom, Some(BloomType::RowPrefixFixedLength(7)));
         assert_eq!(descriptor.table().to_string(), "t");
