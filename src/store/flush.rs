@@ -14,7 +14,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 impl Store {
-    /// Writes the cells of segments to a file that has no name yet. Returns `None` if no cell is kept.
+    /// Writes the cells of segments to a file that has no name yet. Returns `None` if the segments are empty.
     /// `seq_id` is the sequence id of the flush. `encrypted`: whether the store has encrypted files, whose
     /// values memory may have.
     pub(crate) fn flush(
@@ -51,6 +51,10 @@ impl Store {
                 })?;
                 Ok(ControlFlow::Continue(()))
             })?;
+        }
+        // A file without cells still records the sequence id of the flush, as in HBase.
+        if file.is_none() && segments.iter().any(|segment| !segment.is_empty()) {
+            file = Some(NewStoreFile::create(self, carries, now)?);
         }
         file.map(|file| file.finish(self, &StoreFileOrigin::flush(seq_id))).transpose()
     }
