@@ -1,5 +1,5 @@
 //! What a get reads of ten files when nothing is in the cache, by the region's own counts.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that stops says where")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests fail by panicking")]
 
 mod support;
 

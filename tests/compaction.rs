@@ -1,5 +1,5 @@
 //! Which files a region compacts into which, as its families' settings say.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that stops says where")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests fail by panicking")]
 
 use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::{Compaction, Delete, Family, ManualClock, Put, Region, Result, Scan};

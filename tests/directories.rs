@@ -1,5 +1,5 @@
 //! What opening, creating and changing a region's directory promises (hfile.md §15).
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that stops says where")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests fail by panicking")]
 
 mod support;
 

@@ -1,7 +1,7 @@
 //! Encrypted files: what is written encrypted reads back, what was encrypted is never written in the clear, and without
 //! the key nothing is written.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod support;
 

@@ -1,5 +1,5 @@
 //! What filters with hints read: not the blocks between their hits (read-path.md §9.11, §13.4), by the region's own counts.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use hregion::filter::Filter;
 use hregion::{Family, Put, Region, RegionMetrics, Scan};

@@ -2,7 +2,7 @@
 //! was flushed is lost, nothing deleted comes back, and every region opens again.
 //!
 //! `HREGION_OPS` sets the number of kills, `HREGION_SEED` the seed, which is another in each run.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that stops says where")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests fail by panicking")]
 #![cfg(unix)]
 
 mod support;

@@ -1,6 +1,6 @@
 //! No answer depends on how cells are spread over memory and files: random writes, laid out in several ways, are asked the same
 //! under random filters. And no read takes more steps than there are cells for.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod support;
 

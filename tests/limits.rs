@@ -1,5 +1,5 @@
 //! Filters and limits of reads, by example (read-path.md §5, §11, §12).
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use hregion::filter::SingleColumnValue;
 use hregion::{

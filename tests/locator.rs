@@ -1,5 +1,5 @@
 //! Catalogs of a running HBase: what their rows decode to at every recorded moment, and where their regions are.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that stops says where")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests fail by panicking")]
 
 mod support;
 

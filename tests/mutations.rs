@@ -1,6 +1,6 @@
 //! Mutations that read before they write, that depend on a condition, or that are made together.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that stops says where")]
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests fail by panicking")]
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use hregion::{
     Append, CellRef, CheckAndMutate, Compare, Delete, ErrorKind, Family, Get, Increment, ManualClock,

@@ -1,5 +1,5 @@
 //! Observers: which hook is called when (read-path.md §18), what it may change, and what it may keep from being done.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that stops says where")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests fail by panicking")]
 
 use hregion::io::faulty::FaultyStorage;
 use hregion::region::{CellPass, CheckResult, MiniBatch, ObserverContext, ScanOptions};

@@ -1,5 +1,5 @@
 //! Regions of more files than may be open at once.
-#![allow(clippy::unwrap_used, reason = "a test that stops says where")]
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod support;
 

@@ -1,5 +1,5 @@
 //! Regions as HBase left them give the cells that its client got from them.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that stops says where")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests fail by panicking")]
 
 mod support;
 

@@ -1,6 +1,6 @@
 //! What is salvaged is sound, and all that was; and what was lost is named.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod support;
 

@@ -1,5 +1,5 @@
 //! Scanners that own what they read, batches of gets, and what closing means to them.
-#![allow(clippy::unwrap_used, reason = "a test that stops says where")]
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use hregion::io::faulty::FaultyStorage;
 use hregion::{

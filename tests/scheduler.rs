@@ -1,5 +1,5 @@
 //! Flushes and compactions that no caller asked for: who waits for them, how many threads make them, and what comes of failures.
-#![allow(clippy::unwrap_used, reason = "a test that stops says where")]
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use hregion::io::faulty::{Call, FaultyStorage};
 use hregion::io::{DirEntry, FileLock, FileReader, FileWriter};

@@ -1,5 +1,5 @@
 //! Readers and writers at once: each read sees whole rows, and every write that was complete before it began.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that stops says where")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests fail by panicking")]
 
 use hregion::{BlockCache, Compaction, Family, Get, Put, Region, RowRef, Scan};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

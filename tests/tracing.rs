@@ -1,6 +1,6 @@
 //! What a subscriber of crate `tracing` is told.
 #![cfg(feature = "tracing")]
-#![allow(clippy::unwrap_used, reason = "a test that stops says where")]
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use hregion::io::faulty::{Call, FaultyStorage};
 use hregion::{Compaction, Family, Put, Region, Scheduler};

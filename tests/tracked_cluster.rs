@@ -2,7 +2,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a test that cannot go on has failed; it takes its time"
+    reason = "tests fail by panicking, and may sleep"
 )]
 
 mod support;

@@ -1,5 +1,5 @@
 //! A verification finds what is wrong in a file, goes on behind it, and finds nothing in a sound one.
-#![allow(clippy::unwrap_used, reason = "a test that stops says where")]
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod support;
 

@@ -1,7 +1,7 @@
 //! The registry on ZooKeeper: what HBase left in its znodes, and servers that are late, broken or gone.
 
 #![cfg(feature = "cluster")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 #[path = "support/fake_zookeeper.rs"]
 mod fake_zookeeper;
