@@ -1,4 +1,4 @@
-//! What is read of a file, and what happens when a read fails.
+//! The reads of a file, and failing reads.
 
 mod support;
 
@@ -11,7 +11,8 @@ use std::sync::Arc;
 use support::golden;
 use support::written::MemoryWriter;
 
-/// A file of `rows` cells with so many index entries that its load-on-open section outgrows one read.
+/// Writes a file of `rows` cells in one block each, so that the load-on-open section of a large file exceeds
+/// one read.
 fn long_rooted(rows: u32) -> Vec<u8> {
     let file = MemoryWriter::default();
     let mut writer = HFileWriter::options()
@@ -88,7 +89,7 @@ fn a_read_that_fails_is_an_error_and_the_next_one_may_not() {
         };
         assert_eq!(error.kind(), ErrorKind::Io, "{error}");
         assert!(scanner.peek().is_none(), "it stands nowhere after an error");
-        // and what was so far read was right
+        // the scanner can be used again
         assert!(scanner.seek_to_first().expect("this read does not fail"));
         assert_eq!(scanner.peek().expect("a cell").row(), b"row-00000000");
         scanner.seek(&SeekKey::first_on_row(b"row-00000499")).expect("nor does this");

@@ -1,4 +1,4 @@
-//! A region as a store: written, flushed, compacted, read.
+//! The basic life of a region: written, flushed, compacted, read.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests fail by panicking")]
 
 use hregion::{

@@ -1,4 +1,4 @@
-//! What a subscriber of crate `tracing` is told.
+//! The events that a subscriber of crate `tracing` receives.
 #![cfg(feature = "tracing")]
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
@@ -10,7 +10,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-/// The events as lines.
+/// Collects the events as lines.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<String>>>);
 

@@ -2,7 +2,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "tests fail by panicking, and may sleep"
+    reason = "tests fail by panicking; long tests print their progress"
 )]
 
 mod support;
