@@ -39,7 +39,7 @@ fn threads_that_share_a_small_cache_find_what_is_there() {
         assert!(stats.bytes <= capacity, "{stats:?}");
         assert!(stats.misses > 0 && stats.hits + stats.misses >= THREADS * SEEKS / 2, "{stats:?}");
         drop(open);
-        assert_eq!(cache.stats().blocks, 0, "closed files leave nothing behind");
+        assert_eq!(cache.stats().blocks, 0, "closed files leave no blocks");
     }
 }
 

@@ -116,16 +116,16 @@ fn damaged_files_are_refused_in_time_and_never_read_as_something_else() {
             "seek" => assert!(outcome.errors().next().is_some(), "{name}: every seek succeeded"),
             "filter" => {
                 assert!(outcome.errors().next().is_none(), "{name}: the data should read:{late}");
-                assert!(!outcome.warnings.is_empty(), "{name}: nobody was told of the filter");
+                assert!(!outcome.warnings.is_empty(), "{name}: no warning of the filter");
             }
             "accept" => {
                 assert!(opened && scanned, "{name} should read:{late}");
                 let by_order = outcome.seek.iter().all(|e| e.kind() == ErrorKind::Unsupported);
                 assert!(outcome.seek.is_empty() || case.kind == "comparator" && by_order, "{name}:{late}");
-                assert!(!outcome.warnings.is_empty(), "{name}: nobody was told");
+                assert!(!outcome.warnings.is_empty(), "{name}: no warning");
             }
             "verify" | "any" => {}
-            other => panic!("{name}: what is {other}?"),
+            other => panic!("{name}: unknown {other}"),
         }
     }
     let refused = cases.iter().filter(|c| c.rejected_at != "accept").count();

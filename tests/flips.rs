@@ -153,7 +153,7 @@ impl Subject {
         });
         let subject = Self { seeks: seeks.collect(), golden, bytes, cells };
         let sound = subject.read(subject.bytes.clone());
-        assert!(sound.is_ok_and(|same| same), "{}: the sound file reads as itself", subject.golden.name);
+        assert!(sound.is_ok_and(|same| same), "{}: the sound file differs", subject.golden.name);
         subject
     }
 

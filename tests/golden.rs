@@ -154,7 +154,7 @@ const FOREIGN: [(&str, usize); 9] = [
 #[cfg(feature = "gz")]
 fn files_of_other_projects_read() {
     let Some(folder) = golden::shared("foreign") else {
-        println!("SKIPPED: no files of other projects at hand");
+        println!("SKIPPED: no files of other projects");
         return;
     };
     for (name, cells) in FOREIGN {
@@ -174,7 +174,7 @@ fn files_of_other_projects_read() {
 #[cfg(feature = "gz")]
 fn files_of_other_projects_that_cannot_be_read_are_refused() {
     let Some(folder) = golden::shared("foreign") else {
-        println!("SKIPPED: no files of other projects at hand");
+        println!("SKIPPED: no files of other projects");
         return;
     };
     let version_1 = HFile::open(folder.join("hbase_8e8ab58dcf39412da19833fcd8f687ac.hfile")).unwrap_err();

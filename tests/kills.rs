@@ -260,7 +260,7 @@ fn kill_often(kills: u64, seed: u64) {
         }
     }
     println!("{kills} kills, {operations} operations");
-    assert!(operations > kills / 2, "the processes hardly did anything: {operations} operations");
+    assert!(operations > kills / 2, "too few operations before the kills: {operations} operations");
 }
 
 #[test]

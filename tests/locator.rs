@@ -27,7 +27,7 @@ fn cluster() -> Option<PathBuf> {
     if dir.join("meta").is_dir() {
         return Some(dir);
     }
-    println!("left out: there is no {}", dir.display());
+    println!("SKIPPED: no {}", dir.display());
     None
 }
 

@@ -21,7 +21,7 @@ fn the_model_answers_as_hbase_did() {
 fn the_model_answers_the_whole_corpus() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpora/random");
     if !folder.is_dir() {
-        println!("left out: no {}", folder.display());
+        println!("SKIPPED: no {}", folder.display());
         return;
     }
     assert_eq!(play_all(&folder), (264, 31_322));

@@ -667,7 +667,7 @@ fn an_observer_that_fails_ends_the_operation() {
 struct ScanCounter(Arc<()>);
 
 /// The bytes of a row, with a reference count.
-struct CountedRow(#[expect(dead_code, reason = "it is counted")] Arc<()>);
+struct CountedRow(#[expect(dead_code, reason = "only its reference count is used")] Arc<()>);
 
 impl AsRef<[u8]> for CountedRow {
     fn as_ref(&self) -> &[u8] {

@@ -25,7 +25,7 @@ fn verify(bytes: Vec<u8>) -> hregion::Result<VerifyReport> {
 #[cfg(feature = "gz")]
 fn files_of_other_projects_are_sound_but_for_the_damaged_one() {
     let Some(folder) = golden::shared("foreign") else {
-        println!("SKIPPED: no files of other projects at hand");
+        println!("SKIPPED: no files of other projects");
         return;
     };
     let mut sound = 0;

@@ -317,7 +317,7 @@ fn a_writer_killed_anywhere_leaves_the_old_file_or_the_new_one() {
             let storage = begin(with_old);
             storage.fail_after(n);
             write(&storage, &new).unwrap_err();
-            assert!(storage.names().iter().all(|name| name == path), "nothing is left aside");
+            assert!(storage.names().iter().all(|name| name == path), "no other file is left");
             let last = n + 1 == calls;
             assert_eq!(storage.bytes(path), if last { after.clone() } else { before.clone() });
         }

@@ -139,7 +139,7 @@ fn copies_that_are_not_open_are_left_out() {
 
     znodes[0].1 = location("a", 6);
     let server = FakeZooKeeper::new(znodes.clone());
-    assert_eq!(host(&registry(&[&server])), "a", "the one that is written to, whatever becomes of it");
+    assert_eq!(host(&registry(&[&server])), "a", "the primary replica, in any state");
 
     for nobody in [vec![], written(b"")] {
         znodes[0].1 = nobody;

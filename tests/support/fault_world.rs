@@ -313,7 +313,7 @@ impl World {
                 // After a failed load the files belong to the caller again.
                 if self.region().health().poisoned.is_none() {
                     let there = written.iter().all(|(_, path)| self.storage.bytes(path).is_some());
-                    assert!(there, "a file that was not loaded is where it was");
+                    assert!(there, "a refused file was moved");
                 }
             }
         }
