@@ -439,7 +439,7 @@ mod with_the_feature {
         assert_needs_key(&alter(None).unwrap_err());
         assert_eq!(rows(&options(&storage, None).open(DIR).unwrap()), before);
         assert_eq!(store_files(&storage), files);
-        // With the key a compaction encrypts.
+        // With the key, a compaction encrypts the file.
         let region = alter(Some(&MASTER_KEY)).unwrap();
         region.compact(Compaction::Major).unwrap();
         let files = store_files(&storage);

@@ -184,7 +184,7 @@ const ROWS: [&[u8]; 8] = [b"a", b"a\0", b"aa", b"b", b"ba", b"c", b"d\xff", b"\x
 /// The first is not used with NEW_VERSION_BEHAVIOR (read-path.md §23.2).
 const QUALIFIERS: [&[u8]; 5] = [b"", b"a", b"ab", b"b", b"c\xff"];
 
-/// Makes the steps of a history.
+/// Generates the steps of a history.
 struct Maker<'r> {
     rng: &'r mut Rng,
     blind: bool,
