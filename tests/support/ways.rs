@@ -11,8 +11,8 @@ pub(crate) enum Way {
     Rows,
     /// In results of up to this many cells.
     Batch(u32),
-    /// In calls of up to `results` results, each limited to `bytes` bytes, as whole rows unless
-    /// `allow_partial` is set.
+    /// In calls of up to `results` results and about `bytes` bytes, with partial rows if `allow_partial` is
+    /// set.
     Calls {
         bytes: u64,
         allow_partial: bool,

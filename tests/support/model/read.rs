@@ -91,8 +91,8 @@ fn versions<'c>(column: &[&'c Cell], min: u32, max: u32, oldest: i64, ask: &Ask<
     found
 }
 
-/// §9.4, §9.12: returns all stored cells up to the requested number of Puts for each column. Markers after
-/// the last of these Puts are not returned.
+/// §9.4, §9.12: returns all stored cells of each column before the first Put that exceeds the requested
+/// number of versions.
 fn raw<'c>(cells: &[&'c Cell], ask: &Ask<'_>) -> Vec<&'c Cell> {
     let within: Vec<&Cell> = cells.iter().copied().filter(|cell| ask.times.within(cell.timestamp)).collect();
     let mut found: Vec<&Cell> = Vec::new();
