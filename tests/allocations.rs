@@ -264,7 +264,7 @@ fn a_scan_that_filters_or_cuts_rows_allocates_nothing_for_them() {
     }
 }
 
-/// A memstore with this many cells does not fit in the caches: it is read in several places at once.
+/// A memstore with this many cells is read in several places at once.
 #[test]
 fn a_scan_of_much_memory_allocates_for_lots_of_cells_and_not_for_each() {
     const CELLS: usize = 40_000;

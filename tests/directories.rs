@@ -185,7 +185,7 @@ fn the_archive_survives_a_loss_of_power() {
     }
 }
 
-/// One process compacts and removes files continuously while others open the region. They see every row.
+/// A writer compacts and removes files continuously while readers open the region. They see every row.
 #[test]
 fn a_region_opens_beside_one_that_is_compacted() {
     let dir = tempfile::tempdir().unwrap();
