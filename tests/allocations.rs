@@ -1,5 +1,5 @@
-//! What reading allocates: nothing per cell, nothing per seek in cached blocks, and of a file that is read without a cache,
-//! the same buffers for all its blocks.
+//! Allocations of reads: none per cell, none per seek in cached blocks, and for a file that is read without a
+//! cache the same buffers for all its blocks.
 
 mod support {
     pub(crate) mod alloc;
@@ -24,10 +24,11 @@ const ROWS: usize = 2_500;
 const BLOCK: usize = 8 << 10;
 const CODECS: [Codec; 5] = [Codec::None, Codec::Gz, Codec::Snappy, Codec::Lz4, Codec::Zstd];
 
-/// A file of the table in every encoding, each with an index of several levels, and in every codec that is built in.
+/// The table in one file for each encoding and each codec that is built in, each with an index of several
+/// levels.
 struct Files {
     cells: Vec<Cell>,
-    /// Keeps the files.
+    /// Deletes the files when dropped.
     _folder: TempDir,
     paths: Vec<PathBuf>,
 }
@@ -73,7 +74,7 @@ fn write(path: &Path, encoding: DataBlockEncoding, codec: Codec, cells: &[Cell])
     true
 }
 
-/// Goes on to the end, or for so many cells; says how many bytes the values have.
+/// Advances up to `cells` cells and returns the total length of their values.
 fn walk(scanner: &mut HFileScanner<'_>, cells: usize) -> usize {
     let mut bytes = 0;
     for _ in 0..cells {
@@ -110,7 +111,7 @@ fn a_seek_in_cached_blocks_allocates_nothing() {
         let mut scanner = file.scanner();
         scanner.seek_to_first().expect("a sound file");
         walk(&mut scanner, usize::MAX);
-        // the path to the first leaf takes room
+        // the first seek allocates the path to a leaf
         scanner.seek(&keys[0]).expect("a sound file");
         let mut key = keys[0].clone();
         let ((), usage) = measure(|| {
@@ -145,7 +146,7 @@ fn a_probe_of_a_row_in_cached_chunks_allocates_nothing() {
     });
 }
 
-/// A region of rows in one file and in memory; with the folder that it is in.
+/// Creates a region with rows in one file and in the memstore. Returns it with its folder.
 fn region() -> (TempDir, Region) {
     let folder = tempfile::tempdir().expect("a folder for a region");
     let cache = BlockCache::with_capacity(1 << 30);
@@ -176,7 +177,7 @@ fn row(i: usize) -> String {
     format!("row{i:05}")
 }
 
-/// Rows of one file or of memory, read into the same buffer again and again.
+/// Reads rows of one file or of the memstore repeatedly into the same buffer.
 #[test]
 fn a_get_of_a_cached_row_allocates_nothing() {
     let (_folder, region) = region();
@@ -203,7 +204,7 @@ fn a_get_of_a_cached_row_allocates_nothing() {
     }
 }
 
-/// Rows whose regions are known, of a table with many.
+/// Looks up rows of cached regions in a table with many regions.
 #[test]
 fn a_look_up_of_a_known_region_allocates_nothing() {
     let (cache, table) = (MetaCache::new(), TableName::parse("ns:t").expect("a name"));
@@ -225,16 +226,16 @@ fn a_look_up_of_a_known_region_allocates_nothing() {
     assert_eq!((found, usage.count), (rows.len(), 0));
 }
 
-/// What a scan allocates when it begins to read memory ahead: the cells, the place behind them, what holds both, and lists of
-/// what has been copied and of memory to use again.
+/// The allocations of a scan when it begins to read memory ahead: the cells, the position after them, the
+/// struct with both, and lists of copied cells and of reusable memory.
 const READ_AHEAD: usize = 5;
 
-/// Rows of one file and of memory, under filters and limits.
+/// Scans rows of one file and of the memstore with filters and limits.
 #[test]
 fn a_scan_that_filters_or_cuts_rows_allocates_nothing_for_them() {
     let (_folder, region) = region();
     let view = region.view();
-    // which brings all blocks into the cache
+    // loads all blocks into the cache
     let all = Scan::new().max_versions(9);
     for (scan, few) in [
         (Scan::new().filter(Filter::column_prefix("p")), 1),
@@ -258,12 +259,12 @@ fn a_scan_that_filters_or_cuts_rows_allocates_nothing_for_them() {
         assert_eq!(view.scan(&all).expect("a scan").count(), 2_000);
         let (cells, usage) = measure(|| read(1_200));
         assert!(cells >= 1_200 * few, "{cells} cells of {scan:?}");
-        // now and then the cache puts its books in order
+        // the cache occasionally allocates for its bookkeeping
         assert!(usage.count < 5 + READ_AHEAD, "{usage:?} of {scan:?}");
     }
 }
 
-/// So many cells in memory are not near: they are read in several places at once.
+/// A memstore with this many cells is read in several places at once.
 #[test]
 fn a_scan_of_much_memory_allocates_for_lots_of_cells_and_not_for_each() {
     const CELLS: usize = 40_000;
@@ -285,7 +286,7 @@ fn a_scan_of_much_memory_allocates_for_lots_of_cells_and_not_for_each() {
     assert!(usage.count < 2 * CELLS / 1_000, "{usage:?}");
 }
 
-/// Four files and memory, of which each has a cell of every row; and the rows.
+/// Creates a region of four files and a memstore, each with one cell of every row. Returns it with the rows.
 fn five_sources(folder: &Path, cache: &BlockCache) -> (Region, Vec<String>) {
     let family = Family::new("f").max_versions(3).block_size(4 << 10);
     let options = Region::options().cache(cache).create_if_missing(true).family(family);
@@ -305,7 +306,7 @@ fn five_sources(folder: &Path, cache: &BlockCache) -> (Region, Vec<String>) {
     (region, rows)
 }
 
-/// Rows that several files and memory have cells of, and rows between them that are nowhere.
+/// Gets rows with cells in several files and in memory, and absent rows between them.
 #[test]
 fn a_get_of_several_sources_allocates_nothing() {
     let folder = tempfile::tempdir().expect("a folder for a region");
@@ -335,14 +336,15 @@ fn a_get_of_several_sources_allocates_nothing() {
     }
 }
 
-/// Of one file and of several sources.
+/// Scans one file and several sources.
 #[test]
 fn a_scan_allocates_nothing_for_a_row() {
     let folder = tempfile::tempdir().expect("a folder for a region");
     let (region, rows) = five_sources(folder.path(), &BlockCache::with_capacity(1 << 30));
     for files in [4, 1] {
         let (view, scan) = (region.view(), Scan::new().family("f"));
-        // the first scan fills the cache, and the first rows of the second, of more than a block, its memory
+        // the first scan fills the cache; the first rows of the second scan, more than a block, allocate its
+        // memory
         for pass in 0..2 {
             let mut scanner = view.scan(&scan).expect("a scan");
             for _ in 0..rows.len() / 2 {
@@ -364,8 +366,8 @@ fn a_scan_allocates_nothing_for_a_row() {
     assert_eq!(region.store_file_count("f"), Some(1));
 }
 
-/// Without a cache every block is read anew, to the same memory. New for a data block is the small part that counts who
-/// holds it; now and then there is an index block.
+/// Without a cache every block is read into the same memory. A data block allocates only its small reference
+/// counter. Index blocks are read occasionally.
 #[test]
 fn a_scan_without_a_cache_keeps_its_buffers() {
     let files = Files::new();
@@ -380,7 +382,7 @@ fn a_scan_without_a_cache_keeps_its_buffers() {
         let (bytes, usage) = measure(|| walk(&mut scanner, 2 * quarter));
         let values = files.cells[quarter..3 * quarter].iter().map(|cell| cell.as_ref().value().len());
         assert_eq!(bytes, values.sum::<usize>(), "{name}");
-        // half of the blocks were passed, and an index block takes several
+        // half of the blocks were read, and an index block takes several allocations
         assert!(usage.count <= blocks, "{name}: {usage:?} for {blocks} blocks");
         assert!(usage.peak < BLOCK / 4, "{name}: {usage:?}");
     });

@@ -1,4 +1,4 @@
-//! Many threads, one cache too small for the files they read.
+//! Many threads with one cache too small for the files they read.
 
 mod support;
 
@@ -19,7 +19,7 @@ fn threads_that_share_a_small_cache_find_what_is_there() {
         .filter(|(file, _)| file.entry_count() > 100)
         .collect();
     assert!(files.len() >= 3, "files with an index of several levels");
-    // from next to nothing to nearly all
+    // from almost nothing to almost everything
     for capacity in [4 << 10, 32 << 10, 256 << 10] {
         let cache = BlockCache::with_capacity(capacity);
         let open: Vec<(HFile, Vec<Cell>)> = files
@@ -39,7 +39,7 @@ fn threads_that_share_a_small_cache_find_what_is_there() {
         assert!(stats.bytes <= capacity, "{stats:?}");
         assert!(stats.misses > 0 && stats.hits + stats.misses >= THREADS * SEEKS / 2, "{stats:?}");
         drop(open);
-        assert_eq!(cache.stats().blocks, 0, "closed files leave nothing behind");
+        assert_eq!(cache.stats().blocks, 0, "closed files leave no blocks");
     }
 }
 
@@ -51,7 +51,7 @@ fn read_at_random(open: &[(HFile, Vec<Cell>)], seed: u64) {
         let (scanner, cells) = (&mut scanners[i], &open[i].1);
         let at = rng.below(cells.len());
         assert_eq!(scanner.seek(cells[at].as_ref().key()).expect("a sound file"), Seek::Exact);
-        // equal keys: the seek finds the first of them
+        // of equal keys, the seek finds the first
         let first = cells.iter().position(|cell| cell.as_ref().key() == cells[at].as_ref().key());
         for expected in cells.iter().skip(first.expect("it is one of them")).take(rng.below(20)) {
             assert_eq!(scanner.peek().map(Cell::from).as_ref(), Some(expected));
@@ -66,7 +66,7 @@ fn row(i: usize) -> String {
     format!("row-{i:06}")
 }
 
-/// A region of three files, each of many blocks; with a cache if there is one.
+/// Creates a region of three files, each with many blocks.
 fn region_of_files(dir: &std::path::Path, cache: &BlockCache) -> Region {
     let family = Family::new("f").block_size(1 << 10);
     let options = Region::options().create_if_missing(true).family(family).cache(cache);
@@ -93,7 +93,7 @@ fn reads_that_do_not_cache_put_no_data_block_in() {
     let region = region_of_files(dir.path(), &cache);
     let whole = Scan::new().cache_blocks(false);
     let filtered = whole.clone().filter(Filter::page(u64::MAX));
-    // First what index blocks and Bloom filters put in.
+    // The first pass caches index blocks and Bloom filters.
     let get = |i: usize| Get::new(row(i)).cache_blocks(false);
     let read_all = || {
         for scan in [&whole, &filtered, &whole.clone().reversed(true)] {
@@ -112,7 +112,7 @@ fn reads_that_do_not_cache_put_no_data_block_in() {
     assert_eq!(after.insertions, before.insertions);
     assert!(after.misses > before.misses, "{after:?}");
 
-    // Blocks that are there are used.
+    // Cached data blocks are used.
     assert_eq!(count(&region, &Scan::new()), ROWS);
     let full = cache.stats();
     assert!(full.insertions > after.insertions + 100, "{full:?}");
@@ -127,7 +127,7 @@ fn a_compaction_puts_nothing_in_and_moves_nothing_out() {
     let dir = tempfile::tempdir().expect("a directory");
     let cache = BlockCache::with_capacity(32 << 10);
     let region = region_of_files(dir.path(), &cache);
-    // Another region of the same cache has its blocks there, and they fill it.
+    // Another region that shares the cache fills it with its blocks.
     let other = region_of_files(&dir.path().join("other"), &cache);
     let hot = Scan::new().stop_row(row(300), false);
     for _ in 0..3 {

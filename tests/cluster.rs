@@ -1,10 +1,11 @@
-//! A running HBase: where its catalog is, by its own ZooKeeper, while it moves and when nobody is there any more.
+//! A running HBase: the location of its catalog according to its own ZooKeeper, while the catalog moves and
+//! after the cluster is gone.
 
 #![cfg(feature = "cluster")]
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a test that cannot go on has failed; it takes its time"
+    reason = "tests fail by panicking; long tests print their progress"
 )]
 
 mod support;
@@ -18,7 +19,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 use support::hbase::{Client, Cluster, programs};
 
-/// The catalog's region.
+/// The encoded name of the catalog's region.
 const META: &str = "1588230740";
 const LONG: Duration = Duration::from_secs(60);
 
@@ -26,7 +27,7 @@ fn long() -> Deadline {
     Deadline::after(LONG)
 }
 
-/// The region servers, in order.
+/// Returns the region servers, in order.
 fn servers(cluster: &Cluster) -> Vec<ServerName> {
     let names = cluster.ready["servers"].as_array().unwrap();
     let mut servers: Vec<_> = names.iter().map(name).collect();
@@ -34,7 +35,7 @@ fn servers(cluster: &Cluster) -> Vec<ServerName> {
     servers
 }
 
-/// Where HBase's client finds the catalog.
+/// Returns the server on which HBase's client finds the catalog.
 fn client_catalog(client: &mut Client) -> ServerName {
     let command = json!({"op": "locate", "table": "hbase:meta", "row": "", "reload": true, "client": "sync"});
     name(&client.ask(&command)["server"])
@@ -50,7 +51,7 @@ fn catalog(registry: &ZooKeeperRegistry) -> ServerName {
     found.server().unwrap().clone()
 }
 
-/// Asks until `wanted` comes: HBase's parts do not see a change at the same moment.
+/// Asks until the answer is `wanted`: HBase's components do not see a change at the same moment.
 fn until<T: PartialEq + std::fmt::Debug>(wanted: &T, ask: impl Fn() -> T) {
     let begin = Instant::now();
     loop {
@@ -63,14 +64,14 @@ fn until<T: PartialEq + std::fmt::Debug>(wanted: &T, ask: impl Fn() -> T) {
     }
 }
 
-/// Gives up by the deadline, and says that it was for the time.
+/// Checks that `ask` gives up at the deadline with a timeout error.
 fn in_vain<T: std::fmt::Debug>(ask: impl Fn(Deadline) -> Result<T>) {
     let time = Duration::from_secs(1);
     let begin = Instant::now();
     let error = ask(Deadline::after(time)).unwrap_err();
     let took = begin.elapsed();
     println!("after {} ms: {error}", took.as_millis());
-    // far from the time that it would take by itself; the machine may be busy
+    // far less than without a deadline; the machine may be busy
     assert!(took < time + Duration::from_secs(10), "{took:?}");
     let source = error.source().unwrap().downcast_ref::<io::Error>().unwrap();
     assert_eq!((error.kind(), source.kind()), (ErrorKind::Io, io::ErrorKind::TimedOut));
@@ -111,7 +112,7 @@ fn the_catalog_is_found_wherever_it_moves() {
     client.ask(&json!({"op": "disable", "table": "t"}));
     until(&Some(TableState::Disabled), || registry.table_state(&table, long()).unwrap());
 
-    // a ZooKeeper that says nothing, and goes on where it was
+    // a ZooKeeper that stops responding, and then continues
     cluster.signal("STOP");
     in_vain(|deadline| registry.meta_region_locations(deadline));
     let fresh = ZooKeeperRegistry::new(&zookeeper).unwrap();
@@ -119,7 +120,7 @@ fn the_catalog_is_found_wherever_it_moves() {
     cluster.signal("CONT");
     assert_eq!(catalog(&registry), catalog(&fresh));
 
-    // one that is gone, and comes back with other region servers
+    // a ZooKeeper that is gone, and is restarted with other region servers
     drop(client);
     drop(cluster);
     in_vain(|deadline| registry.meta_region_locations(deadline));

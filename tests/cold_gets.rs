@@ -1,5 +1,5 @@
-//! What a get reads of ten files when nothing is in the cache, by the region's own counts.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that stops says where")]
+//! The blocks that a get reads from ten files with an empty cache, according to the region's own counters.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests fail by panicking")]
 
 mod support;
 
@@ -8,12 +8,13 @@ use support::rng::Rng;
 
 const FILES: usize = 10;
 
-/// Rows whose order is not that in which they are written, half of the numbers left out.
+/// Returns a row key for a number, in an order other than that of the numbers. Only rows of even numbers are
+/// written.
 fn row(number: u64) -> Vec<u8> {
     number.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes().to_vec()
 }
 
-/// Ten files, each with a tenth of the rows and all over the key range; each has timestamps of its own.
+/// Creates ten files, each with a tenth of the rows across the whole key range, and with its own timestamps.
 fn region(dir: &std::path::Path, rows: u64) -> Region {
     let options = Region::options().create_if_missing(true).family(Family::new("f"));
     let region = options.open(dir).unwrap();
@@ -40,7 +41,8 @@ fn gets_read_little(rows: u64) {
     let mut rng = Rng::new(7);
     let mut buffer = RowBuf::new();
 
-    // present: one block of each file that the filter lets through, so of one and now and then of a second
+    // present rows: at most one block of each file that the Bloom filter does not exclude, so usually one
+    // block and sometimes two
     let mut blocks = 0;
     for _ in 0..1000 {
         let number = rng.next() % rows;
@@ -54,7 +56,7 @@ fn gets_read_little(rows: u64) {
     }
     assert!(blocks <= 1100, "{blocks} blocks for 1000 gets");
 
-    // absent: the filters of ten files say so, all of them, in nine of ten cases
+    // absent rows: the Bloom filters of all ten files exclude the row in nine of ten cases
     let mut untouched = 0;
     for _ in 0..1000 {
         let get = Get::new(row(2 * (rng.next() % rows) + 1));
@@ -66,7 +68,7 @@ fn gets_read_little(rows: u64) {
     );
     assert!(untouched >= 900, "{untouched} of 1000");
 
-    // a time range that one file has leaves the others alone
+    // a time range of one file skips the others
     let third = TimeRange::new(2500, 3500).unwrap();
     let counts = count(&region, || {
         let get = Get::new(row(2 * 2)).time_range(third);
@@ -74,7 +76,7 @@ fn gets_read_little(rows: u64) {
     });
     assert_eq!((counts.files_skipped_by_time, counts.data_blocks_read), (FILES as u64 - 1, 1), "{counts:?}");
 
-    // in one file there is one block to read
+    // a single file has one block to read
     region.compact(Compaction::Major).unwrap();
     let counts = count(&region, || assert!(region.get_into(&Get::new(row(4)), &mut buffer).unwrap()));
     assert_eq!((counts.files_considered, counts.data_blocks_read), (1, 1), "{counts:?}");

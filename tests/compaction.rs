@@ -1,12 +1,12 @@
-//! Which files a region compacts into which, as its families' settings say.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that stops says where")]
+//! The selection of files for compactions, according to the families' settings.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests fail by panicking")]
 
 use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::{Compaction, Delete, Family, ManualClock, Put, Region, Result, Scan};
 use std::sync::Arc;
 
 const HOUR: i64 = 3_600_000;
-/// A window of 6 hours begins here, and one of 24.
+/// The start of a 6-hour window and of a 24-hour window.
 const NOW: i64 = 20_000 * 24 * HOUR;
 const DATE_TIERED: &str = "org.apache.hadoop.hbase.regionserver.DateTieredStoreEngine";
 
@@ -32,7 +32,7 @@ impl Bed {
         Self { storage, clock, region }
     }
 
-    /// A file with cells of these ages in hours.
+    /// Flushes a file with one cell for each age in hours.
     fn file(&self, ages: &[i64]) {
         for age in ages {
             let row = format!("row-{age}");
@@ -73,7 +73,7 @@ fn a_major_compaction_cuts_at_windows_of_time() {
     assert_eq!(bed.count(), 2);
     bed.region.flush().unwrap();
     bed.region.compact(Compaction::Major).unwrap();
-    // from now on; 24 hours; the day before; what is older in windows of four days, and of 16
+    // one file each: from now on; the last 24 hours; the day before; older, in windows of four and of 16 days
     assert_eq!((bed.count(), bed.cells()), (4, before.clone()));
     let names = bed.region.store_file_names("f").unwrap();
     // the settings are in the descriptor
@@ -96,7 +96,7 @@ fn a_minor_compaction_takes_a_window() {
     let before = bed.cells();
     bed.region.compact(Compaction::Minor).unwrap();
     assert_eq!((bed.count(), bed.cells()), (3, before));
-    // as time goes by they move into one window
+    // after enough time they are in one window
     bed.clock.set(NOW + 400 * 24 * HOUR);
     bed.region.compact(Compaction::Minor).unwrap();
     assert_eq!(bed.count(), 1);
@@ -164,7 +164,7 @@ fn a_queue_drops_what_has_expired_and_compacts_nothing() {
     let before = bed.cells();
     bed.region.compact(Compaction::Minor).unwrap();
     assert_eq!((bed.region.store_file_names("f").unwrap(), bed.cells()), (names[2..].to_vec(), before));
-    // the newest carries the sequence id
+    // the newest file keeps the sequence id
     bed.clock.set(NOW + 1000 * HOUR);
     bed.region.compact(Compaction::Minor).unwrap();
     assert_eq!(bed.region.store_file_names("f").unwrap(), names[4..]);
@@ -224,7 +224,7 @@ fn files_are_compacted_by_name() {
 fn a_store_of_stripes_is_read_and_compacted_as_others_are() {
     let engine = "org.apache.hadoop.hbase.regionserver.StripeStoreEngine";
     let bed = Bed::new(&Family::new("f").configuration("hbase.hstore.engine.class", engine));
-    // as stripes are: files with rows apart, and files of level 0 above them
+    // the layout of stripes: files with disjoint rows, and newer files of level 0
     for ages in [[1, 2], [5, 6], [2, 5]] {
         bed.file(&ages);
     }

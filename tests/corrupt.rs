@@ -1,5 +1,5 @@
-//! Damaged files are refused as early as they must be, and never read as something else; a refusal says what is wrong
-//! and where, and takes no more memory than the limits allow.
+//! Damaged files are refused as early as required, and never read as different cells. Errors say what is
+//! wrong and where. Reads use no more memory than the limits allow.
 
 mod support;
 
@@ -13,9 +13,9 @@ use support::open::{self, assert_refusal, has_sequence_ids};
 #[global_allocator]
 static ALLOC: CountingAlloc = CountingAlloc;
 
-/// More than any of the sound files needs, far less than the damaged ones ask for.
+/// More than any of the sound files needs, far less than the damaged ones request.
 const LIMIT: usize = 1 << 20;
-/// What reading may take under that limit: a block as stored, the same decoded, and all that is held beside.
+/// The memory that reads may use under that limit: a stored block, the same block decoded, and the rest.
 const MEMORY: usize = 4 * LIMIT;
 
 /// One entry of `expect.json`.
@@ -43,15 +43,15 @@ fn cases() -> Vec<Case> {
     list.as_array().expect("a list of files").iter().map(entry).collect()
 }
 
-/// What became of each way to read a file.
+/// The result of each way to read a file.
 struct Outcome {
     open: Option<Error>,
     scan: Option<Error>,
     seek: Vec<Error>,
-    /// Whether all that came out is what the sound file holds.
+    /// Whether all cells returned equal those of the sound file.
     right: bool,
     warnings: Vec<Error>,
-    /// Rows that are there and were denied.
+    /// The number of existing rows that the Bloom filter denied.
     denied: usize,
 }
 
@@ -107,7 +107,7 @@ fn damaged_files_are_refused_in_time_and_never_read_as_something_else() {
             assert_refusal(error, name);
         }
         assert_eq!(outcome.denied, 0, "{name}: rows that are there were denied");
-        // the order inside of a block is looked at by a verification only
+        // only a verification checks the order of the cells in a block
         assert!(outcome.right || case.kind == "order", "{name}: other cells came out{late}");
         let (opened, scanned) = (outcome.open.is_none(), outcome.scan.is_none());
         match case.rejected_at.as_str() {
@@ -116,16 +116,16 @@ fn damaged_files_are_refused_in_time_and_never_read_as_something_else() {
             "seek" => assert!(outcome.errors().next().is_some(), "{name}: every seek succeeded"),
             "filter" => {
                 assert!(outcome.errors().next().is_none(), "{name}: the data should read:{late}");
-                assert!(!outcome.warnings.is_empty(), "{name}: nobody was told of the filter");
+                assert!(!outcome.warnings.is_empty(), "{name}: no warning of the filter");
             }
             "accept" => {
                 assert!(opened && scanned, "{name} should read:{late}");
                 let by_order = outcome.seek.iter().all(|e| e.kind() == ErrorKind::Unsupported);
                 assert!(outcome.seek.is_empty() || case.kind == "comparator" && by_order, "{name}:{late}");
-                assert!(!outcome.warnings.is_empty(), "{name}: nobody was told");
+                assert!(!outcome.warnings.is_empty(), "{name}: no warning");
             }
             "verify" | "any" => {}
-            other => panic!("{name}: what is {other}?"),
+            other => panic!("{name}: unknown {other}"),
         }
     }
     let refused = cases.iter().filter(|c| c.rejected_at != "accept").count();
@@ -139,7 +139,7 @@ fn a_verification_finds_every_damage() {
     }
 }
 
-/// How many faults a verification finds; a file that cannot be opened has one.
+/// Returns the number of faults that a verification finds. A file that cannot be opened has one.
 fn faults(path: &Path) -> usize {
     match HFile::options().verify(path) {
         Ok(report) => {
@@ -230,7 +230,7 @@ fn three_separate_faults_are_found_in_one_run() {
     }
 }
 
-/// The offsets of the data blocks, by their magic.
+/// Returns the offsets of the data blocks, found by their magic.
 fn data_blocks(bytes: &[u8]) -> Vec<usize> {
     bytes.windows(8).enumerate().filter(|(_, w)| *w == b"DATABLK*").map(|(at, _)| at).collect()
 }

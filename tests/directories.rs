@@ -1,5 +1,5 @@
-//! What opening, creating and changing a region's directory promises (hfile.md §15).
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that stops says where")]
+//! The guarantees for opening, creating and changing a region's directory (hfile.md §15).
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests fail by panicking")]
 
 mod support;
 
@@ -63,7 +63,7 @@ fn files_in(dir: &Path) -> Vec<String> {
     names
 }
 
-/// A region with a FILE tracker, left by HBase: flushes, compactions and bulk loads are listed.
+/// A region that HBase wrote with a FILE tracker: flushes, compactions and bulk loads update the list.
 #[test]
 fn changes_of_a_tracked_region_are_listed() {
     let dir = tempfile::tempdir().unwrap();
@@ -89,7 +89,7 @@ fn changes_of_a_tracked_region_are_listed() {
             let names = region.store_file_names(family).unwrap();
             assert_eq!(names.len(), files_in(&path.join(family)).len(), "{names:?}");
         }
-        // A file that is in the directory and not on the list does not belong.
+        // A file in the directory that is not on the list is ignored.
         let stray = path.join("p/0123456789abcdef0123456789abcdef");
         fs::copy(path.join("p").join(&region.store_file_names("p").unwrap()[0]), &stray).unwrap();
         let region = Region::options().writable(true).open(&path).unwrap();
@@ -104,7 +104,7 @@ fn changes_of_a_tracked_region_are_listed() {
     }
 }
 
-/// A bulk-loaded file that says what it was compacted from hides nothing.
+/// The list of compacted files in a bulk-loaded file is ignored.
 #[test]
 fn a_bulk_loaded_file_hides_no_other() {
     let dir = tempfile::tempdir().unwrap();
@@ -128,12 +128,12 @@ fn a_bulk_loaded_file_hides_no_other() {
         assert!(warning.to_string().contains("COMPACTION_EVENT_KEY"), "{warning}");
         assert!(warning.path().unwrap().ends_with(loaded.as_ref().unwrap()));
     }
-    // A file that names itself.
+    // A file that lists itself as compacted.
     let itself = "00112233445566778899aabbccddeeff".to_owned();
     write_file(&path.join("f").join(&itself), &["y"], &compacted(99, std::slice::from_ref(&itself)));
     let region = Region::open(&path).unwrap();
     assert_eq!((rows(&region).len(), region.warnings().len()), (1002, 2));
-    // A verification finds no fault in any file, and these two in files beside each other.
+    // A verification finds no fault within any file, and these two across files.
     let (mut cells, mut of_files) = (0, Vec::new());
     let faults = Region::options().verify(&path, |_, report| {
         let report = report.unwrap();
@@ -161,7 +161,7 @@ fn what_a_crash_left_in_tmp_is_removed() {
     assert_eq!(fs::read_dir(path.join(".tmp")).unwrap().count(), 0);
 }
 
-/// After a compaction and a loss of power each replaced file is in the archive, and in its old place no longer.
+/// After a compaction and a power loss each replaced file is in the archive, and no longer in its old place.
 #[test]
 fn the_archive_survives_a_loss_of_power() {
     let storage = FaultyStorage::new();
@@ -185,7 +185,7 @@ fn the_archive_survives_a_loss_of_power() {
     }
 }
 
-/// One process compacts and removes files all the time; others open the region and see every row.
+/// A writer compacts and removes files continuously while readers open the region. They see every row.
 #[test]
 fn a_region_opens_beside_one_that_is_compacted() {
     let dir = tempfile::tempdir().unwrap();
@@ -235,7 +235,7 @@ fn links_are_read_and_not_written_through() {
     fs::remove_file(path.join("f")).unwrap();
     fs::rename(&elsewhere, path.join("f")).unwrap();
 
-    // What `.tmp` leads to is not cleaned.
+    // The target of a linked `.tmp` is not cleaned.
     fs::create_dir(&elsewhere).unwrap();
     fs::write(elsewhere.join("victim"), b"bytes").unwrap();
     fs::remove_dir_all(path.join(".tmp")).unwrap();
@@ -244,7 +244,7 @@ fn links_are_read_and_not_written_through() {
     assert_eq!(fs::read(elsewhere.join("victim")).unwrap(), b"bytes");
     fs::remove_file(path.join(".tmp")).unwrap();
 
-    // A link inside `.tmp` is removed, not what it leads to.
+    // A link inside `.tmp` is removed, but not its target.
     fs::create_dir(path.join(".tmp")).unwrap();
     symlink(&elsewhere, path.join(".tmp/f")).unwrap();
     assert_eq!(rows(&open().unwrap()).len(), 1);
@@ -280,7 +280,7 @@ fn of_two_creators_one_wins_and_the_other_opens() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("region");
         if round % 2 == 1 {
-            // A directory with other things in it becomes a region where it is.
+            // An existing directory with other content becomes a region in place.
             fs::create_dir(&path).unwrap();
             fs::write(path.join("notes"), b"mine").unwrap();
         }
@@ -341,7 +341,7 @@ fn a_table_is_there_as_a_whole_or_not_at_all() {
                 }
             }
         }
-        // One call fails, and the caller tries again.
+        // One call fails, and the caller retries.
         let storage = FaultyStorage::new();
         storage.fail_after(n);
         match create(&storage) {
@@ -362,8 +362,8 @@ fn a_table_is_there_as_a_whole_or_not_at_all() {
     assert_eq!(Table::create("/nowhere", "t", &[], &["a"]).unwrap_err().kind(), ErrorKind::InvalidArgument);
 }
 
-/// A region directory that was copied without its table: all of it is read, and nothing is written by settings that were
-/// made up.
+/// A region directory copied without its table descriptor: all versions can be read, and it cannot be written
+/// unless the settings of all families are given.
 #[test]
 fn a_region_without_its_descriptor_is_read_and_not_written() {
     let dir = tempfile::tempdir().unwrap();
@@ -447,7 +447,7 @@ fn families_that_differ_from_the_descriptor_are_refused_or_alter_it() {
         assert_eq!(region.families().collect::<Vec<_>>(), [&changed, &families[1], &new]);
     }
     let found = Table::open(dir.path(), "t").unwrap().get(&Get::new(row).family("h")).unwrap();
-    assert_eq!(found.len(), 100, "what was put into the new family is there");
+    assert_eq!(found.len(), 100, "the cells of the new family");
     let descriptors = files_in(&table.join(".tabledesc"));
     assert!(
         descriptors.len() == 1 && descriptors[0].starts_with(".tableinfo.0000000002."),
@@ -498,8 +498,8 @@ fn an_alteration_is_there_as_a_whole_or_not_at_all() {
     }
 }
 
-/// Two files with one sequence id, as a bulk load of both leaves them: of equal cells that of the file with the greater name is
-/// read, before compactions and after.
+/// Files with one sequence id, as a bulk load of several files leaves them: of equal cells the one in the
+/// file with the greatest name is read, before and after compactions.
 #[test]
 fn of_equal_cells_the_same_one_is_read_after_a_compaction() {
     for count in [1, 40] {

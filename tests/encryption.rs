@@ -1,7 +1,7 @@
-//! Encrypted files: what is written encrypted reads back, what was encrypted is never written in the clear, and without
+//! Encrypted files: written files can be read back, encrypted data is never written in the clear, and without
 //! the key nothing is written.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod support;
 
@@ -35,7 +35,7 @@ fn what_cannot_be_encrypted_leaves_no_file() {
     }
 }
 
-/// The message of an error, and output of `Debug`, hold no key.
+/// Error messages and `Debug` output do not contain keys.
 #[test]
 fn keys_are_not_shown() {
     let key = [0xab_u8; 16];
@@ -145,7 +145,7 @@ mod with_the_feature {
         open::open_bytes(options, "file", bytes.to_vec())
     }
 
-    /// The IVs of the blocks, which `block_headers` finds.
+    /// Returns the IVs of the blocks that `block_headers` finds.
     fn ivs(file: &HFile, bytes: &[u8]) -> Vec<(bool, [u8; 16])> {
         let blocks = file.block_headers().map(Result::unwrap);
         blocks
@@ -158,7 +158,7 @@ mod with_the_feature {
             .collect()
     }
 
-    /// The last bytes of the stored payloads of a file in the clear.
+    /// Returns the last bytes of each stored payload of an unencrypted file.
     fn payload_ends<'b>(file: &HFile, bytes: &'b [u8]) -> HashSet<&'b [u8]> {
         let blocks = file.block_headers().map(Result::unwrap);
         blocks
@@ -202,7 +202,7 @@ mod with_the_feature {
                 let report = file.verify(&reading(&master_key)).unwrap();
                 assert!(report.faults.is_empty(), "{name}: {:?}", report.faults);
 
-                // encryption changes no plain size, so all blocks are the same ones
+                // encryption does not change uncompressed sizes, so all blocks are the same
                 let clear = read(HFile::options(), &plain).unwrap();
                 let shape = |file: &HFile| -> Vec<_> {
                     let headers = file.block_headers().map(|header| header.unwrap().1);
@@ -237,7 +237,7 @@ mod with_the_feature {
         let file = read(reading(&MASTER_KEY), &bytes).unwrap();
         assert!(file.trailer().is_encrypted());
         assert_eq!(open::all_cells(&file).unwrap(), []);
-        // the two indexes are empty, and without an iv
+        // the two indexes are empty and have no IV
         let headers: Vec<_> = file.block_headers().map(Result::unwrap).collect();
         assert_eq!(headers.len(), 3);
         assert_eq!(ivs(&file, &bytes).len(), 1);
@@ -258,7 +258,7 @@ mod with_the_feature {
         assert_eq!(open::all_cells(&file).unwrap(), cells);
     }
 
-    /// No flipped bit and no cut goes unnoticed: each ends in an error or in the same cells and file info.
+    /// Every flipped bit and every cut ends in an error or in the same cells and file info.
     #[test]
     fn damage_ends_in_an_error_or_in_the_same_cells() {
         for (encoding, codec) in [
@@ -324,7 +324,7 @@ mod with_the_feature {
         options(storage, master_key).create_if_missing(true).family(family).open(DIR).unwrap()
     }
 
-    /// Puts rows from `from` on.
+    /// Puts 40 rows, starting at `from`.
     fn put(region: &Region, from: usize) {
         for i in from..from + 40 {
             let put = Put::new(format!("{MARKER}-{i:04}")).cell("f", "q", format!("{MARKER} {i}"));
@@ -332,7 +332,8 @@ mod with_the_feature {
         }
     }
 
-    /// Rows and values of all cells, without their sequence ids, which a compaction may set to 0.
+    /// Returns the rows, timestamps and values of all cells, without sequence ids, which a compaction may set
+    /// to 0.
     fn rows(region: &Region) -> Vec<(Vec<u8>, i64, Vec<u8>)> {
         let view = region.view();
         let scan = Scan::new().max_versions(9);
@@ -341,7 +342,7 @@ mod with_the_feature {
         cells.map(|cell| (cell.row().to_vec(), cell.timestamp(), cell.value().to_vec())).collect()
     }
 
-    /// The store files that there are.
+    /// Returns the existing store files.
     fn store_files(storage: &RecordingStorage) -> Vec<PathBuf> {
         let dir = Path::new(DIR).join("f");
         storage.names().into_iter().filter(|name| name.parent() == Some(&dir)).collect()
@@ -394,7 +395,7 @@ mod with_the_feature {
                 assert!(files.iter().all(|path| is_encrypted(&storage, path, &MASTER_KEY)));
                 let before = rows(&region);
                 drop(region);
-                // what the descriptor says is enough
+                // the settings in the descriptor suffice
                 let region = options(&storage, Some(&MASTER_KEY)).writable(true).open(DIR).unwrap();
                 assert_eq!(region.families().collect::<Vec<_>>(), [&family]);
                 assert_eq!(rows(&region), before);
@@ -421,14 +422,14 @@ mod with_the_feature {
 
     #[test]
     fn without_the_key_an_encrypted_family_is_read_and_not_written() {
-        // Refused before a write is acknowledged.
+        // The open is refused, before any write can be acknowledged.
         let storage = RecordingStorage::default();
         let open = |key| options(&storage, key).create_if_missing(true).family(encrypted()).open(DIR);
         assert_needs_key(&open(None).unwrap_err());
         assert!(options(&storage, None).open(DIR).unwrap().warnings().is_empty(), "reading needs no key");
         drop(open(Some(&MASTER_KEY)).unwrap());
 
-        // Files that were written before the family was to be encrypted.
+        // Files written before encryption was enabled for the family.
         let storage = RecordingStorage::default();
         let region = create(&storage, family(), None);
         flush_and_compact(&region);
@@ -438,7 +439,7 @@ mod with_the_feature {
         assert_needs_key(&alter(None).unwrap_err());
         assert_eq!(rows(&options(&storage, None).open(DIR).unwrap()), before);
         assert_eq!(store_files(&storage), files);
-        // With the key a compaction encrypts.
+        // With the key, a compaction encrypts the file.
         let region = alter(Some(&MASTER_KEY)).unwrap();
         region.compact(Compaction::Major).unwrap();
         let files = store_files(&storage);
@@ -446,7 +447,8 @@ mod with_the_feature {
         assert_eq!(rows(&region), before);
     }
 
-    /// A family in the clear whose files are encrypted: memory may have values of theirs, so flushes are encrypted too.
+    /// A family without encryption whose files are encrypted: the memstore may contain values from those
+    /// files, so flushes are encrypted too.
     #[test]
     fn a_flush_beside_encrypted_files_is_encrypted() {
         let storage = RecordingStorage::default();
@@ -463,7 +465,7 @@ mod with_the_feature {
         assert_nothing_shows(&storage);
     }
 
-    /// From the trailer of a file of HBase's: the data key 10 11 … 1f, wrapped with the master key 00 01 … 0f.
+    /// From the trailer of an HBase file: the data key 10 11 … 1f, wrapped with the master key 00 01 … 0f.
     const WRAPPED: &str = "420a0341455310101a1005284cdc7a7ebd5c2c73c9af666b5e76221097284a91c37c35603de6c636\
                            bdc23d872a101bf42e241816ba29ff5f307bb1bc1d1632034d4435";
 
@@ -485,7 +487,7 @@ mod with_the_feature {
         assert_eq!(rows(&region), before);
         drop(region);
 
-        // Another master key does not unwrap it, and no other data key takes its place.
+        // Another master key does not unwrap it, and no other data key is used instead.
         let storage = RecordingStorage::default();
         let options = options(&storage, Some(&[7; 16])).create_if_missing(true).family(with_key);
         let error = options.open(DIR).unwrap_err();
@@ -494,7 +496,7 @@ mod with_the_feature {
         assert!(store_files(&storage).is_empty());
     }
 
-    /// The family says nothing of encryption, but a file is encrypted.
+    /// The family has no encryption setting, but a file is encrypted.
     #[test]
     fn a_compaction_of_an_encrypted_file_is_encrypted() {
         let encryption = Encryption::aes(MASTER_KEY);
@@ -587,7 +589,7 @@ mod with_the_feature {
                     assert_eq!(storage.names(), [Path::new("damaged")], "{what}");
                 }
             }
-            // the key is lost, and with it all cells
+            // without the data key all cells are lost
             let mut damaged = bytes.clone();
             damaged[key + 30] ^= 1;
             let storage = RecordingStorage::default();
@@ -602,7 +604,7 @@ mod with_the_feature {
         key.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Runs HBase on files that are encrypted with a master key; the lines that it prints.
+    /// Runs HBase on files that are encrypted with a master key. Returns the lines that it prints.
     fn hb(oracle: &Path, command: &str, files: &[PathBuf], master_key: &[u8]) -> Vec<String> {
         let mut hb = Command::new(oracle.join("hb"));
         hb.arg(command).args(files).arg("--master-key").arg(hex(master_key));
@@ -613,8 +615,8 @@ mod with_the_feature {
         printed.lines().map(str::to_owned).collect()
     }
 
-    /// Files of every encoding with each codec, and those of a region that was flushed and compacted. HBase checks them all,
-    /// and finds the cells that went into them.
+    /// Writes files of every encoding with each codec, and those of a region that was flushed and compacted.
+    /// HBase checks them all, and finds the cells that were written.
     #[test]
     #[ignore = "needs HBase: HBASE_ORACLE, the folder of the program hb; a JVM and Maven"]
     fn hbase_reads_what_is_encrypted() {
@@ -632,7 +634,7 @@ mod with_the_feature {
                 files.push(path);
             };
             for encoding in DataBlockEncoding::ALL {
-                // HBase's class for it reads framed files alone, and this one's the bare ones
+                // HBase's Zstd codec class reads only framed payloads, and this writer's are bare frames
                 for codec in codecs().filter(|codec| *codec != Codec::Zstd) {
                     let options = HFileWriter::options().data_block_encoding(encoding).codec(codec);
                     let options = options.bloom(BloomType::RowCol).block_size(800).index_chunk_size(300);

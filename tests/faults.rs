@@ -1,11 +1,11 @@
-//! Regions on a storage whose calls fail, and whose power goes: nothing is lost, nothing deleted comes back, and every
-//! region opens again.
+//! Regions on a storage with failing calls and power losses: nothing is lost, nothing deleted reappears, and
+//! every region can be reopened.
 //!
-//! A script of writes, deletes, flushes, compactions, bulk loads, closings and crashes is played with one call of the storage
-//! failing, for each call in turn, reads included; and with several failing at random. After each operation, and after each
-//! opening, the whole logical state is compared with that of a model. `HREGION_SEED` sets the first seed,
-//! `HREGION_OPS` sets the number of runs.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that stops says where")]
+//! A script of writes, deletes, flushes, compactions, bulk loads, closes and crashes is played with one
+//! storage call failing, for each call in turn, reads included. Other runs have several calls failing at
+//! random. After each operation, and after each open, the whole logical state is compared with that of a
+//! model. `HREGION_SEED` sets the first seed, `HREGION_OPS` sets the number of runs.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests fail by panicking")]
 
 mod support;
 
@@ -17,7 +17,7 @@ use support::fault_world::{KINDS, Op, TRACKERS, World, run, script};
 use support::games::play_all;
 use support::rng::Rng;
 
-/// A script without crashes, with each of its calls failing in turn.
+/// Plays a script without crashes, with each of its calls failing in turn.
 fn single_faults(seed: u64) -> u64 {
     let mut rng = Rng::new(seed);
     let mut ops = script(&mut rng, 24);
@@ -31,7 +31,7 @@ fn single_faults(seed: u64) -> u64 {
     calls
 }
 
-/// Scripts with crashes and several failing calls.
+/// Plays a script with crashes and several failing calls.
 fn several_faults(seed: u64) -> usize {
     let mut rng = Rng::new(seed ^ 0x5eed);
     let ops = script(&mut rng, 40);
@@ -41,15 +41,16 @@ fn several_faults(seed: u64) -> usize {
     let mut faults: Vec<u64> = Vec::new();
     for _ in 0..1 + rng.below(4) {
         let at = u64::try_from(rng.below(span)).unwrap();
-        // A run of failing calls: what undoes a failure fails too.
+        // A run of failing calls: the recovery from a failure fails too.
         let run = 1 + u64::try_from(rng.below(12)).unwrap();
         faults.extend(at..at + run);
     }
     run(tracker, &ops, &faults, KINDS[rng.below(KINDS.len())], seed).1
 }
 
-/// A file that was compacted and cannot be removed is left out because the file it was compacted to says so. If that one were
-/// compacted too and removed, the first would be read again, with everything that was deleted from it.
+/// A compacted file that cannot be removed is ignored because the file that replaced it lists it as
+/// compacted. If the replacement were itself compacted and removed, the stuck file would be read again, with
+/// everything deleted from it.
 #[test]
 fn a_replaced_file_that_stays_brings_nothing_back() {
     for tracker in TRACKERS {

@@ -1,5 +1,6 @@
-//! A flipped bit or a missing end never goes unnoticed: each ends in an error or in the very same cells, by a scan and
-//! by seeks (hfile.md §17.1). Small files with checksums, over versions, codecs, encodings and Bloom filters.
+//! Every flipped bit and every truncation ends in an error or in the same cells, in scans and in seeks
+//! (hfile.md §17.1). Tests small files with checksums, of several versions, codecs, encodings and Bloom
+//! filters.
 
 mod support;
 
@@ -18,7 +19,7 @@ static ALLOC: CountingAlloc = CountingAlloc;
 
 /// Larger files take too long to damage in every way.
 const SMALL: u64 = 18_000;
-/// More than reading any of these files takes; a flipped length must not ask for more.
+/// More than reading any of these files takes. A flipped length must not increase it.
 const MEMORY: usize = 4 << 20;
 const CASES: usize = 100_000;
 
@@ -29,7 +30,7 @@ fn damage_ends_in_an_error_or_in_the_same_cells() {
     run(&subjects, |subject, number| {
         let mut rng = Rng::new(0x5eed_0000 + u64::try_from(number).expect("a small number"));
         let bits = subject.bytes.len() * 8;
-        // a cut for every eight flips, as in the whole set
+        // one cut for every eight flips, as in the exhaustive test
         let choose = move |n: usize| {
             if n.is_multiple_of(9) { Damage::Cut(rng.below(bits / 8)) } else { Damage::Flip(rng.below(bits)) }
         };
@@ -48,13 +49,13 @@ fn every_flipped_bit_and_every_cut_ends_in_an_error_or_in_the_same_cells() {
 
 #[derive(Clone, Copy, Debug)]
 enum Damage {
-    /// This bit is another one.
+    /// Flips this bit.
     Flip(usize),
-    /// Only this many bytes are left.
+    /// Truncates the file to this length.
     Cut(usize),
 }
 
-/// A sound file, and what seeks to a few keys find in it.
+/// A sound file, and the expected results of a few seeks.
 struct Subject {
     golden: Golden,
     bytes: Vec<u8>,
@@ -64,7 +65,7 @@ struct Subject {
 
 struct Expected {
     key: SeekKey,
-    /// The number of the first cell not before the key.
+    /// The index of the first cell not before the key.
     at: usize,
     exact: bool,
     row_is_there: bool,
@@ -97,7 +98,7 @@ fn subjects() -> Vec<Subject> {
     goldens.into_iter().map(Subject::new).collect()
 }
 
-/// Tries what `damages` lists for each file, in two threads, and prints what came of it.
+/// Applies the `damages` of each file, in two threads, and prints the counts.
 fn run<'a, F>(subjects: &'a [Subject], damages: F)
 where
     F: Fn(&'a Subject, usize) -> Box<dyn Iterator<Item = Damage> + 'a> + Sync,
@@ -152,7 +153,7 @@ impl Subject {
         });
         let subject = Self { seeks: seeks.collect(), golden, bytes, cells };
         let sound = subject.read(subject.bytes.clone());
-        assert!(sound.is_ok_and(|same| same), "{}: the sound file reads as itself", subject.golden.name);
+        assert!(sound.is_ok_and(|same| same), "{}: the sound file differs", subject.golden.name);
         subject
     }
 
@@ -185,8 +186,8 @@ impl Subject {
         counts
     }
 
-    /// Reads a copy in every way; `Ok(false)` if anything but what the sound file holds came out, before an error or
-    /// without one, and the error only if all before it was right.
+    /// Reads a copy in every way. Returns `Ok(false)` if any result differs from the sound file, even before
+    /// an error, and an error only if all results before it were right.
     fn read(&self, bytes: Vec<u8>) -> Result<bool> {
         let file = open::open_bytes(self.options(), &self.golden.name, bytes)?;
         let mut first_error = None;
@@ -230,7 +231,7 @@ impl Subject {
     }
 }
 
-/// Says which case it was when one panics.
+/// Prints the case if it panics.
 struct OnPanic<'a>(&'a str, Damage);
 
 impl Drop for OnPanic<'_> {

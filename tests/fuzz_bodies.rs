@@ -1,5 +1,5 @@
-//! The bodies of the fuzz targets, over files that HBase wrote, parts of them, and mutations of both: what `fuzz/` does for
-//! hours, for seconds and with the stable compiler.
+//! Runs the bodies of the fuzz targets on files that HBase wrote, on parts of them, and on mutations of both:
+//! a short version of `fuzz/` for the stable compiler.
 
 #[path = "support/rng.rs"]
 mod rng;
@@ -12,7 +12,7 @@ use seeds::Seed;
 use std::path::Path;
 use std::thread;
 
-/// Mutated inputs of each target. Whole files take longer.
+/// The number of mutated inputs for each target. Whole files take longer.
 const CASES: usize = 8_000;
 const WHOLE_FILES: usize = 3_000;
 
@@ -71,7 +71,7 @@ fn mutations_end_in_an_error_or_in_the_right_answer() {
     });
 }
 
-/// One change, of a kind that a fuzzer would make.
+/// Applies one mutation of a kind that a fuzzer makes.
 fn mutate(input: &mut Vec<u8>, other: &[u8], rng: &mut Rng) {
     if input.is_empty() {
         return;
@@ -81,7 +81,7 @@ fn mutate(input: &mut Vec<u8>, other: &[u8], rng: &mut Rng) {
     match rng.below(9) {
         0 | 1 => input[at] ^= 1 << (byte & 7),
         2 => input[at] = byte,
-        // lengths and counts that are nearly right, or at an end
+        // nearly right or extreme lengths and counts
         3 => input[at] = input[at].wrapping_add(byte & 7).wrapping_sub(3),
         4 => input[at] = [0, 1, 0x7f, 0x80, 0xff][usize::from(byte) % 5],
         5 => input.truncate(at),
@@ -95,7 +95,7 @@ fn mutate(input: &mut Vec<u8>, other: &[u8], rng: &mut Rng) {
     }
 }
 
-/// Says which case it was when one panics.
+/// Prints the case if it panics.
 struct OnPanic<'a>(&'a str, usize);
 
 impl Drop for OnPanic<'_> {
@@ -106,7 +106,7 @@ impl Drop for OnPanic<'_> {
     }
 }
 
-/// Inputs that once ended in a panic or never, by target.
+/// Inputs that once caused a panic or a hang, by target.
 #[test]
 fn what_fuzzing_found_is_borne() {
     let found = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/fuzz");

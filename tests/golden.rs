@@ -1,4 +1,4 @@
-//! Every HFile that HBase wrote reads to exactly the cells that HBase reads in it.
+//! Every HFile that HBase wrote has exactly the cells that HBase reads from it.
 
 mod support;
 
@@ -52,7 +52,7 @@ fn read_all(goldens: &[Golden]) -> Counts {
     counts
 }
 
-/// Reads a file and compares each cell; says how many there were.
+/// Reads a file and compares each cell. Returns the number of cells.
 fn assert_same_cells(golden: &Golden) -> usize {
     let name = &golden.name;
     let lines = golden.cell_lines();
@@ -137,7 +137,7 @@ fn a_file_in_memory_reads_as_one_on_disk() {
     }
 }
 
-/// Files of other projects: their names, and how many cells each holds.
+/// Files of other projects: their names, and the number of cells in each.
 const FOREIGN: [(&str, usize); 9] = [
     ("hudi_1_0_hbase_2_4_13_16KB_GZ_20000_fake_first_key.hfile", 20_000),
     ("hudi_1_0_hbase_2_4_13_1KB_GZ_10000_large_keys_deep_index.hfile", 10_000),
@@ -154,7 +154,7 @@ const FOREIGN: [(&str, usize); 9] = [
 #[cfg(feature = "gz")]
 fn files_of_other_projects_read() {
     let Some(folder) = golden::shared("foreign") else {
-        println!("SKIPPED: no files of other projects at hand");
+        println!("SKIPPED: no files of other projects");
         return;
     };
     for (name, cells) in FOREIGN {
@@ -174,7 +174,7 @@ fn files_of_other_projects_read() {
 #[cfg(feature = "gz")]
 fn files_of_other_projects_that_cannot_be_read_are_refused() {
     let Some(folder) = golden::shared("foreign") else {
-        println!("SKIPPED: no files of other projects at hand");
+        println!("SKIPPED: no files of other projects");
         return;
     };
     let version_1 = HFile::open(folder.join("hbase_8e8ab58dcf39412da19833fcd8f687ac.hfile")).unwrap_err();

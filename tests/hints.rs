@@ -1,5 +1,6 @@
-//! What filters with hints read: not the blocks between their hits (read-path.md §9.11, §13.4), by the region's own counts.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+//! Filters with hints do not read the blocks between their hits (read-path.md §9.11, §13.4), according to the
+//! region's own counters.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use hregion::filter::Filter;
 use hregion::{Family, Put, Region, RegionMetrics, Scan};
@@ -9,7 +10,7 @@ use tempfile::TempDir;
 const USERS: usize = 50;
 const EVENTS: usize = 200;
 
-/// Rows `uuu-eee`, of one file of small blocks: each user's rows fill many.
+/// Creates rows `uuu-eee` in one file of small blocks. Each user's rows fill many blocks.
 fn region() -> (TempDir, Region) {
     let dir = tempfile::tempdir().unwrap();
     let family = Family::new("f").block_size(1 << 10);
@@ -23,7 +24,7 @@ fn region() -> (TempDir, Region) {
     (dir, region)
 }
 
-/// The rows that a scan finds, and what they cost. There is no cache: each block that is looked at is read.
+/// Returns the rows of a scan, and its metrics. There is no cache: each block visited is read.
 fn read(region: &Region, scan: &Scan) -> (Vec<String>, RegionMetrics) {
     let before = region.metrics();
     let rows = region
@@ -51,7 +52,7 @@ fn a_fuzzy_scan_does_not_read_the_blocks_between_its_hits() {
             expected.reverse();
         }
         assert_eq!(rows, expected);
-        // that of the hit, the one behind or before it, and one more where a row begins a block
+        // the block of the hit, the one after or before it, and one more where a row starts a block
         assert!(counts.data_blocks_read <= 3 * USERS as u64 + 3, "{reversed} {counts:?}");
     }
 }

@@ -1,8 +1,8 @@
-//! A process that is killed while it writes, deletes, flushes, compacts, bulk-loads, alters and creates a region: nothing that
-//! was flushed is lost, nothing deleted comes back, and every region opens again.
+//! A process is killed while it writes, deletes, flushes, compacts, bulk-loads, alters and creates a region:
+//! no flushed data is lost, nothing deleted reappears, and every region can be reopened.
 //!
-//! `HREGION_OPS` sets the number of kills, `HREGION_SEED` the seed, which is another in each run.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that stops says where")]
+//! `HREGION_OPS` sets the number of kills, `HREGION_SEED` the seed, which is random by default.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests fail by panicking")]
 #![cfg(unix)]
 
 mod support;
@@ -23,7 +23,7 @@ use support::rng::Rng;
 
 const FAMILIES: [&str; 2] = ["f", "g"];
 
-/// What a read of a family shows: the newest value of each row.
+/// The content of a family: the newest value of each row.
 type State = BTreeMap<String, String>;
 
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +38,7 @@ enum Op {
     Alter,
 }
 
-/// The operation of a number: the same in the process that is killed and in the one that checks.
+/// Returns the operation of a number: the same in the killed process and in the checking one.
 fn op(number: u64) -> Op {
     let mut rng = Rng::new(number.wrapping_mul(0x9e37));
     let (row, family) = (rng.below(6), rng.below(2));
@@ -71,7 +71,7 @@ fn open(dir: &Path, altered: Option<u64>) -> hregion::Result<Region> {
     options.open(dir)
 }
 
-/// The process that is killed: says `begin N` before each operation and `done N` after it.
+/// The process to be killed: prints `begin N` before each operation and `done N` after it.
 #[test]
 #[ignore = "run by the test below, in a process of its own"]
 fn child() {
@@ -127,10 +127,10 @@ fn child() {
     }
 }
 
-/// What the checking process knows.
+/// The state expected by the checking process.
 struct Ledger {
     state: [State; 2],
-    /// Of each family, the states that its files may have.
+    /// For each family, the states that its files may have.
     durable: [BTreeSet<State>; 2],
 }
 
@@ -144,7 +144,7 @@ impl Ledger {
         self.state.iter_mut().for_each(|state| drop(state.insert(row(at), format!("v{number}"))));
     }
 
-    /// What an operation may have made durable when it has begun.
+    /// Adds the states that an operation may have made durable once it has begun.
     fn begin(&mut self, number: u64) {
         match op(number) {
             Op::Flush | Op::Reopen | Op::Alter | Op::BulkLoad(_) => {}
@@ -243,7 +243,7 @@ fn kill_often(kills: u64, seed: u64) {
         let context = format!("seed {seed}, kill {kill} before operation {next}, {:?}", op(next - 1));
         let found = match Region::open(&path) {
             Ok(region) => read(&region),
-            // It was killed before the region was there.
+            // The process was killed before it created the region.
             Err(error) if error.kind() == ErrorKind::Io && !path.exists() => Default::default(),
             Err(error) => panic!("{context}: {error}"),
         };
@@ -260,7 +260,7 @@ fn kill_often(kills: u64, seed: u64) {
         }
     }
     println!("{kills} kills, {operations} operations");
-    assert!(operations > kills / 2, "the processes hardly did anything: {operations} operations");
+    assert!(operations > kills / 2, "too few operations before the kills: {operations} operations");
 }
 
 #[test]

@@ -1,15 +1,15 @@
-//! Imports point down: each module of `src` uses those of the layers below it and no others.
+//! Layering: each module of `src` imports only modules of the layers below it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What anybody may use: errors, bounds, integers, hashes.
+/// The ground, which any module may use: errors, bounds, integers, hashes.
 const GROUND: &[&str] = &["error", "binary", "limits", "coding", "hash", "metrics", "clock", "sync"];
-/// What a cell is and what a user asks for: one row, no order among themselves.
+/// Cells and requests: one layer, whose modules may use each other.
 const CELLS: &[&str] = &["cell", "schema", "filter", "op", "proto"];
 
-/// Each module, and what it may use beside the ground; what is not listed it may not.
+/// Each module, and the modules it may use in addition to the ground. All others are forbidden.
 const LAYERS: &[(&str, &[&[&str]])] = &[
     ("error", &[]),
     ("binary", &[]),
@@ -27,7 +27,7 @@ const LAYERS: &[(&str, &[&[&str]])] = &[
     ("io", &[]),
     ("block", &[CELLS]),
     ("cache", &[&["block"]]),
-    // cells that are read ahead lie as in a block
+    // cells that are read ahead are laid out as in a block
     ("memstore", &[CELLS, &["block"]]),
     ("mvcc", &[CELLS]),
     ("wal", &[CELLS, &["io"]]),
@@ -37,7 +37,7 @@ const LAYERS: &[(&str, &[&[&str]])] = &[
     ("region", &[CELLS, &["io", "cache", "hfile", "layout", "store", "wal", "mvcc", "memstore"]]),
     ("locator", &[CELLS, &["io", "cache", "region"]]),
     ("table", &[CELLS, &["io", "cache", "hfile", "layout", "region", "store", "wal", "locator"]]),
-    // doors for benches, and bodies of fuzz targets: they reach for whatever they feed
+    // internal hooks for benches, and bodies of fuzz targets: they use every module they feed
     ("bench", &[CELLS, &["block", "cache", "hfile", "memstore", "mvcc", "store"]]),
     (
         "fuzzing",
@@ -51,7 +51,7 @@ const LAYERS: &[(&str, &[&[&str]])] = &[
     ),
 ];
 
-/// Of the ground, a file knows nothing but errors and bounds.
+/// Exceptions: these modules may use only the listed parts of the ground.
 const NO_FORMATS: &[(&str, &[&str])] = &[
     ("io", &["error", "limits", "sync"]),
     ("binary", &[]),
@@ -93,7 +93,7 @@ fn allowed(module: &str) -> BTreeSet<&'static str> {
     lists.iter().copied().chain([ground]).flatten().copied().collect()
 }
 
-/// The first names behind `crate::`, outside of comments and tests.
+/// Returns the first names after `crate::`, outside comments and tests.
 fn used(text: &str) -> BTreeSet<String> {
     let code = code(text);
     let mut names = BTreeSet::new();
@@ -110,7 +110,7 @@ fn used(text: &str) -> BTreeSet<String> {
     names
 }
 
-/// The first name of each path in a group, up to its closing brace.
+/// Returns the first name of each path in a group, up to its closing brace.
 fn heads(group: &str) -> Vec<String> {
     let (mut depth, mut found, mut start) = (0, Vec::new(), 0);
     for (at, c) in group.char_indices() {
@@ -136,13 +136,13 @@ fn head(path: &str) -> Option<String> {
     (end > 0).then(|| path[..end].to_owned())
 }
 
-/// The text without comments, and without the tests at its end.
+/// Removes comments, and the tests at the end.
 fn code(text: &str) -> String {
     let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
     text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
 }
 
-/// Which module each name that `lib.rs` shows at the root comes from.
+/// Maps each name that `lib.rs` exports at the root to its module.
 fn exports(lib: &str) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     for line in code(lib).split(';') {

@@ -1,6 +1,6 @@
-//! No answer depends on how cells are spread over memory and files: random writes, laid out in several ways, are asked the same
-//! under random filters. And no read takes more steps than there are cells for.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+//! Answers do not depend on how cells are distributed over memory and files: random writes in several layouts
+//! are read with the same random filters. Reads take a bounded number of steps.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod support;
 
@@ -34,7 +34,8 @@ fn one_of<T: Copy + std::fmt::Debug + 'static>(all: &'static [T]) -> impl Strate
 /// A value or a marker: row, family, qualifier, timestamp, kind, value.
 type Write = (&'static [u8], &'static str, &'static [u8], i64, CellType, &'static [u8]);
 
-/// Versions that are deleted one by one show older ones, if these are still there: only where all are kept.
+/// Deletes of single versions reveal older ones, which may already be gone, so they are generated only if all
+/// versions are kept.
 fn write(all_kept: bool) -> impl Strategy<Value = Write> {
     const KINDS: [CellType; 4] =
         [CellType::DeleteColumn, CellType::DeleteFamily, CellType::Delete, CellType::DeleteFamilyVersion];
@@ -66,7 +67,7 @@ fn comparator(of: &'static [&'static [u8]]) -> impl Strategy<Value = Comparator>
 }
 
 fn by_value() -> impl Strategy<Value = Comparator> {
-    // numbers are of eight bytes: what is not is an error, wherever it lies
+    // this comparator expects eight bytes: any other value is an error, in every layout
     prop_oneof![9 => comparator(&VALUES), 1 => Just(Comparator::long(1))]
 }
 
@@ -139,14 +140,14 @@ fn filter() -> impl Strategy<Value = Filter> {
     })
 }
 
-/// A filter that does as another, and is not to be asked more often than it may.
+/// A filter that delegates to another, and limits the number of calls.
 #[derive(Debug)]
 struct Bounded(Filter);
 
 #[derive(Debug)]
 struct BoundedState(FilterState, usize);
 
-/// As many questions as a read has reason to put, of a region of so few cells.
+/// The maximum number of calls that a read of a region with so few cells needs.
 const MAX_QUESTIONS: usize = 4000;
 
 impl CustomFilter for Bounded {
@@ -227,7 +228,7 @@ impl CellFilter for BoundedState {
     }
 }
 
-/// What is asked.
+/// A read.
 #[derive(Clone, Debug)]
 struct Question {
     columns: Vec<(&'static str, Option<&'static [u8]>)>,
@@ -235,14 +236,15 @@ struct Question {
     max_versions: u32,
     reversed: bool,
     batch: Option<u32>,
-    /// A get of a row, or a scan.
+    /// The row of a get; `None` for a scan.
     row: Option<&'static [u8]>,
     rows: (Bound<&'static [u8]>, Bound<&'static [u8]>),
     on_demand: bool,
     filter: Filter,
 }
 
-/// Of times before some, the newest versions may be gone with those that came after: only where all are kept.
+/// In a time range with an end, versions may already be gone because of newer ones after it, so ends are
+/// generated only if all versions are kept.
 fn question(all_kept: bool) -> impl Strategy<Value = Question> {
     let columns = vec((one_of(&FAMILIES), proptest::option::weighted(0.8, one_of(&QUALIFIERS))), 0..4);
     let to = if all_kept { (2i64..9).boxed() } else { Just(i64::MAX).boxed() };
@@ -266,7 +268,7 @@ fn question(all_kept: bool) -> impl Strategy<Value = Question> {
 }
 
 impl Question {
-    /// Asks a region: the rows as text, or why there are none.
+    /// Asks a region. Returns the cells as text, or the kind of the error.
     fn ask(&self, region: &Region) -> String {
         let before = region.metrics();
         let answer = match self.row {
@@ -318,7 +320,7 @@ impl Question {
     }
 }
 
-/// Cells as text; where a row is cut does not matter.
+/// Formats cells as text, regardless of where rows are divided.
 fn text(rows: &[Row]) -> String {
     let mut text = String::new();
     for cell in rows.iter().flat_map(Row::cells) {
@@ -343,7 +345,7 @@ impl Layouts {
             }
             options.open(dir.path().join(name)).unwrap()
         };
-        // with a flush after each `every` writes
+        // flushes after each `every` writes
         let play = |name: &'static str, every: usize| {
             let region = open(name);
             for (i, write) in writes.iter().enumerate() {
@@ -385,7 +387,7 @@ fn apply(region: &Region, &(row, family, qualifier, timestamp, kind, value): &Wr
     result.unwrap();
 }
 
-/// Writes a file for each family, of which each cell is the last one of its key, and loads them.
+/// Writes a file for each family with the last cell of each key, and bulk-loads the files.
 fn load(region: &Region, writes: &[Write], dir: &TempDir) {
     let mut paths: Vec<(&str, PathBuf)> = Vec::new();
     for family in FAMILIES {
@@ -423,7 +425,7 @@ fn case() -> impl Strategy<Value = (u32, Vec<Write>, Vec<Question>)> {
     })
 }
 
-/// `PROPTEST_CASES`, or what a run of the tests has time for.
+/// Returns `PROPTEST_CASES`, or a number for a short run.
 fn cases() -> u32 {
     std::env::var("PROPTEST_CASES").map_or(60, |cases| cases.parse().unwrap())
 }
@@ -444,7 +446,7 @@ proptest! {
     }
 }
 
-/// A region with a row `r`: `a=x`, `b=secret`, `c=c`, or the row of another test.
+/// Creates a region with one row of these cells.
 fn region(row: &'static [u8], cells: &[(&'static str, i64, &'static str)]) -> (TempDir, Region) {
     let dir = tempfile::tempdir().unwrap();
     let options = Region::options().create_if_missing(true).family(Family::new("f"));
@@ -464,7 +466,7 @@ fn a_reversed_scan_of_two_fuzzy_keys_ends() {
     assert!(region.metrics().hints_ignored <= 1, "{:?}", region.metrics());
 }
 
-/// The cell `a`, which is not asked for, does not lead past `b`, by which the row is judged.
+/// The cell `a`, which is not requested, must not cause a seek past `b`, which decides on the row.
 #[test]
 fn a_condition_sees_its_column_before_a_later_one_is_read() {
     let (_dir, region) = region(b"r", &[("a", 2, "x"), ("b", 2, "secret"), ("c", 2, "c")]);
@@ -479,7 +481,8 @@ fn a_condition_sees_its_column_before_a_later_one_is_read() {
     }
 }
 
-/// A hint from one version of a column to another leaves out those between, which count, and a marker, which hides.
+/// A hint from one version of a column to another must not skip the versions between, which count, or a
+/// marker, which hides.
 #[test]
 fn hints_pass_over_neither_versions_nor_markers_of_a_column() {
     let dir = tempfile::tempdir().unwrap();
@@ -501,7 +504,7 @@ fn hints_pass_over_neither_versions_nor_markers_of_a_column() {
     assert!(region.metrics().hints_ignored > 0);
 }
 
-/// A row of which all has been deleted ends no scan.
+/// A row whose cells are all deleted does not end a scan.
 #[test]
 fn a_row_that_is_deleted_ends_no_scan() {
     let rows = |region: &Region, expression: &str, reversed| {
@@ -536,8 +539,8 @@ fn a_row_that_is_deleted_ends_no_scan() {
     }
 }
 
-/// A filter that ends a scan in the midst of a row ends it for families that have something of the row, not for those of which
-/// all has been deleted there.
+/// A filter that ends a scan within a row ends it only for families with cells in the row, not for families
+/// whose cells there are all deleted.
 #[test]
 fn a_scan_does_not_end_at_what_is_deleted() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! Filters and limits of reads, by example (read-path.md §5, §11, §12).
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+//! Examples of filters and limits of reads (read-path.md §5, §11, §12).
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use hregion::filter::SingleColumnValue;
 use hregion::{
@@ -8,8 +8,8 @@ use hregion::{
 };
 use tempfile::TempDir;
 
-/// A region of three rows, whose cells count 28 bytes each: `a` has `f:q`, `f:r` and `f:s`, `b` has `f:q` and `g:q`, and
-/// `c` has `f:q`. One row is in a file.
+/// Creates a region of three rows whose cells count 28 bytes each: `a` has `f:q`, `f:r` and `f:s`, `b` has
+/// `f:q` and `g:q`, and `c` has `f:q`. One row is in a file.
 fn region() -> (TempDir, Region) {
     let dir = tempfile::tempdir().unwrap();
     let region = Region::options()
@@ -32,7 +32,7 @@ fn text(row: RowRef<'_>) -> String {
     format!("{}:{qualifiers}", String::from_utf8(row.key().to_vec()).unwrap())
 }
 
-/// What the calls of a scan give, with `|` between calls and `+` behind what is cut.
+/// Formats the calls of a scan, with `|` between calls and `+` after partial results.
 fn calls(view: &ReadView, scan: &Scan) -> String {
     let mut scanner = view.scan(scan).unwrap();
     let mut calls = Vec::new();
@@ -61,13 +61,14 @@ fn limits_cut_where_they_may() {
         (scan().caching(2), "a:qrs b:qq | c:q"),
         (scan().limit(2), "a:qrs b:qq"),
         (scan().limit(0), "a:qrs b:qq c:q"),
-        // cells of a result: a row that ends where the batch does is not cut
+        // cells of a result: a row that ends with the batch is not partial
         (scan().batch(1), "a:q+ a:r+ a:s b:q+ b:q c:q"),
         (scan().batch(2), "a:qr+ a:s b:qq c:q"),
         (scan().batch(3), "a:qrs b:qq c:q"),
         (scan().batch(2).caching(2), "a:qr+ a:s | b:qq c:q"),
         (scan().batch(2).limit(1), "a:qr+ a:s"),
-        // bytes of a call: the cell that reaches the limit is in; whether more comes is not known at the last one
+        // bytes of a call: the cell that reaches the limit is included; after the last cell the scan cannot
+        // tell whether there are more
         (sized(28), "a:q+ | a:r+ | a:s | b:q+ | b:q | c:q | "),
         (sized(29), "a:qr+ | a:s b:q+ | b:q c:q | "),
         (sized(1000), "a:qrs b:qq c:q"),
@@ -76,10 +77,10 @@ fn limits_cut_where_they_may() {
         (scan().max_result_size(1), "a:qrs | b:qq | c:q"),
         (scan().max_result_size(85), "a:qrs b:qq | c:q"),
         (scan().max_result_size(85).batch(2), "a:qr+ a:s b:qq | c:q"),
-        // what judges rows has them whole; what changes cells does not change their sizes
+        // filters of whole rows see whole rows; filters that change cells do not change their counted sizes
         (sized(28).filter(Filter::page(2)), "a:qrs | b:qq"),
         (sized(29).filter(Filter::key_only(false)), "a:qr+ | a:s b:q+ | b:q c:q | "),
-        // what is filtered does not count
+        // filtered cells do not count
         (sized(29).filter(Filter::column_prefix("q")), "a:q b:q+ | b:q c:q | "),
         (scan().batch(1).filter(Filter::prefix("b")), "b:q+ b:q"),
         (scan().limit(1).filter(Filter::prefix("b")), "b:qq"),
@@ -192,7 +193,7 @@ fn what_does_not_go_together_is_refused() {
     let refused = |scan: &Scan| view.scan(scan).map(drop).unwrap_err().kind();
     let page = Scan::new().filter(Filter::page(1)).batch(1);
     assert_eq!(refused(&page), ErrorKind::IncompatibleFilter);
-    // before what else is wrong
+    // checked before other errors
     assert_eq!(refused(&page.clone().family("none")), ErrorKind::IncompatibleFilter);
     assert_eq!(refused(&page.batch(0).family("none")), ErrorKind::NoSuchFamily);
     let filter = Filter::value(Compare::Equal, Comparator::long(1));
@@ -201,7 +202,8 @@ fn what_does_not_go_together_is_refused() {
     assert_eq!(scanner.next_row().unwrap_err().kind(), ErrorKind::InvalidArgument);
 }
 
-/// A hint from a cell of the empty qualifier leaps over no marker of the family that is behind it (read-path.md §9.11).
+/// A hint from a cell of the empty qualifier does not skip a marker of the family after it (read-path.md
+/// §9.11).
 #[test]
 fn what_was_deleted_does_not_come_back_behind_a_hint() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,5 +1,6 @@
-//! Catalogs of a running HBase: what their rows decode to at every recorded moment, and where their regions are.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that stops says where")]
+//! Catalogs of a running HBase: the decoded rows at every recorded moment, and the locations of their
+//! regions.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests fail by panicking")]
 
 mod support;
 
@@ -20,13 +21,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use support::cells;
 
-/// The recorded cluster, if it is there.
+/// Returns the folder of the recorded cluster, if it exists.
 fn cluster() -> Option<PathBuf> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/golden/cluster");
     if dir.join("meta").is_dir() {
         return Some(dir);
     }
-    println!("left out: there is no {}", dir.display());
+    println!("SKIPPED: no {}", dir.display());
     None
 }
 
@@ -38,7 +39,8 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap()
 }
 
-/// The rows of a recorded catalog, in its own order, with the newest values of their columns and what stands beside them.
+/// The rows of a recorded catalog, in key order, with the newest value of each column and HBase's decoded
+/// form of it.
 type Recorded = BTreeMap<Vec<u8>, BTreeMap<(String, String), (Vec<u8>, Value)>>;
 
 fn recorded(path: &Path) -> Recorded {
@@ -48,7 +50,7 @@ fn recorded(path: &Path) -> Recorded {
         let hex = text(&cell["value"]);
         let value = (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap());
         let row = rows.entry(parse_binary(text(&cell["row"]))).or_default();
-        // the newest comes first
+        // the newest cell comes first
         row.entry(column).or_insert_with(|| (value.collect(), cell["decoded"].clone()));
     }
     rows
@@ -85,7 +87,7 @@ fn parse_row(key: &[u8], row: &BTreeMap<(String, String), (Vec<u8>, Value)>) -> 
     CatalogRow::parse(buffer.as_row()).unwrap_or_else(|error| panic!("{}: {error}", Binary(key)))
 }
 
-/// A recorded catalog, to be searched.
+/// A recorded catalog that can be searched.
 #[derive(Debug)]
 struct Memory {
     rows: Vec<CatalogEntry>,
@@ -122,7 +124,8 @@ impl Catalog for Memory {
     }
 }
 
-/// Compares a moment with what stands beside its cells; answers the catalog that it is, and how many cells there were.
+/// Checks the catalog of a moment against HBase's decoded values. Returns the catalog and the number of its
+/// cells.
 fn decode(path: &Path) -> (Memory, usize) {
     let (mut memory, mut count) = (Memory { rows: Vec::new(), states: BTreeMap::new() }, 0);
     for (key, row) in recorded(path) {
@@ -158,7 +161,7 @@ fn decode(path: &Path) -> (Memory, usize) {
     (memory, count)
 }
 
-/// Locates at the bounds of all regions of a moment, and compares with a walk through all of them.
+/// Locates rows at the bounds of all regions of a moment, and compares with a linear search of the regions.
 fn locate_everywhere(memory: Memory) -> usize {
     let rows: Vec<CatalogRow> = memory.rows.iter().map(|row| row.row.clone().unwrap()).collect();
     let tables: Vec<TableName> = memory
@@ -227,7 +230,7 @@ fn daughters_are_there_before_anybody_has_them() {
     assert!(error.message().contains("b080bd824b133f7fd142d58caf423392"), "{error}");
 }
 
-/// The answers of HBase's clients to look-ups in a table.
+/// Returns the answers of HBase's clients to look-ups in a table.
 fn recorded_look_ups(cluster: &Path, table: &str) -> Vec<(Vec<u8>, Value)> {
     let lines = json_lines(&cluster.join("locator/script.jsonl"));
     let of_table =
@@ -262,7 +265,7 @@ fn the_catalog_on_the_disk_answers_as_the_catalog_did() {
     assert_eq!(locator.table_state(&dropped).unwrap(), None);
 }
 
-/// The folders of recorded moments of tables.
+/// Returns the folders of the recorded moments of tables.
 fn stages() -> Vec<PathBuf> {
     let Some(cluster) = cluster() else { return Vec::new() };
     let mut stages: Vec<PathBuf> =

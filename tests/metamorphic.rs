@@ -1,10 +1,11 @@
-//! One history of operations, played over many configurations that no answer may depend on: encodings, codecs, Bloom filters,
-//! sizes of blocks and caches, ways to seek, threads. Of histories that cannot tell when cells were flushed and compacted
-//! that differs, too, and the policy of compactions.
+//! Plays one history of operations with many configurations that must not change any answer: encodings,
+//! codecs, Bloom filters, block and cache sizes, ways to seek, threads. For histories whose answers cannot
+//! depend on when cells were flushed and compacted, the times of flushes and compactions and the compaction
+//! policy vary too.
 //!
-//! `HREGION_SEED` sets the first seed and `HREGION_OPS` sets the number of operations, each configuration's counted.
-//! What fails says with which seed it fails alone.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that stops says where")]
+//! `HREGION_SEED` sets the first seed and `HREGION_OPS` sets the number of operations, counted for each
+//! configuration. A failure prints the seed that replays it alone.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests fail by panicking")]
 
 mod support;
 
@@ -24,7 +25,7 @@ use support::rng::Rng;
 use support::ways::{Way, leaping};
 use tempfile::TempDir;
 
-/// How long a history is, and how many configurations play it.
+/// The length of a history, and the number of configurations that play it.
 const LEN: usize = 200;
 const CONFIGURATIONS: usize = 10;
 const OPS_PER_HISTORY: u64 = (LEN * CONFIGURATIONS) as u64;
@@ -34,14 +35,14 @@ fn answers_depend_on_no_configuration() {
     play_all(50_000, OPS_PER_HISTORY, compare);
 }
 
-/// For the record: some hours.
+/// A long run of some hours.
 #[test]
 #[ignore = "takes hours"]
 fn answers_depend_on_no_configuration_at_length() {
     play_all(1_000_000, OPS_PER_HISTORY, compare);
 }
 
-/// Plays the history of a seed over some configurations.
+/// Plays the history of a seed with several configurations and compares the answers.
 fn compare(seed: u64) {
     let mut rng = Rng::new(seed);
     let history = History::new(&mut rng, seed.is_multiple_of(2));
@@ -62,7 +63,7 @@ fn compare(seed: u64) {
     }
 }
 
-/// How a region is kept, which is nobody's business.
+/// Settings of a region that must not change its answers.
 #[derive(Debug)]
 struct Configuration {
     encoding: DataBlockEncoding,
@@ -71,9 +72,10 @@ struct Configuration {
     block_size: u32,
     cache: Option<u64>,
     lazy_seek: bool,
-    /// How many ask at once.
+    /// The number of threads that ask at once.
     threads: usize,
-    /// When to flush and compact, if the history does not say it: a seed, and how often.
+    /// When to flush and compact, if the history does not decide it: a seed, and the mean number of steps
+    /// between.
     own: Option<(u64, usize)>,
     background: Option<u64>,
     settings: Vec<(&'static str, &'static str)>,
@@ -145,11 +147,11 @@ impl Configuration {
     }
 }
 
-/// What happens to a region, and what it is asked.
+/// The steps played on a region, reads included.
 #[derive(Debug)]
 struct History {
     families: Vec<Family>,
-    /// Whether no answer tells when there was a flush or a compaction.
+    /// Whether the answers are independent of when there was a flush or a compaction.
     blind: bool,
     steps: Vec<Step>,
 }
@@ -174,15 +176,15 @@ enum Step {
     Reopen,
 }
 
-/// A cell of a file that is loaded: row, qualifier, timestamp, type, value.
+/// A cell of a bulk-loaded file: row, qualifier, timestamp, type, value.
 type Loaded = (Vec<u8>, Vec<u8>, i64, CellType, Vec<u8>);
 
 const NAMES: [&str; 3] = ["f", "g", "h"];
 const ROWS: [&[u8]; 8] = [b"a", b"a\0", b"aa", b"b", b"ba", b"c", b"d\xff", b"\xff"];
-/// The first is no name for a family with NEW_VERSION_BEHAVIOR (read-path.md §23.2).
+/// The first is not used with NEW_VERSION_BEHAVIOR (read-path.md §23.2).
 const QUALIFIERS: [&[u8]; 5] = [b"", b"a", b"ab", b"b", b"c\xff"];
 
-/// Makes the steps of a history.
+/// Generates the steps of a history.
 struct Maker<'r> {
     rng: &'r mut Rng,
     blind: bool,
@@ -216,7 +218,7 @@ fn family(name: &'static str, blind: bool, rng: &mut Rng) -> Family {
     let mut family = Family::new(name).max_versions(versions);
     if rng.below(3) == 0 {
         family = family.ttl(1 + u32::try_from(rng.below(3)).unwrap());
-        // of those expired versions that are still there one more is read than is kept (read-path.md §9.6)
+        // of the expired versions still stored, a read returns one more than is kept (read-path.md §9.6)
         if !blind && rng.below(2) == 0 {
             family = family.min_versions(1);
         }
@@ -250,7 +252,8 @@ impl Maker<'_> {
         self.rng.next().to_be_bytes().into_iter().cycle().take(len).collect()
     }
 
-    /// A timestamp of a write: of a blind history always that of the clock.
+    /// Returns the timestamp of a write, or `None` for the time of the clock. Blind histories always use the
+    /// clock.
     fn timestamp(&mut self) -> Option<i64> {
         let given = !self.blind && !self.one_in(3);
         given.then(|| self.now - 2000 + 100 * i64::try_from(self.rng.below(25)).unwrap())
@@ -279,14 +282,14 @@ impl Maker<'_> {
     fn clock(&mut self) {
         let ahead = 100 * i64::try_from(self.rng.below(15)).unwrap();
         self.now += if !self.blind && self.one_in(4) { -ahead } else { ahead };
-        // writes are dated back by up to 2 seconds
+        // writes are backdated by up to 2 seconds
         self.now = self.now.max(2000);
         self.steps.push(Step::Clock(self.now));
     }
 
     fn write(&mut self) {
         if self.blind {
-            // no two writes are of one time
+            // no two writes may have the same time
             self.now += 1 + i64::try_from(self.rng.below(5)).unwrap();
             self.steps.push(Step::Clock(self.now));
         }
@@ -317,7 +320,7 @@ impl Maker<'_> {
         if !self.blind && self.one_in(12) { put.ttl(1000) } else { put }
     }
 
-    /// Of a blind history markers of columns and families at the clock's time alone.
+    /// Blind histories delete only columns and families, at the time of the clock.
     fn delete(&mut self, row: &'static [u8]) -> Delete {
         let mut delete = Delete::new(row);
         for _ in 0..self.rng.below(3) {
@@ -352,7 +355,7 @@ impl Maker<'_> {
     }
 
     fn bulk_load(&mut self) {
-        // of two files of one number the longer one is the older: which of them is, depends on how they are written
+        // of two files with one sequence id the longer is the older, and lengths depend on the configuration
         self.steps.push(Step::Flush(Vec::new()));
         let mut files: BTreeMap<String, Vec<Loaded>> = BTreeMap::new();
         for _ in 0..1 + self.rng.below(8) {
@@ -435,7 +438,7 @@ impl Maker<'_> {
         if self.one_in(4) { scan.filter(self.filter()) } else { scan }
     }
 
-    /// How a scan is read: one under a filter, or with a limit, row by row.
+    /// Returns how to read a scan: one with a filter or a limit is read row by row.
     fn way(&mut self, scan: &Scan) -> Way {
         let text = format!("{scan:?}");
         let simple = text.contains("filter: None") && text.contains(" limit: None");
@@ -443,7 +446,7 @@ impl Maker<'_> {
     }
 }
 
-/// A region under a configuration.
+/// A region with a configuration.
 struct Player<'h> {
     history: &'h History,
     configuration: &'h Configuration,
@@ -454,7 +457,7 @@ struct Player<'h> {
     rng: Rng,
 }
 
-/// What each step answers.
+/// Plays a history and returns the answer of each step.
 fn play(history: &History, configuration: &Configuration) -> Vec<String> {
     let mut player = Player {
         history,
@@ -532,7 +535,7 @@ impl Player<'_> {
         String::new()
     }
 
-    /// Flushes and compacts as no history says.
+    /// Flushes, compacts or reopens independently of the history.
     fn maintain(&mut self) {
         let families = &self.history.families;
         let family = families[self.rng.below(families.len())].name();
@@ -545,7 +548,7 @@ impl Player<'_> {
             7 => {
                 let mut names = region.store_file_names(family).unwrap();
                 names.truncate(count);
-                // in the background files may go meanwhile
+                // background compactions may remove files meanwhile
                 if self.configuration.background.is_none() {
                     region.compact_named_files(family, &names).unwrap();
                 }
@@ -557,7 +560,7 @@ impl Player<'_> {
     }
 
     fn reopen(&mut self) {
-        // views are of the region that goes: none may be open, in no configuration
+        // views belong to the closed region: skip this step if any is open, in every configuration
         if !self.views.is_empty() {
             return;
         }
@@ -589,7 +592,7 @@ impl Player<'_> {
         self.region().bulk_load(&loads).unwrap();
     }
 
-    /// What is answered: the same to all who ask at once.
+    /// Returns the answer, and checks that concurrent threads get the same one.
     fn ask(&self, question: impl Fn() -> String + Sync) -> String {
         let answer = question();
         if self.configuration.threads > 1 {
@@ -612,7 +615,7 @@ fn result(row: hregion::Result<Row>) -> String {
     }
 }
 
-/// Rows as text, without sequence ids, which depend on how often there was a flush.
+/// Formats rows as text, without sequence ids, which depend on the number of flushes.
 fn rows(rows: &[Row]) -> String {
     let mut text = String::new();
     for row in rows {

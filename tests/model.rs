@@ -1,8 +1,8 @@
-//! Random operations on a region, and on the model of HBase's rules: they answer alike.
+//! Random operations on a region and on a model of HBase's rules must give the same answers.
 //!
-//! `HREGION_SEED` sets the first seed and `HREGION_OPS` sets the number of operations. What fails says with which
-//! seed it fails alone.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that stops says where")]
+//! `HREGION_SEED` sets the first seed and `HREGION_OPS` sets the number of operations. A failure prints the
+//! seed that replays it alone.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests fail by panicking")]
 
 mod support;
 
@@ -21,7 +21,7 @@ use support::rng::Rng;
 use support::ways::{Way, leaping};
 use tempfile::TempDir;
 
-/// So many operations are done on one region.
+/// Operations on one region.
 const OPS_PER_REGION: u64 = 500;
 
 #[test]
@@ -29,7 +29,7 @@ fn a_region_answers_as_the_model() {
     play_all(100_000, OPS_PER_REGION, play);
 }
 
-/// For the record: some hours.
+/// A long run of some hours.
 #[test]
 #[ignore = "takes hours"]
 fn a_region_answers_as_the_model_at_length() {
@@ -41,7 +41,7 @@ fn play(seed: u64) {
     (0..OPS_PER_REGION).for_each(|_| game.play());
 }
 
-/// A region, its model and the views of both that are open.
+/// A region, its model and the open views of both.
 struct Game {
     rng: Rng,
     families: Vec<(Family, Settings)>,
@@ -54,13 +54,13 @@ struct Game {
     model: Model,
     views: Vec<(ReadView, View, i64)>,
     written: u64,
-    /// What was done, for a failure.
+    /// The operations so far, printed on failure.
     log: Vec<String>,
 }
 
 const NAMES: [&str; 3] = ["f", "g", "h"];
 const ROWS: [&[u8]; 8] = [b"a", b"a\0", b"aa", b"b", b"ba", b"c", b"d\xff", b"\xff"];
-/// The first is no name for a family with NEW_VERSION_BEHAVIOR (read-path.md §23.2).
+/// The first is not used with NEW_VERSION_BEHAVIOR (read-path.md §23.2).
 const QUALIFIERS: [&[u8]; 5] = [b"", b"a", b"ab", b"b", b"c\xff"];
 
 impl Game {
@@ -109,7 +109,7 @@ impl Game {
         self.region.as_ref().expect("the region is open")
     }
 
-    /// One operation, on both.
+    /// Plays one operation on the region and the model.
     fn play(&mut self) {
         match self.rng.below(100) {
             0..3 => self.move_clock(),
@@ -250,7 +250,8 @@ impl Game {
     }
 
     fn bulk_load(&mut self) {
-        // which of two files of one number is the newest is a matter of their lengths, and the newest does not expire
+        // of two files with one sequence id their lengths decide which is the newest, and the newest does not
+        // expire
         if self.one_in(2) || self.families.iter().any(|(_, settings)| settings.ttl.is_some()) {
             self.did(|| "flush".into());
             self.region().flush().expect("a flush");
@@ -356,10 +357,10 @@ impl Game {
         self.leap(&view, &query, &expected);
     }
 
-    /// The rows of a scan, in any of the ways in which it can be read.
+    /// Reads the rows of a scan in a random way.
     fn read(&mut self, view: &ReadView, query: &Query) -> Vec<Vec<Found>> {
         let way = match Way::any(&mut self.rng) {
-            // behind a filter markers count as versions, and a limit is one of each scanner
+            // after a filter markers count as versions; a limit applies to each scanner separately
             Way::Filtered(_) if query.raw && query.versions < u32::MAX => Way::Rows,
             Way::Resumed if query.limit.is_some() => Way::Rows,
             way => way,
@@ -368,9 +369,11 @@ impl Game {
         way.read(view, &as_scan(query)).iter().map(|row| cells(row.as_row())).collect()
     }
 
-    /// A scan under a filter that leaps finds what there is without it, as far as that passes.
+    /// Checks that a scan with a filter that skips cells returns the cells of the unfiltered scan that pass
+    /// the filter.
     fn leap(&mut self, view: &ReadView, query: &Query, found: &[Vec<Found>]) {
-        // limits count behind the filter, and a leap from a column without a name passes over the markers of the family
+        // limits count after the filter, and a seek from the column with the empty qualifier skips the
+        // markers of the family
         let counts = query.limit.is_some() || query.store_limit.is_some() || query.store_offset > 0;
         let raw = query.raw && query.versions < u32::MAX;
         if counts || raw || self.qualifiers.contains(&&b""[..]) {
@@ -419,7 +422,7 @@ impl Game {
         self.compare(&query, &found, &expected);
     }
 
-    /// A scan that sees nothing of what is done between its rows.
+    /// Checks that a scan does not see operations done between its rows.
     fn interrupted_scan(&mut self) {
         let query = self.query(false);
         let view = self.region().view();
@@ -451,7 +454,8 @@ impl Game {
     fn compare(&self, query: &Query, found: &[Vec<Found>], expected: &[Vec<Found>]) {
         let shown = |rows: &[Vec<Found>]| {
             let cell = |(family, cell): &Found| {
-                let seq_id = 0; // the engine may number otherwise
+                // the engine may assign other sequence ids
+                let seq_id = 0;
                 format!("    {}/{:?}", text(family), Cell { seq_id, ..cell.clone() })
             };
             rows.iter().flatten().map(cell).collect::<Vec<_>>().join("\n")
@@ -469,7 +473,7 @@ impl Game {
         panic!("{what}\n  region:\n{found}\n  model:\n{expected}");
     }
 
-    // What is drawn
+    // Random choices
 
     fn one_in(&mut self, n: usize) -> bool {
         self.rng.below(n) == 0
@@ -492,7 +496,7 @@ impl Game {
         self.qualifiers[self.rng.below(self.qualifiers.len())].to_vec()
     }
 
-    /// Few, so that writes meet, and around what expires now.
+    /// Returns one of a few timestamps near the expiry time, so that writes coincide.
     fn timestamp(&mut self) -> Option<i64> {
         let around = self.model.now() / 500 * 500;
         (!self.one_in(5)).then(|| (around + 500 - 500 * self.rng_i64(8)).max(0))
@@ -561,12 +565,13 @@ impl Game {
     }
 }
 
-/// A family of some settings, with small blocks, so that there are many.
+/// Returns a family with random settings, and small blocks, so that there are many.
 fn family(name: &'static str, rng: &mut Rng) -> (Family, Settings) {
     let new_version_behavior = rng.below(6) == 0;
     let max_versions = [1, 1, 2, 3, 5][rng.below(5)];
-    // With NEW_VERSION_BEHAVIOR an expired marker still counts, unless all of its file or segment has expired, which then is
-    // not looked at: in HBase, too, the answer depends on what was flushed with it. And §23.19.
+    // With NEW_VERSION_BEHAVIOR an expired marker still counts, unless everything in its file or segment has
+    // expired: that file or segment is then skipped. In HBase, too, the answer depends on what was flushed
+    // with the marker. See also §23.19.
     let ttl = [None, None, Some(1), Some(3)][rng.below(4)].filter(|_| !new_version_behavior);
     let keeps_some = rng.below(3) == 0;
     let min_versions = if keeps_some { max_versions.min(1 + u32::from(rng.below(2) == 0)) } else { 0 };

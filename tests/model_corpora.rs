@@ -1,4 +1,4 @@
-//! The model of HBase's rules against HBase itself: operation scripts, and what a real region answered.
+//! The model of HBase's rules against HBase itself: operation scripts, and the answers of a real region.
 
 mod support;
 
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use support::cells::lines;
 use support::script::{self, Player};
 
-/// What is in the repository.
+/// The corpus in the repository.
 #[test]
 fn the_model_answers_as_hbase_did() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/corpora");
@@ -16,18 +16,18 @@ fn the_model_answers_as_hbase_did() {
     assert!(scripts >= 12 && answers > 1500, "{scripts} scripts, {answers} answers");
 }
 
-/// The whole corpus, where it lies beside the repository.
+/// The whole corpus, if it exists beside the repository.
 #[test]
 fn the_model_answers_the_whole_corpus() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpora/random");
     if !folder.is_dir() {
-        println!("left out: no {}", folder.display());
+        println!("SKIPPED: no {}", folder.display());
         return;
     }
     assert_eq!(play_all(&folder), (264, 31_322));
 }
 
-/// Plays all scripts of a folder that are for the model. How many these are, and how many answers they gave.
+/// Plays all scripts of a folder that the model supports. Returns the number of scripts and of answers.
 fn play_all(folder: &Path) -> (usize, usize) {
     let mut scripts: Vec<PathBuf> = fs::read_dir(folder)
         .unwrap_or_else(|e| panic!("{}: {e}", folder.display()))
@@ -50,7 +50,7 @@ fn play_all(folder: &Path) -> (usize, usize) {
     (played, answers)
 }
 
-/// Plays a script to its end or to the first answer that differs.
+/// Plays a script to its end or to the first answer that differs. Returns the number of answers.
 fn play(path: &Path, script: &[Value]) -> Result<usize, String> {
     let expected = PathBuf::from(path.to_string_lossy().replace(".script.", ".expect."));
     let expected: Vec<Value> = values(&expected);

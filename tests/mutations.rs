@@ -1,6 +1,6 @@
-//! Mutations that read before they write, that depend on a condition, or that are made together.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that stops says where")]
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+//! Mutations that read before they write, that depend on a condition, or that are applied together.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests fail by panicking")]
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use hregion::{
     Append, CellRef, CheckAndMutate, Compare, Delete, ErrorKind, Family, Get, Increment, ManualClock,
@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use tempfile::TempDir;
 
-/// A region of the rows from a to before x, its clock at 1000, and the directory it is in.
+/// Creates a region of the rows from `a` to before `x`, with its clock at 1000. Returns it with the clock and
+/// the directory.
 fn region() -> (Region, Arc<ManualClock>, TempDir) {
     let dir = tempfile::tempdir().unwrap();
     let clock = Arc::new(ManualClock::new(1000));
@@ -42,7 +43,7 @@ fn kind<T: std::fmt::Debug>(result: Result<T>) -> ErrorKind {
     result.unwrap_err().kind()
 }
 
-/// All that is stored, to see that nothing was.
+/// Returns all stored cells, to check that nothing was written.
 fn everything(region: &Region) -> Vec<String> {
     let view = region.view();
     let scan = Scan::new().raw(true).max_versions(u32::MAX);
@@ -57,7 +58,7 @@ fn number(row: &Row, qualifier: &str) -> i64 {
 fn counters_count_and_time_does_not_go_back() {
     let (region, clock, _dir) = region();
     let counted = region.increment(Increment::new("r").column("f", "b", 5).column("f", "a", -1)).unwrap();
-    // by qualifier, not as they were added
+    // ordered by qualifier, not by insertion
     assert_eq!(counted.cells().map(|cell| cell.qualifier().to_vec()).collect::<Vec<_>>(), [b"a", b"b"]);
     assert_eq!((number(&counted, "a"), number(&counted, "b")), (-1, 5));
     assert!(counted.cells().all(|cell| cell.timestamp() == 1000 && cell.seq_id() > 0));
@@ -69,10 +70,10 @@ fn counters_count_and_time_does_not_go_back() {
     let silent = region.increment(Increment::new("r").column("f", "b", 1).return_results(false)).unwrap();
     assert!(silent.is_empty());
     assert_eq!(number(&region.get(&Get::new("r")).unwrap(), "b"), 13);
-    // the value is behind the range, so it counts as missing
+    // the value is after the time range, so it counts as missing
     let early = Increment::new("r").column("f", "b", 2).time_range(TimeRange::new(0, 1000).unwrap());
     assert_eq!(number(&region.increment(early).unwrap(), "b"), 2);
-    // twice from the same old value; the later one stays
+    // both start from the same old value; the later one wins
     let twice = region.increment(Increment::new("r").column("f", "c", 3).column("f", "c", 4)).unwrap();
     assert_eq!(twice.len(), 2);
     assert_eq!(number(&region.get(&Get::new("r").column("f", "c")).unwrap(), "c"), 4);
@@ -92,12 +93,12 @@ fn values_grow_and_keep_their_tags() {
     assert_eq!(ttl(&region), [100i64.to_be_bytes()]);
     region.append(append().ttl(200)).unwrap();
     assert_eq!(ttl(&region), [200i64.to_be_bytes()]);
-    // once the value has expired there is none
+    // an expired value counts as missing
     clock.set(1300);
     assert_eq!(cells(&region.append(append()).unwrap())[0], "r/f:q/1300/Put=new");
 }
 
-/// As in HBase, it has no tag, and takes none away.
+/// As in HBase, a time to live of `i64::MAX` adds no tag, and does not remove an existing one.
 #[test]
 fn the_greatest_time_to_live_is_none() {
     let (region, clock, _dir) = region();
@@ -116,7 +117,7 @@ fn the_greatest_time_to_live_is_none() {
     region.append(Append::new("r").column("g", "n", "er").ttl(i64::MAX)).unwrap();
     let row = region.get(&Get::new("r").column("g", "n")).unwrap();
     assert_eq!(row.cells().next().unwrap().tags().count(), 1);
-    // all but the greatest are added up, as far as that goes
+    // any smaller time to live is added to the timestamp, saturating
     region.put(Put::new("r").cell("f", "q", "long").ttl(i64::MAX - 1)).unwrap();
     assert_eq!(cells(&region.get(&Get::new("r").column("f", "q")).unwrap()), ["r/f:q/1400/Put=long"]);
 }
@@ -136,7 +137,7 @@ fn what_cannot_be_changed_stays_as_it_is() {
         kind(region.increment(increment("r").column("f", "a", 1).column("h", "a", 1))),
         ErrorKind::NoSuchFamily
     );
-    // the row comes before the family
+    // the row is checked before the family
     assert_eq!(kind(region.increment(increment("x").column("h", "a", 1))), ErrorKind::WrongRegion);
     assert_eq!(kind(region.increment(increment("r"))), ErrorKind::InvalidArgument);
     assert_eq!(kind(region.append(Append::new("r"))), ErrorKind::InvalidArgument);
@@ -153,13 +154,13 @@ fn what_cannot_be_changed_stays_as_it_is() {
     assert_eq!(mutate(vec![put().into(), increment("r").column("f", "text", 1).into()]), ErrorKind::NotALong);
 
     let check = |family: &'static str, row: &'static str| CheckAndMutate::if_not_exists(row, family, "q");
-    // the family of the condition comes before the row
+    // the family of the condition is checked before the row
     let put_x = || Put::new("x").cell("h", "q", "v");
     assert_eq!(kind(region.check_and_mutate(check("h", "x").then(put_x()))), ErrorKind::NoSuchFamily);
     assert_eq!(kind(region.check_and_mutate(check("f", "x").then(put_x()))), ErrorKind::WrongRegion);
     assert_eq!(kind(region.check_and_mutate(check("f", "r"))), ErrorKind::InvalidArgument);
     assert_eq!(kind(region.check_and_mutate(check("f", "r").then(put_x()))), ErrorKind::InvalidArgument);
-    // families of mutations matter once the condition holds
+    // families of mutations are checked once the condition holds
     let put_h = || Put::new("r").cell("f", "q", "v").cell("h", "q", "v");
     assert_eq!(kind(region.check_and_mutate(check("f", "r").then(put_h()))), ErrorKind::NoSuchFamily);
     let wrong = CheckAndMutate::if_equals("r", "f", "text", "eight").then(put_h());
@@ -211,9 +212,9 @@ fn conditions() {
         let check = CheckAndMutate::if_matches("r", "f", "q", compare, value);
         region.check_and_mutate(check.then(Put::new("r").cell("g", "q", value))).unwrap().success
     };
-    // the value given is on the left
+    // the given value is the left operand
     assert!(check(Compare::Less, "a") && !check(Compare::Greater, "a") && check(Compare::Equal, "b"));
-    // not before the cell that was looked at
+    // the timestamp is not before that of the checked cell
     assert_eq!(get(&region, "r"), ["r/f:q/2000/Put=b", "r/g:q/2000/Put=b"]);
 
     let range = TimeRange::new(0, 1000).unwrap();
@@ -235,7 +236,7 @@ fn a_batch_writes_what_it_can() {
         Put::new("x").cell("f", "q", "v").into(),
         Put::new("b").cell("h", "q", "v").into(),
         Increment::new("b").column("f", "q", 1).into(),
-        // both see the row as it was
+        // both see the row as it was before the batch
         Delete::new("c").version("f", "q").into(),
         Delete::new("c").version("f", "q").into(),
         Put::new("").cell("f", "q", "v").into(),
@@ -291,7 +292,7 @@ fn increments_of_many_threads_add_up() {
                         let sum = number(&region.increment(counted).unwrap(), "n");
                         assert!(sum > last);
                         last = sum;
-                        // rows beside it, all at once
+                        // other rows, in one batch
                         let rows = ["b", "c", "d"].map(|row| Put::new(row).cell("f", "q", "v").into());
                         assert!(region.batch(rows.into()).iter().all(Result::is_ok));
                     }

@@ -1,5 +1,5 @@
-//! Observers: which hook is called when (read-path.md §18), what it may change, and what it may keep from being done.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that stops says where")]
+//! Observers: when each hook is called (read-path.md §18), what it may change, and what it may prevent.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests fail by panicking")]
 
 use hregion::io::faulty::FaultyStorage;
 use hregion::region::{CellPass, CheckResult, MiniBatch, ObserverContext, ScanOptions};
@@ -11,10 +11,10 @@ use hregion::{
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-/// What was called, in order.
+/// The hooks called so far, in order.
 type Log = Arc<Mutex<Vec<String>>>;
 
-/// Notes each hook that is called, under a name of its own.
+/// Records each hook that is called, with a prefix.
 #[derive(Debug)]
 struct Recorder(&'static str, Log);
 
@@ -306,7 +306,7 @@ fn every_hook_is_called_when_it_is_to_be() {
 
     region.flush().unwrap();
     let flush = "preFlush, preFlushScannerOpen f, preFlush f, postFlush f";
-    // the delete of a row left a marker in the other family
+    // deleting the row left a marker in the other family
     assert_eq!(called(), format!("{flush}, preFlushScannerOpen g, preFlush g, postFlush g, postFlush"));
     region.flush().unwrap();
     assert_eq!(called(), "preFlush, postFlush");
@@ -324,7 +324,7 @@ fn every_hook_is_called_when_it_is_to_be() {
         "preCompactSelection f 2, postCompactSelection 2, preCompactScannerOpen true, preCompact, postCompact"
     );
 
-    // what fails is told to those alone who are to know
+    // hooks called for operations that fail
     assert!(region.put(Put::new("a").cell("nobody's", "q", "v")).is_err());
     assert_eq!(called(), "prePut");
     assert!(region.increment(Increment::new("a").column("f", "q", 1)).is_err());
@@ -350,7 +350,7 @@ fn observers_are_called_by_priority_and_then_as_they_came() {
     assert_eq!(*log.lock().unwrap(), expected);
 }
 
-/// Bypasses whatever can be, and answers with one cell.
+/// Bypasses everything that can be bypassed, and answers with one cell.
 #[derive(Debug)]
 struct Bypasser;
 
@@ -443,7 +443,7 @@ fn what_can_be_bypassed_is_not_done_and_the_next_are_not_asked() {
     }
     let noted = log.lock().unwrap().join(", ");
     assert!(!noted.contains("Get") && !noted.contains("Put") && !noted.contains("preCheck"), "{noted}");
-    // a hook that cannot be
+    // a hook that cannot be bypassed
     let error = region.delete(Delete::new("a")).unwrap_err();
     assert!(error.to_string().contains("cannot be bypassed"), "{error}");
     for row in ["a", "b", "c"] {
@@ -456,11 +456,11 @@ fn what_can_be_bypassed_is_not_done_and_the_next_are_not_asked() {
     assert_eq!((names.len(), left.len(), &left[1]), (3, 2, &names[2]));
 }
 
-/// Changes whatever can be.
+/// Changes everything that can be changed.
 #[derive(Debug)]
 struct Changer;
 
-/// Doubles each value, and leaves out those of one row.
+/// Doubles each value, and drops the cells of one row.
 #[derive(Debug)]
 struct Doubler;
 
@@ -541,7 +541,8 @@ fn what_observers_change_is_changed() {
     let of = |pairs: &[(&str, &str)]| {
         pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect::<Vec<_>>()
     };
-    // two versions are there, but the observer lets one be read; what it adds and hides is added and hidden
+    // two versions are stored, but the observer limits reads to one; cells that it adds or hides are added or
+    // hidden
     assert_eq!(cells, of(&[("by", "pre_put"), ("q", "2"), ("by", "batch")]));
     assert!(region.increment(Increment::new("n").column("f", "n", 1)).unwrap().is_empty());
     assert_eq!(
@@ -595,7 +596,7 @@ fn what_observers_change_is_changed() {
     assert_eq!(count, 1);
 }
 
-/// Fails where it is told to.
+/// Fails in the named hook.
 #[derive(Debug)]
 struct Failing(&'static str);
 
@@ -661,12 +662,12 @@ fn an_observer_that_fails_ends_the_operation() {
     assert!(open(&FaultyStorage::new(), &[(0, Arc::new(Failing("pre_open")))]).is_err());
 }
 
-/// Makes each scan another one, and counts those that are there.
+/// Replaces each scan, and counts the replacements that are alive.
 #[derive(Debug, Default)]
 struct ScanCounter(Arc<()>);
 
-/// The bytes of a row that are counted.
-struct CountedRow(#[expect(dead_code, reason = "it is counted")] Arc<()>);
+/// The bytes of a row, with a reference count.
+struct CountedRow(#[expect(dead_code, reason = "only its reference count is used")] Arc<()>);
 
 impl AsRef<[u8]> for CountedRow {
     fn as_ref(&self) -> &[u8] {

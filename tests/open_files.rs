@@ -1,5 +1,5 @@
-//! Regions of more files than may be open at once.
-#![allow(clippy::unwrap_used, reason = "a test that stops says where")]
+//! Regions with more files than may be open at once.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod support;
 
@@ -14,7 +14,8 @@ fn row(i: usize) -> String {
     format!("row-{i:06}")
 }
 
-/// Creates a region of so many files. Each row is in two of them, and the newer one has the version that is read.
+/// Creates a region of `files` files. Each row is in two of them, and the newer one has the version that is
+/// read.
 fn create(options: RegionOptions, path: &Path, files: usize) {
     // The name of a region's directory depends on when it is created.
     let options = options.clock(Arc::new(ManualClock::new(1000)));
@@ -28,7 +29,7 @@ fn create(options: RegionOptions, path: &Path, files: usize) {
     region.close().unwrap();
 }
 
-/// The value of each row, as a scan finds it.
+/// Returns each row with the value that a scan finds.
 fn scan(view: &ReadView, scan: &Scan) -> Vec<(String, String)> {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let rows = view.scan(scan).unwrap().map(Result::unwrap);
@@ -36,11 +37,11 @@ fn scan(view: &ReadView, scan: &Scan) -> Vec<(String, String)> {
 }
 
 fn expected(files: usize) -> Vec<(String, String)> {
-    // The last file has the first row, too.
+    // The last file also has the first row.
     (0..files).map(|i| (row(i), (if i == 0 { files - 1 } else { i }).to_string())).collect()
 }
 
-/// Reads, and compacts under a view that reads on.
+/// Reads, and compacts while a view continues to read.
 fn read_and_compact(options: RegionOptions, path: &Path, files: usize) {
     let region = options.writable(true).open(path).unwrap();
     assert_eq!(region.store_file_names("f").unwrap().len(), files);
@@ -84,7 +85,7 @@ fn a_region_reads_with_few_handles() {
         create(options(), Path::new(path), FILES);
         storage.take_most_handles();
         read_and_compact(options(), Path::new(path), FILES);
-        // Files outside of a root are removed: a view that reads them holds them open.
+        // Files outside a root are removed after a compaction: a view that reads them keeps them open.
         let most = storage.take_most_handles();
         if path == IN_ROOT {
             assert!(most <= handles.capacity() + 2, "{most}");
@@ -108,7 +109,7 @@ fn regions_share_handles() {
         regions.iter().for_each(|region| assert_eq!(scan(&region.view(), &Scan::new()), expected(10)));
     }
     assert_eq!(handles.open_handles(), 5);
-    // A writer beside it.
+    // One more for a writer.
     assert!(storage.take_most_handles() <= 5 + 1);
     drop(regions);
     assert_eq!((storage.open_handles(), handles.open_handles()), (0, 0));

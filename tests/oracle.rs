@@ -1,8 +1,9 @@
-//! Asks HBase itself what every seek finds and what every block says, and keeps the answers for the tests.
+//! Asks HBase for the result of every seek and for the content of every block, and keeps the answers for the
+//! tests.
 //!
-//! Needs a JVM, Maven and the oracle; `tests/oracle.sh` is the way to start it. From the environment:
-//! `HBASE_ORACLE`, the folder of the program `hb`; `HREGION_GOLDEN`, a folder of golden files with a manifest;
-//! `HREGION_EXPECT`, the folder for the answers; `HREGION_SEEK_CELLS`, for how many cells of a file keys are made.
+//! Needs a JVM, Maven and the oracle; `tests/oracle.sh` starts it. Environment variables: `HBASE_ORACLE`, the
+//! folder of the program `hb`; `HREGION_GOLDEN`, a folder of golden files with a manifest; `HREGION_EXPECT`,
+//! the folder for the answers; `HREGION_SEEK_CELLS`, the number of cells of a file for which keys are made.
 
 mod support;
 
@@ -41,7 +42,7 @@ fn hbase_answers_for_every_golden_file() {
     assert!(status.success(), "hb batch: {status}");
 }
 
-/// What to ask of one file.
+/// Returns the commands for one file.
 fn commands(golden: &Golden, out: &Path) -> [Vec<String>; 2] {
     let text = |path: PathBuf| path.into_os_string().into_string().expect("paths are UTF-8");
     let hfile = text(golden.hfile());
@@ -63,7 +64,7 @@ fn commands(golden: &Golden, out: &Path) -> [Vec<String>; 2] {
     })
 }
 
-/// A path from the environment, made absolute: the oracle may run in another folder.
+/// Returns a path from the environment, made absolute because the oracle may run in another folder.
 fn path_of(variable: &str) -> PathBuf {
     let path = env::var_os(variable).unwrap_or_else(|| panic!("{variable} is not set"));
     std::path::absolute(path).expect("an absolute path")

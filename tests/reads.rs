@@ -1,4 +1,4 @@
-//! What is read of a file, and what happens when a read fails.
+//! The reads of a file, and failing reads.
 
 mod support;
 
@@ -11,7 +11,8 @@ use std::sync::Arc;
 use support::golden;
 use support::written::MemoryWriter;
 
-/// A file of `rows` cells with so many index entries that its load-on-open section outgrows one read.
+/// Writes a file of `rows` cells in one block each, so that the load-on-open section of a large file exceeds
+/// one read.
 fn long_rooted(rows: u32) -> Vec<u8> {
     let file = MemoryWriter::default();
     let mut writer = HFileWriter::options()
@@ -34,7 +35,7 @@ fn counted(bytes: Vec<u8>) -> Arc<FaultyFile> {
 #[test]
 fn opening_takes_one_read_of_a_small_file_and_two_of_a_large_one() {
     for golden in golden::all().iter().filter(|golden| golden.name.starts_with("small-none")) {
-        let file = Arc::new(FaultyFile::new(Arc::new(LocalFile::open(golden.hfile()).expect("it is there"))));
+        let file = Arc::new(FaultyFile::new(Arc::new(LocalFile::open(golden.hfile()).expect("it exists"))));
         HFile::options().open_reader(Arc::clone(&file) as _).expect("a golden file");
         assert_eq!(file.reads(), 1, "{}", golden.name);
     }
@@ -57,7 +58,7 @@ fn a_seek_reads_one_block_and_a_scan_each_block_once() {
     assert_eq!(scanner.seek(&key).expect("a sound file"), Seek::Exact);
     assert_eq!(file.reads(), opened + 1);
     assert_eq!(scanner.seek(&key).expect("a sound file"), Seek::Exact);
-    assert_eq!(file.reads(), opened + 1, "the scanner stands in the block");
+    assert_eq!(file.reads(), opened + 1, "the scanner already has the block");
     let mut more = scanner.seek_to_first().expect("a sound file");
     while more {
         more = scanner.advance().expect("a sound file");
@@ -87,8 +88,8 @@ fn a_read_that_fails_is_an_error_and_the_next_one_may_not() {
             step = scanner.advance();
         };
         assert_eq!(error.kind(), ErrorKind::Io, "{error}");
-        assert!(scanner.peek().is_none(), "it stands nowhere after an error");
-        // and what was so far read was right
+        assert!(scanner.peek().is_none(), "no current cell after an error");
+        // the scanner can be used again
         assert!(scanner.seek_to_first().expect("this read does not fail"));
         assert_eq!(scanner.peek().expect("a cell").row(), b"row-00000000");
         scanner.seek(&SeekKey::first_on_row(b"row-00000499")).expect("nor does this");
@@ -98,7 +99,7 @@ fn a_read_that_fails_is_an_error_and_the_next_one_may_not() {
 
 #[test]
 fn files_that_are_not_there_are_errors_of_the_system() {
-    let error = HFile::open("testdata/no-such-file").expect_err("it is not there");
+    let error = HFile::open("testdata/no-such-file").expect_err("there is no such file");
     assert_eq!((error.kind(), error.offset()), (ErrorKind::Io, None));
     assert!(hregion::LocalStorage.open(Path::new("testdata")).is_err(), "a folder is no file");
 }

@@ -1,5 +1,5 @@
-//! A region as a store: written, flushed, compacted, read.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that stops says where")]
+//! The basic life of a region: written, flushed, compacted, read.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests fail by panicking")]
 
 use hregion::{
     BlockCache, CellRef, Compaction, Delete, ErrorKind, Family, Get, ManualClock, Put, Region, Scan,

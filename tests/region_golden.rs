@@ -1,5 +1,5 @@
-//! Regions as HBase left them give the cells that its client got from them.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that stops says where")]
+//! Regions that HBase wrote return the cells that its client read from them.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests fail by panicking")]
 
 mod support;
 
@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use support::cells;
 
-/// The folder of each recorded moment of a table: `root`, `regions.jsonl` and `cells`.
+/// Returns the folder of each recorded moment of a table, with `root`, `regions.jsonl` and `cells`.
 fn stages(tables: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(tables) else { return Vec::new() };
     let mut stages: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
@@ -22,7 +22,7 @@ fn values(lines: &[String]) -> Vec<Value> {
     lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// The cells that the client got from a region; in `testdata` those of the raw scans only.
+/// Returns the cells that the client read from a region. `testdata` has only those of raw scans.
 fn recorded_cells(stage: &Path, region: &str, kind: &str) -> Option<Vec<Value>> {
     let names = [format!("cells/{region}.{kind}.jsonl"), format!("{kind}/{region}.{kind}.jsonl.gz")];
     let path = names.iter().map(|name| stage.join(name)).find(|path| path.exists())?;
@@ -37,7 +37,7 @@ fn scanned(region: &Region, scan: &Scan) -> Vec<Value> {
     values(&lines)
 }
 
-/// Compares every region of a stage; says how many regions and cells there were.
+/// Compares every region of a stage. Returns the number of regions and of cells.
 fn compare(stage: &Path) -> (usize, usize) {
     let (mut regions, mut cells) = (0, 0);
     for recorded in values(&cells::lines(&stage.join("regions.jsonl"))) {
@@ -68,7 +68,7 @@ fn regions_give_what_a_client_got() {
         let tables = Path::new(env!("CARGO_MANIFEST_DIR")).join(tables);
         let stages = stages(&tables);
         if stages.is_empty() {
-            println!("left out: there is no {}", tables.display());
+            println!("SKIPPED: no {}", tables.display());
         }
         for stage in stages {
             let (regions, cells) = compare(&stage);

@@ -1,6 +1,6 @@
-//! What is salvaged is sound, and all that was; and what was lost is named.
+//! A salvaged file is sound and has every cell that was not damaged, and the report names what was lost.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod support;
 
@@ -22,7 +22,7 @@ const CODECS: [(Codec, bool); 3] =
 const BLOCKS: usize = 50;
 const MAX_SEQ_ID: i64 = 77;
 
-/// A file, its cells, and which of them are in which data block.
+/// A file, its cells, and the cells of each data block.
 struct Sample {
     name: String,
     bytes: Vec<u8>,
@@ -31,7 +31,7 @@ struct Sample {
     bloom: Option<BloomType>,
 }
 
-/// A data block, and the numbers of its cells.
+/// A data block, and the indices of its cells.
 struct Block {
     offset: usize,
     end: usize,
@@ -105,13 +105,13 @@ impl Sample {
         Self { name, bytes, cells, blocks, bloom }
     }
 
-    /// The file with some data blocks damaged, each in another way, and the cells that are left.
+    /// Returns the file with some data blocks damaged, each in another way, and the remaining cells.
     fn damaged(&self, faults: &[usize]) -> (Vec<u8>, Vec<Cell>) {
         let mut bytes = self.bytes.clone();
         for (n, &fault) in faults.iter().enumerate() {
             let block = &self.blocks[fault];
             match n % 3 {
-                // a bit of the payload; all of the header; a stretch of anything
+                // a bit of the payload; all of the header; most of the block
                 0 => bytes[usize::midpoint(block.offset + 33, block.end)] ^= 4,
                 1 => bytes[block.offset..block.offset + 33].fill(0xee),
                 _ => bytes[block.offset + 5..block.end - 2].fill(0),
@@ -122,7 +122,7 @@ impl Sample {
         (bytes, left)
     }
 
-    /// Where a block of a type is that is read on open; of several, the first.
+    /// Returns the range of the first block of a type.
     fn section_block(&self, block_type: BlockType) -> std::ops::Range<usize> {
         let open = open::open_bytes(HFile::options(), &self.name, self.bytes.clone()).unwrap();
         let found = open.block_headers().map(Result::unwrap).find(|(_, h)| h.block_type() == block_type);
@@ -139,7 +139,7 @@ impl Sample {
         SeekKey::from(self.cells[cell].as_ref().key())
     }
 
-    /// Compares what a report names with the faults there were.
+    /// Compares the blocks that a report names as lost with the damaged ones.
     fn assert_named(&self, faults: &[usize], report: &SalvageReport) {
         let offsets: Vec<u64> = report.lost.iter().map(|lost| lost.offset).collect();
         let expected: Vec<u64> = faults.iter().map(|&n| self.blocks[n].offset as u64).collect();
@@ -147,7 +147,7 @@ impl Sample {
         for (lost, &fault) in report.lost.iter().zip(faults) {
             let range = &self.blocks[fault].cells;
             match range.start.checked_sub(1) {
-                // of the first block only the index can tell
+                // only the index has the first key of the first block
                 None => assert!(lost.after.is_none() || lost.after == Some(self.key(0)), "{}", self.name),
                 Some(last) if !faults.contains(&(fault - 1)) => assert_eq!(lost.after, Some(self.key(last))),
                 Some(_) => {}
@@ -167,7 +167,7 @@ impl Sample {
         }
     }
 
-    /// Salvages the bytes, and compares the new file with the old one and the cells that must be in it.
+    /// Salvages the bytes, and compares the new file with the old one and with the expected cells.
     fn assert_salvaged(&self, bytes: Vec<u8>, left: &[Cell]) -> SalvageReport {
         let (report, new) = salvage(bytes).unwrap_or_else(|error| panic!("{}: {error}", self.name));
         let old = open::open_bytes(HFile::options(), "old", self.bytes.clone()).unwrap();
@@ -186,7 +186,7 @@ impl Sample {
     }
 }
 
-/// Salvages a file. What comes out must be without a fault.
+/// Salvages a file and checks that the result has no faults.
 fn salvage(bytes: Vec<u8>) -> Result<(SalvageReport, HFile)> {
     let storage = FaultyStorage::new();
     let options = HFile::options().storage(Arc::new(storage.clone()));
@@ -207,7 +207,7 @@ fn salvage(bytes: Vec<u8>) -> Result<(SalvageReport, HFile)> {
     Ok((report, new))
 }
 
-/// Every encoding, some codecs, and what cells can carry.
+/// Returns samples of every encoding and some codecs, with and without tags and sequence ids.
 fn samples() -> impl Iterator<Item = Sample> {
     let codecs = CODECS.into_iter().filter(|(_, built_in)| *built_in).map(|(codec, _)| codec);
     let settings = codecs.flat_map(|codec| DataBlockEncoding::ALL.map(|encoding| (encoding, codec)));
@@ -240,7 +240,7 @@ fn of_fifty_blocks_with_three_damaged_the_others_are_kept() {
 
 #[test]
 fn exactly_fifty_blocks() {
-    // a block a group of equal keys
+    // one block for each group of equal keys
     let cells: Vec<Cell> = (0..BLOCKS * 4)
         .map(|n| {
             let row = format!("row{:03}", n / 4);
@@ -316,7 +316,8 @@ fn without_a_root_index() {
         let report = sample.assert_salvaged(bytes.clone(), &left);
         sample.assert_named(&FAULTS, &report);
 
-        // the whole section: nobody can say that this was no data, but where it is
+        // the whole load-on-open section: the bytes cannot be distinguished from data except by their
+        // position
         let trailer = sample.trailer();
         bytes[root.start..trailer.start].fill(3);
         let (report, new) = salvage(bytes).unwrap();
@@ -377,7 +378,7 @@ fn an_empty_file_is_salvaged_as_one() {
     assert_eq!(new.entry_count(), 0);
 }
 
-/// Whether the cells of one list are all in the other one, in that order.
+/// Whether the cells of `part` are all in `all`, in the same order.
 fn is_subsequence(part: &[Cell], all: &[Cell]) -> bool {
     let mut rest = all.iter();
     part.iter().all(|cell| rest.any(|other| other == cell))
@@ -454,7 +455,7 @@ fn files_of_hbase_are_salvaged_whole() {
         for (key, value) in old.file_info().iter().filter(|(key, _)| !key.starts_with(b"hfile.")) {
             let found = new.file_info().get(key);
             let of_cells = [b"TIMERANGE".as_slice(), b"LAST_BLOOM_KEY"].contains(&key);
-            // a copy replaces nothing
+            // a salvaged copy does not replace the compacted files
             let of_compaction = key == b"COMPACTION_EVENT_KEY" && found.is_none() && !value.is_empty();
             assert!(
                 found == Some(value) || of_cells || of_compaction,

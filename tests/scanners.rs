@@ -1,5 +1,5 @@
-//! Scanners that own what they read, batches of gets, and what closing means to them.
-#![allow(clippy::unwrap_used, reason = "a test that stops says where")]
+//! Scanners that own their data, batches of gets, and the effect of closing.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use hregion::io::faulty::FaultyStorage;
 use hregion::{
@@ -66,13 +66,13 @@ fn an_owned_scanner_goes_anywhere_and_keeps_its_moment() {
 fn a_scanner_keeps_its_region_open_and_no_longer() {
     let storage = FaultyStorage::new();
     let mut rows = filled(&storage, 50).scan(Scan::new()).unwrap();
-    // dropped handles close nothing while it lives
+    // dropping the other handles does not close the region while the scanner exists
     assert_eq!(rows.by_ref().take(10).filter(Result::is_ok).count(), 10);
     let again = || Region::options().writable(true).storage(Arc::new(storage.clone())).open("/r");
     assert_eq!(again().unwrap_err().kind(), ErrorKind::Locked);
     assert_eq!(rows.by_ref().filter(Result::is_ok).count(), 40);
     drop(rows);
-    // what was in memory was flushed
+    // closing the region flushed its memstore
     assert_eq!(again().unwrap().scan(Scan::new()).unwrap().count(), 50);
 }
 
@@ -102,7 +102,7 @@ fn a_batch_of_gets_reads_rows_of_a_block_together() {
     let storage = FaultyStorage::new();
     filled(&storage, 500).close().unwrap();
     let gets: Vec<Get> = (0..400u32).map(|i| Get::new(format!("{:05}", i * 173 % 500))).collect();
-    // a cache that keeps some blocks of the many
+    // a cache that holds only a few of the blocks
     let cache = BlockCache::with_capacity(8 << 10);
     let region = region(&storage, Some(&cache));
     let one_by_one: Vec<Row> = gets.iter().map(|get| region.get(get).unwrap()).collect();
@@ -146,7 +146,7 @@ fn a_table_closes_with_its_regions() {
         table.scan(Scan::new()).unwrap_err().kind(),
     ];
     assert_eq!(kinds, [ErrorKind::Closed; 5]);
-    // while the handles are there
+    // the table can be opened again while handles of the closed one still exist
     let other = open(root);
     assert_eq!(other.scan(Scan::new()).unwrap().count(), 4);
     other.put(Put::new("c").cell("f", "q", "v")).unwrap();

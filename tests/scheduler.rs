@@ -1,5 +1,6 @@
-//! Flushes and compactions that no caller asked for: who waits for them, how many threads make them, and what comes of failures.
-#![allow(clippy::unwrap_used, reason = "a test that stops says where")]
+//! Background flushes and compactions: what waits for them, the number of their threads, and the effect of
+//! failures.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use hregion::io::faulty::{Call, FaultyStorage};
 use hregion::io::{DirEntry, FileLock, FileReader, FileWriter};
@@ -16,15 +17,15 @@ use std::time::{Duration, Instant};
 const KIB: u64 = 1 << 10;
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// A storage whose gate holds up threads that compact.
+/// A storage with a gate that blocks compaction threads.
 #[derive(Debug)]
 struct Gate<S> {
     inner: S,
     closed: Mutex<bool>,
     opened: Condvar,
-    /// How many compactions have come to the gate.
+    /// The number of times that compactions arrived at the gate.
     arrived: AtomicU64,
-    /// Whether they fail behind it.
+    /// Whether compactions fail after the gate.
     fails: AtomicBool,
 }
 
@@ -44,7 +45,7 @@ impl<S> Gate<S> {
         self.opened.notify_all();
     }
 
-    /// Returns whether it is a compaction.
+    /// Waits at the gate if the thread is a compaction thread. Returns whether it is.
     fn pass(&self) -> bool {
         let is_compaction = matches!(thread::current().name(), Some("hregion-small" | "hregion-large"));
         if is_compaction {
@@ -109,7 +110,7 @@ fn options(scheduler: &Scheduler) -> RegionOptions {
     Region::options().create_if_missing(true).family(Family::new("f")).scheduler(scheduler)
 }
 
-/// Puts about `kib` KiB.
+/// Puts `kib` rows of about 1 KiB.
 fn fill(region: &Region, kib: u64) -> hregion::Result<()> {
     (0..kib).try_for_each(|i| put(region, i))
 }
@@ -118,7 +119,7 @@ fn put(region: &Region, i: u64) -> hregion::Result<()> {
     region.put(Put::new(format!("{i:08}")).cell("f", "q", vec![7; 900]))
 }
 
-/// Waits for something that happens sooner or later.
+/// Waits up to a minute for a condition.
 #[track_caller]
 fn eventually(what: &str, is_so: impl Fn() -> bool) {
     let start = Instant::now();
@@ -247,12 +248,12 @@ fn a_failure_is_told_and_retried_and_fails_no_put_that_has_room() {
     let health = region.health();
     assert!(!health.is_sound() && health.background_failing_since.is_some());
     assert_eq!(health.background_failure.map(|error| error.kind()), Some(ErrorKind::Io));
-    // no room
+    // the memstore is full
     let error = (0..400).find_map(|i| put(&region, i).err()).unwrap();
     assert_eq!(error.kind(), ErrorKind::Io);
     assert!(region.memstore_size() <= 4 * 64 * KIB);
     storage.repair();
-    // without a write
+    // recovery needs no write
     eventually("it is flushed in the end", || region.health().is_sound() && region.metrics().flushes > 0);
     fill(&region, 400).unwrap();
     region.close().unwrap();
@@ -270,7 +271,7 @@ fn a_compaction_that_fails_is_tried_again_and_disturbs_nobody() {
         .memstore_flush_size(16 * KIB)
         .open("/r")
         .unwrap();
-    // beyond the blocking number of files: nothing is to be waited for
+    // above the blocking number of files: flushes do not wait for failing compactions
     eventually("there are many files", || {
         fill(&region, 16).unwrap();
         region.store_file_count("f").unwrap() > 16
@@ -379,7 +380,7 @@ fn the_flush_size_is_that_of_the_table() {
     let root = tempfile::tempdir().unwrap();
     let splits: [&str; 0] = [];
     Table::create(root.path(), "t", &[Family::new("f")], &splits).unwrap().close().unwrap();
-    // an attribute more at the end of HBase's `TableSchema`
+    // adds an attribute to the end of HBase's `TableSchema`
     let dir = root.path().join("data/default/t/.tabledesc");
     let path =
         std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.is_file());

@@ -1,7 +1,7 @@
-//! Seeks find what HBase finds: `seekTo`, `seekBefore`, and the first cell that is not before a key.
+//! Seeks return what HBase returns: `seekTo`, `seekBefore`, and the first cell that is not before a key.
 //!
-//! HBase's answers for a few keys are beside the files of `testdata`; those for all golden files are made by
-//! `tests/oracle.sh` and read from the folder `HREGION_EXPECT`.
+//! HBase's answers for a few keys are beside the files of `testdata`. The answers for all golden files are
+//! made by `tests/oracle.sh` and read from the folder `HREGION_EXPECT`.
 
 mod support;
 
@@ -33,7 +33,7 @@ fn seeks_find_what_hbase_finds_in_every_golden_file() {
     assert!(count > 400_000, "only {count} keys");
 }
 
-/// Compares every file that HBase reads, and says how many keys were looked for.
+/// Compares every file that HBase reads, and returns the number of keys.
 fn compare_all(goldens: &[Golden], answers: impl Fn(&Golden) -> PathBuf) -> usize {
     let (mut files, mut keys) = (0, 0);
     let mut faults = Vec::new();
@@ -50,7 +50,7 @@ fn compare_all(goldens: &[Golden], answers: impl Fn(&Golden) -> PathBuf) -> usiz
     keys
 }
 
-/// A file with all that is needed to judge a seek in it.
+/// A file and the data needed to check seeks in it.
 struct Judge<'a> {
     golden: &'a Golden,
     order: CellOrder,
@@ -87,7 +87,7 @@ fn compare(golden: &Golden, answers: &Path, faults: &mut Vec<String>) -> usize {
 }
 
 impl Judge<'_> {
-    /// `seekTo` and `seekBefore`, wherever HBase's answer has the member.
+    /// Checks `seekTo` and `seekBefore` where HBase's answer has the member.
     fn seek_to(&mut self, file: &HFile, key: &SeekKey, answer: &Value) -> Result<()> {
         let mut scanner = file.scanner();
         let code = scanner.seek_to(key)?.code();
@@ -101,7 +101,7 @@ impl Judge<'_> {
         Ok(())
     }
 
-    /// Where HBase moves back it shows wrong compressed tags; they are missing from its answer then.
+    /// When HBase moves backward it returns wrong compressed tags. Its answers then omit the tags.
     fn same_cell(
         &mut self,
         what: &str,
@@ -124,7 +124,8 @@ impl Judge<'_> {
         self.same(what, key, &found, &expected);
     }
 
-    /// The first cell not before the key, and the last before it, against a search in the list of all cells.
+    /// Checks the first cell not before the key, and the last one before it, against a search in the list of
+    /// all cells.
     fn seek(&mut self, scanner: &mut HFileScanner<'_>, key: &SeekKey) -> Result<()> {
         let at = open::first_not_before(self.order, &self.keys, key);
         let exact = self.keys.get(at).is_some_and(|k| self.order.compare(k, key).is_eq());
@@ -135,7 +136,7 @@ impl Judge<'_> {
         let found = scanner.seek_before(key)?;
         self.same("seek_before", key, &found, &before.is_some());
         self.stands_at("seek_before", key, scanner, before);
-        // and forward again, over the end of a block if need be
+        // then advances, across the end of a block if necessary
         if found {
             let more = scanner.advance()?;
             self.same("advance", key, &more, &(at < self.lines.len()));
@@ -144,7 +145,7 @@ impl Judge<'_> {
         Ok(())
     }
 
-    /// Forward through sorted keys with one scanner.
+    /// Reseeks forward through sorted keys with one scanner.
     fn reseek(&mut self, file: &HFile, sorted: &[SeekKey]) -> Result<()> {
         let mut scanner = file.scanner();
         scanner.seek_to_first()?;

@@ -1,4 +1,4 @@
-//! What may cross threads does, and errors stay small.
+//! Checks which types are `Send`, `Sync` and `Clone`, and that errors are small.
 
 use hregion::{BlockCache, Error, HFile, HFileOptions, HFileScanner, VerifyReport};
 

@@ -1,5 +1,6 @@
-//! Readers and writers at once: each read sees whole rows, and every write that was complete before it began.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that stops says where")]
+//! Concurrent readers and writers: each read sees whole rows, and every write that was complete before it
+//! began.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests fail by panicking")]
 
 use hregion::{BlockCache, Compaction, Family, Get, Put, Region, RowRef, Scan};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,14 +11,14 @@ const ROWS: usize = 8;
 const COLUMNS: usize = 4;
 const FAMILIES: [&str; 2] = ["f", "g"];
 
-/// What is known to be written of each row, by the two writers, each of which has half of the rows.
+/// The last number acknowledged for each row. Each of the two writers has half of the rows.
 struct Acknowledged([AtomicU64; ROWS]);
 
 fn row_key(row: usize) -> String {
     format!("row-{row}")
 }
 
-/// Every column of both families has the same number.
+/// Writes the same number to every column of both families.
 fn write(region: &Region, row: usize, number: u64) {
     let mut put = Put::new(row_key(row));
     for family in FAMILIES {
@@ -28,7 +29,7 @@ fn write(region: &Region, row: usize, number: u64) {
     region.put(put).unwrap();
 }
 
-/// The number in a row, which must be whole.
+/// Returns the number in a row, and checks that all its cells have it.
 fn number(row: RowRef<'_>) -> u64 {
     let numbers: Vec<u64> =
         row.cells().map(|cell| u64::from_be_bytes(cell.value().try_into().unwrap())).collect();
@@ -37,7 +38,7 @@ fn number(row: RowRef<'_>) -> u64 {
     numbers[0]
 }
 
-/// Reads as fast as it can; says how many rows it saw.
+/// Reads continuously until stopped. Returns the number of rows seen.
 fn read(region: &Region, acknowledged: &Acknowledged, stop: &AtomicBool) -> u64 {
     let (mut seen, mut last) = (0, [0; ROWS]);
     while !stop.load(Ordering::Acquire) {
@@ -51,7 +52,7 @@ fn read(region: &Region, acknowledged: &Acknowledged, stop: &AtomicBool) -> u64 
         }
         let view = region.view();
         let scan = Scan::new();
-        // rows that nobody has written yet have no number
+        // rows not yet written count as 0
         let read_all = || -> [u64; ROWS] {
             let mut rows = view.scan(&scan).unwrap();
             let mut found = [0; ROWS];
@@ -131,6 +132,6 @@ fn and_while_a_thread_of_its_own_flushes() {
     let region = options().memstore_flush_size(64 << 10).open(dir.path()).unwrap();
     run(&region, Duration::from_secs(2), false);
     assert!(region.metrics().flushes > 0, "{:?}", region.metrics());
-    // a waiting writer was let in again: what is left in memory is bounded
+    // a waiting writer may have continued after the flush, so the memstore is bounded but not empty
     assert!(region.memstore_size() < 10 * (64 << 10));
 }

@@ -1,6 +1,6 @@
-//! What a subscriber of crate `tracing` is told.
+//! The events that a subscriber of crate `tracing` receives.
 #![cfg(feature = "tracing")]
-#![allow(clippy::unwrap_used, reason = "a test that stops says where")]
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use hregion::io::faulty::{Call, FaultyStorage};
 use hregion::{Compaction, Family, Put, Region, Scheduler};
@@ -10,7 +10,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-/// The events as lines.
+/// Collects the events as lines.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<String>>>);
 

@@ -1,8 +1,9 @@
-//! A running HBase opens a table with a FILE tracker after we have changed its files, and sees every cell.
+//! A running HBase opens tables with FILE and DEFAULT trackers after hregion has changed their files, and
+//! sees every cell.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a test that cannot go on has failed; it takes its time"
+    reason = "tests fail by panicking; long tests print their progress"
 )]
 
 mod support;
@@ -17,13 +18,13 @@ use support::hbase::{Client, Cluster, programs};
 
 const TABLES: [&str; 2] = ["tracked", "plain"];
 
-/// All visible versions as HBase's client shows them.
+/// Returns all visible versions of a table as read by HBase's client.
 fn cells_of_hbase(client: &mut Client, table: &str) -> Vec<Value> {
     let found = client.ask(&json!({"op": "scan", "table": table, "versions": 9}));
     found.as_array().unwrap().clone()
 }
 
-/// The same, read by us.
+/// Returns all visible versions of a table as read by hregion.
 fn cells_of_ours(root: &Path, table: &str) -> Vec<Value> {
     let table = Table::open(root, table).unwrap();
     let view = table.view();
@@ -54,7 +55,7 @@ fn write(client: &mut Client, table: &str, round: i64) {
     client.ask(&json!({"op": "flush", "table": table}));
 }
 
-/// Flushes, bulk-loads and compacts each region.
+/// Writes to, flushes, bulk-loads and compacts each region.
 fn change(root: &Path, table: &str, round: i64) {
     let dirs = Table::open(root, table).unwrap();
     let regions: Vec<_> = dirs.regions().map(|info| dirs.region(info.start_key()).unwrap()).collect();

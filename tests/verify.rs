@@ -1,5 +1,5 @@
-//! A verification finds what is wrong in a file, goes on behind it, and finds nothing in a sound one.
-#![allow(clippy::unwrap_used, reason = "a test that stops says where")]
+//! A verification finds the faults of a file, continues after each, and finds none in a sound file.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod support;
 
@@ -25,7 +25,7 @@ fn verify(bytes: Vec<u8>) -> hregion::Result<VerifyReport> {
 #[cfg(feature = "gz")]
 fn files_of_other_projects_are_sound_but_for_the_damaged_one() {
     let Some(folder) = golden::shared("foreign") else {
-        println!("SKIPPED: no files of other projects at hand");
+        println!("SKIPPED: no files of other projects");
         return;
     };
     let mut sound = 0;
@@ -63,7 +63,7 @@ fn progress_ascends_to_the_length_of_the_file() {
     assert!(u64::try_from(seen.len()).unwrap() > report.blocks / 2);
 }
 
-/// The files small enough to be damaged in many ways, with checksums.
+/// Returns the files with checksums that are small enough to be damaged in many ways.
 fn small_files() -> Vec<golden::Golden> {
     let mut goldens = golden::in_folder(&golden::root("testdata/golden"));
     goldens.retain(|g| {
@@ -75,7 +75,7 @@ fn small_files() -> Vec<golden::Golden> {
     goldens
 }
 
-/// Flips bits of each small file, and says how many were harmless.
+/// Flips bits of each small file, and prints how many were harmless.
 fn flip(bits: impl Fn(usize, usize) -> Vec<usize>) {
     let (mut tried, mut harmless) = (0, 0);
     for (number, golden) in small_files().iter().enumerate() {
@@ -129,7 +129,7 @@ fn a_cut_is_always_found() {
     }
 }
 
-/// HBase's tracker starts at -1, and takes 0 for what deletes all that is older.
+/// HBase's tracker starts its maximum at -1, and includes 0 for a marker that hides everything older.
 #[test]
 fn times_before_1970_are_no_fault() {
     for (timestamp, cell_type) in
@@ -147,7 +147,7 @@ fn times_before_1970_are_no_fault() {
     }
 }
 
-/// A file of these cells, each with a tag or none, in blocks of one cell.
+/// Writes a file of cells with a tag or none each, in blocks of one cell.
 fn tagged(tags: &[Option<(u8, &[u8])>], info: &[(&str, &[u8])]) -> Vec<u8> {
     let storage = FaultyStorage::new();
     let options = HFileWriter::options().storage(Arc::new(storage.clone())).block_size(1).tags(true);
@@ -169,7 +169,7 @@ fn tagged(tags: &[Option<(u8, &[u8])>], info: &[(&str, &[u8])]) -> Vec<u8> {
     storage.bytes(Path::new("file")).unwrap()
 }
 
-/// What a region says that refuses to open or to scan a file.
+/// Returns the error of a region that refuses to open or to scan a file.
 fn refusal(bytes: &[u8]) -> Option<String> {
     let storage = FaultyStorage::new();
     storage.create(Path::new("file")).unwrap().write_all(bytes).unwrap();

@@ -1,4 +1,4 @@
-//! What is written reads back, what cannot be written leaves no file, and no file needs much memory.
+//! Written files can be read back, refused files leave nothing, and memory does not grow with the file.
 
 mod support;
 
@@ -34,7 +34,7 @@ const CODECS: [(Codec, bool); 9] = [
 const BLOOMS: [Option<BloomType>; 4] =
     [None, Some(BloomType::Row), Some(BloomType::RowCol), Some(BloomType::RowPrefixFixedLength(4))];
 
-/// A number below a small one.
+/// Returns a random number below `end`.
 fn below<T: TryFrom<usize>>(rng: &mut Rng, end: usize) -> T {
     T::try_from(rng.below(end)).ok().expect("a small number")
 }
@@ -43,7 +43,7 @@ fn key(row: &str, qualifier: &str, timestamp: i64) -> SeekKey {
     SeekKey::of(row.as_bytes(), b"f", qualifier.as_bytes(), timestamp, CellType::Put)
 }
 
-/// Cells of all sorts, in order: rows that share beginnings, several versions, deletes, equal keys.
+/// Returns cells of all kinds, in order: rows with shared prefixes, several versions, deletes, equal keys.
 fn random_cells(rng: &mut Rng, count: usize, tags: bool, mvcc: bool) -> Vec<Cell> {
     const TYPES: [CellType; 6] = [
         CellType::Put,
@@ -79,7 +79,7 @@ fn random_cells(rng: &mut Rng, count: usize, tags: bool, mvcc: bool) -> Vec<Cell
     cells
 }
 
-/// Keeps a file for another judge, if `HREGION_KEEP_WRITTEN` names a folder for them.
+/// Keeps a file for checks by other programs, if `HREGION_KEEP_WRITTEN` names a folder.
 fn keep(name: &str, bytes: &[u8]) {
     if let Some(folder) = std::env::var_os("HREGION_KEEP_WRITTEN") {
         std::fs::write(Path::new(&folder).join(format!("{name}.hfile")), bytes)
@@ -99,7 +99,7 @@ fn write(options: HFileWriterOptions, cells: &[Cell]) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Everything that a reader can ask of a file gives what went into it.
+/// Checks that a file returns the cells written to it through every kind of read.
 fn assert_holds(file: &HFile, cells: &[Cell], bloom: Option<BloomType>) {
     assert_eq!(open::all_cells(file).expect("a sound file"), cells);
     let keys: Vec<SeekKey> = cells.iter().map(|cell| SeekKey::from(cell.as_ref().key())).collect();
@@ -130,7 +130,7 @@ fn what_is_written_reads_back() {
                     for mvcc in [false, true] {
                         let count = rng.below(120);
                         let cells = random_cells(rng, count, tags, mvcc);
-                        // its blocks take ten milliseconds each, however short they are
+                        // a Bzip2 block takes ten milliseconds, regardless of its length
                         let least = if codec == Codec::Bzip2 { 2000 } else { 1 };
                         let options = HFileWriter::options()
                             .data_block_encoding(encoding)
@@ -173,7 +173,7 @@ fn a_file_of_version_2_reads_back() {
     );
 }
 
-/// Whether a cell behind one of `row5/f:q/5/Put` is refused, and with it the file.
+/// Whether a cell after `row5/f:q/5/Put` is refused, and the file with it.
 fn refuses(cell: CellRef<'_>) -> bool {
     let storage = FaultyStorage::new();
     let mut writer = HFileWriter::options()
@@ -183,7 +183,7 @@ fn refuses(cell: CellRef<'_>) -> bool {
         .expect("nothing fails yet");
     writer.append(CellRef::new(&key("row5", "q", 5), b"value")).expect("nothing fails yet");
     let refused = writer.append(cell).is_err();
-    // a good cell does not make up for it
+    // a valid cell afterwards does not undo the refusal
     let rest = writer.append(CellRef::new(&key("row9", "q", 5), b"value")).and_then(|()| writer.finish());
     assert_eq!(rest.is_err(), refused);
     assert_eq!(storage.names().is_empty(), refused);
@@ -317,7 +317,7 @@ fn a_writer_killed_anywhere_leaves_the_old_file_or_the_new_one() {
             let storage = begin(with_old);
             storage.fail_after(n);
             write(&storage, &new).unwrap_err();
-            assert!(storage.names().iter().all(|name| name == path), "nothing is left aside");
+            assert!(storage.names().iter().all(|name| name == path), "no other file is left");
             let last = n + 1 == calls;
             assert_eq!(storage.bytes(path), if last { after.clone() } else { before.clone() });
         }
@@ -341,7 +341,7 @@ fn a_writer_that_is_dropped_leaves_no_file() {
     assert_eq!(HFile::open(&path).unwrap().entry_count(), 1);
 }
 
-/// A file that keeps nothing.
+/// A file that discards its content.
 #[derive(Debug, Default)]
 struct Nowhere;
 
@@ -388,7 +388,7 @@ fn memory_does_not_grow_with_the_file() {
     for encoding in [DataBlockEncoding::None, DataBlockEncoding::FastDiff, DataBlockEncoding::RowIndexV1] {
         let (small, large) = (write(encoding, 10_000), write(encoding, 200_000));
         eprintln!("{encoding:?}: {small} bytes for 10,000 cells, {large} for 200,000");
-        // what grows is one index entry a leaf, one a Bloom chunk
+        // only the index entries grow, one for each leaf and one for each Bloom chunk
         assert!(large < small + (48 << 10), "{encoding:?}: {small} {large}");
         assert!(large < 192 << 10, "{encoding:?}: {large}");
     }

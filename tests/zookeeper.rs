@@ -1,7 +1,7 @@
-//! The registry on ZooKeeper: what HBase left in its znodes, and servers that are late, broken or gone.
+//! The ZooKeeper registry: znodes that HBase wrote, and servers that are late, broken or gone.
 
 #![cfg(feature = "cluster")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 #[path = "support/fake_zookeeper.rs"]
 mod fake_zookeeper;
@@ -17,7 +17,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Enough for whatever does not have to wait.
+/// Enough time for anything that does not have to wait.
 const LONG: Duration = Duration::from_secs(30);
 const META: &str = "/hbase/meta-region-server";
 
@@ -29,12 +29,12 @@ fn millis(time: u64) -> Duration {
     Duration::from_millis(time)
 }
 
-/// A payload behind the header that HBase writes.
+/// Returns a payload with the header that HBase writes.
 fn written(payload: &[u8]) -> Vec<u8> {
     [&[0xff, 0, 0, 0, 8][..], b"master:1", payload].concat()
 }
 
-/// A location of the catalog: `host:7`, started at 9, in a state.
+/// Returns a location of the catalog: `host:7`, started at 9, in a state.
 fn location(host: &str, state: u8) -> Vec<u8> {
     let name = [&[0x0a, u8::try_from(host.len()).unwrap()], host.as_bytes(), &[0x10, 7, 0x18, 9]].concat();
     let message =
@@ -60,7 +60,7 @@ fn cause(error: &Error) -> io::ErrorKind {
     source.downcast_ref::<io::Error>().unwrap_or_else(|| panic!("{error:?}")).kind()
 }
 
-/// The znodes of a running HBase, and what stands beside them.
+/// Returns the znodes of a running HBase, with their decoded content.
 fn golden() -> Vec<Value> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/znodes/running.jsonl");
     let text = std::fs::read_to_string(path).unwrap();
@@ -139,7 +139,7 @@ fn copies_that_are_not_open_are_left_out() {
 
     znodes[0].1 = location("a", 6);
     let server = FakeZooKeeper::new(znodes.clone());
-    assert_eq!(host(&registry(&[&server])), "a", "the one that is written to, whatever becomes of it");
+    assert_eq!(host(&registry(&[&server])), "a", "the primary replica, in any state");
 
     for nobody in [vec![], written(b"")] {
         znodes[0].1 = nobody;
@@ -186,7 +186,7 @@ fn the_catalog_of_old_versions_is_named() {
     assert!(error.to_string().starts_with("/hbase/root-region-server: "), "{error}");
 }
 
-/// Everything that a server can do wrong, and whether it may still do better.
+/// Returns every kind of failure of a server, and whether a retry may succeed.
 fn broken() -> Vec<(Manner, bool)> {
     let reply = |result: &[u8]| framed(&[&1i32.to_be_bytes()[..], &[0; 12], result].concat());
     let mut all = vec![
@@ -201,7 +201,7 @@ fn broken() -> Vec<(Manner, bool)> {
         (Manner::Fails(-4), true),
         (Manner::Fails(-112), true),
         (Manner::Fails(-4321), true),
-        // promised lengths
+        // lengths that exceed the data or the limit
         (Manner::Replies(vec![0xff; 4]), false),
         (Manner::Replies(vec![0x7f, 0xff, 0xff, 0xff]), false),
         (Manner::Replies(vec![0, 0x40, 0, 1]), false),
@@ -226,7 +226,7 @@ fn a_broken_server_alone_is_an_error_in_time() {
         let begin = Instant::now();
         let error = registry(&[&server]).meta_region_locations(Deadline::after(time)).unwrap_err();
         let took = begin.elapsed();
-        // far more than it takes, far less than a hang
+        // far longer than needed, far shorter than a hang
         assert!(took < millis(150) + Duration::from_secs(5), "{manner:?}: {took:?}");
         assert_eq!(error.kind() == ErrorKind::Io, may_pass, "{manner:?}: {error:?}");
         if may_pass {
@@ -314,7 +314,7 @@ fn a_session_that_is_over_is_followed_by_another() {
     assert_eq!(connections.first(), Some(&0));
     assert!(connections.last() > Some(&0), "{connections:?}");
 
-    // or closed by the server, which says so only when asked
+    // or closed by the server, which is noticed only at the next request
     let server = FakeZooKeeper::new(simple());
     server.behave([Manner::Once, Manner::Once, Manner::Once]);
     let registry = ZooKeeperRegistry::new(&server.address().to_string()).unwrap();

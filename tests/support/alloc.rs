@@ -1,4 +1,4 @@
-//! An allocator that counts, so that a test can say how much memory something took.
+//! A counting allocator, to measure the memory that an operation takes.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -9,19 +9,20 @@ thread_local! {
     static COUNT: Cell<usize> = const { Cell::new(0) };
 }
 
-/// The system's allocator, counting what each thread asks for. Memory that another thread frees stays counted.
+/// The system's allocator, with counters for each thread. Memory that another thread frees stays counted.
 pub(crate) struct CountingAlloc;
 
-/// What a thread allocated while something ran.
+/// The allocations of a thread during a measurement.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Usage {
-    /// The most bytes alive at one time, beyond those alive at the start.
+    /// The peak number of live bytes, beyond those live at the start.
     pub(crate) peak: usize,
     /// The number of allocations.
     pub(crate) count: usize,
 }
 
-/// Runs `f` and says what it allocated in this thread. Counts only where [`CountingAlloc`] is the global allocator.
+/// Runs `f` and returns its result and its allocations in this thread. Requires [`CountingAlloc`] as the
+/// global allocator.
 pub(crate) fn measure<T>(f: impl FnOnce() -> T) -> (T, Usage) {
     let before = LIVE.get();
     let count = COUNT.get();
@@ -31,7 +32,7 @@ pub(crate) fn measure<T>(f: impl FnOnce() -> T) -> (T, Usage) {
 }
 
 fn grow(bytes: usize) {
-    // a thread that is ending has no counters any more
+    // the counters of a terminating thread are gone
     let _ = LIVE.try_with(|live| {
         live.set(live.get().saturating_add(bytes));
         PEAK.set(PEAK.get().max(live.get()));
@@ -43,13 +44,13 @@ fn shrink(bytes: usize) {
     let _ = LIVE.try_with(|live| live.set(live.get().saturating_sub(bytes)));
 }
 
-// SAFETY: every call goes to `System` with the arguments it came with; the counters are plain cells of the thread,
-// need no destructor and allocate nothing.
-#[allow(unsafe_code, reason = "a global allocator is an unsafe trait by nature")]
+// SAFETY: every call is forwarded to `System` with the same arguments. The counters are plain thread-local
+// cells, need no destructor and do not allocate.
+#[allow(unsafe_code, reason = "`GlobalAlloc` is an unsafe trait")]
 unsafe impl GlobalAlloc for CountingAlloc {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         grow(layout.size());
-        // SAFETY: the caller's promises are those that `System` asks for.
+        // SAFETY: the caller upholds the contract that `System` requires.
         unsafe { System.alloc(layout) }
     }
 

@@ -1,5 +1,6 @@
-//! Cells and keys in the canonical JSON form, a line each:
-//! `{"row":"r1","family":"f","qualifier":"q","timestamp":5,"type":"Put","value":"v","sequence_id":7,"tags":[…]}`.
+//! Cells and keys in the canonical JSON form, one on each line:
+//! `{"row":"r1","family":"f","qualifier":"q","timestamp":5,"type":"Put",
+//! "value":"v","sequence_id":7,"tags":[…]}`.
 
 use flate2::read::GzDecoder;
 use hregion::cell::{Binary, LATEST_TIMESTAMP, parse_binary};
@@ -10,7 +11,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-/// The bytes of a file, unpacked if its name ends with `.gz`.
+/// Reads a file, and decompresses it if its name ends with `.gz`.
 pub(crate) fn read(path: &Path) -> Vec<u8> {
     let file = File::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let mut bytes = Vec::new();
@@ -23,12 +24,12 @@ pub(crate) fn read(path: &Path) -> Vec<u8> {
     bytes
 }
 
-/// The lines of such a file.
+/// Reads the lines of a file, and decompresses it if its name ends with `.gz`.
 pub(crate) fn lines(path: &Path) -> Vec<String> {
     read(path).lines().map(|line| line.expect("JSON lines are UTF-8")).collect()
 }
 
-/// A cell as its line; `sequence_id` is printed if the file stores them.
+/// Formats a cell as a JSON line, with `sequence_id` if the file stores sequence ids.
 pub(crate) fn cell_json(cell: &CellRef<'_>, sequence_ids: bool) -> String {
     let mut line = String::with_capacity(160 + cell.value().len());
     put_key(&mut line, cell.key());
@@ -51,7 +52,7 @@ pub(crate) fn cell_json(cell: &CellRef<'_>, sequence_ids: bool) -> String {
     line
 }
 
-/// A key as its line.
+/// Formats a key as a JSON line.
 pub(crate) fn key_json(key: &CellKey) -> String {
     let mut line = String::with_capacity(160);
     put_key(&mut line, key);
@@ -59,9 +60,9 @@ pub(crate) fn key_json(key: &CellKey) -> String {
     line
 }
 
-/// A line of a cell without its tags, for where HBase does not show the right ones.
+/// Returns the line of a cell without its tags, for cases in which HBase prints wrong tags.
 pub(crate) fn without_tags(line: &str) -> &str {
-    // a quote inside of a string is escaped, so this can only be the member
+    // a quote inside a string is escaped, so this can only be the member
     line.find(",\"tags\":[").map_or(line, |at| &line[..at])
 }
 
@@ -83,7 +84,8 @@ fn put_bytes(line: &mut String, bytes: &[u8]) {
     line.push('"');
 }
 
-/// The key of a line. Missing parts are empty, the timestamp is the latest and the type `Maximum`.
+/// Parses the key of a line. Missing parts are empty, the timestamp defaults to the latest and the type to
+/// `Maximum`.
 pub(crate) fn parse_key(line: &Value) -> SeekKey {
     let bytes = |name: &str| line.get(name).map_or(Vec::new(), |v| parse_binary(text(v)));
     let timestamp = line.get("timestamp").map_or(LATEST_TIMESTAMP, |v| v.as_i64().expect("a timestamp"));
@@ -97,7 +99,7 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_else(|| panic!("expected a string, found {value}"))
 }
 
-/// The cell of a line. Without `sequence_id` it is 0.
+/// Parses the cell of a line. A missing `sequence_id` is 0.
 pub(crate) fn parse_cell(line: &str) -> Cell {
     let line: Value = serde_json::from_str(line).expect("JSON lines");
     let mut tags = Vec::new();

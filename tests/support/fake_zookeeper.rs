@@ -1,4 +1,4 @@
-//! A ZooKeeper of one server that holds what a test gives it, and behaves as badly as it is told.
+//! A single-server ZooKeeper that serves the znodes of a test, and misbehaves as configured.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Read, Write};
@@ -8,42 +8,42 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// What becomes of a connection.
+/// How the server treats a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Manner {
-    /// It is served.
+    /// Serves it.
     Good,
-    /// It is served a byte at a time.
+    /// Serves it, one byte at a time.
     Dribbles,
-    /// Each reply comes behind the event of a watch and the answer to a ping.
+    /// Sends the event of a watch and the answer to a ping before each reply.
     Talkative,
-    /// It is closed at once.
+    /// Closes it at once.
     Closes,
-    /// Nothing is ever said.
+    /// Never answers.
     Silent,
-    /// The session is over as it begins.
+    /// Grants a session that has already expired.
     Expired,
-    /// These bytes come instead of the answer to the connect request, and the end.
+    /// Sends these bytes instead of the answer to the connect request, then closes it.
     Greets(Vec<u8>),
-    /// It is closed when something is asked.
+    /// Closes it at the first request.
     ClosesWhenAsked,
-    /// Nothing is said when something is asked.
+    /// Does not answer requests.
     SilentWhenAsked,
-    /// As many bytes of the reply come, and the end.
+    /// Sends this many bytes of the reply, then closes it.
     Cuts(usize),
-    /// As many bytes of the reply come, and no more.
+    /// Sends this many bytes of the reply, and no more.
     Stops(usize),
-    /// These bytes come instead of a reply, and no more.
+    /// Sends these bytes instead of a reply, and no more.
     Replies(Vec<u8>),
-    /// Replies have the number of another request.
+    /// Replies with the number of another request.
     Confused,
-    /// Every reply is an error.
+    /// Replies with this error to every request.
     Fails(i32),
-    /// One request is served, then it is closed.
+    /// Closes it after one request.
     Once,
 }
 
-/// What has been asked: the connection, counted from 0, the number of the operation, the path.
+/// A request: the connection, counted from 0, the number of the operation, the path.
 pub(crate) type Asked = (usize, i32, String);
 
 #[derive(Debug)]
@@ -55,7 +55,7 @@ struct Shared {
     stopped: AtomicBool,
 }
 
-/// Listens on a port of its own until it is dropped.
+/// A server on its own port. It stops when dropped.
 #[derive(Debug)]
 pub(crate) struct FakeZooKeeper {
     address: SocketAddr,
@@ -64,12 +64,12 @@ pub(crate) struct FakeZooKeeper {
 }
 
 impl FakeZooKeeper {
-    /// A server of some znodes, and of those above them, which have no data.
+    /// Starts a server with these znodes and their ancestors, which have no data.
     pub(crate) fn new(znodes: impl IntoIterator<Item = (String, Vec<u8>)>) -> Self {
         Self::listen(TcpListener::bind("127.0.0.1:0").unwrap(), znodes, Duration::from_secs(30))
     }
 
-    /// A server whose sessions are short.
+    /// Starts a server with short sessions.
     pub(crate) fn with_sessions(
         znodes: impl IntoIterator<Item = (String, Vec<u8>)>,
         session: Duration,
@@ -110,7 +110,7 @@ impl FakeZooKeeper {
         Self { address, shared, thread: Some(thread) }
     }
 
-    /// How the next connections are treated, in order; those behind them are served.
+    /// Sets how the next connections are treated, in order. Later connections are served.
     pub(crate) fn behave(&self, manners: impl IntoIterator<Item = Manner>) {
         *self.shared.manners.lock().unwrap() = manners.into_iter().collect();
     }
@@ -133,7 +133,7 @@ impl Drop for FakeZooKeeper {
 }
 
 impl Shared {
-    /// Serves a connection until one side has enough.
+    /// Serves a connection until either side closes it.
     fn serve(&self, number: usize, mut stream: TcpStream) {
         let manner = self.manners.lock().unwrap().pop_front().unwrap_or(Manner::Good);
         let _ = self.session(number, &mut stream, &manner);
@@ -200,7 +200,7 @@ impl Shared {
         }
     }
 
-    /// The result of a request, or none if there is no such znode.
+    /// Returns the result of a request, or `None` if there is no such znode.
     fn answer(&self, op: i32, path: &str) -> Option<Vec<u8>> {
         let data = self.znodes.get(path)?;
         Some(match op {
@@ -236,7 +236,7 @@ impl Shared {
         self.read(stream, usize::try_from(len).unwrap())
     }
 
-    /// Reads, and notices when the server is to stop.
+    /// Reads `len` bytes. Fails when the server is stopped.
     fn read(&self, stream: &mut TcpStream, len: usize) -> io::Result<Vec<u8>> {
         stream.set_read_timeout(Some(Duration::from_millis(20)))?;
         let mut bytes = vec![0; len];
@@ -253,7 +253,7 @@ impl Shared {
         Ok(bytes)
     }
 
-    /// Says nothing until the other side goes.
+    /// Sends nothing until the other side closes the connection.
     fn wait(&self, stream: &mut TcpStream) -> io::Result<()> {
         loop {
             self.read(stream, 1)?;
@@ -261,7 +261,7 @@ impl Shared {
     }
 }
 
-/// A length, and as many bytes.
+/// Returns a four-byte length and the bytes.
 pub(crate) fn string(bytes: &[u8]) -> Vec<u8> {
     [&i32::try_from(bytes.len()).unwrap().to_be_bytes(), bytes].concat()
 }

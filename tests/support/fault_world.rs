@@ -1,5 +1,5 @@
-//! A region on a storage that fails, and the model that says what it must show.
-#![allow(clippy::unwrap_used, reason = "a test that stops says where")]
+//! A region on a storage with failing calls, and a model of the expected content.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use super::rng::Rng;
 use hregion::io::faulty::{Call, Crash, FaultyStorage};
@@ -15,13 +15,13 @@ use std::sync::Arc;
 const FAMILIES: [&str; 2] = ["f", "g"];
 const VERSIONS: usize = 3;
 
-/// What a read of a family shows: by row and qualifier the versions, newest first.
+/// The content of a family: for each row and qualifier the versions, newest first.
 type State = BTreeMap<(String, String), Vec<(i64, String)>>;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Op {
     Put(String, String),
-    /// All families of a row.
+    /// Deletes all families of a row.
     DeleteRow(String),
     DeleteColumn(String, usize, String),
     Flush,
@@ -33,7 +33,7 @@ pub(crate) enum Op {
     Drop,
     Kill,
     PowerCut(u64),
-    /// All calls of a kind fail from here on, up to the next `Repair`.
+    /// All calls of this kind fail until the next `Repair`.
     Break(Call),
     Repair,
 }
@@ -72,7 +72,7 @@ pub(crate) fn script(rng: &mut Rng, len: usize) -> Vec<Op> {
     ops
 }
 
-/// A region, what it must show, and what may be found after a crash.
+/// A region, its expected content, and the contents that are allowed after a crash.
 pub(crate) struct World {
     pub(crate) storage: FaultyStorage,
     tracker: Option<[&'static str; 3]>,
@@ -80,7 +80,7 @@ pub(crate) struct World {
     now: i64,
     region: Option<Region>,
     state: [State; 2],
-    /// Of each family, the states that its files may have.
+    /// For each family, the states that its files may have.
     durable: [Vec<State>; 2],
     loads: usize,
     poisonings: usize,
@@ -133,7 +133,7 @@ impl World {
         self.region.as_ref().expect("an open region")
     }
 
-    /// Opens the region, again if calls fail; then compares what is found with what may be.
+    /// Opens the region, retrying on failures. Checks that the content found is one of the allowed states.
     fn open(&mut self, context: &str) {
         self.storage.repair();
         let mut tries = 0;
@@ -185,7 +185,7 @@ impl World {
         versions.truncate(VERSIONS);
     }
 
-    /// Before a flush: what is in memory may become durable.
+    /// Called before a flush: the state in memory becomes one of the states that may be durable.
     fn may_flush(&mut self) {
         for (durable, state) in self.durable.iter_mut().zip(&self.state) {
             if !durable.contains(state) {
@@ -198,7 +198,7 @@ impl World {
         self.durable[family] = vec![self.state[family].clone()];
     }
 
-    /// Plays an operation; an operation that fails changes nothing that is read.
+    /// Plays an operation. An operation that fails must not change what is read.
     pub(crate) fn play(&mut self, op: &Op, context: &str) {
         self.now += 1;
         self.clock.set(self.now);
@@ -271,7 +271,7 @@ impl World {
         self.check(context);
     }
 
-    /// Whether a write was acknowledged. It fails on a poisoned region alone.
+    /// Whether a write was acknowledged. A write may fail only on a poisoned region.
     fn acknowledged(&self, done: &Result<()>) -> bool {
         let poisoned = self.region().health().poisoned.is_some();
         match done {
@@ -310,10 +310,10 @@ impl World {
             Ok(()) => (0..FAMILIES.len()).for_each(|family| self.is_flushed(family)),
             Err(_) => {
                 self.state = before;
-                // The files are the caller's again.
+                // After a failed load the files belong to the caller again.
                 if self.region().health().poisoned.is_none() {
                     let there = written.iter().all(|(_, path)| self.storage.bytes(path).is_some());
-                    assert!(there, "a file that was not loaded is where it was");
+                    assert!(there, "a refused file was moved");
                 }
             }
         }
@@ -334,7 +334,7 @@ impl World {
         }
         let origin = StoreFileOrigin::Store { max_seq_id: 0, major_compaction: false, compacted: Vec::new() };
         writer.finish(&origin)?;
-        // A copy that was never synced, as other programs leave them.
+        // Rewrites the file without a sync, as other programs may leave it.
         let bytes = self.storage.bytes(path).expect("the file that was written");
         let failed = |error| hregion::Error::io("copy", path, error);
         self.storage.create(path).map_err(failed)?.write_all(&bytes).map_err(failed)
@@ -343,13 +343,13 @@ impl World {
     pub(crate) fn crash(&mut self, crash: Crash, context: &str) {
         let left = self.storage.after(crash);
         left.fail_among_all(self.storage.pending_faults());
-        // The process is gone: nothing is flushed, and no lock is held.
+        // Simulates the end of the process: nothing is flushed, and no lock is held.
         std::mem::forget(self.region.take());
         self.storage = left;
         self.open(context);
     }
 
-    /// Compares what is read with the model, and reopens a poisoned region.
+    /// Compares the region's content with the model, and reopens a poisoned region.
     fn check(&mut self, context: &str) {
         match self.read() {
             Ok(found) => assert_eq!(found, self.state, "{context}"),
@@ -363,7 +363,7 @@ impl World {
         }
     }
 
-    /// After all faults: everything works, and the state survives it.
+    /// Ends all faults, then checks that every operation works and preserves the state.
     pub(crate) fn settle(&mut self, context: &str) {
         self.storage.heal();
         let maintain = |world: &mut Self| {
@@ -384,7 +384,8 @@ impl World {
     }
 }
 
-/// Plays a script with calls failing; returns how many calls there were and how often the region was poisoned.
+/// Plays a script with the calls in `faults` failing. Returns the number of calls and the number of times
+/// that the region was poisoned.
 pub(crate) fn run(
     tracker: Option<[&'static str; 3]>,
     ops: &[Op],
@@ -417,7 +418,7 @@ pub(crate) const TRACKERS: [Option<[&str; 3]>; 5] = [
 pub(crate) const KINDS: [io::ErrorKind; 3] =
     [io::ErrorKind::Other, io::ErrorKind::StorageFull, io::ErrorKind::PermissionDenied];
 
-/// Plays what a fuzzer chooses: the operations, the tracker, and which calls fail.
+/// Plays a fuzzer's input: the operations, the tracker, and the failing calls.
 #[allow(dead_code, reason = "for fuzz targets")]
 pub(crate) fn play_bytes(input: &[u8]) {
     let mut rng = Rng::of_bytes(input);

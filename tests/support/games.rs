@@ -1,13 +1,13 @@
-//! Random games, one for each seed, as many as the environment or the test says.
+//! Random test runs, one for each seed; the test or the environment sets their number.
 
 use std::env;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-/// Plays until so many operations are done, `each` of them with a seed of its own. The seeds are others in each run, and are
-/// printed; `HREGION_SEED` sets the first, and `HREGION_OPS` the number of operations. If one fails, prints with which seed it does
-/// so alone.
+/// Plays games, each with its own seed and `each` operations, until `operations` operations are done. The
+/// seeds differ in each run and are printed. `HREGION_SEED` sets the first seed, and `HREGION_OPS` the number
+/// of operations. If a game fails, prints the settings that replay it alone.
 pub(crate) fn play_all(operations: u64, each: u64, mut play: impl FnMut(u64)) {
     let first = number("HREGION_SEED").unwrap_or_else(fresh_seed);
     let operations = number("HREGION_OPS").unwrap_or(operations);
@@ -20,12 +20,12 @@ pub(crate) fn play_all(operations: u64, each: u64, mut play: impl FnMut(u64)) {
     }
 }
 
-/// A seed that no run before had, small enough to be typed.
+/// Returns a random seed that is short enough to type.
 pub(crate) fn fresh_seed() -> u64 {
     RandomState::new().hash_one(0) % 1_000_000_000
 }
 
-/// Writes past the capture of a test's output, so that the seeds of a run that passes are in its log.
+/// Writes to standard error past the test harness's capture, so that the log of a passing run has the seeds.
 pub(crate) fn say(line: &str) {
     writeln!(io::stderr(), "{line}").expect("standard error is open");
 }

@@ -1,12 +1,12 @@
-//! The files that HBase wrote, with what it says is in them.
+//! The golden files: HFiles that HBase wrote, and the content that HBase reports for them.
 //!
-//! A few are in `testdata/golden`; the rest is read from `../shared/golden` where that is there.
+//! A few are in `testdata/golden`. The rest is read from `../shared/golden` if that exists.
 
 use super::cells;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-/// One HFile and what stands beside it.
+/// An HFile and the files beside it.
 #[derive(Clone, Debug)]
 pub(crate) struct Golden {
     /// The name without `.hfile`.
@@ -15,9 +15,9 @@ pub(crate) struct Golden {
     pub(crate) folder: PathBuf,
     /// The version of HBase that wrote it.
     pub(crate) hbase: String,
-    /// The command that wrote it.
+    /// The command line that wrote it.
     pub(crate) made: String,
-    /// How many cells it holds.
+    /// The number of cells.
     pub(crate) cells: usize,
     /// Whether HBase 2.6 reads it.
     pub(crate) read_by_current: bool,
@@ -33,66 +33,66 @@ impl Golden {
         self.folder.join(format!("{}.{extension}", self.name))
     }
 
-    /// The cells that HBase reads in it, a line each.
+    /// Returns the cells that HBase reads in it, one on each line.
     pub(crate) fn cell_lines(&self) -> Vec<String> {
         cells::lines(&self.beside("cells.jsonl.gz"))
     }
 
-    /// What `hb inspect` says of it, if HBase 2.6 reads it.
+    /// Returns the output of `hb inspect` for it, if HBase 2.6 reads it.
     pub(crate) fn inspect(&self) -> Option<Value> {
         let path = self.beside("inspect.json");
         path.exists().then(|| parse(&path))
     }
 
-    /// An encoding that no reader of today has: `PREFIX_TREE`.
+    /// Whether it has an encoding that current readers do not support: `PREFIX_TREE`.
     pub(crate) fn is_refused(&self) -> bool {
         self.made.contains("PREFIX_TREE")
     }
 
-    /// Whether its rows sort as those of `hbase:meta`.
+    /// Whether its rows sort like those of `hbase:meta`.
     pub(crate) fn is_meta(&self) -> bool {
         self.setting("--comparator").is_some_and(|name| name == "meta")
     }
 
-    /// The word behind `--name` in the command that wrote it.
+    /// Returns the word after `--name` in the command that wrote it.
     pub(crate) fn setting(&self, name: &str) -> Option<&str> {
         let mut words = self.made.split_whitespace();
         words.find(|&word| word == name)?;
         words.next()
     }
 
-    /// The cluster's master key, if the file is encrypted.
+    /// Returns the cluster's master key, if the file is encrypted.
     pub(crate) fn master_key(&self) -> Option<Vec<u8>> {
         let hex = self.setting("--master-key")?;
         let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).expect("a key in hex");
         Some((0..hex.len()).step_by(2).map(byte).collect())
     }
 
-    /// The file of its Zstandard dictionary, if it was compressed with one.
+    /// Returns the path of its Zstandard dictionary, if it was compressed with one.
     pub(crate) fn zstd_dictionary(&self) -> Option<PathBuf> {
         self.setting("--zstd-dictionary").map(|name| self.folder.join(name))
     }
 }
 
-/// Every golden file there is: the few that travel with the sources, and all the others if they are at hand.
+/// Returns every golden file: those in the repository, and all the others if available.
 pub(crate) fn all() -> Vec<Golden> {
     let mut found = in_folder(&root("testdata/golden"));
     found.extend(whole());
     found
 }
 
-/// Every golden file of `../shared/golden`; none where that is not there.
+/// Returns every golden file of `../shared/golden`, or none if that does not exist.
 pub(crate) fn whole() -> Vec<Golden> {
     ["hfile", "hfile-old"].iter().filter_map(|name| shared(name)).flat_map(|f| in_folder(&f)).collect()
 }
 
-/// A folder of `../shared/golden`, or of where `HREGION_GOLDEN` says, if it is there.
+/// Returns a folder of `../shared/golden`, or of the path in `HREGION_GOLDEN`, if it exists.
 pub(crate) fn shared(name: &str) -> Option<PathBuf> {
     let all = std::env::var_os("HREGION_GOLDEN").map_or_else(|| root("../shared/golden"), PathBuf::from);
     Some(all.join(name)).filter(|folder| folder.is_dir())
 }
 
-/// A path relative to the project, be it for the library's tests or for the tool's.
+/// Resolves a path relative to the project, for the library's tests and for the tool's.
 pub(crate) fn root(path: &str) -> PathBuf {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let project =
@@ -100,7 +100,7 @@ pub(crate) fn root(path: &str) -> PathBuf {
     project.join(path)
 }
 
-/// The golden files that the manifest of a folder lists.
+/// Returns the golden files that a folder's manifest lists.
 pub(crate) fn in_folder(folder: &Path) -> Vec<Golden> {
     let manifest = parse(&folder.join("manifest.json"));
     let files = manifest["files"].as_array().expect("a manifest lists files");
@@ -119,7 +119,7 @@ fn entry(folder: &Path, file: &Value) -> Golden {
     }
 }
 
-/// A file of JSON.
+/// Parses a JSON file.
 pub(crate) fn parse(path: &Path) -> Value {
     serde_json::from_slice(&cells::read(path)).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }

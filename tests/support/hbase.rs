@@ -1,5 +1,5 @@
-//! A running HBase, and its client: programs of the folder that `HBASE_CLUSTER` names.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+//! A running HBase and its client: programs in the folder that `HBASE_CLUSTER` names.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use serde_json::Value;
 use std::env;
@@ -44,7 +44,7 @@ impl Cluster {
 }
 
 impl Cluster {
-    /// Shuts down in order: all memory is flushed.
+    /// Shuts down cleanly, which flushes all memstores.
     pub(crate) fn stop(self) {
         let stop =
             Command::new(self.programs.join("hb-cluster")).arg("stop").arg("--root").arg(&self.root).status();
@@ -83,7 +83,7 @@ impl Client {
         Self { child, input, output }
     }
 
-    /// What a command gives.
+    /// Sends a command and returns its result.
     pub(crate) fn ask(&mut self, command: &Value) -> Value {
         writeln!(self.input.as_mut().unwrap(), "{command}").unwrap();
         let mut line = String::new();
@@ -95,7 +95,7 @@ impl Client {
 }
 
 impl Drop for Client {
-    /// It ends with its input.
+    /// The client exits when its input is closed.
     fn drop(&mut self) {
         drop(self.input.take());
         let _ = self.child.wait();

@@ -1,5 +1,5 @@
-//! What the tests share: files that HBase wrote, cells as text, a seeded generator.
-#![allow(dead_code, reason = "every test file uses a part of this")]
+//! Helpers shared by the tests: files that HBase wrote, cells as text, a seeded generator, the model.
+#![allow(dead_code, reason = "each test file uses only a part")]
 
 pub(crate) mod alloc;
 pub(crate) mod cells;

@@ -1,4 +1,4 @@
-//! The local file system without its waiting: for tests that write many files, and lose no power.
+//! The local file system without syncs, for tests that write many files and simulate no power loss.
 
 use hregion::io::{DirEntry, FileLock, FileReader, FileWriter};
 use hregion::{LocalStorage, Storage};
@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Files as they are, of which nothing is synced.
+/// Local files that are never synced.
 #[derive(Debug, Default)]
 pub(crate) struct NoSync(LocalStorage);
 

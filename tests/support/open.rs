@@ -1,4 +1,4 @@
-//! Golden files, opened and read with the library.
+//! Opens and reads golden files with the library.
 
 use super::cells;
 use super::golden::Golden;
@@ -9,7 +9,7 @@ use hregion::{
 use std::fs;
 use std::sync::Arc;
 
-/// What it takes to open a golden file: its key or its dictionary, for those that need one.
+/// The options that open a golden file, with its master key or its dictionary if it needs one.
 pub(crate) fn options(golden: &Golden) -> HFileOptions {
     let mut options = HFile::options();
     if let Some(key) = golden.master_key() {
@@ -21,38 +21,38 @@ pub(crate) fn options(golden: &Golden) -> HFileOptions {
     options
 }
 
-/// Opens bytes as if they were a file.
+/// Opens an HFile from bytes in memory.
 pub(crate) fn open_bytes(options: HFileOptions, name: &str, bytes: Vec<u8>) -> Result<HFile> {
     options.open_reader(Arc::new(MemoryFile::new(name, bytes)))
 }
 
-/// Calls `each` with every cell from the first on, and says how many there were.
+/// Calls `each` with every cell, in order, and returns the number of cells.
 pub(crate) fn scan(file: &HFile, mut each: impl FnMut(CellRef<'_>)) -> Result<usize> {
     let mut scanner = file.scanner();
     let mut more = scanner.seek_to_first()?;
     let mut count = 0;
     while more {
-        each(scanner.peek().expect("a scanner that moved to a cell stands on it"));
+        each(scanner.peek().expect("a scanner that moved to a cell is at it"));
         count += 1;
         more = scanner.advance()?;
     }
-    assert!(scanner.peek().is_none(), "a scanner at the end stands nowhere");
+    assert!(scanner.peek().is_none(), "a scanner at the end has no current cell");
     Ok(count)
 }
 
-/// Every cell, owned.
+/// Returns every cell, owned.
 pub(crate) fn all_cells(file: &HFile) -> Result<Vec<Cell>> {
     let mut cells = Vec::new();
     scan(file, |cell| cells.push(Cell::from(cell)))?;
     Ok(cells)
 }
 
-/// Where the scanner stands, as a line.
+/// Returns the current cell of the scanner as a JSON line.
 pub(crate) fn here(scanner: &HFileScanner<'_>, sequence_ids: bool) -> Option<String> {
     scanner.peek().map(|cell| cells::cell_json(&cell, sequence_ids))
 }
 
-/// Whether the lines of a file's cells have sequence ids.
+/// Whether the JSON lines of a file's cells have sequence ids.
 pub(crate) fn has_sequence_ids(lines: &[String]) -> bool {
     lines.first().is_some_and(|line| line.contains(",\"sequence_id\":"))
 }
@@ -62,12 +62,12 @@ pub(crate) fn order(golden: &Golden) -> CellOrder {
     if golden.is_meta() { CellOrder::Meta } else { CellOrder::User }
 }
 
-/// The slow twin of a seek: the number of the first key that is not before `key`.
+/// Reference for a seek: returns the index of the first key that is not before `key`.
 pub(crate) fn first_not_before(order: CellOrder, keys: &[SeekKey], key: &CellKey) -> usize {
     keys.partition_point(|k| order.compare(k, key).is_lt())
 }
 
-/// The feature that this build lacks to read a golden file, if it lacks one.
+/// Returns the feature that reading a golden file needs and this build lacks, if any.
 pub(crate) fn missing_feature(golden: &Golden) -> Option<&'static str> {
     let codec = golden
         .setting("--compression")
@@ -88,7 +88,7 @@ pub(crate) fn missing_feature(golden: &Golden) -> Option<&'static str> {
     (!built_in).then_some(name)
 }
 
-/// Checks that an error is a refusal of the bytes, one that says where.
+/// Checks that an error rejects the bytes and has an offset.
 pub(crate) fn assert_refusal(error: &Error, name: &str) {
     let kinds = [ErrorKind::Corrupt, ErrorKind::Truncated, ErrorKind::Unsupported, ErrorKind::Limit];
     assert!(kinds.contains(&error.kind()), "{name}: {error:?}");

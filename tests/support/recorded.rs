@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-/// Files in memory, and what was written to each under the name that it had then.
+/// Files in memory, and a record of the bytes written to each by its original name.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RecordingStorage {
     files: FaultyStorage,
@@ -15,22 +15,22 @@ pub(crate) struct RecordingStorage {
 }
 
 impl RecordingStorage {
-    /// What was written, by the name that the file was created with; files that are gone included.
+    /// Returns the bytes written to each file by the name it was created with, including removed files.
     pub(crate) fn written(&self) -> BTreeMap<PathBuf, Vec<u8>> {
-        self.written.lock().expect("nobody panics with it").clone()
+        self.written.lock().expect("no thread panics while holding the lock").clone()
     }
 
-    /// The names of the files that there are.
+    /// Returns the names of the existing files.
     pub(crate) fn names(&self) -> Vec<PathBuf> {
         self.files.names()
     }
 
-    /// The bytes of a file that is there.
+    /// Returns the bytes of an existing file.
     pub(crate) fn bytes(&self, path: &Path) -> Vec<u8> {
         self.files.bytes(path).expect("a file that is there")
     }
 
-    /// Puts a file there. It is not counted as written.
+    /// Adds a file without recording it as written.
     pub(crate) fn put(&self, path: &Path, bytes: &[u8]) {
         let mut file = self.files.create(path).expect("no faults were asked for");
         file.write_all(bytes).and_then(|()| file.sync()).expect("no faults were asked for");
@@ -50,7 +50,7 @@ impl FileWriter for RecordingWriter {
     }
 
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let mut written = self.storage.written.lock().expect("nobody panics with it");
+        let mut written = self.storage.written.lock().expect("no thread panics while holding the lock");
         written.entry(self.name.clone()).or_default().extend_from_slice(bytes);
         self.file.write_all(bytes)
     }

@@ -1,6 +1,6 @@
-//! Numbers that look random and are the same in every run.
+//! A deterministic pseudo-random generator.
 
-/// A splitmix64 generator; or bytes, for fuzzing, as long as there are some.
+/// A splitmix64 generator that first returns bytes given by a fuzzer, if there are any.
 #[derive(Clone, Debug)]
 pub(crate) struct Rng(u64, Vec<u8>);
 
@@ -10,7 +10,7 @@ impl Rng {
         Self(seed, Vec::new())
     }
 
-    /// Numbers that a fuzzer chooses: a byte each, the last one first.
+    /// A generator whose first numbers are a fuzzer's bytes, taken from the last to the first.
     #[allow(dead_code, reason = "for fuzz targets")]
     pub(crate) fn of_bytes(bytes: &[u8]) -> Self {
         Self(bytes.len() as u64, bytes.to_vec())
@@ -27,7 +27,7 @@ impl Rng {
         z ^ (z >> 31)
     }
 
-    /// A number below `end`, which is not 0.
+    /// Returns a number below `end`, which must not be 0.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         let end = u64::try_from(end).expect("usize fits u64");
         usize::try_from(self.next() % end).expect("smaller than a usize")

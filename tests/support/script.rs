@@ -1,4 +1,4 @@
-//! Operation scripts and their answers, for the model: the format is JSON lines, one operation each.
+//! Operation scripts and their answers, for the model. The format is JSON lines, one operation each.
 
 use super::model::{Cell, DeleteCell, Found, Model, Mutation, PutCell, Query, Refusal, Settings, Times};
 use hregion::cell::{Binary, parse_binary};
@@ -6,10 +6,10 @@ use hregion::{CellType, KeepDeletedCells};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
-/// Operations that the model does not know: a script that has any of them is left out.
+/// Operations that the model does not support. A script with any of them is skipped.
 const UNKNOWN: [&str; 5] = ["increment", "append", "check_and_mutate", "mutate_row", "crash"];
 
-/// Members of reads that the model does not know: only that read is left out.
+/// Members of reads that the model does not support. Only that read is skipped.
 const UNKNOWN_ASKED: [&str; 4] = ["filter", "batch", "max_result_size", "allow_partial"];
 
 /// Whether the model can play a script.
@@ -17,7 +17,7 @@ pub(crate) fn is_for_the_model(script: &[Value]) -> bool {
     !script.iter().any(|operation| UNKNOWN.contains(&text(&operation["op"])))
 }
 
-/// A script on its way through the model.
+/// Plays a script on the model.
 pub(crate) struct Player {
     model: Model,
     /// Open scanners and their read points.
@@ -25,7 +25,7 @@ pub(crate) struct Player {
 }
 
 impl Player {
-    /// Begins with the line that creates the region.
+    /// Starts with the line that creates the region.
     pub(crate) fn new(create: &Value) -> Self {
         let families = array(&create["families"]).iter().map(|family| {
             let number = |name: &str| family[name].as_u64().map(|n| u32::try_from(n).expect("small numbers"));
@@ -45,7 +45,7 @@ impl Player {
         Self { model, scanners: HashMap::new() }
     }
 
-    /// Does an operation. `None` if it has no answer, or one that the model does not know.
+    /// Plays an operation. Returns `None` if it has no answer, or if the model does not support the read.
     pub(crate) fn play(&mut self, operation: &Value) -> Option<Result<Value, Refusal>> {
         let model = &mut self.model;
         let done = match text(&operation["op"]) {
@@ -94,7 +94,8 @@ impl Player {
             }
             "open_scanner" => {
                 self.close(&operation["scanner"]);
-                // refused or not, the model does not say: it only keeps what such a scanner may still see
+                // the model does not check whether the scanner is refused: it only keeps what such a scanner
+                // may still see
                 let read_point = self.model.hold();
                 self.scanners.insert(text(&operation["scanner"]).into(), read_point);
                 return None;
@@ -119,7 +120,7 @@ impl Player {
     }
 }
 
-/// The line of an answer.
+/// Formats an answer as a line.
 pub(crate) fn answer(id: &Value, answer: Result<Value, Refusal>) -> Value {
     match answer {
         Ok(result) => json!({ "id": id, "result": result }),
@@ -144,7 +145,7 @@ fn status(done: Result<(), Refusal>) -> &'static str {
     }
 }
 
-/// Whether a read asks for nothing that the model does not know.
+/// Whether the model supports all members of a read.
 fn is_known(operation: &Value) -> bool {
     UNKNOWN_ASKED.iter().all(|name| matches!(operation.get(name), None | Some(Value::Null)))
 }
@@ -182,7 +183,7 @@ fn mutation(operation: &Value) -> Mutation {
     }
 }
 
-/// The clock stands for the client's latest.
+/// HBase's LATEST_TIMESTAMP means the time of the clock.
 fn timestamp(value: &Value) -> Option<i64> {
     value.as_i64().filter(|timestamp| *timestamp != i64::MAX)
 }
@@ -230,7 +231,8 @@ fn scan(operation: &Value) -> Query {
     if operation["prefix"].is_string() {
         query.start = row("prefix");
         query.include_start = true;
-        // the next key: the last byte that can be one more is
+        // the stop row is the successor of the prefix: the last byte below 0xff is incremented and the rest
+        // removed
         query.stop = query.start.clone();
         while query.stop.pop_if(|last| *last == u8::MAX).is_some() {}
         if let Some(last) = query.stop.last_mut() {

@@ -1,4 +1,5 @@
-//! Inputs for the fuzz targets, cut out of files that HBase wrote. See `hregion::fuzzing` for what each target reads.
+//! Inputs for the fuzz targets, cut out of files that HBase wrote. `hregion::fuzzing` describes the input of
+//! each target.
 
 use hregion::fuzzing::CATALOG_COLUMNS;
 use hregion::locator::MetaRegion;
@@ -7,14 +8,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::{fs, io};
 
-/// An input of a target.
+/// An input for a target.
 #[derive(Clone, Debug)]
 pub(crate) struct Seed {
     pub(crate) target: &'static str,
     pub(crate) bytes: Vec<u8>,
 }
 
-/// The files of a `testdata` folder that are small enough to be mutated, with their names, in order.
+/// Returns the names and bytes of the files in a `testdata` folder that are small enough to mutate, in order.
 pub(crate) fn files(testdata: &Path) -> io::Result<Vec<(String, Vec<u8>)>> {
     const SMALL: usize = 40_000;
 
@@ -35,10 +36,10 @@ pub(crate) fn files(testdata: &Path) -> io::Result<Vec<(String, Vec<u8>)>> {
     Ok(files)
 }
 
-/// Larger payloads show no more, and a fuzzer gets through fewer of them.
+/// Larger payloads add no coverage and slow the fuzzer down.
 const LARGE: usize = 6_000;
 
-/// The inputs that a file gives: all of it, its trailer, and up to three blocks of each type.
+/// Returns the inputs from one file: all of it, its trailer, and up to three blocks of each type.
 pub(crate) fn of(bytes: &[u8]) -> Vec<Seed> {
     let mut seeds = Vec::new();
     let mut add = |target, bytes: Vec<u8>| seeds.push(Seed { target, bytes });
@@ -85,9 +86,9 @@ pub(crate) fn of(bytes: &[u8]) -> Vec<Seed> {
                 let id = if file.data_block_encoding() == DataBlockEncoding::None { 0 } else { 2 };
                 let flags = flags | u8::from(compressed) << 2;
                 add("data_block", [&[flags], payload.get(id..).unwrap_or_default()].concat());
-                // settings, and choices that make cells: any bytes will do
+                // settings, and choices that generate cells: any bytes are valid
                 add("write_read", [&header.total_size().to_be_bytes()[..], payload].concat());
-                // plain bytes to compress, with every codec
+                // plain bytes to compress, for every codec
                 for codec in 0..9 {
                     add("codec", [&[codec | 0x30, 0, 0], payload].concat());
                 }
@@ -106,7 +107,8 @@ pub(crate) fn of(bytes: &[u8]) -> Vec<Seed> {
     seeds
 }
 
-/// The inputs that the directories of regions give: the names of files, and the content of those that are no HFiles.
+/// Returns the inputs from region directories: the file names, and the content of the files that are not
+/// HFiles.
 pub(crate) fn of_regions(testdata: &Path) -> io::Result<Vec<Seed>> {
     let mut seeds = Vec::new();
     let mut folders = vec![testdata.join("region")];
@@ -134,7 +136,7 @@ pub(crate) fn of_regions(testdata: &Path) -> io::Result<Vec<Seed>> {
                 seeds.push(Seed { target: "region_files", bytes: [&[kind], bytes].concat() });
             };
             add(0, name.as_bytes());
-            // longer than any but a descriptor, and that is not much longer
+            // only descriptors and HFiles are longer
             if bytes.len() < 1000 {
                 add(kind, &bytes);
             }
@@ -143,7 +145,7 @@ pub(crate) fn of_regions(testdata: &Path) -> io::Result<Vec<Seed>> {
     Ok(seeds)
 }
 
-/// Expressions of the filter language: all filters, comparators and operators.
+/// Returns expressions of the filter language that cover all filters, comparators and operators.
 pub(crate) fn of_filters() -> Vec<Seed> {
     let simple = [
         "KeyOnlyFilter(true)",
@@ -175,7 +177,7 @@ pub(crate) fn of_filters() -> Vec<Seed> {
     expressions.into_iter().map(seed).collect()
 }
 
-/// Filters as HBase's client sends them.
+/// Returns filters as HBase's client serializes them.
 pub(crate) fn of_filter_messages(testdata: &Path) -> io::Result<Vec<Seed>> {
     let lines = fs::read_to_string(testdata.join("filter-proto/hbase-2.6.txt"))?;
     let message = |line: &str| {
@@ -186,7 +188,8 @@ pub(crate) fn of_filter_messages(testdata: &Path) -> io::Result<Vec<Seed>> {
     Ok(lines.lines().map(|line| Seed { target: "filter_proto", bytes: message(line) }).collect())
 }
 
-/// The data and the names of the znodes of a running HBase, texts of old versions, and what ZooKeeper would send of them.
+/// Returns inputs from the znodes of a running HBase: their data, their names, texts of old versions, and
+/// ZooKeeper's replies for them.
 pub(crate) fn of_znodes(testdata: &Path) -> io::Result<Vec<Seed>> {
     let text = fs::read_to_string(testdata.join("znodes/running.jsonl"))?;
     let member = |line: &str, name: &str| {
@@ -223,7 +226,7 @@ pub(crate) fn of_znodes(testdata: &Path) -> io::Result<Vec<Seed>> {
     Ok(seeds)
 }
 
-/// The rows of a catalog that HBase left, with all versions of their columns.
+/// Returns the rows of a catalog that HBase wrote, with the newest version of each column.
 pub(crate) fn of_catalog(testdata: &Path) -> io::Result<Vec<Seed>> {
     let region = Region::open(MetaRegion::path(&testdata.join("meta/root"))).map_err(io::Error::other)?;
     let scan = Scan::new().family("info").raw(true).max_versions(u32::MAX);

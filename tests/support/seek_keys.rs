@@ -1,13 +1,14 @@
-//! Keys to seek: those of a file's cells, gaps around them, and what lies before and behind all of them.
+//! Keys to seek: the keys of a file's cells, the gaps around them, and keys before and after all of them.
 
 use super::cells::{key_json, parse_key};
 use hregion::cell::{LATEST_TIMESTAMP, MAX_ROW_LEN, OLDEST_TIMESTAMP};
 use hregion::{CellType, SeekKey};
 use std::collections::HashSet;
 
-/// Keys for the cells of `lines`, as lines: every cell's key and two near it, for at most `most` cells, evenly spread.
+/// Returns seek keys for the cells of `lines` as JSON lines: for at most `most` evenly spaced cells, the
+/// cell's key and two near it.
 ///
-/// Rows of `hbase:meta` keep their two commas: HBase's order of rows with fewer depends on the memory around them.
+/// Rows of `hbase:meta` keep their two commas: for rows with fewer, HBase's order depends on adjacent memory.
 pub(crate) fn of(lines: &[String], meta: bool, most: usize) -> Vec<String> {
     let keys: Vec<SeekKey> = lines.iter().map(|line| parse_key(&parse(line))).collect();
     let mut out = Vec::new();
@@ -18,7 +19,8 @@ pub(crate) fn of(lines: &[String], meta: bool, most: usize) -> Vec<String> {
     }
     for (n, i) in spread(keys.len(), most).enumerate() {
         out.push(keys[i].clone());
-        // two of the six kinds by turns; over a few cells every kind meets every position
+        // alternates between the kinds of nearby keys, so that over a few cells every kind is used at every
+        // position
         out.extend(near(&keys[i], 2 * n + n / 3, meta));
         out.extend(near(&keys[i], 2 * n + n / 3 + 1, meta));
     }
@@ -33,13 +35,13 @@ pub(crate) fn of(lines: &[String], meta: bool, most: usize) -> Vec<String> {
     lines
 }
 
-/// `most` numbers below `len`, evenly spread, the first and the last among them.
+/// Returns up to `most` evenly spaced indices below `len`, including the first and the last.
 fn spread(len: usize, most: usize) -> impl Iterator<Item = usize> {
     let count = len.min(most);
     (0..count).map(move |n| if count < 2 { 0 } else { n * (len - 1) / (count - 1) })
 }
 
-/// A key before `key`, or shortly behind it, that is hardly ever a cell's own.
+/// Returns a key before `key` or shortly after it that is rarely the key of a cell.
 fn near(key: &SeekKey, kind: usize, meta: bool) -> Option<SeekKey> {
     let (row, family, qualifier) = (key.row(), key.family(), key.qualifier());
     let (timestamp, cell_type) = (key.timestamp(), key.cell_type());
@@ -56,7 +58,8 @@ fn near(key: &SeekKey, kind: usize, meta: bool) -> Option<SeekKey> {
     .filter(|key| key.timestamp() != OLDEST_TIMESTAMP || key.cell_type() == CellType::Minimum)
 }
 
-/// The bytes with the last one less by one and something behind it, or without it.
+/// Returns a smaller byte string: the last byte is decremented and 0xff appended, or the last byte is
+/// removed.
 fn smaller(bytes: &[u8]) -> Option<Vec<u8>> {
     let (&last, rest) = bytes.split_last()?;
     Some(match last.checked_sub(1) {
@@ -66,7 +69,7 @@ fn smaller(bytes: &[u8]) -> Option<Vec<u8>> {
     })
 }
 
-/// The next bytes behind these.
+/// Returns the immediate successor of `row` in byte order.
 fn longer(row: &[u8]) -> Option<Vec<u8>> {
     (row.len() < MAX_ROW_LEN).then(|| [row, b"\0"].concat())
 }

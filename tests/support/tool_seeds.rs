@@ -1,16 +1,16 @@
-//! Inputs for the fuzz targets of the tool: HBase's golden cells and operation scripts, a piece each.
+//! Inputs for the tool's fuzz targets, cut out of HBase's golden cells and operation scripts.
 
 use flate2::read::MultiGzDecoder;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
-/// So many lines of a list of cells.
+/// The number of lines taken from a list of cells.
 const CELLS: usize = 30;
-/// So many lines of a script, after the one that creates its region.
+/// The number of lines taken from a script, after the line that creates its region.
 const OPERATIONS: usize = 40;
 
-/// A target and an input of it.
+/// The name of a target, and an input for it.
 pub(crate) type ToolSeed = (&'static str, Vec<u8>);
 
 pub(crate) fn of_tool(testdata: &Path) -> io::Result<Vec<ToolSeed>> {

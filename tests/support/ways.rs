@@ -1,4 +1,5 @@
-//! The ways of a scan through a region: whole rows, pieces of rows, calls, and under filters. They all give the same.
+//! The ways to read a scan of a region: whole rows, partial rows, calls, and with filters. All give the same
+//! rows.
 
 use super::rng::Rng;
 use hregion::{Comparator, Compare, Filter, ReadView, Row, RowRef, Scan};
@@ -8,17 +9,18 @@ use std::ops::Bound;
 #[derive(Clone, Debug)]
 pub(crate) enum Way {
     Rows,
-    /// In results of so many cells.
+    /// In results of up to this many cells.
     Batch(u32),
-    /// In pieces of so many bytes, or in whole rows; with so many results a call.
+    /// In calls of up to `results` results and about `bytes` bytes, with partial rows if `allow_partial` is
+    /// set.
     Calls {
         bytes: u64,
         allow_partial: bool,
         results: usize,
     },
-    /// Under a filter that passes everything.
+    /// With a filter that passes everything.
     Filtered(Filter),
-    /// A scanner for each row, which begins where the last one ended.
+    /// With a new scanner for each row, resumed where the last one ended.
     Resumed,
 }
 
@@ -46,7 +48,7 @@ impl Way {
         }
     }
 
-    /// The rows of a scan, with the pieces of each put together.
+    /// Reads the rows of a scan, with the pieces of each row joined.
     pub(crate) fn read(&self, view: &ReadView, scan: &Scan) -> Vec<Row> {
         match self {
             Self::Rows => by_row(view, scan),
@@ -60,7 +62,7 @@ impl Way {
                     let found = scanner.next_results(Some(*results)).expect("a call");
                     assert!(found.results.len() <= *results);
                     for (i, result) in found.results.iter().enumerate() {
-                        // only the last piece of a call is cut
+                        // only the last result of a call may be partial
                         assert!(!result.partial || *allow_partial && i + 1 == found.results.len());
                         rows.add(result.row.as_row());
                     }
@@ -102,7 +104,7 @@ fn by_row(view: &ReadView, scan: &Scan) -> Vec<Row> {
     rows.rows()
 }
 
-/// Rows whose pieces come one after the other.
+/// Rows, joined from consecutive pieces.
 #[derive(Default)]
 struct Rows(Vec<hregion::RowBuf>);
 
@@ -120,10 +122,10 @@ impl Rows {
     }
 }
 
-/// A filter of rows or columns, and whether it passes a row and a qualifier.
+/// A filter of rows or columns, and a predicate for the rows and qualifiers that it passes.
 pub(crate) type Judged = (Filter, Box<dyn Fn(&[u8], &[u8]) -> bool>);
 
-/// Filters that leap, by hints and to rows, beside what they are to pass.
+/// Returns a filter that skips cells by hints or rows, and a predicate for the cells that it passes.
 pub(crate) fn leaping(
     rng: &mut Rng,
     rows: &[&'static [u8]],
@@ -133,8 +135,8 @@ pub(crate) fn leaping(
     let (row, other) = (rows[rng.below(rows.len())], rows[rng.below(rows.len())]);
     let (column, last) = (qualifiers[rng.below(qualifiers.len())], qualifiers[rng.below(qualifiers.len())]);
     match rng.below(7) {
-        // backward, the hint of a prefix that ends in this byte is too small (read-path.md §23.4), and a list does not ask a
-        // member behind its hint (§14.2)
+        // in a reversed scan, the hint of a prefix that ends in this byte is too small (read-path.md §23.4),
+        // and a list does not ask the members after the one that gave a hint (§14.2)
         6 if reversed => (Filter::all([]).expect("a list"), Box::new(|_, _| true)),
         0 | 5 if reversed && row.ends_with(b"\xff") => {
             (Filter::all([]).expect("a list"), Box::new(|_, _| true))

@@ -5,13 +5,13 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-/// A file that goes to memory.
+/// A file in memory.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct MemoryWriter(Arc<Mutex<Vec<u8>>>);
 
 impl MemoryWriter {
     pub(crate) fn bytes(&self) -> Vec<u8> {
-        self.0.lock().expect("nobody panics with it").clone()
+        self.0.lock().expect("no thread panics while holding the lock").clone()
     }
 }
 
@@ -21,7 +21,7 @@ impl FileWriter for MemoryWriter {
     }
 
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.0.lock().expect("nobody panics with it").extend_from_slice(bytes);
+        self.0.lock().expect("no thread panics while holding the lock").extend_from_slice(bytes);
         Ok(())
     }
 

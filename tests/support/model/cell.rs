@@ -1,4 +1,4 @@
-//! A cell, and how cells sort (read-path.md §1.1, §1.3).
+//! Cells and their order (read-path.md §1.1, §1.3).
 
 use hregion::CellType;
 use std::cmp::Ordering;
@@ -12,7 +12,7 @@ pub(crate) struct Cell {
     pub(crate) timestamp: i64,
     pub(crate) kind: CellType,
     pub(crate) value: Vec<u8>,
-    /// The cell's own time to live in milliseconds, which is a tag.
+    /// The cell's own time to live in milliseconds, stored as a tag.
     pub(crate) ttl: Option<i64>,
     pub(crate) seq_id: i64,
 }
@@ -22,7 +22,7 @@ impl Cell {
         self.kind == CellType::Put
     }
 
-    /// §1.3 within one family; sequence ids last.
+    /// The order of §1.3 within one family, with sequence ids last.
     pub(crate) fn order(&self, other: &Self) -> Ordering {
         self.row
             .cmp(&other.row)
@@ -32,12 +32,12 @@ impl Cell {
             .then_with(|| other.seq_id.cmp(&self.seq_id))
     }
 
-    /// §9.3: a cell with a time to live of its own expires whatever its family says.
+    /// §9.3: a cell with its own time to live expires regardless of the family's settings.
     pub(crate) fn is_expired_by_tag(&self, now: i64) -> bool {
         self.ttl.is_some_and(|ttl| self.timestamp.saturating_add(ttl) < now)
     }
 
-    /// The table of §9.8: whether this marker, of the same row, hides a Put.
+    /// The table of §9.8: whether this marker hides a Put of the same row.
     pub(crate) fn hides(&self, put: &Self) -> bool {
         let same_column = self.qualifier == put.qualifier;
         match self.kind {

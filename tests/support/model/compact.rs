@@ -1,7 +1,8 @@
-//! What is left of cells by a flush or a compaction (read-path.md §17.2, §17.3).
+//! The cells that a flush or a compaction keeps (read-path.md §17.2, §17.3).
 //!
-//! Unlike a read this cannot be said of the set of cells: once a column has its versions, what lies behind is gone
-//! unseen, markers and all. So it goes cell by cell, as HBase's matchers do.
+//! Unlike the result of a read, this cannot be defined on the set of cells: once a column has its versions,
+//! the rest of the column is dropped unseen, markers included. The cells are therefore processed one by one,
+//! as in HBase's matchers.
 
 use super::new_version::{Tracker, Versions};
 use super::{Cell, Settings};
@@ -11,13 +12,15 @@ use hregion::{CellType, KeepDeletedCells};
 pub(super) struct Compaction<'s> {
     pub(super) settings: &'s Settings,
     pub(super) now: i64,
-    /// The smallest read point: what was written later is not counted and does not count.
+    /// The smallest read point. Later cells are not counted as versions, and later markers do not apply.
     pub(super) max_read_point: i64,
-    /// Whether all files are there, with the smallest timestamp of their Puts: then markers may go.
+    /// For a compaction of all files, the smallest timestamp of their Puts: markers may be dropped. `None`
+    /// otherwise.
     pub(super) major: Option<i64>,
 }
 
-/// Markers in the order in which they are asked, and whether they hide all that is behind in the column, too (§9.8).
+/// Delete markers in the order in which they are checked, and whether they also hide the rest of the column
+/// (§9.8).
 const HIDING: [(CellType, bool); 4] = [
     (CellType::DeleteFamily, true),
     (CellType::DeleteFamilyVersion, false),
@@ -25,18 +28,18 @@ const HIDING: [(CellType, bool); 4] = [
     (CellType::Delete, false),
 ];
 
-/// What becomes of a cell.
+/// The action for a cell.
 enum Verdict {
     Keep,
-    /// It is kept, and the cells behind it in its column are dropped.
+    /// Keeps the cell and drops the rest of its column.
     KeepLast,
     Drop,
-    /// It is dropped, and so are the cells behind it in its column.
+    /// Drops the cell and the rest of its column.
     DropColumn,
 }
 
 impl Compaction<'_> {
-    /// What is left of cells in order.
+    /// Returns the cells that are kept. `cells` must be in order.
     pub(super) fn run(&self, cells: Vec<Cell>) -> Vec<Cell> {
         let rows = cells.chunk_by(|a, b| a.row == b.row);
         if self.settings.new_version_behavior {
@@ -85,7 +88,7 @@ impl Compaction<'_> {
             };
             let Some(earliest_put) = self.major else {
                 if is_redundant(cell, &markers) {
-                    // the column without a name holds markers of the family, too
+                    // the column with the empty qualifier also holds the markers of the family
                     let stays = cell.qualifier.is_empty() && cell.kind != CellType::DeleteFamily;
                     return if stays { Verdict::Drop } else { Verdict::DropColumn };
                 }
@@ -105,7 +108,7 @@ impl Compaction<'_> {
         })
     }
 
-    /// §9.10 in a compaction of all files; otherwise such families keep everything.
+    /// §9.10 in a compaction of all files. Other compactions of such families keep everything.
     fn new_version_row(&self, cells: &[Cell]) -> Vec<Cell> {
         let oldest = self.settings.oldest_unexpired(self.now);
         let mut tracker = Tracker::new(self.settings, self.settings.max_versions, self.now);
@@ -131,8 +134,8 @@ impl Compaction<'_> {
                     tracker.add(cell);
                     return Verdict::Drop;
                 }
-                // §17.3: a marker that is not applied raises no count. (HBase counts it as a version here, and drops
-                // Puts for it; none of its answers depends on that.)
+                // §17.3: a marker that is not applied does not add to the count. (HBase counts it as a
+                // version here, and drops Puts because of it. None of its answers depends on that.)
                 let hides_nothing = self.major.is_some_and(|earliest_put| cell.timestamp < earliest_put);
                 let stays = !hides_nothing && tracker.has_room_for(cell);
                 return if stays { Verdict::Keep } else { Verdict::DropColumn };
@@ -149,7 +152,7 @@ impl Compaction<'_> {
     }
 }
 
-/// §9.8: whether a marker tracked before hides all that this one could.
+/// §9.8: whether a marker tracked earlier hides everything that this one could hide.
 fn is_redundant(marker: &Cell, tracked: &[&Cell]) -> bool {
     let of_column = matches!(marker.kind, CellType::Delete | CellType::DeleteColumn);
     tracked.iter().any(|stronger| {
@@ -161,7 +164,7 @@ fn is_redundant(marker: &Cell, tracked: &[&Cell]) -> bool {
     })
 }
 
-/// The cells of a row that are kept.
+/// Returns the cells of a row that are kept.
 fn keep<'c>(cells: &'c [Cell], mut verdict: impl FnMut(&'c Cell) -> Verdict) -> Vec<Cell> {
     let mut kept = Vec::new();
     let mut left: Option<&[u8]> = None;
@@ -176,7 +179,7 @@ fn keep<'c>(cells: &'c [Cell], mut verdict: impl FnMut(&'c Cell) -> Verdict) -> 
                 left = Some(&cell.qualifier);
             }
             Verdict::Drop => {}
-            // §9.11: the column without a name is not left, but by a marker of the whole family
+            // §9.11: the column with the empty qualifier is skipped only for a marker of the whole family
             Verdict::DropColumn if cell.qualifier.is_empty() && cell.kind != CellType::DeleteFamily => {}
             Verdict::DropColumn => left = Some(&cell.qualifier),
         }
@@ -184,7 +187,7 @@ fn keep<'c>(cells: &'c [Cell], mut verdict: impl FnMut(&'c Cell) -> Verdict) -> 
     kept
 }
 
-/// The count of §9.7, as a compaction has it.
+/// The version count of §9.7, as used by compactions.
 #[derive(Default)]
 struct ColumnVersions {
     qualifier: Option<Vec<u8>>,

@@ -1,8 +1,8 @@
-//! What a family promises (read-path.md §1.6).
+//! The settings of a family (read-path.md §1.6).
 
 use hregion::KeepDeletedCells;
 
-/// The settings that change answers.
+/// The settings that change results.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) max_versions: u32,

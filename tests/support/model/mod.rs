@@ -1,15 +1,16 @@
-//! A second opinion: HBase's rules on sorted `Vec`s, as read-path.md states them, without a thought for speed.
+//! A reference model: HBase's rules on sorted `Vec`s, as read-path.md states them, without optimizations.
 //!
-//! [`Model`] is one region. It keeps every cell that was written, in the memstore or in files, each a `Vec`, until a
-//! flush or a compaction drops it. Nothing here uses the engine but the names of cell types.
+//! [`Model`] is one region. It keeps every cell that was written, in the memstore or in files, each a `Vec`,
+//! until a flush or a compaction drops it. The model uses nothing of the engine except the names of cell
+//! types.
 //!
 //! | file | §§ |
 //! |---|---|
-//! | `cell`, `family`, `query` | 1, 5: what there is and what is asked |
-//! | `read` | 9: what a read returns of a row |
+//! | `cell`, `family`, `query` | 1, 5: cells, settings, queries |
+//! | `read` | 9: the result of a read for a row |
 //! | `new_version` | 9.10: the same with NEW_VERSION_BEHAVIOR |
-//! | `compact` | 17: what flushes and compactions keep |
-//! | this one | 2, 3, 4, 19, 20: writes, files, read points |
+//! | `compact` | 17: the cells that flushes and compactions keep |
+//! | this file | 2, 3, 4, 19, 20: writes, files, read points |
 
 mod cell;
 mod compact;
@@ -29,7 +30,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A family's name and one of its cells.
 pub(crate) type Found = (Vec<u8>, Cell);
 
-/// Why an operation is not done: HBase's exception.
+/// Why an operation is refused: HBase's exception.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     NoSuchColumnFamily,
@@ -38,7 +39,7 @@ pub(crate) enum Refusal {
     DoNotRetry,
 }
 
-/// A Put of one value; without a timestamp that of the clock.
+/// A Put of one value. Without a timestamp it gets the time of the clock.
 #[derive(Clone, Debug)]
 pub(crate) struct PutCell {
     pub(crate) family: Vec<u8>,
@@ -47,7 +48,8 @@ pub(crate) struct PutCell {
     pub(crate) value: Vec<u8>,
 }
 
-/// A marker; without a timestamp that of the clock, or of the version that is to go.
+/// A delete marker. Without a timestamp it gets the time of the clock, or the timestamp of the version to
+/// delete.
 #[derive(Clone, Debug)]
 pub(crate) struct DeleteCell {
     pub(crate) kind: CellType,
@@ -56,7 +58,7 @@ pub(crate) struct DeleteCell {
     pub(crate) timestamp: Option<i64>,
 }
 
-/// What is written to one row.
+/// A mutation of one row.
 #[derive(Clone, Debug)]
 pub(crate) enum Mutation {
     Put { row: Vec<u8>, cells: Vec<PutCell>, ttl: Option<i64> },
@@ -78,7 +80,7 @@ impl Mutation {
     }
 }
 
-/// Cells that were written at once.
+/// The cells of a store file.
 #[derive(Clone, Debug)]
 struct File {
     cells: Vec<Cell>,
@@ -95,7 +97,7 @@ struct Store {
 }
 
 impl Store {
-    /// All cells in order; of equal ones that of the newer file first (§8.1).
+    /// Returns all cells in order. Of equal cells, the one in the newer file is first (§8.1).
     fn cells(&self) -> Vec<&Cell> {
         let files = self.files.iter().rev().flat_map(|file| &file.cells);
         let mut cells: Vec<&Cell> = self.memstore.iter().chain(files).collect();
@@ -103,17 +105,17 @@ impl Store {
         cells
     }
 
-    /// §6.2; of a file that was flushed for a bulk load and the one that was loaded the latter is newer.
+    /// §6.2: a bulk-loaded file is newer than the file of the flush that preceded the load.
     fn add_file(&mut self, file: File) {
         self.files.push(file);
         self.files.sort_by_key(|file| (file.seq_id, file.bulk_loaded));
     }
 }
 
-/// Stores by the names of their families.
+/// Stores by family name.
 type Stores = BTreeMap<Vec<u8>, Store>;
 
-/// A region, as it was at a time: reads see nothing that came later (§2).
+/// A snapshot of a region: reads do not see later writes (§2).
 #[derive(Clone, Debug)]
 pub(crate) struct View {
     stores: Stores,
@@ -121,7 +123,7 @@ pub(crate) struct View {
 }
 
 impl View {
-    /// The rows that a scan returns, each with its cells in order.
+    /// Returns the rows that a scan returns, each with its cells in order.
     pub(crate) fn scan(&self, query: &Query, now: i64) -> Vec<Vec<Found>> {
         rows(&self.stores, self.read_point, query, now)
     }
@@ -150,11 +152,11 @@ fn rows(stores: &Stores, read_point: i64, query: &Query, now: i64) -> Vec<Vec<Fo
 #[derive(Clone, Debug)]
 pub(crate) struct Model {
     stores: Stores,
-    /// The first row, and the one behind the last; empty for none.
+    /// The first row, and the exclusive end. Empty means unbounded.
     keys: (Vec<u8>, Vec<u8>),
     now: i64,
     last_seq_id: i64,
-    /// Those of open views.
+    /// The read points of open views.
     read_points: Vec<i64>,
 }
 
@@ -204,12 +206,13 @@ impl Model {
         Ok(rows(&self.stores, self.last_seq_id, query, self.now))
     }
 
-    /// The region as it is now. What it sees may go all the same, unless it is registered.
+    /// Returns a view of the region as of now. Compactions may still drop its cells unless its read point is
+    /// held.
     pub(crate) fn view(&self) -> View {
         View { stores: self.stores.clone(), read_point: self.last_seq_id }
     }
 
-    /// Registers a read point: until it is released, nothing that it needs is dropped.
+    /// Registers a read point: nothing that it needs is dropped until it is released.
     pub(crate) fn hold(&mut self) -> i64 {
         self.read_points.push(self.last_seq_id);
         self.last_seq_id
@@ -226,17 +229,17 @@ impl Model {
         self.batch(std::slice::from_ref(mutation)).remove(0)
     }
 
-    /// §19.1: a mutation for which there is no row or family fails alone; the others have one sequence id.
+    /// §19.1: a mutation with an invalid row or family fails alone. The others share one sequence id.
     pub(crate) fn batch(&mut self, mutations: &[Mutation]) -> Vec<Result<(), Refusal>> {
         let checked: Vec<Result<(), Refusal>> = mutations.iter().map(|m| self.check(m)).collect();
         let good = mutations.iter().zip(&checked).filter(|(_, checked)| checked.is_ok());
-        // the versions that deletes look up are those from before
+        // deletes look up the versions from before the batch
         let cells: Vec<Found> = good.flat_map(|(mutation, _)| self.cells_of(mutation)).collect();
         self.last_seq_id += 1;
         for (family, mut cell) in cells {
             cell.seq_id = self.last_seq_id;
             let memstore = &mut self.stores.get_mut(&family).expect("families are checked").memstore;
-            // §3.1: an equal key takes the place of the old one
+            // §3.1: a cell replaces an existing one with an equal key
             memstore.retain(|other| other.order(&cell).is_ne());
             memstore.push(cell);
         }
@@ -259,7 +262,7 @@ impl Model {
         if known { Ok(()) } else { Err(Refusal::NoSuchColumnFamily) }
     }
 
-    /// The cells of a mutation with their timestamps, without a sequence id.
+    /// Returns the cells of a mutation with their timestamps and a sequence id of 0.
     fn cells_of(&self, mutation: &Mutation) -> Vec<Found> {
         match mutation {
             Mutation::Put { row, cells, ttl } => cells
@@ -285,7 +288,7 @@ impl Model {
         let mut deletes: Vec<DeleteCell> = Vec::new();
         for cell in cells {
             if cell.kind == CellType::DeleteFamily {
-                // HBase's client takes back what is covered
+                // HBase's client removes earlier markers that this one covers
                 deletes.retain(|other| other.family != cell.family);
             }
             deletes.push(cell.clone());
@@ -302,7 +305,7 @@ impl Model {
                     && (&other.family, &other.qualifier) == (&delete.family, &delete.qualifier)
             };
             let latest = || match delete.kind {
-                // step 5: the k-th such marker of a column is for its k-th newest version
+                // step 5: the k-th such marker of a column deletes its k-th newest version
                 CellType::Delete => self.version(row, delete, deletes[..=at].iter().filter(alike).count()),
                 _ => self.now,
             };
@@ -320,7 +323,8 @@ impl Model {
         found
     }
 
-    /// The timestamp of the k-th newest version of a column, or now if there are fewer.
+    /// Returns the timestamp of the k-th newest version of a column, or the current time if there are fewer
+    /// versions.
     fn version(&self, row: &[u8], delete: &DeleteCell, k: usize) -> i64 {
         let columns = vec![delete.qualifier.clone()];
         let query = Query {
@@ -335,7 +339,7 @@ impl Model {
 
     // Files
 
-    /// §4; an empty list means all families.
+    /// §4. An empty list means all families.
     pub(crate) fn flush(&mut self, families: &[Vec<u8>]) -> Result<(), Refusal> {
         self.check_families(families.iter().map(Vec::as_slice))?;
         self.last_seq_id += 1;
@@ -351,7 +355,7 @@ impl Model {
         Ok(())
     }
 
-    /// §17: `count` files of each family, beginning with the `from`-th oldest.
+    /// §17: compacts `count` files of each family, starting at the `from`-th oldest.
     pub(crate) fn compact(&mut self, families: &[Vec<u8>], from: usize, count: usize) -> Result<(), Refusal> {
         self.check_families(families.iter().map(Vec::as_slice))?;
         let (max_read_point, now) = (self.smallest_read_point(), self.now);
@@ -375,7 +379,7 @@ impl Model {
         Ok(())
     }
 
-    /// §20: what is in memory is flushed first, and the loaded files share the number of that flush.
+    /// §20: the memstore is flushed first, and the loaded files get the sequence id of that flush.
     pub(crate) fn bulk_load(&mut self, files: &[(Vec<u8>, Vec<Cell>)]) -> Result<(), Refusal> {
         self.check_families(files.iter().map(|(family, _)| family.as_slice()))
             .map_err(|_| Refusal::DoNotRetry)?;
@@ -390,8 +394,8 @@ impl Model {
         Ok(())
     }
 
-    /// Whether a compaction would have one file alone, which was loaded. Made anew, it and the file that was flushed
-    /// for it have one number, and no order but that of their lengths (§6.2).
+    /// Whether a compaction would rewrite a single bulk-loaded file. The result and the file of the flush
+    /// before the load then have the same sequence id, and only their lengths order them (§6.2).
     pub(crate) fn is_order_lost(&self, family: &[u8], from: usize, count: usize) -> bool {
         let mut store = self.stores[family].clone();
         drop_expired(&mut store, self.now);
@@ -399,14 +403,14 @@ impl Model {
         chosen.next().is_some_and(|file| file.bulk_loaded) && chosen.next().is_none()
     }
 
-    /// Closes the region, which flushes, and opens it again.
+    /// Closes the region, which flushes, and reopens it.
     pub(crate) fn reopen(&mut self) {
         self.read_points.clear();
         self.flush(&[]).expect("no family is named");
         self.last_seq_id += 2;
     }
 
-    /// How many files each family has.
+    /// Returns the number of files of each family.
     pub(crate) fn files(&self) -> impl Iterator<Item = (&[u8], usize)> {
         self.stores.iter().map(|(family, store)| (family.as_slice(), store.files.len()))
     }
@@ -422,7 +426,7 @@ impl Model {
     }
 }
 
-/// §17.5: files all of whose cells have expired go unread, but for the newest.
+/// §17.5: files whose cells have all expired are dropped unread, except the newest file.
 fn drop_expired(store: &mut Store, now: i64) {
     if store.settings.ttl.is_none() || store.settings.min_versions > 0 {
         return;

@@ -1,5 +1,5 @@
-//! NEW_VERSION_BEHAVIOR (read-path.md §9.10): a marker hides only what was written before it, and a version that
-//! newer ones once pushed out does not come back.
+//! NEW_VERSION_BEHAVIOR (read-path.md §9.10): a marker hides only cells that were written before it, and a
+//! version that newer ones displaced does not reappear.
 
 use super::read::Ask;
 use super::{Cell, Settings};
@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const FOREVER: i64 = i64::MAX;
 
-/// What a normal read returns of the visible cells of a row.
+/// Returns what a normal read returns of the visible cells of a row.
 pub(super) fn read<'c>(cells: &[&'c Cell], settings: &Settings, ask: &Ask<'_>, now: i64) -> Vec<&'c Cell> {
     let mut tracker = Tracker::new(settings, ask.versions.min(settings.max_versions), now);
     let mut found = Vec::new();
@@ -48,21 +48,21 @@ impl super::Times {
     }
 }
 
-/// What is to be done with a cell that no marker hides.
+/// The action for a cell that no marker hides.
 pub(super) enum Versions {
     Include,
-    /// And nothing more of this column.
+    /// Includes the cell and nothing more of its column.
     IncludeLast,
     Done,
 }
 
-/// One marker of a range of timestamps, or the start, where nothing has been deleted yet.
+/// A marker of a range of timestamps, or the initial node with no deletion.
 #[derive(Clone)]
 struct Node {
     timestamp: i64,
-    /// Sequence ids of markers of one timestamp, by that.
+    /// The sequence ids of single-timestamp markers, by timestamp.
     single: BTreeMap<i64, BTreeSet<i64>>,
-    /// The Puts that count as versions as of a sequence id.
+    /// The Puts that count as versions as of each sequence id.
     counting: BTreeMap<i64, BTreeSet<i64>>,
 }
 
@@ -138,7 +138,8 @@ impl<'s> Tracker<'s> {
             CellType::DeleteFamily | CellType::DeleteColumn => {
                 nodes.insert(id, Node::new(marker.timestamp));
             }
-            // an empty map is that of a column without a name: no such families here (§23.2)
+            // the map is empty only in the column with the empty qualifier, which such families do not have
+            // here (§23.2)
             _ => nodes.range_mut(id..).next().into_iter().for_each(|(_, node)| node.add_single(marker)),
         }
     }
@@ -175,7 +176,7 @@ impl<'s> Tracker<'s> {
         }
     }
 
-    /// Whether no more versions than are kept have been counted in the column of a marker.
+    /// Whether the count of versions in a marker's column is still within the number to keep.
     pub(super) fn has_room_for(&self, marker: &Cell) -> bool {
         let is_last = self.last.as_ref().is_some_and(|last| last.qualifier == marker.qualifier);
         let count = if is_last { self.count } else { 0 };

@@ -1,8 +1,8 @@
-//! What a read asks (read-path.md §5).
+//! The parameters of a read (read-path.md §5).
 
 use std::collections::BTreeMap;
 
-/// Timestamps from the first to before the second; from 0 to the latest are all, without exception (§1.5).
+/// A half-open range of timestamps. The range from 0 to the latest includes every timestamp (§1.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Times(pub(crate) i64, pub(crate) i64);
 
@@ -25,18 +25,18 @@ pub(crate) struct Query {
     pub(crate) include_start: bool,
     pub(crate) stop: Vec<u8>,
     pub(crate) include_stop: bool,
-    /// Each family with its columns, none for a whole family; no families at all for all of them.
+    /// The columns of each family; no columns selects the whole family, and no families selects all families.
     pub(crate) families: BTreeMap<Vec<u8>, Vec<Vec<u8>>>,
     pub(crate) versions: u32,
     pub(crate) times: Times,
     pub(crate) family_times: BTreeMap<Vec<u8>, Times>,
     pub(crate) raw: bool,
-    /// From the last row to the first.
+    /// Scans from the last row to the first.
     pub(crate) reversed: bool,
-    /// Cells per row and family.
+    /// The limit of cells per row and family.
     pub(crate) store_limit: Option<usize>,
     pub(crate) store_offset: usize,
-    /// Rows.
+    /// The limit of rows.
     pub(crate) limit: Option<usize>,
 }
 
@@ -61,7 +61,7 @@ impl Default for Query {
 }
 
 impl Query {
-    /// One row.
+    /// Selects one row.
     pub(crate) fn row(row: &[u8]) -> Self {
         Self { start: row.into(), stop: row.into(), include_stop: true, ..Self::default() }
     }
@@ -79,7 +79,7 @@ impl Query {
         self.families.is_empty() || self.families.contains_key(family)
     }
 
-    /// The columns of a family that are named.
+    /// Returns the columns selected in a family.
     pub(crate) fn columns(&self, family: &[u8]) -> &[Vec<u8>] {
         self.families.get(family).map_or(&[], Vec::as_slice)
     }

@@ -1,10 +1,11 @@
-//! What a read returns of one row of one family (read-path.md §9), said of the set of its cells as far as that goes.
+//! The result of a read for one row of one family (read-path.md §9), defined on the set of its cells where
+//! possible.
 
 use super::new_version;
 use super::{Cell, Query, Settings, Times};
 use hregion::KeepDeletedCells;
 
-/// What a read asks of one family.
+/// The parameters of a read for one family.
 pub(super) struct Ask<'q> {
     pub(super) columns: &'q [Vec<u8>],
     pub(super) times: Times,
@@ -16,7 +17,8 @@ impl Ask<'_> {
         self.columns.is_empty() || self.columns.iter().any(|column| column == qualifier)
     }
 
-    /// §9.9: with KEEP_DELETED_CELLS one reads as of the end of the time range, so later markers do not count.
+    /// §9.9: with KEEP_DELETED_CELLS a read is as of the end of the time range, so later markers do not
+    /// count.
     pub(super) fn tracks(&self, marker: &Cell, settings: &Settings) -> bool {
         match settings.keep_deleted {
             KeepDeletedCells::False => self.times.within_or_after(marker.timestamp),
@@ -25,7 +27,7 @@ impl Ask<'_> {
     }
 }
 
-/// What is returned of the visible cells of a row, which are in order.
+/// Returns the result of a read from the visible cells of a row, which must be in order.
 pub(super) fn row(cells: &[&Cell], family: &[u8], settings: &Settings, query: &Query, now: i64) -> Vec<Cell> {
     let ask = Ask { columns: query.columns(family), times: query.times_of(family), versions: query.versions };
     let found = if query.raw {
@@ -35,16 +37,16 @@ pub(super) fn row(cells: &[&Cell], family: &[u8], settings: &Settings, query: &Q
     } else {
         classic(cells, settings, &ask, now)
     };
-    // §10: the test for the limit follows the first cell, so a limit of 0 is one of 1 (§23.9)
+    // §10: the limit is checked after the first cell, so a limit of 0 acts as 1 (§23.9)
     let limit = query.store_limit.map_or(usize::MAX, |limit| limit.max(1));
     found.into_iter().skip(query.store_offset).take(limit).cloned().collect()
 }
 
-/// §9.4: markers hide Puts, whichever was written first; what is left counts as versions.
+/// §9.4: markers hide Puts regardless of which was written first. The remaining Puts count as versions.
 fn classic<'c>(cells: &[&'c Cell], settings: &Settings, ask: &Ask<'_>, now: i64) -> Vec<&'c Cell> {
     let oldest = settings.oldest_unexpired(now);
     let is_alive = |cell: &Cell| {
-        // with MIN_VERSIONS the counting below decides on what has expired
+        // with MIN_VERSIONS expiry is decided by the version count in `versions`
         !cell.is_expired_by_tag(now) && (settings.min_versions > 0 || cell.timestamp >= oldest)
     };
     let alive: Vec<&Cell> = cells.iter().copied().filter(|cell| is_alive(cell)).collect();
@@ -60,12 +62,13 @@ fn classic<'c>(cells: &[&'c Cell], settings: &Settings, ask: &Ask<'_>, now: i64)
     columns(&puts).flat_map(|column| versions(column, settings.min_versions, max, oldest, ask)).collect()
 }
 
-/// The Puts of a column that a normal read returns, of those that may be, newest first.
+/// Returns the Puts of a column that a normal read returns. `column` has the candidates, newest first.
 fn versions<'c>(column: &[&'c Cell], min: u32, max: u32, oldest: i64, ask: &Ask<'_>) -> Vec<&'c Cell> {
     let mut found: Vec<&Cell> = Vec::new();
     for put in column {
         if found.last().is_some_and(|last| last.timestamp == put.timestamp) {
-            continue; // an older write of the same version
+            // an older write of the same version
+            continue;
         }
         let (count, expired) = (found.len() as u64 + 1, put.timestamp < oldest);
         if count > u64::from(max) {
@@ -78,7 +81,7 @@ fn versions<'c>(column: &[&'c Cell], min: u32, max: u32, oldest: i64, ask: &Ask<
             }
             found.push(put);
         } else {
-            // §9.6: named columns return one expired version more, if they have reached MIN_VERSIONS by then
+            // §9.6: with named columns one more expired version is returned, if it reaches MIN_VERSIONS
             found.push(put);
             if expired && count >= u64::from(min) {
                 break;
@@ -88,7 +91,8 @@ fn versions<'c>(column: &[&'c Cell], min: u32, max: u32, oldest: i64, ask: &Ask<
     found
 }
 
-/// §9.4, §9.12: all that is stored, but no more Puts of a column than asked for and no marker behind these.
+/// §9.4, §9.12: returns all stored cells of each column before the first Put that exceeds the requested
+/// number of versions.
 fn raw<'c>(cells: &[&'c Cell], ask: &Ask<'_>) -> Vec<&'c Cell> {
     let within: Vec<&Cell> = cells.iter().copied().filter(|cell| ask.times.within(cell.timestamp)).collect();
     let mut found: Vec<&Cell> = Vec::new();
@@ -109,7 +113,8 @@ fn raw<'c>(cells: &[&'c Cell], ask: &Ask<'_>) -> Vec<&'c Cell> {
     found
 }
 
-/// Cells of a row in order, column by column; markers of the family are in the column without a name.
+/// Splits the ordered cells of a row by column. Markers of the family are in the column with the empty
+/// qualifier.
 fn columns<'s, 'c>(cells: &'s [&'c Cell]) -> impl Iterator<Item = &'s [&'c Cell]> {
     cells.chunk_by(|a, b| a.qualifier == b.qualifier)
 }
