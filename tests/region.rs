@@ -120,3 +120,21 @@ fn a_region_is_opened_again_with_what_was_flushed() {
     let kind = options().open(dir.path().join("no such region")).unwrap_err().kind();
     assert_eq!(kind, ErrorKind::Io);
 }
+
+/// HBase writes a file for each flush of a store that has cells in memory, even if it keeps none of them.
+#[test]
+fn a_flush_that_keeps_no_cell_writes_a_file_without_cells() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(10_000_000));
+    let options = Region::options().create_if_missing(true).clock(clock);
+    let region = options.family(Family::new("f").ttl(1)).family(Family::new("g")).open(dir.path()).unwrap();
+    region.put(Put::new("r").cell_at("f", "q", 1, "expired")).unwrap();
+    region.flush().unwrap();
+    assert_eq!((region.store_file_count("f"), region.store_file_count("g")), (Some(1), Some(0)));
+    assert_eq!(region.scan(Scan::new().raw(true)).unwrap().count(), 0);
+    region.close().unwrap();
+    let region = Region::open(dir.path()).unwrap();
+    assert_eq!((region.store_file_count("f"), region.warnings().len()), (Some(1), 0));
+    let faults = Region::options().verify(dir.path(), |_, report| assert!(report.unwrap().faults.is_empty()));
+    assert_eq!(faults.unwrap().len(), 0);
+}

@@ -177,12 +177,16 @@ impl Script {
     }
 }
 
-/// The answer without the mark of its last piece, which the next answer may show to be that of the row (replay.md §10).
+/// The answer without the mark of its last piece, which the next answer may show to be that of the row (replay.md §10), and
+/// without the member that says whether there is more.
 pub(crate) fn without_last_mark(answer: &Value) -> Value {
     let mut answer = answer.clone();
     let rows = answer.pointer_mut("/result/rows").and_then(Value::as_array_mut);
     if let Some(last) = rows.and_then(|rows| rows.last_mut()).and_then(Value::as_object_mut) {
         last.remove("partial");
+    }
+    if let Some(result) = answer.get_mut("result").and_then(Value::as_object_mut) {
+        result.remove("more");
     }
     answer
 }
