@@ -25,7 +25,7 @@ const ANSWERS: usize = 55_570;
 /// - A flush drops cells that an open scanner (a raw one, or one of older times) has not returned yet; when
 ///   the scanner continues, it reads the new file (read-path.md §4.4).
 /// - In a backward scan, a range of rows without an end is taken for the least of them (§13.5).
-/// - A column that is not asked for leads past one at which WHILE would have ended (§23.21; 2.6.4 ends there).
+/// - A column that is not asked for leads past one where WHILE would have ended (§23.21; 2.6.4 ends there).
 const FAULTS: [(&str, i64); 5] = [
     ("filters_columns-4.script.jsonl", 189),
     ("scanners-2.script.jsonl", 26),
