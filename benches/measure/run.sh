@@ -8,9 +8,9 @@
 #   benches/measure/run.sh HARNESS --debian --features rocksdb7,fjall,redb,lmdb,hregion \
 #     --parts writes,runs5,hot,wide,versions
 #
-# HARNESS is the folder of the measuring harness (with `hbase/`, `peers/` and `run`). The script patches a copy
-# of it and leaves the original unchanged. Further arguments are passed to the harness's `run`. Needs JDK 17,
-# Maven, Rust, Python 3.
+# HARNESS is the folder of the measuring harness (with `hbase/`, `peers/` and `run`). The script patches a
+# copy of it and leaves the original unchanged. Further arguments are passed to the harness's `run`. Needs
+# JDK 17, Maven, Rust, Python 3.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 harness=$(cd "${1:?folder of the harness}" && pwd)

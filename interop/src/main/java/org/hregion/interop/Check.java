@@ -25,8 +25,8 @@ import org.apache.hadoop.hbase.io.hfile.FixedFileTrailer;
  *
  * Compares the cells of a file with the JSON lines beside it ({@code NAME.jsonl} for {@code NAME.hfile}), if
  * they exist; {@code --cells} names the JSON lines for a single file. Prints a JSON line for each file. The
- * exit status is 1 if there are findings, and 2 for wrong arguments. Files with codecs that are not listed are
- * counted but not checked.
+ * exit status is 1 if there are findings, and 2 for wrong arguments. Files with codecs that are not listed
+ * are counted but not checked.
  */
 public final class Check {
   private final Configuration conf = configuration();
