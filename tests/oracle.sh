@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Asks HBase what every seek finds and what every block says, for the golden files of a folder.
-# The answers (OUT/seek/NAME.jsonl.gz, OUT/blocks/NAME.json.gz) are what tests/seeks.rs compares with.
+# Asks HBase for the result of every seek and for every block header of the golden files in a folder.
+# tests/seeks.rs compares with the answers (OUT/seek/NAME.jsonl.gz, OUT/blocks/NAME.json.gz).
 #
 # usage: HBASE_ORACLE=DIR tests/oracle.sh GOLDENS OUT [CELLS]
 #   HBASE_ORACLE  the folder of the oracle's program hb; it needs a JVM and Maven
 #   GOLDENS       a folder of HFiles with their cells and a manifest.json
 #   OUT           the folder for the answers
-#   CELLS         for how many cells of a file keys are made, evenly spread (1500)
+#   CELLS         the number of cells of a file, evenly spread, for which keys are made (1500)
 set -euo pipefail
 if [ $# -lt 2 ] || [ -z "${HBASE_ORACLE:-}" ]; then
   sed -n '2,9s/^# \{0,1\}//p' "$0" >&2

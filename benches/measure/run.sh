@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
-# Measures hregion's HFile reader beside HBase's and hudi-core's, in one interleaved run. With other `--parts` its regions and its
-# writer beside HBase's and other engines', too:
-#
-#   benches/measure/run.sh HARNESS --debian --features rocksdb7,fjall,redb,lmdb,hregion --parts writes,runs5,hot,wide,versions
+# Measures hregion's HFile reader against HBase's and hudi-core's, in one interleaved run:
 #
 #   benches/measure/run.sh HARNESS [--n ROWS] [--passes N] ...
 #
-# HARNESS is the folder of the measuring harness (with `hbase/`, `peers/` and `run`); a copy of it is made and patched,
-# the original stays as it is. What follows is handed to its `run`. Needs a JDK 17, Maven, Rust, Python 3.
+# With other `--parts`, also measures its regions and its writer against HBase's and other engines':
+#
+#   benches/measure/run.sh HARNESS --debian --features rocksdb7,fjall,redb,lmdb,hregion \
+#     --parts writes,runs5,hot,wide,versions
+#
+# HARNESS is the folder of the measuring harness (with `hbase/`, `peers/` and `run`). The script patches a
+# copy of it and leaves the original unchanged. Further arguments are passed to the harness's `run`. Needs
+# JDK 17, Maven, Rust, Python 3.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 harness=$(cd "${1:?folder of the harness}" && pwd)
@@ -17,10 +20,10 @@ mkdir -p "$copy"
 cp -r "$harness/." "$copy/"
 chmod -R u+w "$copy"
 
-# the harness's own text of it was written before the crate was
+# replaces the harness's own file, which is older than the crate
 cp "$root/benches/measure/hregion.rs" "$copy/peers/src/engines/hregion.rs"
 (cd "$copy/peers" && HREGION_PATH="$root" ./hregion-on)
-cargo info hudi-core@0.5.0 >/dev/null 2>&1 || true # brings the source of hudi-core's reader
+cargo info hudi-core@0.5.0 >/dev/null 2>&1 || true # fetches the source of hudi-core's reader
 
 export HBASE_TARGET=${HBASE_TARGET:-$copy/target-hbase}
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$copy/target-peers}

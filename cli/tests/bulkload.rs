@@ -1,6 +1,6 @@
-//! `hregion bulkload`, from outside: what it writes reads back, region by region, and a running HBase loads it.
+//! `hregion bulkload` as a process: its output reads back, region by region, and a running HBase loads it.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod support;
 
@@ -21,7 +21,7 @@ fn text(path: &Path) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-/// Cells of two families, in no order.
+/// Returns unsorted cells of two families.
 fn cells() -> Vec<String> {
     let (mut lines, mut state) = (Vec::new(), 7_u64);
     for i in 0..2000 {
@@ -41,7 +41,7 @@ fn cells() -> Vec<String> {
     lines
 }
 
-/// Files in the directory that is loaded show nothing, and nothing but the list is left.
+/// The files show no cell in the clear, and the output directory is the only thing left.
 #[cfg(feature = "crypto")]
 #[test]
 fn files_are_encrypted() {
@@ -119,7 +119,7 @@ fn cells_come_back_by_family_and_region() {
         assert!(!keys.contains(&"MAX_SEQ_ID_KEY"));
         assert_eq!((&info["MAJOR_COMPACTION_KEY"], &info["MAX_MEMSTORE_TS_KEY"]), (&true.into(), &0.into()));
     }
-    // all of them, in the order that a plain sort gives each family
+    // all cells, in the order that `write --sort` gives each family
     for (family, found) in found {
         let of_family: Vec<String> =
             cells().into_iter().filter(|line| line.contains(&format!("\"family\":\"{family}\""))).collect();
@@ -137,8 +137,8 @@ fn cells_come_back_by_family_and_region() {
     }
 }
 
-/// Cells and markers that hide some of them go through a bulk load of a running HBase; its client must see them all when it
-/// asks for everything, and those that are not hidden when it does not.
+/// A running HBase bulk-loads cells, and markers that hide some of them. A raw scan of its client must return
+/// all of them, a plain scan those that are not hidden.
 #[test]
 #[ignore = "needs a running HBase: HBASE_CLUSTER, the folder of the program check-region; a JVM and Maven"]
 fn a_running_hbase_loads_the_directory() {
@@ -185,7 +185,7 @@ fn a_running_hbase_loads_the_directory() {
     }
 }
 
-/// A cell as a client of HBase sees it: without tags and sequence id.
+/// Returns a cell as HBase's client sees it: without tags and sequence id.
 fn seen(cell: &Value) -> String {
     let parts = ["row", "family", "qualifier", "timestamp", "type", "value"];
     parts.map(|part| cell[part].to_string()).join(" ")
@@ -239,7 +239,7 @@ fn bad_input_leaves_no_directory() {
     assert_eq!(load(&line("a", "f"), "none.txt", &[]).0, 5);
 }
 
-/// Ends the tool while it waits for more cells.
+/// Interrupts the tool while it waits for more cells.
 #[cfg(unix)]
 #[test]
 fn a_signal_leaves_no_directory() {
@@ -252,7 +252,7 @@ fn a_signal_leaves_no_directory() {
         .spawn()
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    // more than any buffer holds, so that a file has begun
+    // more than any buffer holds, so that the tool has begun a file
     for i in 0..3000 {
         let line = format!(
             r#"{{"row":"{i:06}","family":"f","qualifier":"{}","timestamp":1,"type":"Put"}}"#,
@@ -267,7 +267,7 @@ fn a_signal_leaves_no_directory() {
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 
-/// Whenever it is killed, the directory is whole or is not there.
+/// Whenever the tool is killed, the directory is complete or does not exist.
 #[cfg(unix)]
 #[test]
 fn no_half_of_a_directory_gets_the_name() {
@@ -291,7 +291,7 @@ fn no_half_of_a_directory_gets_the_name() {
         let signal = if round % 2 == 0 { "TERM" } else { "KILL" };
         let kill = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
         let status = child.wait().unwrap();
-        // a signal that comes before it is handled leaves nothing either
+        // a signal that arrives before its handler is installed leaves nothing either
         let names: Vec<_> =
             fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         if signal == "TERM" {

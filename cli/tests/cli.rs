@@ -1,6 +1,6 @@
-//! The tool, from outside: run on files of HBase, with sound and unsound arguments.
+//! Runs the tool as a process on files of HBase, with valid and invalid arguments.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod support;
 
@@ -79,7 +79,7 @@ fn seeks_find_what_hbase_finds() {
         assert_eq!(printed.len(), expected.len(), "{name}: {}", stderr(&output));
         for (printed, expected) in printed.iter().zip(&expected) {
             assert_eq!(members(printed), ["key", "seek", "cell", "before"]);
-            // what HBase gets wrong is left out: a member, or the tags of a cell
+            // HBase's wrong answers are left out of the file: a member, or the tags of a cell
             for (member, value) in expected.as_object().unwrap() {
                 let mut found = printed[member].clone();
                 if value.get("tags").is_none()
@@ -348,13 +348,13 @@ fn errors_say_where() {
     let line = stderr(&output);
     assert!(line.starts_with(&format!("error: {file}: DATA at {}: checksum", error["offset"])), "{line}");
 
-    // the cells before the error are there, and right
+    // the cells before the error are printed, and right
     let sound = ok(&["cells", "--json", &corrupt("sound-plain.hfile")]);
     let printed = stdout(&output);
     let cells = printed.trim_end().rsplit_once('\n').expect("some cells").0;
     assert!(sound.starts_with(&format!("{cells}\n")));
 
-    // and what to try
+    // errors name the option or command to try
     for (args, option) in [
         (&["cells", &golden("small-encrypted.hfile")][..], "--master-key-file"),
         (&["cells", &golden("codec-zstd-dictionary.hfile")], "--zstd-dictionary"),
@@ -434,7 +434,7 @@ fn a_closed_pipe_ends_it_quietly() {
         .spawn()
         .unwrap();
     let mut line = String::new();
-    // dropped, and so closed, after one line
+    // the pipe is dropped, and so closed, after one line
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert!(line.starts_with("{\"row\":"));
     let output = child.wait_with_output().unwrap();
@@ -482,7 +482,7 @@ fn no_control_character_reaches_a_terminal() {
             }
         }
     }
-    // a path that is no text is told apart
+    // a path that is not UTF-8 is printed with escapes
     let error = last_error(&run(&[OsStr::new("cells"), OsStr::new("--json"), wild]));
     assert_eq!(error["path"], "a\\x1B[31m\\x0A\\xFF\\x9B\\x07");
 }

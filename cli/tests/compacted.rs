@@ -1,5 +1,5 @@
-//! What a file was compacted from is not said of a copy of it.
-#![allow(clippy::unwrap_used, reason = "a test that stops says where")]
+//! A copy of a compacted file does not name the files that were compacted.
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod support;
 

@@ -1,11 +1,11 @@
-//! `hregion convert` and `hregion diff`, from outside: whatever the form, the cells stay the same.
+//! `hregion convert` and `hregion diff` as processes: the cells stay the same in every encoding and codec.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod support;
 
 #[path = "../../tests/support"]
-#[allow(dead_code, reason = "shared with the tests of the library, which use more of it")]
+#[allow(dead_code, reason = "shared with the library's tests, which use the rest")]
 mod library {
     pub(crate) mod cells;
     pub(crate) mod golden;
@@ -31,7 +31,7 @@ fn codecs() -> Vec<&'static str> {
     codecs
 }
 
-/// Converts to every encoding and every codec, each of either at least once, and back.
+/// Converts a file through every encoding and every codec (with `all`, every pair) and compares the cells.
 fn there_and_back(golden: &Golden, all: bool, dir: &Path) {
     let name = &golden.name;
     let expected: String = golden.cell_lines().iter().map(|line| format!("{line}\n")).collect();
@@ -54,7 +54,7 @@ fn there_and_back(golden: &Golden, all: bool, dir: &Path) {
     let path = |name: &str| dir.join(name).into_os_string().into_string().unwrap();
     let is_encrypted = golden.master_key().is_some();
     let read = |command: &[&str]| {
-        // what was encrypted stays so
+        // the output of an encrypted file is encrypted
         let key = if is_encrypted { &reading[..2] } else { &[] };
         run(&command.iter().copied().chain(key.iter().map(String::as_str)).collect::<Vec<_>>())
     };
@@ -86,7 +86,7 @@ fn cells_survive_every_form() {
     let dir = tempfile::tempdir().unwrap();
     let goldens = golden::in_folder(&golden::root("testdata/golden"));
     for (i, golden) in goldens.iter().filter(|golden| is_readable(golden)).enumerate() {
-        // of a few everything, of the others what takes a second
+        // a sample: every pair for one file in 40, some pairs for one in four
         if i % 4 == 0 {
             there_and_back(golden, i % 40 == 0, dir.path());
         }
@@ -116,7 +116,7 @@ fn is_readable(golden: &Golden) -> bool {
 }
 
 const KEY: &[u8] = b"000102030405060708090a0b0c0d0e0f\n";
-/// In the values of cells; the tool shows what is encrypted only to those that have the key.
+/// Part of the cells' values. In an encrypted file it is not visible without the key.
 const MARKER: &str = "sphinx of black quartz";
 
 fn shows(path: &str) -> bool {
@@ -148,15 +148,15 @@ fn what_is_encrypted_is_written_in_the_clear_only_if_that_is_asked_for() {
         stderr(&output)
     };
 
-    // as the input
+    // the output is encrypted like the input
     assert!(!converted(&[&[encrypted.as_str()], &with_key[..]].concat()).contains("warning"));
     assert_eq!(code(&run(&["cells", &out])), 4);
     assert_eq!(ok(&[&["cells", "--json", &out], &with_key[..]].concat()), cells);
-    // one of several is enough, and compression is no matter
+    // one encrypted input of several is enough, and compression does not matter
     converted(&[&[clear.as_str(), &encrypted, "--compression", "NONE"], &with_key[..]].concat());
     assert!(!shows(&out));
     assert_eq!(code(&run(&["cells", &out])), 4);
-    // encrypted on purpose, and again in the clear
+    // encryption and clear output on request
     converted(&[&[clear.as_str(), "--encryption", "AES"], &with_key[..]].concat());
     assert!(!shows(&out));
     let in_the_clear = ["--encryption", "NONE", "--compression", "NONE", "--quiet"];
@@ -182,7 +182,7 @@ fn what_is_encrypted_is_written_in_the_clear_only_if_that_is_asked_for() {
     let said = stderr(&convert(&[&clear, "--encryption", "AES"]));
     assert!(said.contains("--master-key-file gives it"), "{said}");
 
-    // a list is in the clear
+    // CSV and JSON lines cannot be encrypted
     for form in ["csv", "jsonl"] {
         let list = [&[encrypted.as_str(), "--to", form], &with_key[..]].concat();
         let output = convert(&list);
@@ -200,7 +200,8 @@ fn what_is_encrypted_is_written_in_the_clear_only_if_that_is_asked_for() {
     }
 }
 
-/// HBase reads a ZSTD file only by the kind of class that wrote it; of an encrypted file the kind is not seen from outside.
+/// HBase reads a ZSTD file only with the kind of class (framed or bare) that wrote it. Without the key, the
+/// kind of an encrypted file is not visible.
 #[cfg(feature = "crypto")]
 #[test]
 fn an_encrypted_zstd_file_stays_framed_or_bare() {
@@ -296,7 +297,7 @@ fn what_a_file_says_of_itself_is_kept() {
     new["file_info"].as_object_mut().unwrap().remove("DATA_BLOCK_ENCODING");
     assert_eq!(old["file_info"], new["file_info"]);
     assert_eq!(new["file_info"]["MAX_SEQ_ID_KEY"], 77);
-    // back again: the very same file
+    // converting back gives the same bytes
     let back = path(&dir, "store3");
     ok(&["convert", &to, "--out", &back, "--create-time", "5", "--encoding", "NONE"]);
     assert_eq!(fs::read(&from).unwrap(), fs::read(&back).unwrap());
@@ -362,7 +363,7 @@ fn files_are_merged() {
     assert_eq!(values, ["a1", "b1", "b2", "a2", "a3", "b3"]);
     assert_eq!(json_lines(&ok(&["inspect", "--json", &out]))[0]["file_info"]["MAX_SEQ_ID_KEY"], 9);
     assert_eq!(ok(&["convert", &a, &b, "--to", "jsonl", "--out", "-"]), ok(&["cells", "--json", &out]));
-    // the input is never changed
+    // the input is never overwritten
     let output = run(&["convert", &a, &b, "--out", &a, "--force"]);
     assert_eq!(code(&output), 2, "{}", stderr(&output));
     let meta = golden("small-meta.hfile");

@@ -1,5 +1,5 @@
-//! A region that was copied without its table: it is read with a warning, and changed only with its families given.
-#![allow(clippy::unwrap_used, reason = "a test that stops says where")]
+//! A region copied without its table is read with a warning, and changed only if its families are given.
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod support;
 
@@ -75,7 +75,7 @@ fn a_region_copied_alone_is_read_with_a_warning_and_changed_with_its_families() 
         "{\"rows\":1,\"cells\":2}\n"
     );
 
-    // as it is said, and as the descriptor has it
+    // with families from the command line, and from the descriptor
     let all = copy("all");
     ok(&["compact", "--major", &all, "--family", "f:VERSIONS=5"]);
     assert_eq!(ok(&["count", &all, "--json", "--quiet", "--versions", "all"]), "{\"rows\":1,\"cells\":2}\n");

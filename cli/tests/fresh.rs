@@ -1,9 +1,10 @@
 //! Operation scripts of fresh seeds, answered by HBase and by the tool.
 //!
-//! `HBASE_REGION` names the folder of `hb-generate` and `hb-replay`. `ORACLE_SEED` repeats a run, `ORACLE_SCRIPTS` says how many
-//! scripts there are. What HBase is known to do wrong is excused, by how it can be told: see [`Excuse`].
+//! `HBASE_REGION` names the folder of `hb-generate` and `hb-replay`. `ORACLE_SEED` repeats a run;
+//! `ORACLE_SCRIPTS` is the number of scripts. Differences due to known faults of HBase are excused: see
+//! [`Excuse`].
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 #[path = "fresh/excuse.rs"]
 mod excuse;
@@ -20,7 +21,7 @@ use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 use support::*;
 
-/// Mixes that no profile of the generator has.
+/// Additional profiles, with mixes of operations that the generator's own profiles lack.
 const PROFILES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../interop/profiles.json");
 
 #[test]
@@ -40,7 +41,7 @@ fn fresh_scripts_give_the_answers_of_hbase() {
         .collect();
     let own = names.iter().filter(|(file, _)| *file == Path::new(PROFILES)).count();
     let make = &|i: usize| {
-        // each of the own mixes in turn, then as many of all
+        // alternates between the additional profiles and all profiles, each in turn
         let at = if i.is_multiple_of(2) {
             i / 2 % own
         } else {
@@ -56,14 +57,14 @@ fn fresh_scripts_give_the_answers_of_hbase() {
         let makers: Vec<_> = makers.collect();
         makers.into_iter().flat_map(|maker| maker.join().unwrap()).collect()
     });
-    // the first call builds the program: one at a time
+    // the first call builds the program, so it runs alone
     answer_part(&programs, &scripts[..1], dir.path());
     answer(&programs, &scripts, dir.path());
 
     let mut answers = 0;
     let mut excused: BTreeMap<&str, usize> = BTreeMap::new();
     let mut faults = Vec::new();
-    // to be tried in another form
+    // to be answered again by HBase in an equivalent form
     let mut doubtful = Vec::new();
     for path in &scripts {
         let script = Script::new(read(path));
@@ -119,7 +120,8 @@ fn random_seed() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() % 1_000_000 * 1000
 }
 
-/// The names of the profiles of a file. Scripts that crash are left out: that is not built yet.
+/// Returns the names of the profiles in a file. Leaves out `large`, which is slow, and `crash`, which the
+/// tool does not implement yet.
 fn names(programs: &Path, file: &Path) -> Vec<String> {
     let output = Command::new(programs.join("hb-generate"))
         .arg("--list")
@@ -141,18 +143,18 @@ fn generate(programs: &Path, file: &Path, name: &str, seed: u64, dir: &Path) -> 
         .unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
     let path = dir.join(format!("{name}-{seed}.script.jsonl"));
-    // in the place of a crash the region is closed and opened again
+    // in place of a crash, the region is closed and reopened
     fs::write(&path, stdout(&output).replace(r#""op":"crash""#, r#""op":"reopen""#)).unwrap();
     path
 }
 
-/// One part for each processor.
+/// Divides a slice into one part for each processor.
 fn in_parts<T>(all: &[T]) -> impl Iterator<Item = &[T]> {
     let threads = thread::available_parallelism().map_or(1, usize::from);
     all.chunks(all.len().div_ceil(threads).max(1))
 }
 
-/// Writes HBase's answers beside the scripts, in a JVM for each processor.
+/// Writes HBase's answers beside the scripts, with one JVM for each processor.
 fn answer(programs: &Path, scripts: &[PathBuf], dir: &Path) {
     thread::scope(|scope| {
         in_parts(scripts).for_each(|part| drop(scope.spawn(move || answer_part(programs, part, dir))));
@@ -166,7 +168,7 @@ fn answer_part(programs: &Path, scripts: &[PathBuf], dir: &Path) {
     assert!(output.status.success(), "{}", stderr(&output));
 }
 
-/// What the tool answers.
+/// Returns the tool's answers.
 fn play(script: &Path) -> Vec<Value> {
     let output = run(&["replay".as_ref(), script.as_os_str()]);
     assert_eq!(code(&output), 0, "{}: {}", script.display(), stderr(&output));

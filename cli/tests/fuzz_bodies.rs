@@ -1,4 +1,4 @@
-//! What the tool's fuzz targets run: every seed, and some changes of each.
+//! Runs the tool's fuzz targets on their seeds and on random mutations of these.
 
 #[path = "../../tests/support/rng.rs"]
 mod rng;
@@ -9,7 +9,7 @@ use hregion_cli::fuzzing::{cells_json, script};
 use rng::Rng;
 use std::path::Path;
 
-/// A script takes milliseconds.
+/// Few, because one script takes milliseconds.
 const SCRIPTS: usize = 100;
 const CELLS: usize = 3_000;
 

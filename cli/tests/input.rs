@@ -1,5 +1,5 @@
-//! What comes in and cannot be: lines without end, damaged lists; and what the system does not give.
-#![allow(clippy::unwrap_used, reason = "a test that stops says where")]
+//! Unusable input (overlong lines, damaged lists), and failures of the system: no threads, no output.
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod support;
 
@@ -12,7 +12,7 @@ use support::{code, golden, hregion, last_error, plain, run, stderr, stdout, tem
 
 const CELL: &str = r#"{"row":"r","family":"f","qualifier":"q","timestamp":5,"type":"Put","value":"v"}"#;
 
-/// The commands that read lines, with a list of what they read.
+/// Returns the commands that read lines, with `list` as their input.
 fn readers(list: &str) -> Vec<Vec<String>> {
     let splits = temp_file("input-no-splits.txt", b"\n");
     let cells = temp_file("input-cells.jsonl", CELL.as_bytes());
@@ -28,7 +28,7 @@ fn readers(list: &str) -> Vec<Vec<String>> {
     .into()
 }
 
-/// Runs a command, whose output goes to a new place that must stay empty.
+/// Runs a command with its output in a new directory, which must stay empty.
 fn run_in_vain(mut args: Vec<String>, more: &[&str]) -> std::process::Output {
     let dir = tempfile::tempdir().unwrap();
     for arg in args.iter_mut().filter(|arg| *arg == "OUT") {
@@ -55,7 +55,7 @@ fn lines_have_a_limit() {
         assert!(error["message"].as_str().unwrap().starts_with("line 1: over the limit"), "{error}");
         assert!(stderr(&output).contains("--limit-line-bytes raises it"), "{}", stderr(&output));
     }
-    // with the limit it is read, and is no cell
+    // at the limit the line is read, but is not a valid cell
     for args in readers(&long).into_iter().filter(|args| args.last() != Some(&long)) {
         let output = run_in_vain(args.clone(), &["--limit-line-bytes", "5000", "--json"]);
         assert_eq!(last_error(&output)["kind"], "Corrupt", "{args:?}");
@@ -89,7 +89,7 @@ fn damaged_lists_are_corrupt() {
     ] {
         let list = temp_file(&format!("input-{name}"), &bytes);
         for args in readers(&list) {
-            // any text is a row to split at
+            // any text is a valid split row
             if args.last() == Some(&list) && name == "no-json.jsonl" && args[0] == "bulkload" {
                 continue;
             }
@@ -106,7 +106,7 @@ fn damaged_lists_are_corrupt() {
     }
 }
 
-/// No stack is as large as this: threads cannot be started.
+/// Sets a stack size larger than any address space, so that no thread can be started.
 #[cfg(unix)]
 #[test]
 fn without_threads_there_is_an_error() {
@@ -163,7 +163,7 @@ fn output_that_goes_nowhere_is_an_error() {
                 stderr(&output)
             );
         }
-        // a pipe that nobody reads any more
+        // a pipe whose reader is closed
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let output = hregion().args(args).stdout(writer).stderr(Stdio::piped()).output().unwrap();

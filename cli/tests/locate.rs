@@ -1,6 +1,6 @@
-//! Which region, which server: as the tool tells it of what HBase left.
+//! `hregion locate` and `hregion regions` on directories that HBase wrote.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod support;
 
@@ -44,7 +44,7 @@ fn regions_are_listed_in_the_order_of_their_rows() {
         lines.iter().map(|line| line["start"].clone()).collect()
     };
     assert_eq!(starts("halves", &root), [json!(""), json!("row-0060")]);
-    // without a catalog, with the parent's directory
+    // without a catalog, where the parent's directory is still present
     assert_eq!(starts("halves", &testdata("region/split-references/root")), [json!(""), json!("row-0060")]);
     let text = ok(&["regions", "halves", "--meta", &root]);
     assert!(

@@ -1,12 +1,12 @@
 //! The tool prints what HBase's own tools print: `inspect`, `inspect --blocks`, `cells`, `seek --keys`.
 //!
-//! HBase's answers are beside the files of `testdata`; those for all golden files are made by `tests/oracle.sh` and read
-//! from the folder `HREGION_EXPECT`.
+//! HBase's answers are beside the files of `testdata`. Those for all golden files are made by
+//! `tests/oracle.sh` and read from the folder `HREGION_EXPECT`.
 
 #![cfg(all(feature = "lzo", feature = "bzip2", feature = "brotli", feature = "crypto"))]
 
 #[path = "../../tests/support"]
-#[allow(dead_code, reason = "shared with the tests of the library, which use more of it")]
+#[allow(dead_code, reason = "shared with the library's tests, which use the rest")]
 mod support {
     pub(crate) mod cells;
     pub(crate) mod golden;
@@ -42,7 +42,7 @@ fn the_tool_says_what_hbase_says_of_every_golden_file() {
     assert!(files > 200, "only {files} files");
 }
 
-/// Which of HBase's answers.
+/// A kind of HBase's answers.
 #[derive(Clone, Copy)]
 enum Answer {
     Seek,
@@ -90,7 +90,7 @@ fn seek(golden: &Golden, answers: &Path) {
     assert_eq!(found.lines().count(), answers.len(), "{}", golden.name);
     for (found, expected) in found.lines().zip(&answers) {
         let mut found: Value = serde_json::from_str(found).expect("JSON lines");
-        // what HBase gets wrong is missing from its answer: compressed tags of a seeker that moved back
+        // HBase's answer lacks what it gets wrong: compressed tags after its seeker moved back
         for member in ["cell", "before"] {
             let moved_back = member == "before" || expected["seek"] == 1;
             let left_out = golden.made.contains("--compress-tags")
@@ -104,7 +104,7 @@ fn seek(golden: &Golden, answers: &Path) {
     }
 }
 
-/// Every member that HBase prints is there and the same; there may be more.
+/// Asserts that `found` has every member of `expected` with the same value. It may have more members.
 fn assert_contains(found: &Value, expected: &Value, place: &str) {
     match (found, expected) {
         (Value::Object(found), Value::Object(expected)) => {
@@ -124,7 +124,7 @@ fn assert_contains(found: &Value, expected: &Value, place: &str) {
     }
 }
 
-/// Runs the tool on a golden file with what it needs to read it.
+/// Runs the tool on a golden file with the options needed to read it. Returns its standard output.
 fn hregion(golden: &Golden, words: &[&str], paths: &[&Path]) -> String {
     let folder = tempfile::tempdir().expect("a folder");
     let mut command = Command::new(env!("CARGO_BIN_EXE_hregion"));

@@ -1,5 +1,5 @@
-//! Where output goes: files of other programs are not touched, whatever they are called.
-#![allow(clippy::unwrap_used, reason = "a test that stops says where")]
+//! Output files: files of other programs are not touched, whatever their names.
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod support;
 
@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Stdio;
 use support::{code, hregion, json_lines, ok, plain, run, stderr, stdout, temp_file};
 
-/// Cells in order, in JSON lines.
+/// Returns `count` sorted cells as JSON lines.
 fn cells(value: &str, count: usize) -> String {
     let cell = |i| {
         format!(
@@ -50,7 +50,7 @@ fn files_of_the_user_are_not_used() {
         assert_eq!(fs::read_link(path("o.tmp")).unwrap(), Path::new(&path("victim")), "{args:?}");
         assert_eq!(names(dir.path()), ["o", "o.tmp", "victim"], "{args:?}");
 
-        // a run that fails leaves nothing of its own
+        // a failed run leaves no file
         let output = run(&[&args[..], &["--out", &out]].concat());
         assert_eq!(code(&output), 2, "{}", stderr(&output));
         assert_eq!(names(dir.path()), ["o", "o.tmp", "victim"], "{args:?}");
@@ -86,7 +86,7 @@ fn one_of_two_writers_wins() {
     }
 }
 
-/// With --force the last one wins, as a whole.
+/// With --force the last directory replaces the earlier one completely.
 #[test]
 fn directories_are_replaced_as_a_whole() {
     let splits = temp_file("outputs-splits-2.txt", b"000005\n");
@@ -103,7 +103,7 @@ fn directories_are_replaced_as_a_whole() {
     assert_eq!(code(&output), 2, "{}", stderr(&output));
 }
 
-/// A directory that cannot be looked at is not one without tables, and not one without settings.
+/// A directory that cannot be read is an error. It is not treated as one without tables or without settings.
 #[cfg(unix)]
 #[test]
 fn what_cannot_be_looked_at_is_an_error() {
@@ -111,7 +111,7 @@ fn what_cannot_be_looked_at_is_an_error() {
 
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name).into_os_string().into_string().unwrap();
-    // as without permission, which root cannot be without
+    // a symlink loop fails for root too, unlike missing permissions
     symlink(path("data"), path("data")).unwrap();
     let root = dir.path().to_str().unwrap();
     for args in [

@@ -1,12 +1,12 @@
 //! Given the cells and the settings of a file that HBase 2.6 wrote, the tool writes the same file.
 //!
-//! Without compression it is the same byte for byte. With it, the compressed payloads may differ, and with them what
-//! follows from their lengths: sizes, offsets and checksums. All else must not.
+//! Without compression the files are equal byte for byte. With compression only the compressed payloads may
+//! differ, and the sizes, offsets and checksums that depend on their lengths.
 
 #![cfg(all(feature = "lzo", feature = "bzip2", feature = "brotli", feature = "crypto"))]
 
 #[path = "../../tests/support"]
-#[allow(dead_code, reason = "shared with the tests of the library, which use more of it")]
+#[allow(dead_code, reason = "shared with the library's tests, which use the rest")]
 mod support {
     pub(crate) mod cells;
     pub(crate) mod golden;
@@ -21,10 +21,10 @@ use std::process::Command;
 use std::sync::Arc;
 use support::golden::{self, Golden};
 
-/// The time of creation of all golden files but those of a real region.
+/// The creation time of all golden files except those of a real region.
 const CREATE_TIME: &str = "1700000000000";
 const BULKLOAD_TIME: &str = "1700000000123";
-/// The class by which HBase compresses if nobody says otherwise.
+/// The class of ZSTD in golden files whose command names no class.
 const ZSTD: &str = "org.apache.hadoop.hbase.io.compress.aircompressor.ZstdCodec";
 
 #[test]
@@ -48,8 +48,8 @@ fn all_golden_files_at_hand_are_written_as_hbase_wrote_them() {
 struct Counts {
     /// Byte for byte.
     equal: usize,
-    /// Equal in all but the compressed payloads and what follows from their lengths; or the encrypted ones, which begin with
-    /// a random number.
+    /// Equal except for the compressed payloads and the values that depend on their lengths; or except for
+    /// encrypted payloads, which begin with a random number.
     equal_but_for_compression: usize,
 }
 
@@ -97,7 +97,7 @@ fn compare_all(goldens: &[Golden]) -> Counts {
     counts
 }
 
-/// Writes the cells beside a golden file by the words of its command. Returns what the tool says.
+/// Writes the cells of a golden file with the options of its command. Returns the tool's standard error.
 fn write_again(golden: &Golden, path: &Path) -> String {
     let mut words = split_words(&golden.made).into_iter();
     assert_eq!(words.next().as_deref(), Some("hb"), "{}", golden.made);
@@ -140,7 +140,7 @@ fn write_again(golden: &Golden, path: &Path) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// What the command of a real region does not say is in the file info.
+/// Returns the options that the command of a real region lacks, from the file info.
 fn region_settings(golden: &Golden) -> Vec<String> {
     let original = HFile::open(golden.hfile()).expect("a file of HBase");
     let info = original.file_info();
@@ -159,12 +159,12 @@ fn region_settings(golden: &Golden) -> Vec<String> {
     words
 }
 
-/// A value that the file info must have.
+/// Returns a value that the file info must contain.
 fn known<T>(value: Result<Option<T>, Corruption>) -> T {
     value.expect("a sound value").expect("an entry of the file info")
 }
 
-/// What it takes to read a file.
+/// Returns the options needed to read a golden file.
 fn options(golden: &Golden) -> HFileOptions {
     let mut options = HFile::options();
     if let Some(path) = golden.zstd_dictionary() {
@@ -176,7 +176,7 @@ fn options(golden: &Golden) -> HFileOptions {
     options
 }
 
-/// The words of a line that a shell would take apart; of its quoting, single quotes only.
+/// Splits a line into words as a shell does. Of a shell's quoting it supports single quotes only.
 fn split_words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let (mut word, mut quoted) = (None::<String>, false);
@@ -211,7 +211,7 @@ fn compare_uncompressed(options: &HFileOptions, ours: &[u8], original: &[u8]) ->
     Ok(())
 }
 
-/// What a file is but for its codec: offsets are numbers of blocks, sizes and checksums are left out.
+/// A file without the effects of its codec: block numbers replace offsets; sizes and checksums are left out.
 #[derive(Debug, PartialEq)]
 struct Uncompressed {
     blocks: Vec<Block>,
@@ -286,13 +286,13 @@ fn int(payload: &[u8], at: usize) -> usize {
     int.try_into().expect("usize has 32 bits at least")
 }
 
-/// Where the offsets of the entries are in a leaf or intermediate block.
+/// Returns the positions of the entries' offsets in a leaf or intermediate index block.
 fn leaf_places(payload: &[u8]) -> Vec<usize> {
     let n = int(payload, 0);
     (0..n).map(|i| 4 * (n + 2) + int(payload, 4 + 4 * i)).collect()
 }
 
-/// Where they are in a root block, and that of the mid-key record.
+/// Returns the positions of the entries' offsets in a root index, and of the mid-key record if there is one.
 fn root_places(payload: &[u8], start: usize, entries: u32, mid_key: bool) -> Vec<usize> {
     let (mut places, mut at) = (Vec::new(), start);
     for _ in 0..entries {
@@ -304,18 +304,18 @@ fn root_places(payload: &[u8], start: usize, entries: u32, mid_key: bool) -> Vec
         places.push(at);
         at += 16;
     }
-    assert_eq!(at, payload.len(), "nothing behind the entries");
+    assert_eq!(at, payload.len(), "nothing after the entries");
     places
 }
 
-/// Where those of the chunks are in the metadata of a Bloom filter.
+/// Returns the positions of the chunks' offsets in the metadata of a Bloom filter.
 fn bloom_places(payload: &[u8]) -> Vec<usize> {
     let chunks = u32::try_from(int(payload, 36)).expect("it was one");
     let (len, bytes) = vint(&payload[40..]);
     root_places(payload, 40 + bytes + len, chunks, false)
 }
 
-/// A length as Hadoop writes it, and how many bytes that takes.
+/// Decodes a length in Hadoop's variable-length format. Returns the length and the number of bytes it takes.
 fn vint(bytes: &[u8]) -> (usize, usize) {
     match bytes[0].cast_signed() {
         first @ 0.. => (first.unsigned_abs().into(), 1),

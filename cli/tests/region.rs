@@ -1,6 +1,6 @@
-//! Regions and tables as HBase left them, read by the tool.
+//! Reads regions and tables that HBase wrote.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod support;
 
@@ -9,7 +9,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use support::*;
 
-/// Tables that a running HBase left, with the cells that its client read; if they are there.
+/// Returns the folders of tables that a running HBase wrote, with the cells that its client read. Empty if
+/// there are none.
 fn tables() -> Vec<PathBuf> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/golden/cluster/tables");
     let Ok(stages) = fs::read_dir(&dir) else {
@@ -25,14 +26,14 @@ fn regions(stage: &Path) -> Vec<Value> {
     json_lines(&fs::read_to_string(stage.join("regions.jsonl")).unwrap())
 }
 
-/// The directory of the table that a region is of.
+/// Returns the directory of a region's table.
 fn table_dir(stage: &Path, region: &Value) -> PathBuf {
     let table = region["table"].as_str().unwrap();
     let (namespace, name) = table.split_once(':').unwrap_or(("default", table));
     stage.join("root/data").join(namespace).join(name)
 }
 
-/// Cells as the tool prints them, but for what HBase's client does not know.
+/// Parses cells that the tool printed, without the sequence ids, which HBase's client does not have.
 fn cells(lines: &str) -> Vec<Value> {
     let mut cells = json_lines(lines);
     for cell in &mut cells {
@@ -66,7 +67,7 @@ fn tables_are_their_regions_in_order() {
         let regions = regions(&stage);
         let dir = table_dir(&stage, &regions[0]);
         if regions.iter().any(|region| table_dir(&stage, region) != dir) {
-            // a clone, and the table that it is of
+            // a clone and the table it was cloned from
             continue;
         }
         let all: Vec<Value> = regions
@@ -98,7 +99,7 @@ fn tables_are_their_regions_in_order() {
     }
 }
 
-/// A region that a script made: rows a to c with two versions in two files.
+/// Creates a region by a script: rows a to c, with two versions in two files.
 fn scratch(dir: &Path) -> PathBuf {
     let (script, region) = (dir.join("script.jsonl"), dir.join("region"));
     let mut lines = vec![json!({"id": 1, "op": "create", "now": 1000,

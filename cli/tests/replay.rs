@@ -1,6 +1,6 @@
-//! Operation scripts, played by the tool and compared with what a real HBase answered.
+//! Plays operation scripts with the tool and compares the answers with those of a real HBase.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod support;
 
@@ -14,16 +14,18 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use support::*;
 
-/// An operation that is not built yet, on which the answers after it depend: scripts with it are left out.
+/// An operation that is not implemented yet. Later answers depend on it, so scripts with it are left out.
 const LEFT_OUT: &str = "crash";
 
-/// How many answers of the whole corpus there are in scripts without it.
+/// The number of answers in the scripts of the whole corpus without it.
 const ANSWERS: usize = 55_570;
 
-/// Answers in which HBase does not do what it means to. Flushes drop what an open scanner is still to see, a raw one or one of
-/// older times, and when it goes on it reads the new file (read-path.md §4.4); and of ranges of rows backward, one
-/// without an end is taken for the least of them (§13.5). A column that is not asked for leads past one that WHILE would have ended
-/// at (§23.21; 2.6.4 ends there).
+/// Answers in which HBase does not do what it intends.
+///
+/// - A flush drops cells that an open scanner (a raw one, or one of older times) has not returned yet; when
+///   the scanner continues, it reads the new file (read-path.md §4.4).
+/// - In a backward scan, a range of rows without an end is taken for the least of them (§13.5).
+/// - A column that is not asked for leads past one where WHILE would have ended (§23.21; 2.6.4 ends there).
 const FAULTS: [(&str, i64); 5] = [
     ("filters_columns-4.script.jsonl", 189),
     ("scanners-2.script.jsonl", 26),
@@ -32,7 +34,7 @@ const FAULTS: [(&str, i64); 5] = [
     ("filters_rows-6.script.jsonl", 167),
 ];
 
-/// Settings that change no answer.
+/// Settings that must not change any answer.
 const SETTINGS: [&[&str]; 10] = [
     &["encoding=NONE"],
     &["encoding=PREFIX"],
@@ -46,13 +48,13 @@ const SETTINGS: [&[&str]; 10] = [
     &["encoding=ROW_INDEX_V1", "bloom=ROWCOL", "block_size=64"],
 ];
 
-/// What came of scripts.
+/// The results of played scripts.
 #[derive(Default)]
 struct Tally {
     scripts: usize,
     left_out: usize,
     compared: usize,
-    /// Of each script with differences, how many and the first one.
+    /// Each script with differences, with their number and the first one.
     differences: Vec<(String, usize, String)>,
 }
 
@@ -75,13 +77,13 @@ fn all_scripts_give_the_answers_of_hbase() {
 fn settings_change_no_answer() {
     let scripts = scripts(&testdata("corpora"));
     for (i, settings) in SETTINGS.iter().enumerate() {
-        // each with some of the scripts
+        // each setting with a fifth of the scripts
         let some: Vec<PathBuf> = scripts.iter().skip(i % 5).step_by(5).cloned().collect();
         play_all(&some, settings).check();
     }
 }
 
-/// Minutes; `.ci/run` has it as a step.
+/// A step of `.ci/run`.
 #[test]
 #[ignore = "takes minutes"]
 fn settings_change_no_answer_of_any_script() {
@@ -93,7 +95,7 @@ fn settings_change_no_answer_of_any_script() {
     }
 }
 
-/// The whole corpus, if it is there.
+/// Returns the scripts of the whole corpus; `None` if it is absent.
 fn corpus() -> Option<Vec<PathBuf>> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpora/random");
     if !dir.is_dir() {
@@ -338,7 +340,8 @@ fn a_region_is_kept_where_it_is_to_be() {
     assert!(stderr(&again).contains("there is something in it"), "{}", stderr(&again));
 }
 
-/// A region flushes when it is dropped: the scratch directory must outlive it, or it is made again.
+/// A region flushes when it is dropped. If the scratch directory were removed before, the flush would create
+/// it again.
 #[test]
 fn nothing_is_left_of_a_scratch_region() {
     let dir = tempfile::tempdir().unwrap();
@@ -354,7 +357,7 @@ fn nothing_is_left_of_a_scratch_region() {
     assert_eq!(fs::read_dir(&scratch).unwrap().count(), 0);
 }
 
-/// Plays a script that comes from standard input.
+/// Plays a script from standard input.
 fn play_text(script: &str) -> std::process::Output {
     let mut child = hregion()
         .args(["replay", "-"])

@@ -1,6 +1,6 @@
-//! `hregion salvage`, from outside.
+//! `hregion salvage` as a process.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod support;
 
@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 use support::*;
 
-/// A file of ten blocks of ten cells, of which one is damaged, and where that is.
+/// Writes a file of ten blocks of ten cells and damages one block. Returns the path and that block's offset.
 fn damaged(name: &str) -> (String, u64) {
     let path = temp_file(name, b"");
     let mut writer = HFileWriter::options().block_size(10).create(&path).unwrap();

@@ -1,6 +1,6 @@
-//! HFiles and families by themselves, read as rows.
+//! Reads single HFiles and families as rows.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod support;
 
@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 use support::*;
 
-/// The rows of `small-none-row`, as the markers and versions of the file have them: the first lines of each.
+/// Compares the first rows of two files with what the versions and markers of their cells leave visible.
 #[test]
 fn a_file_has_the_rows_that_its_cells_make() {
     let first_rows = "\
@@ -44,8 +44,8 @@ row-00000  column=cf:col1, timestamp=1600763636348, value=iota lambda d
     );
 }
 
-/// Read raw, a file has all of its cells in their order. Of cells with equal keys one is read, and none from
-/// before 1970, as HBase has it.
+/// A raw scan returns all cells of a file in order. As in HBase, it returns one of several cells with equal
+/// keys, and no cells with a timestamp before 1970.
 #[test]
 fn raw_scans_of_files_are_their_cells() {
     for name in golden_names() {
@@ -71,7 +71,8 @@ fn raw_scans_of_files_are_their_cells() {
     }
 }
 
-/// The slow twin: of each column the newest that no marker hides. Files of one version of each key only.
+/// Compares a scan with a naive reference: of each column, the newest Put that no marker hides. The reference
+/// is right only for files with one version of each key.
 #[test]
 fn markers_hide_what_is_older() {
     let name = "region-a-flush1";
@@ -177,7 +178,7 @@ fn a_family_is_read_with_or_without_its_region() {
     assert_eq!(ok(&["scan", &family, "--json", "--as", "family"]), of_region);
     let output = run(&["scan", &family, "--columns", "q"]);
     assert_eq!((code(&output), stderr(&output).contains("not in the family p")), (2, true));
-    // the same files elsewhere: they do not say how many versions the family keeps, and so all are there
+    // copies elsewhere: how many versions the family keeps is unknown, so all are read
     let dir = tempfile::tempdir().unwrap();
     for entry in fs::read_dir(&family).unwrap() {
         let entry = entry.unwrap();

@@ -1,6 +1,6 @@
 //! `hregion shell`.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod support;
 
@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 use support::*;
 
-/// Commands from standard input.
+/// Runs the shell with `commands` as standard input.
 fn shell(dir: &Path, args: &[&str], commands: &str) -> Output {
     let mut child = hregion()
         .arg("shell")
@@ -21,7 +21,7 @@ fn shell(dir: &Path, args: &[&str], commands: &str) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // one that ends early reads no more
+    // the write fails if the shell ends early
     let _ = child.stdin.take().unwrap().write_all(commands.as_bytes());
     child.wait_with_output().unwrap()
 }
@@ -77,7 +77,7 @@ Table t2 does not exist
 => false
 ";
     assert_eq!(made, expected);
-    // all of it was flushed at the end, and the families are what they were made as
+    // everything was flushed at the end, and the families have the settings they were created with
     let again = done(
         &root,
         "scan 't1', {COLUMNS => ['f:q'], STARTROW => 'r1', STOPROW => 'r2', VERSIONS => 9, TIMERANGE => [0, 2000]}
@@ -208,7 +208,7 @@ ns:t
     assert_eq!(lines[4..], [json!({"table": "ns:t"}), json!({"rows": 3})]);
 }
 
-/// A region that HBase left is read, and nothing in its directory is changed.
+/// Reading a region that HBase wrote changes nothing in its directory.
 #[test]
 fn regions_of_hbase_are_read() {
     let root = testdata("region/split-references/root");
@@ -261,7 +261,7 @@ fn errors_say_where_and_end_it() {
         assert!(said.contains(message), "{commands}: {said}");
         assert_eq!(code, exit, "{commands}");
     }
-    // what was done before an error stays
+    // commands before the error keep their effect
     let (code, _) =
         failed(dir.path(), "put 't', 'r', 'f:q', 'kept', 1\nnonsense\nput 't', 's', 'f:q', 'never', 1");
     assert_eq!(code, 2);
@@ -328,7 +328,7 @@ fn commands_of_the_command_line() {
     assert_eq!(code(&other), 4, "{}", stderr(&other));
 }
 
-/// A table that somebody writes to is locked for other writers, and not for readers.
+/// A table that is open for writing is locked for other writers, but not for readers.
 #[test]
 fn writers_are_alone() {
     let dir = tempfile::tempdir().unwrap();
@@ -337,7 +337,7 @@ fn writers_are_alone() {
         hregion().arg("shell").arg(dir.path()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut input = first.stdin.take().unwrap();
     writeln!(input, "put 't', 'r', 'f:q', 'v', 1\nget 't', 'r'").unwrap();
-    // its answer comes when it has the lock
+    // an answer means that the first shell has the lock
     let mut answer = [0; 8];
     std::io::Read::read_exact(first.stdout.as_mut().unwrap(), &mut answer).unwrap();
     let (code, said) = failed(dir.path(), "put 't', 's', 'f:q', 'v', 1");

@@ -1,6 +1,6 @@
 //! `hregion stats`.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod support;
 
@@ -11,7 +11,7 @@ use support::*;
 
 const NOW: &str = "1700000000000";
 
-/// The slow twin: everything counted again from the list of the file's cells.
+/// Compares the statistics with those computed naively from the list of the file's cells.
 #[test]
 fn numbers_are_those_of_the_cells() {
     for name in ["small-none-row", "region-a-flush1", "shape-versions-fast_diff"] {
@@ -54,7 +54,7 @@ fn numbers_are_those_of_the_cells() {
     }
 }
 
-/// How many bytes a text stands for.
+/// Returns the number of bytes that an escaped text represents.
 fn hregion_bytes(text: &str) -> u64 {
     let escapes = text.matches("\\x").count();
     (text.len() - 3 * escapes) as u64
@@ -68,7 +68,7 @@ fn people_see_bars() {
         json!({"row": row, "family": "f", "qualifier": "q", "timestamp": timestamp, "type": "Put", "value": value})
             .to_string()
     };
-    // a minute, an hour and a day before now, and a minute behind it
+    // a minute, an hour and a day before `NOW`, and a minute after it
     let cells = [
         cell("a", 1_699_999_939_000, "0123456789"),
         cell("a", 1_699_996_399_000, ""),

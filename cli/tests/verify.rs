@@ -1,6 +1,6 @@
-//! `hregion verify`, from outside: content with what HBase wrote, and with nothing else.
+//! `hregion verify` as a process: accepts what HBase wrote, and nothing else.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod support;
 
@@ -78,7 +78,7 @@ fn verify_finds_the_damage_of_every_damaged_file() {
     assert!(missed.is_empty(), "{missed:#?}");
 }
 
-/// The tables of `testdata/region`, with the number of cells that are stored in each HFile of theirs.
+/// The tables of `testdata/region`.
 const TABLES: [&str; 5] = [
     "bulk-loaded/root/data/default/loaded",
     "split-references/root/data/default/halves",

@@ -1,6 +1,6 @@
-//! `hregion write`, from outside: sorting, bad input, and files that come into being as a whole or not at all.
+//! `hregion write` as a process: sorting, bad input, and output that appears complete or not at all.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod support;
 
@@ -18,7 +18,7 @@ fn cell(row: &str, timestamp: i64, value: &str) -> String {
     ) + "\n"
 }
 
-/// The names in a directory.
+/// Returns the sorted file names in a directory.
 fn names(dir: &Path) -> Vec<String> {
     let mut names: Vec<String> =
         fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -45,7 +45,7 @@ fn what_is_written_is_read() {
     let cells: Vec<_> = lines.lines().filter(|line| !line.trim().is_empty()).collect();
     assert_eq!(ok(&["cells", "--json", &out]).lines().collect::<Vec<_>>(), cells);
 
-    // from standard input, packed, and as it comes
+    // uncompressed from standard input, and from a gzip file
     let mut child = piped(&["write", "--out", &out, "--force", "--mvcc", "--create-time", "7"]);
     child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
     assert!(child.wait().unwrap().success());
@@ -80,7 +80,7 @@ fn sorting_on_disk_makes_the_same_file() {
     }
     assert!(files[0] == files[1] && files[0] == files[2]);
     assert_eq!(names(dir.path()), ["1000", "100K", "256M"]);
-    // equal cells stay in the order in which they came
+    // cells with equal keys keep their input order
     let sorted = json_lines(&ok(&["cells", "--json", &text(&dir.path().join("1000"))]));
     let key = |at: usize| {
         let number: u64 = sorted[at]["value"].as_str().unwrap().parse().unwrap();
@@ -106,7 +106,7 @@ fn bad_input_is_refused_by_its_line() {
     for (number, (line, expected)) in cases.iter().enumerate() {
         let list = temp_file(&format!("write-bad-{number}.jsonl"), format!("{good}{line}").as_bytes());
         let output = run(&["write", &list, "--out", &out, "--json", "--mvcc"]);
-        // a line that breaks the format, or a cell that this file cannot take
+        // a malformed line, or a cell that is not valid in this file
         let (exit, kind) = if expected.contains("column") { (3, "Corrupt") } else { (2, "InvalidArgument") };
         assert_eq!(code(&output), exit, "{line}");
         let error = last_error(&output);
@@ -115,7 +115,7 @@ fn bad_input_is_refused_by_its_line() {
         assert_eq!(stderr(&output).contains("--sort sorts them"), number < 2, "{}", stderr(&output));
         assert!(names(dir.path()).is_empty(), "{:?}", names(dir.path()));
     }
-    // sorted, a cell still knows its line
+    // errors name the input line with --sort too
     let list =
         temp_file("write-bad-sorted.jsonl", (cell("b", 5, "") + &good.replace("\"f\"", "\"g\"")).as_bytes());
     let output = run(&["write", &list, "--sort", "--out", &out]);
@@ -152,7 +152,7 @@ fn a_file_is_replaced_only_if_it_is_to_be() {
     let bad = temp_file("write-force.jsonl", b"{}");
     assert_eq!(code(&run(&["write", &bad, "--out", &out, "--force"])), 3);
     assert_eq!(fs::read(&out).unwrap(), b"what was there");
-    // the input is never the output
+    // the input is never overwritten
     let output = run(&["write", &list, "--out", &list, "--force"]);
     assert_eq!((code(&output), fs::read_to_string(&list).unwrap()), (2, cell("a", 5, "v")));
     ok(&["write", &list, "--out", &out, "--force"]);
@@ -173,7 +173,7 @@ fn settings_that_mean_nothing_are_named() {
     assert!(said.contains("--mvcc keeps them"), "{said}");
 }
 
-/// Ends the tool while it waits for more cells.
+/// Sends a signal while the tool waits for more cells.
 #[cfg(unix)]
 #[test]
 fn a_signal_leaves_no_file() {
@@ -191,7 +191,7 @@ fn a_signal_leaves_no_file() {
         }
         stdin.flush().unwrap();
         wait_for(|| names(dir.path()).len() == 1);
-        // it has read some of it, or it has not: both must do
+        // the tool may or may not have read the cells yet: both must work
         let kill = std::process::Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
         assert!(kill.unwrap().success());
         let status = child.wait().unwrap();
@@ -202,7 +202,7 @@ fn a_signal_leaves_no_file() {
         assert_eq!(names(dir.path()).len(), left, "{signal} {sort}");
         assert!(!Path::new(&out).exists());
         drop(stdin);
-        // what a killed one has left behind is in nobody's way
+        // the remains of a killed process do not affect later runs
         let list = temp_file("write-after-kill.jsonl", cell("a", 5, "v").as_bytes());
         ok(&["write", &list, "--out", &out]);
         assert_eq!(names(dir.path()).iter().filter(|name| !name.starts_with('.')).count(), 1);
@@ -213,7 +213,7 @@ fn a_signal_leaves_no_file() {
 fn wait_for(mut what: impl FnMut() -> bool) {
     let start = Instant::now();
     while !what() {
-        assert!(start.elapsed() < Duration::from_secs(30), "it never comes");
+        assert!(start.elapsed() < Duration::from_secs(30), "timed out");
         thread::sleep(Duration::from_millis(10));
     }
 }

@@ -1,17 +1,17 @@
-//! What HBase (2.6.4) is known to do wrong, or does as later releases do not, and how that is told from our faults.
+//! Distinguishes known faults of HBase 2.6.4, and its differences from later releases, from our own faults.
 
 use serde_json::{Value, json};
 
 /// Why an answer may differ.
 pub(crate) enum Excuse {
-    /// The operation is one of those that HBase does not answer as it means to.
+    /// HBase is known to answer such an operation differently than intended.
     Known(&'static str),
-    /// HBase must give our answer to the last operation of the script `form`, which means the same; or else the answer is
-    /// excused by `or`.
+    /// Excused by `what` if HBase gives our answer to the last operation of `form`, an equivalent script.
+    /// Otherwise excused by `or`, if given.
     Other { what: &'static str, form: Vec<Value>, or: Option<&'static str> },
 }
 
-/// A script, and what its region is like.
+/// A script, and the properties of its region that excuses depend on.
 pub(crate) struct Script {
     pub(crate) lines: Vec<Value>,
     new_versions: bool,
@@ -20,10 +20,10 @@ pub(crate) struct Script {
     has_cell_ttl: bool,
 }
 
-/// Which rows with nothing to see HBase meets depends on the files.
+/// HBase ends WHILE at rows without visible cells; which of them it reads depends on the files.
 const WHILE: &str = "WHILE ends at the key of a row with nothing to see";
 
-/// Comes after every row of the generator.
+/// Sorts after every row that the generator writes.
 const END: &str = r"\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF";
 
 impl Script {
@@ -40,7 +40,7 @@ impl Script {
         Self { lines, new_versions, keeps_deleted, has_empty_qualifier, has_cell_ttl }
     }
 
-    /// Why the answer to a line may be another one than HBase's.
+    /// Returns why our answer to line `at` may differ from HBase's; `None` if nothing excuses it.
     pub(crate) fn excuse(&self, at: usize, expected: &Value, given: &Value) -> Option<Excuse> {
         let line = &self.lines[at];
         let opened = (line["op"] == "next").then(|| self.opened(at)).flatten();
@@ -54,7 +54,7 @@ impl Script {
         let (theirs, ours) =
             (expected["error"].as_str().unwrap_or(""), given["error"].as_str().unwrap_or(""));
 
-        // Only newer clients see it whichever of the two is set first (replay.md §9).
+        // Only newer clients refuse this regardless of which of the two is set first (replay.md §9).
         let refused =
             if line["op"] == "next" { "IllegalStateException" } else { "IncompatibleFilterException" };
         if !filter.is_empty() && query.get("batch").is_some() && ours == refused {
@@ -66,7 +66,7 @@ impl Script {
         if theirs == "NeverEnds" && self.has_empty_qualifier {
             return Some(Excuse::Known("§23.17: leaving a marker of the empty qualifier"));
         }
-        // Row ranges that run out, and fuzzy rows that do, leave HBase without a hint.
+        // Once row ranges or fuzzy rows are exhausted, HBase has no hint and fails.
         if theirs == "NullPointerException" && (filter.contains("row_") || filter.contains("fuzzy_row")) {
             return Some(Excuse::Known("HBase fails: rows that have run out"));
         }
@@ -111,8 +111,8 @@ impl Script {
         if self.has_empty_qualifier && !filter.is_empty() && self.lines[..at].iter().any(deletes_families) {
             return Some(Excuse::Known("§23.1: hints over the markers of the family"));
         }
-        // HBase keeps markers that others make redundant (HBASE-30036), so that it has other files, of which the same numbers
-        // choose others.
+        // HBase keeps markers that others make redundant (HBASE-30036). Its files therefore differ, and the
+        // same numbers select different files.
         let is_numbered = |line: &Value| line["op"] == "compact" && line.get("count").is_some();
         self.lines[..at].iter().any(is_numbered).then(|| {
             let form = self.lines[..=at].iter().filter(|line| !is_numbered(line)).cloned().collect();
@@ -120,15 +120,16 @@ impl Script {
         })
     }
 
-    /// The line that opened the scanner of another.
+    /// Returns the line that opened the scanner of line `at`.
     fn opened(&self, at: usize) -> Option<usize> {
         let scanner = &self.lines[at]["scanner"];
         self.lines[..at].iter().rposition(|line| line["op"] == "open_scanner" && line["scanner"] == *scanner)
     }
 
-    /// Raw scans of 2.6.4 miss what has expired by a tag (HBASE-29896), and find markers that others make redundant, as these
-    /// are kept by flushes and minor compactions (HBASE-30036). And a filter that would leave the column of a family's marker
-    /// goes to the next cell.
+    /// Excuses differences in raw scans of 2.6.4. They miss cells that have expired by a TTL tag
+    /// (HBASE-29896). They return markers that other markers make redundant, because flushes and minor
+    /// compactions keep these (HBASE-30036). A filter that would leave the column of a family marker goes to
+    /// the next cell instead.
     fn excuse_raw(&self, at: usize, query: &Value, expected: &Value, given: &Value) -> Option<Excuse> {
         let excuse = Some(Excuse::Known("raw scans before 2.6.6"));
         let pages = ["filter", "limit", "batch", "max_result_size", "store_limit", "store_offset"];
@@ -140,7 +141,7 @@ impl Script {
         let only_expired =
             ours.iter().filter(|cell| !theirs.contains(cell)).all(|cell| cell.1.get(5).is_some());
         let has_files = self.lines[..at].iter().any(changes_files);
-        // what they miss does not count as a version either, and what they have more of fills pages
+        // the missing cells do not count as versions either, and the additional markers fill pages
         let leaves_markers = query.get("filter").is_some() && self.lines[..at].iter().any(deletes_families);
         let explained = if is_paged {
             has_files || self.has_cell_ttl || leaves_markers
@@ -150,7 +151,8 @@ impl Script {
         explained.then_some(excuse).flatten()
     }
 
-    /// The script up to a line without what changes files after `before`, and with another filter.
+    /// Returns the script up to line `at`, without the operations after `before` that change files, and with
+    /// the query's filter replaced by `filter` if given.
     fn form(
         &self,
         at: usize,
@@ -177,8 +179,8 @@ impl Script {
     }
 }
 
-/// The answer without the mark of its last piece, which the next answer may show to be that of the row (replay.md §10), and
-/// without the member that says whether there is more.
+/// Returns the answer without `partial` on its last piece, because the next answer may show that this piece was the
+/// last of its row (replay.md §10), and without `more`.
 pub(crate) fn without_last_mark(answer: &Value) -> Value {
     let mut answer = answer.clone();
     let rows = answer.pointer_mut("/result/rows").and_then(Value::as_array_mut);
@@ -214,13 +216,13 @@ fn has_upper_bound(query: &Value) -> bool {
         || query["family_time_ranges"].as_object().is_some_and(|ranges| ranges.values().any(is_bounded))
 }
 
-/// The filter with an end for each range of rows without one; none if there is no such range.
+/// Returns the filter with an end for each range of rows that has none; `None` if there is no such range.
 fn bounded(filter: Option<&Value>) -> Option<Value> {
     let mut filter = filter?.clone();
     bound(&mut filter).then_some(filter)
 }
 
-/// The filter whose parts that choose timestamps give no hints; none if none of them does.
+/// Returns the filter without the hints of its timestamp filters; `None` if no part gives hints.
 fn without_hints(filter: Option<&Value>) -> Option<Value> {
     let text = filter?.to_string();
     let (hinting, silent) = (r#""can_hint":true"#, r#""can_hint":false"#);
@@ -252,7 +254,7 @@ fn bound(filter: &mut Value) -> bool {
     found
 }
 
-/// The cells of an answer with their rows, however they are cut into results.
+/// Returns the cells of an answer with their rows, regardless of how they are divided into results.
 fn cells(answer: &Value) -> Vec<(&Value, &Vec<Value>)> {
     let rows = answer["result"]["rows"].as_array().map(Vec::as_slice).unwrap_or_default();
     let of_row = |row| {

@@ -1,7 +1,7 @@
-//! Running the tool on the files of `testdata`.
+//! Runs the tool on the files of `testdata`.
 
-#![allow(dead_code, reason = "no test file needs all of it")]
-#![allow(unreachable_pub, reason = "a module of several test programs")]
+#![allow(dead_code, reason = "no test program uses all of it")]
+#![allow(unreachable_pub, reason = "several test programs include this module")]
 
 use flate2::read::MultiGzDecoder;
 use serde_json::Value;
@@ -23,7 +23,7 @@ pub fn corrupt(name: &str) -> String {
     testdata("corrupt").join(name).into_os_string().into_string().unwrap()
 }
 
-/// The file that most tests use: several blocks, a Bloom filter, a few dozen cells.
+/// Returns the path of the file that most tests use: several blocks, a Bloom filter, a few dozen cells.
 pub fn plain() -> String {
     golden("small-none-row.hfile")
 }
@@ -48,7 +48,7 @@ pub fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-/// Standard output of a run that must end well.
+/// Runs the tool, which must succeed, and returns its standard output.
 pub fn ok<S: AsRef<OsStr>>(args: &[S]) -> String {
     let output = run(args);
     assert_eq!(code(&output), 0, "{}", stderr(&output));
@@ -59,7 +59,7 @@ pub fn json_lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
 }
 
-/// The error that is the last line of standard output.
+/// Returns the error object in the last line of standard output.
 pub fn last_error(output: &Output) -> Value {
     let text = stdout(output);
     let last: Value = serde_json::from_str(text.lines().last().expect("no line")).unwrap();
@@ -76,7 +76,7 @@ pub fn read_gz(path: impl AsRef<Path>) -> String {
     text
 }
 
-/// The names of the files of `golden` that can be read.
+/// Returns the names of the files of `golden` that can be read.
 pub fn golden_names() -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(testdata("golden"))
         .unwrap()
@@ -103,7 +103,7 @@ pub fn run_golden(command: &[&str], name: &str) -> Output {
     all.output().unwrap()
 }
 
-/// A file of this test process.
+/// Writes a file in the tests' temporary directory. Returns its path.
 pub fn temp_file(name: &str, bytes: &[u8]) -> String {
     let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("cli");
     fs::create_dir_all(&dir).unwrap();
@@ -112,7 +112,7 @@ pub fn temp_file(name: &str, bytes: &[u8]) -> String {
     path.into_os_string().into_string().unwrap()
 }
 
-/// An answer without the mark "partial" on a piece that turns out to be the last one of its row.
+/// Returns the answer without `partial` on each piece that turns out to be the last of its row.
 pub fn settled(answer: &Value) -> Value {
     let mut answer = answer.clone();
     let more = answer["result"]["more"] == Value::Bool(true);

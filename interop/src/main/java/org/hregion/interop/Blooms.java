@@ -10,7 +10,7 @@ import org.apache.hadoop.hbase.regionserver.BloomType;
 import org.apache.hadoop.hbase.util.BloomFilter;
 import org.apache.hadoop.hbase.util.Bytes;
 
-/** Asks filters for all that is in the file. None may be denied. */
+/** Asks the filters for all keys in the file. They may deny none. */
 final class Blooms {
   private Blooms() {}
 
@@ -40,7 +40,7 @@ final class Blooms {
     absent(filter, type, findings);
   }
 
-  /** A filter that has all says nothing. */
+  /** Checks that the filter denies most absent rows: a filter that admits all is useless. */
   private static void absent(BloomFilter filter, BloomType type, Findings findings) {
     if (type != BloomType.ROW || filter.getKeyCount() < 50) {
       return;

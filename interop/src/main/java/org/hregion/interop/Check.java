@@ -19,13 +19,14 @@ import org.apache.hadoop.hbase.io.compress.Compression;
 import org.apache.hadoop.hbase.io.hfile.FixedFileTrailer;
 
 /**
- * Opens files with HBase and looks for anything that is not as it must be.
+ * Opens files with HBase and checks their contents.
  *
  * <pre>Check FILE|DIRECTORY... [--cells CELLS.jsonl] [--codecs NONE,GZ] [--print]</pre>
  *
- * The cells of a file are compared with the JSON lines beside it ({@code NAME.jsonl} for {@code NAME.hfile}), if there are
- * some; {@code --cells} names them for a single file. Prints a JSON line for each file; the exit status is 1 if there is
- * anything to say, 2 if it was not asked rightly. Files of codecs that are not listed are counted and left alone.
+ * Compares the cells of a file with the JSON lines beside it ({@code NAME.jsonl} for {@code NAME.hfile}), if
+ * they exist; {@code --cells} names the JSON lines for a single file. Prints a JSON line for each file. The
+ * exit status is 1 if there are findings, and 2 for wrong arguments. Files with codecs that are not listed
+ * are counted but not checked.
  */
 public final class Check {
   private final Configuration conf = configuration();

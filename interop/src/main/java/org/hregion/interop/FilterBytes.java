@@ -50,9 +50,9 @@ import org.apache.hadoop.hbase.util.Bytes;
 import org.apache.hadoop.hbase.util.Pair;
 
 /**
- * Prints filters as clients send them: a name, a tab, and the message in hexadecimal digits. What the names stand for is in
- * src/filter/proto/tests.rs. With arguments it reads such lines from there, in place of its own, and prints them again as
- * HBase writes what it has read.
+ * Prints filters as clients send them: a name, a tab, and the message in hexadecimal digits. The meanings of
+ * the names are in src/filter/proto/tests.rs. With an argument, reads such lines from that file instead, and
+ * prints each filter as HBase writes it after reading it.
  */
 public final class FilterBytes {
   public static void main(String[] args) throws Exception {
@@ -128,7 +128,7 @@ public final class FilterBytes {
       TreeSet<byte[]> qualifiers = new TreeSet<>(Bytes.BYTES_COMPARATOR);
       qualifiers.add(b("q2"));
       qualifiers.add(b("q1"));
-      // not there since 3.0
+      // removed in 3.0
       Class<?> old = Class.forName("org.apache.hadoop.hbase.filter.FirstKeyValueMatchingQualifiersFilter");
       print("first-key-matching", (Filter) old.getConstructor(java.util.Set.class).newInstance(qualifiers));
     }

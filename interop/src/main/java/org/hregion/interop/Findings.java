@@ -3,7 +3,7 @@ package org.hregion.interop;
 import java.util.ArrayList;
 import java.util.List;
 
-/** What is wrong with a file. */
+/** The faults found in a file. */
 final class Findings {
   private static final int MOST = 20;
 

@@ -7,7 +7,7 @@ import org.apache.hadoop.hbase.KeyValue;
 import org.apache.hadoop.hbase.io.hfile.HFile;
 import org.apache.hadoop.hbase.util.Bytes;
 
-/** The file info against the cells. */
+/** Checks the file info against the cells. */
 final class Info {
   private final Map<byte[], byte[]> info;
   private final HFile.Reader reader;

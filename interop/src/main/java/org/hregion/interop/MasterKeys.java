@@ -4,11 +4,11 @@ import java.security.Key;
 import javax.crypto.spec.SecretKeySpec;
 import org.apache.hadoop.hbase.io.crypto.KeyProvider;
 
-/** The master key and the alternate one, of as many bytes as their names say: 0, 1, 2 and so on. */
+/** The master key and the alternate one. A key's name is its length; its bytes are 0, 1, 2 and so on. */
 public final class MasterKeys implements KeyProvider {
   @Override
   public void init(String parameters) {
-    // there are none
+    // needs no parameters
   }
 
   @Override

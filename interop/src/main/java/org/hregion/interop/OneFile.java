@@ -27,7 +27,7 @@ import org.apache.hadoop.hbase.util.BloomFilter;
 import org.apache.hadoop.hbase.util.BloomFilterFactory;
 import org.apache.hadoop.hbase.util.Bytes;
 
-/** One file, opened and asked. Its cells are kept in memory. */
+/** Checks one file. Keeps its cells in memory. */
 final class OneFile {
   private final FileSystem fs;
   private final Path path;
@@ -43,7 +43,7 @@ final class OneFile {
     this.findings = findings;
   }
 
-  /** Checks all, and returns how many cells there are. */
+  /** Runs all checks. Returns the number of cells. */
   long check(File lines, PrintStream print) throws IOException {
     reader = HFile.createReader(fs, path, new CacheConfig(conf), true, conf);
     try {
@@ -59,7 +59,7 @@ final class OneFile {
       reader.close();
     }
     storeFile();
-    // HBase only counts them, and reads the block again without
+    // HBase only counts mismatches, and rereads the block without its checksums
     findings.expect("checksums that do not match", 0L, HFile.getAndResetChecksumFailuresCount());
     return cells.size();
   }
@@ -81,13 +81,13 @@ final class OneFile {
         KeyValue copy = KeyValueUtil.copyToNewKeyValue(cell);
         copy.setSequenceId(cell.getSequenceId());
         if (!cells.isEmpty() && Seeks.compare(reader, cells.get(cells.size() - 1), copy) > 0) {
-          findings.add("cell " + cells.size() + " is before the one before it");
+          findings.add("cell " + cells.size() + " sorts before the previous cell");
         }
         cells.add(copy);
         more = scanner.next();
       }
       if (expected != null) {
-        findings.expect("what is behind the last cell", null, expected.readLine());
+        findings.expect("line after the last cell", null, expected.readLine());
       }
     } finally {
       scanner.close();
@@ -95,13 +95,13 @@ final class OneFile {
     findings.expect("entries", (long) cells.size(), reader.getEntries());
   }
 
-  /** First key, last key, middle. */
+  /** Checks the first key, the last key and the mid key. */
   private void ends() throws IOException {
     boolean empty = cells.isEmpty();
     findings.expect("has a first key", !empty, reader.getFirstKey().isPresent());
     findings.expect("has a last key", !empty, reader.getLastKey().isPresent());
     if (empty || !reader.getFirstKey().isPresent() || !reader.getLastKey().isPresent()) {
-      return; // some lines throw when an empty file is asked for its middle
+      return; // some release lines throw for the mid key of an empty file
     }
     Cell first = cells.get(0);
     Cell last = cells.get(cells.size() - 1);
@@ -128,12 +128,12 @@ final class OneFile {
     }
     DataInput deletes = reader.getDeleteBloomFilterMetadata();
     BloomFilter filter = deletes == null ? null : BloomFilterFactory.createFromMeta(deletes, reader);
-    // where columns are filtered, HBase asks that filter
+    // with ROWCOL, HBase asks the general filter instead
     boolean mayLack = type != null && Bytes.toString(type).equals("ROWCOL");
     Blooms.deletedRows(filter, mayLack || info.get(Bytes.toBytes("TIMERANGE")) == null, cells, findings);
   }
 
-  /** As a store opens it. */
+  /** Opens the file as a store does, and checks its sequence id and entries. */
   private void storeFile() throws IOException {
     StoreFileInfo found = new StoreFileInfo(conf, fs, fs.getFileStatus(path), (HFileLink) null);
     HStoreFile file = new HStoreFile(found, BloomType.NONE, new CacheConfig(conf));

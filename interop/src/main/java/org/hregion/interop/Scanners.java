@@ -6,7 +6,7 @@ import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.hbase.io.hfile.HFile;
 import org.apache.hadoop.hbase.io.hfile.HFileScanner;
 
-/** The one method that has other parameters from line to line. */
+/** Calls the one method whose parameters differ between release lines. */
 final class Scanners {
   private Scanners() {}
 

@@ -14,9 +14,9 @@ import org.apache.hadoop.hbase.io.hfile.HFileScanner;
 import org.apache.hadoop.hbase.util.Bytes;
 import org.apache.hadoop.hbase.util.VersionInfo;
 
-/** Searches for keys that are there and for keys between, forwards and backwards. */
+/** Seeks keys of the file and keys between them, forwards and backwards. */
 final class Seeks {
-  /** The keys that are searched for, about. */
+  /** The approximate number of keys to seek. */
   private static final int KEYS = 300;
 
   private final HFile.Reader reader;
@@ -44,7 +44,7 @@ final class Seeks {
 
   void check() throws IOException {
     if (tagsCompressed && VersionInfo.getVersion().startsWith("3.0.0-alpha")) {
-      return; // its seekers lose their place in tags, of its own files as well
+      return; // its seekers lose their position in compressed tags, in files it wrote as well
     }
     HFileScanner scanner = Scanners.open(reader, conf);
     HFileScanner forward = Scanners.open(reader, conf);
@@ -72,7 +72,7 @@ final class Seeks {
     }
   }
 
-  /** Of the cells that are equal to one but for their sequence ids, the first. */
+  /** Returns the first of the cells that are equal to cell {@code i} except for their sequence ids. */
   private int firstOf(int i) {
     int first = i;
     while (first > 0 && compare(reader, cells.get(first - 1), cells.get(i)) == 0) {
@@ -92,7 +92,7 @@ final class Seeks {
     stands("seekTo cell " + i, scanner, first);
   }
 
-  /** A key that no cell has, in the column of one, before its newest version. */
+  /** Seeks a key that no cell has: in the column of cell {@code i}, before its newest version. */
   private void gap(HFileScanner scanner, int i) throws IOException {
     Cell key = PrivateCellUtil.createFirstOnRowCol(cells.get(i));
     int next = i;
@@ -113,7 +113,7 @@ final class Seeks {
   private void before(HFileScanner scanner, int i, int first) throws IOException {
     boolean faulty = rowIndexed && first > 0 && CellUtil.matchingRows(cells.get(first - 1), cells.get(i));
     if (faulty) {
-      return; // HBase itself cannot, within the first row of a block
+      return; // HBase's seekBefore is wrong within the first row of a block
     }
     boolean found = scanner.seekBefore(key(i));
     findings.expect("seekBefore cell " + i, first > 0, found);
@@ -122,7 +122,7 @@ final class Seeks {
     }
   }
 
-  /** From the last cell on to the one before, and so on. */
+  /** Seeks before the last cell, then before the cell found, and so on. */
   private void backwards(HFileScanner scanner) throws IOException {
     int i = firstOf(cells.size() - 1);
     for (int n = 0; n < KEYS && i > 0; n++) {
@@ -134,11 +134,11 @@ final class Seeks {
 
   private void stands(String what, HFileScanner scanner, int i) {
     if (i < 0 || i >= cells.size()) {
-      findings.add(what + ": stands where no cell should be");
+      findings.add(what + ": at a position where no cell should be");
       return;
     }
     Cell found = scanner.getCell();
-    // a seeker over compressed tags that has moved back shows the tags of the cell behind
+    // with compressed tags, a seeker that has moved back returns the tags of the following cell
     boolean withTags = !tagsCompressed;
     String expected = Json.cell(cells.get(i), withSequenceIds, withTags);
     findings.expect(what, expected, found == null ? null : Json.cell(found, withSequenceIds, withTags));
