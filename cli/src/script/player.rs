@@ -11,7 +11,8 @@ use super::refusal::{Asked, Refusal};
 use crate::failure::Fault;
 use crate::scratch_dir::ScratchDir;
 use hregion::{
-    BlockCache, Clock, Compaction, ErrorKind, Get, ManualClock, Mutation, Region, ResultScanner, Scan,
+    BlockCache, Clock, Compaction, ErrorKind, Get, ManualClock, Mutation, ReadView, Region, ResultScanner,
+    Scan,
 };
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -35,7 +36,14 @@ pub(crate) struct Player {
 struct Stage {
     create: Create,
     region: Region,
-    scanners: HashMap<String, ResultScanner>,
+    scanners: HashMap<String, OpenScanner>,
+}
+
+/// A scanner of a script. As in HBase, it keeps its read point until it is closed, also after its last row.
+#[derive(Debug)]
+struct OpenScanner {
+    _view: ReadView,
+    results: ResultScanner,
 }
 
 /// Why playing stopped: an error in the script, or a failure.
@@ -236,7 +244,8 @@ impl Stage {
         self.scanners.remove(&name);
         let Self { region, scanners, .. } = self;
         ask_scan(scan, |scan| {
-            scanners.insert(name, region.scan(scan)?);
+            let scanner = OpenScanner { _view: region.view(), results: region.scan(scan)? };
+            scanners.insert(name, scanner);
             Ok(Answer::None)
         })
     }
@@ -245,7 +254,7 @@ impl Stage {
         let Some(scanner) = self.scanners.get_mut(name) else {
             return Ok(Answer::Refused(Refusal::IllegalState));
         };
-        let found = scanner.next_results(Some(rows.unwrap_or(usize::MAX)));
+        let found = scanner.results.next_results(Some(rows.unwrap_or(usize::MAX)));
         answer(found.map(|found| Answer::Rows { rows: found.results, more: Some(found.more) }), Asked::Read)
     }
 }
