@@ -346,11 +346,13 @@ impl Model {
         let (seq_id, max_read_point, now) = (self.last_seq_id, self.smallest_read_point(), self.now);
         for store in self.chosen(families) {
             let mut cells = std::mem::take(&mut store.memstore);
+            if cells.is_empty() {
+                continue;
+            }
             cells.sort_by(Cell::order);
             let cells = Compaction { settings: &store.settings, now, max_read_point, major: None }.run(cells);
-            if !cells.is_empty() {
-                store.add_file(File { cells, seq_id, bulk_loaded: false });
-            }
+            // A file without cells records the sequence id.
+            store.add_file(File { cells, seq_id, bulk_loaded: false });
         }
         Ok(())
     }
