@@ -153,7 +153,7 @@ impl<'f> HFileScanner<'f> {
             self.met = None;
             return Ok(Seek::Before);
         }
-        self.seek_in_block(key)
+        self.seek_in_block(key, None)
     }
 
     /// Seeks where HBase's `seekTo` does: to `key`, to the last cell before it ([`Seek::After`]), or to the
@@ -197,29 +197,11 @@ impl<'f> HFileScanner<'f> {
             Ordering::Less => {}
         }
         if self.path.next_key().is_none_or(|next| order.compare(key, next).is_lt()) {
-            return self.reseek_in_block(key);
+            return self.seek_in_block(key, Some(self.place));
         }
         let from = self.offset();
         let seek = self.seek(key)?;
         if self.block.is_some() && self.offset() <= from { Err(self.disorder()) } else { Ok(seek) }
-    }
-
-    /// As [`reseek`](Self::reseek), for a `key` in the range of the current block.
-    #[inline]
-    fn reseek_in_block(&mut self, key: &CellKey) -> Result<Seek> {
-        let order = self.file.known_order()?;
-        let Some(block) = &self.block else { return Ok(Seek::Before) };
-        match block.seek(key, order) {
-            Some((place, how)) if place.is_after(&self.place) => {
-                self.place = place;
-                Ok(self.judge(block, &place, how, key))
-            }
-            Some(_) => Err(self.disorder()),
-            None => {
-                self.next_block()?;
-                Ok(Seek::After)
-            }
-        }
     }
 
     /// Seeks to the last cell before `key`; returns false, and is not positioned, if there is none.
@@ -409,12 +391,13 @@ impl<'f> HFileScanner<'f> {
     }
 
     /// Seeks to the first cell that is not before `key`, in the current block or at the start of the next
-    /// one.
+    /// one. Fails if that is not after the place `from`.
     #[inline]
-    fn seek_in_block(&mut self, key: &CellKey) -> Result<Seek> {
+    fn seek_in_block(&mut self, key: &CellKey, from: Option<CellPlace>) -> Result<Seek> {
         let order = self.file.known_order()?;
         let Some(block) = &self.block else { return Ok(Seek::Before) };
         match block.seek(key, order) {
+            Some((place, _)) if from.is_some_and(|from| !place.is_after(&from)) => Err(self.disorder()),
             Some((place, how)) => {
                 self.place = place;
                 Ok(self.judge(block, &place, how, key))
