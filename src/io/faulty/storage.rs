@@ -65,6 +65,7 @@ struct State {
     kind: io::ErrorKind,
     locks: BTreeSet<PathBuf>,
     handles: Handles,
+    hides_identities: bool,
 }
 
 /// Files that are open for reading or writing.
@@ -119,6 +120,7 @@ impl Default for State {
             kind: io::ErrorKind::Other,
             locks: BTreeSet::new(),
             handles: Handles { open: 0, most: 0, limit: usize::MAX },
+            hides_identities: false,
         }
     }
 }
@@ -128,6 +130,11 @@ impl FaultyStorage {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Makes files have no identity, as on systems that have none.
+    pub fn hide_identities(&self) {
+        self.state().hides_identities = true;
     }
 
     /// Makes one call fail, after `n` more calls that change something or list a directory.
@@ -649,7 +656,8 @@ impl FileReader for FaultyReader {
     }
 
     fn identity(&self) -> Option<FileIdentity> {
-        Some(FileIdentity { device: 0, number: self.file as u64 })
+        let is_hidden = self.storage.state().hides_identities;
+        (!is_hidden).then_some(FileIdentity { device: 0, number: self.file as u64 })
     }
 
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {

@@ -1,5 +1,4 @@
 use super::*;
-use crate::io::FileIdentity;
 use crate::io::faulty::{Call, FaultyStorage};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -205,34 +204,10 @@ fn another_process_may_archive_a_file_and_no_other_is_taken_for_it() {
     assert_eq!(read(&*open[4]).unwrap(), content(4));
 }
 
-/// A file without an identity.
-#[derive(Debug)]
-struct Nameless(Arc<dyn FileReader>);
-
-impl FileReader for Nameless {
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn len(&self) -> u64 {
-        self.0.len()
-    }
-
-    fn identity(&self) -> Option<FileIdentity> {
-        None
-    }
-
-    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        self.0.read_exact_at(buf, offset)
-    }
-}
-
 #[test]
 fn a_file_without_an_identity_is_known_by_its_end() {
-    let faulty = FaultyStorage::new();
-    let nameless = Arc::new(NamelessStorage(faulty.clone()));
-    let storage = BoundedStorage::new(nameless, FileHandles::with_capacity(1), elsewhere);
-    (0..3).for_each(|i| write(&storage, &name(i), &content(i)));
+    let (faulty, storage, _) = files(3, 1);
+    faulty.hide_identities();
     let open: Vec<_> = (0..3).map(|i| storage.open(&name(i)).unwrap()).collect();
     for _ in 0..2 {
         open.iter().enumerate().for_each(|(i, file)| assert_eq!(read(&**file).unwrap(), content(i)));
@@ -241,53 +216,4 @@ fn a_file_without_an_identity_is_known_by_its_end() {
     write(&faulty, &name(1), &content(100));
     assert_eq!(read(&*open[0]).unwrap(), content(0));
     assert_eq!(read(&*open[1]).unwrap_err().kind(), io::ErrorKind::NotFound);
-}
-
-#[derive(Debug)]
-struct NamelessStorage(FaultyStorage);
-
-impl Storage for NamelessStorage {
-    fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
-        Ok(Arc::new(Nameless(self.0.open(path)?)))
-    }
-
-    fn create(&self, path: &Path) -> io::Result<Box<dyn crate::io::FileWriter>> {
-        self.0.create(path)
-    }
-
-    fn create_new(&self, path: &Path) -> io::Result<Box<dyn crate::io::FileWriter>> {
-        self.0.create_new(path)
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.0.rename(from, to)
-    }
-
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        self.0.remove(path)
-    }
-
-    fn remove_dir(&self, path: &Path) -> io::Result<()> {
-        self.0.remove_dir(path)
-    }
-
-    fn sync_file(&self, path: &Path) -> io::Result<()> {
-        self.0.sync_file(path)
-    }
-
-    fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        self.0.sync_dir(path)
-    }
-
-    fn list_dir(&self, path: &Path) -> io::Result<Vec<crate::io::DirEntry>> {
-        self.0.list_dir(path)
-    }
-
-    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        self.0.create_dir_all(path)
-    }
-
-    fn lock(&self, path: &Path) -> io::Result<crate::io::FileLock> {
-        self.0.lock(path)
-    }
 }
