@@ -4,9 +4,9 @@ use super::RegionOptions;
 use crate::error::{Error, Result};
 use crate::hfile::VerifyReport;
 use crate::layout::RegionDir;
-use crate::schema::Family;
 use crate::store::open_files;
 use std::path::Path;
+use std::slice;
 
 impl RegionOptions {
     /// Verifies a region's directory: reads all of every store file, as [`HFileOptions::verify`] does, and
@@ -52,14 +52,15 @@ impl RegionOptions {
     ) -> Result<Vec<Error>> {
         let options = self.bounded();
         let dir = RegionDir::open_with_recovered_edits(options.file_storage(), path)?;
-        if let Some(only) = only
-            && !dir.families().iter().any(|family| family.name() == only)
-        {
-            return Err(Error::no_such_family(only));
-        }
+        let families = match only {
+            None => dir.families(),
+            Some(only) => {
+                let family = dir.families().iter().find(|family| family.name() == only);
+                slice::from_ref(family.ok_or_else(|| Error::no_such_family(only))?)
+            }
+        };
         let mut faults = Vec::new();
-        let is_wanted = |family: &&Family| only.is_none_or(|only| family.name() == only);
-        for family in dir.families().iter().filter(is_wanted) {
+        for family in families {
             let listed = match dir.store_files(family.name()) {
                 Ok(listed) => listed.files,
                 Err(error) => {
