@@ -180,6 +180,28 @@ fn a_queue_drops_what_has_expired_and_compacts_nothing() {
     assert!(error.to_string().contains("com.example.Policy"), "{error}");
 }
 
+/// With NEW_VERSION_BEHAVIOR a minor compaction keeps all cells, but not those of a file that has expired.
+#[test]
+fn a_compaction_does_not_read_an_expired_file() {
+    let bed = Bed::new(&Family::new("f").ttl(2 * 3600).new_version_behavior(true));
+    bed.file(&[0]);
+    bed.file(&[1, 0]);
+    bed.file(&[2]);
+    bed.clock.set(NOW + HOUR + 1);
+    let raw = || {
+        let (view, scan) = (bed.region.view(), Scan::new().raw(true).max_versions(u32::MAX));
+        let rows: Vec<_> = view.scan(&scan).unwrap().map(Result::unwrap).collect();
+        rows.iter().map(|row| (row.key().to_vec(), row.len())).collect::<Vec<_>>()
+    };
+    let (expired, fresh) = ((b"row-1".to_vec(), 1), (b"row-0".to_vec(), 1));
+    // all of the newest file has expired, and one cell of the second
+    bed.region.compact_files("f", 2, 1).unwrap();
+    bed.region.compact_files("f", 1, 1).unwrap();
+    assert_eq!((raw(), bed.count()), (vec![fresh.clone(), expired], 3));
+    bed.region.compact_files("f", 0, 3).unwrap();
+    assert_eq!((raw(), bed.count()), (vec![fresh], 1));
+}
+
 #[test]
 fn young_markers_outlive_a_major_compaction() {
     let family = Family::new("f").configuration("hbase.hstore.time.to.purge.deletes", HOUR.to_string());

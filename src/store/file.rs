@@ -216,6 +216,12 @@ impl StoreFile {
         }
     }
 
+    /// Whether all cells of the file have timestamps less than `cutoff`, the oldest unexpired one.
+    #[inline]
+    pub(crate) fn is_older_than(&self, cutoff: i64) -> bool {
+        self.0.known.time_range.is_some_and(|(_, max)| max < cutoff)
+    }
+
     #[inline]
     fn matches_time(&self, query: &Query<'_>, cutoff: i64, new_version_behavior: bool) -> bool {
         let Some((min, max)) = self.0.known.time_range else { return true };
