@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::layout::StagedFile;
 use crate::metrics::ReadCounts;
 use crate::store::compact::{self, Merge, Selection};
-use crate::store::{Keep, Store, StoreFile};
+use crate::store::{Retention, Store, StoreFile};
 use crate::sync::unpoisoned;
 use std::sync::TryLockError;
 
@@ -240,7 +240,7 @@ impl Inner {
         let passes = self.passes(|observer, context| observer.pre_compact(context, family, all_files))?;
         let newest = newest(&inputs) == newest(&files);
         let merge = Merge { inputs: &inputs, all_files, boundaries, newest, progress };
-        let keep = Keep { info, max_read_point: self.mvcc.smallest_read_point(), passes };
+        let keep = Retention { info, max_read_point: self.mvcc.smallest_read_point(), passes };
         let outputs = self.stores[store].compact(merge, keep)?;
         let names: Vec<String> = outputs.iter().map(|file| file.name().to_owned()).collect();
         drop(files);

@@ -6,7 +6,7 @@ use super::{Inner, Region};
 use crate::error::Result;
 use crate::memstore::Segment;
 use crate::metrics::ReadCounts;
-use crate::store::{Keep, StoreFile};
+use crate::store::{Retention, StoreFile};
 use crate::sync::unpoisoned;
 use std::sync::Arc;
 use std::thread;
@@ -76,7 +76,7 @@ impl Inner {
                 },
             )?;
             let passes = self.passes(|observer, context| observer.pre_flush_store(context, family))?;
-            let keep = Keep { info, max_read_point: smallest, passes };
+            let keep = Retention { info, max_read_point: smallest, passes };
             let encrypted = self.states.load().stores[store].files.iter().any(StoreFile::is_encrypted);
             let file = self.stores[store].flush(&segments, seq_id, encrypted, keep)?;
             let Some(file) = file else {

@@ -3,7 +3,7 @@
 use super::Store;
 use super::heap::KeyValueScanner;
 use super::matcher::CompactionKind;
-use super::pass::{Keep, through};
+use super::pass::{Retention, through};
 use super::scanner::StoreScanner;
 use super::writer::{Carries, NewStoreFile};
 use crate::error::Result;
@@ -22,9 +22,9 @@ impl Store {
         segments: &[Arc<Segment>],
         seq_id: i64,
         encrypted: bool,
-        keep: Keep,
+        keep: Retention,
     ) -> Result<Option<StagedFile>> {
-        let Keep { info, max_read_point, mut passes } = keep;
+        let Retention { info, max_read_point, mut passes } = keep;
         let now = info.now;
         let scanners = segments
             .iter()

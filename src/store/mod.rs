@@ -23,7 +23,7 @@ mod writer;
 pub(crate) use file::{SeqIds, StoreFile};
 pub(crate) use open_files::{OpenedFiles, open_files};
 pub use pass::CellPass;
-pub(crate) use pass::Keep;
+pub(crate) use pass::Retention;
 pub(crate) use scanner::StoreScanner;
 pub(crate) use state::StoreState;
 

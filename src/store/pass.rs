@@ -20,7 +20,7 @@ pub trait CellPass: fmt::Debug {
 
 /// Which cells a flush or compaction keeps.
 #[derive(Debug)]
-pub(crate) struct Keep {
+pub(crate) struct Retention {
     pub(crate) info: ScanInfo,
     /// The least read point that is still in use.
     pub(crate) max_read_point: i64,

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::layout::StagedFile;
 use crate::store::heap::KeyValueScanner;
 use crate::store::matcher::CompactionKind;
-use crate::store::pass::{Keep, through};
+use crate::store::pass::{Retention, through};
 use crate::store::scanner::StoreScanner;
 use crate::store::writer::Carries;
 use crate::store::{SeqIds, Store, StoreFile};
@@ -39,9 +39,9 @@ const ROW: u64 = 64;
 impl Store {
     /// Merges files into new ones that have no names yet: into one, which is written even if no cell is kept;
     /// or, with boundaries, into one for each span of time that keeps a cell, at least one if `newest`.
-    pub(crate) fn compact(&self, merge: Merge<'_>, keep: Keep) -> Result<Vec<StagedFile>> {
+    pub(crate) fn compact(&self, merge: Merge<'_>, keep: Retention) -> Result<Vec<StagedFile>> {
         let Merge { inputs, all_files, boundaries, newest, progress } = merge;
-        let Keep { info, max_read_point, mut passes } = keep;
+        let Retention { info, max_read_point, mut passes } = keep;
         let now = info.now;
         let kind = if all_files {
             let earliest = inputs.iter().map(|file| file.earliest_put_ts().unwrap_or(OLDEST_TIMESTAMP)).min();
