@@ -3,7 +3,7 @@
 mod support;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use hregion::HashKind;
+use hregion::BloomHashType;
 use hregion::bench::BloomChunk;
 use std::hint::black_box;
 
@@ -11,7 +11,7 @@ const ROWS: usize = 100_000;
 
 fn probe(c: &mut Criterion) {
     let rows: Vec<_> = (0..ROWS).map(|i| support::row(2 * i)).collect();
-    for hash in [HashKind::Murmur, HashKind::Murmur3, HashKind::Jenkins] {
+    for hash in [BloomHashType::Murmur, BloomHashType::Murmur3, BloomHashType::Jenkins] {
         let chunk = BloomChunk::new(128 << 10, hash, rows.iter().map(|row| &row[..]));
         let mut group = c.benchmark_group(format!("bloom/probe/{}", hash.name()));
         group.throughput(Throughput::Elements(1));

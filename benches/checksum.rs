@@ -4,7 +4,7 @@ mod support;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use hregion::ChecksumType;
-use hregion::bench::{seal, verify};
+use hregion::bench::{finish_block, verify};
 use std::hint::black_box;
 use std::num::NonZeroU32;
 
@@ -16,7 +16,7 @@ fn checksum(c: &mut Criterion) {
         for (bytes, size) in [(4 << 10, "4KiB"), (64 << 10, "64KiB")] {
             let mut rng = support::Rng::new(1);
             let payload: Vec<u8> = (0..bytes).map(|_| rng.next().to_be_bytes()[0]).collect();
-            let block = seal(&payload, checksum, per_sum).expect("a small block");
+            let block = finish_block(&payload, checksum, per_sum).expect("a small block");
             verify(&block).expect("a sound block");
             group.throughput(Throughput::Bytes(block.len() as u64));
             group.bench_function(size, |b| b.iter(|| verify(black_box(&block))));

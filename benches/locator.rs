@@ -3,7 +3,7 @@
 mod support;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use hregion::locator::{MetaCache, Replica, Source};
+use hregion::locator::{LocationOrigin, MetaCache, Replica};
 use hregion::{RegionInfo, RegionLocations, ServerName, TableName};
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -27,7 +27,7 @@ fn look_up(c: &mut Criterion) {
     let table = TableName::parse("ns:users").expect("a name");
     let regions = regions(&table);
     let cache = MetaCache::new();
-    cache.insert_all(regions.iter().cloned(), Source::Asked);
+    cache.insert_all(regions.iter().cloned(), LocationOrigin::Asked);
     let map: BTreeMap<Vec<u8>, RegionLocations> =
         regions.iter().map(|known| (known.region().start_key().to_vec(), known.clone())).collect();
     let mut rng = support::Rng::new(5);
@@ -50,7 +50,7 @@ fn look_up(c: &mut Criterion) {
     group.throughput(Throughput::Elements(1));
     let mut next = regions.iter().cycle();
     group.bench_function("meta-cache", |b| {
-        b.iter(|| cache.insert(next.next().expect("a cycle has no end").clone(), Source::Asked));
+        b.iter(|| cache.insert(next.next().expect("a cycle has no end").clone(), LocationOrigin::Asked));
     });
     group.finish();
 }

@@ -3,11 +3,11 @@
 //! `interop_files DIR` writes about a hundred files, the same in every run; `interop_files --cells N FILE`
 //! writes one large file.
 
-use hregion::cell::{Binary, MAX_ROW_LEN};
+use hregion::cell::{MAX_ROW_LEN, StringBinary};
 use hregion::{
-    BloomType, Cell, CellOrder, CellRef, CellType, ChecksumType, Cipher, Codec, Compaction,
-    DataBlockEncoding, Encryption, Family, HFile, HFileWriter, HFileWriterOptions, HashKind, Put, Region,
-    Result, SeekKey, StoreFileOrigin, StoreFileWriter,
+    BloomHashType, BloomType, Cell, CellOrder, CellRef, CellType, ChecksumType, Cipher, Codec, Compaction,
+    DataBlockEncoding, Encryption, Family, HFile, HFileWriter, HFileWriterOptions, Put, Region, Result,
+    SeekKey, StoreFileOrigin, StoreFileWriter,
 };
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -19,7 +19,7 @@ const CODECS: [Codec; 5] = [Codec::None, Codec::Gz, Codec::Snappy, Codec::Lz4, C
 const CHECKSUMS: [ChecksumType; 3] = [ChecksumType::Crc32c, ChecksumType::Crc32, ChecksumType::Null];
 const BLOOMS: [Option<BloomType>; 4] =
     [None, Some(BloomType::Row), Some(BloomType::RowCol), Some(BloomType::RowPrefixFixedLength(5))];
-const HASHES: [HashKind; 3] = [HashKind::Murmur, HashKind::Jenkins, HashKind::Murmur3];
+const HASHES: [BloomHashType; 3] = [BloomHashType::Murmur, BloomHashType::Jenkins, BloomHashType::Murmur3];
 /// Tags, compressed tags, sequence ids.
 const CARRIED: [(bool, bool, bool); 5] = [
     (false, false, true),
@@ -294,7 +294,7 @@ impl Folder {
 }
 
 fn put_cell(out: &mut impl Write, cell: &CellRef<'_>, mvcc: bool) -> std::io::Result<()> {
-    let text = |bytes| Binary(bytes).to_string().replace('\\', "\\\\").replace('"', "\\\"");
+    let text = |bytes| StringBinary(bytes).to_string().replace('\\', "\\\\").replace('"', "\\\"");
     let (row, family, qualifier) = (text(cell.row()), text(cell.family()), text(cell.qualifier()));
     let (time, cell_type, value) = (cell.timestamp(), cell.cell_type().name(), text(cell.value()));
     write!(out, "{{\"row\":\"{row}\",\"family\":\"{family}\",\"qualifier\":\"{qualifier}\",")?;

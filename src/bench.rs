@@ -5,7 +5,7 @@ use crate::block::codec::{Compressor, CompressorOptions, Decompressor};
 use crate::block::data::{self, DataBlock, DataFormat, Encoder, Trust};
 use crate::block::index::{IndexBlock, IndexContext};
 use crate::block::slot::Slots;
-use crate::block::{BlockHeader, BlockType, ChecksumType, Codec, DataBlockEncoding, HashKind};
+use crate::block::{BlockHeader, BlockType, BloomHashType, ChecksumType, Codec, DataBlockEncoding};
 use crate::cache::{BlockCache, BlockKey, CachedBlock};
 use crate::cell::{Cell, CellFormat, CellKey, CellOrder, CellRef, SeekKey};
 use crate::error::{Error, Result};
@@ -158,14 +158,14 @@ impl Index {
 #[derive(Clone, Debug)]
 pub struct BloomChunk {
     bits: Vec<u8>,
-    hash: HashKind,
+    hash: BloomHashType,
     hash_count: u32,
 }
 
 impl BloomChunk {
     /// A chunk with these keys, for an error rate of 1 %.
     #[must_use]
-    pub fn new<'k>(bytes: usize, hash: HashKind, keys: impl IntoIterator<Item = &'k [u8]>) -> Self {
+    pub fn new<'k>(bytes: usize, hash: BloomHashType, keys: impl IntoIterator<Item = &'k [u8]>) -> Self {
         let size = ChunkSize::new(bytes, 0.01, 7);
         let mut chunk = Self { bits: vec![0; size.bytes], hash, hash_count: size.hash_count };
         let mut count = 0;
@@ -211,7 +211,11 @@ pub fn decompress(codec: Codec, payload: &[u8], plain_len: usize, out: &mut Vec<
 /// # Errors
 ///
 /// If the payload is too long.
-pub fn seal(payload: &[u8], checksum: ChecksumType, bytes_per_checksum: NonZeroU32) -> Result<Vec<u8>> {
+pub fn finish_block(
+    payload: &[u8],
+    checksum: ChecksumType,
+    bytes_per_checksum: NonZeroU32,
+) -> Result<Vec<u8>> {
     let sizes = (payload.len(), payload.len());
     let header = BlockHeader::for_payload(BlockType::Data, sizes, -1, Some((checksum, bytes_per_checksum)));
     let mut out = Vec::new();
@@ -221,7 +225,7 @@ pub fn seal(payload: &[u8], checksum: ChecksumType, bytes_per_checksum: NonZeroU
     Ok(out)
 }
 
-/// Verifies the checksums of a block built by [`seal`].
+/// Verifies the checksums of a block built by [`finish_block`].
 ///
 /// # Errors
 ///

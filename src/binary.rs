@@ -5,9 +5,9 @@ use std::fmt;
 /// Displays bytes as HBase does: printable ASCII characters except the backslash are unchanged, other bytes
 /// are `\xHH`.
 #[derive(Clone, Copy, Debug)]
-pub struct Binary<'a>(pub &'a [u8]);
+pub struct StringBinary<'a>(pub &'a [u8]);
 
-impl fmt::Display for Binary<'_> {
+impl fmt::Display for StringBinary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for run in self.0.chunk_by(|&a, &b| is_plain(a) == is_plain(b)) {
             match std::str::from_utf8(run) {
@@ -23,10 +23,10 @@ fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && byte != b'\\'
 }
 
-/// Parses the output of [`Binary`]. A backslash that does not start `\xHH` is literal, as in HBase's
+/// Parses the output of [`StringBinary`]. A backslash that does not start `\xHH` is literal, as in HBase's
 /// `toBytesBinary`.
 #[must_use]
-pub fn parse_binary(text: &str) -> Vec<u8> {
+pub fn from_string_binary(text: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&byte, tail)) = rest.split_first() {
@@ -55,14 +55,14 @@ mod tests {
 
     #[test]
     fn shows_what_hbase_shows() {
-        assert_eq!(Binary(b"a~ \\\x00\xff").to_string(), "a~ \\x5C\\x00\\xFF");
-        assert_eq!(parse_binary("a\\x5c\\xzz\\x4"), b"a\\\\xzz\\x4");
+        assert_eq!(StringBinary(b"a~ \\\x00\xff").to_string(), "a~ \\x5C\\x00\\xFF");
+        assert_eq!(from_string_binary("a\\x5c\\xzz\\x4"), b"a\\\\xzz\\x4");
     }
 
     proptest! {
         #[test]
         fn any_bytes_survive(bytes: Vec<u8>) {
-            prop_assert_eq!(parse_binary(&Binary(&bytes).to_string()), bytes);
+            prop_assert_eq!(from_string_binary(&StringBinary(&bytes).to_string()), bytes);
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Parsers have neither path nor offset, so they return a [`Corruption`]. A layer that has them converts it
 //! into an [`Error`] with [`Corruption::at`].
 
-use crate::binary::Binary;
+use crate::binary::StringBinary;
 use std::borrow::Cow;
 use std::fmt;
 use std::io;
@@ -18,9 +18,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// One word wide and cheap to clone, so that a cache can return the same failure to all callers that waited
 /// for the same block.
 #[derive(Clone)]
-pub struct Error(Arc<Inner>);
+pub struct Error(Arc<Details>);
 
-struct Inner {
+struct Details {
     kind: ErrorKind,
     cause: Cause,
     path: Option<PathBuf>,
@@ -65,7 +65,7 @@ pub enum ErrorKind {
     /// A filter that decides on whole rows cannot be used if rows are returned in parts.
     IncompatibleFilter,
     /// A value to be incremented does not have the eight bytes of a counter.
-    NotALong,
+    NotACounter,
     /// The table does not exist.
     TableNotFound,
     /// The table is disabled, or being disabled.
@@ -97,7 +97,7 @@ impl ErrorKind {
             Self::WrongRegion => "WrongRegion",
             Self::NoSuchFamily => "NoSuchFamily",
             Self::IncompatibleFilter => "IncompatibleFilter",
-            Self::NotALong => "NotALong",
+            Self::NotACounter => "NotALong",
             Self::TableNotFound => "TableNotFound",
             Self::TableNotEnabled => "TableNotEnabled",
             Self::RegionNotFound => "RegionNotFound",
@@ -112,7 +112,7 @@ impl Error {
     /// An error of the operating system during an operation (`doing`: "open", "read") on `path`.
     #[cold]
     pub fn io(doing: &'static str, path: &Path, error: io::Error) -> Self {
-        Self(Arc::new(Inner {
+        Self(Arc::new(Details {
             kind: ErrorKind::Io,
             cause: Cause::System { doing, error },
             path: Some(path.to_owned()),
@@ -124,7 +124,7 @@ impl Error {
     /// A region that another process has open for writing.
     #[cold]
     pub(crate) fn locked(region: &Path) -> Self {
-        Self(Arc::new(Inner {
+        Self(Arc::new(Details {
             kind: ErrorKind::Locked,
             cause: Cause::Caller("region is open for writing elsewhere".into()),
             path: Some(region.to_owned()),
@@ -136,13 +136,13 @@ impl Error {
     /// A region without a table descriptor, so that the settings of its families are unknown.
     #[cold]
     pub(crate) fn unknown_settings<'n>(region: &Path, families: impl Iterator<Item = &'n [u8]>) -> Self {
-        let names: Vec<String> = families.map(|name| Binary(name).to_string()).collect();
+        let names: Vec<String> = families.map(|name| StringBinary(name).to_string()).collect();
         let message = format!(
             "there is no table descriptor, and the settings of {} are not known: reads show all versions of all cells; \
              writes need the families to be given",
             names.join(", ")
         );
-        Self(Arc::new(Inner {
+        Self(Arc::new(Details {
             kind: ErrorKind::InvalidArgument,
             cause: Cause::Caller(message.into()),
             path: Some(region.to_owned()),
@@ -189,14 +189,14 @@ impl Error {
     /// A row outside of the region, whose rows are from `start` to before `end`.
     #[cold]
     pub(crate) fn wrong_region(row: &[u8], start: &[u8], end: &[u8]) -> Self {
-        let (row, start, end) = (Binary(row), Binary(start), Binary(end));
+        let (row, start, end) = (StringBinary(row), StringBinary(start), StringBinary(end));
         Self::caller(ErrorKind::WrongRegion, format!("row {row} is not in the region [{start}, {end})"))
     }
 
     /// A family that the region does not have.
     #[cold]
     pub(crate) fn no_such_family(family: &[u8]) -> Self {
-        Self::caller(ErrorKind::NoSuchFamily, format!("there is no family {}", Binary(family)))
+        Self::caller(ErrorKind::NoSuchFamily, format!("there is no family {}", StringBinary(family)))
     }
 
     /// A filter that cannot be combined with another setting.
@@ -208,7 +208,7 @@ impl Error {
     /// A value whose length is not that of a counter.
     #[cold]
     pub(crate) fn not_a_long(len: usize) -> Self {
-        Self::caller(ErrorKind::NotALong, format!("a counter has 8 bytes, this value has {len}"))
+        Self::caller(ErrorKind::NotACounter, format!("a counter has 8 bytes, this value has {len}"))
     }
 
     /// The reason why a row of a table cannot be located; `kind` is one of the kinds for tables and regions.
@@ -221,7 +221,7 @@ impl Error {
     #[cold]
     pub(crate) fn timed_out(doing: &'static str) -> Self {
         let cause = Cause::System { doing, error: io::ErrorKind::TimedOut.into() };
-        Self(Arc::new(Inner { kind: ErrorKind::Io, cause, path: None, offset: None, block: None }))
+        Self(Arc::new(Details { kind: ErrorKind::Io, cause, path: None, offset: None, block: None }))
     }
 
     /// The same error, with the number of attempts.
@@ -242,7 +242,7 @@ impl Error {
     }
 
     fn caller(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
-        Self(Arc::new(Inner {
+        Self(Arc::new(Details {
             kind,
             cause: Cause::Caller(message.into()),
             path: None,
@@ -253,7 +253,7 @@ impl Error {
 
     #[cold]
     fn corrupt(corruption: Corruption, path: &Path, offset: u64, block: Option<&'static str>) -> Self {
-        Self(Arc::new(Inner {
+        Self(Arc::new(Details {
             kind: corruption.kind(),
             cause: Cause::Bytes(corruption),
             path: Some(path.to_owned()),
@@ -363,7 +363,7 @@ impl std::error::Error for Error {
 #[non_exhaustive]
 pub enum Corruption {
     /// A magic of eight bytes is not the expected one.
-    #[error("{what}: expected {expected}, found {}", crate::binary::Binary(found))]
+    #[error("{what}: expected {expected}, found {}", crate::binary::StringBinary(found))]
     BadMagic {
         /// What the magic should identify.
         what: &'static str,
@@ -403,7 +403,7 @@ pub enum Corruption {
         value: i64,
     },
     /// An unknown name.
-    #[error("{what} {} does not exist", crate::binary::Binary(name))]
+    #[error("{what} {} does not exist", crate::binary::StringBinary(name))]
     UnknownName {
         /// What the name should identify.
         what: &'static str,

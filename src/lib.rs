@@ -99,21 +99,21 @@ mod store;
 mod sync;
 pub mod table;
 
-pub use block::{BlockHandle, BlockHeader, BlockType, ChecksumType, HashKind};
+pub use block::{BlockHandle, BlockHeader, BlockType, BloomHashType, ChecksumType};
 pub use cache::{BlockCache, CacheStats};
 pub use cell::{Cell, CellKey, CellOrder, CellRef, CellType, Row, RowBuf, RowRef, SeekKey};
 pub use clock::{Clock, Deadline, ManualClock, SystemClock, SystemTimer, Timer};
 pub use error::{Corruption, Error, ErrorKind, Result};
-pub use filter::{Comparator, Filter, FilterState};
+pub use filter::{Comparator, Filter, FilterEvaluator};
 pub use hfile::{
     BloomFilter, Encryption, FileInfo, HFile, HFileOptions, HFileScanner, HFileWriter, HFileWriterOptions,
-    LostBlock, SalvageReport, Seek, StoreFileOrigin, StoreFileWriter, Trailer, VerifyReport,
+    LostBlock, SalvageReport, SeekResult, StoreFileOrigin, StoreFileWriter, Trailer, VerifyReport,
 };
 pub use io::{
     DirEntry, FileHandles, FileIdentity, FileLock, FileReader, LocalFile, LocalStorage, MemoryFile, Storage,
 };
 pub use limits::Limits;
-pub use locator::{Locator, RegionLocations, Registry, ServerName};
+pub use locator::{ConnectionRegistry, Locator, RegionLocations, ServerName};
 pub use metrics::RegionMetrics;
 pub use op::{
     Append, CheckAndMutate, Compare, Cursor, Delete, Get, Increment, Isolation, Mutation, Put, Scan,

@@ -7,7 +7,7 @@ mod support {
 #[path = "../benches/support/mod.rs"]
 mod table;
 
-use hregion::locator::{MetaCache, Source};
+use hregion::locator::{LocationOrigin, MetaCache};
 use hregion::{
     BlockCache, BloomType, Cell, Codec, Compaction, DataBlockEncoding, Delete, Family, Filter, Get, HFile,
     HFileOptions, HFileScanner, HFileWriter, Put, Region, RegionInfo, RegionLocations, RowBuf, Scan, SeekKey,
@@ -217,7 +217,7 @@ fn a_look_up_of_a_known_region_allocates_nothing() {
             let region = RegionInfo::new(table.clone(), key(i), key(i + 1), 1).expect("a region");
             RegionLocations::new(region, [])
         }),
-        Source::Asked,
+        LocationOrigin::Asked,
     );
     let rows: Vec<String> = (1..5_000).map(|i| format!("row{i:05}x")).collect();
     let look_up = || rows.iter().filter(|row| cache.get(&table, row.as_bytes()).is_some()).count();

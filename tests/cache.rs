@@ -3,7 +3,7 @@
 mod support;
 
 use hregion::filter::Filter;
-use hregion::{BlockCache, Cell, Compaction, Family, Get, HFile, Put, Region, Scan, Seek};
+use hregion::{BlockCache, Cell, Compaction, Family, Get, HFile, Put, Region, Scan, SeekResult};
 use support::open::{all_cells, options};
 use support::{golden, rng::Rng};
 
@@ -50,7 +50,7 @@ fn read_at_random(open: &[(HFile, Vec<Cell>)], seed: u64) {
         let i = rng.below(open.len());
         let (scanner, cells) = (&mut scanners[i], &open[i].1);
         let at = rng.below(cells.len());
-        assert_eq!(scanner.seek(cells[at].as_ref().key()).expect("a sound file"), Seek::Exact);
+        assert_eq!(scanner.seek(cells[at].as_ref().key()).expect("a sound file"), SeekResult::Exact);
         // of equal keys, the seek finds the first
         let first = cells.iter().position(|cell| cell.as_ref().key() == cells[at].as_ref().key());
         for expected in cells.iter().skip(first.expect("it is one of them")).take(rng.below(20)) {

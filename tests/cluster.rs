@@ -11,7 +11,7 @@
 mod support;
 
 use hregion::locator::{TableState, ZooKeeperRegistry};
-use hregion::{Deadline, ErrorKind, Registry, Result, ServerName, TableName};
+use hregion::{ConnectionRegistry, Deadline, ErrorKind, Result, ServerName, TableName};
 use serde_json::{Value, json};
 use std::error::Error as _;
 use std::io;

@@ -329,7 +329,7 @@ fn a_table_is_there_as_a_whole_or_not_at_all() {
             match open(&left) {
                 Ok(table) => {
                     assert_eq!(table.regions().len(), 3, "{crash:?} at {n}");
-                    assert!(table.faults().is_empty());
+                    assert!(table.inconsistencies().is_empty());
                     for row in ["a", "d", "x"] {
                         table.put(Put::new(row).cell("g", "q", "v")).unwrap();
                     }

@@ -14,7 +14,7 @@ use hregion::io::faulty::Crash;
 use std::io;
 use std::path::PathBuf;
 use support::fault_world::{KINDS, Op, TRACKERS, World, run, script};
-use support::games::play_all;
+use support::random_ops::play_all;
 use support::rng::Rng;
 
 /// Plays a script without crashes, with each of its calls failing in turn.

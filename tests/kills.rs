@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
-use support::games::{fresh_seed, number, say};
+use support::random_ops::{fresh_seed, number, say};
 use support::rng::Rng;
 
 const FAMILIES: [&str; 2] = ["f", "g"];

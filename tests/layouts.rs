@@ -5,7 +5,7 @@
 mod support;
 
 use hregion::filter::{
-    BitOperator, CellFilter, Comparator, Compare, CustomFilter, Filter, FilterState, SingleColumnValue,
+    BitOperator, CellFilter, Comparator, Compare, CustomFilter, Filter, FilterEvaluator, SingleColumnValue,
     Verdict,
 };
 use hregion::{
@@ -145,19 +145,19 @@ fn filter() -> impl Strategy<Value = Filter> {
 struct Bounded(Filter);
 
 #[derive(Debug)]
-struct BoundedState(FilterState, usize);
+struct BoundedState(FilterEvaluator, usize);
 
 /// The maximum number of calls that a read of a region with so few cells needs.
 const MAX_QUESTIONS: usize = 4000;
 
 impl CustomFilter for Bounded {
     fn start(&self) -> Box<dyn CellFilter> {
-        Box::new(BoundedState(FilterState::new(&self.0), 0))
+        Box::new(BoundedState(FilterEvaluator::new(&self.0), 0))
     }
 }
 
 impl BoundedState {
-    fn asked(&mut self) -> &mut FilterState {
+    fn asked(&mut self) -> &mut FilterEvaluator {
         self.1 += 1;
         assert!(self.1 <= MAX_QUESTIONS, "the read goes round: {:?}", self.0);
         &mut self.0
@@ -300,7 +300,7 @@ impl Question {
         let mut scan = Scan::new()
             .max_versions(self.max_versions)
             .reversed(self.reversed)
-            .load_on_demand(self.on_demand)
+            .load_families_on_demand(self.on_demand)
             .rows::<&[u8]>(self.rows)
             .filter(Filter::custom(Bounded(self.filter.clone())));
         for (family, qualifier) in &self.columns {

@@ -84,7 +84,7 @@ fn limits_cut_where_they_may() {
         (sized(29).filter(Filter::column_prefix("q")), "a:q b:q+ | b:q c:q | "),
         (scan().batch(1).filter(Filter::prefix("b")), "b:q+ b:q"),
         (scan().limit(1).filter(Filter::prefix("b")), "b:qq"),
-        (scan().store_offset(1).store_limit(1).batch(1), "a:r"),
+        (scan().row_offset_per_family(1).max_results_per_family(1).batch(1), "a:r"),
     ] {
         assert_eq!(calls(&view, &scan), expected, "{scan:?}");
     }
@@ -150,17 +150,18 @@ fn families_on_demand_change_no_answer() {
     };
     for (filter, expected) in [(has("g"), "b:qq"), (has("f"), "a:qrs b:qq c:q")] {
         for on_demand in [false, true] {
-            let scan = Scan::new().filter(filter.clone()).load_on_demand(on_demand);
+            let scan = Scan::new().filter(filter.clone()).load_families_on_demand(on_demand);
             assert_eq!(calls(&view, &scan), expected, "{filter:?} {on_demand}");
-            let read =
-                |row| region.get(&Get::new(row).filter(filter.clone()).load_on_demand(on_demand)).unwrap();
+            let read = |row| {
+                region.get(&Get::new(row).filter(filter.clone()).load_families_on_demand(on_demand)).unwrap()
+            };
             assert_eq!(read("b").len(), 2);
             assert_eq!(read("a").is_empty(), expected == "b:qq");
         }
     }
     let cells = |on_demand| {
         let before = region.metrics();
-        calls(&view, &Scan::new().filter(has("g")).load_on_demand(on_demand));
+        calls(&view, &Scan::new().filter(has("g")).load_families_on_demand(on_demand));
         region.metrics().since(&before).cells
     };
     assert!(cells(true) < cells(false));

@@ -4,11 +4,11 @@
 
 mod support;
 
-use hregion::cell::{Binary, parse_binary};
+use hregion::cell::{StringBinary, from_string_binary};
 use hregion::io::faulty::FaultyStorage;
 use hregion::locator::{
-    Catalog, CatalogEntry, CatalogRange, CatalogRow, FixedRegistry, MetaRegion, RetryPolicy, RootDir,
-    TableState, tiling_faults,
+    Catalog, CatalogEntry, CatalogRange, CatalogRow, MetaRegion, RetryPolicy, RootDir, StaticRegistry,
+    TableState, check_region_chain,
 };
 use hregion::{
     CellOrder, CellRef, CellType, Deadline, ErrorKind, Family, Get, Locator, Region, RegionInfo,
@@ -49,7 +49,7 @@ fn recorded(path: &Path) -> Recorded {
         let column = (text(&cell["family"]).to_owned(), text(&cell["qualifier"]).to_owned());
         let hex = text(&cell["value"]);
         let value = (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap());
-        let row = rows.entry(parse_binary(text(&cell["row"]))).or_default();
+        let row = rows.entry(from_string_binary(text(&cell["row"]))).or_default();
         // the newest cell comes first
         row.entry(column).or_insert_with(|| (value.collect(), cell["decoded"].clone()));
     }
@@ -62,8 +62,8 @@ fn region_json(region: &RegionInfo) -> Value {
         "name": name.to_string(),
         "encoded": region.encoded_name(),
         "table": region.table().to_string(),
-        "start": Binary(region.start_key()).to_string(),
-        "end": Binary(region.end_key()).to_string(),
+        "start": StringBinary(region.start_key()).to_string(),
+        "end": StringBinary(region.end_key()).to_string(),
         "id": region.region_id(),
         "replica": region.replica_id(),
         "split": region.is_split(),
@@ -84,7 +84,7 @@ fn parse_row(key: &[u8], row: &BTreeMap<(String, String), (Vec<u8>, Value)>) -> 
         let key = SeekKey::of(key, family.as_bytes(), qualifier.as_bytes(), 1, CellType::Put);
         buffer.push(CellRef::new(&key, value));
     }
-    CatalogRow::parse(buffer.as_row()).unwrap_or_else(|error| panic!("{}: {error}", Binary(key)))
+    CatalogRow::parse(buffer.as_row()).unwrap_or_else(|error| panic!("{}: {error}", StringBinary(key)))
 }
 
 /// A recorded catalog that can be searched.
@@ -140,7 +140,7 @@ fn decode(path: &Path) -> (Memory, usize) {
         let parsed = parse_row(&key, &row);
         let name = RegionName::parse(&key).unwrap();
         assert_eq!(&region_json(parsed.region()), region);
-        assert!(name.is_of(parsed.region()) && name.is_hash_right(), "{name}");
+        assert!(name.is_of(parsed.region()) && name.has_valid_hash(), "{name}");
         assert_eq!((name.encoded_name(), name.to_bytes()), (parsed.region().encoded_name(), key.clone()));
         assert_eq!(RegionName::parse_printable(&name.to_string()), Ok(name));
         let decoded = |qualifier: &str| column("info", qualifier).map(|(_, decoded)| decoded.clone());
@@ -169,8 +169,8 @@ fn locate_everywhere(memory: Memory) -> usize {
         .keys()
         .map(|name| TableName::parse(std::str::from_utf8(name).unwrap()).unwrap())
         .collect();
-    let registry = FixedRegistry::new().meta(hregion::ServerName::parse("h,1,1").unwrap());
-    let locator = Locator::new(Arc::new(registry), Arc::new(memory)).retries(RetryPolicy::once());
+    let registry = StaticRegistry::new().meta(hregion::ServerName::parse("h,1,1").unwrap());
+    let locator = Locator::new(Arc::new(registry), Arc::new(memory)).retries(RetryPolicy::no_retries());
     let mut count = 0;
     for table in tables {
         let serving: Vec<&CatalogRow> =
@@ -193,7 +193,7 @@ fn locate_everywhere(memory: Memory) -> usize {
         }
         let regions = locator.regions(&table).unwrap();
         assert_eq!(regions.len(), serving.len());
-        assert_eq!(tiling_faults(regions.iter().map(CatalogRow::region)), []);
+        assert_eq!(check_region_chain(regions.iter().map(CatalogRow::region)), []);
     }
     count
 }
@@ -223,8 +223,8 @@ fn catalogs_say_at_every_moment_what_hbase_says_they_do() {
 fn daughters_are_there_before_anybody_has_them() {
     let Some(cluster) = cluster() else { return };
     let (memory, _) = decode(&cluster.join("meta/03-mid-split.jsonl"));
-    let registry = FixedRegistry::new().meta(hregion::ServerName::parse("h,1,1").unwrap());
-    let locator = Locator::new(Arc::new(registry), Arc::new(memory)).retries(RetryPolicy::once());
+    let registry = StaticRegistry::new().meta(hregion::ServerName::parse("h,1,1").unwrap());
+    let locator = Locator::new(Arc::new(registry), Arc::new(memory)).retries(RetryPolicy::no_retries());
     let error = locator.locate(&TableName::parse("halves").unwrap(), "row-0001").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NoServerForRegion);
     assert!(error.message().contains("b080bd824b133f7fd142d58caf423392"), "{error}");
@@ -235,7 +235,7 @@ fn recorded_look_ups(cluster: &Path, table: &str) -> Vec<(Vec<u8>, Value)> {
     let lines = json_lines(&cluster.join("locator/script.jsonl"));
     let of_table =
         lines.iter().filter(|line| line["command"]["op"] == "locate" && line["command"]["table"] == table);
-    of_table.map(|line| (parse_binary(text(&line["command"]["row"])), line["ok"].clone())).collect()
+    of_table.map(|line| (from_string_binary(text(&line["command"]["row"])), line["ok"].clone())).collect()
 }
 
 #[test]
@@ -255,10 +255,10 @@ fn the_catalog_on_the_disk_answers_as_the_catalog_did() {
     let look_ups = recorded_look_ups(&cluster, "ns1:binary");
     assert_eq!(look_ups.len(), 60);
     for (row, expected) in look_ups {
-        assert_eq!(location_json(&locator.locate(&table, &row).unwrap()), expected, "{}", Binary(&row));
+        assert_eq!(location_json(&locator.locate(&table, &row).unwrap()), expected, "{}", StringBinary(&row));
         assert_eq!(location_json(&locator.relocate(&table, &row).unwrap()), expected);
     }
-    assert_eq!(locator.broken_rows(), 0);
+    assert_eq!(locator.invalid_rows(), 0);
     assert_eq!(locator.table_state(&table).unwrap(), Some(TableState::Enabled));
     let dropped = TableName::parse("located").unwrap();
     assert_eq!(locator.locate(&dropped, "a").unwrap_err().kind(), ErrorKind::TableNotFound);
@@ -286,7 +286,12 @@ fn tables_give_what_a_client_got() {
             let of_table: Vec<&Value> = regions.iter().filter(|region| region["table"] == name).collect();
             let encoded: Vec<Value> = table.regions().map(|region| region.encoded_name().into()).collect();
             let expected: Vec<Value> = of_table.iter().map(|region| region["encoded"].clone()).collect();
-            assert_eq!((encoded, table.faults()), (expected, &[][..]), "{name} of {}", stage.display());
+            assert_eq!(
+                (encoded, table.inconsistencies()),
+                (expected, &[][..]),
+                "{name} of {}",
+                stage.display()
+            );
             let all = Scan::new().max_versions(u32::MAX);
             for (scan, kind) in [(all.clone(), "plain"), (all.raw(true), "raw")] {
                 let expected: Vec<Value> = of_table
@@ -348,7 +353,7 @@ fn a_failing_storage_is_no_answer() {
     let ask = || {
         let root = Arc::new(RootDir::with_storage(Arc::new(storage.clone()), "root"));
         let catalog = root.catalog()?;
-        let locator = Locator::new(root, catalog).retries(RetryPolicy::once()).needs_server(false);
+        let locator = Locator::new(root, catalog).retries(RetryPolicy::no_retries()).needs_server(false);
         let found = locator.locate(&table, "n")?;
         locator.check_enabled(&table, Deadline::NEVER)?;
         assert_eq!(locator.regions(&table)?.len(), 2);

@@ -19,10 +19,10 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
-use support::games::play_all;
 use support::no_sync::NoSync;
+use support::random_ops::play_all;
 use support::rng::Rng;
-use support::ways::{Way, leaping};
+use support::scan_modes::{Way, leaping};
 use tempfile::TempDir;
 
 /// The length of a history, and the number of configurations that play it.
@@ -153,11 +153,11 @@ struct History {
     families: Vec<Family>,
     /// Whether the answers are independent of when there was a flush or a compaction.
     blind: bool,
-    steps: Vec<Step>,
+    steps: Vec<Action>,
 }
 
 #[derive(Clone, Debug)]
-enum Step {
+enum Action {
     Clock(i64),
     Put(Put),
     Delete(Delete),
@@ -192,7 +192,7 @@ struct Maker<'r> {
     rows: Vec<&'static [u8]>,
     qualifiers: Vec<&'static [u8]>,
     now: i64,
-    steps: Vec<Step>,
+    steps: Vec<Action>,
 }
 
 impl History {
@@ -262,17 +262,17 @@ impl Maker<'_> {
     fn step(&mut self) {
         match self.rng.below(100) {
             0..4 => self.clock(),
-            4..6 => self.steps.push(Step::Hold),
+            4..6 => self.steps.push(Action::Hold),
             6..9 => {
                 let scan = self.scan();
-                self.steps.push(Step::ScanHeld(scan));
+                self.steps.push(Action::ScanHeld(scan));
             }
-            9..11 => self.steps.push(Step::Release),
+            9..11 => self.steps.push(Action::Release),
             11..30 => self.get(),
             30..50 => {
                 let scan = self.scan();
                 let way = self.way(&scan);
-                self.steps.push(Step::Scan(scan, way));
+                self.steps.push(Action::Scan(scan, way));
             }
             50..90 => self.write(),
             _ => self.files(),
@@ -284,25 +284,25 @@ impl Maker<'_> {
         self.now += if !self.blind && self.one_in(4) { -ahead } else { ahead };
         // writes are backdated by up to 2 seconds
         self.now = self.now.max(2000);
-        self.steps.push(Step::Clock(self.now));
+        self.steps.push(Action::Clock(self.now));
     }
 
     fn write(&mut self) {
         if self.blind {
             // no two writes may have the same time
             self.now += 1 + i64::try_from(self.rng.below(5)).unwrap();
-            self.steps.push(Step::Clock(self.now));
+            self.steps.push(Action::Clock(self.now));
         }
         let row = self.row();
         let (family, qualifier) = (self.family(), self.qualifier());
         let step = match self.rng.below(20) {
-            0..11 => Step::Put(self.put(row)),
-            11..16 => Step::Delete(self.delete(row)),
-            16 => Step::Increment(Increment::new(row).column(family, qualifier, 3)),
-            17 | 18 => Step::Append(Append::new(row).column(family, qualifier, "+")),
+            0..11 => Action::Put(self.put(row)),
+            11..16 => Action::Delete(self.delete(row)),
+            16 => Action::Increment(Increment::new(row).column(family, qualifier, 3)),
+            17 | 18 => Action::Append(Append::new(row).column(family, qualifier, "+")),
             _ => {
                 let check = CheckAndMutate::if_not_exists(row, family, qualifier);
-                Step::Check(check.then(self.put(row)).then(self.delete(row)))
+                Action::Check(check.then(self.put(row)).then(self.delete(row)))
             }
         };
         self.steps.push(step);
@@ -341,14 +341,14 @@ impl Maker<'_> {
     fn files(&mut self) {
         let family = self.family();
         match self.rng.below(20) {
-            0..6 => self.steps.push(Step::Flush(Vec::new())),
-            6..8 => self.steps.push(Step::Flush(vec![family])),
+            0..6 => self.steps.push(Action::Flush(Vec::new())),
+            6..8 => self.steps.push(Action::Flush(vec![family])),
             8..14 => {
                 let (from, count) = (self.rng.below(3), 1 + self.rng.below(4));
-                self.steps.push(Step::Compact(family, from, count));
+                self.steps.push(Action::Compact(family, from, count));
             }
-            14..16 => self.steps.push(Step::CompactAll),
-            16 => self.steps.push(Step::Reopen),
+            14..16 => self.steps.push(Action::CompactAll),
+            16 => self.steps.push(Action::Reopen),
             _ if self.blind => {}
             _ => self.bulk_load(),
         }
@@ -356,7 +356,7 @@ impl Maker<'_> {
 
     fn bulk_load(&mut self) {
         // of two files with one sequence id the longer is the older, and lengths depend on the configuration
-        self.steps.push(Step::Flush(Vec::new()));
+        self.steps.push(Action::Flush(Vec::new()));
         let mut files: BTreeMap<String, Vec<Loaded>> = BTreeMap::new();
         for _ in 0..1 + self.rng.below(8) {
             let kind =
@@ -373,7 +373,7 @@ impl Maker<'_> {
             cells.sort_by_key(key);
             cells.dedup_by_key(|cell| key(cell));
         }
-        self.steps.push(Step::BulkLoad(files));
+        self.steps.push(Action::BulkLoad(files));
     }
 
     fn range(&mut self) -> TimeRange {
@@ -395,7 +395,7 @@ impl Maker<'_> {
         if self.one_in(4) {
             get = get.filter(self.filter());
         }
-        self.steps.push(Step::Get(get));
+        self.steps.push(Action::Get(get));
     }
 
     fn filter(&mut self) -> Filter {
@@ -495,42 +495,43 @@ impl Player<'_> {
         self.region.as_ref().expect("the region is open")
     }
 
-    fn play(&mut self, step: &Step) -> String {
+    fn play(&mut self, step: &Action) -> String {
         if let Some((_, often)) = self.configuration.own
             && self.rng.below(often) == 0
         {
             self.maintain();
         }
         match step {
-            Step::Clock(now) => self.clock.set(*now),
-            Step::Put(put) => self.region().put(put.clone()).unwrap(),
-            Step::Delete(delete) => self.region().delete(delete.clone()).unwrap(),
-            Step::Increment(increment) => return result(self.region().increment(increment.clone())),
-            Step::Append(append) => return result(self.region().append(append.clone())),
-            Step::Check(check) => {
+            Action::Clock(now) => self.clock.set(*now),
+            Action::Put(put) => self.region().put(put.clone()).unwrap(),
+            Action::Delete(delete) => self.region().delete(delete.clone()).unwrap(),
+            Action::Increment(increment) => return result(self.region().increment(increment.clone())),
+            Action::Append(append) => return result(self.region().append(append.clone())),
+            Action::Check(check) => {
                 return format!("{}", self.region().check_and_mutate(check.clone()).unwrap().success);
             }
-            Step::Get(get) => return self.ask(|| result(self.region().get(get))),
-            Step::Scan(scan, way) => {
+            Action::Get(get) => return self.ask(|| result(self.region().get(get))),
+            Action::Scan(scan, way) => {
                 let view = self.region().view();
                 return self.ask(|| rows(&way.read(&view, scan)));
             }
-            Step::Hold if self.views.len() < 3 => self.views.push(self.region().view()),
-            Step::ScanHeld(scan) => {
+            Action::Hold if self.views.len() < 3 => self.views.push(self.region().view()),
+            Action::ScanHeld(scan) => {
                 let Some(view) = self.views.first() else { return String::new() };
                 return self.ask(|| rows(&Way::Rows.read(view, scan)));
             }
-            Step::Hold => {}
-            Step::Release => drop(self.views.pop()),
-            Step::Flush(_) | Step::Compact(..) | Step::CompactAll if self.configuration.own.is_some() => {}
-            Step::Flush(families) if families.is_empty() => self.region().flush().unwrap(),
-            Step::Flush(families) => self.region().flush_families(families).unwrap(),
-            Step::Compact(family, from, count) => {
+            Action::Hold => {}
+            Action::Release => drop(self.views.pop()),
+            Action::Flush(_) | Action::Compact(..) | Action::CompactAll
+                if self.configuration.own.is_some() => {}
+            Action::Flush(families) if families.is_empty() => self.region().flush().unwrap(),
+            Action::Flush(families) => self.region().flush_families(families).unwrap(),
+            Action::Compact(family, from, count) => {
                 self.region().compact_files(family, *from, *count).unwrap();
             }
-            Step::CompactAll => self.region().compact(Compaction::Major).unwrap(),
-            Step::BulkLoad(files) => self.bulk_load(files),
-            Step::Reopen => self.reopen(),
+            Action::CompactAll => self.region().compact(Compaction::Major).unwrap(),
+            Action::BulkLoad(files) => self.bulk_load(files),
+            Action::Reopen => self.reopen(),
         }
         String::new()
     }

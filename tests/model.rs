@@ -14,11 +14,11 @@ use hregion::{
 use hregion::{CellRef, CellType, SeekKey};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use support::games::play_all;
 use support::model::{Cell, DeleteCell, Found, Model, Mutation, PutCell, Query, Settings, Times, View};
 use support::no_sync::NoSync;
+use support::random_ops::play_all;
 use support::rng::Rng;
-use support::ways::{Way, leaping};
+use support::scan_modes::{Way, leaping};
 use tempfile::TempDir;
 
 /// Operations on one region.
@@ -615,9 +615,9 @@ fn as_get(query: &Query) -> Get {
         get = get.family_time_range(family.clone(), range(*times));
     }
     if let Some(limit) = query.store_limit {
-        get = get.store_limit(small(limit));
+        get = get.max_results_per_family(small(limit));
     }
-    get.store_offset(small(query.store_offset))
+    get.row_offset_per_family(small(query.store_offset))
 }
 
 fn as_scan(query: &Query) -> Scan {
@@ -638,12 +638,12 @@ fn as_scan(query: &Query) -> Scan {
         scan = scan.family_time_range(family.clone(), range(*times));
     }
     if let Some(limit) = query.store_limit {
-        scan = scan.store_limit(small(limit));
+        scan = scan.max_results_per_family(small(limit));
     }
     if let Some(limit) = query.limit {
         scan = scan.limit(small(limit).into());
     }
-    scan.store_offset(small(query.store_offset))
+    scan.row_offset_per_family(small(query.store_offset))
 }
 
 fn range(times: Times) -> TimeRange {
@@ -674,5 +674,5 @@ fn cells(row: RowRef<'_>) -> Vec<Found> {
 }
 
 fn text(bytes: &[u8]) -> String {
-    hregion::cell::Binary(bytes).to_string()
+    hregion::cell::StringBinary(bytes).to_string()
 }

@@ -130,9 +130,9 @@ fn what_cannot_be_changed_stays_as_it_is() {
     let increment = |row: &'static str| Increment::new(row);
     assert_eq!(
         kind(region.increment(increment("r").column("f", "new", 1).column("f", "text", 1))),
-        ErrorKind::NotALong
+        ErrorKind::NotACounter
     );
-    assert_eq!(kind(region.increment(increment("r").column("f", "empty", 1))), ErrorKind::NotALong);
+    assert_eq!(kind(region.increment(increment("r").column("f", "empty", 1))), ErrorKind::NotACounter);
     assert_eq!(
         kind(region.increment(increment("r").column("f", "a", 1).column("h", "a", 1))),
         ErrorKind::NoSuchFamily
@@ -151,7 +151,10 @@ fn what_cannot_be_changed_stays_as_it_is() {
         ErrorKind::InvalidArgument
     );
     assert_eq!(mutate(vec![put().into(), Delete::new("r").family("h").into()]), ErrorKind::NoSuchFamily);
-    assert_eq!(mutate(vec![put().into(), increment("r").column("f", "text", 1).into()]), ErrorKind::NotALong);
+    assert_eq!(
+        mutate(vec![put().into(), increment("r").column("f", "text", 1).into()]),
+        ErrorKind::NotACounter
+    );
 
     let check = |family: &'static str, row: &'static str| CheckAndMutate::if_not_exists(row, family, "q");
     // the family of the condition is checked before the row

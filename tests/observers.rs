@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests fail by panicking")]
 
 use hregion::io::faulty::FaultyStorage;
-use hregion::region::{CellPass, CheckResult, MiniBatch, ObserverContext, ScanOptions};
+use hregion::region::{CheckResult, CompactionFilter, MiniBatch, ObserverContext, ScanOptions};
 use hregion::{
     Append, CellRef, CellType, CheckAndMutate, Compaction, Comparator, Compare, Delete, Error, Family,
     Filter, Get, HFileWriter, Increment, ManualClock, Mutation, Put, Region, RegionObserver, Result, RowBuf,
@@ -151,7 +151,11 @@ impl RegionObserver for Recorder {
     fn pre_flush_scanner_open(&self, _: Context<'_, '_>, family: &[u8], _: &mut ScanOptions) -> Result<()> {
         self.note(&format!("preFlushScannerOpen {}", text(family)))
     }
-    fn pre_flush_store(&self, _: Context<'_, '_>, family: &[u8]) -> Result<Option<Box<dyn CellPass>>> {
+    fn pre_flush_store(
+        &self,
+        _: Context<'_, '_>,
+        family: &[u8],
+    ) -> Result<Option<Box<dyn CompactionFilter>>> {
         self.note(&format!("preFlush {}", text(family)))?;
         Ok(None)
     }
@@ -181,7 +185,12 @@ impl RegionObserver for Recorder {
     ) -> Result<()> {
         self.note(&format!("preCompactScannerOpen {all_files}"))
     }
-    fn pre_compact(&self, _: Context<'_, '_>, _: &[u8], _: bool) -> Result<Option<Box<dyn CellPass>>> {
+    fn pre_compact(
+        &self,
+        _: Context<'_, '_>,
+        _: &[u8],
+        _: bool,
+    ) -> Result<Option<Box<dyn CompactionFilter>>> {
         self.note("preCompact")?;
         Ok(None)
     }
@@ -464,8 +473,12 @@ struct Changer;
 #[derive(Debug)]
 struct Doubler;
 
-impl CellPass for Doubler {
-    fn pass(&mut self, cell: CellRef<'_>, out: &mut dyn FnMut(CellRef<'_>) -> Result<()>) -> Result<()> {
+impl CompactionFilter for Doubler {
+    fn filter_cell(
+        &mut self,
+        cell: CellRef<'_>,
+        out: &mut dyn FnMut(CellRef<'_>) -> Result<()>,
+    ) -> Result<()> {
         let value = [cell.value(), cell.value()].concat();
         if cell.row() == b"gone" { Ok(()) } else { out(cell.with_value(&value)) }
     }
@@ -512,7 +525,7 @@ impl RegionObserver for Changer {
         options.max_versions = 1;
         Ok(())
     }
-    fn pre_flush_store(&self, _: Context<'_, '_>, _: &[u8]) -> Result<Option<Box<dyn CellPass>>> {
+    fn pre_flush_store(&self, _: Context<'_, '_>, _: &[u8]) -> Result<Option<Box<dyn CompactionFilter>>> {
         Ok(Some(Box::new(Doubler)))
     }
     fn pre_compact_scanner_open(
@@ -525,7 +538,12 @@ impl RegionObserver for Changer {
         options.max_versions = 1;
         Ok(())
     }
-    fn pre_compact(&self, _: Context<'_, '_>, _: &[u8], _: bool) -> Result<Option<Box<dyn CellPass>>> {
+    fn pre_compact(
+        &self,
+        _: Context<'_, '_>,
+        _: &[u8],
+        _: bool,
+    ) -> Result<Option<Box<dyn CompactionFilter>>> {
         Ok(Some(Box::new(Doubler)))
     }
 }
@@ -625,7 +643,12 @@ impl RegionObserver for Failing {
     fn pre_flush(&self, _: Context<'_, '_>) -> Result<()> {
         self.at("pre_flush")
     }
-    fn pre_compact(&self, _: Context<'_, '_>, _: &[u8], _: bool) -> Result<Option<Box<dyn CellPass>>> {
+    fn pre_compact(
+        &self,
+        _: Context<'_, '_>,
+        _: &[u8],
+        _: bool,
+    ) -> Result<Option<Box<dyn CompactionFilter>>> {
         self.at("pre_compact")?;
         Ok(None)
     }

@@ -4,7 +4,7 @@ mod support;
 
 use hregion::io::faulty::FaultyFile;
 use hregion::{
-    CellRef, CellType, ErrorKind, HFile, HFileWriter, LocalFile, MemoryFile, Seek, SeekKey, Storage,
+    CellRef, CellType, ErrorKind, HFile, HFileWriter, LocalFile, MemoryFile, SeekKey, SeekResult, Storage,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -55,9 +55,9 @@ fn a_seek_reads_one_block_and_a_scan_each_block_once() {
     let opened = file.reads();
     let mut scanner = open.scanner();
     let key = SeekKey::of(b"row-00000250", b"f", b"q", 1, CellType::Put);
-    assert_eq!(scanner.seek(&key).expect("a sound file"), Seek::Exact);
+    assert_eq!(scanner.seek(&key).expect("a sound file"), SeekResult::Exact);
     assert_eq!(file.reads(), opened + 1);
-    assert_eq!(scanner.seek(&key).expect("a sound file"), Seek::Exact);
+    assert_eq!(scanner.seek(&key).expect("a sound file"), SeekResult::Exact);
     assert_eq!(file.reads(), opened + 1, "the scanner already has the block");
     let mut more = scanner.seek_to_first().expect("a sound file");
     while more {

@@ -8,7 +8,7 @@ mod fake_zookeeper;
 
 use fake_zookeeper::{FakeZooKeeper, Manner, framed, string};
 use hregion::locator::{NO_SEQ_NUM, Replica, TableState, ZooKeeperRegistry};
-use hregion::{Deadline, Error, ErrorKind, Registry, ServerName, TableName};
+use hregion::{ConnectionRegistry, Deadline, Error, ErrorKind, ServerName, TableName};
 use serde_json::Value;
 use std::error::Error as _;
 use std::io;

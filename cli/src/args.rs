@@ -4,7 +4,7 @@ use crate::cmd::{
     bulkload, cells, compact, completions, convert, count, diff, flush, get, inspect, locate, man, regions,
     replay, salvage, scan, seek, shell, stats, verify, write,
 };
-use crate::failure::{Exit, Failure, Fault};
+use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -146,11 +146,11 @@ impl FileArgs {
         }
     }
 
-    fn zstd_dictionary(&self) -> Result<Option<Vec<u8>>, Fault> {
+    fn zstd_dictionary(&self) -> Result<Option<Vec<u8>>, CommandError> {
         self.zstd_dictionary.as_deref().map(read_small).transpose()
     }
 
-    pub(crate) fn master_key(&self) -> Result<Option<Vec<u8>>, Fault> {
+    pub(crate) fn master_key(&self) -> Result<Option<Vec<u8>>, CommandError> {
         self.master_key_file.as_deref().map(read_key).transpose()
     }
 
@@ -191,23 +191,23 @@ const CACHE: u64 = 64 << 20;
 /// Maximum size of a dictionary or a key file, in bytes.
 const SMALL: u64 = 64 << 20;
 
-pub(crate) fn read_small(path: &Path) -> Result<Vec<u8>, Fault> {
+pub(crate) fn read_small(path: &Path) -> Result<Vec<u8>, CommandError> {
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(SMALL + 1).read_to_end(&mut bytes))
-        .map_err(|error| Fault::io("read", path, &error))?;
+        .map_err(|error| CommandError::io("read", path, &error))?;
     if bytes.len() as u64 > SMALL {
-        return Err(Fault::invalid_file(path, "over 64 MiB, too large for a dictionary or a key"));
+        return Err(CommandError::invalid_file(path, "over 64 MiB, too large for a dictionary or a key"));
     }
     Ok(bytes)
 }
 
 /// Reads a key from a file of hexadecimal digits.
-pub(crate) fn read_key(path: &Path) -> Result<Vec<u8>, Fault> {
+pub(crate) fn read_key(path: &Path) -> Result<Vec<u8>, CommandError> {
     parse_key(path, &read_small(path)?)
 }
 
-fn parse_key(path: &Path, text: &[u8]) -> Result<Vec<u8>, Fault> {
+fn parse_key(path: &Path, text: &[u8]) -> Result<Vec<u8>, CommandError> {
     let digits: Option<Vec<u8>> = text
         .trim_ascii()
         .iter()
@@ -217,7 +217,7 @@ fn parse_key(path: &Path, text: &[u8]) -> Result<Vec<u8>, Fault> {
         Some(digits) if matches!(digits.len(), 32 | 48 | 64) => {
             Ok(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
         }
-        _ => Err(Fault::invalid_file(path, "expected an AES key of 32, 48 or 64 hexadecimal digits")),
+        _ => Err(CommandError::invalid_file(path, "expected an AES key of 32, 48 or 64 hexadecimal digits")),
     }
 }
 
@@ -252,7 +252,7 @@ pub(crate) fn parse() -> Result<Cli, ExitCode> {
                 let _ = error.print();
                 return ExitCode::from(Exit::Usage as u8);
             }
-            let fault = Fault::usage(one_line(&error)).with_hint(Some("--help says more"));
+            let fault = CommandError::usage(one_line(&error)).with_hint(Some("--help says more"));
             Output::new(json, false).finish(Err(fault.into()))
         }
     })

@@ -1,6 +1,6 @@
 //! Writing an HFile, plain or for a store.
 
-use crate::failure::Fault;
+use crate::failure::CommandError;
 use crate::output::Output;
 use crate::settings::{Pair, Settings};
 use hregion::{CellRef, Encryption, HFileWriter, HFileWriterOptions, StoreFileOrigin, StoreFileWriter};
@@ -23,7 +23,7 @@ impl CellFiles {
         encryption: Option<Encryption>,
         replace: bool,
         out: &Output,
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, CommandError> {
         settings.warn_of_unused(out);
         Ok(Self {
             options: settings.options(zstd_dictionary, encryption, replace)?,

@@ -1,7 +1,7 @@
 //! Parsing cells from JSON lines. Strict and hand-written: input can have millions of cells, and none may be
 //! misread.
 
-use hregion::cell::{MAX_FAMILY_LEN, MAX_ROW_LEN, parse_binary};
+use hregion::cell::{MAX_FAMILY_LEN, MAX_ROW_LEN, from_string_binary};
 use hregion::{CellRef, CellType, SeekKey};
 use std::borrow::Cow;
 use std::fmt;
@@ -265,7 +265,7 @@ impl<'l> Json<'l> {
     fn any_bytes(&mut self, start: usize, out: &mut Vec<u8>) -> Result<(), Wrong> {
         match serde_json::from_slice::<String>(&self.line[start..self.at]) {
             Ok(text) => {
-                *out = parse_binary(&text);
+                *out = from_string_binary(&text);
                 Ok(())
             }
             Err(error) => {
@@ -425,14 +425,14 @@ mod tests {
             prop_assert_eq!(read.as_cell(), cell);
         }
 
-        /// Reference implementation: `serde_json`, then the library's `parse_binary`.
+        /// Reference implementation: `serde_json`, then the library's `from_string_binary`.
         #[test]
         fn strings_are_read_as_json_is(text in "([a-c\\\\\"x01\u{e9}]|\\\\[\\\\\"x/bnu]|\\\\u00[46][0-9a-f])*") {
             let line = format!("{{\"row\":\"r\",\"family\":\"\",\"qualifier\":\"\",\"timestamp\":0,\"type\":\"Put\",\"value\":\"{text}\"}}");
             let slow = serde_json::from_str::<serde_json::Value>(&line);
             match (parse(&line), slow) {
                 (Ok(cell), Ok(slow)) => {
-                    let value = parse_binary(slow["value"].as_str().unwrap());
+                    let value = from_string_binary(slow["value"].as_str().unwrap());
                     prop_assert_eq!(cell.as_cell().value(), value);
                 }
                 (Err(_), Err(_)) => {}

@@ -5,7 +5,7 @@ use hregion::{CellKey, CellRef};
 
 /// The text format of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Look {
+pub(crate) enum LineStyle {
     /// `row/family:qualifier/timestamp/type/vlen=3/seqid=7`, as HBase's `Cell.toString`.
     Plain,
     /// The same after `K: `, as `hbase hfile -e`.
@@ -64,8 +64,8 @@ fn put_json_members(out: &mut Vec<u8>, key: &CellKey) {
 }
 
 /// Appends a cell as text.
-pub(crate) fn put_text(out: &mut Vec<u8>, cell: &CellRef<'_>, look: Look) {
-    if look != Look::Plain {
+pub(crate) fn put_text(out: &mut Vec<u8>, cell: &CellRef<'_>, look: LineStyle) {
+    if look != LineStyle::Plain {
         out.extend_from_slice(b"K: ");
     }
     put_text_key(out, cell.key());
@@ -73,7 +73,7 @@ pub(crate) fn put_text(out: &mut Vec<u8>, cell: &CellRef<'_>, look: Look) {
     put_decimal(out, i64::try_from(cell.value().len()).unwrap_or(i64::MAX));
     out.extend_from_slice(b"/seqid=");
     put_decimal(out, cell.seq_id());
-    if look != Look::KeyValue {
+    if look != LineStyle::KeyValue {
         return;
     }
     out.extend_from_slice(b" V: ");
@@ -173,7 +173,7 @@ pub(crate) fn put_decimal(out: &mut Vec<u8>, number: i64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hregion::cell::{Binary, parse_binary};
+    use hregion::cell::{StringBinary, from_string_binary};
     use hregion::{CellType, SeekKey};
 
     fn text(put: impl FnOnce(&mut Vec<u8>)) -> String {
@@ -192,11 +192,11 @@ mod tests {
     #[test]
     fn all_bytes_are_as_the_library_prints_them() {
         let bytes: Vec<u8> = (0..=255).collect();
-        assert_eq!(text(|out| put_binary(out, &bytes)), Binary(&bytes).to_string());
+        assert_eq!(text(|out| put_binary(out, &bytes)), StringBinary(&bytes).to_string());
         let quoted = text(|out| put_quoted(out, &bytes));
         let read: String = serde_json::from_str(&quoted).unwrap();
-        assert_eq!(read, Binary(&bytes).to_string());
-        assert_eq!(parse_binary(&read), bytes);
+        assert_eq!(read, StringBinary(&bytes).to_string());
+        assert_eq!(from_string_binary(&read), bytes);
         assert!(quoted.bytes().all(|byte| matches!(byte, b' '..=b'~')));
     }
 
@@ -205,9 +205,9 @@ mod tests {
         for (family, timestamp) in [("cf", 5), ("", LATEST_TIMESTAMP), ("f", OLDEST_TIMESTAMP), ("f", -7)] {
             let key = SeekKey::of(b"r\n", family.as_bytes(), b"q", timestamp, CellType::DeleteColumn);
             let cell = CellRef::new(&key, b"value").with_seq_id(7);
-            assert_eq!(text(|out| put_text(out, &cell, Look::Plain)), cell.to_string());
+            assert_eq!(text(|out| put_text(out, &cell, LineStyle::Plain)), cell.to_string());
             assert_eq!(text(|out| put_text_key(out, &key)), key.to_string());
-            assert_eq!(text(|out| put_text(out, &cell, Look::KeyValue)), format!("K: {cell} V: value"));
+            assert_eq!(text(|out| put_text(out, &cell, LineStyle::KeyValue)), format!("K: {cell} V: value"));
         }
     }
 

@@ -1,7 +1,7 @@
 //! Sources of cells.
 
 use crate::cell_json::{CellBuf, CellParser};
-use crate::failure::Fault;
+use crate::failure::CommandError;
 use crate::lines::Lines;
 use crate::progress::Progress;
 use hregion::{CellOrder, CellRef, ErrorKind, HFile, HFileScanner, Limits};
@@ -14,10 +14,10 @@ pub(crate) trait CellSource {
     fn peek(&self) -> Option<CellRef<'_>>;
 
     /// Moves to the next cell.
-    fn advance(&mut self) -> Result<(), Fault>;
+    fn advance(&mut self) -> Result<(), CommandError>;
 
     /// Converts an error about the current cell into a fault that names its origin.
-    fn blame(&self, error: hregion::Error) -> Fault {
+    fn blame(&self, error: hregion::Error) -> CommandError {
         error.into()
     }
 }
@@ -40,7 +40,7 @@ impl<'p> JsonCells<'p> {
         order: CellOrder,
         limits: &Limits,
         progress: &Progress,
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, CommandError> {
         let mut cells = Self {
             lines: Lines::open(path, limits, progress)?,
             parser: CellParser::default(),
@@ -73,7 +73,7 @@ impl CellSource for JsonCells<'_> {
         (!self.at_end).then(|| self.here.as_cell())
     }
 
-    fn advance(&mut self) -> Result<(), Fault> {
+    fn advance(&mut self) -> Result<(), CommandError> {
         mem::swap(&mut self.here, &mut self.before);
         let Some(line) = self.lines.next()? else {
             self.at_end = true;
@@ -85,10 +85,10 @@ impl CellSource for JsonCells<'_> {
         }
     }
 
-    fn blame(&self, error: hregion::Error) -> Fault {
+    fn blame(&self, error: hregion::Error) -> CommandError {
         let disorder = error.kind() == ErrorKind::InvalidArgument
             && self.order.compare(self.before.as_cell().key(), self.here.as_cell().key()).is_gt();
-        let fault = Fault::in_line(self.lines.path(), self.line(), error);
+        let fault = CommandError::in_line(self.lines.path(), self.line(), error);
         if disorder { fault.with_hint(Some("--sort sorts them")) } else { fault }
     }
 }
@@ -101,7 +101,7 @@ pub(crate) struct FileCells<'f> {
 }
 
 impl<'f> FileCells<'f> {
-    pub(crate) fn open(file: &'f HFile) -> Result<Self, Fault> {
+    pub(crate) fn open(file: &'f HFile) -> Result<Self, CommandError> {
         let mut scanner = file.scanner();
         scanner.seek_to_first()?;
         Ok(Self { scanner, with_seq_ids: file.has_seq_ids() })
@@ -118,7 +118,7 @@ impl CellSource for FileCells<'_> {
         self.scanner.peek()
     }
 
-    fn advance(&mut self) -> Result<(), Fault> {
+    fn advance(&mut self) -> Result<(), CommandError> {
         self.scanner.advance()?;
         Ok(())
     }

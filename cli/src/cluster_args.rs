@@ -1,6 +1,6 @@
 //! Arguments that locate `hbase:meta`.
 
-use crate::failure::{Failure, Fault};
+use crate::failure::{CommandError, Failure};
 #[cfg(feature = "cluster")]
 use hregion::locator::RetryPolicy;
 use hregion::{Locator, TableName};
@@ -39,10 +39,10 @@ impl ClusterArgs {
             return Ok(Locator::open(root)?);
         }
         let Some(quorum) = &self.zookeeper else {
-            return Err(Fault::lacking(REMOTE).with_hint(HINT).into());
+            return Err(CommandError::lacking(REMOTE).with_hint(HINT).into());
         };
         if !table.is_meta() {
-            return Err(Fault::lacking(REMOTE).with_hint(HINT).into());
+            return Err(CommandError::lacking(REMOTE).with_hint(HINT).into());
         }
         remote(quorum)
     }
@@ -53,13 +53,15 @@ impl ClusterArgs {
 fn remote(quorum: &str) -> Result<Locator, Failure> {
     let registry = hregion::locator::ZooKeeperRegistry::new(quorum)?;
     let retries = RetryPolicy::default().operation_timeout(TIMEOUT);
-    let nothing = hregion::locator::FixedRegistry::new();
+    let nothing = hregion::locator::StaticRegistry::new();
     Ok(Locator::new(Arc::new(registry), Arc::new(nothing)).retries(retries))
 }
 
 #[cfg(not(feature = "cluster"))]
 fn remote(_: &str) -> Result<Locator, Failure> {
-    Err(Fault::lacking("ZooKeeper is not built in").with_hint(Some("the feature `cluster` has it")).into())
+    Err(CommandError::lacking("ZooKeeper is not built in")
+        .with_hint(Some("the feature `cluster` has it"))
+        .into())
 }
 
 /// Parses a table name in its printed form.

@@ -1,12 +1,12 @@
 //! Printing, checking and measuring the cells of a file in one pass.
 
-use crate::cell_line::{self, Look};
-use crate::failure::{Failure, Fault};
+use crate::cell_line::{self, LineStyle};
+use crate::failure::{CommandError, Failure};
 use crate::hbase_flags::HBaseFlags;
 use crate::histogram::Histogram;
 use crate::output::Output;
 use crate::text;
-use hregion::cell::Binary;
+use hregion::cell::StringBinary;
 use hregion::{CellOrder, CellRef, HFile};
 use serde_json::json;
 use std::io::{self, Write};
@@ -14,7 +14,7 @@ use std::io::{self, Write};
 /// Walks all cells. Cells printed before an error are correct.
 pub(crate) fn walk(
     file: &HFile,
-    look: Option<Look>,
+    look: Option<LineStyle>,
     flags: &HBaseFlags,
     out: &mut Output,
 ) -> Result<(), Failure> {
@@ -56,7 +56,7 @@ struct Examiner<'f> {
     row: Vec<u8>,
     family: Vec<u8>,
     cells: u64,
-    disorder: Option<Fault>,
+    disorder: Option<CommandError>,
 }
 
 impl<'f> Examiner<'f> {
@@ -92,8 +92,8 @@ impl<'f> Examiner<'f> {
             && order.compare_rows(&self.row, cell.row()).is_ge()
             && self.disorder.is_none()
         {
-            let message = format!("row {} follows row {}", Binary(cell.row()), Binary(&self.row));
-            self.disorder = Some(Fault::corrupt(self.file.path(), message));
+            let message = format!("row {} follows row {}", StringBinary(cell.row()), StringBinary(&self.row));
+            self.disorder = Some(CommandError::corrupt(self.file.path(), message));
         }
         if self.families && (first || cell.family() != self.family) {
             self.check_family(cell.family(), out);
@@ -112,10 +112,14 @@ impl<'f> Examiner<'f> {
         let path = self.file.path();
         let shown = text::path(path);
         if self.cells > 0 {
-            out.warn(&format!("{shown}: family {} follows family {}", Binary(family), Binary(&self.family)));
+            out.warn(&format!(
+                "{shown}: family {} follows family {}",
+                StringBinary(family),
+                StringBinary(&self.family)
+            ));
         }
         if !path.components().any(|part| part.as_os_str().as_encoded_bytes() == family) {
-            out.warn(&format!("{shown}: family {} is not in the path", Binary(family)));
+            out.warn(&format!("{shown}: family {} is not in the path", StringBinary(family)));
         }
         self.family.clear();
         self.family.extend_from_slice(family);
@@ -182,7 +186,7 @@ impl Stats {
         self.row_bytes.print(out, "Row size (bytes)")?;
         self.row_cells.print(out, "Row size (columns)")?;
         self.value_bytes.print(out, "Val length")?;
-        writeln!(out, "Key of biggest row: {}", Binary(&self.biggest_row))
+        writeln!(out, "Key of biggest row: {}", StringBinary(&self.biggest_row))
     }
 
     fn json(&self) -> serde_json::Value {
@@ -191,7 +195,7 @@ impl Stats {
             "row_bytes": self.row_bytes.json(),
             "row_cells": self.row_cells.json(),
             "value_bytes": self.value_bytes.json(),
-            "biggest_row": Binary(&self.biggest_row).to_string(),
+            "biggest_row": StringBinary(&self.biggest_row).to_string(),
         }})
     }
 }

@@ -29,12 +29,12 @@ pub(crate) enum Failure {
     /// The reader of standard output is gone: `hregion … | head`.
     ClosedPipe,
     /// An error to report.
-    Fault(Box<Fault>),
+    Fault(Box<CommandError>),
 }
 
 /// An error, and where it occurred.
 #[derive(Clone, Debug)]
-pub(crate) struct Fault {
+pub(crate) struct CommandError {
     kind: &'static str,
     message: String,
     path: Option<PathBuf>,
@@ -46,7 +46,7 @@ pub(crate) struct Fault {
 /// The kind of usage errors.
 pub(crate) const USAGE: &str = "Usage";
 
-impl Fault {
+impl CommandError {
     fn new(kind: &'static str, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), path: None, offset: None, block: None, hint: None }
     }
@@ -181,13 +181,13 @@ impl Fault {
     }
 }
 
-impl From<hregion::Error> for Fault {
+impl From<hregion::Error> for CommandError {
     fn from(error: hregion::Error) -> Self {
         Self::from(&error)
     }
 }
 
-impl From<&hregion::Error> for Fault {
+impl From<&hregion::Error> for CommandError {
     fn from(error: &hregion::Error) -> Self {
         Self {
             kind: error.kind().name(),
@@ -221,24 +221,24 @@ fn hint(error: &hregion::Error) -> Option<&'static str> {
     }
 }
 
-impl From<Fault> for Failure {
-    fn from(fault: Fault) -> Self {
+impl From<CommandError> for Failure {
+    fn from(fault: CommandError) -> Self {
         Self::Fault(Box::new(fault))
     }
 }
 
 impl From<hregion::Error> for Failure {
     fn from(error: hregion::Error) -> Self {
-        Fault::from(error).into()
+        CommandError::from(error).into()
     }
 }
 
-/// Failures to write to standard output; all other I/O errors are converted by [`Fault::io`].
+/// Failures to write to standard output; all other I/O errors are converted by [`RegionException::io`].
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self::ClosedPipe;
         }
-        Fault::new(ErrorKind::Io.name(), format!("cannot write to standard output: {error}")).into()
+        CommandError::new(ErrorKind::Io.name(), format!("cannot write to standard output: {error}")).into()
     }
 }

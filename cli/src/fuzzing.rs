@@ -2,7 +2,7 @@
 
 use crate::cell_json::{CellBuf, CellParser};
 use crate::cell_line::put_json;
-use crate::script::{Line, Player, Stop};
+use crate::script::{Line, Replayer, Stop};
 use hregion::ErrorKind;
 
 /// Parses lines of cells, and checks that each parsed cell survives printing and parsing.
@@ -29,7 +29,7 @@ pub fn cells_json(input: &[u8]) {
 
 /// Parses and plays an operation script. Each line is refused, or played, and the region stays usable.
 pub fn script(input: &[u8]) {
-    let Ok(mut player) = Player::new(None, Vec::new()) else { return };
+    let Ok(mut player) = Replayer::new(None, Vec::new()) else { return };
     let mut answers = Vec::new();
     for line in input.split(|&byte| byte == b'\n') {
         let Ok(line) = Line::parse(line) else { continue };

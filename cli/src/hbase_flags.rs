@@ -1,6 +1,6 @@
 //! The short flags of `hbase hfile`.
 
-use crate::cell_line::Look;
+use crate::cell_line::LineStyle;
 
 /// What to print or check, as in `hbase hfile`.
 #[derive(clap::Args, Clone, Copy, Debug)]
@@ -41,11 +41,11 @@ pub(crate) struct HBaseFlags {
 
 impl HBaseFlags {
     /// Returns how to print cells; `None` if no flag selects it.
-    pub(crate) fn look(&self) -> Option<Look> {
+    pub(crate) fn look(&self) -> Option<LineStyle> {
         if self.values {
-            Some(Look::KeyValue)
+            Some(LineStyle::KeyValue)
         } else if self.keys {
-            Some(Look::Key)
+            Some(LineStyle::Key)
         } else {
             None
         }

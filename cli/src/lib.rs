@@ -15,6 +15,7 @@ mod hbase_flags;
 mod histogram;
 mod lines;
 mod located;
+mod maintenance;
 mod merge;
 mod new_dir;
 mod new_file;
@@ -40,7 +41,6 @@ mod target;
 mod target_args;
 mod text;
 mod text_file;
-mod upkeep;
 mod write_args;
 
 #[doc(hidden)]

@@ -1,6 +1,6 @@
 //! Lines of a file or of standard input, decompressed if necessary.
 
-use crate::failure::Fault;
+use crate::failure::CommandError;
 use crate::progress::Progress;
 use flate2::read::MultiGzDecoder;
 use hregion::Limits;
@@ -22,11 +22,11 @@ const BUFFER: usize = 128 << 10;
 
 impl<'p> Lines<'p> {
     /// Opens a file; `-` is standard input. A file whose name ends with `.gz` is decompressed.
-    pub(crate) fn open(path: &'p Path, limits: &Limits, progress: &Progress) -> Result<Self, Fault> {
+    pub(crate) fn open(path: &'p Path, limits: &Limits, progress: &Progress) -> Result<Self, CommandError> {
         let input: Box<dyn BufRead> = if is_stdin(path) {
             Box::new(BufReader::with_capacity(BUFFER, progress.watch_read(io::stdin())))
         } else {
-            let file = File::open(path).map_err(|error| Fault::io("open", path, &error))?;
+            let file = File::open(path).map_err(|error| CommandError::io("open", path, &error))?;
             let file = BufReader::with_capacity(BUFFER, progress.watch_read(file));
             if path.extension().is_some_and(|extension| extension == "gz") {
                 Box::new(BufReader::with_capacity(BUFFER, MultiGzDecoder::new(file)))
@@ -38,7 +38,7 @@ impl<'p> Lines<'p> {
     }
 
     /// Returns the next non-empty line, without its line ending; `None` at the end.
-    pub(crate) fn next(&mut self) -> Result<Option<&[u8]>, Fault> {
+    pub(crate) fn next(&mut self) -> Result<Option<&[u8]>, CommandError> {
         loop {
             self.line.clear();
             self.number += 1;
@@ -56,7 +56,7 @@ impl<'p> Lines<'p> {
             }
             if self.line.len() > self.limit {
                 let message = format!("line {}: over the limit of {} bytes", self.number, self.limit);
-                return Err(Fault::limit(self.path, message, "--limit-line-bytes raises it"));
+                return Err(CommandError::limit(self.path, message, "--limit-line-bytes raises it"));
             }
             if !self.line.trim_ascii().is_empty() {
                 return Ok(Some(&self.line));
@@ -74,19 +74,21 @@ impl<'p> Lines<'p> {
     }
 
     /// Returns a fault about the format of the current line.
-    pub(crate) fn wrong(&self, message: &str) -> Fault {
-        Fault::corrupt(self.path, format!("line {}: {message}", self.number))
+    pub(crate) fn wrong(&self, message: &str) -> CommandError {
+        CommandError::corrupt(self.path, format!("line {}: {message}", self.number))
     }
 
     /// Returns a fault for a failed read: an I/O error, or damaged compressed data.
-    fn failed(&self, error: &io::Error) -> Fault {
+    fn failed(&self, error: &io::Error) -> CommandError {
         let message = format!("line {}: cannot decompress: {error}", self.number);
         match error.kind() {
             // errors of the system have an error number
-            _ if error.raw_os_error().is_some() => Fault::io("read", self.path, error),
-            io::ErrorKind::UnexpectedEof => Fault::truncated(self.path, message),
-            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => Fault::corrupt(self.path, message),
-            _ => Fault::io("read", self.path, error),
+            _ if error.raw_os_error().is_some() => CommandError::io("read", self.path, error),
+            io::ErrorKind::UnexpectedEof => CommandError::truncated(self.path, message),
+            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
+                CommandError::corrupt(self.path, message)
+            }
+            _ => CommandError::io("read", self.path, error),
         }
     }
 }

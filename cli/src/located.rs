@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::output::Output;
-use hregion::cell::Binary;
+use hregion::cell::StringBinary;
 use hregion::{RegionLocations, RegionName};
 use serde_json::json;
 use std::io::Write as _;
@@ -12,7 +12,8 @@ use std::io::Write as _;
 pub(crate) fn print(found: &RegionLocations, out: &mut Output) -> Result<(), Failure> {
     let region = found.region();
     let server = found.server().map(ToString::to_string);
-    let (start, end) = (Binary(region.start_key()).to_string(), Binary(region.end_key()).to_string());
+    let (start, end) =
+        (StringBinary(region.start_key()).to_string(), StringBinary(region.end_key()).to_string());
     // an old-format name is shown with its encoded name
     let name = RegionName::parse(&region.name()).map_or_else(|_| region.to_string(), |name| name.to_string());
     if !out.is_json() {

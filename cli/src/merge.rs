@@ -1,7 +1,7 @@
 //! Merging sorted cells of several sources.
 
 use crate::cell_source::CellSource;
-use crate::failure::Fault;
+use crate::failure::CommandError;
 use hregion::{CellOrder, CellRef};
 use std::cmp::Ordering;
 
@@ -65,7 +65,7 @@ impl<S: CellSource> CellSource for Merge<S> {
         self.source().and_then(CellSource::peek)
     }
 
-    fn advance(&mut self) -> Result<(), Fault> {
+    fn advance(&mut self) -> Result<(), CommandError> {
         let Some(&first) = self.heap.first() else { return Ok(()) };
         self.sources[first].advance()?;
         if self.sources[first].peek().is_none() {
@@ -75,7 +75,7 @@ impl<S: CellSource> CellSource for Merge<S> {
         Ok(())
     }
 
-    fn blame(&self, error: hregion::Error) -> Fault {
+    fn blame(&self, error: hregion::Error) -> CommandError {
         match self.source() {
             Some(source) => source.blame(error),
             None => error.into(),
@@ -96,7 +96,7 @@ mod tests {
             self.0.get(self.1).map(Cell::as_ref)
         }
 
-        fn advance(&mut self) -> Result<(), Fault> {
+        fn advance(&mut self) -> Result<(), CommandError> {
             self.1 += 1;
             Ok(())
         }

@@ -1,6 +1,6 @@
 //! Directories that are created atomically.
 
-use crate::failure::Fault;
+use crate::failure::CommandError;
 use crate::new_file::{beside, directory, give_name, make, release, undisturbed};
 use crate::probe;
 use crate::rename::{exchange, rename_new};
@@ -21,12 +21,13 @@ pub(crate) struct NewDir {
 
 impl NewDir {
     /// Creates the temporary directory.
-    pub(crate) fn create(path: &Path) -> Result<Self, Fault> {
+    pub(crate) fn create(path: &Path) -> Result<Self, CommandError> {
         if path.file_name().is_none() {
-            return Err(Fault::invalid_file(path, "not the name of a directory"));
+            return Err(CommandError::invalid_file(path, "not the name of a directory"));
         }
         let aside = beside(path);
-        make(&aside, || fs::create_dir(&aside)).map_err(|error| Fault::io("create", &aside, &error))?;
+        make(&aside, || fs::create_dir(&aside))
+            .map_err(|error| CommandError::io("create", &aside, &error))?;
         Ok(Self { path: path.to_owned(), aside, kept: false })
     }
 
@@ -41,24 +42,26 @@ impl NewDir {
     }
 
     /// Creates a directory inside.
-    pub(crate) fn make_dir(&self, inner: &Path) -> Result<(), Fault> {
+    pub(crate) fn make_dir(&self, inner: &Path) -> Result<(), CommandError> {
         let path = self.aside.join(inner);
         // its contents are removed with the outer directory
-        make(&path, || fs::create_dir(&path)).map_err(|error| Fault::io("create", &path, &error))?;
+        make(&path, || fs::create_dir(&path)).map_err(|error| CommandError::io("create", &path, &error))?;
         release(&path);
         Ok(())
     }
 
     /// Syncs the directory and renames it into place. With `replace`, an existing directory is replaced.
-    pub(crate) fn keep(mut self, replace: bool) -> Result<(), Fault> {
-        let sync = |dir: &Path| LocalStorage.sync_dir(dir).map_err(|error| Fault::io("sync", dir, &error));
+    pub(crate) fn persist(mut self, replace: bool) -> Result<(), CommandError> {
+        let sync =
+            |dir: &Path| LocalStorage.sync_dir(dir).map_err(|error| CommandError::io("sync", dir, &error));
         sync(&self.aside)?;
-        let fault = |error| Fault::io("rename to", &self.path, &error);
+        let fault = |error| CommandError::io("rename to", &self.path, &error);
         if replace && probe::exists(&self.path)? {
             undisturbed(|| self.exchange()).map_err(fault)?;
             sync(directory(&self.path))?;
             // the temporary name is now the replaced directory, to be removed
-            return fs::remove_dir_all(&self.aside).map_err(|error| Fault::io("remove", &self.aside, &error));
+            return fs::remove_dir_all(&self.aside)
+                .map_err(|error| CommandError::io("remove", &self.aside, &error));
         }
         give_name(&self.aside, || rename_new(&self.aside, &self.path)).map_err(fault)?;
         self.kept = true;

@@ -2,7 +2,7 @@
 //!
 //! This module keeps a list of the temporary files. A signal that ends the program removes them first.
 
-use crate::failure::Fault;
+use crate::failure::CommandError;
 use crate::probe;
 use crate::rename::rename_new;
 use hregion::Storage;
@@ -15,18 +15,18 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The temporary files and directories to be removed.
-static ASIDE: Mutex<Aside> = Mutex::new(Aside { paths: BTreeSet::new(), is_watched: false });
+static ASIDE: Mutex<TemporaryFile> = Mutex::new(TemporaryFile { paths: BTreeSet::new(), is_watched: false });
 
 /// The lock is held while a file is created or renamed, so that the set is accurate whenever the lock is
 /// free. The signal handler holds it until the program ends.
 #[derive(Debug)]
-struct Aside {
+struct TemporaryFile {
     paths: BTreeSet<PathBuf>,
     /// Whether signals are handled.
     is_watched: bool,
 }
 
-fn aside() -> MutexGuard<'static, Aside> {
+fn aside() -> MutexGuard<'static, TemporaryFile> {
     ASIDE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -151,9 +151,9 @@ impl Storage for OutputStorage {
 }
 
 /// Fails if the output exists and must not be replaced, or is one of the inputs.
-pub(crate) fn check_output(path: &Path, force: bool, inputs: &[PathBuf]) -> Result<(), Fault> {
+pub(crate) fn check_output(path: &Path, force: bool, inputs: &[PathBuf]) -> Result<(), CommandError> {
     if let Some((scheme, _)) = path.to_str().and_then(|path| path.split_once("://")) {
-        return Err(Fault::unsupported(path, format!("{scheme}: object stores are not built in")));
+        return Err(CommandError::unsupported(path, format!("{scheme}: object stores are not built in")));
     }
     if !probe::exists(path)? {
         return Ok(());
@@ -163,10 +163,10 @@ pub(crate) fn check_output(path: &Path, force: bool, inputs: &[PathBuf]) -> Resu
         input.is_ok_and(|input| output.is_ok_and(|output| input == output))
     };
     if inputs.iter().any(same) {
-        return Err(Fault::invalid_file(path, "the output is the input, which is never changed"));
+        return Err(CommandError::invalid_file(path, "the output is the input, which is never changed"));
     }
     if !force {
-        return Err(Fault::invalid_file(path, "it exists").with_hint(Some("--force replaces it")));
+        return Err(CommandError::invalid_file(path, "it exists").with_hint(Some("--force replaces it")));
     }
     Ok(())
 }
@@ -213,19 +213,19 @@ impl Write for AsideFile {
 }
 
 impl NewText {
-    pub(crate) fn create(path: &Path, replace: bool) -> Result<Self, Fault> {
+    pub(crate) fn create(path: &Path, replace: bool) -> Result<Self, CommandError> {
         if path.file_name().is_none() {
-            return Err(Fault::invalid_file(path, "not the name of a file"));
+            return Err(CommandError::invalid_file(path, "not the name of a file"));
         }
         let (aside, storage) = (beside(path), OutputStorage { replace });
-        let file = storage.create_new(&aside).map_err(|error| Fault::io("create", &aside, &error))?;
+        let file = storage.create_new(&aside).map_err(|error| CommandError::io("create", &aside, &error))?;
         let out = BufWriter::with_capacity(128 << 10, AsideFile(file));
         Ok(Self { out, path: path.to_owned(), aside, storage, kept: false })
     }
 
     /// Syncs the text and renames it into place.
-    pub(crate) fn keep(mut self) -> Result<(), Fault> {
-        let fault = |doing: &str, path: &Path, error: io::Error| Fault::io(doing, path, &error);
+    pub(crate) fn persist(mut self) -> Result<(), CommandError> {
+        let fault = |doing: &str, path: &Path, error: io::Error| CommandError::io(doing, path, &error);
         self.out.flush().map_err(|error| fault("write", &self.aside, error))?;
         self.out.get_mut().0.sync().map_err(|error| fault("sync", &self.aside, error))?;
         self.storage.rename(&self.aside, &self.path).map_err(|error| fault("create", &self.path, error))?;

@@ -1,6 +1,6 @@
 //! Output: data to standard output, everything else to standard error; and the exit code.
 
-use crate::failure::{Exit, Failure, Fault};
+use crate::failure::{CommandError, Exit, Failure};
 use crate::progress::Progress;
 use crate::stdout::Stdout;
 use crate::text;
@@ -85,7 +85,7 @@ impl Output {
     }
 
     /// Prints an error.
-    pub(crate) fn say_error(&self, fault: &Fault) {
+    pub(crate) fn say_error(&self, fault: &CommandError) {
         self.say("error", "1;31", &fault.line());
     }
 
@@ -109,7 +109,7 @@ impl Output {
         ExitCode::from(exit as u8)
     }
 
-    fn fail(&mut self, fault: &Fault) -> Exit {
+    fn fail(&mut self, fault: &CommandError) -> Exit {
         if self.json {
             let line = text::json(&json!({ "error": fault.error_json() }));
             let _ = writeln!(self.out, "{line}");
@@ -135,7 +135,7 @@ impl Warner {
     /// Prints the warnings of a region, unless quiet.
     pub(crate) fn warn_of(&self, region: &Region) {
         for warning in region.warnings().iter().filter(|_| !self.quiet) {
-            let line = Fault::from(warning).with_hint(None).line();
+            let line = CommandError::from(warning).with_hint(None).line();
             self.progress.suspend(|| say("warning", "33", &line));
         }
     }

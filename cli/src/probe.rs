@@ -1,32 +1,32 @@
 //! What exists at a path. Unlike the methods of [`Path`], these return errors, for example for missing
 //! permissions.
 
-use crate::failure::Fault;
+use crate::failure::CommandError;
 use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
 /// Whether there is a file, or a link to one.
-pub(crate) fn is_file(path: &Path) -> Result<bool, Fault> {
+pub(crate) fn is_file(path: &Path) -> Result<bool, CommandError> {
     Ok(found(path, fs::metadata(path))?.is_some_and(|meta| meta.is_file()))
 }
 
 /// Whether there is a directory, or a link to one.
-pub(crate) fn is_dir(path: &Path) -> Result<bool, Fault> {
+pub(crate) fn is_dir(path: &Path) -> Result<bool, CommandError> {
     Ok(found(path, fs::metadata(path))?.is_some_and(|meta| meta.is_dir()))
 }
 
 /// Whether anything has the name, including a dangling link.
-pub(crate) fn exists(path: &Path) -> Result<bool, Fault> {
+pub(crate) fn exists(path: &Path) -> Result<bool, CommandError> {
     Ok(found(path, path.symlink_metadata())?.is_some())
 }
 
-fn found(path: &Path, meta: io::Result<Metadata>) -> Result<Option<Metadata>, Fault> {
+fn found(path: &Path, meta: io::Result<Metadata>) -> Result<Option<Metadata>, CommandError> {
     match meta {
         Ok(meta) => Ok(Some(meta)),
         Err(error) => match error.kind() {
             ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidFilename => Ok(None),
-            _ => Err(Fault::io("look at", path, &error)),
+            _ => Err(CommandError::io("look at", path, &error)),
         },
     }
 }
@@ -43,7 +43,7 @@ mod tests {
         fs::write(path("file"), "").unwrap();
         symlink(path("nothing"), path("dangling")).unwrap();
         symlink(path("loop"), path("loop")).unwrap();
-        let all = |path: &Path| Ok::<_, Fault>((is_file(path)?, is_dir(path)?, exists(path)?));
+        let all = |path: &Path| Ok::<_, CommandError>((is_file(path)?, is_dir(path)?, exists(path)?));
         assert_eq!(all(&path("file")).unwrap(), (true, false, true));
         assert_eq!(all(dir.path()).unwrap(), (false, true, true));
         assert_eq!(all(&path("dangling")).unwrap(), (false, false, true));

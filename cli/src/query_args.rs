@@ -1,9 +1,9 @@
 //! Arguments that select the rows and cells of `scan`, `get` and `count`.
 
-use crate::failure::Fault;
+use crate::failure::CommandError;
 use crate::scan_rows::{RowScan, with_prefix};
 use crate::selection::Selection;
-use hregion::cell::{Binary, parse_binary};
+use hregion::cell::{StringBinary, from_string_binary};
 use hregion::{Clock, Cursor, Filter, Get, ManualClock, Scan, SystemClock, TimeRange};
 use std::sync::Arc;
 
@@ -83,10 +83,10 @@ impl CellArgs {
     }
 
     /// Restricts the selection to one family.
-    pub(crate) fn within(&self, family: &[u8]) -> Result<Self, Fault> {
+    pub(crate) fn within(&self, family: &[u8]) -> Result<Self, CommandError> {
         if let Some((other, _)) = self.columns.iter().find(|(name, _)| name != family) {
-            let (other, family) = (Binary(other), Binary(family));
-            return Err(Fault::usage(format!(
+            let (other, family) = (StringBinary(other), StringBinary(family));
+            return Err(CommandError::usage(format!(
                 "--columns: {other} is not in the family {family}, which is read"
             )));
         }
@@ -206,17 +206,17 @@ impl RowArgs {
 
 /// Parses a row in its printed form.
 pub(crate) fn bytes(text: &str) -> Result<Row, String> {
-    Ok(Row(parse_binary(text)))
+    Ok(Row(from_string_binary(text)))
 }
 
 fn column(text: &str) -> Result<Column, String> {
     let (family, qualifier) = match text.split_once(':') {
-        Some((family, qualifier)) => (family, Some(parse_binary(qualifier))),
+        Some((family, qualifier)) => (family, Some(from_string_binary(qualifier))),
         None => (text, None),
     };
     match family {
         "" => Err("expected family:qualifier, or a family".into()),
-        family => Ok((parse_binary(family), qualifier)),
+        family => Ok((from_string_binary(family), qualifier)),
     }
 }
 
@@ -246,13 +246,13 @@ fn filter(text: &str) -> Result<Filter, String> {
 
 /// Formats a position between rows: `at:ROW` or `after:ROW`.
 pub(crate) fn show_cursor(cursor: &Cursor) -> String {
-    format!("{}:{}", if cursor.includes_row() { "at" } else { "after" }, Binary(cursor.row()))
+    format!("{}:{}", if cursor.includes_row() { "at" } else { "after" }, StringBinary(cursor.row()))
 }
 
 fn cursor(text: &str) -> Result<Cursor, String> {
     match text.split_once(':') {
-        Some(("at", row)) => Ok(Cursor::new(parse_binary(row), true)),
-        Some(("after", row)) => Ok(Cursor::new(parse_binary(row), false)),
+        Some(("at", row)) => Ok(Cursor::new(from_string_binary(row), true)),
+        Some(("after", row)) => Ok(Cursor::new(from_string_binary(row), false)),
         _ => Err("expected at:ROW or after:ROW, as a scan with --limit says".into()),
     }
 }

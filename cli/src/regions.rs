@@ -1,10 +1,10 @@
 //! The regions at a path: one, or those of a table in row order.
 
-use crate::failure::{Failure, Fault};
+use crate::failure::{CommandError, Failure};
 use crate::output::Warner;
 use crate::probe;
 use crate::target::{Kind, check_local};
-use hregion::locator::TilingFault;
+use hregion::locator::RegionInconsistency;
 use hregion::{Region, RegionInfo, RegionOptions, Table};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,13 +27,13 @@ const META: &str = "1588230740";
 const NAME_LEN: usize = 32;
 
 /// Returns the kind of a directory.
-pub(crate) fn kind_of(dir: &Path, kind: Option<Kind>) -> Result<Kind, Fault> {
+pub(crate) fn kind_of(dir: &Path, kind: Option<Kind>) -> Result<Kind, CommandError> {
     check_local(dir)?;
     if let Some(kind) = kind {
         return Ok(kind);
     }
     if probe::is_file(dir)? {
-        return Err(Fault::unsupported(dir, "a file, expected the directory of a region or a table")
+        return Err(CommandError::unsupported(dir, "a file, expected the directory of a region or a table")
             .with_hint(Some("`hregion cells` prints what a file holds")));
     }
     if is_region(dir)? {
@@ -51,19 +51,19 @@ pub(crate) fn kind_of(dir: &Path, kind: Option<Kind>) -> Result<Kind, Fault> {
     if in_region || is_family_alone(dir)? {
         return Ok(Kind::Family);
     }
-    Err(Fault::unsupported(dir, "neither a region nor a table: no .regioninfo, no .tabledesc in it")
+    Err(CommandError::unsupported(dir, "neither a region nor a table: no .regioninfo, no .tabledesc in it")
         .with_hint(Some("--as gives its kind")))
 }
 
 /// Whether a directory is a region.
-pub(crate) fn is_region(dir: &Path) -> Result<bool, Fault> {
+pub(crate) fn is_region(dir: &Path) -> Result<bool, CommandError> {
     Ok(dir.file_name().is_some_and(|name| name == META) || probe::is_file(&dir.join(REGION_INFO))?)
 }
 
 /// Whether a directory contains at least one file, and only files named as HBase names them: a family without
 /// a region, as for a bulk load.
-fn is_family_alone(dir: &Path) -> Result<bool, Fault> {
-    let fault = |error| Fault::io("list", dir, &error);
+fn is_family_alone(dir: &Path) -> Result<bool, CommandError> {
+    let fault = |error| CommandError::io("list", dir, &error);
     let mut found = false;
     for entry in fs::read_dir(dir).map_err(fault)? {
         let entry = entry.map_err(fault)?;
@@ -83,8 +83,8 @@ fn is_family_alone(dir: &Path) -> Result<bool, Fault> {
 }
 
 /// Returns the directories named like regions.
-pub(crate) fn region_dirs(table: &Path) -> Result<Vec<PathBuf>, Fault> {
-    let fault = |error| Fault::io("list", table, &error);
+pub(crate) fn region_dirs(table: &Path) -> Result<Vec<PathBuf>, CommandError> {
+    let fault = |error| CommandError::io("list", table, &error);
     let mut dirs = Vec::new();
     for entry in fs::read_dir(table).map_err(fault)? {
         let entry = entry.map_err(fault)?;
@@ -105,7 +105,7 @@ impl Regions {
             Kind::Table => Ok(Self::Of(Table::open_dir(dir, options)?)),
             Kind::Hfile | Kind::Family | Kind::Snapshot | Kind::Wal => {
                 let message = "neither a region nor a table";
-                Err(Fault::unsupported(dir, message).into())
+                Err(CommandError::unsupported(dir, message).into())
             }
         }
     }
@@ -118,7 +118,8 @@ impl Regions {
             Self::Of(table) => table,
         };
         let regions = table.regions().map(|info| (info.start_key(), ClosedRegion::Of(table, info)));
-        let holes = table.faults().iter().filter(|fault| matches!(fault, TilingFault::Hole { .. }));
+        let holes =
+            table.inconsistencies().iter().filter(|fault| matches!(fault, RegionInconsistency::Hole { .. }));
         let holes = holes.map(|fault| (fault.bounds().0, ClosedRegion::None(fault)));
         let mut places: Vec<_> =
             regions.chain(holes).filter(|(start, place)| wanted(start, place.end())).collect();
@@ -133,7 +134,7 @@ pub(crate) enum ClosedRegion<'r> {
     One(&'r Path, &'r RegionOptions),
     Of(&'r Table, &'r RegionInfo),
     /// Rows without a region.
-    None(&'r TilingFault),
+    None(&'r RegionInconsistency),
 }
 
 impl ClosedRegion<'_> {
@@ -155,7 +156,7 @@ impl ClosedRegion<'_> {
             Self::One(path, options) => options.clone().open(path),
             Self::Of(table, info) => {
                 let (start, end) = (info.start_key(), info.end_key());
-                match table.faults().iter().find(|fault| fault.touches(start, end)) {
+                match table.inconsistencies().iter().find(|fault| fault.touches(start, end)) {
                     None => table.region(start),
                     Some(fault) => Err(fault.to_error()),
                 }

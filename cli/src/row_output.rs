@@ -2,7 +2,7 @@
 
 use crate::cell_csv;
 use crate::cell_line::{self, put_binary, put_decimal};
-use crate::failure::{Failure, Fault};
+use crate::failure::{CommandError, Failure};
 use crate::output::Output;
 use clap::ValueEnum;
 use hregion::{CellRef, RowRef};
@@ -29,7 +29,7 @@ impl RowOutput {
     pub(crate) fn begin(format: Option<Format>, out: &mut Output) -> Result<Self, Failure> {
         let put = match format {
             Some(_) if out.is_json() => {
-                return Err(Fault::usage("--format: not allowed with --json").into());
+                return Err(CommandError::usage("--format: not allowed with --json").into());
             }
             None if out.is_json() => put_json,
             None | Some(Format::Hbase) => put_as_shell,

@@ -1,7 +1,7 @@
 //! Scanning several regions in sequence.
 
-use crate::failure::{Failure, Fault};
-use hregion::cell::Binary;
+use crate::failure::{CommandError, Failure};
+use hregion::cell::StringBinary;
 use hregion::{Cursor, Region, RowRef, Scan};
 
 /// A scan with a limit on the number of rows.
@@ -71,15 +71,15 @@ pub(crate) fn with_prefix(scan: Scan, prefix: Vec<u8>, reversed: bool) -> Scan {
 
 /// Fails if the row has cells of a family other than the region's only one, whose settings do not apply to
 /// them.
-pub(crate) fn check_only_family(region: &Region, row: RowRef<'_>) -> Result<(), Fault> {
+pub(crate) fn check_only_family(region: &Region, row: RowRef<'_>) -> Result<(), CommandError> {
     let family = region.families().next().map(|family| family.name()).unwrap_or_default();
     match row.cells().find(|cell| cell.family() != family) {
         None => Ok(()),
         Some(cell) => {
-            let (family, other) = (Binary(family), Binary(cell.family()));
+            let (family, other) = (StringBinary(family), StringBinary(cell.family()));
             let message = format!("cells of several families, {family} and {other}, are not read as rows");
             let hint = Some("`hregion cells` prints what a file holds");
-            Err(Fault::unsupported(region.path(), message).with_hint(hint))
+            Err(CommandError::unsupported(region.path(), message).with_hint(hint))
         }
     }
 }

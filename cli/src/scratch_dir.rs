@@ -1,6 +1,6 @@
 //! A temporary directory that is removed when the program ends, even by Ctrl-C.
 
-use crate::failure::Fault;
+use crate::failure::CommandError;
 use crate::new_file::{make, random_name, release};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 pub(crate) struct ScratchDir(PathBuf);
 
 impl ScratchDir {
-    pub(crate) fn create() -> Result<Self, Fault> {
+    pub(crate) fn create() -> Result<Self, CommandError> {
         let path = std::env::temp_dir().join(format!("hregion-{}", random_name()));
-        make(&path, || fs::create_dir(&path)).map_err(|error| Fault::io("create", &path, &error))?;
+        make(&path, || fs::create_dir(&path)).map_err(|error| CommandError::io("create", &path, &error))?;
         Ok(Self(path))
     }
 

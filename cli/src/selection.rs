@@ -10,13 +10,13 @@ pub(crate) struct Selection {
     pub(crate) versions: u32,
     pub(crate) time_range: TimeRange,
     pub(crate) family_time_ranges: Vec<(Vec<u8>, TimeRange)>,
-    pub(crate) store_limit: Option<u32>,
-    pub(crate) store_offset: u32,
+    pub(crate) max_results_per_family: Option<u32>,
+    pub(crate) row_offset_per_family: u32,
     pub(crate) isolation: Isolation,
     pub(crate) filter: Option<Filter>,
     /// Whether families that the filter does not need are read only for rows that pass it; `None` is the
     /// default.
-    pub(crate) load_on_demand: Option<bool>,
+    pub(crate) load_families_on_demand: Option<bool>,
 }
 
 impl Default for Selection {
@@ -26,11 +26,11 @@ impl Default for Selection {
             versions: 1,
             time_range: TimeRange::ALL,
             family_time_ranges: Vec::new(),
-            store_limit: None,
-            store_offset: 0,
+            max_results_per_family: None,
+            row_offset_per_family: 0,
             isolation: Isolation::ReadCommitted,
             filter: None,
-            load_on_demand: None,
+            load_families_on_demand: None,
         }
     }
 }
@@ -43,16 +43,16 @@ macro_rules! select {
             versions,
             time_range,
             family_time_ranges,
-            store_limit,
-            store_offset,
+            max_results_per_family,
+            row_offset_per_family,
             isolation,
             filter,
-            load_on_demand,
+            load_families_on_demand,
         } = $selection;
         let mut read = $read
             .max_versions(versions)
             .time_range(time_range)
-            .store_offset(store_offset)
+            .row_offset_per_family(row_offset_per_family)
             .isolation(isolation);
         for (family, qualifier) in columns {
             read = match qualifier {
@@ -66,11 +66,11 @@ macro_rules! select {
         if let Some(filter) = filter {
             read = read.filter(filter);
         }
-        if let Some(on_demand) = load_on_demand {
-            read = read.load_on_demand(on_demand);
+        if let Some(on_demand) = load_families_on_demand {
+            read = read.load_families_on_demand(on_demand);
         }
-        match store_limit {
-            Some(cells) => read.store_limit(cells),
+        match max_results_per_family {
+            Some(cells) => read.max_results_per_family(cells),
             None => read,
         }
     }};

@@ -1,13 +1,13 @@
 //! The settings for writing an HFile, shared by `write`, `convert` and `bulkload`, with HBase's names.
 
-use crate::failure::Fault;
+use crate::failure::CommandError;
 use crate::new_file::OutputStorage;
 use crate::output::Output;
 use clap::ValueEnum;
-use hregion::cell::parse_binary;
+use hregion::cell::from_string_binary;
 use hregion::{
-    BloomType, CellOrder, ChecksumType, Codec, DataBlockEncoding, Encryption, HFile, HFileWriter,
-    HFileWriterOptions, HashKind, StoreFileOrigin,
+    BloomHashType, BloomType, CellOrder, ChecksumType, Codec, DataBlockEncoding, Encryption, HFile,
+    HFileWriter, HFileWriterOptions, StoreFileOrigin,
 };
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -52,7 +52,7 @@ pub(crate) struct Settings {
 
     /// The hash function of Bloom filters: jenkins, murmur or murmur3 [default: murmur]
     #[arg(long, value_name = "NAME", value_parser = hash)]
-    hash: Option<HashKind>,
+    hash: Option<BloomHashType>,
 
     /// The size at which a data block is complete [default: 65536]
     #[arg(long, value_name = "BYTES", value_parser = crate::args::parse_bytes)]
@@ -176,10 +176,10 @@ const FRAMED_ZSTD: [&str; 2] = [
 
 impl Settings {
     /// Fills in missing settings from the files that are converted.
-    pub(crate) fn or_of(mut self, files: &[HFile]) -> Result<Self, Fault> {
+    pub(crate) fn or_of(mut self, files: &[HFile]) -> Result<Self, CommandError> {
         let Some(first) = files.first() else { return Ok(self) };
         let info = first.file_info();
-        let known = |corruption: hregion::Corruption| Fault::from(corruption.at(first.path(), 0));
+        let known = |corruption: hregion::Corruption| CommandError::from(corruption.at(first.path(), 0));
         let is_store = files.iter().any(|file| file.file_info().get(b"TIMERANGE").is_some());
         let kind = if is_store { WriterKind::Store } else { WriterKind::Hfile };
         self.writer.get_or_insert(kind);
@@ -219,12 +219,12 @@ impl Settings {
     }
 
     /// Returns the encryption with the given master key; `None` if files are not encrypted.
-    pub(crate) fn encryption(&self, master_key: Option<Vec<u8>>) -> Result<Option<Encryption>, Fault> {
+    pub(crate) fn encryption(&self, master_key: Option<Vec<u8>>) -> Result<Option<Encryption>, CommandError> {
         match (self.encryption, master_key) {
             (None | Some(FileCipher::None), _) => Ok(None),
             (Some(FileCipher::Aes), Some(key)) => Ok(Some(Encryption::aes(key))),
             (Some(FileCipher::Aes), None) => {
-                Err(Fault::usage("--encryption AES: the master key of the cluster is missing")
+                Err(CommandError::usage("--encryption AES: the master key of the cluster is missing")
                     .with_hint(Some("--master-key-file gives it")))
             }
         }
@@ -236,7 +236,7 @@ impl Settings {
         zstd_dictionary: Option<&PathBuf>,
         encryption: Option<Encryption>,
         replace: bool,
-    ) -> Result<HFileWriterOptions, Fault> {
+    ) -> Result<HFileWriterOptions, CommandError> {
         let mut options = HFileWriter::options()
             .encryption(encryption)
             .storage(OutputStorage::shared(replace))
@@ -305,7 +305,7 @@ impl Settings {
     }
 
     /// Whether the frames of ZSTD get additional framing.
-    fn zstd_framed(&self, with_dictionary: bool) -> Result<bool, Fault> {
+    fn zstd_framed(&self, with_dictionary: bool) -> Result<bool, CommandError> {
         let class = self.codec.iter().chain(&self.conf).next();
         match class.map(String::as_str) {
             // only HBase's own class supports dictionaries
@@ -313,7 +313,7 @@ impl Settings {
             Some(_) if self.compression != Some(Codec::Zstd) => Ok(false),
             Some(class) if BARE_ZSTD.contains(&class) => Ok(false),
             Some(class) if FRAMED_ZSTD.contains(&class) => Ok(true),
-            Some(class) => Err(Fault::usage(format!(
+            Some(class) => Err(CommandError::usage(format!(
                 "--codec: unknown class {class}; expected one of {}, {}",
                 BARE_ZSTD[0],
                 FRAMED_ZSTD.join(", ")
@@ -362,8 +362,8 @@ pub(crate) fn compression(name: &str) -> Result<Codec, String> {
     one_of(name, Codec::ALL, Codec::name)
 }
 
-fn hash(name: &str) -> Result<HashKind, String> {
-    one_of(name, [HashKind::Jenkins, HashKind::Murmur, HashKind::Murmur3], HashKind::name)
+fn hash(name: &str) -> Result<BloomHashType, String> {
+    one_of(name, [BloomHashType::Jenkins, BloomHashType::Murmur, BloomHashType::Murmur3], BloomHashType::name)
 }
 
 fn checksum(name: &str) -> Result<ChecksumType, String> {
@@ -381,7 +381,7 @@ fn one_of<T: Copy, const N: usize>(
 
 fn pair(text: &str) -> Result<Pair, String> {
     let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
-    Ok((name.as_bytes().to_vec(), parse_binary(value)))
+    Ok((name.as_bytes().to_vec(), from_string_binary(value)))
 }
 
 fn codec_class(text: &str) -> Result<String, String> {
@@ -395,9 +395,9 @@ fn codec_class(text: &str) -> Result<String, String> {
 }
 
 /// Fails if an HFile would be written to standard output.
-pub(crate) fn check_not_stdout(path: &Path) -> Result<(), Fault> {
+pub(crate) fn check_not_stdout(path: &Path) -> Result<(), CommandError> {
     if path.as_os_str() == "-" {
-        return Err(Fault::usage("--out: an HFile cannot be written to standard output"));
+        return Err(CommandError::usage("--out: an HFile cannot be written to standard output"));
     }
     Ok(())
 }

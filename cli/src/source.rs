@@ -1,7 +1,7 @@
 //! Sources of rows: an HFile, the files of a family, a region, the regions of a table.
 
 use crate::args::FileArgs;
-use crate::failure::{Failure, Fault};
+use crate::failure::{CommandError, Failure};
 use crate::output::{Output, Warner};
 use crate::probe;
 use crate::query_args::{CellArgs, RowArgs};
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 /// Rows to read.
 #[derive(Debug)]
-pub(crate) struct Source {
+pub(crate) struct InputSource {
     rows: Rows,
     /// The only family that is read, or `None` for all.
     family: Option<Vec<u8>>,
@@ -33,7 +33,7 @@ enum Rows {
 /// The depth of files in the directory of a table.
 pub(crate) const DEPTH: u32 = 3;
 
-impl Source {
+impl InputSource {
     /// Opens a target. `draws` selects the progress bar.
     pub(crate) fn open(
         target: &TargetArgs,
@@ -104,14 +104,14 @@ impl Source {
     }
 
     /// Restricts the selection to the source's family, if there is only one.
-    fn narrowed(&self, cells: &CellArgs) -> Result<CellArgs, Fault> {
+    fn narrowed(&self, cells: &CellArgs) -> Result<CellArgs, CommandError> {
         match &self.family {
             None => Ok(cells.clone()),
             Some(family) => cells.within(family),
         }
     }
 
-    fn check(&self, region: &Region, row: RowRef<'_>) -> Result<(), Fault> {
+    fn check(&self, region: &Region, row: RowRef<'_>) -> Result<(), CommandError> {
         match self.rows {
             Rows::Regions(_) => Ok(()),
             Rows::Files(_) => check_only_family(region, row),
@@ -191,8 +191,8 @@ pub(crate) struct Draws {
 }
 
 /// Returns the files of a directory without a region, except those whose names HBase hides.
-pub(crate) fn files_in(dir: &Path) -> Result<Vec<PathBuf>, Fault> {
-    let fault = |error| Fault::io("list", dir, &error);
+pub(crate) fn files_in(dir: &Path) -> Result<Vec<PathBuf>, CommandError> {
+    let fault = |error| CommandError::io("list", dir, &error);
     let mut files = Vec::new();
     for entry in fs::read_dir(dir).map_err(fault)? {
         let entry = entry.map_err(fault)?;

@@ -1,6 +1,6 @@
 //! The kinds of targets, and how they are detected.
 
-use crate::failure::{Failure, Fault};
+use crate::failure::{CommandError, Failure};
 use crate::output::Output;
 use crate::probe;
 use crate::regions;
@@ -39,13 +39,13 @@ pub(crate) fn open(
 ) -> Result<HFile, Failure> {
     let file = options.open_reader(reader(path, kind, out)?)?;
     for warning in file.warnings() {
-        out.warn(&Fault::from(warning).with_hint(None).line());
+        out.warn(&CommandError::from(warning).with_hint(None).line());
     }
     Ok(file)
 }
 
 /// Returns the kind of a target: an HFile or a directory of HFiles.
-pub(crate) fn kind_of(path: &Path, kind: Option<Kind>) -> Result<Kind, Fault> {
+pub(crate) fn kind_of(path: &Path, kind: Option<Kind>) -> Result<Kind, CommandError> {
     check_local(path)?;
     match kind {
         None if !probe::is_dir(path)? => Ok(Kind::Hfile),
@@ -57,26 +57,26 @@ pub(crate) fn kind_of(path: &Path, kind: Option<Kind>) -> Result<Kind, Fault> {
 pub(crate) fn reader(path: &Path, kind: Option<Kind>, out: &Output) -> Result<Arc<dyn FileReader>, Failure> {
     match kind {
         None | Some(Kind::Hfile) => {}
-        Some(Kind::Wal) => return Err(Fault::unsupported(path, WAL).into()),
+        Some(Kind::Wal) => return Err(CommandError::unsupported(path, WAL).into()),
         Some(Kind::Family | Kind::Region | Kind::Table | Kind::Snapshot) => {
-            return Err(Fault::unsupported(path, DIRECTORY).into());
+            return Err(CommandError::unsupported(path, DIRECTORY).into());
         }
     }
     check_local(path)?;
-    let meta = std::fs::metadata(path).map_err(|error| Fault::io("open", path, &error))?;
+    let meta = std::fs::metadata(path).map_err(|error| CommandError::io("open", path, &error))?;
     if meta.is_dir() {
-        return Err(Fault::unsupported(path, DIRECTORY).into());
+        return Err(CommandError::unsupported(path, DIRECTORY).into());
     }
     if !meta.is_file() {
         // opening a pipe would block until it has a writer
         let message = "not a regular file: HFiles are read from their end, which a pipe does not have";
-        return Err(Fault::unsupported(path, message).into());
+        return Err(CommandError::unsupported(path, message).into());
     }
-    let file = LocalFile::open(path).map_err(|error| Fault::io("open", path, &error))?;
+    let file = LocalFile::open(path).map_err(|error| CommandError::io("open", path, &error))?;
     if kind.is_none()
         && let Some(what) = other_kind(path, &file)
     {
-        return Err(Fault::unsupported(path, what).into());
+        return Err(CommandError::unsupported(path, what).into());
     }
     Ok(out.progress().watch(file))
 }
@@ -87,11 +87,11 @@ pub(crate) fn check_hfile(path: &Path, out: &Output) -> Result<(), Failure> {
 }
 
 /// Fails if a path is in an object store.
-pub(crate) fn check_local(path: &Path) -> Result<(), Fault> {
+pub(crate) fn check_local(path: &Path) -> Result<(), CommandError> {
     match path.to_str().and_then(|path| path.split_once("://")) {
         None => Ok(()),
         Some((scheme, _)) => {
-            Err(Fault::unsupported(path, format!("{scheme}: object stores are not built in")))
+            Err(CommandError::unsupported(path, format!("{scheme}: object stores are not built in")))
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Text that is safe for a terminal: it cannot move the cursor, change the title or reverse the direction of
 //! a line.
 
-use hregion::cell::Binary;
+use hregion::cell::StringBinary;
 use serde_json::Value;
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -29,7 +29,7 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
 pub(crate) fn path(path: &Path) -> String {
     match path.to_str() {
         Some(text) => printable(text).into_owned(),
-        None => Binary(path.as_os_str().as_encoded_bytes()).to_string(),
+        None => StringBinary(path.as_os_str().as_encoded_bytes()).to_string(),
     }
 }
 
@@ -37,7 +37,7 @@ pub(crate) fn path(path: &Path) -> String {
 pub(crate) fn json_path(path: &Path) -> String {
     match path.to_str() {
         Some(text) => text.to_owned(),
-        None => Binary(path.as_os_str().as_encoded_bytes()).to_string(),
+        None => StringBinary(path.as_os_str().as_encoded_bytes()).to_string(),
     }
 }
 

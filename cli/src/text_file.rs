@@ -1,6 +1,6 @@
 //! Writing lists of cells: to standard output, or to a file, compressed if its name ends with .gz.
 
-use crate::failure::{Failure, Fault};
+use crate::failure::{CommandError, Failure};
 use crate::new_file::NewText;
 use crate::output::Output;
 use flate2::Compression;
@@ -17,7 +17,7 @@ pub(crate) enum TextFile {
 
 impl TextFile {
     /// Opens the output; `-` is standard output.
-    pub(crate) fn create(path: &Path, replace: bool) -> Result<Self, Fault> {
+    pub(crate) fn create(path: &Path, replace: bool) -> Result<Self, CommandError> {
         if path.as_os_str() == "-" {
             return Ok(Self::Stdout);
         }
@@ -36,16 +36,16 @@ impl TextFile {
             Self::Plain(text, path) => (text.write_all(line), path),
             Self::Packed(text, path) => (text.write_all(line), path),
         };
-        Ok(written.map_err(|error| Fault::io("write", path, &error))?)
+        Ok(written.map_err(|error| CommandError::io("write", path, &error))?)
     }
 
     /// Completes the file and renames it into place.
-    pub(crate) fn finish(self) -> Result<(), Fault> {
+    pub(crate) fn finish(self) -> Result<(), CommandError> {
         match self {
             Self::Stdout => Ok(()),
-            Self::Plain(text, _) => text.keep(),
+            Self::Plain(text, _) => text.persist(),
             Self::Packed(text, path) => {
-                text.finish().map_err(|error| Fault::io("write", &path, &error))?.keep()
+                text.finish().map_err(|error| CommandError::io("write", &path, &error))?.persist()
             }
         }
     }

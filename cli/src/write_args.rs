@@ -1,7 +1,7 @@
 //! Arguments shared by `write` and `bulkload`.
 
 use crate::args::{LineArgs, read_key};
-use crate::failure::Fault;
+use crate::failure::CommandError;
 use crate::settings::Settings;
 use crate::sort::SortArgs;
 use hregion::Encryption;
@@ -30,9 +30,9 @@ pub(crate) struct WriteArgs {
 
 impl WriteArgs {
     /// Returns the encryption of the files; `None` if they are not encrypted.
-    pub(crate) fn encryption(&self) -> Result<Option<Encryption>, Fault> {
+    pub(crate) fn encryption(&self) -> Result<Option<Encryption>, CommandError> {
         if self.master_key_file.is_some() && self.settings.encryption.is_none() {
-            return Err(Fault::usage(
+            return Err(CommandError::usage(
                 "--master-key-file: expected --encryption AES, or NONE to write in the clear",
             ));
         }

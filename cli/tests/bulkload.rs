@@ -80,7 +80,7 @@ fn cells_come_back_by_family_and_region() {
 
     let mut sorted: Vec<&str> = SPLITS.to_vec();
     sorted.sort_unstable();
-    let bytes = |shown: &str| hregion::cell::parse_binary(shown);
+    let bytes = |shown: &str| hregion::cell::from_string_binary(shown);
     let mut found: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for (i, file) in printed.iter().enumerate() {
         let (path, family) = (file["path"].as_str().unwrap(), file["family"].as_str().unwrap());

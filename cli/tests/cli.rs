@@ -187,7 +187,7 @@ fn cells_look_like_those_of_hbase() {
         let member = |name: &str| cell[name].as_str().unwrap();
         let (row, family, qualifier) = (member("row"), member("family"), member("qualifier"));
         let (timestamp, kind, seq_id) = (&cell["timestamp"], member("type"), &cell["sequence_id"]);
-        let len = hregion::cell::parse_binary(member("value")).len();
+        let len = hregion::cell::from_string_binary(member("value")).len();
         let expected = format!("{row}/{family}:{qualifier}/{timestamp}/{kind}/vlen={len}/seqid={seq_id}");
         assert_eq!(line, expected);
         assert_eq!(key, format!("K: {expected}"));

@@ -12,7 +12,7 @@ mod support {
     pub(crate) mod golden;
 }
 
-use hregion::cell::Binary;
+use hregion::cell::StringBinary;
 use hregion::io::MemoryFile;
 use hregion::{BlockType, Corruption, HFile, HFileOptions};
 use std::collections::HashMap;
@@ -144,7 +144,7 @@ fn write_again(golden: &Golden, path: &Path) -> String {
 fn region_settings(golden: &Golden) -> Vec<String> {
     let original = HFile::open(golden.hfile()).expect("a file of HBase");
     let info = original.file_info();
-    let event = Binary(info.get(b"COMPACTION_EVENT_KEY").expect("it is always there"));
+    let event = StringBinary(info.get(b"COMPACTION_EVENT_KEY").expect("it is always there"));
     let mut words = vec![
         format!("--mvcc={}", original.has_seq_ids()),
         format!("--tags={}", original.has_tags()),

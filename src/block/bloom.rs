@@ -11,7 +11,7 @@ pub(crate) const MAX_CHUNK_LEN: usize = (1 << 28) - 1;
 /// The hash function of a filter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum HashKind {
+pub enum BloomHashType {
     /// Bob Jenkins' lookup3.
     Jenkins,
     /// MurmurHash2, with HBase's signed tail.
@@ -21,7 +21,7 @@ pub enum HashKind {
     Murmur3,
 }
 
-impl HashKind {
+impl BloomHashType {
     const ALL: [Self; 3] = [Self::Jenkins, Self::Murmur, Self::Murmur3];
 
     /// Returns the function with this code; `None` for an unknown code.
@@ -56,11 +56,11 @@ pub(crate) struct KeyHashes {
 
 impl KeyHashes {
     #[inline]
-    pub(crate) fn of(kind: HashKind, key: &[u8]) -> Self {
+    pub(crate) fn of(kind: BloomHashType, key: &[u8]) -> Self {
         match kind {
-            HashKind::Jenkins => Self::with(jenkins::hash, key),
-            HashKind::Murmur => Self::with(murmur::hash, key),
-            HashKind::Murmur3 => Self::with(murmur3::hash, key),
+            BloomHashType::Jenkins => Self::with(jenkins::hash, key),
+            BloomHashType::Murmur => Self::with(murmur::hash, key),
+            BloomHashType::Murmur3 => Self::with(murmur3::hash, key),
         }
     }
 
@@ -98,7 +98,7 @@ impl KeyHashes {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HashedRow<'r> {
     row: &'r [u8],
-    hashes: Option<(HashKind, KeyHashes)>,
+    hashes: Option<(BloomHashType, KeyHashes)>,
 }
 
 impl<'r> HashedRow<'r> {
@@ -114,7 +114,7 @@ impl<'r> HashedRow<'r> {
 
     /// The hashes of the row, computed on first use.
     #[inline]
-    pub(crate) fn hashes(&mut self, kind: HashKind) -> KeyHashes {
+    pub(crate) fn hashes(&mut self, kind: BloomHashType) -> KeyHashes {
         match self.hashes {
             Some((known, hashes)) if known == kind => hashes,
             _ => {
@@ -168,13 +168,13 @@ mod tests {
     use proptest::prelude::*;
 
     /// hfile.md §12.3, line by line.
-    fn naive_places(kind: HashKind, key: &[u8], hash_count: u32, bits: i32) -> Vec<usize> {
+    fn naive_places(kind: BloomHashType, key: &[u8], hash_count: u32, bits: i32) -> Vec<usize> {
         let hash = |seed: i32| {
             let seed = seed.cast_unsigned();
             let hash = match kind {
-                HashKind::Jenkins => jenkins::hash(key, seed),
-                HashKind::Murmur => murmur::hash(key, seed),
-                HashKind::Murmur3 => murmur3::hash(key, seed),
+                BloomHashType::Jenkins => jenkins::hash(key, seed),
+                BloomHashType::Murmur => murmur::hash(key, seed),
+                BloomHashType::Murmur3 => murmur3::hash(key, seed),
             };
             hash.cast_signed()
         };
@@ -189,15 +189,15 @@ mod tests {
         places.iter().all(|&place| chunk[place / 8] & 1 << (place % 8) != 0)
     }
 
-    fn kind() -> impl Strategy<Value = HashKind> {
-        (0..3).prop_map(|code| HashKind::from_code(code).unwrap())
+    fn kind() -> impl Strategy<Value = BloomHashType> {
+        (0..3).prop_map(|code| BloomHashType::from_code(code).unwrap())
     }
 
     #[test]
     fn codes() {
-        assert_eq!(HashKind::from_code(1), Some(HashKind::Murmur));
-        assert_eq!(HashKind::Murmur3.code(), 2);
-        assert_eq!((HashKind::from_code(-1), HashKind::from_code(3)), (None, None));
+        assert_eq!(BloomHashType::from_code(1), Some(BloomHashType::Murmur));
+        assert_eq!(BloomHashType::Murmur3.code(), 2);
+        assert_eq!((BloomHashType::from_code(-1), BloomHashType::from_code(3)), (None, None));
     }
 
     #[test]
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn impossible_chunks_deny_nothing() {
-        let key = KeyHashes::of(HashKind::Murmur, b"row");
+        let key = KeyHashes::of(BloomHashType::Murmur, b"row");
         assert!(probe(&[], 7, key));
         add(&mut [], 7, key);
         assert!(!probe(&[0], 7, key));

@@ -14,7 +14,7 @@ pub(crate) mod slot;
 pub(crate) mod writer;
 
 pub use block_type::BlockType;
-pub use bloom::HashKind;
+pub use bloom::BloomHashType;
 pub use checksum::ChecksumType;
 pub use codec::Codec;
 pub use data::DataBlockEncoding;

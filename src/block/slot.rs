@@ -47,14 +47,14 @@ impl<T> Slots<T> {
 
     /// The block in a slot, guarded while it is read, without counting a reference.
     #[inline]
-    pub(crate) fn hold(&self, i: usize) -> Option<Held<T>> {
+    pub(crate) fn hold(&self, i: usize) -> Option<BlockGuard<T>> {
         let slot = self.0.get(i)?;
         let block = slot.block.load();
         if block.is_none() {
             return None;
         }
         slot.touch();
-        Some(Held(block))
+        Some(BlockGuard(block))
     }
 
     pub(crate) fn put(&self, i: usize, block: Arc<T>) {
@@ -70,9 +70,9 @@ impl<T> Slots<T> {
 }
 
 /// A guard that keeps a block in memory even if its slot is emptied. A thread should hold few at a time.
-pub(crate) struct Held<T>(Guard<Option<Arc<T>>>);
+pub(crate) struct BlockGuard<T>(Guard<Option<Arc<T>>>);
 
-impl<T> Deref for Held<T> {
+impl<T> Deref for BlockGuard<T> {
     type Target = T;
 
     #[inline]

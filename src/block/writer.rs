@@ -55,7 +55,7 @@ impl BlockWriter {
     /// # Errors
     ///
     /// If the block would have 2 GiB or more, or the codec fails.
-    pub(crate) fn seal(
+    pub(crate) fn finish(
         &mut self,
         block_type: BlockType,
         offset: u64,
@@ -127,7 +127,7 @@ mod tests {
     fn each_type_has_its_own_chain_and_data_blocks_share_one() {
         let mut blocks = writer(Codec::None, 16384);
         let mut previous = |block_type, offset| {
-            let block = blocks.seal(block_type, offset, |out| out.push(1)).unwrap();
+            let block = blocks.finish(block_type, offset, |out| out.push(1)).unwrap();
             BlockHeader::open(block.bytes, true, true).unwrap().prev_block_offset()
         };
         assert_eq!(previous(BlockType::Data, 0), -1);
@@ -165,7 +165,7 @@ mod tests {
                 limits: Limits::default(),
             };
             for offset in 0..2 {
-                let block = blocks.seal(BlockType::Meta, offset, |out| out.extend_from_slice(&payload)).unwrap();
+                let block = blocks.finish(BlockType::Meta, offset, |out| out.extend_from_slice(&payload)).unwrap();
                 prop_assert_eq!(block.plain_size, payload.len());
                 let (header, stored) = context.check(block.bytes).unwrap();
                 prop_assert_eq!(header.block_type(), BlockType::Meta);

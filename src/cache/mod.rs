@@ -123,12 +123,12 @@ impl CacheFill {
 
 /// The slot through which a block is found while it is cached.
 #[derive(Clone)]
-pub(crate) struct SlotPlace {
+pub(crate) struct SlotAddress {
     pub(crate) slots: Weak<dyn Evict>,
     pub(crate) slot: usize,
 }
 
-impl SlotPlace {
+impl SlotAddress {
     fn is(&self, other: Option<&Self>) -> bool {
         other.is_some_and(|other| {
             self.slot == other.slot && std::ptr::addr_eq(self.slots.as_ptr(), other.slots.as_ptr())
@@ -139,7 +139,7 @@ impl SlotPlace {
 #[derive(Clone)]
 struct Entry {
     block: CachedBlock,
-    place: Option<SlotPlace>,
+    place: Option<SlotAddress>,
 }
 
 /// The approximate overhead of moka for an entry, in bytes.
@@ -232,7 +232,7 @@ impl BlockCache {
     pub(crate) fn get_or_load(
         &self,
         key: BlockKey,
-        place: Option<SlotPlace>,
+        place: Option<SlotAddress>,
         load: impl FnOnce() -> Result<CachedBlock>,
     ) -> Result<CachedBlock> {
         let counters = &self.0.counters;
@@ -410,7 +410,7 @@ mod tests {
         let slots = Arc::new(Slots::<Vec<u8>>::new(100));
         let weak: Weak<dyn Evict> = Arc::downgrade(&(Arc::clone(&slots) as Arc<dyn Evict>));
         for slot in 0..100usize {
-            let place = SlotPlace { slots: weak.clone(), slot };
+            let place = SlotAddress { slots: weak.clone(), slot };
             cache.get_or_load(key(file, slot as u64), Some(place), || Ok(block(1))).unwrap();
             slots.put(slot, Arc::new(vec![1]));
             // the first five stay in use
@@ -430,7 +430,7 @@ mod tests {
         let file = cache.new_file();
         let place = |slots: &Arc<Slots<()>>| {
             let weak: Weak<dyn Evict> = Arc::downgrade(&(Arc::clone(slots) as Arc<dyn Evict>));
-            Some(SlotPlace { slots: weak, slot: 0 })
+            Some(SlotAddress { slots: weak, slot: 0 })
         };
         let old = Arc::new(Slots::<()>::new(1));
         cache.get_or_load(key(file, 0), place(&old), || Ok(block(1))).unwrap();
@@ -489,7 +489,7 @@ mod tests {
                 ours += 1;
                 continue;
             }
-            let place = SlotPlace { slots: weak.clone(), slot };
+            let place = SlotAddress { slots: weak.clone(), slot };
             cache.get_or_load(key(file, slot as u64), Some(place), || Ok(block(1))).unwrap();
             slots.put(slot, Arc::new(()));
             cache.0.cache.run_pending_tasks();

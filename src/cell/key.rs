@@ -1,6 +1,6 @@
 //! The key part of a cell (hfile.md §2.2), borrowed and owned.
 
-use super::{Binary, CellType, same_bytes};
+use super::{CellType, StringBinary, same_bytes};
 use crate::error::Corruption;
 use std::fmt;
 use std::ops::Deref;
@@ -230,11 +230,11 @@ impl fmt::Display for CellKey {
     /// The format of HBase: `row/family:qualifier/timestamp/type`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (row, family, qualifier) = self.split();
-        write!(f, "{}/", Binary(row))?;
+        write!(f, "{}/", StringBinary(row))?;
         if !family.is_empty() {
-            write!(f, "{}:", Binary(family))?;
+            write!(f, "{}:", StringBinary(family))?;
         }
-        write!(f, "{}/", Binary(qualifier))?;
+        write!(f, "{}/", StringBinary(qualifier))?;
         match self.timestamp() {
             LATEST_TIMESTAMP => f.write_str("LATEST_TIMESTAMP")?,
             OLDEST_TIMESTAMP => f.write_str("OLDEST_TIMESTAMP")?,

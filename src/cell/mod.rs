@@ -7,7 +7,7 @@ mod order;
 mod row;
 pub(crate) mod tags;
 
-pub use crate::binary::{Binary, parse_binary};
+pub use crate::binary::{StringBinary, from_string_binary};
 pub use cell_type::CellType;
 pub use key::{CellKey, LATEST_TIMESTAMP, MAX_FAMILY_LEN, MAX_ROW_LEN, OLDEST_TIMESTAMP, SeekKey};
 pub(crate) use key_value::CellFormat;

@@ -3,7 +3,7 @@
 
 use super::decimal::Decimal;
 use super::pattern::Pattern;
-use crate::binary::Binary;
+use crate::binary::StringBinary;
 use crate::error::{Error, Result};
 use bytes::Bytes;
 use std::cmp::Ordering;
@@ -18,7 +18,7 @@ impl Compare {
         if self == Self::NoOp {
             return Ok(false);
         }
-        Ok(self.holds(comparator.compare(bytes)?.reverse()))
+        Ok(self.matches(comparator.compare(bytes)?.reverse()))
     }
 }
 
@@ -150,7 +150,7 @@ impl Comparator {
         let text = text.as_ref();
         let mut parts = text.splitn(2, |byte| *byte == b':');
         let (kind, Some(value)) = (parts.next().unwrap_or_default(), parts.next()) else {
-            let text = Binary(text);
+            let text = StringBinary(text);
             return Err(Error::invalid_argument(format!("comparator '{text}', expected 'type:value'")));
         };
         let string = || String::from_utf8_lossy(value);
@@ -162,7 +162,7 @@ impl Comparator {
             b"substring" => Ok(Self::substring(&string())),
             _ => Err(Error::invalid_argument(format!(
                 "comparator of type '{}', expected binary, binaryprefix, regexstring, regexstringnocase or substring",
-                Binary(kind)
+                StringBinary(kind)
             ))),
         }
     }
@@ -217,10 +217,12 @@ fn not_a_long(len: usize) -> Error {
 impl fmt::Debug for Comparator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Binary(value) => write!(f, "binary:{}", Binary(value)),
-            Kind::BinaryPrefix(prefix) => write!(f, "binaryprefix:{}", Binary(prefix)),
-            Kind::BinaryComponent(value, offset) => write!(f, "component:{} at {offset}", Binary(value)),
-            Kind::Bit(value, operator) => write!(f, "bit:{} {operator:?}", Binary(value)),
+            Kind::Binary(value) => write!(f, "binary:{}", StringBinary(value)),
+            Kind::BinaryPrefix(prefix) => write!(f, "binaryprefix:{}", StringBinary(prefix)),
+            Kind::BinaryComponent(value, offset) => {
+                write!(f, "component:{} at {offset}", StringBinary(value))
+            }
+            Kind::Bit(value, operator) => write!(f, "bit:{} {operator:?}", StringBinary(value)),
             Kind::Long(value) => write!(f, "long:{value}"),
             Kind::Decimal(value) => write!(f, "decimal:{value:?}"),
             Kind::Null => f.write_str("null"),

@@ -9,8 +9,8 @@ use super::list::{FilterListWithAnd, FilterListWithOr};
 use super::page::{ColumnCountGetFilter, ColumnPageFilter, ColumnPaginationFilter, PageFilter};
 use super::ranges::MultiRowRangeFilter;
 use super::row::{InclusiveStopFilter, PrefixFilter, RandomRowFilter, RowFilter};
+use super::skip::{SkipFilter, WhileMatchFilter};
 use super::value::{Column, ColumnValueFilter, DependentColumnFilter, SingleColumnValue, ValueFilter};
-use super::wrap::{SkipFilter, WhileMatchFilter};
 use super::{CellFilter, Comparator, Compare, CustomFilter, language};
 use crate::error::{Error, Result};
 use bytes::Bytes;
@@ -22,7 +22,7 @@ use std::sync::Arc;
 pub const MAX_DEPTH: usize = 250;
 
 /// A description of a filter (read-path.md §13; HBase: `Filter` as a client builds it). Cheap to clone;
-/// [`FilterState`](super::FilterState) evaluates it.
+/// [`FilterEvaluator`](super::FilterEvaluator) evaluates it.
 #[derive(Clone, PartialEq)]
 pub struct Filter {
     pub(super) kind: Arc<Kind>,

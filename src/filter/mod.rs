@@ -2,17 +2,17 @@
 //! `org.apache.hadoop.hbase.filter`). This module depends on cells only.
 //!
 //! A [`Filter`] is a description: it is built by its constructors or parsed from an expression of HBase's
-//! filter language, and is cheap to clone. A [`FilterState`] evaluates a filter for one read: it is given
+//! filter language, and is cheap to clone. A [`FilterEvaluator`] evaluates a filter for one read: it is given
 //! rows and cells in order and returns a verdict on each. It works on any cells, for instance those of an
 //! HFile:
 //!
 //! ```
-//! use hregion::filter::{Filter, FilterState, Verdict};
+//! use hregion::filter::{Filter, FilterEvaluator, Verdict};
 //! use hregion::{CellRef, CellType, SeekKey};
 //!
 //! # fn main() -> hregion::Result<()> {
 //! let filter = Filter::parse("PrefixFilter('user') AND ValueFilter(=, 'substring:ada')")?;
-//! let mut state = FilterState::new(&filter);
+//! let mut state = FilterEvaluator::new(&filter);
 //! let key = SeekKey::of(b"user1", b"cf", b"name", 1_700_000_000_000, CellType::Put);
 //! assert!(!state.filter_row_key(b"user1")?);
 //! assert_eq!(state.filter_cell(CellRef::new(&key, b"Ada Lovelace"))?, Verdict::Include);
@@ -21,11 +21,12 @@
 //! # }
 //! ```
 
+mod cell_filter;
 mod column;
 mod compare;
-mod contract;
 mod decimal;
 mod describe;
+mod evaluator;
 mod fuzzy;
 mod key;
 mod language;
@@ -35,16 +36,15 @@ mod pattern;
 mod proto;
 mod ranges;
 mod row;
-mod state;
+mod skip;
 #[cfg(test)]
 mod tests;
 mod value;
 mod verdict;
-mod wrap;
 
+pub use cell_filter::{CellFilter, CustomFilter};
 pub use compare::{BitOperator, Comparator, Compare};
-pub use contract::{CellFilter, CustomFilter};
 pub use describe::{Filter, MAX_DEPTH};
-pub use state::FilterState;
+pub use evaluator::FilterEvaluator;
 pub use value::SingleColumnValue;
 pub use verdict::Verdict;

@@ -14,7 +14,7 @@ mod repeat;
 use crate::error::{Error, Result};
 use engine::Engine;
 use escape::Escape;
-use place::Place;
+use place::PatternPosition;
 use std::fmt;
 
 /// Maximum nesting depth of groups and classes.
@@ -179,8 +179,8 @@ impl<'a> Reader<'a> {
                     self.group()?;
                     continue;
                 }
-                '^' => self.place(Place::Beginning),
-                '$' => self.place(Place::End),
+                '^' => self.place(PatternPosition::Beginning),
+                '$' => self.place(PatternPosition::End),
                 '*' | '+' | '?' | '{' => {
                     return Err(self.wrong(&format!("has '{c}' with nothing to repeat")));
                 }
@@ -347,7 +347,7 @@ impl<'a> Reader<'a> {
                 }
             }
             Escape::Sequence(sequence) => self.out.push_str(sequence),
-            Escape::End => self.place(Place::VeryEnd),
+            Escape::End => self.place(PatternPosition::VeryEnd),
             Escape::Reference => self.reference()?,
         }
         Ok(())

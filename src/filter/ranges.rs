@@ -1,7 +1,7 @@
 //! Rows in several ranges (read-path.md §13.5; HBase: `MultiRowRangeFilter`).
 
 use super::{CellFilter, Verdict};
-use crate::binary::Binary;
+use crate::binary::StringBinary;
 use crate::cell::{CellRef, MAX_ROW_LEN, SeekKey};
 use crate::error::{Error, Result};
 use std::cmp::Ordering;
@@ -27,7 +27,7 @@ impl RowRange {
         let ((start, include_start), (stop, include_stop)) = (side(&rows.0), side(&rows.1));
         let order = if start.is_empty() || stop.is_empty() { Ordering::Less } else { start.cmp(&stop) };
         if order.is_gt() || order.is_eq() && !include_stop {
-            let (start, stop) = (Binary(&start), Binary(&stop));
+            let (start, stop) = (StringBinary(&start), StringBinary(&stop));
             return Err(Error::invalid_argument(format!(
                 "a filter has an empty range of rows: {start} to {stop}"
             )));

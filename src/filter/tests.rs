@@ -3,7 +3,7 @@
 mod filters;
 mod lists;
 
-use super::{Filter, FilterState, Verdict};
+use super::{Filter, FilterEvaluator, Verdict};
 use crate::cell::{CellKey, CellOrder, CellRef, CellType, RowBuf, SeekKey};
 use std::collections::BTreeMap;
 
@@ -49,7 +49,7 @@ fn cells(text: &str) -> Vec<TestCell> {
 
 /// Reads as a region with one store per family (read-path.md §9.5, §11); visits each cell at most once.
 fn read(filter: &Filter, cells: &[TestCell], reversed: bool) -> Vec<String> {
-    let mut state = FilterState::new(filter);
+    let mut state = FilterEvaluator::new(filter);
     state.set_reversed(reversed);
     let mut rows: Vec<&[TestCell]> = cells.chunk_by(|a, b| a.key.row() == b.key.row()).collect();
     if reversed {

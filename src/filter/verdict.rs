@@ -15,7 +15,7 @@ pub enum Verdict {
     NextCol,
     /// Skip the rest of the row in the cell's family.
     NextRow,
-    /// Seek to the hint of [`FilterState::next_cell_hint`](super::FilterState::next_cell_hint).
+    /// Seek to the hint of [`FilterEvaluator::next_cell_hint`](super::FilterEvaluator::next_cell_hint).
     SeekNextUsingHint,
 }
 

@@ -1,7 +1,7 @@
 //! Bloom filters.
 
 use super::input::Input;
-use crate::block::HashKind;
+use crate::block::BloomHashType;
 use crate::block::bloom::{KeyHashes, add, probe};
 use crate::hfile::BloomMeta;
 use crate::hfile::bloom::size::fold;
@@ -14,7 +14,7 @@ use crate::hfile::bloom::size::fold;
 pub fn bloom(input: &[u8]) {
     meta(input);
     let mut input = Input::new(input);
-    let kind = input.choose(&[HashKind::Jenkins, HashKind::Murmur, HashKind::Murmur3]);
+    let kind = input.choose(&[BloomHashType::Jenkins, BloomHashType::Murmur, BloomHashType::Murmur3]);
     let hash_count = u32::from(input.byte()) + 1;
     let size = usize::from(input.u16());
     // a probe accepts a chunk of any bytes

@@ -70,7 +70,7 @@ fn name(key: &[u8]) {
     let _ = compare_root_rows(key, b".META.,t,a,1,1");
     let Ok(name) = RegionName::parse(key) else { return };
     assert_eq!(name.to_bytes(), key);
-    if name.is_hash_right() {
+    if name.has_valid_hash() {
         assert_eq!(RegionName::parse_printable(&name.to_string()), Ok(name));
     }
 }

@@ -1,7 +1,7 @@
 //! Expressions of the filter language.
 
 use crate::cell::{CellRef, CellType, RowBuf, SeekKey};
-use crate::filter::{Filter, FilterState, Verdict};
+use crate::filter::{Filter, FilterEvaluator, Verdict};
 
 /// Checks an expression: it is refused, or it is written and parses to the same filter again, which accepts
 /// any cells.
@@ -16,7 +16,7 @@ pub fn filter_language(input: &[u8]) {
 
 /// Passes a filter rows and cells that are made from its own input.
 pub(super) fn read(filter: &Filter, input: &[u8], reversed: bool) {
-    let mut state = FilterState::new(filter);
+    let mut state = FilterEvaluator::new(filter);
     state.set_reversed(reversed);
     let _ = state.is_family_essential(b"f");
     let mut row = RowBuf::new();

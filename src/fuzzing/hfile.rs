@@ -6,7 +6,7 @@ use crate::block::header::{BlockSizes, SHORT_HEADER_LEN};
 use crate::cache::BlockCache;
 use crate::cell::{Cell, CellOrder, SeekKey};
 use crate::error::{ErrorKind, Result};
-use crate::hfile::{HFile, HFileOptions, Seek, Trailer};
+use crate::hfile::{HFile, HFileOptions, SeekResult, Trailer};
 use crate::io::MemoryFile;
 use crate::limits::Limits;
 use bytes::Bytes;
@@ -164,7 +164,7 @@ fn seeks(file: &HFile, order: CellOrder, cells: &[Cell]) {
         let expected = cells.get(at).map(Cell::as_ref);
         let seek = scanner.seek(key).expect("all of the file has been read");
         assert!(scanner.peek() == expected, "seek {key:?}");
-        assert_eq!(seek == Seek::Exact, exact, "{key:?}");
+        assert_eq!(seek == SeekResult::Exact, exact, "{key:?}");
         if expected.is_some() {
             assert!(scanner.advance().is_ok() && scanner.peek() == cells.get(at + 1).map(Cell::as_ref));
         }
@@ -173,9 +173,9 @@ fn seeks(file: &HFile, order: CellOrder, cells: &[Cell]) {
         assert!(found == before.is_some() && scanner.peek() == before, "seek before {key:?}");
         let seek = scanner.reseek(key).expect("all of the file has been read");
         assert!(scanner.peek() == expected, "reseek {key:?}");
-        assert_eq!(seek == Seek::Exact, exact, "reseek {key:?}");
+        assert_eq!(seek == SeekResult::Exact, exact, "reseek {key:?}");
         let seek = scanner.seek_to(key).expect("all of the file has been read");
-        assert_eq!(seek == Seek::Exact, exact, "seek to {key:?}");
+        assert_eq!(seek == SeekResult::Exact, exact, "seek to {key:?}");
     }
 }
 

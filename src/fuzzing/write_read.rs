@@ -3,7 +3,7 @@
 use super::data_block::make_cells;
 use super::hfile::hfile;
 use super::input::Input;
-use crate::block::{ChecksumType, Codec, DataBlockEncoding, HashKind};
+use crate::block::{BloomHashType, ChecksumType, Codec, DataBlockEncoding};
 use crate::cell::{Cell, CellFormat};
 use crate::hfile::{BloomType, HFile, HFileWriter, HFileWriterOptions, StoreFileOrigin, StoreFileWriter};
 use crate::io::MemoryFile;
@@ -51,7 +51,7 @@ fn settings(input: &mut Input<'_>, format: CellFormat) -> HFileWriterOptions {
         .data_block_encoding(input.choose(&DataBlockEncoding::ALL))
         .codec(input.choose(&codecs))
         .bloom(bloom)
-        .bloom_hash(input.choose(&[HashKind::Murmur, HashKind::Murmur3, HashKind::Jenkins]))
+        .bloom_hash(input.choose(&[BloomHashType::Murmur, BloomHashType::Murmur3, BloomHashType::Jenkins]))
         .bloom_chunk_bytes(input.choose(&[128, 256, 4096]))
         .block_size(usize::from(input.u16()))
         .index_chunk_size(input.choose(&[64, 300, 1 << 17]))

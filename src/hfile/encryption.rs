@@ -2,7 +2,7 @@
 //! `EncryptionUtil.createEncryptionContext`).
 
 use super::options::HFileOptions;
-use crate::binary::Binary;
+use crate::binary::StringBinary;
 use crate::block::crypto::{self, BlockEncryptor, SecretKey};
 use crate::error::{Corruption, Error, Result};
 use crate::schema::{Cipher, Family};
@@ -70,7 +70,7 @@ impl Encryption {
             (None, true) => Cipher::Aes,
             (Some(cipher), _) => cipher,
         };
-        let name = Binary(family.name());
+        let name = StringBinary(family.name());
         crypto::check_supported()
             .map_err(|corruption| Error::not_supported(format!("a file of family {name}: {corruption}")))?;
         let Some(master_key) = options.master_key.clone() else {

@@ -1,6 +1,6 @@
 //! The path from the root of the data index down to a data block (hfile.md §10.4, §10.5).
 
-use super::inner::Inner;
+use super::reader_core::ReaderCore;
 use crate::block::BlockHandle;
 use crate::block::index::{Children, IndexBlock};
 use crate::cache::CacheFill;
@@ -67,7 +67,7 @@ impl IndexPath {
     /// Seeks to the data block whose range contains `key`: the last whose index key is not after `key`.
     /// Returns whether there is one, and whether it is the block at which the path was before.
     #[inline]
-    pub(super) fn seek(&mut self, file: &Inner, key: &CellKey, order: CellOrder) -> Result<Sought> {
+    pub(super) fn seek(&mut self, file: &ReaderCore, key: &CellKey, order: CellOrder) -> Result<LeafLookup> {
         let mut same = self.complete;
         for level in 0.. {
             let (block, at) = &mut self.levels[level];
@@ -82,7 +82,7 @@ impl IndexPath {
                     .at(file.path(), offset));
                 }
                 self.complete = false;
-                return Ok(Sought::Before);
+                return Ok(LeafLookup::Before);
             };
             same &= *at == i;
             *at = i;
@@ -96,11 +96,11 @@ impl IndexPath {
             }
         }
         self.complete = true;
-        Ok(if same { Sought::Same } else { Sought::Moved })
+        Ok(if same { LeafLookup::Same } else { LeafLookup::Moved })
     }
 
     /// Moves to the first data block below an entry of the root.
-    pub(super) fn first_below(&mut self, file: &Inner, entry: usize) -> Result<bool> {
+    pub(super) fn first_below(&mut self, file: &ReaderCore, entry: usize) -> Result<bool> {
         self.complete = false;
         self.levels.truncate(1);
         self.levels[0].1 = entry;
@@ -112,7 +112,7 @@ impl IndexPath {
     }
 
     /// Moves to the last data block; returns false if there is none.
-    pub(super) fn last(&mut self, file: &Inner) -> Result<bool> {
+    pub(super) fn last(&mut self, file: &ReaderCore) -> Result<bool> {
         self.complete = false;
         self.levels.truncate(1);
         let (root, i) = &mut self.levels[0];
@@ -123,19 +123,19 @@ impl IndexPath {
     }
 
     /// Moves to the next data block; returns false, and is not positioned, if there is none.
-    pub(super) fn next(&mut self, file: &Inner) -> Result<bool> {
+    pub(super) fn next(&mut self, file: &ReaderCore) -> Result<bool> {
         self.step(file, |block, i| (i + 1 < block.len()).then_some(i + 1), |_| 0)
     }
 
     /// Moves to the previous data block; returns false, and is not positioned, if there is none.
-    pub(super) fn prev(&mut self, file: &Inner) -> Result<bool> {
+    pub(super) fn prev(&mut self, file: &ReaderCore) -> Result<bool> {
         self.step(file, |_, i| i.checked_sub(1), |block| block.len() - 1)
     }
 
     /// Moves to the neighbour of the lowest entry that has one, and descends from there by `choose`.
     fn step(
         &mut self,
-        file: &Inner,
+        file: &ReaderCore,
         neighbour: impl Fn(&IndexBlock, usize) -> Option<usize>,
         choose: impl Fn(&IndexBlock) -> usize,
     ) -> Result<bool> {
@@ -153,7 +153,7 @@ impl IndexPath {
     }
 
     /// Completes the path down to a data block.
-    fn fall(&mut self, file: &Inner, choose: impl Fn(&IndexBlock) -> usize) -> Result<()> {
+    fn fall(&mut self, file: &ReaderCore, choose: impl Fn(&IndexBlock) -> usize) -> Result<()> {
         while let Some((block, _)) = self.levels.last()
             && matches!(block.children(), Children::Index(_))
         {
@@ -167,7 +167,7 @@ impl IndexPath {
     }
 
     /// Replaces the levels below `level` by the child of its selected entry.
-    fn push_child(&mut self, file: &Inner, level: usize, entry: usize) -> Result<()> {
+    fn push_child(&mut self, file: &ReaderCore, level: usize, entry: usize) -> Result<()> {
         self.complete = false;
         self.levels.truncate(level + 1);
         let (block, i) = &self.levels[level];
@@ -179,7 +179,7 @@ impl IndexPath {
 
 /// The result of a search of the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sought {
+pub(super) enum LeafLookup {
     /// The key is before the first cell of the file.
     Before,
     /// The block is the one at which the path was before.

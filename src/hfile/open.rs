@@ -1,8 +1,8 @@
 //! Opens a file: its trailer and its load-on-open section (hfile.md §13.1; HBase: `HFileInfo`).
 
 use super::bloom::{BloomFilter, FilterKind};
-use super::inner::Inner;
 use super::options::HFileOptions;
+use super::reader_core::ReaderCore;
 use super::source::BlockSource;
 use super::{FileInfo, Trailer};
 use crate::block::codec::Decompressor;
@@ -31,7 +31,7 @@ const KEY_VALUE_VERSION_WITH_MVCC: i32 = 1;
 const TAIL: u64 = 64 << 10;
 
 /// Opens a file: two reads, or one if it is small.
-pub(super) fn open(reader: Arc<dyn FileReader>, options: &HFileOptions) -> Result<Inner> {
+pub(super) fn open(reader: Arc<dyn FileReader>, options: &HFileOptions) -> Result<ReaderCore> {
     let (trailer, tail, tail_at) = read_trailer(&*reader)?;
     let at_trailer = |corruption: Corruption| corruption.at(reader.path(), trailer.offset());
     let mut warnings = Vec::new();
@@ -105,7 +105,7 @@ pub(super) fn open(reader: Arc<dyn FileReader>, options: &HFileOptions) -> Resul
     let average_cell = KEY_VALUE_LENGTHS + average(info.avg_key_len()) + average(info.avg_value_len());
     let last_key = info.last_key().map_err(at_info)?.map(SeekKey::from);
     let source = BlockSource { reader, context, format, average_cell };
-    Ok(Inner {
+    Ok(ReaderCore {
         source,
         info,
         last_key,

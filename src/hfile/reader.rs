@@ -2,10 +2,10 @@
 
 use super::bloom::BloomFilter;
 use super::index::IndexPath;
-use super::inner::Inner;
 use super::open::open;
 use super::options::HFileOptions;
-use super::point::Located;
+use super::reader_core::ReaderCore;
+use super::row_lookup::RowLookup;
 use super::scanner::{HFileScanner, ReversedHFileScanner};
 use super::verify::VerifyReport;
 use super::{FileInfo, Trailer};
@@ -25,7 +25,7 @@ use std::sync::Arc;
 /// Opening reads, checks and keeps the trailer and the load-on-open section; data is read by a
 /// [scanner](Self::scanner). Cheap to clone, and safe to share between threads.
 #[derive(Clone)]
-pub struct HFile(Arc<Inner>);
+pub struct HFile(Arc<ReaderCore>);
 
 impl HFile {
     /// Opens a file with the default [options](Self::options).
@@ -277,10 +277,10 @@ impl HFile {
 
     /// Looks up the cells of a row, as far as blocks are in the cache.
     #[inline(always)] // the result is large: this constructs it in place
-    pub(crate) fn locate<'f>(&'f self, row: &'f [u8]) -> Located<'f> {
+    pub(crate) fn locate<'f>(&'f self, row: &'f [u8]) -> RowLookup<'f> {
         match self.0.order {
             Some(order) => self.0.locate(row, order),
-            None => Located::NotCached,
+            None => RowLookup::NotCached,
         }
     }
 

@@ -4,11 +4,11 @@ mod reversed;
 
 pub(crate) use reversed::ReversedHFileScanner;
 
-use super::index::{IndexPath, Sought};
-use super::inner::Inner;
+use super::index::{IndexPath, LeafLookup};
+use super::reader_core::ReaderCore;
 use super::source::Buffers;
 use crate::block::BlockType;
-use crate::block::data::{CellPlace, DataBlock, Step};
+use crate::block::data::{CellPosition, DataBlock, RowStep};
 use crate::cache::CacheFill;
 use crate::cell::{CellKey, CellRef, same_bytes};
 use crate::error::{Corruption, Error, Result};
@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 /// The result of a seek, in the terms of HBase's `seekTo`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Seek {
+pub enum SeekResult {
     /// The key itself was found.
     Exact,
     /// The key was not found, but there are cells before it.
@@ -33,7 +33,7 @@ pub enum Seek {
     Gap,
 }
 
-impl Seek {
+impl SeekResult {
     /// Returns HBase's code: 0, 1, -1, -2.
     #[must_use]
     pub fn code(self) -> i32 {
@@ -76,11 +76,11 @@ pub(crate) enum RowWalk<B> {
 /// lie between the index keys around them. A walk from the first cell to the end also checks the number of
 /// cells against the file's.
 pub struct HFileScanner<'f> {
-    file: &'f Inner,
+    file: &'f ReaderCore,
     path: IndexPath,
     /// The current block; none if the scanner is not positioned.
     block: Option<Arc<DataBlock>>,
-    place: CellPlace,
+    place: CellPosition,
     buffers: Buffers,
     hits: u64,
     /// The number of cells in the blocks entered since the first; none if a block was skipped.
@@ -91,12 +91,12 @@ pub struct HFileScanner<'f> {
 const REPORT_HITS: u64 = 1 << 10;
 
 impl<'f> HFileScanner<'f> {
-    pub(super) fn new(file: &'f Inner) -> Self {
+    pub(super) fn new(file: &'f ReaderCore) -> Self {
         Self {
             file,
             path: IndexPath::new(&file.root),
             block: None,
-            place: CellPlace::default(),
+            place: CellPosition::default(),
             buffers: Buffers::default(),
             hits: 0,
             met: None,
@@ -140,46 +140,46 @@ impl<'f> HFileScanner<'f> {
     /// Seeks to the first cell that is not before `key`; the scanner is not positioned if there is none.
     ///
     /// Returns what HBase's `seekTo` returns. Unlike `seekTo`, this leaves the scanner *at* the found cell
-    /// when the result is [`Seek::After`] or [`Seek::Before`]; [`seek_to`](Self::seek_to) positions it as
+    /// when the result is [`SeekResult::After`] or [`SeekResult::Before`]; [`seek_to`](Self::seek_to) positions it as
     /// HBase does.
     ///
     /// # Errors
     ///
     /// If a block cannot be read or is damaged, or the file's order is unknown.
     #[inline]
-    pub fn seek(&mut self, key: &CellKey) -> Result<Seek> {
+    pub fn seek(&mut self, key: &CellKey) -> Result<SeekResult> {
         if !self.find_block(key)? {
             self.seek_to_first()?;
             self.met = None;
-            return Ok(Seek::Before);
+            return Ok(SeekResult::Before);
         }
         self.seek_in_block(key, None)
     }
 
-    /// Seeks where HBase's `seekTo` does: to `key`, to the last cell before it ([`Seek::After`]), or to the
-    /// first cell of a block ([`Seek::Gap`]). With [`Seek::Before`] the scanner is not positioned.
+    /// Seeks where HBase's `seekTo` does: to `key`, to the last cell before it ([`SeekResult::After`]), or to the
+    /// first cell of a block ([`SeekResult::Gap`]). With [`SeekResult::Before`] the scanner is not positioned.
     ///
     /// # Errors
     ///
     /// As [`seek`](Self::seek).
-    pub fn seek_to(&mut self, key: &CellKey) -> Result<Seek> {
+    pub fn seek_to(&mut self, key: &CellKey) -> Result<SeekResult> {
         let order = self.file.known_order()?;
         if !self.find_block(key)? {
             self.leave_block();
-            return Ok(Seek::Before);
+            return Ok(SeekResult::Before);
         }
-        let Some(block) = &self.block else { return Ok(Seek::Before) };
+        let Some(block) = &self.block else { return Ok(SeekResult::Before) };
         let (seek, place) = match block.seek(key, order) {
             Some((place, how)) => (self.judge(block, &place, how, key), Some(place)),
-            None => (Seek::After, None),
+            None => (SeekResult::After, None),
         };
-        let place = if seek == Seek::After { block.seek_before(key, order) } else { place };
+        let place = if seek == SeekResult::After { block.seek_before(key, order) } else { place };
         self.place = place.unwrap_or_else(|| block.first());
         Ok(seek)
     }
 
-    /// Seeks forward to the first cell that is not before `key`. Does not move, and returns [`Seek::Before`],
-    /// if the current cell is after `key`; does not move, and returns [`Seek::Exact`], if the current cell
+    /// Seeks forward to the first cell that is not before `key`. Does not move, and returns [`SeekResult::Before`],
+    /// if the current cell is after `key`; does not move, and returns [`SeekResult::Exact`], if the current cell
     /// has that key.
     ///
     /// Cheaper than [`seek`](Self::seek) when the target is in the current block.
@@ -188,12 +188,12 @@ impl<'f> HFileScanner<'f> {
     ///
     /// As [`seek`](Self::seek), and if cells or index keys are out of order, so that the search leads
     /// backward.
-    pub fn reseek(&mut self, key: &CellKey) -> Result<Seek> {
+    pub fn reseek(&mut self, key: &CellKey) -> Result<SeekResult> {
         let order = self.file.known_order()?;
         let Some(block) = &self.block else { return self.seek(key) };
         match order.compare(block.key(&self.place), key) {
-            Ordering::Equal => return Ok(Seek::Exact),
-            Ordering::Greater => return Ok(Seek::Before),
+            Ordering::Equal => return Ok(SeekResult::Exact),
+            Ordering::Greater => return Ok(SeekResult::Before),
             Ordering::Less => {}
         }
         if self.path.next_key().is_none_or(|next| order.compare(key, next).is_lt()) {
@@ -296,7 +296,7 @@ impl<'f> HFileScanner<'f> {
         self.place = place;
         match walked {
             ControlFlow::Break(broken_off) => return Ok(RowWalk::BrokenOff(broken_off)),
-            ControlFlow::Continue(Step::End) => {}
+            ControlFlow::Continue(RowStep::End) => {}
             ControlFlow::Continue(_) => return Ok(RowWalk::RowEnd),
         }
         self.walk_row_on(row, visitor)
@@ -332,13 +332,13 @@ impl<'f> HFileScanner<'f> {
     /// Takes up to `steps` steps towards the next row, without leaving the block. Returns where the last step
     /// led: `Step::End` if the scanner is at the last cell of the block.
     #[inline]
-    pub(crate) fn pass_row(&mut self, steps: usize) -> Step {
-        let Some(block) = &self.block else { return Step::End };
+    pub(crate) fn pass_row(&mut self, steps: usize) -> RowStep {
+        let Some(block) = &self.block else { return RowStep::End };
         let mut place = self.place;
-        let mut step = Step::InRow;
+        let mut step = RowStep::InRow;
         for _ in 0..steps {
             step = block.advance_in_row(&mut place);
-            if step != Step::InRow {
+            if step != RowStep::InRow {
                 break;
             }
         }
@@ -380,8 +380,8 @@ impl<'f> HFileScanner<'f> {
             }
         };
         match sought {
-            Sought::Before => Ok(false),
-            Sought::Same if self.block.is_some() => Ok(true),
+            LeafLookup::Before => Ok(false),
+            LeafLookup::Same if self.block.is_some() => Ok(true),
             _ => {
                 self.leave_block();
                 self.enter_block(true)?;
@@ -393,9 +393,9 @@ impl<'f> HFileScanner<'f> {
     /// Seeks to the first cell that is not before `key`, in the current block or at the start of the next
     /// one. Fails if that is not after the place `from`.
     #[inline]
-    fn seek_in_block(&mut self, key: &CellKey, from: Option<CellPlace>) -> Result<Seek> {
+    fn seek_in_block(&mut self, key: &CellKey, from: Option<CellPosition>) -> Result<SeekResult> {
         let order = self.file.known_order()?;
-        let Some(block) = &self.block else { return Ok(Seek::Before) };
+        let Some(block) = &self.block else { return Ok(SeekResult::Before) };
         match block.seek(key, order) {
             Some((place, _)) if from.is_some_and(|from| !place.is_after(&from)) => Err(self.disorder()),
             Some((place, how)) => {
@@ -404,25 +404,25 @@ impl<'f> HFileScanner<'f> {
             }
             None => {
                 self.next_block()?;
-                Ok(Seek::After)
+                Ok(SeekResult::After)
             }
         }
     }
 
     /// Returns HBase's result for `key`, given the first cell of the block that is not before it.
     #[inline]
-    fn judge(&self, block: &DataBlock, place: &CellPlace, how: Ordering, key: &CellKey) -> Seek {
+    fn judge(&self, block: &DataBlock, place: &CellPosition, how: Ordering, key: &CellKey) -> SeekResult {
         if how.is_eq() {
-            Seek::Exact
+            SeekResult::Exact
         } else if block.is_first(place) || self.file.is_row_indexed() && self.is_first_of(block, place, key) {
-            Seek::Gap
+            SeekResult::Gap
         } else {
-            Seek::After
+            SeekResult::After
         }
     }
 
     /// Whether the cell at `place` is the first of `key`'s row in the block.
-    fn is_first_of(&self, block: &DataBlock, place: &CellPlace, key: &CellKey) -> bool {
+    fn is_first_of(&self, block: &DataBlock, place: &CellPosition, key: &CellKey) -> bool {
         block.key(place).row() == key.row()
             && self
                 .file

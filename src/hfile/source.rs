@@ -114,9 +114,9 @@ impl BlockSource {
             &buffers.encoded
         };
         out.reserve(self.memory_for(plain_len, index));
-        let undone = data::undo(&self.format, encoded, self.context.limits.block_bytes, &mut out)?;
+        let decoded = data::decode_delta(&self.format, encoded, self.context.limits.block_bytes, &mut out)?;
         let cells = 0..out.len();
-        let block = DataBlock::new(out, cells, self.format.cells, Trust::Decoded(Some(undone)), index)?;
+        let block = DataBlock::new(out, cells, self.format.cells, Trust::Decoded(Some(decoded)), index)?;
         Ok(block.with_prev_block_offset(header.prev_block_offset()))
     }
 

@@ -89,13 +89,13 @@ fn identity(_meta: &fs::Metadata) -> Option<FileIdentity> {
 pub struct LocalFileWriter {
     /// Bytes not yet passed to the system.
     buffer: Vec<u8>,
-    place: Place,
+    place: WriterState,
     path: PathBuf,
 }
 
 /// Where the file is written.
 #[derive(Debug)]
-enum Place {
+enum WriterState {
     Here(WriteBehind),
     Away(WriterThread),
     /// An error has been reported and bytes were lost: no later call may succeed.
@@ -127,40 +127,40 @@ impl LocalFileWriter {
     }
 
     fn new(file: File, path: &Path) -> Self {
-        Self { buffer: Vec::new(), place: Place::Here(WriteBehind::new(file)), path: path.to_owned() }
+        Self { buffer: Vec::new(), place: WriterState::Here(WriteBehind::new(file)), path: path.to_owned() }
     }
 
     /// Passes the buffer to the system or to the writer thread.
     fn pass_on(&mut self) -> io::Result<()> {
-        let place = match mem::replace(&mut self.place, Place::Lost) {
+        let place = match mem::replace(&mut self.place, WriterState::Lost) {
             // the second full buffer: the file is long
-            Place::Here(file) if file.written() > 0 => {
-                WriterThread::begin(file).map_or_else(Place::Here, Place::Away)
+            WriterState::Here(file) if file.written() > 0 => {
+                WriterThread::begin(file).map_or_else(WriterState::Here, WriterState::Away)
             }
             place => place,
         };
         self.place = match place {
-            Place::Here(mut file) => {
+            WriterState::Here(mut file) => {
                 file.write_all(&self.buffer)?;
                 self.buffer.clear();
-                Place::Here(file)
+                WriterState::Here(file)
             }
-            Place::Away(thread) => {
+            WriterState::Away(thread) => {
                 let (thread, empty) = thread.write(mem::take(&mut self.buffer))?;
                 self.buffer = empty;
-                Place::Away(thread)
+                WriterState::Away(thread)
             }
-            Place::Lost => return Err(lost()),
+            WriterState::Lost => return Err(lost()),
         };
         Ok(())
     }
 
     /// Takes the file after writing everything to it. On success, the caller puts the file back.
-    fn take_home(&mut self) -> io::Result<WriteBehind> {
-        let mut file = match mem::replace(&mut self.place, Place::Lost) {
-            Place::Here(file) => file,
-            Place::Away(thread) => thread.end()?,
-            Place::Lost => return Err(lost()),
+    fn join_writer(&mut self) -> io::Result<WriteBehind> {
+        let mut file = match mem::replace(&mut self.place, WriterState::Lost) {
+            WriterState::Here(file) => file,
+            WriterState::Away(thread) => thread.end()?,
+            WriterState::Lost => return Err(lost()),
         };
         file.write_all(&self.buffer)?;
         self.buffer.clear();
@@ -172,7 +172,7 @@ impl Drop for LocalFileWriter {
     /// Writes the buffered bytes to the file, without a sync.
     fn drop(&mut self) {
         // errors cannot be reported here
-        let _ = self.take_home();
+        let _ = self.join_writer();
     }
 }
 
@@ -195,9 +195,9 @@ impl FileWriter for LocalFileWriter {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        let file = self.take_home()?;
+        let file = self.join_writer()?;
         file.sync()?;
-        self.place = Place::Here(file);
+        self.place = WriterState::Here(file);
         Ok(())
     }
 }
@@ -343,7 +343,7 @@ mod tests {
                 expected.extend(piece);
             }
             let is_long = lens.len() > 3;
-            assert_eq!(matches!(file.place, Place::Away(_)), is_long, "{} pieces", lens.len());
+            assert_eq!(matches!(file.place, WriterState::Away(_)), is_long, "{} pieces", lens.len());
             file.sync().unwrap();
             assert!(fs::read(&path).unwrap() == expected);
         }

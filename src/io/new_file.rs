@@ -12,16 +12,16 @@ use std::sync::Arc;
 /// It is written in the target directory, under a random hidden name (`.<16 hexadecimal digits>.tmp`) that
 /// nothing else has. It gets its final name only when it is complete and on disk. Whenever the process ends,
 /// either the previous file exists or the complete new one; other files are not touched. A file that is
-/// dropped before it is [kept](Self::keep) is removed.
+/// dropped before it is [kept](Self::persist) is removed.
 #[derive(Debug)]
 pub(crate) struct NewFile {
     file: Box<dyn FileWriter>,
-    place: Option<Place>,
+    place: Option<Target>,
 }
 
 /// The target of the file.
 #[derive(Debug)]
-struct Place {
+struct Target {
     storage: Arc<dyn Storage>,
     path: PathBuf,
 }
@@ -31,11 +31,11 @@ impl NewFile {
     pub(crate) fn create(storage: &Arc<dyn Storage>, path: &Path) -> Result<Self> {
         let aside = aside(path)?;
         let file = storage.create_new(&aside).map_err(|error| Error::io("create", &aside, error))?;
-        Ok(Self { file, place: Some(Place { storage: Arc::clone(storage), path: path.to_owned() }) })
+        Ok(Self { file, place: Some(Target { storage: Arc::clone(storage), path: path.to_owned() }) })
     }
 
     /// A file in place. The caller owns naming and cleanup.
-    pub(crate) fn given(file: Box<dyn FileWriter>) -> Self {
+    pub(crate) fn from_writer(file: Box<dyn FileWriter>) -> Self {
         Self { file, place: None }
     }
 
@@ -52,9 +52,9 @@ impl NewFile {
     ///
     /// If only the last step fails, which makes the name durable, the file exists and is complete; only a
     /// crash might undo the rename.
-    pub(crate) fn keep(mut self) -> Result<()> {
+    pub(crate) fn persist(mut self) -> Result<()> {
         self.file.sync().map_err(|error| Error::io("sync", self.file.path(), error))?;
-        let Some(Place { storage, path }) = &self.place else { return Ok(()) };
+        let Some(Target { storage, path }) = &self.place else { return Ok(()) };
         storage.rename(self.file.path(), path).map_err(|error| Error::io("rename to", path, error))?;
         let synced = storage.sync_dir(directory(path));
         let synced = synced.map_err(|error| Error::io("sync the directory of", path, error));
@@ -101,7 +101,7 @@ mod tests {
         for bytes in content.chunks(3) {
             file.write_all(bytes)?;
         }
-        file.keep()
+        file.persist()
     }
 
     #[test]
@@ -157,7 +157,7 @@ mod tests {
             [b"first", b"other"].map(|content| (NewFile::create(&shared, path).unwrap(), content));
         files.iter_mut().for_each(|(file, content)| file.write_all(*content).unwrap());
         for (file, content) in files {
-            file.keep().unwrap();
+            file.persist().unwrap();
             assert_eq!(storage.bytes(path).unwrap(), content);
         }
         assert_eq!(storage.create_new(path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
@@ -177,7 +177,7 @@ mod tests {
         let storage: Arc<dyn Storage> = Arc::new(LocalStorage);
         let mut file = NewFile::create(&storage, &link).unwrap();
         file.write_all(b"new").unwrap();
-        file.keep().unwrap();
+        file.persist().unwrap();
         assert_eq!(
             (fs::read(&victim).unwrap(), fs::read(&link).unwrap()),
             (b"bytes".to_vec(), b"new".to_vec())

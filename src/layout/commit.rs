@@ -114,7 +114,7 @@ impl From<Error> for CommitError {
 }
 
 /// A step that was attempted, and must be undone if a later one fails.
-enum Step {
+enum UndoStep {
     Named { from: PathBuf, to: PathBuf },
     Listed(NewFileList),
 }
@@ -133,7 +133,7 @@ impl RegionDir {
         match result {
             Ok(opened) => {
                 for step in steps {
-                    if let Step::Listed(list) = step {
+                    if let UndoStep::Listed(list) = step {
                         // Failures are ignored: lists with smaller numbers have no effect.
                         let _ = list.remove_old(&**self.storage());
                     }
@@ -142,7 +142,7 @@ impl RegionDir {
                 added.for_each(|mut file| file.is_ours = false);
                 Ok(opened)
             }
-            Err(error) => Err(CommitError { error, undo: self.undo(steps).err() }),
+            Err(error) => Err(CommitError { error, undo: self.roll_back(steps).err() }),
         }
     }
 
@@ -151,7 +151,7 @@ impl RegionDir {
         changes: &[FamilyChange<'_>],
         now: i64,
         open: impl FnOnce() -> Result<T>,
-        steps: &mut Vec<Step>,
+        steps: &mut Vec<UndoStep>,
     ) -> Result<T> {
         let storage = &**self.storage();
         let mut lists = Vec::new();
@@ -169,7 +169,7 @@ impl RegionDir {
                     sync_dir(storage, &dir)?;
                 }
                 let to = dir.join(&file.name);
-                steps.push(Step::Named { from: file.from.clone(), to: to.clone() });
+                steps.push(UndoStep::Named { from: file.from.clone(), to: to.clone() });
                 rename(storage, &file.from, &to)?;
             }
             if !change.add.is_empty() {
@@ -180,8 +180,8 @@ impl RegionDir {
         for (i, list) in lists.into_iter().enumerate() {
             let aside = self.tmp().join(format!("filelist.{i}"));
             list.write(storage, &aside)?;
-            steps.push(Step::Listed(list));
-            if let Some(Step::Listed(list)) = steps.last() {
+            steps.push(UndoStep::Listed(list));
+            if let Some(UndoStep::Listed(list)) = steps.last() {
                 list.publish(storage, &aside)?;
             }
         }
@@ -189,14 +189,14 @@ impl RegionDir {
     }
 
     /// Undoes steps in reverse order, durably.
-    fn undo(&self, steps: Vec<Step>) -> Result<()> {
+    fn roll_back(&self, steps: Vec<UndoStep>) -> Result<()> {
         let storage = &**self.storage();
         let mut dirs = BTreeSet::new();
         for step in steps.into_iter().rev() {
             match step {
                 // A list must be durably removed before the files it names.
-                Step::Listed(list) => list.withdraw(storage)?,
-                Step::Named { from, to } => {
+                UndoStep::Listed(list) => list.withdraw(storage)?,
+                UndoStep::Named { from, to } => {
                     // The rename may have failed before it took effect.
                     if exists(storage, &to)? {
                         rename(storage, &to, &from)?;

@@ -63,7 +63,7 @@ pub(super) fn list_if_exists(storage: &dyn Storage, dir: &Path) -> Result<Option
 pub(super) fn write_file(storage: &Arc<dyn Storage>, path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = NewFile::create(storage, path)?;
     file.write_all(bytes)?;
-    file.keep()
+    file.persist()
 }
 
 /// Treats a missing path as already removed.

@@ -1,12 +1,12 @@
 //! Finding the region of a row (locator.md §11; HBase: `AsyncRegionLocator`).
 
-use super::cache::Source;
-use super::flights::{Flights, Wanted};
+use super::cache::LocationOrigin;
+use super::singleflight::{LookupKey, Singleflight};
 use super::{
-    Catalog, CatalogEntry, CatalogRange, CatalogRow, Fault, MetaCache, Position, RegionLocations, Registry,
-    RetryPolicy, TableState,
+    Catalog, CatalogEntry, CatalogRange, CatalogRow, ConnectionRegistry, LocateType, MetaCache,
+    RegionException, RegionLocations, RetryPolicy, TableState,
 };
-use crate::binary::Binary;
+use crate::binary::StringBinary;
 use crate::clock::{Deadline, SystemTimer, Timer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::{RegionInfo, TableName};
@@ -20,16 +20,16 @@ use std::sync::{Arc, Mutex};
 /// threads.
 ///
 /// Results are kept in a [`MetaCache`]. On a miss, the region is looked up in the [`Catalog`], whose location
-/// comes from a [`Registry`]. Threads with the same request share one look-up. Callers that find a location
+/// comes from a [`ConnectionRegistry`]. Threads with the same request share one look-up. Callers that find a location
 /// outdated report it with [`on_fault`](Self::on_fault).
 ///
 /// Rows of a table belong to regions in byte order. Regions have servers in a running cluster, but not on a
 /// disk.
 pub struct Locator {
-    registry: Arc<dyn Registry>,
+    registry: Arc<dyn ConnectionRegistry>,
     catalog: Arc<dyn Catalog>,
     cache: MetaCache,
-    flights: Flights,
+    flights: Singleflight,
     /// The last known location of the catalog.
     meta: ArcSwapOption<RegionLocations>,
     /// Held while the registry is asked.
@@ -49,12 +49,12 @@ const PAGE: usize = 1000;
 impl Locator {
     /// Creates a locator that reads `catalog`, at the location given by `registry`.
     #[must_use]
-    pub fn new(registry: Arc<dyn Registry>, catalog: Arc<dyn Catalog>) -> Self {
+    pub fn new(registry: Arc<dyn ConnectionRegistry>, catalog: Arc<dyn Catalog>) -> Self {
         Self {
             registry,
             catalog,
             cache: MetaCache::new(),
-            flights: Flights::default(),
+            flights: Singleflight::default(),
             meta: ArcSwapOption::empty(),
             asking: Mutex::new(()),
             broken_rows: AtomicU64::new(0),
@@ -110,9 +110,9 @@ impl Locator {
     #[inline]
     pub fn locate(&self, table: &TableName, row: impl AsRef<[u8]>) -> Result<RegionLocations> {
         let row = row.as_ref();
-        match self.cached(table, row, Position::At) {
+        match self.cached(table, row, LocateType::At) {
             Some(found) => Ok(found),
-            None => self.locate_position(table, row, Position::At, false, Deadline::NEVER),
+            None => self.locate_position(table, row, LocateType::At, false, Deadline::NEVER),
         }
     }
 
@@ -123,7 +123,7 @@ impl Locator {
     ///
     /// As [`locate`](Self::locate).
     pub fn relocate(&self, table: &TableName, row: impl AsRef<[u8]>) -> Result<RegionLocations> {
-        self.locate_position(table, row.as_ref(), Position::At, true, Deadline::NEVER)
+        self.locate_position(table, row.as_ref(), LocateType::At, true, Deadline::NEVER)
     }
 
     /// Returns the region that contains a row, or the row before or after it. `reload` bypasses the cache.
@@ -136,26 +136,26 @@ impl Locator {
         &self,
         table: &TableName,
         row: &[u8],
-        position: Position,
+        position: LocateType,
         reload: bool,
         deadline: Deadline,
     ) -> Result<RegionLocations> {
         if table.is_meta() {
             return self.meta_locations(reload, deadline);
         }
-        if position == Position::After {
+        if position == LocateType::After {
             let row = [row, &[0]].concat();
-            return self.locate_position(table, &row, Position::At, reload, deadline);
+            return self.locate_position(table, &row, LocateType::At, reload, deadline);
         }
         if !reload && let Some(found) = self.cached(table, row, position) {
             return Ok(found);
         }
         let deadline = deadline.min(self.retries.deadline(self.timer.now()));
-        let wanted = Wanted { table: table.clone(), row: row.to_vec(), position };
+        let wanted = LookupKey { table: table.clone(), row: row.to_vec(), position };
         self.retries.retry(&*self.timer, deadline, is_for_good, || {
             let cached = || self.cached(table, row, position);
             let look_up = || self.look_up(&wanted, deadline);
-            let result = self.flights.fly(&wanted, reload, deadline, cached, look_up);
+            let result = self.flights.run(&wanted, reload, deadline, cached, look_up);
             if let Err(error) = &result
                 && error.kind() == ErrorKind::RegionOffline
             {
@@ -232,7 +232,7 @@ impl Locator {
             let last = page.last().map(|entry| entry.key.clone());
             for entry in page {
                 let row = entry.row.map_err(|corruption| {
-                    let message = format!("row {} of the catalog: {corruption}", Binary(&entry.key));
+                    let message = format!("row {} of the catalog: {corruption}", StringBinary(&entry.key));
                     Error::locating(ErrorKind::Corrupt, message)
                 })?;
                 let begins_page = |known: &&CatalogRow| known.region().start_key() == start;
@@ -257,7 +257,7 @@ impl Locator {
             return Err(table_not_found(table));
         }
         let found = regions.iter().map(CatalogRow::locations).filter(|found| self.is_usable(found));
-        self.cache.insert_all(found.cloned(), Source::Prefetched);
+        self.cache.insert_all(found.cloned(), LocationOrigin::Prefetched);
         Ok(regions)
     }
 
@@ -267,7 +267,7 @@ impl Locator {
     /// # Errors
     ///
     /// If the catalog cannot be read.
-    pub fn warm(&self, table: &TableName, start_key: &[u8], limit: usize) -> Result<usize> {
+    pub fn prefetch_all(&self, table: &TableName, start_key: &[u8], limit: usize) -> Result<usize> {
         let deadline = self.retries.deadline(self.timer.now());
         let rows = self.retries.retry(&*self.timer, deadline, is_for_good, || {
             self.rows(&CatalogRange::regions(table, start_key, limit), deadline)
@@ -278,11 +278,11 @@ impl Locator {
     /// Caches regions that are known to exist and have no server.
     pub(crate) fn remember_regions(&self, regions: impl IntoIterator<Item = RegionInfo>) {
         let places = regions.into_iter().map(|region| RegionLocations::new(region, []));
-        self.cache.insert_all(places, Source::Prefetched);
+        self.cache.insert_all(places, LocationOrigin::Prefetched);
     }
 
     /// Reports a fault of a location that was used, so that it is not returned again.
-    pub fn on_fault(&self, used: &RegionLocations, replica_id: u16, fault: &Fault) {
+    pub fn on_fault(&self, used: &RegionLocations, replica_id: u16, fault: &RegionException) {
         if used.region().table().is_meta() {
             let is_used = |known: &RegionLocations| known.server() == used.server();
             if fault.is_relocation() && self.meta.load().as_deref().is_some_and(is_used) {
@@ -300,22 +300,22 @@ impl Locator {
 
     /// Returns the registry.
     #[must_use]
-    pub fn registry(&self) -> &dyn Registry {
+    pub fn registry(&self) -> &dyn ConnectionRegistry {
         &*self.registry
     }
 
     /// Returns how many catalog rows were skipped so far because they are invalid.
     #[must_use]
-    pub fn broken_rows(&self) -> u64 {
+    pub fn invalid_rows(&self) -> u64 {
         self.broken_rows.load(Ordering::Relaxed)
     }
 
     #[inline]
-    fn cached(&self, table: &TableName, row: &[u8], position: Position) -> Option<RegionLocations> {
+    fn cached(&self, table: &TableName, row: &[u8], position: LocateType) -> Option<RegionLocations> {
         let found = match position {
-            Position::At => self.cache.get(table, row),
-            Position::Before => self.cache.get_before(table, row),
-            Position::After => None,
+            LocateType::At => self.cache.get(table, row),
+            LocateType::Before => self.cache.get_before(table, row),
+            LocateType::After => None,
         };
         found.filter(|found| self.is_usable(found))
     }
@@ -325,8 +325,8 @@ impl Locator {
     }
 
     /// Looks a region up in the catalog, in one attempt.
-    fn look_up(&self, wanted: &Wanted, deadline: Deadline) -> Result<RegionLocations> {
-        let Wanted { table, row, position } = wanted;
+    fn look_up(&self, wanted: &LookupKey, deadline: Deadline) -> Result<RegionLocations> {
+        let LookupKey { table, row, position } = wanted;
         let mut range = CatalogRange::search(table, row, *position, self.prefetch);
         let mut seen = false;
         loop {
@@ -347,7 +347,7 @@ impl Locator {
                     continue; // its daughters precede it, unless they were merged
                 }
                 let found = self.check(found.locations().clone(), wanted)?;
-                self.cache.insert(found.clone(), Source::Asked);
+                self.cache.insert(found.clone(), LocationOrigin::Asked);
                 self.remember(table, rows);
                 return Ok(found);
             }
@@ -359,7 +359,7 @@ impl Locator {
     }
 
     /// Checks that the region is the requested one, and usable.
-    fn check(&self, found: RegionLocations, wanted: &Wanted) -> Result<RegionLocations> {
+    fn check(&self, found: RegionLocations, wanted: &LookupKey) -> Result<RegionLocations> {
         let region = found.region();
         if region.is_offline() {
             return Err(Error::locating(ErrorKind::RegionOffline, format!("{region} is offline")));
@@ -377,15 +377,15 @@ impl Locator {
     }
 
     #[cold]
-    fn no_region(&self, wanted: &Wanted, before: Option<&RegionInfo>) -> Error {
-        let Wanted { table, row, position } = wanted;
+    fn no_region(&self, wanted: &LookupKey, before: Option<&RegionInfo>) -> Error {
+        let LookupKey { table, row, position } = wanted;
         let which = match position {
-            Position::Before => "the rows before",
-            Position::At | Position::After => "row",
+            LocateType::Before => "the rows before",
+            LocateType::At | LocateType::After => "row",
         };
-        let mut message = format!("no region of {table} has {which} {}", Binary(row));
+        let mut message = format!("no region of {table} has {which} {}", StringBinary(row));
         if let Some(before) = before {
-            let (start, end) = (Binary(before.start_key()), Binary(before.end_key()));
+            let (start, end) = (StringBinary(before.start_key()), StringBinary(before.end_key()));
             message += &format!("; the one before has [{start}, {end})");
         }
         Error::locating(ErrorKind::RegionNotFound, message)
@@ -400,7 +400,7 @@ impl Locator {
         let found: Vec<_> =
             found.map(|row| row.locations().clone()).filter(|found| self.is_usable(found)).collect();
         let count = found.len();
-        self.cache.insert_all(found, Source::Prefetched);
+        self.cache.insert_all(found, LocationOrigin::Prefetched);
         count
     }
 

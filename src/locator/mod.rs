@@ -17,49 +17,49 @@
 //! |---|---|
 //! | [`Locator`] | finds regions and caches them |
 //! | [`MetaCache`] | the cache |
-//! | [`Registry`] | locates the catalog: [`RootDir`], [`FixedRegistry`], or (`cluster`) `ZooKeeperRegistry` |
-//! | [`Catalog`] | lists the regions of all tables: [`MetaRegion`], [`RegionDirs`], [`FixedRegistry`] |
+//! | [`ConnectionRegistry`] | locates the catalog: [`RootDir`], [`StaticRegistry`], or (`cluster`) `ZooKeeperRegistry` |
+//! | [`Catalog`] | lists the regions of all tables: [`MetaRegion`], [`DirectoryCatalog`], [`StaticRegistry`] |
 //! | [`CatalogRow`] | a row of the catalog, as HBase writes it |
 
 mod cache;
 mod catalog;
 mod catalog_row;
-mod fault;
-mod fixed_registry;
-mod flights;
+mod directory_catalog;
 mod locate;
 mod meta_region;
-mod old_catalog;
-mod region_dirs;
+mod region_chain;
+mod region_exception;
 mod region_locations;
 mod region_state;
 mod registry;
 mod retry;
+mod root_catalog;
 mod root_dir;
 mod search;
 mod server_name;
+mod singleflight;
+mod static_registry;
 mod table_state;
-mod tiling;
 #[cfg(feature = "cluster")]
 pub(crate) mod zookeeper;
 
-pub use cache::{MetaCache, Source};
+pub use cache::{LocationOrigin, MetaCache};
 pub use catalog::{Catalog, CatalogEntry};
 pub use catalog_row::{Assignment, CatalogRow};
-pub use fault::Fault;
-pub use fixed_registry::FixedRegistry;
+pub use directory_catalog::DirectoryCatalog;
 pub use locate::Locator;
 pub use meta_region::MetaRegion;
-pub use old_catalog::{compare_root_rows, nested_key};
-pub use region_dirs::RegionDirs;
+pub use region_chain::{RegionInconsistency, check_region_chain, serving};
+pub use region_exception::RegionException;
 pub use region_locations::{NO_SEQ_NUM, RegionLocations, Replica};
 pub use region_state::RegionState;
-pub use registry::Registry;
+pub use registry::ConnectionRegistry;
 pub use retry::RetryPolicy;
+pub use root_catalog::{compare_root_rows, nested_key};
 pub use root_dir::RootDir;
-pub use search::{CatalogRange, Position};
+pub use search::{CatalogRange, LocateType};
 pub use server_name::ServerName;
+pub use static_registry::StaticRegistry;
 pub use table_state::TableState;
-pub use tiling::{TilingFault, serving, tiling_faults};
 #[cfg(feature = "cluster")]
 pub use zookeeper::ZooKeeperRegistry;

@@ -9,10 +9,10 @@ use std::sync::Arc;
 ///
 /// A location may be outdated: that a region has moved is noticed when the server is asked.
 #[derive(Clone, PartialEq, Eq)]
-pub struct RegionLocations(Arc<Inner>);
+pub struct RegionLocations(Arc<Replicas>);
 
 #[derive(PartialEq, Eq)]
-struct Inner {
+struct Replicas {
     region: RegionInfo,
     /// By replica id; the first is the primary copy, which takes writes.
     replicas: Box<[Replica]>,
@@ -51,7 +51,7 @@ impl RegionLocations {
         if replicas.is_empty() {
             replicas.push(Replica::UNKNOWN);
         }
-        Self(Arc::new(Inner { region, replicas: replicas.into() }))
+        Self(Arc::new(Replicas { region, replicas: replicas.into() }))
     }
 
     /// Returns the region.

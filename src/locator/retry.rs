@@ -28,7 +28,7 @@ impl Default for RetryPolicy {
 impl RetryPolicy {
     /// One attempt, if the result cannot change.
     #[must_use]
-    pub fn once() -> Self {
+    pub fn no_retries() -> Self {
         Self { attempts: 1, ..Self::default() }
     }
 

@@ -1,7 +1,10 @@
 //! A root directory on a disk, in place of a cluster (locator.md §16.4).
 
-use super::region_dirs::dir_exists;
-use super::{Catalog, Locator, MetaRegion, RegionDirs, RegionLocations, Registry, RetryPolicy, ServerName};
+use super::directory_catalog::dir_exists;
+use super::{
+    Catalog, ConnectionRegistry, DirectoryCatalog, Locator, MetaRegion, RegionLocations, RetryPolicy,
+    ServerName,
+};
 use crate::clock::Deadline;
 use crate::error::{Corruption, Error, Result};
 use crate::io::{LocalStorage, Storage, read_file};
@@ -53,7 +56,7 @@ impl RootDir {
             return Err(Corruption::Unsupported { what, name, hint }.at(&old, 0));
         }
         self.storage.list_dir(&self.path).map_err(|error| Error::io("list", &self.path, error))?;
-        Ok(Arc::new(RegionDirs::of_root(Arc::clone(&self.storage), &self.path)))
+        Ok(Arc::new(DirectoryCatalog::of_root(Arc::clone(&self.storage), &self.path)))
     }
 }
 
@@ -70,11 +73,11 @@ impl Locator {
     pub fn open(root: impl AsRef<Path>) -> Result<Self> {
         let root = RootDir::new(root.as_ref());
         let catalog = root.catalog()?;
-        Ok(Self::new(Arc::new(root), catalog).retries(RetryPolicy::once()).needs_server(false))
+        Ok(Self::new(Arc::new(root), catalog).retries(RetryPolicy::no_retries()).needs_server(false))
     }
 }
 
-impl Registry for RootDir {
+impl ConnectionRegistry for RootDir {
     fn meta_region_locations(&self, _: Deadline) -> Result<RegionLocations> {
         Ok(RegionLocations::new(RegionInfo::meta(), []))
     }

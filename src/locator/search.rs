@@ -6,7 +6,7 @@ use crate::schema::{RegionInfo, TableName};
 
 /// The position of the requested region relative to a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Position {
+pub enum LocateType {
     /// The region that contains the row.
     At,
     /// The region that contains the greatest possible row before it; for an empty row, the last region of the
@@ -42,13 +42,13 @@ impl CatalogRange {
     /// Builds a backward search for a region. The first row found that is not a split parent is its row, if
     /// it exists.
     #[must_use]
-    pub fn search(table: &TableName, row: &[u8], position: Position, limit: usize) -> Self {
+    pub fn search(table: &TableName, row: &[u8], position: LocateType, limit: usize) -> Self {
         let first = match position {
-            Position::At => key(table, row, NINES),
-            Position::After => key(table, &[row, &[0]].concat(), NINES),
+            LocateType::At => key(table, row, NINES),
+            LocateType::After => key(table, &[row, &[0]].concat(), NINES),
             // a row without a comma, after those of all regions of the table
-            Position::Before if row.is_empty() => [&table.to_bytes()[..], &[0]].concat(),
-            Position::Before => key(table, row, ZEROES),
+            LocateType::Before if row.is_empty() => [&table.to_bytes()[..], &[0]].concat(),
+            LocateType::Before => key(table, row, ZEROES),
         };
         // after the row of the table's state, and before those of its regions
         let last = key(table, b"", b"");
@@ -74,7 +74,7 @@ fn key(table: &TableName, row: &[u8], id: &[u8]) -> Vec<u8> {
     [&table[..], b",", &row[..row.len().min(room)], b",", id].concat()
 }
 
-impl Position {
+impl LocateType {
     /// Whether a region is the requested one.
     #[must_use]
     pub fn is_in(self, region: &RegionInfo, row: &[u8]) -> bool {
@@ -124,7 +124,7 @@ mod tests {
         let starts = [b"a".to_vec(), b"a\0".to_vec(), b"a!".to_vec()];
         let regions = tiling(&starts.iter().cloned().collect());
         let mut names: Vec<Vec<u8>> = regions.iter().map(RegionInfo::name).collect();
-        let range = CatalogRange::search(regions[0].table(), b"a0", Position::At, 1);
+        let range = CatalogRange::search(regions[0].table(), b"a0", LocateType::At, 1);
         assert_eq!(rows_of(&range, &names), [regions[3].name()]);
         names.sort();
         let bytewise = names.iter().rfind(|name| **name <= range.first).unwrap();
@@ -144,7 +144,7 @@ mod tests {
             names.extend([&b"t"[..], b"s,zz,9", b"t-,,1", b"t1,,1", b"t1", b"sz"].map(<[u8]>::to_vec));
             let rows = rows.iter().map(|row| row.as_bytes()).chain(starts.iter().map(|start| start.as_bytes()));
             for row in rows {
-                for position in [Position::At, Position::Before, Position::After] {
+                for position in [LocateType::At, LocateType::Before, LocateType::After] {
                     let found = rows_of(&CatalogRange::search(table, row, position, 1), &names);
                     let expected = regions.iter().find(|region| position.is_in(region, row));
                     let expected: Vec<Vec<u8>> = expected.map(RegionInfo::name).into_iter().collect();
@@ -161,7 +161,7 @@ mod tests {
     fn keys_are_never_too_long() {
         let table = TableName::parse("t").unwrap();
         for row in [vec![b'a'; MAX_ROW_LEN], vec![b'a'; MAX_ROW_LEN + 1]] {
-            assert_eq!(CatalogRange::search(&table, &row, Position::After, 1).first.len(), MAX_ROW_LEN);
+            assert_eq!(CatalogRange::search(&table, &row, LocateType::After, 1).first.len(), MAX_ROW_LEN);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Contiguous copies of cells of a segment.
 
-use super::position::{Position, StoredCell};
-use crate::block::data::{DataBlock, Trust, Undone};
+use super::key::{Key, StoredCell};
+use crate::block::data::{DataBlock, Decoded, Trust};
 use crate::cell::{CellFormat, key_value};
 
 /// Copies of consecutive cells of a segment.
@@ -36,7 +36,7 @@ impl Batch {
     }
 
     #[inline]
-    pub(super) fn push(&mut self, cell: &Position<StoredCell>) {
+    pub(super) fn push(&mut self, cell: &Key<StoredCell>) {
         self.last = self.bytes.len();
         key_value::put(&mut self.bytes, &cell.cell(), FORMAT);
         self.cells += 1;
@@ -47,7 +47,7 @@ impl Batch {
         if self.cells == 0 {
             return None;
         }
-        let (len, undone) = (self.bytes.len(), Undone { cells: self.cells, last: self.last });
+        let (len, undone) = (self.bytes.len(), Decoded { cells: self.cells, last: self.last });
         DataBlock::new(self.bytes, 0..len, FORMAT, Trust::Decoded(Some(undone)), None).ok()
     }
 }

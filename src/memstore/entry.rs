@@ -1,20 +1,20 @@
 //! A pinned cell of a segment.
 
-use super::position::{Position, StoredCell};
+use super::key::{Key, StoredCell};
 use crossbeam_epoch as epoch;
 use crossbeam_skiplist::base::{Entry, RefEntry, SkipList};
 use std::fmt;
 
 /// The cells of a segment, sorted.
-pub(super) type CellList = SkipList<Position<StoredCell>, ()>;
+pub(super) type CellList = SkipList<Key<StoredCell>, ()>;
 
 /// An entry of the list, valid while the epoch guard is held.
-pub(super) type ListEntry<'s, 'g> = Entry<'s, 'g, Position<StoredCell>, ()>;
+pub(super) type ListEntry<'s, 'g> = Entry<'s, 'g, Key<StoredCell>, ()>;
 
 /// A reference-counted entry of a segment. It stays valid even if another cell has replaced it.
 pub(super) struct SegmentEntry<'s>(
     /// None only while dropping.
-    Option<RefEntry<'s, Position<StoredCell>, ()>>,
+    Option<RefEntry<'s, Key<StoredCell>, ()>>,
 );
 
 impl<'s> SegmentEntry<'s> {
@@ -30,18 +30,18 @@ impl<'s> SegmentEntry<'s> {
         }
     }
 
-    pub(super) fn new(entry: RefEntry<'s, Position<StoredCell>, ()>) -> Self {
+    pub(super) fn new(entry: RefEntry<'s, Key<StoredCell>, ()>) -> Self {
         Self(Some(entry))
     }
 
     #[inline]
-    fn get(&self) -> &RefEntry<'s, Position<StoredCell>, ()> {
+    fn get(&self) -> &RefEntry<'s, Key<StoredCell>, ()> {
         self.0.as_ref().expect("it is not being dropped")
     }
 
     /// The cell and its position.
     #[inline]
-    pub(super) fn key(&self) -> &Position<StoredCell> {
+    pub(super) fn key(&self) -> &Key<StoredCell> {
         self.get().key()
     }
 

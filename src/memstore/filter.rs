@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::xxh3_64;
 /// generation has as many rows as words, a new one is opened that is eight times as large. A lookup checks
 /// every generation.
 #[derive(Default)]
-pub(super) struct RowFilter {
+pub(super) struct RowBloom {
     generations: [OnceLock<Generation>; GENERATIONS],
 }
 
@@ -27,12 +27,12 @@ const GROWTH: usize = 8;
 
 /// The hash of a row and its bits in a word.
 #[derive(Clone, Copy)]
-struct Place {
+struct BitAddress {
     hash: u64,
     bits: u64,
 }
 
-impl Place {
+impl BitAddress {
     #[inline]
     fn of(row: &[u8]) -> Self {
         let hash = xxh3_64(row);
@@ -47,7 +47,7 @@ impl Generation {
     }
 
     #[inline]
-    fn word(&self, place: Place) -> &AtomicU64 {
+    fn word(&self, place: BitAddress) -> &AtomicU64 {
         // the length is a power of two, up to 27 bits; the lowest 24 bits of the hash selected the bits in
         // the word
         let mask = self.words.len() - 1;
@@ -55,15 +55,15 @@ impl Generation {
     }
 
     #[inline]
-    fn has(&self, place: Place) -> bool {
+    fn has(&self, place: BitAddress) -> bool {
         self.word(place).load(Ordering::Relaxed) & place.bits == place.bits
     }
 }
 
-impl RowFilter {
+impl RowBloom {
     /// Adds a row. Its bits are visible to any thread that sees the row through a later release/acquire pair.
     pub(super) fn insert(&self, row: &[u8]) {
-        let place = Place::of(row);
+        let place = BitAddress::of(row);
         // consecutive cells often have the same row, so it is usually present already
         if self.has(place) {
             return;
@@ -77,7 +77,7 @@ impl RowFilter {
     /// Whether the row may have been added.
     #[inline]
     pub(super) fn may_contain(&self, row: &[u8]) -> bool {
-        self.has(Place::of(row))
+        self.has(BitAddress::of(row))
     }
 
     /// The approximate size in bytes.
@@ -86,7 +86,7 @@ impl RowFilter {
     }
 
     #[inline]
-    fn has(&self, place: Place) -> bool {
+    fn has(&self, place: BitAddress) -> bool {
         self.open().any(|generation| generation.has(place))
     }
 
@@ -109,7 +109,7 @@ impl RowFilter {
     }
 }
 
-impl fmt::Debug for RowFilter {
+impl fmt::Debug for RowBloom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rows: Vec<_> = self.open().map(|generation| generation.rows.load(Ordering::Relaxed)).collect();
         f.debug_struct("RowFilter").field("rows", &rows).finish()
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn an_empty_filter_has_no_row() {
-        let filter = RowFilter::default();
+        let filter = RowBloom::default();
         assert!(!filter.may_contain(b"row") && !filter.may_contain(b""));
         assert_eq!(filter.allocated(), 0);
         filter.insert(b"");
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn rows_are_found_and_few_others() {
-        let filter = RowFilter::default();
+        let filter = RowBloom::default();
         let mut opened = 0;
         for i in 0..200_000 {
             filter.insert(row(2 * i).as_bytes());
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn threads_add_rows_and_find_them() {
-        let filter = RowFilter::default();
+        let filter = RowBloom::default();
         thread::scope(|scope| {
             for thread in 0..4 {
                 let filter = &filter;

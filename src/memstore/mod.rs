@@ -19,17 +19,17 @@
 
 mod arena;
 mod batch;
-mod copies;
 mod entry;
 mod filter;
-mod lanes;
-mod position;
+mod key;
+mod parallel_prefetch;
+mod readahead;
+mod reverse_readahead;
 mod reversed;
 mod scanner;
 mod segment;
 #[cfg(test)]
 mod tests;
-mod trail;
 
 pub(crate) use reversed::ReversedSegmentScanner;
 #[cfg(test)]

@@ -7,9 +7,9 @@ pub(crate) mod naive;
 mod tests;
 
 use super::entry::SegmentEntry;
-use super::position::Position;
+use super::key::Key;
+use super::reverse_readahead::ReverseReadahead;
 use super::segment::Segment;
-use super::trail::Trail;
 use crate::cell::{CellKey, CellRef};
 use std::fmt;
 use std::ptr;
@@ -18,14 +18,14 @@ use std::ptr;
 /// row, skips rows without visible cells, and moves forward within a row.
 ///
 /// The cursor is at a cell of its row or after the last cell of the row. It has no row when it is new or
-/// before the first row. No method fails. Only long scans allocate memory, for a [`Trail`].
+/// before the first row. No method fails. Only long scans allocate memory, for a [`ReverseReadahead`].
 pub(crate) struct ReversedSegmentScanner<'s> {
     segment: &'s Segment,
     read_point: i64,
     /// The current cell, which is visible.
     at: Option<SegmentEntry<'s>>,
     row: Option<RowEntries<'s>>,
-    trail: Trail<'s>,
+    trail: ReverseReadahead<'s>,
 }
 
 /// The bounds of a row of a segment, visible or not. Cells added later do not concern any reader.
@@ -41,7 +41,7 @@ const STEPS: usize = 4;
 
 impl<'s> ReversedSegmentScanner<'s> {
     pub(super) fn new(segment: &'s Segment, read_point: i64) -> Self {
-        Self { segment, read_point, at: None, row: None, trail: Trail::new() }
+        Self { segment, read_point, at: None, row: None, trail: ReverseReadahead::new() }
     }
 
     /// The first row of the segment, visible or not.
@@ -80,7 +80,7 @@ impl<'s> ReversedSegmentScanner<'s> {
     /// Seeks the first visible cell of the last row before `key` with visible cells. `key` must not lie
     /// within a row. If there is no such row, the cursor has no position.
     pub(crate) fn seek_before(&mut self, key: &CellKey) {
-        let position = Position::of_key(self.segment.order(), key, i64::MAX);
+        let position = Key::of_key(self.segment.order(), key, i64::MAX);
         self.trail.clear();
         self.enter_row_of(self.segment.before(&position));
     }
@@ -121,7 +121,7 @@ impl<'s> ReversedSegmentScanner<'s> {
         }
         let Some(row) = &self.row else { return };
         // newer versions of this very key are invisible: the search starts after them
-        let position = Position::of_key(order, key, self.read_point);
+        let position = Key::of_key(order, key, self.read_point);
         self.at = self.segment.at_or_after(&position).filter(|found| row.reaches(found));
         if self.at.as_ref().is_some_and(|found| found.key().seq_id() > self.read_point) {
             self.advance();
@@ -148,17 +148,17 @@ impl<'s> ReversedSegmentScanner<'s> {
 
 impl<'s> RowEntries<'s> {
     /// The row that ends with the cell `last`.
-    fn up_to(last: SegmentEntry<'s>, trail: &mut Trail<'s>, segment: &'s Segment) -> Self {
+    fn up_to(last: SegmentEntry<'s>, trail: &mut ReverseReadahead<'s>, segment: &'s Segment) -> Self {
         let row = last.key().cell().row();
         let before = trail.before(&last, segment);
         if before.as_ref().is_none_or(|before| before.key().cell().row() != row) {
             return Self { first: last.clone(), last, before: Some(before) };
         }
-        let first = segment.at_or_after(&Position::of_row(segment.order(), row));
+        let first = segment.at_or_after(&Key::of_row(segment.order(), row));
         Self { first: first.unwrap_or_else(|| last.clone()), last, before: None }
     }
 
-    fn into_before(self, trail: &mut Trail<'s>, segment: &'s Segment) -> Option<SegmentEntry<'s>> {
+    fn into_before(self, trail: &mut ReverseReadahead<'s>, segment: &'s Segment) -> Option<SegmentEntry<'s>> {
         self.before.unwrap_or_else(|| trail.before(&self.first, segment))
     }
 

@@ -1,10 +1,10 @@
 //! Iterates and seeks the cells of a segment (read-path.md §3.2; HBase: `SegmentScanner`).
 
-use super::copies::Copies;
 use super::entry::SegmentEntry;
-use super::position::Position;
+use super::key::Key;
+use super::readahead::Readahead;
 use super::segment::Segment;
-use crate::block::data::Step;
+use crate::block::data::RowStep;
 use crate::cell::{CellKey, CellRef};
 use std::fmt;
 use std::ops::ControlFlow;
@@ -14,20 +14,20 @@ use std::ops::ControlFlow;
 ///
 /// Cells added meanwhile may or may not be visited. This does not matter, since their sequence ids are above
 /// the read point. The cursor has no position until the first seek. No method fails. Only long scans that
-/// [read ahead](Self::reading_ahead) allocate memory, for [`Copies`].
+/// [read ahead](Self::reading_ahead) allocate memory, for [`Readahead`].
 pub(crate) struct SegmentScanner<'s> {
     segment: &'s Segment,
     read_point: i64,
-    place: Place<'s>,
+    place: Position<'s>,
     /// Whether cells are copied ahead.
     reads_ahead: bool,
     /// The number of single steps since the last seek.
     passed: usize,
     /// Allocated on first use.
-    copies: Option<Box<Copies>>,
+    copies: Option<Box<Readahead>>,
 }
 
-enum Place<'s> {
+enum Position<'s> {
     /// Before the first seek.
     Nowhere,
     /// At a visible cell.
@@ -46,7 +46,7 @@ const FEW: usize = 8;
 
 impl<'s> SegmentScanner<'s> {
     pub(super) fn new(segment: &'s Segment, read_point: i64) -> Self {
-        Self { segment, read_point, place: Place::Nowhere, reads_ahead: false, passed: 0, copies: None }
+        Self { segment, read_point, place: Position::Nowhere, reads_ahead: false, passed: 0, copies: None }
     }
 
     /// Enables reading ahead: after a few steps, cells are copied in batches, which makes long scans faster.
@@ -68,9 +68,9 @@ impl<'s> SegmentScanner<'s> {
     #[inline]
     pub(crate) fn peek(&self) -> Option<CellRef<'_>> {
         match &self.place {
-            Place::Copied => self.copies.as_ref()?.peek(),
-            Place::At(entry) => Some(entry.key().cell()),
-            Place::Nowhere | Place::End => None,
+            Position::Copied => self.copies.as_ref()?.peek(),
+            Position::At(entry) => Some(entry.key().cell()),
+            Position::Nowhere | Position::End => None,
         }
     }
 
@@ -78,22 +78,22 @@ impl<'s> SegmentScanner<'s> {
     #[inline]
     pub(crate) fn peek_row(&self) -> Option<&[u8]> {
         match &self.place {
-            Place::Copied => self.copies.as_ref()?.peek_row(),
-            Place::At(entry) => Some(entry.key().cell().row()),
-            Place::Nowhere | Place::End => None,
+            Position::Copied => self.copies.as_ref()?.peek_row(),
+            Position::At(entry) => Some(entry.key().cell().row()),
+            Position::Nowhere | Position::End => None,
         }
     }
 
     /// Seeks the first visible cell at or after `key`.
     pub(crate) fn seek(&mut self, key: &CellKey) {
         // newer versions of this very key are invisible: the search starts after them
-        let position = Position::of_key(self.segment.order(), key, self.read_point);
+        let position = Key::of_key(self.segment.order(), key, self.read_point);
         self.stand_on_visible(self.segment.at_or_after(&position));
     }
 
     /// Seeks the first visible cell at or after the start of `row`.
     pub(crate) fn seek_to_row(&mut self, row: &[u8]) {
-        self.stand_on_visible(self.segment.at_or_after(&Position::of_row(self.segment.order(), row)));
+        self.stand_on_visible(self.segment.at_or_after(&Key::of_row(self.segment.order(), row)));
     }
 
     /// As [`seek`](Self::seek), but never moves backward: does nothing if the current cell is at or after
@@ -102,7 +102,7 @@ impl<'s> SegmentScanner<'s> {
         let order = self.segment.order();
         for _ in 0..STEPS {
             match self.peek() {
-                None if matches!(self.place, Place::Nowhere) => break,
+                None if matches!(self.place, Position::Nowhere) => break,
                 None => return,
                 Some(cell) if order.compare(cell.key, key).is_ge() => return,
                 Some(_) => self.advance(),
@@ -114,7 +114,7 @@ impl<'s> SegmentScanner<'s> {
     /// Moves to the next visible cell.
     #[inline]
     pub(crate) fn advance(&mut self) {
-        if let (Place::Copied, Some(copies)) = (&self.place, &mut self.copies)
+        if let (Position::Copied, Some(copies)) = (&self.place, &mut self.copies)
             && copies.advance()
         {
             return;
@@ -123,15 +123,15 @@ impl<'s> SegmentScanner<'s> {
     }
 
     /// Visits the cells of the row from the current one, until `visit` breaks. The cursor is then at the cell
-    /// where `visit` broke, or where the returned step led; for [`End`](Step::End) it stays at the last cell.
+    /// where `visit` broke, or where the returned step led; for [`End`](RowStep::End) it stays at the last cell.
     /// Returns None if the row must be read cell by cell.
     #[inline]
     pub(crate) fn walk_row<B>(
         &mut self,
         visit: impl FnMut(CellRef<'_>) -> ControlFlow<B>,
-    ) -> Option<ControlFlow<B, Step>> {
+    ) -> Option<ControlFlow<B, RowStep>> {
         match (&self.place, &mut self.copies) {
-            (Place::Copied, Some(copies)) => copies.walk_row(visit),
+            (Position::Copied, Some(copies)) => copies.walk_row(visit),
             _ => None,
         }
     }
@@ -141,7 +141,7 @@ impl<'s> SegmentScanner<'s> {
     #[inline]
     pub(crate) fn walk_lone<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
         match (&self.place, &mut self.copies) {
-            (Place::Copied, Some(copies)) => copies.walk_lone(visit),
+            (Position::Copied, Some(copies)) => copies.walk_lone(visit),
             _ => None,
         }
     }
@@ -149,29 +149,29 @@ impl<'s> SegmentScanner<'s> {
     /// As [`advance`](Self::advance), when the next cell has not been copied.
     fn advance_in_list(&mut self) {
         match &mut self.place {
-            Place::Nowhere | Place::End => return,
-            Place::At(entry) if !self.reads_ahead || self.passed < FEW => {
+            Position::Nowhere | Position::End => return,
+            Position::At(entry) if !self.reads_ahead || self.passed < FEW => {
                 self.passed += 1;
                 while entry.move_next() {
                     if entry.key().seq_id() <= self.read_point {
                         return;
                     }
                 }
-                self.place = Place::End;
+                self.place = Position::End;
                 return;
             }
-            Place::At(entry) => {
+            Position::At(entry) => {
                 let cell = entry.key().cell();
                 match &mut self.copies {
                     Some(copies) => copies.begin_behind(cell),
-                    None => self.copies = Some(Box::new(Copies::behind(cell))),
+                    None => self.copies = Some(Box::new(Readahead::behind(cell))),
                 }
             }
-            Place::Copied => {}
+            Position::Copied => {}
         }
         let Some(copies) = &mut self.copies else { return };
         if copies.read_on(self.segment, self.read_point) {
-            self.place = Place::Copied;
+            self.place = Position::Copied;
             return;
         }
         let behind = self.segment.after(&copies.end(self.segment));
@@ -186,11 +186,11 @@ impl<'s> SegmentScanner<'s> {
     fn stand_on_visible(&mut self, entry: Option<SegmentEntry<'s>>) {
         self.passed = 0;
         let Some(entry) = entry else {
-            self.place = Place::End;
+            self.place = Position::End;
             return;
         };
         let visible = entry.key().seq_id() <= self.read_point;
-        self.place = Place::At(entry);
+        self.place = Position::At(entry);
         if !visible {
             self.advance();
         }

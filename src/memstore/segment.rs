@@ -3,8 +3,8 @@
 
 use super::arena::{Arena, MAX_CUT, STRIDE};
 use super::entry::{CellList, ListEntry, SegmentEntry};
-use super::filter::RowFilter;
-use super::position::{Place, Position, StoredCell, Wanted};
+use super::filter::RowBloom;
+use super::key::{Key, KeyParts, SeekTarget, StoredCell};
 use super::reversed::ReversedSegmentScanner;
 use super::scanner::SegmentScanner;
 use crate::cell::{CellFormat, CellKey, CellOrder, CellRef, CellType, key_value};
@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 /// The size of a list node without the cell's bytes: the position, on average one and a third links, and a
 /// reference count.
-const NODE: usize = size_of::<Position<StoredCell>>() + size_of::<usize>() * 7 / 3;
+const NODE: usize = size_of::<Key<StoredCell>>() + size_of::<usize>() * 7 / 3;
 
 /// Sorted cells in memory. Many threads add cells while others read; cells are never removed.
 ///
@@ -29,8 +29,8 @@ pub(crate) struct Segment {
     cells: CellList,
     arena: Arena,
     /// Marked cells, roughly one per [`STRIDE`] bytes of cells.
-    marks: Mutex<Vec<Position<StoredCell>>>,
-    rows: RowFilter,
+    marks: Mutex<Vec<Key<StoredCell>>>,
+    rows: RowBloom,
     /// The bytes of all cells, as `KeyValue`s.
     data_size: AtomicU64,
     timestamps: Bounds,
@@ -46,7 +46,7 @@ impl Segment {
             cells: CellList::new(epoch::default_collector().clone()),
             arena: Arena::default(),
             marks: Mutex::new(Vec::new()),
-            rows: RowFilter::default(),
+            rows: RowBloom::default(),
             data_size: AtomicU64::new(0),
             timestamps: Bounds::new(),
             seq_ids: Bounds::new(),
@@ -81,7 +81,7 @@ impl Segment {
         let large = bytes.len() > MAX_CUT;
         let replaced = Cell::new(false);
         let guard = epoch::pin();
-        let position = Position::of_cell(self.order, cell, bytes);
+        let position = Key::of_cell(self.order, cell, bytes);
         if is_marked {
             unpoisoned(self.marks.lock()).push(position.before_key());
         }
@@ -122,7 +122,7 @@ impl Segment {
 
     /// The approximate heap size of the segment in bytes.
     pub(crate) fn heap_size(&self) -> usize {
-        let marks = size_of::<Position<StoredCell>>() * (self.arena.allocated() / STRIDE);
+        let marks = size_of::<Key<StoredCell>>() * (self.arena.allocated() / STRIDE);
         self.arena.allocated() + marks + self.rows.allocated() + NODE * self.cell_count()
     }
 
@@ -188,12 +188,12 @@ impl Segment {
     }
 
     /// The first cell at or after a position.
-    pub(super) fn at_or_after(&self, position: &Position<Wanted<'_>>) -> Option<SegmentEntry<'_>> {
+    pub(super) fn at_or_after(&self, position: &Key<SeekTarget<'_>>) -> Option<SegmentEntry<'_>> {
         self.lower_bound(Bound::Included(position))
     }
 
     /// The first cell after a position.
-    pub(super) fn after(&self, position: &Position<Wanted<'_>>) -> Option<SegmentEntry<'_>> {
+    pub(super) fn after(&self, position: &Key<SeekTarget<'_>>) -> Option<SegmentEntry<'_>> {
         self.lower_bound(Bound::Excluded(position))
     }
 
@@ -203,11 +203,11 @@ impl Segment {
     }
 
     /// The marks after a key, in descending order.
-    pub(super) fn marks_behind(&self, key: &CellKey) -> Vec<Position<StoredCell>> {
-        let start = Position::of_key(self.order, key, 0);
-        let start = &start as &Position<dyn Place + '_>;
+    pub(super) fn marks_behind(&self, key: &CellKey) -> Vec<Key<StoredCell>> {
+        let start = Key::of_key(self.order, key, 0);
+        let start = &start as &Key<dyn KeyParts + '_>;
         let mut marks = unpoisoned(self.marks.lock()).clone();
-        marks.retain(|mark| mark as &Position<dyn Place + '_> > start);
+        marks.retain(|mark| mark as &Key<dyn KeyParts + '_> > start);
         marks.sort_unstable_by(|a, b| b.cmp(a));
         marks
     }
@@ -215,7 +215,7 @@ impl Segment {
     /// The first cell after a position, valid while `guard` is held.
     pub(super) fn entry_after<'s, 'g>(
         &'s self,
-        position: &Position<dyn Place + '_>,
+        position: &Key<dyn KeyParts + '_>,
         guard: &'g Guard,
     ) -> Option<ListEntry<'s, 'g>>
     where
@@ -224,14 +224,14 @@ impl Segment {
         self.cells.lower_bound(Bound::Excluded(position), guard)
     }
 
-    fn lower_bound(&self, bound: Bound<&Position<dyn Place + '_>>) -> Option<SegmentEntry<'_>> {
+    fn lower_bound(&self, bound: Bound<&Key<dyn KeyParts + '_>>) -> Option<SegmentEntry<'_>> {
         let guard = epoch::pin();
         SegmentEntry::find(|| self.cells.lower_bound(bound, &guard))
     }
 
     /// The last cell before a position.
-    pub(super) fn before(&self, position: &Position<Wanted<'_>>) -> Option<SegmentEntry<'_>> {
-        let (guard, position) = (epoch::pin(), position as &Position<dyn Place + '_>);
+    pub(super) fn before(&self, position: &Key<SeekTarget<'_>>) -> Option<SegmentEntry<'_>> {
+        let (guard, position) = (epoch::pin(), position as &Key<dyn KeyParts + '_>);
         SegmentEntry::find(|| self.cells.upper_bound(Bound::Excluded(position), &guard))
     }
 
@@ -239,13 +239,13 @@ impl Segment {
     /// is held. A held guard delays the freeing of memory in all threads, so the walk must be brief.
     pub(super) fn walk<'s, 'g>(
         &'s self,
-        from: Bound<&Position<Wanted<'_>>>,
+        from: Bound<&Key<SeekTarget<'_>>>,
         guard: &'g Guard,
         mut see: impl FnMut(&ListEntry<'s, 'g>) -> ControlFlow<()>,
     ) where
         's: 'g,
     {
-        let from = from.map(|position| position as &Position<dyn Place + '_>);
+        let from = from.map(|position| position as &Key<dyn KeyParts + '_>);
         let mut next = self.cells.lower_bound(from, guard);
         while let Some(entry) = next.filter(|entry| see(entry).is_continue()) {
             next = entry.next();
@@ -256,8 +256,8 @@ impl Segment {
     /// that would make `held` longer than `most`; the first ones are pinned then.
     pub(super) fn hold<'s>(
         &'s self,
-        from: &Position<Wanted<'_>>,
-        end: &Position<StoredCell>,
+        from: &Key<SeekTarget<'_>>,
+        end: &Key<StoredCell>,
         most: usize,
         held: &mut Vec<SegmentEntry<'s>>,
     ) -> bool {

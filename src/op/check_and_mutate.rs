@@ -112,11 +112,11 @@ impl CheckAndMutate {
 
 impl ColumnCondition {
     /// Whether the condition holds for the stored value of the column; `None` if the column is missing.
-    pub(crate) fn holds(&self, stored: Option<&[u8]>) -> bool {
+    pub(crate) fn matches(&self, stored: Option<&[u8]>) -> bool {
         if self.value.is_empty() {
             stored.is_none_or(<[u8]>::is_empty) == (self.compare != Compare::NotEqual)
         } else {
-            stored.is_some_and(|stored| self.compare.holds(self.value[..].cmp(stored)))
+            stored.is_some_and(|stored| self.compare.matches(self.value[..].cmp(stored)))
         }
     }
 }
@@ -130,7 +130,7 @@ mod tests {
         let holds = |compare, value: &'static str, stored: Option<&str>| {
             let value = Bytes::from(value);
             let condition = ColumnCondition { family: "f".into(), qualifier: "q".into(), compare, value };
-            condition.holds(stored.map(str::as_bytes))
+            condition.matches(stored.map(str::as_bytes))
         };
         // stored: less than, equal to, greater than the value, empty, missing
         let stored = [Some("a"), Some("b"), Some("c"), Some(""), None];

@@ -10,20 +10,20 @@ pub struct Columns(Vec<(Bytes, Vec<Bytes>)>);
 impl Columns {
     /// Adds a whole family. Columns of the family that were added before no longer restrict it.
     pub fn add_family(&mut self, family: impl Into<Bytes>) {
-        let at = self.place(family.into());
+        let at = self.index_or_insert(family.into());
         self.0[at].1.clear();
     }
 
     /// Adds a column. Restricts its family to the columns added, even if the whole family was added before.
     pub fn add_column(&mut self, family: impl Into<Bytes>, qualifier: impl Into<Bytes>) {
-        let (at, qualifier) = (self.place(family.into()), qualifier.into());
+        let (at, qualifier) = (self.index_or_insert(family.into()), qualifier.into());
         let qualifiers = &mut self.0[at].1;
         if let Err(place) = qualifiers.binary_search(&qualifier) {
             qualifiers.insert(place, qualifier);
         }
     }
 
-    fn place(&mut self, family: Bytes) -> usize {
+    fn index_or_insert(&mut self, family: Bytes) -> usize {
         match self.0.binary_search_by(|(name, _)| name.cmp(&family)) {
             Ok(at) => at,
             Err(at) => {

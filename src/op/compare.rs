@@ -57,7 +57,7 @@ impl Compare {
     /// one.
     #[inline]
     #[must_use]
-    pub fn holds(self, ordering: Ordering) -> bool {
+    pub fn matches(self, ordering: Ordering) -> bool {
         match self {
             Self::Less => ordering.is_lt(),
             Self::LessOrEqual => ordering.is_le(),
@@ -84,7 +84,7 @@ mod tests {
                     Compare::NotEqual => sign != '=',
                     _ => compare.symbol().contains(sign),
                 };
-                assert_eq!(compare.holds(ordering), expected, "{compare:?} {ordering:?}");
+                assert_eq!(compare.matches(ordering), expected, "{compare:?} {ordering:?}");
             }
         }
         assert_eq!(Compare::from_symbol("=="), None);

@@ -1,6 +1,6 @@
 //! A position between rows.
 
-use crate::binary::Binary;
+use crate::binary::StringBinary;
 use bytes::Bytes;
 use std::fmt;
 
@@ -35,6 +35,6 @@ impl Cursor {
 impl fmt::Debug for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = if self.include { "at" } else { "after" };
-        write!(f, "Cursor({place} {})", Binary(&self.row))
+        write!(f, "Cursor({place} {})", StringBinary(&self.row))
     }
 }

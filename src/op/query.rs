@@ -23,8 +23,8 @@ pub(crate) struct Query<'q> {
     /// Whether a filter is applied after the store's own rules; then more versions must be read than are
     /// returned.
     pub(crate) filtered: bool,
-    pub(crate) store_limit: Option<u32>,
-    pub(crate) store_offset: u32,
+    pub(crate) max_results: Option<u32>,
+    pub(crate) row_offset: u32,
     pub(crate) read_point: i64,
     /// Whether data blocks read from files are added to the cache.
     pub(crate) cache_blocks: bool,
@@ -43,8 +43,8 @@ impl<'q> Query<'q> {
         max_versions: 1,
         raw: false,
         filtered: false,
-        store_limit: None,
-        store_offset: 0,
+        max_results: None,
+        row_offset: 0,
         read_point: i64::MAX,
         cache_blocks: true,
     };

@@ -169,7 +169,7 @@ impl Scan {
     pub(crate) fn of_get(get: &Get) -> Self {
         let row = Bytes::copy_from_slice(&get.row);
         let mut select = get.select.clone();
-        select.load_on_demand.get_or_insert(true);
+        select.load_families_on_demand.get_or_insert(true);
         Self { start: row.clone(), stop: row, include_stop: true, select, ..Self::new() }
     }
 

@@ -22,14 +22,14 @@ pub(crate) struct Select {
     pub(crate) time_range: TimeRange,
     /// At most one per family, unsorted.
     pub(crate) family_time_ranges: Vec<(Bytes, TimeRange)>,
-    pub(crate) store_limit: Option<u32>,
-    pub(crate) store_offset: u32,
+    pub(crate) max_results_per_family: Option<u32>,
+    pub(crate) row_offset_per_family: u32,
     pub(crate) isolation: Isolation,
     pub(crate) cache_blocks: bool,
     pub(crate) filter: Option<Filter>,
     /// Whether families that the filter does not need are read only for the rows that pass it. `None` means
     /// the default of gets or scans.
-    pub(crate) load_on_demand: Option<bool>,
+    pub(crate) load_families_on_demand: Option<bool>,
 }
 
 impl Default for Select {
@@ -39,12 +39,12 @@ impl Default for Select {
             max_versions: 1,
             time_range: TimeRange::ALL,
             family_time_ranges: Vec::new(),
-            store_limit: None,
-            store_offset: 0,
+            max_results_per_family: None,
+            row_offset_per_family: 0,
             isolation: Isolation::default(),
             cache_blocks: true,
             filter: None,
-            load_on_demand: None,
+            load_families_on_demand: None,
         }
     }
 }
@@ -105,15 +105,15 @@ macro_rules! select_methods {
         /// Sets the maximum number of cells of a row to read in each family (default: no limit). As in HBase,
         /// 0 still reads one.
         #[must_use]
-        pub fn store_limit(mut self, cells: u32) -> Self {
-            self.select.store_limit = Some(cells);
+        pub fn max_results_per_family(mut self, cells: u32) -> Self {
+            self.select.max_results_per_family = Some(cells);
             self
         }
 
         /// Sets the number of cells of a row to skip in each family (default: 0).
         #[must_use]
-        pub fn store_offset(mut self, cells: u32) -> Self {
-            self.select.store_offset = cells;
+        pub fn row_offset_per_family(mut self, cells: u32) -> Self {
+            self.select.row_offset_per_family = cells;
             self
         }
 
@@ -144,8 +144,8 @@ macro_rules! select_methods {
         /// (default: yes for gets, no for scans). Affects only the cost, as long as the filter does not test
         /// cells of those families.
         #[must_use]
-        pub fn load_on_demand(mut self, on_demand: bool) -> Self {
-            self.select.load_on_demand = Some(on_demand);
+        pub fn load_families_on_demand(mut self, on_demand: bool) -> Self {
+            self.select.load_families_on_demand = Some(on_demand);
             self
         }
 

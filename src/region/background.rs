@@ -3,8 +3,8 @@
 
 use super::compact::Outcome;
 use super::events;
-use super::scheduler::{Job, Lane, Work, after, now};
-use super::{Inner, MemoryLimit, Scheduler};
+use super::scheduler::{Job, Work, WorkKind, after, now};
+use super::{MemoryLimit, RegionCore, Scheduler};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sync::unpoisoned;
 use std::io;
@@ -30,10 +30,10 @@ pub(super) struct Background {
     flush_size: u64,
     compacts: bool,
     /// The region.
-    region: OnceLock<Weak<Inner>>,
+    region: OnceLock<Weak<RegionCore>>,
     /// The bytes taken by cells in memory, as last reported to the limit.
     memory: AtomicU64,
-    /// The bytes in memory from which on [`Inner::admit`] must act: the flush size, or, once a flush is
+    /// The bytes in memory from which on [`RegionCore::admit`] must act: the flush size, or, once a flush is
     /// queued, the size at which writers wait.
     pressed_at: AtomicU64,
     tasks: Mutex<Tasks>,
@@ -118,7 +118,7 @@ impl Background {
     }
 
     /// Registers the region with the memory limit, so that it can be flushed to make room for other regions.
-    pub(super) fn start(&self, region: &Arc<Inner>) {
+    pub(super) fn start(&self, region: &Arc<RegionCore>) {
         let region = self.region.get_or_init(|| Arc::downgrade(region));
         self.limit.add(region.clone());
     }
@@ -192,7 +192,7 @@ impl Background {
         unpoisoned(self.tasks.lock())
     }
 
-    fn submit(&self, work: Work, lane: Lane, priority: i64, due: Option<Instant>) -> Result<()> {
+    fn submit(&self, work: Work, lane: WorkKind, priority: i64, due: Option<Instant>) -> Result<()> {
         let region = self.region.get().cloned().unwrap_or_default();
         self.scheduler.submit(Job { region, work, lane, priority, due })
     }
@@ -224,7 +224,7 @@ fn is_passing(error: &Error) -> bool {
 }
 
 /// Used by writers.
-impl Inner {
+impl RegionCore {
     /// Called before a write, with no lock held: requests a flush if too much is in memory, and waits while
     /// far too much is.
     ///
@@ -307,7 +307,7 @@ impl Inner {
         }
         tasks.flush.status = Status::Queued;
         background.pressed_at.store(background.block_size(), Ordering::Relaxed);
-        let submitted = background.submit(Work::Flush, Lane::Flush, 0, None);
+        let submitted = background.submit(Work::Flush, WorkKind::Flush, 0, None);
         if let Err(error) = &submitted {
             background.pressed_at.store(background.flush_size, Ordering::Relaxed);
             tasks.flush.status = Status::Idle;
@@ -344,9 +344,9 @@ impl Inner {
 }
 
 /// Runs on the threads of the scheduler.
-impl Inner {
+impl RegionCore {
     /// Runs queued work.
-    pub(super) fn run(&self, work: Work, lane: Lane) {
+    pub(super) fn run(&self, work: Work, lane: WorkKind) {
         let Some(background) = &self.background else { return };
         // Observers get handles of the region. Dropping the last handle would close the region in the middle
         // of the work, so one is held here.
@@ -373,7 +373,7 @@ impl Inner {
             let left = tasks
                 .blocked_until
                 .map_or(Duration::ZERO, |until| until.saturating_duration_since(now()).min(BLOCKED_CHECK));
-            if background.submit(Work::Flush, Lane::Flush, 0, Some(after(left))).is_ok() {
+            if background.submit(Work::Flush, WorkKind::Flush, 0, Some(after(left))).is_ok() {
                 return;
             }
             tasks.flush.status = Status::Running;
@@ -400,7 +400,7 @@ impl Inner {
             if retries {
                 let due = background.scheduler.retry_at(failures);
                 // If it cannot be queued, the next writer requests it again.
-                if background.submit(Work::Flush, Lane::Flush, 0, Some(due)).is_ok() {
+                if background.submit(Work::Flush, WorkKind::Flush, 0, Some(due)).is_ok() {
                     tasks.flush.status = Status::Queued;
                     self.tell_retry(events::Task::Flush, failures);
                 }
@@ -461,7 +461,7 @@ impl Inner {
     }
 
     /// Returns the lane and priority of the compaction that the policy of a store would select.
-    fn next_compaction(&self, background: &Background, store: usize) -> Option<(Lane, i64)> {
+    fn next_compaction(&self, background: &Background, store: usize) -> Option<(WorkKind, i64)> {
         if !background.compacts {
             return None;
         }
@@ -471,7 +471,7 @@ impl Inner {
         Some((background.scheduler.compaction_lane(bytes), i64::try_from(room).unwrap_or(i64::MAX)))
     }
 
-    fn run_compaction(&self, background: &Background, store: usize, lane: Lane) {
+    fn run_compaction(&self, background: &Background, store: usize, lane: WorkKind) {
         let next = self.next_compaction(background, store);
         {
             let mut tasks = background.tasks();
@@ -483,7 +483,7 @@ impl Inner {
             };
             let task = &mut tasks.compactions[store];
             // The files may have changed since the job was queued.
-            if next == Lane::Large && lane == Lane::Small && !background.scheduler.is_inline() {
+            if next == WorkKind::Large && lane == WorkKind::Small && !background.scheduler.is_inline() {
                 task.status = Status::Queued;
                 if background.submit(Work::Compact(store), next, priority, None).is_ok() {
                     return;
@@ -537,7 +537,7 @@ impl Inner {
 
 /// Runs `work` and turns a panic, for example of an observer, into an error, because the thread serves other
 /// regions too.
-fn caught<T>(work: impl FnOnce() -> Result<T>, region: &Inner) -> Result<T> {
+fn caught<T>(work: impl FnOnce() -> Result<T>, region: &RegionCore) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
         let error = io::Error::other("a flush or compaction panicked");
         Err(Error::io("work on", region.dir.path(), error))

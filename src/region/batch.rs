@@ -2,7 +2,7 @@
 
 use super::mutate::{Checked, Edit, Times};
 use super::observer::Together;
-use super::{Inner, Region};
+use super::{Region, RegionCore};
 use crate::error::{Error, Result};
 use crate::op::Mutation;
 
@@ -33,7 +33,7 @@ impl Region {
     }
 }
 
-impl Inner {
+impl RegionCore {
     fn mini_batch(&self, mutations: &[Mutation], results: &mut Vec<Result<()>>) {
         if let Err(error) = self.check_writable().and_then(|()| self.admit()) {
             results.extend(mutations.iter().map(|_| Err(error.clone())));

@@ -2,7 +2,7 @@
 //! `HRegion.bulkLoadHFiles`).
 
 use super::commit::StoreChange;
-use super::{Inner, Region};
+use super::{Region, RegionCore};
 use crate::error::{Error, Result};
 use crate::layout::file_name::new_bulk_load_name;
 use crate::layout::{StagedFile, StoreFileInfo};
@@ -47,7 +47,7 @@ struct Load {
     len: u64,
 }
 
-impl Inner {
+impl RegionCore {
     /// Checks that a file is readable and has only rows of the region. Returns its length.
     fn check_load(&self, store: usize, path: &Path) -> Result<u64> {
         let info = StoreFileInfo::plain(path, self.clock.now());

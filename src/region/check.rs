@@ -2,7 +2,7 @@
 
 use super::mutate::check_rows;
 use super::observer::{Together, joined};
-use super::{Inner, Region};
+use super::{Region, RegionCore};
 use crate::cell::{Row, RowBuf};
 use crate::error::Result;
 use crate::op::{CheckAndMutate, Condition, Get};
@@ -42,7 +42,7 @@ impl Region {
     }
 }
 
-impl Inner {
+impl RegionCore {
     fn check_and_mutate(&self, check: &CheckAndMutate) -> Result<CheckResult> {
         // Checked in HBase's order, which determines the error returned.
         check_rows(&check.row, &check.mutations)?;
@@ -67,7 +67,7 @@ impl Inner {
         self.get_now(&get, &mut found)?;
         let stored = found.as_row().cells().next();
         let holds = match &check.condition {
-            Condition::Column(column) => column.holds(stored.map(|cell| cell.value())),
+            Condition::Column(column) => column.matches(stored.map(|cell| cell.value())),
             Condition::Filter(_) => stored.is_some(),
         };
         if !holds {

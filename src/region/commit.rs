@@ -1,6 +1,6 @@
 //! Changes of a region's store files, on disk and in memory together.
 
-use super::Inner;
+use super::RegionCore;
 use crate::error::{Error, Result};
 use crate::layout::commit::KnownFile;
 use crate::layout::{CommitError, FamilyChange, StagedFile, StoreFileInfo};
@@ -58,7 +58,7 @@ impl FileChanges {
     }
 }
 
-impl Inner {
+impl RegionCore {
     /// Changes store files, all or none of them, and swaps the state with `swap`, which gets the new files of
     /// each change.
     ///

@@ -2,11 +2,11 @@
 
 use super::commit::StoreChange;
 use super::events::Task;
-use super::{Inner, Region, Scheduler};
+use super::{Region, RegionCore, Scheduler};
 use crate::error::{Error, Result};
 use crate::layout::StagedFile;
 use crate::metrics::ReadCounts;
-use crate::store::compact::{self, Merge, Selection};
+use crate::store::compact::{self, CompactionJob, Selection};
 use crate::store::{Retention, Store, StoreFile};
 use crate::sync::unpoisoned;
 use std::sync::TryLockError;
@@ -119,7 +119,7 @@ pub(super) enum Outcome {
     Busy,
 }
 
-impl Inner {
+impl RegionCore {
     /// Compacts every store.
     pub(super) fn compact_all(&self, compaction: Compaction) -> Result<()> {
         (0..self.stores.len()).try_for_each(|store| self.compact(store, compaction))
@@ -181,7 +181,7 @@ impl Inner {
 
     /// Drops expired files, then merges the selected ones of the rest. If `check` fails on the current files,
     /// nothing is done. Returns whether anything was dropped or merged. `progress` may cancel the merge: see
-    /// [`Merge`].
+    /// [`CompactionJob`].
     fn compact_chosen(
         &self,
         store: usize,
@@ -239,8 +239,8 @@ impl Inner {
         })?;
         let passes = self.passes(|observer, context| observer.pre_compact(context, family, all_files))?;
         let newest = newest(&inputs) == newest(&files);
-        let merge = Merge { inputs: &inputs, all_files, boundaries, newest, progress };
-        let keep = Retention { info, max_read_point: self.mvcc.smallest_read_point(), passes };
+        let merge = CompactionJob { inputs: &inputs, all_files, boundaries, newest, progress };
+        let keep = Retention { info, max_read_point: self.mvcc.smallest_read_point(), filters: passes };
         let outputs = self.stores[store].compact(merge, keep)?;
         let names: Vec<String> = outputs.iter().map(|file| file.name().to_owned()).collect();
         drop(files);

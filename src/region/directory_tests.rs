@@ -1,6 +1,6 @@
 //! Region directories written by HBase: their files have the cells that HBase returned.
 
-use crate::cell::{Cell, CellOrder, SeekKey, parse_binary};
+use crate::cell::{Cell, CellOrder, SeekKey, from_string_binary};
 use crate::error::ErrorKind;
 use crate::hfile::HFile;
 use crate::io::{LocalStorage, Storage};
@@ -53,7 +53,7 @@ impl From<&Cell> for Line {
 
 fn line(json: &str) -> Line {
     let json: Value = serde_json::from_str(json).unwrap();
-    let bytes = |value: &Value| parse_binary(value.as_str().unwrap());
+    let bytes = |value: &Value| from_string_binary(value.as_str().unwrap());
     let tag = |tag: &Value| (tag["type"].as_u64().unwrap(), bytes(&tag["value"]));
     Line {
         row: bytes(&json["row"]),
@@ -125,7 +125,7 @@ fn check_stage(stage: &Path, cells: &str) -> usize {
         );
         assert_eq!(
             (info.start_key(), info.end_key()),
-            (&parse_binary(text("start"))[..], &parse_binary(text("end"))[..])
+            (&from_string_binary(text("start"))[..], &from_string_binary(text("end"))[..])
         );
         assert_eq!((info.region_id(), info.table()), (region["id"].as_i64().unwrap(), &table));
         assert_eq!(

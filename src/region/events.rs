@@ -5,7 +5,7 @@
     allow(unused_variables, clippy::unused_self, reason = "there is no subscriber")
 )]
 
-use super::Inner;
+use super::RegionCore;
 use crate::error::Error;
 
 macro_rules! event {
@@ -32,7 +32,7 @@ impl Task {
     }
 }
 
-impl Inner {
+impl RegionCore {
     /// Reports that a flush of `bytes` bytes in memory has started.
     pub(super) fn tell_flush_started(&self, bytes: u64) {
         event!(DEBUG, self, bytes, "flush started");
@@ -84,7 +84,7 @@ impl Inner {
     }
 
     #[cfg(feature = "tracing")]
-    fn family_name(&self, store: usize) -> crate::binary::Binary<'_> {
-        crate::binary::Binary(self.stores[store].family.name())
+    fn family_name(&self, store: usize) -> crate::binary::StringBinary<'_> {
+        crate::binary::StringBinary(self.stores[store].family.name())
     }
 }

@@ -2,7 +2,7 @@
 
 use super::open::{DEFAULT_TABLE, Opened};
 use super::{Region, RegionOptions};
-use crate::binary::Binary;
+use crate::binary::StringBinary;
 use crate::cell::CellOrder;
 use crate::error::{Corruption, Error, Result};
 use crate::layout::{RegionDir, StoreFileInfo};
@@ -10,7 +10,7 @@ use crate::metrics::BlockCounts;
 use crate::mvcc::Mvcc;
 use crate::schema::{Family, RegionInfo, TableName};
 use crate::store::compact::CompactionConfig;
-use crate::store::{OpenedFiles, Store, StoreFile, StoreState, open_files};
+use crate::store::{OpenedFiles, Store, StoreFile, StoreVersion, open_files};
 use bytes::Bytes;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,7 +35,7 @@ impl RegionOptions {
         let info = RegionInfo::new(table, Bytes::new(), Bytes::new(), 0)?;
         let parent = path.parent().unwrap_or_else(|| Path::new(""));
         let dir = RegionDir::of_files(&self.storage, parent, info);
-        let states = vec![Arc::new(StoreState::new(&family, order, files))];
+        let states = vec![Arc::new(StoreVersion::new(&family, order, files))];
         let store = Store {
             dir: dir.path().to_owned(),
             tmp: dir.tmp(),
@@ -58,8 +58,11 @@ impl RegionOptions {
             let keys = [file.hfile().first_key(), file.hfile().last_key()];
             if let Some(other) = keys.into_iter().flatten().find(|key| Some(key.family()) != name.as_deref())
             {
-                let families =
-                    format!("{} and {}", Binary(name.as_deref().unwrap_or_default()), Binary(other.family()));
+                let families = format!(
+                    "{} and {}",
+                    StringBinary(name.as_deref().unwrap_or_default()),
+                    StringBinary(other.family())
+                );
                 let corruption = Corruption::unsupported("files of several families:", families);
                 return Err(corruption.at(file.path(), 0));
             }

@@ -2,7 +2,7 @@
 
 use super::commit::StoreChange;
 use super::events::Task;
-use super::{Inner, Region};
+use super::{Region, RegionCore};
 use crate::error::Result;
 use crate::memstore::Segment;
 use crate::metrics::ReadCounts;
@@ -36,7 +36,7 @@ impl Region {
     }
 }
 
-impl Inner {
+impl RegionCore {
     /// Flushes every store. Returns the sequence id of the flush.
     pub(super) fn flush_all(&self) -> Result<i64> {
         self.flush(&(0..self.stores.len()).collect::<Vec<_>>())
@@ -76,7 +76,7 @@ impl Inner {
                 },
             )?;
             let passes = self.passes(|observer, context| observer.pre_flush_store(context, family))?;
-            let keep = Retention { info, max_read_point: smallest, passes };
+            let keep = Retention { info, max_read_point: smallest, filters: passes };
             let encrypted = self.states.load().stores[store].files.iter().any(StoreFile::is_encrypted);
             let file = self.stores[store].flush(&segments, seq_id, encrypted, keep)?;
             let Some(file) = file else {

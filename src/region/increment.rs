@@ -3,7 +3,7 @@
 
 use super::mutate::{Answered, Edit};
 use super::write::{NewCell, check_len};
-use super::{Inner, Region};
+use super::{Region, RegionCore};
 use crate::cell::{CellType, Row, RowBuf, TTL_TAG_TYPE, Tags};
 use crate::error::{Error, Result};
 use crate::op::{Append, Delta, DeltaCell, Get, Increment, Mutation};
@@ -72,7 +72,7 @@ impl Change for Bytes {
     }
 }
 
-impl Inner {
+impl RegionCore {
     pub(super) fn check_delta<T: Change>(&self, delta: &Delta<T>) -> Result<Vec<usize>> {
         if delta.cells.is_empty() {
             return Err(Error::invalid_argument("an increment or append without columns"));
@@ -167,7 +167,7 @@ mod tests {
         assert_eq!(sum(-7, Some(&5i64.to_be_bytes())).unwrap(), (-2i64).to_be_bytes());
         assert_eq!(sum(1, Some(&i64::MAX.to_be_bytes())).unwrap(), i64::MIN.to_be_bytes());
         for wrong in [&b""[..], b"1234567", b"123456789"] {
-            assert_eq!(sum(1, Some(wrong)).unwrap_err().kind(), ErrorKind::NotALong);
+            assert_eq!(sum(1, Some(wrong)).unwrap_err().kind(), ErrorKind::NotACounter);
         }
     }
 

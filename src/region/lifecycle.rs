@@ -1,15 +1,15 @@
 //! Closing a region, and its health while open (HBase: `HRegion.close`).
 
 use super::background::Pending;
-use super::{Inner, Region};
+use super::{Region, RegionCore};
 use crate::error::{Error, Result};
 use crate::sync::unpoisoned;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Held by users of a region: closes the region when the last one is dropped. The crate's own threads hold
-/// only the [`Inner`].
-pub(super) struct Handle(pub(super) Arc<Inner>);
+/// only the [`RegionCore`].
+pub(super) struct Handle(pub(super) Arc<RegionCore>);
 
 impl Drop for Handle {
     fn drop(&mut self) {
@@ -106,7 +106,7 @@ impl Region {
     }
 }
 
-impl Inner {
+impl RegionCore {
     /// Fails once the region is closed.
     #[inline]
     pub(super) fn check_open(&self) -> Result<()> {

@@ -1,6 +1,6 @@
 //! A memory limit shared by many regions (HBase: `RegionServerAccounting`, the global memstore size).
 
-use super::Inner;
+use super::RegionCore;
 use crate::sync::unpoisoned;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,7 +31,7 @@ struct Shared {
     /// been.
     asked_until: AtomicU64,
     /// The regions open for writing.
-    regions: Mutex<Vec<Weak<Inner>>>,
+    regions: Mutex<Vec<Weak<RegionCore>>>,
 }
 
 impl MemoryLimit {
@@ -89,13 +89,13 @@ impl MemoryLimit {
         self.used() >= self.0.high
     }
 
-    pub(super) fn add(&self, region: Weak<Inner>) {
+    pub(super) fn add(&self, region: Weak<RegionCore>) {
         let mut regions = unpoisoned(self.0.regions.lock());
         regions.retain(|region| region.strong_count() > 0);
         regions.push(region);
     }
 
-    pub(super) fn remove(&self, region: &Weak<Inner>) {
+    pub(super) fn remove(&self, region: &Weak<RegionCore>) {
         unpoisoned(self.0.regions.lock()).retain(|other| !other.ptr_eq(region));
     }
 
@@ -110,10 +110,10 @@ impl MemoryLimit {
     }
 
     /// Returns the regions that take any memory, the largest first.
-    pub(super) fn largest(&self) -> Vec<Arc<Inner>> {
-        let regions: Vec<Arc<Inner>> =
+    pub(super) fn largest(&self) -> Vec<Arc<RegionCore>> {
+        let regions: Vec<Arc<RegionCore>> =
             unpoisoned(self.0.regions.lock()).iter().filter_map(Weak::upgrade).collect();
-        let mut regions: Vec<(u64, Arc<Inner>)> =
+        let mut regions: Vec<(u64, Arc<RegionCore>)> =
             regions.into_iter().map(|region| (region.memory(), region)).collect();
         regions.retain(|(memory, _)| *memory > 0);
         regions.sort_by_key(|(memory, _)| std::cmp::Reverse(*memory));

@@ -25,7 +25,7 @@ mod options;
 mod read;
 mod scanner;
 mod scheduler;
-mod state_cell;
+mod super_version;
 mod verify;
 mod view;
 mod write;
@@ -34,7 +34,7 @@ pub use check::CheckResult;
 pub use compact::Compaction;
 pub use lifecycle::RegionHealth;
 pub use memory_limit::MemoryLimit;
-pub use observer::{CellPass, MiniBatch, ObserverContext, RegionObserver, ScanOptions};
+pub use observer::{CompactionFilter, MiniBatch, ObserverContext, RegionObserver, ScanOptions};
 pub use options::RegionOptions;
 pub use scanner::{RegionScanner, ResultScanner, ScanResult, ScanResults};
 pub use scheduler::{Scheduler, SchedulerBuilder};
@@ -49,17 +49,17 @@ use crate::metrics::{BlockCounts, Counters, RegionMetrics};
 use crate::mvcc::Mvcc;
 use crate::op::{Get, Scan};
 use crate::schema::{Family, RegionInfo};
-use crate::store::{Store, StoreState};
+use crate::store::{Store, StoreVersion};
 use background::Background;
 use commit::FileChanges;
 use lifecycle::Handle;
 use locks::RowLocks;
 use observer::Observers;
-use state_cell::StateCell;
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, RwLock, Weak};
+use super_version::SuperVersionCell;
 
 /// A region of a table, open for reading only, or for reading and writing.
 ///
@@ -71,17 +71,17 @@ use std::sync::{Arc, Mutex, OnceLock, RwLock, Weak};
 /// families but not others: there is no write-ahead log yet.
 #[derive(Clone)]
 pub struct Region(
-    Arc<Inner>,
+    Arc<RegionCore>,
     #[expect(dead_code, reason = "closes the region when the last one is dropped")] Arc<Handle>,
 );
 
-pub(crate) struct Inner {
+pub(crate) struct RegionCore {
     dir: RegionDir,
     info: RegionInfo,
     order: CellOrder,
     /// One per family, sorted by family name.
     stores: Vec<Store>,
-    states: StateCell<RegionState>,
+    states: SuperVersionCell<RegionState>,
     mvcc: Arc<Mvcc>,
     clock: Arc<dyn Clock>,
     counters: Arc<Counters>,
@@ -112,7 +112,7 @@ pub(crate) struct Inner {
 /// The contents of a region's stores at one point in time.
 #[derive(Debug)]
 pub(crate) struct RegionState {
-    pub(crate) stores: Vec<Arc<StoreState>>,
+    pub(crate) stores: Vec<Arc<StoreVersion>>,
 }
 
 impl RegionState {
@@ -123,7 +123,7 @@ impl RegionState {
 }
 
 impl Region {
-    fn new(inner: Inner) -> Self {
+    fn new(inner: RegionCore) -> Self {
         let handle = Arc::new(Handle(Arc::new(inner)));
         let region = Self::of(&handle);
         // Set only once, here.
@@ -267,7 +267,7 @@ impl Region {
     }
 }
 
-impl Inner {
+impl RegionCore {
     /// Returns the index of a family's store.
     pub(crate) fn store_index(&self, family: &[u8]) -> Result<usize> {
         // A linear search: most regions have one or two families.
@@ -300,12 +300,12 @@ impl Inner {
     }
 
     /// Replaces the state of a store by one computed from it.
-    fn swap(&self, store: usize, change: impl FnOnce(&StoreState) -> StoreState) {
+    fn swap(&self, store: usize, change: impl FnOnce(&StoreVersion) -> StoreVersion) {
         self.swap_all(|stores| stores[store] = Arc::new(change(&stores[store])));
     }
 
     /// As [`swap`](Self::swap), for any number of stores at once.
-    fn swap_all(&self, change: impl FnOnce(&mut [Arc<StoreState>])) {
+    fn swap_all(&self, change: impl FnOnce(&mut [Arc<StoreVersion>])) {
         self.states.swap(|state| {
             let mut stores = state.stores.clone();
             change(&mut stores);

@@ -2,7 +2,7 @@
 
 use super::observer::{Together, joined};
 use super::write::{NewCell, TtlTag, at, check_len, check_timestamp, ttl_tag};
-use super::{Inner, Region};
+use super::{Region, RegionCore};
 use crate::cell::{CellRef, CellType, LATEST_TIMESTAMP, Row, RowBuf, SeekKey};
 use crate::error::{Error, Result};
 use crate::op::{Delete, DeleteCell, Get, Mutation, Put};
@@ -81,7 +81,7 @@ impl Region {
     }
 }
 
-impl Inner {
+impl RegionCore {
     /// Puts do not read the row and are the most common writes, so they skip the general path.
     fn put(&self, put: Put) -> Result<()> {
         if !self.observers.is_empty() {

@@ -3,8 +3,8 @@
 use super::background::Background;
 use super::commit::{FileChanges, Replaced};
 use super::locks::RowLocks;
-use super::state_cell::StateCell;
-use super::{Inner, MemoryLimit, Region, RegionOptions, RegionState, Scheduler};
+use super::super_version::SuperVersionCell;
+use super::{MemoryLimit, Region, RegionCore, RegionOptions, RegionState, Scheduler};
 use crate::error::{Corruption, Error, Result};
 use crate::hfile::Encryption;
 use crate::io::FileLock;
@@ -14,7 +14,7 @@ use crate::metrics::{BlockCounts, Counters};
 use crate::mvcc::Mvcc;
 use crate::schema::{Family, RegionInfo, TableName};
 use crate::store::compact::{CompactionConfig, memstore_flush_size};
-use crate::store::{OpenedFiles, Store, StoreFile, StoreState, open_files};
+use crate::store::{OpenedFiles, Store, StoreFile, StoreVersion, open_files};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -36,7 +36,7 @@ const LISTINGS: u32 = 20;
 pub(super) struct Opened {
     pub(super) dir: RegionDir,
     pub(super) stores: Vec<Store>,
-    pub(super) states: Vec<Arc<StoreState>>,
+    pub(super) states: Vec<Arc<StoreVersion>>,
     pub(super) mvcc: Mvcc,
     pub(super) lock: Option<FileLock>,
     pub(super) block_counts: Arc<BlockCounts>,
@@ -74,7 +74,7 @@ impl RegionOptions {
             let left_over = |name: String| Replaced { store: stores.len(), name };
             replaced.extend(opened.replaced.into_iter().map(left_over));
             max_seq_id = opened.files.iter().map(greatest_seq_id).fold(max_seq_id, i64::max);
-            let mut state = StoreState::new(&store.family, store.order, opened.files);
+            let mut state = StoreVersion::new(&store.family, store.order, opened.files);
             state.lazy_seek = self.lazy_seek;
             states.push(Arc::new(state));
             stores.push(store);
@@ -109,7 +109,7 @@ impl RegionOptions {
         } else {
             None
         };
-        let inner = Inner {
+        let inner = RegionCore {
             compacting: stores.iter().map(|_| Mutex::new(())).collect(),
             observers: self.observers,
             handle: OnceLock::new(),
@@ -117,7 +117,7 @@ impl RegionOptions {
             order: dir.order(),
             dir,
             stores,
-            states: StateCell::new(RegionState { stores: states }),
+            states: SuperVersionCell::new(RegionState { stores: states }),
             mvcc: Arc::new(mvcc),
             clock: self.clock,
             counters: Arc::new(Counters::default()),

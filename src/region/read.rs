@@ -1,6 +1,6 @@
 //! Gets: reads of one row (read-path.md §5.1).
 
-use super::{Inner, RegionState};
+use super::{RegionCore, RegionState};
 use crate::cell::RowBuf;
 use crate::error::Result;
 use crate::metrics::ReadCounts;
@@ -10,7 +10,7 @@ use crate::store::matcher::ScanInfo;
 use bytes::Bytes;
 use std::sync::Arc;
 
-impl Inner {
+impl RegionCore {
     /// Registers a read point. Returns it with a state that contains everything visible at it, for as long as
     /// the read point lives.
     pub(super) fn register(&self) -> (ReadPoint, Arc<RegionState>) {
@@ -84,8 +84,8 @@ impl Inner {
                 max_versions: get.select.max_versions,
                 raw: false,
                 filtered: false,
-                store_limit: get.select.store_limit,
-                store_offset: get.select.store_offset,
+                max_results: get.select.max_results_per_family,
+                row_offset: get.select.row_offset_per_family,
                 read_point,
                 cache_blocks: get.select.cache_blocks,
             };

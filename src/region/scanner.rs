@@ -3,27 +3,27 @@
 
 mod observed;
 mod owned;
-mod pieces;
+mod partial_results;
+mod plain;
 mod results;
 mod stores;
-mod whole_rows;
 
 pub use owned::ResultScanner;
 pub use results::{ScanResult, ScanResults};
 
-use super::{Inner, ReadView, RegionState};
+use super::{ReadView, RegionCore, RegionState};
 use crate::cell::{CellRef, Row, RowBuf, RowRef};
 use crate::error::{Error, Result};
-use crate::filter::FilterState;
+use crate::filter::FilterEvaluator;
 use crate::metrics::ReadCounts;
 use crate::op::{Cursor, Get, Scan};
 use crate::store::context::{LimitScope, ScannerContext};
-use observed::ObservedPieces;
-use pieces::Pieces;
+use observed::ObservedResults;
+use partial_results::PartialResults;
+use plain::PlainRows;
 use std::fmt;
 use std::ops::{ControlFlow, Deref};
 use std::sync::Arc;
-use whole_rows::WholeRows;
 
 /// Scans the rows of a region in order.
 ///
@@ -33,7 +33,7 @@ use whole_rows::WholeRows;
 /// RegionServer does.
 pub struct RegionScanner<'v> {
     rows: Rows<'v>,
-    region: &'v Inner,
+    region: &'v RegionCore,
     scan: ScanOf<'v>,
     /// The last result; empty before the first one and at the end.
     row: RowBuf,
@@ -68,7 +68,7 @@ impl Deref for ScanOf<'_> {
 /// A scan of a region with observers. Borrows nothing, so that the caller may change its scan while an unused
 /// scanner has not been dropped yet.
 struct Observed {
-    region: Arc<Inner>,
+    region: Arc<RegionCore>,
     scan: Arc<Scan>,
 }
 
@@ -82,10 +82,10 @@ impl Drop for Observed {
 
 /// The ways to read rows. Where more than one applies, the results are the same.
 enum Rows<'v> {
-    Whole(WholeRows<'v>),
-    Pieces(Box<Pieces<'v>>),
+    Plain(PlainRows<'v>),
+    Partial(Box<PartialResults<'v>>),
     /// Parts of rows, for a scan that observers may have changed.
-    Observed(ObservedPieces<'v>),
+    Observed(ObservedResults<'v>),
 }
 
 impl<'v> RegionScanner<'v> {
@@ -93,10 +93,10 @@ impl<'v> RegionScanner<'v> {
         let (region, state) = (&*view.region, &*view.state);
         let read_point = view.point_for(scan.select.isolation);
         let rows = if scan.takes_whole_rows() {
-            Rows::Whole(WholeRows::open(region, state, scan, read_point)?)
+            Rows::Plain(PlainRows::open(region, state, scan, read_point)?)
         } else {
             let filter = start_filter(scan)?;
-            Rows::Pieces(Box::new(Pieces::open(region, state, scan, read_point, filter)?))
+            Rows::Partial(Box::new(PartialResults::open(region, state, scan, read_point, filter)?))
         };
         Ok(Self::of(rows, region, ScanOf::Caller(scan), None))
     }
@@ -105,12 +105,12 @@ impl<'v> RegionScanner<'v> {
     pub(super) fn observed(view: &'v ReadView, scan: Arc<Scan>) -> Result<Self> {
         let (region, state) = (&*view.region, &*view.state);
         let read_point = view.point_for(scan.select.isolation);
-        let rows = Rows::Observed(ObservedPieces::open(region, state, Arc::clone(&scan), read_point)?);
+        let rows = Rows::Observed(ObservedResults::open(region, state, Arc::clone(&scan), read_point)?);
         let observed = Observed { region: Arc::clone(&view.region), scan: Arc::clone(&scan) };
         Ok(Self::of(rows, region, ScanOf::Observed(scan), Some(observed)))
     }
 
-    fn of(rows: Rows<'v>, region: &'v Inner, scan: ScanOf<'v>, observed: Option<Observed>) -> Self {
+    fn of(rows: Rows<'v>, region: &'v RegionCore, scan: ScanOf<'v>, observed: Option<Observed>) -> Self {
         region.counters.add(&ReadCounts { scans: 1, ..ReadCounts::default() });
         Self {
             left: scan.limit.filter(|limit| *limit > 0).unwrap_or(u64::MAX),
@@ -138,14 +138,14 @@ impl<'v> RegionScanner<'v> {
     pub fn next_row(&mut self) -> Result<Option<RowRef<'_>>> {
         self.region.check_open()?;
         let found = match &mut self.rows {
-            Rows::Whole(_) if self.left == 0 => false,
-            Rows::Whole(rows) => {
+            Rows::Plain(_) if self.left == 0 => false,
+            Rows::Plain(rows) => {
                 let found = next_whole_row(rows, &mut self.row)?;
                 self.left -= u64::from(found);
                 self.more = found;
                 found
             }
-            Rows::Pieces(_) | Rows::Observed(_) => {
+            Rows::Partial(_) | Rows::Observed(_) => {
                 let mut context = self.context();
                 self.next_observed(&mut context)?
             }
@@ -163,8 +163,8 @@ impl<'v> RegionScanner<'v> {
     /// Whether the filter accepts no more rows, which also ends a scan of several regions.
     pub(crate) fn is_filter_done(&self) -> bool {
         match &self.rows {
-            Rows::Whole(_) => false,
-            Rows::Pieces(rows) => rows.is_filter_done(),
+            Rows::Plain(_) => false,
+            Rows::Partial(rows) => rows.is_filter_done(),
             Rows::Observed(rows) => rows.is_filter_done(),
         }
     }
@@ -181,8 +181,8 @@ impl<'v> RegionScanner<'v> {
         self.left > 0
             && self.more
             && match &self.rows {
-                Rows::Whole(rows) => rows.may_have_more(),
-                Rows::Pieces(rows) => rows.may_have_more(),
+                Rows::Plain(rows) => rows.may_have_more(),
+                Rows::Partial(rows) => rows.may_have_more(),
                 Rows::Observed(rows) => rows.may_have_more(),
             }
     }
@@ -235,7 +235,7 @@ impl<'v> RegionScanner<'v> {
     ///
     /// As [`next_row`](Self::next_row). Cells passed before the error are correct.
     pub fn for_each_cell(mut self, mut take: impl FnMut(CellRef<'_>) -> ControlFlow<()>) -> Result<()> {
-        let Rows::Whole(rows) = &mut self.rows else {
+        let Rows::Plain(rows) = &mut self.rows else {
             while let Some(row) = self.next_row()? {
                 if row.cells().try_for_each(&mut take).is_break() {
                     break;
@@ -296,8 +296,8 @@ impl<'v> RegionScanner<'v> {
             self.row.clear();
             context.begin_result();
             self.more = match &mut self.rows {
-                Rows::Whole(rows) => next_whole_row(rows, &mut self.row)? && rows.may_have_more(),
-                Rows::Pieces(rows) => rows.next(context, &mut self.row)?,
+                Rows::Plain(rows) => next_whole_row(rows, &mut self.row)? && rows.may_have_more(),
+                Rows::Partial(rows) => rows.next(context, &mut self.row)?,
                 Rows::Observed(rows) => rows.next(context, &mut self.row)?,
             };
             if self.row.is_empty() {
@@ -335,7 +335,7 @@ impl<'v> RegionScanner<'v> {
 
 /// Reads the next row that has any cells. Returns false if there is none.
 #[inline]
-fn next_whole_row(rows: &mut WholeRows<'_>, row: &mut RowBuf) -> Result<bool> {
+fn next_whole_row(rows: &mut PlainRows<'_>, row: &mut RowBuf) -> Result<bool> {
     row.clear();
     loop {
         let more = rows.read_row(|cell| {
@@ -349,12 +349,12 @@ fn next_whole_row(rows: &mut WholeRows<'_>, row: &mut RowBuf) -> Result<bool> {
 }
 
 /// Returns the filter of a scan in its initial state.
-fn start_filter(scan: &Scan) -> Result<Option<FilterState>> {
-    let mut filter = scan.select.filter.as_ref().map(FilterState::new);
+fn start_filter(scan: &Scan) -> Result<Option<FilterEvaluator>> {
+    let mut filter = scan.select.filter.as_ref().map(FilterEvaluator::new);
     if let Some(filter) = &mut filter {
         filter.set_reversed(scan.reversed);
     }
-    if scan.batch > 0 && filter.as_ref().is_some_and(FilterState::has_filter_row) {
+    if scan.batch > 0 && filter.as_ref().is_some_and(FilterEvaluator::has_filter_row) {
         return Err(Error::incompatible_filter(
             "a filter on whole rows cannot be combined with a batch, which splits rows",
         ));
@@ -362,7 +362,7 @@ fn start_filter(scan: &Scan) -> Result<Option<FilterState>> {
     Ok(filter)
 }
 
-impl Inner {
+impl RegionCore {
     /// Reads a row with a filter: runs a scan of one row and takes its first result.
     pub(super) fn get_filtered(
         &self,
@@ -372,7 +372,7 @@ impl Inner {
         row: &mut RowBuf,
     ) -> Result<()> {
         let scan = Scan::of_get(get);
-        let mut rows = Pieces::open(self, state, &scan, read_point, start_filter(&scan)?)?;
+        let mut rows = PartialResults::open(self, state, &scan, read_point, start_filter(&scan)?)?;
         rows.next(&mut ScannerContext::unlimited(), row)?;
         if row.as_row().key() != get.row {
             // No result: row keys are never empty.

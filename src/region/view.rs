@@ -1,6 +1,6 @@
 //! A region at one point in time.
 
-use super::{Inner, Region, RegionScanner, RegionState, ResultScanner};
+use super::{Region, RegionCore, RegionScanner, RegionState, ResultScanner};
 use crate::cell::{Row, RowBuf};
 use crate::error::Result;
 use crate::mvcc::ReadPoint;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// otherwise be released.
 pub struct ReadView {
     handle: Region,
-    pub(super) region: Arc<Inner>,
+    pub(super) region: Arc<RegionCore>,
     pub(super) state: Arc<RegionState>,
     point: ReadPoint,
 }

@@ -1,7 +1,7 @@
 //! Writes cells to memory: under one sequence id, and visible all at once (read-path.md §19.1; HBase:
 //! `HRegion.doMiniBatchMutate`).
 
-use super::Inner;
+use super::RegionCore;
 use crate::cell::{CellRef, CellType, LATEST_TIMESTAMP, MAX_ROW_LEN, SeekKey, TTL_TAG_TYPE};
 use crate::error::{Error, Result};
 use crate::metrics::ReadCounts;
@@ -28,7 +28,7 @@ pub(super) struct NewCell<'a> {
 /// An encoded time-to-live tag.
 pub(super) type TtlTag = [u8; 11];
 
-impl Inner {
+impl RegionCore {
     /// Checks that the region accepts writes and that `row` is in its key range. Waits while far too much is
     /// in memory.
     pub(super) fn check_write(&self, row: &[u8]) -> Result<()> {

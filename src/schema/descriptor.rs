@@ -3,7 +3,7 @@
 #![warn(clippy::indexing_slicing)]
 
 use super::{BloomType, Cipher, Codec, DataBlockEncoding, Family, KeepDeletedCells, TableName};
-use crate::binary::Binary;
+use crate::binary::StringBinary;
 use crate::error::{Corruption, Error, Result};
 use crate::proto;
 use crate::proto::hfile::BytesBytesPair;
@@ -136,7 +136,7 @@ impl TableDescriptor {
     /// Returns the differences between a family and the one of the same name, one line for each setting, or a
     /// single line if there is no family of that name.
     pub(crate) fn differences(&self, family: &Family) -> Vec<String> {
-        let name = Binary(family.name());
+        let name = StringBinary(family.name());
         let Some((own, _)) = self.families.iter().find(|(own, _)| own.name() == family.name()) else {
             return vec![format!("there is no family {name}")];
         };
@@ -199,7 +199,7 @@ impl Settings {
 
     /// Returns all keys and values as text.
     fn pairs(&self) -> BTreeMap<String, String> {
-        let text = |bytes: &Option<Vec<u8>>| Binary(bytes.as_deref().unwrap_or_default()).to_string();
+        let text = |bytes: &Option<Vec<u8>>| StringBinary(bytes.as_deref().unwrap_or_default()).to_string();
         let attributes = self.attributes.iter().map(|pair| (text(&pair.first), text(&pair.second)));
         let configuration = self
             .configuration
@@ -356,7 +356,7 @@ fn bloom(settings: &Settings) -> Result<Option<Option<BloomType>>, Corruption> {
 fn cannot_be(key: &'static str, value: impl AsRef<[u8]>) -> Corruption {
     let value = value.as_ref();
     let short = value.get(..64).unwrap_or(value);
-    Corruption::unsupported(key, Binary(short).to_string())
+    Corruption::unsupported(key, StringBinary(short).to_string())
 }
 
 #[cfg(test)]

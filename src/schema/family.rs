@@ -1,7 +1,7 @@
 //! Column families: retention settings, and the format of their files (read-path.md §1.6, §21).
 
 use super::{BloomType, Cipher, Codec, DataBlockEncoding};
-use crate::binary::Binary;
+use crate::binary::StringBinary;
 use crate::cell::MAX_FAMILY_LEN;
 use crate::error::{Error, Result};
 use bytes::Bytes;
@@ -199,7 +199,7 @@ impl Family {
             return Err(Error::invalid_argument(format!(
                 "the name of a family has 1 to {MAX_FAMILY_LEN} bytes, no colon, slash or control character, and does not \
                  begin with a dot: {:?}",
-                Binary(name).to_string()
+                StringBinary(name).to_string()
             )));
         }
         if versions == 0 || self.min_versions > versions {
@@ -216,7 +216,7 @@ impl Family {
 /// `ColumnFamilyDescriptor.toString`).
 impl fmt::Display for Family {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{{NAME => '{}'", Binary(&self.name))?;
+        write!(f, "{{NAME => '{}'", StringBinary(&self.name))?;
         let mut member = |name: &str, value: &dyn fmt::Display| write!(f, ", {name} => '{value}'");
         if let Some(cipher) = &self.encryption {
             member("ENCRYPTION", cipher)?;
@@ -234,7 +234,7 @@ impl fmt::Display for Family {
         }
         member("MIN_VERSIONS", &self.min_versions)?;
         if let Some(wrapped) = &self.encryption_key {
-            member("ENCRYPTION_KEY", &Binary(wrapped))?;
+            member("ENCRYPTION_KEY", &StringBinary(wrapped))?;
         }
         member("BLOOMFILTER", &self.bloom.map_or("NONE", BloomType::name))?;
         if let Some(BloomType::RowPrefixFixedLength(len)) = self.bloom {

@@ -272,7 +272,7 @@ impl RegionInfo {
 impl fmt::Display for RegionInfo {
     /// Writes the name as HBase prints it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", crate::binary::Binary(&self.name()))
+        write!(f, "{}", crate::binary::StringBinary(&self.name()))
     }
 }
 

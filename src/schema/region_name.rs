@@ -2,7 +2,7 @@
 #![warn(clippy::indexing_slicing)]
 
 use super::{RegionInfo, TableName};
-use crate::binary::{Binary, parse_binary};
+use crate::binary::{StringBinary, from_string_binary};
 use crate::error::{Corruption, Result};
 use crate::hash::{jenkins, md5};
 use bytes::Bytes;
@@ -64,7 +64,7 @@ impl RegionName {
     ///
     /// If it is not a valid name.
     pub fn parse_printable(text: &str) -> Result<Self, Corruption> {
-        let bytes = parse_binary(text);
+        let bytes = from_string_binary(text);
         let old = bytes.iter().rposition(|&c| c == b'.').and_then(|dot| {
             let (name, encoded) = (Self::parse(bytes.get(..dot)?).ok()?, bytes.get(dot + 1..)?);
             (name.hash.is_none() && name.encoded_name().as_bytes() == encoded).then_some(name)
@@ -120,7 +120,7 @@ impl RegionName {
     /// Whether the part between the two dots is the hash of the part before it. Always true for an old name,
     /// which has no hash.
     #[must_use]
-    pub fn is_hash_right(&self) -> bool {
+    pub fn has_valid_hash(&self) -> bool {
         self.hash.is_none_or(|hash| md5::hex(&self.without_hash()).as_bytes() == hash)
     }
 
@@ -131,7 +131,7 @@ impl RegionName {
             && self.start_key == region.start_key()
             && self.region_id == region.region_id()
             && self.replica_id == region.replica_id()
-            && self.is_hash_right()
+            && self.has_valid_hash()
     }
 
     /// Returns the name as bytes.
@@ -200,7 +200,7 @@ pub(crate) fn is_encoded_name(name: &str) -> bool {
 impl fmt::Display for RegionName {
     /// Writes the name as HBase prints it: an old name is followed by a dot and its encoded name.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", Binary(&self.to_bytes()))?;
+        write!(f, "{}", StringBinary(&self.to_bytes()))?;
         match self.hash {
             Some(_) => Ok(()),
             None => write!(f, ".{}", self.encoded_name()),
@@ -245,7 +245,7 @@ mod tests {
             let parsed = RegionName::parse_printable(&text).unwrap();
             assert_eq!((parsed.start_key(), parsed.replica_id()), (start, replica), "{name}");
             assert_eq!((parsed.encoded_name().as_str(), parsed.region_id()), (hash, 1_700_000_000_000));
-            assert!(parsed.is_hash_right() && is_encoded_name(hash));
+            assert!(parsed.has_valid_hash() && is_encoded_name(hash));
             assert_eq!(parsed.to_string(), text);
         }
     }
@@ -287,7 +287,7 @@ mod tests {
                 prop_assert_eq!(parsed.start_key(), &start);
                 prop_assert_eq!((parsed.region_id(), parsed.replica_id()), (id, replica));
                 prop_assert_eq!(parsed.table().unwrap().to_string(), table.clone());
-                prop_assert!(parsed.is_hash_right());
+                prop_assert!(parsed.has_valid_hash());
                 prop_assert_eq!(RegionName::parse_printable(&parsed.to_string()), Ok(parsed));
             }
         }

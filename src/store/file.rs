@@ -16,7 +16,7 @@ use crate::hfile::{HFile, HFileOptions};
 use crate::layout::{Reference, StoreFileInfo};
 use crate::op::Query;
 use crate::schema::BloomType;
-use known::Known;
+use known::StoreFileMetadata;
 use rows::Rows;
 use std::cmp::Ordering;
 use std::fmt;
@@ -38,13 +38,13 @@ pub(crate) enum Match {
 
 /// An open file of a store. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct StoreFile(Arc<Inner>);
+pub(crate) struct StoreFile(Arc<StoreFileCore>);
 
-struct Inner {
+struct StoreFileCore {
     hfile: HFile,
     info: StoreFileInfo,
     order: CellOrder,
-    known: Known,
+    known: StoreFileMetadata,
     /// The first and last row; `None` without cells.
     rows: Option<Rows>,
 }
@@ -64,11 +64,11 @@ impl StoreFile {
             return Err(corruption.at(hfile.path(), hfile.trailer().offset()));
         };
         let rows = Rows::of(&hfile, order, info.reference.as_ref())?;
-        let known = Known::read(&hfile, info).map_err(|corruption| {
+        let known = StoreFileMetadata::read(&hfile, info).map_err(|corruption| {
             let offset = u64::try_from(hfile.trailer().file_info_offset()).unwrap_or_default();
             corruption.in_block(hfile.path(), offset, BlockType::FileInfo.name())
         })?;
-        Ok(Self(Arc::new(Inner { hfile, info: info.clone(), order, known, rows })))
+        Ok(Self(Arc::new(StoreFileCore { hfile, info: info.clone(), order, known, rows })))
     }
 
     /// Returns the file's name in the family's directory.

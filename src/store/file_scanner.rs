@@ -2,7 +2,7 @@
 //! `HalfStoreFileReader`).
 
 use super::file::{SeqIds, StoreFile};
-use crate::block::data::Step;
+use crate::block::data::RowStep;
 use crate::cache::CacheFill;
 use crate::cell::{CellKey, CellOrder, CellRef, CellType, SeekKey};
 use crate::error::Result;
@@ -21,7 +21,7 @@ use std::ops::ControlFlow;
 /// such a cell is handed out.
 pub(crate) struct StoreFileScanner<'f> {
     cells: HFileScanner<'f>,
-    stand: Stand,
+    stand: CursorState,
     /// The sequence id of all cells, if it replaces the stored ones.
     seq_id: Option<i64>,
     /// Whether the next cell of the HFile is always the next visible cell.
@@ -40,7 +40,7 @@ pub(crate) struct StoreFileScanner<'f> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stand {
+enum CursorState {
     Nowhere,
     Cell,
     Fake,
@@ -106,7 +106,7 @@ impl<'f> StoreFileScanner<'f> {
         let is_cut = reference.is_some_and(|reference| reference.half == Half::Bottom);
         Self {
             cells: file.hfile().scanner(),
-            stand: Stand::Nowhere,
+            stand: CursorState::Nowhere,
             seq_id,
             is_plain: visible == Visible::All && !is_cut,
             visible,
@@ -133,7 +133,7 @@ impl<'f> StoreFileScanner<'f> {
     /// Returns the current cell, real or fake.
     #[inline]
     pub(crate) fn peek(&self) -> Option<CellRef<'_>> {
-        if self.stand == Stand::Cell {
+        if self.stand == CursorState::Cell {
             let cell = self.cells.peek()?;
             return Some(match self.seq_id {
                 None => cell,
@@ -144,7 +144,7 @@ impl<'f> StoreFileScanner<'f> {
     }
 
     fn peek_fake(&self) -> Option<CellRef<'_>> {
-        let fake = self.fake.as_ref().filter(|_| self.stand == Stand::Fake)?;
+        let fake = self.fake.as_ref().filter(|_| self.stand == CursorState::Fake)?;
         Some(CellRef::new(fake, b""))
     }
 
@@ -156,7 +156,7 @@ impl<'f> StoreFileScanner<'f> {
     /// If a block cannot be read or is damaged.
     #[inline]
     pub(crate) fn advance(&mut self) -> Result<bool> {
-        if self.is_plain && self.stand == Stand::Cell {
+        if self.is_plain && self.stand == CursorState::Cell {
             return self.cells.advance();
         }
         self.advance_with_care()
@@ -173,7 +173,7 @@ impl<'f> StoreFileScanner<'f> {
         &mut self,
         mut visit: impl FnMut(CellRef<'_>) -> ControlFlow<B>,
     ) -> Result<Option<B>> {
-        if self.lends_as_it_is() {
+        if self.shows_all_cells() {
             return self.cells.walk(visit);
         }
         while let Some(cell) = self.peek() {
@@ -197,7 +197,7 @@ impl<'f> StoreFileScanner<'f> {
         row: &mut Vec<u8>,
         visitor: &mut V,
     ) -> Result<Option<RowWalk<V::Break>>> {
-        if self.lends_as_it_is() {
+        if self.shows_all_cells() {
             return self.cells.walk_row(row, visitor).map(Some);
         }
         Ok(None)
@@ -207,26 +207,30 @@ impl<'f> StoreFileScanner<'f> {
     /// see [`HFileScanner::walk_lone`].
     #[inline]
     pub(crate) fn walk_lone<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
-        if self.lends_as_it_is() { self.cells.walk_lone(visit) } else { None }
+        if self.shows_all_cells() { self.cells.walk_lone(visit) } else { None }
     }
 
     /// Whether the cells from the current one on are exactly those of the HFile.
     #[inline]
-    fn lends_as_it_is(&self) -> bool {
-        self.is_plain && self.stand == Stand::Cell && self.seq_id.is_none()
+    fn shows_all_cells(&self) -> bool {
+        self.is_plain && self.stand == CursorState::Cell && self.seq_id.is_none()
     }
 
     /// Takes up to `steps` steps towards the next row, if all cells are visible. Returns the result of the
     /// last step.
     #[inline]
-    pub(crate) fn pass_row(&mut self, steps: usize) -> Step {
-        if self.is_plain && self.stand == Stand::Cell { self.cells.pass_row(steps) } else { Step::End }
+    pub(crate) fn pass_row(&mut self, steps: usize) -> RowStep {
+        if self.is_plain && self.stand == CursorState::Cell {
+            self.cells.pass_row(steps)
+        } else {
+            RowStep::End
+        }
     }
 
     /// Returns the row of the current cell.
     #[inline]
     pub(crate) fn peek_row(&self) -> Option<&[u8]> {
-        if self.stand == Stand::Cell {
+        if self.stand == CursorState::Cell {
             self.cells.peek_row()
         } else {
             self.peek_fake().map(|cell| cell.row())
@@ -235,14 +239,14 @@ impl<'f> StoreFileScanner<'f> {
 
     fn advance_with_care(&mut self) -> Result<bool> {
         match self.stand {
-            Stand::Nowhere => Ok(false),
-            Stand::Cell => {
-                self.stand = Stand::Nowhere;
+            CursorState::Nowhere => Ok(false),
+            CursorState::Cell => {
+                self.stand = CursorState::Nowhere;
                 self.cells.advance()?;
-                self.settle()
+                self.resolve()
             }
-            Stand::Fake if self.delayed.is_some() => self.enforce_seek(),
-            Stand::Fake => {
+            CursorState::Fake if self.delayed.is_some() => self.enforce_seek(),
+            CursorState::Fake => {
                 let Some(fake) = self.fake.take() else { return Ok(false) };
                 let found = self.reseek(&fake);
                 self.fake = Some(fake);
@@ -270,7 +274,7 @@ impl<'f> StoreFileScanner<'f> {
             _ => key,
         };
         self.cells.seek(key)?;
-        self.settle()
+        self.resolve()
     }
 
     /// Moves forward to the first visible cell that is not before `key`. Does not move if the current cell is
@@ -280,12 +284,12 @@ impl<'f> StoreFileScanner<'f> {
     ///
     /// As [`advance`](Self::advance).
     pub(crate) fn reseek(&mut self, key: &CellKey) -> Result<bool> {
-        if self.is_lost || self.stand == Stand::Nowhere || self.cells.peek().is_none() {
+        if self.is_lost || self.stand == CursorState::Nowhere || self.cells.peek().is_none() {
             return self.seek(key);
         }
         self.leave();
         self.cells.reseek(key)?;
-        self.settle()
+        self.resolve()
     }
 
     /// Seeks `key`, or reseeks if `forward`, delaying the seek where possible (read-path.md §7.4).
@@ -304,7 +308,7 @@ impl<'f> StoreFileScanner<'f> {
             return Ok(false);
         }
         let (row, family, qualifier) = key.split();
-        let is_lost = self.is_lost || !forward || self.stand == Stand::Nowhere;
+        let is_lost = self.is_lost || !forward || self.stand == CursorState::Nowhere;
         if use_bloom && !self.may_have_column(key) {
             let fake = self.stand_on_fake(None, is_lost);
             fake.set_last_on_column(row, family, qualifier);
@@ -369,9 +373,9 @@ impl<'f> StoreFileScanner<'f> {
 
     /// Moves on, if needed, from the cursor's position to the next visible cell of the half.
     #[inline]
-    fn settle(&mut self) -> Result<bool> {
+    fn resolve(&mut self) -> Result<bool> {
         if self.is_plain {
-            self.stand = Stand::Cell;
+            self.stand = CursorState::Cell;
             return Ok(self.cells.peek().is_some());
         }
         self.settle_with_care()
@@ -383,7 +387,7 @@ impl<'f> StoreFileScanner<'f> {
                 return Ok(false);
             }
             if self.visible.shows(&cell) {
-                self.stand = Stand::Cell;
+                self.stand = CursorState::Cell;
                 return Ok(true);
             }
             self.cells.advance()?;
@@ -394,13 +398,13 @@ impl<'f> StoreFileScanner<'f> {
     /// Clears the position and any delayed seek, before a new seek.
     #[inline]
     fn leave(&mut self) {
-        self.stand = Stand::Nowhere;
+        self.stand = CursorState::Nowhere;
         self.delayed = None;
         self.is_lost = false;
     }
 
     fn stand_on_fake(&mut self, delayed: Option<Delayed>, is_lost: bool) -> &mut SeekKey {
-        self.stand = Stand::Fake;
+        self.stand = CursorState::Fake;
         self.delayed = delayed;
         self.is_lost = is_lost;
         self.fake.get_or_insert_with(SeekKey::new)

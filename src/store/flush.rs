@@ -1,11 +1,11 @@
 //! Writes cells from memory to a file (read-path.md §4; HBase: `DefaultStoreFlusher`).
 
 use super::Store;
+use super::compaction_filter::{Retention, apply};
 use super::heap::KeyValueScanner;
 use super::matcher::CompactionKind;
-use super::pass::{Retention, through};
 use super::scanner::StoreScanner;
-use super::writer::{Carries, NewStoreFile};
+use super::writer::{CellFlags, NewStoreFile};
 use crate::error::Result;
 use crate::hfile::StoreFileOrigin;
 use crate::layout::StagedFile;
@@ -24,7 +24,7 @@ impl Store {
         encrypted: bool,
         keep: Retention,
     ) -> Result<Option<StagedFile>> {
-        let Retention { info, max_read_point, mut passes } = keep;
+        let Retention { info, max_read_point, filters: mut passes } = keep;
         let now = info.now;
         let scanners = segments
             .iter()
@@ -39,11 +39,11 @@ impl Store {
             max_read_point,
         )?;
         let tags = segments.iter().any(|segment| segment.has_tags());
-        let carries = Carries { tags, seq_ids: true, encrypted };
+        let carries = CellFlags { tags, seq_ids: true, encrypted };
         let mut file = None;
         while scanner.peek_row().is_some() {
             scanner.next_row(|cell| {
-                through(&mut passes, cell, |cell| {
+                apply(&mut passes, cell, |cell| {
                     if file.is_none() {
                         file = Some(NewStoreFile::create(self, carries, now)?);
                     }

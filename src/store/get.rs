@@ -3,9 +3,9 @@
 use super::file::StoreFile;
 use super::matcher::{ScanInfo, ScanQueryMatcher, is_plain_value, plain_times};
 use super::row_cells::{RowCells, RowMerge};
-use super::row_match::{Leave, Matched, RowMatch, StoreLimit};
+use super::row_match::{MatcherOnly, RowMatch, StopReason, StoreLimit};
 use super::scanner::StoreScanner;
-use super::state::{Sources, StoreState};
+use super::state::{Sources, StoreVersion};
 use crate::block::bloom::HashedRow;
 use crate::cell::{CellRef, LATEST_TIMESTAMP, ReadMemory, RowBuf, same_bytes};
 use crate::error::Result;
@@ -25,7 +25,7 @@ enum InPlace {
     ForScanner,
 }
 
-impl StoreState {
+impl StoreVersion {
     /// Appends the cells that a get of one row selects.
     ///
     /// Fast path: all candidate blocks are cached, so the cells are matched in place and nothing is
@@ -182,7 +182,7 @@ impl StoreState {
         let (from, to) = plain_times(query, info);
         // Reads of named columns skip versions of the latest timestamp, as in HBase.
         let is_plain = is_plain_value(cell, (from, to.min(LATEST_TIMESTAMP - 1)))
-            && query.store_offset == 0
+            && query.row_offset == 0
             && cell.key.is_of_family(&self.family);
         let versions = query.max_versions.min(info.max_versions);
         is_plain
@@ -242,9 +242,9 @@ impl StoreState {
         let mut matcher = ScanQueryMatcher::for_user(query, &self.family, info, self.order)?;
         matcher.swap_memory(memory);
         matcher.set_to_start_row();
-        let limit = StoreLimit { limit: query.store_limit, offset: query.store_offset };
+        let limit = StoreLimit { limit: query.max_results, offset: query.row_offset };
         let mut reader =
-            RowMatch::new(self.order, &mut matcher, &mut memory.key, limit, STEPS, Matched, |cell| {
+            RowMatch::new(self.order, &mut matcher, &mut memory.key, limit, STEPS, MatcherOnly, |cell| {
                 row.push(cell);
                 Ok(ControlFlow::Continue(()))
             });
@@ -254,7 +254,7 @@ impl StoreState {
         counts.cells += reader.cells;
         matcher.swap_memory(memory);
         Ok(match (walked, left) {
-            (Err(NotCached), _) | (_, Some(Leave::Seek | Leave::Fault)) => InPlace::ForScanner,
+            (Err(NotCached), _) | (_, Some(StopReason::Seek | StopReason::Fault)) => InPlace::ForScanner,
             _ => InPlace::Done,
         })
     }

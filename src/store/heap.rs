@@ -2,7 +2,7 @@
 //! `KeyValueHeap`).
 
 use super::file_scanner::{NextIndexedKey, StoreFileScanner};
-use crate::block::data::Step;
+use crate::block::data::RowStep;
 use crate::block::search::{common_prefix, compare_to_common};
 use crate::cell::{CellKey, CellOrder, CellRef, prefix, same_bytes};
 use crate::error::Result;
@@ -68,7 +68,7 @@ impl KeyValueScanner<'_> {
             }
             Self::Segment(scanner) => match scanner.walk_row(|cell| visitor.visit_in_row(cell)) {
                 Some(ControlFlow::Break(broken_off)) => return Ok(RowWalk::BrokenOff(broken_off)),
-                Some(ControlFlow::Continue(Step::End)) => return self.walk_row_on(row, visitor),
+                Some(ControlFlow::Continue(RowStep::End)) => return self.walk_row_on(row, visitor),
                 Some(ControlFlow::Continue(_)) => return Ok(RowWalk::RowEnd),
                 None => {}
             },
@@ -215,7 +215,7 @@ pub(crate) struct KeyValueHeap<'s> {
     prefix: Prefix,
     top: usize,
     /// The least prefix of the scanners other than the one on top.
-    runner_up: u64,
+    second_smallest: u64,
 }
 
 /// Up to this many scanners use a linear scan.
@@ -286,7 +286,7 @@ impl<'s> KeyValueHeap<'s> {
         let heads = vec![NOTHING; scanners.len()];
         let tree = if scanners.len() > FEW { (0..scanners.len()).collect() } else { Vec::new() };
         let prefix = if many_rows { Prefix::new(&scanners, order) } else { Prefix::plain(order) };
-        Self { scanners, heads, tree, order, prefix, top: 0, runner_up: NOTHING }
+        Self { scanners, heads, tree, order, prefix, top: 0, second_smallest: NOTHING }
     }
 
     /// Seeks the first cell that is not before `key`, from any position.
@@ -296,9 +296,9 @@ impl<'s> KeyValueHeap<'s> {
                 SeekMode::Real => self.scanners[i].seek(key)?,
                 SeekMode::Lazy { bloom } => self.scanners[i].request_seek(key, false, bloom)?,
             }
-            self.look(i);
+            self.refresh_head(i);
         }
-        self.select_anew()
+        self.rebuild()
     }
 
     /// Moves forward to the first cell that is not before `key`.
@@ -314,9 +314,9 @@ impl<'s> KeyValueHeap<'s> {
                 SeekMode::Lazy { bloom } if others => self.scanners[i].request_seek(key, true, bloom)?,
                 _ => self.scanners[i].reseek(key)?,
             }
-            self.look(i);
+            self.refresh_head(i);
         }
-        self.select_anew()
+        self.rebuild()
     }
 
     /// Moves to the next cell.
@@ -342,7 +342,7 @@ impl<'s> KeyValueHeap<'s> {
         }
         loop {
             let Some(scanner) = self.scanners.get_mut(self.top) else { return Ok(None) };
-            let (prefix, runner_up, mut is_top) = (&self.prefix, self.runner_up, true);
+            let (prefix, runner_up, mut is_top) = (&self.prefix, self.second_smallest, true);
             let mut head = self.heads[self.top];
             let ended = scanner.walk(|cell| {
                 if !is_top {
@@ -364,7 +364,7 @@ impl<'s> KeyValueHeap<'s> {
                 }
                 Ok(None) => self.heads[self.top] = NOTHING,
                 Err(error) => {
-                    self.look(self.top);
+                    self.refresh_head(self.top);
                     return Err(error);
                 }
             }
@@ -378,7 +378,7 @@ impl<'s> KeyValueHeap<'s> {
     /// Whether all cells of the row on top are known to come from the scanner on top.
     #[inline]
     pub(crate) fn has_row_alone(&self) -> bool {
-        self.heads.len() == 1 || self.heads.get(self.top).is_some_and(|head| *head < self.runner_up)
+        self.heads.len() == 1 || self.heads.get(self.top).is_some_and(|head| *head < self.second_smallest)
     }
 
     /// Passes the cells of the row on top to `visitor`, from the one on top, until `visitor` breaks. Requires
@@ -397,7 +397,7 @@ impl<'s> KeyValueHeap<'s> {
         }
         match walked {
             Ok(_) => self.settle_top()?,
-            Err(_) => self.look(self.top),
+            Err(_) => self.refresh_head(self.top),
         }
         match walked {
             Ok(RowWalk::End) if self.peek_row().is_some() => Ok(RowWalk::RowEnd),
@@ -421,17 +421,17 @@ impl<'s> KeyValueHeap<'s> {
     }
 
     /// Takes up to `steps` steps towards the next row, if the scanner on top is known to have its row alone.
-    /// Returns the result of the last step, or [`Step::End`] if that is unknown.
+    /// Returns the result of the last step, or [`RowStep::End`] if that is unknown.
     #[inline]
-    pub(crate) fn pass_row(&mut self, steps: usize) -> Result<Step> {
+    pub(crate) fn pass_row(&mut self, steps: usize) -> Result<RowStep> {
         if !self.has_row_alone() {
-            return Ok(Step::End);
+            return Ok(RowStep::End);
         }
         let Some(KeyValueScanner::File(scanner)) = self.scanners.get_mut(self.top) else {
-            return Ok(Step::End);
+            return Ok(RowStep::End);
         };
         let step = scanner.pass_row(steps);
-        if step == Step::NextRow && self.heads.len() > 1 {
+        if step == RowStep::NextRow && self.heads.len() > 1 {
             self.settle_top()?;
         }
         Ok(step)
@@ -480,7 +480,7 @@ impl<'s> KeyValueHeap<'s> {
 
     /// Updates the prefix of a scanner's cell.
     #[inline]
-    fn look(&mut self, i: usize) {
+    fn refresh_head(&mut self, i: usize) {
         self.heads[i] = match self.scanners[i].peek_row() {
             Some(row) => self.prefix.of(row),
             None => NOTHING,
@@ -490,15 +490,15 @@ impl<'s> KeyValueHeap<'s> {
     /// Finds the scanner on top after the previous one may have moved.
     #[inline]
     fn settle_top(&mut self) -> Result<()> {
-        self.look(self.top);
-        if self.heads[self.top] < self.runner_up {
+        self.refresh_head(self.top);
+        if self.heads[self.top] < self.second_smallest {
             return Ok(());
         }
         self.select()
     }
 
     /// Same as [`select`](Self::select), after any scanners may have moved.
-    fn select_anew(&mut self) -> Result<()> {
+    fn rebuild(&mut self) -> Result<()> {
         for place in (0..self.tree.len() / 2).rev() {
             self.sift(place);
         }
@@ -514,7 +514,7 @@ impl<'s> KeyValueHeap<'s> {
                 Some(scanner) if !scanner.real_seek_done() => scanner.enforce_seek()?,
                 _ => return Ok(()),
             }
-            self.look(self.top);
+            self.refresh_head(self.top);
         }
     }
 
@@ -524,8 +524,8 @@ impl<'s> KeyValueHeap<'s> {
             return self.find_top_in_tree();
         }
         let least;
-        (self.top, least, self.runner_up) = least_two(self.heads.iter().copied());
-        if self.runner_up == least {
+        (self.top, least, self.second_smallest) = least_two(self.heads.iter().copied());
+        if self.second_smallest == least {
             self.compare_equals(least);
         }
     }
@@ -543,7 +543,7 @@ impl<'s> KeyValueHeap<'s> {
         self.sift(0);
         self.top = self.tree[0];
         // The tree has more than [`FEW`] scanners.
-        self.runner_up = self.heads[self.tree[1]].min(self.heads[self.tree[2]]);
+        self.second_smallest = self.heads[self.tree[1]].min(self.heads[self.tree[2]]);
     }
 
     /// Sifts the scanner at a place of the tree down.

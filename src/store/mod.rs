@@ -2,6 +2,7 @@
 //! `HStore`).
 
 pub(crate) mod compact;
+mod compaction_filter;
 pub(crate) mod context;
 mod file;
 mod file_scanner;
@@ -9,9 +10,8 @@ mod flush;
 mod get;
 mod heap;
 pub(crate) mod matcher;
-mod merge;
+mod merging_iterator;
 mod open_files;
-mod pass;
 mod reversed_file_scanner;
 mod reversed_heap;
 mod row_cells;
@@ -20,12 +20,12 @@ mod scanner;
 mod state;
 mod writer;
 
+pub use compaction_filter::CompactionFilter;
+pub(crate) use compaction_filter::Retention;
 pub(crate) use file::{SeqIds, StoreFile};
 pub(crate) use open_files::{OpenedFiles, open_files};
-pub use pass::CellPass;
-pub(crate) use pass::Retention;
 pub(crate) use scanner::StoreScanner;
-pub(crate) use state::StoreState;
+pub(crate) use state::StoreVersion;
 
 use crate::cell::CellOrder;
 use crate::hfile::HFileOptions;

@@ -69,7 +69,7 @@ impl<'f> ReversedStoreFileScanner<'f> {
     #[inline]
     pub(crate) fn advance(&mut self) -> Result<()> {
         self.cells.advance()?;
-        if self.is_plain { Ok(()) } else { self.settle() }
+        if self.is_plain { Ok(()) } else { self.skip_invisible() }
     }
 
     /// Passes visible cells of the row to `visit`, from the current one, until `visit` breaks or the cells
@@ -176,7 +176,7 @@ impl<'f> ReversedStoreFileScanner<'f> {
     /// As [`advance`](Self::advance).
     pub(crate) fn reseek(&mut self, key: &CellKey) -> Result<()> {
         self.cells.reseek(key)?;
-        self.settle()
+        self.skip_invisible()
     }
 
     /// Moves from the beginning of a row to its first visible cell in the half or, if it has none, to a
@@ -190,7 +190,7 @@ impl<'f> ReversedStoreFileScanner<'f> {
                     return Ok(());
                 }
             }
-            self.settle()?;
+            self.skip_invisible()?;
             if self.cells.peek().is_some() {
                 return Ok(());
             }
@@ -201,7 +201,7 @@ impl<'f> ReversedStoreFileScanner<'f> {
 
     /// Moves on, if needed, to the next visible cell of the row. Moves to the end of the row if the half ends
     /// first.
-    fn settle(&mut self) -> Result<()> {
+    fn skip_invisible(&mut self) -> Result<()> {
         if self.is_plain {
             return Ok(());
         }

@@ -203,7 +203,7 @@ impl<'s> ReversedKeyValueHeap<'s> {
             if scanner.peek().is_none() {
                 scanner.previous_row()?;
             }
-            self.look(i);
+            self.refresh_head(i);
         }
         self.select_row();
         Ok(())
@@ -291,7 +291,7 @@ impl<'s> ReversedKeyValueHeap<'s> {
         let Some(top) = self.in_row.pop() else { return Ok(()) };
         self.heads[top] = 0;
         self.scanners[top].previous_row()?;
-        self.look(top);
+        self.refresh_head(top);
         if self.in_row.is_empty() {
             self.select_row();
         }
@@ -300,7 +300,7 @@ impl<'s> ReversedKeyValueHeap<'s> {
 
     /// Updates the prefix of a scanner's row.
     #[inline]
-    fn look(&mut self, i: usize) {
+    fn refresh_head(&mut self, i: usize) {
         // A lone scanner is never compared.
         if self.heads.len() > 1 {
             self.heads[i] = self.scanners[i].peek().map_or(0, |cell| self.prefix.of(cell.row()));

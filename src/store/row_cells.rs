@@ -3,7 +3,7 @@
 use super::file::{SeqIds, StoreFile};
 use super::heap::comes_first;
 use crate::cell::{CellOrder, CellRef, same_bytes};
-use crate::hfile::{Located, NotCached, RowCursor};
+use crate::hfile::{NotCached, RowCursor, RowLookup};
 use crate::memstore::{Segment, SegmentScanner};
 use std::ops::ControlFlow;
 
@@ -37,12 +37,12 @@ impl<'s> RowCells<'s> {
             SeqIds::All(id) => (Some(id), i64::MAX),
         };
         match file.hfile().locate(row) {
-            Located::Absent => Ok(Self::End),
-            Located::NotCached => Err(NotCached),
-            Located::At(cells) => {
+            RowLookup::Absent => Ok(Self::End),
+            RowLookup::NotCached => Err(NotCached),
+            RowLookup::At(cells) => {
                 let mut found = Self::File { cells, seq_id, read_point };
                 if read_point < i64::MAX {
-                    found.settle(read_point)?;
+                    found.skip_invisible(read_point)?;
                 }
                 Ok(found)
             }
@@ -101,7 +101,7 @@ impl<'s> RowCells<'s> {
     }
 
     /// Moves on, if needed, to a visible cell.
-    fn settle(&mut self, read_point: i64) -> Result<(), NotCached> {
+    fn skip_invisible(&mut self, read_point: i64) -> Result<(), NotCached> {
         match self.peek() {
             Some(cell) if cell.seq_id() > read_point => self.advance(),
             _ => Ok(()),

@@ -1,17 +1,17 @@
 //! Applies the matcher's codes to the cells of one row, cell by cell (read-path.md §10).
 
 use super::context::ScannerContext;
-use super::matcher::{Advance, FilteredCode, LoneCode, MatchCode, ScanQueryMatcher, Unmatched};
-use super::merge::Merge;
+use super::matcher::{Advance, FilteredCode, MatchCode, ScanQueryMatcher, SingleCellCode, Unmatched};
+use super::merging_iterator::MergingIterator;
 use crate::cell::{CellOrder, CellRef, SeekKey};
 use crate::error::Result;
-use crate::filter::FilterState;
+use crate::filter::FilterEvaluator;
 use crate::hfile::RowVisitor;
 use std::ops::ControlFlow;
 
 /// Why a walk over cells ends at a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Leave {
+pub(super) enum StopReason {
     /// A seek to the key is cheaper than more steps.
     Seek,
     /// The key to go to is in another row.
@@ -27,7 +27,7 @@ pub(super) enum Leave {
 }
 
 /// Decides the action for each cell.
-pub(super) trait Judge {
+pub(super) trait RowEvaluator {
     /// Decides the action for a cell of the current row. For [`FilteredCode::SeekToKey`], sets `key`.
     fn judge(
         &mut self,
@@ -37,22 +37,22 @@ pub(super) trait Judge {
     ) -> Result<FilteredCode, Unmatched>;
 
     /// Decides the action for the only cell of a row that the matcher has not been set to. Returns `None` if
-    /// it must be set first. For [`LoneCode::SeekToKey`], sets `key`.
+    /// it must be set first. For [`SingleCellCode::SeekToKey`], sets `key`.
     fn judge_lone(
         &mut self,
         matcher: &ScanQueryMatcher<'_>,
         cell: CellRef<'_>,
         key: &mut SeekKey,
-    ) -> Option<Result<LoneCode, Unmatched>>;
+    ) -> Option<Result<SingleCellCode, Unmatched>>;
 
     /// Returns the cell to hand out in place of an included one.
     fn show<'c>(&'c mut self, cell: CellRef<'c>) -> CellRef<'c>;
 }
 
 /// Judges by the matcher alone.
-pub(super) struct Matched;
+pub(super) struct MatcherOnly;
 
-impl Judge for Matched {
+impl RowEvaluator for MatcherOnly {
     #[inline(always)] // the loop of every scan
     fn judge(
         &mut self,
@@ -69,8 +69,8 @@ impl Judge for Matched {
         matcher: &ScanQueryMatcher<'_>,
         cell: CellRef<'_>,
         _: &mut SeekKey,
-    ) -> Option<Result<LoneCode, Unmatched>> {
-        matcher.includes_lone(cell).then_some(Ok(LoneCode::HandOut))
+    ) -> Option<Result<SingleCellCode, Unmatched>> {
+        matcher.includes_lone(cell).then_some(Ok(SingleCellCode::HandOut))
     }
 
     #[inline(always)] // as `judge`
@@ -81,11 +81,11 @@ impl Judge for Matched {
 
 /// Judges by the matcher and then a filter, if there is one. Counts the cells handed out towards limits.
 pub(super) struct Filtered<'f> {
-    pub(super) filter: Option<&'f mut FilterState>,
+    pub(super) filter: Option<&'f mut FilterEvaluator>,
     pub(super) context: &'f mut ScannerContext,
 }
 
-impl Judge for Filtered<'_> {
+impl RowEvaluator for Filtered<'_> {
     #[inline]
     fn judge(
         &mut self,
@@ -95,7 +95,7 @@ impl Judge for Filtered<'_> {
     ) -> Result<FilteredCode, Unmatched> {
         match &mut self.filter {
             Some(filter) => matcher.match_filtered_in_row(cell, filter, key),
-            None => Matched.judge(matcher, cell, key),
+            None => MatcherOnly.judge(matcher, cell, key),
         }
     }
 
@@ -105,10 +105,10 @@ impl Judge for Filtered<'_> {
         matcher: &ScanQueryMatcher<'_>,
         cell: CellRef<'_>,
         key: &mut SeekKey,
-    ) -> Option<Result<LoneCode, Unmatched>> {
+    ) -> Option<Result<SingleCellCode, Unmatched>> {
         match &mut self.filter {
             Some(filter) => matcher.match_filtered_lone(cell, filter, key),
-            None => Matched.judge_lone(matcher, cell, key),
+            None => MatcherOnly.judge_lone(matcher, cell, key),
         }
     }
 
@@ -160,7 +160,7 @@ pub(super) struct RowMatch<'m, 'q, J, T> {
     pub(super) fault: Option<Unmatched>,
 }
 
-impl<'m, 'q, J: Judge, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowMatch<'m, 'q, J, T> {
+impl<'m, 'q, J: RowEvaluator, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowMatch<'m, 'q, J, T> {
     /// Creates a match of the row that the matcher has been set to.
     #[inline]
     pub(super) fn new(
@@ -198,7 +198,7 @@ impl<'m, 'q, J: Judge, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowMatc
 
     /// Walks on after the heap has been moved to the key, which is in the row.
     #[cold]
-    pub(super) fn walk_on(&mut self, heap: &mut Merge<'_>) -> Result<Option<Leave>> {
+    pub(super) fn walk_on(&mut self, heap: &mut MergingIterator<'_>) -> Result<Option<StopReason>> {
         self.matcher.go_on_in_row(self.key.row());
         self.arrived();
         heap.walk(|cell| self.visit(cell))
@@ -206,7 +206,7 @@ impl<'m, 'q, J: Judge, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowMatc
 
     /// Processes the next cell.
     #[inline(always)] // the loop of every scan
-    pub(super) fn visit(&mut self, cell: CellRef<'_>) -> ControlFlow<Leave> {
+    pub(super) fn visit(&mut self, cell: CellRef<'_>) -> ControlFlow<StopReason> {
         self.cells += 1;
         if self.passing {
             if self.is_before_key(cell) {
@@ -215,34 +215,34 @@ impl<'m, 'q, J: Judge, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowMatc
             self.arrived();
         }
         if !self.matcher.is_of_current_row(cell) {
-            return ControlFlow::Break(Leave::RowEnd);
+            return ControlFlow::Break(StopReason::RowEnd);
         }
         self.judge(cell)
     }
 
     /// Applies the judge's decision on a cell.
     #[inline(always)] // as `visit`
-    fn judge(&mut self, cell: CellRef<'_>) -> ControlFlow<Leave> {
+    fn judge(&mut self, cell: CellRef<'_>) -> ControlFlow<StopReason> {
         let code = match self.judge.judge(self.matcher, cell, self.key) {
             Ok(FilteredCode::Match(code)) => code,
             Ok(FilteredCode::SeekToKey) if self.key.row() == cell.row() => {
                 self.passing = true;
                 return ControlFlow::Continue(());
             }
-            Ok(FilteredCode::SeekToKey) => return ControlFlow::Break(Leave::Ahead),
-            Ok(FilteredCode::DoneScan) => return ControlFlow::Break(Leave::Stop),
+            Ok(FilteredCode::SeekToKey) => return ControlFlow::Break(StopReason::Ahead),
+            Ok(FilteredCode::DoneScan) => return ControlFlow::Break(StopReason::Stop),
             Err(fault) => return self.fail(fault),
         };
         match code {
             MatchCode::Include => self.hand_out(cell),
             MatchCode::IncludeAndSeekNextRow => {
                 self.hand_out(cell)?;
-                ControlFlow::Break(Leave::NextRow)
+                ControlFlow::Break(StopReason::NextRow)
             }
-            MatchCode::Done => ControlFlow::Break(Leave::RowEnd),
+            MatchCode::Done => ControlFlow::Break(StopReason::RowEnd),
             MatchCode::Skip => ControlFlow::Continue(()),
             MatchCode::SeekNextCol => self.pass_column(cell),
-            MatchCode::SeekNextRow => ControlFlow::Break(Leave::NextRow),
+            MatchCode::SeekNextRow => ControlFlow::Break(StopReason::NextRow),
             MatchCode::IncludeAndSeekNextCol => {
                 self.hand_out(cell)?;
                 self.pass_column(cell)
@@ -252,9 +252,13 @@ impl<'m, 'q, J: Judge, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowMatc
 
     /// Skips a cell, or asks for a seek after more than `steps` cells skipped.
     #[inline]
-    fn pass(&mut self) -> ControlFlow<Leave> {
+    fn pass(&mut self) -> ControlFlow<StopReason> {
         self.passed += 1;
-        if self.passed > self.steps { ControlFlow::Break(Leave::Seek) } else { ControlFlow::Continue(()) }
+        if self.passed > self.steps {
+            ControlFlow::Break(StopReason::Seek)
+        } else {
+            ControlFlow::Continue(())
+        }
     }
 
     #[inline]
@@ -263,41 +267,43 @@ impl<'m, 'q, J: Judge, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowMatc
         self.order.compare(cell.key(), self.key).is_lt() && cell.row() == self.key.row()
     }
 
-    fn pass_column(&mut self, cell: CellRef<'_>) -> ControlFlow<Leave> {
+    fn pass_column(&mut self, cell: CellRef<'_>) -> ControlFlow<StopReason> {
         self.passing = self.matcher.key_for_next_column(cell, self.key) == Advance::Seek;
         ControlFlow::Continue(())
     }
 
     #[cold]
-    fn fail(&mut self, fault: Unmatched) -> ControlFlow<Leave> {
+    fn fail(&mut self, fault: Unmatched) -> ControlFlow<StopReason> {
         self.fault = Some(fault);
-        ControlFlow::Break(Leave::Fault)
+        ControlFlow::Break(StopReason::Fault)
     }
 
     #[inline(always)] // as `visit`
-    fn hand_out(&mut self, cell: CellRef<'_>) -> ControlFlow<Leave> {
+    fn hand_out(&mut self, cell: CellRef<'_>) -> ControlFlow<StopReason> {
         self.count += 1;
         if self.count <= self.offset {
             return ControlFlow::Continue(());
         }
         match (self.take)(self.judge.show(cell)) {
             Ok(ControlFlow::Continue(())) => {}
-            Ok(ControlFlow::Break(())) => return ControlFlow::Break(Leave::Stop),
+            Ok(ControlFlow::Break(())) => return ControlFlow::Break(StopReason::Stop),
             Err(error) => return self.fail(error.into()),
         }
         // A limit of 0 lets one through, as in HBase.
         if self.count >= self.enough {
-            return ControlFlow::Break(Leave::NextRow);
+            return ControlFlow::Break(StopReason::NextRow);
         }
         ControlFlow::Continue(())
     }
 }
 
-impl<J: Judge, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowVisitor for RowMatch<'_, '_, J, T> {
-    type Break = Leave;
+impl<J: RowEvaluator, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowVisitor
+    for RowMatch<'_, '_, J, T>
+{
+    type Break = StopReason;
 
     #[inline(always)] // the loop of every scan
-    fn visit_in_row(&mut self, cell: CellRef<'_>) -> ControlFlow<Leave> {
+    fn visit_in_row(&mut self, cell: CellRef<'_>) -> ControlFlow<StopReason> {
         self.cells += 1;
         if self.passing {
             if self.is_before_key(cell) {

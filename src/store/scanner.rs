@@ -5,12 +5,12 @@ mod next;
 
 use super::file_scanner::NextIndexedKey;
 use super::heap::{KeyValueHeap, KeyValueScanner, SeekMode};
-use super::matcher::{CompactionKind, LoneCode, ScanInfo, ScanQueryMatcher, Unmatched};
-use super::merge::Merge;
+use super::matcher::{CompactionKind, ScanInfo, ScanQueryMatcher, SingleCellCode, Unmatched};
+use super::merging_iterator::MergingIterator;
 use super::reversed_heap::ReversedKeyValueHeap;
-use super::row_match::{Judge, Leave, Matched, RowMatch, StoreLimit};
-use super::state::{Sources, StoreState};
-use crate::block::data::Step;
+use super::row_match::{MatcherOnly, RowEvaluator, RowMatch, StopReason, StoreLimit};
+use super::state::{Sources, StoreVersion};
+use crate::block::data::RowStep;
 use crate::cell::{CellOrder, CellRef, SeekKey};
 use crate::error::{Corruption, Error, Result};
 use crate::hfile::RowWalk;
@@ -25,7 +25,7 @@ const STEPS: usize = 8;
 
 /// A merge of a store's segments and files for one query. A matcher decides the action for each cell.
 pub(crate) struct StoreScanner<'s> {
-    heap: Merge<'s>,
+    heap: MergingIterator<'s>,
     matcher: ScanQueryMatcher<'s>,
     order: CellOrder,
     /// How the heap seeks keys after the first one.
@@ -39,7 +39,7 @@ pub(crate) struct StoreScanner<'s> {
     /// Whether the scan has ended.
     done: bool,
     /// Whether the last row had a single cell, so that the next one may have, too.
-    lone: bool,
+    single_cell: bool,
     key: SeekKey,
     /// Scratch memory for a row that continues in another block.
     row: Vec<u8>,
@@ -48,7 +48,7 @@ pub(crate) struct StoreScanner<'s> {
 
 impl<'s> StoreScanner<'s> {
     /// Creates a scanner of a state, positioned on the first cell that may be in the result.
-    pub(crate) fn new(state: &'s StoreState, query: &Query<'s>, info: &ScanInfo) -> Result<Self> {
+    pub(crate) fn new(state: &'s StoreVersion, query: &Query<'s>, info: &ScanInfo) -> Result<Self> {
         let matcher = ScanQueryMatcher::for_user(query, &state.family, info, state.order)?;
         let mut counts = ReadCounts::default();
         let sources = state.sources(query, info, true, &mut counts);
@@ -62,7 +62,7 @@ impl<'s> StoreScanner<'s> {
     pub(super) fn of(
         scanners: Vec<KeyValueScanner<'s>>,
         matcher: ScanQueryMatcher<'s>,
-        state: &'s StoreState,
+        state: &'s StoreVersion,
         query: &Query<'s>,
         mut counts: ReadCounts,
     ) -> Result<Self> {
@@ -83,16 +83,16 @@ impl<'s> StoreScanner<'s> {
         counts.seeks += 1;
         heap.seek(&key, first)?;
         Ok(Self {
-            heap: Merge::Forward(heap),
+            heap: MergingIterator::Forward(heap),
             matcher,
             order,
             mode,
             get_like: query.get_like,
-            limit: StoreLimit { limit: query.store_limit, offset: query.store_offset },
+            limit: StoreLimit { limit: query.max_results, offset: query.row_offset },
             count_per_row: 0,
             was_over: false,
             done: false,
-            lone: true,
+            single_cell: true,
             key,
             row: Vec::new(),
             counts,
@@ -104,7 +104,7 @@ impl<'s> StoreScanner<'s> {
     fn reversed(
         sources: &Sources<'s>,
         matcher: ScanQueryMatcher<'s>,
-        state: &'s StoreState,
+        state: &'s StoreVersion,
         query: &Query<'s>,
         mut counts: ReadCounts,
     ) -> Result<Self> {
@@ -113,17 +113,17 @@ impl<'s> StoreScanner<'s> {
         counts.seeks += 1;
         heap.seek(query.start, query.include_start)?;
         Ok(Self {
-            heap: Merge::Reversed(Box::new(heap)),
+            heap: MergingIterator::Reversed(Box::new(heap)),
             matcher,
             order: state.order,
             // No seek is delayed in reverse.
             mode: SeekMode::Real,
             get_like: query.get_like,
-            limit: StoreLimit { limit: query.store_limit, offset: query.store_offset },
+            limit: StoreLimit { limit: query.max_results, offset: query.row_offset },
             count_per_row: 0,
             was_over: false,
             done: false,
-            lone: true,
+            single_cell: true,
             key: SeekKey::new(),
             row: Vec::new(),
             counts,
@@ -146,7 +146,7 @@ impl<'s> StoreScanner<'s> {
         matcher.start_key(&mut key);
         heap.seek(&key, SeekMode::Real)?;
         Ok(Self {
-            heap: Merge::Forward(heap),
+            heap: MergingIterator::Forward(heap),
             matcher,
             order,
             mode: SeekMode::Real,
@@ -155,7 +155,7 @@ impl<'s> StoreScanner<'s> {
             count_per_row: 0,
             was_over: false,
             done: false,
-            lone: true,
+            single_cell: true,
             key,
             row: Vec::new(),
             counts: ReadCounts::default(),
@@ -198,17 +198,17 @@ impl<'s> StoreScanner<'s> {
         if is_behind(first) {
             return Ok(false);
         }
-        self.read_row(Matched, take).map(|()| true)
+        self.read_row(MatcherOnly, take).map(|()| true)
     }
 
     /// Passes the cells that `judge` shows of the current row to `take`, and moves past the row.
     #[inline]
-    fn read_row<J: Judge>(
+    fn read_row<J: RowEvaluator>(
         &mut self,
         mut judge: J,
         mut take: impl FnMut(CellRef<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
-        if self.lone && self.read_lone(&mut judge, &mut take)? {
+        if self.single_cell && self.read_lone(&mut judge, &mut take)? {
             return Ok(());
         }
         self.match_row(judge, take)
@@ -216,7 +216,7 @@ impl<'s> StoreScanner<'s> {
 
     /// Same as [`read_row`](Self::read_row), for any row.
     #[inline(never)] // keeps the lone-cell path short
-    fn match_row<J: Judge>(
+    fn match_row<J: RowEvaluator>(
         &mut self,
         judge: J,
         take: impl FnMut(CellRef<'_>) -> Result<ControlFlow<()>>,
@@ -231,14 +231,14 @@ impl<'s> StoreScanner<'s> {
         let mut row = RowMatch::new(self.order, matcher, key, self.limit, STEPS, judge, take);
         // Most rows come from one source, which detects where they end.
         let mut leave = match &mut self.heap {
-            Merge::Forward(heap) if alone => match heap.walk_row(&mut self.row, &mut row)? {
+            MergingIterator::Forward(heap) if alone => match heap.walk_row(&mut self.row, &mut row)? {
                 RowWalk::BrokenOff(leave) => Some(leave),
-                RowWalk::RowEnd => Some(Leave::RowEnd),
+                RowWalk::RowEnd => Some(StopReason::RowEnd),
                 RowWalk::End => None,
             },
             heap => heap.walk(|cell| row.visit(cell))?,
         };
-        while leave == Some(Leave::Seek) {
+        while leave == Some(StopReason::Seek) {
             self.counts.reseeks += 1;
             self.heap.reseek(row.key, self.mode)?;
             leave = row.walk_on(&mut self.heap)?;
@@ -246,20 +246,20 @@ impl<'s> StoreScanner<'s> {
         let (cells, fault) = (row.cells, row.fault);
         self.counts.cells += cells;
         // With two cells, the second may be of the next row, having shown the end of this one.
-        self.lone = cells == 1 || cells == 2 && !alone;
+        self.single_cell = cells == 1 || cells == 2 && !alone;
         match leave {
-            Some(Leave::RowEnd) => {
+            Some(StopReason::RowEnd) => {
                 self.done = self.get_like;
                 self.matcher.clear_row();
             }
-            Some(Leave::Ahead) => {
+            Some(StopReason::Ahead) => {
                 self.done = self.get_like;
                 self.matcher.clear_row();
                 self.pass_to_key()?;
             }
-            Some(Leave::NextRow) => self.leave_row()?,
-            Some(Leave::Fault) => return Err(self.error_of(fault)),
-            Some(Leave::Stop | Leave::Seek) | None => self.done = true,
+            Some(StopReason::NextRow) => self.leave_row()?,
+            Some(StopReason::Fault) => return Err(self.error_of(fault)),
+            Some(StopReason::Stop | StopReason::Seek) | None => self.done = true,
         }
         Ok(())
     }
@@ -267,7 +267,7 @@ impl<'s> StoreScanner<'s> {
     /// Same as [`read_row`](Self::read_row), for a row with a single cell, a plain value. Returns false if
     /// that is not cheaply seen.
     #[inline(always)] // the loop of every scan
-    fn read_lone<J: Judge>(
+    fn read_lone<J: RowEvaluator>(
         &mut self,
         judge: &mut J,
         mut take: impl FnMut(CellRef<'_>) -> Result<ControlFlow<()>>,
@@ -277,10 +277,10 @@ impl<'s> StoreScanner<'s> {
         }
         let (matcher, key, mut ahead) = (&self.matcher, &mut self.key, false);
         let left = self.heap.walk_lone(|cell| match judge.judge_lone(matcher, cell, key)? {
-            Ok(LoneCode::HandOut) => Some(take(judge.show(cell)).map_err(Unmatched::Failed)),
-            Ok(LoneCode::Pass) => Some(Ok(ControlFlow::Continue(()))),
-            Ok(LoneCode::Done) => Some(Ok(ControlFlow::Break(()))),
-            Ok(LoneCode::SeekToKey) => {
+            Ok(SingleCellCode::HandOut) => Some(take(judge.show(cell)).map_err(Unmatched::Failed)),
+            Ok(SingleCellCode::Pass) => Some(Ok(ControlFlow::Continue(()))),
+            Ok(SingleCellCode::Done) => Some(Ok(ControlFlow::Break(()))),
+            Ok(SingleCellCode::SeekToKey) => {
                 ahead = true;
                 None
             }
@@ -318,13 +318,13 @@ impl<'s> StoreScanner<'s> {
         }
         self.matcher.clear_row();
         let passed = match &mut self.heap {
-            Merge::Reversed(heap) => return heap.previous_row(),
-            Merge::Forward(heap) => heap.pass_row(STEPS)?,
+            MergingIterator::Reversed(heap) => return heap.previous_row(),
+            MergingIterator::Forward(heap) => heap.pass_row(STEPS)?,
         };
-        if passed == Step::NextRow {
+        if passed == RowStep::NextRow {
             return Ok(());
         }
-        self.leave_row_by_key(if passed == Step::End { STEPS } else { 0 })
+        self.leave_row_by_key(if passed == RowStep::End { STEPS } else { 0 })
     }
 
     /// Moves past the current row, with up to `steps` steps before a seek.

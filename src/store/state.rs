@@ -18,7 +18,7 @@ use std::sync::Arc;
 /// The cells of a store: each is in one segment or file. A flush or compaction makes a new state; readers of
 /// an old one keep using it.
 #[derive(Clone, Debug)]
-pub(crate) struct StoreState {
+pub(crate) struct StoreVersion {
     pub(crate) family: Bytes,
     pub(crate) order: CellOrder,
     /// Whether the family's files have a row-and-column Bloom filter.
@@ -37,7 +37,7 @@ pub(crate) struct StoreState {
     pub(crate) files: Vec<StoreFile>,
 }
 
-impl StoreState {
+impl StoreVersion {
     /// Creates a state of files in the order of read-path.md §6.2, oldest first.
     pub(crate) fn new(family: &Family, order: CellOrder, files: Vec<StoreFile>) -> Self {
         Self {
@@ -168,8 +168,8 @@ impl StoreState {
 /// The segments and files that a query may read, each from the oldest to the newest.
 #[derive(Debug, Default)]
 pub(super) struct Sources<'s> {
-    pub(super) files: Few<&'s StoreFile>,
-    pub(super) segments: Few<&'s Arc<Segment>>,
+    pub(super) files: InlineVec<&'s StoreFile>,
+    pub(super) segments: InlineVec<&'s Arc<Segment>>,
 }
 
 fn have_tags(files: &[StoreFile]) -> bool {
@@ -224,7 +224,7 @@ impl<'s> Sources<'s> {
 
 /// A list that allocates only if it is longer than [`NEAR`].
 #[derive(Debug)]
-pub(super) struct Few<T> {
+pub(super) struct InlineVec<T> {
     near: [Option<T>; NEAR],
     len: usize,
     rest: Vec<T>,
@@ -233,7 +233,7 @@ pub(super) struct Few<T> {
 /// Up to this many items are stored inline.
 const NEAR: usize = 6;
 
-impl<T: Copy> Few<T> {
+impl<T: Copy> InlineVec<T> {
     #[inline]
     fn push(&mut self, item: T) {
         match self.near.get_mut(self.len) {
@@ -270,7 +270,7 @@ impl<T: Copy> Few<T> {
     }
 }
 
-impl<T> Default for Few<T> {
+impl<T> Default for InlineVec<T> {
     #[inline]
     fn default() -> Self {
         Self { near: [const { None }; NEAR], len: 0, rest: Vec::new() }

@@ -19,7 +19,7 @@ pub(super) struct NewStoreFile {
 
 /// What the cells of a file may have.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Carries {
+pub(super) struct CellFlags {
     pub(super) tags: bool,
     pub(super) seq_ids: bool,
     /// Whether some of them come from an encrypted file, so that the new file must be encrypted, too.
@@ -27,7 +27,7 @@ pub(super) struct Carries {
 }
 
 impl NewStoreFile {
-    pub(super) fn create(store: &Store, carries: Carries, now: i64) -> Result<Self> {
+    pub(super) fn create(store: &Store, carries: CellFlags, now: i64) -> Result<Self> {
         let family = &store.family;
         let encryption = Encryption::for_output(family, carries.encrypted, &store.options)?;
         let name = new_file_name(now);

@@ -34,7 +34,7 @@ pub use view::TableView;
 use crate::cell::{Row, RowBuf, RowRef};
 use crate::clock::Deadline;
 use crate::error::{Error, ErrorKind, Result};
-use crate::locator::{Locator, Position, RegionLocations, TilingFault};
+use crate::locator::{LocateType, Locator, RegionInconsistency, RegionLocations};
 use crate::op::{Get, Scan};
 use crate::region::{Region, RegionOptions};
 use crate::schema::{RegionInfo, TableName};
@@ -55,15 +55,15 @@ use steps::{RowsLeft, Steps};
 /// A table with inconsistent regions can still be opened. Reads of rows that no region has, or more than one,
 /// fail with the kind [`Inconsistent`](ErrorKind::Inconsistent); other reads succeed.
 #[derive(Clone)]
-pub struct Table(Arc<Inner>);
+pub struct Table(Arc<TableCore>);
 
-struct Inner {
+struct TableCore {
     name: TableName,
     locator: Locator,
     /// The regions in row order.
-    places: Vec<Place>,
+    places: Vec<RegionSlot>,
     /// The inconsistencies between regions, in row order.
-    faults: Vec<TilingFault>,
+    faults: Vec<RegionInconsistency>,
     options: RegionOptions,
     /// The number of regions kept open.
     open: AtomicUsize,
@@ -71,7 +71,7 @@ struct Inner {
 }
 
 /// A region that serves rows.
-struct Place {
+struct RegionSlot {
     info: RegionInfo,
     path: PathBuf,
     region: OnceLock<Region>,
@@ -108,7 +108,7 @@ impl Table {
     /// Returns the inconsistencies between regions, in row order: ranges of rows that no region has, or more
     /// than one.
     #[must_use]
-    pub fn faults(&self) -> &[TilingFault] {
+    pub fn inconsistencies(&self) -> &[RegionInconsistency] {
         &self.0.faults
     }
 
@@ -180,7 +180,7 @@ impl Table {
     /// memory could not be flushed loses nothing, and is closed when this is called again.
     pub fn close(&self) -> Result<()> {
         self.0.is_closed.store(true, Ordering::Release);
-        let close = |place: &Place| {
+        let close = |place: &RegionSlot| {
             // Waits for a region that is being opened, and then closes it.
             let _opening = unpoisoned(place.opening.lock());
             place.region.get().map_or(Ok(()), Region::close)
@@ -227,7 +227,7 @@ impl Table {
     }
 }
 
-impl Inner {
+impl TableCore {
     /// Returns the index of the region that has a row.
     fn find(&self, row: &[u8]) -> Result<usize> {
         let end = [row, &[0]].concat();
@@ -238,7 +238,7 @@ impl Inner {
     }
 
     /// Locates the region at, before or after a row.
-    fn locate(&self, row: &[u8], position: Position) -> Result<RegionLocations> {
+    fn locate(&self, row: &[u8], position: LocateType) -> Result<RegionLocations> {
         self.locator.locate_position(&self.name, row, position, false, Deadline::NEVER)
     }
 

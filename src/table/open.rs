@@ -1,9 +1,9 @@
 //! Creates and opens tables.
 
-use super::{Inner, Place, Table};
+use super::{RegionSlot, Table, TableCore};
 use crate::error::{Error, ErrorKind, Result};
 use crate::layout::table::create_table;
-use crate::locator::{Locator, RegionDirs, RetryPolicy, RootDir, serving, tiling_faults};
+use crate::locator::{DirectoryCatalog, Locator, RetryPolicy, RootDir, check_region_chain, serving};
 use crate::region::{Region, RegionOptions};
 use crate::schema::{Family, RegionInfo, TableName};
 use std::collections::HashMap;
@@ -72,7 +72,7 @@ impl Table {
     /// As [`open`](Self::open).
     pub fn open_with(root: impl AsRef<Path>, name: &str, options: RegionOptions) -> Result<Self> {
         let (root, name) = (root.as_ref(), TableName::parse(name)?);
-        let dirs = RegionDirs::of_root(Arc::clone(options.file_storage()), root);
+        let dirs = DirectoryCatalog::of_root(Arc::clone(options.file_storage()), root);
         let Some(dir) = dirs.table_dir(&name)? else {
             let message = format!("there is no table {name} in {}", root.display());
             return Err(Error::locating(ErrorKind::TableNotFound, message));
@@ -88,11 +88,11 @@ impl Table {
     /// As [`open`](Self::open), or if the directory has no region.
     pub fn open_dir(dir: impl AsRef<Path>, options: RegionOptions) -> Result<Self> {
         let dir = dir.as_ref();
-        let Some(name) = RegionDirs::table_in(&**options.file_storage(), dir)? else {
+        let Some(name) = DirectoryCatalog::table_in(&**options.file_storage(), dir)? else {
             let message = format!("there is no region in {}", dir.display());
             return Err(Error::locating(ErrorKind::TableNotFound, message));
         };
-        let dirs = RegionDirs::of_table(Arc::clone(options.file_storage()), name.clone(), dir);
+        let dirs = DirectoryCatalog::of_table(Arc::clone(options.file_storage()), name.clone(), dir);
         let regions = dirs.regions_in(dir, &name)?;
         Ok(Self::of(name, dir, dirs, regions, options))
     }
@@ -100,26 +100,27 @@ impl Table {
     fn of(
         name: TableName,
         root: &Path,
-        dirs: RegionDirs,
+        dirs: DirectoryCatalog,
         regions: Vec<(PathBuf, RegionInfo)>,
         options: RegionOptions,
     ) -> Self {
         let root = RootDir::with_storage(Arc::clone(options.file_storage()), root);
-        let locator =
-            Locator::new(Arc::new(root), Arc::new(dirs)).retries(RetryPolicy::once()).needs_server(false);
+        let locator = Locator::new(Arc::new(root), Arc::new(dirs))
+            .retries(RetryPolicy::no_retries())
+            .needs_server(false);
         let mut paths: HashMap<RegionInfo, PathBuf> =
             regions.into_iter().map(|(path, region)| (region, path)).collect();
-        let places: Vec<Place> = serving(paths.keys().cloned().collect())
+        let places: Vec<RegionSlot> = serving(paths.keys().cloned().collect())
             .into_iter()
-            .map(|info| Place {
+            .map(|info| RegionSlot {
                 path: paths.remove(&info).unwrap_or_default(),
                 info,
                 region: OnceLock::new(),
                 opening: Mutex::new(()),
             })
             .collect();
-        let faults = tiling_faults(places.iter().map(|place| &place.info));
-        let inner = Inner {
+        let faults = check_region_chain(places.iter().map(|place| &place.info));
+        let inner = TableCore {
             name,
             locator,
             places,

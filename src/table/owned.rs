@@ -8,14 +8,14 @@ use self_cell::self_cell;
 use std::fmt;
 
 /// The data that a scanner borrows.
-struct Source {
+struct ScanSource {
     view: TableView,
     scan: Scan,
 }
 
 self_cell!(
     struct Scanner {
-        owner: Source,
+        owner: ScanSource,
         #[not_covariant]
         dependent: TableScanner,
     }
@@ -30,7 +30,7 @@ pub struct TableResultScanner(Scanner);
 
 impl TableResultScanner {
     pub(super) fn new(view: TableView, scan: Scan) -> Result<Self> {
-        Scanner::try_new(Source { view, scan }, |source| source.view.scan(&source.scan)).map(Self)
+        Scanner::try_new(ScanSource { view, scan }, |source| source.view.scan(&source.scan)).map(Self)
     }
 
     /// Returns the next row. See [`TableScanner::next_row`].

@@ -1,9 +1,9 @@
 //! Advances a scan from one region to the next (locator.md §13.1).
 
-use super::Inner;
+use super::TableCore;
 use crate::cell::RowRef;
 use crate::error::Result;
-use crate::locator::{Position, TilingFault};
+use crate::locator::{LocateType, RegionInconsistency};
 use crate::op::Scan;
 
 /// The regions of a scan, in scan order.
@@ -11,7 +11,7 @@ use crate::op::Scan;
 pub(super) struct Steps<'s> {
     scan: &'s Scan,
     /// The position of the next region; `None` after the last.
-    next: Option<(Vec<u8>, Position)>,
+    next: Option<(Vec<u8>, LocateType)>,
 }
 
 /// The number of rows that remain of a scan's limit, over all regions.
@@ -62,17 +62,17 @@ impl<'s> Steps<'s> {
     pub(super) fn new(scan: &'s Scan) -> Self {
         let position = match (scan.is_reversed(), scan.include_start) {
             // An empty start row of a reversed scan is the end of the table.
-            (true, _) if scan.start.is_empty() => Position::Before,
-            (true, false) => Position::Before,
-            (_, true) => Position::At,
-            (false, false) if scan.start.is_empty() => Position::At,
-            (false, false) => Position::After,
+            (true, _) if scan.start.is_empty() => LocateType::Before,
+            (true, false) => LocateType::Before,
+            (_, true) => LocateType::At,
+            (false, false) if scan.start.is_empty() => LocateType::At,
+            (false, false) => LocateType::After,
         };
         Self { scan, next: Some((scan.start.to_vec(), position)) }
     }
 
     /// Returns the index of the next region.
-    pub(super) fn next(&mut self, table: &Inner) -> Result<Option<usize>> {
+    pub(super) fn next(&mut self, table: &TableCore) -> Result<Option<usize>> {
         let Some((row, position)) = self.next.take() else { return Ok(None) };
         if let Some(fault) = table.faults.iter().find(|fault| is_at(fault, &row, position)) {
             return Err(fault.to_error());
@@ -83,17 +83,17 @@ impl<'s> Steps<'s> {
         let (low, high) = self.bounds();
         let (from, to) =
             (low.max(start), if end.is_empty() || !high.is_empty() && high < end { high } else { end });
-        let is_overlap = |fault: &&TilingFault| matches!(fault, TilingFault::Overlap { .. });
+        let is_overlap = |fault: &&RegionInconsistency| matches!(fault, RegionInconsistency::Overlap { .. });
         if let Some(fault) = table.faults.iter().filter(is_overlap).find(|fault| fault.touches(from, to)) {
             return Err(fault.to_error());
         }
         self.next = if self.scan.is_reversed() {
             let is_last = start.is_empty() || !low.is_empty() && start <= low;
-            (!is_last).then(|| (start.to_vec(), Position::Before))
+            (!is_last).then(|| (start.to_vec(), LocateType::Before))
         } else {
             let is_last =
                 end.is_empty() || !high.is_empty() && (end > high || end == high && !self.scan.include_stop);
-            (!is_last).then(|| (end.to_vec(), Position::At))
+            (!is_last).then(|| (end.to_vec(), LocateType::At))
         };
         table.place_of(region).map(Some)
     }
@@ -106,12 +106,12 @@ impl<'s> Steps<'s> {
 }
 
 /// Whether a fault affects the region to be located.
-fn is_at(fault: &TilingFault, row: &[u8], position: Position) -> bool {
+fn is_at(fault: &RegionInconsistency, row: &[u8], position: LocateType) -> bool {
     let (start, end) = fault.bounds();
     match position {
-        Position::At => fault.touches(row, &[row, &[0]].concat()),
-        Position::After => fault.touches(&[row, &[0]].concat(), &[row, &[0, 0]].concat()),
-        Position::Before if row.is_empty() => end.is_empty(),
-        Position::Before => start < row && (end.is_empty() || row <= end),
+        LocateType::At => fault.touches(row, &[row, &[0]].concat()),
+        LocateType::After => fault.touches(&[row, &[0]].concat(), &[row, &[0, 0]].concat()),
+        LocateType::Before if row.is_empty() => end.is_empty(),
+        LocateType::Before => start < row && (end.is_empty() || row <= end),
     }
 }

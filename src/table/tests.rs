@@ -106,7 +106,7 @@ fn writes_go_to_the_region_that_has_the_row() {
 fn holes_are_errors_where_they_are() {
     let root = table(&[("", "c"), ("e", "g")]);
     let table = open(&root);
-    assert_eq!(table.faults().len(), 2);
+    assert_eq!(table.inconsistencies().len(), 2);
     assert_eq!(scanned(&table, &Scan::new()), ("a0 b0".into(), Some(ErrorKind::Inconsistent)));
     assert_eq!(scanned(&table, &Scan::new().rows(.."c")), ("a0 b0".into(), None));
     assert_eq!(scanned(&table, &Scan::new().rows("d".."f")), (String::new(), Some(ErrorKind::Inconsistent)));

@@ -3,7 +3,7 @@
 //! "value":"v","sequence_id":7,"tags":[…]}`.
 
 use flate2::read::GzDecoder;
-use hregion::cell::{Binary, LATEST_TIMESTAMP, parse_binary};
+use hregion::cell::{LATEST_TIMESTAMP, StringBinary, from_string_binary};
 use hregion::{Cell, CellKey, CellRef, CellType, SeekKey};
 use serde_json::Value;
 use std::fmt::Write;
@@ -78,7 +78,7 @@ fn put_key(line: &mut String, key: &CellKey) {
 }
 
 fn put_bytes(line: &mut String, bytes: &[u8]) {
-    let text = Binary(bytes).to_string();
+    let text = StringBinary(bytes).to_string();
     line.push('"');
     line.push_str(&text.replace('\\', "\\\\").replace('"', "\\\""));
     line.push('"');
@@ -87,7 +87,7 @@ fn put_bytes(line: &mut String, bytes: &[u8]) {
 /// Parses the key of a line. Missing parts are empty, the timestamp defaults to the latest and the type to
 /// `Maximum`.
 pub(crate) fn parse_key(line: &Value) -> SeekKey {
-    let bytes = |name: &str| line.get(name).map_or(Vec::new(), |v| parse_binary(text(v)));
+    let bytes = |name: &str| line.get(name).map_or(Vec::new(), |v| from_string_binary(text(v)));
     let timestamp = line.get("timestamp").map_or(LATEST_TIMESTAMP, |v| v.as_i64().expect("a timestamp"));
     let cell_type = line.get("type").map_or(CellType::Maximum, |v| {
         CellType::from_name(text(v)).unwrap_or_else(|| panic!("no cell type: {v}"))
@@ -104,13 +104,13 @@ pub(crate) fn parse_cell(line: &str) -> Cell {
     let line: Value = serde_json::from_str(line).expect("JSON lines");
     let mut tags = Vec::new();
     for tag in line.get("tags").and_then(Value::as_array).into_iter().flatten() {
-        let value = parse_binary(text(&tag["value"]));
+        let value = from_string_binary(text(&tag["value"]));
         let len = u16::try_from(1 + value.len()).expect("a tag has at most 65,535 bytes");
         tags.extend_from_slice(&len.to_be_bytes());
         tags.push(tag["type"].as_u64().and_then(|t| t.try_into().ok()).expect("a tag type"));
         tags.extend_from_slice(&value);
     }
-    let (key, value) = (parse_key(&line), parse_binary(text(&line["value"])));
+    let (key, value) = (parse_key(&line), from_string_binary(text(&line["value"])));
     let seq_id = line.get("sequence_id").map_or(0, |id| id.as_i64().expect("a sequence id"));
     let cell = CellRef::new(&key, &value).with_seq_id(seq_id).with_tag_bytes(&tags);
     Cell::from(cell.expect("tags that fit"))

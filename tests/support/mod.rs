@@ -4,15 +4,15 @@
 pub(crate) mod alloc;
 pub(crate) mod cells;
 pub(crate) mod fault_world;
-pub(crate) mod games;
 pub(crate) mod golden;
 pub(crate) mod hbase;
 pub(crate) mod model;
 pub(crate) mod no_sync;
 pub(crate) mod open;
+pub(crate) mod random_ops;
 pub(crate) mod recorded;
 pub(crate) mod rng;
+pub(crate) mod scan_modes;
 pub(crate) mod script;
 pub(crate) mod seek_keys;
-pub(crate) mod ways;
 pub(crate) mod written;

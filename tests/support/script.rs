@@ -1,7 +1,7 @@
 //! Operation scripts and their answers, for the model. The format is JSON lines, one operation each.
 
 use super::model::{Cell, DeleteCell, Found, Model, Mutation, PutCell, Query, Refusal, Settings, Times};
-use hregion::cell::{Binary, parse_binary};
+use hregion::cell::{StringBinary, from_string_binary};
 use hregion::{CellType, KeepDeletedCells};
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -259,7 +259,7 @@ fn asked(operation: &Value) -> Query {
         query.times = times(&operation["time_range"]);
     }
     for (family, range) in operation["family_time_ranges"].as_object().into_iter().flatten() {
-        query.family_times.insert(parse_binary(family), times(range));
+        query.family_times.insert(from_string_binary(family), times(range));
     }
     query.store_limit = operation["store_limit"].as_i64().and_then(|limit| usize::try_from(limit).ok());
     query.store_offset =
@@ -281,11 +281,11 @@ fn cell((family, cell): &Found) -> Value {
 }
 
 fn binary(bytes: &[u8]) -> String {
-    Binary(bytes).to_string()
+    StringBinary(bytes).to_string()
 }
 
 fn bytes(value: &Value) -> Vec<u8> {
-    parse_binary(text(value))
+    from_string_binary(text(value))
 }
 
 fn text(value: &Value) -> &str {

@@ -3,7 +3,7 @@
 use crate::cell_file::{CellFile, CellFiles};
 use crate::cell_source::{CellSource, JsonCells};
 use crate::cmd::write;
-use crate::failure::{Exit, Failure, Fault};
+use crate::failure::{CommandError, Exit, Failure};
 use crate::lines::Lines;
 use crate::new_dir::{NewDir, is_of_bulk_load};
 use crate::new_file::random_name;
@@ -14,7 +14,7 @@ use crate::settings::{Bloom, Settings, WriterKind};
 use crate::sort::{self, Sorting};
 use crate::text;
 use crate::write_args::WriteArgs;
-use hregion::cell::{Binary, parse_binary};
+use hregion::cell::{StringBinary, from_string_binary};
 use hregion::{BloomType, CellOrder, CellRef, Limits};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -82,26 +82,27 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 }
 
 /// Fails if the directory exists and must not be replaced, or cannot have been written by this command.
-fn check_output(path: &Path, force: bool) -> Result<(), Fault> {
+fn check_output(path: &Path, force: bool) -> Result<(), CommandError> {
     if !probe::exists(path)? {
         return Ok(());
     }
     if !force {
-        return Err(Fault::invalid_file(path, "it exists").with_hint(Some("--force replaces it")));
+        return Err(CommandError::invalid_file(path, "it exists").with_hint(Some("--force replaces it")));
     }
-    let fault = |error| Fault::io("read", path, &error);
+    let fault = |error| CommandError::io("read", path, &error);
     let is_dir = path.symlink_metadata().map_err(fault)?.is_dir();
     let replaceable = is_dir && is_of_bulk_load(path).map_err(fault)?;
     match replaceable {
         true => Ok(()),
-        false => {
-            Err(Fault::invalid_file(path, "not a directory of files for a bulk load, it is not replaced"))
-        }
+        false => Err(CommandError::invalid_file(
+            path,
+            "not a directory of files for a bulk load, it is not replaced",
+        )),
     }
 }
 
 /// Returns the settings of a file for a bulk load.
-fn settings(args: &Args) -> Result<Settings, Fault> {
+fn settings(args: &Args) -> Result<Settings, CommandError> {
     let given = &args.writing.settings;
     let cannot = [
         ("--writer hfile", given.writer == Some(WriterKind::Hfile)),
@@ -110,7 +111,7 @@ fn settings(args: &Args) -> Result<Settings, Fault> {
         ("--comparator meta", given.order() != CellOrder::User),
     ];
     if let Some((name, _)) = cannot.iter().find(|(_, given)| *given) {
-        return Err(Fault::usage(format!("{name}: not supported for bulk-load files")));
+        return Err(CommandError::usage(format!("{name}: not supported for bulk-load files")));
     }
     let mut settings = given.clone();
     settings.bulkload = true;
@@ -121,17 +122,20 @@ fn settings(args: &Args) -> Result<Settings, Fault> {
 }
 
 /// Reads the start rows of the regions, except the first one.
-fn read_splits(path: &Path, limits: &Limits) -> Result<Vec<Vec<u8>>, Fault> {
+fn read_splits(path: &Path, limits: &Limits) -> Result<Vec<Vec<u8>>, CommandError> {
     let mut lines = Lines::open(path, limits, &Progress::none())?;
     let mut splits = Vec::new();
     while let Some(line) = lines.next()? {
-        let row = std::str::from_utf8(line).map(parse_binary);
+        let row = std::str::from_utf8(line).map(from_string_binary);
         splits.push(row.map_err(|_| lines.wrong("expected text, with bytes as \\xHH"))?);
     }
     splits.sort_unstable();
     match splits.windows(2).find(|pair| pair[0] == pair[1]) {
         None => Ok(splits),
-        Some(pair) => Err(Fault::invalid_file(path, format!("the row {} is given twice", Binary(&pair[0])))),
+        Some(pair) => Err(CommandError::invalid_file(
+            path,
+            format!("the row {} is given twice", StringBinary(&pair[0])),
+        )),
     }
 }
 
@@ -166,7 +170,7 @@ struct Written {
 }
 
 impl Load {
-    fn append_all(&mut self, cells: &mut dyn CellSource) -> Result<(), Fault> {
+    fn append_all(&mut self, cells: &mut dyn CellSource) -> Result<(), CommandError> {
         while let Some(cell) = cells.peek() {
             self.append(cell).map_err(|failed| match failed {
                 Failed::Cell(error) => cells.blame(error),
@@ -191,7 +195,7 @@ impl Load {
             let split = &self.splits[open.region - 1];
             let message = format!(
                 "cell {cell} is out of order: the region that starts at {} was begun already",
-                Binary(split)
+                StringBinary(split)
             );
             return Err(Failed::Cell(hregion::Error::invalid_argument(message)));
         }
@@ -208,7 +212,7 @@ impl Load {
         Ok(())
     }
 
-    fn finish_file(&mut self, family: Vec<u8>, file: RegionFile) -> Result<(), Fault> {
+    fn finish_file(&mut self, family: Vec<u8>, file: RegionFile) -> Result<(), CommandError> {
         let RegionFile { file, path, region } = file;
         let cells = file.cells();
         let bytes = file.finish()?;
@@ -226,16 +230,16 @@ impl Load {
         for file in &mut written {
             file.path = dir.path_of(&file.path);
         }
-        dir.keep(replace)?;
+        dir.persist(replace)?;
         let bound = |at: Option<usize>| {
-            at.and_then(|at| splits.get(at)).map(|row| Binary(row).to_string()).unwrap_or_default()
+            at.and_then(|at| splits.get(at)).map(|row| StringBinary(row).to_string()).unwrap_or_default()
         };
         for file in &written {
             let (start, end) = (bound(file.region.checked_sub(1)), bound(Some(file.region)));
             if out.is_json() {
                 out.json_line(&json!({
                     "path": text::json_path(&file.path),
-                    "family": Binary(&file.family).to_string(),
+                    "family": StringBinary(&file.family).to_string(),
                     "start": start,
                     "end": end,
                     "cells": file.cells,
@@ -258,11 +262,11 @@ impl Load {
 enum Failed {
     /// The cell may be the cause.
     Cell(hregion::Error),
-    Other(Fault),
+    Other(CommandError),
 }
 
-impl From<Fault> for Failed {
-    fn from(fault: Fault) -> Self {
+impl From<CommandError> for Failed {
+    fn from(fault: CommandError) -> Self {
         Self::Other(fault)
     }
 }
@@ -275,7 +279,7 @@ fn folder(family: &[u8]) -> Result<PathBuf, String> {
         && !family.iter().any(|byte| byte.is_ascii_control() || matches!(byte, b':' | b'/' | b'\\'));
     match std::str::from_utf8(family) {
         Ok(name) if legal => Ok(PathBuf::from(OsStr::new(name))),
-        _ => Err(format!("{:?} is not a valid family name", Binary(family).to_string())),
+        _ => Err(format!("{:?} is not a valid family name", StringBinary(family).to_string())),
     }
 }
 

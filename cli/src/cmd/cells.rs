@@ -2,7 +2,7 @@
 
 use super::inspect;
 use crate::args::FileArgs;
-use crate::cell_line::Look;
+use crate::cell_line::LineStyle;
 use crate::examine;
 use crate::failure::{Exit, Failure};
 use crate::hbase_flags::HBaseFlags;
@@ -44,7 +44,7 @@ Examples:
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let options = args.reading.options(out)?;
-    let look = args.flags.look().unwrap_or(Look::Plain);
+    let look = args.flags.look().unwrap_or(LineStyle::Plain);
     let bytes = args.files.iter().filter_map(|path| path.metadata().ok()).map(|meta| meta.len()).sum();
     out.start_progress(bytes, true);
     for path in &args.files {

@@ -3,8 +3,8 @@
 use crate::args::FileArgs;
 use crate::failure::{Exit, Failure};
 use crate::family_args::FamilyArgs;
+use crate::maintenance;
 use crate::output::Output;
-use crate::upkeep;
 use hregion::Compaction;
 use std::path::PathBuf;
 
@@ -38,5 +38,5 @@ Examples:
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let compaction = if args.major { Compaction::Major } else { Compaction::Minor };
-    upkeep::run(&args.region, &args.reading, &args.families, out, |region| region.compact(compaction))
+    maintenance::run(&args.region, &args.reading, &args.families, out, |region| region.compact(compaction))
 }

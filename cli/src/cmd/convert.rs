@@ -6,7 +6,7 @@ use crate::cell_file::CellFiles;
 use crate::cell_line;
 use crate::cell_source::{CellSource, FileCells};
 use crate::cmd::write;
-use crate::failure::{Exit, Failure, Fault};
+use crate::failure::{CommandError, Exit, Failure};
 use crate::merge::Merge;
 use crate::new_file::check_output;
 use crate::output::Output;
@@ -94,18 +94,18 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let open = |path: &PathBuf| target::open(path, None, &options, out);
     let files = args.files.iter().map(open).collect::<Result<Vec<_>, Failure>>()?;
     let order = common_order(&files)?;
-    let sources = files.iter().map(FileCells::open).collect::<Result<Vec<_>, Fault>>()?;
+    let sources = files.iter().map(FileCells::open).collect::<Result<Vec<_>, CommandError>>()?;
     let mut cells = Merge::new(order, sources);
     let encrypted = files.iter().any(|file| file.trailer().is_encrypted());
     let in_the_clear = args.settings.encryption == Some(FileCipher::None);
     if args.to != Form::Hfile {
         if args.settings.encryption == Some(FileCipher::Aes) {
-            return Err(Fault::usage("--encryption AES: a list of cells is not encrypted").into());
+            return Err(CommandError::usage("--encryption AES: a list of cells is not encrypted").into());
         }
         if encrypted && !stdout && !in_the_clear {
             let message = "the input is encrypted, and a list of its cells is not";
             let hint = Some("--encryption NONE writes it in the clear");
-            return Err(Fault::invalid_file(&args.out, message).with_hint(hint).into());
+            return Err(CommandError::invalid_file(&args.out, message).with_hint(hint).into());
         }
     }
     if encrypted && in_the_clear {
@@ -143,11 +143,11 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 }
 
 /// Returns the cell order shared by all files.
-pub(crate) fn common_order(files: &[HFile]) -> Result<CellOrder, Fault> {
+pub(crate) fn common_order(files: &[HFile]) -> Result<CellOrder, CommandError> {
     let order = files.iter().find_map(HFile::order).unwrap_or_default();
     match files.iter().find(|file| file.order().is_some_and(|other| other != order)) {
         None => Ok(order),
-        Some(file) => Err(Fault::invalid_file(
+        Some(file) => Err(CommandError::invalid_file(
             file.path(),
             "its cell order differs from that of the files before: only one of them has the order of hbase:meta",
         )),
@@ -194,7 +194,7 @@ fn kept_info(file: &HFile, given: &Settings) -> Vec<Pair> {
 }
 
 /// Returns the greatest sequence id of the files, unless one is given.
-fn merged_info(files: &[HFile], settings: &Settings) -> Result<Vec<Pair>, Fault> {
+fn merged_info(files: &[HFile], settings: &Settings) -> Result<Vec<Pair>, CommandError> {
     if settings.bulkload || settings.seqid.is_some() || settings.writer_kind() == WriterKind::Hfile {
         return Ok(Vec::new());
     }
@@ -206,7 +206,7 @@ fn merged_info(files: &[HFile], settings: &Settings) -> Result<Vec<Pair>, Fault>
     Ok(greatest.map(|id: i64| (OF_STORE[0].to_vec(), id.to_be_bytes().to_vec())).into_iter().collect())
 }
 
-fn meta_blocks(file: &HFile) -> Result<Vec<Pair>, Fault> {
+fn meta_blocks(file: &HFile) -> Result<Vec<Pair>, CommandError> {
     let mut blocks = Vec::new();
     for name in file.meta_block_names() {
         if let Some(content) = file.meta_block(name)? {

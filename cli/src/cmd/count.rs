@@ -4,7 +4,7 @@ use crate::args::FileArgs;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use crate::query_args::{CellArgs, RowArgs};
-use crate::source::{Draws, Source};
+use crate::source::{Draws, InputSource};
 use crate::target::{self, Kind};
 use crate::target_args::TargetArgs;
 use serde_json::json;
@@ -55,7 +55,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 /// Counts the rows and cells that HBase would return.
 fn count_rows(args: &Args, out: &mut Output) -> Result<(u64, u64), Failure> {
     let draws = Draws { prints: false, all: args.rows.is_all() };
-    let source = Source::open(&args.target, &args.reading, &args.cells, Some(draws), out)?;
+    let source = InputSource::open(&args.target, &args.reading, &args.cells, Some(draws), out)?;
     let (mut rows, mut cells, mut last) = (0, 0, Vec::new());
     source.scan(&args.rows, &args.cells, |row| {
         // consecutive pieces may be of the same row

@@ -1,10 +1,10 @@
 //! `hregion diff`: compares the cells of two files.
 
 use crate::args::FileArgs;
-use crate::cell_line::{self, Look};
+use crate::cell_line::{self, LineStyle};
 use crate::cell_source::{CellSource, FileCells};
 use crate::cmd::convert::common_order;
-use crate::failure::{Exit, Failure, Fault};
+use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
 use crate::target;
 use hregion::{Cell, CellOrder, CellRef};
@@ -139,7 +139,7 @@ impl Diff<'_> {
     }
 
     /// Takes all cells with the key of the current one.
-    fn take_versions(&self, cells: &mut FileCells<'_>) -> Result<Vec<Cell>, Fault> {
+    fn take_versions(&self, cells: &mut FileCells<'_>) -> Result<Vec<Cell>, CommandError> {
         let mut versions: Vec<Cell> = Vec::new();
         while let Some(cell) = cells.peek() {
             if versions
@@ -181,7 +181,7 @@ impl Diff<'_> {
                 Side::Left => b"- ",
                 Side::Right => b"+ ",
             });
-            cell_line::put_text(&mut self.line, cell, Look::KeyValue);
+            cell_line::put_text(&mut self.line, cell, LineStyle::KeyValue);
             self.line.push(b'\n');
         }
         Ok(out.write_all(&self.line)?)

@@ -3,8 +3,8 @@
 use crate::args::FileArgs;
 use crate::failure::{Exit, Failure};
 use crate::family_args::FamilyArgs;
+use crate::maintenance;
 use crate::output::Output;
-use crate::upkeep;
 use std::path::PathBuf;
 
 /// Flush a region
@@ -30,5 +30,5 @@ Examples:
   hregion flush data/default/users/5d4f0e2b";
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    upkeep::run(&args.region, &args.reading, &args.families, out, |region| region.flush())
+    maintenance::run(&args.region, &args.reading, &args.families, out, |region| region.flush())
 }

@@ -5,7 +5,7 @@ use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use crate::query_args::{self, CellArgs, Row};
 use crate::row_output::RowOutput;
-use crate::source::Source;
+use crate::source::InputSource;
 use crate::target_args::{FormatArgs, TargetArgs};
 
 /// Print one row as HBase would return it
@@ -38,7 +38,7 @@ Examples:
   hregion get data/default/users/5d4f0e2b 'user1\\x00' --columns cf:name --versions all --json";
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let source = Source::open(&args.target, &args.reading, &args.cells, None, out)?;
+    let source = InputSource::open(&args.target, &args.reading, &args.cells, None, out)?;
     let mut rows = RowOutput::begin(args.format.format, out)?;
     let Row(row) = &args.row;
     source.get(row, &args.cells, |row| rows.write(row, out))?;

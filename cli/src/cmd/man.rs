@@ -1,7 +1,7 @@
 //! `hregion man`: manual pages.
 
 use crate::args;
-use crate::failure::{Exit, Failure, Fault};
+use crate::failure::{CommandError, Exit, Failure};
 use crate::new_file::NewText;
 use crate::output::Output;
 use clap_mangen::Man;
@@ -38,13 +38,13 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     }
     let paths = pages.iter().map(|(name, _)| dir.join(name));
     if let Some(there) = paths.filter(|_| !args.force).find(|path| path.exists()) {
-        return Err(Fault::invalid_file(&there, "already exists; --force replaces it").into());
+        return Err(CommandError::invalid_file(&there, "already exists; --force replaces it").into());
     }
     for (name, page) in &pages {
         let path = dir.join(name);
         let mut text = NewText::create(&path, args.force)?;
-        text.write_all(page).map_err(|error| Fault::io("write", &path, &error))?;
-        text.keep()?;
+        text.write_all(page).map_err(|error| CommandError::io("write", &path, &error))?;
+        text.persist()?;
     }
     Ok(Exit::Done)
 }

@@ -5,8 +5,8 @@ use crate::failure::{Exit, Failure};
 use crate::located;
 use crate::output::Output;
 use hregion::TableName;
-use hregion::cell::Binary;
-use hregion::locator::{CatalogRow, TilingFault, serving, tiling_faults};
+use hregion::cell::StringBinary;
+use hregion::locator::{CatalogRow, RegionInconsistency, check_region_chain, serving};
 use serde_json::json;
 use std::io::Write as _;
 
@@ -39,7 +39,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     let rows = locator.regions(&args.table)?;
-    let faults = tiling_faults(&serving(rows.iter().map(|row| row.region().clone()).collect()));
+    let faults = check_region_chain(&serving(rows.iter().map(|row| row.region().clone()).collect()));
     let mut pending = faults.iter().peekable();
     for row in &rows {
         while let Some(fault) = pending.next_if(|fault| fault.bounds().0 < row.region().start_key()) {
@@ -51,12 +51,12 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     Ok(if faults.is_empty() { Exit::Done } else { Exit::Corrupt })
 }
 
-fn print_fault(fault: &TilingFault, out: &mut Output) -> Result<(), Failure> {
+fn print_fault(fault: &RegionInconsistency, out: &mut Output) -> Result<(), Failure> {
     let (start, end) = fault.bounds();
-    let (start, end) = (Binary(start).to_string(), Binary(end).to_string());
+    let (start, end) = (StringBinary(start).to_string(), StringBinary(end).to_string());
     let (name, text) = match fault {
-        TilingFault::Hole { .. } => ("hole", "no region"),
-        TilingFault::Overlap { .. } => ("overlap", "several regions"),
+        RegionInconsistency::Hole { .. } => ("hole", "no region"),
+        RegionInconsistency::Overlap { .. } => ("overlap", "several regions"),
     };
     if out.is_json() {
         return out.json_line(&json!({ name: { "start": start, "end": end } }));

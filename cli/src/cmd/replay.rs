@@ -1,11 +1,11 @@
 //! `hregion replay`: executes an operation script on a scratch region.
 
 use crate::args::LineArgs;
-use crate::failure::{Exit, Failure, Fault};
+use crate::failure::{CommandError, Exit, Failure};
 use crate::lines::Lines;
 use crate::output::Output;
 use crate::progress::Progress;
-use crate::script::{Line, Override, Player, Stop};
+use crate::script::{Line, Override, Replayer, Stop};
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -46,7 +46,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         check_empty(dir)?;
     }
     let mut lines = Lines::open(&args.script, &args.lines.limits(), &Progress::none())?;
-    let mut player = Player::new(args.dir.as_deref(), args.overrides.clone())?;
+    let mut player = Replayer::new(args.dir.as_deref(), args.overrides.clone())?;
     let mut before = None;
     let mut answer = Vec::new();
     while let Some(line) = lines.next()? {
@@ -66,11 +66,13 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 }
 
 /// Fails if the directory is not empty: a script must start without data.
-fn check_empty(dir: &Path) -> Result<(), Fault> {
+fn check_empty(dir: &Path) -> Result<(), CommandError> {
     match fs::read_dir(dir).map(|mut entries| entries.next().is_none()) {
         Ok(true) => Ok(()),
-        Ok(false) => Err(Fault::invalid_file(dir, "there is something in it; a script begins with nothing")),
+        Ok(false) => {
+            Err(CommandError::invalid_file(dir, "there is something in it; a script begins with nothing"))
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(Fault::io("read", dir, &error)),
+        Err(error) => Err(CommandError::io("read", dir, &error)),
     }
 }

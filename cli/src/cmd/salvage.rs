@@ -2,7 +2,7 @@
 
 use crate::args::FileArgs;
 use crate::cell_line;
-use crate::failure::{Exit, Failure, Fault};
+use crate::failure::{CommandError, Exit, Failure};
 use crate::new_file::OutputStorage;
 use crate::output::Output;
 use crate::probe;
@@ -54,12 +54,14 @@ Examples:
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let options = args.reading.options(out)?;
     if is_same(&args.file, &args.out) {
-        return Err(
-            Fault::invalid_file(&args.out, "is the damaged file itself, which is left as it is").into()
-        );
+        return Err(CommandError::invalid_file(
+            &args.out,
+            "is the damaged file itself, which is left as it is",
+        )
+        .into());
     }
     if !args.force && probe::exists(&args.out)? {
-        return Err(Fault::invalid_file(&args.out, "already exists; --force replaces it").into());
+        return Err(CommandError::invalid_file(&args.out, "already exists; --force replaces it").into());
     }
     let bytes = args.file.metadata().map_or(0, |meta| meta.len());
     out.start_progress(bytes, false);
@@ -73,7 +75,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         out.warn(&format!("{} more blocks were lost than are listed", report.lost_beyond));
     }
     for fault in &report.faults {
-        out.warn(&format!("rebuilt: {}", Fault::from(fault.clone()).with_hint(None).line()));
+        out.warn(&format!("rebuilt: {}", CommandError::from(fault.clone()).with_hint(None).line()));
     }
     for guess in &report.guesses {
         out.warn(&format!("guessed: {}", text::printable(guess)));
@@ -90,7 +92,7 @@ fn is_same(a: &PathBuf, b: &PathBuf) -> bool {
 }
 
 fn print_lost(lost: &LostBlock, out: &mut Output) -> Result<(), Failure> {
-    let fault = Fault::from(lost.reason.clone()).with_hint(None);
+    let fault = CommandError::from(lost.reason.clone()).with_hint(None);
     if out.is_json() {
         let lost = json!({
             "offset": lost.offset,
@@ -125,7 +127,7 @@ fn summarize(report: &SalvageReport, out: &mut Output) -> Result<(), Failure> {
         return Ok(());
     }
     let faults: Vec<Value> =
-        report.faults.iter().map(|fault| Fault::from(fault.clone()).finding_json()).collect();
+        report.faults.iter().map(|fault| CommandError::from(fault.clone()).finding_json()).collect();
     out.json_line(&json!({ "summary": {
         "blocks": blocks,
         "cells": cells,

@@ -5,7 +5,7 @@ use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use crate::query_args::{CellArgs, RowArgs, show_cursor};
 use crate::row_output::RowOutput;
-use crate::source::{Draws, Source};
+use crate::source::{Draws, InputSource};
 use crate::target_args::{FormatArgs, TargetArgs};
 use crate::text;
 use serde_json::json;
@@ -50,7 +50,7 @@ Examples:
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let draws = Draws { prints: true, all: args.rows.is_all() };
-    let source = Source::open(&args.target, &args.reading, &args.cells, Some(draws), out)?;
+    let source = InputSource::open(&args.target, &args.reading, &args.cells, Some(draws), out)?;
     let mut rows = RowOutput::begin(args.format.format, out)?;
     if let Some(cursor) = source.scan(&args.rows, &args.cells, |row| rows.write(row, out))? {
         let cursor = show_cursor(&cursor);

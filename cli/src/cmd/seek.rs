@@ -1,13 +1,13 @@
 //! `hregion seek`: looks up a key with the index.
 
 use crate::args::{FileArgs, LineArgs};
-use crate::cell_line::{self, Look};
-use crate::failure::{Exit, Failure, Fault};
+use crate::cell_line::{self, LineStyle};
+use crate::failure::{CommandError, Exit, Failure};
 use crate::lines::Lines;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::target;
-use hregion::cell::{LATEST_TIMESTAMP, MAX_FAMILY_LEN, MAX_ROW_LEN, parse_binary};
+use hregion::cell::{LATEST_TIMESTAMP, MAX_FAMILY_LEN, MAX_ROW_LEN, from_string_binary};
 use hregion::{BlockCache, CellRef, CellType, HFile, Limits, SeekKey};
 use serde_json::{Map, Value};
 use std::io::Write as _;
@@ -77,11 +77,12 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 }
 
 /// Returns the key before all versions of a row or a column.
-fn key_of(row: &str, column: Option<&str>) -> Result<SeekKey, Fault> {
+fn key_of(row: &str, column: Option<&str>) -> Result<SeekKey, CommandError> {
     let (family, qualifier) =
         column.map_or(("", ""), |column| column.split_once(':').unwrap_or((column, "")));
-    let (row, family, qualifier) = (parse_binary(row), parse_binary(family), parse_binary(qualifier));
-    check_lengths(&row, &family).map_err(Fault::invalid)?;
+    let (row, family, qualifier) =
+        (from_string_binary(row), from_string_binary(family), from_string_binary(qualifier));
+    check_lengths(&row, &family).map_err(CommandError::invalid)?;
     Ok(SeekKey::first_on_column(&row, &family, &qualifier))
 }
 
@@ -108,7 +109,7 @@ fn seek(file: &HFile, key: &SeekKey, args: &Args, out: &mut Output) -> Result<Ex
         if out.is_json() {
             cell_line::put_json(&mut line, &cell, file.has_seq_ids());
         } else {
-            let look = if args.values { Look::KeyValue } else { Look::Plain };
+            let look = if args.values { LineStyle::KeyValue } else { LineStyle::Plain };
             cell_line::put_text(&mut line, &cell, look);
         }
         line.push(b'\n');
@@ -122,7 +123,7 @@ fn seek_many(file: &HFile, path: &Path, limits: &Limits, out: &mut Output) -> Re
     let put_cell = |line: &mut Vec<u8>, cell: Option<CellRef<'_>>| match cell {
         None => line.extend_from_slice(if json { b"null" } else { b"-" }),
         Some(cell) if json => cell_line::put_json(line, &cell, seq_ids),
-        Some(cell) => cell_line::put_text(line, &cell, Look::Plain),
+        Some(cell) => cell_line::put_text(line, &cell, LineStyle::Plain),
     };
     let mut keys = KeyLines::open(path, limits)?;
     let (mut cells, mut before) = (file.scanner(), file.scanner());
@@ -159,12 +160,12 @@ struct KeyLines<'p> {
 }
 
 impl<'p> KeyLines<'p> {
-    fn open(path: &'p Path, limits: &Limits) -> Result<Self, Fault> {
+    fn open(path: &'p Path, limits: &Limits) -> Result<Self, CommandError> {
         Ok(Self { lines: Lines::open(path, limits, &Progress::none())?, key: SeekKey::new() })
     }
 
     /// Returns the next key; `None` at the end.
-    fn next(&mut self) -> Result<Option<&SeekKey>, Fault> {
+    fn next(&mut self) -> Result<Option<&SeekKey>, CommandError> {
         let Some(line) = self.lines.next()? else { return Ok(None) };
         match set_key(&mut self.key, line) {
             Ok(()) => Ok(Some(&self.key)),
@@ -177,7 +178,7 @@ fn set_key(key: &mut SeekKey, line: &[u8]) -> Result<(), String> {
     let members: Map<String, Value> = serde_json::from_slice(line).map_err(|error| error.to_string())?;
     let bytes = |name: &str| match members.get(name) {
         None => Ok(Vec::new()),
-        Some(Value::String(text)) => Ok(parse_binary(text)),
+        Some(Value::String(text)) => Ok(from_string_binary(text)),
         Some(_) => Err(format!("{name}: expected a string")),
     };
     let timestamp = match members.get("timestamp") {

@@ -1,7 +1,7 @@
 //! `hregion shell`: HBase's shell on local files.
 
 use crate::args::{FileArgs, LineArgs};
-use crate::failure::{Exit, Failure, Fault};
+use crate::failure::{CommandError, Exit, Failure};
 use crate::family_args::FamilyArgs;
 use crate::output::Output;
 use crate::shell::{Catalog, Flow, Session, interact};
@@ -93,12 +93,12 @@ fn run_input(session: &mut Session, limits: &Limits, out: &mut Output) -> Result
     loop {
         let most = (limit as u64).saturating_add(1);
         let read = (&mut input).take(most).read_until(b'\n', &mut bytes);
-        let read = read.map_err(|error| Fault::io("read", path, &error))?;
+        let read = read.map_err(|error| CommandError::io("read", path, &error))?;
         if text.len() + bytes.len() > limit {
             let message = format!("line {first_line}: a command over the limit of {limit} bytes");
-            return Err(Fault::limit(path, message, "--limit-line-bytes raises it").into());
+            return Err(CommandError::limit(path, message, "--limit-line-bytes raises it").into());
         }
-        let wrong = |_| Fault::corrupt(path, format!("line {}: expected UTF-8", line + 1));
+        let wrong = |_| CommandError::corrupt(path, format!("line {}: expected UTF-8", line + 1));
         text += std::str::from_utf8(&bytes).map_err(wrong)?;
         bytes.clear();
         line += 1;

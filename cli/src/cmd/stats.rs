@@ -1,11 +1,11 @@
 //! `hregion stats`: prints statistics of cells.
 
 use crate::args::FileArgs;
-use crate::failure::{Exit, Failure, Fault};
+use crate::failure::{CommandError, Exit, Failure};
 use crate::new_file::check_output;
 use crate::output::Output;
 use crate::query_args::{CellArgs, RowArgs};
-use crate::source::{Draws, Source};
+use crate::source::{Draws, InputSource};
 use crate::stats::{self, Stats};
 use crate::target_args::TargetArgs;
 use crate::text_file::TextFile;
@@ -58,12 +58,12 @@ Examples:
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if let Some(svg) = &args.svg {
         if svg.as_os_str() == "-" {
-            return Err(Fault::usage("--svg: expected a file").into());
+            return Err(CommandError::usage("--svg: expected a file").into());
         }
         check_output(svg, args.force, std::slice::from_ref(&args.target.target))?;
     }
     let draws = Draws { prints: false, all: true };
-    let source = Source::open(&args.target, &args.reading, &CellArgs::default(), Some(draws), out)?;
+    let source = InputSource::open(&args.target, &args.reading, &CellArgs::default(), Some(draws), out)?;
     let now = args.now.unwrap_or_else(|| SystemClock.now());
     let mut stats = Stats::new(now, args.top.into());
     source.for_each_stored(&RowArgs::default(), |cell| stats.add(&cell))?;

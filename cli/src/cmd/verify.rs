@@ -1,7 +1,7 @@
 //! `hregion verify`: reads and checks everything.
 
 use crate::args::FileArgs;
-use crate::failure::{Exit, Failure, Fault};
+use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
 use crate::regions::{is_region, region_dirs};
 use crate::source::{DEPTH, bytes_of, files_in};
@@ -52,7 +52,7 @@ enum Part {
 }
 
 /// Returns the parts of a target.
-fn find(path: &Path, kind: Option<Kind>, regions: &RegionOptions) -> Result<Vec<Part>, Fault> {
+fn find(path: &Path, kind: Option<Kind>, regions: &RegionOptions) -> Result<Vec<Part>, CommandError> {
     let file = |path: PathBuf| Part::File(path, None);
     let region = |path: PathBuf| Part::Region(path, regions.clone());
     Ok(match target::kind_of(path, kind)? {
@@ -77,7 +77,7 @@ struct Tally {
     cells: u64,
     faults: u64,
     /// The first reason why a file could not be checked.
-    unjudged: Option<Fault>,
+    unjudged: Option<CommandError>,
 }
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
@@ -134,7 +134,7 @@ impl Tally {
         out.flush_aside()
     }
 
-    fn add_fault(&mut self, fault: Fault, out: &mut Output) -> Result<(), Failure> {
+    fn add_fault(&mut self, fault: CommandError, out: &mut Output) -> Result<(), Failure> {
         let fault = fault.with_hint(None);
         self.faults += 1;
         if out.is_json() {

@@ -2,7 +2,7 @@
 
 use crate::cell_file::{CellFile, CellFiles};
 use crate::cell_source::{CellSource, JsonCells};
-use crate::failure::{Exit, Failure, Fault};
+use crate::failure::{CommandError, Exit, Failure};
 use crate::new_file::check_output;
 use crate::output::Output;
 use crate::settings::check_not_stdout;
@@ -75,7 +75,7 @@ pub(crate) fn start_progress(list: &Path, out: &mut Output) {
 }
 
 /// Appends all cells.
-pub(crate) fn append_all(cells: &mut dyn CellSource, file: &mut CellFile) -> Result<(), Fault> {
+pub(crate) fn append_all(cells: &mut dyn CellSource, file: &mut CellFile) -> Result<(), CommandError> {
     while let Some(cell) = cells.peek() {
         file.append(cell).map_err(|error| cells.blame(error))?;
         cells.advance()?;

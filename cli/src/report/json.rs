@@ -5,7 +5,7 @@ use crate::cell_line;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::text;
-use hregion::cell::Binary;
+use hregion::cell::StringBinary;
 use hregion::{BlockHeader, BloomFilter, CellKey, HFile};
 use serde_json::{Map, Value, json};
 use std::io::Write as _;
@@ -58,9 +58,9 @@ fn file_info(file: &HFile) -> Value {
             InfoValue::Flag(flag) => flag.into(),
             InfoValue::Key(k) => key(k),
             InfoValue::TimeRange { min, max, length } => json!({ "min": min, "max": max, "length": length }),
-            InfoValue::Bytes(bytes) => Binary(bytes).to_string().into(),
+            InfoValue::Bytes(bytes) => StringBinary(bytes).to_string().into(),
         };
-        (Binary(name).to_string(), value)
+        (StringBinary(name).to_string(), value)
     });
     entries.collect::<Map<_, _>>().into()
 }
@@ -81,7 +81,7 @@ fn bloom(filter: &BloomFilter) -> Value {
     let chunks: Vec<Value> = meta
         .chunks()
         .map(|(handle, first_key)| {
-            let first_key = Binary(first_key).to_string();
+            let first_key = StringBinary(first_key).to_string();
             json!({ "offset": handle.offset, "size": handle.on_disk_size, "first_key": first_key })
         })
         .collect();

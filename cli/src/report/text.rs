@@ -4,7 +4,7 @@ use super::{InfoValue, listed, root_entries, trailer};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::text::{self, printable};
-use hregion::cell::Binary;
+use hregion::cell::StringBinary;
 use hregion::{BloomFilter, CellKey, HFile};
 use serde_json::Value;
 use std::io::Write as _;
@@ -34,13 +34,13 @@ pub(crate) fn meta(file: &HFile, out: &mut Output) -> Result<(), Failure> {
     }
     writeln!(out, "Fileinfo:")?;
     for (name, value) in file.file_info().iter() {
-        let name = Binary(name);
+        let name = StringBinary(name);
         match InfoValue::decode(name.0, value) {
             InfoValue::Number(number) => writeln!(out, "    {name} = {number}")?,
             InfoValue::Flag(flag) => writeln!(out, "    {name} = {flag}")?,
             InfoValue::Key(key) => writeln!(out, "    {name} = {key}")?,
             InfoValue::TimeRange { min, max, .. } => writeln!(out, "    {name} = {min} .... {max}")?,
-            InfoValue::Bytes(bytes) => writeln!(out, "    {name} = {}", Binary(bytes))?,
+            InfoValue::Bytes(bytes) => writeln!(out, "    {name} = {}", StringBinary(bytes))?,
         }
     }
     let mid_key = if file.entry_count() == 0 { None } else { file.mid_key()? };
@@ -50,7 +50,7 @@ pub(crate) fn meta(file: &HFile, out: &mut Output) -> Result<(), Failure> {
     if file.meta_block_names().len() > 0 {
         writeln!(out, "Meta blocks:")?;
         for name in file.meta_block_names() {
-            writeln!(out, "    {}", Binary(name))?;
+            writeln!(out, "    {}", StringBinary(name))?;
         }
     }
     Ok(())

@@ -3,11 +3,11 @@
 use super::filter::parse_filter;
 use super::members::{Members, required};
 use super::mutation::{parse_mutations, parse_time_range};
-use super::query::Asked;
+use super::query::Parsed;
 use hregion::{CheckAndMutate, Compare};
 
 /// Parses a condition and its mutations.
-pub(super) fn parse_check(members: &mut Members) -> Result<Asked<CheckAndMutate>, String> {
+pub(super) fn parse_check(members: &mut Members) -> Result<Parsed<CheckAndMutate>, String> {
     let row = required(members.bytes("row")?, "row")?;
     let mutations = parse_mutations(&row, members)?;
     let time_range = parse_time_range(members)?;
@@ -33,11 +33,11 @@ pub(super) fn parse_check(members: &mut Members) -> Result<Asked<CheckAndMutate>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::script::refusal::Refusal;
+    use crate::script::error_map::ScriptError;
     use hregion::{Filter, Put, TimeRange};
     use serde_json::{Value, json};
 
-    fn check(value: Value) -> Result<Asked<CheckAndMutate>, String> {
+    fn check(value: Value) -> Result<Parsed<CheckAndMutate>, String> {
         let mut members = Members::of(value, "a check")?;
         let check = parse_check(&mut members)?;
         members.end().map(|()| check)
@@ -60,7 +60,7 @@ mod tests {
         };
         let missing = CheckAndMutate::if_matches("r", "f", "", Compare::GreaterOrEqual, "");
         assert_eq!(with("value", Value::Null), Ok(Ok(missing.time_range(range).then(put_of_r()))));
-        assert_eq!(with("time_range", json!([5, 0])), Ok(Err(Refusal::IllegalArgument)));
+        assert_eq!(with("time_range", json!([5, 0])), Ok(Err(ScriptError::IllegalArgument)));
         for (name, wrong) in [("compare", json!("==")), ("row", Value::Null), ("mutations", json!({}))] {
             assert!(with(name, wrong).is_err(), "{name}");
         }
@@ -68,6 +68,6 @@ mod tests {
         let expected = CheckAndMutate::if_filter("r", Filter::key_only(false)).then(put_of_r());
         assert_eq!(check(filter), Ok(Ok(expected)));
         let filter = json!({"row": "r", "filter": "KeyOnly", "mutations": put});
-        assert_eq!(check(filter), Ok(Err(Refusal::IllegalArgument)));
+        assert_eq!(check(filter), Ok(Err(ScriptError::IllegalArgument)));
     }
 }

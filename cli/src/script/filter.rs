@@ -1,9 +1,9 @@
 //! Filters (replay.md §7): an expression of HBase's filter language, or an object for filters it cannot
 //! express.
 
+use super::error_map::ScriptError;
 use super::members::{self, Members, required, tuple};
-use super::query::Asked;
-use super::refusal::Refusal;
+use super::query::Parsed;
 use hregion::filter::{BitOperator, SingleColumnValue};
 use hregion::{Comparator, Compare, ErrorKind, Filter};
 use serde_json::Value;
@@ -11,47 +11,47 @@ use std::ops::Bound;
 
 /// Why a filter could not be built.
 #[derive(Debug)]
-enum Unmade {
+enum BuildError {
     /// The value is invalid in a script.
     Wrong(String),
     /// HBase refuses to build the filter.
-    Refused(Refusal),
+    Refused(ScriptError),
 }
 
-impl From<String> for Unmade {
+impl From<String> for BuildError {
     fn from(wrong: String) -> Self {
         Self::Wrong(wrong)
     }
 }
 
-impl From<hregion::Error> for Unmade {
+impl From<hregion::Error> for BuildError {
     fn from(error: hregion::Error) -> Self {
         Self::Refused(match error.kind() {
             // a regular expression of Java's that cannot be executed here
-            ErrorKind::Unsupported => Refusal::Unsupported,
-            _ => Refusal::IllegalArgument,
+            ErrorKind::Unsupported => ScriptError::Unsupported,
+            _ => ScriptError::IllegalArgument,
         })
     }
 }
 
-type Made<T> = Result<T, Unmade>;
+type BuildResult<T> = Result<T, BuildError>;
 
 /// Takes the filter of a read, if there is one.
-pub(super) fn parse_filter(members: &mut Members) -> Result<Asked<Option<Filter>>, String> {
+pub(super) fn parse_filter(members: &mut Members) -> Result<Parsed<Option<Filter>>, String> {
     match members.take("filter").map(make).transpose() {
         Ok(filter) => Ok(Ok(filter)),
-        Err(Unmade::Refused(refusal)) => Ok(Err(refusal)),
-        Err(Unmade::Wrong(wrong)) => Err(format!("filter: {wrong}")),
+        Err(BuildError::Refused(refusal)) => Ok(Err(refusal)),
+        Err(BuildError::Wrong(wrong)) => Err(format!("filter: {wrong}")),
     }
 }
 
-fn make(value: Value) -> Made<Filter> {
+fn make(value: Value) -> BuildResult<Filter> {
     match value {
         Value::String(_) => Ok(Filter::parse(members::bytes(value)?)?),
         Value::Object(members) if members.len() == 1 => {
             let (name, value) = members.into_iter().next().ok_or_else(|| "expected one member".to_owned())?;
             make_named(&name, value).map_err(|unmade| match unmade {
-                Unmade::Wrong(wrong) => Unmade::Wrong(format!("{name}: {wrong}")),
+                BuildError::Wrong(wrong) => BuildError::Wrong(format!("{name}: {wrong}")),
                 refused => refused,
             })
         }
@@ -59,7 +59,7 @@ fn make(value: Value) -> Made<Filter> {
     }
 }
 
-fn make_named(name: &str, value: Value) -> Made<Filter> {
+fn make_named(name: &str, value: Value) -> BuildResult<Filter> {
     Ok(match name {
         "and" => Filter::all(list_of(value, make)?)?,
         "or" => Filter::any(list_of(value, make)?)?,
@@ -91,7 +91,8 @@ fn make_named(name: &str, value: Value) -> Made<Filter> {
         "row_prefixes" => Filter::row_prefixes(list_of(value, |prefix| Ok(members::bytes(prefix)?))?)?,
         "column_page" => with_members(value, |members| {
             let limit = required(members.number("limit")?, "limit")?;
-            let limit = u32::try_from(limit).map_err(|_| Unmade::Refused(Refusal::IllegalArgument))?;
+            let limit =
+                u32::try_from(limit).map_err(|_| BuildError::Refused(ScriptError::IllegalArgument))?;
             Ok(Filter::column_page(limit, required(members.bytes("column")?, "column")?))
         })?,
         "column_range" => {
@@ -112,7 +113,7 @@ fn make_named(name: &str, value: Value) -> Made<Filter> {
 
 const RANGE: &str = "[start, inclusive, stop, inclusive]";
 
-fn single_column(value: Value) -> Made<Filter> {
+fn single_column(value: Value) -> BuildResult<Filter> {
     with_members(value, |members| {
         let (family, qualifier) = column(members)?;
         let (compare, comparator) = required(condition(members)?, "op")?;
@@ -125,20 +126,20 @@ fn single_column(value: Value) -> Made<Filter> {
 }
 
 /// Builds a filter that consists of a comparison.
-fn compared(value: Value, make: fn(Compare, Comparator) -> Filter) -> Made<Filter> {
+fn compared(value: Value, make: fn(Compare, Comparator) -> Filter) -> BuildResult<Filter> {
     with_members(value, |members| {
         let (compare, comparator) = required(condition(members)?, "op")?;
         Ok(make(compare, comparator))
     })
 }
 
-fn column(members: &mut Members) -> Made<(Vec<u8>, Vec<u8>)> {
+fn column(members: &mut Members) -> BuildResult<(Vec<u8>, Vec<u8>)> {
     let family = required(members.bytes("family")?, "family")?;
     Ok((family, required(members.bytes("qualifier")?, "qualifier")?))
 }
 
 /// Takes an operator and its comparator, if there is an operator.
-fn condition(members: &mut Members) -> Made<Option<(Compare, Comparator)>> {
+fn condition(members: &mut Members) -> BuildResult<Option<(Compare, Comparator)>> {
     let (op, comparator) = (members.text("op")?, members.take("cmp"));
     let Some(op) = op else {
         return match comparator {
@@ -151,7 +152,7 @@ fn condition(members: &mut Members) -> Made<Option<(Compare, Comparator)>> {
     Ok(Some((compare, make_comparator(required(comparator, "cmp")?)?)))
 }
 
-fn make_comparator(value: Value) -> Made<Comparator> {
+fn make_comparator(value: Value) -> BuildResult<Comparator> {
     if value.is_string() {
         return Ok(Comparator::parse(members::bytes(value)?)?);
     }
@@ -176,7 +177,8 @@ fn make_comparator(value: Value) -> Made<Comparator> {
         }
         if let Some(bytes) = members.bytes("component")? {
             let offset = members.number("offset")?.unwrap_or(0);
-            let offset = usize::try_from(offset).map_err(|_| Unmade::Refused(Refusal::IllegalArgument))?;
+            let offset =
+                usize::try_from(offset).map_err(|_| BuildError::Refused(ScriptError::IllegalArgument))?;
             return Ok(Comparator::binary_component(bytes, offset));
         }
         Err("cmp: there is no such comparator".to_owned().into())
@@ -184,18 +186,18 @@ fn make_comparator(value: Value) -> Made<Comparator> {
 }
 
 /// Reads an object and requires that all its members are consumed.
-fn with_members<T>(value: Value, read: impl FnOnce(&mut Members) -> Made<T>) -> Made<T> {
+fn with_members<T>(value: Value, read: impl FnOnce(&mut Members) -> BuildResult<T>) -> BuildResult<T> {
     let mut members = Members::of(value, "its members")?;
     let made = read(&mut members)?;
     members.end()?;
     Ok(made)
 }
 
-fn list_of<T>(value: Value, read: impl FnMut(Value) -> Made<T>) -> Made<Vec<T>> {
+fn list_of<T>(value: Value, read: impl FnMut(Value) -> BuildResult<T>) -> BuildResult<Vec<T>> {
     members::list(value)?.into_iter().map(read).collect()
 }
 
-fn bound(row: Value, include: Value) -> Made<Bound<Vec<u8>>> {
+fn bound(row: Value, include: Value) -> BuildResult<Bound<Vec<u8>>> {
     let row = if row.is_null() { Vec::new() } else { members::bytes(row)? };
     Ok(if flag(&include)? { Bound::Included(row) } else { Bound::Excluded(row) })
 }
@@ -209,7 +211,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn filter(value: Value) -> Result<Asked<Option<Filter>>, String> {
+    fn filter(value: Value) -> Result<Parsed<Option<Filter>>, String> {
         parse_filter(&mut Members::of(json!({"filter": value}), "it").unwrap())
     }
 
@@ -298,9 +300,9 @@ mod tests {
     #[test]
     fn what_cannot_be_run_is_unsupported() {
         let cluster = json!({"value": {"op": "=", "cmp": "regexstring:\\X"}});
-        assert_eq!(filter(cluster), Ok(Err(Refusal::Unsupported)));
+        assert_eq!(filter(cluster), Ok(Err(ScriptError::Unsupported)));
         let in_words = json!("ValueFilter(=, 'regexstring:(?u)a')");
-        assert_eq!(filter(in_words), Ok(Err(Refusal::Unsupported)));
+        assert_eq!(filter(in_words), Ok(Err(ScriptError::Unsupported)));
     }
 
     #[test]
@@ -314,7 +316,7 @@ mod tests {
             json!({"timestamps": {"list": [-1]}}),
             json!({"column_page": {"limit": -1, "column": ""}}),
         ] {
-            assert_eq!(filter(value.clone()), Ok(Err(Refusal::IllegalArgument)), "{value}");
+            assert_eq!(filter(value.clone()), Ok(Err(ScriptError::IllegalArgument)), "{value}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! The members of a JSON object, consumed one by one, so that unknown members are found.
 
-use hregion::cell::parse_binary;
+use hregion::cell::from_string_binary;
 use serde_json::{Map, Value};
 
 /// An object of a script. Absent and null members are equivalent.
@@ -90,7 +90,7 @@ pub(super) fn text(value: Value) -> Result<String, String> {
 
 /// Decodes a string in `toStringBinary` form.
 pub(super) fn bytes(value: Value) -> Result<Vec<u8>, String> {
-    text(value).map(|text| parse_binary(&text))
+    text(value).map(|text| from_string_binary(&text))
 }
 
 pub(super) fn number(value: Value) -> Result<i64, String> {

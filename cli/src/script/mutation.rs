@@ -1,7 +1,7 @@
 //! Mutations, single and combined (replay.md §4).
 
 use super::members::{self, Members, required, tuple};
-use super::query::{Asked, parse_range};
+use super::query::{Parsed, parse_range};
 use hregion::cell::LATEST_TIMESTAMP;
 use hregion::{Append, Delete, Increment, Mutation, Put, TimeRange};
 use serde_json::Value;
@@ -15,7 +15,7 @@ pub(super) struct RowMutations {
 
 /// Parses the mutations of a row that is given outside. If HBase's client would refuse to build one, all are
 /// refused.
-pub(super) fn parse_mutations(row: &[u8], members: &mut Members) -> Result<Asked<Vec<Mutation>>, String> {
+pub(super) fn parse_mutations(row: &[u8], members: &mut Members) -> Result<Parsed<Vec<Mutation>>, String> {
     let parse = |value| {
         let mut members = Members::of(value, "a mutation")?;
         // a mutation may name its row, too
@@ -41,7 +41,7 @@ pub(super) fn parse_batch(members: &mut Members) -> Result<Vec<Mutation>, String
     required(members.list_of("mutations", parse)?, "mutations")
 }
 
-fn parse_mutation(row: Vec<u8>, members: &mut Members) -> Result<Asked<Mutation>, String> {
+fn parse_mutation(row: Vec<u8>, members: &mut Members) -> Result<Parsed<Mutation>, String> {
     Ok(match required(members.text("op")?, "op")?.as_str() {
         "put" => Ok(parse_put(row, members)?.into()),
         "delete" => Ok(parse_delete(row, members)?.into()),
@@ -52,7 +52,7 @@ fn parse_mutation(row: Vec<u8>, members: &mut Members) -> Result<Asked<Mutation>
 }
 
 /// Parses an increment of a row.
-pub(super) fn parse_increment(row: Vec<u8>, members: &mut Members) -> Result<Asked<Increment>, String> {
+pub(super) fn parse_increment(row: Vec<u8>, members: &mut Members) -> Result<Parsed<Increment>, String> {
     let mut increment = Increment::new(row);
     for cell in required(members.list("cells")?, "cells")? {
         let [family, qualifier, amount] = tuple(cell, "[family, qualifier, amount]")?;
@@ -67,7 +67,7 @@ pub(super) fn parse_increment(row: Vec<u8>, members: &mut Members) -> Result<Ask
 }
 
 /// Parses an append to a row.
-pub(super) fn parse_append(row: Vec<u8>, members: &mut Members) -> Result<Asked<Append>, String> {
+pub(super) fn parse_append(row: Vec<u8>, members: &mut Members) -> Result<Parsed<Append>, String> {
     let mut append = Append::new(row);
     for cell in required(members.list("cells")?, "cells")? {
         let [family, qualifier, bytes] = tuple(cell, "[family, qualifier, bytes]")?;
@@ -84,7 +84,7 @@ pub(super) fn parse_append(row: Vec<u8>, members: &mut Members) -> Result<Asked<
 /// The common settings of increments and appends.
 struct DeltaSettings {
     ttl: Option<i64>,
-    time_range: Asked<TimeRange>,
+    time_range: Parsed<TimeRange>,
     results: bool,
 }
 
@@ -99,7 +99,7 @@ impl DeltaSettings {
 }
 
 /// Takes the member `time_range`.
-pub(super) fn parse_time_range(members: &mut Members) -> Result<Asked<TimeRange>, String> {
+pub(super) fn parse_time_range(members: &mut Members) -> Result<Parsed<TimeRange>, String> {
     members.take("time_range").map_or(Ok(Ok(TimeRange::ALL)), parse_range)
 }
 
@@ -162,7 +162,7 @@ fn parse_timestamp(value: Value) -> Result<Option<i64>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::script::refusal::Refusal;
+    use crate::script::error_map::ScriptError;
     use serde_json::json;
 
     fn put(value: Value) -> Result<Put, String> {
@@ -237,7 +237,7 @@ mod tests {
         let other = json!({"mutations": [{"op": "delete", "row": "other"}]});
         assert_eq!(mutations(other), Ok(Ok(vec![Delete::new("other").into()])));
         let illegal = json!({"mutations": [{"op": "increment", "cells": [], "time_range": [5, 1]}]});
-        assert_eq!(mutations(illegal), Ok(Err(Refusal::IllegalArgument)));
+        assert_eq!(mutations(illegal), Ok(Err(ScriptError::IllegalArgument)));
         for wrong in [
             json!({}),
             json!({"mutations": [{"op": "get"}]}),

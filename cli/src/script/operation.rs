@@ -7,7 +7,7 @@ use super::members::{self, Members, required};
 use super::mutation::{
     RowMutations, parse_append, parse_batch, parse_delete, parse_increment, parse_mutations, parse_put,
 };
-use super::query::{Asked, ScanOf, parse_get, parse_scan};
+use super::query::{Parsed, ScanOf, parse_get, parse_scan};
 use hregion::{Append, CheckAndMutate, Delete, Get, Increment, Mutation, Put};
 
 /// A line of a script.
@@ -24,21 +24,21 @@ pub(super) enum Operation {
     Clock(i64),
     Put(Put),
     Delete(Delete),
-    Increment(Asked<Increment>),
-    Append(Asked<Append>),
-    MutateRow(Asked<RowMutations>),
+    Increment(Parsed<Increment>),
+    Append(Parsed<Append>),
+    MutateRow(Parsed<RowMutations>),
     Batch(Vec<Mutation>),
-    Check(Asked<CheckAndMutate>),
+    Check(Parsed<CheckAndMutate>),
     /// Flushes these families, or all.
     Flush(Option<Vec<Vec<u8>>>),
     Compact(Option<Vec<Vec<u8>>>, Chosen),
     BulkLoad(Vec<BulkFile>),
     Files,
     Reopen,
-    Get(Asked<Get>),
-    Exists(Asked<Get>),
-    Scan(Asked<ScanOf>),
-    OpenScanner(String, Asked<ScanOf>),
+    Get(Parsed<Get>),
+    Exists(Parsed<Get>),
+    Scan(Parsed<ScanOf>),
+    OpenScanner(String, Parsed<ScanOf>),
     /// Reads up to this many rows of an open scanner, or all.
     Next(String, Option<usize>),
     CloseScanner(String),

@@ -1,16 +1,16 @@
 //! Gets and scans (replay.md §6).
 
+use super::error_map::ScriptError;
 use super::family::all_if_max;
 use super::filter::parse_filter;
 use super::members::{self, Members, required, tuple};
-use super::refusal::Refusal;
 use crate::selection::Selection;
-use hregion::cell::parse_binary;
+use hregion::cell::from_string_binary;
 use hregion::{Get, Isolation, Scan, TimeRange};
 use serde_json::Value;
 
 /// A valid operation, or the exception with which HBase's client refuses to build it.
-pub(super) type Asked<T> = Result<T, Refusal>;
+pub(super) type Parsed<T> = Result<T, ScriptError>;
 
 /// A scan, with what is needed to name its errors.
 #[derive(Debug)]
@@ -22,13 +22,13 @@ pub(super) struct ScanOf {
 }
 
 /// Parses a get; `existence_only` is left for the caller.
-pub(super) fn parse_get(members: &mut Members) -> Result<Asked<Get>, String> {
+pub(super) fn parse_get(members: &mut Members) -> Result<Parsed<Get>, String> {
     let row = required(members.bytes("row")?, "row")?;
     Ok(parse_selection(members)?.map(|selection| selection.get(row)))
 }
 
 /// Parses a scan and consumes all its members.
-pub(super) fn parse_scan(members: &mut Members) -> Result<Asked<ScanOf>, String> {
+pub(super) fn parse_scan(members: &mut Members) -> Result<Parsed<ScanOf>, String> {
     let reversed = members.flag("reversed", false)?;
     let start = members.bytes("start")?.unwrap_or_default();
     let include_start = members.flag("include_start", true)?;
@@ -54,7 +54,7 @@ pub(super) fn parse_scan(members: &mut Members) -> Result<Asked<ScanOf>, String>
         Err(refusal) => return Ok(Err(refusal)),
     };
     let raw_columns = raw && selection.columns.iter().any(|(_, qualifier)| qualifier.is_some());
-    let reversed_on_demand = reversed && selection.load_on_demand == Some(true);
+    let reversed_on_demand = reversed && selection.load_families_on_demand == Some(true);
     let scan = selection
         .scan()
         .raw(raw)
@@ -73,7 +73,7 @@ pub(super) fn parse_scan(members: &mut Members) -> Result<Asked<ScanOf>, String>
     }))
 }
 
-fn parse_selection(members: &mut Members) -> Result<Asked<Selection>, String> {
+fn parse_selection(members: &mut Members) -> Result<Parsed<Selection>, String> {
     let mut selection = Selection::default();
     for family in members.list_of("families", members::bytes)?.unwrap_or_default() {
         selection.columns.push((family, None));
@@ -90,14 +90,14 @@ fn parse_selection(members: &mut Members) -> Result<Asked<Selection>, String> {
     // without the member, the default of the read applies
     let on_demand = members.take("load_on_demand");
     let on_demand = on_demand.map(|flag| flag.as_bool().ok_or("load_on_demand: expected true or false"));
-    selection.load_on_demand = on_demand.transpose()?;
+    selection.load_families_on_demand = on_demand.transpose()?;
     let filter = parse_filter(members)?;
     selection.isolation = match members.text("isolation")?.as_deref() {
         None | Some("READ_COMMITTED") => Isolation::ReadCommitted,
         Some("READ_UNCOMMITTED") => Isolation::ReadUncommitted,
         Some(_) => return Err("isolation: expected READ_COMMITTED or READ_UNCOMMITTED".into()),
     };
-    let illegal = || Ok(Err(Refusal::IllegalArgument));
+    let illegal = || Ok(Err(ScriptError::IllegalArgument));
     match filter {
         Ok(filter) => selection.filter = filter,
         Err(refusal) => return Ok(Err(refusal)),
@@ -114,23 +114,23 @@ fn parse_selection(members: &mut Members) -> Result<Asked<Selection>, String> {
     for (family, range) in family_time_ranges {
         match parse_range(range)? {
             Err(refusal) => return Ok(Err(refusal)),
-            Ok(range) => selection.family_time_ranges.push((parse_binary(&family), range)),
+            Ok(range) => selection.family_time_ranges.push((from_string_binary(&family), range)),
         }
     }
     // a negative limit means none
-    selection.store_limit = u32::try_from(store_limit).ok();
+    selection.max_results_per_family = u32::try_from(store_limit).ok();
     match u32::try_from(store_offset) {
-        Ok(offset) => selection.store_offset = offset,
+        Ok(offset) => selection.row_offset_per_family = offset,
         Err(_) => return illegal(),
     }
     Ok(Ok(selection))
 }
 
 /// Parses a time range; an invalid range is refused.
-pub(super) fn parse_range(value: Value) -> Result<Asked<TimeRange>, String> {
+pub(super) fn parse_range(value: Value) -> Result<Parsed<TimeRange>, String> {
     let [min, max] = tuple(value, "[min, max]").map_err(|message| format!("time range: {message}"))?;
     let range = TimeRange::new(members::number(min)?, members::number(max)?);
-    Ok(range.map_err(|_| Refusal::IllegalArgument))
+    Ok(range.map_err(|_| ScriptError::IllegalArgument))
 }
 
 #[cfg(test)]
@@ -139,13 +139,13 @@ mod tests {
     use hregion::Filter;
     use serde_json::json;
 
-    fn get(value: Value) -> Result<Asked<Get>, String> {
+    fn get(value: Value) -> Result<Parsed<Get>, String> {
         let mut members = Members::of(value, "a get")?;
         let get = parse_get(&mut members)?;
         members.end().map(|()| get)
     }
 
-    fn scan(value: Value) -> Result<Asked<Scan>, String> {
+    fn scan(value: Value) -> Result<Parsed<Scan>, String> {
         let mut members = Members::of(value, "a scan")?;
         let scan = parse_scan(&mut members)?;
         members.end().map(|()| scan.map(|of| of.scan))
@@ -165,10 +165,10 @@ mod tests {
             .max_versions(u32::MAX)
             .time_range(range(1, i64::MAX))
             .family_time_range(&b"\x01"[..], range(2, 3))
-            .store_limit(0)
-            .store_offset(2)
+            .max_results_per_family(0)
+            .row_offset_per_family(2)
             .isolation(Isolation::ReadUncommitted)
-            .load_on_demand(true);
+            .load_families_on_demand(true);
         assert_eq!(get(all), Ok(Ok(expected)));
         assert_eq!(get(json!({"row": "r", "store_limit": -1})), Ok(Ok(Get::new("r"))));
     }
@@ -220,12 +220,12 @@ mod tests {
                 .max_result_size(28)
                 .allow_partial(true)
                 .caching(3)
-                .load_on_demand(true)))
+                .load_families_on_demand(true)))
         );
         assert_eq!(scan(json!({"batch": 0, "max_result_size": -1})), Ok(Ok(Scan::new())));
         let read = json!({"row": "r", "filter": {"skip": "PageFilter(1)"}, "load_on_demand": false});
         let filter = Filter::skip(Filter::page(1)).unwrap();
-        assert_eq!(get(read), Ok(Ok(Get::new("r").filter(filter).load_on_demand(false))));
+        assert_eq!(get(read), Ok(Ok(Get::new("r").filter(filter).load_families_on_demand(false))));
     }
 
     #[test]
@@ -238,7 +238,7 @@ mod tests {
             json!({"store_offset": -1}),
             json!({"filter": "PageFilter"}),
         ] {
-            assert_eq!(scan(member.clone()), Ok(Err(Refusal::IllegalArgument)), "{member}");
+            assert_eq!(scan(member.clone()), Ok(Err(ScriptError::IllegalArgument)), "{member}");
         }
     }
 

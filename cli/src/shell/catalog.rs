@@ -1,6 +1,6 @@
 //! The tables of a directory: those of a root directory, a single table, or a single region.
 
-use crate::failure::{Failure, Fault};
+use crate::failure::{CommandError, Failure};
 use crate::output::Warner;
 use crate::probe;
 use crate::regions::{Regions, kind_of};
@@ -13,14 +13,14 @@ use std::path::{Path, PathBuf};
 /// Tables, opened on first use.
 #[derive(Debug)]
 pub(crate) struct Catalog {
-    place: Place,
+    place: TablePlacement,
     options: RegionOptions,
     warner: Warner,
     open: BTreeMap<TableName, Table>,
 }
 
 #[derive(Debug)]
-enum Place {
+enum TablePlacement {
     /// A root directory of HBase, with tables at `data/<namespace>/<table>`.
     Root(PathBuf),
     /// The directory of a table, or of a region.
@@ -48,29 +48,29 @@ impl Catalog {
         let is_fresh = match fs::read_dir(dir) {
             Ok(mut entries) => entries.next().is_none(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
-            Err(error) => return Err(Fault::io("read", dir, &error).into()),
+            Err(error) => return Err(CommandError::io("read", dir, &error).into()),
         };
         let mut open = BTreeMap::new();
         let place = if kind.is_none() && (is_fresh || probe::is_dir(&dir.join("data"))?) {
-            Place::Root(dir.to_owned())
+            TablePlacement::Root(dir.to_owned())
         } else {
             let kind = kind_of(dir, kind)?;
             let table = Table::open(dir, kind, &options, &warner)?;
             let Some(region) = table.regions.first() else {
-                return Err(Fault::invalid_file(dir, "a table without regions").into());
+                return Err(CommandError::invalid_file(dir, "a table without regions").into());
             };
             let name = region.info().table().clone();
             open.insert(name.clone(), table);
-            Place::Only(name, dir.to_owned(), kind)
+            TablePlacement::Only(name, dir.to_owned(), kind)
         };
         Ok(Self { place, options, warner, open })
     }
 
     /// Returns the names of all tables, without HBase's own.
-    pub(super) fn names(&self) -> Result<Vec<TableName>, Fault> {
+    pub(super) fn names(&self) -> Result<Vec<TableName>, CommandError> {
         let root = match &self.place {
-            Place::Only(name, ..) => return Ok(vec![name.clone()]),
-            Place::Root(root) => root,
+            TablePlacement::Only(name, ..) => return Ok(vec![name.clone()]),
+            TablePlacement::Root(root) => root,
         };
         let mut names = Vec::new();
         for namespace in dirs(&root.join("data"))? {
@@ -85,10 +85,10 @@ impl Catalog {
     }
 
     /// Returns the directory of a table, and its kind; `None` if there is no such table.
-    fn dir(&self, name: &TableName) -> Result<Option<(PathBuf, Kind)>, Fault> {
+    fn dir(&self, name: &TableName) -> Result<Option<(PathBuf, Kind)>, CommandError> {
         match &self.place {
-            Place::Only(only, dir, kind) => Ok((only == name).then(|| (dir.clone(), *kind))),
-            Place::Root(root) => {
+            TablePlacement::Only(only, dir, kind) => Ok((only == name).then(|| (dir.clone(), *kind))),
+            TablePlacement::Root(root) => {
                 let dir = table_dir(root, name);
                 Ok(probe::is_dir(&dir)?.then_some((dir, Kind::Table)))
             }
@@ -120,24 +120,26 @@ impl Catalog {
     fn table_mut(&mut self, name: &str) -> Result<&mut Table, Failure> {
         let name = TableName::parse(name)?;
         if !self.open.contains_key(&name) {
-            let (dir, kind) = self.dir(&name)?.ok_or_else(|| Fault::no_such_table(&name.to_string()))?;
+            let (dir, kind) =
+                self.dir(&name)?.ok_or_else(|| CommandError::no_such_table(&name.to_string()))?;
             let table = Table::open(&dir, kind, &self.options, &self.warner)?;
             self.open.insert(name.clone(), table);
         }
-        Ok(self.open.get_mut(&name).ok_or_else(|| Fault::no_such_table(&name.to_string()))?)
+        Ok(self.open.get_mut(&name).ok_or_else(|| CommandError::no_such_table(&name.to_string()))?)
     }
 
     /// Creates a table with regions separated by sorted split keys.
     pub(super) fn create(&self, name: &str, families: &[Family], splits: &[Vec<u8>]) -> Result<(), Failure> {
         let name = TableName::parse(name)?;
-        let Place::Root(root) = &self.place else {
-            return Err(
-                Fault::usage("create: tables are created in a root directory, this is one table").into()
-            );
+        let TablePlacement::Root(root) = &self.place else {
+            return Err(CommandError::usage(
+                "create: tables are created in a root directory, this is one table",
+            )
+            .into());
         };
         match hregion::Table::create_with(root, &name.to_string(), families, splits, self.options.clone()) {
             Err(error) if error.is_already_exists() => {
-                Err(Fault::invalid(format!("table already exists: {name}")).into())
+                Err(CommandError::invalid(format!("table already exists: {name}")).into())
             }
             created => Ok(created.map(drop)?),
         }
@@ -179,7 +181,7 @@ impl Table {
             // the region returns a specific error about the row
             (None, [only]) => Ok(only),
             (Some(region), _) => Ok(region),
-            (None, _) => Err(Fault::invalid("no region of the table has the row").into()),
+            (None, _) => Err(CommandError::invalid("no region of the table has the row").into()),
         }
     }
 }
@@ -190,8 +192,8 @@ fn table_dir(root: &Path, name: &TableName) -> PathBuf {
 
 /// Returns the names of the directories in a directory, which may be missing; HBase hides names with a
 /// leading dot.
-fn dirs(dir: &Path) -> Result<Vec<String>, Fault> {
-    let fault = |error| Fault::io("list", dir, &error);
+fn dirs(dir: &Path) -> Result<Vec<String>, CommandError> {
+    let fault = |error| CommandError::io("list", dir, &error);
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),

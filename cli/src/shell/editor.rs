@@ -2,7 +2,7 @@
 
 use super::help;
 use super::session::{Flow, Session};
-use crate::failure::{Failure, Fault};
+use crate::failure::{CommandError, Failure};
 use crate::output::Output;
 use rustyline::completion::Completer;
 use rustyline::error::ReadlineError;
@@ -155,9 +155,9 @@ fn save(editor: &mut Editor<Assistant, FileHistory>, history: &Path, out: &Outpu
     }
 }
 
-fn terminal(error: &ReadlineError) -> Fault {
+fn terminal(error: &ReadlineError) -> CommandError {
     let error = std::io::Error::other(error.to_string());
-    Fault::io("read", &PathBuf::from("the terminal"), &error)
+    CommandError::io("read", &PathBuf::from("the terminal"), &error)
 }
 
 #[cfg(test)]

@@ -6,13 +6,13 @@ mod command;
 mod editor;
 mod help;
 mod lexer;
+mod maintenance;
 mod options;
 mod parser;
 mod print;
 mod read;
 mod schema;
 mod session;
-mod upkeep;
 mod value;
 mod write;
 

@@ -10,7 +10,7 @@ use super::value::Value;
 use crate::output::Output;
 use crate::scan_rows::{RowScan, with_prefix};
 use crate::selection::Selection;
-use hregion::cell::Binary;
+use hregion::cell::StringBinary;
 use hregion::{Filter, Get, Isolation, TimeRange};
 use serde_json::json;
 use std::io::Write as _;
@@ -47,10 +47,10 @@ fn selection(options: &mut Options<'_>) -> Result<Selection, Stop> {
         };
     }
     if let Some(limit) = options.take("MAX_RESULTS_PER_COLUMN_FAMILY") {
-        selection.store_limit = Some(limit.count("a number of cells")?);
+        selection.max_results_per_family = Some(limit.count("a number of cells")?);
     }
     if let Some(offset) = options.take("OFFSET") {
-        selection.store_offset = offset.count("a number of cells")?;
+        selection.row_offset_per_family = offset.count("a number of cells")?;
     }
     // these affect only how results are transferred and cached
     for name in ["CACHE", "CACHE_BLOCKS", "CONSISTENCY"] {
@@ -222,7 +222,7 @@ pub(super) fn count(catalog: &mut Catalog, values: &mut Arguments<'_>, out: &mut
     let mut count = RowCount::default();
     scan.run(table.in_direction(reversed), |_, row| {
         if count.add(row.key()) && interval > 0 && count.rows.is_multiple_of(interval) && !out.is_json() {
-            writeln!(out, "Current count: {}, row: {}", count.rows, Binary(row.key()))?;
+            writeln!(out, "Current count: {}, row: {}", count.rows, StringBinary(row.key()))?;
         }
         Ok(())
     })?;

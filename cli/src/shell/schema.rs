@@ -7,7 +7,7 @@ use super::session::Stop;
 use super::value::{Value, ValueKind};
 use crate::output::Output;
 use crate::settings;
-use hregion::cell::Binary;
+use hregion::cell::StringBinary;
 use hregion::{BloomType, Cipher, Family, KeepDeletedCells};
 use serde_json::json;
 use std::io::Write as _;
@@ -159,8 +159,8 @@ pub(super) fn list(catalog: &Catalog, values: &mut Arguments<'_>, out: &mut Outp
         let wanted = wanted(&text)
             .ok_or_else(|| Stop::At(pattern.at, "expected a name, or a prefix and .*".into()))?;
         names.retain(|name| match wanted {
-            Wanted::Name(wanted) => name == wanted,
-            Wanted::Prefix(prefix) => name.starts_with(prefix),
+            SchemaRequest::Name(wanted) => name == wanted,
+            SchemaRequest::Prefix(prefix) => name.starts_with(prefix),
         });
     }
     if out.is_json() {
@@ -175,17 +175,17 @@ pub(super) fn list(catalog: &Catalog, values: &mut Arguments<'_>, out: &mut Outp
     Ok(())
 }
 
-enum Wanted<'p> {
+enum SchemaRequest<'p> {
     Name(&'p str),
     Prefix(&'p str),
 }
 
 /// Parses a pattern for names; only names and `prefix.*` are supported.
-fn wanted(pattern: &str) -> Option<Wanted<'_>> {
+fn wanted(pattern: &str) -> Option<SchemaRequest<'_>> {
     let is_plain = |text: &str| !text.contains(['*', '+', '?', '[', '(', '|', '\\', '^', '$']);
     match pattern.strip_suffix(".*") {
-        Some(prefix) => is_plain(prefix).then_some(Wanted::Prefix(prefix)),
-        None => is_plain(pattern).then_some(Wanted::Name(pattern)),
+        Some(prefix) => is_plain(prefix).then_some(SchemaRequest::Prefix(prefix)),
+        None => is_plain(pattern).then_some(SchemaRequest::Name(pattern)),
     }
 }
 
@@ -216,7 +216,7 @@ pub(super) fn list_regions(
     }
     for region in table.regions() {
         let info = region.info();
-        let (start, end) = (Binary(info.start_key()), Binary(info.end_key()));
+        let (start, end) = (StringBinary(info.start_key()), StringBinary(info.end_key()));
         if out.is_json() {
             let (start, end) = (start.to_string(), end.to_string());
             out.json_line(&json!({ "name": info.to_string(), "encoded": info.encoded_name(), "start": start, "end": end }))?;
@@ -240,7 +240,7 @@ pub(super) fn splits(
     values.end()?;
     let regions = catalog.table(&name)?.regions();
     let splits: Vec<String> =
-        regions.iter().skip(1).map(|region| Binary(region.info().start_key()).to_string()).collect();
+        regions.iter().skip(1).map(|region| StringBinary(region.info().start_key()).to_string()).collect();
     if out.is_json() {
         out.json_line(&json!({ "splits": splits }))?;
         return Ok(());

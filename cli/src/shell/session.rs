@@ -5,8 +5,8 @@ use super::command::Command;
 use super::help;
 use super::lexer::SyntaxError;
 use super::parser::parse;
-use super::{read, schema, upkeep, write};
-use crate::failure::{Failure, Fault};
+use super::{maintenance, read, schema, write};
+use crate::failure::{CommandError, Failure};
 use crate::output::Output;
 use std::io::Write as _;
 
@@ -49,7 +49,7 @@ impl Session {
 
     /// Executes the commands of a text, which begins at line `first_line` of the input.
     pub(crate) fn run(&mut self, text: &str, first_line: usize, out: &mut Output) -> Result<Flow, Failure> {
-        let at = |at: usize, message: String| Fault::usage(placed(text, first_line, at, &message));
+        let at = |at: usize, message: String| CommandError::usage(placed(text, first_line, at, &message));
         let commands = parse(text).map_err(|SyntaxError { at: place, message, .. }| at(place, message))?;
         for command in &commands {
             match self.execute(command, out) {
@@ -90,9 +90,9 @@ impl Session {
             "exists" => schema::exists(catalog, &mut values, out)?,
             "list_regions" => schema::list_regions(catalog, &mut values, out)?,
             "get_splits" => schema::splits(catalog, &mut values, out)?,
-            "flush" => upkeep::flush(catalog, &mut values)?,
-            "compact" => upkeep::compact(catalog, &mut values)?,
-            "major_compact" => upkeep::major_compact(catalog, &mut values)?,
+            "flush" => maintenance::flush(catalog, &mut values)?,
+            "compact" => maintenance::compact(catalog, &mut values)?,
+            "major_compact" => maintenance::major_compact(catalog, &mut values)?,
             name => return Err(Stop::At(command.at, help::no_such_command(name))),
         }
         Ok(Flow::More)

@@ -9,7 +9,7 @@ use super::session::Stop;
 use super::value::Value;
 use crate::output::Output;
 use crate::scan_rows::RowScan;
-use hregion::cell::{Binary, LATEST_TIMESTAMP};
+use hregion::cell::{LATEST_TIMESTAMP, StringBinary};
 use hregion::{Append, Delete, Filter, Increment, Put, Scan};
 use serde_json::json;
 use std::io::Write as _;
@@ -142,7 +142,7 @@ pub(super) fn append(
     };
     options.end()?;
     let row = catalog.writable(&table)?.region_of(&row)?.append(append)?;
-    let value = Binary(row.value(&family, &qualifier).unwrap_or_default()).to_string();
+    let value = StringBinary(row.value(&family, &qualifier).unwrap_or_default()).to_string();
     if out.is_json() {
         out.json_line(&json!({ "value": value }))?;
     } else {

@@ -1,7 +1,7 @@
 //! Cells in memory, in the format of temporary files.
 
 use crate::cell_source::CellSource;
-use crate::failure::Fault;
+use crate::failure::CommandError;
 use crate::merge::compare;
 use hregion::{CellKey, CellOrder, CellRef};
 
@@ -75,7 +75,7 @@ impl CellSource for Chunk {
         self.here().map(|(cell, _)| cell)
     }
 
-    fn advance(&mut self) -> Result<(), Fault> {
+    fn advance(&mut self) -> Result<(), CommandError> {
         self.at += 1;
         Ok(())
     }

@@ -53,7 +53,7 @@ impl<F: Read> Read for EncryptedFile<F> {
 
 #[cfg(feature = "crypto")]
 mod imp {
-    use crate::failure::Fault;
+    use crate::failure::CommandError;
     use ctr::cipher::{KeyIvInit, StreamCipher};
     use std::fmt;
     use std::path::Path;
@@ -63,10 +63,11 @@ mod imp {
 
     impl RunKey {
         /// Generates the key of a new run in a directory.
-        pub(in crate::sort) fn new(dir: &Path) -> Result<Self, Fault> {
+        pub(in crate::sort) fn new(dir: &Path) -> Result<Self, CommandError> {
             let mut key = [0; 16];
-            getrandom::fill(&mut key)
-                .map_err(|error| Fault::io("get random bytes for a temporary file in", dir, &error.into()))?;
+            getrandom::fill(&mut key).map_err(|error| {
+                CommandError::io("get random bytes for a temporary file in", dir, &error.into())
+            })?;
             Ok(Self(key))
         }
 
@@ -101,7 +102,7 @@ mod imp {
 
 #[cfg(not(feature = "crypto"))]
 mod imp {
-    use crate::failure::Fault;
+    use crate::failure::CommandError;
     use std::path::Path;
 
     /// Uninhabited in a build without the feature.
@@ -109,8 +110,8 @@ mod imp {
     pub(in crate::sort) enum RunKey {}
 
     impl RunKey {
-        pub(in crate::sort) fn new(_: &Path) -> Result<Self, Fault> {
-            Err(Fault::lacking("temporary files cannot be encrypted: build with the feature `crypto`"))
+        pub(in crate::sort) fn new(_: &Path) -> Result<Self, CommandError> {
+            Err(CommandError::lacking("temporary files cannot be encrypted: build with the feature `crypto`"))
         }
 
         pub(super) fn stream(&self) -> KeyStream {

@@ -5,7 +5,7 @@ mod encrypted;
 mod run;
 
 use crate::cell_source::{CellSource, JsonCells};
-use crate::failure::Fault;
+use crate::failure::CommandError;
 use crate::merge::Merge;
 use crate::new_file::directory;
 use crate::output::Output;
@@ -59,7 +59,7 @@ pub(crate) fn in_order<'p>(
     input: JsonCells<'p>,
     sorting: Sorting<'_>,
     out: &mut Output,
-) -> Result<Box<dyn CellSource + 'p>, Fault> {
+) -> Result<Box<dyn CellSource + 'p>, CommandError> {
     match sorting.args.sort {
         true => Ok(Box::new(sort(input, sorting, out)?)),
         false => Ok(Box::new(input)),
@@ -71,7 +71,7 @@ fn sort<'p>(
     mut input: JsonCells<'p>,
     sorting: Sorting<'_>,
     out: &mut Output,
-) -> Result<SortedCells<'p>, Fault> {
+) -> Result<SortedCells<'p>, CommandError> {
     let path = input.path();
     let Sorting { order, args, file, encrypted } = sorting;
     let mut sorter = Sorter {
@@ -113,7 +113,7 @@ struct Sorter {
 
 impl Sorter {
     /// Sorts the chunk and writes it to a file.
-    fn push(&mut self, chunk: &mut Chunk) -> Result<(), Fault> {
+    fn push(&mut self, chunk: &mut Chunk) -> Result<(), CommandError> {
         chunk.sort();
         let run = Run::write(chunk, &self.dir, self.buffer, self.encrypted)?;
         chunk.clear();
@@ -121,7 +121,7 @@ impl Sorter {
     }
 
     /// Adds a run; `FAN_IN` runs of a level are merged into one of the next.
-    fn add(&mut self, level: usize, run: Run) -> Result<(), Fault> {
+    fn add(&mut self, level: usize, run: Run) -> Result<(), CommandError> {
         if self.levels.len() == level {
             self.levels.push(Vec::new());
         }
@@ -135,9 +135,9 @@ impl Sorter {
         self.add(level + 1, run)
     }
 
-    fn merge(&self, runs: Vec<Run>, progress: &Progress) -> Result<Merge<RunCells>, Fault> {
+    fn merge(&self, runs: Vec<Run>, progress: &Progress) -> Result<Merge<RunCells>, CommandError> {
         let read = runs.into_iter().map(|run| run.read(self.buffer, progress));
-        Ok(Merge::new(self.order, read.collect::<Result<_, Fault>>()?))
+        Ok(Merge::new(self.order, read.collect::<Result<_, CommandError>>()?))
     }
 
     fn bytes(&self) -> u64 {
@@ -145,7 +145,7 @@ impl Sorter {
     }
 
     /// Merges all runs, from the oldest to the newest.
-    fn finish(mut self, progress: &Progress) -> Result<Merge<RunCells>, Fault> {
+    fn finish(mut self, progress: &Progress) -> Result<Merge<RunCells>, CommandError> {
         let runs = std::mem::take(&mut self.levels).into_iter().rev().flatten().collect();
         self.merge(runs, progress)
     }
@@ -169,15 +169,15 @@ impl CellSource for SortedCells<'_> {
         }
     }
 
-    fn advance(&mut self) -> Result<(), Fault> {
+    fn advance(&mut self) -> Result<(), CommandError> {
         match &mut self.cells {
             Sorted::Memory(chunk) => chunk.advance(),
             Sorted::Runs(runs) => runs.advance(),
         }
     }
 
-    fn blame(&self, error: hregion::Error) -> Fault {
-        Fault::in_line(self.path, self.line(), error)
+    fn blame(&self, error: hregion::Error) -> CommandError {
+        CommandError::in_line(self.path, self.line(), error)
     }
 }
 

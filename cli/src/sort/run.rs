@@ -3,7 +3,7 @@
 use super::chunk::{Chunk, HEADER, lengths, put_record, record};
 use super::encrypted::{EncryptedFile, RunKey};
 use crate::cell_source::CellSource;
-use crate::failure::Fault;
+use crate::failure::CommandError;
 use crate::merge::Merge;
 use crate::progress::Progress;
 use hregion::CellRef;
@@ -46,8 +46,8 @@ impl Run {
         dir: &Path,
         buffer: usize,
         encrypted: bool,
-    ) -> Result<Self, Fault> {
-        let fault = |error: io::Error| Fault::io("write a temporary file in", dir, &error);
+    ) -> Result<Self, CommandError> {
+        let fault = |error: io::Error| CommandError::io("write a temporary file in", dir, &error);
         let key = encrypted.then(|| RunKey::new(dir)).transpose()?;
         let file = EncryptedFile::new(tempfile::tempfile_in(dir).map_err(fault)?, key.as_ref());
         let mut file = BufWriter::with_capacity(buffer, file);
@@ -69,7 +69,7 @@ impl Run {
     }
 
     /// Opens the run for reading.
-    pub(super) fn read(self, buffer: usize, progress: &Progress) -> Result<RunCells, Fault> {
+    pub(super) fn read(self, buffer: usize, progress: &Progress) -> Result<RunCells, CommandError> {
         let file = EncryptedFile::new(progress.watch_read(self.file), self.key.as_ref());
         let mut cells = RunCells {
             file: BufReader::with_capacity(buffer, file),
@@ -112,10 +112,11 @@ impl CellSource for RunCells {
         (!self.here.is_empty()).then(|| record(&self.here).0)
     }
 
-    fn advance(&mut self) -> Result<(), Fault> {
+    fn advance(&mut self) -> Result<(), CommandError> {
         self.here.clear();
         if self.left > 0 {
-            self.read_record().map_err(|error| Fault::io("read a temporary file in", &self.dir, &error))?;
+            self.read_record()
+                .map_err(|error| CommandError::io("read a temporary file in", &self.dir, &error))?;
             self.left = self.left.saturating_sub(self.here.len() as u64);
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use super::Stats;
 use super::distribution::Distribution;
-use hregion::cell::Binary;
+use hregion::cell::StringBinary;
 use std::io::{self, Write};
 
 /// The length of the longest bar, in characters.
@@ -21,7 +21,7 @@ pub(crate) fn print(stats: &Stats, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "types: {}", types.join(", "))?;
     }
     for (name, family) in &stats.families {
-        writeln!(out, "family {}: cells {}, bytes {}", Binary(name), family.cells, family.bytes)?;
+        writeln!(out, "family {}: cells {}, bytes {}", StringBinary(name), family.cells, family.bytes)?;
     }
     if let Some((min, max)) = stats.timestamps {
         writeln!(out, "timestamps {min} to {max}")?;
@@ -37,7 +37,7 @@ pub(crate) fn print(stats: &Stats, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "\nHeaviest rows")?;
     }
     for row in heaviest {
-        writeln!(out, "  {:>12} bytes {:>9} cells  {}", row.bytes, row.cells, Binary(&row.key))?;
+        writeln!(out, "  {:>12} bytes {:>9} cells  {}", row.bytes, row.cells, StringBinary(&row.key))?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use super::Stats;
 use super::distribution::Distribution;
-use hregion::cell::Binary;
+use hregion::cell::StringBinary;
 use std::fmt::Write as _;
 
 const WIDTH: u64 = 760;
@@ -72,8 +72,8 @@ fn escaped(text: &str) -> String {
 fn shortened(row: &[u8]) -> String {
     const MOST: usize = 60;
     match row.get(..MOST) {
-        Some(start) => format!("{}…", Binary(start)),
-        None => Binary(row).to_string(),
+        Some(start) => format!("{}…", StringBinary(start)),
+        None => StringBinary(row).to_string(),
     }
 }
 

@@ -149,7 +149,7 @@ impl Script {
             line["id"] = json!(id);
         }
         lines.push(self.lines[at].clone());
-        (lines.len() as i64 <= self.lines[at]["id"].as_i64()?).then_some(lines)
+        (lines.len() as u64 <= self.lines[at]["id"].as_u64()?).then_some(lines)
     }
 
     /// Returns the line that opened the scanner of line `at`.

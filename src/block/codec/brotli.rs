@@ -2,7 +2,7 @@
 #![warn(clippy::indexing_slicing)]
 
 use super::plain::Plain;
-use super::stream::{self, Step};
+use super::stream::{self, StreamProgress};
 use super::{Codec, compressor};
 use crate::error::Corruption;
 use brotli::enc::{BrotliEncoderParams, StandardAlloc};
@@ -28,9 +28,9 @@ pub(super) fn decode(chunk: &[u8], plain: &mut Plain<'_>) -> Result<(), Corrupti
         );
         match result {
             BrotliResult::ResultFailure => Err(Codec::Brotli.refuses("not a Brotli stream")),
-            BrotliResult::ResultSuccess => Ok(Step { read, written, ended: true }),
+            BrotliResult::ResultSuccess => Ok(StreamProgress { read, written, ended: true }),
             BrotliResult::NeedsMoreInput | BrotliResult::NeedsMoreOutput => {
-                Ok(Step { read, written, ended: false })
+                Ok(StreamProgress { read, written, ended: false })
             }
         }
     })

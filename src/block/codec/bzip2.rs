@@ -2,7 +2,7 @@
 #![warn(clippy::indexing_slicing)]
 
 use super::plain::Plain;
-use super::stream::{self, Step};
+use super::stream::{self, StreamProgress};
 use super::{Codec, compressor};
 use crate::error::Corruption;
 use bzip2::{Action, Compress, Compression, Decompress, Status};
@@ -13,7 +13,7 @@ pub(super) fn decode(payload: &[u8], plain: &mut Plain<'_>) -> Result<(), Corrup
     stream::decode(Codec::Bzip2, payload, plain, |input, room| {
         let (before_in, before_out) = (decoder.total_in(), decoder.total_out());
         let status = decoder.decompress(input, room).map_err(refuse)?;
-        Ok(Step {
+        Ok(StreamProgress {
             read: usize::try_from(decoder.total_in() - before_in).unwrap_or(usize::MAX),
             written: usize::try_from(decoder.total_out() - before_out).unwrap_or(usize::MAX),
             ended: status == Status::StreamEnd,

@@ -3,7 +3,7 @@
 
 use super::plain::Plain;
 use super::pool::Pool;
-use super::stream::{self, Step};
+use super::stream::{self, StreamProgress};
 use super::{Codec, compressor};
 use crate::coding::Cursor;
 use crate::error::Corruption;
@@ -36,7 +36,7 @@ pub(super) fn decode(payload: &[u8], plain: &mut Plain<'_>) -> Result<(), Corrup
             .map_err(|_| Codec::Gz.refuses("not a deflate stream"))?;
         let written = usize::try_from(inflater.total_out() - before_out).unwrap_or(usize::MAX);
         crc.update(room.get(..written).unwrap_or_default());
-        Ok(Step {
+        Ok(StreamProgress {
             read: usize::try_from(inflater.total_in() - before_in).unwrap_or(usize::MAX),
             written,
             ended: status == Status::StreamEnd,

@@ -7,7 +7,7 @@ use crate::error::Corruption;
 
 /// The result of one call of a library.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Step {
+pub(super) struct StreamProgress {
     pub(super) read: usize,
     pub(super) written: usize,
     /// Whether the stream has ended and its checksums, if any, have been verified.
@@ -23,7 +23,7 @@ pub(super) fn decode(
     codec: Codec,
     input: &[u8],
     plain: &mut Plain<'_>,
-    mut run: impl FnMut(&[u8], &mut [u8]) -> Result<Step, Corruption>,
+    mut run: impl FnMut(&[u8], &mut [u8]) -> Result<StreamProgress, Corruption>,
 ) -> Result<usize, Corruption> {
     let mut rest = input;
     let mut room_bytes = input.len().saturating_mul(USUAL_RATIO).max(LEAST_ROOM);

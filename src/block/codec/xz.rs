@@ -9,7 +9,7 @@
 #![warn(clippy::indexing_slicing)]
 
 use super::plain::Plain;
-use super::stream::{self, Step};
+use super::stream::{self, StreamProgress};
 use super::{Codec, compressor};
 use crate::coding::Cursor;
 use crate::error::Corruption;
@@ -49,7 +49,7 @@ pub(super) fn decode(chunk: &[u8], plain: &mut Plain<'_>) -> Result<(), Corrupti
     stream::decode(Codec::Lzma, input.rest(), plain, |input, room| {
         let (before_in, before_out) = (decoder.total_in(), decoder.total_out());
         let status = decoder.process(input, room, Action::Run).map_err(refuse)?;
-        Ok(Step {
+        Ok(StreamProgress {
             read: usize::try_from(decoder.total_in() - before_in).unwrap_or(usize::MAX),
             written: usize::try_from(decoder.total_out() - before_out).unwrap_or(usize::MAX),
             ended: status == Status::StreamEnd,

@@ -4,8 +4,8 @@ mod rows;
 
 pub(crate) use rows::RowSpan;
 
-use super::Undone;
-use super::place::{AHEAD, CHUNK, CellPlace, key_at, place_at, row_at, touch};
+use super::Decoded;
+use super::place::{AHEAD, CHUNK, CellPosition, key_at, place_at, prefetch, row_at};
 use super::seek_index::{Candidates, STRIDE, SeekIndex};
 use crate::cell::{CellFormat, CellKey, CellOrder, CellRef, key_value, same_bytes};
 use crate::coding::Cursor;
@@ -36,7 +36,7 @@ pub(crate) struct DataBlock {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum RowSearch {
     /// The first cell of the row in this block.
-    Found(CellPlace),
+    Found(CellPosition),
     /// The row is not in this block, but a greater row is.
     Absent,
     /// All cells are before the row.
@@ -45,7 +45,7 @@ pub(crate) enum RowSearch {
 
 /// The result of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum RowStep {
     /// Moved to another cell of the same row.
     InRow,
     /// Moved to the first cell of another row.
@@ -61,7 +61,7 @@ pub(crate) enum Trust {
     Unchecked,
     /// From a decoder that checked every cell; it may provide the number of cells and the offset of the last
     /// one.
-    Decoded(Option<Undone>),
+    Decoded(Option<Decoded>),
 }
 
 impl DataBlock {
@@ -142,27 +142,27 @@ impl DataBlock {
 
     /// The first cell.
     #[inline]
-    pub(crate) fn first(&self) -> CellPlace {
+    pub(crate) fn first(&self) -> CellPosition {
         self.place(self.cells.start)
     }
 
     /// The first cell, for a long scan: also touches the following bytes.
-    pub(crate) fn first_of_many(&self) -> CellPlace {
+    pub(crate) fn first_of_many(&self) -> CellPosition {
         let mut place = self.first();
         // `advance` touches the following chunks
         let end = self.bytes.len().min(place.next + AHEAD + CHUNK);
-        place.ahead = self.bytes.get(place.next..end).map(touch).unwrap_or_default();
+        place.ahead = self.bytes.get(place.next..end).map(prefetch).unwrap_or_default();
         place
     }
 
     /// The last cell.
-    pub(crate) fn last(&self) -> CellPlace {
+    pub(crate) fn last(&self) -> CellPosition {
         self.place(self.last)
     }
 
     /// Moves to the next cell. Returns false, and does not move, if there is none in this block.
     #[inline(always)] // the loop of every scan
-    pub(crate) fn advance(&self, place: &mut CellPlace) -> bool {
+    pub(crate) fn advance(&self, place: &mut CellPosition) -> bool {
         if !self.step(place) {
             return false;
         }
@@ -172,9 +172,9 @@ impl DataBlock {
 
     /// As [`advance`](Self::advance), but returns whether the row is still the same.
     #[inline(always)] // the loop of every scan
-    pub(crate) fn advance_in_row(&self, place: &mut CellPlace) -> Step {
+    pub(crate) fn advance_in_row(&self, place: &mut CellPosition) -> RowStep {
         let step = self.step_in_row(place);
-        if step != Step::End {
+        if step != RowStep::End {
             self.touch_ahead(place);
         }
         step
@@ -182,28 +182,28 @@ impl DataBlock {
 
     /// As [`advance_in_row`](Self::advance_in_row), for short scans: does not touch the following bytes.
     #[inline(always)] // as `advance`
-    pub(crate) fn step_in_row(&self, place: &mut CellPlace) -> Step {
+    pub(crate) fn step_in_row(&self, place: &mut CellPosition) -> RowStep {
         let before = place.at;
         if !self.step(place) {
-            return Step::End;
+            return RowStep::End;
         }
         let same = same_bytes(row_at(&self.bytes, before), row_at(&self.bytes, place.at));
-        if same { Step::InRow } else { Step::NextRow }
+        if same { RowStep::InRow } else { RowStep::NextRow }
     }
 
     /// Visits the cells of a row from `place` on, until `visit` breaks; then `place` is that of the cell
     /// where it broke. Otherwise returns the result of the step from the last cell of the row; for
-    /// [`Step::End`], `place` stays there.
+    /// [`RowStep::End`], `place` stays there.
     #[inline(always)] // the loop of every scan
     pub(crate) fn walk_row<B>(
         &self,
-        place: &mut CellPlace,
+        place: &mut CellPosition,
         mut visit: impl FnMut(CellRef<'_>) -> ControlFlow<B>,
-    ) -> ControlFlow<B, Step> {
+    ) -> ControlFlow<B, RowStep> {
         loop {
             visit(self.cell(place))?;
             match self.advance_in_row(place) {
-                Step::InRow => {}
+                RowStep::InRow => {}
                 step => return ControlFlow::Continue(step),
             }
         }
@@ -214,11 +214,11 @@ impl DataBlock {
     #[inline(always)] // the loop of every scan
     pub(crate) fn walk_lone<R>(
         &self,
-        place: &mut CellPlace,
+        place: &mut CellPosition,
         visit: impl FnOnce(CellRef<'_>) -> Option<R>,
     ) -> Option<R> {
         let mut next = *place;
-        if self.advance_in_row(&mut next) != Step::NextRow {
+        if self.advance_in_row(&mut next) != RowStep::NextRow {
             return None;
         }
         let result = visit(self.cell(place))?;
@@ -227,7 +227,7 @@ impl DataBlock {
     }
 
     #[inline(always)] // as `advance`
-    fn step(&self, place: &mut CellPlace) -> bool {
+    fn step(&self, place: &mut CellPosition) -> bool {
         if place.next >= self.cells.end {
             return false;
         }
@@ -236,10 +236,10 @@ impl DataBlock {
     }
 
     #[inline(always)] // as `advance`
-    fn touch_ahead(&self, place: &mut CellPlace) {
+    fn touch_ahead(&self, place: &mut CellPosition) {
         if place.at / CHUNK != place.next / CHUNK {
             let from = place.next / CHUNK * CHUNK + AHEAD;
-            place.ahead = self.bytes.get(from..from + CHUNK).map(touch).unwrap_or_default();
+            place.ahead = self.bytes.get(from..from + CHUNK).map(prefetch).unwrap_or_default();
         }
     }
 
@@ -253,30 +253,30 @@ impl DataBlock {
     }
 
     #[inline]
-    fn place(&self, at: usize) -> CellPlace {
+    fn place(&self, at: usize) -> CellPosition {
         place_at(&self.bytes, at, self.format)
     }
 
     /// Whether this is the first cell.
-    pub(crate) fn is_first(&self, place: &CellPlace) -> bool {
+    pub(crate) fn is_first(&self, place: &CellPosition) -> bool {
         place.at == self.cells.start
     }
 
     /// The key of a cell.
     #[inline]
-    pub(crate) fn key(&self, place: &CellPlace) -> &CellKey {
+    pub(crate) fn key(&self, place: &CellPosition) -> &CellKey {
         key_at(&self.bytes, place)
     }
 
     /// The row of a cell.
     #[inline]
-    pub(crate) fn row(&self, place: &CellPlace) -> &[u8] {
+    pub(crate) fn row(&self, place: &CellPosition) -> &[u8] {
         row_at(&self.bytes, place.at)
     }
 
     /// A cell.
     #[inline]
-    pub(crate) fn cell(&self, place: &CellPlace) -> CellRef<'_> {
+    pub(crate) fn cell(&self, place: &CellPosition) -> CellRef<'_> {
         let rest = &self.bytes[place.at + key_value::LENGTHS..];
         let (key, rest) = rest.split_at(place.key_len);
         let (value, rest) = rest.split_at(place.value_len);
@@ -286,7 +286,7 @@ impl DataBlock {
 
     /// The first cell whose key is not less than `key`, and how it compares; `None` if all are less.
     #[inline]
-    pub(crate) fn seek(&self, key: &CellKey, order: CellOrder) -> Option<(CellPlace, Ordering)> {
+    pub(crate) fn seek(&self, key: &CellKey, order: CellOrder) -> Option<(CellPosition, Ordering)> {
         let (low, high) = match self.candidates(key.row()) {
             Candidates::Before => (0, 0),
             Candidates::Behind => return None,
@@ -375,7 +375,7 @@ impl DataBlock {
     }
 
     /// The last cell whose key is less than `key`; `None` if there is none.
-    pub(crate) fn seek_before(&self, key: &CellKey, order: CellOrder) -> Option<CellPlace> {
+    pub(crate) fn seek_before(&self, key: &CellKey, order: CellOrder) -> Option<CellPosition> {
         let start = match self.candidates(key.row()) {
             Candidates::Before => return None,
             Candidates::Behind if self.index.len() > 0 => self.entry_at(self.index.len() - 1),

@@ -7,7 +7,7 @@ use crate::coding::{Cursor, put_short, put_varint};
 use crate::error::Corruption;
 
 /// The previous decoded cell. Before the first cell of a block all fields are 0, except the family.
-pub(super) struct Before<'a> {
+pub(super) struct PreviousCell<'a> {
     /// The offset of its key among the decoded cells.
     pub(super) key_at: usize,
     pub(super) key_len: usize,
@@ -21,7 +21,7 @@ pub(super) struct Before<'a> {
     family_size: usize,
 }
 
-impl<'a> Before<'a> {
+impl<'a> PreviousCell<'a> {
     const TIMESTAMP_AND_TYPE: usize = 9;
 
     /// Reads the family that precedes the first cell of a DIFF block.
@@ -139,7 +139,7 @@ pub(super) fn type_code(payload: &mut Cursor<'_>) -> Result<u8, Corruption> {
 pub(super) fn put_key(out: &mut Vec<u8>, key: &CellKey, common: usize) {
     let (row, _, qualifier) = key.split();
     let bytes = key.as_bytes();
-    let (row_end, end) = (2 + row.len(), bytes.len() - Before::TIMESTAMP_AND_TYPE);
+    let (row_end, end) = (2 + row.len(), bytes.len() - PreviousCell::TIMESTAMP_AND_TYPE);
     put_varint(out, common as u64);
     let mut at = common;
     if common < row_end {

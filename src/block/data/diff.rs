@@ -16,7 +16,7 @@
 #![warn(clippy::indexing_slicing)]
 
 use super::common_prefix::common_prefix;
-use super::delta_key::{Before, put_key, type_code};
+use super::delta_key::{PreviousCell, put_key, type_code};
 use super::{Delta, encoder::Previous};
 use crate::cell::CellRef;
 use crate::coding::{Cursor, put_short, put_varint};
@@ -32,7 +32,7 @@ const NEGATIVE: u8 = 0x80;
 /// Decodes all cells and returns their number.
 pub(super) fn decode(block: &mut Delta<'_, '_>) -> Result<usize, Corruption> {
     let Delta { payload, cells, tail } = block;
-    let mut before = Before::nothing(payload)?;
+    let mut before = PreviousCell::nothing(payload)?;
     let mut count = 0;
     while count == 0 || !payload.is_empty() {
         let flags = payload.u8("flags")?;

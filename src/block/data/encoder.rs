@@ -1,7 +1,7 @@
 //! Encodes cells as the payload of a data block, byte for byte as HBase does (hfile.md §7).
 
 use super::tag_dictionary::TagEncoder;
-use super::{DataBlockEncoding, DataFormat, diff, fast_diff, prefix, tail};
+use super::{DataBlockEncoding, DataFormat, diff, fast_diff, prefix, tags_and_mvcc};
 use crate::cell::{CellKey, CellRef, key_value};
 use crate::error::{Error, Result};
 use std::fmt;
@@ -107,7 +107,7 @@ impl Encoder {
             self.value = self.cells.len() - cell.value.len()..self.cells.len();
         }
         let dictionary = if self.format.tags_compressed { Some(&mut self.tags) } else { None };
-        tail::put(&mut self.cells, cell, self.format.cells, dictionary);
+        tags_and_mvcc::put(&mut self.cells, cell, self.format.cells, dictionary);
         Ok(())
     }
 

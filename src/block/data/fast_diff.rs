@@ -17,7 +17,7 @@
 #![warn(clippy::indexing_slicing)]
 
 use super::common_prefix::common_prefix;
-use super::delta_key::{Before, put_key, type_code};
+use super::delta_key::{PreviousCell, put_key, type_code};
 use super::{Delta, encoder::Previous};
 use crate::cell::{CellRef, key_value};
 use crate::coding::{Cursor, put_short, put_varint};
@@ -63,7 +63,7 @@ pub(super) fn decode(block: &mut Delta<'_, '_>) -> Result<usize, Corruption> {
     Ok(count)
 }
 
-fn decode_first<'a>(block: &mut Delta<'a, '_>) -> Result<Before<'a>, Corruption> {
+fn decode_first<'a>(block: &mut Delta<'a, '_>) -> Result<PreviousCell<'a>, Corruption> {
     let Delta { payload, cells, tail } = block;
     if payload.u8("flags")? != 0 {
         return Err(FIRST_CELL);
@@ -79,7 +79,7 @@ fn decode_first<'a>(block: &mut Delta<'a, '_>) -> Result<Before<'a>, Corruption>
     cells.put_short(key_bytes, key_len);
     cells.take(payload, value_len, "value")?;
     tail.take(payload, cells)?;
-    Ok(Before::first(key_bytes, key, at, value_len))
+    Ok(PreviousCell::first(key_bytes, key, at, value_len))
 }
 
 const FIRST_CELL: Corruption = Corruption::Malformed("the first cell of a block refers to a previous one");

@@ -13,25 +13,25 @@ mod place;
 pub(crate) mod plain;
 mod plain_cells;
 mod prefix;
+mod radix_table;
 pub(crate) mod row_index;
 mod seek_index;
-mod slices;
 mod tag_dictionary;
-mod tail;
+mod tags_and_mvcc;
 #[cfg(test)]
 mod tests;
 
 pub use crate::schema::DataBlockEncoding;
-pub(crate) use block::{DataBlock, RowSearch, RowSpan, Step, Trust};
+pub(crate) use block::{DataBlock, RowSearch, RowSpan, RowStep, Trust};
 pub(crate) use encoder::Encoder;
-pub(crate) use place::{CellPlace, touch};
+pub(crate) use place::{CellPosition, prefetch};
 
 use crate::cell::CellFormat;
 use crate::coding::Cursor;
 use crate::error::Corruption;
 use plain_cells::PlainCells;
 use std::ops::Range;
-use tail::Tail;
+use tags_and_mvcc::TagsAndMvcc;
 
 /// The properties of a file that are needed to decode its data blocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -84,7 +84,7 @@ pub(crate) fn decode(
             PlainCells::new(out, limit, plain.len()).put_all(plain)?;
             Ok(cells)
         }
-        _ => undo(format, payload, limit, out).map(|undone| undone.cells),
+        _ => decode_delta(format, payload, limit, out).map(|decoded| decoded.cells),
     };
     if decoded.is_err() {
         out.truncate(start);
@@ -94,7 +94,7 @@ pub(crate) fn decode(
 
 /// The result of decoding a delta-encoded block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Undone {
+pub(crate) struct Decoded {
     /// The number of cells.
     pub(crate) cells: usize,
     /// The offset of the last cell.
@@ -102,12 +102,12 @@ pub(crate) struct Undone {
 }
 
 /// As [`decode`], for a delta encoding. On failure, `out` keeps the bytes appended so far.
-pub(crate) fn undo(
+pub(crate) fn decode_delta(
     format: &DataFormat,
     payload: &[u8],
     limit: usize,
     out: &mut Vec<u8>,
-) -> Result<Undone, Corruption> {
+) -> Result<Decoded, Corruption> {
     let mut block = Delta::new(format, payload, limit, out)?;
     let cells = match format.encoding {
         DataBlockEncoding::Prefix => prefix::decode(&mut block),
@@ -117,14 +117,14 @@ pub(crate) fn undo(
             Err(Corruption::Malformed("plain cells, expected a delta encoding"))
         }
     }?;
-    Ok(Undone { cells, last: block.cells.last() })
+    Ok(Decoded { cells, last: block.cells.last() })
 }
 
 /// A delta-encoded block being decoded: the remaining payload and the decoded cells.
 struct Delta<'a, 'o> {
     payload: Cursor<'a>,
     cells: PlainCells<'o>,
-    tail: Tail,
+    tail: TagsAndMvcc,
 }
 
 impl<'a, 'o> Delta<'a, 'o> {
@@ -145,7 +145,11 @@ impl<'a, 'o> Delta<'a, 'o> {
         if cursor.is_empty() {
             return Err(NO_CELL);
         }
-        Ok(Self { payload: cursor, cells: PlainCells::new(out, limit, likely), tail: Tail::new(format) })
+        Ok(Self {
+            payload: cursor,
+            cells: PlainCells::new(out, limit, likely),
+            tail: TagsAndMvcc::new(format),
+        })
     }
 }
 

@@ -5,7 +5,7 @@ use crate::coding::Cursor;
 
 /// The offset of a cell in its block and the lengths of its parts.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct CellPlace {
+pub(crate) struct CellPosition {
     /// The offset of the cell.
     pub(super) at: usize,
     pub(super) key_len: usize,
@@ -14,11 +14,11 @@ pub(crate) struct CellPlace {
     pub(super) seq_id: i64,
     /// The offset of the next cell, or of the end of the cells.
     pub(super) next: usize,
-    /// The result of [`touch`] for bytes further on.
+    /// The result of [`prefetch`] for bytes further on.
     pub(super) ahead: u8,
 }
 
-impl CellPlace {
+impl CellPosition {
     /// Whether this cell comes after another one of the same block.
     #[inline]
     pub(crate) fn is_after(&self, other: &Self) -> bool {
@@ -42,18 +42,18 @@ const LINE: usize = 64;
 
 /// Touches each cache line of `bytes`. The result must be kept, or the loads are optimized away.
 #[inline]
-pub(crate) fn touch(bytes: &[u8]) -> u8 {
+pub(crate) fn prefetch(bytes: &[u8]) -> u8 {
     bytes.iter().step_by(LINE).fold(0, |all, byte| all ^ byte)
 }
 
 /// The place of the cell that starts at an offset.
 #[inline(always)] // the loop of every scan
-pub(super) fn place_at(bytes: &[u8], at: usize, format: CellFormat) -> CellPlace {
+pub(super) fn place_at(bytes: &[u8], at: usize, format: CellFormat) -> CellPosition {
     let (lengths, _) = bytes[at..].split_first_chunk::<{ key_value::LENGTHS }>().expect("a cell has lengths");
     let [k0, k1, k2, k3, v0, v1, v2, v3] = *lengths;
     let key_len = u32::from_be_bytes([k0, k1, k2, k3]) as usize;
     let value_len = u32::from_be_bytes([v0, v1, v2, v3]) as usize;
-    let mut place = CellPlace { at, key_len, value_len, ..CellPlace::default() };
+    let mut place = CellPosition { at, key_len, value_len, ..CellPosition::default() };
     place.next = at + key_value::LENGTHS + key_len + value_len;
     if format.tags {
         let (tags_len, _) = bytes[place.next..].split_first_chunk().expect("a cell has a tags length");
@@ -88,7 +88,7 @@ fn vlong_at(bytes: &[u8], at: usize) -> (i64, usize) {
 
 /// The key of the cell at a place.
 #[inline]
-pub(super) fn key_at<'b>(bytes: &'b [u8], place: &CellPlace) -> &'b CellKey {
+pub(super) fn key_at<'b>(bytes: &'b [u8], place: &CellPosition) -> &'b CellKey {
     let at = place.at + key_value::LENGTHS;
     CellKey::from_checked(&bytes[at..at + place.key_len])
 }

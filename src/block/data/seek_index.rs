@@ -18,7 +18,7 @@
     reason = "the entries stay in memory and are compared in place, many at a time"
 )]
 
-use super::slices::Slices;
+use super::radix_table::RadixTable;
 use crate::block::search::{common_prefix, compare_to_common};
 use crate::cell::{CellOrder, prefix};
 use std::cmp::Ordering;
@@ -47,7 +47,7 @@ pub(super) struct SeekIndex {
     /// The prefix of the first row after the common bytes.
     first: u64,
     shift: u32,
-    slices: Slices,
+    slices: RadixTable,
     /// Whether rows sort as bytes. Only then are the row bits meaningful.
     by_row: bool,
 }
@@ -161,7 +161,7 @@ impl SeekIndex {
         }
         if by_row {
             let numbers = (0..index.entries).map(|i| index.entry(cells, i) >> index.form.offset_bits());
-            index.slices = Slices::new(index.form.row_bits(), numbers);
+            index.slices = RadixTable::new(index.form.row_bits(), numbers);
         }
         index
     }

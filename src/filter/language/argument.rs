@@ -1,6 +1,6 @@
 //! The arguments of a simple filter.
 
-use crate::binary::Binary;
+use crate::binary::StringBinary;
 use crate::error::{Error, Result};
 use crate::filter::{Comparator, Compare};
 use std::collections::VecDeque;
@@ -153,7 +153,7 @@ impl Arguments {
         let comparator = Comparator::parse(&text).map_err(|error| error.at_filter(self.at))?;
         let unordered = [&b"regexstring"[..], b"substring"].iter().any(|kind| text.starts_with(kind));
         if unordered && !matches!(compare, Compare::Equal | Compare::NotEqual) {
-            let (sign, text) = (compare.symbol(), Binary(&text));
+            let (sign, text) = (compare.symbol(), StringBinary(&text));
             return Err(self.wrong(&format!("expected = or != with '{text}', found {sign}")));
         }
         Ok((compare, comparator))

@@ -2,7 +2,7 @@
 
 use super::argument::{self, Arguments};
 use super::simple;
-use crate::binary::Binary;
+use crate::binary::StringBinary;
 use crate::error::{Error, Result};
 use crate::filter::{Filter, MAX_DEPTH};
 
@@ -99,7 +99,7 @@ impl<'a> Parser<'a> {
         if !self.take(b'(') {
             return Err(self.expected("'('"));
         }
-        let mut arguments = Arguments::new(Binary(name).to_string(), start);
+        let mut arguments = Arguments::new(StringBinary(name).to_string(), start);
         if !self.take(b')') {
             loop {
                 self.skip_blanks();
@@ -170,8 +170,8 @@ impl<'a> Parser<'a> {
         let rest = self.rest();
         let found = match rest.get(..SHOWN).filter(|start| start.len() < rest.len()) {
             _ if rest.is_empty() => "the end".to_owned(),
-            Some(start) => format!("{}…", Binary(start)),
-            None => Binary(rest).to_string(),
+            Some(start) => format!("{}…", StringBinary(start)),
+            None => StringBinary(rest).to_string(),
         };
         Error::invalid_argument(format!("filter at {}: expected {what}, found {found}", self.at))
     }

@@ -5,7 +5,7 @@ use crate::error::Result;
 
 /// An anchor.
 #[derive(Clone, Copy, PartialEq)]
-pub(super) enum Place {
+pub(super) enum PatternPosition {
     /// `^`: at the beginning of the text or, with MULTILINE, of a line.
     Beginning,
     /// `$`: at the end of the text or before its final line terminator; with MULTILINE, at the end of a line.
@@ -17,12 +17,12 @@ pub(super) enum Place {
 impl Reader<'_> {
     /// Writes an anchor. The crate `regex` has no look-ahead: for it, the end of the text is written so that
     /// it consumes a line terminator.
-    pub(super) fn place(&mut self, place: Place) {
+    pub(super) fn place(&mut self, place: PatternPosition) {
         let unix = self.flags.unix_lines;
         self.at = self.out.len();
         match place {
-            Place::Beginning if !self.flags.multi_line => self.out.push_str(r"\A"),
-            Place::Beginning => {
+            PatternPosition::Beginning if !self.flags.multi_line => self.out.push_str(r"\A"),
+            PatternPosition::Beginning => {
                 self.needs_backtracking = true;
                 // not at the end of the text, nor within \r\n
                 self.out.push_str(match unix {
@@ -30,18 +30,20 @@ impl Reader<'_> {
                     false => r"(?:(?!\z)(?:\A|(?<=[\n\x{85}\x{2028}\x{2029}])|(?<=\r)(?!\n)))",
                 });
             }
-            Place::End if self.flags.multi_line => {
+            PatternPosition::End if self.flags.multi_line => {
                 self.needs_backtracking = true;
                 self.out.push_str(match unix {
                     true => r"(?:\z|(?=\n))",
                     false => r"(?:\z|(?=[\r\x{85}\x{2028}\x{2029}])|(?<!\r)(?=\n))",
                 });
             }
-            Place::End | Place::VeryEnd if self.total.is_some() => self.out.push_str(match unix {
-                true => r"(?:\z|(?=\n\z))",
-                false => r"(?:\z|(?=\r\n\z)|(?=[\r\x{85}\x{2028}\x{2029}]\z)|(?<!\r)(?=\n\z))",
-            }),
-            Place::End | Place::VeryEnd => {
+            PatternPosition::End | PatternPosition::VeryEnd if self.total.is_some() => {
+                self.out.push_str(match unix {
+                    true => r"(?:\z|(?=\n\z))",
+                    false => r"(?:\z|(?=\r\n\z)|(?=[\r\x{85}\x{2028}\x{2029}]\z)|(?<!\r)(?=\n\z))",
+                });
+            }
+            PatternPosition::End | PatternPosition::VeryEnd => {
                 match unix {
                     true => self.out.push_str(r"(?:\n?\z)"),
                     false => self.out.extend(["(?:(?:\\r\\n|[", TERMINATORS, "])?\\z)"]),

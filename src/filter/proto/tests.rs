@@ -3,10 +3,10 @@
 use crate::cell::{CellRef, CellType, SeekKey};
 use crate::filter::language::tests::{filter as any_of_language, text};
 use crate::filter::{
-    BitOperator, Comparator, Compare, CustomFilter, Filter, FilterState, MAX_DEPTH, SingleColumnValue,
+    BitOperator, Comparator, Compare, CustomFilter, Filter, FilterEvaluator, MAX_DEPTH, SingleColumnValue,
     Verdict,
 };
-use crate::filter::{CellFilter, wrap::SkipFilter};
+use crate::filter::{CellFilter, skip::SkipFilter};
 use crate::proto::filter as proto;
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -158,7 +158,7 @@ fn masks_mean_what_they_do_to_hbase() {
         let fuzzy = proto::FuzzyRowFilter { fuzzy_keys_data: vec![key], is_mask_v2: flag };
         let filter = Filter::from_proto_bytes(message("FuzzyRowFilter", fuzzy)).unwrap();
         let passes = ["ab", "ax", "xb", "xx"].map(|row| {
-            let mut state = FilterState::new(&filter);
+            let mut state = FilterEvaluator::new(&filter);
             let key = SeekKey::of(row.as_bytes(), b"f", b"q", 1, CellType::Put);
             state.filter_cell(CellRef::new(&key, b"")).unwrap() == Verdict::Include
         });

@@ -4,7 +4,7 @@ use super::{TestCell, cells, read};
 use crate::cell::{CellRef, SeekKey, TTL_TAG_TYPE};
 use crate::error::Result;
 use crate::filter::{
-    CellFilter, Comparator, Compare, CustomFilter, Filter, FilterState, SingleColumnValue, Verdict,
+    CellFilter, Comparator, Compare, CustomFilter, Filter, FilterEvaluator, SingleColumnValue, Verdict,
 };
 use bytes::Bytes;
 use std::ops::Bound;
@@ -111,7 +111,7 @@ fn by_value_of_a_column() {
     says("DependentColumnFilter('f', 'p', true)", "a/f:q/5=x b/g:r/5=z");
     says("DependentColumnFilter('f', 'p', false, =, 'binary:2')", "b/f:p/5=2 b/g:r/5=z");
     let no_op = SingleColumnValue::new("f", "p", Compare::NoOp, Comparator::binary("1"));
-    let mut state = FilterState::new(&Filter::single_column_value(no_op));
+    let mut state = FilterEvaluator::new(&Filter::single_column_value(no_op));
     let results: Vec<_> = table().iter().map(|cell| state.filter_cell(cell.cell())).collect();
     assert!(results[0].is_err(), "only where the column is met");
 }
@@ -142,7 +142,7 @@ fn what_is_returned_of_a_cell() {
     let tags = [0, 2, TTL_TAG_TYPE, 1];
     let key = SeekKey::of(b"r", b"f", b"q", 1, crate::cell::CellType::Put);
     let cell = CellRef::new(&key, b"value").with_seq_id(7).with_tag_bytes(&tags).unwrap();
-    let mut state = FilterState::new(&Filter::key_only(true));
+    let mut state = FilterEvaluator::new(&Filter::key_only(true));
     assert_eq!(state.transform_cell(cell), CellRef::new(&key, &[0, 0, 0, 5]));
     // only the members that included the cell transform it
     says(
@@ -167,7 +167,7 @@ fn wrappers_make_more_of_a_verdict() {
     // neither are hints
     let table = cells("r/f:a/1=x");
     let hints = |expression: &str| {
-        let mut state = FilterState::new(&Filter::parse(expression).unwrap());
+        let mut state = FilterEvaluator::new(&Filter::parse(expression).unwrap());
         (state.skip_hint(table[0].cell()).is_some(), state.next_cell_hint(table[0].cell()).is_some())
     };
     assert_eq!(hints("WHILE ColumnPrefixFilter('b')"), (false, false));
@@ -177,7 +177,7 @@ fn wrappers_make_more_of_a_verdict() {
 #[test]
 fn families_that_are_needed() {
     let essential = |filter: Result<Filter>| {
-        let state = FilterState::new(&filter.unwrap());
+        let state = FilterEvaluator::new(&filter.unwrap());
         (state.is_family_essential(b"f"), state.is_family_essential(b"g"))
     };
     assert_eq!(essential(Filter::parse("SingleColumnValueFilter('f', 'p', =, 'binary:1')")), (true, true));
@@ -202,7 +202,7 @@ fn who_judges_rows() {
         ("RowFilter(=, 'binary:a')", false),
     ] {
         assert_eq!(
-            FilterState::new(&Filter::parse(expression).unwrap()).has_filter_row(),
+            FilterEvaluator::new(&Filter::parse(expression).unwrap()).has_filter_row(),
             judges,
             "{expression}"
         );
@@ -211,9 +211,9 @@ fn who_judges_rows() {
 
 #[test]
 fn numbers_that_are_none_fail_the_read() {
-    let mut state = FilterState::new(&Filter::row(Compare::Equal, Comparator::long(1)));
+    let mut state = FilterEvaluator::new(&Filter::row(Compare::Equal, Comparator::long(1)));
     assert!(state.filter_row_key(b"short").is_err());
-    let mut state = FilterState::new(
+    let mut state = FilterEvaluator::new(
         &Filter::any([Filter::value(Compare::Equal, Comparator::decimal("1").unwrap())]).unwrap(),
     );
     assert!(state.filter_cell(table()[0].cell()).is_err());

@@ -2,7 +2,7 @@
 
 use super::{TestCell, cells, read};
 use crate::cell::CellOrder;
-use crate::filter::{Comparator, Compare, Filter, FilterState, MAX_DEPTH, Verdict};
+use crate::filter::{Comparator, Compare, Filter, FilterEvaluator, MAX_DEPTH, Verdict};
 use proptest::prelude::*;
 use std::ops::Bound;
 
@@ -158,7 +158,7 @@ fn the_farthest_hint_and_the_nearest() {
     let table = cells("r/f:a/1=x");
     let cell = table[0].cell();
     let hint = |expression: &str| {
-        let mut state = FilterState::new(&Filter::parse(expression).unwrap());
+        let mut state = FilterEvaluator::new(&Filter::parse(expression).unwrap());
         let verdict = state.filter_cell(cell).unwrap();
         assert_eq!(verdict, Verdict::SeekNextUsingHint, "{expression}");
         let hint = state.next_cell_hint(cell).unwrap();
@@ -172,7 +172,7 @@ fn the_farthest_hint_and_the_nearest() {
     // a member that excluded the cell does not suppress the hint of a later one
     assert_eq!(hint(&format!("ValueFilter(=, 'binary:y') AND {b}")), ("b".into(), true));
     // an OR list with a member without a hint has none
-    let mut state = FilterState::new(&Filter::parse(format!("{b} OR KeyOnlyFilter()")).unwrap());
+    let mut state = FilterEvaluator::new(&Filter::parse(format!("{b} OR KeyOnlyFilter()")).unwrap());
     assert!(state.skip_hint(cell).is_none());
 }
 
@@ -182,7 +182,7 @@ fn the_farthest_hint_and_the_nearest() {
 fn skip_hints_pass_over_nothing_that_a_member_judges() {
     let table = cells("r/f:a/1=x");
     let hints = |expression: &str| {
-        FilterState::new(&Filter::parse(expression).unwrap()).skip_hint(table[0].cell()).is_some()
+        FilterEvaluator::new(&Filter::parse(expression).unwrap()).skip_hint(table[0].cell()).is_some()
     };
     let prefix = "ColumnPrefixFilter('b')";
     for member in ["KeyOnlyFilter()", "ValueFilter(=, 'binary:x')", "QualifierFilter(>, 'binary:a')", prefix]
@@ -207,7 +207,7 @@ fn skip_hints_pass_over_nothing_that_a_member_judges() {
     }
     let number = Filter::value(Compare::Equal, Comparator::long(1));
     let list = Filter::all([number, Filter::column_prefix("b")]).unwrap();
-    assert!(FilterState::new(&list).skip_hint(table[0].cell()).is_none(), "it may fail");
+    assert!(FilterEvaluator::new(&list).skip_hint(table[0].cell()).is_none(), "it may fail");
 }
 
 #[test]

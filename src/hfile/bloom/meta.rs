@@ -2,7 +2,7 @@
 #![warn(clippy::indexing_slicing)]
 
 use crate::block::header::SHORT_HEADER_LEN;
-use crate::block::{BlockHandle, HashKind};
+use crate::block::{BlockHandle, BloomHashType};
 use crate::cell::CellKey;
 use crate::coding::{Cursor, put_vlong};
 use crate::error::Corruption;
@@ -20,7 +20,7 @@ const MAX_HASH_COUNT: i64 = 256;
 /// |      4 | version: 3                                        |
 /// |      8 | bytes of all chunks                               |
 /// |      4 | hash count, 1 to 256                              |
-/// |      4 | [`HashKind`]                                      |
+/// |      4 | [`BloomHashType`]                                      |
 /// |      8 | distinct keys                                     |
 /// |      8 | capacity in keys                                  |
 /// |      4 | number of chunks, at least 1                      |
@@ -34,7 +34,7 @@ const MAX_HASH_COUNT: i64 = 256;
 pub struct BloomMeta {
     total_bytes: u64,
     hash_count: u32,
-    hash: HashKind,
+    hash: BloomHashType,
     key_count: u64,
     max_keys: u64,
     comparator: String,
@@ -68,7 +68,7 @@ impl BloomMeta {
                 Corruption::out_of_range("Bloom hash count", hash_count.into(), 1, MAX_HASH_COUNT)
             })?;
         let code = cursor.i32("Bloom hash type")?;
-        let hash = HashKind::from_code(code)
+        let hash = BloomHashType::from_code(code)
             .ok_or_else(|| Corruption::Unknown { what: "Bloom hash type", value: code.into() })?;
         let key_count = long(&mut cursor, "keys of the Bloom filter")?;
         let max_keys = long(&mut cursor, "greatest number of keys of the Bloom filter")?;
@@ -102,7 +102,7 @@ impl BloomMeta {
     }
 
     /// Returns the metadata of a filter without keys.
-    pub(crate) fn new(hash_count: u32, hash: HashKind, comparator: &str) -> Self {
+    pub(crate) fn new(hash_count: u32, hash: BloomHashType, comparator: &str) -> Self {
         Self {
             total_bytes: 0,
             hash_count,
@@ -211,7 +211,7 @@ impl BloomMeta {
 
     /// Returns the hash function.
     #[must_use]
-    pub fn hash(&self) -> HashKind {
+    pub fn hash(&self) -> BloomHashType {
         self.hash
     }
 
@@ -284,7 +284,7 @@ mod tests {
         BloomMeta {
             total_bytes: 256,
             hash_count: 7,
-            hash: HashKind::Murmur,
+            hash: BloomHashType::Murmur,
             key_count: 200,
             max_keys: 212,
             comparator: String::new(),

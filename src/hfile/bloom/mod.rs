@@ -12,7 +12,7 @@ pub use key::BloomType;
 pub use meta::BloomMeta;
 
 use super::FileInfo;
-use super::inner::Inner;
+use super::reader_core::ReaderCore;
 use crate::block::bloom::{HashedRow, KeyHashes, probe};
 use crate::block::index::IndexContext;
 use crate::block::search::KeyTable;
@@ -106,7 +106,7 @@ impl BloomFilter {
     /// Whether a row, or its prefix in a filter of prefixes, may have been added. True if the keys are
     /// columns.
     #[inline]
-    pub(super) fn may_contain_row(&self, file: &Inner, hashed: &mut HashedRow<'_>) -> bool {
+    pub(super) fn may_contain_row(&self, file: &ReaderCore, hashed: &mut HashedRow<'_>) -> bool {
         let mut prefix;
         let hashed = match self.bloom_type {
             BloomType::Row => hashed,
@@ -132,7 +132,7 @@ impl BloomFilter {
     }
 
     /// Whether a column, or a marker of the whole row, which hides the column, may have been added.
-    pub(super) fn may_contain_column(&self, file: &Inner, row: &[u8], qualifier: &[u8]) -> bool {
+    pub(super) fn may_contain_column(&self, file: &ReaderCore, row: &[u8], qualifier: &[u8]) -> bool {
         if self.bloom_type != BloomType::RowCol {
             return self.may_contain_row(file, &mut HashedRow::new(row));
         }
@@ -154,7 +154,7 @@ impl BloomFilter {
     /// Looks up a key in a chunk. A key before the first chunk has not been added; a filter with a damaged
     /// chunk is no longer used.
     #[inline]
-    fn probe(&self, file: &Inner, chunk: Option<usize>, hashes: impl FnOnce() -> KeyHashes) -> bool {
+    fn probe(&self, file: &ReaderCore, chunk: Option<usize>, hashes: impl FnOnce() -> KeyHashes) -> bool {
         if self.given_up.load(Ordering::Relaxed) {
             return true;
         }
@@ -168,7 +168,7 @@ impl BloomFilter {
     }
 
     #[cold]
-    fn load_and_ask(&self, file: &Inner, chunk: usize, ask: impl Fn(&[u8]) -> bool) -> bool {
+    fn load_and_ask(&self, file: &ReaderCore, chunk: usize, ask: impl Fn(&[u8]) -> bool) -> bool {
         let Some(handle) = self.meta.handle(chunk) else { return true };
         match file.load_bloom_chunk(handle, &self.slots, chunk).map(|bits| ask(&bits)) {
             Ok(found) => found,

@@ -54,7 +54,7 @@ pub(crate) fn fold(chunk: &mut Vec<u8>, max_keys: u64, key_count: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::block::HashKind;
+    use crate::block::BloomHashType;
     use crate::block::bloom::{KeyHashes, add, probe};
     use proptest::prelude::*;
 
@@ -85,7 +85,7 @@ mod tests {
         #[test]
         fn folding_loses_no_key(keys in proptest::collection::hash_set("[a-z]{0,8}", 1..40), bytes in 1usize..3000) {
             let size = ChunkSize::new(bytes, 0.01, 7);
-            let hashes: Vec<_> = keys.iter().map(|key| KeyHashes::of(HashKind::Murmur, key.as_bytes())).collect();
+            let hashes: Vec<_> = keys.iter().map(|key| KeyHashes::of(BloomHashType::Murmur, key.as_bytes())).collect();
             let mut chunk = vec![0; size.bytes];
             hashes.iter().for_each(|&key| add(&mut chunk, size.hash_count, key));
             fold(&mut chunk, size.max_keys, hashes.len() as u64);

@@ -3,7 +3,7 @@
 use super::size::{self, ChunkSize, rowcol_error_rate};
 use super::{BloomMeta, BloomType};
 use crate::block::bloom::{self, KeyHashes, MAX_CHUNK_LEN};
-use crate::block::{BlockType, HashKind};
+use crate::block::{BlockType, BloomHashType};
 use crate::cell::{CellKey, SeekKey, compare_bytes};
 use crate::error::{Error, Result};
 use crate::hfile::writer::BlockSink;
@@ -20,7 +20,7 @@ const ROWCOL_COMPARATOR: &str = "org.apache.hadoop.hbase.CellComparatorImpl";
 pub(in crate::hfile) struct BloomSettings {
     pub(in crate::hfile) chunk_bytes: usize,
     pub(in crate::hfile) error_rate: f32,
-    pub(in crate::hfile) hash: HashKind,
+    pub(in crate::hfile) hash: BloomHashType,
 }
 
 impl BloomSettings {
@@ -95,7 +95,7 @@ impl BloomWriter {
 /// written.
 struct Chunks {
     size: ChunkSize,
-    hash: HashKind,
+    hash: BloomHashType,
     open: Chunk,
     open_keys: u64,
     ready: VecDeque<Chunk>,

@@ -32,7 +32,7 @@ impl FileInfoBuilder {
         match self.entries.insert(key.to_vec(), value.to_vec()) {
             None => Ok(()),
             Some(_) => {
-                let name = crate::cell::Binary(key);
+                let name = crate::cell::StringBinary(key);
                 Err(Error::invalid_argument(format!("the file info has the key {name} already")))
             }
         }

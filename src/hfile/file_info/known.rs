@@ -3,7 +3,7 @@
 
 use super::{FileInfo, names};
 use crate::block::DataBlockEncoding;
-use crate::cell::{Binary, CellKey};
+use crate::cell::{CellKey, StringBinary};
 use crate::coding::Cursor;
 use crate::error::Corruption;
 use crate::hfile::bloom::BloomType;
@@ -32,60 +32,60 @@ impl FileTimeRange {
     }
 }
 
-type Known<T> = Result<Option<T>, Corruption>;
+type Decoded<T> = Result<Option<T>, Corruption>;
 
 /// # Values of known keys
 ///
 /// All are `None` if the key is missing, and an error if the value is invalid.
 impl FileInfo {
     /// `hfile.LASTKEY`: the key of the last cell; missing in a file without cells.
-    pub fn last_key(&self) -> Known<&CellKey> {
+    pub fn last_key(&self) -> Decoded<&CellKey> {
         self.key(names::LAST_KEY)
     }
 
     /// `hfile.AVG_KEY_LEN`: the average length of a key in bytes, rounded down.
-    pub fn avg_key_len(&self) -> Known<i32> {
+    pub fn avg_key_len(&self) -> Decoded<i32> {
         self.int(names::AVG_KEY_LEN)
     }
 
     /// `hfile.AVG_VALUE_LEN`: the average length of a value in bytes, rounded down.
-    pub fn avg_value_len(&self) -> Known<i32> {
+    pub fn avg_value_len(&self) -> Decoded<i32> {
         self.int(names::AVG_VALUE_LEN)
     }
 
     /// `hfile.CREATE_TIME_TS`: when the file was written, in milliseconds; 0 if not recorded.
-    pub fn create_time(&self) -> Known<i64> {
+    pub fn create_time(&self) -> Decoded<i64> {
         self.long(names::CREATE_TIME)
     }
 
     /// `hfile.MAX_TAGS_LEN`: the length of the largest tags in bytes. If the key is present, cells have a
     /// tags length.
-    pub fn max_tags_len(&self) -> Known<i32> {
+    pub fn max_tags_len(&self) -> Decoded<i32> {
         self.int(names::MAX_TAGS_LEN)
     }
 
     /// `hfile.TAGS_COMPRESSED`: whether tags are written with a dictionary.
-    pub fn tags_compressed(&self) -> Known<bool> {
+    pub fn tags_compressed(&self) -> Decoded<bool> {
         self.flag(names::TAGS_COMPRESSED)
     }
 
     /// `hfile.KEY_OF_BIGGEST_CELL`.
-    pub fn key_of_biggest_cell(&self) -> Known<&CellKey> {
+    pub fn key_of_biggest_cell(&self) -> Decoded<&CellKey> {
         self.key(names::KEY_OF_BIGGEST_CELL)
     }
 
     /// `hfile.LEN_OF_BIGGEST_CELL`: the size of that cell in memory in bytes, four more than on disk.
-    pub fn len_of_biggest_cell(&self) -> Known<i64> {
+    pub fn len_of_biggest_cell(&self) -> Decoded<i64> {
         self.long(names::LEN_OF_BIGGEST_CELL)
     }
 
     /// `KEY_VALUE_VERSION`: 1 if cells have sequence ids.
-    pub fn key_value_version(&self) -> Known<i32> {
+    pub fn key_value_version(&self) -> Decoded<i32> {
         self.int(names::KEY_VALUE_VERSION)
     }
 
     /// `MAX_MEMSTORE_TS_KEY`: the greatest sequence id of a cell.
-    pub fn max_memstore_ts(&self) -> Known<i64> {
+    pub fn max_memstore_ts(&self) -> Decoded<i64> {
         self.long(names::MAX_MEMSTORE_TS)
     }
 
@@ -112,49 +112,49 @@ impl FileInfo {
         match self.value(names::INDEX_BLOCK_ENCODING) {
             None | Some(b"NONE") => Ok(()),
             Some(name) => {
-                let name = Binary(name.get(..64).unwrap_or(name)).to_string();
+                let name = StringBinary(name.get(..64).unwrap_or(name)).to_string();
                 Err(Corruption::unsupported("index block encoding", name))
             }
         }
     }
 
     /// `MAX_SEQ_ID_KEY`: the greatest log sequence id in the file.
-    pub fn max_seq_id(&self) -> Known<i64> {
+    pub fn max_seq_id(&self) -> Decoded<i64> {
         self.long(names::MAX_SEQ_ID)
     }
 
     /// `MAJOR_COMPACTION_KEY`: whether a major compaction wrote the file.
-    pub fn major_compaction(&self) -> Known<bool> {
+    pub fn major_compaction(&self) -> Decoded<bool> {
         self.flag(names::MAJOR_COMPACTION)
     }
 
     /// `EXCLUDE_FROM_MINOR_COMPACTION`.
-    pub fn exclude_from_minor_compaction(&self) -> Known<bool> {
+    pub fn exclude_from_minor_compaction(&self) -> Decoded<bool> {
         self.flag(names::EXCLUDE_FROM_MINOR_COMPACTION)
     }
 
     /// `TIMERANGE`: the bounds of the timestamps of all cells.
-    pub fn time_range(&self) -> Known<FileTimeRange> {
+    pub fn time_range(&self) -> Decoded<FileTimeRange> {
         self.range(names::TIME_RANGE)
     }
 
     /// `CUSTOM_TIERING_TIME_RANGE`: the bounds of the values that the table uses as the age of its cells.
-    pub fn custom_tiering_time_range(&self) -> Known<FileTimeRange> {
+    pub fn custom_tiering_time_range(&self) -> Decoded<FileTimeRange> {
         self.range(names::CUSTOM_TIERING_TIME_RANGE)
     }
 
     /// `EARLIEST_PUT_TS`: the least timestamp of a Put; `i64::MAX` if there is no Put.
-    pub fn earliest_put_ts(&self) -> Known<i64> {
+    pub fn earliest_put_ts(&self) -> Decoded<i64> {
         self.long(names::EARLIEST_PUT_TS)
     }
 
     /// `DELETE_FAMILY_COUNT`: the number of cells of type `DeleteFamily` or `DeleteFamilyVersion`.
-    pub fn delete_family_count(&self) -> Known<i64> {
+    pub fn delete_family_count(&self) -> Decoded<i64> {
         self.long(names::DELETE_FAMILY_COUNT)
     }
 
     /// `BLOOM_FILTER_TYPE` and `BLOOM_FILTER_PARAM`: the kind of keys in the general Bloom filter.
-    pub fn bloom_filter_type(&self) -> Known<BloomType> {
+    pub fn bloom_filter_type(&self) -> Decoded<BloomType> {
         match self.value(names::BLOOM_FILTER_TYPE) {
             None | Some(b"NONE") => Ok(None),
             Some(b"ROW") => Ok(Some(BloomType::Row)),
@@ -179,7 +179,7 @@ impl FileInfo {
     }
 
     /// `COMPACTION_EVENT_KEY`: the names of the files that were compacted into this one.
-    pub fn compaction_event(&self) -> Known<Vec<&[u8]>> {
+    pub fn compaction_event(&self) -> Decoded<Vec<&[u8]>> {
         let Some(value) = self.value(names::COMPACTION_EVENT) else { return Ok(None) };
         let message = value
             .strip_prefix(proto::MAGIC)
@@ -195,7 +195,7 @@ impl FileInfo {
 
     /// `BULKLOAD_TIMESTAMP`: when the file was written for a bulk load, in milliseconds; missing in all other
     /// files.
-    pub fn bulkload_timestamp(&self) -> Known<i64> {
+    pub fn bulkload_timestamp(&self) -> Decoded<i64> {
         self.long(names::BULKLOAD_TIMESTAMP)
     }
 
@@ -206,17 +206,17 @@ impl FileInfo {
     }
 
     /// `SKIP_RESET_SEQ_ID`: whether the cells of a bulk-loaded file keep their sequence ids.
-    pub fn skip_reset_seq_id(&self) -> Known<bool> {
+    pub fn skip_reset_seq_id(&self) -> Decoded<bool> {
         self.flag(names::SKIP_RESET_SEQ_ID)
     }
 
     /// `HISTORICAL`: whether the file holds only cells that newer ones have replaced.
-    pub fn historical(&self) -> Known<bool> {
+    pub fn historical(&self) -> Decoded<bool> {
         self.flag(names::HISTORICAL)
     }
 
     /// `MOB_CELLS_COUNT`: the number of cells whose values are in MOB files.
-    pub fn mob_cells_count(&self) -> Known<i64> {
+    pub fn mob_cells_count(&self) -> Decoded<i64> {
         self.long(names::MOB_CELLS_COUNT)
     }
 
@@ -243,30 +243,30 @@ impl FileInfo {
         self.get(name.as_bytes())
     }
 
-    fn fixed<const N: usize>(&self, name: &'static str) -> Known<[u8; N]> {
+    fn fixed<const N: usize>(&self, name: &'static str) -> Decoded<[u8; N]> {
         let Some(value) = self.value(name) else { return Ok(None) };
         value.try_into().map(Some).map_err(|_| Corruption::length(name, N, value.len()))
     }
 
-    fn int(&self, name: &'static str) -> Known<i32> {
+    fn int(&self, name: &'static str) -> Decoded<i32> {
         Ok(self.fixed(name)?.map(i32::from_be_bytes))
     }
 
-    fn long(&self, name: &'static str) -> Known<i64> {
+    fn long(&self, name: &'static str) -> Decoded<i64> {
         Ok(self.fixed(name)?.map(i64::from_be_bytes))
     }
 
     /// Returns a boolean: HBase writes ff for true, and reads any byte but 0 as true.
-    fn flag(&self, name: &'static str) -> Known<bool> {
+    fn flag(&self, name: &'static str) -> Decoded<bool> {
         Ok(self.fixed(name)?.map(|[byte]| byte != 0))
     }
 
-    fn key(&self, name: &'static str) -> Known<&CellKey> {
+    fn key(&self, name: &'static str) -> Decoded<&CellKey> {
         self.value(name).map(CellKey::new).transpose()
     }
 
     /// Returns two numbers: 16 bytes, which HBase 0.94 padded to 32, or a message, as written by 2.0 and 2.1.
-    fn range(&self, name: &'static str) -> Known<FileTimeRange> {
+    fn range(&self, name: &'static str) -> Decoded<FileTimeRange> {
         let Some(value) = self.value(name) else { return Ok(None) };
         if let Some(message) = value.strip_prefix(proto::MAGIC) {
             let tracker = TimeRangeTracker::decode(message)

@@ -8,7 +8,7 @@ pub(crate) mod names;
 pub(super) use builder::FileInfoBuilder;
 pub use known::FileTimeRange;
 
-use crate::cell::Binary;
+use crate::cell::StringBinary;
 use crate::coding::Cursor;
 use crate::error::Corruption;
 use crate::proto;
@@ -197,7 +197,7 @@ impl Eq for FileInfo {}
 
 impl fmt::Debug for FileInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |bytes| format!("{}", Binary(bytes));
+        let shown = |bytes| format!("{}", StringBinary(bytes));
         f.debug_map().entries(self.iter().map(|(key, value)| (shown(key), shown(value)))).finish()
     }
 }

@@ -1,23 +1,23 @@
 //! The walk that copies the valid cells.
 
-use super::known::Known;
+use super::known::KnownKeys;
 use super::losses::Losses;
 use super::output::{Output, Sample};
 use super::{LostBlock, SalvageReport};
 use crate::block::data::DataBlock;
 use crate::block::{BlockHeader, BlockType, DataBlockEncoding};
-use crate::cell::{Binary, CellKey, CellOrder, CellRef, SeekKey};
+use crate::cell::{CellKey, CellOrder, CellRef, SeekKey, StringBinary};
 use crate::error::{Corruption, Error, Result};
 use crate::hfile::options::HFileOptions;
 use crate::hfile::verify::data::decode;
-use crate::hfile::verify::walk::{Step, Walk};
+use crate::hfile::verify::walk::{Walk, WalkStep};
 use std::path::Path;
 use std::sync::Arc;
 
 /// The state of the copy.
 #[derive(Debug)]
 pub(super) struct Copy<'a> {
-    known: Known,
+    known: KnownKeys,
     options: &'a HFileOptions,
     path: &'a Path,
     /// None before the first cell kept.
@@ -44,7 +44,7 @@ enum Link {
 
 impl<'a> Copy<'a> {
     /// Copies everything valid. Fails, without creating a file, if nothing is.
-    pub(super) fn all(known: Known, options: &'a HFileOptions, path: &'a Path) -> Result<SalvageReport> {
+    pub(super) fn all(known: KnownKeys, options: &'a HFileOptions, path: &'a Path) -> Result<SalvageReport> {
         let mut copy = Self {
             known,
             options,
@@ -68,13 +68,13 @@ impl<'a> Copy<'a> {
         let mut walk = Walk::new(&source, 0, self.known.end());
         while let Some(step) = walk.next(&self.known.references)? {
             match step {
-                Step::Block { at, header } if header.block_type().is_data() => {
+                WalkStep::Block { at, header } if header.block_type().is_data() => {
                     let mut payload = std::mem::take(walk.payload());
                     self.see_data(at, &header, &mut payload, walk.stored_payload(&header))?;
                     *walk.payload() = payload;
                 }
-                Step::Block { at, header } => self.see_other(at, &header, walk.payload()),
-                Step::Damage { at, to, claim, error } => self.see_damage(at, to, claim, error)?,
+                WalkStep::Block { at, header } => self.see_other(at, &header, walk.payload()),
+                WalkStep::Damage { at, to, claim, error } => self.see_damage(at, to, claim, error)?,
             }
         }
         Ok(())
@@ -316,7 +316,7 @@ impl<'a> Copy<'a> {
         };
         for (name, _) in &self.known.meta_blocks {
             if !self.meta_blocks.iter().any(|(found, _)| found == name) {
-                self.known.dropped.push(format!("meta block {}", Binary(name)));
+                self.known.dropped.push(format!("meta block {}", StringBinary(name)));
             }
         }
         self.meta_blocks.dedup_by(|(a, _), (b, _)| a == b);

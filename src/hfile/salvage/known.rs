@@ -6,7 +6,7 @@ use crate::block::crypto::BlockCipher;
 use crate::block::data::DataFormat;
 use crate::block::decode::BlockContext;
 use crate::block::index::IndexContext;
-use crate::block::{BlockHandle, BlockType, HashKind};
+use crate::block::{BlockHandle, BlockType, BloomHashType};
 use crate::cell::CellOrder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hfile::bloom::{BloomMeta, BloomType, FilterKind};
@@ -17,14 +17,14 @@ use crate::hfile::verify::faults::Faults;
 use crate::hfile::verify::index::{DataIndex, TreeReader};
 use crate::hfile::verify::layout::Layout;
 use crate::hfile::verify::load_on_open::LoadOnOpen;
-use crate::hfile::verify::references::{Place, Reference, References};
+use crate::hfile::verify::references::{BlockLocation, Reference, References};
 use crate::hfile::{FileInfo, Trailer};
 use crate::io::FileReader;
 use std::sync::Arc;
 
 /// The information needed to copy the cells of a file.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct KnownKeys {
     pub(super) source: Arc<BlockSource>,
     pub(super) trailer: Option<Trailer>,
     pub(super) info: Option<FileInfo>,
@@ -32,7 +32,7 @@ pub(super) struct Known {
     pub(super) order: CellOrder,
     pub(super) bloom: Option<BloomType>,
     /// The hash function of the filters, if a filter's metadata gives it.
-    pub(super) hash: Option<HashKind>,
+    pub(super) hash: Option<BloomHashType>,
     pub(super) index: DataIndex,
     pub(super) references: References,
     /// The names and handles of the meta blocks.
@@ -44,7 +44,7 @@ pub(super) struct Known {
     pub(super) dropped: Vec<String>,
 }
 
-impl Known {
+impl KnownKeys {
     /// Reads the metadata of a file with a valid trailer, and determines what is damaged from the blocks.
     pub(super) fn by_trailer(reader: &Arc<dyn FileReader>, options: &HFileOptions) -> Result<Self> {
         let (trailer, ..) = read_trailer(&**reader)?;
@@ -170,7 +170,7 @@ impl Known {
             self.references.index_is_whole = self.index.is_whole;
         }
         if let Some((offset, payload)) = &section.meta_root {
-            let place = Place { offset: *offset, block_type: BlockType::RootIndex };
+            let place = BlockLocation { offset: *offset, block_type: BlockType::RootIndex };
             match parse_meta_index(payload, trailer.meta_index_count(), &context) {
                 Ok(entries) => self.meta_blocks = entries,
                 Err(corruption) => place.blame(corruption, &mut self.faults),

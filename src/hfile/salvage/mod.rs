@@ -12,7 +12,7 @@ mod output;
 mod survey;
 
 use self::copy::Copy;
-use self::known::Known;
+use self::known::KnownKeys;
 use super::options::HFileOptions;
 use crate::cell::SeekKey;
 use crate::error::{Error, ErrorKind, Result};
@@ -77,14 +77,14 @@ pub(super) fn salvage(
     options: &HFileOptions,
     out: &Path,
 ) -> Result<SalvageReport> {
-    let by_trailer = Known::by_trailer(&reader, options).and_then(|known| Copy::all(known, options, out));
+    let by_trailer = KnownKeys::by_trailer(&reader, options).and_then(|known| Copy::all(known, options, out));
     let error = match by_trailer {
         Ok(report) => return Ok(report),
         Err(error) if is_final(&error) => return Err(error),
         Err(error) => error,
     };
     // the trailer is lost or wrong: try to determine everything from the blocks
-    match Known::by_blocks(&reader, options, &error)? {
+    match KnownKeys::by_blocks(&reader, options, &error)? {
         Some(known) => {
             Copy::all(known, options, out).map_err(|second| if is_final(&second) { second } else { error })
         }

@@ -1,10 +1,10 @@
 //! The new file, written like the damaged one as far as its properties are known.
 
-use super::known::Known;
+use super::known::KnownKeys;
 use crate::block::BlockHeader;
 use crate::block::Codec;
 use crate::block::codec::is_bare_zstd;
-use crate::cell::{Binary, CellRef};
+use crate::cell::{CellRef, StringBinary};
 use crate::error::Result;
 use crate::hfile::file_info::names;
 use crate::hfile::options::HFileOptions;
@@ -33,7 +33,7 @@ pub(super) struct Sample<'a> {
 
 impl Output {
     pub(super) fn create(
-        known: &Known,
+        known: &KnownKeys,
         options: &HFileOptions,
         path: &Path,
         sample: Option<Sample<'_>>,
@@ -95,7 +95,7 @@ impl Output {
     }
 
     /// Finishes the file and returns its length.
-    pub(super) fn finish(mut self, known: &mut Known, is_complete: bool) -> Result<u64> {
+    pub(super) fn finish(mut self, known: &mut KnownKeys, is_complete: bool) -> Result<u64> {
         if is_of_store(known.info.as_ref()) {
             self.tracked.put(self.writer.info_mut())?;
         }
@@ -106,12 +106,12 @@ impl Output {
             // The new file may have fewer cells, so it replaces none of the files that the damaged one was
             // compacted from.
             if key == names::COMPACTION_EVENT.as_bytes() && names_files(known.info.as_ref()) {
-                known.dropped.push(format!("file info {}", Binary(key)));
+                known.dropped.push(format!("file info {}", StringBinary(key)));
                 continue;
             }
             // the only entry with a count that cannot be derived from the cells
             if key == names::MOB_CELLS_COUNT.as_bytes() && !is_complete {
-                known.dropped.push(format!("file info {}", Binary(key)));
+                known.dropped.push(format!("file info {}", StringBinary(key)));
                 continue;
             }
             self.writer.add_file_info(key, value)?;

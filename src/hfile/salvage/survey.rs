@@ -11,7 +11,7 @@ use crate::hfile::bloom::BloomMeta;
 use crate::hfile::source::BlockSource;
 use crate::hfile::verify::data::decode;
 use crate::hfile::verify::references::References;
-use crate::hfile::verify::walk::{Step, Walk};
+use crate::hfile::verify::walk::{Walk, WalkStep};
 
 /// The number of blocks used to find the codec.
 const SAMPLES: usize = 8;
@@ -29,7 +29,7 @@ pub(super) fn find_codec(
     let mut walk = Walk::new(source, 0, source.reader.len()).of_stored();
     let (mut samples, mut plain) = (0, Vec::new());
     while let Some(step) = walk.next(&References::default())? {
-        let Step::Block { header, .. } = step else { continue };
+        let WalkStep::Block { header, .. } = step else { continue };
         let Ok(payload) = source.context.decrypt(walk.stored_payload(&header)) else { continue };
         let plain_len = header.uncompressed_size_without_header() as usize;
         for ((_, decompressor), fits) in candidates.iter().zip(&mut fits) {
@@ -84,7 +84,7 @@ impl Survey {
         let (mut payload, mut decoded) = (Vec::new(), Vec::new());
         let mut walk = Walk::new(source, 0, end);
         while let Some(step) = walk.next(references)? {
-            let Step::Block { at, header } = step else { continue };
+            let WalkStep::Block { at, header } = step else { continue };
             let block_type = header.block_type();
             let is_behind = matches!(
                 block_type,

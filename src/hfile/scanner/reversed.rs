@@ -1,7 +1,7 @@
 //! A cursor over the cells of one file, row by row from the last to the first.
 
 use super::HFileScanner;
-use crate::block::data::{CellPlace, DataBlock, RowSpan};
+use crate::block::data::{CellPosition, DataBlock, RowSpan};
 use crate::cache::CacheFill;
 use crate::cell::{CellKey, CellOrder, CellRef, SeekKey};
 use crate::error::{Corruption, Error, Result};
@@ -29,9 +29,9 @@ pub(crate) struct ReversedHFileScanner<'f> {
     /// The part of the row in the next block.
     behind: Option<Behind>,
     /// The block in which the row begins.
-    begins: Stand,
+    begins: CursorState,
     /// The current position.
-    stand: Stand,
+    stand: CursorState,
     /// The state of a row that spans many blocks; kept for reuse.
     wide: Option<Box<WideRow>>,
 }
@@ -42,20 +42,20 @@ struct WideRow {
     key: SeekKey,
     /// The offset of the block with the row's first cell, and that cell's place in the block.
     offset: u64,
-    place: CellPlace,
+    place: CellPosition,
 }
 
 struct Behind {
     block: Arc<DataBlock>,
     row: RowSpan,
-    place: CellPlace,
+    place: CellPosition,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stand {
-    Nowhere,
+enum CursorState {
+    Unpositioned,
     /// In the block of `cells`.
-    Here,
+    InBlock,
     /// In the block after it.
     Behind,
     /// At the position of `cells`, in any block.
@@ -68,8 +68,8 @@ impl<'f> ReversedHFileScanner<'f> {
             cells,
             here: RowSpan::default(),
             behind: None,
-            begins: Stand::Nowhere,
-            stand: Stand::Nowhere,
+            begins: CursorState::Unpositioned,
+            stand: CursorState::Unpositioned,
             wide: None,
         }
     }
@@ -83,9 +83,9 @@ impl<'f> ReversedHFileScanner<'f> {
     #[inline]
     pub(crate) fn peek(&self) -> Option<CellRef<'_>> {
         match self.stand {
-            Stand::Here | Stand::Wide => self.cells.peek(),
-            Stand::Behind => self.behind.as_ref().map(|behind| behind.block.cell(&behind.place)),
-            Stand::Nowhere => None,
+            CursorState::InBlock | CursorState::Wide => self.cells.peek(),
+            CursorState::Behind => self.behind.as_ref().map(|behind| behind.block.cell(&behind.place)),
+            CursorState::Unpositioned => None,
         }
     }
 
@@ -127,11 +127,11 @@ impl<'f> ReversedHFileScanner<'f> {
     /// the search leads forward.
     pub(crate) fn reseek_before(&mut self, key: &CellKey) -> Result<bool> {
         let (offset, begin) = match (self.begins, &self.wide) {
-            (Stand::Here, _) => (self.cells.offset(), Some(self.block()?.first_of(&self.here))),
+            (CursorState::InBlock, _) => (self.cells.offset(), Some(self.block()?.first_of(&self.here))),
             // together with the next block
-            (Stand::Behind, _) => (self.cells.offset(), None),
-            (Stand::Wide, Some(wide)) => (wide.offset, Some(wide.place)),
-            (Stand::Nowhere, _) | (Stand::Wide, None) => return self.seek_before(key),
+            (CursorState::Behind, _) => (self.cells.offset(), None),
+            (CursorState::Wide, Some(wide)) => (wide.offset, Some(wide.place)),
+            (CursorState::Unpositioned, _) | (CursorState::Wide, None) => return self.seek_before(key),
         };
         self.leave();
         if !self.cells.seek_before(key)? {
@@ -161,16 +161,16 @@ impl<'f> ReversedHFileScanner<'f> {
     #[inline]
     pub(crate) fn previous_row(&mut self) -> Result<bool> {
         let begins = self.begins;
-        if begins == Stand::Wide {
+        if begins == CursorState::Wide {
             return self.leave_wide_row();
         }
         self.leave();
         let order = self.order()?;
         let row = match begins {
-            Stand::Nowhere | Stand::Wide => return Ok(false),
-            Stand::Here if self.here.is_first() => return self.at_start().map(|()| false),
-            Stand::Here => self.block()?.row_before(&self.here, order),
-            Stand::Behind => self.block()?.last_row(order),
+            CursorState::Unpositioned | CursorState::Wide => return Ok(false),
+            CursorState::InBlock if self.here.is_first() => return self.at_start().map(|()| false),
+            CursorState::InBlock => self.block()?.row_before(&self.here, order),
+            CursorState::Behind => self.block()?.last_row(order),
         };
         self.enter_row(row.map_err(|error| self.error(error))?)
     }
@@ -183,7 +183,7 @@ impl<'f> ReversedHFileScanner<'f> {
     /// As [`seek_to_last_row`](Self::seek_to_last_row).
     #[inline]
     pub(crate) fn advance(&mut self) -> Result<()> {
-        if self.stand == Stand::Here
+        if self.stand == CursorState::InBlock
             && let Some(block) = &self.cells.block
             && block.advance_within(&self.here, &mut self.cells.place)
         {
@@ -194,17 +194,17 @@ impl<'f> ReversedHFileScanner<'f> {
 
     fn advance_with_care(&mut self) -> Result<()> {
         match (self.stand, &mut self.behind) {
-            (Stand::Nowhere, _) => {}
-            (Stand::Here, Some(_)) => self.stand = Stand::Behind,
-            (Stand::Here, None) => self.stand = Stand::Nowhere,
-            (Stand::Behind, Some(Behind { block, row, place })) => {
+            (CursorState::Unpositioned, _) => {}
+            (CursorState::InBlock, Some(_)) => self.stand = CursorState::Behind,
+            (CursorState::InBlock, None) => self.stand = CursorState::Unpositioned,
+            (CursorState::Behind, Some(Behind { block, row, place })) => {
                 if !block.advance_within(row, place) {
-                    self.stand = Stand::Nowhere;
+                    self.stand = CursorState::Unpositioned;
                 }
             }
-            (Stand::Behind, None) => self.stand = Stand::Nowhere,
-            (Stand::Wide, _) => {
-                self.stand = Stand::Nowhere;
+            (CursorState::Behind, None) => self.stand = CursorState::Unpositioned,
+            (CursorState::Wide, _) => {
+                self.stand = CursorState::Unpositioned;
                 self.cells.advance()?;
                 self.settle_in_wide_row();
             }
@@ -223,7 +223,7 @@ impl<'f> ReversedHFileScanner<'f> {
         &mut self,
         mut visit: impl FnMut(CellRef<'_>) -> ControlFlow<B>,
     ) -> Result<Option<B>> {
-        if let (Stand::Here, Some(block)) = (self.stand, &self.cells.block) {
+        if let (CursorState::InBlock, Some(block)) = (self.stand, &self.cells.block) {
             let mut place = self.cells.place;
             let broken_off = loop {
                 match visit(block.cell(&place)) {
@@ -253,7 +253,9 @@ impl<'f> ReversedHFileScanner<'f> {
     pub(crate) fn lend_lone<R>(&self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
         let place = &self.cells.place;
         match (self.stand, &self.behind, &self.cells.block) {
-            (Stand::Here, None, Some(block)) if self.here.ends_behind(place) => visit(block.cell(place)),
+            (CursorState::InBlock, None, Some(block)) if self.here.ends_behind(place) => {
+                visit(block.cell(place))
+            }
             _ => None,
         }
     }
@@ -269,13 +271,13 @@ impl<'f> ReversedHFileScanner<'f> {
         if self.peek().is_none_or(|cell| order.compare(cell.key(), key).is_ge()) {
             return Ok(());
         }
-        if self.stand == Stand::Wide {
-            self.stand = Stand::Nowhere;
+        if self.stand == CursorState::Wide {
+            self.stand = CursorState::Unpositioned;
             self.cells.reseek(key)?;
             self.settle_in_wide_row();
             return Ok(());
         }
-        if self.stand == Stand::Here {
+        if self.stand == CursorState::InBlock {
             let block = self.block()?;
             let found = block.seek(key, order).filter(|(place, _)| block.is_within(&self.here, place));
             if let Some((place, _)) = found {
@@ -286,7 +288,7 @@ impl<'f> ReversedHFileScanner<'f> {
                 return Ok(());
             }
         }
-        let was_behind = mem::replace(&mut self.stand, Stand::Nowhere) == Stand::Behind;
+        let was_behind = mem::replace(&mut self.stand, CursorState::Unpositioned) == CursorState::Behind;
         if let Some(Behind { block, row, place }) = &mut self.behind
             && let Some((found, _)) = block.seek(key, order)
             && block.is_within(row, &found)
@@ -295,7 +297,7 @@ impl<'f> ReversedHFileScanner<'f> {
                 return Err(self.disorder());
             }
             *place = found;
-            self.stand = Stand::Behind;
+            self.stand = CursorState::Behind;
         }
         Ok(())
     }
@@ -309,7 +311,7 @@ impl<'f> ReversedHFileScanner<'f> {
         }
         self.here = row;
         self.cells.place = self.block()?.first_of(&row);
-        (self.begins, self.stand) = (Stand::Here, Stand::Here);
+        (self.begins, self.stand) = (CursorState::InBlock, CursorState::InBlock);
         Ok(true)
     }
 
@@ -325,7 +327,7 @@ impl<'f> ReversedHFileScanner<'f> {
         }
         self.here = here;
         self.behind = Some(Behind { place: block.first(), block, row });
-        self.begins = if is_one_row { Stand::Here } else { Stand::Behind };
+        self.begins = if is_one_row { CursorState::InBlock } else { CursorState::Behind };
         self.stand = self.begins;
         if is_one_row {
             self.cells.place = self.block()?.first_of(&here);
@@ -343,7 +345,7 @@ impl<'f> ReversedHFileScanner<'f> {
             return Err(self.disorder());
         }
         self.wide = Some(wide);
-        self.begins = Stand::Wide;
+        self.begins = CursorState::Wide;
         self.settle_in_wide_row();
         Ok(true)
     }
@@ -360,17 +362,17 @@ impl<'f> ReversedHFileScanner<'f> {
     fn settle_in_wide_row(&mut self) {
         let row = self.wide.as_ref().map(|wide| wide.key.row());
         let is_in_row = self.cells.peek().is_some_and(|cell| Some(cell.row()) == row);
-        self.stand = if is_in_row { Stand::Wide } else { Stand::Nowhere };
+        self.stand = if is_in_row { CursorState::Wide } else { CursorState::Unpositioned };
     }
 
     /// Leaves the row before any move, whatever the outcome of the move.
     #[inline]
     pub(crate) fn leave(&mut self) {
-        if self.begins == Stand::Wide {
+        if self.begins == CursorState::Wide {
             // a block that was passed going forward may have no row index
             self.cells.leave_block();
         }
-        (self.begins, self.stand) = (Stand::Nowhere, Stand::Nowhere);
+        (self.begins, self.stand) = (CursorState::Unpositioned, CursorState::Unpositioned);
         if let Some(behind) = self.behind.take() {
             self.cells.reuse(behind.block);
         }

@@ -2,7 +2,7 @@
 
 use super::Verification;
 use super::faults::{mismatch, shown};
-use super::references::{Place, Reference};
+use super::references::{BlockLocation, Reference};
 use crate::block::data::{self, DataBlock, DataFormat, Trust};
 use crate::block::{BlockHeader, BlockType, DataBlockEncoding};
 use crate::coding::Cursor;
@@ -36,7 +36,7 @@ impl Verification<'_> {
         named: Option<Reference>,
         payload: &mut Vec<u8>,
     ) -> Result<()> {
-        let place = Place { offset: at, block_type: header.block_type() };
+        let place = BlockLocation { offset: at, block_type: header.block_type() };
         let Some(format) = self.format else { return Ok(()) };
         let expected = match format.encoding {
             DataBlockEncoding::None => BlockType::Data,
@@ -82,7 +82,7 @@ impl Verification<'_> {
 
     /// Checks that a block's index key is after the last cell before the block, and not after its first cell
     /// (hfile.md §10.6).
-    fn check_index_key(&mut self, block: &DataBlock, place: Place, named: Option<Reference>) {
+    fn check_index_key(&mut self, block: &DataBlock, place: BlockLocation, named: Option<Reference>) {
         let Some(number) = named.map(|named| named.number) else { return };
         let Some((key, order)) = self.index.key(number).zip(self.order) else { return };
         if order.compare(block.key(&block.first()), key).is_lt() {

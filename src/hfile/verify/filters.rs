@@ -2,7 +2,7 @@
 //! it up.
 
 use super::faults::{Faults, mismatch, shown};
-use super::references::{Place, Reference, References};
+use super::references::{BlockLocation, Reference, References};
 use crate::block::BlockType;
 use crate::block::bloom::{KeyHashes, probe};
 use crate::cell::{CellKey, CellOrder, CellRef, SeekKey};
@@ -15,7 +15,7 @@ use std::cmp::Ordering;
 /// A filter, and the position of the cells in it.
 #[derive(Debug)]
 pub(super) struct FilterCheck {
-    place: Place,
+    place: BlockLocation,
     kind: FilterKind,
     bloom_type: BloomType,
     meta: BloomMeta,
@@ -39,7 +39,7 @@ pub(super) struct FilterCheck {
 impl FilterCheck {
     /// Parses the metadata of a filter.
     pub(super) fn new(
-        place: Place,
+        place: BlockLocation,
         kind: FilterKind,
         payload: &[u8],
         info: &FileInfo,

@@ -1,7 +1,7 @@
 //! The data index, read level by level.
 
 use super::faults::Faults;
-use super::references::{Place, Reference, References};
+use super::references::{BlockLocation, Reference, References};
 use crate::block::index::{IndexBlock, IndexContext, MidKey};
 use crate::block::{BlockHandle, BlockType};
 use crate::cell::CellKey;
@@ -55,7 +55,7 @@ impl TreeReader<'_> {
         references: &mut References,
         faults: &mut Faults,
     ) -> Result<DataIndex> {
-        let place = Place { offset: root_at, block_type: BlockType::RootIndex };
+        let place = BlockLocation { offset: root_at, block_type: BlockType::RootIndex };
         let (root, mid_key) =
             match IndexBlock::parse_root(payload, count as usize, self.levels, &self.context) {
                 Ok(parsed) => parsed,
@@ -128,7 +128,7 @@ impl TreeReader<'_> {
             Ok((_, payload)) => payload,
             Err(error) => return faults.record(error).map(|()| None),
         };
-        let place = Place { offset: handle.offset, block_type };
+        let place = BlockLocation { offset: handle.offset, block_type };
         let Some(room) = self.room.checked_sub(payload.len()) else {
             let limit = self.source.context.limits.load_on_open_bytes as u64;
             let value = limit.saturating_add(payload.len() as u64);
@@ -165,8 +165,8 @@ const OVERLAP: Corruption =
     Corruption::Malformed("an index entry's block is before the end of that of the entry before");
 
 impl Node {
-    fn place(&self) -> Place {
-        Place { offset: self.handle.offset, block_type: self.block_type }
+    fn place(&self) -> BlockLocation {
+        BlockLocation { offset: self.handle.offset, block_type: self.block_type }
     }
 }
 
@@ -215,7 +215,7 @@ impl DataIndex {
 
     /// Checks that the record after the root refers to the middle data block, by its leaf and its entry there
     /// (hfile.md §10.2).
-    fn check_mid_key(&self, mid_key: Option<MidKey>, root: Place, faults: &mut Faults) {
+    fn check_mid_key(&self, mid_key: Option<MidKey>, root: BlockLocation, faults: &mut Faults) {
         let Some((leaf, entry)) = self.entries.checked_sub(1).and_then(|last| self.leaf_of(last / 2)) else {
             return;
         };

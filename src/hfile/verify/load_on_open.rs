@@ -2,8 +2,8 @@
 
 use super::faults::Faults;
 use super::layout::Layout;
-use super::references::{Place, References};
-use super::walk::{Step, Walk};
+use super::references::{BlockLocation, References};
+use super::walk::{Walk, WalkStep};
 use crate::block::BlockType;
 use crate::error::{Corruption, Error, ErrorKind, Result};
 use crate::hfile::Trailer;
@@ -18,7 +18,7 @@ pub(in crate::hfile) struct LoadOnOpen {
     pub(in crate::hfile) data_root: Option<(u64, Vec<u8>)>,
     pub(in crate::hfile) meta_root: Option<(u64, Vec<u8>)>,
     pub(in crate::hfile) info: Option<(u64, Vec<u8>)>,
-    pub(in crate::hfile) filters: Vec<(FilterKind, Place, Vec<u8>)>,
+    pub(in crate::hfile) filters: Vec<(FilterKind, BlockLocation, Vec<u8>)>,
     /// Whether the whole section was valid.
     pub(in crate::hfile) is_whole: bool,
 }
@@ -42,7 +42,7 @@ impl LoadOnOpen {
         let mut walk = Walk::new(source, start, end);
         while let Some(step) = walk.next(&References::default())? {
             match step {
-                Step::Block { at, header } => {
+                WalkStep::Block { at, header } => {
                     let block_type = header.block_type();
                     if at == start && block_type != BlockType::RootIndex {
                         // the offset is wrong, so the section's location is unknown
@@ -55,7 +55,7 @@ impl LoadOnOpen {
                     layout.see(at, &header, Some(true), faults);
                     section.take(at, block_type, std::mem::take(walk.payload()));
                 }
-                Step::Damage { at, error, .. } => {
+                WalkStep::Damage { at, error, .. } => {
                     refuse_unknown(&error)?;
                     faults.record(error)?;
                     layout.damage(at);
@@ -82,7 +82,7 @@ impl LoadOnOpen {
 
     fn add_filter(&mut self, kind: FilterKind, offset: u64, block_type: BlockType, payload: Vec<u8>) {
         if self.filters.iter().all(|(k, ..)| *k != kind) {
-            self.filters.push((kind, Place { offset, block_type }, payload));
+            self.filters.push((kind, BlockLocation { offset, block_type }, payload));
         }
     }
 

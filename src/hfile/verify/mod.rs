@@ -26,8 +26,8 @@ use self::filters::FilterCheck;
 use self::index::{DataIndex, TreeReader};
 use self::layout::Layout;
 use self::load_on_open::LoadOnOpen;
-use self::references::{Place, Reference, References};
-use self::walk::{Step, Walk};
+use self::references::{BlockLocation, Reference, References};
+use self::walk::{Walk, WalkStep};
 use super::bloom::FilterKind;
 use super::file_info::names;
 use super::open::{cipher, data_format, parse_meta_index, read_trailer, unknown_comparator};
@@ -161,7 +161,7 @@ impl Verification<'_> {
 
     fn read_info(&mut self, section: &LoadOnOpen) -> Result<()> {
         let Some((at, payload)) = &section.info else { return Ok(()) };
-        let place = Place { offset: *at, block_type: BlockType::FileInfo };
+        let place = BlockLocation { offset: *at, block_type: BlockType::FileInfo };
         let info = match FileInfo::parse(payload) {
             Ok(info) => info,
             Err(corruption) => {
@@ -207,7 +207,7 @@ impl Verification<'_> {
 
     fn read_meta_index(&mut self, section: &LoadOnOpen) {
         let Some((at, payload)) = &section.meta_root else { return };
-        let place = Place { offset: *at, block_type: BlockType::RootIndex };
+        let place = BlockLocation { offset: *at, block_type: BlockType::RootIndex };
         let entries = match parse_meta_index(payload, self.trailer.meta_index_count(), &self.index_context) {
             Ok(entries) => entries,
             Err(corruption) => return place.blame(corruption, &mut self.faults),
@@ -241,7 +241,7 @@ impl Verification<'_> {
         // both halves of a file split by a bulk load have its file info, but may have no filter
         let may_lack = info.get(names::BULKLOAD_TIMESTAMP.as_bytes()).is_some();
         if is_whole && !has_general && !may_lack && matches!(info.bloom_filter_type(), Ok(Some(_))) {
-            let place = Place { offset: *info_at, block_type: BlockType::FileInfo };
+            let place = BlockLocation { offset: *info_at, block_type: BlockType::FileInfo };
             let message = "BLOOM_FILTER_TYPE is present, but no Bloom filter";
             place.blame(Corruption::Malformed(message), &mut self.faults);
         }
@@ -256,12 +256,12 @@ impl Verification<'_> {
         self.layout.begin_part();
         while let Some(step) = walk.next(&self.references)? {
             match step {
-                Step::Block { at, header } => {
+                WalkStep::Block { at, header } => {
                     self.layout.see(at, &header, is_known.then_some(false), &mut self.faults);
                     let named = self.references.meet(at, &header, &mut self.faults);
                     self.see_block(at, &header, named, walk.payload())?;
                 }
-                Step::Damage { at, to, error, .. } => {
+                WalkStep::Damage { at, to, error, .. } => {
                     self.faults.record(error)?;
                     self.damage(at);
                     self.references.skip(&(at..to), &mut self.faults);
@@ -286,7 +286,7 @@ impl Verification<'_> {
         trailer::check_against(self.trailer, &self.layout, self.index.ends(), cells, &mut self.faults);
         let Some((info_at, info)) = &self.info else { return };
         if let Some(format) = self.format.filter(|_| has_all_cells) {
-            let place = Place { offset: *info_at, block_type: BlockType::FileInfo };
+            let place = BlockLocation { offset: *info_at, block_type: BlockType::FileInfo };
             for corruption in info::check_values(info, &self.tally, format.cells, self.trailer.version) {
                 place.blame(corruption, &mut self.faults);
             }

@@ -12,19 +12,19 @@ pub(in crate::hfile) struct Reference {
     /// [`BlockType::Data`] includes encoded blocks.
     pub(in crate::hfile) block_type: BlockType,
     /// The block that contains the entry.
-    pub(in crate::hfile) named_by: Place,
+    pub(in crate::hfile) named_by: BlockLocation,
     /// The number of the entry in the whole data index, or the number of the filter.
     pub(in crate::hfile) number: usize,
 }
 
 /// The offset and type of a block.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::hfile) struct Place {
+pub(in crate::hfile) struct BlockLocation {
     pub(in crate::hfile) offset: u64,
     pub(in crate::hfile) block_type: BlockType,
 }
 
-impl Place {
+impl BlockLocation {
     /// Records a fault of the block.
     pub(in crate::hfile) fn blame(self, corruption: Corruption, faults: &mut Faults) {
         faults.add(corruption, self.offset, Some(self.block_type.name()));

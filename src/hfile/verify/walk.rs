@@ -30,7 +30,7 @@ pub(in crate::hfile) struct Walk<'a> {
 
 /// A step of a walk.
 #[derive(Debug)]
-pub(in crate::hfile) enum Step {
+pub(in crate::hfile) enum WalkStep {
     /// A valid block. Its payload is [`Walk::payload`].
     Block { at: u64, header: BlockHeader },
     /// Bytes that are not a valid block, and their end.
@@ -72,7 +72,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Returns the next block, or the damage in its place. Fails only if the file cannot be read.
-    pub(in crate::hfile) fn next(&mut self, references: &References) -> Result<Option<Step>> {
+    pub(in crate::hfile) fn next(&mut self, references: &References) -> Result<Option<WalkStep>> {
         if self.at >= self.end {
             return Ok(None);
         }
@@ -80,7 +80,7 @@ impl<'a> Walk<'a> {
         let error = match self.read(at)?.and_then(|header| self.expand(&header)) {
             Ok(header) => {
                 self.at += header.total_size() as u64;
-                return Ok(Some(Step::Block { at, header }));
+                return Ok(Some(WalkStep::Block { at, header }));
             }
             Err(corruption) => match references.type_at(at).or_else(|| self.stored_type()) {
                 Some(block_type) => self.source.error(corruption, at, block_type),
@@ -89,7 +89,7 @@ impl<'a> Walk<'a> {
         };
         let claim = self.claim(at);
         self.at = if self.charge() { self.behind_damage(at, references)? } else { self.end };
-        Ok(Some(Step::Damage { at, to: self.at, claim, error }))
+        Ok(Some(WalkStep::Damage { at, to: self.at, claim, error }))
     }
 
     /// Reads the block at an offset as stored, and checks it.

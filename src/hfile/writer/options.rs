@@ -2,7 +2,7 @@
 
 use super::HFileWriter;
 use crate::block::codec::CompressorOptions;
-use crate::block::{ChecksumType, Codec, DataBlockEncoding, HashKind};
+use crate::block::{BloomHashType, ChecksumType, Codec, DataBlockEncoding};
 use crate::cell::{CellFormat, CellOrder};
 use crate::error::{Error, Result};
 use crate::hfile::Encryption;
@@ -64,7 +64,7 @@ impl HFileWriterOptions {
             bloom_settings: BloomSettings {
                 chunk_bytes: 128 << 10,
                 error_rate: 0.01,
-                hash: HashKind::Murmur,
+                hash: BloomHashType::Murmur,
             },
             delete_family_bloom: false,
             checksum: ChecksumType::Crc32c,
@@ -130,7 +130,7 @@ impl HFileWriterOptions {
 
     /// Sets the hash function of Bloom filters: `hbase.hash.type` (default: murmur).
     #[must_use]
-    pub fn bloom_hash(mut self, hash: HashKind) -> Self {
+    pub fn bloom_hash(mut self, hash: BloomHashType) -> Self {
         self.bloom_settings.hash = hash;
         self
     }
@@ -267,7 +267,7 @@ impl HFileWriterOptions {
     /// If the options are invalid.
     pub fn create_in(self, file: Box<dyn FileWriter>) -> Result<HFileWriter> {
         self.check()?;
-        HFileWriter::new(NewFile::given(file), self)
+        HFileWriter::new(NewFile::from_writer(file), self)
     }
 
     /// Fails if the options are invalid.

@@ -38,7 +38,7 @@ impl BlockSink {
         let offset = self.position;
         let block = self
             .blocks
-            .seal(block_type, offset, fill)
+            .finish(block_type, offset, fill)
             .map_err(|corruption| corruption.in_block(self.file.path(), offset, block_type.name()))?;
         let plain_size = block.plain_size as u64;
         // a header has 31 bits for the size of the rest of the block
@@ -80,7 +80,7 @@ impl BlockSink {
     /// Writes the trailer and makes the file permanent. Returns its length.
     pub(super) fn finish(mut self, trailer: &[u8]) -> Result<u64> {
         self.file.write_all(trailer)?;
-        self.file.keep()?;
+        self.file.persist()?;
         Ok(self.position + trailer.len() as u64)
     }
 }

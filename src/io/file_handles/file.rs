@@ -12,12 +12,12 @@ use std::sync::{Arc, Mutex, OnceLock};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Returns the alternative location of a file that is no longer at its path.
-pub(super) type Elsewhere = fn(&Path) -> Option<PathBuf>;
+pub(super) type MovedTo = fn(&Path) -> Option<PathBuf>;
 
 /// The state of an opened file.
 pub(super) struct OpenedFile {
     storage: Arc<dyn Storage>,
-    elsewhere: Elsewhere,
+    elsewhere: MovedTo,
     len: u64,
     identity: Option<FileIdentity>,
     /// For a file without an identity: the offset of the first bytes read that reached the end of the file,
@@ -133,7 +133,7 @@ impl BoundedFile {
     pub(super) fn open(
         handles: &FileHandles,
         storage: &Arc<dyn Storage>,
-        elsewhere: Elsewhere,
+        elsewhere: MovedTo,
         path: &Path,
     ) -> io::Result<Self> {
         let room = handles.reserve();

@@ -1,7 +1,7 @@
 //! A storage whose files share a bound of handles.
 
 use super::FileHandles;
-use super::file::{BoundedFile, Elsewhere};
+use super::file::{BoundedFile, MovedTo};
 use crate::io::{DirEntry, FileLock, FileReader, FileWriter, Storage};
 use crate::sync::unpoisoned;
 use std::io;
@@ -16,12 +16,12 @@ use std::sync::Arc;
 pub(crate) struct BoundedStorage {
     inner: Arc<dyn Storage>,
     handles: FileHandles,
-    elsewhere: Elsewhere,
+    elsewhere: MovedTo,
 }
 
 impl BoundedStorage {
     /// `elsewhere` returns the location where another process may have moved a file.
-    pub(crate) fn new(inner: Arc<dyn Storage>, handles: FileHandles, elsewhere: Elsewhere) -> Self {
+    pub(crate) fn new(inner: Arc<dyn Storage>, handles: FileHandles, elsewhere: MovedTo) -> Self {
         Self { inner, handles, elsewhere }
     }
 }

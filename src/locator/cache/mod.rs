@@ -3,7 +3,7 @@
 mod region_map;
 mod sorted;
 
-use super::{Fault, NO_SEQ_NUM, RegionLocations, Replica, ServerName};
+use super::{NO_SEQ_NUM, RegionException, RegionLocations, Replica, ServerName};
 use crate::schema::{RegionInfo, TableName};
 use crate::sync::unpoisoned;
 use arc_swap::{ArcSwap, Guard};
@@ -33,7 +33,7 @@ struct TableRegions {
 
 /// The origin of a location, which determines its precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum LocationOrigin {
     /// The location was looked up in the catalog just now: it replaces any known one.
     Asked,
     /// The location was read along with another: it does not replace a younger region.
@@ -90,12 +90,12 @@ impl MetaCache {
     /// If the region is known, the newer location of each copy is kept, by sequence number; of equal numbers,
     /// the added one. Another region with the same start key is removed, and so are regions that begin within
     /// the added one.
-    pub fn insert(&self, locations: RegionLocations, source: Source) {
+    pub fn insert(&self, locations: RegionLocations, source: LocationOrigin) {
         self.insert_all([locations], source);
     }
 
     /// Adds the locations of several regions, with one change for each run of regions of one table.
-    pub fn insert_all(&self, locations: impl IntoIterator<Item = RegionLocations>, source: Source) {
+    pub fn insert_all(&self, locations: impl IntoIterator<Item = RegionLocations>, source: LocationOrigin) {
         let mut locations = locations.into_iter().peekable();
         while let Some(first) = locations.next() {
             let table = first.region().table().clone();
@@ -110,8 +110,8 @@ impl MetaCache {
 
     /// Updates the cache after a fault of a location that was used (locator.md §10, §12.4). Nothing changes
     /// if the cached location is newer than the one used.
-    pub fn on_fault(&self, used: &RegionLocations, replica_id: u16, fault: &Fault) {
-        if let Fault::ServerGone = fault {
+    pub fn on_fault(&self, used: &RegionLocations, replica_id: u16, fault: &RegionException) {
+        if let RegionException::ServerGone = fault {
             if let Some(server) = replica(used, replica_id).server.as_ref() {
                 self.clear_server(server);
             }
@@ -124,13 +124,13 @@ impl MetaCache {
             let (was, is) = (replica(used, replica_id), replica(known, replica_id));
             match fault {
                 // the server that redirects is authoritative, whatever the sequence numbers
-                Fault::RegionMoved { server, seq_num }
+                RegionException::RegionMoved { server, seq_num }
                     if is.server == was.server || seq_num.is_some_and(|number| number > is.seq_num) =>
                 {
                     let moved = Replica::on(server.clone(), seq_num.unwrap_or(NO_SEQ_NUM));
                     Some(with_replica(known, replica_id, moved))
                 }
-                Fault::RegionMoved { .. } => Some(known.clone()),
+                RegionException::RegionMoved { .. } => Some(known.clone()),
                 _ if is.server != was.server || is.seq_num > was.seq_num => Some(known.clone()),
                 _ => without_replica(known, replica_id),
             }
@@ -235,11 +235,11 @@ impl TableRegions {
     }
 }
 
-fn insert(map: &mut RegionMap, new: RegionLocations, source: Source) {
+fn insert(map: &mut RegionMap, new: RegionLocations, source: LocationOrigin) {
     let (start, end) = (new.region().start_key(), new.region().end_key());
     let known = map.get(start);
     let within = map.starts_within(start, end);
-    if source == Source::Prefetched {
+    if source == LocationOrigin::Prefetched {
         let is_younger = |known: &RegionLocations| known.region().region_id() > new.region().region_id();
         // the region that contains its first row, and the regions that begin within it
         let around = map.find(start);

@@ -21,7 +21,7 @@ impl Naive {
         })
     }
 
-    fn insert(&mut self, new: &RegionLocations, source: Source) {
+    fn insert(&mut self, new: &RegionLocations, source: LocationOrigin) {
         let (start, end) = (new.region().start_key(), new.region().end_key());
         let in_the_way = |known: &RegionLocations| {
             let other = known.region().start_key();
@@ -30,7 +30,7 @@ impl Naive {
         let is_younger = |known: &RegionLocations| known.region().region_id() > new.region().region_id();
         let around = self.get(start).is_some_and(is_younger);
         let within = || self.0.iter().any(|known| in_the_way(known) && is_younger(known));
-        if source == Source::Prefetched && (around || within()) {
+        if source == LocationOrigin::Prefetched && (around || within()) {
             return;
         }
         let same = self.0.iter().find(|known| {
@@ -43,10 +43,10 @@ impl Naive {
         self.0.push(new);
     }
 
-    fn on_fault(&mut self, used: &RegionLocations, fault: &Fault) {
+    fn on_fault(&mut self, used: &RegionLocations, fault: &RegionException) {
         match fault {
-            Fault::ServerGone => self.0.retain(|known| known.server() != used.server()),
-            Fault::RegionMoved { server, seq_num } => {
+            RegionException::ServerGone => self.0.retain(|known| known.server() != used.server()),
+            RegionException::RegionMoved { server, seq_num } => {
                 for known in &mut self.0 {
                     let seq_num = seq_num.unwrap();
                     if known.region().name() == used.region().name()
@@ -158,21 +158,27 @@ fn compare(steps: usize, seed: u64) -> usize {
             16..45 => {
                 let i = truth.rng.below(truth.regions.len());
                 let new = truth.regions[i].clone();
-                let source = [Source::Asked, Source::Prefetched][truth.rng.below(2)];
+                let source = [LocationOrigin::Asked, LocationOrigin::Prefetched][truth.rng.below(2)];
                 naive.insert(&new, source);
                 cache.insert(new, source);
             }
             45..48 => {
-                let source = [Source::Asked, Source::Prefetched, Source::Prefetched][truth.rng.below(3)];
+                let source = [LocationOrigin::Asked, LocationOrigin::Prefetched, LocationOrigin::Prefetched]
+                    [truth.rng.below(3)];
                 let late = old[truth.rng.below(old.len())].clone();
                 naive.insert(&late, source);
                 cache.insert(late, source);
             }
             48..51 => {
                 if let Some(found) = naive.get(&row).cloned() {
-                    let moved = Fault::RegionMoved { server: truth.server(), seq_num: Some(truth.id) };
-                    let fault = [Fault::NotServingRegion, Fault::Unknown, Fault::RegionOpening, moved]
-                        [truth.rng.below(4)]
+                    let moved =
+                        RegionException::RegionMoved { server: truth.server(), seq_num: Some(truth.id) };
+                    let fault = [
+                        RegionException::NotServingRegion,
+                        RegionException::Unknown,
+                        RegionException::RegionOpening,
+                        moved,
+                    ][truth.rng.below(4)]
                     .clone();
                     if fault.is_relocation() {
                         naive.on_fault(&found, &fault);
@@ -182,8 +188,8 @@ fn compare(steps: usize, seed: u64) -> usize {
             }
             51 => {
                 let late = old[truth.rng.below(old.len())].clone();
-                naive.on_fault(&late, &Fault::NotServingRegion);
-                cache.on_fault(&late, 0, &Fault::NotServingRegion);
+                naive.on_fault(&late, &RegionException::NotServingRegion);
+                cache.on_fault(&late, 0, &RegionException::NotServingRegion);
             }
             52 => {
                 cache.remove_row(&table, &row);
@@ -251,16 +257,16 @@ fn on(region: &RegionInfo, server: i64, seq_num: i64) -> RegionLocations {
 #[test]
 fn a_merged_region_is_not_hidden_by_what_it_was_made_of() {
     let (cache, table) = (MetaCache::new(), TableName::parse("t").unwrap());
-    cache.insert(on(&region("", "c", 1), 1, 1), Source::Asked);
-    cache.insert(on(&region("c", "m", 1), 1, 1), Source::Asked);
+    cache.insert(on(&region("", "c", 1), 1, 1), LocationOrigin::Asked);
+    cache.insert(on(&region("c", "m", 1), 1, 1), LocationOrigin::Asked);
     let merged = on(&region("", "z", 2), 1, 5);
-    cache.insert(merged.clone(), Source::Asked);
+    cache.insert(merged.clone(), LocationOrigin::Asked);
     assert_eq!(cache.regions_of(&table), std::slice::from_ref(&merged));
     assert_eq!(cache.get(&table, b"n"), Some(merged.clone()));
     // a parent that arrives late replaces nothing
-    cache.insert(on(&region("c", "m", 1), 1, 9), Source::Prefetched);
+    cache.insert(on(&region("c", "m", 1), 1, 9), LocationOrigin::Prefetched);
     assert_eq!(cache.get(&table, b"n"), Some(merged.clone()));
-    cache.insert(on(&region("", "c", 1), 1, 9), Source::Prefetched);
+    cache.insert(on(&region("", "c", 1), 1, 9), LocationOrigin::Prefetched);
     assert_eq!(cache.regions_of(&table), [merged]);
 }
 
@@ -269,21 +275,22 @@ fn a_late_fault_does_not_undo_what_another_has_found() {
     let (cache, table) = (MetaCache::new(), TableName::parse("t").unwrap());
     let region = region("", "", 1);
     let (old, new) = (on(&region, 1, 5), on(&region, 2, 6));
-    cache.insert(new.clone(), Source::Asked);
-    cache.insert(old.clone(), Source::Asked);
+    cache.insert(new.clone(), LocationOrigin::Asked);
+    cache.insert(old.clone(), LocationOrigin::Asked);
     assert_eq!(cache.get(&table, b"a"), Some(new.clone()), "the greater sequence number wins");
-    cache.on_fault(&old, 0, &Fault::NotServingRegion);
+    cache.on_fault(&old, 0, &RegionException::NotServingRegion);
     assert_eq!(cache.get(&table, b"a"), Some(new.clone()));
     // a redirect is followed even if its sequence number is smaller
-    let moved = Fault::RegionMoved { server: ServerName::new("h", 1, 3).unwrap(), seq_num: Some(2) };
+    let moved =
+        RegionException::RegionMoved { server: ServerName::new("h", 1, 3).unwrap(), seq_num: Some(2) };
     cache.on_fault(&old, 0, &moved);
     assert_eq!(cache.get(&table, b"a"), Some(new.clone()));
     cache.on_fault(&new, 0, &moved);
     assert_eq!(cache.get(&table, b"a"), Some(on(&region, 3, 2)));
-    cache.on_fault(&on(&region, 3, 2), 0, &Fault::RegionOpening);
+    cache.on_fault(&on(&region, 3, 2), 0, &RegionException::RegionOpening);
     cache.clear_server(&ServerName::new("h", 1, 4).unwrap());
     assert_eq!(cache.get(&table, b"a"), Some(on(&region, 3, 2)));
-    cache.on_fault(&on(&region, 3, 2), 0, &Fault::ServerGone);
+    cache.on_fault(&on(&region, 3, 2), 0, &RegionException::ServerGone);
     assert!(cache.is_empty(&table));
 }
 
@@ -294,12 +301,12 @@ fn copies_are_known_one_by_one() {
     let both = |a, b| {
         RegionLocations::new(region("", "", 1), [Replica::on(server(1), a), Replica::on(server(2), b)])
     };
-    cache.insert(both(5, 5), Source::Asked);
-    cache.insert(both(4, 6), Source::Asked);
+    cache.insert(both(5, 5), LocationOrigin::Asked);
+    cache.insert(both(4, 6), LocationOrigin::Asked);
     assert_eq!(cache.get(&table, b""), Some(both(5, 6)));
-    cache.on_fault(&both(5, 6), 1, &Fault::NotServingRegion);
+    cache.on_fault(&both(5, 6), 1, &RegionException::NotServingRegion);
     let left = cache.get(&table, b"").unwrap();
     assert_eq!(left.replicas(), [Replica::on(server(1), 5), Replica::UNKNOWN]);
-    cache.insert(on(&region("", "", 1), 1, 7), Source::Asked);
+    cache.insert(on(&region("", "", 1), 1, 7), LocationOrigin::Asked);
     assert_eq!(cache.get(&table, b"").unwrap().replicas().len(), 1, "there are fewer copies now");
 }

@@ -1,7 +1,7 @@
 //! Look-ups in catalogs that the tests write and change in between.
 
 use super::*;
-use crate::locator::{FixedRegistry, Replica, ServerName};
+use crate::locator::{Replica, ServerName, StaticRegistry};
 use proptest::prelude::*;
 use std::sync::Barrier;
 use std::sync::atomic::AtomicUsize;
@@ -79,7 +79,7 @@ fn setting(entries: Vec<CatalogEntry>) -> Setting {
     *catalog.entries.lock().unwrap() = entries;
     *catalog.state.lock().unwrap() = Some(TableState::Enabled);
     let timer = Arc::new(NoWait(Instant::now(), Mutex::default()));
-    let registry = Arc::new(FixedRegistry::new().meta(server(0)));
+    let registry = Arc::new(StaticRegistry::new().meta(server(0)));
     let clone: Arc<dyn Catalog> = Arc::<Fake>::clone(&catalog);
     let waits: Arc<dyn Timer> = Arc::<NoWait>::clone(&timer);
     let locator = Locator::new(registry, clone).timer(waits).retries(RetryPolicy::default().attempts(4));
@@ -125,12 +125,12 @@ fn what_has_been_found_is_not_looked_up_again() {
     // the preceding regions were prefetched
     assert_eq!((setting.start("11zz"), setting.start("19"), setting.scans()), ("11".into(), "19".into(), 0));
     assert_eq!((setting.start("21"), setting.scans()), ("21".to_owned(), 1));
-    assert_eq!(setting.locator.warm(&setting.table, b"22", 3).unwrap(), 3);
+    assert_eq!(setting.locator.prefetch_all(&setting.table, b"22", 3).unwrap(), 3);
     assert_eq!((setting.start("24"), setting.scans()), ("24".to_owned(), 1));
     assert_eq!(setting.locator.regions(&setting.table).unwrap().len(), 30);
     assert_eq!((setting.start(""), setting.start("zz"), setting.scans()), (String::new(), "29".into(), 1));
     let before = |row: &str| {
-        let position = Position::Before;
+        let position = LocateType::Before;
         let found =
             setting.locator.locate_position(&setting.table, row.as_bytes(), position, false, Deadline::NEVER);
         String::from_utf8(found.unwrap().region().start_key().to_vec()).unwrap()
@@ -152,7 +152,7 @@ fn a_split_is_followed() {
     // daughters that are not assigned yet
     setting.set(vec![on(parent.marked(true, true), 1), nowhere(a.clone()), nowhere(b.clone())]);
     assert_eq!(setting.start("x"), "", "no fault has been reported");
-    setting.locator.on_fault(&used, 0, &Fault::NotServingRegion);
+    setting.locator.on_fault(&used, 0, &RegionException::NotServingRegion);
     setting.scans();
     assert_eq!(
         (setting.fails_with("x"), setting.scans(), setting.pauses()),
@@ -209,7 +209,7 @@ fn rows_that_say_nothing_are_passed_over_and_counted() {
         row: Err(crate::error::Corruption::Malformed("as the test has it")),
     };
     let setting = setting(vec![on(region("", "", ID), 1), broken(region("a", "b", ID))]);
-    assert_eq!((setting.start("x"), setting.locator.broken_rows()), (String::new(), 1));
+    assert_eq!((setting.start("x"), setting.locator.invalid_rows()), (String::new(), 1));
     assert_eq!(setting.locator.regions(&setting.table).unwrap_err().kind(), ErrorKind::Corrupt);
     setting.locator.cache().clear();
     // more parents than rows per page
@@ -244,7 +244,7 @@ fn to_reload_is_not_to_forget() {
     assert_eq!(setting.locator.locate(&setting.table, "x").unwrap().server(), Some(&server(2)));
     setting.scans();
     let used = setting.locator.locate(&setting.table, "x").unwrap();
-    setting.locator.on_fault(&used, 0, &Fault::RegionMoved { server: server(3), seq_num: None });
+    setting.locator.on_fault(&used, 0, &RegionException::RegionMoved { server: server(3), seq_num: None });
     assert_eq!(setting.locator.locate(&setting.table, "x").unwrap().server(), Some(&server(3)));
     assert_eq!(setting.scans(), 0, "the fault has the new location");
 }
@@ -301,7 +301,7 @@ proptest! {
             .collect();
         let setting = setting(regions.iter().map(|region| on(region.clone(), 1)).collect());
         for row in rows.iter().chain(&starts) {
-            for position in [Position::At, Position::Before, Position::After] {
+            for position in [LocateType::At, LocateType::Before, LocateType::After] {
                 let found = setting.locator.locate_position(
                     &setting.table, row.as_bytes(), position, false, Deadline::NEVER,
                 );

@@ -12,7 +12,7 @@ mod quorum;
 pub(crate) mod wire;
 pub(crate) mod znode;
 
-use super::{NO_SEQ_NUM, RegionLocations, Registry, Replica, ServerName, TableState};
+use super::{ConnectionRegistry, NO_SEQ_NUM, RegionLocations, Replica, ServerName, TableState};
 use crate::clock::Deadline;
 use crate::error::{Corruption, Error, ErrorKind, Result};
 use crate::schema::{RegionInfo, TableName};
@@ -148,7 +148,7 @@ impl ZooKeeperRegistry {
     }
 }
 
-impl Registry for ZooKeeperRegistry {
+impl ConnectionRegistry for ZooKeeperRegistry {
     fn meta_region_locations(&self, deadline: Deadline) -> Result<RegionLocations> {
         let mut replicas = Vec::new();
         for (id, name) in self.replica_ids(deadline)? {

@@ -1,8 +1,8 @@
 //! Calls the observers, in order.
 
-use super::{CellPass, ObserverContext, RegionObserver, ScanOptions};
+use super::{CompactionFilter, ObserverContext, RegionObserver, ScanOptions};
 use crate::error::{Error, Result};
-use crate::region::{Inner, Region};
+use crate::region::{Region, RegionCore};
 use crate::schema::RegionInfo;
 use crate::store::matcher::ScanInfo;
 use std::fmt;
@@ -55,7 +55,7 @@ impl fmt::Debug for Observers {
     }
 }
 
-impl Inner {
+impl RegionCore {
     /// Calls a hook of each observer.
     #[inline]
     pub(in crate::region) fn observe(
@@ -106,8 +106,11 @@ impl Inner {
     /// Returns the observers' filters between the cells and a new file.
     pub(in crate::region) fn passes(
         &self,
-        mut hook: impl FnMut(&dyn RegionObserver, &mut ObserverContext<'_>) -> Result<Option<Box<dyn CellPass>>>,
-    ) -> Result<Vec<Box<dyn CellPass>>> {
+        mut hook: impl FnMut(
+            &dyn RegionObserver,
+            &mut ObserverContext<'_>,
+        ) -> Result<Option<Box<dyn CompactionFilter>>>,
+    ) -> Result<Vec<Box<dyn CompactionFilter>>> {
         let mut passes = Vec::new();
         self.observe(|observer, context| {
             passes.extend(hook(observer, context)?);

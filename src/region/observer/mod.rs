@@ -16,7 +16,7 @@ mod context;
 mod host;
 mod write;
 
-pub use crate::store::CellPass;
+pub use crate::store::CompactionFilter;
 pub use context::{MiniBatch, ObserverContext, ScanOptions};
 pub(super) use host::Observers;
 pub(super) use write::{Together, joined};
@@ -308,7 +308,7 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
         &self,
         context: &mut ObserverContext<'_>,
         family: &[u8],
-    ) -> Result<Option<Box<dyn CellPass>>> {
+    ) -> Result<Option<Box<dyn CompactionFilter>>> {
         Ok(None)
     }
 
@@ -362,7 +362,7 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
         context: &mut ObserverContext<'_>,
         family: &[u8],
         all_files: bool,
-    ) -> Result<Option<Box<dyn CellPass>>> {
+    ) -> Result<Option<Box<dyn CompactionFilter>>> {
         Ok(None)
     }
 

@@ -4,7 +4,7 @@ use super::MiniBatch;
 use crate::cell::{Row, RowBuf};
 use crate::error::{Error, Result};
 use crate::op::Mutation;
-use crate::region::Inner;
+use crate::region::RegionCore;
 use crate::region::mutate::{Checked, Edit, Times};
 use std::ops::Range;
 
@@ -30,7 +30,7 @@ pub(in crate::region) enum Together {
     Locked(i64),
 }
 
-impl Inner {
+impl RegionCore {
     /// Writes a batch or mutations of one row, and calls the observers' hooks. Returns the answer of each
     /// mutation.
     ///

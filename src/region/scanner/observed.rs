@@ -1,58 +1,58 @@
 //! Reads parts of rows for a scan that observers may have changed, and owns the scan.
 
-use super::pieces::Pieces;
+use super::partial_results::PartialResults;
 use super::start_filter;
 use crate::cell::RowBuf;
 use crate::error::Result;
 use crate::op::Scan;
-use crate::region::{Inner, RegionState};
+use crate::region::{RegionCore, RegionState};
 use crate::store::context::ScannerContext;
 use self_cell::self_cell;
 use std::sync::Arc;
 
 /// The data that the rows borrow.
-struct Source<'v> {
-    region: &'v Inner,
+struct ScanSource<'v> {
+    region: &'v RegionCore,
     state: &'v RegionState,
     scan: Arc<Scan>,
 }
 
 self_cell!(
     struct Cell<'v> {
-        owner: Source<'v>,
+        owner: ScanSource<'v>,
         #[not_covariant]
-        dependent: Pieces,
+        dependent: PartialResults,
     }
 );
 
-/// [`Pieces`] together with the scan they borrow.
-pub(super) struct ObservedPieces<'v>(Cell<'v>);
+/// [`PartialResults`] together with the scan they borrow.
+pub(super) struct ObservedResults<'v>(Cell<'v>);
 
-impl<'v> ObservedPieces<'v> {
+impl<'v> ObservedResults<'v> {
     pub(super) fn open(
-        region: &'v Inner,
+        region: &'v RegionCore,
         state: &'v RegionState,
         scan: Arc<Scan>,
         read_point: i64,
     ) -> Result<Self> {
-        Cell::try_new(Source { region, state, scan }, |source| {
-            let Source { region, state, scan } = source;
-            Pieces::open(region, state, scan, read_point, start_filter(scan)?)
+        Cell::try_new(ScanSource { region, state, scan }, |source| {
+            let ScanSource { region, state, scan } = source;
+            PartialResults::open(region, state, scan, read_point, start_filter(scan)?)
         })
         .map(Self)
     }
 
-    /// As [`Pieces::next`].
+    /// As [`PartialResults::next`].
     pub(super) fn next(&mut self, context: &mut ScannerContext, row: &mut RowBuf) -> Result<bool> {
         self.0.with_dependent_mut(|_, rows| rows.next(context, row))
     }
 
-    /// As [`Pieces::is_filter_done`].
+    /// As [`PartialResults::is_filter_done`].
     pub(super) fn is_filter_done(&self) -> bool {
         self.0.with_dependent(|_, rows| rows.is_filter_done())
     }
 
-    /// As [`Pieces::may_have_more`].
+    /// As [`PartialResults::may_have_more`].
     pub(super) fn may_have_more(&self) -> bool {
         self.0.with_dependent(|_, rows| rows.may_have_more())
     }

@@ -9,14 +9,14 @@ use self_cell::self_cell;
 use std::fmt;
 
 /// The data that a scanner borrows.
-struct Source {
+struct ScanSource {
     view: ReadView,
     scan: Scan,
 }
 
 self_cell!(
     struct Scanner {
-        owner: Source,
+        owner: ScanSource,
         #[not_covariant]
         dependent: RegionScanner,
     }
@@ -31,7 +31,7 @@ pub struct ResultScanner(Scanner);
 
 impl ResultScanner {
     pub(in crate::region) fn new(view: ReadView, scan: Scan) -> Result<Self> {
-        Scanner::try_new(Source { view, scan }, |source| source.view.scan(&source.scan)).map(Self)
+        Scanner::try_new(ScanSource { view, scan }, |source| source.view.scan(&source.scan)).map(Self)
     }
 
     /// Returns the next row. See [`RegionScanner::next_row`].

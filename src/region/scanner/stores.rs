@@ -2,10 +2,10 @@
 
 use crate::cell::{CellKey, CellOrder, RowBuf};
 use crate::error::Result;
-use crate::filter::FilterState;
+use crate::filter::FilterEvaluator;
 use crate::metrics::Counters;
 use crate::op::{Query, Scan};
-use crate::region::{Inner, RegionState};
+use crate::region::{RegionCore, RegionState};
 use crate::store::StoreScanner;
 use crate::store::context::ScannerContext;
 use crate::store::matcher::ScanInfo;
@@ -27,7 +27,7 @@ impl<'v> Bounds<'v> {
 
     /// Whether a row is after the last row of the scan, in scan direction.
     #[inline]
-    pub(super) fn is_behind(&self, row: &[u8]) -> bool {
+    pub(super) fn is_after_end(&self, row: &[u8]) -> bool {
         if self.stop.is_empty() {
             return false;
         }
@@ -53,14 +53,14 @@ fn compare_rows(order: CellOrder, reversed: bool, a: &[u8], b: &[u8]) -> Orderin
 
 impl<'v> Stores<'v> {
     /// Creates the merge without any scanners.
-    pub(super) fn new(region: &'v Inner, scan: &Scan) -> Self {
+    pub(super) fn new(region: &'v RegionCore, scan: &Scan) -> Self {
         let (order, reversed) = (region.order, scan.reversed);
         Self { scanners: Vec::new(), order, reversed, counters: &region.counters }
     }
 
     /// Opens a scanner of each store the scan reads, and passes it to `put` with the name of its family.
     pub(super) fn open(
-        region: &'v Inner,
+        region: &'v RegionCore,
         state: &'v RegionState,
         scan: &'v Scan,
         read_point: i64,
@@ -80,8 +80,8 @@ impl<'v> Stores<'v> {
                 max_versions: scan.select.max_versions,
                 raw: scan.raw,
                 filtered: scan.select.filter.is_some(),
-                store_limit: scan.select.store_limit,
-                store_offset: scan.select.store_offset,
+                max_results: scan.select.max_results_per_family,
+                row_offset: scan.select.row_offset_per_family,
                 read_point,
                 cache_blocks: scan.select.cache_blocks,
             };
@@ -111,7 +111,7 @@ impl<'v> Stores<'v> {
     pub(super) fn next(
         &mut self,
         context: &mut ScannerContext,
-        filter: Option<&mut FilterState>,
+        filter: Option<&mut FilterEvaluator>,
         out: &mut RowBuf,
     ) -> Result<()> {
         if let [only] = &mut *self.scanners {

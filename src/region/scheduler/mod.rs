@@ -11,9 +11,9 @@ mod pace;
 mod queue;
 
 pub use options::SchedulerBuilder;
-pub(super) use queue::{Job, Lane, Work};
+pub(super) use queue::{Job, Work, WorkKind};
 
-use super::Inner;
+use super::RegionCore;
 use crate::clock::{SystemTimer, Timer};
 use crate::error::{Error, Result};
 use crate::sync::unpoisoned;
@@ -119,8 +119,8 @@ impl Scheduler {
     }
 
     /// Returns the lane of a compaction of `bytes` bytes.
-    pub(super) fn compaction_lane(&self, bytes: u64) -> Lane {
-        if bytes > self.shared().options.throttle_point { Lane::Large } else { Lane::Small }
+    pub(super) fn compaction_lane(&self, bytes: u64) -> WorkKind {
+        if bytes > self.shared().options.throttle_point { WorkKind::Large } else { WorkKind::Small }
     }
 
     pub(super) fn blocking_wait(&self) -> Duration {
@@ -160,19 +160,19 @@ impl Scheduler {
     }
 
     /// Makes a queued job due now.
-    pub(super) fn expedite(&self, region: &Weak<Inner>, work: Work) {
+    pub(super) fn expedite(&self, region: &Weak<RegionCore>, work: Work) {
         if unpoisoned(self.shared().state.lock()).queue.expedite(region, work) {
             self.shared().changed.notify_all();
         }
     }
 
     /// Removes the queued jobs of a region.
-    pub(super) fn remove(&self, region: &Weak<Inner>) {
+    pub(super) fn remove(&self, region: &Weak<RegionCore>) {
         unpoisoned(self.shared().state.lock()).queue.remove(region);
     }
 
     /// Starts a thread of a lane if the lane has more due jobs than idle threads, and may have more threads.
-    fn start_thread(&self, lane: Lane) -> io::Result<()> {
+    fn start_thread(&self, lane: WorkKind) -> io::Result<()> {
         let shared = &self.0.0;
         let at = lane as usize;
         let mut state = unpoisoned(shared.state.lock());
@@ -194,17 +194,17 @@ impl Scheduler {
 }
 
 impl SchedulerBuilder {
-    fn threads(&self, lane: Lane) -> usize {
+    fn threads(&self, lane: WorkKind) -> usize {
         match lane {
-            Lane::Flush => self.flush_threads,
-            Lane::Large => self.large_threads,
-            Lane::Small => self.small_threads,
+            WorkKind::Flush => self.flush_threads,
+            WorkKind::Large => self.large_threads,
+            WorkKind::Small => self.small_threads,
         }
     }
 }
 
 impl Shared {
-    fn work(&self, lane: Lane) {
+    fn work(&self, lane: WorkKind) {
         while let Some(job) = self.next(lane) {
             if let Some(region) = job.region.upgrade() {
                 // The region reports failures itself. Any other panic must not end a thread that other
@@ -215,7 +215,7 @@ impl Shared {
     }
 
     /// Waits for a job. Returns `None` if the thread is to end.
-    fn next(&self, lane: Lane) -> Option<Job> {
+    fn next(&self, lane: WorkKind) -> Option<Job> {
         let at = lane as usize;
         let mut state = unpoisoned(self.state.lock());
         let idle_until = after(IDLE);
@@ -241,7 +241,7 @@ impl Shared {
     }
 }
 
-impl Lane {
+impl WorkKind {
     fn thread_name(self) -> &'static str {
         match self {
             Self::Flush => "hregion-flush",

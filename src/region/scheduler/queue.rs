@@ -1,6 +1,6 @@
 //! Jobs that wait for a thread.
 
-use crate::region::Inner;
+use crate::region::RegionCore;
 use std::sync::Weak;
 use std::time::Instant;
 
@@ -14,14 +14,14 @@ pub(in crate::region) enum Work {
 
 /// The threads that run a job. A long job in one lane does not delay jobs in another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::region) enum Lane {
+pub(in crate::region) enum WorkKind {
     Flush,
     /// Compactions above the throttle point.
     Large,
     Small,
 }
 
-impl Lane {
+impl WorkKind {
     /// Whether a thread of this lane takes jobs of `other`. Threads for large compactions take small ones if
     /// there are no large ones (HBase: `StealJobQueue`).
     fn takes(self, other: Self) -> bool {
@@ -31,9 +31,9 @@ impl Lane {
 
 /// A job for a region.
 pub(in crate::region) struct Job {
-    pub(in crate::region) region: Weak<Inner>,
+    pub(in crate::region) region: Weak<RegionCore>,
     pub(in crate::region) work: Work,
-    pub(in crate::region) lane: Lane,
+    pub(in crate::region) lane: WorkKind,
     /// Jobs with lower values run first.
     pub(in crate::region) priority: i64,
     /// The earliest time at which the job may run.
@@ -56,24 +56,24 @@ impl Queue {
     }
 
     /// Takes the most urgent job for a thread of a lane; of equally urgent ones the oldest.
-    pub(super) fn take(&mut self, lane: Lane, now: Instant) -> Option<Job> {
+    pub(super) fn take(&mut self, lane: WorkKind, now: Instant) -> Option<Job> {
         let jobs = self.0.iter().enumerate().filter(|(_, job)| lane.takes(job.lane) && job.is_due(now));
         let (at, _) = jobs.min_by_key(|(_, job)| (job.lane != lane, job.priority))?;
         Some(self.0.remove(at))
     }
 
     /// Returns the number of jobs of a lane that are due.
-    pub(super) fn due(&self, lane: Lane, now: Instant) -> usize {
+    pub(super) fn due(&self, lane: WorkKind, now: Instant) -> usize {
         self.0.iter().filter(|job| job.lane == lane && job.is_due(now)).count()
     }
 
     /// Returns the time at which the next job for a thread of a lane is due.
-    pub(super) fn next_due(&self, lane: Lane) -> Option<Instant> {
+    pub(super) fn next_due(&self, lane: WorkKind) -> Option<Instant> {
         self.0.iter().filter(|job| lane.takes(job.lane)).filter_map(|job| job.due).min()
     }
 
     /// Makes a job due now. Returns whether the job exists.
-    pub(super) fn expedite(&mut self, region: &Weak<Inner>, work: Work) -> bool {
+    pub(super) fn expedite(&mut self, region: &Weak<RegionCore>, work: Work) -> bool {
         let mut jobs = self.0.iter_mut();
         let Some(job) = jobs.find(|job| job.work == work && job.region.ptr_eq(region)) else { return false };
         job.due = None;
@@ -81,14 +81,14 @@ impl Queue {
     }
 
     /// Removes a job. Returns whether it existed.
-    pub(super) fn cancel(&mut self, region: &Weak<Inner>, work: Work) -> bool {
+    pub(super) fn cancel(&mut self, region: &Weak<RegionCore>, work: Work) -> bool {
         let before = self.0.len();
         self.0.retain(|job| job.work != work || !job.region.ptr_eq(region));
         self.0.len() < before
     }
 
     /// Removes the jobs of a region.
-    pub(super) fn remove(&mut self, region: &Weak<Inner>) {
+    pub(super) fn remove(&mut self, region: &Weak<RegionCore>) {
         self.0.retain(|job| !job.region.ptr_eq(region));
     }
 
@@ -102,11 +102,11 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    fn job(lane: Lane, store: usize, priority: i64) -> Job {
+    fn job(lane: WorkKind, store: usize, priority: i64) -> Job {
         Job { region: Weak::new(), work: Work::Compact(store), lane, priority, due: None }
     }
 
-    fn taken(queue: &mut Queue, lane: Lane, now: Instant) -> Option<usize> {
+    fn taken(queue: &mut Queue, lane: WorkKind, now: Instant) -> Option<usize> {
         match queue.take(lane, now)?.work {
             Work::Flush => None,
             Work::Compact(store) => Some(store),
@@ -116,27 +116,27 @@ mod tests {
     #[test]
     fn the_most_urgent_comes_first_and_large_threads_take_small_work_last() {
         let (mut queue, now) = (Queue::default(), Instant::now());
-        queue.push(job(Lane::Small, 0, 5));
-        queue.push(job(Lane::Small, 1, -3));
-        queue.push(job(Lane::Small, 2, 5));
-        queue.push(job(Lane::Large, 3, 9));
-        assert_eq!(taken(&mut queue, Lane::Flush, now), None);
-        assert_eq!(taken(&mut queue, Lane::Large, now), Some(3));
-        assert_eq!(taken(&mut queue, Lane::Large, now), Some(1));
-        assert_eq!(taken(&mut queue, Lane::Small, now), Some(0));
-        queue.push(job(Lane::Large, 4, 0));
-        assert_eq!(taken(&mut queue, Lane::Small, now), Some(2));
-        assert_eq!(taken(&mut queue, Lane::Small, now), None);
+        queue.push(job(WorkKind::Small, 0, 5));
+        queue.push(job(WorkKind::Small, 1, -3));
+        queue.push(job(WorkKind::Small, 2, 5));
+        queue.push(job(WorkKind::Large, 3, 9));
+        assert_eq!(taken(&mut queue, WorkKind::Flush, now), None);
+        assert_eq!(taken(&mut queue, WorkKind::Large, now), Some(3));
+        assert_eq!(taken(&mut queue, WorkKind::Large, now), Some(1));
+        assert_eq!(taken(&mut queue, WorkKind::Small, now), Some(0));
+        queue.push(job(WorkKind::Large, 4, 0));
+        assert_eq!(taken(&mut queue, WorkKind::Small, now), Some(2));
+        assert_eq!(taken(&mut queue, WorkKind::Small, now), None);
     }
 
     #[test]
     fn a_job_waits_until_it_is_due() {
         let (mut queue, now) = (Queue::default(), Instant::now());
         let later = now + Duration::from_secs(60);
-        queue.push(Job { due: Some(later), ..job(Lane::Small, 0, 0) });
-        assert_eq!((queue.due(Lane::Small, now), queue.next_due(Lane::Large)), (0, Some(later)));
-        assert_eq!(taken(&mut queue, Lane::Small, now), None);
+        queue.push(Job { due: Some(later), ..job(WorkKind::Small, 0, 0) });
+        assert_eq!((queue.due(WorkKind::Small, now), queue.next_due(WorkKind::Large)), (0, Some(later)));
+        assert_eq!(taken(&mut queue, WorkKind::Small, now), None);
         assert!(queue.expedite(&Weak::new(), Work::Compact(0)));
-        assert_eq!(taken(&mut queue, Lane::Small, now), Some(0));
+        assert_eq!(taken(&mut queue, WorkKind::Small, now), Some(0));
     }
 }

@@ -90,7 +90,7 @@ pub(super) fn needs_major(
     let mut seen = vec![false; boundaries.len()];
     files.iter().any(|file| {
         let expires = |ttl: i64| file.min_timestamp.is_some_and(|min| min <= now.saturating_sub(ttl));
-        let window = |time: Option<i64>| place(&boundaries, time.unwrap_or(i64::MAX));
+        let window = |time: Option<i64>| window_of(&boundaries, time.unwrap_or(i64::MAX));
         let (first, last) = (window(file.min_timestamp), window(file.max_timestamp));
         ttl.is_some_and(expires)
             || !file.is_major_compaction
@@ -101,7 +101,7 @@ pub(super) fn needs_major(
 }
 
 /// Returns the index of the output for a timestamp. `boundaries` begin with `i64::MIN`, or are empty.
-pub(super) fn place(boundaries: &[i64], time: i64) -> usize {
+pub(super) fn window_of(boundaries: &[i64], time: i64) -> usize {
     boundaries.partition_point(|start| *start <= time).saturating_sub(1)
 }
 
@@ -220,9 +220,9 @@ mod tests {
         let boundaries = [i64::MIN, 80, 120, 130];
         for (time, expected) in [(i64::MIN, 0), (79, 0), (80, 1), (119, 1), (120, 2), (130, 3), (i64::MAX, 3)]
         {
-            assert_eq!(place(&boundaries, time), expected, "{time}");
+            assert_eq!(window_of(&boundaries, time), expected, "{time}");
         }
-        assert_eq!(place(&[], 5), 0);
+        assert_eq!(window_of(&[], 5), 0);
     }
 
     #[test]
@@ -258,7 +258,7 @@ mod tests {
             prop_assert!(choice.files.windows(2).all(|pair| pair[0] + 1 == pair[1]));
             let running: Vec<i64> = times.iter().scan(i64::MIN, |most, time| { *most = (*most).max(*time); Some(*most) }).collect();
             let starts = config.windows.boundaries(135, 0);
-            let window = |at: &usize| place(&starts, running[*at]);
+            let window = |at: &usize| window_of(&starts, running[*at]);
             prop_assert!(choice.files.iter().all(|at| window(at) == window(&choice.files[0])));
             if window(&choice.files[0]) == starts.len() - 1 {
                 prop_assert!(choice.files.len() >= 3);

@@ -6,17 +6,17 @@ use crate::cache::CacheFill;
 use crate::cell::OLDEST_TIMESTAMP;
 use crate::error::Result;
 use crate::layout::StagedFile;
+use crate::store::compaction_filter::{Retention, apply};
 use crate::store::heap::KeyValueScanner;
 use crate::store::matcher::CompactionKind;
-use crate::store::pass::{Retention, through};
 use crate::store::scanner::StoreScanner;
-use crate::store::writer::Carries;
+use crate::store::writer::CellFlags;
 use crate::store::{SeqIds, Store, StoreFile};
 use std::ops::ControlFlow;
 
 /// The parameters of a merge of files of a store.
 #[derive(Clone, Copy)]
-pub(crate) struct Merge<'m> {
+pub(crate) struct CompactionJob<'m> {
     /// In the order of read-path.md §6.2, oldest first.
     pub(crate) inputs: &'m [StoreFile],
     /// Whether the store has no other files. Markers are dropped then, too.
@@ -39,9 +39,9 @@ const ROW: u64 = 64;
 impl Store {
     /// Merges files into new ones that have no names yet: into one, which is written even if no cell is kept;
     /// or, with boundaries, into one for each span of time that keeps a cell, at least one if `newest`.
-    pub(crate) fn compact(&self, merge: Merge<'_>, keep: Retention) -> Result<Vec<StagedFile>> {
-        let Merge { inputs, all_files, boundaries, newest, progress } = merge;
-        let Retention { info, max_read_point, mut passes } = keep;
+    pub(crate) fn compact(&self, merge: CompactionJob<'_>, keep: Retention) -> Result<Vec<StagedFile>> {
+        let CompactionJob { inputs, all_files, boundaries, newest, progress } = merge;
+        let Retention { info, max_read_point, filters: mut passes } = keep;
         let now = info.now;
         let kind = if all_files {
             let earliest = inputs.iter().map(|file| file.earliest_put_ts().unwrap_or(OLDEST_TIMESTAMP)).min();
@@ -64,7 +64,7 @@ impl Store {
             &info,
             max_read_point,
         )?;
-        let carries = Carries {
+        let carries = CellFlags {
             tags: inputs.iter().any(|file| file.hfile().has_tags()),
             seq_ids: inputs.iter().any(|file| file.seq_ids() != SeqIds::All(0)),
             encrypted: inputs.iter().any(StoreFile::is_encrypted),
@@ -85,7 +85,7 @@ impl Store {
                 }
                 let seq_id = if cell.seq_id() <= zero { 0 } else { cell.seq_id() };
                 let cell = cell.with_seq_id(seq_id);
-                through(&mut passes, cell, |cell| outputs.append(cell))?;
+                apply(&mut passes, cell, |cell| outputs.append(cell))?;
                 Ok(ControlFlow::Continue(()))
             })?;
             if bytes >= STRIDE {

@@ -26,6 +26,6 @@ mod window;
 
 pub(crate) use candidate::CandidateFile;
 pub(crate) use config::CompactionConfig;
-pub(crate) use merge::Merge;
+pub(crate) use merge::CompactionJob;
 pub(crate) use policy::{Selection, select, unneeded};
 pub(crate) use settings::memstore_flush_size;

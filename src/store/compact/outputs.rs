@@ -1,31 +1,31 @@
 //! The new files of a compaction: one, or one for each span of time (HBase: `DateTieredMultiFileWriter`).
 
-use super::date_tiered::place;
+use super::date_tiered::window_of;
 use crate::cell::CellRef;
 use crate::error::Result;
 use crate::hfile::StoreFileOrigin;
 use crate::layout::StagedFile;
-use crate::store::writer::{Carries, NewStoreFile};
+use crate::store::writer::{CellFlags, NewStoreFile};
 use crate::store::{Store, StoreFile};
 
 /// New files. Each is created with its first cell.
 #[derive(Debug)]
 pub(super) struct Outputs<'s> {
     store: &'s Store,
-    carries: Carries,
+    carries: CellFlags,
     now: i64,
     boundaries: &'s [i64],
     files: Vec<Option<NewStoreFile>>,
 }
 
 impl<'s> Outputs<'s> {
-    pub(super) fn new(store: &'s Store, carries: Carries, now: i64, boundaries: &'s [i64]) -> Self {
+    pub(super) fn new(store: &'s Store, carries: CellFlags, now: i64, boundaries: &'s [i64]) -> Self {
         let files = std::iter::repeat_with(|| None).take(boundaries.len().max(1)).collect();
         Self { store, carries, now, boundaries, files }
     }
 
     pub(super) fn append(&mut self, cell: CellRef<'_>) -> Result<()> {
-        let at = if self.boundaries.len() > 1 { place(self.boundaries, cell.timestamp()) } else { 0 };
+        let at = if self.boundaries.len() > 1 { window_of(self.boundaries, cell.timestamp()) } else { 0 };
         self.at(at)?.append(cell)
     }
 

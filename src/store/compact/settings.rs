@@ -1,6 +1,6 @@
 //! Settings of a store, parsed as Java's `Configuration` parses them.
 
-use crate::binary::Binary;
+use crate::binary::StringBinary;
 use crate::error::{Error, Result};
 use std::fmt::Display;
 use std::str::FromStr;
@@ -96,7 +96,7 @@ impl<'s> Reader<'_, 's> {
         let of = if self.family.is_empty() {
             "table".to_owned()
         } else {
-            format!("family {}", Binary(self.family))
+            format!("family {}", StringBinary(self.family))
         };
         Error::invalid_argument(format!("{of}: {why}"))
     }

@@ -14,7 +14,7 @@ pub(crate) enum SeqIds {
 }
 
 /// The values of the file info entries and of the name.
-pub(super) struct Known {
+pub(super) struct StoreFileMetadata {
     pub(super) max_seq_id: i64,
     pub(super) seq_ids: SeqIds,
     pub(super) max_memstore_ts: i64,
@@ -27,7 +27,7 @@ pub(super) struct Known {
     pub(super) compacted_inputs: Vec<Vec<u8>>,
 }
 
-impl Known {
+impl StoreFileMetadata {
     pub(super) fn read(hfile: &HFile, store_file: &StoreFileInfo) -> Result<Self, Corruption> {
         let info = hfile.file_info();
         let bulk_load_time = info.bulkload_timestamp()?;

@@ -212,7 +212,9 @@ fn take(step: &Step, scanner: &mut StoreFileScanner<'_>, naive: &mut Naive, cell
             }
             let order = CellOrder::User;
             let fake = scanner.peek().map(|cell| SeekKey::from(cell.key()));
-            if let (Some(fake), true) = (&fake, scanner.stand == Stand::Fake && scanner.real_seek_done()) {
+            if let (Some(fake), true) =
+                (&fake, scanner.stand == CursorState::Fake && scanner.real_seek_done())
+            {
                 // Ruled out by a Bloom filter: the file has no cells of that column.
                 let (row, family, qualifier) = fake.split();
                 assert_eq!(fake, &SeekKey::last_on_column(row, family, qualifier));

@@ -77,7 +77,7 @@ pub(in crate::store) fn store(
     cuts: &[usize],
     family: &Family,
     cache: &BlockCache,
-) -> StoreState {
+) -> StoreVersion {
     let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % (cells.len() + 1)).collect();
     cuts.extend([0, cells.len()]);
     cuts.sort_unstable();
@@ -85,7 +85,7 @@ pub(in crate::store) fn store(
     let memory = lots.split_off(lots.len().saturating_sub(2));
     let files = lots.iter().filter(|lot| !lot.is_empty()).enumerate();
     let files = files.map(|(number, lot)| file(lot, number, family.bloom, cache)).collect();
-    let mut state = StoreState::new(family, CellOrder::User, files);
+    let mut state = StoreVersion::new(family, CellOrder::User, files);
     for lot in memory {
         state = state.freeze();
         lot.iter().for_each(|cell| state.active.insert(cell.as_ref()));
@@ -174,8 +174,8 @@ impl Ask {
             max_versions: self.max_versions,
             raw: false,
             filtered: false,
-            store_limit: self.store_limit,
-            store_offset: self.store_offset,
+            max_results: self.store_limit,
+            row_offset: self.store_offset,
             read_point: self.read_point,
             cache_blocks: true,
         }
@@ -183,7 +183,7 @@ impl Ask {
 }
 
 /// Returns the cells as a scanner of all sources finds them.
-pub(in crate::store) fn scanned(state: &StoreState, query: &Query<'_>, info: &ScanInfo) -> RowBuf {
+pub(in crate::store) fn scanned(state: &StoreVersion, query: &Query<'_>, info: &ScanInfo) -> RowBuf {
     let mut row = RowBuf::new();
     let mut scanner = StoreScanner::new(state, query, info).unwrap();
     if scanner.peek_row() == Some(query.start) {
@@ -197,7 +197,7 @@ pub(in crate::store) fn scanned(state: &StoreState, query: &Query<'_>, info: &Sc
 }
 
 /// Returns all rows from the start row on, as a scanner of all sources finds them.
-fn scanned_from(state: &StoreState, query: &Query<'_>, info: &ScanInfo) -> RowBuf {
+fn scanned_from(state: &StoreVersion, query: &Query<'_>, info: &ScanInfo) -> RowBuf {
     let query = Query { stop: &[], get_like: false, ..*query };
     let mut row = RowBuf::new();
     let mut scanner = StoreScanner::new(state, &query, info).unwrap();

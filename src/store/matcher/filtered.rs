@@ -3,7 +3,7 @@
 use super::{Disorder, MatchCode, Rules, ScanQueryMatcher, Version};
 use crate::cell::{CellKey, CellRef, SeekKey, same_bytes};
 use crate::error::Error;
-use crate::filter::{FilterState, Verdict};
+use crate::filter::{FilterEvaluator, Verdict};
 
 /// The action for a cell, by the matcher and a filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub(crate) enum FilteredCode {
 
 /// The action for the only cell of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LoneCode {
+pub(crate) enum SingleCellCode {
     HandOut,
     Pass,
     /// Skip the cell and go to the key that has been set, which is ahead.
@@ -89,7 +89,7 @@ impl ScanQueryMatcher<'_> {
     pub(crate) fn match_filtered(
         &mut self,
         cell: CellRef<'_>,
-        filter: &mut FilterState,
+        filter: &mut FilterEvaluator,
         key: &mut SeekKey,
     ) -> Result<FilteredCode, Unmatched> {
         if !self.is_of_current_row(cell) {
@@ -102,7 +102,7 @@ impl ScanQueryMatcher<'_> {
     pub(crate) fn match_filtered_in_row(
         &mut self,
         cell: CellRef<'_>,
-        filter: &mut FilterState,
+        filter: &mut FilterEvaluator,
         key: &mut SeekKey,
     ) -> Result<FilteredCode, Unmatched> {
         let version = Version::of(cell);
@@ -124,12 +124,12 @@ impl ScanQueryMatcher<'_> {
             return Ok(if code.is_include() { FilteredCode::DoneScan } else { code.into() });
         }
         if !code.is_include() {
-            let is_ahead = self.follow(filter, FilterState::skip_hint, cell, key);
+            let is_ahead = self.follow(filter, FilterEvaluator::skip_hint, cell, key);
             return Ok(if is_ahead { FilteredCode::SeekToKey } else { code.into() });
         }
         let verdict = filter.filter_cell(cell)?;
         if verdict == Verdict::SeekNextUsingHint {
-            let is_ahead = self.follow(filter, FilterState::next_cell_hint, cell, key);
+            let is_ahead = self.follow(filter, FilterEvaluator::next_cell_hint, cell, key);
             return Ok(if is_ahead { FilteredCode::SeekToKey } else { MatchCode::Skip.into() });
         }
         Ok(self.merge(code, verdict, version.qualifier).into())
@@ -141,23 +141,23 @@ impl ScanQueryMatcher<'_> {
     pub(crate) fn match_filtered_lone(
         &self,
         cell: CellRef<'_>,
-        filter: &mut FilterState,
+        filter: &mut FilterEvaluator,
         key: &mut SeekKey,
-    ) -> Option<Result<LoneCode, Unmatched>> {
+    ) -> Option<Result<SingleCellCode, Unmatched>> {
         if !self.includes_lone(cell) || self.accepted.max == 0 {
             return None;
         }
         if filter.filter_all_remaining() {
-            return Some(Ok(LoneCode::Done));
+            return Some(Ok(SingleCellCode::Done));
         }
         Some(match filter.filter_cell(cell) {
             Ok(Verdict::Include | Verdict::IncludeAndNextCol | Verdict::IncludeAndSeekNextRow) => {
-                Ok(LoneCode::HandOut)
+                Ok(SingleCellCode::HandOut)
             }
-            Ok(Verdict::Skip | Verdict::NextCol | Verdict::NextRow) => Ok(LoneCode::Pass),
+            Ok(Verdict::Skip | Verdict::NextCol | Verdict::NextRow) => Ok(SingleCellCode::Pass),
             Ok(Verdict::SeekNextUsingHint) => {
-                let is_ahead = self.follow(filter, FilterState::next_cell_hint, cell, key);
-                Ok(if is_ahead { LoneCode::SeekToKey } else { LoneCode::Pass })
+                let is_ahead = self.follow(filter, FilterEvaluator::next_cell_hint, cell, key);
+                Ok(if is_ahead { SingleCellCode::SeekToKey } else { SingleCellCode::Pass })
             }
             Err(error) => Err(error.into()),
         })
@@ -167,8 +167,8 @@ impl ScanQueryMatcher<'_> {
     /// hint that does not as ignored.
     fn follow(
         &self,
-        filter: &mut FilterState,
-        ask: impl for<'f> FnOnce(&'f mut FilterState, CellRef<'_>) -> Option<&'f CellKey>,
+        filter: &mut FilterEvaluator,
+        ask: impl for<'f> FnOnce(&'f mut FilterEvaluator, CellRef<'_>) -> Option<&'f CellKey>,
         cell: CellRef<'_>,
         key: &mut SeekKey,
     ) -> bool {

@@ -15,7 +15,7 @@ mod user;
 
 pub(crate) use code::{Advance, Disorder, MatchCode};
 pub(crate) use compaction::CompactionKind;
-pub(crate) use filtered::{FilteredCode, LoneCode, Unmatched};
+pub(crate) use filtered::{FilteredCode, SingleCellCode, Unmatched};
 pub(crate) use scan_info::ScanInfo;
 pub(crate) use user::{is_plain_value, plain_times};
 

@@ -5,12 +5,12 @@ use crate::cell::{CellRef, Row, RowBuf};
 use crate::op::Query;
 use crate::store::get::tests::{NOW, asks, cells, families, scanned, store, writes};
 use crate::store::matcher::ScanInfo;
-use crate::store::{StoreScanner, StoreState};
+use crate::store::{StoreScanner, StoreVersion};
 use proptest::prelude::*;
 use std::ops::ControlFlow;
 
 /// Returns the rows that have cells, in the order of a scanner.
-fn rows(state: &StoreState, query: &Query<'_>, info: &ScanInfo) -> Vec<Row> {
+fn rows(state: &StoreVersion, query: &Query<'_>, info: &ScanInfo) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut scanner = StoreScanner::new(state, query, info).unwrap();
     while scanner.peek_row().is_some() {

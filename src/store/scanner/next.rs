@@ -3,7 +3,7 @@
 use super::StoreScanner;
 use crate::cell::{CellKey, CellRef, RowBuf};
 use crate::error::Result;
-use crate::filter::FilterState;
+use crate::filter::FilterEvaluator;
 use crate::store::context::{LimitScope, NextState, ScannerContext};
 use crate::store::matcher::{Advance, FilteredCode, MatchCode, Unmatched};
 use crate::store::row_match::Filtered;
@@ -22,7 +22,7 @@ impl StoreScanner<'_> {
     pub(crate) fn next(
         &mut self,
         context: &mut ScannerContext,
-        mut filter: Option<&mut FilterState>,
+        mut filter: Option<&mut FilterEvaluator>,
         out: &mut RowBuf,
     ) -> Result<()> {
         context.state = NextState::MoreValues;
@@ -44,7 +44,7 @@ impl StoreScanner<'_> {
     fn next_whole(
         &mut self,
         context: &mut ScannerContext,
-        mut filter: Option<&mut FilterState>,
+        mut filter: Option<&mut FilterEvaluator>,
         out: &mut RowBuf,
     ) -> Result<()> {
         let skips = context.skips_row();
@@ -64,7 +64,7 @@ impl StoreScanner<'_> {
     pub(super) fn next_piece(
         &mut self,
         context: &mut ScannerContext,
-        mut filter: Option<&mut FilterState>,
+        mut filter: Option<&mut FilterEvaluator>,
         out: &mut RowBuf,
     ) -> Result<()> {
         if !self.matcher.has_row()
@@ -139,7 +139,7 @@ impl StoreScanner<'_> {
     /// Whether a cell of the current row made the filter end the read. If a cell of another store did, this
     /// store ends at the first cell that the filter is asked about. It does not end with the row, all of
     /// whose cells here may be deleted.
-    fn is_over_since(&self, filter: Option<&FilterState>) -> bool {
+    fn is_over_since(&self, filter: Option<&FilterEvaluator>) -> bool {
         !self.was_over && is_over(filter)
     }
 
@@ -187,6 +187,6 @@ impl StoreScanner<'_> {
     }
 }
 
-fn is_over(filter: Option<&FilterState>) -> bool {
-    filter.is_some_and(FilterState::filter_all_remaining)
+fn is_over(filter: Option<&FilterEvaluator>) -> bool {
+    filter.is_some_and(FilterEvaluator::filter_all_remaining)
 }

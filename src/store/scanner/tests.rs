@@ -3,7 +3,7 @@
 use super::*;
 use crate::cache::BlockCache;
 use crate::cell::{Row, RowBuf};
-use crate::filter::{Comparator, Compare, Filter, FilterState, SingleColumnValue};
+use crate::filter::{Comparator, Compare, Filter, FilterEvaluator, SingleColumnValue};
 use crate::schema::Family;
 use crate::store::context::{Progress, ScannerContext};
 use crate::store::get::tests::{NOW, asks, cells, families, store, writes};
@@ -57,14 +57,14 @@ struct Judged {
 
 /// Returns all rows from the start of a query until the filter ends the read.
 fn judged(
-    state: &StoreState,
+    state: &StoreVersion,
     query: &Query<'_>,
     info: &ScanInfo,
     filter: Option<&Filter>,
     by_cell: bool,
 ) -> Vec<Judged> {
     let mut scanner = StoreScanner::new(state, query, info).unwrap();
-    let mut filter = filter.map(FilterState::new);
+    let mut filter = filter.map(FilterEvaluator::new);
     let (mut rows, mut cells) = (Vec::new(), RowBuf::new());
     while let Some(row) = scanner.peek_row().map(<[u8]>::to_vec) {
         let mut context = ScannerContext::unlimited();
@@ -81,7 +81,7 @@ fn judged(
             dropped
         });
         rows.push(Judged { row, cells: cells.freeze(), counted: context.progress(), rejected, dropped });
-        if filter.as_ref().is_some_and(FilterState::filter_all_remaining) {
+        if filter.as_ref().is_some_and(FilterEvaluator::filter_all_remaining) {
             break;
         }
     }
@@ -134,7 +134,7 @@ fn rows_of_one_cell_need_no_matcher() {
                 Ok(ControlFlow::Continue(()))
             })
             .unwrap();
-        rows.push((row, taken, scanner.lone));
+        rows.push((row, taken, scanner.single_cell));
     }
     let shown = |i: usize| rows[i].1;
     assert_eq!((rows.len(), shown(19), shown(29), shown(39)), (59, 2, 0, 0));

@@ -52,7 +52,7 @@ impl Cell {
 
 impl fmt::Debug for Cell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = |bytes: &[u8]| hregion::cell::Binary(bytes).to_string();
+        let text = |bytes: &[u8]| hregion::cell::StringBinary(bytes).to_string();
         let (row, qualifier, value) = (text(&self.row), text(&self.qualifier), text(&self.value));
         let (timestamp, kind, seq_id) = (self.timestamp, self.kind.name(), self.seq_id);
         write!(f, "{row}/{qualifier}/{timestamp}/{kind}={value}#{seq_id}")?;

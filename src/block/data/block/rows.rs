@@ -1,6 +1,6 @@
 //! The rows of a block, from the last to the first.
 
-use super::{CellPlace, DataBlock, row_at};
+use super::{CellPosition, DataBlock, row_at};
 use crate::cell::CellOrder;
 use crate::error::Corruption;
 use std::cmp::Ordering;
@@ -25,7 +25,7 @@ impl RowSpan {
 
     /// Whether the cell at `place` is the last of the span.
     #[inline]
-    pub(crate) fn ends_behind(&self, place: &CellPlace) -> bool {
+    pub(crate) fn ends_behind(&self, place: &CellPosition) -> bool {
         place.next >= self.end
     }
 }
@@ -55,7 +55,7 @@ impl DataBlock {
     /// # Errors
     ///
     /// As [`last_row`](Self::last_row).
-    pub(crate) fn row_up_to(&self, place: &CellPlace, order: CellOrder) -> Result<RowSpan, Corruption> {
+    pub(crate) fn row_up_to(&self, place: &CellPosition, order: CellOrder) -> Result<RowSpan, Corruption> {
         let (mut low, mut high) = (0, self.index.len());
         while low < high {
             let middle = low.midpoint(high);
@@ -94,19 +94,19 @@ impl DataBlock {
 
     /// The first cell of a span.
     #[inline]
-    pub(crate) fn first_of(&self, span: &RowSpan) -> CellPlace {
+    pub(crate) fn first_of(&self, span: &RowSpan) -> CellPosition {
         self.place(span.start)
     }
 
     /// Whether a cell is not after a span.
     #[inline]
-    pub(crate) fn is_within(&self, span: &RowSpan, place: &CellPlace) -> bool {
+    pub(crate) fn is_within(&self, span: &RowSpan, place: &CellPosition) -> bool {
         place.at < span.end
     }
 
     /// Moves to the next cell. Returns false, and does not move, if that is after the span.
     #[inline(always)] // the loop of every reversed scan
-    pub(crate) fn advance_within(&self, span: &RowSpan, place: &mut CellPlace) -> bool {
+    pub(crate) fn advance_within(&self, span: &RowSpan, place: &mut CellPosition) -> bool {
         !span.ends_behind(place) && self.advance(place)
     }
 }

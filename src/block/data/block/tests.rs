@@ -11,7 +11,7 @@ fn block(cells: &[Cell], format: CellFormat, index: Option<CellOrder>) -> DataBl
     bytes.extend_from_slice(b"sums");
     let block = DataBlock::new(bytes.clone(), range.clone(), format, Trust::Unchecked, index).unwrap();
     let last = block.last;
-    for undone in [None, Some(Undone { cells: cells.len(), last })] {
+    for undone in [None, Some(Decoded { cells: cells.len(), last })] {
         let trust = Trust::Decoded(undone);
         let decoded = DataBlock::new(bytes.clone(), range.clone(), format, trust, index).unwrap();
         assert_eq!((block.count, block.last, &block.bytes), (decoded.count, decoded.last, &decoded.bytes));
@@ -77,9 +77,9 @@ fn rows_of(block: &DataBlock) -> Vec<Vec<Cell>> {
     let mut rows = vec![vec![Cell::from(block.cell(&place))]];
     loop {
         match block.advance_in_row(&mut place) {
-            Step::InRow => {}
-            Step::NextRow => rows.push(Vec::new()),
-            Step::End => return rows,
+            RowStep::InRow => {}
+            RowStep::NextRow => rows.push(Vec::new()),
+            RowStep::End => return rows,
         }
         rows.last_mut().unwrap().push(Cell::from(block.cell(&place)));
     }

@@ -3,7 +3,7 @@
 use super::{Ask, FAMILY, row};
 use crate::cell::{CellOrder, CellRef, SeekKey};
 use crate::error::Result;
-use crate::filter::{CellFilter, CustomFilter, Filter, FilterState, Verdict};
+use crate::filter::{CellFilter, CustomFilter, Filter, FilterEvaluator, Verdict};
 use crate::op::TimeRange;
 use crate::schema::Family;
 use crate::store::matcher::{FilteredCode, MatchCode, ScanQueryMatcher};
@@ -42,7 +42,7 @@ impl CustomFilter for Says {
 /// Returns the code for each cell, in order.
 fn codes(ask: &Ask, cells: &str, verdicts: &[Verdict], column: &'static [u8]) -> Vec<FilteredCode> {
     let says = Says { verdicts: verdicts.to_vec(), asked: 0, column };
-    let mut filter = FilterState::new(&Filter::custom(says));
+    let mut filter = FilterEvaluator::new(&Filter::custom(says));
     let mut matcher = ScanQueryMatcher::for_user(&ask.query(), FAMILY, &ask.info(), CellOrder::User).unwrap();
     matcher.set_to_new_row(b"r");
     let mut key = SeekKey::new();

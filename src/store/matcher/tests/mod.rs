@@ -189,8 +189,8 @@ impl Ask {
             max_versions: self.max_versions,
             raw: self.raw,
             filtered: self.filtered,
-            store_limit: None,
-            store_offset: 0,
+            max_results: None,
+            row_offset: 0,
             read_point: i64::MAX,
             cache_blocks: true,
         }

@@ -3,9 +3,9 @@
 use super::arena::STRIDE;
 use super::batch::{Batch, LARGE};
 use super::entry::ListEntry;
-use super::position::{Place, Position, StoredCell};
+use super::key::{Key, KeyParts, StoredCell};
 use super::segment::Segment;
-use crate::block::data::touch;
+use crate::block::data::prefetch;
 use crate::cell::CellKey;
 use crossbeam_epoch as epoch;
 
@@ -14,10 +14,10 @@ use crossbeam_epoch as epoch;
 /// In a linked list each cell is found through the previous one, so a sequential scan incurs a cache miss for
 /// each cell. Memory serves several independent misses in the time of one. So cells are copied from up to 16
 /// starting points, each up to the start of the next, one cell of each lane in turn.
-pub(super) struct Lanes {
+pub(super) struct ParallelPrefetch {
     /// The starting points, in descending order: the next one is the last element.
-    marks: Vec<Position<StoredCell>>,
-    /// The result of [`touch`].
+    marks: Vec<Key<StoredCell>>,
+    /// The result of [`prefetch`].
     touched: u8,
 }
 
@@ -33,7 +33,7 @@ const MEMORY: usize = 2 * MARKS * STRIDE;
 /// How a lane ended.
 pub(super) enum Ended<'l> {
     /// Before this mark.
-    AtMark(&'l Position<StoredCell>),
+    AtMark(&'l Key<StoredCell>),
     /// After the last copied cell, or at the start if nothing was copied.
     Early,
 }
@@ -42,16 +42,16 @@ pub(super) enum Ended<'l> {
 struct Lane<'s, 'g> {
     batch: Batch,
     /// The cell to copy next.
-    found: Option<&'g Position<StoredCell>>,
+    found: Option<&'g Key<StoredCell>>,
     /// The current entry; None at the end.
     next: Option<ListEntry<'s, 'g>>,
-    end: Position<StoredCell>,
+    end: Key<StoredCell>,
     /// Whether the lane has been read up to its end.
     is_whole: bool,
     touched: u8,
 }
 
-impl Lanes {
+impl ParallelPrefetch {
     /// Divides the part of the segment after `key`.
     pub(super) fn behind(segment: &Segment, key: &CellKey) -> Self {
         let mut marks = segment.marks_behind(key);
@@ -74,7 +74,7 @@ impl Lanes {
         &mut self,
         segment: &Segment,
         read_point: i64,
-        from: &Position<dyn Place + '_>,
+        from: &Key<dyn KeyParts + '_>,
         mut buffer: impl FnMut() -> Vec<u8>,
         mut put: impl FnMut(Batch, Ended<'_>),
     ) {
@@ -92,7 +92,7 @@ impl Lanes {
         // a small step of each lane in turn: the processor can have many loads in flight before it waits for
         // one
         while lanes.iter().any(|lane| lane.next.is_some()) {
-            lanes.iter_mut().for_each(|lane| lane.look(read_point));
+            lanes.iter_mut().for_each(|lane| lane.refresh(read_point));
             lanes.iter_mut().for_each(Lane::advance);
             lanes.iter_mut().for_each(Lane::copy);
         }
@@ -113,7 +113,7 @@ impl Lanes {
 impl Lane<'_, '_> {
     /// Touches the current cell if it is to be copied, or ends the lane.
     #[inline]
-    fn look(&mut self, read_point: i64) {
+    fn refresh(&mut self, read_point: i64) {
         let Some(entry) = &self.next else { return };
         let cell = entry.key();
         if cell >= &self.end {
@@ -124,7 +124,7 @@ impl Lane<'_, '_> {
                 (self.next, self.is_whole) = (None, false);
                 return;
             }
-            self.touched ^= touch(bytes);
+            self.touched ^= prefetch(bytes);
             self.found = Some(cell);
         }
     }
@@ -177,11 +177,11 @@ mod tests {
     /// The cells read by lanes from the first cell on, and the number of lanes that ended early.
     fn in_lanes(segment: &Segment) -> (Vec<Cell>, usize) {
         let mut last = SeekKey::of(b"", b"", b"", i64::MAX, CellType::Maximum);
-        let mut lanes = Lanes::behind(segment, &last);
+        let mut lanes = ParallelPrefetch::behind(segment, &last);
         let (mut seq_id, mut cells, mut early) = (i64::MAX, Vec::new(), 0);
         while !lanes.is_empty() {
             let (before, from) = (cells.len(), SeekKey::from(&*last));
-            let from = Position::of_key(segment.order(), &from, seq_id);
+            let from = Key::of_key(segment.order(), &from, seq_id);
             let mut stuck = false;
             lanes.read(segment, 6, &from, Vec::new, |batch, ended| {
                 if let Some(block) = batch.into_block() {
@@ -267,14 +267,15 @@ mod tests {
             segment.insert(CellRef::new(&key, &vec![b'v'; len]).with_seq_id(1));
         };
         (0..40_000u64).for_each(|i| insert(&mixed(i), 60));
-        let mut lanes = Lanes::behind(&segment, &SeekKey::of(b"", b"", b"", i64::MAX, CellType::Maximum));
+        let mut lanes =
+            ParallelPrefetch::behind(&segment, &SeekKey::of(b"", b"", b"", i64::MAX, CellType::Maximum));
         // keep only the last starting point: all cells before it are one lane
         lanes.marks.truncate(1);
         let (mut last, mut cells, mut rounds) =
             (SeekKey::of(b"", b"", b"", i64::MAX, CellType::Maximum), 0, 0);
         while !lanes.is_empty() {
             let (from, mut next) = (SeekKey::from(&*last), None);
-            let from = Position::of_key(segment.order(), &from, i64::MIN);
+            let from = Key::of_key(segment.order(), &from, i64::MIN);
             lanes.read(&segment, 6, &from, Vec::new, |batch, _| {
                 let block = batch.into_block().unwrap();
                 next = Some(place_of(block.cell(&block.last())).0);

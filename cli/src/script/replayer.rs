@@ -1,14 +1,14 @@
 //! Plays a script on a dedicated region.
 
-use super::answer::Answer;
 use super::bulk_load::BulkFile;
+use super::error_map::{Request, ScriptError};
 use super::family::{Create, FamilySettings};
 use super::mutation::RowMutations;
 use super::operation::{Chosen, Line, Operation};
 use super::overrides::Override;
-use super::query::{Asked as Makes, ScanOf};
-use super::refusal::{Asked, Refusal};
-use crate::failure::Fault;
+use super::query::{Parsed as Makes, ScanOf};
+use super::response::Response;
+use crate::failure::CommandError;
 use crate::scratch_dir::ScratchDir;
 use hregion::{
     BlockCache, Clock, Compaction, ErrorKind, Get, ManualClock, Mutation, ReadView, Region, ResultScanner,
@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 /// A region, its clock, and the open scanners.
 #[derive(Debug)]
-pub(crate) struct Player {
+pub(crate) struct Replayer {
     dir: PathBuf,
     overrides: Vec<Override>,
     cache: BlockCache,
@@ -60,13 +60,13 @@ impl From<hregion::Error> for Stop {
     }
 }
 
-type Played = Result<Answer, Stop>;
+type PlayResult = Result<Response, Stop>;
 
 const CACHE: u64 = 64 << 20;
 
-impl Player {
+impl Replayer {
     /// Plays on a region in `dir`, which is kept, or in a temporary directory, which is removed afterwards.
-    pub(crate) fn new(dir: Option<&Path>, overrides: Vec<Override>) -> Result<Self, Fault> {
+    pub(crate) fn new(dir: Option<&Path>, overrides: Vec<Override>) -> Result<Self, CommandError> {
         let scratch = ScratchDir::create()?;
         Ok(Self {
             dir: dir.map_or_else(|| scratch.path().join("region"), Path::to_owned),
@@ -88,7 +88,7 @@ impl Player {
         Ok(())
     }
 
-    fn create(&mut self, mut create: Create) -> Played {
+    fn create(&mut self, mut create: Create) -> PlayResult {
         if self.stage.is_some() {
             return Err(Stop::Script("create: the region is created already".into()));
         }
@@ -96,7 +96,7 @@ impl Player {
         create.families = create.families.into_iter().map(|family| family.with(&self.overrides)).collect();
         let region = self.open(&create)?;
         self.stage = Some(Stage { create, region, scanners: HashMap::new() });
-        Ok(Answer::None)
+        Ok(Response::None)
     }
 
     fn open(&self, create: &Create) -> hregion::Result<Region> {
@@ -116,7 +116,7 @@ impl Player {
         options.open(&self.dir)
     }
 
-    fn operate(&mut self, operation: Operation) -> Played {
+    fn operate(&mut self, operation: Operation) -> PlayResult {
         let Some(stage) = &mut self.stage else {
             return Err(Stop::Script("expected a region to be created first".into()));
         };
@@ -124,55 +124,55 @@ impl Player {
             Operation::Create(_) => Err(Stop::Script("create: not here".into())),
             Operation::Clock(now) => {
                 self.clock.set(now);
-                Ok(Answer::None)
+                Ok(Response::None)
             }
-            Operation::Put(put) => done(stage.region.put(put), Asked::Write),
-            Operation::Delete(delete) => done(stage.region.delete(delete), Asked::Write),
+            Operation::Put(put) => done(stage.region.put(put), Request::Write),
+            Operation::Delete(delete) => done(stage.region.delete(delete), Request::Write),
             Operation::Increment(increment) => {
-                modify(increment, |increment| stage.region.increment(increment).map(Answer::Cells))
+                modify(increment, |increment| stage.region.increment(increment).map(Response::Cells))
             }
             Operation::Append(append) => {
-                modify(append, |append| stage.region.append(append).map(Answer::Cells))
+                modify(append, |append| stage.region.append(append).map(Response::Cells))
             }
             Operation::MutateRow(row) => modify(row, |RowMutations { row, mutations }| {
                 let cells = stage.region.mutate_row(row, mutations)?;
-                Ok(if cells.is_empty() { Answer::None } else { Answer::Cells(cells) })
+                Ok(if cells.is_empty() { Response::None } else { Response::Cells(cells) })
             }),
             Operation::Batch(mutations) => stage.batch(mutations),
             Operation::Check(check) => modify(check, |check| {
                 let result = stage.region.check_and_mutate(check)?;
-                Ok(Answer::Checked(result.success, result.cells))
+                Ok(Response::Checked(result.success, result.cells))
             }),
-            Operation::Flush(families) => done(stage.flush(families), Asked::Upkeep),
-            Operation::Compact(families, chosen) => done(stage.compact(families, chosen), Asked::Upkeep),
+            Operation::Flush(families) => done(stage.flush(families), Request::Upkeep),
+            Operation::Compact(families, chosen) => done(stage.compact(families, chosen), Request::Upkeep),
             Operation::BulkLoad(files) => {
                 let loaded = stage.bulk_load(&files, self.scratch.path(), self.clock.now());
-                done(loaded, Asked::BulkLoad)
+                done(loaded, Request::BulkLoad)
             }
             Operation::Files => Ok(stage.files()),
             Operation::Reopen => self.reopen(),
-            Operation::Get(get) => ask(get, |get: Get| stage.region.get(&get).map(Answer::Cells)),
-            Operation::Exists(get) => ask(get, |get: Get| stage.region.exists(&get).map(Answer::Exists)),
+            Operation::Get(get) => ask(get, |get: Get| stage.region.get(&get).map(Response::Cells)),
+            Operation::Exists(get) => ask(get, |get: Get| stage.region.exists(&get).map(Response::Exists)),
             Operation::Scan(scan) => ask_scan(scan, |scan| stage.scan(&scan)),
             Operation::OpenScanner(name, scan) => stage.open_scanner(name, scan),
             Operation::Next(name, rows) => stage.next(&name, rows),
             Operation::CloseScanner(name) => {
                 stage.scanners.remove(&name);
-                Ok(Answer::None)
+                Ok(Response::None)
             }
-            Operation::Unsupported => Ok(Answer::Refused(Refusal::Unsupported)),
+            Operation::Unsupported => Ok(Response::Refused(ScriptError::Unsupported)),
         }
     }
 
-    fn reopen(&mut self) -> Played {
-        let Some(Stage { create, region, scanners }) = self.stage.take() else { return Ok(Answer::None) };
+    fn reopen(&mut self) -> PlayResult {
+        let Some(Stage { create, region, scanners }) = self.stage.take() else { return Ok(Response::None) };
         // a scanner keeps its region open
         drop(scanners);
         region.flush()?;
         drop(region);
         let region = self.open(&create)?;
         self.stage = Some(Stage { create, region, scanners: HashMap::new() });
-        Ok(Answer::None)
+        Ok(Response::None)
     }
 }
 
@@ -197,7 +197,7 @@ impl Stage {
         }
     }
 
-    fn batch(&self, mutations: Vec<Mutation>) -> Played {
+    fn batch(&self, mutations: Vec<Mutation>) -> PlayResult {
         let status = |result: hregion::Result<()>| match result.map_err(|error| (error.kind(), error)) {
             Ok(()) => Ok("SUCCESS"),
             Err((ErrorKind::NoSuchFamily, _)) => Ok("BAD_FAMILY"),
@@ -206,7 +206,7 @@ impl Stage {
             Err((_, error)) => Err(Stop::Failed(error)),
         };
         let statuses = self.region.batch(mutations).into_iter().map(status);
-        statuses.collect::<Result<_, _>>().map(Answer::Status)
+        statuses.collect::<Result<_, _>>().map(Response::Status)
     }
 
     fn bulk_load(&self, files: &[BulkFile], dir: &Path, now: i64) -> hregion::Result<()> {
@@ -220,14 +220,14 @@ impl Stage {
         self.region.bulk_load(&written)
     }
 
-    fn files(&self) -> Answer {
+    fn files(&self) -> Response {
         let count = |family: &FamilySettings| {
             (family.name.clone(), self.region.store_file_count(&family.name).unwrap_or(0))
         };
-        Answer::Files(self.create.families.iter().map(count).collect())
+        Response::Files(self.create.families.iter().map(count).collect())
     }
 
-    fn scan(&self, scan: &Scan) -> hregion::Result<Answer> {
+    fn scan(&self, scan: &Scan) -> hregion::Result<Response> {
         let view = self.region.view();
         let mut scanner = view.scan(scan)?;
         let mut rows = Vec::new();
@@ -237,59 +237,66 @@ impl Stage {
             rows.extend(found.results);
             more = found.more;
         }
-        Ok(Answer::Rows { rows, more: None })
+        Ok(Response::Rows { rows, more: None })
     }
 
-    fn open_scanner(&mut self, name: String, scan: Makes<ScanOf>) -> Played {
+    fn open_scanner(&mut self, name: String, scan: Makes<ScanOf>) -> PlayResult {
         self.scanners.remove(&name);
         let Self { region, scanners, .. } = self;
         ask_scan(scan, |scan| {
             let scanner = OpenScanner { _view: region.view(), results: region.scan(scan)? };
             scanners.insert(name, scanner);
-            Ok(Answer::None)
+            Ok(Response::None)
         })
     }
 
-    fn next(&mut self, name: &str, rows: Option<usize>) -> Played {
+    fn next(&mut self, name: &str, rows: Option<usize>) -> PlayResult {
         let Some(scanner) = self.scanners.get_mut(name) else {
-            return Ok(Answer::Refused(Refusal::IllegalState));
+            return Ok(Response::Refused(ScriptError::IllegalState));
         };
         let found = scanner.results.next_results(Some(rows.unwrap_or(usize::MAX)));
-        answer(found.map(|found| Answer::Rows { rows: found.results, more: Some(found.more) }), Asked::Read)
+        answer(
+            found.map(|found| Response::Rows { rows: found.results, more: Some(found.more) }),
+            Request::Read,
+        )
     }
 }
 
 /// An operation without an answer, unless it was refused.
-fn done(done: hregion::Result<()>, asked: Asked) -> Played {
-    answer(done.map(|()| Answer::None), asked)
+fn done(done: hregion::Result<()>, asked: Request) -> PlayResult {
+    answer(done.map(|()| Response::None), asked)
 }
 
-fn answer(answer: hregion::Result<Answer>, asked: Asked) -> Played {
-    answer.or_else(|error| Ok(Answer::Refused(asked.refusal(error)?)))
+fn answer(answer: hregion::Result<Response>, asked: Request) -> PlayResult {
+    answer.or_else(|error| Ok(Response::Refused(asked.script_error(error)?)))
 }
 
 /// Executes a read, unless HBase's client would refuse to build it.
-fn ask<T>(read: Makes<T>, ask: impl FnOnce(T) -> hregion::Result<Answer>) -> Played {
-    made(read, Asked::Read, ask)
+fn ask<T>(read: Makes<T>, ask: impl FnOnce(T) -> hregion::Result<Response>) -> PlayResult {
+    made(read, Request::Read, ask)
 }
 
 /// Executes a write that depends on its row, unless HBase's client would refuse to build it.
-fn modify<T>(write: Makes<T>, write_it: impl FnOnce(T) -> hregion::Result<Answer>) -> Played {
-    made(write, Asked::Modify, write_it)
+fn modify<T>(write: Makes<T>, write_it: impl FnOnce(T) -> hregion::Result<Response>) -> PlayResult {
+    made(write, Request::Modify, write_it)
 }
 
-fn made<T>(operation: Makes<T>, asked: Asked, run: impl FnOnce(T) -> hregion::Result<Answer>) -> Played {
+fn made<T>(
+    operation: Makes<T>,
+    asked: Request,
+    run: impl FnOnce(T) -> hregion::Result<Response>,
+) -> PlayResult {
     match operation {
         Ok(operation) => answer(run(operation), asked),
-        Err(refusal) => Ok(Answer::Refused(refusal)),
+        Err(refusal) => Ok(Response::Refused(refusal)),
     }
 }
 
-fn ask_scan(scan: Makes<ScanOf>, ask: impl FnOnce(Scan) -> hregion::Result<Answer>) -> Played {
+fn ask_scan(scan: Makes<ScanOf>, ask: impl FnOnce(Scan) -> hregion::Result<Response>) -> PlayResult {
     match scan {
         Ok(ScanOf { scan, has_own_error }) => {
-            answer(ask(scan), if has_own_error { Asked::OddScan } else { Asked::Read })
+            answer(ask(scan), if has_own_error { Request::OddScan } else { Request::Read })
         }
-        Err(refusal) => Ok(Answer::Refused(refusal)),
+        Err(refusal) => Ok(Response::Refused(refusal)),
     }
 }

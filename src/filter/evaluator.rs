@@ -9,7 +9,7 @@ use crate::error::Result;
 /// The methods are to be called in the order described at [`CellFilter`]. No method allocates per cell,
 /// except for comparisons of non-ASCII text. HBase: `Filter` inside `FilterWrapper`.
 #[derive(Debug)]
-pub struct FilterState {
+pub struct FilterEvaluator {
     filter: Box<dyn CellFilter>,
     /// Buffer for hints.
     hint: SeekKey,
@@ -17,7 +17,7 @@ pub struct FilterState {
     hints_ignored: u64,
 }
 
-impl FilterState {
+impl FilterEvaluator {
     /// Creates the state for a new read.
     #[must_use]
     pub fn new(filter: &Filter) -> Self {

@@ -1,10 +1,10 @@
 //! Locations from a fixed list (locator.md §16.4).
 
 use super::{
-    Catalog, CatalogEntry, CatalogRange, CatalogRow, RegionLocations, Registry, Replica, ServerName,
-    TableState,
+    Catalog, CatalogEntry, CatalogRange, CatalogRow, ConnectionRegistry, RegionLocations, Replica,
+    ServerName, TableState,
 };
-use crate::binary::parse_binary;
+use crate::binary::from_string_binary;
 use crate::cell::CellOrder;
 use crate::clock::Deadline;
 use crate::error::{Error, ErrorKind, Result};
@@ -22,12 +22,12 @@ use crate::schema::{RegionInfo, TableName};
 ///
 /// Several `meta` lines give the servers of its copies. A region may have no server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FixedRegistry {
+pub struct StaticRegistry {
     meta: Vec<ServerName>,
     regions: Vec<RegionLocations>,
 }
 
-impl FixedRegistry {
+impl StaticRegistry {
     /// Creates an empty list.
     #[must_use]
     pub fn new() -> Self {
@@ -72,7 +72,8 @@ impl FixedRegistry {
             ["meta", server] => self.meta.push(ServerName::parse(server)?),
             ["region", table, start, end, id, ref server @ ..] if server.len() <= 1 => {
                 let id = id.parse().map_err(|_| Error::invalid_argument("expected a region's id"))?;
-                let (table, start, end) = (TableName::parse(table)?, parse_binary(start), parse_binary(end));
+                let (table, start, end) =
+                    (TableName::parse(table)?, from_string_binary(start), from_string_binary(end));
                 let region = RegionInfo::new(table, start, end, id)?;
                 let server = server.first().filter(|server| !server.is_empty());
                 let replica = match server {
@@ -90,7 +91,7 @@ impl FixedRegistry {
     }
 }
 
-impl Registry for FixedRegistry {
+impl ConnectionRegistry for StaticRegistry {
     fn meta_region_locations(&self, _: Deadline) -> Result<RegionLocations> {
         if self.meta.is_empty() && self.regions.is_empty() {
             return Err(Error::locating(
@@ -111,7 +112,7 @@ impl Registry for FixedRegistry {
     }
 }
 
-impl Catalog for FixedRegistry {
+impl Catalog for StaticRegistry {
     fn rows(&self, _: &RegionLocations, range: &CatalogRange, _: Deadline) -> Result<Vec<CatalogEntry>> {
         let entries = self.regions.iter().map(|region| CatalogEntry {
             key: region.region().name(),
@@ -158,18 +159,18 @@ mod tests {
 
     #[test]
     fn a_list_says_where_regions_are() {
-        let list = FixedRegistry::parse(LIST).unwrap();
+        let list = StaticRegistry::parse(LIST).unwrap();
         let meta = list.meta_region_locations(Deadline::NEVER).unwrap();
         assert_eq!((meta.replicas().len(), meta.server().unwrap().host()), (2, "h"));
-        let locator = Locator::new(Arc::new(list.clone()), Arc::new(list)).retries(RetryPolicy::once());
+        let locator = Locator::new(Arc::new(list.clone()), Arc::new(list)).retries(RetryPolicy::no_retries());
         let table = TableName::parse("ns:t").unwrap();
         let found = locator.locate(&table, "m").unwrap();
         assert_eq!((found.region().end_key(), found.server().unwrap().port()), (&b"m\0"[..], 2));
         assert_eq!(locator.locate(&table, "z").unwrap_err().kind(), ErrorKind::NoServerForRegion);
         let other = TableName::parse("u").unwrap();
         assert_eq!(locator.locate(&other, "m").unwrap_err().kind(), ErrorKind::TableNotFound);
-        let empty = Locator::new(Arc::new(FixedRegistry::new()), Arc::new(FixedRegistry::new()));
-        let empty = empty.retries(RetryPolicy::once());
+        let empty = Locator::new(Arc::new(StaticRegistry::new()), Arc::new(StaticRegistry::new()));
+        let empty = empty.retries(RetryPolicy::no_retries());
         assert_eq!(empty.locate(&other, "m").unwrap_err().kind(), ErrorKind::NoServerForRegion);
     }
 
@@ -183,7 +184,7 @@ mod tests {
             "x",
             "region\tt\ta\tb\t1\th,1,5\t",
         ] {
-            let error = FixedRegistry::parse(&format!("\n{line}")).unwrap_err();
+            let error = StaticRegistry::parse(&format!("\n{line}")).unwrap_err();
             assert!(error.message().starts_with("line 2: "), "{error}");
         }
     }

@@ -2,13 +2,13 @@
 //! each family.
 
 use crate::args::FileArgs;
-use crate::failure::{Exit, Failure, Fault};
+use crate::failure::{CommandError, Exit, Failure};
 use crate::family_args::FamilyArgs;
 use crate::output::Output;
 use crate::regions;
 use crate::target::Kind;
 use hregion::Region;
-use hregion::cell::Binary;
+use hregion::cell::StringBinary;
 use serde_json::json;
 use std::io::Write as _;
 use std::path::Path;
@@ -21,7 +21,9 @@ pub(crate) fn run(
     change: impl FnOnce(&Region) -> hregion::Result<()>,
 ) -> Result<Exit, Failure> {
     if regions::kind_of(dir, None)? != Kind::Region {
-        return Err(Fault::invalid_file(dir, "a table, expected the directory of one of its regions").into());
+        return Err(
+            CommandError::invalid_file(dir, "a table, expected the directory of one of its regions").into()
+        );
     }
     let options = families.add_to(reading.region_options(out)?);
     let region = options.writable(true).open(dir)?;
@@ -40,5 +42,5 @@ pub(crate) fn run(
 
 fn store_files(region: &Region) -> Vec<(String, usize)> {
     let files = |name: &[u8]| region.store_file_count(name).unwrap_or(0);
-    region.families().map(|family| (Binary(family.name()).to_string(), files(family.name()))).collect()
+    region.families().map(|family| (StringBinary(family.name()).to_string(), files(family.name()))).collect()
 }

@@ -1,10 +1,10 @@
 //! Cells of a segment, read ahead.
 
 use super::batch::{Batch, LARGE};
-use super::lanes::{Ended, Lanes};
-use super::position::{Position, Wanted};
+use super::key::{Key, SeekTarget};
+use super::parallel_prefetch::{Ended, ParallelPrefetch};
 use super::segment::Segment;
-use crate::block::data::{CellPlace, DataBlock, Step, touch};
+use crate::block::data::{CellPosition, DataBlock, RowStep, prefetch};
 use crate::cell::{CellRef, SeekKey};
 use crossbeam_epoch as epoch;
 use std::collections::VecDeque;
@@ -17,10 +17,10 @@ use std::ops::{Bound, ControlFlow};
 /// Visiting them one at a time incurs more than one cache miss per cell. A loop that only follows the links
 /// incurs one miss per cell; meanwhile it touches the bytes of the cells to prefetch them. Then the cells are
 /// copied into contiguous memory.
-pub(super) struct Copies {
+pub(super) struct Readahead {
     /// None before the first batch, and if there was nothing to copy.
     cells: Option<DataBlock>,
-    place: CellPlace,
+    place: CellPosition,
     /// Blocks to read after `cells`.
     ready: VecDeque<DataBlock>,
     /// Buffers to reuse.
@@ -33,8 +33,8 @@ pub(super) struct Copies {
     /// The number of cells copied sequentially since the start.
     copied: usize,
     /// For very long scans: several parts of the segment are read at once.
-    lanes: Option<Lanes>,
-    /// The result of [`touch`].
+    lanes: Option<ParallelPrefetch>,
+    /// The result of [`prefetch`].
     touched: u8,
 }
 
@@ -53,13 +53,13 @@ const FAR: usize = 4;
 /// handles well enough.
 const MANY: usize = 256;
 
-impl Copies {
+impl Readahead {
     /// No copies yet; the first one is the cell after `cell`.
     pub(super) fn behind(cell: CellRef<'_>) -> Self {
         let (last, last_seq_id) = (SeekKey::from(cell.key), cell.seq_id);
         Self {
             cells: None,
-            place: CellPlace::default(),
+            place: CellPosition::default(),
             ready: VecDeque::new(),
             spare: Vec::new(),
             last,
@@ -102,7 +102,7 @@ impl Copies {
     pub(super) fn walk_row<B>(
         &mut self,
         visit: impl FnMut(CellRef<'_>) -> ControlFlow<B>,
-    ) -> Option<ControlFlow<B, Step>> {
+    ) -> Option<ControlFlow<B, RowStep>> {
         let mut place = self.place;
         let walked = self.cells.as_ref()?.walk_row(&mut place, visit);
         self.place = place;
@@ -117,8 +117,8 @@ impl Copies {
     }
 
     /// The position where the copies end: after the last copied cell.
-    pub(super) fn end<'c>(&'c self, segment: &Segment) -> Position<Wanted<'c>> {
-        Position::of_key(segment.order(), &self.last, self.last_seq_id)
+    pub(super) fn end<'c>(&'c self, segment: &Segment) -> Key<SeekTarget<'c>> {
+        Key::of_key(segment.order(), &self.last, self.last_seq_id)
     }
 
     /// Copies the next cells visible at `read_point`, unless some are already copied, and moves to the first
@@ -129,7 +129,7 @@ impl Copies {
             return true;
         }
         if self.lanes.is_none() && self.next == MOST && self.is_far(segment) {
-            self.lanes = Some(Lanes::behind(segment, &self.last));
+            self.lanes = Some(ParallelPrefetch::behind(segment, &self.last));
         }
         while self.lanes.as_ref().is_some_and(|lanes| !lanes.is_empty()) {
             let all = self.read_lanes(segment, read_point);
@@ -173,7 +173,7 @@ impl Copies {
             if count == self.next || size >= MOST_BYTES || bytes.len() > LARGE {
                 return ControlFlow::Break(());
             }
-            touched ^= touch(bytes);
+            touched ^= prefetch(bytes);
             found[count] = Some(position);
             count += 1;
             size += bytes.len();
@@ -192,7 +192,7 @@ impl Copies {
     fn read_lanes(&mut self, segment: &Segment, read_point: i64) -> bool {
         let Some(mut lanes) = self.lanes.take() else { return false };
         let from = SeekKey::from(&*self.last);
-        let from = Position::of_key(segment.order(), &from, self.last_seq_id);
+        let from = Key::of_key(segment.order(), &from, self.last_seq_id);
         let mut spare = mem::take(&mut self.spare);
         let mut all = true;
         lanes.read(

@@ -13,14 +13,14 @@ use std::cmp::Ordering;
 ///
 /// The prefix is stored in the list node, so most comparisons do not read the bytes of the cell.
 #[derive(Clone, Debug)]
-pub(super) struct Position<P: ?Sized> {
+pub(super) struct Key<P: ?Sized> {
     prefix: u64,
     seq_id: i64,
     place: P,
 }
 
 /// What a position refers to.
-pub(super) trait Place {
+pub(super) trait KeyParts {
     fn order(&self) -> CellOrder;
     fn mark(&self) -> Mark<'_>;
 }
@@ -43,12 +43,12 @@ pub(super) struct StoredCell {
 
 /// A place to search for.
 #[derive(Debug)]
-pub(super) struct Wanted<'k> {
+pub(super) struct SeekTarget<'k> {
     order: CellOrder,
     mark: Mark<'k>,
 }
 
-impl Position<StoredCell> {
+impl Key<StoredCell> {
     /// The position of a cell whose key, value and tags are in `bytes`.
     pub(super) fn of_cell(order: CellOrder, cell: CellRef<'_>, bytes: Bytes) -> Self {
         debug_assert_eq!(bytes.len(), cell.key.as_bytes().len() + cell.value.len() + cell.tags.len());
@@ -97,17 +97,17 @@ impl Position<StoredCell> {
     }
 }
 
-impl<'k> Position<Wanted<'k>> {
+impl<'k> Key<SeekTarget<'k>> {
     /// The position of the first cell with this key whose sequence id is not above `seq_id`.
     #[inline]
     pub(super) fn of_key(order: CellOrder, key: &'k CellKey, seq_id: i64) -> Self {
-        Self { prefix: prefix(order, key.row()), seq_id, place: Wanted { order, mark: Mark::Key(key) } }
+        Self { prefix: prefix(order, key.row()), seq_id, place: SeekTarget { order, mark: Mark::Key(key) } }
     }
 
     /// The position before all cells of a row.
     #[inline]
     pub(super) fn of_row(order: CellOrder, row: &'k [u8]) -> Self {
-        let place = Wanted { order, mark: Mark::RowStart(row) };
+        let place = SeekTarget { order, mark: Mark::RowStart(row) };
         Self { prefix: prefix(order, row), seq_id: i64::MAX, place }
     }
 }
@@ -123,7 +123,7 @@ fn prefix(order: CellOrder, row: &[u8]) -> u64 {
     }
 }
 
-impl Place for StoredCell {
+impl KeyParts for StoredCell {
     #[inline]
     fn order(&self) -> CellOrder {
         self.order
@@ -136,7 +136,7 @@ impl Place for StoredCell {
     }
 }
 
-impl Place for Wanted<'_> {
+impl KeyParts for SeekTarget<'_> {
     #[inline]
     fn order(&self) -> CellOrder {
         self.order
@@ -149,11 +149,11 @@ impl Place for Wanted<'_> {
 }
 
 #[inline]
-fn compare<A: Place + ?Sized, B: Place + ?Sized>(a: &Position<A>, b: &Position<B>) -> Ordering {
+fn compare<A: KeyParts + ?Sized, B: KeyParts + ?Sized>(a: &Key<A>, b: &Key<B>) -> Ordering {
     a.prefix.cmp(&b.prefix).then_with(|| compare_marks(a, b))
 }
 
-fn compare_marks<A: Place + ?Sized, B: Place + ?Sized>(a: &Position<A>, b: &Position<B>) -> Ordering {
+fn compare_marks<A: KeyParts + ?Sized, B: KeyParts + ?Sized>(a: &Key<A>, b: &Key<B>) -> Ordering {
     let order = a.place.order();
     match (a.place.mark(), b.place.mark()) {
         (Mark::Key(a_key), Mark::Key(b_key)) => {
@@ -165,54 +165,54 @@ fn compare_marks<A: Place + ?Sized, B: Place + ?Sized>(a: &Position<A>, b: &Posi
     }
 }
 
-impl Ord for Position<StoredCell> {
+impl Ord for Key<StoredCell> {
     #[inline]
     fn cmp(&self, other: &Self) -> Ordering {
         compare(self, other)
     }
 }
 
-impl Ord for Position<dyn Place + '_> {
+impl Ord for Key<dyn KeyParts + '_> {
     #[inline]
     fn cmp(&self, other: &Self) -> Ordering {
         compare(self, other)
     }
 }
 
-impl PartialOrd for Position<StoredCell> {
+impl PartialOrd for Key<StoredCell> {
     #[inline]
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialOrd for Position<dyn Place + '_> {
+impl PartialOrd for Key<dyn KeyParts + '_> {
     #[inline]
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Position<StoredCell> {
+impl PartialEq for Key<StoredCell> {
     #[inline]
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl PartialEq for Position<dyn Place + '_> {
+impl PartialEq for Key<dyn KeyParts + '_> {
     #[inline]
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl Eq for Position<StoredCell> {}
-impl Eq for Position<dyn Place + '_> {}
+impl Eq for Key<StoredCell> {}
+impl Eq for Key<dyn KeyParts + '_> {}
 
-impl<'p> Borrow<Position<dyn Place + 'p>> for Position<StoredCell> {
+impl<'p> Borrow<Key<dyn KeyParts + 'p>> for Key<StoredCell> {
     #[inline]
-    fn borrow(&self) -> &Position<dyn Place + 'p> {
+    fn borrow(&self) -> &Key<dyn KeyParts + 'p> {
         self
     }
 }

@@ -11,12 +11,12 @@ use std::path::Path;
 /// A heap of scanners that reads rows from the first to the last, or from the last to the first. The cells of
 /// a row are always read forward.
 #[derive(Debug)]
-pub(super) enum Merge<'s> {
+pub(super) enum MergingIterator<'s> {
     Forward(KeyValueHeap<'s>),
     Reversed(Box<ReversedKeyValueHeap<'s>>),
 }
 
-impl Merge<'_> {
+impl MergingIterator<'_> {
     /// Whether rows come from the last to the first.
     #[inline]
     pub(super) fn is_reversed(&self) -> bool {

@@ -10,7 +10,7 @@ use crate::block::data::DataBlock;
 use crate::block::index::{Children, IndexBlock, IndexContext, MidKey};
 use crate::block::slot::{Evict, Slots};
 use crate::block::{BlockHandle, BlockHeader, BlockType, DataBlockEncoding};
-use crate::cache::{BlockCache, BlockKey, CacheFill, CachedBlock, FileId, Holds, SlotPlace};
+use crate::cache::{BlockCache, BlockKey, CacheFill, CachedBlock, FileId, Holds, SlotAddress};
 use crate::cell::{CellKey, CellOrder, SeekKey};
 use crate::error::{Corruption, Error, Result};
 use crate::metrics::BlockCounts;
@@ -19,7 +19,7 @@ use bytes::Bytes;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
-pub(super) struct Inner {
+pub(super) struct ReaderCore {
     pub(super) source: BlockSource,
     pub(super) trailer: Trailer,
     pub(super) info: FileInfo,
@@ -37,7 +37,7 @@ pub(super) struct Inner {
     pub(super) block_counts: Option<Arc<BlockCounts>>,
 }
 
-impl Inner {
+impl ReaderCore {
     pub(super) fn path(&self) -> &Path {
         self.source.reader.path()
     }
@@ -210,7 +210,7 @@ impl Inner {
         }
         let load = || load().map(|block| CachedBlock::hold(Arc::new(block)));
         let weak: Weak<Slots<T>> = Arc::downgrade(slots);
-        let block = cache.get_or_load(key, Some(SlotPlace { slots: weak, slot }), load)?;
+        let block = cache.get_or_load(key, Some(SlotAddress { slots: weak, slot }), load)?;
         let Some(held) = block.held() else { return Err(wrong_type()) };
         slots.put(slot, Arc::clone(held));
         // if the block was evicted in between, nothing else would empty the slot
@@ -326,7 +326,7 @@ impl Inner {
     }
 }
 
-impl Drop for Inner {
+impl Drop for ReaderCore {
     fn drop(&mut self) {
         if let Some((cache, file)) = &self.cache {
             cache.evict_file(*file);

@@ -4,20 +4,20 @@ use super::stores::{Bounds, Stores};
 use crate::cell::CellRef;
 use crate::error::Result;
 use crate::op::Scan;
-use crate::region::{Inner, RegionState};
+use crate::region::{RegionCore, RegionState};
 use std::ops::ControlFlow;
 
 /// Reads the stores row by row.
-pub(super) struct WholeRows<'v> {
+pub(super) struct PlainRows<'v> {
     stores: Stores<'v>,
     bounds: Bounds<'v>,
     /// A copy of the row key, to compare several stores with.
     current: Vec<u8>,
 }
 
-impl<'v> WholeRows<'v> {
+impl<'v> PlainRows<'v> {
     pub(super) fn open(
-        region: &'v Inner,
+        region: &'v RegionCore,
         state: &'v RegionState,
         scan: &'v Scan,
         read_point: i64,
@@ -35,10 +35,10 @@ impl<'v> WholeRows<'v> {
     ) -> Result<bool> {
         let bounds = self.bounds;
         if let [store] = &mut *self.stores.scanners {
-            return store.next_row_unless(|row| bounds.is_behind(row), take);
+            return store.next_row_unless(|row| bounds.is_after_end(row), take);
         }
         let Some(first) = self.stores.first_row() else { return Ok(false) };
-        if bounds.is_behind(first) {
+        if bounds.is_after_end(first) {
             return Ok(false);
         }
         self.current.clear();
@@ -58,6 +58,6 @@ impl<'v> WholeRows<'v> {
 
     /// Whether there may be another row.
     pub(super) fn may_have_more(&self) -> bool {
-        self.stores.first_row().is_some_and(|row| !self.bounds.is_behind(row))
+        self.stores.first_row().is_some_and(|row| !self.bounds.is_after_end(row))
     }
 }

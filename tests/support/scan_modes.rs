@@ -53,7 +53,9 @@ impl Way {
         match self {
             Self::Rows => by_row(view, scan),
             Self::Batch(cells) => by_row(view, &scan.clone().batch(*cells)),
-            Self::Filtered(filter) => by_row(view, &scan.clone().filter(filter.clone()).load_on_demand(true)),
+            Self::Filtered(filter) => {
+                by_row(view, &scan.clone().filter(filter.clone()).load_families_on_demand(true))
+            }
             Self::Calls { bytes, allow_partial, results } => {
                 let scan = scan.clone().max_result_size(*bytes).allow_partial(*allow_partial);
                 let mut scanner = view.scan(&scan).expect("a scan");

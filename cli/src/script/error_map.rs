@@ -4,7 +4,7 @@ use hregion::ErrorKind;
 
 /// A refusal: the operation had no effect, and the script continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(super) enum ScriptError {
     NoSuchColumnFamily,
     WrongRegion,
     FailedSanityCheck,
@@ -16,7 +16,7 @@ pub(super) enum Refusal {
     Unsupported,
 }
 
-impl Refusal {
+impl ScriptError {
     /// Returns the simple name of HBase's exception.
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -34,7 +34,7 @@ impl Refusal {
 
 /// The kind of operation, on which the exception for an error depends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(super) enum Request {
     Read,
     /// A raw scan with columns, or a reversed one with families loaded on demand.
     OddScan,
@@ -46,25 +46,25 @@ pub(super) enum Asked {
     Upkeep,
 }
 
-impl Asked {
+impl Request {
     /// Returns HBase's exception for the error. Errors that the operation did not cause are returned.
-    pub(super) fn refusal(self, error: hregion::Error) -> Result<Refusal, hregion::Error> {
+    pub(super) fn script_error(self, error: hregion::Error) -> Result<ScriptError, hregion::Error> {
         // errors in files are not caused by the operation
         let refusal = if error.path().is_some() { None } else { self.name_of(error.kind()) };
         refusal.ok_or(error)
     }
 
-    fn name_of(self, kind: ErrorKind) -> Option<Refusal> {
+    fn name_of(self, kind: ErrorKind) -> Option<ScriptError> {
         match (kind, self) {
-            (ErrorKind::NoSuchFamily, Self::BulkLoad) => Some(Refusal::DoNotRetryIo),
-            (ErrorKind::NoSuchFamily, _) => Some(Refusal::NoSuchColumnFamily),
-            (ErrorKind::WrongRegion, Self::Write) => Some(Refusal::FailedSanityCheck),
-            (ErrorKind::WrongRegion, _) => Some(Refusal::WrongRegion),
-            (ErrorKind::InvalidArgument, Self::OddScan) => Some(Refusal::DoNotRetryIo),
-            (ErrorKind::InvalidArgument, _) => Some(Refusal::IllegalArgument),
-            (ErrorKind::IncompatibleFilter, _) => Some(Refusal::IncompatibleFilter),
-            (ErrorKind::NotALong, _) => Some(Refusal::DoNotRetryIo),
-            (ErrorKind::Unsupported, _) => Some(Refusal::Unsupported),
+            (ErrorKind::NoSuchFamily, Self::BulkLoad) => Some(ScriptError::DoNotRetryIo),
+            (ErrorKind::NoSuchFamily, _) => Some(ScriptError::NoSuchColumnFamily),
+            (ErrorKind::WrongRegion, Self::Write) => Some(ScriptError::FailedSanityCheck),
+            (ErrorKind::WrongRegion, _) => Some(ScriptError::WrongRegion),
+            (ErrorKind::InvalidArgument, Self::OddScan) => Some(ScriptError::DoNotRetryIo),
+            (ErrorKind::InvalidArgument, _) => Some(ScriptError::IllegalArgument),
+            (ErrorKind::IncompatibleFilter, _) => Some(ScriptError::IncompatibleFilter),
+            (ErrorKind::NotACounter, _) => Some(ScriptError::DoNotRetryIo),
+            (ErrorKind::Unsupported, _) => Some(ScriptError::Unsupported),
             _ => None,
         }
     }
@@ -78,11 +78,11 @@ mod tests {
     #[test]
     fn one_error_has_several_names() {
         let names = |kind| {
-            [Asked::Read, Asked::OddScan, Asked::Write, Asked::Modify, Asked::BulkLoad]
+            [Request::Read, Request::OddScan, Request::Write, Request::Modify, Request::BulkLoad]
                 .map(|asked| asked.name_of(kind))
         };
         let name = |refusal| Some(refusal);
-        use Refusal::*;
+        use ScriptError::*;
         assert_eq!(
             names(ErrorKind::WrongRegion),
             [WrongRegion, WrongRegion, FailedSanityCheck, WrongRegion, WrongRegion].map(name)
@@ -96,7 +96,7 @@ mod tests {
             [NoSuchColumnFamily, NoSuchColumnFamily, NoSuchColumnFamily, NoSuchColumnFamily, DoNotRetryIo]
                 .map(name)
         );
-        assert_eq!(names(ErrorKind::NotALong), [name(DoNotRetryIo); 5]);
+        assert_eq!(names(ErrorKind::NotACounter), [name(DoNotRetryIo); 5]);
         assert_eq!(names(ErrorKind::IncompatibleFilter), [name(IncompatibleFilter); 5]);
         assert_eq!(names(ErrorKind::Corrupt), [None; 5]);
     }
@@ -104,10 +104,10 @@ mod tests {
     #[test]
     fn errors_of_files_are_no_answers() {
         let unsupported = hregion::Corruption::Malformed("broken").at(Path::new("x"), 0);
-        assert!(Asked::Read.refusal(unsupported).is_err());
+        assert!(Request::Read.script_error(unsupported).is_err());
         assert_eq!(
-            Asked::Read.refusal(hregion::Error::invalid_argument("no")).unwrap(),
-            Refusal::IllegalArgument
+            Request::Read.script_error(hregion::Error::invalid_argument("no")).unwrap(),
+            ScriptError::IllegalArgument
         );
     }
 }

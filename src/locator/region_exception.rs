@@ -8,7 +8,7 @@ use std::time::Duration;
 /// Why a server did not execute a request, by the required reaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Fault {
+pub enum RegionException {
     /// The server does not have the region, or the row is not in it: locate again.
     NotServingRegion,
     /// The region moved to another, known server: go there.
@@ -39,7 +39,7 @@ pub enum Fault {
 
 const PACKAGE: &str = "org.apache.hadoop.hbase.";
 
-impl Fault {
+impl RegionException {
     /// Classifies an exception of a server by its class, its message, and whether it asks not to retry. That
     /// flag counts only for unknown classes, because it is also set for lost scanners.
     #[must_use]
@@ -140,19 +140,19 @@ fn throttled_for(message: &str) -> Option<Duration> {
 mod tests {
     use super::*;
 
-    fn fault(class: &str, message: &str, do_not_retry: bool) -> Fault {
-        Fault::of_exception(&format!("{PACKAGE}{class}"), message, do_not_retry)
+    fn fault(class: &str, message: &str, do_not_retry: bool) -> RegionException {
+        RegionException::of_exception(&format!("{PACKAGE}{class}"), message, do_not_retry)
     }
 
     #[test]
     fn the_class_comes_before_whether_to_retry() {
-        assert_eq!(fault("NotServingRegionException", "", true), Fault::NotServingRegion);
-        assert_eq!(fault("UnknownScannerException", "", true), Fault::ScannerReset);
-        assert_eq!(fault("exceptions.RegionOpeningException", "", false), Fault::RegionOpening);
-        assert_eq!(fault("security.AccessDeniedException", "", false), Fault::Fatal);
-        assert_eq!(Fault::of_exception("java.io.IOException", "", false), Fault::Unknown);
-        assert_eq!(Fault::of_exception("java.io.IOException", "", true), Fault::Fatal);
-        assert!(!Fault::RegionOpening.is_relocation() && Fault::Unknown.is_relocation());
+        assert_eq!(fault("NotServingRegionException", "", true), RegionException::NotServingRegion);
+        assert_eq!(fault("UnknownScannerException", "", true), RegionException::ScannerReset);
+        assert_eq!(fault("exceptions.RegionOpeningException", "", false), RegionException::RegionOpening);
+        assert_eq!(fault("security.AccessDeniedException", "", false), RegionException::Fatal);
+        assert_eq!(RegionException::of_exception("java.io.IOException", "", false), RegionException::Unknown);
+        assert_eq!(RegionException::of_exception("java.io.IOException", "", true), RegionException::Fatal);
+        assert!(!RegionException::RegionOpening.is_relocation() && RegionException::Unknown.is_relocation());
     }
 
     #[test]
@@ -160,23 +160,23 @@ mod tests {
         let moved = |message: &str| fault("exceptions.RegionMovedException", message, false);
         let text = "Region moved to: hostname=h.example port=16020 startCode=17. As of locationSeqNum=42.";
         let server = ServerName::new("h.example", 16020, 17).unwrap();
-        assert_eq!(moved(text), Fault::RegionMoved { server: server.clone(), seq_num: Some(42) });
+        assert_eq!(moved(text), RegionException::RegionMoved { server: server.clone(), seq_num: Some(42) });
         let short = "hostname=h.example port=16020 startCode=17.";
-        assert_eq!(moved(short), Fault::RegionMoved { server, seq_num: None });
+        assert_eq!(moved(short), RegionException::RegionMoved { server, seq_num: None });
         for text in [
             "",
             "hostname=h port=x startCode=17.",
             "hostname=h port=1 startCode=17",
             "port=1 hostname= startCode=1.",
         ] {
-            assert_eq!(moved(text), Fault::NotServingRegion, "{text}");
+            assert_eq!(moved(text), RegionException::NotServingRegion, "{text}");
         }
     }
 
     #[test]
     fn a_quota_says_how_long_to_wait() {
         let pause = |message: &str| match fault("quotas.RpcThrottlingException", message, true) {
-            Fault::Busy { pause } => pause.map(|pause| pause.as_millis()),
+            RegionException::Busy { pause } => pause.map(|pause| pause.as_millis()),
             _ => unreachable!("a quota keeps the client waiting"),
         };
         assert_eq!(pause("number of requests exceeded - wait 1hrs, 2mins, 3sec, 4ms"), Some(3_723_004));

@@ -4,19 +4,19 @@
 use super::stores::{Bounds, Stores};
 use crate::cell::{RowBuf, SeekKey};
 use crate::error::{Error, Result};
-use crate::filter::FilterState;
+use crate::filter::FilterEvaluator;
 use crate::op::{Get, Scan};
-use crate::region::{Inner, RegionState};
+use crate::region::{RegionCore, RegionState};
 use crate::store::context::{LimitScope, NextState, Progress, ScannerContext};
 use bytes::Bytes;
 
 /// Reads the stores row by row, and stops within a row if a limit is reached.
-pub(super) struct Pieces<'v> {
+pub(super) struct PartialResults<'v> {
     /// The stores the filter needs.
     stores: Stores<'v>,
     /// The stores read only for rows that pass the filter (§5.3: the joined heap).
     joined: Stores<'v>,
-    filter: Option<FilterState>,
+    filter: Option<FilterEvaluator>,
     /// Whether the filter applies to whole rows; then limits do not split them.
     judges_rows: bool,
     bounds: Bounds<'v>,
@@ -27,7 +27,7 @@ pub(super) struct Pieces<'v> {
     /// Whether a limit was reached while the joined stores of the current row were read.
     is_in_joined: bool,
     /// The region whose observers are called when a row is dropped.
-    region: &'v Inner,
+    region: &'v RegionCore,
     scan: &'v Scan,
     state: &'v RegionState,
     read_point: i64,
@@ -35,16 +35,16 @@ pub(super) struct Pieces<'v> {
     judged: Vec<Bytes>,
 }
 
-impl<'v> Pieces<'v> {
+impl<'v> PartialResults<'v> {
     pub(super) fn open(
-        region: &'v Inner,
+        region: &'v RegionCore,
         state: &'v RegionState,
         scan: &'v Scan,
         read_point: i64,
-        filter: Option<FilterState>,
+        filter: Option<FilterEvaluator>,
     ) -> Result<Self> {
         let (mut stores, mut joined) = (Stores::new(region, scan), Stores::new(region, scan));
-        let on_demand = scan.select.load_on_demand.unwrap_or(false);
+        let on_demand = scan.select.load_families_on_demand.unwrap_or(false);
         let mut judged = Vec::new();
         Stores::open(region, state, scan, read_point, |family, scanner| {
             let is_essential = filter.as_ref().is_none_or(|filter| filter.is_family_essential(family));
@@ -63,7 +63,7 @@ impl<'v> Pieces<'v> {
         Ok(Self {
             stores,
             joined,
-            judges_rows: filter.as_ref().is_some_and(FilterState::has_filter_row),
+            judges_rows: filter.as_ref().is_some_and(FilterEvaluator::has_filter_row),
             filter,
             bounds: Bounds::of(scan, region.order),
             current: Vec::new(),
@@ -167,7 +167,7 @@ impl<'v> Pieces<'v> {
 
     /// Moves to the next row. Returns false if there is none.
     fn begin_row(&mut self) -> bool {
-        match self.stores.first_row().filter(|row| !self.bounds.is_behind(row)) {
+        match self.stores.first_row().filter(|row| !self.bounds.is_after_end(row)) {
             Some(row) => {
                 self.current.clear();
                 self.current.extend_from_slice(row);
@@ -178,11 +178,11 @@ impl<'v> Pieces<'v> {
     }
 
     fn is_at_stop(&self) -> bool {
-        self.stores.first_row().is_none_or(|row| self.bounds.is_behind(row))
+        self.stores.first_row().is_none_or(|row| self.bounds.is_after_end(row))
     }
 
     pub(super) fn is_filter_done(&self) -> bool {
-        self.filter.as_ref().is_some_and(FilterState::filter_all_remaining)
+        self.filter.as_ref().is_some_and(FilterEvaluator::filter_all_remaining)
     }
 
     fn reset_filter(&mut self) {
@@ -318,7 +318,7 @@ impl<'v> Pieces<'v> {
 fn populate(
     stores: &mut Stores<'_>,
     current: &[u8],
-    mut filter: Option<&mut FilterState>,
+    mut filter: Option<&mut FilterEvaluator>,
     context: &mut ScannerContext,
     row: &mut RowBuf,
 ) -> Result<()> {

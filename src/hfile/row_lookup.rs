@@ -1,16 +1,16 @@
 //! Point look-ups in cached blocks: without a scanner, counters or allocation.
 
-use super::inner::Inner;
-use crate::block::data::{CellPlace, DataBlock, RowSearch, Step};
+use super::reader_core::ReaderCore;
+use crate::block::data::{CellPosition, DataBlock, RowSearch, RowStep};
 use crate::block::index::{Children, IndexBlock};
-use crate::block::slot::Held;
+use crate::block::slot::BlockGuard;
 use crate::cell::{CellOrder, CellRef, same_bytes};
 use std::fmt;
 
 /// The location of a row's cells.
 #[derive(Debug)]
 #[must_use]
-pub(crate) enum Located<'f> {
+pub(crate) enum RowLookup<'f> {
     /// The row has no cells.
     Absent,
     /// The row may have cells in a block that is not in the cache.
@@ -35,14 +35,14 @@ pub(crate) struct RowCursor<'f> {
     is_last: bool,
     /// The leaf's entry for `block`.
     at: usize,
-    block: Held<DataBlock>,
-    place: CellPlace,
+    block: BlockGuard<DataBlock>,
+    place: CellPosition,
 }
 
 /// The index block whose entries are data blocks.
 enum Leaf<'f> {
     Root(&'f IndexBlock),
-    Below(Held<IndexBlock>),
+    Below(BlockGuard<IndexBlock>),
 }
 
 impl Leaf<'_> {
@@ -65,10 +65,10 @@ impl Leaf<'_> {
     }
 }
 
-impl Inner {
+impl ReaderCore {
     /// Looks up a row.
     #[inline(always)] // the result is large: this constructs it in place
-    pub(super) fn locate<'f>(&'f self, row: &'f [u8], order: CellOrder) -> Located<'f> {
+    pub(super) fn locate<'f>(&'f self, row: &'f [u8], order: CellOrder) -> RowLookup<'f> {
         let (mut leaf, mut is_last) = (Leaf::Root(&self.root), true);
         loop {
             let index = leaf.index();
@@ -77,26 +77,26 @@ impl Inner {
             let slots = match index.children() {
                 Children::Data(slots) => slots,
                 Children::Index(slots) => {
-                    let Some(child) = slots.hold(at) else { return Located::NotCached };
+                    let Some(child) = slots.hold(at) else { return RowLookup::NotCached };
                     is_last &= at + 1 == index.len();
                     leaf = Leaf::Below(child);
                     continue;
                 }
             };
             loop {
-                let Some(block) = slots.hold(at) else { return Located::NotCached };
+                let Some(block) = slots.hold(at) else { return RowLookup::NotCached };
                 match block.find_row(row, order) {
                     RowSearch::Found(place) => {
-                        return Located::At(RowCursor { row, order, leaf, is_last, at, block, place });
+                        return RowLookup::At(RowCursor { row, order, leaf, is_last, at, block, place });
                     }
-                    RowSearch::Absent => return Located::Absent,
+                    RowSearch::Absent => return RowLookup::Absent,
                     RowSearch::Behind => {}
                 }
                 at += 1;
                 match leaf.may_go_on(at, is_last, row, order) {
                     Some(true) => {}
-                    Some(false) => return Located::Absent,
-                    None => return Located::NotCached,
+                    Some(false) => return RowLookup::Absent,
+                    None => return RowLookup::NotCached,
                 }
             }
         }
@@ -113,16 +113,16 @@ impl RowCursor<'_> {
     /// Whether the row ends with the current cell, as far as its block shows.
     #[inline]
     pub(crate) fn is_last(&self) -> bool {
-        self.block.step_in_row(&mut self.place.clone()) == Step::NextRow
+        self.block.step_in_row(&mut self.place.clone()) == RowStep::NextRow
     }
 
     /// Advances to the next cell of the row; returns false if there is none.
     #[inline]
     pub(crate) fn advance(&mut self) -> Result<bool, NotCached> {
         match self.block.step_in_row(&mut self.place) {
-            Step::InRow => Ok(true),
-            Step::NextRow => Ok(false),
-            Step::End => self.next_block(),
+            RowStep::InRow => Ok(true),
+            RowStep::NextRow => Ok(false),
+            RowStep::End => self.next_block(),
         }
     }
 

@@ -9,12 +9,12 @@ use crate::coding::{Cursor, put_varint, put_vlong};
 use crate::error::Corruption;
 
 /// Reads tails.
-pub(super) struct Tail {
+pub(super) struct TagsAndMvcc {
     cells: CellFormat,
     dictionary: Option<Box<TagDecoder>>,
 }
 
-impl Tail {
+impl TagsAndMvcc {
     pub(super) fn new(format: &DataFormat) -> Self {
         let compressed = format.cells.tags && format.tags_compressed;
         Self { cells: format.cells, dictionary: compressed.then(Box::default) }

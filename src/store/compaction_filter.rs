@@ -7,7 +7,7 @@ use std::fmt;
 
 /// Sees each cell that a flush or compaction keeps, and decides what is written for it (HBase: the scanner
 /// that an observer wraps around another).
-pub trait CellPass: fmt::Debug {
+pub trait CompactionFilter: fmt::Debug {
     /// Passes the cells to write in place of `cell` to `out`: the cell itself, another, several or none, in
     /// the order of cells.
     ///
@@ -15,7 +15,11 @@ pub trait CellPass: fmt::Debug {
     ///
     /// Those of `out`, or the implementation's own. An error ends the flush or compaction, and nothing is
     /// changed.
-    fn pass(&mut self, cell: CellRef<'_>, out: &mut dyn FnMut(CellRef<'_>) -> Result<()>) -> Result<()>;
+    fn filter_cell(
+        &mut self,
+        cell: CellRef<'_>,
+        out: &mut dyn FnMut(CellRef<'_>) -> Result<()>,
+    ) -> Result<()>;
 }
 
 /// Which cells a flush or compaction keeps.
@@ -25,13 +29,13 @@ pub(crate) struct Retention {
     /// The least read point that is still in use.
     pub(crate) max_read_point: i64,
     /// Hooks between the cells and the file.
-    pub(crate) passes: Vec<Box<dyn CellPass>>,
+    pub(crate) filters: Vec<Box<dyn CompactionFilter>>,
 }
 
 /// Passes a cell through `passes`, one after the other. Usually there are none.
 #[inline]
-pub(crate) fn through(
-    passes: &mut [Box<dyn CellPass>],
+pub(crate) fn apply(
+    passes: &mut [Box<dyn CompactionFilter>],
     cell: CellRef<'_>,
     mut out: impl FnMut(CellRef<'_>) -> Result<()>,
 ) -> Result<()> {
@@ -39,12 +43,12 @@ pub(crate) fn through(
 }
 
 fn chain(
-    passes: &mut [Box<dyn CellPass>],
+    passes: &mut [Box<dyn CompactionFilter>],
     cell: CellRef<'_>,
     out: &mut dyn FnMut(CellRef<'_>) -> Result<()>,
 ) -> Result<()> {
     match passes.split_first_mut() {
         None => out(cell),
-        Some((first, rest)) => first.pass(cell, &mut |cell| chain(rest, cell, out)),
+        Some((first, rest)) => first.filter_cell(cell, &mut |cell| chain(rest, cell, out)),
     }
 }

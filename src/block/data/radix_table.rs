@@ -7,20 +7,20 @@ const SLICES: usize = 1 << SLICE_BITS;
 
 /// The boundaries of the slices.
 #[derive(Debug)]
-pub(super) struct Slices {
+pub(super) struct RadixTable {
     /// The number of numbers before each slice, and at the end the total.
     starts: [u32; SLICES + 1],
     /// The slice of a number is the number shifted right by this.
     shift: u32,
 }
 
-impl Default for Slices {
+impl Default for RadixTable {
     fn default() -> Self {
         Self { starts: [0; SLICES + 1], shift: 0 }
     }
 }
 
-impl Slices {
+impl RadixTable {
     /// The slices of numbers that do not descend. The numbers have `bits` bits, at least five.
     pub(super) fn new(bits: u32, numbers: impl Iterator<Item = u64>) -> Self {
         let shift = bits - SLICE_BITS;
@@ -84,7 +84,7 @@ mod tests {
             others: Vec<u16>,
         ) {
             numbers.sort_unstable();
-            let slices = Slices::new(16, numbers.iter().copied());
+            let slices = RadixTable::new(16, numbers.iter().copied());
             let near = numbers.iter().flat_map(|&n| [n, n.saturating_sub(1), (n + 1).min(0xffff)]);
             for target in near.chain(others.into_iter().map(u64::from)) {
                 let plain = numbers.partition_point(|&n| n < target);

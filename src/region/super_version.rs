@@ -8,14 +8,14 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 /// A state that is read often and replaced rarely. A reader that holds an old state can continue to use it.
-pub(super) struct StateCell<T> {
+pub(super) struct SuperVersionCell<T> {
     current: Current<T>,
     /// Twice the number of swaps so far; odd while a swap is in progress.
     swaps: AtomicU64,
     swapping: Mutex<()>,
 }
 
-impl<T> StateCell<T> {
+impl<T> SuperVersionCell<T> {
     pub(super) fn new(state: T) -> Self {
         Self { current: Current::new(Arc::new(state)), swaps: AtomicU64::new(0), swapping: Mutex::new(()) }
     }
@@ -58,7 +58,7 @@ impl<T> StateCell<T> {
     }
 }
 
-impl<T> fmt::Debug for StateCell<T> {
+impl<T> fmt::Debug for SuperVersionCell<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StateCell").finish_non_exhaustive()
     }
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn old_states_stay_with_who_holds_them() {
-        let cell = StateCell::new(1);
+        let cell = SuperVersionCell::new(1);
         let old = Arc::clone(&cell.load());
         cell.swap(|state| state + 1);
         assert_eq!((*old, **cell.load()), (1, 2));
@@ -113,7 +113,7 @@ mod loom_tests {
     #[test]
     fn a_number_covers_no_write_that_the_state_does_not_have() {
         loom::model(|| {
-            let cell = Arc::new(StateCell::new(vec![Arc::new(AtomicU64::new(0))] as Segments));
+            let cell = Arc::new(SuperVersionCell::new(vec![Arc::new(AtomicU64::new(0))] as Segments));
             let (updates, visible) = (Arc::new(RwLock::new(())), Arc::new(AtomicU64::new(0)));
             let writer = {
                 let (cell, updates, visible) =

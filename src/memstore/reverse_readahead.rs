@@ -1,7 +1,7 @@
 //! Reads cells of a segment ahead in reverse order.
 
 use super::entry::SegmentEntry;
-use super::position::Position;
+use super::key::Key;
 use super::segment::Segment;
 use crate::block::search::common_prefix;
 use crate::cell::{CellOrder, prefix};
@@ -12,7 +12,7 @@ use crate::cell::{CellOrder, prefix};
 /// misses. After some single steps, the trail estimates from the distance between the rows so far where the
 /// preceding cells begin, and walks forward from there up to the position. A wrong guess costs one search,
 /// and further guesses are then made less often.
-pub(super) struct Trail<'s> {
+pub(super) struct ReverseReadahead<'s> {
     /// The cells read, in ascending order.
     cells: Vec<SegmentEntry<'s>>,
     /// The common prefix of the segment's rows when the first step was made.
@@ -36,7 +36,7 @@ const MOST: usize = 4 * WANTED;
 /// The number of single steps before the first guess.
 const FEW: usize = 8;
 
-impl<'s> Trail<'s> {
+impl<'s> ReverseReadahead<'s> {
     /// A trail without a position.
     pub(super) fn new() -> Self {
         let (cells, common, row) = (Vec::new(), Vec::new(), Vec::new());
@@ -112,6 +112,6 @@ impl<'s> Trail<'s> {
         self.row.clear();
         self.row.extend_from_slice(&self.common);
         self.row.extend_from_slice(&number.to_be_bytes());
-        segment.hold(&Position::of_row(segment.order(), &self.row), end.key(), MOST, &mut self.cells)
+        segment.hold(&Key::of_row(segment.order(), &self.row), end.key(), MOST, &mut self.cells)
     }
 }

@@ -1,6 +1,6 @@
 //! Tables listed by their region directories, without a catalog (locator.md §16.4).
 
-use super::tiling::serving;
+use super::region_chain::serving;
 use super::{Catalog, CatalogEntry, CatalogRange, CatalogRow, RegionLocations, TableState};
 use crate::clock::Deadline;
 use crate::error::{Corruption, Error, Result};
@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// The regions of tables according to their directories, each with a `.regioninfo`. Regions that were split
 /// or merged are skipped if younger ones have all their rows. No region has a server.
 #[derive(Clone, Debug)]
-pub struct RegionDirs {
+pub struct DirectoryCatalog {
     storage: Arc<dyn Storage>,
     tables: Tables,
 }
@@ -29,7 +29,7 @@ enum Tables {
 const REGION_INFO: &str = ".regioninfo";
 const REGION_INFO_BYTES: u64 = 1 << 20;
 
-impl RegionDirs {
+impl DirectoryCatalog {
     /// Lists the tables under a root directory.
     #[must_use]
     pub fn of_root(storage: Arc<dyn Storage>, root: impl Into<PathBuf>) -> Self {
@@ -114,7 +114,7 @@ fn read_regions(storage: &dyn Storage, table: &Path) -> Result<Vec<(PathBuf, Reg
     Ok(regions)
 }
 
-impl Catalog for RegionDirs {
+impl Catalog for DirectoryCatalog {
     fn rows(&self, _: &RegionLocations, range: &CatalogRange, _: Deadline) -> Result<Vec<CatalogEntry>> {
         let Some(dir) = self.table_dir(&range.table)? else { return Ok(Vec::new()) };
         let regions = self.regions_in(&dir, &range.table)?.into_iter().map(|(_, region)| region);

@@ -1,6 +1,6 @@
 //! Look-ups in progress, shared by concurrent callers (locator.md §11.3).
 
-use super::{Position, RegionLocations};
+use super::{LocateType, RegionLocations};
 use crate::clock::Deadline;
 use crate::error::{Error, Result};
 use crate::schema::TableName;
@@ -12,72 +12,72 @@ use std::time::Duration;
 /// The look-ups in progress: callers with the same request share one, and at most [`MAX_PER_TABLE`] run per
 /// table. Further callers wait, and return as soon as the cache has their result.
 #[derive(Debug)]
-pub(super) struct Flights {
+pub(super) struct Singleflight {
     state: Mutex<State>,
     /// Notified when a look-up ends.
-    landed: Condvar,
+    completed: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    flights: HashMap<Wanted, Arc<Flight>>,
+    lookups: HashMap<LookupKey, Arc<Lookup>>,
     /// The number of running look-ups by table.
     running: HashMap<TableName, usize>,
 }
 
 /// The request of a look-up.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Wanted {
+pub(super) struct LookupKey {
     pub(super) table: TableName,
     pub(super) row: Vec<u8>,
-    pub(super) position: Position,
+    pub(super) position: LocateType,
 }
 
 /// The result of a look-up, once it has ended.
-type Flight = OnceLock<Result<RegionLocations>>;
+type Lookup = OnceLock<Result<RegionLocations>>;
 
 /// `hbase.client.meta.max.concurrent.locate.per.table`.
 const MAX_PER_TABLE: usize = 8;
 /// Maximum time to wait before checking the deadline again.
 const LONG: Duration = Duration::from_secs(3600);
 
-impl Default for Flights {
+impl Default for Singleflight {
     fn default() -> Self {
-        Self { state: Mutex::new(State::default()), landed: Condvar::new() }
+        Self { state: Mutex::new(State::default()), completed: Condvar::new() }
     }
 }
 
-impl Flights {
+impl Singleflight {
     /// Runs a look-up, or waits for one in progress with the same request. With `fresh`, a new look-up is
     /// run, and the cache is not used.
-    pub(super) fn fly(
+    pub(super) fn run(
         &self,
-        wanted: &Wanted,
+        wanted: &LookupKey,
         fresh: bool,
         deadline: Deadline,
         cached: impl Fn() -> Option<RegionLocations>,
         look_up: impl FnOnce() -> Result<RegionLocations>,
     ) -> Result<RegionLocations> {
         let mut state = self.lock();
-        if let Some(flight) = state.flights.get(wanted).filter(|_| !fresh).map(Arc::clone) {
-            return self.wait_for(state, &flight, deadline);
+        if let Some(lookup) = state.lookups.get(wanted).filter(|_| !fresh).map(Arc::clone) {
+            return self.wait_for(state, &lookup, deadline);
         }
-        let flight = Arc::new(Flight::new());
-        state.flights.insert(wanted.clone(), Arc::clone(&flight));
+        let lookup = Arc::new(Lookup::new());
+        state.lookups.insert(wanted.clone(), Arc::clone(&lookup));
         drop(state);
-        let mut landing = Landing { flights: self, wanted, flight: &flight, is_running: false };
-        let result = match self.admit(&mut landing, fresh, deadline, cached) {
+        let mut completion = Completion { singleflight: self, wanted, lookup: &lookup, is_running: false };
+        let result = match self.admit(&mut completion, fresh, deadline, cached) {
             Ok(None) => look_up(),
             Ok(Some(found)) => Ok(found),
             Err(error) => Err(error),
         };
-        landing.end(result)
+        completion.end(result)
     }
 
     /// Waits until another look-up may run, or the cache has the result, which is then returned.
     fn admit(
         &self,
-        landing: &mut Landing<'_>,
+        completion: &mut Completion<'_>,
         fresh: bool,
         deadline: Deadline,
         cached: impl Fn() -> Option<RegionLocations>,
@@ -88,10 +88,10 @@ impl Flights {
             if let Some(found) = cached().filter(|_| !fresh) {
                 return Ok(Some(found));
             }
-            let running = state.running.entry(landing.wanted.table.clone()).or_default();
+            let running = state.running.entry(completion.wanted.table.clone()).or_default();
             if *running < MAX_PER_TABLE {
                 *running += 1;
-                landing.is_running = true;
+                completion.is_running = true;
                 return Ok(None);
             }
             state = self.wait(state, deadline)?;
@@ -101,11 +101,11 @@ impl Flights {
     fn wait_for(
         &self,
         mut state: MutexGuard<'_, State>,
-        flight: &Flight,
+        lookup: &Lookup,
         deadline: Deadline,
     ) -> Result<RegionLocations> {
         loop {
-            if let Some(result) = flight.get() {
+            if let Some(result) = lookup.get() {
                 return result.clone();
             }
             state = self.wait(state, deadline)?;
@@ -117,7 +117,7 @@ impl Flights {
         if left.is_zero() {
             return Err(Error::timed_out("locate a region"));
         }
-        Ok(unpoisoned(self.landed.wait_timeout(state, left.min(LONG))).0)
+        Ok(unpoisoned(self.completed.wait_timeout(state, left.min(LONG))).0)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -125,29 +125,29 @@ impl Flights {
     }
 }
 
-/// Ends a flight, even if the look-up panics, so that no caller waits forever.
-struct Landing<'f> {
-    flights: &'f Flights,
-    wanted: &'f Wanted,
-    flight: &'f Arc<Flight>,
+/// Ends a look-up, even if it panics, so that no caller waits forever.
+struct Completion<'f> {
+    singleflight: &'f Singleflight,
+    wanted: &'f LookupKey,
+    lookup: &'f Arc<Lookup>,
     is_running: bool,
 }
 
-impl Landing<'_> {
+impl Completion<'_> {
     fn end(self, result: Result<RegionLocations>) -> Result<RegionLocations> {
         // set before the waiting callers are notified, on drop
-        let _ = self.flight.set(result.clone());
+        let _ = self.lookup.set(result.clone());
         result
     }
 }
 
-impl Drop for Landing<'_> {
+impl Drop for Completion<'_> {
     fn drop(&mut self) {
-        let _ = self.flight.set(Err(Error::timed_out("locate a region")));
-        let mut state = self.flights.lock();
+        let _ = self.lookup.set(Err(Error::timed_out("locate a region")));
+        let mut state = self.singleflight.lock();
         // a later look-up may have replaced it
-        if state.flights.get(self.wanted).is_some_and(|flight| Arc::ptr_eq(flight, self.flight)) {
-            state.flights.remove(self.wanted);
+        if state.lookups.get(self.wanted).is_some_and(|lookup| Arc::ptr_eq(lookup, self.lookup)) {
+            state.lookups.remove(self.wanted);
         }
         if self.is_running
             && let Some(running) = state.running.get_mut(&self.wanted.table)
@@ -158,7 +158,7 @@ impl Drop for Landing<'_> {
             }
         }
         drop(state);
-        self.flights.landed.notify_all();
+        self.singleflight.completed.notify_all();
     }
 }
 
@@ -170,9 +170,9 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::thread;
 
-    fn wanted(row: usize) -> Wanted {
+    fn wanted(row: usize) -> LookupKey {
         let row = row.to_string().into_bytes();
-        Wanted { table: TableName::parse("t").expect("a name"), row, position: Position::At }
+        LookupKey { table: TableName::parse("t").expect("a name"), row, position: LocateType::At }
     }
 
     fn found() -> RegionLocations {
@@ -181,31 +181,33 @@ mod tests {
 
     #[test]
     fn who_wants_the_same_shares_one_look_up() {
-        let (flights, lookups, waiting) = (Flights::default(), AtomicUsize::new(0), Barrier::new(50));
+        let (singleflight, started, waiting) =
+            (Singleflight::default(), AtomicUsize::new(0), Barrier::new(50));
         thread::scope(|scope| {
             for _ in 0..50 {
                 scope.spawn(|| {
                     waiting.wait();
                     let look_up = || {
-                        lookups.fetch_add(1, Ordering::Relaxed);
+                        started.fetch_add(1, Ordering::Relaxed);
                         thread::sleep(Duration::from_millis(300));
                         Ok(found())
                     };
-                    let cached = || (lookups.load(Ordering::Relaxed) > 1).then(found);
-                    flights.fly(&wanted(1), false, Deadline::NEVER, cached, look_up).unwrap();
+                    let cached = || (started.load(Ordering::Relaxed) > 1).then(found);
+                    singleflight.run(&wanted(1), false, Deadline::NEVER, cached, look_up).unwrap();
                 });
             }
         });
-        assert_eq!(lookups.load(Ordering::Relaxed), 1);
-        assert!(flights.lock().flights.is_empty() && flights.lock().running.is_empty());
+        assert_eq!(started.load(Ordering::Relaxed), 1);
+        assert!(singleflight.lock().lookups.is_empty() && singleflight.lock().running.is_empty());
     }
 
     #[test]
     fn no_more_than_eight_are_under_way() {
-        let (flights, running, most) = (Flights::default(), AtomicUsize::new(0), AtomicUsize::new(0));
+        let (singleflight, running, most) =
+            (Singleflight::default(), AtomicUsize::new(0), AtomicUsize::new(0));
         thread::scope(|scope| {
             for row in 0..40 {
-                let (flights, running, most) = (&flights, &running, &most);
+                let (singleflight, running, most) = (&singleflight, &running, &most);
                 scope.spawn(move || {
                     let look_up = || {
                         most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
@@ -213,7 +215,7 @@ mod tests {
                         running.fetch_sub(1, Ordering::SeqCst);
                         Ok(found())
                     };
-                    flights.fly(&wanted(row), false, Deadline::NEVER, || None, look_up).unwrap();
+                    singleflight.run(&wanted(row), false, Deadline::NEVER, || None, look_up).unwrap();
                 });
             }
         });
@@ -223,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_fresh_look_up_is_not_one_that_has_begun() {
-        let (flights, begun) = (Flights::default(), Barrier::new(2));
+        let (singleflight, begun) = (Singleflight::default(), Barrier::new(2));
         let lookups = AtomicUsize::new(0);
         thread::scope(|scope| {
             scope.spawn(|| {
@@ -232,15 +234,15 @@ mod tests {
                     begun.wait();
                     Ok(found())
                 };
-                flights.fly(&wanted(1), false, Deadline::NEVER, || None, look_up).unwrap();
+                singleflight.run(&wanted(1), false, Deadline::NEVER, || None, look_up).unwrap();
             });
             begun.wait();
             let look_up = || {
                 lookups.fetch_add(1, Ordering::Relaxed);
                 Ok(found())
             };
-            flights.fly(&wanted(1), true, Deadline::NEVER, || Some(found()), look_up).unwrap();
-            let late = flights.fly(&wanted(2), false, Deadline::NEVER, || None, || Ok(found()));
+            singleflight.run(&wanted(1), true, Deadline::NEVER, || Some(found()), look_up).unwrap();
+            let late = singleflight.run(&wanted(2), false, Deadline::NEVER, || None, || Ok(found()));
             late.unwrap();
             begun.wait();
         });
@@ -249,10 +251,10 @@ mod tests {
 
     #[test]
     fn nobody_waits_for_one_that_panicked_nor_beyond_the_deadline() {
-        let (flights, begun) = (Flights::default(), Barrier::new(2));
+        let (singleflight, begun) = (Singleflight::default(), Barrier::new(2));
         thread::scope(|scope| {
             let panicking = scope.spawn(|| {
-                let _ = flights.fly(
+                let _ = singleflight.run(
                     &wanted(1),
                     false,
                     Deadline::NEVER,
@@ -266,14 +268,14 @@ mod tests {
             });
             begun.wait();
             let soon = Deadline::after(Duration::from_millis(10));
-            assert!(flights.fly(&wanted(1), false, soon, || None, || Ok(found())).is_err());
+            assert!(singleflight.run(&wanted(1), false, soon, || None, || Ok(found())).is_err());
             assert!(panicking.join().is_err());
         });
-        assert!(flights.fly(&wanted(1), false, Deadline::NEVER, || None, || Ok(found())).is_ok());
+        assert!(singleflight.run(&wanted(1), false, Deadline::NEVER, || None, || Ok(found())).is_ok());
     }
 }
 
-/// Checks all interleavings: `RUSTFLAGS="--cfg loom" cargo test --release --lib flights`.
+/// Checks all interleavings: `RUSTFLAGS="--cfg loom" cargo test --release --lib singleflight`.
 #[cfg(all(test, loom))]
 mod loom_tests {
     use super::*;
@@ -289,14 +291,15 @@ mod loom_tests {
     #[test]
     fn concurrent_misses_cause_one_look_up() {
         loom::model(|| {
-            let flights = Arc::new(Flights::default());
+            let singleflight = Arc::new(Singleflight::default());
             let cache = Arc::new(Mutex::new(None));
             let count = Arc::new(AtomicUsize::new(0));
             let ask = {
-                let (flights, cache, count) = (Arc::clone(&flights), Arc::clone(&cache), Arc::clone(&count));
+                let (singleflight, cache, count) =
+                    (Arc::clone(&singleflight), Arc::clone(&cache), Arc::clone(&count));
                 move || {
                     let table = TableName::parse("t").unwrap();
-                    let wanted = Wanted { table, row: b"r".to_vec(), position: Position::At };
+                    let wanted = LookupKey { table, row: b"r".to_vec(), position: LocateType::At };
                     let look_up = || {
                         count.fetch_add(1, Ordering::Relaxed);
                         *unpoisoned(cache.lock()) = Some(found());
@@ -304,7 +307,7 @@ mod loom_tests {
                     };
                     let cached = || unpoisoned(cache.lock()).clone();
                     assert_eq!(
-                        flights.fly(&wanted, false, Deadline::NEVER, cached, look_up).unwrap(),
+                        singleflight.run(&wanted, false, Deadline::NEVER, cached, look_up).unwrap(),
                         found()
                     );
                 }

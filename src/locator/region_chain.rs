@@ -1,6 +1,6 @@
 //! Checking that regions cover all rows exactly once (locator.md §4.4, §16.4; hfile.md §15.4).
 
-use crate::binary::Binary;
+use crate::binary::StringBinary;
 use crate::error::{Error, ErrorKind};
 use crate::schema::RegionInfo;
 use bytes::Bytes;
@@ -8,14 +8,14 @@ use bytes::Bytes;
 /// Rows of a table in [`start`, `end`) that are in no region or in several. An empty bound is unbounded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "both variants have the same fields")]
-pub enum TilingFault {
+pub enum RegionInconsistency {
     /// No region contains the rows.
     Hole { start: Bytes, end: Bytes },
     /// Two or more regions contain the rows.
     Overlap { start: Bytes, end: Bytes },
 }
 
-impl TilingFault {
+impl RegionInconsistency {
     /// Returns the start and the end.
     #[must_use]
     pub fn bounds(&self) -> (&[u8], &[u8]) {
@@ -34,7 +34,7 @@ impl TilingFault {
     #[must_use]
     pub fn to_error(&self) -> Error {
         let (start, end) = self.bounds();
-        let (start, end) = (Binary(start), Binary(end));
+        let (start, end) = (StringBinary(start), StringBinary(end));
         let message = match self {
             Self::Hole { .. } => format!("no region has the rows [{start}, {end})"),
             Self::Overlap { .. } => format!("several regions have the rows [{start}, {end})"),
@@ -45,7 +45,7 @@ impl TilingFault {
 
 /// Returns the faults of the regions of one table, in row order. The regions must be in the order of their
 /// start keys.
-pub fn tiling_faults<'r>(regions: impl IntoIterator<Item = &'r RegionInfo>) -> Vec<TilingFault> {
+pub fn check_region_chain<'r>(regions: impl IntoIterator<Item = &'r RegionInfo>) -> Vec<RegionInconsistency> {
     let mut faults = Vec::new();
     // the end of the rows covered so far; `None` is unbounded
     let mut covered: Option<&[u8]> = Some(&[]);
@@ -54,14 +54,14 @@ pub fn tiling_faults<'r>(regions: impl IntoIterator<Item = &'r RegionInfo>) -> V
         match covered {
             Some(covered) if start > covered => {
                 let (start, end) = (Bytes::copy_from_slice(covered), Bytes::copy_from_slice(start));
-                faults.push(TilingFault::Hole { start, end });
+                faults.push(RegionInconsistency::Hole { start, end });
             }
             Some(covered) if start == covered => {}
             _ => {
                 let covered = covered.unwrap_or_default();
                 let end = if end.is_empty() || !covered.is_empty() && covered < end { covered } else { end };
                 let (start, end) = (Bytes::copy_from_slice(start), Bytes::copy_from_slice(end));
-                faults.push(TilingFault::Overlap { start, end });
+                faults.push(RegionInconsistency::Overlap { start, end });
             }
         }
         covered = match covered {
@@ -71,7 +71,7 @@ pub fn tiling_faults<'r>(regions: impl IntoIterator<Item = &'r RegionInfo>) -> V
     }
     if let Some(covered) = covered {
         let start = Bytes::copy_from_slice(covered);
-        faults.push(TilingFault::Hole { start, end: Bytes::new() });
+        faults.push(RegionInconsistency::Hole { start, end: Bytes::new() });
     }
     faults
 }
@@ -95,7 +95,7 @@ pub fn serving(mut regions: Vec<RegionInfo>) -> Vec<RegionInfo> {
     let is_parent = |region: &RegionInfo| {
         let start = region.start_key();
         let from = ends.partition_point(|end| !end.0.is_empty() && end.0 <= start);
-        let to = regions.partition_point(|other| End(region.end_key()).is_behind(other.start_key()));
+        let to = regions.partition_point(|other| End(region.end_key()).is_after(other.start_key()));
         let others = regions.get(from..to).unwrap_or_default().iter();
         covers(others.filter(|other| other.region_id() > region.region_id()), region)
     };
@@ -125,7 +125,7 @@ fn covers<'r>(regions: impl Iterator<Item = &'r RegionInfo>, region: &RegionInfo
 struct End<'k>(&'k [u8]);
 
 impl End<'_> {
-    fn is_behind(self, row: &[u8]) -> bool {
+    fn is_after(self, row: &[u8]) -> bool {
         self.0.is_empty() || row < self.0
     }
 }
@@ -188,12 +188,12 @@ mod tests {
 
     #[test]
     fn holes_and_overlaps_are_found() {
-        let faults = |places: &[(&str, &str, i64)]| tiling_faults(&serving(regions(places)));
-        let hole = |start: &'static str, end: &'static str| TilingFault::Hole {
+        let faults = |places: &[(&str, &str, i64)]| check_region_chain(&serving(regions(places)));
+        let hole = |start: &'static str, end: &'static str| RegionInconsistency::Hole {
             start: start.into(),
             end: end.into(),
         };
-        let overlap = |start: &'static str, end: &'static str| TilingFault::Overlap {
+        let overlap = |start: &'static str, end: &'static str| RegionInconsistency::Overlap {
             start: start.into(),
             end: end.into(),
         };
@@ -224,16 +224,16 @@ mod tests {
                 .filter_map(|(start, end, id)| RegionInfo::new(table.clone(), start, end, id).ok())
                 .collect();
             let serving = serving(all.clone());
-            let faults = tiling_faults(&serving);
+            let faults = check_region_chain(&serving);
             for row in ["\0", "a", "b", "c", "d", "e", "f", "g"].map(str::as_bytes) {
                 let count = |regions: &[RegionInfo]| regions.iter().filter(|region| region.contains(row)).count();
                 prop_assert_eq!(count(&serving) == 0, count(&all) == 0);
-                let touching = |wanted: fn(&TilingFault) -> bool| {
+                let touching = |wanted: fn(&RegionInconsistency) -> bool| {
                     let end = [row, &[0]].concat();
                     faults.iter().any(|fault| wanted(fault) && fault.touches(row, &end))
                 };
-                prop_assert_eq!(touching(|f| matches!(f, TilingFault::Hole { .. })), count(&serving) == 0);
-                prop_assert_eq!(touching(|f| matches!(f, TilingFault::Overlap { .. })), count(&serving) > 1);
+                prop_assert_eq!(touching(|f| matches!(f, RegionInconsistency::Hole { .. })), count(&serving) == 0);
+                prop_assert_eq!(touching(|f| matches!(f, RegionInconsistency::Overlap { .. })), count(&serving) > 1);
                 // the youngest region of each row is one that serves rows
                 let youngest = |regions: &[RegionInfo]| {
                     regions.iter().filter(|region| region.contains(row)).map(RegionInfo::region_id).max()

@@ -1,12 +1,12 @@
 //! Answers of operations (replay.md §8, §9). Formatted by hand, like cells.
 
-use super::refusal::Refusal;
+use super::error_map::ScriptError;
 use crate::cell_line::{put_decimal, put_quoted};
 use hregion::{CellRef, Row, ScanResult};
 
 /// The answer of an operation.
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(super) enum Response {
     /// No answer: the operation succeeded.
     None,
     /// The cells of a row.
@@ -23,10 +23,10 @@ pub(super) enum Answer {
     },
     /// The number of files of each family.
     Files(Vec<(Vec<u8>, usize)>),
-    Refused(Refusal),
+    Refused(ScriptError),
 }
 
-impl Answer {
+impl Response {
     /// Appends the line of the answer, if there is one.
     pub(super) fn put(&self, out: &mut Vec<u8>, id: i64) {
         if matches!(self, Self::None) {
@@ -147,7 +147,7 @@ mod tests {
     use super::*;
     use hregion::{CellType, RowBuf, SeekKey};
 
-    fn line(answer: &Answer) -> String {
+    fn line(answer: &Response) -> String {
         let mut out = Vec::new();
         answer.put(&mut out, 17);
         String::from_utf8(out).unwrap()
@@ -167,28 +167,28 @@ mod tests {
         let cells = r#"[["f","\\x00",5,"Put","v"],["f","q",-1,"DeleteColumn","",[[8,"\\x01"],[9,""]]]]"#;
         let rows = format!(r#"[{{"row":"r\"","cells":{cells}}}]"#);
         let result = |inner: &str| format!("{{\"id\":17,\"result\":{{{inner}}}}}\n");
-        assert_eq!(line(&Answer::None), "");
-        assert_eq!(line(&Answer::Cells(row())), result(&format!("\"cells\":{cells}")));
-        assert_eq!(line(&Answer::Cells(RowBuf::new().freeze())), result("\"cells\":[]"));
-        assert_eq!(line(&Answer::Exists(true)), result("\"exists\":true"));
-        let answer = Answer::Checked(true, row());
+        assert_eq!(line(&Response::None), "");
+        assert_eq!(line(&Response::Cells(row())), result(&format!("\"cells\":{cells}")));
+        assert_eq!(line(&Response::Cells(RowBuf::new().freeze())), result("\"cells\":[]"));
+        assert_eq!(line(&Response::Exists(true)), result("\"exists\":true"));
+        let answer = Response::Checked(true, row());
         assert_eq!(line(&answer), result(&format!("\"success\":true,\"cells\":{cells}")));
-        let answer = Answer::Checked(false, RowBuf::new().freeze());
+        let answer = Response::Checked(false, RowBuf::new().freeze());
         assert_eq!(line(&answer), result("\"success\":false"));
-        let answer = Answer::Status(vec!["SUCCESS", "BAD_FAMILY"]);
+        let answer = Response::Status(vec!["SUCCESS", "BAD_FAMILY"]);
         assert_eq!(line(&answer), result("\"status\":[\"SUCCESS\",\"BAD_FAMILY\"]"));
         let whole = ScanResult { row: row(), partial: false };
-        let answer = Answer::Rows { rows: vec![whole.clone()], more: None };
+        let answer = Response::Rows { rows: vec![whole.clone()], more: None };
         assert_eq!(line(&answer), result(&format!("\"rows\":{rows}")));
         let piece = ScanResult { partial: true, ..whole };
         let rows = format!(r#"[{{"row":"r\"","cells":{cells},"partial":true}}]"#);
-        let answer = Answer::Rows { rows: vec![piece], more: Some(true) };
+        let answer = Response::Rows { rows: vec![piece], more: Some(true) };
         assert_eq!(line(&answer), result(&format!("\"rows\":{rows},\"more\":true")));
-        let answer = Answer::Rows { rows: vec![], more: Some(false) };
+        let answer = Response::Rows { rows: vec![], more: Some(false) };
         assert_eq!(line(&answer), result("\"rows\":[],\"more\":false"));
-        let answer = Answer::Files(vec![(b"f".to_vec(), 2), (b"g".to_vec(), 0)]);
+        let answer = Response::Files(vec![(b"f".to_vec(), 2), (b"g".to_vec(), 0)]);
         assert_eq!(line(&answer), result("\"files\":{\"f\":2,\"g\":0}"));
-        let answer = Answer::Refused(Refusal::WrongRegion);
+        let answer = Response::Refused(ScriptError::WrongRegion);
         assert_eq!(line(&answer), "{\"id\":17,\"error\":\"WrongRegionException\"}\n");
     }
 }
