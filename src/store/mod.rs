@@ -2,30 +2,15 @@
 //! `HStore`).
 
 pub(crate) mod compact;
-mod compaction_filter;
-pub(crate) mod context;
-mod file;
-mod file_scanner;
-mod flush;
-mod get;
-mod heap;
 pub(crate) mod matcher;
-mod merging_iterator;
-mod open_files;
-mod reversed_file_scanner;
-mod reversed_heap;
-mod row_cells;
-mod row_match;
-mod scanner;
-mod state;
-mod writer;
+mod read;
+mod version;
+mod write;
 
-pub use compaction_filter::CompactionFilter;
-pub(crate) use compaction_filter::Retention;
-pub(crate) use file::{SeqIds, StoreFile};
-pub(crate) use open_files::{OpenedFiles, open_files};
-pub(crate) use scanner::StoreScanner;
-pub(crate) use state::StoreVersion;
+pub(crate) use read::{StoreScanner, context};
+pub(crate) use version::{OpenedFiles, SeqIds, StoreFile, StoreVersion, open_files};
+pub use write::CompactionFilter;
+pub(crate) use write::Retention;
 
 use crate::cell::CellOrder;
 use crate::hfile::HFileOptions;

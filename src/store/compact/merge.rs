@@ -6,11 +6,11 @@ use crate::cache::CacheFill;
 use crate::cell::OLDEST_TIMESTAMP;
 use crate::error::Result;
 use crate::layout::StagedFile;
-use crate::store::compaction_filter::{Retention, apply};
-use crate::store::heap::KeyValueScanner;
 use crate::store::matcher::CompactionKind;
-use crate::store::scanner::StoreScanner;
-use crate::store::writer::CellFlags;
+use crate::store::read::heap::KeyValueScanner;
+use crate::store::read::scanner::StoreScanner;
+use crate::store::write::compaction_filter::{Retention, apply};
+use crate::store::write::writer::CellFlags;
 use crate::store::{SeqIds, Store, StoreFile};
 use std::ops::ControlFlow;
 

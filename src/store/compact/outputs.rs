@@ -5,7 +5,7 @@ use crate::cell::CellRef;
 use crate::error::Result;
 use crate::hfile::StoreFileOrigin;
 use crate::layout::StagedFile;
-use crate::store::writer::{CellFlags, NewStoreFile};
+use crate::store::write::writer::{CellFlags, NewStoreFile};
 use crate::store::{Store, StoreFile};
 
 /// New files. Each is created with its first cell.

@@ -5,8 +5,8 @@ use crate::cache::BlockCache;
 use crate::cell::{Row, RowBuf};
 use crate::filter::{Comparator, Compare, Filter, FilterEvaluator, SingleColumnValue};
 use crate::schema::Family;
-use crate::store::context::{Progress, ScannerContext};
-use crate::store::get::tests::{NOW, asks, cells, families, store, writes};
+use crate::store::read::context::{Progress, ScannerContext};
+use crate::store::read::get::tests::{NOW, asks, cells, families, store, writes};
 use proptest::prelude::*;
 
 fn filters() -> impl Strategy<Value = Filter> {

@@ -6,8 +6,6 @@ mod rows;
 
 pub(crate) use known::SeqIds;
 
-use super::file_scanner::StoreFileScanner;
-use super::reversed_file_scanner::ReversedStoreFileScanner;
 use crate::block::BlockType;
 use crate::block::bloom::HashedRow;
 use crate::cell::{CellOrder, prefix};
@@ -16,6 +14,8 @@ use crate::hfile::{HFile, HFileOptions};
 use crate::layout::{Reference, StoreFileInfo};
 use crate::op::Query;
 use crate::schema::BloomType;
+use crate::store::read::file_scanner::StoreFileScanner;
+use crate::store::read::reversed_file_scanner::ReversedStoreFileScanner;
 use known::StoreFileMetadata;
 use rows::Rows;
 use std::cmp::Ordering;
@@ -242,7 +242,7 @@ impl StoreFile {
 
     /// Whether the file's Bloom filter, if it has one, passes a query whose first row is `row`.
     #[inline]
-    pub(super) fn passes_filter(&self, query: &Query<'_>, row: &mut HashedRow<'_>) -> bool {
+    pub(in crate::store) fn passes_filter(&self, query: &Query<'_>, row: &mut HashedRow<'_>) -> bool {
         let hfile = &self.0.hfile;
         match hfile.general_bloom().map(|bloom| bloom.bloom_type()) {
             Some(BloomType::Row) => !query.get_like || hfile.may_contain_hashed(row),

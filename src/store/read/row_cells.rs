@@ -1,10 +1,10 @@
 //! Cursors over the cells of one row in place: in cached blocks and in memory.
 
-use super::file::{SeqIds, StoreFile};
 use super::heap::comes_first;
 use crate::cell::{CellOrder, CellRef, same_bytes};
 use crate::hfile::{NotCached, RowCursor, RowLookup};
 use crate::memstore::{Segment, SegmentScanner};
+use crate::store::version::file::{SeqIds, StoreFile};
 use std::ops::ControlFlow;
 
 /// The visible cells of a row in one file or segment. It is on a cell, or at the end.

@@ -4,9 +4,9 @@ use super::StoreScanner;
 use crate::cell::{CellKey, CellRef, RowBuf};
 use crate::error::Result;
 use crate::filter::FilterEvaluator;
-use crate::store::context::{LimitScope, NextState, ScannerContext};
 use crate::store::matcher::{Advance, FilteredCode, MatchCode, Unmatched};
-use crate::store::row_match::Filtered;
+use crate::store::read::context::{LimitScope, NextState, ScannerContext};
+use crate::store::read::row_match::Filtered;
 use std::cmp::Ordering;
 use std::ops::ControlFlow;
 

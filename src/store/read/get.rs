@@ -1,17 +1,17 @@
 //! Reads one row of a store, usually without a scanner (read-path.md §5.1).
 
-use super::file::StoreFile;
-use super::matcher::{ScanInfo, ScanQueryMatcher, is_plain_value, plain_times};
 use super::row_cells::{RowCells, RowMerge};
 use super::row_match::{MatcherOnly, RowMatch, StopReason, StoreLimit};
 use super::scanner::StoreScanner;
-use super::state::{Sources, StoreVersion};
 use crate::block::bloom::HashedRow;
 use crate::cell::{CellRef, LATEST_TIMESTAMP, ReadMemory, RowBuf, same_bytes};
 use crate::error::Result;
 use crate::hfile::{NotCached, RowVisitor};
 use crate::metrics::ReadCounts;
 use crate::op::Query;
+use crate::store::matcher::{ScanInfo, ScanQueryMatcher, is_plain_value, plain_times};
+use crate::store::version::file::StoreFile;
+use crate::store::version::{Sources, StoreVersion};
 use std::ops::ControlFlow;
 
 /// Cells stepped over before falling back to a scanner, which can seek.

@@ -1,12 +1,12 @@
 //! Applies the matcher's codes to the cells of one row, cell by cell (read-path.md §10).
 
 use super::context::ScannerContext;
-use super::matcher::{Advance, FilteredCode, MatchCode, ScanQueryMatcher, SingleCellCode, Unmatched};
 use super::merging_iterator::MergingIterator;
 use crate::cell::{CellOrder, CellRef, SeekKey};
 use crate::error::Result;
 use crate::filter::FilterEvaluator;
 use crate::hfile::RowVisitor;
+use crate::store::matcher::{Advance, FilteredCode, MatchCode, ScanQueryMatcher, SingleCellCode, Unmatched};
 use std::ops::ControlFlow;
 
 /// Why a walk over cells ends at a cell.
@@ -163,7 +163,7 @@ pub(super) struct RowMatch<'m, 'q, J, T> {
 impl<'m, 'q, J: RowEvaluator, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowMatch<'m, 'q, J, T> {
     /// Creates a match of the row that the matcher has been set to.
     #[inline]
-    pub(super) fn new(
+    pub(in crate::store) fn new(
         order: CellOrder,
         matcher: &'m mut ScanQueryMatcher<'q>,
         key: &'m mut SeekKey,

@@ -1,13 +1,13 @@
 //! Scanner of the visible cells of one file of a store, row by row from the last to the first
 //! (read-path.md §7.6, §7.7; HBase: `StoreFileScanner`, `HalfStoreFileReader`).
 
-use super::file::StoreFile;
 use super::file_scanner::{Visible, seq_ids_for};
 use crate::cache::CacheFill;
 use crate::cell::{CellKey, CellRef};
 use crate::error::Result;
 use crate::hfile::ReversedHFileScanner;
 use crate::layout::{Half, Reference};
+use crate::store::version::file::StoreFile;
 use std::fmt;
 use std::ops::ControlFlow;
 
@@ -28,7 +28,7 @@ pub(crate) struct ReversedStoreFileScanner<'f> {
 }
 
 impl<'f> ReversedStoreFileScanner<'f> {
-    pub(super) fn new(file: &'f StoreFile, read_point: i64) -> Self {
+    pub(in crate::store) fn new(file: &'f StoreFile, read_point: i64) -> Self {
         let (seq_id, visible) = seq_ids_for(file, Some(read_point));
         let reference = file.reference();
         Self {

@@ -1,7 +1,6 @@
 //! Scanner of the visible cells of one file of a store (read-path.md §7; HBase: `StoreFileScanner`,
 //! `HalfStoreFileReader`).
 
-use super::file::{SeqIds, StoreFile};
 use crate::block::data::RowStep;
 use crate::cache::CacheFill;
 use crate::cell::{CellKey, CellOrder, CellRef, CellType, SeekKey};
@@ -9,6 +8,7 @@ use crate::error::Result;
 use crate::hfile::{HFileScanner, RowVisitor, RowWalk};
 use crate::layout::{Half, Reference};
 use crate::schema::BloomType;
+use crate::store::version::file::{SeqIds, StoreFile};
 use std::fmt;
 use std::ops::ControlFlow;
 
@@ -100,7 +100,7 @@ pub(crate) enum NextIndexedKey<'a> {
 }
 
 impl<'f> StoreFileScanner<'f> {
-    pub(super) fn new(file: &'f StoreFile, read_point: Option<i64>, non_null_column: bool) -> Self {
+    pub(in crate::store) fn new(file: &'f StoreFile, read_point: Option<i64>, non_null_column: bool) -> Self {
         let (seq_id, visible) = seq_ids_for(file, read_point);
         let reference = file.reference();
         let is_cut = reference.is_some_and(|reference| reference.half == Half::Bottom);

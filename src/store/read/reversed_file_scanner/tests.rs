@@ -3,7 +3,7 @@
 use super::*;
 use crate::cell::{Cell, CellOrder, CellType, SeekKey};
 use crate::memstore::naive::{NaiveRows, RowStep};
-use crate::store::file_scanner::tests::{
+use crate::store::read::file_scanner::tests::{
     Origin, Shape, keys, rows, shapes, sorted, store_file, stored, visible,
 };
 use proptest::prelude::*;

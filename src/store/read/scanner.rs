@@ -5,17 +5,17 @@ mod next;
 
 use super::file_scanner::NextIndexedKey;
 use super::heap::{KeyValueHeap, KeyValueScanner, SeekMode};
-use super::matcher::{CompactionKind, ScanInfo, ScanQueryMatcher, SingleCellCode, Unmatched};
 use super::merging_iterator::MergingIterator;
 use super::reversed_heap::ReversedKeyValueHeap;
 use super::row_match::{MatcherOnly, RowEvaluator, RowMatch, StopReason, StoreLimit};
-use super::state::{Sources, StoreVersion};
 use crate::block::data::RowStep;
 use crate::cell::{CellOrder, CellRef, SeekKey};
 use crate::error::{Corruption, Error, Result};
 use crate::hfile::RowWalk;
 use crate::metrics::ReadCounts;
 use crate::op::Query;
+use crate::store::matcher::{CompactionKind, ScanInfo, ScanQueryMatcher, SingleCellCode, Unmatched};
+use crate::store::version::{Sources, StoreVersion};
 use std::fmt;
 use std::ops::ControlFlow;
 

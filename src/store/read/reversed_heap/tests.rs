@@ -3,8 +3,8 @@
 use crate::cache::BlockCache;
 use crate::cell::{CellRef, Row, RowBuf};
 use crate::op::Query;
-use crate::store::get::tests::{NOW, asks, cells, families, scanned, store, writes};
 use crate::store::matcher::ScanInfo;
+use crate::store::read::get::tests::{NOW, asks, cells, families, scanned, store, writes};
 use crate::store::{StoreScanner, StoreVersion};
 use proptest::prelude::*;
 use std::ops::ControlFlow;

@@ -1,10 +1,12 @@
 //! The contents of a store at one moment: segments and files, replaced as a whole (HBase: `StoreFileManager`,
 //! `MemStore`).
 
-use super::file::{Match, StoreFile, compare_by_seq_id};
-use super::heap::KeyValueScanner;
-use super::matcher::ScanInfo;
-use super::reversed_heap::ReversedScanner;
+pub(in crate::store) mod file;
+mod open_files;
+
+pub(crate) use file::{SeqIds, StoreFile};
+pub(crate) use open_files::{OpenedFiles, open_files};
+
 use crate::block::bloom::HashedRow;
 use crate::cache::CacheFill;
 use crate::cell::CellOrder;
@@ -12,7 +14,11 @@ use crate::memstore::Segment;
 use crate::metrics::ReadCounts;
 use crate::op::Query;
 use crate::schema::{BloomType, Family};
+use crate::store::matcher::ScanInfo;
+use crate::store::read::heap::KeyValueScanner;
+use crate::store::read::reversed_heap::ReversedScanner;
 use bytes::Bytes;
+use file::{Match, compare_by_seq_id};
 use std::sync::Arc;
 
 /// The cells of a store: each is in one segment or file. A flush or compaction makes a new state; readers of

@@ -1,16 +1,16 @@
 //! A new file of a store, written to a temporary directory.
 
-use super::Store;
-use super::file::StoreFile;
 use crate::cell::CellRef;
 use crate::error::{Error, Result};
 use crate::hfile::{Encryption, HFileWriter, StoreFileOrigin, StoreFileWriter};
 use crate::layout::{StagedFile, StoreFileInfo, new_file_name};
+use crate::store::Store;
+use crate::store::version::file::StoreFile;
 use std::sync::Arc;
 
 /// A file of a store that is being written under the region's `.tmp`. Dropping it removes the file.
 #[derive(Debug)]
-pub(super) struct NewStoreFile {
+pub(in crate::store) struct NewStoreFile {
     // Dropped before `staged`, which removes the file.
     writer: StoreFileWriter,
     staged: StagedFile,
@@ -19,15 +19,15 @@ pub(super) struct NewStoreFile {
 
 /// What the cells of a file may have.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct CellFlags {
-    pub(super) tags: bool,
-    pub(super) seq_ids: bool,
+pub(in crate::store) struct CellFlags {
+    pub(in crate::store) tags: bool,
+    pub(in crate::store) seq_ids: bool,
     /// Whether some of them come from an encrypted file, so that the new file must be encrypted, too.
-    pub(super) encrypted: bool,
+    pub(in crate::store) encrypted: bool,
 }
 
 impl NewStoreFile {
-    pub(super) fn create(store: &Store, carries: CellFlags, now: i64) -> Result<Self> {
+    pub(in crate::store) fn create(store: &Store, carries: CellFlags, now: i64) -> Result<Self> {
         let family = &store.family;
         let encryption = Encryption::for_output(family, carries.encrypted, &store.options)?;
         let name = new_file_name(now);
@@ -49,12 +49,12 @@ impl NewStoreFile {
         Ok(Self { writer: StoreFileWriter::create_in(options, file)?, staged, now })
     }
 
-    pub(super) fn append(&mut self, cell: CellRef<'_>) -> Result<()> {
+    pub(in crate::store) fn append(&mut self, cell: CellRef<'_>) -> Result<()> {
         self.writer.append(cell)
     }
 
     /// Syncs the file and checks that it can be opened. It has no name in the store yet.
-    pub(super) fn finish(self, store: &Store, origin: &StoreFileOrigin) -> Result<StagedFile> {
+    pub(in crate::store) fn finish(self, store: &Store, origin: &StoreFileOrigin) -> Result<StagedFile> {
         self.writer.finish(origin)?;
         let info = StoreFileInfo::plain(self.staged.path(), self.now);
         let len = StoreFile::open(&store.options, &info)?.file_len();

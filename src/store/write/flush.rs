@@ -1,15 +1,15 @@
 //! Writes cells from memory to a file (read-path.md §4; HBase: `DefaultStoreFlusher`).
 
-use super::Store;
 use super::compaction_filter::{Retention, apply};
-use super::heap::KeyValueScanner;
-use super::matcher::CompactionKind;
-use super::scanner::StoreScanner;
 use super::writer::{CellFlags, NewStoreFile};
 use crate::error::Result;
 use crate::hfile::StoreFileOrigin;
 use crate::layout::StagedFile;
 use crate::memstore::Segment;
+use crate::store::Store;
+use crate::store::matcher::CompactionKind;
+use crate::store::read::heap::KeyValueScanner;
+use crate::store::read::scanner::StoreScanner;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 

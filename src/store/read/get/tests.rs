@@ -9,7 +9,7 @@ use crate::io::faulty::FaultyStorage;
 use crate::layout::StoreFileInfo;
 use crate::op::TimeRange;
 use crate::schema::{BloomType, Family, KeepDeletedCells};
-use crate::store::file::StoreFile;
+use crate::store::version::file::StoreFile;
 use bytes::Bytes;
 use proptest::prelude::*;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! Hooks between the cells of a flush or compaction and the output file.
 
-use super::matcher::ScanInfo;
 use crate::cell::CellRef;
 use crate::error::Result;
+use crate::store::matcher::ScanInfo;
 use std::fmt;
 
 /// Sees each cell that a flush or compaction keeps, and decides what is written for it (HBase: the scanner

@@ -1,0 +1,15 @@
+//! Reads a store: cursors over files and segments, their merge, and what it selects of a row (read-path.md §6 to
+//! §10).
+
+pub(crate) mod context;
+pub(in crate::store) mod file_scanner;
+mod get;
+pub(in crate::store) mod heap;
+mod merging_iterator;
+pub(in crate::store) mod reversed_file_scanner;
+pub(in crate::store) mod reversed_heap;
+pub(in crate::store) mod row_cells;
+mod row_match;
+pub(in crate::store) mod scanner;
+
+pub(crate) use scanner::StoreScanner;
