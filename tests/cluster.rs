@@ -78,7 +78,7 @@ fn in_vain<T: std::fmt::Debug>(ask: impl Fn(Deadline) -> Result<T>) {
 }
 
 #[test]
-#[ignore = "needs a running HBase: HBASE_CLUSTER, the folder of hb-cluster and hb-client; a JVM and Maven"]
+#[ignore = "needs a running HBase: Java and Maven"]
 fn the_catalog_is_found_wherever_it_moves() {
     let (programs, dir) = (programs(), tempfile::tempdir().unwrap());
     let cluster = Cluster::start(&programs, dir.path(), &[]);

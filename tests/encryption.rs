@@ -605,8 +605,8 @@ mod with_the_feature {
     }
 
     /// Runs HBase on files that are encrypted with a master key. Returns the lines that it prints.
-    fn hb(oracle: &Path, command: &str, files: &[PathBuf], master_key: &[u8]) -> Vec<String> {
-        let mut hb = Command::new(oracle.join("hb"));
+    fn hb(command: &str, files: &[PathBuf], master_key: &[u8]) -> Vec<String> {
+        let mut hb = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/interop/hfile/hb"));
         hb.arg(command).args(files).arg("--master-key").arg(hex(master_key));
         let output = hb.output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
@@ -618,9 +618,8 @@ mod with_the_feature {
     /// Writes files of every encoding with each codec, and those of a region that was flushed and compacted.
     /// HBase checks them all, and finds the cells that were written.
     #[test]
-    #[ignore = "needs HBase: HBASE_ORACLE, the folder of the program hb; a JVM and Maven"]
+    #[ignore = "needs HBase: Java and Maven"]
     fn hbase_reads_what_is_encrypted() {
-        let oracle = PathBuf::from(std::env::var_os("HBASE_ORACLE").expect("HBASE_ORACLE"));
         let dir = tempfile::tempdir().unwrap();
         let mut checked = 0;
         for key_len in [16, 24, 32] {
@@ -665,8 +664,8 @@ mod with_the_feature {
                 &write(HFileWriter::options().encryption(Encryption::aes(&*master_key)), &[]),
             );
             // fails if there is a finding
-            checked += hb(&oracle, "check", &files, &master_key).len();
-            let found = files.chunks(8).flat_map(|files| hb(&oracle, "dump", files, &master_key));
+            checked += hb("check", &files, &master_key).len();
+            let found = files.chunks(8).flat_map(|files| hb("dump", files, &master_key));
             assert!(found.eq(expected), "other cells");
         }
         assert_eq!(checked, 3 * (5 * (codecs().count() - 1 + 5) + 1));

@@ -1,9 +1,9 @@
 //! Asks HBase for the result of every seek and for the content of every block, and keeps the answers for the
 //! tests.
 //!
-//! Needs a JVM, Maven and the oracle; `tests/oracle.sh` starts it. Environment variables: `HBASE_ORACLE`, the
-//! folder of the program `hb`; `HREGION_GOLDEN`, a folder of golden files with a manifest; `HREGION_EXPECT`,
-//! the folder for the answers; `HREGION_SEEK_CELLS`, the number of cells of a file for which keys are made.
+//! Needs Java and Maven; `tests/oracle.sh` starts it. Environment variables: `HREGION_GOLDEN`, a folder of
+//! golden files with a manifest; `HREGION_EXPECT`, the folder for the answers; `HREGION_SEEK_CELLS`, the number
+//! of cells of a file for which keys are made.
 
 mod support;
 
@@ -15,9 +15,8 @@ use support::golden::{self, Golden};
 use support::seek_keys;
 
 #[test]
-#[ignore = "needs a JVM, Maven and the oracle: see tests/oracle.sh"]
+#[ignore = "needs Java and Maven: see tests/oracle.sh"]
 fn hbase_answers_for_every_golden_file() {
-    let oracle = path_of("HBASE_ORACLE");
     let (goldens, out) = (path_of("HREGION_GOLDEN"), path_of("HREGION_EXPECT"));
     let most =
         env::var("HREGION_SEEK_CELLS").map_or(1500, |n| n.parse().expect("HREGION_SEEK_CELLS: a number"));
@@ -38,7 +37,8 @@ fn hbase_answers_for_every_golden_file() {
     let path = out.join("plan.jsonl");
     fs::write(&path, plan).unwrap();
     eprintln!("{files} files, {keys} keys");
-    let status = Command::new(oracle.join("hb")).arg("batch").arg(&path).status().expect("hb starts");
+    let status =
+        Command::new(golden::root("interop/hfile/hb")).arg("batch").arg(&path).status().expect("hb starts");
     assert!(status.success(), "hb batch: {status}");
 }
 
@@ -64,7 +64,7 @@ fn commands(golden: &Golden, out: &Path) -> [Vec<String>; 2] {
     })
 }
 
-/// Returns a path from the environment, made absolute because the oracle may run in another folder.
+/// Returns a path from the environment, made absolute because `hb` may run in another folder.
 fn path_of(variable: &str) -> PathBuf {
     let path = env::var_os(variable).unwrap_or_else(|| panic!("{variable} is not set"));
     std::path::absolute(path).expect("an absolute path")

@@ -82,7 +82,7 @@ fn change(root: &Path, table: &str, round: i64) {
 }
 
 #[test]
-#[ignore = "needs a running HBase: HBASE_CLUSTER, the folder of hb-cluster and hb-client; a JVM and Maven"]
+#[ignore = "needs a running HBase: Java and Maven"]
 fn a_running_hbase_sees_every_cell_of_a_table_whose_files_we_changed() {
     let (programs, dir) = (programs(), tempfile::tempdir().unwrap());
     let root = dir.path().join("hbase");

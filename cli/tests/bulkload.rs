@@ -6,7 +6,6 @@ mod support;
 
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::env;
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
@@ -140,9 +139,9 @@ fn cells_come_back_by_family_and_region() {
 /// A running HBase bulk-loads cells, and markers that hide some of them. A raw scan of its client must return
 /// all of them, a plain scan those that are not hidden.
 #[test]
-#[ignore = "needs a running HBase: HBASE_CLUSTER, the folder of the program check-region; a JVM and Maven"]
+#[ignore = "needs a running HBase: Java and Maven"]
 fn a_running_hbase_loads_the_directory() {
-    let check = env::var_os("HBASE_CLUSTER").expect("HBASE_CLUSTER, the folder of the program check-region");
+    let check = Path::new(env!("CARGO_MANIFEST_DIR")).join("../interop/cluster/check-region");
     let dir = tempfile::tempdir().unwrap();
     let splits = temp_file("cluster-splits.txt", SPLITS.join("\n").as_bytes());
     let (mut lines, mut hidden) = (cells(), BTreeSet::new());
@@ -167,7 +166,7 @@ fn a_running_hbase_loads_the_directory() {
         let mut args = vec!["bulkload", &list, "--regions", &splits, "--out", &out, "--sort"];
         args.extend(["--encoding", encoding, "--compression", "GZ", "--bloom", "ROW", "--blocksize", "4K"]);
         ok(&args);
-        let output = Command::new(Path::new(&check).join("check-region")).arg(&out).output().unwrap();
+        let output = Command::new(&check).arg(&out).output().unwrap();
         assert_eq!(code(&output), 0, "{}{}", stdout(&output), stderr(&output));
         let answers = json_lines(&stdout(&output));
         let (loaded, found) = answers.split_first().unwrap();

@@ -1,9 +1,8 @@
 //! Operation scripts of fresh seeds, answered by HBase and by the tool.
 //!
-//! `HBASE_REGION` names the folder of `hb-generate` and `hb-replay`. `ORACLE_SEED` repeats a run;
-//! `ORACLE_SCRIPTS` is the number of scripts, and `ORACLE_PROFILE` a profile for all of them, so that the
-//! seed in a script's name and its profile repeat a single script. Differences due to known faults of HBase are excused: see
-//! [`Excuse`].
+//! `hb-generate` and `hb-replay` are in `interop/region`. `ORACLE_SEED` repeats a run; `ORACLE_SCRIPTS` is the
+//! number of scripts, and `ORACLE_PROFILE` a profile for all of them, so that the seed in a script's name and
+//! its profile repeat a single script. Differences due to known faults of HBase are excused: see [`Excuse`].
 
 #![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
@@ -22,20 +21,23 @@ use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 use support::*;
 
-/// Additional profiles, with mixes of operations that the generator's own profiles lack.
-const PROFILES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../interop/profiles.json");
+/// The folder of `hb-generate`, `hb-replay` and the profiles.
+const PROGRAMS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../interop/region");
+
+/// Additional profiles, with mixes of operations that the profiles of the corpora lack.
+const PROFILES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../interop/region/profiles-more.json");
 
 #[test]
-#[ignore = "needs HBase: HBASE_REGION, the folder of hb-generate and hb-replay"]
+#[ignore = "needs HBase: Java, Maven and Python 3"]
 fn fresh_scripts_give_the_answers_of_hbase() {
-    let programs = PathBuf::from(env::var_os("HBASE_REGION").expect("HBASE_REGION"));
+    let programs = PathBuf::from(PROGRAMS);
     let seed = env::var("ORACLE_SEED").map_or_else(|_| random_seed(), |seed| seed.parse().unwrap());
     let count: usize = env::var("ORACLE_SCRIPTS").map_or(50, |count| count.parse().unwrap());
     let dir = tempfile::tempdir().unwrap();
     eprintln!("ORACLE_SEED={seed} ORACLE_SCRIPTS={count}");
 
-    let shared = programs.join("profiles.json");
-    let files = [Path::new(PROFILES), &shared];
+    let corpora = programs.join("profiles.json");
+    let files = [Path::new(PROFILES), &corpora];
     let names: Vec<(&Path, String)> = files
         .into_iter()
         .flat_map(|file| names(&programs, file).into_iter().map(move |name| (file, name)))

@@ -1,8 +1,7 @@
-//! A running HBase and its client: programs in the folder that `HBASE_CLUSTER` names.
+//! A running HBase and its client: programs in `interop/cluster`.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use serde_json::Value;
-use std::env;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -10,7 +9,7 @@ use std::thread;
 
 /// The folder of `hb-cluster` and `hb-client`.
 pub(crate) fn programs() -> PathBuf {
-    env::var_os("HBASE_CLUSTER").expect("HBASE_CLUSTER, the folder of hb-cluster and hb-client").into()
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/cluster")
 }
 
 /// HBase in a JVM of its own: ZooKeeper, a master, two region servers. Killed when dropped.

@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use prost::Message;
 use std::ops::Bound;
 
-/// The filters that `interop`'s `FilterBytes` prints, by their names there.
+/// The filters that `FilterBytes` of `interop/check` prints, by their names there.
 fn known(name: &str) -> Filter {
     let v = || Comparator::binary("v");
     let value = |comparator| Filter::value(Compare::Equal, comparator);
