@@ -2,9 +2,20 @@
 
 pub(crate) mod checksum;
 pub(crate) mod jenkins;
-pub(crate) mod md5;
 pub(crate) mod murmur;
 pub(crate) mod murmur3;
+
+use md5::{Digest, Md5};
+use std::fmt::Write;
+
+/// Returns the MD5 hash as lower-case hexadecimal digits. Used for the directory names of regions, not for
+/// security.
+pub(crate) fn md5_hex(bytes: &[u8]) -> String {
+    Md5::digest(bytes).iter().fold(String::with_capacity(32), |mut hex, byte| {
+        write!(hex, "{byte:02x}").expect("a String takes anything");
+        hex
+    })
+}
 
 /// The expected Bloom hashes for the keys of hfile.md §12.3: `(key, h1, h2)`, where h2 is seeded with h1.
 #[cfg(test)]
@@ -22,4 +33,13 @@ fn check(hash: fn(&[u8], u32) -> u32, vectors: &[Vector]) {
 #[cfg(test)]
 fn keys() -> impl proptest::strategy::Strategy<Value = Vec<u8>> {
     proptest::collection::vec(proptest::num::u8::ANY, 0..40)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn vectors_of_rfc_1321() {
+        assert_eq!(super::md5_hex(b""), "d41d8cd98f00b204e9800998ecf8427e");
+        assert_eq!(super::md5_hex(b"message digest"), "f96b697d7cb7938d525a2f31aaf161d0");
+    }
 }

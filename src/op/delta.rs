@@ -1,4 +1,4 @@
-//! What increments and appends share: changes computed from stored values.
+//! Increments and appends: changes computed from stored values (read-path.md §19.2).
 
 use super::TimeRange;
 use bytes::Bytes;
@@ -72,4 +72,45 @@ macro_rules! delta_methods {
         }
     };
 }
-pub(crate) use delta_methods;
+
+/// Appends bytes to values of one row, atomically (HBase: `Append`).
+///
+/// A missing value counts as empty. If a column is named twice, both results are computed from the same old
+/// value, and the later one is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Append(pub(crate) Delta<Bytes>);
+
+impl Append {
+    delta_methods!();
+
+    /// Appends bytes to a value.
+    #[must_use]
+    pub fn column(
+        mut self,
+        family: impl Into<Bytes>,
+        qualifier: impl Into<Bytes>,
+        bytes: impl Into<Bytes>,
+    ) -> Self {
+        self.0.add(family.into(), qualifier.into(), bytes.into());
+        self
+    }
+}
+
+/// Adds to counters of one row, atomically (HBase: `Increment`).
+///
+/// A counter is a value of eight bytes: a signed big-endian integer. A missing counter counts as 0, and sums
+/// wrap around. If a column is named twice, both sums are computed from the same old value, and the later one
+/// is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Increment(pub(crate) Delta<i64>);
+
+impl Increment {
+    delta_methods!();
+
+    /// Adds an amount to a counter.
+    #[must_use]
+    pub fn column(mut self, family: impl Into<Bytes>, qualifier: impl Into<Bytes>, amount: i64) -> Self {
+        self.0.add(family.into(), qualifier.into(), amount);
+        self
+    }
+}

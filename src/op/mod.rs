@@ -1,6 +1,5 @@
 //! The reads and writes a user requests, and the query a read becomes for one family.
 
-mod append;
 mod check_and_mutate;
 mod columns;
 mod compare;
@@ -8,7 +7,6 @@ mod cursor;
 mod delete;
 mod delta;
 mod get;
-mod increment;
 mod mutation;
 mod put;
 mod query;
@@ -16,7 +14,6 @@ mod scan;
 mod select;
 mod time_range;
 
-pub use append::Append;
 pub use check_and_mutate::CheckAndMutate;
 pub(crate) use check_and_mutate::Condition;
 pub use columns::Columns;
@@ -24,9 +21,9 @@ pub use compare::Compare;
 pub use cursor::Cursor;
 pub use delete::Delete;
 pub(crate) use delete::DeleteCell;
+pub use delta::{Append, Increment};
 pub(crate) use delta::{Delta, DeltaCell};
 pub use get::Get;
-pub use increment::Increment;
 pub use mutation::Mutation;
 pub use put::Put;
 pub(crate) use query::Query;

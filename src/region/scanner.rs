@@ -5,11 +5,9 @@ mod observed;
 mod owned;
 mod partial_results;
 mod plain;
-mod results;
 mod stores;
 
 pub use owned::ResultScanner;
-pub use results::{ScanResult, ScanResults};
 
 use super::{ReadView, RegionCore, RegionState};
 use crate::cell::{CellRef, Row, RowBuf, RowRef};
@@ -46,6 +44,25 @@ pub struct RegionScanner<'v> {
     /// Whether anything may follow the last result.
     more: bool,
     observed: Option<Observed>,
+}
+
+/// A result of a scan: a row, or a part of one (HBase: `Result`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScanResult {
+    /// The cells.
+    pub row: Row,
+    /// Whether more cells of the row may follow in the next result (HBase: `mayHaveMoreCellsInRow`).
+    pub partial: bool,
+}
+
+/// The results of one call of a scanner (HBase: `ScanResponse`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ScanResults {
+    /// The results, in scan order.
+    pub results: Vec<ScanResult>,
+    /// Whether there may be more results: false once the end or the limit on rows is known to be reached.
+    pub more: bool,
 }
 
 /// A scan, either the caller's or a copy that observers may have changed.

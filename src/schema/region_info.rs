@@ -5,7 +5,7 @@ use super::region_name::{name_without_hash, old_encoded_name};
 use super::{RegionName, TableName};
 use crate::coding::Cursor;
 use crate::error::{Corruption, Error, Result};
-use crate::hash::md5;
+use crate::hash::md5_hex;
 use crate::proto;
 use crate::proto::wire::delimited;
 use bytes::Bytes;
@@ -245,7 +245,7 @@ impl RegionInfo {
     pub fn name(&self) -> Vec<u8> {
         let mut name = self.name_without_hash();
         if !self.table.is_meta() {
-            name.extend_from_slice(format!(".{}.", md5::hex(&name)).as_bytes());
+            name.extend_from_slice(format!(".{}.", md5_hex(&name)).as_bytes());
         }
         name
     }
@@ -254,14 +254,14 @@ impl RegionInfo {
     #[must_use]
     pub fn encoded_name(&self) -> String {
         let name = self.name_without_hash();
-        if self.table.is_meta() { old_encoded_name(&name) } else { md5::hex(&name) }
+        if self.table.is_meta() { old_encoded_name(&name) } else { md5_hex(&name) }
     }
 
     /// Whether a directory of this name is the region's. Regions of HBase 0.20 and older have numbers as
     /// names, and replicas share the directory of the primary.
     pub(crate) fn is_encoded_as(&self, encoded: &str) -> bool {
         let name = Self { replica_id: 0, ..self.clone() }.name_without_hash();
-        encoded == if encoded.len() == 32 { md5::hex(&name) } else { old_encoded_name(&name) }
+        encoded == if encoded.len() == 32 { md5_hex(&name) } else { old_encoded_name(&name) }
     }
 
     fn name_without_hash(&self) -> Vec<u8> {

@@ -4,7 +4,7 @@
 use super::{RegionInfo, TableName};
 use crate::binary::{StringBinary, from_string_binary};
 use crate::error::{Corruption, Result};
-use crate::hash::{jenkins, md5};
+use crate::hash::{jenkins, md5_hex};
 use bytes::Bytes;
 use std::fmt;
 
@@ -121,7 +121,7 @@ impl RegionName {
     /// which has no hash.
     #[must_use]
     pub fn has_valid_hash(&self) -> bool {
-        self.hash.is_none_or(|hash| md5::hex(&self.without_hash()).as_bytes() == hash)
+        self.hash.is_none_or(|hash| md5_hex(&self.without_hash()).as_bytes() == hash)
     }
 
     /// Whether this is the name of a region, in either the old or the new form.
@@ -282,7 +282,7 @@ mod tests {
         fn names_of_regions_are_taken_apart(start: Vec<u8>, id: i64, replica: u16, table in "[a-z_][a-z.:-]{0,3}") {
             prop_assume!(TableName::parse(&table).is_ok());
             let name = name_without_hash(table.as_bytes(), &start, id, replica);
-            for name in [name.clone(), [&name[..], b".", md5::hex(&name).as_bytes(), b"."].concat()] {
+            for name in [name.clone(), [&name[..], b".", md5_hex(&name).as_bytes(), b"."].concat()] {
                 let parsed = RegionName::parse(&name).unwrap();
                 prop_assert_eq!(parsed.start_key(), &start);
                 prop_assert_eq!((parsed.region_id(), parsed.replica_id()), (id, replica));
