@@ -8,13 +8,14 @@
 use hregion::filter::Filter;
 use hregion::{CheckAndMutate, Family, Get, Increment, Put, Region, Result, Scan};
 use std::path::Path;
+use std::time::Duration;
 
 fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let scratch = std::env::temp_dir().join(format!("hregion-recipes-{}", std::process::id()));
     let region = Region::options()
         .create_if_missing(true)
         .family(Family::new("f").max_versions(3))
-        .family(Family::new("log").ttl(24 * 3600)) // seconds
+        .family(Family::new("log").ttl(Duration::from_secs(24 * 3600)))
         .open(scratch.join("region"))?;
     filter(&region)?;
     counter(&region)?;
@@ -52,7 +53,7 @@ fn counter(region: &Region) -> Result<()> {
 
 /// Cells expire by the time to live of their family (in seconds) or by their own (in milliseconds), whichever is first.
 fn expiry(region: &Region) -> Result<()> {
-    region.put(Put::new("session1").cell("log", "event", "login").ttl(60_000))?;
+    region.put(Put::new("session1").cell("log", "event", "login").ttl(Duration::from_secs(60)))?;
     println!("session1 is there: {}", region.exists(&Get::new("session1"))?);
     Ok(())
 }

@@ -10,6 +10,7 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// One half of a region that HBase has split: references to the files of its parent.
 const LEFT_BY_HBASE: &str =
@@ -46,7 +47,7 @@ fn embedded(dir: &Path, out: &mut impl Write) -> Result<()> {
         .cache(&cache)
         .create_if_missing(true)
         .family(Family::new("info").max_versions(3))
-        .family(Family::new("stats").ttl(7 * 24 * 3600)) // seconds
+        .family(Family::new("stats").ttl(Duration::from_secs(7 * 24 * 3600)))
         .open(dir)?;
 
     region.put(Put::new("ada").cell_at("info", "name", 1, "Ada Byron").cell("stats", "visits", "1"))?;

@@ -5,6 +5,11 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+/// Returns the whole milliseconds of a duration, at most `i64::MAX`.
+pub(crate) fn whole_millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
 /// A clock in milliseconds since 1970 (HBase: `EnvironmentEdge`).
 pub trait Clock: Send + Sync + fmt::Debug {
     /// The current time. It may go back.

@@ -4,6 +4,7 @@
 use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::{Compaction, Delete, Family, ManualClock, Put, Region, Result, Scan};
 use std::sync::Arc;
+use std::time::Duration;
 
 const HOUR: i64 = 3_600_000;
 /// The start of a 6-hour window and of a 24-hour window.
@@ -150,7 +151,8 @@ fn whatever_fails_while_files_are_cut_nothing_is_lost() {
 #[test]
 fn a_queue_drops_what_has_expired_and_compacts_nothing() {
     const POLICY: &str = "hbase.hstore.defaultengine.compactionpolicy.class";
-    let family = Family::new("f").ttl(24 * 3600).configuration(POLICY, "FIFOCompactionPolicy");
+    let family =
+        Family::new("f").ttl(Duration::from_secs(24 * 3600)).configuration(POLICY, "FIFOCompactionPolicy");
     let bed = Bed::new(&family);
     for age in [20, 15, 10, 5, 0] {
         bed.file(&[age]);
@@ -183,7 +185,7 @@ fn a_queue_drops_what_has_expired_and_compacts_nothing() {
 /// With NEW_VERSION_BEHAVIOR a minor compaction keeps all cells, but not those of a file that has expired.
 #[test]
 fn a_compaction_does_not_read_an_expired_file() {
-    let bed = Bed::new(&Family::new("f").ttl(2 * 3600).new_version_behavior(true));
+    let bed = Bed::new(&Family::new("f").ttl(Duration::from_secs(2 * 3600)).new_version_behavior(true));
     bed.file(&[0]);
     bed.file(&[1, 0]);
     bed.file(&[2]);

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 fn copy_dir(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
@@ -420,7 +421,7 @@ fn families_that_differ_from_the_descriptor_are_refused_or_alter_it() {
     let same = options().family(families[0].clone()).open(path).unwrap();
     assert_eq!(same.families().count(), 2);
     drop(same);
-    let changed = Family::new("f").max_versions(3).ttl(60);
+    let changed = Family::new("f").max_versions(3).ttl(Duration::from_secs(60));
     let error = options().family(changed.clone()).open(path).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
     for part in ["f: VERSIONS is 5, given 3", "f: TTL is 2147483647, given 60"] {

@@ -19,6 +19,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 use support::no_sync::NoSync;
 use support::random_ops::play_all;
 use support::rng::Rng;
@@ -217,7 +218,7 @@ fn family(name: &'static str, blind: bool, rng: &mut Rng) -> Family {
     let versions = [1, 2, 3, u32::MAX][rng.below(4)];
     let mut family = Family::new(name).max_versions(versions);
     if rng.below(3) == 0 {
-        family = family.ttl(1 + u32::try_from(rng.below(3)).unwrap());
+        family = family.ttl(Duration::from_secs(1 + rng.below(3) as u64));
         // of the expired versions still stored, a read returns one more than is kept (read-path.md §9.6)
         if !blind && rng.below(2) == 0 {
             family = family.min_versions(1);
@@ -317,7 +318,7 @@ impl Maker<'_> {
                 None => put.cell(family, qualifier, value),
             };
         }
-        if !self.blind && self.one_in(12) { put.ttl(1000) } else { put }
+        if !self.blind && self.one_in(12) { put.ttl(Duration::from_secs(1)) } else { put }
     }
 
     /// Blind histories delete only columns and families, at the time of the clock.

@@ -14,6 +14,7 @@ use hregion::{
 use hregion::{CellRef, CellType, SeekKey};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use support::model::{Cell, DeleteCell, Found, Model, Mutation, PutCell, Query, Settings, Times, View};
 use support::no_sync::NoSync;
 use support::random_ops::play_all;
@@ -160,7 +161,7 @@ impl Game {
             };
         }
         if let Some(ttl) = ttl {
-            put = put.ttl(ttl);
+            put = put.ttl(Duration::from_millis(u64::try_from(ttl).unwrap()));
         }
         self.did(|| format!("{put:?}"));
         self.region().put(put).expect("a put is taken");
@@ -598,7 +599,7 @@ fn family(name: &'static str, rng: &mut Rng) -> (Family, Settings) {
         .bloom(blooms[rng.below(blooms.len())])
         .block_size([50, 150, 400, 65536][rng.below(4)]);
     if let Some(seconds) = ttl {
-        family = family.ttl(seconds);
+        family = family.ttl(Duration::from_secs(seconds.into()));
     }
     (family, Settings { max_versions, min_versions, ttl, keep_deleted, new_version_behavior })
 }

@@ -9,6 +9,7 @@ use hregion::{
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// Creates a region of the rows from `a` to before `x`, with its clock at 1000. Returns it with the clock and
@@ -82,7 +83,7 @@ fn counters_count_and_time_does_not_go_back() {
 #[test]
 fn values_grow_and_keep_their_tags() {
     let (region, clock, _dir) = region();
-    region.put(Put::new("r").cell("f", "q", "old").ttl(100)).unwrap();
+    region.put(Put::new("r").cell("f", "q", "old").ttl(Duration::from_millis(100))).unwrap();
     clock.set(1050);
     let append = || Append::new("r").column("g", "", "new").column("f", "q", "new");
     assert_eq!(cells(&region.append(append()).unwrap()), ["r/f:q/1050/Put=oldnew", "r/g:/1050/Put=new"]);
@@ -91,7 +92,7 @@ fn values_grow_and_keep_their_tags() {
         row.cells().flat_map(|cell| cell.tags().map(|tag| tag.value.to_vec())).collect()
     };
     assert_eq!(ttl(&region), [100i64.to_be_bytes()]);
-    region.append(append().ttl(200)).unwrap();
+    region.append(append().ttl(Duration::from_millis(200))).unwrap();
     assert_eq!(ttl(&region), [200i64.to_be_bytes()]);
     // an expired value counts as missing
     clock.set(1300);
@@ -103,22 +104,27 @@ fn values_grow_and_keep_their_tags() {
 fn the_greatest_time_to_live_is_none() {
     let (region, clock, _dir) = region();
     region
-        .put(Put::new("r").cell("f", "q", "old").cell("f", "n", 1u64.to_be_bytes().to_vec()).ttl(i64::MAX))
+        .put(
+            Put::new("r")
+                .cell("f", "q", "old")
+                .cell("f", "n", 1u64.to_be_bytes().to_vec())
+                .ttl(Duration::MAX),
+        )
         .unwrap();
-    region.mutate_row("r", vec![Put::new("r").cell("g", "q", "old").ttl(i64::MAX).into()]).unwrap();
-    region.put(Put::new("r").cell("g", "n", "short").ttl(500)).unwrap();
+    region.mutate_row("r", vec![Put::new("r").cell("g", "q", "old").ttl(Duration::MAX).into()]).unwrap();
+    region.put(Put::new("r").cell("g", "n", "short").ttl(Duration::from_millis(500))).unwrap();
     clock.set(1400);
     let row = region.get(&Get::new("r")).unwrap();
     assert_eq!(row.cells().map(|cell| cell.tags().count()).collect::<Vec<_>>(), [0, 0, 1, 0]);
-    let appended = region.append(Append::new("r").column("f", "q", "er").ttl(i64::MAX)).unwrap();
+    let appended = region.append(Append::new("r").column("f", "q", "er").ttl(Duration::MAX)).unwrap();
     assert_eq!(cells(&appended), ["r/f:q/1400/Put=older"]);
-    let counted = region.increment(Increment::new("r").column("f", "n", 2).ttl(i64::MAX)).unwrap();
+    let counted = region.increment(Increment::new("r").column("f", "n", 2).ttl(Duration::MAX)).unwrap();
     assert_eq!(number(&counted, "n"), 3);
-    region.append(Append::new("r").column("g", "n", "er").ttl(i64::MAX)).unwrap();
+    region.append(Append::new("r").column("g", "n", "er").ttl(Duration::MAX)).unwrap();
     let row = region.get(&Get::new("r").column("g", "n")).unwrap();
     assert_eq!(row.cells().next().unwrap().tags().count(), 1);
     // any smaller time to live is added to the timestamp, saturating
-    region.put(Put::new("r").cell("f", "q", "long").ttl(i64::MAX - 1)).unwrap();
+    region.put(Put::new("r").cell("f", "q", "long").ttl(Duration::from_millis(i64::MAX as u64 - 1))).unwrap();
     assert_eq!(cells(&region.get(&Get::new("r").column("f", "q")).unwrap()), ["r/f:q/1400/Put=long"]);
 }
 

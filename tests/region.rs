@@ -7,6 +7,7 @@ use hregion::{
 };
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 fn shown(cell: CellRef<'_>) -> String {
     format!("{}={}", cell.key(), String::from_utf8_lossy(cell.value()))
@@ -85,7 +86,7 @@ fn written_flushed_compacted_and_read() {
 #[test]
 fn a_region_is_opened_again_with_what_was_flushed() {
     let dir = tempfile::tempdir().unwrap();
-    let family = Family::new("f").max_versions(3).ttl(100);
+    let family = Family::new("f").max_versions(3).ttl(Duration::from_secs(100));
     let options = || Region::options().clock(Arc::new(ManualClock::new(50_000)));
     let create = || options().create_if_missing(true).family(family.clone()).open(dir.path());
     let region = create().unwrap();
@@ -127,7 +128,11 @@ fn a_flush_that_keeps_no_cell_writes_a_file_without_cells() {
     let dir = tempfile::tempdir().unwrap();
     let clock = Arc::new(ManualClock::new(10_000_000));
     let options = Region::options().create_if_missing(true).clock(clock);
-    let region = options.family(Family::new("f").ttl(1)).family(Family::new("g")).open(dir.path()).unwrap();
+    let region = options
+        .family(Family::new("f").ttl(Duration::from_secs(1)))
+        .family(Family::new("g"))
+        .open(dir.path())
+        .unwrap();
     region.put(Put::new("r").cell_at("f", "q", 1, "expired")).unwrap();
     region.flush().unwrap();
     assert_eq!((region.store_file_count("f"), region.store_file_count("g")), (Some(1), Some(0)));

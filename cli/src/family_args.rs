@@ -47,11 +47,15 @@ fn family(text: &str) -> Result<Family, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn families_have_attributes() {
         assert_eq!(family("f"), Ok(Family::new("f")));
-        assert_eq!(family("f: VERSIONS=3, TTL=60"), Ok(Family::new("f").max_versions(3).ttl(60)));
+        assert_eq!(
+            family("f: VERSIONS=3, TTL=60"),
+            Ok(Family::new("f").max_versions(3).ttl(Duration::from_secs(60)))
+        );
         for wrong in ["", "f:VERSIONS", "f:VERSIONS=many", "f:COLOUR=red"] {
             assert!(family(wrong).is_err(), "{wrong}");
         }

@@ -1,7 +1,9 @@
 //! Increments and appends: changes computed from stored values (read-path.md §19.2).
 
 use super::TimeRange;
+use crate::clock::whole_millis;
 use bytes::Bytes;
+use std::time::Duration;
 
 /// Changes of columns of one row, made atomically.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,11 +44,11 @@ macro_rules! delta_methods {
             Self(Delta::new(row.into()))
         }
 
-        /// Sets the time to live of the new cells in milliseconds, stored as a tag on each cell. Without it,
-        /// or with [`i64::MAX`], each new cell keeps the time to live of the old one.
+        /// Sets the time to live of the new cells in whole milliseconds, stored as a tag on each cell. Without
+        /// it, or with [`Duration::MAX`], each new cell keeps the time to live of the old one.
         #[must_use]
-        pub fn ttl(mut self, millis: i64) -> Self {
-            self.0.ttl = Some(millis);
+        pub fn ttl(mut self, ttl: Duration) -> Self {
+            self.0.ttl = Some(whole_millis(ttl));
             self
         }
 

@@ -1,6 +1,8 @@
 //! Puts: values to write.
 
+use crate::clock::whole_millis;
 use bytes::Bytes;
+use std::time::Duration;
 
 /// Values for columns of one row, written atomically (HBase: `Put`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,11 +56,11 @@ impl Put {
         self
     }
 
-    /// Sets the time to live of the cells in milliseconds, stored as a tag on each cell. [`i64::MAX`] means
-    /// that they never expire, and adds no tag.
+    /// Sets the time to live of the cells in whole milliseconds, stored as a tag on each cell.
+    /// [`Duration::MAX`] means that they never expire, and adds no tag.
     #[must_use]
-    pub fn ttl(mut self, millis: i64) -> Self {
-        self.ttl = Some(millis);
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = Some(whole_millis(ttl));
         self
     }
 

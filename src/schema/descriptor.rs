@@ -364,6 +364,7 @@ mod tests {
     use super::*;
     use crate::proto::region;
     use proptest::prelude::*;
+    use std::time::Duration;
 
     fn pair(key: &str, value: &str) -> BytesBytesPair {
         BytesBytesPair { first: Some(key.as_bytes().to_vec()), second: Some(value.as_bytes().to_vec()) }
@@ -399,7 +400,7 @@ mod tests {
             Family::new("a")
                 .max_versions(5)
                 .min_versions(2)
-                .ttl(60)
+                .ttl(Duration::from_secs(60))
                 .keep_deleted_cells(KeepDeletedCells::Ttl),
             Family::new("b").bloom(None).data_block_encoding(DataBlockEncoding::FastDiff).codec(Codec::Gz),
             Family::new("c")
@@ -430,7 +431,11 @@ mod tests {
             ("BLOCKSIZE", "4096"),
             ("somebody's own", "\u{e4}"),
         ]);
-        let expected = Family::new("f").max_versions(5).min_versions(2).ttl(3600).bloom(BloomType::RowCol);
+        let expected = Family::new("f")
+            .max_versions(5)
+            .min_versions(2)
+            .ttl(Duration::from_secs(3600))
+            .bloom(BloomType::RowCol);
         let expected = expected.keep_deleted_cells(KeepDeletedCells::Ttl).new_version_behavior(true);
         let expected = expected.data_block_encoding(DataBlockEncoding::FastDiff).codec(Codec::Snappy);
         assert_eq!(set, Ok(expected.block_size(4096)));

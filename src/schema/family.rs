@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 /// Whether cells hidden by delete markers are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -101,11 +102,12 @@ impl Family {
         self
     }
 
-    /// Sets the number of seconds after which a cell expires (TTL, default never). From [`i32::MAX`] on cells
-    /// never expire, as in HBase.
+    /// Sets the time after which a cell expires (TTL, default never), rounded up to whole seconds, HBase's
+    /// unit. From [`i32::MAX`] seconds on cells never expire, as in HBase.
     #[must_use]
-    pub fn ttl(mut self, seconds: u32) -> Self {
-        self.ttl = Some(seconds).filter(|&seconds| seconds < i32::MAX.unsigned_abs());
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        let seconds = ttl.as_secs().saturating_add(u64::from(ttl.subsec_nanos() > 0));
+        self.ttl = u32::try_from(seconds).ok().filter(|&seconds| seconds < i32::MAX.unsigned_abs());
         self
     }
 
@@ -265,11 +267,14 @@ mod tests {
             "{NAME => 'f', VERSIONS => '1', KEEP_DELETED_CELLS => 'FALSE', DATA_BLOCK_ENCODING => 'NONE', \
              TTL => 'FOREVER', MIN_VERSIONS => '0', BLOOMFILTER => 'ROW', COMPRESSION => 'NONE', BLOCKSIZE => '65536'}"
         );
-        let family = Family::new("f").ttl(5).new_version_behavior(true).max_versions(u32::MAX);
+        let family = Family::new("f")
+            .ttl(Duration::from_millis(4001))
+            .new_version_behavior(true)
+            .max_versions(u32::MAX);
         let family = family.bloom(BloomType::RowPrefixFixedLength(3)).to_string();
         assert!(family.contains("VERSIONS => '2147483647'") && family.contains("TTL => '5'"), "{family}");
         assert!(family.contains("prefix_length => '3'") && family.contains("NEW_VERSION_BEHAVIOR => 'true'"));
-        for forever in [i32::MAX.unsigned_abs(), u32::MAX] {
+        for forever in [Duration::from_secs(i32::MAX.unsigned_abs().into()), Duration::MAX] {
             assert_eq!(Family::new("f").ttl(forever), Family::new("f"));
         }
         let family = Family::new("f").encryption(Cipher::Aes).encryption_key(b"\x10A\xff".as_slice());

@@ -6,6 +6,7 @@ use crate::settings;
 use hregion::{
     BloomType, Codec, DataBlockEncoding, Family, HFileWriter, HFileWriterOptions, KeepDeletedCells,
 };
+use std::time::Duration;
 
 /// The first line of a script.
 #[derive(Debug)]
@@ -93,7 +94,7 @@ impl FamilySettings {
             .codec(self.codec)
             .block_size(self.block_size);
         match self.ttl {
-            Some(seconds) => family.ttl(seconds),
+            Some(seconds) => family.ttl(Duration::from_secs(seconds.into())),
             None => family,
         }
     }
@@ -170,7 +171,7 @@ mod tests {
         let expected = Family::new("f")
             .max_versions(u32::MAX)
             .min_versions(2)
-            .ttl(5)
+            .ttl(Duration::from_secs(5))
             .keep_deleted_cells(KeepDeletedCells::Ttl)
             .new_version_behavior(true)
             .bloom(BloomType::RowPrefixFixedLength(3))

@@ -5,6 +5,7 @@ use super::query::{Parsed, parse_range};
 use hregion::cell::LATEST_TIMESTAMP;
 use hregion::{Append, Delete, Increment, Mutation, Put, TimeRange};
 use serde_json::Value;
+use std::time::Duration;
 
 /// Mutations of one row.
 #[derive(Debug)]
@@ -60,8 +61,8 @@ pub(super) fn parse_increment(row: Vec<u8>, members: &mut Members) -> Result<Par
         increment = increment.column(family, qualifier, members::number(amount)?);
     }
     let DeltaSettings { ttl, time_range, results } = DeltaSettings::parse(members)?;
-    if let Some(millis) = ttl {
-        increment = increment.ttl(millis);
+    if let Some(ttl) = ttl {
+        increment = increment.ttl(ttl);
     }
     Ok(time_range.map(|range| increment.time_range(range).return_results(results)))
 }
@@ -75,15 +76,22 @@ pub(super) fn parse_append(row: Vec<u8>, members: &mut Members) -> Result<Parsed
         append = append.column(family, qualifier, members::bytes(bytes)?);
     }
     let DeltaSettings { ttl, time_range, results } = DeltaSettings::parse(members)?;
-    if let Some(millis) = ttl {
-        append = append.ttl(millis);
+    if let Some(ttl) = ttl {
+        append = append.ttl(ttl);
     }
     Ok(time_range.map(|range| append.time_range(range).return_results(results)))
 }
 
+/// Takes a time to live in milliseconds.
+fn parse_ttl(members: &mut Members) -> Result<Option<Duration>, String> {
+    let Some(millis) = members.number("ttl")? else { return Ok(None) };
+    let millis = u64::try_from(millis).map_err(|_| "ttl: expected milliseconds, 0 or more")?;
+    Ok(Some(Duration::from_millis(millis)))
+}
+
 /// The common settings of increments and appends.
 struct DeltaSettings {
-    ttl: Option<i64>,
+    ttl: Option<Duration>,
     time_range: Parsed<TimeRange>,
     results: bool,
 }
@@ -91,7 +99,7 @@ struct DeltaSettings {
 impl DeltaSettings {
     fn parse(members: &mut Members) -> Result<Self, String> {
         Ok(Self {
-            ttl: members.number("ttl")?,
+            ttl: parse_ttl(members)?,
             time_range: parse_time_range(members)?,
             results: members.flag("return", true)?,
         })
@@ -115,8 +123,8 @@ pub(super) fn parse_put(row: Vec<u8>, members: &mut Members) -> Result<Put, Stri
             None => put.cell(family, qualifier, value),
         };
     }
-    Ok(match members.number("ttl")? {
-        Some(millis) => put.ttl(millis),
+    Ok(match parse_ttl(members)? {
+        Some(ttl) => put.ttl(ttl),
         None => put,
     })
 }
@@ -184,7 +192,11 @@ mod tests {
         let cells = json!([["f", "\\x00", 5, "v"], ["f", "", null, "w"], ["f", "q", i64::MAX, ""]]);
         assert_eq!(
             put(json!({"row": "r", "cells": cells, "ttl": 7})),
-            Ok(Put::new("r").cell_at("f", &b"\0"[..], 5, "v").cell("f", "", "w").cell("f", "q", "").ttl(7))
+            Ok(Put::new("r")
+                .cell_at("f", &b"\0"[..], 5, "v")
+                .cell("f", "", "w")
+                .cell("f", "q", "")
+                .ttl(Duration::from_millis(7)))
         );
         for wrong in [
             json!({"cells": []}),
@@ -229,8 +241,11 @@ mod tests {
             {"op": "increment", "cells": [["f", "q", -3], ["f", "", 1]], "ttl": 7, "return": false},
             {"op": "append", "cells": [["f", "q", "\\x00"]], "time_range": [1, 5]},
         ]});
-        let increment =
-            Increment::new("r").column("f", "q", -3).column("f", "", 1).ttl(7).return_results(false);
+        let increment = Increment::new("r")
+            .column("f", "q", -3)
+            .column("f", "", 1)
+            .ttl(Duration::from_millis(7))
+            .return_results(false);
         let range = TimeRange::new(1, 5).unwrap();
         let append = Append::new("r").column("f", "q", &b"\0"[..]).time_range(range);
         assert_eq!(mutations(both), Ok(Ok(vec![increment.into(), append.into()])));

@@ -11,6 +11,10 @@ use hregion::cell::StringBinary;
 use hregion::{BloomType, Cipher, Family, KeepDeletedCells};
 use serde_json::json;
 use std::io::Write as _;
+use std::time::Duration;
+
+/// The number of seconds of a TTL from which on cells do not expire.
+const FOREVER: u64 = i32::MAX as u64;
 
 /// Executes `create 't', {NAME => 'f', VERSIONS => 3}, 'g', SPLITS => ['m']`.
 pub(super) fn create(catalog: &Catalog, values: &mut Arguments<'_>, out: &mut Output) -> Result<(), Stop> {
@@ -61,13 +65,11 @@ fn family(name: &str, options: &mut Options<'_>) -> Result<Family, Stop> {
     }
     if let Some(ttl) = options.take("TTL") {
         let forever = ttl.text("seconds or FOREVER").is_ok_and(|ttl| ttl.eq_ignore_ascii_case("FOREVER"));
-        let seconds = if forever { i64::from(i32::MAX) } else { ttl.count("seconds or FOREVER")? };
-        if !(1..=i64::from(i32::MAX)).contains(&seconds) {
-            return Err(Stop::At(ttl.at, format!("expected seconds from 1 to {}, or FOREVER", i32::MAX)));
+        let seconds: u64 = if forever { FOREVER } else { ttl.count("seconds or FOREVER")? };
+        if !(1..=FOREVER).contains(&seconds) {
+            return Err(Stop::At(ttl.at, format!("expected seconds from 1 to {FOREVER}, or FOREVER")));
         }
-        if seconds < i64::from(i32::MAX) {
-            family = family.ttl(u32::try_from(seconds).unwrap_or(u32::MAX));
-        }
+        family = family.ttl(Duration::from_secs(seconds));
     }
     if let Some(keep) = options.take("KEEP_DELETED_CELLS") {
         family = family.keep_deleted_cells(named(keep, |name| {

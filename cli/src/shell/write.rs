@@ -13,6 +13,7 @@ use hregion::cell::{LATEST_TIMESTAMP, StringBinary};
 use hregion::{Append, Delete, Filter, Increment, Put, Scan};
 use serde_json::json;
 use std::io::Write as _;
+use std::time::Duration;
 
 /// Executes `put 't', 'row', 'f:q', 'value', 1700000000000, {TTL => 60000}`.
 pub(super) fn put(catalog: &mut Catalog, values: &mut Arguments<'_>) -> Result<(), Stop> {
@@ -31,14 +32,17 @@ pub(super) fn put(catalog: &mut Catalog, values: &mut Arguments<'_>) -> Result<(
         None => put.cell(family, qualifier, value),
     };
     let put = match ttl {
-        Some(millis) => put.ttl(millis),
+        Some(ttl) => put.ttl(ttl),
         None => put,
     };
     Ok(catalog.writable(&table)?.region_of(&row)?.put(put)?)
 }
 
-fn ttl(options: &mut Options<'_>) -> Result<Option<i64>, Stop> {
-    options.take("TTL").map(|millis| millis.number("a number of milliseconds")).transpose()
+fn ttl(options: &mut Options<'_>) -> Result<Option<Duration>, Stop> {
+    options
+        .take("TTL")
+        .map(|millis| millis.count("a number of milliseconds").map(Duration::from_millis))
+        .transpose()
 }
 
 /// Executes `delete 't', 'row', 'f:q', 1700000000000`: deletes one version, by default the newest.
@@ -115,7 +119,7 @@ pub(super) fn increment(
     let increment =
         Increment::new(row.clone()).column(family.clone(), qualifier.clone(), amount.unwrap_or(1));
     let increment = match ttl(&mut options)? {
-        Some(millis) => increment.ttl(millis),
+        Some(ttl) => increment.ttl(ttl),
         None => increment,
     };
     options.end()?;
@@ -137,7 +141,7 @@ pub(super) fn append(
     values.end()?;
     let append = Append::new(row.clone()).column(family.clone(), qualifier.clone(), value);
     let append = match ttl(&mut options)? {
-        Some(millis) => append.ttl(millis),
+        Some(ttl) => append.ttl(ttl),
         None => append,
     };
     options.end()?;

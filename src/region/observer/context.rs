@@ -1,10 +1,12 @@
 //! The arguments of hooks, and what a hook may change.
 
+use crate::clock::whole_millis;
 use crate::error::{Error, Result};
 use crate::op::Mutation;
 use crate::region::Region;
 use crate::schema::{KeepDeletedCells, RegionInfo};
 use crate::store::matcher::ScanInfo;
+use std::time::Duration;
 
 /// The context of a hook call (HBase: `ObserverContext`).
 #[derive(Debug)]
@@ -46,12 +48,12 @@ pub struct ScanOptions {
     pub max_versions: u32,
     /// The number of versions that do not expire.
     pub min_versions: u32,
-    /// The time to live of other versions, in milliseconds.
-    pub ttl: Option<i64>,
+    /// The time to live of other versions, in whole milliseconds; `None` for ever.
+    pub ttl: Option<Duration>,
     /// Whether cells hidden by delete markers are kept.
     pub keep_deleted_cells: KeepDeletedCells,
-    /// How long major compactions keep every delete marker, in milliseconds; 0 for not at all.
-    pub time_to_purge_deletes: i64,
+    /// How long major compactions keep every delete marker, in whole milliseconds; zero for not at all.
+    pub time_to_purge_deletes: Duration,
 }
 
 impl ScanOptions {
@@ -59,19 +61,25 @@ impl ScanOptions {
         Self {
             max_versions: info.max_versions,
             min_versions: info.min_versions,
-            ttl,
+            ttl: ttl.map(duration),
             keep_deleted_cells: info.keep_deleted_cells,
-            time_to_purge_deletes: info.time_to_purge_deletes,
+            time_to_purge_deletes: duration(info.time_to_purge_deletes),
         }
     }
 
     pub(super) fn apply(&self, info: &mut ScanInfo) {
         info.max_versions = self.max_versions;
         info.min_versions = self.min_versions;
-        info.oldest_unexpired_ts = self.ttl.map_or(i64::MIN, |ttl| info.now.saturating_sub(ttl));
+        info.oldest_unexpired_ts =
+            self.ttl.map_or(i64::MIN, |ttl| info.now.saturating_sub(whole_millis(ttl)));
         info.keep_deleted_cells = self.keep_deleted_cells;
-        info.time_to_purge_deletes = self.time_to_purge_deletes;
+        info.time_to_purge_deletes = whole_millis(self.time_to_purge_deletes);
     }
+}
+
+/// Returns a duration of milliseconds, of which there are never less than 0.
+fn duration(millis: i64) -> Duration {
+    Duration::from_millis(millis.try_into().unwrap_or(0))
 }
 
 /// Mutations that are written together (HBase: `MiniBatchOperationInProgress`).

@@ -211,6 +211,7 @@ fn off_peak(read: &Reader<'_, '_>) -> Result<Option<OffPeakHours>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn of(family: &Family, settings: &[(&str, &'static str)]) -> Result<CompactionConfig> {
         let find = |key: &str| settings.iter().find(|(name, _)| *name == key).map(|(_, value)| *value);
@@ -274,7 +275,7 @@ mod tests {
         const ENGINE: &str = "hbase.hstore.engine.class";
         const POLICY: &str = "hbase.hstore.defaultengine.compactionpolicy.class";
         const PACKAGE: &str = "org.apache.hadoop.hbase.regionserver.compactions.RatioBasedCompactionPolicy";
-        let fifo = Family::new("f").ttl(10);
+        let fifo = Family::new("f").ttl(Duration::from_secs(10));
         let policy = |settings: &[(&str, &'static str)]| of(&fifo, settings).map(|config| config.policy);
         for (settings, expected) in [
             (
@@ -300,7 +301,9 @@ mod tests {
             let error = policy(settings).unwrap_err().to_string();
             assert!(error.contains(part), "{error}");
         }
-        for wrong in [Family::new("f"), Family::new("f").ttl(10).max_versions(3).min_versions(1)] {
+        for wrong in
+            [Family::new("f"), Family::new("f").ttl(Duration::from_secs(10)).max_versions(3).min_versions(1)]
+        {
             let error = of(&wrong, &[(POLICY, "FIFOCompactionPolicy")]).unwrap_err().to_string();
             assert!(error.contains("FIFO"), "{error}");
         }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::schema::KeepDeletedCells::{False, True, Ttl};
 use CompactionKind::{Flush, Minor};
+use std::time::Duration;
 
 const MAJOR: CompactionKind = CompactionKind::Major { earliest_put_ts: i64::MIN };
 
@@ -11,8 +12,8 @@ fn ask() -> Ask {
 }
 
 /// A family whose cells before `oldest` have expired.
-fn expiring(oldest: u32, min: u32, max: u32) -> Ask {
-    ask().family(|family| family.ttl(1000 - oldest).min_versions(min).max_versions(max))
+fn expiring(oldest: u64, min: u32, max: u32) -> Ask {
+    ask().family(|family| family.ttl(Duration::from_secs(1000 - oldest)).min_versions(min).max_versions(max))
 }
 
 /// §9.7, compared with §9.6.
@@ -188,7 +189,7 @@ fn new_version_behavior() {
     finds(&new, "~7#5 =7#6 =7#4 a=7#3 a=7#8", "=7#6 a=7#8");
     finds(&new, "=1#1 =2#2 =3#3 =4#4 =3#9", "=4#4 =3#9 =2#2");
     // §23.19: no more versions than enough.
-    let min = new.clone().family(|family| family.ttl(994).min_versions(2)).versions(1);
+    let min = new.clone().family(|family| family.ttl(Duration::from_secs(994)).min_versions(2)).versions(1);
     finds(&min, "a=5#5 a=4#4 b=1#1", "a=5#5 b=1#1");
     finds(&min.columns(&["a", "b"]), "a=5#5 a=4#4 b=1#1", "a=5#5 b=1#1");
     // Raw scans, flushes and minor compactions see all cells.
@@ -332,6 +333,6 @@ fn cutoffs() {
     assert_eq!((info.cutoff(false), info.cutoff(true)), (5, 0));
     assert_eq!(expiring(5, 1, 3).info().cutoff(false), i64::MIN);
     assert_eq!(ask().info().cutoff(false), i64::MIN);
-    let seconds = ScanInfo::new(&Family::new(FAMILY).ttl(2), 5000);
+    let seconds = ScanInfo::new(&Family::new(FAMILY).ttl(Duration::from_secs(2)), 5000);
     assert_eq!(seconds.oldest_unexpired_ts, 3000);
 }
