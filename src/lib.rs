@@ -70,6 +70,7 @@
     )
 )]
 
+#[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod bench;
 mod binary;
@@ -80,6 +81,7 @@ mod clock;
 mod coding;
 mod error;
 pub mod filter;
+#[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod fuzzing;
 mod hash;

@@ -43,6 +43,7 @@ mod text;
 mod text_file;
 mod write_args;
 
+#[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod fuzzing;
 

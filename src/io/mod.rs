@@ -1,6 +1,7 @@
 //! Access to files by offset. Independent of file formats. All file access goes through this module, so that
 //! faults can be injected.
 
+#[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod faulty;
 mod file;

@@ -31,6 +31,7 @@ impl Arena {
     }
 
     /// The bytes of all chunks and of the large cells.
+    #[cfg(feature = "internals")]
     pub(super) fn allocated(&self) -> usize {
         self.allocated.load(Ordering::Relaxed)
     }

@@ -81,6 +81,7 @@ impl RowBloom {
     }
 
     /// The approximate size in bytes.
+    #[cfg(feature = "internals")]
     pub(super) fn allocated(&self) -> usize {
         self.open().map(|generation| generation.words.len() * size_of::<u64>()).sum()
     }

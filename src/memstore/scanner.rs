@@ -179,6 +179,7 @@ impl<'s> SegmentScanner<'s> {
     }
 
     /// Seeks the first visible cell.
+    #[cfg(feature = "internals")]
     pub(crate) fn seek_to_first(&mut self) {
         self.stand_on_visible(self.segment.first());
     }

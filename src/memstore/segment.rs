@@ -1,7 +1,7 @@
 //! The recent cells of one family (read-path.md §3.1; HBase: `Segment`, `MutableSegment`, `ImmutableSegment`,
 //! `CellSet`).
 
-use super::arena::{Arena, MAX_CUT, STRIDE};
+use super::arena::{Arena, MAX_CUT};
 use super::entry::{CellList, ListEntry, SegmentEntry};
 use super::filter::RowBloom;
 use super::key::{Key, KeyParts, SeekTarget, StoredCell};
@@ -28,7 +28,7 @@ pub(crate) struct Segment {
     order: CellOrder,
     cells: CellList,
     arena: Arena,
-    /// Marked cells, roughly one per [`STRIDE`] bytes of cells.
+    /// Marked cells, roughly one per [`STRIDE`](super::arena::STRIDE) bytes of cells.
     marks: Mutex<Vec<Key<StoredCell>>>,
     rows: RowBloom,
     /// The bytes of all cells, as `KeyValue`s.
@@ -121,8 +121,9 @@ impl Segment {
     }
 
     /// The approximate heap size of the segment in bytes.
+    #[cfg(feature = "internals")]
     pub(crate) fn heap_size(&self) -> usize {
-        let marks = size_of::<Key<StoredCell>>() * (self.arena.allocated() / STRIDE);
+        let marks = size_of::<Key<StoredCell>>() * (self.arena.allocated() / super::arena::STRIDE);
         self.arena.allocated() + marks + self.rows.allocated() + NODE * self.cell_count()
     }
 
@@ -197,7 +198,7 @@ impl Segment {
         self.lower_bound(Bound::Excluded(position))
     }
 
-    /// The number of marks: roughly one per [`STRIDE`] bytes of cells.
+    /// The number of marks: roughly one per [`STRIDE`](super::arena::STRIDE) bytes of cells.
     pub(super) fn count_marks(&self) -> usize {
         unpoisoned(self.marks.lock()).len()
     }

@@ -32,6 +32,7 @@ pub(crate) struct Query<'q> {
 
 impl<'q> Query<'q> {
     /// Reads the newest version of every column of every row.
+    #[cfg(feature = "internals")]
     pub(crate) const ALL: Self = Self {
         start: b"",
         include_start: true,

@@ -171,6 +171,7 @@ impl RegionInfo {
     }
 
     /// Returns the value of a catalog cell, byte for byte as HBase writes it.
+    #[cfg(feature = "internals")]
     pub(crate) fn to_cell(&self) -> Vec<u8> {
         [proto::MAGIC.as_slice(), &self.to_proto().encode_to_vec()].concat()
     }
