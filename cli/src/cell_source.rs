@@ -17,7 +17,7 @@ pub(crate) trait CellSource {
     fn advance(&mut self) -> Result<(), CommandError>;
 
     /// Converts an error about the current cell into a fault that names its origin.
-    fn blame(&self, error: hregion::Error) -> CommandError {
+    fn locate_error(&self, error: hregion::Error) -> CommandError {
         error.into()
     }
 }
@@ -85,7 +85,7 @@ impl CellSource for JsonCells<'_> {
         }
     }
 
-    fn blame(&self, error: hregion::Error) -> CommandError {
+    fn locate_error(&self, error: hregion::Error) -> CommandError {
         let disorder = error.kind() == ErrorKind::InvalidArgument
             && self.order.compare(self.before.as_cell().key(), self.here.as_cell().key()).is_gt();
         let fault = CommandError::in_line(self.lines.path(), self.line(), error);

@@ -75,9 +75,9 @@ impl<S: CellSource> CellSource for Merge<S> {
         Ok(())
     }
 
-    fn blame(&self, error: hregion::Error) -> CommandError {
+    fn locate_error(&self, error: hregion::Error) -> CommandError {
         match self.source() {
-            Some(source) => source.blame(error),
+            Some(source) => source.locate_error(error),
             None => error.into(),
         }
     }

@@ -85,7 +85,7 @@ impl Output {
     }
 
     /// Prints an error.
-    pub(crate) fn say_error(&self, fault: &CommandError) {
+    pub(crate) fn print_error(&self, fault: &CommandError) {
         self.say("error", "1;31", &fault.line());
     }
 
@@ -117,7 +117,7 @@ impl Output {
         match self.out.flush() {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
             _ => {
-                self.say_error(fault);
+                self.print_error(fault);
                 fault.exit()
             }
         }

@@ -48,7 +48,7 @@ pub(crate) fn kind_of(dir: &Path, kind: Option<Kind>) -> Result<Kind, CommandErr
         }
     }
     let in_region = dir.parent().map_or(Ok(false), is_region)?;
-    if in_region || is_family_alone(dir)? {
+    if in_region || is_family_directory(dir)? {
         return Ok(Kind::Family);
     }
     Err(CommandError::unsupported(dir, "neither a region nor a table: no .regioninfo, no .tabledesc in it")
@@ -62,7 +62,7 @@ pub(crate) fn is_region(dir: &Path) -> Result<bool, CommandError> {
 
 /// Whether a directory contains at least one file, and only files named as HBase names them: a family without
 /// a region, as for a bulk load.
-fn is_family_alone(dir: &Path) -> Result<bool, CommandError> {
+fn is_family_directory(dir: &Path) -> Result<bool, CommandError> {
     let fault = |error| CommandError::io("list", dir, &error);
     let mut found = false;
     for entry in fs::read_dir(dir).map_err(fault)? {

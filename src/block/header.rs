@@ -64,7 +64,7 @@ impl BlockHeader {
     /// For scans that need the size of a block before reading the block; use [`open`](Self::open) for the
     /// block itself.
     pub(crate) fn parse(bytes: &[u8], has_checksums: bool) -> Result<Self, Corruption> {
-        Self::believe(bytes, BlockSizes::parse(bytes, has_checksums)?)
+        Self::parse_trusted(bytes, BlockSizes::parse(bytes, has_checksums)?)
     }
 
     /// Reads the header of a whole block, from header to checksums, after verifying the checksums.
@@ -82,10 +82,10 @@ impl BlockHeader {
         if verify {
             checksum::verify(block, &sizes)?;
         }
-        Self::believe(block, sizes)
+        Self::parse_trusted(block, sizes)
     }
 
-    fn believe(bytes: &[u8], sizes: BlockSizes) -> Result<Self, Corruption> {
+    fn parse_trusted(bytes: &[u8], sizes: BlockSizes) -> Result<Self, Corruption> {
         let mut cursor = Cursor::new(bytes);
         let magic = cursor.array("block magic")?;
         let Some(block_type) = BlockType::from_magic(magic) else {

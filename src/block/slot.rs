@@ -31,7 +31,7 @@ impl<T> Slots<T> {
     pub(crate) fn get(&self, i: usize) -> Option<Arc<T>> {
         let slot = self.0.get(i)?;
         let block = slot.block.load_full()?;
-        slot.touch();
+        slot.mark_used();
         Some(block)
     }
 
@@ -41,7 +41,7 @@ impl<T> Slots<T> {
         let slot = self.0.get(i)?;
         let block = slot.block.load();
         let result = read(block.as_deref()?);
-        slot.touch();
+        slot.mark_used();
         Some(result)
     }
 
@@ -53,7 +53,7 @@ impl<T> Slots<T> {
         if block.is_none() {
             return None;
         }
-        slot.touch();
+        slot.mark_used();
         Some(BlockGuard(block))
     }
 
@@ -83,7 +83,7 @@ impl<T> Deref for BlockGuard<T> {
 
 impl<T> Slot<T> {
     #[inline]
-    fn touch(&self) {
+    fn mark_used(&self) {
         if !self.used.load(Ordering::Relaxed) {
             self.used.store(true, Ordering::Relaxed);
         }

@@ -47,7 +47,7 @@ pub(crate) fn parse<'a>(cursor: &mut Cursor<'a>, format: CellFormat) -> Result<C
 /// Performs the same checks as `parse` in fewer steps, for the walk over every cell of every block that is
 /// read. Returns None for invalid cells and for some valid ones (those with tags); then `parse` decides.
 #[inline(always)] // half of the time of a cold scan is spent here
-pub(crate) fn glance(bytes: &[u8], at: usize, format: CellFormat) -> Option<(Range<usize>, usize)> {
+pub(crate) fn fast_parse(bytes: &[u8], at: usize, format: CellFormat) -> Option<(Range<usize>, usize)> {
     let [k0, k1, k2, k3, v0, v1, v2, v3, r0, r1] = *bytes.get(at..)?.first_chunk()?;
     let key_len = u32::from_be_bytes([k0, k1, k2, k3]) as usize;
     let value_len = u32::from_be_bytes([v0, v1, v2, v3]) as usize;
@@ -89,7 +89,7 @@ pub(crate) fn glance(bytes: &[u8], at: usize, format: CellFormat) -> Option<(Ran
     Some((row..row + row_len, next))
 }
 
-/// The maximum length of a key or value that `glance` accepts.
+/// The maximum length of a key or value that `fast_parse` accepts.
 const MAX_LEN: usize = 1 << 29;
 
 #[cold]
@@ -162,7 +162,7 @@ mod tests {
     }
 
     proptest! {
-        /// `parse` accepts all cells that `glance` accepts, with the same end; `glance` accepts all valid
+        /// `parse` accepts all cells that `fast_parse` accepts, with the same end; `fast_parse` accepts all valid
         /// cells without tags.
         #[test]
         fn a_glance_agrees_with_parsing(
@@ -173,14 +173,14 @@ mod tests {
             let cell = CellRef { key: &key, value: &value, tags: &[], seq_id: if mvcc { seq_id } else { 0 } };
             let mut bytes = vec![9; 3];
             put(&mut bytes, &cell, format);
-            prop_assert_eq!(glance(&bytes, 3, format), Some((13..13 + row.len(), bytes.len())));
+            prop_assert_eq!(fast_parse(&bytes, 3, format), Some((13..13 + row.len(), bytes.len())));
             bytes.resize(bytes.len() + behind, 0);
             if let Some(byte) = bytes.get_mut(3 + at) {
                 *byte ^= bits;
             }
             let mut cursor = Cursor::new(&bytes[3..]);
             let parsed = parse(&mut cursor, format);
-            if let Some((row, next)) = glance(&bytes, 3, format) {
+            if let Some((row, next)) = fast_parse(&bytes, 3, format) {
                 prop_assert_eq!(parsed.map(|cell| cell.row()), Ok(&bytes[row]));
                 prop_assert_eq!(next, 3 + cursor.position());
             } else if let Ok(cell) = parsed {

@@ -29,7 +29,7 @@ impl CellOrder {
             return compare_times(a, b);
         }
         match self.compare_rows(a.row(), b.row()) {
-            Ordering::Equal => compare_behind_row(a, b),
+            Ordering::Equal => compare_after_row(a, b),
             different => different,
         }
     }
@@ -84,7 +84,7 @@ fn compare_times(a: &CellKey, b: &CellKey) -> Ordering {
     b.timestamp().cmp(&a.timestamp()).then_with(|| b.type_code().cmp(&a.type_code()))
 }
 
-fn compare_behind_row(a: &CellKey, b: &CellKey) -> Ordering {
+fn compare_after_row(a: &CellKey, b: &CellKey) -> Ordering {
     let (a_column, b_column) = (a.column_bytes(), b.column_bytes());
     // keys without family and qualifier are rare, and keys at the end of a row even rarer
     let ends_row =
@@ -224,7 +224,7 @@ mod tests {
                 })
                 .collect();
             let naive = order.compare_rows(keys[0].row(), keys[1].row());
-            let naive = naive.then_with(|| compare_behind_row(&keys[0], &keys[1]));
+            let naive = naive.then_with(|| compare_after_row(&keys[0], &keys[1]));
             prop_assert_eq!(order.compare(&keys[0], &keys[1]), naive);
         }
 

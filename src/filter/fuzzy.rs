@@ -1,6 +1,6 @@
 //! Rows that match some bytes of a key (read-path.md §13.4; HBase: `FuzzyRowFilter`).
 
-use super::row::{bump, set_first_on_row};
+use super::row::{increment_last_byte, set_first_on_row};
 use super::{CellFilter, Verdict};
 use crate::cell::{CellRef, MAX_ROW_LEN, SeekKey};
 use crate::error::{Error, Result};
@@ -87,7 +87,7 @@ impl FuzzyKey {
         let last_fixed = self.fixed.iter().rposition(|fixed| *fixed);
         next.truncate(last_fixed.max(grow).map_or(0, |at| at + 1));
         if reversed {
-            *next = bump(next);
+            *next = increment_last_byte(next);
         }
         true
     }

@@ -91,7 +91,7 @@ impl CellFilter for PrefixFilter {
 
     fn next_cell_hint(&mut self, _: CellRef<'_>, hint: &mut SeekKey) -> bool {
         if self.reversed {
-            set_first_on_row(hint, &bump(&self.prefix));
+            set_first_on_row(hint, &increment_last_byte(&self.prefix));
         } else {
             set_first_on_row(hint, &self.prefix);
         }
@@ -121,7 +121,7 @@ pub(super) fn set_first_on_row(hint: &mut SeekKey, row: &[u8]) {
 }
 
 /// Increments the last byte whose signed value is below 127, as HBase does (read-path.md §23.4).
-pub(super) fn bump(row: &[u8]) -> Vec<u8> {
+pub(super) fn increment_last_byte(row: &[u8]) -> Vec<u8> {
     let mut row = row.to_vec();
     if let Some(byte) = row.iter_mut().rfind(|byte| byte.cast_signed() < i8::MAX) {
         *byte = byte.wrapping_add(1);

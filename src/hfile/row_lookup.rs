@@ -56,7 +56,13 @@ impl Leaf<'_> {
 
     /// Whether a row may have cells in the block of entry `at`, given that all cells before that block are
     /// before the row's end; none if that is decided by another index block.
-    fn may_go_on(&self, at: usize, is_last: bool, row: &[u8], order: CellOrder) -> Option<bool> {
+    fn may_continue_in_next_block(
+        &self,
+        at: usize,
+        is_last: bool,
+        row: &[u8],
+        order: CellOrder,
+    ) -> Option<bool> {
         match self.index().key(at) {
             Some(key) => Some(order.compare_rows(key.row(), row).is_le()),
             None if is_last => Some(false),
@@ -93,7 +99,7 @@ impl ReaderCore {
                     RowSearch::Behind => {}
                 }
                 at += 1;
-                match leaf.may_go_on(at, is_last, row, order) {
+                match leaf.may_continue_in_next_block(at, is_last, row, order) {
                     Some(true) => {}
                     Some(false) => return RowLookup::Absent,
                     None => return RowLookup::NotCached,
@@ -128,7 +134,7 @@ impl RowCursor<'_> {
 
     #[cold]
     fn next_block(&mut self) -> Result<bool, NotCached> {
-        match self.leaf.may_go_on(self.at + 1, self.is_last, self.row, self.order) {
+        match self.leaf.may_continue_in_next_block(self.at + 1, self.is_last, self.row, self.order) {
             Some(true) => {}
             Some(false) => return Ok(false),
             None => return Err(NotCached),

@@ -305,8 +305,8 @@ impl<'f> HFileScanner<'f> {
     /// If the next cell in this block starts another row, passes the current cell to `visit`, and advances if
     /// `visit` returns a result. Otherwise returns none and does not move.
     #[inline]
-    pub(crate) fn walk_lone<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
-        self.block.as_ref()?.walk_lone(&mut self.place, visit)
+    pub(crate) fn visit_single_cell<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
+        self.block.as_ref()?.visit_single_cell(&mut self.place, visit)
     }
 
     /// Continues [`walk_row`](Self::walk_row) after the last cell of a block.

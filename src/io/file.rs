@@ -150,7 +150,7 @@ impl LocalFileWriter {
                 self.buffer = empty;
                 WriterState::Away(thread)
             }
-            WriterState::Lost => return Err(lost()),
+            WriterState::Lost => return Err(writer_failed()),
         };
         Ok(())
     }
@@ -160,7 +160,7 @@ impl LocalFileWriter {
         let mut file = match mem::replace(&mut self.place, WriterState::Lost) {
             WriterState::Here(file) => file,
             WriterState::Away(thread) => thread.end()?,
-            WriterState::Lost => return Err(lost()),
+            WriterState::Lost => return Err(writer_failed()),
         };
         file.write_all(&self.buffer)?;
         self.buffer.clear();
@@ -177,7 +177,7 @@ impl Drop for LocalFileWriter {
 }
 
 #[cold]
-fn lost() -> io::Error {
+fn writer_failed() -> io::Error {
     io::Error::other("an earlier write failed")
 }
 
@@ -290,7 +290,7 @@ pub(crate) fn is_absent(kind: io::ErrorKind) -> bool {
 }
 
 /// Whether a symbolic link could not be followed because of its target, rather than a failure of the system.
-fn leads_nowhere(error: &io::Error) -> bool {
+fn is_broken_link(error: &io::Error) -> bool {
     #[cfg(target_os = "linux")]
     if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {
         return true;
@@ -303,7 +303,7 @@ fn dir_entry(entry: &fs::DirEntry) -> io::Result<DirEntry> {
     // A link counts as its target; a dangling link counts as itself.
     let meta = if is_symlink {
         match fs::metadata(entry.path()) {
-            Err(error) if leads_nowhere(&error) => entry.metadata()?,
+            Err(error) if is_broken_link(&error) => entry.metadata()?,
             found => found?,
         }
     } else {

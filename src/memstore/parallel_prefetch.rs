@@ -53,8 +53,8 @@ struct Lane<'s, 'g> {
 
 impl ParallelPrefetch {
     /// Divides the part of the segment after `key`.
-    pub(super) fn behind(segment: &Segment, key: &CellKey) -> Self {
-        let mut marks = segment.marks_behind(key);
+    pub(super) fn after(segment: &Segment, key: &CellKey) -> Self {
+        let mut marks = segment.marks_after(key);
         let mut number = 0;
         marks.retain(|_| {
             number += 1;
@@ -177,7 +177,7 @@ mod tests {
     /// The cells read by lanes from the first cell on, and the number of lanes that ended early.
     fn in_lanes(segment: &Segment) -> (Vec<Cell>, usize) {
         let mut last = SeekKey::of(b"", b"", b"", i64::MAX, CellType::Maximum);
-        let mut lanes = ParallelPrefetch::behind(segment, &last);
+        let mut lanes = ParallelPrefetch::after(segment, &last);
         let (mut seq_id, mut cells, mut early) = (i64::MAX, Vec::new(), 0);
         while !lanes.is_empty() {
             let (before, from) = (cells.len(), SeekKey::from(&*last));
@@ -268,7 +268,7 @@ mod tests {
         };
         (0..40_000u64).for_each(|i| insert(&mixed(i), 60));
         let mut lanes =
-            ParallelPrefetch::behind(&segment, &SeekKey::of(b"", b"", b"", i64::MAX, CellType::Maximum));
+            ParallelPrefetch::after(&segment, &SeekKey::of(b"", b"", b"", i64::MAX, CellType::Maximum));
         // keep only the last starting point: all cells before it are one lane
         lanes.marks.truncate(1);
         let (mut last, mut cells, mut rounds) =

@@ -55,7 +55,7 @@ const MANY: usize = 256;
 
 impl Readahead {
     /// No copies yet; the first one is the cell after `cell`.
-    pub(super) fn behind(cell: CellRef<'_>) -> Self {
+    pub(super) fn after(cell: CellRef<'_>) -> Self {
         let (last, last_seq_id) = (SeekKey::from(cell.key), cell.seq_id);
         Self {
             cells: None,
@@ -72,7 +72,7 @@ impl Readahead {
     }
 
     /// Restarts after `cell`.
-    pub(super) fn begin_behind(&mut self, cell: CellRef<'_>) {
+    pub(super) fn begin_after(&mut self, cell: CellRef<'_>) {
         self.last.set_key(cell.key);
         (self.last_seq_id, self.next, self.copied) = (cell.seq_id, FIRST, 0);
         self.lanes = None;
@@ -110,10 +110,10 @@ impl Readahead {
     }
 
     /// If the current cell is the last of its row, passes it to `visit` and advances: see
-    /// [`DataBlock::walk_lone`].
+    /// [`DataBlock::visit_single_cell`].
     #[inline]
-    pub(super) fn walk_lone<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
-        self.cells.as_ref()?.walk_lone(&mut self.place, visit)
+    pub(super) fn visit_single_cell<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
+        self.cells.as_ref()?.visit_single_cell(&mut self.place, visit)
     }
 
     /// The position where the copies end: after the last copied cell.
@@ -129,7 +129,7 @@ impl Readahead {
             return true;
         }
         if self.lanes.is_none() && self.next == MOST && self.is_far(segment) {
-            self.lanes = Some(ParallelPrefetch::behind(segment, &self.last));
+            self.lanes = Some(ParallelPrefetch::after(segment, &self.last));
         }
         while self.lanes.as_ref().is_some_and(|lanes| !lanes.is_empty()) {
             let all = self.read_lanes(segment, read_point);

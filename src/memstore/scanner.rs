@@ -88,12 +88,12 @@ impl<'s> SegmentScanner<'s> {
     pub(crate) fn seek(&mut self, key: &CellKey) {
         // newer versions of this very key are invisible: the search starts after them
         let position = Key::of_key(self.segment.order(), key, self.read_point);
-        self.stand_on_visible(self.segment.at_or_after(&position));
+        self.move_to_visible(self.segment.at_or_after(&position));
     }
 
     /// Seeks the first visible cell at or after the start of `row`.
     pub(crate) fn seek_to_row(&mut self, row: &[u8]) {
-        self.stand_on_visible(self.segment.at_or_after(&Key::of_row(self.segment.order(), row)));
+        self.move_to_visible(self.segment.at_or_after(&Key::of_row(self.segment.order(), row)));
     }
 
     /// As [`seek`](Self::seek), but never moves backward: does nothing if the current cell is at or after
@@ -139,9 +139,9 @@ impl<'s> SegmentScanner<'s> {
     /// If it is known without a search that the current cell is the last of its row, passes it to `visit`,
     /// and advances if `visit` returns a result. Otherwise returns None and does not move.
     #[inline]
-    pub(crate) fn walk_lone<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
+    pub(crate) fn visit_single_cell<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
         match (&self.place, &mut self.copies) {
-            (Position::Copied, Some(copies)) => copies.walk_lone(visit),
+            (Position::Copied, Some(copies)) => copies.visit_single_cell(visit),
             _ => None,
         }
     }
@@ -163,8 +163,8 @@ impl<'s> SegmentScanner<'s> {
             Position::At(entry) => {
                 let cell = entry.key().cell();
                 match &mut self.copies {
-                    Some(copies) => copies.begin_behind(cell),
-                    None => self.copies = Some(Box::new(Readahead::behind(cell))),
+                    Some(copies) => copies.begin_after(cell),
+                    None => self.copies = Some(Box::new(Readahead::after(cell))),
                 }
             }
             Position::Copied => {}
@@ -175,16 +175,16 @@ impl<'s> SegmentScanner<'s> {
             return;
         }
         let behind = self.segment.after(&copies.end(self.segment));
-        self.stand_on_visible(behind);
+        self.move_to_visible(behind);
     }
 
     /// Seeks the first visible cell.
     #[cfg(feature = "internals")]
     pub(crate) fn seek_to_first(&mut self) {
-        self.stand_on_visible(self.segment.first());
+        self.move_to_visible(self.segment.first());
     }
 
-    fn stand_on_visible(&mut self, entry: Option<SegmentEntry<'s>>) {
+    fn move_to_visible(&mut self, entry: Option<SegmentEntry<'s>>) {
         self.passed = 0;
         let Some(entry) = entry else {
             self.place = Position::End;

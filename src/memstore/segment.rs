@@ -204,7 +204,7 @@ impl Segment {
     }
 
     /// The marks after a key, in descending order.
-    pub(super) fn marks_behind(&self, key: &CellKey) -> Vec<Key<StoredCell>> {
+    pub(super) fn marks_after(&self, key: &CellKey) -> Vec<Key<StoredCell>> {
         let start = Key::of_key(self.order, key, 0);
         let start = &start as &Key<dyn KeyParts + '_>;
         let mut marks = unpoisoned(self.marks.lock()).clone();

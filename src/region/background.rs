@@ -402,7 +402,7 @@ impl RegionCore {
                 // If it cannot be queued, the next writer requests it again.
                 if background.submit(Work::Flush, WorkKind::Flush, 0, Some(due)).is_ok() {
                     tasks.flush.status = Status::Queued;
-                    self.tell_retry(events::Task::Flush, failures);
+                    self.report_retry(events::Task::Flush, failures);
                 }
             }
         }
@@ -517,7 +517,7 @@ impl RegionCore {
                 if !is_passing || is_inline {
                     return;
                 }
-                self.tell_retry(events::Task::Compaction, failures);
+                self.report_retry(events::Task::Compaction, failures);
                 (lane, 0, Some(background.scheduler.retry_at(failures)))
             }
         };

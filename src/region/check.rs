@@ -55,7 +55,7 @@ impl RegionCore {
             Condition::Filter(filter) => get.filter(filter.clone()),
         };
         self.check_write(&check.row)?;
-        let _row = self.rows.alone(&check.row);
+        let _row = self.rows.exclusive(&check.row);
         let mut result = CheckResult { success: false, cells: RowBuf::new().freeze() };
         let bypassed = self.observe_or_bypass(|observer, context| {
             observer.pre_check_and_mutate_after_row_lock(context, check, &mut result)

@@ -112,7 +112,7 @@ impl RegionCore {
             Err(CommitError { error, undo: None }) => return Err(error),
             Err(CommitError { error, undo: Some(undo) }) => {
                 let poison = Error::poisoned(&error, &undo);
-                self.tell_poisoned(&poison);
+                self.report_poisoned(&poison);
                 return Err(self.files.poison.get_or_init(|| poison).clone());
             }
         };

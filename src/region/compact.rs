@@ -202,7 +202,7 @@ impl RegionCore {
         if inputs.is_empty() {
             return Ok(dropped);
         }
-        self.tell_compaction_started(
+        self.report_compaction_started(
             store,
             inputs.len(),
             inputs.iter().map(StoreFile::file_len).sum(),
@@ -210,8 +210,8 @@ impl RegionCore {
         );
         let compacted = self.merge(store, files, inputs, &boundaries, now, progress);
         match &compacted {
-            Ok(names) => self.tell_compaction_ended(store, names),
-            Err(error) => self.tell_failed(Task::Compaction, error),
+            Ok(names) => self.report_compaction_ended(store, names),
+            Err(error) => self.report_failed(Task::Compaction, error),
         }
         let names = compacted?;
         names.iter().try_for_each(|name| {
@@ -314,7 +314,7 @@ impl RegionCore {
         drop(inputs);
         // The change is committed; files that could not be archived are in the region's health.
         if let Err(error) = self.archive_replaced(Some(store)) {
-            self.tell_unarchived(&error);
+            self.report_unarchived(&error);
         }
         Ok(())
     }

@@ -34,52 +34,52 @@ impl Task {
 
 impl RegionCore {
     /// Reports that a flush of `bytes` bytes in memory has started.
-    pub(super) fn tell_flush_started(&self, bytes: u64) {
+    pub(super) fn report_flush_started(&self, bytes: u64) {
         event!(DEBUG, self, bytes, "flush started");
     }
 
     /// Reports that a flush has ended.
-    pub(super) fn tell_flush_ended(&self, seq_id: i64) {
+    pub(super) fn report_flush_ended(&self, seq_id: i64) {
         event!(INFO, self, seq_id, "flush ended");
     }
 
     /// Reports that a compaction of files of a family has started.
-    pub(super) fn tell_compaction_started(&self, store: usize, files: usize, bytes: u64, all_files: bool) {
+    pub(super) fn report_compaction_started(&self, store: usize, files: usize, bytes: u64, all_files: bool) {
         event!(DEBUG, self, family = %self.family_name(store), files, bytes, all_files, "compaction started");
     }
 
     /// Reports that a compaction has ended, with the names of its new files.
-    pub(super) fn tell_compaction_ended(&self, store: usize, files: &[String]) {
+    pub(super) fn report_compaction_ended(&self, store: usize, files: &[String]) {
         event!(INFO, self, family = %self.family_name(store), files = ?files, "compaction ended");
     }
 
     /// Reports that a flush or compaction has failed, whether background or explicit.
-    pub(super) fn tell_failed(&self, task: Task, error: &Error) {
+    pub(super) fn report_failed(&self, task: Task, error: &Error) {
         event!(WARN, self, task = task.name(), error = %error, "failed");
     }
 
     /// Reports that a failed background flush or compaction will be retried.
-    pub(super) fn tell_retry(&self, task: Task, failures: u32) {
+    pub(super) fn report_retry(&self, task: Task, failures: u32) {
         event!(INFO, self, task = task.name(), failures, "will be retried");
     }
 
     /// Reports that replaced files could not be archived.
-    pub(super) fn tell_unarchived(&self, error: &Error) {
+    pub(super) fn report_unarchived(&self, error: &Error) {
         event!(WARN, self, error = %error, "replaced files could not be archived");
     }
 
     /// Reports that the region no longer accepts writes.
-    pub(super) fn tell_poisoned(&self, error: &Error) {
+    pub(super) fn report_poisoned(&self, error: &Error) {
         event!(ERROR, self, error = %error, "poisoned");
     }
 
     /// Reports that the last handle was dropped without closing the region.
-    pub(super) fn tell_dropped(&self, unflushed: u64) {
+    pub(super) fn report_dropped(&self, unflushed: u64) {
         event!(WARN, self, unflushed, "dropped without close");
     }
 
     /// Reports that unflushed cells were lost when the last handle was dropped.
-    pub(super) fn tell_lost(&self, error: &Error) {
+    pub(super) fn report_lost(&self, error: &Error) {
         event!(ERROR, self, unflushed = self.memstore_size(), error = %error, "dropped, and could not be flushed");
     }
 

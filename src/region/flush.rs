@@ -47,11 +47,11 @@ impl RegionCore {
         let _flushing = unpoisoned(self.flushing.lock());
         // Checked only with the lock held: closing a region waits for this lock.
         self.check_writable()?;
-        self.tell_flush_started(self.memstore_size());
+        self.report_flush_started(self.memstore_size());
         let flushed = self.flush_stores(stores);
         match &flushed {
-            Ok(seq_id) => self.tell_flush_ended(*seq_id),
-            Err(error) => self.tell_failed(Task::Flush, error),
+            Ok(seq_id) => self.report_flush_ended(*seq_id),
+            Err(error) => self.report_failed(Task::Flush, error),
         }
         flushed
     }

@@ -15,11 +15,11 @@ impl Drop for Handle {
     fn drop(&mut self) {
         let unflushed = self.0.memstore_size();
         if self.0.check_open().is_ok() && unflushed > 0 {
-            self.0.tell_dropped(unflushed);
+            self.0.report_dropped(unflushed);
         }
         // There is no caller to return an error to. The docs of `Region` describe what is lost then.
         if let Err(error) = self.0.close(ClosedBy::Drop) {
-            self.0.tell_lost(&error);
+            self.0.report_lost(&error);
         }
         self.0.release();
     }

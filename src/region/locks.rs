@@ -31,8 +31,8 @@ impl RowLocks {
         shared(&self.stripes[self.stripe(row)])
     }
 
-    pub(super) fn alone(&self, row: &[u8]) -> RwLockWriteGuard<'_, ()> {
-        alone(&self.stripes[self.stripe(row)])
+    pub(super) fn exclusive(&self, row: &[u8]) -> RwLockWriteGuard<'_, ()> {
+        lock_exclusive(&self.stripes[self.stripe(row)])
     }
 
     /// Locks many rows, each shared or exclusively. All callers take the locks in the same order, so they
@@ -45,7 +45,7 @@ impl RowLocks {
         }
         let wanted = self.stripes.iter().zip(wanted);
         let lock = |(stripe, is_alone): (_, Option<bool>)| match is_alone? {
-            true => Some(RowLock::Alone(alone(stripe))),
+            true => Some(RowLock::Alone(lock_exclusive(stripe))),
             false => Some(RowLock::Shared(shared(stripe))),
         };
         wanted.filter_map(lock).collect()
@@ -60,7 +60,7 @@ fn shared(stripe: &RwLock<()>) -> RwLockReadGuard<'_, ()> {
     unpoisoned(stripe.read())
 }
 
-fn alone(stripe: &RwLock<()>) -> RwLockWriteGuard<'_, ()> {
+fn lock_exclusive(stripe: &RwLock<()>) -> RwLockWriteGuard<'_, ()> {
     unpoisoned(stripe.write())
 }
 

@@ -116,7 +116,7 @@ impl RegionCore {
         self.check_write(row)?;
         check_rows(row, mutations)?;
         let checked = self.check_mutations(mutations)?;
-        let _row = self.rows.alone(row);
+        let _row = self.rows.exclusive(row);
         self.mutate_locked(&checked, i64::MIN)
     }
 

@@ -142,7 +142,7 @@ impl RegionOptions {
             // Archives files that compactions left over. Those that cannot be archived are retried before the
             // next compaction.
             if let Err(error) = region.0.archive_replaced(None) {
-                region.0.tell_unarchived(&error);
+                region.0.report_unarchived(&error);
             }
         }
         region.0.observe(|observer, context| observer.post_open(context))?;

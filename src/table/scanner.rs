@@ -21,7 +21,7 @@ pub struct TableScanner<'v> {
 impl<'v> TableScanner<'v> {
     pub(super) fn new(view: &'v TableView, scan: &'v Scan) -> Result<Self> {
         let mut scanner = Self { view, scan, steps: Steps::new(scan), rows: None, left: RowsLeft::new(scan) };
-        scanner.go_on()?;
+        scanner.open_next_region()?;
         Ok(scanner)
     }
 
@@ -47,14 +47,14 @@ impl<'v> TableScanner<'v> {
                 break; // the filter accepts no more rows, of any region
             }
             self.left.end_region();
-            self.go_on()?;
+            self.open_next_region()?;
         }
         self.rows = None;
         Ok(None)
     }
 
     /// Advances to the next region.
-    fn go_on(&mut self) -> Result<()> {
+    fn open_next_region(&mut self) -> Result<()> {
         self.rows = None;
         if let Some(at) = self.steps.next(&self.view.table().0)? {
             self.rows = Some(self.view.region(at)?.scan(self.scan)?);

@@ -173,7 +173,7 @@ impl Load {
     fn append_all(&mut self, cells: &mut dyn CellSource) -> Result<(), CommandError> {
         while let Some(cell) = cells.peek() {
             self.append(cell).map_err(|failed| match failed {
-                Failed::Cell(error) => cells.blame(error),
+                Failed::Cell(error) => cells.locate_error(error),
                 Failed::Other(fault) => fault,
             })?;
             cells.advance()?;

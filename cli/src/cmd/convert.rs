@@ -136,7 +136,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let without_tags = settings.tags == Some(false);
     while let Some(cell) = cells.peek() {
         let cell = if without_tags { cell.with_tag_bytes(&[]).unwrap_or(cell) } else { cell };
-        file.append(cell).map_err(|error| cells.blame(error))?;
+        file.append(cell).map_err(|error| cells.locate_error(error))?;
         cells.advance()?;
     }
     write::finish(file, &args.out, out)

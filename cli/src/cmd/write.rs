@@ -77,7 +77,7 @@ pub(crate) fn start_progress(list: &Path, out: &mut Output) {
 /// Appends all cells.
 pub(crate) fn append_all(cells: &mut dyn CellSource, file: &mut CellFile) -> Result<(), CommandError> {
     while let Some(cell) = cells.peek() {
-        file.append(cell).map_err(|error| cells.blame(error))?;
+        file.append(cell).map_err(|error| cells.locate_error(error))?;
         cells.advance()?;
     }
     Ok(())

@@ -18,8 +18,8 @@ pub(crate) fn summary(file: &HFile, out: &mut Output) -> Result<(), Failure> {
     writeln!(out, "    cells = {}", file.entry_count())?;
     writeln!(out, "    encoding = {}", file.data_block_encoding().name())?;
     writeln!(out, "    compression = {}", file.codec().name())?;
-    writeln!(out, "    first key = {}", shown(file.first_key().filter(|_| file.entry_count() > 0)))?;
-    writeln!(out, "    last key = {}", shown(file.last_key()))?;
+    writeln!(out, "    first key = {}", display_key(file.first_key().filter(|_| file.entry_count() > 0)))?;
+    writeln!(out, "    last key = {}", display_key(file.last_key()))?;
     Ok(())
 }
 
@@ -44,7 +44,7 @@ pub(crate) fn meta(file: &HFile, out: &mut Output) -> Result<(), Failure> {
         }
     }
     let mid_key = if file.entry_count() == 0 { None } else { file.mid_key()? };
-    writeln!(out, "Mid-key: {}", shown(mid_key.as_deref()))?;
+    writeln!(out, "Mid-key: {}", display_key(mid_key.as_deref()))?;
     bloom("Bloom filter", file.general_bloom(), out)?;
     bloom("Delete Family Bloom filter", file.delete_family_bloom(), out)?;
     if file.meta_block_names().len() > 0 {
@@ -92,7 +92,7 @@ pub(crate) fn root_index(file: &HFile, out: &mut Output) -> Result<(), Failure> 
         expected = entry + 1;
         let offset =
             file.first_data_block(entry)?.map_or_else(|| "-".to_owned(), |handle| handle.offset.to_string());
-        writeln!(out, "{entry:>9} {offset:>16}  {}", shown(keys.get(entry).copied()))?;
+        writeln!(out, "{entry:>9} {offset:>16}  {}", display_key(keys.get(entry).copied()))?;
     }
     Ok(())
 }
@@ -121,6 +121,6 @@ pub(crate) fn blocks(file: &HFile, out: &mut Output) -> Result<(), Failure> {
     Ok(())
 }
 
-fn shown(key: Option<&CellKey>) -> String {
+fn display_key(key: Option<&CellKey>) -> String {
     key.map_or_else(|| "none".to_owned(), CellKey::to_string)
 }

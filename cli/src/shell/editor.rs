@@ -140,7 +140,7 @@ fn ask(
         match session.run(&text, 1, out) {
             Ok(Flow::Exit) => return Ok(()),
             Ok(Flow::More) => {}
-            Err(Failure::Fault(fault)) => out.say_error(&fault),
+            Err(Failure::Fault(fault)) => out.print_error(&fault),
             Err(closed) => return Err(closed),
         }
         out.flush_aside()?;

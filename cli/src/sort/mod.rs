@@ -176,7 +176,7 @@ impl CellSource for SortedCells<'_> {
         }
     }
 
-    fn blame(&self, error: hregion::Error) -> CommandError {
+    fn locate_error(&self, error: hregion::Error) -> CommandError {
         CommandError::in_line(self.path, self.line(), error)
     }
 }

@@ -166,7 +166,7 @@ impl DataBlock {
         if !self.step(place) {
             return false;
         }
-        self.touch_ahead(place);
+        self.prefetch_ahead(place);
         true
     }
 
@@ -175,7 +175,7 @@ impl DataBlock {
     pub(crate) fn advance_in_row(&self, place: &mut CellPosition) -> RowStep {
         let step = self.step_in_row(place);
         if step != RowStep::End {
-            self.touch_ahead(place);
+            self.prefetch_ahead(place);
         }
         step
     }
@@ -212,7 +212,7 @@ impl DataBlock {
     /// If the cell at `place` is followed by another row in this block, passes it to `visit`, and advances if
     /// `visit` returns a result. Otherwise returns None.
     #[inline(always)] // the loop of every scan
-    pub(crate) fn walk_lone<R>(
+    pub(crate) fn visit_single_cell<R>(
         &self,
         place: &mut CellPosition,
         visit: impl FnOnce(CellRef<'_>) -> Option<R>,
@@ -236,7 +236,7 @@ impl DataBlock {
     }
 
     #[inline(always)] // as `advance`
-    fn touch_ahead(&self, place: &mut CellPosition) {
+    fn prefetch_ahead(&self, place: &mut CellPosition) {
         if place.at / CHUNK != place.next / CHUNK {
             let from = place.next / CHUNK * CHUNK + AHEAD;
             place.ahead = self.bytes.get(from..from + CHUNK).map(prefetch).unwrap_or_default();
@@ -246,7 +246,7 @@ impl DataBlock {
     /// Touches the cache lines that usually hold the rest of a cell, all at once. The length of the cell is
     /// known only when its start has been loaded; waiting for one line after the other takes twice as long.
     #[inline(always)] // a few instructions
-    fn touch_behind(&self, at: usize) {
+    fn prefetch_before(&self, at: usize) {
         for line in [64, 128] {
             hint::black_box(self.bytes.get(at + line).copied());
         }
@@ -331,7 +331,7 @@ impl DataBlock {
         if low < high {
             // nearly always a match; the first cell of every row has an entry
             let at = self.entry_at(low);
-            self.touch_behind(at);
+            self.prefetch_before(at);
             let place = self.place(at);
             if same_bytes(self.row(&place), row) {
                 return RowSearch::Found(place);
@@ -468,7 +468,7 @@ fn walk_checked<'b>(
     while at < bytes.len() {
         last = at;
         count += 1;
-        if let Some((row, next)) = key_value::glance(bytes, at, format) {
+        if let Some((row, next)) = key_value::fast_parse(bytes, at, format) {
             see(at, &bytes[row]);
             at = next;
             continue;

@@ -32,7 +32,7 @@ impl Recency {
     fn insert(&mut self) -> u8 {
         if self.len == SLOTS {
             let slot = self.oldest;
-            self.touch(slot);
+            self.move_to_front(slot);
             return slot;
         }
         let slot = self.len;
@@ -42,7 +42,7 @@ impl Recency {
     }
 
     /// Makes a slot in use the most recently used.
-    fn touch(&mut self, slot: u8) {
+    fn move_to_front(&mut self, slot: u8) {
         if slot == self.newest {
             return;
         }
@@ -110,7 +110,7 @@ impl TagDecoder {
     fn entry(&mut self, index: u16) -> Result<(usize, usize), Corruption> {
         match u8::try_from(index) {
             Ok(slot) if slot < self.recency.len => {
-                self.recency.touch(slot);
+                self.recency.move_to_front(slot);
                 Ok(self.entries[usize::from(slot)])
             }
             _ => Err(Corruption::Unknown { what: "tag dictionary index", value: index.into() }),
@@ -162,7 +162,7 @@ impl TagEncoder {
     fn put_tag(&mut self, out: &mut Vec<u8>, tag: Tag<'_>) {
         let known = |entry: &Vec<u8>| entry.split_first() == Some((&tag.tag_type, tag.value));
         if let Some(slot) = self.entries.iter().position(known).and_then(|slot| u8::try_from(slot).ok()) {
-            self.recency.touch(slot);
+            self.recency.move_to_front(slot);
             out.extend_from_slice(&u16::from(slot).to_be_bytes());
             return;
         }

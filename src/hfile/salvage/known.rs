@@ -173,7 +173,7 @@ impl KnownKeys {
             let place = BlockLocation { offset: *offset, block_type: BlockType::RootIndex };
             match parse_meta_index(payload, trailer.meta_index_count(), &context) {
                 Ok(entries) => self.meta_blocks = entries,
-                Err(corruption) => place.blame(corruption, &mut self.faults),
+                Err(corruption) => place.report(corruption, &mut self.faults),
             }
             for (_, handle) in &self.meta_blocks {
                 let block_type = BlockType::Meta;

@@ -100,7 +100,7 @@ impl Output {
             self.tracked.put(self.writer.info_mut())?;
         }
         for (key, value) in known.info.iter().flat_map(FileInfo::iter) {
-            if is_made_anew(key) {
+            if is_rewritten(key) {
                 continue;
             }
             // The new file may have fewer cells, so it replaces none of the files that the damaged one was
@@ -140,7 +140,7 @@ fn names_files(info: Option<&FileInfo>) -> bool {
 }
 
 /// Whether the writer itself derives the entry from the cells and the options.
-fn is_made_anew(key: &[u8]) -> bool {
+fn is_rewritten(key: &[u8]) -> bool {
     const MADE: [&str; 7] = [
         names::KEY_VALUE_VERSION,
         names::MAX_MEMSTORE_TS,

@@ -27,7 +27,7 @@ pub(crate) struct ReversedHFileScanner<'f> {
     /// The cells of the row in that block.
     here: RowSpan,
     /// The part of the row in the next block.
-    behind: Option<Behind>,
+    behind: Option<RowAfter>,
     /// The block in which the row begins.
     begins: CursorState,
     /// The current position.
@@ -45,7 +45,7 @@ struct WideRow {
     place: CellPosition,
 }
 
-struct Behind {
+struct RowAfter {
     block: Arc<DataBlock>,
     row: RowSpan,
     place: CellPosition,
@@ -197,7 +197,7 @@ impl<'f> ReversedHFileScanner<'f> {
             (CursorState::Unpositioned, _) => {}
             (CursorState::InBlock, Some(_)) => self.stand = CursorState::Behind,
             (CursorState::InBlock, None) => self.stand = CursorState::Unpositioned,
-            (CursorState::Behind, Some(Behind { block, row, place })) => {
+            (CursorState::Behind, Some(RowAfter { block, row, place })) => {
                 if !block.advance_within(row, place) {
                     self.stand = CursorState::Unpositioned;
                 }
@@ -206,7 +206,7 @@ impl<'f> ReversedHFileScanner<'f> {
             (CursorState::Wide, _) => {
                 self.stand = CursorState::Unpositioned;
                 self.cells.advance()?;
-                self.settle_in_wide_row();
+                self.skip_invisible_in_wide_row();
             }
         }
         Ok(())
@@ -250,12 +250,10 @@ impl<'f> ReversedHFileScanner<'f> {
     /// Passes the current cell to `visit` if the row is in one block and ends with this cell; otherwise
     /// returns none.
     #[inline]
-    pub(crate) fn lend_lone<R>(&self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
+    pub(crate) fn peek_single_cell<R>(&self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
         let place = &self.cells.place;
         match (self.stand, &self.behind, &self.cells.block) {
-            (CursorState::InBlock, None, Some(block)) if self.here.ends_behind(place) => {
-                visit(block.cell(place))
-            }
+            (CursorState::InBlock, None, Some(block)) if self.here.ends_at(place) => visit(block.cell(place)),
             _ => None,
         }
     }
@@ -274,7 +272,7 @@ impl<'f> ReversedHFileScanner<'f> {
         if self.stand == CursorState::Wide {
             self.stand = CursorState::Unpositioned;
             self.cells.reseek(key)?;
-            self.settle_in_wide_row();
+            self.skip_invisible_in_wide_row();
             return Ok(());
         }
         if self.stand == CursorState::InBlock {
@@ -289,7 +287,7 @@ impl<'f> ReversedHFileScanner<'f> {
             }
         }
         let was_behind = mem::replace(&mut self.stand, CursorState::Unpositioned) == CursorState::Behind;
-        if let Some(Behind { block, row, place }) = &mut self.behind
+        if let Some(RowAfter { block, row, place }) = &mut self.behind
             && let Some((found, _)) = block.seek(key, order)
             && block.is_within(row, &found)
         {
@@ -326,7 +324,7 @@ impl<'f> ReversedHFileScanner<'f> {
             return self.enter_wide_row(block.row_of(&row));
         }
         self.here = here;
-        self.behind = Some(Behind { place: block.first(), block, row });
+        self.behind = Some(RowAfter { place: block.first(), block, row });
         self.begins = if is_one_row { CursorState::InBlock } else { CursorState::Behind };
         self.stand = self.begins;
         if is_one_row {
@@ -346,7 +344,7 @@ impl<'f> ReversedHFileScanner<'f> {
         }
         self.wide = Some(wide);
         self.begins = CursorState::Wide;
-        self.settle_in_wide_row();
+        self.skip_invisible_in_wide_row();
         Ok(true)
     }
 
@@ -359,7 +357,7 @@ impl<'f> ReversedHFileScanner<'f> {
     }
 
     /// Takes the position of `cells` if that is still in the row.
-    fn settle_in_wide_row(&mut self) {
+    fn skip_invisible_in_wide_row(&mut self) {
         let row = self.wide.as_ref().map(|wide| wide.key.row());
         let is_in_row = self.cells.peek().is_some_and(|cell| Some(cell.row()) == row);
         self.stand = if is_in_row { CursorState::Wide } else { CursorState::Unpositioned };

@@ -1,7 +1,7 @@
 //! The contents of blocks: chunks are measured, cells are decoded and counted.
 
 use super::Verification;
-use super::faults::{mismatch, shown};
+use super::faults::{display_number, mismatch};
 use super::references::{BlockLocation, Reference};
 use crate::block::data::{self, DataBlock, DataFormat, Trust};
 use crate::block::{BlockHeader, BlockType, DataBlockEncoding};
@@ -45,7 +45,7 @@ impl Verification<'_> {
         if header.block_type() != expected {
             let found = header.block_type().magic();
             let corruption = Corruption::BadMagic { what: "block type", expected: expected.name(), found };
-            place.blame(corruption, &mut self.faults);
+            place.report(corruption, &mut self.faults);
             self.damage(at);
             return Ok(());
         }
@@ -53,14 +53,14 @@ impl Verification<'_> {
         let block = match decode(&format, self.source.context.limits.block_bytes, payload, &mut self.decoded)
         {
             Ok((block, len)) => {
-                let size = size.and_then(|size| mismatch("unencoded size", shown(len as u64), size));
+                let size = size.and_then(|size| mismatch("unencoded size", display_number(len as u64), size));
                 if let Some(corruption) = size {
-                    place.blame(corruption, &mut self.faults);
+                    place.report(corruption, &mut self.faults);
                 }
                 block
             }
             Err(corruption) => {
-                place.blame(corruption, &mut self.faults);
+                place.report(corruption, &mut self.faults);
                 self.damage(at);
                 return Ok(());
             }
@@ -73,7 +73,7 @@ impl Verification<'_> {
             filters.iter_mut().try_for_each(|filter| filter.see(cell, source, faults))
         })?;
         for corruption in wrong.into_iter().flatten() {
-            place.blame(corruption, &mut self.faults);
+            place.report(corruption, &mut self.faults);
         }
         let buffer = if format.keeps_cells_plain() { payload } else { &mut self.decoded };
         *buffer = block.into_buffer();
@@ -87,16 +87,16 @@ impl Verification<'_> {
         let Some((key, order)) = self.index.key(number).zip(self.order) else { return };
         if order.compare(block.key(&block.first()), key).is_lt() {
             let message = "first cell of the block is before its index key";
-            place.blame(Corruption::Malformed(message), &mut self.faults);
+            place.report(Corruption::Malformed(message), &mut self.faults);
         }
         // an open file returns the first index key as its first key
         if self.index.is_whole && number == 0 && block.key(&block.first()).family() != key.family() {
             let message = "first cell of the file is of another family than its index key";
-            place.blame(Corruption::Malformed(message), &mut self.faults);
+            place.report(Corruption::Malformed(message), &mut self.faults);
         }
         if self.tally.last_key.as_ref().is_some_and(|last| order.compare(last, key).is_ge()) {
             let message = "last cell before the block is not before its index key";
-            place.blame(Corruption::Malformed(message), &mut self.faults);
+            place.report(Corruption::Malformed(message), &mut self.faults);
         }
     }
 }

@@ -62,7 +62,7 @@ pub(in crate::hfile) fn mismatch(what: &'static str, expected: i64, found: i64) 
 }
 
 /// Converts a number to the form used in errors.
-pub(in crate::hfile) fn shown(number: u64) -> i64 {
+pub(in crate::hfile) fn display_number(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 

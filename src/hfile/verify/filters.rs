@@ -1,7 +1,7 @@
 //! Compares a Bloom filter with the cells: every key must be found, in the chunk in which a reader would look
 //! it up.
 
-use super::faults::{Faults, mismatch, shown};
+use super::faults::{Faults, display_number, mismatch};
 use super::references::{BlockLocation, Reference, References};
 use crate::block::BlockType;
 use crate::block::bloom::{KeyHashes, probe};
@@ -116,7 +116,7 @@ impl FilterCheck {
         {
             if !is_damaged && self.compare(order, first, key).is_lt() {
                 let message = "first key of a Bloom chunk is not a key of the file";
-                self.place.blame(Corruption::Malformed(message), faults);
+                self.place.report(Corruption::Malformed(message), faults);
             }
             self.chunk = Some(next);
         }
@@ -126,7 +126,7 @@ impl FilterCheck {
         if self.chunk.is_none() {
             if self.keys == 1 {
                 let message = "the first key of the Bloom filter is after the first key of the file";
-                self.place.blame(Corruption::Malformed(message), faults);
+                self.place.report(Corruption::Malformed(message), faults);
             }
             return Ok(());
         }
@@ -171,8 +171,8 @@ impl FilterCheck {
         let meta = &self.meta;
         let place = self.place;
         if meta.key_count() > meta.max_keys() {
-            let (count, max) = (shown(meta.key_count()), shown(meta.max_keys()));
-            place.blame(Corruption::out_of_range("keys of the Bloom filter", count, 0, max), faults);
+            let (count, max) = (display_number(meta.key_count()), display_number(meta.max_keys()));
+            place.report(Corruption::out_of_range("keys of the Bloom filter", count, 0, max), faults);
         }
         if !is_whole {
             return;
@@ -182,12 +182,12 @@ impl FilterCheck {
             ("bytes of the Bloom filter's chunks", self.bytes, meta.total_bytes()),
         ];
         for (what, expected, found) in numbers {
-            if let Some(corruption) = mismatch(what, shown(expected), shown(found)) {
-                place.blame(corruption, faults);
+            if let Some(corruption) = mismatch(what, display_number(expected), display_number(found)) {
+                place.report(corruption, faults);
             }
         }
         if self.order.is_some() && self.next_chunk().is_some() {
-            place.blame(Corruption::Malformed("Bloom chunk after the last key of the file"), faults);
+            place.report(Corruption::Malformed("Bloom chunk after the last key of the file"), faults);
         }
         if self.kind == FilterKind::DeleteFamily {
             return;
@@ -197,6 +197,6 @@ impl FilterCheck {
             (None, Some(_)) if self.bloom_type == BloomType::RowCol => "LAST_BLOOM_KEY is missing",
             _ => return,
         };
-        place.blame(Corruption::Malformed(message), faults);
+        place.report(Corruption::Malformed(message), faults);
     }
 }

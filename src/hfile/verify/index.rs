@@ -60,7 +60,7 @@ impl TreeReader<'_> {
             match IndexBlock::parse_root(payload, count as usize, self.levels, &self.context) {
                 Ok(parsed) => parsed,
                 Err(corruption) => {
-                    place.blame(corruption, faults);
+                    place.report(corruption, faults);
                     return Ok(DataIndex::default());
                 }
             };
@@ -99,7 +99,7 @@ impl TreeReader<'_> {
             let next_parent = parents.get(p + 1).and_then(|next| next.block.key(0));
             for (i, handle) in (0..parent.block.len()).map_while(|i| Some((i, parent.block.handle(i)?))) {
                 if handle.offset < free {
-                    parent.place().blame(OVERLAP, faults);
+                    parent.place().report(OVERLAP, faults);
                     *is_whole = false;
                     continue;
                 }
@@ -132,14 +132,14 @@ impl TreeReader<'_> {
         let Some(room) = self.room.checked_sub(payload.len()) else {
             let limit = self.source.context.limits.load_on_open_bytes as u64;
             let value = limit.saturating_add(payload.len() as u64);
-            place.blame(Corruption::Limit { what: "bytes of the data index", value, limit }, faults);
+            place.report(Corruption::Limit { what: "bytes of the data index", value, limit }, faults);
             return Ok(None);
         };
         self.room = room;
         match IndexBlock::parse(&payload, block_type == BlockType::IntermediateIndex, &self.context) {
             Ok(block) => Ok(Some(Node { handle, block_type, block })),
             Err(corruption) => {
-                place.blame(corruption, faults);
+                place.report(corruption, faults);
                 Ok(None)
             }
         }
@@ -152,11 +152,11 @@ impl TreeReader<'_> {
         let (first, last) = (node.block.key(0), node.block.key(node.block.len().saturating_sub(1)));
         if first.zip(key).is_some_and(|(first, key)| order.compare(first, key).is_ne()) {
             let message = "first key of the index block is not its entry's key";
-            node.place().blame(Corruption::Malformed(message), faults);
+            node.place().report(Corruption::Malformed(message), faults);
         }
         if last.zip(next).is_some_and(|(last, next)| order.compare(last, next).is_ge()) {
             let message = "last key of the index block is not before the next entry's key";
-            node.place().blame(Corruption::Malformed(message), faults);
+            node.place().report(Corruption::Malformed(message), faults);
         }
     }
 }
@@ -202,7 +202,7 @@ impl DataIndex {
             for i in 0..leaf.node.block.len() {
                 let Some(handle) = leaf.node.block.handle(i) else { continue };
                 if handle.offset < free {
-                    leaf.node.place().blame(OVERLAP, faults);
+                    leaf.node.place().report(OVERLAP, faults);
                     self.is_whole = false;
                     continue;
                 }
@@ -224,6 +224,6 @@ impl DataIndex {
             Some(_) => "the mid key is not that of the middle data block",
             None => "the root index of more than one level has no mid key",
         };
-        root.blame(Corruption::Malformed(message), faults);
+        root.report(Corruption::Malformed(message), faults);
     }
 }

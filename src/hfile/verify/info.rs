@@ -1,7 +1,7 @@
 //! Compares the file info with the cells.
 
 use super::cells::Tally;
-use super::faults::{mismatch, shown};
+use super::faults::{display_number, mismatch};
 use crate::cell::CellFormat;
 use crate::error::Corruption;
 use crate::hfile::file_info::names;
@@ -69,7 +69,7 @@ pub(super) fn check_values(
     cells: CellFormat,
     version: Version,
 ) -> Vec<Corruption> {
-    let average = |sum: u64| shown(sum.checked_div(tally.cells).unwrap_or(0));
+    let average = |sum: u64| display_number(sum.checked_div(tally.cells).unwrap_or(0));
     let expected =
         |what, found: Option<i64>, expected: i64| found.and_then(|found| mismatch(what, expected, found));
     let int = |value: Result<Option<i32>, _>| value.ok().flatten().map(i64::from);
@@ -78,9 +78,13 @@ pub(super) fn check_values(
         check_last_key(info, tally),
         expected(names::AVG_KEY_LEN, int(info.avg_key_len()), average(tally.key_bytes)),
         expected(names::AVG_VALUE_LEN, int(info.avg_value_len()), average(tally.value_bytes)),
-        expected(names::MAX_TAGS_LEN, int(info.max_tags_len()), shown(tally.max_tags_len as u64)),
+        expected(names::MAX_TAGS_LEN, int(info.max_tags_len()), display_number(tally.max_tags_len as u64)),
         check_earliest_put(info, tally, version),
-        expected(names::DELETE_FAMILY_COUNT, long(info.delete_family_count()), shown(tally.family_deletes)),
+        expected(
+            names::DELETE_FAMILY_COUNT,
+            long(info.delete_family_count()),
+            display_number(tally.family_deletes),
+        ),
         check_time_range(info, tally, version),
     ];
     if cells.mvcc {
@@ -148,12 +152,12 @@ fn check_biggest(info: &FileInfo, tally: &Tally, cells: CellFormat) -> Option<Co
                 "hfile.KEY_OF_BIGGEST_CELL is not the key of the first of the biggest cells",
             ));
         }
-        return mismatch(names::LEN_OF_BIGGEST_CELL, shown(*size), len);
+        return mismatch(names::LEN_OF_BIGGEST_CELL, display_number(*size), len);
     }
-    (len < shown(*size)).then_some(Corruption::out_of_range(
+    (len < display_number(*size)).then_some(Corruption::out_of_range(
         names::LEN_OF_BIGGEST_CELL,
         len,
-        shown(*size),
+        display_number(*size),
         i64::MAX,
     ))
 }

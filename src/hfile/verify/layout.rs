@@ -1,6 +1,6 @@
 //! The order of a file's blocks, the links between them, and their totals.
 
-use super::faults::{Faults, mismatch, shown};
+use super::faults::{Faults, display_number, mismatch};
 use super::references::plain_type;
 use crate::block::{BlockHeader, BlockType};
 use crate::error::Corruption;
@@ -135,7 +135,7 @@ impl Layout {
         if into_damage {
             return;
         }
-        let expected = chain.last.map_or(-1, shown);
+        let expected = chain.last.map_or(-1, display_number);
         if let Some(corruption) = mismatch("offset of the block before of the same type", expected, found) {
             faults.add(corruption, at, Some(header.block_type().name()));
         }

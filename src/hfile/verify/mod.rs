@@ -165,7 +165,7 @@ impl Verification<'_> {
         let info = match FileInfo::parse(payload) {
             Ok(info) => info,
             Err(corruption) => {
-                place.blame(corruption, &mut self.faults);
+                place.report(corruption, &mut self.faults);
                 return Ok(());
             }
         };
@@ -174,10 +174,10 @@ impl Verification<'_> {
             Err(corruption) if corruption.kind() == ErrorKind::Unsupported => {
                 return Err(self.source.error(corruption, *at, BlockType::FileInfo));
             }
-            Err(corruption) => place.blame(corruption, &mut self.faults),
+            Err(corruption) => place.report(corruption, &mut self.faults),
         }
         for corruption in info::check_forms(&info) {
-            place.blame(corruption, &mut self.faults);
+            place.report(corruption, &mut self.faults);
         }
         self.info = Some((*at, info));
         Ok(())
@@ -210,10 +210,10 @@ impl Verification<'_> {
         let place = BlockLocation { offset: *at, block_type: BlockType::RootIndex };
         let entries = match parse_meta_index(payload, self.trailer.meta_index_count(), &self.index_context) {
             Ok(entries) => entries,
-            Err(corruption) => return place.blame(corruption, &mut self.faults),
+            Err(corruption) => return place.report(corruption, &mut self.faults),
         };
         if !entries.is_sorted_by(|(a, _), (b, _)| a < b) {
-            place.blame(Corruption::Malformed("names of meta blocks do not ascend"), &mut self.faults);
+            place.report(Corruption::Malformed("names of meta blocks do not ascend"), &mut self.faults);
         }
         for (_, handle) in entries {
             let block_type = BlockType::Meta;
@@ -232,7 +232,7 @@ impl Verification<'_> {
                     self.filters.push(filter);
                 }
                 Err(corruption) => {
-                    place.blame(corruption, &mut self.faults);
+                    place.report(corruption, &mut self.faults);
                     is_whole = false;
                 }
             }
@@ -243,7 +243,7 @@ impl Verification<'_> {
         if is_whole && !has_general && !may_lack && matches!(info.bloom_filter_type(), Ok(Some(_))) {
             let place = BlockLocation { offset: *info_at, block_type: BlockType::FileInfo };
             let message = "BLOOM_FILTER_TYPE is present, but no Bloom filter";
-            place.blame(Corruption::Malformed(message), &mut self.faults);
+            place.report(Corruption::Malformed(message), &mut self.faults);
         }
         self.references.filters_are_whole = is_whole;
     }
@@ -288,7 +288,7 @@ impl Verification<'_> {
         if let Some(format) = self.format.filter(|_| has_all_cells) {
             let place = BlockLocation { offset: *info_at, block_type: BlockType::FileInfo };
             for corruption in info::check_values(info, &self.tally, format.cells, self.trailer.version) {
-                place.blame(corruption, &mut self.faults);
+                place.report(corruption, &mut self.faults);
             }
         }
         for filter in &self.filters {

@@ -1,6 +1,6 @@
 //! The references of indexes and filters to blocks, to be compared with the blocks found.
 
-use super::faults::{Faults, shown};
+use super::faults::{Faults, display_number};
 use crate::block::{BlockHandle, BlockHeader, BlockType};
 use crate::error::Corruption;
 use std::ops::Range;
@@ -26,7 +26,7 @@ pub(in crate::hfile) struct BlockLocation {
 
 impl BlockLocation {
     /// Records a fault of the block.
-    pub(in crate::hfile) fn blame(self, corruption: Corruption, faults: &mut Faults) {
+    pub(in crate::hfile) fn report(self, corruption: Corruption, faults: &mut Faults) {
         faults.add(corruption, self.offset, Some(self.block_type.name()));
     }
 }
@@ -101,16 +101,16 @@ impl References {
                     expected: reference.block_type.name(),
                     found: header.block_type().magic(),
                 };
-                reference.named_by.blame(corruption, faults);
+                reference.named_by.report(corruption, faults);
                 continue;
             }
             if header.total_size() as u64 != u64::from(reference.handle.on_disk_size) {
                 let corruption = Corruption::Mismatch {
                     what: "size of the block that an entry names",
-                    expected: shown(header.total_size() as u64),
+                    expected: display_number(header.total_size() as u64),
                     found: reference.handle.on_disk_size.into(),
                 };
-                reference.named_by.blame(corruption, faults);
+                reference.named_by.report(corruption, faults);
             }
             met = met.or(Some(reference));
         }
@@ -141,10 +141,10 @@ impl References {
             self.passed += 1;
             let corruption = Corruption::Mismatch {
                 what: "offset that an entry names: the next block is elsewhere",
-                expected: shown(offset),
-                found: shown(reference.handle.offset),
+                expected: display_number(offset),
+                found: display_number(reference.handle.offset),
             };
-            reference.named_by.blame(corruption, faults);
+            reference.named_by.report(corruption, faults);
         }
     }
 }

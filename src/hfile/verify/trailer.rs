@@ -1,6 +1,6 @@
 //! Compares the trailer, which has no checksum, with the rest of the file.
 
-use super::faults::{Faults, mismatch, shown};
+use super::faults::{Faults, display_number, mismatch};
 use super::layout::Layout;
 use crate::coding::Cursor;
 use crate::error::Corruption;
@@ -40,11 +40,13 @@ pub(super) fn check_against(
     faults: &mut Faults,
 ) {
     let mut compare = |what, expected: Option<u64>, found: i64| {
-        if let Some(corruption) = expected.and_then(|expected| mismatch(what, shown(expected), found)) {
+        if let Some(corruption) =
+            expected.and_then(|expected| mismatch(what, display_number(expected), found))
+        {
             faults.add(corruption, trailer.offset(), None);
         }
     };
-    compare("entry_count", cells, shown(trailer.entry_count()));
+    compare("entry_count", cells, display_number(trailer.entry_count()));
     compare("file_info_offset", layout.file_info, trailer.file_info_offset());
     // the first or last block may be damaged, but then the index has its offset
     let met = layout.first_data.zip(layout.last_data).filter(|_| !layout.is_damaged);

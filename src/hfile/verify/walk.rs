@@ -88,7 +88,7 @@ impl<'a> Walk<'a> {
             },
         };
         let claim = self.claim(at);
-        self.at = if self.charge() { self.behind_damage(at, references)? } else { self.end };
+        self.at = if self.charge() { self.skip_damage(at, references)? } else { self.end };
         Ok(Some(WalkStep::Damage { at, to: self.at, claim, error }))
     }
 
@@ -147,7 +147,7 @@ impl<'a> Walk<'a> {
     /// Returns where to continue: after the block that an index has at `at`, else at the next block according
     /// to the header, else at the next block found by a search; but no later than at the next block that an
     /// index has.
-    fn behind_damage(&mut self, at: u64, references: &References) -> Result<u64> {
+    fn skip_damage(&mut self, at: u64, references: &References) -> Result<u64> {
         let limit = references.next_after(at).map_or(self.end, |next| next.min(self.end));
         if let Some(end) = references.end_of(at).filter(|&end| end <= limit) {
             return Ok(end);

@@ -393,7 +393,7 @@ impl State {
         Ok(())
     }
 
-    fn check_stuck(&self, path: &Path) -> io::Result<()> {
+    fn check_blocked(&self, path: &Path) -> io::Result<()> {
         let is_stuck = self.stuck.iter().any(|stuck| parts(stuck) == parts(path));
         if is_stuck { Err(fault(self.kind)) } else { Ok(()) }
     }
@@ -530,7 +530,7 @@ impl Storage for FaultyStorage {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.change(Call::Rename)?;
-        state.check_stuck(from)?;
+        state.check_blocked(from)?;
         let node = state.node(from)?;
         if let Ok(other) = state.node(to) {
             match (&state.nodes[node], &state.nodes[other]) {
@@ -551,7 +551,7 @@ impl Storage for FaultyStorage {
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.change(Call::Remove)?;
-        state.check_stuck(path)?;
+        state.check_blocked(path)?;
         state.file(path)?;
         let (dir, name) = state.parent(path)?;
         state.dir_mut(dir).now.remove(name);

@@ -158,7 +158,7 @@ impl FileHandles {
 
     /// Calls `call`, which removes or replaces the files at a path. Their handles stay open while they are
     /// used, since they could not be reopened. The caller holds `moves`.
-    fn unname(
+    fn forget_name(
         &self,
         storage: &Arc<dyn Storage>,
         path: &Path,

@@ -42,14 +42,14 @@ impl Storage for BoundedStorage {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let _moving = unpoisoned(self.handles.0.moves.write());
-        self.handles.unname(&self.inner, to, || self.inner.rename(from, to))?;
+        self.handles.forget_name(&self.inner, to, || self.inner.rename(from, to))?;
         self.handles.renamed(&self.inner, from, to);
         Ok(())
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         let _moving = unpoisoned(self.handles.0.moves.write());
-        self.handles.unname(&self.inner, path, || self.inner.remove(path))
+        self.handles.forget_name(&self.inner, path, || self.inner.remove(path))
     }
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {

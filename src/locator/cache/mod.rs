@@ -144,7 +144,7 @@ impl MetaCache {
 
     /// Removes the region that contains a row.
     pub fn remove_row(&self, table: &TableName, row: &[u8]) {
-        self.change_if_there(table, |map| {
+        self.change_if_cached(table, |map| {
             if let Some(start) = map.find(row).map(|found| found.region().start_key_bytes().clone()) {
                 map.remove(&start);
             }
@@ -165,7 +165,7 @@ impl MetaCache {
     pub fn clear_server(&self, server: &ServerName) {
         let is_on = |replica: &Replica| replica.server.as_ref() == Some(server);
         for table in self.tables.load().keys() {
-            self.change_if_there(table, |map| {
+            self.change_if_cached(table, |map| {
                 if map.iter().any(|known| known.replicas().iter().any(is_on)) {
                     *map = map.filter_map(|known| {
                         let ids = 0..=u16::MAX;
@@ -190,7 +190,7 @@ impl MetaCache {
         region: &RegionInfo,
         change: impl FnOnce(&RegionLocations) -> Option<RegionLocations>,
     ) {
-        self.change_if_there(region.table(), |map| {
+        self.change_if_cached(region.table(), |map| {
             let Some(known) = map.get(region.start_key()).filter(|known| is_same(known.region(), region))
             else {
                 return;
@@ -203,7 +203,7 @@ impl MetaCache {
         });
     }
 
-    fn change_if_there(&self, table: &TableName, change: impl FnOnce(&mut RegionMap)) {
+    fn change_if_cached(&self, table: &TableName, change: impl FnOnce(&mut RegionMap)) {
         if let Some(regions) = self.tables.load().get(table) {
             regions.change(change);
         }

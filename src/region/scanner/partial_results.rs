@@ -122,7 +122,7 @@ impl<'v> PartialResults<'v> {
                 if self.is_filter_done() {
                     return Ok(end(context));
                 }
-                if !self.leave_rejected_row(context, row)? {
+                if !self.skip_rejected_row(context, row)? {
                     return Ok(end(context));
                 }
                 if context.is_any_reached(scope) {
@@ -195,7 +195,7 @@ impl<'v> PartialResults<'v> {
     fn filter_row_key(&mut self) -> Result<bool> {
         let Some(filter) = &mut self.filter else { return Ok(false) };
         let is_rejected = filter.filter_row_key(&self.current)?;
-        if !filter.ends_at_row() || self.is_row_there()? {
+        if !filter.ends_at_row() || self.row_exists()? {
             return Ok(is_rejected);
         }
         if let Some(filter) = &mut self.filter {
@@ -207,7 +207,7 @@ impl<'v> PartialResults<'v> {
     /// Whether the current row has a visible cell in the scan's time range, in any column. A row whose cells
     /// are all deleted may or may not be met, depending on compactions and files, so it does not count.
     #[cold]
-    fn is_row_there(&self) -> Result<bool> {
+    fn row_exists(&self) -> Result<bool> {
         if self.scan.raw {
             return Ok(true);
         }
@@ -246,9 +246,9 @@ impl<'v> PartialResults<'v> {
 
     /// Skips the rest of the current row without returning any of it. The filter still sees its cells, except
     /// in a reversed scan, as in HBase. Returns whether the observers let the scan continue.
-    fn leave_row(&mut self, context: &mut ScannerContext, row: &mut RowBuf) -> Result<bool> {
+    fn skip_row(&mut self, context: &mut ScannerContext, row: &mut RowBuf) -> Result<bool> {
         if self.stores.are_reversed() {
-            self.stores.leave_row(&self.current)?;
+            self.stores.skip_row(&self.current)?;
             return self.end_row();
         }
         context.set_skips_row(true);
@@ -275,7 +275,7 @@ impl<'v> PartialResults<'v> {
 
     /// Skips the current row, whose key the filter has rejected, and seeks to the filter's hint if it has
     /// one.
-    fn leave_rejected_row(&mut self, context: &mut ScannerContext, row: &mut RowBuf) -> Result<bool> {
+    fn skip_rejected_row(&mut self, context: &mut ScannerContext, row: &mut RowBuf) -> Result<bool> {
         let hint = self.filter.as_mut().and_then(|filter| filter.hint_for_rejected_row(&self.current));
         let is_hint = hint.is_some();
         match hint.filter(|hint| self.stores.compare_rows(hint.row(), &self.current).is_gt()) {
@@ -287,7 +287,7 @@ impl<'v> PartialResults<'v> {
                 if let Some(filter) = self.filter.as_mut().filter(|_| is_hint) {
                     filter.count_ignored_hint();
                 }
-                self.leave_row(context, row)
+                self.skip_row(context, row)
             }
         }
     }

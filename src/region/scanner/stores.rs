@@ -145,7 +145,7 @@ impl<'v> Stores<'v> {
     }
 
     /// Skips a row, wherever the scanners are positioned in it (§11.3, for reversed scans).
-    pub(super) fn leave_row(&mut self, row: &[u8]) -> Result<()> {
+    pub(super) fn skip_row(&mut self, row: &[u8]) -> Result<()> {
         let mut in_row = self.scanners.iter_mut().filter(|scanner| scanner.peek_row() == Some(row));
         in_row.try_for_each(StoreScanner::leave_row)
     }

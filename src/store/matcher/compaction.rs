@@ -75,7 +75,7 @@ impl ScanQueryMatcher<'_> {
         if info.time_to_purge_deletes > 0 && age <= info.time_to_purge_deletes {
             return Ok(MatchCode::Include);
         }
-        if info.drops_what_it_hides(marker.timestamp) {
+        if info.applies_marker(marker.timestamp) {
             return Ok(MatchCode::Skip);
         }
         if marker.timestamp < earliest_put_ts {
@@ -88,7 +88,7 @@ impl ScanQueryMatcher<'_> {
     }
 
     fn track_in_compaction(&mut self, marker: Version<'_>) -> Result<(), Disorder> {
-        if self.info.drops_what_it_hides(marker.timestamp) {
+        if self.info.applies_marker(marker.timestamp) {
             self.track(marker)?;
         }
         Ok(())

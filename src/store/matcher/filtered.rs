@@ -34,20 +34,20 @@ impl From<MatchCode> for FilteredCode {
 
 /// Why cells cannot be matched and handed out.
 #[derive(Debug)]
-pub(crate) enum Unmatched {
+pub(crate) enum MatchError {
     /// The cells are invalid.
     Disorder(Disorder),
     /// The filter cannot judge them, or handing them out failed.
     Failed(Error),
 }
 
-impl From<Disorder> for Unmatched {
+impl From<Disorder> for MatchError {
     fn from(disorder: Disorder) -> Self {
         Self::Disorder(disorder)
     }
 }
 
-impl From<Error> for Unmatched {
+impl From<Error> for MatchError {
     fn from(error: Error) -> Self {
         Self::Failed(error)
     }
@@ -91,7 +91,7 @@ impl ScanQueryMatcher<'_> {
         cell: CellRef<'_>,
         filter: &mut FilterEvaluator,
         key: &mut SeekKey,
-    ) -> Result<FilteredCode, Unmatched> {
+    ) -> Result<FilteredCode, MatchError> {
         if !self.is_of_current_row(cell) {
             return Ok(MatchCode::Done.into());
         }
@@ -104,7 +104,7 @@ impl ScanQueryMatcher<'_> {
         cell: CellRef<'_>,
         filter: &mut FilterEvaluator,
         key: &mut SeekKey,
-    ) -> Result<FilteredCode, Unmatched> {
+    ) -> Result<FilteredCode, MatchError> {
         let version = Version::of(cell);
         let code = if self.is_plain(cell) {
             self.columns.match_put(version.qualifier, version.timestamp, &self.limits)?
@@ -138,13 +138,13 @@ impl ScanQueryMatcher<'_> {
     /// Same as [`match_filtered_in_row`](Self::match_filtered_in_row), for the only cell of a row, which need
     /// not be set. Returns `None` if it must be set; the filter has not been called then.
     #[inline]
-    pub(crate) fn match_filtered_lone(
+    pub(crate) fn match_filtered_single_cell(
         &self,
         cell: CellRef<'_>,
         filter: &mut FilterEvaluator,
         key: &mut SeekKey,
-    ) -> Option<Result<SingleCellCode, Unmatched>> {
-        if !self.includes_lone(cell) || self.accepted.max == 0 {
+    ) -> Option<Result<SingleCellCode, MatchError>> {
+        if !self.includes_single_cell(cell) || self.accepted.max == 0 {
             return None;
         }
         if filter.filter_all_remaining() {

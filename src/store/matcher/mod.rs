@@ -15,7 +15,7 @@ mod user;
 
 pub(crate) use code::{Advance, Disorder, MatchCode};
 pub(crate) use compaction::CompactionKind;
-pub(crate) use filtered::{FilteredCode, SingleCellCode, Unmatched};
+pub(crate) use filtered::{FilteredCode, MatchError, SingleCellCode};
 pub(crate) use scan_info::ScanInfo;
 pub(crate) use user::{is_plain_value, plain_times};
 
@@ -243,13 +243,13 @@ impl<'q> ScanQueryMatcher<'q> {
     /// Same as [`set_to_new_row`](Self::set_to_new_row), for a row whose cells are passed to
     /// [`match_in_row`](Self::match_in_row) only. Nothing is copied.
     #[inline]
-    pub(crate) fn set_to_row_shown(&mut self) {
+    pub(crate) fn begin_uncopied_row(&mut self) {
         self.begin_row();
     }
 
     /// Sets the current row without clearing state, so that [`match_cell`](Self::match_cell) can continue the
     /// row.
-    pub(crate) fn go_on_in_row(&mut self, row: &[u8]) {
+    pub(crate) fn continue_row(&mut self, row: &[u8]) {
         self.row.clear();
         self.row.extend_from_slice(row);
         self.at_start = false;
@@ -307,7 +307,7 @@ impl<'q> ScanQueryMatcher<'q> {
 
     /// Whether the only cell of a row is cheaply seen to be selected. The row need not be set.
     #[inline(always)] // as `match_in_row`
-    pub(crate) fn includes_lone(&self, cell: CellRef<'_>) -> bool {
+    pub(crate) fn includes_single_cell(&self, cell: CellRef<'_>) -> bool {
         is_plain_value(cell, self.plain)
             && self.limits.max > 0
             && matches!(self.columns, ColumnTracker::All(_))

@@ -49,7 +49,7 @@ impl ScanInfo {
     }
 
     /// Whether a compaction or flush applies a marker of this timestamp to the cells after it.
-    pub(super) fn drops_what_it_hides(&self, marker: i64) -> bool {
+    pub(super) fn applies_marker(&self, marker: i64) -> bool {
         match self.keep_deleted_cells {
             KeepDeletedCells::False => true,
             KeepDeletedCells::True => false,

@@ -204,10 +204,10 @@ impl<'f> StoreFileScanner<'f> {
     }
 
     /// If the current row is cheaply seen to have one visible cell, the current one, passes it to `visit`:
-    /// see [`HFileScanner::walk_lone`].
+    /// see [`HFileScanner::visit_single_cell`].
     #[inline]
-    pub(crate) fn walk_lone<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
-        if self.shows_all_cells() { self.cells.walk_lone(visit) } else { None }
+    pub(crate) fn visit_single_cell<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
+        if self.shows_all_cells() { self.cells.visit_single_cell(visit) } else { None }
     }
 
     /// Whether the cells from the current one on are exactly those of the HFile.
@@ -310,7 +310,7 @@ impl<'f> StoreFileScanner<'f> {
         let (row, family, qualifier) = key.split();
         let is_lost = self.is_lost || !forward || self.stand == CursorState::Nowhere;
         if use_bloom && !self.may_have_column(key) {
-            let fake = self.stand_on_fake(None, is_lost);
+            let fake = self.set_fake(None, is_lost);
             fake.set_last_on_column(row, family, qualifier);
             return Ok(true);
         }
@@ -320,7 +320,7 @@ impl<'f> StoreFileScanner<'f> {
         }
         self.delayed_key.get_or_insert_with(SeekKey::new).set_key(key);
         let delayed = if forward { Delayed::Reseek } else { Delayed::Seek };
-        let fake = self.stand_on_fake(Some(delayed), is_lost);
+        let fake = self.set_fake(Some(delayed), is_lost);
         fake.set(row, family, qualifier, max_timestamp, CellType::Maximum);
         Ok(true)
     }
@@ -378,10 +378,10 @@ impl<'f> StoreFileScanner<'f> {
             self.stand = CursorState::Cell;
             return Ok(self.cells.peek().is_some());
         }
-        self.settle_with_care()
+        self.resolve_filtered()
     }
 
-    fn settle_with_care(&mut self) -> Result<bool> {
+    fn resolve_filtered(&mut self) -> Result<bool> {
         while let Some(cell) = self.cells.peek() {
             if self.reference.is_some_and(|half| half.ends_before(cell.key(), self.order())) {
                 return Ok(false);
@@ -403,7 +403,7 @@ impl<'f> StoreFileScanner<'f> {
         self.is_lost = false;
     }
 
-    fn stand_on_fake(&mut self, delayed: Option<Delayed>, is_lost: bool) -> &mut SeekKey {
+    fn set_fake(&mut self, delayed: Option<Delayed>, is_lost: bool) -> &mut SeekKey {
         self.stand = CursorState::Fake;
         self.delayed = delayed;
         self.is_lost = is_lost;

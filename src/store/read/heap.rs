@@ -79,10 +79,10 @@ impl KeyValueScanner<'_> {
     /// If the current row is cheaply seen to end at the current cell, passes the cell to `visit`. Moves on if
     /// `visit` returns `Some`; otherwise stays and returns `None`.
     #[inline]
-    fn walk_lone<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
+    fn visit_single_cell<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
         match self {
-            Self::File(scanner) => scanner.walk_lone(visit),
-            Self::Segment(scanner) => scanner.walk_lone(visit),
+            Self::File(scanner) => scanner.visit_single_cell(visit),
+            Self::Segment(scanner) => scanner.visit_single_cell(visit),
         }
     }
 
@@ -327,7 +327,7 @@ impl<'s> KeyValueHeap<'s> {
         if self.heads.len() == 1 {
             return Ok(());
         }
-        self.settle_top()
+        self.resolve_top()
     }
 
     /// Passes cells to `visit`, from the one on top, until `visit` breaks or the cells end. After a break the
@@ -377,12 +377,12 @@ impl<'s> KeyValueHeap<'s> {
 
     /// Whether all cells of the row on top are known to come from the scanner on top.
     #[inline]
-    pub(crate) fn has_row_alone(&self) -> bool {
+    pub(crate) fn has_unshared_row(&self) -> bool {
         self.heads.len() == 1 || self.heads.get(self.top).is_some_and(|head| *head < self.second_smallest)
     }
 
     /// Passes the cells of the row on top to `visitor`, from the one on top, until `visitor` breaks. Requires
-    /// [`has_row_alone`](Self::has_row_alone). Afterwards the cell that caused the break, or the next row, is
+    /// [`has_row_alone`](Self::has_unshared_row). Afterwards the cell that caused the break, or the next row, is
     /// on top. `row` is scratch memory.
     #[inline]
     pub(crate) fn walk_row<V: RowVisitor>(
@@ -396,7 +396,7 @@ impl<'s> KeyValueHeap<'s> {
             return walked;
         }
         match walked {
-            Ok(_) => self.settle_top()?,
+            Ok(_) => self.resolve_top()?,
             Err(_) => self.refresh_head(self.top),
         }
         match walked {
@@ -408,14 +408,17 @@ impl<'s> KeyValueHeap<'s> {
     /// If the cell on top is cheaply seen to be the last of its row, passes it to `visit`. Moves on if
     /// `visit` returns `Some`; otherwise stays and returns `None`.
     #[inline]
-    pub(crate) fn walk_lone<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Result<Option<R>> {
-        if !self.has_row_alone() {
+    pub(crate) fn visit_single_cell<R>(
+        &mut self,
+        visit: impl FnOnce(CellRef<'_>) -> Option<R>,
+    ) -> Result<Option<R>> {
+        if !self.has_unshared_row() {
             return Ok(None);
         }
         let Some(scanner) = self.scanners.get_mut(self.top) else { return Ok(None) };
-        let result = scanner.walk_lone(visit);
+        let result = scanner.visit_single_cell(visit);
         if result.is_some() && self.heads.len() > 1 {
-            self.settle_top()?;
+            self.resolve_top()?;
         }
         Ok(result)
     }
@@ -424,7 +427,7 @@ impl<'s> KeyValueHeap<'s> {
     /// Returns the result of the last step, or [`RowStep::End`] if that is unknown.
     #[inline]
     pub(crate) fn pass_row(&mut self, steps: usize) -> Result<RowStep> {
-        if !self.has_row_alone() {
+        if !self.has_unshared_row() {
             return Ok(RowStep::End);
         }
         let Some(KeyValueScanner::File(scanner)) = self.scanners.get_mut(self.top) else {
@@ -432,7 +435,7 @@ impl<'s> KeyValueHeap<'s> {
         };
         let step = scanner.pass_row(steps);
         if step == RowStep::NextRow && self.heads.len() > 1 {
-            self.settle_top()?;
+            self.resolve_top()?;
         }
         Ok(step)
     }
@@ -489,7 +492,7 @@ impl<'s> KeyValueHeap<'s> {
 
     /// Finds the scanner on top after the previous one may have moved.
     #[inline]
-    fn settle_top(&mut self) -> Result<()> {
+    fn resolve_top(&mut self) -> Result<()> {
         self.refresh_head(self.top);
         if self.heads[self.top] < self.second_smallest {
             return Ok(());
@@ -500,7 +503,7 @@ impl<'s> KeyValueHeap<'s> {
     /// Same as [`select`](Self::select), after any scanners may have moved.
     fn rebuild(&mut self) -> Result<()> {
         for place in (0..self.tree.len() / 2).rev() {
-            self.sift(place);
+            self.sift_down(place);
         }
         self.select()
     }
@@ -540,14 +543,14 @@ impl<'s> KeyValueHeap<'s> {
     }
 
     fn find_top_in_tree(&mut self) {
-        self.sift(0);
+        self.sift_down(0);
         self.top = self.tree[0];
         // The tree has more than [`FEW`] scanners.
         self.second_smallest = self.heads[self.tree[1]].min(self.heads[self.tree[2]]);
     }
 
     /// Sifts the scanner at a place of the tree down.
-    fn sift(&mut self, mut place: usize) {
+    fn sift_down(&mut self, mut place: usize) {
         loop {
             let mut least = place;
             for child in [2 * place + 1, 2 * place + 2] {

@@ -63,18 +63,21 @@ impl MergingIterator<'_> {
     /// If the cell on top is cheaply seen to be the last of its row, passes it to `visit`. Moves on if
     /// `visit` returns `Some`; otherwise stays and returns `None`.
     #[inline(always)] // the loop of every scan
-    pub(super) fn walk_lone<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Result<Option<R>> {
+    pub(super) fn visit_single_cell<R>(
+        &mut self,
+        visit: impl FnOnce(CellRef<'_>) -> Option<R>,
+    ) -> Result<Option<R>> {
         match self {
-            Self::Forward(heap) => heap.walk_lone(visit),
-            Self::Reversed(heap) => heap.walk_lone(visit),
+            Self::Forward(heap) => heap.visit_single_cell(visit),
+            Self::Reversed(heap) => heap.visit_single_cell(visit),
         }
     }
 
     /// Whether the cell on top is cheaply seen to be of a row that no other source has.
     #[inline]
-    pub(super) fn has_row_alone(&self) -> bool {
+    pub(super) fn has_unshared_row(&self) -> bool {
         match self {
-            Self::Forward(heap) => heap.has_row_alone(),
+            Self::Forward(heap) => heap.has_unshared_row(),
             Self::Reversed(_) => false,
         }
     }

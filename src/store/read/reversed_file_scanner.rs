@@ -98,8 +98,8 @@ impl<'f> ReversedStoreFileScanner<'f> {
     /// If the current row is cheaply seen to end at the current cell, passes the cell to `visit`. Otherwise
     /// returns `None`.
     #[inline]
-    pub(crate) fn lend_lone<R>(&self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
-        if self.is_plain && self.seq_id.is_none() { self.cells.lend_lone(visit) } else { None }
+    pub(crate) fn peek_single_cell<R>(&self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
+        if self.is_plain && self.seq_id.is_none() { self.cells.peek_single_cell(visit) } else { None }
     }
 
     /// Moves to the first visible cell of the last row that has one, or to no position if there is none.
@@ -113,7 +113,7 @@ impl<'f> ReversedStoreFileScanner<'f> {
             _ if self.visible == Visible::None => Ok(()),
             _ => {
                 let found = self.cells.seek_to_last_row()?;
-                self.settle_in_row_or_before(found)
+                self.skip_invisible_rows(found)
             }
         }
     }
@@ -129,7 +129,7 @@ impl<'f> ReversedStoreFileScanner<'f> {
             return Ok(());
         }
         let found = self.cells.seek_before(self.within_half(key))?;
-        self.settle_in_row_or_before(found)
+        self.skip_invisible_rows(found)
     }
 
     /// Same as [`seek_before`](Self::seek_before), for a `key` before the current row.
@@ -142,7 +142,7 @@ impl<'f> ReversedStoreFileScanner<'f> {
             return Ok(());
         }
         let found = self.cells.reseek_before(self.within_half(key))?;
-        self.settle_in_row_or_before(found)
+        self.skip_invisible_rows(found)
     }
 
     /// Returns the key, or the end of the half if that is before the key.
@@ -165,7 +165,7 @@ impl<'f> ReversedStoreFileScanner<'f> {
     #[inline]
     pub(crate) fn previous_row(&mut self) -> Result<()> {
         let found = self.cells.previous_row()?;
-        if self.is_plain { Ok(()) } else { self.settle_in_row_or_before(found) }
+        if self.is_plain { Ok(()) } else { self.skip_invisible_rows(found) }
     }
 
     /// Moves forward within the row to the first visible cell that is not before `key`, or to the end of the
@@ -181,7 +181,7 @@ impl<'f> ReversedStoreFileScanner<'f> {
 
     /// Moves from the beginning of a row to its first visible cell in the half or, if it has none, to a
     /// previous row. `found`: whether there is a row.
-    fn settle_in_row_or_before(&mut self, mut found: bool) -> Result<()> {
+    fn skip_invisible_rows(&mut self, mut found: bool) -> Result<()> {
         while found {
             if let Some(Reference { split_key, half: Half::Top }) = self.reference {
                 self.cells.reseek(split_key)?;

@@ -54,10 +54,10 @@ impl ReversedScanner<'_> {
     }
 
     #[inline]
-    fn lend_lone<R>(&self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
+    fn peek_single_cell<R>(&self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
         match self {
-            Self::Segment(scanner) => scanner.lend_lone(visit),
-            Self::File(scanner) => scanner.lend_lone(visit),
+            Self::Segment(scanner) => scanner.peek_single_cell(visit),
+            Self::File(scanner) => scanner.peek_single_cell(visit),
         }
     }
 
@@ -218,7 +218,7 @@ impl<'s> ReversedKeyValueHeap<'s> {
         if scanner.peek().is_none() {
             return self.retire_top();
         }
-        self.settle_top();
+        self.restore_top();
         Ok(())
     }
 
@@ -261,9 +261,12 @@ impl<'s> ReversedKeyValueHeap<'s> {
     /// If the cell on top is cheaply seen to be the last of its row, passes it to `visit`. Moves to the
     /// previous row if `visit` returns `Some`; otherwise stays and returns `None`.
     #[inline]
-    pub(crate) fn walk_lone<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Result<Option<R>> {
+    pub(crate) fn visit_single_cell<R>(
+        &mut self,
+        visit: impl FnOnce(CellRef<'_>) -> Option<R>,
+    ) -> Result<Option<R>> {
         let [top] = *self.in_row else { return Ok(None) };
-        let result = self.scanners[top].lend_lone(visit);
+        let result = self.scanners[top].peek_single_cell(visit);
         if result.is_some() {
             self.retire_top()?;
         }
@@ -352,7 +355,7 @@ impl<'s> ReversedKeyValueHeap<'s> {
     }
 
     /// Finds the scanner on top after the previous one has moved.
-    fn settle_top(&mut self) {
+    fn restore_top(&mut self) {
         for i in (1..self.in_row.len()).rev() {
             if compare(&self.scanners, self.order, self.in_row[i], self.in_row[i - 1]).is_lt() {
                 return;

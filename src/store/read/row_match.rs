@@ -6,7 +6,7 @@ use crate::cell::{CellOrder, CellRef, SeekKey};
 use crate::error::Result;
 use crate::filter::FilterEvaluator;
 use crate::hfile::RowVisitor;
-use crate::store::matcher::{Advance, FilteredCode, MatchCode, ScanQueryMatcher, SingleCellCode, Unmatched};
+use crate::store::matcher::{Advance, FilteredCode, MatchCode, MatchError, ScanQueryMatcher, SingleCellCode};
 use std::ops::ControlFlow;
 
 /// Why a walk over cells ends at a cell.
@@ -29,21 +29,21 @@ pub(super) enum StopReason {
 /// Decides the action for each cell.
 pub(super) trait RowEvaluator {
     /// Decides the action for a cell of the current row. For [`FilteredCode::SeekToKey`], sets `key`.
-    fn judge(
+    fn evaluate(
         &mut self,
         matcher: &mut ScanQueryMatcher<'_>,
         cell: CellRef<'_>,
         key: &mut SeekKey,
-    ) -> Result<FilteredCode, Unmatched>;
+    ) -> Result<FilteredCode, MatchError>;
 
     /// Decides the action for the only cell of a row that the matcher has not been set to. Returns `None` if
     /// it must be set first. For [`SingleCellCode::SeekToKey`], sets `key`.
-    fn judge_lone(
+    fn evaluate_single_cell(
         &mut self,
         matcher: &ScanQueryMatcher<'_>,
         cell: CellRef<'_>,
         key: &mut SeekKey,
-    ) -> Option<Result<SingleCellCode, Unmatched>>;
+    ) -> Option<Result<SingleCellCode, MatchError>>;
 
     /// Returns the cell to hand out in place of an included one.
     fn show<'c>(&'c mut self, cell: CellRef<'c>) -> CellRef<'c>;
@@ -54,23 +54,23 @@ pub(super) struct MatcherOnly;
 
 impl RowEvaluator for MatcherOnly {
     #[inline(always)] // the loop of every scan
-    fn judge(
+    fn evaluate(
         &mut self,
         matcher: &mut ScanQueryMatcher<'_>,
         cell: CellRef<'_>,
         _: &mut SeekKey,
-    ) -> Result<FilteredCode, Unmatched> {
-        matcher.match_in_row(cell).map(FilteredCode::Match).map_err(Unmatched::Disorder)
+    ) -> Result<FilteredCode, MatchError> {
+        matcher.match_in_row(cell).map(FilteredCode::Match).map_err(MatchError::Disorder)
     }
 
     #[inline(always)] // as `judge`
-    fn judge_lone(
+    fn evaluate_single_cell(
         &mut self,
         matcher: &ScanQueryMatcher<'_>,
         cell: CellRef<'_>,
         _: &mut SeekKey,
-    ) -> Option<Result<SingleCellCode, Unmatched>> {
-        matcher.includes_lone(cell).then_some(Ok(SingleCellCode::HandOut))
+    ) -> Option<Result<SingleCellCode, MatchError>> {
+        matcher.includes_single_cell(cell).then_some(Ok(SingleCellCode::HandOut))
     }
 
     #[inline(always)] // as `judge`
@@ -87,28 +87,28 @@ pub(super) struct Filtered<'f> {
 
 impl RowEvaluator for Filtered<'_> {
     #[inline]
-    fn judge(
+    fn evaluate(
         &mut self,
         matcher: &mut ScanQueryMatcher<'_>,
         cell: CellRef<'_>,
         key: &mut SeekKey,
-    ) -> Result<FilteredCode, Unmatched> {
+    ) -> Result<FilteredCode, MatchError> {
         match &mut self.filter {
             Some(filter) => matcher.match_filtered_in_row(cell, filter, key),
-            None => MatcherOnly.judge(matcher, cell, key),
+            None => MatcherOnly.evaluate(matcher, cell, key),
         }
     }
 
     #[inline]
-    fn judge_lone(
+    fn evaluate_single_cell(
         &mut self,
         matcher: &ScanQueryMatcher<'_>,
         cell: CellRef<'_>,
         key: &mut SeekKey,
-    ) -> Option<Result<SingleCellCode, Unmatched>> {
+    ) -> Option<Result<SingleCellCode, MatchError>> {
         match &mut self.filter {
-            Some(filter) => matcher.match_filtered_lone(cell, filter, key),
-            None => MatcherOnly.judge_lone(matcher, cell, key),
+            Some(filter) => matcher.match_filtered_single_cell(cell, filter, key),
+            None => MatcherOnly.evaluate_single_cell(matcher, cell, key),
         }
     }
 
@@ -157,7 +157,7 @@ pub(super) struct RowMatch<'m, 'q, J, T> {
     passed: usize,
     count: u64,
     pub(super) cells: u64,
-    pub(super) fault: Option<Unmatched>,
+    pub(super) fault: Option<MatchError>,
 }
 
 impl<'m, 'q, J: RowEvaluator, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowMatch<'m, 'q, J, T> {
@@ -199,7 +199,7 @@ impl<'m, 'q, J: RowEvaluator, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> 
     /// Walks on after the heap has been moved to the key, which is in the row.
     #[cold]
     pub(super) fn walk_on(&mut self, heap: &mut MergingIterator<'_>) -> Result<Option<StopReason>> {
-        self.matcher.go_on_in_row(self.key.row());
+        self.matcher.continue_row(self.key.row());
         self.arrived();
         heap.walk(|cell| self.visit(cell))
     }
@@ -223,7 +223,7 @@ impl<'m, 'q, J: RowEvaluator, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> 
     /// Applies the judge's decision on a cell.
     #[inline(always)] // as `visit`
     fn judge(&mut self, cell: CellRef<'_>) -> ControlFlow<StopReason> {
-        let code = match self.judge.judge(self.matcher, cell, self.key) {
+        let code = match self.judge.evaluate(self.matcher, cell, self.key) {
             Ok(FilteredCode::Match(code)) => code,
             Ok(FilteredCode::SeekToKey) if self.key.row() == cell.row() => {
                 self.passing = true;
@@ -273,7 +273,7 @@ impl<'m, 'q, J: RowEvaluator, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> 
     }
 
     #[cold]
-    fn fail(&mut self, fault: Unmatched) -> ControlFlow<StopReason> {
+    fn fail(&mut self, fault: MatchError) -> ControlFlow<StopReason> {
         self.fault = Some(fault);
         ControlFlow::Break(StopReason::Fault)
     }

@@ -14,7 +14,7 @@ use crate::error::{Corruption, Error, Result};
 use crate::hfile::RowWalk;
 use crate::metrics::ReadCounts;
 use crate::op::Query;
-use crate::store::matcher::{CompactionKind, ScanInfo, ScanQueryMatcher, SingleCellCode, Unmatched};
+use crate::store::matcher::{CompactionKind, MatchError, ScanInfo, ScanQueryMatcher, SingleCellCode};
 use crate::store::version::{Sources, StoreVersion};
 use std::fmt;
 use std::ops::ControlFlow;
@@ -208,7 +208,7 @@ impl<'s> StoreScanner<'s> {
         mut judge: J,
         mut take: impl FnMut(CellRef<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
-        if self.single_cell && self.read_lone(&mut judge, &mut take)? {
+        if self.single_cell && self.read_single_cell(&mut judge, &mut take)? {
             return Ok(());
         }
         self.match_row(judge, take)
@@ -221,9 +221,9 @@ impl<'s> StoreScanner<'s> {
         judge: J,
         take: impl FnMut(CellRef<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
-        let alone = self.heap.has_row_alone();
+        let alone = self.heap.has_unshared_row();
         if alone {
-            self.matcher.set_to_row_shown();
+            self.matcher.begin_uncopied_row();
         } else if let Some(row) = self.heap.peek_row() {
             self.matcher.set_to_new_row(row);
         }
@@ -267,7 +267,7 @@ impl<'s> StoreScanner<'s> {
     /// Same as [`read_row`](Self::read_row), for a row with a single cell, a plain value. Returns false if
     /// that is not cheaply seen.
     #[inline(always)] // the loop of every scan
-    fn read_lone<J: RowEvaluator>(
+    fn read_single_cell<J: RowEvaluator>(
         &mut self,
         judge: &mut J,
         mut take: impl FnMut(CellRef<'_>) -> Result<ControlFlow<()>>,
@@ -276,16 +276,17 @@ impl<'s> StoreScanner<'s> {
             return Ok(false);
         }
         let (matcher, key, mut ahead) = (&self.matcher, &mut self.key, false);
-        let left = self.heap.walk_lone(|cell| match judge.judge_lone(matcher, cell, key)? {
-            Ok(SingleCellCode::HandOut) => Some(take(judge.show(cell)).map_err(Unmatched::Failed)),
-            Ok(SingleCellCode::Pass) => Some(Ok(ControlFlow::Continue(()))),
-            Ok(SingleCellCode::Done) => Some(Ok(ControlFlow::Break(()))),
-            Ok(SingleCellCode::SeekToKey) => {
-                ahead = true;
-                None
-            }
-            Err(fault) => Some(Err(fault)),
-        })?;
+        let left =
+            self.heap.visit_single_cell(|cell| match judge.evaluate_single_cell(matcher, cell, key)? {
+                Ok(SingleCellCode::HandOut) => Some(take(judge.show(cell)).map_err(MatchError::Failed)),
+                Ok(SingleCellCode::Pass) => Some(Ok(ControlFlow::Continue(()))),
+                Ok(SingleCellCode::Done) => Some(Ok(ControlFlow::Break(()))),
+                Ok(SingleCellCode::SeekToKey) => {
+                    ahead = true;
+                    None
+                }
+                Err(fault) => Some(Err(fault)),
+            })?;
         if left.is_none() && !ahead {
             return Ok(false);
         }
@@ -300,10 +301,10 @@ impl<'s> StoreScanner<'s> {
     }
 
     #[cold]
-    fn error_of(&self, fault: Option<Unmatched>) -> Error {
+    fn error_of(&self, fault: Option<MatchError>) -> Error {
         let corruption = match fault {
-            Some(Unmatched::Failed(error)) => return error,
-            Some(Unmatched::Disorder(disorder)) => disorder.into(),
+            Some(MatchError::Failed(error)) => return error,
+            Some(MatchError::Disorder(disorder)) => disorder.into(),
             None => Corruption::Malformed("cells that cannot be"),
         };
         corruption.at(self.heap.path_of_top(), 0)

@@ -25,7 +25,7 @@ impl RowSpan {
 
     /// Whether the cell at `place` is the last of the span.
     #[inline]
-    pub(crate) fn ends_behind(&self, place: &CellPosition) -> bool {
+    pub(crate) fn ends_at(&self, place: &CellPosition) -> bool {
         place.next >= self.end
     }
 }
@@ -107,7 +107,7 @@ impl DataBlock {
     /// Moves to the next cell. Returns false, and does not move, if that is after the span.
     #[inline(always)] // the loop of every reversed scan
     pub(crate) fn advance_within(&self, span: &RowSpan, place: &mut CellPosition) -> bool {
-        !span.ends_behind(place) && self.advance(place)
+        !span.ends_at(place) && self.advance(place)
     }
 }
 

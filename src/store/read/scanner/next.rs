@@ -4,7 +4,7 @@ use super::StoreScanner;
 use crate::cell::{CellKey, CellRef, RowBuf};
 use crate::error::Result;
 use crate::filter::FilterEvaluator;
-use crate::store::matcher::{Advance, FilteredCode, MatchCode, Unmatched};
+use crate::store::matcher::{Advance, FilteredCode, MatchCode, MatchError};
 use crate::store::read::context::{LimitScope, NextState, ScannerContext};
 use crate::store::read::row_match::Filtered;
 use std::cmp::Ordering;
@@ -79,7 +79,7 @@ impl StoreScanner<'_> {
             self.counts.cells += 1;
             let code = match filter.as_deref_mut() {
                 Some(filter) => self.matcher.match_filtered(cell, filter, &mut self.key),
-                None => self.matcher.match_cell(cell).map(FilteredCode::Match).map_err(Unmatched::from),
+                None => self.matcher.match_cell(cell).map(FilteredCode::Match).map_err(MatchError::from),
             };
             let code = match code {
                 Ok(FilteredCode::Match(code)) => code,
