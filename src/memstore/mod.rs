@@ -8,12 +8,12 @@
 //! | `segment` | [`Segment`]: the sorted cells and their aggregates |
 //! | `scanner` | [`SegmentScanner`]: iterates and seeks the cells visible at a read point |
 //! | `reversed` | [`ReversedSegmentScanner`]: the same, row by row from the last to the first |
-//! | `copies` | cells read ahead for a scanner |
-//! | `lanes` | the same, reading in several places at once |
+//! | `readahead` | cells read ahead for a scanner |
+//! | `parallel_prefetch` | the same, reading in several places at once |
 //! | `batch` | contiguous copies of cells |
-//! | `trail` | cells read ahead for a reverse scanner |
+//! | `reverse_readahead` | cells read ahead for a reverse scanner |
 //! | `entry` | a pinned cell of a segment |
-//! | `position` | the place of a cell or a search in the sort order |
+//! | `key` | the position of a cell or a search in the sort order |
 //! | `arena` | the bytes of cells, in large chunks |
 //! | `filter` | which rows may be present |
 

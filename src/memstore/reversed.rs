@@ -25,7 +25,7 @@ pub(crate) struct ReversedSegmentScanner<'s> {
     /// The current cell, which is visible.
     at: Option<SegmentEntry<'s>>,
     row: Option<RowEntries<'s>>,
-    trail: ReverseReadahead<'s>,
+    readahead: ReverseReadahead<'s>,
 }
 
 /// The bounds of a row of a segment, visible or not. Cells added later do not concern any reader.
@@ -41,7 +41,7 @@ const STEPS: usize = 4;
 
 impl<'s> ReversedSegmentScanner<'s> {
     pub(super) fn new(segment: &'s Segment, read_point: i64) -> Self {
-        Self { segment, read_point, at: None, row: None, trail: ReverseReadahead::new() }
+        Self { segment, read_point, at: None, row: None, readahead: ReverseReadahead::new() }
     }
 
     /// The first row of the segment, visible or not.
@@ -73,7 +73,7 @@ impl<'s> ReversedSegmentScanner<'s> {
     /// Seeks the first visible cell of the last row with visible cells. If there is none, the cursor has no
     /// position.
     pub(crate) fn seek_to_last_row(&mut self) {
-        self.trail.clear();
+        self.readahead.clear();
         self.enter_row_of(self.segment.last());
     }
 
@@ -81,7 +81,7 @@ impl<'s> ReversedSegmentScanner<'s> {
     /// within a row. If there is no such row, the cursor has no position.
     pub(crate) fn seek_before(&mut self, key: &CellKey) {
         let position = Key::of_key(self.segment.order(), key, i64::MAX);
-        self.trail.clear();
+        self.readahead.clear();
         self.enter_row_of(self.segment.before(&position));
     }
 
@@ -89,7 +89,7 @@ impl<'s> ReversedSegmentScanner<'s> {
     /// cursor has no position.
     pub(crate) fn previous_row(&mut self) {
         if let Some(row) = self.row.take() {
-            let before = row.into_before(&mut self.trail, self.segment);
+            let before = row.into_before(&mut self.readahead, self.segment);
             self.enter_row_of(before);
         }
     }
@@ -133,7 +133,7 @@ impl<'s> ReversedSegmentScanner<'s> {
     fn enter_row_of(&mut self, mut last: Option<SegmentEntry<'s>>) {
         (self.at, self.row) = (None, None);
         while let Some(end) = last {
-            let row = self.row.insert(RowEntries::up_to(end, &mut self.trail, self.segment));
+            let row = self.row.insert(RowEntries::up_to(end, &mut self.readahead, self.segment));
             self.at = Some(row.first.clone());
             if row.first.key().seq_id() > self.read_point {
                 self.advance();
@@ -141,16 +141,16 @@ impl<'s> ReversedSegmentScanner<'s> {
             if self.at.is_some() {
                 return;
             }
-            last = self.row.take().and_then(|row| row.into_before(&mut self.trail, self.segment));
+            last = self.row.take().and_then(|row| row.into_before(&mut self.readahead, self.segment));
         }
     }
 }
 
 impl<'s> RowEntries<'s> {
     /// The row that ends with the cell `last`.
-    fn up_to(last: SegmentEntry<'s>, trail: &mut ReverseReadahead<'s>, segment: &'s Segment) -> Self {
+    fn up_to(last: SegmentEntry<'s>, readahead: &mut ReverseReadahead<'s>, segment: &'s Segment) -> Self {
         let row = last.key().cell().row();
-        let before = trail.before(&last, segment);
+        let before = readahead.before(&last, segment);
         if before.as_ref().is_none_or(|before| before.key().cell().row() != row) {
             return Self { first: last.clone(), last, before: Some(before) };
         }
@@ -158,8 +158,12 @@ impl<'s> RowEntries<'s> {
         Self { first: first.unwrap_or_else(|| last.clone()), last, before: None }
     }
 
-    fn into_before(self, trail: &mut ReverseReadahead<'s>, segment: &'s Segment) -> Option<SegmentEntry<'s>> {
-        self.before.unwrap_or_else(|| trail.before(&self.first, segment))
+    fn into_before(
+        self,
+        readahead: &mut ReverseReadahead<'s>,
+        segment: &'s Segment,
+    ) -> Option<SegmentEntry<'s>> {
+        self.before.unwrap_or_else(|| readahead.before(&self.first, segment))
     }
 
     /// Whether a cell is known to be the last of the row. A cell that has been replaced meanwhile is not.

@@ -24,7 +24,7 @@ pub(crate) struct SegmentScanner<'s> {
     /// The number of single steps since the last seek.
     passed: usize,
     /// Allocated on first use.
-    copies: Option<Box<Readahead>>,
+    readahead: Option<Box<Readahead>>,
 }
 
 enum Position<'s> {
@@ -46,7 +46,7 @@ const FEW: usize = 8;
 
 impl<'s> SegmentScanner<'s> {
     pub(super) fn new(segment: &'s Segment, read_point: i64) -> Self {
-        Self { segment, read_point, place: Position::Nowhere, reads_ahead: false, passed: 0, copies: None }
+        Self { segment, read_point, place: Position::Nowhere, reads_ahead: false, passed: 0, readahead: None }
     }
 
     /// Enables reading ahead: after a few steps, cells are copied in batches, which makes long scans faster.
@@ -68,7 +68,7 @@ impl<'s> SegmentScanner<'s> {
     #[inline]
     pub(crate) fn peek(&self) -> Option<CellRef<'_>> {
         match &self.place {
-            Position::Copied => self.copies.as_ref()?.peek(),
+            Position::Copied => self.readahead.as_ref()?.peek(),
             Position::At(entry) => Some(entry.key().cell()),
             Position::Nowhere | Position::End => None,
         }
@@ -78,7 +78,7 @@ impl<'s> SegmentScanner<'s> {
     #[inline]
     pub(crate) fn peek_row(&self) -> Option<&[u8]> {
         match &self.place {
-            Position::Copied => self.copies.as_ref()?.peek_row(),
+            Position::Copied => self.readahead.as_ref()?.peek_row(),
             Position::At(entry) => Some(entry.key().cell().row()),
             Position::Nowhere | Position::End => None,
         }
@@ -114,8 +114,8 @@ impl<'s> SegmentScanner<'s> {
     /// Moves to the next visible cell.
     #[inline]
     pub(crate) fn advance(&mut self) {
-        if let (Position::Copied, Some(copies)) = (&self.place, &mut self.copies)
-            && copies.advance()
+        if let (Position::Copied, Some(readahead)) = (&self.place, &mut self.readahead)
+            && readahead.advance()
         {
             return;
         }
@@ -130,8 +130,8 @@ impl<'s> SegmentScanner<'s> {
         &mut self,
         visit: impl FnMut(CellRef<'_>) -> ControlFlow<B>,
     ) -> Option<ControlFlow<B, RowStep>> {
-        match (&self.place, &mut self.copies) {
-            (Position::Copied, Some(copies)) => copies.walk_row(visit),
+        match (&self.place, &mut self.readahead) {
+            (Position::Copied, Some(readahead)) => readahead.walk_row(visit),
             _ => None,
         }
     }
@@ -140,8 +140,8 @@ impl<'s> SegmentScanner<'s> {
     /// and advances if `visit` returns a result. Otherwise returns None and does not move.
     #[inline]
     pub(crate) fn visit_single_cell<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
-        match (&self.place, &mut self.copies) {
-            (Position::Copied, Some(copies)) => copies.visit_single_cell(visit),
+        match (&self.place, &mut self.readahead) {
+            (Position::Copied, Some(readahead)) => readahead.visit_single_cell(visit),
             _ => None,
         }
     }
@@ -162,19 +162,19 @@ impl<'s> SegmentScanner<'s> {
             }
             Position::At(entry) => {
                 let cell = entry.key().cell();
-                match &mut self.copies {
-                    Some(copies) => copies.begin_after(cell),
-                    None => self.copies = Some(Box::new(Readahead::after(cell))),
+                match &mut self.readahead {
+                    Some(readahead) => readahead.begin_after(cell),
+                    None => self.readahead = Some(Box::new(Readahead::after(cell))),
                 }
             }
             Position::Copied => {}
         }
-        let Some(copies) = &mut self.copies else { return };
-        if copies.read_on(self.segment, self.read_point) {
+        let Some(readahead) = &mut self.readahead else { return };
+        if readahead.read_on(self.segment, self.read_point) {
             self.place = Position::Copied;
             return;
         }
-        let behind = self.segment.after(&copies.end(self.segment));
+        let behind = self.segment.after(&readahead.end(self.segment));
         self.move_to_visible(behind);
     }
 

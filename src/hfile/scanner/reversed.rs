@@ -31,7 +31,7 @@ pub(crate) struct ReversedHFileScanner<'f> {
     /// The block in which the row begins.
     begins: CursorState,
     /// The current position.
-    stand: CursorState,
+    state: CursorState,
     /// The state of a row that spans many blocks; kept for reuse.
     wide: Option<Box<WideRow>>,
 }
@@ -69,7 +69,7 @@ impl<'f> ReversedHFileScanner<'f> {
             here: RowSpan::default(),
             behind: None,
             begins: CursorState::Unpositioned,
-            stand: CursorState::Unpositioned,
+            state: CursorState::Unpositioned,
             wide: None,
         }
     }
@@ -82,7 +82,7 @@ impl<'f> ReversedHFileScanner<'f> {
     /// Returns the current cell.
     #[inline]
     pub(crate) fn peek(&self) -> Option<CellRef<'_>> {
-        match self.stand {
+        match self.state {
             CursorState::InBlock | CursorState::Wide => self.cells.peek(),
             CursorState::Behind => self.behind.as_ref().map(|behind| behind.block.cell(&behind.place)),
             CursorState::Unpositioned => None,
@@ -183,7 +183,7 @@ impl<'f> ReversedHFileScanner<'f> {
     /// As [`seek_to_last_row`](Self::seek_to_last_row).
     #[inline]
     pub(crate) fn advance(&mut self) -> Result<()> {
-        if self.stand == CursorState::InBlock
+        if self.state == CursorState::InBlock
             && let Some(block) = &self.cells.block
             && block.advance_within(&self.here, &mut self.cells.place)
         {
@@ -193,18 +193,18 @@ impl<'f> ReversedHFileScanner<'f> {
     }
 
     fn advance_with_care(&mut self) -> Result<()> {
-        match (self.stand, &mut self.behind) {
+        match (self.state, &mut self.behind) {
             (CursorState::Unpositioned, _) => {}
-            (CursorState::InBlock, Some(_)) => self.stand = CursorState::Behind,
-            (CursorState::InBlock, None) => self.stand = CursorState::Unpositioned,
+            (CursorState::InBlock, Some(_)) => self.state = CursorState::Behind,
+            (CursorState::InBlock, None) => self.state = CursorState::Unpositioned,
             (CursorState::Behind, Some(RowAfter { block, row, place })) => {
                 if !block.advance_within(row, place) {
-                    self.stand = CursorState::Unpositioned;
+                    self.state = CursorState::Unpositioned;
                 }
             }
-            (CursorState::Behind, None) => self.stand = CursorState::Unpositioned,
+            (CursorState::Behind, None) => self.state = CursorState::Unpositioned,
             (CursorState::Wide, _) => {
-                self.stand = CursorState::Unpositioned;
+                self.state = CursorState::Unpositioned;
                 self.cells.advance()?;
                 self.skip_invisible_in_wide_row();
             }
@@ -223,7 +223,7 @@ impl<'f> ReversedHFileScanner<'f> {
         &mut self,
         mut visit: impl FnMut(CellRef<'_>) -> ControlFlow<B>,
     ) -> Result<Option<B>> {
-        if let (CursorState::InBlock, Some(block)) = (self.stand, &self.cells.block) {
+        if let (CursorState::InBlock, Some(block)) = (self.state, &self.cells.block) {
             let mut place = self.cells.place;
             let broken_off = loop {
                 match visit(block.cell(&place)) {
@@ -252,7 +252,7 @@ impl<'f> ReversedHFileScanner<'f> {
     #[inline]
     pub(crate) fn peek_single_cell<R>(&self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
         let place = &self.cells.place;
-        match (self.stand, &self.behind, &self.cells.block) {
+        match (self.state, &self.behind, &self.cells.block) {
             (CursorState::InBlock, None, Some(block)) if self.here.ends_at(place) => visit(block.cell(place)),
             _ => None,
         }
@@ -269,13 +269,13 @@ impl<'f> ReversedHFileScanner<'f> {
         if self.peek().is_none_or(|cell| order.compare(cell.key(), key).is_ge()) {
             return Ok(());
         }
-        if self.stand == CursorState::Wide {
-            self.stand = CursorState::Unpositioned;
+        if self.state == CursorState::Wide {
+            self.state = CursorState::Unpositioned;
             self.cells.reseek(key)?;
             self.skip_invisible_in_wide_row();
             return Ok(());
         }
-        if self.stand == CursorState::InBlock {
+        if self.state == CursorState::InBlock {
             let block = self.block()?;
             let found = block.seek(key, order).filter(|(place, _)| block.is_within(&self.here, place));
             if let Some((place, _)) = found {
@@ -286,7 +286,7 @@ impl<'f> ReversedHFileScanner<'f> {
                 return Ok(());
             }
         }
-        let was_behind = mem::replace(&mut self.stand, CursorState::Unpositioned) == CursorState::Behind;
+        let was_behind = mem::replace(&mut self.state, CursorState::Unpositioned) == CursorState::Behind;
         if let Some(RowAfter { block, row, place }) = &mut self.behind
             && let Some((found, _)) = block.seek(key, order)
             && block.is_within(row, &found)
@@ -295,7 +295,7 @@ impl<'f> ReversedHFileScanner<'f> {
                 return Err(self.disorder());
             }
             *place = found;
-            self.stand = CursorState::Behind;
+            self.state = CursorState::Behind;
         }
         Ok(())
     }
@@ -309,7 +309,7 @@ impl<'f> ReversedHFileScanner<'f> {
         }
         self.here = row;
         self.cells.place = self.block()?.first_of(&row);
-        (self.begins, self.stand) = (CursorState::InBlock, CursorState::InBlock);
+        (self.begins, self.state) = (CursorState::InBlock, CursorState::InBlock);
         Ok(true)
     }
 
@@ -326,7 +326,7 @@ impl<'f> ReversedHFileScanner<'f> {
         self.here = here;
         self.behind = Some(RowAfter { place: block.first(), block, row });
         self.begins = if is_one_row { CursorState::InBlock } else { CursorState::Behind };
-        self.stand = self.begins;
+        self.state = self.begins;
         if is_one_row {
             self.cells.place = self.block()?.first_of(&here);
         }
@@ -360,7 +360,7 @@ impl<'f> ReversedHFileScanner<'f> {
     fn skip_invisible_in_wide_row(&mut self) {
         let row = self.wide.as_ref().map(|wide| wide.key.row());
         let is_in_row = self.cells.peek().is_some_and(|cell| Some(cell.row()) == row);
-        self.stand = if is_in_row { CursorState::Wide } else { CursorState::Unpositioned };
+        self.state = if is_in_row { CursorState::Wide } else { CursorState::Unpositioned };
     }
 
     /// Leaves the row before any move, whatever the outcome of the move.
@@ -370,7 +370,7 @@ impl<'f> ReversedHFileScanner<'f> {
             // a block that was passed going forward may have no row index
             self.cells.leave_block();
         }
-        (self.begins, self.stand) = (CursorState::Unpositioned, CursorState::Unpositioned);
+        (self.begins, self.state) = (CursorState::Unpositioned, CursorState::Unpositioned);
         if let Some(behind) = self.behind.take() {
             self.cells.reuse(behind.block);
         }

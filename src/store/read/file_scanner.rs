@@ -21,7 +21,7 @@ use std::ops::ControlFlow;
 /// such a cell is handed out.
 pub(crate) struct StoreFileScanner<'f> {
     cells: HFileScanner<'f>,
-    stand: CursorState,
+    state: CursorState,
     /// The sequence id of all cells, if it replaces the stored ones.
     seq_id: Option<i64>,
     /// Whether the next cell of the HFile is always the next visible cell.
@@ -106,7 +106,7 @@ impl<'f> StoreFileScanner<'f> {
         let is_cut = reference.is_some_and(|reference| reference.half == Half::Bottom);
         Self {
             cells: file.hfile().scanner(),
-            stand: CursorState::Nowhere,
+            state: CursorState::Nowhere,
             seq_id,
             is_plain: visible == Visible::All && !is_cut,
             visible,
@@ -133,7 +133,7 @@ impl<'f> StoreFileScanner<'f> {
     /// Returns the current cell, real or fake.
     #[inline]
     pub(crate) fn peek(&self) -> Option<CellRef<'_>> {
-        if self.stand == CursorState::Cell {
+        if self.state == CursorState::Cell {
             let cell = self.cells.peek()?;
             return Some(match self.seq_id {
                 None => cell,
@@ -144,7 +144,7 @@ impl<'f> StoreFileScanner<'f> {
     }
 
     fn peek_fake(&self) -> Option<CellRef<'_>> {
-        let fake = self.fake.as_ref().filter(|_| self.stand == CursorState::Fake)?;
+        let fake = self.fake.as_ref().filter(|_| self.state == CursorState::Fake)?;
         Some(CellRef::new(fake, b""))
     }
 
@@ -156,7 +156,7 @@ impl<'f> StoreFileScanner<'f> {
     /// If a block cannot be read or is damaged.
     #[inline]
     pub(crate) fn advance(&mut self) -> Result<bool> {
-        if self.is_plain && self.stand == CursorState::Cell {
+        if self.is_plain && self.state == CursorState::Cell {
             return self.cells.advance();
         }
         self.advance_with_care()
@@ -213,14 +213,14 @@ impl<'f> StoreFileScanner<'f> {
     /// Whether the cells from the current one on are exactly those of the HFile.
     #[inline]
     fn shows_all_cells(&self) -> bool {
-        self.is_plain && self.stand == CursorState::Cell && self.seq_id.is_none()
+        self.is_plain && self.state == CursorState::Cell && self.seq_id.is_none()
     }
 
     /// Takes up to `steps` steps towards the next row, if all cells are visible. Returns the result of the
     /// last step.
     #[inline]
     pub(crate) fn pass_row(&mut self, steps: usize) -> RowStep {
-        if self.is_plain && self.stand == CursorState::Cell {
+        if self.is_plain && self.state == CursorState::Cell {
             self.cells.pass_row(steps)
         } else {
             RowStep::End
@@ -230,7 +230,7 @@ impl<'f> StoreFileScanner<'f> {
     /// Returns the row of the current cell.
     #[inline]
     pub(crate) fn peek_row(&self) -> Option<&[u8]> {
-        if self.stand == CursorState::Cell {
+        if self.state == CursorState::Cell {
             self.cells.peek_row()
         } else {
             self.peek_fake().map(|cell| cell.row())
@@ -238,10 +238,10 @@ impl<'f> StoreFileScanner<'f> {
     }
 
     fn advance_with_care(&mut self) -> Result<bool> {
-        match self.stand {
+        match self.state {
             CursorState::Nowhere => Ok(false),
             CursorState::Cell => {
-                self.stand = CursorState::Nowhere;
+                self.state = CursorState::Nowhere;
                 self.cells.advance()?;
                 self.resolve()
             }
@@ -284,7 +284,7 @@ impl<'f> StoreFileScanner<'f> {
     ///
     /// As [`advance`](Self::advance).
     pub(crate) fn reseek(&mut self, key: &CellKey) -> Result<bool> {
-        if self.is_lost || self.stand == CursorState::Nowhere || self.cells.peek().is_none() {
+        if self.is_lost || self.state == CursorState::Nowhere || self.cells.peek().is_none() {
             return self.seek(key);
         }
         self.leave();
@@ -308,7 +308,7 @@ impl<'f> StoreFileScanner<'f> {
             return Ok(false);
         }
         let (row, family, qualifier) = key.split();
-        let is_lost = self.is_lost || !forward || self.stand == CursorState::Nowhere;
+        let is_lost = self.is_lost || !forward || self.state == CursorState::Nowhere;
         if use_bloom && !self.may_have_column(key) {
             let fake = self.set_fake(None, is_lost);
             fake.set_last_on_column(row, family, qualifier);
@@ -375,7 +375,7 @@ impl<'f> StoreFileScanner<'f> {
     #[inline]
     fn resolve(&mut self) -> Result<bool> {
         if self.is_plain {
-            self.stand = CursorState::Cell;
+            self.state = CursorState::Cell;
             return Ok(self.cells.peek().is_some());
         }
         self.resolve_filtered()
@@ -387,7 +387,7 @@ impl<'f> StoreFileScanner<'f> {
                 return Ok(false);
             }
             if self.visible.shows(&cell) {
-                self.stand = CursorState::Cell;
+                self.state = CursorState::Cell;
                 return Ok(true);
             }
             self.cells.advance()?;
@@ -398,13 +398,13 @@ impl<'f> StoreFileScanner<'f> {
     /// Clears the position and any delayed seek, before a new seek.
     #[inline]
     fn leave(&mut self) {
-        self.stand = CursorState::Nowhere;
+        self.state = CursorState::Nowhere;
         self.delayed = None;
         self.is_lost = false;
     }
 
     fn set_fake(&mut self, delayed: Option<Delayed>, is_lost: bool) -> &mut SeekKey {
-        self.stand = CursorState::Fake;
+        self.state = CursorState::Fake;
         self.delayed = delayed;
         self.is_lost = is_lost;
         self.fake.get_or_insert_with(SeekKey::new)
@@ -424,7 +424,7 @@ impl fmt::Debug for StoreFileScanner<'_> {
         f.debug_struct("StoreFileScanner")
             .field("file", &self.file.name())
             .field("on", &self.peek())
-            .field("stand", &self.stand)
+            .field("state", &self.state)
             .finish_non_exhaustive()
     }
 }

@@ -63,7 +63,7 @@ impl RowEvaluator for MatcherOnly {
         matcher.match_in_row(cell).map(FilteredCode::Match).map_err(MatchError::Disorder)
     }
 
-    #[inline(always)] // as `judge`
+    #[inline(always)] // as `evaluate`
     fn evaluate_single_cell(
         &mut self,
         matcher: &ScanQueryMatcher<'_>,
@@ -73,7 +73,7 @@ impl RowEvaluator for MatcherOnly {
         matcher.includes_single_cell(cell).then_some(Ok(SingleCellCode::HandOut))
     }
 
-    #[inline(always)] // as `judge`
+    #[inline(always)] // as `evaluate`
     fn show<'c>(&'c mut self, cell: CellRef<'c>) -> CellRef<'c> {
         cell
     }
@@ -149,7 +149,7 @@ pub(super) struct RowMatch<'m, 'q, J, T> {
     /// The number of cells, including those skipped, with which the row is complete. `u64::MAX` without a
     /// limit.
     enough: u64,
-    judge: J,
+    evaluator: J,
     take: T,
     /// Cells stepped over before a seek.
     steps: usize,
@@ -169,7 +169,7 @@ impl<'m, 'q, J: RowEvaluator, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> 
         key: &'m mut SeekKey,
         limit: StoreLimit,
         steps: usize,
-        judge: J,
+        evaluator: J,
         take: T,
     ) -> Self {
         let offset = u64::from(limit.offset);
@@ -179,7 +179,7 @@ impl<'m, 'q, J: RowEvaluator, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> 
             key,
             offset,
             enough: limit.limit.map_or(u64::MAX, |limit| offset + u64::from(limit)),
-            judge,
+            evaluator,
             take,
             steps,
             passing: false,
@@ -217,13 +217,13 @@ impl<'m, 'q, J: RowEvaluator, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> 
         if !self.matcher.is_of_current_row(cell) {
             return ControlFlow::Break(StopReason::RowEnd);
         }
-        self.judge(cell)
+        self.carry_out(cell)
     }
 
-    /// Applies the judge's decision on a cell.
+    /// Applies the evaluator's decision on a cell.
     #[inline(always)] // as `visit`
-    fn judge(&mut self, cell: CellRef<'_>) -> ControlFlow<StopReason> {
-        let code = match self.judge.evaluate(self.matcher, cell, self.key) {
+    fn carry_out(&mut self, cell: CellRef<'_>) -> ControlFlow<StopReason> {
+        let code = match self.evaluator.evaluate(self.matcher, cell, self.key) {
             Ok(FilteredCode::Match(code)) => code,
             Ok(FilteredCode::SeekToKey) if self.key.row() == cell.row() => {
                 self.passing = true;
@@ -284,7 +284,7 @@ impl<'m, 'q, J: RowEvaluator, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> 
         if self.count <= self.offset {
             return ControlFlow::Continue(());
         }
-        match (self.take)(self.judge.show(cell)) {
+        match (self.take)(self.evaluator.show(cell)) {
             Ok(ControlFlow::Continue(())) => {}
             Ok(ControlFlow::Break(())) => return ControlFlow::Break(StopReason::Stop),
             Err(error) => return self.fail(error.into()),
@@ -311,6 +311,6 @@ impl<J: RowEvaluator, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowVisit
             }
             self.arrived();
         }
-        self.judge(cell)
+        self.carry_out(cell)
     }
 }

@@ -201,24 +201,24 @@ impl<'s> StoreScanner<'s> {
         self.read_row(MatcherOnly, take).map(|()| true)
     }
 
-    /// Passes the cells that `judge` shows of the current row to `take`, and moves past the row.
+    /// Passes the cells that `evaluator` shows of the current row to `take`, and moves past the row.
     #[inline]
     fn read_row<J: RowEvaluator>(
         &mut self,
-        mut judge: J,
+        mut evaluator: J,
         mut take: impl FnMut(CellRef<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
-        if self.single_cell && self.read_single_cell(&mut judge, &mut take)? {
+        if self.single_cell && self.read_single_cell(&mut evaluator, &mut take)? {
             return Ok(());
         }
-        self.match_row(judge, take)
+        self.match_row(evaluator, take)
     }
 
     /// Same as [`read_row`](Self::read_row), for any row.
     #[inline(never)] // keeps the lone-cell path short
     fn match_row<J: RowEvaluator>(
         &mut self,
-        judge: J,
+        evaluator: J,
         take: impl FnMut(CellRef<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
         let alone = self.heap.has_unshared_row();
@@ -228,7 +228,7 @@ impl<'s> StoreScanner<'s> {
             self.matcher.set_to_new_row(row);
         }
         let (matcher, key) = (&mut self.matcher, &mut self.key);
-        let mut row = RowMatch::new(self.order, matcher, key, self.limit, STEPS, judge, take);
+        let mut row = RowMatch::new(self.order, matcher, key, self.limit, STEPS, evaluator, take);
         // Most rows come from one source, which detects where they end.
         let mut leave = match &mut self.heap {
             MergingIterator::Forward(heap) if alone => match heap.walk_row(&mut self.row, &mut row)? {
@@ -269,16 +269,16 @@ impl<'s> StoreScanner<'s> {
     #[inline(always)] // the loop of every scan
     fn read_single_cell<J: RowEvaluator>(
         &mut self,
-        judge: &mut J,
+        evaluator: &mut J,
         mut take: impl FnMut(CellRef<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<bool> {
         if self.limit.offset > 0 {
             return Ok(false);
         }
         let (matcher, key, mut ahead) = (&self.matcher, &mut self.key, false);
-        let left =
-            self.heap.visit_single_cell(|cell| match judge.evaluate_single_cell(matcher, cell, key)? {
-                Ok(SingleCellCode::HandOut) => Some(take(judge.show(cell)).map_err(MatchError::Failed)),
+        let left = self.heap.visit_single_cell(|cell| {
+            match evaluator.evaluate_single_cell(matcher, cell, key)? {
+                Ok(SingleCellCode::HandOut) => Some(take(evaluator.show(cell)).map_err(MatchError::Failed)),
                 Ok(SingleCellCode::Pass) => Some(Ok(ControlFlow::Continue(()))),
                 Ok(SingleCellCode::Done) => Some(Ok(ControlFlow::Break(()))),
                 Ok(SingleCellCode::SeekToKey) => {
@@ -286,7 +286,8 @@ impl<'s> StoreScanner<'s> {
                     None
                 }
                 Err(fault) => Some(Err(fault)),
-            })?;
+            }
+        })?;
         if left.is_none() && !ahead {
             return Ok(false);
         }

@@ -213,7 +213,7 @@ fn take(step: &Step, scanner: &mut StoreFileScanner<'_>, naive: &mut Naive, cell
             let order = CellOrder::User;
             let fake = scanner.peek().map(|cell| SeekKey::from(cell.key()));
             if let (Some(fake), true) =
-                (&fake, scanner.stand == CursorState::Fake && scanner.real_seek_done())
+                (&fake, scanner.state == CursorState::Fake && scanner.real_seek_done())
             {
                 // Ruled out by a Bloom filter: the file has no cells of that column.
                 let (row, family, qualifier) = fake.split();

@@ -49,8 +49,8 @@ impl StoreScanner<'_> {
     ) -> Result<()> {
         let skips = context.skips_row();
         self.was_over = is_over(filter.as_deref());
-        let judge = Filtered { filter: filter.as_deref_mut(), context };
-        self.read_row(judge, |cell| {
+        let evaluator = Filtered { filter: filter.as_deref_mut(), context };
+        self.read_row(evaluator, |cell| {
             if !skips {
                 out.push(cell);
             }
