@@ -261,9 +261,8 @@ fn write(dir: &tempfile::TempDir, name: &str, lines: &[String], settings: &[&str
 }
 
 fn cell(row: &str, value: &str, seq_id: i64) -> String {
-    format!(
-        r#"{{"row":"{row}","family":"f","qualifier":"q","timestamp":5,"type":"Put","value":"{value}","sequence_id":{seq_id}}}"#
-    ) + "\n"
+    let key = format!(r#""row":"{row}","family":"f","qualifier":"q","timestamp":5,"type":"Put""#);
+    format!(r#"{{{key},"value":"{value}","sequence_id":{seq_id}}}"#) + "\n"
 }
 
 #[test]

@@ -13,9 +13,8 @@ use std::time::{Duration, Instant};
 use support::*;
 
 fn cell(row: &str, timestamp: i64, value: &str) -> String {
-    format!(
-        r#"{{"row":"{row}","family":"f","qualifier":"q","timestamp":{timestamp},"type":"Put","value":"{value}","sequence_id":3}}"#
-    ) + "\n"
+    let key = format!(r#""row":"{row}","family":"f","qualifier":"q","timestamp":{timestamp},"type":"Put""#);
+    format!(r#"{{{key},"value":"{value}","sequence_id":3}}"#) + "\n"
 }
 
 /// Returns the sorted file names in a directory.

@@ -276,7 +276,9 @@ mod tests {
                 Filter::dependent_column("f", "q", false, None),
             ),
             (
-                json!({"dependent": {"family": "f", "qualifier": "q", "drop": true, "op": "=", "cmp": "binary:v"}}),
+                json!({"dependent": {
+                    "family": "f", "qualifier": "q", "drop": true, "op": "=", "cmp": "binary:v",
+                }}),
                 Filter::dependent_column("f", "q", true, Some((Compare::Equal, binary()))),
             ),
             (json!({"fuzzy_row": [["a\\x00", "\\x00\\x01"]]}), fuzzy),
