@@ -444,7 +444,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn checked_keys_never_panic(bytes in proptest::collection::vec(prop_oneof![0u8..20, any::<u8>()], 0..40)) {
+        fn checked_keys_never_panic(
+            bytes in proptest::collection::vec(prop_oneof![0u8..20, any::<u8>()], 0..40),
+        ) {
             if let Ok(key) = CellKey::new(&bytes) {
                 let len = key.row().len() + key.family().len() + key.qualifier().len();
                 prop_assert_eq!(len + FIXED_LEN, bytes.len());

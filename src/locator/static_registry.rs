@@ -155,7 +155,8 @@ mod tests {
     use crate::locator::{Locator, RetryPolicy};
     use std::sync::Arc;
 
-    const LIST: &str = "# a comment\nmeta\th,1,5\nmeta\tg,1,5\n\nregion\tns:t\t\tm\\x00\t7\th,2,5\r\nregion\tns:t\tm\\x00\t\t8\n";
+    const LIST: &str = "# a comment\nmeta\th,1,5\nmeta\tg,1,5\n\n\
+                        region\tns:t\t\tm\\x00\t7\th,2,5\r\nregion\tns:t\tm\\x00\t\t8\n";
 
     #[test]
     fn a_list_says_where_regions_are() {

@@ -111,12 +111,14 @@ fn errors_say_where_and_what() {
         ("ColumnCountGetFilter(2147483648)", "filter at 21: expected 2147483647 at most, found 2147483648"),
         (
             "RowFilter(NO_OP, 'binary:a')",
-            "filter at 10: expected text in quotes, a number, a boolean or an operator, found NO_OP, 'binary:a')",
+            "filter at 10: expected text in quotes, a number, a boolean or an operator, found NO_OP, \
+             'binary:a')",
         ),
         ("RowFilter(<, 'substring:a')", "filter at 13: expected = or != with 'substring:a', found <"),
         (
             "RowFilter(=, 'regexstring:(?u)a')",
-            "filter at 13: regular expression \"(?u)a\" has what is not supported: flag (?u), UNICODE_CASE (before 3)",
+            "filter at 13: regular expression \"(?u)a\" has what is not supported: flag (?u), \
+             UNICODE_CASE (before 3)",
         ),
         ("PageFilter(1) AND", "filter at 17: expected a filter, found the end"),
         ("PageFilter(1) PageFilter(2)", "filter at 14: expected AND, OR or the end, found PageFilter(2)"),

@@ -299,11 +299,13 @@ fn any_filter() -> impl Strategy<Value = Filter> {
         1 => (compare, comparator()).prop_map(|(compare, comparator)| Filter::value(compare, comparator)),
         1 => keys.prop_map(|keys| Filter::fuzzy_row(keys).unwrap()),
         1 => proptest::collection::vec(range, 1..5).prop_map(|ranges| Filter::row_ranges(ranges).unwrap()),
-        1 => proptest::collection::vec(text(), 1..4).prop_map(|prefixes| Filter::row_prefixes(prefixes).unwrap()),
+        1 => proptest::collection::vec(text(), 1..4)
+            .prop_map(|prefixes| Filter::row_prefixes(prefixes).unwrap()),
         1 => proptest::collection::vec(text(), 0..4).prop_map(Filter::first_key_matching),
         1 => (0..i32::MAX.unsigned_abs(), text()).prop_map(|(limit, from)| Filter::column_page(limit, from)),
         1 => (-1.0..2.0_f32).prop_map(Filter::random_row),
-        1 => proptest::collection::vec(0_i64.., 0..4).prop_map(|list| Filter::timestamps(list, true).unwrap()),
+        1 => proptest::collection::vec(0_i64.., 0..4)
+            .prop_map(|list| Filter::timestamps(list, true).unwrap()),
     ]
 }
 

@@ -147,8 +147,9 @@ proptest! {
         if reversed {
             expected.reverse();
         }
-        let expected: Vec<_> =
-            expected.concat().iter().filter(|cell| naive.passes(cell)).map(|cell| super::show(cell.cell())).collect();
+        let expected = expected.concat();
+        let expected = expected.iter().filter(|cell| naive.passes(cell));
+        let expected: Vec<_> = expected.map(|cell| super::show(cell.cell())).collect();
         prop_assert_eq!(read(&naive.filter(), &cells, reversed), expected);
     }
 }

@@ -358,7 +358,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_parses_is_written_again(edits in proptest::collection::vec((0..TWO.len(), any::<u8>()), 0..4)) {
+        fn what_parses_is_written_again(
+            edits in proptest::collection::vec((0..TWO.len(), any::<u8>()), 0..4),
+        ) {
             let mut payload = TWO.to_vec();
             for (at, byte) in edits {
                 payload[at] = byte;

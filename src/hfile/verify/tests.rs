@@ -388,7 +388,14 @@ proptest! {
 
     #[test]
     fn no_bytes_make_it_panic(
-        name in prop::sample::select(vec![PLAIN, DEEP, "sound-diff.hfile", "sound-prefix.hfile", "sound-rowindex.hfile", "sound-tags.hfile"]),
+        name in prop::sample::select(vec![
+            PLAIN,
+            DEEP,
+            "sound-diff.hfile",
+            "sound-prefix.hfile",
+            "sound-rowindex.hfile",
+            "sound-tags.hfile",
+        ]),
         edits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0usize..40), 1..6),
         sealed: bool,
     ) {
@@ -401,7 +408,8 @@ proptest! {
         }
         if sealed {
             for (at, header) in all {
-                let same = BlockHeader::parse(&bytes[at..], true).is_ok_and(|h| h.total_size() == header.total_size());
+                let same = BlockHeader::parse(&bytes[at..], true)
+                    .is_ok_and(|h| h.total_size() == header.total_size());
                 if same {
                     reseal(&mut bytes, at);
                 }

@@ -256,7 +256,11 @@ mod tests {
             // Neighbours, enough of them, and each at most as old as its window.
             prop_assert!(choice.files.len() >= 2);
             prop_assert!(choice.files.windows(2).all(|pair| pair[0] + 1 == pair[1]));
-            let running: Vec<i64> = times.iter().scan(i64::MIN, |most, time| { *most = (*most).max(*time); Some(*most) }).collect();
+            let running = times.iter().scan(i64::MIN, |most, time| {
+                *most = (*most).max(*time);
+                Some(*most)
+            });
+            let running: Vec<i64> = running.collect();
             let starts = config.windows.boundaries(135, 0);
             let window = |at: &usize| window_of(&starts, running[*at]);
             prop_assert!(choice.files.iter().all(|at| window(at) == window(&choice.files[0])));

@@ -379,7 +379,8 @@ mod tests {
                 prop_assert!(places.len() >= config.min_files);
                 // Neighbours, except for files that a minor compaction excludes.
                 let last = places[places.len() - 1];
-                let between: Vec<usize> = (first..=last).filter(|&at| !files[at].excluded_from_minor).collect();
+                let between: Vec<usize> =
+                    (first..=last).filter(|&at| !files[at].excluded_from_minor).collect();
                 prop_assert_eq!(places, &between);
             }
         }

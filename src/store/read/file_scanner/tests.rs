@@ -91,7 +91,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         1 => keys().prop_map(Step::Seek),
         3 => keys().prop_map(Step::Reseek),
-        3 => (keys(), any::<bool>(), any::<bool>()).prop_map(|(k, forward, bloom)| Step::Request(k, forward, bloom)),
+        3 => (keys(), any::<bool>(), any::<bool>())
+            .prop_map(|(k, forward, bloom)| Step::Request(k, forward, bloom)),
         1 => Just(Step::Enforce),
         4 => Just(Step::Advance),
     ];

@@ -250,7 +250,11 @@ proptest! {
     }
 
     #[test]
-    fn a_get_of_one_file_finds_what_a_scanner_finds(writes in writes(), family in families(), asks in asks()) {
+    fn a_get_of_one_file_finds_what_a_scanner_finds(
+        writes in writes(),
+        family in families(),
+        asks in asks(),
+    ) {
         check_gets(&writes, &[writes.len(), writes.len()], &family, &asks)?;
     }
 }
