@@ -416,7 +416,8 @@ mod with_the_feature {
         assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
         assert_eq!(
             error.message(),
-            "a file of family f cannot be written in the clear, ENCRYPTION is AES: give the cluster's master key"
+            "a file of family f cannot be written in the clear, ENCRYPTION is AES: give the cluster's \
+             master key"
         );
     }
 

@@ -280,12 +280,14 @@ fn every_hook_is_called_when_it_is_to_be() {
         .for_each(Result::unwrap);
     assert_eq!(
         called(),
-        "prePut, preDelete, preBatchMutate 2, postBatchMutate, postPut, postDelete, postBatchMutateIndispensably true"
+        "prePut, preDelete, preBatchMutate 2, postBatchMutate, postPut, postDelete, \
+         postBatchMutateIndispensably true"
     );
     region.mutate_row("c", vec![put("c").into(), put("c").into()]).unwrap();
     assert_eq!(
         called(),
-        "prePut, prePut, preBatchMutate 2, postBatchMutate, postPut, postPut, postBatchMutateIndispensably true"
+        "prePut, prePut, preBatchMutate 2, postBatchMutate, postPut, postPut, \
+         postBatchMutateIndispensably true"
     );
     let check = |value: &'static str| CheckAndMutate::if_equals("a", "f", "q", value).then(put("a"));
     assert!(region.check_and_mutate(check("v")).unwrap().success);
