@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_lines_say_where() {
+    fn errors_name_the_column() {
         let good = concat!(
             r#"{"row":"r","family":"f","qualifier":"q","timestamp":5,"type":"Put","#,
             r#""value":"v","sequence_id":1,"tags":[]}"#,
@@ -417,7 +417,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_printed_is_read(row: Vec<u8>, family in proptest::collection::vec(any::<u8>(), 0..127),
+        fn printed_cells_parse_back(row: Vec<u8>, family in proptest::collection::vec(any::<u8>(), 0..127),
             qualifier: Vec<u8>, timestamp: i64, value: Vec<u8>, seq_id: i64, tag: Vec<u8>) {
             let key = SeekKey::of(&row, &family, &qualifier, timestamp, CellType::Delete);
             let mut tags = u16::try_from(tag.len() + 1).unwrap().to_be_bytes().to_vec();

@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused() {
+    fn invalid_options_are_rejected() {
         for wrong in [
             &["--versions", "0"][..],
             &["--versions", "many"],

@@ -169,7 +169,7 @@ fn regions_are_flushed_and_compacted() {
 }
 
 #[test]
-fn other_directories_are_refused_by_what_they_are() {
+fn other_directories_are_rejected() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().to_str().unwrap();
     for args in [&["scan", path][..], &["count", path], &["get", path, "r"], &["compact", path]] {

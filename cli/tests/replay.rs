@@ -321,7 +321,7 @@ fn joined(lines: &str) -> String {
 }
 
 #[test]
-fn what_is_wrong_with_a_script_is_said_by_line() {
+fn errors_in_a_script_name_the_line() {
     const CREATE: &str = r#"{"id":1,"op":"create","now":1,"families":[{"name":"f"}]}"#;
     for (lines, expected) in [
         (vec![r#"{"id":1,"op":"files"}"#], "line 1: expected a region to be created first"),

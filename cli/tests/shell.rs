@@ -241,7 +241,7 @@ fn files(dir: &Path) -> Vec<std::path::PathBuf> {
 }
 
 #[test]
-fn errors_say_where_and_end_it() {
+fn errors_have_a_position_and_end_the_shell() {
     let dir = tempfile::tempdir().unwrap();
     done(dir.path(), "create 't', 'f'");
     for (commands, exit, message) in [

@@ -30,7 +30,7 @@ fn text(path: &Path) -> String {
 }
 
 #[test]
-fn what_is_written_is_read() {
+fn written_files_read_back() {
     let dir = tempfile::tempdir().unwrap();
     let out = text(&dir.path().join("out"));
     let lines = cell("a", 5, "v") + "\n" + &cell("b", 5, "\\\\x00\\\"") + " \r\n" + &cell("b", 4, "");

@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn all_is_said() {
+    fn the_chart_shows_all_statistics() {
         let mut out = Vec::new();
         print(&crate::stats::tests::some(), &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
