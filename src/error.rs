@@ -530,7 +530,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_says_where_and_what() {
+    fn an_error_has_a_position_and_a_kind() {
         let corruption = Corruption::Truncated { what: "on-disk size", needed: 4, available: 3 };
         let error = corruption.in_block(Path::new("cf/8e8a"), 65536, "DATA");
         assert_eq!(error.to_string(), "cf/8e8a: DATA at 65536: on-disk size needs 4 bytes, 3 left");

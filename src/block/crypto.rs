@@ -449,7 +449,7 @@ mod tests {
 
     #[cfg(feature = "gz")]
     #[test]
-    fn what_is_decrypted_is_the_codecs_payload() {
+    fn decrypted_blocks_are_payloads_of_the_codec() {
         use crate::block::codec::{Codec, Decompressor};
         let cipher = BlockCipher::unwrap(&bytes(WRAPPED), &MASTER_KEY).unwrap();
         let payload = decrypt(&cipher, &bytes(BLOOM_META_BLOCK)).unwrap();
@@ -471,7 +471,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_aes_is_named() {
+    fn unsupported_algorithms_are_named() {
         let mut wrapped = bytes(WRAPPED);
         wrapped[3..6].copy_from_slice(b"DES");
         assert_eq!(unwrap_error(&wrapped, &MASTER_KEY), "encryption algorithm DES is not supported");

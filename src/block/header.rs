@@ -384,7 +384,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_parses_is_written_again(
+        fn parsed_headers_write_back_unchanged(
             at in 0..HEADER_LEN,
             byte: u8,
             len in 0..=HEADER_LEN,

@@ -141,7 +141,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_sealed_opens(
+        fn sealed_blocks_read_back(
             payload: Vec<u8>,
             bytes_per_checksum in 1u32..100,
             compressed: bool,

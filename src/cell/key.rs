@@ -436,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn stored_types_are_the_ones_that_say_so() {
+    fn stored_codes_agree_with_the_types() {
         for code in 0..=u8::MAX {
             assert_eq!(is_stored(code), CellType::from_code(code).is_some_and(CellType::is_stored), "{code}");
         }

@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lacks_a_key_is_refused() {
+    fn encryption_without_a_key_is_rejected() {
         let (clear, encrypted) = (Family::new("f"), Family::new("f").encryption(Cipher::Aes));
         let without = |family, encrypted_input| {
             Encryption::for_output(family, encrypted_input, &HFile::options()).map(|found| found.is_none())

@@ -215,7 +215,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn rows_have_as_many_regions_as_the_faults_say(
+        fn faults_agree_with_the_regions_of_each_row(
             places in proptest::collection::vec(("[a-f]?", "[a-f]?", 0i64..4), 0..12),
         ) {
             let table = TableName::parse("t").unwrap();

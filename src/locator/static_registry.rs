@@ -159,7 +159,7 @@ mod tests {
                         region\tns:t\t\tm\\x00\t7\th,2,5\r\nregion\tns:t\tm\\x00\t\t8\n";
 
     #[test]
-    fn a_list_says_where_regions_are() {
+    fn a_list_has_the_locations_of_regions() {
         let list = StaticRegistry::parse(LIST).unwrap();
         let meta = list.meta_region_locations(Deadline::NEVER).unwrap();
         assert_eq!((meta.replicas().len(), meta.server().unwrap().host()), (2, "h"));
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_say_nothing_are_refused() {
+    fn malformed_lines_are_rejected() {
         for line in [
             "meta",
             "meta\th,1",

@@ -352,7 +352,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_reads(
+        fn written_infos_read_back(
             start: Vec<u8>,
             end: Vec<u8>,
             id: i64,

@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_name_is_refused() {
+    fn invalid_names_are_rejected() {
         for name in [
             "",
             "t",
@@ -298,7 +298,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_taken_apart_is_put_together_again(
+        fn parsed_names_convert_back_to_bytes(
             name in "[a,._\\-0-9]{0,50}(\\.[0-9a-f]{32}\\.)?",
             bytes: Vec<u8>,
         ) {

@@ -83,7 +83,7 @@ fn the_end_closes_parentheses() {
 }
 
 #[test]
-fn errors_say_where_and_what() {
+fn errors_have_a_position_and_a_message() {
     for (expression, message) in [
         ("", "filter at 0: expected a filter, found the end"),
         ("()", "filter at 1: expected a filter, found )"),
@@ -216,14 +216,14 @@ pub(in crate::filter) fn filter() -> impl Strategy<Value = Filter> {
 
 proptest! {
     #[test]
-    fn what_is_written_is_read(filter in filter()) {
+    fn written_expressions_parse_back(filter in filter()) {
         let expression = filter.to_expression().expect("it can be said");
         prop_assert_eq!(Filter::parse(&expression).unwrap(), filter);
     }
 }
 
 #[test]
-fn what_cannot_be_said_is_not_written() {
+fn inexpressible_filters_have_no_expression() {
     let binary = || Comparator::binary("a");
     for filter in [
         Filter::row(Compare::NoOp, binary()),

@@ -115,7 +115,7 @@ fn three_faults_in_one_run() {
 }
 
 #[test]
-fn blocks_behind_a_hole_are_found_without_an_index() {
+fn blocks_after_a_hole_are_found_without_index() {
     let mut bytes = sound(PLAIN);
     let all = blocks(&bytes);
     // no index, no filters: the roots are destroyed, as is the header of a block in the middle

@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn the_catalog_is_where_the_vector_says() {
+    fn the_location_of_the_catalog_is_parsed() {
         for data in [pbuf(&SERVER), written(&pbuf(&SERVER))] {
             let found = MetaRegionServer::parse(&data).unwrap().unwrap();
             assert_eq!(found, MetaRegionServer { server: server(), is_open: true });

@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_already_needs_no_major_compaction() {
+    fn files_within_windows_need_no_major_compaction() {
         let needs = |files: &[CandidateFile], ttl| {
             needs_major(&files.iter().collect::<Vec<_>>(), &config(), 135, ttl)
         };
@@ -245,7 +245,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_holds_for_any_choice(
+        fn every_choice_satisfies_the_invariants(
             times in proptest::collection::vec(0..200_i64, 0..25),
             max_file_age in prop_oneof![Just(i64::MAX), 0..300_i64],
             stuck: bool,

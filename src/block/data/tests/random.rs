@@ -143,7 +143,7 @@ fn decoded(format: &DataFormat, payload: &[u8], limit: usize) -> Option<Vec<Cell
 
 proptest! {
     #[test]
-    fn what_is_encoded_is_decoded(format in formats(), cells in cells(1..60)) {
+    fn encoded_cells_decode_to_the_input(format in formats(), cells in cells(1..60)) {
         let payload = encode(&format, &cells);
         let expected = plain(&format, &cells);
         let mut out = Vec::new();
@@ -155,7 +155,7 @@ proptest! {
     }
 
     #[test]
-    fn blocks_of_one_encoder_know_nothing_of_each_other(
+    fn blocks_of_one_encoder_are_independent(
         format in formats(),
         cells in cells(2..40),
         at: Index,

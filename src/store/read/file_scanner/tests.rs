@@ -253,7 +253,7 @@ fn take(step: &Step, scanner: &mut StoreFileScanner<'_>, naive: &mut Naive, cell
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
     #[test]
-    fn the_scanner_shows_what_a_list_shows(
+    fn the_scanner_agrees_with_a_list(
         cells in proptest::collection::vec(stored(), 0..40),
         shape in shapes(),
         steps in steps(),
