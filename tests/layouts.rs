@@ -546,7 +546,7 @@ fn a_row_that_is_deleted_ends_no_scan() {
 /// A filter that ends a scan within a row ends it only for families with cells in the row, not for families
 /// whose cells there are all deleted.
 #[test]
-fn a_scan_does_not_end_at_what_is_deleted() {
+fn deleted_cells_do_not_end_a_scan() {
     let dir = tempfile::tempdir().unwrap();
     let options = Region::options().create_if_missing(true).family(Family::new("f")).family(Family::new("g"));
     let region = options.open(dir.path().join("region")).unwrap();
