@@ -1,4 +1,5 @@
-//! Writes varied files, each with its cells as JSON lines next to it, for HBase to check (`interop/check/run`).
+//! Writes varied files, each with its cells as JSON lines next to it, for HBase to check
+//! (`interop/check/run`).
 //!
 //! `interop_files DIR` writes about a hundred files, the same in every run; `interop_files --cells N FILE`
 //! writes one large file.

@@ -51,7 +51,8 @@ fn counter(region: &Region) -> Result<()> {
     Ok(())
 }
 
-/// Cells expire by the time to live of their family (in seconds) or by their own (in milliseconds), whichever is first.
+/// Cells expire by the time to live of their family (in seconds) or by their own (in milliseconds), whichever
+/// is first.
 fn expiry(region: &Region) -> Result<()> {
     region.put(Put::new("session1").cell("log", "event", "login").ttl(Duration::from_secs(60)))?;
     println!("session1 is there: {}", region.exists(&Get::new("session1"))?);
@@ -81,8 +82,8 @@ fn backup(from: &Path, to: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// A region that was copied without its table has no settings of its families: it is read with all versions, says so, and is
-/// written only when its families are given.
+/// A region that was copied without its table has no settings of its families: it is read with all versions,
+/// says so, and is written only when its families are given.
 fn copied_region(dir: &Path) -> Result<()> {
     let region = Region::open(dir)?;
     for warning in region.warnings() {

@@ -54,7 +54,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn shows_what_hbase_shows() {
+    fn bytes_display_as_in_hbase() {
         assert_eq!(StringBinary(b"a~ \\\x00\xff").to_string(), "a~ \\x5C\\x00\\xFF");
         assert_eq!(from_string_binary("a\\x5c\\xzz\\x4"), b"a\\\\xzz\\x4");
     }

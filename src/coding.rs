@@ -299,7 +299,10 @@ mod tests {
         }
 
         #[test]
-        fn short_bytes_are_put_as_any(bytes in proptest::collection::vec(any::<u8>(), 0..20), len in 0usize..20) {
+        fn short_bytes_are_put_as_any(
+            bytes in proptest::collection::vec(any::<u8>(), 0..20),
+            len in 0usize..20,
+        ) {
             let len = len.min(bytes.len());
             let mut out = vec![7];
             put_short::<8>(&mut out, &bytes, len);

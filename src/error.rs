@@ -138,8 +138,8 @@ impl Error {
     pub(crate) fn unknown_settings<'n>(region: &Path, families: impl Iterator<Item = &'n [u8]>) -> Self {
         let names: Vec<String> = families.map(|name| StringBinary(name).to_string()).collect();
         let message = format!(
-            "there is no table descriptor, and the settings of {} are not known: reads show all versions of all cells; \
-             writes need the families to be given",
+            "there is no table descriptor, and the settings of {} are not known: reads show all versions of \
+             all cells; writes need the families to be given",
             names.join(", ")
         );
         Self(Arc::new(Details {
@@ -162,8 +162,8 @@ impl Error {
     #[cold]
     pub(crate) fn poisoned(error: &Self, undo: &Self) -> Self {
         let message = format!(
-            "writes are refused until the region is opened again: a change of its files failed ({error}) and could not \
-             be undone ({undo})"
+            "writes are refused until the region is opened again: a change of its files failed ({error}) and \
+             could not be undone ({undo})"
         );
         Self::caller(ErrorKind::Poisoned, message)
     }
@@ -530,7 +530,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_says_where_and_what() {
+    fn an_error_has_a_position_and_a_kind() {
         let corruption = Corruption::Truncated { what: "on-disk size", needed: 4, available: 3 };
         let error = corruption.in_block(Path::new("cf/8e8a"), 65536, "DATA");
         assert_eq!(error.to_string(), "cf/8e8a: DATA at 65536: on-disk size needs 4 bytes, 3 left");

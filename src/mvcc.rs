@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_in_the_critical_section_leaves_nothing_behind() {
+    fn a_panic_while_registering_releases_the_read_point() {
         let mvcc = Arc::new(Mvcc::new(1));
         let panic = catch_unwind(AssertUnwindSafe(|| mvcc.register(|_| panic!("as tests do"))));
         assert!(panic.is_err());

@@ -11,7 +11,7 @@ const THREADS: u64 = 4;
 const SEEKS: u64 = 3_000;
 
 #[test]
-fn threads_that_share_a_small_cache_find_what_is_there() {
+fn threads_read_correctly_through_a_small_cache() {
     let files: Vec<_> = golden::all()
         .into_iter()
         .filter(|golden| golden.name.contains("levels") || golden.name.contains("fast_diff"))

@@ -64,7 +64,8 @@ fn gets_read_little(rows: u64) {
         untouched += usize::from(counts.data_blocks_read == 0);
     }
     println!(
-        "{rows} rows: {blocks} blocks for 1000 rows that are there, {untouched} of 1000 that are not read none"
+        "{rows} rows: {blocks} blocks for 1000 rows that are there, {untouched} of 1000 that are not \
+         read none"
     );
     assert!(untouched >= 900, "{untouched} of 1000");
 

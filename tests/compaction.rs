@@ -116,7 +116,7 @@ fn outputs_without_cells_leave_no_file_but_one_for_the_sequence_id() {
 }
 
 #[test]
-fn whatever_fails_while_files_are_cut_nothing_is_lost() {
+fn failures_of_a_tiered_compaction_lose_nothing() {
     let begin = || {
         let bed = Bed::new(&tiered());
         bed.file(&[0, 10, 30]);
@@ -149,7 +149,7 @@ fn whatever_fails_while_files_are_cut_nothing_is_lost() {
 }
 
 #[test]
-fn a_queue_drops_what_has_expired_and_compacts_nothing() {
+fn a_fifo_store_only_drops_expired_files() {
     const POLICY: &str = "hbase.hstore.defaultengine.compactionpolicy.class";
     let family =
         Family::new("f").ttl(Duration::from_secs(24 * 3600)).configuration(POLICY, "FIFOCompactionPolicy");

@@ -148,7 +148,7 @@ fn a_bulk_loaded_file_hides_no_other() {
 }
 
 #[test]
-fn what_a_crash_left_in_tmp_is_removed() {
+fn remains_of_a_crash_in_tmp_are_removed() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("region");
     let open = || Region::options().create_if_missing(true).family(Family::new("f")).open(&path);

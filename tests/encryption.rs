@@ -10,7 +10,7 @@ use hregion::{Encryption, ErrorKind, HFileWriter};
 const MASTER_KEY: [u8; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 
 #[test]
-fn what_cannot_be_encrypted_leaves_no_file() {
+fn failed_encryption_leaves_no_file() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("file");
     let refused = |options: hregion::HFileWriterOptions| {
@@ -416,7 +416,8 @@ mod with_the_feature {
         assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
         assert_eq!(
             error.message(),
-            "a file of family f cannot be written in the clear, ENCRYPTION is AES: give the cluster's master key"
+            "a file of family f cannot be written in the clear, ENCRYPTION is AES: give the cluster's \
+             master key"
         );
     }
 
@@ -619,7 +620,7 @@ mod with_the_feature {
     /// HBase checks them all, and finds the cells that were written.
     #[test]
     #[ignore = "needs HBase: Java and Maven"]
-    fn hbase_reads_what_is_encrypted() {
+    fn hbase_reads_encrypted_files() {
         let dir = tempfile::tempdir().unwrap();
         let mut checked = 0;
         for key_len in [16, 24, 32] {

@@ -108,7 +108,7 @@ impl Drop for OnPanic<'_> {
 
 /// Inputs that once caused a panic or a hang, by target.
 #[test]
-fn what_fuzzing_found_is_borne() {
+fn inputs_found_by_fuzzing_do_not_panic() {
     let found = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/fuzz");
     let mut count = 0;
     for &(name, body) in TARGETS {

@@ -195,7 +195,8 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn the_reading_of_imports_is_not_blind() {
-    let text = "use crate::{Error, block::{Block, codec}, cell};\n/// [x](crate::wal::Wal)\nlet x = crate::hfile::open();\n\
+    let text = "use crate::{Error, block::{Block, codec}, cell};\n/// [x](crate::wal::Wal)\n\
+                let x = crate::hfile::open();\n\
                 #[cfg(test)]\nmod tests { use crate::region; }";
     let expected = ["Error", "block", "cell", "hfile"].map(str::to_owned);
     assert_eq!(used(text), BTreeSet::from(expected));

@@ -431,7 +431,11 @@ fn cases() -> u32 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { max_shrink_iters: 400, failure_persistence: None, ..ProptestConfig::with_cases(cases()) })]
+    #![proptest_config(ProptestConfig {
+        max_shrink_iters: 400,
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(cases())
+    })]
 
     #[test]
     fn answers_depend_on_no_layout((max_versions, writes, questions) in case()) {
@@ -542,7 +546,7 @@ fn a_row_that_is_deleted_ends_no_scan() {
 /// A filter that ends a scan within a row ends it only for families with cells in the row, not for families
 /// whose cells there are all deleted.
 #[test]
-fn a_scan_does_not_end_at_what_is_deleted() {
+fn deleted_cells_do_not_end_a_scan() {
     let dir = tempfile::tempdir().unwrap();
     let options = Region::options().create_if_missing(true).family(Family::new("f")).family(Family::new("g"));
     let region = options.open(dir.path().join("region")).unwrap();

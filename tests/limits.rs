@@ -188,7 +188,7 @@ fn gets_and_conditions_may_be_filtered() {
 }
 
 #[test]
-fn what_does_not_go_together_is_refused() {
+fn incompatible_options_are_rejected() {
     let (_dir, region) = region();
     let view = region.view();
     let refused = |scan: &Scan| view.scan(scan).map(drop).unwrap_err().kind();
@@ -206,7 +206,7 @@ fn what_does_not_go_together_is_refused() {
 /// A hint from a cell of the empty qualifier does not skip a marker of the family after it (read-path.md
 /// §9.11).
 #[test]
-fn what_was_deleted_does_not_come_back_behind_a_hint() {
+fn deleted_cells_stay_hidden_after_a_hint() {
     let dir = tempfile::tempdir().unwrap();
     let family = Family::new("f").max_versions(9);
     let region = Region::options().create_if_missing(true).family(family).open(dir.path()).unwrap();

@@ -199,7 +199,7 @@ fn locate_everywhere(memory: Memory) -> usize {
 }
 
 #[test]
-fn catalogs_say_at_every_moment_what_hbase_says_they_do() {
+fn catalogs_agree_with_hbase_at_every_stage() {
     let Some(cluster) = cluster() else { return };
     let (mut moments, mut cells, mut located) = (0, 0, 0);
     let mut paths: Vec<PathBuf> =
@@ -220,7 +220,7 @@ fn catalogs_say_at_every_moment_what_hbase_says_they_do() {
 }
 
 #[test]
-fn daughters_are_there_before_anybody_has_them() {
+fn daughters_are_listed_before_they_have_servers() {
     let Some(cluster) = cluster() else { return };
     let (memory, _) = decode(&cluster.join("meta/03-mid-split.jsonl"));
     let registry = StaticRegistry::new().meta(hregion::ServerName::parse("h,1,1").unwrap());
@@ -275,7 +275,7 @@ fn stages() -> Vec<PathBuf> {
 }
 
 #[test]
-fn tables_give_what_a_client_got() {
+fn tables_agree_with_an_hbase_client() {
     let (mut tables, mut count) = (0, 0);
     for stage in stages() {
         let regions = json_lines(&stage.join("regions.jsonl"));

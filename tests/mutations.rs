@@ -129,7 +129,7 @@ fn the_greatest_time_to_live_is_none() {
 }
 
 #[test]
-fn what_cannot_be_changed_stays_as_it_is() {
+fn failed_mutations_change_nothing() {
     let (region, _, _dir) = region();
     region.put(Put::new("r").cell("f", "text", "seven").cell("f", "empty", "")).unwrap();
     let before = everything(&region);
@@ -237,7 +237,7 @@ fn conditions() {
 }
 
 #[test]
-fn a_batch_writes_what_it_can() {
+fn a_batch_applies_its_valid_mutations() {
     let (region, _, _dir) = region();
     region.put(Put::new("c").cell_at("f", "q", 5, "v").cell_at("f", "q", 4, "older")).unwrap();
     let results = region.batch(vec![

@@ -280,12 +280,14 @@ fn every_hook_is_called_when_it_is_to_be() {
         .for_each(Result::unwrap);
     assert_eq!(
         called(),
-        "prePut, preDelete, preBatchMutate 2, postBatchMutate, postPut, postDelete, postBatchMutateIndispensably true"
+        "prePut, preDelete, preBatchMutate 2, postBatchMutate, postPut, postDelete, \
+         postBatchMutateIndispensably true"
     );
     region.mutate_row("c", vec![put("c").into(), put("c").into()]).unwrap();
     assert_eq!(
         called(),
-        "prePut, prePut, preBatchMutate 2, postBatchMutate, postPut, postPut, postBatchMutateIndispensably true"
+        "prePut, prePut, preBatchMutate 2, postBatchMutate, postPut, postPut, \
+         postBatchMutateIndispensably true"
     );
     let check = |value: &'static str| CheckAndMutate::if_equals("a", "f", "q", value).then(put("a"));
     assert!(region.check_and_mutate(check("v")).unwrap().success);
@@ -430,7 +432,7 @@ impl RegionObserver for Bypasser {
 }
 
 #[test]
-fn what_can_be_bypassed_is_not_done_and_the_next_are_not_asked() {
+fn a_bypass_skips_operation_and_later_observers() {
     let (storage, log) = (FaultyStorage::new(), Log::default());
     let recorder = Arc::new(Recorder("", log.clone()));
     let region = open(&storage, &[(0, Arc::new(Bypasser)), (1, recorder)]).unwrap();
@@ -549,7 +551,7 @@ impl RegionObserver for Changer {
 }
 
 #[test]
-fn what_observers_change_is_changed() {
+fn changes_of_observers_take_effect() {
     let region = region_of(Changer);
     for (ts, value) in [(1, "1"), (2, "2")] {
         region.put(Put::new("a").cell_at("f", "q", ts, value).cell_at("f", "secret", ts, "s")).unwrap();

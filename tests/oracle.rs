@@ -2,8 +2,8 @@
 //! tests.
 //!
 //! Needs Java and Maven; `tests/oracle.sh` starts it. Environment variables: `HREGION_GOLDEN`, a folder of
-//! golden files with a manifest; `HREGION_EXPECT`, the folder for the answers; `HREGION_SEEK_CELLS`, the number
-//! of cells of a file for which keys are made.
+//! golden files with a manifest; `HREGION_EXPECT`, the folder for the answers; `HREGION_SEEK_CELLS`, the
+//! number of cells of a file for which keys are made.
 
 mod support;
 

@@ -84,7 +84,7 @@ fn written_flushed_compacted_and_read() {
 }
 
 #[test]
-fn a_region_is_opened_again_with_what_was_flushed() {
+fn a_reopened_region_has_the_flushed_cells() {
     let dir = tempfile::tempdir().unwrap();
     let family = Family::new("f").max_versions(3).ttl(Duration::from_secs(100));
     let options = || Region::options().clock(Arc::new(ManualClock::new(50_000)));

@@ -62,7 +62,7 @@ fn compare(stage: &Path) -> (usize, usize) {
 }
 
 #[test]
-fn regions_give_what_a_client_got() {
+fn regions_agree_with_an_hbase_client() {
     let (mut stage_count, mut region_count, mut cell_count) = (0, 0, 0);
     for tables in ["testdata/region", "../shared/golden/cluster/tables"] {
         let tables = Path::new(env!("CARGO_MANIFEST_DIR")).join(tables);

@@ -77,7 +77,7 @@ fn a_scanner_keeps_its_region_open_and_no_longer() {
 }
 
 #[test]
-fn scanners_of_a_region_that_is_closed_say_so() {
+fn scanners_of_a_closed_region_fail() {
     let storage = FaultyStorage::new();
     let region = filled(&storage, 50);
     let view = region.view();

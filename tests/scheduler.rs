@@ -232,7 +232,7 @@ fn regions_share_a_limit_of_memory() {
 }
 
 #[test]
-fn a_failure_is_told_and_retried_and_fails_no_put_that_has_room() {
+fn failed_flushes_are_reported_and_retried() {
     let (storage, scheduler) = (
         FaultyStorage::new(),
         Scheduler::builder().retry(Duration::from_millis(1), Duration::from_millis(5)).build(),
@@ -260,7 +260,7 @@ fn a_failure_is_told_and_retried_and_fails_no_put_that_has_room() {
 }
 
 #[test]
-fn a_compaction_that_fails_is_tried_again_and_disturbs_nobody() {
+fn failed_compactions_are_retried_and_block_no_flush() {
     let gate = Gate::new(FaultyStorage::new());
     gate.fails.store(true, Ordering::SeqCst);
     gate.open_gate();

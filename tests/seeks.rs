@@ -16,7 +16,7 @@ use support::golden::{self, Golden};
 use support::open::{self, has_sequence_ids, here, missing_feature};
 
 #[test]
-fn seeks_find_what_hbase_finds() {
+fn seeks_agree_with_hbase() {
     let folder = golden::root("testdata/golden");
     let count = compare_all(&golden::in_folder(&folder), |g| g.beside("seek.jsonl.gz"));
     assert!(count > 5_000, "only {count} keys");
@@ -24,7 +24,7 @@ fn seeks_find_what_hbase_finds() {
 
 #[test]
 #[ignore = "needs HBase's answers for all golden files: tests/oracle.sh, HREGION_EXPECT"]
-fn seeks_find_what_hbase_finds_in_every_golden_file() {
+fn seeks_agree_with_hbase_in_every_golden_file() {
     let expect =
         PathBuf::from(env::var_os("HREGION_EXPECT").expect("HREGION_EXPECT, the folder of the answers"));
     let goldens = golden::whole();

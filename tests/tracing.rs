@@ -51,7 +51,7 @@ impl Subscriber for Lines {
 }
 
 #[test]
-fn flushes_compactions_and_failures_are_told() {
+fn flushes_compactions_and_failures_are_traced() {
     let (lines, storage) = (Lines::default(), FaultyStorage::new());
     tracing::subscriber::with_default(lines.clone(), || {
         let region = Region::options()

@@ -45,7 +45,7 @@ fn files_of_other_projects_are_sound_but_for_the_damaged_one() {
 }
 
 #[test]
-fn what_is_no_hfile_has_a_fault() {
+fn a_non_hfile_has_a_fault() {
     for bytes in [&b""[..], b"no file", &[0; 5000], &[b'D'; 300]] {
         let report = verify(bytes.to_vec()).unwrap();
         assert_eq!((report.faults.len(), report.blocks, report.cells), (1, 0, 0));
@@ -180,7 +180,7 @@ fn refusal(bytes: &[u8]) -> Option<String> {
 }
 
 #[test]
-fn what_a_scan_refuses_is_a_fault() {
+fn cells_that_scans_reject_are_faults() {
     let ttl = 1_000_000_i64.to_be_bytes();
     let sound = tagged(&[Some((8, &ttl)), Some((1, b"any")), None], &[]);
     assert_eq!(refusal(&sound), None);

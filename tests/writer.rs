@@ -120,7 +120,7 @@ fn assert_holds(file: &HFile, cells: &[Cell], bloom: Option<BloomType>) {
 }
 
 #[test]
-fn what_is_written_reads_back() {
+fn written_files_read_back() {
     let rng = &mut Rng::new(4);
     let mut files = 0;
     for encoding in DataBlockEncoding::ALL {

@@ -78,7 +78,7 @@ fn golden_data() -> Vec<(String, Vec<u8>)> {
 }
 
 #[test]
-fn the_znodes_of_a_running_hbase_are_what_stands_beside_them() {
+fn znodes_of_hbase_decode_to_the_golden_values() {
     let server = FakeZooKeeper::new(golden_data());
     let registry = registry(&[&server]);
     let shown = |znode: &str| {
@@ -270,7 +270,7 @@ fn replies_come_in_pieces_and_among_others() {
 }
 
 #[test]
-fn a_znode_that_nobody_may_read_is_an_error_at_once() {
+fn an_unreadable_znode_fails_at_once() {
     for code in [-102, -115] {
         let server = FakeZooKeeper::new(simple());
         server.behave([Manner::Fails(code)]);

@@ -21,7 +21,8 @@ use std::process::ExitCode;
 /// object per line. Byte strings are printed and parsed as in HBase: printable ASCII as is, other bytes as
 /// \xHH.
 #[derive(Debug, Parser)]
-#[command(name = "hregion", bin_name = "hregion", version, after_help = EXIT_CODES, after_long_help = AFTER_HELP)]
+#[command(name = "hregion", bin_name = "hregion", version)]
+#[command(after_help = EXIT_CODES, after_long_help = AFTER_HELP)]
 #[command(subcommand_required = true, arg_required_else_help = true, max_term_width = 100)]
 pub(crate) struct Cli {
     /// Write JSON lines

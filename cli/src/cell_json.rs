@@ -333,7 +333,10 @@ mod tests {
 
     #[test]
     fn a_line_is_a_cell() {
-        let line = r#"{"row":"r\"\\x00","family":"f","qualifier":"\\x5C","timestamp":-5,"type":"DeleteColumn","value":"v\\","sequence_id":7,"tags":[{"type":8,"value":"\\x00"},{"value":"","type":255}]}"#;
+        let line = concat!(
+            r#"{"row":"r\"\\x00","family":"f","qualifier":"\\x5C","timestamp":-5,"type":"DeleteColumn","#,
+            r#""value":"v\\","sequence_id":7,"tags":[{"type":8,"value":"\\x00"},{"value":"","type":255}]}"#,
+        );
         let cell = parse(line).unwrap();
         let found = cell.as_cell();
         assert_eq!((found.row(), found.family(), found.qualifier()), (&b"r\"\0"[..], &b"f"[..], &b"\\"[..]));
@@ -347,8 +350,11 @@ mod tests {
     }
 
     #[test]
-    fn wrong_lines_say_where() {
-        let good = r#"{"row":"r","family":"f","qualifier":"q","timestamp":5,"type":"Put","value":"v","sequence_id":1,"tags":[]}"#;
+    fn errors_name_the_column() {
+        let good = concat!(
+            r#"{"row":"r","family":"f","qualifier":"q","timestamp":5,"type":"Put","#,
+            r#""value":"v","sequence_id":1,"tags":[]}"#,
+        );
         assert!(parse(good).is_ok());
         let cases = [
             ("", "column 1: expected a cell, which is an object"),
@@ -411,7 +417,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_printed_is_read(row: Vec<u8>, family in proptest::collection::vec(any::<u8>(), 0..127),
+        fn printed_cells_parse_back(row: Vec<u8>, family in proptest::collection::vec(any::<u8>(), 0..127),
             qualifier: Vec<u8>, timestamp: i64, value: Vec<u8>, seq_id: i64, tag: Vec<u8>) {
             let key = SeekKey::of(&row, &family, &qualifier, timestamp, CellType::Delete);
             let mut tags = u16::try_from(tag.len() + 1).unwrap().to_be_bytes().to_vec();
@@ -427,8 +433,11 @@ mod tests {
 
         /// Reference implementation: `serde_json`, then the library's `from_string_binary`.
         #[test]
-        fn strings_are_read_as_json_is(text in "([a-c\\\\\"x01\u{e9}]|\\\\[\\\\\"x/bnu]|\\\\u00[46][0-9a-f])*") {
-            let line = format!("{{\"row\":\"r\",\"family\":\"\",\"qualifier\":\"\",\"timestamp\":0,\"type\":\"Put\",\"value\":\"{text}\"}}");
+        fn strings_are_read_as_json_is(
+            text in "([a-c\\\\\"x01\u{e9}]|\\\\[\\\\\"x/bnu]|\\\\u00[46][0-9a-f])*",
+        ) {
+            let key = r#""row":"r","family":"","qualifier":"","timestamp":0,"type":"Put""#;
+            let line = format!(r#"{{{key},"value":"{text}"}}"#);
             let slow = serde_json::from_str::<serde_json::Value>(&line);
             match (parse(&line), slow) {
                 (Ok(cell), Ok(slow)) => {

@@ -215,7 +215,10 @@ mod tests {
     fn json_has_the_members_that_hbase_prints() {
         let key = SeekKey::of(b"r\"\\", b"f", b"q", 5, CellType::Put);
         let cell = CellRef::new(&key, b"v").with_seq_id(7);
-        let line = r#"{"row":"r\"\\x5C","family":"f","qualifier":"q","timestamp":5,"type":"Put","value":"v","sequence_id":7}"#;
+        let line = concat!(
+            r#"{"row":"r\"\\x5C","family":"f","qualifier":"q","timestamp":5,"#,
+            r#""type":"Put","value":"v","sequence_id":7}"#,
+        );
         assert_eq!(text(|out| put_json(out, &cell, true)), line);
         assert_eq!(text(|out| put_json(out, &cell, false)), line.replace(",\"sequence_id\":7", ""));
     }

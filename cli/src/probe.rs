@@ -37,7 +37,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     #[test]
-    fn what_cannot_be_looked_at_is_an_error() {
+    fn failure_to_examine_a_path_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
         fs::write(path("file"), "").unwrap();

@@ -52,7 +52,8 @@ pub(crate) struct RowArgs {
     stop: Option<Row>,
 
     /// Only rows that start with this prefix
-    #[arg(long, value_name = "BYTES", allow_hyphen_values = true, value_parser = bytes, conflicts_with_all = ["start", "stop"])]
+    #[arg(long, value_name = "BYTES", allow_hyphen_values = true, value_parser = bytes)]
+    #[arg(conflicts_with_all = ["start", "stop"])]
     prefix: Option<Row>,
 
     /// Maximum number of rows
@@ -68,7 +69,8 @@ pub(crate) struct RowArgs {
     batch: Option<u32>,
 
     /// Continue where a scan with --limit ended: at:ROW or after:ROW
-    #[arg(long, value_name = "CURSOR", allow_hyphen_values = true, value_parser = cursor, conflicts_with = "start")]
+    #[arg(long, value_name = "CURSOR", allow_hyphen_values = true, value_parser = cursor)]
+    #[arg(conflicts_with = "start")]
     resume: Option<Cursor>,
 }
 
@@ -348,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused() {
+    fn invalid_options_are_rejected() {
         for wrong in [
             &["--versions", "0"][..],
             &["--versions", "many"],

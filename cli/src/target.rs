@@ -27,7 +27,8 @@ pub(crate) enum Kind {
     Wal,
 }
 
-const DIRECTORY: &str = "a directory, expected a file: `scan`, `get`, `count` and `stats` read those of families, regions and tables";
+const DIRECTORY: &str = "a directory, expected a file: `scan`, `get`, `count` and `stats` read those of \
+                         families, regions and tables";
 const WAL: &str = "a write-ahead log: reading logs is not built yet";
 
 /// Opens an HFile.

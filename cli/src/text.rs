@@ -62,7 +62,8 @@ pub(crate) fn json(value: &Value) -> String {
 /// Control characters, line separators, and characters that change the text direction. All are below U+10000.
 fn is_unsafe(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{61c}' | '\u{feff}')
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(c, '\u{61c}' | '\u{feff}')
 }
 
 #[cfg(test)]

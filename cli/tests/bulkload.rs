@@ -33,9 +33,9 @@ fn cells() -> Vec<String> {
         );
         let family = if state >> 40 & 3 == 0 { "g" } else { "f" };
         let tags = if i % 5 == 0 { r#","tags":[{"type":64,"value":"t"}]"# } else { "" };
-        lines.push(format!(
-            r#"{{"row":"{row}","family":"{family}","qualifier":"q{i}","timestamp":{i},"type":"Put","value":"v{i}","sequence_id":{i}{tags}}}"#
-        ) + "\n");
+        let key =
+            format!(r#""row":"{row}","family":"{family}","qualifier":"q{i}","timestamp":{i},"type":"Put""#);
+        lines.push(format!(r#"{{{key},"value":"v{i}","sequence_id":{i}{tags}}}"#) + "\n");
     }
     lines
 }

@@ -23,7 +23,7 @@ fn cells_are_those_that_hbase_reads() {
 }
 
 #[test]
-fn inspect_says_what_hbase_says() {
+fn inspect_agrees_with_hbase() {
     for name in golden_names() {
         let Ok(expected) = fs::read_to_string(golden(&format!("{name}.inspect.json"))) else { continue };
         let mut expected: Value = serde_json::from_str(&expected).unwrap();
@@ -64,7 +64,7 @@ fn blocks_without_checksums_are_listed_too() {
 }
 
 #[test]
-fn seeks_find_what_hbase_finds() {
+fn seeks_agree_with_hbase() {
     let mut compared = 0;
     for name in golden_names() {
         let path = golden(&format!("{name}.seek.jsonl.gz"));
@@ -339,7 +339,7 @@ fn every_kind_of_error_has_its_exit_code() {
 }
 
 #[test]
-fn errors_say_where() {
+fn errors_have_path_offset_and_block() {
     let file = corrupt("flip-data.hfile");
     let output = run(&["cells", "--json", &file]);
     let error = last_error(&output);
@@ -370,7 +370,7 @@ fn errors_say_where() {
 }
 
 #[test]
-fn without_checksums_it_says_so() {
+fn no_checksums_prints_a_warning() {
     let warning = "warning: checksums are not verified, damaged bytes may come out as data\n";
     let output = run(&["count", "--json", "--quiet", "--no-checksums", &plain()]);
     assert_eq!((code(&output), stderr(&output).as_str()), (0, warning));

@@ -125,7 +125,7 @@ fn shows(path: &str) -> bool {
 
 #[cfg(feature = "crypto")]
 #[test]
-fn what_is_encrypted_is_written_in_the_clear_only_if_that_is_asked_for() {
+fn convert_keeps_encryption_unless_plaintext_is_requested() {
     let dir = tempfile::tempdir().unwrap();
     let key = temp_file("convert-master.key", KEY);
     let lines: Vec<String> =
@@ -261,13 +261,12 @@ fn write(dir: &tempfile::TempDir, name: &str, lines: &[String], settings: &[&str
 }
 
 fn cell(row: &str, value: &str, seq_id: i64) -> String {
-    format!(
-        r#"{{"row":"{row}","family":"f","qualifier":"q","timestamp":5,"type":"Put","value":"{value}","sequence_id":{seq_id}}}"#
-    ) + "\n"
+    let key = format!(r#""row":"{row}","family":"f","qualifier":"q","timestamp":5,"type":"Put""#);
+    format!(r#"{{{key},"value":"{value}","sequence_id":{seq_id}}}"#) + "\n"
 }
 
 #[test]
-fn what_a_file_says_of_itself_is_kept() {
+fn convert_keeps_the_file_info() {
     let dir = tempfile::tempdir().unwrap();
     let lines = [cell("a", "1", 4), cell("b", "2", 9)];
     let info = |path: &str| json_lines(&ok(&["inspect", "--json", path])).remove(0);
@@ -397,7 +396,7 @@ fn lists_go_out_and_come_back() {
 }
 
 #[test]
-fn differences_are_told() {
+fn diff_lists_all_differences() {
     let dir = tempfile::tempdir().unwrap();
     let left = [
         cell("a", "1", 1),

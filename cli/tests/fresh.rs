@@ -1,8 +1,9 @@
 //! Operation scripts of fresh seeds, answered by HBase and by the tool.
 //!
-//! `hb-generate` and `hb-replay` are in `interop/region`. `ORACLE_SEED` repeats a run; `ORACLE_SCRIPTS` is the
-//! number of scripts, and `ORACLE_PROFILE` a profile for all of them, so that the seed in a script's name and
-//! its profile repeat a single script. Differences due to known faults of HBase are excused: see [`Excuse`].
+//! `hb-generate` and `hb-replay` are in `interop/region`. `ORACLE_SEED` repeats a run; `ORACLE_SCRIPTS` is
+//! the number of scripts, and `ORACLE_PROFILE` a profile for all of them, so that the seed in a script's name
+//! and its profile repeat a single script. Differences due to known faults of HBase are excused: see
+//! [`Excuse`].
 
 #![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 

@@ -53,7 +53,7 @@ fn regions_are_listed_in_the_order_of_their_rows() {
 }
 
 #[test]
-fn what_is_not_there_ends_with_one() {
+fn a_missing_table_exits_with_1() {
     let root = testdata("meta/root");
     for line in [
         &["locate", "nowhere", "a", "--meta", &root, "--json"][..],

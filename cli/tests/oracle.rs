@@ -21,7 +21,7 @@ use support::cells;
 use support::golden::{self, Golden};
 
 #[test]
-fn the_tool_says_what_hbase_says() {
+fn the_tool_agrees_with_hbase() {
     let goldens = golden::in_folder(&golden::root("testdata/golden"));
     let files = compare_all(&goldens, &|g, what| match what {
         Answer::Seek => g.beside("seek.jsonl.gz"),
@@ -32,7 +32,7 @@ fn the_tool_says_what_hbase_says() {
 
 #[test]
 #[ignore = "needs HBase's answers for all golden files: tests/oracle.sh, HREGION_EXPECT"]
-fn the_tool_says_what_hbase_says_of_every_golden_file() {
+fn tool_agrees_with_hbase_on_all_golden_files() {
     let expect =
         PathBuf::from(env::var_os("HREGION_EXPECT").expect("HREGION_EXPECT, the folder of the answers"));
     let files = compare_all(&golden::whole(), &|g, what| match what {

@@ -106,7 +106,7 @@ fn directories_are_replaced_as_a_whole() {
 /// A directory that cannot be read is an error. It is not treated as one without tables or without settings.
 #[cfg(unix)]
 #[test]
-fn what_cannot_be_looked_at_is_an_error() {
+fn an_unreadable_directory_is_an_error() {
     use std::os::unix::fs::symlink;
 
     let dir = tempfile::tempdir().unwrap();

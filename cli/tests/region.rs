@@ -106,7 +106,8 @@ fn scratch(dir: &Path) -> PathBuf {
         "families": [{"name": "f", "versions": 2}, {"name": "g"}]})];
     for (i, (row, timestamp)) in [("a", 1), ("b", 1), ("c", 1), ("a", 2), ("b", 2)].into_iter().enumerate() {
         let id = 2 * i + 2;
-        lines.push(json!({"id": id, "op": "put", "row": row, "cells": [["f", "q", timestamp, format!("v{timestamp}")]]}));
+        let cell = json!(["f", "q", timestamp, format!("v{timestamp}")]);
+        lines.push(json!({"id": id, "op": "put", "row": row, "cells": [cell]}));
         if i == 2 || i == 4 {
             lines.push(json!({"id": id + 1, "op": "flush"}));
         }
@@ -168,7 +169,7 @@ fn regions_are_flushed_and_compacted() {
 }
 
 #[test]
-fn other_directories_are_refused_by_what_they_are() {
+fn other_directories_are_rejected() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().to_str().unwrap();
     for args in [&["scan", path][..], &["count", path], &["get", path, "r"], &["compact", path]] {

@@ -217,7 +217,8 @@ impl Tally {
 #[test]
 fn answers_of_a_few_operations() {
     let script = r#"
-{"id":1,"op":"create","table":"t","now":1000,"start_key":"a","end_key":"m","families":[{"name":"f","versions":2},{"name":"g"}]}
+{"id":1,"op":"create","table":"t","now":1000,"start_key":"a","end_key":"m",
+  "families":[{"name":"f","versions":2},{"name":"g"}]}
 {"id":2,"op":"put","row":"b","cells":[["f","q",null,"v"],["g","",5,"\\x00"]]}
 {"id":3,"op":"get","row":"b"}
 {"id":4,"op":"put","row":"z","cells":[["f","q",1,"v"]]}
@@ -250,16 +251,24 @@ fn answers_of_a_few_operations() {
 {"id":31,"op":"append","row":"d","cells":[["g","a","y"]]}
 {"id":32,"op":"increment","row":"d","cells":[["g","a",1]]}
 {"id":33,"op":"increment","row":"z","cells":[["z","a",1]]}
-{"id":34,"op":"check_and_mutate","row":"d","family":"g","qualifier":"a","compare":"<","value":"x","mutations":[{"op":"put","cells":[["f","p",null,"v"]]},{"op":"append","cells":[["g","a","z"]]}]}
-{"id":35,"op":"check_and_mutate","row":"z","family":"f","qualifier":"a","compare":"=","value":null,"mutations":[{"op":"delete"}]}
+{"id":34,"op":"check_and_mutate","row":"d","family":"g","qualifier":"a","compare":"<","value":"x",
+  "mutations":[{"op":"put","cells":[["f","p",null,"v"]]},{"op":"append","cells":[["g","a","z"]]}]}
+{"id":35,"op":"check_and_mutate","row":"z","family":"f","qualifier":"a","compare":"=","value":null,
+  "mutations":[{"op":"delete"}]}
 {"id":36,"op":"check_and_mutate","row":"d","filter":"KeyOnlyFilter()","mutations":[{"op":"delete"}]}
-{"id":37,"op":"check_and_mutate","row":"d","family":"f","qualifier":"p","compare":"=","value":"w","mutations":[{"op":"delete"}]}
-{"id":38,"op":"mutate_row","row":"d","mutations":[{"op":"delete","cells":[["family","f","",null]]},{"op":"put","cells":[["f","p",600,"new"]]}]}
-{"id":39,"op":"mutate_row","row":"d","mutations":[{"op":"put","cells":[["f","p",700,"newer"]]},{"op":"put","cells":[["z","p",700,"v"]]}]}
-{"id":40,"op":"batch","mutations":[{"op":"put","row":"e","cells":[["f","q",1,"v"]]},{"op":"put","row":"z","cells":[["f","q",1,"v"]]},{"op":"delete","row":"c","cells":[["family","z","",null]]}]}
+{"id":37,"op":"check_and_mutate","row":"d","family":"f","qualifier":"p","compare":"=","value":"w",
+  "mutations":[{"op":"delete"}]}
+{"id":38,"op":"mutate_row","row":"d","mutations":[{"op":"delete","cells":[["family","f","",null]]},
+  {"op":"put","cells":[["f","p",600,"new"]]}]}
+{"id":39,"op":"mutate_row","row":"d","mutations":[{"op":"put","cells":[["f","p",700,"newer"]]},
+  {"op":"put","cells":[["z","p",700,"v"]]}]}
+{"id":40,"op":"batch","mutations":[{"op":"put","row":"e","cells":[["f","q",1,"v"]]},
+  {"op":"put","row":"z","cells":[["f","q",1,"v"]]},
+  {"op":"delete","row":"c","cells":[["family","z","",null]]}]}
 {"id":41,"op":"scan","start":"d"}
 {"id":42,"op":"scan","start":"e","stop":"b","reversed":true,"families":["f"],"columns":[["f","q"]]}
-{"id":43,"op":"scan","reversed":true,"load_on_demand":true,"filter":"SingleColumnValueFilter('f','q',=,'binary:v',true,true)"}
+{"id":43,"op":"scan","reversed":true,"load_on_demand":true,
+  "filter":"SingleColumnValueFilter('f','q',=,'binary:v',true,true)"}
 "#;
     let expected = r#"
 {"id":3,"result":{"cells":[["f","q",1000,"Put","v"],["g","",5,"Put","\\x00"]]}}
@@ -267,7 +276,8 @@ fn answers_of_a_few_operations() {
 {"id":5,"error":"NoSuchColumnFamilyException"}
 {"id":6,"error":"WrongRegionException"}
 {"id":8,"result":{"files":{"f":1,"g":1}}}
-{"id":11,"result":{"rows":[{"row":"b","cells":[["f","q",1000,"Put","v"],["g","",5,"Put","\\x00"]]}],"more":false}}
+{"id":11,"result":{"rows":[{"row":"b","cells":[["f","q",1000,"Put","v"],["g","",5,"Put","\\x00"]]}],
+  "more":false}}
 {"id":12,"result":{"exists":false}}
 {"id":14,"error":"IllegalStateException"}
 {"id":15,"error":"DoNotRetryIOException"}
@@ -278,8 +288,10 @@ fn answers_of_a_few_operations() {
 {"id":22,"error":"IllegalStateException"}
 {"id":23,"error":"DoNotRetryIOException"}
 {"id":25,"result":{"rows":[{"row":"c","cells":[["f","q",1,"Put","v"]]}]}}
-{"id":27,"result":{"cells":[["f","m",500,"Put","\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x01"],["f","n",500,"Put","\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x03"]]}}
-{"id":29,"result":{"cells":[["f","n",501,"Put","\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x07",[[8,"\\x00\\x00\\x00\\x00\\x00\\x00#("]]]]}}
+{"id":27,"result":{"cells":[["f","m",500,"Put","\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x01"],
+  ["f","n",500,"Put","\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x03"]]}}
+{"id":29,"result":{"cells":[["f","n",501,"Put","\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x07",
+  [[8,"\\x00\\x00\\x00\\x00\\x00\\x00#("]]]]}}
 {"id":30,"result":{"cells":[]}}
 {"id":31,"result":{"cells":[["g","a",401,"Put","xy"]]}}
 {"id":32,"error":"DoNotRetryIOException"}
@@ -290,16 +302,26 @@ fn answers_of_a_few_operations() {
 {"id":37,"result":{"success":false}}
 {"id":39,"error":"NoSuchColumnFamilyException"}
 {"id":40,"result":{"status":["SUCCESS","SANITY_CHECK_FAILURE","BAD_FAMILY"]}}
-{"id":41,"result":{"rows":[{"row":"d","cells":[["f","m",500,"Put","\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x01",[[8,"\\x00\\x00\\x00\\x00\\x00\\x00#("]]],["f","n",501,"Put","\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x07",[[8,"\\x00\\x00\\x00\\x00\\x00\\x00#("]]],["f","p",600,"Put","new"],["g","a",402,"Put","xyz"]]},{"row":"e","cells":[["f","q",1,"Put","v"]]}]}}
-{"id":42,"result":{"rows":[{"row":"e","cells":[["f","q",1,"Put","v"]]},{"row":"c","cells":[["f","q",1,"Put","v"]]}]}}
+{"id":41,"result":{"rows":[{"row":"d","cells":[
+  ["f","m",500,"Put","\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x01",[[8,"\\x00\\x00\\x00\\x00\\x00\\x00#("]]],
+  ["f","n",501,"Put","\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x07",[[8,"\\x00\\x00\\x00\\x00\\x00\\x00#("]]],
+  ["f","p",600,"Put","new"],["g","a",402,"Put","xyz"]]},{"row":"e","cells":[["f","q",1,"Put","v"]]}]}}
+{"id":42,"result":{"rows":[{"row":"e","cells":[["f","q",1,"Put","v"]]},
+  {"row":"c","cells":[["f","q",1,"Put","v"]]}]}}
 {"id":43,"error":"DoNotRetryIOException"}
 "#;
-    let output = play_text(script);
+    let output = play_text(&joined(script));
+    let expected = joined(expected);
     assert_eq!((code(&output), stdout(&output).as_str()), (0, expected.trim_start()), "{}", stderr(&output));
 }
 
+/// Joins each indented line to the line before it.
+fn joined(lines: &str) -> String {
+    lines.replace("\n  ", "")
+}
+
 #[test]
-fn what_is_wrong_with_a_script_is_said_by_line() {
+fn errors_in_a_script_name_the_line() {
     const CREATE: &str = r#"{"id":1,"op":"create","now":1,"families":[{"name":"f"}]}"#;
     for (lines, expected) in [
         (vec![r#"{"id":1,"op":"files"}"#], "line 1: expected a region to be created first"),

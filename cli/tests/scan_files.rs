@@ -74,7 +74,7 @@ fn raw_scans_of_files_are_their_cells() {
 /// Compares a scan with a naive reference: of each column, the newest Put that no marker hides. The reference
 /// is right only for files with one version of each key.
 #[test]
-fn markers_hide_what_is_older() {
+fn delete_markers_hide_older_cells() {
     let name = "region-a-flush1";
     let stored = json_lines(&read_gz(golden(&format!("{name}.cells.jsonl.gz"))));
     let mut expected: Vec<String> = Vec::new();

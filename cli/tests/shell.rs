@@ -80,7 +80,8 @@ Table t2 does not exist
     // everything was flushed at the end, and the families have the settings they were created with
     let again = done(
         &root,
-        "scan 't1', {COLUMNS => ['f:q'], STARTROW => 'r1', STOPROW => 'r2', VERSIONS => 9, TIMERANGE => [0, 2000]}
+        "scan 't1', {COLUMNS => ['f:q'], STARTROW => 'r1', STOPROW => 'r2', VERSIONS => 9, \
+                    TIMERANGE => [0, 2000]}
 list
 describe 't1'",
     );
@@ -95,9 +96,11 @@ t1
 Table t1 is ENABLED
 t1
 COLUMN FAMILIES DESCRIPTION
-{NAME => 'f', VERSIONS => '3', KEEP_DELETED_CELLS => 'FALSE', DATA_BLOCK_ENCODING => 'NONE', TTL => 'FOREVER', MIN_VERSIONS => '0', BLOOMFILTER => 'ROW', COMPRESSION => 'NONE', BLOCKSIZE => '65536'}
+{NAME => 'f', VERSIONS => '3', KEEP_DELETED_CELLS => 'FALSE', DATA_BLOCK_ENCODING => 'NONE', \
+TTL => 'FOREVER', MIN_VERSIONS => '0', BLOOMFILTER => 'ROW', COMPRESSION => 'NONE', BLOCKSIZE => '65536'}
 
-{NAME => 'g', VERSIONS => '1', KEEP_DELETED_CELLS => 'FALSE', DATA_BLOCK_ENCODING => 'NONE', TTL => 'FOREVER', MIN_VERSIONS => '0', BLOOMFILTER => 'ROW', COMPRESSION => 'NONE', BLOCKSIZE => '65536'}
+{NAME => 'g', VERSIONS => '1', KEEP_DELETED_CELLS => 'FALSE', DATA_BLOCK_ENCODING => 'NONE', \
+TTL => 'FOREVER', MIN_VERSIONS => '0', BLOOMFILTER => 'ROW', COMPRESSION => 'NONE', BLOCKSIZE => '65536'}
 
 2 row(s)
 ";
@@ -238,7 +241,7 @@ fn files(dir: &Path) -> Vec<std::path::PathBuf> {
 }
 
 #[test]
-fn errors_say_where_and_end_it() {
+fn errors_have_a_position_and_end_the_shell() {
     let dir = tempfile::tempdir().unwrap();
     done(dir.path(), "create 't', 'f'");
     for (commands, exit, message) in [
@@ -267,7 +270,9 @@ fn errors_say_where_and_end_it() {
     assert_eq!(code, 2);
     assert_eq!(
         done(dir.path(), "scan 't'"),
-        "ROW                       COLUMN+CELL\n r                        column=f:q, timestamp=1, value=kept\n1 row(s)\n"
+        "ROW                       COLUMN+CELL\n\
+         \x20r                        column=f:q, timestamp=1, value=kept\n\
+         1 row(s)\n"
     );
 }
 

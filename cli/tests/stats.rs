@@ -65,8 +65,11 @@ fn people_see_bars() {
     let dir = tempfile::tempdir().unwrap();
     let list = dir.path().join("cells.jsonl");
     let cell = |row: &str, timestamp: i64, value: &str| {
-        json!({"row": row, "family": "f", "qualifier": "q", "timestamp": timestamp, "type": "Put", "value": value})
-            .to_string()
+        let cell = json!({
+            "row": row, "family": "f", "qualifier": "q",
+            "timestamp": timestamp, "type": "Put", "value": value,
+        });
+        cell.to_string()
     };
     // a minute, an hour and a day before `NOW`, and a minute after it
     let cells = [

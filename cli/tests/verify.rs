@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use support::*;
 
 #[test]
-fn verify_is_content_with_what_hbase_wrote() {
+fn verify_finds_no_fault_in_golden_files() {
     for name in golden_names() {
         let output = run_golden(&["verify", "--json"], &name);
         assert_eq!(code(&output), 0, "{name}: {}", stdout(&output));
@@ -48,7 +48,7 @@ fn verify_goes_on_after_a_fault_and_to_the_next_file() {
 }
 
 #[test]
-fn verify_says_at_the_end_what_it_could_not_judge() {
+fn verify_ends_with_the_unverifiable_files() {
     let missing = corrupt("no-such.hfile");
     let output = run(&["verify", "--json", &missing, &corrupt("flip-data.hfile"), &plain()]);
     assert_eq!(code(&output), 5);
@@ -118,7 +118,7 @@ fn verify_takes_families_regions_and_tables() {
 }
 
 #[test]
-fn verify_finds_what_is_wrong_in_a_region() {
+fn verify_finds_faults_of_a_region() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("root");
     copy_tree(&testdata("region/split-references/root"), &root);

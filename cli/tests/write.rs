@@ -13,9 +13,8 @@ use std::time::{Duration, Instant};
 use support::*;
 
 fn cell(row: &str, timestamp: i64, value: &str) -> String {
-    format!(
-        r#"{{"row":"{row}","family":"f","qualifier":"q","timestamp":{timestamp},"type":"Put","value":"{value}","sequence_id":3}}"#
-    ) + "\n"
+    let key = format!(r#""row":"{row}","family":"f","qualifier":"q","timestamp":{timestamp},"type":"Put""#);
+    format!(r#"{{{key},"value":"{value}","sequence_id":3}}"#) + "\n"
 }
 
 /// Returns the sorted file names in a directory.
@@ -31,7 +30,7 @@ fn text(path: &Path) -> String {
 }
 
 #[test]
-fn what_is_written_is_read() {
+fn written_files_read_back() {
     let dir = tempfile::tempdir().unwrap();
     let out = text(&dir.path().join("out"));
     let lines = cell("a", 5, "v") + "\n" + &cell("b", 5, "\\\\x00\\\"") + " \r\n" + &cell("b", 4, "");

@@ -173,7 +173,10 @@ mod tests {
     proptest! {
         #[test]
         fn every_flipped_bit_is_caught(
-            payload: Vec<u8>, checksum_type in checksum_type(), per_sum in 1u32..200, bit: prop::sample::Index,
+            payload: Vec<u8>,
+            checksum_type in checksum_type(),
+            per_sum in 1u32..200,
+            bit: prop::sample::Index,
         ) {
             let mut block = seal(&payload, checksum_type, per_sum);
             prop_assert!(BlockHeader::open(&block, true, true).is_ok());

@@ -384,7 +384,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_parses_is_written_again(at in 0..HEADER_LEN, byte: u8, len in 0..=HEADER_LEN, has_checksums: bool) {
+        fn parsed_headers_write_back_unchanged(
+            at in 0..HEADER_LEN,
+            byte: u8,
+            len in 0..=HEADER_LEN,
+            has_checksums: bool,
+        ) {
             let bytes = with(at, &[byte]);
             if let Ok(header) = BlockHeader::parse(&bytes[..len], has_checksums) {
                 let mut out = Vec::new();

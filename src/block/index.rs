@@ -301,13 +301,17 @@ mod tests {
                 prop_assert_eq!(block.len(), keys.len());
                 for (i, key) in keys.iter().enumerate() {
                     prop_assert_eq!(block.key(i), Some(key.as_key()));
-                    prop_assert_eq!(block.handle(i), Some(BlockHandle { offset: i as u64 * 100, on_disk_size: 100 }));
+                    let handle = BlockHandle { offset: i as u64 * 100, on_disk_size: 100 };
+                    prop_assert_eq!(block.handle(i), Some(handle));
                 }
             }
         }
 
         #[test]
-        fn damaged_ones_never_panic(flips in proptest::collection::vec((0usize..400, any::<u8>()), 0..4), cut in 0usize..400) {
+        fn damaged_ones_never_panic(
+            flips in proptest::collection::vec((0usize..400, any::<u8>()), 0..4),
+            cut in 0usize..400,
+        ) {
             let keys: Vec<_> = (0..8).map(|i| SeekKey::first_on_row(format!("row{i}").as_bytes())).collect();
             for mut bytes in [non_root(&keys), root(&keys)] {
                 for &(at, bits) in &flips {

@@ -227,12 +227,15 @@ mod tests {
     proptest! {
         #[test]
         fn all_ways_agree_with_the_plain_one(
-            mut numbers in proptest::collection::vec(0u64..500, 0..120), target in 0u64..520, slope in 0f64..9.0
+            mut numbers in proptest::collection::vec(0u64..500, 0..120),
+            target in 0u64..520,
+            slope in 0f64..9.0,
         ) {
             numbers.sort_unstable();
             let plain = numbers.partition_point(|&n| n < target);
             let first = numbers.first().copied().unwrap_or(0);
-            for search in [Search::Halve, Search::Count, Search::Guess(slope), Search::new(numbers.len(), |i| numbers[i])] {
+            let fitted = Search::new(numbers.len(), |i| numbers[i]);
+            for search in [Search::Halve, Search::Count, Search::Guess(slope), fitted] {
                 let found = search.lower_bound(&numbers, first, target);
                 prop_assert_eq!(found, plain, "{:?}", search);
             }

@@ -141,7 +141,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_sealed_opens(
+        fn sealed_blocks_read_back(
             payload: Vec<u8>,
             bytes_per_checksum in 1u32..100,
             compressed: bool,
@@ -165,7 +165,8 @@ mod tests {
                 limits: Limits::default(),
             };
             for offset in 0..2 {
-                let block = blocks.finish(BlockType::Meta, offset, |out| out.extend_from_slice(&payload)).unwrap();
+                let block = blocks.finish(BlockType::Meta, offset, |out| out.extend_from_slice(&payload));
+                let block = block.unwrap();
                 prop_assert_eq!(block.plain_size, payload.len());
                 let (header, stored) = context.check(block.bytes).unwrap();
                 prop_assert_eq!(header.block_type(), BlockType::Meta);

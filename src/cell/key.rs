@@ -436,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn stored_types_are_the_ones_that_say_so() {
+    fn stored_codes_agree_with_the_types() {
         for code in 0..=u8::MAX {
             assert_eq!(is_stored(code), CellType::from_code(code).is_some_and(CellType::is_stored), "{code}");
         }
@@ -444,7 +444,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn checked_keys_never_panic(bytes in proptest::collection::vec(prop_oneof![0u8..20, any::<u8>()], 0..40)) {
+        fn checked_keys_never_panic(
+            bytes in proptest::collection::vec(prop_oneof![0u8..20, any::<u8>()], 0..40),
+        ) {
             if let Ok(key) = CellKey::new(&bytes) {
                 let len = key.row().len() + key.family().len() + key.qualifier().len();
                 prop_assert_eq!(len + FIXED_LEN, bytes.len());

@@ -162,11 +162,18 @@ mod tests {
     }
 
     proptest! {
-        /// `parse` accepts all cells that `fast_parse` accepts, with the same end; `fast_parse` accepts all valid
-        /// cells without tags.
+        /// `parse` accepts all cells that `fast_parse` accepts, with the same end; `fast_parse` accepts all
+        /// valid cells without tags.
         #[test]
         fn a_glance_agrees_with_parsing(
-            row in "[a-c]{0,9}", value: Vec<u8>, seq_id: i64, at in 0usize..60, bits: u8, behind in 0usize..4, tags: bool, mvcc: bool,
+            row in "[a-c]{0,9}",
+            value: Vec<u8>,
+            seq_id: i64,
+            at in 0usize..60,
+            bits: u8,
+            behind in 0usize..4,
+            tags: bool,
+            mvcc: bool,
         ) {
             let format = CellFormat { tags, mvcc };
             let key = SeekKey::of(row.as_bytes(), b"f", b"q", 7, CellType::Put);

@@ -161,7 +161,8 @@ impl Comparator {
             b"regexstringnocase" => Self::regex_ignore_case(&string()),
             b"substring" => Ok(Self::substring(&string())),
             _ => Err(Error::invalid_argument(format!(
-                "comparator of type '{}', expected binary, binaryprefix, regexstring, regexstringnocase or substring",
+                "comparator of type '{}', expected binary, binaryprefix, regexstring, regexstringnocase or \
+                 substring",
                 StringBinary(kind)
             ))),
         }

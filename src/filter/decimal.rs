@@ -240,7 +240,8 @@ mod tests {
         #[test]
         fn small_numbers_compare_as_integers(a: i64, b: i64, a_scale in 0i32..12, b_scale in 0i32..12) {
             let exact = |n: i64, scale: i32| i128::from(n) * 10i128.pow(u32::try_from(12 - scale).unwrap());
-            prop_assert_eq!(of(a.into(), a_scale).cmp(&of(b.into(), b_scale)), exact(a, a_scale).cmp(&exact(b, b_scale)));
+            let found = of(a.into(), a_scale).cmp(&of(b.into(), b_scale));
+            prop_assert_eq!(found, exact(a, a_scale).cmp(&exact(b, b_scale)));
         }
     }
 }

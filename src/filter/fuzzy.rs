@@ -23,7 +23,8 @@ impl FuzzyKey {
         if key.len() != mask.len() || key.len() > MAX_ROW_LEN {
             let (key, mask) = (key.len(), mask.len());
             return Err(Error::invalid_argument(format!(
-                "a fuzzy key of {key} bytes with a mask of {mask}, expected equal lengths, {MAX_ROW_LEN} at most"
+                "a fuzzy key of {key} bytes with a mask of {mask}, expected equal lengths, \
+                 {MAX_ROW_LEN} at most"
             )));
         }
         const PREPARED_FIXED: u8 = 0xff;
@@ -284,7 +285,9 @@ mod tests {
             reversed: bool,
         ) {
             // around the extremes of signed and unsigned bytes, hints can point backward
-            let edge = |byte: u8| if edges { [0, 1, 0x7e, 0x7f, 0x80, 0xff][usize::from(byte) % 6] } else { byte };
+            let edge = |byte: u8| {
+                if edges { [0, 1, 0x7e, 0x7f, 0x80, 0xff][usize::from(byte) % 6] } else { byte }
+            };
             let pair = |bytes: Vec<(u8, u8)>| -> (Vec<u8>, Vec<u8>) {
                 bytes.into_iter().map(|(byte, mask)| (edge(byte), mask)).unzip()
             };

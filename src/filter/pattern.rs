@@ -391,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_what_java_finds() {
+    fn matches_agree_with_java() {
         for (pattern, yes, no) in [
             ("", "", None),
             ("a.c", "xa\ncx", Some("ac")),
@@ -440,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_done_is_named() {
+    fn unsupported_syntax_is_named() {
         for (pattern, what) in [
             (r"(?i)(a)\1", "back reference"),
             (r"(?i)(?<n>a)\k<n>", "back reference"),

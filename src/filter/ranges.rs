@@ -287,7 +287,7 @@ mod tests {
         /// contains, and its hints skip none of them. (For rows that some ranges include and others exclude,
         /// see above.)
         #[test]
-        fn what_one_of_the_ranges_contains(
+        fn exactly_the_rows_of_the_ranges_are_included(
             bounds in proptest::collection::vec(("[a-d]{0,2}", "[a-d]{0,2}"), 1..5),
             include: (bool, bool),
             reversed: bool,

@@ -77,7 +77,8 @@ impl Encryption {
             let why =
                 if family.encryption.is_some() { "ENCRYPTION is" } else { "its files are encrypted by" };
             return Err(Error::not_supported(format!(
-                "a file of family {name} cannot be written in the clear, {why} {cipher}: give the cluster's master key"
+                "a file of family {name} cannot be written in the clear, {why} {cipher}: give the \
+                 cluster's master key"
             )));
         };
         let unwrap = |wrapped: &[u8]| {
@@ -95,7 +96,8 @@ impl Encryption {
         match options.master_key.clone() {
             Some(master_key) => Ok(Self { cipher: Cipher::Aes, master_key, data_key: None }),
             None => Err(Error::not_supported(
-                "a file made of an encrypted one cannot be written in the clear: give the cluster's master key",
+                "a file made of an encrypted one cannot be written in the clear: give the cluster's \
+                 master key",
             )),
         }
     }
@@ -174,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lacks_a_key_is_refused() {
+    fn encryption_without_a_key_is_rejected() {
         let (clear, encrypted) = (Family::new("f"), Family::new("f").encryption(Cipher::Aes));
         let without = |family, encrypted_input| {
             Encryption::for_output(family, encrypted_input, &HFile::options()).map(|found| found.is_none())

@@ -140,8 +140,8 @@ impl<'f> HFileScanner<'f> {
     /// Seeks to the first cell that is not before `key`; the scanner is not positioned if there is none.
     ///
     /// Returns what HBase's `seekTo` returns. Unlike `seekTo`, this leaves the scanner *at* the found cell
-    /// when the result is [`SeekResult::After`] or [`SeekResult::Before`]; [`seek_to`](Self::seek_to) positions it as
-    /// HBase does.
+    /// when the result is [`SeekResult::After`] or [`SeekResult::Before`]; [`seek_to`](Self::seek_to)
+    /// positions it as HBase does.
     ///
     /// # Errors
     ///
@@ -156,8 +156,9 @@ impl<'f> HFileScanner<'f> {
         self.seek_in_block(key, None)
     }
 
-    /// Seeks where HBase's `seekTo` does: to `key`, to the last cell before it ([`SeekResult::After`]), or to the
-    /// first cell of a block ([`SeekResult::Gap`]). With [`SeekResult::Before`] the scanner is not positioned.
+    /// Seeks where HBase's `seekTo` does: to `key`, to the last cell before it ([`SeekResult::After`]), or to
+    /// the first cell of a block ([`SeekResult::Gap`]). With [`SeekResult::Before`] the scanner is not
+    /// positioned.
     ///
     /// # Errors
     ///
@@ -178,9 +179,9 @@ impl<'f> HFileScanner<'f> {
         Ok(seek)
     }
 
-    /// Seeks forward to the first cell that is not before `key`. Does not move, and returns [`SeekResult::Before`],
-    /// if the current cell is after `key`; does not move, and returns [`SeekResult::Exact`], if the current cell
-    /// has that key.
+    /// Seeks forward to the first cell that is not before `key`. Does not move, and returns
+    /// [`SeekResult::Before`], if the current cell is after `key`; does not move, and returns
+    /// [`SeekResult::Exact`], if the current cell has that key.
     ///
     /// Cheaper than [`seek`](Self::seek) when the target is in the current block.
     ///

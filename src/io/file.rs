@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_synced_is_there_when_the_writer_has_gone() {
+    fn dropping_the_writer_writes_all_bytes() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         for pieces in [1, 3, 40] {
@@ -364,7 +364,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn a_full_disk_is_told_of_and_never_forgotten() {
+    fn a_full_disk_fails_every_later_sync() {
         for pieces in [1, 5, 40] {
             let mut file = LocalFileWriter::create("/dev/full").unwrap();
             let piece = bytes(1, LocalFileWriter::BUFFER / 2);
@@ -379,7 +379,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn a_disk_that_is_full_under_the_thread_is_told_of() {
+    fn a_full_disk_fails_the_writer_thread() {
         let full = WriteBehind::new(File::options().write(true).open("/dev/full").unwrap());
         let mut thread = WriterThread::begin(full).unwrap();
         let failed = loop {

@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_system_is_told_of_every_step_and_keeps_all_bytes() {
+    fn write_back_starts_at_every_step() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         let mut file = WriteBehind::new(File::create(&path).unwrap());

@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_says_where_a_region_is() {
+    fn a_row_has_the_location_of_a_region() {
         let (name, info, daughter) = (region().name(), region().to_cell(), region().replica(0).to_cell());
         let started = 7_i64.to_be_bytes();
         let row = parse(
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_refused() {
+    fn invalid_columns_are_rejected() {
         let (name, info) = (region().name(), region().to_cell());
         for column in [
             ("server", &b"host"[..]),

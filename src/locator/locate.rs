@@ -20,8 +20,8 @@ use std::sync::{Arc, Mutex};
 /// threads.
 ///
 /// Results are kept in a [`MetaCache`]. On a miss, the region is looked up in the [`Catalog`], whose location
-/// comes from a [`ConnectionRegistry`]. Threads with the same request share one look-up. Callers that find a location
-/// outdated report it with [`on_fault`](Self::on_fault).
+/// comes from a [`ConnectionRegistry`]. Threads with the same request share one look-up. Callers that find a
+/// location outdated report it with [`on_fault`](Self::on_fault).
 ///
 /// Rows of a table belong to regions in byte order. Regions have servers in a running cluster, but not on a
 /// disk.

@@ -17,9 +17,11 @@
 //! |---|---|
 //! | [`Locator`] | finds regions and caches them |
 //! | [`MetaCache`] | the cache |
-//! | [`ConnectionRegistry`] | locates the catalog: [`RootDir`], [`StaticRegistry`], or (`cluster`) `ZooKeeperRegistry` |
-//! | [`Catalog`] | lists the regions of all tables: [`MetaRegion`], [`DirectoryCatalog`], [`StaticRegistry`] |
+//! | [`ConnectionRegistry`] | finds the catalog: [`RootDir`], [`StaticRegistry`], `ZooKeeperRegistry` |
+//! | [`Catalog`] | lists all regions: [`MetaRegion`], [`DirectoryCatalog`], [`StaticRegistry`] |
 //! | [`CatalogRow`] | a row of the catalog, as HBase writes it |
+//!
+//! `ZooKeeperRegistry` needs the feature `cluster`.
 
 mod cache;
 mod catalog;

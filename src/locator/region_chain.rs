@@ -215,7 +215,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn rows_have_as_many_regions_as_the_faults_say(
+        fn faults_agree_with_the_regions_of_each_row(
             places in proptest::collection::vec(("[a-f]?", "[a-f]?", 0i64..4), 0..12),
         ) {
             let table = TableName::parse("t").unwrap();
@@ -226,14 +226,18 @@ mod tests {
             let serving = serving(all.clone());
             let faults = check_region_chain(&serving);
             for row in ["\0", "a", "b", "c", "d", "e", "f", "g"].map(str::as_bytes) {
-                let count = |regions: &[RegionInfo]| regions.iter().filter(|region| region.contains(row)).count();
+                let count = |regions: &[RegionInfo]| {
+                    regions.iter().filter(|region| region.contains(row)).count()
+                };
                 prop_assert_eq!(count(&serving) == 0, count(&all) == 0);
                 let touching = |wanted: fn(&RegionInconsistency) -> bool| {
                     let end = [row, &[0]].concat();
                     faults.iter().any(|fault| wanted(fault) && fault.touches(row, &end))
                 };
-                prop_assert_eq!(touching(|f| matches!(f, RegionInconsistency::Hole { .. })), count(&serving) == 0);
-                prop_assert_eq!(touching(|f| matches!(f, RegionInconsistency::Overlap { .. })), count(&serving) > 1);
+                let hole = touching(|f| matches!(f, RegionInconsistency::Hole { .. }));
+                prop_assert_eq!(hole, count(&serving) == 0);
+                let overlap = touching(|f| matches!(f, RegionInconsistency::Overlap { .. }));
+                prop_assert_eq!(overlap, count(&serving) > 1);
                 // the youngest region of each row is one that serves rows
                 let youngest = |regions: &[RegionInfo]| {
                     regions.iter().filter(|region| region.contains(row)).map(RegionInfo::region_id).max()

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_moved_region_says_where_it_went() {
+    fn a_moved_region_has_its_new_server() {
         let moved = |message: &str| fault("exceptions.RegionMovedException", message, false);
         let text = "Region moved to: hostname=h.example port=16020 startCode=17. As of locationSeqNum=42.";
         let server = ServerName::new("h.example", 16020, 17).unwrap();
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quota_says_how_long_to_wait() {
+    fn a_quota_error_has_the_pause() {
         let pause = |message: &str| match fault("quotas.RpcThrottlingException", message, true) {
             RegionException::Busy { pause } => pause.map(|pause| pause.as_millis()),
             _ => unreachable!("a quota keeps the client waiting"),

@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_succeeds_is_not_tried_again() {
+    fn success_ends_the_retries() {
         let (pauses, result) = pauses(&RetryPolicy::default(), 2);
         assert_eq!((pauses.len(), result.unwrap()), (2, 3));
     }
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fails_for_good_is_not_tried_again() {
+    fn permanent_errors_are_not_retried() {
         let timer = FakeTimer(Instant::now(), Mutex::default());
         let fail = || Err::<(), _>(Error::locating(ErrorKind::TableNotFound, "t"));
         let result = RetryPolicy::default().retry(&timer, Deadline::NEVER, |_| true, fail);

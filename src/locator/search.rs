@@ -142,7 +142,8 @@ mod tests {
             let mut names: Vec<Vec<u8>> = regions.iter().map(RegionInfo::name).collect();
             // neighbours in the catalog
             names.extend([&b"t"[..], b"s,zz,9", b"t-,,1", b"t1,,1", b"t1", b"sz"].map(<[u8]>::to_vec));
-            let rows = rows.iter().map(|row| row.as_bytes()).chain(starts.iter().map(|start| start.as_bytes()));
+            let rows =
+                rows.iter().map(|row| row.as_bytes()).chain(starts.iter().map(|start| start.as_bytes()));
             for row in rows {
                 for position in [LocateType::At, LocateType::Before, LocateType::After] {
                     let found = rows_of(&CatalogRange::search(table, row, position, 1), &names);

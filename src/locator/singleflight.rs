@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn who_wants_the_same_shares_one_look_up() {
+    fn equal_requests_share_one_look_up() {
         let (singleflight, started, waiting) =
             (Singleflight::default(), AtomicUsize::new(0), Barrier::new(50));
         thread::scope(|scope| {
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_for_one_that_panicked_nor_beyond_the_deadline() {
+    fn waiting_ends_at_a_panic_or_the_deadline() {
         let (singleflight, begun) = (Singleflight::default(), Barrier::new(2));
         thread::scope(|scope| {
             let panicking = scope.spawn(|| {

@@ -155,10 +155,11 @@ mod tests {
     use crate::locator::{Locator, RetryPolicy};
     use std::sync::Arc;
 
-    const LIST: &str = "# a comment\nmeta\th,1,5\nmeta\tg,1,5\n\nregion\tns:t\t\tm\\x00\t7\th,2,5\r\nregion\tns:t\tm\\x00\t\t8\n";
+    const LIST: &str = "# a comment\nmeta\th,1,5\nmeta\tg,1,5\n\n\
+                        region\tns:t\t\tm\\x00\t7\th,2,5\r\nregion\tns:t\tm\\x00\t\t8\n";
 
     #[test]
-    fn a_list_says_where_regions_are() {
+    fn a_list_has_the_locations_of_regions() {
         let list = StaticRegistry::parse(LIST).unwrap();
         let meta = list.meta_region_locations(Deadline::NEVER).unwrap();
         assert_eq!((meta.replicas().len(), meta.server().unwrap().host()), (2, "h"));
@@ -175,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_say_nothing_are_refused() {
+    fn malformed_lines_are_rejected() {
         for line in [
             "meta",
             "meta\th,1",

@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn one_cell_of_a_stride_is_told_of() {
+    fn one_cell_per_stride_is_marked() {
         let arena = Arena::default();
         for len in [100, 3_000, STRIDE, 3 * STRIDE] {
             let (mut cut, mut told) = (0, 0);

@@ -123,8 +123,8 @@ impl<'s> SegmentScanner<'s> {
     }
 
     /// Visits the cells of the row from the current one, until `visit` breaks. The cursor is then at the cell
-    /// where `visit` broke, or where the returned step led; for [`End`](RowStep::End) it stays at the last cell.
-    /// Returns None if the row must be read cell by cell.
+    /// where `visit` broke, or where the returned step led; for [`End`](RowStep::End) it stays at the last
+    /// cell. Returns None if the row must be read cell by cell.
     #[inline]
     pub(crate) fn walk_row<B>(
         &mut self,

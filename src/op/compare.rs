@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn operators_are_what_their_symbols_say() {
+    fn operators_agree_with_their_symbols() {
         for compare in Compare::ALL {
             assert_eq!(Compare::from_symbol(compare.symbol()), Some(compare));
             for (ordering, sign) in [(Ordering::Less, '<'), (Ordering::Equal, '='), (Ordering::Greater, '>')]

@@ -44,8 +44,8 @@ macro_rules! delta_methods {
             Self(Delta::new(row.into()))
         }
 
-        /// Sets the time to live of the new cells in whole milliseconds, stored as a tag on each cell. Without
-        /// it, or with [`Duration::MAX`], each new cell keeps the time to live of the old one.
+        /// Sets the time to live of the new cells in whole milliseconds, stored as a tag on each cell.
+        /// Without it, or with [`Duration::MAX`], each new cell keeps the time to live of the old one.
         #[must_use]
         pub fn ttl(mut self, ttl: Duration) -> Self {
             self.0.ttl = Some(whole_millis(ttl));

@@ -108,7 +108,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_prost_writes_is_walked(names: Vec<Vec<u8>>, length: u32, data: Vec<u8>) {
+        fn messages_of_prost_are_walked(names: Vec<Vec<u8>>, length: u32, data: Vec<u8>) {
             let message = CompactionEventTracker { compacted_store_file: names.clone() }.encode_to_vec();
             let walked: Result<Vec<_>, _> = Fields::new(&message).collect();
             let expected: Vec<_> = names.iter().map(|name| (1, Value::Bytes(name))).collect();

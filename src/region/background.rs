@@ -414,8 +414,8 @@ impl RegionCore {
     }
 
     /// Whether a flush must wait for compactions, because a store has reached the blocking number of files
-    /// (HBase: `MemStoreFlusher.flushRegion`). Waits only for a limited time, only if a compaction is pending, and
-    /// not if the memory limit is nearly reached.
+    /// (HBase: `MemStoreFlusher.flushRegion`). Waits only for a limited time, only if a compaction is
+    /// pending, and not if the memory limit is nearly reached.
     fn waits_for_compactions(&self, background: &Background) -> bool {
         if background.scheduler.is_inline() || background.limit.is_low() {
             return false;

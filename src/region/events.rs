@@ -80,7 +80,11 @@ impl RegionCore {
 
     /// Reports that unflushed cells were lost when the last handle was dropped.
     pub(super) fn report_lost(&self, error: &Error) {
-        event!(ERROR, self, unflushed = self.memstore_size(), error = %error, "dropped, and could not be flushed");
+        event!(
+            ERROR, self,
+            unflushed = self.memstore_size(), error = %error,
+            "dropped, and could not be flushed"
+        );
     }
 
     #[cfg(feature = "tracing")]

@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_one_family_is_refused() {
+    fn files_of_several_families_are_rejected() {
         let files = || [golden("small-none-row"), golden("bloom-fills-exactly")];
         let error = Region::options().open_files(files()).unwrap_err();
         assert!(error.to_string().contains("several families"), "{error}");

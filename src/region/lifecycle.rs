@@ -77,8 +77,8 @@ impl Region {
     /// # Errors
     ///
     /// If the memory cannot be flushed, or an [observer](crate::RegionObserver::pre_close) refuses: then the
-    /// region stays open, nothing is lost, and closing can be retried. If the region is [poisoned](crate::ErrorKind::Poisoned), or replaced files could not be
-    /// archived: then it is closed.
+    /// region stays open, nothing is lost, and closing can be retried. If the region is
+    /// [poisoned](crate::ErrorKind::Poisoned), or replaced files could not be archived: then it is closed.
     pub fn close(&self) -> Result<()> {
         self.0.close(ClosedBy::Caller)
     }

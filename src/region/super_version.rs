@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn old_states_stay_with_who_holds_them() {
+    fn old_states_live_while_referenced() {
         let cell = SuperVersionCell::new(1);
         let old = Arc::clone(&cell.load());
         cell.swap(|state| state + 1);

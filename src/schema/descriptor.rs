@@ -446,7 +446,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_named() {
+    fn invalid_attributes_are_rejected() {
         for (key, value) in [
             ("VERSIONS", "many"),
             ("VERSIONS", "0"),
@@ -492,7 +492,7 @@ mod tests {
     }
 
     #[test]
-    fn an_altered_family_keeps_what_a_family_does_not_say() {
+    fn an_altered_family_keeps_attributes_unknown_to_family() {
         let set = [("VERSIONS", "5"), ("ENCRYPTION", "AES"), ("REPLICATION_SCOPE", "1")];
         let descriptor = TableDescriptor::parse_file(&file(&set, &[("mine", "1")])).unwrap();
         let old = descriptor.families().next().unwrap().clone();

@@ -199,8 +199,8 @@ impl Family {
         let (name, versions) = (&self.name, self.max_versions);
         if !is_legal_name(name) {
             return Err(Error::invalid_argument(format!(
-                "the name of a family has 1 to {MAX_FAMILY_LEN} bytes, no colon, slash or control character, and does not \
-                 begin with a dot: {:?}",
+                "the name of a family has 1 to {MAX_FAMILY_LEN} bytes, no colon, slash or control \
+                 character, and does not begin with a dot: {:?}",
                 StringBinary(name).to_string()
             )));
         }
@@ -265,7 +265,8 @@ mod tests {
         assert_eq!(
             Family::new("f").to_string(),
             "{NAME => 'f', VERSIONS => '1', KEEP_DELETED_CELLS => 'FALSE', DATA_BLOCK_ENCODING => 'NONE', \
-             TTL => 'FOREVER', MIN_VERSIONS => '0', BLOOMFILTER => 'ROW', COMPRESSION => 'NONE', BLOCKSIZE => '65536'}"
+             TTL => 'FOREVER', MIN_VERSIONS => '0', BLOOMFILTER => 'ROW', COMPRESSION => 'NONE', \
+             BLOCKSIZE => '65536'}"
         );
         let family = Family::new("f")
             .ttl(Duration::from_millis(4001))

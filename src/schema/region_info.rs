@@ -310,7 +310,8 @@ mod tests {
 
     #[test]
     fn the_cell_of_the_specification() {
-        let hex = "504255460880d095ffbc31120d0a0764656661756c74120274311a08726f772d303530302208726f772d30393030280030003800";
+        let hex = "504255460880d095ffbc31120d0a0764656661756c74120274311a08726f772d30353030\
+                   2208726f772d30393030280030003800";
         let info =
             RegionInfo::new(TableName::parse("t1").unwrap(), "row-0500", "row-0900", 1_700_000_000_000);
         let cell = info.clone().unwrap().to_cell();
@@ -351,7 +352,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_reads(start: Vec<u8>, end: Vec<u8>, id: i64, replica_id: u16, split: bool, offline: bool) {
+        fn written_infos_read_back(
+            start: Vec<u8>,
+            end: Vec<u8>,
+            id: i64,
+            replica_id: u16,
+            split: bool,
+            offline: bool,
+        ) {
             let table = TableName::parse("ns:t").unwrap();
             if let Ok(info) = RegionInfo::new(table, start, end, id) {
                 let info = RegionInfo { replica_id, split, offline, ..info };

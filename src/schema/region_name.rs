@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_name_is_refused() {
+    fn invalid_names_are_rejected() {
         for name in [
             "",
             "t",
@@ -279,7 +279,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn names_of_regions_are_taken_apart(start: Vec<u8>, id: i64, replica: u16, table in "[a-z_][a-z.:-]{0,3}") {
+        fn names_of_regions_are_taken_apart(
+            start: Vec<u8>,
+            id: i64,
+            replica: u16,
+            table in "[a-z_][a-z.:-]{0,3}",
+        ) {
             prop_assume!(TableName::parse(&table).is_ok());
             let name = name_without_hash(table.as_bytes(), &start, id, replica);
             for name in [name.clone(), [&name[..], b".", md5_hex(&name).as_bytes(), b"."].concat()] {
@@ -293,7 +298,10 @@ mod tests {
         }
 
         #[test]
-        fn what_is_taken_apart_is_put_together_again(name in "[a,._\\-0-9]{0,50}(\\.[0-9a-f]{32}\\.)?", bytes: Vec<u8>) {
+        fn parsed_names_convert_back_to_bytes(
+            name in "[a,._\\-0-9]{0,50}(\\.[0-9a-f]{32}\\.)?",
+            bytes: Vec<u8>,
+        ) {
             for name in [name.as_bytes(), &bytes] {
                 if let Ok(parsed) = RegionName::parse(name) {
                     prop_assert_eq!(parsed.to_bytes(), name);

@@ -141,7 +141,7 @@ fn parents_of_splits_are_no_overlap() {
 }
 
 #[test]
-fn what_is_not_there_is_not_found() {
+fn a_missing_table_is_not_found() {
     let root = table(&[("", "")]);
     for name in ["t", "ns:u", "u:t"] {
         assert_eq!(Table::open(root.path(), name).unwrap_err().kind(), ErrorKind::TableNotFound, "{name}");

@@ -149,7 +149,8 @@ pub(crate) fn common_order(files: &[HFile]) -> Result<CellOrder, CommandError> {
         None => Ok(order),
         Some(file) => Err(CommandError::invalid_file(
             file.path(),
-            "its cell order differs from that of the files before: only one of them has the order of hbase:meta",
+            "its cell order differs from that of the files before: only one of them has the order of \
+             hbase:meta",
         )),
     }
 }

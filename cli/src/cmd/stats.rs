@@ -30,7 +30,8 @@ pub(crate) struct Args {
     target: TargetArgs,
 
     /// Number of heaviest rows to list
-    #[arg(long, value_name = "ROWS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(0..=1000))]
+    #[arg(long, value_name = "ROWS", default_value_t = 10)]
+    #[arg(value_parser = clap::value_parser!(u16).range(0..=1000))]
     top: u16,
 
     /// The current time in milliseconds, for ages [default: now]

@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn families_have_what_the_script_says() {
+    fn families_have_the_settings_of_the_script() {
         let create = create(json!([{"name": "f", "versions": 2_147_483_647, "min_versions": 2, "ttl": 5,
             "keep_deleted_cells": "TTL", "new_version_behavior": true, "bloom": "ROWPREFIX_FIXED_LENGTH",
             "prefix_length": 3, "encoding": "FAST_DIFF", "compression": "GZ", "block_size": 64}]));
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_family_has_is_refused() {
+    fn invalid_family_settings_are_rejected() {
         for wrong in [
             json!([]),
             json!([{}]),

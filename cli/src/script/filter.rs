@@ -276,7 +276,9 @@ mod tests {
                 Filter::dependent_column("f", "q", false, None),
             ),
             (
-                json!({"dependent": {"family": "f", "qualifier": "q", "drop": true, "op": "=", "cmp": "binary:v"}}),
+                json!({"dependent": {
+                    "family": "f", "qualifier": "q", "drop": true, "op": "=", "cmp": "binary:v",
+                }}),
                 Filter::dependent_column("f", "q", true, Some((Compare::Equal, binary()))),
             ),
             (json!({"fuzzy_row": [["a\\x00", "\\x00\\x01"]]}), fuzzy),
@@ -298,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_run_is_unsupported() {
+    fn unsupported_patterns_are_reported_as_unsupported() {
         let cluster = json!({"value": {"op": "=", "cmp": "regexstring:\\X"}});
         assert_eq!(filter(cluster), Ok(Err(ScriptError::Unsupported)));
         let in_words = json!("ValueFilter(=, 'regexstring:(?u)a')");
@@ -306,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn what_hbase_would_not_make_is_illegal() {
+    fn filters_that_hbase_rejects_are_illegal_arguments() {
         for value in [
             json!("PageFilter("),
             json!({"and": ["NoFilter()"]}),
@@ -321,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn errors_name_the_wrong_member() {
         for (value, expected) in [
             (json!(5), "filter: expected an expression, or an object of one member"),
             (json!({"page": 3}), "filter: page: there is no such filter"),

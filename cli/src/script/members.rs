@@ -115,7 +115,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn what_is_left_is_named() {
+    fn unused_members_are_named() {
         let object =
             json!({"row": "a\\x00\\", "n": 5, "flag": true, "nothing": null, "pair": ["a", 1], "more": 1});
         let mut members = Members::of(object, "it").unwrap();

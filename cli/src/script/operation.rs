@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn errors_name_the_wrong_member() {
         for (line, expected) in [
             ("[]", "expected an operation, which is an object"),
             (r#"{"op":"files"}"#, "id: missing"),

@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn what_hbase_would_not_make_is_illegal() {
+    fn scans_that_hbase_rejects_are_illegal_arguments() {
         for member in [
             json!({"versions": 0}),
             json!({"time_range": [5, 4]}),

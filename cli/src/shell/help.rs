@@ -30,7 +30,8 @@ const TOPICS: &[Topic] = &[
     ),
     topic(
         "create",
-        "create 't', 'f', 'g'\ncreate 't', {NAME => 'f', VERSIONS => 3, BLOOMFILTER => 'ROWCOL'}, SPLITS => ['m']",
+        "create 't', 'f', 'g'\n\
+         create 't', {NAME => 'f', VERSIONS => 3, BLOOMFILTER => 'ROWCOL'}, SPLITS => ['m']",
         "creates a table in a root directory. Of a family: VERSIONS, MIN_VERSIONS, TTL, KEEP_DELETED_CELLS, \
          NEW_VERSION_BEHAVIOR, BLOOMFILTER, DATA_BLOCK_ENCODING, COMPRESSION, BLOCKSIZE",
     ),
@@ -41,7 +42,8 @@ const TOPICS: &[Topic] = &[
     ),
     topic(
         "deleteall",
-        "deleteall 't', 'row'\ndeleteall 't', 'row', 'f:q', 1700000000000\ndeleteall 't', {ROWPREFIXFILTER => 'a'}",
+        "deleteall 't', 'row'\ndeleteall 't', 'row', 'f:q', 1700000000000\n\
+         deleteall 't', {ROWPREFIXFILTER => 'a'}",
         "deletes a row, a family or a column, up to a timestamp",
     ),
     topic("describe", "describe 't'", "shows the families of a table; desc is the same"),
@@ -50,7 +52,8 @@ const TOPICS: &[Topic] = &[
     topic("flush", "flush 't'", "writes the cells in memory to files"),
     topic(
         "get",
-        "get 't', 'row'\nget 't', 'row', 'f:q', 'g'\nget 't', 'row', {COLUMNS => ['f:q'], VERSIONS => 3, TIMERANGE => [1, 9]}",
+        "get 't', 'row'\nget 't', 'row', 'f:q', 'g'\n\
+         get 't', 'row', {COLUMNS => ['f:q'], VERSIONS => 3, TIMERANGE => [1, 9]}",
         "reads a row. COLUMNS, VERSIONS, TIMESTAMP, TIMERANGE, FILTER, MAXLENGTH",
     ),
     topic("get_counter", "get_counter 't', 'row', 'f:q'", "reads a counter"),
@@ -66,15 +69,17 @@ const TOPICS: &[Topic] = &[
     ),
     topic(
         "put",
-        "put 't', 'row', 'f:q', 'value'\nput 't', 'row', 'f:q', \"\\x00\\x01\", 1700000000000, {TTL => 60000}",
+        "put 't', 'row', 'f:q', 'value'\n\
+         put 't', 'row', 'f:q', \"\\x00\\x01\", 1700000000000, {TTL => 60000}",
         "writes a value",
     ),
     topic(
         "scan",
         "scan 't'\nscan 't', {COLUMNS => ['f:q', 'g'], STARTROW => 'a', STOPROW => 'b', LIMIT => 10}\n\
-         scan 't', {ROWPREFIXFILTER => 'a', FILTER => \"ValueFilter(=, 'substring:x')\", RAW => true, VERSIONS => 3}",
-        "reads rows. COLUMNS, STARTROW, STOPROW, ROWPREFIXFILTER, LIMIT, VERSIONS, TIMESTAMP, TIMERANGE, FILTER, RAW, \
-         REVERSED, BATCH, MAXLENGTH, ISOLATION_LEVEL",
+         scan 't', {ROWPREFIXFILTER => 'a', FILTER => \"ValueFilter(=, 'substring:x')\", RAW => true, \
+         VERSIONS => 3}",
+        "reads rows. COLUMNS, STARTROW, STOPROW, ROWPREFIXFILTER, LIMIT, VERSIONS, TIMESTAMP, TIMERANGE, \
+         FILTER, RAW, REVERSED, BATCH, MAXLENGTH, ISOLATION_LEVEL",
     ),
     topic("version", "version", "shows the version of this program"),
 ];
@@ -150,11 +155,14 @@ Commands of HBase's shell, on local files:
 ";
 
 const TAIL: &str = "
-`help 'scan'` describes a command. Strings are quoted: double quotes have escapes for bytes and characters, such as \\x00, \\n
-and \\u00e4; in single quotes a backslash is literal. Options are a hash: {LIMIT => 3}. A command ends with its line, unless the
+`help 'scan'` describes a command. Strings are quoted: double quotes have escapes for bytes and characters, \
+such as \\x00, \\n
+and \\u00e4; in single quotes a backslash is literal. Options are a hash: {LIMIT => 3}. A command ends with \
+its line, unless the
 line ends with a comma or within brackets.
 
-Writes stay in memory until they are flushed, which exit does, too: without a write-ahead log, which is not built yet, they are
+Writes stay in memory until they are flushed, which exit does, too: without a write-ahead log, which is \
+not built yet, they are
 lost if the program is killed before. A table is locked from its first write until the shell ends.
 ";
 

@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_where_it_is() {
+    fn errors_have_the_position_of_the_token() {
         for (text, at, incomplete) in [
             ("put 'abc", 4, true),
             ("put \"abc\\\"", 4, true),

@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_say_where_and_what() {
+    fn errors_have_a_position_and_a_message() {
         for (line, at, expected, incomplete) in [
             ("scan 't' 'u'", 9, "expected a comma or the end of the command, found a string", false),
             ("scan t", 5, "expected a value; strings are in quotes, found t", false),

@@ -100,7 +100,8 @@ fn family(name: &str, options: &mut Options<'_>) -> Result<Family, Stop> {
             ("ROWCOL", _) => Some(BloomType::RowCol),
             ("ROWPREFIX_FIXED_LENGTH", Some(length)) => Some(BloomType::RowPrefixFixedLength(length)),
             _ => {
-                let with = "ROWPREFIX_FIXED_LENGTH with CONFIGURATION => {'RowPrefixBloomFilter.prefix_length' => n}";
+                let with = "ROWPREFIX_FIXED_LENGTH with \
+                            CONFIGURATION => {'RowPrefixBloomFilter.prefix_length' => n}";
                 return Err(Stop::At(bloom.at, format!("expected NONE, ROW, ROWCOL or {with}")));
             }
         });
@@ -220,8 +221,9 @@ pub(super) fn list_regions(
         let info = region.info();
         let (start, end) = (StringBinary(info.start_key()), StringBinary(info.end_key()));
         if out.is_json() {
+            let (name, encoded) = (info.to_string(), info.encoded_name());
             let (start, end) = (start.to_string(), end.to_string());
-            out.json_line(&json!({ "name": info.to_string(), "encoded": info.encoded_name(), "start": start, "end": end }))?;
+            out.json_line(&json!({ "name": name, "encoded": encoded, "start": start, "end": end }))?;
         } else {
             writeln!(out, "{info} | {start} | {end}")?;
         }

@@ -196,7 +196,8 @@ mod tests {
         for i in 0..9000 {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             let (row, seq_id) = (state >> 60, i64::try_from(state >> 40 & 3).unwrap());
-            writeln!(text, r#"{{"row":"{row}","family":"f","qualifier":"","timestamp":1,"type":"Put","value":"{i}","sequence_id":{seq_id}}}"#).unwrap();
+            let key = format!(r#""row":"{row}","family":"f","qualifier":"","timestamp":1,"type":"Put""#);
+            writeln!(text, r#"{{{key},"value":"{i}","sequence_id":{seq_id}}}"#).unwrap();
             let key = SeekKey::of(row.to_string().as_bytes(), b"f", b"", 1, CellType::Put);
             expected.push(Cell::from(CellRef::new(&key, i.to_string().as_bytes()).with_seq_id(seq_id)));
         }

@@ -87,13 +87,19 @@ mod tests {
     }
 
     #[test]
-    fn all_is_said() {
+    fn the_chart_shows_all_statistics() {
         let mut out = Vec::new();
         print(&crate::stats::tests::some(), &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
-        assert!(text.starts_with("rows 2, columns 2, cells 4, bytes 105\ntypes: DeleteColumn 1, Put 3\nfamily f: cells 4, bytes 105\n"));
+        assert!(text.starts_with(
+            "rows 2, columns 2, cells 4, bytes 105\n\
+             types: DeleteColumn 1, Put 3\n\
+             family f: cells 4, bytes 105\n"
+        ));
         let versions = format!(
-            "Versions of a column: half up to 1, 95 % up to 2, 99 % up to 2, greatest 2\n       1 │{0} 1 (50.0 %)\n  2 to 3 │{0} 1 (50.0 %)\n",
+            "Versions of a column: half up to 1, 95 % up to 2, 99 % up to 2, greatest 2\n\
+             \x20      1 │{0} 1 (50.0 %)\n\
+             \x20 2 to 3 │{0} 1 (50.0 %)\n",
             "█".repeat(40)
         );
         assert!(text.contains(&versions), "{text}");

@@ -59,7 +59,8 @@ mod tests {
             }
             let mut sorted: Vec<_> = (0_u64..).zip(&weights).map(|(i, &weight)| (weight, i)).collect();
             sorted.sort_by_key(|&(weight, i)| (Reverse(weight), i));
-            let expected: Vec<Vec<u8>> = sorted.iter().take(limit).map(|(_, i)| i.to_be_bytes().to_vec()).collect();
+            let expected = sorted.iter().take(limit).map(|(_, i)| i.to_be_bytes().to_vec());
+            let expected: Vec<Vec<u8>> = expected.collect();
             let found: Vec<Vec<u8>> = heaviest.list().into_iter().map(|row| row.key).collect();
             prop_assert_eq!(found, expected);
         }

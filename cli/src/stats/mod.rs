@@ -200,7 +200,10 @@ impl Stats {
         }
         let types = self.types.iter().map(|(&name, &count)| (name.to_owned(), count.into()));
         members.insert("types".into(), types.collect::<Map<_, _>>().into());
-        let family = |(name, family): (&Vec<u8>, &Family)| json!({ "family": StringBinary(name).to_string(), "cells": family.cells, "bytes": family.bytes });
+        let family = |(name, family): (&Vec<u8>, &Family)| {
+            let name = StringBinary(name).to_string();
+            json!({ "family": name, "cells": family.cells, "bytes": family.bytes })
+        };
         members.insert("families".into(), self.families.iter().map(family).collect());
         let timestamps = self.timestamps.map(|(min, max)| json!({ "min": min, "max": max }));
         members.insert("timestamps".into(), timestamps.into());
@@ -208,7 +211,10 @@ impl Stats {
             members.insert(distribution.name.into(), distribution.json());
         }
         members.insert("future_cells".into(), self.future.into());
-        let row = |row: &HeavyRow| json!({ "row": StringBinary(&row.key).to_string(), "bytes": row.bytes, "cells": row.cells });
+        let row = |row: &HeavyRow| {
+            let key = StringBinary(&row.key).to_string();
+            json!({ "row": key, "bytes": row.bytes, "cells": row.cells })
+        };
         members.insert("heaviest_rows".into(), self.heaviest().iter().map(row).collect());
         members.into()
     }

@@ -33,9 +33,11 @@ pub(crate) fn draw(stats: &Stats) -> String {
     }
     let height = y + MARGIN;
     format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" viewBox=\"0 0 {WIDTH} {height}\">\n\
-         <style>text {{ font-family: sans-serif; font-size: 12px; fill: #222 }} .h {{ font-weight: bold }} .l {{ text-anchor: end }} \
-         rect.b {{ fill: #4c78a8 }}</style>\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n{body}</svg>\n"
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" \
+         viewBox=\"0 0 {WIDTH} {height}\">\n\
+         <style>text {{ font-family: sans-serif; font-size: 12px; fill: #222 }} .h {{ font-weight: bold }} \
+         .l {{ text-anchor: end }} rect.b {{ fill: #4c78a8 }}</style>\n\
+         <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n{body}</svg>\n"
     )
 }
 

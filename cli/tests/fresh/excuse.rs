@@ -211,8 +211,8 @@ impl Script {
     }
 }
 
-/// Returns the answer without `partial` on its last piece, because the next answer may show that this piece was the
-/// last of its row (replay.md §10), and without `more`.
+/// Returns the answer without `partial` on its last piece, because the next answer may show that this piece
+/// was the last of its row (replay.md §10), and without `more`.
 pub(crate) fn without_last_mark(answer: &Value) -> Value {
     let mut answer = answer.clone();
     let rows = answer.pointer_mut("/result/rows").and_then(Value::as_array_mut);

@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused() {
+    fn malformed_groups_are_rejected() {
         let refused = |payload: &[u8], len| read(payload, len).unwrap_err();
         assert_eq!(refused(GROUP, 4), "LZ4: a group of 5 plain bytes where 4 are missing");
         assert_eq!(refused(GROUP, 6), "plain length of a group needs 4 bytes, 0 left");

@@ -81,7 +81,7 @@ fn plain(len: usize, compressible: bool) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_compressed_comes_back() {
+fn compressed_blocks_decompress_to_the_input() {
     for case in Case::all() {
         let mut compressor = Compressor::new(case.codec, &case.options).unwrap();
         for len in [0, 1, 2, 100, 64 << 10, 218_422, 218_423, 261_121, 600_000] {
@@ -173,7 +173,7 @@ const WRITTEN_BY_HBASE: &[(&str, Codec, &str)] = &[
 ];
 
 #[test]
-fn what_hbase_compressed_is_read() {
+fn blocks_compressed_by_hbase_are_decompressed() {
     for &(name, codec, hex) in WRITTEN_BY_HBASE.iter().filter(|(_, codec, _)| codec.require().is_ok()) {
         let payload: Vec<u8> =
             (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap()).collect();
@@ -197,7 +197,7 @@ fn another_size_is_refused() {
 }
 
 #[test]
-fn an_empty_block_is_empty_whatever_its_payload() {
+fn an_empty_block_ignores_its_payload() {
     for case in Case::all() {
         let payloads: &[&[u8]] = if case.codec == Codec::None { &[b""] } else { &[b"", b"?", &[0; 20]] };
         for payload in payloads {

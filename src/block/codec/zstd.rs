@@ -145,8 +145,8 @@ mod tests {
     use super::*;
 
     /// Written by HBase 2.6.4 with a dictionary that has an id: 63 plain bytes, framed.
-    const WITH_DICTIONARY: &str = "0000003f0000003328b52ffd237b4be52e3f350100430104dae3dc7b4b2842e4deefde1b2eedde1b07fc63821f\
-         c261b6e597e0c8650d62eb8e6501";
+    const WITH_DICTIONARY: &str = "0000003f0000003328b52ffd237b4be52e3f350100430104dae3dc7b4b2842e4deefde\
+                                   1b2eedde1b07fc63821fc261b6e597e0c8650d62eb8e6501";
 
     fn read(dictionary: Option<&DecoderDictionary>) -> String {
         let hex = WITH_DICTIONARY;

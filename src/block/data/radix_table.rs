@@ -80,7 +80,10 @@ mod tests {
     proptest! {
         #[test]
         fn a_search_is_that_of_a_list(
-            mut numbers in proptest::collection::vec(prop_oneof![0u64..1 << 16, 0u64..200, 40_000u64..40_010], 0..400),
+            mut numbers in proptest::collection::vec(
+                prop_oneof![0u64..1 << 16, 0u64..200, 40_000u64..40_010],
+                0..400,
+            ),
             others: Vec<u16>,
         ) {
             numbers.sort_unstable();

@@ -83,7 +83,7 @@ fn the_end_closes_parentheses() {
 }
 
 #[test]
-fn errors_say_where_and_what() {
+fn errors_have_a_position_and_a_message() {
     for (expression, message) in [
         ("", "filter at 0: expected a filter, found the end"),
         ("()", "filter at 1: expected a filter, found )"),
@@ -111,12 +111,14 @@ fn errors_say_where_and_what() {
         ("ColumnCountGetFilter(2147483648)", "filter at 21: expected 2147483647 at most, found 2147483648"),
         (
             "RowFilter(NO_OP, 'binary:a')",
-            "filter at 10: expected text in quotes, a number, a boolean or an operator, found NO_OP, 'binary:a')",
+            "filter at 10: expected text in quotes, a number, a boolean or an operator, found NO_OP, \
+             'binary:a')",
         ),
         ("RowFilter(<, 'substring:a')", "filter at 13: expected = or != with 'substring:a', found <"),
         (
             "RowFilter(=, 'regexstring:(?u)a')",
-            "filter at 13: regular expression \"(?u)a\" has what is not supported: flag (?u), UNICODE_CASE (before 3)",
+            "filter at 13: regular expression \"(?u)a\" has what is not supported: flag (?u), \
+             UNICODE_CASE (before 3)",
         ),
         ("PageFilter(1) AND", "filter at 17: expected a filter, found the end"),
         ("PageFilter(1) PageFilter(2)", "filter at 14: expected AND, OR or the end, found PageFilter(2)"),
@@ -214,14 +216,14 @@ pub(in crate::filter) fn filter() -> impl Strategy<Value = Filter> {
 
 proptest! {
     #[test]
-    fn what_is_written_is_read(filter in filter()) {
+    fn written_expressions_parse_back(filter in filter()) {
         let expression = filter.to_expression().expect("it can be said");
         prop_assert_eq!(Filter::parse(&expression).unwrap(), filter);
     }
 }
 
 #[test]
-fn what_cannot_be_said_is_not_written() {
+fn inexpressible_filters_have_no_expression() {
     let binary = || Comparator::binary("a");
     for filter in [
         Filter::row(Compare::NoOp, binary()),

@@ -128,7 +128,7 @@ mod tests {
     ];
 
     #[test]
-    fn finds_what_java_finds() {
+    fn matches_agree_with_java() {
         for (pattern, yes, no) in FOUND {
             let found = |text: &str| {
                 let found =

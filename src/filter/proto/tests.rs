@@ -104,7 +104,7 @@ fn lines(version: &str) -> Vec<(String, Vec<u8>)> {
 }
 
 #[test]
-fn what_hbase_sends_is_read_and_written_as_it_is() {
+fn messages_of_hbase_round_trip() {
     let messages = lines("2.6");
     assert!(messages.len() > 50);
     for (name, message) in messages {
@@ -132,7 +132,7 @@ fn refusal(message: Vec<u8>) -> String {
 }
 
 #[test]
-fn masks_mean_what_they_do_to_hbase() {
+fn fuzzy_masks_match_as_in_hbase() {
     // the answers of 2.6.4 for the rows ab, ax, xb, xx; without the flag 2.6.4 misreads a 2: these are the
     // answers of 3.0.0-alpha-4
     let cases: [(&[u8], Option<bool>, [bool; 4]); 16] = [
@@ -186,7 +186,7 @@ fn value_filter(compare_op: i32, comparator: proto::Filter) -> Vec<u8> {
 }
 
 #[test]
-fn what_cannot_be_is_refused_by_name() {
+fn invalid_messages_are_rejected_by_name() {
     let negative = |limit| proto::ColumnCountGetFilter { limit: Some(limit) };
     let other = |name: &str| proto::Filter { name: Some(name.into()), serialized: None };
     for (message, part) in [
@@ -299,11 +299,13 @@ fn any_filter() -> impl Strategy<Value = Filter> {
         1 => (compare, comparator()).prop_map(|(compare, comparator)| Filter::value(compare, comparator)),
         1 => keys.prop_map(|keys| Filter::fuzzy_row(keys).unwrap()),
         1 => proptest::collection::vec(range, 1..5).prop_map(|ranges| Filter::row_ranges(ranges).unwrap()),
-        1 => proptest::collection::vec(text(), 1..4).prop_map(|prefixes| Filter::row_prefixes(prefixes).unwrap()),
+        1 => proptest::collection::vec(text(), 1..4)
+            .prop_map(|prefixes| Filter::row_prefixes(prefixes).unwrap()),
         1 => proptest::collection::vec(text(), 0..4).prop_map(Filter::first_key_matching),
         1 => (0..i32::MAX.unsigned_abs(), text()).prop_map(|(limit, from)| Filter::column_page(limit, from)),
         1 => (-1.0..2.0_f32).prop_map(Filter::random_row),
-        1 => proptest::collection::vec(0_i64.., 0..4).prop_map(|list| Filter::timestamps(list, true).unwrap()),
+        1 => proptest::collection::vec(0_i64.., 0..4)
+            .prop_map(|list| Filter::timestamps(list, true).unwrap()),
     ]
 }
 

@@ -137,7 +137,7 @@ fn by_count() {
 }
 
 #[test]
-fn what_is_returned_of_a_cell() {
+fn cells_are_transformed_by_key_only_filters() {
     says("FirstKeyOnlyFilter() AND KeyOnlyFilter()", "a/f:p/5= b/f:p/5= c/f:q/1=");
     let tags = [0, 2, TTL_TAG_TYPE, 1];
     let key = SeekKey::of(b"r", b"f", b"q", 1, crate::cell::CellType::Put);
@@ -190,7 +190,7 @@ fn families_that_are_needed() {
 }
 
 #[test]
-fn who_judges_rows() {
+fn has_filter_row_agrees_with_the_filter() {
     for (expression, judges) in [
         ("PageFilter(1)", true),
         ("DependentColumnFilter('f', 'q')", true),

@@ -301,7 +301,7 @@ mod tests {
         \0\0\0\0\0\0\x03\xe8\0\0\0\x96\x02bb\0\0\0\0\0\0\x07\xd0\0\0\0\x96\x03ddd";
 
     #[test]
-    fn what_is_written_is_read() {
+    fn written_metadata_reads_back() {
         let mut out = Vec::new();
         two().write(&mut out);
         assert_eq!(out, TWO);
@@ -358,7 +358,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_parses_is_written_again(edits in proptest::collection::vec((0..TWO.len(), any::<u8>()), 0..4)) {
+        fn parsed_metadata_writes_back(
+            edits in proptest::collection::vec((0..TWO.len(), any::<u8>()), 0..4),
+        ) {
             let mut payload = TWO.to_vec();
             for (at, byte) in edits {
                 payload[at] = byte;

@@ -83,9 +83,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn folding_loses_no_key(keys in proptest::collection::hash_set("[a-z]{0,8}", 1..40), bytes in 1usize..3000) {
+        fn folding_loses_no_key(
+            keys in proptest::collection::hash_set("[a-z]{0,8}", 1..40),
+            bytes in 1usize..3000,
+        ) {
             let size = ChunkSize::new(bytes, 0.01, 7);
-            let hashes: Vec<_> = keys.iter().map(|key| KeyHashes::of(BloomHashType::Murmur, key.as_bytes())).collect();
+            let hashes: Vec<_> =
+                keys.iter().map(|key| KeyHashes::of(BloomHashType::Murmur, key.as_bytes())).collect();
             let mut chunk = vec![0; size.bytes];
             hashes.iter().for_each(|&key| add(&mut chunk, size.hash_count, key));
             fold(&mut chunk, size.max_keys, hashes.len() as u64);

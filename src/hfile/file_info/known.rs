@@ -97,7 +97,8 @@ impl FileInfo {
                 what: "data block encoding",
                 name: "PREFIX_TREE".into(),
                 hint: Some(
-                    "HBase 2.0 and later cannot read it either; a major compaction by 1.x with another encoding rewrites the file",
+                    "HBase 2.0 and later cannot read it either; a major compaction by 1.x with another \
+                     encoding rewrites the file",
                 ),
             }),
             name_or_not => name_or_not

@@ -73,7 +73,7 @@ fn protobuf_trailers() {
 }
 
 #[test]
-fn what_is_written_is_what_hbase_wrote() {
+fn trailers_are_written_as_by_hbase() {
     for bytes in all() {
         let mut out = b"blocks".to_vec();
         Trailer::parse(&bytes, FILE_LEN).unwrap().write(&mut out).unwrap();

@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_system_did_is_no_fault_of_the_file() {
+    fn system_errors_are_not_faults() {
         let mut faults = Faults::new(Path::new("file"));
         let error = Error::io("read", Path::new("file"), std::io::ErrorKind::TimedOut.into());
         assert_eq!(faults.record(error).unwrap_err().kind(), ErrorKind::Io);

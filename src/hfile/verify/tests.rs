@@ -115,7 +115,7 @@ fn three_faults_in_one_run() {
 }
 
 #[test]
-fn blocks_behind_a_hole_are_found_without_an_index() {
+fn blocks_after_a_hole_are_found_without_index() {
     let mut bytes = sound(PLAIN);
     let all = blocks(&bytes);
     // no index, no filters: the roots are destroyed, as is the header of a block in the middle
@@ -388,7 +388,14 @@ proptest! {
 
     #[test]
     fn no_bytes_make_it_panic(
-        name in prop::sample::select(vec![PLAIN, DEEP, "sound-diff.hfile", "sound-prefix.hfile", "sound-rowindex.hfile", "sound-tags.hfile"]),
+        name in prop::sample::select(vec![
+            PLAIN,
+            DEEP,
+            "sound-diff.hfile",
+            "sound-prefix.hfile",
+            "sound-rowindex.hfile",
+            "sound-tags.hfile",
+        ]),
         edits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0usize..40), 1..6),
         sealed: bool,
     ) {
@@ -401,7 +408,8 @@ proptest! {
         }
         if sealed {
             for (at, header) in all {
-                let same = BlockHeader::parse(&bytes[at..], true).is_ok_and(|h| h.total_size() == header.total_size());
+                let same = BlockHeader::parse(&bytes[at..], true)
+                    .is_ok_and(|h| h.total_size() == header.total_size());
                 if same {
                     reseal(&mut bytes, at);
                 }

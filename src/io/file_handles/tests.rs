@@ -71,7 +71,7 @@ fn a_file_that_is_read_often_stays_open() {
 }
 
 #[test]
-fn threads_read_what_is_there() {
+fn concurrent_reads_return_the_content() {
     let (faulty, storage, handles) = files(20, 3);
     let open: Vec<_> = (0..20).map(|i| storage.open(&name(i)).unwrap()).collect();
     faulty.take_most_handles();
@@ -144,7 +144,7 @@ fn a_file_that_is_removed_or_overwritten_is_read_on() {
 }
 
 #[test]
-fn what_cannot_be_kept_open_is_not_removed() {
+fn files_that_cannot_stay_open_are_not_removed() {
     let (faulty, storage, handles) = files(5, 2);
     let open: Vec<_> = (0..5).map(|i| storage.open(&name(i)).unwrap()).collect();
     faulty.limit_handles(2);

@@ -83,7 +83,7 @@ fn the_old_layout_has_no_namespaces() {
 }
 
 #[test]
-fn what_is_no_store_file_is_refused() {
+fn other_files_are_rejected() {
     let place = family_under(&FaultyStorage::new(), Some("root"), true);
     for name in ["../0a", "/etc/passwd", "x", &format!("{REGION}20240131{REGION}")] {
         assert!(place.resolve(&entry(name), name, None).is_err(), "{name}");

@@ -220,13 +220,20 @@ mod tests {
     proptest! {
         #[test]
         fn they_are_found_as_in_a_list(
-            common in "[ab]{0,40}", ends in proptest::collection::btree_map("[ab\0]{0,10}", "[abc]{0,10}", 0..20),
-            others in proptest::collection::btree_set("[ab\0\u{7f}]{0,12}", 0..20), split in 0usize..20, odd: bool,
+            common in "[ab]{0,40}",
+            ends in proptest::collection::btree_map("[ab\0]{0,10}", "[abc]{0,10}", 0..20),
+            others in proptest::collection::btree_set("[ab\0\u{7f}]{0,12}", 0..20),
+            split in 0usize..20,
+            odd: bool,
         ) {
             let mut things = Sorted::default();
             let mut naive: Vec<(String, String)> = Vec::new();
-            let all = ends.iter().map(|(key, end)| (format!("{common}{key}"), format!("{common}{key}{end}\u{7f}")));
-            let all = all.map(|(key, end)| if end.len() % 3 == 0 { (key, String::new()) } else { (key, end) });
+            let all = ends.iter().map(|(key, end)| {
+                (format!("{common}{key}"), format!("{common}{key}{end}\u{7f}"))
+            });
+            let all = all.map(|(key, end)| {
+                if end.len() % 3 == 0 { (key, String::new()) } else { (key, end) }
+            });
             for thing in all.chain(odd.then(|| ("b".to_owned(), "c".to_owned()))) {
                 let at = naive.partition_point(|other| other.0 < thing.0);
                 prop_assert_eq!(things.count_to(thing.0.as_bytes(), false), at);
@@ -250,7 +257,8 @@ mod tests {
             prop_assert!(things.iter().eq(&naive) && things.len() == naive.len());
             for row in others.iter().flat_map(|row| [row.clone(), format!("{common}{row}")]) {
                 let bytes = row.as_bytes();
-                prop_assert_eq!(things.count_to(bytes, false), naive.iter().filter(|(key, _)| *key < row).count());
+                let below = naive.iter().filter(|(key, _)| *key < row).count();
+                prop_assert_eq!(things.count_to(bytes, false), below);
                 let count = naive.iter().filter(|(key, _)| *key <= row).count();
                 prop_assert_eq!(things.count_to(bytes, true), count);
                 let floor = count.checked_sub(1).and_then(|at| naive.get(at));

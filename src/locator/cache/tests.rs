@@ -235,14 +235,14 @@ fn compare(steps: usize, seed: u64) -> usize {
 }
 
 #[test]
-fn it_knows_what_a_list_knows() {
+fn the_cache_agrees_with_a_list() {
     let hits = compare(100_000, 7);
     assert!(hits > 10_000, "{hits}");
 }
 
 #[test]
 #[ignore = "takes a minute"]
-fn it_knows_what_a_list_knows_for_long() {
+fn the_cache_agrees_with_a_list_for_long() {
     assert!(compare(1_000_000, 8) > 100_000);
 }
 
@@ -255,7 +255,7 @@ fn on(region: &RegionInfo, server: i64, seq_num: i64) -> RegionLocations {
 }
 
 #[test]
-fn a_merged_region_is_not_hidden_by_what_it_was_made_of() {
+fn parents_do_not_hide_a_merged_region() {
     let (cache, table) = (MetaCache::new(), TableName::parse("t").unwrap());
     cache.insert(on(&region("", "c", 1), 1, 1), LocationOrigin::Asked);
     cache.insert(on(&region("c", "m", 1), 1, 1), LocationOrigin::Asked);
@@ -271,7 +271,7 @@ fn a_merged_region_is_not_hidden_by_what_it_was_made_of() {
 }
 
 #[test]
-fn a_late_fault_does_not_undo_what_another_has_found() {
+fn a_late_fault_keeps_a_newer_location() {
     let (cache, table) = (MetaCache::new(), TableName::parse("t").unwrap());
     let region = region("", "", 1);
     let (old, new) = (on(&region, 1, 5), on(&region, 2, 6));

@@ -112,7 +112,7 @@ impl Setting {
 const ID: i64 = 1_700_000_000_000;
 
 #[test]
-fn what_has_been_found_is_not_looked_up_again() {
+fn cached_locations_are_not_looked_up_again() {
     let setting = setting(
         (0..30)
             .map(|i| {
@@ -203,7 +203,7 @@ fn a_table_that_is_disabled_costs_no_attempts() {
 }
 
 #[test]
-fn rows_that_say_nothing_are_passed_over_and_counted() {
+fn invalid_rows_are_skipped_and_counted() {
     let broken = |region: RegionInfo| CatalogEntry {
         key: region.name(),
         row: Err(crate::error::Corruption::Malformed("as the test has it")),
@@ -266,7 +266,7 @@ fn a_hundred_threads_that_miss_ask_once() {
 }
 
 #[test]
-fn waiters_go_home_when_their_region_is_known() {
+fn waiters_return_once_their_region_is_cached() {
     let ends = ["c", "g", "m", "t", ""];
     let starts = ["", "c", "g", "m", "t"];
     let regions = starts.iter().zip(ends).map(|(start, end)| on(region(start, end, ID), 1)).collect();

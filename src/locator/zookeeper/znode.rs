@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn the_catalog_is_where_the_vector_says() {
+    fn the_location_of_the_catalog_is_parsed() {
         for data in [pbuf(&SERVER), written(&pbuf(&SERVER))] {
             let found = MetaRegionServer::parse(&data).unwrap().unwrap();
             assert_eq!(found, MetaRegionServer { server: server(), is_open: true });
@@ -267,14 +267,20 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_server_survives(host in "[a-z0-9.:-]{1,40}", port: u16, start_code in 0i64.., id in "[a-f0-9-]{1,36}") {
+        fn any_server_survives(
+            host in "[a-z0-9.:-]{1,40}",
+            port: u16,
+            start_code in 0i64..,
+            id in "[a-f0-9-]{1,36}",
+        ) {
             let expected = ServerName::new(host.as_str(), port, start_code).unwrap();
             let name = message::ServerName {
                 host_name: Some(host),
                 port: Some(port.into()),
                 start_code: Some(start_code.cast_unsigned()),
             };
-            let location = message::MetaRegionServer { server: Some(name.clone()), rpc_version: Some(0), state: Some(5) };
+            let server = Some(name.clone());
+            let location = message::MetaRegionServer { server, rpc_version: Some(0), state: Some(5) };
             let found = MetaRegionServer::parse(&written(&pbuf(&location.encode_to_vec())));
             prop_assert_eq!(found, Ok(Some(MetaRegionServer { server: expected.clone(), is_open: false })));
             let active = message::Master { master: Some(name), rpc_version: Some(0), info_port: Some(1) };

@@ -87,12 +87,15 @@ impl RegionCore {
 
     /// Returns the retention settings of a family, as changed by the observers.
     #[inline]
-    pub(in crate::region) fn observed_info(
+    pub(in crate::region) fn observed_info<F>(
         &self,
         store: usize,
         mut info: ScanInfo,
-        mut hook: impl FnMut(&dyn RegionObserver, &mut ObserverContext<'_>, &[u8], &mut ScanOptions) -> Result<()>,
-    ) -> Result<ScanInfo> {
+        mut hook: F,
+    ) -> Result<ScanInfo>
+    where
+        F: FnMut(&dyn RegionObserver, &mut ObserverContext<'_>, &[u8], &mut ScanOptions) -> Result<()>,
+    {
         if self.observers.is_empty() {
             return Ok(info);
         }

@@ -53,7 +53,7 @@ mod tests {
     use crate::error::Error;
 
     #[test]
-    fn bytes_take_their_time_whoever_spends_them() {
+    fn reservations_keep_to_the_rate() {
         let (pace, now) = (Pace::new(1000), Instant::now());
         let second = Duration::from_secs(1);
         assert_eq!(pace.reserve(500, now), Duration::ZERO);

@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_set_and_what_is_not() {
+    fn settings_override_the_defaults() {
         let family = Family::new("f");
         assert_eq!(of(&family, &[]).unwrap(), CompactionConfig::default());
         let default = CompactionConfig::default();

@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_already_needs_no_major_compaction() {
+    fn files_within_windows_need_no_major_compaction() {
         let needs = |files: &[CandidateFile], ttl| {
             needs_major(&files.iter().collect::<Vec<_>>(), &config(), 135, ttl)
         };
@@ -245,7 +245,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_holds_for_any_choice(
+        fn every_choice_satisfies_the_invariants(
             times in proptest::collection::vec(0..200_i64, 0..25),
             max_file_age in prop_oneof![Just(i64::MAX), 0..300_i64],
             stuck: bool,
@@ -256,7 +256,11 @@ mod tests {
             // Neighbours, enough of them, and each at most as old as its window.
             prop_assert!(choice.files.len() >= 2);
             prop_assert!(choice.files.windows(2).all(|pair| pair[0] + 1 == pair[1]));
-            let running: Vec<i64> = times.iter().scan(i64::MIN, |most, time| { *most = (*most).max(*time); Some(*most) }).collect();
+            let running = times.iter().scan(i64::MIN, |most, time| {
+                *most = (*most).max(*time);
+                Some(*most)
+            });
+            let running: Vec<i64> = running.collect();
             let starts = config.windows.boundaries(135, 0);
             let window = |at: &usize| window_of(&starts, running[*at]);
             prop_assert!(choice.files.iter().all(|at| window(at) == window(&choice.files[0])));

@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_over_goes() {
+    fn only_expired_and_empty_files_are_chosen() {
         let file = |max_timestamp, entry_count| CandidateFile {
             max_timestamp,
             entry_count,

@@ -49,7 +49,8 @@ impl Store {
         } else {
             CompactionKind::Minor
         };
-        // Expired files are not read. Only with NEW_VERSION_BEHAVIOR would a minor compaction keep their cells.
+        // Expired files are not read. Only with NEW_VERSION_BEHAVIOR would a minor compaction keep their
+        // cells.
         let cutoff = info.cutoff(false);
         let scanners = inputs.iter().filter(|file| !file.is_older_than(cutoff)).map(|file| {
             let mut scanner = file.scanner(None, false);

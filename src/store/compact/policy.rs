@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_newer_than_the_files_being_compacted() {
+    fn only_files_newer_than_compacting_ones_are_chosen() {
         assert_eq!(minor(&files(&[10; 6]), &[1, 2]), selection(3..6, false, false));
         assert_eq!(minor(&files(&[10; 5]), &[2, 1]), None);
         assert_eq!(minor(&files(&[10; 5]), &[4]), None);
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn stuck_is_counted_with_what_is_being_compacted_as_one() {
+    fn compacting_files_count_as_one_towards_stuck() {
         let config = CompactionConfig { blocking_files: 5, ..config() };
         let falling = files(&[100_000, 10_000, 1000, 100, 10]);
         assert_eq!(select(&falling, &[], &config, NOW, None, false, false), selection(2..5, false, false));
@@ -351,7 +351,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(2000))]
 
         #[test]
-        fn what_holds_for_any_choice(
+        fn every_choice_satisfies_the_invariants(
             files in proptest::collection::vec(any_file(), 0..30),
             compacting in proptest::collection::btree_set(0..30_usize, 0..3),
             blocking_files in 2..40_usize,
@@ -379,7 +379,8 @@ mod tests {
                 prop_assert!(places.len() >= config.min_files);
                 // Neighbours, except for files that a minor compaction excludes.
                 let last = places[places.len() - 1];
-                let between: Vec<usize> = (first..=last).filter(|&at| !files[at].excluded_from_minor).collect();
+                let between: Vec<usize> =
+                    (first..=last).filter(|&at| !files[at].excluded_from_minor).collect();
                 prop_assert_eq!(places, &between);
             }
         }

@@ -79,7 +79,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_holds_for_any_choice(lens in proptest::collection::vec(0..1000_u64, 0..20), stuck: bool) {
+        fn every_choice_satisfies_the_invariants(
+            lens in proptest::collection::vec(0..1000_u64, 0..20),
+            stuck: bool,
+        ) {
             let chosen = chosen(&lens, &config(), stuck);
             prop_assert_eq!(chosen.end, lens.len());
             prop_assert!(chosen.is_empty() || chosen.len() >= 3);

@@ -161,7 +161,7 @@ mod tests {
     /// Each case: batch, bytes and scope, then the number of 28-byte cells after which a limit is reached,
     /// checked between cells and between rows.
     #[test]
-    fn limits_are_reached_where_their_scope_says() {
+    fn limits_are_reached_according_to_their_scope() {
         use LimitScope::{BetweenCells, BetweenRows};
         let key = key();
         let reached = |context: &mut ScannerContext, at| {

@@ -90,7 +90,11 @@ fn arbitrary_key() -> impl Strategy<Value = SeekKey> {
         4 => "(user|users)?[ab]{0,2}(0000000){0,2}[a-d]{0,3}",
         1 => "[a-z,]{0,3}",
     ];
-    let cell_type = prop_oneof![4 => Just(CellType::Put), 1 => Just(CellType::DeleteColumn), 1 => Just(CellType::DeleteFamily)];
+    let cell_type = prop_oneof![
+        4 => Just(CellType::Put),
+        1 => Just(CellType::DeleteColumn),
+        1 => Just(CellType::DeleteFamily),
+    ];
     (row, "[ab]{0,2}", 0i64..4, cell_type)
         .prop_map(|(row, qualifier, ts, ty)| SeekKey::of(row.as_bytes(), b"f", qualifier.as_bytes(), ts, ty))
 }

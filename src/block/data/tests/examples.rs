@@ -93,7 +93,7 @@ fn tags_by_dictionary() {
 
 /// Slots 0 to 126 fill up; the 128th tag takes slot 1, because slot 0 was used again.
 #[test]
-fn a_full_dictionary_forgets_what_was_used_longest_ago() {
+fn a_full_dictionary_evicts_the_least_recently_used() {
     let tag = |n: u8| [0, 2, 64, n];
     let key = SeekKey::of(b"r", b"f", b"q", 1, CellType::Put);
     let mut order: Vec<u8> = (0..127).collect();

@@ -143,7 +143,7 @@ fn decoded(format: &DataFormat, payload: &[u8], limit: usize) -> Option<Vec<Cell
 
 proptest! {
     #[test]
-    fn what_is_encoded_is_decoded(format in formats(), cells in cells(1..60)) {
+    fn encoded_cells_decode_to_the_input(format in formats(), cells in cells(1..60)) {
         let payload = encode(&format, &cells);
         let expected = plain(&format, &cells);
         let mut out = Vec::new();
@@ -155,7 +155,11 @@ proptest! {
     }
 
     #[test]
-    fn blocks_of_one_encoder_know_nothing_of_each_other(format in formats(), cells in cells(2..40), at: Index) {
+    fn blocks_of_one_encoder_are_independent(
+        format in formats(),
+        cells in cells(2..40),
+        at: Index,
+    ) {
         let (first, second) = cells.split_at(1 + at.index(cells.len() - 1));
         let mut encoder = Encoder::new(&format);
         for block in [first, second] {
@@ -170,8 +174,12 @@ proptest! {
 
     /// Uses more tags than the dictionary has slots.
     #[test]
-    fn dictionaries_overflow_alike(tags in proptest::collection::vec(0u8..150, 300), format in delta_formats()) {
-        let format = DataFormat { tags_compressed: true, cells: CellFormat { tags: true, ..format.cells }, ..format };
+    fn dictionaries_overflow_alike(
+        tags in proptest::collection::vec(0u8..150, 300),
+        format in delta_formats(),
+    ) {
+        let cells = CellFormat { tags: true, ..format.cells };
+        let format = DataFormat { tags_compressed: true, cells, ..format };
         let key = SeekKey::of(b"r", b"f", b"q", 1, CellType::Put);
         let cells: Vec<_> = tags.chunks(3).map(|tags| {
             let area: Vec<u8> = tags.iter().flat_map(|&tag| [0, 2, 64, tag]).collect();
@@ -191,7 +199,12 @@ proptest! {
     }
 
     #[test]
-    fn tampered_payloads_never_panic(format in formats(), cells in cells(1..10), changes in changes(), limit in 0..2000usize) {
+    fn tampered_payloads_never_panic(
+        format in formats(),
+        cells in cells(1..10),
+        changes in changes(),
+        limit in 0..2000usize,
+    ) {
         let mut payload = encode(&format, &cells);
         changes.iter().for_each(|change| change.apply(&mut payload));
         decoded(&format, &payload, limit);

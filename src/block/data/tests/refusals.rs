@@ -36,7 +36,7 @@ fn blocks_without_a_cell() {
 }
 
 #[test]
-fn what_the_size_field_says_does_not_matter() {
+fn the_size_field_is_ignored() {
     for size in ["00000000", "7fffffff", "ffffffff"] {
         let payload = bytes(&PREFIX_CELL.replace("00000000 ", size));
         assert_eq!(
@@ -63,7 +63,7 @@ fn keys_that_share_too_much() {
 }
 
 #[test]
-fn keys_too_short_for_what_is_in_them() {
+fn keys_shorter_than_their_parts_are_rejected() {
     // 11 bytes, all shared
     assert_eq!(
         refused(DataBlockEncoding::Prefix, &format!("{PREFIX_CELL} 00 00 0b")).kind(),

@@ -95,7 +95,7 @@ fn codes_and_verdicts_merge() {
 }
 
 #[test]
-fn the_family_counts_before_the_filter_and_the_scan_behind_it() {
+fn family_versions_count_before_the_filter() {
     use FilteredCode::Match;
     use MatchCode::{
         Include as I, IncludeAndSeekNextCol as Ic, SeekNextCol as C, SeekNextRow as R, Skip as S,
@@ -127,7 +127,7 @@ fn the_family_counts_before_the_filter_and_the_scan_behind_it() {
 }
 
 #[test]
-fn what_is_out_already_may_lead_farther() {
+fn hints_of_excluded_cells_are_followed() {
     use FilteredCode::{Match, SeekToKey};
     use MatchCode::{Include as I, SeekNextCol as C, Skip as S};
     let ask = Ask { time_range: TimeRange::new(3, 5).unwrap(), ..ask(1, &[]) };

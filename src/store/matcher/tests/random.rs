@@ -64,13 +64,13 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(4096))]
 
     #[test]
-    fn scans_find_what_the_rules_say(ask in ask(), cells in cells(false)) {
+    fn scans_agree_with_the_naive_matcher(ask in ask(), cells in cells(false)) {
         let (found, expected) = (ask.scan(&cells), naive::scan(&ask, &cells));
         prop_assert_eq!(&found, &expected, "of {}", text(&cells));
     }
 
     #[test]
-    fn compactions_keep_what_the_rules_say(
+    fn compactions_agree_with_the_naive_matcher(
         ask in ask(),
         cells in cells(false),
         kind in 0..3,

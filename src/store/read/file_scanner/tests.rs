@@ -91,7 +91,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         1 => keys().prop_map(Step::Seek),
         3 => keys().prop_map(Step::Reseek),
-        3 => (keys(), any::<bool>(), any::<bool>()).prop_map(|(k, forward, bloom)| Step::Request(k, forward, bloom)),
+        3 => (keys(), any::<bool>(), any::<bool>())
+            .prop_map(|(k, forward, bloom)| Step::Request(k, forward, bloom)),
         1 => Just(Step::Enforce),
         4 => Just(Step::Advance),
     ];
@@ -252,7 +253,7 @@ fn take(step: &Step, scanner: &mut StoreFileScanner<'_>, naive: &mut Naive, cell
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
     #[test]
-    fn the_scanner_shows_what_a_list_shows(
+    fn the_scanner_agrees_with_a_list(
         cells in proptest::collection::vec(stored(), 0..40),
         shape in shapes(),
         steps in steps(),

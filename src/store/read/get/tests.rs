@@ -237,7 +237,7 @@ fn check_gets(writes: &[Write], cuts: &[usize], family: &Family, asks: &[Ask]) -
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
     #[test]
-    fn a_get_finds_what_a_scanner_finds(
+    fn a_get_agrees_with_a_scan(
         writes in writes(),
         cuts in prop_oneof![
             4 => proptest::collection::vec(0usize..100, 0..5),
@@ -250,7 +250,11 @@ proptest! {
     }
 
     #[test]
-    fn a_get_of_one_file_finds_what_a_scanner_finds(writes in writes(), family in families(), asks in asks()) {
+    fn gets_of_one_file_agree_with_scans(
+        writes in writes(),
+        family in families(),
+        asks in asks(),
+    ) {
         check_gets(&writes, &[writes.len(), writes.len()], &family, &asks)?;
     }
 }
@@ -298,7 +302,7 @@ fn readers_of_columns_pass_over_the_latest_time() {
 }
 
 #[test]
-fn who_finds_nothing_asks_the_filter_first() {
+fn gets_after_misses_ask_the_bloom_filter_first() {
     let cell = |i: usize| {
         let key = SeekKey::of(format!("{:03}", 2 * i).as_bytes(), b"f", b"q", 5, CellType::Put);
         Cell::from(CellRef::new(&key, b"v").with_seq_id(1))

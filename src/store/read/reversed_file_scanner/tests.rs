@@ -49,7 +49,7 @@ proptest! {
     }
 
     #[test]
-    fn a_walk_shows_what_steps_show(
+    fn a_walk_agrees_with_steps(
         cells in proptest::collection::vec(stored(), 0..60),
         shape in shapes(),
         pause in 1..6usize,

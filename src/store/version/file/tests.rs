@@ -37,7 +37,7 @@ fn query<'q>(start: &'q [u8], stop: &'q [u8]) -> Query<'q> {
 }
 
 #[test]
-fn what_a_file_says_of_itself() {
+fn a_file_has_the_metadata_of_its_info() {
     let file = opened("0a", None, &[]).unwrap();
     assert_eq!((file.max_seq_id(), file.max_memstore_ts(), file.entry_count()), (9, 7, 3));
     assert_eq!((file.first_row(), file.last_row()), (Some(&b"b1"[..]), Some(&b"d1"[..])));
