@@ -83,7 +83,8 @@ pub trait Engine: Sized + Sync {
     /// The version of the library, and settings that matter.
     fn about(config: &Config) -> String;
 
-    /// Opens `config.dir`, which is empty or as an earlier `Engine` left it (with another cache size perhaps).
+    /// Opens `config.dir`, which is empty or as an earlier `Engine` left it (with another cache size
+    /// perhaps).
     fn open(config: &Config) -> Result<Self>;
 
     /// Flushes what must not be lost, and closes.
@@ -139,8 +140,8 @@ pub trait Reader {
         n
     }
 
-    /// Reads up to `max` versions of the column of a row of at most `cells` cells, newest first, without those
-    /// that delete markers hide.
+    /// Reads up to `max` versions of the column of a row of at most `cells` cells, newest first, without
+    /// those that delete markers hide.
     fn get_versions(&mut self, row: &Row, cells: usize, max: usize, mut f: impl FnMut(&[u8])) -> usize {
         let (mut n, mut gone_until, mut gone_at) = (0, 0u64, u64::MAX);
         self.scan(row, cells + 1, |key, value| {

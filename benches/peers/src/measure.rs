@@ -122,8 +122,8 @@ pub struct Round {
     latency: Option<Latency>,
 }
 
-/// Repeats `op`, which returns how many units it did, for `secs` seconds. Reads the clock after every 32 calls,
-/// or, `timed`, after each.
+/// Repeats `op`, which returns how many units it did, for `secs` seconds. Reads the clock after every 32
+/// calls, or, `timed`, after each.
 #[inline(always)]
 fn repeat(secs: f64, timed: bool, mut op: impl FnMut() -> u64) -> Round {
     let limit = Duration::from_secs_f64(secs);

@@ -185,10 +185,17 @@ fn stores(results: &Results, out: &mut String) -> std::fmt::Result {
     let passes = results.runs.last().and_then(|run| run["passes"].as_u64()).unwrap_or(1);
     let number = if passes > 1 { format!("the lower of {passes} passes") } else { "of one pass".to_string() };
     let hbase = results.hbase_version.as_ref().map_or_else(|| "HBase".to_string(), |v| format!("HBase {v}"));
+    let measured = |name: &str| results.engines.iter().any(|e| e.split(':').next() == Some(name));
+    let lsm = match (measured("rocksdb"), measured("lsm-tree")) {
+        (true, false) => "RocksDB (without lsm-tree)",
+        (false, true) => "lsm-tree (without RocksDB)",
+        _ => "the faster of RocksDB and lsm-tree",
+    };
     writeln!(
         out,
-        "How many times as fast hregion is as {hbase}, and as the faster of RocksDB and lsm-tree: 21 means 21 times\n\
-         as fast, 0.9 means slower. {} rows of 16 bytes, values of 100 bytes, one thread. Each number is {number}.\n",
+        "The table shows how many times as fast hregion is as {hbase}, and as {lsm}:\n\
+         21 means 21 times as fast, 0.9 means slower. {} rows of 16 bytes, values of 100 bytes, one thread.\n\
+         Each number is {number}.\n",
         thousands(n)
     )?;
     writeln!(out, "| | HBase | best LSM |\n|---|--:|--:|")?;
@@ -246,14 +253,12 @@ fn files(results: &Results, out: &mut String) -> std::fmt::Result {
     sizes.sort_unstable();
     sizes.dedup();
     let Some((&large, small)) = sizes.split_last() else { return Ok(()) };
-    let brackets = match small.first() {
-        Some(&small) => format!("; in brackets, of {} rows", thousands(small)),
-        None => String::new(),
-    };
     writeln!(
         out,
-        "How many times as fast hregion is as HBase's `HFileScanner` on files that HBase wrote, of {} rows{brackets}.\n",
-        thousands(large)
+        "How many times as fast hregion is as HBase's `HFileScanner` on files that HBase wrote, of {} rows\n\
+         (in brackets: {}):\n",
+        thousands(large),
+        small.first().map_or_else(|| "none".to_string(), |&n| thousands(n))
     )?;
     writeln!(out, "| | {} |\n|---|--:|--:|--:|", crate::files::ENCODINGS.join(" | "))?;
     for (name, workload) in FILES {
@@ -313,10 +318,16 @@ fn all(results: &Results, out: &mut String) -> std::fmt::Result {
         let noisy = noise.iter().filter(|n| **n > NOISY).count();
         writeln!(
             out,
-            "- Other processes used {median:.2} CPUs in the median of the samples and {most:.2} at most; in {noisy} of \
-             {} samples, more than {NOISY}, which is too much for numbers to publish.",
+            "- Other processes used {median:.2} CPUs in the median of the samples, {most:.2} at most. It was more\n  \
+             than {NOISY}, which is too much for numbers to publish, in {noisy} of {} samples.",
             noise.len()
         )?;
+    }
+    let planned = results.runs.iter().flat_map(|run| run["engines"].as_array().into_iter().flatten());
+    let missing: BTreeSet<&str> =
+        planned.filter_map(Value::as_str).filter(|e| !results.engines.iter().any(|m| m == e)).collect();
+    for engine in missing {
+        writeln!(out, "- not measured: {engine}")?;
     }
     for failed in &results.failed {
         writeln!(out, "- failed: {failed}")?;

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use crate::measure::Opts;
 use crate::{engines, sys};
 
-/// The parts in groups. Engines take turns group by group, so that numbers that are compared are close in time.
+/// The parts in groups. Engines take turns group by group, so that numbers that are compared are close in
+/// time.
 pub const GROUPS: [&[&str]; 4] =
     [&["writes", "logs"], &["runs5", "hot", "cold"], &["wide", "versions"], &["files"]];
 
@@ -60,7 +61,7 @@ pub fn run(plan: &Plan) -> Result<()> {
     };
     let cpus = std::thread::available_parallelism()?.get();
     let head = json!({ "run": { "n": plan.n, "file_n": plan.file_n, "passes": plan.passes,
-        "block": plan.block, "cpu": sys::cpu_model(), "cpus": cpus } });
+        "block": plan.block, "engines": plan.engines, "cpu": sys::cpu_model(), "cpus": cpus } });
     writeln!(run.out, "{head}")?;
 
     let start = Instant::now();

@@ -1,5 +1,5 @@
-//! LMDB, by the crate `heed`: a B+tree with copy on write in a mapped file. It reads from the page cache, so it
-//! has no cache of its own, and it checks no checksums. Puts are in transactions of 1,000 without sync.
+//! LMDB, by the crate `heed`: a B+tree with copy on write in a mapped file. It reads from the page cache, so
+//! it has no cache of its own, and it checks no checksums. Puts are in transactions of 1,000 without sync.
 
 use std::ops::Bound;
 

@@ -1,7 +1,7 @@
 //! lsm-tree: the tree of fjall, without a journal.
 //!
-//! Variants: `default` has the crate's defaults (index and filter in partitions below level 2, pinned in level
-//! 0); `tuned` has index and filter whole and pinned in every level, and a hash index in data blocks.
+//! Variants: `default` has the crate's defaults (index and filter in partitions below level 2, pinned in
+//! level 0); `tuned` has index and filter whole and pinned in every level, and a hash index in data blocks.
 
 use std::sync::Arc;
 

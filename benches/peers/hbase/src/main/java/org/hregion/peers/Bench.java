@@ -146,7 +146,8 @@ final class Bench {
   }
 
   /** Runs operations in threads for `secs` seconds. */
-  Sample drive(int threads, double secs, boolean latency, Draws draws, IntFunction<Op> ops) throws IOException {
+  Sample drive(int threads, double secs, boolean latency, Draws draws, IntFunction<Op> ops)
+    throws IOException {
     Sample s = new Sample();
     if (latency) {
       s.hist = new Hist();
@@ -221,7 +222,7 @@ final class Bench {
     }
   }
 
-  /** Warms up, then measures the rate without a clock in the loop, then, for half as long, the latency with one. */
+  /** Warms up; measures the rate without a clock in the loop, then, for half as long, the latency with one. */
   void rate(String workload, int threads, String unit, Draws draws, IntFunction<Op> ops)
     throws IOException {
     // until it gets no faster: the compiler may get little CPU time
@@ -325,11 +326,13 @@ final class Bench {
   }
 
   private static void text(StringBuilder b, String k, String v) {
-    b.append('"').append(k).append("\":\"").append(v.replace("\\", "\\\\").replace("\"", "\\\"")).append("\",");
+    String escaped = v.replace("\\", "\\\\").replace("\"", "\\\"");
+    b.append('"').append(k).append("\":\"").append(escaped).append("\",");
   }
 
   private static void num(StringBuilder b, String k, double v, int digits) {
-    b.append('"').append(k).append("\":").append(String.format(Locale.ROOT, "%." + digits + "f", v)).append(',');
+    String number = String.format(Locale.ROOT, "%." + digits + "f", v);
+    b.append('"').append(k).append("\":").append(number).append(',');
   }
 
   /** Combines a few bytes, so that they have to arrive from memory. */

@@ -24,8 +24,8 @@ import org.apache.hadoop.hbase.util.BloomFilter;
 import org.apache.hadoop.hbase.util.BloomFilterFactory;
 
 /**
- * Measures files without a region: write, seek, scan. Rows are text (Rows.textRow); sequence ids are 0, as in a
- * file that was bulk-loaded.
+ * Measures files without a region: write, seek, scan. Rows are text (Rows.textRow); sequence ids are 0, as in
+ * a file that was bulk-loaded.
  */
 final class HFiles {
   private static final DataBlockEncoding[] ENCODINGS =
@@ -80,7 +80,8 @@ final class HFiles {
   }
 
   static KeyValue cell(long i) {
-    return new KeyValue(Rows.textRow(i), Rows.FAMILY, Rows.QUALIFIER, Rows.TIMESTAMP, KeyValue.Type.Put, Rows.value(i));
+    return new KeyValue(Rows.textRow(i), Rows.FAMILY, Rows.QUALIFIER, Rows.TIMESTAMP, KeyValue.Type.Put,
+      Rows.value(i));
   }
 
   static KeyValue key(long i) {
@@ -108,7 +109,8 @@ final class HFiles {
   }
 
   private HFile.Reader open(org.apache.hadoop.fs.Path p, LruBlockCache cache) throws IOException {
-    return HFile.createReader(fs, p, cache == null ? CacheConfig.DISABLED : new CacheConfig(conf, cache), true, conf);
+    CacheConfig config = cache == null ? CacheConfig.DISABLED : new CacheConfig(conf, cache);
+    return HFile.createReader(fs, p, config, true, conf);
   }
 
   private static BloomFilter bloom(HFile.Reader r) throws IOException {
@@ -182,7 +184,8 @@ final class HFiles {
 
   private void reads(org.apache.hadoop.fs.Path p, String encoding, boolean first) throws IOException {
     Bench.Draws uniform = t -> Rows.uniform(n, t, b.pass), missing = t -> Rows.missing(n, t, b.pass);
-    LruBlockCache cache = new LruBlockCache((long) (megabytes() * 1e6) * 3 + (256 << 20), b.block, true, conf);
+    long room = (long) (megabytes() * 3e6) + (256 << 20);
+    LruBlockCache cache = new LruBlockCache(room, b.block, true, conf);
     try (HFile.Reader r = open(p, cache)) {
       verify(r);
       BloomFilter f = bloom(r);

@@ -19,8 +19,8 @@ public final class Main {
     --jit S             reads before the first measurement of a part (10)
     --threads N         gets and puts are measured with one thread and with this many (2)
     --pass P            a number for the lines and the seeds (1)
-    --dir DIR           for data; a directory that does not exist (a temporary one). The files of the part files
-                        stay in it, other data are removed.
+    --dir DIR           for data; a directory that does not exist (a temporary one). The part files leaves its
+                        files there, other parts leave nothing.
     """;
 
   private final Map<String, String> options = new LinkedHashMap<>();
@@ -54,9 +54,9 @@ public final class Main {
     }
     Set<String> parts = Set.of(text("--parts", "writes,runs5,hot,versions").split(","));
     int block = integer("--block", 0);
-    Bench b = new Bench(System.out, text("--variant", "default"), block > 0 ? block : HConstants.DEFAULT_BLOCKSIZE,
-      integer("--n", 1_000_000), integer("--pass", 1), integer("--threads", 2), number("--secs", 0.8),
-      number("--warm", 1.5));
+    Bench b = new Bench(System.out, text("--variant", "default"),
+      block > 0 ? block : HConstants.DEFAULT_BLOCKSIZE, integer("--n", 1_000_000), integer("--pass", 1),
+      integer("--threads", 2), number("--secs", 0.8), number("--warm", 1.5));
     double jit = number("--jit", 10);
     Store.chunks();
     new Regions(b, dir, parts, jit).run();

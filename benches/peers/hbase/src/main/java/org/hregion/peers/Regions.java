@@ -101,7 +101,8 @@ final class Regions {
 
   static Bench.Op getVersions(HRegion r, int versions, int cells) {
     return i -> {
-      Cell[] c = r.get(new Get(Rows.row(i)).addColumn(Rows.FAMILY, Rows.QUALIFIER).readVersions(versions)).rawCells();
+      Get get = new Get(Rows.row(i)).addColumn(Rows.FAMILY, Rows.QUALIFIER).readVersions(versions);
+      Cell[] c = r.get(get).rawCells();
       if (c.length != cells) {
         throw new IOException("row " + i + ": " + c.length + " versions");
       }
@@ -242,7 +243,8 @@ final class Regions {
       for (int k = n - 1; k >= Math.max(0, n - 50_000); k--) {
         cells.clear();
         back.nextRaw(cells);
-        check(cells.size() == 1 && CellUtil.matchingRows(cells.get(0), Rows.row(order[k])), "reverse scan at " + k);
+        check(cells.size() == 1 && CellUtil.matchingRows(cells.get(0), Rows.row(order[k])),
+          "reverse scan at " + k);
       }
     }
   }
@@ -277,8 +279,8 @@ final class Regions {
   }
 
   void run() throws IOException {
-    b.about(VERSION, "HBase " + VERSION + " on Java " + Runtime.version() + ", one process, no RPC; LruBlockCache, "
-      + "ROW Bloom filters, encoding " + b.encoding);
+    b.about(VERSION, "HBase " + VERSION + " on Java " + Runtime.version() + ", one process, no RPC; "
+      + "LruBlockCache, ROW Bloom filters, encoding " + b.encoding);
     if (parts.contains("writes") || parts.contains("logs")) {
       new Writes(b, dir, parts).run();
     }
@@ -435,7 +437,8 @@ final class Regions {
       Result x = r.get(new Get(Rows.row(i)));
       check(x.size() == Rows.COLUMNS, "columns of row " + i);
       for (int c = 0; c < Rows.COLUMNS; c++) {
-        check(Arrays.equals(x.getValue(Rows.FAMILY, Rows.WIDE[c]), Rows.value(i * Rows.COLUMNS + c)), "wide row " + i);
+        byte[] want = Rows.value(i * Rows.COLUMNS + c);
+        check(Arrays.equals(x.getValue(Rows.FAMILY, Rows.WIDE[c]), want), "wide row " + i);
       }
     }
     Bench.Draws uniform = t -> Rows.uniform(rows, t, b.pass);
@@ -450,8 +453,8 @@ final class Regions {
   static final int VISIBLE = 5;
 
   /**
-   * Rows of one column with ten versions T, T-1, ..., T-9, a Delete of T-2 and a DeleteColumn of T-6, spread over
-   * four files and the MemStore. Visible are T, T-1, T-3, T-4 and T-5.
+   * Rows of one column with ten versions T, T-1, ..., T-9, a Delete of T-2 and a DeleteColumn of T-6, spread
+   * over four files and the MemStore. Visible are T, T-1, T-3, T-4 and T-5.
    */
   private void versions() throws IOException {
     int rows = Math.max(1, n / 12);

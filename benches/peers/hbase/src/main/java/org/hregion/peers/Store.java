@@ -61,8 +61,9 @@ final class Store implements AutoCloseable {
   }
 
   static void chunks() {
-    ChunkCreator.initialize(MemStoreLAB.CHUNK_SIZE_DEFAULT, false, Runtime.getRuntime().maxMemory() * 4 / 10, 1f, 0f,
-      null, MemStoreLAB.INDEX_CHUNK_SIZE_PERCENTAGE_DEFAULT);
+    long bytes = Runtime.getRuntime().maxMemory() * 4 / 10;
+    ChunkCreator.initialize(MemStoreLAB.CHUNK_SIZE_DEFAULT, false, bytes, 1f, 0f, null,
+      MemStoreLAB.INDEX_CHUNK_SIZE_PERCENTAGE_DEFAULT);
   }
 
   /** Opens the region in the directory, or creates one. */
@@ -87,8 +88,8 @@ final class Store implements AutoCloseable {
     if (fresh) {
       region = HRegion.createHRegion(info, root, conf, table, wal, false);
     } else {
-      region = HRegion.newHRegion(CommonFSUtils.getTableDir(root, NAME), wal, FileSystem.get(conf), conf, info, table,
-        null);
+      org.apache.hadoop.fs.Path tableDir = CommonFSUtils.getTableDir(root, NAME);
+      region = HRegion.newHRegion(tableDir, wal, FileSystem.get(conf), conf, info, table, null);
     }
     region.setBlockCache(cache);
     region.initialize();
