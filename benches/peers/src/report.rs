@@ -253,13 +253,15 @@ fn files(results: &Results, out: &mut String) -> std::fmt::Result {
     sizes.sort_unstable();
     sizes.dedup();
     let Some((&large, small)) = sizes.split_last() else { return Ok(()) };
-    writeln!(
+    write!(
         out,
-        "How many times as fast hregion is as HBase's `HFileScanner` on files that HBase wrote, of {} rows\n\
-         (in brackets: {}):\n",
-        thousands(large),
-        small.first().map_or_else(|| "none".to_string(), |&n| thousands(n))
+        "How many times as fast hregion is as HBase's `HFileScanner` on files that HBase wrote, of {} rows",
+        thousands(large)
     )?;
+    match small.first() {
+        Some(&small) => writeln!(out, "\n(in brackets: {} rows):\n", thousands(small))?,
+        None => writeln!(out, ":\n")?,
+    }
     writeln!(out, "| | {} |\n|---|--:|--:|--:|", crate::files::ENCODINGS.join(" | "))?;
     for (name, workload) in FILES {
         write!(out, "| {name} |")?;
@@ -318,8 +320,8 @@ fn all(results: &Results, out: &mut String) -> std::fmt::Result {
         let noisy = noise.iter().filter(|n| **n > NOISY).count();
         writeln!(
             out,
-            "- Other processes used {median:.2} CPUs in the median of the samples, {most:.2} at most. It was more\n  \
-             than {NOISY}, which is too much for numbers to publish, in {noisy} of {} samples.",
+            "- Other processes used {median:.2} CPUs in the median of the samples, {most:.2} at most.\n  It was \
+             more than {NOISY}, which is too much for numbers to publish, in {noisy} of {} samples.",
             noise.len()
         )?;
     }
