@@ -320,8 +320,8 @@ fn all(results: &Results, out: &mut String) -> std::fmt::Result {
         let noisy = noise.iter().filter(|n| **n > NOISY).count();
         writeln!(
             out,
-            "- Other processes used {median:.2} CPUs in the median of the samples, {most:.2} at most.\n  It was \
-             more than {NOISY}, which is too much for numbers to publish, in {noisy} of {} samples.",
+            "- Other processes used {median:.2} CPUs in the median of the samples, {most:.2} at most.\n  \
+             It was more than {NOISY}, which is too much for numbers to publish, in {noisy} of {} samples.",
             noise.len()
         )?;
     }
