@@ -1,21 +1,17 @@
-//! hregion in a benchmark harness for storage engines: a region with one family as a store, and a reader of
-//! HFiles that HBase wrote.
+//! hregion: a region with one family as a store.
 //!
-//! One region directory, ROW filters, blocks of 64 KiB unless the harness sets another size. Variants:
-//! "default", "fast_diff", "row_index": the same with that data block encoding.
+//! Variants: `default`, `fast_diff` and `row_index` differ in the data block encoding.
 
-use crate::engine::{Caps, Config, Engine, Log, Pairs, Reader, Writer};
-use crate::hfile::FileReader;
-use crate::workload::{self, Key, Kind, KEY, ROW, TIMESTAMP};
-use anyhow::{bail, Result};
+use anyhow::{Result, bail};
 use hregion::filter::SingleColumnValue;
 use hregion::{
-    BlockCache, BloomType, CellRef, CellType, Codec, Compaction, Comparator, Compare, DataBlockEncoding, Delete, Family,
-    Filter, Get, HFile, HFileScanner, HFileWriter, MemoryLimit, Put, Region, RowBuf, Scan, SeekKey, StoreFileOrigin,
+    BlockCache, BloomType, CellRef, CellType, Compaction, Comparator, Compare, DataBlockEncoding, Delete,
+    Family, Filter, Get, HFileWriter, MemoryLimit, Put, Region, RowBuf, Scan, SeekKey, StoreFileOrigin,
     StoreFileWriter,
 };
-use std::ops::ControlFlow;
-use std::path::Path;
+
+use crate::engine::{Caps, Config, Engine, Log, Pairs, Reader, Writer};
+use crate::workload::{self, KEY, Key, Kind, ROW, Row, TIMESTAMP};
 
 const FAMILY: &[u8] = workload::FAMILY;
 const QUALIFIER: &[u8] = workload::QUALIFIER;
@@ -25,8 +21,8 @@ pub struct Hregion {
     region: Region,
 }
 
-fn encoding(cfg: &Config) -> Result<DataBlockEncoding> {
-    Ok(match cfg.variant.as_str() {
+fn encoding(config: &Config) -> Result<DataBlockEncoding> {
+    Ok(match config.variant.as_str() {
         "default" => DataBlockEncoding::None,
         "fast_diff" => DataBlockEncoding::FastDiff,
         "row_index" => DataBlockEncoding::RowIndexV1,
@@ -34,12 +30,8 @@ fn encoding(cfg: &Config) -> Result<DataBlockEncoding> {
     })
 }
 
-fn block(cfg: &Config) -> usize {
-    if cfg.block > 0 { cfg.block } else { 64 << 10 }
-}
-
-fn codec(cfg: &Config) -> Codec {
-    if cfg.lz4 { Codec::Lz4 } else { Codec::None }
+fn block(config: &Config) -> usize {
+    if config.block > 0 { config.block } else { 64 << 10 }
 }
 
 impl Engine for Hregion {
@@ -49,33 +41,32 @@ impl Engine for Hregion {
 
     fn caps() -> Caps {
         // there is no log yet
-        Caps { put_wal: false, put_sync: false, ..Caps::LSM }
+        Caps { put_log: false, put_sync: false, ..Caps::LSM }
     }
 
-    fn about(cfg: &Config) -> String {
-        format!("hregion {}, variant {}", super::crate_version("hregion"), cfg.variant)
+    fn about(config: &Config) -> String {
+        format!("hregion {}, variant {}", super::crate_version("hregion"), config.variant)
     }
 
-    fn open(cfg: &Config) -> Result<Self> {
+    fn open(config: &Config) -> Result<Self> {
         let family = Family::new(FAMILY)
-            .max_versions(100)
+            .max_versions(config.versions)
             .bloom(BloomType::Row)
-            .block_size(block(cfg) as u32)
-            .data_block_encoding(encoding(cfg)?)
-            .codec(codec(cfg));
-        let cache = BlockCache::with_capacity(cfg.cache);
-        // as HBase's region without its server: it is flushed when the harness requests it
+            .block_size(block(config) as u32)
+            .data_block_encoding(encoding(config)?);
+        let cache = BlockCache::with_capacity(config.cache);
+        // the harness decides when to flush
         let options = Region::options()
             .cache(&cache)
             .create_if_missing(true)
             .memstore_flush_size(u64::MAX)
             .memory_limit(&MemoryLimit::new(u64::MAX))
             .family(family);
-        Ok(Self { region: options.open(&cfg.dir)? })
+        Ok(Self { region: options.open(&config.dir)? })
     }
 
     fn close(self) -> Result<()> {
-        Ok(self.region.flush()?)
+        Ok(self.region.close()?)
     }
 
     fn writer(&self, log: Log) -> Result<RegionWriter<'_>> {
@@ -107,14 +98,13 @@ impl Engine for Hregion {
         self.region.store_file_count(FAMILY)
     }
 
-    // a store file with a ROW filter, synced: as HBase's StoreFileWriter writes it, plus the sync
-    fn bulk(cfg: &Config, pairs: Pairs<'_>) -> Result<()> {
+    // as HBase's StoreFileWriter writes a file, plus a sync
+    fn bulk(config: &Config, pairs: Pairs<'_>) -> Result<()> {
         let options = HFileWriter::options()
-            .data_block_encoding(encoding(cfg)?)
+            .data_block_encoding(encoding(config)?)
             .bloom(BloomType::Row)
-            .codec(codec(cfg))
-            .block_size(block(cfg));
-        let mut file = StoreFileWriter::create(options, cfg.dir.join("bulk.hfile"))?;
+            .block_size(block(config));
+        let mut file = StoreFileWriter::create(options, config.dir.join("bulk.hfile"))?;
         let mut cell_key = SeekKey::new();
         for (key, value) in pairs {
             cell_key.set(&key[..ROW], FAMILY, QUALIFIER, TIMESTAMP as i64, CellType::Put);
@@ -195,13 +185,13 @@ impl Reader for RegionReader<'_> {
         self.each(&scan, usize::MAX, f)
     }
 
-    fn get_row(&mut self, row: &[u8; ROW], _: usize, mut f: impl FnMut(&[u8])) -> usize {
+    fn get_row(&mut self, row: &Row, _: usize, mut f: impl FnMut(&[u8])) -> usize {
         self.whole.set_row(row);
         self.region.get_into(&self.whole, &mut self.row).expect("the file is sound");
         self.row.as_row().cells().map(|cell| f(cell.value())).count()
     }
 
-    fn get_versions(&mut self, row: &[u8; ROW], _: usize, max: usize, mut f: impl FnMut(&[u8])) -> usize {
+    fn get_versions(&mut self, row: &Row, _: usize, max: usize, mut f: impl FnMut(&[u8])) -> usize {
         let get = Get::new(row).column(FAMILY, QUALIFIER).max_versions(max as u32);
         self.region.get_into(&get, &mut self.row).expect("the file is sound");
         self.row.as_row().cells().map(|cell| f(cell.value())).count()
@@ -238,63 +228,21 @@ impl Writer for RegionWriter<'_> {
 
     fn put_version(&mut self, i: u64, timestamp: u64, kind: Kind, value: &[u8]) -> Result<()> {
         let (row, timestamp) = (workload::row(i).to_vec(), timestamp as i64);
-        Ok(match kind {
-            Kind::Put => self.region.put(Put::new(row).cell_at(FAMILY, QUALIFIER, timestamp, value.to_vec()))?,
-            Kind::Delete => self.region.delete(Delete::new(row).version_at(FAMILY, QUALIFIER, timestamp))?,
-            Kind::DeleteColumn => self.region.delete(Delete::new(row).column_at(FAMILY, QUALIFIER, timestamp))?,
-        })
+        match kind {
+            Kind::Put => {
+                self.region.put(Put::new(row).cell_at(FAMILY, QUALIFIER, timestamp, value.to_vec()))?;
+            }
+            Kind::Delete => {
+                self.region.delete(Delete::new(row).version_at(FAMILY, QUALIFIER, timestamp))?;
+            }
+            Kind::DeleteColumn => {
+                self.region.delete(Delete::new(row).column_at(FAMILY, QUALIFIER, timestamp))?;
+            }
+        }
+        Ok(())
     }
 
     fn finish(self) -> Result<()> {
         Ok(())
-    }
-}
-
-/// A file, with a scanner that is reused for all look-ups, as HBase's is, and a key that is reused as well.
-pub struct File {
-    file: &'static HFile,
-    cells: HFileScanner<'static>,
-    key: SeekKey,
-}
-
-impl FileReader for File {
-    fn name() -> String {
-        format!("hregion-{}", super::crate_version("hregion"))
-    }
-
-    fn open(path: &Path, cache: bool) -> Result<Option<Self>> {
-        let mut options = HFile::options().verify_checksums(true);
-        if cache {
-            options = options.cache(&BlockCache::with_capacity(4 << 30));
-        }
-        // the trait requires a value that owns everything it needs; the process ends soon
-        let file: &'static HFile = Box::leak(Box::new(options.open(path)?));
-        Ok(Some(File { file, cells: file.scanner(), key: SeekKey::new() }))
-    }
-
-    fn get<R>(&mut self, row: &[u8; ROW], bloom: bool, f: impl FnOnce(&[u8]) -> R) -> Result<Option<Option<R>>> {
-        if bloom && !self.file.may_contain_row(row) {
-            return Ok(Some(None));
-        }
-        self.key.set(row, FAMILY, QUALIFIER, TIMESTAMP as i64, CellType::Put);
-        self.cells.seek(&self.key)?;
-        Ok(Some(match self.cells.peek() {
-            Some(cell) if cell.row() == row => Some(f(cell.value())),
-            _ => None,
-        }))
-    }
-
-    fn scan(&mut self, mut f: impl FnMut(&[u8], &[u8])) -> Result<u64> {
-        let mut n = 0;
-        let mut cells = self.file.scanner();
-        let mut more = cells.seek_to_first()?;
-        while more {
-            if let Some(cell) = cells.peek() {
-                f(cell.row(), cell.value());
-                n += 1;
-            }
-            more = cells.advance()?;
-        }
-        Ok(n)
     }
 }

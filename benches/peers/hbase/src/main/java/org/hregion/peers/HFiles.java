@@ -1,0 +1,210 @@
+package org.hregion.peers;
+
+import java.io.DataInput;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Locale;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.hbase.Cell;
+import org.apache.hadoop.hbase.CellUtil;
+import org.apache.hadoop.hbase.KeyValue;
+import org.apache.hadoop.hbase.fs.HFileSystem;
+import org.apache.hadoop.hbase.io.encoding.DataBlockEncoding;
+import org.apache.hadoop.hbase.io.hfile.CacheConfig;
+import org.apache.hadoop.hbase.io.hfile.HFile;
+import org.apache.hadoop.hbase.io.hfile.HFileContext;
+import org.apache.hadoop.hbase.io.hfile.HFileContextBuilder;
+import org.apache.hadoop.hbase.io.hfile.HFileScanner;
+import org.apache.hadoop.hbase.io.hfile.LruBlockCache;
+import org.apache.hadoop.hbase.regionserver.BloomType;
+import org.apache.hadoop.hbase.regionserver.StoreFileWriter;
+import org.apache.hadoop.hbase.util.BloomFilter;
+import org.apache.hadoop.hbase.util.BloomFilterFactory;
+
+/**
+ * Measures files without a region: write, seek, scan. Rows are text (Rows.textRow); sequence ids are 0, as in
+ * a file that was bulk-loaded.
+ */
+final class HFiles {
+  private static final DataBlockEncoding[] ENCODINGS =
+    { DataBlockEncoding.NONE, DataBlockEncoding.FAST_DIFF, DataBlockEncoding.ROW_INDEX_V1 };
+
+  private final Bench b;
+  private final Path dir;
+  private final double jit;
+  private final int n;
+  private final int[] order;
+  private final Configuration conf;
+  private final FileSystem fs;
+
+  HFiles(Bench b, Path dir, double jit) throws IOException {
+    this.b = b;
+    this.dir = dir.resolve("files");
+    this.jit = jit;
+    n = b.n;
+    order = Rows.order(n);
+    Files.createDirectories(this.dir);
+    conf = Store.conf(dir);
+    fs = new HFileSystem(conf, true); // as a server has it: HBase's checksums, none below
+  }
+
+  /** Measures the write of a file as the region would write it. */
+  void bulk() throws IOException {
+    var p = path("bulk");
+    b.whole("bulk", "MB/s", megabytes(), () -> {
+      write(p, b.encoding);
+      return 1;
+    });
+    fs.delete(p, false);
+  }
+
+  /** Writes a file of each encoding, which stays, and measures reads. */
+  void run() throws IOException {
+    boolean first = true;
+    for (DataBlockEncoding encoding : ENCODINGS) {
+      var p = path(encoding.name());
+      write(p, encoding);
+      reads(p, encoding.name().toLowerCase(Locale.ROOT), first);
+      first = false;
+    }
+  }
+
+  private org.apache.hadoop.fs.Path path(String name) {
+    return new org.apache.hadoop.fs.Path(dir.resolve(name + ".hfile").toUri());
+  }
+
+  private double megabytes() {
+    return n * (double) Rows.LOGICAL / 1e6;
+  }
+
+  static KeyValue cell(long i) {
+    return new KeyValue(Rows.textRow(i), Rows.FAMILY, Rows.QUALIFIER, Rows.TIMESTAMP, KeyValue.Type.Put,
+      Rows.value(i));
+  }
+
+  static KeyValue key(long i) {
+    return new KeyValue(Rows.textRow(i), Rows.FAMILY, Rows.QUALIFIER, Rows.TIMESTAMP, KeyValue.Type.Put);
+  }
+
+  private void write(org.apache.hadoop.fs.Path p, DataBlockEncoding encoding) throws IOException {
+    HFileContext c = new HFileContextBuilder()
+      .withBlockSize(b.block)
+      .withDataBlockEncoding(encoding)
+      .withColumnFamily(Rows.FAMILY)
+      .withTableName(Store.NAME.getName())
+      .build();
+    StoreFileWriter w = new StoreFileWriter.Builder(conf, new CacheConfig(conf), fs)
+      .withFilePath(p)
+      .withFileContext(c)
+      .withBloomType(BloomType.ROW)
+      .withMaxKeyCount(n)
+      .build();
+    for (int i : order) {
+      w.append(cell(i));
+    }
+    w.appendMetadata(1, false);
+    w.close();
+  }
+
+  private HFile.Reader open(org.apache.hadoop.fs.Path p, LruBlockCache cache) throws IOException {
+    CacheConfig config = cache == null ? CacheConfig.DISABLED : new CacheConfig(conf, cache);
+    return HFile.createReader(fs, p, config, true, conf);
+  }
+
+  private static BloomFilter bloom(HFile.Reader r) throws IOException {
+    DataInput meta = r.getGeneralBloomFilterMetadata();
+    if (meta == null) {
+      throw new IOException("no Bloom filter");
+    }
+    return BloomFilterFactory.createFromMeta(meta, r);
+  }
+
+  private HFileScanner scanner(HFile.Reader r, boolean cache, boolean pread) {
+    return r.getScanner(conf, cache, pread, false);
+  }
+
+  private Bench.Op seek(HFile.Reader r, boolean cache) {
+    HFileScanner s = scanner(r, cache, true);
+    return i -> {
+      if (s.seekTo(key(i)) != 0) {
+        throw new IOException("row " + i + " is not there");
+      }
+      Bench.sink += Cells.value(s.getCell());
+      return 1;
+    };
+  }
+
+  private Bench.Op absent(HFile.Reader r, BloomFilter f) {
+    HFileScanner s = scanner(r, true, true);
+    return i -> {
+      KeyValue k = key(i);
+      if (f != null && !f.contains(k.getRowArray(), k.getRowOffset(), k.getRowLength(), null)) {
+        return 1;
+      }
+      if (s.seekTo(k) == 0) {
+        throw new IOException("row " + i + " should not be there");
+      }
+      return 1;
+    };
+  }
+
+  private Bench.Whole scan(HFile.Reader r, boolean cache) {
+    return () -> {
+      long rows = 0, x = 0;
+      try (HFileScanner s = scanner(r, cache, false)) {
+        if (s.seekTo()) {
+          do {
+            x ^= Cells.rowAndValue(s.getCell());
+            rows++;
+          } while (s.next());
+        }
+      }
+      if (rows != n) {
+        throw new IOException("a full scan saw " + rows + " cells of " + n);
+      }
+      Bench.sink += x;
+      return rows;
+    };
+  }
+
+  private void verify(HFile.Reader r) throws IOException {
+    int at = 0;
+    try (HFileScanner s = scanner(r, false, false)) {
+      Regions.check(s.seekTo(), "empty file");
+      do {
+        Cell c = s.getCell(), want = cell(order[at++]);
+        Regions.check(CellUtil.equals(c, want)
+          && CellUtil.matchingValue(c, want), "cell " + at);
+      } while (s.next());
+    }
+    Regions.check(at == n, "cells: " + at);
+  }
+
+  private void reads(org.apache.hadoop.fs.Path p, String encoding, boolean first) throws IOException {
+    Bench.Draws uniform = t -> Rows.uniform(n, t, b.pass), missing = t -> Rows.missing(n, t, b.pass);
+    long room = (long) (megabytes() * 3e6) + (256 << 20);
+    LruBlockCache cache = new LruBlockCache(room, b.block, true, conf);
+    try (HFile.Reader r = open(p, cache)) {
+      verify(r);
+      BloomFilter f = bloom(r);
+      scan(r, true).run();
+      if (first) {
+        b.drive(1, jit * 0.5, false, uniform, t -> seek(r, true));
+        b.drive(1, jit * 0.2, false, missing, t -> absent(r, f));
+      }
+      b.rate("file-seek-hot/" + encoding, 1, "gets/s", uniform, t -> seek(r, true));
+      b.rate("file-missing-bloom/" + encoding, 1, "gets/s", missing, t -> absent(r, f));
+      b.rate("file-missing-hot/" + encoding, 1, "gets/s", missing, t -> absent(r, null));
+      b.whole("file-scan-hot/" + encoding, "rows/s", 1, scan(r, true));
+    } finally {
+      cache.shutdown();
+    }
+    Store.warmPageCache(dir);
+    try (HFile.Reader r = open(p, null)) {
+      b.rate("file-seek-cold/" + encoding, 1, "gets/s", uniform, t -> seek(r, false));
+      b.whole("file-scan-cold/" + encoding, "rows/s", 1, scan(r, false));
+    }
+  }
+}
