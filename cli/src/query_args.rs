@@ -56,7 +56,7 @@ pub(crate) struct RowArgs {
     #[arg(conflicts_with_all = ["start", "stop"])]
     prefix: Option<Row>,
 
-    /// Maximum number of rows
+    /// Maximum number of rows; 0 for all
     #[arg(long, value_name = "ROWS")]
     limit: Option<u64>,
 

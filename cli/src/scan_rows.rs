@@ -4,7 +4,7 @@ use crate::failure::{CommandError, Failure};
 use hregion::cell::StringBinary;
 use hregion::{Cursor, Region, RowRef, Scan};
 
-/// A scan with a limit on the number of rows.
+/// A scan with a limit on the number of rows; 0 is none, as in HBase.
 #[derive(Clone, Debug)]
 pub(crate) struct RowScan {
     pub(crate) scan: Scan,
@@ -20,11 +20,11 @@ impl RowScan {
         regions: impl Iterator<Item = hregion::Result<Region>>,
         mut take: impl FnMut(&Region, RowRef<'_>) -> Result<(), Failure>,
     ) -> Result<Option<Cursor>, Failure> {
-        let limit = self.limit.unwrap_or(u64::MAX);
+        let limit = self.limit.filter(|&limit| limit > 0).unwrap_or(u64::MAX);
         let (mut taken, mut last) = (0, Vec::new());
         for region in regions {
             if taken >= limit {
-                return Ok((limit > 0).then(|| Cursor::new(last, false)));
+                return Ok(Some(Cursor::new(last, false)));
             }
             let region = region?;
             let view = region.view();
@@ -32,7 +32,7 @@ impl RowScan {
             while let Some(row) = rows.next_row()? {
                 if taken == 0 || row.key() != last {
                     if taken >= limit {
-                        return Ok((limit > 0).then(|| Cursor::new(last, false)));
+                        return Ok(Some(Cursor::new(last, false)));
                     }
                     taken += 1;
                     last.clear();

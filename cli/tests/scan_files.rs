@@ -18,6 +18,7 @@ row-00000  column=cf:col0, timestamp=1600946217652, value=eta mu
 row-00000  column=cf:col1, timestamp=1600763636348, value=iota lambda d
 ";
     assert_eq!(ok(&["scan", &plain(), "--limit", "1", "--quiet"]), first_rows);
+    assert_eq!(ok(&["scan", &plain(), "--limit", "0", "--quiet"]), ok(&["scan", &plain(), "--quiet"]));
     assert_eq!(ok(&["get", &plain(), "row-00000"]), first_rows);
     assert_eq!(
         ok(&["get", &plain(), "row-00000", "--versions", "2", "--columns", "cf:col0"]),

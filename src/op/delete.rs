@@ -44,31 +44,32 @@ impl Delete {
         self
     }
 
-    /// Deletes all versions of a column.
+    /// Deletes all versions of a column (HBase: `Delete.addColumns`). For one version, as HBase's `addColumn`,
+    /// see [`version`](Self::version).
     #[must_use]
     pub fn column(self, family: impl Into<Bytes>, qualifier: impl Into<Bytes>) -> Self {
         self.add(CellType::DeleteColumn, family.into(), qualifier.into(), None)
     }
 
-    /// Deletes the versions of a column up to and including a timestamp.
+    /// Deletes the versions of a column up to and including a timestamp (HBase: `Delete.addColumns`).
     #[must_use]
     pub fn column_at(self, family: impl Into<Bytes>, qualifier: impl Into<Bytes>, timestamp: i64) -> Self {
         self.add(CellType::DeleteColumn, family.into(), qualifier.into(), Some(timestamp))
     }
 
-    /// Deletes the newest version of a column.
+    /// Deletes the newest version of a column (HBase: `Delete.addColumn`).
     #[must_use]
     pub fn version(self, family: impl Into<Bytes>, qualifier: impl Into<Bytes>) -> Self {
         self.add(CellType::Delete, family.into(), qualifier.into(), None)
     }
 
-    /// Deletes the version of a column with exactly this timestamp.
+    /// Deletes the version of a column with exactly this timestamp (HBase: `Delete.addColumn`).
     #[must_use]
     pub fn version_at(self, family: impl Into<Bytes>, qualifier: impl Into<Bytes>, timestamp: i64) -> Self {
         self.add(CellType::Delete, family.into(), qualifier.into(), Some(timestamp))
     }
 
-    /// Deletes all columns of a family.
+    /// Deletes all columns of a family (HBase: `Delete.addFamily`).
     #[must_use]
     pub fn family(self, family: impl Into<Bytes>) -> Self {
         self.add(CellType::DeleteFamily, family.into(), Bytes::new(), None)
@@ -80,7 +81,7 @@ impl Delete {
         self.add(CellType::DeleteFamily, family.into(), Bytes::new(), Some(timestamp))
     }
 
-    /// Deletes the cells of a family with exactly this timestamp.
+    /// Deletes the cells of a family with exactly this timestamp (HBase: `Delete.addFamilyVersion`).
     #[must_use]
     pub fn family_version(self, family: impl Into<Bytes>, timestamp: i64) -> Self {
         self.add(CellType::DeleteFamilyVersion, family.into(), Bytes::new(), Some(timestamp))

@@ -134,6 +134,10 @@ macro_rules! select_methods {
 
         /// Sets the filter, which selects cells beyond columns, versions and timestamps: see
         /// [`Filter`](crate::Filter). Replaces a filter set before.
+        ///
+        /// The filter sees all versions that the family keeps, not only the
+        /// [selected number](Self::max_versions): if it rejects the newest version of a column by its value,
+        /// an older one that it accepts is returned, as in HBase (read-path.md §9.2).
         #[must_use]
         pub fn filter(mut self, filter: $crate::filter::Filter) -> Self {
             self.select.filter = Some(filter);

@@ -382,7 +382,7 @@ impl<'s> KeyValueHeap<'s> {
     }
 
     /// Passes the cells of the row on top to `visitor`, from the one on top, until `visitor` breaks. Requires
-    /// [`has_row_alone`](Self::has_unshared_row). Afterwards the cell that caused the break, or the next row,
+    /// [`has_unshared_row`](Self::has_unshared_row). Afterwards the cell that caused the break, or the next row,
     /// is on top. `row` is scratch memory.
     #[inline]
     pub(crate) fn walk_row<V: RowVisitor>(
