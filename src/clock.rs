@@ -5,13 +5,17 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+/// Whether the system has clocks. If it has none (`wasm32-unknown-unknown`), the standard library panics when
+/// asked for the time.
+pub(crate) const HAS_CLOCK: bool = !cfg!(all(target_family = "wasm", target_os = "unknown"));
+
 /// A clock in milliseconds since 1970 (HBase: `EnvironmentEdge`).
 pub trait Clock: Send + Sync + fmt::Debug {
     /// The current time. It may go back.
     fn now(&self) -> i64;
 }
 
-/// The clock of the system.
+/// The clock of the system. Panics on `wasm32-unknown-unknown`, which has none.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -68,7 +72,7 @@ impl Deadline {
     /// The remaining time: zero after the deadline, and [`Duration::MAX`] without one.
     #[must_use]
     pub fn left(self) -> Duration {
-        self.left_at(Instant::now())
+        self.0.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()))
     }
 
     /// The remaining time at a moment.
