@@ -5,6 +5,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+/// Whether the system has clocks. If it has none (`wasm32-unknown-unknown`), the standard library panics when
+/// asked for the time.
+pub(crate) const HAS_CLOCK: bool = !cfg!(all(target_family = "wasm", target_os = "unknown"));
+
 /// Returns the whole milliseconds of a duration, at most `i64::MAX`.
 pub(crate) fn whole_millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
@@ -16,7 +20,7 @@ pub trait Clock: Send + Sync + fmt::Debug {
     fn now(&self) -> i64;
 }
 
-/// The clock of the system.
+/// The clock of the system. Panics on `wasm32-unknown-unknown`, which has none.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -73,7 +77,7 @@ impl Deadline {
     /// The remaining time: zero after the deadline, and [`Duration::MAX`] without one.
     #[must_use]
     pub fn left(self) -> Duration {
-        self.left_at(Instant::now())
+        self.0.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()))
     }
 
     /// The remaining time at a moment.

@@ -4,6 +4,7 @@
 //! into an [`Error`] with [`Corruption::at`].
 
 use crate::binary::StringBinary;
+use crate::clock::HAS_CLOCK;
 use std::borrow::Cow;
 use std::fmt;
 use std::io;
@@ -178,6 +179,14 @@ impl Error {
     #[cold]
     pub(crate) fn not_supported(message: impl Into<Cow<'static, str>>) -> Self {
         Self::caller(ErrorKind::Unsupported, message)
+    }
+
+    /// Fails on a system without a clock, which `what` needs.
+    pub(crate) fn if_no_clock(what: &'static str) -> Result<()> {
+        if HAS_CLOCK {
+            return Ok(());
+        }
+        Err(Self::not_supported(format!("{what} on a system without a clock (wasm32-unknown-unknown)")))
     }
 
     /// An operation that exceeds a limit.

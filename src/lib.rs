@@ -69,6 +69,10 @@
         reason = "the numbers of tests are small"
     )
 )]
+#![cfg_attr(
+    all(target_family = "wasm", target_os = "unknown"),
+    allow(dead_code, reason = "without a clock there is no block cache")
+)]
 
 #[cfg(feature = "internals")]
 #[doc(hidden)]

@@ -7,10 +7,11 @@
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// The maximum size of a block in bytes, both stored and decoded. Default: 1 GiB.
+    /// The maximum size of a block in bytes, both stored and decoded. Default: 1 GiB; on 32-bit systems,
+    /// where three blocks of that size do not fit in memory, 256 MiB.
     pub block_bytes: usize,
-    /// The maximum size of the load-on-open section (root index, file info, Bloom metadata) in bytes.
-    /// Default: 1 GiB.
+    /// The maximum size of the load-on-open section (root index, file info, Bloom metadata) in bytes. Default:
+    /// as for a block.
     pub load_on_open_bytes: usize,
     /// The maximum number of levels of a data index. Default: 16, as in HBase.
     pub index_levels: u32,
@@ -24,7 +25,8 @@ impl Limits {
     /// The defaults.
     #[must_use]
     pub fn new() -> Self {
-        Self { block_bytes: 1 << 30, load_on_open_bytes: 1 << 30, index_levels: 16, line_bytes: 256 << 20 }
+        let bytes = if usize::BITS > 32 { 1 << 30 } else { 256 << 20 };
+        Self { block_bytes: bytes, load_on_open_bytes: bytes, index_levels: 16, line_bytes: 256 << 20 }
     }
 
     /// Sets [`block_bytes`](Self::block_bytes).

@@ -3,7 +3,7 @@
 
 mod support;
 
-use hregion::{Cell, Error, ErrorKind, HFile, HFileOptions, Limits, SeekKey};
+use hregion::{Cell, CellRef, CellType, Error, ErrorKind, HFile, HFileOptions, HFileWriter, Limits, SeekKey};
 use std::path::{Path, PathBuf};
 use support::alloc::{CountingAlloc, measure};
 use support::cells::{self, cell_json};
@@ -208,6 +208,31 @@ fn blocks_over_the_limit_are_refused_before_they_are_read() {
         assert_eq!(error.kind(), ErrorKind::Limit, "{error}");
         assert!(error.offset().is_some(), "{error}");
     }
+}
+
+#[test]
+fn blocks_over_the_limit_take_no_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("large.hfile");
+    let mut writer = HFileWriter::options().create(&path).unwrap();
+    let key = SeekKey::of(b"row", b"f", b"q", 1, CellType::Put);
+    writer.append(CellRef::new(&key, &vec![b'v'; 2 * MEMORY])).unwrap();
+    writer.finish().unwrap();
+    let file = HFile::options().limits(Limits::new().with_block_bytes(LIMIT)).open(&path).unwrap();
+    let (read, usage) = measure(|| open::scan(&file, |_| {}));
+    assert_eq!(read.unwrap_err().kind(), ErrorKind::Limit);
+    assert!(usage.peak <= LIMIT, "{} bytes", usage.peak);
+}
+
+#[test]
+fn an_index_block_without_the_entries_it_counts_takes_no_memory() {
+    let count = LIMIT / 4 - 2;
+    // the fuzz target's choice of a block below the root, in an unknown order
+    let mut input = vec![3, 0];
+    input.extend(u32::try_from(count).unwrap().to_be_bytes());
+    input.resize(input.len() + 4 * (count + 1), 0);
+    let ((), usage) = measure(|| hregion::fuzzing::block_index(&input));
+    assert!(usage.peak <= LIMIT / 8, "{} bytes", usage.peak);
 }
 
 #[test]

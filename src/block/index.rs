@@ -137,7 +137,7 @@ impl IndexBlock {
         let marks_len = count.saturating_add(1).saturating_mul(4);
         let mut marks = Cursor::new(cursor.take(marks_len, "secondary index")?);
         let entries_area = cursor.rest();
-        let mut entries = Builder::new(count, entries_area.len());
+        let mut entries = Builder::new(count.min(entries_area.len() / (ENTRY_FIXED + 1)), entries_area.len());
         let mut start = marks.len("secondary index")?;
         if start != 0 {
             return Err(Corruption::Malformed("secondary index does not start with 0"));

@@ -6,6 +6,8 @@
 //! Therefore, a block that moka evicts gets a second chance if its slot has been used since the last
 //! insertion, which turns moka's queue into a CLOCK.
 
+#[cfg_attr(all(target_family = "wasm", target_os = "unknown"), path = "no_blocks.rs")]
+mod blocks;
 mod key;
 mod stats;
 
@@ -17,11 +19,8 @@ use crate::block::index::IndexBlock;
 use crate::block::slot::Evict;
 use crate::error::{Error, Result};
 use crate::sync::unpoisoned;
+use blocks::Blocks;
 use bytes::Bytes;
-use key::BuildKeyHasher;
-use moka::notification::RemovalCause;
-use moka::policy::EvictionPolicy;
-use moka::sync::Cache;
 use stats::Counters;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -33,7 +32,8 @@ use std::sync::{Arc, Mutex, Weak};
 pub struct BlockCache(Arc<Shared>);
 
 struct Shared {
-    cache: Cache<BlockKey, Entry, BuildKeyHasher>,
+    /// None on a system without a clock; no file can be opened with the cache there.
+    blocks: Option<Blocks>,
     capacity: u64,
     next_file: AtomicU64,
     /// The blocks of each open file that have been inserted since it was opened, whether or not they are
@@ -147,36 +147,15 @@ const ENTRY_OVERHEAD: usize = 200;
 
 impl BlockCache {
     /// A cache of `bytes` bytes. With 0 bytes, it stores nothing.
+    ///
+    /// On a system without a clock (`wasm32-unknown-unknown`), files cannot be opened with a cache.
     #[must_use]
     pub fn with_capacity(bytes: u64) -> Self {
         let counters = Arc::<Counters>::default();
         let second_chances = Arc::<Mutex<Vec<(BlockKey, Entry)>>>::default();
-        let (evictions, chances) = (Arc::clone(&counters), Arc::clone(&second_chances));
-        let cache = Cache::builder()
-            .max_capacity(bytes)
-            .eviction_policy(EvictionPolicy::lru())
-            .weigher(|_, entry: &Entry| {
-                u32::try_from(entry.block.memory() + ENTRY_OVERHEAD).unwrap_or(u32::MAX)
-            })
-            .eviction_listener(move |key: Arc<BlockKey>, entry: Entry, cause| {
-                let place = entry.place.as_ref().and_then(|p| Some((p.slots.upgrade()?, p.slot)));
-                match (cause, place) {
-                    // the same block has been reinserted or reloaded
-                    (RemovalCause::Replaced, _) => {}
-                    (RemovalCause::Size, Some((slots, slot))) if slots.take_used(slot) => {
-                        unpoisoned(chances.lock()).push((*key, entry));
-                    }
-                    (_, place) => {
-                        evictions.evictions.add(u64::from(cause == RemovalCause::Size));
-                        if let Some((slots, slot)) = place {
-                            slots.clear(slot);
-                        }
-                    }
-                }
-            })
-            .build_with_hasher(BuildKeyHasher::default());
+        let blocks = blocks::new(bytes, Arc::clone(&counters), Arc::clone(&second_chances));
         Self(Arc::new(Shared {
-            cache,
+            blocks,
             capacity: bytes,
             next_file: AtomicU64::new(0),
             blocks_of_files: Mutex::default(),
@@ -194,18 +173,26 @@ impl BlockCache {
     /// The statistics and the current contents.
     #[must_use]
     pub fn stats(&self) -> CacheStats {
-        self.give_second_chances();
-        self.0.cache.run_pending_tasks();
         let counters = &self.0.counters;
+        let (mut blocks, mut bytes) = (0, 0);
+        if let Some(cache) = &self.0.blocks {
+            self.give_second_chances();
+            cache.run_pending_tasks();
+            (blocks, bytes) = (cache.entry_count(), cache.weighted_size());
+        }
         CacheStats {
             hits: counters.hits.get(),
             misses: counters.misses.get(),
             insertions: counters.insertions.get(),
             failed_loads: counters.failed_loads.get(),
             evictions: counters.evictions.get(),
-            blocks: self.0.cache.entry_count(),
-            bytes: self.0.cache.weighted_size(),
+            blocks,
+            bytes,
         }
+    }
+
+    fn blocks(&self) -> &Blocks {
+        self.0.blocks.as_ref().expect("no file is opened with a cache where there is no clock")
     }
 
     /// A number for a file that is being opened.
@@ -218,7 +205,7 @@ impl BlockCache {
         let Some(offsets) = unpoisoned(self.0.blocks_of_files.lock()).remove(&file) else { return };
         unpoisoned(self.0.second_chances.lock()).retain(|(key, _)| key.file != file);
         for offset in offsets {
-            self.0.cache.invalidate(&BlockKey { file, offset });
+            self.blocks().invalidate(&BlockKey { file, offset });
         }
     }
 
@@ -237,7 +224,7 @@ impl BlockCache {
     ) -> Result<CachedBlock> {
         let counters = &self.0.counters;
         let mut loaded = false;
-        let found = self.0.cache.try_get_with(key, || {
+        let found = self.blocks().try_get_with(key, || {
             loaded = true;
             load().map(|block| Entry { block, place: place.clone() })
         });
@@ -256,7 +243,7 @@ impl BlockCache {
                 // an index block that was evicted and reloaded has new slots, which must be emptied from now
                 // on
                 if !loaded && place.as_ref().is_some_and(|place| !place.is(entry.place.as_ref())) {
-                    self.0.cache.insert(key, Entry { block: entry.block.clone(), place });
+                    self.blocks().insert(key, Entry { block: entry.block.clone(), place });
                 }
                 Ok(entry.block)
             }
@@ -269,7 +256,7 @@ impl BlockCache {
 
     /// The block with this key, if it is cached.
     pub(crate) fn get(&self, key: &BlockKey) -> Option<CachedBlock> {
-        let found = self.0.cache.get(key);
+        let found = self.blocks().get(key);
         let counters = &self.0.counters;
         if found.is_some() { &counters.hits } else { &counters.misses }.add(1);
         found.map(|entry| entry.block)
@@ -277,7 +264,7 @@ impl BlockCache {
 
     /// Whether a block is cached. Does not count as a use.
     pub(crate) fn contains(&self, key: &BlockKey) -> bool {
-        self.0.cache.contains_key(key)
+        self.blocks().contains_key(key)
     }
 
     /// Reinserts blocks that were evicted too early. Not possible in the eviction listener, which must not
@@ -285,10 +272,10 @@ impl BlockCache {
     fn give_second_chances(&self) {
         let chances = std::mem::take(&mut *unpoisoned(self.0.second_chances.lock()));
         for (key, entry) in chances {
-            self.0.cache.insert(key, entry);
+            self.blocks().insert(key, entry);
             // The file was closed meanwhile: nothing else would evict the block.
             if !unpoisoned(self.0.blocks_of_files.lock()).contains_key(&key.file) {
-                self.0.cache.invalidate(&key);
+                self.blocks().invalidate(&key);
             }
         }
     }
@@ -298,7 +285,7 @@ impl fmt::Debug for BlockCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BlockCache")
             .field("capacity", &self.0.capacity)
-            .field("bytes", &self.0.cache.weighted_size())
+            .field("bytes", &self.0.blocks.as_ref().map_or(0, Blocks::weighted_size))
             .finish_non_exhaustive()
     }
 }
@@ -389,7 +376,7 @@ mod tests {
         assert_eq!(unpoisoned(cache.0.blocks_of_files.lock()).len(), 1);
         assert_eq!(cache.stats().blocks, 3);
         // moka keeps predicates forever; a cache that does not support them has none.
-        assert!(cache.0.cache.invalidate_entries_if(|_, _| false).is_err());
+        assert!(cache.blocks().invalidate_entries_if(|_, _| false).is_err());
     }
 
     #[test]
@@ -492,7 +479,7 @@ mod tests {
             let place = SlotAddress { slots: weak.clone(), slot };
             cache.get_or_load(key(file, slot as u64), Some(place), || Ok(block(1))).unwrap();
             slots.put(slot, Arc::new(()));
-            cache.0.cache.run_pending_tasks();
+            cache.blocks().run_pending_tasks();
         }
         let percent = |n: usize| 100.0 * n as f64 / trace.len() as f64;
         assert!(percent(ours) > percent(exact) - 1.0, "{} % against {} %", percent(ours), percent(exact));

@@ -20,6 +20,9 @@ use std::fmt;
 /// Maximum nesting depth of groups and classes.
 const MAX_NESTING: usize = 100;
 
+/// An upper bound of the minimum length of a match of an atom that is not a group.
+const LEAST_OF_ATOM: u64 = 4;
+
 /// A compiled regular expression.
 #[derive(Clone)]
 pub(super) struct Pattern {
@@ -37,7 +40,7 @@ impl Pattern {
             true => {
                 let mut reader = Reader::new(source, ignore_case, Some(reader.captures));
                 reader.read()?;
-                Engine::backtracking(source, &reader.out)?
+                Engine::backtracking(source, &reader.out, reader.least)?
             }
         };
         Ok(Self { source: source.to_owned(), ignore_case, engine })
@@ -113,6 +116,9 @@ struct Group {
     behind: bool,
     /// Where the group begins in the output.
     at: usize,
+    least: u64,
+    /// Its number, if it captures.
+    number: Option<usize>,
 }
 
 struct Reader<'a> {
@@ -126,6 +132,12 @@ struct Reader<'a> {
     behind: bool,
     /// Where the last atom begins in the output.
     at: usize,
+    /// An upper bound of the minimum length of a match of the current group so far.
+    least: u64,
+    /// The same of the last atom.
+    least_of_last: u64,
+    /// The same of each capturing group; 0 before the group ends.
+    least_of_groups: Vec<u64>,
     /// The total number of capturing groups, if the output is for `fancy-regex`. For `regex`, groups are
     /// written as non-capturing.
     total: Option<usize>,
@@ -151,6 +163,9 @@ impl<'a> Reader<'a> {
             ends: Ends::default(),
             behind: false,
             at: 0,
+            least: 0,
+            least_of_last: 0,
+            least_of_groups: Vec::new(),
             total,
             captures: 0,
             names: Vec::new(),
@@ -160,6 +175,7 @@ impl<'a> Reader<'a> {
 
     fn read(&mut self) -> Result<()> {
         while let Some(c) = self.next() {
+            self.least_of_last = LEAST_OF_ATOM;
             match c {
                 '|' => {
                     self.out.push('|');
@@ -173,6 +189,10 @@ impl<'a> Reader<'a> {
                     let inside = self.ends.here | self.ends.before;
                     (self.flags, self.ends) = (group.flags, group.ends);
                     (self.behind, self.at) = (group.behind, group.at);
+                    (self.least, self.least_of_last) = (group.least, self.least);
+                    if let Some(least) = group.number.and_then(|n| self.least_of_groups.get_mut(n - 1)) {
+                        *least = self.least_of_last;
+                    }
                     self.ends.here |= inside;
                 }
                 '(' => {
@@ -197,6 +217,7 @@ impl<'a> Reader<'a> {
                 }
             }
             self.repetition()?;
+            self.least = self.least.saturating_add(self.least_of_last);
         }
         if self.groups.is_empty() { Ok(()) } else { Err(self.wrong("has a '(' too many")) }
     }
@@ -234,11 +255,18 @@ impl<'a> Reader<'a> {
         if self.groups.len() >= MAX_NESTING {
             return Err(self.wrong(&format!("nests deeper than {MAX_NESTING}")));
         }
-        let outer = Group { flags: self.flags, ends: self.ends, behind: self.behind, at: self.out.len() };
+        let mut outer = Group {
+            flags: self.flags,
+            ends: self.ends,
+            behind: self.behind,
+            at: self.out.len(),
+            least: self.least,
+            number: None,
+        };
         // atoms inside a group that follows a `$` follow that `$` as well
         self.ends.before = false;
         if !self.take("?") {
-            self.capture();
+            outer.number = Some(self.capture());
         } else if self.take(":") {
             self.out.push_str("(?:");
         } else if let Some((opening, behind)) = self.look_or_atomic() {
@@ -246,12 +274,17 @@ impl<'a> Reader<'a> {
             self.out.push_str(opening);
             self.behind = behind.unwrap_or(self.behind);
         } else if self.take("<") {
-            self.named()?;
+            outer.number = Some(self.named()?);
         } else {
             return self.inline_flags(outer);
         }
-        self.groups.push(outer);
+        self.open(outer);
         Ok(())
+    }
+
+    fn open(&mut self, outer: Group) {
+        self.groups.push(outer);
+        self.least = 0;
     }
 
     /// Consumes the opening of a look-around or atomic group. Returns its output, and whether it is a
@@ -268,21 +301,23 @@ impl<'a> Reader<'a> {
         found.map(|(_, opening, behind)| (opening, behind))
     }
 
-    /// Opens a capturing group.
-    fn capture(&mut self) {
+    /// Opens a capturing group, and returns its number.
+    fn capture(&mut self) -> usize {
         self.captures += 1;
+        self.least_of_groups.push(0);
         self.out.push_str(if self.total.is_some() { "(" } else { "(?:" });
+        self.captures
     }
 
-    /// Reads `name>` of a group.
-    fn named(&mut self) -> Result<()> {
+    /// Reads `name>` of a group, and returns its number.
+    fn named(&mut self) -> Result<usize> {
         let name = self.name()?;
         if self.names.iter().any(|(known, _)| *known == name) {
             return Err(self.wrong("has two groups of one name"));
         }
-        self.capture();
-        self.names.push((name, self.captures));
-        Ok(())
+        let number = self.capture();
+        self.names.push((name, number));
+        Ok(number)
     }
 
     fn name(&mut self) -> Result<&'a str> {
@@ -324,7 +359,7 @@ impl<'a> Reader<'a> {
                 }
                 Some(':') => {
                     self.out.push_str("(?:");
-                    self.groups.push(outer);
+                    self.open(outer);
                     return Ok(());
                 }
                 _ => return Err(self.wrong("has an unknown kind of group")),
@@ -340,6 +375,7 @@ impl<'a> Reader<'a> {
                 // a repetition applies to the last character, as in Java
                 for c in text.chars() {
                     self.at = self.out.len();
+                    self.least = self.least.saturating_add(LEAST_OF_ATOM);
                     self.literal(c);
                 }
                 if text.is_empty() {
@@ -484,6 +520,11 @@ mod tests {
         assert!(refusal(&"[".repeat(10_000)).contains("nests"));
         assert!(refusal("(((a{1000}){1000}){1000}){1000}").contains("too large"));
         assert!(refusal("(?=(((a{1000}){1000}){1000}){1000})").contains("too large"));
+        let deep = format!("(?={}a{})", "(".repeat(50), "{1000})".repeat(50));
+        assert!(refusal(&deep).contains("too large"));
+        assert!(refusal(&format!("{deep}{{0}}")).contains("too large"));
+        let doubled: String = (1..70).map(|group| format!(r"(\{group}\{group})")).collect();
+        assert!(refusal(&format!("(a){doubled}")).contains("too large"));
         assert!(refusal(r"((((\1?{1000}){1000}){1000}){1000})").contains("repeat"));
     }
 }

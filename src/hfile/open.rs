@@ -102,7 +102,9 @@ pub(super) fn open(reader: Arc<dyn FileReader>, options: &HFileOptions) -> Resul
     let average = |len: Result<Option<i32>, Corruption>| {
         len.ok().flatten().and_then(|len| usize::try_from(len).ok()).unwrap_or(0)
     };
-    let average_cell = KEY_VALUE_LENGTHS + average(info.avg_key_len()) + average(info.avg_value_len());
+    let average_cell = KEY_VALUE_LENGTHS
+        .saturating_add(average(info.avg_key_len()))
+        .saturating_add(average(info.avg_value_len()));
     let last_key = info.last_key().map_err(at_info)?.map(SeekKey::from);
     let source = BlockSource { reader, context, format, average_cell };
     Ok(ReaderCore {

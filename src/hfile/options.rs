@@ -106,6 +106,9 @@ impl HFileOptions {
     ///
     /// As [`open`](Self::open).
     pub fn open_reader(&self, reader: Arc<dyn FileReader>) -> Result<HFile> {
+        if self.cache.is_some() {
+            Error::if_no_clock("a block cache")?;
+        }
         HFile::from_reader(reader, self)
     }
 

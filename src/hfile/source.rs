@@ -58,6 +58,7 @@ impl BlockSource {
             DataBlockEncoding::None => BlockType::Data,
             _ => BlockType::EncodedData,
         };
+        self.check_len(handle)?;
         let mut out = std::mem::take(&mut buffers.spare);
         if self.context.is_plain() && self.format.keeps_cells_plain() {
             out.reserve(self.memory_for(handle.on_disk_size as usize, index));
@@ -122,18 +123,23 @@ impl BlockSource {
 
     /// Fills `out` with a block as stored.
     pub(super) fn read_stored(&self, handle: BlockHandle, out: &mut Vec<u8>) -> Result<()> {
-        let len = handle.on_disk_size as usize;
-        let limit = self.context.limits.block_bytes;
-        if len > limit {
-            let corruption =
-                Corruption::Limit { what: "stored size of a block", value: len as u64, limit: limit as u64 };
-            return Err(corruption.at(self.reader.path(), handle.offset));
-        }
+        let len = self.check_len(handle)?;
         // existing bytes are overwritten, so only the bytes by which the buffer grows are zeroed
         out.resize(len, 0);
         self.reader
             .read_exact_at(out, handle.offset)
             .map_err(|error| Error::io("read", self.reader.path(), error))
+    }
+
+    /// The stored size of a block, if it is within the limit.
+    fn check_len(&self, handle: BlockHandle) -> Result<usize> {
+        let (len, limit) = (handle.on_disk_size as usize, self.context.limits.block_bytes);
+        if len <= limit {
+            return Ok(len);
+        }
+        let (value, limit) = (len as u64, limit as u64);
+        let corruption = Corruption::Limit { what: "stored size of a block", value, limit };
+        Err(corruption.at(self.reader.path(), handle.offset))
     }
 
     pub(super) fn error(&self, corruption: Corruption, offset: u64, block: BlockType) -> Error {

@@ -1,8 +1,10 @@
-//! Files of the local file system, read with `pread`.
+//! Files of the local file system, read with `pread` where the system has it.
 
 use super::write_behind::WriteBehind;
 use super::writer_thread::WriterThread;
 use super::{DirEntry, FileIdentity, FileLock, FileReader, FileWriter, Storage};
+#[cfg(not(any(unix, windows)))]
+use crate::sync::{Mutex, unpoisoned};
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::mem;
@@ -11,9 +13,16 @@ use std::sync::{Arc, LazyLock};
 use std::time::UNIX_EPOCH;
 
 /// A local file. Each read is a system call at an offset; only the descriptor is shared.
+///
+/// Where the standard library cannot read at an offset (systems other than Unix and Windows, such as WASI),
+/// reads of a file take turns.
 #[derive(Debug)]
 pub struct LocalFile {
+    #[cfg(any(unix, windows))]
     file: File,
+    /// Locked from seeking to reading.
+    #[cfg(not(any(unix, windows)))]
+    file: Mutex<File>,
     path: PathBuf,
     len: u64,
     identity: Option<FileIdentity>,
@@ -32,6 +41,8 @@ impl LocalFile {
         if meta.is_dir() {
             return Err(io::Error::new(io::ErrorKind::IsADirectory, "is a directory"));
         }
+        #[cfg(not(any(unix, windows)))]
+        let file = Mutex::new(file);
         Ok(Self { file, path, len: meta.len(), identity: identity(&meta) })
     }
 }
@@ -65,6 +76,15 @@ impl FileReader for LocalFile {
             offset += read as u64;
         }
         Ok(())
+    }
+
+    #[cfg(not(any(unix, windows)))]
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        use io::{Read, Seek, SeekFrom};
+
+        let mut file = unpoisoned(self.file.lock());
+        file.seek(SeekFrom::Start(offset))?;
+        file.read_exact(buf)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Atomic creation of files.
 
-use super::{FileWriter, Storage};
+use super::{FileWriter, Storage, process_id};
 use crate::error::{Error, Result};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -82,7 +82,7 @@ fn aside(path: &Path) -> Result<PathBuf> {
     }
     // Each state has random keys. If another process uses the same name all the same, creating the file
     // fails.
-    let random = RandomState::new().hash_one(std::process::id());
+    let random = RandomState::new().hash_one(process_id());
     Ok(path.with_file_name(format!(".{random:016x}.tmp")))
 }
 

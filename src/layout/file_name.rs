@@ -1,6 +1,7 @@
 //! Store file names and their meaning (hfile.md §15.3 to §15.5; HBase: `StoreFileInfo`, `HFileLink`).
 #![warn(clippy::indexing_slicing)]
 
+use crate::io::process_id;
 use crate::schema::TableName;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -98,8 +99,8 @@ pub(crate) fn new_file_name(now: i64) -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     // The hasher has random keys in each process, so that two processes do not create the same names.
-    let random = RandomState::new().hash_one((now, count, std::process::id()));
-    let words = [random, now.cast_unsigned(), count, std::process::id().into()].map(u64::to_be_bytes);
+    let random = RandomState::new().hash_one((now, count, process_id()));
+    let words = [random, now.cast_unsigned(), count, process_id().into()].map(u64::to_be_bytes);
     format!("{:032x}", xxh3_128(words.as_flattened()))
 }
 

@@ -150,7 +150,7 @@ impl Locator {
         if !reload && let Some(found) = self.cached(table, row, position) {
             return Ok(found);
         }
-        let deadline = deadline.min(self.retries.deadline(self.timer.now()));
+        let deadline = deadline.min(self.deadline()?);
         let wanted = LookupKey { table: table.clone(), row: row.to_vec(), position };
         self.retries.retry(&*self.timer, deadline, is_for_good, || {
             let cached = || self.cached(table, row, position);
@@ -175,7 +175,7 @@ impl Locator {
     ///
     /// If the registry does not know the location, after all attempts.
     pub fn meta_locations(&self, reload: bool, deadline: Deadline) -> Result<RegionLocations> {
-        let deadline = deadline.min(self.retries.deadline(self.timer.now()));
+        let deadline = deadline.min(self.deadline()?);
         let mut reload = reload;
         self.retries.retry(&*self.timer, deadline, is_for_good, || {
             let found = self.find_meta(reload, deadline);
@@ -184,13 +184,19 @@ impl Locator {
         })
     }
 
+    /// Returns the deadline of an operation that begins now.
+    fn deadline(&self) -> Result<Deadline> {
+        Error::if_no_clock("locating regions")?;
+        Ok(self.retries.deadline(self.timer.now()))
+    }
+
     /// Returns the state of a table; `None` if there is no such table.
     ///
     /// # Errors
     ///
     /// If the catalog cannot be read.
     pub fn table_state(&self, table: &TableName) -> Result<Option<TableState>> {
-        let deadline = self.retries.deadline(self.timer.now());
+        let deadline = self.deadline()?;
         self.retries.retry(&*self.timer, deadline, is_for_good, || self.ask_state(table, deadline))
     }
 
@@ -221,7 +227,7 @@ impl Locator {
     /// If there is no region ([`TableNotFound`](ErrorKind::TableNotFound)), the catalog cannot be read, or a
     /// row of the table is corrupt.
     pub fn regions(&self, table: &TableName) -> Result<Vec<CatalogRow>> {
-        let deadline = self.retries.deadline(self.timer.now());
+        let deadline = self.deadline()?;
         let mut regions: Vec<CatalogRow> = Vec::new();
         let mut start = Vec::new();
         loop {
@@ -268,7 +274,7 @@ impl Locator {
     ///
     /// If the catalog cannot be read.
     pub fn prefetch_all(&self, table: &TableName, start_key: &[u8], limit: usize) -> Result<usize> {
-        let deadline = self.retries.deadline(self.timer.now());
+        let deadline = self.deadline()?;
         let rows = self.retries.retry(&*self.timer, deadline, is_for_good, || {
             self.rows(&CatalogRange::regions(table, start_key, limit), deadline)
         })?;

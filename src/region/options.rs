@@ -4,7 +4,7 @@ use super::observer::{Observers, RegionObserver};
 use super::{MemoryLimit, Region, Scheduler};
 use crate::cache::BlockCache;
 use crate::clock::{Clock, SystemClock};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::hfile::{HFile, HFileOptions};
 use crate::io::{BoundedStorage, FileHandles, LocalStorage, Storage};
 use crate::layout::archived_path;
@@ -21,6 +21,7 @@ pub struct RegionOptions {
     pub(super) storage: Arc<dyn Storage>,
     pub(super) file_handles: Option<FileHandles>,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) is_clock_given: bool,
     pub(super) writable: bool,
     pub(super) create_if_missing: bool,
     pub(super) alter: bool,
@@ -44,6 +45,7 @@ impl RegionOptions {
             storage: LocalStorage::shared(),
             file_handles: None,
             clock: Arc::new(SystemClock),
+            is_clock_given: false,
             writable: false,
             create_if_missing: false,
             alter: false,
@@ -195,10 +197,12 @@ impl RegionOptions {
         self
     }
 
-    /// Sets the clock for cell expiry and timestamps (default: the system clock).
+    /// Sets the clock for cell expiry and timestamps (default: the system clock). Must be given on a system
+    /// without a clock (`wasm32-unknown-unknown`), where regions can only be read.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
+        self.is_clock_given = true;
         self
     }
 
@@ -238,6 +242,14 @@ impl RegionOptions {
         self
     }
 
+    fn check_clock(&self) -> Result<()> {
+        match (self.writable, self.is_clock_given) {
+            (true, _) => Error::if_no_clock("a writable region"),
+            (_, false) => Error::if_no_clock("a region without a clock of its own"),
+            _ => Ok(()),
+        }
+    }
+
     /// Returns the time of the regions' clock, in milliseconds since 1970.
     pub(crate) fn now(&self) -> i64 {
         self.clock.now()
@@ -266,6 +278,7 @@ impl RegionOptions {
     /// has it open for writing ([`Locked`](crate::ErrorKind::Locked)); if the given families differ from the
     /// table descriptor.
     pub fn open(self, path: impl AsRef<Path>) -> Result<Region> {
+        self.check_clock()?;
         self.bounded().open_region(path.as_ref())
     }
 
@@ -283,6 +296,7 @@ impl RegionOptions {
     /// (checked on the first and last cell of each file) or in different orders; if the region is to be
     /// writable, or more than one family is given.
     pub fn open_files(self, files: impl IntoIterator<Item = impl AsRef<Path>>) -> Result<Region> {
+        self.check_clock()?;
         let files: Vec<_> = files.into_iter().map(|file| file.as_ref().to_owned()).collect();
         self.bounded().open_hfiles(&files)
     }

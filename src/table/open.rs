@@ -44,6 +44,7 @@ impl Table {
         splits: &[impl AsRef<[u8]>],
         options: RegionOptions,
     ) -> Result<Self> {
+        Error::if_no_clock("a table")?;
         if families.is_empty() {
             return Err(Error::invalid_argument("a new table needs at least one family"));
         }
@@ -71,6 +72,7 @@ impl Table {
     ///
     /// As [`open`](Self::open).
     pub fn open_with(root: impl AsRef<Path>, name: &str, options: RegionOptions) -> Result<Self> {
+        Error::if_no_clock("a table")?;
         let (root, name) = (root.as_ref(), TableName::parse(name)?);
         let dirs = DirectoryCatalog::of_root(Arc::clone(options.file_storage()), root);
         let Some(dir) = dirs.table_dir(&name)? else {
@@ -87,6 +89,7 @@ impl Table {
     ///
     /// As [`open`](Self::open), or if the directory has no region.
     pub fn open_dir(dir: impl AsRef<Path>, options: RegionOptions) -> Result<Self> {
+        Error::if_no_clock("a table")?;
         let dir = dir.as_ref();
         let Some(name) = DirectoryCatalog::table_in(&**options.file_storage(), dir)? else {
             let message = format!("there is no region in {}", dir.display());

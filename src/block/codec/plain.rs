@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn a_promise_alone_takes_no_memory() {
         let mut out = Vec::new();
-        let mut plain = Plain::new(&mut out, 1 << 40);
+        let mut plain = Plain::new(&mut out, 1 << 30);
         plain.room(1000);
         plain.advance(1000);
         plain.room(1);

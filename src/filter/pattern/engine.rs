@@ -9,6 +9,9 @@ const MAX_PART_SIZE: usize = 1 << 18;
 /// instructions.
 const MAX_BACKTRACKING_LEN: usize = 1 << 12;
 const MAX_INSTRUCTIONS: usize = 1 << 14;
+/// Maximum of the minimum length of a match: `fancy-regex` computes it in a `usize` without checking for
+/// overflow.
+const MAX_LEAST: u64 = 1 << 30;
 /// Maximum number of backtracking steps per search. (Java has no limit.)
 const MAX_STEPS_BACK: usize = 1_000_000;
 
@@ -31,9 +34,10 @@ impl Engine {
         })
     }
 
-    pub(super) fn backtracking(source: &str, written: &str) -> Result<Self> {
+    /// `least` is an upper bound of the minimum length of a match.
+    pub(super) fn backtracking(source: &str, written: &str, least: u64) -> Result<Self> {
         use fancy_regex::{Error as Refusal, ParseError};
-        if source.len() > MAX_BACKTRACKING_LEN {
+        if source.len() > MAX_BACKTRACKING_LEN || least > MAX_LEAST {
             return Err(too_large(source));
         }
         let built = fancy_regex::RegexBuilder::new(written)

@@ -1,6 +1,6 @@
 //! Anchors that depend on lines, and back references.
 
-use super::{Reader, TERMINATORS};
+use super::{LEAST_OF_ATOM, Reader, TERMINATORS};
 use crate::error::Result;
 
 /// An anchor.
@@ -75,6 +75,8 @@ impl Reader<'_> {
         } else {
             self.group_number()
         };
+        let least = group.checked_sub(1).and_then(|at| self.least_of_groups.get(at));
+        self.least_of_last = least.copied().unwrap_or(LEAST_OF_ATOM);
         match self.total {
             Some(total) if group <= total => self.out.push_str(&format!("(?:\\{group})")),
             // a reference to a missing group never matches

@@ -47,6 +47,8 @@ impl Reader<'_> {
         if !fits {
             return Err(self.wrong("has a repetition that is not {n}, {n,} or {n,m}"));
         }
+        let times = u64::from(number(least).unwrap_or_default());
+        self.least_of_last = self.least_of_last.saturating_mul(times.max(1));
         self.out.extend(["{", bounds, "}"]);
         self.rest = rest;
         Ok(())

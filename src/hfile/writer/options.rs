@@ -217,7 +217,8 @@ impl HFileWriterOptions {
         self
     }
 
-    /// Sets the creation time recorded in the file, in milliseconds (default: now).
+    /// Sets the creation time recorded in the file, in milliseconds (default: now). Must be given on a system
+    /// without a clock (`wasm32-unknown-unknown`).
     #[must_use]
     pub fn create_time(mut self, millis: i64) -> Self {
         self.create_time = Some(millis);
@@ -273,6 +274,9 @@ impl HFileWriterOptions {
     /// Fails if the options are invalid.
     fn check(&self) -> Result<()> {
         let refuse = |message: &'static str| Err(Error::invalid_argument(message));
+        if self.create_time.is_none() {
+            Error::if_no_clock("a file without a given creation time")?;
+        }
         if self.version == Version::V2_3 && self.cells.tags {
             return refuse("files of version 2 have no tags");
         }

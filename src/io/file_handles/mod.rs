@@ -256,8 +256,15 @@ impl Drop for Reservation<'_> {
 
 /// Whether the process or the system has reached its limit of open files.
 fn is_out_of_handles(error: &io::Error) -> bool {
-    // EMFILE and ENFILE, which have these numbers on all systems; ERROR_TOO_MANY_OPEN_FILES
-    let codes: &[i32] = if cfg!(unix) { &[24, 23] } else { &[4] };
+    let codes: &[i32] = match () {
+        // EMFILE and ENFILE, which have these numbers on all of them
+        () if cfg!(unix) => &[24, 23],
+        // the same
+        () if cfg!(target_os = "wasi") => &[33, 41],
+        // ERROR_TOO_MANY_OPEN_FILES
+        () if cfg!(windows) => &[4],
+        () => &[],
+    };
     error.raw_os_error().is_some_and(|code| codes.contains(&code))
 }
 

@@ -67,6 +67,7 @@ impl Client {
         parse: fn(&[u8]) -> Result<T, Corruption>,
         deadline: Deadline,
     ) -> Result<Option<T>> {
+        Error::if_no_clock("asking ZooKeeper")?;
         check_path(path)?;
         let path = format!("{}{path}", self.quorum.chroot);
         let servers = &self.quorum.servers;

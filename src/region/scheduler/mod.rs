@@ -29,6 +29,8 @@ use std::time::{Duration, Instant};
 /// Starts a thread with a name.
 type Spawn = Arc<dyn Fn(&'static str, Box<dyn FnOnce() + Send>) -> io::Result<()> + Send + Sync>;
 
+const HAS_THREADS: bool = cfg!(any(not(target_family = "wasm"), target_feature = "atomics"));
+
 /// A thread without work ends after this time.
 const IDLE: Duration = Duration::from_secs(10);
 
@@ -68,11 +70,12 @@ struct State {
 
 impl Scheduler {
     /// Returns the scheduler of the process, with the default settings, used by regions without a scheduler
-    /// of their own.
+    /// of their own. On a system without threads (WebAssembly), it is an [inline](Self::inline) one.
     #[must_use]
     pub fn global() -> Self {
         static GLOBAL: OnceLock<Scheduler> = OnceLock::new();
-        GLOBAL.get_or_init(|| Self::builder().build()).clone()
+        let new = || if HAS_THREADS { Self::builder().build() } else { Self::inline() };
+        GLOBAL.get_or_init(new).clone()
     }
 
     /// Creates a scheduler without threads: a writer that finds too much in memory flushes and compacts

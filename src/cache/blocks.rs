@@ -1,0 +1,44 @@
+//! The store of the cached blocks: moka's cache.
+
+use super::key::BuildKeyHasher;
+use super::stats::Counters;
+use super::{BlockKey, ENTRY_OVERHEAD, Entry};
+use crate::sync::unpoisoned;
+use moka::notification::RemovalCause;
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache;
+use std::sync::{Arc, Mutex};
+
+pub(super) type Blocks = Cache<BlockKey, Entry, BuildKeyHasher>;
+
+/// A store of `bytes` bytes. Blocks that deserve a second chance are pushed to `chances` when they are
+/// evicted.
+#[expect(clippy::unnecessary_wraps, reason = "returns None on other systems")]
+pub(super) fn new(
+    bytes: u64,
+    counters: Arc<Counters>,
+    chances: Arc<Mutex<Vec<(BlockKey, Entry)>>>,
+) -> Option<Blocks> {
+    let cache = Cache::builder()
+        .max_capacity(bytes)
+        .eviction_policy(EvictionPolicy::lru())
+        .weigher(|_, entry: &Entry| u32::try_from(entry.block.memory() + ENTRY_OVERHEAD).unwrap_or(u32::MAX))
+        .eviction_listener(move |key: Arc<BlockKey>, entry: Entry, cause| {
+            let place = entry.place.as_ref().and_then(|p| Some((p.slots.upgrade()?, p.slot)));
+            match (cause, place) {
+                // the same block has been reinserted or reloaded
+                (RemovalCause::Replaced, _) => {}
+                (RemovalCause::Size, Some((slots, slot))) if slots.take_used(slot) => {
+                    unpoisoned(chances.lock()).push((*key, entry));
+                }
+                (_, place) => {
+                    counters.evictions.add(u64::from(cause == RemovalCause::Size));
+                    if let Some((slots, slot)) = place {
+                        slots.clear(slot);
+                    }
+                }
+            }
+        })
+        .build_with_hasher(BuildKeyHasher::default());
+    Some(cache)
+}
