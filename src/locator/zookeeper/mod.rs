@@ -29,7 +29,7 @@ use znode::{META_REGION_SERVER, MetaRegionServer};
 ///
 /// ```no_run
 /// use hregion::locator::ZooKeeperRegistry;
-/// use hregion::{Deadline, Registry};
+/// use hregion::{ConnectionRegistry, Deadline};
 /// use std::time::Duration;
 ///
 /// # fn main() -> hregion::Result<()> {
