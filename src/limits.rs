@@ -10,8 +10,8 @@ pub struct Limits {
     /// The maximum size of a block in bytes, both stored and decoded. Default: 1 GiB; on 32-bit systems,
     /// where three blocks of that size do not fit in memory, 256 MiB.
     pub block_bytes: usize,
-    /// The maximum size of the load-on-open section (root index, file info, Bloom metadata) in bytes. Default:
-    /// as for a block.
+    /// The maximum size of the load-on-open section (root index, file info, Bloom metadata) in bytes.
+    /// Default: as for a block.
     pub load_on_open_bytes: usize,
     /// The maximum number of levels of a data index. Default: 16, as in HBase.
     pub index_levels: u32,

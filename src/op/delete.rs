@@ -44,8 +44,8 @@ impl Delete {
         self
     }
 
-    /// Deletes all versions of a column (HBase: `Delete.addColumns`). For one version, as HBase's `addColumn`,
-    /// see [`version`](Self::version).
+    /// Deletes all versions of a column (HBase: `Delete.addColumns`). For one version, as HBase's
+    /// `addColumn`, see [`version`](Self::version).
     #[must_use]
     pub fn column(self, family: impl Into<Bytes>, qualifier: impl Into<Bytes>) -> Self {
         self.add(CellType::DeleteColumn, family.into(), qualifier.into(), None)

@@ -161,7 +161,9 @@ impl StoreVersion {
             Ok(RowCells::End) => {}
             Ok(cells) => {
                 if self.is_all(&cells, query, info) {
-                    cells.peek().into_iter().for_each(|cell| row.push(cell));
+                    if let Some(cell) = cells.peek() {
+                        row.push(cell);
+                    }
                     counts.cells += 1;
                 } else if self.read_one(cells, query, info, row, counts)? == InPlace::ForScanner {
                     return Ok(InPlace::ForScanner);

@@ -14,7 +14,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 /// A cursor over one source of cells.
-#[expect(clippy::large_enum_variant, reason = "few scanners; a box would add an indirection per cell")]
+#[allow(clippy::large_enum_variant, reason = "few scanners; a box would add an indirection per cell")]
 pub(crate) enum KeyValueScanner<'s> {
     Segment(SegmentScanner<'s>),
     File(StoreFileScanner<'s>),
@@ -382,8 +382,8 @@ impl<'s> KeyValueHeap<'s> {
     }
 
     /// Passes the cells of the row on top to `visitor`, from the one on top, until `visitor` breaks. Requires
-    /// [`has_unshared_row`](Self::has_unshared_row). Afterwards the cell that caused the break, or the next row,
-    /// is on top. `row` is scratch memory.
+    /// [`has_unshared_row`](Self::has_unshared_row). Afterwards the cell that caused the break, or the next
+    /// row, is on top. `row` is scratch memory.
     #[inline]
     pub(crate) fn walk_row<V: RowVisitor>(
         &mut self,

@@ -142,8 +142,8 @@ impl StoreVersion {
     pub(super) fn only_file(&self, query: &Query<'_>, info: &ScanInfo) -> Option<&StoreFile> {
         let [file] = self.files.as_slice() else { return None };
         let cutoff = info.cutoff(query.raw);
-        let mut segments = self.frozen.iter().chain([&self.active]);
-        let alone = !segments.any(|segment| self.segment_may_match(segment, query, cutoff));
+        let may_match = |segment: &Arc<Segment>| self.segment_may_match(segment, query, cutoff);
+        let alone = !may_match(&self.active) && !self.frozen.iter().any(may_match);
         (alone && file.may_match(query, cutoff, self.new_version_behavior, false) == Match::Yes)
             .then_some(file)
     }
