@@ -26,8 +26,7 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> i64 {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+        whole_millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
     }
 }
 

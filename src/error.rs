@@ -98,6 +98,7 @@ impl ErrorKind {
             Self::WrongRegion => "WrongRegion",
             Self::NoSuchFamily => "NoSuchFamily",
             Self::IncompatibleFilter => "IncompatibleFilter",
+            // the name in the tool's answers (cli.md §2)
             Self::NotACounter => "NotALong",
             Self::TableNotFound => "TableNotFound",
             Self::TableNotEnabled => "TableNotEnabled",
@@ -216,7 +217,7 @@ impl Error {
 
     /// A value whose length is not that of a counter.
     #[cold]
-    pub(crate) fn not_a_long(len: usize) -> Self {
+    pub(crate) fn not_a_counter(len: usize) -> Self {
         Self::caller(ErrorKind::NotACounter, format!("a counter has 8 bytes, this value has {len}"))
     }
 

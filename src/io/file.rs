@@ -116,10 +116,10 @@ pub struct LocalFileWriter {
 /// Where the file is written.
 #[derive(Debug)]
 enum WriterState {
-    Here(WriteBehind),
-    Away(WriterThread),
+    Inline(WriteBehind),
+    Threaded(WriterThread),
     /// An error has been reported and bytes were lost: no later call may succeed.
-    Lost,
+    Failed,
 }
 
 impl LocalFileWriter {
@@ -147,40 +147,40 @@ impl LocalFileWriter {
     }
 
     fn new(file: File, path: &Path) -> Self {
-        Self { buffer: Vec::new(), place: WriterState::Here(WriteBehind::new(file)), path: path.to_owned() }
+        Self { buffer: Vec::new(), place: WriterState::Inline(WriteBehind::new(file)), path: path.to_owned() }
     }
 
     /// Passes the buffer to the system or to the writer thread.
     fn pass_on(&mut self) -> io::Result<()> {
-        let place = match mem::replace(&mut self.place, WriterState::Lost) {
+        let place = match mem::replace(&mut self.place, WriterState::Failed) {
             // the second full buffer: the file is long
-            WriterState::Here(file) if file.written() > 0 => {
-                WriterThread::begin(file).map_or_else(WriterState::Here, WriterState::Away)
+            WriterState::Inline(file) if file.written() > 0 => {
+                WriterThread::begin(file).map_or_else(WriterState::Inline, WriterState::Threaded)
             }
             place => place,
         };
         self.place = match place {
-            WriterState::Here(mut file) => {
+            WriterState::Inline(mut file) => {
                 file.write_all(&self.buffer)?;
                 self.buffer.clear();
-                WriterState::Here(file)
+                WriterState::Inline(file)
             }
-            WriterState::Away(thread) => {
+            WriterState::Threaded(thread) => {
                 let (thread, empty) = thread.write(mem::take(&mut self.buffer))?;
                 self.buffer = empty;
-                WriterState::Away(thread)
+                WriterState::Threaded(thread)
             }
-            WriterState::Lost => return Err(writer_failed()),
+            WriterState::Failed => return Err(writer_failed()),
         };
         Ok(())
     }
 
     /// Takes the file after writing everything to it. On success, the caller puts the file back.
     fn join_writer(&mut self) -> io::Result<WriteBehind> {
-        let mut file = match mem::replace(&mut self.place, WriterState::Lost) {
-            WriterState::Here(file) => file,
-            WriterState::Away(thread) => thread.end()?,
-            WriterState::Lost => return Err(writer_failed()),
+        let mut file = match mem::replace(&mut self.place, WriterState::Failed) {
+            WriterState::Inline(file) => file,
+            WriterState::Threaded(thread) => thread.end()?,
+            WriterState::Failed => return Err(writer_failed()),
         };
         file.write_all(&self.buffer)?;
         self.buffer.clear();
@@ -217,7 +217,7 @@ impl FileWriter for LocalFileWriter {
     fn sync(&mut self) -> io::Result<()> {
         let file = self.join_writer()?;
         file.sync()?;
-        self.place = WriterState::Here(file);
+        self.place = WriterState::Inline(file);
         Ok(())
     }
 }
@@ -363,7 +363,7 @@ mod tests {
                 expected.extend(piece);
             }
             let is_long = lens.len() > 3;
-            assert_eq!(matches!(file.place, WriterState::Away(_)), is_long, "{} pieces", lens.len());
+            assert_eq!(matches!(file.place, WriterState::Threaded(_)), is_long, "{} pieces", lens.len());
             file.sync().unwrap();
             assert!(fs::read(&path).unwrap() == expected);
         }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// It is written in the target directory, under a random hidden name (`.<16 hexadecimal digits>.tmp`) that
 /// nothing else has. It gets its final name only when it is complete and on disk. Whenever the process ends,
 /// either the previous file exists or the complete new one; other files are not touched. A file that is
-/// dropped before it is [kept](Self::persist) is removed.
+/// dropped before it is [persisted](Self::persist) is removed.
 #[derive(Debug)]
 pub(crate) struct NewFile {
     file: Box<dyn FileWriter>,

@@ -49,7 +49,7 @@ impl Change for i64 {
     fn of(&self, old: Option<&[u8]>) -> Result<Cow<'_, [u8]>> {
         let old = match old {
             None => 0,
-            Some(old) => Self::from_be_bytes(old.try_into().map_err(|_| Error::not_a_long(old.len()))?),
+            Some(old) => Self::from_be_bytes(old.try_into().map_err(|_| Error::not_a_counter(old.len()))?),
         };
         Ok(Cow::Owned(old.wrapping_add(*self).to_be_bytes().to_vec()))
     }

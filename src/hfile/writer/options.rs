@@ -4,6 +4,7 @@ use super::HFileWriter;
 use crate::block::codec::CompressorOptions;
 use crate::block::{BloomHashType, ChecksumType, Codec, DataBlockEncoding};
 use crate::cell::{CellFormat, CellOrder};
+use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
 use crate::hfile::Encryption;
 use crate::hfile::bloom::BloomType;
@@ -14,7 +15,6 @@ use crate::limits::Limits;
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Options for writing a file, created by [`HFileWriter::options`]. The defaults are HBase's (hfile.md
 /// §14.4).
@@ -321,9 +321,6 @@ impl HFileWriterOptions {
 
     /// Returns the creation time to record in the file.
     pub(super) fn time(&self) -> i64 {
-        self.create_time.unwrap_or_else(|| {
-            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-        })
+        self.create_time.unwrap_or_else(|| SystemClock.now())
     }
 }
