@@ -8,6 +8,7 @@ use hregion::{
     Filter, Get, HFileWriter, Increment, ManualClock, Mutation, Put, Region, RegionObserver, Result, RowBuf,
     Scan, SeekKey, StoreFileOrigin, StoreFileWriter,
 };
+use proptest::prelude::*;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -750,4 +751,90 @@ fn a_region_that_an_observer_keeps_open_loses_nothing_when_it_is_dropped() {
     drop(region);
     let region = open(&storage, &[]).unwrap();
     assert_eq!(region.scan(Scan::new()).unwrap().count(), 2);
+}
+
+/// Mutations of the rows `a` to `c`, some of which are invalid.
+fn mutations() -> impl Strategy<Value = Mutation> {
+    let family = prop_oneof![5 => Just("f"), 3 => Just("g"), 1 => Just("unknown")];
+    let timestamp = prop_oneof![3 => Just(None), 2 => (0..5i64).prop_map(Some), 1 => Just(Some(-1))];
+    let cell = (family, "[pq]", timestamp, "[xy]{0,8}");
+    let ttl = proptest::option::weighted(0.2, 1..100_000u64);
+    let kind = 0..7usize;
+    (kind, "[a-c]?", proptest::collection::vec(cell, 0..3), ttl).prop_map(|(kind, row, cells, ttl)| {
+        let ttl = ttl.map(std::time::Duration::from_millis);
+        match kind {
+            0..3 => {
+                let put = ttl.into_iter().fold(Put::new(row), Put::ttl);
+                Mutation::from(cells.into_iter().fold(put, |put, (family, qualifier, timestamp, value)| {
+                    match timestamp {
+                        Some(timestamp) => put.cell_at(family, qualifier, timestamp, value),
+                        None => put.cell(family, qualifier, value),
+                    }
+                }))
+            }
+            3 | 4 => Mutation::from(cells.into_iter().fold(
+                Delete::new(row),
+                |delete, (family, qualifier, timestamp, value)| match (timestamp, value.len()) {
+                    (Some(timestamp), 0..4) => delete.version_at(family, qualifier, timestamp),
+                    (None, 0..4) => delete.version(family, qualifier),
+                    (_, 4..7) => delete.column(family, qualifier),
+                    _ => delete.family(family),
+                },
+            )),
+            5 => Mutation::from(cells.into_iter().fold(
+                Increment::new(row),
+                |increment, (family, qualifier, _, value)| {
+                    increment.column(family, qualifier, value.len() as i64)
+                },
+            )),
+            _ => Mutation::from(
+                cells.into_iter().fold(Append::new(row), |append, (family, qualifier, _, value)| {
+                    append.column(family, qualifier, value)
+                }),
+            ),
+        }
+    })
+}
+
+/// Writes mutations in the way that `way` says, and returns the answers or errors.
+fn write(region: &Region, way: usize, mutations: &[Mutation]) -> String {
+    let row = |mutation: &Mutation| mutation.row().to_vec();
+    match (way, mutations) {
+        (0, [first, ..]) => format!("{:?}", region.mutate_row(row(first), mutations.to_vec())),
+        (1, [first, ..]) => {
+            let check = CheckAndMutate::if_not_exists(row(first), "f", "p");
+            let check = mutations.iter().cloned().fold(check, CheckAndMutate::then);
+            format!("{:?}", region.check_and_mutate(check))
+        }
+        (2, _) => format!("{:?}", region.batch(mutations.to_vec())),
+        _ => mutations
+            .iter()
+            .map(|mutation| match mutation.clone() {
+                Mutation::Put(put) => format!("{:?}", region.put(put)),
+                Mutation::Delete(delete) => format!("{:?}", region.delete(delete)),
+                Mutation::Increment(increment) => format!("{:?}", region.increment(increment)),
+                Mutation::Append(append) => format!("{:?}", region.append(append)),
+                other => unreachable!("{other:?}"),
+            })
+            .collect(),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+    #[test]
+    fn observers_that_do_nothing_change_no_write(
+        steps in proptest::collection::vec((0..5usize, proptest::collection::vec(mutations(), 0..4)), 1..12),
+    ) {
+        let observed = region_of(Recorder("", Log::default()));
+        let region = open(&FaultyStorage::new(), &[]).unwrap();
+        for (way, mutations) in &steps {
+            prop_assert_eq!(write(&region, *way, mutations), write(&observed, *way, mutations), "{} {:?}", way, mutations);
+        }
+        let all = |region: &Region| {
+            let rows = region.scan(Scan::new().raw(true).max_versions(u32::MAX)).unwrap();
+            rows.map(Result::unwrap).collect::<Vec<_>>()
+        };
+        prop_assert_eq!(all(&region), all(&observed));
+    }
 }

@@ -1,7 +1,7 @@
 //! Conditional writes (read-path.md §19.3; HBase: `HRegion.checkAndMutate`).
 
+use super::batch::{Together, joined};
 use super::mutate::check_rows;
-use super::observer::{Together, joined};
 use super::{Region, RegionCore};
 use crate::cell::{Row, RowBuf};
 use crate::error::Result;
@@ -28,7 +28,7 @@ impl Region {
     /// If the row is outside of the region, the family of the condition is unknown, or the cells to check
     /// cannot be read; and, if the condition holds, as [`mutate_row`](Self::mutate_row). Nothing is written
     /// then.
-    pub fn check_and_mutate(&self, check: CheckAndMutate) -> Result<CheckResult> {
+    pub fn check_and_mutate(&self, mut check: CheckAndMutate) -> Result<CheckResult> {
         let mut result = CheckResult { success: false, cells: RowBuf::new().freeze() };
         let bypassed = self.0.observe_or_bypass(|observer, context| {
             observer.pre_check_and_mutate(context, &check, &mut result)
@@ -36,14 +36,14 @@ impl Region {
         if bypassed {
             return Ok(result);
         }
-        let mut result = self.0.check_and_mutate(&check)?;
+        let mut result = self.0.check_and_mutate(&mut check)?;
         self.0.observe(|observer, context| observer.post_check_and_mutate(context, &check, &mut result))?;
         Ok(result)
     }
 }
 
 impl RegionCore {
-    fn check_and_mutate(&self, check: &CheckAndMutate) -> Result<CheckResult> {
+    fn check_and_mutate(&self, check: &mut CheckAndMutate) -> Result<CheckResult> {
         // Checked in HBase's order, which determines the error returned.
         check_rows(&check.row, &check.mutations)?;
         let get = Get::new(&check.row).time_range(check.time_range);
@@ -74,12 +74,7 @@ impl RegionCore {
             return Ok(CheckResult { success: false, cells: RowBuf::new().freeze() });
         }
         let since = stored.map_or(i64::MIN, |cell| cell.timestamp());
-        if !self.observers.is_empty() {
-            let answers = self.mutate_observed(check.mutations.clone(), Together::Locked(since))?;
-            return Ok(CheckResult { success: true, cells: joined(answers)? });
-        }
-        let mutations = self.check_mutations(&check.mutations)?;
-        let cells = self.mutate_locked(&mutations, since)?;
-        Ok(CheckResult { success: true, cells })
+        let answers = self.write(&mut check.mutations, Together::Locked(since))?;
+        Ok(CheckResult { success: true, cells: joined(answers)? })
     }
 }

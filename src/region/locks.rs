@@ -17,9 +17,18 @@ pub(super) struct RowLocks {
 
 /// A held lock of a row, either shared or exclusive.
 #[derive(Debug)]
-pub(super) enum RowLock<'l> {
+enum RowLock<'l> {
     Shared(#[expect(dead_code, reason = "held, never read")] RwLockReadGuard<'l, ()>),
     Alone(#[expect(dead_code, reason = "held, never read")] RwLockWriteGuard<'l, ()>),
+}
+
+/// The held locks of rows. A lone lock is not allocated.
+#[derive(Debug)]
+pub(super) struct RowsLocked<'l> {
+    #[cfg_attr(not(test), expect(dead_code, reason = "held, never read"))]
+    first: Option<RowLock<'l>>,
+    #[cfg_attr(not(test), expect(dead_code, reason = "held, never read"))]
+    others: Vec<RowLock<'l>>,
 }
 
 impl RowLocks {
@@ -37,22 +46,35 @@ impl RowLocks {
 
     /// Locks many rows, each shared or exclusively. All callers take the locks in the same order, so they
     /// cannot deadlock.
-    pub(super) fn many<'r>(&self, rows: impl Iterator<Item = (&'r [u8], bool)>) -> Vec<RowLock<'_>> {
+    pub(super) fn many<'r>(&self, mut rows: impl Iterator<Item = (&'r [u8], bool)>) -> RowsLocked<'_> {
+        let first = rows.next().map(|(row, is_alone)| (self.stripe(row), is_alone));
+        let second = rows.next();
+        if second.is_none() {
+            return RowsLocked {
+                first: first.map(|(stripe, is_alone)| lock(&self.stripes[stripe], is_alone)),
+                others: Vec::new(),
+            };
+        }
         // For each stripe: none if it is not needed, else whether it is locked exclusively.
         let mut wanted = [None; STRIPES];
-        for (row, is_alone) in rows {
-            *wanted[self.stripe(row)].get_or_insert(false) |= is_alone;
+        let rest = second.into_iter().chain(rows).map(|(row, is_alone)| (self.stripe(row), is_alone));
+        for (stripe, is_alone) in first.into_iter().chain(rest) {
+            *wanted[stripe].get_or_insert(false) |= is_alone;
         }
         let wanted = self.stripes.iter().zip(wanted);
-        let lock = |(stripe, is_alone): (_, Option<bool>)| match is_alone? {
-            true => Some(RowLock::Alone(lock_exclusive(stripe))),
-            false => Some(RowLock::Shared(shared(stripe))),
-        };
-        wanted.filter_map(lock).collect()
+        let locked = wanted.filter_map(|(stripe, is_alone)| Some(lock(stripe, is_alone?)));
+        RowsLocked { first: None, others: locked.collect() }
     }
 
     fn stripe(&self, row: &[u8]) -> usize {
         usize::try_from(self.hasher.hash_one(row) % STRIPES as u64).unwrap_or_default()
+    }
+}
+
+fn lock(stripe: &RwLock<()>, is_alone: bool) -> RowLock<'_> {
+    match is_alone {
+        true => RowLock::Alone(lock_exclusive(stripe)),
+        false => RowLock::Shared(shared(stripe)),
     }
 }
 
@@ -72,12 +94,14 @@ mod tests {
     fn a_row_that_is_named_twice_is_locked_once() {
         let locks = RowLocks::new();
         let held = locks.many([(&b"a"[..], false), (b"a", true), (b"a", false)].into_iter());
-        assert!(matches!(held[..], [RowLock::Alone(_)]));
+        assert!(matches!((&held.first, &held.others[..]), (None, [RowLock::Alone(_)])));
         drop(held);
         let rows: Vec<_> = (0..1000u32).map(u32::to_be_bytes).collect();
         let held = locks.many(rows.iter().map(|row| (&row[..], false)));
-        assert_eq!(held.len(), STRIPES);
-        assert!(held.iter().all(|lock| matches!(lock, RowLock::Shared(_))));
+        assert_eq!(held.others.len(), STRIPES);
+        assert!(held.others.iter().all(|lock| matches!(lock, RowLock::Shared(_))));
+        let held_alone = locks.many([(&b"a"[..], false)].into_iter());
+        assert!(matches!((&held_alone.first, &held_alone.others[..]), (Some(RowLock::Shared(_)), [])));
         // A shared lock can be taken by others.
         drop(locks.shared(b"a"));
     }

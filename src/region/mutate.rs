@@ -1,6 +1,6 @@
 //! Mutations of one row: validation before the row is locked, then resolution to cells.
 
-use super::observer::{Together, joined};
+use super::batch::{Together, joined};
 use super::write::{NewCell, TtlTag, at, check_len, check_timestamp, ttl_tag};
 use super::{Region, RegionCore};
 use crate::cell::{CellRef, CellType, LATEST_TIMESTAMP, Row, RowBuf, SeekKey};
@@ -82,7 +82,8 @@ impl Region {
 }
 
 impl RegionCore {
-    /// Puts do not read the row and are the most common writes, so they skip the general path.
+    /// Puts do not read the row and are the most common writes, so without observers they skip what
+    /// [`write`](Self::write) prepares for other mutations.
     fn put(&self, put: Put) -> Result<()> {
         if !self.observers.is_empty() {
             return self.mutate_one(Mutation::Put(put)).map(drop);
@@ -97,38 +98,12 @@ impl RegionCore {
 
     /// Applies one mutation.
     pub(super) fn mutate_one(&self, mutation: Mutation) -> Result<Row> {
-        if self.observers.is_empty() {
-            return self.mutate(mutation.row(), std::slice::from_ref(&mutation));
-        }
-        joined(self.mutate_observed(vec![mutation], Together::Row)?)
+        joined(self.write(&mut [mutation], Together::Row)?)
     }
 
-    fn mutate_row(&self, row: &[u8], mutations: Vec<Mutation>) -> Result<Row> {
-        if self.observers.is_empty() {
-            return self.mutate(row, &mutations);
-        }
+    fn mutate_row(&self, row: &[u8], mut mutations: Vec<Mutation>) -> Result<Row> {
         check_rows(row, &mutations)?;
-        joined(self.mutate_observed(mutations, Together::Row)?)
-    }
-
-    /// Applies mutations to one row, all or none of them.
-    fn mutate(&self, row: &[u8], mutations: &[Mutation]) -> Result<Row> {
-        self.check_write(row)?;
-        check_rows(row, mutations)?;
-        let checked = self.check_mutations(mutations)?;
-        let _row = self.rows.exclusive(row);
-        self.mutate_locked(&checked, i64::MIN)
-    }
-
-    /// As `mutate`, with the row locked. Values without a timestamp of their own get one that is not before
-    /// `since`.
-    pub(super) fn mutate_locked(&self, mutations: &[Checked<'_>], since: i64) -> Result<Row> {
-        let now = self.clock.now();
-        let times = Times { now, put: now.max(since) };
-        let mut edit = Edit::default();
-        mutations.iter().try_for_each(|mutation| self.resolve(mutation, times, &mut edit))?;
-        let seq_id = self.apply(&edit.cells, edit.mutations)?;
-        Ok(self.answers(&edit, 0..edit.answer.len(), seq_id))
+        joined(self.write(&mut mutations, Together::Row)?)
     }
 
     /// Returns the answered cells of an edit whose indexes are in `which`.

@@ -86,12 +86,12 @@ fn duration(millis: i64) -> Duration {
 #[derive(Debug)]
 pub struct MiniBatch<'b> {
     mutations: Vec<&'b Mutation>,
-    pub(super) failures: Vec<Option<Error>>,
-    pub(super) added: Vec<Mutation>,
+    pub(in crate::region) failures: Vec<Option<Error>>,
+    pub(in crate::region) added: Vec<Mutation>,
 }
 
 impl<'b> MiniBatch<'b> {
-    pub(super) fn new(mutations: Vec<&'b Mutation>) -> Self {
+    pub(in crate::region) fn new(mutations: Vec<&'b Mutation>) -> Self {
         let failures = vec![None; mutations.len()];
         Self { mutations, failures, added: Vec::new() }
     }

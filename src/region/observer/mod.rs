@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `context` | the arguments of hooks, and what a hook may change |
 //! | `host` | calls the observers, in order |
-//! | `write` | mutations with their hooks |
+//! | `mutation` | chooses the hooks of a mutation |
 //!
 //! HBase's hooks for features that this crate does not have are left out: the log (`preWALAppend`,
 //! `postIncrementBeforeWAL` and the like), compactions in memory, and file readers and delete trackers
@@ -14,12 +14,11 @@
 
 mod context;
 mod host;
-mod write;
+mod mutation;
 
 pub use crate::store::CompactionFilter;
 pub use context::{MiniBatch, ObserverContext, ScanOptions};
 pub(super) use host::Observers;
-pub(super) use write::{Together, joined};
 
 use super::CheckResult;
 use crate::cell::RowBuf;

@@ -15,17 +15,6 @@ pub(crate) enum FilteredCode {
     DoneScan,
 }
 
-/// The action for the only cell of a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SingleCellCode {
-    HandOut,
-    Pass,
-    /// Skip the cell and go to the key that has been set, which is ahead.
-    SeekToKey,
-    /// End the scan.
-    Done,
-}
-
 impl From<MatchCode> for FilteredCode {
     fn from(code: MatchCode) -> Self {
         Self::Match(code)
@@ -82,23 +71,8 @@ impl AcceptedVersions {
 }
 
 impl ScanQueryMatcher<'_> {
-    /// Same as [`match_cell`](Self::match_cell), with a filter that judges the cells that the scan would
-    /// return.
-    ///
-    /// For [`FilteredCode::SeekToKey`], sets `key`.
-    pub(crate) fn match_filtered(
-        &mut self,
-        cell: CellRef<'_>,
-        filter: &mut FilterEvaluator,
-        key: &mut SeekKey,
-    ) -> Result<FilteredCode, MatchError> {
-        if !self.is_of_current_row(cell) {
-            return Ok(MatchCode::Done.into());
-        }
-        self.match_filtered_in_row(cell, filter, key)
-    }
-
-    /// Same as [`match_filtered`](Self::match_filtered), for a cell known to be of the current row.
+    /// Same as [`match_in_row`](Self::match_in_row), with a filter that judges the cells that the scan would
+    /// return. For [`FilteredCode::SeekToKey`], sets `key`.
     pub(crate) fn match_filtered_in_row(
         &mut self,
         cell: CellRef<'_>,
@@ -137,27 +111,27 @@ impl ScanQueryMatcher<'_> {
 
     /// Same as [`match_filtered_in_row`](Self::match_filtered_in_row), for the only cell of a row, which need
     /// not be set. Returns `None` if it must be set; the filter has not been called then.
-    #[inline]
+    #[inline(always)] // the loop of scans with a filter
     pub(crate) fn match_filtered_single_cell(
         &self,
         cell: CellRef<'_>,
         filter: &mut FilterEvaluator,
         key: &mut SeekKey,
-    ) -> Option<Result<SingleCellCode, MatchError>> {
+    ) -> Option<Result<FilteredCode, MatchError>> {
         if !self.includes_single_cell(cell) || self.accepted.max == 0 {
             return None;
         }
         if filter.filter_all_remaining() {
-            return Some(Ok(SingleCellCode::Done));
+            return Some(Ok(FilteredCode::DoneScan));
         }
         Some(match filter.filter_cell(cell) {
             Ok(Verdict::Include | Verdict::IncludeAndNextCol | Verdict::IncludeAndSeekNextRow) => {
-                Ok(SingleCellCode::HandOut)
+                Ok(MatchCode::Include.into())
             }
-            Ok(Verdict::Skip | Verdict::NextCol | Verdict::NextRow) => Ok(SingleCellCode::Pass),
+            Ok(Verdict::Skip | Verdict::NextCol | Verdict::NextRow) => Ok(MatchCode::Skip.into()),
             Ok(Verdict::SeekNextUsingHint) => {
                 let is_ahead = self.follow(filter, FilterEvaluator::next_cell_hint, cell, key);
-                Ok(if is_ahead { SingleCellCode::SeekToKey } else { SingleCellCode::Pass })
+                Ok(if is_ahead { FilteredCode::SeekToKey } else { MatchCode::Skip.into() })
             }
             Err(error) => Err(error.into()),
         })

@@ -8,6 +8,7 @@ mod compaction;
 mod deletes;
 mod filtered;
 mod new_version;
+mod plain;
 mod scan_info;
 #[cfg(test)]
 mod tests;
@@ -15,9 +16,9 @@ mod user;
 
 pub(crate) use code::{Advance, Disorder, MatchCode};
 pub(crate) use compaction::CompactionKind;
-pub(crate) use filtered::{FilteredCode, MatchError, SingleCellCode};
+pub(crate) use filtered::{FilteredCode, MatchError};
+pub(crate) use plain::is_whole_result;
 pub(crate) use scan_info::ScanInfo;
-pub(crate) use user::{is_plain_value, plain_times};
 
 use crate::cell::{
     CellOrder, CellRef, CellType, OLDEST_TIMESTAMP, ReadMemory, SeekKey, TTL_TAG_TYPE, same_bytes,
@@ -29,6 +30,7 @@ use compaction::Compaction;
 use deletes::{DeleteResult, DeleteTracker};
 use filtered::AcceptedVersions;
 use new_version::NewVersionTracker;
+use plain::{NEVER_PLAIN, plain_times};
 
 /// A version of a column, as used by the rules: a value or a marker.
 #[derive(Clone, Copy, Debug)]
@@ -109,8 +111,6 @@ pub(crate) struct ScanQueryMatcher<'q> {
     /// column alone. Empty unless the rules are a user's, without NEW_VERSION_BEHAVIOR.
     plain: (i64, i64),
 }
-
-const NEVER_PLAIN: (i64, i64) = (i64::MAX, i64::MIN);
 
 impl<'q> ScanQueryMatcher<'q> {
     /// Creates a matcher for a scan of a family.
@@ -297,20 +297,6 @@ impl<'q> ScanQueryMatcher<'q> {
             return self.columns.match_put(version.qualifier, version.timestamp, &self.limits);
         }
         self.match_with_care(cell, version)
-    }
-
-    /// Whether a cell is matched by its column alone.
-    #[inline(always)] // as `match_in_row`
-    fn is_plain(&self, cell: CellRef<'_>) -> bool {
-        is_plain_value(cell, self.plain) && self.deletes.is_empty()
-    }
-
-    /// Whether the only cell of a row is cheaply seen to be selected. The row need not be set.
-    #[inline(always)] // as `match_in_row`
-    pub(crate) fn includes_single_cell(&self, cell: CellRef<'_>) -> bool {
-        is_plain_value(cell, self.plain)
-            && self.limits.max > 0
-            && matches!(self.columns, ColumnTracker::All(_))
     }
 
     #[inline]

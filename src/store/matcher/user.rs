@@ -1,7 +1,7 @@
 //! Decides what scans return (read-path.md §9.4).
 
-use super::{Disorder, MatchCode, NEVER_PLAIN, ScanInfo, ScanQueryMatcher, Version};
-use crate::cell::{CellRef, CellType, OLDEST_TIMESTAMP};
+use super::{Disorder, MatchCode, ScanInfo, ScanQueryMatcher, Version};
+use crate::cell::OLDEST_TIMESTAMP;
 use crate::op::{Query, TimeRange};
 use crate::schema::KeepDeletedCells;
 
@@ -22,27 +22,6 @@ pub(super) fn done_before(info: &ScanInfo, new_version: bool) -> i64 {
     let no_cell = OLDEST_TIMESTAMP + 1;
     let expire = info.min_versions == 0 && !new_version;
     if expire { info.oldest_unexpired_ts.max(no_cell) } else { no_cell }
-}
-
-/// Returns the timestamps, both inclusive, between which a user's scan matches a value without tags, if no
-/// marker hides it, by its column alone. Empty with NEW_VERSION_BEHAVIOR and for a raw scan.
-#[inline]
-pub(crate) fn plain_times(query: &Query<'_>, info: &ScanInfo) -> (i64, i64) {
-    if query.raw || info.new_version_behavior {
-        return NEVER_PLAIN;
-    }
-    let (oldest, newest) = times(query);
-    (oldest.max(done_before(info, false)), newest)
-}
-
-/// Whether a cell is a value without tags between two timestamps, those of [`plain_times`].
-#[inline(always)] // the loop of every scan
-pub(crate) fn is_plain_value(cell: CellRef<'_>, (from, to): (i64, i64)) -> bool {
-    let timestamp = cell.key.timestamp();
-    from <= timestamp
-        && timestamp <= to
-        && cell.key.type_code() == CellType::Put.code()
-        && cell.tags.is_empty()
 }
 
 impl ScanQueryMatcher<'_> {

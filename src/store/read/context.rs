@@ -27,7 +27,7 @@ pub(crate) enum NextState {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Progress {
     /// Cells of the current result.
-    cells: u64,
+    pub(super) cells: u64,
     /// Bytes of all results of the call, as [`estimated_size`] counts them.
     bytes: u64,
 }

@@ -4,12 +4,12 @@ use super::row_cells::{RowCells, RowMerge};
 use super::row_match::{MatcherOnly, RowMatch, StopReason, StoreLimit};
 use super::scanner::StoreScanner;
 use crate::block::bloom::HashedRow;
-use crate::cell::{CellRef, LATEST_TIMESTAMP, ReadMemory, RowBuf, same_bytes};
+use crate::cell::{CellRef, ReadMemory, RowBuf};
 use crate::error::Result;
 use crate::hfile::{NotCached, RowVisitor};
 use crate::metrics::ReadCounts;
 use crate::op::Query;
-use crate::store::matcher::{ScanInfo, ScanQueryMatcher, is_plain_value, plain_times};
+use crate::store::matcher::{ScanInfo, ScanQueryMatcher, is_whole_result};
 use crate::store::version::file::StoreFile;
 use crate::store::version::{Sources, StoreVersion};
 use std::ops::ControlFlow;
@@ -160,10 +160,12 @@ impl StoreVersion {
         match RowCells::of_file(file, query.start, query.read_point) {
             Ok(RowCells::End) => {}
             Ok(cells) => {
-                if self.is_all(&cells, query, info) {
-                    if let Some(cell) = cells.peek() {
-                        row.push(cell);
-                    }
+                // the common case, which needs no matcher
+                let whole = cells
+                    .peek()
+                    .filter(|&cell| is_whole_result(cell, || cells.is_last(), query, &self.family, info));
+                if let Some(cell) = whole {
+                    row.push(cell);
                     counts.cells += 1;
                 } else if self.read_one(cells, query, info, row, counts)? == InPlace::ForScanner {
                     return Ok(InPlace::ForScanner);
@@ -174,25 +176,6 @@ impl StoreVersion {
         counts.seeks += 1;
         counts.data_block_hits += 1;
         Ok(InPlace::Done)
-    }
-
-    /// Whether the first cell of a row is the complete result of a query. This is the common case, which
-    /// needs no matcher; a matcher would give the same result.
-    #[inline(always)] // as `get_from`
-    fn is_all(&self, cells: &RowCells<'_>, query: &Query<'_>, info: &ScanInfo) -> bool {
-        let Some(cell) = cells.peek() else { return false };
-        let (from, to) = plain_times(query, info);
-        // Reads of named columns skip versions of the latest timestamp, as in HBase.
-        let is_plain = is_plain_value(cell, (from, to.min(LATEST_TIMESTAMP - 1)))
-            && query.row_offset == 0
-            && cell.key.is_of_family(&self.family);
-        let versions = query.max_versions.min(info.max_versions);
-        is_plain
-            && match query.columns {
-                [] => versions > 0 && cells.is_last(),
-                [column] => same_bytes(cell.key.qualifier(), column) && (versions <= 1 || cells.is_last()),
-                _ => false,
-            }
     }
 
     #[inline(never)] // as `get_merged`

@@ -1,12 +1,13 @@
-//! Applies the matcher's codes to the cells of one row, cell by cell (read-path.md §10).
+//! Applies the matcher's codes to the cells of one row, cell by cell (read-path.md §10). This is the only place
+//! that says what a code does; a test compares it with a plain loop over all cells.
 
-use super::context::ScannerContext;
+use super::context::{LimitScope, ScannerContext};
 use super::merging_iterator::MergingIterator;
 use crate::cell::{CellOrder, CellRef, SeekKey};
 use crate::error::Result;
 use crate::filter::FilterEvaluator;
 use crate::hfile::RowVisitor;
-use crate::store::matcher::{Advance, FilteredCode, MatchCode, MatchError, ScanQueryMatcher, SingleCellCode};
+use crate::store::matcher::{Advance, FilteredCode, MatchCode, MatchError, ScanQueryMatcher};
 use std::ops::ControlFlow;
 
 /// Why a walk over cells ends at a cell.
@@ -20,6 +21,8 @@ pub(super) enum StopReason {
     RowEnd,
     /// The rest of the cell's row is not wanted.
     NextRow,
+    /// The call has reached a limit before the cell, which the next call begins with.
+    Pause,
     /// The scan ends here.
     Stop,
     /// An error: [`RowMatch::fault`].
@@ -37,16 +40,22 @@ pub(super) trait RowEvaluator {
     ) -> Result<FilteredCode, MatchError>;
 
     /// Decides the action for the only cell of a row that the matcher has not been set to. Returns `None` if
-    /// it must be set first. For [`SingleCellCode::SeekToKey`], sets `key`.
+    /// it must be set first. For [`FilteredCode::SeekToKey`], sets `key`.
     fn evaluate_single_cell(
         &mut self,
         matcher: &ScanQueryMatcher<'_>,
         cell: CellRef<'_>,
         key: &mut SeekKey,
-    ) -> Option<Result<SingleCellCode, MatchError>>;
+    ) -> Option<Result<FilteredCode, MatchError>>;
 
     /// Returns the cell to hand out in place of an included one.
     fn show<'c>(&'c mut self, cell: CellRef<'c>) -> CellRef<'c>;
+
+    /// Whether there is a limit that may end the call within a row.
+    fn may_pause(&self) -> bool;
+
+    /// Whether such a limit has been reached.
+    fn pauses(&self) -> bool;
 }
 
 /// Judges by the matcher alone.
@@ -69,13 +78,23 @@ impl RowEvaluator for MatcherOnly {
         matcher: &ScanQueryMatcher<'_>,
         cell: CellRef<'_>,
         _: &mut SeekKey,
-    ) -> Option<Result<SingleCellCode, MatchError>> {
-        matcher.includes_single_cell(cell).then_some(Ok(SingleCellCode::HandOut))
+    ) -> Option<Result<FilteredCode, MatchError>> {
+        matcher.includes_single_cell(cell).then_some(Ok(MatchCode::Include.into()))
     }
 
     #[inline(always)] // as `evaluate`
     fn show<'c>(&'c mut self, cell: CellRef<'c>) -> CellRef<'c> {
         cell
+    }
+
+    #[inline(always)] // as `evaluate`
+    fn may_pause(&self) -> bool {
+        false
+    }
+
+    #[inline(always)] // as `evaluate`
+    fn pauses(&self) -> bool {
+        false
     }
 }
 
@@ -99,13 +118,13 @@ impl RowEvaluator for Filtered<'_> {
         }
     }
 
-    #[inline]
+    #[inline(always)] // the loop of scans with a filter
     fn evaluate_single_cell(
         &mut self,
         matcher: &ScanQueryMatcher<'_>,
         cell: CellRef<'_>,
         key: &mut SeekKey,
-    ) -> Option<Result<SingleCellCode, MatchError>> {
+    ) -> Option<Result<FilteredCode, MatchError>> {
         match &mut self.filter {
             Some(filter) => matcher.match_filtered_single_cell(cell, filter, key),
             None => MatcherOnly.evaluate_single_cell(matcher, cell, key),
@@ -121,6 +140,16 @@ impl RowEvaluator for Filtered<'_> {
             None => cell,
         }
     }
+
+    #[inline]
+    fn may_pause(&self) -> bool {
+        self.context.may_cut_rows()
+    }
+
+    #[inline]
+    fn pauses(&self) -> bool {
+        self.context.is_any_reached(LimitScope::BetweenCells)
+    }
 }
 
 /// The number of cells of a row to hand out, and the number to skip first.
@@ -130,19 +159,21 @@ pub(super) struct StoreLimit {
     pub(super) offset: u32,
 }
 
-impl StoreLimit {
-    /// Whether a row is complete with `count` cells, including those skipped. A limit of 0 lets one through,
-    /// as in HBase.
-    pub(super) fn is_reached(self, count: u64) -> bool {
-        self.limit.is_some_and(|limit| count >= u64::from(self.offset) + u64::from(limit))
-    }
+/// What is done with the next cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Evaluate,
+    /// Skip it if it is before the key.
+    Pass,
+    /// End the call before it.
+    Pause,
 }
 
 /// Processes the cells of one row in order and hands out the selected ones.
 pub(super) struct RowMatch<'m, 'q, J, T> {
     pub(super) order: CellOrder,
     pub(super) matcher: &'m mut ScanQueryMatcher<'q>,
-    /// The key before which cells are skipped, while `passing`.
+    /// The key before which cells are skipped in [`Mode::Pass`].
     pub(super) key: &'m mut SeekKey,
     /// The number of cells to skip before any is handed out.
     offset: u64,
@@ -153,9 +184,12 @@ pub(super) struct RowMatch<'m, 'q, J, T> {
     take: T,
     /// Cells stepped over before a seek.
     steps: usize,
-    passing: bool,
+    mode: Mode,
+    /// The mode after [`Mode::Pass`].
+    mode_at_key: Mode,
     passed: usize,
-    count: u64,
+    /// The number of cells of the row that are selected, by previous calls too, including those skipped.
+    pub(super) count: u64,
     pub(super) cells: u64,
     pub(super) fault: Option<MatchError>,
 }
@@ -182,7 +216,8 @@ impl<'m, 'q, J: RowEvaluator, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> 
             evaluator,
             take,
             steps,
-            passing: false,
+            mode: Mode::Evaluate,
+            mode_at_key: Mode::Evaluate,
             passed: 0,
             count: 0,
             cells: 0,
@@ -193,7 +228,7 @@ impl<'m, 'q, J: RowEvaluator, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> 
     /// Stops skipping cells.
     #[inline]
     fn arrived(&mut self) {
-        (self.passing, self.passed) = (false, 0);
+        (self.mode, self.mode_at_key, self.passed) = (self.mode_at_key, Mode::Evaluate, 0);
     }
 
     /// Walks on after the heap has been moved to the key, which is in the row.
@@ -208,11 +243,10 @@ impl<'m, 'q, J: RowEvaluator, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> 
     #[inline(always)] // the loop of every scan
     pub(super) fn visit(&mut self, cell: CellRef<'_>) -> ControlFlow<StopReason> {
         self.cells += 1;
-        if self.passing {
-            if self.is_before_key(cell) {
-                return self.pass();
-            }
-            self.arrived();
+        if self.mode != Mode::Evaluate
+            && let Some(flow) = self.pass_or_pause(cell)
+        {
+            return flow;
         }
         if !self.matcher.is_of_current_row(cell) {
             return ControlFlow::Break(StopReason::RowEnd);
@@ -226,7 +260,7 @@ impl<'m, 'q, J: RowEvaluator, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> 
         let code = match self.evaluator.evaluate(self.matcher, cell, self.key) {
             Ok(FilteredCode::Match(code)) => code,
             Ok(FilteredCode::SeekToKey) if self.key.row() == cell.row() => {
-                self.passing = true;
+                self.mode = Mode::Pass;
                 return ControlFlow::Continue(());
             }
             Ok(FilteredCode::SeekToKey) => return ControlFlow::Break(StopReason::Ahead),
@@ -250,15 +284,23 @@ impl<'m, 'q, J: RowEvaluator, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> 
         }
     }
 
-    /// Skips a cell, or asks for a seek after more than `steps` cells skipped.
+    /// Skips a cell before the key, or asks for a seek after more than `steps` cells skipped. Returns `None`
+    /// for a cell to evaluate.
     #[inline]
-    fn pass(&mut self) -> ControlFlow<StopReason> {
-        self.passed += 1;
-        if self.passed > self.steps {
-            ControlFlow::Break(StopReason::Seek)
-        } else {
-            ControlFlow::Continue(())
+    fn pass_or_pause(&mut self, cell: CellRef<'_>) -> Option<ControlFlow<StopReason>> {
+        if self.mode == Mode::Pass {
+            if self.is_before_key(cell) {
+                self.passed += 1;
+                let seeks = self.passed > self.steps;
+                return Some(if seeks {
+                    ControlFlow::Break(StopReason::Seek)
+                } else {
+                    ControlFlow::Continue(())
+                });
+            }
+            self.arrived();
         }
+        (self.mode == Mode::Pause).then_some(ControlFlow::Break(StopReason::Pause))
     }
 
     #[inline]
@@ -268,7 +310,9 @@ impl<'m, 'q, J: RowEvaluator, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> 
     }
 
     fn pass_column(&mut self, cell: CellRef<'_>) -> ControlFlow<StopReason> {
-        self.passing = self.matcher.key_for_next_column(cell, self.key) == Advance::Seek;
+        if self.matcher.key_for_next_column(cell, self.key) == Advance::Seek {
+            (self.mode, self.mode_at_key) = (Mode::Pass, self.mode);
+        }
         ControlFlow::Continue(())
     }
 
@@ -281,17 +325,19 @@ impl<'m, 'q, J: RowEvaluator, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> 
     #[inline(always)] // as `visit`
     fn hand_out(&mut self, cell: CellRef<'_>) -> ControlFlow<StopReason> {
         self.count += 1;
-        if self.count <= self.offset {
-            return ControlFlow::Continue(());
+        if self.count > self.offset {
+            match (self.take)(self.evaluator.show(cell)) {
+                Ok(ControlFlow::Continue(())) => {}
+                Ok(ControlFlow::Break(())) => return ControlFlow::Break(StopReason::Stop),
+                Err(error) => return self.fail(error.into()),
+            }
+            // A limit of 0 lets one through, as in HBase.
+            if self.count >= self.enough {
+                return ControlFlow::Break(StopReason::NextRow);
+            }
         }
-        match (self.take)(self.evaluator.show(cell)) {
-            Ok(ControlFlow::Continue(())) => {}
-            Ok(ControlFlow::Break(())) => return ControlFlow::Break(StopReason::Stop),
-            Err(error) => return self.fail(error.into()),
-        }
-        // A limit of 0 lets one through, as in HBase.
-        if self.count >= self.enough {
-            return ControlFlow::Break(StopReason::NextRow);
+        if self.evaluator.pauses() {
+            self.mode = Mode::Pause;
         }
         ControlFlow::Continue(())
     }
@@ -305,11 +351,10 @@ impl<J: RowEvaluator, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowVisit
     #[inline(always)] // the loop of every scan
     fn visit_in_row(&mut self, cell: CellRef<'_>) -> ControlFlow<StopReason> {
         self.cells += 1;
-        if self.passing {
-            if self.is_before_key(cell) {
-                return self.pass();
-            }
-            self.arrived();
+        if self.mode != Mode::Evaluate
+            && let Some(flow) = self.pass_or_pause(cell)
+        {
+            return flow;
         }
         self.carry_out(cell)
     }

@@ -14,7 +14,7 @@ use crate::error::{Corruption, Error, Result};
 use crate::hfile::RowWalk;
 use crate::metrics::ReadCounts;
 use crate::op::Query;
-use crate::store::matcher::{CompactionKind, MatchError, ScanInfo, ScanQueryMatcher, SingleCellCode};
+use crate::store::matcher::{CompactionKind, FilteredCode, MatchError, ScanInfo, ScanQueryMatcher};
 use crate::store::version::{Sources, StoreVersion};
 use std::fmt;
 use std::ops::ControlFlow;
@@ -32,7 +32,7 @@ pub(crate) struct StoreScanner<'s> {
     mode: SeekMode,
     get_like: bool,
     limit: StoreLimit,
-    /// Number of cells of the current row included so far, in [`next`](Self::next).
+    /// The number of cells of the current row that are selected so far, if a call has paused within it.
     count_per_row: u64,
     /// Whether the filter had ended the read before the current row, in [`next`](Self::next).
     was_over: bool,
@@ -201,17 +201,23 @@ impl<'s> StoreScanner<'s> {
         self.read_row(MatcherOnly, take).map(|()| true)
     }
 
-    /// Passes the cells that `evaluator` shows of the current row to `take`, and moves past the row.
+    /// Passes the cells that `evaluator` shows of the current row to `take`, and moves past the row. If the
+    /// evaluator pauses, stops within the row: the next call continues it.
     #[inline]
     fn read_row<J: RowEvaluator>(
         &mut self,
         mut evaluator: J,
         mut take: impl FnMut(CellRef<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
-        if self.single_cell && self.read_single_cell(&mut evaluator, &mut take)? {
+        let single_cell = self.single_cell && !evaluator.may_pause();
+        if single_cell && self.read_single_cell(&mut evaluator, &mut take)? {
             return Ok(());
         }
-        self.match_row(evaluator, take)
+        let read = self.match_row(evaluator, take);
+        if read.is_err() {
+            self.matcher.clear_row();
+        }
+        read
     }
 
     /// Same as [`read_row`](Self::read_row), for any row.
@@ -221,14 +227,17 @@ impl<'s> StoreScanner<'s> {
         evaluator: J,
         take: impl FnMut(CellRef<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
-        let alone = self.heap.has_unshared_row();
+        let resumed = self.matcher.has_row();
+        let may_pause = evaluator.may_pause();
+        let alone = !resumed && !may_pause && self.heap.has_unshared_row();
         if alone {
             self.matcher.begin_uncopied_row();
-        } else if let Some(row) = self.heap.peek_row() {
+        } else if !resumed && let Some(row) = self.heap.peek_row() {
             self.matcher.set_to_new_row(row);
         }
         let (matcher, key) = (&mut self.matcher, &mut self.key);
         let mut row = RowMatch::new(self.order, matcher, key, self.limit, STEPS, evaluator, take);
+        row.count = if resumed { self.count_per_row } else { 0 };
         // Most rows come from one source, which detects where they end.
         let mut leave = match &mut self.heap {
             MergingIterator::Forward(heap) if alone => match heap.walk_row(&mut self.row, &mut row)? {
@@ -236,6 +245,8 @@ impl<'s> StoreScanner<'s> {
                 RowWalk::RowEnd => Some(StopReason::RowEnd),
                 RowWalk::End => None,
             },
+            // A piece may be a cell only.
+            heap if may_pause => heap.step(|cell| row.visit(cell))?,
             heap => heap.walk(|cell| row.visit(cell))?,
         };
         while leave == Some(StopReason::Seek) {
@@ -243,7 +254,7 @@ impl<'s> StoreScanner<'s> {
             self.heap.reseek(row.key, self.mode)?;
             leave = row.walk_on(&mut self.heap)?;
         }
-        let (cells, fault) = (row.cells, row.fault);
+        let (cells, count, fault) = (row.cells, row.count, row.fault);
         self.counts.cells += cells;
         // With two cells, the second may be of the next row, having shown the end of this one.
         self.single_cell = cells == 1 || cells == 2 && !alone;
@@ -258,6 +269,7 @@ impl<'s> StoreScanner<'s> {
                 self.pass_to_key()?;
             }
             Some(StopReason::NextRow) => self.leave_row()?,
+            Some(StopReason::Pause) => (self.count_per_row, self.single_cell) = (count, false),
             Some(StopReason::Fault) => return Err(self.error_of(fault)),
             Some(StopReason::Stop | StopReason::Seek) | None => self.done = true,
         }
@@ -278,10 +290,12 @@ impl<'s> StoreScanner<'s> {
         let (matcher, key, mut ahead) = (&self.matcher, &mut self.key, false);
         let left = self.heap.visit_single_cell(|cell| {
             match evaluator.evaluate_single_cell(matcher, cell, key)? {
-                Ok(SingleCellCode::HandOut) => Some(take(evaluator.show(cell)).map_err(MatchError::Failed)),
-                Ok(SingleCellCode::Pass) => Some(Ok(ControlFlow::Continue(()))),
-                Ok(SingleCellCode::Done) => Some(Ok(ControlFlow::Break(()))),
-                Ok(SingleCellCode::SeekToKey) => {
+                Ok(FilteredCode::Match(code)) if code.is_include() => {
+                    Some(take(evaluator.show(cell)).map_err(MatchError::Failed))
+                }
+                Ok(FilteredCode::Match(_)) => Some(Ok(ControlFlow::Continue(()))),
+                Ok(FilteredCode::DoneScan) => Some(Ok(ControlFlow::Break(()))),
+                Ok(FilteredCode::SeekToKey) => {
                     ahead = true;
                     None
                 }

@@ -47,7 +47,7 @@ fn codes(ask: &Ask, cells: &str, verdicts: &[Verdict], column: &'static [u8]) ->
     matcher.set_to_new_row(b"r");
     let mut key = SeekKey::new();
     let mut code = |cell: &crate::cell::Cell| {
-        let code = matcher.match_filtered(cell.as_ref(), &mut filter, &mut key).unwrap();
+        let code = matcher.match_filtered_in_row(cell.as_ref(), &mut filter, &mut key).unwrap();
         if code == FilteredCode::SeekToKey {
             assert_eq!(key, SeekKey::first_on_column(b"r", FAMILY, column));
         }
