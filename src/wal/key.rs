@@ -19,7 +19,8 @@ pub struct WalKey {
     pub encoded_region_name: Vec<u8>,
     /// The name of the table: `table` or `namespace:table`.
     pub table_name: Vec<u8>,
-    /// The number of the edit in its region. It rises along a log, with gaps; between regions it means nothing.
+    /// The number of the edit in its region. It rises along a log, with gaps. Numbers of different regions
+    /// cannot be compared.
     pub sequence_id: i64,
     /// When the entry was written, in milliseconds since 1970.
     pub write_time: i64,
@@ -378,7 +379,8 @@ mod tests {
                 let mut cursor = Cursor::new(&out);
                 let len = cursor.varint("length").unwrap();
                 prop_assert_eq!(cursor.rest().len() as u64, len);
-                let found = WalKey::parse(cursor.rest(), packed.then_some(&mut reader), sealed, 1000).unwrap();
+                let dictionaries = packed.then_some(&mut reader);
+                let found = WalKey::parse(cursor.rest(), dictionaries, sealed, 1000).unwrap();
                 prop_assert_eq!(found, ParsedKey { key, cells: count, checksum: sum });
             }
         }

@@ -23,8 +23,8 @@ const ZEROS: u64 = 5;
 
 /// Reads the entries of a write-ahead log, or of a file of recovered edits.
 ///
-/// Logs of HBase have no checksums of entries: a flipped bit in a value is not noticed, and a flipped bit in a
-/// length can look like the end of the log. Where reading ended early, [`WalEnd::Torn`] has the number of
+/// Logs of HBase have no checksums of entries: a flipped bit in a value is not noticed, and a flipped bit in
+/// a length can look like the end of the log. Where reading ended early, [`WalEnd::Torn`] has the number of
 /// bytes that were not read. Logs with checksums, which only this crate writes, give no wrong cells.
 ///
 /// A log with dictionaries can only be read from its start. A file is one of recovered edits if its path
