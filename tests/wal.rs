@@ -355,8 +355,7 @@ fn write(options: &WalWriterOptions, path: &str, edits: &[Edit], close: bool) ->
     if close {
         writer.close().unwrap();
     }
-    let bytes = sink.bytes.lock().unwrap().clone();
-    bytes
+    sink.bytes.lock().unwrap().clone()
 }
 
 /// The keys and cells of entries. The attribute with the checksum does not count: it is seen where a flip hid
@@ -445,7 +444,7 @@ proptest! {
         options in any_options(),
         recovered: bool,
         close: bool,
-        cut in 0.0..1.0f64,
+        cut: usize,
     ) {
         let path = if recovered { "region/recovered.edits/0000000000000000007" } else { "WALs/s/log" };
         let bytes = write(&options, path, &all, close);
@@ -453,9 +452,7 @@ proptest! {
         prop_assert_eq!(&edits(&found.entries), &all);
         prop_assert_eq!(found.end.unwrap(), if close { WalEnd::Trailer } else { WalEnd::NoTrailer });
 
-        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss,
-            reason = "any place will do")]
-        let len = (bytes.len() as f64 * cut) as usize;
+        let len = cut % (bytes.len() + 1);
         let (found, _) = read(path, bytes[..len].to_vec()).unwrap();
         prop_assert_eq!(&edits(&found.entries)[..], &all[..found.entries.len()]);
         prop_assert!(matches!(found.end.unwrap(), WalEnd::NoTrailer | WalEnd::Torn { zeros: false, .. }));

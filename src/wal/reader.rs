@@ -90,8 +90,8 @@ impl WalReader {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Corrupt`] if this is not a log, or if its header is damaged; [`ErrorKind::Unsupported`] if
-    /// it is encrypted, older than HBase 0.96, or needs a class or codec that this build does not have; any
+    /// [`ErrorKind::Corrupt`] if this is not a log, or if its header is damaged; [`ErrorKind::Unsupported`]
+    /// if it is encrypted, older than HBase 0.96, or needs a class or codec that this build does not have; any
     /// error of the system. A log that ends within its header is no error: it has no entries.
     pub fn new(file: Arc<dyn FileReader>, limits: &Limits) -> Result<Self> {
         let recovered_edits = is_recovered_edits(file.path());
@@ -157,8 +157,8 @@ impl WalReader {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Corrupt`] if bytes are wrong that are not the torn end of the log; [`ErrorKind::Limit`] if
-    /// an entry is too large; any error of the system. The same error is returned again by later calls: where
+    /// [`ErrorKind::Corrupt`] if bytes are wrong that are not the torn end of the log; [`ErrorKind::Limit`]
+    /// if an entry is too large; any error of the system. The same error is returned again by later calls: where
     /// the next entry begins is not known.
     pub fn next_entry(&mut self) -> Result<Option<WalEntry>> {
         if let Some(error) = &self.failed {
