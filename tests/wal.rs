@@ -518,7 +518,7 @@ fn no_flipped_bit_of_a_log_with_checksums_gives_other_cells() {
                 }
             }
             println!("{options:?}, closed: {close}: {refused} refused, {torn} torn, {same} the same");
-            assert!(refused > torn && torn > same, "{refused}, {torn}, {same}");
+            assert!(refused > torn + same && torn > 0, "{refused}, {torn}, {same}");
         }
     }
 }
