@@ -158,8 +158,8 @@ impl WalReader {
     /// # Errors
     ///
     /// [`ErrorKind::Corrupt`] if bytes are wrong that are not the torn end of the log; [`ErrorKind::Limit`]
-    /// if an entry is too large; any error of the system. The same error is returned again by later calls: where
-    /// the next entry begins is not known.
+    /// if an entry is too large; any error of the system. The same error is returned again by later calls:
+    /// where the next entry begins is not known.
     pub fn next_entry(&mut self) -> Result<Option<WalEntry>> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
@@ -386,11 +386,11 @@ mod tests {
     fn large_entries_are_over_the_limit() {
         let (bytes, _) = log(&WalWriterOptions::new());
         let file = MemoryFile::new("log", bytes);
-        let limits = Limits::new().with_block_bytes(64 * 200);
+        let limits = Limits::new().with_block_bytes(64 * 128);
         let mut reader = WalReader::new(Arc::new(file), &limits).unwrap();
         for _ in 0..2 {
             assert!(reader.next_entry().unwrap().is_some());
         }
-        assert_eq!(reader.next_entry().unwrap_err().kind(), ErrorKind::Limit, "a value of 20,000 bytes");
+        assert_eq!(reader.next_entry().unwrap_err().kind(), ErrorKind::Limit, "a value of 9,000 bytes");
     }
 }

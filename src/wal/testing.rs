@@ -73,13 +73,14 @@ pub(super) fn key(n: i64) -> WalKey {
     key
 }
 
-/// The cells of the entry with this number. The third has a value of 20,000 bytes.
+/// The cells of the entry with this number. One of the third has a value of 9,000 bytes.
 pub(super) fn cells(n: i64) -> Vec<Cell> {
-    let value = vec![b'x'; if n == 3 { 20_000 } else { 5 }];
     let tags: &[u8] = if n == 2 { b"\0\x03\x08ab\0\x01\x09" } else { b"" };
-    let of = |qualifier: &[u8], cell_type| {
+    let of = |qualifier: &[u8], cell_type, len| {
+        let value = vec![b'x'; len];
         let key = SeekKey::of(format!("row-{n}").as_bytes(), b"a", qualifier, 1000 + n, cell_type);
         Cell::from(CellRef::new(&key, &value).with_tag_bytes(tags).unwrap())
     };
-    vec![of(b"q", CellType::Put), of(b"", CellType::DeleteFamily), of(b"q", CellType::Put)]
+    let last = if n == 3 { 9000 } else { 5 };
+    vec![of(b"q", CellType::Put, 5), of(b"", CellType::DeleteFamily, 0), of(b"q", CellType::Put, last)]
 }
