@@ -456,7 +456,8 @@ proptest! {
         let len = cut % (bytes.len() + 1);
         let (found, _) = read(path, bytes[..len].to_vec()).unwrap();
         prop_assert_eq!(&edits(&found.entries)[..], &all[..found.entries.len()]);
-        prop_assert!(matches!(found.end.unwrap(), WalEnd::NoTrailer | WalEnd::Torn { zeros: false, .. }));
+        let is_cut = matches!(found.end.unwrap(), WalEnd::NoTrailer | WalEnd::Torn { zeros: false, .. });
+        prop_assert!(is_cut);
     }
 }
 
