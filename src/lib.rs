@@ -52,6 +52,7 @@
 //! | region | [`region`], [`op`], [`schema`] | families, read points, the state of a row at one moment |
 //! | store | | one family: its segments and files, merged; versions and deletes |
 //! | file | [`hfile`] | how blocks refer to each other |
+//! | log | [`wal`] | files of HBase's write-ahead log: entries, markers |
 //! | cache | [`cache`] | decoded blocks, bounded by bytes |
 //! | block | [`block`] | single blocks: header, checksums, codecs, encodings, index entries, Bloom bits |
 //! | bytes | [`io`] | bytes of files by offset, and I/O errors |
@@ -104,6 +105,7 @@ pub mod schema;
 mod store;
 mod sync;
 pub mod table;
+pub mod wal;
 
 pub use block::{BlockHandle, BlockHeader, BlockType, BloomHashType, ChecksumType};
 pub use cache::{BlockCache, CacheStats};

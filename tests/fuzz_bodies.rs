@@ -17,7 +17,7 @@ const CASES: usize = 8_000;
 const WHOLE_FILES: usize = 3_000;
 
 fn is_whole(target: &str) -> bool {
-    target.starts_with("hfile") || matches!(target, "write_read" | "store_files" | "region_dir")
+    target.starts_with("hfile") || matches!(target, "write_read" | "store_files" | "region_dir" | "wal")
 }
 
 fn all_seeds() -> Vec<Seed> {
@@ -28,7 +28,8 @@ fn all_seeds() -> Vec<Seed> {
     let others = regions.into_iter().chain(seeds::of_filters()).chain(messages);
     let znodes = seeds::of_znodes(&testdata).expect("testdata is there");
     let catalog = seeds::of_catalog(&testdata).expect("testdata is there");
-    let others = others.chain(znodes).chain(catalog);
+    let logs = seeds::of_wals(&testdata).expect("testdata is there");
+    let others = others.chain(znodes).chain(catalog).chain(logs);
     files.iter().flat_map(|(_, bytes)| seeds::of(bytes)).chain(others).collect()
 }
 

@@ -30,7 +30,8 @@ const LAYERS: &[(&str, &[&[&str]])] = &[
     // cells that are read ahead are laid out as in a block
     ("memstore", &[CELLS, &["block"]]),
     ("mvcc", &[CELLS]),
-    ("wal", &[CELLS, &["io"]]),
+    // values are compressed like blocks
+    ("wal", &[CELLS, &["io", "block"]]),
     ("hfile", &[CELLS, &["io", "block", "cache"]]),
     ("layout", &[CELLS, &["io"]]),
     ("store", &[CELLS, &["io", "block", "cache", "hfile", "layout", "memstore", "mvcc"]]),

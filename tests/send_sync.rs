@@ -1,5 +1,6 @@
 //! Checks which types are `Send`, `Sync` and `Clone`, and that errors are small.
 
+use hregion::wal::{WalEntry, WalReader, WalWriter};
 use hregion::{BlockCache, Error, HFile, HFileOptions, HFileScanner, VerifyReport};
 
 fn is_send<T: Send>() {}
@@ -14,6 +15,10 @@ fn files_and_caches_are_shared_and_scanners_are_sent() {
     is_send::<HFileOptions>();
     is_send::<HFileScanner<'_>>();
     is_send::<VerifyReport>();
+    is_send::<WalReader>();
+    is_send::<WalWriter>();
+    is_send::<WalEntry>();
+    is_sync::<WalEntry>();
     is_send::<Error>();
     is_sync::<Error>();
 }

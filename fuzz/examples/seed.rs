@@ -32,6 +32,7 @@ fn main() -> io::Result<()> {
     let messages = seeds::of_filter_messages(&testdata)?;
     let others = seeds::of_regions(&testdata)?.into_iter().chain(seeds::of_filters()).chain(messages);
     let others = others.chain(seeds::of_znodes(&testdata)?).chain(seeds::of_catalog(&testdata)?);
+    let others = others.chain(seeds::of_wals(&testdata)?);
     for (i, seed) in others.enumerate() {
         let corpus = folder.join(seed.target);
         fs::create_dir_all(&corpus)?;

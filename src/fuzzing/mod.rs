@@ -20,6 +20,7 @@ mod region_dir;
 mod region_files;
 mod store_files;
 mod trailer;
+mod wal;
 mod write_read;
 #[cfg(feature = "cluster")]
 mod znode;
@@ -38,6 +39,7 @@ pub use region_dir::region_dir;
 pub use region_files::region_files;
 pub use store_files::store_files;
 pub use trailer::trailer;
+pub use wal::wal;
 pub use write_read::write_read;
 #[cfg(feature = "cluster")]
 pub use znode::znode;
@@ -63,6 +65,7 @@ pub const TARGETS: &[Target] = &[
     ("filter_language", filter_language),
     ("filter_proto", filter_proto),
     ("catalog_row", catalog_row),
+    ("wal", wal),
     #[cfg(feature = "cluster")]
     ("znode", znode),
 ];

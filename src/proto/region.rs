@@ -1,5 +1,5 @@
-//! The messages of a region's directory (hfile.md §15; HBase: `HBase.proto`, `FS.proto`,
-//! `StoreFileTracker.proto`).
+//! The messages of a region's directory, and those of `HBase.proto` that others contain (hfile.md §15; HBase:
+//! `HBase.proto`, `FS.proto`, `StoreFileTracker.proto`).
 //!
 //! Required fields are optional here, so that a message without them can be distinguished from one with
 //! zeros.
@@ -13,6 +13,17 @@ pub(crate) struct TableName {
     pub(crate) namespace: Option<Vec<u8>>,
     #[prost(bytes = "vec", optional, tag = "2")]
     pub(crate) qualifier: Option<Vec<u8>>,
+}
+
+/// The identity of a server.
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
+pub(crate) struct ServerName {
+    #[prost(string, optional, tag = "1")]
+    pub(crate) host_name: Option<String>,
+    #[prost(uint32, optional, tag = "2")]
+    pub(crate) port: Option<u32>,
+    #[prost(uint64, optional, tag = "3")]
+    pub(crate) start_code: Option<u64>,
 }
 
 /// The identity and state of a region.

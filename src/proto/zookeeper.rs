@@ -4,16 +4,7 @@
 //! Required fields are optional here, so that a message without them can be distinguished from one with
 //! zeros.
 
-/// The identity of a server.
-#[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
-pub(crate) struct ServerName {
-    #[prost(string, optional, tag = "1")]
-    pub(crate) host_name: Option<String>,
-    #[prost(uint32, optional, tag = "2")]
-    pub(crate) port: Option<u32>,
-    #[prost(uint64, optional, tag = "3")]
-    pub(crate) start_code: Option<u64>,
-}
+pub(crate) use super::region::ServerName;
 
 /// The location of a replica of the catalog's region, and its state.
 #[derive(Clone, PartialEq, Eq, Hash, prost::Message)]

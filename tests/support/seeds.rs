@@ -250,3 +250,29 @@ pub(crate) fn of_catalog(testdata: &Path) -> io::Result<Vec<Seed>> {
     }
     Ok(seeds)
 }
+
+/// Returns the write-ahead logs, and their first halves.
+pub(crate) fn of_wals(testdata: &Path) -> io::Result<Vec<Seed>> {
+    let mut folders = vec![testdata.join("wal")];
+    let mut logs = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_none_or(|e| e != "jsonl") {
+                logs.push(path);
+            }
+        }
+    }
+    logs.sort();
+    let mut seeds = Vec::new();
+    for log in logs {
+        let bytes = fs::read(&log)?;
+        let recovered = u8::from(log.to_string_lossy().contains("recovered.edits"));
+        for part in [&bytes[..], &bytes[..bytes.len() / 2]] {
+            seeds.push(Seed { target: "wal", bytes: [&[recovered][..], part].concat() });
+        }
+    }
+    Ok(seeds)
+}

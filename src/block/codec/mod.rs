@@ -42,7 +42,7 @@ pub(crate) use decompressor::{Decompressor, is_bare_zstd};
 
 impl Codec {
     /// Fails unless the codec is built in.
-    fn require(self) -> Result<(), Corruption> {
+    pub(crate) fn require(self) -> Result<(), Corruption> {
         let (built_in, hint) = match self {
             Self::None => return Ok(()),
             Self::Lzo => (cfg!(feature = "lzo"), "build with the feature `lzo`"),

@@ -1,0 +1,274 @@
+//! The start of a log (wal.md §2; HBase: `WALHeader`, `AbstractProtobufLogWriter`).
+//!
+//! ```text
+//! "PWAL", varint length of the message, message
+//! ```
+#![warn(clippy::indexing_slicing)]
+
+use super::checksum;
+use super::source::{Input, Source, Stop};
+use crate::block::codec::Codec;
+use crate::error::Corruption;
+use crate::proto::wal::WALHeader;
+use prost::Message;
+
+const MAGIC: [u8; 4] = *b"PWAL";
+/// The start of a Hadoop `SequenceFile`: a log of HBase before 0.96.
+const SEQUENCE_FILE: [u8; 3] = *b"SEQ";
+
+/// The name that HBase's writers write, and the one that this crate writes.
+const WRITER: &str = "ProtobufLogWriter";
+/// The writers whose logs HBase reads.
+const WRITERS: [&str; 4] =
+    [WRITER, "AsyncProtobufLogWriter", "SecureProtobufLogWriter", "SecureAsyncProtobufLogWriter"];
+const CELL_CODEC: &str = "org.apache.hadoop.hbase.regionserver.wal.WALCellCodec";
+
+/// The settings with which a log was written. The default is those of a log that HBase writes by default:
+/// without compression.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WalHeader {
+    compression: bool,
+    tag_compression: bool,
+    value_compression: Option<Codec>,
+    writer_class: Option<String>,
+    log_id: Option<u64>,
+}
+
+impl WalHeader {
+    /// Whether names, rows and columns are compressed with dictionaries
+    /// (`hbase.regionserver.wal.enablecompression`).
+    #[must_use]
+    pub fn has_compression(&self) -> bool {
+        self.compression
+    }
+
+    /// Whether tags are compressed with a dictionary (`hbase.regionserver.wal.tags.enablecompression`).
+    #[must_use]
+    pub fn has_tag_compression(&self) -> bool {
+        self.tag_compression
+    }
+
+    /// The codec of the values, if they are compressed (`hbase.regionserver.wal.value.enablecompression`).
+    #[must_use]
+    pub fn value_compression(&self) -> Option<Codec> {
+        self.value_compression
+    }
+
+    /// The class that wrote the log, without its package.
+    #[must_use]
+    pub fn writer_class(&self) -> Option<&str> {
+        self.writer_class.as_deref()
+    }
+
+    /// The id of the log, if it has checksums: only logs written by this crate do (wal.md §16).
+    #[must_use]
+    pub fn log_id(&self) -> Option<u64> {
+        self.log_id
+    }
+
+    /// The header of a log with dictionaries.
+    pub(super) fn with_compression(self, tags: bool, values: Option<Codec>) -> Self {
+        Self { compression: true, tag_compression: tags, value_compression: values, ..self }
+    }
+
+    /// The header of a log with checksums.
+    pub(super) fn with_log_id(self, log_id: u64) -> Self {
+        Self { log_id: Some(log_id), ..self }
+    }
+
+    /// Reads the header of a log, up to its first entry.
+    pub(super) fn read(input: &mut Input, max_bytes: usize) -> Result<Self, Stop> {
+        input.mark();
+        read_magic(input)?;
+        let len = input.varint("length of the header")?;
+        if len > max_bytes as u64 && len <= input.left() {
+            let limit = max_bytes as u64;
+            return Err(Corruption::Limit { what: "bytes of the header", value: len, limit }.into());
+        }
+        let message = input.take(usize::try_from(len).unwrap_or(usize::MAX), "header")?;
+        let header = WALHeader::decode(message)
+            .map_err(|_| Corruption::Malformed("header that is not a WALHeader message"))?;
+        let bytes = input.marked();
+        let end = bytes.len();
+        let log_id = match &header.hregion_seal {
+            None => None,
+            Some(field) => Some(checksum::check_header(field, bytes, end)?),
+        };
+        Ok(Self::from_proto(header, log_id)?)
+    }
+
+    fn from_proto(header: WALHeader, log_id: Option<u64>) -> Result<Self, Corruption> {
+        if header.encryption_key.is_some() {
+            return Err(Corruption::unsupported("encryption of", "write-ahead logs"));
+        }
+        if let Some(class) = header.writer_cls_name.as_deref().filter(|class| !WRITERS.contains(class)) {
+            return Err(Corruption::unsupported("writer class", class.to_owned()));
+        }
+        let codec = header.cell_codec_cls_name.as_deref().unwrap_or_default();
+        if !codec.is_empty() && codec != CELL_CODEC {
+            return Err(Corruption::unsupported("cell codec", codec.to_owned()));
+        }
+        let compression = header.has_compression.unwrap_or_default();
+        let flag = |flag: Option<bool>| compression && flag.unwrap_or_default();
+        let value_compression = match (flag(header.has_value_compression), header.value_compression_algorithm)
+        {
+            (false, _) => None,
+            (true, None) => {
+                return Err(Corruption::Malformed("header with compressed values, but without their codec"));
+            }
+            (true, Some(ordinal)) => Some(
+                Codec::from_ordinal(ordinal)
+                    .ok_or(Corruption::Unknown { what: "codec of values", value: ordinal.into() })?,
+            ),
+        };
+        Ok(Self {
+            compression,
+            tag_compression: flag(header.has_tag_compression),
+            value_compression,
+            writer_class: header.writer_cls_name,
+            log_id,
+        })
+    }
+
+    /// Returns the bytes at the start of a log.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let message = WALHeader {
+            has_compression: Some(self.compression),
+            encryption_key: None,
+            has_tag_compression: Some(self.tag_compression),
+            writer_cls_name: Some(WRITER.to_owned()),
+            cell_codec_cls_name: Some(CELL_CODEC.to_owned()),
+            has_value_compression: Some(self.value_compression.is_some()),
+            value_compression_algorithm: self.value_compression.map(Codec::ordinal),
+            hregion_seal: self.log_id.map(checksum::of_header),
+        };
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend(message.encode_length_delimited_to_vec());
+        if self.log_id.is_some() {
+            let end = bytes.len();
+            checksum::seal(&mut bytes, end);
+        }
+        bytes
+    }
+}
+
+/// Reads the magic. Fewer bytes are a tear if they are the start of the magic.
+fn read_magic(input: &mut Input) -> Result<(), Stop> {
+    let there = usize::try_from(input.left()).unwrap_or(usize::MAX).min(MAGIC.len());
+    let bytes = input.take(there, "magic")?;
+    if bytes.starts_with(&SEQUENCE_FILE) {
+        let name = "SequenceFile (HBase before 0.96)";
+        return Err(Corruption::unsupported("format of write-ahead logs", name).into());
+    }
+    if !MAGIC.starts_with(bytes) {
+        let mut found = [0; 8];
+        found.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+        return Err(Corruption::BadMagic { what: "write-ahead log", expected: "PWAL", found }.into());
+    }
+    if there < MAGIC.len() {
+        let (needed, available) = (MAGIC.len() as u64, there as u64);
+        return Err(Stop::Torn(Corruption::Truncated { what: "magic", needed, available }));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::io::MemoryFile;
+    use std::sync::Arc;
+
+    fn read(bytes: &[u8]) -> Result<WalHeader, Stop> {
+        WalHeader::read(&mut Input::new(Arc::new(MemoryFile::new("log", bytes.to_vec())), 1 << 20), 1 << 20)
+    }
+
+    fn kind(bytes: &[u8]) -> ErrorKind {
+        match read(bytes) {
+            Err(Stop::Damaged(corruption)) => corruption.kind(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn log(message: &WALHeader) -> Vec<u8> {
+        [&b"PWAL"[..], &message.encode_length_delimited_to_vec()].concat()
+    }
+
+    /// The headers of §14.
+    #[test]
+    fn headers_have_the_bytes_of_the_vectors() {
+        let classes = [
+            b"\x22\x11ProtobufLogWriter".as_slice(),
+            b"\x2a\x35org.apache.hadoop.hbase.regionserver.wal.WALCellCodec",
+        ]
+        .concat();
+        let header = |len, flags: &[u8], last: &[u8]| [&b"PWAL"[..], &[len], flags, &classes, last].concat();
+        let packed = |codec| WalHeader::default().with_compression(true, codec);
+        for (written, bytes) in [
+            (WalHeader::default(), header(0x50, b"\x08\0\x18\0", b"\x30\0")),
+            (packed(None), header(0x50, b"\x08\x01\x18\x01", b"\x30\0")),
+            (packed(Some(Codec::Gz)), header(0x52, b"\x08\x01\x18\x01", b"\x30\x01\x38\x01")),
+            (packed(Some(Codec::Snappy)), header(0x52, b"\x08\x01\x18\x01", b"\x30\x01\x38\x03")),
+        ] {
+            assert_eq!(written.to_bytes(), bytes);
+            let expected = WalHeader { writer_class: Some(WRITER.to_owned()), ..written };
+            assert_eq!(read(&bytes).unwrap(), expected);
+            for len in 0..bytes.len() {
+                assert!(matches!(read(&bytes[..len]), Err(Stop::Torn(_))), "{len}");
+            }
+        }
+    }
+
+    #[test]
+    fn checksums_are_checked() {
+        let bytes = WalHeader::default().with_log_id(77).to_bytes();
+        assert_eq!(read(&bytes).unwrap().log_id(), Some(77));
+        for bit in (5 * 8)..(bytes.len() * 8) {
+            let mut bad = bytes.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            // a flip in the field's number hides the field, and in a class changes its name
+            if let Ok(header) = read(&bad) {
+                assert_eq!(header.log_id(), None, "{bit}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        assert_eq!(kind(b"SEQ\x06"), ErrorKind::Unsupported);
+        assert_eq!(kind(b"PWAX"), ErrorKind::Corrupt);
+        assert_eq!(kind(b"x"), ErrorKind::Corrupt);
+        assert_eq!(kind(b"PWAL\x01\x08"), ErrorKind::Corrupt);
+        let refused = |message: WALHeader| match read(&log(&message)) {
+            Err(Stop::Damaged(corruption)) => corruption.to_string(),
+            other => panic!("{other:?}"),
+        };
+        let encrypted = WALHeader { encryption_key: Some(vec![1]), ..WALHeader::default() };
+        assert_eq!(refused(encrypted), "encryption of write-ahead logs is not supported");
+        let writer = WALHeader { writer_cls_name: Some("Other".into()), ..WALHeader::default() };
+        assert_eq!(refused(writer), "writer class Other is not supported");
+        let codec =
+            WALHeader { cell_codec_cls_name: Some("x.IndexedWALEditCodec".into()), ..WALHeader::default() };
+        assert_eq!(refused(codec), "cell codec x.IndexedWALEditCodec is not supported");
+        let values = WALHeader {
+            has_compression: Some(true),
+            has_value_compression: Some(true),
+            ..WALHeader::default()
+        };
+        assert!(refused(values.clone()).contains("codec"));
+        let unknown = WALHeader { value_compression_algorithm: Some(9), ..values };
+        assert_eq!(refused(unknown), "codec of values 9 does not exist");
+    }
+
+    #[test]
+    fn flags_count_only_with_compression() {
+        let message = WALHeader {
+            has_tag_compression: Some(true),
+            has_value_compression: Some(true),
+            value_compression_algorithm: Some(1),
+            ..WALHeader::default()
+        };
+        assert_eq!(read(&log(&message)).unwrap(), WalHeader::default());
+        assert_eq!(read(b"PWAL\0").unwrap(), WalHeader::default());
+    }
+}

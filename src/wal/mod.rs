@@ -1,0 +1,62 @@
+//! HBase's write-ahead log as a file: reads it, writes it (`docs/spec/wal.md`).
+//!
+//! A log is a header, entries, and a trailer if it was closed. An entry has a [`WalKey`] and the cells that
+//! were written together; a [`Marker`] is an entry that records an event of a region. Files of recovered
+//! edits have the same format. Splitting logs, replaying them and removing them is not done here.
+//!
+//! ```
+//! use hregion::wal::{WalEnd, WalKey, WalReader, WalWriterOptions};
+//! use hregion::{CellRef, CellType, SeekKey};
+//!
+//! # fn main() -> hregion::Result<()> {
+//! # let dir = tempfile::tempdir().unwrap();
+//! # let path = dir.path().join("log");
+//! let mut writer = WalWriterOptions::new().checksums(Some(1)).create(&path)?;
+//! let key = WalKey::new("1745fe77bf33478747262bea55877f36", "users", 36, 1_700_000_000_000);
+//! let cell = SeekKey::of(b"row", b"cf", b"q", 1_700_000_000_000, CellType::Put);
+//! writer.append(&key, [CellRef::new(&cell, b"value")])?;
+//! writer.sync()?; // now the entry survives a crash
+//! writer.close()?;
+//!
+//! let mut reader = WalReader::open(&path)?;
+//! while let Some(entry) = reader.next_entry()? {
+//!     for cell in entry.cells() {
+//!         println!("{} {cell}", entry.key().sequence_id);
+//!     }
+//! }
+//! assert_eq!(reader.end(), Some(&WalEnd::Trailer));
+//! # Ok(())
+//! # }
+//! ```
+
+mod cell_codec;
+mod checksum;
+mod dictionary;
+mod entry;
+mod header;
+mod key;
+mod marker;
+mod reader;
+mod source;
+#[cfg(test)]
+mod testing;
+mod trailer;
+mod writer;
+
+pub use entry::{WalCells, WalEntry};
+pub use header::WalHeader;
+pub use key::{ReplicationScope, WalKey};
+pub use marker::{
+    BulkLoadMarker, CompactionMarker, FAMILY as MARKER_FAMILY, FlushAction, FlushMarker, Marker,
+    MarkerServer, RegionEvent, RegionEventMarker, StoreFiles,
+};
+pub use reader::{WalEnd, WalReader};
+pub use writer::{WalWriter, WalWriterOptions};
+
+use std::path::Path;
+
+/// Whether a file is one of recovered edits, whose dictionaries of regions and tables have one entry. Reader
+/// and writer decide by the path, as in HBase (wal.md §5).
+fn is_recovered_edits(path: &Path) -> bool {
+    path.to_string_lossy().contains("recovered.edits")
+}

@@ -1,0 +1,396 @@
+//! Reads a log entry by entry (wal.md §9; HBase: `ProtobufWALStreamReader`).
+#![warn(clippy::indexing_slicing)]
+
+use super::cell_codec::CellReader;
+use super::checksum;
+use super::entry::WalEntry;
+use super::header::WalHeader;
+use super::key::WalKey;
+use super::source::{Input, Source, Stop, are_zeros};
+use super::{is_recovered_edits, trailer};
+use crate::error::{Corruption, Error, ErrorKind, Result};
+use crate::io::{FileReader, LocalFile};
+use crate::limits::Limits;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A key in memory can be this many times as large as in the file: a message of no bytes has two there.
+const KEY_GROWTH: usize = 64;
+
+/// At the end of a file, this many zeros are those of a file system that made the file longer before a crash.
+/// Up to four zeros can be the start of a trailer.
+const ZEROS: u64 = 5;
+
+/// Reads the entries of a write-ahead log, or of a file of recovered edits.
+///
+/// Logs of HBase have no checksums of entries: a flipped bit in a value is not noticed, and a flipped bit in
+/// a length can look like the end of the log. Where reading ended early, [`WalEnd::Torn`] has the number of
+/// bytes that were not read. Logs with checksums, which only this crate writes, give no wrong cells.
+///
+/// A log with dictionaries can only be read from its start. A file is one of recovered edits if its path
+/// contains `recovered.edits`, as in HBase; such a file with dictionaries must be read under that path.
+///
+/// HBase: `ProtobufWALStreamReader`; before 2.6, `ProtobufLogReader`.
+#[derive(Debug)]
+pub struct WalReader {
+    input: Input,
+    /// None if the file ends within its header.
+    header: Option<WalHeader>,
+    cells: CellReader,
+    /// The maximum number of bytes of an entry, in the file and in memory.
+    max_bytes: usize,
+    has_trailer: bool,
+    /// The number of entries read.
+    entries: u64,
+    end: Option<WalEnd>,
+    failed: Option<Error>,
+}
+
+/// How a log ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WalEnd {
+    /// With a trailer: the log was closed, and all its entries were read.
+    Trailer,
+    /// After an entry, without a trailer: the server is still writing, or has died. All entries were read.
+    ///
+    /// HBase reports an `EOFException`, and goes on.
+    NoTrailer,
+    /// Inside an entry or inside the header, of which nothing was read.
+    ///
+    /// HBase reports an `EOFException` and goes on, except after a tail of zeros, which it takes for damage.
+    Torn {
+        /// The offset of the entry.
+        offset: u64,
+        /// The number of bytes from there to the end of the file.
+        unread: u64,
+        /// Whether the tail of the file is zeros, as after a crash of some file systems.
+        zeros: bool,
+        /// What was missing.
+        reason: Corruption,
+    },
+}
+
+impl WalReader {
+    /// Opens a log of the local file system.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new), or any error of the system.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let file = LocalFile::open(path).map_err(|error| Error::io("open", path, error))?;
+        Self::new(Arc::new(file), &Limits::new())
+    }
+
+    /// Opens a log. Reads its header and looks for its trailer.
+    ///
+    /// An entry takes at most [`Limits::block_bytes`] in the file and in memory, each dictionary and the
+    /// header at most [`Limits::load_on_open_bytes`].
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Corrupt`] if this is not a log, or if its header is damaged; [`ErrorKind::Unsupported`]
+    /// if it is encrypted, older than HBase 0.96, or needs a class or codec that this build does not have; any
+    /// error of the system. A log that ends within its header is no error: it has no entries.
+    pub fn new(file: Arc<dyn FileReader>, limits: &Limits) -> Result<Self> {
+        let recovered_edits = is_recovered_edits(file.path());
+        let max_bytes = limits.block_bytes;
+        let mut input = Input::new(Arc::clone(&file), max_bytes);
+        let at = |corruption: Corruption| corruption.at(file.path(), 0);
+        let (header, end) = match WalHeader::read(&mut input, limits.load_on_open_bytes) {
+            Ok(header) => (Some(header), None),
+            Err(Stop::Torn(reason)) => {
+                (None, Some(WalEnd::Torn { offset: 0, unread: file.len(), zeros: false, reason }))
+            }
+            Err(Stop::Damaged(corruption)) => return Err(at(corruption)),
+            Err(Stop::Io(error)) => return Err(Error::io("read", file.path(), error)),
+        };
+        let settings = header.clone().unwrap_or_default();
+        let cells =
+            CellReader::new(&settings, recovered_edits, max_bytes, limits.load_on_open_bytes).map_err(at)?;
+        let mut has_trailer = false;
+        if header.is_some()
+            && let Some(trailer) = trailer::find(&*file, input.offset(), settings.log_id().is_some())?
+        {
+            has_trailer = true;
+            input.set_end(trailer);
+        }
+        Ok(Self { input, header, cells, max_bytes, has_trailer, entries: 0, end, failed: None })
+    }
+
+    /// Returns the settings with which the log was written; `None` if the file ends before it has them.
+    #[must_use]
+    pub fn header(&self) -> Option<&WalHeader> {
+        self.header.as_ref()
+    }
+
+    /// Returns the name of the file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.input.path()
+    }
+
+    /// Returns the offset after the last entry read. Once [`end`](Self::end) is known, the offset at which
+    /// the entries end.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        match &self.end {
+            Some(WalEnd::Torn { offset, .. }) => *offset,
+            _ => self.input.offset(),
+        }
+    }
+
+    /// Returns the number of entries read.
+    #[must_use]
+    pub fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    /// Returns how the log ends, after [`next_entry`](Self::next_entry) has returned `None`.
+    #[must_use]
+    pub fn end(&self) -> Option<&WalEnd> {
+        self.end.as_ref()
+    }
+
+    /// Returns the next entry, or `None` after the last. [`end`](Self::end) then says how the log ends.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Corrupt`] if bytes are wrong that are not the torn end of the log; [`ErrorKind::Limit`]
+    /// if an entry is too large; any error of the system. The same error is returned again by later calls:
+    /// where the next entry begins is not known.
+    pub fn next_entry(&mut self) -> Result<Option<WalEntry>> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        if self.end.is_some() {
+            return Ok(None);
+        }
+        let offset = self.input.offset();
+        if self.input.left() == 0 {
+            self.end = Some(if self.has_trailer { WalEnd::Trailer } else { WalEnd::NoTrailer });
+            return Ok(None);
+        }
+        self.input.mark();
+        match self.read_entry(offset) {
+            Ok(entry) => {
+                self.entries += 1;
+                Ok(Some(entry))
+            }
+            Err(stop) => match self.classify(offset, stop) {
+                Ok(end) => {
+                    self.end = Some(end);
+                    Ok(None)
+                }
+                Err(error) => {
+                    self.failed = Some(error.clone());
+                    Err(error)
+                }
+            },
+        }
+    }
+
+    fn read_entry(&mut self, offset: u64) -> Result<WalEntry, Stop> {
+        let max_key = self.max_bytes / KEY_GROWTH;
+        let len = self.input.varint("length of a key")?;
+        if len > max_key as u64 && len <= self.input.left() {
+            let limit = max_key as u64;
+            return Err(Corruption::Limit { what: "bytes of a key", value: len, limit }.into());
+        }
+        let log_id = self.header.as_ref().and_then(WalHeader::log_id);
+        let bytes = self.input.take(usize::try_from(len).unwrap_or(usize::MAX), "key")?;
+        let dictionaries = self.cells.dictionaries.as_mut();
+        let parsed = WalKey::parse(bytes, dictionaries, log_id.is_some(), max_key)?;
+        let key_end = usize::try_from(self.input.offset() - offset).unwrap_or(usize::MAX);
+        let mut cells = Vec::new();
+        for _ in 0..parsed.cells {
+            self.cells.read(&mut self.input, &mut cells)?;
+        }
+        if let Some(log_id) = log_id {
+            let bytes = self.input.marked();
+            checksum::check_entry(parsed.checksum.as_deref(), log_id, offset, bytes, key_end)?;
+        }
+        Ok(WalEntry { key: parsed.key, cells, count: parsed.cells, offset, end: self.input.offset() })
+    }
+
+    /// Returns how the log ends if its entries end inside the one at `offset`, which could not be read.
+    fn classify(&self, offset: u64, stop: Stop) -> Result<WalEnd> {
+        let (path, end) = (self.input.path(), self.input.end());
+        let unread = self.input.file().len().saturating_sub(offset);
+        match stop {
+            Stop::Torn(reason) => Ok(WalEnd::Torn { offset, unread, zeros: false, reason }),
+            Stop::Io(error) => Err(Error::io("read", path, error)),
+            Stop::Damaged(reason) if reason.kind() != ErrorKind::Corrupt || self.has_trailer => {
+                Err(reason.at(path, offset))
+            }
+            Stop::Damaged(reason) => {
+                let consumed = self.input.offset().saturating_sub(1);
+                let from = consumed.min(end.saturating_sub(ZEROS)).max(offset);
+                if end.saturating_sub(from) >= ZEROS && are_zeros(self.input.file(), from, end)? {
+                    return Ok(WalEnd::Torn { offset, unread, zeros: true, reason });
+                }
+                if self.is_part_of_trailer(offset, end)? {
+                    return Ok(WalEnd::Torn { offset, unread, zeros: false, reason });
+                }
+                Err(reason.at(path, offset))
+            }
+        }
+    }
+
+    /// Whether the bytes from `offset` to the end are the start of a trailer, but not all of it.
+    fn is_part_of_trailer(&self, offset: u64, end: u64) -> Result<bool> {
+        let len = usize::try_from(end.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let mut bytes = trailer::BYTES;
+        let Some(part) = bytes.get_mut(..len).filter(|part| part.len() < trailer::BYTES.len()) else {
+            return Ok(false);
+        };
+        let (file, path) = (self.input.file(), self.input.path());
+        file.read_exact_at(part, offset).map_err(|error| Error::io("read", path, error))?;
+        Ok(trailer::BYTES.starts_with(part))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::WalWriterOptions;
+    use super::super::testing::{Sink, cells, key};
+    use super::*;
+    use crate::io::MemoryFile;
+
+    fn read(bytes: &[u8]) -> Result<(Vec<WalEntry>, WalEnd)> {
+        let file = MemoryFile::new("dir/log", bytes.to_vec());
+        let mut reader = WalReader::new(Arc::new(file), &Limits::new().with_block_bytes(1 << 20))?;
+        let mut entries = Vec::new();
+        loop {
+            match reader.next_entry() {
+                Ok(Some(entry)) => entries.push(entry),
+                Ok(None) => break,
+                Err(error) => {
+                    assert_eq!(reader.next_entry().unwrap_err().to_string(), error.to_string());
+                    return Err(error);
+                }
+            }
+        }
+        assert!(reader.next_entry().unwrap().is_none());
+        assert_eq!(reader.entries(), entries.len() as u64);
+        Ok((entries, reader.end().unwrap().clone()))
+    }
+
+    /// A log of three entries, and the offsets at which they begin and end.
+    fn log(options: &WalWriterOptions) -> (Vec<u8>, Vec<u64>) {
+        let sink = Sink::default();
+        let mut writer = options.open_writer(Box::new(sink.clone())).unwrap();
+        let mut offsets = vec![writer.offset()];
+        for n in 1..4 {
+            writer.append(&key(n), cells(n).iter().map(|cell| cell.as_ref())).unwrap();
+            offsets.push(writer.offset());
+        }
+        (sink.bytes(), offsets)
+    }
+
+    fn all_options() -> Vec<WalWriterOptions> {
+        let plain = WalWriterOptions::new();
+        let packed = plain.clone().compression(true);
+        vec![plain.clone(), packed.clone(), plain.checksums(Some(5)), packed.checksums(Some(6))]
+    }
+
+    #[test]
+    fn an_end_is_with_a_trailer_or_without_or_torn() {
+        for options in all_options() {
+            let (bytes, offsets) = log(&options);
+            let (entries, end) = read(&bytes).unwrap();
+            assert_eq!((entries.len(), end), (3, WalEnd::NoTrailer));
+            for (n, entry) in (1..4).zip(&entries) {
+                assert_eq!(entry.key(), &key(n));
+                let found: Vec<_> = entry.cells().map(crate::cell::Cell::from).collect();
+                let seq_id = key(n).sequence_id;
+                let expected: Vec<_> = cells(n)
+                    .iter()
+                    .map(|cell| crate::cell::Cell::from(cell.as_ref().with_seq_id(seq_id)))
+                    .collect();
+                assert_eq!(found, expected);
+                assert_eq!(entry.cells().len(), expected.len());
+            }
+            let spans: Vec<_> = entries.iter().map(|entry| (entry.offset(), entry.end())).collect();
+            assert_eq!(spans, offsets.windows(2).map(|w| (w[0], w[1])).collect::<Vec<_>>());
+
+            let closed = [&bytes[..], &trailer::BYTES].concat();
+            assert_eq!(read(&closed).unwrap(), (entries.clone(), WalEnd::Trailer));
+            for len in 0..closed.len() {
+                let found = read(&closed[..len]).unwrap();
+                let whole = offsets.iter().skip(1).filter(|offset| **offset <= len as u64).count();
+                assert_eq!(found.0, entries[..whole], "{len}");
+                match found.1 {
+                    WalEnd::NoTrailer => assert!(offsets.contains(&(len as u64)), "{len}"),
+                    WalEnd::Torn { offset, unread, zeros, .. } => {
+                        assert!(!offsets.contains(&(len as u64)) && !zeros, "{len}");
+                        let started = offsets.iter().filter(|offset| **offset <= len as u64).max();
+                        assert_eq!(offset, started.copied().unwrap_or(0));
+                        assert_eq!(offset + unread, len as u64);
+                    }
+                    end => panic!("{end:?} at {len}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_tail_of_zeros_is_torn() {
+        for options in all_options() {
+            let (bytes, offsets) = log(&options);
+            let (entries, _) = read(&bytes).unwrap();
+            for zeros in [1, 4, 5, 100, 100_000] {
+                let (found, end) = read(&[&bytes[..], &vec![0; zeros]].concat()).unwrap();
+                assert_eq!(found, entries);
+                let WalEnd::Torn { offset, unread, zeros: is_zeros, .. } = end else { panic!("{end:?}") };
+                assert_eq!((offset, unread, is_zeros), (offsets[3], zeros as u64, zeros > 4));
+            }
+            // all but the first bytes of the last entry
+            let mut bad = bytes.clone();
+            bad[usize::try_from(offsets[2]).unwrap() + 20..].fill(0);
+            let (found, end) = read(&bad).unwrap();
+            assert_eq!(found, entries[..2]);
+            assert!(matches!(end, WalEnd::Torn { zeros: true, .. }), "{end:?}");
+        }
+    }
+
+    #[test]
+    fn damage_is_an_error_with_its_place() {
+        let (bytes, offsets) = log(&WalWriterOptions::new());
+        let at = usize::try_from(offsets[1]).unwrap();
+        let mut bad = bytes.clone();
+        bad[at + 1] = 0x0f;
+        let error = read(&bad).unwrap_err();
+        assert_eq!((error.kind(), error.offset()), (ErrorKind::Corrupt, Some(offsets[1])));
+        assert_eq!(error.path(), Some(Path::new("dir/log")));
+        // five zeros, and then more
+        let bad = [&bytes[..], &[0; 50], b"x"].concat();
+        assert_eq!(read(&bad).unwrap_err().offset(), Some(offsets[3]));
+        // zeros before a trailer
+        let bad = [&bytes[..], &[0; 50], &trailer::BYTES].concat();
+        assert_eq!(read(&bad).unwrap_err().kind(), ErrorKind::Corrupt);
+        assert_eq!(read(b"HFile").unwrap_err().kind(), ErrorKind::Corrupt);
+    }
+
+    #[test]
+    fn an_entry_that_reaches_into_the_trailer_is_torn() {
+        let (bytes, offsets) = log(&WalWriterOptions::new());
+        let bad = [&bytes[..bytes.len() - 3], &trailer::BYTES].concat();
+        let (found, end) = read(&bad).unwrap();
+        assert_eq!(found.len(), 2);
+        assert!(matches!(end, WalEnd::Torn { offset, .. } if offset == offsets[2]));
+    }
+
+    #[test]
+    fn large_entries_are_over_the_limit() {
+        let (bytes, _) = log(&WalWriterOptions::new());
+        let file = MemoryFile::new("log", bytes);
+        let limits = Limits::new().with_block_bytes(64 * 128);
+        let mut reader = WalReader::new(Arc::new(file), &limits).unwrap();
+        for _ in 0..2 {
+            assert!(reader.next_entry().unwrap().is_some());
+        }
+        assert_eq!(reader.next_entry().unwrap_err().kind(), ErrorKind::Limit, "a value of 9,000 bytes");
+    }
+}

@@ -1,0 +1,302 @@
+//! Writes a log (wal.md §13, §16; HBase: `ProtobufLogWriter`).
+
+use super::cell_codec::CellWriter;
+use super::header::WalHeader;
+use super::key::WalKey;
+use super::{checksum, is_recovered_edits, trailer};
+use crate::block::codec::Codec;
+use crate::cell::CellRef;
+use crate::coding::Cursor;
+use crate::error::{Corruption, Error, Result};
+use crate::io::{FileWriter, LocalStorage, Storage};
+use std::path::Path;
+
+/// Settings of a log to be written. By default as in HBase: without compression, and without checksums.
+#[derive(Clone, Debug, Default)]
+pub struct WalWriterOptions {
+    compression: bool,
+    no_tag_compression: bool,
+    value_compression: Option<Codec>,
+    log_id: Option<u64>,
+}
+
+impl WalWriterOptions {
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets whether names, rows and columns are compressed with dictionaries. Default: false.
+    ///
+    /// HBase: `hbase.regionserver.wal.enablecompression`.
+    #[must_use]
+    pub fn compression(mut self, compression: bool) -> Self {
+        self.compression = compression;
+        self
+    }
+
+    /// Sets whether tags are compressed with a dictionary. Counts only with
+    /// [`compression`](Self::compression). Default: true.
+    ///
+    /// HBase: `hbase.regionserver.wal.tags.enablecompression`.
+    #[must_use]
+    pub fn tag_compression(mut self, compression: bool) -> Self {
+        self.no_tag_compression = !compression;
+        self
+    }
+
+    /// Sets the codec of the values. Counts only with [`compression`](Self::compression). Default: none.
+    ///
+    /// HBase: `hbase.regionserver.wal.value.enablecompression` and `….value.compression.type`.
+    #[must_use]
+    pub fn value_compression(mut self, codec: Option<Codec>) -> Self {
+        self.value_compression = codec;
+        self
+    }
+
+    /// Sets the id of the log, with which its header and entries get checksums. Default: none.
+    ///
+    /// HBase reads such a log, but does not check it. The id is part of each checksum, so that entries of
+    /// another log are recognized; it should differ from that of every other log of the directory.
+    #[must_use]
+    pub fn checksums(mut self, log_id: Option<u64>) -> Self {
+        self.log_id = log_id;
+        self
+    }
+
+    /// Creates a log in the local file system.
+    ///
+    /// # Errors
+    ///
+    /// As [`open_writer`](Self::open_writer), or if the file exists.
+    pub fn create(&self, path: impl AsRef<Path>) -> Result<WalWriter> {
+        self.create_in(&LocalStorage, path.as_ref())
+    }
+
+    /// Creates a log in a file system.
+    ///
+    /// # Errors
+    ///
+    /// As [`open_writer`](Self::open_writer), or if the file exists.
+    pub fn create_in(&self, storage: &dyn Storage, path: &Path) -> Result<WalWriter> {
+        let file = storage.create_new(path).map_err(|error| Error::io("create", path, error))?;
+        self.open_writer(file)
+    }
+
+    /// Begins a log in an empty file, and writes its header.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if the codec is not built in; any error of
+    /// the system.
+    pub fn open_writer(&self, file: Box<dyn FileWriter>) -> Result<WalWriter> {
+        let mut header = WalHeader::default();
+        if self.compression {
+            header = header.with_compression(!self.no_tag_compression, self.value_compression);
+        }
+        if let Some(log_id) = self.log_id {
+            header = header.with_log_id(log_id);
+        }
+        let recovered_edits = is_recovered_edits(file.path());
+        let cells = CellWriter::new(&header, recovered_edits).map_err(|error| error.at(file.path(), 0))?;
+        let mut writer =
+            WalWriter { file, cells, log_id: self.log_id, offset: 0, entry: header.to_bytes(), failed: None };
+        writer.write_entry()?;
+        Ok(writer)
+    }
+}
+
+/// Writes a write-ahead log, or a file of recovered edits, that HBase can read.
+///
+/// An entry is written with one call of the file, so that a log that is not closed ends after an entry, or
+/// inside one that was never acknowledged. After a failure of [`append`](Self::append) or
+/// [`sync`](Self::sync), the end of the file is unknown: every later call fails, and the caller goes on with
+/// a new log.
+///
+/// A writer that is dropped leaves a log without a trailer, as after a crash.
+///
+/// HBase: `ProtobufLogWriter`.
+#[derive(Debug)]
+pub struct WalWriter {
+    file: Box<dyn FileWriter>,
+    cells: CellWriter,
+    log_id: Option<u64>,
+    /// The offset after the last entry.
+    offset: u64,
+    /// The bytes of the next entry.
+    entry: Vec<u8>,
+    failed: Option<Error>,
+}
+
+impl WalWriter {
+    /// Appends an entry: cells that are one atomic change of the key's region, or the cell of a
+    /// [`Marker`](super::Marker). Returns the offset after it. The entry survives a crash after a
+    /// [`sync`](Self::sync).
+    ///
+    /// The sequence ids of the cells are not written: readers use that of the key.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) if there is no region or table, if
+    /// the tags are malformed, or if a cell is larger than 2 GiB. Then nothing has been written, and the log
+    /// can be continued. After any other error it cannot.
+    pub fn append<'c>(&mut self, key: &WalKey, cells: impl IntoIterator<Item = CellRef<'c>>) -> Result<u64> {
+        self.check()?;
+        let cells: Vec<CellRef<'c>> = cells.into_iter().collect();
+        let count = check_entry(key, &cells)?;
+        if let Err(error) = self.encode(key, &cells, count) {
+            // the dictionaries have names that the file does not
+            return Err(self.fail(error));
+        }
+        self.write_entry()?;
+        Ok(self.offset)
+    }
+
+    fn encode(&mut self, key: &WalKey, cells: &[CellRef<'_>], count: u32) -> Result<()> {
+        let at = |error: Corruption| error.at(self.file.path(), self.offset);
+        self.entry.clear();
+        let checksum = self.log_id.map(|log_id| checksum::of_entry(log_id, self.offset));
+        key.write(count, self.cells.dictionaries.as_mut(), checksum, &mut self.entry).map_err(at)?;
+        let key_end = self.entry.len();
+        for cell in cells {
+            self.cells.write(cell, &mut self.entry).map_err(at)?;
+        }
+        if self.log_id.is_some() {
+            checksum::seal(&mut self.entry, key_end);
+        }
+        Ok(())
+    }
+
+    fn write_entry(&mut self) -> Result<()> {
+        if let Err(error) = self.file.write_all(&self.entry) {
+            let error = Error::io("write", self.file.path(), error);
+            return Err(self.fail(error));
+        }
+        self.offset += self.entry.len() as u64;
+        Ok(())
+    }
+
+    /// Waits until all entries are on disk.
+    ///
+    /// # Errors
+    ///
+    /// Any error of the system. Then it is unknown which entries are on disk.
+    pub fn sync(&mut self) -> Result<()> {
+        self.check()?;
+        if let Err(error) = self.file.sync() {
+            let error = Error::io("sync", self.file.path(), error);
+            return Err(self.fail(error));
+        }
+        Ok(())
+    }
+
+    /// Writes the trailer and waits until all is on disk.
+    ///
+    /// # Errors
+    ///
+    /// Any error of the system, or that of an earlier call.
+    pub fn close(mut self) -> Result<()> {
+        self.check()?;
+        self.entry.clear();
+        self.entry.extend_from_slice(&trailer::BYTES);
+        self.write_entry()?;
+        self.sync()
+    }
+
+    /// Returns the offset after the last entry, which is the length of the file.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Returns the name of the file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    fn check(&self) -> Result<()> {
+        self.failed.clone().map_or(Ok(()), Err)
+    }
+
+    fn fail(&mut self, error: Error) -> Error {
+        self.failed = Some(error.clone());
+        error
+    }
+}
+
+/// Returns the number of cells, if the entry can be written.
+fn check_entry(key: &WalKey, cells: &[CellRef<'_>]) -> Result<u32> {
+    if key.encoded_region_name.is_empty() || key.table_name.is_empty() {
+        return Err(Error::invalid_argument("an entry needs the names of a region and a table"));
+    }
+    for cell in cells {
+        if !cell.cell_type().is_stored() {
+            let name = cell.cell_type().name();
+            return Err(Error::invalid_argument(format!("a cell of type {name} is not written to a log")));
+        }
+        let len = 64 + cell.key.as_bytes().len() as u64 + cell.value.len() as u64 + cell.tags.len() as u64;
+        if len > i32::MAX as u64 {
+            return Err(Error::invalid_argument(format!("a cell of {len} bytes is too large for a log")));
+        }
+        let mut area = Cursor::new(cell.tags);
+        while !area.is_empty() {
+            let tag = area.u16("tag length").and_then(|len| area.take(len.into(), "tag"));
+            if tag.is_err() {
+                return Err(Error::invalid_argument("a cell whose tags are malformed"));
+            }
+        }
+    }
+    u32::try_from(cells.len()).map_err(|_| Error::invalid_argument("an entry of more than 2^32 - 1 cells"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Sink, cells, key};
+    use super::*;
+    use crate::cell::{CellType, SeekKey};
+
+    #[test]
+    fn a_closed_log_has_a_trailer() {
+        let sink = Sink::default();
+        let mut writer = WalWriterOptions::new().open_writer(Box::new(sink.clone())).unwrap();
+        assert_eq!(sink.bytes(), WalHeader::default().to_bytes());
+        let end = writer.append(&key(1), []).unwrap();
+        assert_eq!((writer.offset(), sink.bytes().len() as u64), (end, end));
+        assert_eq!(sink.synced(), 0);
+        writer.sync().unwrap();
+        assert_eq!(sink.synced() as u64, end);
+        writer.close().unwrap();
+        assert_eq!(sink.bytes()[usize::try_from(end).unwrap()..], trailer::BYTES);
+        assert_eq!(sink.synced(), sink.bytes().len());
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_refused_and_the_log_goes_on() {
+        let sink = Sink::default();
+        let mut writer =
+            WalWriterOptions::new().compression(true).open_writer(Box::new(sink.clone())).unwrap();
+        assert!(writer.append(&WalKey::new("", "t", 1, 1), []).is_err());
+        assert!(writer.append(&WalKey::new("r", "", 1, 1), []).is_err());
+        let search = SeekKey::of(b"r", b"f", b"q", 1, CellType::Maximum);
+        assert!(writer.append(&key(1), [CellRef::new(&search, b"")]).is_err());
+        assert_eq!(sink.bytes().len() as u64, writer.offset());
+        writer.append(&key(1), cells(1).iter().map(|cell| cell.as_ref())).unwrap();
+    }
+
+    #[test]
+    fn after_a_failure_nothing_is_written() {
+        for sync in [false, true] {
+            let sink = Sink::default();
+            let mut writer = WalWriterOptions::new().open_writer(Box::new(sink.clone())).unwrap();
+            sink.fail();
+            let error = if sync { writer.sync() } else { writer.append(&key(1), []).map(drop) };
+            let error = error.unwrap_err().to_string();
+            sink.recover();
+            assert_eq!(writer.append(&key(1), []).unwrap_err().to_string(), error);
+            assert_eq!(writer.sync().unwrap_err().to_string(), error);
+            assert_eq!(writer.close().unwrap_err().to_string(), error);
+        }
+    }
+}
