@@ -4,6 +4,7 @@
 pub(crate) mod filter;
 pub(crate) mod hfile;
 pub(crate) mod region;
+pub(crate) mod snapshot;
 pub(crate) mod wire;
 #[cfg(feature = "cluster")]
 pub(crate) mod zookeeper;
