@@ -31,15 +31,17 @@ impl Table {
     ///
     /// Visibility labels are tags of cells, and hide nothing. A table with MOB families is refused.
     ///
-    /// ```no_run
+    /// ```
     /// use hregion::{Get, Table};
     ///
     /// # fn main() -> hregion::Result<()> {
-    /// for snapshot in Table::list_snapshots("/backup/hbase")? {
+    /// # let root = "testdata/region/clone-references/root";
+    /// for snapshot in Table::list_snapshots(root)? {
     ///     println!("{} of {}", snapshot.name(), snapshot.table());
     /// }
-    /// let table = Table::open_snapshot("/backup/hbase", "users-2026-01-31")?;
-    /// let row = table.get(&Get::new("user1"))?;
+    /// let table = Table::open_snapshot(root, "joined-snap")?;
+    /// let row = table.get(&Get::new("row-0000"))?;
+    /// # assert!(!row.is_empty());
     /// # Ok(())
     /// # }
     /// ```
