@@ -183,13 +183,13 @@ fn a_missing_file_is_named_with_its_places() {
     let storage = storage_with(&manifest(&[region(region_info("", "", 5), &[file("0a")])]));
     let error = files(&storage).unwrap_err();
     assert!(error.is_not_found(), "{error:?}");
-    let (region, text) = (encoded(), error.to_string());
+    let (name, text) = (encoded(), error.to_string());
     for part in [
         "data.manifest".to_owned(),
         "file 0a of family f".into(),
-        format!("region {region}, snapshot s"),
-        format!("root/data/ns/t/{region}/f/0a"),
-        format!("root/archive/data/ns/t/{region}/f/0a"),
+        format!("region {name}, snapshot s"),
+        format!("root/data/ns/t/{name}/f/0a"),
+        format!("root/archive/data/ns/t/{name}/f/0a"),
     ] {
         assert!(text.contains(&part), "{part} in {text}");
     }
@@ -197,7 +197,7 @@ fn a_missing_file_is_named_with_its_places() {
     let text = files(&missing).unwrap_err().to_string();
     assert!(text.contains("root/archive/data/default/u/5e/f/0c"), "{text}");
     // A directory in place of the file is no file.
-    touch(&storage, &format!("root/data/ns/t/{region}/f/0a/x"), b"x");
+    touch(&storage, &format!("root/data/ns/t/{name}/f/0a/x"), b"x");
     assert!(files(&storage).unwrap_err().is_not_found());
 }
 
