@@ -132,7 +132,8 @@ pub use region::{
     RegionScanner, ResultScanner, ScanResult, ScanResults, Scheduler, SchedulerBuilder,
 };
 pub use schema::{
-    BloomType, Cipher, Codec, DataBlockEncoding, Family, KeepDeletedCells, RegionInfo, RegionName, TableName,
+    BloomType, Cipher, Codec, DataBlockEncoding, Family, KeepDeletedCells, RegionInfo, RegionName,
+    SnapshotDescription, SnapshotType, TableName,
 };
 pub use table::{Table, TableResultScanner, TableScanner, TableView};
 

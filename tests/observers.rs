@@ -784,7 +784,7 @@ fn mutations() -> impl Strategy<Value = Mutation> {
             5 => Mutation::from(cells.into_iter().fold(
                 Increment::new(row),
                 |increment, (family, qualifier, _, value)| {
-                    increment.column(family, qualifier, value.len() as i64)
+                    increment.column(family, qualifier, i64::try_from(value.len()).unwrap())
                 },
             )),
             _ => Mutation::from(

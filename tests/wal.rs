@@ -1,6 +1,6 @@
 //! Write-ahead logs: those of HBase are read to what HBase's reader found in them, and those written here are
 //! read back. Single flipped bits never give other cells where a log has checksums.
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests fail by panicking")]
 
 #[path = "support/cells.rs"]
 #[allow(dead_code, reason = "only a part is used")]

@@ -1,24 +1,34 @@
-//! The small files of a region's directory, and names of store files.
+//! The small files of a region's directory, names of store files, and manifests of snapshots.
 
+use super::store_files::write;
 use crate::cell::CellOrder;
 use crate::hash::checksum::crc32;
+use crate::io::Storage;
+use crate::io::faulty::FaultyStorage;
+use crate::layout::Snapshot;
 use crate::layout::file_list::FileList;
 use crate::layout::file_name::{FileName, Target};
 use crate::layout::reference::Reference;
 use crate::layout::tracker::StoreFileTracker;
 use crate::schema::{RegionInfo, TableDescriptor};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The description of a snapshot of a table that `testdata` has one of: name, table, version.
+const SNAPSHOT_INFO: &[u8] = b"\x0a\x01s\x12\x06joined\x28\x02";
 
 /// Checks a file's name or content: it is refused, or its contents are consistent and, if it is of a form
 /// that this crate writes, it is written to the same again. The first byte chooses the kind of file; the rest
 /// is the name or content.
 pub fn region_files(input: &[u8]) {
     let Some((&kind, bytes)) = input.split_first() else { return };
-    match kind % 5 {
+    match kind % 6 {
         0 => name(bytes),
         1 => drop(Reference::parse(bytes)),
         2 => list(bytes),
         3 => region_info(bytes),
-        _ => descriptor(bytes),
+        4 => descriptor(bytes),
+        _ => manifest(bytes),
     }
 }
 
@@ -70,4 +80,24 @@ fn descriptor(bytes: &[u8]) {
         family.check().expect("a family that can be");
         let _ = StoreFileTracker::from_settings(|key| descriptor.setting(family.name(), key));
     }
+}
+
+/// Checks that a snapshot with this manifest is refused, or misses its files: there are none.
+fn manifest(bytes: &[u8]) {
+    let (storage, root) = (FaultyStorage::new(), Path::new("root"));
+    write(&storage, &root.join(".hbase-snapshot/s/.snapshotinfo"), SNAPSHOT_INFO);
+    write(&storage, &root.join(".hbase-snapshot/s/data.manifest"), bytes);
+    let before = storage.names();
+    let Ok(snapshot) = Snapshot::open(&storage, root, "s") else { return };
+    let shared: Arc<dyn Storage> = Arc::new(storage.clone());
+    for (_, region) in snapshot.regions() {
+        let dir = snapshot.region_dir(&shared, region);
+        assert!(dir.path().starts_with("root/data/default/joined"), "{dir:?}");
+        for family in dir.families() {
+            if let Ok(found) = snapshot.store_files(&dir, region, family.name()) {
+                assert!(found.files.is_empty(), "{found:?}");
+            }
+        }
+    }
+    assert_eq!(storage.names(), before, "reading changes nothing");
 }

@@ -16,7 +16,7 @@ pub fn wal(input: &[u8]) {
     const MAX_BYTES: usize = 1 << 20;
 
     let mut input = Input::new(input);
-    let path = if input.byte() % 2 == 0 { "WALs/log" } else { "recovered.edits/1" };
+    let path = if input.byte().is_multiple_of(2) { "WALs/log" } else { "recovered.edits/1" };
     let bytes = input.rest().to_vec();
     let limits = Limits::new().with_block_bytes(MAX_BYTES).with_load_on_open_bytes(MAX_BYTES);
     let Some(entries) = read(path, bytes, &limits) else { return };

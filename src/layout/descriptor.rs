@@ -21,7 +21,7 @@ pub(crate) struct StoredDescriptor {
     pub(super) descriptor: TableDescriptor,
     /// The directory of the table or region that the descriptor is in.
     owner: PathBuf,
-    path: PathBuf,
+    pub(super) path: PathBuf,
     number: u64,
     /// Whether the file's name contains the length, as since 2.4.
     has_length: bool,
@@ -110,6 +110,12 @@ fn write_descriptor(
 }
 
 impl StoredDescriptor {
+    /// Returns a descriptor from the manifest of a snapshot, at `path`. It cannot be altered.
+    pub(super) fn of_snapshot(descriptor: TableDescriptor, path: &Path) -> Self {
+        let owner = path.parent().unwrap_or_else(|| Path::new("")).to_owned();
+        Self { descriptor, owner, path: path.to_owned(), number: 0, has_length: false }
+    }
+
     /// Writes a descriptor in which `families` replace those of the same names, or are added. Other families,
     /// and attributes not represented in a [`Family`], are unchanged.
     pub(super) fn alter(&self, storage: &Arc<dyn Storage>, families: &[Family]) -> Result<()> {

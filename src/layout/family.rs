@@ -36,7 +36,7 @@ pub(crate) struct StoreFiles {
 }
 
 /// The size limit of a reference file: more than a split key with the longest row needs.
-const REFERENCE_BYTES: u64 = 1 << 20;
+pub(super) const REFERENCE_BYTES: u64 = 1 << 20;
 
 impl FamilyDir {
     pub(crate) fn path(&self) -> PathBuf {
@@ -113,14 +113,7 @@ impl FamilyDir {
         let parsed = FileName::parse(name).ok_or_else(|| {
             Corruption::unknown_name("store file with a name like", name.as_bytes()).at(&path, 0)
         })?;
-        if is_mob(parsed.target().file()) {
-            let corruption = Corruption::Unsupported {
-                what: "file of values,",
-                name: name.to_owned().into(),
-                hint: Some("MOB files are not read"),
-            };
-            return Err(corruption.at(&path, 0));
-        }
+        check_mob(&parsed, name).map_err(|corruption| corruption.at(&path, 0))?;
         let (reference, parent) = match parsed {
             FileName::Whole(_) => (None, self.region.as_str()),
             FileName::Reference(_, parent) => {
@@ -158,6 +151,15 @@ impl FamilyDir {
         let message = format!("{file} of region {region} is neither with its table nor in the archive");
         Err(Error::io("follow", from, io::Error::new(io::ErrorKind::NotFound, message)))
     }
+}
+
+/// Fails if a file has values that are too large for a store.
+pub(super) fn check_mob(parsed: &FileName<'_>, name: &str) -> Result<(), Corruption> {
+    if !is_mob(parsed.target().file()) {
+        return Ok(());
+    }
+    let hint = Some("MOB files are not read");
+    Err(Corruption::Unsupported { what: "file of values,", name: name.to_owned().into(), hint })
 }
 
 /// Whether HBase treats an entry of the directory as a store file (HBase: `StoreFileInfo.isValid`).

@@ -12,6 +12,7 @@
 //!             <store file>                    file_name, reference
 //!             .filelist/f1.<n>                file_list, tracker
 //! <root>/archive/data/<namespace>/…           store files that were replaced
+//! <root>/.hbase-snapshot/<name>/              snapshot
 //! ```
 //!
 //! The names of store files are changed only by [`RegionDir::commit`](region::RegionDir::commit).
@@ -25,6 +26,8 @@ pub(crate) mod file_name;
 pub(crate) mod reference;
 pub(crate) mod region;
 mod root;
+mod root_tree;
+mod snapshot;
 mod store_file_info;
 pub(crate) mod table;
 pub(crate) mod tracker;
@@ -36,4 +39,5 @@ pub(crate) use file_name::new_file_name;
 pub(crate) use reference::{Half, Reference};
 pub(crate) use region::RegionDir;
 pub(crate) use root::archived_path;
+pub(crate) use snapshot::{Snapshot, SnapshotRegion, list_snapshots};
 pub(crate) use store_file_info::StoreFileInfo;

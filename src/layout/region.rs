@@ -10,7 +10,7 @@ use super::durable::{
 use super::family::{FamilyDir, StoreFiles};
 use super::file_list::FILE_LIST_DIR;
 use super::reference::{Half, Reference};
-use super::root::TableDir;
+use super::root::{Root, TableDir};
 use super::table::create_aside;
 use super::tracker::StoreFileTracker;
 use crate::cell::CellOrder;
@@ -183,6 +183,34 @@ impl RegionDir {
         }
     }
 
+    /// Returns the directory of a region of a snapshot, whether it still exists or not. Reads nothing from
+    /// it. Without a descriptor, the families keep all versions of all cells.
+    pub(super) fn of_snapshot(
+        storage: &Arc<dyn Storage>,
+        root: &Root,
+        info: &RegionInfo,
+        descriptor: Option<StoredDescriptor>,
+        families: &[Family],
+    ) -> Self {
+        let (name, path) = (info.encoded_name(), root.table(info.table()));
+        let families = match &descriptor {
+            Some(stored) => stored.descriptor.families().cloned().collect(),
+            None => families.to_vec(),
+        };
+        let table = info.table().clone();
+        Self {
+            path: path.join(&name),
+            table: TableDir { storage: Arc::clone(storage), table, path, root: Some(root.clone()) },
+            name,
+            info: info.clone(),
+            descriptor,
+            families,
+            recovered_edits: Vec::new(),
+            max_seq_id: None,
+            archived: Mutex::default(),
+        }
+    }
+
     /// Returns the path of the directory.
     pub(crate) fn path(&self) -> &Path {
         &self.path
@@ -329,17 +357,22 @@ impl RegionDir {
     /// If the directory, a list, a reference or a link cannot be read or is malformed; if the target of a
     /// reference or link is missing; or if a reference is to a half that does not belong to the region.
     pub(crate) fn store_files(&self, family: &[u8]) -> Result<StoreFiles> {
-        let dir = self.family(family);
-        let files = dir.store_files(self.tracker(family)?)?;
+        let files = self.family(family).store_files(self.tracker(family)?)?;
+        self.check_references(family, &files)?;
+        Ok(files)
+    }
+
+    /// Fails if a file of a family is a reference to a half that does not belong to the region.
+    pub(super) fn check_references(&self, family: &[u8], files: &StoreFiles) -> Result<()> {
         for file in &files.files {
             if let Some(reference) = &file.reference
                 && !self.is_cut_at(reference)
             {
                 let corruption = Corruption::Malformed("reference to a half outside of the region");
-                return Err(corruption.at(&dir.path().join(&file.name), 0));
+                return Err(corruption.at(&self.family(family).path().join(&file.name), 0));
             }
         }
-        Ok(files)
+        Ok(())
     }
 
     /// Whether a reference is split where the region begins or ends; or, after a merge, where a parent within

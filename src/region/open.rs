@@ -9,7 +9,9 @@ use crate::error::{Corruption, Error, Result};
 use crate::hfile::Encryption;
 use crate::io::FileLock;
 use crate::layout::file_name::FileName;
-use crate::layout::{RegionDir, SchemaChange, StoreFileInfo, StoreFiles, read_descriptor_file};
+use crate::layout::{
+    RegionDir, SchemaChange, Snapshot, SnapshotRegion, StoreFileInfo, StoreFiles, read_descriptor_file,
+};
 use crate::metrics::{BlockCounts, Counters};
 use crate::mvcc::Mvcc;
 use crate::schema::{Family, RegionInfo, TableName};
@@ -32,6 +34,9 @@ const DEFAULT_FLUSH_SIZE: u64 = 128 << 20;
 /// The maximum number of times files are listed again because another process has changed them.
 const LISTINGS: u32 = 20;
 
+/// Returns the files of a family: by its directory, or from a list.
+type ListFiles<'l> = &'l dyn Fn(&RegionDir, &[u8]) -> Result<StoreFiles>;
+
 /// The opened parts of a region.
 pub(super) struct Opened {
     pub(super) dir: RegionDir,
@@ -49,10 +54,35 @@ impl RegionOptions {
         let described = self.read_descriptor_file()?;
         self.families.iter().try_for_each(Family::check)?;
         let (dir, lock) = self.open_dir(path, described.as_ref())?;
+        self.open_listed(dir, lock, Vec::new(), &RegionDir::store_files)
+    }
+
+    /// Opens a region of a snapshot, for reading. Its directory need not exist.
+    pub(super) fn open_region_of(mut self, snapshot: &Snapshot, region: &SnapshotRegion) -> Result<Region> {
+        if self.writable || self.alter {
+            return Err(Error::invalid_argument("a region of a snapshot can only be opened for reading"));
+        }
+        let described = self.read_descriptor_file()?;
+        self.families.iter().try_for_each(Family::check)?;
+        let dir = snapshot.region_dir(&self.storage, region);
+        check_described(described.as_ref(), &dir)?;
+        let warnings = snapshot.warnings().to_vec();
+        self.open_listed(dir, None, warnings, &|dir, family| snapshot.store_files(dir, region, family))
+    }
+
+    /// Opens a region with the store files that `list` returns for each family.
+    fn open_listed(
+        mut self,
+        dir: RegionDir,
+        lock: Option<FileLock>,
+        mut warnings: Vec<Error>,
+        list: ListFiles<'_>,
+    ) -> Result<Region> {
         self.observers.call(dir.info(), None, false, |observer, context| observer.pre_open(context))?;
         let block_counts = Arc::new(BlockCounts::default());
         self.files = self.files.block_counts(Arc::clone(&block_counts));
-        let (families, mut warnings) = self.families_of(&dir)?;
+        let (families, mut unknown) = self.families_of(&dir)?;
+        warnings.append(&mut unknown);
         let (mut stores, mut states, mut replaced) = (Vec::new(), Vec::new(), Vec::new());
         let mut max_seq_id = dir.max_seq_id().unwrap_or(0);
         for family in families {
@@ -65,7 +95,7 @@ impl RegionOptions {
                 options: self.files.clone(),
                 storage: Arc::clone(&self.storage),
             };
-            let opened = self.open_store_files(&dir, &store, &mut warnings)?;
+            let opened = self.open_store_files(&dir, &store, list, &mut warnings)?;
             if self.writable {
                 // Refused here rather than at the first flush, when writes have already been acknowledged.
                 let is_encrypted = opened.files.iter().any(StoreFile::is_encrypted);
@@ -158,13 +188,8 @@ impl RegionOptions {
     ) -> Result<(RegionDir, Option<FileLock>)> {
         let open = || {
             let dir = RegionDir::open(&self.storage, path)?;
-            match described {
-                Some((table, file)) if table != dir.info().table() => {
-                    let corruption = Corruption::Malformed("the table descriptor is that of another table");
-                    Err(corruption.at(file, 0))
-                }
-                _ => Ok(dir),
-            }
+            check_described(described, &dir)?;
+            Ok(dir)
         };
         if !self.writable {
             if self.alter {
@@ -258,14 +283,15 @@ impl RegionOptions {
         &self,
         dir: &RegionDir,
         store: &Store,
+        list: ListFiles<'_>,
         warnings: &mut Vec<Error>,
     ) -> Result<StoreContent> {
         let family = store.family.name();
-        let mut listed = self.list_store_files(dir, family)?;
+        let mut listed = self.list_store_files(dir, family, list)?;
         for _ in 0..LISTINGS {
             let opened = open_files(&store.options, &listed.files);
             if !self.writable && opened.as_ref().err().is_none_or(Error::is_not_found) {
-                let again = self.list_store_files(dir, family)?;
+                let again = self.list_store_files(dir, family, list)?;
                 if !is_same(&again.files, &listed.files) {
                     listed = again;
                     continue;
@@ -280,17 +306,29 @@ impl RegionOptions {
         Err(Error::io("list", &store.dir, error))
     }
 
-    /// Lists the files of a family. Retries if the target of a reference or link is missing, because another
-    /// process may have moved it meanwhile.
-    fn list_store_files(&self, dir: &RegionDir, family: &[u8]) -> Result<StoreFiles> {
-        let mut listed = dir.store_files(family);
+    /// Lists the files of a family. Retries if the target of a reference or link, or a file of a snapshot, is
+    /// missing, because another process may have moved it meanwhile.
+    fn list_store_files(&self, dir: &RegionDir, family: &[u8], list: ListFiles<'_>) -> Result<StoreFiles> {
+        let mut listed = list(dir, family);
         for _ in 0..LISTINGS {
             if self.writable || !listed.as_ref().err().is_some_and(Error::is_not_found) {
                 break;
             }
-            listed = dir.store_files(family);
+            listed = list(dir, family);
         }
         listed
+    }
+}
+
+/// Fails if a given descriptor is not that of the region's table. `described` is the descriptor's table, and
+/// the path of its file.
+fn check_described(described: Option<&(TableName, PathBuf)>, dir: &RegionDir) -> Result<()> {
+    match described {
+        Some((table, file)) if table != dir.info().table() => {
+            let corruption = Corruption::Malformed("the table descriptor is that of another table");
+            Err(corruption.at(file, 0))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
 use crate::hfile::{HFile, HFileOptions};
 use crate::io::{BoundedStorage, FileHandles, LocalStorage, Storage};
-use crate::layout::archived_path;
+use crate::layout::{Snapshot, SnapshotRegion, archived_path};
 use crate::limits::Limits;
 use crate::schema::Family;
 use bytes::Bytes;
@@ -280,6 +280,17 @@ impl RegionOptions {
     pub fn open(self, path: impl AsRef<Path>) -> Result<Region> {
         self.check_clock()?;
         self.bounded().open_region(path.as_ref())
+    }
+
+    /// Opens a region of a snapshot for reading, wherever its files lie now.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open); if the region is to be writable; if a file is missing, or has another length
+    /// than in the snapshot.
+    pub(crate) fn open_of_snapshot(self, snapshot: &Snapshot, region: &SnapshotRegion) -> Result<Region> {
+        self.check_clock()?;
+        self.bounded().open_region_of(snapshot, region)
     }
 
     /// Opens HFiles outside of any region, for reading, as the files of one family in a region that covers

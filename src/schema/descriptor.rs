@@ -56,6 +56,11 @@ impl TableDescriptor {
             name: "that does not start with PBUF".into(),
             hint: Some("HBase 0.96 to 1.x rewrite those of older versions"),
         })?;
+        Self::parse(message)
+    }
+
+    /// Reads a `TableSchema`, as in the manifest of a snapshot.
+    pub(crate) fn parse(message: &[u8]) -> Result<Self, Corruption> {
         let schema = TableSchema::decode(message)
             .map_err(|_| Corruption::Malformed("table descriptor that is not a TableSchema message"))?;
         let table = schema.table_name.ok_or(Corruption::Malformed("table descriptor without a name"))?;

@@ -75,7 +75,7 @@ impl RegionInfo {
         Self::parse(delimited(&mut Cursor::new(message), "region info")?)
     }
 
-    /// Reads a message, as in the catalog after "PBUF".
+    /// Reads a message, as in the catalog after "PBUF", or in the manifest of a snapshot.
     pub(crate) fn parse(message: &[u8]) -> Result<Self, Corruption> {
         let info = proto::region::RegionInfo::decode(message)
             .map_err(|_| Corruption::Malformed("region info that is not a RegionInfo message"))?;

@@ -23,6 +23,7 @@
 mod open;
 mod owned;
 mod scanner;
+mod snapshot;
 mod steps;
 mod view;
 mod write;
@@ -34,6 +35,7 @@ pub use view::TableView;
 use crate::cell::{Row, RowBuf, RowRef};
 use crate::clock::Deadline;
 use crate::error::{Error, ErrorKind, Result};
+use crate::layout::Snapshot;
 use crate::locator::{LocateType, Locator, RegionInconsistency, RegionLocations};
 use crate::op::{Get, Scan};
 use crate::region::{Region, RegionOptions};
@@ -46,8 +48,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use steps::{RowsLeft, Steps};
 
-/// A table on disk: its regions, which are opened on first use, and a [`Locator`] that finds the region of a
-/// row.
+/// A table on disk, as it is or [as in a snapshot](Self::open_snapshot): its regions, which are opened on
+/// first use, and a [`Locator`] that finds the region of a row.
 ///
 /// Cheap to clone, and safe to share between threads; clones are the same table. Rows are read and written as
 /// a whole, but there is no common point in time for several regions.
@@ -73,10 +75,30 @@ struct TableCore {
 /// A region that serves rows.
 struct RegionSlot {
     info: RegionInfo,
-    path: PathBuf,
+    source: RegionSource,
     region: OnceLock<Region>,
     /// Held while the region is being opened, so that it is opened only once.
     opening: Mutex<()>,
+}
+
+/// What a region is opened from.
+enum RegionSource {
+    /// A directory.
+    Dir(PathBuf),
+    /// The region of a snapshot at an index.
+    Snapshot(Arc<Snapshot>, usize),
+}
+
+impl RegionSource {
+    fn open(&self, options: RegionOptions) -> Result<Region> {
+        match self {
+            Self::Dir(path) => options.open(path),
+            Self::Snapshot(snapshot, index) => match snapshot.region(*index) {
+                Some(region) => options.open_of_snapshot(snapshot, region),
+                None => Err(Error::locating(ErrorKind::RegionNotFound, "the snapshot has fewer regions")),
+            },
+        }
+    }
 }
 
 /// The maximum number of regions kept open after use, because each has its files open. Writable regions are
@@ -271,7 +293,7 @@ impl TableCore {
         if let Some(region) = place.region.get() {
             return Ok(region.clone());
         }
-        let region = self.options.clone().open(&place.path)?;
+        let region = place.source.open(self.options.clone())?;
         let is_kept = self.options.is_writable() || self.open.fetch_add(1, Ordering::Relaxed) < KEPT_OPEN;
         if is_kept {
             let _ = place.region.set(region.clone());

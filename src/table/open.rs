@@ -1,9 +1,9 @@
 //! Creates and opens tables.
 
-use super::{RegionSlot, Table, TableCore};
+use super::{RegionSlot, RegionSource, Table, TableCore};
 use crate::error::{Error, ErrorKind, Result};
 use crate::layout::table::create_table;
-use crate::locator::{DirectoryCatalog, Locator, RetryPolicy, RootDir, check_region_chain, serving};
+use crate::locator::{Catalog, DirectoryCatalog, Locator, RetryPolicy, RootDir, check_region_chain, serving};
 use crate::region::{Region, RegionOptions};
 use crate::schema::{Family, RegionInfo, TableName};
 use std::collections::HashMap;
@@ -79,8 +79,8 @@ impl Table {
             let message = format!("there is no table {name} in {}", root.display());
             return Err(Error::locating(ErrorKind::TableNotFound, message));
         };
-        let regions = dirs.regions_in(&dir, &name)?;
-        Ok(Self::of(name, root, dirs, regions, options))
+        let regions = in_dirs(dirs.regions_in(&dir, &name)?);
+        Ok(Self::of(name, root, Arc::new(dirs), regions, options))
     }
 
     /// Opens the table in a directory, wherever the directory is. The table's name is read from its regions.
@@ -96,30 +96,28 @@ impl Table {
             return Err(Error::locating(ErrorKind::TableNotFound, message));
         };
         let dirs = DirectoryCatalog::of_table(Arc::clone(options.file_storage()), name.clone(), dir);
-        let regions = dirs.regions_in(dir, &name)?;
-        Ok(Self::of(name, dir, dirs, regions, options))
+        let regions = in_dirs(dirs.regions_in(dir, &name)?);
+        Ok(Self::of(name, dir, Arc::new(dirs), regions, options))
     }
 
-    fn of(
+    /// Creates a table from its regions, including parents, and a catalog of them.
+    pub(super) fn of(
         name: TableName,
         root: &Path,
-        dirs: DirectoryCatalog,
-        regions: Vec<(PathBuf, RegionInfo)>,
+        catalog: Arc<dyn Catalog>,
+        regions: impl Iterator<Item = (RegionSource, RegionInfo)>,
         options: RegionOptions,
     ) -> Self {
         let root = RootDir::with_storage(Arc::clone(options.file_storage()), root);
-        let locator = Locator::new(Arc::new(root), Arc::new(dirs))
-            .retries(RetryPolicy::no_retries())
-            .needs_server(false);
-        let mut paths: HashMap<RegionInfo, PathBuf> =
-            regions.into_iter().map(|(path, region)| (region, path)).collect();
-        let places: Vec<RegionSlot> = serving(paths.keys().cloned().collect())
+        let locator =
+            Locator::new(Arc::new(root), catalog).retries(RetryPolicy::no_retries()).needs_server(false);
+        let mut sources: HashMap<RegionInfo, RegionSource> =
+            regions.map(|(source, region)| (region, source)).collect();
+        let places: Vec<RegionSlot> = serving(sources.keys().cloned().collect())
             .into_iter()
-            .map(|info| RegionSlot {
-                path: paths.remove(&info).unwrap_or_default(),
-                info,
-                region: OnceLock::new(),
-                opening: Mutex::new(()),
+            .filter_map(|info| {
+                let source = sources.remove(&info)?;
+                Some(RegionSlot { info, source, region: OnceLock::new(), opening: Mutex::new(()) })
             })
             .collect();
         let faults = check_region_chain(places.iter().map(|place| &place.info));
@@ -135,4 +133,8 @@ impl Table {
         inner.locator.remember_regions(inner.places.iter().map(|place| place.info.clone()));
         Self(Arc::new(inner))
     }
+}
+
+fn in_dirs(regions: Vec<(PathBuf, RegionInfo)>) -> impl Iterator<Item = (RegionSource, RegionInfo)> {
+    regions.into_iter().map(|(path, region)| (RegionSource::Dir(path), region))
 }

@@ -92,7 +92,8 @@ mod tests {
         for bit in 0..bytes.len() * 8 {
             let mut bad = bytes.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
-            assert!(check_header(&bad[6..18].to_vec(), &mut bad, 18).is_err(), "{bit}");
+            let field = bad[6..18].to_vec();
+            assert!(check_header(&field, &mut bad, 18).is_err(), "{bit}");
         }
         let (bytes, value) = sealed(&of_entry(7, 100));
         let check = |value, log_id, offset| check_entry(value, log_id, offset, &mut bytes.clone(), 26);

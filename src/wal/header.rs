@@ -118,7 +118,7 @@ impl WalHeader {
             }
             (true, Some(ordinal)) => Some(
                 Codec::from_ordinal(ordinal)
-                    .ok_or(Corruption::Unknown { what: "codec of values", value: ordinal.into() })?,
+                    .ok_or_else(|| Corruption::Unknown { what: "codec of values", value: ordinal.into() })?,
             ),
         };
         Ok(Self {

@@ -124,7 +124,7 @@ impl WalKey {
             let family =
                 names.get(family, dictionaries.as_deref_mut().map(|d| &mut d.family), MAX_FAMILY_LEN)?;
             let code = ReplicationScope::from_code(code)
-                .ok_or(Corruption::Unknown { what: "scope type", value: code.into() })?;
+                .ok_or_else(|| Corruption::Unknown { what: "scope type", value: code.into() })?;
             scopes.push((family, code));
         }
         let mut extended_attributes = Vec::new();

@@ -533,7 +533,7 @@ impl StoreFiles {
 /// Returns the value with this number.
 fn choose<T: Copy>(what: &'static str, number: i32, values: &[T]) -> Result<T, Corruption> {
     let value = usize::try_from(number).ok().and_then(|number| values.get(number)).copied();
-    value.ok_or(Corruption::Unknown { what, value: number.into() })
+    value.ok_or_else(|| Corruption::Unknown { what, value: number.into() })
 }
 
 #[cfg(test)]

@@ -125,6 +125,7 @@ pub(crate) fn of_regions(testdata: &Path) -> io::Result<Vec<Seed>> {
                 ".regioninfo" => 3,
                 name if name.starts_with(".tableinfo") => 4,
                 _ if folder.ends_with(".filelist") => 2,
+                "data.manifest" => 5,
                 _ => 1,
             };
             let bytes = fs::read(&path)?;
@@ -136,8 +137,8 @@ pub(crate) fn of_regions(testdata: &Path) -> io::Result<Vec<Seed>> {
                 seeds.push(Seed { target: "region_files", bytes: [&[kind], bytes].concat() });
             };
             add(0, name.as_bytes());
-            // only descriptors and HFiles are longer
-            if bytes.len() < 1000 {
+            // only descriptors, manifests and HFiles are longer
+            if bytes.len() < 1000 || kind == 5 {
                 add(kind, &bytes);
             }
         }

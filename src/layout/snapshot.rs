@@ -1,0 +1,377 @@
+//! Snapshots: lists of the store files that a table had (hfile.md §15.8; HBase: `SnapshotManifest`,
+//! `SnapshotReferenceUtil`, `HFileLink`).
+//!
+//! ```text
+//! <root>/.hbase-snapshot/
+//!     .tmp/                                   snapshots that are being taken: not read
+//!     <snapshot>/
+//!         .snapshotinfo                       SnapshotDescription
+//!         data.manifest                       manifest: descriptor, regions, names of store files
+//!         region-manifest.<region>            one region, until data.manifest exists
+//! ```
+//!
+//! A snapshot has no data of its own: its store files are those of the table, of the archive once the table
+//! no longer needs them, or of the tables that its links name.
+#![warn(clippy::indexing_slicing)]
+
+mod manifest;
+
+use super::descriptor::{StoredDescriptor, read_descriptor};
+use super::family::{REFERENCE_BYTES, StoreFiles, check_mob};
+use super::file_name::{FileName, Target};
+use super::reference::Reference;
+use super::region::RegionDir;
+use super::root_tree::{Listings, RootTree};
+use super::store_file_info::StoreFileInfo;
+use crate::error::{Corruption, Error, Result};
+use crate::io::{DirEntry, Storage, read_file};
+use crate::schema::region_name::is_encoded_name;
+use crate::schema::{Family, SnapshotDescription, TableName};
+pub(crate) use manifest::SnapshotRegion;
+use manifest::{DataManifest, SnapshotFile, parse_region_manifest};
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The directory of the snapshots, within the root.
+const SNAPSHOT_DIR: &str = ".hbase-snapshot";
+const SNAPSHOT_INFO: &str = ".snapshotinfo";
+const DATA_MANIFEST: &str = "data.manifest";
+/// The prefix of the manifest of one region, before its encoded name.
+const REGION_MANIFEST: &str = "region-manifest.";
+
+/// The size limit of a `.snapshotinfo`, which may contain the permissions of many users.
+const SNAPSHOT_INFO_BYTES: u64 = 16 << 20;
+
+/// The size limit of all manifests of a snapshot, as in HBase by default (`snapshot.manifest.size.limit`).
+/// In memory, a manifest takes several times its size.
+const MANIFEST_BYTES: u64 = 64 << 20;
+
+/// The manifest version that is read.
+const VERSION: i32 = 2;
+
+/// A snapshot: the regions of a table, and the names of their store files.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    tree: RootTree,
+    description: SnapshotDescription,
+    /// The manifest, or the snapshot's directory if there is one manifest for each region.
+    manifest: PathBuf,
+    descriptor: Option<StoredDescriptor>,
+    regions: Vec<SnapshotRegion>,
+    warnings: Vec<Error>,
+}
+
+/// Returns the descriptions of all complete snapshots under a root directory, by name. Skips directories
+/// without a description, as HBase does.
+///
+/// # Errors
+///
+/// If a directory cannot be listed; if a description cannot be read or is malformed; if a snapshot is a
+/// symbolic link.
+pub(crate) fn list_snapshots(storage: &dyn Storage, root: &Path) -> Result<Vec<SnapshotDescription>> {
+    let tree = RootTree::new(root);
+    let dir = tree.root().path.join(SNAPSHOT_DIR);
+    let mut found = Vec::new();
+    for entry in tree.list(storage, &dir)?.unwrap_or_default() {
+        let name = entry.utf8_name().filter(|name| SnapshotDescription::is_name(name));
+        if let Some(name) = name.filter(|_| entry.is_dir)
+            && let Some(description) = read_description(&tree, storage, name)?
+        {
+            found.push(description);
+        }
+    }
+    Ok(found)
+}
+
+fn read_description(
+    tree: &RootTree,
+    storage: &dyn Storage,
+    name: &str,
+) -> Result<Option<SnapshotDescription>> {
+    let path = tree.root().path.join(SNAPSHOT_DIR).join(name).join(SNAPSHOT_INFO);
+    let Some(bytes) = tree.read(storage, &path, SNAPSHOT_INFO_BYTES)? else { return Ok(None) };
+    SnapshotDescription::parse(name, &bytes).map(Some).map_err(|corruption| corruption.at(&path, 0))
+}
+
+impl Snapshot {
+    /// Reads the snapshot of this name under a root directory. Does not look for its store files.
+    ///
+    /// # Errors
+    ///
+    /// If the name is invalid; of kind [`io::ErrorKind::NotFound`] if there is no such snapshot; of kind
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) if its manifest has another version, or the table has
+    /// MOB families; if a file is malformed, or does not match the others; if it cannot be read.
+    pub(crate) fn open(storage: &dyn Storage, root: &Path, name: &str) -> Result<Self> {
+        SnapshotDescription::check_name(name)?;
+        let tree = RootTree::new(root);
+        let dir = tree.root().path.join(SNAPSHOT_DIR).join(name);
+        let Some(entries) = tree.list(storage, &dir)? else {
+            return Err(not_found("open", &dir, "there is no such snapshot".to_owned()));
+        };
+        let info = dir.join(SNAPSHOT_INFO);
+        let Some(description) = read_description(&tree, storage, name)? else {
+            return Err(not_found("open", &info, format!("snapshot {name} has no description")));
+        };
+        check_version(&description).map_err(|corruption| corruption.at(&info, 0))?;
+        let manifest = dir.join(DATA_MANIFEST);
+        let mut snapshot = match tree.read(storage, &manifest, MANIFEST_BYTES)? {
+            Some(bytes) => {
+                let DataManifest { descriptor, regions } =
+                    DataManifest::parse(&bytes).map_err(|corruption| corruption.at(&manifest, 0))?;
+                let descriptor = Some(StoredDescriptor::of_snapshot(descriptor, &manifest));
+                Self { tree, description, manifest, descriptor, regions, warnings: Vec::new() }
+            }
+            None => Self::without_data_manifest(storage, tree, description, dir, &entries)?,
+        };
+        snapshot.check()?;
+        snapshot.regions.sort_by(|a, b| a.info.start_key().cmp(b.info.start_key()));
+        Ok(snapshot)
+    }
+
+    /// Reads a snapshot whose manifests were not joined into one. They have no table descriptor.
+    fn without_data_manifest(
+        storage: &dyn Storage,
+        tree: RootTree,
+        description: SnapshotDescription,
+        dir: PathBuf,
+        entries: &[DirEntry],
+    ) -> Result<Self> {
+        let named = || entries.iter().filter_map(|entry| Some((entry, entry.utf8_name()?)));
+        if let Some((_, name)) = named().find(|(entry, name)| entry.is_dir && is_encoded_name(name)) {
+            return Err(directory_manifest(name.to_owned()).at(&dir, 0));
+        }
+        let mut regions = Vec::new();
+        let mut left = MANIFEST_BYTES;
+        for (_, name) in named().filter(|(entry, name)| !entry.is_dir && name.starts_with(REGION_MANIFEST)) {
+            let path = dir.join(name);
+            let Some(bytes) = tree.read(storage, &path, left)? else {
+                // The manifests are being joined.
+                return Err(not_found("open", &path, "another process has removed it".to_owned()));
+            };
+            left = left.saturating_sub(bytes.len() as u64);
+            let region = parse_region_manifest(&bytes).map_err(|corruption| corruption.at(&path, 0))?;
+            if name.strip_prefix(REGION_MANIFEST) != Some(region.info.encoded_name().as_str()) {
+                let corruption = Corruption::Malformed("region manifest with the name of another region");
+                return Err(corruption.at(&path, 0));
+            }
+            regions.push(region);
+        }
+        if regions.is_empty() {
+            let message = format!("snapshot {} has no manifest", description.name());
+            return Err(not_found("open", &dir.join(DATA_MANIFEST), message));
+        }
+        let (descriptor, warnings) = (None, Vec::new());
+        let mut snapshot = Self { tree, description, manifest: dir, descriptor, regions, warnings };
+        snapshot.find_descriptor(storage)?;
+        Ok(snapshot)
+    }
+
+    /// Finds a descriptor for regions whose manifests have none: in the snapshot's directory, or that which
+    /// the table has now.
+    fn find_descriptor(&mut self, storage: &dyn Storage) -> Result<()> {
+        let table = self.description.table();
+        let table_dir = self.tree.root().table(table);
+        for owner in [&self.manifest, &table_dir] {
+            // Fails if a directory on the way is a symbolic link.
+            if self.tree.list(storage, owner)?.is_none() {
+                continue;
+            }
+            let Some(stored) = read_descriptor(storage, owner, table)? else { continue };
+            self.tree.listings(storage).file(&stored.path)?;
+            if *owner == table_dir {
+                let corruption = Corruption::Malformed(
+                    "snapshot without data.manifest: the families have the settings that the table has now",
+                );
+                self.warnings.push(corruption.at(&self.manifest, 0));
+            }
+            self.descriptor = Some(stored);
+            break;
+        }
+        Ok(())
+    }
+
+    /// Checks that all regions are different ones of the table.
+    fn check(&self) -> Result<()> {
+        let table = self.description.table();
+        let malformed = |message| Err(Corruption::Malformed(message).at(&self.manifest, 0));
+        if self.descriptor.as_ref().is_some_and(|stored| stored.descriptor.table() != table) {
+            return malformed("the table descriptor of the snapshot is that of another table");
+        }
+        let mut seen = BTreeSet::new();
+        for SnapshotRegion { info, .. } in &self.regions {
+            if info.table() != table {
+                return malformed("a region of another table in the snapshot");
+            }
+            if !seen.insert((info.start_key(), info.region_id(), info.replica_id())) {
+                return malformed("a region occurs twice in the snapshot");
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the name, the table and the settings.
+    pub(crate) fn description(&self) -> &SnapshotDescription {
+        &self.description
+    }
+
+    /// Returns the regions that serve rows, or did, each with its index, by start key. Parents of splits are
+    /// left out, as by HBase's `TableSnapshotInputFormat`, and so are replicas, which have no files of their
+    /// own.
+    pub(crate) fn regions(&self) -> impl Iterator<Item = (usize, &SnapshotRegion)> {
+        let is_parent = |region: &SnapshotRegion| region.info.is_offline() && region.info.is_split();
+        let regions = self.regions.iter().enumerate();
+        regions.filter(move |(_, region)| !is_parent(region) && region.info.replica_id() == 0)
+    }
+
+    /// Returns the region at an index.
+    pub(crate) fn region(&self, index: usize) -> Option<&SnapshotRegion> {
+        self.regions.get(index)
+    }
+
+    /// Returns reservations about the whole snapshot.
+    pub(crate) fn warnings(&self) -> &[Error] {
+        &self.warnings
+    }
+
+    /// Returns the directory of a region, whether it still exists or not.
+    pub(crate) fn region_dir(&self, storage: &Arc<dyn Storage>, region: &SnapshotRegion) -> RegionDir {
+        let family = |name: &str| Family::new(name.to_owned()).max_versions(u32::MAX);
+        let families: Vec<Family> = region.families.keys().map(|name| family(name)).collect();
+        let descriptor = self.descriptor.clone();
+        RegionDir::of_snapshot(storage, self.tree.root(), &region.info, descriptor, &families)
+    }
+
+    /// Returns the files of a family of a region, wherever they lie now. `dir` is the region's directory.
+    ///
+    /// # Errors
+    ///
+    /// If a file is missing, with its name and where it was looked for, or has another length than in the
+    /// manifest; if a name on the way is a symbolic link; if a reference cannot be read, is malformed, or is
+    /// to a half that does not belong to the region; if a file has values outside of the store (MOB).
+    pub(crate) fn store_files(
+        &self,
+        dir: &RegionDir,
+        region: &SnapshotRegion,
+        family: &[u8],
+    ) -> Result<StoreFiles> {
+        let name = std::str::from_utf8(family).ok();
+        let Some((family_name, listed)) = name.and_then(|name| region.families.get_key_value(name)) else {
+            return Ok(StoreFiles::default());
+        };
+        let storage = &**dir.storage();
+        let place = FamilyOfSnapshot { snapshot: self, region, family: family_name, storage };
+        let mut listings = self.tree.listings(storage);
+        let resolved = listed.iter().map(|file| place.resolve(file, &mut listings));
+        let found = StoreFiles { files: resolved.collect::<Result<_>>()?, ..StoreFiles::default() };
+        dir.check_references(family, &found)?;
+        Ok(found)
+    }
+}
+
+/// A family of a region of a snapshot.
+struct FamilyOfSnapshot<'s> {
+    snapshot: &'s Snapshot,
+    region: &'s SnapshotRegion,
+    family: &'s str,
+    storage: &'s dyn Storage,
+}
+
+impl FamilyOfSnapshot<'_> {
+    /// Finds the HFile of a store file, and the half of it that belongs to the region.
+    fn resolve(&self, file: &SnapshotFile, listings: &mut Listings<'_>) -> Result<StoreFileInfo> {
+        let at_manifest = |corruption: Corruption| corruption.at(&self.snapshot.manifest, 0);
+        let parsed = FileName::parse(&file.name).ok_or_else(|| {
+            at_manifest(Corruption::unknown_name("store file with a name like", file.name.as_bytes()))
+        })?;
+        check_mob(&parsed, &file.name).map_err(at_manifest)?;
+        let encoded = self.region.info.encoded_name();
+        let (reference, parent) = match parsed {
+            FileName::Whole(_) => (None, encoded.as_str()),
+            FileName::Reference(_, parent) => (Some(self.reference(file, &encoded, listings)?), parent),
+        };
+        let own = self.snapshot.description.table();
+        let places = match parsed.target() {
+            Target::HFile(name) => self.places(own, parent, name),
+            Target::Link { table, region, file } => self.places(table, region, file),
+        };
+        let (path, entry) = self.find(file, &places, listings)?;
+        if let Some(expected) = file.size.filter(|size| *size != entry.len) {
+            let corruption =
+                Corruption::Length { what: "a store file of the snapshot", expected, found: entry.len };
+            return Err(corruption.at(&path, 0));
+        }
+        let modified_millis = entry.modified_millis;
+        Ok(StoreFileInfo { name: file.name.to_string(), path, reference, modified_millis })
+    }
+
+    /// Returns the content of a reference: from the manifest, otherwise from its file.
+    fn reference(&self, file: &SnapshotFile, region: &str, listings: &mut Listings<'_>) -> Result<Reference> {
+        if let Some(reference) = &file.reference {
+            return Ok((**reference).clone());
+        }
+        let places = self.places(self.snapshot.description.table(), region, &file.name);
+        let (path, _) = self.find(file, &places, listings)?;
+        let bytes = read_file(self.storage, &path, REFERENCE_BYTES)?;
+        Reference::parse(&bytes).map_err(|corruption| corruption.at(&path, 0))
+    }
+
+    /// Returns where a file of a region may be, in the order in which HBase looks for it.
+    fn places(&self, table: &TableName, region: &str, file: &str) -> Vec<PathBuf> {
+        let root = self.snapshot.tree.root();
+        let tables = [root.table(table), root.archive(table), root.tmp(table)];
+        tables.into_iter().map(|table| table.join(region).join(self.family).join(file)).collect()
+    }
+
+    /// Returns the first place that has the file.
+    fn find(
+        &self,
+        file: &SnapshotFile,
+        places: &[PathBuf],
+        listings: &mut Listings<'_>,
+    ) -> Result<(PathBuf, DirEntry)> {
+        for path in places {
+            if let Some(entry) = listings.file(path)? {
+                return Ok((path.clone(), entry));
+            }
+        }
+        let places: Vec<String> = places.iter().map(|path| path.display().to_string()).collect();
+        let message = format!(
+            "file {} of family {}, region {}, snapshot {} is missing; looked for {}",
+            file.name,
+            self.family,
+            self.region.info.encoded_name(),
+            self.snapshot.description.name(),
+            places.join(", ")
+        );
+        Err(not_found("read", &self.snapshot.manifest, message))
+    }
+}
+
+/// Fails if the manifest has another version than the one that is read.
+fn check_version(description: &SnapshotDescription) -> Result<(), Corruption> {
+    match description.version() {
+        VERSION => Ok(()),
+        1 => Err(directory_manifest("version 1".to_owned())),
+        other => Err(Corruption::unsupported("snapshot with a manifest of version", other.to_string())),
+    }
+}
+
+/// A snapshot of the first version, with a directory for each region.
+#[cold]
+fn directory_manifest(name: String) -> Corruption {
+    Corruption::Unsupported {
+        what: "snapshot with a directory for each region instead of a manifest,",
+        name: name.into(),
+        hint: Some("HBase 1.0 and later write a manifest: restore the snapshot there and take it again"),
+    }
+}
+
+#[cold]
+fn not_found(doing: &'static str, path: &Path, message: String) -> Error {
+    Error::io(doing, path, io::Error::new(io::ErrorKind::NotFound, message))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,213 @@
+//! Snapshots: which table, when and how (hfile.md §15.8; HBase: `SnapshotDescription`).
+
+use super::TableName;
+use crate::error::{Corruption, Error, Result};
+use crate::proto;
+use prost::Message;
+use std::fmt;
+use std::time::Duration;
+
+/// A snapshot of a table: its name and settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotDescription {
+    name: String,
+    table: TableName,
+    creation_time: i64,
+    snapshot_type: SnapshotType,
+    version: i32,
+    owner: Option<String>,
+    ttl: Option<Duration>,
+}
+
+/// How HBase takes a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SnapshotType {
+    /// Of a disabled table.
+    Disabled,
+    /// Of an enabled table, whose regions are flushed first.
+    Flush,
+    /// Of an enabled table, without what its regions have in memory.
+    SkipFlush,
+}
+
+impl SnapshotType {
+    /// Returns HBase's name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Disabled => "DISABLED",
+            Self::Flush => "FLUSH",
+            Self::SkipFlush => "SKIPFLUSH",
+        }
+    }
+}
+
+impl fmt::Display for SnapshotType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl SnapshotDescription {
+    /// Reads the content of a `.snapshotinfo`: a message without a prefix. `name` is that of the directory,
+    /// which is the one that counts: a copied directory keeps the old name in its file.
+    pub(crate) fn parse(name: &str, bytes: &[u8]) -> Result<Self, Corruption> {
+        let message = proto::snapshot::SnapshotDescription::decode(bytes)
+            .map_err(|_| Corruption::Malformed("snapshot info that is not a SnapshotDescription message"))?;
+        if message.name.is_none() {
+            return Err(Corruption::Malformed("snapshot info without a name"));
+        }
+        let table = message.table.ok_or(Corruption::Malformed("snapshot info without a table"))?;
+        let snapshot_type = match message.snapshot_type {
+            Some(0) => SnapshotType::Disabled,
+            None | Some(1) => SnapshotType::Flush,
+            Some(2) => SnapshotType::SkipFlush,
+            Some(other) => {
+                return Err(Corruption::Unknown { what: "type of the snapshot", value: other.into() });
+            }
+        };
+        let seconds = message.ttl.and_then(|ttl| u64::try_from(ttl).ok()).filter(|ttl| *ttl > 0);
+        Ok(Self {
+            name: name.to_owned(),
+            table: TableName::parse(&table)
+                .map_err(|_| Corruption::unknown_name("table with a name like", table.as_bytes()))?,
+            creation_time: message.creation_time.unwrap_or_default(),
+            snapshot_type,
+            // HBase wrote no version before it had a second one.
+            version: message.version.unwrap_or(1),
+            owner: message.owner,
+            ttl: seconds.map(Duration::from_secs),
+        })
+    }
+
+    /// Fails if a name is not valid for a snapshot: it must be valid for a table in a namespace. Another name
+    /// could lead out of the root directory.
+    pub(crate) fn check_name(name: &str) -> Result<()> {
+        if Self::is_name(name) {
+            return Ok(());
+        }
+        Err(Error::invalid_argument(format!("invalid snapshot name {name:?}")))
+    }
+
+    /// Whether a name is valid for a snapshot.
+    pub(crate) fn is_name(name: &str) -> bool {
+        TableName::new(TableName::DEFAULT_NAMESPACE, name).is_ok()
+    }
+
+    /// Returns the name of the snapshot.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the table that the snapshot was taken of.
+    #[must_use]
+    pub fn table(&self) -> &TableName {
+        &self.table
+    }
+
+    /// Returns when the snapshot was taken, in milliseconds since 1970.
+    #[must_use]
+    pub fn creation_time(&self) -> i64 {
+        self.creation_time
+    }
+
+    /// Returns how the snapshot was taken.
+    #[must_use]
+    pub fn snapshot_type(&self) -> SnapshotType {
+        self.snapshot_type
+    }
+
+    /// Returns the version of the manifest. This build reads version 2.
+    #[must_use]
+    pub fn version(&self) -> i32 {
+        self.version
+    }
+
+    /// Returns the user who took the snapshot, if recorded.
+    #[must_use]
+    pub fn owner(&self) -> Option<&str> {
+        self.owner.as_deref()
+    }
+
+    /// Returns how long after its creation HBase keeps the snapshot; `None` for ever. Then HBase removes it,
+    /// and the files that nothing else needs.
+    #[must_use]
+    pub fn ttl(&self) -> Option<Duration> {
+        self.ttl
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn message() -> proto::snapshot::SnapshotDescription {
+        proto::snapshot::SnapshotDescription {
+            name: Some("old".into()),
+            table: Some("ns:t".into()),
+            creation_time: Some(1_700_000_000_000),
+            snapshot_type: Some(2),
+            version: Some(2),
+            owner: Some("somebody".into()),
+            ttl: Some(60),
+        }
+    }
+
+    fn parse(message: &proto::snapshot::SnapshotDescription) -> Result<SnapshotDescription, Corruption> {
+        SnapshotDescription::parse("s", &message.encode_to_vec())
+    }
+
+    #[test]
+    fn a_description_has_its_fields() {
+        let found = parse(&message()).unwrap();
+        assert_eq!((found.name(), found.table().to_string().as_str()), ("s", "ns:t"));
+        assert_eq!((found.creation_time(), found.version()), (1_700_000_000_000, 2));
+        assert_eq!((found.snapshot_type().name(), found.owner()), ("SKIPFLUSH", Some("somebody")));
+        assert_eq!(found.ttl(), Some(Duration::from_secs(60)));
+        let table = Some("t".to_owned());
+        let name = Some("n".to_owned());
+        let short = proto::snapshot::SnapshotDescription { name, table, ..Default::default() };
+        let found = parse(&short).unwrap();
+        assert_eq!((found.snapshot_type(), found.version(), found.ttl()), (SnapshotType::Flush, 1, None));
+        assert_eq!(
+            parse(&proto::snapshot::SnapshotDescription { ttl: Some(-1), ..short }).unwrap().ttl(),
+            None
+        );
+    }
+
+    #[test]
+    fn descriptions_that_are_none_are_refused() {
+        let none = proto::snapshot::SnapshotDescription::default();
+        for table in [None, Some("../t"), Some("a:b:c"), Some("")] {
+            let table = table.map(str::to_owned);
+            assert!(parse(&proto::snapshot::SnapshotDescription { table, ..message() }).is_err());
+        }
+        let snapshot_type = Some(3);
+        assert!(parse(&proto::snapshot::SnapshotDescription { snapshot_type, ..message() }).is_err());
+        assert!(parse(&none).is_err() && SnapshotDescription::parse("s", b"PBUF").is_err());
+    }
+
+    #[test]
+    fn names_do_not_lead_out_of_their_directory() {
+        for name in ["s", "s-1.x_", "a..b"] {
+            assert!(SnapshotDescription::check_name(name).is_ok(), "{name}");
+        }
+        for name in ["", ".", "..", ".tmp", "../s", "a/b", "/s", "a:b", "-s", "a\0"] {
+            assert!(SnapshotDescription::check_name(name).is_err(), "{name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes: Vec<u8>, flip in 0..400usize) {
+            let _ = SnapshotDescription::parse("s", &bytes);
+            let mut bytes = message().encode_to_vec();
+            let bits = bytes.len() * 8;
+            bytes[flip % bits / 8] ^= 1 << (flip % 8);
+            let _ = SnapshotDescription::parse("s", &bytes);
+        }
+    }
+}

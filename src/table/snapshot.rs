@@ -1,0 +1,80 @@
+//! Snapshots, read where they are (hfile.md §15.8; HBase: `TableSnapshotScanner`, without its restore
+//! directory).
+
+use super::{RegionSource, Table};
+use crate::error::{Error, Result};
+use crate::io::LocalStorage;
+use crate::layout::{Snapshot, list_snapshots};
+use crate::locator::{RegionLocations, StaticRegistry};
+use crate::region::{Region, RegionOptions};
+use crate::schema::SnapshotDescription;
+use std::path::Path;
+use std::sync::Arc;
+
+impl Table {
+    /// Returns the complete snapshots under a root directory, by name.
+    ///
+    /// # Errors
+    ///
+    /// If the description of a snapshot cannot be read, or is malformed.
+    pub fn list_snapshots(root: impl AsRef<Path>) -> Result<Vec<SnapshotDescription>> {
+        list_snapshots(&LocalStorage, root.as_ref())
+    }
+
+    /// Opens the table that a snapshot was taken of, as it was then, for reading. Changes nothing, and needs
+    /// no lock and no directory to restore to.
+    ///
+    /// The files are those that the table had. They are looked for when a region is first read: in the
+    /// directories of the table, in the archive, and where links lead, but not through symbolic links below
+    /// the root. The table need not exist any more. While a cluster uses the root, files of the snapshot stay
+    /// as long as the snapshot does.
+    ///
+    /// Visibility labels are tags of cells, and hide nothing. A table with MOB families is refused.
+    ///
+    /// ```
+    /// use hregion::{Get, Table};
+    ///
+    /// # fn main() -> hregion::Result<()> {
+    /// # let root = "testdata/region/clone-references/root";
+    /// for snapshot in Table::list_snapshots(root)? {
+    ///     println!("{} of {}", snapshot.name(), snapshot.table());
+    /// }
+    /// let table = Table::open_snapshot(root, "joined-snap")?;
+    /// let row = table.get(&Get::new("row-0000"))?;
+    /// # assert!(!row.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If there is no such snapshot, with kind [`Io`](crate::ErrorKind::Io) and
+    /// [`std::io::ErrorKind::NotFound`]; if its manifest has another version than 2, as before HBase 1.0, or
+    /// it has MOB families ([`Unsupported`](crate::ErrorKind::Unsupported)); if its files are malformed, or
+    /// cannot be read. A missing store file is an error of the reads that need its region.
+    pub fn open_snapshot(root: impl AsRef<Path>, name: &str) -> Result<Self> {
+        Self::open_snapshot_with(root, name, Region::options())
+    }
+
+    /// As [`open_snapshot`](Self::open_snapshot), with options for the regions.
+    ///
+    /// # Errors
+    ///
+    /// As [`open_snapshot`](Self::open_snapshot); if the regions are to be writable.
+    pub fn open_snapshot_with(root: impl AsRef<Path>, name: &str, options: RegionOptions) -> Result<Self> {
+        Error::if_no_clock("a table")?;
+        if options.is_writable() {
+            return Err(Error::invalid_argument("a snapshot can only be opened for reading"));
+        }
+        let root = root.as_ref();
+        let snapshot = Arc::new(Snapshot::open(&**options.file_storage(), root, name)?);
+        let table = snapshot.description().table().clone();
+        let catalog = snapshot.regions().fold(StaticRegistry::new(), |catalog, (_, region)| {
+            catalog.region(RegionLocations::new(region.info.clone(), []))
+        });
+        let regions = snapshot.regions().map(|(index, region)| {
+            (RegionSource::Snapshot(Arc::clone(&snapshot), index), region.info.clone())
+        });
+        Ok(Self::of(table, root, Arc::new(catalog), regions, options))
+    }
+}
