@@ -2,7 +2,7 @@
 
 use crate::cmd::{
     bulkload, cells, compact, completions, convert, count, diff, flush, get, inspect, locate, man, regions,
-    replay, salvage, scan, seek, shell, stats, verify, write,
+    replay, salvage, scan, seek, shell, stats, verify, wal, write,
 };
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
@@ -55,6 +55,7 @@ pub(crate) enum Command {
     Flush(flush::Args),
     Compact(compact::Args),
     Shell(shell::Args),
+    Wal(wal::Args),
     Locate(locate::Args),
     Regions(regions::Args),
     Replay(replay::Args),

@@ -139,7 +139,8 @@ impl WalWriter {
     /// # Errors
     ///
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) if there is no region or table, if
-    /// the tags are malformed, or if a cell is larger than 2 GiB. Then nothing has been written, and the log
+    /// a scope's family or an attribute's value is empty (HBase cannot read these with dictionaries), if the
+    /// tags are malformed, or if a cell is larger than 2 GiB. Then nothing has been written, and the log
     /// can be continued. After any other error it cannot.
     pub fn append<'c>(&mut self, key: &WalKey, cells: impl IntoIterator<Item = CellRef<'c>>) -> Result<u64> {
         self.check()?;
@@ -231,6 +232,13 @@ fn check_entry(key: &WalKey, cells: &[CellRef<'_>]) -> Result<u32> {
     if key.encoded_region_name.is_empty() || key.table_name.is_empty() {
         return Err(Error::invalid_argument("an entry needs the names of a region and a table"));
     }
+    if key.scopes.iter().any(|(family, _)| family.is_empty())
+        || key.extended_attributes.iter().any(|(_, value)| value.is_empty())
+    {
+        return Err(Error::invalid_argument(
+            "HBase cannot read a key with an empty family or attribute value",
+        ));
+    }
     for cell in cells {
         if !cell.cell_type().is_stored() {
             let name = cell.cell_type().name();
@@ -253,6 +261,7 @@ fn check_entry(key: &WalKey, cells: &[CellRef<'_>]) -> Result<u32> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ReplicationScope;
     use super::super::testing::{Sink, cells, key};
     use super::*;
     use crate::cell::{CellType, SeekKey};
@@ -279,6 +288,12 @@ mod tests {
             WalWriterOptions::new().compression(true).open_writer(Box::new(sink.clone())).unwrap();
         assert!(writer.append(&WalKey::new("", "t", 1, 1), []).is_err());
         assert!(writer.append(&WalKey::new("r", "", 1, 1), []).is_err());
+        let mut no_family = key(1);
+        no_family.scopes.push((Vec::new(), ReplicationScope::Global));
+        assert!(writer.append(&no_family, []).is_err());
+        let mut no_value = key(1);
+        no_value.extended_attributes.push(("name".to_owned(), Vec::new()));
+        assert!(writer.append(&no_value, []).is_err());
         let search = SeekKey::of(b"r", b"f", b"q", 1, CellType::Maximum);
         assert!(writer.append(&key(1), [CellRef::new(&search, b"")]).is_err());
         assert_eq!(sink.bytes().len() as u64, writer.offset());

@@ -20,6 +20,7 @@ pub(crate) mod seek;
 pub(crate) mod shell;
 pub(crate) mod stats;
 pub(crate) mod verify;
+pub(crate) mod wal;
 pub(crate) mod write;
 
 use crate::args::Command;
@@ -37,6 +38,7 @@ pub(crate) fn run(command: &Command, out: &mut Output) -> Result<Exit, Failure> 
         Command::Count(args) => count::run(args, out),
         Command::Stats(args) => stats::run(args, out),
         Command::Shell(args) => shell::run(args, out),
+        Command::Wal(args) => wal::run(args, out),
         Command::Verify(args) => verify::run(args, out),
         Command::Diff(args) => diff::run(args, out),
         Command::Convert(args) => convert::run(args, out),
