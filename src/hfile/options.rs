@@ -54,6 +54,11 @@ impl HFileOptions {
         self
     }
 
+    /// Returns the limits on what a file may cause to be allocated.
+    pub(crate) fn limit_values(&self) -> &Limits {
+        &self.limits
+    }
+
     /// Sets the limits on what a file may cause to be allocated.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {

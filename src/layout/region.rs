@@ -43,6 +43,7 @@ pub(crate) struct RegionDir {
     descriptor: Option<StoredDescriptor>,
     families: Vec<Family>,
     recovered_edits: Vec<PathBuf>,
+    recovered_hfiles: Vec<PathBuf>,
     max_seq_id: Option<i64>,
     /// Families whose archive directory is known to be durable.
     archived: Mutex<BTreeSet<Vec<u8>>>,
@@ -57,36 +58,12 @@ const RECOVERED_HFILES: &str = "recovered.hfiles";
 const TMP: &str = ".tmp";
 
 impl RegionDir {
-    /// Opens a directory without recovered edits: all writes are in its store files.
+    /// Opens a directory. The caller must replay its [recovered edits](Self::recovered_edits).
     ///
     /// # Errors
     ///
-    /// If anything in it is unreadable or malformed; or if there are recovered edits, because acknowledged
-    /// writes would be missing from all reads (see
-    /// [`open_with_recovered_edits`](Self::open_with_recovered_edits)).
+    /// If anything in it is unreadable or malformed.
     pub(crate) fn open(storage: &Arc<dyn Storage>, path: &Path) -> Result<Self> {
-        let dir = Self::open_with_recovered_edits(storage, path)?;
-        match dir.recovered_edits.first() {
-            None => Ok(dir),
-            Some(first) => {
-                let corruption = Corruption::Unsupported {
-                    what: "region with recovered edits:",
-                    name: format!("{} of them", dir.recovered_edits.len()).into(),
-                    hint: Some(
-                        "their writes are in no store file yet; HBase replays them when it opens the region",
-                    ),
-                };
-                Err(corruption.at(first, 0))
-            }
-        }
-    }
-
-    /// Opens a directory. The caller must replay its recovered edits.
-    ///
-    /// # Errors
-    ///
-    /// As [`open`](Self::open), except for recovered edits.
-    pub(crate) fn open_with_recovered_edits(storage: &Arc<dyn Storage>, path: &Path) -> Result<Self> {
         let info_path = path.join(REGION_INFO);
         let info = match read_file(&**storage, &info_path, REGION_INFO_BYTES) {
             Ok(bytes) => RegionInfo::parse_file(&bytes).map_err(|corruption| corruption.at(&info_path, 0))?,
@@ -117,6 +94,7 @@ impl RegionDir {
             descriptor,
             families,
             recovered_edits: Vec::new(),
+            recovered_hfiles: Vec::new(),
             max_seq_id: None,
             archived: Mutex::default(),
         };
@@ -178,6 +156,7 @@ impl RegionDir {
             descriptor: None,
             families: Vec::new(),
             recovered_edits: Vec::new(),
+            recovered_hfiles: Vec::new(),
             max_seq_id: None,
             archived: Mutex::default(),
         }
@@ -206,6 +185,7 @@ impl RegionDir {
             descriptor,
             families,
             recovered_edits: Vec::new(),
+            recovered_hfiles: Vec::new(),
             max_seq_id: None,
             archived: Mutex::default(),
         }
@@ -281,7 +261,7 @@ impl RegionDir {
             }
         }
         let path = self.path.clone();
-        *self = Self::open_with_recovered_edits(&storage, &path)?;
+        *self = Self::open(&storage, &path)?;
         Ok(())
     }
 
@@ -295,7 +275,9 @@ impl RegionDir {
     pub(crate) fn prepare_for_writes(&self, families: &[Family]) -> Result<()> {
         let storage = &**self.storage();
         let is_ours = |entry: &DirEntry| {
-            entry.name == TMP || families.iter().any(|family| entry.name.as_encoded_bytes() == family.name())
+            entry.name == TMP
+                || entry.name == RECOVERED_EDITS
+                || families.iter().any(|family| entry.name.as_encoded_bytes() == family.name())
         };
         let entries = storage.list_dir(&self.path).map_err(|error| Error::io("list", &self.path, error))?;
         refuse_links(&self.path, entries, is_ours)?;
@@ -317,11 +299,32 @@ impl RegionDir {
         sync_dir(storage, &self.path)
     }
 
-    /// Returns the recovered edits in the order in which they must be replayed; HFiles of a family follow
-    /// those of logs.
-    #[cfg(test)]
-    pub(crate) fn recovered_edits(&self) -> &[PathBuf] {
-        &self.recovered_edits
+    /// Returns the recovered edits in the order in which they must be replayed.
+    ///
+    /// # Errors
+    ///
+    /// If a family has recovered HFiles, which HBase writes instead if it is set so.
+    pub(crate) fn recovered_edits(&self) -> Result<&[PathBuf]> {
+        let Some(first) = self.recovered_hfiles.first() else { return Ok(&self.recovered_edits) };
+        let corruption = Corruption::Unsupported {
+            what: "region with recovered HFiles:",
+            name: format!("{} of them", self.recovered_hfiles.len()).into(),
+            hint: Some("their writes are in no store file yet; HBase takes them when it opens the region"),
+        };
+        Err(corruption.at(first, 0))
+    }
+
+    /// Removes recovered edits, all of whose writes must be in store files. Moves those whose end is torn
+    /// aside, as HBase does: they get a time as an extension.
+    pub(crate) fn retire_recovered_edits(&self, whole: &[PathBuf], torn: &[PathBuf], now: i64) -> Result<()> {
+        let storage = &**self.storage();
+        for path in torn {
+            let mut aside = path.clone().into_os_string();
+            aside.push(format!(".{now}"));
+            rename(storage, path, Path::new(&aside))?;
+        }
+        whole.iter().try_for_each(|path| unless_not_found(remove(storage, path)))?;
+        sync_dir(storage, &self.path.join(RECOVERED_EDITS))
     }
 
     /// Returns the root directory of all tables, if the region is under one.
@@ -428,11 +431,13 @@ impl RegionDir {
                 self.recovered_edits.push(dir.join(name));
             }
         }
+        // Names have the same number of digits.
+        self.recovered_edits.sort();
         for family in &self.families {
             let dir = self.family(family.name()).path().join(RECOVERED_HFILES);
             let is_hidden = |entry: &DirEntry| entry.name.as_encoded_bytes().starts_with(b".");
             let files = list(&dir)?.into_iter().filter(|entry| !entry.is_dir && !is_hidden(entry));
-            self.recovered_edits.extend(files.map(|entry| dir.join(entry.name)));
+            self.recovered_hfiles.extend(files.map(|entry| dir.join(entry.name)));
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! HFiles outside of any region, read as one region.
 
 use super::open::{DEFAULT_TABLE, Opened};
+use super::replay::Replayed;
 use super::{Region, RegionOptions};
 use crate::binary::StringBinary;
 use crate::cell::CellOrder;
@@ -47,8 +48,8 @@ impl RegionOptions {
             storage: Arc::clone(&self.storage),
         };
         let (stores, mvcc) = (vec![store], Mvcc::without_writes());
-        let (lock, replaced) = (None, Vec::new());
-        self.region(Opened { dir, stores, states, mvcc, lock, block_counts, replaced, warnings })
+        let (lock, replaced, replayed) = (None, Vec::new(), Replayed::default());
+        self.region(Opened { dir, stores, states, mvcc, lock, block_counts, replaced, replayed, warnings })
     }
 
     /// Returns the family of all cells, with its given settings. Fails if there are several families.

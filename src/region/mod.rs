@@ -23,6 +23,7 @@ mod observer;
 mod open;
 mod options;
 mod read;
+mod replay;
 mod scanner;
 mod scheduler;
 mod super_version;

@@ -3,6 +3,7 @@
 use super::background::Background;
 use super::commit::{FileChanges, Replaced};
 use super::locks::RowLocks;
+use super::replay::{RecoveredEdits, Replayed};
 use super::super_version::SuperVersionCell;
 use super::{MemoryLimit, Region, RegionCore, RegionOptions, RegionState, Scheduler};
 use crate::error::{Corruption, Error, Result};
@@ -46,6 +47,7 @@ pub(super) struct Opened {
     pub(super) lock: Option<FileLock>,
     pub(super) block_counts: Arc<BlockCounts>,
     pub(super) replaced: Vec<Replaced>,
+    pub(super) replayed: Replayed,
     pub(super) warnings: Vec<Error>,
 }
 
@@ -84,7 +86,11 @@ impl RegionOptions {
         let (families, mut unknown) = self.families_of(&dir)?;
         warnings.append(&mut unknown);
         let (mut stores, mut states, mut replaced) = (Vec::new(), Vec::new(), Vec::new());
+        let mut flushed = Vec::new();
         let mut max_seq_id = dir.max_seq_id().unwrap_or(0);
+        let (storage, limits) = (Arc::clone(&self.storage), self.files.limit_values().clone());
+        let edits = RecoveredEdits::new(&dir, &*storage, &limits)?;
+        let compacted = edits.replaced_files()?;
         for family in families {
             let store = Store {
                 compaction: self.compaction_of(&dir, &family)?,
@@ -95,7 +101,9 @@ impl RegionOptions {
                 options: self.files.clone(),
                 storage: Arc::clone(&self.storage),
             };
-            let opened = self.open_store_files(&dir, &store, list, &mut warnings)?;
+            let mut opened = self.open_store_files(&dir, &store, list, &mut warnings)?;
+            flushed.push(opened.files.iter().map(StoreFile::max_seq_id).fold(0, i64::max));
+            opened.leave_out(|name| compacted.contains(&(store.family.name().to_vec(), name.to_owned())));
             if self.writable {
                 // Refused here rather than at the first flush, when writes have already been acknowledged.
                 let is_encrypted = opened.files.iter().any(StoreFile::is_encrypted);
@@ -109,9 +117,11 @@ impl RegionOptions {
             states.push(Arc::new(state));
             stores.push(store);
         }
+        let mut replayed = edits.replay(&stores, &states, &flushed)?;
+        warnings.append(&mut replayed.warnings);
         let mvcc = Mvcc::new(0);
-        mvcc.advance_to(max_seq_id.saturating_add(1))?;
-        self.region(Opened { dir, stores, states, mvcc, lock, block_counts, replaced, warnings })
+        mvcc.advance_to(max_seq_id.max(replayed.max_seq_id).saturating_add(1))?;
+        self.region(Opened { dir, stores, states, mvcc, lock, block_counts, replaced, replayed, warnings })
     }
 
     /// Adds the families of the given descriptor file. Returns its table.
@@ -126,7 +136,7 @@ impl RegionOptions {
 
     /// Creates the region from its opened files.
     pub(super) fn region(self, opened: Opened) -> Result<Region> {
-        let Opened { dir, stores, states, mvcc, lock, block_counts, replaced, warnings } = opened;
+        let Opened { dir, stores, states, mvcc, lock, block_counts, replaced, replayed, warnings } = opened;
         let background = if lock.is_some() {
             let set = match self.memstore_flush_size {
                 None => memstore_flush_size(&|key| dir.setting(&[], key))?,
@@ -167,6 +177,11 @@ impl RegionOptions {
         let region = Region::new(inner);
         if let Some(background) = &region.0.background {
             background.start(&region.0);
+        }
+        if region.0.is_writable && !replayed.is_empty() {
+            region.0.flush_all()?;
+            let now = region.0.clock.now();
+            region.0.dir.retire_recovered_edits(&replayed.whole, &replayed.torn, now)?;
         }
         if region.0.is_writable {
             // Archives files that compactions left over. Those that cannot be archived are retried before the
@@ -352,6 +367,12 @@ impl StoreContent {
         let replaced = replaced.iter().map(|file| file.name().to_owned());
         let replaced = replaced.chain(unlisted.iter().filter(is_replaced).cloned()).collect();
         Self { files, replaced }
+    }
+
+    /// Leaves out the files whose names `is_replaced` returns true for.
+    fn leave_out(&mut self, is_replaced: impl Fn(&str) -> bool) {
+        let replaced = self.files.extract_if(.., |file| is_replaced(file.name()));
+        self.replaced.extend(replaced.map(|file| file.name().to_owned()));
     }
 }
 

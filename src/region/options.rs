@@ -267,6 +267,10 @@ impl RegionOptions {
 
     /// Opens the region in a directory.
     ///
+    /// Recovered edits, the writes that a server's crash has left in a log, are replayed. A region open for
+    /// writing flushes them and removes the logs, before this returns; one open for reading keeps them in
+    /// memory.
+    ///
     /// A region without a table descriptor is read with all versions of all cells, and has a
     /// [warning](Region::warnings). It can be opened for writing only if all of its families [are
     /// given](Self::family).
@@ -274,8 +278,8 @@ impl RegionOptions {
     /// # Errors
     ///
     /// If the directory does not exist and is not to be created; if it is not a region, or one of its files
-    /// is damaged or unreadable; if it has recovered edits, which must be replayed first; if another process
-    /// has it open for writing ([`Locked`](crate::ErrorKind::Locked)); if the given families differ from the
+    /// is damaged or unreadable; if it has recovered HFiles, or recovered edits that take more memory than
+    /// [`Limits::load_on_open_bytes`]; if another process has it open for writing ([`Locked`](crate::ErrorKind::Locked)); if the given families differ from the
     /// table descriptor.
     pub fn open(self, path: impl AsRef<Path>) -> Result<Region> {
         self.check_clock()?;

@@ -1,6 +1,7 @@
 //! Verification of all files of a region, each by itself and against the others.
 
 use super::RegionOptions;
+use super::replay::RecoveredEdits;
 use crate::error::{Error, Result};
 use crate::hfile::VerifyReport;
 use crate::layout::RegionDir;
@@ -10,8 +11,8 @@ use std::slice;
 
 impl RegionOptions {
     /// Verifies a region's directory: reads all of every store file, as [`HFileOptions::verify`] does, and
-    /// checks the files of each family against each other. Follows references and links. Does not check
-    /// recovered edits.
+    /// checks the files of each family against each other. Follows references and links. Reads recovered
+    /// edits, too.
     ///
     /// Passes the path of each HFile to `report`, with its faults or with the error that prevented the
     /// verification, and continues. Returns the faults of family directories and of files in relation to
@@ -51,7 +52,7 @@ impl RegionOptions {
         report: &mut dyn FnMut(&Path, Result<VerifyReport>),
     ) -> Result<Vec<Error>> {
         let options = self.bounded();
-        let dir = RegionDir::open_with_recovered_edits(options.file_storage(), path)?;
+        let dir = RegionDir::open(options.file_storage(), path)?;
         let families = match only {
             None => dir.families(),
             Some(only) => {
@@ -60,6 +61,10 @@ impl RegionOptions {
             }
         };
         let mut faults = Vec::new();
+        if only.is_none() {
+            let edits = RecoveredEdits::new(&dir, &**options.file_storage(), options.files.limit_values());
+            faults.extend(edits.and_then(|edits| edits.replaced_files()).err());
+        }
         for family in families {
             let listed = match dir.store_files(family.name()) {
                 Ok(listed) => listed.files,

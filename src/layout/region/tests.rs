@@ -74,16 +74,20 @@ fn recovered_edits_are_never_passed_over() {
     let dir = RegionDir::open(&storage, &path).unwrap();
     assert_eq!(dir.max_seq_id(), Some(12));
     put(&storage, &edits.join("0000000000000000017"), b"PWAL");
-    let error = RegionDir::open(&storage, &path).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unsupported);
-    assert_eq!(error.path(), Some(edits.join("0000000000000000017").as_path()));
-    let dir = RegionDir::open_with_recovered_edits(&storage, &path).unwrap();
-    assert_eq!(dir.recovered_edits(), [edits.join("0000000000000000017")]);
-    storage.remove(&edits.join("0000000000000000017")).unwrap();
+    put(&storage, &edits.join("0000000000000000016"), b"PWAL");
+    let dir = RegionDir::open(&storage, &path).unwrap();
+    let [first, second] = ["0000000000000000016", "0000000000000000017"].map(|name| edits.join(name));
+    assert_eq!(dir.recovered_edits().unwrap(), [first.clone(), second.clone()]);
+    dir.retire_recovered_edits(std::slice::from_ref(&first), &[second], 1_700_000_000_000).unwrap();
+    let dir = RegionDir::open(&storage, &path).unwrap();
+    assert_eq!(dir.recovered_edits().unwrap(), [] as [PathBuf; 0]);
+    assert!(storage.open(&edits.join("0000000000000000017.1700000000000")).is_ok());
+    assert!(storage.open(&first).is_err());
     put(&storage, &path.join("f/recovered.hfiles/0b"), b"");
-    assert_eq!(RegionDir::open(&storage, &path).unwrap_err().kind(), ErrorKind::Unsupported);
+    let error = RegionDir::open(&storage, &path).unwrap().recovered_edits().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
     put(&storage, &edits.join("many.seqid"), b"");
-    let error = RegionDir::open_with_recovered_edits(&storage, &path).unwrap_err();
+    let error = RegionDir::open(&storage, &path).unwrap_err();
     assert_eq!(error.path(), Some(edits.join("many.seqid").as_path()));
 }
 

@@ -1,0 +1,163 @@
+//! Replays recovered edits into memory when a region is opened (wal.md §12; HBase:
+//! `HRegion.replayRecoveredEditsIfAny`).
+
+use crate::cell::CellRef;
+use crate::error::{Corruption, Error, Result};
+use crate::io::Storage;
+use crate::layout::RegionDir;
+use crate::limits::Limits;
+use crate::store::{Store, StoreVersion};
+use crate::wal::{MARKER_FAMILY, Marker, WalEnd, WalEntry, WalReader};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The recovered edits of a region that is being opened.
+#[derive(Debug)]
+pub(super) struct RecoveredEdits<'r> {
+    dir: &'r RegionDir,
+    storage: &'r dyn Storage,
+    limits: &'r Limits,
+    /// The logs, in order.
+    logs: Vec<PathBuf>,
+}
+
+/// What was replayed.
+#[derive(Debug, Default)]
+pub(super) struct Replayed {
+    /// The greatest sequence id of all entries.
+    pub(super) max_seq_id: i64,
+    /// The logs that were read to their end.
+    pub(super) whole: Vec<PathBuf>,
+    /// The logs whose last entry is incomplete. It was never acknowledged.
+    pub(super) torn: Vec<PathBuf>,
+    pub(super) warnings: Vec<Error>,
+}
+
+impl Replayed {
+    pub(super) fn is_empty(&self) -> bool {
+        self.whole.is_empty() && self.torn.is_empty()
+    }
+}
+
+impl<'r> RecoveredEdits<'r> {
+    pub(super) fn new(dir: &'r RegionDir, storage: &'r dyn Storage, limits: &'r Limits) -> Result<Self> {
+        Ok(Self { dir, storage, limits, logs: dir.recovered_edits()?.to_vec() })
+    }
+
+    /// Returns the family and name of each file that a compaction in the logs has replaced. Its output need
+    /// not exist: all cells may have been dropped, or it may have been compacted again.
+    pub(super) fn replaced_files(&self) -> Result<BTreeSet<(Vec<u8>, String)>> {
+        let mut names = BTreeSet::new();
+        for log in &self.logs {
+            self.each_entry(log, |entry| {
+                let marker = entry.marker().map_err(|corruption| corruption.at(log, entry.offset()))?;
+                if let Some(Marker::Compaction(compaction)) = marker
+                    && self.is_of_this_region(&compaction.encoded_region_name)
+                {
+                    let family = &compaction.family;
+                    names.extend(compaction.inputs.iter().map(|name| (family.clone(), name.clone())));
+                }
+                Ok(())
+            })?;
+        }
+        Ok(names)
+    }
+
+    /// Adds the cells that are in no store file to the active segments. `flushed` are the greatest sequence
+    /// ids in the files of each store, including those that compactions have replaced. An edit that is replayed twice has
+    /// the same cells with the same sequence ids, so it does no harm.
+    ///
+    /// # Errors
+    ///
+    /// If a log is unreadable or damaged before its end, or has a row that is not in the region; if the cells
+    /// take more memory than [`Limits::load_on_open_bytes`].
+    pub(super) fn replay(
+        &self,
+        stores: &[Store],
+        states: &[Arc<StoreVersion>],
+        flushed: &[i64],
+    ) -> Result<Replayed> {
+        let floor = flushed.iter().copied().min().unwrap_or(0);
+        let (mut replayed, mut unknown, mut bytes) = (Replayed::default(), BTreeSet::new(), 0usize);
+        for log in &self.logs {
+            let name = log.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            // The name is the greatest sequence id in the log.
+            if name.parse::<i64>().is_ok_and(|greatest| greatest <= floor) {
+                replayed.whole.push(log.clone());
+                continue;
+            }
+            let end = self.each_entry(log, |entry| {
+                let seq_id = entry.key().sequence_id;
+                replayed.max_seq_id = replayed.max_seq_id.max(seq_id);
+                for cell in entry.cells().filter(|cell| cell.family() != MARKER_FAMILY) {
+                    if !self.has_row(entry, cell) {
+                        if self.is_of_this_region(&entry.key().encoded_region_name) {
+                            let corruption = Corruption::Malformed("an edit of a row outside of the region");
+                            return Err(corruption.at(log, entry.offset()));
+                        }
+                        continue;
+                    }
+                    let store = stores.iter().position(|store| store.family.name() == cell.family());
+                    let Some(store) = store else {
+                        if unknown.insert(cell.family().to_vec()) {
+                            replayed.warnings.push(Error::no_such_family(cell.family()));
+                        }
+                        continue;
+                    };
+                    if seq_id > flushed[store] {
+                        bytes = bytes.saturating_add(memory_of(cell));
+                        self.check_memory(log, bytes)?;
+                        replayed.max_seq_id = replayed.max_seq_id.max(cell.seq_id());
+                        states[store].active.insert(cell);
+                    }
+                }
+                Ok(())
+            })?;
+            match end {
+                WalEnd::Torn { unread: 1.., .. } => replayed.torn.push(log.clone()),
+                _ => replayed.whole.push(log.clone()),
+            }
+        }
+        Ok(replayed)
+    }
+
+    /// Whether an edit's row is in the region. Edits of a region that has been split may lie in the
+    /// directories of both daughters.
+    fn has_row(&self, entry: &WalEntry, cell: CellRef<'_>) -> bool {
+        let info = self.dir.info();
+        if info.table().is_meta() {
+            return self.is_of_this_region(&entry.key().encoded_region_name);
+        }
+        !cell.row().is_empty() && info.contains(cell.row())
+    }
+
+    fn check_memory(&self, log: &Path, bytes: usize) -> Result<()> {
+        let limit = self.limits.load_on_open_bytes;
+        if bytes <= limit {
+            return Ok(());
+        }
+        let message = format!("{}: recovered edits take more than {limit} bytes of memory", log.display());
+        Err(Error::over_limit(message))
+    }
+
+    fn is_of_this_region(&self, encoded_name: &[u8]) -> bool {
+        self.dir.info().encoded_name().as_bytes() == encoded_name
+    }
+
+    /// Passes each entry of a log to `see`, and returns how the log ends.
+    fn each_entry(&self, log: &Path, mut see: impl FnMut(&WalEntry) -> Result<()>) -> Result<WalEnd> {
+        let file = self.storage.open(log).map_err(|error| Error::io("open", log, error))?;
+        let mut reader = WalReader::new(file, self.limits)?;
+        while let Some(entry) = reader.next_entry()? {
+            see(&entry)?;
+        }
+        reader.end().cloned().ok_or_else(|| Corruption::Malformed("a log without an end").at(log, 0))
+    }
+}
+
+/// Returns about how much memory a cell takes in a segment.
+fn memory_of(cell: CellRef<'_>) -> usize {
+    const NODE: usize = 100;
+    cell.key().as_bytes().len() + cell.value().len() + cell.tag_bytes().len() + NODE
+}
