@@ -1,4 +1,4 @@
-//! The regions at a path: one, or those of a table in row order.
+//! The regions at a path: one, or those of a table or a snapshot in row order.
 
 use crate::failure::{CommandError, Failure};
 use crate::output::Warner;
@@ -20,6 +20,9 @@ pub(crate) enum Regions {
 
 const REGION_INFO: &str = ".regioninfo";
 const TABLE_DESCRIPTOR: &str = ".tabledesc";
+const SNAPSHOT_INFO: &str = ".snapshotinfo";
+/// The directory of the snapshots, within the root.
+const SNAPSHOT_DIR: &str = ".hbase-snapshot";
 /// The region of the catalog, for which older releases wrote no `.regioninfo`.
 const META: &str = "1588230740";
 
@@ -38,6 +41,9 @@ pub(crate) fn kind_of(dir: &Path, kind: Option<Kind>) -> Result<Kind, CommandErr
     }
     if is_region(dir)? {
         return Ok(Kind::Region);
+    }
+    if probe::is_file(&dir.join(SNAPSHOT_INFO))? {
+        return Ok(Kind::Snapshot);
     }
     if probe::is_dir(&dir.join(TABLE_DESCRIPTOR))? {
         return Ok(Kind::Table);
@@ -98,13 +104,14 @@ pub(crate) fn region_dirs(table: &Path) -> Result<Vec<PathBuf>, CommandError> {
 }
 
 impl Regions {
-    /// Finds the region at a directory, or the regions of a table.
+    /// Finds the region at a directory, or the regions of a table or of a snapshot.
     pub(crate) fn find(dir: &Path, kind: Option<Kind>, options: RegionOptions) -> Result<Self, Failure> {
         match kind_of(dir, kind)? {
             Kind::Region => Ok(Self::One(dir.to_owned(), Box::new(options))),
             Kind::Table => Ok(Self::Of(Table::open_dir(dir, options)?)),
-            Kind::Hfile | Kind::Family | Kind::Snapshot | Kind::Wal => {
-                let message = "neither a region nor a table";
+            Kind::Snapshot => open_snapshot(dir, options),
+            Kind::Hfile | Kind::Family | Kind::Wal => {
+                let message = "neither a region nor a table nor a snapshot";
                 Err(CommandError::unsupported(dir, message).into())
             }
         }
@@ -125,6 +132,24 @@ impl Regions {
             regions.chain(holes).filter(|(start, place)| wanted(start, place.end())).collect();
         places.sort_by_key(|(start, _)| *start);
         places.into_iter().map(|(_, place)| place).collect()
+    }
+}
+
+/// Opens a snapshot by its directory, `ROOT/.hbase-snapshot/NAME`. Its files are elsewhere below the root.
+fn open_snapshot(dir: &Path, options: RegionOptions) -> Result<Regions, Failure> {
+    // The path may be `.` or end so.
+    let path = fs::canonicalize(dir).map_err(|error| CommandError::io("open", dir, &error))?;
+    let parts = path.parent().zip(path.file_name().and_then(|name| name.to_str()));
+    let root = |snapshots: &Path| {
+        snapshots.ends_with(SNAPSHOT_DIR).then(|| snapshots.parent()).flatten().map(Path::to_owned)
+    };
+    match parts.and_then(|(snapshots, name)| Some((root(snapshots)?, name))) {
+        Some((root, name)) => Ok(Regions::Of(Table::open_snapshot_with(root, name, options)?)),
+        None => {
+            let message =
+                format!("a snapshot that is not in the directory {SNAPSHOT_DIR} of a root directory");
+            Err(CommandError::unsupported(dir, message).into())
+        }
     }
 }
 

@@ -28,8 +28,8 @@ pub(crate) enum Kind {
 }
 
 const DIRECTORY: &str = "a directory, expected a file: `scan`, `get`, `count` and `stats` read those of \
-                         families, regions and tables";
-const WAL: &str = "a write-ahead log: reading logs is not built yet";
+                         families, regions, tables and snapshots";
+const WAL: &str = "a write-ahead log, expected a file of cells: `wal` prints its entries";
 
 /// Opens an HFile.
 pub(crate) fn open(
@@ -107,9 +107,7 @@ fn other_kind(path: &Path, file: &LocalFile) -> Option<&'static str> {
     file.read_exact_at(&mut magic, 0).ok()?;
     match &magic {
         b"PWAL" => Some(WAL),
-        b"SEQ\x06" => {
-            Some("a Hadoop sequence file, perhaps a log of HBase 0.94: reading logs is not built yet")
-        }
+        b"SEQ\x06" => Some("a Hadoop sequence file, perhaps a log of HBase 0.94, which is not supported"),
         b"PBUF" => Some("a protobuf message, perhaps a reference to a part of another file, not cells"),
         _ if file.len() < REFERENCE_LEN && is_reference_name(path) => Some(REFERENCE),
         _ => None,
