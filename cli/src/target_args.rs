@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// The target that rows are read from.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct TargetArgs {
-    /// An HFile, or the directory of a family, a region or a table
+    /// An HFile, or the directory of a family, a region, a table or a snapshot
     pub(crate) target: PathBuf,
 
     /// The kind of the target, if it cannot be detected

@@ -594,6 +594,7 @@ fn completions_and_manual_pages_know_the_commands() {
         "-shell",
         "-stats",
         "-verify",
+        "-wal",
         "-write",
         "",
     ];
