@@ -829,7 +829,8 @@ proptest! {
         let observed = region_of(Recorder("", Log::default()));
         let region = open(&FaultyStorage::new(), &[]).unwrap();
         for (way, mutations) in &steps {
-            prop_assert_eq!(write(&region, *way, mutations), write(&observed, *way, mutations), "{} {:?}", way, mutations);
+            let (found, expected) = (write(&region, *way, mutations), write(&observed, *way, mutations));
+            prop_assert_eq!(found, expected, "{} {:?}", way, mutations);
         }
         let all = |region: &Region| {
             let rows = region.scan(Scan::new().raw(true).max_versions(u32::MAX)).unwrap();

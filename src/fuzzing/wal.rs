@@ -10,8 +10,8 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Checks a log: what is read from it is in order and within the limits, and gives the same when it is written
-/// and read again. The first byte decides whether the rest is a file of recovered edits.
+/// Checks a log: what is read from it is in order and within the limits, and gives the same when it is
+/// written and read again. The first byte decides whether the rest is a file of recovered edits.
 pub fn wal(input: &[u8]) {
     const MAX_BYTES: usize = 1 << 20;
 

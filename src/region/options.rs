@@ -279,8 +279,8 @@ impl RegionOptions {
     ///
     /// If the directory does not exist and is not to be created; if it is not a region, or one of its files
     /// is damaged or unreadable; if it has recovered HFiles, or recovered edits that take more memory than
-    /// [`Limits::load_on_open_bytes`]; if another process has it open for writing ([`Locked`](crate::ErrorKind::Locked)); if the given families differ from the
-    /// table descriptor.
+    /// [`Limits::load_on_open_bytes`]; if another process has it open for writing
+    /// ([`Locked`](crate::ErrorKind::Locked)); if the given families differ from the table descriptor.
     pub fn open(self, path: impl AsRef<Path>) -> Result<Region> {
         self.check_clock()?;
         self.bounded().open_region(path.as_ref())

@@ -65,8 +65,8 @@ impl<'r> RecoveredEdits<'r> {
     }
 
     /// Adds the cells that are in no store file to the active segments. `flushed` are the greatest sequence
-    /// ids in the files of each store, including those that compactions have replaced. An edit that is replayed twice has
-    /// the same cells with the same sequence ids, so it does no harm.
+    /// ids in the files of each store, including those that compactions have replaced. An edit that is
+    /// replayed twice has the same cells with the same sequence ids, so it does no harm.
     ///
     /// # Errors
     ///

@@ -1,5 +1,5 @@
-//! Applies the matcher's codes to the cells of one row, cell by cell (read-path.md §10). This is the only place
-//! that says what a code does; a test compares it with a plain loop over all cells.
+//! Applies the matcher's codes to the cells of one row, cell by cell (read-path.md §10). This is the only
+//! place that says what a code does; a test compares it with a plain loop over all cells.
 
 use super::context::{LimitScope, ScannerContext};
 use super::merging_iterator::MergingIterator;
