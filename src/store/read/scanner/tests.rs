@@ -220,7 +220,6 @@ impl Source for Plain<'_> {
                 }
             }
             match code {
-                MatchCode::Done => unreachable!("the cell is of the row"),
                 MatchCode::IncludeAndSeekNextRow | MatchCode::SeekNextRow => is_last = true,
                 MatchCode::Include | MatchCode::Skip => self.at += 1,
                 MatchCode::IncludeAndSeekNextCol | MatchCode::SeekNextCol => {
