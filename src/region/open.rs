@@ -178,12 +178,12 @@ impl RegionOptions {
         if let Some(background) = &region.0.background {
             background.start(&region.0);
         }
-        if region.0.is_writable && !replayed.is_empty() {
-            region.0.flush_all()?;
-            let now = region.0.clock.now();
-            region.0.dir.retire_recovered_edits(&replayed.whole, &replayed.torn, now)?;
-        }
         if region.0.is_writable {
+            if !replayed.is_empty() {
+                region.0.flush_all()?;
+                let now = region.0.clock.now();
+                region.0.dir.retire_recovered_edits(&replayed.whole, &replayed.torn, now)?;
+            }
             // Archives files that compactions left over. Those that cannot be archived are retried before the
             // next compaction.
             if let Err(error) = region.0.archive_replaced(None) {

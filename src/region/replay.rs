@@ -20,6 +20,8 @@ pub(super) struct RecoveredEdits<'r> {
     limits: &'r Limits,
     /// The logs, in order.
     logs: Vec<PathBuf>,
+    /// The name of the region's directory.
+    encoded_name: String,
 }
 
 /// What was replayed.
@@ -42,7 +44,8 @@ impl Replayed {
 
 impl<'r> RecoveredEdits<'r> {
     pub(super) fn new(dir: &'r RegionDir, storage: &'r dyn Storage, limits: &'r Limits) -> Result<Self> {
-        Ok(Self { dir, storage, limits, logs: dir.recovered_edits()?.to_vec() })
+        let logs = dir.recovered_edits()?.to_vec();
+        Ok(Self { dir, storage, limits, logs, encoded_name: dir.info().encoded_name() })
     }
 
     /// Returns the family and name of each file that a compaction in the logs has replaced. Its output need
@@ -137,12 +140,12 @@ impl<'r> RecoveredEdits<'r> {
         if bytes <= limit {
             return Ok(());
         }
-        let message = format!("{}: recovered edits take more than {limit} bytes of memory", log.display());
-        Err(Error::over_limit(message))
+        let (value, limit) = (bytes as u64, limit as u64);
+        Err(Corruption::Limit { what: "memory of recovered edits", value, limit }.at(log, 0))
     }
 
     fn is_of_this_region(&self, encoded_name: &[u8]) -> bool {
-        self.dir.info().encoded_name().as_bytes() == encoded_name
+        self.encoded_name.as_bytes() == encoded_name
     }
 
     /// Passes each entry of a log to `see`, and returns how the log ends.
