@@ -530,18 +530,63 @@ fn no_flipped_bit_of_a_log_with_checksums_gives_other_cells() {
                 let count = found.entries.len();
                 assert!(count <= all.len() && edits(&found.entries) == all[..count], "{shown}");
                 match found.end {
-                    Ok(WalEnd::Torn { .. }) => torn += 1,
-                    Ok(_) => {
+                    // only a trailer may seem to be cut
+                    Ok(end) => {
                         assert_eq!(count, all.len(), "{shown}");
-                        same += 1;
+                        let is_torn = matches!(end, WalEnd::Torn { .. });
+                        *(if is_torn { &mut torn } else { &mut same }) += 1;
                     }
                     Err(_) => refused += 1,
                 }
             }
             println!("{options:?}, closed: {close}: {refused} refused, {torn} torn, {same} the same");
-            assert!(refused > torn + same && torn > 0, "{refused}, {torn}, {same}");
+            assert!(refused > torn + same && (torn > 0) == close, "{refused}, {torn}, {same}");
         }
     }
+}
+
+/// A crash loses any 512-byte units of what was not on disk. What was there is read, and the rest is torn.
+#[test]
+fn lost_units_after_a_sync_are_torn_and_before_it_are_damage() {
+    let all: Vec<Edit> = (0..6).flat_map(|_| some_edits()).collect();
+    let sink = Sink { path: "log".into(), bytes: Arc::default() };
+    let options = WalWriterOptions::new().checksums(Some(0x0123_4567_89ab_cdef));
+    let mut writer = options.open_writer(Box::new(sink.clone())).unwrap();
+    let mut ends = Vec::new();
+    let synced = 20;
+    for (n, (key, cells)) in all.iter().enumerate() {
+        ends.push(writer.append(key, cells.iter().map(Cell::as_ref)).unwrap());
+        if n + 1 == synced {
+            writer.sync().unwrap();
+        }
+    }
+    let on_disk = usize::try_from(ends[synced - 1]).unwrap();
+    let bytes = sink.bytes.lock().unwrap().clone();
+    let units = (bytes.len() - on_disk).div_ceil(512);
+    assert!(units >= 4, "{units}");
+    for lost in 0..1usize << units {
+        for len in [bytes.len(), bytes.len() - 100, on_disk + 700] {
+            let mut left = bytes[..len].to_vec();
+            for (unit, bytes) in left[on_disk..].chunks_mut(512).enumerate() {
+                if lost & 1 << unit != 0 {
+                    bytes.fill(0);
+                }
+            }
+            let (found, _) = read("log", left).unwrap();
+            let shown = format!("units {lost:b}, {len} bytes: {:?}", found.end);
+            let count = found.entries.len();
+            assert!(count >= synced && edits(&found.entries) == all[..count], "{shown}");
+            assert!(matches!(found.end, Ok(WalEnd::Torn { .. } | WalEnd::NoTrailer)), "{shown}");
+        }
+    }
+    // What was on disk cannot be lost.
+    let mut bad = bytes.clone();
+    bad[on_disk - 400..on_disk - 200].fill(0);
+    let (found, _) = read("log", bad).unwrap();
+    assert!(found.entries.len() < synced && found.end.is_err(), "{:?}", found.end);
+    // A file whose first bytes did not reach the disk has no entries.
+    let (found, _) = read("log", vec![0; 130]).unwrap();
+    assert!(found.entries.is_empty() && matches!(found.end, Ok(WalEnd::Torn { zeros: true, .. })));
 }
 
 #[test]

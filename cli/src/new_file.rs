@@ -6,7 +6,7 @@ use crate::failure::CommandError;
 use crate::probe;
 use crate::rename::rename_new;
 use hregion::Storage;
-use hregion::io::{DirEntry, FileLock, FileReader, FileWriter, LocalStorage};
+use hregion::io::{DirEntry, FileLock, FileReader, FileWriter, LocalStorage, LogFile};
 use std::collections::BTreeSet;
 use std::fs;
 use std::hash::{BuildHasher as _, RandomState};
@@ -113,6 +113,10 @@ impl Storage for OutputStorage {
 
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
         make(path, || LocalStorage.create_new(path))
+    }
+
+    fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
+        make(path, || LocalStorage.create_log(path))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

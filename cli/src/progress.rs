@@ -1,6 +1,6 @@
 //! A progress bar on standard error, for long jobs.
 
-use hregion::io::{DirEntry, FileLock, FileReader, FileWriter, LocalFile, LocalStorage, Storage};
+use hregion::io::{DirEntry, FileLock, FileReader, FileWriter, LocalFile, LocalStorage, LogFile, Storage};
 use indicatif::{ProgressBar, ProgressBarIter, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, Read};
 use std::path::Path;
@@ -99,6 +99,10 @@ impl Storage for WatchedStorage {
 
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
         LocalStorage.create_new(path)
+    }
+
+    fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
+        LocalStorage.create_log(path)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -1,8 +1,9 @@
 //! Files of the local file system, read with `pread` where the system has it.
 
+use super::log_file::LocalLogFile;
 use super::write_behind::WriteBehind;
 use super::writer_thread::WriterThread;
-use super::{DirEntry, FileIdentity, FileLock, FileReader, FileWriter, Storage};
+use super::{DirEntry, FileIdentity, FileLock, FileReader, FileWriter, LogFile, Storage};
 #[cfg(not(any(unix, windows)))]
 use crate::sync::{Mutex, unpoisoned};
 use std::fs::{self, File, TryLockError};
@@ -245,6 +246,10 @@ impl Storage for LocalStorage {
 
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
         Ok(Box::new(LocalFileWriter::create_new(path)?))
+    }
+
+    fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
+        Ok(Box::new(LocalLogFile::create_new(path)?))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -6,6 +6,7 @@
 pub mod faulty;
 mod file;
 mod file_handles;
+mod log_file;
 mod memory;
 #[cfg(feature = "mmap")]
 mod mmap;
@@ -91,6 +92,35 @@ pub trait FileWriter: Send + fmt::Debug {
     fn sync(&mut self) -> io::Result<()>;
 }
 
+/// A write-ahead log that is being written: every append is handed to the system before it returns.
+///
+/// The bytes appended survive the end of the process, and a loss of power only after a sync.
+pub trait LogFile: Send + fmt::Debug {
+    /// The name of the file in errors.
+    fn path(&self) -> &Path;
+
+    /// Appends all of `bytes`, and hands them to the system.
+    ///
+    /// # Errors
+    ///
+    /// Any error of the system. Some of the bytes may have been written.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Shortens the file to `len` bytes. Later bytes are appended there.
+    ///
+    /// # Errors
+    ///
+    /// Any error of the system. The length is unknown then.
+    fn truncate(&mut self, len: u64) -> io::Result<()>;
+
+    /// Waits until all bytes appended are on disk.
+    ///
+    /// # Errors
+    ///
+    /// Any error of the system. The bytes appended may be lost.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
 /// A file system.
 pub trait Storage: Send + Sync + fmt::Debug {
     /// Opens a file for reading.
@@ -113,6 +143,13 @@ pub trait Storage: Send + Sync + fmt::Debug {
     ///
     /// [`io::ErrorKind::AlreadyExists`] if the name exists; otherwise any error of the system.
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileWriter>>;
+
+    /// Creates a file to append to as a log. Does not open an existing file or follow a link.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::AlreadyExists`] if the name exists; otherwise any error of the system.
+    fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>>;
 
     /// Renames a file or directory atomically. A file replaces an existing file, a directory replaces an
     /// empty directory.

@@ -17,9 +17,24 @@ pub(super) fn of_header(log_id: u64) -> Vec<u8> {
     [&log_id.to_be_bytes()[..], &[0; CRC_LEN]].concat()
 }
 
-/// Returns the value of an entry's attribute: the log's id, the entry's offset, and room for the checksum.
-pub(super) fn of_entry(log_id: u64, offset: u64) -> Vec<u8> {
-    [&log_id.to_be_bytes()[..], &offset.to_be_bytes(), &[0; CRC_LEN]].concat()
+/// The length of the value of an entry's attribute.
+const ENTRY_LEN: usize = 8 + 8 + 8 + 4 + CRC_LEN;
+
+/// Returns the value of an entry's attribute: the log's id, the entry's offset, the number of bytes of the
+/// log that are known to be on disk, and room for the entry's length and for the checksum.
+pub(super) fn of_entry(log_id: u64, offset: u64, synced: u64) -> Vec<u8> {
+    let room = [0; 4 + CRC_LEN];
+    [&log_id.to_be_bytes()[..], &offset.to_be_bytes(), &synced.to_be_bytes(), &room].concat()
+}
+
+/// Writes the length and the checksum of an entry before the offset `end` in it. There must be zeros.
+pub(super) fn seal_entry(bytes: &mut [u8], end: usize) {
+    let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes();
+    let place = end.checked_sub(CRC_LEN + 4).and_then(|at| bytes.get_mut(at..end - CRC_LEN));
+    if let Some(place) = place {
+        place.copy_from_slice(&len);
+    }
+    seal(bytes, end);
 }
 
 /// Writes the checksum of `bytes` before the offset `end` in it. There must be zeros.
@@ -31,7 +46,7 @@ pub(super) fn seal(bytes: &mut [u8], end: usize) {
 }
 
 /// Checks the header's field, whose checksum is before the offset `end` in the bytes of the header. Returns
-/// the log's id. Changes the bytes.
+/// the log's id. Sets the checksum to zeros if it is right.
 pub(super) fn check_header(field: &[u8], bytes: &mut [u8], end: usize) -> Result<u64, Corruption> {
     let mut cursor = Cursor::new(field);
     let log_id = u64::from_be_bytes(cursor.array("id of the log")?);
@@ -39,8 +54,8 @@ pub(super) fn check_header(field: &[u8], bytes: &mut [u8], end: usize) -> Result
     Ok(log_id)
 }
 
-/// Checks an entry's attribute, whose checksum is before the offset `end` in the bytes of the entry. Changes
-/// the bytes.
+/// Checks an entry's attribute, whose checksum is before the offset `end` in the bytes of the entry. Sets
+/// the checksum to zeros if it is right.
 pub(super) fn check_entry(
     attribute: Option<&[u8]>,
     log_id: u64,
@@ -57,8 +72,79 @@ pub(super) fn check_entry(
             return Err(Corruption::Mismatch { what, expected, found });
         }
     }
+    cursor.take(8, "length that is on disk")?;
+    cursor.take(4, "length of an entry")?;
     check(&mut cursor, bytes, end)
 }
+
+/// The attribute of an entry, found by the id of its log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    /// The offset of the entry.
+    pub(super) offset: u64,
+    /// The number of bytes of the log that were on disk when the entry was written.
+    pub(super) synced: u64,
+    /// The length of the entry.
+    pub(super) len: u32,
+    /// The offset of the end of the attribute.
+    pub(super) end: u64,
+}
+
+/// Finds the attributes of entries of a log in some of its bytes, which begin at `base`. Returns those that
+/// are whole; whether they are right is not known.
+pub(super) fn find_entries(log_id: u64, base: u64, bytes: &[u8]) -> impl Iterator<Item = Found> {
+    let id = log_id.to_be_bytes();
+    bytes.windows(ENTRY_LEN).enumerate().filter(move |(_, value)| value.starts_with(&id)).filter_map(
+        move |(at, value)| {
+            let mut cursor = Cursor::new(value.get(8..)?);
+            let offset = u64::from_be_bytes(cursor.array("offset").ok()?);
+            let synced = u64::from_be_bytes(cursor.array("length on disk").ok()?);
+            let len = u32::from_be_bytes(cursor.array("length").ok()?);
+            Some(Found { offset, synced, len, end: base + (at + ENTRY_LEN) as u64 })
+        },
+    )
+}
+
+/// The number of bytes that successive calls of [`find_entries`] must overlap by.
+pub(super) const OVERLAP: usize = ENTRY_LEN - 1;
+
+/// How bytes differ from their checksum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Difference {
+    None,
+    /// By one flipped bit.
+    OneBit,
+    More,
+}
+
+/// Compares bytes with the checksum before the offset `end` in them. Changes the bytes.
+pub(super) fn difference(bytes: &mut [u8], end: usize) -> Difference {
+    let Some(place) = end.checked_sub(CRC_LEN).and_then(|at| bytes.get_mut(at..end)) else {
+        return Difference::More;
+    };
+    let stored = place.iter().fold(0u32, |sum, byte| sum << 8 | u32::from(*byte));
+    place.fill(0);
+    let wrong = crc32c(bytes) ^ stored;
+    match wrong.count_ones() {
+        0 => return Difference::None,
+        1 => return Difference::OneBit,
+        _ => {}
+    }
+    // A checksum is linear: flipping a bit changes it by a value that depends only on the number of bits
+    // after this one. `changes` are those of the eight bits of a byte, from the last byte to the first.
+    let shifted = |sum: u32| (0..8).fold(sum, |sum, _| sum >> 1 ^ (POLYNOMIAL & (sum & 1).wrapping_neg()));
+    let mut changes: [u32; 8] = std::array::from_fn(|bit| shifted(1 << bit));
+    for _ in 0..bytes.len() {
+        if changes.contains(&wrong) {
+            return Difference::OneBit;
+        }
+        changes = changes.map(shifted);
+    }
+    Difference::More
+}
+
+/// The polynomial of CRC32C, with the lowest power in the highest bit.
+const POLYNOMIAL: u32 = 0x82F6_3B78;
 
 fn check(cursor: &mut Cursor<'_>, bytes: &mut [u8], end: usize) -> Result<(), Corruption> {
     let stored = cursor.array::<CRC_LEN>("checksum")?;
@@ -68,11 +154,14 @@ fn check(cursor: &mut Cursor<'_>, bytes: &mut [u8], end: usize) -> Result<(), Co
         Some(place) if *place == stored => place.fill(0),
         _ => return Err(Corruption::Malformed("checksum that is not the last field")),
     }
-    let (stored, computed) = (u32::from_be_bytes(stored), crc32c(bytes));
-    if stored != computed {
-        return Err(Corruption::Checksum { chunk: 0, stored, computed });
+    let (sum, computed) = (u32::from_be_bytes(stored), crc32c(bytes));
+    if sum == computed {
+        return Ok(());
     }
-    Ok(())
+    if let Some(place) = end.checked_sub(CRC_LEN).and_then(|at| bytes.get_mut(at..end)) {
+        place.copy_from_slice(&stored);
+    }
+    Err(Corruption::Checksum { chunk: 0, stored: sum, computed })
 }
 
 #[cfg(test)]
@@ -95,8 +184,9 @@ mod tests {
             let field = bad[6..18].to_vec();
             assert!(check_header(&field, &mut bad, 18).is_err(), "{bit}");
         }
-        let (bytes, value) = sealed(&of_entry(7, 100));
-        let check = |value, log_id, offset| check_entry(value, log_id, offset, &mut bytes.clone(), 26);
+        let (bytes, value) = sealed(&of_entry(7, 100, 50));
+        let end = 6 + ENTRY_LEN;
+        let check = |value, log_id, offset| check_entry(value, log_id, offset, &mut bytes.clone(), end);
         assert_eq!(check(Some(&value), 7, 100), Ok(()));
         assert!(matches!(
             check(Some(&value), 8, 100),
@@ -107,5 +197,32 @@ mod tests {
         assert!(check(Some(&value[..19]), 7, 100).is_err());
         assert!(check(Some(&[&value[..], b"x"].concat()), 7, 100).is_err());
         assert!(check_entry(Some(&value), 7, 100, &mut bytes.clone(), 3).is_err());
+    }
+
+    #[test]
+    fn one_flipped_bit_is_told_from_more() {
+        let mut bytes = [b"some bytes before, ".as_slice(), &of_entry(7, 100, 50), b"and after"].concat();
+        let end = bytes.len() - 9;
+        seal_entry(&mut bytes, end);
+        assert_eq!(difference(&mut bytes.clone(), end), Difference::None);
+        for bit in 0..bytes.len() * 8 {
+            let mut bad = bytes.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(difference(&mut bad.clone(), end), Difference::OneBit, "{bit}");
+            bad[(bit / 8 + 11) % bytes.len()] ^= 0x81;
+            assert_eq!(difference(&mut bad, end), Difference::More, "{bit}");
+        }
+        assert_eq!(difference(&mut bytes, 3), Difference::More);
+    }
+
+    #[test]
+    fn attributes_are_found_by_the_id() {
+        let mut bytes = [b"before".as_slice(), &of_entry(7, 100, 50), b"after"].concat();
+        seal_entry(&mut bytes, 6 + ENTRY_LEN);
+        let len = u32::try_from(bytes.len()).unwrap();
+        let found = Found { offset: 100, synced: 50, len, end: 1_000 + 6 + ENTRY_LEN as u64 };
+        assert_eq!(find_entries(7, 1_000, &bytes).collect::<Vec<_>>(), [found]);
+        assert_eq!(find_entries(8, 1_000, &bytes).count(), 0);
+        assert_eq!(find_entries(7, 0, &bytes[..6 + ENTRY_LEN - 1]).count(), 0);
     }
 }

@@ -152,6 +152,11 @@ impl WalHeader {
     }
 }
 
+/// The first bytes of the field with the log's id: its number (1000), its type and its length.
+pub(super) const LOG_ID_FIELD: [u8; 3] = [0xC2, 0x3E, LOG_ID_LEN as u8];
+/// The length of the field's value.
+pub(super) const LOG_ID_LEN: usize = 12;
+
 /// Reads the magic. Fewer bytes are a tear if they are the start of the magic.
 fn read_magic(input: &mut Input) -> Result<(), Stop> {
     let there = usize::try_from(input.left()).unwrap_or(usize::MAX).min(MAGIC.len());

@@ -374,7 +374,7 @@ mod tests {
             let (mut writer, mut reader) = (dictionaries(Role::Writer), dictionaries(Role::Reader));
             for (count, key) in (0u32..).zip(keys) {
                 let mut out = Vec::new();
-                let sum = sealed.then(|| checksum::of_entry(1, count.into()));
+                let sum = sealed.then(|| checksum::of_entry(1, count.into(), 0));
                 key.write(count, packed.then_some(&mut writer), sum.clone(), &mut out).unwrap();
                 let mut cursor = Cursor::new(&out);
                 let len = cursor.varint("length").unwrap();

@@ -32,6 +32,7 @@
 mod cell_codec;
 mod checksum;
 mod dictionary;
+mod encoder;
 mod entry;
 mod header;
 mod key;

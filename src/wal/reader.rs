@@ -2,9 +2,9 @@
 #![warn(clippy::indexing_slicing)]
 
 use super::cell_codec::CellReader;
-use super::checksum;
+use super::checksum::{self, Difference};
 use super::entry::WalEntry;
-use super::header::WalHeader;
+use super::header::{LOG_ID_FIELD, LOG_ID_LEN, WalHeader};
 use super::key::WalKey;
 use super::source::{Input, Source, Stop, are_zeros};
 use super::{is_recovered_edits, trailer};
@@ -20,6 +20,12 @@ const KEY_GROWTH: usize = 64;
 /// At the end of a file, this many zeros are those of a file system that made the file longer before a crash.
 /// Up to four zeros can be the start of a trailer.
 const ZEROS: u64 = 5;
+
+/// The number of bytes that are searched at once for later entries.
+const SCAN: usize = 1 << 20;
+
+/// A file of at most so many zeros, and nothing else, is a log whose header did not reach the disk.
+const ZERO_FILE: u64 = 64 << 10;
 
 /// Reads the entries of a write-ahead log, or of a file of recovered edits.
 ///
@@ -42,6 +48,8 @@ pub struct WalReader {
     has_trailer: bool,
     /// The number of entries read.
     entries: u64,
+    /// The length of the key of an entry whose cells have been read, if it has a checksum.
+    key_end: Option<usize>,
     end: Option<WalEnd>,
     failed: Option<Error>,
 }
@@ -100,8 +108,12 @@ impl WalReader {
         let at = |corruption: Corruption| corruption.at(file.path(), 0);
         let (header, end) = match WalHeader::read(&mut input, limits.load_on_open_bytes) {
             Ok(header) => (Some(header), None),
+            Err(Stop::Torn(reason)) if has_log_id(&*file)? => return Err(at(reason)),
             Err(Stop::Torn(reason)) => {
                 (None, Some(WalEnd::Torn { offset: 0, unread: file.len(), zeros: false, reason }))
+            }
+            Err(Stop::Damaged(reason)) if file.len() <= ZERO_FILE && are_zeros(&*file, 0, file.len())? => {
+                (None, Some(WalEnd::Torn { offset: 0, unread: file.len(), zeros: true, reason }))
             }
             Err(Stop::Damaged(corruption)) => return Err(at(corruption)),
             Err(Stop::Io(error)) => return Err(Error::io("read", file.path(), error)),
@@ -116,7 +128,7 @@ impl WalReader {
             has_trailer = true;
             input.set_end(trailer);
         }
-        Ok(Self { input, header, cells, max_bytes, has_trailer, entries: 0, end, failed: None })
+        Ok(Self { input, header, cells, max_bytes, has_trailer, entries: 0, key_end: None, end, failed: None })
     }
 
     /// Returns the settings with which the log was written; `None` if the file ends before it has them.
@@ -208,14 +220,20 @@ impl WalReader {
             self.cells.read(&mut self.input, &mut cells)?;
         }
         if let Some(log_id) = log_id {
-            let bytes = self.input.marked();
-            checksum::check_entry(parsed.checksum.as_deref(), log_id, offset, bytes, key_end)?;
+            let (bytes, sum) = (self.input.marked(), parsed.checksum.as_deref());
+            if let Err(corruption) = checksum::check_entry(sum, log_id, offset, bytes, key_end) {
+                self.key_end = Some(key_end);
+                return Err(corruption.into());
+            }
         }
         Ok(WalEntry { key: parsed.key, cells, count: parsed.cells, offset, end: self.input.offset() })
     }
 
     /// Returns how the log ends if its entries end inside the one at `offset`, which could not be read.
-    fn classify(&self, offset: u64, stop: Stop) -> Result<WalEnd> {
+    fn classify(&mut self, offset: u64, stop: Stop) -> Result<WalEnd> {
+        if let Some(log_id) = self.header.as_ref().and_then(WalHeader::log_id) {
+            return self.classify_checked(log_id, offset, stop);
+        }
         let (path, end) = (self.input.path(), self.input.end());
         let unread = self.input.file().len().saturating_sub(offset);
         match stop {
@@ -238,6 +256,69 @@ impl WalReader {
         }
     }
 
+    /// As [`classify`](Self::classify), in a log with checksums. An entry that cannot be read is torn if it
+    /// may not have reached the disk. It is damaged if an entry after it says that it was on disk, or if all
+    /// its bytes are there but one bit: a crash loses more than that.
+    fn classify_checked(&mut self, log_id: u64, offset: u64, stop: Stop) -> Result<WalEnd> {
+        let (reason, is_cut) = match stop {
+            Stop::Io(error) => return Err(Error::io("read", self.input.path(), error)),
+            Stop::Damaged(reason) => (reason, false),
+            Stop::Torn(reason) => (reason, true),
+        };
+        let key_end = self.key_end.take();
+        // Without a difference it is an entry of another place.
+        let is_whole = key_end.is_some_and(|key_end| {
+            checksum::difference(self.input.marked(), key_end) != Difference::More
+        });
+        if self.has_trailer || is_whole || self.was_on_disk(log_id, offset)? {
+            return Err(reason.at(self.input.path(), offset));
+        }
+        let (file, end) = (self.input.file(), self.input.end());
+        let unread = end.saturating_sub(offset);
+        let from = self.input.offset().saturating_sub(1).min(end.saturating_sub(ZEROS)).max(offset);
+        let zeros = !is_cut && end.saturating_sub(from) >= ZEROS && are_zeros(file, from, end)?;
+        Ok(WalEnd::Torn { offset, unread, zeros, reason })
+    }
+
+    /// Whether the entry at `offset`, which could not be read, was on disk: a later entry says so, or its
+    /// bytes are all there, and at most one bit is wrong.
+    fn was_on_disk(&self, log_id: u64, offset: u64) -> Result<bool> {
+        let (file, end) = (self.input.file(), self.input.end());
+        let read = |from: u64, len: usize| {
+            let mut bytes = vec![0; len];
+            let done = file.read_exact_at(&mut bytes, from);
+            done.map(|()| bytes).map_err(|error| Error::io("read", file.path(), error))
+        };
+        let mut at = offset;
+        while at < end {
+            let len = usize::try_from(end - at).unwrap_or(usize::MAX).min(SCAN);
+            let bytes = read(at, len)?;
+            for found in checksum::find_entries(log_id, at, &bytes) {
+                let entry_len = usize::try_from(found.len).unwrap_or(usize::MAX);
+                let is_there = found.offset >= offset
+                    && found.offset.checked_add(found.len.into()).is_some_and(|to| to <= end && found.end <= to)
+                    && (found.offset == offset || found.synced > offset);
+                if !is_there {
+                    continue;
+                }
+                if entry_len > self.max_bytes {
+                    return Ok(true);
+                }
+                let place = usize::try_from(found.end - found.offset).unwrap_or(usize::MAX);
+                match checksum::difference(&mut read(found.offset, entry_len)?, place) {
+                    Difference::None => return Ok(true),
+                    Difference::OneBit if found.offset == offset => return Ok(true),
+                    Difference::OneBit | Difference::More => {}
+                }
+            }
+            if len < SCAN {
+                break;
+            }
+            at += (SCAN - checksum::OVERLAP) as u64;
+        }
+        Ok(false)
+    }
+
     /// Whether the bytes from `offset` to the end are the start of a trailer, but not all of it.
     fn is_part_of_trailer(&self, offset: u64, end: u64) -> Result<bool> {
         let len = usize::try_from(end.saturating_sub(offset)).unwrap_or(usize::MAX);
@@ -249,6 +330,15 @@ impl WalReader {
         file.read_exact_at(part, offset).map_err(|error| Error::io("read", path, error))?;
         Ok(trailer::BYTES.starts_with(part))
     }
+}
+
+/// Whether a file has all of the field with a log's id, which is the last of the header. A header that is
+/// said to be longer than the file is damaged then.
+fn has_log_id(file: &dyn FileReader) -> Result<bool> {
+    let len = usize::try_from(file.len()).unwrap_or(usize::MAX).min(SCAN);
+    let mut bytes = vec![0; len];
+    file.read_exact_at(&mut bytes, 0).map_err(|error| Error::io("read", file.path(), error))?;
+    Ok(bytes.windows(LOG_ID_FIELD.len() + LOG_ID_LEN).any(|field| field.starts_with(&LOG_ID_FIELD)))
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! Writes a log (wal.md §13, §16; HBase: `ProtobufLogWriter`).
 
-use super::cell_codec::CellWriter;
+use super::encoder::WalEncoder;
 use super::header::WalHeader;
 use super::key::WalKey;
-use super::{checksum, is_recovered_edits, trailer};
+use super::{is_recovered_edits, trailer};
 use crate::block::codec::Codec;
 use crate::cell::CellRef;
 use crate::coding::Cursor;
@@ -99,9 +99,8 @@ impl WalWriterOptions {
             header = header.with_log_id(log_id);
         }
         let recovered_edits = is_recovered_edits(file.path());
-        let cells = CellWriter::new(&header, recovered_edits).map_err(|error| error.at(file.path(), 0))?;
-        let mut writer =
-            WalWriter { file, cells, log_id: self.log_id, offset: 0, entry: header.to_bytes(), failed: None };
+        let encoder = WalEncoder::new(&header, recovered_edits).map_err(|error| error.at(file.path(), 0))?;
+        let mut writer = WalWriter { file, encoder, offset: 0, entry: header.to_bytes(), failed: None };
         writer.write_entry()?;
         Ok(writer)
     }
@@ -120,8 +119,7 @@ impl WalWriterOptions {
 #[derive(Debug)]
 pub struct WalWriter {
     file: Box<dyn FileWriter>,
-    cells: CellWriter,
-    log_id: Option<u64>,
+    encoder: WalEncoder,
     /// The offset after the last entry.
     offset: u64,
     /// The bytes of the next entry.
@@ -157,15 +155,9 @@ impl WalWriter {
     fn encode(&mut self, key: &WalKey, cells: &[CellRef<'_>], count: u32) -> Result<()> {
         let at = |error: Corruption| error.at(self.file.path(), self.offset);
         self.entry.clear();
-        let checksum = self.log_id.map(|log_id| checksum::of_entry(log_id, self.offset));
-        key.write(count, self.cells.dictionaries.as_mut(), checksum, &mut self.entry).map_err(at)?;
-        let key_end = self.entry.len();
-        for cell in cells {
-            self.cells.write(cell, &mut self.entry).map_err(at)?;
-        }
-        if self.log_id.is_some() {
-            checksum::seal(&mut self.entry, key_end);
-        }
+        let entry = self.encoder.begin(key, count, &mut self.entry).map_err(at)?;
+        cells.iter().try_for_each(|cell| self.encoder.cell(cell, &mut self.entry)).map_err(at)?;
+        self.encoder.finish(&entry, &mut self.entry);
         Ok(())
     }
 
@@ -189,16 +181,17 @@ impl WalWriter {
             let error = Error::io("sync", self.file.path(), error);
             return Err(self.fail(error));
         }
+        self.encoder.synced(self.offset);
         Ok(())
     }
 
-    /// Writes the trailer and waits until all is on disk.
+    /// Writes the trailer, after all entries are on disk, and waits until it is there, too.
     ///
     /// # Errors
     ///
     /// Any error of the system, or that of an earlier call.
     pub fn close(mut self) -> Result<()> {
-        self.check()?;
+        self.sync()?;
         self.entry.clear();
         self.entry.extend_from_slice(&trailer::BYTES);
         self.write_entry()?;

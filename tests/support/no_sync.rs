@@ -1,6 +1,6 @@
 //! The local file system without syncs, for tests that write many files and simulate no power loss.
 
-use hregion::io::{DirEntry, FileLock, FileReader, FileWriter};
+use hregion::io::{DirEntry, FileLock, FileReader, FileWriter, LogFile};
 use hregion::{LocalStorage, Storage};
 use std::io;
 use std::path::Path;
@@ -21,6 +21,10 @@ impl Storage for NoSync {
 
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
         Ok(Box::new(Unsynced(self.0.create_new(path)?)))
+    }
+
+    fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
+        Ok(Box::new(UnsyncedLog(self.0.create_log(path)?)))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -66,6 +70,27 @@ impl FileWriter for Unsynced {
 
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.0.write_all(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct UnsyncedLog(Box<dyn LogFile>);
+
+impl LogFile for UnsyncedLog {
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.append(bytes)
+    }
+
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        self.0.truncate(len)
     }
 
     fn sync(&mut self) -> io::Result<()> {

@@ -1,7 +1,7 @@
 //! A file system that keeps every byte that was ever written to it.
 
 use hregion::io::faulty::FaultyStorage;
-use hregion::io::{DirEntry, FileLock, FileReader, FileWriter, Storage};
+use hregion::io::{DirEntry, FileLock, FileReader, FileWriter, LogFile, Storage};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -73,6 +73,10 @@ impl Storage for RecordingStorage {
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
         let file = self.files.create_new(path)?;
         Ok(Box::new(RecordingWriter { file, name: path.to_owned(), storage: self.clone() }))
+    }
+
+    fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
+        self.files.create_log(path)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -1,7 +1,7 @@
 //! An in-memory file system with injected faults and simulated power loss.
 
 use super::fault;
-use crate::io::{DirEntry, FileIdentity, FileLock, FileReader, FileWriter, Storage};
+use crate::io::{DirEntry, FileIdentity, FileLock, FileReader, FileWriter, LogFile, Storage};
 use crate::sync::unpoisoned;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -42,6 +42,7 @@ pub enum Call {
     Rename,
     Remove,
     RemoveDir,
+    Truncate,
     SyncFile,
     SyncDir,
     ListDir,
@@ -527,6 +528,14 @@ impl Storage for FaultyStorage {
         self.create(path)
     }
 
+    fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
+        self.create_new(path)?;
+        let mut state = self.state();
+        let file = state.file(path)?;
+        state.open_handle()?;
+        Ok(Box::new(FaultyWriter { storage: self.clone(), path: path.to_owned(), file }))
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.change(Call::Rename)?;
@@ -701,5 +710,28 @@ impl FileWriter for FaultyWriter {
         let content = state.content_mut(self.file);
         content.synced = content.bytes.len();
         Ok(())
+    }
+}
+
+impl LogFile for FaultyWriter {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write_all(bytes)
+    }
+
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        let mut state = self.storage.state();
+        state.change(Call::Truncate)?;
+        let content = state.content_mut(self.file);
+        content.bytes.truncate(usize::try_from(len).unwrap_or(usize::MAX));
+        content.synced = content.synced.min(content.bytes.len());
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        FileWriter::sync(self)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::FileHandles;
 use super::file::{BoundedFile, MovedTo};
-use crate::io::{DirEntry, FileLock, FileReader, FileWriter, Storage};
+use crate::io::{DirEntry, FileLock, FileReader, FileWriter, LogFile, Storage};
 use crate::sync::unpoisoned;
 use std::io;
 use std::path::Path;
@@ -38,6 +38,10 @@ impl Storage for BoundedStorage {
 
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
         self.handles.with_room(|| self.inner.create_new(path))
+    }
+
+    fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
+        self.handles.with_room(|| self.inner.create_log(path))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
