@@ -170,6 +170,14 @@ impl Error {
         Self::caller(ErrorKind::Poisoned, message)
     }
 
+    /// A region whose log may lack entries, or have more than were acknowledged, because of `error`.
+    #[cold]
+    pub(crate) fn poisoned_log(error: &Self) -> Self {
+        let message =
+            format!("writes are refused until the region is opened again: its log failed ({error})");
+        Self::caller(ErrorKind::Poisoned, message)
+    }
+
     /// An error of the caller.
     #[cold]
     pub fn invalid_argument(message: impl Into<Cow<'static, str>>) -> Self {

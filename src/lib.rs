@@ -124,7 +124,7 @@ pub use limits::Limits;
 pub use locator::{ConnectionRegistry, Locator, RegionLocations, ServerName};
 pub use metrics::RegionMetrics;
 pub use op::{
-    Append, CheckAndMutate, Compare, Cursor, Delete, Get, Increment, Isolation, Mutation, Put, Scan,
+    Append, CheckAndMutate, Compare, Cursor, Delete, Durability, Get, Increment, Isolation, Mutation, Put, Scan,
     TimeRange,
 };
 pub use region::{

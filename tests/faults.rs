@@ -9,11 +9,11 @@
 
 mod support;
 
-use hregion::Compaction;
 use hregion::io::faulty::Crash;
+use hregion::{Compaction, Durability};
 use std::io;
 use std::path::PathBuf;
-use support::fault_world::{KINDS, Op, TRACKERS, World, run, script};
+use support::fault_world::{DURABILITIES, KINDS, Op, TRACKERS, World, run, script};
 use support::random_ops::play_all;
 use support::rng::Rng;
 
@@ -22,11 +22,13 @@ fn single_faults(seed: u64) -> u64 {
     let mut rng = Rng::new(seed);
     let mut ops = script(&mut rng, 24);
     ops.retain(|op| !matches!(op, Op::PowerCut(_) | Op::Kill | Op::Break(_)));
-    let tracker = TRACKERS[usize::try_from(seed).unwrap() % TRACKERS.len()];
-    let (calls, _) = run(tracker, &ops, &[], io::ErrorKind::Other, seed);
+    let number = usize::try_from(seed).unwrap();
+    let tracker = TRACKERS[number % TRACKERS.len()];
+    let durability = DURABILITIES[number / TRACKERS.len() % DURABILITIES.len()];
+    let (calls, _) = run(tracker, durability, &ops, &[], io::ErrorKind::Other, seed);
     for n in 0..calls {
         let kind = KINDS[usize::try_from(n).unwrap() % KINDS.len()];
-        run(tracker, &ops, &[n], kind, seed);
+        run(tracker, durability, &ops, &[n], kind, seed);
     }
     calls
 }
@@ -36,7 +38,8 @@ fn several_faults(seed: u64) -> usize {
     let mut rng = Rng::new(seed ^ 0x5eed);
     let ops = script(&mut rng, 40);
     let tracker = TRACKERS[rng.below(TRACKERS.len())];
-    let (calls, _) = run(tracker, &ops, &[], io::ErrorKind::Other, seed);
+    let durability = DURABILITIES[rng.below(DURABILITIES.len())];
+    let (calls, _) = run(tracker, durability, &ops, &[], io::ErrorKind::Other, seed);
     let span = usize::try_from(calls).unwrap().max(1);
     let mut faults: Vec<u64> = Vec::new();
     for _ in 0..1 + rng.below(4) {
@@ -45,7 +48,7 @@ fn several_faults(seed: u64) -> usize {
         let run = 1 + u64::try_from(rng.below(12)).unwrap();
         faults.extend(at..at + run);
     }
-    run(tracker, &ops, &faults, KINDS[rng.below(KINDS.len())], seed).1
+    run(tracker, durability, &ops, &faults, KINDS[rng.below(KINDS.len())], seed).1
 }
 
 /// A compacted file that cannot be removed is ignored because the file that replaced it lists it as
@@ -54,7 +57,7 @@ fn several_faults(seed: u64) -> usize {
 #[test]
 fn a_replaced_file_that_stays_brings_nothing_back() {
     for tracker in TRACKERS {
-        let mut world = World::new(tracker);
+        let mut world = World::new(tracker, Durability::SkipWal);
         let play = |world: &mut World, op: Op| world.play(&op, "a stuck file");
         play(&mut world, Op::Put("r0".into(), "q0".into()));
         play(&mut world, Op::Flush);

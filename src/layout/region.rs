@@ -314,6 +314,11 @@ impl RegionDir {
         Err(corruption.at(first, 0))
     }
 
+    /// Returns the directory of recovered edits, which need not exist.
+    pub(crate) fn recovered_edits_dir(&self) -> PathBuf {
+        self.path.join(RECOVERED_EDITS)
+    }
+
     /// Removes recovered edits. All of their writes must be in store files. Renames those with a torn end, as
     /// HBase does: their names get a time as an extension.
     pub(crate) fn retire_recovered_edits(&self, whole: &[PathBuf], torn: &[PathBuf], now: i64) -> Result<()> {

@@ -1,5 +1,6 @@
 //! Deletes: markers that hide older cells (read-path.md §9.8).
 
+use super::Durability;
 use crate::cell::CellType;
 use bytes::Bytes;
 
@@ -17,6 +18,7 @@ pub struct Delete {
     pub(crate) row: Bytes,
     pub(crate) timestamp: Option<i64>,
     pub(crate) cells: Vec<DeleteCell>,
+    pub(crate) durability: Durability,
 }
 
 /// One marker. Without a timestamp of its own it gets the time of writing or, to delete one version of a
@@ -33,7 +35,8 @@ impl Delete {
     /// Deletes the whole row, unless markers are added.
     #[must_use]
     pub fn new(row: impl Into<Bytes>) -> Self {
-        Self { row: row.into(), timestamp: None, cells: Vec::new() }
+        let durability = Durability::UseDefault;
+        Self { row: row.into(), timestamp: None, cells: Vec::new(), durability }
     }
 
     /// Sets the timestamp of markers without one of their own, in milliseconds (default: the time of writing,
@@ -93,6 +96,14 @@ impl Delete {
             self.cells.retain(|cell| cell.family != family);
         }
         self.cells.push(DeleteCell { kind, family, qualifier, timestamp });
+        self
+    }
+
+    /// Sets what the write survives once it is acknowledged (default: as [the
+    /// region](crate::RegionOptions::durability)).
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
         self
     }
 

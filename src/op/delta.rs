@@ -1,6 +1,6 @@
 //! Increments and appends: changes computed from stored values (read-path.md §19.2).
 
-use super::TimeRange;
+use super::{Durability, TimeRange};
 use crate::clock::whole_millis;
 use bytes::Bytes;
 use std::time::Duration;
@@ -15,6 +15,7 @@ pub(crate) struct Delta<T> {
     /// The timestamps in which old values are searched.
     pub(crate) time_range: TimeRange,
     pub(crate) return_results: bool,
+    pub(crate) durability: Durability,
 }
 
 /// The change of one column.
@@ -27,7 +28,14 @@ pub(crate) struct DeltaCell<T> {
 
 impl<T> Delta<T> {
     pub(crate) fn new(row: Bytes) -> Self {
-        Self { row, cells: Vec::new(), ttl: None, time_range: TimeRange::ALL, return_results: true }
+        Self {
+            row,
+            cells: Vec::new(),
+            ttl: None,
+            time_range: TimeRange::ALL,
+            return_results: true,
+            durability: Durability::UseDefault,
+        }
     }
 
     pub(crate) fn add(&mut self, family: Bytes, qualifier: Bytes, change: T) {
@@ -64,6 +72,14 @@ macro_rules! delta_methods {
         #[must_use]
         pub fn return_results(mut self, results: bool) -> Self {
             self.0.return_results = results;
+            self
+        }
+
+        /// Sets what the write survives once it is acknowledged (default: as [the
+        /// region](crate::RegionOptions::durability)).
+        #[must_use]
+        pub fn durability(mut self, durability: Durability) -> Self {
+            self.0.durability = durability;
             self
         }
 

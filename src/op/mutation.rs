@@ -1,6 +1,6 @@
 //! Writes of any kind.
 
-use super::{Append, Delete, Increment, Put};
+use super::{Append, Delete, Durability, Increment, Put};
 
 /// A write of one row, of any kind (HBase: `Mutation`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,16 @@ impl Mutation {
             Self::Delete(delete) => delete.row(),
             Self::Increment(increment) => increment.row(),
             Self::Append(append) => append.row(),
+        }
+    }
+
+    /// Returns what the write survives once it is acknowledged.
+    pub(crate) fn durability(&self) -> Durability {
+        match self {
+            Self::Put(put) => put.durability,
+            Self::Delete(delete) => delete.durability,
+            Self::Increment(increment) => increment.0.durability,
+            Self::Append(append) => append.0.durability,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Puts: values to write.
 
+use super::Durability;
 use crate::clock::whole_millis;
 use bytes::Bytes;
 use std::time::Duration;
@@ -10,6 +11,7 @@ pub struct Put {
     pub(crate) row: Bytes,
     pub(crate) cells: Vec<PutCell>,
     pub(crate) ttl: Option<i64>,
+    pub(crate) durability: Durability,
 }
 
 /// One value. Without a timestamp it gets the time of writing.
@@ -25,7 +27,7 @@ impl Put {
     /// Creates a put for a row, without values.
     #[must_use]
     pub fn new(row: impl Into<Bytes>) -> Self {
-        Self { row: row.into(), cells: Vec::new(), ttl: None }
+        Self { row: row.into(), cells: Vec::new(), ttl: None, durability: Durability::UseDefault }
     }
 
     /// Adds a value with the time of writing as its timestamp.
@@ -61,6 +63,14 @@ impl Put {
     #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(whole_millis(ttl));
+        self
+    }
+
+    /// Sets what the write survives once it is acknowledged (default: as [the
+    /// region](crate::RegionOptions::durability)).
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
         self
     }
 

@@ -6,7 +6,7 @@ use super::observer::MiniBatch;
 use super::{Region, RegionCore};
 use crate::cell::{Row, RowBuf};
 use crate::error::{Error, Result};
-use crate::op::Mutation;
+use crate::op::{Durability, Mutation};
 use std::mem;
 use std::ops::Range;
 
@@ -32,6 +32,7 @@ pub(super) struct Outcome {
     /// Its cells and answers in the [`Edit`].
     cells: Range<usize>,
     answers: Range<usize>,
+    durability: Durability,
 }
 
 impl Outcome {
@@ -158,6 +159,7 @@ impl RegionCore {
         let mut edit = Edit::default();
         for (at, mutation) in checked {
             let outcome = &mut outcomes[*at];
+            outcome.durability = mutation.mutation().durability().or(self.durability);
             if let Some(row) = self.pre_mutation_after_row_lock(mutation.mutation())? {
                 outcome.answer = Some(Ok(row));
                 continue;
@@ -187,8 +189,13 @@ impl RegionCore {
         added_checked.iter().try_for_each(|mutation| self.resolve(mutation, times, &mut more))?;
         let left = outcomes.iter().filter(|outcome| outcome.answer.is_none());
         let count = left.clone().count() as u64 + more.mutations;
-        let cells = left.flat_map(|outcome| &edit.cells[outcome.cells.clone()]).chain(&more.cells);
-        let seq_id = if count > 0 { self.apply(cells, count)? } else { 0 };
+        // What the observers have added is as durable as the greatest of the mutations.
+        let durability = left.clone().map(|outcome| outcome.durability).max().unwrap_or(self.durability);
+        let is_logged = |outcome: &&Outcome| outcome.durability > Durability::SkipWal;
+        let cells_of = |outcome: &Outcome| &edit.cells[outcome.cells.clone()];
+        let cells = left.clone().flat_map(cells_of).chain(&more.cells);
+        let logged = left.filter(is_logged).flat_map(cells_of).chain(&more.cells);
+        let seq_id = if count > 0 { self.apply(cells, logged, durability, count)? } else { 0 };
         for outcome in outcomes.iter_mut().filter(|outcome| outcome.answer.is_none()) {
             outcome.answer = Some(Ok(self.answers(&edit, outcome.answers.clone(), seq_id)));
         }

@@ -1,6 +1,7 @@
 //! Changes of a region's store files, on disk and in memory together.
 
 use super::RegionCore;
+use super::log::RegionLog;
 use crate::error::{Error, Result};
 use crate::layout::commit::KnownFile;
 use crate::layout::{CommitError, FamilyChange, StagedFile, StoreFileInfo};
@@ -125,9 +126,11 @@ impl RegionCore {
         Ok(())
     }
 
-    /// Returns the names of replaced files that could not be archived.
+    /// Returns the names of replaced files that could not be archived, and of logs that could not be removed.
     pub(super) fn unarchived_files(&self) -> Vec<String> {
-        unpoisoned(self.files.replaced.lock()).iter().map(|file| file.name.clone()).collect()
+        let logs = self.log.as_ref().map(RegionLog::unremoved).unwrap_or_default();
+        let replaced = unpoisoned(self.files.replaced.lock());
+        replaced.iter().map(|file| file.name.clone()).chain(logs).collect()
     }
 
     /// Archives the replaced files of a store, or of all stores. Those that cannot be archived are kept for

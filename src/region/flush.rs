@@ -2,6 +2,7 @@
 
 use super::commit::StoreChange;
 use super::events::Task;
+use super::log::RegionLog;
 use super::{Region, RegionCore};
 use crate::error::Result;
 use crate::memstore::Segment;
@@ -59,6 +60,11 @@ impl RegionCore {
     fn flush_stores(&self, stores: &[usize]) -> Result<i64> {
         self.observe(|observer, context| observer.pre_flush(context))?;
         let seq_id = self.freeze(stores);
+        let is_flushed = |store| {
+            if let Some(log) = &self.log {
+                log.flushed(store, seq_id);
+            }
+        };
         // Later reads have later read points, so they do not need the dropped cells either.
         let smallest = self.mvcc.smallest_read_point();
         let now = self.clock.now();
@@ -81,6 +87,7 @@ impl RegionCore {
             let file = self.stores[store].flush(&segments, seq_id, encrypted, keep)?;
             let Some(file) = file else {
                 self.swap(store, |state| state.flushed(&segments, None));
+                is_flushed(store);
                 free(segments);
                 continue;
             };
@@ -90,6 +97,7 @@ impl RegionCore {
                 let file = opened.into_iter().flatten().next();
                 self.swap(store, |state| state.flushed(&segments, file));
             })?;
+            is_flushed(store);
             self.counters.add(&ReadCounts { flushes: 1, ..ReadCounts::default() });
             free(segments);
             self.observe(|observer, context| observer.post_flush_store(context, family, &name))?;
@@ -97,18 +105,29 @@ impl RegionCore {
         if let Some(background) = &self.background {
             background.flushed(self.memory());
         }
+        // The flush is complete all the same; the logs that remain are in the region's health.
+        if let Some(Err(error)) = self.log.as_ref().map(RegionLog::remove_flushed) {
+            self.report_unarchived(&error);
+        }
         self.observe(|observer, context| observer.post_flush(context))?;
         Ok(seq_id)
     }
 
-    /// Freezes the active segments, so that writes go to new ones. When this returns, all writes to them are
-    /// complete and visible to reads. Returns the sequence id of the flush.
+    /// Freezes the active segments, so that writes go to new ones, and ends the log. When this returns, all
+    /// writes to them are complete and visible to reads. Returns the sequence id of the flush.
     fn freeze(&self, stores: &[usize]) -> i64 {
-        let _updates = unpoisoned(self.updates.write());
+        let updates = unpoisoned(self.updates.write());
         let entry = self.mvcc.begin();
         let seq_id = entry.seq_id();
         self.mvcc.complete_and_wait(entry);
         stores.iter().for_each(|&store| self.swap(store, |state| state.freeze()));
+        let Some(log) = &self.log else { return seq_id };
+        let cut = log.cut();
+        let state = self.states.load();
+        let is_empty = |store: &usize| state.stores[*store].has_no_memory();
+        (0..self.stores.len()).filter(is_empty).for_each(|store| log.flushed(store, seq_id));
+        drop(updates);
+        log.finish(cut);
         seq_id
     }
 }

@@ -1,6 +1,7 @@
 //! Closing a region, and its health while open (HBase: `HRegion.close`).
 
 use super::background::Pending;
+use super::log::RegionLog;
 use super::{Region, RegionCore};
 use crate::error::{Error, Result};
 use crate::sync::unpoisoned;
@@ -38,8 +39,8 @@ enum ClosedBy {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct RegionHealth {
-    /// Why no writes are accepted any more: a change of the region's files failed and could not be undone.
-    /// Set until the region is opened again.
+    /// Why no writes are accepted any more: a change of the region's files failed and could not be undone, or
+    /// writing the log failed. Set until the region is opened again.
     pub poisoned: Option<Error>,
     /// The error of the last background flush or compaction; `None` after a success. After an [I/O
     /// error](crate::ErrorKind::Io) the work is retried, at increasing intervals; meanwhile writes succeed as
@@ -88,7 +89,7 @@ impl Region {
     pub fn health(&self) -> RegionHealth {
         let Pending { failure, flush, compactions } = self.0.pending();
         RegionHealth {
-            poisoned: self.0.files.poison(),
+            poisoned: self.0.files.poison().or_else(|| self.0.log.as_ref()?.failure()),
             background_failing_since: failure.as_ref().map(|failure| failure.since),
             background_failures: failure.as_ref().map_or(0, |failure| failure.count),
             background_failure: failure.map(|failure| failure.error),
@@ -146,7 +147,12 @@ impl RegionCore {
             let _updates = unpoisoned(self.updates.write());
             self.is_closing.store(true, Ordering::Release);
         }
-        let flushed = if self.memstore_size() > 0 { self.flush_all().map(drop) } else { self.files.check() };
+        let has_log = self.log.as_ref().is_some_and(RegionLog::has_files);
+        let flushed = if self.memstore_size() > 0 || has_log {
+            self.flush_all().map(drop)
+        } else {
+            self.files.check()
+        };
         if flushed.is_err() && self.files.poison().is_none() {
             self.is_closing.store(false, Ordering::Release);
             return flushed;

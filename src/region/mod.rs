@@ -17,6 +17,7 @@ mod flush;
 mod increment;
 mod lifecycle;
 mod locks;
+mod log;
 mod memory_limit;
 mod mutate;
 mod observer;
@@ -48,13 +49,14 @@ use crate::io::FileLock;
 use crate::layout::RegionDir;
 use crate::metrics::{BlockCounts, Counters, RegionMetrics};
 use crate::mvcc::Mvcc;
-use crate::op::{Get, Scan};
+use crate::op::{Durability, Get, Scan};
 use crate::schema::{Family, RegionInfo};
 use crate::store::{Store, StoreVersion};
 use background::Background;
 use commit::FileChanges;
 use lifecycle::Handle;
 use locks::RowLocks;
+use log::RegionLog;
 use observer::Observers;
 use std::fmt;
 use std::path::Path;
@@ -103,6 +105,10 @@ pub(crate) struct RegionCore {
     /// One lock per store.
     compacting: Vec<Mutex<()>>,
     files: FileChanges,
+    /// The log of writes, of a region that is open for writing.
+    log: Option<RegionLog>,
+    /// The durability of writes that do not say theirs.
+    durability: Durability,
     warnings: Vec<Error>,
     background: Option<Background>,
     observers: Observers,

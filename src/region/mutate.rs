@@ -91,8 +91,10 @@ impl RegionCore {
         self.check_write(&put.row)?;
         let stores = self.check_put(&put)?;
         let tag = ttl_tag(put.ttl);
+        let durability = put.durability.or(self.durability);
         let _row = self.rows.shared(&put.row);
-        self.apply(put_cells(&put, &stores, self.clock.now(), tag_bytes(tag.as_ref())), 1)?;
+        let cells = put_cells(&put, &stores, self.clock.now(), tag_bytes(tag.as_ref()));
+        self.apply(cells.clone(), cells, durability, 1)?;
         Ok(())
     }
 
@@ -256,7 +258,7 @@ fn put_cells<'m>(
     stores: &'m [usize],
     now: i64,
     tag: &'m [u8],
-) -> impl Iterator<Item = NewCell<'m>> {
+) -> impl Iterator<Item = NewCell<'m>> + Clone {
     put.cells.iter().zip(stores).map(move |(cell, &store)| NewCell {
         store,
         row: &put.row,

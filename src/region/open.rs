@@ -3,6 +3,7 @@
 use super::background::Background;
 use super::commit::{FileChanges, Replaced};
 use super::locks::RowLocks;
+use super::log::RegionLog;
 use super::replay::{RecoveredEdits, Replayed};
 use super::super_version::SuperVersionCell;
 use super::{MemoryLimit, Region, RegionCore, RegionOptions, RegionState, Scheduler};
@@ -15,6 +16,7 @@ use crate::layout::{
 };
 use crate::metrics::{BlockCounts, Counters};
 use crate::mvcc::Mvcc;
+use crate::op::Durability;
 use crate::schema::{Family, RegionInfo, TableName};
 use crate::store::compact::{CompactionConfig, memstore_flush_size};
 use crate::store::{OpenedFiles, Store, StoreFile, StoreVersion, open_files};
@@ -149,7 +151,10 @@ impl RegionOptions {
         } else {
             None
         };
+        let log = lock.is_some().then(|| RegionLog::new(&dir, &self.storage, stores.len()));
         let inner = RegionCore {
+            log,
+            durability: self.durability.or(durability_of(&dir)?).or(Durability::FsyncWal),
             compacting: stores.iter().map(|_| Mutex::new(())).collect(),
             observers: self.observers,
             handle: OnceLock::new(),
@@ -333,6 +338,14 @@ impl RegionOptions {
         }
         listed
     }
+}
+
+/// Returns the durability that the table's descriptor sets.
+fn durability_of(dir: &RegionDir) -> Result<Durability> {
+    const KEY: &str = "DURABILITY";
+    let Some(name) = dir.setting(&[], KEY) else { return Ok(Durability::UseDefault) };
+    Durability::from_name(name)
+        .ok_or_else(|| Corruption::unknown_name("durability of the table", name.as_bytes()).at(dir.path(), 0))
 }
 
 /// Fails if a given descriptor is not that of the region's table. `described` is the descriptor's table, and

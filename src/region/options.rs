@@ -9,6 +9,7 @@ use crate::hfile::{HFile, HFileOptions};
 use crate::io::{BoundedStorage, FileHandles, LocalStorage, Storage};
 use crate::layout::{Snapshot, SnapshotRegion, archived_path};
 use crate::limits::Limits;
+use crate::op::Durability;
 use crate::schema::Family;
 use bytes::Bytes;
 use std::path::{Path, PathBuf};
@@ -36,6 +37,7 @@ pub struct RegionOptions {
     pub(super) compaction_enabled: bool,
     pub(super) observers: Observers,
     pub(super) lazy_seek: bool,
+    pub(super) durability: Durability,
 }
 
 impl RegionOptions {
@@ -60,6 +62,7 @@ impl RegionOptions {
             compaction_enabled: true,
             observers: Observers::default(),
             lazy_seek: true,
+            durability: Durability::UseDefault,
         }
     }
 
@@ -177,6 +180,14 @@ impl RegionOptions {
     #[must_use]
     pub fn compaction_enabled(mut self, enabled: bool) -> Self {
         self.compaction_enabled = enabled;
+        self
+    }
+
+    /// Sets what writes survive that do not [say so themselves](crate::Put::durability) (default: the setting
+    /// `DURABILITY` of the table descriptor, else [`FsyncWal`](Durability::FsyncWal)).
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
         self
     }
 

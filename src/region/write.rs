@@ -5,6 +5,7 @@ use super::RegionCore;
 use crate::cell::{CellRef, CellType, LATEST_TIMESTAMP, MAX_ROW_LEN, SeekKey, TTL_TAG_TYPE};
 use crate::error::{Error, Result};
 use crate::metrics::ReadCounts;
+use crate::op::Durability;
 use crate::sync::unpoisoned;
 use std::borrow::{Borrow, Cow};
 use std::sync::RwLockReadGuard;
@@ -47,19 +48,27 @@ impl RegionCore {
         self.check_row(row)
     }
 
-    /// Inserts cells into memory under one sequence id, and returns the id. This is the only place that
-    /// inserts cells. No read sees any of them before all are inserted. Of cells with the same key the last
-    /// one is kept. `writes` is the number of mutations the cells belong to.
-    pub(super) fn apply<'a, C>(&self, cells: impl IntoIterator<Item = C>, writes: u64) -> Result<i64>
-    where
-        C: Borrow<NewCell<'a>>,
-    {
+    /// Logs cells and then inserts them into memory, under one sequence id, and returns the id. This is the
+    /// only place that inserts cells. No read sees any of them before all are inserted. Of cells with the
+    /// same key the last one is kept. `writes` is the number of mutations the cells belong to; `logged` are
+    /// those of mutations that are logged, and `durability` is the greatest of the mutations.
+    ///
+    /// # Errors
+    ///
+    /// If the region is being closed, or the cells cannot be logged. Nothing is inserted then.
+    pub(super) fn apply<'a, C: Borrow<NewCell<'a>>>(
+        &self,
+        cells: impl Iterator<Item = C>,
+        logged: impl Iterator<Item = C> + Clone,
+        durability: Durability,
+        writes: u64,
+    ) -> Result<i64> {
         let _updates = self.update();
         if self.is_closing.load(Ordering::Acquire) {
             return Err(Error::closed());
         }
+        let entry = self.begin_logged(logged, durability)?;
         let state = self.states.load();
-        let entry = self.mvcc.begin();
         let seq_id = entry.seq_id();
         let mut key = SeekKey::new();
         for cell in cells {

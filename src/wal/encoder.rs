@@ -9,7 +9,7 @@ use crate::error::Corruption;
 
 /// Encodes the entries of a log, one after the other.
 #[derive(Debug)]
-pub(super) struct WalEncoder {
+pub(crate) struct WalEncoder {
     cells: CellWriter,
     log_id: Option<u64>,
     /// The offset of the next entry in the file.
@@ -20,21 +20,21 @@ pub(super) struct WalEncoder {
 
 /// An entry whose cells are being encoded.
 #[derive(Debug)]
-pub(super) struct OpenEntry {
-    start: usize,
+pub(crate) struct OpenEntry {
+    /// The length of its key.
     key_end: usize,
 }
 
 impl WalEncoder {
     /// An encoder for the entries after a header. Fails if a codec is not built in.
-    pub(super) fn new(header: &WalHeader, recovered_edits: bool) -> Result<Self, Corruption> {
+    pub(crate) fn new(header: &WalHeader, recovered_edits: bool) -> Result<Self, Corruption> {
         let cells = CellWriter::new(header, recovered_edits)?;
         let offset = header.to_bytes().len() as u64;
         Ok(Self { cells, log_id: header.log_id(), offset, synced: 0 })
     }
 
     /// Appends the key of an entry with `count` cells to `out`.
-    pub(super) fn begin(
+    pub(crate) fn begin(
         &mut self,
         key: &WalKey,
         count: u32,
@@ -43,37 +43,36 @@ impl WalEncoder {
         let start = out.len();
         let checksum = self.log_id.map(|log_id| checksum::of_entry(log_id, self.offset, self.synced));
         key.write(count, self.cells.dictionaries.as_mut(), checksum, out)?;
-        Ok(OpenEntry { start, key_end: out.len() - start })
+        Ok(OpenEntry { key_end: out.len() - start })
     }
 
     /// Appends a cell of the entry to `out`.
-    pub(super) fn cell(&mut self, cell: &CellRef<'_>, out: &mut Vec<u8>) -> Result<(), Corruption> {
+    pub(crate) fn cell(&mut self, cell: &CellRef<'_>, out: &mut Vec<u8>) -> Result<(), Corruption> {
         self.cells.write(cell, out)
     }
 
-    /// Completes the entry, which ends at the end of `out`.
-    pub(super) fn finish(&mut self, entry: &OpenEntry, out: &mut [u8]) {
-        let entry_bytes = out.get_mut(entry.start..).unwrap_or_default();
+    /// Completes the entry, whose bytes are `bytes`.
+    pub(crate) fn finish(&mut self, entry: &OpenEntry, bytes: &mut [u8]) {
         if self.log_id.is_some() {
-            checksum::seal_entry(entry_bytes, entry.key_end);
+            checksum::seal_entry(bytes, entry.key_end);
         }
-        self.offset += entry_bytes.len() as u64;
+        self.offset += bytes.len() as u64;
     }
 
     /// Returns the offset after the last entry.
-    pub(super) fn offset(&self) -> u64 {
+    pub(crate) fn offset(&self) -> u64 {
         self.offset
     }
 
     /// Goes back to an offset: the entries after it are not in the file. Only without dictionaries, which
     /// would have their names.
-    pub(super) fn go_back(&mut self, offset: u64) {
+    pub(crate) fn go_back(&mut self, offset: u64) {
         debug_assert!(self.cells.dictionaries.is_none());
         self.offset = offset;
     }
 
     /// Records that the bytes before an offset are on disk. Later entries say so.
-    pub(super) fn synced(&mut self, offset: u64) {
+    pub(crate) fn synced(&mut self, offset: u64) {
         self.synced = offset;
     }
 }

@@ -72,7 +72,7 @@ impl WalHeader {
     }
 
     /// The header of a log with checksums.
-    pub(super) fn with_log_id(self, log_id: u64) -> Self {
+    pub(crate) fn with_log_id(self, log_id: u64) -> Self {
         Self { log_id: Some(log_id), ..self }
     }
 
@@ -131,7 +131,7 @@ impl WalHeader {
     }
 
     /// Returns the bytes at the start of a log.
-    pub(super) fn to_bytes(&self) -> Vec<u8> {
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let message = WALHeader {
             has_compression: Some(self.compression),
             encryption_key: None,

@@ -44,6 +44,7 @@ mod testing;
 mod trailer;
 mod writer;
 
+pub(crate) use encoder::WalEncoder;
 pub use entry::{WalCells, WalEntry};
 pub use header::WalHeader;
 pub use key::{ReplicationScope, WalKey};
@@ -52,6 +53,7 @@ pub use marker::{
     MarkerServer, RegionEvent, RegionEventMarker, StoreFiles,
 };
 pub use reader::{WalEnd, WalReader};
+pub(crate) use trailer::BYTES as TRAILER;
 pub use writer::{WalWriter, WalWriterOptions};
 
 use std::path::Path;

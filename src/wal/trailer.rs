@@ -14,7 +14,7 @@ use prost::Message;
 const MAGIC: [u8; 4] = *b"LAWP";
 
 /// A trailer as HBase writes it: its message has no fields.
-pub(super) const BYTES: [u8; 8] = [0, 0, 0, 0, b'L', b'A', b'W', b'P'];
+pub(crate) const BYTES: [u8; 8] = [0, 0, 0, 0, b'L', b'A', b'W', b'P'];
 
 /// The maximum length of a trailer's message, for trailers of later versions.
 const MAX_MESSAGE: u64 = 1 << 20;

@@ -103,6 +103,11 @@ impl StoreVersion {
         self.frozen.iter().chain([&self.active]).map(|segment| segment.data_size()).sum()
     }
 
+    /// Whether no cells are in memory.
+    pub(crate) fn has_no_memory(&self) -> bool {
+        self.memstore_size() == 0
+    }
+
     /// Returns the bytes used by cells in memory, including their index.
     pub(crate) fn memory(&self) -> u64 {
         self.frozen.iter().chain([&self.active]).map(|segment| segment.memory()).sum()

@@ -1,0 +1,45 @@
+//! How durable a write is before it is acknowledged.
+
+/// What an acknowledged write survives (HBase: `Durability`).
+///
+/// Writes are ordered: of those with the same or a higher durability, a write that survives has all earlier
+/// ones of its region with it. A write is never torn: all of its cells survive or none, of all families,
+/// except with [`SkipWal`](Self::SkipWal).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Durability {
+    /// The durability [of the region](crate::RegionOptions::durability).
+    #[default]
+    UseDefault,
+    /// Not logged: lost if the process dies before the memory is flushed. Cells of some families may be lost
+    /// and those of others not. HBase: `SKIP_WAL`.
+    SkipWal,
+    /// Logged, but not waited for: lost if the process dies at that moment; the last writes are lost if the
+    /// system fails. HBase: `ASYNC_WAL`.
+    AsyncWal,
+    /// Handed to the system: survives the end of the process; the last writes are lost if the system fails.
+    /// HBase: `SYNC_WAL`.
+    SyncWal,
+    /// On disk: survives a loss of power. HBase: `FSYNC_WAL`.
+    FsyncWal,
+}
+
+impl Durability {
+    /// Returns the durability with HBase's name, as in the setting `DURABILITY` of a table.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "USE_DEFAULT" => Self::UseDefault,
+            "SKIP_WAL" => Self::SkipWal,
+            "ASYNC_WAL" => Self::AsyncWal,
+            "SYNC_WAL" => Self::SyncWal,
+            "FSYNC_WAL" => Self::FsyncWal,
+            _ => return None,
+        })
+    }
+
+    /// Returns this durability, or `default` if it is [`UseDefault`](Self::UseDefault).
+    pub(crate) fn or(self, default: Self) -> Self {
+        if self == Self::UseDefault { default } else { self }
+    }
+}

@@ -1,0 +1,421 @@
+//! The write-ahead log of a region (wal.md §13, §17; HBase: `FSHLog`).
+//!
+//! A region writes its log to its own directory of recovered edits. If the process dies, opening the region
+//! replays it, and so does HBase. The logs are removed once their cells are in store files.
+
+use super::RegionCore;
+use super::write::NewCell;
+use crate::cell::SeekKey;
+use crate::error::{Error, Result};
+use crate::io::{LogFile, Storage};
+use crate::layout::RegionDir;
+use crate::mvcc::WriteEntry;
+use crate::op::Durability;
+use crate::sync::unpoisoned;
+use crate::wal::{TRAILER, WalEncoder, WalHeader, WalKey};
+use std::borrow::Borrow;
+use std::collections::VecDeque;
+use std::io;
+use std::mem;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
+
+/// Appends the writes of a region to files, and waits until they are as durable as asked.
+///
+/// One thread at a time writes what all have appended (group commit).
+#[derive(Debug)]
+pub(super) struct RegionLog {
+    storage: Arc<dyn Storage>,
+    /// The directory of the logs.
+    dir: PathBuf,
+    /// The region's directory.
+    region: PathBuf,
+    state: Mutex<State>,
+    moved: Condvar,
+    /// Why nothing can be logged any more: it is not known what is in the file.
+    failure: OnceLock<Error>,
+    /// For each store, the sequence id up to which its cells are in files.
+    flushed: Mutex<Vec<i64>>,
+}
+
+#[derive(Debug)]
+struct State {
+    key: WalKey,
+    /// Encodes for the file that is being written; `None` if there is no file.
+    encoder: Option<WalEncoder>,
+    /// `None` if there is no file, and while a thread writes to it.
+    file: Option<Box<dyn LogFile>>,
+    is_busy: bool,
+    path: PathBuf,
+    /// The greatest sequence id in the file.
+    last: i64,
+    /// Entries that are not in the file yet.
+    pending: Vec<u8>,
+    /// Their offset in the file.
+    base: u64,
+    /// A buffer to reuse.
+    spare: Vec<u8>,
+    /// The numbers of the last entries that were appended, handed to the system, and synced; and of the last
+    /// one that is to be synced.
+    appended: u64,
+    written: u64,
+    synced: u64,
+    wanted: u64,
+    /// The number of entries whose writers have not yet seen their outcome.
+    unseen: usize,
+    /// Entries that are not in the file, and why.
+    refused: Vec<(RangeInclusive<u64>, Error)>,
+    /// Files that are no longer written to, oldest first.
+    finished: VecDeque<FinishedLog>,
+    has_dir: bool,
+    /// Why finished files could not be removed.
+    unremoved: Option<Error>,
+}
+
+#[derive(Clone, Debug)]
+struct FinishedLog {
+    path: PathBuf,
+    /// The greatest sequence id in the file.
+    last: i64,
+}
+
+/// A file that is no longer appended to, and the entries that are still to be written to it.
+#[derive(Debug)]
+pub(super) struct CutLog {
+    file: Box<dyn LogFile>,
+    pending: Vec<u8>,
+}
+
+/// An entry that was appended.
+#[derive(Debug)]
+#[must_use = "the entry is not durable yet"]
+struct Ticket(u64);
+
+impl RegionLog {
+    pub(super) fn new(dir: &RegionDir, storage: &Arc<dyn Storage>, stores: usize) -> Self {
+        let key = WalKey::new(dir.info().encoded_name(), dir.info().table().to_string(), 0, 0);
+        let state = State {
+            key,
+            encoder: None,
+            file: None,
+            is_busy: false,
+            path: PathBuf::new(),
+            last: 0,
+            pending: Vec::new(),
+            base: 0,
+            spare: Vec::new(),
+            appended: 0,
+            written: 0,
+            synced: 0,
+            wanted: 0,
+            unseen: 0,
+            refused: Vec::new(),
+            finished: VecDeque::new(),
+            has_dir: false,
+            unremoved: None,
+        };
+        Self {
+            storage: Arc::clone(storage),
+            dir: dir.recovered_edits_dir(),
+            region: dir.path().to_owned(),
+            state: Mutex::new(state),
+            moved: Condvar::new(),
+            failure: OnceLock::new(),
+            flushed: Mutex::new(vec![0; stores]),
+        }
+    }
+
+    /// Returns why no writes are accepted any more; `None` if they are.
+    pub(super) fn failure(&self) -> Option<Error> {
+        self.failure.get().cloned()
+    }
+
+    /// Fails if an earlier append or sync has failed.
+    pub(super) fn check(&self) -> Result<()> {
+        self.failure.get().map_or(Ok(()), |error| Err(error.clone()))
+    }
+
+    fn fail(&self, error: &Error) {
+        // The first failure is kept: later ones follow from it.
+        self.failure.get_or_init(|| Error::poisoned_log(error));
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        unpoisoned(self.state.lock())
+    }
+
+    /// Creates a file for entries from `seq_id` on, whose header and name are on disk.
+    fn begin_file(&self, state: &mut State, seq_id: i64) -> Result<()> {
+        if !state.has_dir {
+            let created = self.storage.create_dir_all(&self.dir);
+            created.map_err(|error| Error::io("create", &self.dir, error))?;
+            self.sync_dir(&self.region)?;
+            state.has_dir = true;
+        }
+        let path = self.dir.join(log_name(seq_id));
+        let created = self.storage.create_log(&path);
+        let mut file = created.map_err(|error| Error::io("create", &path, error))?;
+        let header = WalHeader::default().with_log_id(log_id(seq_id));
+        let bytes = header.to_bytes();
+        let written = file.append(&bytes).and_then(|()| file.sync());
+        let written = written.map_err(|error| Error::io("write", &path, error));
+        if let Err(error) = written.and_then(|()| self.sync_dir(&self.dir)) {
+            // Nothing is in the file; the next write creates another.
+            state.finished.push_back(FinishedLog { path, last: i64::MIN });
+            return Err(error);
+        }
+        let encoder = WalEncoder::new(&header, true).map_err(|corruption| corruption.at(&path, 0))?;
+        state.base = encoder.offset();
+        (state.encoder, state.file, state.path) = (Some(encoder), Some(file), path);
+        Ok(())
+    }
+
+    fn sync_dir(&self, dir: &Path) -> Result<()> {
+        self.storage.sync_dir(dir).map_err(|error| Error::io("sync", dir, error))
+    }
+
+    /// Waits until an entry is as durable as asked. Writes pending entries if no other thread does.
+    ///
+    /// # Errors
+    ///
+    /// If the entry is not in the file, because the disk is full; if an append or sync has failed, so that it
+    /// is not known what is in the file.
+    fn wait(&self, Ticket(number): Ticket, durability: Durability) -> Result<()> {
+        let syncs = durability == Durability::FsyncWal;
+        let mut state = self.state();
+        if syncs {
+            state.wanted = state.wanted.max(number);
+        }
+        let outcome = loop {
+            if let Some((_, error)) = state.refused.iter().find(|(numbers, _)| numbers.contains(&number)) {
+                break Err(error.clone());
+            }
+            if number <= if syncs { state.synced } else { state.written } {
+                break Ok(());
+            }
+            if let Err(error) = self.check() {
+                break Err(error);
+            }
+            state = if state.is_busy {
+                unpoisoned(self.moved.wait(state))
+            } else {
+                self.write_pending(state)
+            };
+        };
+        state.unseen -= 1;
+        if state.unseen == 0 {
+            state.refused.clear();
+        }
+        outcome
+    }
+
+    /// Writes the pending entries to the file, and syncs it if a writer waits for that. The state is unlocked
+    /// meanwhile.
+    fn write_pending<'s>(&'s self, mut state: MutexGuard<'s, State>) -> MutexGuard<'s, State> {
+        let Some(mut file) = state.file.take() else {
+            self.fail(&Error::invalid_argument("a log without a file"));
+            return state;
+        };
+        let spare = mem::take(&mut state.spare);
+        let mut bytes = mem::replace(&mut state.pending, spare);
+        let (base, target, syncs) = (state.base, state.appended, state.wanted > state.synced);
+        state.base += bytes.len() as u64;
+        state.is_busy = true;
+        drop(state);
+        let busy = Busy(self);
+        let written = if bytes.is_empty() { Ok(()) } else { file.append(&bytes) };
+        let is_full = written.as_ref().is_err_and(|error| is_disk_full(error.kind()));
+        let is_undone = is_full && file.truncate(base).is_ok();
+        let synced = if written.is_ok() && syncs { file.sync() } else { Ok(()) };
+        mem::forget(busy);
+        let mut state = self.state();
+        state.is_busy = false;
+        let path = file.path().to_owned();
+        state.file = Some(file);
+        match (written, synced) {
+            (Ok(()), Ok(())) => {
+                state.written = target;
+                if syncs {
+                    state.synced = target;
+                    let end = base + bytes.len() as u64;
+                    if let Some(encoder) = &mut state.encoder {
+                        encoder.synced(end);
+                    }
+                }
+            }
+            (Ok(()), Err(error)) => self.fail(&Error::io("sync", &path, error)),
+            (Err(error), _) if is_undone => {
+                // Entries that were appended meanwhile have offsets after those that failed.
+                let error = Error::io("write", &path, error);
+                let numbers = state.written + 1..=state.appended;
+                state.refused.push((numbers, error));
+                state.written = state.appended;
+                state.pending.clear();
+                state.base = base;
+                if let Some(encoder) = &mut state.encoder {
+                    encoder.go_back(base);
+                }
+            }
+            (Err(error), _) => self.fail(&Error::io("write", &path, error)),
+        }
+        if bytes.capacity() <= MAX_SPARE {
+            bytes.clear();
+            state.spare = bytes;
+        }
+        self.moved.notify_all();
+        state
+    }
+
+    /// Ends the current file: later entries go to another. No write may be in progress.
+    pub(super) fn cut(&self) -> Option<CutLog> {
+        let mut state = self.state();
+        state.encoder = None;
+        let file = state.file.take()?;
+        let log = FinishedLog { path: mem::take(&mut state.path), last: state.last };
+        state.finished.push_back(log);
+        Some(CutLog { file, pending: mem::take(&mut state.pending) })
+    }
+
+    /// Completes a file: all its entries are on disk, and then a trailer says so.
+    pub(super) fn finish(&self, log: Option<CutLog>) {
+        let Some(CutLog { mut file, pending }) = log.filter(|_| self.failure.get().is_none()) else { return };
+        let written = if pending.is_empty() { Ok(()) } else { file.append(&pending) };
+        if let Err(error) = written.and_then(|()| file.sync()) {
+            self.fail(&Error::io("write", file.path(), error));
+            return;
+        }
+        // A log without a trailer, or with a part of one, has the same entries.
+        let _ = file.append(&TRAILER);
+    }
+
+    /// Records that the cells of a store up to a sequence id are in files.
+    pub(super) fn flushed(&self, store: usize, seq_id: i64) {
+        unpoisoned(self.flushed.lock())[store] = seq_id;
+    }
+
+    /// Removes the files whose cells are all in store files, oldest first, and each durably before the next:
+    /// a log that came back after a crash without a later one would lack the deletes in that. Files that
+    /// cannot be removed are retried after the next flush.
+    ///
+    /// # Errors
+    ///
+    /// If a file cannot be removed.
+    pub(super) fn remove_flushed(&self) -> Result<()> {
+        let flushed = unpoisoned(self.flushed.lock()).iter().copied().min().unwrap_or(0);
+        let next = || self.state().finished.front().filter(|log| log.last <= flushed).cloned();
+        while let Some(log) = next() {
+            let removed = match self.storage.remove(&log.path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    Err(Error::io("remove", &log.path, error))
+                }
+                _ => self.sync_dir(&self.dir),
+            };
+            let mut state = self.state();
+            state.unremoved = removed.clone().err();
+            removed?;
+            state.finished.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Whether there are files of this log.
+    pub(super) fn has_files(&self) -> bool {
+        let state = self.state();
+        state.encoder.is_some() || !state.finished.is_empty()
+    }
+
+    /// Returns the names of files that could not be removed.
+    pub(super) fn unremoved(&self) -> Vec<String> {
+        let state = self.state();
+        let name = |log: &FinishedLog| log.path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let names = state.finished.iter().filter(|_| state.unremoved.is_some());
+        names.filter_map(name).collect()
+    }
+}
+
+/// Fails the log if a thread panics while it writes to the file.
+struct Busy<'l>(&'l RegionLog);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.fail(&Error::invalid_argument("a thread panicked while it wrote the log"));
+        self.0.state().is_busy = false;
+        self.0.moved.notify_all();
+    }
+}
+
+impl RegionCore {
+    /// Begins a write, and logs its cells if it is to be durable at all. Returns when they are as durable as
+    /// asked. The order of the entries in the log is that of their sequence ids.
+    ///
+    /// # Errors
+    ///
+    /// If the cells cannot be logged. No read will see the write.
+    pub(super) fn begin_logged<'a, C: Borrow<NewCell<'a>>>(
+        &self,
+        cells: impl Iterator<Item = C> + Clone,
+        durability: Durability,
+    ) -> Result<WriteEntry<'_>> {
+        let Some(log) = &self.log else { return Ok(self.mvcc.begin()) };
+        log.check()?;
+        let count = if durability == Durability::SkipWal { 0 } else { cells.clone().count() };
+        if count == 0 {
+            return Ok(self.mvcc.begin());
+        }
+        let count = u32::try_from(count).map_err(|_| Error::over_limit("a write of more than 2^32 cells"))?;
+        let mut state = log.state();
+        let write = self.mvcc.begin();
+        let seq_id = write.seq_id();
+        if state.encoder.is_none() {
+            log.begin_file(&mut state, seq_id)?;
+        }
+        let State { encoder: Some(encoder), pending, key, path, .. } = &mut *state else {
+            return Err(Error::invalid_argument("a log without a file"));
+        };
+        (key.sequence_id, key.write_time) = (seq_id, self.clock.now());
+        let (start, offset) = (pending.len(), encoder.offset());
+        let mut cell_key = SeekKey::new();
+        let encoded = encoder.begin(key, count, pending).and_then(|entry| {
+            cells.into_iter().try_for_each(|cell| {
+                encoder.cell(&self.cell_ref(cell.borrow(), &mut cell_key, seq_id), pending)
+            })?;
+            encoder.finish(&entry, &mut pending[start..]);
+            Ok(())
+        });
+        if let Err(corruption) = encoded {
+            pending.truncate(start);
+            encoder.go_back(offset);
+            return Err(corruption.at(path, offset));
+        }
+        state.last = seq_id;
+        state.appended += 1;
+        state.unseen += 1;
+        let ticket = Ticket(state.appended);
+        drop(state);
+        log.wait(ticket, durability)?;
+        Ok(write)
+    }
+}
+
+/// The largest buffer that is kept for reuse.
+const MAX_SPARE: usize = 1 << 20;
+
+/// The names of logs are numbers from here on. HBase takes such a file for one of recovered edits, and skips
+/// it if the number is not above all flushed ones.
+const FIRST_NAME: i64 = 4_000_000_000_000_000_000;
+
+/// Returns the name of a log whose first entry has this sequence id: names are in the order of the entries.
+fn log_name(seq_id: i64) -> String {
+    format!("{:019}", FIRST_NAME.saturating_add(seq_id))
+}
+
+/// Returns a random id.
+fn log_id(seq_id: i64) -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one((seq_id, crate::io::process_id()))
+}
+
+fn is_disk_full(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
