@@ -1,4 +1,4 @@
-//! A region as an embedded store, and a region that HBase left.
+//! A region as an embedded store, what is left of it after a crash, and a region that HBase left.
 //!
 //! ```sh
 //! cargo run --example region                # in a temporary directory, which is removed
@@ -9,7 +9,7 @@ use hregion::{BlockCache, Compaction, Delete, Family, Get, Put, Region, Scan};
 use std::error::Error;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 /// One half of a region that HBase has split: references to the files of its parent.
@@ -18,12 +18,23 @@ const LEFT_BY_HBASE: &str =
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
+/// The argument of the process that crashes.
+const CRASH: &str = "--crash";
+
 fn main() -> ExitCode {
+    let args: Vec<_> = std::env::args_os().skip(1).collect();
+    if let [first, dir] = &args[..]
+        && first == CRASH
+    {
+        return crash(Path::new(dir));
+    }
     let given = std::env::args_os().nth(1).map(PathBuf::from);
     let scratch = std::env::temp_dir().join(format!("hregion-example-{}", std::process::id()));
     let mut out = io::stdout().lock();
-    let done =
-        embedded(given.as_deref().unwrap_or(&scratch), &mut out).and_then(|()| left_by_hbase(&mut out));
+    let dir = given.as_deref().unwrap_or(&scratch);
+    let done = embedded(dir, &mut out)
+        .and_then(|()| after_a_crash(dir, &mut out))
+        .and_then(|()| left_by_hbase(&mut out));
     // The directory of the user is kept.
     if given.is_none()
         && let Err(error) = std::fs::remove_dir_all(&scratch)
@@ -70,6 +81,29 @@ fn embedded(dir: &Path, out: &mut impl Write) -> Result<()> {
     print_rows(&region, Scan::new().rows("a".."h"), out)?;
     region.close()?;
     Ok(())
+}
+
+/// Writes in another process, which ends at once, and reads what it has written.
+fn after_a_crash(dir: &Path, out: &mut impl Write) -> Result<()> {
+    let crashed = Command::new(std::env::current_exe()?).arg(CRASH).arg(dir).stderr(Stdio::null()).status()?;
+    writeln!(out, "a process that wrote has crashed: {}", !crashed.success())?;
+    let region = Region::options().writable(true).open(dir)?; // replays the log
+    let name = region.get(&Get::new("katherine").column("info", "name"))?;
+    writeln!(out, "its write is there: {:?}", name.cells().next().map(|cell| text(cell.value())))?;
+    region.close()?;
+    Ok(())
+}
+
+/// Writes, and ends without closing anything.
+fn crash(dir: &Path) -> ExitCode {
+    let open = Region::options().writable(true).open(dir);
+    match open.and_then(|region| region.put(Put::new("katherine").cell("info", "name", "Katherine Johnson"))) {
+        Ok(()) => std::process::abort(), // the write is acknowledged, and nothing is flushed
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Reads what a RegionServer would have read: nothing is written to the directory.

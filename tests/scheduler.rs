@@ -3,9 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use hregion::io::faulty::{Call, FaultyStorage};
-use hregion::io::{DirEntry, FileLock, FileReader, FileWriter};
+use hregion::io::{DirEntry, FileLock, FileReader, FileWriter, LogFile};
 use hregion::{
-    ErrorKind, Family, Get, LocalStorage, MemoryLimit, Put, Region, RegionOptions, Scheduler, Storage, Table,
+    Durability, ErrorKind, Family, Get, LocalStorage, MemoryLimit, Put, Region, RegionOptions, Scheduler,
+    Storage, Table,
 };
 use std::io;
 use std::path::Path;
@@ -69,6 +70,10 @@ impl<S: Storage> Storage for Gate<S> {
         self.inner.create_new(path)
     }
 
+    fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
+        self.inner.create_log(path)
+    }
+
     fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
         self.inner.open(path)
     }
@@ -106,8 +111,10 @@ impl<S: Storage> Storage for Gate<S> {
     }
 }
 
+/// Regions without a log: writes fail only if flushes do.
 fn options(scheduler: &Scheduler) -> RegionOptions {
-    Region::options().create_if_missing(true).family(Family::new("f")).scheduler(scheduler)
+    let options = Region::options().create_if_missing(true).durability(Durability::SkipWal);
+    options.family(Family::new("f")).scheduler(scheduler)
 }
 
 /// Puts `kib` rows of about 1 KiB.

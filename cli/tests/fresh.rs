@@ -140,8 +140,7 @@ fn random_seed() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() % 1_000_000 * 1000
 }
 
-/// Returns the names of the profiles in a file. Leaves out `large`, which is slow, and `crash`, which the
-/// tool does not implement yet.
+/// Returns the names of the profiles in a file. Leaves out `large`, which is slow.
 fn names(programs: &Path, file: &Path) -> Vec<String> {
     let output = Command::new(programs.join("hb-generate"))
         .arg("--list")
@@ -150,8 +149,7 @@ fn names(programs: &Path, file: &Path) -> Vec<String> {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
-    let slow_or_left_out = ["large", "crash"];
-    stdout(&output).lines().filter(|name| !slow_or_left_out.contains(name)).map(str::to_owned).collect()
+    stdout(&output).lines().filter(|name| *name != "large").map(str::to_owned).collect()
 }
 
 fn generate(programs: &Path, file: &Path, name: &str, seed: u64, dir: &Path) -> PathBuf {
@@ -163,8 +161,7 @@ fn generate(programs: &Path, file: &Path, name: &str, seed: u64, dir: &Path) -> 
         .unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
     let path = dir.join(format!("{name}-{seed}.script.jsonl"));
-    // in place of a crash, the region is closed and reopened
-    fs::write(&path, stdout(&output).replace(r#""op":"crash""#, r#""op":"reopen""#)).unwrap();
+    fs::write(&path, stdout(&output)).unwrap();
     path
 }
 

@@ -84,6 +84,20 @@ impl Region {
         self.0.close(ClosedBy::Caller)
     }
 
+    /// Closes the region without flushing the memory, as if the process had been killed. Logged writes are
+    /// replayed when the region is opened again; writes with
+    /// [`SkipWal`](crate::Durability::SkipWal) are lost. Observers are not called.
+    ///
+    /// HBase: `HRegion.close(true)`.
+    pub fn abort(&self) {
+        let _closing = unpoisoned(self.0.closing.lock());
+        {
+            let _updates = unpoisoned(self.0.updates.write());
+            self.0.is_closing.store(true, Ordering::Release);
+        }
+        self.0.release();
+    }
+
     /// Returns the current problems of the region.
     #[must_use]
     pub fn health(&self) -> RegionHealth {

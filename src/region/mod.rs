@@ -70,8 +70,12 @@ use super_version::SuperVersionCell;
 /// view and scanner of a region open for writing is dropped, the region is flushed and its lock is released,
 /// as by [`close`](Self::close); only `close` returns an error.
 ///
-/// **Unflushed cells are lost if the process dies**, and rows that were only partly flushed by then have some
-/// families but not others: there is no write-ahead log yet.
+/// By default an acknowledged write is on disk, in a log in the region's directory of recovered edits: it
+/// survives a loss of power. After a crash, opening the region replays the log, as HBase does. See
+/// [`Durability`] for what else there is. If the log cannot be written, the region accepts no more writes
+/// until it is opened again ([`Poisoned`](crate::ErrorKind::Poisoned)); a write that fails because the disk
+/// is full has never happened, and later ones may succeed. The log is not encrypted, whatever the families'
+/// settings.
 #[derive(Clone)]
 pub struct Region(
     Arc<RegionCore>,

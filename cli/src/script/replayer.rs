@@ -11,8 +11,8 @@ use super::response::Response;
 use crate::failure::CommandError;
 use crate::scratch_dir::ScratchDir;
 use hregion::{
-    BlockCache, Clock, Compaction, ErrorKind, Get, ManualClock, Mutation, ReadView, Region, ResultScanner,
-    Scan,
+    BlockCache, Clock, Compaction, Durability, ErrorKind, Get, ManualClock, Mutation, ReadView, Region,
+    ResultScanner, Scan,
 };
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -104,6 +104,7 @@ impl Replayer {
         let mut options = Region::options()
             .writable(true)
             .create_if_missing(true)
+            .durability(Durability::SyncWal)
             .cache(&self.cache)
             .clock(clock)
             .key_range(create.start_key.clone(), create.end_key.clone());
@@ -150,7 +151,11 @@ impl Replayer {
                 done(loaded, Request::BulkLoad)
             }
             Operation::Files => Ok(stage.files()),
-            Operation::Reopen => self.reopen(),
+            Operation::Reopen => self.reopen(|region| region.close()),
+            Operation::Crash => self.reopen(|region| {
+                region.abort();
+                Ok(())
+            }),
             Operation::Get(get) => ask(get, |get: Get| stage.region.get(&get).map(Response::Cells)),
             Operation::Exists(get) => ask(get, |get: Get| stage.region.exists(&get).map(Response::Exists)),
             Operation::Scan(scan) => ask_scan(scan, |scan| stage.scan(&scan)),
@@ -160,15 +165,15 @@ impl Replayer {
                 stage.scanners.remove(&name);
                 Ok(Response::None)
             }
-            Operation::Unsupported => Ok(Response::Refused(ScriptError::Unsupported)),
         }
     }
 
-    fn reopen(&mut self) -> PlayResult {
+    /// Ends the region by `end`, and opens it again.
+    fn reopen(&mut self, end: impl FnOnce(&Region) -> hregion::Result<()>) -> PlayResult {
         let Some(Stage { create, region, scanners }) = self.stage.take() else { return Ok(Response::None) };
         // a scanner keeps its region open
         drop(scanners);
-        region.flush()?;
+        end(&region)?;
         drop(region);
         let region = self.open(&create)?;
         self.stage = Some(Stage { create, region, scanners: HashMap::new() });
