@@ -192,7 +192,17 @@ impl<'v> PartialResults<'v> {
     }
 
     /// Whether the filter rejects the current row by its key.
+    #[inline]
     fn filter_row_key(&mut self) -> Result<bool> {
+        match &self.filter {
+            Some(filter) if filter.judges_keys() => self.judge_row_key(),
+            _ => Ok(false),
+        }
+    }
+
+    /// Same as [`filter_row_key`](Self::filter_row_key), for any filter.
+    #[inline(never)] // keeps the loop over rows short
+    fn judge_row_key(&mut self) -> Result<bool> {
         let Some(filter) = &mut self.filter else { return Ok(false) };
         let is_rejected = filter.filter_row_key(&self.current)?;
         if !filter.ends_at_row() || self.row_exists()? {
