@@ -119,9 +119,9 @@ impl FilterEvaluator {
         self.hints_ignored += 1;
     }
 
-    /// Returns and resets the number of hints that the read could not follow.
-    pub(crate) fn take_ignored_hints(&mut self) -> u64 {
-        std::mem::take(&mut self.hints_ignored)
+    /// Returns the number of hints that the read could not follow.
+    pub(crate) fn hints_ignored(&self) -> u64 {
+        self.hints_ignored
     }
 
     /// Removes cells from a row that has been read. Must be called only if the filter [judges

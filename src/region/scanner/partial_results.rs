@@ -5,6 +5,7 @@ use super::stores::{Bounds, Stores};
 use crate::cell::{RowBuf, SeekKey};
 use crate::error::{Error, Result};
 use crate::filter::FilterEvaluator;
+use crate::metrics::ReadCounts;
 use crate::op::{Get, Scan};
 use crate::region::{RegionCore, RegionState};
 use crate::store::context::{LimitScope, NextState, Progress, ScannerContext};
@@ -321,6 +322,15 @@ impl<'v> PartialResults<'v> {
         }
         self.is_in_joined = context.is_any_reached(LimitScope::BetweenCells);
         Ok(())
+    }
+}
+
+impl Drop for PartialResults<'_> {
+    fn drop(&mut self) {
+        let hints_ignored = self.filter.as_ref().map_or(0, FilterEvaluator::hints_ignored);
+        if hints_ignored > 0 {
+            self.region.counters.add(&ReadCounts { hints_ignored, ..ReadCounts::default() });
+        }
     }
 }
 
