@@ -276,6 +276,12 @@ impl<'v> PartialResults<'v> {
     fn end_row(&mut self) -> Result<bool> {
         debug_assert!(self.stores.first_row() != Some(&*self.current), "the row has been read");
         self.reset_filter();
+        if self.region.observers.is_empty() { Ok(true) } else { self.observe_row() }
+    }
+
+    /// Tells the observers of a row without a result. Returns whether they let the scan continue.
+    #[cold]
+    fn observe_row(&self) -> Result<bool> {
         let mut more = true;
         self.region.observe(|observer, context| {
             more = observer.post_scanner_filter_row(context, self.scan, &self.current, more)?;
@@ -335,6 +341,7 @@ impl Drop for PartialResults<'_> {
 }
 
 /// Reads the cells of the current row from `stores`, until a limit is reached (§11.5).
+#[inline(always)] // the loop of scans with a filter
 fn populate(
     stores: &mut Stores<'_>,
     current: &[u8],
