@@ -145,7 +145,7 @@ impl Filter {
         drop_dependent: bool,
         condition: Option<(Compare, Comparator)>,
     ) -> Self {
-        let column = Column { family: family.into(), qualifier: qualifier.into() };
+        let column = Column::new(family.into(), qualifier.into());
         Self::leaf(Kind::DependentColumn(DependentColumnFilter::new(column, drop_dependent, condition)))
     }
 
@@ -165,7 +165,7 @@ impl Filter {
         compare: Compare,
         comparator: Comparator,
     ) -> Self {
-        let column = Column { family: family.into(), qualifier: qualifier.into() };
+        let column = Column::new(family.into(), qualifier.into());
         Self::leaf(Kind::ColumnValue(ColumnValueFilter::new(column, compare, comparator)))
     }
 
