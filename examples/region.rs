@@ -85,7 +85,8 @@ fn embedded(dir: &Path, out: &mut impl Write) -> Result<()> {
 
 /// Writes in another process, which ends at once, and reads what it has written.
 fn after_a_crash(dir: &Path, out: &mut impl Write) -> Result<()> {
-    let crashed = Command::new(std::env::current_exe()?).arg(CRASH).arg(dir).stderr(Stdio::null()).status()?;
+    let crashed =
+        Command::new(std::env::current_exe()?).arg(CRASH).arg(dir).stderr(Stdio::null()).status()?;
     writeln!(out, "a process that wrote has crashed: {}", !crashed.success())?;
     let region = Region::options().writable(true).open(dir)?; // replays the log
     let name = region.get(&Get::new("katherine").column("info", "name"))?;
@@ -97,7 +98,8 @@ fn after_a_crash(dir: &Path, out: &mut impl Write) -> Result<()> {
 /// Writes, and ends without closing anything.
 fn crash(dir: &Path) -> ExitCode {
     let open = Region::options().writable(true).open(dir);
-    match open.and_then(|region| region.put(Put::new("katherine").cell("info", "name", "Katherine Johnson"))) {
+    match open.and_then(|region| region.put(Put::new("katherine").cell("info", "name", "Katherine Johnson")))
+    {
         Ok(()) => std::process::abort(), // the write is acknowledged, and nothing is flushed
         Err(error) => {
             eprintln!("{error}");

@@ -49,7 +49,19 @@ impl RegionOptions {
         };
         let (stores, mvcc) = (vec![store], Mvcc::without_writes());
         let (lock, replaced, replayed) = (None, Vec::new(), Replayed::default());
-        self.region(Opened { dir, stores, states, mvcc, lock, block_counts, replaced, replayed, warnings })
+        let files_seq_id = 0; // nothing is replayed
+        self.region(Opened {
+            dir,
+            stores,
+            states,
+            mvcc,
+            files_seq_id,
+            lock,
+            block_counts,
+            replaced,
+            replayed,
+            warnings,
+        })
     }
 
     /// Returns the family of all cells, with its given settings. Fails if there are several families.

@@ -43,13 +43,26 @@ impl RegionCore {
         self.flush(&(0..self.stores.len()).collect::<Vec<_>>())
     }
 
+    /// Flushes what has been replayed while the region is being opened. Cells with sequence ids above
+    /// `read_point`, the greatest in the files, are kept whether they are visible or not, as in HBase: its
+    /// read point has not reached them yet.
+    pub(super) fn flush_replayed(&self, read_point: i64) -> Result<()> {
+        let stores: Vec<_> = (0..self.stores.len()).collect();
+        self.flush_at(&stores, read_point).map(drop)
+    }
+
     /// Flushes stores. Returns the sequence id of the flush.
     fn flush(&self, stores: &[usize]) -> Result<i64> {
+        self.flush_at(stores, i64::MAX)
+    }
+
+    /// As [`flush`](Self::flush), with a bound on the read point up to which invisible cells are dropped.
+    fn flush_at(&self, stores: &[usize], max_read_point: i64) -> Result<i64> {
         let _flushing = unpoisoned(self.flushing.lock());
         // Checked only with the lock held: closing a region waits for this lock.
         self.check_writable()?;
         self.report_flush_started(self.memstore_size());
-        let flushed = self.flush_stores(stores);
+        let flushed = self.flush_stores(stores, max_read_point);
         match &flushed {
             Ok(seq_id) => self.report_flush_ended(*seq_id),
             Err(error) => self.report_failed(Task::Flush, error),
@@ -57,7 +70,7 @@ impl RegionCore {
         flushed
     }
 
-    fn flush_stores(&self, stores: &[usize]) -> Result<i64> {
+    fn flush_stores(&self, stores: &[usize], max_read_point: i64) -> Result<i64> {
         self.observe(|observer, context| observer.pre_flush(context))?;
         let seq_id = self.freeze(stores);
         let is_flushed = |store| {
@@ -66,7 +79,7 @@ impl RegionCore {
             }
         };
         // Later reads have later read points, so they do not need the dropped cells either.
-        let smallest = self.mvcc.smallest_read_point();
+        let smallest = self.mvcc.smallest_read_point().min(max_read_point);
         let now = self.clock.now();
         for &store in stores {
             let segments = self.states.load().stores[store].frozen.clone();

@@ -162,11 +162,8 @@ impl RegionCore {
             self.is_closing.store(true, Ordering::Release);
         }
         let has_log = self.log.as_ref().is_some_and(RegionLog::has_files);
-        let flushed = if self.memstore_size() > 0 || has_log {
-            self.flush_all().map(drop)
-        } else {
-            self.files.check()
-        };
+        let flushed =
+            if self.memstore_size() > 0 || has_log { self.flush_all().map(drop) } else { self.files.check() };
         if flushed.is_err() && self.files.poison().is_none() {
             self.is_closing.store(false, Ordering::Release);
             return flushed;

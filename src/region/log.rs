@@ -197,11 +197,8 @@ impl RegionLog {
             if let Err(error) = self.check() {
                 break Err(error);
             }
-            state = if state.is_busy {
-                unpoisoned(self.moved.wait(state))
-            } else {
-                self.write_pending(state)
-            };
+            state =
+                if state.is_busy { unpoisoned(self.moved.wait(state)) } else { self.write_pending(state) };
         };
         state.unseen -= 1;
         if state.unseen == 0 {

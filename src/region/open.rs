@@ -46,6 +46,8 @@ pub(super) struct Opened {
     pub(super) stores: Vec<Store>,
     pub(super) states: Vec<Arc<StoreVersion>>,
     pub(super) mvcc: Mvcc,
+    /// The greatest sequence id in the files.
+    pub(super) files_seq_id: i64,
     pub(super) lock: Option<FileLock>,
     pub(super) block_counts: Arc<BlockCounts>,
     pub(super) replaced: Vec<Replaced>,
@@ -89,7 +91,7 @@ impl RegionOptions {
         warnings.append(&mut unknown);
         let (mut stores, mut states, mut replaced) = (Vec::new(), Vec::new(), Vec::new());
         let mut flushed = Vec::new();
-        let mut max_seq_id = dir.max_seq_id().unwrap_or(0);
+        let mut files_seq_id = 0;
         let (storage, limits) = (Arc::clone(&self.storage), self.files.limit_values().clone());
         let edits = RecoveredEdits::new(&dir, &*storage, &limits)?;
         let compacted = edits.replaced_files()?;
@@ -113,7 +115,7 @@ impl RegionOptions {
             }
             let left_over = |name: String| Replaced { store: stores.len(), name };
             replaced.extend(opened.replaced.into_iter().map(left_over));
-            max_seq_id = opened.files.iter().map(greatest_seq_id).fold(max_seq_id, i64::max);
+            files_seq_id = opened.files.iter().map(greatest_seq_id).fold(files_seq_id, i64::max);
             let mut state = StoreVersion::new(&store.family, store.order, opened.files);
             state.lazy_seek = self.lazy_seek;
             states.push(Arc::new(state));
@@ -122,8 +124,20 @@ impl RegionOptions {
         let mut replayed = edits.replay(&stores, &states, &flushed)?;
         warnings.append(&mut replayed.warnings);
         let mvcc = Mvcc::new(0);
-        mvcc.advance_to(max_seq_id.max(replayed.max_seq_id).saturating_add(1))?;
-        self.region(Opened { dir, stores, states, mvcc, lock, block_counts, replaced, replayed, warnings })
+        let max_seq_id = dir.max_seq_id().unwrap_or(0).max(files_seq_id).max(replayed.max_seq_id);
+        mvcc.advance_to(max_seq_id.saturating_add(1))?;
+        self.region(Opened {
+            dir,
+            stores,
+            states,
+            mvcc,
+            files_seq_id,
+            lock,
+            block_counts,
+            replaced,
+            replayed,
+            warnings,
+        })
     }
 
     /// Adds the families of the given descriptor file. Returns its table.
@@ -138,7 +152,8 @@ impl RegionOptions {
 
     /// Creates the region from its opened files.
     pub(super) fn region(self, opened: Opened) -> Result<Region> {
-        let Opened { dir, stores, states, mvcc, lock, block_counts, replaced, replayed, warnings } = opened;
+        let Opened { dir, stores, states, mvcc, files_seq_id, lock, block_counts, .. } = opened;
+        let Opened { replaced, replayed, warnings, .. } = opened;
         let background = if lock.is_some() {
             let set = match self.memstore_flush_size {
                 None => memstore_flush_size(&|key| dir.setting(&[], key))?,
@@ -185,7 +200,7 @@ impl RegionOptions {
         }
         if region.0.is_writable {
             if !replayed.is_empty() {
-                region.0.flush_all()?;
+                region.0.flush_replayed(files_seq_id)?;
                 let now = region.0.clock.now();
                 region.0.dir.retire_recovered_edits(&replayed.whole, &replayed.torn, now)?;
             }

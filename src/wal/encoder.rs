@@ -1,9 +1,9 @@
 //! Encodes entries (wal.md §3 to §6, §16).
 
 use super::cell_codec::CellWriter;
+use super::checksum;
 use super::header::WalHeader;
 use super::key::WalKey;
-use super::checksum;
 use crate::cell::CellRef;
 use crate::error::Corruption;
 

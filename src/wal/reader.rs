@@ -128,7 +128,17 @@ impl WalReader {
             has_trailer = true;
             input.set_end(trailer);
         }
-        Ok(Self { input, header, cells, max_bytes, has_trailer, entries: 0, key_end: None, end, failed: None })
+        Ok(Self {
+            input,
+            header,
+            cells,
+            max_bytes,
+            has_trailer,
+            entries: 0,
+            key_end: None,
+            end,
+            failed: None,
+        })
     }
 
     /// Returns the settings with which the log was written; `None` if the file ends before it has them.
@@ -267,9 +277,8 @@ impl WalReader {
         };
         let key_end = self.key_end.take();
         // Without a difference it is an entry of another place.
-        let is_whole = key_end.is_some_and(|key_end| {
-            checksum::difference(self.input.marked(), key_end) != Difference::More
-        });
+        let is_whole = key_end
+            .is_some_and(|key_end| checksum::difference(self.input.marked(), key_end) != Difference::More);
         if self.has_trailer || is_whole || self.was_on_disk(log_id, offset)? {
             return Err(reason.at(self.input.path(), offset));
         }
@@ -296,7 +305,10 @@ impl WalReader {
             for found in checksum::find_entries(log_id, at, &bytes) {
                 let entry_len = usize::try_from(found.len).unwrap_or(usize::MAX);
                 let is_there = found.offset >= offset
-                    && found.offset.checked_add(found.len.into()).is_some_and(|to| to <= end && found.end <= to)
+                    && found
+                        .offset
+                        .checked_add(found.len.into())
+                        .is_some_and(|to| to <= end && found.end <= to)
                     && (found.offset == offset || found.synced > offset);
                 if !is_there {
                     continue;

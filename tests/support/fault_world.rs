@@ -4,8 +4,8 @@
 use super::rng::Rng;
 use hregion::io::faulty::{Call, Crash, FaultyStorage};
 use hregion::{
-    CellRef, CellType, Compaction, Delete, Durability, ErrorKind, Family, Get, HFileWriter, ManualClock, Put, Region,
-    Result, Scan, SeekKey, Storage, StoreFileOrigin, StoreFileWriter,
+    CellRef, CellType, Compaction, Delete, Durability, ErrorKind, Family, Get, HFileWriter, ManualClock, Put,
+    Region, Result, Scan, SeekKey, Storage, StoreFileOrigin, StoreFileWriter,
 };
 use std::collections::BTreeMap;
 use std::io;
@@ -38,8 +38,16 @@ pub(crate) enum Op {
     Repair,
 }
 
-const BREAKABLE: [Call; 8] =
-    [Call::Create, Call::Write, Call::Truncate, Call::Sync, Call::Rename, Call::Remove, Call::SyncDir, Call::CreateDir];
+const BREAKABLE: [Call; 8] = [
+    Call::Create,
+    Call::Write,
+    Call::Truncate,
+    Call::Sync,
+    Call::Rename,
+    Call::Remove,
+    Call::SyncDir,
+    Call::CreateDir,
+];
 
 pub(crate) fn script(rng: &mut Rng, len: usize) -> Vec<Op> {
     let mut ops = Vec::new();
@@ -391,7 +399,10 @@ impl World {
             match self.region().flush() {
                 Ok(()) => assert!(self.durability > Durability::SkipWal, "{context}"),
                 Err(error) => {
-                    assert!(matches!(error.kind(), ErrorKind::Poisoned | ErrorKind::Io), "{context}: {error}");
+                    assert!(
+                        matches!(error.kind(), ErrorKind::Poisoned | ErrorKind::Io),
+                        "{context}: {error}"
+                    );
                 }
             }
             self.region = None;
@@ -420,9 +431,8 @@ impl World {
         // A closed region has no log. Torn ones are kept aside: their names have an extension.
         self.play(&Op::Put("r1".into(), "q0".into()), context);
         self.region().close().unwrap();
-        let is_log = |name: &PathBuf| {
-            name.starts_with("store/region/recovered.edits") && name.extension().is_none()
-        };
+        let is_log =
+            |name: &PathBuf| name.starts_with("store/region/recovered.edits") && name.extension().is_none();
         let left: Vec<_> = self.storage.names().into_iter().filter(is_log).collect();
         assert!(left.is_empty(), "{context}: {left:?}");
     }
