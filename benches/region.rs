@@ -5,7 +5,8 @@ mod support;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use hregion::filter::SingleColumnValue;
 use hregion::{
-    BlockCache, Compaction, Comparator, Compare, Delete, Family, Filter, Get, Put, Region, RowBuf, Scan,
+    BlockCache, Compaction, Comparator, Compare, Delete, Durability, Family, Filter, Get, Put, Region,
+    RowBuf, Scan,
 };
 use std::hint::black_box;
 use std::ops::ControlFlow;
@@ -27,6 +28,7 @@ fn empty() -> Fixture {
     let options = Region::options()
         .cache(&BlockCache::with_capacity(1 << 30))
         .create_if_missing(true)
+        .durability(Durability::SkipWal)
         .family(Family::new("cf").max_versions(100));
     Fixture { region: options.open(dir.path()).expect("a new region"), _dir: dir }
 }
@@ -254,9 +256,37 @@ fn writes(c: &mut Criterion) {
     });
 }
 
+/// Puts with a log, of one thread and of many that share its syncs.
+fn logged_writes(c: &mut Criterion) {
+    let mut group = c.benchmark_group("region/put");
+    for (name, durability, threads) in [
+        ("sync-wal", Durability::SyncWal, 1),
+        ("fsync-wal", Durability::FsyncWal, 1),
+        ("fsync-wal-32-threads", Durability::FsyncWal, 32),
+    ] {
+        let puts = support::rows().min(512) / threads;
+        group.throughput(Throughput::Elements((puts * threads) as u64)).sample_size(10);
+        let write = |fixture: &Fixture, thread: usize| {
+            for row in 0..puts {
+                let put = Put::new(support::row(row * threads + thread)).cell("cf", "qual", &VALUE[..]);
+                fixture.region.put(put.durability(durability)).expect("a row of the region");
+            }
+        };
+        let run = |fixture: Fixture| {
+            thread::scope(|scope| {
+                let (fixture, write) = (&fixture, &write);
+                (1..threads).for_each(|thread| drop(scope.spawn(move || write(fixture, thread))));
+                write(fixture, 0);
+            });
+            fixture
+        };
+        group.bench_function(name, |b| b.iter_batched(empty, run, BatchSize::PerIteration));
+    }
+}
+
 criterion_group! {
     name = benches;
     config = support::criterion();
-    targets = gets, gets_beside, scans, other_scans, rows_of_many, writes
+    targets = gets, gets_beside, scans, other_scans, rows_of_many, writes, logged_writes
 }
 criterion_main!(benches);

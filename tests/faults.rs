@@ -51,6 +51,30 @@ fn several_faults(seed: u64) -> usize {
     run(tracker, durability, &ops, &faults, KINDS[rng.below(KINDS.len())], seed).1
 }
 
+/// Plays a script during which the power fails.
+fn power_cut(seed: u64) {
+    let mut rng = Rng::new(seed ^ 0xc07);
+    let mut ops = script(&mut rng, 20);
+    let is_upkeep = |op: &Op| matches!(op, Op::Close | Op::Drop | Op::Kill | Op::PowerCut(_) | Op::Break(_));
+    ops.retain(|op| !is_upkeep(op));
+    let tracker = TRACKERS[rng.below(TRACKERS.len())];
+    let mut world = World::new(tracker, Durability::FsyncWal);
+    let calls = u64::try_from(rng.below(600)).unwrap();
+    let context = format!("seed {seed}, tracker {tracker:?}, power fails after {calls} calls");
+    world.play_until_power_fails(&ops, calls, &mut rng, &context);
+}
+
+#[test]
+fn a_power_cut_loses_nothing_and_brings_nothing_back() {
+    play_all(1_500, 1, power_cut);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn power_cuts_at_length() {
+    play_all(100_000, 1, power_cut);
+}
+
 /// A compacted file that cannot be removed is ignored because the file that replaced it lists it as
 /// compacted. If the replacement were itself compacted and removed, the stuck file would be read again, with
 /// everything deleted from it.

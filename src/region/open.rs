@@ -92,7 +92,12 @@ impl RegionOptions {
         let (mut stores, mut states, mut replaced) = (Vec::new(), Vec::new(), Vec::new());
         let mut flushed = Vec::new();
         let mut files_seq_id = 0;
-        let (storage, limits) = (Arc::clone(&self.storage), self.files.limit_values().clone());
+        let (storage, mut limits) = (Arc::clone(&self.storage), self.files.limit_values().clone());
+        if self.writable {
+            // Writers wait at half of this, so that what they have logged can always be replayed.
+            let most = usize::try_from(self.flush_size(&dir)?).unwrap_or(usize::MAX).saturating_mul(8);
+            limits.load_on_open_bytes = limits.load_on_open_bytes.max(most);
+        }
         let edits = RecoveredEdits::new(&dir, &*storage, &limits)?;
         let compacted = edits.replaced_files()?;
         for family in families {
@@ -140,6 +145,15 @@ impl RegionOptions {
         })
     }
 
+    /// Returns the size of the memory, in bytes, at which it is flushed.
+    fn flush_size(&self, dir: &RegionDir) -> Result<u64> {
+        let set = match self.memstore_flush_size {
+            None => memstore_flush_size(&|key| dir.setting(&[], key))?,
+            given => given,
+        };
+        Ok(set.unwrap_or(DEFAULT_FLUSH_SIZE))
+    }
+
     /// Adds the families of the given descriptor file. Returns its table.
     fn read_descriptor_file(&mut self) -> Result<Option<(TableName, PathBuf)>> {
         let Some(path) = self.descriptor_file.take() else { return Ok(None) };
@@ -155,13 +169,9 @@ impl RegionOptions {
         let Opened { dir, stores, states, mvcc, files_seq_id, lock, block_counts, .. } = opened;
         let Opened { replaced, replayed, warnings, .. } = opened;
         let background = if lock.is_some() {
-            let set = match self.memstore_flush_size {
-                None => memstore_flush_size(&|key| dir.setting(&[], key))?,
-                given => given,
-            };
+            let flush_size = self.flush_size(&dir)?;
             let scheduler = self.scheduler.unwrap_or_else(Scheduler::global);
             let limit = self.memory_limit.unwrap_or_else(MemoryLimit::global);
-            let flush_size = set.unwrap_or(DEFAULT_FLUSH_SIZE);
             Some(Background::new(scheduler, limit, flush_size, self.compaction_enabled, stores.len()))
         } else {
             None

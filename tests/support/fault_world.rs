@@ -291,7 +291,32 @@ impl World {
             Op::Kill => self.crash(Crash::OfTheProcess, context),
             Op::PowerCut(seed) => self.crash(Crash::Chance(*seed), context),
         }
-        self.check(context);
+        if !self.storage.has_died() {
+            self.check(context);
+        }
+    }
+
+    /// Lets the power fail after some calls: in the middle of an operation, and then perhaps of the recovery.
+    /// Everything that was acknowledged must be there, and of the operation all or nothing.
+    pub(crate) fn play_until_power_fails(&mut self, ops: &[Op], calls: u64, rng: &mut Rng, context: &str) {
+        self.storage.die_after(calls);
+        for op in ops {
+            self.play(op, context);
+            if self.storage.has_died() {
+                break;
+            }
+        }
+        while rng.below(3) == 0 {
+            let left = self.storage.after(Crash::Chance(rng.next()));
+            std::mem::forget(self.region.take());
+            self.storage = left;
+            self.storage.die_after(u64::try_from(rng.below(40)).unwrap());
+            if let Ok(region) = self.try_open() {
+                self.region = Some(region);
+            }
+        }
+        self.crash(Crash::Chance(rng.next()), context);
+        self.settle(context);
     }
 
     /// Applies a write to the state if it was acknowledged. A write may fail only if nothing is known of the

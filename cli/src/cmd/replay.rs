@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 /// A script has one operation per line, as JSON: first
 /// {"id":1,"op":"create","now":1000,"families":[{"name":"f"}]}, then writes, gets, scans, flushes,
 /// compactions. The system clock is not used. Each result is a line, too: {"id":17,"result":…}, or
-/// {"id":17,"error":"…"} with the name of HBase's exception. Operations that are not implemented yet result
-/// in Unsupported, and the script continues.
+/// {"id":17,"error":"…"} with the name of HBase's exception. Where the library does not support
+/// something, such as a pattern of a filter, the result is Unsupported, and the script continues.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {

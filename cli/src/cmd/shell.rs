@@ -17,9 +17,8 @@ use std::path::{Path, PathBuf};
 /// completed, there is a history, and errors do not end the shell. With -e, or if standard input is not a
 /// terminal, the first error ends the shell.
 ///
-/// Writes stay in memory until `flush` or the end of the shell, which flushes everything. Without a
-/// write-ahead log, which is not implemented yet, they are lost if the program is killed before. A table is
-/// locked from its first write; reading takes no locks.
+/// Each write is on disk, in a log, when its command returns. `flush` and the end of the shell write what is
+/// in memory to files. A table is locked from its first write; reading takes no locks.
 ///
 /// Timestamps are in milliseconds. With --json, cells are printed as by `hregion scan --json`.
 #[derive(clap::Args, Debug)]

@@ -161,9 +161,9 @@ and \\u00e4; in single quotes a backslash is literal. Options are a hash: {LIMIT
 its line, unless the
 line ends with a comma or within brackets.
 
-Writes stay in memory until they are flushed, which exit does, too: without a write-ahead log, which is \
-not built yet, they are
-lost if the program is killed before. A table is locked from its first write until the shell ends.
+Each write is on disk, in a log, when its command returns. `flush` writes what is in memory to files; exit \
+does so, too.
+A table is locked from its first write until the shell ends.
 ";
 
 /// Returns the names of all commands.

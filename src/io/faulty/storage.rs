@@ -151,6 +151,13 @@ impl FaultyStorage {
         state.faults = Faults::From(state.calls + n);
     }
 
+    /// Whether a call has failed since [`die_after`](Self::die_after).
+    #[must_use]
+    pub fn has_died(&self) -> bool {
+        let state = self.state();
+        matches!(state.faults, Faults::From(from) if state.calls > from)
+    }
+
     /// Makes the calls with these numbers fail, counted from now on over all calls, including opens, reads
     /// and locks.
     pub fn fail_among_all(&self, numbers: impl IntoIterator<Item = u64>) {

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use hregion::filter::SingleColumnValue;
 use hregion::{
     BlockCache, BloomType, CellRef, CellType, Compaction, Comparator, Compare, DataBlockEncoding, Delete,
-    Family, Filter, Get, HFileWriter, MemoryLimit, Put, Region, RowBuf, Scan, SeekKey, StoreFileOrigin,
+    Durability, Family, Filter, Get, HFileWriter, MemoryLimit, Put, Region, RowBuf, Scan, SeekKey, StoreFileOrigin,
     StoreFileWriter,
 };
 
@@ -40,8 +40,7 @@ impl Engine for Hregion {
     const NAME: &'static str = "hregion";
 
     fn caps() -> Caps {
-        // there is no log yet
-        Caps { put_log: false, put_sync: false, ..Caps::LSM }
+        Caps::LSM
     }
 
     fn about(config: &Config) -> String {
@@ -70,10 +69,12 @@ impl Engine for Hregion {
     }
 
     fn writer(&self, log: Log) -> Result<RegionWriter<'_>> {
-        match log {
-            Log::Off => Ok(RegionWriter { region: &self.region }),
-            Log::Os | Log::Sync => bail!("hregion has no log yet"),
-        }
+        let durability = match log {
+            Log::Off => Durability::SkipWal,
+            Log::Os => Durability::SyncWal,
+            Log::Sync => Durability::FsyncWal,
+        };
+        Ok(RegionWriter { region: &self.region, durability })
     }
 
     fn reader(&self) -> Result<RegionReader<'_>> {
@@ -212,6 +213,7 @@ impl Reader for RegionReader<'_> {
 /// Writes without a log.
 pub struct RegionWriter<'r> {
     region: &'r Region,
+    durability: Durability,
 }
 
 impl Writer for RegionWriter<'_> {
@@ -223,20 +225,23 @@ impl Writer for RegionWriter<'_> {
             cell.timestamp as i64,
             value.to_vec(),
         );
-        Ok(self.region.put(put)?)
+        Ok(self.region.put(put.durability(self.durability))?)
     }
 
     fn put_version(&mut self, i: u64, timestamp: u64, kind: Kind, value: &[u8]) -> Result<()> {
         let (row, timestamp) = (workload::row(i).to_vec(), timestamp as i64);
         match kind {
             Kind::Put => {
-                self.region.put(Put::new(row).cell_at(FAMILY, QUALIFIER, timestamp, value.to_vec()))?;
+                let put = Put::new(row).cell_at(FAMILY, QUALIFIER, timestamp, value.to_vec());
+                self.region.put(put.durability(self.durability))?;
             }
             Kind::Delete => {
-                self.region.delete(Delete::new(row).version_at(FAMILY, QUALIFIER, timestamp))?;
+                let delete = Delete::new(row).version_at(FAMILY, QUALIFIER, timestamp);
+                self.region.delete(delete.durability(self.durability))?;
             }
             Kind::DeleteColumn => {
-                self.region.delete(Delete::new(row).column_at(FAMILY, QUALIFIER, timestamp))?;
+                let delete = Delete::new(row).column_at(FAMILY, QUALIFIER, timestamp);
+                self.region.delete(delete.durability(self.durability))?;
             }
         }
         Ok(())

@@ -1,0 +1,409 @@
+//! The write-ahead log of a region: what survives what, what is left of it, and that HBase replays it.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests fail by panicking")]
+
+mod support;
+
+use hregion::io::faulty::{Call, Crash, FaultyStorage};
+use hregion::wal::{WalEnd, WalReader};
+use hregion::{
+    Append, Delete, Durability, ErrorKind, Family, Get, Increment, Mutation, Put, Region, RegionOptions,
+    Scan, Storage,
+};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+use support::random_ops::play_all;
+use support::rng::Rng;
+
+const DIR: &str = "store/region";
+
+fn options(storage: &FaultyStorage) -> RegionOptions {
+    let storage: Arc<dyn Storage> = Arc::new(storage.clone());
+    let options = Region::options().storage(storage).create_if_missing(true);
+    options.family(Family::new("f")).family(Family::new("g"))
+}
+
+fn open(storage: &FaultyStorage) -> Region {
+    options(storage).open(DIR).unwrap()
+}
+
+fn put(row: &str, value: &str) -> Put {
+    Put::new(row.to_owned()).cell("f", "q", value.to_owned()).cell("g", "q", value.to_owned())
+}
+
+/// The values of all rows. Both families must have the same.
+fn values(region: &Region) -> BTreeMap<String, String> {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let mut found = BTreeMap::new();
+    for row in region.scan(Scan::new()).unwrap() {
+        let row = row.unwrap();
+        let [f, g] = ["f", "g"].map(|family| row.value(family, "q").map(text));
+        assert_eq!(f, g, "a torn row");
+        found.insert(text(row.key().unwrap()), f.unwrap());
+    }
+    found
+}
+
+fn logs(storage: &FaultyStorage) -> Vec<PathBuf> {
+    let dir = Path::new(DIR).join("recovered.edits");
+    storage.names().into_iter().filter(|name| name.starts_with(&dir)).collect()
+}
+
+/// Simulates the end of the process, which frees nothing.
+fn forget(region: Region) {
+    std::mem::forget(region);
+}
+
+#[test]
+fn a_write_survives_what_it_says() {
+    for (durability, killed, cut) in [
+        (Durability::UseDefault, true, true),
+        (Durability::FsyncWal, true, true),
+        (Durability::SyncWal, true, false),
+        (Durability::AsyncWal, true, false),
+        (Durability::SkipWal, false, false),
+    ] {
+        for (crash, survives) in [(Crash::OfTheProcess, killed), (Crash::Hard, cut)] {
+            let storage = FaultyStorage::new();
+            let region = open(&storage);
+            region.put(put("r1", "v").durability(durability)).unwrap();
+            let delete = Delete::new("r1").column("f", "q").column("g", "q").durability(durability);
+            region.delete(delete).unwrap();
+            region.put(put("r2", "v").durability(durability)).unwrap();
+            let counter = Increment::new("n").column("f", "q", 5).column("g", "q", 5);
+            region.increment(counter.durability(durability)).unwrap();
+            let longer = Append::new("r2").column("f", "q", "w").column("g", "q", "w");
+            region.append(longer.durability(durability)).unwrap();
+            let left = storage.after(crash);
+            forget(region);
+            let found = values(&open(&left));
+            let five = String::from_utf8(5i64.to_be_bytes().to_vec()).unwrap();
+            let expected = BTreeMap::from([("n".into(), five), ("r2".into(), "vw".into())]);
+            assert_eq!(found, if survives { expected } else { BTreeMap::new() }, "{durability:?}, {crash:?}");
+        }
+    }
+}
+
+/// Of mutations that are written together, those with SKIP_WAL are not logged, and the others are as durable
+/// as the greatest of them.
+#[test]
+fn mutations_written_together_have_their_own_durability() {
+    let storage = FaultyStorage::new();
+    let region = open(&storage);
+    let results = region.batch(vec![
+        Mutation::Put(put("skipped", "v").durability(Durability::SkipWal)),
+        Mutation::Put(put("synced", "v").durability(Durability::FsyncWal)),
+        Mutation::Put(put("with it", "v").durability(Durability::SyncWal)),
+    ]);
+    assert!(results.iter().all(Result::is_ok));
+    assert_eq!(values(&region).len(), 3);
+    let left = storage.after(Crash::Hard);
+    forget(region);
+    assert_eq!(values(&open(&left)).into_keys().collect::<Vec<_>>(), ["synced", "with it"]);
+    // of the region, unless the write says otherwise
+    let region = options(&left).durability(Durability::SkipWal).open(DIR).unwrap();
+    region.put(put("lost", "v")).unwrap();
+    region.put(put("kept", "v").durability(Durability::FsyncWal)).unwrap();
+    let left = left.after(Crash::Hard);
+    forget(region);
+    assert_eq!(values(&open(&left)).into_keys().collect::<Vec<_>>(), ["kept", "synced", "with it"]);
+}
+
+#[test]
+fn a_log_is_removed_when_all_its_cells_are_in_files() {
+    let storage = FaultyStorage::new();
+    let region = open(&storage);
+    assert_eq!(logs(&storage), [""; 0].map(PathBuf::from), "there is no log without a write");
+    region.put(put("r1", "v1")).unwrap();
+    assert_eq!(logs(&storage).len(), 1);
+    region.flush().unwrap();
+    assert_eq!(logs(&storage).len(), 0);
+    region.put(put("r2", "v2")).unwrap();
+    region.flush_families(&["f"]).unwrap();
+    assert_eq!(logs(&storage).len(), 1, "g is not flushed");
+    region.put(put("r3", "v3")).unwrap();
+    region.flush_families(&["f"]).unwrap();
+    assert_eq!(logs(&storage).len(), 2);
+    assert!(logs(&storage).is_sorted());
+    region.flush_families(&["g"]).unwrap();
+    assert_eq!(logs(&storage).len(), 0);
+    // A log that cannot be removed is named, and removed later.
+    region.put(put("r4", "v4")).unwrap();
+    let log = logs(&storage).pop().unwrap();
+    storage.stick(&log);
+    region.flush().unwrap();
+    assert_eq!(region.health().unarchived_files, [log.file_name().unwrap().to_str().unwrap()]);
+    region.put(put("r5", "v5")).unwrap();
+    region.flush().unwrap();
+    assert_eq!(logs(&storage).len(), 2, "a later one stays after an earlier one");
+    storage.repair();
+    region.close().unwrap();
+    assert_eq!(logs(&storage).len(), 0);
+    assert_eq!(values(&open(&storage)).len(), 5);
+}
+
+/// What a reader in another process sees: everything that was acknowledged.
+#[test]
+fn a_reader_beside_a_writer_sees_its_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("region");
+    let options = || Region::options().family(Family::new("f")).family(Family::new("g"));
+    let region = options().create_if_missing(true).open(&path).unwrap();
+    for n in 0..30 {
+        region.put(put(&format!("r{n}"), "v")).unwrap();
+        if n % 7 == 3 {
+            region.flush().unwrap();
+        }
+        assert_eq!(values(&options().open(&path).unwrap()), values(&region));
+    }
+    region.abort();
+    assert_eq!(region.get(&Get::new("r1")).unwrap_err().kind(), ErrorKind::Closed);
+    drop(region);
+    assert_eq!(values(&options().writable(true).open(&path).unwrap()).len(), 30);
+}
+
+#[test]
+fn a_full_disk_refuses_writes_and_poisons_nothing() {
+    let storage = FaultyStorage::new();
+    storage.fail_with(io::ErrorKind::StorageFull);
+    let region = open(&storage);
+    region.put(put("r1", "v1")).unwrap();
+    for call in [Call::Write, Call::Create, Call::CreateDir] {
+        storage.break_calls(call);
+        if call != Call::Write {
+            region.flush().unwrap_err(); // ends the log, so that the next write creates another
+        }
+        let error = region.put(put("r2", "never")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Io, "{error}");
+        assert!(region.health().poisoned.is_none());
+        assert_eq!(values(&region).len(), 1);
+        storage.repair();
+    }
+    region.put(put("r3", "v3")).unwrap();
+    let left = storage.after(Crash::Hard);
+    forget(region);
+    assert_eq!(values(&open(&left)).into_keys().collect::<Vec<_>>(), ["r1", "r3"]);
+}
+
+#[test]
+fn a_log_whose_end_is_unknown_takes_no_more_writes() {
+    for (kind, broken) in [
+        (io::ErrorKind::Other, vec![Call::Write]),
+        (io::ErrorKind::Other, vec![Call::Sync]),
+        (io::ErrorKind::StorageFull, vec![Call::Write, Call::Truncate]),
+    ] {
+        let storage = FaultyStorage::new();
+        storage.fail_with(kind);
+        let region = open(&storage);
+        region.put(put("r1", "v1")).unwrap();
+        broken.iter().for_each(|call| storage.break_calls(*call));
+        for _ in 0..3 {
+            let error = region.put(put("r2", "perhaps")).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Poisoned, "{error}");
+            storage.repair();
+        }
+        let skipped = region.put(put("r3", "never").durability(Durability::SkipWal));
+        assert_eq!(skipped.unwrap_err().kind(), ErrorKind::Poisoned);
+        let poisoned = region.health().poisoned.unwrap();
+        assert!(poisoned.message().contains("log"), "{poisoned}");
+        assert_eq!(values(&region).into_keys().collect::<Vec<_>>(), ["r1"], "reads go on");
+        for crash in [Crash::OfTheProcess, Crash::Hard, Crash::Torn] {
+            let found = values(&open(&storage.after(crash)));
+            assert!(found.contains_key("r1") && !found.contains_key("r3"), "{found:?}");
+        }
+        // What is in memory can still be flushed. The doubtful write is gone with its log.
+        region.close().unwrap();
+        assert_eq!(logs(&storage).len(), 0);
+        assert_eq!(values(&open(&storage)).into_keys().collect::<Vec<_>>(), ["r1"]);
+    }
+}
+
+/// Threads write while the power fails at any moment: all that was acknowledged before is there, and nothing
+/// that was not written.
+#[test]
+fn a_loss_of_power_under_load_loses_nothing() {
+    play_all(25, 1, |seed| {
+        let (mut rng, storage) = (Rng::new(seed), FaultyStorage::new());
+        let region = open(&storage);
+        let threads = 1 + rng.below(6);
+        let acknowledged: Vec<AtomicU64> = (0..threads).map(|_| AtomicU64::new(0)).collect();
+        let begun: Vec<AtomicU64> = (0..threads).map(|_| AtomicU64::new(0)).collect();
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            for thread in 0..threads {
+                let (region, acknowledged, begun) = (&region, &acknowledged[thread], &begun[thread]);
+                let done = &done;
+                scope.spawn(move || {
+                    for n in 1.. {
+                        begun.store(n, Ordering::SeqCst);
+                        region.put(put(&format!("{thread}-{:03}", n % 20), &format!("{n:06}"))).unwrap();
+                        acknowledged.store(n, Ordering::SeqCst);
+                        if done.load(Ordering::SeqCst) {
+                            break;
+                        }
+                    }
+                });
+            }
+            scope.spawn(|| {
+                while !done.load(Ordering::SeqCst) {
+                    thread::sleep(Duration::from_millis(2));
+                    region.flush().unwrap();
+                }
+            });
+            for _ in 0..8 {
+                thread::sleep(Duration::from_micros(rng.next() % 4_000));
+                let least: Vec<u64> = acknowledged.iter().map(|n| n.load(Ordering::SeqCst)).collect();
+                let left = storage.after(Crash::Chance(rng.next()));
+                let most: Vec<u64> = begun.iter().map(|n| n.load(Ordering::SeqCst)).collect();
+                let found = values(&open(&left));
+                for thread in 0..threads {
+                    // The last values of a thread, of which each row has one.
+                    let prefix = format!("{thread}-");
+                    let numbers = found.iter().filter(|(row, _)| row.starts_with(&prefix));
+                    let numbers: Vec<u64> = numbers.map(|(_, value)| value.parse().unwrap()).collect();
+                    let last = numbers.iter().copied().max().unwrap_or(0);
+                    assert!(
+                        least[thread] <= last && last <= most[thread],
+                        "seed {seed}: thread {thread} has {last} of {} to {}",
+                        least[thread],
+                        most[thread]
+                    );
+                    let expected: Vec<u64> = (last.saturating_sub(19).max(1)..=last).collect();
+                    let mut numbers = numbers;
+                    numbers.sort_unstable();
+                    assert_eq!(numbers, expected, "seed {seed}: thread {thread}");
+                }
+            }
+            done.store(true, Ordering::SeqCst);
+        });
+    });
+}
+
+/// Threads that write at the same time share syncs.
+#[test]
+fn writers_share_syncs() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Region::options().create_if_missing(true).family(Family::new("f")).family(Family::new("g"));
+    let region = options.open(dir.path().join("region")).unwrap();
+    const THREADS: usize = 16;
+    const PUTS: usize = 50;
+    thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let region = &region;
+            scope.spawn(move || {
+                for n in 0..PUTS {
+                    region.put(put(&format!("{thread}-{n}"), "v")).unwrap();
+                }
+            });
+        }
+    });
+    let log =
+        std::fs::read_dir(region.path().join("recovered.edits")).unwrap().next().unwrap().unwrap().path();
+    let mut reader = WalReader::open(&log).unwrap();
+    let mut sequence_ids = Vec::new();
+    while let Some(entry) = reader.next_entry().unwrap() {
+        assert_eq!(entry.cells().len(), 2);
+        sequence_ids.push(entry.key().sequence_id);
+    }
+    assert_eq!(reader.end(), Some(&WalEnd::NoTrailer));
+    assert_eq!(sequence_ids.len(), THREADS * PUTS);
+    assert!(sequence_ids.is_sorted_by(|a, b| a < b), "in the order of the sequence ids");
+    assert_eq!(values(&region).len(), THREADS * PUTS);
+}
+
+/// Each bit of a log that a killed process left: flipped, it is refused, or changes nothing.
+#[test]
+fn no_flipped_bit_of_a_log_changes_an_answer() {
+    let storage = FaultyStorage::new();
+    let region = open(&storage);
+    for n in 0..6 {
+        region.put(put(&format!("r{n}"), "value")).unwrap();
+    }
+    region.delete(Delete::new("r1")).unwrap();
+    let expected = values(&region);
+    let left = storage.after(Crash::OfTheProcess);
+    forget(region);
+    let path = logs(&left).pop().unwrap();
+    let bytes = left.bytes(&path).unwrap();
+    let read = || Region::options().storage(Arc::new(left.clone())).open(DIR).map(|region| values(&region));
+    assert_eq!(read().unwrap(), expected);
+    let (mut refused, mut same) = (0, 0);
+    for bit in 0..bytes.len() * 8 {
+        let mut bad = bytes.clone();
+        bad[bit / 8] ^= 1 << (bit % 8);
+        left.create(&path).unwrap().write_all(&bad).unwrap();
+        match read() {
+            Ok(found) => {
+                assert_eq!(found, expected, "bit {bit} of byte {}", bit / 8);
+                same += 1;
+            }
+            Err(error) => {
+                assert_eq!(
+                    error.path(),
+                    Some(Path::new(DIR).join(path.strip_prefix(DIR).unwrap()).as_path())
+                );
+                refused += 1;
+            }
+        }
+    }
+    println!("{refused} refused, {same} the same");
+    assert!(refused > 100 * same, "{refused}, {same}");
+}
+
+/// HBase opens a region whose process was killed, replays its log, and has its cells.
+#[test]
+#[ignore = "starts a JVM"]
+fn hbase_replays_our_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("region");
+    let options = Region::options().create_if_missing(true).table("t").durability(Durability::SyncWal);
+    let options = options.family(Family::new("f").max_versions(9)).family(Family::new("g"));
+    let region = options.open(&path).unwrap();
+    let mut rng = Rng::new(7);
+    for n in 0..2_000 {
+        let row = format!("r{:02}", rng.below(60));
+        let qualifier = format!("q{}", rng.below(3));
+        match rng.below(10) {
+            0 => region.delete(Delete::new(row).column("f", qualifier)).unwrap(),
+            1 => region.delete(Delete::new(row).family("g")).unwrap(),
+            2 => drop(region.append(Append::new(row).column("f", "a", "x")).unwrap()),
+            _ => {
+                let put = Put::new(row).cell("f", qualifier, format!("v{n}"));
+                region.put(put.cell("g", "q", "w".repeat(rng.below(200)))).unwrap();
+            }
+        }
+        if n == 1_000 {
+            region.flush().unwrap();
+        } else if n % 300 == 299 {
+            region.flush_families(&["g"]).unwrap(); // the cells of f are in the log alone
+        }
+    }
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let mut expected = Vec::new();
+    for row in region.scan(Scan::new().max_versions(u32::MAX)).unwrap() {
+        for cell in row.unwrap().cells() {
+            let [row, family, qualifier, value] =
+                [cell.row(), cell.family(), cell.qualifier(), cell.value()].map(text);
+            expected.push(json!([row, family, qualifier, cell.timestamp(), value]));
+        }
+    }
+    region.abort();
+    assert!(std::fs::read_dir(path.join("recovered.edits")).unwrap().count() > 1);
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/cluster/check-region");
+    let output = Command::new(program).arg(&path).arg("--offline").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let plain = lines.filter(|cell| cell["plain"] == true);
+    let members = ["row", "family", "qualifier", "timestamp", "value"];
+    let found: Vec<Value> = plain.map(|cell| json!(members.map(|name| cell[name].clone()))).collect();
+    assert!(expected.len() > 200);
+    assert_eq!(found, expected);
+    println!("{} cells", found.len());
+}
