@@ -53,7 +53,7 @@ pub(crate) struct RegionDir {
 const REGION_INFO_BYTES: u64 = 1 << 20;
 
 pub(super) const REGION_INFO: &str = ".regioninfo";
-const RECOVERED_EDITS: &str = "recovered.edits";
+pub(super) const RECOVERED_EDITS: &str = "recovered.edits";
 const RECOVERED_HFILES: &str = "recovered.hfiles";
 const TMP: &str = ".tmp";
 

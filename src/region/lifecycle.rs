@@ -1,7 +1,7 @@
 //! Closing a region, and its health while open (HBase: `HRegion.close`).
 
 use super::background::Pending;
-use super::{Region, RegionCore};
+use super::{Region, RegionCore, ReplayReport};
 use crate::error::{Error, Result};
 use crate::sync::unpoisoned;
 use std::sync::Arc;
@@ -103,6 +103,12 @@ impl Region {
     #[must_use]
     pub fn warnings(&self) -> &[Error] {
         &self.0.warnings
+    }
+
+    /// Returns what was replayed of recovered edits when the region was opened.
+    #[must_use]
+    pub fn replayed(&self) -> ReplayReport {
+        self.0.replayed.get().cloned().unwrap_or_default()
     }
 }
 

@@ -136,7 +136,8 @@ impl RegionOptions {
 
     /// Creates the region from its opened files.
     pub(super) fn region(self, opened: Opened) -> Result<Region> {
-        let Opened { dir, stores, states, mvcc, lock, block_counts, replaced, replayed, warnings } = opened;
+        let Opened { dir, stores, states, mvcc, lock, block_counts, replaced, mut replayed, warnings } =
+            opened;
         let background = if lock.is_some() {
             let set = match self.memstore_flush_size {
                 None => memstore_flush_size(&|key| dir.setting(&[], key))?,
@@ -172,6 +173,7 @@ impl RegionOptions {
             flushing: Mutex::new(()),
             files: FileChanges::new(replaced),
             warnings,
+            replayed: OnceLock::new(),
             background,
         };
         let region = Region::new(inner);
@@ -179,7 +181,11 @@ impl RegionOptions {
             background.start(&region.0);
         }
         if region.0.is_writable && !replayed.is_empty() {
-            region.0.flush_all()?;
+            let seq_id = region.0.flush_all()?;
+            let state = region.0.states.load();
+            let files = state.stores.iter().flat_map(|store| store.files.iter());
+            let files = files.filter(|file| !file.is_bulk_loaded() && file.max_seq_id() == seq_id);
+            replayed.report.flushed = files.map(|file| file.name().to_owned()).collect();
             let now = region.0.clock.now();
             region.0.dir.retire_recovered_edits(&replayed.whole, &replayed.torn, now)?;
         }
@@ -189,6 +195,9 @@ impl RegionOptions {
             if let Err(error) = region.0.archive_replaced(None) {
                 region.0.report_unarchived(&error);
             }
+        }
+        if region.0.replayed.set(replayed.report).is_err() {
+            unreachable!("a region is opened once");
         }
         region.0.observe(|observer, context| observer.post_open(context))?;
         Ok(region)

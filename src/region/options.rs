@@ -255,6 +255,11 @@ impl RegionOptions {
         self.clock.now()
     }
 
+    /// Returns the limits on memory allocated for data read from files.
+    pub(crate) fn limits_of_files(&self) -> &Limits {
+        self.files.limit_values()
+    }
+
     /// Returns the storage of the files.
     pub(crate) fn file_storage(&self) -> &Arc<dyn Storage> {
         &self.storage

@@ -22,9 +22,25 @@ pub(super) struct RecoveredEdits<'r> {
     logs: Vec<PathBuf>,
 }
 
-/// What was replayed.
+/// What was replayed when a region was opened: see [`Region::replayed`](super::Region::replayed).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReplayReport {
+    /// The number of entries with cells of the region.
+    pub edits: u64,
+    /// The number of their cells.
+    pub cells: u64,
+    /// The number of cells that were not replayed: they are in store files already, or of a family that the
+    /// table does not have.
+    pub skipped: u64,
+    /// The names of the store files that were written.
+    pub flushed: Vec<String>,
+}
+
+/// What was replayed, and from where.
 #[derive(Debug, Default)]
 pub(super) struct Replayed {
+    pub(super) report: ReplayReport,
     /// The greatest sequence id of all entries.
     pub(super) max_seq_id: i64,
     /// The logs that were read to their end.
@@ -90,6 +106,8 @@ impl<'r> RecoveredEdits<'r> {
             let end = self.each_entry(log, |entry| {
                 let seq_id = entry.key().sequence_id;
                 replayed.max_seq_id = replayed.max_seq_id.max(seq_id);
+                let report = &mut replayed.report;
+                let cells_before = report.cells;
                 for cell in entry.cells().filter(|cell| cell.family() != MARKER_FAMILY) {
                     if !self.has_row(entry, cell) {
                         if self.is_of_this_region(&entry.key().encoded_region_name) {
@@ -98,8 +116,10 @@ impl<'r> RecoveredEdits<'r> {
                         }
                         continue;
                     }
+                    report.cells += 1;
                     let store = stores.iter().position(|store| store.family.name() == cell.family());
                     let Some(store) = store else {
+                        report.skipped += 1;
                         if unknown.insert(cell.family().to_vec()) {
                             replayed.warnings.push(Error::no_such_family(cell.family()));
                         }
@@ -110,8 +130,11 @@ impl<'r> RecoveredEdits<'r> {
                         self.check_memory(log, bytes)?;
                         replayed.max_seq_id = replayed.max_seq_id.max(cell.seq_id());
                         states[store].active.insert(cell);
+                    } else {
+                        report.skipped += 1;
                     }
                 }
+                report.edits += u64::from(report.cells > cells_before);
                 Ok(())
             })?;
             match end {
