@@ -14,6 +14,7 @@ mod family_args;
 mod hbase_flags;
 mod histogram;
 mod lines;
+mod logs;
 mod located;
 mod maintenance;
 mod merge;

@@ -89,7 +89,7 @@ impl RegionOptions {
         let mut flushed = Vec::new();
         let mut max_seq_id = dir.max_seq_id().unwrap_or(0);
         let (storage, limits) = (Arc::clone(&self.storage), self.files.limit_values().clone());
-        let edits = RecoveredEdits::new(&dir, &*storage, &limits)?;
+        let edits = RecoveredEdits::new(&dir, &self.logs, &*storage, &limits)?;
         let compacted = edits.replaced_files()?;
         for family in families {
             let store = Store {

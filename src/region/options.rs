@@ -27,6 +27,7 @@ pub struct RegionOptions {
     pub(super) alter: bool,
     pub(super) families: Vec<Family>,
     pub(super) descriptor_file: Option<PathBuf>,
+    pub(super) logs: Vec<PathBuf>,
     pub(super) table: Option<String>,
     pub(super) start_key: Bytes,
     pub(super) end_key: Bytes,
@@ -51,6 +52,7 @@ impl RegionOptions {
             alter: false,
             families: Vec::new(),
             descriptor_file: None,
+            logs: Vec::new(),
             table: None,
             start_key: Bytes::new(),
             end_key: Bytes::new(),
@@ -218,6 +220,14 @@ impl RegionOptions {
     #[must_use]
     pub fn verify_checksums(mut self, verify: bool) -> Self {
         self.files = self.files.verify_checksums(verify);
+        self
+    }
+
+    /// Also replays the edits of the region in a log of a server, as those of its recovered edits. The log is
+    /// not changed.
+    #[must_use]
+    pub fn log(mut self, path: impl Into<PathBuf>) -> Self {
+        self.logs.push(path.into());
         self
     }
 

@@ -19,7 +19,15 @@ pub(super) struct RecoveredEdits<'r> {
     storage: &'r dyn Storage,
     limits: &'r Limits,
     /// The logs, in order.
-    logs: Vec<PathBuf>,
+    logs: Vec<Log>,
+}
+
+/// A log to be replayed.
+#[derive(Debug)]
+struct Log {
+    path: PathBuf,
+    /// Whether it has been given: it may have edits of other regions, and stays as it is.
+    is_given: bool,
 }
 
 /// What was replayed when a region was opened: see [`Region::replayed`](super::Region::replayed).
@@ -52,20 +60,29 @@ pub(super) struct Replayed {
 
 impl Replayed {
     pub(super) fn is_empty(&self) -> bool {
-        self.whole.is_empty() && self.torn.is_empty()
+        self.whole.is_empty() && self.torn.is_empty() && self.report.cells == 0
     }
 }
 
 impl<'r> RecoveredEdits<'r> {
-    pub(super) fn new(dir: &'r RegionDir, storage: &'r dyn Storage, limits: &'r Limits) -> Result<Self> {
-        Ok(Self { dir, storage, limits, logs: dir.recovered_edits()?.to_vec() })
+    /// Finds the recovered edits of a region. `given` are more logs with edits of the region.
+    pub(super) fn new(
+        dir: &'r RegionDir,
+        given: &[PathBuf],
+        storage: &'r dyn Storage,
+        limits: &'r Limits,
+    ) -> Result<Self> {
+        let log = |path: &PathBuf, is_given| Log { path: path.clone(), is_given };
+        let own = dir.recovered_edits()?.iter().map(|path| log(path, false));
+        let logs = own.chain(given.iter().map(|path| log(path, true))).collect();
+        Ok(Self { dir, storage, limits, logs })
     }
 
     /// Returns the family and name of each file that a compaction in the logs has replaced. Its output need
     /// not exist: all cells may have been dropped, or it may have been compacted again.
     pub(super) fn replaced_files(&self) -> Result<BTreeSet<(Vec<u8>, String)>> {
         let mut names = BTreeSet::new();
-        for log in &self.logs {
+        for Log { path: log, .. } in &self.logs {
             self.each_entry(log, |entry| {
                 let marker = entry.marker().map_err(|corruption| corruption.at(log, entry.offset()))?;
                 if let Some(Marker::Compaction(compaction)) = marker
@@ -96,14 +113,17 @@ impl<'r> RecoveredEdits<'r> {
     ) -> Result<Replayed> {
         let floor = flushed.iter().copied().min().unwrap_or(0);
         let (mut replayed, mut unknown, mut bytes) = (Replayed::default(), BTreeSet::new(), 0usize);
-        for log in &self.logs {
+        for Log { path: log, is_given } in &self.logs {
             let name = log.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             // The name is the greatest sequence id in the log.
-            if name.parse::<i64>().is_ok_and(|greatest| greatest <= floor) {
+            if !is_given && name.parse::<i64>().is_ok_and(|greatest| greatest <= floor) {
                 replayed.whole.push(log.clone());
                 continue;
             }
             let end = self.each_entry(log, |entry| {
+                if *is_given && !self.is_of_this_region(&entry.key().encoded_region_name) {
+                    return Ok(());
+                }
                 let seq_id = entry.key().sequence_id;
                 replayed.max_seq_id = replayed.max_seq_id.max(seq_id);
                 let report = &mut replayed.report;
@@ -138,6 +158,7 @@ impl<'r> RecoveredEdits<'r> {
                 Ok(())
             })?;
             match end {
+                _ if *is_given => {}
                 WalEnd::Torn { unread: 1.., .. } => replayed.torn.push(log.clone()),
                 _ => replayed.whole.push(log.clone()),
             }

@@ -2,13 +2,13 @@
 
 use crate::cell_line::{self, LineStyle};
 use crate::failure::{CommandError, Exit, Failure};
+use crate::logs::find_logs;
 use crate::output::Output;
 use crate::query_args::{self, Row};
 use crate::text;
 use hregion::cell::StringBinary;
 use hregion::wal::{FlushAction, Marker, MarkerServer, RegionEvent, StoreFiles, WalEnd, WalEntry, WalReader};
 use serde_json::{Map, Value, json};
-use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -68,26 +68,6 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         Some(error) if args.strict => Err(error.into()),
         _ => Ok(Exit::Done),
     }
-}
-
-/// Adds the logs below a path, in the order of their names.
-fn find_logs(path: &Path, logs: &mut Vec<PathBuf>) -> Result<(), CommandError> {
-    let failed = |error| CommandError::io("open", path, &error);
-    if !fs::metadata(path).map_err(failed)?.is_dir() {
-        logs.push(path.to_owned());
-        return Ok(());
-    }
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(path).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        // Files of this name are empty: the name holds a sequence id. Links to directories may be circular.
-        let is_seq_id = entry.path().extension().is_some_and(|extension| extension == "seqid");
-        if !is_seq_id && (!entry.file_type().map_err(failed)?.is_symlink() || entry.path().is_file()) {
-            paths.push(entry.path());
-        }
-    }
-    paths.sort();
-    paths.iter().try_for_each(|path| find_logs(path, logs))
 }
 
 /// Prints the entries of a log. If it ends within one, returns that as an error.
