@@ -407,7 +407,7 @@ fn other_kinds_of_files_are_named() {
     }
     let directory = run(&["cells", "--json", "."]);
     let message = "a directory, expected a file: `scan`, `get`, `count` and `stats` read those of families, \
-        regions and tables";
+        regions, tables and snapshots";
     assert_eq!(last_error(&directory)["message"], message);
     for (args, what) in [
         (&["flush", &plain()][..], "a file"),
