@@ -68,7 +68,9 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         return Err(CommandError::unsupported(&args.target, message).into());
     }
     if !args.wal.is_empty() {
-        return Err(CommandError::usage("--wal is for a region; of a root directory, all logs are taken").into());
+        return Err(
+            CommandError::usage("--wal is for a region; of a root directory, all logs are taken").into()
+        );
     }
     let found = match args.dry_run {
         true => Table::plan_recovery(&args.target, &options)?,
@@ -80,7 +82,13 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn print(table: &str, region: &str, replayed: &ReplayReport, is_gone: bool, out: &mut Output) -> Result<(), Failure> {
+fn print(
+    table: &str,
+    region: &str,
+    replayed: &ReplayReport,
+    is_gone: bool,
+    out: &mut Output,
+) -> Result<(), Failure> {
     if is_gone {
         out.warn_always(&format!("{table}: there is no region {region}, its edits are passed over"));
     }
