@@ -14,7 +14,7 @@ use crate::memstore::{ReversedSegmentScanner, Segment, SegmentScanner};
 use crate::mvcc::Mvcc;
 use crate::op::Query;
 use crate::schema::Family;
-use crate::store::matcher::{MatchCode, ScanInfo, ScanQueryMatcher};
+use crate::store::matcher::{ScanInfo, ScanQueryMatcher};
 use bytes::Bytes;
 use std::num::NonZeroU32;
 use std::path::Path;
@@ -460,15 +460,11 @@ impl<'q> Matcher<'q> {
         self.0.clear_row();
         for cell in cells {
             let cell = cell.as_ref();
-            let mut code = self.0.match_cell(cell).map_err(|disorder| nowhere(disorder.into()))?;
-            if code == MatchCode::Done {
+            if !self.0.is_of_current_row(cell) {
                 self.0.set_to_new_row(cell.row());
-                code = self.0.match_cell(cell).map_err(|disorder| nowhere(disorder.into()))?;
             }
-            included += usize::from(matches!(
-                code,
-                MatchCode::Include | MatchCode::IncludeAndSeekNextCol | MatchCode::IncludeAndSeekNextRow
-            ));
+            let code = self.0.match_in_row(cell).map_err(|disorder| nowhere(disorder.into()))?;
+            included += usize::from(code.is_include());
         }
         Ok(included)
     }

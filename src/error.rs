@@ -392,6 +392,14 @@ pub enum Corruption {
         /// The number of bytes left.
         available: u64,
     },
+    /// A write-ahead log ends within an entry: its server has died.
+    #[error("the log ends within an entry, {unread} bytes of it are left: {reason}")]
+    TornLog {
+        /// The number of bytes from the start of the entry to the end of the log.
+        unread: u64,
+        /// What is missing.
+        reason: Box<Corruption>,
+    },
     /// A number outside the range that the format allows.
     #[error("{what} is {value}, expected {min} to {max}")]
     OutOfRange {
@@ -488,7 +496,7 @@ impl Corruption {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Truncated { .. } => ErrorKind::Truncated,
+            Self::Truncated { .. } | Self::TornLog { .. } => ErrorKind::Truncated,
             Self::Unsupported { .. } => ErrorKind::Unsupported,
             Self::Limit { .. } => ErrorKind::Limit,
             _ => ErrorKind::Corrupt,

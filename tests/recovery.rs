@@ -4,7 +4,10 @@
 #[path = "support/cells.rs"]
 #[allow(dead_code, reason = "only a part is used")]
 mod cells;
+#[path = "support/files.rs"]
+mod files;
 
+use files::copy_dir;
 use hregion::io::Storage;
 use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::wal::{CompactionMarker, Marker, WalKey, WalWriterOptions};
@@ -28,19 +31,6 @@ fn variants() -> Vec<PathBuf> {
     }
     variants.retain(|variant| variant.join("recovered/cells").exists());
     variants
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }
 
 /// The files below a directory, with their contents.
@@ -90,7 +80,7 @@ fn recovered_edits_of_hbase_are_replayed() {
         for (encoded, raw, plain) in answers(&variant) {
             let shown = format!("{} {encoded}", variant.display());
             let copied = tempfile::tempdir().unwrap();
-            copy(&variant.join("split"), copied.path());
+            copy_dir(&variant.join("split"), copied.path());
             let dir = region_dir(copied.path(), &encoded);
             let before = contents(copied.path());
             let region = Region::options().writable(false).open(&dir).unwrap();
@@ -338,7 +328,7 @@ fn roots_with_logs_of_killed_servers_are_recovered() {
             continue;
         }
         let root = tempfile::tempdir().unwrap();
-        copy(&crashed, root.path());
+        copy_dir(&crashed, root.path());
         let before = contents(root.path());
         let planned = Table::plan_recovery(root.path(), &Region::options()).unwrap();
         assert_eq!(contents(root.path()), before, "a plan changes nothing");

@@ -314,9 +314,12 @@ impl RegionDir {
         Err(corruption.at(first, 0))
     }
 
-    /// Removes recovered edits, all of whose writes must be in store files. Moves those whose end is torn
-    /// aside, as HBase does: they get a time as an extension.
+    /// Removes recovered edits. All of their writes must be in store files. Renames those with a torn end, as
+    /// HBase does: their names get a time as an extension.
     pub(crate) fn retire_recovered_edits(&self, whole: &[PathBuf], torn: &[PathBuf], now: i64) -> Result<()> {
+        if whole.is_empty() && torn.is_empty() {
+            return Ok(()); // the directory of recovered edits need not exist
+        }
         let storage = &**self.storage();
         for path in torn {
             let mut aside = path.clone().into_os_string();

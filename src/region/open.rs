@@ -89,7 +89,7 @@ impl RegionOptions {
         let mut flushed = Vec::new();
         let mut max_seq_id = dir.max_seq_id().unwrap_or(0);
         let (storage, limits) = (Arc::clone(&self.storage), self.files.limit_values().clone());
-        let edits = RecoveredEdits::new(&dir, &self.logs, &*storage, &limits)?;
+        let edits = RecoveredEdits::new(&dir, &self.replay_logs, &*storage, &limits)?;
         let compacted = edits.replaced_files()?;
         for family in families {
             let store = Store {
@@ -180,25 +180,20 @@ impl RegionOptions {
         if let Some(background) = &region.0.background {
             background.start(&region.0);
         }
-        if region.0.is_writable && !replayed.is_empty() {
-            let seq_id = region.0.flush_all()?;
-            let state = region.0.states.load();
-            let files = state.stores.iter().flat_map(|store| store.files.iter());
-            let files = files.filter(|file| !file.is_bulk_loaded() && file.max_seq_id() == seq_id);
-            replayed.report.flushed = files.map(|file| file.name().to_owned()).collect();
-            let now = region.0.clock.now();
-            region.0.dir.retire_recovered_edits(&replayed.whole, &replayed.torn, now)?;
-        }
         if region.0.is_writable {
+            if !replayed.is_empty() {
+                let seq_id = region.0.flush_all()?;
+                replayed.report.flushed = region.0.files_of_flush(seq_id);
+                let now = region.0.clock.now();
+                region.0.dir.retire_recovered_edits(&replayed.whole, &replayed.torn, now)?;
+            }
             // Archives files that compactions left over. Those that cannot be archived are retried before the
             // next compaction.
             if let Err(error) = region.0.archive_replaced(None) {
                 region.0.report_unarchived(&error);
             }
         }
-        if region.0.replayed.set(replayed.report).is_err() {
-            unreachable!("a region is opened once");
-        }
+        region.0.replayed.get_or_init(|| replayed.report);
         region.0.observe(|observer, context| observer.post_open(context))?;
         Ok(region)
     }

@@ -27,7 +27,7 @@ pub struct RegionOptions {
     pub(super) alter: bool,
     pub(super) families: Vec<Family>,
     pub(super) descriptor_file: Option<PathBuf>,
-    pub(super) logs: Vec<PathBuf>,
+    pub(super) replay_logs: Vec<PathBuf>,
     pub(super) table: Option<String>,
     pub(super) start_key: Bytes,
     pub(super) end_key: Bytes,
@@ -52,7 +52,7 @@ impl RegionOptions {
             alter: false,
             families: Vec::new(),
             descriptor_file: None,
-            logs: Vec::new(),
+            replay_logs: Vec::new(),
             table: None,
             start_key: Bytes::new(),
             end_key: Bytes::new(),
@@ -223,11 +223,11 @@ impl RegionOptions {
         self
     }
 
-    /// Also replays the edits of the region in a log of a server, as those of its recovered edits. The log is
-    /// not changed.
+    /// Adds logs of servers that have died: the region's edits in them are replayed when it is opened, after
+    /// its recovered edits and as these are (wal.md §12). The logs are not changed.
     #[must_use]
-    pub fn log(mut self, path: impl Into<PathBuf>) -> Self {
-        self.logs.push(path.into());
+    pub fn replay_logs(mut self, paths: impl IntoIterator<Item = impl Into<PathBuf>>) -> Self {
+        self.replay_logs.extend(paths.into_iter().map(Into::into));
         self
     }
 

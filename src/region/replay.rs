@@ -1,6 +1,7 @@
 //! Replays recovered edits into memory when a region is opened (wal.md §12; HBase:
 //! `HRegion.replayRecoveredEditsIfAny`).
 
+use super::RegionCore;
 use crate::cell::CellRef;
 use crate::error::{Corruption, Error, Result};
 use crate::io::Storage;
@@ -20,13 +21,15 @@ pub(super) struct RecoveredEdits<'r> {
     limits: &'r Limits,
     /// The logs, in order.
     logs: Vec<Log>,
+    /// The name of the region's directory.
+    encoded_name: String,
 }
 
 /// A log to be replayed.
 #[derive(Debug)]
 struct Log {
     path: PathBuf,
-    /// Whether it has been given: it may have edits of other regions, and stays as it is.
+    /// Whether it was given: then it may have edits of other regions, and is not changed.
     is_given: bool,
 }
 
@@ -51,9 +54,9 @@ pub(super) struct Replayed {
     pub(super) report: ReplayReport,
     /// The greatest sequence id of all entries.
     pub(super) max_seq_id: i64,
-    /// The logs that were read to their end.
+    /// The recovered edits that were read to their end.
     pub(super) whole: Vec<PathBuf>,
-    /// The logs whose last entry is incomplete. It was never acknowledged.
+    /// The recovered edits whose last entry is incomplete. It was never acknowledged.
     pub(super) torn: Vec<PathBuf>,
     pub(super) warnings: Vec<Error>,
 }
@@ -75,7 +78,7 @@ impl<'r> RecoveredEdits<'r> {
         let log = |path: &PathBuf, is_given| Log { path: path.clone(), is_given };
         let own = dir.recovered_edits()?.iter().map(|path| log(path, false));
         let logs = own.chain(given.iter().map(|path| log(path, true))).collect();
-        Ok(Self { dir, storage, limits, logs })
+        Ok(Self { dir, storage, limits, logs, encoded_name: dir.info().encoded_name() })
     }
 
     /// Returns the family and name of each file that a compaction in the logs has replaced. Its output need
@@ -162,6 +165,7 @@ impl<'r> RecoveredEdits<'r> {
                 WalEnd::Torn { unread: 1.., .. } => replayed.torn.push(log.clone()),
                 _ => replayed.whole.push(log.clone()),
             }
+            replayed.warnings.extend(end.to_error(log));
         }
         Ok(replayed)
     }
@@ -181,12 +185,12 @@ impl<'r> RecoveredEdits<'r> {
         if bytes <= limit {
             return Ok(());
         }
-        let message = format!("{}: recovered edits take more than {limit} bytes of memory", log.display());
-        Err(Error::over_limit(message))
+        let (value, limit) = (bytes as u64, limit as u64);
+        Err(Corruption::Limit { what: "memory of recovered edits", value, limit }.at(log, 0))
     }
 
     fn is_of_this_region(&self, encoded_name: &[u8]) -> bool {
-        self.dir.info().encoded_name().as_bytes() == encoded_name
+        self.encoded_name.as_bytes() == encoded_name
     }
 
     /// Passes each entry of a log to `see`, and returns how the log ends.
@@ -197,6 +201,16 @@ impl<'r> RecoveredEdits<'r> {
             see(&entry)?;
         }
         reader.end().cloned().ok_or_else(|| Corruption::Malformed("a log without an end").at(log, 0))
+    }
+}
+
+impl RegionCore {
+    /// Returns the names of the files that the flush with a sequence id has written.
+    pub(super) fn files_of_flush(&self, seq_id: i64) -> Vec<String> {
+        let state = self.states.load();
+        let files = state.stores.iter().flat_map(|store| store.files.iter());
+        let files = files.filter(|file| !file.is_bulk_loaded() && file.max_seq_id() == seq_id);
+        files.map(|file| file.name().to_owned()).collect()
     }
 }
 

@@ -54,8 +54,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         for path in &args.wal {
             find_logs(path, &mut logs)?;
         }
-        let options = logs.into_iter().fold(options, |options, log| options.log(log));
-        let region = options.writable(!args.dry_run).open(&args.target)?;
+        let region = options.replay_logs(logs).writable(!args.dry_run).open(&args.target)?;
         out.warner().warn_of(&region);
         let (table, encoded) = (region.info().table().to_string(), region.info().encoded_name());
         let replayed = region.replayed();

@@ -7,7 +7,7 @@ use crate::output::Output;
 use crate::query_args::{self, Row};
 use crate::text;
 use hregion::cell::StringBinary;
-use hregion::wal::{FlushAction, Marker, MarkerServer, RegionEvent, StoreFiles, WalEnd, WalEntry, WalReader};
+use hregion::wal::{FlushAction, Marker, MarkerServer, RegionEvent, StoreFiles, WalEntry, WalReader};
 use serde_json::{Map, Value, json};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 /// Print the entries of write-ahead logs
 ///
 /// Reads the logs of HBase's RegionServers (WALs, oldWALs) and files of recovered edits, plain, with
-/// dictionaries and with compressed values. A directory stands for all logs below it, in the order of their
+/// dictionaries and with compressed values. Of a directory, reads all logs below it, in the order of their
 /// names. An entry has the cells of one write, or a marker: an event of a region, such as a flush.
 ///
 /// With --json, one entry per line: {"position","region","table","sequence_id","write_time","cells":[...]},
@@ -78,13 +78,8 @@ fn print_log(path: &Path, args: &Args, out: &mut Output) -> Result<Option<Comman
             print_entry(path, &entry, args.row.as_ref(), out)?;
         }
     }
-    Ok(match log.end() {
-        Some(WalEnd::Torn { offset, unread, reason, .. }) => {
-            let message = format!("the log ends within an entry, {unread} bytes of it are left: {reason}");
-            Some(CommandError::truncated(path, message).at_offset(*offset))
-        }
-        _ => None,
-    })
+    let torn = log.end().and_then(|end| end.to_error(path));
+    Ok(torn.map(|error| CommandError::from(error).with_hint(None)))
 }
 
 fn print_entry(path: &Path, entry: &WalEntry, row: Option<&Row>, out: &mut Output) -> Result<(), Failure> {

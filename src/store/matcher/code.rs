@@ -19,8 +19,6 @@ pub(crate) enum MatchCode {
     SeekNextCol,
     /// Go to the next row.
     SeekNextRow,
-    /// The cell is not of the current row, which is complete.
-    Done,
 }
 
 impl MatchCode {

@@ -73,7 +73,7 @@ enum Rules {
 /// Matches the cells of one family, row by row, against a query (HBase: `ScanQueryMatcher`).
 ///
 /// The caller begins at [`start_key`](Self::start_key). For each row it calls
-/// [`set_to_new_row`](Self::set_to_new_row), passes cells to [`match_cell`](Self::match_cell) and moves as
+/// [`set_to_new_row`](Self::set_to_new_row), passes cells to [`match_in_row`](Self::match_in_row) and moves as
 /// the codes require, then calls [`clear_row`](Self::clear_row). The result is the same whether the caller
 /// seeks or steps, as long as it follows [`key_for_next_column`](Self::key_for_next_column)
 /// (read-path.md §10).
@@ -247,7 +247,7 @@ impl<'q> ScanQueryMatcher<'q> {
         self.begin_row();
     }
 
-    /// Sets the current row without clearing state, so that [`match_cell`](Self::match_cell) can continue the
+    /// Sets the current row without clearing state, so that [`match_in_row`](Self::match_in_row) can continue the
     /// row.
     pub(crate) fn continue_row(&mut self, row: &[u8]) {
         self.row.clear();
@@ -272,24 +272,12 @@ impl<'q> ScanQueryMatcher<'q> {
         self.in_row = false;
     }
 
-    /// Returns the action for a cell. Cells must come in their order, without those that a code skips.
+    /// Returns the action for a cell of the [current row](Self::is_of_current_row). Cells must come in their
+    /// order, without those that a code skips.
     ///
     /// # Errors
     ///
     /// If the cells are out of order, or a time to live is not eight bytes.
-    #[inline(always)] // the loop of every scan
-    pub(crate) fn match_cell(&mut self, cell: CellRef<'_>) -> Result<MatchCode, Disorder> {
-        if !self.is_of_current_row(cell) {
-            return Ok(MatchCode::Done);
-        }
-        self.match_in_row(cell)
-    }
-
-    /// Same as [`match_cell`](Self::match_cell), for a cell known to be of the current row.
-    ///
-    /// # Errors
-    ///
-    /// As [`match_cell`](Self::match_cell).
     #[inline(always)] // the loop of every scan
     pub(crate) fn match_in_row(&mut self, cell: CellRef<'_>) -> Result<MatchCode, Disorder> {
         let version = Version::of(cell);
@@ -415,7 +403,7 @@ impl<'q> ScanQueryMatcher<'q> {
         Advance::Seek
     }
 
-    /// Whether the rest of a cell's column may be skipped once [`match_cell`](Self::match_cell) returned a
+    /// Whether the rest of a cell's column may be skipped once [`match_in_row`](Self::match_in_row) returned a
     /// code to go to the next column. Not for the empty qualifier, except after a DeleteFamily marker: other
     /// markers of the family may come after the cell, and they hide cells of all columns.
     #[inline]

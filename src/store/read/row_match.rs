@@ -273,7 +273,6 @@ impl<'m, 'q, J: RowEvaluator, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> 
                 self.hand_out(cell)?;
                 ControlFlow::Break(StopReason::NextRow)
             }
-            MatchCode::Done => ControlFlow::Break(StopReason::RowEnd),
             MatchCode::Skip => ControlFlow::Continue(()),
             MatchCode::SeekNextCol => self.pass_column(cell),
             MatchCode::SeekNextRow => ControlFlow::Break(StopReason::NextRow),

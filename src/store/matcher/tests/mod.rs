@@ -98,10 +98,10 @@ fn matched(mut matcher: ScanQueryMatcher<'_>, cells: &[Cell], way: Way) -> Vec<u
         at += 1;
     }
     while let Some(cell) = cells.get(at).map(Cell::as_ref) {
-        if !matcher.has_row() {
+        if !matcher.is_of_current_row(cell) {
             matcher.set_to_new_row(cell.row());
         }
-        let code = matcher.match_cell(cell).unwrap();
+        let code = matcher.match_in_row(cell).unwrap();
         use MatchCode::*;
         if let Include | IncludeAndSeekNextCol | IncludeAndSeekNextRow = code {
             included.push(at);
@@ -128,10 +128,6 @@ fn matched(mut matcher: ScanQueryMatcher<'_>, cells: &[Cell], way: Way) -> Vec<u
                 }
                 matcher.key_for_next_row(cell, &mut key);
                 at = find(at, &key);
-            }
-            Done => {
-                assert!(matcher.has_row(), "it is set above");
-                matcher.clear_row();
             }
         }
     }

@@ -156,8 +156,8 @@ fn expiry() {
     let mut matcher = ScanQueryMatcher::for_user(&query, FAMILY, &info, CellOrder::User).unwrap();
     matcher.set_to_new_row(b"r");
     let cell = CellRef::new(&key, b"");
-    assert_eq!(matcher.match_cell(cell.with_tag_bytes(&two).unwrap()), Ok(MatchCode::Include));
-    assert!(matcher.match_cell(cell.with_tag_bytes(&[0, 2, 8, 1]).unwrap()).is_err());
+    assert_eq!(matcher.match_in_row(cell.with_tag_bytes(&two).unwrap()), Ok(MatchCode::Include));
+    assert!(matcher.match_in_row(cell.with_tag_bytes(&[0, 2, 8, 1]).unwrap()).is_err());
 }
 
 /// §9.12: raw scans.
@@ -296,12 +296,12 @@ fn next_columns() {
     let mut key = SeekKey::new();
     let absent = SeekKey::last_on_column(b"r", FAMILY, b"b");
     let absent = CellRef::new(&absent, b"");
-    assert_eq!(matcher.match_cell(absent), Ok(MatchCode::SeekNextCol));
+    assert_eq!(matcher.match_in_row(absent), Ok(MatchCode::SeekNextCol));
     assert_eq!(matcher.key_for_next_column(absent, &mut key), Advance::Seek);
     assert_eq!(key, SeekKey::first_on_column(b"r", FAMILY, b"d"));
     let absent = SeekKey::last_on_column(b"r", FAMILY, b"d");
     let absent = CellRef::new(&absent, b"");
-    assert_eq!(matcher.match_cell(absent), Ok(MatchCode::SeekNextRow));
+    assert_eq!(matcher.match_in_row(absent), Ok(MatchCode::SeekNextRow));
     assert_eq!(matcher.next_column_hint(), None);
     assert_eq!(matcher.key_for_next_column(absent, &mut key), Advance::Step);
     matcher.key_for_next_row(absent, &mut key);
@@ -321,8 +321,8 @@ fn disorder_is_found() {
         let mut matcher = ScanQueryMatcher::for_user(&query, FAMILY, &asked.info(), CellOrder::User).unwrap();
         matcher.set_to_new_row(b"r");
         let cells: Vec<_> = cells.split_whitespace().flat_map(row).collect();
-        assert!(matcher.match_cell(cells[0].as_ref()).is_ok());
-        assert!(matcher.match_cell(cells[1].as_ref()).is_err(), "{cells:?}");
+        assert!(matcher.match_in_row(cells[0].as_ref()).is_ok());
+        assert!(matcher.match_in_row(cells[1].as_ref()).is_err(), "{cells:?}");
     }
 }
 

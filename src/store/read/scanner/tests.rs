@@ -137,7 +137,7 @@ impl<'q> Plain<'q> {
             false => row >= query.start,
             true => row <= query.start,
         };
-        // the sources that may have cells for the query, all of whose rows a scanner meets
+        // a scanner visits all rows of the sources that may have cells for the query
         let sources = state.sources(query, info, true, &mut ReadCounts::default());
         let mut heap = KeyValueHeap::new(sources.scanners(query), CellOrder::User, true);
         heap.seek(&SeekKey::first_on_row(b""), SeekMode::Real).unwrap();
@@ -220,7 +220,6 @@ impl Source for Plain<'_> {
                 }
             }
             match code {
-                MatchCode::Done => unreachable!("the cell is of the row"),
                 MatchCode::IncludeAndSeekNextRow | MatchCode::SeekNextRow => is_last = true,
                 MatchCode::Include | MatchCode::Skip => self.at += 1,
                 MatchCode::IncludeAndSeekNextCol | MatchCode::SeekNextCol => {
