@@ -50,7 +50,7 @@ pub enum ErrorKind {
     Limit,
     /// The operating system failed.
     Io,
-    /// Another process has the region open for writing.
+    /// Another process has the region open for writing, or recovers the root directory.
     Locked,
     /// The region was closed.
     Closed,
@@ -130,6 +130,18 @@ impl Error {
             kind: ErrorKind::Locked,
             cause: Cause::Caller("region is open for writing elsewhere".into()),
             path: Some(region.to_owned()),
+            offset: None,
+            block: None,
+        }))
+    }
+
+    /// A root directory that another process recovers.
+    #[cold]
+    pub(crate) fn being_recovered(root: &Path) -> Self {
+        Self(Arc::new(Details {
+            kind: ErrorKind::Locked,
+            cause: Cause::Caller("root directory is being recovered elsewhere".into()),
+            path: Some(root.to_owned()),
             offset: None,
             block: None,
         }))

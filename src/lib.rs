@@ -135,7 +135,9 @@ pub use schema::{
     BloomType, Cipher, Codec, DataBlockEncoding, Family, KeepDeletedCells, RegionInfo, RegionName,
     SnapshotDescription, SnapshotType, TableName,
 };
-pub use table::{RegionRecovery, Table, TableResultScanner, TableScanner, TableView};
+pub use table::{
+    RegionOutcome, RegionRecovery, RootRecovery, Table, TableResultScanner, TableScanner, TableView,
+};
 
 /// The example in the README, which compiles and runs as a doc test.
 #[cfg(doctest)]

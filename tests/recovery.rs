@@ -6,6 +6,8 @@
 mod cells;
 #[path = "support/files.rs"]
 mod files;
+#[path = "recovery/roots.rs"]
+mod roots;
 
 use files::copy_dir;
 use hregion::io::Storage;
@@ -13,7 +15,7 @@ use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::wal::{CompactionMarker, Marker, WalKey, WalWriterOptions};
 use hregion::{
     Cell, CellRef, CellType, Compaction, Delete, ErrorKind, Family, Limits, ManualClock, Put, Region,
-    RegionOptions, RegionRecovery, Result, Scan, SeekKey, Table,
+    RegionOptions, Result, Scan, SeekKey,
 };
 use std::collections::BTreeMap;
 use std::fs;
@@ -316,36 +318,4 @@ fn verify_reads_recovered_edits() {
     rewrite(&storage, &path, &bytes);
     let faults = faults();
     assert_eq!(faults.iter().map(hregion::Error::path).collect::<Vec<_>>(), [Some(&*path)]);
-}
-
-/// The root directories that servers left when they were killed.
-#[test]
-fn roots_with_logs_of_killed_servers_are_recovered() {
-    for variant in variants() {
-        let crashed = variant.join("crashed");
-        if !crashed.join("data").exists() {
-            println!("SKIPPED: only logs in {}", crashed.display());
-            continue;
-        }
-        let root = tempfile::tempdir().unwrap();
-        copy_dir(&crashed, root.path());
-        let before = contents(root.path());
-        let planned = Table::plan_recovery(root.path(), &Region::options()).unwrap();
-        assert_eq!(contents(root.path()), before, "a plan changes nothing");
-        let done = Table::recover(root.path(), Region::options()).unwrap();
-        let names = |all: &[RegionRecovery]| all.iter().map(|one| one.region.clone()).collect::<Vec<_>>();
-        assert_eq!(names(&planned), names(&done));
-        let answers = answers(&variant);
-        assert!(answers.len() >= 2);
-        for (encoded, raw, plain) in answers {
-            let shown = format!("{} {encoded}", variant.display());
-            let region = Region::open(region_dir(root.path(), &encoded)).unwrap();
-            assert_eq!(all_cells(&region, true), raw, "{shown}");
-            assert_eq!(all_cells(&region, false), plain, "{shown}");
-        }
-        let again = Table::recover(root.path(), Region::options()).unwrap();
-        assert!(again.is_empty(), "{again:?}");
-        assert!(!root.path().join("oldWALs").read_dir().unwrap().collect::<Vec<_>>().is_empty());
-        assert_eq!(root.path().join("WALs").read_dir().unwrap().count(), 0);
-    }
 }

@@ -13,6 +13,7 @@
 //!             .filelist/f1.<n>                file_list, tracker
 //! <root>/archive/data/<namespace>/…           store files that were replaced
 //! <root>/.hbase-snapshot/<name>/              snapshot
+//! <root>/WALs/<server>/, <root>/oldWALs/      logs
 //! ```
 //!
 //! The names of store files are changed only by [`RegionDir::commit`](region::RegionDir::commit).
@@ -37,9 +38,9 @@ pub(crate) use commit::{CommitError, FamilyChange, StagedFile};
 pub(crate) use descriptor::{SchemaChange, read_descriptor_file};
 pub(crate) use family::StoreFiles;
 pub(crate) use file_name::new_file_name;
-pub(crate) use logs::{LogTree, NewEdits};
+pub(crate) use logs::{LogTree, NewEdits, ServerLog};
 pub(crate) use reference::{Half, Reference};
-pub(crate) use region::RegionDir;
+pub(crate) use region::{LOCK, RegionDir};
 pub(crate) use root::archived_path;
 pub(crate) use snapshot::{Snapshot, SnapshotRegion, list_snapshots};
 pub(crate) use store_file_info::StoreFileInfo;

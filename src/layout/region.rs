@@ -52,6 +52,8 @@ pub(crate) struct RegionDir {
 /// The size limit of a `.regioninfo`, which contains two rows at most.
 const REGION_INFO_BYTES: u64 = 1 << 20;
 
+/// The file in a region's directory that a writer locks, or in a root that a recovery locks. HBase ignores it.
+pub(crate) const LOCK: &str = ".hregion.lock";
 pub(super) const REGION_INFO: &str = ".regioninfo";
 pub(super) const RECOVERED_EDITS: &str = "recovered.edits";
 const RECOVERED_HFILES: &str = "recovered.hfiles";
@@ -501,7 +503,7 @@ fn is_meta(storage: &Arc<dyn Storage>, path: &Path) -> Result<bool> {
 }
 
 /// Whether a name is that of a file of edits. Other files are still being written, or were moved aside.
-fn is_number(name: &str) -> bool {
+pub(super) fn is_number(name: &str) -> bool {
     let digits = name.strip_prefix('-').unwrap_or(name);
     !digits.is_empty() && digits.bytes().all(|c| c.is_ascii_digit())
 }

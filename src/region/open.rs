@@ -11,7 +11,7 @@ use crate::hfile::Encryption;
 use crate::io::FileLock;
 use crate::layout::file_name::FileName;
 use crate::layout::{
-    RegionDir, SchemaChange, Snapshot, SnapshotRegion, StoreFileInfo, StoreFiles, read_descriptor_file,
+    LOCK, RegionDir, SchemaChange, Snapshot, SnapshotRegion, StoreFileInfo, StoreFiles, read_descriptor_file,
 };
 use crate::metrics::{BlockCounts, Counters};
 use crate::mvcc::Mvcc;
@@ -22,9 +22,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
-
-/// The file in the region's directory that a writer locks. HBase ignores it.
-const LOCK: &str = ".hregion.lock";
 
 /// The table of a region that is created without a table name.
 pub(super) const DEFAULT_TABLE: &str = "default";
@@ -262,6 +259,11 @@ impl RegionOptions {
             io::ErrorKind::WouldBlock => Error::locked(dir),
             _ => Error::io("lock", &path, error),
         })
+    }
+
+    /// Fails if a process has the region in a directory open for writing.
+    pub(crate) fn check_unlocked(&self, dir: &Path) -> Result<()> {
+        self.lock(dir).map(drop)
     }
 
     fn schema_change(&self) -> SchemaChange {

@@ -1,15 +1,15 @@
 //! Replays recovered edits into memory when a region is opened (wal.md §12; HBase:
 //! `HRegion.replayRecoveredEditsIfAny`).
 
-use super::RegionCore;
+use super::{Region, RegionCore};
 use crate::cell::CellRef;
 use crate::error::{Corruption, Error, Result};
 use crate::io::Storage;
 use crate::layout::RegionDir;
 use crate::limits::Limits;
-use crate::store::{Store, StoreVersion};
+use crate::store::{Store, StoreFile, StoreVersion};
 use crate::wal::{MARKER_FAMILY, Marker, WalEnd, WalEntry, WalReader};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -211,6 +211,17 @@ impl RegionCore {
         let files = state.stores.iter().flat_map(|store| store.files.iter());
         let files = files.filter(|file| !file.is_bulk_loaded() && file.max_seq_id() == seq_id);
         files.map(|file| file.name().to_owned()).collect()
+    }
+}
+
+impl Region {
+    /// Returns the greatest sequence id in the files of each family, by its name. Edits up to it need no
+    /// replay.
+    pub(crate) fn flushed_seq_ids(&self) -> BTreeMap<Vec<u8>, i64> {
+        let state = self.0.states.load();
+        let stores = self.0.stores.iter().zip(&state.stores);
+        let greatest = |files: &[StoreFile]| files.iter().map(StoreFile::max_seq_id).fold(0, i64::max);
+        stores.map(|(store, state)| (store.family.name().to_vec(), greatest(&state.files))).collect()
     }
 }
 

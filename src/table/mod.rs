@@ -30,7 +30,7 @@ mod view;
 mod write;
 
 pub use owned::TableResultScanner;
-pub use recover::RegionRecovery;
+pub use recover::{RegionOutcome, RegionRecovery, RootRecovery};
 pub use scanner::TableScanner;
 pub use view::TableView;
 
