@@ -38,7 +38,7 @@ fn roots_of_killed_servers_have_the_cells_of_hbase() {
         copy_dir(&crashed, root.path());
         let before = contents(root.path());
         let planned = Table::plan_recovery(root.path(), Region::options()).unwrap();
-        assert_eq!(contents(root.path()), before, "a plan changes nothing");
+        assert!(contents(root.path()) == before, "a plan changes nothing");
         let done = Table::recover(root.path(), Region::options()).unwrap();
         assert_eq!(replayed(&planned), replayed(&done));
         assert_eq!((done.logs.len(), &done.logs), (4, &planned.logs));
@@ -58,7 +58,7 @@ fn roots_of_killed_servers_have_the_cells_of_hbase() {
         let before = contents(root.path());
         let again = Table::recover(root.path(), Region::options()).unwrap();
         assert!(again.regions.is_empty() && again.logs.is_empty(), "{again:?}");
-        assert_eq!(contents(root.path()), before, "nothing is left to do");
+        assert!(contents(root.path()) == before, "nothing is left to do");
     }
 }
 

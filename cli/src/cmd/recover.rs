@@ -81,8 +81,9 @@ fn recover_region(args: &Args, options: RegionOptions, out: &mut Output) -> Resu
 }
 
 fn recover_root(args: &Args, options: RegionOptions, out: &mut Output) -> Result<Exit, Failure> {
-    if !args.wal.is_empty() {
-        let message = "--wal is for a region; of a root directory, all logs under WALs are taken";
+    if !args.wal.is_empty() || !args.families.is_empty() {
+        let message = "--wal, --family and --descriptor are for a region: a root directory has its own logs \
+                       under WALs, and a descriptor of each table";
         return Err(CommandError::usage(message).into());
     }
     let found = match args.dry_run {
@@ -100,7 +101,7 @@ fn recover_root(args: &Args, options: RegionOptions, out: &mut Output) -> Result
     Ok(Exit::Done)
 }
 
-/// Prints warnings, even if quiet: they are about edits that are not replayed.
+/// Prints warnings, even if quiet: most are about edits that are not replayed.
 fn warn(out: &Output, region: Option<&str>, warnings: &[hregion::Error]) {
     for warning in warnings {
         let line = CommandError::from(warning).with_hint(None).line();
