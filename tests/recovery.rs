@@ -10,17 +10,19 @@ mod files;
 mod roots;
 
 use files::copy_dir;
-use hregion::io::Storage;
 use hregion::io::faulty::{Crash, FaultyStorage};
+use hregion::io::{DirEntry, FileLock, FileReader, FileWriter, Storage};
 use hregion::wal::{CompactionMarker, Marker, WalKey, WalWriterOptions};
 use hregion::{
-    Cell, CellRef, CellType, Compaction, Delete, ErrorKind, Family, Limits, ManualClock, Put, Region,
-    RegionOptions, Result, Scan, SeekKey,
+    Cell, CellRef, CellType, Compaction, Delete, ErrorKind, Family, FileHandles, Limits, ManualClock, Put,
+    Region, RegionOptions, Result, Scan, SeekKey,
 };
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The folders of a variant: logs with the same settings.
 fn variants() -> Vec<PathBuf> {
@@ -318,4 +320,86 @@ fn verify_reads_recovered_edits() {
     rewrite(&storage, &path, &bytes);
     let faults = faults();
     assert_eq!(faults.iter().map(hregion::Error::path).collect::<Vec<_>>(), [Some(&*path)]);
+}
+
+/// A storage in which another process recovers the region whenever recovered edits are about to be read.
+#[derive(Debug)]
+struct Raced {
+    inner: FaultyStorage,
+    /// How often the edits come back, from a split that goes on.
+    again: AtomicU32,
+}
+
+impl Storage for Raced {
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
+        if path.to_string_lossy().contains("recovered.edits") {
+            let bytes = self.inner.bytes(path).unwrap();
+            let handles = FileHandles::with_capacity(10);
+            options(&self.inner).file_handles(&handles).open(DIR).unwrap().close().unwrap();
+            assert!(self.inner.bytes(path).is_none());
+            if self.again.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok() {
+                self.inner.create(&path.with_extension("temp"))?.write_all(&bytes)?;
+                let next: u64 = path.file_name().unwrap().to_str().unwrap().parse().unwrap();
+                let next = path.with_file_name(format!("{:019}", next + 1));
+                self.inner.rename(&path.with_extension("temp"), &next)?;
+            }
+        }
+        self.inner.open(path)
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
+        self.inner.create(path)
+    }
+
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
+        self.inner.create_new(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.inner.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.inner.remove(path)
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        self.inner.remove_dir(path)
+    }
+
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        self.inner.sync_file(path)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.inner.sync_dir(path)
+    }
+
+    fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        self.inner.list_dir(path)
+    }
+
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        self.inner.create_dir_all(path)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<FileLock> {
+        self.inner.lock(path)
+    }
+}
+
+#[test]
+fn a_region_opens_beside_one_that_is_recovered() {
+    for again in [0, 3, 1000] {
+        let (storage, encoded) = flushed();
+        let put = |value| vec![cell("b", "f", CellType::Put, value), cell("b", "g", CellType::Put, value)];
+        write_edits(&storage, "0000000000000000040", &[(&encoded, 40, put("3"))]);
+        let raced = Raced { inner: storage.clone(), again: AtomicU32::new(again) };
+        let opened = Region::options().storage(Arc::new(raced)).open(DIR);
+        match opened {
+            Ok(region) => assert_eq!(values(&region).len(), 4),
+            Err(error) => assert_eq!((error.kind(), again), (ErrorKind::Io, 1000), "{error}"),
+        }
+        assert_eq!(values(&options(&storage).open(DIR).unwrap()).len(), 4);
+    }
 }

@@ -40,7 +40,7 @@ pub(crate) use family::StoreFiles;
 pub(crate) use file_name::new_file_name;
 pub(crate) use logs::{LogTree, NewEdits, ServerLog};
 pub(crate) use reference::{Half, Reference};
-pub(crate) use region::{LOCK, RegionDir};
+pub(crate) use region::{LOCK, RECOVERED_EDITS, RegionDir};
 pub(crate) use root::archived_path;
 pub(crate) use snapshot::{Snapshot, SnapshotRegion, list_snapshots};
 pub(crate) use store_file_info::StoreFileInfo;

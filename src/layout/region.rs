@@ -55,7 +55,7 @@ const REGION_INFO_BYTES: u64 = 1 << 20;
 /// The file in a region's directory that a writer locks, or in a root that a recovery locks. HBase ignores it.
 pub(crate) const LOCK: &str = ".hregion.lock";
 pub(super) const REGION_INFO: &str = ".regioninfo";
-pub(super) const RECOVERED_EDITS: &str = "recovered.edits";
+pub(crate) const RECOVERED_EDITS: &str = "recovered.edits";
 const RECOVERED_HFILES: &str = "recovered.hfiles";
 const TMP: &str = ".tmp";
 

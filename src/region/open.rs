@@ -11,7 +11,8 @@ use crate::hfile::Encryption;
 use crate::io::FileLock;
 use crate::layout::file_name::FileName;
 use crate::layout::{
-    LOCK, RegionDir, SchemaChange, Snapshot, SnapshotRegion, StoreFileInfo, StoreFiles, read_descriptor_file,
+    LOCK, RECOVERED_EDITS, RegionDir, SchemaChange, Snapshot, SnapshotRegion, StoreFileInfo, StoreFiles,
+    read_descriptor_file,
 };
 use crate::metrics::{BlockCounts, Counters};
 use crate::mvcc::Mvcc;
@@ -52,8 +53,23 @@ impl RegionOptions {
     pub(super) fn open_region(mut self, path: &Path) -> Result<Region> {
         let described = self.read_descriptor_file()?;
         self.families.iter().try_for_each(Family::check)?;
-        let (dir, lock) = self.open_dir(path, described.as_ref())?;
+        let (mut dir, lock) = self.open_dir(path, described.as_ref())?;
+        self.pre_open(&dir)?;
+        let retries = if self.writable { 0 } else { LISTINGS };
+        for _ in 0..retries {
+            match self.clone().open_listed(dir, None, Vec::new(), &RegionDir::store_files) {
+                // Another process has flushed and removed recovered edits meanwhile.
+                Err(error) if error.is_not_found() && is_recovered_edits(path, &error) => {}
+                opened => return opened,
+            }
+            (dir, _) = self.open_dir(path, described.as_ref())?;
+        }
         self.open_listed(dir, lock, Vec::new(), &RegionDir::store_files)
+    }
+
+    fn pre_open(&self, dir: &RegionDir) -> Result<()> {
+        self.observers.call(dir.info(), None, false, |observer, context| observer.pre_open(context))?;
+        Ok(())
     }
 
     /// Opens a region of a snapshot, for reading. Its directory need not exist.
@@ -65,6 +81,7 @@ impl RegionOptions {
         self.families.iter().try_for_each(Family::check)?;
         let dir = snapshot.region_dir(&self.storage, region);
         check_described(described.as_ref(), &dir)?;
+        self.pre_open(&dir)?;
         let warnings = snapshot.warnings().to_vec();
         self.open_listed(dir, None, warnings, &|dir, family| snapshot.store_files(dir, region, family))
     }
@@ -77,7 +94,6 @@ impl RegionOptions {
         mut warnings: Vec<Error>,
         list: ListFiles<'_>,
     ) -> Result<Region> {
-        self.observers.call(dir.info(), None, false, |observer, context| observer.pre_open(context))?;
         let block_counts = Arc::new(BlockCounts::default());
         self.files = self.files.block_counts(Arc::clone(&block_counts));
         let (families, mut unknown) = self.families_of(&dir)?;
@@ -339,6 +355,12 @@ impl RegionOptions {
         }
         listed
     }
+}
+
+/// Whether an error is about a file of a region's recovered edits.
+fn is_recovered_edits(region: &Path, error: &Error) -> bool {
+    let dir = error.path().and_then(Path::parent);
+    dir.is_some_and(|dir| dir == region.join(RECOVERED_EDITS))
 }
 
 /// Fails if a given descriptor is not that of the region's table. `described` is the descriptor's table, and
