@@ -298,6 +298,38 @@ fn edits_that_have_no_place_are_named_or_refused() {
 }
 
 #[test]
+fn logs_are_replayed_into_regions_only() {
+    let options = || Region::options().replay_logs(["log"]);
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/golden/small-none-row.hfile");
+    assert_eq!(options().open_files([&file]).unwrap_err().kind(), ErrorKind::InvalidArgument);
+    assert!(Region::options().open_files([&file]).is_ok());
+}
+
+/// A torn log that is given: its whole entries are replayed, the rest is a warning, and it stays.
+#[test]
+fn a_given_log_may_be_torn() {
+    let (storage, encoded) = flushed();
+    let put = |row| vec![cell(row, "f", CellType::Put, "value"), cell(row, "g", CellType::Put, "value")];
+    let other = "0123456789abcdef0123456789abcdef";
+    let entries = [(&*encoded, 40, put("b")), (other, 41, put("c")), (&*encoded, 42, put("d"))];
+    let path = write_edits(&storage, "0000000000000000042", &entries);
+    let log = Path::new("/WALs/log");
+    let bytes = storage.bytes(&path).unwrap();
+    storage.remove(&path).unwrap();
+    storage.create(log).unwrap().write_all(&bytes[..bytes.len() - 12]).unwrap();
+    for (writable, cells) in [(false, 2), (true, 2), (true, 2)] {
+        let options = options(&storage).create_if_missing(false).writable(writable).replay_logs([log]);
+        let region = options.open(DIR).unwrap();
+        assert_eq!(values(&region).len(), 4);
+        assert_eq!((region.replayed().edits, region.replayed().cells), (1, cells));
+        let warnings: Vec<_> = region.warnings().iter().map(|error| (error.kind(), error.path())).collect();
+        assert_eq!(warnings, [(ErrorKind::Truncated, Some(log))]);
+        region.close().unwrap();
+    }
+    assert_eq!(storage.bytes(log).unwrap().len(), bytes.len() - 12);
+}
+
+#[test]
 fn edits_larger_than_the_limit_are_refused() {
     let (storage, encoded) = flushed();
     let cells: Vec<Cell> = (0..100).map(|i| cell(&format!("b{i}"), "f", CellType::Put, "value")).collect();

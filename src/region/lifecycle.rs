@@ -99,13 +99,15 @@ impl Region {
     }
 
     /// Returns the findings of opening the region that are not errors: a missing table descriptor, files that
-    /// were ignored, files whose record of the files they replace is not trusted.
+    /// were ignored, files whose record of the files they replace is not trusted, replayed edits of families
+    /// that the table does not have, torn ends of recovered edits and logs.
     #[must_use]
     pub fn warnings(&self) -> &[Error] {
         &self.0.warnings
     }
 
-    /// Returns what was replayed of recovered edits when the region was opened.
+    /// Returns what was replayed when the region was opened: of recovered edits, and of the [logs
+    /// given](crate::RegionOptions::replay_logs).
     #[must_use]
     pub fn replayed(&self) -> ReplayReport {
         self.0.replayed.get().cloned().unwrap_or_default()

@@ -77,6 +77,7 @@ impl RegionOptions {
         if self.writable || self.alter {
             return Err(Error::invalid_argument("a region of a snapshot can only be opened for reading"));
         }
+        self.refuse_logs("a region of a snapshot")?;
         let described = self.read_descriptor_file()?;
         self.families.iter().try_for_each(Family::check)?;
         let dir = snapshot.region_dir(&self.storage, region);

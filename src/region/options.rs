@@ -224,7 +224,8 @@ impl RegionOptions {
     }
 
     /// Adds logs of servers that have died: the region's edits in them are replayed when it is opened, after
-    /// its recovered edits and as these are (wal.md §12). The logs are not changed.
+    /// its recovered edits and as these are (wal.md §12). The logs are not changed. Only for regions of
+    /// directories, not of snapshots or [files](Self::open_files).
     #[must_use]
     pub fn replay_logs(mut self, paths: impl IntoIterator<Item = impl Into<PathBuf>>) -> Self {
         self.replay_logs.extend(paths.into_iter().map(Into::into));
@@ -250,6 +251,14 @@ impl RegionOptions {
     pub fn master_key(mut self, key: impl Into<Arc<[u8]>>) -> Self {
         self.files = self.files.master_key(key);
         self
+    }
+
+    /// Fails if logs are given, for `what` cannot have edits in logs.
+    pub(super) fn refuse_logs(&self, what: &'static str) -> Result<()> {
+        if self.replay_logs.is_empty() {
+            return Ok(());
+        }
+        Err(Error::invalid_argument(format!("logs cannot be replayed into {what}")))
     }
 
     fn check_clock(&self) -> Result<()> {

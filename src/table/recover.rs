@@ -83,7 +83,8 @@ impl Table {
     /// changed. If a region does not open: the edits of all regions are in recovered edits then, so that other
     /// regions have theirs when they are opened. Logs are moved after everything else has succeeded.
     pub fn recover(root: impl AsRef<Path>, options: RegionOptions) -> Result<RootRecovery> {
-        let options = options.create_if_missing(false).writable(true);
+        Error::if_no_clock("a recovery")?;
+        let options = options.create_if_missing(false).alter(false).writable(true);
         let recovery = Recovery::new(root.as_ref(), &options);
         let _lock = recovery.tree.lock(recovery.storage())?;
         let survey = recovery.survey()?;
@@ -116,7 +117,7 @@ impl Table {
     ///
     /// As [`recover`](Self::recover).
     pub fn plan_recovery(root: impl AsRef<Path>, options: RegionOptions) -> Result<RootRecovery> {
-        let options = options.create_if_missing(false).writable(false);
+        let options = options.create_if_missing(false).alter(false).writable(false);
         let recovery = Recovery::new(root.as_ref(), &options);
         let mut survey = recovery.survey()?;
         let mut unreplayed = BTreeMap::new();
