@@ -4,6 +4,7 @@
 use super::decimal::Decimal;
 use super::pattern::Pattern;
 use crate::binary::StringBinary;
+use crate::cell::compare_bytes;
 use crate::error::{Error, Result};
 use bytes::Bytes;
 use std::cmp::Ordering;
@@ -18,7 +19,10 @@ impl Compare {
         if self == Self::NoOp {
             return Ok(false);
         }
-        Ok(self.matches(comparator.compare(bytes)?.reverse()))
+        Ok(self.matches(match &comparator.0 {
+            Kind::Binary(value) => compare_bytes(bytes, value),
+            _ => comparator.compare(bytes)?.reverse(),
+        }))
     }
 }
 
@@ -169,7 +173,7 @@ impl Comparator {
     }
 
     /// Orders the comparator relative to `bytes`.
-    #[inline]
+    #[inline(never)] // keeps the most common comparison short
     fn compare(&self, bytes: &[u8]) -> Result<Ordering> {
         let equal_if = |equal| if equal { Ordering::Equal } else { Ordering::Greater };
         Ok(match &self.0 {

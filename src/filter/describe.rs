@@ -145,7 +145,7 @@ impl Filter {
         drop_dependent: bool,
         condition: Option<(Compare, Comparator)>,
     ) -> Self {
-        let column = Column { family: family.into(), qualifier: qualifier.into() };
+        let column = Column::new(family.into(), qualifier.into());
         Self::leaf(Kind::DependentColumn(DependentColumnFilter::new(column, drop_dependent, condition)))
     }
 
@@ -165,7 +165,7 @@ impl Filter {
         compare: Compare,
         comparator: Comparator,
     ) -> Self {
-        let column = Column { family: family.into(), qualifier: qualifier.into() };
+        let column = Column::new(family.into(), qualifier.into());
         Self::leaf(Kind::ColumnValue(ColumnValueFilter::new(column, compare, comparator)))
     }
 
@@ -351,6 +351,40 @@ impl Filter {
     #[must_use]
     pub fn custom(filter: impl CustomFilter + 'static) -> Self {
         Self::leaf(Kind::Custom(Custom(Arc::new(filter))))
+    }
+
+    /// Whether the filter may end the read, or reject a row by its key.
+    pub(super) fn judges_keys(&self) -> bool {
+        match &*self.kind {
+            Kind::Row(_)
+            | Kind::Prefix(_)
+            | Kind::InclusiveStop(_)
+            | Kind::Page(_)
+            | Kind::ColumnCountGet(_)
+            | Kind::RandomRow(_)
+            | Kind::FuzzyRow(_)
+            | Kind::MultiRowRange(_)
+            | Kind::WhileMatch(_)
+            | Kind::Custom(_) => true,
+            Kind::And(filters) | Kind::Or(filters) => filters.iter().any(Self::judges_keys),
+            Kind::Family(_)
+            | Kind::Qualifier(_)
+            | Kind::Value(_)
+            | Kind::DependentColumn(_)
+            | Kind::SingleColumnValue(_)
+            | Kind::ColumnValue(_)
+            | Kind::ColumnPagination(_)
+            | Kind::ColumnPage(_)
+            | Kind::ColumnPrefix(_)
+            | Kind::MultipleColumnPrefix(_)
+            | Kind::ColumnRange(_)
+            | Kind::FirstKeyOnly(_)
+            | Kind::FirstKeyMatching(_)
+            | Kind::KeyOnly(_)
+            | Kind::Timestamps(_)
+            // only the verdicts on cells count
+            | Kind::Skip(_) => false,
+        }
     }
 
     /// Creates the filter's state for a new read.

@@ -15,13 +15,16 @@ pub struct FilterEvaluator {
     hint: SeekKey,
     /// The number of hints that the read could not follow.
     hints_ignored: u64,
+    /// Whether the filter may end the read or reject a row by its key. Others need not be asked.
+    judges_keys: bool,
 }
 
 impl FilterEvaluator {
     /// Creates the state for a new read.
     #[must_use]
     pub fn new(filter: &Filter) -> Self {
-        Self { filter: filter.start(), hint: SeekKey::new(), hints_ignored: 0 }
+        let judges_keys = filter.judges_keys();
+        Self { filter: filter.start(), hint: SeekKey::new(), hints_ignored: 0, judges_keys }
     }
 
     /// Sets the direction of the read, before it begins. The default is forward.
@@ -30,14 +33,24 @@ impl FilterEvaluator {
     }
 
     /// Ends the current row, complete or abandoned.
+    #[inline]
     pub fn reset(&mut self) {
         self.filter.reset();
     }
 
     /// Whether to end the read.
+    #[inline]
     #[must_use]
     pub fn filter_all_remaining(&self) -> bool {
-        self.filter.filter_all_remaining()
+        debug_assert!(self.judges_keys || !self.filter.filter_all_remaining(), "{:?}", self.filter);
+        self.judges_keys && self.filter.filter_all_remaining()
+    }
+
+    /// Whether [`filter_all_remaining`](Self::filter_all_remaining) or
+    /// [`filter_row_key`](Self::filter_row_key) may ever return true, or fail.
+    #[inline]
+    pub(crate) fn judges_keys(&self) -> bool {
+        self.judges_keys
     }
 
     /// Whether to drop a row without reading its cells.
@@ -46,6 +59,10 @@ impl FilterEvaluator {
     ///
     /// If the row cannot be compared, for example because a number is expected.
     pub fn filter_row_key(&mut self, row: &[u8]) -> Result<bool> {
+        if !self.judges_keys {
+            debug_assert!(matches!(self.filter.filter_row_key(row), Ok(false)), "{:?}", self.filter);
+            return Ok(false);
+        }
         Ok(self.filter.filter_all_remaining() || self.filter.filter_row_key(row)?)
     }
 
@@ -102,18 +119,20 @@ impl FilterEvaluator {
         self.hints_ignored += 1;
     }
 
-    /// Returns and resets the number of hints that the read could not follow.
-    pub(crate) fn take_ignored_hints(&mut self) -> u64 {
-        std::mem::take(&mut self.hints_ignored)
+    /// Returns the number of hints that the read could not follow.
+    pub(crate) fn hints_ignored(&self) -> u64 {
+        self.hints_ignored
     }
 
     /// Removes cells from a row that has been read. Must be called only if the filter [judges
     /// rows](Self::has_filter_row).
+    #[inline]
     pub fn filter_row_cells(&mut self, row: &mut RowBuf) {
         self.filter.filter_row_cells(row);
     }
 
     /// Whether to drop a row that has been read and still has cells.
+    #[inline]
     pub fn filter_row(&mut self) -> bool {
         self.filter.filter_row()
     }

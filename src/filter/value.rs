@@ -4,17 +4,34 @@ use super::{CellFilter, Comparator, Compare, Verdict};
 use crate::cell::{CellRef, RowBuf, same_bytes};
 use crate::error::{Error, Result};
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// A family and a qualifier.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Column {
     pub(super) family: Bytes,
     pub(super) qualifier: Bytes,
+    /// The family's length, the family and the qualifier, as in a key.
+    in_key: Arc<[u8]>,
 }
 
 impl Column {
+    pub(super) fn new(family: Bytes, qualifier: Bytes) -> Self {
+        // No key has a family of 255 bytes or more.
+        let family_len = u8::try_from(family.len()).unwrap_or(u8::MAX);
+        let in_key = [&[family_len][..], &family, &qualifier].concat().into();
+        Self { family, qualifier, in_key }
+    }
+
+    #[inline]
     fn is_of(&self, cell: CellRef<'_>) -> bool {
-        same_bytes(cell.qualifier(), &self.qualifier) && same_bytes(cell.family(), &self.family)
+        same_bytes(cell.key().column_bytes(), &self.in_key)
+    }
+
+    /// Removes the column's cells from a row.
+    #[inline(never)] // keeps the caller short, which rarely needs it
+    fn remove_from(&self, row: &mut RowBuf) {
+        row.retain(|cell| !self.is_of(cell));
     }
 }
 
@@ -63,7 +80,7 @@ impl SingleColumnValue {
         comparator: Comparator,
     ) -> Self {
         Self {
-            column: Column { family: family.into(), qualifier: qualifier.into() },
+            column: Column::new(family.into(), qualifier.into()),
             compare,
             comparator,
             filter_if_missing: false,
@@ -118,7 +135,7 @@ impl CellFilter for SingleColumnValue {
 
     fn filter_row_cells(&mut self, row: &mut RowBuf) {
         if self.exclude {
-            row.retain(|cell| !self.column.is_of(cell));
+            self.column.remove_from(row);
         }
     }
 
@@ -217,5 +234,30 @@ impl CellFilter for DependentColumnFilter {
 
     fn has_filter_row(&self) -> bool {
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cell::{CellType, SeekKey};
+
+    /// Also of families that are longer than any cell's.
+    #[test]
+    fn a_column_has_the_cells_of_its_family_and_qualifier() {
+        let long = [0, 1, 2, 126, 127, 128, 254, 255, 256, 257, 258].map(|len| Bytes::from(vec![b'f'; len]));
+        let short = [&b"f"[..], b"fq", b"q", b"", b"\x01f", b"a longer one"].map(Bytes::from_static);
+        for family in long.iter().chain(&short) {
+            for qualifier in long.iter().chain(&short) {
+                let column = Column::new(family.clone(), qualifier.clone());
+                for of in long.iter().chain(&short).filter(|of| of.len() < 128) {
+                    for name in long.iter().chain(&short) {
+                        let key = SeekKey::of(b"row", of, name, 1, CellType::Put);
+                        let expected = of == family && name == qualifier;
+                        assert_eq!(column.is_of(CellRef::new(&key, b"v")), expected, "{column:?} {key}");
+                    }
+                }
+            }
+        }
     }
 }

@@ -248,3 +248,22 @@ fn a_filter_of_ones_own() {
     assert_eq!(filter, filter.clone());
     assert_eq!(filter.to_expression(), None);
 }
+
+/// A filter that neither ends reads nor rejects rows by their keys is not asked whether it does. Debug
+/// builds ask it, and check the answer.
+#[test]
+fn filters_that_judge_cells_only_are_not_asked_about_rows() {
+    let judges = |expression: &str| FilterEvaluator::new(&Filter::parse(expression).unwrap()).judges_keys();
+    let (key, cell) = ("PageFilter(1)", "ValueFilter(=, 'binary:1')");
+    for (expression, expected) in [
+        (key.to_owned(), true),
+        (cell.to_owned(), false),
+        (format!("{cell} AND {key}"), true),
+        (format!("{cell} OR ({key} AND {cell})"), true),
+        (format!("{cell} OR {cell} AND {cell}"), false),
+        (format!("SKIP {key}"), false),
+        (format!("WHILE {cell}"), true),
+    ] {
+        assert_eq!(judges(&expression), expected, "{expression}");
+    }
+}

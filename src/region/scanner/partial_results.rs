@@ -5,6 +5,7 @@ use super::stores::{Bounds, Stores};
 use crate::cell::{RowBuf, SeekKey};
 use crate::error::{Error, Result};
 use crate::filter::FilterEvaluator;
+use crate::metrics::ReadCounts;
 use crate::op::{Get, Scan};
 use crate::region::{RegionCore, RegionState};
 use crate::store::context::{LimitScope, NextState, Progress, ScannerContext};
@@ -192,7 +193,17 @@ impl<'v> PartialResults<'v> {
     }
 
     /// Whether the filter rejects the current row by its key.
+    #[inline]
     fn filter_row_key(&mut self) -> Result<bool> {
+        match &self.filter {
+            Some(filter) if filter.judges_keys() => self.judge_row_key(),
+            _ => Ok(false),
+        }
+    }
+
+    /// Same as [`filter_row_key`](Self::filter_row_key), for any filter.
+    #[inline(never)] // keeps the loop over rows short
+    fn judge_row_key(&mut self) -> Result<bool> {
         let Some(filter) = &mut self.filter else { return Ok(false) };
         let is_rejected = filter.filter_row_key(&self.current)?;
         if !filter.ends_at_row() || self.row_exists()? {
@@ -265,6 +276,12 @@ impl<'v> PartialResults<'v> {
     fn end_row(&mut self) -> Result<bool> {
         debug_assert!(self.stores.first_row() != Some(&*self.current), "the row has been read");
         self.reset_filter();
+        if self.region.observers.is_empty() { Ok(true) } else { self.observe_row() }
+    }
+
+    /// Tells the observers of a row without a result. Returns whether they let the scan continue.
+    #[cold]
+    fn observe_row(&self) -> Result<bool> {
         let mut more = true;
         self.region.observe(|observer, context| {
             more = observer.post_scanner_filter_row(context, self.scan, &self.current, more)?;
@@ -314,7 +331,17 @@ impl<'v> PartialResults<'v> {
     }
 }
 
+impl Drop for PartialResults<'_> {
+    fn drop(&mut self) {
+        let hints_ignored = self.filter.as_ref().map_or(0, FilterEvaluator::hints_ignored);
+        if hints_ignored > 0 {
+            self.region.counters.add(&ReadCounts { hints_ignored, ..ReadCounts::default() });
+        }
+    }
+}
+
 /// Reads the cells of the current row from `stores`, until a limit is reached (§11.5).
+#[inline(always)] // the loop of scans with a filter
 fn populate(
     stores: &mut Stores<'_>,
     current: &[u8],

@@ -108,6 +108,7 @@ impl<'v> Stores<'v> {
     }
 
     /// Advances the scanner with the least row: see [`StoreScanner::next`].
+    #[inline]
     pub(super) fn next(
         &mut self,
         context: &mut ScannerContext,
@@ -117,6 +118,16 @@ impl<'v> Stores<'v> {
         if let [only] = &mut *self.scanners {
             return only.next(context, filter, out);
         }
+        self.next_of_several(context, filter, out)
+    }
+
+    #[inline(never)] // keeps the reads of one family short
+    fn next_of_several(
+        &mut self,
+        context: &mut ScannerContext,
+        filter: Option<&mut FilterEvaluator>,
+        out: &mut RowBuf,
+    ) -> Result<()> {
         let (order, reversed) = (self.order, self.reversed);
         let standing = self.scanners.iter_mut().filter(|scanner| scanner.peek_row().is_some());
         // Of several scanners at the same row, takes the first in family order.

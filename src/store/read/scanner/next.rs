@@ -42,9 +42,6 @@ impl StoreScanner<'_> {
         if read.is_ok() && !self.matcher.has_row() {
             self.done |= self.is_over_since(filter.as_deref());
         }
-        if let Some(filter) = filter {
-            self.counts.hints_ignored += filter.take_ignored_hints();
-        }
         read
     }
 
