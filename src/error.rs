@@ -50,7 +50,7 @@ pub enum ErrorKind {
     Limit,
     /// The operating system failed.
     Io,
-    /// Another process has the region open for writing.
+    /// Another process has the region open for writing, or recovers the root directory.
     Locked,
     /// The region was closed.
     Closed,
@@ -130,6 +130,18 @@ impl Error {
             kind: ErrorKind::Locked,
             cause: Cause::Caller("region is open for writing elsewhere".into()),
             path: Some(region.to_owned()),
+            offset: None,
+            block: None,
+        }))
+    }
+
+    /// A root directory that another process recovers.
+    #[cold]
+    pub(crate) fn being_recovered(root: &Path) -> Self {
+        Self(Arc::new(Details {
+            kind: ErrorKind::Locked,
+            cause: Cause::Caller("root directory is being recovered elsewhere".into()),
+            path: Some(root.to_owned()),
             offset: None,
             block: None,
         }))
@@ -400,6 +412,14 @@ pub enum Corruption {
         /// The number of bytes left.
         available: u64,
     },
+    /// A write-ahead log ends within an entry: its server has died.
+    #[error("the log ends within an entry, {unread} bytes of it are left: {reason}")]
+    TornLog {
+        /// The number of bytes from the start of the entry to the end of the log.
+        unread: u64,
+        /// What is missing.
+        reason: Box<Corruption>,
+    },
     /// A number outside the range that the format allows.
     #[error("{what} is {value}, expected {min} to {max}")]
     OutOfRange {
@@ -496,7 +516,7 @@ impl Corruption {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Truncated { .. } => ErrorKind::Truncated,
+            Self::Truncated { .. } | Self::TornLog { .. } => ErrorKind::Truncated,
             Self::Unsupported { .. } => ErrorKind::Unsupported,
             Self::Limit { .. } => ErrorKind::Limit,
             _ => ErrorKind::Corrupt,

@@ -129,13 +129,15 @@ pub use op::{
 };
 pub use region::{
     CheckResult, Compaction, MemoryLimit, ReadView, Region, RegionHealth, RegionObserver, RegionOptions,
-    RegionScanner, ResultScanner, ScanResult, ScanResults, Scheduler, SchedulerBuilder,
+    RegionScanner, ReplayReport, ResultScanner, ScanResult, ScanResults, Scheduler, SchedulerBuilder,
 };
 pub use schema::{
     BloomType, Cipher, Codec, DataBlockEncoding, Family, KeepDeletedCells, RegionInfo, RegionName,
     SnapshotDescription, SnapshotType, TableName,
 };
-pub use table::{Table, TableResultScanner, TableScanner, TableView};
+pub use table::{
+    RegionOutcome, RegionRecovery, RootRecovery, Table, TableResultScanner, TableScanner, TableView,
+};
 
 /// The example in the README, which compiles and runs as a doc test.
 #[cfg(doctest)]

@@ -6,19 +6,23 @@
 mod cells;
 #[path = "support/files.rs"]
 mod files;
+#[path = "recovery/roots.rs"]
+mod roots;
 
 use files::copy_dir;
-use hregion::io::Storage;
 use hregion::io::faulty::{Crash, FaultyStorage};
+use hregion::io::{DirEntry, FileLock, FileReader, FileWriter, LogFile, Storage};
 use hregion::wal::{CompactionMarker, Marker, WalKey, WalWriterOptions};
 use hregion::{
-    Cell, CellRef, CellType, Compaction, Delete, ErrorKind, Family, Limits, ManualClock, Put, Region,
-    RegionOptions, Result, Scan, SeekKey,
+    Cell, CellRef, CellType, Compaction, Delete, ErrorKind, Family, FileHandles, Limits, ManualClock, Put,
+    Region, RegionOptions, Result, Scan, SeekKey,
 };
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The folders of a variant: logs with the same settings.
 fn variants() -> Vec<PathBuf> {
@@ -294,6 +298,38 @@ fn edits_that_have_no_place_are_named_or_refused() {
 }
 
 #[test]
+fn logs_are_replayed_into_regions_only() {
+    let options = || Region::options().replay_logs(["log"]);
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/golden/small-none-row.hfile");
+    assert_eq!(options().open_files([&file]).unwrap_err().kind(), ErrorKind::InvalidArgument);
+    assert!(Region::options().open_files([&file]).is_ok());
+}
+
+/// A torn log that is given: its whole entries are replayed, the rest is a warning, and it stays.
+#[test]
+fn a_given_log_may_be_torn() {
+    let (storage, encoded) = flushed();
+    let put = |row| vec![cell(row, "f", CellType::Put, "value"), cell(row, "g", CellType::Put, "value")];
+    let other = "0123456789abcdef0123456789abcdef";
+    let entries = [(&*encoded, 40, put("b")), (other, 41, put("c")), (&*encoded, 42, put("d"))];
+    let path = write_edits(&storage, "0000000000000000042", &entries);
+    let log = Path::new("/WALs/log");
+    let bytes = storage.bytes(&path).unwrap();
+    storage.remove(&path).unwrap();
+    storage.create(log).unwrap().write_all(&bytes[..bytes.len() - 12]).unwrap();
+    for (writable, cells) in [(false, 2), (true, 2), (true, 2)] {
+        let options = options(&storage).create_if_missing(false).writable(writable).replay_logs([log]);
+        let region = options.open(DIR).unwrap();
+        assert_eq!(values(&region).len(), 4);
+        assert_eq!((region.replayed().edits, region.replayed().cells), (1, cells));
+        let warnings: Vec<_> = region.warnings().iter().map(|error| (error.kind(), error.path())).collect();
+        assert_eq!(warnings, [(ErrorKind::Truncated, Some(log))]);
+        region.close().unwrap();
+    }
+    assert_eq!(storage.bytes(log).unwrap().len(), bytes.len() - 12);
+}
+
+#[test]
 fn edits_larger_than_the_limit_are_refused() {
     let (storage, encoded) = flushed();
     let cells: Vec<Cell> = (0..100).map(|i| cell(&format!("b{i}"), "f", CellType::Put, "value")).collect();
@@ -316,4 +352,90 @@ fn verify_reads_recovered_edits() {
     rewrite(&storage, &path, &bytes);
     let faults = faults();
     assert_eq!(faults.iter().map(hregion::Error::path).collect::<Vec<_>>(), [Some(&*path)]);
+}
+
+/// A storage in which another process recovers the region whenever recovered edits are about to be read.
+#[derive(Debug)]
+struct Raced {
+    inner: FaultyStorage,
+    /// How often the edits come back, from a split that goes on.
+    again: AtomicU32,
+}
+
+impl Storage for Raced {
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
+        if path.to_string_lossy().contains("recovered.edits") {
+            let bytes = self.inner.bytes(path).unwrap();
+            let handles = FileHandles::with_capacity(10);
+            options(&self.inner).file_handles(&handles).open(DIR).unwrap().close().unwrap();
+            assert!(self.inner.bytes(path).is_none());
+            if self.again.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok() {
+                self.inner.create(&path.with_extension("temp"))?.write_all(&bytes)?;
+                let next: u64 = path.file_name().unwrap().to_str().unwrap().parse().unwrap();
+                let next = path.with_file_name(format!("{:019}", next + 1));
+                self.inner.rename(&path.with_extension("temp"), &next)?;
+            }
+        }
+        self.inner.open(path)
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
+        self.inner.create(path)
+    }
+
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
+        self.inner.create_new(path)
+    }
+
+    fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
+        self.inner.create_log(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.inner.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.inner.remove(path)
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        self.inner.remove_dir(path)
+    }
+
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        self.inner.sync_file(path)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.inner.sync_dir(path)
+    }
+
+    fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        self.inner.list_dir(path)
+    }
+
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        self.inner.create_dir_all(path)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<FileLock> {
+        self.inner.lock(path)
+    }
+}
+
+#[test]
+fn a_region_opens_beside_one_that_is_recovered() {
+    for again in [0, 3, 1000] {
+        let (storage, encoded) = flushed();
+        let put = |value| vec![cell("b", "f", CellType::Put, value), cell("b", "g", CellType::Put, value)];
+        write_edits(&storage, "0000000000000000040", &[(&encoded, 40, put("3"))]);
+        let raced = Raced { inner: storage.clone(), again: AtomicU32::new(again) };
+        let opened = Region::options().storage(Arc::new(raced)).open(DIR);
+        match opened {
+            Ok(region) => assert_eq!(values(&region).len(), 4),
+            Err(error) => assert_eq!((error.kind(), again), (ErrorKind::Io, 1000), "{error}"),
+        }
+        assert_eq!(values(&options(&storage).open(DIR).unwrap()).len(), 4);
+    }
 }

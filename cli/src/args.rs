@@ -1,8 +1,8 @@
 //! The command line: arguments shared by all commands. The arguments of each command are in its own file.
 
 use crate::cmd::{
-    bulkload, cells, compact, completions, convert, count, diff, flush, get, inspect, locate, man, regions,
-    replay, salvage, scan, seek, shell, stats, verify, wal, write,
+    bulkload, cells, compact, completions, convert, count, diff, flush, get, inspect, locate, man, recover,
+    regions, replay, salvage, scan, seek, shell, stats, verify, wal, write,
 };
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
@@ -56,6 +56,7 @@ pub(crate) enum Command {
     Compact(compact::Args),
     Shell(shell::Args),
     Wal(wal::Args),
+    Recover(recover::Args),
     Locate(locate::Args),
     Regions(regions::Args),
     Replay(replay::Args),

@@ -115,12 +115,6 @@ impl CommandError {
         self
     }
 
-    /// Sets where in the file.
-    pub(crate) fn at_offset(mut self, offset: u64) -> Self {
-        self.offset = Some(offset);
-        self
-    }
-
     /// Sets what to try.
     pub(crate) fn with_hint(mut self, hint: Option<&'static str>) -> Self {
         self.hint = hint;

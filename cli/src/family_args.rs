@@ -19,6 +19,11 @@ pub(crate) struct FamilyArgs {
 }
 
 impl FamilyArgs {
+    /// Whether no families are given.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.families.is_empty() && self.descriptor.is_none()
+    }
+
     /// Returns `options` with the given families and descriptor.
     pub(crate) fn add_to(&self, mut options: RegionOptions) -> RegionOptions {
         for family in &self.families {

@@ -15,6 +15,7 @@ mod hbase_flags;
 mod histogram;
 mod lines;
 mod located;
+mod logs;
 mod maintenance;
 mod merge;
 mod new_dir;

@@ -586,6 +586,7 @@ fn completions_and_manual_pages_know_the_commands() {
         "-inspect",
         "-locate",
         "-man",
+        "-recover",
         "-regions",
         "-replay",
         "-salvage",

@@ -32,6 +32,11 @@ pub(super) fn create_dir_durably(storage: &dyn Storage, base: &Path, dir: &Path)
     parents.collect::<Vec<_>>().into_iter().rev().try_for_each(|parent| sync_dir(storage, parent))
 }
 
+/// Syncs the bytes of a file to disk.
+pub(super) fn sync_file(storage: &dyn Storage, path: &Path) -> Result<()> {
+    storage.sync_file(path).map_err(|error| Error::io("sync", path, error))
+}
+
 pub(super) fn rename(storage: &dyn Storage, from: &Path, to: &Path) -> Result<()> {
     storage.rename(from, to).map_err(|error| Error::io("rename to", to, error))
 }
@@ -47,6 +52,27 @@ pub(super) fn exists(storage: &dyn Storage, path: &Path) -> Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(Error::io("open", path, error)),
     }
+}
+
+/// Whether two files have the same bytes.
+pub(super) fn is_same_file(storage: &dyn Storage, a: &Path, b: &Path) -> Result<bool> {
+    const PART: usize = 64 << 10;
+    let open = |path: &Path| storage.open(path).map_err(|error| Error::io("open", path, error));
+    let (a, b) = (open(a)?, open(b)?);
+    let (mut of_a, mut of_b) = (vec![0; PART], vec![0; PART]);
+    let mut offset = 0;
+    while a.len() == b.len() && offset < a.len() {
+        let len = usize::try_from(a.len() - offset).map_or(PART, |left| left.min(PART));
+        for (file, bytes) in [(&a, &mut of_a), (&b, &mut of_b)] {
+            bytes.truncate(len);
+            file.read_exact_at(bytes, offset).map_err(|error| Error::io("read", file.path(), error))?;
+        }
+        if of_a != of_b {
+            return Ok(false);
+        }
+        offset += len as u64;
+    }
+    Ok(a.len() == b.len())
 }
 
 /// Lists a directory; `None` if it does not exist.

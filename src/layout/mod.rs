@@ -13,6 +13,7 @@
 //!             .filelist/f1.<n>                file_list, tracker
 //! <root>/archive/data/<namespace>/…           store files that were replaced
 //! <root>/.hbase-snapshot/<name>/              snapshot
+//! <root>/WALs/<server>/, <root>/oldWALs/      logs
 //! ```
 //!
 //! The names of store files are changed only by [`RegionDir::commit`](region::RegionDir::commit).
@@ -23,6 +24,7 @@ mod durable;
 mod family;
 pub(crate) mod file_list;
 pub(crate) mod file_name;
+mod logs;
 pub(crate) mod reference;
 pub(crate) mod region;
 mod root;
@@ -36,8 +38,9 @@ pub(crate) use commit::{CommitError, FamilyChange, StagedFile};
 pub(crate) use descriptor::{SchemaChange, read_descriptor_file};
 pub(crate) use family::StoreFiles;
 pub(crate) use file_name::new_file_name;
+pub(crate) use logs::{LogTree, NewEdits, ServerLog};
 pub(crate) use reference::{Half, Reference};
-pub(crate) use region::RegionDir;
+pub(crate) use region::{LOCK, RECOVERED_EDITS, RegionDir};
 pub(crate) use root::archived_path;
 pub(crate) use snapshot::{Snapshot, SnapshotRegion, list_snapshots};
 pub(crate) use store_file_info::StoreFileInfo;

@@ -52,8 +52,10 @@ pub(crate) struct RegionDir {
 /// The size limit of a `.regioninfo`, which contains two rows at most.
 const REGION_INFO_BYTES: u64 = 1 << 20;
 
+/// The file in a region's directory that a writer locks, or in a root that a recovery locks. HBase ignores it.
+pub(crate) const LOCK: &str = ".hregion.lock";
 pub(super) const REGION_INFO: &str = ".regioninfo";
-const RECOVERED_EDITS: &str = "recovered.edits";
+pub(crate) const RECOVERED_EDITS: &str = "recovered.edits";
 const RECOVERED_HFILES: &str = "recovered.hfiles";
 const TMP: &str = ".tmp";
 
@@ -314,6 +316,16 @@ impl RegionDir {
         Err(corruption.at(first, 0))
     }
 
+    /// Whether the recovered edits are those that were found when the directory was opened.
+    pub(crate) fn has_same_edits(&self) -> Result<bool> {
+        let entries = list_if_exists(&**self.storage(), &self.recovered_edits_dir())?.unwrap_or_default();
+        let names = entries.iter().filter(|entry| !entry.is_dir).filter_map(DirEntry::utf8_name);
+        let mut names: Vec<&str> = names.filter(|name| is_number(name)).collect();
+        names.sort_unstable();
+        let before = self.recovered_edits.iter().map(|path| path.file_name().and_then(|name| name.to_str()));
+        Ok(names.into_iter().map(Some).eq(before))
+    }
+
     /// Returns the directory of recovered edits, which need not exist.
     pub(crate) fn recovered_edits_dir(&self) -> PathBuf {
         self.path.join(RECOVERED_EDITS)
@@ -322,6 +334,9 @@ impl RegionDir {
     /// Removes recovered edits. All of their writes must be in store files. Renames those with a torn end, as
     /// HBase does: their names get a time as an extension.
     pub(crate) fn retire_recovered_edits(&self, whole: &[PathBuf], torn: &[PathBuf], now: i64) -> Result<()> {
+        if whole.is_empty() && torn.is_empty() {
+            return Ok(()); // the directory of recovered edits need not exist
+        }
         let storage = &**self.storage();
         for path in torn {
             let mut aside = path.clone().into_os_string();
@@ -503,7 +518,7 @@ fn is_meta(storage: &Arc<dyn Storage>, path: &Path) -> Result<bool> {
 }
 
 /// Whether a name is that of a file of edits. Other files are still being written, or were moved aside.
-fn is_number(name: &str) -> bool {
+pub(super) fn is_number(name: &str) -> bool {
     let digits = name.strip_prefix('-').unwrap_or(name);
     !digits.is_empty() && digits.bytes().all(|c| c.is_ascii_digit())
 }

@@ -53,6 +53,31 @@ impl RootTree {
         self.list_checked(storage, &at)
     }
 
+    /// Returns the names of the directories in a directory, none if it does not exist.
+    ///
+    /// # Errors
+    ///
+    /// As [`list`](Self::list); if one of them is a symbolic link. Names that are not UTF-8 are left out: HBase
+    /// creates none.
+    pub(super) fn dirs(&self, storage: &dyn Storage, dir: &Path) -> Result<Vec<String>> {
+        let entries = self.list(storage, dir)?.unwrap_or_default();
+        let dirs = entries.iter().filter(|entry| entry.is_dir);
+        let dirs = dirs.map(|entry| refuse_link(dir, entry).map(|()| entry.utf8_name().map(str::to_owned)));
+        dirs.filter_map(Result::transpose).collect()
+    }
+
+    /// Returns the files in a directory, none if it does not exist.
+    ///
+    /// # Errors
+    ///
+    /// As [`list`](Self::list); if an entry is a symbolic link.
+    pub(super) fn files(&self, storage: &dyn Storage, dir: &Path) -> Result<Vec<DirEntry>> {
+        let mut entries = self.list(storage, dir)?.unwrap_or_default();
+        entries.iter().try_for_each(|entry| refuse_link(dir, entry))?;
+        entries.retain(|entry| !entry.is_dir);
+        Ok(entries)
+    }
+
     /// Lists a directory that is no symbolic link, and remembers those of its subdirectories that are none.
     fn list_checked(&self, storage: &dyn Storage, dir: &Path) -> Result<Option<Vec<DirEntry>>> {
         let entries = list_if_exists(storage, dir)?;
@@ -122,7 +147,7 @@ fn refuse_link(dir: &Path, entry: &DirEntry) -> Result<()> {
     if !entry.is_symlink {
         return Ok(());
     }
-    let message = "a symbolic link below the root directory of a snapshot is not followed";
+    let message = "a symbolic link below a root directory is not followed";
     let error = io::Error::new(io::ErrorKind::PermissionDenied, message);
     Err(Error::io("follow", &dir.join(&entry.name), error))
 }

@@ -21,6 +21,7 @@ impl RegionOptions {
         if self.writable {
             return Err(Error::invalid_argument("files outside of a region can only be opened for reading"));
         }
+        self.refuse_logs("files outside of a region")?;
         let Some(path) = paths.first() else {
             return Err(Error::invalid_argument("no files to read"));
         };

@@ -46,9 +46,8 @@ impl RegionCore {
     /// Flushes what has been replayed while the region is being opened. Cells with sequence ids above
     /// `read_point`, the greatest in the files, are kept whether they are visible or not, as in HBase: its
     /// read point has not reached them yet.
-    pub(super) fn flush_replayed(&self, read_point: i64) -> Result<()> {
-        let stores: Vec<_> = (0..self.stores.len()).collect();
-        self.flush_at(&stores, read_point).map(drop)
+    pub(super) fn flush_replayed(&self, read_point: i64) -> Result<i64> {
+        self.flush_at(&(0..self.stores.len()).collect::<Vec<_>>(), read_point)
     }
 
     /// Flushes stores. Returns the sequence id of the flush.

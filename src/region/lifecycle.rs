@@ -2,7 +2,7 @@
 
 use super::background::Pending;
 use super::log::RegionLog;
-use super::{Region, RegionCore};
+use super::{Region, RegionCore, ReplayReport};
 use crate::error::{Error, Result};
 use crate::sync::unpoisoned;
 use std::sync::Arc;
@@ -114,10 +114,18 @@ impl Region {
     }
 
     /// Returns the findings of opening the region that are not errors: a missing table descriptor, files that
-    /// were ignored, files whose record of the files they replace is not trusted.
+    /// were ignored, files whose record of the files they replace is not trusted, replayed edits of families
+    /// that the table does not have, torn ends of recovered edits and logs.
     #[must_use]
     pub fn warnings(&self) -> &[Error] {
         &self.0.warnings
+    }
+
+    /// Returns what was replayed when the region was opened: of recovered edits, and of the [logs
+    /// given](crate::RegionOptions::replay_logs).
+    #[must_use]
+    pub fn replayed(&self) -> ReplayReport {
+        self.0.replayed.get().cloned().unwrap_or_default()
     }
 }
 

@@ -38,6 +38,7 @@ pub use lifecycle::RegionHealth;
 pub use memory_limit::MemoryLimit;
 pub use observer::{CompactionFilter, MiniBatch, ObserverContext, RegionObserver, ScanOptions};
 pub use options::RegionOptions;
+pub use replay::ReplayReport;
 pub use scanner::{RegionScanner, ResultScanner, ScanResult, ScanResults};
 pub use scheduler::{Scheduler, SchedulerBuilder};
 pub use view::ReadView;
@@ -114,6 +115,8 @@ pub(crate) struct RegionCore {
     /// The durability of writes that do not say theirs.
     durability: Durability,
     warnings: Vec<Error>,
+    /// Set when the region is open.
+    replayed: OnceLock<ReplayReport>,
     background: Option<Background>,
     observers: Observers,
     /// The region itself, passed to its observers.

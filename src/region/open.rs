@@ -12,7 +12,8 @@ use crate::hfile::Encryption;
 use crate::io::FileLock;
 use crate::layout::file_name::FileName;
 use crate::layout::{
-    RegionDir, SchemaChange, Snapshot, SnapshotRegion, StoreFileInfo, StoreFiles, read_descriptor_file,
+    LOCK, RECOVERED_EDITS, RegionDir, SchemaChange, Snapshot, SnapshotRegion, StoreFileInfo, StoreFiles,
+    read_descriptor_file,
 };
 use crate::metrics::{BlockCounts, Counters};
 use crate::mvcc::Mvcc;
@@ -24,9 +25,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
-
-/// The file in the region's directory that a writer locks. HBase ignores it.
-const LOCK: &str = ".hregion.lock";
 
 /// The table of a region that is created without a table name.
 pub(super) const DEFAULT_TABLE: &str = "default";
@@ -60,7 +58,30 @@ impl RegionOptions {
         let described = self.read_descriptor_file()?;
         self.families.iter().try_for_each(Family::check)?;
         let (dir, lock) = self.open_dir(path, described.as_ref())?;
-        self.open_listed(dir, lock, Vec::new(), &RegionDir::store_files)
+        self.pre_open(&dir)?;
+        if self.writable {
+            let opened = self.load(dir, lock, Vec::new(), &RegionDir::store_files)?;
+            return self.region(opened);
+        }
+        let mut dir = dir;
+        for _ in 0..LISTINGS {
+            match self.load(dir, None, Vec::new(), &RegionDir::store_files) {
+                // Another process has flushed its log, or recovered edits, meanwhile.
+                Err(error) if error.is_not_found() && is_recovered_edits(path, &error) => {}
+                Err(error) => return Err(error),
+                // With other logs, the files may lack cells that were flushed after they were listed.
+                Ok(opened) if opened.dir.has_same_edits()? => return self.region(opened),
+                Ok(_) => {}
+            }
+            (dir, _) = self.open_dir(path, described.as_ref())?;
+        }
+        let error = io::Error::new(io::ErrorKind::Interrupted, "another process keeps changing the logs");
+        Err(Error::io("list", &path.join(RECOVERED_EDITS), error))
+    }
+
+    fn pre_open(&self, dir: &RegionDir) -> Result<()> {
+        self.observers.call(dir.info(), None, false, |observer, context| observer.pre_open(context))?;
+        Ok(())
     }
 
     /// Opens a region of a snapshot, for reading. Its directory need not exist.
@@ -68,25 +89,28 @@ impl RegionOptions {
         if self.writable || self.alter {
             return Err(Error::invalid_argument("a region of a snapshot can only be opened for reading"));
         }
+        self.refuse_logs("a region of a snapshot")?;
         let described = self.read_descriptor_file()?;
         self.families.iter().try_for_each(Family::check)?;
         let dir = snapshot.region_dir(&self.storage, region);
         check_described(described.as_ref(), &dir)?;
+        self.pre_open(&dir)?;
         let warnings = snapshot.warnings().to_vec();
-        self.open_listed(dir, None, warnings, &|dir, family| snapshot.store_files(dir, region, family))
+        let list = |dir: &RegionDir, family: &[u8]| snapshot.store_files(dir, region, family);
+        let opened = self.load(dir, None, warnings, &list)?;
+        self.region(opened)
     }
 
-    /// Opens a region with the store files that `list` returns for each family.
-    fn open_listed(
-        mut self,
+    /// Opens the store files that `list` returns for each family, and replays recovered edits.
+    fn load(
+        &self,
         dir: RegionDir,
         lock: Option<FileLock>,
         mut warnings: Vec<Error>,
         list: ListFiles<'_>,
-    ) -> Result<Region> {
-        self.observers.call(dir.info(), None, false, |observer, context| observer.pre_open(context))?;
+    ) -> Result<Opened> {
         let block_counts = Arc::new(BlockCounts::default());
-        self.files = self.files.block_counts(Arc::clone(&block_counts));
+        let options = self.files.clone().block_counts(Arc::clone(&block_counts));
         let (families, mut unknown) = self.families_of(&dir)?;
         warnings.append(&mut unknown);
         let (mut stores, mut states, mut replaced) = (Vec::new(), Vec::new(), Vec::new());
@@ -98,7 +122,7 @@ impl RegionOptions {
             let most = usize::try_from(self.flush_size(&dir)?).unwrap_or(usize::MAX).saturating_mul(8);
             limits.load_on_open_bytes = limits.load_on_open_bytes.max(most);
         }
-        let edits = RecoveredEdits::new(&dir, &*storage, &limits)?;
+        let edits = RecoveredEdits::new(&dir, &self.replay_logs, &*storage, &limits)?;
         let compacted = edits.replaced_files()?;
         for family in families {
             let store = Store {
@@ -107,7 +131,7 @@ impl RegionOptions {
                 tmp: dir.tmp().join(String::from_utf8_lossy(family.name()).as_ref()),
                 family,
                 order: dir.order(),
-                options: self.files.clone(),
+                options: options.clone(),
                 storage: Arc::clone(&self.storage),
             };
             let mut opened = self.open_store_files(&dir, &store, list, &mut warnings)?;
@@ -131,7 +155,7 @@ impl RegionOptions {
         let mvcc = Mvcc::new(0);
         let max_seq_id = dir.max_seq_id().unwrap_or(0).max(files_seq_id).max(replayed.max_seq_id);
         mvcc.advance_to(max_seq_id.saturating_add(1))?;
-        self.region(Opened {
+        Ok(Opened {
             dir,
             stores,
             states,
@@ -167,7 +191,7 @@ impl RegionOptions {
     /// Creates the region from its opened files.
     pub(super) fn region(self, opened: Opened) -> Result<Region> {
         let Opened { dir, stores, states, mvcc, files_seq_id, lock, block_counts, .. } = opened;
-        let Opened { replaced, replayed, warnings, .. } = opened;
+        let Opened { replaced, mut replayed, warnings, .. } = opened;
         let background = if lock.is_some() {
             let flush_size = self.flush_size(&dir)?;
             let scheduler = self.scheduler.unwrap_or_else(Scheduler::global);
@@ -202,6 +226,7 @@ impl RegionOptions {
             flushing: Mutex::new(()),
             files: FileChanges::new(replaced),
             warnings,
+            replayed: OnceLock::new(),
             background,
         };
         let region = Region::new(inner);
@@ -210,7 +235,8 @@ impl RegionOptions {
         }
         if region.0.is_writable {
             if !replayed.is_empty() {
-                region.0.flush_replayed(files_seq_id)?;
+                let seq_id = region.0.flush_replayed(files_seq_id)?;
+                replayed.report.flushed = region.0.files_of_flush(seq_id);
                 let now = region.0.clock.now();
                 region.0.dir.retire_recovered_edits(&replayed.whole, &replayed.torn, now)?;
             }
@@ -220,6 +246,7 @@ impl RegionOptions {
                 region.0.report_unarchived(&error);
             }
         }
+        region.0.replayed.get_or_init(|| replayed.report);
         region.0.observe(|observer, context| observer.post_open(context))?;
         Ok(region)
     }
@@ -288,6 +315,11 @@ impl RegionOptions {
             io::ErrorKind::WouldBlock => Error::locked(dir),
             _ => Error::io("lock", &path, error),
         })
+    }
+
+    /// Fails if a process has the region in a directory open for writing.
+    pub(crate) fn check_unlocked(&self, dir: &Path) -> Result<()> {
+        self.lock(dir).map(drop)
     }
 
     fn schema_change(&self) -> SchemaChange {
@@ -371,6 +403,12 @@ fn durability_of(dir: &RegionDir) -> Result<Durability> {
     let Some(name) = dir.setting(&[], KEY) else { return Ok(Durability::UseDefault) };
     Durability::from_name(name)
         .ok_or_else(|| Corruption::unknown_name("durability of the table", name.as_bytes()).at(dir.path(), 0))
+}
+
+/// Whether an error is about a file of a region's recovered edits.
+fn is_recovered_edits(region: &Path, error: &Error) -> bool {
+    let dir = error.path().and_then(Path::parent);
+    dir.is_some_and(|dir| dir == region.join(RECOVERED_EDITS))
 }
 
 /// Fails if a given descriptor is not that of the region's table. `described` is the descriptor's table, and

@@ -28,6 +28,7 @@ pub struct RegionOptions {
     pub(super) alter: bool,
     pub(super) families: Vec<Family>,
     pub(super) descriptor_file: Option<PathBuf>,
+    pub(super) replay_logs: Vec<PathBuf>,
     pub(super) table: Option<String>,
     pub(super) start_key: Bytes,
     pub(super) end_key: Bytes,
@@ -53,6 +54,7 @@ impl RegionOptions {
             alter: false,
             families: Vec::new(),
             descriptor_file: None,
+            replay_logs: Vec::new(),
             table: None,
             start_key: Bytes::new(),
             end_key: Bytes::new(),
@@ -232,6 +234,15 @@ impl RegionOptions {
         self
     }
 
+    /// Adds logs of servers that have died: the region's edits in them are replayed when it is opened, after
+    /// its recovered edits and as these are (wal.md §12). The logs are not changed. Only for regions of
+    /// directories, not of snapshots or [files](Self::open_files).
+    #[must_use]
+    pub fn replay_logs(mut self, paths: impl IntoIterator<Item = impl Into<PathBuf>>) -> Self {
+        self.replay_logs.extend(paths.into_iter().map(Into::into));
+        self
+    }
+
     /// Sets the limits on memory allocated for data read from files.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
@@ -253,6 +264,14 @@ impl RegionOptions {
         self
     }
 
+    /// Fails if logs are given, for `what` cannot have edits in logs.
+    pub(super) fn refuse_logs(&self, what: &'static str) -> Result<()> {
+        if self.replay_logs.is_empty() {
+            return Ok(());
+        }
+        Err(Error::invalid_argument(format!("logs cannot be replayed into {what}")))
+    }
+
     fn check_clock(&self) -> Result<()> {
         match (self.writable, self.is_clock_given) {
             (true, _) => Error::if_no_clock("a writable region"),
@@ -264,6 +283,11 @@ impl RegionOptions {
     /// Returns the time of the regions' clock, in milliseconds since 1970.
     pub(crate) fn now(&self) -> i64 {
         self.clock.now()
+    }
+
+    /// Returns the limits on memory allocated for data read from files.
+    pub(crate) fn limits_of_files(&self) -> &Limits {
+        self.files.limit_values()
     }
 
     /// Returns the storage of the files.

@@ -1,14 +1,15 @@
 //! Replays recovered edits into memory when a region is opened (wal.md §12; HBase:
 //! `HRegion.replayRecoveredEditsIfAny`).
 
+use super::{Region, RegionCore};
 use crate::cell::CellRef;
 use crate::error::{Corruption, Error, Result};
 use crate::io::Storage;
 use crate::layout::RegionDir;
 use crate::limits::Limits;
-use crate::store::{Store, StoreVersion};
+use crate::store::{Store, StoreFile, StoreVersion};
 use crate::wal::{MARKER_FAMILY, Marker, WalEnd, WalEntry, WalReader};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,32 +20,64 @@ pub(super) struct RecoveredEdits<'r> {
     storage: &'r dyn Storage,
     limits: &'r Limits,
     /// The logs, in order.
-    logs: Vec<PathBuf>,
+    logs: Vec<Log>,
     /// The name of the region's directory.
     encoded_name: String,
 }
 
-/// What was replayed.
+/// A log to be replayed.
+#[derive(Debug)]
+struct Log {
+    path: PathBuf,
+    /// Whether it was given: then it may have edits of other regions, and is not changed.
+    is_given: bool,
+}
+
+/// What was replayed when a region was opened: see [`Region::replayed`](super::Region::replayed).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReplayReport {
+    /// The number of entries with cells of the region.
+    pub edits: u64,
+    /// The number of their cells.
+    pub cells: u64,
+    /// The number of cells that were not replayed: they are in store files already, or of a family that the
+    /// table does not have.
+    pub skipped: u64,
+    /// The names of the store files that were written.
+    pub flushed: Vec<String>,
+}
+
+/// What was replayed, and from where.
 #[derive(Debug, Default)]
 pub(super) struct Replayed {
+    pub(super) report: ReplayReport,
     /// The greatest sequence id of all entries.
     pub(super) max_seq_id: i64,
-    /// The logs that were read to their end.
+    /// The recovered edits that were read to their end.
     pub(super) whole: Vec<PathBuf>,
-    /// The logs whose last entry is incomplete. It was never acknowledged.
+    /// The recovered edits whose last entry is incomplete. It was never acknowledged.
     pub(super) torn: Vec<PathBuf>,
     pub(super) warnings: Vec<Error>,
 }
 
 impl Replayed {
     pub(super) fn is_empty(&self) -> bool {
-        self.whole.is_empty() && self.torn.is_empty()
+        self.whole.is_empty() && self.torn.is_empty() && self.report.cells == 0
     }
 }
 
 impl<'r> RecoveredEdits<'r> {
-    pub(super) fn new(dir: &'r RegionDir, storage: &'r dyn Storage, limits: &'r Limits) -> Result<Self> {
-        let logs = dir.recovered_edits()?.to_vec();
+    /// Finds the recovered edits of a region. `given` are more logs with edits of the region.
+    pub(super) fn new(
+        dir: &'r RegionDir,
+        given: &[PathBuf],
+        storage: &'r dyn Storage,
+        limits: &'r Limits,
+    ) -> Result<Self> {
+        let log = |path: &PathBuf, is_given| Log { path: path.clone(), is_given };
+        let own = dir.recovered_edits()?.iter().map(|path| log(path, false));
+        let logs = own.chain(given.iter().map(|path| log(path, true))).collect();
         Ok(Self { dir, storage, limits, logs, encoded_name: dir.info().encoded_name() })
     }
 
@@ -52,7 +85,7 @@ impl<'r> RecoveredEdits<'r> {
     /// not exist: all cells may have been dropped, or it may have been compacted again.
     pub(super) fn replaced_files(&self) -> Result<BTreeSet<(Vec<u8>, String)>> {
         let mut names = BTreeSet::new();
-        for log in &self.logs {
+        for Log { path: log, .. } in &self.logs {
             self.each_entry(log, |entry| {
                 let marker = entry.marker().map_err(|corruption| corruption.at(log, entry.offset()))?;
                 if let Some(Marker::Compaction(compaction)) = marker
@@ -83,16 +116,21 @@ impl<'r> RecoveredEdits<'r> {
     ) -> Result<Replayed> {
         let floor = flushed.iter().copied().min().unwrap_or(0);
         let (mut replayed, mut unknown, mut bytes) = (Replayed::default(), BTreeSet::new(), 0usize);
-        for log in &self.logs {
+        for Log { path: log, is_given } in &self.logs {
             let name = log.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             // The name is the greatest sequence id in the log.
-            if name.parse::<i64>().is_ok_and(|greatest| greatest <= floor) {
+            if !is_given && name.parse::<i64>().is_ok_and(|greatest| greatest <= floor) {
                 replayed.whole.push(log.clone());
                 continue;
             }
             let end = self.each_entry(log, |entry| {
+                if *is_given && !self.is_of_this_region(&entry.key().encoded_region_name) {
+                    return Ok(());
+                }
                 let seq_id = entry.key().sequence_id;
                 replayed.max_seq_id = replayed.max_seq_id.max(seq_id);
+                let report = &mut replayed.report;
+                let cells_before = report.cells;
                 for cell in entry.cells().filter(|cell| cell.family() != MARKER_FAMILY) {
                     if !self.has_row(entry, cell) {
                         if self.is_of_this_region(&entry.key().encoded_region_name) {
@@ -101,8 +139,10 @@ impl<'r> RecoveredEdits<'r> {
                         }
                         continue;
                     }
+                    report.cells += 1;
                     let store = stores.iter().position(|store| store.family.name() == cell.family());
                     let Some(store) = store else {
+                        report.skipped += 1;
                         if unknown.insert(cell.family().to_vec()) {
                             replayed.warnings.push(Error::no_such_family(cell.family()));
                         }
@@ -113,14 +153,19 @@ impl<'r> RecoveredEdits<'r> {
                         self.check_memory(log, bytes)?;
                         replayed.max_seq_id = replayed.max_seq_id.max(cell.seq_id());
                         states[store].active.insert(cell);
+                    } else {
+                        report.skipped += 1;
                     }
                 }
+                report.edits += u64::from(report.cells > cells_before);
                 Ok(())
             })?;
             match end {
+                _ if *is_given => {}
                 WalEnd::Torn { unread: 1.., .. } => replayed.torn.push(log.clone()),
                 _ => replayed.whole.push(log.clone()),
             }
+            replayed.warnings.extend(end.to_error(log));
         }
         Ok(replayed)
     }
@@ -156,6 +201,27 @@ impl<'r> RecoveredEdits<'r> {
             see(&entry)?;
         }
         reader.end().cloned().ok_or_else(|| Corruption::Malformed("a log without an end").at(log, 0))
+    }
+}
+
+impl RegionCore {
+    /// Returns the names of the files that the flush with a sequence id has written.
+    pub(super) fn files_of_flush(&self, seq_id: i64) -> Vec<String> {
+        let state = self.states.load();
+        let files = state.stores.iter().flat_map(|store| store.files.iter());
+        let files = files.filter(|file| !file.is_bulk_loaded() && file.max_seq_id() == seq_id);
+        files.map(|file| file.name().to_owned()).collect()
+    }
+}
+
+impl Region {
+    /// Returns the greatest sequence id in the files of each family, by its name. Edits up to it need no
+    /// replay.
+    pub(crate) fn flushed_seq_ids(&self) -> BTreeMap<Vec<u8>, i64> {
+        let state = self.0.states.load();
+        let stores = self.0.stores.iter().zip(&state.stores);
+        let greatest = |files: &[StoreFile]| files.iter().map(StoreFile::max_seq_id).fold(0, i64::max);
+        stores.map(|(store, state)| (store.family.name().to_vec(), greatest(&state.files))).collect()
     }
 }
 

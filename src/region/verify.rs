@@ -62,7 +62,8 @@ impl RegionOptions {
         };
         let mut faults = Vec::new();
         if only.is_none() {
-            let edits = RecoveredEdits::new(&dir, &**options.file_storage(), options.files.limit_values());
+            let edits =
+                RecoveredEdits::new(&dir, &[], &**options.file_storage(), options.files.limit_values());
             faults.extend(edits.and_then(|edits| edits.replaced_files()).err());
         }
         for family in families {

@@ -22,6 +22,7 @@
 
 mod open;
 mod owned;
+mod recover;
 mod scanner;
 mod snapshot;
 mod steps;
@@ -29,6 +30,7 @@ mod view;
 mod write;
 
 pub use owned::TableResultScanner;
+pub use recover::{RegionOutcome, RegionRecovery, RootRecovery};
 pub use scanner::TableScanner;
 pub use view::TableView;
 

@@ -79,6 +79,21 @@ pub enum WalEnd {
     },
 }
 
+impl WalEnd {
+    /// Returns what is torn, as an error of kind [`ErrorKind::Truncated`] with the offset of the entry in the
+    /// log at `path`; `None` if the log does not end within an entry.
+    #[must_use]
+    pub fn to_error(&self, path: &Path) -> Option<Error> {
+        match self {
+            Self::Torn { offset, unread, reason, .. } => {
+                let reason = Box::new(reason.clone());
+                Some(Corruption::TornLog { unread: *unread, reason }.at(path, *offset))
+            }
+            Self::Trailer | Self::NoTrailer => None,
+        }
+    }
+}
+
 impl WalReader {
     /// Opens a log of the local file system.
     ///

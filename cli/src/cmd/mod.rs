@@ -12,6 +12,7 @@ pub(crate) mod get;
 pub(crate) mod inspect;
 pub(crate) mod locate;
 pub(crate) mod man;
+pub(crate) mod recover;
 pub(crate) mod regions;
 pub(crate) mod replay;
 pub(crate) mod salvage;
@@ -47,6 +48,7 @@ pub(crate) fn run(command: &Command, out: &mut Output) -> Result<Exit, Failure> 
         Command::Salvage(args) => salvage::run(args, out),
         Command::Flush(args) => flush::run(args, out),
         Command::Compact(args) => compact::run(args, out),
+        Command::Recover(args) => recover::run(args, out),
         Command::Locate(args) => locate::run(args, out),
         Command::Regions(args) => regions::run(args, out),
         Command::Replay(args) => replay::run(args, out),

@@ -2,13 +2,13 @@
 
 use crate::cell_line::{self, LineStyle};
 use crate::failure::{CommandError, Exit, Failure};
+use crate::logs::find_logs;
 use crate::output::Output;
 use crate::query_args::{self, Row};
 use crate::text;
 use hregion::cell::StringBinary;
-use hregion::wal::{FlushAction, Marker, MarkerServer, RegionEvent, StoreFiles, WalEnd, WalEntry, WalReader};
+use hregion::wal::{FlushAction, Marker, MarkerServer, RegionEvent, StoreFiles, WalEntry, WalReader};
 use serde_json::{Map, Value, json};
-use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -70,26 +70,6 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     }
 }
 
-/// Adds the logs below a path, in the order of their names.
-fn find_logs(path: &Path, logs: &mut Vec<PathBuf>) -> Result<(), CommandError> {
-    let failed = |error| CommandError::io("open", path, &error);
-    if !fs::metadata(path).map_err(failed)?.is_dir() {
-        logs.push(path.to_owned());
-        return Ok(());
-    }
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(path).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        // Files of this name are empty: the name holds a sequence id. Links to directories may be circular.
-        let is_seq_id = entry.path().extension().is_some_and(|extension| extension == "seqid");
-        if !is_seq_id && (!entry.file_type().map_err(failed)?.is_symlink() || entry.path().is_file()) {
-            paths.push(entry.path());
-        }
-    }
-    paths.sort();
-    paths.iter().try_for_each(|path| find_logs(path, logs))
-}
-
 /// Prints the entries of a log. If it ends within one, returns that as an error.
 fn print_log(path: &Path, args: &Args, out: &mut Output) -> Result<Option<CommandError>, Failure> {
     let mut log = WalReader::open(path)?;
@@ -98,13 +78,8 @@ fn print_log(path: &Path, args: &Args, out: &mut Output) -> Result<Option<Comman
             print_entry(path, &entry, args.row.as_ref(), out)?;
         }
     }
-    Ok(match log.end() {
-        Some(WalEnd::Torn { offset, unread, reason, .. }) => {
-            let message = format!("the log ends within an entry, {unread} bytes of it are left: {reason}");
-            Some(CommandError::truncated(path, message).at_offset(*offset))
-        }
-        _ => None,
-    })
+    let torn = log.end().and_then(|end| end.to_error(path));
+    Ok(torn.map(|error| CommandError::from(error).with_hint(None)))
 }
 
 fn print_entry(path: &Path, entry: &WalEntry, row: Option<&Row>, out: &mut Output) -> Result<(), Failure> {

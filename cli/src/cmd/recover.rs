@@ -1,0 +1,140 @@
+//! `hregion recover`: replays the edits that servers have left in logs.
+
+use crate::args::FileArgs;
+use crate::failure::{CommandError, Exit, Failure};
+use crate::family_args::FamilyArgs;
+use crate::logs::find_logs;
+use crate::output::Output;
+use crate::probe;
+use crate::regions::is_region;
+use crate::target::check_local;
+use hregion::{RegionOptions, RegionOutcome, ReplayReport, Table};
+use serde_json::json;
+use std::io::Write as _;
+use std::path::PathBuf;
+
+/// Replay the edits that servers have left in logs
+///
+/// Of a region, replays its recovered edits, and its edits in the logs given by --wal, which stay as they are;
+/// flushes them, and removes the recovered edits. Of a root directory, splits every log under WALs over the
+/// regions, replays and flushes their edits, and moves the logs to oldWALs. Regions with recovered edits need
+/// no logs. No server may be running. After a failure or an interruption, the command can be repeated.
+///
+/// With --json, prints {"region","table","edits","cells","skipped","flushed":[...],"outcome"} for each region
+/// with edits. Skipped are cells that are in store files already, that belong to a family that the table does
+/// not have, or that are not replayed: "outcome" is "replayed", "parent" if the region was split or merged, or
+/// "gone" if it has no directory any more. Flushed are the files written.
+///
+/// A log that its server did not close may end within an entry. Such an entry was never acknowledged: a
+/// message on standard error names its offset. Damage anywhere else is an error, and then nothing changes.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The directory of a region, or a root directory
+    target: PathBuf,
+
+    /// Also replay the region's edits in these logs, or in all logs below these directories
+    #[arg(long, value_name = "LOG", num_args = 1..)]
+    wal: Vec<PathBuf>,
+
+    /// Print what would be replayed, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    #[command(flatten)]
+    families: FamilyArgs,
+
+    #[command(flatten)]
+    reading: FileArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  hregion recover --dry-run /hbase
+  hregion recover data/default/users/5d4f0e2b --wal WALs/server,16020,1795161493542";
+
+pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    check_local(&args.target)?;
+    let options = args.families.add_to(args.reading.region_options(out)?);
+    if is_region(&args.target)? {
+        recover_region(args, options, out)
+    } else if probe::is_dir(&args.target.join("data"))? {
+        recover_root(args, options, out)
+    } else {
+        let message = "neither a region nor a root directory: no .regioninfo and no data in it";
+        Err(CommandError::unsupported(&args.target, message).into())
+    }
+}
+
+fn recover_region(args: &Args, options: RegionOptions, out: &mut Output) -> Result<Exit, Failure> {
+    let mut logs = Vec::new();
+    for path in &args.wal {
+        find_logs(path, &mut logs)?;
+    }
+    let region = options.replay_logs(logs).writable(!args.dry_run).open(&args.target)?;
+    warn(out, None, region.warnings());
+    let (table, encoded) = (region.info().table().to_string(), region.info().encoded_name());
+    let replayed = region.replayed();
+    region.close()?;
+    print(&table, &encoded, RegionOutcome::Replayed, &replayed, out)?;
+    Ok(Exit::Done)
+}
+
+fn recover_root(args: &Args, options: RegionOptions, out: &mut Output) -> Result<Exit, Failure> {
+    if !args.wal.is_empty() || !args.families.is_empty() {
+        let message = "--wal, --family and --descriptor are for a region: a root directory has its own logs \
+                       under WALs, and a descriptor of each table";
+        return Err(CommandError::usage(message).into());
+    }
+    let found = match args.dry_run {
+        true => Table::plan_recovery(&args.target, options)?,
+        false => Table::recover(&args.target, options)?,
+    };
+    warn(out, None, &found.torn);
+    for region in &found.regions {
+        warn(out, Some(&region.region), &region.warnings);
+        print(&region.table.to_string(), &region.region, region.outcome, &region.replayed, out)?;
+    }
+    if !args.dry_run {
+        out.summary(&format!("{} logs moved to oldWALs", found.logs.len()));
+    }
+    Ok(Exit::Done)
+}
+
+/// Prints warnings, even if quiet: most are about edits that are not replayed.
+fn warn(out: &Output, region: Option<&str>, warnings: &[hregion::Error]) {
+    for warning in warnings {
+        let line = CommandError::from(warning).with_hint(None).line();
+        out.warn_always(&region.map_or_else(|| line.clone(), |region| format!("region {region}: {line}")));
+    }
+}
+
+fn print(
+    table: &str,
+    region: &str,
+    outcome: RegionOutcome,
+    replayed: &ReplayReport,
+    out: &mut Output,
+) -> Result<(), Failure> {
+    let ReplayReport { edits, cells, skipped, flushed, .. } = replayed;
+    let name = match outcome {
+        RegionOutcome::Gone => "gone",
+        RegionOutcome::Parent => "parent",
+        _ => "replayed",
+    };
+    if outcome == RegionOutcome::Gone && *edits > 0 {
+        out.warn_always(&format!("{table}: there is no region {region}, its {edits} edits are skipped"));
+    }
+    if out.is_json() {
+        return out.json_line(&json!({
+            "region": region, "table": table, "edits": edits, "cells": cells, "skipped": skipped,
+            "flushed": flushed, "outcome": name,
+        }));
+    }
+    let files = flushed.len();
+    writeln!(
+        out,
+        "{table} {region}: {name}, edits {edits}, cells {cells}, skipped {skipped}, files {files}"
+    )?;
+    Ok(())
+}

@@ -1,0 +1,256 @@
+//! The logs of servers, and the recovered edits that they are split into (wal.md §2, §10, §11; HBase:
+//! `WALSplitUtil`).
+//!
+//! ```text
+//! <root>/WALs/<server>/<log>
+//! <root>/WALs/<server>-splitting/<log>                       of a server that has died
+//! <root>/oldWALs/<log>                                       whose edits are all in store files
+//! <root>/data/…/<region>/recovered.edits/<first>-<log>.temp  being written
+//! <root>/data/…/<region>/recovered.edits/<last>              to be replayed
+//! ```
+
+use super::durable::{
+    create_dir_durably, exists, is_same_file, remove, rename, sync_dir, sync_file, unless_not_found,
+};
+use super::region::{LOCK, RECOVERED_EDITS, is_number};
+use super::root_tree::RootTree;
+use crate::error::{Error, Result};
+use crate::io::{FileLock, Storage};
+use crate::schema::TableName;
+use crate::schema::region_name::is_encoded_name;
+use std::io;
+use std::path::{Path, PathBuf};
+
+const DATA: &str = "data";
+const LOGS: &str = "WALs";
+const OLD_LOGS: &str = "oldWALs";
+/// The end of the name of a server's directory whose logs HBase has begun to split.
+const SPLITTING: &str = "-splitting";
+
+/// The logs under a root directory, and the recovered edits of its regions.
+#[derive(Debug)]
+pub(crate) struct LogTree {
+    tree: RootTree,
+}
+
+/// A log of a server.
+#[derive(Debug)]
+pub(crate) struct ServerLog {
+    pub(crate) path: PathBuf,
+    /// Whether the server has begun a newer log in its place, and so has closed this one.
+    pub(crate) is_rolled: bool,
+}
+
+/// A file of recovered edits that is being written.
+#[derive(Debug)]
+pub(crate) struct NewEdits {
+    dir: PathBuf,
+    /// The path while it is written.
+    pub(crate) temp: PathBuf,
+}
+
+impl LogTree {
+    pub(crate) fn new(root: &Path) -> Self {
+        Self { tree: RootTree::new(root) }
+    }
+
+    fn root(&self) -> &Path {
+        &self.tree.root().path
+    }
+
+    /// Locks the root directory against other recoveries, which would write the same files.
+    pub(crate) fn lock(&self, storage: &dyn Storage) -> Result<FileLock> {
+        let path = self.root().join(LOCK);
+        storage.lock(&path).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => Error::being_recovered(self.root()),
+            _ => Error::io("lock", &path, error),
+        })
+    }
+
+    /// Returns the logs of all servers, by server and age. Entries of `WALs/` that are not directories are not
+    /// logs, nor are checksum files of Hadoop (`.<name>.crc`).
+    ///
+    /// # Errors
+    ///
+    /// If the root does not exist; if a directory cannot be listed, or is a symbolic link, or a log is one.
+    pub(crate) fn logs(&self, storage: &dyn Storage) -> Result<Vec<ServerLog>> {
+        if self.tree.list(storage, self.root())?.is_none() {
+            return Err(Error::io("list", self.root(), io::ErrorKind::NotFound.into()));
+        }
+        let dir = self.root().join(LOGS);
+        let mut logs = Vec::new();
+        for server in self.tree.list(storage, &dir)?.unwrap_or_default() {
+            if !server.is_dir {
+                continue;
+            }
+            let name = server.name.to_string_lossy();
+            let of = name.strip_suffix(SPLITTING).unwrap_or(&name).to_owned();
+            let server = dir.join(&server.name);
+            for file in self.tree.files(storage, &server)? {
+                let name = file.name.to_string_lossy();
+                if !(name.starts_with('.') && name.ends_with(".crc")) {
+                    let (series, number) = split_name(&name);
+                    logs.push(((of.clone(), series), number, server.join(&file.name)));
+                }
+            }
+        }
+        logs.sort();
+        let mut next = logs.iter().skip(1).map(|(series, ..)| series);
+        let rolled: Vec<bool> = logs.iter().map(|(series, ..)| next.next() == Some(series)).collect();
+        let logs = logs.into_iter().zip(rolled);
+        Ok(logs.map(|((_, _, path), is_rolled)| ServerLog { path, is_rolled }).collect())
+    }
+
+    /// Returns the directory of a region, if it exists.
+    ///
+    /// # Errors
+    ///
+    /// If a directory on the way is a symbolic link, or cannot be listed.
+    pub(crate) fn region_dir(
+        &self,
+        storage: &dyn Storage,
+        table: &TableName,
+        encoded_name: &str,
+    ) -> Result<Option<PathBuf>> {
+        let dir = self.tree.root().table(table).join(encoded_name);
+        Ok(self.tree.list(storage, &dir)?.map(|_| dir))
+    }
+
+    /// Returns the table and name of each region with recovered edits.
+    ///
+    /// # Errors
+    ///
+    /// If a directory cannot be listed, or is a symbolic link.
+    pub(crate) fn regions_with_edits(&self, storage: &dyn Storage) -> Result<Vec<(TableName, String)>> {
+        let mut found = Vec::new();
+        let data = self.root().join(DATA);
+        for namespace in self.tree.dirs(storage, &data)? {
+            for table in self.tree.dirs(storage, &data.join(&namespace))? {
+                let Ok(name) = TableName::new(namespace.clone(), table) else { continue };
+                let dir = self.tree.root().table(&name);
+                for region in self.tree.dirs(storage, &dir)?.into_iter().filter(|name| is_encoded_name(name))
+                {
+                    let edits = dir.join(&region).join(RECOVERED_EDITS);
+                    let files = self.tree.files(storage, &edits)?;
+                    if files.iter().any(|file| file.utf8_name().is_some_and(is_number)) {
+                        found.push((name.clone(), region));
+                    }
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Makes the directory of a region's recovered edits, and returns the path of a new file in it. A file
+    /// that an interrupted split has left there is removed. `first` is the first sequence id in the file.
+    ///
+    /// # Errors
+    ///
+    /// If the directory is a symbolic link, or an I/O operation fails.
+    pub(crate) fn new_edits(
+        &self,
+        storage: &dyn Storage,
+        region: &Path,
+        first: i64,
+        log: &Path,
+    ) -> Result<NewEdits> {
+        let dir = region.join(RECOVERED_EDITS);
+        self.tree.list(storage, &dir)?;
+        create_dir_durably(storage, region, &dir)?;
+        let log = log.file_name().unwrap_or_default().to_string_lossy();
+        let temp = dir.join(format!("{first:019}-{log}.temp"));
+        unless_not_found(remove(storage, &temp))?;
+        Ok(NewEdits { dir, temp })
+    }
+
+    /// Gives recovered edits, which have been synced, the name with which they are replayed. `last` is the
+    /// greatest sequence id in the file.
+    ///
+    /// If the name is taken by the same edits, as after a recovery that was interrupted, the new file is
+    /// removed; if by others, the next name is used: the number is only a bound.
+    pub(crate) fn commit_edits(&self, storage: &dyn Storage, edits: &NewEdits, last: i64) -> Result<()> {
+        let NewEdits { dir, temp } = edits;
+        for bound in last..=i64::MAX {
+            let path = dir.join(format!("{bound:019}"));
+            if !exists(storage, &path)? {
+                rename(storage, temp, &path)?;
+                return sync_dir(storage, dir);
+            }
+            if is_same_file(storage, temp, &path)? {
+                sync_file(storage, &path)?;
+                remove(storage, temp)?;
+                return sync_dir(storage, dir);
+            }
+        }
+        Err(Error::io("rename to", dir, io::ErrorKind::AlreadyExists.into()))
+    }
+
+    /// Moves logs to `oldWALs/`, durably, and removes the directories of servers that have no more logs. All
+    /// edits must be in store files. A log of the same name that is there, the same log, is replaced.
+    ///
+    /// # Errors
+    ///
+    /// If `oldWALs/` is a symbolic link, or an I/O operation fails. Logs that were not moved stay as they are.
+    pub(crate) fn archive(&self, storage: &dyn Storage, logs: &[PathBuf]) -> Result<()> {
+        let old = self.root().join(OLD_LOGS);
+        if !logs.is_empty() {
+            self.tree.list(storage, &old)?;
+            create_dir_durably(storage, self.root(), &old)?;
+        }
+        for log in logs {
+            rename(storage, log, &old.join(log.file_name().unwrap_or_default()))?;
+        }
+        if !logs.is_empty() {
+            sync_dir(storage, &old)?;
+        }
+        let dir = self.root().join(LOGS);
+        for server in self.tree.dirs(storage, &dir)? {
+            let server = dir.join(server);
+            match self.tree.list(storage, &server)? {
+                Some(files) if files.is_empty() => {
+                    let removed = storage.remove_dir(&server);
+                    unless_not_found(removed.map_err(|error| Error::io("remove", &server, error)))?;
+                }
+                _ => sync_dir(storage, &server)?,
+            }
+        }
+        if self.tree.list(storage, &dir)?.is_some() { sync_dir(storage, &dir) } else { Ok(()) }
+    }
+}
+
+/// Returns the part of a log's name that it has in common with the other logs of its writer, and the time at
+/// which the log was begun: names are `<prefix>.<time>`, with `.meta` or the like after it (HBase:
+/// `AbstractFSWALProvider`).
+fn split_name(name: &str) -> ((String, String), u64) {
+    let parts = |name: &str| {
+        let (prefix, number) = name.rsplit_once('.')?;
+        Some((prefix.to_owned(), number.parse::<u64>().ok()?))
+    };
+    if let Some((prefix, number)) = parts(name) {
+        return ((prefix, String::new()), number);
+    }
+    let with_suffix =
+        name.rsplit_once('.').and_then(|(rest, suffix)| Some((parts(rest)?, suffix.to_owned())));
+    match with_suffix {
+        Some(((prefix, number), suffix)) => ((prefix, suffix), number),
+        None => ((name.to_owned(), String::new()), 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_logs_have_a_prefix_and_a_time() {
+        for (name, prefix, suffix, number) in [
+            ("h%2C1%2C2.1795161497111", "h%2C1%2C2", "", 1_795_161_497_111),
+            ("h%2C1%2C2.regiongroup-0.17", "h%2C1%2C2.regiongroup-0", "", 17),
+            ("h%2C1%2C2.meta.17.meta", "h%2C1%2C2.meta", "meta", 17),
+            ("log", "log", "", 0),
+            ("a.b.c", "a.b.c", "", 0),
+        ] {
+            assert_eq!(split_name(name), ((prefix.to_owned(), suffix.to_owned()), number), "{name}");
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! Recovers the tables of a root directory from the logs of its servers (wal.md §10, §12; HBase:
+//! `WALSplitter`, `ServerCrashProcedure`).
+
+use super::Table;
+use crate::cell::CellRef;
+use crate::error::{Corruption, Error, Result};
+use crate::io::Storage;
+use crate::layout::{LogTree, NewEdits, ServerLog};
+use crate::locator::{DirectoryCatalog, serving};
+use crate::region::{Region, RegionOptions, ReplayReport};
+use crate::schema::region_name::is_encoded_name;
+use crate::schema::{RegionInfo, TableName};
+use crate::wal::{MARKER_FAMILY, Marker, WalEnd, WalEntry, WalReader, WalWriter, WalWriterOptions};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The maximum number of regions whose edits are written at once. A log with more regions is read several
+/// times.
+const REGIONS_AT_ONCE: usize = 100;
+
+/// What the recovery of a root directory has done, or would do. See [`Table::recover`].
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct RootRecovery {
+    /// The regions with edits in the logs or with recovered edits, by table and name.
+    pub regions: Vec<RegionRecovery>,
+    /// The logs, by server and age, with the paths that they had under `WALs/`.
+    pub logs: Vec<PathBuf>,
+    /// The logs whose last entry is incomplete, as errors of kind [`Truncated`](crate::ErrorKind::Truncated)
+    /// with the offset of the entry and the number of bytes after it. Such an entry was never acknowledged.
+    pub torn: Vec<Error>,
+}
+
+/// What a recovery has done to a region, or would do.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RegionRecovery {
+    /// The table.
+    pub table: TableName,
+    /// The encoded name of the region.
+    pub region: String,
+    /// What has become of the edits.
+    pub outcome: RegionOutcome,
+    /// What was replayed. Of edits that are not replayed, all cells are skipped.
+    pub replayed: ReplayReport,
+    /// The [warnings](Region::warnings) of the opened region.
+    pub warnings: Vec<Error>,
+}
+
+/// What becomes of a region's edits in a recovery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RegionOutcome {
+    /// They are replayed and flushed.
+    Replayed,
+    /// They stay in recovered edits, because the region was split or merged and other regions have its rows.
+    /// It was flushed before that.
+    Parent,
+    /// They are skipped, because the region has no directory any more: it was archived, or its table dropped.
+    Gone,
+}
+
+/// The name of a region, as in a log.
+type RegionKey = (TableName, String);
+
+impl Table {
+    /// Recovers the tables under a root directory whose servers have died: splits their logs (`WALs/`) over
+    /// the regions, opens these, which replays and flushes the edits, and moves the logs to `oldWALs/`.
+    /// Regions with recovered edits are opened, too, even if there are no logs.
+    ///
+    /// No server may be running: a log that is still being written must not be moved. After a failure or a
+    /// crash the logs are still there, and the recovery can be repeated: an edit that is replayed twice is
+    /// the same edit. The master's own store (`MasterData/`) is left alone.
+    ///
+    /// Logs of HBase have no checksums of entries: see [`WalReader`] for what is not noticed.
+    ///
+    /// # Errors
+    ///
+    /// If a log is unreadable, encrypted, or damaged before its end; if one that is not the newest of its
+    /// server is torn; if a region or the root is [locked](crate::ErrorKind::Locked). Then nothing has
+    /// changed. If a region does not open: the edits of all regions are in recovered edits then, so that other
+    /// regions have theirs when they are opened. Logs are moved after everything else has succeeded.
+    pub fn recover(root: impl AsRef<Path>, options: RegionOptions) -> Result<RootRecovery> {
+        Error::if_no_clock("a recovery")?;
+        let options = options.create_if_missing(false).alter(false).writable(true);
+        let recovery = Recovery::new(root.as_ref(), &options);
+        let _lock = recovery.tree.lock(recovery.storage())?;
+        let survey = recovery.survey()?;
+        let dirs =
+            || survey.regions.iter().filter_map(|(key, found)| Some((key, found, found.dir.as_ref()?)));
+        for (_, _, dir) in dirs().filter(|(_, found, _)| found.outcome == RegionOutcome::Replayed) {
+            options.check_unlocked(dir)?;
+        }
+        let dirs: BTreeMap<&RegionKey, &Path> = dirs().map(|(key, _, dir)| (key, dir.as_path())).collect();
+        for (log, names) in &survey.logs {
+            let dirs: Vec<_> = names.iter().filter_map(|name| dirs.get_key_value(name)).collect();
+            for some in dirs.chunks(REGIONS_AT_ONCE) {
+                recovery.split(&log.path, &some.iter().map(|(key, dir)| (**key, **dir)).collect())?;
+            }
+        }
+        let done = survey.report(|found, dir| {
+            let region = options.clone().open(dir)?;
+            found.replayed = region.replayed();
+            found.warnings = region.warnings().to_vec();
+            region.close()
+        })?;
+        recovery.tree.archive(recovery.storage(), &done.logs)?;
+        Ok(done)
+    }
+
+    /// Returns what [`recover`](Self::recover) would do, without changing anything: no files are written, and
+    /// no locks taken.
+    ///
+    /// # Errors
+    ///
+    /// As [`recover`](Self::recover).
+    pub fn plan_recovery(root: impl AsRef<Path>, options: RegionOptions) -> Result<RootRecovery> {
+        let options = options.create_if_missing(false).alter(false).writable(false);
+        let recovery = Recovery::new(root.as_ref(), &options);
+        let mut survey = recovery.survey()?;
+        let mut unreplayed = BTreeMap::new();
+        for (key, found) in &mut survey.regions {
+            if let Some(dir) = found.dir.as_ref().filter(|_| found.outcome == RegionOutcome::Replayed) {
+                let region = options.clone().open(dir)?;
+                found.warnings = region.warnings().to_vec();
+                // of recovered edits, to which those in the logs are added
+                found.replayed = region.replayed();
+                unreplayed.insert(key.clone(), Unreplayed::of(&region));
+            }
+        }
+        for (log, _) in &survey.logs {
+            recovery.each_entry(&log.path, |key, entry| {
+                if let Some((of_region, found)) = unreplayed.get(&key).zip(survey.regions.get_mut(&key)) {
+                    of_region.count(entry, &mut found.replayed);
+                }
+                Ok(())
+            })?;
+        }
+        survey.report(|_, _| Ok(()))
+    }
+}
+
+/// The logs of a root directory, and the regions with edits.
+#[derive(Debug)]
+struct Survey {
+    regions: BTreeMap<RegionKey, Found>,
+    /// Each log, and the regions in it.
+    logs: Vec<(ServerLog, BTreeSet<RegionKey>)>,
+    torn: Vec<Error>,
+}
+
+/// A region with edits.
+#[derive(Debug)]
+struct Found {
+    /// None if the region has none any more.
+    dir: Option<PathBuf>,
+    outcome: RegionOutcome,
+    replayed: ReplayReport,
+    warnings: Vec<Error>,
+}
+
+impl Survey {
+    /// Returns the report, after `replay` has completed it for each region whose edits are replayed.
+    fn report(
+        self,
+        mut replay: impl FnMut(&mut RegionRecovery, &Path) -> Result<()>,
+    ) -> Result<RootRecovery> {
+        let mut regions = Vec::new();
+        for ((table, region), found) in self.regions {
+            let Found { dir, outcome, replayed, warnings } = found;
+            let mut one = RegionRecovery { table, region, outcome, replayed, warnings };
+            if let Some(dir) = dir.filter(|_| outcome == RegionOutcome::Replayed) {
+                replay(&mut one, &dir)?;
+            }
+            regions.push(one);
+        }
+        let logs = self.logs.into_iter().map(|(log, _)| log.path).collect();
+        Ok(RootRecovery { regions, logs, torn: self.torn })
+    }
+}
+
+/// What of a region need not be replayed.
+struct Unreplayed {
+    info: RegionInfo,
+    /// The greatest sequence id in the files of each family.
+    flushed: BTreeMap<Vec<u8>, i64>,
+}
+
+impl Unreplayed {
+    fn of(region: &Region) -> Self {
+        Self { info: region.info().clone(), flushed: region.flushed_seq_ids() }
+    }
+
+    /// Adds an entry to what a replay would report.
+    fn count(&self, entry: &WalEntry, report: &mut ReplayReport) {
+        let is_edit = |cell: &CellRef<'_>| cell.family() != MARKER_FAMILY;
+        let cells_before = report.cells;
+        for cell in entry.cells().filter(is_edit).filter(|cell| self.info.contains(cell.row())) {
+            let flushed = self.flushed.get(cell.family());
+            report.cells += 1;
+            report.skipped += u64::from(flushed.is_none_or(|flushed| entry.key().sequence_id <= *flushed));
+        }
+        report.edits += u64::from(report.cells > cells_before);
+    }
+}
+
+struct Recovery<'o> {
+    tree: LogTree,
+    options: &'o RegionOptions,
+}
+
+/// The edits of a region in a log.
+struct RegionEdits {
+    file: NewEdits,
+    writer: WalWriter,
+    last: i64,
+}
+
+impl<'o> Recovery<'o> {
+    fn new(root: &Path, options: &'o RegionOptions) -> Self {
+        Self { tree: LogTree::new(root), options }
+    }
+
+    fn storage(&self) -> &'o dyn Storage {
+        &**self.options.file_storage()
+    }
+
+    /// Reads all logs, and finds the regions in them and those with recovered edits.
+    ///
+    /// # Errors
+    ///
+    /// If a log is unreadable or damaged, or one that is not the newest of its server is torn: its server
+    /// closed it before it began the next, so acknowledged writes are missing.
+    fn survey(&self) -> Result<Survey> {
+        let mut survey = Survey { regions: BTreeMap::new(), logs: Vec::new(), torn: Vec::new() };
+        for log in self.tree.logs(self.storage())? {
+            let mut names = BTreeSet::new();
+            let end = self.each_entry(&log.path, |key, entry| {
+                let replayed = &mut survey.regions.entry(key.clone()).or_insert_with(Found::gone).replayed;
+                if !entry.is_marker() {
+                    replayed.edits += 1;
+                    replayed.cells += u64::from(entry.cell_count());
+                    replayed.skipped = replayed.cells;
+                }
+                names.insert(key);
+                Ok(())
+            })?;
+            if let (WalEnd::Torn { offset, unread, .. }, true) = (&end, log.is_rolled) {
+                let reason =
+                    Corruption::Malformed("its server went on with a newer log, so edits are missing");
+                return Err(
+                    Corruption::TornLog { unread: *unread, reason: Box::new(reason) }.at(&log.path, *offset)
+                );
+            }
+            survey.torn.extend(end.to_error(&log.path));
+            survey.logs.push((log, names));
+        }
+        let with_edits = self.tree.regions_with_edits(self.storage())?;
+        let with_edits: BTreeSet<RegionKey> = with_edits.into_iter().collect();
+        for key in &with_edits {
+            survey.regions.entry(key.clone()).or_insert_with(Found::gone);
+        }
+        let mut tables = BTreeMap::new();
+        for ((table, region), found) in &mut survey.regions {
+            let Some(dir) = self.tree.region_dir(self.storage(), table, region)? else { continue };
+            if !tables.contains_key(table) {
+                tables.insert(table.clone(), self.parents(table, &dir)?);
+            }
+            let is_parent = tables.get(table).is_some_and(|parents| parents.contains(&dir));
+            found.outcome = if is_parent { RegionOutcome::Parent } else { RegionOutcome::Replayed };
+            found.dir = Some(dir);
+        }
+        // Nobody replays the recovered edits of a parent.
+        let in_logs: BTreeSet<&RegionKey> = survey.logs.iter().flat_map(|(_, names)| names).collect();
+        survey.regions.retain(|key, found| found.outcome != RegionOutcome::Parent || in_logs.contains(key));
+        Ok(survey)
+    }
+
+    /// Returns the directories of the regions of a table that were split or merged. `region` is the directory
+    /// of any of its regions.
+    fn parents(&self, table: &TableName, region: &Path) -> Result<BTreeSet<PathBuf>> {
+        let Some(dir) = region.parent() else { return Ok(BTreeSet::new()) };
+        let catalog = DirectoryCatalog::of_table(Arc::clone(self.options.file_storage()), table.clone(), dir);
+        let regions = catalog.regions_in(dir, table)?;
+        let serving = serving(regions.iter().map(|(_, info)| info.clone()).collect());
+        let parents = regions.into_iter().filter(|(_, info)| !serving.contains(info));
+        Ok(parents.map(|(dir, _)| dir).collect())
+    }
+
+    /// Passes each entry that a region needs to `see`, with the region's name. Returns how the log ends.
+    fn each_entry(
+        &self,
+        log: &Path,
+        mut see: impl FnMut(RegionKey, &WalEntry) -> Result<()>,
+    ) -> Result<WalEnd> {
+        let file = self.storage().open(log).map_err(|error| Error::io("open", log, error))?;
+        let mut reader = WalReader::new(file, self.options.limits_of_files())?;
+        while let Some(entry) = reader.next_entry()? {
+            let at = |corruption: Corruption| corruption.at(log, entry.offset());
+            // Of the markers, only compactions matter to a replay.
+            if matches!(entry.marker().map_err(at)?, None | Some(Marker::Compaction(_))) {
+                see(region_key(&entry).map_err(at)?, &entry)?;
+            }
+        }
+        reader.end().cloned().ok_or_else(|| Corruption::Malformed("a log without an end").at(log, 0))
+    }
+
+    /// Writes the edits of some regions in a log to their recovered edits.
+    fn split(&self, log: &Path, dirs: &BTreeMap<&RegionKey, &Path>) -> Result<()> {
+        let mut open: BTreeMap<RegionKey, RegionEdits> = BTreeMap::new();
+        self.each_entry(log, |key, entry| {
+            let Some(dir) = dirs.get(&key) else { return Ok(()) };
+            let seq_id = entry.key().sequence_id;
+            let edits = match open.entry(key) {
+                Entry::Occupied(edits) => edits.into_mut(),
+                Entry::Vacant(place) => {
+                    let file = self.tree.new_edits(self.storage(), dir, seq_id, log)?;
+                    let options = WalWriterOptions::new().checksums(Some(0));
+                    let writer = options.create_in(self.storage(), &file.temp)?;
+                    place.insert(RegionEdits { file, writer, last: seq_id })
+                }
+            };
+            edits.writer.append(entry.key(), entry.cells())?;
+            edits.last = edits.last.max(seq_id);
+            Ok(())
+        })?;
+        for RegionEdits { file, writer, last } in open.into_values() {
+            writer.close()?; // syncs it
+            self.tree.commit_edits(self.storage(), &file, last)?;
+        }
+        Ok(())
+    }
+}
+
+impl Found {
+    /// A region that has not been found under the root.
+    fn gone() -> Self {
+        let (replayed, warnings) = (ReplayReport::default(), Vec::new());
+        Self { dir: None, outcome: RegionOutcome::Gone, replayed, warnings }
+    }
+}
+
+/// Returns the region of an entry. A name that HBase does not give is damage.
+fn region_key(entry: &WalEntry) -> Result<RegionKey, Corruption> {
+    let key = entry.key();
+    let table = std::str::from_utf8(&key.table_name).ok().and_then(|name| TableName::parse(name).ok());
+    let table = table.ok_or_else(|| Corruption::unknown_name("table", &key.table_name))?;
+    let region = std::str::from_utf8(&key.encoded_region_name).ok().filter(|name| is_encoded_name(name));
+    let region = region.ok_or_else(|| Corruption::unknown_name("region", &key.encoded_region_name))?;
+    Ok((table, region.to_owned()))
+}

@@ -1,0 +1,581 @@
+//! Root directories with logs of servers that have died.
+
+use super::{all_cells, answers, cell, contents, copy_dir, region_dir, rewrite, variants};
+use hregion::io::Storage;
+use hregion::io::faulty::{Crash, FaultyStorage};
+use hregion::wal::{CompactionMarker, Marker, WalKey, WalWriterOptions};
+use hregion::{
+    Cell, CellRef, CellType, Compaction, Delete, ErrorKind, Family, ManualClock, Put, Region, RegionInfo,
+    RegionOptions, RegionOutcome, RegionRecovery, ReplayReport, Result, RootRecovery, Scan, Table, TableName,
+};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::{fs, io};
+
+/// The regions, with what was replayed, but without the names of files, which a plan does not have.
+fn replayed(found: &RootRecovery) -> Vec<(String, String, RegionOutcome, ReplayReport)> {
+    let one = |one: &RegionRecovery| {
+        let mut report = one.replayed.clone();
+        report.flushed.clear();
+        (one.table.to_string(), one.region.clone(), one.outcome, report)
+    };
+    found.regions.iter().map(one).collect()
+}
+
+fn count(dir: &Path) -> usize {
+    fs::read_dir(dir).unwrap().count()
+}
+
+#[test]
+fn roots_of_killed_servers_have_the_cells_of_hbase() {
+    for variant in variants() {
+        let crashed = variant.join("crashed");
+        if !crashed.join("data").exists() {
+            println!("SKIPPED: only logs in {}", crashed.display());
+            continue;
+        }
+        let root = tempfile::tempdir().unwrap();
+        copy_dir(&crashed, root.path());
+        let before = contents(root.path());
+        let planned = Table::plan_recovery(root.path(), Region::options()).unwrap();
+        assert!(contents(root.path()) == before, "a plan changes nothing");
+        let done = Table::recover(root.path(), Region::options()).unwrap();
+        assert_eq!(replayed(&planned), replayed(&done));
+        assert_eq!((done.logs.len(), &done.logs), (4, &planned.logs));
+        let gone: Vec<_> = done.regions.iter().filter(|one| one.outcome == RegionOutcome::Gone).collect();
+        assert!(gone.iter().all(|one| one.table.namespace() == "hbase"), "{gone:?}");
+        let parents = done.regions.iter().filter(|one| one.outcome == RegionOutcome::Parent);
+        assert_eq!(parents.count(), 1, "the region of w2 that was split");
+        let answers = answers(&variant);
+        assert!(answers.len() >= 2);
+        for (encoded, raw, plain) in answers {
+            let shown = format!("{} {encoded}", variant.display());
+            let region = Region::open(region_dir(root.path(), &encoded)).unwrap();
+            assert_eq!(all_cells(&region, true), raw, "{shown}");
+            assert_eq!(all_cells(&region, false), plain, "{shown}");
+        }
+        assert_eq!((count(&root.path().join("oldWALs")), count(&root.path().join("WALs"))), (4, 0));
+        let before = contents(root.path());
+        let again = Table::recover(root.path(), Region::options()).unwrap();
+        assert!(again.regions.is_empty() && again.logs.is_empty(), "{again:?}");
+        assert!(contents(root.path()) == before, "nothing is left to do");
+    }
+}
+
+#[test]
+fn recovered_edits_of_a_root_are_replayed_without_logs() {
+    for variant in variants() {
+        let root = tempfile::tempdir().unwrap();
+        copy_dir(&variant.join("split"), root.path());
+        let planned = Table::plan_recovery(root.path(), Region::options()).unwrap();
+        let done = Table::recover(root.path(), Region::options()).unwrap();
+        assert_eq!(replayed(&planned), replayed(&done));
+        assert!(done.regions.iter().all(|one| one.outcome == RegionOutcome::Replayed), "{done:?}");
+        for (encoded, raw, plain) in answers(&variant) {
+            let region = Region::open(region_dir(root.path(), &encoded)).unwrap();
+            assert_eq!(all_cells(&region, true), raw, "{} {encoded}", variant.display());
+            assert_eq!(all_cells(&region, false), plain, "{} {encoded}", variant.display());
+        }
+        let again = Table::recover(root.path(), Region::options()).unwrap();
+        assert!(again.regions.is_empty(), "{again:?}");
+    }
+}
+
+const ROOT: &str = "/hbase";
+const SERVER: &str = "/hbase/WALs/h,1,2";
+/// The name of a region that does not exist.
+const GONE: &str = "0123456789abcdef0123456789abcdef";
+
+fn options(storage: &FaultyStorage) -> RegionOptions {
+    Region::options().storage(Arc::new(storage.clone())).clock(Arc::new(ManualClock::new(1000)))
+}
+
+fn recover(storage: &FaultyStorage) -> Result<RootRecovery> {
+    Table::recover(ROOT, options(storage))
+}
+
+fn open(storage: &FaultyStorage, writable: bool) -> Table {
+    Table::open_with(ROOT, "t", options(storage).writable(writable)).unwrap()
+}
+
+fn families() -> [Family; 2] {
+    [Family::new("f"), Family::new("g")]
+}
+
+fn put(row: &str, family: &str, value: &str) -> Cell {
+    cell(row, family, CellType::Put, value)
+}
+
+/// A root with a table `t` of two regions with two families. Returns the encoded names of the regions.
+///
+/// The row `old` was written with the first sequence ids, then deleted, and is in no file any more.
+fn flushed() -> (FaultyStorage, [String; 2]) {
+    let storage = FaultyStorage::new();
+    let table = Table::create_with(ROOT, "t", &families(), &["m"], options(&storage)).unwrap();
+    for row in ["old", "a-old"] {
+        table.put(Put::new(row).cell_at("f", "q", 300, "0").cell_at("g", "q", 300, "0")).unwrap();
+        table.delete(Delete::new(row)).unwrap();
+    }
+    for row in ["a", "n"] {
+        table.put(Put::new(row).cell_at("f", "q", 400, "1").cell_at("g", "q", 400, "2")).unwrap();
+    }
+    for row in ["a", "n"] {
+        let region = table.region(row).unwrap();
+        region.flush().unwrap();
+        region.compact(Compaction::Major).unwrap();
+    }
+    let names: Vec<String> = table.regions().map(RegionInfo::encoded_name).collect();
+    table.close().unwrap();
+    (storage, names.try_into().unwrap())
+}
+
+/// The entries of a log: region, sequence id, and cells.
+type Entries<'e> = [(&'e str, i64, Vec<Cell>)];
+
+/// Writes a log, synced with its directory. It has a trailer if it was rolled.
+fn write_log(
+    storage: &FaultyStorage,
+    server: &str,
+    name: &str,
+    entries: &Entries<'_>,
+    rolled: bool,
+) -> PathBuf {
+    let dir = Path::new(server);
+    storage.create_dir_all(dir).unwrap();
+    let path = dir.join(name);
+    let mut writer = WalWriterOptions::new().checksums(Some(1)).create_in(storage, &path).unwrap();
+    for (region, seq_id, cells) in entries {
+        let key = WalKey::new(*region, "t", *seq_id, 500);
+        writer.append(&key, cells.iter().map(Cell::as_ref)).unwrap();
+    }
+    writer.sync().unwrap();
+    if rolled {
+        writer.close().unwrap();
+    }
+    for dir in dir.ancestors() {
+        storage.sync_dir(dir).unwrap();
+    }
+    path
+}
+
+/// The same log without its last bytes.
+fn tear(storage: &FaultyStorage, path: &Path) {
+    let bytes = storage.bytes(path).unwrap();
+    rewrite(storage, path, &bytes[..bytes.len() - 4]);
+}
+
+/// A root whose server was killed: a log that was rolled, and one that is torn.
+fn crashed() -> FaultyStorage {
+    let (storage, [one, two]) = flushed();
+    let first = [
+        (&*one, 1, vec![put("a-old", "f", "0"), put("a-old", "g", "0")]),
+        (&*two, 1, vec![put("old", "f", "0"), put("old", "g", "0")]),
+        (&*one, 40, vec![cell("a", "f", CellType::DeleteFamily, ""), put("b", "f", "3"), put("b", "g", "4")]),
+        (GONE, 41, vec![put("b", "f", "gone")]),
+        (&*two, 60, vec![put("o", "f", "5"), put("o", "g", "6")]),
+    ];
+    write_log(&storage, SERVER, "h%2C1%2C2.1000", &first, true);
+    let second = [
+        (&*one, 50, vec![put("b", "g", "7")]),
+        (&*two, 61, vec![cell("n", "g", CellType::DeleteFamily, "")]),
+        (&*two, 62, vec![put("torn", "f", "8"), put("torn", "g", "9")]),
+    ];
+    let path = write_log(&storage, SERVER, "h%2C1%2C2.2000", &second, false);
+    tear(&storage, &path);
+    storage
+}
+
+fn expected() -> Vec<String> {
+    let all = [
+        ("a", "g", 400, "2"),
+        ("b", "f", 500, "3"),
+        ("b", "g", 500, "7"),
+        ("n", "f", 400, "1"),
+        ("o", "f", 500, "5"),
+        ("o", "g", 500, "6"),
+    ];
+    all.map(|(row, family, time, value)| format!("{row}/{family}:q/{time}={value}")).into()
+}
+
+/// The cells that reads of the table return, all versions.
+fn values(table: &Table) -> Vec<String> {
+    let mut rows = table.scan(Scan::new().max_versions(u32::MAX)).unwrap();
+    let mut found = Vec::new();
+    let utf8 = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let text = |cell: CellRef<'_>| {
+        let column = format!("{}/{}:{}", utf8(cell.row()), utf8(cell.family()), utf8(cell.qualifier()));
+        format!("{column}/{}={}", cell.timestamp(), utf8(cell.value()))
+    };
+    while let Some(row) = rows.next_row().unwrap() {
+        found.extend(row.cells().map(text));
+    }
+    found
+}
+
+/// The names of the files below a directory.
+fn below(storage: &FaultyStorage, dir: &str) -> Vec<String> {
+    let names = storage.names().into_iter().map(|path| Path::new("/").join(path));
+    let names = names.filter(|path| path.starts_with(dir));
+    names.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn logs_are_split_replayed_and_archived() {
+    let storage = crashed();
+    let planned = Table::plan_recovery(ROOT, options(&storage)).unwrap();
+    let done = recover(&storage).unwrap();
+    assert_eq!(replayed(&planned), replayed(&done));
+    let report = |edits, cells, skipped| (edits, cells, skipped);
+    let mut found: Vec<_> = done
+        .regions
+        .iter()
+        .map(|one| (one.outcome, report(one.replayed.edits, one.replayed.cells, one.replayed.skipped)))
+        .collect();
+    found.sort_by_key(|(_, counts)| *counts);
+    assert_eq!(
+        found,
+        [
+            (RegionOutcome::Gone, (1, 1, 1)),
+            (RegionOutcome::Replayed, (3, 5, 2)),
+            (RegionOutcome::Replayed, (3, 6, 2)),
+        ]
+    );
+    assert_eq!(done.logs.len(), 2);
+    let torn = &done.torn[0];
+    assert_eq!((done.torn.len(), torn.kind(), torn.path()), (1, ErrorKind::Truncated, Some(&*done.logs[1])));
+    assert!(torn.to_string().contains("bytes of it are left"), "{torn}");
+    assert_eq!(values(&open(&storage, false)), expected());
+    assert_eq!(below(&storage, "/hbase/oldWALs"), ["h%2C1%2C2.1000", "h%2C1%2C2.2000"]);
+    assert!(storage.list_dir(Path::new("/hbase/WALs")).unwrap().is_empty());
+    let edits = storage.names().into_iter().filter(|path| path.to_string_lossy().contains("recovered.edits"));
+    assert_eq!(edits.count(), 0);
+}
+
+#[test]
+fn a_failing_call_of_a_root_recovery_loses_nothing() {
+    let mut n = 0;
+    let mut recoveries = 0;
+    loop {
+        for crash in
+            [None, Some(Crash::OfTheProcess), Some(Crash::Hard), Some(Crash::Torn), Some(Crash::Chance(n))]
+        {
+            let shown = format!("call {n}, {crash:?}");
+            let storage = crashed();
+            let logs = below(&storage, "/hbase/WALs");
+            storage.fail_among_all([n]);
+            let found = recover(&storage);
+            if !storage.pending_faults().is_empty() {
+                println!("{n} calls, {recoveries} recoveries");
+                assert!(found.is_ok() && n > 100, "{n}");
+                return;
+            }
+            let storage = crash.map_or_else(|| storage.clone(), |crash| storage.after(crash));
+            storage.heal();
+            let seen = values(&open(&storage, false));
+            let has = |cell: &str| seen.iter().any(|line| line.starts_with(cell));
+            for row in ["b", "o", "torn"] {
+                assert_eq!(has(&format!("{row}/f:q")), has(&format!("{row}/g:q")), "{shown}: {seen:?}");
+            }
+            if below(&storage, "/hbase/WALs") != logs {
+                assert_eq!(seen, expected(), "{shown}: a log has left its place");
+            }
+            // Fails once more, anywhere.
+            storage.fail_among_all([(n * 31 + 7) % 280]);
+            let failed = recover(&storage);
+            let storage = crash.map_or_else(|| storage.clone(), |crash| storage.after(crash));
+            storage.heal();
+            if failed.is_ok() {
+                assert_eq!(values(&open(&storage, false)), expected(), "{shown}");
+            }
+            for step in 0..2 {
+                let found = recover(&storage).unwrap_or_else(|error| panic!("{shown}: {error}"));
+                assert!(step == 0 || found.regions.is_empty() && found.logs.is_empty(), "{shown}: {found:?}");
+                assert_eq!(values(&open(&storage, false)), expected(), "{shown}, step {step}");
+                assert_eq!(below(&storage, "/hbase/WALs").len(), 0, "{shown}");
+                let table = open(&storage, true);
+                for row in ["a", "n"] {
+                    table.region(row).unwrap().compact(Compaction::Major).unwrap();
+                }
+                assert_eq!(values(&table), expected(), "{shown}, step {step}");
+                table.close().unwrap();
+                recoveries += 1;
+            }
+            let table = open(&storage, true);
+            table.delete(Delete::new("b")).unwrap();
+            assert_eq!(values(&table).len(), 4, "{shown}: later than what was replayed");
+        }
+        n += 1;
+    }
+}
+
+/// Logs whose edits are in files, as if a recovery had been interrupted before it moved them.
+#[test]
+fn a_log_that_is_replayed_again_brings_nothing_back() {
+    let storage = crashed();
+    let logs: Vec<(PathBuf, Vec<u8>)> = ["h%2C1%2C2.1000", "h%2C1%2C2.2000"]
+        .map(|name| Path::new(SERVER).join(name))
+        .map(|path| (path.clone(), storage.bytes(&path).unwrap()))
+        .into();
+    recover(&storage).unwrap();
+    let table = open(&storage, true);
+    for row in ["a", "b", "n", "o"] {
+        table.delete(Delete::new(row)).unwrap();
+    }
+    for row in ["a", "n"] {
+        table.region(row).unwrap().flush().unwrap();
+        table.region(row).unwrap().compact(Compaction::Major).unwrap();
+    }
+    table.close().unwrap();
+    for (path, bytes) in logs {
+        storage.create_dir_all(Path::new(SERVER)).unwrap();
+        storage.create(&path).unwrap().write_all(&bytes).unwrap();
+    }
+    let found = recover(&storage).unwrap();
+    let replayed = found.regions.iter().filter(|one| one.outcome == RegionOutcome::Replayed);
+    assert!(replayed.clone().all(|one| one.replayed.cells == one.replayed.skipped), "{found:?}");
+    assert_eq!(replayed.count(), 2);
+    assert_eq!(values(&open(&storage, false)), Vec::<String>::new());
+}
+
+/// What HBase leaves when it dies while it splits a log: the directory of the server with another name, a file
+/// that is being written, and one that has its name, with the same edits in other bytes.
+#[test]
+fn a_split_that_hbase_began_is_finished() {
+    let storage = crashed();
+    storage.rename(Path::new(SERVER), Path::new("/hbase/WALs/h,1,2-splitting")).unwrap();
+    let region = open(&storage, false).region("b").unwrap().info().encoded_name();
+    let edits = Path::new("/hbase/data/default/t").join(&region).join("recovered.edits");
+    storage.create_dir_all(&edits).unwrap();
+    let log = "h%2C1%2C2.1000";
+    for name in [format!("{:019}-{log}.temp", 1), format!("{:019}-{log}-worker.temp", 1)] {
+        storage.create(&edits.join(name)).unwrap().write_all(b"PWAL").unwrap();
+    }
+    let mut writer = WalWriterOptions::new().create_in(&storage, &edits.join(format!("{:019}", 50))).unwrap();
+    writer.append(&WalKey::new(&*region, "t", 50, 500), [put("b", "g", "7").as_ref()]).unwrap();
+    writer.close().unwrap();
+    let planned = Table::plan_recovery(ROOT, options(&storage)).unwrap();
+    let found = recover(&storage).unwrap();
+    assert_eq!(replayed(&planned), replayed(&found), "the edit counts twice");
+    let one = found.regions.iter().find(|one| one.region == region).unwrap();
+    assert_eq!((one.replayed.edits, one.replayed.cells), (4, 7));
+    assert_eq!(values(&open(&storage, false)), expected());
+    let left: Vec<_> = storage.list_dir(&edits).unwrap().into_iter().map(|entry| entry.name).collect();
+    assert_eq!(left.len(), 1, "the file of another worker: {left:?}");
+}
+
+/// All files but locks.
+fn files(storage: &FaultyStorage) -> Vec<(PathBuf, Vec<u8>)> {
+    let names = storage.names().into_iter().filter(|path| !path.ends_with(".hregion.lock"));
+    names.map(|path| (path.clone(), storage.bytes(&path).unwrap())).collect()
+}
+
+/// Fails to recover, with a plan too, and checks that nothing has changed.
+fn refuse(storage: &FaultyStorage, kind: ErrorKind, path: &Path) -> String {
+    let before = files(storage);
+    let error = recover(storage).unwrap_err();
+    assert_eq!((error.kind(), error.path()), (kind, Some(path)), "{error}");
+    assert!(files(storage) == before, "{error}: nothing has changed");
+    if kind != ErrorKind::Locked {
+        let planned = Table::plan_recovery(ROOT, options(storage)).unwrap_err();
+        assert_eq!(planned.to_string(), error.to_string());
+    }
+    error.to_string()
+}
+
+#[test]
+fn damage_is_an_error_and_changes_nothing() {
+    let storage = crashed();
+    let path = Path::new(SERVER).join("h%2C1%2C2.2000");
+    let bytes = storage.bytes(&path).unwrap();
+    let mut damaged = bytes.clone();
+    // A checksum finds that the name of a region is another.
+    let at = bytes.windows(34).position(|part| part.starts_with(b"\x0a\x20")).unwrap() + 2;
+    damaged[at] ^= 1;
+    rewrite(&storage, &path, &damaged);
+    refuse(&storage, ErrorKind::Corrupt, &path);
+
+    rewrite(&storage, &path, b"not a log");
+    refuse(&storage, ErrorKind::Corrupt, &path);
+
+    // The header of a log with an encryption key.
+    rewrite(&storage, &path, b"PWAL\x05\x08\0\x12\x01k");
+    let message = refuse(&storage, ErrorKind::Unsupported, &path);
+    assert!(message.contains("encryption of write-ahead logs"), "{message}");
+
+    rewrite(&storage, &path, &bytes);
+    recover(&storage).unwrap();
+    assert_eq!(values(&open(&storage, false)), expected());
+}
+
+#[test]
+fn names_that_hbase_does_not_give_are_damage() {
+    let storage = crashed();
+    let path = write_log(&storage, SERVER, "other.3000", &[("..", 70, vec![put("b", "f", "1")])], true);
+    refuse(&storage, ErrorKind::Corrupt, &path);
+    storage.remove(&path).unwrap();
+    let mut writer = WalWriterOptions::new().create_in(&storage, &path).unwrap();
+    writer.append(&WalKey::new(GONE, "../t", 70, 500), [put("b", "f", "1").as_ref()]).unwrap();
+    writer.close().unwrap();
+    refuse(&storage, ErrorKind::Corrupt, &path);
+}
+
+#[test]
+fn only_the_newest_log_of_a_server_may_be_torn() {
+    let (storage, [one, _]) = flushed();
+    let entries = [(&*one, 40, vec![put("b", "f", "3")]), (&*one, 41, vec![put("b", "g", "4")])];
+    // By number, not by name.
+    let older = write_log(&storage, SERVER, "h%2C1%2C2.900", &entries, false);
+    write_log(&storage, SERVER, "h%2C1%2C2.1000", &[(&one, 42, vec![put("c", "f", "5")])], true);
+    // Of another writer, of another server, and a checksum of Hadoop.
+    let meta = write_log(&storage, SERVER, "h%2C1%2C2.meta.800.meta", &[], false);
+    let other = write_log(&storage, "/hbase/WALs/i,1,2-splitting", "i%2C1%2C2.700", &[], false);
+    storage.create(&Path::new(SERVER).join(".h%2C1%2C2.900.crc")).unwrap().write_all(b"crc").unwrap();
+    tear(&storage, &meta);
+    tear(&storage, &other);
+    let bytes = storage.bytes(&older).unwrap();
+    tear(&storage, &older);
+    let message = refuse(&storage, ErrorKind::Truncated, &older);
+    assert!(message.contains("its server went on with a newer log"), "{message}");
+    rewrite(&storage, &older, &bytes);
+    let found = recover(&storage).unwrap();
+    let torn: Vec<_> = found.torn.iter().map(|error| error.path().unwrap()).collect();
+    assert_eq!(torn, [&*meta, &*other]);
+    assert_eq!(values(&open(&storage, false))[2..5].len(), 3);
+}
+
+#[test]
+fn a_split_parent_keeps_its_edits() {
+    let storage = FaultyStorage::new();
+    let table = TableName::parse("t").unwrap();
+    let region = |start: &str, end: &str, id| {
+        RegionInfo::new(table.clone(), start.to_owned(), end.to_owned(), id).unwrap().encoded_name()
+    };
+    let create = |start: &str, end: &str, id| {
+        let options = families().into_iter().fold(options(&storage), RegionOptions::family);
+        let options = options.clock(Arc::new(ManualClock::new(id))).create_if_missing(true).table("t");
+        let dir = Path::new("/hbase/data/default/t").join(region(start, end, id));
+        options.key_range(start.to_owned(), end.to_owned()).open(&dir).unwrap().close().unwrap();
+        dir
+    };
+    let (parent, low, _) = (create("", "", 1000), create("", "m", 2000), create("m", "", 2000));
+    let name = |dir: &Path| dir.file_name().unwrap().to_str().unwrap().to_owned();
+    let entries = [
+        (&*name(&parent), 40, vec![put("b", "f", "1"), put("b", "g", "2")]),
+        (&*name(&low), 50, vec![put("b", "f", "3"), put("b", "g", "4")]),
+    ];
+    write_log(&storage, SERVER, "log.1", &entries, true);
+    let planned = Table::plan_recovery(ROOT, options(&storage)).unwrap();
+    for _ in 0..2 {
+        let found = recover(&storage).unwrap();
+        let of = |found: &RootRecovery| {
+            let of = found.regions.iter().find(|one| one.region == name(&parent)).cloned();
+            of.map(|one| (one.outcome, one.replayed))
+        };
+        if let Some((outcome, report)) = of(&found) {
+            assert_eq!((outcome, report.cells, report.skipped), (RegionOutcome::Parent, 2, 2));
+            assert_eq!(of(&planned), Some((outcome, report)));
+        } else {
+            assert!(found.regions.is_empty(), "{found:?}");
+        }
+        assert_eq!(
+            below(&storage, parent.join("recovered.edits").to_str().unwrap()),
+            [format!("{:019}", 40)]
+        );
+        assert_eq!(values(&open(&storage, false)), ["b/f:q/500=3", "b/g:q/500=4"]);
+    }
+}
+
+#[test]
+fn an_open_region_or_another_recovery_is_an_error() {
+    let storage = crashed();
+    let table = open(&storage, true);
+    let region = table.region("a").unwrap();
+    let dir = Path::new("/hbase/data/default/t").join(region.info().encoded_name());
+    refuse(&storage, ErrorKind::Locked, &dir);
+    table.close().unwrap();
+    let lock = storage.lock(&Path::new(ROOT).join(".hregion.lock")).unwrap();
+    let message = refuse(&storage, ErrorKind::Locked, Path::new(ROOT));
+    assert!(message.contains("being recovered"), "{message}");
+    drop(lock);
+    recover(&storage).unwrap();
+    assert_eq!(values(&open(&storage, false)), expected());
+    // A plan needs no locks.
+    let table = open(&storage, true);
+    table.region("a").unwrap();
+    Table::plan_recovery(ROOT, options(&storage)).unwrap();
+}
+
+#[test]
+fn more_regions_than_are_written_at_once_are_recovered() {
+    let storage = FaultyStorage::new();
+    let splits: Vec<String> = (1..250).map(|i| format!("{i:03}")).collect();
+    let table = Table::create_with(ROOT, "t", &families(), &splits, options(&storage)).unwrap();
+    let names: Vec<String> = table.regions().map(RegionInfo::encoded_name).collect();
+    table.close().unwrap();
+    let cells = |i: usize| vec![put(&format!("{i:03}"), "f", "1"), put(&format!("{i:03}"), "g", "2")];
+    let entries: Vec<_> = names.iter().enumerate().map(|(i, name)| (&**name, 40, cells(i))).collect();
+    write_log(&storage, SERVER, "log.1", &entries, true);
+    storage.limit_handles(150);
+    let found = recover(&storage).unwrap();
+    assert_eq!((found.regions.len(), values(&open(&storage, false)).len()), (250, 500));
+}
+
+/// Of the markers, a split keeps those of compactions: the files they name are left out and archived.
+#[test]
+fn markers_of_compactions_reach_the_regions() {
+    let (storage, [one, _]) = flushed();
+    let family = Path::new("/hbase/data/default/t").join(&one).join("f");
+    let file = storage.list_dir(&family).unwrap().remove(0).name.into_string().unwrap();
+    let marker = CompactionMarker::new("t", &*one, "f", vec![file.clone()], Vec::new());
+    let entries = [(&*one, 30, vec![Marker::Compaction(marker).to_cell(b"", 5)])];
+    write_log(&storage, SERVER, "log.1", &entries, true);
+    let planned = Table::plan_recovery(ROOT, options(&storage)).unwrap();
+    let found = recover(&storage).unwrap();
+    assert_eq!(replayed(&planned), replayed(&found));
+    assert_eq!(found.regions[0].replayed.cells, 0);
+    assert!(storage.bytes(&family.join(&file)).is_none(), "archived");
+    assert_eq!(values(&open(&storage, false)).len(), 3);
+}
+
+#[cfg(unix)]
+#[test]
+fn links_are_refused_and_lead_nowhere() {
+    use std::os::unix::fs::symlink;
+
+    let (golden, outside) = (variants()[0].join("split"), tempfile::tempdir().unwrap());
+    for link in ["WALs", "WALs/h,1,2", "WALs/h,1,2/log.1", "oldWALs", "data/default/w1/recovered.edits"] {
+        let root = tempfile::tempdir().unwrap();
+        copy_dir(&golden, root.path());
+        let server = root.path().join("WALs/h,1,2");
+        fs::create_dir_all(&server).unwrap();
+        let table = root.path().join("data/default/w1");
+        let region = fs::read_dir(&table).unwrap().map(|entry| entry.unwrap().file_name());
+        let region = region.filter_map(|name| name.into_string().ok()).find(|name| name.len() == 32).unwrap();
+        let log = server.join("log.0");
+        let mut writer = WalWriterOptions::new().create(&log).unwrap();
+        writer.append(&WalKey::new(&*region, "w1", 1, 1), [put("row", "a", "1").as_ref()]).unwrap();
+        writer.close().unwrap();
+        let path = match link.strip_prefix("data/default/w1/") {
+            Some(rest) => table.join(&region).join(rest),
+            None => root.path().join(link),
+        };
+        match fs::symlink_metadata(&path) {
+            Ok(meta) if meta.is_dir() => fs::remove_dir_all(&path).unwrap(),
+            other => assert_eq!(other.unwrap_err().kind(), io::ErrorKind::NotFound, "{link}"),
+        }
+        symlink(outside.path(), &path).unwrap();
+        let error = Table::recover(root.path(), Region::options()).unwrap_err();
+        assert!(error.to_string().contains("symbolic link"), "{link}: {error}");
+        assert_eq!(count(outside.path()), 0, "{link}");
+    }
+}
+
+#[test]
+fn a_root_that_does_not_exist_is_an_error() {
+    let storage = FaultyStorage::new();
+    assert_eq!(Table::plan_recovery("/none", options(&storage)).unwrap_err().kind(), ErrorKind::Io);
+    let dir = tempfile::tempdir().unwrap();
+    let none = dir.path().join("none");
+    assert_eq!(Table::recover(&none, Region::options()).unwrap_err().kind(), ErrorKind::Io);
+    assert!(!none.exists());
+}
