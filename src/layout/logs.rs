@@ -67,7 +67,7 @@ impl LogTree {
         })
     }
 
-    /// Returns the logs of all servers, by server and age. Entries of `WALs/` that are not directories are not
+    /// Returns the logs of all servers, by server and age. Entries of `WALs/` that are no directories are not
     /// logs, nor are checksum files of Hadoop (`.<name>.crc`).
     ///
     /// # Errors
@@ -190,7 +190,7 @@ impl LogTree {
     ///
     /// # Errors
     ///
-    /// If `oldWALs/` is a symbolic link, or an I/O operation fails. Logs that were not moved stay as they are.
+    /// If `oldWALs/` is a symbolic link, or an I/O operation fails. Logs that were not moved are unchanged.
     pub(crate) fn archive(&self, storage: &dyn Storage, logs: &[PathBuf]) -> Result<()> {
         let old = self.root().join(OLD_LOGS);
         if !logs.is_empty() {

@@ -52,7 +52,7 @@ pub(crate) struct RegionDir {
 /// The size limit of a `.regioninfo`, which contains two rows at most.
 const REGION_INFO_BYTES: u64 = 1 << 20;
 
-/// The file in a region's directory that a writer locks, or in a root that a recovery locks. HBase ignores it.
+/// The file in a region's directory that a writer locks, or in a root, a recovery. HBase ignores it.
 pub(crate) const LOCK: &str = ".hregion.lock";
 pub(super) const REGION_INFO: &str = ".regioninfo";
 pub(crate) const RECOVERED_EDITS: &str = "recovered.edits";

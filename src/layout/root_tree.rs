@@ -57,8 +57,8 @@ impl RootTree {
     ///
     /// # Errors
     ///
-    /// As [`list`](Self::list); if one of them is a symbolic link. Names that are not UTF-8 are left out: HBase
-    /// creates none.
+    /// As [`list`](Self::list); if one of them is a symbolic link. Names that are not UTF-8 are left out:
+    /// HBase creates none.
     pub(super) fn dirs(&self, storage: &dyn Storage, dir: &Path) -> Result<Vec<String>> {
         let entries = self.list(storage, dir)?.unwrap_or_default();
         let dirs = entries.iter().filter(|entry| entry.is_dir);

@@ -80,7 +80,7 @@ impl Table {
     ///
     /// If a log is unreadable, encrypted, or damaged before its end; if one that is not the newest of its
     /// server is torn; if a region or the root is [locked](crate::ErrorKind::Locked). Then nothing has
-    /// changed. If a region does not open: the edits of all regions are in recovered edits then, so that other
+    /// changed. If a region does not open: the edits of all regions are in recovered edits then, so other
     /// regions have theirs when they are opened. Logs are moved after everything else has succeeded.
     pub fn recover(root: impl AsRef<Path>, options: RegionOptions) -> Result<RootRecovery> {
         Error::if_no_clock("a recovery")?;

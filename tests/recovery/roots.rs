@@ -337,7 +337,7 @@ fn a_log_that_is_replayed_again_brings_nothing_back() {
     assert_eq!(values(&open(&storage, false)), Vec::<String>::new());
 }
 
-/// What HBase leaves when it dies while it splits a log: the directory of the server with another name, a file
+/// What HBase leaves when it dies while it splits a log: the server's directory with another name, a file
 /// that is being written, and one that has its name, with the same edits in other bytes.
 #[test]
 fn a_split_that_hbase_began_is_finished() {
