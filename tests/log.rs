@@ -173,18 +173,21 @@ fn a_full_disk_refuses_writes_and_poisons_nothing() {
     let storage = FaultyStorage::new();
     storage.fail_with(io::ErrorKind::StorageFull);
     let region = open(&storage);
-    region.put(put("r1", "v1")).unwrap();
-    for call in [Call::Write, Call::Create, Call::CreateDir] {
+    let refused = |call: Call, rows: usize| {
         storage.break_calls(call);
-        if call != Call::Write {
-            region.flush().unwrap_err(); // ends the log, so that the next write creates another
-        }
         let error = region.put(put("r2", "never")).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Io, "{error}");
         assert!(region.health().poisoned.is_none());
-        assert_eq!(values(&region).len(), 1);
+        assert_eq!(values(&region).len(), rows);
         storage.repair();
+    };
+    for call in [Call::CreateDir, Call::Create, Call::Write, Call::Sync, Call::SyncDir] {
+        refused(call, 0);
     }
+    region.put(put("r1", "v1")).unwrap();
+    refused(Call::Write, 1);
+    region.flush().unwrap(); // ends the log, so that the next write creates another
+    refused(Call::Create, 1);
     region.put(put("r3", "v3")).unwrap();
     let left = storage.after(Crash::Hard);
     forget(region);

@@ -153,7 +153,7 @@ impl WalHeader {
 }
 
 /// The first bytes of the field with the log's id: its number (1000), its type and its length.
-pub(super) const LOG_ID_FIELD: [u8; 3] = [0xC2, 0x3E, LOG_ID_LEN as u8];
+pub(super) const LOG_ID_FIELD: [u8; 3] = [0xC2, 0x3E, 12];
 /// The length of the field's value.
 pub(super) const LOG_ID_LEN: usize = 12;
 

@@ -66,9 +66,7 @@ impl Line {
         let op = required(members.text("op")?, "op")?;
         // marks operations for which HBase's answers are not the expected ones
         members.text("quirk")?;
-        let operation = match op.as_str() {
-            op => Operation::parse(op, &mut members).map_err(|message| format!("{op}: {message}"))?,
-        };
+        let operation = Operation::parse(&op, &mut members).map_err(|message| format!("{op}: {message}"))?;
         members.end().map_err(|message| format!("{op}: {message}"))?;
         Ok(Self { id, operation })
     }

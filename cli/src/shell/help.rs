@@ -161,8 +161,8 @@ and \\u00e4; in single quotes a backslash is literal. Options are a hash: {LIMIT
 its line, unless the
 line ends with a comma or within brackets.
 
-Each write is on disk, in a log, when its command returns. `flush` writes what is in memory to files; exit \
-does so, too.
+Each write is on disk, in a write-ahead log, when its command returns. `flush` writes what is in memory \
+to files; exit does so, too.
 A table is locked from its first write until the shell ends.
 ";
 
