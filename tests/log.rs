@@ -389,7 +389,7 @@ fn hbase_replays_our_log() {
     }
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let mut expected = Vec::new();
-    for row in region.scan(Scan::new().max_versions(u32::MAX)).unwrap() {
+    for row in region.scan(Scan::new()).unwrap() {
         for cell in row.unwrap().cells() {
             let [row, family, qualifier, value] =
                 [cell.row(), cell.family(), cell.qualifier(), cell.value()].map(text);

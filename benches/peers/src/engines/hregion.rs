@@ -6,8 +6,8 @@ use anyhow::{Result, bail};
 use hregion::filter::SingleColumnValue;
 use hregion::{
     BlockCache, BloomType, CellRef, CellType, Compaction, Comparator, Compare, DataBlockEncoding, Delete,
-    Durability, Family, Filter, Get, HFileWriter, MemoryLimit, Put, Region, RowBuf, Scan, SeekKey, StoreFileOrigin,
-    StoreFileWriter,
+    Durability, Family, Filter, Get, HFileWriter, MemoryLimit, Put, Region, RowBuf, Scan, SeekKey,
+    StoreFileOrigin, StoreFileWriter,
 };
 
 use crate::engine::{Caps, Config, Engine, Log, Pairs, Reader, Writer};
