@@ -128,7 +128,7 @@ impl RegionCore {
 
     /// Returns the names of replaced files that could not be archived, and of logs that could not be removed.
     pub(super) fn unarchived_files(&self) -> Vec<String> {
-        let logs = self.log.as_ref().map(RegionLog::unremoved).unwrap_or_default();
+        let logs = self.log.as_deref().map(RegionLog::unremoved).unwrap_or_default();
         let replaced = unpoisoned(self.files.replaced.lock());
         replaced.iter().map(|file| file.name.clone()).chain(logs).collect()
     }

@@ -118,7 +118,7 @@ impl RegionCore {
             background.flushed(self.memory());
         }
         // The flush is complete all the same; the logs that remain are in the region's health.
-        if let Some(Err(error)) = self.log.as_ref().map(RegionLog::remove_flushed) {
+        if let Some(Err(error)) = self.log.as_deref().map(RegionLog::remove_flushed) {
             self.report_unarchived(&error);
         }
         self.observe(|observer, context| observer.post_flush(context))?;

@@ -169,7 +169,7 @@ impl RegionCore {
             let _updates = unpoisoned(self.updates.write());
             self.is_closing.store(true, Ordering::Release);
         }
-        let has_log = self.log.as_ref().is_some_and(RegionLog::has_files);
+        let has_log = self.log.as_deref().is_some_and(RegionLog::has_files);
         let flushed =
             if self.memstore_size() > 0 || has_log { self.flush_all().map(drop) } else { self.files.check() };
         if flushed.is_err() && self.files.poison().is_none() {

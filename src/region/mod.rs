@@ -110,8 +110,8 @@ pub(crate) struct RegionCore {
     /// One lock per store.
     compacting: Vec<Mutex<()>>,
     files: FileChanges,
-    /// The log of writes, of a region that is open for writing.
-    log: Option<RegionLog>,
+    /// The log of writes, of a region that is open for writing. Boxed to keep what reads use together.
+    log: Option<Box<RegionLog>>,
     /// The durability of writes that do not say theirs.
     durability: Durability,
     warnings: Vec<Error>,

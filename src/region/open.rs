@@ -200,7 +200,7 @@ impl RegionOptions {
         } else {
             None
         };
-        let log = lock.is_some().then(|| RegionLog::new(&dir, &self.storage, stores.len()));
+        let log = lock.is_some().then(|| Box::new(RegionLog::new(&dir, &self.storage, stores.len())));
         let inner = RegionCore {
             log,
             durability: self.durability.or(durability_of(&dir)?).or(Durability::FsyncWal),
