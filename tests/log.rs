@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
+use support::no_sync::NoSync;
 use support::random_ops::play_all;
 use support::rng::Rng;
 
@@ -292,7 +293,10 @@ fn a_loss_of_power_under_load_loses_nothing() {
 #[test]
 fn writers_share_syncs() {
     let dir = tempfile::tempdir().unwrap();
-    let options = Region::options().create_if_missing(true).family(Family::new("f")).family(Family::new("g"));
+    let storage = NoSync { log_sync: Duration::from_millis(1), ..NoSync::default() };
+    let syncs = Arc::clone(&storage.log_syncs);
+    let options = Region::options().create_if_missing(true).storage(Arc::new(storage));
+    let options = options.family(Family::new("f")).family(Family::new("g"));
     let region = options.open(dir.path().join("region")).unwrap();
     const THREADS: usize = 16;
     const PUTS: usize = 50;
@@ -306,6 +310,9 @@ fn writers_share_syncs() {
             });
         }
     });
+    let syncs = syncs.load(Ordering::Relaxed);
+    println!("{syncs} syncs of {} puts", THREADS * PUTS);
+    assert!(syncs < (THREADS * PUTS) as u64 / 2, "{syncs}");
     let log =
         std::fs::read_dir(region.path().join("recovered.edits")).unwrap().next().unwrap().unwrap().path();
     let mut reader = WalReader::open(&log).unwrap();

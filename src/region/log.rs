@@ -183,7 +183,7 @@ impl RegionLog {
     /// is not known what is in the file.
     fn wait(&self, Ticket(number): Ticket, durability: Durability) -> Result<()> {
         let syncs = durability == Durability::FsyncWal;
-        let mut state = self.state();
+        let (mut state, mut spins) = (self.state(), SPINS);
         if syncs {
             state.wanted = state.wanted.max(number);
         }
@@ -197,8 +197,17 @@ impl RegionLog {
             if let Err(error) = self.check() {
                 break Err(error);
             }
-            state =
-                if state.is_busy { unpoisoned(self.moved.wait(state)) } else { self.write_pending(state) };
+            state = if state.is_busy && !syncs && spins > 0 {
+                // To hand bytes to the system takes less time than to sleep.
+                spins -= 1;
+                drop(state);
+                (0..SPIN).for_each(|_| std::hint::spin_loop());
+                self.state()
+            } else if state.is_busy {
+                unpoisoned(self.moved.wait(state))
+            } else {
+                self.write_pending(state)
+            };
         };
         state.unseen -= 1;
         if state.unseen == 0 {
@@ -390,10 +399,20 @@ impl RegionCore {
         state.unseen += 1;
         let ticket = Ticket(state.appended);
         drop(state);
-        log.wait(ticket, durability)?;
+        if let Err(error) = log.wait(ticket, durability) {
+            if log.failure().is_some() {
+                self.report_poisoned(&error);
+            }
+            return Err(error);
+        }
         Ok(write)
     }
 }
+
+/// How often a writer looks whether the system has its entry, and how long it waits each time, before it
+/// sleeps.
+const SPINS: u32 = 50;
+const SPIN: u32 = 30;
 
 /// The largest buffer that is kept for reuse.
 const MAX_SPARE: usize = 1 << 20;

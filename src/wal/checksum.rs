@@ -18,13 +18,16 @@ pub(super) fn of_header(log_id: u64) -> Vec<u8> {
 }
 
 /// The length of the value of an entry's attribute.
-const ENTRY_LEN: usize = 8 + 8 + 8 + 4 + CRC_LEN;
+pub(super) const ENTRY_LEN: usize = 8 + 8 + 8 + 4 + CRC_LEN;
 
 /// Returns the value of an entry's attribute: the log's id, the entry's offset, the number of bytes of the
 /// log that are known to be on disk, and room for the entry's length and for the checksum.
-pub(super) fn of_entry(log_id: u64, offset: u64, synced: u64) -> Vec<u8> {
-    let room = [0; 4 + CRC_LEN];
-    [&log_id.to_be_bytes()[..], &offset.to_be_bytes(), &synced.to_be_bytes(), &room].concat()
+pub(super) fn of_entry(log_id: u64, offset: u64, synced: u64) -> [u8; ENTRY_LEN] {
+    let mut value = [0; ENTRY_LEN];
+    for (part, number) in value.chunks_exact_mut(8).zip([log_id, offset, synced]) {
+        part.copy_from_slice(&number.to_be_bytes());
+    }
+    value
 }
 
 /// Writes the length and the checksum of an entry before the offset `end` in it. There must be zeros.

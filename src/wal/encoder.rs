@@ -42,6 +42,7 @@ impl WalEncoder {
     ) -> Result<OpenEntry, Corruption> {
         let start = out.len();
         let checksum = self.log_id.map(|log_id| checksum::of_entry(log_id, self.offset, self.synced));
+        let checksum = checksum.as_ref().map(|value| &value[..]);
         key.write(count, self.cells.dictionaries.as_mut(), checksum, out)?;
         Ok(OpenEntry { key_end: out.len() - start })
     }

@@ -4,7 +4,7 @@
 use super::checksum;
 use super::dictionary::{Dictionaries, Dictionary};
 use crate::cell::{MAX_FAMILY_LEN, MAX_ROW_LEN};
-use crate::coding::Cursor;
+use crate::coding::{Cursor, put_varint};
 use crate::error::Corruption;
 use crate::proto::wal as message;
 use prost::Message;
@@ -170,8 +170,74 @@ impl WalKey {
     pub(super) fn write(
         &self,
         cells: u32,
+        dictionaries: Option<&mut Dictionaries>,
+        checksum: Option<&[u8]>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Corruption> {
+        if dictionaries.is_none() && self.is_plain() {
+            self.write_plain(cells, checksum, out);
+            return Ok(());
+        }
+        self.write_any(cells, dictionaries, checksum, out)
+    }
+
+    /// Whether only the required fields are set.
+    fn is_plain(&self) -> bool {
+        self.scopes.is_empty()
+            && self.cluster_ids.is_empty()
+            && self.extended_attributes.is_empty()
+            && (self.nonce_group, self.nonce, self.orig_sequence_id) == (0, 0, 0)
+    }
+
+    /// As [`write_any`](Self::write_any), for a plain key without dictionaries. Allocates nothing but room.
+    fn write_plain(&self, cells: u32, checksum: Option<&[u8]>, out: &mut Vec<u8>) {
+        // A field's number and type, in front of its value.
+        const REGION: u8 = 1 << 3 | 2;
+        const TABLE: u8 = 2 << 3 | 2;
+        const SEQUENCE_ID: u8 = 3 << 3;
+        const WRITE_TIME: u8 = 4 << 3;
+        const CELLS: u8 = 7 << 3;
+        const ATTRIBUTE: u8 = 12 << 3 | 2;
+        const NAME: u8 = 1 << 3 | 2;
+        const VALUE: u8 = 2 << 3 | 2;
+        let bytes_len = |bytes: &[u8]| 1 + varint_len(bytes.len() as u64) + bytes.len();
+        let numbers = [
+            (SEQUENCE_ID, self.sequence_id.cast_unsigned()),
+            (WRITE_TIME, self.write_time.cast_unsigned()),
+            (CELLS, cells.into()),
+        ];
+        let attribute =
+            checksum.map(|value| (value, bytes_len(checksum::ATTRIBUTE.as_bytes()) + bytes_len(value)));
+        let len = bytes_len(&self.encoded_region_name)
+            + bytes_len(&self.table_name)
+            + numbers.iter().map(|(_, number)| 1 + varint_len(*number)).sum::<usize>()
+            + attribute.map_or(0, |(_, len)| 1 + varint_len(len as u64) + len);
+        put_varint(out, len as u64);
+        let put_bytes = |out: &mut Vec<u8>, field: u8, bytes: &[u8]| {
+            out.push(field);
+            put_varint(out, bytes.len() as u64);
+            out.extend_from_slice(bytes);
+        };
+        put_bytes(out, REGION, &self.encoded_region_name);
+        put_bytes(out, TABLE, &self.table_name);
+        for (field, number) in numbers {
+            out.push(field);
+            put_varint(out, number);
+        }
+        if let Some((value, len)) = attribute {
+            out.push(ATTRIBUTE);
+            put_varint(out, len as u64);
+            put_bytes(out, NAME, checksum::ATTRIBUTE.as_bytes());
+            put_bytes(out, VALUE, value);
+        }
+    }
+
+    /// Appends any key, as a message.
+    fn write_any(
+        &self,
+        cells: u32,
         mut dictionaries: Option<&mut Dictionaries>,
-        checksum: Option<Vec<u8>>,
+        checksum: Option<&[u8]>,
         out: &mut Vec<u8>,
     ) -> Result<(), Corruption> {
         let region = item(&self.encoded_region_name, dictionaries.as_deref_mut().map(|d| &mut d.region))?;
@@ -181,7 +247,7 @@ impl WalKey {
             let family = item(family, dictionaries.as_deref_mut().map(|d| &mut d.family))?;
             scopes.push(message::FamilyScope { family: Some(family), scope_type: Some(scope.code()) });
         }
-        let own = checksum.as_deref().map(|value| (checksum::ATTRIBUTE, value));
+        let own = checksum.map(|value| (checksum::ATTRIBUTE, value));
         let others = self.extended_attributes.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
         let mut extended_attributes = Vec::new();
         for (name, value) in others.filter(|(name, _)| *name != checksum::ATTRIBUTE).chain(own) {
@@ -244,6 +310,11 @@ impl Names {
         self.left -= len;
         Ok(name)
     }
+}
+
+/// Returns the length of a varint.
+fn varint_len(value: u64) -> usize {
+    (1 + value.checked_ilog2().unwrap_or(0) / 7) as usize
 }
 
 /// Returns the bytes of a field for a name.
@@ -374,8 +445,8 @@ mod tests {
             let (mut writer, mut reader) = (dictionaries(Role::Writer), dictionaries(Role::Reader));
             for (count, key) in (0u32..).zip(keys) {
                 let mut out = Vec::new();
-                let sum = sealed.then(|| checksum::of_entry(1, count.into(), 0));
-                key.write(count, packed.then_some(&mut writer), sum.clone(), &mut out).unwrap();
+                let sum = sealed.then(|| checksum::of_entry(1, count.into(), 0).to_vec());
+                key.write(count, packed.then_some(&mut writer), sum.as_deref(), &mut out).unwrap();
                 let mut cursor = Cursor::new(&out);
                 let len = cursor.varint("length").unwrap();
                 prop_assert_eq!(cursor.rest().len() as u64, len);
@@ -383,6 +454,22 @@ mod tests {
                 let found = WalKey::parse(cursor.rest(), dictionaries, sealed, 1000).unwrap();
                 prop_assert_eq!(found, ParsedKey { key, cells: count, checksum: sum });
             }
+        }
+
+        #[test]
+        fn plain_keys_are_written_as_any(
+            names in (any_name(), any_name()),
+            numbers in (any::<i64>(), any::<i64>(), any::<u32>()),
+            sealed: bool,
+        ) {
+            let key = WalKey::new(names.0, names.1, numbers.0 >> (numbers.2 % 64), numbers.1);
+            prop_assert!(key.is_plain());
+            let sum = sealed.then(|| checksum::of_entry(1, 2, 3));
+            let sum = sum.as_ref().map(|value| &value[..]);
+            let (mut plain, mut any) = (Vec::new(), Vec::new());
+            key.write_plain(numbers.2, sum, &mut plain);
+            key.write_any(numbers.2, None, sum, &mut any).unwrap();
+            prop_assert_eq!(plain, any);
         }
 
         #[test]

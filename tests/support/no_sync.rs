@@ -5,38 +5,47 @@ use hregion::{LocalStorage, Storage};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
 
-/// Local files that are never synced.
+/// Local files that are never synced. Syncs of logs take as long as they are to.
 #[derive(Debug, Default)]
-pub(crate) struct NoSync(LocalStorage);
+pub(crate) struct NoSync {
+    pub(crate) files: LocalStorage,
+    pub(crate) log_sync: Duration,
+    /// The number of syncs of logs.
+    pub(crate) log_syncs: Arc<AtomicU64>,
+}
 
 impl Storage for NoSync {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
-        self.0.open(path)
+        self.files.open(path)
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
-        Ok(Box::new(Unsynced(self.0.create(path)?)))
+        Ok(Box::new(Unsynced(self.files.create(path)?)))
     }
 
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
-        Ok(Box::new(Unsynced(self.0.create_new(path)?)))
+        Ok(Box::new(Unsynced(self.files.create_new(path)?)))
     }
 
     fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
-        Ok(Box::new(UnsyncedLog(self.0.create_log(path)?)))
+        let (log, syncs) = (self.files.create_log(path)?, Arc::clone(&self.log_syncs));
+        Ok(Box::new(UnsyncedLog { log, takes: self.log_sync, syncs }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.0.rename(from, to)
+        self.files.rename(from, to)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        self.0.remove(path)
+        self.files.remove(path)
     }
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
-        self.0.remove_dir(path)
+        self.files.remove_dir(path)
     }
 
     fn sync_file(&self, _path: &Path) -> io::Result<()> {
@@ -48,15 +57,15 @@ impl Storage for NoSync {
     }
 
     fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
-        self.0.list_dir(path)
+        self.files.list_dir(path)
     }
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        self.0.create_dir_all(path)
+        self.files.create_dir_all(path)
     }
 
     fn lock(&self, path: &Path) -> io::Result<FileLock> {
-        self.0.lock(path)
+        self.files.lock(path)
     }
 }
 
@@ -78,22 +87,28 @@ impl FileWriter for Unsynced {
 }
 
 #[derive(Debug)]
-struct UnsyncedLog(Box<dyn LogFile>);
+struct UnsyncedLog {
+    log: Box<dyn LogFile>,
+    takes: Duration,
+    syncs: Arc<AtomicU64>,
+}
 
 impl LogFile for UnsyncedLog {
     fn path(&self) -> &Path {
-        self.0.path()
+        self.log.path()
     }
 
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.0.append(bytes)
+        self.log.append(bytes)
     }
 
     fn truncate(&mut self, len: u64) -> io::Result<()> {
-        self.0.truncate(len)
+        self.log.truncate(len)
     }
 
     fn sync(&mut self) -> io::Result<()> {
+        self.syncs.fetch_add(1, Ordering::Relaxed);
+        thread::sleep(self.takes);
         Ok(())
     }
 }
