@@ -116,6 +116,50 @@ fn mutations_written_together_have_their_own_durability() {
     assert_eq!(values(&open(&left)).into_keys().collect::<Vec<_>>(), ["kept", "synced", "with it"]);
 }
 
+/// A table's setting counts if neither the write nor the caller says anything.
+#[test]
+fn a_table_has_a_durability() {
+    for (name, survives) in
+        [("SKIP_WAL", false), ("SYNC_WAL", false), ("FSYNC_WAL", true), ("USE_DEFAULT", true)]
+    {
+        let storage = FaultyStorage::new();
+        set_durability(&storage, name);
+        let region = open(&storage);
+        region.put(put("table", "v")).unwrap();
+        let left = storage.after(Crash::Hard);
+        forget(region);
+        assert_eq!(values(&open(&left)).len(), usize::from(survives), "{name}");
+        let region = options(&left).durability(Durability::FsyncWal).open(DIR).unwrap();
+        region.put(put("caller", "v")).unwrap();
+        let left = left.after(Crash::Hard);
+        forget(region);
+        assert!(values(&open(&left)).contains_key("caller"), "{name}");
+    }
+    let storage = FaultyStorage::new();
+    set_durability(&storage, "PERHAPS");
+    let error = options(&storage).open(DIR).unwrap_err();
+    assert!(error.to_string().contains("PERHAPS"), "{error}");
+}
+
+/// Creates the region, and adds the setting to its table descriptor.
+fn set_durability(storage: &FaultyStorage, name: &str) {
+    open(storage).close().unwrap();
+    let is_descriptor = |path: &PathBuf| path.to_string_lossy().contains(".tableinfo.");
+    let path = storage.names().into_iter().find(is_descriptor).unwrap();
+    let mut bytes = storage.bytes(&path).unwrap();
+    // Of a field that is repeated, parts of a message can be appended.
+    let len = |bytes: &[u8]| u8::try_from(bytes.len()).unwrap();
+    let value = [&[2 << 3 | 2, len(name.as_bytes())], name.as_bytes()].concat();
+    let pair = [&[1 << 3 | 2, 10][..], b"DURABILITY", &value].concat();
+    bytes.extend([2 << 3 | 2, len(&pair)]);
+    bytes.extend(pair);
+    storage.remove(&path).unwrap();
+    // the name has the length
+    let mut file = storage.create(&path.with_extension(bytes.len().to_string())).unwrap();
+    file.write_all(&bytes).and_then(|()| file.sync()).unwrap();
+    storage.sync_dir(path.parent().unwrap()).unwrap();
+}
+
 #[test]
 fn a_log_is_removed_when_all_its_cells_are_in_files() {
     let storage = FaultyStorage::new();
@@ -287,6 +331,44 @@ fn a_loss_of_power_under_load_loses_nothing() {
             done.store(true, Ordering::SeqCst);
         });
     });
+}
+
+/// Rows that are written together survive a loss of power together, at whatever call it happens.
+#[test]
+fn rows_written_together_are_there_together() {
+    let all =
+        || vec![put("a", "2").into(), put("b", "2").into(), Delete::new("c").into(), put("d", "2").into()];
+    let before: BTreeMap<String, String> = ["a", "b", "c"].map(|row| (row.to_owned(), "1".to_owned())).into();
+    let after: BTreeMap<String, String> = ["a", "b", "d"].map(|row| (row.to_owned(), "2".to_owned())).into();
+    let (mut done, mut undone) = (0, 0);
+    for n in 0..20 {
+        for seed in 0..20 {
+            let storage = FaultyStorage::new();
+            let region = open(&storage);
+            for row in ["a", "b", "c"] {
+                region.put(put(row, "1")).unwrap();
+            }
+            region.flush().unwrap();
+            storage.die_after(n);
+            let written = region.mutate_rows(all()).is_ok();
+            let left = storage.after(Crash::Chance(seed));
+            forget(region);
+            let found = values(&open(&left));
+            assert!(found == after || !written && found == before, "{n}, {seed}: {written}, {found:?}");
+            *(if found == after { &mut done } else { &mut undone }) += 1;
+        }
+    }
+    assert!(done > 20 && undone > 20, "{done}, {undone}");
+    let storage = FaultyStorage::new();
+    let region = options(&storage).key_range("a", "m").open(DIR).unwrap();
+    let kind = |mutations| region.mutate_rows(mutations).unwrap_err().kind();
+    assert_eq!(kind(vec![put("a", "1").into(), put("z", "1").into()]), ErrorKind::WrongRegion);
+    let other = Put::new("b").cell("h", "q", "v");
+    assert_eq!(kind(vec![put("a", "1").into(), other.into()]), ErrorKind::NoSuchFamily);
+    let counter = Increment::new("b").column("f", "q", 1);
+    assert_eq!(kind(vec![put("a", "1").into(), counter.into()]), ErrorKind::InvalidArgument);
+    assert_eq!(kind(Vec::new()), ErrorKind::InvalidArgument);
+    assert!(values(&region).is_empty());
 }
 
 /// Threads that write at the same time share syncs.

@@ -18,7 +18,7 @@ const MINI_BATCH: usize = 20_000;
 pub(super) enum Together {
     /// Each is written or fails independently.
     Batch,
-    /// All or none are written; they are of one row.
+    /// All or none are written.
     Row,
     /// As `Row`, with the row already locked; values without a timestamp get at least this one.
     Locked(i64),

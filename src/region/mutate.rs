@@ -79,6 +79,26 @@ impl Region {
     pub fn mutate_row(&self, row: impl AsRef<[u8]>, mutations: Vec<Mutation>) -> Result<Row> {
         self.0.mutate_row(row.as_ref(), mutations)
     }
+
+    /// Applies puts and deletes to rows of the region, atomically and under one sequence id: a read sees all
+    /// or none, and so does a crash (HBase: `HRegion.mutateRowsWithLocks`).
+    ///
+    /// Each mutation sees the rows as they were before all of them.
+    ///
+    /// # Errors
+    ///
+    /// As [`put`](Self::put), or if there is no mutation, or one is an increment or an append. Nothing is
+    /// written then.
+    pub fn mutate_rows(&self, mut mutations: Vec<Mutation>) -> Result<()> {
+        if mutations.is_empty() {
+            return Err(Error::invalid_argument("there is no mutation of any row"));
+        }
+        let returns = |mutation: &Mutation| matches!(mutation, Mutation::Increment(_) | Mutation::Append(_));
+        if mutations.iter().any(returns) {
+            return Err(Error::invalid_argument("several rows accept only puts and deletes"));
+        }
+        self.0.write(&mut mutations, Together::Row).map(drop)
+    }
 }
 
 impl RegionCore {

@@ -2,7 +2,7 @@
 
 use super::Table;
 use crate::cell::Row;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::op::{Append, CheckAndMutate, Delete, Increment, Mutation, Put};
 use crate::region::CheckResult;
 use std::collections::BTreeMap;
@@ -53,6 +53,19 @@ impl Table {
     /// As [`Region::mutate_row`](crate::Region::mutate_row), or if no region, or more than one, has the row.
     pub fn mutate_row(&self, row: impl AsRef<[u8]>, mutations: Vec<Mutation>) -> Result<Row> {
         self.region(&row)?.mutate_row(row, mutations)
+    }
+
+    /// Applies puts and deletes to rows of one region, all or none of them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Region::mutate_rows`](crate::Region::mutate_rows); if the rows are not all in the region of the
+    /// first one ([`WrongRegion`](crate::ErrorKind::WrongRegion)); or if no region, or more than one, has it.
+    pub fn mutate_rows(&self, mutations: Vec<Mutation>) -> Result<()> {
+        let Some(first) = mutations.first() else {
+            return Err(Error::invalid_argument("there is no mutation of any row"));
+        };
+        self.region(first.row())?.mutate_rows(mutations)
     }
 
     /// Applies mutations to a row if a condition holds.
