@@ -6,8 +6,8 @@ mod support;
 use hregion::io::faulty::{Call, Crash, FaultyStorage};
 use hregion::wal::{WalEnd, WalReader};
 use hregion::{
-    Append, Delete, Durability, ErrorKind, Family, Get, Increment, Mutation, Put, Region, RegionOptions,
-    Scan, Storage,
+    Append, Delete, Durability, ErrorKind, Family, Get, Increment, Limits, Mutation, Put, Region,
+    RegionOptions, Scan, Storage,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -114,6 +114,36 @@ fn mutations_written_together_have_their_own_durability() {
     let left = left.after(Crash::Hard);
     forget(region);
     assert_eq!(values(&open(&left)).into_keys().collect::<Vec<_>>(), ["kept", "synced", "with it"]);
+}
+
+/// A write that could not be replayed is refused. All that is accepted can be.
+#[test]
+fn an_entry_can_be_read_again() {
+    let storage = FaultyStorage::new();
+    let options = || options(&storage).limits(Limits::new().with_block_bytes(300_000));
+    let region = options().open(DIR).unwrap();
+    let of = |len: usize| put(&format!("r{len}"), &"v".repeat(len));
+    let mut accepted = 0;
+    for len in (140_000..160_000).step_by(100) {
+        match region.put(of(len)) {
+            Ok(()) => accepted = len,
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Limit, "{error}"),
+        }
+    }
+    assert!((140_000..150_000).contains(&accepted), "{accepted}");
+    let small = |n: usize| Put::new("s").cell("f", n.to_string(), "v").cell("g", n.to_string(), "v");
+    let batch = |puts: usize| region.batch((0..puts).map(|n| small(n).into()).collect());
+    assert!(batch(3_500).iter().all(Result::is_ok));
+    assert!(batch(20_000).iter().all(|done| done.as_ref().is_err_and(|e| e.kind() == ErrorKind::Limit)));
+    region.put(of(20_000_000).durability(Durability::SkipWal)).unwrap_err();
+    region.abort();
+    drop(region);
+    let region = options().open(DIR).unwrap();
+    assert_eq!(
+        region.get(&Get::new(format!("r{accepted}"))).unwrap().value("f", "q").map(<[u8]>::len),
+        Some(accepted)
+    );
+    assert_eq!(region.get(&Get::new("s")).unwrap().len(), 7_000);
 }
 
 /// A table's setting counts if neither the write nor the caller says anything.

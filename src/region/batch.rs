@@ -54,7 +54,8 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// As [`put`](Self::put), for each mutation. Increments and appends always fail, since a batch returns no
+    /// As [`put`](Self::put), for each mutation; for all that are written together, if they are larger than
+    /// [`Limits::block_bytes`](crate::Limits::block_bytes). Increments and appends always fail, since a batch returns no
     /// cells.
     pub fn batch(&self, mut mutations: Vec<Mutation>) -> Vec<Result<()>> {
         let mut results = Vec::with_capacity(mutations.len());

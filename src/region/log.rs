@@ -9,6 +9,7 @@ use crate::cell::SeekKey;
 use crate::error::{Error, Result};
 use crate::io::{LogFile, Storage};
 use crate::layout::RegionDir;
+use crate::limits::Limits;
 use crate::mvcc::WriteEntry;
 use crate::op::Durability;
 use crate::sync::unpoisoned;
@@ -33,6 +34,8 @@ pub(super) struct RegionLog {
     region: PathBuf,
     state: Mutex<State>,
     moved: Condvar,
+    /// The maximum number of bytes of an entry: a longer one could not be read again.
+    max_entry: usize,
     /// Why nothing can be logged any more: it is not known what is in the file.
     failure: OnceLock<Error>,
     /// For each store, the sequence id up to which its cells are in files.
@@ -93,7 +96,7 @@ pub(super) struct CutLog {
 struct Ticket(u64);
 
 impl RegionLog {
-    pub(super) fn new(dir: &RegionDir, storage: &Arc<dyn Storage>, stores: usize) -> Self {
+    pub(super) fn new(dir: &RegionDir, storage: &Arc<dyn Storage>, stores: usize, limits: &Limits) -> Self {
         let key = WalKey::new(dir.info().encoded_name(), dir.info().table().to_string(), 0, 0);
         let state = State {
             key,
@@ -121,6 +124,7 @@ impl RegionLog {
             region: dir.path().to_owned(),
             state: Mutex::new(state),
             moved: Condvar::new(),
+            max_entry: limits.block_bytes,
             failure: OnceLock::new(),
             flushed: Mutex::new(vec![0; stores]),
         }
@@ -365,11 +369,12 @@ impl RegionCore {
     ) -> Result<WriteEntry<'_>> {
         let Some(log) = &self.log else { return Ok(self.mvcc.begin()) };
         log.check()?;
-        let count = if durability == Durability::SkipWal { 0 } else { cells.clone().count() };
-        if count == 0 {
+        if durability == Durability::SkipWal {
             return Ok(self.mvcc.begin());
         }
-        let count = u32::try_from(count).map_err(|_| Error::over_limit("a write of more than 2^32 cells"))?;
+        let Some(count) = self.check_entry(cells.clone(), log.max_entry)? else {
+            return Ok(self.mvcc.begin());
+        };
         let mut state = log.state();
         let write = self.mvcc.begin();
         let seq_id = write.seq_id();
@@ -407,7 +412,33 @@ impl RegionCore {
         }
         Ok(write)
     }
+
+    /// Checks that an entry with the cells can be read again. Returns the number of cells; `None` for none.
+    fn check_entry<'a, C: Borrow<NewCell<'a>>>(
+        &self,
+        cells: impl Iterator<Item = C>,
+        limit: usize,
+    ) -> Result<Option<u32>> {
+        let (mut count, mut bytes) = (0u32, ENTRY_OVERHEAD);
+        for cell in cells {
+            let NewCell { store, row, qualifier, value, tags, .. } = cell.borrow();
+            let family = self.stores[*store].family.name();
+            let len = row.len() + family.len() + qualifier.len() + value.len() + tags.len();
+            bytes = bytes.saturating_add(len + CELL_OVERHEAD);
+            count = count.saturating_add(1);
+        }
+        if bytes > limit {
+            return Err(Error::over_limit(format!(
+                "a write of {bytes} bytes: an entry of the log has at most {limit}"
+            )));
+        }
+        Ok((count > 0).then_some(count))
+    }
 }
+
+/// More than an entry takes besides its cells, and a cell besides its row, family, qualifier, value and tags.
+const ENTRY_OVERHEAD: usize = 4 << 10;
+const CELL_OVERHEAD: usize = 32;
 
 /// How often a writer looks whether the system has its entry, and how long it waits each time, before it
 /// sleeps.

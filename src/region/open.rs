@@ -200,7 +200,8 @@ impl RegionOptions {
         } else {
             None
         };
-        let log = lock.is_some().then(|| Box::new(RegionLog::new(&dir, &self.storage, stores.len())));
+        let new_log = || RegionLog::new(&dir, &self.storage, stores.len(), self.files.limit_values());
+        let log = lock.is_some().then(|| Box::new(new_log()));
         let inner = RegionCore {
             log,
             durability: self.durability.or(durability_of(&dir)?).or(Durability::FsyncWal),
