@@ -545,6 +545,31 @@ fn no_flipped_bit_of_a_log_with_checksums_gives_other_cells() {
     }
 }
 
+/// Bytes that look like entries are not, wherever they say that they are, and cost no more than they are long.
+#[test]
+fn false_entries_after_a_tear_are_harmless() {
+    const LOG_ID: u64 = 0x0123_4567_89ab_cdef;
+    let bytes = write(&WalWriterOptions::new().checksums(Some(LOG_ID)), "log", &some_edits(), false);
+    let (whole, _) = read("log", bytes.clone()).unwrap();
+    let end = bytes.len() as u64;
+    let false_entry = |offset: u64, synced: u64, len: u32| {
+        let numbers = [LOG_ID, offset, synced].map(u64::to_be_bytes).concat();
+        [&numbers[..], &len.to_be_bytes(), &[7; 4]].concat()
+    };
+    for offset in [0, end - 1, end, end + 1, end + 40, end + 10_000, u64::MAX - 1, u64::MAX] {
+        for len in [0, 1, 31, 32, 33, 60, 10_000, u32::MAX] {
+            let tail = [&[0xff; 20][..], &false_entry(offset, u64::MAX, len)].concat();
+            let (found, _) = read("log", [&bytes[..], &tail].concat()).unwrap();
+            assert_eq!(found.entries, whole.entries, "{offset}, {len}");
+        }
+    }
+    // Each of many would take the rest of the file to check.
+    let many: Vec<u8> = (0..40_000).flat_map(|_| false_entry(end, u64::MAX, 1_000_000)).collect();
+    let (found, _) = read("log", [&bytes[..], &many].concat()).unwrap();
+    assert_eq!(found.entries, whole.entries);
+    assert!(found.end.is_err());
+}
+
 /// A crash loses any 512-byte units of what was not on disk. What was there is read, and the rest is torn.
 #[test]
 fn lost_units_after_a_sync_are_torn_and_before_it_are_damage() {

@@ -292,8 +292,9 @@ impl WalReader {
         };
         let key_end = self.key_end.take();
         // Without a difference it is an entry of another place.
-        let is_whole = key_end
-            .is_some_and(|key_end| checksum::difference(self.input.marked(), key_end) != Difference::More);
+        let is_whole = key_end.is_some_and(|key_end| {
+            checksum::difference(self.input.marked(), key_end, true) != Difference::More
+        });
         if self.has_trailer || is_whole || self.was_on_disk(log_id, offset)? {
             return Err(reason.at(self.input.path(), offset));
         }
@@ -313,29 +314,34 @@ impl WalReader {
             let done = file.read_exact_at(&mut bytes, from);
             done.map(|()| bytes).map_err(|error| Error::io("read", file.path(), error))
         };
+        // The entries of a log take no more than its bytes. A file with many false ones is damaged.
+        let mut budget = (end - offset).saturating_mul(4);
         let mut at = offset;
         while at < end {
             let len = usize::try_from(end - at).unwrap_or(usize::MAX).min(SCAN);
             let bytes = read(at, len)?;
             for found in checksum::find_entries(log_id, at, &bytes) {
-                let entry_len = usize::try_from(found.len).unwrap_or(usize::MAX);
-                let is_there = found.offset >= offset
-                    && found
-                        .offset
-                        .checked_add(found.len.into())
-                        .is_some_and(|to| to <= end && found.end <= to)
-                    && (found.offset == offset || found.synced > offset);
-                if !is_there {
+                if found.offset < offset || found.offset >= found.end || found.to() > end {
                     continue;
                 }
-                if entry_len > self.max_bytes {
+                let is_this = found.offset == offset;
+                if found.end > found.to() || !is_this && found.synced <= offset {
+                    continue;
+                }
+                let len = usize::try_from(found.len).unwrap_or(usize::MAX);
+                budget = budget.saturating_sub(found.len.into());
+                if len > self.max_bytes || budget == 0 {
                     return Ok(true);
                 }
+                let mut entry = read(found.offset, len)?;
                 let place = usize::try_from(found.end - found.offset).unwrap_or(usize::MAX);
-                match checksum::difference(&mut read(found.offset, entry_len)?, place) {
-                    Difference::None => return Ok(true),
-                    Difference::OneBit if found.offset == offset => return Ok(true),
-                    Difference::OneBit | Difference::More => {}
+                let is_whole = match checksum::difference(&mut entry, place, is_this) {
+                    Difference::None => true,
+                    Difference::OneBit => is_this,
+                    Difference::More => false,
+                };
+                if is_whole {
+                    return Ok(true);
                 }
             }
             if len < SCAN {
