@@ -72,7 +72,7 @@ fn a_power_cut_loses_nothing_and_brings_nothing_back() {
 #[test]
 #[ignore = "takes minutes"]
 fn power_cuts_at_length() {
-    play_all(100_000, 1, power_cut);
+    play_all(10_000, 1, power_cut);
 }
 
 /// A compacted file that cannot be removed is ignored because the file that replaced it lists it as

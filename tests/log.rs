@@ -6,7 +6,7 @@ mod support;
 use hregion::io::faulty::{Call, Crash, FaultyStorage};
 use hregion::wal::{WalEnd, WalReader};
 use hregion::{
-    Append, Delete, Durability, ErrorKind, Family, Get, Increment, Limits, Mutation, Put, Region,
+    Append, Compaction, Delete, Durability, ErrorKind, Family, Get, Increment, Limits, Mutation, Put, Region,
     RegionOptions, Scan, Storage,
 };
 use serde_json::{Value, json};
@@ -241,6 +241,64 @@ fn a_reader_beside_a_writer_sees_its_log() {
     assert_eq!(region.get(&Get::new("r1")).unwrap_err().kind(), ErrorKind::Closed);
     drop(region);
     assert_eq!(values(&options().writable(true).open(&path).unwrap()).len(), 30);
+}
+
+/// A reader in another process sees all that was acknowledged before it opens, and no torn row, while the
+/// writer flushes both families, or one of them, and compacts.
+#[test]
+fn a_reader_sees_whole_rows_while_families_are_flushed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("region");
+    let options = || Region::options().family(Family::new("f")).family(Family::new("g"));
+    let storage: Arc<dyn Storage> = Arc::new(NoSync::default());
+    let region = options().create_if_missing(true).storage(storage).open(&path).unwrap();
+    let (acknowledged, done) = (AtomicU64::new(0), AtomicBool::new(false));
+    let found: Vec<_> = thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in 1..=u64::MAX {
+                region.put(put(&format!("r{:02}", n % 50), &format!("{n:06}"))).unwrap();
+                acknowledged.store(n, Ordering::SeqCst);
+                match n % 40 {
+                    5 => region.flush_families(&["f"]).unwrap(),
+                    15 => region.flush_families(&["g"]).unwrap(),
+                    25 => region.flush().unwrap(),
+                    35 => region.compact(Compaction::Major).unwrap(),
+                    _ => {}
+                }
+                if done.load(Ordering::SeqCst) {
+                    break;
+                }
+            }
+        });
+        let read = |_| {
+            let least = acknowledged.load(Ordering::SeqCst);
+            let found = options().open(&path).map(|region| {
+                let rows = region.scan(Scan::new()).unwrap().map(Result::unwrap);
+                rows.map(|row| ["f", "g"].map(|family| row.value(family, "q").map(<[u8]>::to_vec))).collect()
+            });
+            (least, found)
+        };
+        let found = (0..400).map(read).collect();
+        done.store(true, Ordering::SeqCst);
+        found
+    });
+    let mut opened = 0;
+    for (least, found) in found {
+        let rows: Vec<[Option<Vec<u8>>; 2]> = match found {
+            Ok(rows) => rows,
+            // It gives up if the files change each time that it looks.
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Io, "{error}");
+                continue;
+            }
+        };
+        opened += 1;
+        assert!(rows.iter().all(|[f, g]| f == g), "a torn row: {rows:?}");
+        let newest = rows.iter().flat_map(|[f, _]| f).max();
+        let newest = newest.map_or(0, |value| String::from_utf8(value.clone()).unwrap().parse().unwrap());
+        assert!(newest >= least, "{newest} of {least}");
+    }
+    assert!(opened > 300, "{opened}");
 }
 
 #[test]

@@ -57,6 +57,7 @@ impl RegionOptions {
             states,
             mvcc,
             files_seq_id,
+            is_consistent: true,
             lock,
             block_counts,
             replaced,

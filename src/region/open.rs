@@ -46,6 +46,8 @@ pub(super) struct Opened {
     pub(super) mvcc: Mvcc,
     /// The greatest sequence id in the files.
     pub(super) files_seq_id: i64,
+    /// Whether all families have the same writes, also if another process has flushed some meanwhile.
+    pub(super) is_consistent: bool,
     pub(super) lock: Option<FileLock>,
     pub(super) block_counts: Arc<BlockCounts>,
     pub(super) replaced: Vec<Replaced>,
@@ -65,13 +67,9 @@ impl RegionOptions {
         }
         let mut dir = dir;
         for _ in 0..LISTINGS {
-            match self.load(dir, None, Vec::new(), &RegionDir::store_files) {
-                // Another process has flushed its log, or recovered edits, meanwhile.
-                Err(error) if error.is_not_found() && is_recovered_edits(path, &error) => {}
-                Err(error) => return Err(error),
-                // With other logs, the files may lack cells that were flushed after they were listed.
-                Ok(opened) if opened.dir.has_same_edits()? => return self.region(opened),
-                Ok(_) => {}
+            let opened = self.load(dir, None, Vec::new(), &RegionDir::store_files)?;
+            if opened.is_consistent || opened.dir.has_same_edits()? {
+                return self.region(opened);
             }
             (dir, _) = self.open_dir(path, described.as_ref())?;
         }
@@ -122,7 +120,7 @@ impl RegionOptions {
             let most = usize::try_from(self.flush_size(&dir)?).unwrap_or(usize::MAX).saturating_mul(8);
             limits.load_on_open_bytes = limits.load_on_open_bytes.max(most);
         }
-        let edits = RecoveredEdits::new(&dir, &self.replay_logs, &*storage, &limits)?;
+        let edits = RecoveredEdits::new(&dir, &self.replay_logs, &*storage, &limits, !self.writable)?;
         let compacted = edits.replaced_files()?;
         for family in families {
             let store = Store {
@@ -151,6 +149,10 @@ impl RegionOptions {
             stores.push(store);
         }
         let mut replayed = edits.replay(&stores, &states, &flushed)?;
+        // A flush that ended after the logs were opened, and that only some families' listings have, must not
+        // have cells that are in no log read. Its own number follows that of the last entry.
+        let (least, most) = (flushed.iter().min().copied(), flushed.iter().max().copied());
+        let is_consistent = most <= least.max(Some(replayed.max_seq_id.saturating_add(1)));
         warnings.append(&mut replayed.warnings);
         let mvcc = Mvcc::new(0);
         let max_seq_id = dir.max_seq_id().unwrap_or(0).max(files_seq_id).max(replayed.max_seq_id);
@@ -161,6 +163,7 @@ impl RegionOptions {
             states,
             mvcc,
             files_seq_id,
+            is_consistent,
             lock,
             block_counts,
             replaced,
@@ -404,12 +407,6 @@ fn durability_of(dir: &RegionDir) -> Result<Durability> {
     let Some(name) = dir.setting(&[], KEY) else { return Ok(Durability::UseDefault) };
     Durability::from_name(name)
         .ok_or_else(|| Corruption::unknown_name("durability of the table", name.as_bytes()).at(dir.path(), 0))
-}
-
-/// Whether an error is about a file of a region's recovered edits.
-fn is_recovered_edits(region: &Path, error: &Error) -> bool {
-    let dir = error.path().and_then(Path::parent);
-    dir.is_some_and(|dir| dir == region.join(RECOVERED_EDITS))
 }
 
 /// Fails if a given descriptor is not that of the region's table. `described` is the descriptor's table, and

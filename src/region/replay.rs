@@ -4,12 +4,13 @@
 use super::{Region, RegionCore};
 use crate::cell::CellRef;
 use crate::error::{Corruption, Error, Result};
-use crate::io::Storage;
+use crate::io::{FileReader, Storage};
 use crate::layout::RegionDir;
 use crate::limits::Limits;
 use crate::store::{Store, StoreFile, StoreVersion};
 use crate::wal::{MARKER_FAMILY, Marker, WalEnd, WalEntry, WalReader};
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,7 +18,6 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct RecoveredEdits<'r> {
     dir: &'r RegionDir,
-    storage: &'r dyn Storage,
     limits: &'r Limits,
     /// The logs, in order.
     logs: Vec<Log>,
@@ -29,6 +29,8 @@ pub(super) struct RecoveredEdits<'r> {
 #[derive(Debug)]
 struct Log {
     path: PathBuf,
+    /// Open from the start: another process may remove the log once its cells are in files.
+    file: Arc<dyn FileReader>,
     /// Whether it was given: then it may have edits of other regions, and is not changed.
     is_given: bool,
 }
@@ -68,25 +70,38 @@ impl Replayed {
 }
 
 impl<'r> RecoveredEdits<'r> {
-    /// Finds the recovered edits of a region. `given` are more logs with edits of the region.
+    /// Opens the recovered edits of a region, before its files are listed. `given` are more logs with edits of
+    /// the region. If `may_vanish`, a log that another process has removed is left out: the files have its
+    /// cells.
     pub(super) fn new(
         dir: &'r RegionDir,
         given: &[PathBuf],
         storage: &'r dyn Storage,
         limits: &'r Limits,
+        may_vanish: bool,
     ) -> Result<Self> {
-        let log = |path: &PathBuf, is_given| Log { path: path.clone(), is_given };
-        let own = dir.recovered_edits()?.iter().map(|path| log(path, false));
-        let logs = own.chain(given.iter().map(|path| log(path, true))).collect();
-        Ok(Self { dir, storage, limits, logs, encoded_name: dir.info().encoded_name() })
+        let mut logs = Vec::new();
+        for (path, is_given) in dir
+            .recovered_edits()?
+            .iter()
+            .map(|path| (path, false))
+            .chain(given.iter().map(|path| (path, true)))
+        {
+            match storage.open(path) {
+                Ok(file) => logs.push(Log { path: path.clone(), file, is_given }),
+                Err(error) if error.kind() == io::ErrorKind::NotFound && may_vanish && !is_given => {}
+                Err(error) => return Err(Error::io("open", path, error)),
+            }
+        }
+        Ok(Self { dir, limits, logs, encoded_name: dir.info().encoded_name() })
     }
 
     /// Returns the family and name of each file that a compaction in the logs has replaced. Its output need
     /// not exist: all cells may have been dropped, or it may have been compacted again.
     pub(super) fn replaced_files(&self) -> Result<BTreeSet<(Vec<u8>, String)>> {
         let mut names = BTreeSet::new();
-        for Log { path: log, .. } in &self.logs {
-            self.each_entry(log, |entry| {
+        for Log { path: log, file, .. } in &self.logs {
+            self.each_entry(file, |entry| {
                 let marker = entry.marker().map_err(|corruption| corruption.at(log, entry.offset()))?;
                 if let Some(Marker::Compaction(compaction)) = marker
                     && self.is_of_this_region(&compaction.encoded_region_name)
@@ -116,14 +131,14 @@ impl<'r> RecoveredEdits<'r> {
     ) -> Result<Replayed> {
         let floor = flushed.iter().copied().min().unwrap_or(0);
         let (mut replayed, mut unknown, mut bytes) = (Replayed::default(), BTreeSet::new(), 0usize);
-        for Log { path: log, is_given } in &self.logs {
+        for Log { path: log, file, is_given } in &self.logs {
             let name = log.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             // The name is the greatest sequence id in the log.
             if !is_given && name.parse::<i64>().is_ok_and(|greatest| greatest <= floor) {
                 replayed.whole.push(log.clone());
                 continue;
             }
-            let end = self.each_entry(log, |entry| {
+            let end = self.each_entry(file, |entry| {
                 if *is_given && !self.is_of_this_region(&entry.key().encoded_region_name) {
                     return Ok(());
                 }
@@ -194,13 +209,16 @@ impl<'r> RecoveredEdits<'r> {
     }
 
     /// Passes each entry of a log to `see`, and returns how the log ends.
-    fn each_entry(&self, log: &Path, mut see: impl FnMut(&WalEntry) -> Result<()>) -> Result<WalEnd> {
-        let file = self.storage.open(log).map_err(|error| Error::io("open", log, error))?;
-        let mut reader = WalReader::new(file, self.limits)?;
+    fn each_entry(
+        &self,
+        file: &Arc<dyn FileReader>,
+        mut see: impl FnMut(&WalEntry) -> Result<()>,
+    ) -> Result<WalEnd> {
+        let mut reader = WalReader::new(Arc::clone(file), self.limits)?;
         while let Some(entry) = reader.next_entry()? {
             see(&entry)?;
         }
-        reader.end().cloned().ok_or_else(|| Corruption::Malformed("a log without an end").at(log, 0))
+        reader.end().cloned().ok_or_else(|| Corruption::Malformed("a log without an end").at(file.path(), 0))
     }
 }
 

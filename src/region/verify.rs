@@ -63,7 +63,7 @@ impl RegionOptions {
         let mut faults = Vec::new();
         if only.is_none() {
             let edits =
-                RecoveredEdits::new(&dir, &[], &**options.file_storage(), options.files.limit_values());
+                RecoveredEdits::new(&dir, &[], &**options.file_storage(), options.files.limit_values(), true);
             faults.extend(edits.and_then(|edits| edits.replaced_files()).err());
         }
         for family in families {
