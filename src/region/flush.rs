@@ -134,6 +134,7 @@ impl RegionCore {
         self.mvcc.complete_and_wait(entry);
         stores.iter().for_each(|&store| self.swap(store, |state| state.freeze()));
         let Some(log) = &self.log else { return seq_id };
+        let seq_id = log.limit_flush(seq_id);
         let cut = log.cut();
         let state = self.states.load();
         let is_empty = |store: &usize| state.stores[*store].has_no_memory();

@@ -53,6 +53,8 @@ struct State {
     path: PathBuf,
     /// The greatest sequence id in the file.
     last: i64,
+    /// The sequence id up to which all entries are on disk; the maximum if no entry is in doubt.
+    synced_to: i64,
     /// Entries that are not in the file yet.
     pending: Vec<u8>,
     /// Their offset in the file.
@@ -105,6 +107,7 @@ impl RegionLog {
             is_busy: false,
             path: PathBuf::new(),
             last: 0,
+            synced_to: i64::MAX,
             pending: Vec::new(),
             base: 0,
             spare: Vec::new(),
@@ -171,6 +174,7 @@ impl RegionLog {
         }
         let encoder = WalEncoder::new(&header, true).map_err(|corruption| corruption.at(&path, 0))?;
         state.base = encoder.offset();
+        state.synced_to = seq_id - 1;
         (state.encoder, state.file, state.path) = (Some(encoder), Some(file), path);
         Ok(())
     }
@@ -230,6 +234,7 @@ impl RegionLog {
         let spare = mem::take(&mut state.spare);
         let mut bytes = mem::replace(&mut state.pending, spare);
         let (base, target, syncs) = (state.base, state.appended, state.wanted > state.synced);
+        let last = state.last;
         state.base += bytes.len() as u64;
         state.is_busy = true;
         drop(state);
@@ -247,7 +252,7 @@ impl RegionLog {
             (Ok(()), Ok(())) => {
                 state.written = target;
                 if syncs {
-                    state.synced = target;
+                    (state.synced, state.synced_to) = (target, last);
                     let end = base + bytes.len() as u64;
                     if let Some(encoder) = &mut state.encoder {
                         encoder.synced(end);
@@ -277,10 +282,20 @@ impl RegionLog {
         state
     }
 
+    /// Returns the sequence id of a flush that would have the given one. After a failure, entries that were
+    /// not acknowledged may be in the file, and no memory has their cells. Files must not claim to have them:
+    /// a replay would add them to the families that were not flushed, and not to the others.
+    pub(super) fn limit_flush(&self, seq_id: i64) -> i64 {
+        if self.failure.get().is_none() { seq_id } else { seq_id.min(self.state().synced_to) }
+    }
+
     /// Ends the current file: later entries go to another. No write may be in progress.
     pub(super) fn cut(&self) -> Option<CutLog> {
         let mut state = self.state();
         state.encoder = None;
+        if self.failure.get().is_none() {
+            state.synced_to = i64::MAX;
+        }
         let file = state.file.take()?;
         let log = FinishedLog { path: mem::take(&mut state.path), last: state.last };
         state.finished.push_back(log);
