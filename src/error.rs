@@ -126,25 +126,13 @@ impl Error {
     /// A region that another process has open for writing.
     #[cold]
     pub(crate) fn locked(region: &Path) -> Self {
-        Self(Arc::new(Details {
-            kind: ErrorKind::Locked,
-            cause: Cause::Caller("region is open for writing elsewhere".into()),
-            path: Some(region.to_owned()),
-            offset: None,
-            block: None,
-        }))
+        Self::caller_at(ErrorKind::Locked, "region is open for writing elsewhere", region)
     }
 
     /// A root directory that another process recovers.
     #[cold]
     pub(crate) fn being_recovered(root: &Path) -> Self {
-        Self(Arc::new(Details {
-            kind: ErrorKind::Locked,
-            cause: Cause::Caller("root directory is being recovered elsewhere".into()),
-            path: Some(root.to_owned()),
-            offset: None,
-            block: None,
-        }))
+        Self::caller_at(ErrorKind::Locked, "root directory is being recovered elsewhere", root)
     }
 
     /// A region without a table descriptor, so that the settings of its families are unknown.
@@ -156,13 +144,7 @@ impl Error {
              all cells; writes need the families to be given",
             names.join(", ")
         );
-        Self(Arc::new(Details {
-            kind: ErrorKind::InvalidArgument,
-            cause: Cause::Caller(message.into()),
-            path: Some(region.to_owned()),
-            offset: None,
-            block: None,
-        }))
+        Self::caller_at(ErrorKind::InvalidArgument, message, region)
     }
 
     /// A region that was closed.
@@ -279,6 +261,12 @@ impl Error {
             offset: None,
             block: None,
         }))
+    }
+
+    #[cold]
+    fn caller_at(kind: ErrorKind, message: impl Into<Cow<'static, str>>, path: &Path) -> Self {
+        let (cause, path) = (Cause::Caller(message.into()), Some(path.to_owned()));
+        Self(Arc::new(Details { kind, cause, path, offset: None, block: None }))
     }
 
     #[cold]

@@ -6,12 +6,15 @@
 mod cells;
 #[path = "support/files.rs"]
 mod files;
+#[path = "support/forward.rs"]
+mod forward;
 #[path = "recovery/roots.rs"]
 mod roots;
 
 use files::copy_dir;
+use forward::forward;
 use hregion::io::faulty::{Crash, FaultyStorage};
-use hregion::io::{DirEntry, FileLock, FileReader, FileWriter, LogFile, Storage};
+use hregion::io::{FileReader, Storage};
 use hregion::wal::{CompactionMarker, Marker, WalKey, WalWriterOptions};
 use hregion::{
     Cell, CellRef, CellType, Compaction, Delete, ErrorKind, Family, FileHandles, Limits, ManualClock, Put,
@@ -365,6 +368,8 @@ struct Raced {
 }
 
 impl Storage for Raced {
+    forward!(inner: create create_new create_log rename remove remove_dir sync_file sync_dir list_dir create_dir_all lock);
+
     fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
         if path.to_string_lossy().contains("recovered.edits") {
             let bytes = self.inner.bytes(path).unwrap();
@@ -379,50 +384,6 @@ impl Storage for Raced {
             }
         }
         self.inner.open(path)
-    }
-
-    fn create(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
-        self.inner.create(path)
-    }
-
-    fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
-        self.inner.create_new(path)
-    }
-
-    fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
-        self.inner.create_log(path)
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.inner.rename(from, to)
-    }
-
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        self.inner.remove(path)
-    }
-
-    fn remove_dir(&self, path: &Path) -> io::Result<()> {
-        self.inner.remove_dir(path)
-    }
-
-    fn sync_file(&self, path: &Path) -> io::Result<()> {
-        self.inner.sync_file(path)
-    }
-
-    fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        self.inner.sync_dir(path)
-    }
-
-    fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
-        self.inner.list_dir(path)
-    }
-
-    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        self.inner.create_dir_all(path)
-    }
-
-    fn lock(&self, path: &Path) -> io::Result<FileLock> {
-        self.inner.lock(path)
     }
 }
 

@@ -2,8 +2,12 @@
 //! failures.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+#[path = "support/forward.rs"]
+mod forward;
+
+use forward::forward;
+use hregion::io::FileWriter;
 use hregion::io::faulty::{Call, FaultyStorage};
-use hregion::io::{DirEntry, FileLock, FileReader, FileWriter, LogFile};
 use hregion::{
     Durability, ErrorKind, Family, Get, LocalStorage, MemoryLimit, Put, Region, RegionOptions, Scheduler,
     Storage, Table,
@@ -58,6 +62,8 @@ impl<S> Gate<S> {
 }
 
 impl<S: Storage> Storage for Gate<S> {
+    forward!(inner: open create_log rename remove remove_dir sync_file sync_dir list_dir create_dir_all lock);
+
     fn create(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
         if self.pass() && self.fails.load(Ordering::SeqCst) {
             return Err(io::ErrorKind::StorageFull.into());
@@ -68,46 +74,6 @@ impl<S: Storage> Storage for Gate<S> {
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
         self.pass();
         self.inner.create_new(path)
-    }
-
-    fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
-        self.inner.create_log(path)
-    }
-
-    fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
-        self.inner.open(path)
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.inner.rename(from, to)
-    }
-
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        self.inner.remove(path)
-    }
-
-    fn remove_dir(&self, path: &Path) -> io::Result<()> {
-        self.inner.remove_dir(path)
-    }
-
-    fn sync_file(&self, path: &Path) -> io::Result<()> {
-        self.inner.sync_file(path)
-    }
-
-    fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        self.inner.sync_dir(path)
-    }
-
-    fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
-        self.inner.list_dir(path)
-    }
-
-    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        self.inner.create_dir_all(path)
-    }
-
-    fn lock(&self, path: &Path) -> io::Result<FileLock> {
-        self.inner.lock(path)
     }
 }
 

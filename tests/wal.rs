@@ -545,7 +545,7 @@ fn no_flipped_bit_of_a_log_with_checksums_gives_other_cells() {
     }
 }
 
-/// Bytes that look like entries are not, wherever they say that they are, and cost no more than they are long.
+/// Bytes that only look like entries are not read as such, whatever offset they have, at a bounded cost.
 #[test]
 fn false_entries_after_a_tear_are_harmless() {
     const LOG_ID: u64 = 0x0123_4567_89ab_cdef;

@@ -15,7 +15,7 @@ pub(super) fn parent(path: &Path) -> &Path {
 }
 
 /// Syncs the names in a directory to disk.
-pub(super) fn sync_dir(storage: &dyn Storage, dir: &Path) -> Result<()> {
+pub(crate) fn sync_dir(storage: &dyn Storage, dir: &Path) -> Result<()> {
     storage.sync_dir(dir).map_err(|error| Error::io("sync", dir, error))
 }
 
@@ -26,7 +26,7 @@ pub(super) fn create_dir(storage: &dyn Storage, dir: &Path) -> Result<()> {
 
 /// Creates a directory below `base` so that it survives a crash: syncs each directory from `base` down to the
 /// parent. `base` itself must be durable.
-pub(super) fn create_dir_durably(storage: &dyn Storage, base: &Path, dir: &Path) -> Result<()> {
+pub(crate) fn create_dir_durably(storage: &dyn Storage, base: &Path, dir: &Path) -> Result<()> {
     create_dir(storage, dir)?;
     let parents = dir.ancestors().skip(1).take_while(|parent| parent.starts_with(base));
     parents.collect::<Vec<_>>().into_iter().rev().try_for_each(|parent| sync_dir(storage, parent))
@@ -41,7 +41,7 @@ pub(super) fn rename(storage: &dyn Storage, from: &Path, to: &Path) -> Result<()
     storage.rename(from, to).map_err(|error| Error::io("rename to", to, error))
 }
 
-pub(super) fn remove(storage: &dyn Storage, path: &Path) -> Result<()> {
+pub(crate) fn remove(storage: &dyn Storage, path: &Path) -> Result<()> {
     storage.remove(path).map_err(|error| Error::io("remove", path, error))
 }
 
@@ -93,7 +93,7 @@ pub(super) fn write_file(storage: &Arc<dyn Storage>, path: &Path, bytes: &[u8]) 
 }
 
 /// Treats a missing path as already removed.
-pub(super) fn unless_not_found(result: Result<()>) -> Result<()> {
+pub(crate) fn unless_not_found(result: Result<()>) -> Result<()> {
     match result {
         Err(error) if error.is_not_found() => Ok(()),
         other => other,

@@ -20,7 +20,7 @@
 
 pub(crate) mod commit;
 mod descriptor;
-mod durable;
+pub(crate) mod durable;
 mod family;
 pub(crate) mod file_list;
 pub(crate) mod file_name;

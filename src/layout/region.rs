@@ -318,12 +318,9 @@ impl RegionDir {
 
     /// Whether the recovered edits are those that were found when the directory was opened.
     pub(crate) fn has_same_edits(&self) -> Result<bool> {
-        let entries = list_if_exists(&**self.storage(), &self.recovered_edits_dir())?.unwrap_or_default();
-        let names = entries.iter().filter(|entry| !entry.is_dir).filter_map(DirEntry::utf8_name);
-        let mut names: Vec<&str> = names.filter(|name| is_number(name)).collect();
-        names.sort_unstable();
-        let before = self.recovered_edits.iter().map(|path| path.file_name().and_then(|name| name.to_str()));
-        Ok(names.into_iter().map(Some).eq(before))
+        let dir = self.recovered_edits_dir();
+        let entries = list_if_exists(&**self.storage(), &dir)?.unwrap_or_default();
+        Ok(edits_in(&dir, &entries) == self.recovered_edits)
     }
 
     /// Returns the directory of recovered edits, which need not exist.
@@ -344,7 +341,7 @@ impl RegionDir {
             rename(storage, path, Path::new(&aside))?;
         }
         whole.iter().try_for_each(|path| unless_not_found(remove(storage, path)))?;
-        sync_dir(storage, &self.path.join(RECOVERED_EDITS))
+        sync_dir(storage, &self.recovered_edits_dir())
     }
 
     /// Returns the root directory of all tables, if the region is under one.
@@ -437,8 +434,10 @@ impl RegionDir {
     fn find_recovered(&mut self) -> Result<()> {
         let storage = Arc::clone(self.storage());
         let list = |dir: &Path| list_if_exists(&*storage, dir).map(Option::unwrap_or_default);
-        let dir = self.path().join(RECOVERED_EDITS);
-        for entry in list(&dir)? {
+        let dir = self.recovered_edits_dir();
+        let entries = list(&dir)?;
+        self.recovered_edits = edits_in(&dir, &entries);
+        for entry in entries {
             let Some(name) = entry.utf8_name() else { continue };
             let seq_id = name.strip_suffix(".seqid").or_else(|| name.strip_suffix("_seqid"));
             if let Some(digits) = seq_id {
@@ -447,12 +446,8 @@ impl RegionDir {
                         .at(&dir.join(name), 0)
                 })?;
                 self.max_seq_id = self.max_seq_id.max(Some(seq_id));
-            } else if !entry.is_dir && is_number(name) {
-                self.recovered_edits.push(dir.join(name));
             }
         }
-        // Names have the same number of digits.
-        self.recovered_edits.sort();
         for family in &self.families {
             let dir = self.family(family.name()).path().join(RECOVERED_HFILES);
             let is_hidden = |entry: &DirEntry| entry.name.as_encoded_bytes().starts_with(b".");
@@ -515,6 +510,14 @@ fn is_meta(storage: &Arc<dyn Storage>, path: &Path) -> Result<bool> {
     Ok(is_named
         && TableDir::of_region(storage, path, &meta).root.is_some()
         && list_if_exists(&**storage, path)?.is_some())
+}
+
+/// Returns the paths of the files of edits among the entries of a directory, in the order of replay.
+fn edits_in(dir: &Path, entries: &[DirEntry]) -> Vec<PathBuf> {
+    let files = entries.iter().filter(|entry| !entry.is_dir).filter_map(DirEntry::utf8_name);
+    let mut edits: Vec<PathBuf> = files.filter(|name| is_number(name)).map(|name| dir.join(name)).collect();
+    edits.sort(); // names have the same number of digits
+    edits
 }
 
 /// Whether a name is that of a file of edits. Other files are still being written, or were moved aside.

@@ -28,6 +28,11 @@ impl Mutation {
         }
     }
 
+    /// Whether the write returns cells, unless it is told not to.
+    pub(crate) fn returns_cells(&self) -> bool {
+        matches!(self, Self::Increment(_) | Self::Append(_))
+    }
+
     /// Returns what the write survives once it is acknowledged.
     pub(crate) fn durability(&self) -> Durability {
         match self {

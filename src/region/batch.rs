@@ -55,8 +55,8 @@ impl Region {
     /// # Errors
     ///
     /// As [`put`](Self::put), for each mutation; for all that are written together, if they are larger than
-    /// [`Limits::block_bytes`](crate::Limits::block_bytes). Increments and appends always fail, since a batch returns no
-    /// cells.
+    /// [`Limits::block_bytes`](crate::Limits::block_bytes). Increments and appends always fail, since a batch
+    /// returns no cells.
     pub fn batch(&self, mut mutations: Vec<Mutation>) -> Vec<Result<()>> {
         let mut results = Vec::with_capacity(mutations.len());
         for mutations in mutations.chunks_mut(MINI_BATCH) {
@@ -137,7 +137,7 @@ impl RegionCore {
 
     fn check_one<'m>(&self, mutation: &'m Mutation, together: Together) -> Result<Checked<'m>> {
         self.check_new_row(mutation.row())?;
-        if together == Together::Batch && matches!(mutation, Mutation::Increment(_) | Mutation::Append(_)) {
+        if together == Together::Batch && mutation.returns_cells() {
             return Err(Error::invalid_argument("a batch accepts only puts and deletes"));
         }
         self.check_mutation(mutation)

@@ -40,14 +40,18 @@ impl Region {
 impl RegionCore {
     /// Flushes every store. Returns the sequence id of the flush.
     pub(super) fn flush_all(&self) -> Result<i64> {
-        self.flush(&(0..self.stores.len()).collect::<Vec<_>>())
+        self.flush(&self.all_stores())
     }
 
     /// Flushes what has been replayed while the region is being opened. Cells with sequence ids above
     /// `read_point`, the greatest in the files, are kept whether they are visible or not, as in HBase: its
     /// read point has not reached them yet.
     pub(super) fn flush_replayed(&self, read_point: i64) -> Result<i64> {
-        self.flush_at(&(0..self.stores.len()).collect::<Vec<_>>(), read_point)
+        self.flush_at(&self.all_stores(), read_point)
+    }
+
+    fn all_stores(&self) -> Vec<usize> {
+        (0..self.stores.len()).collect()
     }
 
     /// Flushes stores. Returns the sequence id of the flush.

@@ -8,7 +8,7 @@ use super::write::NewCell;
 use crate::cell::SeekKey;
 use crate::error::{Error, Result};
 use crate::io::{LogFile, Storage};
-use crate::layout::RegionDir;
+use crate::layout::{RegionDir, durable};
 use crate::limits::Limits;
 use crate::mvcc::WriteEntry;
 use crate::op::Durability;
@@ -19,7 +19,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::mem;
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 
 /// Appends the writes of a region to files, and waits until they are as durable as asked.
@@ -49,16 +49,12 @@ struct State {
     encoder: Option<WalEncoder>,
     /// `None` if there is no file, and while a thread writes to it.
     file: Option<Box<dyn LogFile>>,
-    is_busy: bool,
-    path: PathBuf,
     /// The greatest sequence id in the file.
     last: i64,
     /// The sequence id up to which all entries are on disk; the maximum if no entry is in doubt.
     synced_to: i64,
     /// Entries that are not in the file yet.
     pending: Vec<u8>,
-    /// Their offset in the file.
-    base: u64,
     /// A buffer to reuse.
     spare: Vec<u8>,
     /// The numbers of the last entries that were appended, handed to the system, and synced; and of the last
@@ -85,13 +81,6 @@ struct FinishedLog {
     last: i64,
 }
 
-/// A file that is no longer appended to, and the entries that are still to be written to it.
-#[derive(Debug)]
-pub(super) struct CutLog {
-    file: Box<dyn LogFile>,
-    pending: Vec<u8>,
-}
-
 /// An entry that was appended.
 #[derive(Debug)]
 #[must_use = "the entry is not durable yet"]
@@ -104,12 +93,9 @@ impl RegionLog {
             key,
             encoder: None,
             file: None,
-            is_busy: false,
-            path: PathBuf::new(),
             last: 0,
             synced_to: i64::MAX,
             pending: Vec::new(),
-            base: 0,
             spare: Vec::new(),
             appended: 0,
             written: 0,
@@ -155,32 +141,25 @@ impl RegionLog {
     /// Creates a file for entries from `seq_id` on, whose header and name are on disk.
     fn begin_file(&self, state: &mut State, seq_id: i64) -> Result<()> {
         if !state.has_dir {
-            let created = self.storage.create_dir_all(&self.dir);
-            created.map_err(|error| Error::io("create", &self.dir, error))?;
-            self.sync_dir(&self.region)?;
+            durable::create_dir_durably(self.storage.as_ref(), &self.region, &self.dir)?;
             state.has_dir = true;
         }
         let path = self.dir.join(log_name(seq_id));
         let created = self.storage.create_log(&path);
         let mut file = created.map_err(|error| Error::io("create", &path, error))?;
         let header = WalHeader::default().with_log_id(log_id(seq_id));
-        let bytes = header.to_bytes();
+        let (encoder, bytes) =
+            WalEncoder::new(&header, true).map_err(|corruption| corruption.at(&path, 0))?;
         let written = file.append(&bytes).and_then(|()| file.sync());
         let written = written.map_err(|error| Error::io("write", &path, error));
-        if let Err(error) = written.and_then(|()| self.sync_dir(&self.dir)) {
+        if let Err(error) = written.and_then(|()| durable::sync_dir(self.storage.as_ref(), &self.dir)) {
             // Nothing is in the file; the next write creates another.
             state.finished.push_back(FinishedLog { path, last: i64::MIN });
             return Err(error);
         }
-        let encoder = WalEncoder::new(&header, true).map_err(|corruption| corruption.at(&path, 0))?;
-        state.base = encoder.offset();
         state.synced_to = seq_id - 1;
-        (state.encoder, state.file, state.path) = (Some(encoder), Some(file), path);
+        (state.encoder, state.file) = (Some(encoder), Some(file));
         Ok(())
-    }
-
-    fn sync_dir(&self, dir: &Path) -> Result<()> {
-        self.storage.sync_dir(dir).map_err(|error| Error::io("sync", dir, error))
     }
 
     /// Waits until an entry is as durable as asked. Writes pending entries if no other thread does.
@@ -205,16 +184,16 @@ impl RegionLog {
             if let Err(error) = self.check() {
                 break Err(error);
             }
-            state = if state.is_busy && !syncs && spins > 0 {
+            state = if let Some(file) = state.file.take() {
+                self.write_pending(state, file)
+            } else if !syncs && spins > 0 {
                 // To hand bytes to the system takes less time than to sleep.
                 spins -= 1;
                 drop(state);
                 (0..SPIN).for_each(|_| std::hint::spin_loop());
                 self.state()
-            } else if state.is_busy {
-                unpoisoned(self.moved.wait(state))
             } else {
-                self.write_pending(state)
+                unpoisoned(self.moved.wait(state))
             };
         };
         state.unseen -= 1;
@@ -226,17 +205,16 @@ impl RegionLog {
 
     /// Writes the pending entries to the file, and syncs it if a writer waits for that. The state is unlocked
     /// meanwhile.
-    fn write_pending<'s>(&'s self, mut state: MutexGuard<'s, State>) -> MutexGuard<'s, State> {
-        let Some(mut file) = state.file.take() else {
-            self.fail(&Error::invalid_argument("a log without a file"));
-            return state;
-        };
+    fn write_pending<'s>(
+        &'s self,
+        mut state: MutexGuard<'s, State>,
+        mut file: Box<dyn LogFile>,
+    ) -> MutexGuard<'s, State> {
         let spare = mem::take(&mut state.spare);
         let mut bytes = mem::replace(&mut state.pending, spare);
-        let (base, target, syncs) = (state.base, state.appended, state.wanted > state.synced);
-        let last = state.last;
-        state.base += bytes.len() as u64;
-        state.is_busy = true;
+        let end = state.encoder.as_ref().map_or(0, WalEncoder::offset);
+        let base = end - bytes.len() as u64;
+        let (target, last, syncs) = (state.appended, state.last, state.wanted > state.synced);
         drop(state);
         let busy = Busy(self);
         let written = if bytes.is_empty() { Ok(()) } else { file.append(&bytes) };
@@ -244,16 +222,14 @@ impl RegionLog {
         let is_undone = is_full && file.truncate(base).is_ok();
         let synced = if written.is_ok() && syncs { file.sync() } else { Ok(()) };
         mem::forget(busy);
-        let mut state = self.state();
-        state.is_busy = false;
         let path = file.path().to_owned();
+        let mut state = self.state();
         state.file = Some(file);
         match (written, synced) {
             (Ok(()), Ok(())) => {
                 state.written = target;
                 if syncs {
                     (state.synced, state.synced_to) = (target, last);
-                    let end = base + bytes.len() as u64;
                     if let Some(encoder) = &mut state.encoder {
                         encoder.synced(end);
                     }
@@ -267,7 +243,6 @@ impl RegionLog {
                 state.refused.push((numbers, error));
                 state.written = state.appended;
                 state.pending.clear();
-                state.base = base;
                 if let Some(encoder) = &mut state.encoder {
                     encoder.go_back(base);
                 }
@@ -290,24 +265,23 @@ impl RegionLog {
     }
 
     /// Ends the current file: later entries go to another. No write may be in progress.
-    pub(super) fn cut(&self) -> Option<CutLog> {
+    pub(super) fn cut(&self) -> Option<Box<dyn LogFile>> {
         let mut state = self.state();
         state.encoder = None;
         if self.failure.get().is_none() {
             state.synced_to = i64::MAX;
         }
         let file = state.file.take()?;
-        let log = FinishedLog { path: mem::take(&mut state.path), last: state.last };
+        let log = FinishedLog { path: file.path().to_owned(), last: state.last };
         state.finished.push_back(log);
-        Some(CutLog { file, pending: mem::take(&mut state.pending) })
+        Some(file)
     }
 
     /// Completes a file: all its entries are on disk, and then a trailer says so.
-    pub(super) fn finish(&self, log: Option<CutLog>) {
-        let Some(CutLog { mut file, pending }) = log.filter(|_| self.failure.get().is_none()) else { return };
-        let written = if pending.is_empty() { Ok(()) } else { file.append(&pending) };
-        if let Err(error) = written.and_then(|()| file.sync()) {
-            self.fail(&Error::io("write", file.path(), error));
+    pub(super) fn finish(&self, file: Option<Box<dyn LogFile>>) {
+        let Some(mut file) = file.filter(|_| self.failure.get().is_none()) else { return };
+        if let Err(error) = file.sync() {
+            self.fail(&Error::io("sync", file.path(), error));
             return;
         }
         // A log without a trailer, or with a part of one, has the same entries.
@@ -330,12 +304,9 @@ impl RegionLog {
         let flushed = unpoisoned(self.flushed.lock()).iter().copied().min().unwrap_or(0);
         let next = || self.state().finished.front().filter(|log| log.last <= flushed).cloned();
         while let Some(log) = next() {
-            let removed = match self.storage.remove(&log.path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    Err(Error::io("remove", &log.path, error))
-                }
-                _ => self.sync_dir(&self.dir),
-            };
+            let storage = self.storage.as_ref();
+            let removed = durable::unless_not_found(durable::remove(storage, &log.path))
+                .and_then(|()| durable::sync_dir(storage, &self.dir));
             let mut state = self.state();
             state.unremoved = removed.clone().err();
             removed?;
@@ -365,7 +336,6 @@ struct Busy<'l>(&'l RegionLog);
 impl Drop for Busy<'_> {
     fn drop(&mut self) {
         self.0.fail(&Error::invalid_argument("a thread panicked while it wrote the log"));
-        self.0.state().is_busy = false;
         self.0.moved.notify_all();
     }
 }
@@ -396,7 +366,7 @@ impl RegionCore {
         if state.encoder.is_none() {
             log.begin_file(&mut state, seq_id)?;
         }
-        let State { encoder: Some(encoder), pending, key, path, .. } = &mut *state else {
+        let State { encoder: Some(encoder), pending, key, .. } = &mut *state else {
             return Err(Error::invalid_argument("a log without a file"));
         };
         (key.sequence_id, key.write_time) = (seq_id, self.clock.now());
@@ -412,7 +382,7 @@ impl RegionCore {
         if let Err(corruption) = encoded {
             pending.truncate(start);
             encoder.go_back(offset);
-            return Err(corruption.at(path, offset));
+            return Err(corruption.at(&log.dir, offset));
         }
         state.last = seq_id;
         state.appended += 1;

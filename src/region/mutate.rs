@@ -95,8 +95,7 @@ impl Region {
         if mutations.is_empty() {
             return Err(Error::invalid_argument("there is no mutation of any row"));
         }
-        let returns = |mutation: &Mutation| matches!(mutation, Mutation::Increment(_) | Mutation::Append(_));
-        if mutations.iter().any(returns) {
+        if mutations.iter().any(Mutation::returns_cells) {
             return Err(Error::invalid_argument("several rows accept only puts and deletes"));
         }
         self.0.write(&mut mutations, Together::Row).map(drop)

@@ -70,8 +70,8 @@ impl Replayed {
 }
 
 impl<'r> RecoveredEdits<'r> {
-    /// Opens the recovered edits of a region, before its files are listed. `given` are more logs with edits of
-    /// the region. If `may_vanish`, a log that another process has removed is left out: the files have its
+    /// Opens the recovered edits of a region, before its files are listed. `given` are more logs with edits
+    /// of the region. If `may_vanish`, a log that another process has removed is left out: the files have its
     /// cells.
     pub(super) fn new(
         dir: &'r RegionDir,
@@ -81,12 +81,8 @@ impl<'r> RecoveredEdits<'r> {
         may_vanish: bool,
     ) -> Result<Self> {
         let mut logs = Vec::new();
-        for (path, is_given) in dir
-            .recovered_edits()?
-            .iter()
-            .map(|path| (path, false))
-            .chain(given.iter().map(|path| (path, true)))
-        {
+        let own = dir.recovered_edits()?.iter().map(|path| (path, false));
+        for (path, is_given) in own.chain(given.iter().map(|path| (path, true))) {
             match storage.open(path) {
                 Ok(file) => logs.push(Log { path: path.clone(), file, is_given }),
                 Err(error) if error.kind() == io::ErrorKind::NotFound && may_vanish && !is_given => {}
@@ -101,7 +97,7 @@ impl<'r> RecoveredEdits<'r> {
     pub(super) fn replaced_files(&self) -> Result<BTreeSet<(Vec<u8>, String)>> {
         let mut names = BTreeSet::new();
         for Log { path: log, file, .. } in &self.logs {
-            self.each_entry(file, |entry| {
+            self.read(file)?.for_each_entry(|entry| {
                 let marker = entry.marker().map_err(|corruption| corruption.at(log, entry.offset()))?;
                 if let Some(Marker::Compaction(compaction)) = marker
                     && self.is_of_this_region(&compaction.encoded_region_name)
@@ -138,7 +134,7 @@ impl<'r> RecoveredEdits<'r> {
                 replayed.whole.push(log.clone());
                 continue;
             }
-            let end = self.each_entry(file, |entry| {
+            let end = self.read(file)?.for_each_entry(|entry| {
                 if *is_given && !self.is_of_this_region(&entry.key().encoded_region_name) {
                     return Ok(());
                 }
@@ -204,21 +200,12 @@ impl<'r> RecoveredEdits<'r> {
         Err(Corruption::Limit { what: "memory of recovered edits", value, limit }.at(log, 0))
     }
 
-    fn is_of_this_region(&self, encoded_name: &[u8]) -> bool {
-        self.encoded_name.as_bytes() == encoded_name
+    fn read(&self, file: &Arc<dyn FileReader>) -> Result<WalReader> {
+        WalReader::new(Arc::clone(file), self.limits)
     }
 
-    /// Passes each entry of a log to `see`, and returns how the log ends.
-    fn each_entry(
-        &self,
-        file: &Arc<dyn FileReader>,
-        mut see: impl FnMut(&WalEntry) -> Result<()>,
-    ) -> Result<WalEnd> {
-        let mut reader = WalReader::new(Arc::clone(file), self.limits)?;
-        while let Some(entry) = reader.next_entry()? {
-            see(&entry)?;
-        }
-        reader.end().cloned().ok_or_else(|| Corruption::Malformed("a log without an end").at(file.path(), 0))
+    fn is_of_this_region(&self, encoded_name: &[u8]) -> bool {
+        self.encoded_name.as_bytes() == encoded_name
     }
 }
 

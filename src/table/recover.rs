@@ -272,7 +272,7 @@ impl<'o> Recovery<'o> {
             found.outcome = if is_parent { RegionOutcome::Parent } else { RegionOutcome::Replayed };
             found.dir = Some(dir);
         }
-        // Nobody replays the recovered edits of a parent.
+        // A parent's recovered edits are not replayed: no server opens it.
         let in_logs: BTreeSet<&RegionKey> = survey.logs.iter().flat_map(|(_, names)| names).collect();
         survey.regions.retain(|key, found| found.outcome != RegionOutcome::Parent || in_logs.contains(key));
         Ok(survey)
@@ -296,15 +296,14 @@ impl<'o> Recovery<'o> {
         mut see: impl FnMut(RegionKey, &WalEntry) -> Result<()>,
     ) -> Result<WalEnd> {
         let file = self.storage().open(log).map_err(|error| Error::io("open", log, error))?;
-        let mut reader = WalReader::new(file, self.options.limits_of_files())?;
-        while let Some(entry) = reader.next_entry()? {
+        WalReader::new(file, self.options.limits_of_files())?.for_each_entry(|entry| {
             let at = |corruption: Corruption| corruption.at(log, entry.offset());
             // Of the markers, only compactions matter to a replay.
             if matches!(entry.marker().map_err(at)?, None | Some(Marker::Compaction(_))) {
-                see(region_key(&entry).map_err(at)?, &entry)?;
+                see(region_key(entry).map_err(at)?, entry)?;
             }
-        }
-        reader.end().cloned().ok_or_else(|| Corruption::Malformed("a log without an end").at(log, 0))
+            Ok(())
+        })
     }
 
     /// Writes the edits of some regions in a log to their recovered edits.
@@ -317,6 +316,7 @@ impl<'o> Recovery<'o> {
                 Entry::Occupied(edits) => edits.into_mut(),
                 Entry::Vacant(place) => {
                     let file = self.tree.new_edits(self.storage(), dir, seq_id, log)?;
+                    // One id for all: a split that is repeated writes the same bytes.
                     let options = WalWriterOptions::new().checksums(Some(0));
                     let writer = options.create_in(self.storage(), &file.temp)?;
                     place.insert(RegionEdits { file, writer, last: seq_id })

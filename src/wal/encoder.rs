@@ -26,11 +26,13 @@ pub(crate) struct OpenEntry {
 }
 
 impl WalEncoder {
-    /// An encoder for the entries after a header. Fails if a codec is not built in.
-    pub(crate) fn new(header: &WalHeader, recovered_edits: bool) -> Result<Self, Corruption> {
+    /// Returns an encoder for the entries after a header, and the header's bytes. Fails if a codec is not
+    /// built in.
+    pub(crate) fn new(header: &WalHeader, recovered_edits: bool) -> Result<(Self, Vec<u8>), Corruption> {
         let cells = CellWriter::new(header, recovered_edits)?;
-        let offset = header.to_bytes().len() as u64;
-        Ok(Self { cells, log_id: header.log_id(), offset, synced: 0 })
+        let bytes = header.to_bytes();
+        let encoder = Self { cells, log_id: header.log_id(), offset: bytes.len() as u64, synced: 0 };
+        Ok((encoder, bytes))
     }
 
     /// Appends the key of an entry with `count` cells to `out`.

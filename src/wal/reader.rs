@@ -24,7 +24,7 @@ const ZEROS: u64 = 5;
 /// The number of bytes that are searched at once for later entries.
 const SCAN: usize = 1 << 20;
 
-/// A file of at most so many zeros, and nothing else, is a log whose header did not reach the disk.
+/// The maximum length of a file of zeros that is read as a log whose header did not reach the disk.
 const ZERO_FILE: u64 = 64 << 10;
 
 /// Reads the entries of a write-ahead log, or of a file of recovered edits.
@@ -113,8 +113,8 @@ impl WalReader {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Corrupt`] if this is not a log, or if its header is damaged; [`ErrorKind::Unsupported`] if
-    /// it is encrypted, older than HBase 0.96, or needs a class or codec that this build does not have; any
+    /// [`ErrorKind::Corrupt`] if this is not a log, or if its header is damaged; [`ErrorKind::Unsupported`]
+    /// if it is encrypted, older than HBase 0.96, or needs a class or codec that this build does not have; any
     /// error of the system. A log that ends within its header is no error: it has no entries.
     pub fn new(file: Arc<dyn FileReader>, limits: &Limits) -> Result<Self> {
         let recovered_edits = is_recovered_edits(file.path());
@@ -228,6 +228,15 @@ impl WalReader {
         }
     }
 
+    /// Passes each entry that is left to `see`, and returns how the log ends.
+    pub(crate) fn for_each_entry(mut self, mut see: impl FnMut(&WalEntry) -> Result<()>) -> Result<WalEnd> {
+        while let Some(entry) = self.next_entry()? {
+            see(&entry)?;
+        }
+        let at = |corruption: Corruption| corruption.at(self.input.path(), 0);
+        self.end.ok_or_else(|| at(Corruption::Malformed("a log without an end")))
+    }
+
     fn read_entry(&mut self, offset: u64) -> Result<WalEntry, Stop> {
         let max_key = self.max_bytes / KEY_GROWTH;
         let len = self.input.varint("length of a key")?;
@@ -268,9 +277,7 @@ impl WalReader {
                 Err(reason.at(path, offset))
             }
             Stop::Damaged(reason) => {
-                let consumed = self.input.offset().saturating_sub(1);
-                let from = consumed.min(end.saturating_sub(ZEROS)).max(offset);
-                if end.saturating_sub(from) >= ZEROS && are_zeros(self.input.file(), from, end)? {
+                if self.ends_in_zeros(offset)? {
                     return Ok(WalEnd::Torn { offset, unread, zeros: true, reason });
                 }
                 if self.is_part_of_trailer(offset, end)? {
@@ -298,11 +305,16 @@ impl WalReader {
         if self.has_trailer || is_whole || self.was_on_disk(log_id, offset)? {
             return Err(reason.at(self.input.path(), offset));
         }
-        let (file, end) = (self.input.file(), self.input.end());
-        let unread = end.saturating_sub(offset);
-        let from = self.input.offset().saturating_sub(1).min(end.saturating_sub(ZEROS)).max(offset);
-        let zeros = !is_cut && end.saturating_sub(from) >= ZEROS && are_zeros(file, from, end)?;
+        let unread = self.input.end().saturating_sub(offset);
+        let zeros = !is_cut && self.ends_in_zeros(offset)?;
         Ok(WalEnd::Torn { offset, unread, zeros, reason })
+    }
+
+    /// Whether the file ends in zeros, from the last byte that was read of the entry at `offset`.
+    fn ends_in_zeros(&self, offset: u64) -> Result<bool> {
+        let (consumed, end) = (self.input.offset().saturating_sub(1), self.input.end());
+        let from = consumed.min(end.saturating_sub(ZEROS)).max(offset);
+        Ok(end.saturating_sub(from) >= ZEROS && are_zeros(self.input.file(), from, end)?)
     }
 
     /// Whether the entry at `offset`, which could not be read, was on disk: a later entry says so, or its

@@ -99,8 +99,9 @@ impl WalWriterOptions {
             header = header.with_log_id(log_id);
         }
         let recovered_edits = is_recovered_edits(file.path());
-        let encoder = WalEncoder::new(&header, recovered_edits).map_err(|error| error.at(file.path(), 0))?;
-        let mut writer = WalWriter { file, encoder, offset: 0, entry: header.to_bytes(), failed: None };
+        let created = WalEncoder::new(&header, recovered_edits);
+        let (encoder, entry) = created.map_err(|corruption| corruption.at(file.path(), 0))?;
+        let mut writer = WalWriter { file, encoder, entry, failed: None };
         writer.write_entry()?;
         Ok(writer)
     }
@@ -120,8 +121,6 @@ impl WalWriterOptions {
 pub struct WalWriter {
     file: Box<dyn FileWriter>,
     encoder: WalEncoder,
-    /// The offset after the last entry.
-    offset: u64,
     /// The bytes of the next entry.
     entry: Vec<u8>,
     failed: Option<Error>,
@@ -145,15 +144,16 @@ impl WalWriter {
         let cells: Vec<CellRef<'c>> = cells.into_iter().collect();
         let count = check_entry(key, &cells)?;
         if let Err(error) = self.encode(key, &cells, count) {
-            // the dictionaries have names that the file does not
+            // The dictionaries have names that the file does not.
             return Err(self.fail(error));
         }
         self.write_entry()?;
-        Ok(self.offset)
+        Ok(self.offset())
     }
 
     fn encode(&mut self, key: &WalKey, cells: &[CellRef<'_>], count: u32) -> Result<()> {
-        let at = |error: Corruption| error.at(self.file.path(), self.offset);
+        let offset = self.offset();
+        let at = |corruption: Corruption| corruption.at(self.file.path(), offset);
         self.entry.clear();
         let entry = self.encoder.begin(key, count, &mut self.entry).map_err(at)?;
         cells.iter().try_for_each(|cell| self.encoder.cell(cell, &mut self.entry)).map_err(at)?;
@@ -166,7 +166,6 @@ impl WalWriter {
             let error = Error::io("write", self.file.path(), error);
             return Err(self.fail(error));
         }
-        self.offset += self.entry.len() as u64;
         Ok(())
     }
 
@@ -181,7 +180,7 @@ impl WalWriter {
             let error = Error::io("sync", self.file.path(), error);
             return Err(self.fail(error));
         }
-        self.encoder.synced(self.offset);
+        self.encoder.synced(self.offset());
         Ok(())
     }
 
@@ -201,7 +200,7 @@ impl WalWriter {
     /// Returns the offset after the last entry, which is the length of the file.
     #[must_use]
     pub fn offset(&self) -> u64 {
-        self.offset
+        self.encoder.offset()
     }
 
     /// Returns the name of the file.

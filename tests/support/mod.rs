@@ -5,6 +5,7 @@ pub(crate) mod alloc;
 pub(crate) mod cells;
 pub(crate) mod fault_world;
 pub(crate) mod files;
+pub(crate) mod forward;
 pub(crate) mod golden;
 pub(crate) mod hbase;
 pub(crate) mod model;

@@ -1,6 +1,7 @@
 //! The local file system without syncs, for tests that write many files and simulate no power loss.
 
-use hregion::io::{DirEntry, FileLock, FileReader, FileWriter, LogFile};
+use super::forward::forward;
+use hregion::io::{FileWriter, LogFile};
 use hregion::{LocalStorage, Storage};
 use std::io;
 use std::path::Path;
@@ -19,9 +20,7 @@ pub(crate) struct NoSync {
 }
 
 impl Storage for NoSync {
-    fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
-        self.files.open(path)
-    }
+    forward!(files: open rename remove remove_dir list_dir create_dir_all lock);
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
         Ok(Box::new(Unsynced(self.files.create(path)?)))
@@ -36,36 +35,12 @@ impl Storage for NoSync {
         Ok(Box::new(UnsyncedLog { log, takes: self.log_sync, syncs }))
     }
 
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.files.rename(from, to)
-    }
-
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        self.files.remove(path)
-    }
-
-    fn remove_dir(&self, path: &Path) -> io::Result<()> {
-        self.files.remove_dir(path)
-    }
-
     fn sync_file(&self, _path: &Path) -> io::Result<()> {
         Ok(())
     }
 
     fn sync_dir(&self, _path: &Path) -> io::Result<()> {
         Ok(())
-    }
-
-    fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
-        self.files.list_dir(path)
-    }
-
-    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        self.files.create_dir_all(path)
-    }
-
-    fn lock(&self, path: &Path) -> io::Result<FileLock> {
-        self.files.lock(path)
     }
 }
 

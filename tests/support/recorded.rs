@@ -1,7 +1,8 @@
 //! A file system that keeps every byte that was ever written to it.
 
+use super::forward::forward;
 use hregion::io::faulty::FaultyStorage;
-use hregion::io::{DirEntry, FileLock, FileReader, FileWriter, LogFile, Storage};
+use hregion::io::{FileWriter, Storage};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -61,9 +62,7 @@ impl FileWriter for RecordingWriter {
 }
 
 impl Storage for RecordingStorage {
-    fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
-        self.files.open(path)
-    }
+    forward!(files: open create_log rename remove remove_dir sync_file sync_dir list_dir create_dir_all lock);
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
         let file = self.files.create(path)?;
@@ -73,41 +72,5 @@ impl Storage for RecordingStorage {
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
         let file = self.files.create_new(path)?;
         Ok(Box::new(RecordingWriter { file, name: path.to_owned(), storage: self.clone() }))
-    }
-
-    fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
-        self.files.create_log(path)
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.files.rename(from, to)
-    }
-
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        self.files.remove(path)
-    }
-
-    fn remove_dir(&self, path: &Path) -> io::Result<()> {
-        self.files.remove_dir(path)
-    }
-
-    fn sync_file(&self, path: &Path) -> io::Result<()> {
-        self.files.sync_file(path)
-    }
-
-    fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        self.files.sync_dir(path)
-    }
-
-    fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
-        self.files.list_dir(path)
-    }
-
-    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        self.files.create_dir_all(path)
-    }
-
-    fn lock(&self, path: &Path) -> io::Result<FileLock> {
-        self.files.lock(path)
     }
 }

@@ -73,8 +73,8 @@ enum Rules {
 /// Matches the cells of one family, row by row, against a query (HBase: `ScanQueryMatcher`).
 ///
 /// The caller begins at [`start_key`](Self::start_key). For each row it calls
-/// [`set_to_new_row`](Self::set_to_new_row), passes cells to [`match_in_row`](Self::match_in_row) and moves as
-/// the codes require, then calls [`clear_row`](Self::clear_row). The result is the same whether the caller
+/// [`set_to_new_row`](Self::set_to_new_row), passes cells to [`match_in_row`](Self::match_in_row) and moves
+/// as the codes require, then calls [`clear_row`](Self::clear_row). The result is the same whether the caller
 /// seeks or steps, as long as it follows [`key_for_next_column`](Self::key_for_next_column)
 /// (read-path.md §10).
 #[derive(Debug)]
@@ -247,8 +247,8 @@ impl<'q> ScanQueryMatcher<'q> {
         self.begin_row();
     }
 
-    /// Sets the current row without clearing state, so that [`match_in_row`](Self::match_in_row) can continue the
-    /// row.
+    /// Sets the current row without clearing state, so that [`match_in_row`](Self::match_in_row) can continue
+    /// the row.
     pub(crate) fn continue_row(&mut self, row: &[u8]) {
         self.row.clear();
         self.row.extend_from_slice(row);
@@ -403,8 +403,8 @@ impl<'q> ScanQueryMatcher<'q> {
         Advance::Seek
     }
 
-    /// Whether the rest of a cell's column may be skipped once [`match_in_row`](Self::match_in_row) returned a
-    /// code to go to the next column. Not for the empty qualifier, except after a DeleteFamily marker: other
+    /// Whether the rest of a cell's column may be skipped once [`match_in_row`](Self::match_in_row) returned
+    /// a code to go to the next column. Not for the empty qualifier, except after a DeleteFamily marker: other
     /// markers of the family may come after the cell, and they hide cells of all columns.
     #[inline]
     pub(crate) fn may_skip_within_column(&self, cell: CellRef<'_>) -> bool {

@@ -1,0 +1,70 @@
+//! Storages that change some calls of another.
+
+/// Forwards calls of a `Storage` to the storage in a field, as in `forward!(files: open rename)`.
+macro_rules! forward {
+    ($inner:ident: $($call:ident)+) => {
+        $(forward!(@$call $inner);)+
+    };
+    (@open $inner:ident) => {
+        fn open(&self, path: &std::path::Path) -> std::io::Result<std::sync::Arc<dyn hregion::io::FileReader>> {
+            self.$inner.open(path)
+        }
+    };
+    (@create $inner:ident) => {
+        fn create(&self, path: &std::path::Path) -> std::io::Result<Box<dyn hregion::io::FileWriter>> {
+            self.$inner.create(path)
+        }
+    };
+    (@create_new $inner:ident) => {
+        fn create_new(&self, path: &std::path::Path) -> std::io::Result<Box<dyn hregion::io::FileWriter>> {
+            self.$inner.create_new(path)
+        }
+    };
+    (@create_log $inner:ident) => {
+        fn create_log(&self, path: &std::path::Path) -> std::io::Result<Box<dyn hregion::io::LogFile>> {
+            self.$inner.create_log(path)
+        }
+    };
+    (@rename $inner:ident) => {
+        fn rename(&self, from: &std::path::Path, to: &std::path::Path) -> std::io::Result<()> {
+            self.$inner.rename(from, to)
+        }
+    };
+    (@remove $inner:ident) => {
+        fn remove(&self, path: &std::path::Path) -> std::io::Result<()> {
+            self.$inner.remove(path)
+        }
+    };
+    (@remove_dir $inner:ident) => {
+        fn remove_dir(&self, path: &std::path::Path) -> std::io::Result<()> {
+            self.$inner.remove_dir(path)
+        }
+    };
+    (@sync_file $inner:ident) => {
+        fn sync_file(&self, path: &std::path::Path) -> std::io::Result<()> {
+            self.$inner.sync_file(path)
+        }
+    };
+    (@sync_dir $inner:ident) => {
+        fn sync_dir(&self, path: &std::path::Path) -> std::io::Result<()> {
+            self.$inner.sync_dir(path)
+        }
+    };
+    (@list_dir $inner:ident) => {
+        fn list_dir(&self, path: &std::path::Path) -> std::io::Result<Vec<hregion::io::DirEntry>> {
+            self.$inner.list_dir(path)
+        }
+    };
+    (@create_dir_all $inner:ident) => {
+        fn create_dir_all(&self, path: &std::path::Path) -> std::io::Result<()> {
+            self.$inner.create_dir_all(path)
+        }
+    };
+    (@lock $inner:ident) => {
+        fn lock(&self, path: &std::path::Path) -> std::io::Result<hregion::io::FileLock> {
+            self.$inner.lock(path)
+        }
+    };
+}
+
+pub(crate) use forward;
