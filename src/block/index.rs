@@ -1,7 +1,7 @@
 //! Index blocks: the blocks below and the first key of each (hfile.md §10; HBase: `HFileBlockIndex`).
 #![warn(clippy::indexing_slicing)]
 
-use super::data::DataBlock;
+use super::data::{BlockOutline, DataBlock};
 use super::search::KeyTable;
 use super::slot::Slots;
 use crate::cell::{CellKey, CellOrder};
@@ -83,6 +83,8 @@ pub(crate) struct IndexBlock {
     handles: Vec<BlockHandle>,
     keys: KeyTable,
     children: Children,
+    /// Outlines of data blocks that may not be in the cache.
+    outlines: Arc<Slots<BlockOutline>>,
 }
 
 /// The record after the root entries of an index of more than one level: the middle data block (hfile.md
@@ -179,6 +181,11 @@ impl IndexBlock {
         &self.children
     }
 
+    /// The slots of the outlines of the data blocks below; none above index blocks.
+    pub(crate) fn outlines(&self) -> &Arc<Slots<BlockOutline>> {
+        &self.outlines
+    }
+
     /// The last entry whose key is not after `key`.
     #[inline]
     pub(crate) fn search(&self, key: &CellKey, order: CellOrder) -> Option<usize> {
@@ -201,7 +208,8 @@ impl IndexBlock {
             Children::Data(slots) => slots.memory(),
             Children::Index(slots) => slots.memory(),
         };
-        size_of::<Self>() + self.handles.capacity() * size_of::<BlockHandle>() + self.keys.memory() + slots
+        let handles = self.handles.capacity() * size_of::<BlockHandle>();
+        size_of::<Self>() + handles + self.keys.memory() + slots + self.outlines.memory()
     }
 }
 
@@ -246,7 +254,8 @@ impl Builder {
         } else {
             Children::Data(Arc::new(Slots::new(slots)))
         };
-        IndexBlock { handles: self.handles, keys: self.keys, children }
+        let outlines = Arc::new(Slots::new(if children_are_index { 0 } else { slots }));
+        IndexBlock { handles: self.handles, keys: self.keys, children, outlines }
     }
 }
 

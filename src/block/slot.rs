@@ -72,6 +72,13 @@ impl<T> Slots<T> {
 /// A guard that keeps a block in memory even if its slot is emptied. A thread should hold few at a time.
 pub(crate) struct BlockGuard<T>(Guard<Option<Arc<T>>>);
 
+impl<T> BlockGuard<T> {
+    /// Guards a block that is in no slot.
+    pub(crate) fn of(block: Arc<T>) -> Self {
+        Self(Guard::from_inner(Some(block)))
+    }
+}
+
 impl<T> Deref for BlockGuard<T> {
     type Target = T;
 

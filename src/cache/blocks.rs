@@ -1,6 +1,7 @@
 //! The store of the cached blocks: moka's cache.
 
 use super::key::BuildKeyHasher;
+use super::outlines::RESERVED;
 use super::stats::Counters;
 use super::{BlockKey, ENTRY_OVERHEAD, Entry};
 use crate::sync::unpoisoned;
@@ -28,6 +29,7 @@ pub(super) fn new(
             match (cause, place) {
                 // the same block has been reinserted or reloaded
                 (RemovalCause::Replaced, _) => {}
+                (RemovalCause::Size, _) if *key == RESERVED => unpoisoned(chances.lock()).push((*key, entry)),
                 (RemovalCause::Size, Some((slots, slot))) if slots.take_used(slot) => {
                     unpoisoned(chances.lock()).push((*key, entry));
                 }

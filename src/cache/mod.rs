@@ -9,18 +9,20 @@
 #[cfg_attr(all(target_family = "wasm", target_os = "unknown"), path = "no_blocks.rs")]
 mod blocks;
 mod key;
+mod outlines;
 mod stats;
 
 pub(crate) use key::{BlockKey, FileId};
 pub use stats::CacheStats;
 
-use crate::block::data::DataBlock;
+use crate::block::data::{BlockOutline, DataBlock};
 use crate::block::index::IndexBlock;
 use crate::block::slot::Evict;
 use crate::error::{Error, Result};
 use crate::sync::unpoisoned;
 use blocks::Blocks;
 use bytes::Bytes;
+use outlines::{Outlines, RESERVED};
 use stats::Counters;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -34,6 +36,7 @@ pub struct BlockCache(Arc<Shared>);
 struct Shared {
     /// None on a system without a clock; no file can be opened with the cache there.
     blocks: Option<Blocks>,
+    outlines: Option<Outlines>,
     capacity: u64,
     next_file: AtomicU64,
     /// The blocks of each open file that have been inserted since it was opened, whether or not they are
@@ -50,6 +53,9 @@ pub(crate) enum CachedBlock {
     Index(Arc<IndexBlock>),
     Bloom(Arc<Vec<u8>>),
     Meta(Bytes),
+    Outline(Arc<BlockOutline>),
+    /// No block: the size of the outlines, which are stored elsewhere.
+    Reserved(usize),
 }
 
 impl CachedBlock {
@@ -59,6 +65,8 @@ impl CachedBlock {
             Self::Index(block) => block.memory(),
             Self::Bloom(chunk) => chunk.capacity(),
             Self::Meta(bytes) => bytes.len(),
+            Self::Outline(outline) => outline.memory(),
+            Self::Reserved(bytes) => *bytes,
         }
     }
 }
@@ -142,6 +150,22 @@ struct Entry {
     place: Option<SlotAddress>,
 }
 
+impl Entry {
+    /// Empties the slot through which the block is found.
+    fn clear_slot(&self) {
+        if let Some((slots, slot)) = self.place.as_ref().and_then(|p| Some((p.slots.upgrade()?, p.slot))) {
+            slots.clear(slot);
+        }
+    }
+}
+
+/// The number of times that blocks are reinserted after one was loaded.
+const SWEEPS: usize = 8;
+
+/// moka delays evictions. After a block that is larger than one in this many bytes of the cache was loaded,
+/// they are done at once.
+const LARGE: usize = 64;
+
 /// The approximate overhead of moka for an entry, in bytes.
 const ENTRY_OVERHEAD: usize = 200;
 
@@ -156,6 +180,7 @@ impl BlockCache {
         let blocks = blocks::new(bytes, Arc::clone(&counters), Arc::clone(&second_chances));
         Self(Arc::new(Shared {
             blocks,
+            outlines: Outlines::new(bytes),
             capacity: bytes,
             next_file: AtomicU64::new(0),
             blocks_of_files: Mutex::default(),
@@ -177,13 +202,17 @@ impl BlockCache {
         let (mut blocks, mut bytes) = (0, 0);
         if let Some(cache) = &self.0.blocks {
             self.give_second_chances();
+            let outlines = self.0.outlines.as_ref();
+            outlines.inspect(|outlines| outlines.reserve(cache, true));
             cache.run_pending_tasks();
-            (blocks, bytes) = (cache.entry_count(), cache.weighted_size());
+            let reserved = u64::from(outlines.is_some_and(Outlines::is_reserved));
+            (blocks, bytes) = (cache.entry_count().saturating_sub(reserved), cache.weighted_size());
         }
         CacheStats {
             hits: counters.hits.get(),
             misses: counters.misses.get(),
             insertions: counters.insertions.get(),
+            partial_reads: counters.partial_reads.get(),
             failed_loads: counters.failed_loads.get(),
             evictions: counters.evictions.get(),
             blocks,
@@ -195,6 +224,10 @@ impl BlockCache {
         self.0.blocks.as_ref().expect("no file is opened with a cache where there is no clock")
     }
 
+    fn outlines(&self) -> &Outlines {
+        self.0.outlines.as_ref().expect("as for the blocks")
+    }
+
     /// A number for a file that is being opened.
     pub(crate) fn new_file(&self) -> FileId {
         FileId(self.0.next_file.fetch_add(1, Ordering::Relaxed))
@@ -204,6 +237,7 @@ impl BlockCache {
     pub(crate) fn evict_file(&self, file: FileId) {
         let Some(offsets) = unpoisoned(self.0.blocks_of_files.lock()).remove(&file) else { return };
         unpoisoned(self.0.second_chances.lock()).retain(|(key, _)| key.file != file);
+        self.outlines().evict_file(file, offsets.iter().copied());
         for offset in offsets {
             self.blocks().invalidate(&BlockKey { file, offset });
         }
@@ -212,6 +246,24 @@ impl BlockCache {
     /// Counts blocks that were found in their slots.
     pub(crate) fn count_hits(&self, hits: u64) {
         self.0.counters.hits.add(hits);
+    }
+
+    /// Counts a row that was read from a file without its block.
+    pub(crate) fn count_partial_read(&self) {
+        self.0.counters.misses.add(1);
+        self.0.counters.partial_reads.add(1);
+    }
+
+    /// Whether another block of this size would take the place of others, or nearly so.
+    pub(crate) fn is_full_for(&self, len: u32) -> bool {
+        let margin = (self.0.capacity / 16).max(2 * u64::from(len));
+        self.blocks().weighted_size().saturating_add(margin) >= self.0.capacity
+    }
+
+    /// Inserts the outline of a block that has been inserted.
+    pub(crate) fn insert_outline(&self, key: BlockKey, outline: Arc<BlockOutline>, place: SlotAddress) {
+        self.outlines().insert(key, outline, place);
+        self.outlines().reserve(self.blocks(), false);
     }
 
     /// The block with this key, loaded if it is not cached. Threads that need the same block wait for a
@@ -224,12 +276,18 @@ impl BlockCache {
     ) -> Result<CachedBlock> {
         let counters = &self.0.counters;
         let mut loaded = false;
+        let mut is_large = false;
         let found = self.blocks().try_get_with(key, || {
             loaded = true;
-            load().map(|block| Entry { block, place: place.clone() })
+            let block = load()?;
+            is_large = (block.memory() * LARGE) as u64 > self.0.capacity;
+            Ok(Entry { block, place: place.clone() })
         });
         if loaded {
             counters.misses.add(1);
+            if is_large {
+                self.blocks().run_pending_tasks();
+            }
             self.give_second_chances();
         } else {
             counters.hits.add(1);
@@ -269,14 +327,31 @@ impl BlockCache {
 
     /// Reinserts blocks that were evicted too early. Not possible in the eviction listener, which must not
     /// call the cache.
+    ///
+    /// Each takes the place of another, which may have been used, too. The last ones are evicted in any case:
+    /// they would exceed the capacity.
     fn give_second_chances(&self) {
-        let chances = std::mem::take(&mut *unpoisoned(self.0.second_chances.lock()));
-        for (key, entry) in chances {
-            self.blocks().insert(key, entry);
-            // The file was closed meanwhile: nothing else would evict the block.
-            if !unpoisoned(self.0.blocks_of_files.lock()).contains_key(&key.file) {
-                self.blocks().invalidate(&key);
+        for sweep in 1.. {
+            let chances = std::mem::take(&mut *unpoisoned(self.0.second_chances.lock()));
+            if chances.is_empty() {
+                return;
             }
+            for (key, entry) in chances {
+                if key == RESERVED {
+                    let reserved = self.outlines().reserved(sweep > SWEEPS);
+                    reserved.map(|entry| self.blocks().insert(key, entry));
+                } else if sweep > SWEEPS {
+                    self.0.counters.evictions.add(1);
+                    entry.clear_slot();
+                } else {
+                    self.blocks().insert(key, entry);
+                    // The file was closed meanwhile: nothing else would evict the block.
+                    if !unpoisoned(self.0.blocks_of_files.lock()).contains_key(&key.file) {
+                        self.blocks().invalidate(&key);
+                    }
+                }
+            }
+            self.blocks().run_pending_tasks();
         }
     }
 }
@@ -409,6 +484,22 @@ mod tests {
         assert_eq!(full, cached);
         assert!(cache.stats().bytes <= cache.capacity());
         assert_eq!(full[..5], [0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn blocks_that_are_all_in_use_do_not_exceed_the_capacity() {
+        let cache = BlockCache::with_capacity(20 * BLOCK as u64);
+        let file = cache.new_file();
+        let slots = Arc::new(Slots::<Vec<u8>>::new(100));
+        let weak: Weak<dyn Evict> = Arc::downgrade(&(Arc::clone(&slots) as Arc<dyn Evict>));
+        for slot in 0..100usize {
+            let place = SlotAddress { slots: weak.clone(), slot };
+            cache.get_or_load(key(file, slot as u64), Some(place), || Ok(block(1))).unwrap();
+            slots.put(slot, Arc::new(vec![1]));
+            let full = (0..100).filter(|&slot| slots.get(slot).is_some()).count();
+            assert!(full <= 21, "{full} blocks after {slot} loads");
+        }
+        assert!(unpoisoned(cache.0.second_chances.lock()).is_empty());
     }
 
     #[test]

@@ -12,6 +12,8 @@ pub struct CacheStats {
     pub misses: u64,
     /// Blocks loaded and inserted.
     pub insertions: u64,
+    /// Rows read from a file without their block. They count as misses, too.
+    pub partial_reads: u64,
     /// Loads that failed.
     pub failed_loads: u64,
     /// Blocks evicted to make room.
@@ -37,6 +39,7 @@ pub(super) struct Counters {
     pub(super) hits: Counter,
     pub(super) misses: Counter,
     pub(super) insertions: Counter,
+    pub(super) partial_reads: Counter,
     pub(super) failed_loads: Counter,
     pub(super) evictions: Counter,
 }

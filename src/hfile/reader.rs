@@ -275,11 +275,12 @@ impl HFile {
         Ok((header, Bytes::from(payload)))
     }
 
-    /// Looks up the cells of a row, as far as blocks are in the cache.
+    /// Looks up the cells of a row, as far as blocks, or their outlines, are in the cache. Adds to
+    /// `partial_reads` for each block of which a part was read.
     #[inline(always)] // the result is large: this constructs it in place
-    pub(crate) fn locate<'f>(&'f self, row: &'f [u8]) -> RowLookup<'f> {
+    pub(crate) fn locate<'f>(&'f self, row: &'f [u8], partial_reads: &mut u64) -> RowLookup<'f> {
         match self.0.order {
-            Some(order) => self.0.locate(row, order),
+            Some(order) => self.0.locate(row, order, partial_reads),
             None => RowLookup::NotCached,
         }
     }

@@ -1,11 +1,13 @@
 //! Point look-ups in cached blocks: without a scanner, counters or allocation.
 
 use super::reader_core::ReaderCore;
-use crate::block::data::{CellPosition, DataBlock, RowSearch, RowStep};
+use crate::block::data::{CellPosition, DataBlock, OutlineSearch, RowSearch, RowStep};
 use crate::block::index::{Children, IndexBlock};
 use crate::block::slot::BlockGuard;
 use crate::cell::{CellOrder, CellRef, same_bytes};
+use std::cell::Cell;
 use std::fmt;
+use std::sync::Arc;
 
 /// The location of a row's cells.
 #[derive(Debug)]
@@ -72,9 +74,15 @@ impl Leaf<'_> {
 }
 
 impl ReaderCore {
-    /// Looks up a row.
+    /// Looks up a row. Adds to `partial_reads` for each block that was not in the cache, and of which a part
+    /// was read instead.
     #[inline(always)] // the result is large: this constructs it in place
-    pub(super) fn locate<'f>(&'f self, row: &'f [u8], order: CellOrder) -> RowLookup<'f> {
+    pub(super) fn locate<'f>(
+        &'f self,
+        row: &'f [u8],
+        order: CellOrder,
+        partial_reads: &mut u64,
+    ) -> RowLookup<'f> {
         let (mut leaf, mut is_last) = (Leaf::Root(&self.root), true);
         loop {
             let index = leaf.index();
@@ -90,13 +98,22 @@ impl ReaderCore {
                 }
             };
             loop {
-                let Some(block) = slots.hold(at) else { return RowLookup::NotCached };
-                match block.find_row(row, order) {
-                    RowSearch::Found(place) => {
+                let (block, found) = match slots.hold(at) {
+                    Some(block) => {
+                        let found = block.find_row(row, order);
+                        (Some(block), found)
+                    }
+                    None => match self.find_by_outline(leaf.index(), at, row, order, partial_reads) {
+                        Some(found) => found,
+                        None => return RowLookup::NotCached,
+                    },
+                };
+                match (found, block) {
+                    (RowSearch::Found(place), Some(block)) => {
                         return RowLookup::At(RowCursor { row, order, leaf, is_last, at, block, place });
                     }
-                    RowSearch::Absent => return RowLookup::Absent,
-                    RowSearch::Behind => {}
+                    (RowSearch::Behind, _) => {}
+                    _ => return RowLookup::Absent,
                 }
                 at += 1;
                 match leaf.may_continue_in_next_block(at, is_last, row, order) {
@@ -107,6 +124,54 @@ impl ReaderCore {
             }
         }
     }
+
+    /// Finds a row in a block that is not in the cache, by the block's outline. Returns `None` if the block
+    /// must be read as a whole: it has no outline; the cache has room for it; it is read so often that it
+    /// should be in the cache; or [`BlockOutline::find_row`](crate::block::data::BlockOutline::find_row)
+    /// says so.
+    #[cold]
+    fn find_by_outline(
+        &self,
+        leaf: &IndexBlock,
+        at: usize,
+        row: &[u8],
+        order: CellOrder,
+        partial_reads: &mut u64,
+    ) -> Option<(Option<BlockGuard<DataBlock>>, RowSearch)> {
+        let outline = leaf.outlines().hold(at)?;
+        let ((cache, _), handle) = self.cache.as_ref().zip(leaf.handle(at))?;
+        if !cache.is_full_for(handle.on_disk_size) || outline.count_lookup() >= LOOKUPS {
+            return None;
+        }
+        let mut buffer = BUFFER.take();
+        let found = outline.find_row(row, order, &mut buffer, |offset, bytes| {
+            self.source.reader.read_exact_at(bytes, handle.offset + offset as u64).is_ok()
+        });
+        BUFFER.set(buffer);
+        let found = found?;
+        *partial_reads += 1;
+        cache.count_partial_read();
+        if let Some(counts) = &self.block_counts {
+            counts.count_read();
+        }
+        Some(match found {
+            OutlineSearch::Found(cells) => {
+                let place = cells.first();
+                (Some(BlockGuard::of(Arc::new(cells))), RowSearch::Found(place))
+            }
+            OutlineSearch::Absent => (None, RowSearch::Absent),
+            OutlineSearch::Behind => (None, RowSearch::Behind),
+        })
+    }
+}
+
+/// A block is read into the cache again after this many look-ups by its outline. To read and insert a block
+/// takes as long as about four of them, and it takes the place of another that may be used as often.
+const LOOKUPS: u32 = 32;
+
+thread_local! {
+    /// Memory for parts of blocks.
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 impl RowCursor<'_> {

@@ -1,5 +1,6 @@
 //! Reads blocks of one file: checks and decodes them, and adds the location to every error.
 
+use crate::block::checksum::ChunkSums;
 use crate::block::data::{self, DataBlock, DataFormat, Trust};
 use crate::block::decode::BlockContext;
 use crate::block::{BlockHandle, BlockHeader, BlockType, Codec, DataBlockEncoding};
@@ -83,8 +84,10 @@ impl BlockSource {
         check_identity(&header, handle, expected)?;
         let cells = data::plain_cells(&self.format, &out[payload.clone()])?;
         let cells = payload.start + cells.start..payload.start + cells.end;
+        let is_verified = index.is_some() && self.context.verify_checksums;
+        let sums = if is_verified { ChunkSums::of(&out, &header) } else { None };
         let block = DataBlock::new(out, cells, self.format.cells, Trust::Unchecked, index)?;
-        Ok(block.with_prev_block_offset(header.prev_block_offset()))
+        Ok(block.with_prev_block_offset(header.prev_block_offset()).with_sums(sums))
     }
 
     /// Finishes a block whose cells must be decrypted, decompressed or decoded.

@@ -7,6 +7,7 @@ pub(crate) use rows::RowSpan;
 use super::Decoded;
 use super::place::{AHEAD, CHUNK, CellPosition, key_at, place_at, prefetch, row_at};
 use super::seek_index::{Candidates, STRIDE, SeekIndex};
+use crate::block::checksum::ChunkSums;
 use crate::cell::{CellFormat, CellKey, CellOrder, CellRef, key_value, same_bytes};
 use crate::coding::Cursor;
 use crate::error::Corruption;
@@ -30,6 +31,8 @@ pub(crate) struct DataBlock {
     last: usize,
     index: SeekIndex,
     prev_block_offset: i64,
+    /// The checksums of the stored block, if its cells are stored as they are here.
+    sums: Option<Box<ChunkSums>>,
 }
 
 /// The result of a search for a row in a block.
@@ -113,7 +116,46 @@ impl DataBlock {
             }
             None => SeekIndex::default(),
         };
-        Ok(Self { bytes, cells, format, count, last, index, prev_block_offset: -1 })
+        Ok(Self { bytes, cells, format, count, last, index, prev_block_offset: -1, sums: None })
+    }
+
+    /// Takes cells that have been checked, without an index. `last` is the offset of the last one.
+    pub(super) fn of_checked(bytes: Vec<u8>, format: CellFormat, count: u32, last: usize) -> Self {
+        let (cells, index) = (0..bytes.len(), SeekIndex::default());
+        Self { bytes, cells, format, count, last, index, prev_block_offset: -1, sums: None }
+    }
+
+    /// Keeps the checksums of the stored block, whose cells are at the same offsets.
+    pub(crate) fn with_sums(self, sums: Option<ChunkSums>) -> Self {
+        Self { sums: sums.map(Box::new), ..self }
+    }
+
+    pub(super) fn sums(&self) -> Option<&ChunkSums> {
+        self.sums.as_deref()
+    }
+
+    pub(super) fn format(&self) -> CellFormat {
+        self.format
+    }
+
+    /// The offset after the last cell.
+    pub(super) fn end(&self) -> usize {
+        self.cells.end
+    }
+
+    /// The offsets of the indexed cells, each with a function that returns the cell's row, if the cell is the
+    /// first of its row.
+    pub(super) fn row_starts<'b>(
+        &'b self,
+    ) -> impl Iterator<Item = (usize, impl FnOnce() -> Option<&'b [u8]>)> {
+        (0..self.index.len()).map(move |entry| {
+            let row = move || {
+                let row = row_at(&self.bytes, self.entry_at(entry));
+                let before = entry.checked_sub(1).map(|before| row_at(&self.bytes, self.entry_at(before)));
+                (before != Some(row)).then_some(row)
+            };
+            (self.entry_at(entry), row)
+        })
     }
 
     pub(crate) fn with_prev_block_offset(self, prev_block_offset: i64) -> Self {
@@ -132,7 +174,8 @@ impl DataBlock {
 
     /// The memory size in bytes, for cache accounting.
     pub(crate) fn memory(&self) -> usize {
-        size_of::<Self>() + self.bytes.capacity()
+        let sums = self.sums.as_ref().map_or(0, |sums| size_of::<ChunkSums>() + sums.memory());
+        size_of::<Self>() + self.bytes.capacity() + sums
     }
 
     /// The buffer, for reuse.

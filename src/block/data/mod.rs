@@ -9,6 +9,7 @@ mod delta_key;
 mod diff;
 mod encoder;
 mod fast_diff;
+mod outline;
 mod place;
 pub(crate) mod plain;
 mod plain_cells;
@@ -24,6 +25,7 @@ mod tests;
 pub use crate::schema::DataBlockEncoding;
 pub(crate) use block::{DataBlock, RowSearch, RowSpan, RowStep, Trust};
 pub(crate) use encoder::Encoder;
+pub(crate) use outline::{BlockOutline, OutlineSearch};
 pub(crate) use place::{CellPosition, prefetch};
 
 use crate::cell::CellFormat;

@@ -122,9 +122,9 @@ impl StoreVersion {
         if let Some(file) = sources.only_file() {
             return self.get_from(file, query, info, row, counts);
         }
-        let mut found = RowMerge::default();
+        let (mut found, mut partial_reads) = (RowMerge::default(), 0);
         for file in sources.files.iter() {
-            let cells = match RowCells::of_file(file, query.start, query.read_point) {
+            let cells = match RowCells::of_file(file, query.start, query.read_point, &mut partial_reads) {
                 // common case; avoids a large move
                 Ok(RowCells::End) => continue,
                 Ok(cells) => cells,
@@ -143,7 +143,7 @@ impl StoreVersion {
             return Ok(InPlace::ForScanner);
         }
         counts.seeks += 1;
-        counts.data_block_hits += sources.files.len() as u64;
+        counts.data_block_hits += (sources.files.len() as u64).saturating_sub(partial_reads);
         Ok(InPlace::Done)
     }
 
@@ -157,7 +157,8 @@ impl StoreVersion {
         row: &mut RowBuf,
         counts: &mut ReadCounts,
     ) -> Result<InPlace> {
-        match RowCells::of_file(file, query.start, query.read_point) {
+        let mut partial_reads = 0;
+        match RowCells::of_file(file, query.start, query.read_point, &mut partial_reads) {
             Ok(RowCells::End) => {}
             Ok(cells) => {
                 // the common case, which needs no matcher
@@ -174,7 +175,7 @@ impl StoreVersion {
             Err(NotCached) => return Ok(InPlace::ForScanner),
         }
         counts.seeks += 1;
-        counts.data_block_hits += 1;
+        counts.data_block_hits += 1u64.saturating_sub(partial_reads);
         Ok(InPlace::Done)
     }
 

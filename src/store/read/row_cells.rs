@@ -25,8 +25,14 @@ pub(super) enum RowCells<'s> {
 
 impl<'s> RowCells<'s> {
     /// Returns the row's cells in a file. Does not support halves of files: for these returns [`NotCached`].
+    /// Adds to `partial_reads` for each block that is not in the cache, and of which a part was read.
     #[inline(always)] // large: constructed in place
-    pub(super) fn of_file(file: &'s StoreFile, row: &'s [u8], read_point: i64) -> Result<Self, NotCached> {
+    pub(super) fn of_file(
+        file: &'s StoreFile,
+        row: &'s [u8],
+        read_point: i64,
+        partial_reads: &mut u64,
+    ) -> Result<Self, NotCached> {
         if file.is_reference() {
             return Err(NotCached);
         }
@@ -36,7 +42,7 @@ impl<'s> RowCells<'s> {
             SeqIds::All(id) if id > read_point => return Ok(Self::End),
             SeqIds::All(id) => (Some(id), i64::MAX),
         };
-        match file.hfile().locate(row) {
+        match file.hfile().locate(row, partial_reads) {
             RowLookup::Absent => Ok(Self::End),
             RowLookup::NotCached => Err(NotCached),
             RowLookup::At(cells) => {

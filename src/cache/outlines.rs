@@ -1,0 +1,85 @@
+//! The store of the outlines of blocks.
+//!
+//! It is separate from the blocks, because a block takes the place of a hundred outlines: each would leave
+//! before it is used. Its bytes are part of the cache's capacity nevertheless: an entry without a block takes
+//! their place among the blocks.
+
+use super::blocks::{self, Blocks};
+use super::{BlockKey, CachedBlock, Entry, FileId, SlotAddress};
+use crate::block::data::BlockOutline;
+use crate::sync::unpoisoned;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+pub(super) struct Outlines {
+    store: Blocks,
+    /// Outlines that have been used since they were inserted, and are to be inserted again.
+    chances: Arc<Mutex<Vec<(BlockKey, Entry)>>>,
+    capacity: u64,
+    /// The size of the entry that takes their place among the blocks.
+    reserved: AtomicU64,
+}
+
+/// The key of the entry that takes the place of the outlines among the blocks.
+pub(super) const RESERVED: BlockKey = BlockKey { file: FileId(u64::MAX), offset: 0 };
+
+/// At most one in this many bytes of the cache is for outlines.
+const SHARE: u64 = 2;
+
+/// The place among the blocks is adjusted when it differs by one in this many bytes of the cache.
+const STEP: u64 = 64;
+
+impl Outlines {
+    /// A store for a cache of `capacity` bytes.
+    pub(super) fn new(capacity: u64) -> Option<Self> {
+        let chances = Arc::default();
+        let store = blocks::new(capacity / SHARE, Arc::default(), Arc::clone(&chances))?;
+        Some(Self { store, chances, capacity, reserved: AtomicU64::new(0) })
+    }
+
+    pub(super) fn insert(&self, key: BlockKey, outline: Arc<BlockOutline>, place: SlotAddress) {
+        let entry = Entry { block: CachedBlock::Outline(outline), place: Some(place) };
+        self.store.insert(key, entry);
+        for (key, entry) in std::mem::take(&mut *unpoisoned(self.chances.lock())) {
+            self.store.insert(key, entry);
+        }
+    }
+
+    /// Removes the outlines of a file's blocks, which begin at `offsets`.
+    pub(super) fn evict_file(&self, file: FileId, offsets: impl Iterator<Item = u64>) {
+        unpoisoned(self.chances.lock()).retain(|(key, _)| key.file != file);
+        offsets.for_each(|offset| self.store.invalidate(&BlockKey { file, offset }));
+    }
+
+    /// Makes the place among the blocks as large as the outlines, if it differs much, or at all if `exactly`.
+    pub(super) fn reserve(&self, blocks: &Blocks, exactly: bool) {
+        if exactly {
+            self.store.run_pending_tasks();
+        }
+        let bytes = self.store.weighted_size().min(self.capacity / SHARE);
+        let difference = bytes.abs_diff(self.reserved.load(Ordering::Relaxed));
+        if !exactly && difference < self.capacity / STEP {
+            return;
+        }
+        self.reserved.store(bytes, Ordering::Relaxed);
+        match self.reserved(false) {
+            Some(entry) => blocks.insert(RESERVED, entry),
+            None => blocks.invalidate(&RESERVED),
+        }
+    }
+
+    /// Returns the entry that takes the place of the outlines among the blocks; `None` if there are no
+    /// outlines, or if the place is given up until [`reserve`](Self::reserve) is called.
+    pub(super) fn reserved(&self, gives_up: bool) -> Option<Entry> {
+        if gives_up {
+            self.reserved.store(0, Ordering::Relaxed);
+        }
+        let bytes = usize::try_from(self.reserved.load(Ordering::Relaxed)).unwrap_or(usize::MAX);
+        (bytes > 0).then_some(Entry { block: CachedBlock::Reserved(bytes), place: None })
+    }
+
+    /// Whether there are outlines, so that the blocks have an entry for them.
+    pub(super) fn is_reserved(&self) -> bool {
+        self.reserved.load(Ordering::Relaxed) > 0
+    }
+}

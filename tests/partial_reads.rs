@@ -1,0 +1,222 @@
+//! Gets of a region whose cache is much smaller than its data: rows are read from parts of blocks, and are the
+//! same as from whole blocks; changed bytes are noticed.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod support;
+
+use hregion::{
+    BlockCache, Compaction, DataBlockEncoding, Delete, Family, Get, KeepDeletedCells, Put, Region,
+    RegionOptions,
+};
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use support::rng::Rng;
+
+const ROWS: u64 = 6000;
+
+fn row(number: u64) -> Vec<u8> {
+    // Some rows are prefixes of others, and some are long.
+    let mut row = format!("{:06}", number * 7919 % ROWS).into_bytes();
+    if number.is_multiple_of(11) {
+        row.extend(vec![b'x'; number as usize % 70]);
+    }
+    row
+}
+
+fn family(encoding: DataBlockEncoding, block_size: u32) -> Family {
+    let family = Family::new("f").max_versions(3).block_size(block_size).data_block_encoding(encoding);
+    family.keep_deleted_cells(KeepDeletedCells::True)
+}
+
+fn options(family: Family) -> RegionOptions {
+    Region::options().create_if_missing(true).family(family).durability(hregion::Durability::SkipWal)
+}
+
+/// Writes files of rows with one cell, a few or many, with versions, markers, and values of any size.
+fn write(dir: &Path, family: Family, files: u64, seed: u64) {
+    let region = options(family).open(dir).unwrap();
+    let mut rng = Rng::new(seed);
+    for file in 0..files {
+        for number in 0..ROWS {
+            if rng.next().is_multiple_of(files) {
+                let cells = match rng.below(100) {
+                    0 => 600,
+                    1..20 => 1 + rng.below(30),
+                    _ => 1,
+                };
+                let mut put = Put::new(row(number));
+                for cell in 0..cells {
+                    let len = if rng.below(300) == 0 { 20_000 } else { rng.below(200) };
+                    let value = vec![number as u8; len];
+                    let timestamp = 100 * file as i64 + rng.below(40) as i64;
+                    put = put.cell_at("f", format!("q{:03}", cell / 2), timestamp, value);
+                }
+                region.put(put).unwrap();
+            }
+            if rng.below(20) == 0 {
+                let delete = Delete::new(row(number));
+                let delete = match rng.below(3) {
+                    0 => delete.family_at("f", 100 * file as i64 + 20),
+                    1 => delete.column_at("f", "q000", 100 * file as i64 + 20),
+                    _ => delete.version_at("f", "q001", 100 * file as i64 + 20),
+                };
+                region.delete(delete).unwrap();
+            }
+        }
+        region.flush().unwrap();
+    }
+    region.close().unwrap();
+}
+
+fn get(rng: &mut Rng, number: u64) -> Get {
+    let get = Get::new(row(number));
+    match rng.below(5) {
+        0 => get.column("f", "q000"),
+        1 => get.column("f", "q001").max_versions(3),
+        2 => get.max_versions(2),
+        3 => get.column("f", "q100"),
+        _ => get,
+    }
+}
+
+fn cached(dir: &Path, bytes: u64) -> (Region, BlockCache) {
+    let cache = BlockCache::with_capacity(bytes);
+    (Region::options().cache(&cache).open(dir).unwrap(), cache)
+}
+
+#[test]
+fn parts_of_blocks_have_the_rows_of_whole_blocks() {
+    let shapes = [
+        (DataBlockEncoding::None, 64 << 10, 1),
+        (DataBlockEncoding::None, 64 << 10, 4),
+        (DataBlockEncoding::None, 20 << 10, 2),
+        (DataBlockEncoding::None, 300 << 10, 1),
+        (DataBlockEncoding::RowIndexV1, 64 << 10, 2),
+        (DataBlockEncoding::FastDiff, 64 << 10, 1),
+    ];
+    for (seed, (encoding, block_size, files)) in (1..).zip(shapes) {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), family(encoding, block_size), files, seed);
+        let plain = Region::open(dir.path()).unwrap();
+        let (small, cache) = cached(dir.path(), 512 << 10);
+        let mut rng = Rng::new(seed);
+        for i in 0..20_000 {
+            // Some rows are not there, and some are read more often than others.
+            let number = if i % 3 == 0 { rng.next() % 50 } else { rng.next() % (ROWS + 1000) };
+            let get = get(&mut rng, number);
+            assert_eq!(
+                small.get(&get).unwrap(),
+                plain.get(&get).unwrap(),
+                "{encoding:?} {block_size} {get:?}"
+            );
+        }
+        let stats = cache.stats();
+        assert!(stats.bytes <= cache.capacity(), "{stats:?}");
+        let expects_parts = encoding != DataBlockEncoding::FastDiff;
+        assert_eq!(stats.partial_reads > 4000, expects_parts, "{encoding:?} {block_size} {files}: {stats:?}");
+        drop(small);
+        assert_eq!(cache.stats().blocks, 0);
+    }
+}
+
+#[test]
+fn a_block_that_is_read_often_is_cached() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), family(DataBlockEncoding::None, 64 << 10), 1, 3);
+    let (region, cache) = cached(dir.path(), 512 << 10);
+    (0..ROWS).for_each(|number| drop(region.get(&Get::new(row(number))).unwrap()));
+    for _ in 0..200 {
+        region.get(&Get::new(row(1))).unwrap();
+    }
+    let before = (cache.stats(), region.metrics());
+    for _ in 0..200 {
+        region.get(&Get::new(row(1))).unwrap();
+    }
+    let (after, counts) = (cache.stats(), region.metrics().since(&before.1));
+    assert_eq!((after.misses, after.partial_reads), (before.0.misses, before.0.partial_reads));
+    assert_eq!((counts.data_blocks_read, counts.data_block_hits), (0, 200));
+}
+
+#[test]
+fn a_part_of_a_block_counts_as_a_block_read() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), family(DataBlockEncoding::None, 64 << 10), 1, 4);
+    let (region, cache) = cached(dir.path(), 256 << 10);
+    let mut numbers = (0..ROWS).cycle();
+    numbers.by_ref().take(ROWS as usize).for_each(|number| drop(region.get(&Get::new(row(number))).unwrap()));
+    let mut parts = 0;
+    for number in numbers.take(2000) {
+        let before = (cache.stats().partial_reads, region.metrics());
+        region.get(&Get::new(row(number)).column("f", "q000")).unwrap();
+        if cache.stats().partial_reads == before.0 + 1 {
+            let counts = region.metrics().since(&before.1);
+            assert_eq!((counts.data_blocks_read, counts.data_block_hits), (1, 0), "{counts:?}");
+            parts += 1;
+        }
+    }
+    assert!(parts > 1000, "{parts}");
+}
+
+/// The only store file of a region.
+fn store_file(dir: &Path) -> PathBuf {
+    let mut files = fs::read_dir(dir.join("f")).unwrap().map(|entry| entry.unwrap().path());
+    files.find(|path| path.is_file()).unwrap()
+}
+
+/// Flips bits of a file after the outlines of its blocks are known: a get has the same answer as before, or
+/// fails.
+#[test]
+fn no_flipped_bit_changes_a_row() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), family(DataBlockEncoding::None, 64 << 10), 1, 5);
+    options(family(DataBlockEncoding::None, 64 << 10))
+        .open(dir.path())
+        .unwrap()
+        .compact(Compaction::Major)
+        .unwrap();
+    let plain = Region::open(dir.path()).unwrap();
+    let expected: Vec<_> = (0..ROWS).map(|number| plain.get(&Get::new(row(number))).unwrap()).collect();
+    drop(plain);
+    let path = store_file(dir.path());
+    let file = OpenOptions::new().write(true).read(true).open(&path).unwrap();
+    let len = file.metadata().unwrap().len();
+    let (region, cache) = cached(dir.path(), 256 << 10);
+    (0..ROWS).for_each(|number| drop(region.get(&Get::new(row(number))).unwrap()));
+    let (mut rng, mut failed, mut right) = (Rng::new(5), 0, 0);
+    for _ in 0..300 {
+        // A bit in each stretch of 4 KiB.
+        let flip = |rng: &mut Rng| {
+            (0..len / 4096).map(|at| (4096 * at + rng.next() % 4096, 1 << rng.below(8))).collect::<Vec<_>>()
+        };
+        let flips: Vec<(u64, u8)> = flip(&mut rng);
+        let change = || {
+            for (at, bit) in &flips {
+                let mut byte = [0];
+                file.read_exact_at(&mut byte, *at).unwrap();
+                file.write_all_at(&[byte[0] ^ bit], *at).unwrap();
+            }
+        };
+        change();
+        for _ in 0..50 {
+            let number = rng.next() % ROWS;
+            match region.get(&Get::new(row(number))) {
+                Ok(found) => {
+                    assert_eq!(found, expected[number as usize]);
+                    right += 1;
+                }
+                Err(error) => {
+                    assert_eq!(error.kind(), hregion::ErrorKind::Corrupt, "{error}");
+                    failed += 1;
+                }
+            }
+        }
+        change();
+    }
+    assert!(failed > 1000 && right > 10, "{failed} {right}");
+    // The file is as it was.
+    for (number, expected) in (0..ROWS).zip(&expected) {
+        assert_eq!(region.get(&Get::new(row(number))).unwrap(), *expected);
+    }
+    assert!(cache.stats().partial_reads > 1000, "{:?}", cache.stats());
+}
