@@ -5,8 +5,8 @@
 mod support;
 
 use hregion::{
-    BlockCache, Compaction, DataBlockEncoding, Delete, Family, Get, KeepDeletedCells, Put, Region,
-    RegionOptions,
+    BlockCache, ChecksumType, Compaction, DataBlockEncoding, Delete, Family, Get, HFile, KeepDeletedCells,
+    Put, Region, RegionOptions,
 };
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -19,9 +19,14 @@ fn row(number: u64) -> Vec<u8> {
     // Some rows are prefixes of others, and some are long.
     let mut row = format!("{:06}", number * 7919 % ROWS).into_bytes();
     if number.is_multiple_of(11) {
-        row.extend(vec![b'x'; number as usize % 70]);
+        row.extend(b"x".repeat(usize::try_from(number % 70).unwrap()));
     }
     row
+}
+
+/// A family with small checksum chunks, so that less is read for a row.
+fn tuned() -> Family {
+    family(DataBlockEncoding::None, 64 << 10).configuration("hbase.hstore.bytes.per.checksum", "4096")
 }
 
 fn family(encoding: DataBlockEncoding, block_size: u32) -> Family {
@@ -34,12 +39,12 @@ fn options(family: Family) -> RegionOptions {
 }
 
 /// Writes files of rows with one cell, a few or many, with versions, markers, and values of any size.
-fn write(dir: &Path, family: Family, files: u64, seed: u64) {
+fn write(dir: &Path, family: Family, files: i64, seed: u64) {
     let region = options(family).open(dir).unwrap();
     let mut rng = Rng::new(seed);
     for file in 0..files {
         for number in 0..ROWS {
-            if rng.next().is_multiple_of(files) {
+            if rng.below(100) < 100 / usize::try_from(files).unwrap() {
                 let cells = match rng.below(100) {
                     0 => 600,
                     1..20 => 1 + rng.below(30),
@@ -48,8 +53,8 @@ fn write(dir: &Path, family: Family, files: u64, seed: u64) {
                 let mut put = Put::new(row(number));
                 for cell in 0..cells {
                     let len = if rng.below(300) == 0 { 20_000 } else { rng.below(200) };
-                    let value = vec![number as u8; len];
-                    let timestamp = 100 * file as i64 + rng.below(40) as i64;
+                    let value = number.to_be_bytes().repeat(len / 8);
+                    let timestamp = 100 * file + i64::try_from(rng.below(40)).unwrap();
                     put = put.cell_at("f", format!("q{:03}", cell / 2), timestamp, value);
                 }
                 region.put(put).unwrap();
@@ -57,9 +62,9 @@ fn write(dir: &Path, family: Family, files: u64, seed: u64) {
             if rng.below(20) == 0 {
                 let delete = Delete::new(row(number));
                 let delete = match rng.below(3) {
-                    0 => delete.family_at("f", 100 * file as i64 + 20),
-                    1 => delete.column_at("f", "q000", 100 * file as i64 + 20),
-                    _ => delete.version_at("f", "q001", 100 * file as i64 + 20),
+                    0 => delete.family_at("f", 100 * file + 20),
+                    1 => delete.column_at("f", "q000", 100 * file + 20),
+                    _ => delete.version_at("f", "q001", 100 * file + 20),
                 };
                 region.delete(delete).unwrap();
             }
@@ -88,16 +93,19 @@ fn cached(dir: &Path, bytes: u64) -> (Region, BlockCache) {
 #[test]
 fn parts_of_blocks_have_the_rows_of_whole_blocks() {
     let shapes = [
-        (DataBlockEncoding::None, 64 << 10, 1),
-        (DataBlockEncoding::None, 64 << 10, 4),
-        (DataBlockEncoding::None, 20 << 10, 2),
-        (DataBlockEncoding::None, 300 << 10, 1),
-        (DataBlockEncoding::RowIndexV1, 64 << 10, 2),
-        (DataBlockEncoding::FastDiff, 64 << 10, 1),
+        (family(DataBlockEncoding::None, 64 << 10), 1, true),
+        (family(DataBlockEncoding::None, 64 << 10), 4, true),
+        (family(DataBlockEncoding::None, 20 << 10), 2, true),
+        (family(DataBlockEncoding::None, 300 << 10), 1, true),
+        (tuned(), 1, true),
+        (family(DataBlockEncoding::RowIndexV1, 64 << 10), 2, true),
+        (family(DataBlockEncoding::FastDiff, 64 << 10), 1, false),
+        (tuned().configuration("hbase.hstore.checksum.algorithm", "NULL"), 1, false),
     ];
-    for (seed, (encoding, block_size, files)) in (1..).zip(shapes) {
+    for (seed, (family, files, expects_parts)) in (1..).zip(shapes) {
         let dir = tempfile::tempdir().unwrap();
-        write(dir.path(), family(encoding, block_size), files, seed);
+        let shape = format!("{family:?}, {files} files");
+        write(dir.path(), family, files, seed);
         let plain = Region::open(dir.path()).unwrap();
         let (small, cache) = cached(dir.path(), 512 << 10);
         let mut rng = Rng::new(seed);
@@ -105,16 +113,11 @@ fn parts_of_blocks_have_the_rows_of_whole_blocks() {
             // Some rows are not there, and some are read more often than others.
             let number = if i % 3 == 0 { rng.next() % 50 } else { rng.next() % (ROWS + 1000) };
             let get = get(&mut rng, number);
-            assert_eq!(
-                small.get(&get).unwrap(),
-                plain.get(&get).unwrap(),
-                "{encoding:?} {block_size} {get:?}"
-            );
+            assert_eq!(small.get(&get).unwrap(), plain.get(&get).unwrap(), "{shape} {get:?}");
         }
         let stats = cache.stats();
         assert!(stats.bytes <= cache.capacity(), "{stats:?}");
-        let expects_parts = encoding != DataBlockEncoding::FastDiff;
-        assert_eq!(stats.partial_reads > 4000, expects_parts, "{encoding:?} {block_size} {files}: {stats:?}");
+        assert_eq!(stats.partial_reads > 4000, expects_parts, "{shape}: {stats:?}");
         drop(small);
         assert_eq!(cache.stats().blocks, 0);
     }
@@ -144,7 +147,7 @@ fn a_part_of_a_block_counts_as_a_block_read() {
     write(dir.path(), family(DataBlockEncoding::None, 64 << 10), 1, 4);
     let (region, cache) = cached(dir.path(), 256 << 10);
     let mut numbers = (0..ROWS).cycle();
-    numbers.by_ref().take(ROWS as usize).for_each(|number| drop(region.get(&Get::new(row(number))).unwrap()));
+    numbers.by_ref().take(6000).for_each(|number| drop(region.get(&Get::new(row(number))).unwrap()));
     let mut parts = 0;
     for number in numbers.take(2000) {
         let before = (cache.stats().partial_reads, region.metrics());
@@ -156,6 +159,35 @@ fn a_part_of_a_block_counts_as_a_block_read() {
         }
     }
     assert!(parts > 1000, "{parts}");
+}
+
+#[test]
+fn the_checksums_of_new_files_are_those_of_the_family() {
+    for (family, expected) in [
+        (tuned(), (Some(ChecksumType::Crc32c), Some(4096))),
+        (
+            tuned().configuration("hbase.hstore.checksum.algorithm", "CRC32"),
+            (Some(ChecksumType::Crc32), Some(4096)),
+        ),
+        (family(DataBlockEncoding::None, 64 << 10), (Some(ChecksumType::Crc32c), Some(16384))),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let region = options(family).open(dir.path()).unwrap();
+        for compaction in [None, Some(Compaction::Major)] {
+            region.put(Put::new("row").cell("f", "q", "value")).unwrap();
+            region.flush().unwrap();
+            if let Some(compaction) = compaction {
+                region.compact(compaction).unwrap();
+            }
+            let (header, _) = HFile::open(store_file(dir.path())).unwrap().block(0).unwrap();
+            assert_eq!((header.checksum_type(), header.bytes_per_checksum()), expected);
+        }
+    }
+    let bad =
+        family(DataBlockEncoding::None, 64 << 10).configuration("hbase.hstore.bytes.per.checksum", "32");
+    let dir = tempfile::tempdir().unwrap();
+    let error = options(bad).open(dir.path()).unwrap_err();
+    assert_eq!(error.to_string(), "family f: hbase.hstore.bytes.per.checksum cannot be 32");
 }
 
 /// The only store file of a region.

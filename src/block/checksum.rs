@@ -129,7 +129,7 @@ impl ChunkSums {
     pub(crate) fn verify(&self, offset: usize, bytes: &[u8]) -> bool {
         let sums = self.sums.get(offset / self.chunk_len..).unwrap_or_default();
         let chunks = bytes.chunks(self.chunk_len);
-        offset % self.chunk_len == 0
+        offset.is_multiple_of(self.chunk_len)
             && chunks.len() <= sums.len()
             && chunks.zip(sums).all(|(chunk, sum)| self.checksum_type.sum(chunk) == *sum)
     }

@@ -338,8 +338,9 @@ impl BlockCache {
             }
             for (key, entry) in chances {
                 if key == RESERVED {
-                    let reserved = self.outlines().reserved(sweep > SWEEPS);
-                    reserved.map(|entry| self.blocks().insert(key, entry));
+                    if let Some(entry) = self.outlines().reserved(sweep > SWEEPS) {
+                        self.blocks().insert(key, entry);
+                    }
                 } else if sweep > SWEEPS {
                     self.0.counters.evictions.add(1);
                     entry.clear_slot();

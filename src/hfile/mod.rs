@@ -85,4 +85,5 @@ pub(crate) use scanner::{RowVisitor, RowWalk};
 pub use store_file_writer::{StoreFileOrigin, StoreFileWriter};
 pub use trailer::Trailer;
 pub use verify::VerifyReport;
+pub(crate) use writer::MIN_BYTES_PER_CHECKSUM;
 pub use writer::{HFileWriter, HFileWriterOptions};

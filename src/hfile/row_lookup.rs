@@ -7,7 +7,6 @@ use crate::block::slot::BlockGuard;
 use crate::cell::{CellOrder, CellRef, same_bytes};
 use std::cell::Cell;
 use std::fmt;
-use std::sync::Arc;
 
 /// The location of a row's cells.
 #[derive(Debug)]
@@ -157,7 +156,7 @@ impl ReaderCore {
         Some(match found {
             OutlineSearch::Found(cells) => {
                 let place = cells.first();
-                (Some(BlockGuard::of(Arc::new(cells))), RowSearch::Found(place))
+                (Some(BlockGuard::of(cells)), RowSearch::Found(place))
             }
             OutlineSearch::Absent => (None, RowSearch::Absent),
             OutlineSearch::Behind => (None, RowSearch::Behind),

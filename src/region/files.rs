@@ -10,6 +10,7 @@ use crate::layout::{RegionDir, StoreFileInfo};
 use crate::metrics::BlockCounts;
 use crate::mvcc::Mvcc;
 use crate::schema::{Family, RegionInfo, TableName};
+use crate::store::Checksums;
 use crate::store::compact::CompactionConfig;
 use crate::store::{OpenedFiles, Store, StoreFile, StoreVersion, open_files};
 use bytes::Bytes;
@@ -43,6 +44,7 @@ impl RegionOptions {
             tmp: dir.tmp(),
             // Never used: these files are not compacted.
             compaction: CompactionConfig::default(),
+            checksums: Checksums::default(),
             family,
             order,
             options: self.files.clone(),

@@ -19,8 +19,8 @@ use crate::metrics::{BlockCounts, Counters};
 use crate::mvcc::Mvcc;
 use crate::op::Durability;
 use crate::schema::{Family, RegionInfo, TableName};
-use crate::store::compact::{CompactionConfig, memstore_flush_size};
-use crate::store::{OpenedFiles, Store, StoreFile, StoreVersion, open_files};
+use crate::store::compact::CompactionConfig;
+use crate::store::{Checksums, OpenedFiles, Store, StoreFile, StoreVersion, memstore_flush_size, open_files};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -123,8 +123,10 @@ impl RegionOptions {
         let edits = RecoveredEdits::new(&dir, &self.replay_logs, &*storage, &limits, !self.writable)?;
         let compacted = edits.replaced_files()?;
         for family in families {
+            let (compaction, checksums) = self.settings_of(&dir, &family)?;
             let store = Store {
-                compaction: self.compaction_of(&dir, &family)?,
+                compaction,
+                checksums,
                 dir: dir.family(family.name()).path(),
                 tmp: dir.tmp().join(String::from_utf8_lossy(family.name()).as_ref()),
                 family,
@@ -336,17 +338,19 @@ impl RegionOptions {
         Error::unknown_settings(dir.path(), unknown.map(Family::name))
     }
 
-    /// Returns the compaction settings of a family: from the given family, else from the descriptor.
-    fn compaction_of(&self, dir: &RegionDir, family: &Family) -> Result<CompactionConfig> {
+    /// Returns the settings of a family's compactions and of its new files: from the given family, else from
+    /// the descriptor.
+    fn settings_of(&self, dir: &RegionDir, family: &Family) -> Result<(CompactionConfig, Checksums)> {
         if !self.writable {
-            return Ok(CompactionConfig::default());
+            return Ok(Default::default());
         }
         let given = self.families.iter().find(|given| given.name() == family.name());
         let setting = |key: &str| {
             let given = given.and_then(|given| given.configuration.get(key)).map(String::as_str);
             given.or_else(|| dir.setting(family.name(), key))
         };
-        CompactionConfig::from_settings(family, &setting)
+        let compaction = CompactionConfig::from_settings(family, &setting)?;
+        Ok((compaction, Checksums::from_settings(family.name(), &setting)?))
     }
 
     /// Returns the families by name, and a warning if the settings of some are unknown.

@@ -4,13 +4,15 @@
 pub(crate) mod compact;
 pub(crate) mod matcher;
 mod read;
+mod settings;
 mod version;
 mod write;
 
 pub(crate) use read::{StoreScanner, context};
+pub(crate) use settings::memstore_flush_size;
 pub(crate) use version::{OpenedFiles, SeqIds, StoreFile, StoreVersion, open_files};
 pub use write::CompactionFilter;
-pub(crate) use write::Retention;
+pub(crate) use write::{Checksums, Retention};
 
 use crate::cell::CellOrder;
 use crate::hfile::HFileOptions;
@@ -28,6 +30,8 @@ pub(crate) struct Store {
     pub(crate) order: CellOrder,
     /// How its files are compacted.
     pub(crate) compaction: CompactionConfig,
+    /// The checksums of its new files.
+    pub(crate) checksums: Checksums,
     /// The directory of its files.
     pub(crate) dir: PathBuf,
     /// The directory where its files are written before they are moved to `dir`.

@@ -17,6 +17,7 @@ use crate::coding::Cursor;
 use std::cmp::Ordering;
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering as Memory};
 
 /// An outline of a data block. All offsets are from the block's header.
@@ -47,7 +48,7 @@ struct Head {
 /// The result of a search for a row.
 pub(crate) enum OutlineSearch {
     /// The cells that the row has in the block, possibly followed by one of the next row.
-    Found(DataBlock),
+    Found(Arc<DataBlock>),
     /// The row is not in this block, but a greater row is, or may be.
     Absent,
     /// All cells are before the row.
@@ -164,7 +165,9 @@ impl BlockOutline {
         loop {
             match window.compare_row(at, row, order)? {
                 Ordering::Less => at = window.cell(at)?.1,
-                Ordering::Equal => return window.take_row(at, row, limit).map(OutlineSearch::Found),
+                Ordering::Equal => {
+                    return window.take_row(at, row, limit).map(Arc::new).map(OutlineSearch::Found);
+                }
                 Ordering::Greater => return Some(OutlineSearch::Absent),
             }
             if at >= limit {

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::hfile::file_info::names;
 use crate::hfile::options::HFileOptions;
 use crate::hfile::store_file_writer::Tracked;
-use crate::hfile::{Encryption, FileInfo, HFileWriter};
+use crate::hfile::{Encryption, FileInfo, HFileWriter, MIN_BYTES_PER_CHECKSUM};
 use std::path::Path;
 
 /// The maximum block size taken over from a block of the damaged file.
@@ -119,9 +119,6 @@ impl Output {
         self.writer.finish()
     }
 }
-
-/// The minimum that HBase accepts.
-const MIN_BYTES_PER_CHECKSUM: u32 = 33;
 
 /// Whether the file is a store file, with the entries that a store tracks. True if unknown, because it is
 /// better to have these entries.

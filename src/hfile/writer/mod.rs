@@ -11,6 +11,7 @@ mod separator;
 mod sink;
 
 pub use options::HFileWriterOptions;
+pub(crate) use options::MIN_BYTES_PER_CHECKSUM;
 pub(in crate::hfile) use sink::BlockSink;
 
 use super::bloom::BloomType;

@@ -44,7 +44,7 @@ pub struct HFileWriterOptions {
 }
 
 /// The length of a header: HBase accepts no less.
-const MIN_BYTES_PER_CHECKSUM: u32 = 33;
+pub(crate) const MIN_BYTES_PER_CHECKSUM: u32 = 33;
 
 impl HFileWriterOptions {
     pub(super) fn new() -> Self {

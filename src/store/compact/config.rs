@@ -1,9 +1,9 @@
 //! Settings of compactions.
 
-use super::settings::{Reader, Setting};
 use super::window::WindowConfig;
 use crate::error::{Error, Result};
 use crate::schema::Family;
+use crate::store::settings::{Reader, Setting};
 
 /// The policy that chooses the files of a minor compaction (read-path.md §17.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

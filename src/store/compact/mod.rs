@@ -3,7 +3,7 @@
 //! | file | contents |
 //! |---|---|
 //! | `candidate` | the metadata of a file for the selection |
-//! | `settings`, `config` | settings, with HBase's defaults |
+//! | `config` | settings, with HBase's defaults |
 //! | `policy` | the frame of the selection, and files that need not be read at all |
 //! | `exploring`, `ratio` | which run of files to compact |
 //! | `window`, `date_tiered` | windows of time, and which files of a window to compact |
@@ -21,11 +21,9 @@ mod merge;
 mod outputs;
 mod policy;
 mod ratio;
-mod settings;
 mod window;
 
 pub(crate) use candidate::CandidateFile;
 pub(crate) use config::CompactionConfig;
 pub(crate) use merge::CompactionJob;
 pub(crate) use policy::{Selection, select, unneeded};
-pub(crate) use settings::memstore_flush_size;

@@ -1,8 +1,8 @@
 //! Windows of time, which are longer the older they are (HBase: `ExponentialCompactionWindowFactory`,
 //! `CompactionWindow`).
 
-use super::settings::Reader;
 use crate::error::Result;
+use crate::store::settings::Reader;
 use std::cmp::Ordering;
 
 /// How time is divided into windows (read-path.md §17.6, §21), in milliseconds.

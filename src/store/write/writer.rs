@@ -39,6 +39,8 @@ impl NewStoreFile {
             .codec(family.codec)
             .bloom(family.bloom)
             .block_size(family.block_size as usize)
+            .checksum(store.checksums.checksum_type)
+            .bytes_per_checksum(store.checksums.bytes)
             .tags(carries.tags)
             .mvcc(carries.seq_ids)
             .encryption(encryption)
