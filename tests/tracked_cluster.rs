@@ -9,37 +9,18 @@
 mod support;
 
 use hregion::{
-    CellRef, CellType, Compaction, Delete, HFileWriter, Put, Region, Scan, SeekKey, StoreFileOrigin,
+    CellRef, CellType, Compaction, Delete, HFileWriter, Put, Region, SeekKey, StoreFileOrigin,
     StoreFileWriter, Table,
 };
 use serde_json::{Value, json};
 use std::path::Path;
-use support::hbase::{Client, Cluster, programs};
+use support::hbase::{Client, Cluster, json_cells, programs};
 
 const TABLES: [&str; 2] = ["tracked", "plain"];
 
-/// Returns all visible versions of a table as read by HBase's client.
-fn cells_of_hbase(client: &mut Client, table: &str) -> Vec<Value> {
-    let found = client.ask(&json!({"op": "scan", "table": table, "versions": 9}));
-    found.as_array().unwrap().clone()
-}
-
 /// Returns all visible versions of a table as read by hregion.
 fn cells_of_ours(root: &Path, table: &str) -> Vec<Value> {
-    let table = Table::open(root, table).unwrap();
-    let view = table.view();
-    let scan = Scan::new().max_versions(u32::MAX);
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    let mut cells = Vec::new();
-    for row in view.scan(&scan).unwrap() {
-        cells.extend(row.unwrap().cells().map(|cell| {
-            json!({
-                "row": text(cell.row()), "family": text(cell.family()), "qualifier": text(cell.qualifier()),
-                "timestamp": cell.timestamp(), "type": "Put", "value": text(cell.value()),
-            })
-        }));
-    }
-    cells
+    json_cells(&Table::open(root, table).unwrap())
 }
 
 fn write(client: &mut Client, table: &str, round: i64) {
@@ -97,7 +78,7 @@ fn a_running_hbase_sees_every_cell_of_a_table_whose_files_we_changed() {
         for table in TABLES {
             write(&mut client, table, round);
         }
-        let seen: Vec<_> = TABLES.iter().map(|table| cells_of_hbase(&mut client, table)).collect();
+        let seen: Vec<_> = TABLES.iter().map(|table| client.cells(table)).collect();
         drop(client);
         cluster.stop();
         for (table, seen) in TABLES.into_iter().zip(seen) {
@@ -108,13 +89,13 @@ fn a_running_hbase_sees_every_cell_of_a_table_whose_files_we_changed() {
         client = Client::of(&cluster);
         for table in TABLES {
             let ours = cells_of_ours(&root, table);
-            let found = cells_of_hbase(&mut client, table);
+            let found = client.cells(table);
             assert_eq!(found, ours, "{table}, changed by us");
             assert!(found.iter().any(|cell| cell["value"] == format!("loaded{}", round + 5)));
             println!("{table}, round {round}: HBase sees {} cells", found.len());
             if round == 20 {
                 client.ask(&json!({"op": "compact", "table": table, "major": true}));
-                assert_eq!(cells_of_hbase(&mut client, table), ours);
+                assert_eq!(client.cells(table), ours);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::cmd::{
     bulkload, cells, compact, completions, convert, count, diff, flush, get, inspect, locate, man, recover,
-    regions, replay, salvage, scan, seek, shell, stats, verify, wal, write,
+    regions, replay, salvage, scan, seek, shell, snapshot, stats, verify, wal, write,
 };
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
@@ -57,6 +57,7 @@ pub(crate) enum Command {
     Shell(shell::Args),
     Wal(wal::Args),
     Recover(recover::Args),
+    Snapshot(snapshot::Args),
     Locate(locate::Args),
     Regions(regions::Args),
     Replay(replay::Args),

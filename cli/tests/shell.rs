@@ -353,3 +353,51 @@ fn writers_are_alone() {
     assert!(first.wait_with_output().unwrap().status.success());
     assert!(done(dir.path(), "scan 't'").ends_with("1 row(s)\n"));
 }
+
+#[test]
+fn snapshots_are_taken_and_restored() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
+    let found = done(
+        &root,
+        r#"
+create 't1', 'f'
+put 't1', 'r1', 'f:q', 'old', 1000
+snapshot 't1', 's1'
+put 't1', 'r1', 'f:q', 'new', 2000
+clone_snapshot 's1', 'c1'
+get 'c1', 'r1'
+get 't1', 'r1'
+restore_snapshot 's1'
+get 't1', 'r1'
+put 't1', 'r2', 'f:q', 'x', 1000
+delete_snapshot 's1'
+list_snapshots
+snapshot 't1', 's2'
+"#,
+    );
+    let get = |value: &str| {
+        format!("COLUMN                    CELL\n f:q                      {value}\n1 row(s)\n")
+    };
+    let (old, new) = (get("timestamp=1000, value=old"), get("timestamp=2000, value=new"));
+    let head = "Created table t1\n=> Hbase::Table - t1\n";
+    let none = "SNAPSHOT                  TABLE + CREATION TIME\n0 row(s)\n=> []\n";
+    assert_eq!(found, format!("{head}{old}{new}{old}{none}"));
+    let listed = done(&root, "list_snapshots");
+    assert!(
+        listed.contains(" s2                       t1 (") && listed.ends_with("1 row(s)\n=> [\"s2\"]\n"),
+        "{listed}"
+    );
+    assert_eq!(
+        done(&root, "count 't1'; count 'c1'").lines().filter(|line| line.contains("row(s)")).count(),
+        2
+    );
+    let (exit, message) = failed(&root, "clone_snapshot 's2', 't1'");
+    assert_eq!(exit, 5, "{message}");
+    let table = root.join("data/default/t1");
+    for command in ["snapshot 't1', 's3'", "list_snapshots", "restore_snapshot 's2'", "delete_snapshot 's2'"]
+    {
+        let (exit, message) = failed(&table, command);
+        assert_eq!(exit, 2, "{message}");
+    }
+}

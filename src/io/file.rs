@@ -301,8 +301,11 @@ impl Storage for LocalStorage {
     fn lock(&self, path: &Path) -> io::Result<FileLock> {
         let file = File::options().create(true).truncate(false).write(true).open(path)?;
         match file.try_lock() {
-            Ok(()) => Ok(FileLock::new(file)),
-            Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+            // The directory may have been replaced by another since the file was opened in it.
+            Ok(()) if identity(&file.metadata()?) == identity(&fs::metadata(path)?) => {
+                Ok(FileLock::new(file))
+            }
+            Ok(()) | Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
             Err(TryLockError::Error(error)) => Err(error),
         }
     }

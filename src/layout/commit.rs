@@ -248,7 +248,8 @@ fn new_list(
     NewFileList::after(storage, &path, list, now).map(Some)
 }
 
-fn listed(name: &str, len: u64) -> ListedFile {
+/// Returns the entry of a list for a file.
+pub(super) fn listed(name: &str, len: u64) -> ListedFile {
     let is_plain = matches!(FileName::parse(name), Some(FileName::Whole(super::file_name::Target::HFile(_))));
     ListedFile { name: name.to_owned(), size: if is_plain { len } else { 0 }, reference: None }
 }

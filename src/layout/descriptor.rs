@@ -92,8 +92,16 @@ pub(super) fn create_descriptor(
     table: &TableName,
     families: &[Family],
 ) -> Result<()> {
-    let bytes = TableDescriptor::new(table.clone(), families).to_file();
-    write_descriptor(storage, owner, 1, true, &bytes)
+    create_whole_descriptor(storage, owner, &TableDescriptor::new(table.clone(), families))
+}
+
+/// As [`create_descriptor`], with all settings of the table and its families.
+pub(super) fn create_whole_descriptor(
+    storage: &Arc<dyn Storage>,
+    owner: &Path,
+    descriptor: &TableDescriptor,
+) -> Result<()> {
+    write_descriptor(storage, owner, 1, true, &descriptor.to_file())
 }
 
 fn write_descriptor(

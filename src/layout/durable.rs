@@ -41,6 +41,45 @@ pub(super) fn rename(storage: &dyn Storage, from: &Path, to: &Path) -> Result<()
     storage.rename(from, to).map_err(|error| Error::io("rename to", to, error))
 }
 
+/// Renames a directory, durably. After a failure it has its old name, unless renaming it back fails, too.
+pub(super) fn move_dir(storage: &dyn Storage, from: &Path, to: &Path) -> Result<()> {
+    rename(storage, from, to)?;
+    let moved = sync_dir(storage, parent(to)).and_then(|()| match parent(from) == parent(to) {
+        true => Ok(()),
+        false => sync_dir(storage, parent(from)),
+    });
+    moved.inspect_err(|_| {
+        // The first error is the one to report.
+        let _ = rename(storage, to, from);
+    })
+}
+
+/// Copies a file, durably: it gets its name when it is complete and on disk.
+pub(crate) fn copy_file(storage: &Arc<dyn Storage>, from: &Path, to: &Path) -> Result<()> {
+    let file = storage.open(from).map_err(|error| Error::io("open", from, error))?;
+    let mut copy = NewFile::create(storage, to)?;
+    each_part(file.len(), |offset, len| {
+        let mut part = vec![0; len];
+        file.read_exact_at(&mut part, offset).map_err(|error| Error::io("read", from, error))?;
+        copy.write_all(&part).map(|()| true)
+    })?;
+    copy.persist()
+}
+
+/// Calls `take` with the offset and length of each part of a file, until it returns false.
+fn each_part(len: u64, mut take: impl FnMut(u64, usize) -> Result<bool>) -> Result<bool> {
+    const PART: usize = 256 << 10;
+    let mut offset = 0;
+    while offset < len {
+        let part = usize::try_from(len - offset).map_or(PART, |left| left.min(PART));
+        if !take(offset, part)? {
+            return Ok(false);
+        }
+        offset += part as u64;
+    }
+    Ok(true)
+}
+
 pub(crate) fn remove(storage: &dyn Storage, path: &Path) -> Result<()> {
     storage.remove(path).map_err(|error| Error::io("remove", path, error))
 }
@@ -55,24 +94,20 @@ pub(super) fn exists(storage: &dyn Storage, path: &Path) -> Result<bool> {
 }
 
 /// Whether two files have the same bytes.
-pub(super) fn is_same_file(storage: &dyn Storage, a: &Path, b: &Path) -> Result<bool> {
-    const PART: usize = 64 << 10;
+pub(crate) fn is_same_file(storage: &dyn Storage, a: &Path, b: &Path) -> Result<bool> {
     let open = |path: &Path| storage.open(path).map_err(|error| Error::io("open", path, error));
     let (a, b) = (open(a)?, open(b)?);
-    let (mut of_a, mut of_b) = (vec![0; PART], vec![0; PART]);
-    let mut offset = 0;
-    while a.len() == b.len() && offset < a.len() {
-        let len = usize::try_from(a.len() - offset).map_or(PART, |left| left.min(PART));
+    if a.len() != b.len() {
+        return Ok(false);
+    }
+    let (mut of_a, mut of_b) = (Vec::new(), Vec::new());
+    each_part(a.len(), |offset, len| {
         for (file, bytes) in [(&a, &mut of_a), (&b, &mut of_b)] {
-            bytes.truncate(len);
+            bytes.resize(len, 0);
             file.read_exact_at(bytes, offset).map_err(|error| Error::io("read", file.path(), error))?;
         }
-        if of_a != of_b {
-            return Ok(false);
-        }
-        offset += len as u64;
-    }
-    Ok(a.len() == b.len())
+        Ok(of_a == of_b)
+    })
 }
 
 /// Lists a directory; `None` if it does not exist.

@@ -42,6 +42,21 @@ impl<'n> FileName<'n> {
         matches!(self, Self::Whole(Target::Link { .. }))
     }
 
+    /// Returns the table, the region and the name of the HFile that a store file of this name refers to, if
+    /// the store file is in `region` of `table`.
+    pub(super) fn hfile<'a>(
+        &'a self,
+        table: &'a TableName,
+        region: &'a str,
+    ) -> (&'a TableName, &'a str, &'a str) {
+        match self {
+            Self::Whole(Target::HFile(file)) => (table, region, file),
+            Self::Reference(Target::HFile(file), parent) => (table, parent, file),
+            Self::Whole(Target::Link { table, region, file })
+            | Self::Reference(Target::Link { table, region, file }, _) => (table, region, file),
+        }
+    }
+
     /// Returns the file that the name refers to.
     pub(crate) fn target(&self) -> &Target<'n> {
         match self {
@@ -72,6 +87,22 @@ impl<'n> Target<'n> {
             Self::HFile(file) | Self::Link { file, .. } => file,
         }
     }
+}
+
+/// Returns the name of a link to an HFile of a family of the same name (HBase:
+/// `HFileLink.createHFileLinkName`).
+pub(super) fn link_name(table: &TableName, region: &str, file: &str) -> String {
+    format!("{}={region}-{file}", table_in_name(table))
+}
+
+/// Returns the name of a back reference: which table and region have a link to an HFile (HBase:
+/// `HFileLink.createBackReferenceName`).
+pub(super) fn back_reference_name(table: &TableName, region: &str) -> String {
+    format!("{region}.{}", table_in_name(table))
+}
+
+fn table_in_name(table: &TableName) -> String {
+    table.to_string().replace(':', "=")
 }
 
 fn is_hex(name: &str) -> bool {
@@ -129,6 +160,11 @@ mod tests {
         assert_eq!(parse("0a_SeqId_4_.1b"), Some(FileName::Reference(Target::HFile("0a_SeqId_4_"), "1b")));
         assert_eq!(parse("t=1b-0a"), Some(FileName::Whole(link("t", "1b", "0a"))));
         assert_eq!(parse("ns=t-1.x=1b-0a"), Some(FileName::Whole(link("ns:t-1.x", "1b", "0a"))));
+        for (table, name) in [("t", "t=1b-0a"), ("ns:t-1.x", "ns=t-1.x=1b-0a")] {
+            let table = TableName::parse(table).unwrap();
+            assert_eq!(link_name(&table, "1b", "0a"), name);
+        }
+        assert_eq!(back_reference_name(&TableName::parse("ns:t").unwrap(), "1b"), "1b.ns=t");
         assert_eq!(parse("t.ab=1b-0a.2c"), Some(FileName::Reference(link("t.ab", "1b", "0a"), "2c")));
         // Two dots inside a name do not lead out of the directory.
         assert_eq!(parse("a..b=1b-0a"), Some(FileName::Whole(link("a..b", "1b", "0a"))));

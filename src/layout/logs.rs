@@ -12,7 +12,7 @@
 use super::durable::{
     create_dir_durably, exists, is_same_file, remove, rename, sync_dir, sync_file, unless_not_found,
 };
-use super::region::{LOCK, RECOVERED_EDITS, is_number};
+use super::region::{RECOVERED_EDITS, is_number};
 use super::root_tree::RootTree;
 use crate::error::{Error, Result};
 use crate::io::{FileLock, Storage};
@@ -60,11 +60,7 @@ impl LogTree {
 
     /// Locks the root directory against other recoveries, which would write the same files.
     pub(crate) fn lock(&self, storage: &dyn Storage) -> Result<FileLock> {
-        let path = self.root().join(LOCK);
-        storage.lock(&path).map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock => Error::being_recovered(self.root()),
-            _ => Error::io("lock", &path, error),
-        })
+        self.tree.lock(storage)
     }
 
     /// Returns the logs of all servers, by server and age. Entries of `WALs/` that are no directories are not

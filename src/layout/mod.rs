@@ -13,10 +13,11 @@
 //!             .filelist/f1.<n>                file_list, tracker
 //! <root>/archive/data/<namespace>/…           store files that were replaced
 //! <root>/.hbase-snapshot/<name>/              snapshot
+//! <root>/.tmp/data/<namespace>/<table>/       a table that a restored snapshot replaces: snapshot/restore
 //! <root>/WALs/<server>/, <root>/oldWALs/      logs
 //! ```
 //!
-//! The names of store files are changed only by [`RegionDir::commit`](region::RegionDir::commit).
+//! The names of a region's store files are changed only by [`RegionDir::commit`](region::RegionDir::commit).
 
 pub(crate) mod commit;
 mod descriptor;
@@ -42,5 +43,5 @@ pub(crate) use logs::{LogTree, NewEdits, ServerLog};
 pub(crate) use reference::{Half, Reference};
 pub(crate) use region::{LOCK, RECOVERED_EDITS, RegionDir};
 pub(crate) use root::archived_path;
-pub(crate) use snapshot::{Snapshot, SnapshotRegion, list_snapshots};
+pub(crate) use snapshot::{Snapshot, SnapshotRegion, SnapshotTree, list_snapshots};
 pub(crate) use store_file_info::StoreFileInfo;

@@ -45,6 +45,20 @@ impl Reference {
         self.half == Half::Bottom && order.compare(key, &self.split_key).is_ge()
     }
 
+    /// Returns the content of a reference file.
+    pub(super) fn to_file(&self) -> Vec<u8> {
+        [proto::MAGIC.as_slice(), &self.to_proto().encode_to_vec()].concat()
+    }
+
+    pub(super) fn to_proto(&self) -> proto::region::Reference {
+        let range = match self.half {
+            Half::Top => 0,
+            Half::Bottom => 1,
+        };
+        let splitkey = Some(self.split_key.as_bytes().to_vec());
+        proto::region::Reference { splitkey, range: Some(range) }
+    }
+
     pub(super) fn from_proto(message: &proto::region::Reference) -> Result<Self, Corruption> {
         let half = match message.range {
             Some(0) => Half::Top,
@@ -74,6 +88,9 @@ mod tests {
         let proto = |range: &[u8]| [b"PBUF\x0a\x14", key, range].concat();
         assert_eq!(Reference::parse(&proto(&[0x10, 1])), Ok(of(Half::Bottom)));
         assert_eq!(Reference::parse(&proto(&[0x10, 0])), Ok(of(Half::Top)));
+        for (half, range) in [(Half::Bottom, 1), (Half::Top, 0)] {
+            assert_eq!(of(half).to_file(), proto(&[0x10, range]));
+        }
         assert!(Reference::parse(&proto(&[])).is_err() && Reference::parse(&proto(&[0x10, 2])).is_err());
         assert!(Reference::parse(b"PBUF\x10\x01").is_err() && Reference::parse(b"PBUF").is_err());
         let old = |half: &[u8]| [half, &[20], key].concat();

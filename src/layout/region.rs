@@ -350,6 +350,14 @@ impl RegionDir {
         self.table.root.as_ref().map(|root| root.path.as_path())
     }
 
+    /// Returns the root directory, if it has the layout since 0.96 and the region's table is at its place
+    /// there.
+    pub(crate) fn root_of_table(&self) -> Option<&Path> {
+        let root = self.table.root.as_ref()?;
+        let is_in_place = root.has_namespaces && root.table(&self.table.table) == self.table.path;
+        is_in_place.then_some(root.path.as_path())
+    }
+
     /// Returns the greatest sequence id the region has used, from `<n>.seqid`.
     pub(crate) fn max_seq_id(&self) -> Option<i64> {
         self.max_seq_id

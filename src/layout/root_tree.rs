@@ -1,9 +1,10 @@
 //! Look-ups below a root directory that follow no symbolic link, so that no name leads out of the root.
 
 use super::durable::list_if_exists;
+use super::region::LOCK;
 use super::root::Root;
 use crate::error::{Error, Result};
-use crate::io::{DirEntry, Storage, read_file};
+use crate::io::{DirEntry, FileLock, Storage, read_file};
 use crate::sync::unpoisoned;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -27,6 +28,19 @@ impl RootTree {
 
     pub(super) fn root(&self) -> &Root {
         &self.root
+    }
+
+    /// Locks the root directory against other recoveries, and other changes of snapshots and whole tables.
+    ///
+    /// # Errors
+    ///
+    /// Of kind [`Locked`](crate::ErrorKind::Locked) if another process, or another thread, has it locked.
+    pub(super) fn lock(&self, storage: &dyn Storage) -> Result<FileLock> {
+        let path = self.root.path.join(LOCK);
+        storage.lock(&path).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => Error::being_recovered(&self.root.path),
+            _ => Error::io("lock", &path, error),
+        })
     }
 
     /// Lists a directory; `None` if it does not exist.

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! <root>/.hbase-snapshot/
-//!     .tmp/                                   snapshots that are being taken: not read
+//!     .tmp/                                   snapshots that are being taken or removed: not read
 //!     <snapshot>/
 //!         .snapshotinfo                       SnapshotDescription
 //!         data.manifest                       manifest: descriptor, regions, names of store files
@@ -14,11 +14,15 @@
 //! no longer needs them, or of the tables that its links name.
 #![warn(clippy::indexing_slicing)]
 
+mod clone;
+mod export;
 mod manifest;
+mod restore;
+mod write;
 
 use super::descriptor::{StoredDescriptor, read_descriptor};
 use super::family::{REFERENCE_BYTES, StoreFiles, check_mob};
-use super::file_name::{FileName, Target};
+use super::file_name::FileName;
 use super::reference::Reference;
 use super::region::RegionDir;
 use super::root_tree::{Listings, RootTree};
@@ -33,6 +37,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+pub(crate) use write::SnapshotTree;
 
 /// The directory of the snapshots, within the root.
 const SNAPSHOT_DIR: &str = ".hbase-snapshot";
@@ -287,15 +292,12 @@ impl FamilyOfSnapshot<'_> {
         })?;
         check_mob(&parsed, &file.name).map_err(at_manifest)?;
         let encoded = self.region.info.encoded_name();
-        let (reference, parent) = match parsed {
-            FileName::Whole(_) => (None, encoded.as_str()),
-            FileName::Reference(_, parent) => (Some(self.reference(file, &encoded, listings)?), parent),
+        let reference = match parsed {
+            FileName::Whole(_) => None,
+            FileName::Reference(..) => Some(self.reference(file, &encoded, listings)?),
         };
-        let own = self.snapshot.description.table();
-        let places = match parsed.target() {
-            Target::HFile(name) => self.places(own, parent, name),
-            Target::Link { table, region, file } => self.places(table, region, file),
-        };
+        let (table, region, hfile) = parsed.hfile(self.snapshot.description.table(), &encoded);
+        let places = self.places(table, region, hfile);
         let (path, entry) = self.find(file, &places, listings)?;
         if let Some(expected) = file.size.filter(|size| *size != entry.len) {
             let corruption =

@@ -2,13 +2,14 @@
 //! `CreateTableProcedure`, which builds a table under `.tmp` and renames it).
 
 use super::descriptor::create_descriptor;
-use super::durable::{create_dir, exists, list_if_exists, parent, remove_tree, rename, sync_dir};
+use super::durable::{create_dir, exists, list_if_exists, move_dir, parent, remove_tree, sync_dir};
 use super::file_name::new_file_name;
 use super::region::{REGION_INFO, already_exists, fill};
 use super::root::Root;
 use crate::error::{Error, Result};
 use crate::io::Storage;
 use crate::schema::{Family, RegionInfo, TableName};
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -65,28 +66,36 @@ pub(super) fn create_aside(
         }
         return fill(path);
     }
-    let mut aside = std::ffi::OsString::from(".");
+    let aside = fill_aside(storage, dir, name, fill)?;
+    move_dir(&**storage, &aside, path).map_err(|error| {
+        let _ = remove_tree(&**storage, &aside); // as in `fill_aside`
+        if error.is_occupied() { already_exists(path) } else { error }
+    })
+}
+
+/// Creates a hidden directory in `dir`, which exists, and fills it with `fill`; removes it if that fails.
+/// Returns its path, which begins with `name`.
+pub(super) fn fill_aside(
+    storage: &Arc<dyn Storage>,
+    dir: &Path,
+    name: &OsStr,
+    fill: impl Fn(&Path) -> Result<()>,
+) -> Result<PathBuf> {
+    let mut aside = OsString::from(".");
     aside.push(name);
     aside.push(format!(".{}.tmp", &new_file_name(0)[..16]));
     let aside = dir.join(aside);
-    let created = create_dir(&**storage, &aside).and_then(|()| fill(&aside)).and_then(|()| {
-        match rename(&**storage, &aside, path) {
-            Err(error) if error.is_occupied() => Err(already_exists(path)),
-            renamed => renamed,
-        }
-    });
-    match created {
-        Ok(()) => sync_dir(&**storage, dir),
-        Err(error) => {
-            // A hidden directory that remains is ignored whenever regions and tables are listed.
-            let _ = remove_tree(&**storage, &aside);
-            Err(error)
-        }
+    let filled = create_dir(&**storage, &aside).and_then(|()| fill(&aside));
+    if let Err(error) = filled {
+        // A hidden directory that remains is ignored whenever regions and tables are listed.
+        let _ = remove_tree(&**storage, &aside);
+        return Err(error);
     }
+    Ok(aside)
 }
 
 /// Creates a directory and its missing parents, so that they survive a crash.
-fn create_parents(storage: &dyn Storage, dir: &Path) -> Result<()> {
+pub(super) fn create_parents(storage: &dyn Storage, dir: &Path) -> Result<()> {
     let mut missing = Vec::new();
     for ancestor in dir.ancestors() {
         if ancestor.as_os_str().is_empty() || list_if_exists(storage, ancestor)?.is_some() {

@@ -1,7 +1,7 @@
-//! A walk over the fields of a protobuf message, without copying.
+//! A walk over the fields of a protobuf message, without copying; and the writing of a field.
 #![warn(clippy::indexing_slicing)]
 
-use crate::coding::Cursor;
+use crate::coding::{Cursor, put_varint};
 use crate::error::Corruption;
 
 /// The value of a field, by its wire type.
@@ -69,6 +69,13 @@ pub(crate) fn delimited<'a>(cursor: &mut Cursor<'a>, what: &'static str) -> Resu
             Err(Corruption::Truncated { what, needed: len, available })
         }
     }
+}
+
+/// Appends a field of bytes: a string, or a message.
+pub(crate) fn put_bytes(out: &mut Vec<u8>, number: u32, bytes: &[u8]) {
+    put_varint(out, u64::from(number) << 3 | 2);
+    put_varint(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
 }
 
 #[cfg(test)]

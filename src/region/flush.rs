@@ -43,11 +43,19 @@ impl RegionCore {
         self.flush(&self.all_stores())
     }
 
+    /// Flushes every store, and returns the files of each, which have the writes up to one moment: what is
+    /// in them was written before the flush began, and all that was written before is in them. Compactions
+    /// and bulk loads that end during the flush change nothing in the result; some of the files may be in the
+    /// archive by then.
+    pub(super) fn flush_for_snapshot(&self) -> Result<Vec<Vec<StoreFile>>> {
+        Ok(self.flush_at(&self.all_stores(), i64::MAX)?.files)
+    }
+
     /// Flushes what has been replayed while the region is being opened. Cells with sequence ids above
     /// `read_point`, the greatest in the files, are kept whether they are visible or not, as in HBase: its
     /// read point has not reached them yet.
     pub(super) fn flush_replayed(&self, read_point: i64) -> Result<i64> {
-        self.flush_at(&self.all_stores(), read_point)
+        Ok(self.flush_at(&self.all_stores(), read_point)?.seq_id)
     }
 
     fn all_stores(&self) -> Vec<usize> {
@@ -56,26 +64,27 @@ impl RegionCore {
 
     /// Flushes stores. Returns the sequence id of the flush.
     fn flush(&self, stores: &[usize]) -> Result<i64> {
-        self.flush_at(stores, i64::MAX)
+        Ok(self.flush_at(stores, i64::MAX)?.seq_id)
     }
 
     /// As [`flush`](Self::flush), with a bound on the read point up to which invisible cells are dropped.
-    fn flush_at(&self, stores: &[usize], max_read_point: i64) -> Result<i64> {
+    fn flush_at(&self, stores: &[usize], max_read_point: i64) -> Result<Flushed> {
         let _flushing = unpoisoned(self.flushing.lock());
         // Checked only with the lock held: closing a region waits for this lock.
         self.check_writable()?;
         self.report_flush_started(self.memstore_size());
         let flushed = self.flush_stores(stores, max_read_point);
         match &flushed {
-            Ok(seq_id) => self.report_flush_ended(*seq_id),
+            Ok(flushed) => self.report_flush_ended(flushed.seq_id),
             Err(error) => self.report_failed(Task::Flush, error),
         }
         flushed
     }
 
-    fn flush_stores(&self, stores: &[usize], max_read_point: i64) -> Result<i64> {
+    fn flush_stores(&self, stores: &[usize], max_read_point: i64) -> Result<Flushed> {
         self.observe(|observer, context| observer.pre_flush(context))?;
-        let seq_id = self.freeze(stores);
+        let mut flushed = self.freeze(stores);
+        let seq_id = flushed.seq_id;
         let is_flushed = |store| {
             if let Some(log) = &self.log {
                 log.flushed(store, seq_id);
@@ -111,6 +120,7 @@ impl RegionCore {
             let change = StoreChange { store, add: vec![file], remove: Vec::new() };
             self.commit(vec![change], now, |opened| {
                 let file = opened.into_iter().flatten().next();
+                flushed.files[store].extend(file.clone());
                 self.swap(store, |state| state.flushed(&segments, file));
             })?;
             is_flushed(store);
@@ -126,27 +136,36 @@ impl RegionCore {
             self.report_unarchived(&error);
         }
         self.observe(|observer, context| observer.post_flush(context))?;
-        Ok(seq_id)
+        Ok(flushed)
     }
 
     /// Freezes the active segments, so that writes go to new ones, and ends the log. When this returns, all
-    /// writes to them are complete and visible to reads. Returns the sequence id of the flush.
-    fn freeze(&self, stores: &[usize]) -> i64 {
+    /// writes to them are complete and visible to reads. Returns the flush, without the files it will write.
+    fn freeze(&self, stores: &[usize]) -> Flushed {
         let updates = unpoisoned(self.updates.write());
         let entry = self.mvcc.begin();
         let seq_id = entry.seq_id();
         self.mvcc.complete_and_wait(entry);
         stores.iter().for_each(|&store| self.swap(store, |state| state.freeze()));
-        let Some(log) = &self.log else { return seq_id };
+        // Loaded before there are new writes: a bulk load that follows one of them must not be without it.
+        let state = Arc::clone(&self.states.load());
+        let files = state.stores.iter().map(|store| store.files.clone()).collect();
+        let Some(log) = &self.log else { return Flushed { seq_id, files } };
         let seq_id = log.limit_flush(seq_id);
         let cut = log.cut();
-        let state = self.states.load();
         let is_empty = |store: &usize| state.stores[*store].has_no_memory();
         (0..self.stores.len()).filter(is_empty).for_each(|store| log.flushed(store, seq_id));
         drop(updates);
         log.finish(cut);
-        seq_id
+        Flushed { seq_id, files }
     }
+}
+
+/// A flush.
+struct Flushed {
+    seq_id: i64,
+    /// The files of each store when its memory was frozen, and those that the flush has written.
+    files: Vec<Vec<StoreFile>>,
 }
 
 /// Segments with fewer cells are freed inline.

@@ -27,6 +27,7 @@ mod read;
 mod replay;
 mod scanner;
 mod scheduler;
+mod snapshot;
 mod super_version;
 mod verify;
 mod view;

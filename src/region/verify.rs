@@ -45,6 +45,18 @@ impl RegionOptions {
         self.verify_families(path.as_ref(), Some(family.as_ref()), &mut report)
     }
 
+    /// Verifies an HFile, as [`HFileOptions::verify`] does.
+    ///
+    /// [`HFileOptions::verify`]: crate::HFileOptions::verify
+    ///
+    /// # Errors
+    ///
+    /// The first fault; or if the file cannot be read.
+    pub(crate) fn verify_hfile(&self, path: &Path) -> Result<()> {
+        let report = self.clone().bounded().files.verify(path)?;
+        report.faults.into_iter().next().map_or(Ok(()), Err)
+    }
+
     fn verify_families(
         self,
         path: &Path,

@@ -89,6 +89,11 @@ impl TableDescriptor {
 
     /// Returns the content of a `.tableinfo.<n>`.
     pub(crate) fn to_file(&self) -> Vec<u8> {
+        [proto::MAGIC.as_slice(), &self.to_message()].concat()
+    }
+
+    /// Returns the `TableSchema`, as in the manifest of a snapshot.
+    pub(crate) fn to_message(&self) -> Vec<u8> {
         let family = |(family, settings): &(Family, Settings)| ColumnFamilySchema {
             name: Some(family.name().to_vec()),
             attributes: settings.attributes.clone(),
@@ -100,7 +105,12 @@ impl TableDescriptor {
             column_families: self.families.iter().map(family).collect(),
             configuration: self.settings.configuration.clone(),
         };
-        [proto::MAGIC.as_slice(), &schema.encode_to_vec()].concat()
+        schema.encode_to_vec()
+    }
+
+    /// Returns the descriptor of another table with the same settings.
+    pub(crate) fn in_table(&self, table: &TableName) -> Self {
+        Self { table: table.clone(), ..self.clone() }
     }
 
     /// Returns the table.

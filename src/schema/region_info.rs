@@ -105,6 +105,11 @@ impl RegionInfo {
         [proto::MAGIC.as_slice(), &self.to_proto().encode_length_delimited_to_vec()].concat()
     }
 
+    /// Returns the message, as in the manifest of a snapshot.
+    pub(crate) fn to_message(&self) -> Vec<u8> {
+        self.to_proto().encode_to_vec()
+    }
+
     fn to_proto(&self) -> proto::region::RegionInfo {
         proto::region::RegionInfo {
             region_id: Some(self.region_id.cast_unsigned()),
@@ -173,13 +178,19 @@ impl RegionInfo {
     /// Returns the value of a catalog cell, byte for byte as HBase writes it.
     #[cfg(feature = "internals")]
     pub(crate) fn to_cell(&self) -> Vec<u8> {
-        [proto::MAGIC.as_slice(), &self.to_proto().encode_to_vec()].concat()
+        [proto::MAGIC.as_slice(), &self.to_message()].concat()
     }
 
     /// Returns the same region with other marks.
     #[cfg(test)]
     pub(crate) fn marked(&self, split: bool, offline: bool) -> Self {
         Self { split, offline, ..self.clone() }
+    }
+
+    /// Returns a region of another table with the same key range and id (HBase:
+    /// `RestoreSnapshotHelper.cloneRegionInfo`).
+    pub(crate) fn in_table(&self, table: &TableName) -> Self {
+        Self { table: table.clone(), ..self.clone() }
     }
 
     /// Returns a replica of the region.

@@ -50,6 +50,38 @@ impl fmt::Display for SnapshotType {
 }
 
 impl SnapshotDescription {
+    /// Describes a snapshot of an enabled table, with a manifest of version 2, that is kept for ever.
+    ///
+    /// # Errors
+    ///
+    /// If the name is invalid.
+    pub(crate) fn new(name: &str, table: TableName, creation_time: i64) -> Result<Self> {
+        Self::check_name(name)?;
+        let (name, snapshot_type, version) = (name.to_owned(), SnapshotType::Flush, 2);
+        Ok(Self { name, table, creation_time, snapshot_type, version, owner: None, ttl: None })
+    }
+
+    /// Returns the content of a `.snapshotinfo`.
+    pub(crate) fn to_message(&self) -> Vec<u8> {
+        let snapshot_type = match self.snapshot_type {
+            SnapshotType::Disabled => 0,
+            SnapshotType::Flush => 1,
+            SnapshotType::SkipFlush => 2,
+        };
+        // HBase writes 0 for a snapshot that is kept for ever.
+        let ttl = self.ttl.map_or(0, |ttl| i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX));
+        let message = proto::snapshot::SnapshotDescription {
+            name: Some(self.name.clone()),
+            table: Some(self.table.to_string()),
+            creation_time: Some(self.creation_time),
+            snapshot_type: Some(snapshot_type),
+            version: Some(self.version),
+            owner: self.owner.clone(),
+            ttl: Some(ttl),
+        };
+        message.encode_to_vec()
+    }
+
     /// Reads the content of a `.snapshotinfo`: a message without a prefix. `name` is that of the directory,
     /// which is the one that counts: a copied directory keeps the old name in its file.
     pub(crate) fn parse(name: &str, bytes: &[u8]) -> Result<Self, Corruption> {

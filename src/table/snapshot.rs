@@ -1,5 +1,8 @@
-//! Snapshots, read where they are (hfile.md §15.8; HBase: `TableSnapshotScanner`, without its restore
-//! directory).
+//! Snapshots: read where they are (hfile.md §15.8; HBase: `TableSnapshotScanner`, without its restore
+//! directory), taken, cloned, restored and exported.
+
+mod clone;
+mod take;
 
 use super::{RegionSource, Table};
 use crate::error::{Error, Result};

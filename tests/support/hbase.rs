@@ -1,7 +1,8 @@
 //! A running HBase and its client: programs in `interop/cluster`.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-use serde_json::Value;
+use hregion::{Scan, Table};
+use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -91,6 +92,30 @@ impl Client {
         assert!(answer.get("ok").is_some(), "{command}: {answer}");
         answer["ok"].clone()
     }
+}
+
+impl Client {
+    /// Returns all visible versions of a table.
+    pub(crate) fn cells(&mut self, table: &str) -> Vec<Value> {
+        let found = self.ask(&json!({"op": "scan", "table": table, "versions": 9}));
+        found.as_array().unwrap().clone()
+    }
+}
+
+/// Returns all visible versions of a table as hregion reads it, in the form of the client's answers.
+pub(crate) fn json_cells(table: &Table) -> Vec<Value> {
+    let (view, scan) = (table.view(), Scan::new().max_versions(u32::MAX));
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let mut cells = Vec::new();
+    for row in view.scan(&scan).unwrap() {
+        cells.extend(row.unwrap().cells().map(|cell| {
+            json!({
+                "row": text(cell.row()), "family": text(cell.family()), "qualifier": text(cell.qualifier()),
+                "timestamp": cell.timestamp(), "type": "Put", "value": text(cell.value()),
+            })
+        }));
+    }
+    cells
 }
 
 impl Drop for Client {

@@ -32,10 +32,8 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         out.write_all(&page(command)?)?;
         return Ok(Exit::Done);
     };
-    let mut pages = vec![("hregion.1".to_owned(), page(command.clone())?)];
-    for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
-        pages.push((format!("hregion-{}.1", sub.get_name()), page(sub.clone())?));
-    }
+    let mut pages = Vec::new();
+    add_pages("hregion", &command, &mut pages)?;
     let paths = pages.iter().map(|(name, _)| dir.join(name));
     if let Some(there) = paths.filter(|_| !args.force).find(|path| path.exists()) {
         return Err(CommandError::invalid_file(&there, "already exists; --force replaces it").into());
@@ -47,6 +45,13 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         text.persist()?;
     }
     Ok(Exit::Done)
+}
+
+/// Adds the page of a command of this name, and those of its subcommands.
+fn add_pages(name: &str, command: &clap::Command, pages: &mut Vec<(String, Vec<u8>)>) -> io::Result<()> {
+    pages.push((format!("{name}.1"), page(command.clone())?));
+    let mut subcommands = command.get_subcommands().filter(|sub| sub.get_name() != "help");
+    subcommands.try_for_each(|sub| add_pages(&format!("{name}-{}", sub.get_name()), sub, pages))
 }
 
 fn page(command: clap::Command) -> io::Result<Vec<u8>> {

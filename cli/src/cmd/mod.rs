@@ -19,6 +19,7 @@ pub(crate) mod salvage;
 pub(crate) mod scan;
 pub(crate) mod seek;
 pub(crate) mod shell;
+pub(crate) mod snapshot;
 pub(crate) mod stats;
 pub(crate) mod verify;
 pub(crate) mod wal;
@@ -49,6 +50,7 @@ pub(crate) fn run(command: &Command, out: &mut Output) -> Result<Exit, Failure> 
         Command::Flush(args) => flush::run(args, out),
         Command::Compact(args) => compact::run(args, out),
         Command::Recover(args) => recover::run(args, out),
+        Command::Snapshot(args) => snapshot::run(args, out),
         Command::Locate(args) => locate::run(args, out),
         Command::Regions(args) => regions::run(args, out),
         Command::Replay(args) => replay::run(args, out),

@@ -145,6 +145,50 @@ impl Catalog {
         }
     }
 
+    /// Returns the root directory, for a command about all of it.
+    pub(super) fn root(&self, command: &str) -> Result<&Path, Failure> {
+        match &self.place {
+            TablePlacement::Root(root) => Ok(root),
+            TablePlacement::Only(..) => {
+                let message = format!("{command}: snapshots are in a root directory, this is one table");
+                Err(CommandError::usage(message).into())
+            }
+        }
+    }
+
+    /// Returns the options for regions.
+    pub(super) fn options(&self) -> RegionOptions {
+        self.options.clone()
+    }
+
+    /// Takes a snapshot of a table.
+    pub(super) fn snapshot(&mut self, table: &str, name: &str) -> Result<(), Failure> {
+        let root = self.root("snapshot")?.to_owned();
+        self.release(&TableName::parse(table)?)?;
+        let table = hregion::Table::open_with(root, table, self.options().writable(true))?;
+        table.snapshot(name)?;
+        Ok(table.close()?)
+    }
+
+    /// Brings the table of a snapshot back to what it was then.
+    pub(super) fn restore(&mut self, name: &str) -> Result<(), Failure> {
+        let root = self.root("restore_snapshot")?.to_owned();
+        let found = hregion::Table::list_snapshots(&root)?;
+        if let Some(found) = found.iter().find(|found| found.name() == name) {
+            self.release(found.table())?;
+        }
+        Ok(hregion::Table::restore_snapshot(root, name, self.options())?.close()?)
+    }
+
+    /// Closes a table, which flushes it and releases its locks. It is opened again on its next use.
+    fn release(&mut self, name: &TableName) -> Result<(), Failure> {
+        let Some(table) = self.open.get(name) else { return Ok(()) };
+        let closed: Vec<_> = table.regions.iter().map(Region::close).collect();
+        closed.into_iter().collect::<hregion::Result<()>>()?;
+        self.open.remove(name);
+        Ok(())
+    }
+
     /// Flushes all tables that have unflushed writes, and returns the first error.
     pub(super) fn flush_all(&self) -> Result<(), Failure> {
         let written = self.open.values().filter(|table| table.is_writable).flat_map(|table| &table.regions);

@@ -19,6 +19,11 @@ const fn topic(name: &'static str, usage: &'static str, about: &'static str) -> 
 const TOPICS: &[Topic] = &[
     topic("append", "append 't', 'row', 'f:q', 'more'", "adds to the end of a value"),
     topic(
+        "clone_snapshot",
+        "clone_snapshot 's', 't'",
+        "creates a table with the content of a snapshot, without copying files",
+    ),
+    topic(
         "compact",
         "compact 't'\ncompact 't', 'f'",
         "flushes, and compacts files that HBase would select, if any",
@@ -40,6 +45,7 @@ const TOPICS: &[Topic] = &[
         "delete 't', 'row', 'f:q'\ndelete 't', 'row', 'f:q', 1700000000000",
         "deletes one version of a column, the newest or that of a timestamp",
     ),
+    topic("delete_snapshot", "delete_snapshot 's'", "deletes a snapshot, but not the files of its table"),
     topic(
         "deleteall",
         "deleteall 't', 'row'\ndeleteall 't', 'row', 'f:q', 1700000000000\n\
@@ -62,6 +68,7 @@ const TOPICS: &[Topic] = &[
     topic("incr", "incr 't', 'row', 'f:q'\nincr 't', 'row', 'f:q', 10", "adds to a counter"),
     topic("list", "list\nlist 'us.*'", "shows the tables"),
     topic("list_regions", "list_regions 't'", "shows the regions of a table"),
+    topic("list_snapshots", "list_snapshots", "shows the snapshots"),
     topic(
         "major_compact",
         "major_compact 't'\nmajor_compact 't', 'f'",
@@ -74,12 +81,22 @@ const TOPICS: &[Topic] = &[
         "writes a value",
     ),
     topic(
+        "restore_snapshot",
+        "restore_snapshot 's'",
+        "brings the table of a snapshot back to what it was then; what was written after that is gone",
+    ),
+    topic(
         "scan",
         "scan 't'\nscan 't', {COLUMNS => ['f:q', 'g'], STARTROW => 'a', STOPROW => 'b', LIMIT => 10}\n\
          scan 't', {ROWPREFIXFILTER => 'a', FILTER => \"ValueFilter(=, 'substring:x')\", RAW => true, \
          VERSIONS => 3}",
         "reads rows. COLUMNS, STARTROW, STOPROW, ROWPREFIXFILTER, LIMIT, VERSIONS, TIMESTAMP, TIMERANGE, \
          FILTER, RAW, REVERSED, BATCH, MAXLENGTH, ISOLATION_LEVEL",
+    ),
+    topic(
+        "snapshot",
+        "snapshot 't', 's'",
+        "flushes a table, and takes a snapshot of it: a list of its files, which are kept",
     ),
     topic("version", "version", "shows the version of this program"),
 ];
@@ -98,11 +115,9 @@ const ELSEWHERE: &[&str] = &[
     "balancer",
     "catalogjanitor_run",
     "clear_auths",
-    "clone_snapshot",
     "close_region",
     "compact_rs",
     "create_namespace",
-    "delete_snapshot",
     "describe_namespace",
     "disable",
     "disable_all",
@@ -124,17 +139,14 @@ const ELSEWHERE: &[&str] = &[
     "list_peers",
     "list_procedures",
     "list_quotas",
-    "list_snapshots",
     "locate_region",
     "merge_region",
     "move",
     "normalize",
     "processlist",
-    "restore_snapshot",
     "revoke",
     "set_quota",
     "show_filters",
-    "snapshot",
     "split",
     "splitormerge_switch",
     "status",

@@ -13,6 +13,7 @@ mod print;
 mod read;
 mod schema;
 mod session;
+mod snapshot;
 mod value;
 mod write;
 

@@ -5,7 +5,7 @@ use super::command::Command;
 use super::help;
 use super::lexer::SyntaxError;
 use super::parser::parse;
-use super::{maintenance, read, schema, write};
+use super::{maintenance, read, schema, snapshot, write};
 use crate::failure::{CommandError, Failure};
 use crate::output::Output;
 use std::io::Write as _;
@@ -93,6 +93,11 @@ impl Session {
             "flush" => maintenance::flush(catalog, &mut values)?,
             "compact" => maintenance::compact(catalog, &mut values)?,
             "major_compact" => maintenance::major_compact(catalog, &mut values)?,
+            "snapshot" => snapshot::snapshot(catalog, &mut values)?,
+            "list_snapshots" => snapshot::list(catalog, &values, out)?,
+            "clone_snapshot" => snapshot::clone(catalog, &mut values)?,
+            "restore_snapshot" => snapshot::restore(catalog, &mut values)?,
+            "delete_snapshot" => snapshot::delete(catalog, &mut values)?,
             name => return Err(Stop::At(command.at, help::no_such_command(name))),
         }
         Ok(Flow::More)

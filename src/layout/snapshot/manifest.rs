@@ -8,7 +8,7 @@ use crate::error::Corruption;
 use crate::layout::file_name::FileName;
 use crate::layout::reference::Reference;
 use crate::proto;
-use crate::proto::wire::{Fields, Value};
+use crate::proto::wire::{Fields, Value, put_bytes};
 use crate::schema::{RegionInfo, TableDescriptor, is_legal_name};
 use prost::Message;
 use std::collections::BTreeMap;
@@ -37,6 +37,51 @@ pub(super) struct SnapshotFile {
     pub(super) reference: Option<Box<Reference>>,
     /// The length in bytes of the HFile, after links and references have been followed.
     pub(super) size: Option<u64>,
+}
+
+impl SnapshotRegion {
+    /// Creates a region without store files.
+    pub(crate) fn new(info: RegionInfo) -> Self {
+        Self { info, families: BTreeMap::new() }
+    }
+
+    /// Adds a family without store files, unless it is there.
+    pub(crate) fn add_family(&mut self, family: &str) {
+        self.families.entry(family.into()).or_default();
+    }
+
+    /// Adds a store file. `len` is the length of the HFile, all of it also for a reference.
+    pub(crate) fn add(&mut self, family: &str, name: &str, len: u64, reference: Option<&Reference>) {
+        let reference = reference.cloned().map(Box::new);
+        let file = SnapshotFile { name: name.into(), reference, size: Some(len) };
+        self.families.entry(family.into()).or_default().push(file);
+    }
+
+    /// Returns the content of a `region-manifest.<region>`.
+    pub(super) fn to_message(&self) -> Vec<u8> {
+        let mut message = Vec::new();
+        put_bytes(&mut message, 2, &self.info.to_message());
+        for (family, files) in &self.families {
+            let mut family_files = Vec::new();
+            put_bytes(&mut family_files, 1, family.as_bytes());
+            for file in files {
+                let reference = file.reference.as_ref().map(|reference| reference.to_proto());
+                let name = Some(file.name.clone().into_string());
+                let file = proto::snapshot::StoreFile { name, reference, file_size: file.size };
+                put_bytes(&mut family_files, 2, &file.encode_to_vec());
+            }
+            put_bytes(&mut message, 3, &family_files);
+        }
+        message
+    }
+}
+
+/// Returns the content of a `data.manifest`.
+pub(super) fn data_manifest(descriptor: &TableDescriptor, regions: &[SnapshotRegion]) -> Vec<u8> {
+    let mut manifest = Vec::new();
+    put_bytes(&mut manifest, 1, &descriptor.to_message());
+    regions.iter().for_each(|region| put_bytes(&mut manifest, 2, &region.to_message()));
+    manifest
 }
 
 impl DataManifest {

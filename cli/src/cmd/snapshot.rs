@@ -1,0 +1,223 @@
+//! `hregion snapshot`: snapshots of tables.
+
+use crate::args::FileArgs;
+use crate::failure::{CommandError, Exit, Failure};
+use crate::output::Output;
+use crate::probe;
+use crate::target::check_local;
+use clap::Subcommand;
+use hregion::cell::StringBinary;
+use hregion::{RegionInfo, RegionOptions, SnapshotDescription, Table};
+use serde_json::{Value, json};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+/// List, take, clone, restore, export and delete snapshots
+///
+/// A snapshot is a list of the files that a table had: ROOT/.hbase-snapshot/NAME. HBase reads those taken
+/// here, and the other way round. The files stay in the table or in the archive. As a TARGET of other
+/// commands, the directory of a snapshot is read like a table.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  hregion snapshot create /hbase/data/default/users before
+  hregion snapshot list /hbase
+  hregion snapshot clone /hbase before users-before
+  hregion snapshot export /hbase before /backup/hbase";
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Print the snapshots of a root directory
+    ///
+    /// With --json, prints {"name","table","created","type","version","owner","ttl"} for each. "created" is in
+    /// milliseconds since 1970, "ttl" in seconds; owner and ttl are null if not set.
+    List {
+        /// The root directory
+        root: PathBuf,
+    },
+    /// Print a snapshot and its regions
+    ///
+    /// With --json, prints the members of list, and "regions": {"encoded","start","end","files"} each. Fails
+    /// if a store file is missing.
+    Info {
+        /// The root directory
+        root: PathBuf,
+        /// The snapshot
+        name: String,
+        #[command(flatten)]
+        reading: FileArgs,
+    },
+    /// Take a snapshot of a table
+    ///
+    /// Flushes the table, which no other process may have open for writing. With --json, prints the members
+    /// of list.
+    Create {
+        /// The directory of the table, ROOT/data/NAMESPACE/TABLE
+        table: PathBuf,
+        /// The name of the snapshot
+        name: String,
+        #[command(flatten)]
+        reading: FileArgs,
+    },
+    /// Delete a snapshot, but not the files of its table
+    Delete {
+        /// The root directory
+        root: PathBuf,
+        /// The snapshot
+        name: String,
+    },
+    /// Create a table with the content of a snapshot
+    ///
+    /// Copies no files: those of the new table are links.
+    Clone {
+        /// The root directory
+        root: PathBuf,
+        /// The snapshot
+        name: String,
+        /// The new table, with its namespace unless that is the default one: ns:table
+        table: String,
+        #[command(flatten)]
+        reading: FileArgs,
+    },
+    /// Bring the table of a snapshot back to what it was then
+    ///
+    /// What was written after that is gone; the files of the replaced table go to the archive. No process may
+    /// have the table open for writing. After an interruption the command can be repeated.
+    Restore {
+        /// The root directory
+        root: PathBuf,
+        /// The snapshot
+        name: String,
+        #[command(flatten)]
+        reading: FileArgs,
+    },
+    /// Copy a snapshot and its files to another root directory
+    ///
+    /// Verifies each copy. Files that are there already are kept, so an interrupted export can be repeated.
+    Export {
+        /// The root directory
+        root: PathBuf,
+        /// The snapshot
+        name: String,
+        /// The other root directory, which is created if it does not exist
+        to: PathBuf,
+        #[command(flatten)]
+        reading: FileArgs,
+    },
+}
+
+pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    match &args.action {
+        Action::List { root } => {
+            check_local(root)?;
+            if !probe::is_dir(root)? {
+                let error = io::Error::new(io::ErrorKind::NotFound, "there is no such directory");
+                return Err(CommandError::io("list", root, &error).into());
+            }
+            for found in Table::list_snapshots(root)? {
+                print(&found, out)?;
+            }
+        }
+        Action::Info { root, name, reading } => {
+            info(root, name, reading.region_options(out)?, out)?;
+        }
+        Action::Create { table, name, reading } => {
+            check_local(table)?;
+            let table = Table::open_dir(table, for_writing(reading, out)?)?;
+            let taken = table.snapshot(name)?;
+            table.close()?;
+            print(&taken, out)?;
+        }
+        Action::Delete { root, name } => {
+            check_local(root)?;
+            Table::delete_snapshot(root, name)?;
+            out.summary(&format!("snapshot {name} deleted"));
+        }
+        Action::Clone { root, name, table, reading } => {
+            check_local(root)?;
+            let cloned = Table::clone_snapshot(root, name, table, for_writing(reading, out)?)?;
+            done(&cloned, "cloned", out)?;
+        }
+        Action::Restore { root, name, reading } => {
+            check_local(root)?;
+            let restored = Table::restore_snapshot(root, name, for_writing(reading, out)?)?;
+            done(&restored, "restored", out)?;
+        }
+        Action::Export { root, name, to, reading } => {
+            check_local(root)?;
+            check_local(to)?;
+            Table::export_snapshot_with(root, name, to, reading.region_options(out)?)?;
+            out.summary(&format!("snapshot {name} exported to {}", to.display()));
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// Returns options for a table that is opened to be changed, but not compacted.
+fn for_writing(reading: &FileArgs, out: &Output) -> Result<RegionOptions, Failure> {
+    Ok(reading.region_options(out)?.writable(true).compaction_enabled(false))
+}
+
+/// Closes a table, and says what has been done to it.
+fn done(table: &Table, what: &str, out: &Output) -> Result<(), Failure> {
+    table.close()?;
+    out.summary(&format!("table {} {what}", table.name()));
+    Ok(())
+}
+
+fn print(found: &SnapshotDescription, out: &mut Output) -> Result<(), Failure> {
+    if out.is_json() {
+        return out.json_line(&members(found));
+    }
+    let (name, table, created) = (found.name(), found.table(), found.creation_time());
+    Ok(writeln!(out, "{name}: table {table}, created {created}, {}", found.snapshot_type())?)
+}
+
+fn members(found: &SnapshotDescription) -> Value {
+    json!({
+        "name": found.name(), "table": found.table().to_string(), "created": found.creation_time(),
+        "type": found.snapshot_type().name(), "version": found.version(), "owner": found.owner(),
+        "ttl": found.ttl().map(|ttl| ttl.as_secs()),
+    })
+}
+
+fn info(root: &Path, name: &str, options: RegionOptions, out: &mut Output) -> Result<(), Failure> {
+    check_local(root)?;
+    let snapshot = Table::open_snapshot_with(root, name, options)?;
+    let listed = Table::list_snapshots(root)?;
+    // It may have been deleted meanwhile.
+    let Some(found) = listed.iter().find(|found| found.name() == name) else {
+        let error = io::Error::new(io::ErrorKind::NotFound, format!("there is no snapshot {name}"));
+        return Err(CommandError::io("read", root, &error).into());
+    };
+    let mut regions = Vec::new();
+    for region in snapshot.regions() {
+        let opened = snapshot.region(region.start_key())?;
+        let files = opened.families().filter_map(|family| opened.store_file_count(family.name())).sum();
+        regions.push((region, files));
+    }
+    if out.is_json() {
+        let mut found = members(found);
+        found["regions"] = regions.iter().map(|(region, files)| region_json(region, *files)).collect();
+        return out.json_line(&found);
+    }
+    print(found, out)?;
+    for (region, files) in regions {
+        let (start, end) = (StringBinary(region.start_key()), StringBinary(region.end_key()));
+        writeln!(out, "  region {}: from '{start}' to '{end}', files {files}", region.encoded_name())?;
+    }
+    Ok(())
+}
+
+fn region_json(region: &RegionInfo, files: usize) -> Value {
+    let (start, end) = (StringBinary(region.start_key()), StringBinary(region.end_key()));
+    json!({
+        "encoded": region.encoded_name(), "start": start.to_string(), "end": end.to_string(), "files": files,
+    })
+}

@@ -1,0 +1,68 @@
+//! `snapshot`, `list_snapshots`, `clone_snapshot`, `restore_snapshot`, `delete_snapshot`.
+
+use super::catalog::Catalog;
+use super::command::Arguments;
+use super::session::Stop;
+use crate::output::Output;
+use serde_json::json;
+use std::io::Write as _;
+
+/// The minimum width of the first column.
+const FIRST: usize = 24;
+
+/// Takes the name of a snapshot.
+fn name(values: &mut Arguments<'_>) -> Result<String, Stop> {
+    values.required("the name of a snapshot")?.text("the name of a snapshot")
+}
+
+/// Executes `snapshot 't', 'name'`.
+pub(super) fn snapshot(catalog: &mut Catalog, values: &mut Arguments<'_>) -> Result<(), Stop> {
+    let (table, name) = (values.table()?, name(values)?);
+    values.end()?;
+    Ok(catalog.snapshot(&table, &name)?)
+}
+
+/// Executes `list_snapshots`.
+pub(super) fn list(catalog: &Catalog, values: &Arguments<'_>, out: &mut Output) -> Result<(), Stop> {
+    values.end()?;
+    let found = hregion::Table::list_snapshots(catalog.root("list_snapshots")?)?;
+    if !out.is_json() {
+        writeln!(out, "{:<FIRST$}  TABLE + CREATION TIME", "SNAPSHOT")?;
+    }
+    for one in &found {
+        let (name, table, created) = (one.name(), one.table().to_string(), one.creation_time());
+        if out.is_json() {
+            out.json_line(&json!({ "name": name, "table": table, "created": created }))?;
+        } else {
+            writeln!(out, " {name:<FIRST$} {table} ({created})")?;
+        }
+    }
+    if !out.is_json() {
+        let quoted: Vec<String> = found.iter().map(|one| format!("\"{}\"", one.name())).collect();
+        writeln!(out, "{} row(s)\n=> [{}]", found.len(), quoted.join(", "))?;
+    }
+    Ok(())
+}
+
+/// Executes `clone_snapshot 'name', 't'`.
+pub(super) fn clone(catalog: &Catalog, values: &mut Arguments<'_>) -> Result<(), Stop> {
+    let (name, table) = (name(values)?, values.table()?);
+    values.end()?;
+    let root = catalog.root("clone_snapshot")?;
+    let cloned = hregion::Table::clone_snapshot(root, &name, &table, catalog.options());
+    Ok(cloned?.close()?)
+}
+
+/// Executes `restore_snapshot 'name'`.
+pub(super) fn restore(catalog: &mut Catalog, values: &mut Arguments<'_>) -> Result<(), Stop> {
+    let name = name(values)?;
+    values.end()?;
+    Ok(catalog.restore(&name)?)
+}
+
+/// Executes `delete_snapshot 'name'`.
+pub(super) fn delete(catalog: &Catalog, values: &mut Arguments<'_>) -> Result<(), Stop> {
+    let name = name(values)?;
+    values.end()?;
+    Ok(hregion::Table::delete_snapshot(catalog.root("delete_snapshot")?, &name)?)
+}

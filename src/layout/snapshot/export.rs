@@ -1,0 +1,111 @@
+//! Copies of snapshots in other root directories (HBase: `ExportSnapshot`).
+
+use super::{
+    DATA_MANIFEST, FamilyOfSnapshot, MANIFEST_BYTES, SNAPSHOT_DIR, SNAPSHOT_INFO, SNAPSHOT_INFO_BYTES,
+    Snapshot, SnapshotTree,
+};
+use crate::error::{Error, Result};
+use crate::io::Storage;
+use crate::layout::durable::{copy_file, create_dir_durably, is_same_file, remove};
+use crate::layout::file_name::FileName;
+use crate::schema::TableName;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// An HFile of a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct HFilePlace {
+    pub(super) table: TableName,
+    /// The path within the directory of the table.
+    pub(super) path: PathBuf,
+}
+
+impl Snapshot {
+    /// Returns the HFiles of the snapshot, also those of parents, each with its current path.
+    ///
+    /// # Errors
+    ///
+    /// As [`store_files`](Self::store_files); of kind [`Unsupported`](crate::ErrorKind::Unsupported) if a
+    /// reference is not in the manifest.
+    pub(crate) fn hfiles(&self, storage: &dyn Storage) -> Result<BTreeMap<HFilePlace, PathBuf>> {
+        let mut found = BTreeMap::new();
+        let mut listings = self.tree.listings(storage);
+        for region in &self.regions {
+            let encoded = region.info.encoded_name();
+            for (family, files) in &region.families {
+                let place = FamilyOfSnapshot { snapshot: self, region, family, storage };
+                for file in files {
+                    let parsed = FileName::parse(&file.name);
+                    let is_known =
+                        |name: &FileName<'_>| matches!(name, FileName::Whole(_)) || file.reference.is_some();
+                    let Some(parsed) = parsed.filter(is_known) else {
+                        let message = format!("a reference that is not in the manifest: {}", file.name);
+                        return Err(Error::not_supported(message));
+                    };
+                    let (table, region, hfile) = parsed.hfile(self.description.table(), &encoded);
+                    let path = Path::new(region).join(&**family).join(hfile);
+                    let from = place.resolve(file, &mut listings)?.path;
+                    found.insert(HFilePlace { table: table.clone(), path }, from);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Publishes the snapshot in another root directory, which has its HFiles.
+    ///
+    /// # Errors
+    ///
+    /// As [`SnapshotTree::create`]; of kind [`Unsupported`](crate::ErrorKind::Unsupported) if its manifests
+    /// were not joined.
+    pub(crate) fn publish_in(&self, storage: &Arc<dyn Storage>, other: &SnapshotTree) -> Result<()> {
+        let name = self.description.name();
+        let dir = self.tree.root().path.join(SNAPSHOT_DIR).join(name);
+        let read = |name: &str, limit| {
+            let found = self.tree.read(&**storage, &dir.join(name), limit)?;
+            found.ok_or_else(|| Error::not_supported(format!("a snapshot without {name}")))
+        };
+        let (info, manifest) =
+            (read(SNAPSHOT_INFO, SNAPSHOT_INFO_BYTES)?, read(DATA_MANIFEST, MANIFEST_BYTES)?);
+        other.publish(storage, name, &info, &manifest)
+    }
+}
+
+impl SnapshotTree {
+    /// Copies an HFile to the archive of the root, durably, unless the root already has it. Calls `verify`
+    /// with the path, and removes a copy that fails.
+    ///
+    /// # Errors
+    ///
+    /// If there is another file in its place; if `verify` or an I/O operation fails.
+    pub(crate) fn import(
+        &self,
+        storage: &Arc<dyn Storage>,
+        place: &HFilePlace,
+        from: &Path,
+        verify: impl Fn(&Path) -> Result<()>,
+    ) -> Result<()> {
+        let HFilePlace { table, path } = place;
+        let root = self.tree.root();
+        let mut listings = self.tree.listings(&**storage);
+        for found in [root.table(table).join(path), root.archive(table).join(path)] {
+            if listings.file(&found)?.is_none() {
+                continue;
+            }
+            if is_same_file(&**storage, from, &found)? {
+                return verify(&found);
+            }
+            let message = format!("another file than {} is in the place of its copy", from.display());
+            let error = std::io::Error::new(std::io::ErrorKind::AlreadyExists, message);
+            return Err(Error::io("copy to", &found, error));
+        }
+        let to = root.archive(table).join(path);
+        create_dir_durably(&**storage, &root.path, to.parent().unwrap_or(&to))?;
+        copy_file(storage, from, &to)?;
+        verify(&to).inspect_err(|_| {
+            // Otherwise the next export compares it with its source, and refuses it.
+            let _ = remove(&**storage, &to);
+        })
+    }
+}

@@ -1,0 +1,34 @@
+//! What a snapshot has of a region (HBase: `FlushSnapshotSubprocedure`, `SnapshotManifest.addRegion`).
+
+use super::Region;
+use crate::error::{Error, Result};
+use crate::layout::SnapshotRegion;
+use std::path::Path;
+
+impl Region {
+    /// Flushes the memory, and returns the names of the files with all that was written until then, and
+    /// nothing else. The files stay in the region's directory, or go to the archive.
+    ///
+    /// # Errors
+    ///
+    /// As [`flush`](Self::flush).
+    pub(crate) fn take_snapshot(&self) -> Result<SnapshotRegion> {
+        let files = self.0.flush_for_snapshot()?;
+        let mut region = SnapshotRegion::new(self.info().clone());
+        for (family, files) in self.families().zip(files) {
+            let Ok(name) = std::str::from_utf8(family.name()) else {
+                return Err(Error::not_supported("a snapshot of a family whose name is not UTF-8"));
+            };
+            region.add_family(name);
+            for file in files {
+                region.add(name, file.name(), file.file_len(), file.reference());
+            }
+        }
+        Ok(region)
+    }
+
+    /// Returns the root directory, if the region is at its place below one.
+    pub(crate) fn root_of_table(&self) -> Option<&Path> {
+        self.0.dir.root_of_table()
+    }
+}

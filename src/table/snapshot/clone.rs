@@ -1,0 +1,74 @@
+//! Tables with the content of a snapshot (HBase: `CloneSnapshotProcedure`, `RestoreSnapshotProcedure`).
+
+use crate::error::{Error, Result};
+use crate::layout::{LogTree, Snapshot};
+use crate::region::RegionOptions;
+use crate::schema::TableName;
+use crate::table::Table;
+use std::path::Path;
+
+impl Table {
+    /// Creates a table, `name` or `namespace:name`, with the content and the settings of a snapshot, and
+    /// opens it for writing. No store files are copied: those of the new table are links to those of the
+    /// snapshot, until they are compacted.
+    ///
+    /// The table becomes visible only when it is complete, even if a step fails or the process dies
+    /// meanwhile. If it is complete and cannot be opened, it stays.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such snapshot, with [`std::io::ErrorKind::NotFound`]; if the table exists, with
+    /// [`std::io::ErrorKind::AlreadyExists`]; if the snapshot cannot be read, as for
+    /// [`open_snapshot`](Self::open_snapshot), has no table descriptor, or one of its store files is missing;
+    /// if an I/O operation fails.
+    pub fn clone_snapshot(
+        root: impl AsRef<Path>,
+        name: &str,
+        new_table: &str,
+        options: RegionOptions,
+    ) -> Result<Self> {
+        Error::if_no_clock("a table")?;
+        let (root, table) = (root.as_ref(), TableName::parse(new_table)?);
+        if table.is_meta() {
+            return Err(Error::not_supported("a clone as hbase:meta"));
+        }
+        let storage = options.file_storage();
+        Snapshot::open(&**storage, root, name)?.clone_table(storage, &table, options.now())?;
+        Self::open_with(root, new_table, options.writable(true))
+    }
+
+    /// Brings the table of a snapshot back to the content and the settings that it had then, and opens it for
+    /// writing. A table that does not exist any more is created again.
+    ///
+    /// What was written after the snapshot is gone, also what was only in a log. The store files of the
+    /// replaced table go to the archive, where other snapshots and clones find them.
+    ///
+    /// No process may have a region of the table open for writing; readers see the old table, but find no
+    /// files that they have not opened yet. After a failure or a crash there is the old table or the new one;
+    /// or, if both renames of the last step were torn apart, no table until this is called again.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such snapshot, with [`std::io::ErrorKind::NotFound`]; if a region of the table, or the
+    /// root, is [locked](crate::ErrorKind::Locked); if servers have left logs under the root, which must be
+    /// [recovered](Self::recover) before, because they could have edits of the table
+    /// ([`Unsupported`](crate::ErrorKind::Unsupported)); if the snapshot cannot be read, has no table
+    /// descriptor, or one of its store files is missing; if an I/O operation fails.
+    pub fn restore_snapshot(root: impl AsRef<Path>, name: &str, options: RegionOptions) -> Result<Self> {
+        Error::if_no_clock("a table")?;
+        let (root, storage) = (root.as_ref(), options.file_storage());
+        let logs = LogTree::new(root);
+        let _lock = logs.lock(&**storage)?;
+        let snapshot = Snapshot::open(&**storage, root, name)?;
+        if let Some(log) = logs.logs(&**storage)?.first() {
+            let path = log.path.display();
+            return Err(Error::not_supported(format!("a restoration before the recovery of {path}")));
+        }
+        if snapshot.description().table().is_meta() {
+            return Err(Error::not_supported("a restoration of hbase:meta"));
+        }
+        snapshot.restore_table(storage, options.now(), |region| options.lock(region))?;
+        let table = snapshot.description().table().to_string();
+        Self::open_with(root, &table, options.writable(true))
+    }
+}

@@ -1,0 +1,133 @@
+//! Snapshots that are taken, removed, and copied to other root directories (HBase: `TakeSnapshotHandler`,
+//! `ExportSnapshot`).
+
+use crate::error::{Error, Result};
+use crate::layout::{Snapshot, SnapshotTree};
+use crate::region::{Region, RegionOptions};
+use crate::schema::SnapshotDescription;
+use crate::table::Table;
+use std::path::Path;
+
+impl Table {
+    /// Takes a snapshot of the table: flushes its regions, and writes down the names of their store files.
+    /// HBase reads it, and so does [`open_snapshot`](Self::open_snapshot).
+    ///
+    /// The table can be written to meanwhile. Of each region the snapshot has what was written up to one
+    /// moment, which is not the same for all regions. Store files that the table replaces later stay in the
+    /// archive. The snapshot gets its name last: after a failure or a crash there is all of it or none.
+    ///
+    /// ```
+    /// use hregion::{Family, Get, Put, Region, Table};
+    ///
+    /// # fn main() -> hregion::Result<()> {
+    /// # let dir = tempfile::tempdir().expect("a directory");
+    /// # let root = dir.path();
+    /// let table = Table::create(root, "users", &[Family::new("f")], &["m"])?;
+    /// table.put(Put::new("anna").cell("f", "town", "Bern"))?;
+    /// table.snapshot("before")?;
+    /// table.put(Put::new("anna").cell("f", "town", "Rome"))?;
+    /// let old = Table::clone_snapshot(root, "before", "users-before", Region::options())?;
+    /// assert_eq!(old.get(&Get::new("anna"))?.value("f", "town"), Some(&b"Bern"[..]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If there is a snapshot of this name, with [`std::io::ErrorKind::AlreadyExists`]; if the name is not
+    /// valid; if the table is open for reading only, is [closed](crate::ErrorKind::Closed), or has no region;
+    /// if it is not below a root directory, or is `hbase:meta`
+    /// ([`Unsupported`](crate::ErrorKind::Unsupported)); if the root is [locked](crate::ErrorKind::Locked) by
+    /// another change of its snapshots, or a recovery; if a region cannot be opened or flushed; if an I/O
+    /// operation fails.
+    pub fn snapshot(&self, name: &str) -> Result<SnapshotDescription> {
+        let (table, options) = (self.name(), &self.0.options);
+        if !options.is_writable() {
+            return Err(Error::invalid_argument("a snapshot needs a table that is open for writing"));
+        }
+        if table.is_meta() {
+            return Err(Error::not_supported("a snapshot of hbase:meta"));
+        }
+        let Some(first) = (0..self.0.places.len()).next() else {
+            return Err(Error::invalid_argument("a snapshot needs a table with regions"));
+        };
+        let first = self.0.region(first)?;
+        let Some(root) = first.root_of_table() else {
+            let message = "a snapshot of a table that is not at data/<namespace>/<table> of a root directory";
+            return Err(Error::not_supported(message));
+        };
+        let (tree, storage) = (SnapshotTree::new(root), options.file_storage());
+        tree.check_new(&**storage, name)?;
+        let description = SnapshotDescription::new(name, table.clone(), options.now())?;
+        let take = |at| self.0.region(at)?.take_snapshot();
+        let regions = (0..self.0.places.len()).map(take).collect::<Result<Vec<_>>>()?;
+        let _lock = tree.lock(&**storage)?;
+        tree.create(storage, &description, &regions)?;
+        Ok(description)
+    }
+
+    /// Removes a snapshot. Its store files stay, in the table or in the archive: nothing here removes files
+    /// from the archive, but HBase does if no snapshot and no clone needs them.
+    ///
+    /// After a failure or a crash there is all of the snapshot or none.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such snapshot, with [`std::io::ErrorKind::NotFound`]; if the name is not valid; if the
+    /// root is [locked](crate::ErrorKind::Locked); if an I/O operation fails.
+    pub fn delete_snapshot(root: impl AsRef<Path>, name: &str) -> Result<()> {
+        Self::delete_snapshot_with(root, name, Region::options())
+    }
+
+    /// As [`delete_snapshot`](Self::delete_snapshot), on the storage of the options.
+    ///
+    /// # Errors
+    ///
+    /// As [`delete_snapshot`](Self::delete_snapshot).
+    pub fn delete_snapshot_with(root: impl AsRef<Path>, name: &str, options: RegionOptions) -> Result<()> {
+        let (tree, storage) = (SnapshotTree::new(root.as_ref()), &**options.file_storage());
+        let _lock = tree.lock(storage)?;
+        tree.remove(storage, name)
+    }
+
+    /// Copies a snapshot to another root directory, which is created if it does not exist: its HFiles to the
+    /// archive there, then its manifest. All checksums of each copy are verified before that.
+    ///
+    /// Files that are there already, with the same bytes, are not copied again, so an export that failed or
+    /// was interrupted can be repeated. Until it is complete, the other root has no such snapshot.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such snapshot, with [`std::io::ErrorKind::NotFound`]; if the other root has a snapshot
+    /// of this name, or another file in the place of one that is to be copied, with
+    /// [`std::io::ErrorKind::AlreadyExists`]; if a store file is missing or damaged; if the snapshot has no
+    /// `data.manifest`, or references that are not in it ([`Unsupported`](crate::ErrorKind::Unsupported)); if
+    /// the other root is [locked](crate::ErrorKind::Locked); if an I/O operation fails.
+    pub fn export_snapshot(root: impl AsRef<Path>, name: &str, other_root: impl AsRef<Path>) -> Result<()> {
+        Self::export_snapshot_with(root, name, other_root, Region::options())
+    }
+
+    /// As [`export_snapshot`](Self::export_snapshot), with the storage of the options for both roots, and
+    /// what their files need to be read: keys, dictionaries.
+    ///
+    /// # Errors
+    ///
+    /// As [`export_snapshot`](Self::export_snapshot).
+    pub fn export_snapshot_with(
+        root: impl AsRef<Path>,
+        name: &str,
+        other_root: impl AsRef<Path>,
+        options: RegionOptions,
+    ) -> Result<()> {
+        let (storage, other) = (options.file_storage(), SnapshotTree::new(other_root.as_ref()));
+        let snapshot = Snapshot::open(&**storage, root.as_ref(), name)?;
+        let hfiles = snapshot.hfiles(&**storage)?;
+        other.create_root(&**storage)?;
+        let _lock = other.lock(&**storage)?;
+        other.check_new(&**storage, name)?;
+        for (place, from) in &hfiles {
+            other.import(storage, place, from, |copy| options.verify_hfile(copy))?;
+        }
+        snapshot.publish_in(storage, &other)
+    }
+}
