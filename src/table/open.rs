@@ -1,15 +1,18 @@
 //! Creates and opens tables.
 
-use super::{RegionSlot, RegionSource, Table, TableCore};
+use super::regions::{RegionList, RegionSlot, RegionSource};
+use super::{Table, TableCore};
 use crate::error::{Error, ErrorKind, Result};
+use crate::layout::RegionChange;
 use crate::layout::table::create_table;
-use crate::locator::{Catalog, DirectoryCatalog, Locator, RetryPolicy, RootDir, check_region_chain, serving};
+use crate::locator::{DirectoryCatalog, serving};
 use crate::region::{Region, RegionOptions};
 use crate::schema::{Family, RegionInfo, TableName};
+use arc_swap::ArcSwap;
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 
 impl Table {
     /// Creates a table under a root directory, with a region for each range between split keys, and opens it
@@ -79,8 +82,7 @@ impl Table {
             let message = format!("there is no table {name} in {}", root.display());
             return Err(Error::locating(ErrorKind::TableNotFound, message));
         };
-        let regions = in_dirs(dirs.regions_in(&dir, &name)?);
-        Ok(Self::of(name, root, Arc::new(dirs), regions, options))
+        Self::of_dir(&dirs, &dir, name, options)
     }
 
     /// Opens the table in a directory, wherever the directory is. The table's name is read from its regions.
@@ -96,45 +98,45 @@ impl Table {
             return Err(Error::locating(ErrorKind::TableNotFound, message));
         };
         let dirs = DirectoryCatalog::of_table(Arc::clone(options.file_storage()), name.clone(), dir);
-        let regions = in_dirs(dirs.regions_in(dir, &name)?);
-        Ok(Self::of(name, dir, Arc::new(dirs), regions, options))
+        Self::of_dir(&dirs, dir, name, options)
     }
 
-    /// Creates a table from its regions, including parents, and a catalog of them.
+    fn of_dir(dirs: &DirectoryCatalog, dir: &Path, name: TableName, options: RegionOptions) -> Result<Self> {
+        // Read first: a change that ends meanwhile has been settled by others.
+        let changes = match options.is_writable() {
+            true => RegionChange::unfinished(&**options.file_storage(), dir)?,
+            false => Vec::new(),
+        };
+        let regions = dirs.regions_in(dir, &name)?;
+        let regions = regions.into_iter().map(|(path, region)| (RegionSource::Dir(path), region));
+        Ok(Self::of(name, regions, &changes, options))
+    }
+
+    /// Creates a table from its regions, including parents. `changes` are unfinished ones.
     pub(super) fn of(
         name: TableName,
-        root: &Path,
-        catalog: Arc<dyn Catalog>,
         regions: impl Iterator<Item = (RegionSource, RegionInfo)>,
+        changes: &[RegionChange],
         options: RegionOptions,
     ) -> Self {
-        let root = RootDir::with_storage(Arc::clone(options.file_storage()), root);
-        let locator =
-            Locator::new(Arc::new(root), catalog).retries(RetryPolicy::no_retries()).needs_server(false);
         let mut sources: HashMap<RegionInfo, RegionSource> =
             regions.map(|(source, region)| (region, source)).collect();
-        let places: Vec<RegionSlot> = serving(sources.keys().cloned().collect())
-            .into_iter()
-            .filter_map(|info| {
-                let source = sources.remove(&info)?;
-                Some(RegionSlot { info, source, region: OnceLock::new(), opening: Mutex::new(()) })
-            })
-            .collect();
-        let faults = check_region_chain(places.iter().map(|place| &place.info));
-        let inner = TableCore {
+        let change_of = |info: &RegionInfo| {
+            let is_of = |change: &&RegionChange| change.parents().contains(&info.encoded_name());
+            changes.iter().find(is_of).cloned()
+        };
+        let slots = serving(sources.keys().cloned().collect()).into_iter().filter_map(|info| {
+            let source = sources.remove(&info)?;
+            let unfinished = change_of(&info);
+            Some(Arc::new(RegionSlot::new(info, source, unfinished)))
+        });
+        Self(Arc::new(TableCore {
             name,
-            locator,
-            places,
-            faults,
+            regions: ArcSwap::from_pointee(RegionList::new(slots.collect())),
             options,
             open: AtomicUsize::new(0),
             is_closed: AtomicBool::new(false),
-        };
-        inner.locator.remember_regions(inner.places.iter().map(|place| place.info.clone()));
-        Self(Arc::new(inner))
+            changing: Mutex::new(()),
+        }))
     }
-}
-
-fn in_dirs(regions: Vec<(PathBuf, RegionInfo)>) -> impl Iterator<Item = (RegionSource, RegionInfo)> {
-    regions.into_iter().map(|(path, region)| (RegionSource::Dir(path), region))
 }
