@@ -11,6 +11,7 @@ mod random;
 mod threads;
 
 use hregion::io::faulty::FaultyStorage;
+use hregion::locator::{CatalogRow, MetaRegion, RegionState, RetryPolicy, RootDir};
 use hregion::{
     Compaction, Delete, ErrorKind, Family, Get, Locator, ManualClock, Put, Region, RegionInfo, RegionOptions,
     Scan, Storage, Table, TableName,
@@ -92,6 +93,72 @@ fn compact(table: &Table) {
 fn region_dirs(storage: &FaultyStorage) -> usize {
     let entries = storage.list_dir(Path::new(TABLE)).unwrap();
     entries.iter().filter(|entry| entry.is_dir && !entry.name.to_string_lossy().starts_with('.')).count()
+}
+
+/// The directory of the catalog's region.
+const META: &str = "/hbase/data/hbase/meta/1588230740";
+
+/// Makes a catalog with the regions of the table, as HBase has it.
+fn add_catalog(storage: &FaultyStorage, table: &Table) {
+    let options = options(storage).clock(Arc::new(ManualClock::new(1))).table("hbase:meta");
+    let options = options.create_if_missing(true).family(Family::new("info").max_versions(3));
+    let meta = options.family(Family::new("table")).open(META).unwrap();
+    meta.put(Put::new("t").cell_at("table", "state", 900, &b"\x08\x00"[..])).unwrap();
+    for info in table.regions() {
+        let file = storage.bytes(&Path::new(TABLE).join(info.encoded_name()).join(".regioninfo")).unwrap();
+        // In the catalog the message is not delimited.
+        let cell = [&file[..4], &file[5..]].concat();
+        let row = Put::new(info.name()).cell_at("info", "regioninfo", 900, cell);
+        let row = row.cell_at("info", "state", 900, "OPEN").cell_at("info", "server", 900, "host:1");
+        meta.put(row.cell_at("info", "serverstartcode", 900, 5_i64.to_be_bytes().to_vec())).unwrap();
+    }
+    meta.close().unwrap();
+}
+
+/// Checks that the catalog has the regions of the table, and returns its rows, by the first keys of regions.
+fn check_catalog(storage: &FaultyStorage, table: &Table) -> Vec<CatalogRow> {
+    let meta = MetaRegion::from(options(storage).open(META).unwrap());
+    let root = RootDir::with_storage(Arc::new(storage.clone()), ROOT);
+    let locator = Locator::new(Arc::new(root), Arc::new(meta)).retries(RetryPolicy::no_retries());
+    let found = locator.needs_server(false).regions(table.name()).unwrap();
+    assert_eq!(found.iter().map(|row| row.region().clone()).collect::<Vec<_>>(), table.regions());
+    found
+}
+
+#[test]
+fn the_catalog_has_the_regions_that_replace_others() {
+    let storage = FaultyStorage::new();
+    let table = create(&storage, &["m", "t"]);
+    add_catalog(&storage, &table);
+    for row in ["a", "d", "n", "x"] {
+        table.put(put(row, "1")).unwrap();
+    }
+    let regions = table.regions();
+    let (bottom, top) = table.split("c").unwrap();
+    let merged = table.merge(&regions[1], &regions[2]).unwrap();
+    let rows = check_catalog(&storage, &table);
+    assert_eq!(rows[2].merge_parents(), &regions[1..]);
+    assert!(rows.iter().all(|row| row.assignments()[0].state == Some(RegionState::Offline)));
+    let row_of = |region: &RegionInfo| {
+        let meta = options(&storage).open(META).unwrap();
+        let row = meta.get(&Get::new(region.name()).family("info")).unwrap();
+        (!row.is_empty()).then(|| CatalogRow::parse(row.as_row()).unwrap())
+    };
+    let parent = row_of(&regions[0]).unwrap();
+    assert!(parent.is_split_parent() && parent.region().is_offline());
+    assert_eq!((parent.daughters(), row_of(&regions[1])), (&[bottom, top][..], None));
+    // Another process has the catalog: nothing changes.
+    compact(&table);
+    let held = options(&storage).writable(true).open(META).unwrap();
+    let names = storage.names();
+    assert_eq!(table.split("n").unwrap_err().kind(), ErrorKind::Locked);
+    assert_eq!(table.archive_parents().unwrap_err().kind(), ErrorKind::Locked);
+    assert_eq!((storage.names(), table.regions().len()), (names, 3));
+    held.close().unwrap();
+    assert_eq!(table.archive_parents().unwrap().len(), 3);
+    assert_eq!(check_catalog(&storage, &table)[2].merge_parents(), &[]);
+    assert_eq!((row_of(&regions[0]), row_of(&merged).is_some()), (None, true));
+    assert!(table.archive_parents().unwrap().is_empty());
 }
 
 #[test]

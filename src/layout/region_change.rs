@@ -19,7 +19,9 @@
 //! the children are removed, and only then the file; if not, the change has been made. No child accepts writes
 //! before that.
 //!
-//! HBase does not know the file, and ignores it: there, `hbase:meta` says which regions a table has.
+//! HBase does not know the file, and ignores it: there, `hbase:meta` says which regions a table has. If the
+//! root directory has one with the parents, it is changed between the steps 3 and 4, and who settles a change
+//! asks it first: a change that it has is completed, by step 4.
 #![warn(clippy::indexing_slicing)]
 
 use super::durable::{
@@ -169,6 +171,13 @@ impl RegionChange {
     /// Replaces the parents by the children. After a failure, the change must be settled.
     pub(crate) fn publish(&self, storage: &dyn Storage) -> Result<()> {
         remove(storage, &self.path())?;
+        sync_dir(storage, &self.table)
+    }
+
+    /// Makes a change whose children are complete, and that may have been made already. Can be retried after a
+    /// failure.
+    pub(crate) fn complete(&self, storage: &dyn Storage) -> Result<()> {
+        unless_not_found(remove(storage, &self.path()))?;
         sync_dir(storage, &self.table)
     }
 

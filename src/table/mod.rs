@@ -20,6 +20,7 @@
 //! # }
 //! ```
 
+mod catalog;
 mod open;
 mod owned;
 mod parents;

@@ -3,7 +3,7 @@
 use super::Table;
 use super::regions::RegionSource;
 use crate::error::{Error, Result};
-use crate::layout::{RegionDir, remove_archived_regions};
+use crate::layout::{RegionDir, read_region_info, remove_archived_regions};
 use crate::locator::{DirectoryCatalog, serving};
 use crate::schema::RegionInfo;
 use crate::sync::unpoisoned;
@@ -13,6 +13,8 @@ use std::sync::Arc;
 impl Table {
     /// Moves the files of regions that were split or merged to the archive, and removes their directories, if
     /// no region refers to their files any more. Returns these regions.
+    ///
+    /// The rows and columns of `hbase:meta` that name them are deleted, if the root directory has it.
     ///
     /// A major compaction of a region replaces its references. Views and scanners can still read the files.
     /// After a failure or a crash, this can be repeated.
@@ -30,6 +32,7 @@ impl Table {
         }
         let Some(table) = self.0.dir() else { return Ok(Vec::new()) };
         let storage = options.file_storage();
+        let catalog = self.0.catalog(&table)?;
         remove_archived_regions(&**storage, &table)?;
         let dirs = DirectoryCatalog::of_table(Arc::clone(storage), self.name().clone(), &table);
         let regions: Vec<(PathBuf, RegionInfo)> = dirs.regions_in(&table, self.name())?;
@@ -50,6 +53,16 @@ impl Table {
             RegionDir::open(storage, path)?.archive_region()?;
             left.retain(|dir| dir.path() != path);
             archived.push(info.clone());
+        }
+        if let Some(catalog) = catalog {
+            let is_gone = |region: &RegionInfo| {
+                let dir = table.join(region.encoded_name());
+                match read_region_info(&**storage, &dir) {
+                    Err(error) if error.is_not_found() => Ok(true),
+                    read => read.map(|_| false),
+                }
+            };
+            catalog.forget_parents(self.name(), is_gone)?;
         }
         Ok(archived)
     }

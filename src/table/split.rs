@@ -1,6 +1,7 @@
 //! Splits and merges of regions, while the table is read and written (HBase: `SplitTableRegionProcedure`,
 //! `MergeTableRegionsProcedure`). [`RegionChange`] describes what is written, and in which order.
 
+use super::catalog::TableCatalog;
 use super::regions::{RegionList, RegionSlot, RegionSource};
 use super::{Table, TableCore};
 use crate::cell::SeekKey;
@@ -132,27 +133,28 @@ impl TableCore {
             region.check_replaceable()?;
             regions.push(region);
         }
+        let dirs: Vec<PathBuf> = regions.iter().map(|region| region.path().to_owned()).collect();
+        let table = dirs.first().and_then(|dir| dir.parent()).unwrap_or_else(|| Path::new(""));
+        let infos: Vec<RegionInfo> = parents.iter().map(|slot| slot.info.clone()).collect();
+        let mut catalog = self.catalog(table)?;
+        if let Some(open) = &catalog
+            && !infos.iter().try_fold(true, |all, info| Ok::<_, Error>(all && open.has(info)?))?
+        {
+            catalog = None; // the table was never given to HBase
+        }
         // Most of the memory is flushed while writes go on.
         regions.iter().try_for_each(Region::flush)?;
         let mut are_current: Vec<_> =
             parents.iter().map(|slot| unpoisoned(slot.is_current.write())).collect();
         let retired = regions.iter().map(Region::retire).collect::<Result<Vec<_>>>();
-        let dirs: Vec<PathBuf> = regions.iter().map(|region| region.path().to_owned()).collect();
-        let table = dirs.first().and_then(|dir| dir.parent()).unwrap_or_else(|| Path::new(""));
-        let names = |infos: &mut dyn Iterator<Item = &RegionInfo>| -> Vec<String> {
-            infos.map(RegionInfo::encoded_name).collect()
-        };
-        let change = RegionChange::new(
-            table,
-            names(&mut parents.iter().map(|slot| &slot.info)),
-            names(&mut children.iter()),
-        );
+        let names = |infos: &[RegionInfo]| infos.iter().map(RegionInfo::encoded_name).collect::<Vec<_>>();
+        let change = RegionChange::new(table, names(&infos), names(children));
         let mut unfinished = None;
         let result = retired.and_then(|retired| {
-            let made = self.make(&change, table, &retired, children, reference);
+            let made = self.make(&change, catalog, &retired, children, reference);
             // The locks of the parents are held until the change is settled.
             let Err(error) = made else { return Ok(()) };
-            match change.settle(&**self.options.file_storage()) {
+            match self.decide(&change) {
                 Ok(true) => Ok(()),
                 Ok(false) => Err(error),
                 Err(_) => {
@@ -187,7 +189,7 @@ impl TableCore {
     fn make(
         &self,
         change: &RegionChange,
-        table: &Path,
+        catalog: Option<TableCatalog>,
         parents: &[RetiredRegion],
         children: &[RegionInfo],
         reference: MakeReference<'_>,
@@ -210,7 +212,11 @@ impl TableCore {
             };
             let references = (0..first.families.len()).map(of_family).collect();
             let new = NewChild { info: child, families: &first.families, max_seq_id, references };
-            create_child(storage, table, &new, self.options.now())?;
+            create_child(storage, change.table(), &new, self.options.now())?;
+        }
+        if let Some(catalog) = catalog {
+            let infos: Vec<RegionInfo> = parents.iter().map(|parent| parent.info.clone()).collect();
+            catalog.replace(&infos, children, self.options.now())?;
         }
         change.publish(&**storage)
     }
@@ -225,7 +231,7 @@ impl TableCore {
         let dir_of = |name: &String| change.table().join(name);
         let _locks = change.parents().iter().map(|name| self.options.lock(&dir_of(name)));
         let _locks = _locks.collect::<Result<Vec<_>>>()?;
-        if !change.settle(&**storage)? {
+        if !self.decide(change)? {
             return Ok(false);
         }
         let child = |name: &String| {
@@ -235,6 +241,25 @@ impl TableCore {
         let children = change.children().iter().map(child).collect::<Result<Vec<_>>>()?;
         self.swap(&parents, &children);
         Ok(true)
+    }
+
+    /// Ends a change: completes it if the catalog has it, and otherwise settles it. Returns whether it has been
+    /// made. The parents must be locked.
+    fn decide(&self, change: &RegionChange) -> Result<bool> {
+        let storage = &**self.options.file_storage();
+        let first = change.children().first().map(|child| change.table().join(child));
+        let info = first.map_or(Ok(None), |dir| match read_region_info(storage, &dir) {
+            Err(error) if error.is_not_found() => Ok(None),
+            read => read.map(Some),
+        })?;
+        if let Some(info) = info
+            && let Some(catalog) = self.catalog(change.table())?
+            && catalog.has(&info)?
+        {
+            change.complete(storage)?;
+            return Ok(true);
+        }
+        change.settle(storage)
     }
 
     /// Replaces regions of the list, unless that has been done.

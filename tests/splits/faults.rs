@@ -1,8 +1,11 @@
 //! Every call of a split, merge or archival fails once, or the machine stops there.
 
-use super::{compact, create, names, open, put, region_dirs, values};
+use super::{
+    META, ROOT, add_catalog, check_catalog, compact, create, names, open, options, put, region_dirs, values,
+};
 use hregion::io::faulty::{Crash, FaultyStorage};
-use hregion::{Delete, RegionInfo, Result, Table};
+use hregion::{Delete, RegionInfo, Result, Storage, Table};
+use std::path::Path;
 
 /// A closed table with rows on both sides of `m`, in files and in a log.
 fn written(splits: &[&str]) -> FaultyStorage {
@@ -15,6 +18,14 @@ fn written(splits: &[&str]) -> FaultyStorage {
     table.delete(Delete::new("x")).unwrap();
     table.put(put("l", "log")).unwrap();
     storage.after(Crash::OfTheProcess)
+}
+
+/// The same table, with a catalog.
+fn in_a_catalog(splits: &[&str]) -> FaultyStorage {
+    let storage = written(splits);
+    let table = Table::open_with(ROOT, "t", options(&storage)).unwrap();
+    add_catalog(&storage, &table);
+    storage
 }
 
 /// A table that was split and compacted, so that the parent can be archived.
@@ -75,6 +86,10 @@ fn each_failure(setup: impl Fn() -> FaultyStorage, regions: usize, change: impl 
             check(&table, true, &shown);
             compact(&table);
             table.archive_parents().unwrap();
+            if storage.list_dir(Path::new(META)).is_ok() {
+                let rows = check_catalog(&storage, &table);
+                assert!(rows.iter().all(|row| row.merge_parents().is_empty()), "{shown}");
+            }
             assert_eq!(region_dirs(&storage), regions, "{shown}");
             assert!(names(&storage, ".change").is_empty(), "{shown}");
             check(&table, true, &shown);
@@ -116,6 +131,16 @@ fn a_merge_is_made_or_not() {
         other => panic!("{other:?}"),
     };
     each_failure(|| written(&["m"]), 1, merge);
+}
+
+#[test]
+fn the_catalog_decides_whether_a_change_has_been_made() {
+    each_failure(|| in_a_catalog(&[]), 2, |table| table.split("m").map(drop));
+    let merge = |table: &Table| match &table.regions()[..] {
+        [first, second] => table.merge(first, second).map(drop),
+        other => panic!("{other:?}"),
+    };
+    each_failure(|| in_a_catalog(&["m"]), 1, merge);
 }
 
 #[test]
