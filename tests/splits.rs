@@ -251,6 +251,30 @@ fn what_cannot_be_split_or_merged_is_refused() {
     assert_eq!(lone.split("c").unwrap_err().kind(), ErrorKind::Unsupported);
 }
 
+/// Two tables on the same storage stand for two processes.
+#[test]
+fn a_parent_takes_no_writes_of_another_process() {
+    let storage = FaultyStorage::new();
+    let table = create(&storage, &["p"]);
+    table.put(put("a", "1")).unwrap();
+    table.close().unwrap();
+    let [stale, reopened] = [open(&storage, true), open(&storage, true)];
+    stale.put(put("q", "1")).unwrap();
+    let (bottom, _) = reopened.split("m").unwrap();
+    reopened.put(put("b", "2")).unwrap();
+    let error = stale.put(put("c", "3")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::RegionNotFound, "{error}");
+    assert!(stale.batch(vec![put("c", "3").into()])[0].is_err());
+    reopened.close().unwrap();
+    stale.put(put("q", "4")).unwrap();
+    stale.close().unwrap();
+    let table = open(&storage, true);
+    assert_eq!(table.regions()[0], bottom);
+    let keys = values(&table);
+    assert_eq!(keys.iter().filter(|cell| cell.starts_with('b')).count(), 2);
+    assert!(keys.contains(&"q/g/1000=4".to_owned()) && !keys.iter().any(|cell| cell.starts_with('c')));
+}
+
 #[test]
 fn a_merged_region_has_all_rows() {
     let storage = FaultyStorage::new();

@@ -47,6 +47,7 @@ use crate::schema::{RegionInfo, TableName};
 use crate::sync::unpoisoned;
 use arc_swap::ArcSwap;
 use regions::{RegionList, RegionSlot};
+use std::ffi::OsString;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -75,6 +76,9 @@ struct TableCore {
     is_closed: AtomicBool,
     /// Held while regions are split, merged or archived, and while the table is closed.
     changing: Mutex<()>,
+    /// The names in the table's directory when its regions were last read. Another process may have replaced
+    /// regions if there are others.
+    seen: Mutex<Vec<OsString>>,
 }
 
 /// The maximum number of regions kept open after use, because each has its files open. Writable regions are
@@ -292,6 +296,9 @@ impl TableCore {
             return Ok(None);
         }
         let region = slot.source.open(self.options.clone())?;
+        if self.options.is_writable() {
+            self.check_serving(slot)?;
+        }
         let is_kept = self.options.is_writable() || self.open.fetch_add(1, Ordering::Relaxed) < KEPT_OPEN;
         if is_kept {
             let _ = slot.region.set(region.clone());

@@ -8,8 +8,10 @@ use crate::layout::table::create_table;
 use crate::locator::{DirectoryCatalog, serving};
 use crate::region::{Region, RegionOptions};
 use crate::schema::{Family, RegionInfo, TableName};
+use crate::sync::unpoisoned;
 use arc_swap::ArcSwap;
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex};
@@ -137,6 +139,35 @@ impl Table {
             open: AtomicUsize::new(0),
             is_closed: AtomicBool::new(false),
             changing: Mutex::new(()),
+            seen: Mutex::default(),
         }))
+    }
+}
+
+impl TableCore {
+    /// Checks that a region that has been opened for writing, so that it is locked, still serves: another
+    /// process may have split or merged it since the table was opened.
+    pub(super) fn check_serving(&self, slot: &RegionSlot) -> Result<()> {
+        let RegionSource::Dir(path) = &slot.source else { return Ok(()) };
+        let (storage, table) = (self.options.file_storage(), path.parent().unwrap_or_else(|| Path::new("")));
+        let list = || {
+            let entries = storage.list_dir(table).map_err(|error| Error::io("list", table, error))?;
+            let mut names: Vec<OsString> = entries.into_iter().map(|entry| entry.name).collect();
+            names.sort();
+            Ok::<_, Error>(names)
+        };
+        let mut seen = unpoisoned(self.seen.lock());
+        let names = list()?;
+        if *seen == names && self.regions.load().slots.iter().any(|known| known.info == slot.info) {
+            return Ok(());
+        }
+        let dirs = DirectoryCatalog::of_table(Arc::clone(storage), self.name.clone(), table);
+        let regions = dirs.regions_in(table, &self.name)?.into_iter().map(|(_, info)| info).collect();
+        if !serving(regions).contains(&slot.info) {
+            let message = format!("{} was split or merged by another process", slot.info);
+            return Err(Error::locating(ErrorKind::RegionNotFound, message));
+        }
+        *seen = names;
+        Ok(())
     }
 }

@@ -72,7 +72,7 @@ impl Table {
         if mutations.is_empty() {
             return Err(Error::invalid_argument("there is no mutation of any row"));
         }
-        self.0.write(mutations, first_row, Region::mutate_rows)
+        self.0.write(mutations, |mutations| mutations.first().map_or(&[], Mutation::row), Region::mutate_rows)
     }
 
     /// Applies mutations to a row if a condition holds.
@@ -138,9 +138,4 @@ impl Table {
         };
         self.0.regions.load_full().slots.iter().try_for_each(flush)
     }
-}
-
-/// Returns the row of the first mutation.
-fn first_row(mutations: &Vec<Mutation>) -> &[u8] {
-    mutations.first().map_or(&[], Mutation::row)
 }

@@ -19,6 +19,11 @@ const fn topic(name: &'static str, usage: &'static str, about: &'static str) -> 
 const TOPICS: &[Topic] = &[
     topic("append", "append 't', 'row', 'f:q', 'more'", "adds to the end of a value"),
     topic(
+        "catalogjanitor_run",
+        "catalogjanitor_run",
+        "moves regions that were split or merged to the archive, once no region refers to their files",
+    ),
+    topic(
         "compact",
         "compact 't'\ncompact 't', 'f'",
         "flushes, and compacts files that HBase would select, if any",
@@ -68,6 +73,11 @@ const TOPICS: &[Topic] = &[
         "flushes, and compacts all files of each family",
     ),
     topic(
+        "merge_region",
+        "merge_region '36870a128e2b61b11b5b6154f73464e8', 'b080bd824b133f7fd142d58caf423392'",
+        "merges two regions that follow each other, by their encoded names",
+    ),
+    topic(
         "put",
         "put 't', 'row', 'f:q', 'value'\n\
          put 't', 'row', 'f:q', \"\\x00\\x01\", 1700000000000, {TTL => 60000}",
@@ -80,6 +90,11 @@ const TOPICS: &[Topic] = &[
          VERSIONS => 3}",
         "reads rows. COLUMNS, STARTROW, STOPROW, ROWPREFIXFILTER, LIMIT, VERSIONS, TIMESTAMP, TIMERANGE, \
          FILTER, RAW, REVERSED, BATCH, MAXLENGTH, ISOLATION_LEVEL",
+    ),
+    topic(
+        "split",
+        "split 't', 'row'",
+        "splits the region that has a row; the second part begins with the row",
     ),
     topic("version", "version", "shows the version of this program"),
 ];
@@ -96,7 +111,6 @@ const ELSEWHERE: &[&str] = &[
     "assign",
     "balance_switch",
     "balancer",
-    "catalogjanitor_run",
     "clear_auths",
     "clone_snapshot",
     "close_region",
@@ -126,7 +140,6 @@ const ELSEWHERE: &[&str] = &[
     "list_quotas",
     "list_snapshots",
     "locate_region",
-    "merge_region",
     "move",
     "normalize",
     "processlist",
@@ -135,7 +148,6 @@ const ELSEWHERE: &[&str] = &[
     "set_quota",
     "show_filters",
     "snapshot",
-    "split",
     "splitormerge_switch",
     "status",
     "table_help",

@@ -93,6 +93,9 @@ impl Session {
             "flush" => maintenance::flush(catalog, &mut values)?,
             "compact" => maintenance::compact(catalog, &mut values)?,
             "major_compact" => maintenance::major_compact(catalog, &mut values)?,
+            "split" => maintenance::split(catalog, &mut values)?,
+            "merge_region" => maintenance::merge_region(catalog, &mut values)?,
+            "catalogjanitor_run" => maintenance::catalogjanitor_run(catalog, &values)?,
             name => return Err(Stop::At(command.at, help::no_such_command(name))),
         }
         Ok(Flow::More)
