@@ -168,6 +168,11 @@ impl RegionChange {
         write_file(storage, &self.path(), &self.to_bytes())
     }
 
+    /// Whether the change has begun, and has not been made or settled.
+    pub(crate) fn is_announced(&self, storage: &dyn Storage) -> Result<bool> {
+        exists(storage, &self.path())
+    }
+
     /// Replaces the parents by the children. After a failure, the change must be settled.
     pub(crate) fn publish(&self, storage: &dyn Storage) -> Result<()> {
         remove(storage, &self.path())?;
@@ -190,7 +195,7 @@ impl RegionChange {
     pub(crate) fn settle(&self, storage: &dyn Storage) -> Result<bool> {
         // What is seen from now on is durable.
         sync_dir(storage, &self.table)?;
-        if !exists(storage, &self.path())? {
+        if !self.is_announced(storage)? {
             let first = self.children.first().map_or("", String::as_str);
             return exists(storage, &self.table.join(first).join(REGION_INFO));
         }

@@ -290,8 +290,8 @@ impl TableCore {
         if let Some(region) = slot.region.get() {
             return Ok(Some(region.clone()));
         }
-        if let Some(change) = &slot.unfinished
-            && self.settle(change)?
+        if let Some(unfinished) = &slot.unfinished
+            && self.settle(unfinished)?
         {
             return Ok(None);
         }

@@ -1,6 +1,6 @@
 //! Creates and opens tables.
 
-use super::regions::{RegionList, RegionSlot, RegionSource};
+use super::regions::{RegionList, RegionSlot, RegionSource, UnfinishedChange};
 use super::{Table, TableCore};
 use crate::error::{Error, ErrorKind, Result};
 use crate::layout::RegionChange;
@@ -73,6 +73,9 @@ impl Table {
     /// Opens a table under a root directory, with options for its regions. Options for creating regions have
     /// no effect.
     ///
+    /// A [split](Self::split) or merge that was interrupted is completed or undone, if the table is opened for
+    /// writing.
+    ///
     /// # Errors
     ///
     /// As [`open`](Self::open).
@@ -111,7 +114,18 @@ impl Table {
         };
         let regions = dirs.regions_in(dir, &name)?;
         let regions = regions.into_iter().map(|(path, region)| (RegionSource::Dir(path), region));
-        Ok(Self::of(name, regions, &changes, options))
+        let table = Self::of(name, regions, &changes, options);
+        for unfinished in table.0.regions.load_full().slots.iter().filter_map(|slot| slot.unfinished.as_ref())
+        {
+            match table.0.settle(unfinished) {
+                // A process is making the change, or has a parent open: settled when that is opened here.
+                Err(error) if error.kind() == ErrorKind::Locked => {}
+                settled => {
+                    settled?;
+                }
+            }
+        }
+        Ok(table)
     }
 
     /// Creates a table from its regions, including parents. `changes` are unfinished ones.
@@ -123,8 +137,9 @@ impl Table {
     ) -> Self {
         let mut sources: HashMap<RegionInfo, RegionSource> =
             regions.map(|(source, region)| (region, source)).collect();
+        let changes: Vec<_> = changes.iter().cloned().map(UnfinishedChange::new).collect();
         let change_of = |info: &RegionInfo| {
-            let is_of = |change: &&RegionChange| change.parents().contains(&info.encoded_name());
+            let is_of = |one: &&Arc<UnfinishedChange>| one.change.parents().contains(&info.encoded_name());
             changes.iter().find(is_of).cloned()
         };
         let slots = serving(sources.keys().cloned().collect()).into_iter().filter_map(|info| {

@@ -24,10 +24,23 @@ pub(super) struct RegionSlot {
     /// Held while the region is being opened, so that it is opened only once.
     pub(super) opening: Mutex<()>,
     /// A split or merge of the region that may have failed, to be settled before the region is opened.
-    pub(super) unfinished: Option<RegionChange>,
+    pub(super) unfinished: Option<Arc<UnfinishedChange>>,
     /// Whether the region is in the table's current list. Held shared by writers, and exclusively by a split
     /// or merge.
     pub(super) is_current: RwLock<bool>,
+}
+
+/// A split or merge that may have failed. The parents of a merge share it.
+pub(super) struct UnfinishedChange {
+    pub(super) change: RegionChange,
+    /// Whether it turned out to have been made, once that is known.
+    pub(super) is_made: Mutex<Option<bool>>,
+}
+
+impl UnfinishedChange {
+    pub(super) fn new(change: RegionChange) -> Arc<Self> {
+        Arc::new(Self { change, is_made: Mutex::new(None) })
+    }
 }
 
 /// What a region is opened from.
@@ -51,7 +64,11 @@ impl RegionSource {
 }
 
 impl RegionSlot {
-    pub(super) fn new(info: RegionInfo, source: RegionSource, unfinished: Option<RegionChange>) -> Self {
+    pub(super) fn new(
+        info: RegionInfo,
+        source: RegionSource,
+        unfinished: Option<Arc<UnfinishedChange>>,
+    ) -> Self {
         let is_current = RwLock::new(true);
         Self { info, source, region: OnceLock::new(), opening: Mutex::new(()), unfinished, is_current }
     }

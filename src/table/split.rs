@@ -2,10 +2,10 @@
 //! `MergeTableRegionsProcedure`). [`RegionChange`] describes what is written, and in which order.
 
 use super::catalog::TableCatalog;
-use super::regions::{RegionList, RegionSlot, RegionSource};
+use super::regions::{RegionList, RegionSlot, RegionSource, UnfinishedChange};
 use super::{Table, TableCore};
 use crate::cell::SeekKey;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::layout::{Half, NewChild, Reference, RegionChange, create_child, read_region_info};
 use crate::region::{Region, RetiredFile, RetiredRegion};
 use crate::schema::RegionInfo;
@@ -158,7 +158,7 @@ impl TableCore {
                 Ok(true) => Ok(()),
                 Ok(false) => Err(error),
                 Err(_) => {
-                    unfinished = Some(change.clone());
+                    unfinished = Some(UnfinishedChange::new(change.clone()));
                     Err(error)
                 }
             }
@@ -223,24 +223,36 @@ impl TableCore {
 
     /// Settles a change that may have failed, or that a process that died has begun. Returns whether it has
     /// been made; then its children are in the list.
-    pub(super) fn settle(&self, change: &RegionChange) -> Result<bool> {
-        let regions = self.regions.load_full();
-        let is_parent = |slot: &&Arc<RegionSlot>| change.parents().contains(&slot.info.encoded_name());
-        let parents: Vec<_> = regions.slots.iter().filter(is_parent).cloned().collect();
-        let storage = self.options.file_storage();
-        let dir_of = |name: &String| change.table().join(name);
-        let _locks = change.parents().iter().map(|name| self.options.lock(&dir_of(name)));
-        let _locks = _locks.collect::<Result<Vec<_>>>()?;
-        if !self.decide(change)? {
-            return Ok(false);
+    pub(super) fn settle(&self, unfinished: &UnfinishedChange) -> Result<bool> {
+        let change = &unfinished.change;
+        let mut is_made = unpoisoned(unfinished.is_made.lock());
+        if let Some(known) = *is_made {
+            return Ok(known);
         }
-        let child = |name: &String| {
-            let info = read_region_info(&**storage, &dir_of(name))?;
-            Ok(Arc::new(RegionSlot::new(info, RegionSource::Dir(dir_of(name)), None)))
+        let storage = &**self.options.file_storage();
+        let dir_of = |name: &String| change.table().join(name);
+        let locks = change.parents().iter().map(|name| self.options.lock(&dir_of(name)));
+        let _locks = match locks.collect::<Result<Vec<_>>>() {
+            // Another process has settled it, and opened a parent.
+            Err(error) if error.kind() == ErrorKind::Locked && !change.is_announced(storage)? => {
+                return Ok(false);
+            }
+            locks => locks?,
         };
-        let children = change.children().iter().map(child).collect::<Result<Vec<_>>>()?;
-        self.swap(&parents, &children);
-        Ok(true)
+        let made = self.decide(change)?;
+        if made {
+            let regions = self.regions.load_full();
+            let is_parent = |slot: &&Arc<RegionSlot>| change.parents().contains(&slot.info.encoded_name());
+            let parents: Vec<_> = regions.slots.iter().filter(is_parent).cloned().collect();
+            let child = |name: &String| {
+                let info = read_region_info(storage, &dir_of(name))?;
+                Ok(Arc::new(RegionSlot::new(info, RegionSource::Dir(dir_of(name)), None)))
+            };
+            let children = change.children().iter().map(child).collect::<Result<Vec<_>>>()?;
+            self.swap(&parents, &children);
+        }
+        *is_made = Some(made);
+        Ok(made)
     }
 
     /// Ends a change: completes it if the catalog has it, and otherwise settles it. Returns whether it has been

@@ -45,10 +45,10 @@ fn all_crashes(n: u64) -> Vec<Option<Crash>> {
     vec![None, Some(Crash::OfTheProcess), Some(Crash::Hard), Some(Crash::Torn), Some(Crash::Chance(n))]
 }
 
-/// One of them for each call.
+/// A failure, and one of the crashes for each call.
 fn one_crash(n: u64) -> Vec<Option<Crash>> {
     let all = all_crashes(n);
-    vec![all[usize::try_from(n).unwrap() % all.len()]]
+    vec![None, all[1 + usize::try_from(n).unwrap() % (all.len() - 1)]]
 }
 
 /// Makes `change` fail at each of its calls, and checks that it is made or not, that nothing is lost, and that
@@ -66,20 +66,29 @@ fn each_failure(
         assert_eq!(old, expected, "{shown}");
         assert!(!acknowledged || new.len() == 2 * NEW.len(), "{shown}: {new:?}");
     };
+    let mut deaths = 0;
     for n in 0.. {
         for crash in crashes(n) {
             let shown = format!("call {n}, {crash:?}");
             let storage = setup();
             let table = open(&storage, true);
-            storage.fail_among_all([n]);
+            match crash {
+                None => storage.fail_among_all([n]),
+                // The process dies in that call, and undoes nothing.
+                Some(_) => storage.die_after(n),
+            }
             let changed = change(&table);
             let acknowledged =
                 changed.is_ok() && NEW.into_iter().all(|row| table.put(put(row, "new")).is_ok());
             if !storage.pending_faults().is_empty() {
-                println!("{n} calls");
-                assert!(changed.is_ok() && n > 30, "{n}");
+                println!("{n} calls, {deaths} deaths");
+                assert!(changed.is_ok() && n > 30 && deaths > 30, "{n}");
                 return;
             }
+            if crash.is_some() && !storage.has_died() {
+                continue; // fewer calls change something
+            }
+            deaths += u64::from(crash.is_some());
             let (storage, table) = match crash {
                 None => (storage, table),
                 Some(crash) => {
