@@ -36,7 +36,7 @@ const LAYERS: &[(&str, &[&[&str]])] = &[
     ("layout", &[CELLS, &["io"]]),
     ("store", &[CELLS, &["io", "block", "cache", "hfile", "layout", "memstore", "mvcc"]]),
     ("region", &[CELLS, &["io", "cache", "hfile", "layout", "store", "wal", "mvcc", "memstore"]]),
-    ("locator", &[CELLS, &["io", "cache", "region"]]),
+    ("locator", &[CELLS, &["io", "cache", "layout", "region"]]),
     ("table", &[CELLS, &["io", "cache", "hfile", "layout", "region", "store", "wal", "locator"]]),
     // internal hooks for benches, and bodies of fuzz targets: they use every module they feed
     ("bench", &[CELLS, &["block", "cache", "hfile", "memstore", "mvcc", "store"]]),

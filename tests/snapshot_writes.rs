@@ -192,7 +192,7 @@ fn references_links_and_lists_are_carried_over() {
         assert_eq!(rows(&again), expected, "{stage}");
         Table::export_snapshot(root, "s2", elsewhere.path()).unwrap();
         // What the clones do leaves the others as they were.
-        for info in again.regions().cloned().collect::<Vec<_>>() {
+        for info in again.regions() {
             let region = again.region(info.start_key()).unwrap();
             region.compact(Compaction::Major).unwrap();
         }
@@ -203,7 +203,7 @@ fn references_links_and_lists_are_carried_over() {
         }
         for table in [&table, &clone] {
             table.flush().unwrap();
-            for info in table.regions().cloned().collect::<Vec<_>>() {
+            for info in table.regions() {
                 table.region(info.start_key()).unwrap().compact(Compaction::Major).unwrap();
             }
             assert!(rows(table).len() <= expected.len() / 2, "{stage}");
@@ -667,7 +667,7 @@ fn a_snapshot_is_taken_whole_or_not() {
         let table = Table::open_with(ROOT, "ns:t", options(storage))?;
         let taken = table.snapshot("s").map(drop);
         // A region that could not be opened or flushed may refuse writes until it is opened again.
-        table.regions().for_each(|info| {
+        table.regions().iter().for_each(|info| {
             if let Ok(region) = table.region(info.start_key()) {
                 region.abort();
             }

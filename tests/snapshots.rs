@@ -64,7 +64,7 @@ fn recorded(stage: &Path, table: &str, kind: &str) -> Option<Vec<Value>> {
 fn compare(stage: &Path, name: &str, table: &str, read_at: &Path) -> usize {
     let mut count = 0;
     let snapshot = Table::open_snapshot(stage.join("root"), name).unwrap();
-    assert_eq!((snapshot.name().to_string().as_str(), snapshot.inconsistencies()), (table, &[][..]));
+    assert_eq!((snapshot.name().to_string().as_str(), snapshot.inconsistencies()), (table, Vec::new()));
     for (raw, kind) in [(true, "raw"), (false, "plain")] {
         let Some(expected) = recorded(read_at, table, kind) else { continue };
         let rows = scanned(&snapshot, raw);

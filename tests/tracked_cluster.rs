@@ -39,7 +39,7 @@ fn write(client: &mut Client, table: &str, round: i64) {
 /// Writes to, flushes, bulk-loads and compacts each region.
 fn change(root: &Path, table: &str, round: i64) {
     let dirs = Table::open(root, table).unwrap();
-    let regions: Vec<_> = dirs.regions().map(|info| dirs.region(info.start_key()).unwrap()).collect();
+    let regions: Vec<_> = dirs.regions().iter().map(|info| dirs.region(info.start_key()).unwrap()).collect();
     for region in regions {
         let region = Region::options().writable(true).open(region.path()).unwrap();
         let row = if region.info().start_key().is_empty() { "b" } else { "n" };

@@ -26,6 +26,7 @@ mod progress;
 mod query_args;
 mod regions;
 mod rename;
+mod replaced;
 mod report;
 mod row_output;
 mod scan_rows;

@@ -124,14 +124,13 @@ impl Regions {
             Self::One(path, options) => return vec![ClosedRegion::One(path, options)],
             Self::Of(table) => table,
         };
-        let regions = table.regions().map(|info| (info.start_key(), ClosedRegion::Of(table, info)));
-        let holes =
-            table.inconsistencies().iter().filter(|fault| matches!(fault, RegionInconsistency::Hole { .. }));
-        let holes = holes.map(|fault| (fault.bounds().0, ClosedRegion::None(fault)));
+        let regions = table.regions().into_iter().map(|info| ClosedRegion::Of(table, info));
+        let is_hole = |fault: &RegionInconsistency| matches!(fault, RegionInconsistency::Hole { .. });
+        let holes = table.inconsistencies().into_iter().filter(is_hole).map(ClosedRegion::None);
         let mut places: Vec<_> =
-            regions.chain(holes).filter(|(start, place)| wanted(start, place.end())).collect();
-        places.sort_by_key(|(start, _)| *start);
-        places.into_iter().map(|(_, place)| place).collect()
+            regions.chain(holes).filter(|place| wanted(place.start(), place.end())).collect();
+        places.sort_by(|a, b| a.start().cmp(b.start()));
+        places
     }
 }
 
@@ -154,15 +153,23 @@ fn open_snapshot(dir: &Path, options: RegionOptions) -> Result<Regions, Failure>
 }
 
 /// A region to be opened.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum ClosedRegion<'r> {
     One(&'r Path, &'r RegionOptions),
-    Of(&'r Table, &'r RegionInfo),
+    Of(&'r Table, RegionInfo),
     /// Rows without a region.
-    None(&'r RegionInconsistency),
+    None(RegionInconsistency),
 }
 
 impl ClosedRegion<'_> {
+    fn start(&self) -> &[u8] {
+        match self {
+            Self::One(..) => &[],
+            Self::Of(_, info) => info.start_key(),
+            Self::None(fault) => fault.bounds().0,
+        }
+    }
+
     fn end(&self) -> &[u8] {
         match self {
             Self::One(..) => &[],

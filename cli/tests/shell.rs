@@ -401,3 +401,35 @@ snapshot 't1', 's2'
         assert_eq!(exit, 2, "{message}");
     }
 }
+
+#[test]
+fn regions_are_split_merged_and_archived() {
+    let dir = tempfile::tempdir().unwrap();
+    let printed = done(
+        dir.path(),
+        "create 't', 'f'
+put 't', 'a', 'f:q', '1', 1
+put 't', 'x', 'f:q', '2', 1
+split 't', 'm'
+get_splits 't'
+put 't', 'y', 'f:q', '3', 1
+scan 't'
+major_compact 't'
+catalogjanitor_run",
+    );
+    assert!(printed.contains("=> [\"m\"]") && printed.ends_with("3 row(s)\n"), "{printed}");
+    let regions = hregion::Table::open(dir.path(), "t").unwrap().regions();
+    let table = dir.path().join("data/default/t");
+    let names = || {
+        let names = std::fs::read_dir(&table).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
+        names.retain(|name| !name.starts_with('.'));
+        names.len()
+    };
+    assert_eq!((regions.len(), names()), (2, 2));
+    let [first, second] = [0, 1].map(|i: usize| regions[i].encoded_name());
+    let merge = format!("merge_region '{second}', '{first}'\nget_splits 't'\nscan 't'");
+    let printed = done(dir.path(), &merge);
+    assert!(printed.contains("=> []") && printed.ends_with("3 row(s)\n"), "{printed}");
+    assert_eq!(names(), 3);
+}

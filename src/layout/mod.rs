@@ -4,6 +4,7 @@
 //! ```text
 //! <root>/data/<namespace>/<table>/
 //!     .tabledesc/.tableinfo.<n>.<length>      descriptor
+//!     .change.<region>                        region_change
 //!     <region>/
 //!         .regioninfo                         region
 //!         .tmp/<family>/                      files being written
@@ -19,6 +20,7 @@
 //!
 //! The names of a region's store files are changed only by [`RegionDir::commit`](region::RegionDir::commit).
 
+mod archive_region;
 pub(crate) mod commit;
 mod descriptor;
 pub(crate) mod durable;
@@ -28,6 +30,7 @@ pub(crate) mod file_name;
 mod logs;
 pub(crate) mod reference;
 pub(crate) mod region;
+mod region_change;
 mod root;
 mod root_tree;
 mod snapshot;
@@ -35,13 +38,15 @@ mod store_file_info;
 pub(crate) mod table;
 pub(crate) mod tracker;
 
+pub(crate) use archive_region::remove_archived_regions;
 pub(crate) use commit::{CommitError, FamilyChange, StagedFile};
 pub(crate) use descriptor::{SchemaChange, read_descriptor_file};
 pub(crate) use family::StoreFiles;
 pub(crate) use file_name::new_file_name;
 pub(crate) use logs::{LogTree, NewEdits, ServerLog};
 pub(crate) use reference::{Half, Reference};
-pub(crate) use region::{LOCK, RECOVERED_EDITS, RegionDir};
+pub(crate) use region::{LOCK, RECOVERED_EDITS, RegionDir, read_region_info};
+pub(crate) use region_change::{NewChild, RegionChange, check_root, create_child};
 pub(crate) use root::archived_path;
 pub(crate) use snapshot::{Snapshot, SnapshotRegion, SnapshotTree, list_snapshots};
 pub(crate) use store_file_info::StoreFileInfo;

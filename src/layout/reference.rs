@@ -40,14 +40,14 @@ impl Reference {
         Ok(Self { split_key: SeekKey::from(split_key), half })
     }
 
+    /// Returns the content of a reference file, byte for byte as HBase writes it since 0.96.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        [proto::MAGIC.as_slice(), &self.to_proto().encode_to_vec()].concat()
+    }
+
     /// Whether the reference is to the bottom half, and `key` is after its end.
     pub(crate) fn ends_before(&self, key: &CellKey, order: CellOrder) -> bool {
         self.half == Half::Bottom && order.compare(key, &self.split_key).is_ge()
-    }
-
-    /// Returns the content of a reference file.
-    pub(super) fn to_file(&self) -> Vec<u8> {
-        [proto::MAGIC.as_slice(), &self.to_proto().encode_to_vec()].concat()
     }
 
     pub(super) fn to_proto(&self) -> proto::region::Reference {
@@ -78,7 +78,10 @@ impl Reference {
 mod tests {
     use super::*;
     use crate::cell::CellType;
+    use crate::layout::file_name::FileName;
     use proptest::prelude::*;
+    use std::fs;
+    use std::path::{Path, PathBuf};
 
     #[test]
     fn references_of_both_forms() {
@@ -88,9 +91,8 @@ mod tests {
         let proto = |range: &[u8]| [b"PBUF\x0a\x14", key, range].concat();
         assert_eq!(Reference::parse(&proto(&[0x10, 1])), Ok(of(Half::Bottom)));
         assert_eq!(Reference::parse(&proto(&[0x10, 0])), Ok(of(Half::Top)));
-        for (half, range) in [(Half::Bottom, 1), (Half::Top, 0)] {
-            assert_eq!(of(half).to_file(), proto(&[0x10, range]));
-        }
+        assert_eq!(of(Half::Bottom).to_bytes(), proto(&[0x10, 1]));
+        assert_eq!(of(Half::Top).to_bytes(), proto(&[0x10, 0]));
         assert!(Reference::parse(&proto(&[])).is_err() && Reference::parse(&proto(&[0x10, 2])).is_err());
         assert!(Reference::parse(b"PBUF\x10\x01").is_err() && Reference::parse(b"PBUF").is_err());
         let old = |half: &[u8]| [half, &[20], key].concat();
@@ -98,6 +100,43 @@ mod tests {
         assert_eq!(Reference::parse(&old(&[0xff])), Ok(of(Half::Top)));
         assert!(Reference::parse(b"").is_err());
         assert!(Reference::parse(&[old(&[0]), vec![0]].concat()).is_err());
+    }
+
+    /// Adds the reference files below a directory.
+    fn add_references(dir: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(dir).unwrap().map(|entry| entry.unwrap()) {
+            let (path, name) = (entry.path(), entry.file_name().into_string().unwrap_or_default());
+            if entry.file_type().unwrap().is_dir() {
+                add_references(&path, found);
+            } else if let Some(FileName::Reference(..)) = FileName::parse(&name) {
+                found.push(path);
+            }
+        }
+    }
+
+    #[test]
+    fn references_are_written_as_hbase_writes_them() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut paths = Vec::new();
+        add_references(&root.join("testdata"), &mut paths);
+        if let golden = root.join("../shared/golden/cluster/tables")
+            && golden.exists()
+        {
+            add_references(&golden, &mut paths);
+        }
+        let mut halves = [0, 0];
+        for path in paths {
+            let bytes = fs::read(&path).unwrap();
+            if !bytes.starts_with(proto::MAGIC) {
+                continue; // of an old version
+            }
+            let reference = Reference::parse(&bytes).unwrap();
+            halves[usize::from(reference.half == Half::Top)] += 1;
+            assert_eq!(reference.to_bytes(), bytes, "{}", path.display());
+            let row = reference.split_key.row();
+            assert_eq!(SeekKey::first_on_row(row).as_bytes(), reference.split_key.as_bytes());
+        }
+        assert!(halves[0] >= 4 && halves[1] >= 4, "{halves:?}");
     }
 
     proptest! {

@@ -67,8 +67,8 @@ impl RegionDir {
     /// If anything in it is unreadable or malformed.
     pub(crate) fn open(storage: &Arc<dyn Storage>, path: &Path) -> Result<Self> {
         let info_path = path.join(REGION_INFO);
-        let info = match read_file(&**storage, &info_path, REGION_INFO_BYTES) {
-            Ok(bytes) => RegionInfo::parse_file(&bytes).map_err(|corruption| corruption.at(&info_path, 0))?,
+        let info = match read_region_info(&**storage, path) {
+            Ok(info) => info,
             // In older releases the catalog's region has no `.regioninfo`.
             Err(error) if error.is_not_found() && is_meta(storage, path)? => RegionInfo::meta(),
             Err(error) => return Err(error),
@@ -198,7 +198,7 @@ impl RegionDir {
         &self.path
     }
 
-    pub(super) fn storage(&self) -> &Arc<dyn Storage> {
+    pub(crate) fn storage(&self) -> &Arc<dyn Storage> {
         &self.table.storage
     }
 
@@ -358,6 +358,11 @@ impl RegionDir {
         is_in_place.then_some(root.path.as_path())
     }
 
+    /// Whether the region is under a root directory.
+    pub(crate) fn has_root(&self) -> bool {
+        self.table.root.is_some()
+    }
+
     /// Returns the greatest sequence id the region has used, from `<n>.seqid`.
     pub(crate) fn max_seq_id(&self) -> Option<i64> {
         self.max_seq_id
@@ -464,6 +469,13 @@ impl RegionDir {
         }
         Ok(())
     }
+}
+
+/// Reads the `.regioninfo` of a region's directory.
+pub(crate) fn read_region_info(storage: &dyn Storage, dir: &Path) -> Result<RegionInfo> {
+    let path = dir.join(REGION_INFO);
+    let bytes = read_file(storage, &path, REGION_INFO_BYTES)?;
+    RegionInfo::parse_file(&bytes).map_err(|corruption| corruption.at(&path, 0))
 }
 
 /// Writes the contents of a new region to an existing directory. `.regioninfo`, which makes it a region, is

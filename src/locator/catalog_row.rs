@@ -79,7 +79,7 @@ impl CatalogRow {
             match qualifier {
                 b"regioninfo" => region = Some(RegionInfo::parse_cell(value)?),
                 b"splitA" | b"splitB" if !value.is_empty() => daughters.push(RegionInfo::parse_cell(value)?),
-                _ if is_merge(qualifier) && !value.is_empty() => {
+                _ if is_merge_column(qualifier) && !value.is_empty() => {
                     merge_parents.push(RegionInfo::parse_cell(value)?);
                 }
                 _ => add_column(&mut copies, &cell),
@@ -138,7 +138,7 @@ impl CatalogRow {
 }
 
 /// Whether the column is `merge` and digits or, before 2.3, `mergeA` or `mergeB`.
-fn is_merge(qualifier: &[u8]) -> bool {
+pub(crate) fn is_merge_column(qualifier: &[u8]) -> bool {
     let is_number = |rest: &[u8]| !rest.is_empty() && rest.iter().all(u8::is_ascii_digit);
     qualifier.strip_prefix(b"merge").is_some_and(|rest| matches!(rest, b"A" | b"B") || is_number(rest))
 }

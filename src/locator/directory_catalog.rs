@@ -1,12 +1,14 @@
 //! Tables listed by their region directories, without a catalog (locator.md §16.4).
 
-use super::region_chain::serving;
+use super::region_chain::{check_region_chain, serving};
 use super::{Catalog, CatalogEntry, CatalogRange, CatalogRow, RegionLocations, TableState};
 use crate::clock::Deadline;
 use crate::error::{Corruption, Error, Result};
-use crate::io::{Storage, is_absent, read_file};
+use crate::io::{DirEntry, Storage, is_absent, read_file};
+use crate::layout::RegionChange;
 use crate::schema::region_name::is_encoded_name;
 use crate::schema::{RegionInfo, TableName};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -90,13 +92,52 @@ pub(super) fn dir_exists(storage: &dyn Storage, dir: &Path) -> Result<bool> {
     }
 }
 
+/// The maximum number of times a directory is listed again because regions are being replaced.
+const LISTINGS: u32 = 20;
+
 /// Returns the regions with directories in a table's directory, including parents, in the order of the
-/// directory names.
+/// directory names. Children of a split or merge that is not finished are none.
 fn read_regions(storage: &dyn Storage, table: &Path) -> Result<Vec<(PathBuf, RegionInfo)>> {
-    let entries = storage.list_dir(table).map_err(|error| Error::io("list", table, error))?;
+    let list = || storage.list_dir(table).map_err(|error| Error::io("list", table, error));
+    let names = |entries: &[DirEntry]| {
+        let mut names: Vec<_> = entries.iter().map(|entry| entry.name.clone()).collect();
+        names.sort();
+        names
+    };
+    let mut entries = list()?;
+    for _ in 0..LISTINGS {
+        if let Some(changes) = RegionChange::among(storage, table, &entries)? {
+            let regions = regions_among(storage, table, &entries, &changes)?;
+            let infos = regions.iter().map(|(_, region)| region.clone()).collect();
+            // A listing during a split may have only one of the daughters.
+            if check_region_chain(&serving(infos)).is_empty() {
+                return Ok(regions);
+            }
+            let again = list()?;
+            if names(&again) == names(&entries) {
+                return Ok(regions);
+            }
+            entries = again;
+        } else {
+            entries = list()?;
+        }
+    }
+    let error = io::Error::new(io::ErrorKind::Interrupted, "another process keeps changing the regions");
+    Err(Error::io("list", table, error))
+}
+
+fn regions_among(
+    storage: &dyn Storage,
+    table: &Path,
+    entries: &[DirEntry],
+    changes: &[RegionChange],
+) -> Result<Vec<(PathBuf, RegionInfo)>> {
     let mut regions = Vec::new();
     for entry in entries.iter().filter(|entry| entry.is_dir) {
         let Some(name) = entry.utf8_name().filter(|name| !name.starts_with('.')) else { continue };
+        if changes.iter().flat_map(RegionChange::children).any(|child| child == name) {
+            continue;
+        }
         let dir = table.join(&entry.name);
         let path = dir.join(REGION_INFO);
         let bytes = match read_file(storage, &path, REGION_INFO_BYTES) {

@@ -281,12 +281,6 @@ impl Locator {
         Ok(self.remember(table, rows))
     }
 
-    /// Caches regions that are known to exist and have no server.
-    pub(crate) fn remember_regions(&self, regions: impl IntoIterator<Item = RegionInfo>) {
-        let places = regions.into_iter().map(|region| RegionLocations::new(region, []));
-        self.cache.insert_all(places, LocationOrigin::Prefetched);
-    }
-
     /// Reports a fault of a location that was used, so that it is not returned again.
     pub fn on_fault(&self, used: &RegionLocations, replica_id: u16, fault: &RegionException) {
         if used.region().table().is_meta() {

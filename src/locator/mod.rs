@@ -47,6 +47,7 @@ pub(crate) mod zookeeper;
 
 pub use cache::{LocationOrigin, MetaCache};
 pub use catalog::{Catalog, CatalogEntry};
+pub(crate) use catalog_row::is_merge_column;
 pub use catalog_row::{Assignment, CatalogRow};
 pub use directory_catalog::DirectoryCatalog;
 pub use locate::Locator;

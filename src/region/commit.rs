@@ -77,7 +77,7 @@ impl RegionCore {
         self.files.check()?;
         // A change that began before the region was closed must not be committed after: another process may
         // be changing the files by now.
-        self.check_open()?;
+        self.check_changes()?;
         let state = self.states.load();
         let change = |change: &mut StoreChange| {
             let known = |file: &StoreFile| KnownFile { name: file.name().to_owned(), len: file.file_len() };

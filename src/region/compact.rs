@@ -146,8 +146,8 @@ impl RegionCore {
             Err(TryLockError::WouldBlock) => return Ok(Outcome::Busy),
         };
         let progress = |bytes| {
-            self.check_open()?;
-            scheduler.spend(bytes, || self.check_open())
+            self.check_changes()?;
+            scheduler.spend(bytes, || self.check_changes())
         };
         let choose = |files: &[StoreFile], now| Ok(self.choose(store, files, now, false));
         let compacted = self.compact_chosen(store, |_| Ok(()), choose, &progress)?;
@@ -162,7 +162,7 @@ impl RegionCore {
         choose: impl FnOnce(&[StoreFile], i64) -> Result<Chosen>,
     ) -> Result<()> {
         let _compacting = unpoisoned(self.compacting[store].lock());
-        self.compact_chosen(store, check, choose, &|_| self.check_open()).map(drop)
+        self.compact_chosen(store, check, choose, &|_| self.check_changes()).map(drop)
     }
 
     /// Selects files of a store by its policy.

@@ -6,7 +6,7 @@ use super::{Region, RegionCore, ReplayReport};
 use crate::error::{Error, Result};
 use crate::sync::unpoisoned;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Held by users of a region: closes the region when the last one is dropped. The crate's own threads hold
 /// only the [`RegionCore`].
@@ -136,16 +136,26 @@ impl RegionCore {
         if self.is_closed.load(Ordering::Acquire) { Err(Error::closed()) } else { Ok(()) }
     }
 
+    /// Fails once the files do not change any more.
+    #[inline]
+    pub(super) fn check_changes(&self) -> Result<()> {
+        if self.is_retired.load(Ordering::Acquire) { Err(Error::closed()) } else { self.check_open() }
+    }
+
     fn close(&self, by: ClosedBy) -> Result<()> {
         let _closing = unpoisoned(self.closing.lock());
         if self.is_closed.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        if self.is_retired.load(Ordering::Acquire) {
+            self.release();
             return Ok(());
         }
         let observed = self.observe(|observer, context| observer.pre_close(context));
         if by == ClosedBy::Caller {
             observed.clone()?;
         }
-        let flushed = self.flush_for_close();
+        let flushed = self.flush_for_close(&self.is_closed);
         if flushed.is_err() && self.files.poison().is_none() {
             return flushed;
         }
@@ -155,10 +165,10 @@ impl RegionCore {
         flushed.and(archived).and(observed).and(told)
     }
 
-    /// Flushes until nothing is in memory, and then refuses writes.
-    fn flush_for_close(&self) -> Result<()> {
+    /// Flushes until nothing is in memory, and then refuses writes and sets `done`.
+    pub(super) fn flush_for_close(&self, done: &AtomicBool) -> Result<()> {
         if !self.is_writable {
-            self.is_closed.store(true, Ordering::Release);
+            done.store(true, Ordering::Release);
             return Ok(());
         }
         // Flushes most of the memory while writes are still accepted.
@@ -176,13 +186,19 @@ impl RegionCore {
             self.is_closing.store(false, Ordering::Release);
             return flushed;
         }
-        self.is_closed.store(true, Ordering::Release);
+        done.store(true, Ordering::Release);
         flushed
     }
 
     /// Releases the lock, so that another process can open the region for writing.
     fn release(&self) {
         self.is_closed.store(true, Ordering::Release);
+        self.stop();
+        unpoisoned(self.lock.lock()).take();
+    }
+
+    /// Stops flushes and compactions, and waits for changes of files.
+    pub(super) fn stop(&self) {
         if let Some(background) = &self.background {
             background.stop();
         }
@@ -190,6 +206,5 @@ impl RegionCore {
         let _compacting: Vec<_> = self.compacting.iter().map(|store| unpoisoned(store.lock())).collect();
         let _flushing = unpoisoned(self.flushing.lock());
         let _committing = self.files.wait();
-        unpoisoned(self.lock.lock()).take();
     }
 }

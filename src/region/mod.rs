@@ -25,6 +25,7 @@ mod open;
 mod options;
 mod read;
 mod replay;
+mod retire;
 mod scanner;
 mod scheduler;
 mod snapshot;
@@ -40,6 +41,7 @@ pub use memory_limit::MemoryLimit;
 pub use observer::{CompactionFilter, MiniBatch, ObserverContext, RegionObserver, ScanOptions};
 pub use options::RegionOptions;
 pub use replay::ReplayReport;
+pub(crate) use retire::{RetiredFile, RetiredRegion};
 pub use scanner::{RegionScanner, ResultScanner, ScanResult, ScanResults};
 pub use scheduler::{Scheduler, SchedulerBuilder};
 pub use view::ReadView;
@@ -104,6 +106,8 @@ pub(crate) struct RegionCore {
     /// exclusively.
     is_closing: AtomicBool,
     is_closed: AtomicBool,
+    /// Whether the files do not change any more, because other regions replace this one. It can still be read.
+    is_retired: AtomicBool,
     rows: RowLocks,
     /// Held shared by writers, and exclusively by a flush while it replaces the active segments.
     updates: RwLock<()>,
@@ -310,7 +314,7 @@ impl RegionCore {
         if !self.is_writable {
             return Err(Error::invalid_argument("the region is open for reading only"));
         }
-        self.check_open()?;
+        self.check_changes()?;
         self.files.check()
     }
 

@@ -227,6 +227,7 @@ impl RegionOptions {
             closing: Mutex::new(()),
             is_closing: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),
+            is_retired: AtomicBool::new(false),
             rows: RowLocks::new(),
             updates: RwLock::new(()),
             flushing: Mutex::new(()),
@@ -314,7 +315,7 @@ impl RegionOptions {
         }
     }
 
-    /// Locks the region's directory against other writers.
+    /// Locks a region's directory against other writers.
     pub(crate) fn lock(&self, dir: &Path) -> Result<FileLock> {
         let path = dir.join(LOCK);
         self.storage.lock(&path).map_err(|error| match error.kind() {

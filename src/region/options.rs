@@ -285,6 +285,21 @@ impl RegionOptions {
         self.clock.now()
     }
 
+    /// Returns options to open the catalog's region for writing, on the same storage.
+    pub(crate) fn of_catalog(&self) -> Self {
+        Self {
+            files: self.files.clone(),
+            storage: Arc::clone(&self.storage),
+            file_handles: self.file_handles.clone(),
+            clock: Arc::clone(&self.clock),
+            is_clock_given: self.is_clock_given,
+            memory_limit: self.memory_limit.clone(),
+            scheduler: self.scheduler.clone(),
+            ..Self::new()
+        }
+        .writable(true)
+    }
+
     /// Returns the limits on memory allocated for data read from files.
     pub(crate) fn limits_of_files(&self) -> &Limits {
         self.files.limit_values()

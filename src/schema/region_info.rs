@@ -176,9 +176,13 @@ impl RegionInfo {
     }
 
     /// Returns the value of a catalog cell, byte for byte as HBase writes it.
-    #[cfg(feature = "internals")]
     pub(crate) fn to_cell(&self) -> Vec<u8> {
         [proto::MAGIC.as_slice(), &self.to_message()].concat()
+    }
+
+    /// Returns the same region, marked as split and as not to be opened, as a parent is in the catalog.
+    pub(crate) fn marked_split(&self) -> Self {
+        Self { split: true, offline: true, ..self.clone() }
     }
 
     /// Returns the same region with other marks.

@@ -20,11 +20,15 @@
 //! # }
 //! ```
 
+mod catalog;
 mod open;
 mod owned;
+mod parents;
 mod recover;
+mod regions;
 mod scanner;
 mod snapshot;
+mod split;
 mod steps;
 mod view;
 mod write;
@@ -35,23 +39,24 @@ pub use scanner::TableScanner;
 pub use view::TableView;
 
 use crate::cell::{Row, RowBuf, RowRef};
-use crate::clock::Deadline;
 use crate::error::{Error, ErrorKind, Result};
-use crate::layout::Snapshot;
-use crate::locator::{LocateType, Locator, RegionInconsistency, RegionLocations};
+use crate::locator::RegionInconsistency;
 use crate::op::{Get, Scan};
 use crate::region::{Region, RegionOptions};
 use crate::schema::{RegionInfo, TableName};
 use crate::sync::unpoisoned;
+use arc_swap::ArcSwap;
+use regions::{RegionList, RegionSlot};
+use std::ffi::OsString;
 use std::fmt;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use steps::{RowsLeft, Steps};
 
 /// A table on disk, as it is or [as in a snapshot](Self::open_snapshot): its regions, which are opened on
-/// first use, and a [`Locator`] that finds the region of a row.
+/// first use.
 ///
 /// Cheap to clone, and safe to share between threads; clones are the same table. Rows are read and written as
 /// a whole, but there is no common point in time for several regions.
@@ -63,44 +68,17 @@ pub struct Table(Arc<TableCore>);
 
 struct TableCore {
     name: TableName,
-    locator: Locator,
-    /// The regions in row order.
-    places: Vec<RegionSlot>,
-    /// The inconsistencies between regions, in row order.
-    faults: Vec<RegionInconsistency>,
+    /// The regions now. Splits and merges replace the list.
+    regions: ArcSwap<RegionList>,
     options: RegionOptions,
     /// The number of regions kept open.
     open: AtomicUsize,
     is_closed: AtomicBool,
-}
-
-/// A region that serves rows.
-struct RegionSlot {
-    info: RegionInfo,
-    source: RegionSource,
-    region: OnceLock<Region>,
-    /// Held while the region is being opened, so that it is opened only once.
-    opening: Mutex<()>,
-}
-
-/// What a region is opened from.
-enum RegionSource {
-    /// A directory.
-    Dir(PathBuf),
-    /// The region of a snapshot at an index.
-    Snapshot(Arc<Snapshot>, usize),
-}
-
-impl RegionSource {
-    fn open(&self, options: RegionOptions) -> Result<Region> {
-        match self {
-            Self::Dir(path) => options.open(path),
-            Self::Snapshot(snapshot, index) => match snapshot.region(*index) {
-                Some(region) => options.open_of_snapshot(snapshot, region),
-                None => Err(Error::locating(ErrorKind::RegionNotFound, "the snapshot has fewer regions")),
-            },
-        }
-    }
+    /// Held while regions are split, merged or archived, and while the table is closed.
+    changing: Mutex<()>,
+    /// The names in the table's directory when its regions were last read. Another process may have replaced
+    /// regions if there are others.
+    seen: Mutex<Vec<OsString>>,
 }
 
 /// The maximum number of regions kept open after use, because each has its files open. Writable regions are
@@ -125,24 +103,28 @@ impl Table {
     }
 
     /// Returns the regions that serve rows, in row order.
-    pub fn regions(&self) -> impl ExactSizeIterator<Item = &RegionInfo> {
-        self.0.places.iter().map(|place| &place.info)
+    #[must_use]
+    pub fn regions(&self) -> Vec<RegionInfo> {
+        self.0.regions.load().slots.iter().map(|slot| slot.info.clone()).collect()
     }
 
     /// Returns the inconsistencies between regions, in row order: ranges of rows that no region has, or more
     /// than one.
     #[must_use]
-    pub fn inconsistencies(&self) -> &[RegionInconsistency] {
-        &self.0.faults
+    pub fn inconsistencies(&self) -> Vec<RegionInconsistency> {
+        self.0.regions.load().faults.clone()
     }
 
     /// Returns the region that has a row, and opens it if necessary.
+    ///
+    /// Once the region has been [split](Self::split) or merged, it refuses writes, with the kind
+    /// [`Closed`](ErrorKind::Closed), and is read as it was then.
     ///
     /// # Errors
     ///
     /// If no region, or more than one, has the row, or the region cannot be opened.
     pub fn region(&self, row: impl AsRef<[u8]>) -> Result<Region> {
-        self.0.region(self.0.find(row.as_ref())?)
+        self.0.region_of(row.as_ref())
     }
 
     /// Reads a row. A row that does not exist has no cells.
@@ -204,12 +186,13 @@ impl Table {
     /// memory could not be flushed loses nothing, and is closed when this is called again.
     pub fn close(&self) -> Result<()> {
         self.0.is_closed.store(true, Ordering::Release);
-        let close = |place: &RegionSlot| {
+        let _changing = unpoisoned(self.0.changing.lock());
+        let close = |slot: &Arc<RegionSlot>| {
             // Waits for a region that is being opened, and then closes it.
-            let _opening = unpoisoned(place.opening.lock());
-            place.region.get().map_or(Ok(()), Region::close)
+            let _opening = unpoisoned(slot.opening.lock());
+            slot.region.get().map_or(Ok(()), Region::close)
         };
-        self.0.places.iter().map(close).fold(Ok(()), Result::and)
+        self.0.regions.load_full().slots.iter().map(close).fold(Ok(()), Result::and)
     }
 
     /// Returns a view of the table for any number of reads. Each region is read as it is at its first read
@@ -230,12 +213,13 @@ impl Table {
         scan: &Scan,
         mut take: impl FnMut(RowRef<'_>) -> Result<ControlFlow<()>, E>,
     ) -> Result<(), E> {
+        let regions = self.0.regions.load_full();
         let mut steps = Steps::new(scan);
         let mut left = RowsLeft::new(scan);
         while !left.is_none()
-            && let Some(at) = steps.next(&self.0)?
+            && let Some(at) = steps.next(&regions)?
         {
-            let view = self.0.region(at)?.view();
+            let view = self.0.region_at(&regions, at)?.view();
             let mut rows = view.scan(scan)?;
             while !left.is_none() && rows.next_row()?.is_some() {
                 if !left.take(rows.row(), rows.is_partial()) || take(rows.row())?.is_break() {
@@ -252,64 +236,97 @@ impl Table {
 }
 
 impl TableCore {
-    /// Returns the index of the region that has a row.
-    fn find(&self, row: &[u8]) -> Result<usize> {
-        let end = [row, &[0]].concat();
-        if let Some(fault) = self.faults.iter().find(|fault| fault.touches(row, &end)) {
-            return Err(fault.to_error());
-        }
-        self.place_of(self.locator.locate(&self.name, row)?.region())
-    }
-
-    /// Locates the region at, before or after a row.
-    fn locate(&self, row: &[u8], position: LocateType) -> Result<RegionLocations> {
-        self.locator.locate_position(&self.name, row, position, false, Deadline::NEVER)
-    }
-
-    /// Returns the index of a region among those of the table.
-    fn place_of(&self, region: &RegionInfo) -> Result<usize> {
-        let at = self.places.binary_search_by(|place| place.info.start_key().cmp(region.start_key()));
-        let at = at.ok().filter(|at| self.places.get(*at).is_some_and(|place| place.info == *region));
-        at.ok_or_else(|| {
-            let message = format!("{region} did not exist when the table was opened");
-            Error::locating(ErrorKind::RegionNotFound, message)
-        })
-    }
-
     fn check_open(&self) -> Result<()> {
         if self.is_closed.load(Ordering::Acquire) { Err(Error::closed()) } else { Ok(()) }
     }
 
-    /// Returns a region, and opens it if necessary.
-    fn region(&self, at: usize) -> Result<Region> {
-        let Some(place) = self.places.get(at) else {
-            return Err(Error::locating(ErrorKind::RegionNotFound, "the table has fewer regions"));
-        };
-        self.check_open()?;
-        if let Some(region) = place.region.get() {
-            return Ok(region.clone());
+    /// Returns the region that has a row, and opens it if necessary.
+    fn region_of(&self, row: &[u8]) -> Result<Region> {
+        loop {
+            let regions = self.regions.load();
+            let at = regions.find(row)?;
+            if let Some(region) = self.open(&regions.slots[at])? {
+                return Ok(region);
+            }
         }
-        let _opening = unpoisoned(place.opening.lock());
+    }
+
+    /// Opens all regions, and returns them in row order. `changing` must be held.
+    fn open_all(&self) -> Result<Vec<Region>> {
+        loop {
+            let regions = self.regions.load_full();
+            let opened: Vec<Option<Region>> =
+                regions.slots.iter().map(|slot| self.open(slot)).collect::<Result<_>>()?;
+            // Regions that turned out to be replaced have been replaced in the list.
+            if let Some(opened) = opened.into_iter().collect() {
+                return Ok(opened);
+            }
+        }
+    }
+
+    /// Returns a region of a list, and opens it if necessary.
+    fn region_at(&self, regions: &RegionList, at: usize) -> Result<Region> {
+        let region = regions.slots.get(at).map_or(Ok(None), |slot| self.open(slot))?;
+        region.ok_or_else(|| {
+            Error::locating(ErrorKind::RegionNotFound, "the region was split or merged before it was read")
+        })
+    }
+
+    /// Passes a mutation, with the region that has its row, to `write`. The region is not split or merged
+    /// meanwhile.
+    fn write<M, T>(
+        &self,
+        mutation: M,
+        row: impl Fn(&M) -> &[u8],
+        write: impl FnOnce(&Region, M) -> Result<T>,
+    ) -> Result<T> {
+        loop {
+            let regions = self.regions.load();
+            let slot = &regions.slots[regions.find(row(&mutation))?];
+            let is_current = unpoisoned(slot.is_current.read());
+            if *is_current && let Some(region) = self.open(slot)? {
+                return write(&region, mutation);
+            }
+        }
+    }
+
+    /// Returns a region, and opens it if necessary; `None` if an unfinished split or merge of it turned out to
+    /// be complete, and other regions have replaced it.
+    fn open(&self, slot: &Arc<RegionSlot>) -> Result<Option<Region>> {
+        self.check_open()?;
+        if let Some(region) = slot.region.get() {
+            return Ok(Some(region.clone()));
+        }
+        let _opening = unpoisoned(slot.opening.lock());
         // Checked only with the lock held: closing a table waits for this lock.
         self.check_open()?;
-        if let Some(region) = place.region.get() {
-            return Ok(region.clone());
+        if let Some(region) = slot.region.get() {
+            return Ok(Some(region.clone()));
         }
-        let region = place.source.open(self.options.clone())?;
+        if let Some(unfinished) = &slot.unfinished
+            && self.settle(unfinished)?
+        {
+            return Ok(None);
+        }
+        let region = slot.source.open(self.options.clone())?;
+        if self.options.is_writable() {
+            self.check_serving(slot)?;
+        }
         let is_kept = self.options.is_writable() || self.open.fetch_add(1, Ordering::Relaxed) < KEPT_OPEN;
         if is_kept {
-            let _ = place.region.set(region.clone());
+            let _ = slot.region.set(region.clone());
         }
-        Ok(region)
+        Ok(Some(region))
     }
 }
 
 impl fmt::Debug for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let regions = self.0.regions.load();
         f.debug_struct("Table")
             .field("name", self.name())
-            .field("regions", &self.0.places.len())
-            .field("faults", &self.0.faults)
+            .field("regions", &regions.slots.len())
+            .field("faults", &regions.faults)
             .finish_non_exhaustive()
     }
 }

@@ -1,15 +1,20 @@
 //! Creates and opens tables.
 
-use super::{RegionSlot, RegionSource, Table, TableCore};
+use super::regions::{RegionList, RegionSlot, RegionSource, UnfinishedChange};
+use super::{Table, TableCore};
 use crate::error::{Error, ErrorKind, Result};
+use crate::layout::RegionChange;
 use crate::layout::table::create_table;
-use crate::locator::{Catalog, DirectoryCatalog, Locator, RetryPolicy, RootDir, check_region_chain, serving};
+use crate::locator::{DirectoryCatalog, serving};
 use crate::region::{Region, RegionOptions};
 use crate::schema::{Family, RegionInfo, TableName};
+use crate::sync::unpoisoned;
+use arc_swap::ArcSwap;
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 
 impl Table {
     /// Creates a table under a root directory, with a region for each range between split keys, and opens it
@@ -68,6 +73,9 @@ impl Table {
     /// Opens a table under a root directory, with options for its regions. Options for creating regions have
     /// no effect.
     ///
+    /// A [split](Self::split) or merge that was interrupted is completed or undone, if the table is opened for
+    /// writing.
+    ///
     /// # Errors
     ///
     /// As [`open`](Self::open).
@@ -79,8 +87,7 @@ impl Table {
             let message = format!("there is no table {name} in {}", root.display());
             return Err(Error::locating(ErrorKind::TableNotFound, message));
         };
-        let regions = in_dirs(dirs.regions_in(&dir, &name)?);
-        Ok(Self::of(name, root, Arc::new(dirs), regions, options))
+        Self::of_dir(&dirs, &dir, name, options)
     }
 
     /// Opens the table in a directory, wherever the directory is. The table's name is read from its regions.
@@ -96,45 +103,86 @@ impl Table {
             return Err(Error::locating(ErrorKind::TableNotFound, message));
         };
         let dirs = DirectoryCatalog::of_table(Arc::clone(options.file_storage()), name.clone(), dir);
-        let regions = in_dirs(dirs.regions_in(dir, &name)?);
-        Ok(Self::of(name, dir, Arc::new(dirs), regions, options))
+        Self::of_dir(&dirs, dir, name, options)
     }
 
-    /// Creates a table from its regions, including parents, and a catalog of them.
+    fn of_dir(dirs: &DirectoryCatalog, dir: &Path, name: TableName, options: RegionOptions) -> Result<Self> {
+        // Read first: a change that ends meanwhile has been settled by others.
+        let changes = match options.is_writable() {
+            true => RegionChange::unfinished(&**options.file_storage(), dir)?,
+            false => Vec::new(),
+        };
+        let regions = dirs.regions_in(dir, &name)?;
+        let regions = regions.into_iter().map(|(path, region)| (RegionSource::Dir(path), region));
+        let table = Self::of(name, regions, &changes, options);
+        for unfinished in table.0.regions.load_full().slots.iter().filter_map(|slot| slot.unfinished.as_ref())
+        {
+            match table.0.settle(unfinished) {
+                // A process is making the change, or has a parent open: settled when that is opened here.
+                Err(error) if error.kind() == ErrorKind::Locked => {}
+                settled => {
+                    settled?;
+                }
+            }
+        }
+        Ok(table)
+    }
+
+    /// Creates a table from its regions, including parents. `changes` are unfinished ones.
     pub(super) fn of(
         name: TableName,
-        root: &Path,
-        catalog: Arc<dyn Catalog>,
         regions: impl Iterator<Item = (RegionSource, RegionInfo)>,
+        changes: &[RegionChange],
         options: RegionOptions,
     ) -> Self {
-        let root = RootDir::with_storage(Arc::clone(options.file_storage()), root);
-        let locator =
-            Locator::new(Arc::new(root), catalog).retries(RetryPolicy::no_retries()).needs_server(false);
         let mut sources: HashMap<RegionInfo, RegionSource> =
             regions.map(|(source, region)| (region, source)).collect();
-        let places: Vec<RegionSlot> = serving(sources.keys().cloned().collect())
-            .into_iter()
-            .filter_map(|info| {
-                let source = sources.remove(&info)?;
-                Some(RegionSlot { info, source, region: OnceLock::new(), opening: Mutex::new(()) })
-            })
-            .collect();
-        let faults = check_region_chain(places.iter().map(|place| &place.info));
-        let inner = TableCore {
+        let changes: Vec<_> = changes.iter().cloned().map(UnfinishedChange::new).collect();
+        let change_of = |info: &RegionInfo| {
+            let is_of = |one: &&Arc<UnfinishedChange>| one.change.parents().contains(&info.encoded_name());
+            changes.iter().find(is_of).cloned()
+        };
+        let slots = serving(sources.keys().cloned().collect()).into_iter().filter_map(|info| {
+            let source = sources.remove(&info)?;
+            let unfinished = change_of(&info);
+            Some(Arc::new(RegionSlot::new(info, source, unfinished)))
+        });
+        Self(Arc::new(TableCore {
             name,
-            locator,
-            places,
-            faults,
+            regions: ArcSwap::from_pointee(RegionList::new(slots.collect())),
             options,
             open: AtomicUsize::new(0),
             is_closed: AtomicBool::new(false),
-        };
-        inner.locator.remember_regions(inner.places.iter().map(|place| place.info.clone()));
-        Self(Arc::new(inner))
+            changing: Mutex::new(()),
+            seen: Mutex::default(),
+        }))
     }
 }
 
-fn in_dirs(regions: Vec<(PathBuf, RegionInfo)>) -> impl Iterator<Item = (RegionSource, RegionInfo)> {
-    regions.into_iter().map(|(path, region)| (RegionSource::Dir(path), region))
+impl TableCore {
+    /// Checks that a region that has been opened for writing, so that it is locked, still serves: another
+    /// process may have split or merged it since the table was opened.
+    pub(super) fn check_serving(&self, slot: &RegionSlot) -> Result<()> {
+        let RegionSource::Dir(path) = &slot.source else { return Ok(()) };
+        let (storage, table) = (self.options.file_storage(), path.parent().unwrap_or_else(|| Path::new("")));
+        let list = || {
+            let entries = storage.list_dir(table).map_err(|error| Error::io("list", table, error))?;
+            let mut names: Vec<OsString> = entries.into_iter().map(|entry| entry.name).collect();
+            names.sort();
+            Ok::<_, Error>(names)
+        };
+        let mut seen = unpoisoned(self.seen.lock());
+        let names = list()?;
+        if *seen == names && self.regions.load().slots.iter().any(|known| known.info == slot.info) {
+            return Ok(());
+        }
+        let dirs = DirectoryCatalog::of_table(Arc::clone(storage), self.name.clone(), table);
+        let regions = dirs.regions_in(table, &self.name)?.into_iter().map(|(_, info)| info).collect();
+        if !serving(regions).contains(&slot.info) {
+            let message = format!("{} was split or merged by another process", slot.info);
+            return Err(Error::locating(ErrorKind::RegionNotFound, message));
+        }
+        *seen = names;
+        Ok(())
+    }
 }

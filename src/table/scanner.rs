@@ -56,7 +56,7 @@ impl<'v> TableScanner<'v> {
     /// Advances to the next region.
     fn open_next_region(&mut self) -> Result<()> {
         self.rows = None;
-        if let Some(at) = self.steps.next(&self.view.table().0)? {
+        if let Some(at) = self.steps.next(&self.view.regions)? {
             self.rows = Some(self.view.region(at)?.scan(self.scan)?);
         }
         Ok(())

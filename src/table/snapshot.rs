@@ -4,11 +4,11 @@
 mod clone;
 mod take;
 
-use super::{RegionSource, Table};
+use super::Table;
+use super::regions::RegionSource;
 use crate::error::{Error, Result};
 use crate::io::LocalStorage;
 use crate::layout::{Snapshot, list_snapshots};
-use crate::locator::{RegionLocations, StaticRegistry};
 use crate::region::{Region, RegionOptions};
 use crate::schema::SnapshotDescription;
 use std::path::Path;
@@ -72,12 +72,9 @@ impl Table {
         let root = root.as_ref();
         let snapshot = Arc::new(Snapshot::open(&**options.file_storage(), root, name)?);
         let table = snapshot.description().table().clone();
-        let catalog = snapshot.regions().fold(StaticRegistry::new(), |catalog, (_, region)| {
-            catalog.region(RegionLocations::new(region.info.clone(), []))
-        });
         let regions = snapshot.regions().map(|(index, region)| {
             (RegionSource::Snapshot(Arc::clone(&snapshot), index), region.info.clone())
         });
-        Ok(Self::of(table, root, Arc::new(catalog), regions, options))
+        Ok(Self::of(table, regions, &[], options))
     }
 }

@@ -1,6 +1,6 @@
 //! Advances a scan from one region to the next (locator.md §13.1).
 
-use super::TableCore;
+use super::regions::RegionList;
 use crate::cell::RowRef;
 use crate::error::Result;
 use crate::locator::{LocateType, RegionInconsistency};
@@ -72,19 +72,19 @@ impl<'s> Steps<'s> {
     }
 
     /// Returns the index of the next region.
-    pub(super) fn next(&mut self, table: &TableCore) -> Result<Option<usize>> {
+    pub(super) fn next(&mut self, regions: &RegionList) -> Result<Option<usize>> {
         let Some((row, position)) = self.next.take() else { return Ok(None) };
-        if let Some(fault) = table.faults.iter().find(|fault| is_at(fault, &row, position)) {
+        if let Some(fault) = regions.faults.iter().find(|fault| is_at(fault, &row, position)) {
             return Err(fault.to_error());
         }
-        let found = table.locate(&row, position)?;
-        let region = found.region();
+        let at = regions.locate(&row, position)?;
+        let region = &regions.slots[at].info;
         let (start, end) = (region.start_key(), region.end_key());
         let (low, high) = self.bounds();
         let (from, to) =
             (low.max(start), if end.is_empty() || !high.is_empty() && high < end { high } else { end });
         let is_overlap = |fault: &&RegionInconsistency| matches!(fault, RegionInconsistency::Overlap { .. });
-        if let Some(fault) = table.faults.iter().filter(is_overlap).find(|fault| fault.touches(from, to)) {
+        if let Some(fault) = regions.faults.iter().filter(is_overlap).find(|fault| fault.touches(from, to)) {
             return Err(fault.to_error());
         }
         self.next = if self.scan.is_reversed() {
@@ -95,7 +95,7 @@ impl<'s> Steps<'s> {
                 end.is_empty() || !high.is_empty() && (end > high || end == high && !self.scan.include_stop);
             (!is_last).then(|| (end.to_vec(), LocateType::At))
         };
-        table.place_of(region).map(Some)
+        Ok(Some(at))
     }
 
     /// Returns the least and the greatest row of the scan; empty for no bound.

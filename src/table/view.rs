@@ -1,5 +1,6 @@
 //! A view of a table for any number of reads.
 
+use super::regions::RegionList;
 use super::{Table, TableScanner};
 use crate::cell::{Row, RowBuf};
 use crate::error::Result;
@@ -7,21 +8,24 @@ use crate::op::{Get, Scan};
 use crate::region::ReadView;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// A table whose regions do not change: each is read as it was at its first read through this view.
 ///
-/// A view keeps open the regions it has read.
+/// A view keeps open the regions it has read. It has the regions that the table had when it was created: one
+/// that was split or merged since then, before its first read, is read as it was then.
 pub struct TableView {
     table: Table,
+    pub(super) regions: Arc<RegionList>,
     /// The view of each region that has been read.
     views: Box<[OnceLock<ReadView>]>,
 }
 
 impl TableView {
     pub(super) fn new(table: Table) -> Self {
-        let views = table.regions().map(|_| OnceLock::new()).collect();
-        Self { table, views }
+        let regions = table.0.regions.load_full();
+        let views = regions.slots.iter().map(|_| OnceLock::new()).collect();
+        Self { table, regions, views }
     }
 
     /// Returns the table.
@@ -36,7 +40,7 @@ impl TableView {
     ///
     /// As [`Table::get`].
     pub fn get(&self, get: &Get) -> Result<Row> {
-        self.region(self.table.0.find(get.row())?)?.get(get)
+        self.region(self.regions.find(get.row())?)?.get(get)
     }
 
     /// Reads a row into a buffer. See [`Table::get_into`].
@@ -46,7 +50,7 @@ impl TableView {
     /// As [`Table::get_into`].
     pub fn get_into(&self, get: &Get, row: &mut RowBuf) -> Result<bool> {
         row.clear();
-        self.region(self.table.0.find(get.row())?)?.get_into(get, row)
+        self.region(self.regions.find(get.row())?)?.get_into(get, row)
     }
 
     /// Reads rows, and returns them in the order of `gets`. Rows of the same region are read together, as by
@@ -58,7 +62,7 @@ impl TableView {
     pub fn get_many(&self, gets: &[Get]) -> Result<Vec<Row>> {
         let mut by_region: BTreeMap<usize, Vec<(usize, &Get)>> = BTreeMap::new();
         for (i, get) in gets.iter().enumerate() {
-            by_region.entry(self.table.0.find(get.row())?).or_default().push((i, get));
+            by_region.entry(self.regions.find(get.row())?).or_default().push((i, get));
         }
         let mut rows: Vec<Option<Row>> = vec![None; gets.len()];
         for (at, mut gets) in by_region {
@@ -84,7 +88,7 @@ impl TableView {
         match slot.get() {
             Some(view) => Ok(view),
             None => {
-                let view = self.table.0.region(at)?.view();
+                let view = self.table.0.region_at(&self.regions, at)?.view();
                 Ok(slot.get_or_init(|| view))
             }
         }

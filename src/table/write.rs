@@ -1,11 +1,14 @@
 //! Writes to a table: each row goes to the region that has it.
 
 use super::Table;
+use super::regions::RegionSlot;
 use crate::cell::Row;
 use crate::error::{Error, Result};
 use crate::op::{Append, CheckAndMutate, Delete, Increment, Mutation, Put};
-use crate::region::CheckResult;
+use crate::region::{CheckResult, Region};
+use crate::sync::unpoisoned;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Writes require a table whose regions were opened for writing. They work and fail as those of
 /// [`Region`](crate::Region), and also fail if no region, or more than one, has the row.
@@ -16,7 +19,7 @@ impl Table {
     ///
     /// As [`Region::put`](crate::Region::put), or if no region, or more than one, has the row.
     pub fn put(&self, put: Put) -> Result<()> {
-        self.region(put.row())?.put(put)
+        self.0.write(put, Put::row, Region::put)
     }
 
     /// Deletes cells of a row.
@@ -25,7 +28,7 @@ impl Table {
     ///
     /// As [`Region::delete`](crate::Region::delete), or if no region, or more than one, has the row.
     pub fn delete(&self, delete: Delete) -> Result<()> {
-        self.region(delete.row())?.delete(delete)
+        self.0.write(delete, Delete::row, Region::delete)
     }
 
     /// Adds to counters of a row. Returns the new cells.
@@ -34,7 +37,7 @@ impl Table {
     ///
     /// As [`Region::increment`](crate::Region::increment), or if no region, or more than one, has the row.
     pub fn increment(&self, increment: Increment) -> Result<Row> {
-        self.region(increment.row())?.increment(increment)
+        self.0.write(increment, Increment::row, Region::increment)
     }
 
     /// Appends to values of a row. Returns the new cells.
@@ -43,7 +46,7 @@ impl Table {
     ///
     /// As [`Region::append`](crate::Region::append), or if no region, or more than one, has the row.
     pub fn append(&self, append: Append) -> Result<Row> {
-        self.region(append.row())?.append(append)
+        self.0.write(append, Append::row, Region::append)
     }
 
     /// Applies mutations to one row, all or none of them.
@@ -52,7 +55,11 @@ impl Table {
     ///
     /// As [`Region::mutate_row`](crate::Region::mutate_row), or if no region, or more than one, has the row.
     pub fn mutate_row(&self, row: impl AsRef<[u8]>, mutations: Vec<Mutation>) -> Result<Row> {
-        self.region(&row)?.mutate_row(row, mutations)
+        self.0.write(
+            (row, mutations),
+            |(row, _)| row.as_ref(),
+            |region, (row, mutations)| region.mutate_row(row, mutations),
+        )
     }
 
     /// Applies puts and deletes to rows of one region, all or none of them.
@@ -62,10 +69,10 @@ impl Table {
     /// As [`Region::mutate_rows`](crate::Region::mutate_rows); if the rows are not all in the region of the
     /// first one ([`WrongRegion`](crate::ErrorKind::WrongRegion)); or if no region, or more than one, has it.
     pub fn mutate_rows(&self, mutations: Vec<Mutation>) -> Result<()> {
-        let Some(first) = mutations.first() else {
+        if mutations.is_empty() {
             return Err(Error::invalid_argument("there is no mutation of any row"));
-        };
-        self.region(first.row())?.mutate_rows(mutations)
+        }
+        self.0.write(mutations, |mutations| mutations.first().map_or(&[], Mutation::row), Region::mutate_rows)
     }
 
     /// Applies mutations to a row if a condition holds.
@@ -75,7 +82,7 @@ impl Table {
     /// As [`Region::check_and_mutate`](crate::Region::check_and_mutate), or if no region, or more than one,
     /// has the row.
     pub fn check_and_mutate(&self, check: CheckAndMutate) -> Result<CheckResult> {
-        self.region(check.row())?.check_and_mutate(check)
+        self.0.write(check, CheckAndMutate::row, Region::check_and_mutate)
     }
 
     /// Writes puts and deletes of any rows, and returns the result of each, in order. Those of one region are
@@ -87,26 +94,32 @@ impl Table {
     /// its row.
     pub fn batch(&self, mutations: Vec<Mutation>) -> Vec<Result<()>> {
         let mut results: Vec<Result<()>> = mutations.iter().map(|_| Ok(())).collect();
-        // The mutations of each region, with their indexes in the results.
-        let mut by_region: BTreeMap<usize, (Vec<usize>, Vec<Mutation>)> = BTreeMap::new();
-        for (i, mutation) in mutations.into_iter().enumerate() {
-            match self.0.find(mutation.row()) {
-                Ok(at) => {
-                    let (places, mutations) = by_region.entry(at).or_default();
-                    places.push(i);
-                    mutations.push(mutation);
+        let mut left: Vec<(usize, Mutation)> = mutations.into_iter().enumerate().collect();
+        // More than once only if a region is split or merged meanwhile.
+        while !left.is_empty() {
+            let regions = self.0.regions.load();
+            // The mutations of each region, with their indexes in the results.
+            let mut by_region: BTreeMap<usize, Vec<(usize, Mutation)>> = BTreeMap::new();
+            for (i, mutation) in left.drain(..) {
+                match regions.find(mutation.row()) {
+                    Ok(at) => by_region.entry(at).or_default().push((i, mutation)),
+                    Err(error) => results[i] = Err(error),
                 }
-                Err(error) => results[i] = Err(error),
             }
-        }
-        for (at, (places, mutations)) in by_region {
-            match self.0.region(at) {
-                Ok(region) => {
-                    for (place, result) in places.into_iter().zip(region.batch(mutations)) {
-                        results[place] = result;
+            for (at, numbered) in by_region {
+                let slot = &regions.slots[at];
+                let is_current = unpoisoned(slot.is_current.read());
+                let region = if *is_current { self.0.open(slot) } else { Ok(None) };
+                match region {
+                    Ok(None) => left.extend(numbered),
+                    Ok(Some(region)) => {
+                        let (places, mutations): (Vec<usize>, Vec<Mutation>) = numbered.into_iter().unzip();
+                        for (place, result) in places.into_iter().zip(region.batch(mutations)) {
+                            results[place] = result;
+                        }
                     }
+                    Err(error) => numbered.into_iter().for_each(|(i, _)| results[i] = Err(error.clone())),
                 }
-                Err(error) => places.into_iter().for_each(|place| results[place] = Err(error.clone())),
             }
         }
         results
@@ -118,6 +131,11 @@ impl Table {
     ///
     /// As [`Region::flush`](crate::Region::flush), for the first that fails.
     pub fn flush(&self) -> Result<()> {
-        self.0.places.iter().filter_map(|place| place.region.get()).try_for_each(crate::region::Region::flush)
+        // A region that is split or merged meanwhile is flushed by that.
+        let flush = |slot: &Arc<RegionSlot>| {
+            let is_current = unpoisoned(slot.is_current.read());
+            slot.region.get().filter(|_| *is_current).map_or(Ok(()), Region::flush)
+        };
+        self.0.regions.load_full().slots.iter().try_for_each(flush)
     }
 }

@@ -124,7 +124,7 @@ fn flushed() -> (FaultyStorage, [String; 2]) {
         region.flush().unwrap();
         region.compact(Compaction::Major).unwrap();
     }
-    let names: Vec<String> = table.regions().map(RegionInfo::encoded_name).collect();
+    let names: Vec<String> = table.regions().iter().map(RegionInfo::encoded_name).collect();
     table.close().unwrap();
     (storage, names.try_into().unwrap())
 }
@@ -510,7 +510,7 @@ fn more_regions_than_are_written_at_once_are_recovered() {
     let storage = FaultyStorage::new();
     let splits: Vec<String> = (1..250).map(|i| format!("{i:03}")).collect();
     let table = Table::create_with(ROOT, "t", &families(), &splits, options(&storage)).unwrap();
-    let names: Vec<String> = table.regions().map(RegionInfo::encoded_name).collect();
+    let names: Vec<String> = table.regions().iter().map(RegionInfo::encoded_name).collect();
     table.close().unwrap();
     let cells = |i: usize| vec![put(&format!("{i:03}"), "f", "1"), put(&format!("{i:03}"), "g", "2")];
     let entries: Vec<_> = names.iter().enumerate().map(|(i, name)| (&**name, 40, cells(i))).collect();

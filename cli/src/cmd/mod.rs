@@ -12,6 +12,7 @@ pub(crate) mod get;
 pub(crate) mod inspect;
 pub(crate) mod locate;
 pub(crate) mod man;
+pub(crate) mod merge;
 pub(crate) mod recover;
 pub(crate) mod regions;
 pub(crate) mod replay;
@@ -20,6 +21,7 @@ pub(crate) mod scan;
 pub(crate) mod seek;
 pub(crate) mod shell;
 pub(crate) mod snapshot;
+pub(crate) mod split;
 pub(crate) mod stats;
 pub(crate) mod verify;
 pub(crate) mod wal;
@@ -49,6 +51,8 @@ pub(crate) fn run(command: &Command, out: &mut Output) -> Result<Exit, Failure> 
         Command::Salvage(args) => salvage::run(args, out),
         Command::Flush(args) => flush::run(args, out),
         Command::Compact(args) => compact::run(args, out),
+        Command::Split(args) => split::run(args, out),
+        Command::Merge(args) => merge::run(args, out),
         Command::Recover(args) => recover::run(args, out),
         Command::Snapshot(args) => snapshot::run(args, out),
         Command::Locate(args) => locate::run(args, out),

@@ -128,6 +128,33 @@ impl Catalog {
         Ok(self.open.get_mut(&name).ok_or_else(|| CommandError::no_such_table(&name.to_string()))?)
     }
 
+    /// Replaces regions of a table. It is opened again when it is used next.
+    pub(super) fn replace_regions(
+        &mut self,
+        name: &str,
+        replace: impl FnOnce(&hregion::Table) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let TablePlacement::Root(root) = &self.place else {
+            let message = "regions are split and merged in a root directory, this is one table";
+            return Err(CommandError::usage(message).into());
+        };
+        let name = TableName::parse(name)?;
+        if let Some(open) = self.open.remove(&name) {
+            open.regions
+                .iter()
+                .map(Region::close)
+                .collect::<Vec<_>>()
+                .into_iter()
+                .collect::<hregion::Result<()>>()?;
+        }
+        let options = self.options.clone().writable(true);
+        let table = hregion::Table::open_with(root, &name.to_string(), options)?;
+        let replaced = replace(&table);
+        let closed = table.close();
+        replaced?;
+        Ok(closed?)
+    }
+
     /// Creates a table with regions separated by sorted split keys.
     pub(super) fn create(&self, name: &str, families: &[Family], splits: &[Vec<u8>]) -> Result<(), Failure> {
         let name = TableName::parse(name)?;

@@ -19,6 +19,11 @@ const fn topic(name: &'static str, usage: &'static str, about: &'static str) -> 
 const TOPICS: &[Topic] = &[
     topic("append", "append 't', 'row', 'f:q', 'more'", "adds to the end of a value"),
     topic(
+        "catalogjanitor_run",
+        "catalogjanitor_run",
+        "moves regions that were split or merged to the archive, once no region refers to their files",
+    ),
+    topic(
         "clone_snapshot",
         "clone_snapshot 's', 't'",
         "creates a table with the content of a snapshot, without copying files",
@@ -75,6 +80,11 @@ const TOPICS: &[Topic] = &[
         "flushes, and compacts all files of each family",
     ),
     topic(
+        "merge_region",
+        "merge_region '36870a128e2b61b11b5b6154f73464e8', 'b080bd824b133f7fd142d58caf423392'",
+        "merges two regions that follow each other, by their encoded names",
+    ),
+    topic(
         "put",
         "put 't', 'row', 'f:q', 'value'\n\
          put 't', 'row', 'f:q', \"\\x00\\x01\", 1700000000000, {TTL => 60000}",
@@ -98,6 +108,11 @@ const TOPICS: &[Topic] = &[
         "snapshot 't', 's'",
         "flushes a table, and takes a snapshot of it: a list of its files, which are kept",
     ),
+    topic(
+        "split",
+        "split 't', 'row'",
+        "splits the region that has a row; the second part begins with the row",
+    ),
     topic("version", "version", "shows the version of this program"),
 ];
 
@@ -113,7 +128,6 @@ const ELSEWHERE: &[&str] = &[
     "assign",
     "balance_switch",
     "balancer",
-    "catalogjanitor_run",
     "clear_auths",
     "close_region",
     "compact_rs",
@@ -140,14 +154,12 @@ const ELSEWHERE: &[&str] = &[
     "list_procedures",
     "list_quotas",
     "locate_region",
-    "merge_region",
     "move",
     "normalize",
     "processlist",
     "revoke",
     "set_quota",
     "show_filters",
-    "split",
     "splitormerge_switch",
     "status",
     "table_help",

@@ -1,8 +1,10 @@
-//! `flush`, `compact`, `major_compact`.
+//! `flush`, `compact`, `major_compact`, `split`, `merge_region`, `catalogjanitor_run`.
 
 use super::catalog::Catalog;
 use super::command::Arguments;
 use super::session::Stop;
+use crate::cmd::merge::merge;
+use crate::failure::CommandError;
 use hregion::Compaction;
 
 /// Executes `flush 't'`.
@@ -33,6 +35,37 @@ fn compact_as(kind: Compaction, catalog: &mut Catalog, values: &mut Arguments<'_
             Some(family) => region.compact_family(family, kind)?,
             None => region.compact(kind)?,
         }
+    }
+    Ok(())
+}
+
+/// Executes `split 't', 'row'`.
+pub(super) fn split(catalog: &mut Catalog, values: &mut Arguments<'_>) -> Result<(), Stop> {
+    let table = values.table()?;
+    let row = values.required("a row")?.bytes("a row")?;
+    values.end()?;
+    Ok(catalog.replace_regions(&table, |table| Ok(table.split(&row).map(drop)?))?)
+}
+
+/// Executes `merge_region 'a', 'b'`, with the encoded names of two regions of a table.
+pub(super) fn merge_region(catalog: &mut Catalog, values: &mut Arguments<'_>) -> Result<(), Stop> {
+    let what = "the encoded name of a region";
+    let (first, second) = (values.required(what)?.text(what)?, values.required(what)?.text(what)?);
+    values.end()?;
+    for name in catalog.names()? {
+        let name = name.to_string();
+        if catalog.table(&name)?.regions().iter().any(|region| region.info().encoded_name() == first) {
+            return Ok(catalog.replace_regions(&name, |table| merge(table, &first, &second).map(drop))?);
+        }
+    }
+    Err(CommandError::invalid(format!("no table has a region {first}")).into())
+}
+
+/// Executes `catalogjanitor_run`.
+pub(super) fn catalogjanitor_run(catalog: &mut Catalog, values: &Arguments<'_>) -> Result<(), Stop> {
+    values.end()?;
+    for name in catalog.names()? {
+        catalog.replace_regions(&name.to_string(), |table| Ok(table.archive_parents().map(drop)?))?;
     }
     Ok(())
 }

@@ -98,6 +98,9 @@ impl Session {
             "clone_snapshot" => snapshot::clone(catalog, &mut values)?,
             "restore_snapshot" => snapshot::restore(catalog, &mut values)?,
             "delete_snapshot" => snapshot::delete(catalog, &mut values)?,
+            "split" => maintenance::split(catalog, &mut values)?,
+            "merge_region" => maintenance::merge_region(catalog, &mut values)?,
+            "catalogjanitor_run" => maintenance::catalogjanitor_run(catalog, &values)?,
             name => return Err(Stop::At(command.at, help::no_such_command(name))),
         }
         Ok(Flow::More)

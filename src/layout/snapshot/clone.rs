@@ -124,7 +124,7 @@ impl<'s> TableClone<'s> {
                 (FileName::Reference(_, parent), Some(reference)) => {
                     let parent = self.names.get(*parent).map_or(*parent, String::as_str);
                     let name = format!("{link}.{parent}");
-                    write_file(self.storage, &dir.join(&name), &reference.to_file())?;
+                    write_file(self.storage, &dir.join(&name), &reference.to_bytes())?;
                     name
                 }
                 _ => {

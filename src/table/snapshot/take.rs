@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::layout::{Snapshot, SnapshotTree};
 use crate::region::{Region, RegionOptions};
 use crate::schema::SnapshotDescription;
+use crate::sync::unpoisoned;
 use crate::table::Table;
 use std::path::Path;
 
@@ -48,10 +49,12 @@ impl Table {
         if table.is_meta() {
             return Err(Error::not_supported("a snapshot of hbase:meta"));
         }
-        let Some(first) = (0..self.0.places.len()).next() else {
+        // No region is split or merged meanwhile.
+        let _changing = unpoisoned(self.0.changing.lock());
+        let regions = self.0.open_all()?;
+        let Some(first) = regions.first() else {
             return Err(Error::invalid_argument("a snapshot needs a table with regions"));
         };
-        let first = self.0.region(first)?;
         let Some(root) = first.root_of_table() else {
             let message = "a snapshot of a table that is not at data/<namespace>/<table> of a root directory";
             return Err(Error::not_supported(message));
@@ -59,8 +62,7 @@ impl Table {
         let (tree, storage) = (SnapshotTree::new(root), options.file_storage());
         tree.check_new(&**storage, name)?;
         let description = SnapshotDescription::new(name, table.clone(), options.now())?;
-        let take = |at| self.0.region(at)?.take_snapshot();
-        let regions = (0..self.0.places.len()).map(take).collect::<Result<Vec<_>>>()?;
+        let regions = regions.iter().map(Region::take_snapshot).collect::<Result<Vec<_>>>()?;
         let _lock = tree.lock(&**storage)?;
         tree.create(storage, &description, &regions)?;
         Ok(description)

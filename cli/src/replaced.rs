@@ -1,0 +1,53 @@
+//! The common part of `split` and `merge`: opens a table for writing, and prints the new regions.
+
+use crate::args::FileArgs;
+use crate::cluster_args::table_name;
+use crate::failure::{Exit, Failure};
+use crate::located;
+use crate::output::Output;
+use hregion::{Compaction, RegionInfo, RegionLocations, Table, TableName};
+use std::path::PathBuf;
+
+/// The table whose regions are replaced.
+#[derive(clap::Args, Debug)]
+pub(crate) struct TableArgs {
+    /// HBase's root directory
+    root: PathBuf,
+
+    /// The table, `name` or `namespace:name`
+    #[arg(value_parser = table_name)]
+    table: TableName,
+}
+
+/// What is done afterwards.
+#[derive(clap::Args, Debug)]
+pub(crate) struct CompactArgs {
+    /// Compact the new regions, and move regions that are no longer needed to the archive
+    #[arg(long)]
+    compact: bool,
+}
+
+/// Replaces regions by those that `replace` returns, and prints these.
+pub(crate) fn run(
+    table: &TableArgs,
+    compact: &CompactArgs,
+    reading: &FileArgs,
+    out: &mut Output,
+    replace: impl FnOnce(&Table) -> Result<Vec<RegionInfo>, Failure>,
+) -> Result<Exit, Failure> {
+    let options = reading.region_options(out)?.writable(true);
+    let table = Table::open_with(&table.root, &table.table.to_string(), options)?;
+    let regions = replace(&table)?;
+    if compact.compact {
+        for region in &regions {
+            table.region(region.start_key())?.compact(Compaction::Major)?;
+        }
+        let archived = table.archive_parents()?;
+        out.summary(&format!("{} regions moved to the archive", archived.len()));
+    }
+    for region in regions {
+        located::print(&RegionLocations::new(region, []), out)?;
+    }
+    table.close()?;
+    Ok(Exit::Done)
+}

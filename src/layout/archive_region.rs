@@ -1,0 +1,86 @@
+//! Archiving whole regions (HBase: `HFileArchiver.archiveRegion`).
+#![warn(clippy::indexing_slicing)]
+
+use super::durable::{list_if_exists, parent, remove_tree, rename, sync_dir};
+use super::file_list::read_file_list;
+use super::file_name::{FileName, Target};
+use super::region::RegionDir;
+use super::region_change::check_root;
+use crate::error::Result;
+use crate::io::{DirEntry, Storage};
+use crate::schema::region_name::is_encoded_name;
+use std::path::Path;
+
+/// The end of the name of a directory whose files have been archived.
+const ARCHIVED: &str = ".archived";
+
+impl RegionDir {
+    /// Whether a file of the region is a reference or a link to a file of another region of the table. Files
+    /// that are no longer read count, too.
+    ///
+    /// # Errors
+    ///
+    /// If a directory or a list of files cannot be read.
+    pub(crate) fn refers_to(&self, region: &str) -> Result<bool> {
+        let storage = &**self.storage();
+        for family in self.families() {
+            let dir = self.family(family.name()).path();
+            let entries = list_if_exists(storage, &dir)?.unwrap_or_default();
+            let listed = read_file_list(storage, &dir)?.map(|list| list.files).unwrap_or_default();
+            let names = entries.iter().filter_map(DirEntry::utf8_name);
+            let mut names = names.chain(listed.iter().map(|file| file.name.as_str()));
+            if names.any(|name| self.is_to(name, region)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether the name of a file is that of a reference or a link to a file of a region of the table.
+    fn is_to(&self, name: &str, region: &str) -> bool {
+        let Some(name) = FileName::parse(name) else { return false };
+        let is_link = match name.target() {
+            Target::HFile(_) => false,
+            Target::Link { table, region: linked, .. } => table == self.info().table() && *linked == region,
+        };
+        is_link || matches!(name, FileName::Reference(_, parent) if parent == region)
+    }
+
+    /// Moves all files of the families to the archive, and removes the directory. The caller must hold the
+    /// lock. Can be retried after a failure, until the region is no longer there.
+    ///
+    /// # Errors
+    ///
+    /// If the region is not under a root directory, or an I/O operation fails.
+    pub(crate) fn archive_region(&self) -> Result<()> {
+        check_root(self)?;
+        let storage = &**self.storage();
+        for family in self.families() {
+            let dir = self.family(family.name()).path();
+            let is_file = |entry: &&DirEntry| !entry.is_dir;
+            let entries = list_if_exists(storage, &dir)?.unwrap_or_default();
+            for name in entries.iter().filter(is_file).filter_map(DirEntry::utf8_name) {
+                if !name.starts_with('.') {
+                    self.archive(family.name(), name)?;
+                }
+            }
+        }
+        // Removed under another name: a region is there with all of its directory, or not at all.
+        let table = parent(self.path());
+        let aside = table.join(format!(".{}{ARCHIVED}", self.info().encoded_name()));
+        rename(storage, self.path(), &aside)?;
+        sync_dir(storage, table)?;
+        remove_tree(storage, &aside)
+    }
+}
+
+/// Removes what is left of regions whose files have been archived.
+pub(crate) fn remove_archived_regions(storage: &dyn Storage, table: &Path) -> Result<()> {
+    for entry in list_if_exists(storage, table)?.unwrap_or_default() {
+        let name = entry.utf8_name().and_then(|name| name.strip_prefix('.')?.strip_suffix(ARCHIVED));
+        if name.is_some_and(is_encoded_name) {
+            remove_tree(storage, &table.join(&entry.name))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,287 @@
+//! Replacement of regions by others: splits and merges (HBase: `SplitTableRegionProcedure`,
+//! `MergeTableRegionsProcedure`, without the master's procedure store).
+//!
+//! Directories cannot be renamed together, so a file in the table's directory, `.change.<child>`, names the
+//! regions that are replaced, the parents, and the new ones, the children. While it exists, the children are
+//! not regions of the table. Younger regions that have all rows of an older one replace it
+//! ([`serving`](crate::locator::serving)), so the file's removal replaces the parents, all at once. A change is
+//! made in this order:
+//!
+//! 1. The parents' memory is flushed, and they accept no more writes. Their locks are held until the end.
+//! 2. [`RegionChange::begin`]: the file is written, synced and renamed; the table's directory is synced.
+//! 3. [`create_child`]: the directories of the children are filled in place, with references to the files of
+//!    the parents and the greatest sequence id of these, and synced.
+//! 4. [`RegionChange::publish`]: the file is removed, and the table's directory is synced.
+//!
+//! Until step 4 a crash leaves the parents, which have not changed. If a step fails, or after a crash, who
+//! wants to write to a parent must first [settle](RegionChange::settle) the change, with the locks of all
+//! parents: the table's directory is synced, so that what is seen from then on is durable. If the file exists,
+//! the children are removed, and only then the file; if not, the change has been made. No child accepts writes
+//! before that.
+//!
+//! HBase does not know the file, and ignores it: there, `hbase:meta` says which regions a table has. If the
+//! root directory has one with the parents, it is changed between the steps 3 and 4, and who settles a change
+//! asks it first: a change that it has is completed, by step 4.
+#![warn(clippy::indexing_slicing)]
+
+use super::durable::{
+    create_dir, create_dir_durably, exists, list_if_exists, remove, remove_tree, sync_dir, unless_not_found,
+    write_file,
+};
+use super::region::{REGION_INFO, RegionDir, fill};
+use super::{FamilyChange, Reference, StagedFile};
+use crate::error::{Corruption, Error, Result};
+use crate::io::{DirEntry, Storage, read_file};
+use crate::schema::region_name::is_encoded_name;
+use crate::schema::{Family, RegionInfo};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The beginning of the name of the file of a change.
+const CHANGE: &str = ".change.";
+/// The size limit of the file of a change.
+const CHANGE_BYTES: u64 = 64 << 10;
+
+/// Regions of a table that are being replaced by others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RegionChange {
+    /// The table's directory.
+    table: PathBuf,
+    /// The encoded names of the regions that are replaced.
+    parents: Vec<String>,
+    /// The encoded names of the new regions.
+    children: Vec<String>,
+}
+
+/// A new region with files of its parents.
+#[derive(Debug)]
+pub(crate) struct NewChild<'c> {
+    pub(crate) info: &'c RegionInfo,
+    pub(crate) families: &'c [Family],
+    /// The greatest sequence id that the parents have used.
+    pub(crate) max_seq_id: i64,
+    /// References with their names, for each family.
+    pub(crate) references: Vec<Vec<(String, Reference)>>,
+}
+
+impl RegionChange {
+    /// Creates a change. Writes nothing.
+    pub(crate) fn new(
+        table: &Path,
+        parents: impl IntoIterator<Item = String>,
+        children: impl IntoIterator<Item = String>,
+    ) -> Self {
+        let (parents, children) = (parents.into_iter().collect(), children.into_iter().collect());
+        Self { table: table.to_owned(), parents, children }
+    }
+
+    /// Returns the encoded names of the regions that are replaced.
+    pub(crate) fn parents(&self) -> &[String] {
+        &self.parents
+    }
+
+    /// Returns the encoded names of the new regions.
+    pub(crate) fn children(&self) -> &[String] {
+        &self.children
+    }
+
+    /// Returns the table's directory.
+    pub(crate) fn table(&self) -> &Path {
+        &self.table
+    }
+
+    fn path(&self) -> PathBuf {
+        let first = self.children.first().map_or("", String::as_str);
+        self.table.join(format!("{CHANGE}{first}"))
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        let parents = self.parents.iter().map(|name| format!("parent {name}\n"));
+        let children = self.children.iter().map(|name| format!("child {name}\n"));
+        parents.chain(children).collect::<String>().into_bytes()
+    }
+
+    fn parse(table: &Path, bytes: &[u8]) -> Result<Self, Corruption> {
+        let malformed = Corruption::Malformed("a change of regions with a line that is no parent or child");
+        let text = std::str::from_utf8(bytes).map_err(|_| malformed.clone())?;
+        let mut change = Self::new(table, [], []);
+        for line in text.lines() {
+            let names = match line.split_once(' ') {
+                Some(("parent", name)) if is_encoded_name(name) => (&mut change.parents, name),
+                Some(("child", name)) if is_encoded_name(name) => (&mut change.children, name),
+                _ => return Err(malformed),
+            };
+            names.0.push(names.1.to_owned());
+        }
+        if change.parents.is_empty() || change.children.is_empty() {
+            return Err(Corruption::Malformed("a change of regions without a parent or a child"));
+        }
+        Ok(change)
+    }
+
+    /// Reads the unfinished changes of a table, by the entries of its directory; `None` if one of them has
+    /// been finished since the directory was listed.
+    ///
+    /// # Errors
+    ///
+    /// If a file of a change cannot be read or is malformed.
+    pub(crate) fn among(
+        storage: &dyn Storage,
+        table: &Path,
+        entries: &[DirEntry],
+    ) -> Result<Option<Vec<Self>>> {
+        let mut changes = Vec::new();
+        for name in entries.iter().filter_map(DirEntry::utf8_name) {
+            let Some(child) = name.strip_prefix(CHANGE).filter(|child| is_encoded_name(child)) else {
+                continue;
+            };
+            let path = table.join(name);
+            let bytes = match read_file(storage, &path, CHANGE_BYTES) {
+                Err(error) if error.is_not_found() => return Ok(None),
+                read => read?,
+            };
+            let change = Self::parse(table, &bytes).map_err(|corruption| corruption.at(&path, 0))?;
+            if change.children.first().is_none_or(|first| first != child) {
+                return Err(Corruption::Malformed("a change of other regions").at(&path, 0));
+            }
+            changes.push(change);
+        }
+        Ok(Some(changes))
+    }
+
+    /// Reads the unfinished changes of a table.
+    ///
+    /// # Errors
+    ///
+    /// As [`among`](Self::among), or if the directory cannot be listed.
+    pub(crate) fn unfinished(storage: &dyn Storage, table: &Path) -> Result<Vec<Self>> {
+        loop {
+            let entries = list_if_exists(storage, table)?.unwrap_or_default();
+            if let Some(changes) = Self::among(storage, table, &entries)? {
+                return Ok(changes);
+            }
+        }
+    }
+
+    /// Announces the change, durably: from now on the children are not regions.
+    pub(crate) fn begin(&self, storage: &Arc<dyn Storage>) -> Result<()> {
+        write_file(storage, &self.path(), &self.to_bytes())
+    }
+
+    /// Whether the change has begun, and has not been made or settled.
+    pub(crate) fn is_announced(&self, storage: &dyn Storage) -> Result<bool> {
+        exists(storage, &self.path())
+    }
+
+    /// Replaces the parents by the children. After a failure, the change must be settled.
+    pub(crate) fn publish(&self, storage: &dyn Storage) -> Result<()> {
+        remove(storage, &self.path())?;
+        sync_dir(storage, &self.table)
+    }
+
+    /// Makes a change whose children are complete, and that may have been made already. Can be retried after a
+    /// failure.
+    pub(crate) fn complete(&self, storage: &dyn Storage) -> Result<()> {
+        unless_not_found(remove(storage, &self.path()))?;
+        sync_dir(storage, &self.table)
+    }
+
+    /// Ends a change that may have failed at any step. Returns whether it has been made. Removes the children
+    /// otherwise. Can be retried after a failure.
+    ///
+    /// # Errors
+    ///
+    /// If an I/O operation fails. It is then not known whether the change has been made.
+    pub(crate) fn settle(&self, storage: &dyn Storage) -> Result<bool> {
+        // What is seen from now on is durable.
+        sync_dir(storage, &self.table)?;
+        if !self.is_announced(storage)? {
+            let first = self.children.first().map_or("", String::as_str);
+            return exists(storage, &self.table.join(first).join(REGION_INFO));
+        }
+        self.children.iter().try_for_each(|child| remove_tree(storage, &self.table.join(child)))?;
+        // Without the file the children would be regions.
+        sync_dir(storage, &self.table)?;
+        unless_not_found(remove(storage, &self.path()))?;
+        sync_dir(storage, &self.table)?;
+        Ok(false)
+    }
+}
+
+/// Creates the directory of a child. Its change must have [begun](RegionChange::begin).
+///
+/// # Errors
+///
+/// If an I/O operation fails. There may be a part of the directory then.
+pub(crate) fn create_child(
+    storage: &Arc<dyn Storage>,
+    table: &Path,
+    child: &NewChild<'_>,
+    now: i64,
+) -> Result<()> {
+    let path = table.join(child.info.encoded_name());
+    fill(storage, &path, child.info, child.families, false)?;
+    let dir = RegionDir::open(storage, &path)?;
+    // Later writes must be newer than all of the parents.
+    create_dir_durably(&**storage, &path, &dir.recovered_edits_dir())?;
+    write_file(storage, &dir.recovered_edits_dir().join(format!("{}.seqid", child.max_seq_id)), &[])?;
+    create_dir(&**storage, &dir.tmp())?;
+    let mut changes = Vec::new();
+    for (family, references) in child.families.iter().zip(&child.references) {
+        let stage = |(name, reference): &(String, Reference)| {
+            let aside = dir.tmp().join(name);
+            write_file(storage, &aside, &reference.to_bytes())?;
+            Ok(StagedFile::new(Arc::clone(storage), aside, name.clone()))
+        };
+        let add = references.iter().map(stage).collect::<Result<Vec<_>>>()?;
+        changes.push(FamilyChange { family: family.name(), before: Vec::new(), add, remove: Vec::new() });
+    }
+    dir.commit(changes, now, || Ok(())).map_err(|failed| failed.error)?;
+    // The names of the families' directories.
+    sync_dir(&**storage, &path)
+}
+
+/// Fails if a region is not under a root directory, where its replaced files can be archived.
+pub(crate) fn check_root(dir: &RegionDir) -> Result<()> {
+    match dir.has_root() {
+        true => Ok(()),
+        false => Err(Error::not_supported("a region outside of a root directory cannot be split or merged")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn change() -> RegionChange {
+        let names = |from: u32, to: u32| (from..to).map(|i| format!("{i:032x}"));
+        RegionChange::new(Path::new("/t"), names(0, 2), names(2, 4))
+    }
+
+    #[test]
+    fn the_file_of_a_change_names_its_regions() {
+        let bytes = change().to_bytes();
+        assert_eq!(RegionChange::parse(Path::new("/t"), &bytes), Ok(change()));
+        for line in
+            ["", "child 1", "parent 1", "parent ../1\nchild 2", "parent 1\nchild", "parent 1\nchild 2\nx"]
+        {
+            assert!(RegionChange::parse(Path::new("/t"), line.as_bytes()).is_err(), "{line:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes: Vec<u8>, flip: usize) {
+            let table = Path::new("/t");
+            let _ = RegionChange::parse(table, &bytes);
+            let mut sound = change().to_bytes();
+            let bits = sound.len() * 8;
+            sound[flip % bits / 8] ^= 1 << (flip % 8);
+            if let Ok(found) = RegionChange::parse(table, &sound) {
+                let names = found.parents().iter().chain(found.children());
+                prop_assert!(names.into_iter().all(|name| is_encoded_name(name)));
+            }
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Retiring a region that others replace (HBase: `HRegion.close` in `SplitTableRegionProcedure`).
+
+use super::{Region, RegionCore};
+use crate::cell::SeekKey;
+use crate::error::{Error, Result};
+use crate::io::FileLock;
+use crate::layout::check_root;
+use crate::schema::{Family, RegionInfo};
+use crate::store::StoreFile;
+use crate::sync::unpoisoned;
+use std::sync::atomic::Ordering;
+
+/// A region that accepts no more writes, and whose files do not change. Its directory is locked until this is
+/// dropped.
+pub(crate) struct RetiredRegion {
+    pub(crate) info: RegionInfo,
+    /// The families, in the order of `files`.
+    pub(crate) families: Vec<Family>,
+    /// The files of each family.
+    pub(crate) files: Vec<Vec<RetiredFile>>,
+    /// The greatest sequence id that the region has used.
+    pub(crate) max_seq_id: i64,
+    _lock: Option<FileLock>,
+}
+
+/// A file of a retired region.
+pub(crate) struct RetiredFile {
+    pub(crate) name: String,
+    /// The first and the last row; `None` without cells.
+    pub(crate) rows: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Region {
+    /// Checks that other regions could replace this one.
+    ///
+    /// # Errors
+    ///
+    /// If the region is not open for writing, is not under a root directory, or has references, which a
+    /// compaction replaces (HBase: `HRegion.isSplittable`).
+    pub(crate) fn check_replaceable(&self) -> Result<()> {
+        self.0.check_writable()?;
+        check_root(&self.0.dir)?;
+        let state = self.0.states.load();
+        match state.stores.iter().flat_map(|store| store.files.iter()).find(|file| file.is_reference()) {
+            None => Ok(()),
+            Some(file) => Err(Error::not_supported(format!(
+                "region {} still has references to files of another region, like {}: compact it first, by a \
+                 major compaction",
+                self.info().encoded_name(),
+                file.name()
+            ))),
+        }
+    }
+
+    /// Flushes the memory, ends all changes of the region's files, and from then on refuses writes, with the
+    /// kind [`Closed`](crate::ErrorKind::Closed). Reads go on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Region::close`]. If the region [is retired](Self::is_retired) all the same, its directory is not
+    /// locked any more, and can be opened again.
+    pub(crate) fn retire(&self) -> Result<RetiredRegion> {
+        self.0.retire()
+    }
+
+    /// Whether the region refuses writes because others were to replace it.
+    pub(crate) fn is_retired(&self) -> bool {
+        self.0.is_retired.load(Ordering::Acquire)
+    }
+
+    /// Returns the middle row of the largest file, at which the region may be split; `None` if no row is
+    /// between the first and the last one (HBase: `StoreUtils.getFileSplitPoint`).
+    pub(crate) fn middle_row(&self) -> Result<Option<Vec<u8>>> {
+        let state = self.0.states.load();
+        let files = state.stores.iter().flat_map(|store| store.files.iter());
+        let Some(largest) = files.max_by_key(|file| file.file_len()) else { return Ok(None) };
+        let middle: Option<SeekKey> = largest.hfile().mid_key()?;
+        let is_within = |row: &[u8]| {
+            largest.first_row().is_some_and(|first| first < row)
+                && row != self.info().start_key()
+                && self.info().contains(row)
+        };
+        Ok(middle.map(|key| key.row().to_vec()).filter(|row| is_within(row)))
+    }
+}
+
+impl RegionCore {
+    fn retire(&self) -> Result<RetiredRegion> {
+        let _closing = unpoisoned(self.closing.lock());
+        self.check_writable()?;
+        self.observe(|observer, context| observer.pre_close(context))?;
+        let flushed = self.flush_for_close(&self.is_retired);
+        if !self.is_retired.load(Ordering::Acquire) {
+            return Err(flushed.err().unwrap_or_else(Error::closed));
+        }
+        self.stop();
+        let lock = unpoisoned(self.lock.lock()).take();
+        flushed?;
+        // Files that were replaced are archived with the directory at the latest.
+        if let Err(error) = self.archive_replaced(None) {
+            self.report_unarchived(&error);
+        }
+        self.observe(|observer, context| observer.post_close(context))?;
+        let state = self.states.load();
+        let file = |file: &StoreFile| RetiredFile {
+            name: file.name().to_owned(),
+            rows: file.first_row().zip(file.last_row()).map(|(first, last)| (first.to_vec(), last.to_vec())),
+        };
+        let write = self.mvcc.begin();
+        let max_seq_id = write.seq_id();
+        self.mvcc.complete_and_wait(write);
+        Ok(RetiredRegion {
+            info: self.info.clone(),
+            families: self.stores.iter().map(|store| store.family.clone()).collect(),
+            files: state.stores.iter().map(|store| store.files.iter().map(file).collect()).collect(),
+            max_seq_id,
+            _lock: lock,
+        })
+    }
+}

@@ -1,0 +1,136 @@
+//! The regions of a table at one point in time. A split or merge makes a new list.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::layout::{RegionChange, Snapshot};
+use crate::locator::{LocateType, RegionInconsistency, check_region_chain};
+use crate::region::{Region, RegionOptions};
+use crate::schema::RegionInfo;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
+
+/// The regions that serve rows.
+pub(super) struct RegionList {
+    /// The regions in row order.
+    pub(super) slots: Vec<Arc<RegionSlot>>,
+    /// The inconsistencies between regions, in row order.
+    pub(super) faults: Vec<RegionInconsistency>,
+}
+
+/// A region that serves rows.
+pub(super) struct RegionSlot {
+    pub(super) info: RegionInfo,
+    pub(super) source: RegionSource,
+    pub(super) region: OnceLock<Region>,
+    /// Held while the region is being opened, so that it is opened only once.
+    pub(super) opening: Mutex<()>,
+    /// A split or merge of the region that may have failed, to be settled before the region is opened.
+    pub(super) unfinished: Option<Arc<UnfinishedChange>>,
+    /// Whether the region is in the table's current list. Held shared by writers, and exclusively by a split
+    /// or merge.
+    pub(super) is_current: RwLock<bool>,
+}
+
+/// A split or merge that may have failed. The parents of a merge share it.
+pub(super) struct UnfinishedChange {
+    pub(super) change: RegionChange,
+    /// Whether it turned out to have been made, once that is known.
+    pub(super) is_made: Mutex<Option<bool>>,
+}
+
+impl UnfinishedChange {
+    pub(super) fn new(change: RegionChange) -> Arc<Self> {
+        Arc::new(Self { change, is_made: Mutex::new(None) })
+    }
+}
+
+/// What a region is opened from.
+pub(super) enum RegionSource {
+    /// A directory.
+    Dir(PathBuf),
+    /// The region of a snapshot at an index.
+    Snapshot(Arc<Snapshot>, usize),
+}
+
+impl RegionSource {
+    pub(super) fn open(&self, options: RegionOptions) -> Result<Region> {
+        match self {
+            Self::Dir(path) => options.open(path),
+            Self::Snapshot(snapshot, index) => match snapshot.region(*index) {
+                Some(region) => options.open_of_snapshot(snapshot, region),
+                None => Err(Error::locating(ErrorKind::RegionNotFound, "the snapshot has fewer regions")),
+            },
+        }
+    }
+}
+
+impl RegionSlot {
+    pub(super) fn new(
+        info: RegionInfo,
+        source: RegionSource,
+        unfinished: Option<Arc<UnfinishedChange>>,
+    ) -> Self {
+        let is_current = RwLock::new(true);
+        Self { info, source, region: OnceLock::new(), opening: Mutex::new(()), unfinished, is_current }
+    }
+}
+
+impl RegionList {
+    /// Creates a list of regions in row order.
+    pub(super) fn new(slots: Vec<Arc<RegionSlot>>) -> Self {
+        let faults = check_region_chain(slots.iter().map(|slot| &slot.info));
+        Self { slots, faults }
+    }
+
+    /// Returns the list with other regions in place of some; `None` if it does not have them.
+    pub(super) fn with(&self, old: &[Arc<RegionSlot>], new: &[Arc<RegionSlot>]) -> Option<Self> {
+        let is_old = |slot: &Arc<RegionSlot>| old.iter().any(|old| Arc::ptr_eq(old, slot));
+        let left = self.slots.iter().filter(|slot| !is_old(slot));
+        let mut slots: Vec<Arc<RegionSlot>> = left.chain(new).cloned().collect();
+        if slots.len() + old.len() != self.slots.len() + new.len() {
+            return None;
+        }
+        slots.sort_by(|a, b| a.info.start_key().cmp(b.info.start_key()));
+        Some(Self::new(slots))
+    }
+
+    /// Returns the index of the region that has a row.
+    #[inline]
+    pub(super) fn find(&self, row: &[u8]) -> Result<usize> {
+        if !self.faults.is_empty() {
+            let end = [row, &[0]].concat();
+            if let Some(fault) = self.faults.iter().find(|fault| fault.touches(row, &end)) {
+                return Err(fault.to_error());
+            }
+        }
+        let begun = self.slots.partition_point(|slot| slot.info.start_key() <= row);
+        self.last_of(begun, |info| info.contains(row))
+    }
+
+    /// Returns the index of the region at, before or after a row.
+    pub(super) fn locate(&self, row: &[u8], position: LocateType) -> Result<usize> {
+        match position {
+            LocateType::At => self.find(row),
+            LocateType::After => self.find(&[row, &[0]].concat()),
+            LocateType::Before if row.is_empty() => {
+                self.last_of(self.slots.len(), |info| info.end_key().is_empty())
+            }
+            LocateType::Before => {
+                let begun = self.slots.partition_point(|slot| slot.info.start_key() < row);
+                self.last_of(begun, |info| info.end_key().is_empty() || row <= info.end_key())
+            }
+        }
+    }
+
+    /// Returns the index of the last of the first `begun` regions that is wanted. Unless regions overlap, that
+    /// is the last one or none.
+    #[inline]
+    fn last_of(&self, begun: usize, is_wanted: impl Fn(&RegionInfo) -> bool) -> Result<usize> {
+        let begun = self.slots.get(..begun).unwrap_or_default();
+        begun.iter().rposition(|slot| is_wanted(&slot.info)).ok_or_else(Self::no_region)
+    }
+
+    #[cold]
+    fn no_region() -> Error {
+        Error::locating(ErrorKind::RegionNotFound, "the table has no region with the row")
+    }
+}

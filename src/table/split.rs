@@ -1,0 +1,284 @@
+//! Splits and merges of regions, while the table is read and written (HBase: `SplitTableRegionProcedure`,
+//! `MergeTableRegionsProcedure`). [`RegionChange`] describes what is written, and in which order.
+
+use super::catalog::TableCatalog;
+use super::regions::{RegionList, RegionSlot, RegionSource, UnfinishedChange};
+use super::{Table, TableCore};
+use crate::cell::SeekKey;
+use crate::error::{Error, ErrorKind, Result};
+use crate::layout::{Half, NewChild, Reference, RegionChange, create_child, read_region_info};
+use crate::region::{Region, RetiredFile, RetiredRegion};
+use crate::schema::RegionInfo;
+use crate::sync::unpoisoned;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+impl Table {
+    /// Splits the region that has a row into two, the second of which begins with the row. Returns both.
+    ///
+    /// The new regions, the daughters, refer to the files of the old one, the parent, until they are compacted;
+    /// then [`archive_parents`](Self::archive_parents) removes the parent's directory. After a failure or a
+    /// crash there is either the parent or both daughters.
+    ///
+    /// Reads go on meanwhile, and writes of the region wait. Views and scanners that were created before
+    /// continue to read the parent, as it was when they first read it, or when it was split.
+    ///
+    /// # Errors
+    ///
+    /// If the table is open for reading only, or is not under a root directory; if no region, or more than one,
+    /// has the row; if the region begins with the row
+    /// ([`InvalidArgument`](crate::ErrorKind::InvalidArgument)); if it has references to files of its own
+    /// parents ([`Unsupported`](crate::ErrorKind::Unsupported)), which a major compaction replaces; if it cannot
+    /// be flushed, or an I/O operation fails. A split that failed can be retried.
+    pub fn split(&self, row: impl AsRef<[u8]>) -> Result<(RegionInfo, RegionInfo)> {
+        let row = row.as_ref();
+        let _changing = unpoisoned(self.0.changing.lock());
+        let slot = self.0.slot_of(row)?;
+        let (table, parent) = (slot.info.table().clone(), &slot.info);
+        if parent.start_key() == row {
+            let message = format!("region {parent} begins with the row at which it is to be split");
+            return Err(Error::invalid_argument(message));
+        }
+        let id = self.0.next_id([parent]);
+        let (start, end) = (parent.start_key().to_vec(), parent.end_key().to_vec());
+        let bottom = RegionInfo::new(table.clone(), start, row.to_vec(), id)?;
+        let top = RegionInfo::new(table, row.to_vec(), end, id)?;
+        let split_key = SeekKey::first_on_row(row);
+        let reference = |child: &RegionInfo, _: &RegionInfo, file: &RetiredFile| {
+            let (first, last) = file.rows.as_ref()?;
+            let half = if *child == top { Half::Top } else { Half::Bottom };
+            let has_rows = if half == Half::Top { last.as_slice() >= row } else { first.as_slice() < row };
+            has_rows.then(|| Reference { split_key: split_key.clone(), half })
+        };
+        let children = [bottom.clone(), top.clone()];
+        self.0.replace(&[slot], &children, &reference)?;
+        Ok((bottom, top))
+    }
+
+    /// Merges two regions that follow each other into one, and returns it. Everything else is as for
+    /// [`split`](Self::split).
+    ///
+    /// # Errors
+    ///
+    /// If one of the regions is not a region of the table now, or the second does not begin where the first
+    /// ends ([`InvalidArgument`](crate::ErrorKind::InvalidArgument)); otherwise as [`split`](Self::split).
+    pub fn merge(&self, first: &RegionInfo, second: &RegionInfo) -> Result<RegionInfo> {
+        let _changing = unpoisoned(self.0.changing.lock());
+        if first.end_key().is_empty() || first.end_key() != second.start_key() {
+            let message = format!("region {second} does not begin where region {first} ends");
+            return Err(Error::invalid_argument(message));
+        }
+        let mut slots = Vec::new();
+        for info in [first, second] {
+            let slot = self.0.slot_of(info.start_key())?;
+            if slot.info != *info {
+                return Err(Error::invalid_argument(format!("{info} is not a region of the table")));
+            }
+            slots.push(slot);
+        }
+        let (start, end) = (first.start_key().to_vec(), second.end_key().to_vec());
+        let merged = RegionInfo::new(first.table().clone(), start, end, self.0.next_id([first, second]))?;
+        // All of a file is its top half from the first row of its region on.
+        let reference = |_: &RegionInfo, parent: &RegionInfo, file: &RetiredFile| {
+            let split_key = SeekKey::first_on_row(parent.start_key());
+            file.rows.as_ref().map(|_| Reference { split_key, half: Half::Top })
+        };
+        self.0.replace(&slots, std::slice::from_ref(&merged), &reference)?;
+        Ok(merged)
+    }
+
+    /// Returns a row at which the region with a row could be split: the middle one of its largest file. `None`
+    /// if its rows are too few.
+    ///
+    /// # Errors
+    ///
+    /// As [`region`](Self::region), or if the file cannot be read.
+    pub fn split_point(&self, row: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>> {
+        self.region(row)?.middle_row()
+    }
+}
+
+/// Returns the reference to a file of a parent in a child; `None` if the child has none of its rows.
+type MakeReference<'r> = &'r dyn Fn(&RegionInfo, &RegionInfo, &RetiredFile) -> Option<Reference>;
+
+impl TableCore {
+    fn slot_of(&self, row: &[u8]) -> Result<Arc<RegionSlot>> {
+        loop {
+            let regions = self.regions.load();
+            let slot = &regions.slots[regions.find(row)?];
+            // A change that is not finished is settled first.
+            if self.open(slot)?.is_some() {
+                return Ok(Arc::clone(slot));
+            }
+        }
+    }
+
+    /// Returns the id of regions that replace others: their creation time, and greater than those of the
+    /// others.
+    fn next_id<'r>(&self, parents: impl IntoIterator<Item = &'r RegionInfo>) -> i64 {
+        let now = self.options.now();
+        parents.into_iter().map(|parent| parent.region_id().saturating_add(1)).fold(now, i64::max)
+    }
+
+    /// Replaces regions by others. `changing` must be held.
+    fn replace(
+        &self,
+        parents: &[Arc<RegionSlot>],
+        children: &[RegionInfo],
+        reference: MakeReference<'_>,
+    ) -> Result<()> {
+        let mut regions = Vec::new();
+        for slot in parents {
+            let Some(region) = self.open(slot)? else { return Err(Error::closed()) };
+            region.check_replaceable()?;
+            regions.push(region);
+        }
+        let dirs: Vec<PathBuf> = regions.iter().map(|region| region.path().to_owned()).collect();
+        let table = dirs.first().and_then(|dir| dir.parent()).unwrap_or_else(|| Path::new(""));
+        let infos: Vec<RegionInfo> = parents.iter().map(|slot| slot.info.clone()).collect();
+        let mut catalog = self.catalog(table)?;
+        if let Some(open) = &catalog
+            && !infos.iter().try_fold(true, |all, info| Ok::<_, Error>(all && open.has(info)?))?
+        {
+            catalog = None; // the table was never given to HBase
+        }
+        // Most of the memory is flushed while writes go on.
+        regions.iter().try_for_each(Region::flush)?;
+        let mut are_current: Vec<_> =
+            parents.iter().map(|slot| unpoisoned(slot.is_current.write())).collect();
+        let retired = regions.iter().map(Region::retire).collect::<Result<Vec<_>>>();
+        let names = |infos: &[RegionInfo]| infos.iter().map(RegionInfo::encoded_name).collect::<Vec<_>>();
+        let change = RegionChange::new(table, names(&infos), names(children));
+        let mut unfinished = None;
+        let result = retired.and_then(|retired| {
+            let made = self.make(&change, catalog, &retired, children, reference);
+            // The locks of the parents are held until the change is settled.
+            let Err(error) = made else { return Ok(()) };
+            match self.decide(&change) {
+                Ok(true) => Ok(()),
+                Ok(false) => Err(error),
+                Err(_) => {
+                    unfinished = Some(UnfinishedChange::new(change.clone()));
+                    Err(error)
+                }
+            }
+        });
+        let slot_at = |info: &RegionInfo, path: PathBuf, unfinished| {
+            Arc::new(RegionSlot::new(info.clone(), RegionSource::Dir(path), unfinished))
+        };
+        if result.is_ok() {
+            let slots = children.iter().map(|info| slot_at(info, table.join(info.encoded_name()), None));
+            self.swap(parents, &slots.collect::<Vec<_>>());
+            are_current.iter_mut().for_each(|is_current| **is_current = false);
+        } else {
+            // Regions that were retired are opened again when they are used next.
+            for ((slot, is_current), (region, dir)) in
+                parents.iter().zip(&mut are_current).zip(regions.iter().zip(&dirs))
+            {
+                if region.is_retired() {
+                    let again = slot_at(&slot.info, dir.clone(), unfinished.clone());
+                    self.swap(std::slice::from_ref(slot), &[again]);
+                    **is_current = false;
+                }
+            }
+        }
+        result
+    }
+
+    /// Writes the children of regions, and publishes them.
+    fn make(
+        &self,
+        change: &RegionChange,
+        catalog: Option<TableCatalog>,
+        parents: &[RetiredRegion],
+        children: &[RegionInfo],
+        reference: MakeReference<'_>,
+    ) -> Result<()> {
+        let storage = self.options.file_storage();
+        change.begin(storage)?;
+        let Some(first) = parents.first() else { return Err(Error::invalid_argument("no region")) };
+        let max_seq_id = parents.iter().map(|parent| parent.max_seq_id).fold(0, i64::max);
+        for child in children {
+            let of_family = |family: usize| {
+                let mut references = Vec::new();
+                for parent in parents {
+                    let suffix = parent.info.encoded_name();
+                    for file in parent.files.get(family).into_iter().flatten() {
+                        let found = reference(child, &parent.info, file);
+                        references.extend(found.map(|found| (format!("{}.{suffix}", file.name), found)));
+                    }
+                }
+                references
+            };
+            let references = (0..first.families.len()).map(of_family).collect();
+            let new = NewChild { info: child, families: &first.families, max_seq_id, references };
+            create_child(storage, change.table(), &new, self.options.now())?;
+        }
+        if let Some(catalog) = catalog {
+            let infos: Vec<RegionInfo> = parents.iter().map(|parent| parent.info.clone()).collect();
+            catalog.replace(&infos, children, self.options.now())?;
+        }
+        change.publish(&**storage)
+    }
+
+    /// Settles a change that may have failed, or that a process that died has begun. Returns whether it has
+    /// been made; then its children are in the list.
+    pub(super) fn settle(&self, unfinished: &UnfinishedChange) -> Result<bool> {
+        let change = &unfinished.change;
+        let mut is_made = unpoisoned(unfinished.is_made.lock());
+        if let Some(known) = *is_made {
+            return Ok(known);
+        }
+        let storage = &**self.options.file_storage();
+        let dir_of = |name: &String| change.table().join(name);
+        let locks = change.parents().iter().map(|name| self.options.lock(&dir_of(name)));
+        let _locks = match locks.collect::<Result<Vec<_>>>() {
+            // Another process has settled it, and opened a parent.
+            Err(error) if error.kind() == ErrorKind::Locked && !change.is_announced(storage)? => {
+                return Ok(false);
+            }
+            locks => locks?,
+        };
+        let made = self.decide(change)?;
+        if made {
+            let regions = self.regions.load_full();
+            let is_parent = |slot: &&Arc<RegionSlot>| change.parents().contains(&slot.info.encoded_name());
+            let parents: Vec<_> = regions.slots.iter().filter(is_parent).cloned().collect();
+            let child = |name: &String| {
+                let info = read_region_info(storage, &dir_of(name))?;
+                Ok(Arc::new(RegionSlot::new(info, RegionSource::Dir(dir_of(name)), None)))
+            };
+            let children = change.children().iter().map(child).collect::<Result<Vec<_>>>()?;
+            self.swap(&parents, &children);
+        }
+        *is_made = Some(made);
+        Ok(made)
+    }
+
+    /// Ends a change: completes it if the catalog has it, and otherwise settles it. Returns whether it has been
+    /// made. The parents must be locked.
+    fn decide(&self, change: &RegionChange) -> Result<bool> {
+        let storage = &**self.options.file_storage();
+        let first = change.children().first().map(|child| change.table().join(child));
+        let info = first.map_or(Ok(None), |dir| match read_region_info(storage, &dir) {
+            Err(error) if error.is_not_found() => Ok(None),
+            read => read.map(Some),
+        })?;
+        if let Some(info) = info
+            && let Some(catalog) = self.catalog(change.table())?
+            && catalog.has(&info)?
+        {
+            change.complete(storage)?;
+            return Ok(true);
+        }
+        change.settle(storage)
+    }
+
+    /// Replaces regions of the list, unless that has been done.
+    fn swap(&self, old: &[Arc<RegionSlot>], new: &[Arc<RegionSlot>]) {
+        self.regions.rcu(|regions| match regions.with(old, new) {
+            Some(list) => Arc::new(list),
+            None => Arc::<RegionList>::clone(regions),
+        });
+    }
+}

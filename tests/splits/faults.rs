@@ -1,0 +1,217 @@
+//! Every call of a split, merge or archival fails once, or the machine stops there.
+
+use super::{
+    META, ROOT, add_catalog, check_catalog, compact, create, names, open, options, put, region_dirs, values,
+};
+use hregion::io::faulty::{Crash, FaultyStorage};
+use hregion::{Delete, RegionInfo, Result, Storage, Table};
+use std::path::Path;
+
+/// A closed table with rows on both sides of `m`, in files and in a log.
+fn written(splits: &[&str]) -> FaultyStorage {
+    let storage = FaultyStorage::new();
+    let table = create(&storage, splits);
+    for rows in [&["a", "b", "x"][..], &["n", "y", "z"], &["b", "m"]] {
+        rows.iter().for_each(|row| table.put(put(row, &rows.len().to_string())).unwrap());
+        table.flush().unwrap();
+    }
+    table.delete(Delete::new("x")).unwrap();
+    table.put(put("l", "log")).unwrap();
+    storage.after(Crash::OfTheProcess)
+}
+
+/// The same table, with a catalog.
+fn in_a_catalog(splits: &[&str]) -> FaultyStorage {
+    let storage = written(splits);
+    let table = Table::open_with(ROOT, "t", options(&storage)).unwrap();
+    add_catalog(&storage, &table);
+    storage
+}
+
+/// A table that was split and compacted, so that the parent can be archived.
+fn compacted() -> FaultyStorage {
+    let storage = written(&[]);
+    let table = open(&storage, true);
+    table.split("m").unwrap();
+    compact(&table);
+    table.close().unwrap();
+    storage
+}
+
+const NEW: [&str; 2] = ["c-new", "q-new"];
+
+/// What happens after a call has failed: nothing, or a crash.
+fn all_crashes(n: u64) -> Vec<Option<Crash>> {
+    vec![None, Some(Crash::OfTheProcess), Some(Crash::Hard), Some(Crash::Torn), Some(Crash::Chance(n))]
+}
+
+/// A failure, and one of the crashes for each call.
+fn one_crash(n: u64) -> Vec<Option<Crash>> {
+    let all = all_crashes(n);
+    vec![None, all[1 + usize::try_from(n).unwrap() % (all.len() - 1)]]
+}
+
+/// Makes `change` fail at each of its calls, and checks that it is made or not, that nothing is lost, and that
+/// it can be made then. `regions` is the number of regions afterwards.
+fn each_failure(
+    crashes: fn(u64) -> Vec<Option<Crash>>,
+    setup: impl Fn() -> FaultyStorage,
+    regions: usize,
+    change: impl Fn(&Table) -> Result<()>,
+) {
+    let expected = values(&open(&setup(), false));
+    let is_new = |line: &String| NEW.iter().any(|row| line.starts_with(row));
+    let check = |table: &Table, acknowledged: bool, shown: &str| {
+        let (new, old): (Vec<_>, Vec<_>) = values(table).into_iter().partition(is_new);
+        assert_eq!(old, expected, "{shown}");
+        assert!(!acknowledged || new.len() == 2 * NEW.len(), "{shown}: {new:?}");
+    };
+    let mut deaths = 0;
+    for n in 0.. {
+        for crash in crashes(n) {
+            let shown = format!("call {n}, {crash:?}");
+            let storage = setup();
+            let table = open(&storage, true);
+            match crash {
+                None => storage.fail_among_all([n]),
+                // The process dies in that call, and undoes nothing.
+                Some(_) => storage.die_after(n),
+            }
+            let changed = change(&table);
+            let acknowledged =
+                changed.is_ok() && NEW.into_iter().all(|row| table.put(put(row, "new")).is_ok());
+            if !storage.pending_faults().is_empty() {
+                println!("{n} calls, {deaths} deaths");
+                assert!(changed.is_ok() && n > 30 && deaths > 30, "{n}");
+                return;
+            }
+            if crash.is_some() && !storage.has_died() {
+                continue; // fewer calls change something
+            }
+            deaths += u64::from(crash.is_some());
+            let (storage, table) = match crash {
+                None => (storage, table),
+                Some(crash) => {
+                    let storage = storage.after(crash);
+                    check(&open(&storage, false), acknowledged, &shown);
+                    let table = open(&storage, true);
+                    (storage, table)
+                }
+            };
+            check(&table, acknowledged, &shown);
+            let table = sound(table, &storage, &shown);
+            change_again(&table, regions, &change).unwrap_or_else(|error| panic!("{shown}: {error}"));
+            assert_eq!(table.regions().len(), regions, "{shown}");
+            check(&table, acknowledged, &shown);
+            for row in NEW {
+                table.put(put(row, "newer")).unwrap();
+            }
+            check(&table, true, &shown);
+            compact(&table);
+            table.archive_parents().unwrap();
+            if storage.list_dir(Path::new(META)).is_ok() {
+                let rows = check_catalog(&storage, &table);
+                assert!(rows.iter().all(|row| row.merge_parents().is_empty()), "{shown}");
+            }
+            assert_eq!(region_dirs(&storage), regions, "{shown}");
+            assert!(names(&storage, ".change").is_empty(), "{shown}");
+            check(&table, true, &shown);
+            table.split("b").unwrap();
+            check(&table, true, &shown);
+            table.close().unwrap_or_else(|error| panic!("{shown}: {error}"));
+            check(&open(&storage, false), true, &shown);
+        }
+    }
+}
+
+/// Opens the table again if a region refuses writes, because writing its log failed.
+fn sound(table: Table, storage: &FaultyStorage, shown: &str) -> Table {
+    let is_poisoned = |info: &RegionInfo| {
+        let region = table.region(info.start_key()).unwrap_or_else(|error| panic!("{shown}: {error}"));
+        region.health().poisoned.is_some()
+    };
+    if !table.regions().iter().any(is_poisoned) {
+        return table;
+    }
+    // Whether this fails or not, the cells are in files or logs.
+    let _ = table.close();
+    open(storage, true)
+}
+
+fn change_again(table: &Table, regions: usize, change: impl Fn(&Table) -> Result<()>) -> Result<()> {
+    if table.regions().len() == regions { Ok(()) } else { change(table) }
+}
+
+#[test]
+fn a_split_is_made_or_not() {
+    each_failure(all_crashes, || written(&[]), 2, |table| table.split("m").map(drop));
+}
+
+#[test]
+fn a_merge_is_made_or_not() {
+    let merge = |table: &Table| match &table.regions()[..] {
+        [first, second] => table.merge(first, second).map(drop),
+        other => panic!("{other:?}"),
+    };
+    each_failure(all_crashes, || written(&["m"]), 1, merge);
+}
+
+#[test]
+fn the_catalog_decides_whether_a_change_has_been_made() {
+    each_failure(one_crash, || in_a_catalog(&[]), 2, |table| table.split("m").map(drop));
+    let merge = |table: &Table| match &table.regions()[..] {
+        [first, second] => table.merge(first, second).map(drop),
+        other => panic!("{other:?}"),
+    };
+    each_failure(one_crash, || in_a_catalog(&["m"]), 1, merge);
+}
+
+#[test]
+fn archived_parents_are_not_needed() {
+    each_failure(all_crashes, compacted, 2, |table| table.archive_parents().map(drop));
+}
+
+/// Two calls fail: the change cannot be settled at once, and is when the region is used next.
+#[test]
+fn a_change_that_could_not_be_undone_is_settled_later() {
+    let expected = values(&open(&written(&[]), false));
+    let mut calls = 0;
+    let storage = written(&[]);
+    let table = open(&storage, true);
+    let before = storage.all_calls();
+    table.split("m").unwrap();
+    let all = storage.all_calls() - before;
+    for n in 0..all {
+        let storage = written(&[]);
+        let table = open(&storage, true);
+        storage.fail_among_all([n, n + 1, n + 2, n + 3]);
+        let result = table.split("m");
+        storage.heal();
+        if result.is_ok() {
+            continue;
+        }
+        calls += 1;
+        let hard = storage.after(Crash::Hard);
+        for table in [open(&hard, false), open(&hard, true), open(&storage, false)] {
+            assert_eq!(values(&table), expected, "call {n}");
+        }
+        if table
+            .regions()
+            .iter()
+            .any(|info| table.region(info.start_key()).is_ok_and(|region| region.health().poisoned.is_some()))
+        {
+            continue;
+        }
+        assert_eq!(values(&table), expected, "call {n}");
+        match table.regions().len() {
+            1 => table.split("m").map(drop).unwrap_or_else(|error| panic!("call {n}: {error}")),
+            _ => println!("call {n}: made all the same"),
+        }
+        assert_eq!(values(&table), expected, "call {n}");
+        table.put(put("m", "later")).unwrap();
+        let later = values(&table);
+        assert_ne!(later, expected);
+        assert_eq!(values(&open(&storage.after(Crash::Hard), true)), later, "call {n}");
+    }
+    assert!(calls > 50, "{calls}");
+}
