@@ -41,6 +41,21 @@ pub(super) fn rename(storage: &dyn Storage, from: &Path, to: &Path) -> Result<()
     storage.rename(from, to).map_err(|error| Error::io("rename to", to, error))
 }
 
+/// Moves files from a directory to another, durably. Files that are not there any more are skipped, so that a
+/// move can be repeated.
+pub(super) fn move_files<'f>(
+    storage: &dyn Storage,
+    from: &Path,
+    to: &Path,
+    names: impl IntoIterator<Item = &'f Path>,
+) -> Result<()> {
+    for name in names {
+        unless_not_found(rename(storage, &from.join(name), &to.join(name)))?;
+    }
+    sync_dir(storage, to)?;
+    sync_dir(storage, from)
+}
+
 pub(crate) fn remove(storage: &dyn Storage, path: &Path) -> Result<()> {
     storage.remove(path).map_err(|error| Error::io("remove", path, error))
 }

@@ -313,7 +313,7 @@ impl RegionOptions {
     }
 
     /// Locks the region's directory against other writers.
-    fn lock(&self, dir: &Path) -> Result<FileLock> {
+    pub(crate) fn lock(&self, dir: &Path) -> Result<FileLock> {
         let path = dir.join(LOCK);
         self.storage.lock(&path).map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => Error::locked(dir),

@@ -20,6 +20,9 @@
 //! # }
 //! ```
 
+mod admin;
+mod alter;
+mod compact;
 mod open;
 mod owned;
 mod recover;
@@ -29,6 +32,7 @@ mod steps;
 mod view;
 mod write;
 
+pub use alter::TableChanges;
 pub use owned::TableResultScanner;
 pub use recover::{RegionOutcome, RegionRecovery, RootRecovery};
 pub use scanner::TableScanner;

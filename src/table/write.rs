@@ -116,8 +116,9 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`Region::flush`](crate::Region::flush), for the first that fails.
+    /// As [`Region::flush`](crate::Region::flush), for the first that fails; the others are still flushed.
     pub fn flush(&self) -> Result<()> {
-        self.0.places.iter().filter_map(|place| place.region.get()).try_for_each(crate::region::Region::flush)
+        let open = self.0.places.iter().filter_map(|place| place.region.get());
+        open.map(crate::region::Region::flush).fold(Ok(()), Result::and)
     }
 }
