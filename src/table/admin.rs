@@ -158,16 +158,15 @@ impl<'o> TableChange<'o> {
     pub(super) fn lock_regions(&self) -> Result<RegionLocks> {
         let mut locks = RegionLocks::new();
         loop {
-            let before = locks.len();
-            for name in self.tree.regions()? {
-                if !locks.contains_key(&name) {
-                    let lock = self.options.lock(&self.tree.dir().join(&name))?;
-                    locks.insert(name, lock);
-                }
-            }
-            // A region may have been created since the listing.
-            if locks.len() == before {
+            // A region may be created after the listing.
+            let mut names = self.tree.regions()?;
+            names.retain(|name| !locks.contains_key(name));
+            if names.is_empty() {
                 return Ok(locks);
+            }
+            for name in names {
+                let lock = self.options.lock(&self.tree.dir().join(&name))?;
+                locks.insert(name, lock);
             }
         }
     }

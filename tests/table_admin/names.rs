@@ -174,8 +174,8 @@ impl World {
         let options = || Region::options().storage(Arc::clone(&shared));
         let root = self.root();
         let scan = |table: Result<Table>| {
-            let rows = table?.scan(Scan::new().raw(true))?;
-            rows.map(|row| row.map(drop)).collect::<Result<()>>()
+            let mut rows = table?.scan(Scan::new().raw(true))?;
+            rows.try_for_each(|row| row.map(drop))
         };
         let results = [
             options().verify(&self.region, |_, _| {}).map(drop),
