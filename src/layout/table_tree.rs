@@ -79,7 +79,7 @@ impl TableTree {
     ///
     /// # Errors
     ///
-    /// If the table does not exist; if a directory cannot be listed or is a symbolic link.
+    /// If a directory cannot be listed or is a symbolic link.
     pub(crate) fn regions(&self) -> Result<Vec<String>> {
         self.regions_in(&self.dir())
     }

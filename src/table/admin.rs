@@ -117,7 +117,7 @@ impl Table {
     /// Completes a deletion of a table of this name that was interrupted, so that it can be created.
     pub(super) fn finish_deletion(root: &Path, name: &str, options: &RegionOptions) -> Result<()> {
         let tree = TableTree::new(options.file_storage(), root, &TableName::parse(name)?);
-        if tree.exists()? || !(tree.has_remains()? || tree.has_replacement()?) {
+        if !(tree.has_remains()? || tree.has_replacement()?) || tree.exists()? {
             return Ok(());
         }
         let change = TableChange::begin(root, name, options)?;
@@ -139,7 +139,7 @@ impl<'o> TableChange<'o> {
         }
         let storage = options.file_storage();
         let (tree, logs) = (TableTree::new(storage, root, &table), LogTree::new(root));
-        if !tree.exists()? && !tree.has_remains()? {
+        if !tree.exists()? && !tree.has_remains()? && !tree.has_replacement()? {
             return Err(not_found(&table, root));
         }
         let _lock = logs.lock(&**storage)?;
