@@ -20,7 +20,7 @@ pub(crate) fn sync_dir(storage: &dyn Storage, dir: &Path) -> Result<()> {
 }
 
 /// Creates a directory and its missing parents.
-pub(super) fn create_dir(storage: &dyn Storage, dir: &Path) -> Result<()> {
+pub(crate) fn create_dir(storage: &dyn Storage, dir: &Path) -> Result<()> {
     storage.create_dir_all(dir).map_err(|error| Error::io("create", dir, error))
 }
 
@@ -37,7 +37,7 @@ pub(super) fn sync_file(storage: &dyn Storage, path: &Path) -> Result<()> {
     storage.sync_file(path).map_err(|error| Error::io("sync", path, error))
 }
 
-pub(super) fn rename(storage: &dyn Storage, from: &Path, to: &Path) -> Result<()> {
+pub(crate) fn rename(storage: &dyn Storage, from: &Path, to: &Path) -> Result<()> {
     storage.rename(from, to).map_err(|error| Error::io("rename to", to, error))
 }
 
@@ -116,7 +116,7 @@ pub(crate) fn unless_not_found(result: Result<()>) -> Result<()> {
 }
 
 /// Removes a directory with everything in it. Links are removed, not followed.
-pub(super) fn remove_tree(storage: &dyn Storage, dir: &Path) -> Result<()> {
+pub(crate) fn remove_tree(storage: &dyn Storage, dir: &Path) -> Result<()> {
     for entry in list_if_exists(storage, dir)?.unwrap_or_default() {
         let path = dir.join(&entry.name);
         if entry.is_dir && !entry.is_symlink {

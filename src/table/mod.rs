@@ -22,6 +22,7 @@
 
 mod admin;
 mod alter;
+mod bulk_load;
 mod compact;
 mod open;
 mod owned;
@@ -33,6 +34,7 @@ mod view;
 mod write;
 
 pub use alter::TableChanges;
+pub use bulk_load::BulkLoad;
 pub use owned::TableResultScanner;
 pub use recover::{RegionOutcome, RegionRecovery, RootRecovery};
 pub use scanner::TableScanner;
@@ -278,6 +280,11 @@ impl TableCore {
             let message = format!("{region} did not exist when the table was opened");
             Error::locating(ErrorKind::RegionNotFound, message)
         })
+    }
+
+    /// Whether the region at an index has a row.
+    fn has_row(&self, at: usize, row: &[u8]) -> bool {
+        self.places.get(at).is_some_and(|place| place.info.contains(row))
     }
 
     fn check_open(&self) -> Result<()> {

@@ -10,6 +10,7 @@ pub(crate) mod diff;
 pub(crate) mod flush;
 pub(crate) mod get;
 pub(crate) mod inspect;
+pub(crate) mod load;
 pub(crate) mod locate;
 pub(crate) mod man;
 pub(crate) mod recover;
@@ -48,6 +49,7 @@ pub(crate) fn run(command: &Command, out: &mut Output) -> Result<Exit, Failure> 
         Command::Salvage(args) => salvage::run(args, out),
         Command::Flush(args) => flush::run(args, out),
         Command::Compact(args) => compact::run(args, out),
+        Command::Load(args) => load::run(args, out),
         Command::Recover(args) => recover::run(args, out),
         Command::Locate(args) => locate::run(args, out),
         Command::Regions(args) => regions::run(args, out),
