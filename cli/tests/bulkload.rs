@@ -321,6 +321,6 @@ fn the_output_is_loaded_into_a_table_of_other_regions() {
     assert!(done["loaded"].as_u64().unwrap() > 6 && !done["split"].as_array().unwrap().is_empty(), "{done}");
     assert_eq!(ok(&["count", &table, "--versions", "all"]).lines().last().unwrap(), "cells 2000");
     assert_eq!(ok(&["load", &table, &out]), "loaded 0, split 0, passed over 0\n");
-    assert_eq!(code(&run(&["load", &out, &out])), 2);
+    assert_eq!(code(&run(&["load", &out, &out])), 4, "not a table");
     assert_eq!(code(&run(&["load", &table, "/nowhere"])), 5);
 }
