@@ -228,7 +228,8 @@ struct CreatesRegion {
 }
 
 impl Storage for CreatesRegion {
-    forward!(local: open create create_new create_log remove remove_dir sync_file sync_dir list_dir create_dir_all lock);
+    forward!(local: open create create_new create_log remove remove_dir);
+    forward!(local: sync_file sync_dir list_dir create_dir_all lock);
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         if from == self.root.join("data/default/t") && to.starts_with(self.root.join(".tmp")) {

@@ -1,5 +1,5 @@
-//! The common part of `flush` and `compact`: opens a region, or all regions of a table, changes it, and prints
-//! the number of files of each family.
+//! The common part of `flush` and `compact`: opens a region, or all regions of a table, changes it, and
+//! prints the number of files of each family.
 
 use crate::args::FileArgs;
 use crate::failure::{CommandError, Exit, Failure};

@@ -190,8 +190,9 @@ exists 't'
 create 't', 'f'
 scan 't'",
     );
-    let families = "{NAME => 'f', VERSIONS => '5', KEEP_DELETED_CELLS => 'FALSE', DATA_BLOCK_ENCODING => 'NONE', \
-        TTL => 'FOREVER', MIN_VERSIONS => '0', BLOOMFILTER => 'ROW', COMPRESSION => 'NONE', BLOCKSIZE => '4096'}";
+    let families = "{NAME => 'f', VERSIONS => '5', KEEP_DELETED_CELLS => 'FALSE', \
+        DATA_BLOCK_ENCODING => 'NONE', TTL => 'FOREVER', MIN_VERSIONS => '0', BLOOMFILTER => 'ROW', \
+        COMPRESSION => 'NONE', BLOCKSIZE => '4096'}";
     let altered = "Updating all regions with the new schema...\n2/2 regions updated.\nDone.\n";
     assert_eq!(printed.matches(altered).count(), 3, "{printed}");
     assert!(printed.contains(families) && !printed.contains("NAME => 'g'"), "{printed}");

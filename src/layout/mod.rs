@@ -11,7 +11,7 @@
 //!         <family>/                           family
 //!             <store file>                    file_name, reference
 //!             .filelist/f1.<n>                file_list, tracker
-//! <root>/archive/data/<namespace>/…           store files that were replaced, or of tables that were deleted
+//! <root>/archive/data/<namespace>/…           store files that were replaced or deleted
 //! <root>/.tmp/data/<namespace>/<table>/       a table that is being removed: table_tree
 //! <root>/.hbase-snapshot/<name>/              snapshot
 //! <root>/WALs/<server>/, <root>/oldWALs/      logs

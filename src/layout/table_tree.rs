@@ -1,5 +1,5 @@
-//! The directories of a table under a root, for changes of the whole table: removing it, putting an empty one in
-//! its place, removing families (HBase: `DeleteTableProcedure`, `TruncateTableProcedure`,
+//! The directories of a table under a root, for changes of the whole table: removing it, putting an empty one
+//! in its place, removing families (HBase: `DeleteTableProcedure`, `TruncateTableProcedure`,
 //! `ModifyTableProcedure`, `HFileArchiver`).
 //!
 //! ```text
@@ -99,8 +99,8 @@ impl TableTree {
     ///
     /// # Errors
     ///
-    /// If it is malformed or cannot be read; if its directory is a symbolic link; if a region has a descriptor
-    /// of its own, which would take precedence.
+    /// If it is malformed or cannot be read; if its directory is a symbolic link; if a region has a
+    /// descriptor of its own, which would take precedence.
     pub(crate) fn descriptor(&self) -> Result<Option<StoredDescriptor>> {
         let (storage, table) = (&*self.storage, self.dir());
         for region in self.regions()? {
@@ -184,8 +184,8 @@ impl TableTree {
             let dir = self.dir().join(region).join(family);
             if !self.files(&dir)?.is_empty() {
                 let message = format!(
-                    "{} has files of a family that was deleted: add the family by Table::alter, which archives \
-                     them",
+                    "{} has files of a family that was deleted: add the family by Table::alter, which \
+                     archives them",
                     dir.display()
                 );
                 return Err(Error::invalid_argument(message));

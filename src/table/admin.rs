@@ -26,9 +26,9 @@ pub(super) struct TableChange<'o> {
 /// The locks of all regions of a table, by the names of their directories.
 pub(super) type RegionLocks = BTreeMap<String, FileLock>;
 
-/// Tables can be deleted, truncated and [altered](Self::alter) only while no process has a region of them open
-/// for writing; this is checked with the locks of the regions. Handles that are open for reading keep reading
-/// the table as it was.
+/// Tables can be deleted, truncated and [altered](Self::alter) only while no process has a region of them
+/// open for writing; this is checked with the locks of the regions. Handles that are open for reading keep
+/// reading the table as it was.
 ///
 /// These calls change the directories under the root, and nothing else: rows of the table in `hbase:meta` are
 /// left as they are. Before HBase opens a root that it has used, repair its catalog with HBase's tool hbck2
@@ -69,8 +69,8 @@ impl Table {
     /// names.
     ///
     /// If the call fails or the process dies, the table is the old one or the new one; or, between two
-    /// renames, there is none until the call is repeated, which completes it with the regions of the call that
-    /// was interrupted. The new table never has cells of the old one.
+    /// renames, there is none until the call is repeated, which completes it with the regions of the call
+    /// that was interrupted. The new table never has cells of the old one.
     ///
     /// `options` gives the storage of the files and the clock.
     ///

@@ -100,8 +100,8 @@ impl TableChanges {
 
 impl Table {
     /// Changes the families and the settings of a table under a root directory (HBase:
-    /// `ModifyTableProcedure`). Settings that are not mentioned are kept. The files of the regions are written
-    /// with the new settings from then on, and old files by their next compaction.
+    /// `ModifyTableProcedure`). Settings that are not mentioned are kept. The files of the regions are
+    /// written with the new settings from then on, and old files by their next compaction.
     ///
     /// All changes take effect at once, when the new descriptor gets its name: after a failure or a crash the
     /// table has the old descriptor or the new one. The files of a deleted family are then moved to the

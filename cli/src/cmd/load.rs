@@ -13,10 +13,10 @@ use std::path::PathBuf;
 
 /// Load HFiles into a table
 ///
-/// Takes a directory with one folder for each family, as `bulkload` or HBase's own jobs write it. The files are
-/// moved into the table. A file with rows of several regions is split first. Passed over are files without
-/// cells, references, links, and names that begin with _ or a dot. No other process may write to the table
-/// meanwhile. After a failure the command can be repeated.
+/// Takes a directory with one folder for each family, as `bulkload` or HBase's own jobs write it. The files
+/// are moved into the table. A file with rows of several regions is split first. Passed over are files
+/// without cells, references, links, and names that begin with _ or a dot. No other process may write to the
+/// table meanwhile. After a failure the command can be repeated.
 ///
 /// With --json prints {"loaded","split","skipped"}.
 #[derive(clap::Args, Debug)]

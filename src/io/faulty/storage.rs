@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 /// Files in memory. Counts all calls, and fails at selected ones.
 ///
 /// Models a loss of power: of a file, the synced bytes remain; of a directory, the names when it was last
-/// synced. Directories that were not created by a call are durable. A directory that was renamed is at the old
-/// path or at the new one, never at both or none, as in a file system with a journal.
+/// synced. Directories that were not created by a call are durable. A directory that was renamed is at the
+/// old path or at the new one, never at both or none, as in a file system with a journal.
 #[derive(Clone, Debug, Default)]
 pub struct FaultyStorage(Arc<Mutex<State>>);
 
