@@ -129,10 +129,11 @@ impl Error {
         Self::caller_at(ErrorKind::Locked, "region is open for writing elsewhere", region)
     }
 
-    /// A root directory that another process recovers, or whose snapshots it changes.
+    /// A root directory that another process recovers, or whose tables or snapshots it changes.
     #[cold]
     pub(crate) fn being_recovered(root: &Path) -> Self {
-        Self::caller_at(ErrorKind::Locked, "root directory is being recovered or changed elsewhere", root)
+        let message = "root directory is being recovered or changed elsewhere";
+        Self::caller_at(ErrorKind::Locked, message, root)
     }
 
     /// A region without a table descriptor, so that the settings of its families are unknown.

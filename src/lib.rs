@@ -136,7 +136,8 @@ pub use schema::{
     SnapshotDescription, SnapshotType, TableName,
 };
 pub use table::{
-    RegionOutcome, RegionRecovery, RootRecovery, Table, TableResultScanner, TableScanner, TableView,
+    BulkLoad, RegionOutcome, RegionRecovery, RootRecovery, Table, TableChanges, TableResultScanner,
+    TableScanner, TableView,
 };
 
 /// The example in the README, which compiles and runs as a doc test.

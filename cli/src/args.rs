@@ -1,8 +1,8 @@
 //! The command line: arguments shared by all commands. The arguments of each command are in its own file.
 
 use crate::cmd::{
-    bulkload, cells, compact, completions, convert, count, diff, flush, get, inspect, locate, man, merge,
-    recover, regions, replay, salvage, scan, seek, shell, snapshot, split, stats, verify, wal, write,
+    bulkload, cells, compact, completions, convert, count, diff, flush, get, inspect, load, locate, man,
+    merge, recover, regions, replay, salvage, scan, seek, shell, snapshot, split, stats, verify, wal, write,
 };
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
@@ -54,6 +54,7 @@ pub(crate) enum Command {
     Salvage(salvage::Args),
     Flush(flush::Args),
     Compact(compact::Args),
+    Load(load::Args),
     Split(split::Args),
     Merge(merge::Args),
     Shell(shell::Args),

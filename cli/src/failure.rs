@@ -66,6 +66,11 @@ impl CommandError {
         Self::new("TableNotFound", format!("there is no table {name}"))
     }
 
+    /// A table that is disabled.
+    pub(crate) fn not_enabled(name: &str) -> Self {
+        Self::new("TableNotEnabled", format!("Table {name} is disabled."))
+    }
+
     /// A file given besides the data, such as a dictionary, is unusable.
     pub(crate) fn invalid_file(path: &Path, message: impl Into<String>) -> Self {
         Self::invalid(message).at(path)

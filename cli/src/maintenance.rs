@@ -1,43 +1,74 @@
-//! The common part of `flush` and `compact`: opens a region, changes it, and prints the number of files of
-//! each family.
+//! The common part of `flush` and `compact`: opens a region, or all regions of a table, changes it, and
+//! prints the number of files of each family.
 
 use crate::args::FileArgs;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::family_args::FamilyArgs;
 use crate::output::Output;
-use crate::regions;
+use crate::regions::{Regions, kind_of};
 use crate::target::Kind;
 use hregion::Region;
 use hregion::cell::StringBinary;
-use serde_json::json;
+use serde_json::{Map, Value};
 use std::io::Write as _;
 use std::path::Path;
 
+/// Changes the region at a directory, or each region of a table. The failure of one region does not stop the
+/// others; the first failure is returned.
 pub(crate) fn run(
     dir: &Path,
     reading: &FileArgs,
     families: &FamilyArgs,
     out: &mut Output,
-    change: impl FnOnce(&Region) -> hregion::Result<()>,
+    change: impl Fn(&Region) -> hregion::Result<()>,
 ) -> Result<Exit, Failure> {
-    if regions::kind_of(dir, None)? != Kind::Region {
-        return Err(
-            CommandError::invalid_file(dir, "a table, expected the directory of one of its regions").into()
-        );
+    let kind = kind_of(dir, None)?;
+    if !matches!(kind, Kind::Region | Kind::Table) {
+        let message = "expected the directory of a region or of a table";
+        return Err(CommandError::invalid_file(dir, message).into());
     }
-    let options = families.add_to(reading.region_options(out)?);
-    let region = options.writable(true).open(dir)?;
-    out.warner().warn_of(&region);
-    let before = store_files(&region);
-    change(&region)?;
-    for ((family, before), (_, files)) in before.into_iter().zip(store_files(&region)) {
-        if out.is_json() {
-            out.json_line(&json!({ "family": family, "files_before": before, "files": files }))?;
-        } else {
-            writeln!(out, "{family}: files {files}, before {before}")?;
+    let options = families.add_to(reading.region_options(out)?).writable(true);
+    let regions = Regions::find(dir, Some(kind), options)?;
+    let mut first = Ok(());
+    for place in regions.places(|_, _| true) {
+        let changed = place.open(&out.warner()).and_then(|region| {
+            let before = store_files(&region);
+            change(&region)?;
+            Ok((region, before))
+        });
+        match changed {
+            Ok((region, before)) => print(&region, before, kind == Kind::Table, out)?,
+            Err(error) => first = first.and(Err(error)),
         }
     }
+    first?;
     Ok(Exit::Done)
+}
+
+/// Prints the number of files of each family, before and now.
+fn print(
+    region: &Region,
+    before: Vec<(String, usize)>,
+    with_region: bool,
+    out: &mut Output,
+) -> Result<(), Failure> {
+    let encoded = region.info().encoded_name();
+    for ((family, before), (_, files)) in before.into_iter().zip(store_files(region)) {
+        if out.is_json() {
+            let mut line = Map::new();
+            if with_region {
+                line.insert("region".into(), Value::from(encoded.as_str()));
+            }
+            line.insert("family".into(), family.into());
+            line.insert("files_before".into(), before.into());
+            line.insert("files".into(), files.into());
+            out.json_line(&Value::from(line))?;
+        } else {
+            let of = if with_region { format!("{encoded} ") } else { String::new() };
+            writeln!(out, "{of}{family}: files {files}, before {before}")?;
+        }
+    }
+    Ok(())
 }
 
 fn store_files(region: &Region) -> Vec<(String, usize)> {

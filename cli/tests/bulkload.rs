@@ -305,3 +305,22 @@ fn no_half_of_a_directory_gets_the_name() {
     }
     assert!(whole > 0 && none > 0, "{whole} {none}");
 }
+
+/// Files cut at other rows than those at which the regions of the table begin.
+#[test]
+fn the_output_is_loaded_into_a_table_of_other_regions() {
+    let dir = tempfile::tempdir().unwrap();
+    let (root, out) = (dir.path().join("root"), text(&dir.path().join("load")));
+    let list = temp_file("load.jsonl", cells().concat().as_bytes());
+    let splits = temp_file("splits-load.txt", b"k\nx");
+    ok(&["bulkload", &list, "--regions", &splits, "--out", &out, "--sort"]);
+    let families = ["f", "g"].map(|family| hregion::Family::new(family).max_versions(u32::MAX));
+    hregion::Table::create(&root, "t", &families, &["d", "row"]).unwrap().close().unwrap();
+    let table = text(&root.join("data/default/t"));
+    let done: Value = serde_json::from_str(&ok(&["load", &table, &out, "--json"])).unwrap();
+    assert!(done["loaded"].as_u64().unwrap() > 6 && !done["split"].as_array().unwrap().is_empty(), "{done}");
+    assert_eq!(ok(&["count", &table, "--versions", "all"]).lines().last().unwrap(), "cells 2000");
+    assert_eq!(ok(&["load", &table, &out]), "loaded 0, split 0, passed over 0\n");
+    assert_eq!(code(&run(&["load", &out, &out])), 4, "not a table");
+    assert_eq!(code(&run(&["load", &table, "/nowhere"])), 5);
+}

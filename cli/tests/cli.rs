@@ -584,6 +584,7 @@ fn completions_and_manual_pages_know_the_commands() {
         "-flush",
         "-get",
         "-inspect",
+        "-load",
         "-locate",
         "-man",
         "-merge",

@@ -169,6 +169,33 @@ fn regions_are_flushed_and_compacted() {
 }
 
 #[test]
+fn tables_are_flushed_and_compacted() {
+    let root = tempfile::tempdir().unwrap();
+    let families = [hregion::Family::new("f"), hregion::Family::new("g")];
+    let table = hregion::Table::create(root.path(), "t", &families, &["m"]).unwrap();
+    for _ in 0..2 {
+        for row in ["a", "z"] {
+            table.put(hregion::Put::new(row).cell("f", "q", "v")).unwrap();
+        }
+        table.flush().unwrap();
+    }
+    let names: Vec<String> = table.regions().iter().map(|region| region.encoded_name()).collect();
+    table.close().unwrap();
+    let dir = root.path().join("data/default/t").into_os_string().into_string().unwrap();
+    let before = ok(&["scan", &dir, "--versions", "all"]);
+    let flushed: String = names
+        .iter()
+        .map(|name| format!("{name} f: files 2, before 2\n{name} g: files 0, before 0\n"))
+        .collect();
+    assert_eq!(ok(&["flush", &dir]), flushed);
+    let compacted = json_lines(&ok(&["compact", "--major", &dir, "--json"]));
+    assert_eq!(compacted.len(), 4);
+    assert_eq!(compacted[0], json!({"region": names[0], "family": "f", "files_before": 2, "files": 1}));
+    assert_eq!(compacted[2], json!({"region": names[1], "family": "f", "files_before": 2, "files": 1}));
+    assert_eq!(ok(&["scan", &dir, "--versions", "all"]), before);
+}
+
+#[test]
 fn other_directories_are_rejected() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().to_str().unwrap();

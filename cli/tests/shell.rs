@@ -161,6 +161,87 @@ Current count: 1, row: c
 }
 
 #[test]
+fn tables_are_altered_truncated_and_dropped() {
+    let dir = tempfile::tempdir().unwrap();
+    let printed = done(
+        dir.path(),
+        "create 't', {NAME => 'f', BLOCKSIZE => 4096}, 'g', SPLITS => ['m']
+put 't', 'a', 'f:q', 'v', 1
+alter 't', NAME => 'f', VERSIONS => 5
+alter 't', {NAME => 'h', BLOOMFILTER => 'NONE'}, {'delete' => 'g'}
+alter 't', DURABILITY => 'SYNC_WAL'
+put 't', 'z', 'h:q', 'v', 1
+describe 't'
+scan 't'
+get_splits 't'
+truncate_preserve 't'
+get_splits 't'
+truncate 't'
+scan 't'
+get_splits 't'
+is_enabled 't'
+disable 't'
+is_disabled 't'; is_enabled 't'
+enable 't'
+put 't', 'b', 'f:q', 'v', 1
+status
+disable 't'; drop 't'
+exists 't'
+create 't', 'f'
+scan 't'",
+    );
+    let families = "{NAME => 'f', VERSIONS => '5', KEEP_DELETED_CELLS => 'FALSE', \
+        DATA_BLOCK_ENCODING => 'NONE', TTL => 'FOREVER', MIN_VERSIONS => '0', BLOOMFILTER => 'ROW', \
+        COMPRESSION => 'NONE', BLOCKSIZE => '4096'}";
+    let altered = "Updating all regions with the new schema...\n2/2 regions updated.\nDone.\n";
+    assert_eq!(printed.matches(altered).count(), 3, "{printed}");
+    assert!(printed.contains(families) && !printed.contains("NAME => 'g'"), "{printed}");
+    let after = printed.split("2 row(s)\n").last().unwrap();
+    let expected = "\
+Total number of splits = 2
+=> [\"m\"]
+Truncating 't' table (it may take a while):
+Disabling table...
+Truncating table...
+Total number of splits = 2
+=> [\"m\"]
+Truncating 't' table (it may take a while):
+Disabling table...
+Truncating table...
+ROW                       COLUMN+CELL
+0 row(s)
+Total number of splits = 1
+=> []
+true
+=> true
+true
+=> true
+false
+=> false
+0 servers (local files), 1 tables, 1 regions open, 1 of them for writing
+Table t does not exist
+=> false
+Created table t
+=> Hbase::Table - t
+ROW                       COLUMN+CELL
+0 row(s)
+";
+    assert_eq!(after, expected);
+    let json =
+        shell(dir.path(), &["--json"], "is_disabled 't'; status; locate_region 't', 'row'; describe 't'");
+    let lines = json_lines(&stdout(&json));
+    assert_eq!(lines[0], json!({"disabled": false}));
+    assert_eq!(lines[1], json!({"servers": 0, "tables": 1, "open": 0, "writable": 0}));
+    assert_eq!((&lines[2]["start"], &lines[2]["end"]), (&json!(""), &json!("")));
+    let archived = dir.path().join("archive/data/default/t");
+    assert!(files(&archived).iter().filter(|path| path.is_file()).count() >= 2);
+    // a single table cannot be changed as a whole
+    let table = dir.path().join("data/default/t");
+    let (code, said) = failed(&table, "disable 't'; drop 't'");
+    assert!(code == 2 && said.contains("drop: tables are changed in a root directory"), "{said}");
+}
+
+#[test]
 fn tables_of_several_regions_are_one() {
     let dir = tempfile::tempdir().unwrap();
     let printed = done(
@@ -251,7 +332,17 @@ fn errors_have_a_position_and_end_the_shell() {
         ("put 't', 'r'", 2, "line 1, column 1: put: expected a column; `help 'put'` says more"),
         ("get 't', 'r', 'f:q:toInt'", 2, "converters as :toInt are not supported"),
         ("scan 't', {", 2, "line 1, column 12: expected a value, found the end"),
-        ("disable 't'", 2, "disable is not done on local files: it is for a running HBase"),
+        ("balancer", 2, "balancer is not done on local files: it is for a running HBase"),
+        ("drop 't'", 2, "Table t is enabled. Disable it first."),
+        ("drop 'nowhere'", 1, "there is no table nowhere"),
+        ("disable 't'; scan 't'", 1, "Table t is disabled."),
+        ("alter 't', 'delete' => 'f'", 2, "a table needs at least one family"),
+        ("alter 't', 'delete' => 'g'", 2, "there is no family g"),
+        ("alter 't', NONSENSE => 1", 2, "line 1, column 12: the option NONSENSE is not supported here"),
+        ("alter 't', DURABILITY => 'NEVER'", 2, "DURABILITY NEVER is not known"),
+        ("alter 't', {METHOD => 'x', NAME => 'f'}", 2, "line 1, column 23: expected METHOD"),
+        ("truncate 'nowhere'", 1, "there is no table nowhere"),
+        ("locate_region 't'", 2, "expected a row"),
         ("nonsense", 2, "there is no command nonsense; `help` lists them"),
         ("create 't', 'f'", 2, "table already exists: t"),
         ("create 'u', {NAME => 'f', COMPRESSION => 'ARC'}", 2, "column 42"),

@@ -3,6 +3,8 @@
 #![warn(clippy::indexing_slicing)]
 
 use super::durable::{create_dir_durably, list_if_exists, remove, sync_dir, unless_not_found, write_file};
+use super::tracker::StoreFileTracker;
+use crate::binary::StringBinary;
 use crate::error::{Corruption, Error, Result};
 use crate::io::{Storage, read_file};
 use crate::schema::{Family, TableDescriptor, TableName};
@@ -13,7 +15,7 @@ use std::sync::Arc;
 const DESCRIPTOR_BYTES: u64 = 64 << 20;
 
 /// The directory of the descriptors, within that of the table.
-const TABLE_DESC_DIR: &str = ".tabledesc";
+pub(super) const TABLE_DESC_DIR: &str = ".tabledesc";
 
 /// A descriptor, and the file it was read from.
 #[derive(Clone, Debug)]
@@ -104,7 +106,8 @@ pub(super) fn create_whole_descriptor(
     write_descriptor(storage, owner, 1, true, &descriptor.to_file())
 }
 
-fn write_descriptor(
+/// Writes a descriptor file, durably. `has_length` is whether its name contains the length.
+pub(super) fn write_descriptor(
     storage: &Arc<dyn Storage>,
     owner: &Path,
     number: u64,
@@ -127,7 +130,28 @@ impl StoredDescriptor {
     /// Writes a descriptor in which `families` replace those of the same names, or are added. Other families,
     /// and attributes not represented in a [`Family`], are unchanged.
     pub(super) fn alter(&self, storage: &Arc<dyn Storage>, families: &[Family]) -> Result<()> {
-        let bytes = self.descriptor.with_families(families).to_file();
+        self.replace(storage, &self.descriptor.with_families(families))
+    }
+
+    /// Returns the descriptor.
+    pub(crate) fn descriptor(&self) -> &TableDescriptor {
+        &self.descriptor
+    }
+
+    /// Reads the file of the descriptor again, with all that is in it.
+    pub(crate) fn read(&self, storage: &dyn Storage) -> Result<Vec<u8>> {
+        read_file(storage, &self.path, DESCRIPTOR_BYTES)
+    }
+
+    /// Writes another descriptor of the table, which takes the place of this one.
+    ///
+    /// # Errors
+    ///
+    /// If it changes how the files of an existing family are tracked: they would not be found any more. If an
+    /// I/O operation fails.
+    pub(crate) fn replace(&self, storage: &Arc<dyn Storage>, new: &TableDescriptor) -> Result<()> {
+        self.check_trackers(new)?;
+        let bytes = new.to_file();
         let number = self.number.checked_add(1).filter(|number| *number <= 9_999_999_999);
         let number = number.ok_or_else(|| {
             Corruption::Malformed("no number is left for another descriptor").at(&self.path, 0)
@@ -137,6 +161,25 @@ impl StoredDescriptor {
         // or not.
         let removed = unless_not_found(remove(&**storage, &self.path));
         removed.and_then(|()| sync_dir(&**storage, &self.owner.join(TABLE_DESC_DIR))).or(Ok(()))
+    }
+
+    /// Fails if another descriptor changes how the files of a family are tracked (HBase:
+    /// `StoreFileTrackerValidationUtils`).
+    fn check_trackers(&self, new: &TableDescriptor) -> Result<()> {
+        let tracker = |descriptor: &TableDescriptor, family: &[u8]| {
+            StoreFileTracker::from_settings(|key| descriptor.setting(family, key))
+                .map_err(|corruption| Error::invalid_argument(corruption.to_string()))
+        };
+        for family in new.families() {
+            let (name, after) = (family.name(), tracker(new, family.name())?);
+            let existed = self.descriptor.families().any(|family| family.name() == name);
+            if existed && tracker(&self.descriptor, name)? != after {
+                let family = StringBinary(name);
+                let message = format!("changing the store file tracker of a family with files: {family}");
+                return Err(Error::not_supported(message));
+            }
+        }
+        Ok(())
     }
 
     /// Returns the differences between given families and those of the descriptor, one line each.

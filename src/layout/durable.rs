@@ -20,7 +20,7 @@ pub(crate) fn sync_dir(storage: &dyn Storage, dir: &Path) -> Result<()> {
 }
 
 /// Creates a directory and its missing parents.
-pub(super) fn create_dir(storage: &dyn Storage, dir: &Path) -> Result<()> {
+pub(crate) fn create_dir(storage: &dyn Storage, dir: &Path) -> Result<()> {
     storage.create_dir_all(dir).map_err(|error| Error::io("create", dir, error))
 }
 
@@ -37,7 +37,7 @@ pub(super) fn sync_file(storage: &dyn Storage, path: &Path) -> Result<()> {
     storage.sync_file(path).map_err(|error| Error::io("sync", path, error))
 }
 
-pub(super) fn rename(storage: &dyn Storage, from: &Path, to: &Path) -> Result<()> {
+pub(crate) fn rename(storage: &dyn Storage, from: &Path, to: &Path) -> Result<()> {
     storage.rename(from, to).map_err(|error| Error::io("rename to", to, error))
 }
 
@@ -78,6 +78,21 @@ fn each_part(len: u64, mut take: impl FnMut(u64, usize) -> Result<bool>) -> Resu
         offset += part as u64;
     }
     Ok(true)
+}
+
+/// Moves files from a directory to another, durably. Files that are not there any more are skipped, so that a
+/// move can be repeated.
+pub(super) fn move_files<'f>(
+    storage: &dyn Storage,
+    from: &Path,
+    to: &Path,
+    names: impl IntoIterator<Item = &'f Path>,
+) -> Result<()> {
+    for name in names {
+        unless_not_found(rename(storage, &from.join(name), &to.join(name)))?;
+    }
+    sync_dir(storage, to)?;
+    sync_dir(storage, from)
 }
 
 pub(crate) fn remove(storage: &dyn Storage, path: &Path) -> Result<()> {
@@ -136,7 +151,7 @@ pub(crate) fn unless_not_found(result: Result<()>) -> Result<()> {
 }
 
 /// Removes a directory with everything in it. Links are removed, not followed.
-pub(super) fn remove_tree(storage: &dyn Storage, dir: &Path) -> Result<()> {
+pub(crate) fn remove_tree(storage: &dyn Storage, dir: &Path) -> Result<()> {
     for entry in list_if_exists(storage, dir)?.unwrap_or_default() {
         let path = dir.join(&entry.name);
         if entry.is_dir && !entry.is_symlink {

@@ -12,7 +12,8 @@
 //!         <family>/                           family
 //!             <store file>                    file_name, reference
 //!             .filelist/f1.<n>                file_list, tracker
-//! <root>/archive/data/<namespace>/…           store files that were replaced
+//! <root>/archive/data/<namespace>/…           store files that were replaced or deleted
+//! <root>/.tmp/data/<namespace>/<table>/       a table that is being removed: table_tree
 //! <root>/.hbase-snapshot/<name>/              snapshot
 //! <root>/.tmp/data/<namespace>/<table>/       a table that a restored snapshot replaces: snapshot/restore
 //! <root>/WALs/<server>/, <root>/oldWALs/      logs
@@ -36,11 +37,12 @@ mod root_tree;
 mod snapshot;
 mod store_file_info;
 pub(crate) mod table;
+mod table_tree;
 pub(crate) mod tracker;
 
 pub(crate) use archive_region::remove_archived_regions;
 pub(crate) use commit::{CommitError, FamilyChange, StagedFile};
-pub(crate) use descriptor::{SchemaChange, read_descriptor_file};
+pub(crate) use descriptor::{SchemaChange, StoredDescriptor, read_descriptor_file};
 pub(crate) use family::StoreFiles;
 pub(crate) use file_name::new_file_name;
 pub(crate) use logs::{LogTree, NewEdits, ServerLog};
@@ -50,3 +52,4 @@ pub(crate) use region_change::{NewChild, RegionChange, check_root, create_child}
 pub(crate) use root::archived_path;
 pub(crate) use snapshot::{Snapshot, SnapshotRegion, SnapshotTree, list_snapshots};
 pub(crate) use store_file_info::StoreFileInfo;
+pub(crate) use table_tree::{EmptyTable, TableTree};

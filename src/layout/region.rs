@@ -4,14 +4,15 @@
 use super::SchemaChange;
 use super::descriptor::{StoredDescriptor, check_families, create_descriptor, read_descriptor};
 use super::durable::{
-    create_dir, create_dir_durably, exists, list_if_exists, parent, remove, remove_tree, rename, sync_dir,
-    unless_not_found, write_file,
+    create_dir, create_dir_durably, exists, list_if_exists, move_files, parent, remove, remove_tree, rename,
+    sync_dir, unless_not_found, write_file,
 };
 use super::family::{FamilyDir, StoreFiles};
 use super::file_list::FILE_LIST_DIR;
 use super::reference::{Half, Reference};
 use super::root::{Root, TableDir};
 use super::table::create_aside;
+use super::table_tree::TableTree;
 use super::tracker::StoreFileTracker;
 use crate::cell::CellOrder;
 use crate::error::{Corruption, Error, Result};
@@ -253,10 +254,24 @@ impl RegionDir {
     }
 
     /// Rewrites the descriptor, with `families` in place of those of the same names.
+    ///
+    /// # Errors
+    ///
+    /// If the table has files of a family that is added: those of a family that was deleted, whose cells must
+    /// not come back.
     pub(crate) fn alter(&mut self, families: &[Family]) -> Result<()> {
         let storage = Arc::clone(self.storage());
         match &self.descriptor {
-            Some(stored) => stored.alter(&storage, families)?,
+            Some(stored) => {
+                if let Some(root) = self.table.root.as_ref().filter(|root| root.has_namespaces) {
+                    let tree = TableTree::new(&storage, &root.path, self.info.table());
+                    let is_known = |family: &Family| self.families.iter().any(|f| f.name() == family.name());
+                    for family in families.iter().filter(|family| !is_known(family)) {
+                        tree.refuse_files_of(&String::from_utf8_lossy(family.name()))?;
+                    }
+                }
+                stored.alter(&storage, families)?;
+            }
             None => {
                 let owner = if self.table.root.is_some() { &self.table.path } else { &self.path };
                 create_descriptor(&storage, owner, self.info.table(), families)?;
@@ -428,9 +443,9 @@ impl RegionDir {
     pub(crate) fn archive(&self, family: &[u8], name: &str) -> Result<()> {
         let storage = &**self.storage();
         let dir = self.family(family);
-        let (file, path) = (dir.path().join(name), dir.path());
+        let path = dir.path();
         let Some(root) = &self.table.root else {
-            unless_not_found(remove(storage, &file))?;
+            unless_not_found(remove(storage, &path.join(name)))?;
             return sync_dir(storage, &path);
         };
         let archive = root.archive(self.info.table()).join(&self.name).join(&dir.family);
@@ -438,9 +453,7 @@ impl RegionDir {
             create_dir_durably(storage, &root.path, &archive)?;
             crate::sync::unpoisoned(self.archived.lock()).insert(family.to_vec());
         }
-        unless_not_found(rename(storage, &file, &archive.join(name)))?;
-        sync_dir(storage, &archive)?;
-        sync_dir(storage, &path)
+        move_files(storage, &path, &archive, [Path::new(name)])
     }
 
     /// Finds recovered edits: writes that are in no store file yet.

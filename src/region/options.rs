@@ -305,6 +305,11 @@ impl RegionOptions {
         self.files.limit_values()
     }
 
+    /// Returns the options to open the files with.
+    pub(crate) fn hfile_options(&self) -> &HFileOptions {
+        &self.files
+    }
+
     /// Returns the storage of the files.
     pub(crate) fn file_storage(&self) -> &Arc<dyn Storage> {
         &self.storage

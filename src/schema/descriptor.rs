@@ -148,6 +148,25 @@ impl TableDescriptor {
         changed
     }
 
+    /// Returns a descriptor without a family.
+    pub(crate) fn without_family(&self, name: &[u8]) -> Self {
+        let mut changed = self.clone();
+        changed.families.retain(|(family, _)| family.name() != name);
+        changed
+    }
+
+    /// Returns a descriptor with a setting of the table, or without it. Like HBase since 2.0, writes it as an
+    /// attribute.
+    pub(crate) fn with_setting(&self, key: &str, value: Option<&str>) -> Self {
+        let mut changed = self.clone();
+        let Settings { attributes, configuration } = &mut changed.settings;
+        configuration.retain(|pair| pair.name.as_deref() != Some(key));
+        attributes.retain(|pair| pair.first.as_deref() != Some(key.as_bytes()));
+        let (first, second) = (Some(key.as_bytes().to_vec()), value.map(|value| value.as_bytes().to_vec()));
+        attributes.extend(second.map(|second| BytesBytesPair { first, second: Some(second) }));
+        changed
+    }
+
     /// Returns the differences between a family and the one of the same name, one line for each setting, or a
     /// single line if there is no family of that name.
     pub(crate) fn differences(&self, family: &Family) -> Vec<String> {

@@ -20,7 +20,11 @@
 //! # }
 //! ```
 
+mod admin;
+mod alter;
+mod bulk_load;
 mod catalog;
+mod compact;
 mod open;
 mod owned;
 mod parents;
@@ -33,6 +37,8 @@ mod steps;
 mod view;
 mod write;
 
+pub use alter::TableChanges;
+pub use bulk_load::BulkLoad;
 pub use owned::TableResultScanner;
 pub use recover::{RegionOutcome, RegionRecovery, RootRecovery};
 pub use scanner::TableScanner;

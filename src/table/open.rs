@@ -66,6 +66,7 @@ impl Table {
             _ => Err(Error::invalid_argument("a region has two bounds")),
         };
         let regions = bounds.windows(2).map(region).collect::<Result<Vec<_>>>()?;
+        Self::finish_deletion(root, name, &options)?;
         create_table(options.file_storage(), root, &table, families, &regions)?;
         Self::open_with(root, name, options.writable(true))
     }

@@ -106,6 +106,11 @@ impl RegionList {
         self.last_of(begun, |info| info.contains(row))
     }
 
+    /// Whether the region at an index has a row.
+    pub(super) fn has_row(&self, at: usize, row: &[u8]) -> bool {
+        self.slots.get(at).is_some_and(|slot| slot.info.contains(row))
+    }
+
     /// Returns the index of the region at, before or after a row.
     pub(super) fn locate(&self, row: &[u8], position: LocateType) -> Result<usize> {
         match position {

@@ -129,13 +129,13 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`Region::flush`](crate::Region::flush), for the first that fails.
+    /// As [`Region::flush`](crate::Region::flush), for the first that fails; the others are still flushed.
     pub fn flush(&self) -> Result<()> {
         // A region that is split or merged meanwhile is flushed by that.
         let flush = |slot: &Arc<RegionSlot>| {
             let is_current = unpoisoned(slot.is_current.read());
             slot.region.get().filter(|_| *is_current).map_or(Ok(()), Region::flush)
         };
-        self.0.regions.load_full().slots.iter().try_for_each(flush)
+        self.0.regions.load_full().slots.iter().map(flush).fold(Ok(()), Result::and)
     }
 }

@@ -7,16 +7,16 @@ use crate::maintenance;
 use crate::output::Output;
 use std::path::PathBuf;
 
-/// Flush a region
+/// Flush a region, or all regions of a table
 ///
-/// Writes the region's cells in memory to files. A region that was closed properly has none; nothing is
-/// written then. No other process may write to the directory meanwhile. With --json, prints
-/// {"family","files_before","files"} for each family.
+/// Writes cells that are only in logs or in memory to files. A region that was closed properly has none;
+/// nothing is written then. No other process may write to the directory meanwhile. With --json, prints
+/// {"family","files_before","files"} for each family, for a table with "region".
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The directory of a region
-    region: PathBuf,
+    /// The directory of a region or of a table
+    dir: PathBuf,
 
     #[command(flatten)]
     families: FamilyArgs,
@@ -30,5 +30,5 @@ Examples:
   hregion flush data/default/users/5d4f0e2b";
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    maintenance::run(&args.region, &args.reading, &args.families, out, |region| region.flush())
+    maintenance::run(&args.dir, &args.reading, &args.families, out, |region| region.flush())
 }

@@ -10,6 +10,7 @@ pub(crate) mod diff;
 pub(crate) mod flush;
 pub(crate) mod get;
 pub(crate) mod inspect;
+pub(crate) mod load;
 pub(crate) mod locate;
 pub(crate) mod man;
 pub(crate) mod merge;
@@ -51,6 +52,7 @@ pub(crate) fn run(command: &Command, out: &mut Output) -> Result<Exit, Failure> 
         Command::Salvage(args) => salvage::run(args, out),
         Command::Flush(args) => flush::run(args, out),
         Command::Compact(args) => compact::run(args, out),
+        Command::Load(args) => load::run(args, out),
         Command::Split(args) => split::run(args, out),
         Command::Merge(args) => merge::run(args, out),
         Command::Recover(args) => recover::run(args, out),

@@ -5,8 +5,8 @@ use crate::output::Warner;
 use crate::probe;
 use crate::regions::{Regions, kind_of};
 use crate::target::Kind;
-use hregion::{Family, Region, RegionOptions, TableName};
-use std::collections::BTreeMap;
+use hregion::{Family, Region, RegionOptions, TableChanges, TableName};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +17,8 @@ pub(crate) struct Catalog {
     options: RegionOptions,
     warner: Warner,
     open: BTreeMap<TableName, Table>,
+    /// Tables that `disable` has closed. The state is that of the shell: on disk a table has none.
+    disabled: BTreeSet<TableName>,
 }
 
 #[derive(Debug)]
@@ -63,7 +65,7 @@ impl Catalog {
             open.insert(name.clone(), table);
             TablePlacement::Only(name, dir.to_owned(), kind)
         };
-        Ok(Self { place, options, warner, open })
+        Ok(Self { place, options, warner, open, disabled: BTreeSet::new() })
     }
 
     /// Returns the names of all tables, without HBase's own.
@@ -102,11 +104,112 @@ impl Catalog {
 
     /// Returns a table for reading.
     pub(super) fn table(&mut self, name: &str) -> Result<&Table, Failure> {
+        self.check_enabled(name)?;
         Ok(self.table_mut(name)?)
+    }
+
+    /// Returns a table whose rows are not read, which may be disabled.
+    pub(super) fn described(&mut self, name: &str) -> Result<&Table, Failure> {
+        Ok(self.table_mut(name)?)
+    }
+
+    /// Whether the table exists and is not disabled.
+    pub(super) fn is_enabled(&self, name: &str) -> Result<bool, Failure> {
+        let name = TableName::parse(name)?;
+        match self.dir(&name)? {
+            None => Err(CommandError::no_such_table(&name.to_string()).into()),
+            Some(_) => Ok(!self.disabled.contains(&name)),
+        }
+    }
+
+    fn check_enabled(&self, name: &str) -> Result<(), Failure> {
+        if self.is_enabled(name)? {
+            return Ok(());
+        }
+        Err(CommandError::not_enabled(name).into())
+    }
+
+    /// Closes a table until it is enabled again.
+    pub(super) fn disable(&mut self, name: &str) -> Result<(), Failure> {
+        if self.is_enabled(name)? {
+            let name = self.close(name)?;
+            self.disabled.insert(name);
+        }
+        Ok(())
+    }
+
+    pub(super) fn enable(&mut self, name: &str) -> Result<(), Failure> {
+        if !self.is_enabled(name)? {
+            self.disabled.remove(&TableName::parse(name)?);
+        }
+        Ok(())
+    }
+
+    /// Deletes a table that is disabled.
+    pub(super) fn drop(&mut self, name: &str) -> Result<(), Failure> {
+        let root = self.root("drop")?.to_owned();
+        if self.is_enabled(name)? {
+            return Err(CommandError::invalid(format!("Table {name} is enabled. Disable it first.")).into());
+        }
+        let name = self.close(name)?;
+        hregion::Table::delete_table(root, &name.to_string(), &self.options)?;
+        self.disabled.remove(&name);
+        Ok(())
+    }
+
+    /// Removes all rows of a table. It is enabled then.
+    pub(super) fn truncate(&mut self, name: &str, preserve_splits: bool) -> Result<(), Failure> {
+        let root = self.root("truncate")?.to_owned();
+        // A truncation that was interrupted has left no table, and is completed.
+        let name = self.close(name)?;
+        hregion::Table::truncate(root, &name.to_string(), preserve_splits, &self.options)?;
+        self.disabled.remove(&name);
+        Ok(())
+    }
+
+    /// Changes the families and settings of a table. Returns the number of its regions.
+    pub(super) fn alter(&mut self, name: &str, changes: &TableChanges) -> Result<usize, Failure> {
+        let root = self.root("alter")?.to_owned();
+        let regions = self.table_mut(name)?.regions.len();
+        let name = self.close(name)?;
+        hregion::Table::alter(root, &name.to_string(), changes, &self.options)?;
+        Ok(regions)
+    }
+
+    /// Closes a table, which flushes it and releases its locks. It is opened again on its next use. Returns its
+    /// name.
+    fn close(&mut self, name: &str) -> Result<TableName, Failure> {
+        let name = TableName::parse(name)?;
+        if let Some(table) = self.open.get(&name) {
+            table.regions.iter().map(Region::close).fold(Ok(()), hregion::Result::and)?;
+            self.open.remove(&name);
+        }
+        Ok(name)
+    }
+
+    /// Returns the number of regions that are open, and of those that are open for writing.
+    pub(super) fn open_regions(&self) -> (usize, usize) {
+        let count = |writable: bool| {
+            let tables = self.open.values().filter(|table| table.is_writable || !writable);
+            tables.map(|table| table.regions.len()).sum()
+        };
+        (count(false), count(true))
+    }
+
+    /// Returns the root directory, which `command` needs.
+    pub(super) fn root(&self, command: &str) -> Result<&Path, Failure> {
+        match &self.place {
+            TablePlacement::Root(root) => Ok(root),
+            TablePlacement::Only(..) => {
+                let message = format!("{command}: needs a root directory, this is one table");
+                Err(CommandError::usage(message).into())
+            }
+        }
     }
 
     /// Returns a table for writing. No other process may write to it meanwhile.
     pub(super) fn writable(&mut self, name: &str) -> Result<&Table, Failure> {
+        self.check_enabled(name)?;
         let options = self.options.clone().writable(true);
         let table = self.table_mut(name)?;
         if !table.is_writable {
@@ -134,19 +237,8 @@ impl Catalog {
         name: &str,
         replace: impl FnOnce(&hregion::Table) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let TablePlacement::Root(root) = &self.place else {
-            let message = "regions are split and merged in a root directory, this is one table";
-            return Err(CommandError::usage(message).into());
-        };
-        let name = TableName::parse(name)?;
-        if let Some(open) = self.open.remove(&name) {
-            open.regions
-                .iter()
-                .map(Region::close)
-                .collect::<Vec<_>>()
-                .into_iter()
-                .collect::<hregion::Result<()>>()?;
-        }
+        let root = self.root("a change of regions")?.to_owned();
+        let name = self.close(name)?;
         let options = self.options.clone().writable(true);
         let table = hregion::Table::open_with(root, &name.to_string(), options)?;
         let replaced = replace(&table);
@@ -158,28 +250,12 @@ impl Catalog {
     /// Creates a table with regions separated by sorted split keys.
     pub(super) fn create(&self, name: &str, families: &[Family], splits: &[Vec<u8>]) -> Result<(), Failure> {
         let name = TableName::parse(name)?;
-        let TablePlacement::Root(root) = &self.place else {
-            return Err(CommandError::usage(
-                "create: tables are created in a root directory, this is one table",
-            )
-            .into());
-        };
+        let root = self.root("create")?;
         match hregion::Table::create_with(root, &name.to_string(), families, splits, self.options.clone()) {
             Err(error) if error.is_already_exists() => {
                 Err(CommandError::invalid(format!("table already exists: {name}")).into())
             }
             created => Ok(created.map(drop)?),
-        }
-    }
-
-    /// Returns the root directory, for a command about all of it.
-    pub(super) fn root(&self, command: &str) -> Result<&Path, Failure> {
-        match &self.place {
-            TablePlacement::Root(root) => Ok(root),
-            TablePlacement::Only(..) => {
-                let message = format!("{command}: snapshots are in a root directory, this is one table");
-                Err(CommandError::usage(message).into())
-            }
         }
     }
 
@@ -191,8 +267,8 @@ impl Catalog {
     /// Takes a snapshot of a table.
     pub(super) fn snapshot(&mut self, table: &str, name: &str) -> Result<(), Failure> {
         let root = self.root("snapshot")?.to_owned();
-        self.release(&TableName::parse(table)?)?;
-        let table = hregion::Table::open_with(root, table, self.options().writable(true))?;
+        let name_of_table = self.close(table)?.to_string();
+        let table = hregion::Table::open_with(root, &name_of_table, self.options().writable(true))?;
         table.snapshot(name)?;
         Ok(table.close()?)
     }
@@ -202,18 +278,9 @@ impl Catalog {
         let root = self.root("restore_snapshot")?.to_owned();
         let found = hregion::Table::list_snapshots(&root)?;
         if let Some(found) = found.iter().find(|found| found.name() == name) {
-            self.release(found.table())?;
+            self.close(&found.table().to_string())?;
         }
         Ok(hregion::Table::restore_snapshot(root, name, self.options())?.close()?)
-    }
-
-    /// Closes a table, which flushes it and releases its locks. It is opened again on its next use.
-    fn release(&mut self, name: &TableName) -> Result<(), Failure> {
-        let Some(table) = self.open.get(name) else { return Ok(()) };
-        let closed: Vec<_> = table.regions.iter().map(Region::close).collect();
-        closed.into_iter().collect::<hregion::Result<()>>()?;
-        self.open.remove(name);
-        Ok(())
     }
 
     /// Flushes all tables that have unflushed writes, and returns the first error.

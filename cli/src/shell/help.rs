@@ -17,6 +17,15 @@ const fn topic(name: &'static str, usage: &'static str, about: &'static str) -> 
 }
 
 const TOPICS: &[Topic] = &[
+    topic(
+        "alter",
+        "alter 't', NAME => 'f', VERSIONS => 5\n\
+         alter 't', 'new', {NAME => 'g', TTL => 3600}\nalter 't', 'delete' => 'f'\n\
+         alter 't', NAME => 'f', METHOD => 'delete'\n\
+         alter 't', DURABILITY => 'SYNC_WAL', CONFIGURATION => {'hbase.hstore.blockingStoreFiles' => 20}\n\
+         alter 't', METHOD => 'table_att_unset', NAME => 'DURABILITY'",
+        "adds, changes and deletes families, and sets attributes of a table; what is not mentioned is kept",
+    ),
     topic("append", "append 't', 'row', 'f:q', 'more'", "adds to the end of a value"),
     topic(
         "catalogjanitor_run",
@@ -58,6 +67,13 @@ const TOPICS: &[Topic] = &[
         "deletes a row, a family or a column, up to a timestamp",
     ),
     topic("describe", "describe 't'", "shows the families of a table; desc is the same"),
+    topic(
+        "disable",
+        "disable 't'",
+        "closes a table in this shell, so that it can be dropped; on disk a table has no state",
+    ),
+    topic("drop", "drop 't'", "deletes a table that is disabled; its files are archived"),
+    topic("enable", "enable 't'", "undoes disable"),
     topic("exists", "exists 't'", "shows whether a table exists"),
     topic("exit", "exit", "flushes all writes and ends the shell; quit is the same"),
     topic("flush", "flush 't'", "writes the cells in memory to files"),
@@ -71,9 +87,12 @@ const TOPICS: &[Topic] = &[
     topic("get_splits", "get_splits 't'", "shows the rows at which the regions of a table begin"),
     topic("help", "help\nhelp 'scan'", "lists the commands, or describes one"),
     topic("incr", "incr 't', 'row', 'f:q'\nincr 't', 'row', 'f:q', 10", "adds to a counter"),
+    topic("is_disabled", "is_disabled 't'", "shows whether this shell has disabled a table"),
+    topic("is_enabled", "is_enabled 't'", "shows whether this shell has not disabled a table"),
     topic("list", "list\nlist 'us.*'", "shows the tables"),
     topic("list_regions", "list_regions 't'", "shows the regions of a table"),
     topic("list_snapshots", "list_snapshots", "shows the snapshots"),
+    topic("locate_region", "locate_region 't', 'row'", "shows the region that has a row"),
     topic(
         "major_compact",
         "major_compact 't'\nmajor_compact 't', 'f'",
@@ -113,6 +132,9 @@ const TOPICS: &[Topic] = &[
         "split 't', 'row'",
         "splits the region that has a row; the second part begins with the row",
     ),
+    topic("status", "status", "shows how many tables there are, and what this shell has open"),
+    topic("truncate", "truncate 't'", "removes all rows of a table, which then has one region"),
+    topic("truncate_preserve", "truncate_preserve 't'", "removes all rows of a table, and keeps its regions"),
     topic("version", "version", "shows the version of this program"),
 ];
 
@@ -121,7 +143,6 @@ const ELSEWHERE: &[&str] = &[
     "abort_procedure",
     "add_labels",
     "add_peer",
-    "alter",
     "alter_async",
     "alter_namespace",
     "alter_status",
@@ -133,27 +154,21 @@ const ELSEWHERE: &[&str] = &[
     "compact_rs",
     "create_namespace",
     "describe_namespace",
-    "disable",
     "disable_all",
     "disable_peer",
-    "drop",
     "drop_all",
     "drop_namespace",
-    "enable",
     "enable_all",
     "enable_peer",
     "get_table",
     "grant",
     "hbck_chore_run",
-    "is_disabled",
-    "is_enabled",
     "list_labels",
     "list_namespace",
     "list_namespace_tables",
     "list_peers",
     "list_procedures",
     "list_quotas",
-    "locate_region",
     "move",
     "normalize",
     "processlist",
@@ -161,11 +176,8 @@ const ELSEWHERE: &[&str] = &[
     "set_quota",
     "show_filters",
     "splitormerge_switch",
-    "status",
     "table_help",
     "trace",
-    "truncate",
-    "truncate_preserve",
     "unassign",
     "update_config",
     "user_permission",
@@ -187,7 +199,7 @@ line ends with a comma or within brackets.
 
 Each write is on disk, in a write-ahead log, when its command returns. `flush` writes what is in memory \
 to files; exit does so, too.
-A table is locked from its first write until the shell ends.
+A table is locked from its first write until the shell ends, or until `disable`.
 ";
 
 /// Returns the names of all commands.

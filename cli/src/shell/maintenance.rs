@@ -54,7 +54,7 @@ pub(super) fn merge_region(catalog: &mut Catalog, values: &mut Arguments<'_>) ->
     values.end()?;
     for name in catalog.names()? {
         let name = name.to_string();
-        if catalog.table(&name)?.regions().iter().any(|region| region.info().encoded_name() == first) {
+        if catalog.described(&name)?.regions().iter().any(|region| region.info().encoded_name() == first) {
             return Ok(catalog.replace_regions(&name, |table| merge(table, &first, &second).map(drop))?);
         }
     }

@@ -1,5 +1,7 @@
 //! HBase's shell on local files: commands are parsed here and executed by the library.
 
+mod admin;
+mod alter;
 mod catalog;
 mod columns;
 mod command;

@@ -35,6 +35,11 @@ impl<'v> Options<'v> {
         (value.kind != ValueKind::Nil).then_some(value)
     }
 
+    /// Returns all members that have not been taken.
+    pub(super) fn members(self) -> impl Iterator<Item = (String, &'v Value)> {
+        self.0.into_iter().map(|(name, _, value)| (name, value))
+    }
+
     /// Fails if a member is left.
     pub(super) fn end(&self) -> Result<(), Stop> {
         match self.0.first() {

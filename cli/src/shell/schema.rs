@@ -33,7 +33,9 @@ pub(super) fn create(catalog: &Catalog, values: &mut Arguments<'_>, out: &mut Ou
             }
         }
         match options.take("NAME") {
-            Some(name) => families.push(family(&name.text("the name of a family")?, &mut options)?),
+            Some(name) => {
+                families.push(family(Family::new(name.text("the name of a family")?), &mut options)?);
+            }
             None if splits.is_empty() => {
                 return Err(Stop::At(value.at, "expected NAME => 'family', or SPLITS => ['row']".into()));
             }
@@ -53,9 +55,8 @@ pub(super) fn create(catalog: &Catalog, values: &mut Arguments<'_>, out: &mut Ou
     Ok(())
 }
 
-/// Builds a family with the given attributes.
-fn family(name: &str, options: &mut Options<'_>) -> Result<Family, Stop> {
-    let mut family = Family::new(name.to_owned());
+/// Sets the given attributes of a family.
+pub(super) fn family(mut family: Family, options: &mut Options<'_>) -> Result<Family, Stop> {
     if let Some(versions) = options.take("VERSIONS") {
         let versions: u32 = versions.count("a number of versions")?;
         family = family.max_versions(if versions >= i32::MAX.unsigned_abs() { u32::MAX } else { versions });
@@ -134,7 +135,8 @@ pub(super) fn describe(
 ) -> Result<(), Stop> {
     let name = values.table()?;
     values.end()?;
-    let table = catalog.table(&name)?;
+    let state = if catalog.is_enabled(&name)? { "ENABLED" } else { "DISABLED" };
+    let table = catalog.described(&name)?;
     let families: Vec<String> = table
         .regions()
         .first()
@@ -144,7 +146,7 @@ pub(super) fn describe(
         out.json_line(&json!({ "table": name, "regions": table.regions().len(), "families": families }))?;
         return Ok(());
     }
-    writeln!(out, "Table {name} is ENABLED\n{name}\nCOLUMN FAMILIES DESCRIPTION")?;
+    writeln!(out, "Table {name} is {state}\n{name}\nCOLUMN FAMILIES DESCRIPTION")?;
     for family in &families {
         writeln!(out, "{family}\n")?;
     }
@@ -213,7 +215,7 @@ pub(super) fn list_regions(
 ) -> Result<(), Stop> {
     let name = values.table()?;
     values.end()?;
-    let table = catalog.table(&name)?;
+    let table = catalog.described(&name)?;
     if !out.is_json() {
         writeln!(out, "REGION_NAME | START_KEY | END_KEY")?;
     }
@@ -242,7 +244,7 @@ pub(super) fn splits(
 ) -> Result<(), Stop> {
     let name = values.table()?;
     values.end()?;
-    let regions = catalog.table(&name)?.regions();
+    let regions = catalog.described(&name)?.regions();
     let splits: Vec<String> =
         regions.iter().skip(1).map(|region| StringBinary(region.info().start_key()).to_string()).collect();
     if out.is_json() {

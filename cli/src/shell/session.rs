@@ -5,7 +5,7 @@ use super::command::Command;
 use super::help;
 use super::lexer::SyntaxError;
 use super::parser::parse;
-use super::{maintenance, read, schema, snapshot, write};
+use super::{admin, alter, maintenance, read, schema, snapshot, write};
 use crate::failure::{CommandError, Failure};
 use crate::output::Output;
 use std::io::Write as _;
@@ -90,6 +90,16 @@ impl Session {
             "exists" => schema::exists(catalog, &mut values, out)?,
             "list_regions" => schema::list_regions(catalog, &mut values, out)?,
             "get_splits" => schema::splits(catalog, &mut values, out)?,
+            "alter" => alter::alter(catalog, &mut values, out)?,
+            "disable" => admin::disable(catalog, &mut values)?,
+            "enable" => admin::enable(catalog, &mut values)?,
+            "is_enabled" => admin::is_enabled(true, catalog, &mut values, out)?,
+            "is_disabled" => admin::is_enabled(false, catalog, &mut values, out)?,
+            "drop" => admin::drop(catalog, &mut values)?,
+            "truncate" => admin::truncate(false, catalog, &mut values, out)?,
+            "truncate_preserve" => admin::truncate(true, catalog, &mut values, out)?,
+            "locate_region" => admin::locate_region(catalog, &mut values, out)?,
+            "status" => admin::status(catalog, &values, out)?,
             "flush" => maintenance::flush(catalog, &mut values)?,
             "compact" => maintenance::compact(catalog, &mut values)?,
             "major_compact" => maintenance::major_compact(catalog, &mut values)?,

@@ -12,7 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 /// Files in memory. Counts all calls, and fails at selected ones.
 ///
 /// Models a loss of power: of a file, the synced bytes remain; of a directory, the names when it was last
-/// synced. Directories that were not created by a call are durable.
+/// synced. Directories that were not created by a call are durable. A directory that was renamed is at the
+/// old path or at the new one, never at both or none, as in a file system with a journal.
 #[derive(Clone, Debug, Default)]
 pub struct FaultyStorage(Arc<Mutex<State>>);
 
@@ -95,6 +96,9 @@ struct Names {
     /// The names after a loss of power.
     synced: BTreeMap<OsString, usize>,
 }
+
+/// The parent of a directory, and its name there.
+type Place = (usize, OsString);
 
 /// The calls that fail.
 #[derive(Clone, Debug, Default)]
@@ -282,7 +286,9 @@ impl FaultyStorage {
                 Node::Dir(Names { now: left.clone(), synced: left })
             }
         });
-        Self(Arc::new(Mutex::new(State { nodes: nodes.collect(), ..State::default() })))
+        let mut left = State { nodes: nodes.collect(), ..State::default() };
+        state.settle_renamed_dirs(&mut left);
+        Self(Arc::new(Mutex::new(left)))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -389,6 +395,62 @@ impl State {
             return Err(fault(self.kind));
         }
         Ok(())
+    }
+
+    /// Returns the places of all directories.
+    fn dir_places(&self, names_of: impl Fn(&Names) -> &BTreeMap<OsString, usize>) -> BTreeMap<usize, Place> {
+        let mut places = BTreeMap::new();
+        for (parent, node) in self.nodes.iter().enumerate() {
+            let Node::Dir(names) = node else { continue };
+            let dirs = names_of(names).iter().filter(|(_, node)| matches!(self.nodes[**node], Node::Dir(_)));
+            places.extend(dirs.map(|(name, node)| (*node, (parent, name.clone()))));
+        }
+        places
+    }
+
+    /// Makes the names in a directory durable. A renamed directory gets its new place and loses the old one
+    /// at once.
+    fn sync_names(&mut self, dir: usize) {
+        let names = self.dir(dir);
+        let is_changed = |a: &BTreeMap<OsString, usize>, b: &BTreeMap<OsString, usize>| {
+            let mut changed = a.iter().filter(|(name, node)| b.get(*name) != Some(node));
+            changed.any(|(_, node)| matches!(self.nodes[*node], Node::Dir(_)))
+        };
+        let moves_dirs = is_changed(&names.now, &names.synced) || is_changed(&names.synced, &names.now);
+        let places =
+            moves_dirs.then(|| (self.dir_places(|names| &names.now), self.dir_places(|names| &names.synced)));
+        let names = self.dir_mut(dir);
+        names.synced = names.now.clone();
+        let (now, synced) = places.unwrap_or_default();
+        for (node, new) in now {
+            let Some(old) = synced.get(&node).filter(|old| **old != new) else { continue };
+            if old.0 == dir || new.0 == dir {
+                let names = self.dir_mut(old.0);
+                if names.synced.get(&old.1) == Some(&node) {
+                    names.synced.remove(&old.1);
+                }
+                self.dir_mut(new.0).synced.insert(new.1, node);
+            }
+        }
+    }
+
+    /// Gives each renamed directory one place in the state after a crash: the new one if it has that,
+    /// otherwise the old one.
+    fn settle_renamed_dirs(&self, left: &mut Self) {
+        let (now, synced) = (self.dir_places(|names| &names.now), self.dir_places(|names| &names.synced));
+        for (node, new) in now {
+            let Some(old) = synced.get(&node).filter(|old| **old != new) else { continue };
+            let is_new = left.dir(new.0).now.get(&new.1) == Some(&node);
+            let (kept, cleared) = if is_new { (&new, old) } else { (old, &new) };
+            let names = left.dir_mut(kept.0);
+            names.now.insert(kept.1.clone(), node);
+            names.synced.insert(kept.1.clone(), node);
+            let names = left.dir_mut(cleared.0);
+            if names.now.get(&cleared.1) == Some(&node) {
+                names.now.remove(&cleared.1);
+                names.synced.remove(&cleared.1);
+            }
+        }
     }
 
     fn open_handle(&mut self) -> io::Result<()> {
@@ -599,8 +661,7 @@ impl Storage for FaultyStorage {
         let mut state = self.state();
         state.change(Call::SyncDir)?;
         let dir = state.directory(path)?;
-        let names = state.dir_mut(dir);
-        names.synced = names.now.clone();
+        state.sync_names(dir);
         Ok(())
     }
 

@@ -1,0 +1,120 @@
+//! `alter`: families and settings of a table.
+
+use super::catalog::Catalog;
+use super::command::Arguments;
+use super::options::Options;
+use super::schema::family;
+use super::session::Stop;
+use super::value::Value;
+use crate::output::Output;
+use hregion::{Family, TableChanges};
+use std::io::Write as _;
+
+/// The attributes of a table that `alter` sets.
+const ATTRIBUTES: &[&str] = &[
+    "COMPACTION_ENABLED",
+    "DURABILITY",
+    "FLUSH_POLICY",
+    "MAX_FILESIZE",
+    "MEMSTORE_FLUSHSIZE",
+    "MERGE_ENABLED",
+    "NORMALIZATION_ENABLED",
+    "PRIORITY",
+    "READONLY",
+    "REGION_REPLICATION",
+    "SPLIT_ENABLED",
+    "SPLIT_POLICY",
+];
+
+/// Executes `alter 't', NAME => 'f', VERSIONS => 5`, `alter 't', 'delete' => 'f'`,
+/// `alter 't', DURABILITY => 'SYNC_WAL'` and others.
+pub(super) fn alter(catalog: &mut Catalog, values: &mut Arguments<'_>, out: &mut Output) -> Result<(), Stop> {
+    let name = values.table()?;
+    let first = values.required("a family, or a hash of changes")?;
+    let families: Vec<Family> = catalog
+        .described(&name)?
+        .regions()
+        .first()
+        .map(|region| region.families().cloned().collect())
+        .unwrap_or_default();
+    let mut changes = TableChanges::new();
+    for value in [first].into_iter().chain(values.rest()) {
+        changes = change(changes, value, &families)?;
+    }
+    let regions = catalog.alter(&name, &changes)?;
+    if !out.is_json() {
+        writeln!(
+            out,
+            "Updating all regions with the new schema...\n{regions}/{regions} regions updated.\nDone."
+        )?;
+    }
+    Ok(())
+}
+
+/// Adds the changes of one value.
+fn change(changes: TableChanges, value: &Value, families: &[Family]) -> Result<TableChanges, Stop> {
+    let known = |name: &str| {
+        let found = families.iter().find(|family| family.name() == name.as_bytes());
+        found.cloned().unwrap_or_else(|| Family::new(name.to_owned()))
+    };
+    if !value.is_hash() {
+        return Ok(changes.family(known(&value.text("the name of a family")?)));
+    }
+    let mut options = Options::of(Some(value))?;
+    if let Some(name) = options.take("delete") {
+        options.end()?;
+        return Ok(changes.delete_family(name.bytes("the name of a family")?));
+    }
+    let method = options.take("METHOD");
+    let method_name = method.map(|method| method.text("a method")).transpose()?.unwrap_or_default();
+    let name = options.take("NAME");
+    match (method_name.as_str(), name) {
+        ("delete", Some(name)) => {
+            options.end()?;
+            Ok(changes.delete_family(name.bytes("the name of a family")?))
+        }
+        ("table_att_unset", Some(names)) => {
+            options.end()?;
+            let unset = |changes: TableChanges, name: &Value| Ok(changes.unset(name.text("an attribute")?));
+            names.list().iter().try_fold(changes, unset)
+        }
+        ("", Some(name)) => {
+            let family = family(known(&name.text("the name of a family")?), &mut options)?;
+            options.end()?;
+            Ok(changes.family(family))
+        }
+        ("" | "table_att", None) => attributes(changes, options, value),
+        _ => Err(Stop::At(
+            method.map_or(value.at, |method| method.at),
+            "expected METHOD => 'delete' or 'table_att_unset' with a NAME, or 'table_att' without".into(),
+        )),
+    }
+}
+
+/// Sets attributes of the table, and keys of its configuration.
+fn attributes(
+    mut changes: TableChanges,
+    mut options: Options<'_>,
+    value: &Value,
+) -> Result<TableChanges, Stop> {
+    let mut is_any = false;
+    for name in ATTRIBUTES {
+        if let Some(set) = options.take(name) {
+            changes = changes.set(*name, set.text("a value")?.to_owned());
+            is_any = true;
+        }
+    }
+    for name in ["CONFIGURATION", "METADATA"] {
+        let Some(members) = options.take(name) else { continue };
+        for (key, set) in Options::of(Some(members))?.members() {
+            changes = changes.set(key, set.text("a value")?);
+            is_any = true;
+        }
+    }
+    options.end()?;
+    if is_any {
+        Ok(changes)
+    } else {
+        Err(Stop::At(value.at, "expected NAME => 'family', or attributes of the table".into()))
+    }
+}

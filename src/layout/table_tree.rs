@@ -1,0 +1,285 @@
+//! The directories of a table under a root, for changes of the whole table: removing it, putting an empty one
+//! in its place, removing families (HBase: `DeleteTableProcedure`, `TruncateTableProcedure`,
+//! `ModifyTableProcedure`, `HFileArchiver`).
+//!
+//! ```text
+//! <root>/data/<namespace>/<table>/            the table
+//! <root>/.tmp/data/<namespace>/<table>/       the table after the commit: no reader finds it
+//! <root>/.tmp/data/<namespace>/.<table>.new/  the empty table that is to take its place
+//! <root>/archive/data/<namespace>/<table>/    its store files, for snapshots and clones
+//! ```
+#![warn(clippy::indexing_slicing)]
+
+use super::descriptor::{StoredDescriptor, TABLE_DESC_DIR, read_descriptor, write_descriptor};
+use super::durable::{create_dir_durably, move_files, remove_tree, rename, sync_dir};
+use super::region::fill;
+use super::root_tree::RootTree;
+use super::table::create_aside;
+use crate::error::{Error, Result};
+use crate::io::{DirEntry, Storage};
+use crate::schema::{Family, RegionInfo, TableName, is_legal_name};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The directories of a table. No symbolic link below the root is followed.
+///
+/// The caller must hold the lock of the root, and those of all regions before it changes anything in
+/// [`dir`](Self::dir).
+#[derive(Debug)]
+pub(crate) struct TableTree {
+    storage: Arc<dyn Storage>,
+    tree: RootTree,
+    table: TableName,
+}
+
+/// The content of an empty table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EmptyTable<'t> {
+    /// The content of the descriptor's file.
+    pub(crate) descriptor: &'t [u8],
+    pub(crate) families: &'t [Family],
+    pub(crate) regions: &'t [RegionInfo],
+}
+
+impl TableTree {
+    pub(crate) fn new(storage: &Arc<dyn Storage>, root: &Path, table: &TableName) -> Self {
+        Self { storage: Arc::clone(storage), tree: RootTree::new(root), table: table.clone() }
+    }
+
+    /// Returns the table's directory, which need not exist.
+    pub(crate) fn dir(&self) -> PathBuf {
+        self.tree.root().table(&self.table)
+    }
+
+    /// Returns where the table's directory is moved to.
+    pub(crate) fn removed(&self) -> PathBuf {
+        self.tree.root().tmp(&self.table)
+    }
+
+    fn replacement(&self) -> PathBuf {
+        self.removed().with_file_name(format!(".{}.new", self.table.qualifier()))
+    }
+
+    /// Whether the table exists.
+    pub(crate) fn exists(&self) -> Result<bool> {
+        Ok(self.tree.list(&*self.storage, &self.dir())?.is_some())
+    }
+
+    /// Whether an operation on a table of this name was interrupted after its commit.
+    pub(crate) fn has_remains(&self) -> Result<bool> {
+        Ok(self.tree.list(&*self.storage, &self.removed())?.is_some())
+    }
+
+    /// Whether there is an empty table that is to take the place of a removed one.
+    pub(crate) fn has_replacement(&self) -> Result<bool> {
+        Ok(self.tree.list(&*self.storage, &self.replacement())?.is_some())
+    }
+
+    /// Returns the names of the table's regions, including parents of splits and merges.
+    ///
+    /// # Errors
+    ///
+    /// If a directory cannot be listed or is a symbolic link.
+    pub(crate) fn regions(&self) -> Result<Vec<String>> {
+        self.regions_in(&self.dir())
+    }
+
+    /// Returns the names of the regions of the table that was moved away.
+    pub(crate) fn moved_regions(&self) -> Result<Vec<String>> {
+        self.regions_in(&self.removed())
+    }
+
+    fn regions_in(&self, dir: &Path) -> Result<Vec<String>> {
+        let mut names = self.tree.dirs(&*self.storage, dir)?;
+        names.retain(|name| !name.starts_with('.'));
+        Ok(names)
+    }
+
+    /// Reads the table's descriptor; `None` if it has none.
+    ///
+    /// # Errors
+    ///
+    /// If it is malformed or cannot be read; if its directory is a symbolic link; if a region has a
+    /// descriptor of its own, which would take precedence.
+    pub(crate) fn descriptor(&self) -> Result<Option<StoredDescriptor>> {
+        let (storage, table) = (&*self.storage, self.dir());
+        for region in self.regions()? {
+            let own = table.join(region).join(TABLE_DESC_DIR);
+            if self.tree.list(storage, &own)?.is_some() {
+                let message =
+                    format!("changing a table with regions that have descriptors: {}", own.display());
+                return Err(Error::not_supported(message));
+            }
+        }
+        self.tree.list(storage, &table.join(TABLE_DESC_DIR))?; // fails at a symbolic link
+        read_descriptor(storage, &table, &self.table)
+    }
+
+    /// Moves the table's directory to `.tmp`: the commit. Nothing may be there. It is durable after
+    /// [`settle`](Self::settle) or [`finish`](Self::finish).
+    pub(crate) fn move_away(&self) -> Result<()> {
+        let removed = self.removed();
+        create_dir_durably(&*self.storage, &self.tree.root().path, parent_of(&removed))?;
+        rename(&*self.storage, &self.dir(), &removed)
+    }
+
+    /// Undoes [`move_away`](Self::move_away).
+    pub(crate) fn move_back(&self) -> Result<()> {
+        rename(&*self.storage, &self.removed(), &self.dir())?;
+        self.settle()
+    }
+
+    /// Makes durable whether the table is in `data` or in `.tmp`.
+    pub(crate) fn settle(&self) -> Result<()> {
+        let storage = &*self.storage;
+        create_dir_durably(storage, &self.tree.root().path, parent_of(&self.removed()))?;
+        sync_dir(storage, parent_of(&self.removed()))?;
+        let data = self.dir();
+        match self.tree.list(storage, parent_of(&data))? {
+            Some(_) => sync_dir(storage, parent_of(&data)),
+            None => Ok(()),
+        }
+    }
+
+    /// Moves the store files of a table that was moved away to the archive, and removes the rest of it. Does
+    /// nothing if there is none; can be repeated.
+    ///
+    /// # Errors
+    ///
+    /// If an I/O operation fails, or a directory is a symbolic link.
+    pub(crate) fn finish(&self) -> Result<()> {
+        let removed = self.removed();
+        if self.tree.list(&*self.storage, &removed)?.is_none() {
+            return Ok(());
+        }
+        // After a process has died the rename may not be durable yet, and no file may leave the directory of
+        // a table that could come back.
+        self.settle()?;
+        for region in self.moved_regions()? {
+            for family in self.families(&removed.join(&region))? {
+                self.archive_family(&removed, &region, &family)?;
+            }
+        }
+        remove_tree(&*self.storage, &removed)?;
+        sync_dir(&*self.storage, parent_of(&removed))
+    }
+
+    /// Returns the names of the directories of families in the directory of a region.
+    fn families(&self, region: &Path) -> Result<Vec<String>> {
+        let mut names = self.tree.dirs(&*self.storage, region)?;
+        names.retain(|name| is_legal_name(name.as_bytes()));
+        Ok(names)
+    }
+
+    /// Returns the files in the directory of a family. Hidden ones belong to nobody.
+    fn files(&self, family: &Path) -> Result<Vec<DirEntry>> {
+        let mut files = self.tree.files(&*self.storage, family)?;
+        files.retain(|file| !file.name.as_encoded_bytes().starts_with(b"."));
+        Ok(files)
+    }
+
+    /// Fails if there is a file in any directory of a family, which the table does not have.
+    pub(crate) fn refuse_files_of(&self, family: &str) -> Result<()> {
+        for region in self.regions()? {
+            let dir = self.dir().join(region).join(family);
+            if !self.files(&dir)?.is_empty() {
+                let message = format!(
+                    "{} has files of a family that was deleted: add the family by Table::alter, which \
+                     archives them",
+                    dir.display()
+                );
+                return Err(Error::invalid_argument(message));
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves the files of a family of a region to the archive. `table` is the directory of the table.
+    fn archive_family(&self, table: &Path, region: &str, family: &str) -> Result<()> {
+        let (storage, dir) = (&*self.storage, table.join(region).join(family));
+        let files = self.files(&dir)?;
+        if files.is_empty() {
+            return Ok(());
+        }
+        let root = self.tree.root();
+        let archive = root.archive(&self.table).join(region).join(family);
+        self.tree.list(storage, &archive)?; // fails at a symbolic link
+        create_dir_durably(storage, &root.path, &archive)?;
+        move_files(storage, &dir, &archive, files.iter().map(|file| Path::new(&file.name)))
+    }
+
+    /// Removes a family that the table does not have, or has no more: moves its files to the archive, in all
+    /// regions. Returns whether there was any directory of that name.
+    ///
+    /// # Errors
+    ///
+    /// As [`finish`](Self::finish).
+    pub(crate) fn remove_family(&self, family: &str) -> Result<bool> {
+        let (storage, table) = (&*self.storage, self.dir());
+        let mut was_any = false;
+        for region in self.regions()? {
+            let dir = table.join(&region);
+            if !self.families(&dir)?.iter().any(|name| name == family) {
+                continue;
+            }
+            was_any = true;
+            self.archive_family(&table, &region, family)?;
+            remove_tree(storage, &dir.join(family))?;
+            sync_dir(storage, &dir)?;
+        }
+        Ok(was_any)
+    }
+
+    /// Builds the empty table that is to take the place of the removed one. Removes one that an interrupted
+    /// call has left.
+    pub(crate) fn prepare_replacement(&self, empty: EmptyTable<'_>) -> Result<()> {
+        self.discard_replacement()?;
+        let storage = &self.storage;
+        let replacement = self.replacement();
+        create_dir_durably(&**storage, &self.tree.root().path, parent_of(&replacement))?;
+        create_aside(storage, &replacement, |dir| {
+            write_descriptor(storage, dir, 1, true, empty.descriptor)?;
+            let each = |region: &RegionInfo| {
+                fill(storage, &dir.join(region.encoded_name()), region, empty.families, false)
+            };
+            empty.regions.iter().try_for_each(each)
+        })
+    }
+
+    /// Removes the replacement, if there is one.
+    pub(crate) fn discard_replacement(&self) -> Result<()> {
+        let (storage, replacement) = (&*self.storage, self.replacement());
+        if self.tree.list(storage, &replacement)?.is_none() {
+            return Ok(());
+        }
+        // Half of it must not be taken for all of it.
+        let discarded = replacement.with_extension("old");
+        remove_tree(storage, &discarded)?;
+        rename(storage, &replacement, &discarded)?;
+        sync_dir(storage, parent_of(&discarded))?;
+        remove_tree(storage, &discarded)?;
+        sync_dir(storage, parent_of(&discarded))
+    }
+
+    /// Puts the replacement in the table's place, durably. The table must have been moved away durably.
+    pub(crate) fn install_replacement(&self) -> Result<()> {
+        rename(&*self.storage, &self.replacement(), &self.dir())?;
+        self.settle()
+    }
+
+    /// Fails if HBase keeps values of the table in files of their own.
+    pub(crate) fn refuse_mob(&self) -> Result<()> {
+        let root = self.tree.root();
+        let table = self.dir();
+        let below = table.strip_prefix(&root.path).unwrap_or(&table);
+        match self.tree.list(&*self.storage, &root.path.join("mobdir").join(below))? {
+            None => Ok(()),
+            Some(_) => Err(Error::not_supported(format!("removing a table with MOB files: {}", self.table))),
+        }
+    }
+}
+
+/// Returns the parent of a path that has one.
+fn parent_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(path)
+}

@@ -1,0 +1,227 @@
+//! Deletes and truncates tables (HBase: `Admin.deleteTable`, `Admin.truncateTable`).
+
+use super::Table;
+use crate::error::{Error, ErrorKind, Result};
+use crate::io::FileLock;
+use crate::layout::{EmptyTable, LogTree, StoredDescriptor, TableTree};
+use crate::locator::{DirectoryCatalog, check_region_chain, serving};
+use crate::region::RegionOptions;
+use crate::schema::{Family, RegionInfo, TableName};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The namespace of HBase's own tables.
+const SYSTEM: &str = "hbase";
+
+/// A table that is being changed as a whole. Holds the lock of the root.
+pub(super) struct TableChange<'o> {
+    pub(super) table: TableName,
+    pub(super) tree: TableTree,
+    pub(super) logs: LogTree,
+    pub(super) options: &'o RegionOptions,
+    _lock: FileLock,
+}
+
+/// The locks of all regions of a table, by the names of their directories.
+pub(super) type RegionLocks = BTreeMap<String, FileLock>;
+
+/// Tables can be deleted, truncated and [altered](Self::alter) only while no process has a region of them
+/// open for writing; this is checked with the locks of the regions. Handles that are open for reading keep
+/// reading the table as it was.
+///
+/// These calls change the directories under the root, and nothing else: rows of the table in `hbase:meta` are
+/// left as they are. Before HBase opens a root that it has used, repair its catalog with HBase's tool hbck2
+/// (`extraRegionsInMeta`, `addFsRegionsMissingInMeta`).
+impl Table {
+    /// Deletes a table under a root directory (HBase: `DeleteTableProcedure`). Its store files are moved to
+    /// the archive, where snapshots and clones that refer to them are still read.
+    ///
+    /// The table is gone once its directory is renamed, and does not come back. If the call fails or the
+    /// process dies after that, some files remain in `.tmp`: the next call completes the deletion, or the
+    /// next [`create`](Self::create) of a table with this name.
+    ///
+    /// `options` gives the storage of the files.
+    ///
+    /// # Errors
+    ///
+    /// If the table does not exist ([`TableNotFound`](ErrorKind::TableNotFound)), is one of HBase's own
+    /// (`hbase:…`), or has MOB files ([`Unsupported`](ErrorKind::Unsupported)); if a region of it is open for
+    /// writing, or a table of the root is being changed or recovered elsewhere
+    /// ([`Locked`](ErrorKind::Locked)); if a directory is a symbolic link; if an I/O operation fails.
+    pub fn delete_table(root: impl AsRef<Path>, name: &str, options: &RegionOptions) -> Result<()> {
+        let change = TableChange::begin(root.as_ref(), name, options)?;
+        let had_remains = change.tree.has_remains()?;
+        change.tree.discard_replacement()?;
+        change.tree.finish()?;
+        if !change.tree.exists()? {
+            return if had_remains { Ok(()) } else { Err(change.not_found(root.as_ref())) };
+        }
+        change.tree.refuse_mob()?;
+        let locks = change.lock_regions()?;
+        change.move_away(&locks)?;
+        change.tree.finish()
+    }
+
+    /// Removes all rows of a table under a root directory (HBase: `TruncateTableProcedure`): puts an empty
+    /// table with the same descriptor in its place, and moves the old store files to the archive. The new
+    /// table has the same regions if `preserve_splits` is set, otherwise one; in either case, they have new
+    /// names.
+    ///
+    /// If the call fails or the process dies, the table is the old one or the new one; or, between two
+    /// renames, there is none until the call is repeated, which completes it with the regions of the call
+    /// that was interrupted. The new table never has cells of the old one.
+    ///
+    /// `options` gives the storage of the files and the clock.
+    ///
+    /// # Errors
+    ///
+    /// As [`delete_table`](Self::delete_table); if the table has no descriptor; if its regions are to be
+    /// preserved and have holes or overlaps ([`Inconsistent`](ErrorKind::Inconsistent)).
+    pub fn truncate(
+        root: impl AsRef<Path>,
+        name: &str,
+        preserve_splits: bool,
+        options: &RegionOptions,
+    ) -> Result<()> {
+        let change = TableChange::begin(root.as_ref(), name, options)?;
+        let tree = &change.tree;
+        if !tree.exists()? {
+            if !tree.has_replacement()? || !tree.has_remains()? {
+                return Err(change.not_found(root.as_ref()));
+            }
+            // A call was interrupted between the two renames, of which the first must be durable.
+            tree.settle()?;
+            tree.install_replacement()?;
+            return tree.finish();
+        }
+        tree.discard_replacement()?;
+        tree.finish()?;
+        tree.refuse_mob()?;
+        let locks = change.lock_regions()?;
+        let stored = change.descriptor()?;
+        let families: Vec<Family> = stored.descriptor().families().cloned().collect();
+        let descriptor = stored.read(&**options.file_storage())?;
+        let regions = change.new_regions(preserve_splits)?;
+        tree.prepare_replacement(EmptyTable {
+            descriptor: &descriptor,
+            families: &families,
+            regions: &regions,
+        })?;
+        change.move_away(&locks)?;
+        tree.settle()?;
+        tree.install_replacement()?;
+        tree.finish()
+    }
+
+    /// Completes a deletion of a table of this name that was interrupted, so that it can be created.
+    pub(super) fn finish_deletion(root: &Path, name: &str, options: &RegionOptions) -> Result<()> {
+        let tree = TableTree::new(options.file_storage(), root, &TableName::parse(name)?);
+        if !(tree.has_remains()? || tree.has_replacement()?) || tree.exists()? {
+            return Ok(());
+        }
+        let change = TableChange::begin(root, name, options)?;
+        if change.tree.exists()? {
+            return Ok(()); // another process has completed it
+        }
+        change.tree.discard_replacement()?;
+        change.tree.finish()
+    }
+}
+
+impl<'o> TableChange<'o> {
+    /// Locks the root directory.
+    pub(super) fn begin(root: &Path, name: &str, options: &'o RegionOptions) -> Result<Self> {
+        Error::if_no_clock("a change of a table")?;
+        let table = TableName::parse(name)?;
+        if table.namespace() == SYSTEM {
+            return Err(Error::invalid_argument(format!("{table} is a table of HBase's own")));
+        }
+        let storage = options.file_storage();
+        let (tree, logs) = (TableTree::new(storage, root, &table), LogTree::new(root));
+        if !tree.exists()? && !tree.has_remains()? && !tree.has_replacement()? {
+            return Err(not_found(&table, root));
+        }
+        let _lock = logs.lock(&**storage)?;
+        Ok(Self { table, tree, logs, options, _lock })
+    }
+
+    pub(super) fn not_found(&self, root: &Path) -> Error {
+        not_found(&self.table, root)
+    }
+
+    /// Locks all regions, so that no process opens any of them for writing.
+    ///
+    /// # Errors
+    ///
+    /// If one is open for writing.
+    pub(super) fn lock_regions(&self) -> Result<RegionLocks> {
+        let mut locks = RegionLocks::new();
+        loop {
+            // A region may be created after the listing.
+            let mut names = self.tree.regions()?;
+            names.retain(|name| !locks.contains_key(name));
+            if names.is_empty() {
+                return Ok(locks);
+            }
+            for name in names {
+                let lock = self.options.lock(&self.tree.dir().join(&name))?;
+                locks.insert(name, lock);
+            }
+        }
+    }
+
+    /// Returns the table's descriptor.
+    pub(super) fn descriptor(&self) -> Result<StoredDescriptor> {
+        self.tree.descriptor()?.ok_or_else(|| {
+            let message = format!("table {} has no descriptor, so its settings are not known", self.table);
+            Error::invalid_argument(message)
+        })
+    }
+
+    /// Returns the regions that serve rows.
+    pub(super) fn serving_regions(&self) -> Result<Vec<RegionInfo>> {
+        let dir = self.tree.dir();
+        let storage = Arc::clone(self.options.file_storage());
+        let catalog = DirectoryCatalog::of_table(storage, self.table.clone(), &dir);
+        let regions = catalog.regions_in(&dir, &self.table)?;
+        Ok(serving(regions.into_iter().map(|(_, region)| region).collect()))
+    }
+
+    /// Returns the regions of the empty table. Their ids are greater than those of the old ones, so that no
+    /// log or reference of an old region is one of theirs.
+    fn new_regions(&self, preserve_splits: bool) -> Result<Vec<RegionInfo>> {
+        let old = self.serving_regions()?;
+        let after = old.iter().map(|region| region.region_id().saturating_add(1)).max();
+        let id = self.options.now().max(after.unwrap_or_default());
+        let new =
+            |start: &[u8], end: &[u8]| RegionInfo::new(self.table.clone(), start.to_vec(), end.to_vec(), id);
+        if !preserve_splits {
+            return Ok(vec![new(&[], &[])?]);
+        }
+        if let Some(fault) = check_region_chain(&old).first() {
+            return Err(fault.to_error());
+        }
+        old.iter().map(|region| new(region.start_key(), region.end_key())).collect()
+    }
+
+    /// Moves the table's directory away, unless a region was created and opened for writing since the locks
+    /// were taken.
+    fn move_away(&self, locks: &RegionLocks) -> Result<()> {
+        self.tree.move_away()?;
+        for name in self.tree.moved_regions()? {
+            if !locks.contains_key(&name)
+                && let Err(error) = self.options.check_unlocked(&self.tree.removed().join(name))
+            {
+                self.tree.move_back()?;
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cold]
+fn not_found(table: &TableName, root: &Path) -> Error {
+    Error::locating(ErrorKind::TableNotFound, format!("there is no table {table} in {}", root.display()))
+}

@@ -1,0 +1,186 @@
+//! Changes the descriptor of a table (HBase: `ModifyTableProcedure`).
+
+use super::Table;
+use super::admin::TableChange;
+use crate::binary::StringBinary;
+use crate::error::{Error, Result};
+use crate::op::Durability;
+use crate::region::RegionOptions;
+use crate::schema::{Family, RegionInfo, TableDescriptor};
+use crate::store::memstore_flush_size;
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Changes of a table's families and settings, for [`Table::alter`].
+#[derive(Clone, Debug, Default)]
+pub struct TableChanges {
+    families: Vec<Family>,
+    deleted: Vec<Bytes>,
+    settings: BTreeMap<String, Option<String>>,
+}
+
+impl TableChanges {
+    /// Creates a list without changes.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a family, or replaces the settings of the one of this name. Attributes that a [`Family`] does not
+    /// represent, such as `REPLICATION_SCOPE`, are kept.
+    #[must_use]
+    pub fn family(mut self, family: Family) -> Self {
+        self.families.retain(|other| other.name() != family.name());
+        self.families.push(family);
+        self
+    }
+
+    /// Deletes a family with all of its cells.
+    #[must_use]
+    pub fn delete_family(mut self, name: impl Into<Bytes>) -> Self {
+        self.deleted.push(name.into());
+        self
+    }
+
+    /// Sets an attribute of the table, such as `DURABILITY`, or a key of its configuration.
+    #[must_use]
+    pub fn set(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.settings.insert(key.into(), Some(value.into()));
+        self
+    }
+
+    /// Removes an attribute of the table, or a key of its configuration.
+    #[must_use]
+    pub fn unset(mut self, key: impl Into<String>) -> Self {
+        self.settings.insert(key.into(), None);
+        self
+    }
+
+    /// Returns the descriptor with the changes. Families to delete that it does not have are ignored.
+    fn apply(&self, before: &TableDescriptor) -> Result<TableDescriptor> {
+        self.families.iter().try_for_each(Family::check)?;
+        if let Some(both) = self.families.iter().find(|family| self.deletes(family.name())) {
+            let name = StringBinary(both.name());
+            return Err(Error::invalid_argument(format!("family {name} is both changed and deleted")));
+        }
+        let mut after = before.with_families(&self.families);
+        for name in &self.deleted {
+            after = after.without_family(name);
+        }
+        if after.families().len() == 0 {
+            return Err(Error::invalid_argument("a table needs at least one family"));
+        }
+        for (key, value) in &self.settings {
+            after = after.with_setting(key, value.as_deref());
+        }
+        self.check_settings(&after)?;
+        Ok(after)
+    }
+
+    fn deletes(&self, name: &[u8]) -> bool {
+        self.deleted.iter().any(|deleted| deleted == name)
+    }
+
+    /// Checks the settings without which no region opens.
+    fn check_settings(&self, after: &TableDescriptor) -> Result<()> {
+        if let Some(empty) =
+            self.settings.iter().find(|(key, value)| key.is_empty() || value.as_deref() == Some(""))
+        {
+            return Err(Error::invalid_argument(format!("setting {:?} of the table is empty", empty.0)));
+        }
+        if let Some(name) =
+            after.setting(&[], "DURABILITY").filter(|name| Durability::from_name(name).is_none())
+        {
+            return Err(Error::invalid_argument(format!("DURABILITY {name} is not known")));
+        }
+        memstore_flush_size(&|key| after.setting(&[], key)).map(drop)
+    }
+}
+
+impl Table {
+    /// Changes the families and the settings of a table under a root directory (HBase:
+    /// `ModifyTableProcedure`). Settings that are not mentioned are kept. The files of the regions are
+    /// written with the new settings from then on, and old files by their next compaction.
+    ///
+    /// All changes take effect at once, when the new descriptor gets its name: after a failure or a crash the
+    /// table has the old descriptor or the new one. The files of a deleted family are then moved to the
+    /// archive; what a crash has left of them is not read, and is archived when the call is repeated, or when
+    /// a family of this name is added.
+    ///
+    /// Before a family is deleted, recovered edits of the regions are replayed.
+    ///
+    /// `options` gives the storage of the files and all else that is needed to open a region.
+    ///
+    /// # Errors
+    ///
+    /// As [`delete_table`](Self::delete_table); if a family or a setting is invalid; if a family to delete
+    /// does not exist, or is the last one; if the tracker of the store files of an existing family would
+    /// change ([`Unsupported`](crate::ErrorKind::Unsupported)). If a family is to be deleted and there are
+    /// logs of servers: [`recover`](Self::recover) the root first.
+    pub fn alter(
+        root: impl AsRef<Path>,
+        name: &str,
+        changes: &TableChanges,
+        options: &RegionOptions,
+    ) -> Result<()> {
+        let change = TableChange::begin(root.as_ref(), name, options)?;
+        let tree = &change.tree;
+        if !tree.exists()? {
+            return Err(change.not_found(root.as_ref()));
+        }
+        if !changes.deleted.is_empty() {
+            changes.apply(change.descriptor()?.descriptor())?;
+            change.replay_edits()?;
+        }
+        let _locks = change.lock_regions()?;
+        let stored = change.descriptor()?;
+        let before = stored.descriptor();
+        let after = changes.apply(before)?;
+        let has = |name: &[u8]| before.families().any(|family| family.name() == name);
+        if !changes.deleted.is_empty() && !change.regions_with_edits()?.is_empty() {
+            return Err(Error::locked(&tree.dir())); // a region was written to meanwhile
+        }
+        for name in changes.deleted.iter().filter(|name| !has(name)) {
+            // An interrupted call has left a part of it.
+            if !tree.remove_family(&String::from_utf8_lossy(name))? {
+                return Err(Error::no_such_family(name));
+            }
+        }
+        for family in changes.families.iter().filter(|family| !has(family.name())) {
+            tree.remove_family(&String::from_utf8_lossy(family.name()))?;
+        }
+        stored.replace(options.file_storage(), &after)?;
+        for name in changes.deleted.iter().filter(|name| has(name)) {
+            tree.remove_family(&String::from_utf8_lossy(name))?;
+        }
+        Ok(())
+    }
+}
+
+impl TableChange<'_> {
+    /// Replays the recovered edits of all regions, which may have cells of a family that is to be deleted.
+    fn replay_edits(&self) -> Result<()> {
+        let storage = self.options.file_storage();
+        if let Some(log) = self.logs.logs(&**storage)?.first() {
+            let message = format!(
+                "logs of servers may have cells of the family: recover the root first ({})",
+                log.path.display()
+            );
+            return Err(Error::invalid_argument(message));
+        }
+        for region in self.regions_with_edits()? {
+            let options = self.options.clone().create_if_missing(false).alter(false).writable(true);
+            options.open(self.tree.dir().join(region))?.close()?;
+        }
+        Ok(())
+    }
+
+    /// Returns the names of the regions that have recovered edits, without parents, which are not opened.
+    fn regions_with_edits(&self) -> Result<Vec<String>> {
+        let with_edits = self.logs.regions_with_edits(&**self.options.file_storage())?;
+        let with_edits = with_edits.into_iter().filter(|(table, _)| *table == self.table);
+        let serving: Vec<String> = self.serving_regions()?.iter().map(RegionInfo::encoded_name).collect();
+        Ok(with_edits.map(|(_, region)| region).filter(|region| serving.contains(region)).collect())
+    }
+}

@@ -1,0 +1,227 @@
+//! Bulk loads into a table: files that span regions are split by rows (hfile.md §16; HBase:
+//! `BulkLoadHFilesTool`).
+
+use super::Table;
+use super::regions::RegionList;
+use crate::error::{Corruption, Error, Result};
+use crate::hfile::{Encryption, HFile, HFileWriter, StoreFileOrigin, StoreFileWriter};
+use crate::io::DirEntry;
+use crate::layout::durable::{create_dir, remove, remove_tree, rename, sync_dir, unless_not_found};
+use crate::layout::file_name::FileName;
+use crate::layout::new_file_name;
+use crate::region::Region;
+use crate::schema::{Family, is_legal_name};
+use crate::sync::unpoisoned;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The directory of the parts of files, in that of a family. HBase uses the same one.
+const PARTS: &str = ".tmp";
+
+/// What a bulk load has done. See [`Table::bulk_load`].
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct BulkLoad {
+    /// The number of files that regions have taken over, parts of split files included.
+    pub loaded: usize,
+    /// The files that were split, because their rows are in several regions.
+    pub split: Vec<PathBuf>,
+    /// The entries that were passed over: files without cells, references, links, names that begin with `_`
+    /// or `.`, and directories that cannot be those of a family.
+    pub skipped: Vec<PathBuf>,
+}
+
+/// A file to load.
+struct Input<'f> {
+    family: &'f Family,
+    path: PathBuf,
+    /// The region that has all rows; `None` if several have.
+    region: Option<usize>,
+}
+
+impl Table {
+    /// Takes over the HFiles in a directory with one subdirectory for each family, as `HFileOutputFormat2`
+    /// writes it. Files are moved, not copied. A file whose rows are in several regions is first replaced, in
+    /// its directory, by one for each region.
+    ///
+    /// The files of a region become visible at once, but not those of different regions. After a failure or a
+    /// crash the call can be repeated: it loads what is left, and the table is then as if nothing had failed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Region::bulk_load`](crate::Region::bulk_load); if a family is unknown, a file is unreadable, or
+    /// no region, or more than one, has a row: then nothing is loaded.
+    pub fn bulk_load(&self, dir: impl AsRef<Path>) -> Result<BulkLoad> {
+        if !self.0.options.is_writable() {
+            return Err(Error::invalid_argument("the table is open for reading only"));
+        }
+        let mut done = BulkLoad::default();
+        // No region is split or merged meanwhile.
+        let _changing = unpoisoned(self.0.changing.lock());
+        let opened = self.0.open_all()?;
+        let regions = self.0.regions.load_full();
+        let families: Vec<Family> = opened.first().into_iter().flat_map(Region::families).cloned().collect();
+        let inputs = self.find_inputs(dir.as_ref(), &regions, &families, &mut done)?;
+        // Nothing is loaded before all files are split: the cells of a file that is loaded twice would be
+        // newer than those of the others.
+        let mut by_region: BTreeMap<usize, Vec<(&[u8], PathBuf)>> = BTreeMap::new();
+        for Input { family, path, region } in inputs {
+            let parts = match region {
+                Some(at) => vec![(at, path)],
+                None => {
+                    let parts = self.split_file(&regions, family, &path)?;
+                    done.split.push(path);
+                    parts
+                }
+            };
+            for (at, path) in parts {
+                by_region.entry(at).or_default().push((family.name(), path));
+            }
+        }
+        for (at, files) in by_region {
+            opened.get(at).ok_or_else(Error::closed)?.bulk_load(&files)?;
+            done.loaded += files.len();
+        }
+        Ok(done)
+    }
+
+    /// Finds the files in the directories of the families.
+    fn find_inputs<'f>(
+        &self,
+        dir: &Path,
+        regions: &RegionList,
+        families: &'f [Family],
+        done: &mut BulkLoad,
+    ) -> Result<Vec<Input<'f>>> {
+        let storage = &**self.0.options.file_storage();
+        let list = |dir: &Path| storage.list_dir(dir).map_err(|error| Error::io("list", dir, error));
+        let is_hidden = |entry: &DirEntry| matches!(entry.name.as_encoded_bytes().first(), Some(b'_' | b'.'));
+        let mut inputs = Vec::new();
+        for entry in list(dir)? {
+            let (name, path) = (entry.name.as_encoded_bytes(), dir.join(&entry.name));
+            if !entry.is_dir || entry.is_symlink || is_hidden(&entry) || !is_legal_name(name) {
+                done.skipped.push(path);
+                continue;
+            }
+            let family = families.iter().find(|family| family.name() == name);
+            let family = family.ok_or_else(|| Error::no_such_family(name))?;
+            for file in list(&path)? {
+                let parsed = file.utf8_name().and_then(FileName::parse);
+                let refers =
+                    parsed.is_some_and(|name| name.is_link() || matches!(name, FileName::Reference(..)));
+                let path = path.join(&file.name);
+                let is_passed_over = file.is_dir || file.is_symlink || is_hidden(&file) || refers;
+                match if is_passed_over { None } else { self.place(regions, &path)? } {
+                    Some(region) => inputs.push(Input { family, path, region }),
+                    None if entry_is_parts(&file) => {}
+                    None => done.skipped.push(path),
+                }
+            }
+        }
+        Ok(inputs)
+    }
+
+    /// Returns the region of a file, `Some(None)` if its rows are in several, and `None` without rows.
+    #[expect(clippy::option_option, reason = "a file without rows is not one of several regions")]
+    fn place(&self, regions: &RegionList, path: &Path) -> Result<Option<Option<usize>>> {
+        let file = self.0.options.hfile_options().open(path)?;
+        let mut scanner = file.scanner();
+        scanner.seek_to_first()?;
+        let (Some(first), Some(last)) = (scanner.peek(), file.last_key()) else { return Ok(None) };
+        let at = regions.find(first.row())?;
+        Ok(Some(Some(at).filter(|at| regions.has_row(*at, last.row()))))
+    }
+
+    /// Replaces a file by one for each region, durably. Returns these with their regions.
+    fn split_file(
+        &self,
+        regions: &RegionList,
+        family: &Family,
+        path: &Path,
+    ) -> Result<Vec<(usize, PathBuf)>> {
+        let storage = &**self.0.options.file_storage();
+        let dir = path.parent().unwrap_or_else(|| Path::new(""));
+        let parts_dir = dir.join(PARTS);
+        remove_tree(storage, &parts_dir)?;
+        create_dir(storage, &parts_dir)?;
+        let parts = self.write_parts(regions, family, path, &parts_dir)?;
+        let mut named = Vec::new();
+        for (at, part) in parts {
+            let to = dir.join(part.file_name().unwrap_or_default());
+            rename(storage, &part, &to)?;
+            named.push((at, to));
+        }
+        sync_dir(storage, dir)?;
+        unless_not_found(remove(storage, path))?;
+        remove_tree(storage, &parts_dir)?;
+        sync_dir(storage, dir)?;
+        Ok(named)
+    }
+
+    /// Writes the rows of each region to a file of its own, with the family's settings.
+    fn write_parts(
+        &self,
+        regions: &RegionList,
+        family: &Family,
+        path: &Path,
+        dir: &Path,
+    ) -> Result<Vec<(usize, PathBuf)>> {
+        let file = self.0.options.hfile_options().open(path)?;
+        let origin = origin_of(&file, self.0.options.now()).map_err(|corruption| corruption.at(path, 0))?;
+        let mut scanner = file.scanner();
+        scanner.seek_to_first()?;
+        let mut parts: Vec<(usize, PathBuf)> = Vec::new();
+        let mut open: Option<(usize, StoreFileWriter)> = None;
+        while let Some(cell) = scanner.peek() {
+            if !open.as_ref().is_some_and(|(at, _)| regions.has_row(*at, cell.row())) {
+                if let Some((_, writer)) = open.take() {
+                    writer.finish(&origin)?;
+                }
+                let (at, part) = (regions.find(cell.row())?, dir.join(new_file_name(self.0.options.now())));
+                open = Some((at, self.new_part(&file, family, &part)?));
+                parts.push((at, part));
+            }
+            if let Some((_, writer)) = &mut open {
+                writer.append(cell)?;
+            }
+            scanner.advance()?;
+        }
+        if let Some((_, writer)) = open {
+            writer.finish(&origin)?;
+        }
+        Ok(parts)
+    }
+
+    fn new_part(&self, file: &HFile, family: &Family, path: &Path) -> Result<StoreFileWriter> {
+        let options = &self.0.options;
+        let is_encrypted = file.trailer().is_encrypted();
+        let writer = HFileWriter::options()
+            .data_block_encoding(family.data_block_encoding)
+            .codec(family.codec)
+            .bloom(family.bloom)
+            .block_size(family.block_size as usize)
+            .tags(file.has_tags())
+            .mvcc(true)
+            .encryption(Encryption::for_output(family, is_encrypted, options.hfile_options())?)
+            .create_time(options.now());
+        let storage = options.file_storage();
+        let new = storage.create_new(path).map_err(|error| Error::io("create", path, error))?;
+        StoreFileWriter::create_in(writer, new)
+    }
+}
+
+/// Whether an entry is the directory of parts that an interrupted load has left.
+fn entry_is_parts(entry: &DirEntry) -> bool {
+    entry.is_dir && entry.name == PARTS
+}
+
+/// Returns the origin of the parts of a file: that of the file, as far as it says.
+fn origin_of(file: &HFile, now: i64) -> Result<StoreFileOrigin, Corruption> {
+    let info = file.file_info();
+    Ok(StoreFileOrigin::BulkLoad {
+        timestamp: info.bulkload_timestamp()?.unwrap_or(now),
+        source_task: info.bulkload_source_task().unwrap_or_default().to_vec(),
+        exclude_from_minor_compaction: info.exclude_from_minor_compaction()? == Some(true),
+        skip_reset_seq_id: info.skip_reset_seq_id()? == Some(true),
+    })
+}
