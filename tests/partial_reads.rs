@@ -1,5 +1,5 @@
-//! Gets of a region whose cache is much smaller than its data: rows are read from parts of blocks, and are the
-//! same as from whole blocks; changed bytes are noticed.
+//! Gets of a region whose cache is much smaller than its data: rows are read from parts of blocks, and are
+//! the same as from whole blocks; changed bytes are noticed.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod support;

@@ -4,8 +4,8 @@
 //! Directories cannot be renamed together, so a file in the table's directory, `.change.<child>`, names the
 //! regions that are replaced, the parents, and the new ones, the children. While it exists, the children are
 //! not regions of the table. Younger regions that have all rows of an older one replace it
-//! ([`serving`](crate::locator::serving)), so the file's removal replaces the parents, all at once. A change is
-//! made in this order:
+//! ([`serving`](crate::locator::serving)), so the file's removal replaces the parents, all at once. A change
+//! is made in this order:
 //!
 //! 1. The parents' memory is flushed, and they accept no more writes. Their locks are held until the end.
 //! 2. [`RegionChange::begin`]: the file is written, synced and renamed; the table's directory is synced.
@@ -13,15 +13,15 @@
 //!    the parents and the greatest sequence id of these, and synced.
 //! 4. [`RegionChange::publish`]: the file is removed, and the table's directory is synced.
 //!
-//! Until step 4 a crash leaves the parents, which have not changed. If a step fails, or after a crash, who
-//! wants to write to a parent must first [settle](RegionChange::settle) the change, with the locks of all
-//! parents: the table's directory is synced, so that what is seen from then on is durable. If the file exists,
-//! the children are removed, and only then the file; if not, the change has been made. No child accepts writes
-//! before that.
+//! Until step 4 a crash leaves the parents, which have not changed. After a failed step or a crash, the
+//! change must be [settled](RegionChange::settle), with the locks of all parents, before a parent is opened
+//! for writing. First the table's directory is synced, so that what is seen from then on is durable. If the
+//! file exists, the children are removed, and only then the file; if not, the change has been made. No child
+//! accepts writes before that.
 //!
 //! HBase does not know the file, and ignores it: there, `hbase:meta` says which regions a table has. If the
-//! root directory has one with the parents, it is changed between the steps 3 and 4, and who settles a change
-//! asks it first: a change that it has is completed, by step 4.
+//! root directory has one with the parents, it is changed between the steps 3 and 4, and decides when the
+//! change is settled: a change that it has is completed, by step 4.
 #![warn(clippy::indexing_slicing)]
 
 use super::durable::{
@@ -179,8 +179,8 @@ impl RegionChange {
         sync_dir(storage, &self.table)
     }
 
-    /// Makes a change whose children are complete, and that may have been made already. Can be retried after a
-    /// failure.
+    /// Makes a change whose children are complete, and that may have been made already. Can be retried after
+    /// a failure.
     pub(crate) fn complete(&self, storage: &dyn Storage) -> Result<()> {
         unless_not_found(remove(storage, &self.path()))?;
         sync_dir(storage, &self.table)

@@ -106,7 +106,8 @@ pub(crate) struct RegionCore {
     /// exclusively.
     is_closing: AtomicBool,
     is_closed: AtomicBool,
-    /// Whether the files do not change any more, because other regions replace this one. It can still be read.
+    /// Whether the files do not change any more, because other regions replace this one. It can still be
+    /// read.
     is_retired: AtomicBool,
     rows: RowLocks,
     /// Held shared by writers, and exclusively by a flush while it replaces the active segments.

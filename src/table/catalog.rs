@@ -1,7 +1,7 @@
 //! Changes of `hbase:meta` when regions are replaced (HBase: `RegionStateStore`, `CatalogJanitor`).
 //!
-//! A root directory that HBase has used has the catalog's region, which HBase trusts more than directories. It
-//! is changed by one write, before a change of regions is published: if the process dies in between, the
+//! A root directory that HBase has used has the catalog's region, which HBase trusts more than directories.
+//! It is changed by one write, before a change of regions is published: if the process dies in between, the
 //! catalog decides whether the change has been made.
 
 use super::TableCore;
@@ -62,9 +62,9 @@ impl TableCatalog {
         Ok(self.row(region)?.is_some())
     }
 
-    /// Replaces regions by others, and closes the catalog, so that the change is in its files. The parent of a
-    /// split stays, marked as split, with its daughters; those of a merge are deleted, and the new region has
-    /// them. A master that starts assigns the new regions, unless those they replace were closed.
+    /// Replaces regions by others, and closes the catalog, so that the change is in its files. The parent of
+    /// a split stays, marked as split, with its daughters; those of a merge are deleted, and the new region
+    /// has them. A master that starts assigns the new regions, unless those they replace were closed.
     pub(super) fn replace(self, parents: &[RegionInfo], children: &[RegionInfo], now: i64) -> Result<()> {
         let first = parents.first().map_or(Ok(None), |parent| self.row(parent))?;
         let state = first.and_then(|row| row.assignments().first()?.state);

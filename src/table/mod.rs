@@ -296,8 +296,8 @@ impl TableCore {
         }
     }
 
-    /// Returns a region, and opens it if necessary; `None` if an unfinished split or merge of it turned out to
-    /// be complete, and other regions have replaced it.
+    /// Returns a region, and opens it if necessary; `None` if an unfinished split or merge of it turned out
+    /// to be complete, and other regions have replaced it.
     fn open(&self, slot: &Arc<RegionSlot>) -> Result<Option<Region>> {
         self.check_open()?;
         if let Some(region) = slot.region.get() {

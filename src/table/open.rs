@@ -74,8 +74,8 @@ impl Table {
     /// Opens a table under a root directory, with options for its regions. Options for creating regions have
     /// no effect.
     ///
-    /// A [split](Self::split) or merge that was interrupted is completed or undone, if the table is opened for
-    /// writing.
+    /// A [split](Self::split) or merge that was interrupted is completed or undone, if the table is opened
+    /// for writing.
     ///
     /// # Errors
     ///

@@ -126,8 +126,8 @@ impl RegionList {
         }
     }
 
-    /// Returns the index of the last of the first `begun` regions that is wanted. Unless regions overlap, that
-    /// is the last one or none.
+    /// Returns the index of the last of the first `begun` regions that is wanted. Unless regions overlap,
+    /// that is the last one or none.
     #[inline]
     fn last_of(&self, begun: usize, is_wanted: impl Fn(&RegionInfo) -> bool) -> Result<usize> {
         let begun = self.slots.get(..begun).unwrap_or_default();

@@ -16,20 +16,20 @@ use std::sync::Arc;
 impl Table {
     /// Splits the region that has a row into two, the second of which begins with the row. Returns both.
     ///
-    /// The new regions, the daughters, refer to the files of the old one, the parent, until they are compacted;
-    /// then [`archive_parents`](Self::archive_parents) removes the parent's directory. After a failure or a
-    /// crash there is either the parent or both daughters.
+    /// The new regions, the daughters, refer to the files of the old one, the parent, until they are
+    /// compacted; then [`archive_parents`](Self::archive_parents) removes the parent's directory. After a
+    /// failure or a crash there is either the parent or both daughters.
     ///
     /// Reads go on meanwhile, and writes of the region wait. Views and scanners that were created before
     /// continue to read the parent, as it was when they first read it, or when it was split.
     ///
     /// # Errors
     ///
-    /// If the table is open for reading only, or is not under a root directory; if no region, or more than one,
-    /// has the row; if the region begins with the row
+    /// If the table is open for reading only, or is not under a root directory; if no region, or more than
+    /// one, has the row; if the region begins with the row
     /// ([`InvalidArgument`](crate::ErrorKind::InvalidArgument)); if it has references to files of its own
-    /// parents ([`Unsupported`](crate::ErrorKind::Unsupported)), which a major compaction replaces; if it cannot
-    /// be flushed, or an I/O operation fails. A split that failed can be retried.
+    /// parents ([`Unsupported`](crate::ErrorKind::Unsupported)), which a major compaction replaces; if it
+    /// cannot be flushed, or an I/O operation fails. A split that failed can be retried.
     pub fn split(&self, row: impl AsRef<[u8]>) -> Result<(RegionInfo, RegionInfo)> {
         let row = row.as_ref();
         let _changing = unpoisoned(self.0.changing.lock());
@@ -87,8 +87,8 @@ impl Table {
         Ok(merged)
     }
 
-    /// Returns a row at which the region with a row could be split: the middle one of its largest file. `None`
-    /// if its rows are too few.
+    /// Returns a row at which the region with a row could be split: the middle one of its largest file.
+    /// `None` if its rows are too few.
     ///
     /// # Errors
     ///
@@ -255,8 +255,8 @@ impl TableCore {
         Ok(made)
     }
 
-    /// Ends a change: completes it if the catalog has it, and otherwise settles it. Returns whether it has been
-    /// made. The parents must be locked.
+    /// Ends a change: completes it if the catalog has it, and otherwise settles it. Returns whether it has
+    /// been made. The parents must be locked.
     fn decide(&self, change: &RegionChange) -> Result<bool> {
         let storage = &**self.options.file_storage();
         let first = change.children().first().map(|child| change.table().join(child));

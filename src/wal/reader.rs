@@ -114,8 +114,8 @@ impl WalReader {
     /// # Errors
     ///
     /// [`ErrorKind::Corrupt`] if this is not a log, or if its header is damaged; [`ErrorKind::Unsupported`]
-    /// if it is encrypted, older than HBase 0.96, or needs a class or codec that this build does not have; any
-    /// error of the system. A log that ends within its header is no error: it has no entries.
+    /// if it is encrypted, older than HBase 0.96, or needs a class or codec that this build does not have;
+    /// any error of the system. A log that ends within its header is no error: it has no entries.
     pub fn new(file: Arc<dyn FileReader>, limits: &Limits) -> Result<Self> {
         let recovered_edits = is_recovered_edits(file.path());
         let max_bytes = limits.block_bytes;

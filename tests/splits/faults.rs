@@ -51,8 +51,8 @@ fn one_crash(n: u64) -> Vec<Option<Crash>> {
     vec![None, all[1 + usize::try_from(n).unwrap() % (all.len() - 1)]]
 }
 
-/// Makes `change` fail at each of its calls, and checks that it is made or not, that nothing is lost, and that
-/// it can be made then. `regions` is the number of regions afterwards.
+/// Makes `change` fail at each of its calls, and checks that it is made or not, that nothing is lost, and
+/// that it can be made then. `regions` is the number of regions afterwards.
 fn each_failure(
     crashes: fn(u64) -> Vec<Option<Crash>>,
     setup: impl Fn() -> FaultyStorage,

@@ -6,7 +6,10 @@ macro_rules! forward {
         $(forward!(@$call $inner);)+
     };
     (@open $inner:ident) => {
-        fn open(&self, path: &std::path::Path) -> std::io::Result<std::sync::Arc<dyn hregion::io::FileReader>> {
+        fn open(
+            &self,
+            path: &std::path::Path,
+        ) -> std::io::Result<std::sync::Arc<dyn hregion::io::FileReader>> {
             self.$inner.open(path)
         }
     };

@@ -35,8 +35,8 @@ Examples:
 enum Action {
     /// Print the snapshots of a root directory
     ///
-    /// With --json, prints {"name","table","created","type","version","owner","ttl"} for each. "created" is in
-    /// milliseconds since 1970, "ttl" in seconds; owner and ttl are null if not set.
+    /// With --json, prints {"name","table","created","type","version","owner","ttl"} for each. "created" is
+    /// in milliseconds since 1970, "ttl" in seconds; owner and ttl are null if not set.
     List {
         /// The root directory
         root: PathBuf,

@@ -176,8 +176,8 @@ impl Catalog {
         Ok(regions)
     }
 
-    /// Closes a table, which flushes it and releases its locks. It is opened again on its next use. Returns its
-    /// name.
+    /// Closes a table, which flushes it and releases its locks. It is opened again on its next use. Returns
+    /// its name.
     fn close(&mut self, name: &str) -> Result<TableName, Failure> {
         let name = TableName::parse(name)?;
         if let Some(table) = self.open.get(&name) {

@@ -1,10 +1,10 @@
 //! What is kept of a data block that has left the cache: enough to read one row of it from the file.
 //!
-//! A cache that is much smaller than the data loses most blocks before they are used again. Reading a block of
-//! 64 KiB, checking all of it and building an index for a single look-up takes several times as long as the
-//! look-up needs: it needs the one checksum chunk that has the row. An outline has the checksums of a block, the
-//! rows at which its chunks begin, and the offsets of some more rows. It takes about one percent of the
-//! block.
+//! A cache that is much smaller than the data loses most blocks before they are used again. Reading a block
+//! of 64 KiB, checking all of it and building an index for a single look-up takes several times as long as
+//! the look-up needs: it needs the one checksum chunk that has the row. An outline has the checksums of a
+//! block, the rows at which its chunks begin, and the offsets of some more rows. It takes about one percent
+//! of the block.
 //!
 //! Bytes read by means of an outline are verified with the checksums that the whole block had when its cells
 //! were checked, so they are the same bytes.

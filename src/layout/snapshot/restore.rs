@@ -5,8 +5,8 @@
 //! 3. The new one gets its name.
 //! 4. The store files of the old table are moved to the archive, and the rest of it is removed.
 //!
-//! After a crash between 2 and 3 there is no table; after one behind 3 the new table is complete. Either way
-//! the next restoration begins with step 4 for what the last one has left.
+//! After a crash between 2 and 3 there is no table; after a crash after 3 the new table is complete. Either
+//! way the next restoration begins with step 4 for what the last one has left.
 
 use super::Snapshot;
 use super::clone::TableClone;

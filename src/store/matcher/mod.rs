@@ -404,8 +404,8 @@ impl<'q> ScanQueryMatcher<'q> {
     }
 
     /// Whether the rest of a cell's column may be skipped once [`match_in_row`](Self::match_in_row) returned
-    /// a code to go to the next column. Not for the empty qualifier, except after a DeleteFamily marker: other
-    /// markers of the family may come after the cell, and they hide cells of all columns.
+    /// a code to go to the next column. Not for the empty qualifier, except after a DeleteFamily marker:
+    /// other markers of the family may come after the cell, and they hide cells of all columns.
     #[inline]
     pub(crate) fn may_skip_within_column(&self, cell: CellRef<'_>) -> bool {
         !cell.qualifier().is_empty() || cell.key.type_code() == CellType::DeleteFamily.code()
