@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Writes require a table whose regions were opened for writing. They work and fail as those of
-/// [`Region`](crate::Region), and also fail if no region, or more than one, has the row.
+/// [`Region`], and also fail if no region, or more than one, has the row.
 impl Table {
     /// Writes cells of a row.
     ///

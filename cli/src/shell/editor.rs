@@ -168,7 +168,7 @@ mod tests {
     fn words_are_completed_by_where_they_are() {
         let assistant = Assistant { tables: vec!["ns:users".into(), "users".into()] };
         let found = |line: &str| assistant.candidates(line, line.len());
-        assert_eq!(found("li"), (0, vec!["list".into(), "list_regions".into()]));
+        assert_eq!(found("li"), (0, vec!["list".into(), "list_regions".into(), "list_snapshots".into()]));
         assert_eq!(found("list; sc"), (6, vec!["scan".into()]));
         assert_eq!(found("scan 'us"), (6, vec!["users".into()]));
         assert_eq!(found("scan 'users', {STA"), (15, vec!["STARTROW".into()]));
