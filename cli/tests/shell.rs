@@ -238,7 +238,7 @@ ROW                       COLUMN+CELL
     // a single table cannot be changed as a whole
     let table = dir.path().join("data/default/t");
     let (code, said) = failed(&table, "disable 't'; drop 't'");
-    assert!(code == 2 && said.contains("drop: tables are changed in a root directory"), "{said}");
+    assert!(code == 2 && said.contains("drop: needs a root directory"), "{said}");
 }
 
 #[test]
