@@ -10,6 +10,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use support::files::copy_dir;
+use support::protobuf::{field, number};
 use support::{cells, golden};
 
 fn testdata(stage: &str) -> PathBuf {
@@ -119,28 +120,6 @@ fn snapshots_of_a_cluster_have_the_cells_of_their_tables() {
         assert!(count > 1000, "{count}");
         println!("{}: {count} cells", stage.display());
     }
-}
-
-/// Encodes a number as protobuf's varint.
-fn varint(mut n: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while n >= 0x80 {
-        bytes.push(u8::try_from(n & 0x7f).unwrap() | 0x80);
-        n >>= 7;
-    }
-    bytes.push(u8::try_from(n).unwrap());
-    bytes
-}
-
-/// Encodes a field with bytes.
-fn field(number: u64, bytes: impl AsRef<[u8]>) -> Vec<u8> {
-    let bytes = bytes.as_ref();
-    [&varint((number << 3) | 2), &varint(bytes.len() as u64), bytes].concat()
-}
-
-/// Encodes a field with a number.
-fn number(number: u64, value: u64) -> Vec<u8> {
-    [varint(number << 3), varint(value)].concat()
 }
 
 /// Returns the manifest of a region, from its directory.

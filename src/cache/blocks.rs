@@ -25,8 +25,7 @@ pub(super) fn new(
         .eviction_policy(EvictionPolicy::lru())
         .weigher(|_, entry: &Entry| u32::try_from(entry.block.memory() + ENTRY_OVERHEAD).unwrap_or(u32::MAX))
         .eviction_listener(move |key: Arc<BlockKey>, entry: Entry, cause| {
-            let place = entry.place.as_ref().and_then(|p| Some((p.slots.upgrade()?, p.slot)));
-            match (cause, place) {
+            match (cause, entry.slot()) {
                 // the same block has been reinserted or reloaded
                 (RemovalCause::Replaced, _) => {}
                 (RemovalCause::Size, _) if *key == RESERVED => unpoisoned(chances.lock()).push((*key, entry)),

@@ -151,11 +151,9 @@ struct Entry {
 }
 
 impl Entry {
-    /// Empties the slot through which the block is found.
-    fn clear_slot(&self) {
-        if let Some((slots, slot)) = self.place.as_ref().and_then(|p| Some((p.slots.upgrade()?, p.slot))) {
-            slots.clear(slot);
-        }
+    /// The slot through which the block is found, if its file still has it.
+    fn slot(&self) -> Option<(Arc<dyn Evict>, usize)> {
+        self.place.as_ref().and_then(|place| Some((place.slots.upgrade()?, place.slot)))
     }
 }
 
@@ -343,7 +341,7 @@ impl BlockCache {
                     }
                 } else if sweep > SWEEPS {
                     self.0.counters.evictions.add(1);
-                    entry.clear_slot();
+                    entry.slot().inspect(|(slots, slot)| slots.clear(*slot));
                 } else {
                     self.blocks().insert(key, entry);
                     // The file was closed meanwhile: nothing else would evict the block.
@@ -466,16 +464,21 @@ mod tests {
         assert_eq!(cache.stats().blocks, 0);
     }
 
+    /// Loads a block into the cache and its slot.
+    fn load(cache: &BlockCache, file: FileId, slots: &Arc<Slots<()>>, slot: usize) {
+        let slots_of_file: Weak<Slots<()>> = Arc::downgrade(slots);
+        let place = SlotAddress { slots: slots_of_file, slot };
+        cache.get_or_load(key(file, slot as u64), Some(place), || Ok(block(1))).unwrap();
+        slots.put(slot, Arc::new(()));
+    }
+
     #[test]
     fn used_slots_outlive_unused_ones_and_evicted_ones_are_emptied() {
         let cache = BlockCache::with_capacity(20 * BLOCK as u64);
         let file = cache.new_file();
-        let slots = Arc::new(Slots::<Vec<u8>>::new(100));
-        let weak: Weak<dyn Evict> = Arc::downgrade(&(Arc::clone(&slots) as Arc<dyn Evict>));
+        let slots = Arc::new(Slots::<()>::new(100));
         for slot in 0..100usize {
-            let place = SlotAddress { slots: weak.clone(), slot };
-            cache.get_or_load(key(file, slot as u64), Some(place), || Ok(block(1))).unwrap();
-            slots.put(slot, Arc::new(vec![1]));
+            load(&cache, file, &slots, slot);
             // the first five stay in use
             (0..5).for_each(|hot| assert!(slots.get(hot).is_some() || hot > slot));
             let _ = cache.stats();
@@ -491,12 +494,9 @@ mod tests {
     fn blocks_that_are_all_in_use_do_not_exceed_the_capacity() {
         let cache = BlockCache::with_capacity(20 * BLOCK as u64);
         let file = cache.new_file();
-        let slots = Arc::new(Slots::<Vec<u8>>::new(100));
-        let weak: Weak<dyn Evict> = Arc::downgrade(&(Arc::clone(&slots) as Arc<dyn Evict>));
+        let slots = Arc::new(Slots::<()>::new(100));
         for slot in 0..100usize {
-            let place = SlotAddress { slots: weak.clone(), slot };
-            cache.get_or_load(key(file, slot as u64), Some(place), || Ok(block(1))).unwrap();
-            slots.put(slot, Arc::new(vec![1]));
+            load(&cache, file, &slots, slot);
             let full = (0..100).filter(|&slot| slots.get(slot).is_some()).count();
             assert!(full <= 21, "{full} blocks after {slot} loads");
         }
@@ -561,16 +561,13 @@ mod tests {
         let cache = BlockCache::with_capacity((KEPT * BLOCK) as u64);
         let file = cache.new_file();
         let slots = Arc::new(Slots::<()>::new(BLOCKS + 900));
-        let weak: Weak<dyn Evict> = Arc::downgrade(&(Arc::clone(&slots) as Arc<dyn Evict>));
         let mut ours = 0;
         for &slot in &trace {
             if slots.get(slot).is_some() {
                 ours += 1;
                 continue;
             }
-            let place = SlotAddress { slots: weak.clone(), slot };
-            cache.get_or_load(key(file, slot as u64), Some(place), || Ok(block(1))).unwrap();
-            slots.put(slot, Arc::new(()));
+            load(&cache, file, &slots, slot);
             cache.blocks().run_pending_tasks();
         }
         let percent = |n: usize| 100.0 * n as f64 / trace.len() as f64;

@@ -92,36 +92,29 @@ impl ReaderCore {
         let fills = path.fill() == CacheFill::All;
         // a block that is only passed, not searched, needs no index
         let index = if seeking || fills && self.cache.is_some() { self.order } else { None };
+        let outlined =
+            self.cache.as_ref().filter(|(cache, _)| fills && cache.is_full_for(handle.on_disk_size));
         let block = self.cached(handle, slots, i, fills, || {
             if let Some(counts) = &self.block_counts {
                 counts.count_read();
             }
-            let block = self.source.read_data(handle, buffers, index)?;
+            let block = self.source.read_data(handle, buffers, index, outlined.is_some())?;
             self.check_bounds(&block, path.key(), path.next_key(), handle)?;
             Ok(block)
         })?;
-        if fills {
-            self.keep_outline(leaf, i, handle, &block);
+        // the block will not stay in the cache for long
+        if let Some((cache, file)) = outlined {
+            let slots = leaf.outlines();
+            if slots.with(i, BlockOutline::forget_lookups).is_none()
+                && let Some(outline) = BlockOutline::of(&block).map(Arc::new)
+            {
+                let key = BlockKey { file: *file, offset: handle.offset };
+                let weak: Weak<Slots<BlockOutline>> = Arc::downgrade(slots);
+                slots.put(i, Arc::clone(&outline));
+                cache.insert_outline(key, outline, SlotAddress { slots: weak, slot: i });
+            }
         }
         Ok(block)
-    }
-
-    /// Keeps the outline of a block in the cache, if the block will not stay there for long.
-    fn keep_outline(&self, leaf: &IndexBlock, i: usize, handle: BlockHandle, block: &DataBlock) {
-        let Some((cache, file)) =
-            self.cache.as_ref().filter(|(cache, _)| cache.is_full_for(handle.on_disk_size))
-        else {
-            return;
-        };
-        let slots = leaf.outlines();
-        if slots.with(i, BlockOutline::forget_lookups).is_some() {
-            return;
-        }
-        let Some(outline) = BlockOutline::of(block).map(Arc::new) else { return };
-        let key = BlockKey { file: *file, offset: handle.offset };
-        let weak: Weak<Slots<BlockOutline>> = Arc::downgrade(slots);
-        slots.put(i, Arc::clone(&outline));
-        cache.insert_outline(key, outline, SlotAddress { slots: weak, slot: i });
     }
 
     /// Checks that every cell of a block lies between the index keys around it (hfile.md §17.1).

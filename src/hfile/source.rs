@@ -48,12 +48,14 @@ impl BlockSource {
         Ok((header, plain))
     }
 
-    /// Reads a data block. With an order, the block gets a seek index.
+    /// Reads a data block. With an order, the block gets a seek index; with `keep_sums`, it keeps its
+    /// checksums.
     pub(super) fn read_data(
         &self,
         handle: BlockHandle,
         buffers: &mut Buffers,
         index: Option<CellOrder>,
+        keep_sums: bool,
     ) -> Result<DataBlock> {
         let expected = match self.format.encoding {
             DataBlockEncoding::None => BlockType::Data,
@@ -64,7 +66,7 @@ impl BlockSource {
         if self.context.is_plain() && self.format.keeps_cells_plain() {
             out.reserve(self.memory_for(handle.on_disk_size as usize, index));
             self.read_stored(handle, &mut out)?;
-            self.finish_in_place(handle, expected, out, index)
+            self.finish_in_place(handle, expected, out, index, keep_sums)
         } else {
             self.read_stored(handle, &mut buffers.stored)?;
             self.finish_decoded(handle, expected, buffers, out, index)
@@ -79,13 +81,14 @@ impl BlockSource {
         expected: BlockType,
         out: Vec<u8>,
         index: Option<CellOrder>,
+        keep_sums: bool,
     ) -> Result<DataBlock, Corruption> {
         let (header, payload) = self.context.check(&out)?;
         check_identity(&header, handle, expected)?;
         let cells = data::plain_cells(&self.format, &out[payload.clone()])?;
         let cells = payload.start + cells.start..payload.start + cells.end;
-        let is_verified = index.is_some() && self.context.verify_checksums;
-        let sums = if is_verified { ChunkSums::of(&out, &header) } else { None };
+        let keep_sums = keep_sums && index.is_some() && self.context.verify_checksums;
+        let sums = if keep_sums { ChunkSums::of(&out, &header) } else { None };
         let block = DataBlock::new(out, cells, self.format.cells, Trust::Unchecked, index)?;
         Ok(block.with_prev_block_offset(header.prev_block_offset()).with_sums(sums))
     }

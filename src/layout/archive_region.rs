@@ -9,41 +9,40 @@ use super::region_change::check_root;
 use crate::error::Result;
 use crate::io::{DirEntry, Storage};
 use crate::schema::region_name::is_encoded_name;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// The end of the name of a directory whose files have been archived.
 const ARCHIVED: &str = ".archived";
 
 impl RegionDir {
-    /// Whether a file of the region is a reference or a link to a file of another region of the table. Files
-    /// that are no longer read count, too.
+    /// Returns the encoded names of the regions of the table to which files of the region are references or
+    /// links. Files that are no longer read count, too.
     ///
     /// # Errors
     ///
     /// If a directory or a list of files cannot be read.
-    pub(crate) fn refers_to(&self, region: &str) -> Result<bool> {
+    pub(crate) fn regions_referred_to(&self) -> Result<BTreeSet<String>> {
         let storage = &**self.storage();
+        let mut regions = BTreeSet::new();
         for family in self.families() {
             let dir = self.family(family.name()).path();
             let entries = list_if_exists(storage, &dir)?.unwrap_or_default();
             let listed = read_file_list(storage, &dir)?.map(|list| list.files).unwrap_or_default();
             let names = entries.iter().filter_map(DirEntry::utf8_name);
-            let mut names = names.chain(listed.iter().map(|file| file.name.as_str()));
-            if names.any(|name| self.is_to(name, region)) {
-                return Ok(true);
+            let names = names.chain(listed.iter().map(|file| file.name.as_str()));
+            for name in names.filter_map(FileName::parse) {
+                if let Target::Link { table, region, .. } = name.target()
+                    && table == self.info().table()
+                {
+                    regions.insert((*region).to_owned());
+                }
+                if let FileName::Reference(_, parent) = name {
+                    regions.insert(parent.to_owned());
+                }
             }
         }
-        Ok(false)
-    }
-
-    /// Whether the name of a file is that of a reference or a link to a file of a region of the table.
-    fn is_to(&self, name: &str, region: &str) -> bool {
-        let Some(name) = FileName::parse(name) else { return false };
-        let is_link = match name.target() {
-            Target::HFile(_) => false,
-            Target::Link { table, region: linked, .. } => table == self.info().table() && *linked == region,
-        };
-        is_link || matches!(name, FileName::Reference(_, parent) if parent == region)
+        Ok(regions)
     }
 
     /// Moves all files of the families to the archive, and removes the directory. The caller must hold the
@@ -57,12 +56,11 @@ impl RegionDir {
         let storage = &**self.storage();
         for family in self.families() {
             let dir = self.family(family.name()).path();
-            let is_file = |entry: &&DirEntry| !entry.is_dir;
             let entries = list_if_exists(storage, &dir)?.unwrap_or_default();
-            for name in entries.iter().filter(is_file).filter_map(DirEntry::utf8_name) {
-                if !name.starts_with('.') {
-                    self.archive(family.name(), name)?;
-                }
+            let files = entries.iter().filter(|entry| !entry.is_dir).filter_map(DirEntry::utf8_name);
+            let names: Vec<&str> = files.filter(|name| !name.starts_with('.')).collect();
+            if !names.is_empty() {
+                self.archive(family.name(), names)?;
             }
         }
         // Removed under another name: a region is there with all of its directory, or not at all.

@@ -13,9 +13,8 @@
 //!             <store file>                    file_name, reference
 //!             .filelist/f1.<n>                file_list, tracker
 //! <root>/archive/data/<namespace>/…           store files that were replaced or deleted
-//! <root>/.tmp/data/<namespace>/<table>/       a table that is being removed: table_tree
+//! <root>/.tmp/data/<namespace>/<table>/       a table that is removed or replaced: table_tree
 //! <root>/.hbase-snapshot/<name>/              snapshot
-//! <root>/.tmp/data/<namespace>/<table>/       a table that a restored snapshot replaces: snapshot/restore
 //! <root>/WALs/<server>/, <root>/oldWALs/      logs
 //! ```
 //!
@@ -47,7 +46,7 @@ pub(crate) use family::StoreFiles;
 pub(crate) use file_name::new_file_name;
 pub(crate) use logs::{LogTree, NewEdits, ServerLog};
 pub(crate) use reference::{Half, Reference};
-pub(crate) use region::{LOCK, RECOVERED_EDITS, RegionDir, read_region_info};
+pub(crate) use region::{LOCK, RECOVERED_EDITS, REGION_INFO, RegionDir, find_region_info, read_region_info};
 pub(crate) use region_change::{NewChild, RegionChange, check_root, create_child};
 pub(crate) use root::archived_path;
 pub(crate) use snapshot::{Snapshot, SnapshotRegion, SnapshotTree, list_snapshots};

@@ -55,7 +55,7 @@ const REGION_INFO_BYTES: u64 = 1 << 20;
 
 /// The file in a region's directory that a writer locks, or in a root, a recovery. HBase ignores it.
 pub(crate) const LOCK: &str = ".hregion.lock";
-pub(super) const REGION_INFO: &str = ".regioninfo";
+pub(crate) const REGION_INFO: &str = ".regioninfo";
 pub(crate) const RECOVERED_EDITS: &str = "recovered.edits";
 const RECOVERED_HFILES: &str = "recovered.hfiles";
 const TMP: &str = ".tmp";
@@ -68,11 +68,11 @@ impl RegionDir {
     /// If anything in it is unreadable or malformed.
     pub(crate) fn open(storage: &Arc<dyn Storage>, path: &Path) -> Result<Self> {
         let info_path = path.join(REGION_INFO);
-        let info = match read_region_info(&**storage, path) {
-            Ok(info) => info,
+        let info = match find_region_info(&**storage, path)? {
+            Some(info) => info,
             // In older releases the catalog's region has no `.regioninfo`.
-            Err(error) if error.is_not_found() && is_meta(storage, path)? => RegionInfo::meta(),
-            Err(error) => return Err(error),
+            None if is_meta(storage, path)? => RegionInfo::meta(),
+            None => read_region_info(&**storage, path)?,
         };
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
         let table = TableDir::of_region(storage, path, &info);
@@ -360,7 +360,6 @@ impl RegionDir {
     }
 
     /// Returns the root directory of all tables, if the region is under one.
-    #[cfg(test)]
     pub(crate) fn root(&self) -> Option<&Path> {
         self.table.root.as_ref().map(|root| root.path.as_path())
     }
@@ -371,11 +370,6 @@ impl RegionDir {
         let root = self.table.root.as_ref()?;
         let is_in_place = root.has_namespaces && root.table(&self.table.table) == self.table.path;
         is_in_place.then_some(root.path.as_path())
-    }
-
-    /// Whether the region is under a root directory.
-    pub(crate) fn has_root(&self) -> bool {
-        self.table.root.is_some()
     }
 
     /// Returns the greatest sequence id the region has used, from `<n>.seqid`.
@@ -440,12 +434,13 @@ impl RegionDir {
     /// # Errors
     ///
     /// If an I/O operation fails. The file may still be in the directory, or be there again after a crash.
-    pub(crate) fn archive(&self, family: &[u8], name: &str) -> Result<()> {
+    pub(crate) fn archive<'n>(&self, family: &[u8], names: impl IntoIterator<Item = &'n str>) -> Result<()> {
         let storage = &**self.storage();
         let dir = self.family(family);
         let path = dir.path();
+        let mut names = names.into_iter();
         let Some(root) = &self.table.root else {
-            unless_not_found(remove(storage, &path.join(name)))?;
+            names.try_for_each(|name| unless_not_found(remove(storage, &path.join(name))))?;
             return sync_dir(storage, &path);
         };
         let archive = root.archive(self.info.table()).join(&self.name).join(&dir.family);
@@ -453,7 +448,7 @@ impl RegionDir {
             create_dir_durably(storage, &root.path, &archive)?;
             crate::sync::unpoisoned(self.archived.lock()).insert(family.to_vec());
         }
-        move_files(storage, &path, &archive, [Path::new(name)])
+        move_files(storage, &path, &archive, names.map(Path::new))
     }
 
     /// Finds recovered edits: writes that are in no store file yet.
@@ -489,6 +484,14 @@ pub(crate) fn read_region_info(storage: &dyn Storage, dir: &Path) -> Result<Regi
     let path = dir.join(REGION_INFO);
     let bytes = read_file(storage, &path, REGION_INFO_BYTES)?;
     RegionInfo::parse_file(&bytes).map_err(|corruption| corruption.at(&path, 0))
+}
+
+/// As [`read_region_info`]; `None` if there is no such file, so that the directory is not that of a region.
+pub(crate) fn find_region_info(storage: &dyn Storage, dir: &Path) -> Result<Option<RegionInfo>> {
+    match read_region_info(storage, dir) {
+        Err(error) if error.is_not_found() => Ok(None),
+        read => read.map(Some),
+    }
 }
 
 /// Writes the contents of a new region to an existing directory. `.regioninfo`, which makes it a region, is

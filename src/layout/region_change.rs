@@ -182,6 +182,10 @@ impl RegionChange {
     /// Makes a change whose children are complete, and that may have been made already. Can be retried after
     /// a failure.
     pub(crate) fn complete(&self, storage: &dyn Storage) -> Result<()> {
+        self.remove_announcement(storage)
+    }
+
+    fn remove_announcement(&self, storage: &dyn Storage) -> Result<()> {
         unless_not_found(remove(storage, &self.path()))?;
         sync_dir(storage, &self.table)
     }
@@ -202,8 +206,7 @@ impl RegionChange {
         self.children.iter().try_for_each(|child| remove_tree(storage, &self.table.join(child)))?;
         // Without the file the children would be regions.
         sync_dir(storage, &self.table)?;
-        unless_not_found(remove(storage, &self.path()))?;
-        sync_dir(storage, &self.table)?;
+        self.remove_announcement(storage)?;
         Ok(false)
     }
 }
@@ -243,9 +246,9 @@ pub(crate) fn create_child(
 
 /// Fails if a region is not under a root directory, where its replaced files can be archived.
 pub(crate) fn check_root(dir: &RegionDir) -> Result<()> {
-    match dir.has_root() {
-        true => Ok(()),
-        false => Err(Error::not_supported("a region outside of a root directory cannot be split or merged")),
+    match dir.root() {
+        Some(_) => Ok(()),
+        None => Err(Error::not_supported("a region outside of a root directory cannot be split or merged")),
     }
 }
 

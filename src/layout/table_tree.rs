@@ -11,7 +11,7 @@
 #![warn(clippy::indexing_slicing)]
 
 use super::descriptor::{StoredDescriptor, TABLE_DESC_DIR, read_descriptor, write_descriptor};
-use super::durable::{create_dir_durably, move_files, remove_tree, rename, sync_dir};
+use super::durable::{create_dir_durably, move_files, parent, remove_tree, rename, sync_dir};
 use super::region::fill;
 use super::root_tree::RootTree;
 use super::table::create_aside;
@@ -119,7 +119,7 @@ impl TableTree {
     /// [`settle`](Self::settle) or [`finish`](Self::finish).
     pub(crate) fn move_away(&self) -> Result<()> {
         let removed = self.removed();
-        create_dir_durably(&*self.storage, &self.tree.root().path, parent_of(&removed))?;
+        create_dir_durably(&*self.storage, &self.tree.root().path, parent(&removed))?;
         rename(&*self.storage, &self.dir(), &removed)
     }
 
@@ -132,11 +132,11 @@ impl TableTree {
     /// Makes durable whether the table is in `data` or in `.tmp`.
     pub(crate) fn settle(&self) -> Result<()> {
         let storage = &*self.storage;
-        create_dir_durably(storage, &self.tree.root().path, parent_of(&self.removed()))?;
-        sync_dir(storage, parent_of(&self.removed()))?;
+        create_dir_durably(storage, &self.tree.root().path, parent(&self.removed()))?;
+        sync_dir(storage, parent(&self.removed()))?;
         let data = self.dir();
-        match self.tree.list(storage, parent_of(&data))? {
-            Some(_) => sync_dir(storage, parent_of(&data)),
+        match self.tree.list(storage, parent(&data))? {
+            Some(_) => sync_dir(storage, parent(&data)),
             None => Ok(()),
         }
     }
@@ -161,7 +161,7 @@ impl TableTree {
             }
         }
         remove_tree(&*self.storage, &removed)?;
-        sync_dir(&*self.storage, parent_of(&removed))
+        sync_dir(&*self.storage, parent(&removed))
     }
 
     /// Returns the names of the directories of families in the directory of a region.
@@ -236,7 +236,7 @@ impl TableTree {
         self.discard_replacement()?;
         let storage = &self.storage;
         let replacement = self.replacement();
-        create_dir_durably(&**storage, &self.tree.root().path, parent_of(&replacement))?;
+        create_dir_durably(&**storage, &self.tree.root().path, parent(&replacement))?;
         create_aside(storage, &replacement, |dir| {
             write_descriptor(storage, dir, 1, true, empty.descriptor)?;
             let each = |region: &RegionInfo| {
@@ -256,9 +256,9 @@ impl TableTree {
         let discarded = replacement.with_extension("old");
         remove_tree(storage, &discarded)?;
         rename(storage, &replacement, &discarded)?;
-        sync_dir(storage, parent_of(&discarded))?;
+        sync_dir(storage, parent(&discarded))?;
         remove_tree(storage, &discarded)?;
-        sync_dir(storage, parent_of(&discarded))
+        sync_dir(storage, parent(&discarded))
     }
 
     /// Puts the replacement in the table's place, durably. The table must have been moved away durably.
@@ -277,9 +277,4 @@ impl TableTree {
             Some(_) => Err(Error::not_supported(format!("removing a table with MOB files: {}", self.table))),
         }
     }
-}
-
-/// Returns the parent of a path that has one.
-fn parent_of(path: &Path) -> &Path {
-    path.parent().unwrap_or(path)
 }

@@ -4,8 +4,8 @@ use super::region_chain::{check_region_chain, serving};
 use super::{Catalog, CatalogEntry, CatalogRange, CatalogRow, RegionLocations, TableState};
 use crate::clock::Deadline;
 use crate::error::{Corruption, Error, Result};
-use crate::io::{DirEntry, Storage, is_absent, read_file};
-use crate::layout::RegionChange;
+use crate::io::{DirEntry, Storage, is_absent};
+use crate::layout::{REGION_INFO, RegionChange, find_region_info};
 use crate::schema::region_name::is_encoded_name;
 use crate::schema::{RegionInfo, TableName};
 use std::io;
@@ -27,9 +27,6 @@ enum Tables {
     /// One table, at any path.
     One(TableName, PathBuf),
 }
-
-const REGION_INFO: &str = ".regioninfo";
-const REGION_INFO_BYTES: u64 = 1 << 20;
 
 impl DirectoryCatalog {
     /// Lists the tables under a root directory.
@@ -84,7 +81,7 @@ impl DirectoryCatalog {
 }
 
 /// Whether a directory exists. Fails if the check fails.
-pub(super) fn dir_exists(storage: &dyn Storage, dir: &Path) -> Result<bool> {
+pub(crate) fn dir_exists(storage: &dyn Storage, dir: &Path) -> Result<bool> {
     match storage.list_dir(dir) {
         Ok(_) => Ok(true),
         Err(error) if is_absent(error.kind()) => Ok(false),
@@ -139,16 +136,11 @@ fn regions_among(
             continue;
         }
         let dir = table.join(&entry.name);
-        let path = dir.join(REGION_INFO);
-        let bytes = match read_file(storage, &path, REGION_INFO_BYTES) {
-            // it is being created, or is not a region
-            Err(error) if error.is_not_found() => continue,
-            read => read?,
-        };
-        let region = RegionInfo::parse_file(&bytes).map_err(|corruption| corruption.at(&path, 0))?;
+        // Without a region info, it is being created, or is not a region.
+        let Some(region) = find_region_info(storage, &dir)? else { continue };
         if is_encoded_name(name) && !region.is_encoded_as(name) {
             let corruption = Corruption::Malformed("the region info does not match the directory's name");
-            return Err(corruption.at(&path, 0));
+            return Err(corruption.at(&dir.join(REGION_INFO), 0));
         }
         regions.push((dir, region));
     }

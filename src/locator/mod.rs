@@ -50,6 +50,7 @@ pub use catalog::{Catalog, CatalogEntry};
 pub(crate) use catalog_row::is_merge_column;
 pub use catalog_row::{Assignment, CatalogRow};
 pub use directory_catalog::DirectoryCatalog;
+pub(crate) use directory_catalog::dir_exists;
 pub use locate::Locator;
 pub use meta_region::MetaRegion;
 pub use region_chain::{RegionInconsistency, check_region_chain, serving};

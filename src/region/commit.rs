@@ -149,7 +149,7 @@ impl RegionCore {
             if store.is_some_and(|store| store != file.store) {
                 return true;
             }
-            let archived = self.dir.archive(self.stores[file.store].family.name(), &file.name);
+            let archived = self.dir.archive(self.stores[file.store].family.name(), [file.name.as_str()]);
             let failed = archived.is_err();
             if failure.is_ok() {
                 failure = archived;

@@ -180,13 +180,7 @@ impl RegionInfo {
         [proto::MAGIC.as_slice(), &self.to_message()].concat()
     }
 
-    /// Returns the same region, marked as split and as not to be opened, as a parent is in the catalog.
-    pub(crate) fn marked_split(&self) -> Self {
-        Self { split: true, offline: true, ..self.clone() }
-    }
-
-    /// Returns the same region with other marks.
-    #[cfg(test)]
+    /// Returns the same region with other marks. The catalog has both for the parent of a split.
     pub(crate) fn marked(&self, split: bool, offline: bool) -> Self {
         Self { split, offline, ..self.clone() }
     }

@@ -196,10 +196,7 @@ impl Table {
         let options = &self.0.options;
         let is_encrypted = file.trailer().is_encrypted();
         let writer = HFileWriter::options()
-            .data_block_encoding(family.data_block_encoding)
-            .codec(family.codec)
-            .bloom(family.bloom)
-            .block_size(family.block_size as usize)
+            .family(family)
             .tags(file.has_tags())
             .mvcc(true)
             .encryption(Encryption::for_output(family, is_encrypted, options.hfile_options())?)

@@ -7,9 +7,8 @@
 use super::TableCore;
 use crate::clock::Deadline;
 use crate::error::Result;
-use crate::io::is_absent;
 use crate::locator::{
-    Catalog, CatalogRange, CatalogRow, MetaRegion, RegionLocations, RegionState, is_merge_column,
+    Catalog, CatalogRange, CatalogRow, MetaRegion, RegionLocations, RegionState, dir_exists, is_merge_column,
 };
 use crate::op::{Delete, Get, Mutation, Put};
 use crate::region::Region;
@@ -31,11 +30,8 @@ impl TableCore {
     pub(super) fn catalog(&self, table: &Path) -> Result<Option<TableCatalog>> {
         let data = table.ancestors().nth(2).filter(|data| data.ends_with("data"));
         let Some(root) = data.and_then(Path::parent) else { return Ok(None) };
-        let (path, storage) = (MetaRegion::path(root), self.options.file_storage());
-        match storage.list_dir(&path) {
-            Err(error) if is_absent(error.kind()) => return Ok(None),
-            Err(error) => return Err(crate::error::Error::io("list", &path, error)),
-            Ok(_) => {}
+        if !dir_exists(&**self.options.file_storage(), &MetaRegion::path(root))? {
+            return Ok(None);
         }
         MetaRegion::open(root, self.options.of_catalog()).map(|meta| Some(TableCatalog(meta)))
     }
@@ -75,7 +71,8 @@ impl TableCatalog {
         let mut changes: Vec<Mutation> = Vec::new();
         for parent in parents {
             if is_split {
-                let mut put = put(parent).cell_at(INFO, "regioninfo", now, parent.marked_split().to_cell());
+                let mut put =
+                    put(parent).cell_at(INFO, "regioninfo", now, parent.marked(true, true).to_cell());
                 put = put.cell_at(INFO, "state", now, RegionState::Closed.to_string());
                 for (column, child) in ["splitA", "splitB"].into_iter().zip(children) {
                     put = put.cell_at(INFO, column, now, child.to_cell());

@@ -3,10 +3,11 @@
 use super::Table;
 use super::regions::RegionSource;
 use crate::error::{Error, Result};
-use crate::layout::{RegionDir, read_region_info, remove_archived_regions};
+use crate::layout::{RegionDir, find_region_info, remove_archived_regions};
 use crate::locator::{DirectoryCatalog, serving};
 use crate::schema::RegionInfo;
 use crate::sync::unpoisoned;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -37,30 +38,29 @@ impl Table {
         let dirs = DirectoryCatalog::of_table(Arc::clone(storage), self.name().clone(), &table);
         let regions: Vec<(PathBuf, RegionInfo)> = dirs.regions_in(&table, self.name())?;
         let serving = serving(regions.iter().map(|(_, info)| info.clone()).collect());
-        let mut archived = Vec::new();
-        let mut left = Vec::new();
-        for (path, _) in &regions {
-            left.push(RegionDir::open(storage, path)?);
+        let mut parents = regions.iter().filter(|(_, info)| !serving.contains(info)).peekable();
+        // The regions to which each region that is left refers.
+        let mut referred: BTreeMap<&Path, BTreeSet<String>> = BTreeMap::new();
+        if parents.peek().is_some() {
+            for (path, _) in &regions {
+                referred.insert(path, RegionDir::open(storage, path)?.regions_referred_to()?);
+            }
         }
-        for (path, info) in regions.iter().filter(|(_, info)| !serving.contains(info)) {
+        let mut archived = Vec::new();
+        for (path, info) in parents {
             let name = info.encoded_name();
-            let mut others = left.iter().filter(|dir| dir.path() != path);
-            if others.try_fold(false, |found, dir| Ok::<_, Error>(found || dir.refers_to(&name)?))? {
+            if referred.iter().any(|(other, names)| *other != path && names.contains(&name)) {
                 continue;
             }
             let _lock = options.lock(path)?;
             // Opened again: only now no process changes it.
             RegionDir::open(storage, path)?.archive_region()?;
-            left.retain(|dir| dir.path() != path);
+            referred.remove(path.as_path());
             archived.push(info.clone());
         }
         if let Some(catalog) = catalog {
             let is_gone = |region: &RegionInfo| {
-                let dir = table.join(region.encoded_name());
-                match read_region_info(&**storage, &dir) {
-                    Err(error) if error.is_not_found() => Ok(true),
-                    read => read.map(|_| false),
-                }
+                find_region_info(&**storage, &table.join(region.encoded_name())).map(|info| info.is_none())
             };
             catalog.forget_parents(self.name(), is_gone)?;
         }

@@ -6,7 +6,9 @@ use super::regions::{RegionList, RegionSlot, RegionSource, UnfinishedChange};
 use super::{Table, TableCore};
 use crate::cell::SeekKey;
 use crate::error::{Error, ErrorKind, Result};
-use crate::layout::{Half, NewChild, Reference, RegionChange, create_child, read_region_info};
+use crate::layout::{
+    Half, NewChild, Reference, RegionChange, create_child, find_region_info, read_region_info,
+};
 use crate::region::{Region, RetiredFile, RetiredRegion};
 use crate::schema::RegionInfo;
 use crate::sync::unpoisoned;
@@ -260,10 +262,7 @@ impl TableCore {
     fn decide(&self, change: &RegionChange) -> Result<bool> {
         let storage = &**self.options.file_storage();
         let first = change.children().first().map(|child| change.table().join(child));
-        let info = first.map_or(Ok(None), |dir| match read_region_info(storage, &dir) {
-            Err(error) if error.is_not_found() => Ok(None),
-            read => read.map(Some),
-        })?;
+        let info = first.map_or(Ok(None), |dir| find_region_info(storage, &dir))?;
         if let Some(info) = info
             && let Some(catalog) = self.catalog(change.table())?
             && catalog.has(&info)?

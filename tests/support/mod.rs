@@ -11,6 +11,7 @@ pub(crate) mod hbase;
 pub(crate) mod model;
 pub(crate) mod no_sync;
 pub(crate) mod open;
+pub(crate) mod protobuf;
 pub(crate) mod random_ops;
 pub(crate) mod recorded;
 pub(crate) mod rng;

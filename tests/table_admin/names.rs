@@ -4,6 +4,7 @@ use super::*;
 use flate2::Crc;
 use hregion::io::{DirEntry, FileLock, FileReader, FileWriter, LogFile};
 use std::path::Component;
+use support::protobuf::{field, number, varint};
 
 /// Names that are a path, or no name.
 const EVIL: [&str; 12] = [
@@ -95,27 +96,6 @@ impl Storage for Watched {
         self.see(path);
         self.local.lock(path)
     }
-}
-
-fn varint(mut n: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while n >= 0x80 {
-        bytes.push(u8::try_from(n & 0x7f).unwrap() | 0x80);
-        n >>= 7;
-    }
-    bytes.push(u8::try_from(n).unwrap());
-    bytes
-}
-
-/// A field of a protobuf message with bytes.
-fn field(number: u8, bytes: impl AsRef<[u8]>) -> Vec<u8> {
-    let bytes = bytes.as_ref();
-    [&[number << 3 | 2][..], &varint(bytes.len() as u64), bytes].concat()
-}
-
-/// A field with a number.
-fn number(field: u8, value: u64) -> Vec<u8> {
-    [&[field << 3][..], &varint(value)].concat()
 }
 
 fn table_name(namespace: &str, qualifier: &str) -> Vec<u8> {

@@ -2,6 +2,7 @@
 
 use super::catalog::Catalog;
 use super::command::Arguments;
+use super::print::region_json;
 use super::session::Stop;
 use crate::output::Output;
 use hregion::cell::StringBinary;
@@ -74,13 +75,11 @@ pub(super) fn locate_region(
     let row = values.required("a row")?.bytes("a row")?;
     values.end()?;
     let info = catalog.described(&name)?.region_of(&row)?.info().clone();
-    let (start, end) = (StringBinary(info.start_key()).to_string(), StringBinary(info.end_key()).to_string());
     if out.is_json() {
-        let (name, encoded) = (info.to_string(), info.encoded_name());
-        out.json_line(&json!({ "name": name, "encoded": encoded, "start": start, "end": end }))?;
-        return Ok(());
+        return Ok(out.json_line(&region_json(&info))?);
     }
     let encoded = info.encoded_name();
+    let (start, end) = (StringBinary(info.start_key()), StringBinary(info.end_key()));
     writeln!(out, "HOST                      REGION")?;
     writeln!(
         out,

@@ -3,7 +3,10 @@
 use crate::cell_line::{put_binary, put_decimal, put_json};
 use crate::failure::Failure;
 use crate::output::Output;
-use hregion::CellRef;
+use hregion::cell::StringBinary;
+use hregion::{CellRef, RegionInfo};
+use serde_json::{Value, json};
+use std::fmt::Display;
 use std::io::Write as _;
 
 /// The minimum width of the first column.
@@ -74,6 +77,26 @@ impl CellPrinter {
     pub(super) fn end(self, rows: u64, out: &mut Output) -> Result<(), Failure> {
         if out.is_json() { Ok(()) } else { Ok(writeln!(out, "{rows} row(s)")?) }
     }
+}
+
+/// Prints what a command returns in HBase's shell: an array of strings.
+pub(super) fn put_array(
+    strings: impl IntoIterator<Item = impl Display>,
+    out: &mut Output,
+) -> Result<(), Failure> {
+    let quoted: Vec<String> =
+        strings.into_iter().map(|one| format!("\"{}\"", one.to_string().replace('"', "\\\""))).collect();
+    Ok(writeln!(out, "=> [{}]", quoted.join(", "))?)
+}
+
+/// Returns a region's names and range as JSON.
+pub(super) fn region_json(info: &RegionInfo) -> Value {
+    json!({
+        "name": info.to_string(),
+        "encoded": info.encoded_name(),
+        "start": StringBinary(info.start_key()).to_string(),
+        "end": StringBinary(info.end_key()).to_string(),
+    })
 }
 
 fn put_column(line: &mut Vec<u8>, cell: &CellRef<'_>) {

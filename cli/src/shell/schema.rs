@@ -3,6 +3,7 @@
 use super::catalog::Catalog;
 use super::command::Arguments;
 use super::options::Options;
+use super::print::{put_array, region_json};
 use super::session::Stop;
 use super::value::{Value, ValueKind};
 use crate::output::Output;
@@ -175,9 +176,8 @@ pub(super) fn list(catalog: &Catalog, values: &mut Arguments<'_>, out: &mut Outp
     for name in &names {
         writeln!(out, "{name}")?;
     }
-    let quoted: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
-    writeln!(out, "{} row(s)\n=> [{}]", names.len(), quoted.join(", "))?;
-    Ok(())
+    writeln!(out, "{} row(s)", names.len())?;
+    Ok(put_array(&names, out)?)
 }
 
 enum SchemaRequest<'p> {
@@ -221,12 +221,10 @@ pub(super) fn list_regions(
     }
     for region in table.regions() {
         let info = region.info();
-        let (start, end) = (StringBinary(info.start_key()), StringBinary(info.end_key()));
         if out.is_json() {
-            let (name, encoded) = (info.to_string(), info.encoded_name());
-            let (start, end) = (start.to_string(), end.to_string());
-            out.json_line(&json!({ "name": name, "encoded": encoded, "start": start, "end": end }))?;
+            out.json_line(&region_json(info))?;
         } else {
+            let (start, end) = (StringBinary(info.start_key()), StringBinary(info.end_key()));
             writeln!(out, "{info} | {start} | {end}")?;
         }
     }
@@ -252,8 +250,5 @@ pub(super) fn splits(
         return Ok(());
     }
     writeln!(out, "Total number of splits = {}", regions.len())?;
-    let quoted: Vec<String> =
-        splits.iter().map(|split| format!("\"{}\"", split.replace('"', "\\\""))).collect();
-    writeln!(out, "=> [{}]", quoted.join(", "))?;
-    Ok(())
+    Ok(put_array(&splits, out)?)
 }

@@ -2,6 +2,7 @@
 
 use super::catalog::Catalog;
 use super::command::Arguments;
+use super::print::put_array;
 use super::session::Stop;
 use crate::output::Output;
 use serde_json::json;
@@ -38,8 +39,8 @@ pub(super) fn list(catalog: &Catalog, values: &Arguments<'_>, out: &mut Output) 
         }
     }
     if !out.is_json() {
-        let quoted: Vec<String> = found.iter().map(|one| format!("\"{}\"", one.name())).collect();
-        writeln!(out, "{} row(s)\n=> [{}]", found.len(), quoted.join(", "))?;
+        writeln!(out, "{} row(s)", found.len())?;
+        put_array(found.iter().map(|one| one.name()), out)?;
     }
     Ok(())
 }

@@ -143,19 +143,16 @@ impl DataBlock {
         self.cells.end
     }
 
-    /// The offsets of the indexed cells, each with a function that returns the cell's row, if the cell is the
-    /// first of its row.
-    pub(super) fn row_starts<'b>(
-        &'b self,
-    ) -> impl Iterator<Item = (usize, impl FnOnce() -> Option<&'b [u8]>)> {
-        (0..self.index.len()).map(move |entry| {
-            let row = move || {
-                let row = row_at(&self.bytes, self.entry_at(entry));
-                let before = entry.checked_sub(1).map(|before| row_at(&self.bytes, self.entry_at(before)));
-                (before != Some(row)).then_some(row)
-            };
-            (self.entry_at(entry), row)
-        })
+    /// The indexed cells.
+    pub(super) fn entries(&self) -> Range<usize> {
+        0..self.index.len()
+    }
+
+    /// The row of an indexed cell, if the cell is the first of its row.
+    pub(super) fn begun_row(&self, entry: usize) -> Option<&[u8]> {
+        let row = |entry| row_at(&self.bytes, self.entry_at(entry));
+        let before = entry.checked_sub(1).map(row);
+        Some(row(entry)).filter(|row| before != Some(*row))
     }
 
     pub(crate) fn with_prev_block_offset(self, prev_block_offset: i64) -> Self {
@@ -462,8 +459,9 @@ impl DataBlock {
         low
     }
 
+    /// The offset of an indexed cell.
     #[inline]
-    fn entry_at(&self, entry: usize) -> usize {
+    pub(super) fn entry_at(&self, entry: usize) -> usize {
         self.cells.start + self.index.offset(&self.bytes, entry) as usize
     }
 }

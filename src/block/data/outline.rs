@@ -55,7 +55,7 @@ pub(crate) enum OutlineSearch {
     Behind,
 }
 
-/// At least this many bytes are read at once: a system call costs more than to check so many.
+/// The minimum number of bytes of a read: smaller ones save less than a system call costs.
 const MIN_UNIT: usize = 4 << 10;
 
 /// Smaller blocks are read as a whole.
@@ -78,12 +78,12 @@ impl BlockOutline {
         let unit = MIN_UNIT.div_ceil(sums.chunk_len()).checked_mul(sums.chunk_len())?;
         let (mut starts, mut heads, mut rows) = (Vec::new(), Vec::<Head>::new(), Vec::new());
         let (mut wanted, mut unit_end) = (0, 0);
-        for (at, row) in block.row_starts() {
+        for entry in block.entries() {
+            let at = block.entry_at(entry);
             if at < wanted {
                 continue;
             }
-            let row = row();
-            let Some(row) = row else { continue };
+            let Some(row) = block.begun_row(entry) else { continue };
             if at >= unit_end {
                 rows.extend_from_slice(row);
                 let start = u32::try_from(starts.len()).ok()?;

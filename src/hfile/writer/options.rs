@@ -12,6 +12,7 @@ use crate::hfile::bloom::writer::BloomSettings;
 use crate::hfile::trailer::Version;
 use crate::io::{FileWriter, LocalStorage, NewFile, Storage};
 use crate::limits::Limits;
+use crate::schema::Family;
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
@@ -74,6 +75,14 @@ impl HFileWriterOptions {
             limits: Limits::default(),
             storage: Arc::new(LocalStorage),
         }
+    }
+
+    /// Sets what a family says of its files: encoding, codec, Bloom filter, size of blocks.
+    pub(crate) fn family(self, family: &Family) -> Self {
+        self.data_block_encoding(family.data_block_encoding)
+            .codec(family.codec)
+            .bloom(family.bloom)
+            .block_size(family.block_size as usize)
     }
 
     /// Sets the encoding of the cells (default: none).

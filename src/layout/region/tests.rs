@@ -171,7 +171,7 @@ fn files_are_archived_where_others_find_them() {
     let dir = RegionDir::create(&shared, &path, &info, &[Family::new("f")]).unwrap();
     let file = path.join("f/0a");
     put(&shared, &file, b"bytes");
-    dir.archive(b"f", "0a").unwrap();
+    dir.archive(b"f", ["0a"]).unwrap();
     let archived = Path::new("root/archive/data/default/t").join(info.encoded_name()).join("f/0a");
     assert_eq!((storage.bytes(&file), storage.bytes(&archived)), (None, Some(b"bytes".to_vec())));
     assert!(!storage.after(Crash::Hard).names().contains(&file));

@@ -12,12 +12,9 @@ use super::Snapshot;
 use super::clone::TableClone;
 use crate::error::Result;
 use crate::io::{FileLock, Storage};
-use crate::layout::durable::{
-    create_dir_durably, move_dir, parent, remove_tree, rename, sync_dir, unless_not_found,
-};
-use crate::layout::file_name::FileName;
+use crate::layout::durable::{create_dir_durably, move_dir, parent, remove_tree};
 use crate::layout::table::{create_parents, fill_aside};
-use crate::schema::is_legal_name;
+use crate::layout::table_tree::TableTree;
 use crate::schema::region_name::is_encoded_name;
 use std::path::Path;
 use std::sync::Arc;
@@ -38,20 +35,19 @@ impl Snapshot {
     ) -> Result<()> {
         let (root, table) = (self.tree.root(), self.description.table());
         let (path, old) = (root.table(table), root.tmp(table));
+        let replaced = TableTree::new(storage, &root.path, table);
         let clone = TableClone::new(self, storage, table, now)?;
         let regions = self.tree.dirs(&**storage, &path)?.into_iter().filter(|name| is_encoded_name(name));
         let locks = regions.map(|region| lock(&path.join(region))).collect::<Result<Vec<_>>>()?;
-        self.retire(&**storage, &old)?;
+        replaced.finish()?;
         create_parents(&**storage, parent(&path))?;
         let name = path.file_name().unwrap_or_default();
         let aside = fill_aside(storage, parent(&path), name, |dir| clone.fill(dir))?;
-        let replaced = self.replace(&**storage, &aside, &path, &old);
-        if replaced.is_err() {
+        self.replace(&**storage, &aside, &path, &old).inspect_err(|_| {
             let _ = remove_tree(&**storage, &aside); // hidden, and never read
-        }
-        replaced?;
+        })?;
         drop(locks);
-        self.retire(&**storage, &old)
+        replaced.finish()
     }
 
     /// Puts the directory `aside` in place of the table at `path`, if there is one, which is moved to `old`.
@@ -65,33 +61,5 @@ impl Snapshot {
             // Otherwise the next restoration finds the table to be missing.
             let _ = move_dir(storage, old, path);
         })
-    }
-
-    /// Moves the store files of a table that was replaced to the archive, durably, and removes the rest. Does
-    /// nothing if there is no such directory.
-    fn retire(&self, storage: &dyn Storage, old: &Path) -> Result<()> {
-        let archive = self.tree.root().archive(self.description.table());
-        for region in self.tree.dirs(storage, old)?.into_iter().filter(|name| is_encoded_name(name)) {
-            let dir = old.join(&region);
-            let families = self.tree.dirs(storage, &dir)?.into_iter();
-            for family in families.filter(|name| is_legal_name(name.as_bytes())) {
-                let (from, to) = (dir.join(&family), archive.join(&region).join(&family));
-                let files = self.tree.files(storage, &from)?.into_iter();
-                let names: Vec<_> = files
-                    .filter(|file| file.utf8_name().is_some_and(|name| FileName::parse(name).is_some()))
-                    .map(|file| file.name)
-                    .collect();
-                if names.is_empty() {
-                    continue;
-                }
-                self.tree.list(storage, &to)?; // fails at a symbolic link
-                create_dir_durably(storage, &self.tree.root().path, &to)?;
-                for name in names {
-                    unless_not_found(rename(storage, &from.join(&name), &to.join(&name)))?;
-                }
-                sync_dir(storage, &to)?;
-            }
-        }
-        remove_tree(storage, old)
     }
 }

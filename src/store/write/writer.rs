@@ -35,10 +35,7 @@ impl NewStoreFile {
         let storage = &store.storage;
         storage.create_dir_all(&store.tmp).map_err(|error| Error::io("create", &store.tmp, error))?;
         let options = HFileWriter::options()
-            .data_block_encoding(family.data_block_encoding)
-            .codec(family.codec)
-            .bloom(family.bloom)
-            .block_size(family.block_size as usize)
+            .family(family)
             .checksum(store.checksums.checksum_type)
             .bytes_per_checksum(store.checksums.bytes)
             .tags(carries.tags)

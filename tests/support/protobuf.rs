@@ -1,0 +1,23 @@
+//! Protobuf messages made by hand, for files that no writer of ours makes.
+
+/// Encodes a number as a varint.
+pub(crate) fn varint(mut n: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while n >= 0x80 {
+        bytes.push(n.to_be_bytes()[7] | 0x80);
+        n >>= 7;
+    }
+    bytes.push(n.to_be_bytes()[7]);
+    bytes
+}
+
+/// Encodes a field with bytes.
+pub(crate) fn field(number: u64, bytes: impl AsRef<[u8]>) -> Vec<u8> {
+    let bytes = bytes.as_ref();
+    [&varint((number << 3) | 2), &varint(bytes.len() as u64), bytes].concat()
+}
+
+/// Encodes a field with a number.
+pub(crate) fn number(number: u64, value: u64) -> Vec<u8> {
+    [varint(number << 3), varint(value)].concat()
+}
