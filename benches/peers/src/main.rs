@@ -17,7 +17,7 @@ run [OPTION...]          measures, and prints the tables of README.md
   --engines A,B:V,...    ENGINE or ENGINE:VARIANT
                          (hbase,hregion,rocksdb,rocksdb:tuned,lsm-tree,lsm-tree:tuned,fjall,redb,lmdb)
   --parts A,B,...        writes, logs, runs5, hot, cold, wide, versions, files
-                         (writes,runs5,hot,versions,files, which the tables need)
+                         (writes,logs,runs5,hot,cold,versions,files, which the tables need)
   --n ROWS               rows of a store (1000000)
   --file-n A,B,...       rows of a file (a fifth and a fiftieth of --n)
   --passes N             (2)
@@ -140,7 +140,7 @@ fn measure(args: &[String]) -> Result<()> {
         hbase: args.get("hbase").map(PathBuf::from),
         engines: args
             .list("engines", "hbase,hregion,rocksdb,rocksdb:tuned,lsm-tree,lsm-tree:tuned,fjall,redb,lmdb"),
-        parts: args.list("parts", "writes,runs5,hot,versions,files"),
+        parts: args.list("parts", "writes,logs,runs5,hot,cold,versions,files"),
         n,
         file_n,
         passes: args.number("passes", if quick { 1 } else { 2 })?,

@@ -478,6 +478,37 @@ pub fn bulk<E: Engine>(config: &Config, order: &Order, opts: &Opts) -> Result<Sa
     })
 }
 
+/// Opens a store that was dropped with `rows` rows in its log and none in a table file.
+pub fn replay<E: Engine>(config: &Config, rows: u64, opts: &Opts) -> Result<Sample> {
+    quiet(&writing(opts), || {
+        let (mut secs, mut ops, mut noise) = (0.0, 0, 0.0f64);
+        while secs < opts.secs {
+            let config = round_config(config, 0)?;
+            let engine = E::open(&config)?;
+            let mut writer = engine.writer(Log::Os)?;
+            for i in 0..rows {
+                writer.put(&key(i), &value(i))?;
+            }
+            writer.finish()?;
+            drop(engine);
+            let meter = Noise::start();
+            let start = Instant::now();
+            let engine = E::open(&config)?;
+            secs += start.elapsed().as_secs_f64();
+            noise = noise.max(meter.cpus());
+            ops += rows;
+            let mut reader = engine.reader()?;
+            for i in (0..rows).step_by((rows as usize / 200).max(1)) {
+                ensure!(reader.get(&key(i), |v| v == value(i)) == Some(true), "row {i} was not replayed");
+            }
+            drop(reader);
+            drop(engine);
+            std::fs::remove_dir_all(&config.dir)?;
+        }
+        Ok(Sample::new((ops * LOGICAL as u64) as f64 / 1e6 / secs, "MB/s", ops, secs, noise))
+    })
+}
+
 /// Compares what a store returns with what was written: gets, missing rows, full and short scans.
 pub fn verify<E: Engine>(engine: &E, order: &Order) -> Result<()> {
     let n = order.0.len() as u64;

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use serde_json::Value;
 
 /// Rows of the table of stores: a name, and workloads.
-const STORES: [(&str, &[&str]); 10] = [
+const STORES: [(&str, &[&str]); 15] = [
     ("get of a column, one file", &["get-hot"]),
     ("get of a column, four files and a MemStore", &["get-5runs"]),
     ("get of a row, one file / five runs", &["get-row-hot", "get-row-5runs"]),
@@ -15,7 +15,12 @@ const STORES: [(&str, &[&str]); 10] = [
     ("scan, one file / five runs", &["scan-hot", "scan-5runs"]),
     ("scan backward, one file / five runs", &["scan-reverse-hot", "scan-reverse-5runs"]),
     ("scan with a filter of values, one file", &["scan-filter-hot"]),
+    ("get, a tenth of the data fits the cache, uniform / Zipf", &["get-cold", "get-zipf-cold"]),
+    ("the same, rows that are not there", &["get-missing-cold"]),
+    ("the same, scan of 100 rows / of all", &["scan100-cold", "scan-cold"]),
     ("put, no log", &["put-nolog"]),
+    ("put, log given to the system / synced", &["put-log", "put-sync"]),
+    ("replay of the log", &["replay"]),
     ("flush / major compaction", &["flush", "compact"]),
 ];
 

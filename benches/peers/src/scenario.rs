@@ -9,7 +9,7 @@ use crate::engine::{Caps, Config, Engine, Log, Pairs, Reader, Writer};
 use crate::lines::Lines;
 use crate::measure::{
     Get, GetMissing, GetRow, Op, Opts, Scan100, Versions, Way, WideColumn, WideRow, bulk, full_scan, inserts,
-    once, reads, verify,
+    once, reads, replay, verify,
 };
 use crate::sys;
 use crate::workload::{
@@ -115,6 +115,9 @@ impl Run<'_> {
             if self.params.wants("logs") && self.caps.put_sync {
                 put("put-sync", Log::Sync)?;
             }
+        }
+        if self.params.wants("logs") && self.caps.put_log {
+            self.lines.sample("replay", 1, &replay::<E>(&config, rows, opts)?);
         }
         if self.params.wants("writes") {
             self.lines.sample("bulk", 1, &bulk::<E>(&config, &self.order, opts)?);

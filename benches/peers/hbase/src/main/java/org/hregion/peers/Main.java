@@ -10,7 +10,7 @@ import org.apache.hadoop.hbase.HConstants;
 /** Measures HBase in one process. Prints a line of JSON for each measurement. */
 public final class Main {
   private static final String USAGE = """
-    --parts A,B,...     writes, logs, runs5, hot, cold, wide, versions, files (writes,runs5,hot,versions)
+    --parts A,B,...     writes, logs, runs5, hot, cold, wide, versions, files (writes,logs,runs5,hot,cold,versions)
     --n ROWS            rows (1000000)
     --variant V         data block encoding: default (none), fast_diff, row_index
     --block BYTES       data blocks (0: HBase's default)
@@ -52,7 +52,7 @@ public final class Main {
     if (given != null) {
       Files.createDirectory(dir);
     }
-    Set<String> parts = Set.of(text("--parts", "writes,runs5,hot,versions").split(","));
+    Set<String> parts = Set.of(text("--parts", "writes,logs,runs5,hot,cold,versions").split(","));
     int block = integer("--block", 0);
     Bench b = new Bench(System.out, text("--variant", "default"),
       block > 0 ? block : HConstants.DEFAULT_BLOCKSIZE, integer("--n", 1_000_000), integer("--pass", 1),

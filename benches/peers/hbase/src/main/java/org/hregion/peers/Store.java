@@ -7,8 +7,10 @@ import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.hbase.HBaseConfiguration;
+import org.apache.hadoop.hbase.HConstants;
 import org.apache.hadoop.hbase.TableName;
 import org.apache.hadoop.hbase.client.ColumnFamilyDescriptorBuilder;
 import org.apache.hadoop.hbase.client.RegionInfo;
@@ -24,6 +26,7 @@ import org.apache.hadoop.hbase.regionserver.MemStoreLAB;
 import org.apache.hadoop.hbase.util.CommonFSUtils;
 import org.apache.hadoop.hbase.wal.WAL;
 import org.apache.hadoop.hbase.wal.WALFactory;
+import org.apache.hadoop.hbase.wal.WALSplitter;
 
 /** One region of one family in a directory of its own, without a server. */
 final class Store implements AutoCloseable {
@@ -36,6 +39,7 @@ final class Store implements AutoCloseable {
   HRegion region;
   private final LruBlockCache cache;
   private boolean abandoned;
+  private boolean crashed;
 
   static final TableName NAME = TableName.valueOf("t");
 
@@ -117,10 +121,34 @@ final class Store implements AutoCloseable {
     abandoned = true;
   }
 
+  /** Lets close drop what is in memory, and keep the log. */
+  void crash() {
+    abandoned = true;
+    crashed = true;
+  }
+
+  /** Splits the logs of a store that crashed. */
+  static void splitLogs(Path dir) throws IOException {
+    Configuration conf = conf(dir);
+    FileSystem fs = FileSystem.get(conf);
+    org.apache.hadoop.fs.Path root = CommonFSUtils.getRootDir(conf);
+    org.apache.hadoop.fs.Path old = new org.apache.hadoop.fs.Path(root, HConstants.HREGION_OLDLOGDIR_NAME);
+    WALFactory wals = new WALFactory(conf, "split-" + System.nanoTime());
+    org.apache.hadoop.fs.Path logs = new org.apache.hadoop.fs.Path(root, HConstants.HREGION_LOGDIR_NAME);
+    for (FileStatus server : fs.listStatus(logs)) {
+      WALSplitter.split(root, server.getPath(), old, fs, conf, wals);
+    }
+    wals.close();
+  }
+
   @Override
   public void close() throws IOException {
     region.close(abandoned);
-    wals.close();
+    if (crashed) {
+      wals.shutdown();
+    } else {
+      wals.close();
+    }
     if (cache != null) {
       cache.shutdown();
     }

@@ -39,6 +39,42 @@ final class Writes {
         put("put-sync", threads, inserts(rows, threads, Durability.FSYNC_WAL, b.secs));
       }
     }
+    if (parts.contains("logs")) {
+      replay(rows, warm);
+      Bench.Sample s = replay(rows, b.secs);
+      b.put("replay", 1, "MB/s", s.rate, s);
+    }
+  }
+
+  /** Splits the log of a region with all rows and opens the region, until the time is over. */
+  private Bench.Sample replay(int rows, double secs) throws IOException {
+    Bench.Sample all = new Bench.Sample();
+    while (all.secs < secs) {
+      Path p = dir.resolve("replay");
+      Store.delete(p);
+      try (Store s = new Store(b, p, 1, 0)) {
+        for (long i = 0; i < rows; i++) {
+          s.region.put(Regions.put(i, Durability.SYNC_WAL));
+        }
+        s.crash();
+      }
+      Bench.Noise noise = new Bench.Noise();
+      long start = System.nanoTime();
+      Store.splitLogs(p);
+      try (Store s = new Store(b, p, 1, 0)) {
+        all.secs += (System.nanoTime() - start) / 1e9;
+        all.noise = Math.max(all.noise, noise.cpus());
+        all.ops += rows;
+        for (long i = 0; i < rows; i += Math.max(1, rows / 200)) {
+          Get get = new Get(Rows.row(i));
+          Regions.check(s.region.get(get).size() == 1, "a row that was replayed");
+        }
+        s.abandon();
+      }
+      Store.delete(p);
+    }
+    all.rate = all.ops * 130 / 1e6 / all.secs;
+    return all;
   }
 
   private void put(String workload, int threads, Bench.Sample s) {
