@@ -26,7 +26,7 @@ pub(crate) fn number_at(place: u64) -> u64 {
         numbers.sort_by_key(|&number| row(number));
         numbers
     });
-    NUMBERS[place as usize]
+    NUMBERS[usize::try_from(place).unwrap()]
 }
 
 /// A family with small checksum chunks, so that less is read for a row.
