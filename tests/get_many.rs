@@ -20,6 +20,10 @@ fn first_seed() -> u64 {
     std::env::var("HREGION_SEED").map_or(1, |seed| seed.parse().unwrap())
 }
 
+fn index(number: u64) -> usize {
+    usize::try_from(number).unwrap()
+}
+
 /// Gets of rows near each other, anywhere, missing, and asked for more than once.
 fn gets(rng: &mut Rng, get: impl Fn(&mut Rng, u64) -> Get) -> Vec<Get> {
     let (from, spread) = (rng.next() % ROWS, 1 + rng.below(400) as u64);
@@ -187,7 +191,7 @@ fn a_failed_read_is_an_error_or_read_again() {
         let gets: Vec<Get> = numbers.iter().map(|&number| Get::new(row(number))).collect();
         let check = |rows: Vec<hregion::Row>| {
             for (number, row) in numbers.iter().zip(rows) {
-                assert_eq!(row, expected[*number as usize]);
+                assert_eq!(row, expected[index(*number)]);
             }
         };
         storage.break_calls(Call::Read);
@@ -243,7 +247,7 @@ fn no_flipped_bit_changes_a_row() {
         let gets: Vec<Get> = numbers.iter().map(|&number| Get::new(row(number))).collect();
         match region.get_many(&gets) {
             Ok(rows) => {
-                let expected = numbers.iter().map(|&number| &expected[number as usize]);
+                let expected = numbers.iter().map(|&number| &expected[index(number)]);
                 assert!(rows.iter().eq(expected));
                 right += 1;
             }

@@ -29,7 +29,7 @@ fn parts_of_blocks_have_the_rows_of_whole_blocks() {
         let dir = tempfile::tempdir().unwrap();
         let shape = format!("{family:?}, {files} files");
         write(dir.path(), family, files, seed);
-        let plain = Region::open(dir.path()).unwrap();
+        let (plain, _) = cached(dir.path(), 256 << 20);
         let (small, cache) = cached(dir.path(), 512 << 10);
         let mut rng = Rng::new(seed);
         for i in 0..20_000 {
