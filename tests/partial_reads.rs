@@ -4,91 +4,11 @@
 
 mod support;
 
-use hregion::{
-    BlockCache, ChecksumType, Compaction, DataBlockEncoding, Delete, Family, Get, HFile, KeepDeletedCells,
-    Put, Region, RegionOptions,
-};
-use std::fs::{self, OpenOptions};
+use hregion::{ChecksumType, Codec, Compaction, DataBlockEncoding, Get, HFile, Put, Region};
+use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use support::mixed_rows::{ROWS, cached, family, get, options, row, store_file, tuned, write};
 use support::rng::Rng;
-
-const ROWS: u64 = 6000;
-
-fn row(number: u64) -> Vec<u8> {
-    // Some rows are prefixes of others, and some are long.
-    let mut row = format!("{:06}", number * 7919 % ROWS).into_bytes();
-    if number.is_multiple_of(11) {
-        row.extend(b"x".repeat(usize::try_from(number % 70).unwrap()));
-    }
-    row
-}
-
-/// A family with small checksum chunks, so that less is read for a row.
-fn tuned() -> Family {
-    family(DataBlockEncoding::None, 64 << 10).configuration("hbase.hstore.bytes.per.checksum", "4096")
-}
-
-fn family(encoding: DataBlockEncoding, block_size: u32) -> Family {
-    let family = Family::new("f").max_versions(3).block_size(block_size).data_block_encoding(encoding);
-    family.keep_deleted_cells(KeepDeletedCells::True)
-}
-
-fn options(family: Family) -> RegionOptions {
-    Region::options().create_if_missing(true).family(family).durability(hregion::Durability::SkipWal)
-}
-
-/// Writes files of rows with one cell, a few or many, with versions, markers, and values of any size.
-fn write(dir: &Path, family: Family, files: i64, seed: u64) {
-    let region = options(family).open(dir).unwrap();
-    let mut rng = Rng::new(seed);
-    for file in 0..files {
-        for number in 0..ROWS {
-            if rng.below(100) < 100 / usize::try_from(files).unwrap() {
-                let cells = match rng.below(100) {
-                    0 => 600,
-                    1..20 => 1 + rng.below(30),
-                    _ => 1,
-                };
-                let mut put = Put::new(row(number));
-                for cell in 0..cells {
-                    let len = if rng.below(300) == 0 { 20_000 } else { rng.below(200) };
-                    let value = number.to_be_bytes().repeat(len / 8);
-                    let timestamp = 100 * file + i64::try_from(rng.below(40)).unwrap();
-                    put = put.cell_at("f", format!("q{:03}", cell / 2), timestamp, value);
-                }
-                region.put(put).unwrap();
-            }
-            if rng.below(20) == 0 {
-                let delete = Delete::new(row(number));
-                let delete = match rng.below(3) {
-                    0 => delete.family_at("f", 100 * file + 20),
-                    1 => delete.column_at("f", "q000", 100 * file + 20),
-                    _ => delete.version_at("f", "q001", 100 * file + 20),
-                };
-                region.delete(delete).unwrap();
-            }
-        }
-        region.flush().unwrap();
-    }
-    region.close().unwrap();
-}
-
-fn get(rng: &mut Rng, number: u64) -> Get {
-    let get = Get::new(row(number));
-    match rng.below(5) {
-        0 => get.column("f", "q000"),
-        1 => get.column("f", "q001").max_versions(3),
-        2 => get.max_versions(2),
-        3 => get.column("f", "q100"),
-        _ => get,
-    }
-}
-
-fn cached(dir: &Path, bytes: u64) -> (Region, BlockCache) {
-    let cache = BlockCache::with_capacity(bytes);
-    (Region::options().cache(&cache).open(dir).unwrap(), cache)
-}
 
 #[test]
 fn parts_of_blocks_have_the_rows_of_whole_blocks() {
@@ -99,14 +19,17 @@ fn parts_of_blocks_have_the_rows_of_whole_blocks() {
         (family(DataBlockEncoding::None, 300 << 10), 1, true),
         (tuned(), 1, true),
         (family(DataBlockEncoding::RowIndexV1, 64 << 10), 2, true),
-        (family(DataBlockEncoding::FastDiff, 64 << 10), 1, false),
-        (tuned().configuration("hbase.hstore.checksum.algorithm", "NULL"), 1, false),
+        (family(DataBlockEncoding::FastDiff, 64 << 10), 1, true),
+        (family(DataBlockEncoding::Diff, 64 << 10), 2, true),
+        (family(DataBlockEncoding::Prefix, 64 << 10), 1, true),
+        (family(DataBlockEncoding::FastDiff, 64 << 10).codec(Codec::Snappy), 1, false),
+        (tuned().configuration("hbase.hstore.checksum.algorithm", "NULL"), 1, true),
     ];
     for (seed, (family, files, expects_parts)) in (1..).zip(shapes) {
         let dir = tempfile::tempdir().unwrap();
         let shape = format!("{family:?}, {files} files");
         write(dir.path(), family, files, seed);
-        let plain = Region::open(dir.path()).unwrap();
+        let (plain, _) = cached(dir.path(), 256 << 20);
         let (small, cache) = cached(dir.path(), 512 << 10);
         let mut rng = Rng::new(seed);
         for i in 0..20_000 {
@@ -188,12 +111,6 @@ fn the_checksums_of_new_files_are_those_of_the_family() {
     let dir = tempfile::tempdir().unwrap();
     let error = options(bad).open(dir.path()).unwrap_err();
     assert_eq!(error.to_string(), "family f: hbase.hstore.bytes.per.checksum cannot be 32");
-}
-
-/// The only store file of a region.
-fn store_file(dir: &Path) -> PathBuf {
-    let mut files = fs::read_dir(dir.join("f")).unwrap().map(|entry| entry.unwrap().path());
-    files.find(|path| path.is_file()).unwrap()
 }
 
 /// Flips bits of a file after the outlines of its blocks are known: a get has the same answer as before, or

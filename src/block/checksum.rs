@@ -1,7 +1,7 @@
 //! The checksums after a block's payload (hfile.md §6.3; HBase: `ChecksumUtil`).
 #![warn(clippy::indexing_slicing)]
 
-use super::header::{BlockHeader, BlockSizes};
+use super::header::BlockSizes;
 use crate::error::Corruption;
 use crate::hash::checksum::{crc32, crc32c};
 use std::num::NonZeroU32;
@@ -87,52 +87,6 @@ pub(crate) fn verify(block: &[u8], sizes: &BlockSizes) -> Result<(), Corruption>
         }
     }
     Ok(())
-}
-
-/// The checksums of a block, without the block.
-#[derive(Clone, Debug)]
-pub(crate) struct ChunkSums {
-    checksum_type: ChecksumType,
-    /// The number of bytes that each covers.
-    chunk_len: usize,
-    /// The number of bytes that all cover: header and payload.
-    len: usize,
-    sums: Box<[u32]>,
-}
-
-impl ChunkSums {
-    /// Returns the checksums of a whole, verified block; `None` if it has none.
-    pub(crate) fn of(block: &[u8], header: &BlockHeader) -> Option<Self> {
-        let checksum_type = header.checksum_type().filter(|kind| *kind != ChecksumType::Null)?;
-        let chunk_len = header.bytes_per_checksum()? as usize;
-        let len = header.on_disk_data_size_with_header();
-        let (slots, _) = block.get(len..header.total_size())?.as_chunks::<SUM_LEN>();
-        let sums = slots.iter().map(|slot| u32::from_be_bytes(*slot)).collect();
-        Some(Self { checksum_type, chunk_len, len, sums })
-    }
-
-    pub(crate) fn chunk_len(&self) -> usize {
-        self.chunk_len
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
-    /// The memory size in bytes, besides that of the struct.
-    pub(crate) fn memory(&self) -> usize {
-        size_of_val(&*self.sums)
-    }
-
-    /// Whether the bytes of the block from `offset` on, which must be the start of a chunk, are those that it
-    /// had. They must end with a chunk.
-    pub(crate) fn verify(&self, offset: usize, bytes: &[u8]) -> bool {
-        let sums = self.sums.get(offset / self.chunk_len..).unwrap_or_default();
-        let chunks = bytes.chunks(self.chunk_len);
-        offset.is_multiple_of(self.chunk_len)
-            && chunks.len() <= sums.len()
-            && chunks.zip(sums).all(|(chunk, sum)| self.checksum_type.sum(chunk) == *sum)
-    }
 }
 
 /// Appends the checksums of the block whose header and payload are at `start..` of `out`.

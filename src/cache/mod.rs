@@ -38,12 +38,13 @@ struct Shared {
     blocks: Option<Blocks>,
     outlines: Option<Outlines>,
     capacity: u64,
-    next_file: AtomicU64,
     /// The blocks of each open file that have been inserted since it was opened, whether or not they are
     /// still cached.
     blocks_of_files: Mutex<HashMap<FileId, HashSet<u64>>>,
     counters: Arc<Counters>,
     second_chances: Arc<Mutex<Vec<(BlockKey, Entry)>>>,
+    /// The number of blocks that long scans have read past the full cache, or added to it.
+    scanned: AtomicU64,
 }
 
 /// A block of any kind.
@@ -160,6 +161,9 @@ impl Entry {
 /// The number of times that blocks are reinserted after one was loaded.
 const SWEEPS: usize = 8;
 
+/// A full cache takes one in this many of the blocks of a long scan.
+const SCANNED: u64 = 16;
+
 /// moka delays evictions. After a block that is larger than one in this many bytes of the cache was loaded,
 /// they are done at once.
 const LARGE: usize = 64;
@@ -180,10 +184,10 @@ impl BlockCache {
             blocks,
             outlines: Outlines::new(bytes),
             capacity: bytes,
-            next_file: AtomicU64::new(0),
             blocks_of_files: Mutex::default(),
             counters,
             second_chances,
+            scanned: AtomicU64::new(0),
         }))
     }
 
@@ -227,8 +231,10 @@ impl BlockCache {
     }
 
     /// A number for a file that is being opened.
+    #[expect(clippy::unused_self, reason = "only a file with a cache needs a number")]
     pub(crate) fn new_file(&self) -> FileId {
-        FileId(self.0.next_file.fetch_add(1, Ordering::Relaxed))
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        FileId(NEXT.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Removes all blocks of a file that is closed.
@@ -256,6 +262,13 @@ impl BlockCache {
     pub(crate) fn is_full_for(&self, len: u32) -> bool {
         let margin = (self.0.capacity / 16).max(2 * u64::from(len));
         self.blocks().weighted_size().saturating_add(margin) >= self.0.capacity
+    }
+
+    /// Whether a block that a long scan has read is inserted if the cache is full: one of some. All of them
+    /// would take the place of blocks that are read more often, and of each other if the scan is longer than
+    /// the cache. With some, a range that is scanned again and again is cached in the end.
+    pub(crate) fn takes_scanned(&self) -> bool {
+        self.0.scanned.fetch_add(1, Ordering::Relaxed).is_multiple_of(SCANNED)
     }
 
     /// Inserts the outline of a block that has been inserted.

@@ -19,6 +19,17 @@ use bytes::Bytes;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
+/// Why a scanner enters a data block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Entering {
+    /// To search it.
+    Search,
+    /// To pass over its cells.
+    Pass,
+    /// To pass over its cells, as over those of several blocks before it.
+    LongRun,
+}
+
 pub(super) struct ReaderCore {
     pub(super) source: BlockSource,
     pub(super) trailer: Trailer,
@@ -63,7 +74,7 @@ impl ReaderCore {
         &self,
         path: &IndexPath,
         buffers: &mut Buffers,
-        seeking: bool,
+        entering: Entering,
         hits: &mut u64,
     ) -> Result<Arc<DataBlock>> {
         if let Some((leaf, i)) = path.leaf()
@@ -73,7 +84,7 @@ impl ReaderCore {
             *hits += 1;
             return Ok(block);
         }
-        self.load_data_block(path, buffers, seeking)
+        self.load_data_block(path, buffers, entering)
     }
 
     #[cold]
@@ -81,7 +92,7 @@ impl ReaderCore {
         &self,
         path: &IndexPath,
         buffers: &mut Buffers,
-        seeking: bool,
+        entering: Entering,
     ) -> Result<Arc<DataBlock>> {
         let Some(((leaf, i), handle)) = path.leaf().zip(path.handle()) else {
             return Err(Error::invalid_argument("the scanner is not positioned"));
@@ -89,16 +100,22 @@ impl ReaderCore {
         let Children::Data(slots) = leaf.children() else {
             return Err(Error::invalid_argument("the scanner is above the data blocks"));
         };
-        let fills = path.fill() == CacheFill::All;
+        let full = self.cache.as_ref().filter(|(cache, _)| cache.is_full_for(handle.on_disk_size));
+        let is_passed =
+            entering == Entering::LongRun && full.is_some_and(|(cache, _)| !cache.takes_scanned());
+        let fills = path.fill() == CacheFill::All && !is_passed;
         // a block that is only passed, not searched, needs no index
-        let index = if seeking || fills && self.cache.is_some() { self.order } else { None };
-        let outlined =
-            self.cache.as_ref().filter(|(cache, _)| fills && cache.is_full_for(handle.on_disk_size));
+        let is_searched = entering == Entering::Search || fills && self.cache.is_some();
+        let index = if is_searched { self.order } else { None };
+        let outlined = full.filter(|_| fills);
+        let mut outline = None;
+        let lacks_outline = || leaf.outlines().with(i, |_| ()).is_none();
         let block = self.cached(handle, slots, i, fills, || {
             if let Some(counts) = &self.block_counts {
                 counts.count_read();
             }
-            let block = self.source.read_data(handle, buffers, index, outlined.is_some())?;
+            let wanted = outlined.is_some_and(|_| lacks_outline()).then_some(&mut outline);
+            let block = self.source.read_data(handle, buffers, index, wanted)?;
             self.check_bounds(&block, path.key(), path.next_key(), handle)?;
             Ok(block)
         })?;
@@ -106,7 +123,7 @@ impl ReaderCore {
         if let Some((cache, file)) = outlined {
             let slots = leaf.outlines();
             if slots.with(i, BlockOutline::forget_lookups).is_none()
-                && let Some(outline) = BlockOutline::of(&block).map(Arc::new)
+                && let Some(outline) = outline.map(Arc::new)
             {
                 let key = BlockKey { file: *file, offset: handle.offset };
                 let weak: Weak<Slots<BlockOutline>> = Arc::downgrade(slots);

@@ -1,11 +1,11 @@
 //! Point look-ups in cached blocks: without a scanner, counters or allocation.
 
+use super::part_reads::{self, OutlinedBlock, PartSource};
 use super::reader_core::ReaderCore;
 use crate::block::data::{CellPosition, DataBlock, OutlineSearch, RowSearch, RowStep};
 use crate::block::index::{Children, IndexBlock};
 use crate::block::slot::BlockGuard;
-use crate::cell::{CellOrder, CellRef, same_bytes};
-use std::cell::Cell;
+use crate::cell::{CellKey, CellOrder, CellRef, same_bytes};
 use std::fmt;
 
 /// The location of a row's cells.
@@ -126,8 +126,7 @@ impl ReaderCore {
 
     /// Finds a row in a block that is not in the cache, by the block's outline. Returns `None` if the block
     /// must be read as a whole: it has no outline; the cache has room for it; it is read so often that it
-    /// should be in the cache; or [`BlockOutline::find_row`](crate::block::data::BlockOutline::find_row)
-    /// says so.
+    /// should be in the cache; or [`part_reads::find_row`] says so.
     #[cold]
     fn find_by_outline(
         &self,
@@ -138,20 +137,23 @@ impl ReaderCore {
         partial_reads: &mut u64,
     ) -> Option<(Option<BlockGuard<DataBlock>>, RowSearch)> {
         let outline = leaf.outlines().hold(at)?;
-        let ((cache, _), handle) = self.cache.as_ref().zip(leaf.handle(at))?;
-        if !cache.is_full_for(handle.on_disk_size) || outline.count_lookup() >= LOOKUPS {
-            return None;
-        }
-        let mut buffer = BUFFER.take();
-        let found = outline.find_row(row, order, &mut buffer, |offset, bytes| {
-            self.source.reader.read_exact_at(bytes, handle.offset + offset as u64).is_ok()
-        });
-        BUFFER.set(buffer);
-        let found = found?;
-        *partial_reads += 1;
-        cache.count_partial_read();
-        if let Some(counts) = &self.block_counts {
-            counts.count_read();
+        let ((cache, file), handle) = self.cache.as_ref().zip(leaf.handle(at))?;
+        let block = OutlinedBlock {
+            file: *file,
+            reader: &*self.source.reader,
+            offset: handle.offset,
+            outline: &outline,
+            next_row: leaf.key(at + 1).map(CellKey::row),
+            order,
+        };
+        let may_read = || cache.is_full_for(handle.on_disk_size) && outline.count_lookup() < LOOKUPS;
+        let (found, source) = part_reads::find_row(&block, row, may_read)?;
+        if source == PartSource::File {
+            *partial_reads += 1;
+            cache.count_partial_read();
+            if let Some(counts) = &self.block_counts {
+                counts.count_read();
+            }
         }
         Some(match found {
             OutlineSearch::Found(cells) => {
@@ -165,13 +167,8 @@ impl ReaderCore {
 }
 
 /// A block is read into the cache again after this many look-ups by its outline. To read and insert a block
-/// takes as long as about four of them, and it takes the place of another that may be used as often.
-const LOOKUPS: u32 = 32;
-
-thread_local! {
-    /// Memory for parts of blocks.
-    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-}
+/// takes as long as about twenty of them, and it takes the place of another that may be used as often.
+pub(super) const LOOKUPS: u32 = 128;
 
 impl RowCursor<'_> {
     /// Returns the current cell.

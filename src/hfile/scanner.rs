@@ -1,16 +1,18 @@
 //! A cursor over the cells of one file (HBase: `HFileScanner`, `HFileReaderImpl`).
 
+mod parts;
 mod reversed;
 
 pub(crate) use reversed::ReversedHFileScanner;
 
 use super::index::{IndexPath, LeafLookup};
-use super::reader_core::ReaderCore;
+use super::partial_block::PartialBlock;
+use super::reader_core::{Entering, ReaderCore};
 use super::source::Buffers;
 use crate::block::BlockType;
 use crate::block::data::{CellPosition, DataBlock, RowStep};
 use crate::cache::CacheFill;
-use crate::cell::{CellKey, CellRef, same_bytes};
+use crate::cell::{CellKey, CellOrder, CellRef, same_bytes};
 use crate::error::{Corruption, Error, Result};
 use std::cmp::Ordering;
 use std::fmt;
@@ -80,6 +82,12 @@ pub struct HFileScanner<'f> {
     path: IndexPath,
     /// The current block; none if the scanner is not positioned.
     block: Option<Arc<DataBlock>>,
+    /// What the current block has of the stored one, if it has not all cells.
+    partial: Option<Box<PartialBlock>>,
+    /// Whether blocks may be read in parts.
+    reads_parts: bool,
+    /// The number of blocks entered since the last seek.
+    run: u32,
     place: CellPosition,
     buffers: Buffers,
     hits: u64,
@@ -96,6 +104,9 @@ impl<'f> HFileScanner<'f> {
             file,
             path: IndexPath::new(&file.root),
             block: None,
+            partial: None,
+            reads_parts: false,
+            run: 0,
             place: CellPosition::default(),
             buffers: Buffers::default(),
             hits: 0,
@@ -111,6 +122,11 @@ impl<'f> HFileScanner<'f> {
         self
     }
 
+    /// Allows to read only parts of blocks that are not in the cache, for a scanner that moves forward only.
+    pub(crate) fn read_parts(&mut self) {
+        self.reads_parts = true;
+    }
+
     /// Sets which of the blocks that are read are added to the cache.
     pub(crate) fn set_cache_fill(&mut self, fill: CacheFill) {
         self.path.set_fill(fill);
@@ -123,13 +139,13 @@ impl<'f> HFileScanner<'f> {
     /// If a block cannot be read or is damaged.
     pub fn seek_to_first(&mut self) -> Result<bool> {
         self.met = None;
-        let same = self.block.is_some() && self.path.is_first();
+        let same = self.block.is_some() && self.partial.is_none() && self.path.is_first();
         if !same {
             self.leave_block();
             if !self.path.first_below(self.file, 0)? {
                 return Ok(false);
             }
-            self.enter_block(false)?;
+            self.enter_block(Entering::Pass)?;
         }
         let Some(block) = &self.block else { return Ok(false) };
         self.place = block.first();
@@ -148,7 +164,7 @@ impl<'f> HFileScanner<'f> {
     /// If a block cannot be read or is damaged, or the file's order is unknown.
     #[inline]
     pub fn seek(&mut self, key: &CellKey) -> Result<SeekResult> {
-        if !self.find_block(key)? {
+        if !self.find_part(key)? {
             self.seek_to_first()?;
             self.met = None;
             return Ok(SeekResult::Before);
@@ -229,7 +245,7 @@ impl<'f> HFileScanner<'f> {
             return Ok(false);
         }
         self.check_link(link, offset)?;
-        self.enter_block(true)?;
+        self.enter_block(Entering::Search)?;
         let Some(block) = &self.block else { return Ok(false) };
         let Some(before) = block.seek_before(key, order) else {
             let error =
@@ -373,22 +389,25 @@ impl<'f> HFileScanner<'f> {
     fn find_block(&mut self, key: &CellKey) -> Result<bool> {
         let order = self.file.known_order()?;
         self.met = None;
-        let sought = match self.path.seek(self.file, key, order) {
-            Ok(sought) => sought,
-            Err(error) => {
-                self.leave_block();
-                return Err(error);
-            }
-        };
-        match sought {
+        match self.find_path(key, order)? {
             LeafLookup::Before => Ok(false),
-            LeafLookup::Same if self.block.is_some() => Ok(true),
+            LeafLookup::Same if self.block.is_some() && self.partial.is_none() => Ok(true),
             _ => {
                 self.leave_block();
-                self.enter_block(true)?;
+                self.enter_block(Entering::Search)?;
                 Ok(true)
             }
         }
+    }
+
+    #[inline]
+    fn find_path(&mut self, key: &CellKey, order: CellOrder) -> Result<LeafLookup> {
+        self.run = 0;
+        let found = self.path.seek(self.file, key, order);
+        if found.is_err() {
+            self.leave_block();
+        }
+        found
     }
 
     /// Seeks to the first cell that is not before `key`, in the current block or at the start of the next
@@ -403,6 +422,7 @@ impl<'f> HFileScanner<'f> {
                 self.place = place;
                 Ok(self.judge(block, &place, how, key))
             }
+            None if self.partial.is_some() && self.extend_part()? => self.seek_in_block(key, None),
             None => {
                 self.next_block()?;
                 Ok(SeekResult::After)
@@ -435,18 +455,22 @@ impl<'f> HFileScanner<'f> {
 
     /// Enters the block of the path, at its first cell.
     #[inline]
-    fn enter_block(&mut self, seeking: bool) -> Result<()> {
-        let block = self.file.data_block(&self.path, &mut self.buffers, seeking, &mut self.hits)?;
+    fn enter_block(&mut self, entering: Entering) -> Result<()> {
+        let block = self.file.data_block(&self.path, &mut self.buffers, entering, &mut self.hits)?;
         if self.hits >= REPORT_HITS {
             self.report_hits();
         }
-        self.place = if seeking { block.first() } else { block.first_of_many() };
+        self.place = if entering == Entering::Search { block.first() } else { block.first_of_many() };
         self.block = Some(block);
         Ok(())
     }
 
     #[cold]
     fn next_block(&mut self) -> Result<bool> {
+        if self.advance_by_part()? {
+            return Ok(true);
+        }
+        self.partial = None;
         let Some(block) = self.block.take() else { return Ok(false) };
         let Some(handle) = self.path.handle() else { return Ok(false) };
         let met = self.met.take();
@@ -454,7 +478,7 @@ impl<'f> HFileScanner<'f> {
             return self.at_end(&block, met).map(|()| false);
         }
         self.reuse(block);
-        self.enter_block(false)?;
+        self.enter_next(met.is_some())?;
         let Some(block) = &self.block else { return Ok(false) };
         let (link, count) = (block.prev_block_offset(), u64::from(block.count()));
         if link != handle.offset.cast_signed() {
@@ -502,6 +526,7 @@ impl<'f> HFileScanner<'f> {
     }
 
     fn leave_block(&mut self) {
+        self.partial = None;
         if let Some(block) = self.block.take() {
             self.reuse(block);
         }

@@ -1,7 +1,6 @@
 //! Reads blocks of one file: checks and decodes them, and adds the location to every error.
 
-use crate::block::checksum::ChunkSums;
-use crate::block::data::{self, DataBlock, DataFormat, Trust};
+use crate::block::data::{self, BlockOutline, DataBlock, DataFormat, StoredDelta, Trust};
 use crate::block::decode::BlockContext;
 use crate::block::{BlockHandle, BlockHeader, BlockType, Codec, DataBlockEncoding};
 use crate::cell::CellOrder;
@@ -23,7 +22,7 @@ pub(super) struct BlockSource {
 #[derive(Debug, Default)]
 pub(super) struct Buffers {
     /// The block as stored.
-    stored: Vec<u8>,
+    pub(super) stored: Vec<u8>,
     /// The decompressed payload, still encoded.
     encoded: Vec<u8>,
     /// The buffer for the next data block.
@@ -48,14 +47,14 @@ impl BlockSource {
         Ok((header, plain))
     }
 
-    /// Reads a data block. With an order, the block gets a seek index; with `keep_sums`, it keeps its
-    /// checksums.
+    /// Reads a data block. With an order, the block gets a seek index. If `outline` is given, it becomes the
+    /// block's outline, if it can have one.
     pub(super) fn read_data(
         &self,
         handle: BlockHandle,
         buffers: &mut Buffers,
         index: Option<CellOrder>,
-        keep_sums: bool,
+        outline: Option<&mut Option<BlockOutline>>,
     ) -> Result<DataBlock> {
         let expected = match self.format.encoding {
             DataBlockEncoding::None => BlockType::Data,
@@ -66,10 +65,14 @@ impl BlockSource {
         if self.context.is_plain() && self.format.keeps_cells_plain() {
             out.reserve(self.memory_for(handle.on_disk_size as usize, index));
             self.read_stored(handle, &mut out)?;
-            self.finish_in_place(handle, expected, out, index, keep_sums)
+            self.finish_in_place(handle, expected, out, index).inspect(|block| {
+                if let Some(outline) = outline {
+                    *outline = BlockOutline::of(block);
+                }
+            })
         } else {
             self.read_stored(handle, &mut buffers.stored)?;
-            self.finish_decoded(handle, expected, buffers, out, index)
+            self.finish_decoded(handle, expected, buffers, out, index, outline)
         }
         .map_err(|corruption| self.error(corruption, handle.offset, expected))
     }
@@ -81,16 +84,13 @@ impl BlockSource {
         expected: BlockType,
         out: Vec<u8>,
         index: Option<CellOrder>,
-        keep_sums: bool,
     ) -> Result<DataBlock, Corruption> {
         let (header, payload) = self.context.check(&out)?;
         check_identity(&header, handle, expected)?;
         let cells = data::plain_cells(&self.format, &out[payload.clone()])?;
         let cells = payload.start + cells.start..payload.start + cells.end;
-        let keep_sums = keep_sums && index.is_some() && self.context.verify_checksums;
-        let sums = if keep_sums { ChunkSums::of(&out, &header) } else { None };
         let block = DataBlock::new(out, cells, self.format.cells, Trust::Unchecked, index)?;
-        Ok(block.with_prev_block_offset(header.prev_block_offset()).with_sums(sums))
+        Ok(block.with_prev_block_offset(header.prev_block_offset()).with_stored_cells())
     }
 
     /// Finishes a block whose cells must be decrypted, decompressed or decoded.
@@ -101,9 +101,11 @@ impl BlockSource {
         buffers: &mut Buffers,
         mut out: Vec<u8>,
         index: Option<CellOrder>,
+        outline: Option<&mut Option<BlockOutline>>,
     ) -> Result<DataBlock, Corruption> {
         let (header, payload) = self.context.check(&buffers.stored)?;
         check_identity(&header, handle, expected)?;
+        let at = payload.start;
         let payload = &buffers.stored[payload];
         let plain_len = header.uncompressed_size_without_header() as usize;
         out.clear();
@@ -121,10 +123,18 @@ impl BlockSource {
             &buffers.encoded
         };
         out.reserve(self.memory_for(plain_len, index));
-        let decoded = data::decode_delta(&self.format, encoded, self.context.limits.block_bytes, &mut out)?;
+        let outline = outline.filter(|_| self.context.is_plain());
+        let (limit, mut marks) = (self.context.limits.block_bytes, Vec::new());
+        let wanted = outline.is_some().then_some(&mut marks);
+        let decoded = data::decode_delta(&self.format, encoded, limit, &mut out, wanted)?;
         let cells = 0..out.len();
         let block = DataBlock::new(out, cells, self.format.cells, Trust::Decoded(Some(decoded)), index)?;
-        Ok(block.with_prev_block_offset(header.prev_block_offset()))
+        let block = block.with_prev_block_offset(header.prev_block_offset());
+        if let Some(outline) = outline {
+            let stored = StoredDelta { format: self.format, payload: encoded, at, marks: &marks };
+            *outline = BlockOutline::of_delta(&block, &stored);
+        }
+        Ok(block)
     }
 
     /// Fills `out` with a block as stored.

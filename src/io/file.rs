@@ -91,13 +91,13 @@ impl FileReader for LocalFile {
 
 #[cfg(unix)]
 #[expect(clippy::unnecessary_wraps, reason = "returns None on other systems")]
-fn identity(meta: &fs::Metadata) -> Option<FileIdentity> {
+pub(super) fn identity(meta: &fs::Metadata) -> Option<FileIdentity> {
     use std::os::unix::fs::MetadataExt;
     Some(FileIdentity { device: meta.dev(), number: meta.ino() })
 }
 
 #[cfg(not(unix))]
-fn identity(_meta: &fs::Metadata) -> Option<FileIdentity> {
+pub(super) fn identity(_meta: &fs::Metadata) -> Option<FileIdentity> {
     None
 }
 

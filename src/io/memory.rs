@@ -32,12 +32,20 @@ impl FileReader for MemoryFile {
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
         copy_at(&self.bytes, buf, offset)
     }
+
+    fn read_in_place(&self, offset: u64, len: usize, read: &mut dyn FnMut(&[u8])) -> bool {
+        bytes_at(&self.bytes, offset, len).map(read).is_some()
+    }
+}
+
+/// Returns `len` bytes from `offset` on; `None` if there are too few.
+pub(super) fn bytes_at(bytes: &[u8], offset: u64, len: usize) -> Option<&[u8]> {
+    usize::try_from(offset).ok().and_then(|at| bytes.get(at..)?.get(..len))
 }
 
 /// Fills `buf` from `bytes[offset..]`, or fails if there are too few.
 pub(super) fn copy_at(bytes: &[u8], buf: &mut [u8], offset: u64) -> io::Result<()> {
-    let from = usize::try_from(offset).ok().and_then(|at| bytes.get(at..)).and_then(|b| b.get(..buf.len()));
-    match from {
+    match bytes_at(bytes, offset, buf.len()) {
         Some(from) => {
             buf.copy_from_slice(from);
             Ok(())

@@ -1,17 +1,24 @@
-//! A memory-mapped file. Only this module maps files.
+//! Memory-mapped files. Only this module maps files.
 
-use super::FileReader;
-use super::memory::copy_at;
+use super::file::identity;
+use super::memory::{bytes_at, copy_at};
+use super::{DirEntry, FileIdentity, FileLock, FileReader, FileWriter, LocalStorage, LogFile, Storage};
 use memmap2::Mmap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A file mapped into memory.
+///
+/// Bytes are verified where they are, and copied only as far as they are returned. A part of a block that has
+/// been verified is not verified again while the block's outline is in the cache: damage that the disk does
+/// later is not noticed until then.
 #[derive(Debug)]
 pub struct MmapFile {
     map: Mmap,
     path: PathBuf,
+    identity: Option<FileIdentity>,
 }
 
 impl MmapFile {
@@ -30,10 +37,11 @@ impl MmapFile {
     pub unsafe fn open(path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref().to_owned();
         let file = File::open(&path)?;
+        let identity = identity(&file.metadata()?);
         // SAFETY: the caller guarantees that the file does not change while the mapping exists, as
         // `Mmap::map` requires.
         let map = unsafe { Mmap::map(&file)? };
-        Ok(Self { map, path })
+        Ok(Self { map, path, identity })
     }
 }
 
@@ -46,7 +54,95 @@ impl FileReader for MmapFile {
         self.map.len() as u64
     }
 
+    fn identity(&self) -> Option<FileIdentity> {
+        self.identity
+    }
+
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
         copy_at(&self.map, buf, offset)
+    }
+
+    fn read_in_place(&self, offset: u64, len: usize, read: &mut dyn FnMut(&[u8])) -> bool {
+        bytes_at(&self.map, offset, len).map(read).is_some()
+    }
+}
+
+/// The local file system, of which large files are mapped when they are opened for reading.
+///
+/// A mapping takes address space for as long as its file is open, and a file handle only while it is made.
+#[derive(Debug)]
+pub struct MmapStorage(LocalStorage);
+
+/// Smaller files are read instead.
+const MIN_LEN: u64 = 64 << 10;
+
+impl MmapStorage {
+    /// The local file system.
+    ///
+    /// # Safety
+    ///
+    /// As for [`MmapFile::open`], for each file of at least 64 KiB that is opened for reading through the
+    /// result. This library never changes such a file while it is open, so directories that no other program
+    /// writes to qualify.
+    #[allow(unsafe_code, reason = "as `MmapFile::open`")]
+    #[must_use]
+    pub unsafe fn new() -> Self {
+        Self(LocalStorage)
+    }
+}
+
+impl Storage for MmapStorage {
+    #[allow(unsafe_code, reason = "as `MmapFile::open`")]
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
+        let file = self.0.open(path)?;
+        if file.len() < MIN_LEN {
+            return Ok(file);
+        }
+        // SAFETY: the caller of `new` guarantees that the file does not change.
+        Ok(Arc::new(unsafe { MmapFile::open(path)? }))
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
+        self.0.create(path)
+    }
+
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
+        self.0.create_new(path)
+    }
+
+    fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>> {
+        self.0.create_log(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.0.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.0.remove(path)
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        self.0.remove_dir(path)
+    }
+
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        self.0.sync_file(path)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.0.sync_dir(path)
+    }
+
+    fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        self.0.list_dir(path)
+    }
+
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        self.0.create_dir_all(path)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<FileLock> {
+        self.0.lock(path)
     }
 }

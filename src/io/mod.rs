@@ -20,7 +20,7 @@ pub(crate) use file_handles::BoundedStorage;
 pub use file_handles::FileHandles;
 pub use memory::MemoryFile;
 #[cfg(feature = "mmap")]
-pub use mmap::MmapFile;
+pub use mmap::{MmapFile, MmapStorage};
 pub(crate) use new_file::NewFile;
 
 use crate::error::{Corruption, Error, Result};
@@ -59,6 +59,15 @@ pub trait FileReader: Send + Sync + fmt::Debug {
     /// [`io::ErrorKind::UnexpectedEof`] if the file ends before `buf` is full; otherwise any error of the
     /// system.
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()>;
+
+    /// Passes the `len` bytes from `offset` on to `read`, without a copy, if the file is in memory and has
+    /// these bytes. Returns whether `read` was called.
+    ///
+    /// The bytes must be the same in every call: what has been verified once is not verified again.
+    fn read_in_place(&self, offset: u64, len: usize, read: &mut dyn FnMut(&[u8])) -> bool {
+        let _ = (offset, len, read);
+        false
+    }
 }
 
 /// The identity of a file. No two files that exist at the same time have the same.

@@ -125,7 +125,8 @@ macro_rules! select_methods {
         }
 
         /// Sets whether data blocks read from files are added to the cache (default: yes). Cached blocks are
-        /// used in any case, and index and Bloom filter blocks are always cached.
+        /// used in any case, and index and Bloom filter blocks are always cached. A long scan adds only some
+        /// of its blocks to a cache that is full.
         #[must_use]
         pub fn cache_blocks(mut self, cache: bool) -> Self {
             self.select.cache_blocks = cache;

@@ -3,6 +3,7 @@
 use super::{Region, RegionCore, RegionScanner, RegionState, ResultScanner};
 use crate::cell::{Row, RowBuf};
 use crate::error::Result;
+use crate::hfile::ReadTogether;
 use crate::mvcc::ReadPoint;
 use crate::op::{Get, Isolation, Scan};
 use std::fmt;
@@ -69,7 +70,7 @@ impl ReadView {
     }
 
     /// Reads rows, all at the view's point in time, and returns them in the order of `gets`. They are read in
-    /// row order, so that rows that share blocks are read together.
+    /// row order: what several rows need of a block that is not in the cache is read once.
     ///
     /// # Errors
     ///
@@ -84,6 +85,7 @@ impl ReadView {
     /// Reads rows, and stores each at its index in `rows`.
     pub(crate) fn get_numbered(&self, gets: &mut [(usize, &Get)], rows: &mut [Option<Row>]) -> Result<()> {
         gets.sort_by(|(_, a), (_, b)| self.region.order.compare_rows(&a.row, &b.row));
+        let _together = ReadTogether::begin(gets.iter().map(|(_, get)| get.row()));
         let mut buffer = RowBuf::new();
         for &(at, get) in &*gets {
             self.get_into(get, &mut buffer)?;

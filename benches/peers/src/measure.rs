@@ -12,7 +12,7 @@ use hdrhistogram::Histogram;
 use crate::engine::{Config, Engine, Log, Reader, Writer, dir_bytes};
 use crate::sys::{Noise, thread_cpu_secs, wait_quiet};
 use crate::workload::{
-    BELOW, COLUMNS, Draw, LOGICAL, Order, ROW, Rng, VALUE, VERSION_CELLS, VISIBLE, key, row, value, wide,
+    BELOW, COLUMNS, Draw, LOGICAL, Order, ROW, Rng, VALUE, VERSION_CELLS, VISIBLE, key, mix, row, value, wide,
 };
 
 #[derive(Clone, Debug)]
@@ -224,6 +224,33 @@ impl Op for Get {
         });
         black_box(found.unwrap_or_else(|| panic!("row {i} is missing")));
         1
+    }
+}
+
+/// Reads [`MANY`] rows by one call.
+#[derive(Clone, Copy)]
+pub struct GetMany<'o> {
+    pub order: &'o Order,
+    /// Whether the rows are next to each other in the order of rows.
+    pub sorted: bool,
+}
+
+const MANY: u64 = 100;
+
+impl Op for GetMany<'_> {
+    #[inline(always)]
+    fn run<R: Reader>(self, reader: &mut R, i: u64) -> u64 {
+        let n = self.order.0.len() as u64;
+        let row = |k: u64| match self.sorted {
+            true => u64::from(self.order.0[((i + k) % n) as usize]),
+            false => mix(i * MANY + k) % n,
+        };
+        let keys: Vec<_> = (0..MANY).map(|k| key(row(k))).collect();
+        let mut x = 0;
+        let found = reader.get_many(&keys, |value| x ^= touch(value));
+        black_box(x);
+        assert_eq!(found as u64, MANY);
+        MANY
     }
 }
 

@@ -8,8 +8,8 @@ use anyhow::{Result, ensure};
 use crate::engine::{Caps, Config, Engine, Log, Pairs, Reader, Writer};
 use crate::lines::Lines;
 use crate::measure::{
-    Get, GetMissing, GetRow, Op, Opts, Scan100, Versions, Way, WideColumn, WideRow, bulk, full_scan, inserts,
-    once, reads, replay, verify,
+    Get, GetMany, GetMissing, GetRow, Op, Opts, Scan100, Versions, Way, WideColumn, WideRow, bulk, full_scan,
+    inserts, once, reads, replay, verify,
 };
 use crate::sys;
 use crate::workload::{
@@ -191,6 +191,12 @@ impl Run<'_> {
             };
             for threads in self.params.thread_counts() {
                 put("get-zipf", threads, &reads(engine, threads, opts, "gets/s", zipf, Get)?);
+            }
+        }
+        if shape == "cold" {
+            for (name, sorted) in [("get-many", false), ("get-many-sorted", true)] {
+                let many = GetMany { order: &self.order, sorted };
+                put(name, 1, &reads(engine, 1, opts, "gets/s", uniform, many)?);
             }
         }
         put("get-missing", 1, &reads(engine, 1, opts, "gets/s", missing, GetMissing)?);

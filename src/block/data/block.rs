@@ -7,7 +7,6 @@ pub(crate) use rows::RowSpan;
 use super::Decoded;
 use super::place::{AHEAD, CHUNK, CellPosition, key_at, place_at, prefetch, row_at};
 use super::seek_index::{Candidates, STRIDE, SeekIndex};
-use crate::block::checksum::ChunkSums;
 use crate::cell::{CellFormat, CellKey, CellOrder, CellRef, key_value, same_bytes};
 use crate::coding::Cursor;
 use crate::error::Corruption;
@@ -31,8 +30,8 @@ pub(crate) struct DataBlock {
     last: usize,
     index: SeekIndex,
     prev_block_offset: i64,
-    /// The checksums of the stored block, if its cells are stored as they are here.
-    sums: Option<Box<ChunkSums>>,
+    /// Whether the stored block has these cells, as they are, at these offsets.
+    as_stored: bool,
 }
 
 /// The result of a search for a row in a block.
@@ -116,43 +115,77 @@ impl DataBlock {
             }
             None => SeekIndex::default(),
         };
-        Ok(Self { bytes, cells, format, count, last, index, prev_block_offset: -1, sums: None })
+        Ok(Self { bytes, cells, format, count, last, index, prev_block_offset: -1, as_stored: false })
     }
 
     /// Takes cells that have been checked, without an index. `last` is the offset of the last one.
     pub(super) fn of_checked(bytes: Vec<u8>, format: CellFormat, count: u32, last: usize) -> Self {
         let (cells, index) = (0..bytes.len(), SeekIndex::default());
-        Self { bytes, cells, format, count, last, index, prev_block_offset: -1, sums: None }
+        Self { bytes, cells, format, count, last, index, prev_block_offset: -1, as_stored: false }
     }
 
-    /// Keeps the checksums of the stored block, whose cells are at the same offsets.
-    pub(crate) fn with_sums(self, sums: Option<ChunkSums>) -> Self {
-        Self { sums: sums.map(Box::new), ..self }
+    /// Adds cells after the last one to a block without an index: `read` appends their bytes. Returns `None`,
+    /// and adds nothing, if `read` does, or if the bytes are not cells.
+    pub(crate) fn extend(&mut self, read: impl FnOnce(&mut Vec<u8>) -> Option<()>) -> Option<()> {
+        debug_assert_eq!(self.index.len(), 0, "entries follow the cells");
+        let end = self.cells.end;
+        self.bytes.truncate(end);
+        let read = read(&mut self.bytes);
+        let cells = end..self.bytes.len();
+        let walk = || walk_checked(&self.bytes, &cells, self.format, |_, _| {}).ok();
+        let Some((count, last)) = read.and_then(|()| walk()).filter(|(count, _)| *count > 0) else {
+            self.bytes.truncate(end);
+            return None;
+        };
+        self.count += count;
+        (self.last, self.cells.end) = (last, cells.end);
+        Some(())
     }
 
-    pub(super) fn sums(&self) -> Option<&ChunkSums> {
-        self.sums.as_deref()
+    /// The cell at an offset in the bytes; `None` if none begins there.
+    pub(crate) fn cell_at(&self, at: usize) -> Option<CellPosition> {
+        let mut place = self.first();
+        while place.at < at && self.step(&mut place) {}
+        (place.at == at).then_some(place)
+    }
+
+    /// The offset of a cell in the bytes.
+    pub(crate) fn offset_of(place: &CellPosition) -> usize {
+        place.at
+    }
+
+    /// Notes that the stored block has these cells, as they are, at the same offsets.
+    pub(crate) fn with_stored_cells(self) -> Self {
+        Self { as_stored: true, ..self }
+    }
+
+    /// The cells, if the stored block has them as they are, at the same offsets.
+    pub(super) fn stored_cells(&self) -> Option<&[u8]> {
+        self.as_stored.then(|| self.cell_bytes())
     }
 
     pub(super) fn format(&self) -> CellFormat {
         self.format
     }
 
-    /// The offset after the last cell.
-    pub(super) fn end(&self) -> usize {
-        self.cells.end
+    /// The offset of the first cell.
+    pub(super) fn start(&self) -> usize {
+        self.cells.start
     }
 
-    /// The indexed cells.
-    pub(super) fn entries(&self) -> Range<usize> {
-        0..self.index.len()
+    /// Whether the rows ascend and have an index.
+    pub(super) fn is_indexed(&self) -> bool {
+        self.index.len() > 0
     }
 
-    /// The row of an indexed cell, if the cell is the first of its row.
-    pub(super) fn begun_row(&self, entry: usize) -> Option<&[u8]> {
-        let row = |entry| row_at(&self.bytes, self.entry_at(entry));
-        let before = entry.checked_sub(1).map(row);
-        Some(row(entry)).filter(|row| before != Some(*row))
+    /// The bytes of all cells.
+    pub(super) fn cell_bytes(&self) -> &[u8] {
+        &self.bytes[self.cells.clone()]
+    }
+
+    /// The bytes of a cell.
+    pub(super) fn bytes_of(&self, place: &CellPosition) -> &[u8] {
+        &self.bytes[place.at..place.next]
     }
 
     pub(crate) fn with_prev_block_offset(self, prev_block_offset: i64) -> Self {
@@ -171,8 +204,7 @@ impl DataBlock {
 
     /// The memory size in bytes, for cache accounting.
     pub(crate) fn memory(&self) -> usize {
-        let sums = self.sums.as_ref().map_or(0, |sums| size_of::<ChunkSums>() + sums.memory());
-        size_of::<Self>() + self.bytes.capacity() + sums
+        size_of::<Self>() + self.bytes.capacity()
     }
 
     /// The buffer, for reuse.
@@ -459,9 +491,8 @@ impl DataBlock {
         low
     }
 
-    /// The offset of an indexed cell.
     #[inline]
-    pub(super) fn entry_at(&self, entry: usize) -> usize {
+    fn entry_at(&self, entry: usize) -> usize {
         self.cells.start + self.index.offset(&self.bytes, entry) as usize
     }
 }

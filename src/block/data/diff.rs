@@ -31,13 +31,24 @@ const NEGATIVE: u8 = 0x80;
 
 /// Decodes all cells and returns their number.
 pub(super) fn decode(block: &mut Delta<'_, '_>) -> Result<usize, Corruption> {
+    let before = PreviousCell::nothing(&mut block.payload)?;
+    if block.payload.is_empty() {
+        block.payload.u8("flags")?;
+    }
+    decode_after(block, before)
+}
+
+/// Decodes the cells after another one, if it is one, and returns their number.
+pub(super) fn decode_after(
+    block: &mut Delta<'_, '_>,
+    mut before: PreviousCell<'_>,
+) -> Result<usize, Corruption> {
     let Delta { payload, cells, tail } = block;
-    let mut before = PreviousCell::nothing(payload)?;
     let mut count = 0;
-    while count == 0 || !payload.is_empty() {
+    while !payload.is_empty() {
         let flags = payload.u8("flags")?;
         let same = |flag| flags & flag != 0;
-        if count == 0 && same(SAME_KEY_LEN | SAME_VALUE_LEN | SAME_TYPE | TIMESTAMP_IS_DIFF) {
+        if before.key_len == 0 && same(SAME_KEY_LEN | SAME_VALUE_LEN | SAME_TYPE | TIMESTAMP_IS_DIFF) {
             return Err(Corruption::Malformed("the first cell of a block refers to a previous one"));
         }
         let key_len = if same(SAME_KEY_LEN) { before.key_len } else { payload.cint("key length")? };

@@ -32,9 +32,17 @@ const NO_FLAG: u8 = 0x80;
 
 /// Decodes all cells and returns their number.
 pub(super) fn decode(block: &mut Delta<'_, '_>) -> Result<usize, Corruption> {
-    let mut before = decode_first(block)?;
+    let first = decode_first(block)?;
+    Ok(1 + decode_after(block, first)?)
+}
+
+/// Decodes the cells after another one and returns their number.
+pub(super) fn decode_after(
+    block: &mut Delta<'_, '_>,
+    mut before: PreviousCell<'_>,
+) -> Result<usize, Corruption> {
     let Delta { payload, cells, tail } = block;
-    let mut count = 1;
+    let mut count = 0;
     while !payload.is_empty() {
         let flags = payload.u8("flags")?;
         let same = |flag| flags & flag != 0;

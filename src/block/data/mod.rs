@@ -25,12 +25,13 @@ mod tests;
 pub use crate::schema::DataBlockEncoding;
 pub(crate) use block::{DataBlock, RowSearch, RowSpan, RowStep, Trust};
 pub(crate) use encoder::Encoder;
-pub(crate) use outline::{BlockOutline, OutlineSearch};
+pub(crate) use outline::{BlockOutline, OutlineSearch, StoredDelta};
 pub(crate) use place::{CellPosition, prefetch};
 
-use crate::cell::CellFormat;
+use crate::cell::{CellFormat, key_value};
 use crate::coding::Cursor;
 use crate::error::Corruption;
+use delta_key::PreviousCell;
 use plain_cells::PlainCells;
 use std::ops::Range;
 use tags_and_mvcc::TagsAndMvcc;
@@ -86,7 +87,7 @@ pub(crate) fn decode(
             PlainCells::new(out, limit, plain.len()).put_all(plain)?;
             Ok(cells)
         }
-        _ => decode_delta(format, payload, limit, out).map(|decoded| decoded.cells),
+        _ => decode_delta(format, payload, limit, out, None).map(|decoded| decoded.cells),
     };
     if decoded.is_err() {
         out.truncate(start);
@@ -103,24 +104,58 @@ pub(crate) struct Decoded {
     pub(crate) last: usize,
 }
 
-/// As [`decode`], for a delta encoding. On failure, `out` keeps the bytes appended so far.
+/// As [`decode`], for a delta encoding. On failure, `out` keeps the bytes appended so far. If `marks` are
+/// given, they become, for each cell, the number of bytes of the payload after it.
 pub(crate) fn decode_delta(
     format: &DataFormat,
     payload: &[u8],
     limit: usize,
     out: &mut Vec<u8>,
+    marks: Option<&mut Vec<u32>>,
 ) -> Result<Decoded, Corruption> {
     let mut block = Delta::new(format, payload, limit, out)?;
+    if let Some(marks) = &marks {
+        block.tail.mark_cells(Vec::with_capacity(marks.capacity()));
+    }
     let cells = match format.encoding {
         DataBlockEncoding::Prefix => prefix::decode(&mut block),
         DataBlockEncoding::Diff => diff::decode(&mut block),
         DataBlockEncoding::FastDiff => fast_diff::decode(&mut block),
-        DataBlockEncoding::None | DataBlockEncoding::RowIndexV1 => {
-            Err(Corruption::Malformed("plain cells, expected a delta encoding"))
-        }
+        DataBlockEncoding::None | DataBlockEncoding::RowIndexV1 => Err(NOT_DELTA),
     }?;
-    Ok(Decoded { cells, last: block.cells.last() })
+    let last = block.cells.last();
+    if let Some(marks) = marks {
+        *marks = block.tail.into_marks();
+    }
+    Ok(Decoded { cells, last })
 }
+
+/// Appends a plain cell and those that follow it in a delta encoding, which must not have a dictionary of
+/// tags. On failure, `out` keeps the bytes appended so far.
+pub(crate) fn decode_after(
+    format: &DataFormat,
+    first: &[u8],
+    payload: &[u8],
+    limit: usize,
+    out: &mut Vec<u8>,
+) -> Result<(), Corruption> {
+    let cell = key_value::parse(&mut Cursor::new(first), format.cells)?;
+    let mut cells = PlainCells::new(out, limit, first.len().saturating_add(2 * payload.len()));
+    let key_at = cells.position() + key_value::LENGTHS;
+    cells.put_cell(first)?;
+    let key = cell.key();
+    let before = PreviousCell::first(key.as_bytes(), key, key_at, cell.value().len());
+    let mut block = Delta { payload: Cursor::new(payload), cells, tail: TagsAndMvcc::new(format) };
+    match format.encoding {
+        DataBlockEncoding::Prefix => prefix::decode_after(&mut block, key_at..key_at + key.as_bytes().len()),
+        DataBlockEncoding::Diff => diff::decode_after(&mut block, before),
+        DataBlockEncoding::FastDiff => fast_diff::decode_after(&mut block, before),
+        DataBlockEncoding::None | DataBlockEncoding::RowIndexV1 => Err(NOT_DELTA),
+    }
+    .map(drop)
+}
+
+const NOT_DELTA: Corruption = Corruption::Malformed("plain cells, expected a delta encoding");
 
 /// A delta-encoded block being decoded: the remaining payload and the decoded cells.
 struct Delta<'a, 'o> {

@@ -1,48 +1,66 @@
 //! What is kept of a data block that has left the cache: enough to read one row of it from the file.
 //!
 //! A cache that is much smaller than the data loses most blocks before they are used again. Reading a block
-//! of 64 KiB, checking all of it and building an index for a single look-up takes several times as long as
-//! the look-up needs: it needs the one checksum chunk that has the row. An outline has the checksums of a
-//! block, the rows at which its chunks begin, and the offsets of some more rows. It takes about one percent
-//! of the block.
+//! of 64 KiB, checking all of it and building an index for a single look-up takes ten times as long as the
+//! look-up needs. An outline divides a block into parts of a few KiB, each of whole rows, and has the first
+//! row and a checksum of each part. It takes about one percent of the block.
 //!
-//! Bytes read by means of an outline are verified with the checksums that the whole block had when its cells
-//! were checked, so they are the same bytes.
+//! In a delta encoding, a cell can only be decoded after the one before it. There an outline has the whole
+//! first cell of each part, and the stored part begins with the cell after it.
+//!
+//! The checksums are those that the parts had when the block's own checksums and cells were checked: bytes
+//! read by means of an outline are the same bytes. HBase's checksums of 16 KiB would need four times as much
+//! to be read.
 #![warn(clippy::indexing_slicing)]
 
-use super::block::DataBlock;
-use crate::block::checksum::ChunkSums;
-use crate::cell::{CellFormat, CellOrder, key_value};
+use super::block::{DataBlock, Trust};
+use super::place::row_at;
+use super::{DataFormat, decode_after};
+use crate::cell::{CellOrder, key_value};
 use crate::coding::Cursor;
+use crate::hash::checksum::crc32c;
 use std::cmp::Ordering;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering as Memory};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering as Memory};
 
 /// An outline of a data block. All offsets are from the block's header.
 pub(crate) struct BlockOutline {
-    sums: ChunkSums,
-    format: CellFormat,
-    /// The offset after the last cell.
-    end: usize,
-    /// The number of bytes that are read at once: one or more chunks.
-    unit: usize,
-    /// The offsets of cells that are the first of their row, ascending.
-    starts: Box<[u32]>,
-    /// The first of the starts in each unit that has one.
-    heads: Box<[Head]>,
-    /// The rows of the heads.
-    rows: Box<[u8]>,
+    format: DataFormat,
+    /// The parts, in order.
+    parts: Box<[Part]>,
+    /// The first rows of the parts; in a delta encoding, their first cells.
+    firsts: Box<[u8]>,
     /// The number of look-ups since the block was in the cache.
     lookups: AtomicU32,
+    /// Of the first 64 parts, those that have been verified where the file is in memory.
+    verified: AtomicU64,
+    prev_block_offset: i64,
 }
 
-struct Head {
-    /// The index of the start.
+/// The cells of some rows.
+struct Part {
+    /// The stored bytes.
     start: u32,
-    /// The end of the row in the rows.
-    row_end: u32,
+    end: u32,
+    /// The CRC32C of the stored bytes.
+    sum: u32,
+    /// The offset of the first cell in the block that is decoded as a whole.
+    at: u32,
+    /// The end of the part's piece of the firsts.
+    first_end: u32,
+}
+
+/// The stored form of a block in a delta encoding.
+#[derive(Clone, Copy)]
+pub(crate) struct StoredDelta<'s> {
+    pub(crate) format: DataFormat,
+    pub(crate) payload: &'s [u8],
+    /// The offset of the payload in the block.
+    pub(crate) at: usize,
+    /// For each cell, the number of bytes of the payload after it.
+    pub(crate) marks: &'s [u32],
 }
 
 /// The result of a search for a row.
@@ -55,63 +73,100 @@ pub(crate) enum OutlineSearch {
     Behind,
 }
 
-/// The minimum number of bytes of a read: smaller ones save less than a system call costs.
-const MIN_UNIT: usize = 4 << 10;
+/// A part ends with the first row that reaches this size: reading less costs as much as the system call.
+const PART: usize = 4 << 10;
+
+/// A longer part is not read without its block.
+const MAX_PART: usize = 48 << 10;
 
 /// Smaller blocks are read as a whole.
 const MIN_BLOCK: usize = 8 << 10;
 
-/// There is a start for about this many bytes.
-const SPACING: usize = 2 << 10;
-
-/// The rows of the heads are at most one in this many bytes of the block.
-const MAX_ROWS: usize = 32;
-
-/// A row that needs more bytes than this many units is read with its whole block.
-const MAX_UNITS: usize = 3;
+/// The firsts are at most one in this many bytes of the block.
+const MAX_FIRSTS: usize = 16;
 
 impl BlockOutline {
-    /// Returns the outline of a block; `None` if it has no index or no checksums, is small, or has few rows
-    /// or long ones.
+    /// Returns the outline of a block; `None` if its [stored cells](DataBlock::stored_cells) differ, or it has
+    /// no index, is small, or has few rows or long ones.
     pub(crate) fn of(block: &DataBlock) -> Option<Self> {
-        let sums = block.sums().filter(|sums| sums.len() >= MIN_BLOCK)?;
-        let unit = MIN_UNIT.div_ceil(sums.chunk_len()).checked_mul(sums.chunk_len())?;
-        let (mut starts, mut heads, mut rows) = (Vec::new(), Vec::<Head>::new(), Vec::new());
-        let (mut wanted, mut unit_end) = (0, 0);
-        for entry in block.entries() {
-            let at = block.entry_at(entry);
-            if at < wanted {
-                continue;
-            }
-            let Some(row) = block.begun_row(entry) else { continue };
-            if at >= unit_end {
-                rows.extend_from_slice(row);
-                let start = u32::try_from(starts.len()).ok()?;
-                heads.push(Head { start, row_end: u32::try_from(rows.len()).ok()? });
-                unit_end = (at / unit + 1).saturating_mul(unit);
-            }
-            starts.push(u32::try_from(at).ok()?);
-            wanted = unit_end.min(at + SPACING);
+        let cells = block.stored_cells()?;
+        let base = block.start();
+        let format = DataFormat { cells: block.format(), ..DataFormat::default() };
+        Self::build(block, format, |begins, _, next| {
+            let stored = cells.get(begins - base..next.map_or(cells.len(), |(next, _)| next - base))?;
+            Some((begins, stored))
+        })
+    }
+
+    /// As [`of`](Self::of), for a block that was decoded from a delta encoding.
+    pub(crate) fn of_delta(block: &DataBlock, stored: &StoredDelta<'_>) -> Option<Self> {
+        let StoredDelta { format, payload, at, marks } = *stored;
+        if format.cells.tags && format.tags_compressed {
+            return None;
         }
-        if heads.is_empty() || rows.len() > sums.len() / MAX_ROWS {
+        let after = |cell: usize| payload.len().checked_sub(*marks.get(cell)? as usize);
+        Self::build(block, format, |_, first, next| {
+            let start = after(first)?;
+            let end = next.map_or(Some(payload.len()), |(_, next)| after(next.checked_sub(1)?))?;
+            Some((at + start, payload.get(start..end)?))
+        })
+    }
+
+    /// Divides a block into parts. `stored` returns the stored bytes of a part and their offset, given the
+    /// offset and the number of its first cell, and of that of the next part.
+    fn build<'s>(
+        block: &DataBlock,
+        format: DataFormat,
+        stored: impl Fn(usize, usize, Option<(usize, usize)>) -> Option<(usize, &'s [u8])>,
+    ) -> Option<Self> {
+        let short = |n: usize| u32::try_from(n).ok();
+        let len = block.cell_bytes().len();
+        let (mut parts, mut firsts) = (Vec::new(), Vec::<u8>::new());
+        let mut part: Option<(usize, usize)> = None;
+        let mut end_part = |part: Option<(usize, usize)>, next, first_end: usize| {
+            let Some((at, number)) = part else { return Some(()) };
+            let (start, stored) = stored(at, number, next)?;
+            let end = short(start + stored.len())?;
+            let sum = crc32c(stored);
+            parts.push(Part { start: short(start)?, end, sum, at: short(at)?, first_end: short(first_end)? });
+            Some(())
+        };
+        if len < MIN_BLOCK || !block.is_indexed() {
+            return None;
+        }
+        let mut row: &[u8] = &[];
+        let mut place = block.first();
+        for number in 0.. {
+            let (at, found) = (DataBlock::offset_of(&place), block.row(&place));
+            let is_due = part.is_none_or(|(begun, _)| at >= begun + PART);
+            if is_due && (part.is_none() || found != row) {
+                end_part(part, Some((at, number)), firsts.len())?;
+                let cell = block.bytes_of(&place);
+                firsts.extend_from_slice(if format.keeps_cells_plain() { found } else { cell });
+                part = Some((at, number));
+            }
+            row = found;
+            if !block.advance(&mut place) {
+                break;
+            }
+        }
+        end_part(part, None, firsts.len())?;
+        if firsts.len() > len / MAX_FIRSTS {
             return None;
         }
         Some(Self {
-            sums: sums.clone(),
-            format: block.format(),
-            end: block.end(),
-            unit,
-            starts: starts.into(),
-            heads: heads.into(),
-            rows: rows.into(),
+            format,
+            parts: parts.into(),
+            firsts: firsts.into(),
             lookups: AtomicU32::new(0),
+            verified: AtomicU64::new(0),
+            prev_block_offset: block.prev_block_offset(),
         })
     }
 
     /// The memory size in bytes, for cache accounting.
     pub(crate) fn memory(&self) -> usize {
-        let heads = size_of_val(&*self.heads);
-        size_of::<Self>() + self.sums.memory() + size_of_val(&*self.starts) + heads + self.rows.len()
+        size_of::<Self>() + size_of_val(&*self.parts) + self.firsts.len()
     }
 
     /// Counts a look-up. Returns the number of those before it.
@@ -124,134 +179,155 @@ impl BlockOutline {
         self.lookups.store(0, Memory::Relaxed);
     }
 
-    /// Finds the cells of a row. `read` fills a buffer with the bytes of the block at an offset; `buffer` is
-    /// reused memory.
-    ///
-    /// Returns `None` if the whole block must be read: the row is long, the bytes cannot be read, or they are
-    /// not those that the block had.
-    pub(crate) fn find_row(
-        &self,
-        row: &[u8],
-        order: CellOrder,
-        buffer: &mut Vec<u8>,
-        read: impl FnMut(usize, &mut [u8]) -> bool,
-    ) -> Option<OutlineSearch> {
-        let mut row_start = 0;
-        let is_after = |head: &Head| {
-            let head_row = self.rows.get(row_start..head.row_end as usize).unwrap_or_default();
-            row_start = head.row_end as usize;
-            order.compare_rows(head_row, row).is_gt()
-        };
-        let next_head = self.heads.iter().position(is_after).unwrap_or(self.heads.len());
-        let Some(head) = next_head.checked_sub(1) else { return Some(OutlineSearch::Absent) };
-        let first = self.heads.get(head)?.start as usize;
-        let last = self.heads.get(next_head).map_or(self.starts.len(), |head| head.start as usize);
-        // Rows that begin before this offset end there at the latest.
-        let limit = self.starts.get(last).map_or(self.end, |&start| start as usize);
-        let starts = self.starts.get(first..last)?;
-        let mut window = Window { outline: self, base: 0, filled: 0, bytes: buffer, read };
-        window.base = *starts.first()? as usize / self.unit * self.unit;
-        let mut at = *starts.first()? as usize;
-        let (mut low, mut high) = (1, starts.len());
+    /// Returns the only part that a row can be in; `None` if all cells are after the row.
+    pub(crate) fn part_of(&self, row: &[u8], order: CellOrder) -> Option<usize> {
+        let (mut low, mut high) = (0, self.parts.len());
         while low < high {
             let middle = low.midpoint(high);
-            let start = *starts.get(middle)? as usize;
-            if window.compare_row(start, row, order)?.is_le() {
-                (low, at) = (middle + 1, start);
+            if order.compare_rows(self.first_row(middle), row).is_le() {
+                low = middle + 1;
             } else {
                 high = middle;
             }
         }
-        loop {
-            match window.compare_row(at, row, order)? {
-                Ordering::Less => at = window.cell(at)?.1,
+        low.checked_sub(1)
+    }
+
+    fn first(&self, part: usize) -> &[u8] {
+        let end = |part: &Part| part.first_end as usize;
+        let from = part.checked_sub(1).and_then(|before| self.parts.get(before)).map_or(0, end);
+        let to = self.parts.get(part).map_or(from, end);
+        self.firsts.get(from..to).unwrap_or_default()
+    }
+
+    fn first_row(&self, part: usize) -> &[u8] {
+        let first = self.first(part);
+        if self.is_plain() || first.is_empty() { first } else { row_at(first, 0) }
+    }
+
+    /// Whether stored parts are plain cells.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.format.keeps_cells_plain()
+    }
+
+    /// The number of parts.
+    pub(crate) fn parts(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// Returns the place of consecutive parts in the stored block; `None` if one is too long to be read
+    /// without the block.
+    pub(crate) fn place(&self, parts: Range<usize>) -> Option<Range<usize>> {
+        let parts = self.parts.get(parts)?;
+        let is_short = |part: &Part| ((part.end - part.start) as usize) <= MAX_PART;
+        let (first, last) = (parts.first()?, parts.last()?);
+        parts.iter().all(is_short).then_some(first.start as usize..last.end as usize)
+    }
+
+    /// Returns the offset of a part's first cell in the block that is decoded as a whole.
+    pub(crate) fn offset_of(&self, part: usize) -> Option<usize> {
+        self.parts.get(part).map(|part| part.at as usize)
+    }
+
+    /// Whether the stored bytes of a part are those that the block had.
+    pub(crate) fn verify(&self, part: usize, stored: &[u8]) -> bool {
+        self.parts.get(part).is_some_and(|part| crc32c(stored) == part.sum)
+    }
+
+    /// As [`verify`](Self::verify), for bytes that never change: they are verified once.
+    pub(crate) fn verify_once(&self, part: usize, stored: &[u8]) -> bool {
+        let bit = u32::try_from(part).ok().and_then(|part| 1_u64.checked_shl(part)).unwrap_or(0);
+        if self.verified.load(Memory::Relaxed) & bit != 0 {
+            return true;
+        }
+        let is_sound = self.verify(part, stored);
+        if is_sound {
+            self.verified.fetch_or(bit, Memory::Relaxed);
+        }
+        is_sound
+    }
+
+    /// Appends the cells of a part, given its verified bytes. Returns `None` if these are not cells.
+    pub(crate) fn decode(&self, part: usize, stored: &[u8], cells: &mut Vec<u8>) -> Option<()> {
+        if self.is_plain() {
+            cells.extend_from_slice(stored);
+            return Some(());
+        }
+        decode_after(&self.format, self.first(part), stored, MAX_DECODED, cells).ok()
+    }
+
+    /// Returns a block of consecutive cells. Returns `None` if the bytes are not cells.
+    pub(crate) fn block(&self, bytes: Vec<u8>) -> Option<DataBlock> {
+        let cells = 0..bytes.len();
+        let block = DataBlock::new(bytes, cells, self.format.cells, Trust::Unchecked, None).ok()?;
+        Some(block.with_prev_block_offset(self.prev_block_offset))
+    }
+
+    /// Finds the cells of a row in the verified bytes of [its part](Self::part_of). Returns `None` if the
+    /// bytes are not cells.
+    pub(crate) fn find_row(
+        &self,
+        part: usize,
+        stored: &[u8],
+        row: &[u8],
+        order: CellOrder,
+    ) -> Option<OutlineSearch> {
+        if self.is_plain() {
+            return self.find_in(part, stored, row, order);
+        }
+        let mut cells = Vec::new();
+        self.decode(part, stored, &mut cells)?;
+        self.find_in(part, &cells, row, order)
+    }
+
+    /// As [`find_row`](Self::find_row), in the cells of the part.
+    fn find_in(&self, part: usize, cells: &[u8], row: &[u8], order: CellOrder) -> Option<OutlineSearch> {
+        let mut at = 0;
+        while at < cells.len() {
+            let (found, next) = self.cell(cells, at)?;
+            match order.compare_rows(found, row) {
+                Ordering::Less => at = next,
                 Ordering::Equal => {
-                    return window.take_row(at, row, limit).map(Arc::new).map(OutlineSearch::Found);
+                    return self.take_row(cells, at, row).map(Arc::new).map(OutlineSearch::Found);
                 }
                 Ordering::Greater => return Some(OutlineSearch::Absent),
             }
-            if at >= limit {
-                let is_behind = limit == self.end;
-                return Some(if is_behind { OutlineSearch::Behind } else { OutlineSearch::Absent });
-            }
         }
-    }
-}
-
-/// The verified bytes of a block from an offset on, read as they are needed.
-struct Window<'w, R> {
-    outline: &'w BlockOutline,
-    /// The offset of the first byte.
-    base: usize,
-    /// The number of verified bytes at the start of the buffer.
-    filled: usize,
-    bytes: &'w mut Vec<u8>,
-    read: R,
-}
-
-impl<R: FnMut(usize, &mut [u8]) -> bool> Window<'_, R> {
-    /// Returns the row of a cell, as a range of the buffer, and the offset after the cell.
-    fn cell(&mut self, at: usize) -> Option<(Range<usize>, usize)> {
-        loop {
-            let cells = self.outline.end.saturating_sub(self.base).min(self.filled);
-            let bytes = self.bytes.get(..cells)?;
-            let (from, format) = (at.checked_sub(self.base)?, self.outline.format);
-            if let Some((row, next)) = key_value::fast_parse(bytes, from, format) {
-                return Some((row, self.base + next));
-            }
-            let mut cursor = Cursor::new(bytes.get(from..).unwrap_or_default());
-            if let Ok(cell) = key_value::parse(&mut cursor, format) {
-                let row = from + key_value::LENGTHS + 2;
-                return Some((row..row + cell.row().len(), at + cursor.position()));
-            }
-            // The cell is not whole.
-            self.extend()?;
-        }
+        let is_last = part + 1 == self.parts.len();
+        Some(if is_last { OutlineSearch::Behind } else { OutlineSearch::Absent })
     }
 
-    fn compare_row(&mut self, at: usize, row: &[u8], order: CellOrder) -> Option<Ordering> {
-        let (found, _) = self.cell(at)?;
-        self.bytes.get(found).map(|found| order.compare_rows(found, row))
-    }
-
-    /// Reads one more unit.
-    fn extend(&mut self) -> Option<()> {
-        let BlockOutline { sums, unit, .. } = self.outline;
-        let from = self.base + self.filled;
-        let len = sums.len().saturating_sub(from).min(*unit);
-        if len == 0 || self.filled >= MAX_UNITS * unit {
-            return None;
+    /// Returns the row of a cell, and the offset after the cell.
+    fn cell<'b>(&self, cells: &'b [u8], at: usize) -> Option<(&'b [u8], usize)> {
+        if let Some((row, next)) = key_value::fast_parse(cells, at, self.format.cells) {
+            return Some((cells.get(row)?, next));
         }
-        let end = self.filled + len;
-        if self.bytes.len() < end {
-            self.bytes.resize(end, 0);
-        }
-        let bytes = self.bytes.get_mut(self.filled..end)?;
-        if !(self.read)(from, bytes) || !sums.verify(from, bytes) {
-            return None;
-        }
-        self.filled = end;
-        Some(())
+        let mut cursor = Cursor::new(cells.get(at..)?);
+        let cell = key_value::parse(&mut cursor, self.format.cells).ok()?;
+        Some((cell.row(), at + cursor.position()))
     }
 
     /// Copies the cells of the row that begins at an offset. The first cell of the next row is added if it
     /// is at hand, so that the row is seen to end.
-    fn take_row(&mut self, start: usize, row: &[u8], limit: usize) -> Option<DataBlock> {
+    fn take_row(&self, cells: &[u8], start: usize, row: &[u8]) -> Option<DataBlock> {
         let (mut at, mut last, mut count) = (start, start, 0);
         let mut is_of_row = true;
-        while is_of_row && at < limit {
-            let (found, next) = self.cell(at)?;
-            is_of_row = self.bytes.get(found)? == row;
+        while is_of_row && at < cells.len() {
+            let (found, next) = self.cell(cells, at)?;
+            is_of_row = found == row;
             (last, at) = (at, next);
             count += 1;
         }
-        let cells = self.bytes.get(start - self.base..at - self.base)?.to_vec();
-        Some(DataBlock::of_checked(cells, self.outline.format, count, last - start))
+        let cells = cells.get(start..at)?.to_vec();
+        Some(DataBlock::of_checked(cells, self.format.cells, count, last - start))
     }
 }
 
+/// The most bytes that a part is decoded to.
+const MAX_DECODED: usize = 1 << 20;
+
 impl fmt::Debug for BlockOutline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BlockOutline").field("starts", &self.starts.len()).finish_non_exhaustive()
+        f.debug_struct("BlockOutline").field("parts", &self.parts.len()).finish_non_exhaustive()
     }
 }

@@ -20,6 +20,12 @@ pub(super) struct PlainCells<'o> {
 }
 
 impl<'o> PlainCells<'o> {
+    /// Appends a whole cell.
+    pub(super) fn put_cell(&mut self, cell: &[u8]) -> Result<(), Corruption> {
+        self.last = self.position();
+        self.put_all(cell)
+    }
+
     /// Appends cells to `out`: at most `limit` bytes, with an estimate of `likely` bytes.
     pub(super) fn new(out: &'o mut Vec<u8>, limit: usize, likely: usize) -> Self {
         out.reserve(likely.min(limit).saturating_add(SHORT_BACK));

@@ -15,11 +15,17 @@ use super::{Delta, encoder::Previous};
 use crate::cell::{CellRef, key_value};
 use crate::coding::put_varint;
 use crate::error::Corruption;
+use std::ops::Range;
 
 /// Decodes all cells and returns their number.
 pub(super) fn decode(block: &mut Delta<'_, '_>) -> Result<usize, Corruption> {
+    decode_after(block, 0..0)
+}
+
+/// Decodes the cells after another one, whose key is at `before`, and returns their number.
+pub(super) fn decode_after(block: &mut Delta<'_, '_>, before: Range<usize>) -> Result<usize, Corruption> {
     let Delta { payload, cells, tail } = block;
-    let (mut key_at, mut key_len) = (0, 0);
+    let (mut key_at, mut key_len) = (before.start, before.len());
     let mut count = 0;
     while !payload.is_empty() {
         let suffix_len = payload.cint("key suffix length")?;

@@ -12,12 +12,24 @@ use crate::error::Corruption;
 pub(super) struct TagsAndMvcc {
     cells: CellFormat,
     dictionary: Option<Box<TagDecoder>>,
+    /// For each cell, the number of bytes of the payload after it, if these are wanted.
+    marks: Option<Vec<u32>>,
 }
 
 impl TagsAndMvcc {
     pub(super) fn new(format: &DataFormat) -> Self {
         let compressed = format.cells.tags && format.tags_compressed;
-        Self { cells: format.cells, dictionary: compressed.then(Box::default) }
+        Self { cells: format.cells, dictionary: compressed.then(Box::default), marks: None }
+    }
+
+    /// Notes from now on how many bytes of the payload follow each cell.
+    pub(super) fn mark_cells(&mut self, marks: Vec<u32>) {
+        self.marks = Some(marks);
+    }
+
+    /// Returns what was noted.
+    pub(super) fn into_marks(self) -> Vec<u32> {
+        self.marks.unwrap_or_default()
     }
 
     /// Moves one tail from the payload to the cells.
@@ -37,6 +49,9 @@ impl TagsAndMvcc {
             let len = bytes.len() - payload.rest().len();
             cells.allow(len)?;
             cells.put_short(bytes, len);
+        }
+        if let Some(marks) = &mut self.marks {
+            marks.push(u32::try_from(payload.rest().len()).unwrap_or(u32::MAX));
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! A cursor over the cells of one file, row by row from the last to the first.
 
-use super::HFileScanner;
+use super::{Entering, HFileScanner};
 use crate::block::data::{CellPosition, DataBlock, RowSpan};
 use crate::cache::CacheFill;
 use crate::cell::{CellKey, CellOrder, CellRef, SeekKey};
@@ -429,7 +429,7 @@ impl HFileScanner<'_> {
         if !self.path.last(self.file)? {
             return Ok(false);
         }
-        self.enter_block(true)?;
+        self.enter_block(Entering::Search)?;
         let Some(block) = &self.block else { return Ok(false) };
         self.file.check_last_key(block.key(&block.last()))?;
         self.met = Some(u64::from(block.count()));
@@ -446,7 +446,7 @@ impl HFileScanner<'_> {
             return Ok(None);
         }
         self.check_link(block.prev_block_offset(), offset)?;
-        self.enter_block(true)?;
+        self.enter_block(Entering::Search)?;
         let count = self.block.as_ref().map_or(0, |block| block.count());
         self.met = met.map(|met| met + u64::from(count));
         Ok(Some(block))

@@ -197,6 +197,21 @@ impl FileReader for BoundedFile {
         }
         Ok(())
     }
+
+    /// Does not open the file again: the caller reads it then.
+    fn read_in_place(&self, offset: u64, len: usize, read: &mut dyn FnMut(&[u8])) -> bool {
+        let handle = self.file.handle.load();
+        let Some(handle) = &*handle else { return false };
+        handle.read_in_place(offset, len, &mut |bytes| {
+            if !self.file.used.load(Ordering::Relaxed) {
+                self.file.used.store(true, Ordering::Relaxed);
+            }
+            if self.file.identity.is_none() {
+                self.file.note_tail(bytes, offset);
+            }
+            read(bytes);
+        })
+    }
 }
 
 impl Drop for BoundedFile {

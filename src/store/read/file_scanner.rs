@@ -104,8 +104,10 @@ impl<'f> StoreFileScanner<'f> {
         let (seq_id, visible) = seq_ids_for(file, read_point);
         let reference = file.reference();
         let is_cut = reference.is_some_and(|reference| reference.half == Half::Bottom);
+        let mut cells = file.hfile().scanner();
+        cells.read_parts();
         Self {
-            cells: file.hfile().scanner(),
+            cells,
             state: CursorState::Nowhere,
             seq_id,
             is_plain: visible == Visible::All && !is_cut,

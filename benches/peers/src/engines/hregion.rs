@@ -83,6 +83,7 @@ impl Engine for Hregion {
             column: Get::new([]).column(FAMILY, QUALIFIER),
             qualifier: QUALIFIER.to_vec(),
             whole: Get::new([]).family(FAMILY),
+            many: Vec::new(),
             row: RowBuf::new(),
         })
     }
@@ -122,6 +123,8 @@ pub struct RegionReader<'r> {
     column: Get,
     qualifier: Vec<u8>,
     whole: Get,
+    /// Gets of the column that every row has.
+    many: Vec<Get>,
     row: RowBuf,
 }
 
@@ -155,6 +158,19 @@ impl Reader for RegionReader<'_> {
         self.column.set_row(cell.row);
         self.region.get_into(&self.column, &mut self.row).expect("the file is sound");
         self.row.as_row().cells().next().map(|cell| f(cell.value()))
+    }
+
+    fn get_many(&mut self, keys: &[Key], mut f: impl FnMut(&[u8])) -> usize {
+        let cells: Vec<_> = keys.iter().map(|key| workload::split(key)).collect();
+        self.many.resize_with(cells.len(), || Get::new([]));
+        for (get, cell) in self.many.iter_mut().zip(&cells) {
+            if get.row().is_empty() {
+                *get = Get::new([]).column(FAMILY, cell.qualifier.to_vec());
+            }
+            get.set_row(cell.row);
+        }
+        let rows = self.region.get_many(&self.many).expect("the file is sound");
+        rows.iter().filter_map(|row| row.cells().next()).map(|cell| f(cell.value())).count()
     }
 
     fn scan(&mut self, from: &[u8], limit: usize, mut f: impl FnMut(&[u8], &[u8])) -> usize {

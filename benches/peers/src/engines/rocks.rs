@@ -11,6 +11,7 @@ use rocksdb::{
 };
 
 use crate::engine::{Caps, Config, Engine, Log, Pairs, Reader, Writer};
+use crate::workload::Key;
 
 pub struct Rocks {
     db: DB,
@@ -129,6 +130,11 @@ pub struct RocksReader<'a>(&'a DB);
 impl Reader for RocksReader<'_> {
     fn get<R>(&mut self, key: &[u8], f: impl FnOnce(&[u8]) -> R) -> Option<R> {
         self.0.get_pinned(key).expect("the store is sound").map(|value| f(&value))
+    }
+
+    fn get_many(&mut self, keys: &[Key], mut f: impl FnMut(&[u8])) -> usize {
+        let values = self.0.multi_get(keys).into_iter();
+        values.filter_map(|value| value.expect("the store is sound")).map(|value| f(&value)).count()
     }
 
     fn scan(&mut self, from: &[u8], limit: usize, mut f: impl FnMut(&[u8], &[u8])) -> usize {

@@ -1,0 +1,255 @@
+//! Reads rows from parts of data blocks that are not in the cache, by the outlines of the blocks.
+
+use crate::block::data::{BlockOutline, OutlineSearch};
+use crate::cache::FileId;
+use crate::cell::CellOrder;
+use crate::io::FileReader;
+use std::cell::Cell;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Range;
+
+/// A data block that is read in parts.
+pub(super) struct OutlinedBlock<'b> {
+    pub(super) file: FileId,
+    pub(super) reader: &'b dyn FileReader,
+    /// The offset of the block in the file.
+    pub(super) offset: u64,
+    pub(super) outline: &'b BlockOutline,
+    /// The row of the next block's index key, if it is known.
+    pub(super) next_row: Option<&'b [u8]>,
+    pub(super) order: CellOrder,
+}
+
+/// Where the part of a row came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PartSource {
+    /// Nothing had to be read.
+    Memory,
+    File,
+}
+
+/// While this value exists, this thread reads rows in ascending order: a part of a block that has several of
+/// them is read and verified once, and parts next to each other are read by one call.
+pub(crate) struct ReadTogether {
+    /// The rows of an outer call, if observers read rows within a read.
+    before: Option<Box<Together>>,
+    /// The value belongs to its thread.
+    thread: PhantomData<*const ()>,
+}
+
+/// The state of this thread.
+#[derive(Default)]
+struct PartReads {
+    /// Memory for a part.
+    buffer: Vec<u8>,
+    together: Option<Box<Together>>,
+}
+
+thread_local! {
+    static READS: Cell<PartReads> = const { Cell::new(PartReads { buffer: Vec::new(), together: None }) };
+}
+
+/// Rows that are read together, and the parts at hand.
+struct Together {
+    /// The rows, ascending.
+    rows: Vec<u8>,
+    /// The end of each row in the rows.
+    ends: Vec<usize>,
+    /// The first row that may be after the one read last.
+    at: usize,
+    /// The parts read last, of each file.
+    spans: Vec<Span>,
+}
+
+/// Consecutive parts of a block; none if the file is in memory.
+struct Span {
+    file: FileId,
+    block: u64,
+    is_in_place: bool,
+    parts: Range<usize>,
+    /// The part verified last.
+    verified: Option<usize>,
+    bytes: Vec<u8>,
+}
+
+/// Parts that are not needed are read if there are at most this many between two that are.
+const GAP: usize = 1;
+
+/// At most this many bytes are read at once.
+const MAX_SPAN: usize = 256 << 10;
+
+impl ReadTogether {
+    /// Begins to read rows, which ascend.
+    pub(crate) fn begin<'r>(rows: impl Iterator<Item = &'r [u8]>) -> Self {
+        let mut together = Together { rows: Vec::new(), ends: Vec::new(), at: 0, spans: Vec::new() };
+        for row in rows {
+            together.rows.extend_from_slice(row);
+            together.ends.push(together.rows.len());
+        }
+        let mut reads = READS.take();
+        let before = reads.together.replace(Box::new(together));
+        READS.set(reads);
+        Self { before, thread: PhantomData }
+    }
+}
+
+impl Drop for ReadTogether {
+    fn drop(&mut self) {
+        let mut reads = READS.take();
+        let ended = std::mem::replace(&mut reads.together, self.before.take());
+        if let Some(span) = ended.and_then(|mut together| together.spans.pop()) {
+            reads.buffer = span.bytes;
+        }
+        READS.set(reads);
+    }
+}
+
+impl fmt::Debug for ReadTogether {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadTogether").finish_non_exhaustive()
+    }
+}
+
+/// Finds the cells of a row in a block. `may_read` is asked before a part is read.
+///
+/// Returns `None` if the whole block must be read: `may_read` returns false; the part is long; or the bytes
+/// cannot be read, or are not those that the block had.
+pub(super) fn find_row(
+    block: &OutlinedBlock<'_>,
+    row: &[u8],
+    may_read: impl FnOnce() -> bool,
+) -> Option<(OutlineSearch, PartSource)> {
+    let Some(part) = block.outline.part_of(row, block.order) else {
+        return Some((OutlineSearch::Absent, PartSource::Memory));
+    };
+    let mut reads = READS.take();
+    let found = match &mut reads.together {
+        Some(together) => together.find_row(block, part, row, may_read),
+        None if may_read() => find_in_place(block, part, row)
+            .or_else(|| read_part(block, part, row, &mut reads.buffer))
+            .map(|found| (found, PartSource::File)),
+        None => None,
+    };
+    READS.set(reads);
+    found
+}
+
+/// Finds the cells of a row in a part of a file that is in memory.
+fn find_in_place(block: &OutlinedBlock<'_>, part: usize, row: &[u8]) -> Option<OutlineSearch> {
+    let place = block.outline.place(part..part + 1)?;
+    let mut found = None;
+    block.reader.read_in_place(block.offset + place.start as u64, place.len(), &mut |bytes| {
+        if block.outline.verify_once(part, bytes) {
+            found = block.outline.find_row(part, bytes, row, block.order);
+        }
+    });
+    found
+}
+
+/// Finds the cells of a row in a part, which is read.
+fn read_part(
+    block: &OutlinedBlock<'_>,
+    part: usize,
+    row: &[u8],
+    buffer: &mut Vec<u8>,
+) -> Option<OutlineSearch> {
+    let bytes = read_parts(block, part..part + 1, buffer)?;
+    if !block.outline.verify(part, bytes) {
+        return None;
+    }
+    block.outline.find_row(part, bytes, row, block.order)
+}
+
+/// Reads parts, not yet verified.
+fn read_parts<'m>(
+    block: &OutlinedBlock<'_>,
+    parts: Range<usize>,
+    buffer: &'m mut Vec<u8>,
+) -> Option<&'m mut [u8]> {
+    let place = block.outline.place(parts)?;
+    if buffer.len() < place.len() {
+        buffer.resize(place.len(), 0);
+    }
+    let bytes = buffer.get_mut(..place.len())?;
+    block.reader.read_exact_at(bytes, block.offset + place.start as u64).ok()?;
+    Some(bytes)
+}
+
+impl Together {
+    fn row(&self, i: usize) -> Option<&[u8]> {
+        let from = i.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
+        self.rows.get(from..*self.ends.get(i)?)
+    }
+
+    fn find_row(
+        &mut self,
+        block: &OutlinedBlock<'_>,
+        part: usize,
+        row: &[u8],
+        may_read: impl FnOnce() -> bool,
+    ) -> Option<(OutlineSearch, PartSource)> {
+        let mut source = PartSource::Memory;
+        let at = match self.spans.iter().position(|span| span.file == block.file) {
+            Some(at) => at,
+            None => {
+                let (file, block, bytes) = (block.file, block.offset, Vec::new());
+                self.spans.push(Span { file, block, is_in_place: false, parts: 0..0, verified: None, bytes });
+                self.spans.len() - 1
+            }
+        };
+        let span = self.spans.get_mut(at)?;
+        let is_same = span.block == block.offset;
+        if !(is_same && span.parts.contains(&part)) {
+            if !(is_same && span.is_in_place || may_read()) {
+                return None;
+            }
+            (span.block, span.parts) = (block.offset, 0..0);
+            let found = find_in_place(block, part, row);
+            span.is_in_place = found.is_some();
+            if let Some(found) = found {
+                return Some((found, if is_same { source } else { PartSource::File }));
+            }
+            let parts = self.wanted(block, part, row);
+            let span = self.spans.get_mut(at)?;
+            read_parts(block, parts.clone(), &mut span.bytes)?;
+            (span.parts, span.verified) = (parts, None);
+            source = PartSource::File;
+        }
+        let span = self.spans.get_mut(at)?;
+        let first = block.outline.place(span.parts.clone())?.start;
+        let place = block.outline.place(part..part + 1)?;
+        let bytes = span.bytes.get(place.start - first..place.end - first)?;
+        if span.verified != Some(part) {
+            if !block.outline.verify(part, bytes) {
+                span.parts = 0..0;
+                return None;
+            }
+            span.verified = Some(part);
+        }
+        Some((block.outline.find_row(part, bytes, row, block.order)?, source))
+    }
+
+    /// Returns the part of a row and those after it that the following rows need.
+    fn wanted(&mut self, block: &OutlinedBlock<'_>, part: usize, row: &[u8]) -> Range<usize> {
+        let order = block.order;
+        while self.row(self.at).is_some_and(|next| order.compare_rows(next, row).is_le()) {
+            self.at += 1;
+        }
+        let mut parts = part..part + 1;
+        for row in (self.at..).map_while(|i| self.row(i)) {
+            if block.next_row.is_some_and(|next| order.compare_rows(row, next).is_ge()) {
+                break;
+            }
+            let Some(part) = block.outline.part_of(row, order) else { break };
+            let is_short = |place: &Range<usize>| place.len() <= MAX_SPAN;
+            if part > parts.end + GAP
+                || !block.outline.place(parts.start..part + 1).is_some_and(|p| is_short(&p))
+            {
+                break;
+            }
+            parts.end = parts.end.max(part + 1);
+        }
+        parts
+    }
+}

@@ -1,0 +1,124 @@
+//! Data blocks that a scan reads piece by piece, by their outlines: from the row at which it begins, and not
+//! much more than it needs.
+
+use super::index::IndexPath;
+use super::reader_core::ReaderCore;
+use super::row_lookup::LOOKUPS;
+use super::source::Buffers;
+use crate::block::data::{BlockOutline, DataBlock};
+use crate::block::index::Children;
+use crate::cache::CacheFill;
+use crate::cell::CellOrder;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// What has been read of a data block, of which a scanner has consecutive cells.
+#[derive(Debug)]
+pub(super) struct PartialBlock {
+    outline: Arc<BlockOutline>,
+    /// The offset of the block in the file.
+    offset: u64,
+    /// The parts that have been read.
+    parts: Range<usize>,
+    /// The number of bytes to read next.
+    next: usize,
+}
+
+/// The number of bytes that are read first. Each time more are needed, they are twice as many.
+const FIRST: usize = 16 << 10;
+
+impl PartialBlock {
+    /// The offset of the first cell that was read in the block that is read as a whole.
+    pub(super) fn base(&self) -> Option<usize> {
+        self.outline.offset_of(self.parts.start)
+    }
+
+    /// Whether the last cell of the block has been read.
+    pub(super) fn is_at_end(&self) -> bool {
+        self.parts.end == self.outline.parts()
+    }
+}
+
+impl ReaderCore {
+    /// Reads cells of the data block of a path, from the part of a row on. Returns `None` if the whole block
+    /// must be read: it is in the cache or should be; it has no outline; or the bytes cannot be read, or are
+    /// not those that the block had.
+    pub(super) fn begin_partial(
+        &self,
+        path: &IndexPath,
+        row: &[u8],
+        order: CellOrder,
+        buffers: &mut Buffers,
+    ) -> Option<(DataBlock, PartialBlock)> {
+        let ((leaf, i), handle) = path.leaf().zip(path.handle())?;
+        let (Children::Data(slots), Some((cache, _))) = (leaf.children(), &self.cache) else { return None };
+        if slots.with(i, |_| ()).is_some() {
+            return None;
+        }
+        let outline = leaf.outlines().get(i)?;
+        let fills = path.fill() == CacheFill::All;
+        if fills && (!cache.is_full_for(handle.on_disk_size) || outline.count_lookup() >= LOOKUPS) {
+            return None;
+        }
+        let part = outline.part_of(row, order).unwrap_or(0);
+        let mut partial = PartialBlock { outline, offset: handle.offset, parts: part..part, next: FIRST };
+        let mut bytes = std::mem::take(&mut buffers.spare);
+        let read = self.read_on(&mut partial, 0, &mut bytes, buffers);
+        let block = read.and_then(|()| partial.outline.block(bytes))?;
+        cache.count_partial_read();
+        if let Some(counts) = &self.block_counts {
+            counts.count_read();
+        }
+        Some((block, partial))
+    }
+
+    /// Adds cells that follow to those of a block. Returns `None`, and changes nothing, if the bytes cannot
+    /// be read, or are not those that the block had.
+    pub(super) fn extend_partial(
+        &self,
+        partial: &mut PartialBlock,
+        block: &mut DataBlock,
+        buffers: &mut Buffers,
+    ) -> Option<()> {
+        block.extend(|bytes| self.read_on(partial, bytes.len(), bytes, buffers))
+    }
+
+    /// Reads the parts that follow, and places their cells at `at` in `cells`, where they are the last then.
+    fn read_on(
+        &self,
+        partial: &mut PartialBlock,
+        at: usize,
+        cells: &mut Vec<u8>,
+        buffers: &mut Buffers,
+    ) -> Option<()> {
+        let PartialBlock { outline, parts, .. } = &*partial;
+        let mut end = parts.end + 1;
+        let mut place = outline.place(parts.end..end)?;
+        while place.len() < partial.next && end < outline.parts() {
+            end += 1;
+            place.end = outline.place(end - 1..end)?.end;
+        }
+        // plain cells are read to where they stay
+        let (bytes, from) = if outline.is_plain() { (&mut *cells, at) } else { (&mut buffers.stored, 0) };
+        // existing bytes are overwritten, so only the bytes by which the buffer grows are zeroed
+        bytes.resize(from + place.len(), 0);
+        let new = bytes.get_mut(from..)?;
+        self.source.reader.read_exact_at(new, partial.offset + place.start as u64).ok()?;
+        if !outline.is_plain() {
+            cells.truncate(at);
+        }
+        for part in parts.end..end {
+            let part_place = outline.place(part..part + 1)?;
+            let range = part_place.start - place.start..part_place.end - place.start;
+            let is_sound = |stored: &&[u8]| outline.verify(part, stored);
+            if outline.is_plain() {
+                cells.get(at..)?.get(range).filter(is_sound)?;
+            } else {
+                outline.decode(part, buffers.stored.get(range).filter(is_sound)?, cells)?;
+            }
+        }
+        partial.parts.end = end;
+        partial.next = partial.next.saturating_mul(2);
+        Some(())
+    }
+}
