@@ -8,6 +8,7 @@ use super::region::RegionDir;
 use super::region_change::check_root;
 use crate::error::Result;
 use crate::io::{DirEntry, Storage};
+use crate::schema::is_legal_name;
 use crate::schema::region_name::is_encoded_name;
 use std::path::Path;
 
@@ -46,8 +47,9 @@ impl RegionDir {
         is_link || matches!(name, FileName::Reference(_, parent) if parent == region)
     }
 
-    /// Moves all files of the families to the archive, and removes the directory. The caller must hold the
-    /// lock. Can be retried after a failure, until the region is no longer there.
+    /// Moves all files of the families to the archive, also of those that an interrupted alteration of the
+    /// table has left, and removes the directory. The caller must hold the lock. Can be retried after a
+    /// failure, until the region is no longer there.
     ///
     /// # Errors
     ///
@@ -55,13 +57,16 @@ impl RegionDir {
     pub(crate) fn archive_region(&self) -> Result<()> {
         check_root(self)?;
         let storage = &**self.storage();
-        for family in self.families() {
-            let dir = self.family(family.name()).path();
+        let is_family =
+            |dir: &DirEntry| dir.is_dir && !dir.is_symlink && is_legal_name(dir.name.as_encoded_bytes());
+        let mut families = list_if_exists(storage, self.path())?.unwrap_or_default();
+        families.retain(is_family);
+        for family in families.iter().filter_map(DirEntry::utf8_name) {
             let is_file = |entry: &&DirEntry| !entry.is_dir;
-            let entries = list_if_exists(storage, &dir)?.unwrap_or_default();
+            let entries = list_if_exists(storage, &self.path().join(family))?.unwrap_or_default();
             for name in entries.iter().filter(is_file).filter_map(DirEntry::utf8_name) {
                 if !name.starts_with('.') {
-                    self.archive(family.name(), name)?;
+                    self.archive(family.as_bytes(), name)?;
                 }
             }
         }

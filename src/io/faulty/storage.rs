@@ -13,7 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 ///
 /// Models a loss of power: of a file, the synced bytes remain; of a directory, the names when it was last
 /// synced. Directories that were not created by a call are durable. A directory that was renamed is at the
-/// old path or at the new one, never at both or none, as in a file system with a journal.
+/// old path or at the new one, never at both or none, as in a file system with a journal. A file that was
+/// renamed to another directory is at one of the two paths at least.
 #[derive(Clone, Debug, Default)]
 pub struct FaultyStorage(Arc<Mutex<State>>);
 
@@ -68,6 +69,16 @@ struct State {
     locks: BTreeSet<PathBuf>,
     handles: Handles,
     hides_identities: bool,
+    forks: Forks,
+}
+
+/// The storages recorded before calls that change something.
+#[derive(Debug, Default)]
+struct Forks {
+    /// One call in so many is recorded; none if this is 0.
+    one_in: usize,
+    chance: Chance,
+    taken: Vec<Vec<Node>>,
 }
 
 /// Files that are open for reading or writing.
@@ -86,7 +97,8 @@ enum Node {
 
 #[derive(Clone, Debug, Default)]
 struct Content {
-    bytes: Vec<u8>,
+    /// Shared with the storages that were recorded or are left after a crash.
+    bytes: Arc<Vec<u8>>,
     synced: usize,
 }
 
@@ -126,6 +138,7 @@ impl Default for State {
             locks: BTreeSet::new(),
             handles: Handles { open: 0, most: 0, limit: usize::MAX },
             hides_identities: false,
+            forks: Forks::default(),
         }
     }
 }
@@ -160,6 +173,20 @@ impl FaultyStorage {
     pub fn has_died(&self) -> bool {
         let state = self.state();
         matches!(state.faults, Faults::From(from) if state.calls > from)
+    }
+
+    /// Records the storage before one in `one_in` of the later calls that change something, at random from a
+    /// seed. Many crashes can be tried so after one run.
+    pub fn fork_at_random(&self, one_in: usize, seed: u64) {
+        let forks = &mut self.state().forks;
+        (forks.one_in, forks.chance) = (one_in, Chance(seed));
+    }
+
+    /// The storages recorded since the last call. They have no faults, and unsynced changes as at that time.
+    pub fn take_forks(&self) -> Vec<Self> {
+        let taken = std::mem::take(&mut self.state().forks.taken);
+        let fork = |nodes| Self(Arc::new(Mutex::new(State { nodes, ..State::default() })));
+        taken.into_iter().map(fork).collect()
     }
 
     /// Makes the calls with these numbers fail, counted from now on over all calls, including opens, reads
@@ -268,7 +295,7 @@ impl FaultyStorage {
     #[must_use]
     pub fn bytes(&self, path: &Path) -> Option<Vec<u8>> {
         let state = self.state();
-        state.file(path).ok().map(|file| state.content(file).bytes.clone())
+        state.file(path).ok().map(|file| state.content(file).bytes.to_vec())
     }
 
     /// The storage after a crash. The result has no faults.
@@ -288,6 +315,7 @@ impl FaultyStorage {
         });
         let mut left = State { nodes: nodes.collect(), ..State::default() };
         state.settle_renamed_dirs(&mut left);
+        state.keep_moved_files(&mut left);
         Self(Arc::new(Mutex::new(left)))
     }
 
@@ -297,6 +325,7 @@ impl FaultyStorage {
 }
 
 /// Random numbers from a seed (splitmix64).
+#[derive(Debug, Default)]
 struct Chance(u64);
 
 impl Chance {
@@ -316,10 +345,13 @@ impl Chance {
 const UNIT: usize = 512;
 
 impl Content {
-    fn after(&self, crash: Crash, chance: &mut Chance) -> Vec<u8> {
+    fn after(&self, crash: Crash, chance: &mut Chance) -> Arc<Vec<u8>> {
         let rest = self.bytes.len() - self.synced;
-        match crash {
-            Crash::OfTheProcess => self.bytes.clone(),
+        if rest == 0 || crash == Crash::OfTheProcess {
+            return Arc::clone(&self.bytes);
+        }
+        let left = match crash {
+            Crash::OfTheProcess => unreachable!("all is left"),
             Crash::Hard => self.bytes[..self.synced].to_vec(),
             Crash::Torn => self.bytes[..self.synced + rest / 2].to_vec(),
             Crash::Chance(_) => {
@@ -332,7 +364,8 @@ impl Content {
                 }
                 bytes
             }
-        }
+        };
+        Arc::new(left)
     }
 }
 
@@ -374,6 +407,9 @@ impl State {
     fn change(&mut self, kind: Call) -> io::Result<()> {
         let call = self.calls;
         self.calls += 1;
+        if kind != Call::ListDir && self.forks.one_in > 0 && self.forks.chance.below(self.forks.one_in) == 0 {
+            self.forks.taken.push(self.nodes.clone());
+        }
         let fails = match self.faults {
             Faults::At(at) => call == at,
             Faults::From(from) => call >= from,
@@ -449,6 +485,33 @@ impl State {
             if names.now.get(&cleared.1) == Some(&node) {
                 names.now.remove(&cleared.1);
                 names.synced.remove(&cleared.1);
+            }
+        }
+    }
+
+    /// Gives each file that was renamed to another directory its old place in the state after a crash, if it
+    /// would have none.
+    fn keep_moved_files(&self, left: &mut Self) {
+        let files = |names_of: fn(&Names) -> &BTreeMap<OsString, usize>, state: &Self| {
+            let mut files: BTreeMap<usize, Vec<Place>> = BTreeMap::new();
+            for (dir, node) in state.nodes.iter().enumerate() {
+                let Node::Dir(names) = node else { continue };
+                for (name, node) in names_of(names) {
+                    if matches!(state.nodes[*node], Node::File(_)) {
+                        files.entry(*node).or_default().push((dir, name.clone()));
+                    }
+                }
+            }
+            files
+        };
+        let (now, synced) = (files(|names| &names.now, self), files(|names| &names.synced, self));
+        let kept = files(|names| &names.now, left);
+        for (node, new) in now {
+            let Some(old) = synced.get(&node).filter(|_| !kept.contains_key(&node)) else { continue };
+            for (dir, name) in old.iter().filter(|(dir, _)| new.iter().all(|(other, _)| other != dir)) {
+                let names = left.dir_mut(*dir);
+                names.now.entry(name.clone()).or_insert(node);
+                names.synced.entry(name.clone()).or_insert(node);
             }
         }
     }
@@ -768,7 +831,7 @@ impl FileWriter for FaultyWriter {
         let mut state = self.storage.state();
         let called = state.change(Call::Write);
         let written = if called.is_ok() { bytes.len() } else { bytes.len() / 2 };
-        state.content_mut(self.file).bytes.extend_from_slice(&bytes[..written]);
+        Arc::make_mut(&mut state.content_mut(self.file).bytes).extend_from_slice(&bytes[..written]);
         called
     }
 
@@ -794,7 +857,7 @@ impl LogFile for FaultyWriter {
         let mut state = self.storage.state();
         state.change(Call::Truncate)?;
         let content = state.content_mut(self.file);
-        content.bytes.truncate(usize::try_from(len).unwrap_or(usize::MAX));
+        Arc::make_mut(&mut content.bytes).truncate(usize::try_from(len).unwrap_or(usize::MAX));
         content.synced = content.synced.min(content.bytes.len());
         Ok(())
     }
