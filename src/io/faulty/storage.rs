@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 ///
 /// Models a loss of power: of a file, the synced bytes remain; of a directory, the names when it was last
 /// synced. Directories that were not created by a call are durable. A directory that was renamed is at the
-/// old path or at the new one, never at both or none, as in a file system with a journal. A file that was
-/// renamed to another directory is at one of the two paths at least.
+/// old path or at the new one, never at both or none, as in a file system with a journal. So is a file that was
+/// renamed to another directory.
 #[derive(Clone, Debug, Default)]
 pub struct FaultyStorage(Arc<Mutex<State>>);
 
@@ -107,6 +107,8 @@ struct Names {
     now: BTreeMap<OsString, usize>,
     /// The names after a loss of power.
     synced: BTreeMap<OsString, usize>,
+    /// Names of files that were since renamed to another directory, durably.
+    stale: BTreeSet<OsString>,
 }
 
 /// The parent of a directory, and its name there.
@@ -310,12 +312,12 @@ impl FaultyStorage {
             }
             Node::Dir(names) => {
                 let left = names.after(crash, &mut chance);
-                Node::Dir(Names { now: left.clone(), synced: left })
+                Node::Dir(Names { now: left.clone(), synced: left, stale: BTreeSet::new() })
             }
         });
         let mut left = State { nodes: nodes.collect(), ..State::default() };
         state.settle_renamed_dirs(&mut left);
-        state.keep_moved_files(&mut left);
+        state.settle_moved_files(&mut left);
         Self(Arc::new(Mutex::new(left)))
     }
 
@@ -455,8 +457,10 @@ impl State {
         let moves_dirs = is_changed(&names.now, &names.synced) || is_changed(&names.synced, &names.now);
         let places =
             moves_dirs.then(|| (self.dir_places(|names| &names.now), self.dir_places(|names| &names.synced)));
+        self.mark_stale(dir);
         let names = self.dir_mut(dir);
         names.synced = names.now.clone();
+        names.stale.clear();
         let (now, synced) = places.unwrap_or_default();
         for (node, new) in now {
             let Some(old) = synced.get(&node).filter(|old| **old != new) else { continue };
@@ -467,6 +471,25 @@ impl State {
                 }
                 self.dir_mut(new.0).synced.insert(new.1, node);
             }
+        }
+    }
+
+    /// Marks the old names of files whose new names in a directory become durable.
+    fn mark_stale(&mut self, dir: usize) {
+        let names = self.dir(dir);
+        let new = names.now.iter().filter(|(name, node)| names.synced.get(*name) != Some(node));
+        let new: BTreeSet<usize> = new.map(|(_, node)| *node).collect();
+        if new.is_empty() {
+            return;
+        }
+        let others = self.nodes.iter_mut().enumerate().filter(|(other, _)| *other != dir);
+        for (_, node) in others {
+            let Node::Dir(names) = node else { continue };
+            let old = names
+                .synced
+                .iter()
+                .filter(|(name, node)| new.contains(node) && names.now.get(*name) != Some(node));
+            names.stale.extend(old.map(|(name, _)| name.clone()));
         }
     }
 
@@ -489,9 +512,9 @@ impl State {
         }
     }
 
-    /// Gives each file that was renamed to another directory its old place in the state after a crash, if it
-    /// would have none.
-    fn keep_moved_files(&self, left: &mut Self) {
+    /// Gives each file that was renamed to another directory one of its places in the state after a crash: the
+    /// new one if it has that, otherwise the old one.
+    fn settle_moved_files(&self, left: &mut Self) {
         let files = |names_of: fn(&Names) -> &BTreeMap<OsString, usize>, state: &Self| {
             let mut files: BTreeMap<usize, Vec<Place>> = BTreeMap::new();
             for (dir, node) in state.nodes.iter().enumerate() {
@@ -505,10 +528,21 @@ impl State {
             files
         };
         let (now, synced) = (files(|names| &names.now, self), files(|names| &names.synced, self));
-        let kept = files(|names| &names.now, left);
+        let is_stale = |(dir, name): &&Place| self.dir(*dir).stale.contains(name);
         for (node, new) in now {
-            let Some(old) = synced.get(&node).filter(|_| !kept.contains_key(&node)) else { continue };
-            for (dir, name) in old.iter().filter(|(dir, _)| new.iter().all(|(other, _)| other != dir)) {
+            let moved_from = |(dir, _): &&Place| new.iter().all(|(other, _)| other != dir);
+            let old = synced.get(&node).into_iter().flatten().filter(moved_from);
+            let (stale, old): (Vec<&Place>, Vec<&Place>) = old.partition(is_stale);
+            let has = |left: &Self, (dir, name): &Place| left.dir(*dir).now.get(name) == Some(&node);
+            let is_new = new.iter().any(|place| has(left, place));
+            for (dir, name) in stale.into_iter().chain(old.iter().copied().filter(|_| is_new)) {
+                let names = left.dir_mut(*dir);
+                if names.now.get(name) == Some(&node) {
+                    names.now.remove(name);
+                    names.synced.remove(name);
+                }
+            }
+            for (dir, name) in old.into_iter().filter(|_| !is_new) {
                 let names = left.dir_mut(*dir);
                 names.now.entry(name.clone()).or_insert(node);
                 names.synced.entry(name.clone()).or_insert(node);
