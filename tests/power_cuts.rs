@@ -1,9 +1,10 @@
 //! Power is lost at random calls of random histories of a table: writes of all kinds, flushes, compactions,
-//! splits, merges, snapshots, restorations, truncations, alterations, bulk loads, recoveries. After each loss the
-//! table opens, and has everything that was acknowledged, nothing else, and of the call under way all or nothing.
+//! splits, merges, snapshots, restorations, truncations, alterations, bulk loads, recoveries. After each loss
+//! the table opens, and has everything that was acknowledged, nothing else, and of the call under way all or
+//! nothing.
 //!
-//! A history is played once. The storage is recorded before many of its calls, and each record is then crashed,
-//! recovered and compared with a model; in a third of them power is lost again during the recovery.
+//! A history is played once. The storage is recorded before many of its calls, and each record is then
+//! crashed, recovered and compared with a model; in a third of them power is lost again during the recovery.
 //!
 //! `HREGION_OPS` sets the number of losses, `HREGION_SEED` the first seed, which is random by default.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests fail by panicking")]
@@ -99,8 +100,8 @@ fn power_cuts_at_length() {
     lose_power(20_000);
 }
 
-/// An alteration that deletes a family stops halfway. The parent of a split still has files of the family, which a
-/// snapshot needs when the parent is archived.
+/// An alteration that deletes a family stops halfway. The parent of a split still has files of the family,
+/// which a snapshot needs when the parent is archived.
 #[test]
 fn files_of_a_deleted_family_are_archived_with_their_region() {
     let written = FaultyStorage::new();

@@ -355,8 +355,8 @@ fn kill_often(kills: u64, seed: u64) {
     assert!(writes as u64 > kills * 5, "too few writes before the kills: {writes}");
 }
 
-/// A snapshot that was acknowledged has, of each row, a state of the time when it was taken. Another is there as
-/// a whole or not at all.
+/// A snapshot that was acknowledged has, of each row, a state of the time when it was taken. Another is there
+/// as a whole or not at all.
 fn check_snapshot(root: &Path, snapshot: &Snapshot, writers: &[Writer], shown: &str) {
     let shown = format!("{shown}, {}", snapshot.name);
     let found = match Table::open_snapshot(root, &snapshot.name) {

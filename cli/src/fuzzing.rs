@@ -50,8 +50,8 @@ pub fn script(input: &[u8]) {
     }
 }
 
-/// Plays a script on the region in a directory, which is created if missing, and prints each answer at once. For
-/// tests that kill the process.
+/// Plays a script on the region in a directory, which is created if missing, and prints each answer at once.
+/// For tests that kill the process.
 ///
 /// # Panics
 ///

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 pub(crate) type Key = (String, String, String);
 
-/// The versions of each row, family and qualifier, newest first. Of the family `f` all are kept, of the others
-/// the newest.
+/// The versions of each row, family and qualifier, newest first. Of the family `f` all are kept, of the
+/// others the newest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Model(pub(crate) BTreeMap<Key, Vec<(i64, Vec<u8>)>>);
 

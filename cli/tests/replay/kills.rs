@@ -1,5 +1,5 @@
-//! Scripts whose crashes are real: at each, the process that has played up to there is killed, and another one
-//! goes on with the region.
+//! Scripts whose crashes are real: at each, the process that has played up to there is killed, and another
+//! one goes on with the region.
 
 use super::{Tally, by_id, compare, corpus, json_lines, name, read_lines, scripts, testdata};
 use serde_json::{Value, json};
@@ -73,8 +73,8 @@ fn play(script: &Path, lines: &[Value]) -> Tally {
     compare(name, lines, &expected, &by_id(given))
 }
 
-/// Plays lines in a process of its own, which is killed after the answer of the last one, or at the end of the
-/// answers. Returns the answers.
+/// Plays lines in a process of its own, which is killed after the answer of the last one, or at the end of
+/// the answers. Returns the answers.
 fn play_and_kill(region: &Path, lines: &[Value]) -> Vec<Value> {
     let mut child = Command::new(env::current_exe().unwrap())
         .args(["--exact", "kills::child", "--ignored", "--nocapture"])

@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 ///
 /// Models a loss of power: of a file, the synced bytes remain; of a directory, the names when it was last
 /// synced. Directories that were not created by a call are durable. A directory that was renamed is at the
-/// old path or at the new one, never at both or none, as in a file system with a journal. So is a file that was
-/// renamed to another directory.
+/// old path or at the new one, never at both or none, as in a file system with a journal. So is a file that
+/// was renamed to another directory.
 #[derive(Clone, Debug, Default)]
 pub struct FaultyStorage(Arc<Mutex<State>>);
 
@@ -512,8 +512,8 @@ impl State {
         }
     }
 
-    /// Gives each file that was renamed to another directory one of its places in the state after a crash: the
-    /// new one if it has that, otherwise the old one.
+    /// Gives each file that was renamed to another directory one of its places in the state after a crash:
+    /// the new one if it has that, otherwise the old one.
     fn settle_moved_files(&self, left: &mut Self) {
         let files = |names_of: fn(&Names) -> &BTreeMap<OsString, usize>, state: &Self| {
             let mut files: BTreeMap<usize, Vec<Place>> = BTreeMap::new();
