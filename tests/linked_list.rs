@@ -1,5 +1,6 @@
-//! Chains of rows, each with the key of the one before it, written by a process that is killed again and
-//! again while it flushes and compacts: no row is missing at the end (HBase: `IntegrationTestBigLinkedList`).
+//! Chains of rows, each with the key of the one before it, written into a table by a process that is killed
+//! again and again while it flushes, compacts and splits: no row is missing at the end (HBase:
+//! `IntegrationTestBigLinkedList`).
 //!
 //! `HREGION_OPS` sets the number of rows, `HREGION_SEED` the seed, which is random by default.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests fail by panicking")]
@@ -7,12 +8,14 @@
 
 mod support;
 
-use hregion::{Compaction, Durability, Family, Mutation, Put, Region, Scan};
-use std::collections::HashMap;
+use hregion::{
+    Compaction, Durability, ErrorKind, Family, Get, Mutation, Put, Region, Result, RowRef, Scan, Table,
+};
 use std::env;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -21,23 +24,38 @@ use support::rng::Rng;
 
 /// The number of chains, which are written together.
 const CHAINS: u64 = 64;
+/// The regions that the table is created with.
+const REGIONS: u64 = 2;
 
-/// The regions and their first rows.
-const REGIONS: [(&str, &str, &str); 2] = [("low", "", "8"), ("high", "8", "")];
+const FACTORS: [u64; 2] = [0x9E37_79B9_7F4A_7C15, 0xBF58_476D_1CE4_E5B9];
 
 /// Returns the row of a chain at a length. The rows of a chain are in no order.
 fn row(chain: u64, at: u64) -> String {
-    let mixed = (chain << 40 | at).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    format!("{:016x}", (mixed ^ mixed >> 29).wrapping_mul(0xBF58_476D_1CE4_E5B9))
+    let mixed = (chain << 40 | at).wrapping_mul(FACTORS[0]);
+    format!("{:016x}", (mixed ^ mixed >> 29).wrapping_mul(FACTORS[1]))
 }
 
-fn open(dir: &Path) -> Vec<Region> {
-    let open = |(name, start, end): (&str, &'static str, &'static str)| {
-        let options = Region::options().create_if_missing(true).durability(Durability::SyncWal);
-        let options = options.key_range(start, end).memstore_flush_size(256 << 10);
-        options.family(Family::new("list")).family(Family::new("other")).open(dir.join(name)).unwrap()
-    };
-    REGIONS.map(open).into()
+/// Returns the chain and the length of a row.
+fn place(row: &[u8]) -> (u64, u64) {
+    // The inverse of an odd factor, by Newton's method.
+    let inverse =
+        |factor: u64| (0..6).fold(factor, |x, _| x.wrapping_mul(2_u64.wrapping_sub(factor.wrapping_mul(x))));
+    let row = u64::from_str_radix(std::str::from_utf8(row).unwrap(), 16).unwrap();
+    let mixed = row.wrapping_mul(inverse(FACTORS[1]));
+    let mixed = (mixed ^ mixed >> 29 ^ mixed >> 58).wrapping_mul(inverse(FACTORS[0]));
+    (mixed >> 40, mixed & ((1 << 40) - 1))
+}
+
+fn open(root: &Path) -> Table {
+    let options =
+        || Region::options().writable(true).durability(Durability::SyncWal).memstore_flush_size(512 << 10);
+    match Table::open_with(root, "list", options()) {
+        Err(error) if error.kind() == ErrorKind::TableNotFound => {
+            let families = [Family::new("list"), Family::new("other")];
+            Table::create_with(root, "list", &families, &["8"], options()).unwrap()
+        }
+        opened => opened.unwrap(),
+    }
 }
 
 /// The process to be killed: writes one row of each chain at a time, and prints how long they are.
@@ -45,50 +63,99 @@ fn open(dir: &Path) -> Vec<Region> {
 #[ignore = "run by the test below, in a process of its own"]
 fn child() {
     let Some(dir) = env::var_os("HREGION_LIST_DIR").map(PathBuf::from) else { return };
-    let first: u64 = env::var("HREGION_LIST_FIRST").unwrap().parse().unwrap();
-    let last: u64 = env::var("HREGION_LIST_LAST").unwrap().parse().unwrap();
-    let regions = open(&dir);
-    for at in first..last {
-        for region in &regions {
-            let is_here = |row: &String| region.info().contains(row.as_bytes());
+    let of_env = |name: &str| env::var(name).unwrap().parse::<u64>().unwrap();
+    let (first, last) = (of_env("HREGION_LIST_FIRST"), of_env("HREGION_LIST_LAST"));
+    let splits = of_env("HREGION_LIST_SPLITS");
+    let (table, written, is_done) = (open(&dir), AtomicU64::new(first), AtomicBool::new(false));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_done.load(Ordering::Acquire) {
+                let wanted = REGIONS + (splits * written.load(Ordering::Acquire)).div_ceil(last);
+                upkeep(&table, usize::try_from(wanted).unwrap()).unwrap();
+            }
+        });
+        for at in first..last {
             let put = |chain| {
                 let before = if at > 0 { row(chain, at - 1) } else { String::new() };
                 let put = Put::new(row(chain, at)).cell_at("list", "before", 1, before);
                 Mutation::Put(put.cell_at("other", "at", 1, at.to_string()))
             };
-            let puts: Vec<_> = (0..CHAINS).filter(|chain| is_here(&row(*chain, at))).map(put).collect();
-            if !puts.is_empty() {
-                region.mutate_rows(puts).unwrap();
-            }
-            if at % 1_000 == 999 {
-                region.compact(Compaction::Major).unwrap();
-            }
+            table.batch((0..CHAINS).map(put).collect()).into_iter().for_each(|done| done.unwrap());
+            let mut out = std::io::stdout().lock();
+            writeln!(out, "at {at}").unwrap();
+            out.flush().unwrap();
+            written.store(at + 1, Ordering::Release);
         }
-        let mut out = std::io::stdout().lock();
-        writeln!(out, "at {at}").unwrap();
-        out.flush().unwrap();
-    }
-    regions.iter().for_each(|region| region.close().unwrap());
+        is_done.store(true, Ordering::Release);
+    });
+    table.close().unwrap();
 }
 
-/// Returns the number of rows. Every row must have the one before it, and both families.
-fn check(dir: &Path) -> u64 {
-    let mut rows: HashMap<String, String> = HashMap::new();
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    for (name, ..) in REGIONS {
-        let region = Region::open(dir.join(name)).unwrap();
-        for row in region.scan(Scan::new()).unwrap() {
-            let row = row.unwrap();
-            assert_eq!(row.len(), 2, "a torn row: {row:?}");
-            rows.insert(text(row.key()), text(row.value("list", "before").unwrap()));
+/// Splits the region with the most rows in a file, if more regions are wanted; otherwise compacts one.
+fn upkeep(table: &Table, wanted: usize) -> Result<()> {
+    let regions = table.regions();
+    let number = usize::try_from(fresh_seed()).unwrap();
+    let start = regions[number % regions.len()].start_key().to_vec();
+    let region = table.region(&start)?;
+    if regions.len() >= wanted {
+        thread::sleep(Duration::from_millis(20));
+        return region.compact(Compaction::Minor);
+    }
+    // A region with references cannot be split.
+    region.compact(Compaction::Major)?;
+    table.archive_parents()?;
+    if let Some(row) = table.split_point(&start)? {
+        match table.split(row) {
+            Err(error) if error.kind() != ErrorKind::Unsupported => return Err(error),
+            _ => {}
         }
     }
-    let holes = rows.iter().filter(|(_, before)| !before.is_empty() && !rows.contains_key(*before));
-    assert_eq!(holes.collect::<Vec<_>>(), [], "rows that are referred to and are not there");
-    rows.len() as u64
+    Ok(())
 }
 
-fn write_and_kill(rows: u64, kills: u64, seed: u64) {
+/// Checks a row, and returns its chain and length.
+fn check_row(row: RowRef<'_>) -> (u64, u64) {
+    let (chain, at) = place(row.key());
+    let before = if at > 0 { self::row(chain, at - 1) } else { String::new() };
+    assert_eq!(row.len(), 2, "a torn row: {row:?}");
+    assert_eq!(row.value("list", "before").unwrap(), before.as_bytes());
+    assert_eq!(row.value("other", "at").unwrap(), at.to_string().as_bytes());
+    (chain, at)
+}
+
+/// Checks that all rows up to a length are there, and each that one of the later rows refers to.
+fn check_all(dir: &Path, len: u64, last: u64) {
+    let table = Table::open(dir, "list").unwrap();
+    assert!(table.inconsistencies().is_empty(), "{:?}", table.inconsistencies());
+    // For each length, a bit for each chain.
+    let mut seen = vec![0_u64; usize::try_from(last).unwrap()];
+    let mut rows = table.scan(Scan::new()).unwrap();
+    while let Some(row) = rows.next_row().unwrap() {
+        let (chain, at) = check_row(row);
+        assert!(chain < CHAINS && at < last, "a row that was not written: {chain} {at}");
+        seen[usize::try_from(at).unwrap()] |= 1 << chain;
+    }
+    let len = usize::try_from(len).unwrap();
+    let hole = seen[..len].iter().position(|chains| *chains != u64::MAX);
+    assert_eq!(hole, None, "an acknowledged row is missing");
+    for at in len.max(1)..seen.len() {
+        assert_eq!(seen[at] & !seen[at - 1], 0, "rows that are referred to and are not there, before {at}");
+    }
+}
+
+/// Checks the rows that were acknowledged last.
+fn check_last(dir: &Path, len: u64) {
+    let table = Table::open(dir, "list").unwrap();
+    for at in len.saturating_sub(100)..len {
+        let gets: Vec<Get> = (0..CHAINS).map(|chain| Get::new(row(chain, at))).collect();
+        for (chain, found) in (0..).zip(table.get_many(&gets).unwrap()) {
+            assert!(!found.is_empty(), "chain {chain} has no row {at} of {len}");
+            assert_eq!(check_row(found.as_row()), (chain, at));
+        }
+    }
+}
+
+fn write_and_kill(rows: u64, kills: u64, splits: u64, seed: u64) {
     say(&format!("HREGION_SEED={seed} HREGION_OPS={rows}"));
     let (mut rng, dir) = (Rng::new(seed), tempfile::tempdir().unwrap());
     let last = rows.div_ceil(CHAINS);
@@ -99,6 +166,7 @@ fn write_and_kill(rows: u64, kills: u64, seed: u64) {
             .env("HREGION_LIST_DIR", dir.path())
             .env("HREGION_LIST_FIRST", next.to_string())
             .env("HREGION_LIST_LAST", last.to_string())
+            .env("HREGION_LIST_SPLITS", splits.to_string())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -106,7 +174,7 @@ fn write_and_kill(rows: u64, kills: u64, seed: u64) {
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (said, heard) = mpsc::channel();
         let reader = thread::spawn(move || {
-            for line in stdout.lines().map_while(Result::ok) {
+            for line in stdout.lines().map_while(std::result::Result::ok) {
                 if let Some(at) = line.strip_prefix("at ").and_then(|at| at.parse::<u64>().ok()) {
                     said.send(at).unwrap();
                 }
@@ -130,25 +198,30 @@ fn write_and_kill(rows: u64, kills: u64, seed: u64) {
         let ended = done.is_some_and(|at| at + 1 == last);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.code().is_none() || ended, "it ended by itself: {said}");
+        assert!(!said.contains("panicked"), "{said}");
         next = done.map_or(next, |at| at + 1);
-        if !ended {
-            assert!(check(dir.path()) >= next * CHAINS, "after {killed} kills");
+        if killed % 20 == 7 {
+            check_all(dir.path(), next, last);
+        } else {
+            check_last(dir.path(), next);
         }
     }
-    assert_eq!(check(dir.path()), last * CHAINS);
-    println!("{} rows, {killed} kills", last * CHAINS);
+    check_all(dir.path(), last, last);
+    let regions = Table::open(dir.path(), "list").unwrap().regions().len();
+    println!("{} rows, {killed} kills, {regions} regions", last * CHAINS);
     assert!(killed >= kills / 2, "{killed}");
+    assert!(regions as u64 > REGIONS + splits / 2, "{regions} regions");
 }
 
 #[test]
 fn no_row_of_a_chain_is_missing() {
     let rows = number("HREGION_OPS").unwrap_or(1_000_000);
-    write_and_kill(rows, 12, number("HREGION_SEED").unwrap_or_else(fresh_seed));
+    write_and_kill(rows, 12, 6, number("HREGION_SEED").unwrap_or_else(fresh_seed));
 }
 
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "takes an hour"]
 fn no_row_of_a_long_chain_is_missing() {
-    let rows = number("HREGION_OPS").unwrap_or(5_000_000);
-    write_and_kill(rows, 100, number("HREGION_SEED").unwrap_or_else(fresh_seed));
+    let rows = number("HREGION_OPS").unwrap_or(50_000_000);
+    write_and_kill(rows, 200, 50, number("HREGION_SEED").unwrap_or_else(fresh_seed));
 }

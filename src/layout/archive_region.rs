@@ -8,6 +8,7 @@ use super::region::RegionDir;
 use super::region_change::check_root;
 use crate::error::Result;
 use crate::io::{DirEntry, Storage};
+use crate::schema::is_legal_name;
 use crate::schema::region_name::is_encoded_name;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -45,8 +46,9 @@ impl RegionDir {
         Ok(regions)
     }
 
-    /// Moves all files of the families to the archive, and removes the directory. The caller must hold the
-    /// lock. Can be retried after a failure, until the region is no longer there.
+    /// Moves all files of the families to the archive, also of those that an interrupted alteration of the
+    /// table has left, and removes the directory. The caller must hold the lock. Can be retried after a
+    /// failure, until the region is no longer there.
     ///
     /// # Errors
     ///
@@ -54,13 +56,16 @@ impl RegionDir {
     pub(crate) fn archive_region(&self) -> Result<()> {
         check_root(self)?;
         let storage = &**self.storage();
-        for family in self.families() {
-            let dir = self.family(family.name()).path();
-            let entries = list_if_exists(storage, &dir)?.unwrap_or_default();
+        let is_family =
+            |dir: &DirEntry| dir.is_dir && !dir.is_symlink && is_legal_name(dir.name.as_encoded_bytes());
+        let mut families = list_if_exists(storage, self.path())?.unwrap_or_default();
+        families.retain(is_family);
+        for family in families.iter().filter_map(DirEntry::utf8_name) {
+            let entries = list_if_exists(storage, &self.path().join(family))?.unwrap_or_default();
             let files = entries.iter().filter(|entry| !entry.is_dir).filter_map(DirEntry::utf8_name);
             let names: Vec<&str> = files.filter(|name| !name.starts_with('.')).collect();
             if !names.is_empty() {
-                self.archive(family.name(), names)?;
+                self.archive(family.as_bytes(), names)?;
             }
         }
         // Removed under another name: a region is there with all of its directory, or not at all.

@@ -13,7 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 ///
 /// Models a loss of power: of a file, the synced bytes remain; of a directory, the names when it was last
 /// synced. Directories that were not created by a call are durable. A directory that was renamed is at the
-/// old path or at the new one, never at both or none, as in a file system with a journal.
+/// old path or at the new one, never at both or none, as in a file system with a journal. So is a file that
+/// was renamed to another directory.
 #[derive(Clone, Debug, Default)]
 pub struct FaultyStorage(Arc<Mutex<State>>);
 
@@ -68,6 +69,16 @@ struct State {
     locks: BTreeSet<PathBuf>,
     handles: Handles,
     hides_identities: bool,
+    forks: Forks,
+}
+
+/// The storages recorded before calls that change something.
+#[derive(Debug, Default)]
+struct Forks {
+    /// One call in so many is recorded; none if this is 0.
+    one_in: usize,
+    chance: Chance,
+    taken: Vec<Vec<Node>>,
 }
 
 /// Files that are open for reading or writing.
@@ -86,7 +97,8 @@ enum Node {
 
 #[derive(Clone, Debug, Default)]
 struct Content {
-    bytes: Vec<u8>,
+    /// Shared with the storages that were recorded or are left after a crash.
+    bytes: Arc<Vec<u8>>,
     synced: usize,
 }
 
@@ -95,6 +107,8 @@ struct Names {
     now: BTreeMap<OsString, usize>,
     /// The names after a loss of power.
     synced: BTreeMap<OsString, usize>,
+    /// Names of files that were since renamed to another directory, durably.
+    stale: BTreeSet<OsString>,
 }
 
 /// The parent of a directory, and its name there.
@@ -126,6 +140,7 @@ impl Default for State {
             locks: BTreeSet::new(),
             handles: Handles { open: 0, most: 0, limit: usize::MAX },
             hides_identities: false,
+            forks: Forks::default(),
         }
     }
 }
@@ -160,6 +175,20 @@ impl FaultyStorage {
     pub fn has_died(&self) -> bool {
         let state = self.state();
         matches!(state.faults, Faults::From(from) if state.calls > from)
+    }
+
+    /// Records the storage before one in `one_in` of the later calls that change something, at random from a
+    /// seed. Many crashes can be tried so after one run.
+    pub fn fork_at_random(&self, one_in: usize, seed: u64) {
+        let forks = &mut self.state().forks;
+        (forks.one_in, forks.chance) = (one_in, Chance(seed));
+    }
+
+    /// The storages recorded since the last call. They have no faults, and unsynced changes as at that time.
+    pub fn take_forks(&self) -> Vec<Self> {
+        let taken = std::mem::take(&mut self.state().forks.taken);
+        let fork = |nodes| Self(Arc::new(Mutex::new(State { nodes, ..State::default() })));
+        taken.into_iter().map(fork).collect()
     }
 
     /// Makes the calls with these numbers fail, counted from now on over all calls, including opens, reads
@@ -268,7 +297,7 @@ impl FaultyStorage {
     #[must_use]
     pub fn bytes(&self, path: &Path) -> Option<Vec<u8>> {
         let state = self.state();
-        state.file(path).ok().map(|file| state.content(file).bytes.clone())
+        state.file(path).ok().map(|file| state.content(file).bytes.to_vec())
     }
 
     /// The storage after a crash. The result has no faults.
@@ -283,11 +312,12 @@ impl FaultyStorage {
             }
             Node::Dir(names) => {
                 let left = names.after(crash, &mut chance);
-                Node::Dir(Names { now: left.clone(), synced: left })
+                Node::Dir(Names { now: left.clone(), synced: left, stale: BTreeSet::new() })
             }
         });
         let mut left = State { nodes: nodes.collect(), ..State::default() };
         state.settle_renamed_dirs(&mut left);
+        state.settle_moved_files(&mut left);
         Self(Arc::new(Mutex::new(left)))
     }
 
@@ -297,6 +327,7 @@ impl FaultyStorage {
 }
 
 /// Random numbers from a seed (splitmix64).
+#[derive(Debug, Default)]
 struct Chance(u64);
 
 impl Chance {
@@ -316,10 +347,13 @@ impl Chance {
 const UNIT: usize = 512;
 
 impl Content {
-    fn after(&self, crash: Crash, chance: &mut Chance) -> Vec<u8> {
+    fn after(&self, crash: Crash, chance: &mut Chance) -> Arc<Vec<u8>> {
         let rest = self.bytes.len() - self.synced;
-        match crash {
-            Crash::OfTheProcess => self.bytes.clone(),
+        if rest == 0 || crash == Crash::OfTheProcess {
+            return Arc::clone(&self.bytes);
+        }
+        let left = match crash {
+            Crash::OfTheProcess => unreachable!("all is left"),
             Crash::Hard => self.bytes[..self.synced].to_vec(),
             Crash::Torn => self.bytes[..self.synced + rest / 2].to_vec(),
             Crash::Chance(_) => {
@@ -332,7 +366,8 @@ impl Content {
                 }
                 bytes
             }
-        }
+        };
+        Arc::new(left)
     }
 }
 
@@ -374,6 +409,9 @@ impl State {
     fn change(&mut self, kind: Call) -> io::Result<()> {
         let call = self.calls;
         self.calls += 1;
+        if kind != Call::ListDir && self.forks.one_in > 0 && self.forks.chance.below(self.forks.one_in) == 0 {
+            self.forks.taken.push(self.nodes.clone());
+        }
         let fails = match self.faults {
             Faults::At(at) => call == at,
             Faults::From(from) => call >= from,
@@ -419,8 +457,10 @@ impl State {
         let moves_dirs = is_changed(&names.now, &names.synced) || is_changed(&names.synced, &names.now);
         let places =
             moves_dirs.then(|| (self.dir_places(|names| &names.now), self.dir_places(|names| &names.synced)));
+        self.mark_stale(dir);
         let names = self.dir_mut(dir);
         names.synced = names.now.clone();
+        names.stale.clear();
         let (now, synced) = places.unwrap_or_default();
         for (node, new) in now {
             let Some(old) = synced.get(&node).filter(|old| **old != new) else { continue };
@@ -431,6 +471,25 @@ impl State {
                 }
                 self.dir_mut(new.0).synced.insert(new.1, node);
             }
+        }
+    }
+
+    /// Marks the old names of files whose new names in a directory become durable.
+    fn mark_stale(&mut self, dir: usize) {
+        let names = self.dir(dir);
+        let new = names.now.iter().filter(|(name, node)| names.synced.get(*name) != Some(node));
+        let new: BTreeSet<usize> = new.map(|(_, node)| *node).collect();
+        if new.is_empty() {
+            return;
+        }
+        let others = self.nodes.iter_mut().enumerate().filter(|(other, _)| *other != dir);
+        for (_, node) in others {
+            let Node::Dir(names) = node else { continue };
+            let old = names
+                .synced
+                .iter()
+                .filter(|(name, node)| new.contains(node) && names.now.get(*name) != Some(node));
+            names.stale.extend(old.map(|(name, _)| name.clone()));
         }
     }
 
@@ -449,6 +508,44 @@ impl State {
             if names.now.get(&cleared.1) == Some(&node) {
                 names.now.remove(&cleared.1);
                 names.synced.remove(&cleared.1);
+            }
+        }
+    }
+
+    /// Gives each file that was renamed to another directory one of its places in the state after a crash:
+    /// the new one if it has that, otherwise the old one.
+    fn settle_moved_files(&self, left: &mut Self) {
+        let files = |names_of: fn(&Names) -> &BTreeMap<OsString, usize>, state: &Self| {
+            let mut files: BTreeMap<usize, Vec<Place>> = BTreeMap::new();
+            for (dir, node) in state.nodes.iter().enumerate() {
+                let Node::Dir(names) = node else { continue };
+                for (name, node) in names_of(names) {
+                    if matches!(state.nodes[*node], Node::File(_)) {
+                        files.entry(*node).or_default().push((dir, name.clone()));
+                    }
+                }
+            }
+            files
+        };
+        let (now, synced) = (files(|names| &names.now, self), files(|names| &names.synced, self));
+        let is_stale = |(dir, name): &&Place| self.dir(*dir).stale.contains(name);
+        for (node, new) in now {
+            let moved_from = |(dir, _): &&Place| new.iter().all(|(other, _)| other != dir);
+            let old = synced.get(&node).into_iter().flatten().filter(moved_from);
+            let (stale, old): (Vec<&Place>, Vec<&Place>) = old.partition(is_stale);
+            let has = |left: &Self, (dir, name): &Place| left.dir(*dir).now.get(name) == Some(&node);
+            let is_new = new.iter().any(|place| has(left, place));
+            for (dir, name) in stale.into_iter().chain(old.iter().copied().filter(|_| is_new)) {
+                let names = left.dir_mut(*dir);
+                if names.now.get(name) == Some(&node) {
+                    names.now.remove(name);
+                    names.synced.remove(name);
+                }
+            }
+            for (dir, name) in old.into_iter().filter(|_| !is_new) {
+                let names = left.dir_mut(*dir);
+                names.now.entry(name.clone()).or_insert(node);
+                names.synced.entry(name.clone()).or_insert(node);
             }
         }
     }
@@ -768,7 +865,7 @@ impl FileWriter for FaultyWriter {
         let mut state = self.storage.state();
         let called = state.change(Call::Write);
         let written = if called.is_ok() { bytes.len() } else { bytes.len() / 2 };
-        state.content_mut(self.file).bytes.extend_from_slice(&bytes[..written]);
+        Arc::make_mut(&mut state.content_mut(self.file).bytes).extend_from_slice(&bytes[..written]);
         called
     }
 
@@ -794,7 +891,7 @@ impl LogFile for FaultyWriter {
         let mut state = self.storage.state();
         state.change(Call::Truncate)?;
         let content = state.content_mut(self.file);
-        content.bytes.truncate(usize::try_from(len).unwrap_or(usize::MAX));
+        Arc::make_mut(&mut content.bytes).truncate(usize::try_from(len).unwrap_or(usize::MAX));
         content.synced = content.synced.min(content.bytes.len());
         Ok(())
     }
