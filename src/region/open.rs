@@ -6,6 +6,7 @@ use super::locks::RowLocks;
 use super::log::RegionLog;
 use super::replay::{RecoveredEdits, Replayed};
 use super::super_version::SuperVersionCell;
+use super::updates::Updates;
 use super::{MemoryLimit, Region, RegionCore, RegionOptions, RegionState, Scheduler};
 use crate::error::{Corruption, Error, Result};
 use crate::hfile::Encryption;
@@ -24,7 +25,7 @@ use crate::store::{Checksums, OpenedFiles, Store, StoreFile, StoreVersion, memst
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, OnceLock, RwLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// The table of a region that is created without a table name.
 pub(super) const DEFAULT_TABLE: &str = "default";
@@ -229,7 +230,7 @@ impl RegionOptions {
             is_closed: AtomicBool::new(false),
             is_retired: AtomicBool::new(false),
             rows: RowLocks::new(),
-            updates: RwLock::new(()),
+            updates: Updates::default(),
             flushing: Mutex::new(()),
             files: FileChanges::new(replaced),
             warnings,
