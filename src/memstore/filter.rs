@@ -25,8 +25,9 @@ struct Generation {
 const GENERATIONS: usize = 9;
 const FIRST_WORDS: usize = 1 << 12;
 const GROWTH: usize = 4;
-/// One row in so many is counted, for all of them: writers share the counter.
-const COUNTED: usize = 16;
+/// One row in so many is counted, for all of them, because writers share the counter: a row whose hash begins
+/// with four zeros.
+const COUNTED: usize = 1 << 4;
 
 /// The hash of a row and its bits in a word.
 #[derive(Clone, Copy)]
@@ -73,7 +74,7 @@ impl RowBloom {
         }
         let generation = self.newest();
         let word = generation.word(place).fetch_or(place.bits, Ordering::Relaxed);
-        let is_counted = (place.hash >> 52) as usize % COUNTED == 0;
+        let is_counted = place.hash >> 60 == 0;
         if is_counted && word & place.bits != place.bits {
             generation.rows.fetch_add(COUNTED, Ordering::Relaxed);
         }

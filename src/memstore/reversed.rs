@@ -134,7 +134,7 @@ impl<'s> ReversedSegmentScanner<'s> {
         (self.at, self.row) = (None, None);
         while let Some(end) = last {
             let row = self.row.insert(RowEntries::up_to(end, &mut self.readahead, self.segment));
-            self.at = Some(row.first.clone());
+            self.at = Some(row.first);
             if row.first.key().seq_id() > self.read_point {
                 self.advance();
             }
@@ -152,10 +152,10 @@ impl<'s> RowEntries<'s> {
         let row = last.key().cell().row();
         let before = readahead.before(&last, segment);
         if before.as_ref().is_none_or(|before| before.key().cell().row() != row) {
-            return Self { first: last.clone(), last, before: Some(before) };
+            return Self { first: last, last, before: Some(before) };
         }
         let first = segment.at_or_after(&Key::of_row(segment.order(), row));
-        Self { first: first.unwrap_or_else(|| last.clone()), last, before: None }
+        Self { first: first.unwrap_or(last), last, before: None }
     }
 
     fn into_before(self, readahead: &mut ReverseReadahead<'s>, segment: &'s Segment) -> Option<Entry<'s>> {

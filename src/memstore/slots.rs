@@ -9,8 +9,10 @@ use std::sync::OnceLock;
 /// Chunk group `g` has `FIRST << g` items, in chunks of at most `CHUNK` items: a short sequence takes little
 /// memory, and a long one has few unused items.
 pub(super) struct Slots<T> {
-    groups: [OnceLock<Box<[OnceLock<Box<[T]>>]>>; GROUPS],
+    groups: [OnceLock<Box<[Chunk<T>]>>; GROUPS],
 }
+
+type Chunk<T> = OnceLock<Box<[T]>>;
 
 /// The number of items of the first group.
 const FIRST: usize = 64;
