@@ -139,9 +139,8 @@ impl Counters {
     /// Adds the cost of a read.
     #[inline]
     pub(crate) fn add(&self, counts: &ReadCounts) {
-        // a thread that is ending no longer has a lane
-        match LANE.try_with(|lane| lane.0) {
-            Ok(lane) if lane < SHARED => self.0[lane].add_own(counts),
+        match lane() {
+            lane if lane < SHARED => self.0[lane].add_own(counts),
             _ => self.0[SHARED].add_shared(counts),
         }
     }
@@ -152,6 +151,13 @@ impl Counters {
         self.0.iter().for_each(|lane| lane.add_to(&mut sum));
         sum
     }
+}
+
+/// Returns the number of the calling thread's lane. Only the last one can be that of several live threads.
+#[inline]
+pub(crate) fn lane() -> usize {
+    // a thread that is ending no longer has a lane
+    LANE.try_with(|lane| lane.0).unwrap_or(SHARED)
 }
 
 /// The number of a thread's lane, the same for all regions.

@@ -2,10 +2,11 @@
 //! `ReadPointCalculationLock`).
 
 use crate::error::{Error, Result};
-use crate::sync::atomic::{AtomicI64, Ordering};
+use crate::sync::atomic::{AtomicI64, AtomicUsize, Ordering, fence};
 use crate::sync::unpoisoned;
 use crate::sync::{Condvar, Mutex};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
+use std::hint;
 use std::sync::Arc;
 
 /// The numbers of a region's writes. The *write point* is the last number assigned. The *read point* is the
@@ -13,26 +14,40 @@ use std::sync::Arc;
 ///
 /// A write takes a number, assigns it to its cells as their sequence id, publishes the cells, and completes.
 /// Its cells become visible all at once, and not before those of earlier writes.
+///
+/// Writers take no lock: the thread that completes the first pending write advances the read point over all
+/// complete ones.
 #[derive(Debug)]
 pub(crate) struct Mvcc {
-    /// Changes only under the lock of `writes`.
-    read_point: AtomicI64,
-    writes: Mutex<Writes>,
+    write_point: Padded<AtomicI64>,
+    read_point: Padded<AtomicI64>,
+    /// The complete writes that are not visible yet, a ring: a number is at its place modulo the length. An
+    /// older number there has long been visible.
+    complete: Box<[AtomicI64]>,
+    /// The complete writes whose numbers are too far ahead for the ring, and how many there are.
+    ahead: Mutex<BTreeSet<i64>>,
+    ahead_len: AtomicUsize,
+    /// The number of threads that sleep until the read point advances.
+    sleeping: AtomicUsize,
+    sleep: Mutex<()>,
     read_point_moved: Condvar,
     readers: Mutex<Readers>,
 }
 
+/// A value on cache lines of its own.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Padded<T>(T);
+
 /// Numbers above this are rejected when they are set. The numbers left suffice for any number of writes.
 const MAX_START: i64 = i64::MAX >> 1;
 
-#[derive(Debug)]
-struct Writes {
-    write_point: i64,
-    /// Whether each write is complete, from the first pending one to the newest.
-    pending: VecDeque<bool>,
-    /// The number of threads that wait for the read point to advance.
-    waiting: usize,
-}
+/// How many writes after the first pending one may be complete without a lock: a power of two, small in tests.
+const RING: usize = if cfg!(test) { 8 } else { 256 };
+
+/// How often a writer looks whether its write is visible before it sleeps: others mostly need less time for
+/// the rest of a write than a thread needs to sleep.
+const SPINS: u32 = if cfg!(loom) { 0 } else { 100 };
 
 /// The registered read points, ascending, with their reference counts. The first count is above 0; later ones
 /// may be 0.
@@ -63,19 +78,23 @@ impl Mvcc {
     /// [`advance_to`](Self::advance_to), which checks them.
     pub(crate) fn new(start: i64) -> Self {
         debug_assert!(start <= MAX_START);
-        Self::starting_at(start)
+        Self::with_ring(start, RING)
     }
 
     /// For data without writers: all cells are visible, whatever their sequence id.
     pub(crate) fn without_writes() -> Self {
-        Self::starting_at(i64::MAX)
+        Self::with_ring(i64::MAX, 1)
     }
 
-    fn starting_at(start: i64) -> Self {
-        let writes = Writes { write_point: start, pending: VecDeque::new(), waiting: 0 };
+    fn with_ring(start: i64, ring: usize) -> Self {
         Self {
-            read_point: AtomicI64::new(start),
-            writes: Mutex::new(writes),
+            write_point: Padded(AtomicI64::new(start)),
+            read_point: Padded(AtomicI64::new(start)),
+            complete: (0..ring).map(|_| AtomicI64::new(i64::MIN)).collect(),
+            ahead: Mutex::new(BTreeSet::new()),
+            ahead_len: AtomicUsize::new(0),
+            sleeping: AtomicUsize::new(0),
+            sleep: Mutex::new(()),
             read_point_moved: Condvar::new(),
             readers: Mutex::new(Readers::default()),
         }
@@ -83,10 +102,8 @@ impl Mvcc {
 
     /// Begins a write, with the next number.
     pub(crate) fn begin(&self) -> WriteEntry<'_> {
-        let mut writes = unpoisoned(self.writes.lock());
-        writes.write_point = writes.write_point.checked_add(1).expect("fewer than 2^62 writes");
-        writes.pending.push_back(false);
-        WriteEntry { mvcc: self, seq_id: writes.write_point }
+        let before = self.write_point.0.fetch_add(1, Ordering::Relaxed);
+        WriteEntry { mvcc: self, seq_id: before.checked_add(1).expect("fewer than 2^62 writes") }
     }
 
     /// Completes a write. It becomes visible when all earlier writes have completed, too.
@@ -99,22 +116,82 @@ impl Mvcc {
     pub(crate) fn complete_and_wait(&self, entry: WriteEntry<'_>) {
         let seq_id = entry.seq_id;
         self.complete(entry);
-        if self.read_point() >= seq_id {
-            return;
+        for _ in 0..SPINS {
+            if self.read_point() >= seq_id {
+                return;
+            }
+            hint::spin_loop();
         }
-        let mut writes = unpoisoned(self.writes.lock());
-        writes.waiting += 1;
+        let mut sleep = unpoisoned(self.sleep.lock());
+        self.sleeping.fetch_add(1, Ordering::Relaxed);
+        // either this thread sees that the read point has moved, or the thread that moves it sees a sleeper
+        fence(Ordering::SeqCst);
         while self.read_point() < seq_id {
-            writes = unpoisoned(self.read_point_moved.wait(writes));
+            sleep = unpoisoned(self.read_point_moved.wait(sleep));
         }
-        writes.waiting -= 1;
+        self.sleeping.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Records that a write is complete, and advances the read point as far as possible.
+    fn end(&self, number: i64) {
+        let ahead = usize::try_from(number - self.read_point());
+        if let Some(place) = self.place(number).filter(|_| ahead.is_ok_and(|n| n <= self.complete.len())) {
+            // the number that was here before is not above the read point, so it is no longer needed
+            place.store(number, Ordering::Release);
+        } else {
+            let mut ahead = unpoisoned(self.ahead.lock());
+            ahead.insert(number);
+            self.ahead_len.store(ahead.len(), Ordering::Release);
+        }
+        self.advance();
+    }
+
+    /// Advances the read point over all complete writes.
+    fn advance(&self) {
+        let mut has_moved = false;
+        loop {
+            // either this thread sees that the next write is complete, or the thread that completes it sees
+            // where the read point is
+            fence(Ordering::SeqCst);
+            let point = self.read_point();
+            let next = point.saturating_add(1);
+            let Some(last) = (next..).take_while(|&number| self.is_complete(number)).last() else { break };
+            let moved = &self.read_point.0;
+            if moved.compare_exchange(point, last, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+                has_moved = true;
+                self.forget_up_to(last);
+            }
+        }
+        if has_moved && self.sleeping.load(Ordering::Relaxed) > 0 {
+            drop(unpoisoned(self.sleep.lock()));
+            self.read_point_moved.notify_all();
+        }
+    }
+
+    fn place(&self, number: i64) -> Option<&AtomicI64> {
+        let last = self.complete.len().checked_sub(1)?;
+        self.complete.get(usize::try_from(number).ok()? & last)
+    }
+
+    fn is_complete(&self, number: i64) -> bool {
+        self.place(number).is_some_and(|place| place.load(Ordering::Acquire) == number)
+            || self.ahead_len.load(Ordering::Acquire) > 0 && unpoisoned(self.ahead.lock()).contains(&number)
+    }
+
+    /// Removes visible writes from those that were too far ahead.
+    fn forget_up_to(&self, number: i64) {
+        if self.ahead_len.load(Ordering::Relaxed) > 0 {
+            let mut ahead = unpoisoned(self.ahead.lock());
+            ahead.retain(|&complete| complete > number);
+            self.ahead_len.store(ahead.len(), Ordering::Release);
+        }
     }
 
     /// The last write visible to all readers. A reader that reads cells after this call finds all cells up to
     /// it.
     #[inline]
     pub(crate) fn read_point(&self) -> i64 {
-        self.read_point.load(Ordering::Acquire)
+        self.read_point.0.load(Ordering::Acquire)
     }
 
     /// Sets both points to `number`, unless the write point is already there. Called when a region opens, or
@@ -124,24 +201,30 @@ impl Mvcc {
     ///
     /// If writes are pending, or the number leaves too few for future writes.
     pub(crate) fn advance_to(&self, number: i64) -> Result<()> {
-        let mut writes = unpoisoned(self.writes.lock());
-        if number <= writes.write_point {
-            return Ok(());
+        loop {
+            let write_point = self.write_point.0.load(Ordering::Acquire);
+            if number <= write_point {
+                return Ok(());
+            }
+            if number > MAX_START {
+                return Err(Error::invalid_argument(format!(
+                    "sequence id {number} is beyond the maximum of {MAX_START}"
+                )));
+            }
+            let pending = write_point.saturating_sub(self.read_point());
+            if pending > 0 {
+                return Err(Error::invalid_argument(format!(
+                    "cannot advance to sequence id {number} while {pending} writes are pending"
+                )));
+            }
+            let assigned = &self.write_point.0;
+            if assigned.compare_exchange(write_point, number, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+                // no other thread moves the read point: the next number was assigned to no write
+                self.read_point.0.store(number, Ordering::Release);
+                self.advance();
+                return Ok(());
+            }
         }
-        if number > MAX_START {
-            return Err(Error::invalid_argument(format!(
-                "sequence id {number} is beyond the maximum of {MAX_START}"
-            )));
-        }
-        if !writes.pending.is_empty() {
-            return Err(Error::invalid_argument(format!(
-                "cannot advance to sequence id {number} while {} writes are pending",
-                writes.pending.len()
-            )));
-        }
-        writes.write_point = number;
-        self.read_point.store(number, Ordering::Release);
-        Ok(())
     }
 
     /// Registers the read point and calls `f` with it, in one critical section with
@@ -202,23 +285,7 @@ impl WriteEntry<'_> {
 
 impl Drop for WriteEntry<'_> {
     fn drop(&mut self) {
-        let mut writes = unpoisoned(self.mvcc.writes.lock());
-        let behind = usize::try_from(writes.write_point - self.seq_id);
-        let place = behind.ok().and_then(|behind| writes.pending.len().checked_sub(behind + 1));
-        if let Some(complete) = place.and_then(|place| writes.pending.get_mut(place)) {
-            *complete = true;
-        }
-        let before = writes.pending.len();
-        while writes.pending.front() == Some(&true) {
-            writes.pending.pop_front();
-        }
-        if writes.pending.len() < before {
-            let still = i64::try_from(writes.pending.len()).expect("fewer writes than bytes of memory");
-            self.mvcc.read_point.store(writes.write_point - still, Ordering::Release);
-            if writes.waiting > 0 {
-                self.mvcc.read_point_moved.notify_all();
-            }
-        }
+        self.mvcc.end(self.seq_id);
     }
 }
 
@@ -237,150 +304,7 @@ impl Drop for ReadPoint {
 }
 
 #[cfg(all(test, not(loom)))]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use std::collections::BTreeSet;
-    use std::panic::{AssertUnwindSafe, catch_unwind};
-    use std::sync::atomic::AtomicBool;
-    use std::thread;
-    use std::time::Duration;
-
-    #[test]
-    fn a_write_waits_for_those_before_it() {
-        let mvcc = Mvcc::new(5);
-        let (first, second, third) = (mvcc.begin(), mvcc.begin(), mvcc.begin());
-        assert_eq!([first.seq_id(), second.seq_id(), third.seq_id()], [6, 7, 8]);
-        mvcc.complete(second);
-        assert_eq!(mvcc.read_point(), 5);
-        drop(first);
-        assert_eq!(mvcc.read_point(), 7);
-        mvcc.complete_and_wait(third);
-        assert_eq!(mvcc.read_point(), 8);
-    }
-
-    #[test]
-    fn waiting_ends_when_the_write_before_ends() {
-        let mvcc = Mvcc::new(0);
-        let (first, second) = (mvcc.begin(), mvcc.begin());
-        let done = AtomicBool::new(false);
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                mvcc.complete_and_wait(second);
-                done.store(true, Ordering::Relaxed);
-            });
-            thread::sleep(Duration::from_millis(5));
-            assert!(!done.load(Ordering::Relaxed));
-            mvcc.complete(first);
-        });
-        assert!(done.into_inner());
-        assert_eq!(mvcc.read_point(), 2);
-    }
-
-    #[test]
-    fn the_points_move_on_while_nothing_is_pending() {
-        let mvcc = Mvcc::new(5);
-        mvcc.advance_to(9).unwrap();
-        assert_eq!((mvcc.read_point(), mvcc.begin().seq_id()), (9, 10));
-        let write = mvcc.begin();
-        mvcc.advance_to(11).unwrap();
-        let pending = mvcc.advance_to(12).unwrap_err();
-        assert!(pending.to_string().contains("1 writes are pending"), "{pending}");
-        mvcc.complete(write);
-        assert!(mvcc.advance_to(i64::MAX).unwrap_err().to_string().contains("beyond"));
-        mvcc.advance_to(-1).unwrap();
-        assert_eq!(mvcc.read_point(), 11);
-        mvcc.advance_to(MAX_START).unwrap();
-        assert_eq!(mvcc.begin().seq_id(), MAX_START + 1);
-    }
-
-    #[test]
-    fn read_points_in_use_hold_the_smallest_down() {
-        let mvcc = Arc::new(Mvcc::new(1));
-        assert_eq!(mvcc.smallest_read_point(), 1);
-        let (one, seen) = mvcc.register(|number| number * 10);
-        assert_eq!((one.get(), seen), (1, 10));
-        drop(mvcc.begin());
-        let (two, ()) = mvcc.register(|_| ());
-        let (two_again, ()) = mvcc.register(|_| ());
-        drop(mvcc.begin());
-        assert_eq!((two.get(), mvcc.read_point(), mvcc.smallest_read_point()), (2, 3, 1));
-        drop(two);
-        drop(one);
-        assert_eq!(mvcc.smallest_read_point(), 2);
-        drop(two_again);
-        assert_eq!(mvcc.smallest_read_point(), 3);
-    }
-
-    #[test]
-    fn a_panic_while_registering_releases_the_read_point() {
-        let mvcc = Arc::new(Mvcc::new(1));
-        let panic = catch_unwind(AssertUnwindSafe(|| mvcc.register(|_| panic!("as tests do"))));
-        assert!(panic.is_err());
-        drop(mvcc.begin());
-        assert_eq!(mvcc.smallest_read_point(), 2);
-    }
-
-    #[test]
-    fn threads_see_whole_prefixes() {
-        const WRITES: i64 = 4_000;
-        let mvcc = Arc::new(Mvcc::new(0));
-        let complete: Vec<_> = (0..=WRITES).map(|_| AtomicBool::new(false)).collect();
-        let at = |i: i64| &complete[i as usize];
-        thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    for i in 0..WRITES / 4 {
-                        let write = mvcc.begin();
-                        at(write.seq_id()).store(true, Ordering::Relaxed);
-                        if i % 3 == 0 { mvcc.complete_and_wait(write) } else { mvcc.complete(write) }
-                    }
-                });
-            }
-            let mut checked = 0;
-            while checked < WRITES {
-                let (point, ()) = mvcc.register(|_| ());
-                assert!((checked + 1..=point.get()).all(|i| at(i).load(Ordering::Relaxed)));
-                assert!(mvcc.smallest_read_point() <= point.get());
-                checked = point.get();
-            }
-        });
-        assert_eq!((mvcc.read_point(), mvcc.smallest_read_point()), (WRITES, WRITES));
-    }
-
-    proptest! {
-        /// Compares with sets of numbers.
-        #[test]
-        fn it_does_as_sets_would(steps in proptest::collection::vec((0u8..5, 0usize..8), 0..80)) {
-            let mvcc = Arc::new(Mvcc::new(0));
-            let (mut writes, mut readers) = (Vec::new(), Vec::new());
-            let (mut newest, mut pending) = (0, BTreeSet::new());
-            for (step, i) in steps {
-                match step {
-                    0 | 1 => {
-                        let write = mvcc.begin();
-                        newest += 1;
-                        prop_assert_eq!(write.seq_id(), newest);
-                        pending.insert(newest);
-                        writes.push(write);
-                    }
-                    2 if i < writes.len() => {
-                        let write = writes.swap_remove(i);
-                        pending.remove(&write.seq_id());
-                        mvcc.complete(write);
-                    }
-                    3 => readers.push(mvcc.register(|number| number).0),
-                    4 if i < readers.len() => drop(readers.swap_remove(i)),
-                    _ => {}
-                }
-                let read_point = pending.first().map_or(newest, |first| first - 1);
-                prop_assert_eq!(mvcc.read_point(), read_point);
-                let smallest = readers.iter().map(ReadPoint::get).chain([read_point]).min();
-                prop_assert_eq!(Some(mvcc.smallest_read_point()), smallest);
-            }
-        }
-    }
-}
+mod tests;
 
 /// Tests all interleavings: `RUSTFLAGS="--cfg loom" cargo test --release --lib mvcc`.
 #[cfg(all(test, loom))]
@@ -389,10 +313,10 @@ mod loom_tests {
     use crate::sync::atomic::AtomicBool;
     use loom::thread;
 
-    #[test]
-    fn no_number_is_seen_before_its_predecessors_are_complete() {
-        loom::model(|| {
-            let mvcc = Arc::new(Mvcc::new(0));
+    /// With a ring of one place, the second write is ahead of it while the first one is pending.
+    fn check_writes(ring: usize) {
+        loom::model(move || {
+            let mvcc = Arc::new(Mvcc::with_ring(0, ring));
             // the effects of the writes
             let written = Arc::new([AtomicBool::new(false), AtomicBool::new(false)]);
             let write = |wait: bool| {
@@ -416,6 +340,16 @@ mod loom_tests {
             writers.into_iter().for_each(|writer| writer.join().unwrap());
             assert_eq!(mvcc.read_point(), 2);
         });
+    }
+
+    #[test]
+    fn no_number_is_seen_before_its_predecessors_are_complete() {
+        check_writes(2);
+    }
+
+    #[test]
+    fn a_number_ahead_of_the_ring_is_seen_when_its_predecessors_are_complete() {
+        check_writes(1);
     }
 
     #[test]

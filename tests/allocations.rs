@@ -9,9 +9,9 @@ mod table;
 
 use hregion::locator::{LocationOrigin, MetaCache};
 use hregion::{
-    BlockCache, BloomType, Cell, Codec, Compaction, DataBlockEncoding, Delete, Family, Filter, Get, HFile,
-    HFileOptions, HFileScanner, HFileWriter, Put, Region, RegionInfo, RegionLocations, RowBuf, Scan, SeekKey,
-    TableName,
+    BlockCache, BloomType, Cell, Codec, Compaction, DataBlockEncoding, Delete, Durability, Family, Filter,
+    Get, HFile, HFileOptions, HFileScanner, HFileWriter, Put, Region, RegionInfo, RegionLocations, RowBuf,
+    Scan, SeekKey, TableName,
 };
 use std::path::{Path, PathBuf};
 use support::alloc::{CountingAlloc, measure};
@@ -284,6 +284,29 @@ fn a_scan_of_much_memory_allocates_for_lots_of_cells_and_not_for_each() {
     let (rows, usage) = measure(|| read(CELLS));
     assert_eq!(rows, CELLS - CELLS / 2);
     assert!(usage.count < 2 * CELLS / 1_000, "{usage:?}");
+}
+
+/// Small cells take little more memory than the region counts, and a put allocates for little more than its
+/// own parts.
+#[test]
+fn cells_in_memory_take_what_the_region_counts() {
+    const CELLS: usize = 100_000;
+    // what the list takes for each cell, which counts for the size at which memory is flushed
+    const NODE: usize = 82;
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = Region::options().create_if_missing(true).family(Family::new("f"));
+    let region = options.open(folder.path()).expect("a new region");
+    let put = |i: usize| {
+        let row = (i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes().to_vec();
+        // 100 bytes as a KeyValue
+        let put = Put::new(row).cell_at("f", "q", 5, vec![b'v'; 70]);
+        region.put(put.durability(Durability::SkipWal)).expect("a put");
+    };
+    let ((), usage) = measure(|| (0..CELLS).for_each(put));
+    assert_eq!(region.memstore_size() as usize, 100 * CELLS);
+    let counted = (100 + NODE) * CELLS;
+    assert!(usage.peak < counted * 14 / 10, "{usage:?} for {counted}");
+    assert!(usage.count < 6 * CELLS, "{usage:?}");
 }
 
 /// Creates a region of four files and a memstore, each with one cell of every row. Returns it with the rows.

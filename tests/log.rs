@@ -4,20 +4,22 @@
 mod support;
 
 use hregion::io::faulty::{Call, Crash, FaultyStorage};
+use hregion::io::{DirEntry, FileReader};
 use hregion::wal::{WalEnd, WalReader};
 use hregion::{
-    Append, Compaction, Delete, Durability, ErrorKind, Family, Get, Increment, Limits, Mutation, Put, Region,
-    RegionOptions, Scan, Storage,
+    Append, Compaction, Delete, Durability, ErrorKind, Family, Get, Increment, Limits, LocalStorage,
+    Mutation, Put, Region, RegionOptions, Scan, Storage,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
+use support::forward::forward;
 use support::no_sync::NoSync;
 use support::random_ops::play_all;
 use support::rng::Rng;
@@ -221,6 +223,55 @@ fn a_log_is_removed_when_all_its_cells_are_in_files() {
     region.close().unwrap();
     assert_eq!(logs(&storage).len(), 0);
     assert_eq!(values(&open(&storage)).len(), 5);
+}
+
+/// Local files. After a log has been opened, and before the files of a family are listed, a writer puts a
+/// row and flushes that family only.
+#[derive(Debug)]
+struct Between {
+    files: LocalStorage,
+    family: PathBuf,
+    has_opened: AtomicBool,
+    writer: Mutex<Option<Region>>,
+}
+
+impl Storage for Between {
+    forward!(files: create create_new create_log rename remove remove_dir create_dir_all lock sync_file sync_dir);
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
+        if path.parent().is_some_and(|dir| dir.ends_with("recovered.edits")) {
+            self.has_opened.store(true, Ordering::Relaxed);
+        }
+        self.files.open(path)
+    }
+
+    fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        if path == self.family && self.has_opened.load(Ordering::Relaxed) {
+            if let Some(writer) = self.writer.lock().unwrap().take() {
+                writer.put(put("b", "2")).unwrap();
+                writer.flush_families(&["f"]).unwrap();
+            }
+        }
+        self.files.list_dir(path)
+    }
+}
+
+/// A log that has grown since it was opened lacks the cells of families that were not flushed.
+#[test]
+fn a_reader_sees_whole_rows_if_a_log_grows_before_files_are_listed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("region");
+    let options = || Region::options().family(Family::new("f")).family(Family::new("g"));
+    let writer = options().create_if_missing(true).open(&path).unwrap();
+    writer.put(put("a", "1")).unwrap();
+    let (files, has_opened) = (LocalStorage, AtomicBool::new(false));
+    let family = path.join("f");
+    let between = Arc::new(Between { files, family, has_opened, writer: Mutex::new(Some(writer.clone())) });
+    let reader = options().storage(Arc::clone(&between) as Arc<dyn Storage>).open(&path).unwrap();
+    assert!(between.writer.lock().unwrap().is_none(), "the writer has written");
+    let expected = [("a", "1"), ("b", "2")].map(|(row, value)| (row.to_owned(), value.to_owned()));
+    assert_eq!(values(&reader), BTreeMap::from(expected));
+    assert_eq!(values(&writer), values(&reader));
 }
 
 /// What a reader in another process sees: everything that was acknowledged.
@@ -504,6 +555,30 @@ fn writers_share_syncs() {
     assert_eq!(sequence_ids.len(), THREADS * PUTS);
     assert!(sequence_ids.is_sorted_by(|a, b| a < b), "in the order of the sequence ids");
     assert_eq!(values(&region).len(), THREADS * PUTS);
+}
+
+/// A log with more entries costs as many more reads as it has more chunks.
+#[test]
+fn a_log_is_read_once_when_its_region_is_opened() {
+    const CHUNK: u64 = 64 << 10;
+    let reads = |rows: usize| {
+        let storage = FaultyStorage::new();
+        let region = open(&storage);
+        for row in 0..rows {
+            region.put(put(&format!("{row:05}"), &"v".repeat(500)).durability(Durability::SyncWal)).unwrap();
+        }
+        forget(region);
+        let storage = storage.after(Crash::OfTheProcess);
+        let len: usize = logs(&storage).iter().map(|log| storage.bytes(log).unwrap().len()).sum();
+        let before = storage.all_calls();
+        let region = options(&storage).create_if_missing(false).writable(false).open(DIR).unwrap();
+        let reads = storage.all_calls() - before;
+        assert_eq!(values(&region).len(), rows);
+        (len as u64 / CHUNK, reads)
+    };
+    let ((less, few), (more, many)) = (reads(200), reads(2_200));
+    let (chunks, reads) = (more - less, many - few);
+    assert!(chunks > 30 && (chunks..chunks * 3 / 2).contains(&reads), "{reads} reads of {chunks} chunks");
 }
 
 /// Each bit of a log that a killed process left: flipped, it is refused, or changes nothing.

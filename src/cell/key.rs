@@ -270,6 +270,13 @@ impl SeekKey {
         Self::first_on_row(b"")
     }
 
+    /// As [`new`](Self::new), with room for a longer key.
+    pub(crate) fn with_room(bytes: usize) -> Self {
+        let mut key = Self(Vec::with_capacity(bytes));
+        key.set(b"", b"", b"", LATEST_TIMESTAMP, CellType::Maximum);
+        key
+    }
+
     /// The key before all others of a row.
     #[must_use]
     pub fn first_on_row(row: &[u8]) -> Self {
@@ -321,6 +328,7 @@ impl SeekKey {
         cell_type: CellType,
     ) -> &mut Self {
         self.0.clear();
+        self.0.reserve(FIXED_LEN + row.len() + family.len() + qualifier.len());
         put_key(&mut self.0, row, family, qualifier, timestamp, cell_type);
         self
     }

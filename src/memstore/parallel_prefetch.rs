@@ -2,12 +2,11 @@
 
 use super::arena::STRIDE;
 use super::batch::{Batch, LARGE};
-use super::entry::ListEntry;
 use super::key::{Key, KeyParts, StoredCell};
 use super::segment::Segment;
+use super::skip_list::Entry;
 use crate::block::data::prefetch;
 use crate::cell::CellKey;
-use crossbeam_epoch as epoch;
 
 /// The rest of a segment, divided so that its cells can be read in several places at once.
 ///
@@ -39,12 +38,12 @@ pub(super) enum Ended<'l> {
 }
 
 /// One of the places that are read at once.
-struct Lane<'s, 'g> {
+struct Lane<'s> {
     batch: Batch,
     /// The cell to copy next.
-    found: Option<&'g Key<StoredCell>>,
+    found: Option<&'s Key<StoredCell>>,
     /// The current entry; None at the end.
-    next: Option<ListEntry<'s, 'g>>,
+    next: Option<Entry<'s>>,
     end: Key<StoredCell>,
     /// Whether the lane has been read up to its end.
     is_whole: bool,
@@ -78,12 +77,11 @@ impl ParallelPrefetch {
         mut buffer: impl FnMut() -> Vec<u8>,
         mut put: impl FnMut(Batch, Ended<'_>),
     ) {
-        let guard = epoch::pin();
-        let mut lanes: Vec<Lane<'_, '_>> = Vec::with_capacity(LANES);
+        let mut lanes: Vec<Lane<'_>> = Vec::with_capacity(LANES);
         for end in self.marks.drain(self.marks.len().saturating_sub(LANES)..).rev() {
             let next = match lanes.last() {
-                Some(Lane { end: start, .. }) => segment.entry_after(start, &guard),
-                None => segment.entry_after(from, &guard),
+                Some(Lane { end: start, .. }) => segment.after(start),
+                None => segment.after(from),
             };
             let mut batch = Batch::new(buffer());
             batch.reserve(MEMORY);
@@ -110,7 +108,7 @@ impl ParallelPrefetch {
     }
 }
 
-impl Lane<'_, '_> {
+impl Lane<'_> {
     /// Touches the current cell if it is to be copied, or ends the lane.
     #[inline]
     fn refresh(&mut self, read_point: i64) {

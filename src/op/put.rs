@@ -54,6 +54,10 @@ impl Put {
     }
 
     fn add(mut self, family: Bytes, qualifier: Bytes, timestamp: Option<i64>, value: Bytes) -> Self {
+        if self.cells.is_empty() {
+            // most puts have one value
+            self.cells.reserve_exact(1);
+        }
         self.cells.push(PutCell { family, qualifier, timestamp, value });
         self
     }

@@ -142,7 +142,7 @@ impl RegionCore {
     /// Freezes the active segments, so that writes go to new ones, and ends the log. When this returns, all
     /// writes to them are complete and visible to reads. Returns the flush, without the files it will write.
     fn freeze(&self, stores: &[usize]) -> Flushed {
-        let updates = unpoisoned(self.updates.write());
+        let updates = self.updates.exclusive();
         let entry = self.mvcc.begin();
         let seq_id = entry.seq_id();
         self.mvcc.complete_and_wait(entry);

@@ -92,7 +92,7 @@ impl Region {
     pub fn abort(&self) {
         let _closing = unpoisoned(self.0.closing.lock());
         {
-            let _updates = unpoisoned(self.0.updates.write());
+            let _updates = self.0.updates.exclusive();
             self.0.is_closing.store(true, Ordering::Release);
         }
         self.0.release();
@@ -176,7 +176,7 @@ impl RegionCore {
             self.flush_all()?;
         }
         {
-            let _updates = unpoisoned(self.updates.write());
+            let _updates = self.updates.exclusive();
             self.is_closing.store(true, Ordering::Release);
         }
         let has_log = self.log.as_deref().is_some_and(RegionLog::has_files);

@@ -1,8 +1,8 @@
 //! Row locks: plain writes hold them shared, operations that read before they write hold them exclusively.
 
 use crate::sync::unpoisoned;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// The number of locks that all rows share.
 const STRIPES: usize = 64;
@@ -11,9 +11,13 @@ const STRIPES: usize = 64;
 /// returned by [`many`](Self::many).
 #[derive(Debug)]
 pub(super) struct RowLocks {
-    stripes: Box<[RwLock<()>]>,
-    hasher: RandomState,
+    stripes: Box<[Stripe]>,
 }
+
+/// A lock on a cache line of its own: writers of other rows do not wait for the line.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Stripe(RwLock<()>);
 
 /// A held lock of a row, either shared or exclusive.
 #[derive(Debug)]
@@ -33,7 +37,7 @@ pub(super) struct RowsLocked<'l> {
 
 impl RowLocks {
     pub(super) fn new() -> Self {
-        Self { stripes: (0..STRIPES).map(|_| RwLock::new(())).collect(), hasher: RandomState::new() }
+        Self { stripes: (0..STRIPES).map(|_| Stripe::default()).collect() }
     }
 
     pub(super) fn shared(&self, row: &[u8]) -> RwLockReadGuard<'_, ()> {
@@ -67,23 +71,23 @@ impl RowLocks {
     }
 
     fn stripe(&self, row: &[u8]) -> usize {
-        usize::try_from(self.hasher.hash_one(row) % STRIPES as u64).unwrap_or_default()
+        usize::try_from(xxh3_64(row) % STRIPES as u64).unwrap_or_default()
     }
 }
 
-fn lock(stripe: &RwLock<()>, is_alone: bool) -> RowLock<'_> {
+fn lock(stripe: &Stripe, is_alone: bool) -> RowLock<'_> {
     match is_alone {
         true => RowLock::Alone(lock_exclusive(stripe)),
         false => RowLock::Shared(shared(stripe)),
     }
 }
 
-fn shared(stripe: &RwLock<()>) -> RwLockReadGuard<'_, ()> {
-    unpoisoned(stripe.read())
+fn shared(stripe: &Stripe) -> RwLockReadGuard<'_, ()> {
+    unpoisoned(stripe.0.read())
 }
 
-fn lock_exclusive(stripe: &RwLock<()>) -> RwLockWriteGuard<'_, ()> {
-    unpoisoned(stripe.write())
+fn lock_exclusive(stripe: &Stripe) -> RwLockWriteGuard<'_, ()> {
+    unpoisoned(stripe.0.write())
 }
 
 #[cfg(test)]

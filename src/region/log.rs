@@ -4,7 +4,7 @@
 //! replays it, and so does HBase. The logs are removed once their cells are in store files.
 
 use super::RegionCore;
-use super::write::NewCell;
+use super::write::{NewCell, USUAL_KEY_LEN};
 use crate::cell::SeekKey;
 use crate::error::{Error, Result};
 use crate::io::{LogFile, Storage};
@@ -371,7 +371,7 @@ impl RegionCore {
         };
         (key.sequence_id, key.write_time) = (seq_id, self.clock.now());
         let (start, offset) = (pending.len(), encoder.offset());
-        let mut cell_key = SeekKey::new();
+        let mut cell_key = SeekKey::with_room(USUAL_KEY_LEN);
         let encoded = encoder.begin(key, count, pending).and_then(|entry| {
             cells.into_iter().try_for_each(|cell| {
                 encoder.cell(&self.cell_ref(cell.borrow(), &mut cell_key, seq_id), pending)

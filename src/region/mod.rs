@@ -30,6 +30,7 @@ mod scanner;
 mod scheduler;
 mod snapshot;
 mod super_version;
+mod updates;
 mod verify;
 mod view;
 mod write;
@@ -65,8 +66,9 @@ use observer::Observers;
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, OnceLock, RwLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use super_version::SuperVersionCell;
+use updates::Updates;
 
 /// A region of a table, open for reading only, or for reading and writing.
 ///
@@ -110,8 +112,7 @@ pub(crate) struct RegionCore {
     /// read.
     is_retired: AtomicBool,
     rows: RowLocks,
-    /// Held shared by writers, and exclusively by a flush while it replaces the active segments.
-    updates: RwLock<()>,
+    updates: Updates,
     flushing: Mutex<()>,
     /// One lock per store.
     compacting: Vec<Mutex<()>>,

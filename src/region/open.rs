@@ -6,6 +6,7 @@ use super::locks::RowLocks;
 use super::log::RegionLog;
 use super::replay::{RecoveredEdits, Replayed};
 use super::super_version::SuperVersionCell;
+use super::updates::Updates;
 use super::{MemoryLimit, Region, RegionCore, RegionOptions, RegionState, Scheduler};
 use crate::error::{Corruption, Error, Result};
 use crate::hfile::Encryption;
@@ -15,6 +16,7 @@ use crate::layout::{
     LOCK, RECOVERED_EDITS, RegionDir, SchemaChange, Snapshot, SnapshotRegion, StoreFileInfo, StoreFiles,
     read_descriptor_file,
 };
+use crate::memstore::Segment;
 use crate::metrics::{BlockCounts, Counters};
 use crate::mvcc::Mvcc;
 use crate::op::Durability;
@@ -24,7 +26,7 @@ use crate::store::{Checksums, OpenedFiles, Store, StoreFile, StoreVersion, memst
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, OnceLock, RwLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// The table of a region that is created without a table name.
 pub(super) const DEFAULT_TABLE: &str = "default";
@@ -68,7 +70,7 @@ impl RegionOptions {
         let mut dir = dir;
         for _ in 0..LISTINGS {
             let opened = self.load(dir, None, Vec::new(), &RegionDir::store_files)?;
-            if opened.is_consistent || opened.dir.has_same_edits()? {
+            if opened.is_consistent {
                 return self.region(opened);
             }
             (dir, _) = self.open_dir(path, described.as_ref())?;
@@ -111,8 +113,7 @@ impl RegionOptions {
         let options = self.files.clone().block_counts(Arc::clone(&block_counts));
         let (families, mut unknown) = self.families_of(&dir)?;
         warnings.append(&mut unknown);
-        let (mut stores, mut states, mut replaced) = (Vec::new(), Vec::new(), Vec::new());
-        let mut flushed = Vec::new();
+        let (mut stores, mut files, mut flushed) = (Vec::new(), Vec::new(), Vec::new());
         let mut files_seq_id = 0;
         let (storage, mut limits) = (Arc::clone(&self.storage), self.files.limit_values().clone());
         if self.writable {
@@ -121,7 +122,6 @@ impl RegionOptions {
             limits.load_on_open_bytes = limits.load_on_open_bytes.max(most);
         }
         let edits = RecoveredEdits::new(&dir, &self.replay_logs, &*storage, &limits, !self.writable)?;
-        let compacted = edits.replaced_files()?;
         for family in families {
             let (compaction, checksums) = self.settings_of(&dir, &family)?;
             let store = Store {
@@ -134,27 +134,36 @@ impl RegionOptions {
                 options: options.clone(),
                 storage: Arc::clone(&self.storage),
             };
-            let mut opened = self.open_store_files(&dir, &store, list, &mut warnings)?;
+            let opened = self.open_store_files(&dir, &store, list, &mut warnings)?;
             flushed.push(opened.files.iter().map(StoreFile::max_seq_id).fold(0, i64::max));
-            opened.leave_out(|name| compacted.contains(&(store.family.name().to_vec(), name.to_owned())));
+            files.push(opened);
+            stores.push(store);
+        }
+        let segments: Vec<_> = stores.iter().map(|store| Segment::new(store.order)).collect();
+        let mut replayed = edits.replay(&stores, &segments, &flushed)?;
+        let (mut states, mut replaced) = (Vec::new(), Vec::new());
+        for (index, ((store, mut opened), segment)) in stores.iter().zip(files).zip(segments).enumerate() {
+            let is_compacted =
+                |name: &str| replayed.compacted.contains(&(store.family.name().to_vec(), name.to_owned()));
+            opened.leave_out(is_compacted);
             if self.writable {
                 // Refused here rather than at the first flush, when writes have already been acknowledged.
                 let is_encrypted = opened.files.iter().any(StoreFile::is_encrypted);
                 Encryption::for_output(&store.family, is_encrypted, &self.files)?;
             }
-            let left_over = |name: String| Replaced { store: stores.len(), name };
+            let left_over = |name: String| Replaced { store: index, name };
             replaced.extend(opened.replaced.into_iter().map(left_over));
             files_seq_id = opened.files.iter().map(greatest_seq_id).fold(files_seq_id, i64::max);
             let mut state = StoreVersion::new(&store.family, store.order, opened.files);
             state.lazy_seek = self.lazy_seek;
+            state.active = Arc::new(segment);
             states.push(Arc::new(state));
-            stores.push(store);
         }
-        let mut replayed = edits.replay(&stores, &states, &flushed)?;
         // A flush that ended after the logs were opened, and that only some families' listings have, must not
         // have cells that are in no log read. Its own number follows that of the last entry.
         let (least, most) = (flushed.iter().min().copied(), flushed.iter().max().copied());
-        let is_consistent = most <= least.max(Some(replayed.max_seq_id.saturating_add(1)));
+        let is_logged = most <= least.max(Some(replayed.max_seq_id.saturating_add(1)));
+        let is_consistent = self.writable || is_logged || edits.are_unchanged()?;
         warnings.append(&mut replayed.warnings);
         let mvcc = Mvcc::new(0);
         let max_seq_id = dir.max_seq_id().unwrap_or(0).max(files_seq_id).max(replayed.max_seq_id);
@@ -229,7 +238,7 @@ impl RegionOptions {
             is_closed: AtomicBool::new(false),
             is_retired: AtomicBool::new(false),
             rows: RowLocks::new(),
-            updates: RwLock::new(()),
+            updates: Updates::default(),
             flushing: Mutex::new(()),
             files: FileChanges::new(replaced),
             warnings,

@@ -7,7 +7,8 @@ use crate::error::{Corruption, Error, Result};
 use crate::io::{FileReader, Storage};
 use crate::layout::RegionDir;
 use crate::limits::Limits;
-use crate::store::{Store, StoreFile, StoreVersion};
+use crate::memstore::Segment;
+use crate::store::{Store, StoreFile};
 use crate::wal::{MARKER_FAMILY, Marker, WalEnd, WalEntry, WalReader};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct RecoveredEdits<'r> {
     dir: &'r RegionDir,
+    storage: &'r dyn Storage,
     limits: &'r Limits,
     /// The logs, in order.
     logs: Vec<Log>,
@@ -50,6 +52,9 @@ pub struct ReplayReport {
     pub flushed: Vec<String>,
 }
 
+/// The family and name of files.
+pub(super) type ReplacedFiles = BTreeSet<(Vec<u8>, String)>;
+
 /// What was replayed, and from where.
 #[derive(Debug, Default)]
 pub(super) struct Replayed {
@@ -60,6 +65,8 @@ pub(super) struct Replayed {
     pub(super) whole: Vec<PathBuf>,
     /// The recovered edits whose last entry is incomplete. It was never acknowledged.
     pub(super) torn: Vec<PathBuf>,
+    /// The files that compactions have replaced.
+    pub(super) compacted: ReplacedFiles,
     pub(super) warnings: Vec<Error>,
 }
 
@@ -89,29 +96,55 @@ impl<'r> RecoveredEdits<'r> {
                 Err(error) => return Err(Error::io("open", path, error)),
             }
         }
-        Ok(Self { dir, limits, logs, encoded_name: dir.info().encoded_name() })
+        Ok(Self { dir, storage, limits, logs, encoded_name: dir.info().encoded_name() })
+    }
+
+    /// Whether the region's own logs are those that were opened, and none has grown since.
+    pub(super) fn are_unchanged(&self) -> Result<bool> {
+        if !self.dir.has_same_edits()? {
+            return Ok(false);
+        }
+        for Log { path, file, .. } in self.logs.iter().filter(|log| !log.is_given) {
+            match self.storage.open(path) {
+                Ok(now) if now.len() == file.len() => {}
+                Ok(_) => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+                Err(error) => return Err(Error::io("open", path, error)),
+            }
+        }
+        Ok(true)
     }
 
     /// Returns the family and name of each file that a compaction in the logs has replaced. Its output need
     /// not exist: all cells may have been dropped, or it may have been compacted again.
-    pub(super) fn replaced_files(&self) -> Result<BTreeSet<(Vec<u8>, String)>> {
+    pub(super) fn replaced_files(&self) -> Result<ReplacedFiles> {
         let mut names = BTreeSet::new();
-        for Log { path: log, file, .. } in &self.logs {
-            self.read(file)?.for_each_entry(|entry| {
-                let marker = entry.marker().map_err(|corruption| corruption.at(log, entry.offset()))?;
-                if let Some(Marker::Compaction(compaction)) = marker
-                    && self.is_of_this_region(&compaction.encoded_region_name)
-                {
-                    let family = &compaction.family;
-                    names.extend(compaction.inputs.iter().map(|name| (family.clone(), name.clone())));
-                }
-                Ok(())
-            })?;
-        }
+        self.logs.iter().try_for_each(|log| self.add_replaced(log, &mut names))?;
         Ok(names)
     }
 
-    /// Adds the cells that are in no store file to the active segments. `flushed` are the greatest sequence
+    /// Reads a log for the files that compactions have replaced.
+    fn add_replaced(&self, log: &Log, names: &mut ReplacedFiles) -> Result<()> {
+        let entries = self.read(&log.file)?;
+        entries.for_each_entry(|entry| self.see_marker(&log.path, entry, names)).map(drop)
+    }
+
+    /// Adds the files that a compaction has replaced, if the entry is the marker of one.
+    fn see_marker(&self, log: &Path, entry: &WalEntry, names: &mut ReplacedFiles) -> Result<()> {
+        let marker = entry.marker().map_err(|corruption| corruption.at(log, entry.offset()))?;
+        if let Some(Marker::Compaction(compaction)) = marker
+            && self.is_of_this_region(&compaction.encoded_region_name)
+        {
+            let family = &compaction.family;
+            names.extend(compaction.inputs.iter().map(|name| (family.clone(), name.clone())));
+        }
+        Ok(())
+    }
+
+    /// Adds the cells that are in no store file to the segments of the stores, and finds the files that
+    /// compactions have replaced, as [`replaced_files`](Self::replaced_files) does. Reads each log once.
+    ///
+    /// `flushed` are the greatest sequence
     /// ids in the files of each store, including those that compactions have replaced. An edit that is
     /// replayed twice has the same cells with the same sequence ids, so it does no harm.
     ///
@@ -119,22 +152,20 @@ impl<'r> RecoveredEdits<'r> {
     ///
     /// If a log is unreadable or damaged before its end, or has a row that is not in the region; if the cells
     /// take more memory than [`Limits::load_on_open_bytes`].
-    pub(super) fn replay(
-        &self,
-        stores: &[Store],
-        states: &[Arc<StoreVersion>],
-        flushed: &[i64],
-    ) -> Result<Replayed> {
+    pub(super) fn replay(&self, stores: &[Store], segments: &[Segment], flushed: &[i64]) -> Result<Replayed> {
         let floor = flushed.iter().copied().min().unwrap_or(0);
         let (mut replayed, mut unknown, mut bytes) = (Replayed::default(), BTreeSet::new(), 0usize);
-        for Log { path: log, file, is_given } in &self.logs {
+        for whole_log in &self.logs {
+            let Log { path: log, file, is_given } = whole_log;
             let name = log.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             // The name is the greatest sequence id in the log.
             if !is_given && name.parse::<i64>().is_ok_and(|greatest| greatest <= floor) {
+                self.add_replaced(whole_log, &mut replayed.compacted)?;
                 replayed.whole.push(log.clone());
                 continue;
             }
             let end = self.read(file)?.for_each_entry(|entry| {
+                self.see_marker(log, entry, &mut replayed.compacted)?;
                 if *is_given && !self.is_of_this_region(&entry.key().encoded_region_name) {
                     return Ok(());
                 }
@@ -163,7 +194,7 @@ impl<'r> RecoveredEdits<'r> {
                         bytes = bytes.saturating_add(memory_of(cell));
                         self.check_memory(log, bytes)?;
                         replayed.max_seq_id = replayed.max_seq_id.max(cell.seq_id());
-                        states[store].active.insert(cell);
+                        segments[store].insert(cell);
                     } else {
                         report.skipped += 1;
                     }

@@ -6,13 +6,14 @@ use crate::cell::{CellRef, CellType, LATEST_TIMESTAMP, MAX_ROW_LEN, SeekKey, TTL
 use crate::error::{Error, Result};
 use crate::metrics::ReadCounts;
 use crate::op::Durability;
-use crate::sync::unpoisoned;
 use std::borrow::{Borrow, Cow};
-use std::sync::RwLockReadGuard;
 use std::sync::atomic::Ordering;
 
 /// The maximum length of a cell in bytes: its key and value (hbase.server.keyvalue.maxsize).
 const MAX_CELL_LEN: usize = 10 << 20;
+
+/// Room for most keys.
+pub(super) const USUAL_KEY_LEN: usize = 100;
 
 /// A cell to write to a store.
 #[derive(Clone, Debug)]
@@ -63,14 +64,14 @@ impl RegionCore {
         durability: Durability,
         writes: u64,
     ) -> Result<i64> {
-        let _updates = self.update();
+        let _updates = self.updates.shared();
         if self.is_closing.load(Ordering::Acquire) {
             return Err(Error::closed());
         }
         let entry = self.begin_logged(logged, durability)?;
         let state = self.states.load();
         let seq_id = entry.seq_id();
-        let mut key = SeekKey::new();
+        let mut key = SeekKey::with_room(USUAL_KEY_LEN);
         for cell in cells {
             let cell = cell.borrow();
             state.stores[cell.store].active.insert(self.cell_ref(cell, &mut key, seq_id));
@@ -93,11 +94,6 @@ impl RegionCore {
         let family = self.stores[cell.store].family.name();
         key.set(cell.row, family, cell.qualifier, cell.timestamp, cell.cell_type);
         CellRef { key, value: &cell.value, tags: &cell.tags, seq_id }
-    }
-
-    /// Locks out freezes: while the guard is held, the active segments are not replaced.
-    fn update(&self) -> RwLockReadGuard<'_, ()> {
-        unpoisoned(self.updates.read())
     }
 }
 

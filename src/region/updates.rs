@@ -1,0 +1,56 @@
+//! Locks writers out while the active segments are replaced (HBase: `HRegion.updatesLock`).
+
+use crate::metrics;
+use crate::sync::unpoisoned;
+use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// The number of locks. Each thread uses one of them.
+const LANES: usize = 16;
+
+/// Held shared by writers, and exclusively by a flush while it replaces the active segments.
+///
+/// A shared lock changes only the lane of the thread, so that writers do not wait for each other's cache
+/// lines. An exclusive one takes all lanes, always in the same order.
+#[derive(Debug, Default)]
+pub(super) struct Updates([Lane; LANES]);
+
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Lane(RwLock<()>);
+
+impl Updates {
+    pub(super) fn shared(&self) -> RwLockReadGuard<'_, ()> {
+        unpoisoned(self.0[metrics::lane() % LANES].0.read())
+    }
+
+    pub(super) fn exclusive(&self) -> [RwLockWriteGuard<'_, ()>; LANES] {
+        self.0.each_ref().map(|lane| unpoisoned(lane.0.write()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::thread;
+
+    #[test]
+    fn an_exclusive_lock_excludes_writers_of_all_lanes() {
+        let (updates, running) = (Updates::default(), AtomicU64::new(0));
+        thread::scope(|scope| {
+            for _ in 0..2 * LANES {
+                scope.spawn(|| {
+                    for _ in 0..200 {
+                        let _shared = updates.shared();
+                        running.fetch_add(1, Ordering::Relaxed);
+                        running.fetch_sub(1, Ordering::Relaxed);
+                    }
+                });
+            }
+            for _ in 0..50 {
+                let _alone = updates.exclusive();
+                assert_eq!(running.load(Ordering::Relaxed), 0);
+            }
+        });
+    }
+}
