@@ -303,7 +303,7 @@ fn cells_in_memory_take_what_the_region_counts() {
         region.put(put.durability(Durability::SkipWal)).expect("a put");
     };
     let ((), usage) = measure(|| (0..CELLS).for_each(put));
-    assert_eq!(region.memstore_size() as usize, 100 * CELLS);
+    assert_eq!(region.memstore_size(), 100 * CELLS as u64);
     let counted = (100 + NODE) * CELLS;
     assert!(usage.peak < counted * 14 / 10, "{usage:?} for {counted}");
     assert!(usage.count < 6 * CELLS, "{usage:?}");

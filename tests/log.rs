@@ -246,11 +246,12 @@ impl Storage for Between {
     }
 
     fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
-        if path == self.family && self.has_opened.load(Ordering::Relaxed) {
-            if let Some(writer) = self.writer.lock().unwrap().take() {
-                writer.put(put("b", "2")).unwrap();
-                writer.flush_families(&["f"]).unwrap();
-            }
+        if path == self.family
+            && self.has_opened.load(Ordering::Relaxed)
+            && let Some(writer) = self.writer.lock().unwrap().take()
+        {
+            writer.put(put("b", "2")).unwrap();
+            writer.flush_families(&["f"]).unwrap();
         }
         self.files.list_dir(path)
     }
