@@ -7,6 +7,7 @@
 //! cargo bench --bench counts               # compares
 //! cargo bench --bench counts -- --record   # writes the file again
 //! ```
+#![allow(clippy::print_stdout, reason = "the table is printed")]
 
 #[path = "../tests/support/alloc.rs"]
 #[allow(dead_code, reason = "the peak is not recorded")]

@@ -1,4 +1,5 @@
 //! Regions with rows of one cell, a few or many, in files that are larger than a cache.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use super::rng::Rng;
 use hregion::{

@@ -505,7 +505,7 @@ pub fn bulk<E: Engine>(config: &Config, order: &Order, opts: &Opts) -> Result<Sa
     })
 }
 
-/// Opens a store that was dropped with `rows` rows in its log and none in a table file.
+/// Opens a store with `rows` rows in its log and none in a table file: a copy of one that is open.
 pub fn replay<E: Engine>(config: &Config, rows: u64, opts: &Opts) -> Result<Sample> {
     quiet(&writing(opts), || {
         let (mut secs, mut ops, mut noise) = (0.0, 0, 0.0f64);
@@ -517,10 +517,12 @@ pub fn replay<E: Engine>(config: &Config, rows: u64, opts: &Opts) -> Result<Samp
                 writer.put(&key(i), &value(i))?;
             }
             writer.finish()?;
+            let crashed = round_config(&config, 1)?;
+            copy_files(&config.dir, &crashed.dir)?;
             drop(engine);
             let meter = Noise::start();
             let start = Instant::now();
-            let engine = E::open(&config)?;
+            let engine = E::open(&crashed)?;
             secs += start.elapsed().as_secs_f64();
             noise = noise.max(meter.cpus());
             ops += rows;
@@ -534,6 +536,21 @@ pub fn replay<E: Engine>(config: &Config, rows: u64, opts: &Opts) -> Result<Samp
         }
         Ok(Sample::new((ops * LOGICAL as u64) as f64 / 1e6 / secs, "MB/s", ops, secs, noise))
     })
+}
+
+/// Copies the files of a directory, but not what is below `to`.
+fn copy_files(from: &Path, to: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(from)? {
+        let (path, to_path) = (entry?.path(), to.to_owned());
+        let target = to_path.join(path.file_name().unwrap_or_default());
+        if path.is_dir() && path != to {
+            std::fs::create_dir(&target)?;
+            copy_files(&path, &target)?;
+        } else if path.is_file() {
+            std::fs::copy(&path, &target)?;
+        }
+    }
+    Ok(())
 }
 
 /// Compares what a store returns with what was written: gets, missing rows, full and short scans.
