@@ -42,7 +42,8 @@ struct Padded<T>(T);
 /// Numbers above this are rejected when they are set. The numbers left suffice for any number of writes.
 const MAX_START: i64 = i64::MAX >> 1;
 
-/// How many writes after the first pending one may be complete without a lock: a power of two, small in tests.
+/// How many writes after the first pending one may be complete without a lock: a power of two, small in
+/// tests.
 const RING: usize = if cfg!(test) { 8 } else { 256 };
 
 /// How often a writer looks whether its write is visible before it sleeps: others mostly need less time for

@@ -292,7 +292,7 @@ fn a_scan_of_much_memory_allocates_for_lots_of_cells_and_not_for_each() {
 fn cells_in_memory_take_what_the_region_counts() {
     const CELLS: usize = 100_000;
     // what the list takes for each cell, which counts for the size at which memory is flushed
-    const NODE: usize = 82;
+    const NODE: usize = 74;
     let folder = tempfile::tempdir().expect("a folder");
     let options = Region::options().create_if_missing(true).family(Family::new("f"));
     let region = options.open(folder.path()).expect("a new region");

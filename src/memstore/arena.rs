@@ -1,6 +1,5 @@
 //! The bytes of cells, cut from large chunks (HBase: `MemStoreLAB`, `MemStoreLABImpl`).
 
-use super::skip_list::{NewNode, Numbers};
 use crate::sync::unpoisoned;
 use bytes::{Bytes, BytesMut};
 use std::sync::Mutex;
@@ -16,44 +15,19 @@ pub(super) const STRIDE: usize = 8 << 10;
 /// Hands out byte slices at stable addresses. The memory is freed with the last slice.
 #[derive(Debug, Default)]
 pub(super) struct Arena {
-    newest: Mutex<Newest>,
+    /// The unused rest of the newest chunk.
+    chunk: Mutex<BytesMut>,
     allocated: AtomicUsize,
 }
 
-#[derive(Debug, Default)]
-struct Newest {
-    /// The unused rest of the newest chunk.
-    chunk: BytesMut,
-    numbers: Numbers,
-}
-
-/// The bytes of a cell.
-#[derive(Debug)]
-pub(super) struct StoredBytes {
-    pub(super) bytes: Bytes,
-    /// Set about once for every [`STRIDE`] bytes cut.
-    pub(super) is_marked: bool,
-    /// The numbers of the cell. They are taken here because the lock is held anyway.
-    pub(super) node: NewNode,
-}
-
 impl Arena {
-    /// Copies the parts of a cell into one contiguous slice.
-    pub(super) fn copy(&self, parts: [&[u8]; 3]) -> StoredBytes {
+    /// Copies the parts into one contiguous slice. The flag is set about once for every [`STRIDE`] bytes cut.
+    pub(super) fn copy(&self, parts: [&[u8]; 3]) -> (Bytes, bool) {
         let len = parts.iter().map(|part| part.len()).sum();
-        let large = (len > MAX_CUT).then(|| self.allocate(len));
-        let (mut bytes, is_marked, node) = {
-            let mut newest = unpoisoned(self.newest.lock());
-            let node = newest.numbers.next();
-            let (bytes, is_marked) = match large {
-                Some(large) => (large, false),
-                None => self.cut(&mut newest.chunk, len),
-            };
-            (bytes, is_marked, node)
-        };
+        let (mut bytes, strides) = if len > MAX_CUT { (self.allocate(len), false) } else { self.cut(len) };
         // the lock covers only the cut, so that many writers copy concurrently
         parts.iter().for_each(|part| bytes.extend_from_slice(part));
-        StoredBytes { bytes: bytes.freeze(), is_marked, node }
+        (bytes.freeze(), strides)
     }
 
     /// The bytes of all chunks and of the large cells.
@@ -62,14 +36,15 @@ impl Arena {
         self.allocated.load(Ordering::Relaxed)
     }
 
-    fn cut(&self, chunk: &mut BytesMut, len: usize) -> (BytesMut, bool) {
+    fn cut(&self, len: usize) -> (BytesMut, bool) {
+        let mut chunk = unpoisoned(self.chunk.lock());
         if chunk.capacity() < len {
             *chunk = self.allocate(CHUNK);
         }
         let before = chunk.capacity();
         let rest = chunk.split_off(len);
         let strides = before / STRIDE > rest.capacity() / STRIDE;
-        (std::mem::replace(chunk, rest), strides)
+        (std::mem::replace(&mut *chunk, rest), strides)
     }
 
     fn allocate(&self, len: usize) -> BytesMut {
@@ -87,15 +62,15 @@ mod tests {
     fn small_cells_share_a_chunk_and_large_ones_do_not() {
         let arena = Arena::default();
         assert_eq!(arena.allocated(), 0);
-        let first = arena.copy([b"key", b"", b"tags"]).bytes;
-        let second = arena.copy([b"", b"value", b""]).bytes;
+        let (first, _) = arena.copy([b"key", b"", b"tags"]);
+        let (second, _) = arena.copy([b"", b"value", b""]);
         assert_eq!((&first[..], &second[..]), (&b"keytags"[..], &b"value"[..]));
         assert_eq!(first.as_ptr().wrapping_add(first.len()), second.as_ptr());
         assert_eq!(arena.allocated(), CHUNK);
         let large = vec![7; MAX_CUT];
-        assert_eq!(arena.copy([b"k", &large, b""]).bytes.len(), MAX_CUT + 1);
+        assert_eq!(arena.copy([b"k", &large, b""]).0.len(), MAX_CUT + 1);
         assert_eq!(arena.allocated(), CHUNK + MAX_CUT + 1);
-        assert_eq!(arena.copy([b"", &[], b""]).bytes, Bytes::new());
+        assert_eq!(arena.copy([b"", &[], b""]).0, Bytes::new());
     }
 
     #[test]
@@ -104,14 +79,14 @@ mod tests {
         for len in [100, 3_000, STRIDE, 3 * STRIDE] {
             let (mut cut, mut told) = (0, 0);
             while cut < 3 * CHUNK {
-                let copy = arena.copy([&vec![0; len], b"", b""]);
-                cut += copy.bytes.len();
-                told += usize::from(copy.is_marked);
+                let (bytes, strides) = arena.copy([&vec![0; len], b"", b""]);
+                cut += bytes.len();
+                told += usize::from(strides);
             }
             let most = cut / len.max(STRIDE);
             assert!((most * 9 / 10..=most + 4).contains(&told), "{told} of {most} in cells of {len}");
         }
-        assert!(!arena.copy([&vec![0; MAX_CUT + 1], b"", b""]).is_marked);
+        assert!(!arena.copy([&vec![0; MAX_CUT + 1], b"", b""]).1);
     }
 
     #[test]
@@ -119,7 +94,7 @@ mod tests {
         let arena = Arena::default();
         let write = |seed: u8| {
             let cells = (0..2_000usize).map(|i| (vec![seed ^ i as u8; i % 700], seed));
-            cells.map(|(bytes, _)| (arena.copy([&bytes, b"", &bytes]).bytes, bytes)).collect::<Vec<_>>()
+            cells.map(|(bytes, _)| (arena.copy([&bytes, b"", &bytes]).0, bytes)).collect::<Vec<_>>()
         };
         let all: Vec<_> = thread::scope(|scope| {
             let threads: Vec<_> = (0..4).map(|i| scope.spawn(move || write(i * 61))).collect();

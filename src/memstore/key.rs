@@ -1,10 +1,12 @@
 //! The place of a cell or a search in the sort order of a segment.
 //!
-//! The key of a skip list is a `Key<StoredCell>`. It is compared as a `Key<dyn KeyParts>`, which is also made
-//! from a borrowed cell key by an unsizing coercion, so a search does not allocate.
+//! A skip list is searched by a borrowed form of its key, which must sort exactly as the key does. Here the
+//! key is a `Position<StoredCell>`, and the borrowed form a `Position<dyn Place>`, made from a borrowed cell
+//! key. The reference conversion is an unsizing coercion, so a search does not allocate.
 
 use crate::cell::{self, CellKey, CellOrder, CellRef};
 use bytes::Bytes;
+use std::borrow::Borrow;
 use std::cmp::Ordering;
 
 /// A place in the order of cells: by prefix, key and sequence id, the last descending (read-path.md §1.3).
@@ -44,14 +46,6 @@ pub(super) struct StoredCell {
 pub(super) struct SeekTarget<'k> {
     order: CellOrder,
     mark: Mark<'k>,
-}
-
-impl<P: ?Sized> Key<P> {
-    /// A number that sorts as the row does, except that different rows may have equal numbers.
-    #[inline]
-    pub(super) fn prefix(&self) -> u64 {
-        self.prefix
-    }
 }
 
 impl Key<StoredCell> {
@@ -215,3 +209,10 @@ impl PartialEq for Key<dyn KeyParts + '_> {
 
 impl Eq for Key<StoredCell> {}
 impl Eq for Key<dyn KeyParts + '_> {}
+
+impl<'p> Borrow<Key<dyn KeyParts + 'p>> for Key<StoredCell> {
+    #[inline]
+    fn borrow(&self) -> &Key<dyn KeyParts + 'p> {
+        self
+    }
+}

@@ -12,14 +12,14 @@
 //! | `parallel_prefetch` | the same, reading in several places at once |
 //! | `batch` | contiguous copies of cells |
 //! | `reverse_readahead` | cells read ahead for a reverse scanner |
-//! | `skip_list` | the sorted cells, and a position among them |
-//! | `slots` | items with numbers, at stable addresses |
+//! | `entry` | a pinned cell of a segment |
 //! | `key` | the position of a cell or a search in the sort order |
 //! | `arena` | the bytes of cells, in large chunks |
 //! | `filter` | which rows may be present |
 
 mod arena;
 mod batch;
+mod entry;
 mod filter;
 mod key;
 mod parallel_prefetch;
@@ -28,8 +28,6 @@ mod reverse_readahead;
 mod reversed;
 mod scanner;
 mod segment;
-mod skip_list;
-mod slots;
 #[cfg(test)]
 mod tests;
 

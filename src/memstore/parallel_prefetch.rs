@@ -2,11 +2,12 @@
 
 use super::arena::STRIDE;
 use super::batch::{Batch, LARGE};
+use super::entry::ListEntry;
 use super::key::{Key, KeyParts, StoredCell};
 use super::segment::Segment;
-use super::skip_list::Entry;
 use crate::block::data::prefetch;
 use crate::cell::CellKey;
+use crossbeam_epoch as epoch;
 
 /// The rest of a segment, divided so that its cells can be read in several places at once.
 ///
@@ -38,12 +39,12 @@ pub(super) enum Ended<'l> {
 }
 
 /// One of the places that are read at once.
-struct Lane<'s> {
+struct Lane<'s, 'g> {
     batch: Batch,
     /// The cell to copy next.
-    found: Option<&'s Key<StoredCell>>,
+    found: Option<&'g Key<StoredCell>>,
     /// The current entry; None at the end.
-    next: Option<Entry<'s>>,
+    next: Option<ListEntry<'s, 'g>>,
     end: Key<StoredCell>,
     /// Whether the lane has been read up to its end.
     is_whole: bool,
@@ -77,11 +78,12 @@ impl ParallelPrefetch {
         mut buffer: impl FnMut() -> Vec<u8>,
         mut put: impl FnMut(Batch, Ended<'_>),
     ) {
-        let mut lanes: Vec<Lane<'_>> = Vec::with_capacity(LANES);
+        let guard = epoch::pin();
+        let mut lanes: Vec<Lane<'_, '_>> = Vec::with_capacity(LANES);
         for end in self.marks.drain(self.marks.len().saturating_sub(LANES)..).rev() {
             let next = match lanes.last() {
-                Some(Lane { end: start, .. }) => segment.after(start),
-                None => segment.after(from),
+                Some(Lane { end: start, .. }) => segment.entry_after(start, &guard),
+                None => segment.entry_after(from, &guard),
             };
             let mut batch = Batch::new(buffer());
             batch.reserve(MEMORY);
@@ -108,7 +110,7 @@ impl ParallelPrefetch {
     }
 }
 
-impl Lane<'_> {
+impl Lane<'_, '_> {
     /// Touches the current cell if it is to be copied, or ends the lane.
     #[inline]
     fn refresh(&mut self, read_point: i64) {

@@ -6,9 +6,10 @@ use super::parallel_prefetch::{Ended, ParallelPrefetch};
 use super::segment::Segment;
 use crate::block::data::{CellPosition, DataBlock, RowStep, prefetch};
 use crate::cell::{CellRef, SeekKey};
+use crossbeam_epoch as epoch;
 use std::collections::VecDeque;
 use std::mem;
-use std::ops::ControlFlow;
+use std::ops::{Bound, ControlFlow};
 
 /// Copies of consecutive cells of a segment, and a position among them.
 ///
@@ -160,23 +161,24 @@ impl Readahead {
 
     /// Copies some cells sequentially.
     fn read_some(&mut self, segment: &Segment, read_point: i64) {
+        let guard = epoch::pin();
         let mut found = [None; MOST];
         let (mut count, mut size, mut touched) = (0, 0, 0);
-        let mut next = segment.after(&self.end(segment));
-        while let Some(entry) = next {
+        segment.walk(Bound::Excluded(&self.end(segment)), &guard, |entry| {
             let position = entry.key();
-            if position.seq_id() <= read_point {
-                let bytes = position.bytes();
-                if count == self.next || size >= MOST_BYTES || bytes.len() > LARGE {
-                    break;
-                }
-                touched ^= prefetch(bytes);
-                found[count] = Some(position);
-                count += 1;
-                size += bytes.len();
+            if position.seq_id() > read_point {
+                return ControlFlow::Continue(());
             }
-            next = entry.next();
-        }
+            let bytes = position.bytes();
+            if count == self.next || size >= MOST_BYTES || bytes.len() > LARGE {
+                return ControlFlow::Break(());
+            }
+            touched ^= prefetch(bytes);
+            found[count] = Some(position);
+            count += 1;
+            size += bytes.len();
+            ControlFlow::Continue(())
+        });
         self.touched = touched;
         let mut batch = Batch::new(self.spare.pop().unwrap_or_default());
         batch.reserve(MEMORY);

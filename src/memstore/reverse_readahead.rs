@@ -1,8 +1,8 @@
 //! Reads cells of a segment ahead in reverse order.
 
+use super::entry::SegmentEntry;
 use super::key::Key;
 use super::segment::Segment;
-use super::skip_list::Entry;
 use crate::block::search::common_prefix;
 use crate::cell::{CellOrder, prefix};
 
@@ -14,7 +14,7 @@ use crate::cell::{CellOrder, prefix};
 /// and further guesses are then made less often.
 pub(super) struct ReverseReadahead<'s> {
     /// The cells read, in ascending order.
-    cells: Vec<Entry<'s>>,
+    cells: Vec<SegmentEntry<'s>>,
     /// The common prefix of the segment's rows when the first step was made.
     common: Vec<u8>,
     /// The row of the first step: the bytes after `common`, as a number.
@@ -50,7 +50,11 @@ impl<'s> ReverseReadahead<'s> {
     }
 
     /// The cell before `cell`, which must not be after the previous call's cell.
-    pub(super) fn before(&mut self, cell: &Entry<'s>, segment: &'s Segment) -> Option<Entry<'s>> {
+    pub(super) fn before(
+        &mut self,
+        cell: &SegmentEntry<'s>,
+        segment: &'s Segment,
+    ) -> Option<SegmentEntry<'s>> {
         // drops the cell itself and later ones of its row
         while self.cells.pop_if(|last| last.key() >= cell.key()).is_some() {}
         if self.cells.is_empty() && !self.read_back(cell, segment) {
@@ -60,7 +64,7 @@ impl<'s> ReverseReadahead<'s> {
     }
 
     /// Reads cells before `cell`. Returns whether there are any.
-    fn read_back(&mut self, cell: &Entry<'s>, segment: &'s Segment) -> bool {
+    fn read_back(&mut self, cell: &SegmentEntry<'s>, segment: &'s Segment) -> bool {
         // the rows of `hbase:meta` do not sort as numbers
         if segment.order() == CellOrder::Meta {
             return false;
@@ -104,7 +108,7 @@ impl<'s> ReverseReadahead<'s> {
     }
 
     /// Reads the cells before `end` from the row with this number on. Returns false if there are too many.
-    fn read_from(&mut self, number: u64, end: &Entry<'s>, segment: &'s Segment) -> bool {
+    fn read_from(&mut self, number: u64, end: &SegmentEntry<'s>, segment: &'s Segment) -> bool {
         self.row.clear();
         self.row.extend_from_slice(&self.common);
         self.row.extend_from_slice(&number.to_be_bytes());

@@ -6,10 +6,10 @@ pub(crate) mod naive;
 #[cfg(test)]
 mod tests;
 
+use super::entry::SegmentEntry;
 use super::key::Key;
 use super::reverse_readahead::ReverseReadahead;
 use super::segment::Segment;
-use super::skip_list::Entry;
 use crate::cell::{CellKey, CellRef};
 use std::fmt;
 use std::ptr;
@@ -23,17 +23,17 @@ pub(crate) struct ReversedSegmentScanner<'s> {
     segment: &'s Segment,
     read_point: i64,
     /// The current cell, which is visible.
-    at: Option<Entry<'s>>,
+    at: Option<SegmentEntry<'s>>,
     row: Option<RowEntries<'s>>,
     readahead: ReverseReadahead<'s>,
 }
 
 /// The bounds of a row of a segment, visible or not. Cells added later do not concern any reader.
 struct RowEntries<'s> {
-    first: Entry<'s>,
-    last: Entry<'s>,
+    first: SegmentEntry<'s>,
+    last: SegmentEntry<'s>,
     /// The cell before the first one, if it has been looked up.
-    before: Option<Option<Entry<'s>>>,
+    before: Option<Option<SegmentEntry<'s>>>,
 }
 
 /// The number of cells that [`ReversedSegmentScanner::reseek`] steps over before it searches.
@@ -130,11 +130,11 @@ impl<'s> ReversedSegmentScanner<'s> {
 
     /// Moves to the first visible cell of the row that ends with `last`, or of the nearest earlier row that
     /// has one.
-    fn enter_row_of(&mut self, mut last: Option<Entry<'s>>) {
+    fn enter_row_of(&mut self, mut last: Option<SegmentEntry<'s>>) {
         (self.at, self.row) = (None, None);
         while let Some(end) = last {
             let row = self.row.insert(RowEntries::up_to(end, &mut self.readahead, self.segment));
-            self.at = Some(row.first);
+            self.at = Some(row.first.clone());
             if row.first.key().seq_id() > self.read_point {
                 self.advance();
             }
@@ -148,28 +148,32 @@ impl<'s> ReversedSegmentScanner<'s> {
 
 impl<'s> RowEntries<'s> {
     /// The row that ends with the cell `last`.
-    fn up_to(last: Entry<'s>, readahead: &mut ReverseReadahead<'s>, segment: &'s Segment) -> Self {
+    fn up_to(last: SegmentEntry<'s>, readahead: &mut ReverseReadahead<'s>, segment: &'s Segment) -> Self {
         let row = last.key().cell().row();
         let before = readahead.before(&last, segment);
         if before.as_ref().is_none_or(|before| before.key().cell().row() != row) {
-            return Self { first: last, last, before: Some(before) };
+            return Self { first: last.clone(), last, before: Some(before) };
         }
         let first = segment.at_or_after(&Key::of_row(segment.order(), row));
-        Self { first: first.unwrap_or(last), last, before: None }
+        Self { first: first.unwrap_or_else(|| last.clone()), last, before: None }
     }
 
-    fn into_before(self, readahead: &mut ReverseReadahead<'s>, segment: &'s Segment) -> Option<Entry<'s>> {
+    fn into_before(
+        self,
+        readahead: &mut ReverseReadahead<'s>,
+        segment: &'s Segment,
+    ) -> Option<SegmentEntry<'s>> {
         self.before.unwrap_or_else(|| readahead.before(&self.first, segment))
     }
 
     /// Whether a cell is known to be the last of the row. A cell that has been replaced meanwhile is not.
     #[inline]
-    fn is_last(&self, entry: &Entry<'s>) -> bool {
+    fn is_last(&self, entry: &SegmentEntry<'s>) -> bool {
         ptr::eq(entry.key(), self.last.key())
     }
 
     /// Whether a cell is not after the last one of the row.
-    fn reaches(&self, entry: &Entry<'s>) -> bool {
+    fn reaches(&self, entry: &SegmentEntry<'s>) -> bool {
         entry.key() <= self.last.key()
     }
 }

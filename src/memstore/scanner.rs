@@ -1,9 +1,9 @@
 //! Iterates and seeks the cells of a segment (read-path.md §3.2; HBase: `SegmentScanner`).
 
+use super::entry::SegmentEntry;
 use super::key::Key;
 use super::readahead::Readahead;
 use super::segment::Segment;
-use super::skip_list::Entry;
 use crate::block::data::RowStep;
 use crate::cell::{CellKey, CellRef};
 use std::fmt;
@@ -31,7 +31,7 @@ enum Position<'s> {
     /// Before the first seek.
     Nowhere,
     /// At a visible cell.
-    At(Entry<'s>),
+    At(SegmentEntry<'s>),
     /// At a copy of a cell.
     Copied,
     /// After the last cell.
@@ -184,7 +184,7 @@ impl<'s> SegmentScanner<'s> {
         self.move_to_visible(self.segment.first());
     }
 
-    fn move_to_visible(&mut self, entry: Option<Entry<'s>>) {
+    fn move_to_visible(&mut self, entry: Option<SegmentEntry<'s>>) {
         self.passed = 0;
         let Some(entry) = entry else {
             self.place = Position::End;

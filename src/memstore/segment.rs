@@ -1,17 +1,23 @@
 //! The recent cells of one family (read-path.md §3.1; HBase: `Segment`, `MutableSegment`, `ImmutableSegment`,
 //! `CellSet`).
 
-use super::arena::{Arena, StoredBytes};
+use super::arena::{Arena, MAX_CUT};
+use super::entry::{CellList, ListEntry, SegmentEntry};
 use super::filter::RowBloom;
 use super::key::{Key, KeyParts, SeekTarget, StoredCell};
 use super::reversed::ReversedSegmentScanner;
 use super::scanner::SegmentScanner;
-use super::skip_list::{Entry, SkipList};
 use crate::cell::{CellFormat, CellKey, CellOrder, CellRef, CellType, key_value};
 use crate::sync::unpoisoned;
-use std::ops::Bound;
+use crossbeam_epoch::{self as epoch, Guard};
+use std::cell::Cell;
+use std::ops::{Bound, ControlFlow};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+
+/// The size of a list node without the cell's bytes: the position, on average one and a third links, and a
+/// reference count.
+const NODE: usize = size_of::<Key<StoredCell>>() + size_of::<usize>() * 7 / 3;
 
 /// Sorted cells in memory. Many threads add cells while others read; cells are never removed.
 ///
@@ -20,25 +26,16 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering}
 #[derive(Debug)]
 pub(crate) struct Segment {
     order: CellOrder,
-    cells: SkipList,
-    totals: Totals,
+    cells: CellList,
+    arena: Arena,
     /// Marked cells, roughly one per [`STRIDE`](super::arena::STRIDE) bytes of cells.
     marks: Mutex<Vec<Key<StoredCell>>>,
     rows: RowBloom,
+    /// The bytes of all cells, as `KeyValue`s.
+    data_size: AtomicU64,
     timestamps: Bounds,
     seq_ids: Bounds,
     has_tags: AtomicBool,
-}
-
-/// What every insert changes, on cache lines of its own.
-#[derive(Debug, Default)]
-#[repr(align(128))]
-struct Totals {
-    arena: Arena,
-    /// The bytes of all cells, as `KeyValue`s.
-    data_size: AtomicU64,
-    /// The number of cells.
-    cells: AtomicUsize,
 }
 
 impl Segment {
@@ -46,10 +43,11 @@ impl Segment {
     pub(crate) fn new(order: CellOrder) -> Self {
         Self {
             order,
-            cells: SkipList::new(),
-            totals: Totals::default(),
+            cells: CellList::new(epoch::default_collector().clone()),
+            arena: Arena::default(),
             marks: Mutex::new(Vec::new()),
             rows: RowBloom::default(),
+            data_size: AtomicU64::new(0),
             timestamps: Bounds::new(),
             seq_ids: Bounds::new(),
             has_tags: AtomicBool::new(false),
@@ -79,49 +77,54 @@ impl Segment {
             self.has_tags.store(true, Ordering::Relaxed);
         }
 
-        let copy = self.totals.arena.copy([cell.key.as_bytes(), cell.value, cell.tags]);
-        let StoredBytes { bytes, is_marked, node } = copy;
-        let format = CellFormat { tags: !cell.tags.is_empty(), mvcc: false };
-        self.totals.data_size.fetch_add(key_value::len(&cell, format) as u64, Ordering::Relaxed);
-        self.totals.cells.fetch_add(1, Ordering::Relaxed);
+        let (bytes, is_marked) = self.arena.copy([cell.key.as_bytes(), cell.value, cell.tags]);
+        let large = bytes.len() > MAX_CUT;
+        let replaced = Cell::new(false);
+        let guard = epoch::pin();
         let position = Key::of_cell(self.order, cell, bytes);
         if is_marked {
             unpoisoned(self.marks.lock()).push(position.before_key());
         }
-        if self.cells.insert(position, node) {
-            self.totals.cells.fetch_sub(1, Ordering::Relaxed);
+        let replace = |(): &()| {
+            replaced.set(true);
+            true
+        };
+        self.cells.compare_insert(position, (), replace, &guard).release(&guard);
+        // the chunks keep the bytes of replaced cells, so they count as data; large cells are not in chunks
+        if !(large && replaced.get()) {
+            let format = CellFormat { tags: !cell.tags.is_empty(), mvcc: false };
+            self.data_size.fetch_add(key_value::len(&cell, format) as u64, Ordering::Relaxed);
         }
     }
 
     /// Whether the segment has no cells.
     pub(crate) fn is_empty(&self) -> bool {
-        self.cell_count() == 0
+        self.cells.is_empty()
     }
 
     /// The number of cells, visible or not.
     pub(crate) fn cell_count(&self) -> usize {
-        self.totals.cells.load(Ordering::Relaxed)
+        self.cells.len()
     }
 
     /// The bytes of the cells as `KeyValue`s. A large value triggers a flush.
     ///
-    /// A replaced cell still counts, since its memory is not freed.
+    /// As in HBase, a replaced cell still counts, since its memory is not freed.
     pub(crate) fn data_size(&self) -> u64 {
-        self.totals.data_size.load(Ordering::Relaxed)
+        self.data_size.load(Ordering::Relaxed)
     }
 
     /// The bytes of the cells and of the list nodes (HBase: `MemStoreSize.getHeapSize`), without the unused
     /// rest of the newest chunk.
     pub(crate) fn memory(&self) -> u64 {
-        self.data_size() + (SkipList::NODE * self.cell_count()) as u64
+        self.data_size() + (NODE * self.cell_count()) as u64
     }
 
     /// The approximate heap size of the segment in bytes.
     #[cfg(feature = "internals")]
     pub(crate) fn heap_size(&self) -> usize {
-        let arena = self.totals.arena.allocated();
-        let marks = size_of::<Key<StoredCell>>() * (arena / super::arena::STRIDE);
-        arena + marks + self.rows.allocated() + self.cells.allocated()
+        let marks = size_of::<Key<StoredCell>>() * (self.arena.allocated() / super::arena::STRIDE);
+        self.arena.allocated() + marks + self.rows.allocated() + NODE * self.cell_count()
     }
 
     /// The least and greatest timestamp (read-path.md §1.5): `(i64::MAX, -1)` if there is no cell.
@@ -175,22 +178,24 @@ impl Segment {
         ReversedSegmentScanner::new(self, read_point)
     }
 
-    pub(super) fn first(&self) -> Option<Entry<'_>> {
-        self.cells.front()
+    pub(super) fn first(&self) -> Option<SegmentEntry<'_>> {
+        let guard = epoch::pin();
+        SegmentEntry::find(|| self.cells.front(&guard))
     }
 
-    pub(super) fn last(&self) -> Option<Entry<'_>> {
-        self.cells.back()
+    pub(super) fn last(&self) -> Option<SegmentEntry<'_>> {
+        let guard = epoch::pin();
+        SegmentEntry::find(|| self.cells.back(&guard))
     }
 
     /// The first cell at or after a position.
-    pub(super) fn at_or_after(&self, position: &Key<dyn KeyParts + '_>) -> Option<Entry<'_>> {
-        self.cells.lower_bound(Bound::Included(position))
+    pub(super) fn at_or_after(&self, position: &Key<SeekTarget<'_>>) -> Option<SegmentEntry<'_>> {
+        self.lower_bound(Bound::Included(position))
     }
 
     /// The first cell after a position.
-    pub(super) fn after(&self, position: &Key<dyn KeyParts + '_>) -> Option<Entry<'_>> {
-        self.cells.lower_bound(Bound::Excluded(position))
+    pub(super) fn after(&self, position: &Key<SeekTarget<'_>>) -> Option<SegmentEntry<'_>> {
+        self.lower_bound(Bound::Excluded(position))
     }
 
     /// The number of marks: roughly one per [`STRIDE`](super::arena::STRIDE) bytes of cells.
@@ -208,29 +213,69 @@ impl Segment {
         marks
     }
 
-    /// The last cell before a position.
-    pub(super) fn before(&self, position: &Key<dyn KeyParts + '_>) -> Option<Entry<'_>> {
-        self.cells.before(position)
+    /// The first cell after a position, valid while `guard` is held.
+    pub(super) fn entry_after<'s, 'g>(
+        &'s self,
+        position: &Key<dyn KeyParts + '_>,
+        guard: &'g Guard,
+    ) -> Option<ListEntry<'s, 'g>>
+    where
+        's: 'g,
+    {
+        self.cells.lower_bound(Bound::Excluded(position), guard)
     }
 
-    /// Appends the cells from a position on that are before `end` to `held`. Returns false if that would make
-    /// `held` longer than `most`; the first ones are there then.
+    fn lower_bound(&self, bound: Bound<&Key<dyn KeyParts + '_>>) -> Option<SegmentEntry<'_>> {
+        let guard = epoch::pin();
+        SegmentEntry::find(|| self.cells.lower_bound(bound, &guard))
+    }
+
+    /// The last cell before a position.
+    pub(super) fn before(&self, position: &Key<SeekTarget<'_>>) -> Option<SegmentEntry<'_>> {
+        let (guard, position) = (epoch::pin(), position as &Key<dyn KeyParts + '_>);
+        SegmentEntry::find(|| self.cells.upper_bound(Bound::Excluded(position), &guard))
+    }
+
+    /// Passes the entries from a position on to `see`, until it breaks. The entries are valid while `guard`
+    /// is held. A held guard delays the freeing of memory in all threads, so the walk must be brief.
+    pub(super) fn walk<'s, 'g>(
+        &'s self,
+        from: Bound<&Key<SeekTarget<'_>>>,
+        guard: &'g Guard,
+        mut see: impl FnMut(&ListEntry<'s, 'g>) -> ControlFlow<()>,
+    ) where
+        's: 'g,
+    {
+        let from = from.map(|position| position as &Key<dyn KeyParts + '_>);
+        let mut next = self.cells.lower_bound(from, guard);
+        while let Some(entry) = next.filter(|entry| see(entry).is_continue()) {
+            next = entry.next();
+        }
+    }
+
+    /// Pins the cells from a position on that are before `end` and appends them to `held`. Returns false if
+    /// that would make `held` longer than `most`; the first ones are pinned then.
     pub(super) fn hold<'s>(
         &'s self,
         from: &Key<SeekTarget<'_>>,
         end: &Key<StoredCell>,
         most: usize,
-        held: &mut Vec<Entry<'s>>,
+        held: &mut Vec<SegmentEntry<'s>>,
     ) -> bool {
-        let mut next = self.at_or_after(from);
-        while let Some(entry) = next.filter(|entry| entry.key() < end) {
-            if held.len() == most {
-                return false;
+        let mut all = true;
+        self.walk(Bound::Included(from), &epoch::pin(), |entry| {
+            if entry.key() >= end {
+                return ControlFlow::Break(());
             }
-            held.push(entry);
-            next = entry.next();
-        }
-        true
+            all = held.len() < most;
+            if !all {
+                return ControlFlow::Break(());
+            }
+            // an entry that cannot be pinned has just been replaced; it may be skipped
+            held.extend(entry.pin().map(SegmentEntry::new));
+            ControlFlow::Continue(())
+        });
+        all
     }
 }
 

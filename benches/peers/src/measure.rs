@@ -3,6 +3,7 @@
 //! part in this.
 
 use std::hint::black_box;
+use std::path::Path;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 

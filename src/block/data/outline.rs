@@ -86,8 +86,8 @@ const MIN_BLOCK: usize = 8 << 10;
 const MAX_FIRSTS: usize = 16;
 
 impl BlockOutline {
-    /// Returns the outline of a block; `None` if its [stored cells](DataBlock::stored_cells) differ, or it has
-    /// no index, is small, or has few rows or long ones.
+    /// Returns the outline of a block; `None` if its [stored cells](DataBlock::stored_cells) differ, or it
+    /// has no index, is small, or has few rows or long ones.
     pub(crate) fn of(block: &DataBlock) -> Option<Self> {
         let cells = block.stored_cells()?;
         let base = block.start();

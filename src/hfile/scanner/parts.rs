@@ -83,8 +83,8 @@ impl HFileScanner<'_> {
         Ok(self.block.as_ref().is_some_and(|block| block.advance(&mut self.place)))
     }
 
-    /// Enters the path's block, the next one, at its first cell. If `counts_cells`, the block must have all its
-    /// cells.
+    /// Enters the path's block, the next one, at its first cell. If `counts_cells`, the block must have all
+    /// its cells.
     pub(super) fn enter_next(&mut self, counts_cells: bool) -> Result<()> {
         self.run = self.run.saturating_add(1);
         if self.reads_parts
