@@ -6,7 +6,7 @@ use crate::block::data::{self, DataBlock, DataFormat, Encoder, Trust};
 use crate::block::index::{IndexBlock, IndexContext};
 use crate::block::slot::Slots;
 use crate::block::{BlockHeader, BlockType, BloomHashType, ChecksumType, Codec, DataBlockEncoding};
-use crate::cache::{BlockCache, BlockKey, CachedBlock};
+use crate::cache::{BlockCache, BlockKey, CachedBlock, FileId};
 use crate::cell::{Cell, CellFormat, CellKey, CellOrder, CellRef, SeekKey};
 use crate::error::{Error, Result};
 use crate::hfile::bloom::size::{ChunkSize, fold};
@@ -250,7 +250,7 @@ impl CachedBlocks {
     /// Never.
     pub fn new(blocks: usize, bytes: usize) -> Result<Self> {
         let cache = BlockCache::with_capacity(1 << 40);
-        let (file, slots) = (cache.new_file(), Slots::new(blocks));
+        let (file, slots) = (FileId::next(), Slots::new(blocks));
         let keys = (0..blocks as u64).map(|i| BlockKey { file, offset: i << 16 }).collect();
         let made = Self { cache, slots, keys };
         for (i, key) in made.keys.iter().enumerate() {

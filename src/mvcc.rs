@@ -3,8 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::sync::atomic::{AtomicI64, AtomicUsize, Ordering, fence};
-use crate::sync::unpoisoned;
-use crate::sync::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex, Padded, unpoisoned};
 use std::collections::{BTreeSet, VecDeque};
 use std::hint;
 use std::sync::Arc;
@@ -33,11 +32,6 @@ pub(crate) struct Mvcc {
     read_point_moved: Condvar,
     readers: Mutex<Readers>,
 }
-
-/// A value on cache lines of its own.
-#[derive(Debug)]
-#[repr(align(128))]
-struct Padded<T>(T);
 
 /// Numbers above this are rejected when they are set. The numbers left suffice for any number of writes.
 const MAX_START: i64 = i64::MAX >> 1;

@@ -14,11 +14,10 @@ use hregion::{
 };
 use std::collections::BTreeMap;
 use std::env;
-use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
+use support::child::{Child, tell};
 use support::random_ops::{fresh_seed, number, say};
 use support::rng::Rng;
 
@@ -78,14 +77,9 @@ fn open(dir: &Path, altered: Option<u64>) -> hregion::Result<Region> {
 fn child() {
     let Some(dir) = env::var_os("HREGION_KILL_DIR").map(PathBuf::from) else { return };
     let first: u64 = env::var("HREGION_KILL_FIRST").unwrap().parse().unwrap();
-    let say = |word: &str, number: u64| {
-        let mut out = std::io::stdout().lock();
-        writeln!(out, "op {word} {number}").unwrap();
-        out.flush().unwrap();
-    };
     let mut region = open(&dir.join("region"), None).unwrap();
     for number in first.. {
-        say("begin", number);
+        tell(&format!("begin {number}"));
         let (value, timestamp) = (format!("v{number}"), i64::try_from(number).unwrap());
         match op(number) {
             Op::Put(at) => {
@@ -124,7 +118,7 @@ fn child() {
                 region = open(&dir.join("region"), altered).unwrap();
             }
         }
-        say("done", number);
+        tell(&format!("done {number}"));
     }
 }
 
@@ -195,26 +189,21 @@ fn kill_often(kills: u64, seed: u64) {
         if kill % 40 == 0 {
             (dir, ledger) = (tempfile::tempdir().unwrap(), Ledger::default());
         }
-        let mut child = Command::new(env::current_exe().unwrap())
-            .args(["--exact", "child", "--ignored", "--nocapture"])
-            .env("HREGION_KILL_DIR", dir.path())
-            .env("HREGION_KILL_FIRST", next.to_string())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        let lines = thread::spawn(move || stdout.lines().map_while(Result::ok).collect::<Vec<String>>());
-        // Creating and opening take some milliseconds, an operation one or two.
+        let child = Child::start([
+            ("HREGION_KILL_DIR", dir.path().to_str().unwrap().to_owned()),
+            ("HREGION_KILL_FIRST", next.to_string()),
+        ]);
+        // One in four is killed at any time, and may still be opening the region; the others write already.
+        let mut lines = Vec::new();
+        if rng.below(4) > 0 {
+            lines.extend(child.next_line());
+        }
+        // An operation takes one or two milliseconds.
         thread::sleep(Duration::from_micros(rng.next() % 40_000));
-        child.kill().unwrap();
-        let output = child.wait_with_output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.code().is_none(), "kill {kill}: it ended by itself: {said}");
-        for line in lines.join().unwrap() {
-            let Some((word, number)) = line.strip_prefix("op ").and_then(|rest| rest.split_once(' ')) else {
-                continue;
-            };
+        lines.extend(child.kill_and_end());
+        for line in lines {
+            // The last line may be cut off.
+            let Some((word, number)) = line.split_once(' ') else { continue };
             let Ok(number) = number.parse::<u64>() else { continue };
             match word {
                 "begin" => {

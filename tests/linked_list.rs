@@ -12,13 +12,11 @@ use hregion::{
     Compaction, Durability, ErrorKind, Family, Get, Mutation, Put, Region, Result, RowRef, Scan, Table,
 };
 use std::env;
-use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
+use support::child::{Child, tell};
 use support::random_ops::{fresh_seed, number, say};
 use support::rng::Rng;
 
@@ -81,9 +79,7 @@ fn child() {
                 Mutation::Put(put.cell_at("other", "at", 1, at.to_string()))
             };
             table.batch((0..CHAINS).map(put).collect()).into_iter().for_each(|done| done.unwrap());
-            let mut out = std::io::stdout().lock();
-            writeln!(out, "at {at}").unwrap();
-            out.flush().unwrap();
+            tell(&at.to_string());
             written.store(at + 1, Ordering::Release);
         }
         is_done.store(true, Ordering::Release);
@@ -161,45 +157,29 @@ fn write_and_kill(rows: u64, kills: u64, splits: u64, seed: u64) {
     let last = rows.div_ceil(CHAINS);
     let (mut next, mut killed) = (0, 0);
     while next < last {
-        let mut child = Command::new(env::current_exe().unwrap())
-            .args(["--exact", "child", "--ignored", "--nocapture"])
-            .env("HREGION_LIST_DIR", dir.path())
-            .env("HREGION_LIST_FIRST", next.to_string())
-            .env("HREGION_LIST_LAST", last.to_string())
-            .env("HREGION_LIST_SPLITS", splits.to_string())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        let (said, heard) = mpsc::channel();
-        let reader = thread::spawn(move || {
-            for line in stdout.lines().map_while(std::result::Result::ok) {
-                if let Some(at) = line.strip_prefix("at ").and_then(|at| at.parse::<u64>().ok()) {
-                    said.send(at).unwrap();
-                }
-            }
-        });
+        let mut child = Child::start([
+            ("HREGION_LIST_DIR", dir.path().to_str().unwrap().to_owned()),
+            ("HREGION_LIST_FIRST", next.to_string()),
+            ("HREGION_LIST_LAST", last.to_string()),
+            ("HREGION_LIST_SPLITS", splits.to_string()),
+        ]);
         // Once it has written its part of the rows, at some moment after.
         let until = next + 1 + rng.next() % (2 * last / kills).max(1);
         let mut done = None;
-        while let Ok(at) = heard.recv() {
-            done = Some(at);
-            if at >= until {
+        while let Some(line) = child.next_line() {
+            done = line.parse().ok().max(done);
+            if done >= Some(until) {
                 thread::sleep(Duration::from_micros(rng.next() % 5_000));
-                child.kill().unwrap();
+                child.kill();
                 killed += 1;
                 break;
             }
         }
-        let output = child.wait_with_output().unwrap();
-        done = heard.iter().last().or(done);
-        reader.join().unwrap();
-        let ended = done.is_some_and(|at| at + 1 == last);
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.code().is_none() || ended, "it ended by itself: {said}");
-        assert!(!said.contains("panicked"), "{said}");
-        next = done.map_or(next, |at| at + 1);
+        let (lines, was_killed) = child.end();
+        // The last line may be cut off.
+        done = lines.iter().filter_map(|line| line.parse().ok()).max().max(done);
+        assert!(was_killed || done == Some(last - 1), "it ended by itself");
+        next = done.map_or(next, |at: u64| at + 1);
         if killed % 20 == 7 {
             check_all(dir.path(), next, last);
         } else {

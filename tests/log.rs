@@ -374,9 +374,15 @@ fn a_full_disk_refuses_writes_and_poisons_nothing() {
     region.flush().unwrap(); // ends the log, so that the next write creates another
     refused(Call::Create, 1);
     region.put(put("r3", "v3")).unwrap();
+    region.flush().unwrap();
+    region.put(put("r3", "again").durability(Durability::SyncWal)).unwrap();
+    // Room for an entry, but not for zeros after it.
+    storage.fail_after(0);
+    region.put(put("r4", "v4")).unwrap();
+    region.put(put("r5", "v5")).unwrap();
     let left = storage.after(Crash::Hard);
     forget(region);
-    assert_eq!(values(&open(&left)).into_keys().collect::<Vec<_>>(), ["r1", "r3"]);
+    assert_eq!(values(&open(&left)).into_keys().collect::<Vec<_>>(), ["r1", "r3", "r4", "r5"]);
 }
 
 #[test]
@@ -558,6 +564,75 @@ fn writers_share_syncs() {
     assert_eq!(values(&region).len(), THREADS * PUTS);
 }
 
+/// The length of the log does not change with each sync, and every entry is read.
+#[test]
+fn a_log_that_is_synced_is_longer_than_its_entries() {
+    let storage = FaultyStorage::new();
+    let region = open(&storage);
+    region.put(put("a", "1").durability(Durability::SyncWal)).unwrap();
+    let [log] = &logs(&storage)[..] else { panic!("{:?}", logs(&storage)) };
+    let len = || storage.bytes(log).unwrap().len();
+    let read = || {
+        let mut reader = WalReader::new(storage.open(log).unwrap(), &Limits::new()).unwrap();
+        let mut cells = Vec::new();
+        while let Some(entry) = reader.next_entry().unwrap() {
+            cells.push(entry.cells().len());
+        }
+        assert_eq!(reader.end(), Some(&WalEnd::NoTrailer));
+        (cells, usize::try_from(reader.offset()).unwrap())
+    };
+    assert_eq!(read(), (vec![2], len()), "nothing was synced");
+    region.put(put("b", "2")).unwrap();
+    let longer = len();
+    for n in 0..50 {
+        let durability = [Durability::FsyncWal, Durability::SyncWal][n % 2];
+        region.put(put("c", "3").durability(durability)).unwrap();
+        let (cells, end) = read();
+        assert_eq!((len(), cells), (longer, vec![2; 3 + n]));
+        assert!(end < longer, "{end}");
+    }
+    storage.break_calls(Call::Remove);
+    region.flush().unwrap();
+    let (mut cells, _) = read();
+    assert_eq!(
+        (cells.pop(), cells, len()),
+        (Some(0), vec![2; 52], longer),
+        "an entry without cells is the last"
+    );
+    storage.repair();
+    // Entries beyond the length, synced or not.
+    for durability in [Durability::FsyncWal, Durability::SyncWal, Durability::FsyncWal, Durability::SyncWal] {
+        region.put(put("d", &"4".repeat(40 << 10)).durability(durability)).unwrap();
+        region.put(put("e", "5").durability(durability)).unwrap();
+    }
+    forget(region);
+    let left = storage.after(Crash::OfTheProcess);
+    assert_eq!(values(&open(&left)).len(), 5);
+}
+
+/// What is written over synced bytes is there or not after a loss of power, in units of 512 bytes.
+#[test]
+fn bytes_that_are_written_over_are_old_or_new_after_a_loss_of_power() {
+    let (storage, path) = (FaultyStorage::new(), Path::new("log"));
+    let mut log = storage.create_log(path).unwrap();
+    log.append(&[b'a'; 2_000], 300).unwrap();
+    log.sync().unwrap();
+    storage.sync_dir(Path::new("")).unwrap();
+    log.append(&[b'b'; 1_000], 1_000).unwrap();
+    let state = |parts: &[(u8, usize)]| -> Vec<u8> {
+        parts.iter().flat_map(|(byte, len)| vec![*byte; *len]).collect()
+    };
+    let after = |crash| storage.after(crash).bytes(path).unwrap();
+    assert_eq!(after(Crash::OfTheProcess), state(&[(b'a', 300), (b'b', 1_000), (b'a', 700)]));
+    assert_eq!(after(Crash::Hard), state(&[(b'a', 2_000)]));
+    let found: std::collections::BTreeSet<Vec<u8>> =
+        (0..100).map(|seed| after(Crash::Chance(seed))).collect();
+    assert_eq!(found.len(), 8, "each of three units");
+    assert!(found.iter().all(|bytes| bytes.len() == 2_000 && bytes[..300] == [b'a'; 300]));
+    log.sync().unwrap();
+    assert_eq!(after(Crash::Hard), after(Crash::OfTheProcess));
+}
+
 /// A log with more entries costs as many more reads as it has more chunks.
 #[test]
 fn a_log_is_read_once_when_its_region_is_opened() {
@@ -598,17 +673,22 @@ fn no_flipped_bit_of_a_log_changes_an_answer() {
     let bytes = left.bytes(&path).unwrap();
     let read = || Region::options().storage(Arc::new(left.clone())).open(DIR).map(|region| values(&region));
     assert_eq!(read().unwrap(), expected);
+    let mut reader = WalReader::new(left.open(&path).unwrap(), &Limits::new()).unwrap();
+    while reader.next_entry().unwrap().is_some() {}
+    let end = usize::try_from(reader.offset()).unwrap();
     let (mut refused, mut same) = (0, 0);
-    for bit in 0..bytes.len() * 8 {
+    // All entries, the mark after them, and some of the zeros, which are all alike.
+    for bit in (0..(end + 64) * 8).chain((bytes.len() - 2) * 8..bytes.len() * 8) {
         let mut bad = bytes.clone();
         bad[bit / 8] ^= 1 << (bit % 8);
         left.create(&path).unwrap().write_all(&bad).unwrap();
         match read() {
             Ok(found) => {
                 assert_eq!(found, expected, "bit {bit} of byte {}", bit / 8);
-                same += 1;
+                same += usize::from(bit / 8 < end);
             }
             Err(error) => {
+                assert!(bit / 8 < end, "bit {bit} of byte {}: {error}", bit / 8);
                 assert_eq!(
                     error.path(),
                     Some(Path::new(DIR).join(path.strip_prefix(DIR).unwrap()).as_path())
@@ -640,7 +720,9 @@ fn hbase_replays_our_log() {
             2 => drop(region.append(Append::new(row).column("f", "a", "x")).unwrap()),
             _ => {
                 let put = Put::new(row).cell("f", qualifier, format!("v{n}"));
-                region.put(put.cell("g", "q", "w".repeat(rng.below(200)))).unwrap();
+                let durability = [Durability::UseDefault, Durability::FsyncWal][rng.below(2)];
+                let put = put.cell("g", "q", "w".repeat(rng.below(200)));
+                region.put(put.durability(durability)).unwrap();
             }
         }
         if n == 1_000 {
@@ -659,7 +741,11 @@ fn hbase_replays_our_log() {
         }
     }
     region.abort();
-    assert!(std::fs::read_dir(path.join("recovered.edits")).unwrap().count() > 1);
+    let logs = std::fs::read_dir(path.join("recovered.edits")).unwrap().map(|log| log.unwrap().path());
+    let logs: Vec<PathBuf> = logs.collect();
+    assert!(logs.len() > 1);
+    let is_longer = |log: &PathBuf| std::fs::read(log).unwrap().ends_with(&[0; 1_000]);
+    assert!(logs.iter().all(is_longer), "HBase is to read past entries that were synced");
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/cluster/check-region");
     let output = Command::new(program).arg(&path).arg("--offline").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -15,13 +15,12 @@ use hregion::{
 };
 use std::collections::BTreeMap;
 use std::env;
-use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use support::child::{Child, tell};
 use support::random_ops::{fresh_seed, number, say};
 use support::rng::Rng;
 
@@ -149,7 +148,7 @@ fn open(root: &Path, durability: Durability) -> Result<Table> {
 }
 
 /// Changes files and regions until the process is killed.
-fn upkeep(table: &Table, mut rng: Rng, say: &dyn Fn(&str)) {
+fn upkeep(table: &Table, mut rng: Rng) {
     let refused = |done: Result<()>| match done {
         Err(error) if !matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::InvalidArgument) => {
             panic!("{error}")
@@ -171,9 +170,9 @@ fn upkeep(table: &Table, mut rng: Rng, say: &dyn Fn(&str)) {
             8 => drop(table.archive_parents().unwrap()),
             _ => {
                 let name = format!("s{}", rng.next());
-                say(&format!("snapshot {name}"));
+                tell(&format!("snapshot {name}"));
                 table.snapshot(&name).unwrap();
-                say(&format!("taken {name}"));
+                tell(&format!("taken {name}"));
             }
         }
         thread::sleep(Duration::from_micros(rng.next() % 2_000));
@@ -190,24 +189,19 @@ fn child() {
         [Durability::FsyncWal, Durability::SyncWal][usize::from(of_env("HREGION_KILL_SYNC") == "1")];
     let firsts: Vec<u64> =
         of_env("HREGION_KILL_FIRST").split(',').map(|first| first.parse().unwrap()).collect();
-    let say = |line: &str| {
-        let mut out = std::io::stdout().lock();
-        writeln!(out, "op {line}").unwrap();
-        out.flush().unwrap();
-    };
     let table = &open(&root, durability).unwrap();
-    say("open");
+    tell("open");
     thread::scope(|scope| {
         for (writer, first) in (0..).zip(&firsts) {
             scope.spawn(move || {
                 for number in *first.. {
-                    say(&format!("begin {writer} {number}"));
+                    tell(&format!("begin {writer} {number}"));
                     write(table, writer, number).unwrap();
-                    say(&format!("done {writer} {number}"));
+                    tell(&format!("done {writer} {number}"));
                 }
             });
         }
-        upkeep(table, Rng::new(firsts.iter().sum()), &say);
+        upkeep(table, Rng::new(firsts.iter().sum()));
     });
 }
 
@@ -376,27 +370,14 @@ fn check_snapshot(root: &Path, snapshot: &Snapshot, writers: &[Writer], shown: &
 /// Runs the process until it is killed, and returns what it has said.
 fn run_and_kill(dir: &Path, next: &[u64], mut ledger: Ledger, rng: &mut Rng) -> Ledger {
     let firsts: Vec<String> = next.iter().map(u64::to_string).collect();
-    let mut child = Command::new(env::current_exe().unwrap())
-        .args(["--exact", "child", "--ignored", "--nocapture"])
-        .env("HREGION_KILL_DIR", dir)
-        .env("HREGION_KILL_FIRST", firsts.join(","))
-        .env("HREGION_KILL_SYNC", rng.below(2).to_string())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let stdout = BufReader::new(child.stdout.take().unwrap());
-    let lines =
-        thread::spawn(move || stdout.lines().map_while(std::result::Result::ok).collect::<Vec<String>>());
+    let child = Child::start([
+        ("HREGION_KILL_DIR", dir.to_str().unwrap().to_owned()),
+        ("HREGION_KILL_FIRST", firsts.join(",")),
+        ("HREGION_KILL_SYNC", rng.below(2).to_string()),
+    ]);
     // Opening takes some milliseconds, a write one or less.
     thread::sleep(Duration::from_micros(rng.next() % 150_000));
-    child.kill().unwrap();
-    let output = child.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.code().is_none(), "it ended by itself: {said}");
-    assert!(!said.contains("panicked"), "{said}");
-    let lines = lines.join().unwrap();
-    lines.iter().filter_map(|line| line.strip_prefix("op ")).for_each(|line| ledger.hear(line));
+    child.kill_and_end().iter().for_each(|line| ledger.hear(line));
     ledger
 }
 

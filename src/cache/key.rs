@@ -1,11 +1,20 @@
 //! The keys of blocks in the cache.
 
 use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// The number of an open file, unique within the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct FileId(pub(crate) u64);
+pub(crate) struct FileId(pub(super) u64);
+
+impl FileId {
+    /// The number of a file that is being opened.
+    pub(crate) fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
 
 /// A block of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -230,13 +230,6 @@ impl BlockCache {
         self.0.outlines.as_ref().expect("as for the blocks")
     }
 
-    /// A number for a file that is being opened.
-    #[expect(clippy::unused_self, reason = "only a file with a cache needs a number")]
-    pub(crate) fn new_file(&self) -> FileId {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        FileId(NEXT.fetch_add(1, Ordering::Relaxed))
-    }
-
     /// Removes all blocks of a file that is closed.
     pub(crate) fn evict_file(&self, file: FileId) {
         let Some(offsets) = unpoisoned(self.0.blocks_of_files.lock()).remove(&file) else { return };
@@ -398,7 +391,7 @@ mod tests {
     #[test]
     fn a_block_is_loaded_once_however_many_want_it() {
         let cache = BlockCache::with_capacity(1 << 20);
-        let file = cache.new_file();
+        let file = FileId::next();
         let loads = AtomicUsize::new(0);
         std::thread::scope(|scope| {
             for _ in 0..4 {
@@ -423,7 +416,7 @@ mod tests {
     #[test]
     fn a_failed_load_is_not_kept() {
         let cache = BlockCache::with_capacity(1 << 20);
-        let at = key(cache.new_file(), 0);
+        let at = key(FileId::next(), 0);
         let fail = || Err(Corruption::Malformed("bad").at(Path::new("f"), 0));
         let error = cache.get_or_load(at, None, fail).unwrap_err();
         assert_eq!(error.to_string(), "f: at 0: bad");
@@ -434,7 +427,7 @@ mod tests {
     #[test]
     fn the_capacity_holds_and_files_can_be_forgotten() {
         let cache = BlockCache::with_capacity(20 * BLOCK as u64);
-        let (a, b) = (cache.new_file(), cache.new_file());
+        let (a, b) = (FileId::next(), FileId::next());
         for offset in 0..100 {
             let file = if offset % 2 == 0 { a } else { b };
             cache.get_or_load(key(file, offset), None, || Ok(block(1))).unwrap();
@@ -449,12 +442,12 @@ mod tests {
     #[test]
     fn files_that_are_opened_and_closed_leave_nothing() {
         let cache = BlockCache::with_capacity(20 * BLOCK as u64);
-        let stays = cache.new_file();
+        let stays = FileId::next();
         for offset in 0..3 {
             cache.get_or_load(key(stays, offset), None, || Ok(block(1))).unwrap();
         }
         for i in 0..10_000 {
-            let file = cache.new_file();
+            let file = FileId::next();
             for offset in 0..i % 3 {
                 cache.get_or_load(key(file, offset), None, || Ok(block(1))).unwrap();
             }
@@ -469,7 +462,7 @@ mod tests {
     #[test]
     fn a_second_chance_does_not_outlive_its_file() {
         let cache = BlockCache::with_capacity(20 * BLOCK as u64);
-        let file = cache.new_file();
+        let file = FileId::next();
         let entry = Entry { block: block(1), place: None };
         // As if the file were closed between the eviction of its block and the reinsertion.
         unpoisoned(cache.0.second_chances.lock()).push((key(file, 0), entry));
@@ -488,7 +481,7 @@ mod tests {
     #[test]
     fn used_slots_outlive_unused_ones_and_evicted_ones_are_emptied() {
         let cache = BlockCache::with_capacity(20 * BLOCK as u64);
-        let file = cache.new_file();
+        let file = FileId::next();
         let slots = Arc::new(Slots::<()>::new(100));
         for slot in 0..100usize {
             load(&cache, file, &slots, slot);
@@ -506,7 +499,7 @@ mod tests {
     #[test]
     fn blocks_that_are_all_in_use_do_not_exceed_the_capacity() {
         let cache = BlockCache::with_capacity(20 * BLOCK as u64);
-        let file = cache.new_file();
+        let file = FileId::next();
         let slots = Arc::new(Slots::<()>::new(100));
         for slot in 0..100usize {
             load(&cache, file, &slots, slot);
@@ -519,7 +512,7 @@ mod tests {
     #[test]
     fn a_block_found_through_new_slots_is_emptied_from_them() {
         let cache = BlockCache::with_capacity(20 * BLOCK as u64);
-        let file = cache.new_file();
+        let file = FileId::next();
         let place = |slots: &Arc<Slots<()>>| {
             let weak: Weak<dyn Evict> = Arc::downgrade(&(Arc::clone(slots) as Arc<dyn Evict>));
             Some(SlotAddress { slots: weak, slot: 0 })
@@ -572,7 +565,7 @@ mod tests {
         }
 
         let cache = BlockCache::with_capacity((KEPT * BLOCK) as u64);
-        let file = cache.new_file();
+        let file = FileId::next();
         let slots = Arc::new(Slots::<()>::new(BLOCKS + 900));
         let mut ours = 0;
         for &slot in &trace {

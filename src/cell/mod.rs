@@ -13,7 +13,6 @@ pub use key::{CellKey, LATEST_TIMESTAMP, MAX_FAMILY_LEN, MAX_ROW_LEN, OLDEST_TIM
 pub(crate) use key_value::CellFormat;
 pub use order::CellOrder;
 pub(crate) use order::{compare_bytes, prefix, same_bytes};
-pub(crate) use row::ReadMemory;
 pub use row::{Cells, Row, RowBuf, RowRef};
 pub use tags::{TTL_TAG_TYPE, Tag, Tags};
 

@@ -1,7 +1,9 @@
 //! The cells of one row in one buffer: reused during a scan, or owned.
 
-use super::{CellKey, CellOrder, CellRef, SeekKey};
+use super::{CellKey, CellOrder, CellRef};
+use std::any::Any;
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 /// The header of each cell: key length, value length, tags length (`u32` each) and sequence id.
 const HEADER_LEN: usize = 4 + 4 + 4 + 8;
@@ -16,23 +18,24 @@ pub struct RowBuf {
     /// The recent surplus of gets that found nothing over gets that found something, from 0 to
     /// [`MOST_MISSES`].
     misses: u8,
-    memory: Option<Box<ReadMemory>>,
+    scratch: Scratch,
 }
 
 const MOST_MISSES: u8 = 7;
 
-/// The buffers of a read, kept with its result so that reading the next row does not allocate.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct ReadMemory {
-    /// A key to seek.
-    pub(crate) key: SeekKey,
-    /// The qualifier of a column.
-    pub(crate) column: Vec<u8>,
-    /// The qualifier of a delete marker.
-    pub(crate) marker: Vec<u8>,
-    /// The timestamps of delete-family-version markers.
-    pub(crate) family_versions: Vec<i64>,
+/// The buffers of a read, kept with its result so that reading the next row does not allocate. They have no
+/// content between reads.
+#[derive(Default)]
+struct Scratch(Option<Box<dyn Any + Send + Sync>>);
+
+impl Clone for Scratch {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
+
+impl UnwindSafe for Scratch {}
+impl RefUnwindSafe for Scratch {}
 
 impl RowBuf {
     /// An empty buffer.
@@ -168,13 +171,13 @@ impl RowBuf {
 
     /// Takes the buffers of a read, until they are returned.
     #[inline]
-    pub(crate) fn take_memory(&mut self) -> Box<ReadMemory> {
-        self.memory.take().unwrap_or_default()
+    pub(crate) fn take_scratch<T: Any + Default>(&mut self) -> Box<T> {
+        self.scratch.0.take().and_then(|scratch| scratch.downcast().ok()).unwrap_or_default()
     }
 
     #[inline]
-    pub(crate) fn keep_memory(&mut self, memory: Box<ReadMemory>) {
-        self.memory = Some(memory);
+    pub(crate) fn keep_scratch<T: Any + Send + Sync>(&mut self, scratch: Box<T>) {
+        self.scratch.0 = Some(scratch);
     }
 }
 

@@ -25,7 +25,7 @@ mod cell_filter;
 mod column;
 mod compare;
 mod decimal;
-mod describe;
+mod description;
 mod evaluator;
 mod fuzzy;
 mod key;
@@ -44,7 +44,7 @@ mod verdict;
 
 pub use cell_filter::{CellFilter, CustomFilter};
 pub use compare::{BitOperator, Comparator, Compare};
-pub use describe::{Filter, MAX_DEPTH};
+pub use description::{Filter, MAX_DEPTH};
 pub use evaluator::FilterEvaluator;
 pub use value::SingleColumnValue;
 pub use verdict::Verdict;

@@ -12,6 +12,7 @@ use crate::block::decode::BlockContext;
 use crate::block::header::BlockSizes;
 use crate::block::index::{IndexBlock, IndexContext};
 use crate::block::{BlockHandle, BlockHeader, BlockType};
+use crate::cache::FileId;
 use crate::cell::{CellFormat, SeekKey};
 use crate::coding::Cursor;
 use crate::error::{Corruption, Error, Result};
@@ -98,7 +99,7 @@ pub(super) fn open(reader: Arc<dyn FileReader>, options: &HFileOptions) -> Resul
     });
     // a damaged filter is ignored; it never fails a read
     warnings.extend(filters.err());
-    let cache = options.cache.as_ref().map(|cache| (cache.clone(), cache.new_file()));
+    let cache = options.cache.as_ref().map(|cache| (cache.clone(), FileId::next()));
     let average = |len: Result<Option<i32>, Corruption>| {
         len.ok().flatten().and_then(|len| usize::try_from(len).ok()).unwrap_or(0)
     };

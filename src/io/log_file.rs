@@ -10,11 +10,15 @@ use std::path::{Path, PathBuf};
 pub(super) struct LocalLogFile {
     file: File,
     path: PathBuf,
+    /// The number of bytes that are kept.
+    kept: u64,
+    /// The offset at which the file is written next.
+    next: u64,
 }
 
 impl LocalLogFile {
     pub(super) fn create_new(path: &Path) -> io::Result<Self> {
-        Ok(Self { file: File::create_new(path)?, path: path.to_owned() })
+        Ok(Self { file: File::create_new(path)?, path: path.to_owned(), kept: 0, next: 0 })
     }
 }
 
@@ -23,13 +27,23 @@ impl LogFile for LocalLogFile {
         &self.path
     }
 
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes)
+    fn append(&mut self, bytes: &[u8], kept: usize) -> io::Result<()> {
+        if self.next != self.kept {
+            self.next = self.file.seek(SeekFrom::Start(self.kept))?;
+        }
+        // After a failure the place is unknown.
+        self.next = u64::MAX;
+        self.file.write_all(bytes)?;
+        self.next = self.kept + bytes.len() as u64;
+        self.kept += kept as u64;
+        Ok(())
     }
 
     fn truncate(&mut self, len: u64) -> io::Result<()> {
         self.file.set_len(len)?;
-        self.file.seek(SeekFrom::Start(len)).map(drop)
+        self.kept = len;
+        self.next = self.file.seek(SeekFrom::Start(len))?;
+        Ok(())
     }
 
     fn sync(&mut self) -> io::Result<()> {
@@ -46,13 +60,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
         let mut log = LocalLogFile::create_new(&path).unwrap();
-        log.append(b"one").unwrap();
+        log.append(b"one", 3).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"one");
-        log.append(b"two").unwrap();
+        log.append(b"two", 3).unwrap();
         log.truncate(3).unwrap();
-        log.append(b"four").unwrap();
+        log.append(b"four", 4).unwrap();
         log.sync().unwrap();
         assert_eq!((std::fs::read(log.path()).unwrap(), log.path()), (b"onefour".to_vec(), &*path));
+        log.append(b"five and zeros", 4).unwrap();
+        log.append(b", six", 5).unwrap();
+        log.append(b"!", 1).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"onefourfive, six!eros"[..]);
         let again = LocalLogFile::create_new(&path).unwrap_err();
         assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
     }

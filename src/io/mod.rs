@@ -108,14 +108,15 @@ pub trait LogFile: Send + fmt::Debug {
     /// The name of the file in errors.
     fn path(&self) -> &Path;
 
-    /// Appends all of `bytes`, and hands them to the system.
+    /// Writes all of `bytes` after those kept so far, and hands them to the system. Keeps the first `kept` of
+    /// them; the next append overwrites the others, so that it need not make the file longer.
     ///
     /// # Errors
     ///
-    /// Any error of the system. Some of the bytes may have been written.
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// Any error of the system. Some of the bytes may have been written; whether they are kept is unknown.
+    fn append(&mut self, bytes: &[u8], kept: usize) -> io::Result<()>;
 
-    /// Shortens the file to `len` bytes. Later bytes are appended there.
+    /// Shortens the file to `len` bytes, of those that are kept. Later bytes are appended there.
     ///
     /// # Errors
     ///

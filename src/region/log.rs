@@ -13,7 +13,7 @@ use crate::limits::Limits;
 use crate::mvcc::WriteEntry;
 use crate::op::Durability;
 use crate::sync::unpoisoned;
-use crate::wal::{TRAILER, WalEncoder, WalHeader, WalKey};
+use crate::wal::{END_MARK, TRAILER, WalEncoder, WalHeader, WalKey};
 use std::borrow::Borrow;
 use std::collections::VecDeque;
 use std::io;
@@ -49,6 +49,8 @@ struct State {
     encoder: Option<WalEncoder>,
     /// `None` if there is no file, and while a thread writes to it.
     file: Option<Box<dyn LogFile>>,
+    /// The length of the file, if it is longer than its entries; otherwise not above theirs.
+    reserved: u64,
     /// The greatest sequence id in the file.
     last: i64,
     /// The sequence id up to which all entries are on disk; the maximum if no entry is in doubt.
@@ -74,6 +76,16 @@ struct State {
     unremoved: Option<Error>,
 }
 
+/// A file that gets no more entries, and is not complete yet.
+#[derive(Debug)]
+pub(super) struct CutLog {
+    file: Box<dyn LogFile>,
+    encoder: WalEncoder,
+    /// Of an entry after the last.
+    key: WalKey,
+    is_reserved: bool,
+}
+
 #[derive(Clone, Debug)]
 struct FinishedLog {
     path: PathBuf,
@@ -93,6 +105,7 @@ impl RegionLog {
             key,
             encoder: None,
             file: None,
+            reserved: 0,
             last: 0,
             synced_to: i64::MAX,
             pending: Vec::new(),
@@ -150,7 +163,7 @@ impl RegionLog {
         let header = WalHeader::default().with_log_id(log_id(seq_id));
         let (encoder, bytes) =
             WalEncoder::new(&header, true).map_err(|corruption| corruption.at(&path, 0))?;
-        let written = file.append(&bytes).and_then(|()| file.sync());
+        let written = file.append(&bytes, bytes.len()).and_then(|()| file.sync());
         let written = written.map_err(|error| Error::io("write", &path, error));
         if let Err(error) = written.and_then(|()| durable::sync_dir(self.storage.as_ref(), &self.dir)) {
             // Nothing is in the file; the next write creates another.
@@ -158,7 +171,7 @@ impl RegionLog {
             return Err(error);
         }
         state.synced_to = seq_id - 1;
-        (state.encoder, state.file) = (Some(encoder), Some(file));
+        (state.encoder, state.file, state.reserved) = (Some(encoder), Some(file), 0);
         Ok(())
     }
 
@@ -215,16 +228,25 @@ impl RegionLog {
         let end = state.encoder.as_ref().map_or(0, WalEncoder::offset);
         let base = end - bytes.len() as u64;
         let (target, last, syncs) = (state.appended, state.last, state.wanted > state.synced);
+        let mut reserved = state.reserved;
         drop(state);
         let busy = Busy(self);
-        let written = if bytes.is_empty() { Ok(()) } else { file.append(&bytes) };
-        let is_full = written.as_ref().is_err_and(|error| is_disk_full(error.kind()));
-        let is_undone = is_full && file.truncate(base).is_ok();
+        let kept = bytes.len();
+        let is_longer = mark_end(&mut bytes, base, &mut reserved, syncs);
+        let mut written = if kept == 0 { Ok(()) } else { file.append(&bytes, kept) };
+        let mut is_undone = is_full(&written) && file.truncate(base).is_ok();
+        if is_undone {
+            reserved = 0;
+            if is_longer {
+                written = file.append(&bytes[..kept], kept);
+                is_undone = is_full(&written) && file.truncate(base).is_ok();
+            }
+        }
         let synced = if written.is_ok() && syncs { file.sync() } else { Ok(()) };
         mem::forget(busy);
         let path = file.path().to_owned();
         let mut state = self.state();
-        state.file = Some(file);
+        (state.file, state.reserved) = (Some(file), reserved);
         match (written, synced) {
             (Ok(()), Ok(())) => {
                 state.written = target;
@@ -265,27 +287,43 @@ impl RegionLog {
     }
 
     /// Ends the current file: later entries go to another. No write may be in progress.
-    pub(super) fn cut(&self) -> Option<Box<dyn LogFile>> {
+    pub(super) fn cut(&self) -> Option<CutLog> {
         let mut state = self.state();
-        state.encoder = None;
+        let encoder = state.encoder.take()?;
         if self.failure.get().is_none() {
             state.synced_to = i64::MAX;
         }
         let file = state.file.take()?;
         let log = FinishedLog { path: file.path().to_owned(), last: state.last };
         state.finished.push_back(log);
-        Some(file)
+        let is_reserved = state.reserved > encoder.offset();
+        Some(CutLog { file, encoder, key: state.key.clone(), is_reserved })
     }
 
-    /// Completes a file: all its entries are on disk, and then a trailer says so.
-    pub(super) fn finish(&self, file: Option<Box<dyn LogFile>>) {
-        let Some(mut file) = file.filter(|_| self.failure.get().is_none()) else { return };
+    /// Completes a file: all its entries are on disk, and then a trailer says so. In a file that is longer than
+    /// its entries, an entry without cells does: a reader may be reading the file, which must not become
+    /// shorter.
+    pub(super) fn finish(&self, log: Option<CutLog>) {
+        let Some(log) = log.filter(|_| self.failure.get().is_none()) else { return };
+        let CutLog { mut file, mut encoder, key, is_reserved } = log;
         if let Err(error) = file.sync() {
             self.fail(&Error::io("sync", file.path(), error));
             return;
         }
-        // A log without a trailer, or with a part of one, has the same entries.
-        let _ = file.append(&TRAILER);
+        let mut bytes = Vec::new();
+        if is_reserved {
+            encoder.synced(encoder.offset());
+            let Ok(entry) = encoder.begin(&key, 0, &mut bytes) else { return };
+            encoder.finish(&entry, &mut bytes);
+        } else {
+            bytes.extend_from_slice(&TRAILER);
+        }
+        let kept = bytes.len();
+        if is_reserved {
+            bytes.extend_from_slice(&END_MARK);
+        }
+        // A log without this end, or with a part of it, has the same entries.
+        let _ = file.append(&bytes, kept);
     }
 
     /// Records that the cells of a store up to a sequence id are in files.
@@ -448,6 +486,30 @@ fn log_id(seq_id: i64) -> u64 {
     RandomState::new().hash_one((seq_id, crate::io::process_id()))
 }
 
-fn is_disk_full(kind: io::ErrorKind) -> bool {
-    matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+/// Appends the mark of the end to the last entries of a file, which begin at `base`, if the file is longer. If
+/// they are to be synced and reach past its length, makes it longer by zeros: then the system need not write
+/// another length with each sync. Returns whether the file becomes longer by more than the entries.
+fn mark_end(bytes: &mut Vec<u8>, base: u64, reserved: &mut u64, syncs: bool) -> bool {
+    let end = base + bytes.len() as u64;
+    let marked = end + END_MARK.len() as u64;
+    if bytes.is_empty() || !syncs && end >= *reserved {
+        return false;
+    }
+    bytes.extend_from_slice(&END_MARK);
+    if marked <= *reserved {
+        return false;
+    }
+    let room = if syncs { (end / 4).clamp(MIN_RESERVE, MAX_RESERVE) } else { 0 };
+    bytes.resize(bytes.len() + usize::try_from(room).unwrap_or_default(), 0);
+    *reserved = marked + room;
+    true
+}
+
+/// How much longer than its entries a file is made, in bytes.
+const MIN_RESERVE: u64 = 32 << 10;
+const MAX_RESERVE: u64 = 512 << 10;
+
+fn is_full(written: &io::Result<()>) -> bool {
+    let kinds = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+    written.as_ref().is_err_and(|error| kinds.contains(&error.kind()))
 }

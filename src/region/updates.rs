@@ -1,7 +1,7 @@
 //! Locks writers out while the active segments are replaced (HBase: `HRegion.updatesLock`).
 
 use crate::metrics;
-use crate::sync::unpoisoned;
+use crate::sync::{Padded, unpoisoned};
 use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// The number of locks. Each thread uses one of them.
@@ -12,11 +12,7 @@ const LANES: usize = 16;
 /// A shared lock changes only the lane of the thread, so that writers do not wait for each other's cache
 /// lines. An exclusive one takes all lanes, always in the same order.
 #[derive(Debug, Default)]
-pub(super) struct Updates([Lane; LANES]);
-
-#[derive(Debug, Default)]
-#[repr(align(128))]
-struct Lane(RwLock<()>);
+pub(super) struct Updates([Padded<RwLock<()>>; LANES]);
 
 impl Updates {
     pub(super) fn shared(&self) -> RwLockReadGuard<'_, ()> {

@@ -33,6 +33,7 @@ mod cell_codec;
 mod checksum;
 mod dictionary;
 mod encoder;
+mod end_mark;
 mod entry;
 mod header;
 mod key;
@@ -45,6 +46,7 @@ mod trailer;
 mod writer;
 
 pub(crate) use encoder::WalEncoder;
+pub(crate) use end_mark::END_MARK;
 pub use entry::{WalCells, WalEntry};
 pub use header::WalHeader;
 pub use key::{ReplicationScope, WalKey};

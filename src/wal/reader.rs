@@ -3,6 +3,7 @@
 
 use super::cell_codec::CellReader;
 use super::checksum::{self, Difference};
+use super::end_mark;
 use super::entry::WalEntry;
 use super::header::{LOG_ID_FIELD, LOG_ID_LEN, WalHeader};
 use super::key::WalKey;
@@ -60,7 +61,8 @@ pub struct WalReader {
 pub enum WalEnd {
     /// With a trailer: the log was closed, and all its entries were read.
     Trailer,
-    /// After an entry, without a trailer: the server is still writing, or has died. All entries were read.
+    /// After an entry, without a trailer: the server is still writing, or has died. All entries were read. In
+    /// a log with checksums, room for more may follow.
     ///
     /// HBase reports an `EOFException`, and goes on.
     NoTrailer,
@@ -220,12 +222,29 @@ impl WalReader {
                     self.end = Some(end);
                     Ok(None)
                 }
-                Err(error) => {
-                    self.failed = Some(error.clone());
-                    Err(error)
-                }
+                // The writer may have written the entry after it was read, and later ones, too.
+                Err(error) => match self.read_again(offset) {
+                    Some(entry) => {
+                        self.entries += 1;
+                        Ok(Some(entry))
+                    }
+                    None => {
+                        self.failed = Some(error.clone());
+                        Err(error)
+                    }
+                },
             },
         }
+    }
+
+    /// Reads the entry at `offset` again, if it has a checksum, and if nothing else depends on what was read.
+    fn read_again(&mut self, offset: u64) -> Option<WalEntry> {
+        let is_checked = self.header.as_ref().and_then(WalHeader::log_id).is_some();
+        if !is_checked || self.cells.dictionaries.is_some() {
+            return None;
+        }
+        self.input.reread();
+        self.read_entry(offset).ok()
     }
 
     /// Passes each entry that is left to `see`, and returns how the log ends.
@@ -298,6 +317,10 @@ impl WalReader {
             Stop::Torn(reason) => (reason, true),
         };
         let key_end = self.key_end.take();
+        if !self.has_trailer && end_mark::is_at(self.input.file(), offset, self.input.end())? {
+            self.input.reread();
+            return Ok(WalEnd::NoTrailer);
+        }
         // Without a difference it is an entry of another place.
         let is_whole = key_end.is_some_and(|key_end| {
             checksum::difference(self.input.marked(), key_end, true) != Difference::More
@@ -388,10 +411,12 @@ fn has_log_id(file: &dyn FileReader) -> Result<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::WalWriterOptions;
     use super::super::testing::{Sink, cells, key};
+    use super::super::{END_MARK, WalWriterOptions};
     use super::*;
     use crate::io::MemoryFile;
+    use std::io;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     fn read(bytes: &[u8]) -> Result<(Vec<WalEntry>, WalEnd)> {
         let file = MemoryFile::new("dir/log", bytes.to_vec());
@@ -515,6 +540,68 @@ mod tests {
         let (found, end) = read(&bad).unwrap();
         assert_eq!(found.len(), 2);
         assert!(matches!(end, WalEnd::Torn { offset, .. } if offset == offsets[2]));
+    }
+
+    /// A file whose bytes from an offset on are zeros when a chunk of them is read first.
+    #[derive(Debug)]
+    struct Growing {
+        bytes: MemoryFile,
+        written: u64,
+        is_read: AtomicBool,
+    }
+
+    impl FileReader for Growing {
+        fn path(&self) -> &Path {
+            self.bytes.path()
+        }
+
+        fn len(&self) -> u64 {
+            self.bytes.len()
+        }
+
+        fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+            self.bytes.read_exact_at(buf, offset)?;
+            let is_chunk = buf.len() > 1_000 && offset + buf.len() as u64 > self.written;
+            if is_chunk && !self.is_read.swap(true, Ordering::Relaxed) {
+                let zeros = usize::try_from(self.written - offset).unwrap();
+                buf[zeros..].fill(0);
+            }
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn an_entry_that_was_not_there_yet_is_no_damage() {
+        let sink = Sink::default();
+        let options = WalWriterOptions::new().checksums(Some(5));
+        let mut writer = options.open_writer(Box::new(sink.clone())).unwrap();
+        let mut offsets = Vec::new();
+        for n in 1..400 {
+            offsets.push(writer.offset());
+            writer.append(&key(n), cells(n).iter().map(|cell| cell.as_ref())).unwrap();
+            writer.sync().unwrap();
+        }
+        for written in [offsets[2], offsets[2] + 1, offsets[3] - 1, offsets[200] + 30] {
+            let bytes = MemoryFile::new("log", sink.bytes());
+            let file = Growing { bytes, written, is_read: AtomicBool::new(false) };
+            let mut reader = WalReader::new(Arc::new(file), &Limits::new()).unwrap();
+            while reader.next_entry().unwrap().is_some() {}
+            assert_eq!((reader.entries(), reader.end()), (399, Some(&WalEnd::NoTrailer)), "{written}");
+        }
+    }
+
+    #[test]
+    fn zeros_after_the_mark_of_the_end_are_no_tear() {
+        let (bytes, offsets) = log(&WalWriterOptions::new().checksums(Some(5)));
+        for zeros in [0, 1, 5, 200_000] {
+            let longer = [&bytes[..], &END_MARK, &vec![0; zeros]].concat();
+            let (entries, end) = read(&longer).unwrap();
+            assert_eq!((entries.len(), end), (3, WalEnd::NoTrailer));
+            let torn = [&bytes[..], &END_MARK, &vec![0; zeros], b"x"].concat();
+            let (entries, end) = read(&torn).unwrap();
+            assert_eq!(entries.len(), 3);
+            assert!(matches!(end, WalEnd::Torn { offset, .. } if offset == offsets[3]), "{end:?}");
+        }
     }
 
     #[test]

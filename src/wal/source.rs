@@ -124,6 +124,13 @@ impl Input {
         self.end.saturating_sub(self.offset())
     }
 
+    /// Reads the bytes from the mark on again.
+    pub(super) fn reread(&mut self) {
+        self.base += self.start as u64;
+        self.window.clear();
+        (self.start, self.next) = (0, 0);
+    }
+
     /// Marks the next byte. The bytes from here on are kept in memory.
     pub(super) fn mark(&mut self) {
         self.start = self.next;

@@ -3,6 +3,7 @@
 
 pub(crate) mod alloc;
 pub(crate) mod cells;
+pub(crate) mod child;
 pub(crate) mod fault_world;
 pub(crate) mod files;
 pub(crate) mod forward;

@@ -73,8 +73,8 @@ impl LogFile for UnsyncedLog {
         self.log.path()
     }
 
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.log.append(bytes)
+    fn append(&mut self, bytes: &[u8], kept: usize) -> io::Result<()> {
+        self.log.append(bytes, kept)
     }
 
     fn truncate(&mut self, len: u64) -> io::Result<()> {

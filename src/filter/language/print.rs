@@ -1,7 +1,7 @@
 //! Printing filters as expressions.
 
 use crate::filter::compare::Kind as ComparatorKind;
-use crate::filter::describe::Kind;
+use crate::filter::description::Kind;
 use crate::filter::value::Column;
 use crate::filter::{Comparator, Compare, Filter};
 

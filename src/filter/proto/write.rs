@@ -2,7 +2,7 @@
 
 use super::{PACKAGE, comparator, number_of};
 use crate::error::{Error, Result};
-use crate::filter::describe::Kind;
+use crate::filter::description::Kind;
 use crate::filter::fuzzy::FuzzyKey;
 use crate::filter::ranges::RowRange;
 use crate::filter::{Comparator, Compare, Filter, SingleColumnValue};

@@ -28,7 +28,8 @@ pub enum Crash {
     /// Names, and half of the bytes.
     Torn,
     /// Random, from a seed: each changed name is the old or the new one, each file keeps a part of its
-    /// unsynced bytes, and each 512-byte unit of them is either intact or zeros.
+    /// unsynced bytes, and each 512-byte unit of them is either intact or zeros; each unit that was written
+    /// over since it was synced is the old or the new one.
     Chance(u64),
 }
 
@@ -100,6 +101,8 @@ struct Content {
     /// Shared with the storages that were recorded or are left after a crash.
     bytes: Arc<Vec<u8>>,
     synced: usize,
+    /// The synced bytes of the units that were written over since, by the number of the unit.
+    replaced: BTreeMap<usize, Vec<u8>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -308,7 +311,7 @@ impl FaultyStorage {
         let nodes = state.nodes.iter().map(|node| match node {
             Node::File(content) => {
                 let bytes = content.after(crash, &mut chance);
-                Node::File(Content { synced: bytes.len(), bytes })
+                Node::File(Content { synced: bytes.len(), bytes, replaced: BTreeMap::new() })
             }
             Node::Dir(names) => {
                 let left = names.after(crash, &mut chance);
@@ -349,10 +352,10 @@ const UNIT: usize = 512;
 impl Content {
     fn after(&self, crash: Crash, chance: &mut Chance) -> Arc<Vec<u8>> {
         let rest = self.bytes.len() - self.synced;
-        if rest == 0 || crash == Crash::OfTheProcess {
+        if rest == 0 && self.replaced.is_empty() || crash == Crash::OfTheProcess {
             return Arc::clone(&self.bytes);
         }
-        let left = match crash {
+        let mut left = match crash {
             Crash::OfTheProcess => unreachable!("all is left"),
             Crash::Hard => self.bytes[..self.synced].to_vec(),
             Crash::Torn => self.bytes[..self.synced + rest / 2].to_vec(),
@@ -367,7 +370,46 @@ impl Content {
                 bytes
             }
         };
+        for (n, (unit, old)) in self.replaced.iter().enumerate() {
+            let is_old = match crash {
+                Crash::OfTheProcess => false,
+                Crash::Hard => true,
+                Crash::Torn => n >= self.replaced.len() / 2,
+                Crash::Chance(_) => chance.below(2) == 0,
+            };
+            if is_old {
+                left[unit * UNIT..][..old.len()].copy_from_slice(old);
+            }
+        }
         Arc::new(left)
+    }
+
+    /// Writes over the bytes from an offset on, and makes the file longer if need be.
+    fn write_at(&mut self, offset: usize, bytes: &[u8]) {
+        let over = offset..self.synced.min(offset + bytes.len());
+        if !over.is_empty() {
+            for unit in over.start / UNIT..over.end.div_ceil(UNIT) {
+                let old = &self.bytes[unit * UNIT..self.synced.min((unit + 1) * UNIT)];
+                self.replaced.entry(unit).or_insert_with(|| old.to_vec());
+            }
+        }
+        let all = Arc::make_mut(&mut self.bytes);
+        all.resize(all.len().max(offset + bytes.len()), 0);
+        all[offset..offset + bytes.len()].copy_from_slice(bytes);
+    }
+
+    fn sync(&mut self) {
+        self.synced = self.bytes.len();
+        self.replaced.clear();
+    }
+
+    fn truncate(&mut self, len: usize) {
+        Arc::make_mut(&mut self.bytes).truncate(len);
+        self.synced = self.synced.min(self.bytes.len());
+        self.replaced.retain(|unit, old| {
+            old.truncate(self.synced.saturating_sub(unit * UNIT));
+            !old.is_empty()
+        });
     }
 }
 
@@ -683,7 +725,7 @@ impl Storage for FaultyStorage {
         let file = state.nodes.len();
         state.nodes.push(Node::File(Content::default()));
         state.dir_mut(dir).now.insert(name.to_owned(), file);
-        Ok(Box::new(FaultyWriter { storage: self.clone(), path: path.to_owned(), file }))
+        Ok(Box::new(FaultyWriter { storage: self.clone(), path: path.to_owned(), file, kept: 0 }))
     }
 
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
@@ -699,7 +741,7 @@ impl Storage for FaultyStorage {
         let mut state = self.state();
         let file = state.file(path)?;
         state.open_handle()?;
-        Ok(Box::new(FaultyWriter { storage: self.clone(), path: path.to_owned(), file }))
+        Ok(Box::new(FaultyWriter { storage: self.clone(), path: path.to_owned(), file, kept: 0 }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -749,8 +791,7 @@ impl Storage for FaultyStorage {
         let mut state = self.state();
         state.change(Call::SyncFile)?;
         let file = state.file(path)?;
-        let content = state.content_mut(file);
-        content.synced = content.bytes.len();
+        state.content_mut(file).sync();
         Ok(())
     }
 
@@ -847,6 +888,21 @@ struct FaultyWriter {
     storage: FaultyStorage,
     path: PathBuf,
     file: usize,
+    /// The number of bytes that the next write does not replace.
+    kept: usize,
+}
+
+impl FaultyWriter {
+    /// Writes after the bytes kept so far, and keeps `kept` more. A failing write writes the first half of the
+    /// bytes, and keeps them.
+    fn write(&mut self, bytes: &[u8], kept: usize) -> io::Result<()> {
+        let mut state = self.storage.state();
+        let called = state.change(Call::Write);
+        let written = if called.is_ok() { bytes.len() } else { bytes.len() / 2 };
+        state.content_mut(self.file).write_at(self.kept, &bytes[..written]);
+        self.kept += kept.min(written);
+        called
+    }
 }
 
 impl Drop for FaultyWriter {
@@ -860,20 +916,14 @@ impl FileWriter for FaultyWriter {
         &self.path
     }
 
-    /// A failing write writes the first half of the bytes.
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let mut state = self.storage.state();
-        let called = state.change(Call::Write);
-        let written = if called.is_ok() { bytes.len() } else { bytes.len() / 2 };
-        Arc::make_mut(&mut state.content_mut(self.file).bytes).extend_from_slice(&bytes[..written]);
-        called
+        self.write(bytes, bytes.len())
     }
 
     fn sync(&mut self) -> io::Result<()> {
         let mut state = self.storage.state();
         state.change(Call::Sync)?;
-        let content = state.content_mut(self.file);
-        content.synced = content.bytes.len();
+        state.content_mut(self.file).sync();
         Ok(())
     }
 }
@@ -883,16 +933,15 @@ impl LogFile for FaultyWriter {
         &self.path
     }
 
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.write_all(bytes)
+    fn append(&mut self, bytes: &[u8], kept: usize) -> io::Result<()> {
+        self.write(bytes, kept)
     }
 
     fn truncate(&mut self, len: u64) -> io::Result<()> {
         let mut state = self.storage.state();
         state.change(Call::Truncate)?;
-        let content = state.content_mut(self.file);
-        Arc::make_mut(&mut content.bytes).truncate(usize::try_from(len).unwrap_or(usize::MAX));
-        content.synced = content.synced.min(content.bytes.len());
+        self.kept = usize::try_from(len).unwrap_or(usize::MAX);
+        state.content_mut(self.file).truncate(self.kept);
         Ok(())
     }
 

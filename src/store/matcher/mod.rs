@@ -20,9 +20,7 @@ pub(crate) use filtered::{FilteredCode, MatchError};
 pub(crate) use plain::is_whole_result;
 pub(crate) use scan_info::ScanInfo;
 
-use crate::cell::{
-    CellOrder, CellRef, CellType, OLDEST_TIMESTAMP, ReadMemory, SeekKey, TTL_TAG_TYPE, same_bytes,
-};
+use crate::cell::{CellOrder, CellRef, CellType, OLDEST_TIMESTAMP, SeekKey, TTL_TAG_TYPE, same_bytes};
 use crate::error::{Error, Result};
 use crate::op::Query;
 use columns::{ColumnTracker, VersionLimits};
@@ -68,6 +66,17 @@ enum Rules {
     /// For flushes and minor compactions with NEW_VERSION_BEHAVIOR (HBase:
     /// `IncludeAllCompactionQueryMatcher`).
     IncludeAll,
+}
+
+/// The buffers of a matcher.
+#[derive(Debug, Default)]
+pub(crate) struct MatcherBuffers {
+    /// The qualifier of a column.
+    column: Vec<u8>,
+    /// The qualifier of a delete marker.
+    marker: Vec<u8>,
+    /// The timestamps of delete-family-version markers.
+    family_versions: Vec<i64>,
 }
 
 /// Matches the cells of one family, row by row, against a query (HBase: `ScanQueryMatcher`).
@@ -202,11 +211,11 @@ impl<'q> ScanQueryMatcher<'q> {
         }
     }
 
-    /// Swaps the matcher's memory with `memory`, to reuse allocations.
+    /// Swaps the matcher's buffers with others, to reuse allocations.
     #[inline]
-    pub(crate) fn swap_memory(&mut self, memory: &mut ReadMemory) {
-        self.columns.swap_memory(&mut memory.column);
-        self.deletes.swap_memory(&mut memory.marker, &mut memory.family_versions);
+    pub(crate) fn swap_buffers(&mut self, buffers: &mut MatcherBuffers) {
+        self.columns.swap_memory(&mut buffers.column);
+        self.deletes.swap_memory(&mut buffers.marker, &mut buffers.family_versions);
     }
 
     /// Sets `key` to the start of the scan.

@@ -4,12 +4,12 @@ use super::row_cells::{RowCells, RowMerge};
 use super::row_match::{MatcherOnly, RowMatch, StopReason, StoreLimit};
 use super::scanner::StoreScanner;
 use crate::block::bloom::HashedRow;
-use crate::cell::{CellRef, ReadMemory, RowBuf};
+use crate::cell::{CellRef, RowBuf, SeekKey};
 use crate::error::Result;
 use crate::hfile::{NotCached, RowVisitor};
 use crate::metrics::ReadCounts;
 use crate::op::Query;
-use crate::store::matcher::{ScanInfo, ScanQueryMatcher, is_whole_result};
+use crate::store::matcher::{MatcherBuffers, ScanInfo, ScanQueryMatcher, is_whole_result};
 use crate::store::version::file::StoreFile;
 use crate::store::version::{Sources, StoreVersion};
 use std::ops::ControlFlow;
@@ -23,6 +23,14 @@ enum InPlace {
     Done,
     /// The row must be read by a scanner, which reads blocks, can seek, and locates faults.
     ForScanner,
+}
+
+/// The buffers of a get, kept with its result.
+#[derive(Debug, Default)]
+struct ReadBuffers {
+    /// A key to seek.
+    key: SeekKey,
+    matcher: MatcherBuffers,
 }
 
 impl StoreVersion {
@@ -206,9 +214,9 @@ impl StoreVersion {
             return Ok(InPlace::ForScanner);
         }
         let before = row.mark();
-        let mut memory = row.take_memory();
-        let result = self.match_found(found, query, info, &mut memory, row, counts);
-        row.keep_memory(memory);
+        let mut buffers = row.take_scratch();
+        let result = self.match_found(found, query, info, &mut buffers, row, counts);
+        row.keep_scratch(buffers);
         if !matches!(result, Ok(InPlace::Done)) {
             row.truncate(before);
         }
@@ -221,16 +229,16 @@ impl StoreVersion {
         found: &mut RowMerge<'s>,
         query: &Query<'s>,
         info: &ScanInfo,
-        memory: &mut ReadMemory,
+        buffers: &mut ReadBuffers,
         row: &mut RowBuf,
         counts: &mut ReadCounts,
     ) -> Result<InPlace> {
         let mut matcher = ScanQueryMatcher::for_user(query, &self.family, info, self.order)?;
-        matcher.swap_memory(memory);
+        matcher.swap_buffers(&mut buffers.matcher);
         matcher.set_to_start_row();
         let limit = StoreLimit { limit: query.max_results, offset: query.row_offset };
         let mut reader =
-            RowMatch::new(self.order, &mut matcher, &mut memory.key, limit, STEPS, MatcherOnly, |cell| {
+            RowMatch::new(self.order, &mut matcher, &mut buffers.key, limit, STEPS, MatcherOnly, |cell| {
                 row.push(cell);
                 Ok(ControlFlow::Continue(()))
             });
@@ -238,7 +246,7 @@ impl StoreVersion {
         let visit = |cell: CellRef<'_>| reader.visit_in_row(cell).map_break(|leave| left = Some(leave));
         let walked = found.walk(self.order, visit);
         counts.cells += reader.cells;
-        matcher.swap_memory(memory);
+        matcher.swap_buffers(&mut buffers.matcher);
         Ok(match (walked, left) {
             (Err(NotCached), _) | (_, Some(StopReason::Seek | StopReason::Fault)) => InPlace::ForScanner,
             _ => InPlace::Done,
