@@ -4,6 +4,8 @@ use crate::cell_json::{CellBuf, CellParser};
 use crate::cell_line::put_json;
 use crate::script::{Line, Replayer, Stop};
 use hregion::ErrorKind;
+use std::io::{BufRead, Write};
+use std::path::Path;
 
 /// Parses lines of cells, and checks that each parsed cell survives printing and parsing.
 pub fn cells_json(input: &[u8]) {
@@ -44,6 +46,24 @@ pub fn script(input: &[u8]) {
             // for example an invalid setting of a family; files written here are never corrupt
             Err(Stop::Failed(error)) => assert_ne!(error.kind(), ErrorKind::Corrupt, "{error}"),
         }
+        answers.clear();
+    }
+}
+
+/// Plays a script on the region in a directory, which is created if missing, and prints each answer at once.
+/// For tests that kill the process.
+///
+/// # Panics
+///
+/// If the script is invalid, or a file cannot be read or written.
+pub fn play_in(dir: &Path, script: impl BufRead, mut out: impl Write) {
+    let mut player = Replayer::new(Some(dir), Vec::new()).expect("a temporary directory");
+    let mut answers = Vec::new();
+    for line in script.lines() {
+        let line = line.expect("a readable script");
+        let parsed = Line::parse(line.as_bytes()).unwrap_or_else(|error| panic!("{line}: {error}"));
+        player.play(parsed, &mut answers).unwrap_or_else(|stop| panic!("{line}: {stop:?}"));
+        out.write_all(&answers).and_then(|()| out.flush()).expect("a reader");
         answers.clear();
     }
 }

@@ -4,6 +4,10 @@
 
 mod support;
 
+#[cfg(all(unix, feature = "internals"))]
+#[path = "replay/kills.rs"]
+mod kills;
+
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
