@@ -106,8 +106,8 @@ fn add_catalog(storage: &FaultyStorage, table: &Table) {
     meta.put(Put::new("t").cell_at("table", "state", 900, &b"\x08\x00"[..])).unwrap();
     for info in table.regions() {
         let file = storage.bytes(&Path::new(TABLE).join(info.encoded_name()).join(".regioninfo")).unwrap();
-        // In the catalog the message is not delimited.
-        let cell = [&file[..4], &file[5..]].concat();
+        // In the catalog the message is not delimited, and has no seal.
+        let cell = [&file[..4], &file[5..file.len() - 14]].concat();
         let row = Put::new(info.name()).cell_at("info", "regioninfo", 900, cell);
         let row = row.cell_at("info", "state", 900, "OPEN").cell_at("info", "server", 900, "host:1");
         meta.put(row.cell_at("info", "serverstartcode", 900, 5_i64.to_be_bytes().to_vec())).unwrap();

@@ -63,6 +63,11 @@ impl FileList {
         let Some(len) = usize::try_from(len).ok().filter(|len| (1..=MAX_MESSAGE).contains(len)) else {
             return Err(Corruption::out_of_range("length of the list of files", len.into(), 1, 16 << 20));
         };
+        if len > cursor.rest().len().saturating_sub(4) && ends_with_checksum(cursor.rest()) {
+            // Without this, a damaged length would make the list one that was not written completely.
+            let (expected, found) = (cursor.rest().len() as u64 - 4, len as u64);
+            return Err(Corruption::Length { what: "list of files", expected, found });
+        }
         let message = cursor.take(len, "list of files")?;
         let (stored, computed) = (cursor.u32("checksum of the list of files")?, crc32(message));
         if stored != computed {
@@ -100,6 +105,12 @@ impl FileList {
         let len = u32::try_from(message.len()).ok().filter(|_| message.len() <= MAX_MESSAGE)?;
         Some([&len.to_be_bytes(), &*message, &crc32(&message).to_be_bytes()].concat())
     }
+}
+
+/// Whether bytes end with the checksum of those before it.
+fn ends_with_checksum(bytes: &[u8]) -> bool {
+    let sum = bytes.split_last_chunk::<4>();
+    sum.is_some_and(|(message, sum)| !message.is_empty() && crc32(message) == u32::from_be_bytes(*sum))
 }
 
 /// Parses the number in the name of a list: `f1.<n>`, `f2.<n>`, or 0 for `f1` and `f2`.

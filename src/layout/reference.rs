@@ -5,6 +5,7 @@ use crate::cell::{CellKey, CellOrder, SeekKey};
 use crate::coding::Cursor;
 use crate::error::Corruption;
 use crate::proto;
+use crate::proto::seal;
 use prost::Message;
 
 /// The part of a file that a reference refers to.
@@ -28,7 +29,11 @@ impl Reference {
     /// Parses the content of a reference file: "PBUF" and a message that is not delimited; or, before 0.96, a
     /// boolean that is true for the top half, and the split key.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Corruption> {
+        let is_sealed = seal::check(bytes)?;
         if let Some(message) = bytes.strip_prefix(proto::MAGIC) {
+            if !is_sealed {
+                seal::refuse_seal_in(message)?;
+            }
             let message = proto::region::Reference::decode(message)
                 .map_err(|_| Corruption::Malformed("reference that is not a Reference message"))?;
             return Self::from_proto(&message);
@@ -40,9 +45,11 @@ impl Reference {
         Ok(Self { split_key: SeekKey::from(split_key), half })
     }
 
-    /// Returns the content of a reference file, byte for byte as HBase writes it since 0.96.
+    /// Returns the content of a reference file, as HBase writes it since 0.96 but for the seal.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        [proto::MAGIC.as_slice(), &self.to_proto().encode_to_vec()].concat()
+        let mut file = [proto::MAGIC.as_slice(), &self.to_proto().encode_to_vec()].concat();
+        seal::seal(&mut file);
+        file
     }
 
     /// Whether the reference is to the bottom half, and `key` is after its end.
@@ -91,8 +98,15 @@ mod tests {
         let proto = |range: &[u8]| [b"PBUF\x0a\x14", key, range].concat();
         assert_eq!(Reference::parse(&proto(&[0x10, 1])), Ok(of(Half::Bottom)));
         assert_eq!(Reference::parse(&proto(&[0x10, 0])), Ok(of(Half::Top)));
-        assert_eq!(of(Half::Bottom).to_bytes(), proto(&[0x10, 1]));
-        assert_eq!(of(Half::Top).to_bytes(), proto(&[0x10, 0]));
+        let sealed = |mut file: Vec<u8>| {
+            seal::seal(&mut file);
+            file
+        };
+        for (half, range) in [(Half::Bottom, 1), (Half::Top, 0)] {
+            let file = of(half).to_bytes();
+            assert_eq!((&file, Reference::parse(&file)), (&sealed(proto(&[0x10, range])), Ok(of(half))));
+            assert!(Reference::parse(&[&file[..], &[0x10, range]].concat()).is_err());
+        }
         assert!(Reference::parse(&proto(&[])).is_err() && Reference::parse(&proto(&[0x10, 2])).is_err());
         assert!(Reference::parse(b"PBUF\x10\x01").is_err() && Reference::parse(b"PBUF").is_err());
         let old = |half: &[u8]| [half, &[20], key].concat();
@@ -132,7 +146,9 @@ mod tests {
             }
             let reference = Reference::parse(&bytes).unwrap();
             halves[usize::from(reference.half == Half::Top)] += 1;
-            assert_eq!(reference.to_bytes(), bytes, "{}", path.display());
+            let mut sealed = bytes;
+            seal::seal(&mut sealed);
+            assert_eq!(reference.to_bytes(), sealed, "{}", path.display());
             let row = reference.split_key.row();
             assert_eq!(SeekKey::first_on_row(row).as_bytes(), reference.split_key.as_bytes());
         }

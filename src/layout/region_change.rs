@@ -31,6 +31,7 @@ use super::durable::{
 use super::region::{REGION_INFO, RegionDir, fill};
 use super::{FamilyChange, Reference, StagedFile};
 use crate::error::{Corruption, Error, Result};
+use crate::hash::checksum::crc32c;
 use crate::io::{DirEntry, Storage, read_file};
 use crate::schema::region_name::is_encoded_name;
 use crate::schema::{Family, RegionInfo};
@@ -39,6 +40,8 @@ use std::sync::Arc;
 
 /// The beginning of the name of the file of a change.
 const CHANGE: &str = ".change.";
+/// The beginning of the last line of the file of a change, before the CRC32C of the lines before it.
+const CHECKSUM: &str = "crc32c ";
 /// The size limit of the file of a change.
 const CHANGE_BYTES: u64 = 64 << 10;
 
@@ -98,12 +101,23 @@ impl RegionChange {
     fn to_bytes(&self) -> Vec<u8> {
         let parents = self.parents.iter().map(|name| format!("parent {name}\n"));
         let children = self.children.iter().map(|name| format!("child {name}\n"));
-        parents.chain(children).collect::<String>().into_bytes()
+        let text = parents.chain(children).collect::<String>();
+        format!("{text}{CHECKSUM}{:08x}\n", crc32c(text.as_bytes())).into_bytes()
     }
 
     fn parse(table: &Path, bytes: &[u8]) -> Result<Self, Corruption> {
         let malformed = Corruption::Malformed("a change of regions with a line that is no parent or child");
         let text = std::str::from_utf8(bytes).map_err(|_| malformed.clone())?;
+        let (text, sum) = text
+            .rsplit_once(CHECKSUM)
+            .ok_or(Corruption::Malformed("a change of regions without a checksum at its end"))?;
+        let computed = crc32c(text.as_bytes());
+        if *sum != format!("{computed:08x}\n") {
+            return Err(match u32::from_str_radix(sum.trim_end(), 16) {
+                Ok(stored) if stored != computed => Corruption::Checksum { chunk: 0, stored, computed },
+                _ => Corruption::Malformed("a change of regions with a checksum that is no number"),
+            });
+        }
         let mut change = Self::new(table, [], []);
         for line in text.lines() {
             let names = match line.split_once(' ') {
@@ -266,10 +280,20 @@ mod tests {
     fn the_file_of_a_change_names_its_regions() {
         let bytes = change().to_bytes();
         assert_eq!(RegionChange::parse(Path::new("/t"), &bytes), Ok(change()));
-        for line in
-            ["", "child 1", "parent 1", "parent ../1\nchild 2", "parent 1\nchild", "parent 1\nchild 2\nx"]
-        {
-            assert!(RegionChange::parse(Path::new("/t"), line.as_bytes()).is_err(), "{line:?}");
+        let sealed = |text: &str| format!("{text}crc32c {:08x}\n", crc32c(text.as_bytes()));
+        for text in ["child 1\n", "parent ../1\nchild 2\n", "parent 1\nchild\n", "parent 1\nchild 2\nx\n"] {
+            for text in [text.to_owned(), sealed(text)] {
+                assert!(RegionChange::parse(Path::new("/t"), text.as_bytes()).is_err(), "{text:?}");
+            }
+        }
+        let name = format!("{:032x}", 1);
+        assert!(
+            RegionChange::parse(Path::new("/t"), sealed(&format!("parent {name}\n")).as_bytes()).is_err()
+        );
+        for bit in 0..bytes.len() * 8 {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(RegionChange::parse(Path::new("/t"), &flipped).is_err(), "bit {bit}");
         }
     }
 
@@ -279,8 +303,10 @@ mod tests {
             let table = Path::new("/t");
             let _ = RegionChange::parse(table, &bytes);
             let mut sound = change().to_bytes();
-            let bits = sound.len() * 8;
-            sound[flip % bits / 8] ^= 1 << (flip % 8);
+            let text = sound.len() - "crc32c 00000000\n".len();
+            sound[flip % (8 * text) / 8] ^= 1 << (flip % 8);
+            let sum = format!("crc32c {:08x}\n", crc32c(&sound[..text]));
+            sound.splice(text.., sum.into_bytes());
             if let Ok(found) = RegionChange::parse(table, &sound) {
                 let names = found.parents().iter().chain(found.children());
                 prop_assert!(names.into_iter().all(|name| is_encoded_name(name)));

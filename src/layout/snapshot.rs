@@ -32,7 +32,7 @@ use crate::io::{DirEntry, Storage, read_file};
 use crate::schema::region_name::is_encoded_name;
 use crate::schema::{Family, SnapshotDescription, TableName};
 pub(crate) use manifest::SnapshotRegion;
-use manifest::{DataManifest, SnapshotFile, parse_region_manifest};
+use manifest::{DataManifest, SnapshotFile, parse_region_manifest, sealed_description};
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -73,8 +73,8 @@ pub(crate) struct Snapshot {
 ///
 /// # Errors
 ///
-/// If a directory cannot be listed; if a description cannot be read or is malformed; if a snapshot is a
-/// symbolic link.
+/// If a directory cannot be listed; if a description cannot be read, is malformed, or is not that of the
+/// manifest; if a snapshot is a symbolic link.
 pub(crate) fn list_snapshots(storage: &dyn Storage, root: &Path) -> Result<Vec<SnapshotDescription>> {
     let tree = RootTree::new(root);
     let dir = tree.root().path.join(SNAPSHOT_DIR);
@@ -84,6 +84,11 @@ pub(crate) fn list_snapshots(storage: &dyn Storage, root: &Path) -> Result<Vec<S
         if let Some(name) = name.filter(|_| entry.is_dir)
             && let Some(description) = read_description(&tree, storage, name)?
         {
+            let manifest = dir.join(name).join(DATA_MANIFEST);
+            if let Some(bytes) = tree.read(storage, &manifest, MANIFEST_BYTES)? {
+                let taken = sealed_description(&bytes).map_err(|corruption| corruption.at(&manifest, 0))?;
+                check_description(&tree, &description, taken.as_ref())?;
+            }
             found.push(description);
         }
     }
@@ -98,6 +103,17 @@ fn read_description(
     let path = tree.root().path.join(SNAPSHOT_DIR).join(name).join(SNAPSHOT_INFO);
     let Some(bytes) = tree.read(storage, &path, SNAPSHOT_INFO_BYTES)? else { return Ok(None) };
     SnapshotDescription::parse(name, &bytes).map(Some).map_err(|corruption| corruption.at(&path, 0))
+}
+
+/// Compares a description with the one in the manifest, if that has one.
+fn check_description(
+    tree: &RootTree,
+    description: &SnapshotDescription,
+    taken: Option<&SnapshotDescription>,
+) -> Result<()> {
+    let path = || tree.root().path.join(SNAPSHOT_DIR).join(description.name()).join(SNAPSHOT_INFO);
+    let checked = taken.map_or(Ok(()), |taken| description.check_taken(taken));
+    checked.map_err(|corruption| corruption.at(&path(), 0))
 }
 
 impl Snapshot {
@@ -123,8 +139,9 @@ impl Snapshot {
         let manifest = dir.join(DATA_MANIFEST);
         let mut snapshot = match tree.read(storage, &manifest, MANIFEST_BYTES)? {
             Some(bytes) => {
-                let DataManifest { descriptor, regions } =
+                let DataManifest { description: taken, descriptor, regions } =
                     DataManifest::parse(&bytes).map_err(|corruption| corruption.at(&manifest, 0))?;
+                check_description(&tree, &description, taken.as_ref())?;
                 let descriptor = Some(StoredDescriptor::of_snapshot(descriptor, &manifest));
                 Self { tree, description, manifest, descriptor, regions, warnings: Vec::new() }
             }

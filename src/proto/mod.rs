@@ -4,6 +4,7 @@
 pub(crate) mod filter;
 pub(crate) mod hfile;
 pub(crate) mod region;
+pub(crate) mod seal;
 pub(crate) mod snapshot;
 pub(crate) mod wal;
 pub(crate) mod wire;

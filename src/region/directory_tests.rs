@@ -131,7 +131,11 @@ fn check_stage(stage: &Path, cells: &str) -> usize {
             (dir.root(), dir.path()),
             (Some(stage.join("root").as_path()), path.join(text("encoded")).as_path())
         );
-        assert_eq!(fs::read(dir.path().join(REGION_INFO)).unwrap(), info.to_file(), "as HBase writes it");
+        let of_hbase = fs::read(dir.path().join(REGION_INFO)).unwrap();
+        let message =
+            [b"PBUF".as_slice(), &[u8::try_from(info.to_message().len()).unwrap()], &info.to_message()[..]]
+                .concat();
+        assert_eq!(message, of_hbase, "as HBase writes it");
         assert!(dir.has_descriptor() && dir.max_seq_id().is_some());
         let expected = lines(&stage.join(cells).join(format!("{}.raw.jsonl", text("encoded"))));
         let found = merged(&dir);

@@ -8,6 +8,7 @@ use crate::error::{Corruption, Error, Result};
 use crate::proto;
 use crate::proto::hfile::BytesBytesPair;
 use crate::proto::region::{ColumnFamilySchema, NameStringPair, TableSchema};
+use crate::proto::seal;
 use bytes::Bytes;
 use prost::Message;
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,11 +52,15 @@ struct Settings {
 impl TableDescriptor {
     /// Reads the content of a `.tableinfo.<n>`: "PBUF" and a `TableSchema`.
     pub(crate) fn parse_file(bytes: &[u8]) -> Result<Self, Corruption> {
+        let is_sealed = seal::check(bytes)?;
         let message = bytes.strip_prefix(proto::MAGIC).ok_or_else(|| Corruption::Unsupported {
             what: "table descriptor",
             name: "that does not start with PBUF".into(),
             hint: Some("HBase 0.96 to 1.x rewrite those of older versions"),
         })?;
+        if !is_sealed {
+            seal::refuse_seal_in(message)?;
+        }
         Self::parse(message)
     }
 
@@ -87,9 +92,11 @@ impl TableDescriptor {
         Self { table, settings: Settings::default(), families }
     }
 
-    /// Returns the content of a `.tableinfo.<n>`.
+    /// Returns the content of a `.tableinfo.<n>`, with a seal.
     pub(crate) fn to_file(&self) -> Vec<u8> {
-        [proto::MAGIC.as_slice(), &self.to_message()].concat()
+        let mut file = [proto::MAGIC.as_slice(), &self.to_message()].concat();
+        seal::seal(&mut file);
+        file
     }
 
     /// Returns the `TableSchema`, as in the manifest of a snapshot.

@@ -3,10 +3,11 @@
 
 use super::region_name::{name_without_hash, old_encoded_name};
 use super::{RegionName, TableName};
-use crate::coding::Cursor;
+use crate::coding::{Cursor, put_varint};
 use crate::error::{Corruption, Error, Result};
 use crate::hash::md5_hex;
 use crate::proto;
+use crate::proto::seal::{self, SEAL_LEN};
 use crate::proto::wire::delimited;
 use bytes::Bytes;
 use prost::Message;
@@ -61,9 +62,10 @@ impl RegionInfo {
         }
     }
 
-    /// Reads the content of a `.regioninfo`: "PBUF" and a delimited message. Anything after the message is
-    /// ignored.
+    /// Reads the content of a `.regioninfo`: "PBUF" and a delimited message. Anything after a message without
+    /// a seal is ignored.
     pub(crate) fn parse_file(bytes: &[u8]) -> Result<Self, Corruption> {
+        let is_sealed = seal::check(bytes)?;
         let message = bytes.strip_prefix(proto::MAGIC).ok_or_else(|| match bytes.first() {
             Some(0 | 1) => Corruption::Unsupported {
                 what: "region info",
@@ -72,7 +74,11 @@ impl RegionInfo {
             },
             _ => Corruption::Malformed("region info does not start with PBUF"),
         })?;
-        Self::parse(delimited(&mut Cursor::new(message), "region info")?)
+        let message = delimited(&mut Cursor::new(message), "region info")?;
+        if !is_sealed {
+            seal::refuse_seal_in(message)?;
+        }
+        Self::parse(message)
     }
 
     /// Reads a message, as in the catalog after "PBUF", or in the manifest of a snapshot.
@@ -100,9 +106,14 @@ impl RegionInfo {
         Ok(info)
     }
 
-    /// Returns the content of a `.regioninfo`, byte for byte as HBase writes it.
+    /// Returns the content of a `.regioninfo`, as HBase writes it but for the seal.
     pub(crate) fn to_file(&self) -> Vec<u8> {
-        [proto::MAGIC.as_slice(), &self.to_proto().encode_length_delimited_to_vec()].concat()
+        let message = self.to_message();
+        let mut file = proto::MAGIC.to_vec();
+        put_varint(&mut file, (message.len() + SEAL_LEN) as u64);
+        file.extend_from_slice(&message);
+        seal::seal(&mut file);
+        file
     }
 
     /// Returns the message, as in the manifest of a snapshot.
@@ -353,9 +364,12 @@ mod tests {
         let parse = RegionInfo::parse_file;
         assert!(parse(b"").is_err() && parse(b"PBUF").is_err() && parse(b"PBUF\0").is_err());
         assert!(parse(b"\x01xyz").unwrap_err().to_string().contains("0.96"));
-        let mut file = region("t", b"a", 5, 0).to_file();
-        file.extend_from_slice(b"\n\n{NAME => 't,a,5'}");
-        assert_eq!(parse(&file).unwrap(), region("t", b"a", 5, 0));
+        let message = region("t", b"a", 5, 0).to_message();
+        let file = [b"PBUF".as_slice(), &[u8::try_from(message.len()).unwrap()], &message[..]].concat();
+        let after = b"\n\n{NAME => 't,a,5'}";
+        assert_eq!(parse(&[&file[..], after].concat()).unwrap(), region("t", b"a", 5, 0));
+        let sealed = region("t", b"a", 5, 0).to_file();
+        assert!(parse(&[&sealed[..], after].concat()).is_err());
         assert!(RegionInfo::new(TableName::parse("t").unwrap(), "b", "b", 1).is_err());
     }
 

@@ -113,6 +113,21 @@ impl SnapshotDescription {
         })
     }
 
+    /// Compares the description with that of the time when the snapshot was taken. Its name may be another,
+    /// and its time to live may have been removed since (HBase: `ExportSnapshot`, `-target`, `-reset-ttl`).
+    pub(crate) fn check_taken(&self, taken: &Self) -> Result<(), Corruption> {
+        let what = "creation time of the snapshot";
+        if self.creation_time != taken.creation_time {
+            let (expected, found) = (taken.creation_time, self.creation_time);
+            return Err(Corruption::Mismatch { what, expected, found });
+        }
+        let ttl = self.ttl.or(taken.ttl);
+        if (Self { name: taken.name.clone(), ttl, ..self.clone() }) != *taken {
+            return Err(Corruption::Malformed("snapshot info that is not the one in the manifest"));
+        }
+        Ok(())
+    }
+
     /// Fails if a name is not valid for a snapshot: it must be valid for a table in a namespace. Another name
     /// could lead out of the root directory.
     pub(crate) fn check_name(name: &str) -> Result<()> {
@@ -208,6 +223,27 @@ mod tests {
             parse(&proto::snapshot::SnapshotDescription { ttl: Some(-1), ..short }).unwrap().ttl(),
             None
         );
+    }
+
+    #[test]
+    fn a_description_is_that_of_the_manifest() {
+        let taken = parse(&message()).unwrap();
+        let check = |changed| parse(&changed).unwrap().check_taken(&taken);
+        for (name, ttl) in [("old", Some(60)), ("new", None), ("new", Some(0))] {
+            let name = Some(name.to_owned());
+            let changed = proto::snapshot::SnapshotDescription { name, ttl, ..message() };
+            assert_eq!(check(changed), Ok(()));
+        }
+        for changed in [
+            proto::snapshot::SnapshotDescription { table: Some("ns:u".into()), ..message() },
+            proto::snapshot::SnapshotDescription { creation_time: Some(1), ..message() },
+            proto::snapshot::SnapshotDescription { snapshot_type: Some(1), ..message() },
+            proto::snapshot::SnapshotDescription { version: Some(1), ..message() },
+            proto::snapshot::SnapshotDescription { owner: None, ..message() },
+            proto::snapshot::SnapshotDescription { ttl: Some(61), ..message() },
+        ] {
+            assert!(check(changed.clone()).is_err(), "{changed:?}");
+        }
     }
 
     #[test]

@@ -95,12 +95,22 @@ fn recovered_edits_are_never_passed_over() {
 fn the_region_info_is_that_of_the_directory() {
     let (storage, path, info) = made(&FaultyStorage::new());
     RegionDir::create(&storage, &path, &info, &[]).unwrap();
-    let file = info.to_file();
-    for bit in 0..file.len() * 8 {
-        let mut flipped = file.clone();
+    let flipped = |file: &[u8], bit: usize| {
+        let mut flipped = file.to_vec();
         flipped[bit / 8] ^= 1 << (bit % 8);
-        put(&storage, &path.join(REGION_INFO), &flipped);
-        // The name does not depend on the end key and the flags.
+        flipped
+    };
+    let file = info.to_file();
+    assert!(RegionDir::open(&storage, &path).is_ok());
+    for bit in 0..file.len() * 8 {
+        put(&storage, &path.join(REGION_INFO), &flipped(&file, bit));
+        assert!(RegionDir::open(&storage, &path).is_err(), "bit {bit}");
+    }
+    // HBase's has no seal, and the name does not depend on the end key and the flags.
+    let message = info.to_message();
+    let file = [b"PBUF".as_slice(), &[u8::try_from(message.len()).unwrap()], &message[..]].concat();
+    for bit in 0..file.len() * 8 {
+        put(&storage, &path.join(REGION_INFO), &flipped(&file, bit));
         if let Ok(dir) = RegionDir::open(&storage, &path) {
             assert_eq!(
                 (dir.info().start_key(), dir.info().region_id()),

@@ -8,14 +8,21 @@ use crate::error::Corruption;
 use crate::layout::file_name::FileName;
 use crate::layout::reference::Reference;
 use crate::proto;
+use crate::proto::seal;
 use crate::proto::wire::{Fields, Value, put_bytes};
-use crate::schema::{RegionInfo, TableDescriptor, is_legal_name};
+use crate::schema::{RegionInfo, SnapshotDescription, TableDescriptor, is_legal_name};
 use prost::Message;
 use std::collections::BTreeMap;
+
+/// The field of a `SnapshotDataManifest` with a copy of the snapshot's description, which has no seal: HBase
+/// rewrites it.
+const DESCRIPTION: u32 = 1001;
 
 /// The manifest of a whole snapshot.
 #[derive(Debug)]
 pub(super) struct DataManifest {
+    /// The description of the snapshot when it was taken, if the manifest has a seal.
+    pub(super) description: Option<SnapshotDescription>,
     pub(super) descriptor: TableDescriptor,
     pub(super) regions: Vec<SnapshotRegion>,
 }
@@ -76,17 +83,41 @@ impl SnapshotRegion {
     }
 }
 
-/// Returns the content of a `data.manifest`.
-pub(super) fn data_manifest(descriptor: &TableDescriptor, regions: &[SnapshotRegion]) -> Vec<u8> {
+/// Returns the content of a `data.manifest`, with a seal.
+pub(super) fn data_manifest(
+    description: &SnapshotDescription,
+    descriptor: &TableDescriptor,
+    regions: &[SnapshotRegion],
+) -> Vec<u8> {
     let mut manifest = Vec::new();
     put_bytes(&mut manifest, 1, &descriptor.to_message());
     regions.iter().for_each(|region| put_bytes(&mut manifest, 2, &region.to_message()));
+    put_bytes(&mut manifest, DESCRIPTION, &description.to_message());
+    seal::seal(&mut manifest);
     manifest
+}
+
+/// Returns the description of the snapshot in a `data.manifest`; `None` if it has no seal. Checks nothing
+/// else.
+pub(super) fn sealed_description(bytes: &[u8]) -> Result<Option<SnapshotDescription>, Corruption> {
+    if !seal::check(bytes)? {
+        return seal::refuse_seal_in(bytes).map(|()| None);
+    }
+    let mut description = None;
+    for field in Fields::new(bytes) {
+        if let (DESCRIPTION, value) = field? {
+            set_once(&mut description, value, "snapshot manifest with two descriptions")?;
+        }
+    }
+    let missing = Corruption::Malformed("snapshot manifest with a seal, and without a description");
+    // The name is that of the directory, and not compared.
+    SnapshotDescription::parse("", description.ok_or(missing)?).map(Some)
 }
 
 impl DataManifest {
     /// Reads the content of a `data.manifest`: a message without a prefix.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, Corruption> {
+        let description = sealed_description(bytes)?;
         let mut schema = None;
         for field in Fields::new(bytes) {
             if let (1, value) = field? {
@@ -103,7 +134,7 @@ impl DataManifest {
                 regions.push(parse_region_manifest(message(value)?)?);
             }
         }
-        Ok(Self { descriptor, regions })
+        Ok(Self { description, descriptor, regions })
     }
 }
 

@@ -77,7 +77,7 @@ impl SnapshotTree {
         let Some(stored) = read_descriptor(&**storage, &owner, table)? else {
             return Err(not_found("open", &owner, format!("table {table} has no descriptor")));
         };
-        let manifest = data_manifest(&stored.descriptor, regions);
+        let manifest = data_manifest(description, &stored.descriptor, regions);
         if manifest.len() as u64 > MANIFEST_BYTES {
             let message =
                 format!("the manifest has {} bytes, at most {MANIFEST_BYTES} are read", manifest.len());
