@@ -5,6 +5,8 @@ mod support;
 
 #[path = "table_admin/adopted.rs"]
 mod adopted;
+#[path = "table_admin/catalog.rs"]
+mod catalog;
 #[path = "table_admin/faults.rs"]
 mod faults;
 #[path = "table_admin/golden_tables.rs"]

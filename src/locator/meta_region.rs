@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 pub struct MetaRegion(Region);
 
 /// The family of table states.
-const TABLE: &[u8] = b"table";
-const STATE: &[u8] = b"state";
+pub(crate) const TABLE: &[u8] = b"table";
+pub(crate) const STATE: &[u8] = b"state";
 
 impl MetaRegion {
     /// Returns the directory of the catalog's region under a root directory.

@@ -53,6 +53,7 @@ pub use directory_catalog::DirectoryCatalog;
 pub(crate) use directory_catalog::dir_exists;
 pub use locate::Locator;
 pub use meta_region::MetaRegion;
+pub(crate) use meta_region::{STATE, TABLE};
 pub use region_chain::{RegionInconsistency, check_region_chain, serving};
 pub use region_exception::RegionException;
 pub use region_locations::{NO_SEQ_NUM, RegionLocations, Replica};

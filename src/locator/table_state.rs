@@ -41,6 +41,17 @@ impl TableState {
         state.ok_or(Corruption::Malformed("table state without a state"))
     }
 
+    /// Returns the value of `table:state`.
+    pub(crate) fn to_message(self) -> [u8; 2] {
+        let number = match self {
+            Self::Enabled => 0,
+            Self::Disabled => 1,
+            Self::Disabling => 2,
+            Self::Enabling => 3,
+        };
+        [8, number] // field 1, a varint
+    }
+
     /// Whether the table is served, or about to be.
     #[must_use]
     pub fn is_enabled(self) -> bool {
@@ -73,6 +84,7 @@ mod tests {
     fn states_of_the_specification() {
         for (number, state) in (0..).zip(TableState::ALL) {
             assert_eq!(TableState::parse(&[8, number]), Ok(state));
+            assert_eq!(state.to_message(), [8, number]);
         }
         // fields of later versions are ignored
         assert_eq!(TableState::parse(&[8, 1, 0x12, 1, b'x']), Ok(TableState::Disabled));

@@ -1,15 +1,15 @@
 //! Deletes and truncates tables (HBase: `Admin.deleteTable`, `Admin.truncateTable`).
 
 use super::Table;
+use super::catalog::{TableCatalog, regions_on_disk};
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::FileLock;
 use crate::layout::{EmptyTable, LogTree, StoredDescriptor, TableTree};
-use crate::locator::{DirectoryCatalog, check_region_chain, serving};
+use crate::locator::{check_region_chain, serving};
 use crate::region::RegionOptions;
 use crate::schema::{Family, RegionInfo, TableName};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
 /// The namespace of HBase's own tables.
 const SYSTEM: &str = "hbase";
@@ -17,6 +17,7 @@ const SYSTEM: &str = "hbase";
 /// A table that is being changed as a whole. Holds the lock of the root.
 pub(super) struct TableChange<'o> {
     pub(super) table: TableName,
+    root: &'o Path,
     pub(super) tree: TableTree,
     pub(super) logs: LogTree,
     pub(super) options: &'o RegionOptions,
@@ -30,9 +31,10 @@ pub(super) type RegionLocks = BTreeMap<String, FileLock>;
 /// open for writing; this is checked with the locks of the regions. Handles that are open for reading keep
 /// reading the table as it was.
 ///
-/// These calls change the directories under the root, and nothing else: rows of the table in `hbase:meta` are
-/// left as they are. Before HBase opens a root that it has used, repair its catalog with HBase's tool hbck2
-/// (`extraRegionsInMeta`, `addFsRegionsMissingInMeta`).
+/// If the root has `hbase:meta` and that has the table, its rows follow: those of regions that are gone are
+/// deleted, those of new ones are added, with the table enabled. This comes after the directories have been
+/// renamed, and before what was replaced is removed: a call that fails in between, or whose process dies, is
+/// completed when it is repeated, or by the next [`create`](Self::create) of the table.
 impl Table {
     /// Deletes a table under a root directory (HBase: `DeleteTableProcedure`). Its store files are moved to
     /// the archive, where snapshots and clones that refer to them are still read.
@@ -53,14 +55,15 @@ impl Table {
         let change = TableChange::begin(root.as_ref(), name, options)?;
         let had_remains = change.tree.has_remains()?;
         change.tree.discard_replacement()?;
-        change.tree.finish()?;
+        change.finish()?;
         if !change.tree.exists()? {
             return if had_remains { Ok(()) } else { Err(change.not_found(root.as_ref())) };
         }
         change.tree.refuse_mob()?;
         let locks = change.lock_regions()?;
+        change.check_catalog()?;
         change.move_away(&locks)?;
-        change.tree.finish()
+        change.finish()
     }
 
     /// Removes all rows of a table under a root directory (HBase: `TruncateTableProcedure`): puts an empty
@@ -93,10 +96,10 @@ impl Table {
             // A call was interrupted between the two renames, of which the first must be durable.
             tree.settle()?;
             tree.install_replacement()?;
-            return tree.finish();
+            return change.finish();
         }
         tree.discard_replacement()?;
-        tree.finish()?;
+        change.finish()?;
         tree.refuse_mob()?;
         let locks = change.lock_regions()?;
         let stored = change.descriptor()?;
@@ -108,10 +111,11 @@ impl Table {
             families: &families,
             regions: &regions,
         })?;
+        change.check_catalog()?;
         change.move_away(&locks)?;
         tree.settle()?;
         tree.install_replacement()?;
-        tree.finish()
+        change.finish()
     }
 
     /// Completes a deletion of a table of this name that was interrupted, so that it can be created.
@@ -125,13 +129,21 @@ impl Table {
             return Ok(()); // another process has completed it
         }
         change.tree.discard_replacement()?;
-        change.tree.finish()
+        change.finish()
+    }
+
+    /// Removes a table that was just created, and has no cells.
+    pub(super) fn undo_creation(root: &Path, name: &str, options: &RegionOptions) -> Result<()> {
+        let change = TableChange::begin(root, name, options)?;
+        let locks = change.lock_regions()?;
+        change.move_away(&locks)?;
+        change.finish()
     }
 }
 
 impl<'o> TableChange<'o> {
     /// Locks the root directory.
-    pub(super) fn begin(root: &Path, name: &str, options: &'o RegionOptions) -> Result<Self> {
+    pub(super) fn begin(root: &'o Path, name: &str, options: &'o RegionOptions) -> Result<Self> {
         Error::if_no_clock("a change of a table")?;
         let table = TableName::parse(name)?;
         if table.namespace() == SYSTEM {
@@ -143,7 +155,7 @@ impl<'o> TableChange<'o> {
             return Err(not_found(&table, root));
         }
         let _lock = logs.lock(&**storage)?;
-        Ok(Self { table, tree, logs, options, _lock })
+        Ok(Self { table, root, tree, logs, options, _lock })
     }
 
     pub(super) fn not_found(&self, root: &Path) -> Error {
@@ -171,6 +183,32 @@ impl<'o> TableChange<'o> {
         }
     }
 
+    /// Fails if the root has a catalog that cannot be changed now, for example because another process has it
+    /// open.
+    fn check_catalog(&self) -> Result<()> {
+        match TableCatalog::open(self.root, self.options)? {
+            Some(catalog) => catalog.close(),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends a change after its commit: the catalog follows, and what was moved away is archived and removed.
+    /// Does nothing if that has been done; can be repeated.
+    fn finish(&self) -> Result<()> {
+        if !self.tree.has_remains()? {
+            return Ok(());
+        }
+        // The catalog must not lack a table that could come back.
+        self.tree.settle()?;
+        if let Some(catalog) = TableCatalog::open(self.root, self.options)?
+            && catalog.has_table(&self.table)?
+        {
+            let regions = regions_on_disk(self.root, &self.table, self.options)?;
+            catalog.set_table(&self.table, &regions, self.options.now())?;
+        }
+        self.tree.finish()
+    }
+
     /// Returns the table's descriptor.
     pub(super) fn descriptor(&self) -> Result<StoredDescriptor> {
         self.tree.descriptor()?.ok_or_else(|| {
@@ -181,11 +219,7 @@ impl<'o> TableChange<'o> {
 
     /// Returns the regions that serve rows.
     pub(super) fn serving_regions(&self) -> Result<Vec<RegionInfo>> {
-        let dir = self.tree.dir();
-        let storage = Arc::clone(self.options.file_storage());
-        let catalog = DirectoryCatalog::of_table(storage, self.table.clone(), &dir);
-        let regions = catalog.regions_in(&dir, &self.table)?;
-        Ok(serving(regions.into_iter().map(|(_, region)| region).collect()))
+        regions_on_disk(self.root, &self.table, self.options).map(serving)
     }
 
     /// Returns the regions of the empty table. Their ids are greater than those of the old ones, so that no

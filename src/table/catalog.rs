@@ -1,24 +1,83 @@
-//! Changes of `hbase:meta` when regions are replaced (HBase: `RegionStateStore`, `CatalogJanitor`).
+//! Changes of `hbase:meta` when regions are replaced, and tables are created, truncated or deleted (HBase:
+//! `RegionStateStore`, `CatalogJanitor`, `CreateTableProcedure`, `DeleteTableProcedure`).
 //!
 //! A root directory that HBase has used has the catalog's region, which HBase trusts more than directories.
 //! It is changed by one write, before a change of regions is published: if the process dies in between, the
 //! catalog decides whether the change has been made.
 
-use super::TableCore;
+use super::{Table, TableCore};
 use crate::clock::Deadline;
 use crate::error::Result;
+use crate::layout::TableTree;
 use crate::locator::{
-    Catalog, CatalogRange, CatalogRow, MetaRegion, RegionLocations, RegionState, dir_exists, is_merge_column,
+    Catalog, CatalogRange, CatalogRow, DirectoryCatalog, MetaRegion, RegionLocations, RegionState, STATE,
+    TABLE, TableState, dir_exists, is_merge_column, serving,
 };
-use crate::op::{Delete, Get, Mutation, Put};
-use crate::region::Region;
+use crate::op::{Delete, Get, Mutation, Put, Scan};
+use crate::region::{Region, RegionOptions};
 use crate::schema::{RegionInfo, TableName};
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 const INFO: &str = "info";
 
 /// The catalog's region of a root directory, open for writing.
 pub(super) struct TableCatalog(MetaRegion);
+
+/// Calls `create`, which creates the directory of a table, and adds the table to the catalog of the root, if
+/// that has one. If this fails, the table is removed again.
+///
+/// # Errors
+///
+/// As `create`; if the catalog cannot be changed. If the table exists, and the catalog does not have it, as
+/// after a crash, it is added.
+pub(super) fn create_in_catalog(
+    root: &Path,
+    table: &TableName,
+    options: &RegionOptions,
+    create: impl FnOnce() -> Result<()>,
+) -> Result<()> {
+    // Opened first, so that nothing is created if another process has it open.
+    let catalog = if table.is_meta() { None } else { TableCatalog::open(root, options)? };
+    let Some(catalog) = catalog else { return create() };
+    let created = create();
+    if let Err(error) = created {
+        if error.is_already_exists() && !catalog.has_table(table)? {
+            catalog.set_table(table, &regions_on_disk(root, table, options)?, options.now())?;
+        }
+        return Err(error);
+    }
+    let regions = regions_on_disk(root, table, options);
+    let added = regions.and_then(|regions| catalog.set_table(table, &regions, options.now()));
+    added.inspect_err(|_| {
+        // If this fails, too, the table stays, and the next creation adds it to the catalog.
+        let _ = Table::undo_creation(root, &table.to_string(), options);
+    })
+}
+
+/// Makes the rows of a table those of its directories, in the catalog of the root, if that has one.
+pub(super) fn set_regions_on_disk(root: &Path, table: &TableName, options: &RegionOptions) -> Result<()> {
+    match TableCatalog::open(root, options)? {
+        Some(catalog) => catalog.set_table(table, &regions_on_disk(root, table, options)?, options.now()),
+        None => Ok(()),
+    }
+}
+
+/// Returns the regions of a table, including parents; none if it does not exist.
+pub(super) fn regions_on_disk(
+    root: &Path,
+    table: &TableName,
+    options: &RegionOptions,
+) -> Result<Vec<RegionInfo>> {
+    let (storage, tree) = (options.file_storage(), TableTree::new(options.file_storage(), root, table));
+    if !tree.exists()? {
+        return Ok(Vec::new());
+    }
+    let dir = tree.dir();
+    let dirs = DirectoryCatalog::of_table(Arc::clone(storage), table.clone(), &dir);
+    Ok(dirs.regions_in(&dir, table)?.into_iter().map(|(_, region)| region).collect())
+}
 
 impl TableCore {
     /// Opens the catalog of the root directory above a table's directory; `None` if there is none.
@@ -29,15 +88,24 @@ impl TableCore {
     /// ([`Locked`](crate::ErrorKind::Locked)).
     pub(super) fn catalog(&self, table: &Path) -> Result<Option<TableCatalog>> {
         let data = table.ancestors().nth(2).filter(|data| data.ends_with("data"));
-        let Some(root) = data.and_then(Path::parent) else { return Ok(None) };
-        if !dir_exists(&**self.options.file_storage(), &MetaRegion::path(root))? {
-            return Ok(None);
-        }
-        MetaRegion::open(root, self.options.of_catalog()).map(|meta| Some(TableCatalog(meta)))
+        let root = data.and_then(Path::parent);
+        root.map_or(Ok(None), |root| TableCatalog::open(root, &self.options))
     }
 }
 
 impl TableCatalog {
+    /// Opens the catalog of a root directory; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`TableCore::catalog`].
+    pub(super) fn open(root: &Path, options: &RegionOptions) -> Result<Option<Self>> {
+        if !dir_exists(&**options.file_storage(), &MetaRegion::path(root))? {
+            return Ok(None);
+        }
+        MetaRegion::open(root, options.of_catalog()).map(|meta| Some(Self(meta)))
+    }
+
     fn region(&self) -> &Region {
         self.0.region()
     }
@@ -93,6 +161,85 @@ impl TableCatalog {
         }
         self.region().mutate_rows(changes)?;
         self.region().close()
+    }
+
+    /// Closes the catalog.
+    pub(super) fn close(self) -> Result<()> {
+        self.region().close()
+    }
+
+    /// Whether the catalog has the state or a region of a table.
+    pub(super) fn has_table(&self, table: &TableName) -> Result<bool> {
+        Ok(!self.keys(table)?.is_empty())
+    }
+
+    /// Returns the keys of all rows of a table: that of its state, and those of its regions.
+    fn keys(&self, table: &TableName) -> Result<Vec<Vec<u8>>> {
+        let meta = RegionLocations::new(RegionInfo::meta(), []);
+        let range = CatalogRange::regions(table, &[], usize::MAX);
+        let rows = self.0.rows(&meta, &range, Deadline::NEVER)?;
+        let state = table.to_bytes();
+        let has_state = !self.region().get(&Get::new(state.clone()))?.is_empty();
+        Ok(has_state.then_some(state).into_iter().chain(rows.into_iter().map(|entry| entry.key)).collect())
+    }
+
+    /// Makes the rows of a table those of its regions, by one write, and closes the catalog, so that the
+    /// change is in its files. `regions` are all that have directories: rows of parents among them are kept.
+    /// All other rows of the table are deleted; without regions, that of its state, too.
+    ///
+    /// If there was anything to change, the table is enabled. A master that starts assigns the new regions.
+    pub(super) fn set_table(self, table: &TableName, regions: &[RegionInfo], now: i64) -> Result<()> {
+        let state = table.to_bytes();
+        let names: BTreeSet<Vec<u8>> = regions.iter().map(RegionInfo::name).collect();
+        let mut changes: Vec<Mutation> = Vec::new();
+        for key in self.keys(table)? {
+            if !names.contains(&key) && (key != state || names.is_empty()) {
+                let time = self.time_after(&key, now)?;
+                changes.push(Delete::new(key).timestamp(time).into());
+            }
+        }
+        for region in serving(regions.to_vec()) {
+            let row = self.row(&region)?;
+            if row.as_ref().is_some_and(|row| *row.region() == region && row.daughters().is_empty()) {
+                continue;
+            }
+            let (key, time) = (region.name(), self.time_after(&region.name(), now)?);
+            if row.is_some() {
+                // It was a parent, and serves again.
+                changes.push(Delete::new(key.clone()).timestamp(time).into());
+            }
+            let time = time.saturating_add(1);
+            let put = Put::new(key).cell_at(INFO, "regioninfo", time, region.to_cell());
+            changes.push(put.cell_at(INFO, "state", time, RegionState::Offline.to_string()).into());
+        }
+        if changes.is_empty() {
+            return self.close();
+        }
+        if !names.is_empty() && self.has_states() {
+            let time = self.time_after(&state, now)?;
+            let enabled = TableState::Enabled.to_message().to_vec();
+            changes.push(Put::new(state).cell_at(TABLE, STATE, time, enabled).into());
+        }
+        self.region().mutate_rows(changes)?;
+        self.close()
+    }
+
+    /// Returns a time that is not before now, and after all cells and delete markers of a row.
+    fn time_after(&self, row: &[u8], now: i64) -> Result<i64> {
+        let scan = Scan::new().start_row(row.to_vec(), true).stop_row(row.to_vec(), true);
+        let scan = scan.raw(true).max_versions(u32::MAX);
+        let view = self.region().view();
+        let mut rows = view.scan(&scan)?;
+        let mut time = now;
+        while let Some(row) = rows.next_row()? {
+            time = row.cells().map(|cell| cell.timestamp().saturating_add(1)).fold(time, i64::max);
+        }
+        Ok(time)
+    }
+
+    /// Whether the catalog has states of tables: since 2.0.
+    fn has_states(&self) -> bool {
+        self.region().families().any(|family| family.name() == TABLE)
     }
 
     /// Removes what refers to parents whose directories have been removed, and closes the catalog.

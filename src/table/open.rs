@@ -1,5 +1,6 @@
 //! Creates and opens tables.
 
+use super::catalog::create_in_catalog;
 use super::regions::{RegionList, RegionSlot, RegionSource, UnfinishedChange};
 use super::{Table, TableCore};
 use crate::error::{Error, ErrorKind, Result};
@@ -21,13 +22,16 @@ impl Table {
     /// for writing.
     ///
     /// The table becomes visible only when it is complete, even if a step fails or the process dies meanwhile
-    /// (HBase: `CreateTableProcedure`).
+    /// (HBase: `CreateTableProcedure`). If the root directory has `hbase:meta`, the table is then added to it,
+    /// and removed again if that fails. If the process dies in between, a repeated call adds it, and fails as
+    /// the table exists.
     ///
     /// # Errors
     ///
     /// If the table already exists, with kind [`Io`](ErrorKind::Io) and
     /// [`std::io::ErrorKind::AlreadyExists`]; if there is no family, or a family is invalid; if a split key
-    /// is empty or given twice; if an I/O operation fails.
+    /// is empty or given twice; if another process has `hbase:meta` open ([`Locked`](ErrorKind::Locked)); if
+    /// an I/O operation fails.
     pub fn create(
         root: impl AsRef<Path>,
         name: &str,
@@ -67,7 +71,9 @@ impl Table {
         };
         let regions = bounds.windows(2).map(region).collect::<Result<Vec<_>>>()?;
         Self::finish_deletion(root, name, &options)?;
-        create_table(options.file_storage(), root, &table, families, &regions)?;
+        create_in_catalog(root, &table, &options, || {
+            create_table(options.file_storage(), root, &table, families, &regions).map(drop)
+        })?;
         Self::open_with(root, name, options.writable(true))
     }
 

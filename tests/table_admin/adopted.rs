@@ -3,6 +3,7 @@
 use super::*;
 use serde_json::{Value, json};
 use std::process::Command;
+use support::hbase::{Client, Cluster, json_cells, programs};
 
 #[test]
 #[ignore = "needs a running HBase: Java and Maven"]
@@ -34,6 +35,73 @@ fn hbase_opens_a_table_that_was_altered_and_truncated() {
     let members = ["row", "family", "qualifier", "timestamp", "value"];
     let found: Vec<Value> = raw.map(|cell| json!(members.map(|name| cell[name].clone()))).collect();
     assert_eq!(found, expected);
+}
+
+#[test]
+#[ignore = "needs a running HBase: Java and Maven"]
+fn a_running_hbase_serves_the_tables_that_its_catalog_has_now() {
+    let (programs, dir) = (programs(), tempfile::tempdir().unwrap());
+    let root = dir.path().join("hbase");
+    let cluster = Cluster::start(&programs, dir.path(), &[]);
+    let mut client = Client::of(&cluster);
+    for table in ["kept", "truncated", "replaced", "deleted", "restored"] {
+        client.ask(&json!({"op": "create", "table": table, "splits": ["m"],
+            "families": [{"name": "f", "VERSIONS": 3}]}));
+        for row in ["a", "z"] {
+            client.ask(&json!({"op": "put", "table": table, "row": row, "family": "f", "qualifier": "q",
+                "timestamp": 10, "value": "hbase"}));
+        }
+        client.ask(&json!({"op": "flush", "table": table}));
+    }
+    drop(client);
+    cluster.stop();
+
+    let options = Region::options();
+    for name in ["deleted", "replaced"] {
+        Table::delete_table(&root, name, &options).unwrap();
+    }
+    Table::truncate(&root, "truncated", true, &options).unwrap();
+    let open = |name: &str| Table::open_with(&root, name, Region::options().writable(true)).unwrap();
+    let restored = open("restored");
+    restored.snapshot("s").unwrap();
+    restored.split("c").unwrap();
+    restored.close().unwrap();
+    let opened = [
+        open("truncated"),
+        Table::create(&root, "replaced", &[Family::new("f").max_versions(3)], &["c", "x"]).unwrap(),
+        Table::create(&root, "ours", &[Family::new("f")], &["k"]).unwrap(),
+        Table::clone_snapshot(&root, "s", "cloned", Region::options()).unwrap(),
+        Table::restore_snapshot(&root, "s", Region::options()).unwrap(),
+    ];
+    for table in opened {
+        for row in ["b", "n", "z"] {
+            table.put(Put::new(row).cell_at("f", "q", 20, "ours")).unwrap();
+        }
+        table.close().unwrap();
+    }
+
+    let cluster = Cluster::start(&programs, dir.path(), &[]);
+    let mut client = Client::of(&cluster);
+    let names = ["cloned", "kept", "ours", "replaced", "restored", "truncated"];
+    assert_eq!(client.ask(&json!({"op": "list_tables"})), json!(names));
+    for (name, cells) in names.into_iter().zip([4, 2, 3, 3, 4, 3]) {
+        client.ask(&json!({"op": "wait_assigned", "table": name}));
+        let found = client.ask(&json!({"op": "regions", "table": name}));
+        let found: Vec<Value> = found.as_array().unwrap().iter().map(|r| r["encoded"].clone()).collect();
+        let table = Table::open(&root, name).unwrap();
+        let ours: Vec<Value> = table.regions().iter().map(|info| info.encoded_name().into()).collect();
+        assert_eq!(found, ours, "{name}");
+        let seen = client.cells(name);
+        assert_eq!(seen, json_cells(&table), "{name}");
+        assert!(seen.len() >= cells, "{name}: {seen:?}");
+        client.ask(&json!({"op": "put", "table": name, "row": "y", "family": "f", "qualifier": "q",
+            "timestamp": 30, "value": "hbase"}));
+        client.ask(&json!({"op": "compact", "table": name, "major": true}));
+        assert_eq!(client.cells(name).len(), seen.len() + 1, "{name}");
+        println!("{name}: HBase sees {} cells in {} regions", seen.len(), found.len());
+    }
+    drop(client);
+    cluster.stop();
 }
 
 /// Returns all versions of all cells, as the tool prints those of HBase.

@@ -3,10 +3,11 @@
 //! 1. The new table is written next to the old one, under a hidden name.
 //! 2. The directory of the old table is moved to the root's `.tmp`, where links find its files (§15.5).
 //! 3. The new one gets its name.
-//! 4. The store files of the old table are moved to the archive, and the rest of it is removed.
+//! 4. The catalog gets the regions of the new one.
+//! 5. The store files of the old table are moved to the archive, and the rest of it is removed.
 //!
 //! After a crash between 2 and 3 there is no table; after a crash after 3 the new table is complete. Either
-//! way the next restoration begins with step 4 for what the last one has left.
+//! way the next restoration begins with the steps 4 and 5 for what the last one has left.
 
 use super::Snapshot;
 use super::clone::TableClone;
@@ -21,7 +22,8 @@ use std::sync::Arc;
 
 impl Snapshot {
     /// Replaces the table of the snapshot by the content of the snapshot; creates it if it does not exist.
-    /// The root must be locked. `lock` locks a region of the old table.
+    /// The root must be locked. `lock` locks a region of the old table; `follow` makes the catalog follow the
+    /// directories, before what was replaced is removed.
     ///
     /// # Errors
     ///
@@ -32,6 +34,7 @@ impl Snapshot {
         storage: &Arc<dyn Storage>,
         now: i64,
         lock: impl Fn(&Path) -> Result<FileLock>,
+        follow: impl Fn() -> Result<()>,
     ) -> Result<()> {
         let (root, table) = (self.tree.root(), self.description.table());
         let (path, old) = (root.table(table), root.tmp(table));
@@ -39,7 +42,11 @@ impl Snapshot {
         let clone = TableClone::new(self, storage, table, now)?;
         let regions = self.tree.dirs(&**storage, &path)?.into_iter().filter(|name| is_encoded_name(name));
         let locks = regions.map(|region| lock(&path.join(region))).collect::<Result<Vec<_>>>()?;
-        replaced.finish()?;
+        if replaced.has_remains()? {
+            replaced.settle()?;
+            follow()?;
+            replaced.finish()?;
+        }
         create_parents(&**storage, parent(&path))?;
         let name = path.file_name().unwrap_or_default();
         let aside = fill_aside(storage, parent(&path), name, |dir| clone.fill(dir))?;
@@ -47,6 +54,7 @@ impl Snapshot {
             let _ = remove_tree(&**storage, &aside); // hidden, and never read
         })?;
         drop(locks);
+        follow()?;
         replaced.finish()
     }
 

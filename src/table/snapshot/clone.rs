@@ -5,6 +5,7 @@ use crate::layout::{LogTree, Snapshot};
 use crate::region::RegionOptions;
 use crate::schema::TableName;
 use crate::table::Table;
+use crate::table::catalog::{create_in_catalog, set_regions_on_disk};
 use std::path::Path;
 
 impl Table {
@@ -13,7 +14,8 @@ impl Table {
     /// snapshot, until they are compacted.
     ///
     /// The table becomes visible only when it is complete, even if a step fails or the process dies
-    /// meanwhile. If it is complete and cannot be opened, it stays.
+    /// meanwhile. If it is complete and cannot be opened, it stays. It is added to `hbase:meta` as by
+    /// [`create`](Self::create).
     ///
     /// # Errors
     ///
@@ -33,7 +35,8 @@ impl Table {
             return Err(Error::not_supported("a clone as hbase:meta"));
         }
         let storage = options.file_storage();
-        Snapshot::open(&**storage, root, name)?.clone_table(storage, &table, options.now())?;
+        let snapshot = Snapshot::open(&**storage, root, name)?;
+        create_in_catalog(root, &table, &options, || snapshot.clone_table(storage, &table, options.now()))?;
         Self::open_with(root, new_table, options.writable(true))
     }
 
@@ -44,7 +47,8 @@ impl Table {
     /// replaced table go to the archive, where other snapshots and clones find them.
     ///
     /// No process may have a region of the table open for writing; readers see the old table, but find no
-    /// files that they have not opened yet. After a failure or a crash there is the old table or the new one;
+    /// files that they have not opened yet. If the root has `hbase:meta`, it gets the new regions before the old
+    /// files are archived. After a failure or a crash there is the old table or the new one;
     /// or, if both renames of the last step were torn apart, no table until this is called again.
     ///
     /// # Errors
@@ -67,8 +71,9 @@ impl Table {
         if snapshot.description().table().is_meta() {
             return Err(Error::not_supported("a restoration of hbase:meta"));
         }
-        snapshot.restore_table(storage, options.now(), |region| options.lock(region))?;
-        let table = snapshot.description().table().to_string();
-        Self::open_with(root, &table, options.writable(true))
+        let table = snapshot.description().table();
+        let follow = || set_regions_on_disk(root, table, &options);
+        snapshot.restore_table(storage, options.now(), |region| options.lock(region), follow)?;
+        Self::open_with(root, &table.to_string(), options.writable(true))
     }
 }
