@@ -136,8 +136,8 @@ pub use schema::{
     SnapshotDescription, SnapshotType, TableName,
 };
 pub use table::{
-    BulkLoad, RegionOutcome, RegionRecovery, RootRecovery, Table, TableChanges, TableResultScanner,
-    TableScanner, TableView,
+    BulkLoad, CheckReport, Finding, FindingKind, RegionOutcome, RegionRecovery, RootRecovery, Severity,
+    Table, TableChanges, TableResultScanner, TableScanner, TableView,
 };
 
 /// The example in the README, which compiles and runs as a doc test.

@@ -1,8 +1,9 @@
 //! The command line: arguments shared by all commands. The arguments of each command are in its own file.
 
 use crate::cmd::{
-    bulkload, cells, compact, completions, convert, count, diff, flush, get, inspect, load, locate, man,
-    merge, recover, regions, replay, salvage, scan, seek, shell, snapshot, split, stats, verify, wal, write,
+    bulkload, cells, check, compact, completions, convert, count, diff, flush, get, inspect, load, locate,
+    man, merge, recover, regions, replay, salvage, scan, seek, shell, snapshot, split, stats, verify, wal,
+    write,
 };
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
@@ -47,6 +48,7 @@ pub(crate) enum Command {
     Count(count::Args),
     Stats(stats::Args),
     Verify(verify::Args),
+    Check(check::Args),
     Diff(diff::Args),
     Write(Box<write::Args>),
     Convert(Box<convert::Args>),

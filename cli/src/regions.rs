@@ -20,6 +20,8 @@ pub(crate) enum Regions {
 
 const REGION_INFO: &str = ".regioninfo";
 const TABLE_DESCRIPTOR: &str = ".tabledesc";
+/// The directory of the tables, within the root.
+const DATA: &str = "data";
 const SNAPSHOT_INFO: &str = ".snapshotinfo";
 /// The directory of the snapshots, within the root.
 const SNAPSHOT_DIR: &str = ".hbase-snapshot";
@@ -52,6 +54,12 @@ pub(crate) fn kind_of(dir: &Path, kind: Option<Kind>) -> Result<Kind, CommandErr
         if is_region(&inner)? {
             return Ok(Kind::Table);
         }
+    }
+    if probe::is_dir(&dir.join(DATA))? {
+        return Ok(Kind::Root);
+    }
+    if !table_dirs(dir)?.is_empty() {
+        return Ok(Kind::Namespace);
     }
     let in_region = dir.parent().map_or(Ok(false), is_region)?;
     if in_region || is_family_directory(dir)? {
@@ -103,6 +111,43 @@ pub(crate) fn region_dirs(table: &Path) -> Result<Vec<PathBuf>, CommandError> {
     Ok(dirs)
 }
 
+/// Returns the directories of the tables of a root, a namespace or a table, by path.
+pub(crate) fn tables_below(dir: &Path, kind: Kind) -> Result<Vec<PathBuf>, CommandError> {
+    match kind {
+        Kind::Namespace => table_dirs(dir),
+        Kind::Root => {
+            let data = dir.join(DATA);
+            let fault = |error| CommandError::io("list", &data, &error);
+            let mut namespaces = Vec::new();
+            for entry in fs::read_dir(&data).map_err(fault)? {
+                let path = entry.map_err(fault)?.path();
+                if probe::is_dir(&path)? {
+                    namespaces.push(path);
+                }
+            }
+            namespaces.sort();
+            let tables: Vec<_> =
+                namespaces.iter().map(|namespace| table_dirs(namespace)).collect::<Result<_, _>>()?;
+            Ok(tables.concat())
+        }
+        _ => Ok(vec![dir.to_owned()]),
+    }
+}
+
+/// Returns the directories of tables in that of a namespace.
+fn table_dirs(namespace: &Path) -> Result<Vec<PathBuf>, CommandError> {
+    let fault = |error| CommandError::io("list", namespace, &error);
+    let mut dirs = Vec::new();
+    for entry in fs::read_dir(namespace).map_err(fault)? {
+        let path = entry.map_err(fault)?.path();
+        if probe::is_dir(&path.join(TABLE_DESCRIPTOR))? {
+            dirs.push(path);
+        }
+    }
+    dirs.sort();
+    Ok(dirs)
+}
+
 impl Regions {
     /// Finds the region at a directory, or the regions of a table or of a snapshot.
     pub(crate) fn find(dir: &Path, kind: Option<Kind>, options: RegionOptions) -> Result<Self, Failure> {
@@ -110,7 +155,7 @@ impl Regions {
             Kind::Region => Ok(Self::One(dir.to_owned(), Box::new(options))),
             Kind::Table => Ok(Self::Of(Table::open_dir(dir, options)?)),
             Kind::Snapshot => open_snapshot(dir, options),
-            Kind::Hfile | Kind::Family | Kind::Wal => {
+            Kind::Hfile | Kind::Family | Kind::Wal | Kind::Namespace | Kind::Root => {
                 let message = "neither a region nor a table nor a snapshot";
                 Err(CommandError::unsupported(dir, message).into())
             }

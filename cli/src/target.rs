@@ -21,6 +21,10 @@ pub(crate) enum Kind {
     Region,
     /// A directory of regions
     Table,
+    /// A directory of tables
+    Namespace,
+    /// A directory with `data` in it
+    Root,
     /// A frozen list of files
     Snapshot,
     /// A write-ahead log
@@ -59,7 +63,7 @@ pub(crate) fn reader(path: &Path, kind: Option<Kind>, out: &Output) -> Result<Ar
     match kind {
         None | Some(Kind::Hfile) => {}
         Some(Kind::Wal) => return Err(CommandError::unsupported(path, WAL).into()),
-        Some(Kind::Family | Kind::Region | Kind::Table | Kind::Snapshot) => {
+        Some(Kind::Family | Kind::Region | Kind::Table | Kind::Namespace | Kind::Root | Kind::Snapshot) => {
             return Err(CommandError::unsupported(path, DIRECTORY).into());
         }
     }

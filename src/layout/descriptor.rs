@@ -41,7 +41,7 @@ pub(crate) enum SchemaChange {
 /// Reads the descriptor in the directory of a table or region: the file with the greatest number. A file of
 /// another length than its name contains is incomplete, and skipped. Returns `None` if there are no files,
 /// and fails if all are incomplete.
-pub(super) fn read_descriptor(
+pub(crate) fn read_descriptor(
     storage: &dyn Storage,
     owner: &Path,
     table: &TableName,

@@ -126,7 +126,7 @@ pub(crate) fn is_same_file(storage: &dyn Storage, a: &Path, b: &Path) -> Result<
 }
 
 /// Lists a directory; `None` if it does not exist.
-pub(super) fn list_if_exists(storage: &dyn Storage, dir: &Path) -> Result<Option<Vec<DirEntry>>> {
+pub(crate) fn list_if_exists(storage: &dyn Storage, dir: &Path) -> Result<Option<Vec<DirEntry>>> {
     match storage.list_dir(dir) {
         Ok(entries) => Ok(Some(entries)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

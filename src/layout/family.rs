@@ -35,6 +35,25 @@ pub(crate) struct StoreFiles {
     pub(crate) warnings: Vec<Error>,
 }
 
+/// The store files of a family by name, and the other entries as in [`StoreFiles`].
+#[derive(Debug, Default)]
+pub(super) struct NamedFiles {
+    pub(super) files: Vec<NamedFile>,
+    pub(super) ignored: Vec<String>,
+    pub(super) warnings: Vec<Error>,
+}
+
+/// A store file by name.
+#[derive(Debug)]
+pub(super) struct NamedFile {
+    pub(super) entry: DirEntry,
+    pub(super) name: String,
+    /// The reference from a list of files.
+    pub(super) listed: Option<Reference>,
+    /// Whether the directory has an entry of the name: links and references may be only on a list.
+    pub(super) is_present: bool,
+}
+
 /// The size limit of a reference file: more than a split key with the longest row needs.
 pub(super) const REFERENCE_BYTES: u64 = 1 << 20;
 
@@ -45,31 +64,41 @@ impl FamilyDir {
 
     /// Returns the store files, with links and references followed. A directory that does not exist has none.
     pub(crate) fn store_files(&self, tracker: StoreFileTracker) -> Result<StoreFiles> {
+        let NamedFiles { files, ignored, warnings } = self.named_files(tracker)?;
+        let resolve = |file: NamedFile| self.resolve(&file.entry, &file.name, file.listed);
+        let files = files.into_iter().map(resolve).collect::<Result<_>>()?;
+        Ok(StoreFiles { files, ignored, warnings })
+    }
+
+    /// Returns the names of the store files, in the directory or on the list. No link or reference is
+    /// followed.
+    pub(super) fn named_files(&self, tracker: StoreFileTracker) -> Result<NamedFiles> {
         let storage = &*self.table.storage;
-        let Some(entries) = list_if_exists(storage, &self.path())? else { return Ok(StoreFiles::default()) };
+        let Some(entries) = list_if_exists(storage, &self.path())? else { return Ok(NamedFiles::default()) };
         let list = match tracker.source {
             TrackedBy::Directory => None,
             TrackedBy::List => Some(read_file_list(storage, &self.path())?.unwrap_or_default()),
             TrackedBy::Unset => read_file_list(storage, &self.path())?,
         };
         match list {
-            None => self.files_of_directory(entries),
-            Some(list) => self.files_of_list(&entries, list),
+            None => Ok(self.names_of_directory(entries)),
+            Some(list) => self.names_of_list(&entries, list),
         }
     }
 
-    fn files_of_directory(&self, entries: Vec<DirEntry>) -> Result<StoreFiles> {
-        let mut found = StoreFiles::default();
+    fn names_of_directory(&self, entries: Vec<DirEntry>) -> NamedFiles {
+        let mut found = NamedFiles::default();
         for entry in entries {
             match entry.utf8_name() {
                 Some(name) if is_store_file(&entry, name) && FileName::parse(name).is_some() => {
-                    found.files.push(self.resolve(&entry, name, None)?);
+                    let name = name.to_owned();
+                    found.files.push(NamedFile { entry, name, listed: None, is_present: true });
                 }
                 Some(name) if !is_store_file(&entry, name) => found.ignored.push(name.to_owned()),
                 _ => found.warnings.push(self.not_a_store_file(&entry)),
             }
         }
-        Ok(found)
+        found
     }
 
     fn not_a_store_file(&self, entry: &DirEntry) -> Error {
@@ -77,8 +106,8 @@ impl FamilyDir {
             .at(&self.path().join(&entry.name), 0)
     }
 
-    fn files_of_list(&self, entries: &[DirEntry], list: FileList) -> Result<StoreFiles> {
-        let mut found = StoreFiles::default();
+    fn names_of_list(&self, entries: &[DirEntry], list: FileList) -> Result<NamedFiles> {
+        let mut found = NamedFiles::default();
         let present: BTreeMap<&str, &DirEntry> =
             entries.iter().filter_map(|entry| Some((entry.utf8_name()?, entry))).collect();
         let ignored = |name: &&&str| !list.files.iter().any(|file| file.name == **name);
@@ -92,11 +121,16 @@ impl FamilyDir {
                 is_symlink: false,
                 modified_millis: list.timestamp,
             };
-            let entry = present.get(file.name.as_str()).copied().unwrap_or(&listed);
+            let entry = present.get(file.name.as_str()).copied();
             let reference = file.reference.as_ref().map(Reference::from_proto).transpose();
             let reference = reference
                 .map_err(|corruption| corruption.at(&self.path().join(FILE_LIST_DIR).join(&list.name), 0))?;
-            found.files.push(self.resolve(entry, &file.name, reference)?);
+            found.files.push(NamedFile {
+                entry: entry.cloned().unwrap_or(listed),
+                name: file.name,
+                listed: reference,
+                is_present: entry.is_some(),
+            });
         }
         Ok(found)
     }

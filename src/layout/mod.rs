@@ -35,13 +35,14 @@ mod root;
 mod root_tree;
 mod snapshot;
 mod store_file_info;
+mod survey;
 pub(crate) mod table;
 mod table_tree;
 pub(crate) mod tracker;
 
 pub(crate) use archive_region::remove_archived_regions;
 pub(crate) use commit::{CommitError, FamilyChange, StagedFile};
-pub(crate) use descriptor::{SchemaChange, StoredDescriptor, read_descriptor_file};
+pub(crate) use descriptor::{SchemaChange, StoredDescriptor, read_descriptor, read_descriptor_file};
 pub(crate) use family::StoreFiles;
 pub(crate) use file_name::new_file_name;
 pub(crate) use logs::{LogTree, NewEdits, ServerLog};
@@ -51,4 +52,5 @@ pub(crate) use region_change::{NewChild, RegionChange, check_root, create_child}
 pub(crate) use root::archived_path;
 pub(crate) use snapshot::{Snapshot, SnapshotRegion, SnapshotTree, list_snapshots};
 pub(crate) use store_file_info::StoreFileInfo;
+pub(crate) use survey::FileFaultKind;
 pub(crate) use table_tree::{EmptyTable, TableTree};

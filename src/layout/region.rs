@@ -11,6 +11,7 @@ use super::family::{FamilyDir, StoreFiles};
 use super::file_list::FILE_LIST_DIR;
 use super::reference::{Half, Reference};
 use super::root::{Root, TableDir};
+use super::store_file_info::StoreFileInfo;
 use super::table::create_aside;
 use super::table_tree::TableTree;
 use super::tracker::StoreFileTracker;
@@ -58,7 +59,7 @@ pub(crate) const LOCK: &str = ".hregion.lock";
 pub(crate) const REGION_INFO: &str = ".regioninfo";
 pub(crate) const RECOVERED_EDITS: &str = "recovered.edits";
 const RECOVERED_HFILES: &str = "recovered.hfiles";
-const TMP: &str = ".tmp";
+pub(super) const TMP: &str = ".tmp";
 
 impl RegionDir {
     /// Opens a directory. The caller must replay its [recovered edits](Self::recovered_edits).
@@ -372,6 +373,11 @@ impl RegionDir {
         is_in_place.then_some(root.path.as_path())
     }
 
+    /// Returns the files with writes that are in no store file yet: recovered edits and recovered HFiles.
+    pub(crate) fn unreplayed(&self) -> impl Iterator<Item = &Path> {
+        self.recovered_edits.iter().chain(&self.recovered_hfiles).map(PathBuf::as_path)
+    }
+
     /// Returns the greatest sequence id the region has used, from `<n>.seqid`.
     pub(crate) fn max_seq_id(&self) -> Option<i64> {
         self.max_seq_id
@@ -406,15 +412,18 @@ impl RegionDir {
 
     /// Fails if a file of a family is a reference to a half that does not belong to the region.
     pub(super) fn check_references(&self, family: &[u8], files: &StoreFiles) -> Result<()> {
-        for file in &files.files {
-            if let Some(reference) = &file.reference
-                && !self.is_cut_at(reference)
-            {
+        files.files.iter().try_for_each(|file| self.check_reference(family, file))
+    }
+
+    /// Fails if a file is a reference to a half that does not belong to the region.
+    pub(super) fn check_reference(&self, family: &[u8], file: &StoreFileInfo) -> Result<()> {
+        match &file.reference {
+            Some(reference) if !self.is_cut_at(reference) => {
                 let corruption = Corruption::Malformed("reference to a half outside of the region");
-                return Err(corruption.at(&self.family(family).path().join(&file.name), 0));
+                Err(corruption.at(&self.family(family).path().join(&file.name), 0))
             }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Whether a reference is split where the region begins or ends; or, after a merge, where a parent within

@@ -93,7 +93,8 @@ impl RegionChange {
         &self.table
     }
 
-    fn path(&self) -> PathBuf {
+    /// Returns the path of the file of the change.
+    pub(crate) fn path(&self) -> PathBuf {
         let first = self.children.first().map_or("", String::as_str);
         self.table.join(format!("{CHANGE}{first}"))
     }

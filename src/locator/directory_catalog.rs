@@ -52,13 +52,18 @@ impl DirectoryCatalog {
             Tables::One(name, dir) => return Ok((name == table).then(|| dir.clone())),
             Tables::Root(root) => root,
         };
-        let dir = root.join("data").join(table.namespace()).join(table.qualifier());
+        let dir = Self::dir_under(root, table);
         if dir_exists(&*self.storage, &dir)? {
             return Ok(Some(dir));
         }
         let old = root.join(table.qualifier());
         let is_default = table.namespace() == TableName::DEFAULT_NAMESPACE;
         Ok((is_default && dir_exists(&*self.storage, &old)?).then_some(old))
+    }
+
+    /// Returns where the directory of a table is under a root, since 0.96.
+    pub(crate) fn dir_under(root: &Path, table: &TableName) -> PathBuf {
+        root.join("data").join(table.namespace()).join(table.qualifier())
     }
 
     /// Returns the regions with directories in a table's directory, including parents.

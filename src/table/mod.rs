@@ -24,6 +24,7 @@ mod admin;
 mod alter;
 mod bulk_load;
 mod catalog;
+mod check;
 mod compact;
 mod open;
 mod owned;
@@ -39,6 +40,7 @@ mod write;
 
 pub use alter::TableChanges;
 pub use bulk_load::BulkLoad;
+pub use check::{CheckReport, Finding, FindingKind, Severity};
 pub use owned::TableResultScanner;
 pub use recover::{RegionOutcome, RegionRecovery, RootRecovery};
 pub use scanner::TableScanner;

@@ -2,6 +2,7 @@
 
 pub(crate) mod bulkload;
 pub(crate) mod cells;
+pub(crate) mod check;
 pub(crate) mod compact;
 pub(crate) mod completions;
 pub(crate) mod convert;
@@ -45,6 +46,7 @@ pub(crate) fn run(command: &Command, out: &mut Output) -> Result<Exit, Failure> 
         Command::Shell(args) => shell::run(args, out),
         Command::Wal(args) => wal::run(args, out),
         Command::Verify(args) => verify::run(args, out),
+        Command::Check(args) => check::run(args, out),
         Command::Diff(args) => diff::run(args, out),
         Command::Convert(args) => convert::run(args, out),
         Command::Write(args) => write::run(args, out),

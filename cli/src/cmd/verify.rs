@@ -3,7 +3,7 @@
 use crate::args::FileArgs;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
-use crate::regions::{is_region, region_dirs};
+use crate::regions::{is_region, region_dirs, tables_below};
 use crate::source::{DEPTH, bytes_of, files_in};
 use crate::target::{self, Kind};
 use hregion::{HFileOptions, RegionOptions, VerifyReport};
@@ -55,10 +55,17 @@ enum Part {
 fn find(path: &Path, kind: Option<Kind>, regions: &RegionOptions) -> Result<Vec<Part>, CommandError> {
     let file = |path: PathBuf| Part::File(path, None);
     let region = |path: PathBuf| Part::Region(path, regions.clone());
-    Ok(match target::kind_of(path, kind)? {
+    let kind_found = target::kind_of(path, kind)?;
+    Ok(match kind_found {
         Kind::Hfile | Kind::Snapshot | Kind::Wal => vec![Part::File(path.to_owned(), kind)],
         Kind::Region => vec![region(path.to_owned())],
-        Kind::Table => region_dirs(path)?.into_iter().map(region).collect(),
+        Kind::Table | Kind::Namespace | Kind::Root => {
+            let mut dirs = Vec::new();
+            for table in tables_below(path, kind_found)? {
+                dirs.extend(region_dirs(&table)?);
+            }
+            dirs.into_iter().map(region).collect()
+        }
         Kind::Family => match (path.parent(), path.file_name()) {
             (Some(dir), Some(name)) if is_region(dir)? => {
                 let name = name.as_encoded_bytes().to_vec();

@@ -1,0 +1,88 @@
+//! `hregion check`: checks the consistency of a root directory.
+
+use crate::args::FileArgs;
+use crate::failure::{CommandError, Exit, Failure};
+use crate::output::Output;
+use crate::regions;
+use crate::target::Kind;
+use crate::text;
+use hregion::{CheckReport, Finding, Severity, Table};
+use serde_json::json;
+use std::io::Write as _;
+use std::path::PathBuf;
+
+/// Check that tables are consistent, as hbck does, without a cluster
+///
+/// Compares hbase:meta, the directories of regions, their .regioninfo, and references, links, lists of files,
+/// sequence ids and recovered edits, both ways. Changes nothing. Without hbase:meta under the root, and for
+/// the directory of one table, the directories are compared with each other. The cells of files are not read:
+/// `hregion verify` does that.
+///
+/// Exit code 3 if there is an error. Warnings need care, but no read is wrong; infos are normal for a while.
+/// With --json: {"kind","severity","table","region","path","message","fix"} for each finding, then
+/// {"summary":{"tables","regions","meta","errors","warnings","infos"}}.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// A root directory, or the directory of a table
+    target: PathBuf,
+
+    #[command(flatten)]
+    reading: FileArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  hregion check /hbase
+  hregion check /hbase/data/default/users
+  hregion check --json /hbase | jq -r 'select(.severity == \"error\") | .path'";
+
+pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    let options = args.reading.region_options(out)?;
+    let path = args.target.as_path();
+    let report = match regions::kind_of(path, None)? {
+        Kind::Root => Table::check_root(path, options)?,
+        Kind::Table => Table::check_dir(path, options)?,
+        _ => {
+            let message = "neither a root directory nor the directory of a table";
+            return Err(CommandError::unsupported(path, message).into());
+        }
+    };
+    report.findings.iter().try_for_each(|finding| print(finding, out))?;
+    summarize(&report, out)?;
+    Ok(if report.count(Severity::Error) > 0 { Exit::Corrupt } else { Exit::Done })
+}
+
+fn print(finding: &Finding, out: &mut Output) -> Result<(), Failure> {
+    let Finding { kind, severity, table, region, path, message, .. } = finding;
+    if out.is_json() {
+        return out.json_line(&json!({
+            "kind": kind.name(), "severity": severity.name(),
+            "table": table.as_ref().map(ToString::to_string), "region": region,
+            "path": text::json_path(path), "message": message, "fix": kind.fix(),
+        }));
+    }
+    let (path, message) = (text::path(path), text::printable(message));
+    writeln!(out, "{severity} {kind}: {path}: {message}")?;
+    if *severity != Severity::Info {
+        writeln!(out, "    {}", kind.fix())?;
+    }
+    Ok(())
+}
+
+fn summarize(report: &CheckReport, out: &mut Output) -> Result<(), Failure> {
+    let CheckReport { tables, regions, has_catalog, .. } = report;
+    let [errors, warnings, infos] =
+        [Severity::Error, Severity::Warning, Severity::Info].map(|severity| report.count(severity));
+    if out.is_json() {
+        return out.json_line(&json!({ "summary": {
+            "tables": tables, "regions": regions, "meta": has_catalog,
+            "errors": errors, "warnings": warnings, "infos": infos,
+        }}));
+    }
+    let meta = if *has_catalog { "" } else { ", not compared with hbase:meta" };
+    out.summary(&format!(
+        "tables {tables}, regions {regions}, errors {errors}, warnings {warnings}, infos {infos}{meta}"
+    ));
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! What is wrong with the names in a region's directory: each file is judged by itself, so that one fault does
+//! not hide another (hfile.md §15.3 to §15.6).
+#![warn(clippy::indexing_slicing)]
+
+use super::durable::list_if_exists;
+use super::family::NamedFiles;
+use super::file_name::FileName;
+use super::region::{RECOVERED_EDITS, RegionDir, TMP};
+use super::tracker::TrackedBy;
+use crate::error::{Error, Result};
+use crate::schema::is_legal_name;
+use std::path::PathBuf;
+
+/// A fault of a file of a family.
+#[derive(Debug)]
+pub(crate) struct FileFault {
+    pub(crate) kind: FileFaultKind,
+    pub(crate) path: PathBuf,
+    /// The error that following the file ends with, if that is the fault.
+    pub(crate) error: Option<Error>,
+}
+
+/// What is wrong with a file of a family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FileFaultKind {
+    /// A reference whose file does not exist.
+    DanglingReference,
+    /// A link whose file does not exist.
+    DanglingLink,
+    /// A store file that is not on the list of files.
+    Untracked,
+    /// A file on the list that does not exist.
+    Missing,
+    /// A name that no store file has.
+    UnknownName,
+    /// Anything else that prevents the file from being found.
+    Unreadable,
+}
+
+impl RegionDir {
+    /// Returns the faults of the files of a family.
+    ///
+    /// # Errors
+    ///
+    /// If the directory or a list of files cannot be read, or the tracker is unknown.
+    pub(crate) fn file_faults(&self, family: &[u8]) -> Result<Vec<FileFault>> {
+        let (dir, tracker) = (self.family(family), self.tracker(family)?);
+        let NamedFiles { files, ignored, warnings } = dir.named_files(tracker)?;
+        let mut faults = Vec::new();
+        let mut add = |kind, name: &str, error| {
+            faults.push(FileFault { kind, path: dir.path().join(name), error });
+        };
+        for file in files {
+            let parsed = FileName::parse(&file.name);
+            let is_link = parsed.as_ref().is_some_and(FileName::is_link);
+            let is_reference = matches!(parsed, Some(FileName::Reference(..)));
+            if !file.is_present && !is_link && file.listed.is_none() {
+                add(FileFaultKind::Missing, &file.name, None);
+                continue;
+            }
+            match dir.resolve(&file.entry, &file.name, file.listed) {
+                Ok(found) => {
+                    if let Err(error) = self.check_reference(family, &found) {
+                        add(FileFaultKind::Unreadable, &file.name, Some(error));
+                    }
+                }
+                Err(error) if !error.is_not_found() => {
+                    add(FileFaultKind::Unreadable, &file.name, Some(error));
+                }
+                Err(error) if is_reference => {
+                    add(FileFaultKind::DanglingReference, &file.name, Some(error));
+                }
+                Err(error) => add(FileFaultKind::DanglingLink, &file.name, Some(error)),
+            }
+        }
+        if tracker.source != TrackedBy::Directory {
+            let is_store_file = |name: &&String| FileName::parse(name).is_some();
+            ignored.iter().filter(is_store_file).for_each(|name| add(FileFaultKind::Untracked, name, None));
+        }
+        faults.extend(warnings.into_iter().map(|error| FileFault {
+            kind: FileFaultKind::UnknownName,
+            path: error.path().map_or_else(|| dir.path(), PathBuf::from),
+            error: Some(error),
+        }));
+        Ok(faults)
+    }
+
+    /// Returns the directories with files that are named like families, but are of no family.
+    ///
+    /// # Errors
+    ///
+    /// If a directory cannot be listed.
+    pub(crate) fn unknown_families(&self) -> Result<Vec<PathBuf>> {
+        let storage = &**self.storage();
+        let mut found = Vec::new();
+        for entry in list_if_exists(storage, self.path())?.unwrap_or_default() {
+            let is_known = |name: &[u8]| self.families().iter().any(|family| family.name() == name);
+            let Some(name) = entry.utf8_name().filter(|_| entry.is_dir) else { continue };
+            if !is_legal_name(name.as_bytes()) || name == RECOVERED_EDITS || is_known(name.as_bytes()) {
+                continue;
+            }
+            let dir = self.path().join(name);
+            let files = list_if_exists(storage, &dir)?.unwrap_or_default();
+            if files.iter().any(|file| !file.is_dir && !file.name.as_encoded_bytes().starts_with(b".")) {
+                found.push(dir);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Returns the directories with what unfinished work has left.
+    ///
+    /// # Errors
+    ///
+    /// If a directory cannot be listed.
+    pub(crate) fn leftovers(&self) -> Result<Vec<PathBuf>> {
+        let dirs = [TMP, ".splits", ".merges"].map(|name| self.path().join(name));
+        let mut found = Vec::new();
+        for dir in dirs {
+            let mut has_files = false;
+            for entry in list_if_exists(&**self.storage(), &dir)?.unwrap_or_default() {
+                // Files are in a directory for their family.
+                has_files |= match entry.is_dir {
+                    true => list_if_exists(&**self.storage(), &dir.join(&entry.name))?
+                        .is_some_and(|files| !files.is_empty()),
+                    false => true,
+                };
+            }
+            if has_files {
+                found.push(dir);
+            }
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,177 @@
+//! What a check of a root directory finds.
+
+use crate::schema::TableName;
+use std::fmt;
+use std::path::PathBuf;
+
+/// What a check has found. See [`Table::check_root`](crate::Table::check_root).
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct CheckReport {
+    /// The findings: those of the root directory, then those of each table.
+    pub findings: Vec<Finding>,
+    /// The number of tables.
+    pub tables: u64,
+    /// The number of directories of regions, parents of splits and merges included.
+    pub regions: u64,
+    /// Whether the regions were compared with `hbase:meta`.
+    pub has_catalog: bool,
+}
+
+/// An inconsistency of a root directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Finding {
+    /// What it is.
+    pub kind: FindingKind,
+    /// How bad it is.
+    pub severity: Severity,
+    /// The table, if it concerns one.
+    pub table: Option<TableName>,
+    /// The encoded name of the region, if it concerns one.
+    pub region: Option<String>,
+    /// The file or directory, which need not exist.
+    pub path: PathBuf,
+    /// What was found, and what was expected.
+    pub message: String,
+}
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Normal for a while, such as the parent of a split.
+    Info,
+    /// No read or write is wrong or fails, but something needs care.
+    Warning,
+    /// Reads or writes fail, or rows are missing.
+    Error,
+}
+
+impl Severity {
+    /// Returns the name in lower case.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Defines the kinds with their names and what to do.
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident = $name:literal, $fix:literal;)*) => {
+        /// Kinds of findings.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum FindingKind {
+            $($(#[$doc])* $kind,)*
+        }
+
+        impl FindingKind {
+            /// All kinds.
+            pub const ALL: &'static [Self] = &[$(Self::$kind),*];
+
+            /// Returns the name, which does not change between versions.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $name,)*
+                }
+            }
+
+            /// Returns what to do about it.
+            #[must_use]
+            pub fn fix(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $fix,)*
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// No region has some rows.
+    Hole = "hole",
+        "if a directory has the rows, add it to hbase:meta (HBCK2 addFsRegionsMissingInMeta); else create an \
+         empty region there (HBCK2 fixMeta)";
+    /// Several regions have the same rows.
+    Overlap = "overlap", "merge the regions (HBCK2 fixMeta)";
+    /// Two regions begin at the same row.
+    DuplicateStart = "duplicate_start", "merge the regions (HBCK2 fixMeta)";
+    /// `hbase:meta` has a region without a directory.
+    NoDirectory = "no_directory",
+        "restore the directory from a backup or a snapshot; else remove the row (HBCK2 \
+         extraRegionsInMeta --fix)";
+    /// A region with a directory is not in `hbase:meta`, so no server opens it.
+    NoMetaRow = "no_meta_row",
+        "add the region to hbase:meta (HBCK2 addFsRegionsMissingInMeta), or load its files with `hregion load`";
+    /// The directory of a region has no `.regioninfo`.
+    NoRegionInfo = "no_region_info",
+        "load the files of its families with `hregion load`, then remove the directory";
+    /// A `.regioninfo` is not that of its directory, or differs from `hbase:meta`.
+    RegionInfoDiffers = "region_info_differs",
+        "move the directory aside, and load the files of its families with `hregion load`";
+    /// The directory of a table has no descriptor.
+    NoDescriptor = "no_descriptor",
+        "copy .tabledesc from a snapshot or a backup of the table, or write it with `hregion shell` and alter";
+    /// The file that a reference names does not exist.
+    DanglingReference = "dangling_reference",
+        "look for the file in a backup or another root's archive; else move the reference aside: its cells \
+         are lost";
+    /// The file that a link names does not exist.
+    DanglingLink = "dangling_link",
+        "look for the file in a backup or another root's archive; else move the link aside: its cells are lost";
+    /// The directory of a region that was split or merged.
+    LeftoverParent = "leftover_parent",
+        "nothing: it is archived once no region refers to its files (`hregion split --compact`, or the \
+         catalog janitor)";
+    /// A store file that the store's list of files does not name, so that its cells are not read.
+    UntrackedFile = "untracked_file",
+        "nothing, if a compaction or flush left it; else load it with `hregion load`";
+    /// A file on a store's list of files does not exist.
+    MissingFile = "missing_file",
+        "look for the file in the archive, and move it back";
+    /// A name that no store file has.
+    UnknownFile = "unknown_file", "move the file out of the family's directory";
+    /// The directory of a family that the table does not have.
+    UnknownFamily = "unknown_family",
+        "add the family to the table if its cells are wanted; else remove the directory";
+    /// A region has used greater sequence ids than its directory says.
+    SequenceIdBehind = "sequence_id_behind",
+        "look for recovered edits or store files that were removed; new writes may be hidden by older ones \
+         on peers";
+    /// Writes that are in no store file yet.
+    RecoveredEdits = "recovered_edits", "replay them with `hregion recover`, or start the cluster";
+    /// A log that is not split over the regions.
+    UnsplitLog = "unsplit_log",
+        "if its server is dead, replay its writes with `hregion recover`, or start the cluster";
+    /// The state of a table or region in `hbase:meta` is missing or unknown.
+    UnknownState = "unknown_state", "set the state (HBCK2 setTableState, setRegionState)";
+    /// What unfinished work has left.
+    LeftoverTmp = "leftover_tmp", "nothing: it is removed or completed when the region or table is next opened";
+    /// A file that the check needs is damaged or cannot be read.
+    Unreadable = "unreadable", "see `hregion verify`; restore the file from a backup";
+}
+
+impl fmt::Display for FindingKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl CheckReport {
+    /// Returns the number of findings of a severity.
+    #[must_use]
+    pub fn count(&self, severity: Severity) -> usize {
+        self.findings.iter().filter(|finding| finding.severity == severity).count()
+    }
+}

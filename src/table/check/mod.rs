@@ -1,0 +1,201 @@
+//! Checks a root directory without a cluster: `hbase:meta`, directories, `.regioninfo`, references, links and
+//! lists of files against each other, both ways (HBase: `hbck`, `CatalogJanitorReport`).
+
+mod catalog;
+mod finding;
+mod region;
+mod regions;
+
+pub use finding::{CheckReport, Finding, FindingKind, Severity};
+
+use super::Table;
+use crate::error::{Error, ErrorKind, Result};
+use crate::io::DirEntry;
+use crate::layout::LogTree;
+use crate::layout::durable::list_if_exists;
+use crate::locator::DirectoryCatalog;
+use crate::region::RegionOptions;
+use crate::schema::TableName;
+use catalog::CatalogRows;
+use regions::TableCheck;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+impl Table {
+    /// Checks the tables under a root directory for inconsistencies, without changing anything: `hbase:meta`
+    /// against directories, these against each other, and the files in them against what refers to them.
+    /// Reads no cells of tables but `hbase:meta`: see [`RegionOptions::verify`].
+    ///
+    /// What cannot be read is a finding, and the check continues. While servers run, some findings are about
+    /// work that is being done.
+    ///
+    /// # Errors
+    ///
+    /// If the root directory, or `data` in it, cannot be listed.
+    pub fn check_root(root: impl AsRef<Path>, options: RegionOptions) -> Result<CheckReport> {
+        Error::if_no_clock("a check")?;
+        let (root, options) = (root.as_ref(), read_only(options));
+        let mut checker = Checker { options: &options, report: CheckReport::default() };
+        let tables = checker.tables(root)?;
+        let catalog = CatalogRows::read(root, &mut checker)?;
+        checker.report.has_catalog = catalog.is_some();
+        checker.root(root);
+        let mut names: BTreeMap<&TableName, Option<&Path>> =
+            tables.iter().map(|(name, dir)| (name, Some(dir.as_path()))).collect();
+        if let Some(catalog) = &catalog {
+            let states = catalog.states.iter().flat_map(BTreeMap::keys);
+            for name in catalog.regions.keys().chain(states) {
+                names.entry(name).or_default();
+            }
+        }
+        for (name, dir) in names {
+            let mut table = TableCheck::new(name, catalog.as_ref(), &mut checker);
+            match dir {
+                Some(dir) => table.check(dir),
+                None => table.check_missing(&DirectoryCatalog::dir_under(root, name)),
+            }
+        }
+        Ok(checker.report)
+    }
+
+    /// As [`check_root`](Self::check_root), for the directory of one table, which is not compared with
+    /// `hbase:meta`.
+    ///
+    /// # Errors
+    ///
+    /// If the directory has no region; if it cannot be listed.
+    pub fn check_dir(dir: impl AsRef<Path>, options: RegionOptions) -> Result<CheckReport> {
+        Error::if_no_clock("a check")?;
+        let (dir, options) = (dir.as_ref(), read_only(options));
+        let mut checker = Checker { options: &options, report: CheckReport::default() };
+        let Some(name) = checker.table_of(dir)? else {
+            let message = format!("there is no region in {}", dir.display());
+            return Err(Error::locating(ErrorKind::TableNotFound, message));
+        };
+        TableCheck::new(&name, None, &mut checker).check(dir);
+        Ok(checker.report)
+    }
+}
+
+fn read_only(options: RegionOptions) -> RegionOptions {
+    options.create_if_missing(false).alter(false).writable(false)
+}
+
+/// What a finding concerns.
+#[derive(Clone, Copy, Debug, Default)]
+struct Subject<'s> {
+    table: Option<&'s TableName>,
+    region: Option<&'s str>,
+}
+
+impl<'s> Subject<'s> {
+    fn table(table: &'s TableName) -> Self {
+        Self { table: Some(table), region: None }
+    }
+
+    fn region(table: &'s TableName, region: &'s str) -> Self {
+        Self { table: Some(table), region: Some(region) }
+    }
+}
+
+/// A check, and what it has found up to now.
+#[derive(Debug)]
+struct Checker<'o> {
+    options: &'o RegionOptions,
+    report: CheckReport,
+}
+
+impl Checker<'_> {
+    fn add(
+        &mut self,
+        kind: FindingKind,
+        severity: Severity,
+        subject: &Subject<'_>,
+        path: &Path,
+        message: impl Into<String>,
+    ) {
+        self.report.findings.push(Finding {
+            kind,
+            severity,
+            table: subject.table.cloned(),
+            region: subject.region.map(str::to_owned),
+            path: path.to_owned(),
+            message: message.into(),
+        });
+    }
+
+    /// Adds an error that prevents a part of the check.
+    fn add_error(&mut self, subject: &Subject<'_>, path: &Path, error: &Error) {
+        let path = error.path().unwrap_or(path).to_owned();
+        self.add(FindingKind::Unreadable, Severity::Error, subject, &path, error.message());
+    }
+
+    /// Lists a directory, which need not exist. An error is a finding.
+    fn list(&mut self, subject: &Subject<'_>, dir: &Path) -> Vec<DirEntry> {
+        match list_if_exists(&**self.options.file_storage(), dir) {
+            Ok(entries) => entries.unwrap_or_default(),
+            Err(error) => {
+                self.add_error(subject, dir, &error);
+                Vec::new()
+            }
+        }
+    }
+
+    /// Returns the directories of the tables under a root.
+    fn tables(&mut self, root: &Path) -> Result<BTreeMap<TableName, PathBuf>> {
+        let (storage, data) = (self.options.file_storage(), root.join("data"));
+        let entries = storage.list_dir(&data).map_err(|error| Error::io("list", &data, error))?;
+        let mut tables = BTreeMap::new();
+        for namespace in dir_names(&entries) {
+            let dir = data.join(namespace);
+            for name in dir_names(&self.list(&Subject::default(), &dir)) {
+                if let Ok(table) = TableName::new(namespace, name) {
+                    tables.insert(table, dir.join(name));
+                }
+            }
+        }
+        Ok(tables)
+    }
+
+    /// Returns the name of the table in a directory, by its first region with a sound `.regioninfo`.
+    fn table_of(&self, dir: &Path) -> Result<Option<TableName>> {
+        let storage = &**self.options.file_storage();
+        let entries = storage.list_dir(dir).map_err(|error| Error::io("list", dir, error))?;
+        let mut first_error = None;
+        for name in dir_names(&entries) {
+            match crate::layout::find_region_info(storage, &dir.join(name)) {
+                Ok(Some(info)) => return Ok(Some(info.table().clone())),
+                Ok(None) => {}
+                Err(error) => first_error = first_error.or(Some(error)),
+            }
+        }
+        first_error.map_or(Ok(None), Err)
+    }
+
+    /// Finds what unfinished work has left in a root directory, and logs.
+    fn root(&mut self, root: &Path) {
+        let tmp = root.join(".tmp").join("data");
+        for namespace in dir_names(&self.list(&Subject::default(), &tmp)) {
+            let dir = tmp.join(namespace);
+            for name in dir_names(&self.list(&Subject::default(), &dir)) {
+                let table = TableName::new(namespace, name).ok();
+                let subject = Subject { table: table.as_ref(), region: None };
+                let message = "a table that was being created, removed or replaced";
+                self.add(FindingKind::LeftoverTmp, Severity::Warning, &subject, &dir.join(name), message);
+            }
+        }
+        match LogTree::new(root).logs(&**self.options.file_storage()) {
+            Ok(logs) => logs.iter().for_each(|log| {
+                let message = "writes in it may be in no store file";
+                let subject = Subject::default();
+                self.add(FindingKind::UnsplitLog, Severity::Info, &subject, &log.path, message);
+            }),
+            Err(error) => self.add_error(&Subject::default(), root, &error),
+        }
+    }
+}
+
+/// Returns the names of the directories among entries.
+fn dir_names(entries: &[DirEntry]) -> impl Iterator<Item = &str> {
+    entries.iter().filter(|entry| entry.is_dir).filter_map(DirEntry::utf8_name)
+}

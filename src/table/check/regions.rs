@@ -1,0 +1,284 @@
+//! The regions of a table: those of `hbase:meta`, and those with directories.
+
+use super::catalog::CatalogRows;
+use super::finding::{FindingKind, Severity};
+use super::region::RegionCheck;
+use super::{Checker, Subject, dir_names};
+use crate::binary::StringBinary;
+use crate::io::DirEntry;
+use crate::layout::{RegionChange, find_region_info, read_descriptor};
+use crate::locator::{CatalogRow, RegionInconsistency, RegionState, check_region_chain, serving};
+use crate::schema::region_name::is_encoded_name;
+use crate::schema::{RegionInfo, TableName};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::path::Path;
+
+/// A check of one table.
+pub(super) struct TableCheck<'c, 'o> {
+    name: &'c TableName,
+    catalog: Option<&'c CatalogRows>,
+    /// The table's rows in the catalog, by the encoded names of the regions; `None` if there is no catalog,
+    /// or the table is the catalog.
+    rows: Option<BTreeMap<String, &'c CatalogRow>>,
+    /// The regions that were merged, by the catalog.
+    merged: HashSet<&'c RegionInfo>,
+    checker: &'c mut Checker<'o>,
+}
+
+impl<'c, 'o> TableCheck<'c, 'o> {
+    pub(super) fn new(
+        name: &'c TableName,
+        catalog: Option<&'c CatalogRows>,
+        checker: &'c mut Checker<'o>,
+    ) -> Self {
+        let catalog = catalog.filter(|_| !name.is_meta());
+        let rows_of = |catalog: &'c CatalogRows| catalog.regions.get(name).into_iter().flatten();
+        let rows =
+            catalog.map(|catalog| rows_of(catalog).map(|row| (row.region().encoded_name(), row)).collect());
+        let merged = catalog.into_iter().flat_map(rows_of).flat_map(CatalogRow::merge_parents).collect();
+        checker.report.tables += 1;
+        Self { name, catalog, rows, merged, checker }
+    }
+
+    fn add(&mut self, kind: FindingKind, severity: Severity, path: &Path, message: impl Into<String>) {
+        self.checker.add(kind, severity, &Subject::table(self.name), path, message);
+    }
+
+    /// Checks a table of the catalog that has no directory.
+    pub(super) fn check_missing(&mut self, dir: &Path) {
+        let rows = self.rows.clone().unwrap_or_default();
+        if rows.is_empty() {
+            let message = "hbase:meta has the state of a table that has neither regions nor a directory";
+            return self.add(FindingKind::UnknownState, Severity::Warning, dir, message);
+        }
+        self.check_catalog(dir, &BTreeSet::new());
+    }
+
+    /// Checks a table with a directory.
+    pub(super) fn check(&mut self, dir: &Path) {
+        let subject = Subject::table(self.name);
+        let entries = self.checker.list(&subject, dir);
+        let children = self.check_changes(dir, &entries);
+        let has_descriptor = self.check_descriptor(dir);
+        let (mut dirs, mut found) = (BTreeSet::new(), Vec::new());
+        for name in dir_names(&entries).filter(|name| is_region_dir(name) && !children.contains(*name)) {
+            dirs.insert(name.to_owned());
+            self.checker.report.regions += 1;
+            if let Some(info) = self.region_info(dir, name) {
+                found.push((name, info));
+            }
+        }
+        let serving: HashSet<RegionInfo> =
+            serving(found.iter().map(|(_, info)| info.clone()).collect()).into_iter().collect();
+        match self.rows {
+            Some(_) => self.check_catalog(dir, &dirs),
+            None => {
+                let infos: Vec<&RegionInfo> = found.iter().map(|(_, info)| info).collect();
+                let chain = infos.iter().filter(|info| serving.contains(info));
+                self.check_chain(chain.copied().cloned().collect(), dir, "directories");
+                self.check_replaced(&infos, &serving, dir);
+            }
+        }
+        for (name, info) in found {
+            let path = dir.join(name);
+            let is_parent = self.check_parent(name, &info, !serving.contains(&info), &path);
+            if has_descriptor {
+                let row = self.rows.as_ref().and_then(|rows| rows.get(name).copied());
+                RegionCheck { table: self.name, name, path: &path, is_parent, row }.check(self.checker);
+            }
+        }
+    }
+
+    /// Checks for splits and merges that are not finished. Returns the encoded names of their new regions.
+    fn check_changes(&mut self, dir: &Path, entries: &[DirEntry]) -> BTreeSet<String> {
+        let storage = self.checker.options.file_storage();
+        let changes = match RegionChange::unfinished(&**storage, dir) {
+            Ok(changes) => changes,
+            Err(error) => {
+                self.checker.add_error(&Subject::table(self.name), dir, &error);
+                return BTreeSet::new();
+            }
+        };
+        for change in &changes {
+            let message = format!("an unfinished split or merge of {}", change.parents().join(", "));
+            self.add(FindingKind::LeftoverTmp, Severity::Warning, &change.path(), message);
+        }
+        for name in dir_names(entries).filter(|name| *name == ".tmp") {
+            let path = dir.join(name);
+            if !self.checker.list(&Subject::table(self.name), &path).is_empty() {
+                self.add(
+                    FindingKind::LeftoverTmp,
+                    Severity::Info,
+                    &path,
+                    "a descriptor that was being written",
+                );
+            }
+        }
+        changes.iter().flat_map(RegionChange::children).cloned().collect()
+    }
+
+    /// Returns whether the regions can be opened: false if the descriptor is damaged.
+    fn check_descriptor(&mut self, dir: &Path) -> bool {
+        let storage = &**self.checker.options.file_storage();
+        match read_descriptor(storage, dir, self.name) {
+            Ok(Some(_)) => true,
+            Ok(None) => {
+                // HBase has the descriptor of its catalog in its code.
+                if !self.name.is_meta() {
+                    let message = "no descriptor, so the settings of the families are unknown";
+                    self.add(FindingKind::NoDescriptor, Severity::Error, &dir.join(".tabledesc"), message);
+                }
+                true
+            }
+            Err(error) => {
+                self.checker.add_error(&Subject::table(self.name), dir, &error);
+                false
+            }
+        }
+    }
+
+    /// Returns what the `.regioninfo` of a directory says, if it is sound.
+    fn region_info(&mut self, dir: &Path, name: &str) -> Option<RegionInfo> {
+        let (path, subject) = (dir.join(name), Subject::region(self.name, name));
+        let checker = &mut *self.checker;
+        match find_region_info(&**checker.options.file_storage(), &path) {
+            Ok(Some(info)) if info.table() != self.name => {
+                let message = format!("the .regioninfo is that of a region of table {}", info.table());
+                checker.add(FindingKind::RegionInfoDiffers, Severity::Error, &subject, &path, message);
+                None
+            }
+            Ok(Some(info)) if is_encoded_name(name) && !info.is_encoded_as(name) => {
+                let message = format!("the .regioninfo is that of region {}", info.encoded_name());
+                checker.add(FindingKind::RegionInfoDiffers, Severity::Error, &subject, &path, message);
+                None
+            }
+            Ok(Some(info)) => Some(info),
+            Ok(None) if self.name.is_meta() => Some(RegionInfo::meta()),
+            Ok(None) => {
+                let entries = checker.list(&subject, &path);
+                let mut has_files = false;
+                for family in dir_names(&entries).filter(|name| !name.starts_with('.')) {
+                    has_files |= !checker.list(&subject, &path.join(family)).is_empty();
+                }
+                let severity = if has_files { Severity::Error } else { Severity::Warning };
+                let content = if has_files { "files" } else { "no files" };
+                let message = format!("no .regioninfo; it has {content} of families");
+                checker.add(FindingKind::NoRegionInfo, severity, &subject, &path, message);
+                None
+            }
+            Err(error) => {
+                checker.add_error(&subject, &path, &error);
+                None
+            }
+        }
+    }
+
+    /// Checks the rows of the catalog against the directories of regions, and against each other.
+    fn check_catalog(&mut self, dir: &Path, dirs: &BTreeSet<String>) {
+        let (Some(catalog), Some(rows)) = (self.catalog, self.rows.clone()) else { return };
+        for (name, row) in &rows {
+            if dirs.contains(name) || row.region().replica_id() != 0 {
+                continue;
+            }
+            let state = row.assignments().first().and_then(|one| one.state);
+            let is_new = matches!(state, Some(RegionState::SplittingNew | RegionState::MergingNew));
+            let severity = if row.is_split_parent() || is_new { Severity::Warning } else { Severity::Error };
+            let state = state.map_or("no state", RegionState::name);
+            let message = format!("hbase:meta has the region, {state}, but there is no such directory");
+            let subject = Subject::region(self.name, name);
+            self.checker.add(FindingKind::NoDirectory, severity, &subject, &dir.join(name), message);
+        }
+        let chain = rows.values().filter(|row| !row.is_split_parent());
+        self.check_chain(chain.map(|row| row.region().clone()).collect(), &catalog.path, "hbase:meta");
+        let is_known = |states: &BTreeMap<_, _>| states.contains_key(self.name);
+        if !rows.is_empty() && catalog.states.as_ref().is_some_and(|states| !is_known(states)) {
+            let message = "hbase:meta has regions of the table, but not its state";
+            self.add(FindingKind::UnknownState, Severity::Warning, &catalog.path, message);
+        }
+    }
+
+    /// Checks that regions have all rows, and each of them once. `source` says where the regions are from.
+    fn check_chain(&mut self, mut regions: Vec<RegionInfo>, path: &Path, source: &str) {
+        regions.sort_by(|a, b| (a.start_key(), a.region_id()).cmp(&(b.start_key(), b.region_id())));
+        let mut starts = BTreeSet::new();
+        for pair in regions.windows(2) {
+            if let [a, b] = pair
+                && a.start_key() == b.start_key()
+            {
+                starts.insert(a.start_key());
+                self.add_duplicate(a, b, path, source);
+            }
+        }
+        for fault in check_region_chain(&regions) {
+            let (start, end) = fault.bounds();
+            let (kind, says) = match fault {
+                RegionInconsistency::Overlap { .. } if starts.contains(start) => continue,
+                RegionInconsistency::Overlap { .. } => (FindingKind::Overlap, "several regions have"),
+                RegionInconsistency::Hole { .. } => (FindingKind::Hole, "no region has"),
+            };
+            let (start, end) = (StringBinary(start), StringBinary(end));
+            let message = format!("{says} the rows [{start}, {end}), by {source}");
+            self.add(kind, Severity::Error, path, message);
+        }
+    }
+
+    fn add_duplicate(&mut self, a: &RegionInfo, b: &RegionInfo, path: &Path, source: &str) {
+        let (first, second) = (a.encoded_name(), b.encoded_name());
+        let start = StringBinary(a.start_key());
+        let message = format!("{first} and {second} both begin at [{start}], by {source}");
+        let subject = Subject::region(self.name, &second);
+        self.checker.add(FindingKind::DuplicateStart, Severity::Error, &subject, path, message);
+    }
+
+    /// Without a catalog, a region that a younger one covers is taken for its parent. But one region does not
+    /// replace one other with the same rows: that would be neither a split nor a merge.
+    fn check_replaced(&mut self, infos: &[&RegionInfo], serving: &HashSet<RegionInfo>, dir: &Path) {
+        let mut by_rows: HashMap<(&[u8], &[u8]), Vec<&RegionInfo>> = HashMap::new();
+        for info in infos {
+            by_rows.entry((info.start_key(), info.end_key())).or_default().push(info);
+        }
+        for old in infos.iter().filter(|info| !serving.contains(info)) {
+            let same = by_rows.get(&(old.start_key(), old.end_key())).into_iter().flatten();
+            let younger = same.filter(|new| new.region_id() > old.region_id());
+            let Some(new) = younger.min_by_key(|new| new.region_id()) else { continue };
+            let ids = old.region_id() + 1..new.region_id();
+            if !infos.iter().any(|one| ids.contains(&one.region_id())) {
+                self.add_duplicate(old, new, dir, "directories");
+            }
+        }
+    }
+
+    /// Adds a finding if a region with a directory was split or merged, or is not in the catalog. Returns
+    /// whether it was split or merged.
+    fn check_parent(&mut self, name: &str, info: &RegionInfo, is_covered: bool, path: &Path) -> bool {
+        let (mut kind, mut severity) = (FindingKind::LeftoverParent, Severity::Info);
+        let message = match &self.rows {
+            None if is_covered => "younger regions have all of its rows",
+            None => return false,
+            Some(rows) => match rows.get(name) {
+                Some(row) if row.is_split_parent() => "it was split",
+                Some(row) if row.region().end_key() != info.end_key() => {
+                    (kind, severity) = (FindingKind::RegionInfoDiffers, Severity::Error);
+                    "the .regioninfo and hbase:meta have different end keys"
+                }
+                Some(_) => return false,
+                None if self.merged.contains(info) => "it was merged",
+                None if is_covered => {
+                    severity = Severity::Warning;
+                    "hbase:meta does not have it, but younger regions with all of its rows"
+                }
+                None => {
+                    (kind, severity) = (FindingKind::NoMetaRow, Severity::Error);
+                    "hbase:meta does not have it"
+                }
+            },
+        };
+        self.checker.add(kind, severity, &Subject::region(self.name, name), path, message);
+        kind == FindingKind::LeftoverParent
+    }
+}
+
+/// Whether a directory is named like a region (HBase: `FSUtils.RegionDirFilter`).
+fn is_region_dir(name: &str) -> bool {
+    name.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'))
+}
