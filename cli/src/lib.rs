@@ -21,6 +21,7 @@ mod merge;
 mod new_dir;
 mod new_file;
 mod output;
+mod parallel;
 mod probe;
 mod progress;
 mod query_args;

@@ -96,6 +96,35 @@ fn is_family_directory(dir: &Path) -> Result<bool, CommandError> {
     Ok(found)
 }
 
+/// Whether a directory has files that are of no store: logs, recovered edits, lists, descriptors, and files
+/// in the archive, whose regions have no `.regioninfo`.
+pub(crate) fn is_aside(dir: &Path) -> Result<bool, CommandError> {
+    const ASIDE: [&str; 6] = ["recovered.edits", ".filelist", ".tabledesc", "WALs", "oldWALs", "archive"];
+    // The path may be `.` or end so.
+    let path = fs::canonicalize(dir).map_err(|error| CommandError::io("open", dir, &error))?;
+    Ok(path.components().any(|part| ASIDE.iter().any(|name| part.as_os_str() == *name)))
+}
+
+/// Adds the files below a directory, in the order of their names. Symbolic links to directories are not
+/// followed: they may be circular.
+pub(crate) fn files_below(dir: &Path, files: &mut Vec<PathBuf>) -> Result<(), CommandError> {
+    let fault = |error| CommandError::io("list", dir, &error);
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(dir).map_err(fault)? {
+        let entry = entry.map_err(fault)?;
+        entries.push((entry.path(), entry.file_type().map_err(fault)?.is_symlink()));
+    }
+    entries.sort();
+    for (path, is_link) in entries {
+        match probe::is_dir(&path)? {
+            true if is_link => {}
+            true => files_below(&path, files)?,
+            false => files.push(path),
+        }
+    }
+    Ok(())
+}
+
 /// Returns the directories named like regions.
 pub(crate) fn region_dirs(table: &Path) -> Result<Vec<PathBuf>, CommandError> {
     let fault = |error| CommandError::io("list", table, &error);

@@ -77,8 +77,9 @@ impl InputSource {
     }
 
     fn of_files(options: RegionOptions, files: Vec<PathBuf>, out: &Output) -> Result<Self, Failure> {
+        let storage = out.progress().storage();
         for file in &files {
-            target::check_hfile(file, out)?;
+            target::check_hfile(file, &storage, out)?;
         }
         let (region, warner) = (options.open_files(files)?, out.warner());
         warner.warn_of(&region);

@@ -5,9 +5,10 @@ use crate::output::Output;
 use crate::probe;
 use crate::regions;
 use clap::ValueEnum;
-use hregion::io::{FileReader, LocalFile};
-use hregion::{HFile, HFileOptions};
-use std::path::Path;
+use hregion::io::{FileReader, LocalFile, LocalStorage, Storage};
+use hregion::region::FileKind;
+use hregion::{HFile, HFileOptions, Region};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Kinds of targets.
@@ -35,14 +36,18 @@ const DIRECTORY: &str = "a directory, expected a file: `scan`, `get`, `count` an
                          families, regions, tables and snapshots";
 const WAL: &str = "a write-ahead log, expected a file of cells: `wal` prints its entries";
 
-/// Opens an HFile.
+/// Opens an HFile. A link is followed.
 pub(crate) fn open(
     path: &Path,
     kind: Option<Kind>,
     options: &HFileOptions,
     out: &Output,
 ) -> Result<HFile, Failure> {
-    let file = options.open_reader(reader(path, kind, out)?)?;
+    let link = match kind {
+        None => linked(path)?,
+        Some(_) => None,
+    };
+    let file = options.open_reader(reader(link.as_deref().unwrap_or(path), kind, out)?)?;
     for warning in file.warnings() {
         out.warn(&CommandError::from(warning).with_hint(None).line());
     }
@@ -67,16 +72,7 @@ pub(crate) fn reader(path: &Path, kind: Option<Kind>, out: &Output) -> Result<Ar
             return Err(CommandError::unsupported(path, DIRECTORY).into());
         }
     }
-    check_local(path)?;
-    let meta = std::fs::metadata(path).map_err(|error| CommandError::io("open", path, &error))?;
-    if meta.is_dir() {
-        return Err(CommandError::unsupported(path, DIRECTORY).into());
-    }
-    if !meta.is_file() {
-        // opening a pipe would block until it has a writer
-        let message = "not a regular file: HFiles are read from their end, which a pipe does not have";
-        return Err(CommandError::unsupported(path, message).into());
-    }
+    check_regular(path)?;
     let file = LocalFile::open(path).map_err(|error| CommandError::io("open", path, &error))?;
     if kind.is_none()
         && let Some(what) = other_kind(path, &file)
@@ -86,9 +82,27 @@ pub(crate) fn reader(path: &Path, kind: Option<Kind>, out: &Output) -> Result<Ar
     Ok(out.progress().watch(file))
 }
 
-/// Fails if a file is not an HFile; the error names what it is.
-pub(crate) fn check_hfile(path: &Path, out: &Output) -> Result<(), Failure> {
-    reader(path, None, out).map(drop)
+/// Fails if a file is neither an HFile nor a reference or link in a region; the error names what it is.
+pub(crate) fn check_hfile(path: &Path, storage: &Arc<dyn Storage>, out: &Output) -> Result<(), Failure> {
+    match FileKind::of(storage, path)? {
+        FileKind::Reference | FileKind::Link => check_regular(path).map_err(Failure::from),
+        _ => reader(path, None, out).map(drop),
+    }
+}
+
+/// Fails if a path is not that of a regular file.
+pub(crate) fn check_regular(path: &Path) -> Result<(), CommandError> {
+    check_local(path)?;
+    let meta = std::fs::metadata(path).map_err(|error| CommandError::io("open", path, &error))?;
+    if meta.is_dir() {
+        return Err(CommandError::unsupported(path, DIRECTORY));
+    }
+    if !meta.is_file() {
+        // opening a pipe would block until it has a writer
+        let message = "not a regular file: HFiles are read from their end, which a pipe does not have";
+        return Err(CommandError::unsupported(path, message));
+    }
+    Ok(())
 }
 
 /// Fails if a path is in an object store.
@@ -99,6 +113,29 @@ pub(crate) fn check_local(path: &Path) -> Result<(), CommandError> {
             Err(CommandError::unsupported(path, format!("{scheme}: object stores are not built in")))
         }
     }
+}
+
+/// Whether a file is a reference to a half of another one.
+pub(crate) fn is_reference(path: &Path) -> Result<bool, CommandError> {
+    Ok(kind_of_file(path)? == FileKind::Reference)
+}
+
+/// Returns the HFile to which a link leads; `None` if the file is no link.
+fn linked(path: &Path) -> Result<Option<PathBuf>, CommandError> {
+    match kind_of_file(path)? {
+        FileKind::Link => Ok(Region::options().hfile_of(path)?),
+        _ => Ok(None),
+    }
+}
+
+fn kind_of_file(path: &Path) -> Result<FileKind, CommandError> {
+    let storage: Arc<dyn Storage> = Arc::new(LocalStorage);
+    Ok(FileKind::of(&storage, path)?)
+}
+
+/// Whether a file begins like a write-ahead log.
+pub(crate) fn is_log(path: &Path) -> bool {
+    LocalFile::open(path).is_ok_and(|file| other_kind(path, &file) == Some(WAL))
 }
 
 const REFERENCE: &str = "a reference to a part of another file, not cells";

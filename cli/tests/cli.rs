@@ -576,6 +576,7 @@ fn completions_and_manual_pages_know_the_commands() {
     let mut commands = [
         "-bulkload",
         "-cells",
+        "-check",
         "-compact",
         "-completions",
         "-convert",

@@ -164,3 +164,129 @@ fn copy_tree(from: &Path, to: &Path) {
         }
     }
 }
+
+/// Every file below a table that HBase wrote is known for what it is.
+#[test]
+fn verify_knows_every_file_of_a_root() {
+    let mut with_references = 0;
+    for table in TABLES.iter().map(|table| testdata("region").join(table)) {
+        let files = files_below(&table);
+        for jobs in ["1", "3"] {
+            let mut args: Vec<&std::ffi::OsStr> =
+                ["verify", "--json", "--jobs", jobs].map(AsRef::as_ref).to_vec();
+            args.extend(files.iter().map(|path| path.as_os_str()));
+            let output = run(&args);
+            assert_eq!(code(&output), 0, "{}", stdout(&output));
+            assert!(json_lines(&stdout(&output))[0]["summary"]["cells"].as_u64().unwrap() > 0);
+        }
+        for dir in [".tabledesc", "."] {
+            assert_eq!(code(&run(&["verify".as_ref(), table.join(dir).as_os_str()])), 0);
+        }
+        with_references +=
+            files.iter().filter(|path| path.extension().is_some_and(|e| e.len() == 32)).count();
+    }
+    assert!(with_references > 10, "{with_references}");
+    for root in ["wal/plain/split", "region/clone-references/root", "meta/root"] {
+        let root = testdata(root);
+        let output = run(&["verify".as_ref(), "--json".as_ref(), root.as_os_str()]);
+        assert_eq!(code(&output), 0, "{}{}", stdout(&output), stderr(&output));
+        assert!(json_lines(&stdout(&output))[0]["summary"]["files"].as_u64().unwrap() > 0);
+        let mut args: Vec<PathBuf> = vec!["verify".into()];
+        args.extend(files_below(&root.join("data")));
+        assert_eq!(code(&run(&args)), 0, "{}", root.display());
+    }
+}
+
+#[test]
+fn verify_finds_what_is_wrong_with_other_files() {
+    let dir = tempfile::tempdir().unwrap();
+    copy_tree(&testdata("region/tracked-split/root"), dir.path());
+    copy_tree(&testdata("wal/plain/split"), dir.path());
+    let files = files_below(&dir.path().join("data"));
+    let find = |part: &str| files.iter().find(|path| path.to_str().unwrap().contains(part)).unwrap();
+    let mut parts = vec![".regioninfo", ".tableinfo", ".filelist/"];
+    let reference = files.iter().find(|path| path.extension().is_some_and(|e| e.len() == 32)).unwrap();
+    parts.push(reference.file_name().unwrap().to_str().unwrap());
+    for part in parts {
+        let path = find(part);
+        let bytes = fs::read(path).unwrap();
+        let mut damaged = bytes.clone();
+        damaged[4..].fill(0xff);
+        fs::write(path, damaged).unwrap();
+        let output = run(&["verify".as_ref(), "--json".as_ref(), path.as_os_str()]);
+        let lines = json_lines(&stdout(&output));
+        assert_eq!(
+            (code(&output), &lines[0]["path"]),
+            (3, &json!(path.to_str().unwrap())),
+            "{part}: {lines:#?}"
+        );
+        fs::write(path, bytes).unwrap();
+    }
+    let log = find("recovered.edits/00000");
+    let mut bytes = fs::read(log).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[100..middle].fill(0xee);
+    fs::write(log, bytes).unwrap();
+    assert_eq!(code(&run(&["verify".as_ref(), log.as_os_str()])), 3);
+    assert_eq!(code(&run(&["verify".as_ref(), log.parent().unwrap().as_os_str()])), 3);
+}
+
+#[test]
+fn faults_are_in_the_order_of_the_files_whatever_the_number_of_jobs() {
+    let files = [corrupt("flip-data.hfile"), plain(), corrupt("no-such.hfile"), corrupt("flip-data.hfile")];
+    let with = |jobs: &str| {
+        let mut args = vec!["verify", "--json", "--jobs", jobs];
+        args.extend(files.iter().map(String::as_str));
+        stdout(&run(&args))
+    };
+    assert_eq!(with("1"), with("4"));
+    assert_eq!(code(&run(&["verify", "--jobs", "0", &plain()])), 2);
+}
+
+/// References and links are read as what they lead to.
+#[test]
+fn references_and_links_are_read() {
+    let table = testdata("region/split-references/root/data/default/halves");
+    let (parent, halves) = (
+        "36870a128e2b61b11b5b6154f73464e8",
+        ["b080bd824b133f7fd142d58caf423392", "93e53ef8671385578b50691051cf8cd5"],
+    );
+    let file = "fbfd96424b854fcc8968ce6ba9b32467";
+    let arg = |path: PathBuf| path.into_os_string().into_string().unwrap();
+    let whole = arg(table.join(parent).join("q").join(file));
+    let parts = halves.map(|half| arg(table.join(half).join("q").join(format!("{file}.{parent}"))));
+    let cells = |path: &str| json_lines(&ok(&["cells", "--json", path]));
+    let rows = |cells: &[Value]| cells.iter().map(|cell| cell["row"].to_string()).collect::<Vec<_>>();
+    let together = [cells(&parts[0]), cells(&parts[1])];
+    assert!(together.iter().all(|half| !half.is_empty()));
+    assert_eq!(rows(&together.concat()), rows(&cells(&whole)));
+    let count = |path: &str| json_lines(&ok(&["count", "--json", path])).remove(0);
+    let sum = |member: &str| parts.iter().map(|half| count(half)[member].as_u64().unwrap()).sum::<u64>();
+    assert_eq!(count(&whole), json!({ "rows": sum("rows"), "cells": sum("cells") }));
+    let inspected = run(&["inspect", "--json", &parts[0]]);
+    assert_eq!(stdout(&inspected), ok(&["inspect", "--json", &whole]));
+    assert!(stderr(&inspected).contains("a reference to a half of"), "{}", stderr(&inspected));
+    let scanned = json_lines(&ok(&["scan", "--json", "--raw", "--versions", "all", &parts[1]]));
+    assert_eq!(rows(&scanned), rows(&together[1]));
+    let stats = json_lines(&ok(&["stats", "--json", &parts[1]])).remove(0);
+    assert_eq!(stats["cells"], together[1].len());
+
+    let linked = "bd31035abf2d4880b915b52b4d19f223";
+    let link = arg(table.join(halves[0]).join("p").join(format!("halves={parent}-{linked}")));
+    let whole = arg(table.join(parent).join("p").join(linked));
+    assert!(fs::read(&link).unwrap().is_empty());
+    for command in [
+        &["cells", "--json"][..],
+        &["count"],
+        &["inspect"],
+        &["scan", "--json"],
+        &["stats", "--json", "--now", "0"],
+    ] {
+        let of = |path: &str| ok(&[command, &[path]].concat());
+        assert_eq!(of(&link), of(&whole), "{command:?}");
+    }
+    assert_eq!(code(&run(&["diff", &link, &whole])), 0);
+    let out = temp_file("converted-link.hfile", b"");
+    ok(&["convert", &link, "--out", &out, "--force"]);
+    assert_eq!(code(&run(&["diff", "--ignore-sequence-ids", &out, &whole])), 0);
+}

@@ -144,6 +144,19 @@ pub(crate) fn read_file_list(storage: &dyn Storage, family: &Path) -> Result<Opt
     newest(storage, family, &by_number)
 }
 
+/// Checks the list in one file.
+///
+/// # Errors
+///
+/// If it cannot be read or is malformed. One that was not written completely is none of these: it is passed
+/// over.
+pub(crate) fn check_file_list(storage: &dyn Storage, path: &Path) -> Result<()> {
+    match FileList::parse(&read_file(storage, path, LIST_BYTES)?) {
+        Err(corruption) if corruption.kind() != ErrorKind::Truncated => Err(corruption.at(path, 0)),
+        _ => Ok(()),
+    }
+}
+
 fn newest(
     storage: &dyn Storage,
     family: &Path,

@@ -22,8 +22,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 const DATA: &str = "data";
-const LOGS: &str = "WALs";
-const OLD_LOGS: &str = "oldWALs";
+pub(super) const LOGS: &str = "WALs";
+pub(super) const OLD_LOGS: &str = "oldWALs";
 /// The end of the name of a server's directory whose logs HBase has begun to split.
 const SPLITTING: &str = "-splitting";
 

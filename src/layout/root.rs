@@ -73,7 +73,11 @@ impl TableDir {
     /// `<root>/<table>/<region>` before 0.96. A region anywhere else has no root, and its links cannot be
     /// followed.
     pub(crate) fn of_region(storage: &Arc<dyn Storage>, path: &Path, info: &RegionInfo) -> Self {
-        let table = info.table();
+        Self::of_table(storage, path, info.table())
+    }
+
+    /// As [`of_region`](Self::of_region), by the name of the region's table.
+    pub(super) fn of_table(storage: &Arc<dyn Storage>, path: &Path, table: &TableName) -> Self {
         let dir = path.parent().unwrap_or_else(|| Path::new("")).to_owned();
         let is = |dir: Option<&Path>, name: &str| dir.and_then(Path::file_name).is_some_and(|n| n == name);
         let (namespace, data) = (dir.parent(), dir.parent().and_then(Path::parent));

@@ -1,5 +1,5 @@
-//! What is wrong with the names in a region's directory: each file is judged by itself, so that one fault does
-//! not hide another (hfile.md §15.3 to §15.6).
+//! What is wrong with the names in a region's directory: each file is judged by itself, so that one fault
+//! does not hide another (hfile.md §15.3 to §15.6).
 #![warn(clippy::indexing_slicing)]
 
 use super::durable::list_if_exists;

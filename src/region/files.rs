@@ -6,7 +6,7 @@ use super::{Region, RegionOptions};
 use crate::binary::StringBinary;
 use crate::cell::CellOrder;
 use crate::error::{Corruption, Error, Result};
-use crate::layout::{RegionDir, StoreFileInfo};
+use crate::layout::{RegionDir, StoreFileInfo, locate_store_file};
 use crate::metrics::BlockCounts;
 use crate::mvcc::Mvcc;
 use crate::schema::{Family, RegionInfo, TableName};
@@ -28,7 +28,8 @@ impl RegionOptions {
         };
         let block_counts = Arc::new(BlockCounts::default());
         self.files = self.files.block_counts(Arc::clone(&block_counts));
-        let infos: Vec<StoreFileInfo> = paths.iter().map(|path| StoreFileInfo::plain(path, 0)).collect();
+        let infos = paths.iter().map(|path| locate_store_file(&self.storage, path).transpose());
+        let infos: Vec<StoreFileInfo> = infos.flatten().collect::<Result<_>>()?;
         let OpenedFiles { files, warnings, .. } = open_files(&self.files, &infos)?;
         let (family, order) = (self.only_family(&files)?, only_order(&files)?);
         let table = match order {

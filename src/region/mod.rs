@@ -35,6 +35,7 @@ mod verify;
 mod view;
 mod write;
 
+pub use crate::layout::FileKind;
 pub use check::CheckResult;
 pub use compact::Compaction;
 pub use lifecycle::RegionHealth;

@@ -358,7 +358,8 @@ impl RegionOptions {
     /// HFiles do not record the settings of their family. Unless a family [is given](Self::family), it gets
     /// the name found in the files' cells and keeps everything: cells and versions are hidden only by delete
     /// markers and by the settings of the read. The files may overlap; they are ordered by sequence id, as in
-    /// a store.
+    /// a store. References and links in the directory of a region are followed, and entries there that are no
+    /// store files are left out.
     ///
     /// # Errors
     ///

@@ -4,9 +4,12 @@ use super::RegionOptions;
 use super::replay::RecoveredEdits;
 use crate::error::{Error, Result};
 use crate::hfile::VerifyReport;
-use crate::layout::RegionDir;
+use crate::layout::{
+    FileKind, RegionDir, check_file_list, locate_store_file, read_descriptor_file, read_region_info,
+};
 use crate::store::open_files;
-use std::path::Path;
+use crate::wal::{WalReader, is_log};
+use std::path::{Path, PathBuf};
 use std::slice;
 
 impl RegionOptions {
@@ -43,6 +46,65 @@ impl RegionOptions {
         mut report: impl FnMut(&Path, Result<VerifyReport>),
     ) -> Result<Vec<Error>> {
         self.verify_families(path.as_ref(), Some(family.as_ref()), &mut report)
+    }
+
+    /// Verifies a file of any [kind](FileKind) that HBase keeps in a root directory. Follows references and
+    /// links. Reads logs to their end. A file of an unknown kind must be a log or an HFile.
+    ///
+    /// Passes the path of an HFile to `report`, with its faults. Returns the faults of other files.
+    ///
+    /// # Errors
+    ///
+    /// If what a file is cannot be determined.
+    pub fn verify_file(
+        self,
+        path: impl AsRef<Path>,
+        mut report: impl FnMut(&Path, Result<VerifyReport>),
+    ) -> Result<Vec<Error>> {
+        let (path, options) = (path.as_ref(), self.bounded());
+        let storage = options.file_storage();
+        let checked = match FileKind::of(storage, path)? {
+            FileKind::RegionInfo => {
+                read_region_info(&**storage, path.parent().unwrap_or_else(|| Path::new(""))).map(drop)
+            }
+            FileKind::Descriptor => read_descriptor_file(&**storage, path).map(drop),
+            FileKind::FileList => check_file_list(&**storage, path),
+            FileKind::Log => options.verify_log(path),
+            FileKind::SequenceId | FileKind::BackReference | FileKind::Other => Ok(()),
+            FileKind::Unknown if is_log(&**storage, path)? => options.verify_log(path),
+            FileKind::StoreFile | FileKind::Reference | FileKind::Link | FileKind::Unknown => {
+                match locate_store_file(storage, path) {
+                    Ok(Some(found)) => {
+                        report(&found.path, options.files.verify(&found.path));
+                        Ok(())
+                    }
+                    // What a replaced reference refers to may be gone: nothing needs it.
+                    Err(error) if error.is_not_found() && is_archived(path) => Ok(()),
+                    found => found.map(drop),
+                }
+            }
+        };
+        Ok(checked.err().into_iter().collect())
+    }
+
+    /// Returns the path of the HFile that a store file is, refers to or links to; `None` for an entry of a
+    /// family's directory that is no store file.
+    ///
+    /// # Errors
+    ///
+    /// If a reference cannot be read, or what it or a link leads to does not exist.
+    pub fn hfile_of(&self, path: impl AsRef<Path>) -> Result<Option<PathBuf>> {
+        Ok(locate_store_file(self.file_storage(), path.as_ref())?.map(|found| found.path))
+    }
+
+    /// Reads a log. A torn end is no fault: what is missing was never acknowledged.
+    fn verify_log(&self, path: &Path) -> Result<()> {
+        let file = self.file_storage().open(path).map_err(|error| Error::io("open", path, error))?;
+        let mut log = WalReader::new(file, self.files.limit_values())?;
+        while let Some(entry) = log.next_entry()? {
+            entry.marker().map_err(|corruption| corruption.at(path, entry.offset()))?;
+        }
+        Ok(())
     }
 
     /// Verifies an HFile, as [`HFileOptions::verify`] does.
@@ -101,4 +163,11 @@ impl RegionOptions {
         }
         Ok(faults)
     }
+}
+
+/// Whether a store file is in the archive: in `archive/data/<namespace>/<table>/<region>/<family>`, or before
+/// 0.96 in `.archive/<table>/<region>/<family>`.
+fn is_archived(path: &Path) -> bool {
+    let is = |levels: usize, name: &str| path.ancestors().nth(levels).is_some_and(|dir| dir.ends_with(name));
+    is(5, "archive/data") || is(4, ".archive")
 }

@@ -12,7 +12,7 @@ use crate::error::Corruption;
 use crate::proto::wal::WALHeader;
 use prost::Message;
 
-const MAGIC: [u8; 4] = *b"PWAL";
+pub(super) const MAGIC: [u8; 4] = *b"PWAL";
 /// The start of a Hadoop `SequenceFile`: a log of HBase before 0.96.
 const SEQUENCE_FILE: [u8; 3] = *b"SEQ";
 

@@ -58,7 +58,20 @@ pub use reader::{WalEnd, WalReader};
 pub(crate) use trailer::BYTES as TRAILER;
 pub use writer::{WalWriter, WalWriterOptions};
 
+use crate::error::{Error, Result};
+use crate::io::Storage;
 use std::path::Path;
+
+/// Whether a file begins like a log.
+pub(crate) fn is_log(storage: &dyn Storage, path: &Path) -> Result<bool> {
+    let file = storage.open(path).map_err(|error| Error::io("open", path, error))?;
+    let mut magic = [0; header::MAGIC.len()];
+    if file.len() < magic.len() as u64 {
+        return Ok(false);
+    }
+    file.read_exact_at(&mut magic, 0).map_err(|error| Error::io("read", path, error))?;
+    Ok(magic == header::MAGIC)
+}
 
 /// Whether a file is one of recovered edits, whose dictionaries of regions and tables have one entry. Reader
 /// and writer decide by the path, as in HBase (wal.md §5).

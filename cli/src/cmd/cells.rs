@@ -2,20 +2,25 @@
 
 use super::inspect;
 use crate::args::FileArgs;
-use crate::cell_line::LineStyle;
+use crate::cell_line::{self, LineStyle};
 use crate::examine;
 use crate::failure::{Exit, Failure};
 use crate::hbase_flags::HBaseFlags;
 use crate::output::Output;
-use crate::target;
-use std::path::PathBuf;
+use crate::query_args::{CellArgs, RowArgs};
+use crate::source::InputSource;
+use crate::target::{self, Kind};
+use crate::target_args::TargetArgs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 
 /// Print every stored cell, in file order
 ///
 /// Nothing is hidden: older versions and delete markers are printed, too. One line per cell, as in HBase:
 /// row/family:qualifier/timestamp/type/vlen=3/seqid=7; with -p also the value and tags. With --json:
 /// {"row","family","qualifier","timestamp","type","value","sequence_id","tags"}, with sequence_id if the file
-/// stores sequence ids, and tags if the cell has any.
+/// stores sequence ids, and tags if the cell has any. Links are followed; of a reference, the cells of its
+/// half are printed, in the order of their keys.
 ///
 /// Cells printed before an error are correct.
 #[derive(clap::Args, Debug)]
@@ -48,6 +53,10 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let bytes = args.files.iter().filter_map(|path| path.metadata().ok()).map(|meta| meta.len()).sum();
     out.start_progress(bytes, true);
     for path in &args.files {
+        if target::is_reference(path)? {
+            half(path, args, look, out)?;
+            continue;
+        }
         let file = target::open(path, None, &options, out)?;
         examine::walk(&file, Some(look), &args.flags, out)?;
         if args.flags.any_part() {
@@ -55,4 +64,24 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Done)
+}
+
+/// Prints the cells of the half of a file that a reference refers to.
+fn half(path: &Path, args: &Args, look: LineStyle, out: &mut Output) -> Result<(), Failure> {
+    let target = TargetArgs { target: path.to_owned(), kind: Some(Kind::Hfile) };
+    let source = InputSource::open(&target, &args.reading, &CellArgs::default(), None, out)?;
+    let (mut line, mut written, is_json) = (Vec::new(), Ok(()), out.is_json());
+    source.for_each_stored(&RowArgs::default(), |cell| {
+        line.clear();
+        if is_json {
+            cell_line::put_json(&mut line, &cell, true);
+        } else {
+            cell_line::put_text(&mut line, &cell, look);
+        }
+        line.push(b'\n');
+        if written.is_ok() {
+            written = out.write_all(&line);
+        }
+    })?;
+    Ok(written?)
 }

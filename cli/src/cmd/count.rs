@@ -13,8 +13,8 @@ use std::io::Write as _;
 /// Count rows and cells
 ///
 /// For an HFile without options that select cells, reads, checks and counts all stored cells; the counts
-/// recorded in the file are not used. Otherwise counts the rows and cells that `hregion scan` prints. With
-/// --json: {"rows":1,"cells":2}.
+/// recorded in the file are not used. Links are followed, and of a reference, its half is counted. Otherwise
+/// counts the rows and cells that `hregion scan` prints. With --json: {"rows":1,"cells":2}.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -43,7 +43,13 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         Some(kind) => kind == Kind::Hfile,
     };
     let chooses = args.rows.is_given() || args.cells.is_given();
-    let (rows, cells) = if is_file && !chooses { count_stored(args, out)? } else { count_rows(args, out)? };
+    let (rows, cells) = match is_file && !chooses {
+        true if args.target.kind.is_none() && target::is_reference(&args.target.target)? => {
+            count_half(args, out)?
+        }
+        true => count_stored(args, out)?,
+        false => count_rows(args, out)?,
+    };
     if out.is_json() {
         out.json_line(&json!({ "rows": rows, "cells": cells }))?;
     } else {
@@ -66,6 +72,22 @@ fn count_rows(args: &Args, out: &mut Output) -> Result<(u64, u64), Failure> {
         }
         cells += row.len() as u64;
         Ok(())
+    })?;
+    Ok((rows, cells))
+}
+
+/// Counts the rows and cells stored in the half of a file that a reference refers to.
+fn count_half(args: &Args, out: &mut Output) -> Result<(u64, u64), Failure> {
+    let draws = Draws { prints: false, all: true };
+    let source = InputSource::open(&args.target, &args.reading, &args.cells, Some(draws), out)?;
+    let (mut rows, mut cells, mut last) = (0, 0, Vec::new());
+    source.for_each_stored(&args.rows, |cell| {
+        if cells == 0 || cell.row() != last {
+            rows += 1;
+            last.clear();
+            last.extend_from_slice(cell.row());
+        }
+        cells += 1;
     })?;
     Ok((rows, cells))
 }

@@ -7,6 +7,7 @@ use crate::hbase_flags::HBaseFlags;
 use crate::output::Output;
 use crate::report;
 use crate::target::{self, Kind};
+use crate::text;
 use hregion::HFile;
 use std::path::PathBuf;
 
@@ -53,7 +54,12 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if flags.reads_cells() {
         out.start_progress(args.target.metadata().map_or(0, |meta| meta.len()), true);
     }
-    let file = target::open(&args.target, args.kind, &options, out)?;
+    let mut path = args.target.clone();
+    if args.kind.is_none() && target::is_reference(&path)? {
+        path = args.reading.region_options(out)?.hfile_of(&path)?.unwrap_or(path);
+        out.warn(&format!("a reference to a half of {}: this is about all of it", text::path(&path)));
+    }
+    let file = target::open(&path, args.kind, &options, out)?;
     let cells_only = flags.reads_cells() && !flags.any_part() && !out.is_json();
     if !cells_only {
         print(&file, flags, out)?;

@@ -3,20 +3,27 @@
 use crate::args::FileArgs;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
-use crate::regions::{is_region, region_dirs, tables_below};
+use crate::parallel::JobArgs;
+use crate::probe;
+use crate::regions::{files_below, is_aside, is_region, region_dirs, tables_below};
 use crate::source::{DEPTH, bytes_of, files_in};
-use crate::target::{self, Kind};
+use crate::target::{self, Kind, check_local, check_regular};
+use hregion::io::Storage;
+use hregion::region::FileKind;
 use hregion::{HFileOptions, RegionOptions, VerifyReport};
 use serde_json::json;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Read everything, trust nothing, list every fault
 ///
 /// Checks checksums, the order of cells, the index against the blocks, Bloom filters against the cells, and
-/// trailer and file info against the contents. For a region or a table, checks every store file, following
-/// references and links, and the files of a family against each other. Continues after a fault, and with the
-/// next file.
+/// trailer and file info against the contents. For a region, a table, a namespace or a root directory, checks
+/// every store file, following references and links, and the files of a family against each other. Other
+/// files of HBase are checked for what they are: .regioninfo, descriptors, lists of files, recovered edits
+/// and logs, whose torn end is no fault; of directories such as WALs and archive, all files below. Continues
+/// after a fault, and with the next file.
 ///
 /// Exit code 3 if there is a fault; 4 or 5 if a file could not be checked, because it needs a feature that
 /// this build lacks, or could not be read. With --json: {"path","offset","block","kind","message"} for each
@@ -24,13 +31,16 @@ use std::path::{Path, PathBuf};
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// HFiles, or the directories of families, regions and tables
+    /// Files, or the directories of families, regions, tables, namespaces and roots
     #[arg(required = true, value_name = "TARGET")]
     targets: Vec<PathBuf>,
 
     /// The kind of the targets, if it cannot be detected
     #[arg(long = "as", value_name = "KIND")]
     kind: Option<Kind>,
+
+    #[command(flatten)]
+    jobs: JobArgs,
 
     #[command(flatten)]
     reading: FileArgs,
@@ -43,37 +53,111 @@ Examples:
   hregion verify --json family/* | jq -r 'select(.kind) | .path' | sort -u";
 
 /// A part that one call of the library verifies.
+#[derive(Debug)]
 enum Part {
-    /// A file, and its kind, if given.
-    File(PathBuf, Option<Kind>),
-    Region(PathBuf, RegionOptions),
+    /// A file of any kind.
+    File(PathBuf),
+    /// An HFile, wherever it is.
+    HFile(PathBuf, Arc<dyn Storage>),
+    Region(PathBuf),
     /// A family of a region.
-    Family(PathBuf, Vec<u8>, RegionOptions),
+    Family(PathBuf, Vec<u8>),
+    /// What is not verified, and why.
+    Refused(CommandError),
+}
+
+/// What was found in one part.
+#[derive(Debug)]
+enum Found {
+    /// An HFile.
+    File(Result<VerifyReport, CommandError>),
+    /// A file of another kind.
+    Other,
+    Fault(CommandError),
 }
 
 /// Returns the parts of a target.
-fn find(path: &Path, kind: Option<Kind>, regions: &RegionOptions) -> Result<Vec<Part>, CommandError> {
-    let file = |path: PathBuf| Part::File(path, None);
-    let region = |path: PathBuf| Part::Region(path, regions.clone());
-    let kind_found = target::kind_of(path, kind)?;
-    Ok(match kind_found {
-        Kind::Hfile | Kind::Snapshot | Kind::Wal => vec![Part::File(path.to_owned(), kind)],
-        Kind::Region => vec![region(path.to_owned())],
+fn find(
+    path: &Path,
+    kind: Option<Kind>,
+    storage: &Arc<dyn Storage>,
+    out: &Output,
+) -> Result<Vec<Part>, CommandError> {
+    let all_below = || {
+        let mut files = Vec::new();
+        files_below(path, &mut files)?;
+        Ok(files.into_iter().map(|path| Part::of_file(path, None, storage, out)).collect())
+    };
+    check_local(path)?;
+    if kind.is_none() && probe::is_dir(path)? && !is_region(path)? && is_aside(path)? {
+        return all_below();
+    }
+    let found = target::kind_of(path, kind)?;
+    Ok(match found {
+        Kind::Hfile | Kind::Snapshot | Kind::Wal => {
+            vec![Part::of_file(path.to_owned(), kind, storage, out)]
+        }
+        Kind::Region => vec![Part::Region(path.to_owned())],
         Kind::Table | Kind::Namespace | Kind::Root => {
             let mut dirs = Vec::new();
-            for table in tables_below(path, kind_found)? {
+            for table in tables_below(path, found)? {
                 dirs.extend(region_dirs(&table)?);
             }
-            dirs.into_iter().map(region).collect()
+            dirs.into_iter().map(Part::Region).collect()
         }
         Kind::Family => match (path.parent(), path.file_name()) {
             (Some(dir), Some(name)) if is_region(dir)? => {
-                let name = name.as_encoded_bytes().to_vec();
-                vec![Part::Family(dir.to_owned(), name, regions.clone())]
+                vec![Part::Family(dir.to_owned(), name.as_encoded_bytes().to_vec())]
             }
-            _ => files_in(path)?.into_iter().map(file).collect(),
+            _ => {
+                let files = files_in(path)?.into_iter();
+                files.map(|path| Part::of_file(path, None, storage, out)).collect()
+            }
         },
     })
+}
+
+impl Part {
+    /// Returns the part of a file. A file of no known kind is refused if it begins like no HFile and no log.
+    fn of_file(path: PathBuf, kind: Option<Kind>, storage: &Arc<dyn Storage>, out: &Output) -> Self {
+        let known = match kind {
+            None | Some(Kind::Wal) => check_regular(&path).and_then(|()| Ok(FileKind::of(storage, &path)?)),
+            Some(_) => Ok(FileKind::Unknown),
+        };
+        let checked = match known {
+            Ok(FileKind::Unknown) if kind != Some(Kind::Wal) => match target::reader(&path, kind, out) {
+                Ok(_) if kind.is_some() => return Self::HFile(path, Arc::clone(storage)),
+                Err(Failure::Fault(fault)) if !target::is_log(&path) => Err(*fault),
+                _ => Ok(()),
+            },
+            known => known.map(drop),
+        };
+        checked.map_or_else(Self::Refused, |()| Self::File(path))
+    }
+
+    fn verify(&self, files: &HFileOptions, regions: &RegionOptions) -> Vec<Found> {
+        let mut found = Vec::new();
+        let mut report = |_: &Path, report: hregion::Result<VerifyReport>| {
+            found.push(Found::File(report.map_err(CommandError::from)));
+        };
+        let verified = match self {
+            Self::HFile(path, storage) => {
+                let file = storage.open(path).map_err(|error| hregion::Error::io("open", path, error));
+                report(path, file.and_then(|file| files.verify_reader(file)));
+                Ok(Vec::new())
+            }
+            Self::File(path) => regions.clone().verify_file(path, report),
+            Self::Region(dir) => regions.clone().verify(dir, report),
+            Self::Family(dir, family) => regions.clone().verify_family(dir, family, report),
+            Self::Refused(fault) => return vec![Found::File(Err(fault.clone()))],
+        };
+        if matches!(self, Self::File(_)) && found.is_empty() {
+            found.push(Found::Other);
+        }
+        let faults = verified.unwrap_or_else(|error| vec![error]);
+        found.extend(faults.into_iter().map(|fault| Found::Fault(fault.into())));
+        found
+    }
 }
 
 /// Totals over all files.
@@ -90,55 +174,44 @@ struct Tally {
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let bytes = args.targets.iter().map(|path| bytes_of(path, DEPTH)).sum();
     out.start_progress(bytes, false);
-    let files = args.reading.options(out)?;
-    let regions = args.reading.region_options(out)?.storage(out.progress().storage());
-    let mut tally = Tally::default();
+    let (files, storage) = (args.reading.options(out)?, out.progress().storage());
+    let regions = args.reading.region_options(out)?.storage(Arc::clone(&storage));
+    let mut parts = Vec::new();
     for path in &args.targets {
-        match find(path, args.kind, &regions) {
-            Ok(found) => found.into_iter().try_for_each(|part| tally.verify(part, &files, out))?,
-            Err(fault) => {
-                tally.files += 1;
-                tally.add_fault(fault, out)?;
-            }
+        match find(path, args.kind, &storage, out) {
+            Ok(found) => parts.extend(found),
+            Err(fault) => parts.push(Part::Refused(fault)),
         }
     }
+    let mut tally = Tally::default();
+    let verify = |part: &Part| part.verify(&files, &regions);
+    args.jobs.in_order(&parts, verify, |found| {
+        found.into_iter().try_for_each(|one| tally.add(one, out))?;
+        out.flush_aside()
+    })?;
     tally.finish(out)
 }
 
 impl Tally {
-    fn verify(&mut self, part: Part, options: &HFileOptions, out: &mut Output) -> Result<(), Failure> {
-        let mut told = Ok(());
-        let report = |_: &Path, report: hregion::Result<VerifyReport>| {
-            self.files += 1;
-            if told.is_ok() {
-                told = self.add(report.map_err(Failure::from), out);
-            }
-        };
-        let verified = match part {
-            Part::File(path, kind) => {
+    fn add(&mut self, found: Found, out: &mut Output) -> Result<(), Failure> {
+        match found {
+            Found::File(report) => {
                 self.files += 1;
-                let file = target::reader(&path, kind, out);
-                return self.add(file.and_then(|file| Ok(options.verify_reader(file)?)), out);
+                match report {
+                    Ok(report) => {
+                        self.blocks += report.blocks;
+                        self.cells += report.cells;
+                        report.faults.into_iter().try_for_each(|fault| self.add_fault(fault.into(), out))
+                    }
+                    Err(fault) => self.add_fault(fault, out),
+                }
             }
-            Part::Region(dir, options) => options.verify(dir, report),
-            Part::Family(dir, family, options) => options.verify_family(dir, family, report),
-        };
-        told?;
-        let faults = verified.unwrap_or_else(|error| vec![error]);
-        faults.into_iter().try_for_each(|fault| self.add_fault(fault.into(), out))
-    }
-
-    fn add(&mut self, report: Result<VerifyReport, Failure>, out: &mut Output) -> Result<(), Failure> {
-        match report {
-            Ok(report) => {
-                self.blocks += report.blocks;
-                self.cells += report.cells;
-                report.faults.into_iter().try_for_each(|fault| self.add_fault(fault.into(), out))?;
+            Found::Other => {
+                self.files += 1;
+                Ok(())
             }
-            Err(Failure::Fault(fault)) => self.add_fault(*fault, out)?,
-            Err(failure) => return Err(failure),
+            Found::Fault(fault) => self.add_fault(fault, out),
         }
-        out.flush_aside()
     }
 
     fn add_fault(&mut self, fault: CommandError, out: &mut Output) -> Result<(), Failure> {

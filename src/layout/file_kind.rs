@@ -1,0 +1,146 @@
+//! What a file is, by its name and its place (hfile.md §15; wal.md §10).
+#![warn(clippy::indexing_slicing)]
+
+use super::durable::list_if_exists;
+use super::family::FamilyDir;
+use super::file_list::FILE_LIST_DIR;
+use super::file_name::FileName;
+use super::logs::{LOGS, OLD_LOGS};
+use super::region::{LOCK, RECOVERED_EDITS, REGION_INFO, find_region_info, is_number};
+use super::root::TableDir;
+use super::store_file_info::StoreFileInfo;
+use crate::error::Result;
+use crate::io::Storage;
+use crate::schema::{RegionInfo, TableName, is_legal_name};
+use std::path::Path;
+use std::sync::Arc;
+
+/// What HBase keeps in a file, by its name and its place. Nothing of the file itself is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FileKind {
+    /// A store file of a region, or an entry of its directory that is none.
+    StoreFile,
+    /// A reference to a half of another store file.
+    Reference,
+    /// A link to an HFile, by name.
+    Link,
+    /// `.regioninfo`.
+    RegionInfo,
+    /// `.tableinfo.<n>`, the descriptor of a table.
+    Descriptor,
+    /// A list of the files of a store, in `.filelist`.
+    FileList,
+    /// `<n>.seqid`, an empty file whose name is a sequence id.
+    SequenceId,
+    /// A write-ahead log: of a server, or recovered edits.
+    Log,
+    /// An empty file that says who has a link to a file, in `.links-<file>`.
+    BackReference,
+    /// A file of no content of HBase's: a lock, or a checksum file of Hadoop.
+    Other,
+    /// None of these: an HFile or a log at any other place.
+    Unknown,
+}
+
+impl FileKind {
+    /// Returns what the file at a path is.
+    ///
+    /// # Errors
+    ///
+    /// If a directory, or the `.regioninfo` of a region outside of a root directory, cannot be read.
+    pub fn of(storage: &Arc<dyn Storage>, path: &Path) -> Result<Self> {
+        let (Some(file), dir) = (name(Some(path)), name(path.parent()).unwrap_or_default()) else {
+            return Ok(Self::Unknown);
+        };
+        Ok(match file {
+            REGION_INFO => Self::RegionInfo,
+            LOCK => Self::Other,
+            _ if file.starts_with('.') && file.ends_with(".crc") => Self::Other,
+            _ if file.starts_with(".tableinfo") => Self::Descriptor,
+            _ if dir == FILE_LIST_DIR => Self::FileList,
+            _ if dir.starts_with(".links-") => Self::BackReference,
+            _ if dir == RECOVERED_EDITS && is_number(file) => Self::Log,
+            _ if dir == OLD_LOGS || name(path.parent().and_then(Path::parent)) == Some(LOGS) => Self::Log,
+            _ if dir == RECOVERED_EDITS && (file.ends_with(".seqid") || file.ends_with("_seqid")) => {
+                Self::SequenceId
+            }
+            _ => match FamilyDir::of_path(storage, path.parent().unwrap_or_else(|| Path::new("")))? {
+                Some(_) => match FileName::parse(file) {
+                    Some(FileName::Reference(..)) => Self::Reference,
+                    Some(parsed) if parsed.is_link() => Self::Link,
+                    _ => Self::StoreFile,
+                },
+                None => Self::Unknown,
+            },
+        })
+    }
+}
+
+/// Returns the location of the HFile of a store file at a path, with links and references followed; `None`
+/// for an entry that is no store file. A file outside of any region is itself.
+///
+/// # Errors
+///
+/// If a reference cannot be read; if the target of a reference or link is missing.
+pub(crate) fn locate_store_file(storage: &Arc<dyn Storage>, path: &Path) -> Result<Option<StoreFileInfo>> {
+    let dir = path.parent().unwrap_or_else(|| Path::new(""));
+    let name = path.file_name().and_then(|name| name.to_str());
+    let is_elsewhere = |parsed: FileName<'_>| parsed.is_link() || matches!(parsed, FileName::Reference(..));
+    if !name.and_then(FileName::parse).is_some_and(is_elsewhere) {
+        let entries =
+            list_if_exists(&**storage, if dir.as_os_str().is_empty() { Path::new(".") } else { dir })?;
+        let entry =
+            entries.into_iter().flatten().find(|entry| Some(entry.name.as_os_str()) == path.file_name());
+        let is_ignored =
+            entry.is_some_and(|entry| entry.len == 0) && FamilyDir::of_path(storage, dir)?.is_some();
+        return Ok((!is_ignored).then(|| StoreFileInfo::plain(path, 0)));
+    }
+    let (Some(family), Some(name)) = (FamilyDir::of_path(storage, dir)?, name) else {
+        return Ok(Some(StoreFileInfo::plain(path, 0)));
+    };
+    let entries = list_if_exists(&**storage, dir)?.unwrap_or_default();
+    match entries.iter().find(|entry| entry.utf8_name() == Some(name)) {
+        Some(entry) => family.resolve(entry, name, None).map(Some),
+        None => Ok(Some(StoreFileInfo::plain(path, 0))),
+    }
+}
+
+impl FamilyDir {
+    /// Returns the family of a region whose directory this is, in data or in the archive; `None` for any
+    /// other directory.
+    pub(super) fn of_path(storage: &Arc<dyn Storage>, path: &Path) -> Result<Option<Self>> {
+        let (Some(family), Some(region)) = (name(Some(path)), name(path.parent())) else { return Ok(None) };
+        let Some(dir) =
+            path.parent().filter(|_| is_legal_name(family.as_bytes()) && family != RECOVERED_EDITS)
+        else {
+            return Ok(None);
+        };
+        let table = dir.parent();
+        let namespace = table.and_then(Path::parent);
+        let is_below_data = namespace.and_then(Path::parent).is_some_and(|data| data.ends_with("data"));
+        let by_place = match (name(namespace), name(table)) {
+            (Some(namespace), Some(table))
+                if is_below_data && region.bytes().all(|c| c.is_ascii_hexdigit()) =>
+            {
+                TableName::new(namespace, table).ok()
+            }
+            _ => None,
+        };
+        let table = match by_place {
+            Some(table) => table,
+            None => match find_region_info(&**storage, dir)? {
+                Some(info) => info.table().clone(),
+                None if region == RegionInfo::meta().encoded_name() => TableName::meta(),
+                None => return Ok(None),
+            },
+        };
+        let table = TableDir::of_table(storage, dir, &table);
+        Ok(Some(Self { table, region: region.to_owned(), family: family.to_owned() }))
+    }
+}
+
+/// Returns the last part of a path, if it is UTF-8.
+fn name(path: Option<&Path>) -> Option<&str> {
+    path.and_then(Path::file_name).and_then(|name| name.to_str())
+}
