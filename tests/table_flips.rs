@@ -69,7 +69,7 @@ fn flip(choose: &mut dyn FnMut(usize) -> Vec<usize>) {
     cut_off.files.retain(|path, _| kind(path) != "HFile");
     for subject in [Subject::new(whole()), cut_off] {
         let cases: Vec<(&PathBuf, Vec<usize>)> =
-            subject.files.iter().map(|(path, bytes)| (path, choose(bytes.len() * 8))).collect();
+            subject.files.iter().map(|(path, bytes)| (path, choose(content_len(bytes) * 8))).collect();
         for (path, _) in &cases {
             counts.entry(subject.kind(path)).or_default().files += 1;
         }
@@ -96,6 +96,11 @@ fn flip(choose: &mut dyn FnMut(usize) -> Vec<usize>) {
     for kind in ["HFile", "log", "snapshot info"] {
         assert!(counts.get(kind).is_some_and(|of| of.detected > 0), "{kind}");
     }
+}
+
+/// Returns the length of a file without most of the zeros at its end: a log may be longer than its entries.
+fn content_len(bytes: &[u8]) -> usize {
+    bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| bytes.len().min(last + 16))
 }
 
 /// Returns the kind of a file with content.

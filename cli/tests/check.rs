@@ -49,7 +49,7 @@ fn findings(output: &Output) -> (Vec<Value>, Value) {
     let summary = lines.pop().unwrap()["summary"].clone();
     assert_eq!(
         members(&summary),
-        ["tables", "regions", "meta", "errors", "warnings", "infos"],
+        ["tables", "regions", "files", "errors", "warnings", "infos", "meta"],
         "{}",
         stderr(output)
     );
@@ -121,6 +121,7 @@ fn a_consistent_root_has_no_errors() {
     assert_eq!(code(&output), 0);
     let summary = findings(&output).1;
     assert_eq!((&summary["tables"], &summary["meta"]), (&json!(6), &json!(true)));
+    assert!(summary["files"].as_u64() > summary["regions"].as_u64(), "{summary}");
     let lines = json_lines(&stdout(&output));
     let parent = lines.iter().find(|line| line["region"] == PARENT).unwrap();
     assert_eq!((&parent["kind"], &parent["message"]), (&json!("leftover_parent"), &json!("it was split")));

@@ -11,6 +11,14 @@ use crate::error::{Error, Result};
 use crate::schema::is_legal_name;
 use std::path::PathBuf;
 
+/// The files of a family.
+#[derive(Debug)]
+pub(crate) struct FileSurvey {
+    /// The number of store files, by name.
+    pub(crate) files: usize,
+    pub(crate) faults: Vec<FileFault>,
+}
+
 /// A fault of a file of a family.
 #[derive(Debug)]
 pub(crate) struct FileFault {
@@ -38,15 +46,15 @@ pub(crate) enum FileFaultKind {
 }
 
 impl RegionDir {
-    /// Returns the faults of the files of a family.
+    /// Returns the number of files of a family, and their faults.
     ///
     /// # Errors
     ///
     /// If the directory or a list of files cannot be read, or the tracker is unknown.
-    pub(crate) fn file_faults(&self, family: &[u8]) -> Result<Vec<FileFault>> {
+    pub(crate) fn survey_files(&self, family: &[u8]) -> Result<FileSurvey> {
         let (dir, tracker) = (self.family(family), self.tracker(family)?);
         let NamedFiles { files, ignored, warnings } = dir.named_files(tracker)?;
-        let mut faults = Vec::new();
+        let (count, mut faults) = (files.len(), Vec::new());
         let mut add = |kind, name: &str, error| {
             faults.push(FileFault { kind, path: dir.path().join(name), error });
         };
@@ -82,7 +90,7 @@ impl RegionDir {
             path: error.path().map_or_else(|| dir.path(), PathBuf::from),
             error: Some(error),
         }));
-        Ok(faults)
+        Ok(FileSurvey { files: count, faults })
     }
 
     /// Returns the directories with files that are named like families, but are of no family.

@@ -20,7 +20,7 @@ use std::path::PathBuf;
 ///
 /// Exit code 3 if there is an error. Warnings need care, but no read is wrong; infos are normal for a while.
 /// With --json: {"kind","severity","table","region","path","message","fix"} for each finding, then
-/// {"summary":{"tables","regions","meta","errors","warnings","infos"}}.
+/// {"summary":{"tables","regions","files","errors","warnings","infos","meta"}}.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -71,18 +71,18 @@ fn print(finding: &Finding, out: &mut Output) -> Result<(), Failure> {
 }
 
 fn summarize(report: &CheckReport, out: &mut Output) -> Result<(), Failure> {
-    let CheckReport { tables, regions, has_catalog, .. } = report;
+    let CheckReport { tables, regions, files, has_catalog, .. } = report;
     let [errors, warnings, infos] =
         [Severity::Error, Severity::Warning, Severity::Info].map(|severity| report.count(severity));
     if out.is_json() {
         return out.json_line(&json!({ "summary": {
-            "tables": tables, "regions": regions, "meta": has_catalog,
-            "errors": errors, "warnings": warnings, "infos": infos,
+            "tables": tables, "regions": regions, "files": files,
+            "errors": errors, "warnings": warnings, "infos": infos, "meta": has_catalog,
         }}));
     }
     let meta = if *has_catalog { "" } else { ", not compared with hbase:meta" };
     out.summary(&format!(
-        "tables {tables}, regions {regions}, errors {errors}, warnings {warnings}, infos {infos}{meta}"
+        "tables {tables}, regions {regions}, files {files}, errors {errors}, warnings {warnings}, infos {infos}{meta}"
     ));
     Ok(())
 }

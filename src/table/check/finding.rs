@@ -14,6 +14,8 @@ pub struct CheckReport {
     pub tables: u64,
     /// The number of directories of regions, parents of splits and merges included.
     pub regions: u64,
+    /// The number of their store files, links and references included.
+    pub files: u64,
     /// Whether the regions were compared with `hbase:meta`.
     pub has_catalog: bool,
 }

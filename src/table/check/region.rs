@@ -44,14 +44,15 @@ impl RegionCheck<'_> {
     /// Checks the files of all families.
     fn files(&self, dir: &RegionDir, checker: &mut Checker<'_>) {
         for family in dir.families() {
-            let faults = match dir.file_faults(family.name()) {
-                Ok(faults) => faults,
+            let survey = match dir.survey_files(family.name()) {
+                Ok(survey) => survey,
                 Err(error) => {
                     self.add_error(checker, &error);
                     continue;
                 }
             };
-            for fault in faults {
+            checker.report.files += survey.files as u64;
+            for fault in survey.faults {
                 let (kind, severity, says) = match fault.kind {
                     FileFaultKind::DanglingReference => {
                         (FindingKind::DanglingReference, Severity::Error, "the file it refers to is missing")
