@@ -21,6 +21,7 @@ use std::thread;
 use std::time::Duration;
 use support::forward::forward;
 use support::no_sync::NoSync;
+use support::protobuf::unsealed;
 use support::random_ops::play_all;
 use support::rng::Rng;
 
@@ -178,7 +179,7 @@ fn set_durability(storage: &FaultyStorage, name: &str) {
     open(storage).close().unwrap();
     let is_descriptor = |path: &PathBuf| path.to_string_lossy().contains(".tableinfo.");
     let path = storage.names().into_iter().find(is_descriptor).unwrap();
-    let mut bytes = storage.bytes(&path).unwrap();
+    let mut bytes = unsealed(&storage.bytes(&path).unwrap()).to_vec();
     // Of a field that is repeated, parts of a message can be appended.
     let len = |bytes: &[u8]| u8::try_from(bytes.len()).unwrap();
     let value = [&[2 << 3 | 2, len(name.as_bytes())], name.as_bytes()].concat();

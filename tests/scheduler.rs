@@ -10,7 +10,7 @@ use hregion::io::FileWriter;
 use hregion::io::faulty::{Call, FaultyStorage};
 use hregion::{
     Durability, ErrorKind, Family, Get, LocalStorage, MemoryLimit, Put, Region, RegionOptions, Scheduler,
-    Storage, Table,
+    Storage, Table, TableChanges,
 };
 use std::io;
 use std::path::Path;
@@ -353,14 +353,8 @@ fn the_flush_size_is_that_of_the_table() {
     let root = tempfile::tempdir().unwrap();
     let splits: [&str; 0] = [];
     Table::create(root.path(), "t", &[Family::new("f")], &splits).unwrap().close().unwrap();
-    // adds an attribute to the end of HBase's `TableSchema`
-    let dir = root.path().join("data/default/t/.tabledesc");
-    let path =
-        std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.is_file());
-    let mut bytes = std::fs::read(path.as_ref().unwrap()).unwrap();
-    std::fs::remove_file(path.unwrap()).unwrap();
-    bytes.extend(b"\x12\x1b\x0a\x12MEMSTORE_FLUSHSIZE\x12\x0565536");
-    std::fs::write(dir.join(format!(".tableinfo.0000000002.{}", bytes.len())), bytes).unwrap();
+    let changes = TableChanges::new().set("MEMSTORE_FLUSHSIZE", "65536");
+    Table::alter(root.path(), "t", &changes, &Region::options()).unwrap();
 
     let open = |options: RegionOptions| {
         let table = Table::open_with(root.path(), "t", options.writable(true)).unwrap();

@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::{fs, io, thread};
 use support::files::copy_dir;
 use support::golden;
+use support::protobuf::unsealed;
 
 /// Returns a copy of a root that HBase wrote.
 fn root_of_hbase(stage: &str) -> tempfile::TempDir {
@@ -56,13 +57,6 @@ fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 
 fn io_kind(error: &Error) -> Option<io::ErrorKind> {
     error.source().and_then(|source| source.downcast_ref::<io::Error>()).map(io::Error::kind)
-}
-
-/// Cuts the seal off the end of a file written here (hfile.md §15.9).
-fn unsealed(file: &[u8]) -> &[u8] {
-    let (rest, seal) = file.split_at(file.len() - 14);
-    assert!(seal.starts_with(b"\xc2\x3e\x0bhregion"), "{seal:x?}");
-    rest
 }
 
 /// Splits a protobuf message of delimited fields and varints into its fields.

@@ -18,6 +18,7 @@ use hregion::{
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use support::protobuf::unsealed;
 
 const ROOT: &str = "/hbase";
 const TABLE: &str = "/hbase/data/default/t";
@@ -107,7 +108,7 @@ fn add_catalog(storage: &FaultyStorage, table: &Table) {
     for info in table.regions() {
         let file = storage.bytes(&Path::new(TABLE).join(info.encoded_name()).join(".regioninfo")).unwrap();
         // In the catalog the message is not delimited, and has no seal.
-        let cell = [&file[..4], &file[5..file.len() - 14]].concat();
+        let cell = [&file[..4], &unsealed(&file)[5..]].concat();
         let row = Put::new(info.name()).cell_at("info", "regioninfo", 900, cell);
         let row = row.cell_at("info", "state", 900, "OPEN").cell_at("info", "server", 900, "host:1");
         meta.put(row.cell_at("info", "serverstartcode", 900, 5_i64.to_be_bytes().to_vec())).unwrap();

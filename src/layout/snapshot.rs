@@ -85,7 +85,11 @@ pub(crate) fn list_snapshots(storage: &dyn Storage, root: &Path) -> Result<Vec<S
             && let Some(description) = read_description(&tree, storage, name)?
         {
             let manifest = dir.join(name).join(DATA_MANIFEST);
-            if let Some(bytes) = tree.read(storage, &manifest, MANIFEST_BYTES)? {
+            // A larger one is not written here, so it has no seal.
+            let may_be_sealed = |entry: DirEntry| entry.len <= MANIFEST_BYTES;
+            if tree.listings(storage).file(&manifest)?.is_some_and(may_be_sealed)
+                && let Some(bytes) = tree.read(storage, &manifest, MANIFEST_BYTES)?
+            {
                 let taken = sealed_description(&bytes).map_err(|corruption| corruption.at(&manifest, 0))?;
                 check_description(&tree, &description, taken.as_ref())?;
             }

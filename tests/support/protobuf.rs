@@ -21,3 +21,10 @@ pub(crate) fn field(number: u64, bytes: impl AsRef<[u8]>) -> Vec<u8> {
 pub(crate) fn number(number: u64, value: u64) -> Vec<u8> {
     [varint(number << 3), varint(value)].concat()
 }
+
+/// Cuts the seal off the end of a file written here (hfile.md §15.9).
+pub(crate) fn unsealed(file: &[u8]) -> &[u8] {
+    let (rest, seal) = file.split_at(file.len() - 14);
+    assert!(seal.starts_with(b"\xc2\x3e\x0bhregion"), "{seal:x?}");
+    rest
+}
