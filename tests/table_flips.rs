@@ -23,7 +23,7 @@ const SAMPLE: usize = 150;
 #[test]
 fn flipped_bits_of_a_table_end_in_an_error_or_in_the_same_answers() {
     let mut rng = Rng::new(0x5eed_f11b);
-    let mut bits = |bits: usize| -> Vec<usize> {
+    let mut bits = |_: &str, bits: usize| -> Vec<usize> {
         if bits <= SAMPLE { (0..bits).collect() } else { (0..SAMPLE).map(|_| rng.below(bits)).collect() }
     };
     flip(&mut bits);
@@ -32,7 +32,8 @@ fn flipped_bits_of_a_table_end_in_an_error_or_in_the_same_answers() {
 #[test]
 #[ignore = "a step of .ci/run: hundreds of thousands of cases"]
 fn every_flipped_bit_of_a_table_ends_in_an_error_or_in_the_same_answers() {
-    flip(&mut |bits| (0..bits).collect());
+    // All bits of HFiles are flipped by tests/flips.rs.
+    flip(&mut |kind, bits| (0..bits).step_by(if kind == "HFile" { 61 } else { 1 }).collect());
 }
 
 /// What is read of a root: rows with all versions, and key ranges.
@@ -62,14 +63,17 @@ struct Counts {
     silent: usize,
 }
 
-fn flip(choose: &mut dyn FnMut(usize) -> Vec<usize>) {
+fn flip(choose: &mut dyn FnMut(&str, usize) -> Vec<usize>) {
     let mut counts = BTreeMap::<&str, Counts>::new();
     let mut cut_off = Subject::new(cut_off());
     // The others have files like these.
     cut_off.files.retain(|path, _| kind(path) != "HFile");
     for subject in [Subject::new(whole()), cut_off] {
-        let cases: Vec<(&PathBuf, Vec<usize>)> =
-            subject.files.iter().map(|(path, bytes)| (path, choose(content_len(bytes) * 8))).collect();
+        let cases: Vec<(&PathBuf, Vec<usize>)> = subject
+            .files
+            .iter()
+            .map(|(path, bytes)| (path, choose(kind(path), content_len(bytes) * 8)))
+            .collect();
         for (path, _) in &cases {
             counts.entry(subject.kind(path)).or_default().files += 1;
         }
