@@ -45,7 +45,10 @@ impl JobArgs {
                         }
                     }
                 };
-                thread::Builder::new().spawn_scoped(scope, run).map_err(|error| no_thread(&error))?;
+                thread::Builder::new().spawn_scoped(scope, run).map_err(|error| {
+                    stop.store(true, Ordering::Relaxed);
+                    no_thread(&error)
+                })?;
             }
             drop(done);
             let taken = take_in_order(&results, items.len(), &mut take);
@@ -105,7 +108,10 @@ mod tests {
     #[test]
     fn no_more_work_is_begun_after_a_failure() {
         let (items, begun) = ((0..10_000).collect::<Vec<u64>>(), AtomicUsize::new(0));
-        let work = |_: &u64| begun.fetch_add(1, Ordering::Relaxed);
+        let work = |_: &u64| {
+            thread::sleep(Duration::from_micros(100));
+            begun.fetch_add(1, Ordering::Relaxed)
+        };
         let took = JobArgs { jobs: Some(2) }.in_order(&items, work, |_| Err(Failure::ClosedPipe));
         assert!(matches!(took, Err(Failure::ClosedPipe)));
         assert!(begun.load(Ordering::Relaxed) < 10_000);

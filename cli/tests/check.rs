@@ -373,10 +373,17 @@ const BREAKS: &[(&str, Break)] = &[
     }),
     ("a split that was interrupted", |root| {
         let path = root.join(HALVES).join(format!(".change.{}", "a".repeat(32)));
-        fs::write(&path, format!("parent {SECOND}\nchild {}\n", "a".repeat(32))).unwrap();
+        let text = format!("parent {SECOND}\nchild {}\n", "a".repeat(32));
+        fs::write(&path, format!("{text}crc32c {:08x}\n", crc32c(text.as_bytes()))).unwrap();
         ("leftover_tmp", "warning", path, &[])
     }),
 ];
+
+/// Returns the CRC32C of bytes.
+fn crc32c(bytes: &[u8]) -> u32 {
+    let shift = |sum: u32, _| sum >> 1 ^ 0x82F6_3B78 & (sum & 1).wrapping_neg();
+    !bytes.iter().fold(!0, |sum, byte| (0..8).fold(sum ^ u32::from(*byte), shift))
+}
 
 #[test]
 fn everything_that_is_broken_is_found_and_named() {
@@ -448,7 +455,11 @@ fn text_names_the_fix_and_other_targets_are_refused() {
     assert_eq!(code(&output), 3);
     assert!(text.contains(&format!("error no_directory: {}", root.path().display())), "{text}");
     assert!(text.contains("\n    restore the directory"), "{text}");
-    assert!(stderr(&output).contains("tables 6, regions 13, errors 1, warnings 0"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("tables 6, regions 13, files 68, errors 1, warnings 0"),
+        "{}",
+        stderr(&output)
+    );
     let region =
         run(&["check".as_ref(), "--json".as_ref(), root.path().join(HALVES).join(FIRST).as_os_str()]);
     assert_eq!((code(&region), &last_error(&region)["kind"]), (4, &json!("Unsupported")));
