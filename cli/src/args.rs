@@ -1,9 +1,9 @@
 //! The command line: arguments shared by all commands. The arguments of each command are in its own file.
 
 use crate::cmd::{
-    bulkload, cells, check, compact, completions, convert, count, diff, flush, get, inspect, load, locate,
-    man, merge, recover, regions, replay, salvage, scan, seek, shell, snapshot, split, stats, verify, wal,
-    write,
+    bulkload, cells, check, compact, completions, convert, count, diff, du, flush, get, inspect, load,
+    locate, man, merge, recover, regions, replay, salvage, scan, seek, shell, snapshot, split, stats, verify,
+    wal, write,
 };
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
@@ -47,6 +47,7 @@ pub(crate) enum Command {
     Get(get::Args),
     Count(count::Args),
     Stats(stats::Args),
+    Du(du::Args),
     Verify(verify::Args),
     Check(check::Args),
     Diff(diff::Args),

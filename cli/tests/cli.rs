@@ -582,6 +582,7 @@ fn completions_and_manual_pages_know_the_commands() {
         "-convert",
         "-count",
         "-diff",
+        "-du",
         "-flush",
         "-get",
         "-inspect",

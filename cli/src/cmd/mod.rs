@@ -8,6 +8,7 @@ pub(crate) mod completions;
 pub(crate) mod convert;
 pub(crate) mod count;
 pub(crate) mod diff;
+pub(crate) mod du;
 pub(crate) mod flush;
 pub(crate) mod get;
 pub(crate) mod inspect;
@@ -47,6 +48,7 @@ pub(crate) fn run(command: &Command, out: &mut Output) -> Result<Exit, Failure> 
         Command::Wal(args) => wal::run(args, out),
         Command::Verify(args) => verify::run(args, out),
         Command::Check(args) => check::run(args, out),
+        Command::Du(args) => du::run(args, out),
         Command::Diff(args) => diff::run(args, out),
         Command::Convert(args) => convert::run(args, out),
         Command::Write(args) => write::run(args, out),
