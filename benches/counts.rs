@@ -1,4 +1,5 @@
-//! Instructions and allocations of reads and writes, compared with those recorded in `benches/record/counts.csv`.
+//! Instructions and allocations of reads and writes, compared with those recorded in
+//! `benches/record/counts.csv`.
 //!
 //! Unlike times, these counts are nearly the same in each run, so they show a change of a few percent, and CI
 //! fails when one grows by a tenth. Instructions are counted by valgrind.

@@ -23,6 +23,11 @@ fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && byte != b'\\'
 }
 
+/// Whether a name consists of lower-case hexadecimal digits.
+pub(crate) fn is_hex(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 /// Parses the output of [`StringBinary`]. A backslash that does not start `\xHH` is literal, as in HBase's
 /// `toBytesBinary`.
 #[must_use]

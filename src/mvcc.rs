@@ -308,8 +308,8 @@ mod loom_tests {
     use crate::sync::atomic::AtomicBool;
     use loom::thread;
 
-    /// With a ring of one place, the second write is ahead of it while the first one is pending. `preemptions`
-    /// bounds how often a thread is interrupted.
+    /// With a ring of one place, the second write is ahead of it while the first one is pending.
+    /// `preemptions` bounds how often a thread is interrupted.
     fn check_writes(ring: usize, preemptions: Option<usize>) {
         let mut model = loom::model::Builder::new();
         model.preemption_bound = preemptions;

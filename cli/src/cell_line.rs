@@ -14,6 +14,35 @@ pub(crate) enum LineStyle {
     KeyValue,
 }
 
+/// The format of a cell.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum CellFormat {
+    Json { with_seq_id: bool },
+    Text(LineStyle),
+}
+
+impl CellFormat {
+    /// JSON if `is_json`, else text of a style.
+    pub(crate) fn new(is_json: bool, with_seq_id: bool, look: LineStyle) -> Self {
+        if is_json { Self::Json { with_seq_id } } else { Self::Text(look) }
+    }
+
+    /// Appends a cell.
+    pub(crate) fn put(self, out: &mut Vec<u8>, cell: &CellRef<'_>) {
+        match self {
+            Self::Json { with_seq_id } => put_json(out, cell, with_seq_id),
+            Self::Text(look) => put_text(out, cell, look),
+        }
+    }
+
+    /// Replaces `line` by that of a cell.
+    pub(crate) fn set_line(self, line: &mut Vec<u8>, cell: &CellRef<'_>) {
+        line.clear();
+        self.put(line, cell);
+        line.push(b'\n');
+    }
+}
+
 /// Appends a cell as JSON. The sequence id is written only if the file stores sequence ids.
 pub(crate) fn put_json(out: &mut Vec<u8>, cell: &CellRef<'_>, with_seq_id: bool) {
     put_json_members(out, cell.key());

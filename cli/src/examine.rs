@@ -1,6 +1,6 @@
 //! Printing, checking and measuring the cells of a file in one pass.
 
-use crate::cell_line::{self, LineStyle};
+use crate::cell_line::{CellFormat, LineStyle};
 use crate::failure::{CommandError, Failure};
 use crate::hbase_flags::HBaseFlags;
 use crate::histogram::Histogram;
@@ -18,21 +18,15 @@ pub(crate) fn walk(
     flags: &HBaseFlags,
     out: &mut Output,
 ) -> Result<(), Failure> {
-    let (json, seq_ids) = (out.is_json(), file.has_seq_ids());
+    let format = look.map(|look| CellFormat::new(out.is_json(), file.has_seq_ids(), look));
     let mut examiner = Examiner::new(file, flags, out);
     let mut line = Vec::new();
     let mut cells = file.scanner();
     let mut more = cells.seek_to_first()?;
     while more {
         let Some(cell) = cells.peek() else { break };
-        if let Some(look) = look {
-            line.clear();
-            if json {
-                cell_line::put_json(&mut line, &cell, seq_ids);
-            } else {
-                cell_line::put_text(&mut line, &cell, look);
-            }
-            line.push(b'\n');
+        if let Some(format) = format {
+            format.set_line(&mut line, &cell);
             out.write_all(&line)?;
         }
         if let Some(examiner) = &mut examiner {

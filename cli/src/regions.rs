@@ -125,19 +125,13 @@ pub(crate) fn files_below(dir: &Path, files: &mut Vec<PathBuf>) -> Result<(), Co
     Ok(())
 }
 
-/// Returns the directories named like regions.
+/// Returns the directories named like regions (HBase: `FSUtils.RegionDirFilter`).
 pub(crate) fn region_dirs(table: &Path) -> Result<Vec<PathBuf>, CommandError> {
-    let fault = |error| CommandError::io("list", table, &error);
-    let mut dirs = Vec::new();
-    for entry in fs::read_dir(table).map_err(fault)? {
-        let entry = entry.map_err(fault)?;
-        let is_name = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        if entry.file_name().as_encoded_bytes().iter().all(is_name) && probe::is_dir(&entry.path())? {
-            dirs.push(entry.path());
-        }
-    }
-    dirs.sort();
-    Ok(dirs)
+    let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    entries_of(table, |path| {
+        let name = path.file_name().unwrap_or_default();
+        Ok(name.as_encoded_bytes().iter().all(is_digit) && probe::is_dir(path)?)
+    })
 }
 
 /// Returns the directories of the tables of a root, a namespace or a table, by path.
@@ -145,16 +139,7 @@ pub(crate) fn tables_below(dir: &Path, kind: Kind) -> Result<Vec<PathBuf>, Comma
     match kind {
         Kind::Namespace => table_dirs(dir),
         Kind::Root => {
-            let data = dir.join(DATA);
-            let fault = |error| CommandError::io("list", &data, &error);
-            let mut namespaces = Vec::new();
-            for entry in fs::read_dir(&data).map_err(fault)? {
-                let path = entry.map_err(fault)?.path();
-                if probe::is_dir(&path)? {
-                    namespaces.push(path);
-                }
-            }
-            namespaces.sort();
+            let namespaces = entries_of(&dir.join(DATA), probe::is_dir)?;
             let tables: Vec<_> =
                 namespaces.iter().map(|namespace| table_dirs(namespace)).collect::<Result<_, _>>()?;
             Ok(tables.concat())
@@ -165,16 +150,24 @@ pub(crate) fn tables_below(dir: &Path, kind: Kind) -> Result<Vec<PathBuf>, Comma
 
 /// Returns the directories of tables in that of a namespace.
 fn table_dirs(namespace: &Path) -> Result<Vec<PathBuf>, CommandError> {
-    let fault = |error| CommandError::io("list", namespace, &error);
-    let mut dirs = Vec::new();
-    for entry in fs::read_dir(namespace).map_err(fault)? {
+    entries_of(namespace, |path| probe::is_dir(&path.join(TABLE_DESCRIPTOR)))
+}
+
+/// Returns the entries of a directory that are wanted, sorted.
+pub(crate) fn entries_of(
+    dir: &Path,
+    wanted: impl Fn(&Path) -> Result<bool, CommandError>,
+) -> Result<Vec<PathBuf>, CommandError> {
+    let fault = |error| CommandError::io("list", dir, &error);
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).map_err(fault)? {
         let path = entry.map_err(fault)?.path();
-        if probe::is_dir(&path.join(TABLE_DESCRIPTOR))? {
-            dirs.push(path);
+        if wanted(&path)? {
+            found.push(path);
         }
     }
-    dirs.sort();
-    Ok(dirs)
+    found.sort();
+    Ok(found)
 }
 
 impl Regions {

@@ -5,7 +5,7 @@ use crate::failure::{CommandError, Failure};
 use crate::output::{Output, Warner};
 use crate::probe;
 use crate::query_args::{CellArgs, RowArgs};
-use crate::regions::{Regions, is_region, kind_of};
+use crate::regions::{Regions, entries_of, is_region, kind_of};
 use crate::scan_rows::check_only_family;
 use crate::target::{self, Kind};
 use crate::target_args::TargetArgs;
@@ -164,19 +164,21 @@ impl InputSource {
         Ok(())
     }
 
-    /// Passes every stored cell to `take`, in row order.
+    /// Passes every stored cell to `take`, in row order, until it fails.
     pub(crate) fn for_each_stored(
         &self,
         rows: &RowArgs,
-        mut take: impl FnMut(CellRef<'_>),
+        mut take: impl FnMut(CellRef<'_>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let scan = rows.scan(&self.narrowed(&CellArgs::of_all_stored())?).scan;
         for region in self.regions(rows.is_reversed(), |start, end| rows.overlaps(start, end)) {
             let view = region?.view();
+            let mut taken = Ok(());
             view.scan(&scan)?.for_each_cell(|cell| {
-                take(cell);
-                ControlFlow::Continue(())
+                taken = take(cell);
+                if taken.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             })?;
+            taken?;
         }
         Ok(())
     }
@@ -193,17 +195,11 @@ pub(crate) struct Draws {
 
 /// Returns the files of a directory without a region, except those whose names HBase hides.
 pub(crate) fn files_in(dir: &Path) -> Result<Vec<PathBuf>, CommandError> {
-    let fault = |error| CommandError::io("list", dir, &error);
-    let mut files = Vec::new();
-    for entry in fs::read_dir(dir).map_err(fault)? {
-        let entry = entry.map_err(fault)?;
-        let hidden = matches!(entry.file_name().as_encoded_bytes().first(), Some(b'.' | b'_'));
-        if !hidden && probe::is_file(&entry.path())? {
-            files.push(entry.path());
-        }
-    }
-    files.sort();
-    Ok(files)
+    entries_of(dir, |path| {
+        let name = path.file_name().unwrap_or_default();
+        let is_hidden = matches!(name.as_encoded_bytes().first(), Some(b'.' | b'_'));
+        Ok(!is_hidden && probe::is_file(path)?)
+    })
 }
 
 /// Returns the size in bytes of a file, or of the files in a directory.

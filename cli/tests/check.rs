@@ -1,4 +1,5 @@
-//! `hregion check`: no false alarm in what HBase wrote, and a finding for everything that is broken on purpose.
+//! `hregion check`: no false alarm in what HBase wrote, and a finding for everything that is broken on
+//! purpose.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,

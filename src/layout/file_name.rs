@@ -1,6 +1,7 @@
 //! Store file names and their meaning (hfile.md §15.3 to §15.5; HBase: `StoreFileInfo`, `HFileLink`).
 #![warn(clippy::indexing_slicing)]
 
+use crate::binary::is_hex;
 use crate::io::process_id;
 use crate::schema::TableName;
 use std::hash::{BuildHasher, RandomState};
@@ -103,10 +104,6 @@ pub(super) fn back_reference_name(table: &TableName, region: &str) -> String {
 
 fn table_in_name(table: &TableName) -> String {
     table.to_string().replace(':', "=")
-}
-
-fn is_hex(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 fn is_hfile(name: &str) -> bool {

@@ -47,8 +47,8 @@ pub(crate) mod zookeeper;
 
 pub use cache::{LocationOrigin, MetaCache};
 pub use catalog::{Catalog, CatalogEntry};
-pub(crate) use catalog_row::is_merge_column;
 pub use catalog_row::{Assignment, CatalogRow};
+pub(crate) use catalog_row::{INFO, is_merge_column};
 pub use directory_catalog::DirectoryCatalog;
 pub(crate) use directory_catalog::dir_exists;
 pub use locate::Locator;

@@ -132,10 +132,7 @@ fn check_stage(stage: &Path, cells: &str) -> usize {
             (Some(stage.join("root").as_path()), path.join(text("encoded")).as_path())
         );
         let of_hbase = fs::read(dir.path().join(REGION_INFO)).unwrap();
-        let message =
-            [b"PBUF".as_slice(), &[u8::try_from(info.to_message().len()).unwrap()], &info.to_message()[..]]
-                .concat();
-        assert_eq!(message, of_hbase, "as HBase writes it");
+        assert_eq!(info.to_unsealed_file(), of_hbase, "as HBase writes it");
         assert!(dir.has_descriptor() && dir.max_seq_id().is_some());
         let expected = lines(&stage.join(cells).join(format!("{}.raw.jsonl", text("encoded"))));
         let found = merged(&dir);

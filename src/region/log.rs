@@ -300,8 +300,8 @@ impl RegionLog {
         Some(CutLog { file, encoder, key: state.key.clone(), is_reserved })
     }
 
-    /// Completes a file: all its entries are on disk, and then a trailer says so. In a file that is longer than
-    /// its entries, an entry without cells does: a reader may be reading the file, which must not become
+    /// Completes a file: all its entries are on disk, and then a trailer says so. In a file that is longer
+    /// than its entries, an entry without cells does: a reader may be reading the file, which must not become
     /// shorter.
     pub(super) fn finish(&self, log: Option<CutLog>) {
         let Some(log) = log.filter(|_| self.failure.get().is_none()) else { return };
@@ -486,9 +486,9 @@ fn log_id(seq_id: i64) -> u64 {
     RandomState::new().hash_one((seq_id, crate::io::process_id()))
 }
 
-/// Appends the mark of the end to the last entries of a file, which begin at `base`, if the file is longer. If
-/// they are to be synced and reach past its length, makes it longer by zeros: then the system need not write
-/// another length with each sync. Returns whether the file becomes longer by more than the entries.
+/// Appends the mark of the end to the last entries of a file, which begin at `base`, if the file is longer.
+/// If they are to be synced and reach past its length, makes it longer by zeros: then the system need not
+/// write another length with each sync. Returns whether the file becomes longer by more than the entries.
 fn mark_end(bytes: &mut Vec<u8>, base: u64, reserved: &mut u64, syncs: bool) -> bool {
     let end = base + bytes.len() as u64;
     let marked = end + END_MARK.len() as u64;

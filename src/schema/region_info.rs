@@ -116,6 +116,16 @@ impl RegionInfo {
         file
     }
 
+    /// Returns the content of a `.regioninfo` without a seal, as HBase writes it.
+    #[cfg(test)]
+    pub(crate) fn to_unsealed_file(&self) -> Vec<u8> {
+        let message = self.to_message();
+        let mut file = proto::MAGIC.to_vec();
+        put_varint(&mut file, message.len() as u64);
+        file.extend_from_slice(&message);
+        file
+    }
+
     /// Returns the message, as in the manifest of a snapshot.
     pub(crate) fn to_message(&self) -> Vec<u8> {
         self.to_proto().encode_to_vec()
@@ -364,8 +374,7 @@ mod tests {
         let parse = RegionInfo::parse_file;
         assert!(parse(b"").is_err() && parse(b"PBUF").is_err() && parse(b"PBUF\0").is_err());
         assert!(parse(b"\x01xyz").unwrap_err().to_string().contains("0.96"));
-        let message = region("t", b"a", 5, 0).to_message();
-        let file = [b"PBUF".as_slice(), &[u8::try_from(message.len()).unwrap()], &message[..]].concat();
+        let file = region("t", b"a", 5, 0).to_unsealed_file();
         let after = b"\n\n{NAME => 't,a,5'}";
         assert_eq!(parse(&[&file[..], after].concat()).unwrap(), region("t", b"a", 5, 0));
         let sealed = region("t", b"a", 5, 0).to_file();

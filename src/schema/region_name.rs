@@ -2,7 +2,7 @@
 #![warn(clippy::indexing_slicing)]
 
 use super::{RegionInfo, TableName};
-use crate::binary::{StringBinary, from_string_binary};
+use crate::binary::{StringBinary, from_string_binary, is_hex};
 use crate::error::{Corruption, Result};
 use crate::hash::{jenkins, md5_hex};
 use bytes::Bytes;
@@ -191,7 +191,7 @@ pub(super) fn old_encoded_name(name: &[u8]) -> String {
 /// Whether this is a valid name of a region's directory: 32 lower-case hexadecimal digits, or a number.
 #[must_use]
 pub(crate) fn is_encoded_name(name: &str) -> bool {
-    let is_hash = name.len() == HASH_LEN && name.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'));
+    let is_hash = name.len() == HASH_LEN && is_hex(name);
     // The absolute value of `i32::MIN` is one more than `i32::MAX`.
     let is_number = || name.parse::<u32>().is_ok_and(|n| n <= 1 << 31 && n.to_string() == name);
     is_hash || is_number()

@@ -10,8 +10,8 @@ use crate::clock::Deadline;
 use crate::error::Result;
 use crate::layout::TableTree;
 use crate::locator::{
-    Catalog, CatalogRange, CatalogRow, DirectoryCatalog, MetaRegion, RegionLocations, RegionState, STATE,
-    TABLE, TableState, dir_exists, is_merge_column, serving,
+    Catalog, CatalogRange, CatalogRow, DirectoryCatalog, INFO, MetaRegion, RegionLocations, RegionState,
+    STATE, TABLE, TableState, dir_exists, is_merge_column, serving,
 };
 use crate::op::{Delete, Get, Mutation, Put, Scan};
 use crate::region::{Region, RegionOptions};
@@ -19,8 +19,6 @@ use crate::schema::{RegionInfo, TableName};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
-
-const INFO: &str = "info";
 
 /// The catalog's region of a root directory, open for writing.
 pub(super) struct TableCatalog(MetaRegion);

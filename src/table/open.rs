@@ -22,9 +22,9 @@ impl Table {
     /// for writing.
     ///
     /// The table becomes visible only when it is complete, even if a step fails or the process dies meanwhile
-    /// (HBase: `CreateTableProcedure`). If the root directory has `hbase:meta`, the table is then added to it,
-    /// and removed again if that fails. If the process dies in between, a repeated call adds it, and fails as
-    /// the table exists.
+    /// (HBase: `CreateTableProcedure`). If the root directory has `hbase:meta`, the table is then added to
+    /// it, and removed again if that fails. If the process dies in between, a repeated call adds it, and
+    /// fails as the table exists.
     ///
     /// # Errors
     ///

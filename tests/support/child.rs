@@ -55,7 +55,6 @@ impl Child {
 
     /// Waits for the end of the process. Returns the lines that are left, and whether it was killed.
     pub(crate) fn end(self) -> (Vec<String>, bool) {
-        // Read first: a process whose output nobody reads does not end.
         let lines = self.lines.iter().collect();
         let output = self.process.wait_with_output().unwrap();
         let errors = String::from_utf8_lossy(&output.stderr);

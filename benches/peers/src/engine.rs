@@ -117,8 +117,8 @@ pub trait Reader {
     /// Reads the value of a store key. Calls `f` with the value, without copying it if the engine can.
     fn get<R>(&mut self, key: &[u8], f: impl FnOnce(&[u8]) -> R) -> Option<R>;
 
-    /// Reads the values of store keys by one call, if the engine has one, and calls `f` with each. Returns how
-    /// many there were.
+    /// Reads the values of store keys by one call, if the engine has one, and calls `f` with each. Returns
+    /// how many there were.
     fn get_many(&mut self, keys: &[Key], mut f: impl FnMut(&[u8])) -> usize {
         keys.iter().filter(|key| self.get(&key[..], &mut f).is_some()).count()
     }

@@ -2,7 +2,7 @@
 
 use super::inspect;
 use crate::args::FileArgs;
-use crate::cell_line::{self, LineStyle};
+use crate::cell_line::{CellFormat, LineStyle};
 use crate::examine;
 use crate::failure::{Exit, Failure};
 use crate::hbase_flags::HBaseFlags;
@@ -70,18 +70,9 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 fn half(path: &Path, args: &Args, look: LineStyle, out: &mut Output) -> Result<(), Failure> {
     let target = TargetArgs { target: path.to_owned(), kind: Some(Kind::Hfile) };
     let source = InputSource::open(&target, &args.reading, &CellArgs::default(), None, out)?;
-    let (mut line, mut written, is_json) = (Vec::new(), Ok(()), out.is_json());
+    let (format, mut line) = (CellFormat::new(out.is_json(), true, look), Vec::new());
     source.for_each_stored(&RowArgs::default(), |cell| {
-        line.clear();
-        if is_json {
-            cell_line::put_json(&mut line, &cell, true);
-        } else {
-            cell_line::put_text(&mut line, &cell, look);
-        }
-        line.push(b'\n');
-        if written.is_ok() {
-            written = out.write_all(&line);
-        }
-    })?;
-    Ok(written?)
+        format.set_line(&mut line, &cell);
+        Ok(out.write_all(&line)?)
+    })
 }

@@ -82,7 +82,8 @@ fn summarize(report: &CheckReport, out: &mut Output) -> Result<(), Failure> {
     }
     let meta = if *has_catalog { "" } else { ", not compared with hbase:meta" };
     out.summary(&format!(
-        "tables {tables}, regions {regions}, files {files}, errors {errors}, warnings {warnings}, infos {infos}{meta}"
+        "tables {tables}, regions {regions}, files {files}, errors {errors}, warnings {warnings}, \
+         infos {infos}{meta}"
     ));
     Ok(())
 }

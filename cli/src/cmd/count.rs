@@ -88,6 +88,7 @@ fn count_half(args: &Args, out: &mut Output) -> Result<(u64, u64), Failure> {
             last.extend_from_slice(cell.row());
         }
         cells += 1;
+        Ok(())
     })?;
     Ok((rows, cells))
 }

@@ -1,7 +1,7 @@
 //! `hregion seek`: looks up a key with the index.
 
 use crate::args::{FileArgs, LineArgs};
-use crate::cell_line::{self, LineStyle};
+use crate::cell_line::{self, CellFormat, LineStyle};
 use crate::failure::{CommandError, Exit, Failure};
 use crate::lines::Lines;
 use crate::output::Output;
@@ -105,25 +105,20 @@ fn seek(file: &HFile, key: &SeekKey, args: &Args, out: &mut Output) -> Result<Ex
         cells.seek(key)?;
     }
     if let Some(cell) = cells.peek() {
+        let look = if args.values { LineStyle::KeyValue } else { LineStyle::Plain };
         let mut line = Vec::new();
-        if out.is_json() {
-            cell_line::put_json(&mut line, &cell, file.has_seq_ids());
-        } else {
-            let look = if args.values { LineStyle::KeyValue } else { LineStyle::Plain };
-            cell_line::put_text(&mut line, &cell, look);
-        }
-        line.push(b'\n');
+        CellFormat::new(out.is_json(), file.has_seq_ids(), look).set_line(&mut line, &cell);
         out.write_all(&line)?;
     }
     Ok(Exit::Done)
 }
 
 fn seek_many(file: &HFile, path: &Path, limits: &Limits, out: &mut Output) -> Result<Exit, Failure> {
-    let (json, seq_ids) = (out.is_json(), file.has_seq_ids());
+    let json = out.is_json();
+    let format = CellFormat::new(json, file.has_seq_ids(), LineStyle::Plain);
     let put_cell = |line: &mut Vec<u8>, cell: Option<CellRef<'_>>| match cell {
         None => line.extend_from_slice(if json { b"null" } else { b"-" }),
-        Some(cell) if json => cell_line::put_json(line, &cell, seq_ids),
-        Some(cell) => cell_line::put_text(line, &cell, LineStyle::Plain),
+        Some(cell) => format.put(line, &cell),
     };
     let mut keys = KeyLines::open(path, limits)?;
     let (mut cells, mut before) = (file.scanner(), file.scanner());

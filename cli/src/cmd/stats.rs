@@ -67,7 +67,10 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let source = InputSource::open(&args.target, &args.reading, &CellArgs::default(), Some(draws), out)?;
     let now = args.now.unwrap_or_else(|| SystemClock.now());
     let mut stats = Stats::new(now, args.top.into());
-    source.for_each_stored(&RowArgs::default(), |cell| stats.add(&cell))?;
+    source.for_each_stored(&RowArgs::default(), |cell| {
+        stats.add(&cell);
+        Ok(())
+    })?;
     stats.finish();
     if let Some(svg) = &args.svg {
         let mut file = TextFile::create(svg, args.force)?;

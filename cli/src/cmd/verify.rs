@@ -58,7 +58,7 @@ enum Part {
     /// A file of any kind.
     File(PathBuf),
     /// An HFile, wherever it is.
-    HFile(PathBuf, Arc<dyn Storage>),
+    HFile(PathBuf),
     Region(PathBuf),
     /// A family of a region.
     Family(PathBuf, Vec<u8>),
@@ -83,14 +83,11 @@ fn find(
     storage: &Arc<dyn Storage>,
     out: &Output,
 ) -> Result<Vec<Part>, CommandError> {
-    let all_below = || {
-        let mut files = Vec::new();
-        files_below(path, &mut files)?;
-        Ok(files.into_iter().map(|path| Part::of_file(path, None, storage, out)).collect())
-    };
     check_local(path)?;
     if kind.is_none() && probe::is_dir(path)? && !is_region(path)? && is_aside(path)? {
-        return all_below();
+        let mut files = Vec::new();
+        files_below(path, &mut files)?;
+        return Ok(files.into_iter().map(|path| Part::of_file(path, None, storage, out)).collect());
     }
     let found = target::kind_of(path, kind)?;
     Ok(match found {
@@ -126,7 +123,7 @@ impl Part {
         };
         let checked = match known {
             Ok(FileKind::Unknown) if kind != Some(Kind::Wal) => match target::reader(&path, kind, out) {
-                Ok(_) if kind.is_some() => return Self::HFile(path, Arc::clone(storage)),
+                Ok(_) if kind.is_some() => return Self::HFile(path),
                 Err(Failure::Fault(fault)) if !target::is_log(&path) => Err(*fault),
                 _ => Ok(()),
             },
@@ -135,13 +132,13 @@ impl Part {
         checked.map_or_else(Self::Refused, |()| Self::File(path))
     }
 
-    fn verify(&self, files: &HFileOptions, regions: &RegionOptions) -> Vec<Found> {
+    fn verify(&self, files: &HFileOptions, regions: &RegionOptions, storage: &dyn Storage) -> Vec<Found> {
         let mut found = Vec::new();
         let mut report = |_: &Path, report: hregion::Result<VerifyReport>| {
             found.push(Found::File(report.map_err(CommandError::from)));
         };
         let verified = match self {
-            Self::HFile(path, storage) => {
+            Self::HFile(path) => {
                 let file = storage.open(path).map_err(|error| hregion::Error::io("open", path, error));
                 report(path, file.and_then(|file| files.verify_reader(file)));
                 Ok(Vec::new())
@@ -184,7 +181,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         }
     }
     let mut tally = Tally::default();
-    let verify = |part: &Part| part.verify(&files, &regions);
+    let verify = |part: &Part| part.verify(&files, &regions, &*storage);
     args.jobs.in_order(&parts, verify, |found| {
         found.into_iter().try_for_each(|one| tally.add(one, out))?;
         out.flush_aside()

@@ -893,8 +893,8 @@ struct FaultyWriter {
 }
 
 impl FaultyWriter {
-    /// Writes after the bytes kept so far, and keeps `kept` more. A failing write writes the first half of the
-    /// bytes, and keeps them.
+    /// Writes after the bytes kept so far, and keeps `kept` more. A failing write writes the first half of
+    /// the bytes, and keeps them.
     fn write(&mut self, bytes: &[u8], kept: usize) -> io::Result<()> {
         let mut state = self.storage.state();
         let called = state.change(Call::Write);

@@ -107,8 +107,7 @@ fn the_region_info_is_that_of_the_directory() {
         assert!(RegionDir::open(&storage, &path).is_err(), "bit {bit}");
     }
     // HBase's has no seal, and the name does not depend on the end key and the flags.
-    let message = info.to_message();
-    let file = [b"PBUF".as_slice(), &[u8::try_from(message.len()).unwrap()], &message[..]].concat();
+    let file = info.to_unsealed_file();
     for bit in 0..file.len() * 8 {
         put(&storage, &path.join(REGION_INFO), &flipped(&file, bit));
         if let Ok(dir) = RegionDir::open(&storage, &path) {

@@ -4,7 +4,7 @@ use super::finding::{FindingKind, Severity};
 use super::{Checker, Subject};
 use crate::binary::StringBinary;
 use crate::error::{Corruption, Result};
-use crate::locator::{CatalogRow, MetaRegion, TableState, dir_exists};
+use crate::locator::{CatalogRow, INFO, MetaRegion, STATE, TABLE, TableState, dir_exists};
 use crate::op::Scan;
 use crate::schema::{RegionName, TableName};
 use std::collections::BTreeMap;
@@ -19,10 +19,6 @@ pub(super) struct CatalogRows {
     /// The states of tables; `None` before 2.0, when they were in ZooKeeper.
     pub(super) states: Option<BTreeMap<TableName, TableState>>,
 }
-
-const REGIONS: &[u8] = b"info";
-const TABLES: &[u8] = b"table";
-const STATE: &[u8] = b"state";
 
 impl CatalogRows {
     /// Reads the catalog of a root directory. Returns `None` if there is none, or if it cannot be read, which
@@ -47,7 +43,7 @@ impl CatalogRows {
         let region = meta.region();
         let mut found = Self { path: path.to_owned(), regions: BTreeMap::new(), states: None };
         let view = region.view();
-        let scan = Scan::new().family(REGIONS);
+        let scan = Scan::new().family(INFO);
         let mut rows = view.scan(&scan)?;
         while let Some(row) = rows.next_row()? {
             match CatalogRow::parse(row) {
@@ -55,13 +51,13 @@ impl CatalogRows {
                 Err(corruption) => add_bad_row(row.key(), &corruption, path, checker),
             }
         }
-        if region.families().any(|family| family.name() == TABLES) {
+        if region.families().any(|family| family.name() == TABLE) {
             let states = found.states.insert(BTreeMap::new());
-            let scan = Scan::new().family(TABLES);
+            let scan = Scan::new().family(TABLE);
             let mut rows = view.scan(&scan)?;
             while let Some(row) = rows.next_row()? {
                 let Some(table) = table_of_key(row.key()) else { continue };
-                match row.value(TABLES, STATE).map(TableState::parse) {
+                match row.value(TABLE, STATE).map(TableState::parse) {
                     Some(Ok(state)) => {
                         states.insert(table, state);
                     }

@@ -115,7 +115,8 @@ kinds! {
          extraRegionsInMeta --fix)";
     /// A region with a directory is not in `hbase:meta`, so no server opens it.
     NoMetaRow = "no_meta_row",
-        "add the region to hbase:meta (HBCK2 addFsRegionsMissingInMeta), or load its files with `hregion load`";
+        "add the region to hbase:meta (HBCK2 addFsRegionsMissingInMeta), or load its files with \
+         `hregion load`";
     /// The directory of a region has no `.regioninfo`.
     NoRegionInfo = "no_region_info",
         "load the files of its families with `hregion load`, then remove the directory";
@@ -124,14 +125,16 @@ kinds! {
         "move the directory aside, and load the files of its families with `hregion load`";
     /// The directory of a table has no descriptor.
     NoDescriptor = "no_descriptor",
-        "copy .tabledesc from a snapshot or a backup of the table, or write it with `hregion shell` and alter";
+        "copy .tabledesc from a snapshot or a backup of the table, or write it with `hregion shell` and \
+         alter";
     /// The file that a reference names does not exist.
     DanglingReference = "dangling_reference",
         "look for the file in a backup or another root's archive; else move the reference aside: its cells \
          are lost";
     /// The file that a link names does not exist.
     DanglingLink = "dangling_link",
-        "look for the file in a backup or another root's archive; else move the link aside: its cells are lost";
+        "look for the file in a backup or another root's archive; else move the link aside: its cells \
+         are lost";
     /// The directory of a region that was split or merged.
     LeftoverParent = "leftover_parent",
         "nothing: it is archived once no region refers to its files (`hregion split --compact`, or the \
@@ -159,7 +162,8 @@ kinds! {
     /// The state of a table or region in `hbase:meta` is missing or unknown.
     UnknownState = "unknown_state", "set the state (HBCK2 setTableState, setRegionState)";
     /// What unfinished work has left.
-    LeftoverTmp = "leftover_tmp", "nothing: it is removed or completed when the region or table is next opened";
+    LeftoverTmp = "leftover_tmp",
+        "nothing: it is removed or completed when the region or table is next opened";
     /// A file that the check needs is damaged or cannot be read.
     Unreadable = "unreadable", "see `hregion verify`; restore the file from a backup";
 }

@@ -4,7 +4,7 @@ use super::catalog::CatalogRows;
 use super::finding::{FindingKind, Severity};
 use super::region::RegionCheck;
 use super::{Checker, Subject, dir_names};
-use crate::binary::StringBinary;
+use crate::binary::{StringBinary, is_hex};
 use crate::io::DirEntry;
 use crate::layout::{RegionChange, find_region_info, read_descriptor};
 use crate::locator::{CatalogRow, RegionInconsistency, RegionState, check_region_chain, serving};
@@ -61,7 +61,8 @@ impl<'c, 'o> TableCheck<'c, 'o> {
         let children = self.check_changes(dir, &entries);
         let has_descriptor = self.check_descriptor(dir);
         let (mut dirs, mut found) = (BTreeSet::new(), Vec::new());
-        for name in dir_names(&entries).filter(|name| is_region_dir(name) && !children.contains(*name)) {
+        // Named as in `FSUtils.RegionDirFilter`.
+        for name in dir_names(&entries).filter(|name| is_hex(name) && !children.contains(*name)) {
             dirs.insert(name.to_owned());
             self.checker.report.regions += 1;
             if let Some(info) = self.region_info(dir, name) {
@@ -276,9 +277,4 @@ impl<'c, 'o> TableCheck<'c, 'o> {
         self.checker.add(kind, severity, &Subject::region(self.name, name), path, message);
         kind == FindingKind::LeftoverParent
     }
-}
-
-/// Whether a directory is named like a region (HBase: `FSUtils.RegionDirFilter`).
-fn is_region_dir(name: &str) -> bool {
-    name.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'))
 }
