@@ -1,12 +1,13 @@
 //! Files of the local file system, read with `pread` where the system has it.
 
+use super::locked_file::LockedFile;
 use super::log_file::LocalLogFile;
 use super::write_behind::WriteBehind;
 use super::writer_thread::WriterThread;
 use super::{DirEntry, FileIdentity, FileLock, FileReader, FileWriter, LogFile, Storage};
 #[cfg(not(any(unix, windows)))]
 use crate::sync::{Mutex, unpoisoned};
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::mem;
 use std::path::{Path, PathBuf};
@@ -299,15 +300,12 @@ impl Storage for LocalStorage {
     }
 
     fn lock(&self, path: &Path) -> io::Result<FileLock> {
-        let file = File::options().create(true).truncate(false).write(true).open(path)?;
-        match file.try_lock() {
-            // The directory may have been replaced by another since the file was opened in it.
-            Ok(()) if identity(&file.metadata()?) == identity(&fs::metadata(path)?) => {
-                Ok(FileLock::new(file))
-            }
-            Ok(()) | Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
-            Err(TryLockError::Error(error)) => Err(error),
+        let locked = LockedFile::new(File::options().create(true).truncate(false).write(true).open(path)?)?;
+        // The directory may have been replaced by another since the file was opened in it.
+        if identity(&locked.file().metadata()?) != identity(&fs::metadata(path)?) {
+            return Err(io::ErrorKind::WouldBlock.into());
         }
+        Ok(FileLock::new(locked))
     }
 }
 

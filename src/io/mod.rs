@@ -6,6 +6,7 @@
 pub mod faulty;
 mod file;
 mod file_handles;
+mod locked_file;
 mod log_file;
 mod memory;
 #[cfg(feature = "mmap")]
