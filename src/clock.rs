@@ -95,6 +95,21 @@ impl Deadline {
     }
 }
 
+/// Measures a time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stopwatch(Option<Instant>);
+
+impl Stopwatch {
+    pub(crate) fn start() -> Self {
+        Self(HAS_CLOCK.then(Instant::now))
+    }
+
+    /// The time since the start; zero without a clock.
+    pub(crate) fn elapsed(self) -> Duration {
+        self.0.map_or(Duration::ZERO, |start| start.elapsed())
+    }
+}
+
 /// A monotonic clock that can wait. Tests can simulate it.
 pub trait Timer: Send + Sync + fmt::Debug {
     /// The current moment.

@@ -6,6 +6,7 @@
 use super::RegionCore;
 use super::write::{NewCell, USUAL_KEY_LEN};
 use crate::cell::SeekKey;
+use crate::clock::Stopwatch;
 use crate::error::{Error, Result};
 use crate::io::{LogFile, Storage};
 use crate::layout::{RegionDir, durable};
@@ -21,6 +22,7 @@ use std::mem;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
+use std::time::Duration;
 
 /// Appends the writes of a region to files, and waits until they are as durable as asked.
 ///
@@ -33,7 +35,8 @@ pub(super) struct RegionLog {
     /// The region's directory.
     region: PathBuf,
     state: Mutex<State>,
-    moved: Condvar,
+    /// Signalled when a round ends: the even rounds, and the odd ones.
+    ended: [Condvar; 2],
     /// The maximum number of bytes of an entry: a longer one could not be read again.
     max_entry: usize,
     /// Why nothing can be logged any more: it is not known what is in the file.
@@ -65,8 +68,16 @@ struct State {
     written: u64,
     synced: u64,
     wanted: u64,
+    /// The current round, or the last one.
+    round: Round,
+    /// How long the last sync took.
+    sync_time: Duration,
+    /// The number of writers that waited when the last round ended, and when the one before it did.
+    waited: [u64; 2],
+    /// The entry whose writer waits for others before it begins a round.
+    gathering: Option<u64>,
     /// The number of entries whose writers have not yet seen their outcome.
-    unseen: usize,
+    unseen: u64,
     /// Entries that are not in the file, and why.
     refused: Vec<(RangeInclusive<u64>, Error)>,
     /// Files that are no longer written to, oldest first.
@@ -74,6 +85,15 @@ struct State {
     has_dir: bool,
     /// Why finished files could not be removed.
     unremoved: Option<Error>,
+}
+
+/// A write of pending entries to the file by one thread. The state is unlocked meanwhile.
+#[derive(Clone, Copy, Debug, Default)]
+struct Round {
+    number: usize,
+    /// The last entry that it writes.
+    last: u64,
+    syncs: bool,
 }
 
 /// A file that gets no more entries, and is not complete yet.
@@ -91,6 +111,15 @@ struct FinishedLog {
     path: PathBuf,
     /// The greatest sequence id in the file.
     last: i64,
+}
+
+impl State {
+    /// Whether as many writers as waited for the last two rounds may soon have appended: one sync is then for
+    /// all of them.
+    fn expects_more(&self) -> bool {
+        let expected = self.waited[0].min(self.waited[1]);
+        self.sync_time >= MIN_SHARED && self.appended - self.synced < expected
+    }
 }
 
 /// An entry that was appended.
@@ -114,6 +143,10 @@ impl RegionLog {
             written: 0,
             synced: 0,
             wanted: 0,
+            round: Round::default(),
+            sync_time: Duration::ZERO,
+            waited: [0; 2],
+            gathering: None,
             unseen: 0,
             refused: Vec::new(),
             finished: VecDeque::new(),
@@ -125,7 +158,7 @@ impl RegionLog {
             dir: dir.recovered_edits_dir(),
             region: dir.path().to_owned(),
             state: Mutex::new(state),
-            moved: Condvar::new(),
+            ended: Default::default(),
             max_entry: limits.block_bytes,
             failure: OnceLock::new(),
             flushed: Mutex::new(vec![0; stores]),
@@ -183,7 +216,7 @@ impl RegionLog {
     /// is not known what is in the file.
     fn wait(&self, Ticket(number): Ticket, durability: Durability) -> Result<()> {
         let syncs = durability == Durability::FsyncWal;
-        let (mut state, mut spins) = (self.state(), SPINS);
+        let (mut state, mut spins, mut is_late) = (self.state(), SPINS, false);
         if syncs {
             state.wanted = state.wanted.max(number);
         }
@@ -197,16 +230,31 @@ impl RegionLog {
             if let Err(error) = self.check() {
                 break Err(error);
             }
-            state = if let Some(file) = state.file.take() {
-                self.write_pending(state, file)
-            } else if !syncs && spins > 0 {
-                // To hand bytes to the system takes less time than to sleep.
-                spins -= 1;
-                drop(state);
-                (0..SPIN).for_each(|_| std::hint::spin_loop());
-                self.state()
-            } else {
-                unpoisoned(self.moved.wait(state))
+            let waits = syncs && !is_late && state.expects_more();
+            state = match state.file.take_if(|_| !waits) {
+                Some(file) => self.write_pending(state, file),
+                None if !syncs && spins > 0 => {
+                    // To hand bytes to the system takes less time than to sleep.
+                    spins -= 1;
+                    drop(state);
+                    (0..SPIN).for_each(|_| std::hint::spin_loop());
+                    self.state()
+                }
+                None => {
+                    // Only the writers whose entries a round writes are woken when it ends, and one for the
+                    // next round.
+                    let round = state.round;
+                    let is_in_round = number <= round.last && (round.syncs || !syncs);
+                    let ended = self.ended(round.number + usize::from(!is_in_round));
+                    if waits && state.file.is_some() && *state.gathering.get_or_insert(number) == number {
+                        let time = state.sync_time.min(MAX_GATHERING);
+                        let (state, timeout) = unpoisoned(ended.wait_timeout(state, time));
+                        is_late = timeout.timed_out();
+                        state
+                    } else {
+                        unpoisoned(ended.wait(state))
+                    }
+                }
             };
         };
         state.unseen -= 1;
@@ -223,11 +271,14 @@ impl RegionLog {
         mut state: MutexGuard<'s, State>,
         mut file: Box<dyn LogFile>,
     ) -> MutexGuard<'s, State> {
+        let syncs = state.wanted > state.synced;
         let spare = mem::take(&mut state.spare);
         let mut bytes = mem::replace(&mut state.pending, spare);
         let end = state.encoder.as_ref().map_or(0, WalEncoder::offset);
         let base = end - bytes.len() as u64;
-        let (target, last, syncs) = (state.appended, state.last, state.wanted > state.synced);
+        let (target, last) = (state.appended, state.last);
+        state.round = Round { number: state.round.number + 1, last: target, syncs };
+        state.gathering = None;
         let mut reserved = state.reserved;
         drop(state);
         let busy = Busy(self);
@@ -242,16 +293,19 @@ impl RegionLog {
                 is_undone = is_full(&written) && file.truncate(base).is_ok();
             }
         }
+        let started = Stopwatch::start();
         let synced = if written.is_ok() && syncs { file.sync() } else { Ok(()) };
+        let sync_time = started.elapsed();
         mem::forget(busy);
         let path = file.path().to_owned();
         let mut state = self.state();
         (state.file, state.reserved) = (Some(file), reserved);
+        let is_done = written.is_ok() && synced.is_ok();
         match (written, synced) {
             (Ok(()), Ok(())) => {
                 state.written = target;
                 if syncs {
-                    (state.synced, state.synced_to) = (target, last);
+                    (state.synced, state.synced_to, state.sync_time) = (target, last, sync_time);
                     if let Some(encoder) = &mut state.encoder {
                         encoder.synced(end);
                     }
@@ -275,8 +329,18 @@ impl RegionLog {
             bytes.clear();
             state.spare = bytes;
         }
-        self.moved.notify_all();
+        state.waited = [state.unseen, state.waited[0]];
+        self.ended(state.round.number).notify_all();
+        if is_done {
+            self.ended(state.round.number + 1).notify_one();
+        } else {
+            self.ended(state.round.number + 1).notify_all();
+        }
         state
+    }
+
+    fn ended(&self, round: usize) -> &Condvar {
+        &self.ended[round % 2]
     }
 
     /// Returns the sequence id of a flush that would have the given one. After a failure, entries that were
@@ -374,7 +438,7 @@ struct Busy<'l>(&'l RegionLog);
 impl Drop for Busy<'_> {
     fn drop(&mut self) {
         self.0.fail(&Error::invalid_argument("a thread panicked while it wrote the log"));
-        self.0.moved.notify_all();
+        self.0.ended.iter().for_each(Condvar::notify_all);
     }
 }
 
@@ -467,6 +531,11 @@ const CELL_OVERHEAD: usize = 32;
 /// sleeps.
 const SPINS: u32 = 50;
 const SPIN: u32 = 30;
+
+/// A sync that takes less time than a thread needs to sleep is not shared by waiting for other writers.
+const MIN_SHARED: Duration = Duration::from_micros(20);
+/// How long a writer waits for others at most.
+const MAX_GATHERING: Duration = Duration::from_millis(1);
 
 /// The largest buffer that is kept for reuse.
 const MAX_SPARE: usize = 1 << 20;
