@@ -1,9 +1,9 @@
 //! The command line: arguments shared by all commands. The arguments of each command are in its own file.
 
 use crate::cmd::{
-    bulkload, cells, check, compact, completions, convert, count, diff, du, flush, get, inspect, load,
-    locate, man, merge, recover, regions, replay, salvage, scan, seek, shell, snapshot, split, stats, verify,
-    wal, write,
+    bulkload, cells, check, compact, completions, convert, count, diff, du, export, flush, get, inspect,
+    load, locate, man, merge, recover, regions, replay, salvage, scan, seek, shell, snapshot, split, stats,
+    verify, wal, write,
 };
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
@@ -51,6 +51,7 @@ pub(crate) enum Command {
     Verify(verify::Args),
     Check(check::Args),
     Diff(diff::Args),
+    Export(Box<export::Args>),
     Write(Box<write::Args>),
     Convert(Box<convert::Args>),
     Bulkload(Box<bulkload::Args>),

@@ -39,10 +39,10 @@ pub(crate) struct CellArgs {
 /// A family, or a column of it.
 type Column = (Vec<u8>, Option<Vec<u8>>);
 
-/// Selects rows.
+/// Selects a range of rows.
 #[derive(clap::Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Which rows")]
-pub(crate) struct RowArgs {
+pub(crate) struct RangeArgs {
     /// The first row [default: the first that exists]
     #[arg(long, value_name = "ROW", allow_hyphen_values = true, value_parser = bytes)]
     start: Option<Row>,
@@ -55,6 +55,14 @@ pub(crate) struct RowArgs {
     #[arg(long, value_name = "BYTES", allow_hyphen_values = true, value_parser = bytes)]
     #[arg(conflicts_with_all = ["start", "stop"])]
     prefix: Option<Row>,
+}
+
+/// Selects rows.
+#[derive(clap::Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Which rows")]
+pub(crate) struct RowArgs {
+    #[command(flatten)]
+    range: RangeArgs,
 
     /// Maximum number of rows; 0 for all
     #[arg(long, value_name = "ROWS")]
@@ -143,17 +151,23 @@ impl CellArgs {
     }
 }
 
+impl From<RangeArgs> for RowArgs {
+    fn from(range: RangeArgs) -> Self {
+        Self { range, ..Self::default() }
+    }
+}
+
 impl RowArgs {
     /// Builds a scan of the rows.
     pub(crate) fn scan(&self, cells: &CellArgs) -> RowScan {
         let mut scan = cells.scan().reversed(self.reversed);
-        if let Some(Row(prefix)) = &self.prefix {
+        if let Some(Row(prefix)) = &self.range.prefix {
             scan = with_prefix(scan, prefix.clone(), self.reversed);
         }
-        if let Some(Row(start)) = &self.start {
+        if let Some(Row(start)) = &self.range.start {
             scan = scan.start_row(start.clone(), true);
         }
-        if let Some(Row(stop)) = &self.stop {
+        if let Some(Row(stop)) = &self.range.stop {
             scan = scan.stop_row(stop.clone(), false);
         }
         if let Some(cells) = self.batch {
@@ -167,9 +181,9 @@ impl RowArgs {
 
     /// Whether all rows are read.
     pub(crate) fn is_all(&self) -> bool {
-        self.start.is_none()
-            && self.stop.is_none()
-            && self.prefix.is_none()
+        self.range.start.is_none()
+            && self.range.stop.is_none()
+            && self.range.prefix.is_none()
             && self.limit.is_none()
             && self.resume.is_none()
     }
@@ -184,16 +198,17 @@ impl RowArgs {
         let bytes =
             |row: &Option<Row>| row.as_ref().map(|Row(row)| row.clone()).filter(|row| !row.is_empty());
         let resumed = self.resume.as_ref().map(|cursor| cursor.row().to_vec());
-        let (first, last) = match (resumed.or_else(|| bytes(&self.start)), bytes(&self.stop), self.reversed) {
-            (start, stop, false) => (start, stop),
-            (start, stop, true) => (stop, start),
-        };
+        let (first, last) =
+            match (resumed.or_else(|| bytes(&self.range.start)), bytes(&self.range.stop), self.reversed) {
+                (start, stop, false) => (start, stop),
+                (start, stop, true) => (stop, start),
+            };
         let begins_behind = first.is_some_and(|first| !end.is_empty() && first.as_slice() >= end);
         let ends_before = last.is_some_and(|last| match self.reversed {
             false => last.as_slice() <= start,
             true => last.as_slice() < start,
         });
-        let has_none_of_prefix = self.prefix.as_ref().is_some_and(|Row(prefix)| {
+        let has_none_of_prefix = self.range.prefix.as_ref().is_some_and(|Row(prefix)| {
             let is_behind = start > prefix.as_slice() && !start.starts_with(prefix);
             is_behind || !end.is_empty() && prefix.as_slice() >= end
         });

@@ -55,12 +55,14 @@ fn has_seq_id(cell: &CellRef<'_>) -> bool {
     cell.seq_id() != 0
 }
 
-fn put_json(out: &mut Vec<u8>, cell: &CellRef<'_>) {
+/// Appends a cell as a line of JSON.
+pub(crate) fn put_json(out: &mut Vec<u8>, cell: &CellRef<'_>) {
     cell_line::put_json(out, cell, has_seq_id(cell));
     out.push(b'\n');
 }
 
-fn put_csv(out: &mut Vec<u8>, cell: &CellRef<'_>) {
+/// Appends a cell as a line of comma-separated values.
+pub(crate) fn put_csv(out: &mut Vec<u8>, cell: &CellRef<'_>) {
     cell_csv::put_csv(out, cell, has_seq_id(cell));
 }
 

@@ -5,7 +5,7 @@ use crate::failure::{CommandError, Failure};
 use crate::output::{Output, Warner};
 use crate::probe;
 use crate::query_args::{CellArgs, RowArgs};
-use crate::regions::{Regions, entries_of, is_region, kind_of};
+use crate::regions::{ClosedRegion, Regions, entries_of, is_region, kind_of};
 use crate::scan_rows::check_only_family;
 use crate::target::{self, Kind};
 use crate::target_args::TargetArgs;
@@ -86,22 +86,49 @@ impl InputSource {
         Ok(Self { rows: Rows::Files(region), family: None, warner })
     }
 
+    /// Returns the parts whose bounds are `wanted`, in row order.
+    fn parts(&self, wanted: impl Fn(&[u8], &[u8]) -> bool) -> Vec<SourcePart<'_>> {
+        match &self.rows {
+            Rows::Regions(regions) => {
+                let places = regions.places(wanted).into_iter();
+                places.map(|region| SourcePart::Closed(region, &self.warner)).collect()
+            }
+            Rows::Files(region) => vec![SourcePart::Files(region)],
+        }
+    }
+
     /// Returns the regions that may contain `wanted` rows, in row order or reversed.
     fn regions(
         &self,
         reversed: bool,
         wanted: impl Fn(&[u8], &[u8]) -> bool,
-    ) -> Box<dyn Iterator<Item = hregion::Result<Region>> + '_> {
-        match &self.rows {
-            Rows::Regions(regions) => {
-                let mut regions: Vec<_> = regions.places(wanted);
-                if reversed {
-                    regions.reverse();
-                }
-                Box::new(regions.into_iter().map(|place| place.open(&self.warner)))
-            }
-            Rows::Files(region) => Box::new(std::iter::once(Ok(region.clone()))),
+    ) -> impl Iterator<Item = hregion::Result<Region>> {
+        let mut parts = self.parts(wanted);
+        if reversed {
+            parts.reverse();
         }
+        parts.into_iter().map(|part| part.open())
+    }
+
+    /// Returns the parts that may contain rows of a range, in row order.
+    pub(crate) fn parts_of(&self, rows: &RowArgs) -> Vec<SourcePart<'_>> {
+        self.parts(|start, end| rows.overlaps(start, end))
+    }
+
+    /// Passes the rows of a part to `take`.
+    pub(crate) fn scan_part(
+        &self,
+        region: Region,
+        rows: &RowArgs,
+        cells: &CellArgs,
+        mut take: impl FnMut(RowRef<'_>) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let scan = rows.scan(&self.narrowed(cells)?);
+        let scanned = scan.run(std::iter::once(Ok(region)), |region, row| {
+            self.check(region, row)?;
+            take(row)
+        });
+        scanned.map(drop)
     }
 
     /// Restricts the selection to the source's family, if there is only one.
@@ -181,6 +208,23 @@ impl InputSource {
             taken?;
         }
         Ok(())
+    }
+}
+
+/// A region of a source, or the files that are read without one.
+#[derive(Debug)]
+pub(crate) enum SourcePart<'s> {
+    /// A region that is opened when it is read.
+    Closed(ClosedRegion<'s>, &'s Warner),
+    Files(&'s Region),
+}
+
+impl SourcePart<'_> {
+    pub(crate) fn open(&self) -> hregion::Result<Region> {
+        match self {
+            Self::Closed(region, warner) => region.clone().open(warner),
+            Self::Files(region) => Ok((*region).clone()),
+        }
     }
 }
 

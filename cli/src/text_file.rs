@@ -8,19 +8,46 @@ use flate2::write::GzEncoder;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-/// A list being written.
-pub(crate) enum TextFile {
+/// The output of a list.
+pub(crate) enum TextOutput {
     Stdout,
-    Plain(NewText, PathBuf),
-    Packed(Box<GzEncoder<NewText>>, PathBuf),
+    File(TextFile),
 }
 
-impl TextFile {
+impl TextOutput {
     /// Opens the output; `-` is standard output.
     pub(crate) fn create(path: &Path, replace: bool) -> Result<Self, CommandError> {
         if path.as_os_str() == "-" {
             return Ok(Self::Stdout);
         }
+        TextFile::create(path, replace).map(Self::File)
+    }
+
+    pub(crate) fn write(&mut self, line: &[u8], out: &mut Output) -> Result<(), Failure> {
+        match self {
+            Self::Stdout => Ok(out.write_all(line)?),
+            Self::File(file) => Ok(file.write(line)?),
+        }
+    }
+
+    /// Completes the file and renames it into place.
+    pub(crate) fn finish(self) -> Result<(), CommandError> {
+        match self {
+            Self::Stdout => Ok(()),
+            Self::File(file) => file.finish(),
+        }
+    }
+}
+
+/// A text file being written under a temporary name.
+pub(crate) enum TextFile {
+    Plain(NewText, PathBuf),
+    Packed(Box<GzEncoder<NewText>>, PathBuf),
+}
+
+impl TextFile {
+    /// Creates a file, which is compressed if its name ends with `.gz`.
+    pub(crate) fn create(path: &Path, replace: bool) -> Result<Self, CommandError> {
         let (text, path) = (NewText::create(path, replace)?, path.to_owned());
         Ok(match path.extension() {
             Some(extension) if extension == "gz" => {
@@ -30,19 +57,17 @@ impl TextFile {
         })
     }
 
-    pub(crate) fn write(&mut self, line: &[u8], out: &mut Output) -> Result<(), Failure> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), CommandError> {
         let (written, path) = match self {
-            Self::Stdout => return Ok(out.write_all(line)?),
-            Self::Plain(text, path) => (text.write_all(line), path),
-            Self::Packed(text, path) => (text.write_all(line), path),
+            Self::Plain(text, path) => (text.write_all(bytes), path),
+            Self::Packed(text, path) => (text.write_all(bytes), path),
         };
-        Ok(written.map_err(|error| CommandError::io("write", path, &error))?)
+        written.map_err(|error| CommandError::io("write", path, &error))
     }
 
     /// Completes the file and renames it into place.
     pub(crate) fn finish(self) -> Result<(), CommandError> {
         match self {
-            Self::Stdout => Ok(()),
             Self::Plain(text, _) => text.persist(),
             Self::Packed(text, path) => {
                 text.finish().map_err(|error| CommandError::io("write", &path, &error))?.persist()

@@ -583,6 +583,7 @@ fn completions_and_manual_pages_know_the_commands() {
         "-count",
         "-diff",
         "-du",
+        "-export",
         "-flush",
         "-get",
         "-inspect",

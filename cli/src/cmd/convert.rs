@@ -13,7 +13,7 @@ use crate::output::Output;
 use crate::settings::{FileCipher, Pair, Settings, WriterKind, check_not_stdout};
 use crate::target;
 use crate::text;
-use crate::text_file::TextFile;
+use crate::text_file::TextOutput;
 use clap::ValueEnum;
 use hregion::{CellOrder, HFile};
 use serde_json::json;
@@ -219,7 +219,7 @@ fn meta_blocks(file: &HFile) -> Result<Vec<Pair>, CommandError> {
 
 /// Writes the cells as lines.
 fn list(cells: &mut Merge<FileCells<'_>>, args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let mut text = TextFile::create(&args.out, args.force)?;
+    let mut text = TextOutput::create(&args.out, args.force)?;
     if args.to == Form::Csv {
         text.write(cell_csv::HEADER, out)?;
     }
@@ -237,7 +237,7 @@ fn list(cells: &mut Merge<FileCells<'_>>, args: &Args, out: &mut Output) -> Resu
         count += 1;
         cells.advance()?;
     }
-    let to_stdout = matches!(text, TextFile::Stdout);
+    let to_stdout = matches!(text, TextOutput::Stdout);
     text.finish()?;
     if to_stdout {
         return Ok(Exit::Done);

@@ -9,6 +9,7 @@ pub(crate) mod convert;
 pub(crate) mod count;
 pub(crate) mod diff;
 pub(crate) mod du;
+pub(crate) mod export;
 pub(crate) mod flush;
 pub(crate) mod get;
 pub(crate) mod inspect;
@@ -50,6 +51,7 @@ pub(crate) fn run(command: &Command, out: &mut Output) -> Result<Exit, Failure> 
         Command::Check(args) => check::run(args, out),
         Command::Du(args) => du::run(args, out),
         Command::Diff(args) => diff::run(args, out),
+        Command::Export(args) => export::run(args, out),
         Command::Convert(args) => convert::run(args, out),
         Command::Write(args) => write::run(args, out),
         Command::Bulkload(args) => bulkload::run(args, out),

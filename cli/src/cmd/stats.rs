@@ -74,7 +74,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     stats.finish();
     if let Some(svg) = &args.svg {
         let mut file = TextFile::create(svg, args.force)?;
-        file.write(stats::draw(&stats).as_bytes(), out)?;
+        file.write(stats::draw(&stats).as_bytes())?;
         file.finish()?;
     }
     if out.is_json() {
