@@ -12,6 +12,8 @@ use hregion::{
     Compaction, Durability, ErrorKind, Family, Get, Mutation, Put, Region, Result, RowRef, Scan, Table,
 };
 use std::env;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -180,6 +182,11 @@ fn write_and_kill(rows: u64, kills: u64, splits: u64, seed: u64) {
         done = lines.iter().filter_map(|line| line.parse().ok()).max().max(done);
         assert!(was_killed || done == Some(last - 1), "it ended by itself");
         next = done.map_or(next, |at: u64| at + 1);
+        // As HBase's HFileCleaner does: nothing needs a replaced file any more.
+        match fs::remove_dir_all(dir.path().join("archive")) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => panic!("{error}"),
+            _ => {}
+        }
         if killed % 20 == 7 {
             check_all(dir.path(), next, last);
         } else {
