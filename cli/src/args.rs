@@ -1,9 +1,9 @@
 //! The command line: arguments shared by all commands. The arguments of each command are in its own file.
 
 use crate::cmd::{
-    bulkload, cells, check, compact, completions, convert, count, diff, du, export, flush, get, inspect,
-    load, locate, man, merge, recover, regions, replay, salvage, scan, seek, shell, snapshot, split, stats,
-    verify, wal, write,
+    bench, bulkload, cells, check, compact, completions, convert, count, diff, du, export, flush, get,
+    inspect, load, locate, man, merge, recover, regions, replay, salvage, scan, seek, shell, snapshot, split,
+    stats, verify, wal, write,
 };
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
@@ -68,6 +68,7 @@ pub(crate) enum Command {
     Locate(locate::Args),
     Regions(regions::Args),
     Replay(replay::Args),
+    Bench(bench::Args),
     Completions(completions::Args),
     Man(man::Args),
 }

@@ -37,7 +37,7 @@ impl FamilyArgs {
 }
 
 /// Parses `NAME`, or `NAME:ATTRIBUTE=VALUE,…` with HBase's attribute names.
-fn family(text: &str) -> Result<Family, String> {
+pub(crate) fn family(text: &str) -> Result<Family, String> {
     let (name, attributes) = text.split_once(':').unwrap_or((text, ""));
     let pair = |pair: &'_ str| {
         let pair = pair.split_once('=').map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()));

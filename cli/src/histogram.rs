@@ -33,6 +33,26 @@ impl Histogram {
         self.sum_of_squares += size * size;
     }
 
+    /// Adds the sizes of another histogram.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        if other.count == 0 {
+            return;
+        }
+        if other.counts.len() > self.counts.len() {
+            self.counts.resize(other.counts.len(), 0);
+        }
+        self.counts.iter_mut().zip(&other.counts).for_each(|(sum, count)| *sum += count);
+        self.min = if self.count == 0 { other.min } else { self.min.min(other.min) };
+        self.max = self.max.max(other.max);
+        self.count += other.count;
+        self.sum += other.sum;
+        self.sum_of_squares += other.sum_of_squares;
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
     fn mean(&self) -> f64 {
         self.sum / as_f64(self.count.max(1))
     }
@@ -142,5 +162,19 @@ mod tests {
             assert!(found >= exact && found <= exact + exact / 64 + 1, "{thousandths}: {exact} {found}");
         }
         assert_eq!(histogram.quantile(1000), *sorted.last().unwrap());
+    }
+
+    #[test]
+    fn merged_histograms_have_the_sizes_of_both() {
+        let (mut all, mut merged) = (Histogram::default(), Histogram::default());
+        for part in [0..3_u64, 5..5, 900..1000, 20..500] {
+            let mut histogram = Histogram::default();
+            for size in part {
+                all.add(size * size);
+                histogram.add(size * size);
+            }
+            merged.merge(&histogram);
+        }
+        assert_eq!(merged.json(), all.json());
     }
 }

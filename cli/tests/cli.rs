@@ -574,6 +574,7 @@ fn completions_and_manual_pages_know_the_commands() {
     let mut names: Vec<String> = names.collect();
     names.sort();
     let mut commands = [
+        "-bench",
         "-bulkload",
         "-cells",
         "-check",

@@ -1,5 +1,6 @@
 //! The commands, one per file; each has its `Args` and its `run`.
 
+pub(crate) mod bench;
 pub(crate) mod bulkload;
 pub(crate) mod cells;
 pub(crate) mod check;
@@ -66,6 +67,7 @@ pub(crate) fn run(command: &Command, out: &mut Output) -> Result<Exit, Failure> 
         Command::Locate(args) => locate::run(args, out),
         Command::Regions(args) => regions::run(args, out),
         Command::Replay(args) => replay::run(args, out),
+        Command::Bench(args) => bench::run(args, out),
         Command::Completions(args) => completions::run(args, out),
         Command::Man(args) => man::run(args, out),
     }

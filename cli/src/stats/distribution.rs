@@ -10,6 +10,7 @@ pub(crate) enum Unit {
     Count,
     /// Milliseconds.
     Age,
+    Nanoseconds,
 }
 
 /// Numbers, by quantiles and bins.
@@ -66,6 +67,15 @@ impl Distribution {
         self.bins[bin] += 1;
     }
 
+    /// Adds the numbers of another distribution of the same unit.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.histogram.merge(&other.histogram);
+        if other.bins.len() > self.bins.len() {
+            self.bins.resize(other.bins.len(), 0);
+        }
+        self.bins.iter_mut().zip(&other.bins).for_each(|(sum, count)| *sum += count);
+    }
+
     /// Returns the bins from the first non-empty one to the last.
     pub(crate) fn bins(&self) -> Vec<Bin> {
         let first = self.bins.iter().position(|&count| count > 0).unwrap_or(self.bins.len());
@@ -88,6 +98,7 @@ impl Distribution {
                     (from, to) => format!("{} to {}", name(from), name(to + 1)),
                 }
             }
+            Unit::Nanoseconds => format!("{} to {}", show_nanos(bin.from), show_nanos(bin.to)),
             _ if bin.from == bin.to => bin.from.to_string(),
             _ => format!("{} to {}", bin.from, bin.to),
         }
@@ -97,6 +108,7 @@ impl Distribution {
     pub(crate) fn show(&self, number: u64) -> String {
         match self.unit {
             Unit::Age => show_age(number),
+            Unit::Nanoseconds => show_nanos(number),
             Unit::Bytes | Unit::Count => number.to_string(),
         }
     }
@@ -119,7 +131,7 @@ impl Unit {
     fn bin(self, number: u64) -> usize {
         match self {
             Self::Age => AGES.partition_point(|(age, _)| *age <= number),
-            Self::Bytes | Self::Count => (u64::BITS - number.leading_zeros()) as usize,
+            Self::Bytes | Self::Count | Self::Nanoseconds => (u64::BITS - number.leading_zeros()) as usize,
         }
     }
 
@@ -130,11 +142,20 @@ impl Unit {
                 let from = bin.checked_sub(1).map_or(0, |before| AGES[before].0);
                 (from, AGES.get(bin).map_or(u64::MAX, |(age, _)| age - 1))
             }
-            Self::Bytes | Self::Count => match bin {
+            Self::Bytes | Self::Count | Self::Nanoseconds => match bin {
                 0 => (0, 0),
                 bin => (1 << (bin - 1), u64::MAX >> (u64::BITS as usize - bin)),
             },
         }
+    }
+}
+
+/// Formats a time in the greatest unit that fits.
+fn show_nanos(nanos: u64) -> String {
+    let units = [(1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "µs")];
+    match units.into_iter().find(|(unit, _)| nanos >= *unit) {
+        Some((unit, name)) => format!("{}.{} {name}", nanos / unit, nanos % unit / (unit / 10)),
+        None => format!("{nanos} ns"),
     }
 }
 
@@ -157,7 +178,7 @@ mod tests {
 
     #[test]
     fn bins_follow_each_other_without_gaps() {
-        for (unit, last) in [(Unit::Bytes, 64), (Unit::Age, AGES.len())] {
+        for (unit, last) in [(Unit::Bytes, 64), (Unit::Nanoseconds, 64), (Unit::Age, AGES.len())] {
             let mut next = 0;
             for bin in 0..=last {
                 let (from, to) = unit.bounds(bin);
@@ -174,6 +195,14 @@ mod tests {
         [3, 2, 9, 4].into_iter().for_each(|size| sizes.add(size));
         let labels: Vec<_> = sizes.bins().into_iter().map(|bin| (sizes.label(bin), bin.count)).collect();
         assert_eq!(labels, [("2 to 3".into(), 2), ("4 to 7".into(), 1), ("8 to 15".into(), 1)]);
+        let mut times = Distribution::new("times", "Times", Unit::Nanoseconds);
+        [900, 1_500, 3_000_000].into_iter().for_each(|time| times.add(time));
+        let mut more = Distribution::new("times", "Times", Unit::Nanoseconds);
+        more.add(2_047);
+        times.merge(&more);
+        let bins: Vec<_> = times.bins().into_iter().map(|bin| (times.label(bin), bin.count)).collect();
+        assert_eq!(bins[..2], [("512 ns to 1.0 µs".into(), 1), ("1.0 µs to 2.0 µs".into(), 2)]);
+        assert_eq!(bins.last(), Some(&("2.0 ms to 4.1 ms".into(), 1)));
         let mut ages = Distribution::new("ages", "Ages", Unit::Age);
         [5, HOUR, 9 * YEAR].into_iter().for_each(|age| ages.add(age));
         let bins = ages.bins();

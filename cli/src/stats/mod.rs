@@ -6,9 +6,9 @@ mod heaviest;
 mod svg;
 
 pub(crate) use chart::print;
-pub(crate) use svg::draw;
+pub(crate) use distribution::{Distribution, Unit};
+pub(crate) use svg::{draw, draw_charts};
 
-use distribution::{Distribution, Unit};
 use heaviest::{Heaviest, HeavyRow};
 use hregion::CellRef;
 use hregion::cell::StringBinary;

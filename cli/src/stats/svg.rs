@@ -15,12 +15,9 @@ const STEP: u64 = 20;
 
 /// Draws the statistics as SVG. Text from cells is printable ASCII.
 pub(crate) fn draw(stats: &Stats) -> String {
-    let (mut body, mut y) = (String::new(), MARGIN + STEP);
     let title = format!("rows {}, cells {}, bytes {}", stats.rows, stats.cells, stats.bytes);
-    text(&mut body, MARGIN, y, "h", &title);
-    for distribution in stats.distributions() {
-        y = draw_distribution(&mut body, distribution, y + STEP);
-    }
+    let charts = stats.distributions().map(|distribution| (distribution.title.to_owned(), distribution));
+    let (mut body, mut y) = charts_of(&title, charts);
     let heaviest = stats.heaviest();
     if !heaviest.is_empty() {
         y += 2 * STEP;
@@ -31,6 +28,30 @@ pub(crate) fn draw(stats: &Stats) -> String {
         let line = format!("{} bytes, {} cells: {}", row.bytes, row.cells, shortened(&row.key));
         text(&mut body, MARGIN, y, "t", &line);
     }
+    page(&body, y)
+}
+
+/// Draws distributions as SVG, each with its title.
+pub(crate) fn draw_charts<'d>(
+    title: &str,
+    charts: impl IntoIterator<Item = (String, &'d Distribution)>,
+) -> String {
+    let (body, y) = charts_of(title, charts);
+    page(&body, y)
+}
+
+/// Returns the drawing of distributions, and its last line.
+fn charts_of<'d>(title: &str, charts: impl IntoIterator<Item = (String, &'d Distribution)>) -> (String, u64) {
+    let (mut body, mut y) = (String::new(), MARGIN + STEP);
+    text(&mut body, MARGIN, y, "h", title);
+    for (title, distribution) in charts {
+        y = draw_distribution(&mut body, &title, distribution, y + STEP);
+    }
+    (body, y)
+}
+
+/// Returns the picture of a drawing with the last line at `y`.
+fn page(body: &str, y: u64) -> String {
     let height = y + MARGIN;
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" \
@@ -41,14 +62,14 @@ pub(crate) fn draw(stats: &Stats) -> String {
     )
 }
 
-fn draw_distribution(body: &mut String, distribution: &Distribution, top: u64) -> u64 {
+fn draw_distribution(body: &mut String, title: &str, distribution: &Distribution, top: u64) -> u64 {
     let bins = distribution.bins();
     let most = bins.iter().map(|bin| bin.count).max().unwrap_or(0);
     if most == 0 {
         return top - STEP;
     }
     let mut y = top + STEP;
-    text(body, MARGIN, y, "h", distribution.title);
+    text(body, MARGIN, y, "h", title);
     for bin in bins {
         y += STEP;
         text(body, LEFT - 8, y, "l", &distribution.label(bin));
