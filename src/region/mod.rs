@@ -36,6 +36,7 @@ mod view;
 mod write;
 
 pub use crate::layout::FileKind;
+pub use crate::store::{CellReason, ExplainedCell, ExplainedFile, FileReason};
 pub use check::CheckResult;
 pub use compact::Compaction;
 pub use lifecycle::RegionHealth;
@@ -44,7 +45,7 @@ pub use observer::{CompactionFilter, MiniBatch, ObserverContext, RegionObserver,
 pub use options::RegionOptions;
 pub use replay::ReplayReport;
 pub(crate) use retire::{RetiredFile, RetiredRegion};
-pub use scanner::{RegionScanner, ResultScanner, ScanResult, ScanResults};
+pub use scanner::{Explanation, RegionScanner, ResultScanner, ScanResult, ScanResults};
 pub use scheduler::{Scheduler, SchedulerBuilder};
 pub use view::ReadView;
 

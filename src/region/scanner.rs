@@ -1,12 +1,14 @@
 //! Scans of a region: merges its stores row by row (read-path.md §11, §12; HBase: `RegionScannerImpl`, and
 //! the scanning part of `RSRpcServices`).
 
+mod explain;
 mod observed;
 mod owned;
 mod partial_results;
 mod plain;
 mod stores;
 
+pub use explain::Explanation;
 pub use owned::ResultScanner;
 
 use super::{ReadView, RegionCore, RegionState};
@@ -22,6 +24,7 @@ use plain::PlainRows;
 use std::fmt;
 use std::ops::{ControlFlow, Deref};
 use std::sync::Arc;
+use stores::compare_rows;
 
 /// Scans the rows of a region in order.
 ///
@@ -107,13 +110,18 @@ enum Rows<'v> {
 
 impl<'v> RegionScanner<'v> {
     pub(super) fn new(view: &'v ReadView, scan: &'v Scan) -> Result<Self> {
+        Self::at(view, scan, view.region.clock.now())
+    }
+
+    /// As [`new`](Self::new), at a time by which cells expire.
+    fn at(view: &'v ReadView, scan: &'v Scan, now: i64) -> Result<Self> {
         let (region, state) = (&*view.region, &*view.state);
         let read_point = view.point_for(scan.select.isolation);
         let rows = if scan.takes_whole_rows() {
-            Rows::Plain(PlainRows::open(region, state, scan, read_point)?)
+            Rows::Plain(PlainRows::open(region, state, scan, read_point, now)?)
         } else {
             let filter = start_filter(scan)?;
-            Rows::Partial(Box::new(PartialResults::open(region, state, scan, read_point, filter)?))
+            Rows::Partial(Box::new(PartialResults::open(region, state, scan, read_point, filter, now)?))
         };
         Ok(Self::of(rows, region, ScanOf::Caller(scan), None))
     }
@@ -389,7 +397,8 @@ impl RegionCore {
         row: &mut RowBuf,
     ) -> Result<()> {
         let scan = Scan::of_get(get);
-        let mut rows = PartialResults::open(self, state, &scan, read_point, start_filter(&scan)?)?;
+        let mut rows =
+            PartialResults::open(self, state, &scan, read_point, start_filter(&scan)?, self.clock.now())?;
         rows.next(&mut ScannerContext::unlimited(), row)?;
         if row.as_row().key() != get.row {
             // No result: row keys are never empty.

@@ -8,6 +8,8 @@ mod settings;
 mod version;
 mod write;
 
+pub use read::explain::{CellReason, ExplainedCell, ExplainedFile, FileReason};
+pub(crate) use read::explain::{ReturnedCells, StoreExplainer};
 pub(crate) use read::{StoreScanner, context};
 pub(crate) use settings::memstore_flush_size;
 pub(crate) use version::{OpenedFiles, SeqIds, StoreFile, StoreVersion, open_files};

@@ -37,7 +37,7 @@ impl<'v> ObservedResults<'v> {
     ) -> Result<Self> {
         Cell::try_new(ScanSource { region, state, scan }, |source| {
             let ScanSource { region, state, scan } = source;
-            PartialResults::open(region, state, scan, read_point, start_filter(scan)?)
+            PartialResults::open(region, state, scan, read_point, start_filter(scan)?, region.clock.now())
         })
         .map(Self)
     }

@@ -43,11 +43,12 @@ impl<'v> PartialResults<'v> {
         scan: &'v Scan,
         read_point: i64,
         filter: Option<FilterEvaluator>,
+        now: i64,
     ) -> Result<Self> {
         let (mut stores, mut joined) = (Stores::new(region, scan), Stores::new(region, scan));
         let on_demand = scan.select.load_families_on_demand.unwrap_or(false);
         let mut judged = Vec::new();
-        Stores::open(region, state, scan, read_point, |family, scanner| {
+        Stores::open(region, state, scan, read_point, now, |family, scanner| {
             let is_essential = filter.as_ref().is_none_or(|filter| filter.is_family_essential(family));
             if on_demand && !is_essential {
                 joined.scanners.push(scanner);

@@ -21,9 +21,10 @@ impl<'v> PlainRows<'v> {
         state: &'v RegionState,
         scan: &'v Scan,
         read_point: i64,
+        now: i64,
     ) -> Result<Self> {
         let mut stores = Stores::new(region, scan);
-        Stores::open(region, state, scan, read_point, |_, scanner| stores.scanners.push(scanner))?;
+        Stores::open(region, state, scan, read_point, now, |_, scanner| stores.scanners.push(scanner))?;
         Ok(Self { stores, bounds: Bounds::of(scan, region.order), current: Vec::new() })
     }
 

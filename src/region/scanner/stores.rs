@@ -9,6 +9,7 @@ use crate::region::{RegionCore, RegionState};
 use crate::store::StoreScanner;
 use crate::store::context::ScannerContext;
 use crate::store::matcher::ScanInfo;
+use bytes::Bytes;
 use std::cmp::Ordering;
 
 /// The end of a scan's row range.
@@ -45,9 +46,35 @@ pub(super) struct Stores<'v> {
     counters: &'v Counters,
 }
 
+/// Returns the query that a scan becomes for a family.
+#[inline]
+pub(super) fn query_of<'v>(
+    scan: &'v Scan,
+    family: &[u8],
+    columns: &'v [Bytes],
+    read_point: i64,
+) -> Query<'v> {
+    Query {
+        start: &scan.start,
+        include_start: scan.include_start,
+        stop: &scan.stop,
+        reversed: scan.reversed,
+        get_like: scan.is_get_like() && !scan.raw,
+        columns,
+        time_range: scan.select.time_range_of(family),
+        max_versions: scan.select.max_versions,
+        raw: scan.raw,
+        filtered: scan.select.filter.is_some(),
+        max_results: scan.select.max_results_per_family,
+        row_offset: scan.select.row_offset_per_family,
+        read_point,
+        cache_blocks: scan.select.cache_blocks,
+    }
+}
+
 /// Compares two rows in scan direction.
 #[inline]
-fn compare_rows(order: CellOrder, reversed: bool, a: &[u8], b: &[u8]) -> Ordering {
+pub(super) fn compare_rows(order: CellOrder, reversed: bool, a: &[u8], b: &[u8]) -> Ordering {
     if reversed { order.compare_rows(b, a) } else { order.compare_rows(a, b) }
 }
 
@@ -58,33 +85,19 @@ impl<'v> Stores<'v> {
         Self { scanners: Vec::new(), order, reversed, counters: &region.counters }
     }
 
-    /// Opens a scanner of each store the scan reads, and passes it to `put` with the name of its family.
+    /// Opens a scanner of each store the scan reads, and passes it to `put` with the name of its family. `now`
+    /// is the time by which cells expire.
     pub(super) fn open(
         region: &'v RegionCore,
         state: &'v RegionState,
         scan: &'v Scan,
         read_point: i64,
+        now: i64,
         mut put: impl FnMut(&[u8], StoreScanner<'v>),
     ) -> Result<()> {
-        let now = region.clock.now();
         region.each_store(scan.columns(), |store, columns| {
             let family = &region.stores[store].family;
-            let query = Query {
-                start: &scan.start,
-                include_start: scan.include_start,
-                stop: &scan.stop,
-                reversed: scan.reversed,
-                get_like: scan.is_get_like() && !scan.raw,
-                columns,
-                time_range: scan.select.time_range_of(family.name()),
-                max_versions: scan.select.max_versions,
-                raw: scan.raw,
-                filtered: scan.select.filter.is_some(),
-                max_results: scan.select.max_results_per_family,
-                row_offset: scan.select.row_offset_per_family,
-                read_point,
-                cache_blocks: scan.select.cache_blocks,
-            };
+            let query = query_of(scan, family.name(), columns, read_point);
             let info = region.observed_info(
                 store,
                 ScanInfo::new(family, now),

@@ -123,6 +123,16 @@ impl<'q> ColumnTracker<'q> {
         }
     }
 
+    /// Whether a column is selected.
+    pub(super) fn names(&self, qualifier: &[u8]) -> bool {
+        match self {
+            Self::All(_) => true,
+            Self::Explicit(explicit) => {
+                explicit.columns.binary_search_by(|column| column.as_ref().cmp(qualifier)).is_ok()
+            }
+        }
+    }
+
     /// Returns the column to go to next, if it is known (HBase: `getColumnHint`).
     pub(super) fn hint(&self) -> Option<&'q [u8]> {
         match self {

@@ -124,6 +124,13 @@ impl DeleteTracker {
         Ok(DeleteResult::Visible)
     }
 
+    /// Whether [`is_deleted`](Self::is_deleted), which was called for a value, found it hidden.
+    pub(super) fn hides(&self, put: Version<'_>) -> bool {
+        self.in_family(put.timestamp)
+            || self.family_versions.binary_search_by(|version| put.timestamp.cmp(version)).is_ok()
+            || self.is_of_column(put.qualifier)
+    }
+
     /// Whether a marker hides nothing beyond what the current ones hide.
     pub(super) fn is_redundant(&self, marker: Version<'_>) -> bool {
         let of_column = matches!(marker.type_code, DELETE | DELETE_COLUMN);

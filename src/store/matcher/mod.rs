@@ -6,6 +6,7 @@ mod code;
 mod columns;
 mod compaction;
 mod deletes;
+mod explain;
 mod filtered;
 mod new_version;
 mod plain;
@@ -16,6 +17,7 @@ mod user;
 
 pub(crate) use code::{Advance, Disorder, MatchCode};
 pub(crate) use compaction::CompactionKind;
+pub(crate) use explain::{Decision, Rule};
 pub(crate) use filtered::{FilteredCode, MatchError};
 pub(crate) use plain::is_whole_result;
 pub(crate) use scan_info::ScanInfo;

@@ -119,6 +119,13 @@ impl NewVersionTracker {
         Ok(repeated_by != NEVER)
     }
 
+    /// Whether a marker hides a value of the current column.
+    pub(super) fn is_hidden_by_marker(&self, put: Version<'_>) -> bool {
+        let Version { timestamp, seq_id, .. } = put;
+        let eras = self.column.ended.range(seq_id..).map(|(_, era)| era).chain(iter::once(&self.column.now));
+        eras.into_iter().any(|era| era.deleted_by(timestamp, seq_id).is_some() || timestamp <= era.reach)
+    }
+
     /// Checks whether one more version of the current column is selected.
     ///
     /// Once there are enough, no more are selected, where HBase still includes an expired one (§23.19).

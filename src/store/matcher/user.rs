@@ -64,15 +64,26 @@ impl ScanQueryMatcher<'_> {
     /// Applies a marker. A marker newer than the range applies unless deleted cells are kept: then the scan
     /// sees the state before the marker (§9.9).
     fn match_marker(&mut self, marker: Version<'_>) -> Result<MatchCode, Disorder> {
-        let before_all = self.info.keep_deleted_cells != KeepDeletedCells::False;
-        if marker.timestamp < self.oldest || before_all && marker.timestamp > self.newest {
+        if !self.affects_times(marker) {
             return Ok(MatchCode::Skip);
         }
         let leave_column = self.track(marker)?;
-        Ok(if leave_column && !before_all {
+        Ok(if leave_column && !self.sees_deleted() {
             self.columns.next_row_or_column(marker.qualifier)
         } else {
             MatchCode::Skip
         })
+    }
+
+    /// Whether a marker applies to the timestamps that the query selects.
+    #[inline(always)] // as `match_marker`
+    pub(super) fn affects_times(&self, marker: Version<'_>) -> bool {
+        marker.timestamp >= self.oldest && !(self.sees_deleted() && marker.timestamp > self.newest)
+    }
+
+    /// Whether a scan of an older time sees what newer markers hide.
+    #[inline(always)] // as `match_marker`
+    fn sees_deleted(&self) -> bool {
+        self.info.keep_deleted_cells != KeepDeletedCells::False
     }
 }

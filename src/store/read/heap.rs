@@ -460,6 +460,11 @@ impl<'s> KeyValueHeap<'s> {
         }
     }
 
+    /// Returns the index of the scanner that the cell on top comes from.
+    pub(super) fn source_of_top(&self) -> usize {
+        self.top
+    }
+
     /// Returns the path of the file that the cell on top comes from, for errors.
     #[cold]
     pub(crate) fn path_of_top(&self) -> &Path {

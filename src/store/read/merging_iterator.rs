@@ -114,6 +114,14 @@ impl MergingIterator<'_> {
         }
     }
 
+    /// Returns the index of the source that the cell on top comes from.
+    pub(super) fn source_of_top(&self) -> usize {
+        match self {
+            Self::Forward(heap) => heap.source_of_top(),
+            Self::Reversed(heap) => heap.source_of_top(),
+        }
+    }
+
     /// Returns the path of the file that the cell on top comes from, for errors.
     #[cold]
     pub(super) fn path_of_top(&self) -> &Path {

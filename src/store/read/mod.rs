@@ -2,6 +2,7 @@
 //! to §10).
 
 pub(crate) mod context;
+pub(crate) mod explain;
 pub(in crate::store) mod file_scanner;
 mod get;
 pub(in crate::store) mod heap;

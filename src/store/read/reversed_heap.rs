@@ -279,6 +279,11 @@ impl<'s> ReversedKeyValueHeap<'s> {
         self.scanners.get(*self.in_row.last()?)?.peek()
     }
 
+    /// Returns the index of the scanner that the cell on top comes from.
+    pub(super) fn source_of_top(&self) -> usize {
+        self.in_row.last().copied().unwrap_or_default()
+    }
+
     /// Returns the path of the file that the cell on top comes from, for errors.
     #[cold]
     pub(crate) fn path_of_top(&self) -> &Path {

@@ -141,6 +141,11 @@ impl StoreVersion {
         sources
     }
 
+    /// Whether a query may read a file, and what rules it out.
+    pub(super) fn match_of(&self, file: &StoreFile, query: &Query<'_>, info: &ScanInfo) -> Match {
+        file.may_match(query, info.cutoff(query.raw), self.new_version_behavior, self.has_bloom)
+    }
+
     /// Returns the only file that a get may read, as far as is known without its Bloom filter. `None` if
     /// there are several candidates, or none.
     #[inline]
