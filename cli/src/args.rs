@@ -1,9 +1,9 @@
 //! The command line: arguments shared by all commands. The arguments of each command are in its own file.
 
 use crate::cmd::{
-    bench, bulkload, cells, check, compact, completions, convert, count, diff, du, export, flush, get,
-    inspect, load, locate, man, merge, recover, regions, replay, salvage, scan, seek, shell, snapshot, split,
-    stats, verify, wal, write,
+    bench, bulkload, cells, check, compact, completions, convert, count, diff, du, explain, export, flush,
+    get, inspect, load, locate, man, merge, recover, regions, replay, salvage, scan, seek, shell, snapshot,
+    split, stats, verify, wal, write,
 };
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
@@ -45,6 +45,7 @@ pub(crate) enum Command {
     Seek(seek::Args),
     Scan(scan::Args),
     Get(get::Args),
+    Explain(explain::Args),
     Count(count::Args),
     Stats(stats::Args),
     Du(du::Args),

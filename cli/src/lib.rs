@@ -10,6 +10,7 @@ mod cell_source;
 mod cluster_args;
 mod cmd;
 mod examine;
+mod explain_output;
 mod failure;
 mod family_args;
 mod hbase_flags;

@@ -2,7 +2,7 @@
 
 use crate::failure::{CommandError, Failure};
 use hregion::cell::StringBinary;
-use hregion::{Cursor, Region, RowRef, Scan};
+use hregion::{CellRef, Cursor, Region, RowRef, Scan};
 
 /// A scan with a limit on the number of rows; 0 is none, as in HBase.
 #[derive(Clone, Debug)]
@@ -69,11 +69,13 @@ pub(crate) fn with_prefix(scan: Scan, prefix: Vec<u8>, reversed: bool) -> Scan {
     scan.start_row(behind, !has_end).stop_row(prefix, true)
 }
 
-/// Fails if the row has cells of a family other than the region's only one, whose settings do not apply to
-/// them.
-pub(crate) fn check_only_family(region: &Region, row: RowRef<'_>) -> Result<(), CommandError> {
+/// Fails if there are cells of a family other than the region's only one, whose settings do not apply to them.
+pub(crate) fn check_only_family<'c>(
+    region: &Region,
+    cells: impl IntoIterator<Item = CellRef<'c>>,
+) -> Result<(), CommandError> {
     let family = region.families().next().map(|family| family.name()).unwrap_or_default();
-    match row.cells().find(|cell| cell.family() != family) {
+    match cells.into_iter().find(|cell| cell.family() != family) {
         None => Ok(()),
         Some(cell) => {
             let (family, other) = (StringBinary(family), StringBinary(cell.family()));

@@ -1,5 +1,7 @@
 //! Sources of rows: an HFile, the files of a family, a region, the regions of a table.
 
+mod explain;
+
 use crate::args::FileArgs;
 use crate::failure::{CommandError, Failure};
 use crate::output::{Output, Warner};
@@ -142,7 +144,7 @@ impl InputSource {
     fn check(&self, region: &Region, row: RowRef<'_>) -> Result<(), CommandError> {
         match self.rows {
             Rows::Regions(_) => Ok(()),
-            Rows::Files(_) => check_only_family(region, row),
+            Rows::Files(_) => check_only_family(region, row.cells()),
         }
     }
 
@@ -174,7 +176,7 @@ impl InputSource {
             if cells.is_raw() {
                 // a raw read is a scan; the get reports errors about the row or the families
                 region.exists(&get)?;
-                let scan = cells.scan().start_row(row.to_vec(), true).stop_row(row.to_vec(), true);
+                let scan = explain::raw_scan(&cells, row);
                 let view = region.view();
                 let mut scanner = view.scan(&scan)?;
                 while let Some(row) = scanner.next_row()? {

@@ -10,6 +10,7 @@ pub(crate) mod convert;
 pub(crate) mod count;
 pub(crate) mod diff;
 pub(crate) mod du;
+pub(crate) mod explain;
 pub(crate) mod export;
 pub(crate) mod flush;
 pub(crate) mod get;
@@ -44,6 +45,7 @@ pub(crate) fn run(command: &Command, out: &mut Output) -> Result<Exit, Failure> 
         Command::Seek(args) => seek::run(args, out),
         Command::Scan(args) => scan::run(args, out),
         Command::Get(args) => get::run(args, out),
+        Command::Explain(args) => explain::run(args, out),
         Command::Count(args) => count::run(args, out),
         Command::Stats(args) => stats::run(args, out),
         Command::Shell(args) => shell::run(args, out),

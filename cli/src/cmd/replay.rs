@@ -31,6 +31,10 @@ pub(crate) struct Args {
     #[arg(long = "set", value_name = "NAME=VALUE")]
     overrides: Vec<Override>,
 
+    /// Also explain each get and scan, and fail if the explanation does not agree with the answer
+    #[arg(long, hide = true)]
+    explain: bool,
+
     #[command(flatten)]
     lines: LineArgs,
 }
@@ -46,7 +50,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         check_empty(dir)?;
     }
     let mut lines = Lines::open(&args.script, &args.lines.limits(), &Progress::none())?;
-    let mut player = Replayer::new(args.dir.as_deref(), args.overrides.clone())?;
+    let mut player = Replayer::new(args.dir.as_deref(), args.overrides.clone())?.explaining(args.explain);
     let mut before = None;
     let mut answer = Vec::new();
     while let Some(line) = lines.next()? {

@@ -3,6 +3,7 @@
 mod bulk_load;
 mod check;
 mod error_map;
+mod explained;
 mod family;
 mod filter;
 mod members;

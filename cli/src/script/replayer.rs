@@ -2,6 +2,7 @@
 
 use super::bulk_load::BulkFile;
 use super::error_map::{Request, ScriptError};
+use super::explained;
 use super::family::{Create, FamilySettings};
 use super::mutation::RowMutations;
 use super::operation::{Chosen, Line, Operation};
@@ -25,6 +26,8 @@ pub(crate) struct Replayer {
     overrides: Vec<Override>,
     cache: BlockCache,
     clock: Arc<ManualClock>,
+    /// Whether each get and scan is explained, too, and the explanation compared with the answer.
+    explains: bool,
     /// `None` until the region is created.
     stage: Option<Stage>,
     /// Dropped after the region, which flushes when it is dropped.
@@ -74,8 +77,15 @@ impl Replayer {
             scratch,
             cache: BlockCache::with_capacity(CACHE),
             clock: Arc::new(ManualClock::new(0)),
+            explains: false,
             stage: None,
         })
+    }
+
+    /// Explains each get and scan, and fails if the cells of the explanation are not those of the answer.
+    pub(crate) fn explaining(mut self, explains: bool) -> Self {
+        self.explains = explains;
+        self
     }
 
     /// Executes an operation and appends the line of its answer, if there is one.
@@ -156,9 +166,19 @@ impl Replayer {
                 region.abort();
                 Ok(())
             }),
-            Operation::Get(get) => ask(get, |get: Get| stage.region.get(&get).map(Response::Cells)),
+            Operation::Get(get) => {
+                if let (true, Ok(get)) = (self.explains, &get) {
+                    explained::check_get(&stage.region, get)?;
+                }
+                ask(get, |get: Get| stage.region.get(&get).map(Response::Cells))
+            }
             Operation::Exists(get) => ask(get, |get: Get| stage.region.exists(&get).map(Response::Exists)),
-            Operation::Scan(scan) => ask_scan(scan, |scan| stage.scan(&scan)),
+            Operation::Scan(scan) => {
+                if let (true, Ok(ScanOf { scan, .. })) = (self.explains, &scan) {
+                    explained::check_scan(&stage.region, scan)?;
+                }
+                ask_scan(scan, |scan| stage.scan(&scan))
+            }
             Operation::OpenScanner(name, scan) => stage.open_scanner(name, scan),
             Operation::Next(name, rows) => stage.next(&name, rows),
             Operation::CloseScanner(name) => {

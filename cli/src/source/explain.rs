@@ -1,0 +1,89 @@
+//! Explaining reads of a source, region by region.
+
+use super::{InputSource, Rows};
+use crate::failure::Failure;
+use crate::query_args::{CellArgs, RowArgs};
+use crate::scan_rows::check_only_family;
+use hregion::region::{ExplainedCell, ExplainedFile, Explanation};
+use hregion::{Region, Scan};
+use std::ops::ControlFlow;
+
+/// Receives explained cells.
+type Take<'t> = dyn FnMut(ExplainedCell<'_>) -> Result<(), Failure> + 't;
+
+impl InputSource {
+    /// Passes every stored cell of the rows of a scan to `take`, with its reason. Returns the files.
+    pub(crate) fn explain_scan(
+        &self,
+        rows: &RowArgs,
+        cells: &CellArgs,
+        take: &mut Take<'_>,
+    ) -> Result<Vec<ExplainedFile>, Failure> {
+        let scan = rows.scan(&self.narrowed(cells)?);
+        let mut left = scan.limit.filter(|&limit| limit > 0);
+        let mut files = Vec::new();
+        for region in self.regions(rows.is_reversed(), |start, end| rows.overlaps(start, end)) {
+            if left == Some(0) {
+                break;
+            }
+            let scan = scan.scan.clone();
+            let scan = if let Some(left) = left { scan.limit(left) } else { scan };
+            let explained = self.explain(&region?, take, |region, take| region.explain(&scan, take))?;
+            left = left.map(|left| left.saturating_sub(explained.rows));
+            files.extend(explained.files);
+        }
+        Ok(files)
+    }
+
+    /// Passes every stored cell of a row to `take`, with its reason. Returns the files.
+    pub(crate) fn explain_get(
+        &self,
+        row: &[u8],
+        cells: &CellArgs,
+        take: &mut Take<'_>,
+    ) -> Result<Vec<ExplainedFile>, Failure> {
+        let cells = self.narrowed(cells)?;
+        let mut files = Vec::new();
+        for region in self.regions(false, |start, end| start <= row && (end.is_empty() || row < end)) {
+            let (region, get) = (region?, cells.get(row));
+            let explained = if cells.is_raw() {
+                // A raw read is a scan; the get reports errors about the row or the families.
+                region.exists(&get)?;
+                let scan = raw_scan(&cells, row);
+                self.explain(&region, take, |region, take| region.explain(&scan, take))?
+            } else {
+                self.explain(&region, take, |region, take| region.explain_get(&get, take))?
+            };
+            files.extend(explained.files);
+        }
+        Ok(files)
+    }
+
+    /// Runs `read` on a region, and ends it at the first error of `take`.
+    fn explain(
+        &self,
+        region: &Region,
+        take: &mut Take<'_>,
+        read: impl FnOnce(
+            &Region,
+            &mut dyn FnMut(ExplainedCell<'_>) -> ControlFlow<()>,
+        ) -> hregion::Result<Explanation>,
+    ) -> Result<Explanation, Failure> {
+        let mut taken = Ok(());
+        let explained = read(region, &mut |explained| {
+            taken = match self.rows {
+                Rows::Regions(_) => Ok(()),
+                Rows::Files(_) => check_only_family(region, [explained.cell]).map_err(Failure::from),
+            };
+            taken = std::mem::replace(&mut taken, Ok(())).and_then(|()| take(explained));
+            if taken.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        taken?;
+        Ok(explained?)
+    }
+}
+
+/// Returns the scan of one row that a raw get is.
+pub(super) fn raw_scan(cells: &CellArgs, row: &[u8]) -> Scan {
+    cells.scan().start_row(row.to_vec(), true).stop_row(row.to_vec(), true)
+}
