@@ -1,11 +1,11 @@
-//! Explanations of reads: each reason, for rows made by hand. `cli/tests/replay.rs` compares explanations with
-//! the answers of whole scripts.
+//! Explanations of reads: each reason, for rows made by hand. `cli/tests/replay.rs` compares explanations
+//! with the answers of whole scripts.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-use hregion::region::{ExplainedCell, ExplainedFile};
+use hregion::region::{CellReason, ExplainedCell, ExplainedFile};
 use hregion::{
     BloomType, CellRef, CellType, Delete, ErrorKind, Family, Filter, Get, HFileWriter, Isolation,
-    KeepDeletedCells, ManualClock, Put, ReadView, Region, Scan, SeekKey, TimeRange,
+    KeepDeletedCells, ManualClock, Put, ReadView, Region, Row, Scan, SeekKey, Table, TimeRange,
 };
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -361,4 +361,44 @@ fn a_wrong_time_range_is_found() {
     assert!(error.kind() == ErrorKind::Corrupt && error.path().is_some(), "{error}");
     assert!(error.message().contains("time range"), "{error}");
     assert_eq!(explain(&region, &Scan::new()), ["q/5 returned"]);
+}
+
+/// The explanation of a table is that of its regions, in the order of the scan, with one limit and one filter.
+#[test]
+fn tables_are_explained() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/region/split-references/root");
+    let table = Table::open(root, "halves").unwrap();
+    for scan in [
+        Scan::new().max_versions(3),
+        Scan::new().reversed(true),
+        Scan::new().limit(40),
+        Scan::new().filter(Filter::parse("PageFilter(3)").unwrap()),
+    ] {
+        let mut kept = Vec::new();
+        let explained = table.explain(&scan, |cell| {
+            if cell.reason == CellReason::Returned {
+                kept.push(cell.cell.to_string());
+            }
+            ControlFlow::Continue(())
+        });
+        let rows: Vec<Row> = table.scan(scan.clone()).unwrap().map(Result::unwrap).collect();
+        let expected: Vec<String> = rows.iter().flat_map(Row::cells).map(|cell| cell.to_string()).collect();
+        assert_eq!(kept, expected, "{scan:?}");
+        assert_eq!(explained.unwrap().rows, rows.len() as u64, "{scan:?}");
+        assert!(!rows.is_empty());
+    }
+    let mut cells = 0;
+    let explained = table.explain(&Scan::new(), |_| {
+        cells += 1;
+        ControlFlow::Break(())
+    });
+    assert!(cells == 1 && explained.is_ok());
+    let row = table.scan(Scan::new()).unwrap().next().unwrap().unwrap();
+    let mut kept = 0;
+    let get = Get::new(row.key());
+    let explained = table.explain_get(&get, |cell| {
+        kept += usize::from(cell.reason == CellReason::Returned);
+        ControlFlow::Continue(())
+    });
+    assert_eq!((kept, explained.unwrap().rows), (row.len(), 1));
 }

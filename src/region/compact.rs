@@ -1,5 +1,9 @@
 //! Compactions: merge several files of a store into one (read-path.md §17).
 
+mod plan;
+
+pub use plan::CompactionPlan;
+
 use super::commit::StoreChange;
 use super::events::Task;
 use super::{Region, RegionCore, Scheduler};

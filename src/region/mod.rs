@@ -38,7 +38,7 @@ mod write;
 pub use crate::layout::FileKind;
 pub use crate::store::{CellReason, ExplainedCell, ExplainedFile, FileReason};
 pub use check::CheckResult;
-pub use compact::Compaction;
+pub use compact::{Compaction, CompactionPlan};
 pub use lifecycle::RegionHealth;
 pub use memory_limit::MemoryLimit;
 pub use observer::{CompactionFilter, MiniBatch, ObserverContext, RegionObserver, ScanOptions};

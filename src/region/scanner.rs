@@ -114,6 +114,7 @@ impl<'v> RegionScanner<'v> {
     }
 
     /// As [`new`](Self::new), at a time by which cells expire.
+    #[inline]
     fn at(view: &'v ReadView, scan: &'v Scan, now: i64) -> Result<Self> {
         let (region, state) = (&*view.region, &*view.state);
         let read_point = view.point_for(scan.select.isolation);

@@ -26,6 +26,7 @@ mod bulk_load;
 mod catalog;
 mod check;
 mod compact;
+mod explain;
 mod open;
 mod owned;
 mod parents;

@@ -18,6 +18,8 @@ pub struct Explanation {
     pub files: Vec<ExplainedFile>,
     /// The number of rows returned.
     pub rows: u64,
+    /// Whether `take` or the filter has ended the read, also of the regions that follow.
+    pub(crate) is_over: bool,
 }
 
 impl Region {
@@ -77,15 +79,17 @@ impl ReadView {
         let mut results = WholeRows { scanner: RegionScanner::at(self, scan, now)?, ahead: RowBuf::new() };
         let (mut stores, files) = open(self, scan, now)?;
         let bounds = Bounds::of(scan, self.region.order);
-        let mut explanation = Explanation { files, rows: 0 };
+        let mut explanation = Explanation { files, ..Explanation::default() };
         let mut row = Vec::new();
         while !results.are_over() && first_row(&stores, scan, self, &mut row) && !bounds.is_after_end(&row) {
+            self.region.check_open()?;
             let result = results.take(&row)?;
             explanation.rows += u64::from(!result.is_empty());
             let mut returned =
                 ReturnedCells::new(result.cells(), self.region.order, scan.select.filter.is_some());
             for store in stores.iter_mut().filter(|store| store.peek_row() == Some(&row)) {
                 if store.explain_row(Some(&mut returned), &mut take)?.is_break() {
+                    explanation.is_over = true;
                     return Ok(explanation);
                 }
             }
@@ -96,6 +100,7 @@ impl ReadView {
         if !results.ahead.is_empty() {
             return Err(not_stored(self));
         }
+        explanation.is_over = results.scanner.is_filter_done();
         Ok(explanation)
     }
 

@@ -85,8 +85,8 @@ impl<'v> Stores<'v> {
         Self { scanners: Vec::new(), order, reversed, counters: &region.counters }
     }
 
-    /// Opens a scanner of each store the scan reads, and passes it to `put` with the name of its family. `now`
-    /// is the time by which cells expire.
+    /// Opens a scanner of each store the scan reads, and passes it to `put` with the name of its family.
+    /// `now` is the time by which cells expire.
     pub(super) fn open(
         region: &'v RegionCore,
         state: &'v RegionState,

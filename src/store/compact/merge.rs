@@ -43,12 +43,7 @@ impl Store {
         let CompactionJob { inputs, all_files, boundaries, newest, progress } = merge;
         let Retention { info, max_read_point, filters: mut passes } = keep;
         let now = info.now;
-        let kind = if all_files {
-            let earliest = inputs.iter().map(|file| file.earliest_put_ts().unwrap_or(OLDEST_TIMESTAMP)).min();
-            CompactionKind::Major { earliest_put_ts: earliest.unwrap_or(OLDEST_TIMESTAMP) }
-        } else {
-            CompactionKind::Minor
-        };
+        let kind = kind_of(inputs, all_files);
         // Expired files are not read. Only with NEW_VERSION_BEHAVIOR would a minor compaction keep their
         // cells.
         let cutoff = info.cutoff(false);
@@ -106,4 +101,13 @@ impl Store {
         let old = |file: &&StoreFile| file.modified_millis() < since;
         inputs.iter().filter(old).map(StoreFile::max_memstore_ts).max().unwrap_or(0)
     }
+}
+
+/// Returns the kind of a compaction of files.
+pub(super) fn kind_of(inputs: &[StoreFile], all_files: bool) -> CompactionKind {
+    if !all_files {
+        return CompactionKind::Minor;
+    }
+    let earliest = inputs.iter().map(|file| file.earliest_put_ts().unwrap_or(OLDEST_TIMESTAMP)).min();
+    CompactionKind::Major { earliest_put_ts: earliest.unwrap_or(OLDEST_TIMESTAMP) }
 }

@@ -10,10 +10,12 @@
 //! | `fifo` | files as a queue |
 //! | `major` | whether a major compaction is due |
 //! | `merge`, `outputs` | the new files |
+//! | `explain` | what would be in them, and why the rest would not |
 
 mod candidate;
 mod config;
 mod date_tiered;
+mod explain;
 mod exploring;
 mod fifo;
 mod major;

@@ -13,8 +13,8 @@ pub(super) struct Markers {
 /// The markers of the family, or of one column.
 #[derive(Debug, Default)]
 struct Scope {
-    /// Those that reach back in time, newest timestamp first. Each was written after those before it: one that
-    /// was not hides nothing more than they do.
+    /// Those that reach back in time, newest timestamp first. Each was written after those before it: one
+    /// that was not hides nothing more than they do.
     reaching: Vec<Cell>,
     /// Those of single versions, by timestamp: of each the one written last.
     versions: BTreeMap<i64, Cell>,

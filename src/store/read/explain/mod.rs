@@ -2,8 +2,8 @@
 //! decides on it.
 //!
 //! The matcher and the loop over a row are those of reads ([`RowMatch`]); but no source is left out, nothing
-//! is sought, and the matcher says which rule decided. What a filter or a limit does is seen by comparing with
-//! the cells that the read itself has returned.
+//! is sought, and the matcher says which rule decided. What a filter or a limit does is seen by comparing
+//! with the cells that the read itself has returned.
 
 mod column;
 mod markers;
@@ -22,7 +22,7 @@ use crate::cache::CacheFill;
 use crate::cell::{CellOrder, CellRef, SeekKey};
 use crate::error::{Corruption, Error, Result};
 use crate::op::Query;
-use crate::store::matcher::{Decision, FilteredCode, MatchError, ScanInfo, ScanQueryMatcher};
+use crate::store::matcher::{CompactionKind, Decision, FilteredCode, MatchError, ScanInfo, ScanQueryMatcher};
 use crate::store::version::{StoreFile, StoreVersion};
 use std::cell;
 use std::ops::ControlFlow;
@@ -60,8 +60,8 @@ pub(crate) struct StoreExplainer<'s> {
     /// The files of the heap; its other sources are in memory.
     files: Vec<&'s Path>,
     order: CellOrder,
-    /// `None` if the read does not name the family.
-    matcher: Option<ScanQueryMatcher<'s>>,
+    /// Without one, the reason of all cells.
+    matcher: Result<ScanQueryMatcher<'s>, CellReason>,
     key: SeekKey,
     row: Vec<u8>,
     verdicts: Verdicts,
@@ -80,8 +80,8 @@ impl<'s> StoreExplainer<'s> {
         wanted: bool,
     ) -> Result<Self> {
         let matcher = match wanted {
-            true => Some(ScanQueryMatcher::for_user(query, &state.family, info, state.order)?),
-            false => None,
+            true => Ok(ScanQueryMatcher::for_user(query, &state.family, info, state.order)?),
+            false => Err(CellReason::Family),
         };
         let segments = || state.frozen.iter().chain([&state.active]);
         let heap = if query.reversed {
@@ -104,11 +104,35 @@ impl<'s> StoreExplainer<'s> {
         Ok(Self::of(heap, files, state.order, matcher, Verdicts::of_query(query)))
     }
 
+    /// Creates an explainer of what a compaction of files keeps.
+    pub(crate) fn for_compaction(
+        files: &[&'s StoreFile],
+        order: CellOrder,
+        kind: CompactionKind,
+        family: &'s [u8],
+        info: &ScanInfo,
+        max_read_point: i64,
+    ) -> Result<Self> {
+        let matcher = ScanQueryMatcher::for_compaction(kind, family, info, max_read_point);
+        let scanners = files.iter().map(|file| file_scanner(file)).collect();
+        let heap = forward_heap(scanners, order, &[], true)?;
+        let files = files.iter().map(|file| file.path()).collect();
+        Ok(Self::of(heap, files, order, Ok(matcher), Verdicts::of_compaction()))
+    }
+
+    /// Creates an explainer of files of which a compaction keeps nothing: all their cells have expired.
+    pub(crate) fn of_expired(files: &[&'s StoreFile], order: CellOrder) -> Result<Self> {
+        let scanners = files.iter().map(|file| file_scanner(file)).collect();
+        let heap = forward_heap(scanners, order, &[], true)?;
+        let files = files.iter().map(|file| file.path()).collect();
+        Ok(Self::of(heap, files, order, Err(CellReason::Ttl), Verdicts::of_compaction()))
+    }
+
     fn of(
         heap: MergingIterator<'s>,
         files: Vec<&'s Path>,
         order: CellOrder,
-        matcher: Option<ScanQueryMatcher<'s>>,
+        matcher: Result<ScanQueryMatcher<'s>, CellReason>,
         verdicts: Verdicts,
     ) -> Self {
         Self { heap, files, order, matcher, key: SeekKey::new(), row: Vec::new(), verdicts }
@@ -117,6 +141,16 @@ impl<'s> StoreExplainer<'s> {
     /// Returns the current row, or `None` at the end.
     pub(crate) fn peek_row(&self) -> Option<&[u8]> {
         self.heap.peek_row()
+    }
+
+    /// Passes all cells to `take`, each with its reason, until it breaks. For explainers of compactions.
+    pub(crate) fn explain(mut self, take: &mut TakeExplained<'_>) -> Result<ControlFlow<()>> {
+        while self.peek_row().is_some() {
+            if self.explain_row(None, take)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
     }
 
     /// Passes the cells of the current row to `take`, each with its reason, and moves past the row.
@@ -150,9 +184,9 @@ impl<'s> StoreExplainer<'s> {
         while let Some(cell) = heap.peek().filter(|cell| cell.row() == row.as_slice()) {
             let path = files.get(heap.source_of_top()).copied();
             let (reason, by) = match &mut matched {
-                None => (CellReason::Family, None),
-                Some(_) if !verdicts.shows(cell) => (CellReason::NotYetVisible, None),
-                Some(matched) => {
+                Err(reason) => (**reason, None),
+                Ok(_) if !verdicts.shows(cell) => (CellReason::NotYetVisible, None),
+                Ok(matched) => {
                     decision.set(None);
                     if !row_done {
                         match matched.visit(cell) {

@@ -43,6 +43,20 @@ impl Verdicts {
         }
     }
 
+    pub(super) fn of_compaction() -> Self {
+        Self {
+            read_point: i64::MAX,
+            shows_markers: true,
+            filtered: false,
+            max_versions: u32::MAX,
+            max_results: u32::MAX,
+            row_offset: 0,
+            column: Column::default(),
+            markers: Markers::default(),
+            returned: 0,
+        }
+    }
+
     pub(super) fn begin_row(&mut self) {
         self.column = Column::default();
         self.markers.begin_row();
