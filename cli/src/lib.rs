@@ -9,6 +9,7 @@ mod cell_line;
 mod cell_source;
 mod cluster_args;
 mod cmd;
+mod compact_plan;
 mod examine;
 mod explain_output;
 mod failure;

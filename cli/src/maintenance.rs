@@ -22,11 +22,7 @@ pub(crate) fn run(
     out: &mut Output,
     change: impl Fn(&Region) -> hregion::Result<()>,
 ) -> Result<Exit, Failure> {
-    let kind = kind_of(dir, None)?;
-    if !matches!(kind, Kind::Region | Kind::Table) {
-        let message = "expected the directory of a region or of a table";
-        return Err(CommandError::invalid_file(dir, message).into());
-    }
+    let kind = check_kind(dir)?;
     let options = families.add_to(reading.region_options(out)?).writable(true);
     let regions = Regions::find(dir, Some(kind), options)?;
     let mut first = Ok(());
@@ -43,6 +39,14 @@ pub(crate) fn run(
     }
     first?;
     Ok(Exit::Done)
+}
+
+/// Returns whether a directory is that of a region or of a table. Fails for any other.
+pub(crate) fn check_kind(dir: &Path) -> Result<Kind, CommandError> {
+    match kind_of(dir, None)? {
+        kind @ (Kind::Region | Kind::Table) => Ok(kind),
+        _ => Err(CommandError::invalid_file(dir, "expected the directory of a region or of a table")),
+    }
 }
 
 /// Prints the number of files of each family, before and now.

@@ -69,7 +69,8 @@ pub(crate) fn with_prefix(scan: Scan, prefix: Vec<u8>, reversed: bool) -> Scan {
     scan.start_row(behind, !has_end).stop_row(prefix, true)
 }
 
-/// Fails if there are cells of a family other than the region's only one, whose settings do not apply to them.
+/// Fails if there are cells of a family other than the region's only one, whose settings do not apply to
+/// them.
 pub(crate) fn check_only_family<'c>(
     region: &Region,
     cells: impl IntoIterator<Item = CellRef<'c>>,

@@ -135,8 +135,8 @@ fn play_all(scripts: &[PathBuf], settings: &[&str]) -> Tally {
     total
 }
 
-/// Plays a script. Without settings, each get and scan is also explained: by the hidden option `--explain`, the
-/// tool fails if the cells that an explanation keeps are not those of the answer, in order.
+/// Plays a script. Without settings, each get and scan is also explained: by the hidden option `--explain`,
+/// the tool fails if the cells that an explanation keeps are not those of the answer, in order.
 fn play(script: &Path, settings: &[&str]) -> Tally {
     let lines = read_lines(script);
     let mut args = vec!["replay".into(), script.as_os_str().to_owned()];

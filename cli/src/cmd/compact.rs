@@ -1,6 +1,7 @@
 //! `hregion compact`: merges the files of each family.
 
 use crate::args::FileArgs;
+use crate::compact_plan;
 use crate::failure::{Exit, Failure};
 use crate::family_args::FamilyArgs;
 use crate::maintenance;
@@ -14,6 +15,12 @@ use std::path::PathBuf;
 /// removes deleted cells permanently. Replaced files are moved to the archive of HBase's root directory, if
 /// the region is in one. No other process may write to the directory meanwhile. With --json, prints
 /// {"family","files_before","files"} for each family, for a table with "region".
+///
+/// With --dry-run, changes nothing and locks nothing: prints which files would be merged or dropped, and how
+/// many cells would be dropped, by reason: newer_versions, delete_marker, ttl, cell_ttl, duplicate,
+/// purged_marker. With --json, prints {"cell","from","kept","reason","by"} for each cell that would be
+/// dropped, then {"family","files","expired_files","all_files","bytes_before","bytes_after",
+/// "cells_before","cells_after","dropped"} for each family; "bytes_after" is an estimate.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -23,6 +30,14 @@ pub(crate) struct Args {
     /// Compact all files of each family
     #[arg(long)]
     major: bool,
+
+    /// Print what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Print each cell that would be dropped, too
+    #[arg(long, requires = "dry_run")]
+    verbose: bool,
 
     #[command(flatten)]
     families: FamilyArgs,
@@ -35,9 +50,14 @@ const EXAMPLES: &str = "\
 Examples:
   hregion compact --major data/default/users/5d4f0e2b
   hregion compact --major data/default/users
+  hregion compact --major --dry-run data/default/users
   hregion compact copied-alone --family cf:VERSIONS=3,TTL=86400";
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let compaction = if args.major { Compaction::Major } else { Compaction::Minor };
+    if args.dry_run {
+        let shows_cells = args.verbose || out.is_json();
+        return compact_plan::run(&args.dir, &args.reading, &args.families, compaction, shows_cells, out);
+    }
     maintenance::run(&args.dir, &args.reading, &args.families, out, |region| region.compact(compaction))
 }

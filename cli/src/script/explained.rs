@@ -5,6 +5,9 @@ use hregion::region::{CellReason, ExplainedCell, Explanation};
 use hregion::{CellRef, Get, Region, Row, Scan};
 use std::ops::ControlFlow;
 
+/// Receives explained cells.
+type Take<'t> = dyn FnMut(ExplainedCell<'_>) -> ControlFlow<()> + 't;
+
 /// Fails if the cells that the explanation of a get keeps are not its answer.
 pub(super) fn check_get(region: &Region, get: &Get) -> Result<(), Stop> {
     let answer = region.get(get);
@@ -20,7 +23,7 @@ pub(super) fn check_scan(region: &Region, scan: &Scan) -> Result<(), Stop> {
 
 fn check<'a>(
     answer: Result<impl Iterator<Item = CellRef<'a>>, &hregion::Error>,
-    explain: impl FnOnce(&mut dyn FnMut(ExplainedCell<'_>) -> ControlFlow<()>) -> hregion::Result<Explanation>,
+    explain: impl FnOnce(&mut Take<'_>) -> hregion::Result<Explanation>,
 ) -> Result<(), Stop> {
     let (mut answer, refusal) = match answer {
         Ok(cells) => (Some(cells), None),
