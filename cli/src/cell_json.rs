@@ -1,7 +1,7 @@
 //! Parsing cells from JSON lines. Strict and hand-written: input can have millions of cells, and none may be
 //! misread.
 
-use hregion::cell::{MAX_FAMILY_LEN, MAX_ROW_LEN, from_string_binary};
+use hregion::cell::{MAX_FAMILY_LEN, MAX_ROW_LEN, TTL_TAG_TYPE, from_string_binary};
 use hregion::{CellRef, CellType, SeekKey};
 use std::borrow::Cow;
 use std::fmt;
@@ -20,6 +20,29 @@ impl CellBuf {
     pub(crate) fn as_cell(&self) -> CellRef<'_> {
         let cell = CellRef::new(&self.key, &self.value).with_seq_id(self.seq_id.unwrap_or(0));
         cell.with_tag_bytes(&self.tags).unwrap_or(cell)
+    }
+
+    /// Sets the cell to a value, with a time to live in milliseconds if there is one.
+    pub(crate) fn set_put(
+        &mut self,
+        row: &[u8],
+        family: &[u8],
+        qualifier: &[u8],
+        timestamp: i64,
+        value: &[u8],
+        ttl: Option<u64>,
+    ) {
+        self.key.set(row, family, qualifier, timestamp, CellType::Put);
+        self.value.clear();
+        self.value.extend_from_slice(value);
+        self.tags.clear();
+        if let Some(ttl) = ttl {
+            const LEN: u16 = 9;
+            self.tags.extend_from_slice(&LEN.to_be_bytes());
+            self.tags.push(TTL_TAG_TYPE);
+            self.tags.extend_from_slice(&ttl.to_be_bytes());
+        }
+        self.seq_id = None;
     }
 
     /// Whether a sequence id was given.

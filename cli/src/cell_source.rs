@@ -22,6 +22,14 @@ pub(crate) trait CellSource {
     }
 }
 
+/// The cells of a list, in input order.
+pub(crate) trait ListedCells<'p>: CellSource {
+    /// Returns the line number of the current cell.
+    fn line(&self) -> u64;
+
+    fn path(&self) -> &'p Path;
+}
+
 /// Cells from JSON lines, in input order.
 pub(crate) struct JsonCells<'p> {
     lines: Lines<'p>,
@@ -53,15 +61,6 @@ impl<'p> JsonCells<'p> {
         Ok(cells)
     }
 
-    /// Returns the line number of the current cell.
-    pub(crate) fn line(&self) -> u64 {
-        self.lines.number()
-    }
-
-    pub(crate) fn path(&self) -> &'p Path {
-        self.lines.path()
-    }
-
     /// Whether the current cell has a sequence id.
     pub(crate) fn has_seq_id(&self) -> bool {
         self.here.has_seq_id()
@@ -90,6 +89,16 @@ impl CellSource for JsonCells<'_> {
             && self.order.compare(self.before.as_cell().key(), self.here.as_cell().key()).is_gt();
         let fault = CommandError::in_line(self.lines.path(), self.line(), error);
         if disorder { fault.with_hint(Some("--sort sorts them")) } else { fault }
+    }
+}
+
+impl<'p> ListedCells<'p> for JsonCells<'p> {
+    fn line(&self) -> u64 {
+        self.lines.number()
+    }
+
+    fn path(&self) -> &'p Path {
+        self.lines.path()
     }
 }
 

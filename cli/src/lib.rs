@@ -47,6 +47,7 @@ mod target;
 mod target_args;
 mod text;
 mod text_file;
+mod text_rows;
 mod write_args;
 
 #[cfg(feature = "internals")]

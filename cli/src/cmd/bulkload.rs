@@ -1,7 +1,7 @@
 //! `hregion bulkload`: writes a directory for HBase's bulk load.
 
 use crate::cell_file::{CellFile, CellFiles};
-use crate::cell_source::{CellSource, JsonCells};
+use crate::cell_source::CellSource;
 use crate::cmd::write;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::lines::Lines;
@@ -13,7 +13,7 @@ use crate::progress::Progress;
 use crate::settings::{Bloom, Settings, WriterKind};
 use crate::sort::{self, Sorting};
 use crate::text;
-use crate::write_args::WriteArgs;
+use crate::write_args::{List, WriteArgs};
 use hregion::cell::{StringBinary, from_string_binary};
 use hregion::{BloomType, CellOrder, CellRef, Limits};
 use serde_json::json;
@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 ///
 /// Input is JSON lines as for `write`, with cells of any families. The directory has a folder for each
 /// family, with one file for each region that has cells. The cells of a family must be in HBase's order, or
-/// are sorted by --sort.
+/// are sorted by --sort. With --columns, input is text in the format of HBase's ImportTsv, in any order.
 ///
 /// Files are like those of HBase's own jobs: they record when and by which task they were written, they can
 /// hold tags, and sequence ids are 0, because HBase assigns new ones (except with --skip-reset-seqid). The
@@ -58,6 +58,8 @@ pub(crate) struct Args {
 const EXAMPLES: &str = "\
 Examples:
   hregion bulkload cells.jsonl.gz --regions splits.txt --out load --sort --compression GZ
+  hregion bulkload users.csv --columns HBASE_ROW_KEY,cf:name,cf:age --separator , --quoted --skip-lines 1 \\
+      --regions splits.txt --out load
   hbase completebulkload load table";
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
@@ -66,18 +68,25 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let encrypted = encryption.is_some();
     let dictionary = args.writing.zstd_dictionary.as_ref();
     let files = CellFiles::new(&settings(args)?, dictionary, encryption, false, out)?;
-    let limits = args.writing.lines.limits();
+    let limits = args.writing.limits();
     let splits = read_splits(&args.regions, &limits)?;
     let order = args.writing.settings.order();
     write::start_progress(&args.cells, out);
     let dir = NewDir::create(&args.out)?;
-    let cells = JsonCells::open(&args.cells, order, &limits, out.progress())?;
+    let List { cells, bad_lines, .. } = args.writing.open(&args.cells, out)?;
     let keeps_seq_ids = args.writing.settings.skip_reset_seqid;
     let replace = args.force;
     let mut load =
         Load { dir, replace, files, splits, keeps_seq_ids, open: BTreeMap::new(), written: Vec::new() };
-    let sorting = Sorting { order, args: &args.writing.sorting, file: &args.out, encrypted };
+    let sorting = Sorting {
+        order,
+        sort: args.writing.sorts(),
+        args: &args.writing.sorting,
+        file: &args.out,
+        encrypted,
+    };
     load.append_all(&mut *sort::in_order(cells, sorting, out)?)?;
+    write::warn_of(&bad_lines, out);
     load.finish(out)
 }
 

@@ -1,14 +1,15 @@
 //! `hregion write`: writes an HFile from a list of cells.
 
 use crate::cell_file::{CellFile, CellFiles};
-use crate::cell_source::{CellSource, JsonCells};
+use crate::cell_source::CellSource;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::new_file::check_output;
 use crate::output::Output;
 use crate::settings::check_not_stdout;
 use crate::sort::{self, Sorting};
 use crate::text;
-use crate::write_args::WriteArgs;
+use crate::text_rows::BadLines;
+use crate::write_args::{List, WriteArgs};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -16,7 +17,8 @@ use std::path::{Path, PathBuf};
 ///
 /// Input is in the format of `cells --json`:
 /// {"row","family","qualifier","timestamp","type","value","sequence_id","tags"}. The last three members are
-/// optional. Cells must be in HBase's order, or are sorted by --sort.
+/// optional. Cells must be in HBase's order, or are sorted by --sort. With --columns, input is text in the
+/// format of HBase's ImportTsv, in any order.
 ///
 /// The file is written to a temporary file, which is renamed when it is complete. With --json prints
 /// {"path","cells","bytes"}.
@@ -57,12 +59,14 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let order = writing.settings.order();
     start_progress(&args.cells, out);
     let mut file = files.create(&args.out)?;
-    let cells = JsonCells::open(&args.cells, order, &writing.lines.limits(), out.progress())?;
-    if writing.settings.mvcc != Some(true) && cells.has_seq_id() {
+    let List { cells, bad_lines, has_seq_ids } = writing.open(&args.cells, out)?;
+    if writing.settings.mvcc != Some(true) && has_seq_ids {
         out.warn("sequence ids are not kept, --mvcc keeps them");
     }
-    let sorting = Sorting { order, args: &writing.sorting, file: &args.out, encrypted };
+    let sorting =
+        Sorting { order, sort: writing.sorts(), args: &writing.sorting, file: &args.out, encrypted };
     append_all(&mut *sort::in_order(cells, sorting, out)?, &mut file)?;
+    warn_of(&bad_lines, out);
     finish(file, &args.out, out)
 }
 
@@ -71,6 +75,13 @@ pub(crate) fn start_progress(list: &Path, out: &mut Output) {
     match list.metadata().ok().filter(|meta| meta.is_file()) {
         Some(meta) => out.start_progress(meta.len(), false),
         None => out.start_unknown_progress(false),
+    }
+}
+
+/// Prints how many lines were skipped.
+pub(crate) fn warn_of(bad_lines: &BadLines, out: &Output) {
+    if bad_lines.count() > 0 {
+        out.warn(&format!("{} malformed lines were skipped", bad_lines.count()));
     }
 }
 

@@ -4,7 +4,7 @@ mod chunk;
 mod encrypted;
 mod run;
 
-use crate::cell_source::{CellSource, JsonCells};
+use crate::cell_source::{CellSource, ListedCells};
 use crate::failure::CommandError;
 use crate::merge::Merge;
 use crate::new_file::directory;
@@ -47,6 +47,8 @@ enum Sorted {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sorting<'a> {
     pub(crate) order: CellOrder,
+    /// Whether to sort.
+    pub(crate) sort: bool,
     pub(crate) args: &'a SortArgs,
     /// The output file.
     pub(crate) file: &'a Path,
@@ -56,24 +58,24 @@ pub(crate) struct Sorting<'a> {
 
 /// Returns the cells of a list, in input order or sorted.
 pub(crate) fn in_order<'p>(
-    input: JsonCells<'p>,
+    mut input: Box<dyn ListedCells<'p> + 'p>,
     sorting: Sorting<'_>,
     out: &mut Output,
 ) -> Result<Box<dyn CellSource + 'p>, CommandError> {
-    match sorting.args.sort {
-        true => Ok(Box::new(sort(input, sorting, out)?)),
-        false => Ok(Box::new(input)),
+    match sorting.sort {
+        true => Ok(Box::new(sort(&mut *input, sorting, out)?)),
+        false => Ok(input),
     }
 }
 
 /// Sorts all cells of a list.
 fn sort<'p>(
-    mut input: JsonCells<'p>,
+    input: &mut dyn ListedCells<'p>,
     sorting: Sorting<'_>,
     out: &mut Output,
 ) -> Result<SortedCells<'p>, CommandError> {
     let path = input.path();
-    let Sorting { order, args, file, encrypted } = sorting;
+    let Sorting { order, args, file, encrypted, .. } = sorting;
     let mut sorter = Sorter {
         order,
         dir: std::env::var_os("TMPDIR").map_or_else(|| directory(file).to_owned(), PathBuf::from),
@@ -184,6 +186,7 @@ impl CellSource for SortedCells<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cell_source::JsonCells;
     use crate::merge::compare;
     use hregion::{Cell, CellType, Limits, SeekKey};
     use std::fmt::Write as _;
@@ -210,10 +213,10 @@ mod tests {
                 continue;
             }
             let mut out = Output::new(false, true);
-            let input = JsonCells::open(&list, CellOrder::User, &Limits::new(), out.progress()).unwrap();
+            let mut input = JsonCells::open(&list, CellOrder::User, &Limits::new(), out.progress()).unwrap();
             let args = SortArgs { sort: true, sort_memory };
-            let sorting = Sorting { order: CellOrder::User, args: &args, file: &list, encrypted };
-            let mut sorted = sort(input, sorting, &mut out).unwrap();
+            let sorting = Sorting { order: CellOrder::User, sort: true, args: &args, file: &list, encrypted };
+            let mut sorted = sort(&mut input, sorting, &mut out).unwrap();
             for cell in &expected {
                 assert_eq!(sorted.peek().map(Cell::from).as_ref(), Some(cell), "{sort_memory}");
                 assert_eq!(sorted.line().to_string(), (1 + text_of(cell)).to_string());
