@@ -35,7 +35,7 @@ pub(super) const DEFAULT_TABLE: &str = "default";
 const DEFAULT_FLUSH_SIZE: u64 = 128 << 20;
 
 /// The maximum number of times files are listed again because another process has changed them.
-const LISTINGS: u32 = 20;
+const LISTINGS: u32 = 100;
 
 /// Returns the files of a family: by its directory, or from a list.
 type ListFiles<'l> = &'l dyn Fn(&RegionDir, &[u8]) -> Result<StoreFiles>;

@@ -144,9 +144,9 @@ impl<'r> RecoveredEdits<'r> {
     /// Adds the cells that are in no store file to the segments of the stores, and finds the files that
     /// compactions have replaced, as [`replaced_files`](Self::replaced_files) does. Reads each log once.
     ///
-    /// `flushed` are the greatest sequence
-    /// ids in the files of each store, including those that compactions have replaced. An edit that is
-    /// replayed twice has the same cells with the same sequence ids, so it does no harm.
+    /// `flushed` are the greatest sequence ids in the files of each store, including those that compactions
+    /// have replaced. An edit that is replayed twice has the same cells with the same sequence ids, so it does
+    /// no harm.
     ///
     /// # Errors
     ///
