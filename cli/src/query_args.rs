@@ -92,6 +92,11 @@ impl CellArgs {
         Self { versions: Some(u32::MAX), raw: true, ..Self::default() }
     }
 
+    /// Selects all versions if their number is not given.
+    pub(crate) fn or_all_versions(self) -> Self {
+        Self { versions: self.versions.or(Some(u32::MAX)), ..self }
+    }
+
     /// Restricts the selection to one family.
     pub(crate) fn within(&self, family: &[u8]) -> Result<Self, CommandError> {
         if let Some((other, _)) = self.columns.iter().find(|(name, _)| name != family) {

@@ -1,6 +1,9 @@
 //! Sources of rows: an HFile, the files of a family, a region, the regions of a table.
 
+mod cells;
 mod explain;
+
+pub(crate) use cells::RowCells;
 
 use crate::args::FileArgs;
 use crate::failure::{CommandError, Failure};

@@ -1,4 +1,4 @@
-//! `hregion diff`: compares the cells of two files.
+//! `hregion diff`: compares the cells of two files, regions or tables.
 
 use crate::args::FileArgs;
 use crate::cell_line::{self, LineStyle};
@@ -6,27 +6,37 @@ use crate::cell_source::{CellSource, FileCells};
 use crate::cmd::convert::common_order;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
-use crate::target;
+use crate::probe;
+use crate::query_args::{CellArgs, RangeArgs, RowArgs};
+use crate::source::{DEPTH, InputSource, RowCells, bytes_of};
+use crate::target::{self, Kind};
+use crate::target_args::TargetArgs;
 use hregion::{Cell, CellOrder, CellRef};
 use std::cmp::Ordering;
 use std::io::Write as _;
 use std::path::PathBuf;
 
-/// Print the cells that are in only one of two files
+/// Print the cells that are in only one of two files, regions or tables
 ///
-/// Cells are equal if key, value, sequence id (0 if the file stores none) and tags are equal; duplicate cells
-/// must be duplicated in both files. Encoding and compression are ignored. Cells that are only in the first
-/// file are prefixed with a minus, those only in the second with a plus.
+/// Of two HFiles, all stored cells are compared. They are equal if key, value, sequence id (0 if the file
+/// stores none) and tags are equal; duplicate cells must be duplicated in both files. Encoding and compression
+/// are ignored. Of families, regions, tables and snapshots, and if rows or cells are chosen, the cells that
+/// HBase would return are compared, without sequence ids: all versions, or as chosen. Cells that are only in
+/// the first are prefixed with a minus, those only in the second with a plus.
 ///
 /// Exit code 1 if there is a difference. With --json: {"side":"left","cell":{…}}.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The first HFile
+    /// The first HFile, or the directory of a family, a region, a table or a snapshot
     left: PathBuf,
 
-    /// The second HFile
+    /// The second
     right: PathBuf,
+
+    /// The kind of both, if it cannot be detected
+    #[arg(long = "as", value_name = "KIND")]
+    kind: Option<Kind>,
 
     /// Ignore sequence ids when comparing cells
     #[arg(long)]
@@ -37,35 +47,78 @@ pub(crate) struct Args {
     ignore_tags: bool,
 
     #[command(flatten)]
+    range: RangeArgs,
+
+    #[command(flatten)]
+    cells: CellArgs,
+
+    #[command(flatten)]
     reading: FileArgs,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   hregion diff before.hfile after.hfile
+  hregion diff /hbase/.hbase-snapshot/monday /hbase/data/default/users --columns cf:name
   hregion diff --json before.hfile after.hfile | jq -r 'select(.side == \"left\") | .cell.row'";
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let options = args.reading.options(out)?;
     let paths = [&args.left, &args.right];
-    let bytes = paths.iter().filter_map(|path| path.metadata().ok()).map(|meta| meta.len()).sum();
-    out.start_progress(bytes, true);
+    out.start_progress(paths.iter().map(|path| bytes_of(path, DEPTH)).sum(), true);
+    let rows = RowArgs::from(args.range.clone());
+    let [left, right] = match is_of_files(args)? && !rows.is_given() && !args.cells.is_given() {
+        true => of_files(args, out)?,
+        false => of_rows(args, &rows, out)?,
+    };
+    if !out.is_json() {
+        out.summary(&format!("only left {left}, only right {right}"));
+    }
+    Ok(if [left, right] == [0; 2] { Exit::Done } else { Exit::No })
+}
+
+/// Whether both are HFiles.
+fn is_of_files(args: &Args) -> Result<bool, CommandError> {
+    for path in [&args.left, &args.right] {
+        let is_file = match args.kind {
+            None => !probe::is_dir(path)? && !target::is_reference(path)?,
+            Some(kind) => kind == Kind::Hfile,
+        };
+        if !is_file {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Compares the stored cells of two HFiles. Returns how many are only in each.
+fn of_files(args: &Args, out: &mut Output) -> Result<[u64; 2], Failure> {
+    let options = args.reading.options(out)?;
     let files =
         [target::open(&args.left, None, &options, out)?, target::open(&args.right, None, &options, out)?];
     let [left, right] = &files;
     let mut diff = Diff {
         order: common_order(&files)?,
         args,
-        seq_ids: files.each_ref().map(|file| file.has_seq_ids()),
+        seq_ids: Some(files.each_ref().map(|file| file.has_seq_ids())),
         counts: [0; 2],
         line: Vec::new(),
     };
-    diff.walk(FileCells::open(left)?, FileCells::open(right)?, out)?;
-    let [left, right] = diff.counts;
-    if !out.is_json() {
-        out.summary(&format!("only left {left}, only right {right}"));
-    }
-    Ok(if diff.counts == [0; 2] { Exit::Done } else { Exit::No })
+    diff.walk(&mut FileCells::open(left)?, &mut FileCells::open(right)?, out)?;
+    Ok(diff.counts)
+}
+
+/// Compares the cells that HBase would return. Returns how many are only in each.
+fn of_rows(args: &Args, rows: &RowArgs, out: &mut Output) -> Result<[u64; 2], Failure> {
+    let cells = args.cells.clone().or_all_versions();
+    let open = |path: &PathBuf, out: &mut Output| {
+        let target = TargetArgs { target: path.clone(), kind: args.kind };
+        InputSource::open(&target, &args.reading, &cells, None, out)
+    };
+    let (left, right) = (open(&args.left, out)?, open(&args.right, out)?);
+    let mut diff = Diff { order: CellOrder::User, args, seq_ids: None, counts: [0; 2], line: Vec::new() };
+    let mut left = RowCells::open(&left, rows, &cells)?;
+    diff.walk(&mut left, &mut RowCells::open(&right, rows, &cells)?, out)?;
+    Ok(diff.counts)
 }
 
 /// One of the two files.
@@ -78,8 +131,8 @@ enum Side {
 struct Diff<'a> {
     order: CellOrder,
     args: &'a Args,
-    /// Whether each file stores sequence ids.
-    seq_ids: [bool; 2],
+    /// Whether each file stores sequence ids; `None` if they are ignored.
+    seq_ids: Option<[bool; 2]>,
     /// The number of cells that are only in each file.
     counts: [u64; 2],
     line: Vec<u8>,
@@ -89,8 +142,8 @@ impl Diff<'_> {
     /// Walks both files in parallel.
     fn walk(
         &mut self,
-        mut left: FileCells<'_>,
-        mut right: FileCells<'_>,
+        left: &mut dyn CellSource,
+        right: &mut dyn CellSource,
         out: &mut Output,
     ) -> Result<(), Failure> {
         loop {
@@ -106,9 +159,9 @@ impl Diff<'_> {
                 (Some(a), Some(b)) => self.order.compare(a.key(), b.key()),
             };
             match order {
-                Ordering::Less => self.print_and_advance(Side::Left, &mut left, out)?,
-                Ordering::Greater => self.print_and_advance(Side::Right, &mut right, out)?,
-                Ordering::Equal => self.compare_versions(&mut left, &mut right, out)?,
+                Ordering::Less => self.print_and_advance(Side::Left, left, out)?,
+                Ordering::Greater => self.print_and_advance(Side::Right, right, out)?,
+                Ordering::Equal => self.compare_versions(left, right, out)?,
             }
         }
     }
@@ -116,15 +169,15 @@ impl Diff<'_> {
     fn is_same(&self, a: &CellRef<'_>, b: &CellRef<'_>) -> bool {
         a.key() == b.key()
             && a.value() == b.value()
-            && (self.args.ignore_sequence_ids || a.seq_id() == b.seq_id())
+            && (self.args.ignore_sequence_ids || self.seq_ids.is_none() || a.seq_id() == b.seq_id())
             && (self.args.ignore_tags || a.tag_bytes() == b.tag_bytes())
     }
 
     /// Compares cells with the same key, which may be in any order.
     fn compare_versions(
         &mut self,
-        left: &mut FileCells<'_>,
-        right: &mut FileCells<'_>,
+        left: &mut dyn CellSource,
+        right: &mut dyn CellSource,
         out: &mut Output,
     ) -> Result<(), Failure> {
         let mut only_right = self.take_versions(right)?;
@@ -139,7 +192,7 @@ impl Diff<'_> {
     }
 
     /// Takes all cells with the key of the current one.
-    fn take_versions(&self, cells: &mut FileCells<'_>) -> Result<Vec<Cell>, CommandError> {
+    fn take_versions(&self, cells: &mut dyn CellSource) -> Result<Vec<Cell>, CommandError> {
         let mut versions: Vec<Cell> = Vec::new();
         while let Some(cell) = cells.peek() {
             if versions
@@ -157,7 +210,7 @@ impl Diff<'_> {
     fn print_and_advance(
         &mut self,
         side: Side,
-        cells: &mut FileCells<'_>,
+        cells: &mut dyn CellSource,
         out: &mut Output,
     ) -> Result<(), Failure> {
         if let Some(cell) = cells.peek() {
@@ -174,7 +227,8 @@ impl Diff<'_> {
                 Side::Left => b"{\"side\":\"left\",\"cell\":",
                 Side::Right => b"{\"side\":\"right\",\"cell\":",
             });
-            cell_line::put_json(&mut self.line, cell, self.seq_ids[side as usize]);
+            let with_seq_id = self.seq_ids.is_some_and(|seq_ids| seq_ids[side as usize]);
+            cell_line::put_json(&mut self.line, cell, with_seq_id);
             self.line.extend_from_slice(b"}\n");
         } else {
             self.line.extend_from_slice(match side {

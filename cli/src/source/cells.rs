@@ -1,0 +1,73 @@
+//! The cells of a source as a cursor.
+
+use super::{InputSource, SourcePart};
+use crate::cell_source::CellSource;
+use crate::failure::CommandError;
+use crate::query_args::{CellArgs, RowArgs};
+use hregion::{Cell, CellRef, Region, ResultScanner, Scan};
+use std::vec;
+
+/// The cells of the rows of a source, in row order.
+#[derive(Debug)]
+pub(crate) struct RowCells<'s> {
+    source: &'s InputSource,
+    scan: Scan,
+    /// The parts after the current one.
+    parts: vec::IntoIter<SourcePart<'s>>,
+    region: Option<(Region, ResultScanner)>,
+    /// The rest of the current row.
+    cells: vec::IntoIter<Cell>,
+    current: Option<Cell>,
+}
+
+impl<'s> RowCells<'s> {
+    /// Moves to the first cell.
+    pub(crate) fn open(
+        source: &'s InputSource,
+        rows: &RowArgs,
+        cells: &CellArgs,
+    ) -> Result<Self, CommandError> {
+        let scan = rows.scan(&source.narrowed(cells)?).scan;
+        let parts = source.parts_of(rows).into_iter();
+        let cells = Vec::new().into_iter();
+        let mut opened = Self { source, scan, parts, region: None, cells, current: None };
+        opened.advance()?;
+        Ok(opened)
+    }
+
+    /// Reads the next row. Returns false at the end.
+    fn read(&mut self) -> Result<bool, CommandError> {
+        loop {
+            if let Some((region, rows)) = &mut self.region
+                && let Some(row) = rows.next_row()?
+            {
+                self.source.check(region, row)?;
+                self.cells = row.cells().map(Cell::from).collect::<Vec<_>>().into_iter();
+                return Ok(true);
+            }
+            let Some(part) = self.parts.next() else { return Ok(false) };
+            let region = part.open()?;
+            if region.info().table().is_meta() {
+                let message = "hbase:meta, whose rows have an order of their own";
+                return Err(CommandError::unsupported(region.path(), message));
+            }
+            let rows = region.view().into_scanner(self.scan.clone())?;
+            self.region = Some((region, rows));
+        }
+    }
+}
+
+impl CellSource for RowCells<'_> {
+    fn peek(&self) -> Option<CellRef<'_>> {
+        self.current.as_ref().map(Cell::as_ref)
+    }
+
+    fn advance(&mut self) -> Result<(), CommandError> {
+        loop {
+            self.current = self.cells.next();
+            if self.current.is_some() || !self.read()? {
+                return Ok(());
+            }
+        }
+    }
+}
