@@ -109,19 +109,18 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     args.jobs.in_order(&parts, export, |exported| {
         let Exported { rows, cells, bytes, json } = exported?;
         sums = [sums[0] + rows, sums[1] + cells, sums[2] + bytes];
-        if out.is_json() {
-            out.json_line(&json)?;
-        }
         files.push(json);
         Ok(())
     })?;
-    let ([rows, cells, bytes], count) = (sums, files.len());
+    let [rows, cells, bytes] = sums;
     let mut manifest = TextFile::create(&dir.aside().join(MANIFEST), false)?;
-    let content = json!({ "files": files, "rows": rows, "cells": cells, "bytes": bytes });
+    let content = json!({ "files": &files, "rows": rows, "cells": cells, "bytes": bytes });
     manifest.write(format!("{}\n", text::json(&content)).as_bytes())?;
     manifest.finish()?;
     dir.persist(args.force)?;
+    let count = files.len();
     if out.is_json() {
+        files.iter().try_for_each(|file| out.json_line(file))?;
         let summary = json!({ "files": count, "rows": rows, "cells": cells, "bytes": bytes });
         out.json_line(&json!({ "summary": summary }))?;
     } else {
