@@ -330,11 +330,14 @@ impl RegionLog {
             state.spare = bytes;
         }
         state.waited = [state.unseen, state.waited[0]];
-        self.ended(state.round.number).notify_all();
-        if is_done {
-            self.ended(state.round.number + 1).notify_one();
-        } else {
-            self.ended(state.round.number + 1).notify_all();
+        // A notification is a call of the system; the entry of this thread is unseen, too.
+        if state.unseen > 1 {
+            self.ended(state.round.number).notify_all();
+            if is_done {
+                self.ended(state.round.number + 1).notify_one();
+            } else {
+                self.ended(state.round.number + 1).notify_all();
+            }
         }
         state
     }
