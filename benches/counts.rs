@@ -24,6 +24,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, ExitCode};
+use std::thread;
 use tempfile::TempDir;
 
 #[global_allocator]
@@ -244,6 +245,14 @@ fn count(name: &str) -> Counts {
     Counts { instructions: collected / operations, allocations: allocations / operations }
 }
 
+/// Measures all workloads, two at a time.
+fn count_all() -> impl Iterator<Item = Counts> {
+    WORKLOADS.chunks(2).flat_map(|both| {
+        let running: Vec<_> = both.iter().map(|(name, ..)| thread::spawn(|| count(name))).collect();
+        running.into_iter().map(|one| one.join().expect("a count")).collect::<Vec<_>>()
+    })
+}
+
 /// Reads the recorded counts.
 fn recorded() -> BTreeMap<String, Counts> {
     let text = fs::read_to_string(RECORD).unwrap_or_else(|e| panic!("{RECORD}: {e}"));
@@ -273,8 +282,7 @@ fn compare(record: bool) -> ExitCode {
                      workload,operation,instructions,allocations\n"
         .to_string();
     let mut failed = false;
-    for (name, unit, _) in WORKLOADS {
-        let now = count(name);
+    for ((name, unit, _), now) in WORKLOADS.into_iter().zip(count_all()) {
         writeln!(table, "{name},{unit},{:.0},{:.3}", now.instructions, now.allocations).expect("a string");
         print!(
             "{name:20} {:8.0} instructions, {:7.3} allocations a {unit}",

@@ -4,4 +4,10 @@
 #   fuzz/seed.sh [FOLDER]
 #   cargo +nightly fuzz run TARGET -- -max_total_time=60
 set -eu
-exec cargo run --quiet --manifest-path "$(dirname "$0")/Cargo.toml" --example seed -- "$@"
+fuzz=$(cd "$(dirname "$0")" && pwd)
+HREGION_SEEDS=${1:-$fuzz/corpus}
+mkdir -p "$HREGION_SEEDS"
+HREGION_SEEDS=$(cd "$HREGION_SEEDS" && pwd)
+export HREGION_SEEDS
+cd "$fuzz/.."
+exec cargo test --workspace --all-features --test tool -- --ignored --nocapture seeds_are_written

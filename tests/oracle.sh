@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Asks HBase for the result of every seek and for every block header of the golden files in a folder.
-# tests/seeks.rs compares with the answers (OUT/seek/NAME.jsonl.gz, OUT/blocks/NAME.json.gz).
+# tests/suite/seeks.rs compares with the answers (OUT/seek/NAME.jsonl.gz, OUT/blocks/NAME.json.gz).
 #
 # usage: tests/oracle.sh GOLDENS OUT [CELLS]
 #   GOLDENS   a folder of HFiles with their cells and a manifest.json
@@ -18,4 +18,4 @@ HREGION_GOLDEN=$(absolute "$1")
 HREGION_EXPECT=$(absolute "$2")
 export HREGION_GOLDEN HREGION_EXPECT HREGION_SEEK_CELLS=${3:-1500}
 cd "$(dirname "$0")/.."
-exec cargo test --quiet --all-features --test oracle -- --ignored --nocapture
+exec cargo test --workspace --all-features --test suite -- --ignored --nocapture oracle::

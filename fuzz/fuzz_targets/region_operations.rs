@@ -2,6 +2,7 @@
 #![no_main]
 
 #[path = "../../tests/support/fault_world.rs"]
+#[allow(dead_code, reason = "the library's tests use the rest")]
 mod fault_world;
 #[path = "../../tests/support/rng.rs"]
 mod rng;

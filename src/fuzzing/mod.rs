@@ -2,7 +2,7 @@
 //!
 //! Each takes any bytes and panics if, and only if, a guarantee of the library is violated: bytes result in
 //! an error or in the right answer, within the limits, and the fast path agrees with the slow one. `fuzz/`
-//! has a one-line harness for each; `tests/fuzz_bodies.rs` runs them over the files of `testdata` and
+//! has a one-line harness for each; `tests/suite/fuzz_bodies.rs` runs them over the files of `testdata` and
 //! mutations of these.
 
 mod block;

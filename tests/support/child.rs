@@ -1,4 +1,4 @@
-//! A process of its own that runs the test `child` of the same file, until it is killed.
+//! A process of its own that runs one test of this program, until it is killed.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::env;
@@ -23,10 +23,10 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    /// Starts the process with more variables in its environment.
-    pub(crate) fn start<const N: usize>(variables: [(&str, String); N]) -> Self {
+    /// Starts the process, with more variables in its environment.
+    pub(crate) fn start<const N: usize>(test: &str, variables: [(&str, String); N]) -> Self {
         let mut process = Command::new(env::current_exe().unwrap())
-            .args(["--exact", "child", "--ignored", "--nocapture"])
+            .args(["--exact", test, "--ignored", "--nocapture"])
             .envs(variables)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -1,9 +1,10 @@
 //! Helpers shared by the tests: files that HBase wrote, cells as text, a seeded generator, the model.
-#![allow(dead_code, reason = "each test file uses only a part")]
+#![allow(dead_code, reason = "not every test program uses all of it")]
 
 pub(crate) mod alloc;
 pub(crate) mod cells;
 pub(crate) mod child;
+pub(crate) mod fake_zookeeper;
 pub(crate) mod fault_world;
 pub(crate) mod files;
 pub(crate) mod forward;
@@ -19,5 +20,6 @@ pub(crate) mod recorded;
 pub(crate) mod rng;
 pub(crate) mod scan_modes;
 pub(crate) mod script;
+pub(crate) mod seeds;
 pub(crate) mod seek_keys;
 pub(crate) mod written;

@@ -1,0 +1,96 @@
+//! `hregion diff` of tables, regions and snapshots: what was written in between, and nothing else.
+
+use crate::support::{code, json_lines, last_error, ok, plain, run, stdout, testdata};
+use hregion::{Compaction, Delete, Family, Put, Table};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// Returns side, row, column, timestamp and type of each difference.
+fn differences(args: &[&str]) -> Vec<String> {
+    let output = run(&[&["diff", "--json"], args].concat());
+    let lines: Vec<String> = json_lines(&stdout(&output)).iter().map(shown).collect();
+    assert_eq!(code(&output), i32::from(!lines.is_empty()), "{lines:?}");
+    lines
+}
+
+fn shown(line: &Value) -> String {
+    let (side, cell) = (line["side"].as_str().unwrap(), &line["cell"]);
+    assert!(cell.get("sequence_id").is_none(), "{cell}");
+    let text = |member: &str| cell[member].as_str().unwrap().to_owned();
+    let (column, kind) = (format!("{}:{}", text("family"), text("qualifier")), text("type"));
+    format!("{side} {} {column} {} {kind}", text("row"), cell["timestamp"])
+}
+
+#[test]
+fn a_table_is_compared_with_its_snapshot() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    let families = [Family::new("a").max_versions(2), Family::new("b")];
+    let table = Table::create(root, "t", &families, &["m"]).unwrap();
+    let put = |row: &str, family: &str, time: i64| {
+        table.put(Put::new(row.to_owned()).cell_at(family.to_owned(), "q", time, "v")).unwrap();
+    };
+    for row in ["a", "b", "m", "x"] {
+        put(row, "a", 5);
+        put(row, "b", 5);
+    }
+    table.flush().unwrap();
+    table.snapshot("before").unwrap();
+    let (path, snapshot) = (root.join("data/default/t"), root.join(".hbase-snapshot/before"));
+    let both = [text(&snapshot), text(&path)];
+    assert_eq!(differences(&both), Vec::<String>::new());
+    put("a", "a", 7);
+    put("c", "b", 6);
+    table.delete(Delete::new("x").column("b", "q")).unwrap();
+    let expected = ["right a a:q 7 Put", "right c b:q 6 Put", "left x b:q 5 Put"];
+    assert_eq!(differences(&both), expected);
+    // A compaction changes files, and no answer.
+    table.flush().unwrap();
+    table.compact(Compaction::Major).unwrap();
+    assert_eq!(differences(&both), expected);
+    assert_eq!(differences(&[&both[..], &["--columns", "b"]].concat()), expected[1..]);
+    assert_eq!(differences(&[&both[..], &["--start", "b", "--stop", "m"]].concat()), expected[1..2]);
+    // Each with one version: the new one replaces the other.
+    let one = differences(&[&both[..], &["--versions", "1", "--prefix", "a"]].concat());
+    assert_eq!(one, ["right a a:q 7 Put", "left a a:q 5 Put"]);
+    table.close().unwrap();
+    let same = run(&["diff", both[0], both[0]]);
+    assert_eq!((code(&same), stdout(&same)), (0, String::new()));
+}
+
+#[test]
+fn regions_and_files_of_hbase_are_compared() {
+    let root = testdata("region/split-references/root/data/default/halves");
+    let regions: Vec<_> = std::fs::read_dir(&root)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.join(".regioninfo").exists())
+        .collect();
+    assert!(regions.len() > 1);
+    for region in &regions {
+        assert_eq!(differences(&[text(region), text(region)]), Vec::<String>::new());
+    }
+    let cells = |path: &Path| -> BTreeSet<String> {
+        let mut cells = json_lines(&ok(&["scan", "--json", text(path), "--versions", "all"]));
+        cells.iter_mut().for_each(|cell| drop(cell.as_object_mut().unwrap().remove("sequence_id")));
+        cells.iter().map(Value::to_string).collect()
+    };
+    for pair in regions.windows(2) {
+        let [left, right] = [cells(&pair[0]), cells(&pair[1])];
+        let found = differences(&[text(&pair[0]), text(&pair[1])]);
+        let only = |side: &str| found.iter().filter(|line| line.starts_with(side)).count();
+        let expected = (left.difference(&right).count(), right.difference(&left).count());
+        assert_eq!((only("left"), only("right")), expected);
+        assert!(expected != (0, 0));
+    }
+    // Files without options as they are stored, else as rows.
+    assert_eq!(ok(&["diff", &plain(), &plain()]), "");
+    assert_eq!(ok(&["diff", &plain(), &plain(), "--versions", "1"]), "");
+    let missing = run(&["diff", "--json", &plain(), "no-such"]);
+    assert_eq!((code(&missing), last_error(&missing)["kind"].as_str()), (5, Some("Io")));
+}

@@ -1,0 +1,143 @@
+//! `hregion export`: the files together have what `scan` prints, and the manifest describes them.
+
+use crate::support::{code, golden, json_lines, last_error, members, ok, plain, read_gz, run, testdata};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use std::fs;
+use std::path::Path;
+
+const MEMBERS: [&str; 10] =
+    ["file", "table", "region", "encoded", "start", "end", "rows", "cells", "bytes", "sha256"];
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// Returns the files of the manifest, after checking them against the directory.
+fn files(dir: &Path) -> Vec<Value> {
+    let manifest: Value = serde_json::from_slice(&fs::read(dir.join("manifest.json")).unwrap()).unwrap();
+    assert_eq!(members(&manifest), ["files", "rows", "cells", "bytes"]);
+    let files = manifest["files"].as_array().unwrap().clone();
+    for file in &files {
+        assert_eq!(members(file), MEMBERS);
+        let bytes = fs::read(dir.join(file["file"].as_str().unwrap())).unwrap();
+        let sum: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(
+            (file["bytes"].as_u64(), file["sha256"].as_str()),
+            (Some(bytes.len() as u64), Some(&*sum))
+        );
+    }
+    for member in ["rows", "cells", "bytes"] {
+        let sum: u64 = files.iter().map(|file| file[member].as_u64().unwrap()).sum();
+        assert_eq!(manifest[member], sum, "{member}");
+    }
+    assert_eq!(fs::read_dir(dir).unwrap().count(), files.len() + 1);
+    files
+}
+
+#[test]
+fn the_files_of_a_table_have_the_rows_of_a_scan() {
+    let scratch = tempfile::tempdir().unwrap();
+    for (i, name) in
+        ["split-references/root/data/default/halves", "clone-references/root/data/default/joined"]
+            .iter()
+            .enumerate()
+    {
+        let table = testdata("region").join(name);
+        let scanned = ok(&["scan", "--json", text(&table), "--versions", "all"]);
+        assert!(scanned.lines().count() > 10);
+        for jobs in ["1", "3"] {
+            let dir = scratch.path().join(format!("{i}-{jobs}"));
+            let printed = ok(&[
+                "export",
+                "--json",
+                text(&table),
+                "--to",
+                "jsonl",
+                "--out",
+                text(&dir),
+                "--versions",
+                "all",
+                "--jobs",
+                jobs,
+            ]);
+            let files = files(&dir);
+            assert!(files.len() > 1);
+            let mut lines = json_lines(&printed);
+            let summary = lines.pop().unwrap();
+            assert_eq!((&lines, summary["summary"]["files"].as_u64()), (&files, Some(files.len() as u64)));
+            let content =
+                |file: &Value| fs::read_to_string(dir.join(file["file"].as_str().unwrap())).unwrap();
+            assert_eq!(files.iter().map(content).collect::<String>(), scanned);
+            for pair in files.windows(2) {
+                assert_eq!(pair[0]["end"], pair[1]["start"]);
+            }
+            for file in &files {
+                let cells = json_lines(&content(file));
+                assert_eq!(file["cells"], cells.len());
+                let rows = cells.chunk_by(|a, b| a["row"] == b["row"]).count();
+                assert_eq!(file["rows"], rows);
+                assert!(file["file"].as_str().unwrap().starts_with(file["encoded"].as_str().unwrap()));
+            }
+        }
+    }
+}
+
+#[test]
+fn ranges_columns_and_formats_are_those_of_a_scan() {
+    let scratch = tempfile::tempdir().unwrap();
+    let table = testdata("region/split-references/root/data/default/halves");
+    let dir = scratch.path().join("csv");
+    let select = ["--start", "row-0050", "--stop", "row-0080", "--now", "1800000000000"];
+    ok(&[&["export", text(&table), "--to", "csv", "--gzip", "--out", text(&dir)][..], &select].concat());
+    let scanned = ok(&[&["scan", text(&table), "--format", "csv"][..], &select].concat());
+    let header = scanned.lines().next().unwrap();
+    let mut found = vec![header.to_owned()];
+    let files = files(&dir);
+    assert_eq!(files.len(), 2);
+    for file in &files {
+        let text = read_gz(dir.join(file["file"].as_str().unwrap()));
+        let (first, rest) = text.split_once('\n').unwrap();
+        assert_eq!(first, header);
+        found.extend(rest.lines().map(str::to_owned));
+    }
+    assert!(found.len() > 10);
+    assert_eq!(found, scanned.lines().collect::<Vec<_>>());
+    let dir = scratch.path().join("file");
+    ok(&["export", &plain(), "--to", "jsonl", "--out", text(&dir)]);
+    let file = self::files(&dir).remove(0);
+    assert_eq!((&file["file"], &file["table"]), (&json!("rows.jsonl"), &Value::Null));
+    assert_eq!(fs::read_to_string(dir.join("rows.jsonl")).unwrap(), ok(&["scan", "--json", &plain()]));
+}
+
+#[test]
+fn only_an_export_is_replaced() {
+    let scratch = tempfile::tempdir().unwrap();
+    let dir = scratch.path().join("out");
+    let export = |more: &[&str]| {
+        run(&[&["export", "--json", &plain(), "--to", "jsonl", "--out", text(&dir)], more].concat())
+    };
+    assert_eq!(code(&export(&[])), 0);
+    assert_eq!(code(&export(&[])), 2);
+    assert_eq!(code(&export(&["--force", "--limit-block-bytes", "100"])), 3);
+    files(&dir);
+    assert_eq!(code(&export(&["--force"])), 0);
+    fs::remove_file(dir.join("manifest.json")).unwrap();
+    let refused = export(&["--force"]);
+    assert_eq!((code(&refused), last_error(&refused)["kind"].as_str()), (2, Some("InvalidArgument")));
+    assert!(dir.join("rows.jsonl").exists());
+    assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn nothing_is_left_of_an_export_that_fails() {
+    let scratch = tempfile::tempdir().unwrap();
+    let dir = scratch.path().join("out");
+    let damaged = scratch.path().join("damaged");
+    let mut bytes = fs::read(golden("small-none-row.hfile")).unwrap();
+    bytes[2000] ^= 1;
+    fs::write(&damaged, bytes).unwrap();
+    let failed = run(&["export", "--json", text(&damaged), "--to", "csv", "--out", text(&dir)]);
+    assert_eq!((code(&failed), last_error(&failed)["kind"].as_str()), (3, Some("Corrupt")));
+    assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 1);
+}

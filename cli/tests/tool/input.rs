@@ -1,0 +1,179 @@
+//! Unusable input (overlong lines, damaged lists), and failures of the system: no threads, no output.
+
+use crate::support::{code, golden, hregion, last_error, plain, run, stderr, stdout, temp_file};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use std::fs;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+const CELL: &str = r#"{"row":"r","family":"f","qualifier":"q","timestamp":5,"type":"Put","value":"v"}"#;
+
+/// Returns the commands that read lines, with `list` as their input.
+fn readers(list: &str) -> Vec<Vec<String>> {
+    let splits = temp_file("input-no-splits.txt", b"\n");
+    let cells = temp_file("input-cells.jsonl", CELL.as_bytes());
+    [
+        vec!["write", list, "--out", "OUT"],
+        vec!["write", list, "--out", "OUT", "--sort"],
+        vec!["bulkload", list, "--out", "OUT", "--regions", &splits],
+        vec!["bulkload", &cells, "--out", "OUT", "--regions", list],
+        vec!["replay", list],
+        vec!["seek", &plain(), "--keys", list],
+    ]
+    .map(|args| args.into_iter().map(str::to_owned).collect())
+    .into()
+}
+
+/// Runs a command with its output in a new directory, which must stay empty.
+fn run_in_vain(mut args: Vec<String>, more: &[&str]) -> std::process::Output {
+    let dir = tempfile::tempdir().unwrap();
+    for arg in args.iter_mut().filter(|arg| *arg == "OUT") {
+        *arg = dir.path().join("out").into_os_string().into_string().unwrap();
+    }
+    args.extend(more.iter().map(|&arg| arg.to_owned()));
+    let output = run(&args);
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "{args:?}");
+    output
+}
+
+#[test]
+fn lines_have_a_limit() {
+    let long = temp_file("input-long.jsonl", &vec![b'x'; 5000]);
+    for args in readers(&long) {
+        let output = run_in_vain(args.clone(), &["--limit-line-bytes", "4999", "--json"]);
+        assert_eq!(code(&output), 3, "{args:?}: {}", stderr(&output));
+        let error = last_error(&output);
+        assert_eq!(
+            (error["kind"].as_str(), error["path"].as_str()),
+            (Some("Limit"), Some(&*long)),
+            "{error}"
+        );
+        assert!(error["message"].as_str().unwrap().starts_with("line 1: over the limit"), "{error}");
+        assert!(stderr(&output).contains("--limit-line-bytes raises it"), "{}", stderr(&output));
+    }
+    // at the limit the line is read, but is not a valid cell
+    for args in readers(&long).into_iter().filter(|args| args.last() != Some(&long)) {
+        let output = run_in_vain(args.clone(), &["--limit-line-bytes", "5000", "--json"]);
+        assert_eq!(last_error(&output)["kind"], "Corrupt", "{args:?}");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let mut child = hregion()
+        .args(["shell", dir.path().to_str().unwrap(), "--limit-line-bytes", "99"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(&[b'x'; 100]).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(code(&output), 3);
+    assert!(stderr(&output).contains("line 1: a command over the limit of 99 bytes"), "{}", stderr(&output));
+}
+
+#[test]
+fn damaged_lists_are_corrupt() {
+    let mut packed = GzEncoder::new(Vec::new(), Compression::default());
+    packed.write_all(CELL.as_bytes()).unwrap();
+    let packed = packed.finish().unwrap();
+    let mut flipped = packed.clone();
+    flipped[20] ^= 0xff;
+    for (name, bytes, kind) in [
+        ("no-json.jsonl", b"{".to_vec(), "Corrupt"),
+        ("no-utf8.jsonl", b"{\"row\":\"\xff\"}".to_vec(), "Corrupt"),
+        ("cut.jsonl.gz", packed[..packed.len() - 12].to_vec(), "Truncated"),
+        ("flipped.jsonl.gz", flipped, "Corrupt"),
+        ("no-gz.jsonl.gz", b"not packed at all".to_vec(), "Corrupt"),
+    ] {
+        let list = temp_file(&format!("input-{name}"), &bytes);
+        for args in readers(&list) {
+            // any text is a valid split row
+            if args.last() == Some(&list) && name == "no-json.jsonl" && args[0] == "bulkload" {
+                continue;
+            }
+            let output = run_in_vain(args.clone(), &["--json"]);
+            let error = last_error(&output);
+            assert_eq!(code(&output), 3, "{args:?}: {error}");
+            assert_eq!(
+                (error["kind"].as_str(), error["path"].as_str()),
+                (Some(kind), Some(&*list)),
+                "{error}"
+            );
+            assert!(error["message"].as_str().unwrap().starts_with("line 1: "), "{error}");
+        }
+    }
+}
+
+/// Sets a stack size larger than any address space, so that no thread can be started.
+#[cfg(unix)]
+#[test]
+fn without_threads_there_is_an_error() {
+    let list = temp_file("input-threads.jsonl", CELL.as_bytes());
+    let script = [
+        r#"{"id":1,"op":"create","now":1000,"families":[{"name":"f"}]}"#,
+        r#"{"id":2,"op":"put","row":"r","cells":[["f","q",null,"v"]]}"#,
+        r#"{"id":3,"op":"open_scanner","name":"s"}"#,
+    ];
+    let script = temp_file("input-threads-script.jsonl", script.join("\n").as_bytes());
+    let splits = temp_file("input-threads-splits.txt", b"\n");
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out").into_os_string().into_string().unwrap();
+    let plain = plain();
+    for args in [
+        &["write", &list, "--out", &out][..],
+        &["convert", &plain, "--out", &out],
+        &["salvage", &plain, "--out", &out],
+        &["bulkload", &list, "--regions", &splits, "--out", &out],
+        &["replay", &script],
+    ] {
+        let output = hregion().args(args).env("RUST_MIN_STACK", (1_u64 << 46).to_string()).output().unwrap();
+        assert_eq!(code(&output), 5, "{args:?}: {}", stderr(&output));
+        assert!(stderr(&output).starts_with("error: "), "{args:?}: {}", stderr(&output));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "{args:?}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_goes_nowhere_is_an_error() {
+    let plain = golden("small-none-row.hfile");
+    let commands = [
+        vec!["cells", &plain],
+        vec!["cells", "--json", &plain],
+        vec!["inspect", &plain],
+        vec!["count", &plain],
+        vec!["verify", "--json", &plain],
+        vec!["man"],
+        vec!["completions", "bash"],
+        vec!["--help"],
+        vec!["--version"],
+        vec!["scan", "--help"],
+    ];
+    for args in &commands {
+        for to in [">&-", "> /dev/full"] {
+            let shell = format!("exec \"$0\" \"$@\" {to}");
+            let tool = env!("CARGO_BIN_EXE_hregion");
+            let output = Command::new("sh").args(["-c", &shell, tool]).args(args).output().unwrap();
+            assert_eq!(code(&output), 5, "{args:?} {to}: {}", stderr(&output));
+            assert!(
+                stderr(&output).starts_with("error: cannot write to standard output"),
+                "{args:?} {to}: {}",
+                stderr(&output)
+            );
+        }
+        // a pipe whose reader is closed
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = hregion().args(args).stdout(writer).stderr(Stdio::piped()).output().unwrap();
+        assert_eq!((code(&output), stderr(&output)), (0, String::new()), "{args:?}");
+        let null = hregion().args(args).stdout(Stdio::null()).output().unwrap();
+        assert_eq!(code(&null), 0, "{args:?}");
+    }
+    // a command that prints nothing needs no standard output
+    let dir = tempfile::tempdir().unwrap();
+    let shell = "exec \"$0\" write \"$1\" --out \"$2\" >&-";
+    let list = temp_file("input-silent.jsonl", CELL.as_bytes());
+    let tool = env!("CARGO_BIN_EXE_hregion");
+    let output = Command::new("sh").args(["-c", shell, tool, &list]).arg(dir.path().join("out")).output();
+    let output = output.unwrap();
+    assert_eq!((code(&output), stdout(&output)), (0, String::new()), "{}", stderr(&output));
+}

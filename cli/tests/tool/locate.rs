@@ -1,0 +1,88 @@
+//! `hregion locate` and `hregion regions` on directories that HBase wrote.
+
+use crate::support::*;
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+
+fn testdata(path: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata").join(path).display().to_string()
+}
+
+#[test]
+fn look_ups_are_answered_as_by_hbase() {
+    let root = testdata("meta/root");
+    let script =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/golden/cluster/locator/script.jsonl");
+    let Ok(script) = fs::read_to_string(&script) else {
+        eprintln!("left out: there is no {}", script.display());
+        return;
+    };
+    let mut count = 0;
+    for line in json_lines(&script) {
+        let command = &line["command"];
+        if command["op"] != "locate" || command["table"] != "ns1:binary" || command["client"] != "sync" {
+            continue;
+        }
+        let row = command["row"].as_str().unwrap();
+        let found = json_lines(&ok(&["locate", "ns1:binary", row, "--meta", &root, "--json"]));
+        assert_eq!(found, [line["ok"].clone()]);
+        count += 1;
+    }
+    assert_eq!(count, 30);
+}
+
+#[test]
+fn regions_are_listed_in_the_order_of_their_rows() {
+    let root = testdata("meta/root");
+    let starts = |table: &str, root: &str| -> Vec<Value> {
+        let lines = json_lines(&ok(&["regions", table, "--meta", root, "--json"]));
+        lines.iter().map(|line| line["start"].clone()).collect()
+    };
+    assert_eq!(starts("halves", &root), [json!(""), json!("row-0060")]);
+    // without a catalog, where the parent's directory is still present
+    assert_eq!(starts("halves", &testdata("region/split-references/root")), [json!(""), json!("row-0060")]);
+    let text = ok(&["regions", "halves", "--meta", &root]);
+    assert!(
+        text.lines().next().unwrap().contains("b080bd824b133f7fd142d58caf423392.  [, row-0060)  localhost,")
+    );
+}
+
+#[test]
+fn a_missing_table_exits_with_1() {
+    let root = testdata("meta/root");
+    for line in [
+        &["locate", "nowhere", "a", "--meta", &root, "--json"][..],
+        &["regions", "nowhere", "--meta", &root, "--json"],
+    ] {
+        let out = run(line);
+        assert_eq!(out.status.code(), Some(1), "{line:?}");
+        let error = json_lines(&String::from_utf8(out.stdout).unwrap());
+        assert_eq!(error[0]["error"]["kind"], "TableNotFound");
+    }
+    let out = run(&["locate", "t", "a", "--bootstrap", "localhost:1"]);
+    assert_eq!(out.status.code(), Some(4));
+    assert_eq!(run(&["locate", "t", "a"]).status.code(), Some(2));
+}
+
+#[test]
+fn holes_and_overlaps_are_pointed_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
+    let table = root.join("data/default/halves");
+    let from = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../testdata/region/split-references/root/data/default/halves");
+    // the lower daughter alone
+    let region = "b080bd824b133f7fd142d58caf423392";
+    fs::create_dir_all(table.join(region)).unwrap();
+    fs::copy(from.join(region).join(".regioninfo"), table.join(region).join(".regioninfo")).unwrap();
+    let root = root.display().to_string();
+    let out = run(&["regions", "halves", "--meta", &root, "--json"]);
+    assert_eq!(out.status.code(), Some(3));
+    let lines = json_lines(&String::from_utf8(out.stdout).unwrap());
+    assert_eq!(lines[1], json!({ "hole": { "start": "row-0060", "end": "" } }));
+    let out = run(&["scan", table.to_str().unwrap(), "--start", "row-0070", "--json"]);
+    assert_eq!(out.status.code(), Some(3));
+    let lines = json_lines(&String::from_utf8(out.stdout).unwrap());
+    assert_eq!(lines.last().unwrap()["error"]["kind"], "Inconsistent");
+}

@@ -1,0 +1,53 @@
+//! The tool's tests in one program, which builds and runs faster than one for each file.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "tests fail by panicking, and print what they did"
+)]
+
+mod bench;
+mod bulkload;
+mod check;
+mod cli;
+mod compact_plan;
+mod compacted;
+mod convert;
+mod diff;
+mod du;
+mod explain;
+mod export;
+mod families;
+mod fresh;
+mod fuzz_bodies;
+mod input;
+mod locate;
+mod oracle;
+mod outputs;
+mod parity;
+mod recover;
+mod region;
+mod replay;
+mod salvage;
+mod scan_files;
+mod shell;
+mod snapshot;
+mod split;
+mod stats;
+mod support;
+mod text_rows;
+mod verify;
+mod wal;
+mod write;
+
+/// Shared with the library's tests.
+#[path = "../../../tests/support"]
+#[allow(dead_code, reason = "the library's tests use the rest")]
+mod library {
+    pub(crate) mod cells;
+    pub(crate) mod files;
+    pub(crate) mod golden;
+    pub(crate) mod protobuf;
+    pub(crate) mod rng;
+    pub(crate) mod seeds;
+    pub(crate) mod tool_seeds;
+}

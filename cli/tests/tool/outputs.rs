@@ -1,0 +1,123 @@
+//! Output files: files of other programs are not touched, whatever their names.
+
+use crate::support::{code, hregion, json_lines, ok, plain, run, stderr, stdout, temp_file};
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+
+/// Returns `count` sorted cells as JSON lines.
+fn cells(value: &str, count: usize) -> String {
+    let cell = |i| {
+        format!(
+            r#"{{"row":"{i:06}","family":"f","qualifier":"q","timestamp":5,"type":"Put","value":"{value}"}}"#
+        ) + "\n"
+    };
+    (0..count).map(cell).collect()
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    names
+}
+
+#[cfg(unix)]
+#[test]
+fn files_of_the_user_are_not_used() {
+    use std::os::unix::fs::symlink;
+
+    let list = temp_file("outputs-list.jsonl", cells("v", 10).as_bytes());
+    let splits = temp_file("outputs-splits.txt", b"000005\n");
+    let plain = plain();
+    for args in [
+        vec!["write", &list],
+        vec!["convert", &plain],
+        vec!["convert", &plain, "--to", "jsonl"],
+        vec!["salvage", &plain],
+        vec!["bulkload", &list, "--regions", &splits],
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name).into_os_string().into_string().unwrap();
+        fs::write(path("victim"), "bytes").unwrap();
+        symlink(path("victim"), path("o.tmp")).unwrap();
+        let out = path("o");
+        ok(&[&args[..], &["--out", &out]].concat());
+        assert_eq!(fs::read(path("victim")).unwrap(), b"bytes", "{args:?}");
+        assert_eq!(fs::read_link(path("o.tmp")).unwrap(), Path::new(&path("victim")), "{args:?}");
+        assert_eq!(names(dir.path()), ["o", "o.tmp", "victim"], "{args:?}");
+
+        // a failed run leaves no file
+        let output = run(&[&args[..], &["--out", &out]].concat());
+        assert_eq!(code(&output), 2, "{}", stderr(&output));
+        assert_eq!(names(dir.path()), ["o", "o.tmp", "victim"], "{args:?}");
+    }
+}
+
+#[test]
+fn one_of_two_writers_wins() {
+    let lists = ["left", "right"]
+        .map(|value| temp_file(&format!("outputs-{value}.jsonl"), cells(value, 5000).as_bytes()));
+    for round in 0..10 {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("o").into_os_string().into_string().unwrap();
+        let children: Vec<_> = lists
+            .iter()
+            .map(|list| {
+                let mut command = hregion();
+                command.args(["write", list, "--out", &out, "--json"]).stderr(Stdio::piped());
+                command.stdout(Stdio::piped()).spawn().unwrap()
+            })
+            .collect();
+        let outputs = children.into_iter().map(|child| child.wait_with_output().unwrap());
+        let codes: Vec<i32> = outputs.map(|output| code(&output)).collect();
+        let won: Vec<usize> = (0..2).filter(|&i| codes[i] == 0).collect();
+        assert_eq!(won.len(), 1, "round {round}: {codes:?}");
+        assert_eq!(names(dir.path()), ["o"]);
+        let output = run(&["cells", "--json", &out]);
+        assert_eq!(code(&output), 0, "round {round}: {}", stderr(&output));
+        let found = json_lines(&stdout(&output));
+        let value = ["left", "right"][won[0]];
+        assert_eq!(found.len(), 5000);
+        assert!(found.iter().all(|cell| cell["value"] == value), "round {round}");
+    }
+}
+
+/// With --force the last directory replaces the earlier one completely.
+#[test]
+fn directories_are_replaced_as_a_whole() {
+    let splits = temp_file("outputs-splits-2.txt", b"000005\n");
+    let lists = ["left", "right"]
+        .map(|value| temp_file(&format!("outputs-dir-{value}.jsonl"), cells(value, 10).as_bytes()));
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("o").into_os_string().into_string().unwrap();
+    for list in &lists {
+        ok(&["bulkload", list, "--regions", &splits, "--out", &out, "--force"]);
+        assert_eq!(names(dir.path()), ["o"]);
+        assert_eq!(fs::read_dir(dir.path().join("o/f")).unwrap().count(), 2);
+    }
+    let output = run(&["bulkload", &lists[0], "--regions", &splits, "--out", &out]);
+    assert_eq!(code(&output), 2, "{}", stderr(&output));
+}
+
+/// A directory that cannot be read is an error. It is not treated as one without tables or without settings.
+#[cfg(unix)]
+#[test]
+fn an_unreadable_directory_is_an_error() {
+    use std::os::unix::fs::symlink;
+
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).into_os_string().into_string().unwrap();
+    // a symlink loop fails for root too, unlike missing permissions
+    symlink(path("data"), path("data")).unwrap();
+    let root = dir.path().to_str().unwrap();
+    for args in [
+        vec!["locate", "t", "r", "--meta", root],
+        vec!["regions", "t", "--meta", root],
+        vec!["count", &path("data")],
+        vec!["shell", root, "--execute", "list"],
+    ] {
+        let output = run(&args);
+        assert_eq!(code(&output), 5, "{args:?}: {}{}", stdout(&output), stderr(&output));
+    }
+}

@@ -1,0 +1,287 @@
+//! `hregion recover`: regions and root directories that HBase left when it was killed.
+
+use crate::support::{code, json_lines, last_error, members, ok, run, stderr, stdout, testdata};
+use hregion::Region;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const ROOT: &str = "wal/plain/split";
+/// The region of `w2` that was split.
+const PARENT: &str = "e1d6328125d87bc475b8635bba240574";
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// The files below a directory but locks, with their contents; none if there is no directory.
+fn contents(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(dir).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(contents(&path));
+        } else if !path.ends_with(".hregion.lock") {
+            found.insert(path.clone(), fs::read(&path).unwrap());
+        }
+    }
+    found
+}
+
+/// A copy of the root directory with logs that HBase has split.
+fn split_root() -> tempfile::TempDir {
+    let root = tempfile::tempdir().unwrap();
+    let from = testdata(ROOT);
+    for (path, bytes) in contents(&from) {
+        let to = root.path().join(path.strip_prefix(&from).unwrap());
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::write(to, bytes).unwrap();
+    }
+    root
+}
+
+/// The same root before its logs were split: the recovered edits are logs of a server.
+fn crashed_root() -> tempfile::TempDir {
+    let root = split_root();
+    let server = root.path().join("WALs/h,1,2");
+    fs::create_dir_all(&server).unwrap();
+    for path in contents(root.path()).into_keys() {
+        let is_number = path.file_name().unwrap().to_str().unwrap().bytes().all(|c| c.is_ascii_digit());
+        if is_number && path.parent().unwrap().ends_with("recovered.edits") {
+            let number = fs::read_dir(&server).unwrap().count();
+            fs::rename(path, server.join(format!("h%2C1%2C2.{number}"))).unwrap();
+        }
+    }
+    assert_eq!(fs::read_dir(&server).unwrap().count(), 7);
+    root
+}
+
+fn logs(root: &Path) -> Vec<PathBuf> {
+    contents(&root.join("WALs")).into_keys().collect()
+}
+
+fn region(root: &Path, table: &str, encoded: &str) -> PathBuf {
+    root.join("data/default").join(table).join(encoded)
+}
+
+/// HBase's answers after it has recovered the root: table, encoded name, cells of a scan of all versions.
+fn answers() -> Vec<(String, String, Vec<Value>)> {
+    let dir = testdata("wal/plain/recovered");
+    let regions = json_lines(&fs::read_to_string(dir.join("regions.jsonl")).unwrap());
+    let mut found = Vec::new();
+    for one in regions {
+        let (table, encoded) = (one["table"].as_str().unwrap(), one["encoded"].as_str().unwrap());
+        let cells = dir.join("cells").join(format!("{encoded}.plain.jsonl"));
+        if cells.exists() {
+            let cells = json_lines(&fs::read_to_string(cells).unwrap());
+            found.push((table.to_owned(), encoded.to_owned(), cells));
+        }
+    }
+    assert_eq!(found.len(), 4);
+    found
+}
+
+/// Checks that the tool's scans of the regions are HBase's.
+fn assert_recovered(root: &Path) {
+    for (table, encoded, cells) in answers() {
+        let found = ok(&["scan", "--json", "--versions", "all", text(&region(root, &table, &encoded))]);
+        let mut found = json_lines(&found);
+        for cell in &mut found {
+            cell.as_object_mut().unwrap().remove("sequence_id");
+        }
+        assert_eq!(found, cells, "{encoded}");
+    }
+}
+
+#[test]
+fn a_root_is_recovered_to_the_cells_of_hbase() {
+    for root in [crashed_root(), split_root()] {
+        let (dir, before) = (text(root.path()), contents(root.path()));
+        let logs = logs(root.path()).len();
+        let planned = json_lines(&ok(&["recover", "--json", "--dry-run", dir]));
+        assert!(contents(root.path()) == before, "a dry run changes nothing");
+        let done = json_lines(&ok(&["recover", "--json", dir]));
+        assert_recovered(root.path());
+
+        let without_files = |mut line: Value| {
+            line["flushed"] = json!([]);
+            line
+        };
+        assert_eq!(done.iter().cloned().map(without_files).collect::<Vec<_>>(), planned);
+        assert_eq!(done.len(), if logs == 0 { 4 } else { 5 });
+        for line in &done {
+            let mut names = members(line);
+            names.sort_unstable();
+            assert_eq!(names, ["cells", "edits", "flushed", "outcome", "region", "skipped", "table"]);
+            let (encoded, table) = (line["region"].as_str().unwrap(), line["table"].as_str().unwrap());
+            let count = |name: &str| line[name].as_u64().unwrap();
+            let is_parent = encoded == PARENT;
+            assert_eq!(line["outcome"], if is_parent { "parent" } else { "replayed" });
+            assert_eq!(is_parent, count("cells") == count("skipped"), "{line}");
+            assert!(count("edits") > 0 && count("cells") >= count("edits"), "{line}");
+            let flushed = line["flushed"].as_array().unwrap();
+            assert_eq!(is_parent, flushed.is_empty(), "{line}");
+            let files = contents(&region(root.path(), table, encoded));
+            for name in flushed {
+                assert!(files.keys().any(|path| path.ends_with(name.as_str().unwrap())), "{line}");
+            }
+        }
+        assert_eq!(contents(&root.path().join("WALs")).len(), 0);
+        assert_eq!(fs::read_dir(root.path().join("oldWALs")).map_or(0, Iterator::count), logs);
+
+        let before = contents(root.path());
+        let output = run(&["recover", "--json", dir]);
+        assert_eq!((code(&output), stdout(&output)), (0, String::new()), "nothing is left to do");
+        assert!(contents(root.path()) == before, "nothing has changed");
+    }
+}
+
+#[test]
+fn text_has_a_line_for_each_region() {
+    let root = crashed_root();
+    let out = ok(&["recover", text(root.path())]);
+    assert_eq!(out.lines().count(), 5, "{out}");
+    let parent = out.lines().find(|line| line.contains(PARENT)).unwrap();
+    assert!(parent.starts_with("w2 ") && parent.contains("parent, edits"), "{parent}");
+}
+
+#[test]
+fn a_region_is_recovered_with_its_edits_and_with_logs() {
+    let (table, encoded, cells) = answers().remove(0);
+    let scan = |dir: &str| {
+        let mut found = json_lines(&ok(&["scan", "--json", "--versions", "all", dir]));
+        found.iter_mut().for_each(|cell| drop(cell.as_object_mut().unwrap().remove("sequence_id")));
+        found
+    };
+    let root = crashed_root();
+    let (path, server) = (region(root.path(), &table, &encoded), root.path().join("WALs"));
+    let (dir, all_logs) = (text(&path), logs(root.path()));
+    assert_ne!(scan(dir), cells);
+    let each: Vec<&str> = all_logs.iter().map(|log| text(log)).collect();
+    let before = contents(root.path());
+    let planned = ok(&["recover", "--json", "--dry-run", dir, "--wal", text(&server)]);
+    assert_eq!(ok(&[&["recover", "--json", "--dry-run", dir, "--wal"], &each[..]].concat()), planned);
+    assert!(contents(root.path()) == before, "a dry run changes nothing");
+    let done = json_lines(&ok(&["recover", "--json", dir, "--wal", text(&server)]));
+    let mut planned = json_lines(&planned);
+    planned[0]["flushed"] = done[0]["flushed"].clone();
+    assert_eq!(done, planned);
+    assert_eq!((done.len(), &done[0]["region"], &done[0]["table"]), (1, &json!(encoded), &json!(table)));
+    assert_eq!(scan(dir), cells);
+    assert_eq!(logs(root.path()), all_logs, "logs that are given stay");
+    let again = json_lines(&ok(&["recover", "--json", "--wal", text(&server), "--", dir]));
+    assert_eq!((&again[0]["skipped"], &again[0]["flushed"]), (&again[0]["cells"], &json!([])));
+
+    // Its recovered edits need no option.
+    let root = split_root();
+    let path = region(root.path(), &table, &encoded);
+    let done = json_lines(&ok(&["recover", "--json", text(&path)]));
+    assert_eq!(done[0]["cells"], planned[0]["cells"]);
+    assert_eq!(scan(text(&path)), cells);
+    let again = json_lines(&ok(&["recover", "--json", text(&path)]));
+    assert_eq!(again[0]["edits"], 0);
+
+    // A region outside of a root, without a directory of recovered edits.
+    let copy = tempfile::tempdir().unwrap();
+    let root = crashed_root();
+    let path = copy.path().join(&encoded);
+    fs::rename(region(root.path(), &table, &encoded), &path).unwrap();
+    fs::remove_dir_all(path.join("recovered.edits")).unwrap();
+    fs::rename(root.path().join("data/default").join(&table).join(".tabledesc"), path.join(".tabledesc"))
+        .unwrap();
+    ok(&["recover", "--json", text(&path), "--wal", text(&root.path().join("WALs"))]);
+    assert_eq!(scan(text(&path)), cells);
+}
+
+#[test]
+fn a_torn_log_is_a_message() {
+    let root = crashed_root();
+    let log = logs(root.path()).pop().unwrap();
+    let bytes = fs::read(&log).unwrap();
+    fs::write(&log, &bytes[..bytes.len() - 20]).unwrap();
+    for args in [vec!["recover", "--dry-run"], vec!["recover", "--quiet"]] {
+        let output = run(&[&args[..], &[text(root.path())]].concat());
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        let message = stderr(&output);
+        assert!(message.contains("bytes of it are left") && message.contains(text(&log)), "{message}");
+    }
+}
+
+#[test]
+fn damage_exits_with_3_and_changes_nothing() {
+    let root = crashed_root();
+    let log = logs(root.path()).remove(1);
+    let bytes = fs::read(&log).unwrap();
+    // A rolled log that is torn; the last bytes are a trailer.
+    for (kind, damaged) in [("Truncated", &bytes[..bytes.len() - 20]), ("Corrupt", &b"not a log"[..])] {
+        fs::write(&log, damaged).unwrap();
+        let before = contents(root.path());
+        for dry_run in [&["--dry-run"][..], &[]] {
+            let output = run(&[&["recover", "--json", text(root.path())], dry_run].concat());
+            let error = last_error(&output);
+            assert_eq!((code(&output), error["kind"].as_str()), (3, Some(kind)), "{error}");
+            assert_eq!(error["path"].as_str(), Some(text(&log)));
+        }
+        assert!(contents(root.path()) == before, "{kind}");
+    }
+    // With the key of an encrypted log.
+    fs::write(&log, b"PWAL\x05\x08\0\x12\x01k").unwrap();
+    let output = run(&["recover", "--json", text(root.path())]);
+    assert_eq!((code(&output), last_error(&output)["kind"].as_str()), (4, Some("Unsupported")));
+    fs::write(&log, bytes).unwrap();
+    ok(&["recover", text(root.path())]);
+    assert_recovered(root.path());
+}
+
+#[test]
+fn an_open_region_exits_with_5() {
+    let (table, encoded, _) = answers().remove(0);
+    let root = crashed_root();
+    let path = region(root.path(), &table, &encoded);
+    let open = Region::options().writable(true).open(&path).unwrap();
+    let wal = root.path().join("WALs");
+    for args in [vec![text(root.path())], vec![text(&path)], vec![text(&path), "--wal", text(&wal)]] {
+        let output = run(&[&["recover", "--json"], &args[..]].concat());
+        assert_eq!((code(&output), last_error(&output)["kind"].as_str()), (5, Some("Locked")), "{args:?}");
+    }
+    ok(&["recover", "--dry-run", text(root.path())]);
+    open.close().unwrap();
+    assert_eq!(logs(root.path()).len(), 7);
+    ok(&["recover", text(root.path())]);
+    assert_recovered(root.path());
+}
+
+#[test]
+fn gone_regions_are_named() {
+    let root = crashed_root();
+    let (table, encoded, _) = answers().remove(0);
+    fs::remove_dir_all(region(root.path(), &table, &encoded)).unwrap();
+    let output = run(&["recover", "--json", text(root.path())]);
+    assert_eq!(code(&output), 0);
+    let lines = json_lines(&stdout(&output));
+    let gone = lines.iter().find(|line| line["region"] == encoded.as_str()).unwrap();
+    assert_eq!((&gone["outcome"], &gone["skipped"]), (&json!("gone"), &gone["cells"]));
+    let message = stderr(&output);
+    assert!(message.contains(&format!("there is no region {encoded}")), "{message}");
+}
+
+#[test]
+fn what_cannot_be_recovered_is_an_error() {
+    let root = crashed_root();
+    let (dir, wal) = (text(root.path()), root.path().join("WALs"));
+    for (args, kind, exit) in [
+        (vec![dir, "--wal", text(&wal)], "Usage", 2),
+        (vec![dir, "--family", "cf"], "Usage", 2),
+        (vec![text(&wal)], "Unsupported", 4),
+        (vec!["s3://bucket/hbase"], "Unsupported", 4),
+    ] {
+        let output = run(&[&["recover", "--json"], &args[..]].concat());
+        assert_eq!((code(&output), last_error(&output)["kind"].as_str()), (exit, Some(kind)), "{args:?}");
+    }
+    let (table, encoded, _) = answers().remove(0);
+    let path = region(root.path(), &table, &encoded);
+    let output = run(&["recover", "--json", text(&path), "--wal", "no such log"]);
+    assert_eq!((code(&output), last_error(&output)["kind"].as_str()), (5, Some("Io")));
+    assert_eq!(code(&run(&["recover"])), 2);
+}

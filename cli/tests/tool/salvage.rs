@@ -1,0 +1,97 @@
+//! `hregion salvage` as a process.
+
+use crate::support::*;
+use hregion::{CellRef, CellType, HFile, HFileWriter, SeekKey};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+
+/// Writes a file of ten blocks of ten cells and damages one block. Returns the path and that block's offset.
+fn damaged(name: &str) -> (String, u64) {
+    let path = temp_file(name, b"");
+    let mut writer = HFileWriter::options().block_size(10).create(&path).unwrap();
+    for n in 0..100_u32 {
+        let key = SeekKey::of(format!("row{}", n / 10).as_bytes(), b"f", b"q", 1, CellType::Put);
+        writer.append(CellRef::new(&key, &n.to_be_bytes())).unwrap();
+    }
+    writer.finish().unwrap();
+    let at = HFile::open(&path).unwrap().root_index().nth(4).unwrap().1.offset;
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[usize::try_from(at).unwrap() + 60] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    (path, at)
+}
+
+fn fresh(name: &str) -> String {
+    let path = temp_file(name, b"");
+    fs::remove_file(&path).unwrap();
+    path
+}
+
+#[test]
+fn lost_ranges_are_printed_and_the_rest_is_kept() {
+    let (file, at) = damaged("salvage-lost.hfile");
+    let new = fresh("salvage-lost-new.hfile");
+    let before = fs::read(&file).unwrap();
+    let output = run(&["salvage", "--json", &file, "--out", &new]);
+    assert_eq!(code(&output), 3, "{}", stderr(&output));
+    let lines = json_lines(&stdout(&output));
+    assert_eq!(lines.len(), 2);
+    let lost = &lines[0]["lost"];
+    assert_eq!(members(lost), ["offset", "after", "before", "cells", "reason"]);
+    assert_eq!((&lost["offset"], &lost["cells"]), (&json!(at), &Value::Null));
+    assert_eq!((&lost["after"]["row"], &lost["before"]["row"]), (&json!("row3"), &json!("row5")));
+    assert_eq!(lost["reason"]["kind"], "Corrupt");
+    let summary = &lines[1]["summary"];
+    assert_eq!((&summary["blocks"], &summary["cells"]), (&json!(9), &json!(90)));
+    assert_eq!((&summary["lost"], &summary["cells_before"]), (&json!(1), &json!(100)));
+    assert_eq!(ok(&["count", "--json", &new]).trim(), r#"{"rows":9,"cells":90}"#);
+    assert_eq!(code(&run(&["verify", &new])), 0);
+    assert_eq!(fs::read(&file).unwrap(), before);
+
+    let again = run(&["salvage", &file, "--out", &new]);
+    assert_eq!(code(&again), 2, "it is there already");
+    let again = run(&["salvage", &file, "--out", &new, "--force"]);
+    assert_eq!(code(&again), 3);
+    let text = stdout(&again);
+    assert!(text.starts_with(&format!("lost at {at}: from row3/f:q/1/Put to row5/f:q/1/Put: ")), "{text}");
+    assert_eq!(stderr(&again).trim(), "kept: blocks 9, cells 90 of 100; lost: blocks 1");
+}
+
+#[test]
+fn a_sound_file_loses_nothing() {
+    let new = fresh("salvage-sound.hfile");
+    let output = run(&["salvage", &plain(), "--out", &new]);
+    assert_eq!((code(&output), stdout(&output).as_str()), (0, ""), "{}", stderr(&output));
+    assert_eq!(ok(&["cells", "--json", &new]), ok(&["cells", "--json", &plain()]));
+}
+
+#[test]
+fn without_a_sound_block_there_is_no_file() {
+    let file = temp_file("salvage-nothing", &[7; 5000]);
+    let new = fresh("salvage-nothing.hfile");
+    let output = run(&["salvage", "--json", &file, "--out", &new]);
+    assert!(matches!(code(&output), 3 | 4), "{}", stderr(&output));
+    assert!(!last_error(&output)["message"].as_str().unwrap().is_empty());
+    assert!(!Path::new(&new).exists());
+    assert_eq!(code(&run(&["salvage", &file, "--out", &file, "--force"])), 2);
+}
+
+#[cfg(feature = "crypto")]
+#[test]
+fn an_encrypted_file_is_salvaged_with_the_key() {
+    let file = temp_file("salvage-encrypted.hfile", &fs::read(golden("small-encrypted.hfile")).unwrap());
+    let (new, key) = (fresh("salvage-encrypted-new.hfile"), temp_file("salvage.key", KEY));
+    let output = run(&["salvage", &file, "--out", &new]);
+    assert_eq!(code(&output), 4);
+    assert!(stderr(&output).contains("--master-key-file gives it"), "{}", stderr(&output));
+    assert!(!Path::new(&new).exists());
+    ok(&["salvage", &file, "--out", &new, "--master-key-file", &key]);
+    assert_eq!(code(&run(&["cells", &new])), 4);
+    let cells = |path: &str| ok(&["cells", "--json", path, "--master-key-file", &key]);
+    assert_eq!(cells(&new), cells(&file));
+    assert_eq!(code(&run(&["verify", &new, "--master-key-file", &key])), 0);
+}
+
+#[cfg(feature = "crypto")]
+const KEY: &[u8] = b"000102030405060708090a0b0c0d0e0f";

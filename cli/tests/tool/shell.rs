@@ -1,0 +1,522 @@
+//! `hregion shell`.
+
+use crate::support::*;
+use serde_json::json;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Output, Stdio};
+
+/// Runs the shell with `commands` as standard input.
+fn shell(dir: &Path, args: &[&str], commands: &str) -> Output {
+    let mut child = hregion()
+        .arg("shell")
+        .arg(dir)
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // the write fails if the shell ends early
+    let _ = child.stdin.take().unwrap().write_all(commands.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+fn done(dir: &Path, commands: &str) -> String {
+    let output = shell(dir, &[], commands);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    stdout(&output)
+}
+
+fn failed(dir: &Path, commands: &str) -> (i32, String) {
+    let output = shell(dir, &[], commands);
+    (code(&output), stderr(&output))
+}
+
+#[test]
+fn a_table_is_made_written_and_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
+    assert_eq!(done(&root, "list"), "TABLE\n0 row(s)\n=> []\n");
+    let made = done(
+        &root,
+        r#"
+create 't1', {NAME => 'f', VERSIONS => 3}, 'g'  # two families
+put 't1', 'r1', 'f:q', 'old', 1000
+put 't1', 'r1', 'f:q', 'new', 2000
+put 't1', 'r1', 'g:', "\x00\xff", 5
+put('t1', 'r2', 'f:q', 42,
+    7)
+scan 't1'
+get 't1', 'r1', {COLUMN => 'f:q', VERSIONS => 2}
+get 't1', 'r3'
+exists 't1'; exists 't2'
+"#,
+    );
+    let expected = "\
+Created table t1
+=> Hbase::Table - t1
+ROW                       COLUMN+CELL
+ r1                       column=f:q, timestamp=2000, value=new
+ r1                       column=g:, timestamp=5, value=\\x00\\xFF
+ r2                       column=f:q, timestamp=7, value=42
+2 row(s)
+COLUMN                    CELL
+ f:q                      timestamp=2000, value=new
+ f:q                      timestamp=1000, value=old
+1 row(s)
+COLUMN                    CELL
+0 row(s)
+Table t1 does exist
+=> true
+Table t2 does not exist
+=> false
+";
+    assert_eq!(made, expected);
+    // everything was flushed at the end, and the families have the settings they were created with
+    let again = done(
+        &root,
+        "scan 't1', {COLUMNS => ['f:q'], STARTROW => 'r1', STOPROW => 'r2', VERSIONS => 9, \
+                    TIMERANGE => [0, 2000]}
+list
+describe 't1'",
+    );
+    let expected = "\
+ROW                       COLUMN+CELL
+ r1                       column=f:q, timestamp=1000, value=old
+1 row(s)
+TABLE
+t1
+1 row(s)
+=> [\"t1\"]
+Table t1 is ENABLED
+t1
+COLUMN FAMILIES DESCRIPTION
+{NAME => 'f', VERSIONS => '3', KEEP_DELETED_CELLS => 'FALSE', DATA_BLOCK_ENCODING => 'NONE', \
+TTL => 'FOREVER', MIN_VERSIONS => '0', BLOOMFILTER => 'ROW', COMPRESSION => 'NONE', BLOCKSIZE => '65536'}
+
+{NAME => 'g', VERSIONS => '1', KEEP_DELETED_CELLS => 'FALSE', DATA_BLOCK_ENCODING => 'NONE', \
+TTL => 'FOREVER', MIN_VERSIONS => '0', BLOOMFILTER => 'ROW', COMPRESSION => 'NONE', BLOCKSIZE => '65536'}
+
+2 row(s)
+";
+    assert_eq!(again, expected);
+    let table = root.join("data/default/t1").into_os_string().into_string().unwrap();
+    assert_eq!(ok(&["count", &table]), "rows 2\ncells 3\n");
+}
+
+#[test]
+fn deletes_counters_and_appends() {
+    let dir = tempfile::tempdir().unwrap();
+    let printed = done(
+        dir.path(),
+        "create 't', {NAME => 'f', VERSIONS => 5}
+put 't', 'a', 'f:x', '1', 1
+put 't', 'a', 'f:x', '2', 2
+put 't', 'a', 'f:y', '1', 1
+delete 't', 'a', 'f:x'
+scan 't'
+deleteall 't', 'a', 'f:x'
+scan 't', {RAW => true, VERSIONS => 9, LIMIT => 1, COLUMNS => 'f', TIMERANGE => [0, 10]}
+put 't', 'b1', 'f:x', 'v', 1
+put 't', 'b2', 'f:x', 'v', 1
+deleteall 't', {ROWPREFIXFILTER => 'b'}
+count 't'
+incr 't', 'c', 'f:n'
+incr 't', 'c', 'f:n', 41
+get_counter 't', 'c', 'f:n'
+append 't', 'c', 'f:s', 'one'
+append 't', 'c', 'f:s', ' two'
+count 't', INTERVAL => 1, FILTER => \"PrefixFilter('c')\"",
+    );
+    let expected = "\
+Created table t
+=> Hbase::Table - t
+ROW                       COLUMN+CELL
+ a                        column=f:x, timestamp=1, value=1
+ a                        column=f:y, timestamp=1, value=1
+1 row(s)
+ROW                       COLUMN+CELL
+ a                        column=f:x, timestamp=2, type=Delete
+ a                        column=f:x, timestamp=2, value=2
+ a                        column=f:x, timestamp=1, value=1
+ a                        column=f:y, timestamp=1, value=1
+1 row(s)
+1 row(s)
+=> 1
+COUNTER VALUE = 1
+COUNTER VALUE = 42
+COUNTER VALUE = 42
+CURRENT VALUE = one
+CURRENT VALUE = one two
+Current count: 1, row: c
+1 row(s)
+=> 1
+";
+    assert_eq!(printed, expected);
+}
+
+#[test]
+fn tables_are_altered_truncated_and_dropped() {
+    let dir = tempfile::tempdir().unwrap();
+    let printed = done(
+        dir.path(),
+        "create 't', {NAME => 'f', BLOCKSIZE => 4096}, 'g', SPLITS => ['m']
+put 't', 'a', 'f:q', 'v', 1
+alter 't', NAME => 'f', VERSIONS => 5
+alter 't', {NAME => 'h', BLOOMFILTER => 'NONE'}, {'delete' => 'g'}
+alter 't', DURABILITY => 'SYNC_WAL'
+put 't', 'z', 'h:q', 'v', 1
+describe 't'
+scan 't'
+get_splits 't'
+truncate_preserve 't'
+get_splits 't'
+truncate 't'
+scan 't'
+get_splits 't'
+is_enabled 't'
+disable 't'
+is_disabled 't'; is_enabled 't'
+enable 't'
+put 't', 'b', 'f:q', 'v', 1
+status
+disable 't'; drop 't'
+exists 't'
+create 't', 'f'
+scan 't'",
+    );
+    let families = "{NAME => 'f', VERSIONS => '5', KEEP_DELETED_CELLS => 'FALSE', \
+        DATA_BLOCK_ENCODING => 'NONE', TTL => 'FOREVER', MIN_VERSIONS => '0', BLOOMFILTER => 'ROW', \
+        COMPRESSION => 'NONE', BLOCKSIZE => '4096'}";
+    let altered = "Updating all regions with the new schema...\n2/2 regions updated.\nDone.\n";
+    assert_eq!(printed.matches(altered).count(), 3, "{printed}");
+    assert!(printed.contains(families) && !printed.contains("NAME => 'g'"), "{printed}");
+    let after = printed.split("2 row(s)\n").last().unwrap();
+    let expected = "\
+Total number of splits = 2
+=> [\"m\"]
+Truncating 't' table (it may take a while):
+Disabling table...
+Truncating table...
+Total number of splits = 2
+=> [\"m\"]
+Truncating 't' table (it may take a while):
+Disabling table...
+Truncating table...
+ROW                       COLUMN+CELL
+0 row(s)
+Total number of splits = 1
+=> []
+true
+=> true
+true
+=> true
+false
+=> false
+0 servers (local files), 1 tables, 1 regions open, 1 of them for writing
+Table t does not exist
+=> false
+Created table t
+=> Hbase::Table - t
+ROW                       COLUMN+CELL
+0 row(s)
+";
+    assert_eq!(after, expected);
+    let json =
+        shell(dir.path(), &["--json"], "is_disabled 't'; status; locate_region 't', 'row'; describe 't'");
+    let lines = json_lines(&stdout(&json));
+    assert_eq!(lines[0], json!({"disabled": false}));
+    assert_eq!(lines[1], json!({"servers": 0, "tables": 1, "open": 0, "writable": 0}));
+    assert_eq!((&lines[2]["start"], &lines[2]["end"]), (&json!(""), &json!("")));
+    let archived = dir.path().join("archive/data/default/t");
+    assert!(files(&archived).iter().filter(|path| path.is_file()).count() >= 2);
+    // a single table cannot be changed as a whole
+    let table = dir.path().join("data/default/t");
+    let (code, said) = failed(&table, "disable 't'; drop 't'");
+    assert!(code == 2 && said.contains("drop: needs a root directory"), "{said}");
+}
+
+#[test]
+fn tables_of_several_regions_are_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let printed = done(
+        dir.path(),
+        "create 'ns:t', 'f', SPLITS => ['m', 'f']
+put 'ns:t', 'z', 'f:q', '3', 1
+put 'ns:t', 'f', 'f:q', '2', 1
+put 'ns:t', 'a', 'f:q', '1', 1
+scan 'ns:t', LIMIT => 2
+scan 'ns:t', {REVERSED => true, STOPROW => 'a'}
+get_splits 'ns:t'
+flush 'ns:t'
+put 'ns:t', 'z', 'f:q', '4', 2
+major_compact 'ns:t'
+get 'ns:t', 'z', 'f'
+list 'ns.*'",
+    );
+    let expected = "\
+Created table ns:t
+=> Hbase::Table - ns:t
+ROW                       COLUMN+CELL
+ a                        column=f:q, timestamp=1, value=1
+ f                        column=f:q, timestamp=1, value=2
+2 row(s)
+ROW                       COLUMN+CELL
+ z                        column=f:q, timestamp=1, value=3
+ f                        column=f:q, timestamp=1, value=2
+2 row(s)
+Total number of splits = 3
+=> [\"f\", \"m\"]
+COLUMN                    CELL
+ f:q                      timestamp=2, value=4
+1 row(s)
+TABLE
+ns:t
+1 row(s)
+=> [\"ns:t\"]
+";
+    assert_eq!(printed, expected);
+    let regions = shell(
+        dir.path(),
+        &["--json"],
+        "list_regions 'ns:t'\nscan 'ns:t', ROWPREFIXFILTER => 'z'\nlist\ncount 'ns:t'",
+    );
+    let lines = json_lines(&stdout(&regions));
+    assert_eq!((&lines[0]["end"], &lines[2]["start"]), (&json!("f"), &json!("m")));
+    assert_eq!((&lines[3]["row"], &lines[3]["value"]), (&json!("z"), &json!("4")));
+    assert_eq!(lines[4..], [json!({"table": "ns:t"}), json!({"rows": 3})]);
+}
+
+/// Reading a region that HBase wrote changes nothing in its directory.
+#[test]
+fn regions_of_hbase_are_read() {
+    let root = testdata("region/split-references/root");
+    let before = files(&root);
+    let printed = done(&root, "list\nscan 'halves', {LIMIT => 1, MAXLENGTH => 3}\ncount 'halves', 100000");
+    let lines: Vec<&str> = printed.lines().collect();
+    assert_eq!(lines[..4], ["TABLE", "halves", "1 row(s)", "=> [\"halves\"]"]);
+    assert!(lines.iter().any(|line| line.starts_with(" row-00")), "{printed}");
+    let table = root.join("data/default/halves");
+    let counted = json_lines(&ok(&["count", "--json", table.to_str().unwrap()]));
+    assert_eq!(lines[lines.len() - 1], format!("=> {}", counted[0]["rows"]));
+    assert_eq!(done(&table, "count 'halves', 100000"), lines[lines.len() - 2..].join("\n") + "\n");
+    assert_eq!(files(&root), before);
+}
+
+fn files(dir: &Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        }
+        found.push(path);
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn errors_have_a_position_and_end_the_shell() {
+    let dir = tempfile::tempdir().unwrap();
+    done(dir.path(), "create 't', 'f'");
+    for (commands, exit, message) in [
+        ("scan 't', {LIMIT 3}", 2, "line 1, column 18: expected =>, found 3"),
+        ("list\n\nscan 't', {LIMITS => 3}", 2, "line 3, column 12: the option LIMITS is not supported here"),
+        ("scan 't', {FILTER => \"NoSuch()\"}", 2, "line 1, column 22: FILTER: "),
+        ("put 't', 'r'", 2, "line 1, column 1: put: expected a column; `help 'put'` says more"),
+        ("get 't', 'r', 'f:q:toInt'", 2, "converters as :toInt are not supported"),
+        ("scan 't', {", 2, "line 1, column 12: expected a value, found the end"),
+        ("balancer", 2, "balancer is not done on local files: it is for a running HBase"),
+        ("drop 't'", 2, "Table t is enabled. Disable it first."),
+        ("drop 'nowhere'", 1, "there is no table nowhere"),
+        ("disable 't'; scan 't'", 1, "Table t is disabled."),
+        ("alter 't', 'delete' => 'f'", 2, "a table needs at least one family"),
+        ("alter 't', 'delete' => 'g'", 2, "there is no family g"),
+        ("alter 't', NONSENSE => 1", 2, "line 1, column 12: the option NONSENSE is not supported here"),
+        ("alter 't', DURABILITY => 'NEVER'", 2, "DURABILITY NEVER is not known"),
+        ("alter 't', {METHOD => 'x', NAME => 'f'}", 2, "line 1, column 23: expected METHOD"),
+        ("truncate 'nowhere'", 1, "there is no table nowhere"),
+        ("locate_region 't'", 2, "expected a row"),
+        ("nonsense", 2, "there is no command nonsense; `help` lists them"),
+        ("create 't', 'f'", 2, "table already exists: t"),
+        ("create 'u', {NAME => 'f', COMPRESSION => 'ARC'}", 2, "column 42"),
+        ("scan 'nowhere'", 1, "there is no table nowhere"),
+        ("put 't', 'r', 'g:q', 'v'", 2, "no family g"),
+        ("incr 't', 'r', 'f:q', 'x'", 2, "line 1, column 23: expected an amount, found a string"),
+        ("x = 5", 2, "line 1, column 3: variables are not supported"),
+    ] {
+        let (code, said) = failed(dir.path(), commands);
+        assert!(said.contains(message), "{commands}: {said}");
+        assert_eq!(code, exit, "{commands}");
+    }
+    // commands before the error keep their effect
+    let (code, _) =
+        failed(dir.path(), "put 't', 'r', 'f:q', 'kept', 1\nnonsense\nput 't', 's', 'f:q', 'never', 1");
+    assert_eq!(code, 2);
+    assert_eq!(
+        done(dir.path(), "scan 't'"),
+        "ROW                       COLUMN+CELL\n\
+         \x20r                        column=f:q, timestamp=1, value=kept\n\
+         1 row(s)\n"
+    );
+}
+
+#[cfg(feature = "crypto")]
+#[test]
+fn an_encrypted_table_is_written_with_the_key_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = temp_file("shell.key", b"000102030405060708090a0b0c0d0e0f");
+    let root = dir.path().join("root");
+    let with_key = ["--master-key-file", &key];
+    let marker = "pack my box with five dozen jugs";
+    let shows = |path: &std::path::PathBuf| {
+        path.is_file() && std::fs::read(path).unwrap().windows(marker.len()).any(|w| w == marker.as_bytes())
+    };
+    let create = "create 't', {NAME => 'f', ENCRYPTION => 'AES'}; describe 't'";
+    let output = shell(&root, &with_key, &format!("{create}; put 't', 'r', 'f:q', '{marker}'"));
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert!(
+        stdout(&output).contains("{NAME => 'f', ENCRYPTION => 'AES', VERSIONS => '1'"),
+        "{}",
+        stdout(&output)
+    );
+    assert!(!files(&root).iter().any(shows));
+    let output = shell(&root, &with_key, "scan 't'");
+    assert!(stdout(&output).contains(marker), "{}", stderr(&output));
+
+    let (exit, said) = failed(&root, "scan 't'");
+    assert!(exit == 4 && said.contains("--master-key-file gives it"), "{said}");
+    let root = dir.path().join("other");
+    let (exit, said) = failed(&root, &format!("{create}; put 't', 'r', 'f:q', '{marker}'; flush 't'"));
+    assert!(exit == 4 && said.contains("cannot be written in the clear"), "{said}");
+    assert!(said.contains("--master-key-file gives it") && !files(&root).iter().any(shows), "{said}");
+    let (exit, said) = failed(&root, "create 'u', {NAME => 'f', ENCRYPTION => 'DES'}");
+    assert!(exit == 2 && said.contains("expected AES"), "{said}");
+}
+
+#[test]
+fn commands_of_the_command_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_str().unwrap();
+    let printed = ok(&[
+        "shell",
+        path,
+        "-e",
+        "create 't', 'f'",
+        "-e",
+        "put 't', 'r', 'f:q', 'v', 1; get 't', 'r'; exit",
+        "-e",
+        "nonsense",
+    ]);
+    assert!(printed.ends_with(" f:q                      timestamp=1, value=v\n1 row(s)\n"), "{printed}");
+    let help = ok(&["shell", path, "-e", "help", "-e", "help 'scan'"]);
+    assert!(help.contains("  put 't', 'row', 'f:q', 'value'\n") && help.contains("write-ahead log"));
+    assert!(help.contains("scan: reads rows. COLUMNS,"));
+    let nothing = run(&["shell", &plain()]);
+    assert_ne!(code(&nothing), 0);
+    let other = run(&["shell", testdata("corrupt").to_str().unwrap(), "-n"]);
+    assert_eq!(code(&other), 4, "{}", stderr(&other));
+}
+
+/// A table that is open for writing is locked for other writers, but not for readers.
+#[test]
+fn writers_are_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    done(dir.path(), "create 't', 'f'");
+    let mut first =
+        hregion().arg("shell").arg(dir.path()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut input = first.stdin.take().unwrap();
+    writeln!(input, "put 't', 'r', 'f:q', 'v', 1\nget 't', 'r'").unwrap();
+    // an answer means that the first shell has the lock
+    let mut answer = [0; 8];
+    std::io::Read::read_exact(first.stdout.as_mut().unwrap(), &mut answer).unwrap();
+    let (code, said) = failed(dir.path(), "put 't', 's', 'f:q', 'v', 1");
+    assert!(code == 5 && said.contains("region is open for writing elsewhere"), "{code} {said}");
+    // it is in the log of the first shell
+    assert!(done(dir.path(), "scan 't'").ends_with("1 row(s)\n"));
+    drop(input);
+    assert!(first.wait_with_output().unwrap().status.success());
+    assert!(done(dir.path(), "scan 't'").ends_with("1 row(s)\n"));
+}
+
+#[test]
+fn snapshots_are_taken_and_restored() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
+    let found = done(
+        &root,
+        r#"
+create 't1', 'f'
+put 't1', 'r1', 'f:q', 'old', 1000
+snapshot 't1', 's1'
+put 't1', 'r1', 'f:q', 'new', 2000
+clone_snapshot 's1', 'c1'
+get 'c1', 'r1'
+get 't1', 'r1'
+restore_snapshot 's1'
+get 't1', 'r1'
+put 't1', 'r2', 'f:q', 'x', 1000
+delete_snapshot 's1'
+list_snapshots
+snapshot 't1', 's2'
+"#,
+    );
+    let get = |value: &str| {
+        format!("COLUMN                    CELL\n f:q                      {value}\n1 row(s)\n")
+    };
+    let (old, new) = (get("timestamp=1000, value=old"), get("timestamp=2000, value=new"));
+    let head = "Created table t1\n=> Hbase::Table - t1\n";
+    let none = "SNAPSHOT                  TABLE + CREATION TIME\n0 row(s)\n=> []\n";
+    assert_eq!(found, format!("{head}{old}{new}{old}{none}"));
+    let listed = done(&root, "list_snapshots");
+    assert!(
+        listed.contains(" s2                       t1 (") && listed.ends_with("1 row(s)\n=> [\"s2\"]\n"),
+        "{listed}"
+    );
+    assert_eq!(
+        done(&root, "count 't1'; count 'c1'").lines().filter(|line| line.contains("row(s)")).count(),
+        2
+    );
+    let (exit, message) = failed(&root, "clone_snapshot 's2', 't1'");
+    assert_eq!(exit, 5, "{message}");
+    let table = root.join("data/default/t1");
+    for command in ["snapshot 't1', 's3'", "list_snapshots", "restore_snapshot 's2'", "delete_snapshot 's2'"]
+    {
+        let (exit, message) = failed(&table, command);
+        assert_eq!(exit, 2, "{message}");
+    }
+}
+
+#[test]
+fn regions_are_split_merged_and_archived() {
+    let dir = tempfile::tempdir().unwrap();
+    let printed = done(
+        dir.path(),
+        "create 't', 'f'
+put 't', 'a', 'f:q', '1', 1
+put 't', 'x', 'f:q', '2', 1
+split 't', 'm'
+get_splits 't'
+put 't', 'y', 'f:q', '3', 1
+scan 't'
+major_compact 't'
+catalogjanitor_run",
+    );
+    assert!(printed.contains("=> [\"m\"]") && printed.ends_with("3 row(s)\n"), "{printed}");
+    let regions = hregion::Table::open(dir.path(), "t").unwrap().regions();
+    let table = dir.path().join("data/default/t");
+    let names = || {
+        let names = std::fs::read_dir(&table).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
+        names.retain(|name| !name.starts_with('.'));
+        names.len()
+    };
+    assert_eq!((regions.len(), names()), (2, 2));
+    let [first, second] = [0, 1].map(|i: usize| regions[i].encoded_name());
+    let merge = format!("merge_region '{second}', '{first}'\nget_splits 't'\nscan 't'");
+    let printed = done(dir.path(), &merge);
+    assert!(printed.contains("=> []") && printed.ends_with("3 row(s)\n"), "{printed}");
+    assert_eq!(names(), 3);
+}

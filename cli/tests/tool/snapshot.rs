@@ -1,0 +1,132 @@
+//! Snapshots as targets: the cells of a table when HBase took a snapshot of it.
+
+use crate::support::{code, json_lines, last_error, members, ok, read_gz, run, testdata};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+
+fn snapshot() -> String {
+    testdata("region/clone-references/root/.hbase-snapshot/joined-snap").to_str().unwrap().to_owned()
+}
+
+/// The cells that HBase's client read from the table, in row order.
+fn recorded() -> Vec<Value> {
+    let stage = testdata("region/clone-references");
+    let mut regions = json_lines(&fs::read_to_string(stage.join("regions.jsonl")).unwrap());
+    regions.retain(|region| region["table"] == "joined");
+    regions.sort_by_key(|region| region["start"].as_str().unwrap().to_owned());
+    let raw = |region: &Value| {
+        let name = format!("raw/{}.raw.jsonl.gz", region["encoded"].as_str().unwrap());
+        json_lines(&read_gz(stage.join(name)))
+    };
+    regions.iter().flat_map(raw).collect()
+}
+
+#[test]
+fn a_snapshot_is_read_in_place() {
+    let expected = recorded();
+    let mut found = json_lines(&ok(&["scan", &snapshot(), "--raw", "--versions", "all", "--json"]));
+    found.iter_mut().for_each(|cell| drop(cell.as_object_mut().unwrap().remove("sequence_id")));
+    assert_eq!(found, expected);
+
+    let row = expected[100]["row"].as_str().unwrap();
+    let mut got = json_lines(&ok(&["get", &snapshot(), row, "--raw", "--versions", "all", "--json"]));
+    got.iter_mut().for_each(|cell| drop(cell.as_object_mut().unwrap().remove("sequence_id")));
+    assert_eq!(got, expected.iter().filter(|cell| cell["row"] == row).cloned().collect::<Vec<_>>());
+
+    let counted = json_lines(&ok(&["count", &snapshot(), "--raw", "--versions", "all", "--json"]));
+    assert_eq!(counted[0]["cells"], expected.len());
+}
+
+#[test]
+fn a_snapshot_elsewhere_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::copy(format!("{}/.snapshotinfo", snapshot()), dir.path().join(".snapshotinfo")).unwrap();
+    let output = run(&["scan", dir.path().to_str().unwrap(), "--json"]);
+    assert_eq!((code(&output), last_error(&output)["kind"].as_str()), (4, Some("Unsupported")));
+}
+
+/// Copies a root directory that HBase wrote.
+fn root() -> tempfile::TempDir {
+    fn copy(from: &Path, to: &Path) {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let from = entry.unwrap().path();
+            let to = to.join(from.file_name().unwrap());
+            if from.is_dir() {
+                copy(&from, &to);
+            } else {
+                fs::copy(from, to).unwrap();
+            }
+        }
+    }
+    let root = tempfile::tempdir().unwrap();
+    copy(&testdata("region/clone-references/root"), root.path());
+    root
+}
+
+#[test]
+fn snapshots_are_taken_cloned_restored_exported_and_deleted() {
+    let (dir, other) = (root(), tempfile::tempdir().unwrap());
+    let (root, other) = (dir.path().to_str().unwrap(), other.path().join("new"));
+    let other = other.to_str().unwrap();
+    let table = format!("{root}/data/default/joined");
+    let made = json_lines(&ok(&["snapshot", "create", &table, "ours", "--json"]));
+    assert_eq!(members(&made[0]), ["name", "table", "created", "type", "version", "owner", "ttl"]);
+    assert_eq!((&made[0]["name"], &made[0]["table"]), (&json!("ours"), &json!("joined")));
+    let listed = json_lines(&ok(&["snapshot", "list", root, "--json"]));
+    assert_eq!((listed.len(), &listed[1]), (2, &made[0]));
+    assert_eq!(listed[0]["name"], "joined-snap");
+    assert_eq!(
+        ok(&["snapshot", "list", root]).lines().next().unwrap(),
+        "joined-snap: table joined, created 1795161858144, FLUSH"
+    );
+    let info = |name: &str| json_lines(&ok(&["snapshot", "info", root, name, "--json"])).remove(0);
+    let regions = info("ours")["regions"].clone();
+    assert_eq!(regions, info("joined-snap")["regions"]);
+    assert_eq!((regions.as_array().unwrap().len(), &regions[0]["files"]), (2, &json!(8)));
+    assert_eq!(ok(&["snapshot", "info", root, "ours"]).lines().count(), 3);
+
+    let cells = |target: &str| {
+        let mut found = json_lines(&ok(&["scan", target, "--raw", "--versions", "all", "--json"]));
+        found.iter_mut().for_each(|cell| drop(cell.as_object_mut().unwrap().remove("sequence_id")));
+        found
+    };
+    ok(&["snapshot", "clone", root, "ours", "ns:copy"]);
+    assert_eq!(cells(&format!("{root}/data/ns/copy")), recorded());
+    ok(&["snapshot", "export", root, "ours", other]);
+    assert_eq!(cells(&format!("{other}/.hbase-snapshot/ours")), recorded());
+    fs::remove_dir_all(&table).unwrap();
+    assert_eq!(code(&run(&["snapshot", "restore", root, "ours"])), 5, "its files are gone");
+    ok(&["snapshot", "restore", other, "ours"]);
+    assert_eq!(cells(&format!("{other}/data/default/joined")), recorded());
+    ok(&["snapshot", "delete", other, "ours"]);
+    assert_eq!(ok(&["snapshot", "list", other]), "");
+    assert_eq!(cells(&format!("{other}/data/default/joined")), recorded());
+}
+
+#[test]
+fn snapshots_that_cannot_be_are_errors() {
+    let dir = root();
+    let root = dir.path().to_str().unwrap();
+    let table = format!("{root}/data/default/joined");
+    for (args, exit, kind) in [
+        (&["create", &table, "joined-snap"][..], 5, "Io"),
+        (&["create", &table, "../s"], 2, "InvalidArgument"),
+        (&["create", root, "s"], 1, "TableNotFound"),
+        (&["info", root, "none"], 5, "Io"),
+        (&["delete", root, "none"], 5, "Io"),
+        (&["clone", root, "joined-snap", "joined"], 5, "Io"),
+        (&["clone", root, "joined-snap", "a:b:c"], 2, "InvalidArgument"),
+        (&["restore", root, "none"], 5, "Io"),
+        (&["export", root, "joined-snap", root], 5, "Io"),
+        (&["list", "/nowhere/at/all"], 5, "Io"),
+        (&["frob"], 2, "Usage"),
+    ] {
+        let args: Vec<&str> =
+            ["snapshot"].into_iter().chain(args.iter().copied()).chain(["--json"]).collect();
+        let output = run(&args);
+        assert_eq!((code(&output), last_error(&output)["kind"].as_str()), (exit, Some(kind)), "{args:?}");
+    }
+    assert_eq!(json_lines(&ok(&["snapshot", "list", root, "--json"])).len(), 1);
+}

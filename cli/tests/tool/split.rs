@@ -1,0 +1,44 @@
+//! `hregion split`, `hregion merge`.
+
+use crate::support::{code, json_lines, ok, run};
+use hregion::{Family, Put, Table};
+use serde_json::Value;
+
+#[test]
+fn a_table_is_split_and_merged_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().to_str().unwrap();
+    let table = Table::create(root, "ns:t", &[Family::new("f")], &[] as &[&str]).unwrap();
+    for row in ["a", "m", "z"] {
+        table.put(Put::new(row).cell("f", "q", row)).unwrap();
+    }
+    table.close().unwrap();
+    let path = dir.path().join("data/ns/t");
+    let path = path.to_str().unwrap();
+    let before = ok(&["scan", path]);
+    let regions = json_lines(&ok(&["split", "--json", root, "ns:t", "m"]));
+    let ends: Vec<(&Value, &Value)> =
+        regions.iter().map(|region| (&region["start"], &region["end"])).collect();
+    assert_eq!(ends, [(&"".into(), &"m".into()), (&"m".into(), &"".into())]);
+    assert_eq!(ok(&["scan", path]), before);
+    assert_eq!(json_lines(&ok(&["regions", "--json", "ns:t", "--meta", root])), regions);
+    let again = run(&["split", root, "ns:t", "c"]);
+    assert_eq!(code(&again), 4, "the daughters have references");
+    assert_eq!(code(&run(&["split", root, "ns:t", "m"])), 2, "a region begins there");
+    assert_eq!(code(&run(&["split", root, "ns:u", "m"])), 1);
+    for region in &regions {
+        let dir = format!("{path}/{}", region["encoded"].as_str().unwrap());
+        ok(&["compact", "--major", &dir]);
+    }
+    let names: Vec<&str> = regions.iter().map(|region| region["encoded"].as_str().unwrap()).collect();
+    assert_eq!(code(&run(&["merge", root, "ns:t", names[0], "0123"])), 2);
+    let merged = json_lines(&ok(&["merge", "--compact", "--json", root, "ns:t", names[1], names[0]]));
+    assert_eq!((merged.len(), &merged[0]["start"], &merged[0]["end"]), (1, &"".into(), &"".into()));
+    assert_eq!(ok(&["scan", path]), before);
+    let dirs = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name());
+    let dirs: Vec<String> = dirs.map(|name| name.into_string().unwrap()).collect();
+    assert_eq!(
+        dirs.iter().filter(|name| !name.starts_with('.')).collect::<Vec<_>>(),
+        [&merged[0]["encoded"]]
+    );
+}

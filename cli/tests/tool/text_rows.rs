@@ -1,0 +1,116 @@
+//! `bulkload` and `write` with --columns: rows of text become the cells that ImportTsv makes of them, and an
+//! export is loaded into another table.
+
+use crate::support::{code, json_lines, last_error, ok, run, stderr, testdata};
+use hregion::{Family, Region, Table};
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// Returns row, column, timestamp and value of the cells of the files below a directory.
+fn cells(dir: &Path) -> Vec<String> {
+    let mut files = Vec::new();
+    for family in fs::read_dir(dir).unwrap() {
+        files.extend(fs::read_dir(family.unwrap().path()).unwrap().map(|file| file.unwrap().path()));
+    }
+    let args = ["cells", "--json"].into_iter().chain(files.iter().map(|file| text(file)));
+    let mut cells: Vec<String> = json_lines(&ok(&args.collect::<Vec<_>>())).iter().map(shown).collect();
+    cells.sort();
+    cells
+}
+
+fn shown(cell: &Value) -> String {
+    let text = |member: &str| cell[member].as_str().unwrap().to_owned();
+    let tags = cell.get("tags").map(|tags| format!(" {tags}")).unwrap_or_default();
+    format!(
+        "{} {}:{} {} {}{tags}",
+        text("row"),
+        text("family"),
+        text("qualifier"),
+        cell["timestamp"],
+        text("value")
+    )
+}
+
+#[test]
+fn rows_of_text_become_cells() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (input, splits) = (scratch.path().join("in.csv"), scratch.path().join("splits"));
+    fs::write(&splits, "m\n").unwrap();
+    let lines = "key,name,age,when\nzoe,\"Zoe, \"\"Z\"\"\",7,50\nann,Ann,,\nno key\n,x,1,2\nbob,Bob\n";
+    fs::write(&input, lines).unwrap();
+    let load = |out: &str, more: &[&str]| {
+        let dir = scratch.path().join(out);
+        let columns = "HBASE_ROW_KEY,cf:name,d:age,HBASE_TS_KEY";
+        let args = ["bulkload", "--json", text(&input), "--regions", text(&splits), "--out", text(&dir)];
+        let args =
+            [&args[..], &["--columns", columns, "--separator", ",", "--timestamp", "9"], more].concat();
+        (run(&args), dir)
+    };
+    let (output, dir) = load("all", &["--quoted", "--skip-lines", "1", "--skip-bad-lines"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert!(stderr(&output).contains("3 malformed lines were skipped"), "{}", stderr(&output));
+    let expected = ["ann cf:name 9 Ann", "ann d:age 9 ", "zoe cf:name 50 Zoe, \"Z\"", "zoe d:age 50 7"];
+    assert_eq!(cells(&dir), expected);
+    let (output, dir) =
+        load("some", &["--quoted", "--skip-lines", "1", "--skip-bad-lines", "--skip-empty-columns"]);
+    assert_eq!(code(&output), 0);
+    assert_eq!(cells(&dir), [expected[0], expected[2], expected[3]]);
+    // Without --skip-bad-lines, a bad line is an error with its number, and nothing is left.
+    let (output, dir) = load("none", &["--skip-lines", "1"]);
+    let error = last_error(&output);
+    assert_eq!((code(&output), error["kind"].as_str()), (3, Some("Corrupt")), "{error}");
+    assert!(error["message"].as_str().unwrap().contains("line 2: 5 fields, expected 4 at most"), "{error}");
+    assert!(!dir.exists());
+    let args = ["write", "--json", text(&input), "--out", "x", "--separator", ","];
+    assert_eq!(code(&run(&args)), 2);
+}
+
+#[test]
+fn fields_have_times_to_live_and_any_bytes() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (input, file) = (scratch.path().join("in.tsv"), scratch.path().join("out.hfile"));
+    fs::write(&input, b"5\tb\t\xff\x00,\n\ta\tx\n").unwrap();
+    let columns = "HBASE_CELL_TTL,HBASE_ROW_KEY,f:\\x01";
+    ok(&["write", text(&input), "--columns", columns, "--timestamp", "1", "--tags", "--out", text(&file)]);
+    let cells: Vec<String> = json_lines(&ok(&["cells", "--json", text(&file)])).iter().map(shown).collect();
+    let ttl = r#" [{"type":8,"value":"\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x05"}]"#;
+    assert_eq!(cells, ["a f:\\x01 1 x".to_owned(), format!("b f:\\x01 1 \\xFF\\x00,{ttl}")]);
+}
+
+#[test]
+fn an_export_is_loaded_into_another_table() {
+    let scratch = tempfile::tempdir().unwrap();
+    let source = testdata("region/split-references/root/data/default/halves");
+    let (files, load, root) =
+        (scratch.path().join("files"), scratch.path().join("load"), scratch.path().join("root"));
+    let all = ["--versions", "all"];
+    ok(&[&["export", text(&source), "--to", "jsonl", "--out", text(&files)][..], &all].concat());
+    let region = Table::open_dir(&source, Region::options()).unwrap().region("").unwrap();
+    let families: Vec<Family> = region.families().cloned().collect();
+    Table::create(&root, "copy", &families, &["row-0040"]).unwrap().close().unwrap();
+    let splits = scratch.path().join("splits");
+    fs::write(&splits, "row-0040\n").unwrap();
+    let mut list = String::new();
+    for file in fs::read_dir(&files).unwrap().map(|file| file.unwrap().path()) {
+        if file.extension().is_some_and(|extension| extension == "jsonl") {
+            list += &fs::read_to_string(file).unwrap();
+        }
+    }
+    let input = scratch.path().join("cells.jsonl");
+    fs::write(&input, list).unwrap();
+    ok(&["bulkload", text(&input), "--sort", "--regions", text(&splits), "--out", text(&load)]);
+    let copy = root.join("data/default/copy");
+    ok(&["load", text(&copy), text(&load)]);
+    let scan = |table: &Path| -> Vec<String> {
+        let cells = ok(&[&["scan", "--json", text(table)][..], &all].concat());
+        json_lines(&cells).iter().map(shown).collect()
+    };
+    let copied = scan(&copy);
+    assert!(copied.len() > 50);
+    assert_eq!(copied, scan(&source));
+}

@@ -1,0 +1,288 @@
+//! `hregion verify` as a process: accepts what HBase wrote, and nothing else.
+
+use crate::support::*;
+use serde_json::{Value, json};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+#[test]
+fn verify_finds_no_fault_in_golden_files() {
+    for name in golden_names() {
+        let output = run_golden(&["verify", "--json"], &name);
+        assert_eq!(code(&output), 0, "{name}: {}", stdout(&output));
+        let lines = json_lines(&stdout(&output));
+        assert_eq!(lines.len(), 1);
+        assert_eq!(members(&lines[0]["summary"]), ["files", "blocks", "cells", "faults"]);
+        let cells = read_gz(golden(&format!("{name}.cells.jsonl.gz"))).lines().count();
+        let summary = &lines[0]["summary"];
+        assert_eq!((&summary["files"], &summary["faults"]), (&json!(1), &json!(0)));
+        assert_eq!(summary["cells"], cells, "{name}");
+    }
+}
+
+#[test]
+fn verify_goes_on_after_a_fault_and_to_the_next_file() {
+    let flipped = corrupt("flip-data.hfile");
+    let output = run(&["verify", "--json", &flipped, &plain()]);
+    assert_eq!(code(&output), 3, "{}", stdout(&output));
+    let lines = json_lines(&stdout(&output));
+    let (summary, faults) = lines.split_last().unwrap();
+    assert!(!faults.is_empty());
+    for fault in faults {
+        assert_eq!(members(fault), ["path", "offset", "block", "kind", "message"]);
+        assert_eq!(fault["path"], flipped);
+    }
+    assert!(faults.iter().any(|fault| fault["kind"] == "Corrupt" && fault["block"] == "DATA"));
+    assert_eq!(summary["summary"]["files"], 2);
+    assert_eq!(summary["summary"]["faults"], faults.len());
+
+    let text = run(&["verify", &flipped, &plain()]);
+    assert_eq!(code(&text), 3);
+    assert_eq!(stdout(&text).lines().count(), faults.len());
+    assert!(stderr(&text).starts_with("files 2, "), "{}", stderr(&text));
+    assert_eq!(stderr(&run(&["verify", "--quiet", &plain()])), "");
+}
+
+#[test]
+fn verify_ends_with_the_unverifiable_files() {
+    let missing = corrupt("no-such.hfile");
+    let output = run(&["verify", "--json", &missing, &corrupt("flip-data.hfile"), &plain()]);
+    assert_eq!(code(&output), 5);
+    let lines = json_lines(&stdout(&output));
+    assert_eq!((&lines[0]["kind"], &lines[0]["offset"]), (&json!("Io"), &Value::Null));
+    assert_eq!(lines[lines.len() - 2]["summary"]["files"], 3);
+    assert_eq!(lines[lines.len() - 1]["error"]["kind"], "Io");
+    let refused = run(&["verify", "--json", &golden("1.4-prefix_tree-refused.hfile")]);
+    assert_eq!(code(&refused), 4, "{}", stdout(&refused));
+    assert_eq!(last_error(&refused)["kind"], "Unsupported");
+}
+
+#[test]
+fn verify_finds_the_damage_of_every_damaged_file() {
+    let expect: Value =
+        serde_json::from_str(&fs::read_to_string(testdata("corrupt/expect.json")).unwrap()).unwrap();
+    let mut missed = Vec::new();
+    for case in expect.as_array().unwrap() {
+        let (file, stage) = (case["file"].as_str().unwrap(), case["rejected_at"].as_str().unwrap());
+        let output = run(&["verify", "--json", &corrupt(file)]);
+        match code(&output) {
+            3 | 4 => {}
+            0 if matches!(stage, "accept" | "any") => {}
+            _ => missed.push(format!("{file} ({stage}): {}", stderr(&output))),
+        }
+    }
+    assert!(missed.is_empty(), "{missed:#?}");
+}
+
+/// The tables of `testdata/region`.
+const TABLES: [&str; 5] = [
+    "bulk-loaded/root/data/default/loaded",
+    "split-references/root/data/default/halves",
+    "tracked-split/root/data/default/tracked",
+    "clone-references/root/data/default/cloned",
+    "clone-references/root/data/default/joined",
+];
+
+#[test]
+fn verify_takes_families_regions_and_tables() {
+    for table in TABLES {
+        let dir = testdata("region").join(table);
+        let output = run(&["verify".as_ref(), "--json".as_ref(), dir.as_os_str()]);
+        assert_eq!(code(&output), 0, "{table}: {}{}", stdout(&output), stderr(&output));
+        let summary = &json_lines(&stdout(&output))[0]["summary"];
+        assert!(summary["files"].as_u64().unwrap() > 0 && summary["cells"].as_u64().unwrap() > 0, "{table}");
+    }
+    let table = testdata("region").join(TABLES[0]);
+    let region = fs::read_dir(&table).unwrap().map(|entry| entry.unwrap().path());
+    let region = region.into_iter().find(|path| path.join(".regioninfo").is_file()).unwrap();
+    let of = |dir: &Path| json_lines(&ok(&["verify".as_ref(), "--json".as_ref(), dir.as_os_str()]));
+    let families = fs::read_dir(&region).unwrap().map(|entry| entry.unwrap().path());
+    let is_family =
+        |path: &PathBuf| path.is_dir() && !path.file_name().unwrap().to_str().unwrap().contains('.');
+    let families: Vec<_> = families.filter(is_family).collect();
+    assert!(!families.is_empty());
+    assert_eq!(of(&table), of(&region));
+    let sum = |member: &str| -> u64 {
+        families.iter().map(|dir| of(dir)[0]["summary"][member].as_u64().unwrap()).sum()
+    };
+    assert_eq!(
+        of(&region)[0]["summary"],
+        json!({
+            "files": sum("files"), "blocks": sum("blocks"), "cells": sum("cells"), "faults": 0,
+        })
+    );
+}
+
+#[test]
+fn verify_finds_faults_of_a_region() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
+    copy_tree(&testdata("region/split-references/root"), &root);
+    let table = root.join("data/default/halves");
+    let verify = |code_expected: i32| {
+        let output = run(&["verify".as_ref(), "--json".as_ref(), table.as_os_str()]);
+        assert_eq!(code(&output), code_expected, "{}", stdout(&output));
+        let mut lines = json_lines(&stdout(&output));
+        lines.retain(|line| line.get("kind").is_some());
+        lines
+    };
+    assert!(verify(0).is_empty());
+    let files = files_below(&root);
+    let (largest, bytes) = files
+        .iter()
+        .map(|path| (path, fs::read(path).unwrap()))
+        .max_by_key(|(_, bytes)| bytes.len())
+        .unwrap();
+    let mut flipped = bytes.clone();
+    flipped[60] ^= 1;
+    fs::write(largest, flipped).unwrap();
+    let faults = verify(3);
+    assert!(!faults.is_empty());
+    assert!(faults.iter().all(|fault| fault["path"] == largest.to_str().unwrap()), "{faults:?}");
+    fs::remove_file(largest).unwrap();
+    let faults = verify(5);
+    assert!(faults.iter().any(|fault| fault["kind"] == "Io"), "{faults:?}");
+}
+
+fn files_below(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+}
+
+fn copy_tree(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let (from, to) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
+        if from.is_dir() {
+            copy_tree(&from, &to);
+        } else {
+            fs::copy(&from, &to).unwrap();
+        }
+    }
+}
+
+/// Every file below a table that HBase wrote is known for what it is.
+#[test]
+fn verify_knows_every_file_of_a_root() {
+    let mut with_references = 0;
+    for table in TABLES.iter().map(|table| testdata("region").join(table)) {
+        let files = files_below(&table);
+        for jobs in ["1", "3"] {
+            let mut args: Vec<&std::ffi::OsStr> =
+                ["verify", "--json", "--jobs", jobs].map(AsRef::as_ref).to_vec();
+            args.extend(files.iter().map(|path| path.as_os_str()));
+            let output = run(&args);
+            assert_eq!(code(&output), 0, "{}", stdout(&output));
+            assert!(json_lines(&stdout(&output))[0]["summary"]["cells"].as_u64().unwrap() > 0);
+        }
+        for dir in [".tabledesc", "."] {
+            assert_eq!(code(&run(&["verify".as_ref(), table.join(dir).as_os_str()])), 0);
+        }
+        with_references +=
+            files.iter().filter(|path| path.extension().is_some_and(|e| e.len() == 32)).count();
+    }
+    assert!(with_references > 10, "{with_references}");
+    for root in ["wal/plain/split", "region/clone-references/root", "meta/root"] {
+        let root = testdata(root);
+        let output = run(&["verify".as_ref(), "--json".as_ref(), root.as_os_str()]);
+        assert_eq!(code(&output), 0, "{}{}", stdout(&output), stderr(&output));
+        assert!(json_lines(&stdout(&output))[0]["summary"]["files"].as_u64().unwrap() > 0);
+        let mut args: Vec<PathBuf> = vec!["verify".into()];
+        args.extend(files_below(&root.join("data")));
+        assert_eq!(code(&run(&args)), 0, "{}", root.display());
+    }
+}
+
+#[test]
+fn verify_finds_what_is_wrong_with_other_files() {
+    let dir = tempfile::tempdir().unwrap();
+    copy_tree(&testdata("region/tracked-split/root"), dir.path());
+    copy_tree(&testdata("wal/plain/split"), dir.path());
+    let files = files_below(&dir.path().join("data"));
+    let find = |part: &str| files.iter().find(|path| path.to_str().unwrap().contains(part)).unwrap();
+    let mut parts = vec![".regioninfo", ".tableinfo", ".filelist/"];
+    let reference = files.iter().find(|path| path.extension().is_some_and(|e| e.len() == 32)).unwrap();
+    parts.push(reference.file_name().unwrap().to_str().unwrap());
+    for part in parts {
+        let path = find(part);
+        let bytes = fs::read(path).unwrap();
+        let mut damaged = bytes.clone();
+        damaged[4..].fill(0xff);
+        fs::write(path, damaged).unwrap();
+        let output = run(&["verify".as_ref(), "--json".as_ref(), path.as_os_str()]);
+        let lines = json_lines(&stdout(&output));
+        assert_eq!(
+            (code(&output), &lines[0]["path"]),
+            (3, &json!(path.to_str().unwrap())),
+            "{part}: {lines:#?}"
+        );
+        fs::write(path, bytes).unwrap();
+    }
+    let log = find("recovered.edits/00000");
+    let mut bytes = fs::read(log).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[100..middle].fill(0xee);
+    fs::write(log, bytes).unwrap();
+    assert_eq!(code(&run(&["verify".as_ref(), log.as_os_str()])), 3);
+    assert_eq!(code(&run(&["verify".as_ref(), log.parent().unwrap().as_os_str()])), 3);
+}
+
+#[test]
+fn faults_are_in_the_order_of_the_files_whatever_the_number_of_jobs() {
+    let files = [corrupt("flip-data.hfile"), plain(), corrupt("no-such.hfile"), corrupt("flip-data.hfile")];
+    let with = |jobs: &str| {
+        let mut args = vec!["verify", "--json", "--jobs", jobs];
+        args.extend(files.iter().map(String::as_str));
+        stdout(&run(&args))
+    };
+    assert_eq!(with("1"), with("4"));
+    assert_eq!(code(&run(&["verify", "--jobs", "0", &plain()])), 2);
+}
+
+/// References and links are read as what they lead to.
+#[test]
+fn references_and_links_are_read() {
+    let table = testdata("region/split-references/root/data/default/halves");
+    let (parent, halves) = (
+        "36870a128e2b61b11b5b6154f73464e8",
+        ["b080bd824b133f7fd142d58caf423392", "93e53ef8671385578b50691051cf8cd5"],
+    );
+    let file = "fbfd96424b854fcc8968ce6ba9b32467";
+    let arg = |path: PathBuf| path.into_os_string().into_string().unwrap();
+    let whole = arg(table.join(parent).join("q").join(file));
+    let parts = halves.map(|half| arg(table.join(half).join("q").join(format!("{file}.{parent}"))));
+    let cells = |path: &str| json_lines(&ok(&["cells", "--json", path]));
+    let rows = |cells: &[Value]| cells.iter().map(|cell| cell["row"].to_string()).collect::<Vec<_>>();
+    let together = [cells(&parts[0]), cells(&parts[1])];
+    assert!(together.iter().all(|half| !half.is_empty()));
+    assert_eq!(rows(&together.concat()), rows(&cells(&whole)));
+    let count = |path: &str| json_lines(&ok(&["count", "--json", path])).remove(0);
+    let sum = |member: &str| parts.iter().map(|half| count(half)[member].as_u64().unwrap()).sum::<u64>();
+    assert_eq!(count(&whole), json!({ "rows": sum("rows"), "cells": sum("cells") }));
+    let inspected = run(&["inspect", "--json", &parts[0]]);
+    assert_eq!(stdout(&inspected), ok(&["inspect", "--json", &whole]));
+    assert!(stderr(&inspected).contains("a reference to a half of"), "{}", stderr(&inspected));
+    let scanned = json_lines(&ok(&["scan", "--json", "--raw", "--versions", "all", &parts[1]]));
+    assert_eq!(rows(&scanned), rows(&together[1]));
+    let stats = json_lines(&ok(&["stats", "--json", &parts[1]])).remove(0);
+    assert_eq!(stats["cells"], together[1].len());
+
+    let linked = "bd31035abf2d4880b915b52b4d19f223";
+    let link = arg(table.join(halves[0]).join("p").join(format!("halves={parent}-{linked}")));
+    let whole = arg(table.join(parent).join("p").join(linked));
+    assert!(fs::read(&link).unwrap().is_empty());
+    for command in [
+        &["cells", "--json"][..],
+        &["count"],
+        &["inspect"],
+        &["scan", "--json"],
+        &["stats", "--json", "--now", "0"],
+    ] {
+        let of = |path: &str| ok(&[command, &[path]].concat());
+        assert_eq!(of(&link), of(&whole), "{command:?}");
+    }
+    assert_eq!(code(&run(&["diff", &link, &whole])), 0);
+    let out = temp_file("converted-link.hfile", b"");
+    ok(&["convert", &link, "--out", &out, "--force"]);
+    assert_eq!(code(&run(&["diff", "--ignore-sequence-ids", &out, &whole])), 0);
+}

@@ -1,0 +1,151 @@
+//! `hregion wal`: the entries of logs that HBase wrote, torn ends, and what options leave out.
+
+use crate::support::{code, json_lines, last_error, ok, run, stderr, stdout, testdata};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const VARIANTS: [&str; 4] = ["plain", "dictionary", "values-gz", "values-snappy"];
+
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths.into_iter().flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+fn text(path: &Path) -> String {
+    path.to_str().unwrap().to_owned()
+}
+
+/// Returns the entries that HBase read from a log, in the form of the tool, without markers.
+fn expected(answers: &Path) -> Vec<(Value, bool)> {
+    let lines = json_lines(&fs::read_to_string(answers).unwrap());
+    let entries = lines.into_iter().filter(|line| line["region"].is_string());
+    entries
+        .map(|mut entry| {
+            let mut is_marker = false;
+            for cell in entry["cells"].as_array_mut().unwrap() {
+                is_marker |= cell.as_object_mut().unwrap().remove("marker").is_some();
+            }
+            let entry = serde_json::json!({
+                "position": entry["end"], "region": entry["region"], "table": entry["table"],
+                "sequence_id": entry["sequence"], "write_time": entry["write_time"], "cells": entry["cells"],
+            });
+            (entry, is_marker)
+        })
+        .collect()
+}
+
+fn without_markers(out: &str) -> Vec<(Value, bool)> {
+    let split = |mut entry: Value| {
+        let is_marker = entry.as_object_mut().unwrap().remove("marker").is_some();
+        (entry, is_marker)
+    };
+    json_lines(out).into_iter().map(split).collect()
+}
+
+/// The logs of a variant that were read whole, with the files of HBase's answers.
+fn logs(variant: &str) -> Vec<(PathBuf, PathBuf)> {
+    let root = testdata("wal").join(variant);
+    let of_split = files(&root.join("split")).into_iter().filter_map(|log| {
+        let region = log.ancestors().nth(2).unwrap().file_name().unwrap();
+        let name = format!("{}.jsonl", log.file_name().unwrap().to_str().unwrap());
+        let answers = root.join("split-read").join(region).join(name);
+        answers.exists().then_some((log.clone(), answers))
+    });
+    let of_servers = files(&root.join("crashed")).into_iter().filter_map(|log| {
+        let name = format!("{}.jsonl", log.file_name().unwrap().to_str().unwrap());
+        let answers = root.join("read").join(name);
+        answers.exists().then_some((log, answers))
+    });
+    of_split.chain(of_servers).collect()
+}
+
+#[test]
+fn entries_are_those_that_hbase_reads() {
+    let mut markers = 0;
+    for variant in VARIANTS {
+        let logs = logs(variant);
+        assert!(logs.len() >= 2, "{variant}: {logs:?}");
+        for (log, answers) in logs {
+            let found = without_markers(&ok(&["wal", "--json", &text(&log)]));
+            let expected = expected(&answers);
+            assert!(!expected.is_empty());
+            markers += expected.iter().filter(|(_, is_marker)| *is_marker).count();
+            assert_eq!(found, expected, "{}", log.display());
+        }
+    }
+    assert!(markers > 0);
+}
+
+#[test]
+fn a_directory_stands_for_its_logs_in_the_order_of_their_names() {
+    let dir = testdata("wal/dictionary/split/data/default/w2");
+    let each: String = files(&dir).iter().map(|log| ok(&["wal", "--json", &text(log)])).collect();
+    assert_eq!(ok(&["wal", "--json", &text(&dir)]), each);
+
+    let copy = tempfile::tempdir().unwrap();
+    fs::copy(&files(&dir)[0], copy.path().join("16")).unwrap();
+    fs::write(copy.path().join("16.seqid"), b"").unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(copy.path(), copy.path().join("again")).unwrap();
+    let found = ok(&["wal", "--json", &text(copy.path())]);
+    assert_eq!(json_lines(&found).len(), json_lines(&ok(&["wal", "--json", &text(&files(&dir)[0])])).len());
+}
+
+#[test]
+fn regions_and_rows_are_selected() {
+    let dir = text(&testdata("wal/dictionary/split"));
+    let all = json_lines(&ok(&["wal", "--json", &dir]));
+    let region = all[0]["region"].as_str().unwrap();
+    let of_region = json_lines(&ok(&["wal", "--json", &dir, "--region", region]));
+    let expected: Vec<_> = all.iter().filter(|entry| entry["region"] == region).cloned().collect();
+    assert!(expected.len() < all.len());
+    assert_eq!(of_region, expected);
+
+    let row = all[0]["cells"][0]["row"].as_str().unwrap();
+    let of_row = json_lines(&ok(&["wal", "--json", &dir, "--row", row]));
+    let cells = |entries: &[Value]| -> Vec<Value> {
+        let cells = entries.iter().flat_map(|entry| entry["cells"].as_array().unwrap().clone());
+        cells.filter(|cell| cell["row"] == row).collect()
+    };
+    assert_eq!(cells(&of_row), cells(&all));
+    assert!(of_row.iter().all(|entry| !entry["cells"].as_array().unwrap().is_empty()));
+    assert_eq!(ok(&["wal", "--json", &dir, "--row", "no such row"]), "");
+
+    // Text has a line for each entry and each cell.
+    let cells: usize = of_row.iter().map(|entry| entry["cells"].as_array().unwrap().len()).sum();
+    let lines = ok(&["wal", &dir, "--row", row]);
+    assert_eq!(lines.lines().count(), of_row.len() + cells, "{lines}");
+}
+
+#[test]
+fn a_torn_end_is_a_message_or_an_error() {
+    let log = logs("plain")[0].0.clone();
+    let whole = json_lines(&ok(&["wal", "--json", &text(&log)]));
+    let bytes = fs::read(&log).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let last = whole[whole.len() - 2]["position"].as_u64().unwrap();
+    let torn = dir.path().join("torn");
+    fs::write(&torn, &bytes[..usize::try_from(last).unwrap() + 7]).unwrap();
+    let output = run(&["wal", "--json", &text(&torn)]);
+    assert_eq!(code(&output), 0);
+    assert_eq!(json_lines(&stdout(&output)), whole[..whole.len() - 1]);
+    assert!(stderr(&output).contains("7 bytes of it are left"), "{}", stderr(&output));
+
+    let output = run(&["wal", "--json", "--strict", &text(&torn)]);
+    assert_eq!(code(&output), 3);
+    let error = last_error(&output);
+    assert_eq!((error["kind"].as_str(), error["offset"].as_u64()), (Some("Truncated"), Some(last)));
+    assert_eq!(json_lines(&stdout(&output)).len(), whole.len());
+    assert_eq!(code(&run(&["wal", "--strict", &text(&log)])), 0);
+}
+
+#[test]
+fn what_is_no_log_is_an_error() {
+    let output = run(&["wal", "--json", &crate::support::plain()]);
+    assert_eq!((code(&output), last_error(&output)["kind"].as_str()), (3, Some("Corrupt")));
+    let output = run(&["wal", "--json", "no such file"]);
+    assert_eq!((code(&output), last_error(&output)["kind"].as_str()), (5, Some("Io")));
+}

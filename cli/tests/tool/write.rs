@@ -1,0 +1,214 @@
+//! `hregion write` as a process: sorting, bad input, and output that appears complete or not at all.
+
+use crate::support::*;
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+fn cell(row: &str, timestamp: i64, value: &str) -> String {
+    let key = format!(r#""row":"{row}","family":"f","qualifier":"q","timestamp":{timestamp},"type":"Put""#);
+    format!(r#"{{{key},"value":"{value}","sequence_id":3}}"#) + "\n"
+}
+
+/// Returns the sorted file names in a directory.
+fn names(dir: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn text(path: &Path) -> String {
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn written_files_read_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = text(&dir.path().join("out"));
+    let lines = cell("a", 5, "v") + "\n" + &cell("b", 5, "\\\\x00\\\"") + " \r\n" + &cell("b", 4, "");
+    let list = temp_file("write-read.jsonl", lines.as_bytes());
+    let printed = json_lines(&ok(&["write", "--json", &list, "--out", &out, "--mvcc"]));
+    assert_eq!(members(&printed[0]), ["path", "cells", "bytes"]);
+    assert_eq!(
+        (&printed[0]["cells"], &printed[0]["bytes"]),
+        (&3.into(), &fs::metadata(&out).unwrap().len().into())
+    );
+    let cells: Vec<_> = lines.lines().filter(|line| !line.trim().is_empty()).collect();
+    assert_eq!(ok(&["cells", "--json", &out]).lines().collect::<Vec<_>>(), cells);
+
+    // uncompressed from standard input, and from a gzip file
+    let mut child = piped(&["write", "--out", &out, "--force", "--mvcc", "--create-time", "7"]);
+    child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success());
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(lines.as_bytes()).unwrap();
+    let packed = temp_file("write-read.jsonl.gz", &packed.finish().unwrap());
+    let again = text(&dir.path().join("again"));
+    ok(&["write", &packed, "--out", &again, "--mvcc", "--create-time", "7"]);
+    assert_eq!(fs::read(&out).unwrap(), fs::read(&again).unwrap());
+    assert_eq!(names(dir.path()), ["again", "out"]);
+}
+
+fn piped(args: &[&str]) -> Child {
+    hregion().args(args).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+#[test]
+fn sorting_on_disk_makes_the_same_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut lines, mut state) = (String::new(), 1_u64);
+    for i in 0..3000 {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        lines += &cell(&format!("row{:04}", state >> 54), 5, &format!("{i}"));
+    }
+    let list = temp_file("write-sort.jsonl", lines.as_bytes());
+    let mut files = Vec::new();
+    for memory in ["256M", "100K", "1000"] {
+        let out = dir.path().join(memory);
+        let args = ["--sort", "--sort-memory", memory, "--mvcc", "--create-time", "7"];
+        ok(&[&["write", &list, "--out", &text(&out)], &args[..]].concat());
+        files.push(fs::read(out).unwrap());
+    }
+    assert!(files[0] == files[1] && files[0] == files[2]);
+    assert_eq!(names(dir.path()), ["1000", "100K", "256M"]);
+    // cells with equal keys keep their input order
+    let sorted = json_lines(&ok(&["cells", "--json", &text(&dir.path().join("1000"))]));
+    let key = |at: usize| {
+        let number: u64 = sorted[at]["value"].as_str().unwrap().parse().unwrap();
+        (sorted[at]["row"].as_str().unwrap().to_owned(), number)
+    };
+    assert!((1..sorted.len()).all(|at| key(at - 1) < key(at)));
+}
+
+#[test]
+fn bad_input_is_refused_by_its_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = text(&dir.path().join("out"));
+    let good = cell("b", 5, "v");
+    let cases = [
+        (cell("a", 5, ""), "line 2: cell a/f:q/5/Put"),
+        (cell("b", 6, ""), "line 2: cell b/f:q/6/Put"),
+        (good.replace("\"f\"", "\"g\""), "line 2: cell b/g:q"),
+        ("{\"row\":1}".into(), "line 2: column 8: row: expected a string"),
+        (good.replace("Put", "Minimum"), "line 2: column "),
+        (good.replace('}', ",\"tags\":[{\"type\":1,\"value\":\"\"}]}"), "line 2: cell b/f:q/5/Put"),
+        (good.replace(":3}", ":-3}"), "line 2: cell b/f:q/5/Put"),
+    ];
+    for (number, (line, expected)) in cases.iter().enumerate() {
+        let list = temp_file(&format!("write-bad-{number}.jsonl"), format!("{good}{line}").as_bytes());
+        let output = run(&["write", &list, "--out", &out, "--json", "--mvcc"]);
+        // a malformed line, or a cell that is not valid in this file
+        let (exit, kind) = if expected.contains("column") { (3, "Corrupt") } else { (2, "InvalidArgument") };
+        assert_eq!(code(&output), exit, "{line}");
+        let error = last_error(&output);
+        assert_eq!((error["kind"].as_str().unwrap(), error["path"].as_str().unwrap()), (kind, &*list));
+        assert!(error["message"].as_str().unwrap().starts_with(expected), "{error}");
+        assert_eq!(stderr(&output).contains("--sort sorts them"), number < 2, "{}", stderr(&output));
+        assert!(names(dir.path()).is_empty(), "{:?}", names(dir.path()));
+    }
+    // errors name the input line with --sort too
+    let list =
+        temp_file("write-bad-sorted.jsonl", (cell("b", 5, "") + &good.replace("\"f\"", "\"g\"")).as_bytes());
+    let output = run(&["write", &list, "--sort", "--out", &out]);
+    assert!(stderr(&output).contains("line 2: cell b/g:q"), "{}", stderr(&output));
+    let output = run(&["write", "none.jsonl", "--out", &out]);
+    assert_eq!(code(&output), 5);
+    for wrong in [
+        &["--encoding", "fast"][..],
+        &["--bloom", "ROWPREFIX_FIXED_LENGTH"],
+        &["--blocksize", "0"],
+        &["--compression", "ZSTD", "--codec", "my.Codec"],
+        &["--conf", "a=b"],
+        &["--info", "hfile.LASTKEY=x"],
+        &["--out", "-"],
+    ] {
+        let list = temp_file("write-good.jsonl", good.as_bytes());
+        let out = if wrong[0] == "--out" { &[][..] } else { &["--out", &out] };
+        let output = run(&[&["write", &list], out, wrong].concat());
+        assert_eq!(code(&output), 2, "{wrong:?} {}", stderr(&output));
+    }
+    assert!(names(dir.path()).is_empty());
+}
+
+#[test]
+fn a_file_is_replaced_only_if_it_is_to_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let (out, list) = (dir.path().join("out"), dir.path().join("cells.jsonl"));
+    fs::write(&out, "what was there").unwrap();
+    fs::write(&list, cell("a", 5, "v")).unwrap();
+    let (out, list) = (text(&out), text(&list));
+    let output = run(&["write", &list, "--out", &out]);
+    assert_eq!(code(&output), 2);
+    assert!(stderr(&output).contains("--force replaces it"), "{}", stderr(&output));
+    let bad = temp_file("write-force.jsonl", b"{}");
+    assert_eq!(code(&run(&["write", &bad, "--out", &out, "--force"])), 3);
+    assert_eq!(fs::read(&out).unwrap(), b"what was there");
+    // the input is never overwritten
+    let output = run(&["write", &list, "--out", &list, "--force"]);
+    assert_eq!((code(&output), fs::read_to_string(&list).unwrap()), (2, cell("a", 5, "v")));
+    ok(&["write", &list, "--out", &out, "--force"]);
+    assert_eq!(ok(&["cells", &out]), "a/f:q/5/Put/vlen=1/seqid=0\n");
+    assert_eq!(names(dir.path()), ["cells.jsonl", "out"]);
+}
+
+#[test]
+fn settings_that_mean_nothing_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = text(&dir.path().join("out"));
+    let list = temp_file("write-unused.jsonl", cell("a", 5, "v").as_bytes());
+    let output =
+        run(&["write", &list, "--out", &out, "--writer", "hfile", "--bloom", "ROW", "--exclude-minor"]);
+    assert_eq!(code(&output), 0);
+    let said = stderr(&output);
+    assert!(said.contains("--bloom means nothing here") && said.contains("--exclude-minor"), "{said}");
+    assert!(said.contains("--mvcc keeps them"), "{said}");
+}
+
+/// Sends a signal while the tool waits for more cells.
+#[cfg(unix)]
+#[test]
+fn a_signal_leaves_no_file() {
+    for (signal, sort, left) in
+        [("INT", "", 0), ("TERM", "", 0), ("INT", "--sort", 0), ("KILL", "", 1), ("KILL", "--sort", 1)]
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let out = text(&dir.path().join("out"));
+        let mut args = vec!["write", "--out", &out, "--sort-memory", "1000"];
+        args.extend(Some(sort).filter(|sort| !sort.is_empty()));
+        let mut child = piped(&args);
+        let mut stdin = child.stdin.take().unwrap();
+        for i in 0..1000 {
+            stdin.write_all(cell(&format!("{i:04}"), 5, "v").as_bytes()).unwrap();
+        }
+        stdin.flush().unwrap();
+        wait_for(|| names(dir.path()).len() == 1);
+        // the tool may or may not have read the cells yet: both must work
+        let kill = std::process::Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
+        assert!(kill.unwrap().success());
+        let status = child.wait().unwrap();
+        assert!(!status.success());
+        if left == 0 {
+            assert_eq!(status.code(), Some(if signal == "INT" { 130 } else { 143 }));
+        }
+        assert_eq!(names(dir.path()).len(), left, "{signal} {sort}");
+        assert!(!Path::new(&out).exists());
+        drop(stdin);
+        // the remains of a killed process do not affect later runs
+        let list = temp_file("write-after-kill.jsonl", cell("a", 5, "v").as_bytes());
+        ok(&["write", &list, "--out", &out]);
+        assert_eq!(names(dir.path()).iter().filter(|name| !name.starts_with('.')).count(), 1);
+    }
+}
+
+#[cfg(unix)]
+fn wait_for(mut what: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !what() {
+        assert!(start.elapsed() < Duration::from_secs(30), "timed out");
+        thread::sleep(Duration::from_millis(10));
+    }
+}

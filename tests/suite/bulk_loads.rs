@@ -1,0 +1,189 @@
+//! Bulk loads into tables: HBase's input, and files that span regions.
+
+use crate::support::files::copy_dir;
+use crate::support::{cells, golden};
+use hregion::io::Storage;
+use hregion::io::faulty::{Crash, FaultyStorage};
+use hregion::{
+    CellRef, CellType, ErrorKind, Family, HFileWriter, Region, RegionOptions, Result, Row, Scan, SeekKey,
+    StoreFileOrigin, StoreFileWriter, Table,
+};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+const ROOT: &str = "/hbase";
+const INPUT: &str = "/input";
+const ROWS: [&str; 6] = ["a", "b", "m", "n", "x", "z"];
+
+fn options(storage: &FaultyStorage) -> RegionOptions {
+    Region::options().storage(Arc::new(storage.clone()))
+}
+
+/// Writes a file with a cell for each row, whose value is the path of the file.
+fn write(storage: &dyn Storage, path: &str, rows: &[&str]) {
+    let file = storage.create(Path::new(path)).unwrap();
+    let mut writer = StoreFileWriter::create_in(HFileWriter::options().mvcc(true), file).unwrap();
+    let family = Path::new(path).parent().unwrap().file_name().unwrap().to_str().unwrap().to_owned();
+    for row in rows {
+        let key = SeekKey::of(row.as_bytes(), family.as_bytes(), b"q", 1, CellType::Put);
+        writer.append(CellRef::new(&key, path.as_bytes())).unwrap();
+    }
+    let origin = StoreFileOrigin::BulkLoad {
+        timestamp: 7,
+        source_task: b"task".to_vec(),
+        exclude_from_minor_compaction: false,
+        skip_reset_seq_id: false,
+    };
+    writer.finish(&origin).unwrap();
+    Path::new(path).ancestors().skip(1).for_each(|dir| storage.sync_dir(dir).unwrap());
+}
+
+/// A table of three regions, and an input of three files, of which one spans all regions.
+fn world() -> FaultyStorage {
+    let storage = FaultyStorage::new();
+    let families = [Family::new("f"), Family::new("g")];
+    Table::create_with(ROOT, "t", &families, &["m", "x"], options(&storage)).unwrap().close().unwrap();
+    write(&storage, "/input/f/0a", &ROWS);
+    write(&storage, "/input/f/part-0", &["m", "n"]);
+    write(&storage, "/input/g/0b", &["b"]);
+    write(&storage, "/input/g/0c", &[]);
+    write(&storage, "/input/g/_ignored", &ROWS);
+    write(&storage, "/input/_SUCCESS/x", &ROWS);
+    storage
+}
+
+fn open(storage: &FaultyStorage) -> Table {
+    Table::open_with(ROOT, "t", options(storage).writable(true)).unwrap()
+}
+
+/// Returns the rows with their families and values.
+fn rows(table: &Table) -> Vec<String> {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let rows: Vec<Row> = table.scan(Scan::new()).unwrap().collect::<Result<_>>().unwrap();
+    let all = rows.iter().flat_map(Row::cells);
+    all.map(|cell| format!("{}/{}={}", text(cell.row()), text(cell.family()), text(cell.value()))).collect()
+}
+
+fn expected() -> Vec<String> {
+    let value = |row: &str| if row == "m" || row == "n" { "/input/f/part-0" } else { "/input/f/0a" };
+    let mut expected: Vec<String> = ROWS.iter().map(|row| format!("{row}/f={}", value(row))).collect();
+    expected.insert(2, "b/g=/input/g/0b".to_owned());
+    expected
+}
+
+/// Returns the names of the input that are left.
+fn left(storage: &FaultyStorage) -> Vec<PathBuf> {
+    let names = storage.names().into_iter();
+    names.filter_map(|path| path.strip_prefix("input").ok().map(Path::to_owned)).collect()
+}
+
+#[test]
+fn files_that_span_regions_are_split() {
+    let storage = world();
+    let table = open(&storage);
+    let done = table.bulk_load(INPUT).unwrap();
+    assert_eq!((done.loaded, done.split, done.skipped.len()), (5, vec![PathBuf::from("/input/f/0a")], 3));
+    assert_eq!(rows(&table), expected());
+    assert_eq!(left(&storage), ["_SUCCESS/x", "g/0c", "g/_ignored"].map(PathBuf::from));
+    assert!(!storage.list_dir(Path::new("/input/f")).unwrap().iter().any(|entry| entry.name == ".tmp"));
+    table.close().unwrap();
+    assert_eq!(rows(&open(&storage)), expected());
+    let again = open(&storage).bulk_load(INPUT).unwrap();
+    assert_eq!((again.loaded, again.split.len()), (0, 0));
+}
+
+#[test]
+fn a_failing_load_can_be_repeated() {
+    for n in 0.. {
+        for crash in [None, Some(Crash::OfTheProcess), Some(Crash::Hard), Some(Crash::Torn)] {
+            let shown = format!("call {n}, {crash:?}");
+            let storage = world();
+            let table = open(&storage);
+            for row in ["a", "m", "x"] {
+                table.region(row).unwrap();
+            }
+            storage.fail_among_all([n]);
+            let loaded = table.bulk_load(INPUT);
+            if !storage.pending_faults().is_empty() {
+                assert!(loaded.is_ok() && n > 60, "{n}");
+                println!("{n} calls");
+                return;
+            }
+            let crashed = crash.map(|crash| storage.after(crash));
+            storage.heal();
+            // A region whose files could not be changed back refuses to be closed, and is opened again.
+            let closed = table.close();
+            assert!(closed.is_ok() || loaded.is_err(), "{shown}");
+            drop(table);
+            let storage = crashed.unwrap_or(storage);
+            let (all, seen) = (expected(), rows(&open(&storage)));
+            assert!(seen.iter().all(|cell| all.contains(cell)), "{shown}: {seen:?}");
+            assert!(loaded.is_err() || seen == all, "{shown}: {seen:?}");
+            // The files of a region are loaded together.
+            for bounds in [&all[..3], &all[3..5], &all[5..]] {
+                let count = bounds.iter().filter(|cell| seen.contains(cell)).count();
+                assert!(count == 0 || count == bounds.len(), "{shown}: {seen:?}");
+            }
+            let table = open(&storage);
+            table.bulk_load(INPUT).unwrap_or_else(|error| panic!("{shown}: {error}"));
+            assert_eq!(rows(&table), all, "{shown}");
+            assert!(
+                left(&storage).iter().all(|path| !path.starts_with("f")),
+                "{shown}: {:?}",
+                left(&storage)
+            );
+        }
+    }
+}
+
+#[test]
+fn inputs_that_do_not_fit_load_nothing() {
+    let storage = world();
+    write(&storage, "/input/unknown/0a", &["a"]);
+    let table = open(&storage);
+    assert_eq!(table.bulk_load(INPUT).unwrap_err().kind(), ErrorKind::NoSuchFamily);
+    assert_eq!(rows(&table), [""; 0]);
+    storage.remove(Path::new("/input/unknown/0a")).unwrap();
+    storage.create(Path::new("/input/g/0d")).unwrap().write_all(&[7; 5000]).unwrap();
+    storage.remove_dir(Path::new("/input/unknown")).unwrap();
+    assert!(table.bulk_load(INPUT).is_err());
+    assert_eq!(rows(&table), [""; 0]);
+    assert!(table.bulk_load("/nowhere").is_err());
+    let read_only = Table::open_with(ROOT, "t", options(&storage)).unwrap();
+    storage.remove(Path::new("/input/g/0d")).unwrap();
+    assert!(read_only.bulk_load(INPUT).is_err());
+    assert_eq!(left(&storage).len(), 6, "{:?}", left(&storage));
+}
+
+/// The input that HBase loaded into the table of the stage `bulk-loaded`.
+#[test]
+fn the_input_of_hbase_is_loaded() {
+    let Some(cluster) = golden::shared("cluster") else {
+        println!("SKIPPED: no shared/golden/cluster");
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let (root, input) = (dir.path().join("root"), dir.path().join("input"));
+    copy_dir(&cluster.join("bulkload/input"), &input);
+    let files = |dir: &Path| fs::read_dir(dir).unwrap().count();
+    let families = [Family::new("p"), Family::new("q")];
+    let whole = Region::options().open_files(hfiles(&input.join("p"))).unwrap();
+    let rows_of_p: Vec<Row> = whole.scan(Scan::new()).unwrap().collect::<Result<_>>().unwrap();
+    let middle = rows_of_p[rows_of_p.len() / 3].key().to_vec();
+    let table = Table::create(&root, "t", &families, &[middle]).unwrap();
+    let done = table.bulk_load(&input).unwrap();
+    assert!(done.loaded >= 4 && files(&input.join("p")) == 0, "{done:?}");
+    let loaded = table.scan(Scan::new().family("p")).unwrap().collect::<Result<Vec<Row>>>().unwrap();
+    // Sequence ids are those of the load.
+    let shown = |rows: &[Row]| -> Vec<String> {
+        rows.iter().flat_map(Row::cells).map(|cell| cells::cell_json(&cell, false)).collect()
+    };
+    assert!(shown(&loaded) == shown(&rows_of_p) && loaded.len() > 100);
+}
+
+fn hfiles(dir: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths
+}

@@ -1,0 +1,520 @@
+//! The guarantees for opening, creating and changing a region's directory (hfile.md §15).
+
+use crate::support::files::copy_dir;
+use hregion::io::faulty::{Crash, FaultyStorage};
+use hregion::{
+    CellRef, CellType, Compaction, Delete, ErrorKind, Family, Get, HFileWriter, Put, Region, Row, Scan,
+    SeekKey, Storage, StoreFileOrigin, StoreFileWriter, Table,
+};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+fn testdata(stage: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/region").join(stage).join("root")
+}
+
+fn rows(region: &Region) -> Vec<Row> {
+    let view = region.view();
+    let scan = Scan::new().max_versions(u32::MAX);
+    view.scan(&scan).unwrap().collect::<Result<_, _>>().unwrap()
+}
+
+/// Writes a file with a cell of family `f` for each row.
+fn write_file(path: &Path, rows: &[&str], origin: &StoreFileOrigin) {
+    let mut writer = StoreFileWriter::create(HFileWriter::options(), path).unwrap();
+    for row in rows {
+        let key = SeekKey::of(row.as_bytes(), b"f", b"q", 1, CellType::Put);
+        writer.append(CellRef::new(&key, b"loaded")).unwrap();
+    }
+    writer.finish(origin).unwrap();
+}
+
+fn compacted(max_seq_id: i64, inputs: &[String]) -> StoreFileOrigin {
+    let compacted = inputs.iter().map(|name| name.clone().into_bytes()).collect();
+    StoreFileOrigin::Store { max_seq_id, major_compaction: true, compacted }
+}
+
+fn files_in(dir: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .filter(|entry| entry.file_type().unwrap().is_file())
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+/// A region that HBase wrote with a FILE tracker: flushes, compactions and bulk loads update the list.
+#[test]
+fn changes_of_a_tracked_region_are_listed() {
+    let dir = tempfile::tempdir().unwrap();
+    copy_dir(&testdata("tracked-split"), dir.path());
+    let table = dir.path().join("data/default/tracked");
+    for encoded in ["50cfdb4114f32bf2118f7ccabaab9d87", "e17f7c157a8f8cea505dca3402a4a856"] {
+        let path = table.join(encoded);
+        let region = Region::options().writable(true).open(&path).unwrap();
+        let before = rows(&region);
+        let row = before[0].key().to_vec();
+        assert!(before.len() > 3);
+        region.compact(Compaction::Major).unwrap();
+        assert_eq!(rows(&region), before);
+        region.put(Put::new(row.clone()).cell("p", "new", "flushed")).unwrap();
+        region.flush().unwrap();
+        let expected = rows(&region);
+        region.close().unwrap();
+        let region = Region::open(&path).unwrap();
+        assert_eq!(rows(&region), expected);
+        for family in ["p", "q"] {
+            let lists = files_in(&path.join(family).join(".filelist"));
+            assert_eq!(lists.len(), 1, "{lists:?}");
+            let names = region.store_file_names(family).unwrap();
+            assert_eq!(names.len(), files_in(&path.join(family)).len(), "{names:?}");
+        }
+        // A file in the directory that is not on the list is ignored.
+        let stray = path.join("p/0123456789abcdef0123456789abcdef");
+        fs::copy(path.join("p").join(&region.store_file_names("p").unwrap()[0]), &stray).unwrap();
+        let region = Region::options().writable(true).open(&path).unwrap();
+        assert_eq!(rows(&region), expected);
+        region.delete(Delete::new(row)).unwrap();
+        region.flush().unwrap();
+        region.compact(Compaction::Major).unwrap();
+        let expected = rows(&region);
+        assert_eq!(expected.len(), before.len() - 1);
+        drop(region);
+        assert_eq!(rows(&Region::open(&path).unwrap()), expected);
+    }
+}
+
+/// The list of compacted files in a bulk-loaded file is ignored.
+#[test]
+fn a_bulk_loaded_file_hides_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("region");
+    let region = Region::options().create_if_missing(true).family(Family::new("f")).open(&path).unwrap();
+    for row in 0..1000 {
+        region.put(Put::new(format!("r{row:03}")).cell("f", "q", "v")).unwrap();
+    }
+    region.flush().unwrap();
+    let names = region.store_file_names("f").unwrap();
+    let load = dir.path().join("0a");
+    write_file(&load, &["x"], &compacted(99, &names));
+    region.bulk_load(&[("f", &load)]).unwrap();
+    assert_eq!(rows(&region).len(), 1001);
+    let loaded = region.store_file_names("f").unwrap().into_iter().find(|name| name.contains("SeqId"));
+    region.close().unwrap();
+    for writable in [false, true] {
+        let region = Region::options().writable(writable).open(&path).unwrap();
+        assert_eq!(rows(&region).len(), 1001);
+        let [warning] = region.warnings() else { panic!("{:?}", region.warnings()) };
+        assert!(warning.to_string().contains("COMPACTION_EVENT_KEY"), "{warning}");
+        assert!(warning.path().unwrap().ends_with(loaded.as_ref().unwrap()));
+    }
+    // A file that lists itself as compacted.
+    let itself = "00112233445566778899aabbccddeeff".to_owned();
+    write_file(&path.join("f").join(&itself), &["y"], &compacted(99, std::slice::from_ref(&itself)));
+    let region = Region::open(&path).unwrap();
+    assert_eq!((rows(&region).len(), region.warnings().len()), (1002, 2));
+    // A verification finds no fault within any file, and these two across files.
+    let (mut cells, mut of_files) = (0, Vec::new());
+    let faults = Region::options().verify(&path, |_, report| {
+        let report = report.unwrap();
+        cells += report.cells;
+        of_files.extend(report.faults);
+    });
+    let faults = faults.unwrap();
+    assert_eq!((cells, faults.len()), (1002, 2), "{faults:?}");
+    assert!(of_files.is_empty(), "{of_files:?}");
+    assert!(faults.iter().all(|fault| fault.to_string().contains("COMPACTION_EVENT_KEY")), "{faults:?}");
+}
+
+#[test]
+fn remains_of_a_crash_in_tmp_are_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("region");
+    let open = || Region::options().create_if_missing(true).family(Family::new("f")).open(&path);
+    open().unwrap().put(Put::new("r").cell("f", "q", "v")).unwrap();
+    fs::create_dir_all(path.join(".tmp/f/deep")).unwrap();
+    fs::write(path.join(".tmp/f/0123"), b"half a file").unwrap();
+    fs::write(path.join(".tmp/f/deep/0123"), b"half a file").unwrap();
+    assert_eq!(rows(&Region::open(&path).unwrap()).len(), 1);
+    assert!(path.join(".tmp/f/0123").exists(), "a reader changes nothing");
+    assert_eq!(rows(&open().unwrap()).len(), 1);
+    assert_eq!(fs::read_dir(path.join(".tmp")).unwrap().count(), 0);
+}
+
+/// After a compaction and a power loss each replaced file is in the archive, and no longer in its old place.
+#[test]
+fn the_archive_survives_a_loss_of_power() {
+    let storage = FaultyStorage::new();
+    let shared: Arc<dyn Storage> = Arc::new(storage.clone());
+    let root = Path::new("/root");
+    let options = Region::options().storage(shared);
+    let table = Table::create_with(root, "ns:t", &[Family::new("f")], &[""; 0], options).unwrap();
+    let region = table.region("r").unwrap();
+    for value in ["1", "2"] {
+        region.put(Put::new("r").cell("f", "q", value)).unwrap();
+        region.flush().unwrap();
+    }
+    let inputs = region.store_file_names("f").unwrap();
+    region.compact(Compaction::Major).unwrap();
+    let encoded = region.info().encoded_name();
+    let left = storage.after(Crash::Hard).names();
+    for input in inputs {
+        let archived = format!("root/archive/data/ns/t/{encoded}/f/{input}");
+        assert!(left.contains(&PathBuf::from(&archived)), "{archived} in {left:?}");
+        assert!(!left.contains(&PathBuf::from(format!("root/data/ns/t/{encoded}/f/{input}"))));
+    }
+}
+
+/// A writer compacts and removes files continuously while readers open the region. They see every row.
+#[test]
+fn a_region_opens_beside_one_that_is_compacted() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("region");
+    let storage: Arc<dyn Storage> = Arc::new(crate::support::no_sync::NoSync::default());
+    let family = Family::new("f");
+    let writer =
+        Region::options().storage(storage).create_if_missing(true).family(family).open(&path).unwrap();
+    for row in 0..20 {
+        writer.put(Put::new(format!("r{row:02}")).cell("f", "q", "v")).unwrap();
+    }
+    writer.flush().unwrap();
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                for row in ["r05", "r10"] {
+                    writer.put(Put::new(row).cell("f", "q", "v")).unwrap();
+                    writer.flush().unwrap();
+                }
+                writer.compact(Compaction::Major).unwrap();
+            }
+        });
+        let found: Vec<_> = (0..300).map(|_| Region::open(&path).map(|region| rows(&region).len())).collect();
+        stop.store(true, Ordering::Relaxed);
+        for (i, found) in found.into_iter().enumerate() {
+            assert_eq!(found.unwrap_or_else(|error| panic!("{i}: {error}")), 20, "{i}");
+        }
+    });
+}
+
+#[cfg(unix)]
+#[test]
+fn links_are_read_and_not_written_through() {
+    use std::os::unix::fs::symlink;
+
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("region");
+    let open = || Region::options().create_if_missing(true).family(Family::new("f")).open(&path);
+    open().unwrap().put(Put::new("r").cell("f", "q", "v")).unwrap();
+    let elsewhere = dir.path().join("elsewhere");
+    fs::rename(path.join("f"), &elsewhere).unwrap();
+    symlink(&elsewhere, path.join("f")).unwrap();
+    assert_eq!(rows(&Region::open(&path).unwrap()).len(), 1);
+    let error = open().unwrap_err();
+    assert_eq!((error.kind(), error.path()), (ErrorKind::Io, Some(path.join("f").as_path())));
+    fs::remove_file(path.join("f")).unwrap();
+    fs::rename(&elsewhere, path.join("f")).unwrap();
+
+    // The target of a linked `.tmp` is not cleaned.
+    fs::create_dir(&elsewhere).unwrap();
+    fs::write(elsewhere.join("victim"), b"bytes").unwrap();
+    fs::remove_dir_all(path.join(".tmp")).unwrap();
+    symlink(&elsewhere, path.join(".tmp")).unwrap();
+    assert_eq!(open().unwrap_err().kind(), ErrorKind::Io);
+    assert_eq!(fs::read(elsewhere.join("victim")).unwrap(), b"bytes");
+    fs::remove_file(path.join(".tmp")).unwrap();
+
+    // A link inside `.tmp` is removed, but not its target.
+    fs::create_dir(path.join(".tmp")).unwrap();
+    symlink(&elsewhere, path.join(".tmp/f")).unwrap();
+    assert_eq!(rows(&open().unwrap()).len(), 1);
+    assert!(!path.join(".tmp/f").exists());
+    assert_eq!(fs::read(elsewhere.join("victim")).unwrap(), b"bytes");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn names_that_are_no_store_files_are_passed_over() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("region");
+    let open = || Region::options().create_if_missing(true).family(Family::new("f")).open(&path);
+    open().unwrap().put(Put::new("r").cell("f", "q", "v")).unwrap();
+    for name in [&b"\xff\xfe"[..], b"notes.txt", b"NOT HEX"] {
+        fs::write(path.join("f").join(OsStr::from_bytes(name)), b"something").unwrap();
+    }
+    fs::write(path.join(OsStr::from_bytes(b"\xff")), b"something").unwrap();
+    for region in [Region::open(&path).unwrap(), open().unwrap()] {
+        assert_eq!(rows(&region).len(), 1);
+        let warned: Vec<String> = region.warnings().iter().map(ToString::to_string).collect();
+        assert_eq!(warned.len(), 3, "{warned:?}");
+        assert!(warned.iter().any(|warning| warning.contains("notes.txt")), "{warned:?}");
+    }
+}
+
+#[test]
+fn of_two_creators_one_wins_and_the_other_opens() {
+    for round in 0..20 {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("region");
+        if round % 2 == 1 {
+            // An existing directory with other content becomes a region in place.
+            fs::create_dir(&path).unwrap();
+            fs::write(path.join("notes"), b"mine").unwrap();
+        }
+        let create = || Region::options().create_if_missing(true).family(Family::new("f")).open(&path);
+        let results: Vec<_> = thread::scope(|scope| {
+            let threads: Vec<_> = (0..4)
+                .map(|i| {
+                    scope.spawn(move || {
+                        let put = |region: Region| region.put(Put::new(format!("r{i}")).cell("f", "q", "v"));
+                        create().and_then(put)
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let written = results.iter().filter(|result| result.is_ok()).count();
+        for error in results.iter().filter_map(|result| result.as_ref().err()) {
+            assert_eq!(error.kind(), ErrorKind::Locked, "{error}");
+        }
+        assert!(written >= 1);
+        assert_eq!(rows(&Region::open(&path).unwrap()).len(), written);
+        let entries = fs::read_dir(dir.path()).unwrap().count();
+        assert_eq!(entries, 1, "nothing is left beside the region");
+    }
+}
+
+#[test]
+fn a_table_is_there_as_a_whole_or_not_at_all() {
+    let families = [Family::new("f"), Family::new("g").max_versions(3)];
+    let create = |storage: &FaultyStorage| {
+        let options = Region::options().storage(Arc::new(storage.clone()));
+        Table::create_with("/root", "ns:t", &families, &["m", "c"], options)
+    };
+    let open = |storage: &FaultyStorage| {
+        Table::open_with("/root", "ns:t", Region::options().storage(Arc::new(storage.clone())).writable(true))
+    };
+    let sound = FaultyStorage::new();
+    assert_eq!(create(&sound).unwrap().regions().len(), 3);
+    assert!(create(&sound).unwrap_err().is_already_exists());
+    for n in 0..sound.calls() {
+        for crash in [Crash::OfTheProcess, Crash::Hard, Crash::Torn, Crash::Chance(n)] {
+            let storage = FaultyStorage::new();
+            storage.die_after(n);
+            let created = create(&storage).is_ok();
+            let left = storage.after(crash);
+            match open(&left) {
+                Ok(table) => {
+                    assert_eq!(table.regions().len(), 3, "{crash:?} at {n}");
+                    assert!(table.inconsistencies().is_empty());
+                    for row in ["a", "d", "x"] {
+                        table.put(Put::new(row).cell("g", "q", "v")).unwrap();
+                    }
+                }
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::TableNotFound, "{crash:?} at {n}: {error}");
+                    assert!(!created || crash != Crash::OfTheProcess);
+                    assert_eq!(create(&left).unwrap().regions().len(), 3, "{crash:?} at {n}");
+                }
+            }
+        }
+        // One call fails, and the caller retries.
+        let storage = FaultyStorage::new();
+        storage.fail_after(n);
+        match create(&storage) {
+            Ok(table) => assert_eq!(table.regions().len(), 3),
+            Err(_) => match create(&storage) {
+                Ok(table) => assert_eq!(table.regions().len(), 3, "call {n}"),
+                Err(error) => {
+                    assert!(error.is_already_exists(), "call {n}: {error}");
+                    assert_eq!(open(&storage).unwrap().regions().len(), 3, "call {n}");
+                }
+            },
+        }
+    }
+    for splits in [&["a", "a"][..], &["", "a"]] {
+        let error = Table::create("/nowhere", "t", &families, splits).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    }
+    assert_eq!(Table::create("/nowhere", "t", &[], &["a"]).unwrap_err().kind(), ErrorKind::InvalidArgument);
+}
+
+/// A region directory copied without its table descriptor: all versions can be read, and it cannot be written
+/// unless the settings of all families are given.
+#[test]
+fn a_region_without_its_descriptor_is_read_and_not_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = dir.path().join("data/default/t");
+    let families = [Family::new("f").max_versions(5), Family::new("g")];
+    let created = Table::create(dir.path(), "t", &families, &[""; 0]).unwrap();
+    let region = created.region("r").unwrap();
+    for version in 1..=5 {
+        region.put(Put::new("r").cell_at("f", "q", version, "v").cell_at("g", "q", version, "v")).unwrap();
+        region.flush().unwrap();
+    }
+    let path = dir.path().join("copy");
+    copy_dir(region.path(), &path);
+    drop((region, created));
+    assert!(table.exists());
+    let all = Get::new("r").max_versions(u32::MAX);
+    let region = Region::open(&path).unwrap();
+    assert_eq!(region.get(&all).unwrap().len(), 10);
+    assert_eq!(region.get(&Get::new("r")).unwrap().len(), 2);
+    let [warning] = region.warnings() else { panic!("{:?}", region.warnings()) };
+    assert!(warning.to_string().contains("no table descriptor"), "{warning}");
+    let before = files_in(&path.join("f"));
+    let open = |families: &[Family]| {
+        let options = Region::options().writable(true).create_if_missing(true);
+        families.iter().cloned().fold(options, hregion::RegionOptions::family).open(&path)
+    };
+    for given in [&[][..], &families[..1]] {
+        let error = open(given).unwrap_err();
+        assert_eq!((error.kind(), error.path()), (ErrorKind::InvalidArgument, Some(path.as_path())));
+    }
+    assert_eq!(files_in(&path.join("f")), before);
+    let descriptor = fs::read_dir(table.join(".tabledesc")).unwrap().next().unwrap().unwrap().path();
+    let region = Region::options().descriptor_file(&descriptor).open(&path).unwrap();
+    assert!(region.warnings().is_empty() && region.families().eq(&families));
+    let region = open(&families).unwrap();
+    assert!(region.warnings().is_empty());
+    region.compact(Compaction::Major).unwrap();
+    assert_eq!(region.get(&all).unwrap().len(), 6);
+}
+
+#[test]
+fn families_that_differ_from_the_descriptor_are_refused_or_alter_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let families = [Family::new("f").max_versions(5), Family::new("g")];
+    drop(Table::create(dir.path(), "t", &families, &["m"]).unwrap());
+    let table = dir.path().join("data/default/t");
+    let region_dirs: Vec<PathBuf> = fs::read_dir(&table)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.join(".regioninfo").exists())
+        .collect();
+    let path = &region_dirs[0];
+    let options = || Region::options().writable(true);
+    let same = options().family(families[0].clone()).open(path).unwrap();
+    assert_eq!(same.families().count(), 2);
+    drop(same);
+    let changed = Family::new("f").max_versions(3).ttl(Duration::from_secs(60));
+    let error = options().family(changed.clone()).open(path).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    for part in ["f: VERSIONS is 5, given 3", "f: TTL is 2147483647, given 60"] {
+        assert!(error.to_string().contains(part), "{error}");
+    }
+    let new = Family::new("h").configuration("my.setting", "1");
+    let error = options().family(new.clone()).open(path).unwrap_err();
+    assert!(error.to_string().contains("there is no family h"), "{error}");
+    assert_eq!(
+        Region::options().family(new.clone()).open(path).unwrap_err().kind(),
+        ErrorKind::InvalidArgument
+    );
+    let error = Region::options().alter(true).family(new.clone()).open(path).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument, "reading alters nothing");
+
+    let region = options().alter(true).family(changed.clone()).family(new.clone()).open(path).unwrap();
+    let row = if region.info().contains(b"a") { "a" } else { "z" };
+    for i in 0..100 {
+        region.put(Put::new(row).cell("h", format!("q{i}"), "v").cell("f", "q", "v")).unwrap();
+    }
+    drop(region);
+    for path in &region_dirs {
+        let region = Region::options().open(path).unwrap();
+        assert_eq!(region.families().collect::<Vec<_>>(), [&changed, &families[1], &new]);
+    }
+    let found = Table::open(dir.path(), "t").unwrap().get(&Get::new(row).family("h")).unwrap();
+    assert_eq!(found.len(), 100, "the cells of the new family");
+    let descriptors = files_in(&table.join(".tabledesc"));
+    assert!(
+        descriptors.len() == 1 && descriptors[0].starts_with(".tableinfo.0000000002."),
+        "{descriptors:?}"
+    );
+}
+
+#[test]
+fn an_alteration_is_there_as_a_whole_or_not_at_all() {
+    let begin = || {
+        let storage = FaultyStorage::new();
+        let options = Region::options().storage(Arc::new(storage.clone()));
+        let table = Table::create_with("/root", "t", &[Family::new("f")], &[""; 0], options).unwrap();
+        let path = table.region("r").unwrap().path().to_owned();
+        drop(table);
+        (storage, path)
+    };
+    let alter = |storage: &FaultyStorage, path: &Path| {
+        let options = Region::options().storage(Arc::new(storage.clone())).writable(true).alter(true);
+        options.family(Family::new("f").max_versions(7)).family(Family::new("g")).open(path)
+    };
+    let (sound, path) = begin();
+    let before = sound.calls();
+    drop(alter(&sound, &path).unwrap());
+    for n in 0..sound.calls() - before {
+        for crash in [Crash::OfTheProcess, Crash::Hard, Crash::Torn, Crash::Chance(n)] {
+            let (storage, path) = begin();
+            storage.die_after(n);
+            std::mem::forget(alter(&storage, &path));
+            let left = storage.after(crash);
+            let region = Region::options().storage(Arc::new(left.clone())).writable(true).open(&path);
+            let region = region.unwrap_or_else(|error| panic!("{crash:?} at {n}: {error}"));
+            let families: Vec<Family> = region.families().cloned().collect();
+            let altered = [Family::new("f").max_versions(7), Family::new("g")];
+            assert!(families == [Family::new("f")] || families == altered, "{crash:?} at {n}: {families:?}");
+            let put =
+                families.iter().fold(Put::new("r"), |put, family| put.cell(family.name().to_vec(), "q", "v"));
+            region.put(put).unwrap();
+            drop(region);
+            let region = Region::options().storage(Arc::new(left.clone())).open(&path).unwrap();
+            assert_eq!(region.get(&Get::new("r")).unwrap().len(), families.len());
+        }
+        let (storage, path) = begin();
+        storage.fail_after(n);
+        drop(alter(&storage, &path));
+        let region = alter(&storage, &path).unwrap_or_else(|error| panic!("again after call {n}: {error}"));
+        assert_eq!(region.families().count(), 2);
+    }
+}
+
+/// Files with one sequence id, as a bulk load of several files leaves them: of equal cells the one in the
+/// file with the greatest name is read, before and after compactions.
+#[test]
+fn of_equal_cells_the_same_one_is_read_after_a_compaction() {
+    for count in [1, 40] {
+        for compaction in [Compaction::Minor, Compaction::Major] {
+            let dir = tempfile::tempdir().unwrap();
+            let options =
+                || Region::options().create_if_missing(true).family(Family::new("f").max_versions(3));
+            options().open(dir.path()).unwrap().close().unwrap();
+            for (name, value) in [("00", b"a"), ("01", b"b"), ("02", b"c")] {
+                let path = dir.path().join("f").join(name.repeat(16));
+                let mut writer = StoreFileWriter::create(HFileWriter::options(), &path).unwrap();
+                for row in 0..count {
+                    let key = SeekKey::of(format!("r{row:03}").as_bytes(), b"f", b"q", 1, CellType::Put);
+                    writer.append(CellRef::new(&key, value)).unwrap();
+                }
+                let origin =
+                    StoreFileOrigin::Store { max_seq_id: 9, major_compaction: false, compacted: Vec::new() };
+                writer.finish(&origin).unwrap();
+            }
+            let region = options().open(dir.path()).unwrap();
+            let before = rows(&region);
+            assert!(before.iter().all(|row| row.value("f", "q") == Some(b"c")));
+            match compaction {
+                Compaction::Minor => region.compact_files("f", 0, 3).unwrap(),
+                _ => region.compact(compaction).unwrap(),
+            };
+            let after = rows(&region);
+            assert_eq!(region.store_file_count("f").unwrap(), 1);
+            assert_eq!(after, before, "{count} rows, {compaction:?}");
+        }
+    }
+}

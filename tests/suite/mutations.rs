@@ -1,0 +1,346 @@
+//! Mutations that read before they write, that depend on a condition, or that are applied together.
+
+use hregion::{
+    Append, CellRef, CheckAndMutate, Compare, Delete, ErrorKind, Family, Get, Increment, ManualClock,
+    Mutation, Put, Region, Result, Row, Scan, TimeRange,
+};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// Creates a region of the rows from `a` to before `x`, with its clock at 1000. Returns it with the clock and
+/// the directory.
+fn region() -> (Region, Arc<ManualClock>, TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(1000));
+    let region = Region::options()
+        .clock(Arc::clone(&clock) as _)
+        .create_if_missing(true)
+        .family(Family::new("f").max_versions(3))
+        .family(Family::new("g"))
+        .key_range("a", "x")
+        .open(dir.path())
+        .unwrap();
+    (region, clock, dir)
+}
+
+fn shown(cell: CellRef<'_>) -> String {
+    format!("{}={}", cell.key(), cell.value().escape_ascii())
+}
+
+fn cells(row: &Row) -> Vec<String> {
+    row.cells().map(shown).collect()
+}
+
+fn get(region: &Region, row: &str) -> Vec<String> {
+    cells(&region.get(&Get::new(row)).unwrap())
+}
+
+fn kind<T: std::fmt::Debug>(result: Result<T>) -> ErrorKind {
+    result.unwrap_err().kind()
+}
+
+/// Returns all stored cells, to check that nothing was written.
+fn everything(region: &Region) -> Vec<String> {
+    let view = region.view();
+    let scan = Scan::new().raw(true).max_versions(u32::MAX);
+    view.scan(&scan).unwrap().flat_map(|row| cells(&row.unwrap())).collect()
+}
+
+fn number(row: &Row, qualifier: &str) -> i64 {
+    i64::from_be_bytes(row.value("f", qualifier).unwrap().try_into().unwrap())
+}
+
+#[test]
+fn counters_count_and_time_does_not_go_back() {
+    let (region, clock, _dir) = region();
+    let counted = region.increment(Increment::new("r").column("f", "b", 5).column("f", "a", -1)).unwrap();
+    // ordered by qualifier, not by insertion
+    assert_eq!(counted.cells().map(|cell| cell.qualifier().to_vec()).collect::<Vec<_>>(), [b"a", b"b"]);
+    assert_eq!((number(&counted, "a"), number(&counted, "b")), (-1, 5));
+    assert!(counted.cells().all(|cell| cell.timestamp() == 1000 && cell.seq_id() > 0));
+    region.flush().unwrap();
+    clock.set(10);
+    let counted = region.increment(Increment::new("r").column("f", "b", 7)).unwrap();
+    assert_eq!((number(&counted, "b"), counted.cells().next().unwrap().timestamp()), (12, 1001));
+    clock.set(5000);
+    let silent = region.increment(Increment::new("r").column("f", "b", 1).return_results(false)).unwrap();
+    assert!(silent.is_empty());
+    assert_eq!(number(&region.get(&Get::new("r")).unwrap(), "b"), 13);
+    // the value is after the time range, so it counts as missing
+    let early = Increment::new("r").column("f", "b", 2).time_range(TimeRange::new(0, 1000).unwrap());
+    assert_eq!(number(&region.increment(early).unwrap(), "b"), 2);
+    // both start from the same old value; the later one wins
+    let twice = region.increment(Increment::new("r").column("f", "c", 3).column("f", "c", 4)).unwrap();
+    assert_eq!(twice.len(), 2);
+    assert_eq!(number(&region.get(&Get::new("r").column("f", "c")).unwrap(), "c"), 4);
+}
+
+#[test]
+fn values_grow_and_keep_their_tags() {
+    let (region, clock, _dir) = region();
+    region.put(Put::new("r").cell("f", "q", "old").ttl(Duration::from_millis(100))).unwrap();
+    clock.set(1050);
+    let append = || Append::new("r").column("g", "", "new").column("f", "q", "new");
+    assert_eq!(cells(&region.append(append()).unwrap()), ["r/f:q/1050/Put=oldnew", "r/g:/1050/Put=new"]);
+    let ttl = |region: &Region| -> Vec<Vec<u8>> {
+        let row = region.get(&Get::new("r").column("f", "q")).unwrap();
+        row.cells().flat_map(|cell| cell.tags().map(|tag| tag.value.to_vec())).collect()
+    };
+    assert_eq!(ttl(&region), [100i64.to_be_bytes()]);
+    region.append(append().ttl(Duration::from_millis(200))).unwrap();
+    assert_eq!(ttl(&region), [200i64.to_be_bytes()]);
+    // an expired value counts as missing
+    clock.set(1300);
+    assert_eq!(cells(&region.append(append()).unwrap())[0], "r/f:q/1300/Put=new");
+}
+
+/// As in HBase, a time to live of `i64::MAX` adds no tag, and does not remove an existing one.
+#[test]
+fn the_greatest_time_to_live_is_none() {
+    let (region, clock, _dir) = region();
+    region
+        .put(
+            Put::new("r")
+                .cell("f", "q", "old")
+                .cell("f", "n", 1u64.to_be_bytes().to_vec())
+                .ttl(Duration::MAX),
+        )
+        .unwrap();
+    region.mutate_row("r", vec![Put::new("r").cell("g", "q", "old").ttl(Duration::MAX).into()]).unwrap();
+    region.put(Put::new("r").cell("g", "n", "short").ttl(Duration::from_millis(500))).unwrap();
+    clock.set(1400);
+    let row = region.get(&Get::new("r")).unwrap();
+    assert_eq!(row.cells().map(|cell| cell.tags().count()).collect::<Vec<_>>(), [0, 0, 1, 0]);
+    let appended = region.append(Append::new("r").column("f", "q", "er").ttl(Duration::MAX)).unwrap();
+    assert_eq!(cells(&appended), ["r/f:q/1400/Put=older"]);
+    let counted = region.increment(Increment::new("r").column("f", "n", 2).ttl(Duration::MAX)).unwrap();
+    assert_eq!(number(&counted, "n"), 3);
+    region.append(Append::new("r").column("g", "n", "er").ttl(Duration::MAX)).unwrap();
+    let row = region.get(&Get::new("r").column("g", "n")).unwrap();
+    assert_eq!(row.cells().next().unwrap().tags().count(), 1);
+    // any smaller time to live is added to the timestamp, saturating
+    region.put(Put::new("r").cell("f", "q", "long").ttl(Duration::from_millis(i64::MAX as u64 - 1))).unwrap();
+    assert_eq!(cells(&region.get(&Get::new("r").column("f", "q")).unwrap()), ["r/f:q/1400/Put=long"]);
+}
+
+#[test]
+fn failed_mutations_change_nothing() {
+    let (region, _, _dir) = region();
+    region.put(Put::new("r").cell("f", "text", "seven").cell("f", "empty", "")).unwrap();
+    let before = everything(&region);
+    let increment = |row: &'static str| Increment::new(row);
+    assert_eq!(
+        kind(region.increment(increment("r").column("f", "new", 1).column("f", "text", 1))),
+        ErrorKind::NotACounter
+    );
+    assert_eq!(kind(region.increment(increment("r").column("f", "empty", 1))), ErrorKind::NotACounter);
+    assert_eq!(
+        kind(region.increment(increment("r").column("f", "a", 1).column("h", "a", 1))),
+        ErrorKind::NoSuchFamily
+    );
+    // the row is checked before the family
+    assert_eq!(kind(region.increment(increment("x").column("h", "a", 1))), ErrorKind::WrongRegion);
+    assert_eq!(kind(region.increment(increment("r"))), ErrorKind::InvalidArgument);
+    assert_eq!(kind(region.append(Append::new("r"))), ErrorKind::InvalidArgument);
+    assert_eq!(kind(region.append(Append::new("A").column("f", "q", "v"))), ErrorKind::WrongRegion);
+
+    let put = || Put::new("r").cell("f", "q", "v");
+    let mutate = |mutations: Vec<Mutation>| kind(region.mutate_row("r", mutations));
+    assert_eq!(mutate(vec![]), ErrorKind::InvalidArgument);
+    assert_eq!(
+        mutate(vec![put().into(), Put::new("s").cell("f", "q", "v").into()]),
+        ErrorKind::InvalidArgument
+    );
+    assert_eq!(mutate(vec![put().into(), Delete::new("r").family("h").into()]), ErrorKind::NoSuchFamily);
+    assert_eq!(
+        mutate(vec![put().into(), increment("r").column("f", "text", 1).into()]),
+        ErrorKind::NotACounter
+    );
+
+    let check = |family: &'static str, row: &'static str| CheckAndMutate::if_not_exists(row, family, "q");
+    // the family of the condition is checked before the row
+    let put_x = || Put::new("x").cell("h", "q", "v");
+    assert_eq!(kind(region.check_and_mutate(check("h", "x").then(put_x()))), ErrorKind::NoSuchFamily);
+    assert_eq!(kind(region.check_and_mutate(check("f", "x").then(put_x()))), ErrorKind::WrongRegion);
+    assert_eq!(kind(region.check_and_mutate(check("f", "r"))), ErrorKind::InvalidArgument);
+    assert_eq!(kind(region.check_and_mutate(check("f", "r").then(put_x()))), ErrorKind::InvalidArgument);
+    // families of mutations are checked once the condition holds
+    let put_h = || Put::new("r").cell("f", "q", "v").cell("h", "q", "v");
+    assert_eq!(kind(region.check_and_mutate(check("f", "r").then(put_h()))), ErrorKind::NoSuchFamily);
+    let wrong = CheckAndMutate::if_equals("r", "f", "text", "eight").then(put_h());
+    assert!(!region.check_and_mutate(wrong).unwrap().success);
+    assert_eq!(everything(&region), before);
+}
+
+#[test]
+fn a_value_has_a_greatest_length() {
+    let (region, _, _dir) = region();
+    let half = vec![b'x'; 6 << 20];
+    region.append(Append::new("r").column("f", "q", half.clone())).unwrap();
+    assert_eq!(kind(region.append(Append::new("r").column("f", "q", half))), ErrorKind::InvalidArgument);
+    assert_eq!(region.get(&Get::new("r")).unwrap().value("f", "q").unwrap().len(), 6 << 20);
+}
+
+#[test]
+fn mutations_of_a_row_are_made_at_once() {
+    let (region, _, _dir) = region();
+    region.put(Put::new("r").cell_at("f", "a", 5, "old").cell_at("f", "n", 5, vec![0; 8])).unwrap();
+    let before = region.view();
+    let answer = region
+        .mutate_row(
+            "r",
+            vec![
+                Delete::new("r").version("f", "a").into(),
+                // sees the row as it was before the delete
+                Append::new("r").column("f", "a", "+").into(),
+                Put::new("r").cell_at("g", "p", 7, "first").into(),
+                Put::new("r").cell_at("g", "p", 7, "second").into(),
+                Increment::new("r").column("f", "n", 1).return_results(false).into(),
+            ],
+        )
+        .unwrap();
+    assert_eq!(cells(&answer), ["r/f:a/1000/Put=old+"]);
+    assert_eq!(get(&region, "r")[0], "r/f:a/1000/Put=old+");
+    assert_eq!(get(&region, "r")[2], "r/g:p/7/Put=second");
+    assert_eq!(everything(&region).len(), 6);
+    let after = region.view();
+    assert_eq!(after.read_point(), before.read_point() + 1);
+    assert_eq!(before.get(&Get::new("r")).unwrap().value("f", "a"), Some(&b"old"[..]));
+}
+
+#[test]
+fn conditions() {
+    let (region, clock, _dir) = region();
+    region.put(Put::new("r").cell_at("f", "q", 2000, "b").cell_at("f", "q", 500, "a")).unwrap();
+    let check = |compare, value: &'static str| {
+        let check = CheckAndMutate::if_matches("r", "f", "q", compare, value);
+        region.check_and_mutate(check.then(Put::new("r").cell("g", "q", value))).unwrap().success
+    };
+    // the given value is the left operand
+    assert!(check(Compare::Less, "a") && !check(Compare::Greater, "a") && check(Compare::Equal, "b"));
+    // the timestamp is not before that of the checked cell
+    assert_eq!(get(&region, "r"), ["r/f:q/2000/Put=b", "r/g:q/2000/Put=b"]);
+
+    let range = TimeRange::new(0, 1000).unwrap();
+    let old = CheckAndMutate::if_equals("r", "f", "q", "a");
+    assert!(!region.check_and_mutate(old.clone().then(Delete::new("r"))).unwrap().success);
+    clock.set(3000);
+    let old = old.time_range(range).then(Delete::new("r").column("g", "q"));
+    let done = region.check_and_mutate(old.then(Append::new("r").column("f", "q", "c"))).unwrap();
+    assert_eq!((done.success, cells(&done.cells)), (true, vec!["r/f:q/3000/Put=bc".to_owned()]));
+    assert_eq!(get(&region, "r"), ["r/f:q/3000/Put=bc"]);
+}
+
+#[test]
+fn a_batch_applies_its_valid_mutations() {
+    let (region, _, _dir) = region();
+    region.put(Put::new("c").cell_at("f", "q", 5, "v").cell_at("f", "q", 4, "older")).unwrap();
+    let results = region.batch(vec![
+        Put::new("b").cell("f", "q", "v").into(),
+        Put::new("x").cell("f", "q", "v").into(),
+        Put::new("b").cell("h", "q", "v").into(),
+        Increment::new("b").column("f", "q", 1).into(),
+        // both see the row as it was before the batch
+        Delete::new("c").version("f", "q").into(),
+        Delete::new("c").version("f", "q").into(),
+        Put::new("").cell("f", "q", "v").into(),
+        Put::new("b").cell("f", "q", "later").into(),
+    ]);
+    let kinds: Vec<_> = results.into_iter().map(|result| result.err().map(|error| error.kind())).collect();
+    let invalid = Some(ErrorKind::InvalidArgument);
+    let (region_, family) = (Some(ErrorKind::WrongRegion), Some(ErrorKind::NoSuchFamily));
+    assert_eq!(kinds, [None, region_, family, invalid, None, None, invalid, None]);
+    assert_eq!(get(&region, "b"), ["b/f:q/1000/Put=later"]);
+    assert_eq!(get(&region, "c"), ["c/f:q/4/Put=older"]);
+    assert!(region.batch(vec![]).is_empty());
+    let point = region.view().read_point();
+    assert!(region.batch(vec![Put::new("b").into()])[0].is_err());
+    assert_eq!(region.view().read_point(), point);
+}
+
+#[test]
+fn a_region_that_is_read_only_takes_nothing() {
+    let (region, _, dir) = region();
+    region.put(Put::new("r").cell("f", "q", "v")).unwrap();
+    region.flush().unwrap();
+    drop(region);
+    let region = Region::open(dir.path()).unwrap();
+    let put = || Put::new("r").cell("f", "q", "w");
+    assert!(region.increment(Increment::new("r").column("f", "n", 1)).is_err());
+    assert!(region.append(Append::new("r").column("f", "q", "w")).is_err());
+    assert!(region.mutate_row("r", vec![put().into()]).is_err());
+    assert!(region.check_and_mutate(CheckAndMutate::if_not_exists("r", "f", "n").then(put())).is_err());
+    assert!(region.batch(vec![put().into(), put().into()]).iter().all(Result::is_err));
+    assert_eq!(region.get(&Get::new("r")).unwrap().value("f", "q"), Some(&b"v"[..]));
+}
+
+#[test]
+fn increments_of_many_threads_add_up() {
+    const TIMES: i64 = 300;
+    let (region, _, _dir) = region();
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let flushing = scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                region.flush().unwrap();
+                thread::yield_now();
+            }
+        });
+        let counting: Vec<_> = (1..=4)
+            .map(|amount| {
+                let region = &region;
+                scope.spawn(move || {
+                    let mut last = 0;
+                    for _ in 0..TIMES {
+                        let counted = Increment::new("r").column("f", "n", amount).column("g", "n", 1);
+                        let sum = number(&region.increment(counted).unwrap(), "n");
+                        assert!(sum > last);
+                        last = sum;
+                        // other rows, in one batch
+                        let rows = ["b", "c", "d"].map(|row| Put::new(row).cell("f", "q", "v").into());
+                        assert!(region.batch(rows.into()).iter().all(Result::is_ok));
+                    }
+                })
+            })
+            .collect();
+        counting.into_iter().for_each(|thread| thread.join().unwrap());
+        stop.store(true, Ordering::Relaxed);
+        flushing.join().unwrap();
+    });
+    let row = region.get(&Get::new("r")).unwrap();
+    assert_eq!(number(&row, "n"), TIMES * (1 + 2 + 3 + 4));
+    assert_eq!(row.value("g", "n"), Some(&(4 * TIMES).to_be_bytes()[..]));
+}
+
+#[test]
+fn one_of_many_wins_a_race() {
+    const ROUNDS: usize = 200;
+    let (region, _, _dir) = region();
+    for round in 0..ROUNDS {
+        let winners = AtomicUsize::new(0);
+        let row = format!("row-{round}");
+        thread::scope(|scope| {
+            for thread in 0..4 {
+                let (region, winners, row) = (&region, &winners, &row);
+                scope.spawn(move || {
+                    let name = format!("{thread}");
+                    let check = CheckAndMutate::if_not_exists(row.clone(), "f", "owner");
+                    let put = Put::new(row.clone()).cell("f", "owner", name.clone());
+                    let won = Increment::new(row.clone()).column("g", "won", 1);
+                    let result = region.check_and_mutate(check.then(put).then(won)).unwrap();
+                    if result.success {
+                        winners.fetch_add(1, Ordering::Relaxed);
+                        let owner = region.get(&Get::new(row).column("f", "owner")).unwrap();
+                        assert_eq!(owner.value("f", "owner"), Some(name.as_bytes()));
+                    }
+                });
+            }
+        });
+        assert_eq!(winners.into_inner(), 1, "{row}");
+        let won = region.get(&Get::new(&row).column("g", "won")).unwrap();
+        assert_eq!(won.value("g", "won"), Some(&1i64.to_be_bytes()[..]));
+    }
+}

@@ -1,0 +1,397 @@
+//! Regions with recovered edits: opened, they have the cells that HBase has after it has opened them.
+
+mod roots;
+
+use crate::support::cells;
+use crate::support::files::copy_dir;
+use crate::support::forward::forward;
+use hregion::io::faulty::{Crash, FaultyStorage};
+use hregion::io::{FileReader, Storage};
+use hregion::wal::{CompactionMarker, Marker, WalKey, WalWriterOptions};
+use hregion::{
+    Cell, CellRef, CellType, Compaction, Delete, ErrorKind, Family, FileHandles, Limits, ManualClock, Put,
+    Region, RegionOptions, Result, Scan, SeekKey,
+};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The folders of a variant: logs with the same settings.
+fn variants() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut variants = vec![root.join("testdata/wal/plain")];
+    let all = root.join("../shared/golden/cluster/wal");
+    match fs::read_dir(&all) {
+        Ok(entries) => variants.extend(entries.map(|entry| entry.unwrap().path())),
+        Err(_) => println!("SKIPPED {}: not there", all.display()),
+    }
+    variants.retain(|variant| variant.join("recovered/cells").exists());
+    variants
+}
+
+/// The files below a directory, with their contents.
+fn contents(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(contents(&path));
+        } else {
+            found.insert(path.clone(), fs::read(&path).unwrap());
+        }
+    }
+    found
+}
+
+fn all_cells(region: &Region, raw: bool) -> Vec<String> {
+    let rows = region.scan(Scan::new().raw(raw).max_versions(u32::MAX)).unwrap();
+    let mut lines = Vec::new();
+    for row in rows.map(Result::unwrap) {
+        lines.extend(row.cells().map(|cell| cells::cell_json(&cell, false)));
+    }
+    lines
+}
+
+/// The answers of HBase: encoded name, and lines of the raw and the plain scan.
+fn answers(variant: &Path) -> Vec<(String, Vec<String>, Vec<String>)> {
+    let dir = variant.join("recovered/cells");
+    let names = fs::read_dir(&dir).unwrap().filter_map(|entry| {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        name.strip_suffix(".raw.jsonl").map(str::to_owned)
+    });
+    let lines = |name: &str, kind: &str| cells::lines(&dir.join(format!("{name}.{kind}.jsonl")));
+    names.map(|name| (name.clone(), lines(&name, "raw"), lines(&name, "plain"))).collect()
+}
+
+fn region_dir(root: &Path, encoded: &str) -> PathBuf {
+    let tables = fs::read_dir(root.join("data/default")).unwrap();
+    let mut dirs = tables.map(|table| table.unwrap().path().join(encoded));
+    dirs.find(|dir| dir.exists()).unwrap()
+}
+
+#[test]
+fn recovered_edits_of_hbase_are_replayed() {
+    for variant in variants() {
+        let mut regions = 0;
+        for (encoded, raw, plain) in answers(&variant) {
+            let shown = format!("{} {encoded}", variant.display());
+            let copied = tempfile::tempdir().unwrap();
+            copy_dir(&variant.join("split"), copied.path());
+            let dir = region_dir(copied.path(), &encoded);
+            let before = contents(copied.path());
+            let region = Region::options().writable(false).open(&dir).unwrap();
+            // HBase's raw answer is one after the flush that ends a replay, which drops what has expired.
+            let found = all_cells(&region, true);
+            assert!(raw.iter().all(|cell| found.contains(cell)), "{shown}");
+            assert_eq!(all_cells(&region, false), plain, "{shown}");
+            drop(region);
+            assert_eq!(contents(copied.path()), before, "{shown}: reading changes nothing");
+
+            for _ in 0..2 {
+                let region = Region::options().writable(true).open(&dir).unwrap();
+                assert_eq!(all_cells(&region, true), raw, "{shown}");
+                region.close().unwrap();
+                let edits = fs::read_dir(dir.join("recovered.edits")).unwrap();
+                let left: Vec<_> =
+                    edits.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+                assert!(left.iter().all(|name| name.ends_with(".seqid")), "{shown}: {left:?}");
+            }
+            regions += 1;
+        }
+        assert!(regions >= 2, "{}: {regions} regions", variant.display());
+    }
+}
+
+const DIR: &str = "/regions/r";
+
+fn options(storage: &FaultyStorage) -> RegionOptions {
+    Region::options()
+        .storage(Arc::new(storage.clone()))
+        .clock(Arc::new(ManualClock::new(1000)))
+        .create_if_missing(true)
+        .family(Family::new("f"))
+        .family(Family::new("g"))
+}
+
+fn cell(row: &str, family: &str, cell_type: CellType, value: &str) -> Cell {
+    let qualifier: &[u8] = if cell_type.is_family_delete() { b"" } else { b"q" };
+    let key = SeekKey::of(row.as_bytes(), family.as_bytes(), qualifier, 500, cell_type);
+    Cell::from(CellRef::new(&key, value.as_bytes()))
+}
+
+/// A region with the row `a` in its files. Returns its encoded name, too.
+fn flushed() -> (FaultyStorage, String) {
+    let storage = FaultyStorage::new();
+    let region = options(&storage).open(DIR).unwrap();
+    region.put(Put::new("a").cell_at("f", "q", 400, "1").cell_at("g", "q", 400, "2")).unwrap();
+    let encoded = region.info().encoded_name();
+    region.close().unwrap();
+    (storage, encoded)
+}
+
+/// Writes recovered edits: each entry has a region, a sequence id and cells.
+fn write_edits(storage: &FaultyStorage, name: &str, entries: &[(&str, i64, Vec<Cell>)]) -> PathBuf {
+    let dir = Path::new(DIR).join("recovered.edits");
+    storage.create_dir_all(&dir).unwrap();
+    let path = dir.join(name);
+    let mut writer = WalWriterOptions::new().checksums(Some(1)).create_in(storage, &path).unwrap();
+    for (region, seq_id, cells) in entries {
+        let key = WalKey::new(*region, "default", *seq_id, 500);
+        writer.append(&key, cells.iter().map(Cell::as_ref)).unwrap();
+    }
+    writer.sync().unwrap();
+    writer.close().unwrap();
+    storage.sync_dir(&dir).unwrap();
+    storage.sync_dir(Path::new(DIR)).unwrap();
+    path
+}
+
+/// Replaces the contents of a file.
+fn rewrite(storage: &FaultyStorage, path: &Path, bytes: &[u8]) {
+    storage.remove(path).unwrap();
+    let mut file = storage.create_new(path).unwrap();
+    file.write_all(bytes).unwrap();
+    file.sync().unwrap();
+    storage.sync_dir(path.parent().unwrap()).unwrap();
+}
+
+/// A region with two logs, the second of which is torn.
+fn crashed() -> FaultyStorage {
+    let (storage, region) = flushed();
+    let put = |row, family, value| cell(row, family, CellType::Put, value);
+    let first = [
+        (&*region, 1, vec![put("z", "f", "in a file already")]),
+        (
+            &*region,
+            40,
+            vec![cell("a", "f", CellType::DeleteFamily, ""), put("b", "f", "3"), put("b", "g", "4")],
+        ),
+        ("0123456789abcdef0123456789abcdef", 41, vec![put("c", "f", "5")]),
+    ];
+    write_edits(&storage, "0000000000000000041", &first);
+    let second = [
+        (&*region, 50, vec![put("b", "g", "6")]),
+        (&*region, 51, vec![put("b", "f", "torn"), put("b", "g", "torn")]),
+    ];
+    let path = write_edits(&storage, "0000000000000000051", &second);
+    let bytes = storage.bytes(&path).unwrap();
+    // The trailer has eight bytes.
+    rewrite(&storage, &path, &bytes[..bytes.len() - 12]);
+    storage
+}
+
+/// The values of all cells of a plain scan.
+fn values(region: &Region) -> Vec<String> {
+    let rows = region.scan(Scan::new().max_versions(u32::MAX)).unwrap();
+    let rows = rows.map(Result::unwrap).collect::<Vec<_>>();
+    let text = |cell: CellRef<'_>| format!("{cell}={}", String::from_utf8_lossy(cell.value()));
+    let text = |cell: CellRef<'_>| text(cell.with_seq_id(0));
+    rows.iter().flat_map(|row| row.cells().map(text)).collect()
+}
+
+fn expected() -> Vec<String> {
+    let all = [("a", "g", 400, "2"), ("b", "f", 500, "3"), ("b", "g", 500, "6"), ("c", "f", 500, "5")];
+    all.map(|(row, family, time, value)| {
+        format!("{row}/{family}:q/{time}/Put/vlen={}/seqid=0={value}", value.len())
+    })
+    .into()
+}
+
+#[test]
+fn a_failing_call_of_a_recovery_loses_nothing() {
+    let mut n = 0;
+    loop {
+        for crash in
+            [None, Some(Crash::OfTheProcess), Some(Crash::Hard), Some(Crash::Torn), Some(Crash::Chance(n))]
+        {
+            let shown = format!("call {n}, {crash:?}");
+            let storage = crashed();
+            storage.fail_among_all([n]);
+            let opened = options(&storage).open(DIR);
+            if !storage.pending_faults().is_empty() {
+                println!("{n} calls");
+                assert!(opened.is_ok() && n > 20, "{n}");
+                return;
+            }
+            if let Ok(region) = opened {
+                assert_eq!(values(&region), expected(), "{shown}");
+            }
+            let storage = crash.map_or_else(|| storage.clone(), |crash| storage.after(crash));
+            storage.heal();
+            for step in 0..3 {
+                let region = options(&storage).open(DIR).unwrap_or_else(|error| panic!("{shown}: {error}"));
+                assert_eq!(values(&region), expected(), "{shown}, step {step}");
+                region.compact(Compaction::Major).unwrap();
+                assert_eq!(values(&region), expected(), "{shown}, step {step}");
+                region.close().unwrap();
+            }
+            let region = options(&storage).open(DIR).unwrap();
+            region.delete(Delete::new("b")).unwrap();
+            assert_eq!(values(&region).len(), 2, "{shown}: later than what was replayed");
+        }
+        n += 1;
+    }
+}
+
+#[test]
+fn damage_before_the_end_is_an_error_and_changes_nothing() {
+    let (storage, region) = flushed();
+    let put = |row| vec![cell(row, "f", CellType::Put, "value")];
+    let entries = [(&*region, 40, put("b")), (&*region, 41, put("c"))];
+    let path = write_edits(&storage, "0000000000000000041", &entries);
+    let bytes = storage.bytes(&path).unwrap();
+    let at = bytes.windows(5).position(|part| part == b"value").unwrap();
+    let mut damaged = bytes.clone();
+    damaged[at] ^= 1;
+    rewrite(&storage, &path, &damaged);
+    for writable in [false, true] {
+        let error = options(&storage).writable(writable).create_if_missing(writable).open(DIR).unwrap_err();
+        assert_eq!((error.kind(), error.path()), (ErrorKind::Corrupt, Some(&*path)));
+    }
+    rewrite(&storage, &path, &bytes);
+    let opened = options(&storage).open(DIR).unwrap();
+    assert_eq!(values(&opened).len(), 4);
+}
+
+#[test]
+fn files_that_a_compaction_replaced_are_left_out() {
+    let (storage, encoded) = flushed();
+    let family = Path::new(DIR).join("f");
+    let files = storage.list_dir(&family).unwrap();
+    let names: Vec<String> = files.into_iter().map(|entry| entry.name.into_string().unwrap()).collect();
+    assert_eq!(names.len(), 1);
+    // All its cells were dropped, so there is no other file.
+    let marker = |region: &str| {
+        Marker::Compaction(CompactionMarker::new("default", region, "f", names.clone(), Vec::new()))
+            .to_cell(b"", 5)
+    };
+    let other = "0123456789abcdef0123456789abcdef";
+    write_edits(&storage, "0000000000000000030", &[(other, 30, vec![marker(other)])]);
+    let rows = |writable| {
+        let options = options(&storage).writable(writable).create_if_missing(writable);
+        values(&options.open(DIR).unwrap()).len()
+    };
+    assert_eq!(rows(false), 2, "a marker of another region");
+    write_edits(&storage, "0000000000000000031", &[(&encoded, 31, vec![marker(&encoded)])]);
+    assert_eq!([rows(false), rows(true), rows(true), rows(false)], [1; 4]);
+    assert!(storage.bytes(&family.join(&names[0])).is_none(), "archived");
+}
+
+#[test]
+fn edits_that_have_no_place_are_named_or_refused() {
+    let (storage, encoded) = flushed();
+    let unknown =
+        [(&*encoded, 40, vec![cell("b", "gone", CellType::Put, "1"), cell("b", "f", CellType::Put, "2")])];
+    write_edits(&storage, "0000000000000000040", &unknown);
+    let region = options(&storage).writable(false).create_if_missing(false).open(DIR).unwrap();
+    assert_eq!(values(&region).len(), 3);
+    let warnings: Vec<ErrorKind> = region.warnings().iter().map(hregion::Error::kind).collect();
+    assert_eq!(warnings, [ErrorKind::NoSuchFamily]);
+}
+
+#[test]
+fn logs_are_replayed_into_regions_only() {
+    let options = || Region::options().replay_logs(["log"]);
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/golden/small-none-row.hfile");
+    assert_eq!(options().open_files([&file]).unwrap_err().kind(), ErrorKind::InvalidArgument);
+    assert!(Region::options().open_files([&file]).is_ok());
+}
+
+/// A torn log that is given: its whole entries are replayed, the rest is a warning, and it stays.
+#[test]
+fn a_given_log_may_be_torn() {
+    let (storage, encoded) = flushed();
+    let put = |row| vec![cell(row, "f", CellType::Put, "value"), cell(row, "g", CellType::Put, "value")];
+    let other = "0123456789abcdef0123456789abcdef";
+    let entries = [(&*encoded, 40, put("b")), (other, 41, put("c")), (&*encoded, 42, put("d"))];
+    let path = write_edits(&storage, "0000000000000000042", &entries);
+    let log = Path::new("/WALs/log");
+    let bytes = storage.bytes(&path).unwrap();
+    storage.remove(&path).unwrap();
+    storage.create(log).unwrap().write_all(&bytes[..bytes.len() - 12]).unwrap();
+    for (writable, cells) in [(false, 2), (true, 2), (true, 2)] {
+        let options = options(&storage).create_if_missing(false).writable(writable).replay_logs([log]);
+        let region = options.open(DIR).unwrap();
+        assert_eq!(values(&region).len(), 4);
+        assert_eq!((region.replayed().edits, region.replayed().cells), (1, cells));
+        let warnings: Vec<_> = region.warnings().iter().map(|error| (error.kind(), error.path())).collect();
+        assert_eq!(warnings, [(ErrorKind::Truncated, Some(log))]);
+        region.close().unwrap();
+    }
+    assert_eq!(storage.bytes(log).unwrap().len(), bytes.len() - 12);
+}
+
+#[test]
+fn edits_larger_than_the_limit_are_refused() {
+    let (storage, encoded) = flushed();
+    let cells: Vec<Cell> = (0..100).map(|i| cell(&format!("b{i}"), "f", CellType::Put, "value")).collect();
+    write_edits(&storage, "0000000000000000040", &[(&encoded, 40, cells)]);
+    // What a region of this size may have in memory counts, too.
+    let options = || options(&storage).memstore_flush_size(1_000);
+    let open = |bytes| options().limits(Limits::new().with_load_on_open_bytes(bytes)).open(DIR);
+    assert_eq!(open(10_000).unwrap_err().kind(), ErrorKind::Limit);
+    assert_eq!(values(&open(20_000).unwrap()).len(), 102);
+}
+
+#[test]
+fn verify_reads_recovered_edits() {
+    let (storage, encoded) = flushed();
+    let put = vec![cell("b", "f", CellType::Put, "value")];
+    let path = write_edits(&storage, "0000000000000000040", &[(&encoded, 40, put)]);
+    let faults = || options(&storage).verify(DIR, |_, report| drop(report.unwrap())).unwrap();
+    assert_eq!(faults().len(), 0);
+    let mut bytes = storage.bytes(&path).unwrap();
+    let at = bytes.windows(5).position(|part| part == b"value").unwrap();
+    bytes[at] ^= 1;
+    rewrite(&storage, &path, &bytes);
+    let faults = faults();
+    assert_eq!(faults.iter().map(hregion::Error::path).collect::<Vec<_>>(), [Some(&*path)]);
+}
+
+/// A storage in which another process recovers the region whenever recovered edits are about to be read.
+#[derive(Debug)]
+struct Raced {
+    inner: FaultyStorage,
+    /// How often the edits come back, from a split that goes on.
+    again: AtomicU32,
+}
+
+impl Storage for Raced {
+    forward!(inner: create create_new create_log rename remove remove_dir sync_file sync_dir list_dir);
+    forward!(inner: create_dir_all lock);
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
+        if path.to_string_lossy().contains("recovered.edits") {
+            let bytes = self.inner.bytes(path).unwrap();
+            let handles = FileHandles::with_capacity(10);
+            options(&self.inner).file_handles(&handles).open(DIR).unwrap().close().unwrap();
+            assert!(self.inner.bytes(path).is_none());
+            if self.again.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok() {
+                self.inner.create(&path.with_extension("temp"))?.write_all(&bytes)?;
+                let next: u64 = path.file_name().unwrap().to_str().unwrap().parse().unwrap();
+                let next = path.with_file_name(format!("{:019}", next + 1));
+                self.inner.rename(&path.with_extension("temp"), &next)?;
+            }
+        }
+        self.inner.open(path)
+    }
+}
+
+#[test]
+fn a_region_opens_beside_one_that_is_recovered() {
+    for again in [0, 3, 1000] {
+        let (storage, encoded) = flushed();
+        let put = |value| vec![cell("b", "f", CellType::Put, value), cell("b", "g", CellType::Put, value)];
+        write_edits(&storage, "0000000000000000040", &[(&encoded, 40, put("3"))]);
+        let raced = Raced { inner: storage.clone(), again: AtomicU32::new(again) };
+        let opened = Region::options().storage(Arc::new(raced)).open(DIR);
+        match opened {
+            Ok(region) => assert_eq!(values(&region).len(), 4),
+            Err(error) => assert_eq!((error.kind(), again), (ErrorKind::Io, 1000), "{error}"),
+        }
+        assert_eq!(values(&options(&storage).open(DIR).unwrap()).len(), 4);
+    }
+}

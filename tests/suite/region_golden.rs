@@ -1,0 +1,78 @@
+//! Regions that HBase wrote return the cells that its client read from them.
+
+use crate::support::cells;
+use hregion::{Region, Scan};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Returns the folder of each recorded moment of a table, with `root`, `regions.jsonl` and `cells`.
+fn stages(tables: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(tables) else { return Vec::new() };
+    let mut stages: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    stages.retain(|stage| stage.join("regions.jsonl").exists());
+    stages.sort();
+    stages
+}
+
+fn values(lines: &[String]) -> Vec<Value> {
+    lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Returns the cells that the client read from a region. `testdata` has only those of raw scans.
+fn recorded_cells(stage: &Path, region: &str, kind: &str) -> Option<Vec<Value>> {
+    let names = [format!("cells/{region}.{kind}.jsonl"), format!("{kind}/{region}.{kind}.jsonl.gz")];
+    let path = names.iter().map(|name| stage.join(name)).find(|path| path.exists())?;
+    Some(values(&cells::lines(&path)))
+}
+
+fn scanned(region: &Region, scan: &Scan) -> Vec<Value> {
+    let view = region.view();
+    let rows: Vec<_> = view.scan(scan).unwrap().map(Result::unwrap).collect();
+    let lines: Vec<String> =
+        rows.iter().flat_map(|row| row.cells().map(|cell| cells::cell_json(&cell, false))).collect();
+    values(&lines)
+}
+
+/// Compares every region of a stage. Returns the number of regions and of cells.
+fn compare(stage: &Path) -> (usize, usize) {
+    let (mut regions, mut cells) = (0, 0);
+    for recorded in values(&cells::lines(&stage.join("regions.jsonl"))) {
+        let (name, encoded) = (recorded["name"].as_str().unwrap(), recorded["encoded"].as_str().unwrap());
+        let table = recorded["table"].as_str().unwrap();
+        let (namespace, table) = table.split_once(':').unwrap_or(("default", table));
+        let dir = stage.join("root/data").join(namespace).join(table).join(encoded);
+        let region = Region::open(&dir).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let all = Scan::new().max_versions(u32::MAX);
+        for (scan, kind) in [(all.clone(), "plain"), (all.raw(true), "raw")] {
+            let found = scanned(&region, &scan);
+            assert_eq!(Some(found.len() as u64), recorded[kind].as_u64(), "{kind} scan of {name}");
+            cells += found.len();
+            let Some(expected) = recorded_cells(stage, encoded, kind) else { continue };
+            let different = found.iter().zip(&expected).find(|(found, expected)| found != expected);
+            assert_eq!(different, None, "{}, {kind} scan of {name}", stage.display());
+            assert_eq!(found.len(), expected.len(), "{}, {kind} scan of {name}", stage.display());
+        }
+        regions += 1;
+    }
+    (regions, cells)
+}
+
+#[test]
+fn regions_agree_with_an_hbase_client() {
+    let (mut stage_count, mut region_count, mut cell_count) = (0, 0, 0);
+    for tables in ["testdata/region", "../shared/golden/cluster/tables"] {
+        let tables = Path::new(env!("CARGO_MANIFEST_DIR")).join(tables);
+        let stages = stages(&tables);
+        if stages.is_empty() {
+            println!("SKIPPED: no {}", tables.display());
+        }
+        for stage in stages {
+            let (regions, cells) = compare(&stage);
+            (stage_count, region_count, cell_count) =
+                (stage_count + 1, region_count + regions, cell_count + cells);
+        }
+    }
+    println!("{stage_count} tables, {region_count} regions, {cell_count} cells");
+    assert!(stage_count > 0 && cell_count > 0);
+}

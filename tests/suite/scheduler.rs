@@ -1,0 +1,366 @@
+//! Background flushes and compactions: what waits for them, the number of their threads, and the effect of
+//! failures.
+
+use crate::support::forward::forward;
+use hregion::io::FileWriter;
+use hregion::io::faulty::{Call, FaultyStorage};
+use hregion::{
+    Durability, ErrorKind, Family, Get, LocalStorage, MemoryLimit, Put, Region, RegionOptions, Scheduler,
+    Storage, Table, TableChanges,
+};
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const KIB: u64 = 1 << 10;
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// A storage with a gate that blocks compaction threads.
+#[derive(Debug)]
+struct Gate<S> {
+    inner: S,
+    closed: Mutex<bool>,
+    opened: Condvar,
+    /// The number of times that compactions arrived at the gate.
+    arrived: AtomicU64,
+    /// Whether compactions fail after the gate.
+    fails: AtomicBool,
+}
+
+impl<S> Gate<S> {
+    fn new(inner: S) -> Arc<Self> {
+        Arc::new(Self {
+            inner,
+            closed: Mutex::new(true),
+            opened: Condvar::new(),
+            arrived: AtomicU64::new(0),
+            fails: AtomicBool::new(false),
+        })
+    }
+
+    fn open_gate(&self) {
+        *self.closed.lock().unwrap() = false;
+        self.opened.notify_all();
+    }
+
+    /// Waits at the gate if the thread is a compaction thread. Returns whether it is.
+    fn pass(&self) -> bool {
+        let is_compaction = matches!(thread::current().name(), Some("hregion-small" | "hregion-large"));
+        if is_compaction {
+            self.arrived.fetch_add(1, Ordering::SeqCst);
+            drop(self.opened.wait_while(self.closed.lock().unwrap(), |closed| *closed).unwrap());
+        }
+        is_compaction
+    }
+}
+
+impl<S: Storage> Storage for Gate<S> {
+    forward!(inner: open create_log rename remove remove_dir sync_file sync_dir list_dir create_dir_all lock);
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
+        if self.pass() && self.fails.load(Ordering::SeqCst) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.inner.create(path)
+    }
+
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
+        self.pass();
+        self.inner.create_new(path)
+    }
+}
+
+/// Regions without a log: writes fail only if flushes do.
+fn options(scheduler: &Scheduler) -> RegionOptions {
+    let options = Region::options().create_if_missing(true).durability(Durability::SkipWal);
+    options.family(Family::new("f")).scheduler(scheduler)
+}
+
+/// Puts `kib` rows of about 1 KiB.
+fn fill(region: &Region, kib: u64) -> hregion::Result<()> {
+    (0..kib).try_for_each(|i| put(region, i))
+}
+
+fn put(region: &Region, i: u64) -> hregion::Result<()> {
+    region.put(Put::new(format!("{i:08}")).cell("f", "q", vec![7; 900]))
+}
+
+/// Waits up to a minute for a condition.
+#[track_caller]
+fn eventually(what: &str, is_so: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < Duration::from_secs(60), "{what}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn writers_do_not_wait_for_a_compaction() {
+    let (dir, gate) = (tempfile::tempdir().unwrap(), Gate::new(LocalStorage));
+    let scheduler = Scheduler::builder().blocking_wait(Duration::ZERO).build();
+    let region = options(&scheduler)
+        .storage(Arc::clone(&gate) as Arc<dyn Storage>)
+        .memstore_flush_size(16 * KIB)
+        .open(dir.path().join("r"))
+        .unwrap();
+    for i in 0..100 {
+        fill(&region, 16).unwrap();
+        eventually("a flush does not wait either", || !region.health().flush_pending);
+        if region.metrics().flushes > 20 {
+            break;
+        }
+        assert!(i < 99);
+    }
+    assert_eq!((gate.arrived.load(Ordering::SeqCst), region.metrics().compactions), (1, 0));
+    gate.open_gate();
+    eventually("compactions end", || {
+        region.metrics().compactions > 0 && region.health().compactions_pending == 0
+    });
+    assert!(region.store_file_count("f").unwrap() < 12);
+    assert!(region.health().is_sound());
+}
+
+#[test]
+fn flushes_wait_for_compactions_at_the_blocking_number_of_files() {
+    let (dir, gate) = (tempfile::tempdir().unwrap(), Gate::new(LocalStorage));
+    let scheduler = Scheduler::builder().blocking_wait(HOUR).build();
+    let region = options(&scheduler)
+        .storage(Arc::clone(&gate) as Arc<dyn Storage>)
+        .memstore_flush_size(16 * KIB)
+        .open(dir.path().join("r"))
+        .unwrap();
+    let is_done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            fill(&region, 4000).unwrap();
+            is_done.store(true, Ordering::SeqCst);
+        });
+        eventually("memory is full", || {
+            region.store_file_count("f") == Some(16) && region.memstore_size() > 50 * KIB
+        });
+        thread::sleep(Duration::from_millis(100));
+        assert!(!is_done.load(Ordering::SeqCst));
+        assert_eq!(region.store_file_count("f"), Some(16));
+        gate.open_gate();
+    });
+    assert!(region.memstore_size() < 80 * KIB);
+}
+
+#[test]
+fn a_hundred_regions_do_not_mean_a_hundred_threads() {
+    let (storage, scheduler) = (FaultyStorage::new(), Scheduler::builder().flush_threads(2).build());
+    let regions: Vec<Region> = (0..100)
+        .map(|i| {
+            options(&scheduler)
+                .storage(Arc::new(storage.clone()))
+                .memstore_flush_size(8 * KIB)
+                .open(format!("/r{i}"))
+                .unwrap()
+        })
+        .collect();
+    assert_eq!(scheduler.thread_count(), 0);
+    for _ in 0..4 {
+        for region in &regions {
+            fill(region, 9).unwrap();
+            assert!(scheduler.thread_count() <= 4);
+        }
+    }
+    eventually("all are flushed", || regions.iter().all(|region| region.metrics().flushes > 0));
+    eventually("all is done", || scheduler.queue_len() == 0);
+    assert!(scheduler.thread_count() <= 4);
+    let (before, weak) = (scheduler.thread_count(), scheduler.clone());
+    assert!(before > 0);
+    regions.iter().for_each(|region| region.close().unwrap());
+    drop((regions, weak));
+}
+
+#[test]
+fn regions_share_a_limit_of_memory() {
+    let (storage, scheduler) = (FaultyStorage::new(), Scheduler::builder().build());
+    let limit = MemoryLimit::new(2048 * KIB);
+    let open = |name: &str| {
+        options(&scheduler).storage(Arc::new(storage.clone())).memory_limit(&limit).open(name).unwrap()
+    };
+    let (small, large) = (open("/small"), open("/large"));
+    fill(&small, 200).unwrap();
+    for _ in 0..10 {
+        fill(&large, 1000).unwrap();
+        let taken = small.memstore_size() + large.memstore_size();
+        assert!(taken <= limit.bytes() + 128 * KIB, "{taken}");
+    }
+    assert!(large.metrics().flushes >= 4, "{:?}", large.metrics());
+    assert_eq!(small.metrics().flushes, 0);
+    large.close().unwrap();
+    assert!(limit.used() < 400 * KIB, "{}", limit.used());
+    small.close().unwrap();
+    assert_eq!(limit.used(), 0);
+}
+
+#[test]
+fn failed_flushes_are_reported_and_retried() {
+    let (storage, scheduler) = (
+        FaultyStorage::new(),
+        Scheduler::builder().retry(Duration::from_millis(1), Duration::from_millis(5)).build(),
+    );
+    let region = options(&scheduler)
+        .storage(Arc::new(storage.clone()))
+        .memstore_flush_size(64 * KIB)
+        .open("/r")
+        .unwrap();
+    storage.break_calls(Call::Create);
+    fill(&region, 120).unwrap();
+    eventually("it is tried again", || region.health().background_failures > 3);
+    let health = region.health();
+    assert!(!health.is_sound() && health.background_failing_since.is_some());
+    assert_eq!(health.background_failure.map(|error| error.kind()), Some(ErrorKind::Io));
+    // the memstore is full
+    let error = (0..400).find_map(|i| put(&region, i).err()).unwrap();
+    assert_eq!(error.kind(), ErrorKind::Io);
+    assert!(region.memstore_size() <= 4 * 64 * KIB);
+    storage.repair();
+    // recovery needs no write
+    eventually("it is flushed in the end", || region.health().is_sound() && region.metrics().flushes > 0);
+    fill(&region, 400).unwrap();
+    region.close().unwrap();
+}
+
+#[test]
+fn failed_compactions_are_retried_and_block_no_flush() {
+    let gate = Gate::new(FaultyStorage::new());
+    gate.fails.store(true, Ordering::SeqCst);
+    gate.open_gate();
+    let retry = Duration::from_millis(1);
+    let scheduler = Scheduler::builder().retry(retry, retry).blocking_wait(HOUR).build();
+    let region = options(&scheduler)
+        .storage(Arc::clone(&gate) as Arc<dyn Storage>)
+        .memstore_flush_size(16 * KIB)
+        .open("/r")
+        .unwrap();
+    // above the blocking number of files: flushes do not wait for failing compactions
+    eventually("there are many files", || {
+        fill(&region, 16).unwrap();
+        region.store_file_count("f").unwrap() > 16
+    });
+    eventually("it is tried again", || region.health().background_failures > 3);
+    let failure = region.health().background_failure.unwrap();
+    assert_eq!(failure.kind(), ErrorKind::Io);
+    gate.fails.store(false, Ordering::SeqCst);
+    eventually("it is compacted without a write", || {
+        region.health().is_sound() && region.store_file_count("f") < Some(12)
+    });
+    region.close().unwrap();
+}
+
+#[test]
+fn closing_cancels_a_compaction() {
+    let (dir, gate) = (tempfile::tempdir().unwrap(), Gate::new(LocalStorage));
+    let scheduler = Scheduler::builder().build();
+    let path = dir.path().join("r");
+    let open = || {
+        options(&scheduler)
+            .storage(Arc::clone(&gate) as Arc<dyn Storage>)
+            .memstore_flush_size(16 * KIB)
+            .open(&path)
+            .unwrap()
+    };
+    let region = open();
+    while gate.arrived.load(Ordering::SeqCst) == 0 {
+        fill(&region, 16).unwrap();
+    }
+    thread::scope(|scope| {
+        let closing = scope.spawn(|| region.close());
+        eventually("it is closed but for the compaction", || {
+            region.get(&Get::new("r")).is_err_and(|error| error.kind() == ErrorKind::Closed)
+        });
+        gate.open_gate();
+        closing.join().unwrap().unwrap();
+    });
+    assert_eq!(region.metrics().compactions, 0);
+    assert_eq!(scheduler.queue_len(), 0);
+    let left = std::fs::read_dir(path.join(".tmp/f")).map_or(0, Iterator::count);
+    assert_eq!(left, 0);
+    let region = open();
+    assert!(region.health().is_sound());
+}
+
+#[test]
+fn threads_that_cannot_be_started_are_an_error() {
+    let works = Arc::new(AtomicBool::new(false));
+    let scheduler = Scheduler::builder()
+        .spawner({
+            let works = Arc::clone(&works);
+            move |_, run| match works.load(Ordering::SeqCst) {
+                true => thread::Builder::new().spawn(run).map(drop),
+                false => Err(io::ErrorKind::WouldBlock.into()),
+            }
+        })
+        .build();
+    let storage = Arc::new(FaultyStorage::new());
+    let region = options(&scheduler).storage(storage).memstore_flush_size(64 * KIB).open("/r").unwrap();
+    fill(&region, 120).unwrap();
+    let failure = region.health().background_failure.unwrap();
+    assert!(failure.to_string().contains("start a thread"), "{failure}");
+    let error = (0..400).find_map(|i| put(&region, i).err()).unwrap();
+    assert!(error.to_string().contains("start a thread"), "{error}");
+    works.store(true, Ordering::SeqCst);
+    fill(&region, 400).unwrap();
+    eventually("it is well again", || region.health().is_sound());
+}
+
+#[test]
+fn without_threads_writers_do_the_work() {
+    let files = || {
+        let storage = Arc::new(FaultyStorage::new());
+        let region = options(&Scheduler::inline())
+            .storage(Arc::clone(&storage) as Arc<dyn Storage>)
+            .memstore_flush_size(64 * KIB)
+            .open("/r")
+            .unwrap();
+        fill(&region, 1000).unwrap();
+        let metrics = region.metrics();
+        assert!(metrics.flushes > 10 && metrics.compactions > 3, "{metrics:?}");
+        assert!(region.memstore_size() <= 64 * KIB && region.health().is_sound());
+        (metrics.flushes, metrics.compactions, region.store_file_count("f"), storage.calls())
+    };
+    assert_eq!(files(), files());
+}
+
+#[test]
+fn compactions_can_be_left_to_callers() {
+    let region = options(&Scheduler::inline())
+        .storage(Arc::new(FaultyStorage::new()))
+        .memstore_flush_size(16 * KIB)
+        .compaction_enabled(false)
+        .open("/r")
+        .unwrap();
+    fill(&region, 500).unwrap();
+    assert!(region.store_file_count("f").unwrap() > 16);
+    assert_eq!(region.metrics().compactions, 0);
+    region.compact(hregion::Compaction::Major).unwrap();
+    assert_eq!(region.store_file_count("f"), Some(1));
+}
+
+#[test]
+fn the_flush_size_is_that_of_the_table() {
+    let root = tempfile::tempdir().unwrap();
+    let splits: [&str; 0] = [];
+    Table::create(root.path(), "t", &[Family::new("f")], &splits).unwrap().close().unwrap();
+    let changes = TableChanges::new().set("MEMSTORE_FLUSHSIZE", "65536");
+    Table::alter(root.path(), "t", &changes, &Region::options()).unwrap();
+
+    let open = |options: RegionOptions| {
+        let table = Table::open_with(root.path(), "t", options.writable(true)).unwrap();
+        let region = table.region("r").unwrap();
+        fill(&region, 100).unwrap();
+        let flushes = region.metrics().flushes;
+        table.close().unwrap();
+        flushes
+    };
+    let inline = Region::options().scheduler(&Scheduler::inline());
+    assert_eq!(open(inline.clone()), 1);
+    assert_eq!(open(inline.memstore_flush_size(1 << 30)), 0);
+}

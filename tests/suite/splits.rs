@@ -1,0 +1,386 @@
+//! Splits and merges of the regions of a table.
+
+mod faults;
+mod random;
+mod threads;
+
+use crate::support::protobuf::unsealed;
+use hregion::io::faulty::FaultyStorage;
+use hregion::locator::{CatalogRow, MetaRegion, RegionState, RetryPolicy, RootDir};
+use hregion::{
+    Compaction, Delete, ErrorKind, Family, Get, Locator, ManualClock, Put, Region, RegionInfo, RegionOptions,
+    Scan, Storage, Table, TableName,
+};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+const ROOT: &str = "/hbase";
+const TABLE: &str = "/hbase/data/default/t";
+
+fn options(storage: &FaultyStorage) -> RegionOptions {
+    Region::options().storage(Arc::new(storage.clone())).clock(Arc::new(ManualClock::new(1000)))
+}
+
+fn families() -> [Family; 2] {
+    [Family::new("f").max_versions(3), Family::new("g")]
+}
+
+fn create(storage: &FaultyStorage, splits: &[&str]) -> Table {
+    Table::create_with(ROOT, "t", &families(), splits, options(storage)).unwrap()
+}
+
+fn open(storage: &FaultyStorage, writable: bool) -> Table {
+    Table::open_with(ROOT, "t", options(storage).writable(writable)).unwrap()
+}
+
+fn put(row: &str, value: &str) -> Put {
+    Put::new(row.to_owned()).cell("f", "q", value.to_owned()).cell("g", "q", value.to_owned())
+}
+
+/// All cells that reads return, all versions, by a scan; the same backward; and by gets.
+fn values(table: &Table) -> Vec<String> {
+    assert!(table.inconsistencies().is_empty(), "{:?}", table.inconsistencies());
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let rows = |scan: Scan| {
+        let rows = table.scan(scan.max_versions(u32::MAX)).unwrap().map(|row| {
+            let row = row.unwrap();
+            let cell = |cell: hregion::CellRef<'_>| {
+                let (family, time) = (text(cell.family()), cell.timestamp());
+                format!("{}/{family}/{time}={}", text(cell.row()), text(cell.value()))
+            };
+            let cells: Vec<String> = row.cells().map(cell).collect();
+            let got = table.get(&Get::new(row.key()).max_versions(u32::MAX)).unwrap();
+            assert_eq!(got.cells().map(cell).collect::<Vec<_>>(), cells);
+            cells
+        });
+        rows.collect::<Vec<_>>()
+    };
+    let forward = rows(Scan::new());
+    let mut backward = rows(Scan::new().reversed(true));
+    backward.reverse();
+    assert_eq!(forward, backward);
+    forward.concat()
+}
+
+fn bounds(table: &Table) -> Vec<(String, String)> {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    table.regions().iter().map(|info| (text(info.start_key()), text(info.end_key()))).collect()
+}
+
+fn expected_bounds(starts: &[&str]) -> Vec<(String, String)> {
+    let ends = starts[1..].iter().chain(&[""]);
+    starts.iter().zip(ends).map(|(start, end)| (start.to_string(), end.to_string())).collect()
+}
+
+/// The names below the table's directory that contain a text.
+fn names(storage: &FaultyStorage, text: &str) -> Vec<PathBuf> {
+    let names = storage.names().into_iter().map(|path| Path::new("/").join(path));
+    names.filter(|path| path.starts_with(TABLE) && path.to_string_lossy().contains(text)).collect()
+}
+
+fn compact(table: &Table) {
+    for info in table.regions() {
+        table.region(info.start_key()).unwrap().compact(Compaction::Major).unwrap();
+    }
+}
+
+/// The number of directories of regions.
+fn region_dirs(storage: &FaultyStorage) -> usize {
+    let entries = storage.list_dir(Path::new(TABLE)).unwrap();
+    entries.iter().filter(|entry| entry.is_dir && !entry.name.to_string_lossy().starts_with('.')).count()
+}
+
+/// The directory of the catalog's region.
+const META: &str = "/hbase/data/hbase/meta/1588230740";
+
+/// Makes a catalog with the regions of the table, as HBase has it.
+fn add_catalog(storage: &FaultyStorage, table: &Table) {
+    let options = options(storage).clock(Arc::new(ManualClock::new(1))).table("hbase:meta");
+    let options = options.create_if_missing(true).family(Family::new("info").max_versions(3));
+    let meta = options.family(Family::new("table")).open(META).unwrap();
+    meta.put(Put::new("t").cell_at("table", "state", 900, &b"\x08\x00"[..])).unwrap();
+    for info in table.regions() {
+        let file = storage.bytes(&Path::new(TABLE).join(info.encoded_name()).join(".regioninfo")).unwrap();
+        // In the catalog the message is not delimited, and has no seal.
+        let cell = [&file[..4], &unsealed(&file)[5..]].concat();
+        let row = Put::new(info.name()).cell_at("info", "regioninfo", 900, cell);
+        let row = row.cell_at("info", "state", 900, "OPEN").cell_at("info", "server", 900, "host:1");
+        meta.put(row.cell_at("info", "serverstartcode", 900, 5_i64.to_be_bytes().to_vec())).unwrap();
+    }
+    meta.close().unwrap();
+}
+
+/// Checks that the catalog has the regions of the table, and returns its rows, by the first keys of regions.
+fn check_catalog(storage: &FaultyStorage, table: &Table) -> Vec<CatalogRow> {
+    let meta = MetaRegion::from(options(storage).open(META).unwrap());
+    let root = RootDir::with_storage(Arc::new(storage.clone()), ROOT);
+    let locator = Locator::new(Arc::new(root), Arc::new(meta)).retries(RetryPolicy::no_retries());
+    let found = locator.needs_server(false).regions(table.name()).unwrap();
+    assert_eq!(found.iter().map(|row| row.region().clone()).collect::<Vec<_>>(), table.regions());
+    found
+}
+
+#[test]
+fn the_catalog_has_the_regions_that_replace_others() {
+    let storage = FaultyStorage::new();
+    let table = create(&storage, &["m", "t"]);
+    add_catalog(&storage, &table);
+    for row in ["a", "d", "n", "x"] {
+        table.put(put(row, "1")).unwrap();
+    }
+    let regions = table.regions();
+    let (bottom, top) = table.split("c").unwrap();
+    let merged = table.merge(&regions[1], &regions[2]).unwrap();
+    let rows = check_catalog(&storage, &table);
+    assert_eq!(rows[2].merge_parents(), &regions[1..]);
+    assert!(rows.iter().all(|row| row.assignments()[0].state == Some(RegionState::Offline)));
+    let row_of = |region: &RegionInfo| {
+        let meta = options(&storage).open(META).unwrap();
+        let row = meta.get(&Get::new(region.name()).family("info")).unwrap();
+        (!row.is_empty()).then(|| CatalogRow::parse(row.as_row()).unwrap())
+    };
+    let parent = row_of(&regions[0]).unwrap();
+    assert!(parent.is_split_parent() && parent.region().is_offline());
+    assert_eq!((parent.daughters(), row_of(&regions[1])), (&[bottom, top][..], None));
+    // Another process has the catalog: nothing changes.
+    compact(&table);
+    let held = options(&storage).writable(true).open(META).unwrap();
+    let names = storage.names();
+    assert_eq!(table.split("n").unwrap_err().kind(), ErrorKind::Locked);
+    assert_eq!(table.archive_parents().unwrap_err().kind(), ErrorKind::Locked);
+    assert_eq!((storage.names(), table.regions().len()), (names, 3));
+    held.close().unwrap();
+    assert_eq!(table.archive_parents().unwrap().len(), 3);
+    assert_eq!(check_catalog(&storage, &table)[2].merge_parents(), &[]);
+    assert_eq!((row_of(&regions[0]), row_of(&merged).is_some()), (None, true));
+    assert!(table.archive_parents().unwrap().is_empty());
+}
+
+#[test]
+fn the_daughters_of_a_split_have_all_rows() {
+    let storage = FaultyStorage::new();
+    let table = create(&storage, &[]);
+    // A file below the split row, one above it, one on both sides, and one without cells in the other family.
+    for rows in [&["a", "b"][..], &["x", "z"], &["b", "m", "y"]] {
+        rows.iter().for_each(|row| table.put(put(row, &rows.len().to_string())).unwrap());
+        table.flush().unwrap();
+    }
+    table.delete(Delete::new("x")).unwrap();
+    table.put(put("l", "log")).unwrap();
+    let before = values(&table);
+    let (bottom, top) = table.split("m").unwrap();
+    assert_eq!(bounds(&table), expected_bounds(&["", "m"]));
+    assert_eq!(table.regions(), [bottom.clone(), top.clone()]);
+    assert_eq!(values(&table), before);
+    let suffix = names(&storage, &format!("{}/f/", bottom.encoded_name()));
+    assert_eq!(suffix.len(), 3, "the file above the row has no bottom half: {suffix:?}");
+    assert_eq!(
+        names(&storage, &format!("{}/f/", top.encoded_name())).len(),
+        3,
+        "x-z, b-y, l with x's delete"
+    );
+    assert!(names(&storage, ".change").is_empty());
+    // Equal keys are ordered by sequence ids: those of the daughters are greater.
+    for row in ["a", "y"] {
+        table.put(put(row, "later")).unwrap();
+    }
+    let later = values(&table);
+    assert_ne!(later, before);
+    assert!(later.contains(&"a/f/1000=later".to_owned()) && later.contains(&"y/g/1000=later".to_owned()));
+    let error = table.split("c").unwrap_err();
+    assert!(error.kind() == ErrorKind::Unsupported && error.to_string().contains("compact"), "{error}");
+    assert!(table.archive_parents().unwrap().is_empty(), "the daughters need it");
+    table.close().unwrap();
+    for writable in [false, true] {
+        let table = open(&storage, writable);
+        assert_eq!(bounds(&table), expected_bounds(&["", "m"]));
+        assert_eq!(values(&table), later);
+        table.close().unwrap();
+    }
+    let table = open(&storage, true);
+    table.region("a").unwrap().compact(Compaction::Major).unwrap();
+    assert!(table.archive_parents().unwrap().is_empty(), "one daughter needs it");
+    table.region("m").unwrap().compact(Compaction::Major).unwrap();
+    let archived = table.archive_parents().unwrap();
+    assert_eq!(archived.len(), 1);
+    assert!(archived[0].start_key().is_empty() && archived[0].end_key().is_empty());
+    assert_eq!((region_dirs(&storage), values(&table)), (2, later.clone()));
+    table.split("c").unwrap();
+    table.split("p").unwrap();
+    assert_eq!((bounds(&table), values(&table)), (expected_bounds(&["", "c", "m", "p"]), later.clone()));
+    compact(&table);
+    assert_eq!(table.archive_parents().unwrap().len(), 2);
+    assert_eq!((region_dirs(&storage), values(&table)), (4, later));
+}
+
+#[test]
+fn what_cannot_be_split_or_merged_is_refused() {
+    let storage = FaultyStorage::new();
+    let table = create(&storage, &["m"]);
+    table.put(put("a", "1")).unwrap();
+    table.put(put("n", "1")).unwrap();
+    let [first, second] = table.regions().try_into().unwrap();
+    let kind = |result: hregion::Result<RegionInfo>| result.unwrap_err().kind();
+    assert_eq!(table.split("m").unwrap_err().kind(), ErrorKind::InvalidArgument);
+    assert_eq!(table.split("").unwrap_err().kind(), ErrorKind::InvalidArgument);
+    assert_eq!(kind(table.merge(&second, &first)), ErrorKind::InvalidArgument);
+    assert_eq!(kind(table.merge(&first, &first)), ErrorKind::InvalidArgument);
+    let name = TableName::parse("t").unwrap();
+    let other = RegionInfo::new(name, "m", "", second.region_id() + 1).unwrap();
+    assert_eq!(kind(table.merge(&first, &other)), ErrorKind::InvalidArgument);
+    assert_eq!(table.regions(), [first.clone(), second.clone()]);
+    table.close().unwrap();
+    assert_eq!(table.split("c").unwrap_err().kind(), ErrorKind::Closed);
+    let reading = open(&storage, false);
+    assert_eq!(reading.split("c").unwrap_err().kind(), ErrorKind::InvalidArgument);
+    assert_eq!(kind(reading.merge(&first, &second)), ErrorKind::InvalidArgument);
+    assert_eq!(reading.archive_parents().unwrap_err().kind(), ErrorKind::InvalidArgument);
+    // Another process writes to the region.
+    let writer = options(&storage).writable(true).open(Path::new(TABLE).join(first.encoded_name())).unwrap();
+    assert_eq!(open(&storage, true).split("c").unwrap_err().kind(), ErrorKind::Locked);
+    drop(writer);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("lone");
+    drop(Region::options().create_if_missing(true).family(Family::new("f")).open(&path).unwrap());
+    let lone = Table::open_dir(dir.path(), Region::options().writable(true)).unwrap();
+    assert_eq!(lone.split("c").unwrap_err().kind(), ErrorKind::Unsupported);
+}
+
+/// Two tables on the same storage stand for two processes.
+#[test]
+fn a_parent_takes_no_writes_of_another_process() {
+    let storage = FaultyStorage::new();
+    let table = create(&storage, &["p"]);
+    table.put(put("a", "1")).unwrap();
+    table.close().unwrap();
+    let [stale, reopened] = [open(&storage, true), open(&storage, true)];
+    stale.put(put("q", "1")).unwrap();
+    let (bottom, _) = reopened.split("m").unwrap();
+    reopened.put(put("b", "2")).unwrap();
+    let error = stale.put(put("c", "3")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::RegionNotFound, "{error}");
+    assert!(stale.batch(vec![put("c", "3").into()])[0].is_err());
+    reopened.close().unwrap();
+    stale.put(put("q", "4")).unwrap();
+    stale.close().unwrap();
+    let table = open(&storage, true);
+    assert_eq!(table.regions()[0], bottom);
+    let keys = values(&table);
+    assert_eq!(keys.iter().filter(|cell| cell.starts_with('b')).count(), 2);
+    assert!(keys.contains(&"q/g/1000=4".to_owned()) && !keys.iter().any(|cell| cell.starts_with('c')));
+}
+
+#[test]
+fn a_merged_region_has_all_rows() {
+    let storage = FaultyStorage::new();
+    let table = create(&storage, &["h", "p"]);
+    for (i, row) in ["a", "h", "i", "p", "z"].iter().enumerate() {
+        table.put(put(row, &i.to_string())).unwrap();
+        table.flush().unwrap();
+    }
+    table.put(put("b", "log")).unwrap();
+    let before = values(&table);
+    let regions = table.regions();
+    let merged = table.merge(&regions[1], &regions[2]).unwrap();
+    assert_eq!((bounds(&table), values(&table)), (expected_bounds(&["", "h"]), before.clone()));
+    let error = table.merge(&regions[0], &merged).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    assert_eq!((bounds(&table), values(&table)), (expected_bounds(&["", "h"]), before.clone()));
+    table.put(put("h", "later")).unwrap();
+    let later = values(&table);
+    assert!(later.contains(&"h/f/1000=later".to_owned()));
+    table.close().unwrap();
+    let table = open(&storage, true);
+    assert_eq!((bounds(&table), values(&table)), (expected_bounds(&["", "h"]), later.clone()));
+    assert_eq!(table.archive_parents().unwrap(), []);
+    compact(&table);
+    assert_eq!(table.archive_parents().unwrap(), [regions[1].clone(), regions[2].clone()]);
+    table.merge(&table.regions()[0], &table.regions()[1]).unwrap();
+    assert_eq!((bounds(&table), values(&table)), (expected_bounds(&[""]), later));
+}
+
+#[test]
+fn views_and_scanners_keep_what_they_have_read() {
+    let storage = FaultyStorage::new();
+    let table = create(&storage, &["p"]);
+    for row in ["a", "b", "m", "n", "p", "q"] {
+        table.put(put(row, "1")).unwrap();
+    }
+    let before = values(&table);
+    let keys = |rows: &mut dyn Iterator<Item = hregion::Result<hregion::Row>>| -> String {
+        rows.map(|row| String::from_utf8(row.unwrap().key().to_vec()).unwrap()).collect()
+    };
+    let (view, whole) = (table.view(), Scan::new());
+    let mut scanner = view.scan(&whole).unwrap();
+    let mut owned = table.scan(Scan::new()).unwrap();
+    let mut backward = table.scan(Scan::new().reversed(true)).unwrap();
+    assert_eq!(scanner.next_row().unwrap().unwrap().key(), b"a");
+    assert_eq!(owned.next_row().unwrap().unwrap().key(), b"a");
+    assert_eq!(backward.next_row().unwrap().unwrap().key(), b"q");
+    let unread = table.view();
+    let parent = table.region("a").unwrap();
+    table.split("m").unwrap();
+    for row in ["aa", "mm"] {
+        table.put(put(row, "2")).unwrap();
+    }
+    table.delete(Delete::new("b")).unwrap();
+    compact(&table);
+    assert_eq!(table.archive_parents().unwrap().len(), 1);
+    table.split("mm").unwrap();
+    compact(&table);
+    table.merge(&table.regions()[2], &table.regions()[3]).unwrap();
+    assert_eq!(bounds(&table), expected_bounds(&["", "m", "mm"]));
+    assert_eq!(keys(&mut scanner), "bmnpq");
+    assert_eq!(keys(&mut owned), "bmnpq");
+    assert_eq!(keys(&mut backward), "pnmba");
+    assert_eq!(keys(&mut view.scan(&whole).unwrap()), "abmnpq");
+    assert_eq!(keys(&mut unread.scan(&whole).unwrap()), "abmnpq", "as they were when they were split");
+    assert_eq!(unread.get_many(&[Get::new("q"), Get::new("b")]).unwrap().len(), 2);
+    assert_eq!(keys(&mut table.scan(Scan::new()).unwrap()), "aaammmnpq");
+    // A handle of the parent reads what it was, and writes nothing.
+    assert_eq!(parent.get(&Get::new("b")).unwrap().len(), 2);
+    assert_eq!(parent.put(put("b", "3")).unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(parent.flush().unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(parent.compact(Compaction::Major).unwrap_err().kind(), ErrorKind::Closed);
+    assert_ne!(values(&table), before);
+    drop((scanner, owned, backward, unread, parent));
+    let after = values(&table);
+    table.close().unwrap();
+    assert_eq!(values(&open(&storage, false)), after);
+}
+
+/// The directories say which regions serve; a locator over them finds the same.
+#[test]
+fn a_locator_finds_daughters_and_merged_regions() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = Table::create(dir.path(), "ns:t", &families(), &["h", "p"]).unwrap();
+    for row in ["a", "i", "q"] {
+        table.put(put(row, "1")).unwrap();
+    }
+    let (_, top) = table.split("c").unwrap();
+    let regions = table.regions();
+    let merged = table.merge(&regions[2], &regions[3]).unwrap();
+    let locator = Locator::open(dir.path()).unwrap();
+    let name = TableName::parse("ns:t").unwrap();
+    for (row, region) in [("c", &top), ("h", &merged), ("z", &merged)] {
+        assert_eq!(locator.locate(&name, row).unwrap().region(), region);
+    }
+    let found = locator.regions(&name).unwrap();
+    assert_eq!(found.iter().map(|row| row.region().clone()).collect::<Vec<_>>(), table.regions());
+}
+
+#[test]
+fn the_middle_of_the_largest_file_is_a_row_to_split_at() {
+    let storage = FaultyStorage::new();
+    let table = create(&storage, &[]);
+    assert_eq!(table.split_point("").unwrap(), None);
+    let value = "v".repeat(1000);
+    for i in 0..500 {
+        table.put(put(&format!("{i:03}"), &value)).unwrap();
+    }
+    table.flush().unwrap();
+    let row = table.split_point("a").unwrap().unwrap();
+    assert!(row.as_slice() > &b"200"[..] && row.as_slice() < &b"300"[..], "{row:?}");
+    table.split(&row).unwrap();
+    assert_eq!(values(&table).len(), 1000);
+}

@@ -1,0 +1,293 @@
+//! Tables that are deleted, truncated and altered.
+
+mod adopted;
+mod catalog;
+mod faults;
+mod golden_tables;
+mod names;
+
+use crate::support::forward::forward;
+use hregion::io::Storage;
+use hregion::io::faulty::FaultyStorage;
+use hregion::{
+    CellRef, Compaction, ErrorKind, Family, ManualClock, Put, Region, RegionInfo, RegionOptions, Result,
+    Scan, Table, TableChanges,
+};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::{fs, io};
+
+const ROOT: &str = "/hbase";
+const T: &str = "ns:t";
+
+fn options(storage: &FaultyStorage) -> RegionOptions {
+    Region::options().storage(Arc::new(storage.clone())).clock(Arc::new(ManualClock::new(1000)))
+}
+
+/// Creates a root with the tables `ns:t` and `other`, with two regions of two families each.
+fn root() -> FaultyStorage {
+    let storage = FaultyStorage::new();
+    for name in [T, "other"] {
+        let families = [Family::new("f"), Family::new("g").max_versions(3)];
+        let table = Table::create_with(ROOT, name, &families, &["m"], options(&storage)).unwrap();
+        fill(&table, "old");
+        table.close().unwrap();
+    }
+    storage
+}
+
+/// Writes two rows, in two files of each family.
+fn fill(table: &Table, value: &str) {
+    for column in ["p", "q"] {
+        for row in ["a", "n"] {
+            let put = Put::new(row).cell_at("f", column, 5, value.to_owned());
+            table.put(put.cell_at("g", column, 5, value.to_owned())).unwrap();
+        }
+        table.flush().unwrap();
+    }
+}
+
+fn open(storage: &FaultyStorage, name: &str, writable: bool) -> Result<Table> {
+    Table::open_with(ROOT, name, options(storage).writable(writable))
+}
+
+/// Returns the cells that a scan of a table returns; `None` if there is no table.
+fn values(storage: &FaultyStorage, name: &str) -> Option<Vec<String>> {
+    let table = match open(storage, name, false) {
+        Err(error) if error.kind() == ErrorKind::TableNotFound => return None,
+        opened => opened.unwrap(),
+    };
+    assert_eq!(table.inconsistencies(), &[]);
+    Some(cells(&table))
+}
+
+fn cells(table: &Table) -> Vec<String> {
+    let mut found = Vec::new();
+    for row in table.scan(Scan::new().max_versions(u32::MAX)).unwrap() {
+        found.extend(row.unwrap().cells().map(text));
+    }
+    found
+}
+
+fn text(cell: CellRef<'_>) -> String {
+    let utf8 = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let (row, family, column) = (utf8(cell.row()), utf8(cell.family()), utf8(cell.qualifier()));
+    format!("{row}/{family}:{column}/{}={}", cell.timestamp(), utf8(cell.value()))
+}
+
+fn old_values() -> Vec<String> {
+    let of = |row: &str| ["f:p", "f:q", "g:p", "g:q"].map(|column| format!("{row}/{column}/5=old"));
+    [of("a"), of("n")].concat()
+}
+
+/// Returns the paths of the files of a table's families, from the region on: in its directory, in `.tmp`, or
+/// in the archive.
+fn store_files(storage: &FaultyStorage, below: &str) -> Vec<PathBuf> {
+    let dir = Path::new(below).join("data/ns/t");
+    let names = storage.names().into_iter();
+    let files =
+        names.filter_map(|path| path.strip_prefix("hbase").ok()?.strip_prefix(&dir).ok().map(Path::to_owned));
+    let is_in_family = |path: &PathBuf| {
+        let parts: Vec<_> = path.iter().collect();
+        parts.len() == 3 && (parts[1] == "f" || parts[1] == "g")
+    };
+    let mut files: Vec<PathBuf> = files.filter(is_in_family).collect();
+    files.sort();
+    files
+}
+
+fn region_names(storage: &FaultyStorage) -> Vec<String> {
+    open(storage, T, false).unwrap().regions().iter().map(RegionInfo::encoded_name).collect()
+}
+
+#[test]
+fn all_regions_are_compacted() {
+    let storage = root();
+    let table = open(&storage, T, true).unwrap();
+    table.compact(Compaction::Major).unwrap();
+    for row in ["a", "n"] {
+        let region = table.region(row).unwrap();
+        for family in ["f", "g"] {
+            assert_eq!(region.store_file_names(family).unwrap().len(), 1);
+        }
+    }
+    table.close().unwrap();
+    assert_eq!(values(&storage, T), Some(old_values()));
+    let read_only = open(&storage, T, false).unwrap();
+    assert!(read_only.compact(Compaction::Major).is_err());
+}
+
+/// A region that cannot be compacted does not keep the others from it.
+#[test]
+fn a_region_that_fails_leaves_the_others_compacted() {
+    let storage = root();
+    let table = open(&storage, T, true).unwrap();
+    let first = table.regions()[0].encoded_name();
+    let held = storage.lock(&Path::new(ROOT).join("data/ns/t").join(first).join(".hregion.lock")).unwrap();
+    assert_eq!(table.compact(Compaction::Major).unwrap_err().kind(), ErrorKind::Locked);
+    assert_eq!(table.region("n").unwrap().store_file_names("f").unwrap().len(), 1);
+    drop(held);
+    table.compact(Compaction::Major).unwrap();
+    assert_eq!(table.region("a").unwrap().store_file_names("f").unwrap().len(), 1);
+}
+
+#[test]
+fn a_deleted_table_is_gone_and_its_files_are_archived() {
+    let storage = root();
+    let files = store_files(&storage, "");
+    assert_eq!(files.len(), 8);
+    let reader = open(&storage, T, false).unwrap();
+    assert_eq!(cells(&reader), old_values());
+    Table::delete_table(ROOT, T, &options(&storage)).unwrap();
+    assert_eq!(values(&storage, T), None);
+    assert_eq!(values(&storage, "other"), Some(old_values()));
+    assert_eq!(store_files(&storage, "archive"), files);
+    assert!(storage.names().iter().all(|path| !path.starts_with("hbase/.tmp")));
+    assert_eq!(cells(&reader), old_values(), "an open reader goes on");
+    let error = Table::delete_table(ROOT, T, &options(&storage)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TableNotFound);
+    for n in [0, 1] {
+        let table = Table::create_with(ROOT, T, &[Family::new("f")], &[""; 0], options(&storage)).unwrap();
+        assert_eq!(cells(&table), [""; 0], "{n}");
+        table.put(Put::new("a").cell_at("f", "q", 6, "new")).unwrap();
+        table.close().unwrap();
+        assert_eq!(values(&storage, T), Some(vec!["a/f:q/6=new".to_owned()]));
+        Table::delete_table(ROOT, T, &options(&storage)).unwrap();
+    }
+}
+
+#[test]
+fn a_truncated_table_is_empty_and_keeps_its_settings() {
+    for preserve in [true, false] {
+        let storage = root();
+        let (files, before) = (store_files(&storage, ""), region_names(&storage));
+        Table::truncate(ROOT, T, preserve, &options(&storage)).unwrap();
+        assert_eq!(values(&storage, T), Some(Vec::new()));
+        assert_eq!(store_files(&storage, "archive"), files);
+        assert_eq!(store_files(&storage, ""), [""; 0].map(PathBuf::from));
+        let after = region_names(&storage);
+        assert_eq!(after.len(), if preserve { 2 } else { 1 });
+        assert!(after.iter().all(|name| !before.contains(name)), "{before:?} {after:?}");
+        let table = open(&storage, T, true).unwrap();
+        let versions: Vec<String> = table.region("a").unwrap().families().map(ToString::to_string).collect();
+        assert!(versions[1].contains("VERSIONS => '3'"), "{versions:?}");
+        fill(&table, "new");
+        table.close().unwrap();
+        let new: Vec<String> = old_values().iter().map(|cell| cell.replace("old", "new")).collect();
+        assert_eq!(values(&storage, T), Some(new));
+        assert_eq!(values(&storage, "other"), Some(old_values()));
+        Table::truncate(ROOT, T, preserve, &options(&storage)).unwrap();
+        assert_eq!(values(&storage, T), Some(Vec::new()));
+    }
+}
+
+#[test]
+fn tables_that_cannot_be_changed_are_left_alone() {
+    let storage = root();
+    let refuse = |kind: ErrorKind, name: &str| {
+        let alter = TableChanges::new().family(Family::new("h"));
+        let results = [
+            Table::delete_table(ROOT, name, &options(&storage)),
+            Table::truncate(ROOT, name, true, &options(&storage)),
+            Table::alter(ROOT, name, &alter, &options(&storage)),
+        ];
+        for result in results {
+            assert_eq!(result.unwrap_err().kind(), kind, "{name}");
+        }
+        assert_eq!(values(&storage, T), Some(old_values()));
+    };
+    refuse(ErrorKind::TableNotFound, "none");
+    refuse(ErrorKind::InvalidArgument, "hbase:meta");
+    refuse(ErrorKind::InvalidArgument, "hbase:acl");
+    refuse(ErrorKind::InvalidArgument, "../t");
+    let table = open(&storage, T, true).unwrap();
+    table.put(Put::new("n").cell_at("f", "q", 5, "old")).unwrap(); // opens the second region
+    refuse(ErrorKind::Locked, T);
+    table.close().unwrap();
+    let recovery = storage.lock(&Path::new(ROOT).join(".hregion.lock")).unwrap();
+    refuse(ErrorKind::Locked, T);
+    drop(recovery);
+    let mob = Path::new(ROOT).join("mobdir/data/ns/t/region");
+    storage.create_dir_all(&mob).unwrap();
+    assert_eq!(Table::delete_table(ROOT, T, &options(&storage)).unwrap_err().kind(), ErrorKind::Unsupported);
+    assert_eq!(values(&storage, T), Some(old_values()));
+}
+
+/// A storage in which a region is created and opened for writing right before a table is moved away.
+#[derive(Debug)]
+struct CreatesRegion {
+    local: hregion::LocalStorage,
+    root: PathBuf,
+    opened: Mutex<Option<Region>>,
+}
+
+impl Storage for CreatesRegion {
+    forward!(local: open create create_new create_log remove remove_dir);
+    forward!(local: sync_file sync_dir list_dir create_dir_all lock);
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        if from == self.root.join("data/default/t") && to.starts_with(self.root.join(".tmp")) {
+            let name = hregion::TableName::parse("t").unwrap();
+            let info = RegionInfo::new(name, "x", "y", 9_000_000_000_000).unwrap();
+            let options = Region::options().create_if_missing(true).table("t").family(Family::new("f"));
+            let options = options.key_range("x", "y").clock(Arc::new(ManualClock::new(9_000_000_000_000)));
+            *self.opened.lock().unwrap() = Some(options.open(from.join(info.encoded_name())).unwrap());
+        }
+        self.local.rename(from, to)
+    }
+}
+
+#[test]
+fn a_region_that_is_created_meanwhile_keeps_its_table() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = Table::create(dir.path(), "t", &[Family::new("f")], &[""; 0]).unwrap();
+    table.put(Put::new("a").cell_at("f", "q", 5, "v")).unwrap();
+    table.close().unwrap();
+    let storage = Arc::new(CreatesRegion {
+        local: hregion::LocalStorage,
+        root: dir.path().to_owned(),
+        opened: Mutex::default(),
+    });
+    let shared: Arc<dyn Storage> = Arc::clone(&storage) as _;
+    let options = Region::options().storage(shared);
+    let error = Table::delete_table(dir.path(), "t", &options).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Locked);
+    let region = storage.opened.lock().unwrap().take().unwrap();
+    region.put(Put::new("x").cell_at("f", "q", 5, "v")).unwrap();
+    region.close().unwrap();
+    let table = Table::open(dir.path(), "t").unwrap();
+    assert_eq!(table.regions().len(), 2);
+    assert!(!dir.path().join(".tmp/data/default/t").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn symbolic_links_are_not_followed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (root, outside) = (dir.path().join("root"), dir.path().join("outside"));
+    fs::create_dir_all(&outside).unwrap();
+    let create = || {
+        let table = Table::create(&root, "t", &[Family::new("f")], &[""; 0]).unwrap();
+        table.put(Put::new("a").cell_at("f", "q", 5, "v")).unwrap();
+        table.close().unwrap();
+        root.join("data/default/t").join(table.regions()[0].encoded_name())
+    };
+    let delete = || Table::delete_table(&root, "t", &Region::options());
+    let region = create();
+    for (link, at) in [(".tmp", root.join(".tmp")), ("archive", root.join("archive"))] {
+        std::os::unix::fs::symlink(&outside, &at).unwrap();
+        assert_eq!(delete().unwrap_err().kind(), ErrorKind::Io, "{link}");
+        assert_eq!(fs::read_dir(&outside).unwrap().count(), 0, "{link}");
+        fs::remove_file(&at).unwrap();
+        if link == ".tmp" {
+            assert_eq!(cells(&Table::open(&root, "t").unwrap()).len(), 1);
+        }
+    }
+    delete().unwrap(); // completes the one that could not archive
+    assert!(!region.exists());
+    let region = create();
+    fs::rename(region.join("f"), outside.join("f")).unwrap();
+    std::os::unix::fs::symlink(outside.join("f"), region.join("f")).unwrap();
+    assert_eq!(delete().unwrap_err().kind(), ErrorKind::Io);
+    assert_eq!(fs::read_dir(outside.join("f")).unwrap().count(), 1);
+}
