@@ -2,8 +2,8 @@
 
 use crate::cmd::{
     bench, bulkload, cells, check, compact, completions, convert, count, diff, du, explain, export, flush,
-    get, inspect, load, locate, man, merge, recover, regions, replay, salvage, scan, seek, shell, snapshot,
-    split, stats, verify, wal, write,
+    get, inspect, load, locate, man, merge, recover, regions, replay, report, salvage, scan, seek, shell,
+    snapshot, split, stats, verify, wal, write,
 };
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
@@ -51,6 +51,7 @@ pub(crate) enum Command {
     Du(du::Args),
     Verify(verify::Args),
     Check(check::Args),
+    Report(report::Args),
     Diff(diff::Args),
     Export(Box<export::Args>),
     Write(Box<write::Args>),

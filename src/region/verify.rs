@@ -5,8 +5,10 @@ use super::replay::RecoveredEdits;
 use crate::error::{Error, Result};
 use crate::hfile::VerifyReport;
 use crate::layout::{
-    FileKind, RegionDir, check_file_list, locate_store_file, read_descriptor_file, read_region_info,
+    FileKind, RegionDir, check_file_list, find_region_info, locate_store_file, read_descriptor_file,
+    read_region_info,
 };
+use crate::schema::RegionInfo;
 use crate::store::open_files;
 use crate::wal::{WalReader, is_log};
 use std::path::{Path, PathBuf};
@@ -95,6 +97,16 @@ impl RegionOptions {
     /// If a reference cannot be read, or what it or a link leads to does not exist.
     pub fn hfile_of(&self, path: impl AsRef<Path>) -> Result<Option<PathBuf>> {
         Ok(locate_store_file(self.file_storage(), path.as_ref())?.map(|found| found.path))
+    }
+
+    /// Returns the region in a directory according to its `.regioninfo`, without opening it; `None` if there
+    /// is no such file. Reads nothing else.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read or is damaged.
+    pub fn region_info_of(&self, dir: impl AsRef<Path>) -> Result<Option<RegionInfo>> {
+        find_region_info(&**self.file_storage(), dir.as_ref())
     }
 
     /// Reads a log. A torn end is no fault: what is missing was never acknowledged.

@@ -518,3 +518,23 @@ fn of_equal_cells_the_same_one_is_read_after_a_compaction() {
         }
     }
 }
+
+/// `.regioninfo` alone tells what region a directory is of, whatever its files are.
+#[test]
+fn the_region_of_a_directory_is_read_without_its_files() {
+    let dir = tempfile::tempdir().unwrap();
+    copy_dir(&testdata("tracked-split"), dir.path());
+    let path = dir.path().join("data/default/tracked/50cfdb4114f32bf2118f7ccabaab9d87");
+    let expected = Region::open(&path).unwrap().info().clone();
+    fs::remove_dir_all(path.join("q")).unwrap();
+    fs::remove_dir_all(dir.path().join("data/default/tracked/.tabledesc")).unwrap();
+    let options = Region::options();
+    assert_eq!(options.region_info_of(&path).unwrap(), Some(expected));
+    fs::write(path.join(".regioninfo"), b"PBUF\xff").unwrap();
+    let error = options.region_info_of(&path).unwrap_err();
+    assert_eq!(error.path(), Some(path.join(".regioninfo").as_path()));
+    fs::remove_file(path.join(".regioninfo")).unwrap();
+    assert_eq!(options.region_info_of(&path).unwrap(), None);
+    fs::create_dir(path.join(".regioninfo")).unwrap();
+    assert_eq!(options.region_info_of(&path).unwrap_err().kind(), ErrorKind::Io);
+}

@@ -22,6 +22,7 @@ pub(crate) mod merge;
 pub(crate) mod recover;
 pub(crate) mod regions;
 pub(crate) mod replay;
+pub(crate) mod report;
 pub(crate) mod salvage;
 pub(crate) mod scan;
 pub(crate) mod seek;
@@ -53,6 +54,7 @@ pub(crate) fn run(command: &Command, out: &mut Output) -> Result<Exit, Failure> 
         Command::Verify(args) => verify::run(args, out),
         Command::Check(args) => check::run(args, out),
         Command::Du(args) => du::run(args, out),
+        Command::Report(args) => report::run(args, out),
         Command::Diff(args) => diff::run(args, out),
         Command::Export(args) => export::run(args, out),
         Command::Convert(args) => convert::run(args, out),

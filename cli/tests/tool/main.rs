@@ -27,6 +27,8 @@ mod parity;
 mod recover;
 mod region;
 mod replay;
+mod report;
+mod report_browser;
 mod salvage;
 mod scan_files;
 mod shell;

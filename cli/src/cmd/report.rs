@@ -1,0 +1,98 @@
+//! `hregion report`: writes a page about tables, to look at.
+
+use crate::args::FileArgs;
+use crate::failure::{CommandError, Exit, Failure};
+use crate::new_file::{NewText, check_output};
+use crate::output::Output;
+use crate::overview::{Overview, Wanted};
+use crate::parallel::JobArgs;
+use crate::regions;
+use crate::report_page;
+use crate::target::Kind;
+use hregion::{Clock as _, SystemClock};
+use std::io::Write as _;
+use std::path::PathBuf;
+
+/// Write a page about tables, to look at in a browser
+///
+/// Shows the regions of a table by size, with holes and overlaps; the files of a region by keys and age; the
+/// blocks and the index of a file; statistics of the cells; and the findings of `hregion check`, with what to
+/// do. The page is one file that needs no network and no other file. What cannot be read is listed, and the
+/// rest is shown. All cells are read for the statistics, unless --no-cells is given. The blocks of a file are
+/// joined to at most 240 pieces, fewer if there are many files.
+///
+/// Exit code 3 if the check finds an error.
+///
+/// With --json: the same data as one object,
+/// {"hregion","target","kind","now","summary","tables","findings","unread"}.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// A root directory, or the directory of a namespace or a table
+    target: PathBuf,
+
+    /// The kind of the target, if it cannot be detected
+    #[arg(long = "as", value_name = "KIND")]
+    kind: Option<Kind>,
+
+    /// Do not read the cells: no histograms
+    #[arg(long)]
+    no_cells: bool,
+
+    /// The current time in milliseconds, for ages [default: now]
+    #[arg(long, value_name = "MILLIS")]
+    now: Option<i64>,
+
+    #[command(flatten)]
+    jobs: JobArgs,
+
+    /// The page to write, in HTML
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    out: Option<PathBuf>,
+
+    /// Replace the page if it exists
+    #[arg(long, requires = "out", help_heading = "Output")]
+    force: bool,
+
+    #[command(flatten)]
+    reading: FileArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  hregion report /hbase --out report.html
+  hregion report /hbase/data/default/users --no-cells --out users.html
+  hregion report --json /hbase | jq '.tables[] | [.table, .total.bytes]'";
+
+pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    match &args.out {
+        Some(page) if page.as_os_str() == "-" => {
+            return Err(CommandError::usage("--out: expected a file").into());
+        }
+        Some(page) => check_output(page, args.force, std::slice::from_ref(&args.target))?,
+        None if out.is_json() => {}
+        None => {
+            let fault = CommandError::usage("nowhere to write to");
+            return Err(fault.with_hint(Some("--out FILE writes a page, --json prints the data")).into());
+        }
+    }
+    let kind = regions::kind_of(&args.target, args.kind)?;
+    let now = args.now.unwrap_or_else(|| SystemClock.now());
+    let wanted = Wanted { now, cells: !args.no_cells, jobs: args.jobs };
+    let overview = Overview::read(&args.target, kind, wanted, &args.reading, out)?;
+    let data = overview.json();
+    if let Some(path) = &args.out {
+        let mut page = NewText::create(path, args.force)?;
+        let written = page.write_all(report_page::page(&data).as_bytes());
+        written.map_err(|error| CommandError::io("write", path, &error))?;
+        page.persist()?;
+    }
+    if out.is_json() {
+        out.json_line(&data)?;
+    }
+    for fault in overview.faults() {
+        out.warn(&fault.line());
+    }
+    let unread = overview.faults().first().map(CommandError::exit);
+    Ok(if overview.errors() > 0 { Exit::Corrupt } else { unread.unwrap_or(Exit::Done) })
+}

@@ -1,0 +1,181 @@
+//! A store file of a region: its place, and what its HFile says about itself.
+
+use super::blocks::BlockMap;
+use super::total::Total;
+use crate::failure::CommandError;
+use crate::text;
+use hregion::cell::StringBinary;
+use hregion::region::FileKind;
+use hregion::{CellKey, HFile, HFileOptions, RegionOptions};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// The number of entries of a root index that are kept, spread over all.
+const ROOT_ENTRIES: usize = 24;
+
+/// Where a store file is.
+#[derive(Clone, Debug)]
+pub(crate) struct FilePlace {
+    pub(crate) family: String,
+    pub(crate) path: PathBuf,
+    pub(crate) kind: FileKind,
+}
+
+/// A store file. References and links have the cells of another file.
+#[derive(Debug)]
+pub(crate) struct StoreFile {
+    place: FilePlace,
+    /// The bytes, and the cells and times if they are its own.
+    pub(crate) total: Total,
+    /// The HFile that it is, refers to or links to.
+    target: Option<PathBuf>,
+    hfile: Option<Value>,
+    /// Why the file, or a part of it, cannot be read.
+    pub(crate) fault: Option<CommandError>,
+}
+
+/// How files are read.
+#[derive(Clone, Debug)]
+pub(crate) struct FileReading {
+    pub(crate) files: HFileOptions,
+    pub(crate) regions: RegionOptions,
+    /// The number of pieces in the map of a file's blocks.
+    pub(crate) pieces: usize,
+}
+
+impl StoreFile {
+    /// Reads the metadata of a file and the headers of its blocks. What cannot be read is missing.
+    pub(crate) fn read(place: FilePlace, reading: &FileReading) -> Self {
+        let total = Total { files: 1, ..Total::default() };
+        let mut file = Self { place, total, target: None, hfile: None, fault: None };
+        file.fault = file.fill(reading).err();
+        file
+    }
+
+    fn fill(&mut self, reading: &FileReading) -> Result<(), CommandError> {
+        let path = &self.place.path;
+        let meta = path.metadata().map_err(|error| CommandError::io("open", path, &error))?;
+        self.total.bytes = meta.len();
+        let is_elsewhere = matches!(self.place.kind, FileKind::Reference | FileKind::Link);
+        if meta.len() == 0 && !is_elsewhere {
+            // HBase ignores empty files
+            return Ok(());
+        }
+        let target = match is_elsewhere {
+            true => reading.regions.hfile_of(path)?,
+            false => Some(path.clone()),
+        };
+        self.target = target.clone();
+        let Some(target) = target else { return Ok(()) };
+        let file = reading.files.open(&target)?;
+        let times = file.file_info().time_range().map_err(|corruption| corruption.at(&target, 0))?;
+        let times = times.filter(|_| file.entry_count() > 0).map(|range| (range.min, range.max));
+        if !is_elsewhere {
+            (self.total.cells, self.total.times) = (Some(file.entry_count()), times);
+        }
+        let mut hfile = metadata(&file, &target, times)?;
+        let mut blocks = BlockMap::new(reading.pieces);
+        let headers = file.block_headers().try_for_each(|header| {
+            let (offset, header) = header?;
+            blocks.add(offset, &header);
+            Ok::<_, hregion::Error>(())
+        });
+        hfile["blocks"] = blocks.json();
+        let root = root_index(&file);
+        hfile["root_index"] = root.as_ref().map_or(Value::Null, |entries| entries.clone().into());
+        self.hfile = Some(hfile);
+        headers?;
+        root?;
+        Ok(())
+    }
+
+    /// The family that has the file, by its directory.
+    pub(crate) fn family(&self) -> &str {
+        &self.place.family
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        let FilePlace { family, path, kind } = &self.place;
+        let name = path.file_name().map_or_else(String::new, |name| text::json_path(Path::new(name)));
+        let kind = match kind {
+            FileKind::Reference => "reference",
+            FileKind::Link => "link",
+            _ => "file",
+        };
+        let target = self.target.as_ref().filter(|target| *target != path);
+        json!({
+            "family": family, "name": name, "path": text::json_path(path), "kind": kind,
+            "bytes": self.total.bytes, "cells": self.total.cells,
+            "oldest": self.total.times.map(|times| times.0), "newest": self.total.times.map(|times| times.1),
+            "target": target.map(|target| text::json_path(target)),
+            "error": self.fault.as_ref().map(CommandError::line),
+            "hfile": self.hfile,
+        })
+    }
+}
+
+/// Returns what the trailer and the file info say.
+fn metadata(file: &HFile, path: &Path, times: Option<(i64, i64)>) -> Result<Value, CommandError> {
+    let (trailer, info) = (file.trailer(), file.file_info());
+    let at = |corruption: hregion::Corruption| CommandError::from(corruption.at(path, 0));
+    let row = |key: Option<&CellKey>| {
+        key.filter(|_| file.entry_count() > 0).map(|key| StringBinary(key.row()).to_string())
+    };
+    Ok(json!({
+        "bytes": file.file_len(), "cells": file.entry_count(),
+        "oldest": times.map(|times| times.0), "newest": times.map(|times| times.1),
+        "first_row": row(file.first_key()), "last_row": row(file.last_key()),
+        "version": format!("{}.{}", trailer.major_version(), trailer.minor_version()),
+        "compression": file.codec().name(), "encoding": file.data_block_encoding().name(),
+        "encrypted": trailer.is_encrypted(),
+        "bloom": file.general_bloom().map(|bloom| bloom.bloom_type().name()),
+        "bloom_keys": file.general_bloom().map(|bloom| bloom.meta().key_count()),
+        "max_sequence_id": info.max_seq_id().map_err(at)?,
+        "created": info.create_time().map_err(at)?.filter(|&time| time > 0),
+        "major_compaction": info.major_compaction().map_err(at)?,
+        "bulk_loaded": info.bulkload_timestamp().map_err(at)?,
+        "delete_families": info.delete_family_count().map_err(at)?,
+        "average_key_bytes": info.avg_key_len().map_err(at)?,
+        "average_value_bytes": info.avg_value_len().map_err(at)?,
+        "uncompressed_bytes": trailer.total_uncompressed_bytes(),
+        "index_levels": file.index_levels(),
+        "index_entries": if file.entry_count() == 0 { 0 } else { file.root_index().len() },
+        "warnings": file.warnings().iter().map(|fault| CommandError::from(fault).with_hint(None).line()).collect::<Vec<_>>(),
+    }))
+}
+
+/// Returns entries of the root index, as `{"entry","row","first_data_block"}`: all, or some spread over all.
+fn root_index(file: &HFile) -> hregion::Result<Vec<Value>> {
+    if file.entry_count() == 0 {
+        return Ok(Vec::new());
+    }
+    let keys: Vec<&CellKey> = file.root_index().map(|(key, _)| key).collect();
+    let entry = |entry: usize| {
+        let first = file.first_data_block(entry)?.map(|handle| handle.offset);
+        let row = keys.get(entry).map(|key| StringBinary(key.row()).to_string());
+        Ok(json!({ "entry": entry, "row": row, "first_data_block": first }))
+    };
+    spread(keys.len(), ROOT_ENTRIES).map(entry).collect()
+}
+
+/// Returns up to `most` numbers below `count`, evenly spread, the first and the last included.
+fn spread(count: usize, most: usize) -> impl Iterator<Item = usize> {
+    let shown = count.min(most);
+    (0..shown).map(move |i| if shown < 2 { 0 } else { i * (count - 1) / (shown - 1) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_spread_over_all() {
+        assert_eq!(spread(0, 24).count(), 0);
+        assert!(spread(1, 24).eq([0]));
+        assert!(spread(24, 24).eq(0..24));
+        assert!(spread(101, 5).eq([0, 25, 50, 75, 100]));
+        let most: Vec<usize> = spread(1_000_003, 24).collect();
+        assert_eq!((most.len(), most.first(), most.last()), (24, Some(&0), Some(&1_000_002)));
+        assert!(most.is_sorted_by(|a, b| a < b));
+    }
+}

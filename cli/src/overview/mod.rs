@@ -1,0 +1,190 @@
+//! What a report shows: tables, their regions, files and blocks, statistics of cells, and what is wrong.
+
+mod blocks;
+mod cells;
+mod file;
+mod region;
+mod table;
+mod total;
+
+use crate::args::FileArgs;
+use crate::failure::{CommandError, Failure};
+use crate::output::Output;
+use crate::parallel::JobArgs;
+use crate::probe;
+use crate::regions::entries_of;
+use crate::source::{DEPTH, bytes_of};
+use crate::target::Kind;
+use crate::text;
+use file::{FilePlace, FileReading, StoreFile};
+use hregion::{CheckReport, Finding, Severity, Table};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use table::TableOverview;
+use total::Total;
+
+/// The number of pieces of all maps of blocks together, and the bounds of one map.
+const PIECES: usize = 60_000;
+const MOST_PIECES: usize = 240;
+const FEWEST_PIECES: usize = 8;
+
+/// What to read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    /// The current time in milliseconds, for ages.
+    pub(crate) now: i64,
+    /// Whether to read the cells.
+    pub(crate) cells: bool,
+    pub(crate) jobs: JobArgs,
+}
+
+/// The state of a root directory, a namespace or a table.
+#[derive(Debug)]
+pub(crate) struct Overview {
+    target: PathBuf,
+    kind: Kind,
+    now: i64,
+    tables: Vec<TableOverview>,
+    check: CheckReport,
+    /// What could not be read.
+    faults: Vec<CommandError>,
+}
+
+impl Overview {
+    /// Reads the directories, the metadata of all files, and the cells if they are wanted. What cannot be
+    /// read is a fault, and the rest is read.
+    pub(crate) fn read(
+        target: &Path,
+        kind: Kind,
+        wanted: Wanted,
+        reading: &FileArgs,
+        out: &mut Output,
+    ) -> Result<Self, Failure> {
+        let options = reading.region_options(out)?;
+        let mut faults = Vec::new();
+        let dirs = table_dirs(target, kind)?;
+        let check = check(&dirs, target, kind, &options)?;
+        let tables = dirs.into_iter().map(|dir| TableOverview::open(dir, &options, &mut faults));
+        let mut tables = tables.collect::<Result<Vec<_>, _>>()?;
+        read_files(&mut tables, wanted.jobs, reading, &mut faults, out)?;
+        if wanted.cells {
+            let bytes = tables.iter().map(|table| bytes_of(&table.path, DEPTH)).sum();
+            out.start_progress(bytes, false);
+            let options = options.storage(out.progress().storage());
+            for table in tables.iter_mut().filter(|table| !table.regions.is_empty()) {
+                let path = &table.path;
+                let read = cells::statistics(path, &options, wanted.now, &out.warner(), &mut faults);
+                table.statistics = Some(read);
+            }
+        }
+        Ok(Self { target: target.to_owned(), kind, now: wanted.now, tables, check, faults })
+    }
+
+    /// Returns the number of errors that the check has found.
+    pub(crate) fn errors(&self) -> usize {
+        self.check.count(Severity::Error)
+    }
+
+    /// Returns what could not be read.
+    pub(crate) fn faults(&self) -> &[CommandError] {
+        &self.faults
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        let total = Total::of(self.tables.iter().map(TableOverview::total));
+        let count = |severity| self.check.count(severity);
+        let regions: usize = self.tables.iter().map(|table| table.regions.len()).sum();
+        let kind = match self.kind {
+            Kind::Root => "root",
+            Kind::Namespace => "namespace",
+            _ => "table",
+        };
+        json!({
+            "hregion": env!("CARGO_PKG_VERSION"), "target": text::json_path(&self.target), "kind": kind,
+            "now": self.now,
+            "summary": {
+                "tables": self.tables.len(), "regions": regions, "total": total.json(),
+                "errors": count(Severity::Error), "warnings": count(Severity::Warning),
+                "infos": count(Severity::Info), "unread": self.faults.len(), "meta": self.check.has_catalog,
+            },
+            "tables": self.tables.iter().map(TableOverview::json).collect::<Vec<_>>(),
+            "findings": self.check.findings.iter().map(finding).collect::<Vec<_>>(),
+            "unread": self.faults.iter().map(CommandError::finding_json).collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// Returns a finding with the members that `hregion check` prints.
+fn finding(finding: &Finding) -> Value {
+    let Finding { kind, severity, table, region, path, message, .. } = finding;
+    json!({
+        "kind": kind.name(), "severity": severity.name(),
+        "table": table.as_ref().map(ToString::to_string), "region": region,
+        "path": text::json_path(path), "message": message, "fix": kind.fix(),
+    })
+}
+
+/// Returns the directories of the tables of a target, also of those without a descriptor.
+fn table_dirs(target: &Path, kind: Kind) -> Result<Vec<PathBuf>, CommandError> {
+    let dirs = |dir: &Path| {
+        entries_of(dir, |path| Ok(!region::name(path).starts_with('.') && probe::is_dir(path)?))
+    };
+    match kind {
+        Kind::Root => {
+            let namespaces = dirs(&target.join("data"))?;
+            let tables = namespaces.iter().map(|namespace| dirs(namespace));
+            Ok(tables.collect::<Result<Vec<_>, _>>()?.concat())
+        }
+        Kind::Namespace => dirs(target),
+        Kind::Table => Ok(vec![target.to_owned()]),
+        _ => Err(CommandError::unsupported(target, "neither a root directory nor a namespace nor a table")
+            .with_hint(Some("`hregion inspect` and `hregion stats` show files and regions"))),
+    }
+}
+
+/// Checks the tables of a target.
+fn check(
+    tables: &[PathBuf],
+    target: &Path,
+    kind: Kind,
+    options: &hregion::RegionOptions,
+) -> Result<CheckReport, Failure> {
+    if kind == Kind::Root {
+        return Ok(Table::check_root(target, options.clone())?);
+    }
+    let mut all = CheckReport::default();
+    for table in tables {
+        let report = Table::check_dir(table, options.clone())?;
+        all.findings.extend(report.findings);
+    }
+    Ok(all)
+}
+
+/// Reads the metadata of the files of all tables, several at once.
+fn read_files(
+    tables: &mut [TableOverview],
+    jobs: JobArgs,
+    reading: &FileArgs,
+    faults: &mut Vec<CommandError>,
+    out: &mut Output,
+) -> Result<(), Failure> {
+    let mut places: Vec<((usize, usize), FilePlace)> = Vec::new();
+    for (at, table) in tables.iter().enumerate() {
+        for (region, overview) in table.regions.iter().enumerate() {
+            places.extend(overview.places()?.into_iter().map(|place| ((at, region), place)));
+        }
+    }
+    out.start_unknown_progress(false);
+    let pieces = (PIECES / places.len().max(1)).clamp(FEWEST_PIECES, MOST_PIECES);
+    let storage = out.progress().storage();
+    let (files, regions) = (reading.options(out)?.storage(storage.clone()), reading.region_options(out)?);
+    let reading = FileReading { files, regions, pieces };
+    let read = |(at, place): &((usize, usize), FilePlace)| (*at, StoreFile::read(place.clone(), &reading));
+    jobs.in_order(&places, read, |((table, region), file)| {
+        faults.extend(file.fault.clone());
+        if let Some(region) = tables.get_mut(table).and_then(|table| table.regions.get_mut(region)) {
+            region.files.push(file);
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,102 @@
+//! A table's directory: its regions in the order of their keys, with holes and overlaps.
+
+use super::region::{RegionOverview, families_json, name};
+use super::total::Total;
+use crate::failure::CommandError;
+use crate::regions::region_dirs;
+use crate::text;
+use hregion::cell::StringBinary;
+use hregion::locator::{RegionInconsistency, check_region_chain, serving};
+use hregion::{ErrorKind, RegionInfo, RegionOptions, Table};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// A table.
+#[derive(Debug)]
+pub(crate) struct TableOverview {
+    pub(crate) path: PathBuf,
+    pub(crate) name: String,
+    /// Those that serve, in the order of their keys; then the others, by their names.
+    pub(crate) regions: Vec<RegionOverview>,
+    /// Rows that no region has, or several.
+    gaps: Vec<RegionInconsistency>,
+    /// Statistics of the cells, if they were read.
+    pub(crate) statistics: Option<Value>,
+}
+
+impl TableOverview {
+    /// Reads the regions of a table's directory, and no files of theirs. Faults are added to `faults`.
+    pub(crate) fn open(
+        path: PathBuf,
+        options: &RegionOptions,
+        faults: &mut Vec<CommandError>,
+    ) -> Result<Self, CommandError> {
+        let (mut regions, known_faults) = (Vec::new(), faults.len());
+        for dir in region_dirs(&path)? {
+            let (region, fault) = RegionOverview::open(dir, options);
+            faults.extend(fault);
+            regions.push(region);
+        }
+        let known = || regions.iter().filter_map(|region| region.info.clone());
+        let (serving, gaps) = if known().next().is_none() {
+            (Vec::new(), Vec::new())
+        } else {
+            match Table::open_dir(&path, options.clone()) {
+                Ok(table) => (table.regions(), table.inconsistencies()),
+                // those that can be read are shown
+                Err(error) => {
+                    let is_new = faults.len() == known_faults && error.kind() != ErrorKind::TableNotFound;
+                    faults.extend(is_new.then(|| error.into()));
+                    let serving = serving(known().collect());
+                    let gaps = check_region_chain(&serving);
+                    (serving, gaps)
+                }
+            }
+        };
+        let table = known().next().map(|info| info.table().to_string());
+        for region in &mut regions {
+            region.serves = region.info.as_ref().is_some_and(|info| serving.contains(info));
+        }
+        let start = |region: &RegionOverview| region.info.as_ref().map(|info| info.start_key().to_vec());
+        regions.sort_by_key(|region| (!region.serves, start(region).filter(|_| region.serves)));
+        let name = table.unwrap_or_else(|| name(&path));
+        Ok(Self { path, name, regions, gaps, statistics: None })
+    }
+
+    pub(crate) fn total(&self) -> Total {
+        Total::of(self.regions.iter().map(RegionOverview::total))
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        let mut families = BTreeMap::new();
+        self.regions.iter().for_each(|region| region.add_families(&mut families));
+        json!({
+            "table": self.name, "path": text::json_path(&self.path),
+            "total": self.total().json(), "families": families_json(&families),
+            "gaps": self.gaps.iter().map(|gap| self.gap(gap)).collect::<Vec<_>>(),
+            "regions": self.regions.iter().map(RegionOverview::json).collect::<Vec<_>>(),
+            "statistics": self.statistics,
+        })
+    }
+
+    /// Returns `{"kind","start","end","regions"}`: by their places, the regions that overlap, or those before
+    /// and after a hole.
+    fn gap(&self, gap: &RegionInconsistency) -> Value {
+        let (start, end) = gap.bounds();
+        let serving: Vec<&RegionInfo> =
+            self.regions.iter().take_while(|region| region.serves).filter_map(|region| region.info.as_ref()).collect();
+        let (kind, regions): (_, Vec<usize>) = match gap {
+            RegionInconsistency::Hole { .. } => {
+                let after = serving.partition_point(|info| info.start_key() < end || end.is_empty());
+                ("hole", after.checked_sub(1).into_iter().chain((after < serving.len()).then_some(after)).collect())
+            }
+            RegionInconsistency::Overlap { .. } => {
+                let touched = |info: &&RegionInfo| gap.touches(info.start_key(), info.end_key());
+                ("overlap", serving.iter().enumerate().filter(|(_, info)| touched(info)).map(|(at, _)| at).collect())
+            }
+        };
+        let (start, end) = (StringBinary(start).to_string(), StringBinary(end).to_string());
+        json!({ "kind": kind, "start": start, "end": end, "regions": regions })
+    }
+}

@@ -1,0 +1,364 @@
+//! `hregion report`: its data are those of the commands that it summarizes, and its page is one file in which
+//! nothing of a table becomes markup.
+
+use crate::library::files::copy_dir;
+use crate::support::{code, json_lines, last_error, members, ok, plain, run, stderr, stdout, testdata};
+use hregion::{Compaction, Family, Put, Table};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+/// The current time, for ages.
+const NOW: &str = "1900000000000";
+/// Bytes of a row and of a family that would end a script, or begin one.
+const HOSTILE: &str = "</script><script>alert(1)</script><!-- \"'&amp;\u{2028}\x1b";
+const HOSTILE_FAMILY: &str = "<img src=x onerror=alert(2)>";
+
+fn report(target: &Path, more: &[&str]) -> Output {
+    let mut args = vec!["report", "--now", NOW, target.to_str().unwrap()];
+    args.extend(more);
+    run(&args)
+}
+
+/// Returns the data of a report.
+fn data(target: &Path, more: &[&str]) -> Value {
+    let output = report(target, &[&["--json", "--quiet"], more].concat());
+    let [data] = json_lines(&stdout(&output)).try_into().unwrap_or_else(|lines| panic!("{lines:?}"));
+    data
+}
+
+/// Returns the data in a page.
+fn data_of(page: &str) -> Value {
+    let (_, rest) = page.split_once("<script type=\"application/json\" id=\"data\">").unwrap();
+    serde_json::from_str(rest.split_once("</script>").unwrap().0).unwrap()
+}
+
+fn list<'v>(value: &'v Value, member: &str) -> &'v [Value] {
+    value[member].as_array().unwrap_or_else(|| panic!("{member} of {value}"))
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.collect()
+}
+
+/// The files of all regions of the only table.
+fn files(data: &Value) -> Vec<&Value> {
+    list(&data["tables"][0], "regions").iter().flat_map(|region| list(region, "files")).collect()
+}
+
+/// Creates a table with hostile names: four regions, two families, several files, a delete marker. Returns its
+/// directory, and those of its regions in the order of their keys.
+pub(crate) fn hostile(root: &Path) -> (PathBuf, Vec<PathBuf>) {
+    let families = [Family::new("d").max_versions(3), Family::new(HOSTILE_FAMILY)];
+    let table = Table::create(root, "shop:orders", &families, &["<b>", "k", "u"]).unwrap();
+    for round in 0..4_i64 {
+        for i in 0..60 {
+            let row = format!("{}{:03}", ["a", HOSTILE, "m", "z"][i % 4], i);
+            let time = 1_899_000_000_000 + round * 240_000_000 + i as i64;
+            let put = Put::new(row).cell_at("d", "<q>", time, vec![b'v'; i * 7]);
+            table.put(put.cell_at(HOSTILE_FAMILY, "q", time, "v")).unwrap();
+        }
+        if round == 2 {
+            table.delete(hregion::Delete::new("z003")).unwrap();
+        }
+        table.flush().unwrap();
+        if round == 1 {
+            table.compact(Compaction::Major).unwrap();
+        }
+    }
+    let dir = root.join("data/shop/orders");
+    let regions = table.regions().iter().map(|info| dir.join(info.encoded_name())).collect();
+    table.close().unwrap();
+    (dir, regions)
+}
+
+#[test]
+fn the_data_are_those_of_other_commands() {
+    for target in ["region/split-references/root/data/default/halves", "region/clone-references/root/data/default/cloned"] {
+        let target = testdata(target);
+        let path = target.to_str().unwrap();
+        let data = data(&target, &[]);
+        let expected = ["hregion", "target", "kind", "now", "summary", "tables", "findings", "unread"];
+        assert_eq!(members(&data), expected);
+        assert_eq!((&data["kind"], &data["unread"], &data["target"]), (&json!("table"), &json!([]), &json!(path)));
+        let [table] = list(&data, "tables") else { panic!("one table") };
+        assert_eq!(members(table), ["table", "path", "total", "families", "gaps", "regions", "statistics"]);
+
+        // the files are those of du
+        let du = json_lines(&ok(&["du", "--json", path]));
+        let mut found = Vec::new();
+        for region in list(table, "regions") {
+            for file in list(region, "files") {
+                found.push(json!({
+                    "table": table["table"], "region": region["encoded"], "family": file["family"],
+                    "path": file["path"], "bytes": file["bytes"], "cells": file["cells"],
+                    "oldest": file["oldest"], "newest": file["newest"],
+                }));
+            }
+        }
+        found.sort_by_key(|file| file["path"].as_str().unwrap().to_owned());
+        let mut sorted = du.clone();
+        sorted.sort_by_key(|file| file["path"].as_str().unwrap().to_owned());
+        assert_eq!(found, sorted);
+        let sum = |member: &str| du.iter().filter_map(|file| file[member].as_i64()).sum::<i64>();
+        let total = &table["total"];
+        assert_eq!((&total["files"], &total["bytes"]), (&json!(du.len()), &json!(sum("bytes"))));
+        assert_eq!(total["cells"].as_i64().unwrap_or(0), sum("cells"));
+        assert_eq!(total["newest"].as_i64(), du.iter().filter_map(|file| file["newest"].as_i64()).max());
+        assert_eq!(&data["summary"]["total"], total);
+
+        // the cells are those of stats, the findings those of check
+        let mut statistics = table["statistics"].clone();
+        assert_eq!(statistics.as_object_mut().unwrap().shift_remove("unread_regions"), Some(json!(0)));
+        assert_eq!(statistics, json_lines(&ok(&["stats", "--json", "--now", NOW, path]))[0]);
+        let mut findings = json_lines(&stdout(&run(&["check", "--json", path])));
+        let summary = findings.pop().unwrap()["summary"].clone();
+        assert_eq!(data["findings"], json!(findings));
+        for severity in ["errors", "warnings", "infos", "regions"] {
+            assert_eq!(data["summary"][severity], summary[severity], "{severity}");
+        }
+        assert_eq!(list(table, "gaps"), [] as [Value; 0]);
+
+        // a file that is a reference or a link shows the HFile that it leads to
+        for file in files(&data) {
+            assert_eq!(file["kind"] == "file", file["target"].is_null(), "{file}");
+            assert_eq!(file["error"], Value::Null);
+            let of = file["target"].as_str().unwrap_or_else(|| file["path"].as_str().unwrap());
+            check_file(&file["hfile"], of);
+        }
+    }
+}
+
+/// Compares what the report says about an HFile with what `inspect` does.
+fn check_file(hfile: &Value, path: &str) {
+    let inspected = &json_lines(&ok(&["inspect", "--json", "--blocks", path]))[0];
+    let blocks = list(inspected, "blocks");
+    let map = &hfile["blocks"];
+    assert_eq!((&map["count"], &map["per_piece"]), (&json!(blocks.len()), &json!(1)));
+    let pieces = list(map, "pieces");
+    assert_eq!(pieces.len(), blocks.len());
+    for (i, (piece, block)) in pieces.iter().zip(blocks).enumerate() {
+        assert_eq!(piece["offset"], block["offset"]);
+        let size: u64 = ["data", "index", "bloom", "other"].map(|of| piece[of].as_u64().unwrap()).iter().sum();
+        let header = if inspected["trailer"]["minor_version"] == 0 { 24 } else { 33 };
+        assert_eq!(size, block["on_disk_size"].as_u64().unwrap() + header, "{path}");
+        if let Some(next) = blocks.get(i + 1) {
+            assert_eq!(piece["offset"].as_u64().unwrap() + size, next["offset"].as_u64().unwrap());
+        }
+        let is_data = block["type"].as_str().unwrap().ends_with("DATA");
+        assert_eq!(piece["data"] != 0, is_data);
+    }
+    let of_type = |name: &str| blocks.iter().filter(|block| block["type"] == name).count();
+    for total in list(map, "types") {
+        assert_eq!(total["blocks"], of_type(total["type"].as_str().unwrap()));
+    }
+    assert_eq!((&hfile["bytes"], &hfile["cells"]), (&inspected["length"], &inspected["trailer"]["entry_count"]));
+    assert_eq!(hfile["index_levels"], inspected["trailer"]["num_data_index_levels"]);
+    assert_eq!(hfile["first_row"], inspected["first_key"]["row"]);
+    assert_eq!(hfile["max_sequence_id"], inspected["file_info"]["MAX_SEQ_ID_KEY"]);
+    let root = list(hfile, "root_index");
+    assert!(root.len() <= 24 && root.len() as u64 <= hfile["index_entries"].as_u64().unwrap());
+    if hfile["cells"] != 0 {
+        assert_eq!(root[0]["first_data_block"], inspected["root_index"][0]["first_data_block"]);
+    }
+}
+
+#[test]
+fn every_kind_of_directory_of_tables_is_a_target() {
+    let root = testdata("region/clone-references/root");
+    let of = |target: &Path| data(target, &["--no-cells"]);
+    let (whole, namespace) = (of(&root), of(&root.join("data/default")));
+    assert_eq!((&whole["kind"], &namespace["kind"]), (&json!("root"), &json!("namespace")));
+    let tables = |data: &Value| list(data, "tables").iter().map(|table| table["table"].clone()).collect::<Vec<_>>();
+    assert_eq!(tables(&namespace), ["cloned", "joined"]);
+    assert!(tables(&whole).ends_with(&tables(&namespace)));
+    let checked = json_lines(&stdout(&run(&["check", "--json", root.to_str().unwrap()])));
+    assert_eq!(whole["summary"]["meta"], checked.last().unwrap()["summary"]["meta"]);
+    assert_eq!(whole["tables"][0]["statistics"], Value::Null);
+
+    for target in [plain().into(), root.join("data/default/joined").join(region_of(&namespace, 1)), root.join(".hbase-snapshot/joined-snap")] {
+        let output = report(&target, &["--json"]);
+        assert_eq!((code(&output), &last_error(&output)["kind"]), (4, &json!("Unsupported")), "{target:?}");
+    }
+    let output = report(&root.join("missing"), &["--json"]);
+    assert_eq!((code(&output), &last_error(&output)["kind"]), (5, &json!("Io")));
+}
+
+fn region_of(data: &Value, table: usize) -> String {
+    data["tables"][table]["regions"][0]["encoded"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn what_is_broken_is_shown_and_hides_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let (table, regions) = hostile(dir.path());
+    let sound = data(&table, &[]);
+    assert_eq!(code(&report(&table, &["--json"])), 0);
+    assert_eq!((list(&sound["tables"][0], "regions").len(), &sound["findings"]), (4, &json!([])));
+
+    // a region is gone, and a file of another one is cut off
+    fs::remove_dir_all(&regions[1]).unwrap();
+    let file = fs::read_dir(regions[2].join("d")).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.is_file());
+    let file = file.unwrap();
+    let bytes = fs::read(&file).unwrap();
+    fs::write(&file, &bytes[..bytes.len() - 40]).unwrap();
+
+    let output = report(&table, &["--json"]);
+    assert_eq!(code(&output), 3);
+    assert!(stderr(&output).contains(file.to_str().unwrap()), "{}", stderr(&output));
+    let broken = data(&table, &[]);
+    let found = &broken["tables"][0];
+    assert_eq!(found["gaps"], json!([{"kind": "hole", "start": "<b>", "end": "k", "regions": [0, 1]}]));
+    assert_eq!(list(found, "regions").len(), 3);
+    let mut checked = json_lines(&stdout(&run(&["check", "--json", table.to_str().unwrap()])));
+    checked.pop();
+    assert_eq!(broken["findings"], json!(checked));
+    assert!(checked.iter().any(|finding| finding["kind"] == "hole"));
+    // the hole, the file and the region that cannot be read because of it
+    let unread = list(&broken, "unread");
+    assert!(unread.iter().any(|fault| fault["path"] == file.to_str().unwrap()), "{unread:?}");
+    assert_eq!(found["statistics"]["unread_regions"], 2);
+    let cells = |table: &Value, region: usize| table["regions"][region]["total"]["cells"].as_u64().unwrap();
+    assert_eq!(found["statistics"]["cells"], cells(found, 0) + cells(found, 2));
+    for shown in files(&broken) {
+        let is_cut = shown["path"] == file.to_str().unwrap();
+        assert_eq!((shown["hfile"].is_null(), shown["error"].is_null()), (is_cut, !is_cut), "{shown}");
+        let before = files(&sound).into_iter().find(|other| other["path"] == shown["path"]).unwrap();
+        assert!(is_cut || shown == before);
+    }
+
+    // the same with overlapping regions, of which one has no readable region info
+    fs::write(regions[3].join(".regioninfo"), b"PBUF").unwrap();
+    let broken = data(&table, &[]);
+    let last = list(&broken["tables"][0], "regions").last().unwrap();
+    assert_eq!((&last["serves"], &last["start"]), (&json!(false), &Value::Null));
+    assert!(!list(last, "files").is_empty());
+    assert_eq!(broken["tables"][0]["gaps"][1], json!({"kind": "hole", "start": "u", "end": "", "regions": [1]}));
+}
+
+#[test]
+fn overlaps_name_their_regions() {
+    let dir = tempfile::tempdir().unwrap();
+    let (table, regions) = hostile(dir.path());
+    // a younger region with rows of two others
+    let other = tempfile::tempdir().unwrap();
+    let younger = Table::create(other.path(), "shop:orders", &[Family::new("d")], &["c", "p"]).unwrap();
+    let middle = younger.regions()[1].encoded_name();
+    younger.close().unwrap();
+    copy_dir(&other.path().join("data/shop/orders").join(&middle), &table.join(&middle));
+    let found = data(&table, &["--no-cells"]);
+    let shown = list(&found["tables"][0], "regions");
+    let at = |name: &str| shown.iter().position(|region| region["encoded"] == name).unwrap();
+    let encoded = |at: usize| regions[at].file_name().unwrap().to_str().unwrap();
+    assert_eq!(shown.len(), 5);
+    for gap in list(&found["tables"][0], "gaps") {
+        assert_eq!(gap["kind"], "overlap");
+        assert!(list(gap, "regions").contains(&json!(at(&middle))), "{gap}");
+    }
+    let named: Vec<&Value> = list(&found["tables"][0], "gaps").iter().flat_map(|gap| list(gap, "regions")).collect();
+    assert!(named.contains(&&json!(at(encoded(1)))) && named.contains(&&json!(at(encoded(2)))));
+    assert!(!named.contains(&&json!(at(encoded(3)))));
+}
+
+#[test]
+fn the_page_is_one_file_without_markup_from_outside() {
+    let dir = tempfile::tempdir().unwrap();
+    let (table, _) = hostile(dir.path());
+    let out = dir.path().join("report.html");
+    let output = report(&table, &["--json", "--out", out.to_str().unwrap()]);
+    assert_eq!((code(&output), stderr(&output).as_str()), (0, ""));
+    let page = fs::read_to_string(&out).unwrap();
+    assert_eq!(data_of(&page), json_lines(&stdout(&output))[0]);
+    assert!(stdout(&output).contains("alert(1)") && stdout(&output).contains("onerror"));
+
+    assert_eq!(page.matches("<script").count(), 2);
+    assert_eq!(page.matches("</script").count(), 2);
+    for hostile in ["<img", "<b>", "<q>", "alert(1)</", "\u{2028}", "\x1b"] {
+        assert!(!page.contains(hostile), "{hostile:?}");
+    }
+    for loader in [" src=", "<link", "<iframe", "@import", "href=\"h", "url(h"] {
+        let (before, _) = page.split_once("<script type=\"application/json\"").unwrap();
+        assert!(!before.contains(loader), "{loader}");
+    }
+    check_tags(&page);
+    // nothing but the page was written
+    assert!(names(dir.path()).iter().all(|name| !name.ends_with(".tmp")), "{:?}", names(dir.path()));
+}
+
+/// Checks that the elements of a page are closed in order. The contents of scripts and styles are text.
+fn check_tags(page: &str) {
+    let (mut open, mut rest): (Vec<String>, &str) = (Vec::new(), page);
+    while let Some((_, tag)) = rest.split_once('<') {
+        let (inside, after) = tag.split_once('>').expect("a tag is closed");
+        rest = after;
+        let name: String = inside.chars().take_while(|c| c.is_ascii_alphanumeric() || "/!".contains(*c)).collect();
+        match name.strip_prefix('/') {
+            Some(closed) => assert_eq!(open.pop().as_deref(), Some(closed)),
+            None if name == "!DOCTYPE" || name == "meta" => {}
+            None => {
+                if name == "script" || name == "style" {
+                    let end = format!("</{name}>");
+                    rest = &rest[rest.find(&end).expect("it ends")..];
+                }
+                open.push(name);
+            }
+        }
+    }
+    assert_eq!(open, [] as [String; 0]);
+}
+
+#[test]
+fn a_page_is_written_whole_or_not_at_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = testdata("region/bulk-loaded/root/data/default/loaded");
+    let path = |name: &str| dir.path().join(name).into_os_string().into_string().unwrap();
+    fs::write(path("taken"), "mine").unwrap();
+    fs::create_dir(path("directory")).unwrap();
+    for (out, exit, kind) in [
+        (path("taken"), 2, "InvalidArgument"),
+        (path("taken/below.html"), 5, "Io"),
+        (path("missing/report.html"), 5, "Io"),
+        ("-".into(), 2, "Usage"),
+        ("s3://bucket/report.html".into(), 4, "Unsupported"),
+    ] {
+        let output = report(&table, &["--json", "--no-cells", "--out", &out]);
+        assert_eq!((code(&output), &last_error(&output)["kind"]), (exit, &json!(kind)), "{out}");
+        assert_eq!(names(dir.path()).len(), 2, "{out}");
+        assert_eq!(fs::read(path("taken")).unwrap(), b"mine");
+    }
+    // the rename fails
+    let output = report(&table, &["--json", "--no-cells", "--force", "--out", &path("directory")]);
+    assert_eq!((code(&output), &last_error(&output)["kind"]), (5, &json!("Io")));
+    assert_eq!(names(dir.path()).len(), 2);
+
+    let output = report(&table, &[]);
+    assert_eq!(code(&output), 2);
+    assert!(stderr(&output).contains("--out FILE"), "{}", stderr(&output));
+
+    let output = report(&table, &["--force", "--out", &path("taken")]);
+    assert_eq!((code(&output), stdout(&output).as_str()), (0, ""));
+    assert!(fs::read_to_string(path("taken")).unwrap().starts_with("<!DOCTYPE html>"));
+    assert_eq!(names(dir.path()).len(), 2);
+}
+
+#[test]
+fn many_files_have_smaller_maps() {
+    let dir = tempfile::tempdir().unwrap();
+    let (table, regions) = hostile(dir.path());
+    let one = fs::read_dir(regions[3].join("d")).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.is_file());
+    let one = one.unwrap();
+    for i in 0..1200 {
+        fs::copy(&one, one.with_file_name(format!("{i:032x}"))).unwrap();
+    }
+    let data = data(&table, &["--no-cells"]);
+    let most = 60_000 / files(&data).len();
+    assert!((8..60).contains(&most), "{most}");
+    for file in files(&data) {
+        let map = &file["hfile"]["blocks"];
+        let blocks: u64 = list(map, "pieces").iter().map(|piece| piece["blocks"].as_u64().unwrap()).sum();
+        assert!(list(map, "pieces").len() <= most);
+        assert_eq!(map["count"], blocks);
+    }
+}

@@ -1,0 +1,147 @@
+//! The page of `hregion report` in a headless Chromium: what it draws, light and dark, wide and narrow, by
+//! keyboard, on paper. `.ci/run report` runs this if there is a browser.
+
+mod browser;
+
+use crate::report::hostile;
+use crate::support::{code, run};
+use browser::Browser;
+use serde_json::{Value, json};
+use std::fs;
+use std::path::PathBuf;
+
+const WIDE: (u32, u32) = (1280, 1600);
+const NARROW: (u32, u32) = (480, 1600);
+
+/// Where screenshots are left.
+fn pictures() -> PathBuf {
+    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("report");
+    fs::create_dir_all(&dir).unwrap();
+    dir
+}
+
+/// The rows that are in the data of the page, as the script sees them.
+const COUNT: &str = "document.querySelectorAll(SELECTOR).length";
+
+fn count(browser: &mut Browser, selector: &str) -> u64 {
+    browser.evaluate(&COUNT.replace("SELECTOR", &json!(selector).to_string())).as_u64().unwrap()
+}
+
+fn focused(browser: &mut Browser) -> Value {
+    browser.evaluate("document.activeElement.id")
+}
+
+#[test]
+#[ignore = "needs Chromium: .ci/run report"]
+fn the_page_is_drawn_and_used_by_keyboard() {
+    let dir = tempfile::tempdir().unwrap();
+    let (table, regions) = hostile(dir.path());
+    fs::remove_dir_all(&regions[1]).unwrap();
+    let page = dir.path().join("report.html");
+    let out = page.to_str().unwrap();
+    let written = run(&["report", "--quiet", "--now", "1900000000000", table.to_str().unwrap(), "--out", out]);
+    assert_eq!(code(&written), 3);
+
+    let mut browser = Browser::start();
+    browser.size(WIDE);
+    for theme in ["light", "dark"] {
+        browser.prefer(theme);
+        browser.open(&page);
+        drawn(&mut browser);
+        fs::write(pictures().join(format!("{theme}.png")), browser.screenshot()).unwrap();
+    }
+    let backgrounds: Vec<Value> = ["light", "dark", "light"]
+        .map(|theme| {
+            browser.prefer(theme);
+            browser.evaluate("getComputedStyle(document.body).backgroundColor")
+        })
+        .into();
+    assert_eq!(backgrounds[0], backgrounds[2]);
+    assert_ne!(backgrounds[0], backgrounds[1]);
+    // the button goes through light to dark
+    browser.evaluate("document.getElementById('theme').click(), document.getElementById('theme').click()");
+    assert_eq!(browser.evaluate("getComputedStyle(document.body).backgroundColor"), backgrounds[1]);
+    browser.evaluate("document.getElementById('theme').click()");
+
+    keyboard(&mut browser);
+
+    browser.size(NARROW);
+    browser.open(&page);
+    drawn(&mut browser);
+    assert_eq!(browser.evaluate("document.documentElement.scrollWidth"), NARROW.0);
+    fs::write(pictures().join("narrow.png"), browser.screenshot()).unwrap();
+
+    let paper = browser.print();
+    assert!(paper.starts_with(b"%PDF") && paper.len() > 10_000, "{}", paper.len());
+    fs::write(pictures().join("paper.pdf"), paper).unwrap();
+
+    assert_eq!(browser.faults(), [] as [Value; 0]);
+    let loaded = browser.requests();
+    assert!(loaded.iter().all(|url| url.starts_with("file:///") && url.ends_with("/report.html")), "{loaded:?}");
+    println!("screenshots are in {}", pictures().display());
+}
+
+/// Checks that everything is drawn, and that no name has become an element.
+fn drawn(browser: &mut Browser) {
+    let data = browser.evaluate("JSON.parse(document.getElementById('data').textContent)");
+    let table = &data["tables"][0];
+    let regions = table["regions"].as_array().unwrap();
+    assert_eq!((count(browser, "#strip g.region"), count(browser, "#strip g.gap")), (regions.len() as u64, 1));
+    // the largest region and its largest file are open
+    let opened = browser.evaluate("document.querySelector('#strip g.region.open').id.slice(7)");
+    let opened: usize = opened.as_str().unwrap().parse().unwrap();
+    let most = regions.iter().map(|region| region["total"]["bytes"].as_u64().unwrap()).max();
+    assert_eq!(regions[opened]["total"]["bytes"].as_u64(), most);
+    let files = regions[opened]["files"].as_array().unwrap();
+    assert_eq!(count(browser, "#files g.file"), files.len() as u64);
+    let file = browser.evaluate("document.querySelector('#files g.file.open').id.slice(5)");
+    let file = &files[file.as_str().unwrap().parse::<usize>().unwrap()]["hfile"];
+    assert_eq!(count(browser, "#blocks g.piece"), file["blocks"]["pieces"].as_array().unwrap().len() as u64);
+    assert!(count(browser, "#index rect.level") >= 2);
+    assert!(count(browser, "#cells .card") >= 8);
+    let findings = data["findings"].as_array().unwrap().len() as u64;
+    assert!(findings > 0 && count(browser, "#findings tbody tr") >= findings);
+    // every rectangle has a place and a size
+    let odd = "[...document.querySelectorAll('#strip rect, #files rect, #blocks rect')].filter((rect) => \
+               ['x', 'y', 'width', 'height'].some((name) => /NaN|undefined|-\\d/.test(rect.getAttribute(name)))).length";
+    assert_eq!(browser.evaluate(odd), 0);
+    assert_eq!(count(browser, "img, iframe, object, script[src], link"), 0);
+    assert_eq!(count(browser, "script"), 2);
+    let text = browser.evaluate("document.body.innerText");
+    let text = text.as_str().unwrap();
+    for shown in ["</script>", "<img src=x onerror=alert(2)>", "\\xE2\\x80\\xA8"] {
+        assert!(text.contains(shown), "{shown}");
+    }
+    assert!(!text.contains("NaN") && !text.contains("undefined"), "{text}");
+}
+
+/// Moves among regions and files, opens and closes them.
+fn keyboard(browser: &mut Browser) {
+    browser.evaluate("document.querySelector('#strip [tabindex=\"0\"]').focus()");
+    browser.key("Home");
+    assert_eq!(focused(browser), "region-0");
+    assert_eq!(browser.evaluate("document.getElementById('tip').hidden"), false);
+    browser.key("ArrowRight");
+    // the hole
+    assert_eq!(browser.evaluate("document.activeElement.getAttribute('class')"), "gap");
+    browser.key("ArrowRight");
+    assert_eq!(focused(browser), "region-1");
+    browser.key("Enter");
+    assert_eq!(browser.evaluate("document.querySelector('#strip g.region.open').id"), "region-1");
+    let first = focused(browser);
+    assert!(first.as_str().unwrap().starts_with("file-"), "{first}");
+    assert_eq!(count(browser, "#file"), 0);
+    browser.key("ArrowRight");
+    let second = focused(browser);
+    assert_ne!(first, second);
+    browser.key("Enter");
+    assert_eq!((count(browser, "#file"), focused(browser)), (1, json!("file")));
+    browser.key("Escape");
+    assert_eq!((count(browser, "#file"), focused(browser)), (0, second));
+    browser.key("Escape");
+    assert_eq!(browser.evaluate("document.getElementById('region').hidden"), true);
+    assert_eq!(focused(browser), "region-1");
+    browser.key("End");
+    browser.key(" ");
+    assert_eq!(browser.evaluate("document.querySelector('#strip g.region.open').id"), "region-2");
+}
