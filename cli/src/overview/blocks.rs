@@ -19,9 +19,9 @@ impl Purpose {
         match block {
             BlockType::Data | BlockType::EncodedData => Self::Data,
             BlockType::LeafIndex | BlockType::IntermediateIndex | BlockType::RootIndex => Self::Index,
-            BlockType::BloomChunk
-            | BlockType::GeneralBloomMeta
-            | BlockType::DeleteFamilyBloomMeta => Self::Bloom,
+            BlockType::BloomChunk | BlockType::GeneralBloomMeta | BlockType::DeleteFamilyBloomMeta => {
+                Self::Bloom
+            }
             _ => Self::Other,
         }
     }

@@ -118,6 +118,7 @@ impl StoreFile {
 fn metadata(file: &HFile, path: &Path, times: Option<(i64, i64)>) -> Result<Value, CommandError> {
     let (trailer, info) = (file.trailer(), file.file_info());
     let at = |corruption: hregion::Corruption| CommandError::from(corruption.at(path, 0));
+    let warning = |fault: &hregion::Error| CommandError::from(fault).with_hint(None).line();
     let row = |key: Option<&CellKey>| {
         key.filter(|_| file.entry_count() > 0).map(|key| StringBinary(key.row()).to_string())
     };
@@ -140,7 +141,7 @@ fn metadata(file: &HFile, path: &Path, times: Option<(i64, i64)>) -> Result<Valu
         "uncompressed_bytes": trailer.total_uncompressed_bytes(),
         "index_levels": file.index_levels(),
         "index_entries": if file.entry_count() == 0 { 0 } else { file.root_index().len() },
-        "warnings": file.warnings().iter().map(|fault| CommandError::from(fault).with_hint(None).line()).collect::<Vec<_>>(),
+        "warnings": file.warnings().iter().map(warning).collect::<Vec<_>>(),
     }))
 }
 

@@ -73,9 +73,8 @@ impl RegionOverview {
     }
 
     pub(crate) fn json(&self) -> Value {
-        let bound = |of: fn(&RegionInfo) -> &[u8]| {
-            self.info.as_ref().map(|info| StringBinary(of(info)).to_string())
-        };
+        let bound =
+            |of: fn(&RegionInfo) -> &[u8]| self.info.as_ref().map(|info| StringBinary(of(info)).to_string());
         let mut families = BTreeMap::new();
         self.add_families(&mut families);
         json!({

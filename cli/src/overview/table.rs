@@ -84,16 +84,30 @@ impl TableOverview {
     /// and after a hole.
     fn gap(&self, gap: &RegionInconsistency) -> Value {
         let (start, end) = gap.bounds();
-        let serving: Vec<&RegionInfo> =
-            self.regions.iter().take_while(|region| region.serves).filter_map(|region| region.info.as_ref()).collect();
+        let serving: Vec<&RegionInfo> = self
+            .regions
+            .iter()
+            .take_while(|region| region.serves)
+            .filter_map(|region| region.info.as_ref())
+            .collect();
         let (kind, regions): (_, Vec<usize>) = match gap {
             RegionInconsistency::Hole { .. } => {
                 let after = serving.partition_point(|info| info.start_key() < end || end.is_empty());
-                ("hole", after.checked_sub(1).into_iter().chain((after < serving.len()).then_some(after)).collect())
+                (
+                    "hole",
+                    after
+                        .checked_sub(1)
+                        .into_iter()
+                        .chain((after < serving.len()).then_some(after))
+                        .collect(),
+                )
             }
             RegionInconsistency::Overlap { .. } => {
                 let touched = |info: &&RegionInfo| gap.touches(info.start_key(), info.end_key());
-                ("overlap", serving.iter().enumerate().filter(|(_, info)| touched(info)).map(|(at, _)| at).collect())
+                (
+                    "overlap",
+                    serving.iter().enumerate().filter(|(_, info)| touched(info)).map(|(at, _)| at).collect(),
+                )
             }
         };
         let (start, end) = (StringBinary(start).to_string(), StringBinary(end).to_string());

@@ -55,9 +55,6 @@ mod tests {
         let older = Total { times: Some((1, 5)), ..file };
         let all = Total::of([link, file, older]);
         assert_eq!(all, Total { files: 3, bytes: 19, cells: Some(6), times: Some((1, 9)) });
-        assert_eq!(
-            all.json(),
-            json!({"files": 3, "bytes": 19, "cells": 6, "oldest": 1, "newest": 9})
-        );
+        assert_eq!(all.json(), json!({"files": 3, "bytes": 19, "cells": 6, "oldest": 1, "newest": 9}));
     }
 }

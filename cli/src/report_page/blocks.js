@@ -1,15 +1,19 @@
 // A file: its properties, the map of its blocks and the levels of its index.
 
 const MAP = { height: 170, top: 22, bottom: 24, left: 66, right: 8 };
-const PURPOSES = [["data", "data"], ["index", "index"], ["bloom", "Bloom filter"], ["other", "file info, meta"]];
+const PURPOSES = [
+  ["data", "data"], ["index", "index"], ["bloom", "Bloom filter"], ["other", "file info, meta"],
+];
 
 function fileSection(region, file, width) {
-  const close = make("button", { type: "button", class: "close", click: closeFile, "aria-label": "Close the file" }, "Close");
   const parts = [
-    make("h3", {}, make("span", {}, "File ", make("code", {}, file.name), ` of ${file.family}`), close),
+    make("h3", {}, make("span", {}, "File ", make("code", {}, file.name), ` of ${file.family}`),
+      closer("file", closeFile)),
     make("p", { class: "path" }, file.path),
   ];
-  if (file.target) parts.push(make("p", { class: "path" }, `A ${file.kind} to ${file.target}; this is about all of it.`));
+  if (file.target) {
+    parts.push(make("p", { class: "path" }, `A ${file.kind} to ${file.target}; this is about all of it.`));
+  }
   if (file.error) parts.push(make("p", { class: "alert" }, mark("error"), make("span", {}, file.error)));
   const of = file.hfile;
   if (!of) return parts;
@@ -35,8 +39,8 @@ function fileSection(region, file, width) {
   ]));
   of.warnings.forEach((warning) => parts.push(make("p", { class: "note" }, mark("warning"), " ", warning)));
   parts.push(make("div", { class: "columns" },
-    make("figure", { class: "wide" }, make("figcaption", {}, mapCaption(of.blocks)), blockMap(of, width), blockLegend(of.blocks)),
-    make("figure", {}, make("figcaption", {}, `Index of ${counted(of.index_levels, "level")}.`), indexTree(of))));
+    figure(mapCaption(of.blocks), blockMap(of, width), blockLegend(of.blocks)),
+    figure(`Index of ${counted(of.index_levels, "level")}.`, indexTree(of))));
   const all = of.blocks.types.reduce((sum, type) => sum + type.bytes, 0);
   parts.push(folded("Blocks by type", [
     { title: "Type", of: (type) => type.type },
@@ -46,7 +50,8 @@ function fileSection(region, file, width) {
     { title: "Uncompressed", kind: "number", of: (type) => bytes(type.uncompressed) },
   ], of.blocks.types));
   if (of.root_index && of.root_index.length > 0) {
-    const some = of.root_index.length < of.index_entries ? `${of.root_index.length} of ${count(of.index_entries)} entries` : counted(of.index_entries, "entry", "entries");
+    const all = counted(of.index_entries, "entry", "entries");
+    const some = of.root_index.length < of.index_entries ? `${of.root_index.length} of ${all}` : all;
     parts.push(folded(`Root of the index: ${some}`, [
       { title: "Entry", kind: "number", of: (entry) => count(entry.entry) },
       { title: "Row", kind: "key", of: (entry) => keyOf(entry.row ?? NONE, 60) },
@@ -57,7 +62,9 @@ function fileSection(region, file, width) {
 }
 
 function mapCaption({ count: blocks, per_piece: joined }) {
-  const bars = joined > 1 ? `a bar is ${counted(joined, "block")} that follow each other, as high as their average size` : "a bar is a block, as high as its size";
+  const bars = joined > 1
+    ? `a bar is ${counted(joined, "block")} that follow each other, as high as their average size`
+    : "a bar is a block, as high as its size";
   return `${counted(blocks, "block")} by their places in the file; ${bars}.`;
 }
 
@@ -74,18 +81,20 @@ function blockMap(of, width) {
     const height = Math.max(3, size / piece.blocks / most * (bottom - MAP.top));
     const wide = Math.max(1.5, x(piece.offset + size) - x(piece.offset) - (pieces.length < 160 ? 0.75 : 0));
     let y = bottom;
-    const layers = PURPOSES.filter(([purpose]) => piece[purpose] > 0).map(([purpose]) => {
+    const present = PURPOSES.filter(([purpose]) => piece[purpose] > 0);
+    const layers = present.map(([purpose]) => {
       const tall = height * piece[purpose] / Math.max(1, size);
       y -= tall;
       return draw("rect", { x: x(piece.offset), y, width: wide, height: tall, class: purpose });
     });
     const group = draw("g", { class: "piece", role: "img" }, layers);
-    const shares = PURPOSES.filter(([purpose]) => piece[purpose] > 0).map(([purpose, name]) => `${name} ${bytes(piece[purpose])}`);
+    const shares = present.map(([purpose, name]) => `${name} ${bytes(piece[purpose])}`);
     return describe(group, [`at ${count(piece.offset)}`, counted(piece.blocks, "block"), ...shares]);
   });
   moveByArrows(bars, 0);
+  const anchors = { 0: "start", 1: "end" };
   const offsets = [0, 0.25, 0.5, 0.75, 1].map((part) => draw("text", {
-    x: x(part * end), y: bottom + 16, class: "axis", "text-anchor": part === 0 ? "start" : part === 1 ? "end" : "middle",
+    x: x(part * end), y: bottom + 16, class: "axis", "text-anchor": anchors[part] ?? "middle",
   }, bytes(Math.round(part * end))));
   const rows = (of.root_index ?? []).filter((entry) => entry.first_data_block !== null && entry.row !== null)
     .map((entry) => [entry.row, x(entry.first_data_block)]);
@@ -93,10 +102,12 @@ function blockMap(of, width) {
     draw("line", { x1: at, x2: at, y1: MAP.top - 6, y2: bottom, class: "grid" }),
     draw("text", { x: at + 3, y: MAP.top - 9, class: "axis" }, text),
   ]);
-  const sizes = [[most, MAP.top + 4], [most / 2, (MAP.top + bottom) / 2 + 4], [0, bottom + 1]].map(([size, y]) =>
+  const marks = [[most, MAP.top + 4], [most / 2, (MAP.top + bottom) / 2 + 4], [0, bottom + 1]];
+  const sizes = marks.map(([size, y]) =>
     draw("text", { x: left - 8, y, class: "axis", "text-anchor": "end" }, bytes(Math.round(size))));
   const axis = draw("line", { x1: left, x2: right, y1: bottom + 0.5, y2: bottom + 0.5, class: "line" });
-  const svg = picture(width, MAP.height, "Blocks of the file by place and size", keys, bars, axis, offsets, sizes);
+  const label = "Blocks of the file by place and size";
+  const svg = picture(width, MAP.height, label, keys, bars, axis, offsets, sizes);
   svg.id = "blocks";
   return svg;
 }
@@ -104,8 +115,8 @@ function blockMap(of, width) {
 function blockLegend({ types }) {
   const sums = { data: 0, index: 0, bloom: 0, other: 0 };
   for (const type of types) {
-    const purpose = /DATA$/.test(type.type) ? "data" : /INDEX/.test(type.type) ? "index" : /BLOOM/.test(type.type) ? "bloom" : "other";
-    sums[purpose] += type.bytes;
+    const kinds = [[/DATA$/, "data"], [/INDEX/, "index"], [/BLOOM/, "bloom"], [/./, "other"]];
+    sums[kinds.find(([pattern]) => pattern.test(type.type))[1]] += type.bytes;
   }
   const all = Object.values(sums).reduce((sum, size) => sum + size, 0);
   return legend(PURPOSES.filter(([purpose]) => sums[purpose] > 0)
@@ -114,7 +125,8 @@ function blockLegend({ types }) {
 
 /** The levels of the index, from the root down to the data blocks. A level is wider if it has more blocks. */
 function indexTree(of) {
-  const blocks = (...names) => of.blocks.types.filter((type) => names.includes(type.type)).reduce((sum, type) => sum + type.blocks, 0);
+  const blocks = (...names) => of.blocks.types.filter((type) => names.includes(type.type))
+    .reduce((sum, type) => sum + type.blocks, 0);
   const levels = [
     ["root", 1, "index", counted(of.index_entries, "entry", "entries")],
     ["intermediate", blocks("INTERMEDIATE_INDEX"), "index"],
@@ -135,7 +147,9 @@ function indexTree(of) {
     const text = `${name}: ${more ?? counted(number, "block")}`;
     return [
       joint,
-      draw("rect", { x: middle - half(number), y, width: 2 * half(number), height: high, rx: 3, class: `${fill} level` }),
+      draw("rect", {
+        x: middle - half(number), y, width: 2 * half(number), height: high, rx: 3, class: `${fill} level`,
+      }),
       draw("text", { x: middle, y: y + 15, class: "on-level", "text-anchor": "middle" }, text),
     ];
   });

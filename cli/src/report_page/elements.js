@@ -37,6 +37,15 @@ function link(text, open, label) {
   return make("button", { type: "button", class: "link", click: open, "aria-label": label }, text);
 }
 
+/** A button that closes what is named. */
+function closer(what, close) {
+  const label = `Close the ${what}`;
+  return make("button", { type: "button", class: "close", click: close, "aria-label": label }, "Close");
+}
+
+/** A figure with its caption above. */
+const figure = (caption, ...children) => make("figure", {}, make("figcaption", {}, caption), children);
+
 /** Replaces the content of an element. */
 function show(parent, ...children) {
   parent.replaceChildren();
@@ -58,9 +67,8 @@ function describe(element, lines) {
     tip.style.top = `${above > 0 ? above : place.bottom + 8}px`;
   };
   const close = () => { tip.hidden = true; };
-  for (const [event, does] of [["mouseenter", open], ["focus", open], ["mouseleave", close], ["blur", close]]) {
-    element.addEventListener(event, does);
-  }
+  for (const event of ["mouseenter", "focus"]) element.addEventListener(event, open);
+  for (const event of ["mouseleave", "blur"]) element.addEventListener(event, close);
   return element;
 }
 

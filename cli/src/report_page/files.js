@@ -27,7 +27,8 @@ function timeScale(times, top, bottom) {
   const y = (at) => extent > 0 ? bottom - (value(at) - low) / extent * (bottom - top) : (top + bottom) / 2;
   const marks = byAge
     ? [0, SECOND, MINUTE, 10 * MINUTE, HOUR, 6 * HOUR, DAY, 7 * DAY, 30 * DAY, YEAR, 10 * YEAR, 50 * YEAR]
-      .filter((age) => age >= ages[0] && age <= ages[1]).map((age) => [report.now - age, age === 0 ? "now" : span(age)])
+      .filter((age) => age >= ages[0] && age <= ages[1])
+      .map((age) => [report.now - age, age === 0 ? "now" : span(age)])
     : [0, 1, 2, 3, 4].map((part) => oldest + part * (newest - oldest) / 4)
       .map((at) => [Math.round(at), time(Math.round(at), newest - oldest)]);
   const ticks = [];
@@ -39,14 +40,16 @@ function timeScale(times, top, bottom) {
 
 /** Draws the files of each family in a panel of its own, all with the same keys and times. */
 function filePlot(shown, region, width) {
-  const placed = region.files.map((file, at) => ({ file, at, keys: keysOf(region, file), times: timesOf(file) }))
+  const placed = region.files
+    .map((file, at) => ({ file, at, keys: keysOf(region, file), times: timesOf(file) }))
     .filter(({ keys, times }) => keys !== null && times !== null);
   if (placed.length === 0) return null;
   const rows = [...new Set(placed.flatMap(({ keys }) => keys))].sort((a, b) => a < b ? -1 : 1);
   const rank = new Map(rows.map((row, at) => [row, at]));
   const [left, right] = [PLOT.left, width - PLOT.right];
   const x = (row) => rows.length < 2 ? left : left + rank.get(row) / (rows.length - 1) * (right - left);
-  const families = region.families.map(({ family }) => family).filter((family) => placed.some(({ file }) => file.family === family));
+  const families = region.families.map(({ family }) => family)
+    .filter((family) => placed.some(({ file }) => file.family === family));
   const height = families.length > 1 ? PLOT.several : PLOT.height;
   const times = placed.flatMap((one) => one.times).filter((at) => Math.abs(at) <= LAST_DATE);
   const scale = timeScale(times.length > 0 ? times : [report.now], PLOT.least, height - PLOT.least);
@@ -57,11 +60,13 @@ function filePlot(shown, region, width) {
       draw("line", { x1: left, x2: right, y1: top + y, y2: top + y, class: "grid" }),
       draw("text", { x: left - 8, y: top + y + 4, class: "axis", "text-anchor": "end" }, text),
     ]);
-    const boxes = placed.filter(({ file }) => file.family === family).map(({ file, at, keys, times: [oldest, newest] }) => {
+    const ofFamily = placed.filter(({ file }) => file.family === family);
+    const boxes = ofFamily.map(({ file, at, keys, times: [oldest, newest] }) => {
       const wide = rows.length < 2 ? right - left : Math.max(PLOT.least, x(keys[1]) - x(keys[0]));
       const [high, low] = [scale.y(Math.min(newest, LAST_DATE)), scale.y(Math.max(oldest, -LAST_DATE))];
       const tall = Math.max(PLOT.least, low - high);
-      return { file, at, x: Math.min(x(keys[0]), right - wide), y: top + (high + low - tall) / 2, width: wide, height: tall };
+      const y = top + (high + low - tall) / 2;
+      return { file, at, x: Math.min(x(keys[0]), right - wide), y, width: wide, height: tall };
     });
     // small ones above large ones, so that all can be reached
     boxes.sort((a, b) => b.width * b.height - a.width * a.height);
@@ -72,7 +77,8 @@ function filePlot(shown, region, width) {
       draw("rect", { x: left, y: top, width: right - left, height, class: "frame" }), grid, drawn);
   });
   order.sort((a, b) => a[0] - b[0]);
-  moveByArrows(order.map(([, element]) => element), Math.max(0, order.findIndex(([at]) => at === state.file)));
+  const opened = order.findIndex(([at]) => at === state.file);
+  moveByArrows(order.map(([, element]) => element), Math.max(0, opened));
   const bottom = families.length * (height + PLOT.title);
   const labels = fitting(rows.map((row) => [encode(row), x(row)]), right).map(([text, at]) =>
     draw("text", { x: at, y: bottom + 16, class: "axis" }, text));
@@ -89,7 +95,10 @@ function timesOf(file) {
 }
 
 /** Returns bytes as `Bytes.toStringBinary` prints them. */
-const encode = (row) => row.replace(/[^ -~]|\\/g, (c) => `\\x${c.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`);
+function encode(row) {
+  const digits = (c) => c.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0");
+  return row.replace(/[^ -~]|\\/g, (c) => `\\x${digits(c)}`);
+}
 
 function fileBox(shown, { file, at, ...box }) {
   const kind = file.kind === "file" ? "" : ` ${file.kind}`;
@@ -111,9 +120,9 @@ function fileBox(shown, { file, at, ...box }) {
 /** The section of a region. */
 function regionSection(shown, region, width) {
   const total = region.total;
-  const close = make("button", { type: "button", class: "close", click: closeRegion, "aria-label": "Close the region" }, "Close");
   const parts = [
-    make("h2", {}, make("span", {}, "Region ", make("code", {}, region.encoded)), close),
+    make("h2", {}, make("span", {}, "Region ", make("code", {}, region.encoded)),
+      closer("region", closeRegion)),
     make("p", {}, "Rows ", keyOf(range(region.start, region.end), 90)),
     make("p", { class: "path" }, region.path),
   ];
@@ -123,14 +132,14 @@ function regionSection(shown, region, width) {
   if (plot === null) {
     parts.push(make("p", {}, said, " None has cells with known keys and times."));
   } else {
-    const axis = plot.byAge ? "from old (below) to new, by the logarithm of the age" : "from old (below) to new";
+    const axis = `from old (below) to new${plot.byAge ? ", by the logarithm of the age" : ""}`;
     const missing = region.files.length - plot.placed;
-    const rest = missing > 0 ? ` ${counted(missing, "file")} without cells, or unreadable, only in the table.` : "";
+    const rest = missing > 0 ? ` ${counted(missing, "file")} without cells, or unreadable.` : "";
     const kinds = [["reference", "reference to a half of a file"], ["link", "link to a file"]]
-      .filter(([kind]) => region.files.some((file) => file.kind === kind)).map(([kind, name]) => [`swatch-${kind}`, name]);
-    parts.push(make("figure", {},
-      make("figcaption", {}, `${said} Keys in order, not to scale, from left to right; timestamps ${axis}.${rest}`), plot.svg,
-      kinds.length > 0 ? legend(kinds) : null));
+      .filter(([kind]) => region.files.some((file) => file.kind === kind))
+      .map(([kind, name]) => [`swatch-${kind}`, name]);
+    const caption = `${said} Keys in order, not to scale, from left to right; timestamps ${axis}.${rest}`;
+    parts.push(figure(caption, plot.svg, kinds.length > 0 ? legend(kinds) : null));
   }
   return [...parts, fileTable(region)];
 }

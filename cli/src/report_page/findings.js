@@ -4,7 +4,9 @@ const SEVERITIES = ["error", "warning", "info"];
 const SIGNS = { error: "✖", warning: "▲", info: "●" };
 
 /** A sign of a severity, with its name for readers of the screen. */
-const mark = (severity, name = severity) => make("span", { class: `sign ${severity}`, role: "img", "aria-label": name }, SIGNS[severity]);
+function mark(severity, name = severity) {
+  return make("span", { class: `sign ${severity}`, role: "img", "aria-label": name }, SIGNS[severity]);
+}
 
 /** Findings by table and region. */
 const byPlace = new Map();
@@ -15,13 +17,17 @@ function indexFindings() {
   for (const finding of report.findings) {
     const places = [place(finding.table)];
     if (finding.region !== null) places.push(place(finding.table, finding.region));
-    for (const key of places) byPlace.set(key, [...(byPlace.get(key) ?? []), finding]);
+    for (const key of places) {
+      if (!byPlace.has(key)) byPlace.set(key, []);
+      byPlace.get(key).push(finding);
+    }
   }
 }
 
 const findingsOf = (table, region) => byPlace.get(place(table, region)) ?? [];
 
-const worstOf = (findings) => SEVERITIES.find((severity) => findings.some((finding) => finding.severity === severity)) ?? null;
+const worstOf = (findings) =>
+  SEVERITIES.find((severity) => findings.some((finding) => finding.severity === severity)) ?? null;
 
 /** The numbers of findings by severity, with their signs. */
 function severities(findings) {
@@ -34,13 +40,15 @@ function findingSection() {
   const heading = make("h2", {}, make("span", {}, "Findings"));
   const parts = [heading];
   if (report.findings.length === 0) {
-    parts.push(make("p", { class: "note" }, "The check has found nothing. It reads no cells: hregion verify does."));
+    const said = "The check has found nothing. It reads no cells: hregion verify does.";
+    parts.push(make("p", { class: "note" }, said));
   } else {
     const list = make("div");
     const wanted = new Set(SEVERITIES);
     const buttons = SEVERITIES.map((severity) => {
       const number = report.findings.filter((finding) => finding.severity === severity).length;
-      const button = make("button", { type: "button", class: "filter", "aria-pressed": "true", disabled: number === 0 },
+      const attributes = { type: "button", class: "filter", "aria-pressed": "true", disabled: number === 0 };
+      const button = make("button", attributes,
         mark(severity), ` ${counted(number, severity)}`);
       button.addEventListener("click", () => {
         if (!wanted.delete(severity)) wanted.add(severity);
@@ -65,10 +73,14 @@ function findingSection() {
 
 function findingTable(wanted) {
   const order = (finding) => SEVERITIES.indexOf(finding.severity);
-  const rows = report.findings.filter((finding) => wanted.has(finding.severity)).sort((a, b) => order(a) - order(b));
+  const rows = report.findings.filter((finding) => wanted.has(finding.severity))
+    .sort((a, b) => order(a) - order(b));
   const columns = [
     { title: "Kind", kind: "kind", of: (finding) => [mark(finding.severity), " ", finding.kind] },
-    { title: "Where", kind: "place", of: (finding) => [whereOf(finding), make("div", { class: "path" }, finding.path)] },
+    {
+      title: "Where", kind: "place",
+      of: (finding) => [whereOf(finding), make("div", { class: "path" }, finding.path)],
+    },
     { title: "What was found", of: (finding) => finding.message },
     { title: "What to do", of: (finding) => finding.fix },
   ];
@@ -79,8 +91,8 @@ function findingTable(wanted) {
 function whereOf({ table: name, region }) {
   if (name === null) return "the root";
   const at = report.tables.findIndex((shown) => shown.table === name);
-  const inside = at < 0 || region === null ? -1 : report.tables[at].regions.findIndex((one) => one.encoded === region);
   if (at < 0) return name;
+  const inside = report.tables[at].regions.findIndex((one) => one.encoded === region);
   if (inside < 0) return link(name, () => openTable(at, true));
   return [name, " ", link(region, () => { openTable(at, false); openRegion(inside, "files"); })];
 }

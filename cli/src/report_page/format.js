@@ -49,7 +49,8 @@ function time(millis, range) {
   const text = new Date(millis).toISOString().replace("T", " ");
   if (range === undefined) return text.replace(/\.\d+Z$/, "");
   if (range > 90 * DAY) return text.slice(0, 10);
-  return range > 10 * MINUTE ? text.slice(0, 16) : range > 10 * SECOND ? text.slice(11, 19) : text.slice(11, 23);
+  if (range > 10 * MINUTE) return text.slice(0, 16);
+  return range > 10 * SECOND ? text.slice(11, 19) : text.slice(11, 23);
 }
 
 const ago = (millis) => {

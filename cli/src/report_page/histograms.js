@@ -23,11 +23,17 @@ function binName(name, show, { from, to }) {
 function bars(title, note, entries) {
   const all = entries.reduce((sum, [, number]) => sum + number, 0);
   const most = Math.max(1, ...entries.map(([, number]) => number));
+  const bar = (number) => {
+    const width = `${Math.max(number > 0 ? 1 : 0, 100 * number / most)}%`;
+    return draw("svg", { width: "100%", height: 14, "aria-hidden": "true" },
+      draw("rect", { x: 0, y: 1, height: 12, rx: 2, width, class: "data" }));
+  };
   const row = ([name, number, text]) => make("tr", {}, make("th", { scope: "row" }, name),
-    make("td", { class: "bar" }, draw("svg", { width: "100%", height: 14, "aria-hidden": "true", preserveAspectRatio: "none" },
-      draw("rect", { x: 0, y: 1, height: 12, rx: 2, width: `${Math.max(number > 0 ? 1 : 0, 100 * number / most)}%`, class: "data" }))),
-    make("td", { class: "number" }, text ?? count(number)), make("td", { class: "number share" }, percent(number, all)));
-  return make("figure", { class: "card" }, make("figcaption", {}, make("strong", {}, title), note ? make("span", {}, note) : null),
+    make("td", { class: "bar" }, bar(number)),
+    make("td", { class: "number" }, text ?? count(number)),
+    make("td", { class: "number share" }, percent(number, all)));
+  const caption = [make("strong", {}, title), note ? make("span", {}, note) : null];
+  return make("figure", { class: "card" }, make("figcaption", {}, caption),
     make("table", { class: "bars" }, make("tbody", {}, entries.map(row))));
 }
 
@@ -48,15 +54,18 @@ function cellSection(shown) {
     of.timestamps ? `timestamps from ${time(of.timestamps.min)} to ${time(of.timestamps.max)}` : null,
     of.future_cells > 0 ? `${counted(of.future_cells, "cell")} of the future` : null,
   ].filter(Boolean).join(", ");
-  const parts = [heading, make("p", {}, `${said}. Each cell counts once, with older versions and delete markers.`)];
+  const counting = "Each cell counts once, with older versions and delete markers.";
+  const parts = [heading, make("p", {}, `${said}. ${counting}`)];
   if (of.unread_regions > 0) {
     const regions = counted(of.unread_regions, "region");
-    parts.push(make("p", { class: "alert" }, mark("error"), make("span", {}, `${regions} could not be read to the end; the numbers are of the rest.`)));
+    const gone = `${regions} could not be read to the end; the numbers are of the rest.`;
+    parts.push(make("p", { class: "alert" }, mark("error"), make("span", {}, gone)));
   }
   const types = Object.entries(of.types).sort((a, b) => b[1] - a[1]);
+  const families = of.families.map((family) => [family.family, family.bytes, bytes(family.bytes)]);
   const cards = [
     types.length > 0 ? bars("Types of cells", "puts, and markers that delete", types) : null,
-    of.families.length > 0 ? bars("Bytes by family", null, of.families.map((family) => [family.family, family.bytes, bytes(family.bytes)])) : null,
+    families.length > 0 ? bars("Bytes by family", null, families) : null,
     ...DISTRIBUTIONS.map((one) => distribution(of, one)),
   ];
   parts.push(make("div", { class: "cards" }, cards));

@@ -1,10 +1,12 @@
 // Row keys, as text of printable ASCII and \xHH.
 
 /** Returns the bytes of a key, as characters that compare like them. */
-const decode = (text) => text.replace(/\\x([0-9A-Fa-f]{2})/g, (_, digits) => String.fromCharCode(parseInt(digits, 16)));
+const decode = (text) =>
+  text.replace(/\\x([0-9A-Fa-f]{2})/g, (_, digits) => String.fromCharCode(parseInt(digits, 16)));
 
 /** Returns at most `most` characters of a key. */
-const shortened = (text, most = 40) => text.length <= most ? text : `${text.slice(0, Math.max(1, most - 1))}…`;
+const shortened = (text, most = 40) =>
+  text.length <= most ? text : `${text.slice(0, Math.max(1, most - 1))}…`;
 
 const startOf = (key) => key === "" ? "the first row" : key;
 const endOf = (key) => key === "" ? "the last row" : key;
@@ -15,7 +17,8 @@ function range(start, end) {
   return `${startOf(start)} … ${endOf(end)}`;
 }
 
-const keyOf = (text, most = 48) => make("code", { class: "row", title: text.length > most ? text : null }, shortened(text, most));
+const keyOf = (text, most = 48) =>
+  make("code", { title: text.length > most ? text : null }, shortened(text, most));
 
 /** The width of a character of a label, in pixels. */
 const CHARACTER = 6.7;

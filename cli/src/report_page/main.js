@@ -3,7 +3,10 @@
 const report = JSON.parse(byId("data").textContent);
 const state = { table: null, region: null, file: null };
 
-const SECTIONS = [["summary", "Summary"], ["tables", "Tables"], ["table", "Regions"], ["region", "Files"], ["cells", "Cells"], ["findings", "Findings"]];
+const SECTIONS = [
+  ["summary", "Summary"], ["tables", "Tables"], ["table", "Regions"], ["region", "Files"], ["cells", "Cells"],
+  ["findings", "Findings"],
+];
 
 const shownTable = () => report.tables[state.table] ?? null;
 const shownRegion = () => shownTable()?.regions[state.region] ?? null;
@@ -18,11 +21,16 @@ function greatest(items, number) {
   return best;
 }
 
-const widthOf = (id) => Math.max(280, Math.floor(byId(id).clientWidth) - 2 * (parseFloat(getComputedStyle(byId(id)).paddingLeft) || 0));
+/** The room for a picture in a section, in pixels. */
+function widthOf(id) {
+  const padding = parseFloat(getComputedStyle(byId(id)).paddingLeft) || 0;
+  return Math.max(280, Math.floor(byId(id).clientWidth - 2 * padding));
+}
 
 function drawTable() {
   const shown = shownTable();
-  show(byId("table"), shown ? tableSection(shown, widthOf("table")) : make("p", { class: "note" }, "There are no tables."));
+  const none = make("p", { class: "note" }, "There are no tables.");
+  show(byId("table"), shown ? tableSection(shown, widthOf("table")) : none);
   show(byId("tables"), make("h2", {}, make("span", {}, "Tables")), tableList());
 }
 
@@ -35,7 +43,8 @@ function drawRegion() {
   const parts = regionSection(shownTable(), region, width);
   if (file !== null) {
     const beside = width > 900 ? width - 340 : width;
-    parts.push(make("section", { id: "file", tabindex: "-1", "aria-label": "File" }, fileSection(region, file, beside)));
+    const attributes = { id: "file", tabindex: "-1", "aria-label": "File" };
+    parts.push(make("section", attributes, fileSection(region, file, beside)));
   }
   return show(byId("region"), parts);
 }
@@ -56,7 +65,8 @@ function drawAll() {
 function openTable(at, focused) {
   state.table = at;
   const shown = shownTable();
-  state.region = shown ? greatest(shown.regions, (region) => region.serves ? region.total.bytes + 1 : 0) : null;
+  const size = (region) => region.serves ? region.total.bytes + 1 : 0;
+  state.region = shown ? greatest(shown.regions, size) : null;
   state.file = shownRegion() ? greatest(shownRegion().files, (file) => file.bytes) : null;
   drawAll();
   show(byId("cells"), shown ? cellSection(shown) : null);
@@ -105,16 +115,18 @@ function setTheme(theme) {
 
 function start() {
   document.title = `${report.target} – hregion report`;
-  show(byId("about"), make("code", {}, report.target), ` (${report.kind}), ${time(report.now)} UTC, hregion ${report.hregion}`);
+  const about = ` (${report.kind}), ${time(report.now)} UTC, hregion ${report.hregion}`;
+  show(byId("about"), make("code", {}, report.target), about);
   const sections = SECTIONS.map(([id, name]) => make("section", { id, tabindex: "-1", "aria-label": name }));
   show(byId("page"), sections);
   byId("tables").hidden = report.tables.length < 2;
-  const links = SECTIONS.filter(([id]) => !byId(id).hidden).map(([id, name]) => make("a", { href: `#${id}` }, name));
-  show(byId("sections"), links);
+  const links = SECTIONS.filter(([id]) => !byId(id).hidden);
+  show(byId("sections"), links.map(([id, name]) => make("a", { href: `#${id}` }, name)));
   indexFindings();
   show(byId("summary"), summary());
   show(byId("findings"), findingSection());
-  openTable(greatest(report.tables, (table) => table.table.startsWith("hbase:") ? -1 : table.total.bytes), false);
+  const size = (table) => table.table.startsWith("hbase:") ? -1 : table.total.bytes;
+  openTable(greatest(report.tables, size), false);
   setTheme("auto");
   byId("theme").addEventListener("click", () => {
     const themes = Object.keys(THEMES);
@@ -131,7 +143,9 @@ function start() {
     width = byId("page").clientWidth;
     drawAll();
   }).observe(byId("page"));
-  window.addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((one) => { one.open = true; }));
+  window.addEventListener("beforeprint", () => {
+    document.querySelectorAll("details").forEach((one) => { one.open = true; });
+  });
 }
 
 start();

@@ -59,7 +59,8 @@ const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 fn base64(bytes: &[u8]) -> String {
     let mut text = String::new();
     for chunk in bytes.chunks(3) {
-        let word = chunk.iter().fold(0_u32, |word, &byte| word << 8 | u32::from(byte)) << (8 * (3 - chunk.len()));
+        let word =
+            chunk.iter().fold(0_u32, |word, &byte| word << 8 | u32::from(byte)) << (8 * (3 - chunk.len()));
         for digit in 0..4 {
             let index = (word >> (18 - 6 * digit) & 63) as usize;
             text.push(if digit <= chunk.len() { char::from(DIGITS[index]) } else { '=' });
@@ -75,8 +76,14 @@ mod tests {
 
     #[test]
     fn base64_is_that_of_the_rfc() {
-        let examples =
-            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE=")];
+        let examples = [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("fooba", "Zm9vYmE="),
+        ];
         for (bytes, text) in examples {
             assert_eq!(base64(bytes.as_bytes()), text);
         }
@@ -98,7 +105,9 @@ mod tests {
     #[test]
     fn assets_load_nothing() {
         for text in [PAGE, STYLE, SCRIPT] {
-            for loader in ["src=", "href=\"h", "@import", "import(", "fetch(", "XMLHttp", "innerHTML", "eval("] {
+            for loader in
+                ["src=", "href=\"h", "@import", "import(", "fetch(", "XMLHttp", "innerHTML", "eval("]
+            {
                 assert!(!text.contains(loader), "{loader}");
             }
             // a place in the page

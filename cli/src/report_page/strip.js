@@ -63,7 +63,8 @@ function strip(shown, width) {
 }
 
 function hatching() {
-  const pattern = { id: "hatch", width: 6, height: 6, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" };
+  const units = { patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" };
+  const pattern = { id: "hatch", width: 6, height: 6, ...units };
   return draw("defs", {}, draw("pattern", pattern, draw("rect", { width: 6, height: 6, class: "hatch-back" }),
     draw("rect", { width: 2, height: 6, class: "hatch-line" })));
 }
@@ -86,18 +87,20 @@ function regionBox(shown, { region, at, overlaps, x, width }, y) {
     layers.push(draw("rect", { ...box, rx: 0, y: top, height: Math.max(0, height), class: fill }));
     top += height;
   }
-  const worst = worstOf(findingsOf(shown.table, region.encoded)) ?? (region.files.some((file) => file.error) ? "error" : null);
+  const unread = region.files.some((file) => file.error) ? "error" : null;
+  const worst = unread ?? worstOf(findingsOf(shown.table, region.encoded));
   const isBad = overlaps || (worst !== null && worst !== "info");
   const sign = overlaps && width > 50 ? "overlap" : "!";
+  const place = { x: x + width / 2, y: y - 4, "text-anchor": "middle" };
   const element = draw("g", { class: at === state.region ? "region open" : "region", id: `region-${at}` },
     draw("rect", { ...box, class: "empty" }), layers,
     overlaps ? draw("rect", { ...box, height: 6, class: "overlap" }) : null,
     draw("rect", { ...box, class: "outline" }),
-    isBad ? draw("text", { x: x + width / 2, y: y - 4, class: `mark ${overlaps ? "error" : worst}`, "text-anchor": "middle" }, sign) : null);
+    isBad ? draw("text", { ...place, class: `mark ${overlaps ? "error" : worst}` }, sign) : null);
   activate(element, (byKey) => openRegion(at, byKey ? "files" : "region"));
   return describe(element, [
     range(region.start, region.end), region.encoded,
-    `${counted(region.total.files, "file")}, ${bytes(region.total.bytes)}, ${counted(region.total.cells, "cell")}`,
+    counted(region.total.files, "file"), bytes(region.total.bytes), counted(region.total.cells, "cell"),
     overlaps ? "overlaps another region" : null,
     worst ? `findings: ${worst}` : null,
   ]);
@@ -113,20 +116,22 @@ function tableSection(shown, width) {
     gaps("hole") > 0 ? counted(gaps("hole"), "hole") : null,
     gaps("overlap") > 0 ? counted(gaps("overlap"), "overlap") : null,
   ].filter(Boolean).join(", ");
-  const parts = [make("h2", {}, make("span", {}, `Table ${shown.table}`)), make("p", { class: "path" }, shown.path)];
+  const heading = make("h2", {}, make("span", {}, `Table ${shown.table}`));
+  const parts = [heading, make("p", { class: "path" }, shown.path)];
   if (shown.regions.length === 0) return [...parts, make("p", { class: "note" }, "It has no regions.")];
-  parts.push(
-    make("figure", {}, make("figcaption", {}, `${said}. By key order, as wide as large; layers are families.`),
-      strip(shown, width), legend(shown.families.map(({ family }, at) => [`family${at % FAMILIES}`, family]))));
+  const families = shown.families.map(({ family }, at) => [`family${at % FAMILIES}`, family]);
+  const caption = `${said}. In the order of their keys, as wide as they are large; layers are families.`;
+  parts.push(figure(caption, strip(shown, width), legend(families)));
   if (others.length > 0) {
     const buttons = others.map(([region, at]) => link(region.encoded, () => openRegion(at, "files")));
-    parts.push(make("p", { class: "note" }, "Regions that serve no reads, as they were split or merged, or are not complete: ",
+    const why = "Regions that serve no reads, as they were split or merged, or are not complete: ";
+    parts.push(make("p", { class: "note" }, why,
       buttons.flatMap((button, at) => at === 0 ? [button] : [", ", button])));
   }
   const columns = [
     { title: "Region", of: ([region, at]) => link(region.encoded, () => openRegion(at, "files")) },
-    { title: "From", kind: "key", of: ([region]) => region.start === null ? NONE : keyOf(startOf(region.start)) },
-    { title: "To", kind: "key", of: ([region]) => region.end === null ? NONE : keyOf(endOf(region.end)) },
+    { title: "From", kind: "key", of: ([{ start }]) => start === null ? NONE : keyOf(startOf(start)) },
+    { title: "To", kind: "key", of: ([{ end }]) => end === null ? NONE : keyOf(endOf(end)) },
     { title: "Serves", of: ([region]) => region.serves ? "yes" : "no" },
     ...totals(([region]) => region.total),
   ];

@@ -4,14 +4,16 @@ function summary() {
   const { tables, regions, total, errors, warnings, infos, unread, meta } = report.summary;
   const tile = (number, name, kind, more) => make("li", { class: kind },
     make("strong", {}, number), make("span", {}, name), more ? make("small", {}, more) : null);
+  const newest = total.newest === null ? null : `newest ${ago(total.newest)}`;
+  const noun = (number, name) => number === 1 ? name : `${name}s`;
   const tiles = [
-    tile(count(tables), tables === 1 ? "table" : "tables"),
-    tile(count(regions), regions === 1 ? "region" : "regions"),
-    tile(count(total.files), total.files === 1 ? "file" : "files"),
+    tile(count(tables), noun(tables, "table")),
+    tile(count(regions), noun(regions, "region")),
+    tile(count(total.files), noun(total.files, "file")),
     tile(bytes(total.bytes), "in files"),
-    tile(count(total.cells), total.cells === 1 ? "cell" : "cells", null, total.newest === null ? null : `newest ${ago(total.newest)}`),
-    tile(count(errors), errors === 1 ? "error" : "errors", errors > 0 ? "error" : null),
-    tile(count(warnings), warnings === 1 ? "warning" : "warnings", warnings > 0 ? "warning" : null, `${counted(infos, "info")}`),
+    tile(count(total.cells), noun(total.cells, "cell"), null, newest),
+    tile(count(errors), noun(errors, "error"), errors > 0 ? "error" : null),
+    tile(count(warnings), noun(warnings, "warning"), warnings > 0 ? "warning" : null, counted(infos, "info")),
   ];
   const parts = [make("ul", { class: "tiles" }, tiles)];
   const bad = [
@@ -23,10 +25,13 @@ function summary() {
     parts.push(make("p", { class: "alert" }, mark("error"), make("span", {}, bad.join(" "), " ", jump)));
   }
   if (report.kind === "root" && !meta) {
-    parts.push(make("p", { class: "note" }, "There is no hbase:meta under the root: regions are those of the directories."));
+    const said = "There is no hbase:meta under the root: regions are those of the directories.";
+    parts.push(make("p", { class: "note" }, said));
   }
   return parts;
 }
+
+const serves = (region) => region.serves;
 
 /** The tables, the one that is shown marked. */
 function tableList() {
@@ -36,7 +41,7 @@ function tableList() {
       if (at === state.table) button.setAttribute("aria-current", "true");
       return button;
     } },
-    { title: "Regions", kind: "number", of: ([table]) => count(table.regions.filter((region) => region.serves).length) },
+    { title: "Regions", kind: "number", of: ([{ regions }]) => count(regions.filter(serves).length) },
     ...totals(([table]) => table.total),
     { title: "Findings", of: ([table]) => severities(findingsOf(table.table)) },
   ];

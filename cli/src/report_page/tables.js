@@ -16,7 +16,8 @@ function table(caption, columns, rows, shown = SHOWN) {
       const cells = columns.map((column, at) => {
         const content = column.of(row);
         const attributes = { class: column.kind };
-        return at === 0 ? make("th", { ...attributes, scope: "row" }, content) : make("td", attributes, content);
+        if (at > 0) return make("td", attributes, content);
+        return make("th", { ...attributes, scope: "row" }, content);
       });
       body.append(make("tr", {}, cells));
     }
@@ -29,7 +30,8 @@ function table(caption, columns, rows, shown = SHOWN) {
   const titles = columns.map((column) => make("th", { scope: "col", class: column.kind }, column.title));
   const head = make("thead", {}, make("tr", {}, titles));
   const scrolled = { class: "scroll", tabindex: "0", role: "region", "aria-label": caption };
-  return make("div", {}, make("div", scrolled, make("table", {}, make("caption", {}, caption), head, body)), more);
+  const whole = make("table", {}, make("caption", {}, caption), head, body);
+  return make("div", {}, make("div", scrolled, whole), more);
 }
 
 /** Creates a table that is folded up at first. */
@@ -40,7 +42,8 @@ function folded(caption, columns, rows) {
 /** Creates a list of names and contents. */
 function properties(entries) {
   const known = entries.filter(([, content]) => content !== null && content !== undefined && content !== "");
-  return make("dl", {}, known.map(([name, content]) => make("div", {}, make("dt", {}, name), make("dd", {}, content))));
+  const entry = ([name, content]) => make("div", {}, make("dt", {}, name), make("dd", {}, content));
+  return make("dl", {}, known.map(entry));
 }
 
 /** Creates a legend of [class, name] with the classes of their fills. */

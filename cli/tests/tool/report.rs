@@ -43,13 +43,18 @@ fn names(dir: &Path) -> Vec<String> {
     names.collect()
 }
 
+fn any_file(dir: &Path) -> PathBuf {
+    let mut paths = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    paths.find(|path| path.is_file()).unwrap()
+}
+
 /// The files of all regions of the only table.
 fn files(data: &Value) -> Vec<&Value> {
     list(&data["tables"][0], "regions").iter().flat_map(|region| list(region, "files")).collect()
 }
 
-/// Creates a table with hostile names: four regions, two families, several files, a delete marker. Returns its
-/// directory, and those of its regions in the order of their keys.
+/// Creates a table with hostile names: four regions, two families, several files, a delete marker. Returns
+/// its directory, and those of its regions in the order of their keys.
 pub(crate) fn hostile(root: &Path) -> (PathBuf, Vec<PathBuf>) {
     let families = [Family::new("d").max_versions(3), Family::new(HOSTILE_FAMILY)];
     let table = Table::create(root, "shop:orders", &families, &["<b>", "k", "u"]).unwrap();
@@ -76,13 +81,16 @@ pub(crate) fn hostile(root: &Path) -> (PathBuf, Vec<PathBuf>) {
 
 #[test]
 fn the_data_are_those_of_other_commands() {
-    for target in ["region/split-references/root/data/default/halves", "region/clone-references/root/data/default/cloned"] {
-        let target = testdata(target);
+    for (stage, name) in [("split-references", "halves"), ("clone-references", "cloned")] {
+        let target = testdata("region").join(stage).join("root/data/default").join(name);
         let path = target.to_str().unwrap();
         let data = data(&target, &[]);
         let expected = ["hregion", "target", "kind", "now", "summary", "tables", "findings", "unread"];
         assert_eq!(members(&data), expected);
-        assert_eq!((&data["kind"], &data["unread"], &data["target"]), (&json!("table"), &json!([]), &json!(path)));
+        assert_eq!(
+            (&data["kind"], &data["unread"], &data["target"]),
+            (&json!("table"), &json!([]), &json!(path))
+        );
         let [table] = list(&data, "tables") else { panic!("one table") };
         assert_eq!(members(table), ["table", "path", "total", "families", "gaps", "regions", "statistics"]);
 
@@ -141,7 +149,8 @@ fn check_file(hfile: &Value, path: &str) {
     assert_eq!(pieces.len(), blocks.len());
     for (i, (piece, block)) in pieces.iter().zip(blocks).enumerate() {
         assert_eq!(piece["offset"], block["offset"]);
-        let size: u64 = ["data", "index", "bloom", "other"].map(|of| piece[of].as_u64().unwrap()).iter().sum();
+        let size: u64 =
+            ["data", "index", "bloom", "other"].map(|of| piece[of].as_u64().unwrap()).iter().sum();
         let header = if inspected["trailer"]["minor_version"] == 0 { 24 } else { 33 };
         assert_eq!(size, block["on_disk_size"].as_u64().unwrap() + header, "{path}");
         if let Some(next) = blocks.get(i + 1) {
@@ -154,7 +163,10 @@ fn check_file(hfile: &Value, path: &str) {
     for total in list(map, "types") {
         assert_eq!(total["blocks"], of_type(total["type"].as_str().unwrap()));
     }
-    assert_eq!((&hfile["bytes"], &hfile["cells"]), (&inspected["length"], &inspected["trailer"]["entry_count"]));
+    assert_eq!(
+        (&hfile["bytes"], &hfile["cells"]),
+        (&inspected["length"], &inspected["trailer"]["entry_count"])
+    );
     assert_eq!(hfile["index_levels"], inspected["trailer"]["num_data_index_levels"]);
     assert_eq!(hfile["first_row"], inspected["first_key"]["row"]);
     assert_eq!(hfile["max_sequence_id"], inspected["file_info"]["MAX_SEQ_ID_KEY"]);
@@ -171,14 +183,16 @@ fn every_kind_of_directory_of_tables_is_a_target() {
     let of = |target: &Path| data(target, &["--no-cells"]);
     let (whole, namespace) = (of(&root), of(&root.join("data/default")));
     assert_eq!((&whole["kind"], &namespace["kind"]), (&json!("root"), &json!("namespace")));
-    let tables = |data: &Value| list(data, "tables").iter().map(|table| table["table"].clone()).collect::<Vec<_>>();
+    let tables =
+        |data: &Value| list(data, "tables").iter().map(|table| table["table"].clone()).collect::<Vec<_>>();
     assert_eq!(tables(&namespace), ["cloned", "joined"]);
     assert!(tables(&whole).ends_with(&tables(&namespace)));
     let checked = json_lines(&stdout(&run(&["check", "--json", root.to_str().unwrap()])));
     assert_eq!(whole["summary"]["meta"], checked.last().unwrap()["summary"]["meta"]);
     assert_eq!(whole["tables"][0]["statistics"], Value::Null);
 
-    for target in [plain().into(), root.join("data/default/joined").join(region_of(&namespace, 1)), root.join(".hbase-snapshot/joined-snap")] {
+    let region = root.join("data/default/joined").join(region_of(&namespace, 1));
+    for target in [plain().into(), region, root.join(".hbase-snapshot/joined-snap")] {
         let output = report(&target, &["--json"]);
         assert_eq!((code(&output), &last_error(&output)["kind"]), (4, &json!("Unsupported")), "{target:?}");
     }
@@ -200,8 +214,7 @@ fn what_is_broken_is_shown_and_hides_nothing_else() {
 
     // a region is gone, and a file of another one is cut off
     fs::remove_dir_all(&regions[1]).unwrap();
-    let file = fs::read_dir(regions[2].join("d")).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.is_file());
-    let file = file.unwrap();
+    let file = any_file(&regions[2].join("d"));
     let bytes = fs::read(&file).unwrap();
     fs::write(&file, &bytes[..bytes.len() - 40]).unwrap();
 
@@ -235,7 +248,10 @@ fn what_is_broken_is_shown_and_hides_nothing_else() {
     let last = list(&broken["tables"][0], "regions").last().unwrap();
     assert_eq!((&last["serves"], &last["start"]), (&json!(false), &Value::Null));
     assert!(!list(last, "files").is_empty());
-    assert_eq!(broken["tables"][0]["gaps"][1], json!({"kind": "hole", "start": "u", "end": "", "regions": [1]}));
+    assert_eq!(
+        broken["tables"][0]["gaps"][1],
+        json!({"kind": "hole", "start": "u", "end": "", "regions": [1]})
+    );
 }
 
 #[test]
@@ -257,7 +273,8 @@ fn overlaps_name_their_regions() {
         assert_eq!(gap["kind"], "overlap");
         assert!(list(gap, "regions").contains(&json!(at(&middle))), "{gap}");
     }
-    let named: Vec<&Value> = list(&found["tables"][0], "gaps").iter().flat_map(|gap| list(gap, "regions")).collect();
+    let named: Vec<&Value> =
+        list(&found["tables"][0], "gaps").iter().flat_map(|gap| list(gap, "regions")).collect();
     assert!(named.contains(&&json!(at(encoded(1)))) && named.contains(&&json!(at(encoded(2)))));
     assert!(!named.contains(&&json!(at(encoded(3)))));
 }
@@ -293,7 +310,8 @@ fn check_tags(page: &str) {
     while let Some((_, tag)) = rest.split_once('<') {
         let (inside, after) = tag.split_once('>').expect("a tag is closed");
         rest = after;
-        let name: String = inside.chars().take_while(|c| c.is_ascii_alphanumeric() || "/!".contains(*c)).collect();
+        let name: String =
+            inside.chars().take_while(|c| c.is_ascii_alphanumeric() || "/!".contains(*c)).collect();
         match name.strip_prefix('/') {
             Some(closed) => assert_eq!(open.pop().as_deref(), Some(closed)),
             None if name == "!DOCTYPE" || name == "meta" => {}
@@ -347,8 +365,7 @@ fn a_page_is_written_whole_or_not_at_all() {
 fn many_files_have_smaller_maps() {
     let dir = tempfile::tempdir().unwrap();
     let (table, regions) = hostile(dir.path());
-    let one = fs::read_dir(regions[3].join("d")).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.is_file());
-    let one = one.unwrap();
+    let one = any_file(&regions[3].join("d"));
     for i in 0..1200 {
         fs::copy(&one, one.with_file_name(format!("{i:032x}"))).unwrap();
     }

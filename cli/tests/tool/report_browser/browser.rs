@@ -34,7 +34,13 @@ impl Browser {
         let process = Command::new("sh")
             .args(["-c", "exec 3<\"$1\" 4>\"$2\"; shift 2; exec \"$@\"", "sh"])
             .args([path("commands"), path("answers"), program])
-            .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"])
+            .args([
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-dev-shm-usage",
+                "--no-first-run",
+            ])
             .args(["--hide-scrollbars", "--disable-background-networking", "--remote-debugging-pipe"])
             .arg(format!("--user-data-dir={}", path("profile")))
             .stdin(Stdio::null())
@@ -62,6 +68,8 @@ impl Browser {
         for domain in ["Page", "Runtime", "Log", "Network"] {
             browser.call(&format!("{domain}.enable"), json!({}));
         }
+        // else no element gets events of the focus
+        browser.call("Emulation.setFocusEmulationEnabled", json!({ "enabled": true }));
         browser
     }
 
