@@ -28,7 +28,9 @@ pub(crate) fn statistics(
     let mut unread = 0;
     match Regions::find(table, Some(Kind::Table), options.clone()) {
         Ok(regions) => {
-            for place in regions.places(|_, _| true) {
+            // rows without a region are shown as such
+            let is_region = |place: &ClosedRegion<'_>| !matches!(place, ClosedRegion::None(_));
+            for place in regions.places(|_, _| true).into_iter().filter(is_region) {
                 if let Err(fault) = add_region(place, &scan, warner, &mut stats) {
                     unread += 1;
                     faults.push(fault);

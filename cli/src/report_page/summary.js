@@ -18,7 +18,7 @@ function summary() {
   const parts = [make("ul", { class: "tiles" }, tiles)];
   const bad = [
     errors > 0 ? `${counted(errors, "error")}: reads or writes fail, or rows are missing.` : null,
-    unread > 0 ? `${count(unread)} times something could not be read; numbers are of the rest.` : null,
+    unread > 0 ? `${counted(unread, "part")} could not be read; the numbers are of the rest.` : null,
   ].filter(Boolean);
   if (bad.length > 0) {
     const jump = make("a", { href: "#findings" }, "Findings, and what to do");
