@@ -4,6 +4,7 @@
 use super::commit::StoreChange;
 use super::{Region, RegionCore};
 use crate::error::{Error, Result};
+use crate::hfile::StoreFileWriter;
 use crate::layout::file_name::new_bulk_load_name;
 use crate::layout::{StagedFile, StoreFileInfo};
 use crate::store::StoreFile;
@@ -38,6 +39,24 @@ impl Region {
         self.0.observe(|observer, context| observer.pre_bulk_load_hfile(context, &files))?;
         self.0.bulk_load(&loads)?;
         self.0.observe(|observer, context| observer.post_bulk_load_hfile(context, &files))
+    }
+
+    /// Creates a file for a bulk load, with the settings of a family: encoding, codec, Bloom filter, block
+    /// size, encryption (HBase: `HFileOutputFormat2`). Its cells may have tags and sequence ids. It is
+    /// finished as [`StoreFileOrigin::BulkLoad`](crate::StoreFileOrigin::BulkLoad), and then
+    /// [loaded](Self::bulk_load) by this or another region of the table.
+    ///
+    /// # Errors
+    ///
+    /// If the family is unknown, is encrypted and there is no master key, or the file exists already or
+    /// cannot be created.
+    pub fn bulk_load_writer(
+        &self,
+        family: impl AsRef<[u8]>,
+        path: impl AsRef<Path>,
+    ) -> Result<StoreFileWriter> {
+        let store = self.0.store_index(family.as_ref())?;
+        self.0.stores[store].create_foreign(path.as_ref(), self.0.clock.now())
     }
 }
 

@@ -5,8 +5,8 @@ use crate::support::{cells, golden};
 use hregion::io::Storage;
 use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::{
-    CellRef, CellType, ErrorKind, Family, HFileWriter, Region, RegionOptions, Result, Row, Scan, SeekKey,
-    StoreFileOrigin, StoreFileWriter, Table,
+    BloomType, CellRef, CellType, Codec, DataBlockEncoding, ErrorKind, Family, HFile, HFileWriter, Region,
+    RegionOptions, Result, Row, Scan, SeekKey, StoreFileOrigin, StoreFileWriter, Table,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -91,6 +91,81 @@ fn files_that_span_regions_are_split() {
     assert_eq!(rows(&open(&storage)), expected());
     let again = open(&storage).bulk_load(INPUT).unwrap();
     assert_eq!((again.loaded, again.split.len()), (0, 0));
+}
+
+/// Writes a file with the settings of the family f, and loads it.
+fn write_and_load(region: &Region, path: &str) -> Result<()> {
+    let mut writer = region.bulk_load_writer("f", path)?;
+    for row in ROWS {
+        let key = SeekKey::of(row.as_bytes(), b"f", b"q", 1, CellType::Put);
+        writer.append(CellRef::new(&key, path.as_bytes()))?;
+    }
+    writer.finish(&StoreFileOrigin::BulkLoad {
+        timestamp: 7,
+        source_task: b"task".to_vec(),
+        exclude_from_minor_compaction: false,
+        skip_reset_seq_id: false,
+    })?;
+    region.bulk_load(&[("f", path)])
+}
+
+/// A table of one region, whose family has settings of its own.
+fn table_with_settings() -> FaultyStorage {
+    let storage = FaultyStorage::new();
+    let family = Family::new("f")
+        .data_block_encoding(DataBlockEncoding::FastDiff)
+        .codec(Codec::Snappy)
+        .bloom(BloomType::RowCol);
+    let none: [&str; 0] = [];
+    Table::create_with(ROOT, "t", &[family], &none, options(&storage)).unwrap().close().unwrap();
+    storage.create_dir_all(Path::new(INPUT)).unwrap();
+    storage
+}
+
+#[test]
+fn files_are_written_with_the_settings_of_a_family() {
+    let storage = table_with_settings();
+    let table = open(&storage);
+    let region = table.region("").unwrap();
+    write_and_load(&region, "/input/0a").unwrap();
+    let name = region.store_file_names("f").unwrap().remove(0);
+    let file = storage.open(&region.path().join("f").join(name)).unwrap();
+    let file = HFile::options().open_reader(file).unwrap();
+    assert_eq!((file.data_block_encoding(), file.codec()), (DataBlockEncoding::FastDiff, Codec::Snappy));
+    assert_eq!(file.general_bloom().map(|bloom| bloom.bloom_type()), Some(BloomType::RowCol));
+    assert!(file.has_tags() && file.has_seq_ids());
+    assert_eq!(rows(&table), ROWS.map(|row| format!("{row}/f=/input/0a")));
+    let unknown = region.bulk_load_writer("g", "/input/0b").unwrap_err();
+    assert_eq!(unknown.kind(), ErrorKind::NoSuchFamily);
+    write(&storage, "/input/0c", &ROWS);
+    assert_eq!(region.bulk_load_writer("f", "/input/0c").unwrap_err().kind(), ErrorKind::Io);
+}
+
+/// Whichever call fails, the rows of the file are all there or none, and a repeated call loads them.
+#[test]
+fn a_file_that_could_not_be_written_is_written_again() {
+    for n in 0.. {
+        let storage = table_with_settings();
+        let table = open(&storage);
+        let region = table.region("").unwrap();
+        storage.fail_among_all([n]);
+        let loaded = write_and_load(&region, "/input/0a");
+        if !storage.pending_faults().is_empty() {
+            assert!(loaded.is_ok() && n > 10, "{n}");
+            return;
+        }
+        storage.heal();
+        let all = |path: &str| ROWS.map(|row| format!("{row}/f={path}"));
+        let seen = rows(&table);
+        assert!(seen.is_empty() && loaded.is_err() || seen == all("/input/0a"), "call {n}: {seen:?}");
+        let closed = table.close();
+        assert!(closed.is_ok() || loaded.is_err(), "call {n}");
+        drop((region, table));
+        let table = open(&storage);
+        assert!(rows(&table).is_empty() || rows(&table) == all("/input/0a"), "call {n}");
+        write_and_load(&table.region("").unwrap(), "/input/0b").unwrap();
+        assert_eq!(rows(&table), all("/input/0b"), "call {n}");
+    }
 }
 
 #[test]

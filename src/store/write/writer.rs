@@ -2,10 +2,11 @@
 
 use crate::cell::CellRef;
 use crate::error::{Error, Result};
-use crate::hfile::{Encryption, HFileWriter, StoreFileOrigin, StoreFileWriter};
+use crate::hfile::{Encryption, HFileWriter, HFileWriterOptions, StoreFileOrigin, StoreFileWriter};
 use crate::layout::{StagedFile, StoreFileInfo, new_file_name};
 use crate::store::Store;
 use crate::store::version::file::StoreFile;
+use std::path::Path;
 use std::sync::Arc;
 
 /// A file of a store that is being written under the region's `.tmp`. Dropping it removes the file.
@@ -26,23 +27,35 @@ pub(in crate::store) struct CellFlags {
     pub(in crate::store) encrypted: bool,
 }
 
+impl Store {
+    /// Returns the options of a new file.
+    fn writer_options(&self, carries: CellFlags, now: i64) -> Result<HFileWriterOptions> {
+        Ok(HFileWriter::options()
+            .family(&self.family)
+            .checksum(self.checksums.checksum_type)
+            .bytes_per_checksum(self.checksums.bytes)
+            .tags(carries.tags)
+            .mvcc(carries.seq_ids)
+            .encryption(Encryption::for_output(&self.family, carries.encrypted, &self.options)?)
+            .order(self.order)
+            .create_time(now))
+    }
+
+    /// Creates a file that is outside of the store, for a bulk load.
+    pub(crate) fn create_foreign(&self, path: &Path, now: i64) -> Result<StoreFileWriter> {
+        let options = self.writer_options(CellFlags { tags: true, seq_ids: true, encrypted: false }, now)?;
+        let file = self.storage.create_new(path).map_err(|error| Error::io("create", path, error))?;
+        StoreFileWriter::create_in(options, file)
+    }
+}
+
 impl NewStoreFile {
     pub(in crate::store) fn create(store: &Store, carries: CellFlags, now: i64) -> Result<Self> {
-        let family = &store.family;
-        let encryption = Encryption::for_output(family, carries.encrypted, &store.options)?;
+        let options = store.writer_options(carries, now)?;
         let name = new_file_name(now);
         let path = store.tmp.join(&name);
         let storage = &store.storage;
         storage.create_dir_all(&store.tmp).map_err(|error| Error::io("create", &store.tmp, error))?;
-        let options = HFileWriter::options()
-            .family(family)
-            .checksum(store.checksums.checksum_type)
-            .bytes_per_checksum(store.checksums.bytes)
-            .tags(carries.tags)
-            .mvcc(carries.seq_ids)
-            .encryption(encryption)
-            .order(store.order)
-            .create_time(now);
         let file = storage.create(&path).map_err(|error| Error::io("create", &path, error))?;
         let staged = StagedFile::new(Arc::clone(storage), path, name);
         Ok(Self { writer: StoreFileWriter::create_in(options, file)?, staged, now })
