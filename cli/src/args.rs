@@ -2,8 +2,8 @@
 
 use crate::cmd::{
     bench, bulkload, cells, check, compact, completions, convert, count, diff, du, explain, export, flush,
-    get, inspect, load, locate, man, merge, recover, regions, replay, report, salvage, scan, seek, shell,
-    snapshot, split, stats, verify, wal, write,
+    get, import, inspect, load, locate, man, merge, recover, regions, replay, report, salvage, scan, seek,
+    shell, snapshot, split, stats, verify, wal, write,
 };
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
@@ -61,6 +61,7 @@ pub(crate) enum Command {
     Flush(flush::Args),
     Compact(compact::Args),
     Load(load::Args),
+    Import(Box<import::Args>),
     Split(split::Args),
     Merge(merge::Args),
     Shell(shell::Args),

@@ -79,9 +79,9 @@ pub(crate) struct CellParser {
     tag: Vec<u8>,
 }
 
-/// The members of a cell. Those before `value` are required.
-const MEMBERS: [&str; 8] =
-    ["row", "family", "qualifier", "timestamp", "type", "value", "sequence_id", "tags"];
+/// The members of a cell. Those before `value` are required; the file that a cell was in is ignored.
+const MEMBERS: [&str; 9] =
+    ["row", "family", "qualifier", "timestamp", "type", "value", "sequence_id", "tags", "file"];
 const REQUIRED: usize = 5;
 
 const TYPES: &str = "expected Put, Delete, DeleteFamilyVersion, DeleteColumn or DeleteFamily";
@@ -91,7 +91,7 @@ impl CellParser {
     pub(crate) fn parse(&mut self, line: &[u8], cell: &mut CellBuf) -> Result<(), Wrong> {
         let mut json = Json { line, at: 0, field: None };
         let (mut timestamp, mut cell_type) = (0, CellType::Put);
-        let mut seen = 0_u8;
+        let mut seen = 0_u16;
         cell.value.clear();
         cell.tags.clear();
         cell.seq_id = None;
@@ -115,7 +115,8 @@ impl CellParser {
                 }
                 5 => json.bytes(&mut cell.value)?,
                 6 => cell.seq_id = Some(json.number()?),
-                _ => self.tags(&mut json, &mut cell.tags)?,
+                7 => self.tags(&mut json, &mut cell.tags)?,
+                _ => drop(json.raw_string("the name of a file")?),
             }
             json.field = None;
             more = json.eat(b',');

@@ -1,7 +1,9 @@
 //! Cells as lines, in JSON and text. Hand-written: a scan prints millions of them.
 
+use crate::text;
 use hregion::cell::{LATEST_TIMESTAMP, OLDEST_TIMESTAMP};
 use hregion::{CellKey, CellRef};
+use std::path::Path;
 
 /// The text format of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +42,27 @@ impl CellFormat {
         line.clear();
         self.put(line, cell);
         line.push(b'\n');
+    }
+}
+
+/// The name of the file that cells are in, for lines of several files.
+#[derive(Clone, Debug)]
+pub(crate) struct FileName {
+    /// The end of a JSON line.
+    member: String,
+}
+
+impl FileName {
+    pub(crate) fn new(path: &Path) -> Self {
+        Self { member: format!(",\"file\":{}}}\n", text::json(&text::json_path(path).into())) }
+    }
+
+    /// Adds the member `file` to the line of a cell. Lines of text come after the name.
+    pub(crate) fn add_to(&self, line: &mut Vec<u8>, format: CellFormat) {
+        if matches!(format, CellFormat::Json { .. }) && line.ends_with(b"}\n") {
+            line.truncate(line.len() - 2);
+            line.extend_from_slice(self.member.as_bytes());
+        }
     }
 }
 

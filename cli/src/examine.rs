@@ -1,6 +1,6 @@
 //! Printing, checking and measuring the cells of a file in one pass.
 
-use crate::cell_line::{CellFormat, LineStyle};
+use crate::cell_line::{CellFormat, FileName, LineStyle};
 use crate::failure::{CommandError, Failure};
 use crate::hbase_flags::HBaseFlags;
 use crate::histogram::Histogram;
@@ -11,10 +11,11 @@ use hregion::{CellOrder, CellRef, HFile};
 use serde_json::json;
 use std::io::{self, Write};
 
-/// Walks all cells. Cells printed before an error are correct.
+/// Walks all cells. Cells printed before an error are correct. The lines of a `named` file have its name.
 pub(crate) fn walk(
     file: &HFile,
     look: Option<LineStyle>,
+    named: Option<&FileName>,
     flags: &HBaseFlags,
     out: &mut Output,
 ) -> Result<(), Failure> {
@@ -27,6 +28,9 @@ pub(crate) fn walk(
         let Some(cell) = cells.peek() else { break };
         if let Some(format) = format {
             format.set_line(&mut line, &cell);
+            if let Some(name) = named {
+                name.add_to(&mut line, format);
+            }
             out.write_all(&line)?;
         }
         if let Some(examiner) = &mut examiner {

@@ -53,7 +53,7 @@ impl Histogram {
         self.count == 0
     }
 
-    fn mean(&self) -> f64 {
+    pub(crate) fn mean(&self) -> f64 {
         self.sum / as_f64(self.count.max(1))
     }
 

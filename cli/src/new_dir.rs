@@ -36,20 +36,6 @@ impl NewDir {
         &self.aside
     }
 
-    /// Returns the final path of `inner`.
-    pub(crate) fn path_of(&self, inner: &Path) -> PathBuf {
-        self.path.join(inner)
-    }
-
-    /// Creates a directory inside.
-    pub(crate) fn make_dir(&self, inner: &Path) -> Result<(), CommandError> {
-        let path = self.aside.join(inner);
-        // its contents are removed with the outer directory
-        make(&path, || fs::create_dir(&path)).map_err(|error| CommandError::io("create", &path, &error))?;
-        release(&path);
-        Ok(())
-    }
-
     /// Syncs the directory and renames it into place. With `replace`, an existing directory is replaced.
     pub(crate) fn persist(mut self, replace: bool) -> Result<(), CommandError> {
         let sync =
@@ -91,6 +77,17 @@ impl Drop for NewDir {
             release(&self.aside);
         }
     }
+}
+
+/// Creates a directory in a temporary one, unless it is there.
+pub(crate) fn make_dir(path: &Path) -> Result<(), CommandError> {
+    if probe::is_dir(path)? {
+        return Ok(());
+    }
+    // its contents are removed with the outer directory
+    make(path, || fs::create_dir(path)).map_err(|error| CommandError::io("create", path, &error))?;
+    release(path);
+    Ok(())
 }
 
 /// Whether a directory contains only folders with files named as HBase names them, so that it may be

@@ -193,6 +193,11 @@ impl RowArgs {
             && self.resume.is_none()
     }
 
+    /// Whether only a number of rows are read.
+    pub(crate) fn has_limit(&self) -> bool {
+        self.limit.is_some_and(|rows| rows > 0)
+    }
+
     /// Whether rows are read in descending order.
     pub(crate) fn is_reversed(&self) -> bool {
         self.reversed

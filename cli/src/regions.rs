@@ -21,7 +21,7 @@ pub(crate) enum Regions {
 const REGION_INFO: &str = ".regioninfo";
 const TABLE_DESCRIPTOR: &str = ".tabledesc";
 /// The directory of the tables, within the root.
-const DATA: &str = "data";
+pub(crate) const DATA: &str = "data";
 const SNAPSHOT_INFO: &str = ".snapshotinfo";
 /// The directory of the snapshots, within the root.
 const SNAPSHOT_DIR: &str = ".hbase-snapshot";

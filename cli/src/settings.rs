@@ -165,7 +165,7 @@ pub(crate) struct Bloom(pub(crate) Option<BloomType>);
 /// A name and its value.
 pub(crate) type Pair = (Vec<u8>, Vec<u8>);
 
-const SOURCE_TASK: &[u8] = b"attempt_0_0001_r_000000_0";
+pub(crate) const SOURCE_TASK: &[u8] = b"attempt_0_0001_r_000000_0";
 /// The class that writes bare frames, and its substitute for systems without the native library.
 const BARE_ZSTD: [&str; 2] = ["org.apache.hadoop.io.compress.ZStandardCodec", "hregion.oracle.BareZstdCodec"];
 /// HBase's own classes, which add framing.

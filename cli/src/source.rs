@@ -10,11 +10,12 @@ use crate::failure::{CommandError, Failure};
 use crate::output::{Output, Warner};
 use crate::probe;
 use crate::query_args::{CellArgs, RowArgs};
-use crate::regions::{ClosedRegion, Regions, entries_of, is_region, kind_of};
+use crate::regions::{ClosedRegion, DATA, Regions, entries_of, is_region, tables_below};
 use crate::scan_rows::check_only_family;
-use crate::target::{self, Kind};
+use crate::tables::Named;
+use crate::target::{self, Kind, kind_of as kind_of_target};
 use crate::target_args::TargetArgs;
-use hregion::{CellRef, Cursor, Region, RegionOptions, RowBuf, RowRef};
+use hregion::{CellRef, Cursor, Region, RegionOptions, RowBuf, RowRef, Table};
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -35,8 +36,8 @@ enum Rows {
     Files(Region),
 }
 
-/// The depth of files in the directory of a table.
-pub(crate) const DEPTH: u32 = 3;
+/// The depth of files in the directory of all namespaces.
+const DEPTH: u32 = 5;
 
 impl InputSource {
     /// Opens a target. `draws` selects the progress bar.
@@ -47,26 +48,61 @@ impl InputSource {
         draws: Option<Draws>,
         out: &mut Output,
     ) -> Result<Self, Failure> {
-        let path = target.target.as_path();
+        let options = Self::begin(target, reading, cells, draws, out)?;
+        Self::of_kind(&target.target, target.kind()?, options, out)
+    }
+
+    /// Opens each table of a namespace or a root directory, by path, with its name. Any other target is one
+    /// source without a name.
+    pub(crate) fn open_all(
+        target: &TargetArgs,
+        reading: &FileArgs,
+        cells: &CellArgs,
+        draws: Option<Draws>,
+        out: &mut Output,
+    ) -> Result<Vec<Named>, Failure> {
+        let options = Self::begin(target, reading, cells, draws, out)?;
+        let kind = target.kind()?;
+        if !matches!(kind, Kind::Namespace | Kind::Root) {
+            return Ok(vec![(None, Self::of_kind(&target.target, kind, options, out)?)]);
+        }
+        let tables = tables_below(&target.target, kind)?.into_iter();
+        let opened = tables.map(|dir| {
+            let table = Table::open_dir(&dir, options.clone())?;
+            let name = table.name().clone();
+            Ok::<_, Failure>((Some(name), Self::of_regions(Regions::Of(table), None, out)))
+        });
+        opened.collect()
+    }
+
+    /// Starts the progress bar. Returns the options for reading.
+    fn begin(
+        target: &TargetArgs,
+        reading: &FileArgs,
+        cells: &CellArgs,
+        draws: Option<Draws>,
+        out: &mut Output,
+    ) -> Result<RegionOptions, Failure> {
         match draws {
-            Some(Draws { prints, all: true }) => out.start_progress(bytes_of(path, DEPTH), prints),
+            Some(Draws { prints, all: true }) => {
+                out.start_progress(bytes_of(&target.target, target.kind), prints);
+            }
             Some(Draws { prints, all: false }) => out.start_unknown_progress(prints),
             None => {}
         }
-        let options = reading.region_options(out)?.clock(cells.clock()).storage(out.progress().storage());
-        let kind = match target.kind {
-            None if probe::is_file(path)? => Kind::Hfile,
-            kind => kind_of(path, kind)?,
-        };
+        Ok(reading.region_options(out)?.clock(cells.clock()).storage(out.progress().storage()))
+    }
+
+    fn of_kind(path: &Path, kind: Kind, options: RegionOptions, out: &Output) -> Result<Self, Failure> {
         match kind {
             Kind::Hfile => Self::of_files(options, vec![path.to_owned()], out),
             Kind::Family => Self::of_family(path, options, out),
-            kind => Ok(Self {
-                rows: Rows::Regions(Box::new(Regions::find(path, Some(kind), options)?)),
-                family: None,
-                warner: out.warner(),
-            }),
+            kind => Ok(Self::of_regions(Regions::find(path, Some(kind), options)?, None, out)),
         }
+    }
+
+    fn of_regions(regions: Regions, family: Option<Vec<u8>>, out: &Output) -> Self {
+        Self { rows: Rows::Regions(Box::new(regions)), family, warner: out.warner() }
     }
 
     /// Opens a family, with the settings of its table if it is in a region.
@@ -74,9 +110,8 @@ impl InputSource {
         if let (Some(region), Some(name)) = (dir.parent(), dir.file_name())
             && is_region(region)?
         {
-            let rows = Rows::Regions(Box::new(Regions::find(region, Some(Kind::Region), options)?));
-            let family = Some(name.as_encoded_bytes().to_vec());
-            return Ok(Self { rows, family, warner: out.warner() });
+            let regions = Regions::find(region, Some(Kind::Region), options)?;
+            return Ok(Self::of_regions(regions, Some(name.as_encoded_bytes().to_vec()), out));
         }
         Self::of_files(options, files_in(dir)?, out)
     }
@@ -196,24 +231,30 @@ impl InputSource {
         Ok(())
     }
 
-    /// Passes every stored cell to `take`, in row order, until it fails.
+    /// Passes every stored cell of a part to `take`, in row order, until it fails.
     pub(crate) fn for_each_stored(
         &self,
-        rows: &RowArgs,
-        mut take: impl FnMut(CellRef<'_>) -> Result<(), Failure>,
+        region: &Region,
+        take: impl FnMut(CellRef<'_>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let scan = rows.scan(&self.narrowed(&CellArgs::of_all_stored())?).scan;
-        for region in self.regions(rows.is_reversed(), |start, end| rows.overlaps(start, end)) {
-            let view = region?.view();
-            let mut taken = Ok(());
-            view.scan(&scan)?.for_each_cell(|cell| {
-                taken = take(cell);
-                if taken.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-            })?;
-            taken?;
-        }
-        Ok(())
+        for_each_stored(region, &self.narrowed(&CellArgs::of_all_stored())?, take)
     }
+}
+
+/// Passes the cells of a region to `take`, in row order, until it fails.
+pub(crate) fn for_each_stored(
+    region: &Region,
+    cells: &CellArgs,
+    mut take: impl FnMut(CellRef<'_>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let scan = RowArgs::default().scan(cells).scan;
+    let view = region.view();
+    let mut taken = Ok(());
+    view.scan(&scan)?.for_each_cell(|cell| {
+        taken = take(cell);
+        if taken.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    taken
 }
 
 /// A region of a source, or the files that are read without one.
@@ -251,9 +292,16 @@ pub(crate) fn files_in(dir: &Path) -> Result<Vec<PathBuf>, CommandError> {
     })
 }
 
-/// Returns the size in bytes of a file, or of the files in a directory.
-pub(crate) fn bytes_of(path: &Path, depth: u32) -> u64 {
+/// Returns the size in bytes of a target's files; 0 if that is unknown.
+pub(crate) fn bytes_of(path: &Path, kind: Option<Kind>) -> u64 {
+    match kind_of_target(path, kind) {
+        Ok(Kind::Root) => bytes_below(&path.join(DATA), DEPTH),
+        _ => bytes_below(path, DEPTH),
+    }
+}
+
+fn bytes_below(path: &Path, depth: u32) -> u64 {
     let Ok(entries) = fs::read_dir(path) else { return path.metadata().map_or(0, |meta| meta.len()) };
     let entries = entries.flatten().filter(|_| depth > 0);
-    entries.map(|entry| bytes_of(&entry.path(), depth - 1)).sum()
+    entries.map(|entry| bytes_below(&entry.path(), depth - 1)).sum()
 }

@@ -1,7 +1,8 @@
 //! Arguments for targets and output formats.
 
+use crate::failure::CommandError;
 use crate::row_output::Format;
-use crate::target::Kind;
+use crate::target::{self, Kind};
 use std::path::PathBuf;
 
 /// The target that rows are read from.
@@ -13,6 +14,13 @@ pub(crate) struct TargetArgs {
     /// The kind of the target, if it cannot be detected
     #[arg(long = "as", value_name = "KIND")]
     pub(crate) kind: Option<Kind>,
+}
+
+impl TargetArgs {
+    /// Returns the kind of the target, as given or detected.
+    pub(crate) fn kind(&self) -> Result<Kind, CommandError> {
+        target::kind_of(&self.target, self.kind)
+    }
 }
 
 /// The output format of rows.

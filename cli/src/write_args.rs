@@ -1,4 +1,4 @@
-//! Arguments shared by `write` and `bulkload`.
+//! Arguments shared by `write`, `bulkload` and `import`.
 
 use crate::args::{LineArgs, read_key};
 use crate::cell_source::{JsonCells, ListedCells};
@@ -7,20 +7,31 @@ use crate::output::Output;
 use crate::settings::Settings;
 use crate::sort::SortArgs;
 use crate::text_rows::{BadLines, TextArgs};
-use hregion::{Encryption, Limits};
+use hregion::{CellOrder, Encryption, Limits};
 use std::path::{Path, PathBuf};
 
-/// Options for writing files.
+/// Options for reading a list of cells.
 #[derive(clap::Args, Debug)]
-pub(crate) struct WriteArgs {
+pub(crate) struct ListArgs {
     #[command(flatten)]
-    pub(crate) sorting: SortArgs,
+    pub(crate) memory: SortArgs,
 
     #[command(flatten)]
     text: TextArgs,
 
     #[command(flatten)]
     lines: LineArgs,
+}
+
+/// Options for writing files.
+#[derive(clap::Args, Debug)]
+pub(crate) struct WriteArgs {
+    /// Sort the cells first, including sequence ids; the sort is stable
+    #[arg(long, help_heading = "Sorting")]
+    sort: bool,
+
+    #[command(flatten)]
+    pub(crate) list: ListArgs,
 
     #[command(flatten)]
     pub(crate) settings: Settings,
@@ -43,26 +54,38 @@ pub(crate) struct List<'p> {
     pub(crate) has_seq_ids: bool,
 }
 
-impl WriteArgs {
+impl ListArgs {
     /// Opens a list of cells: JSON lines, or text.
-    pub(crate) fn open<'p>(&self, path: &'p Path, out: &Output) -> Result<List<'p>, CommandError> {
-        let limits = self.lines.limits();
+    pub(crate) fn open<'p>(
+        &self,
+        path: &'p Path,
+        order: CellOrder,
+        out: &Output,
+    ) -> Result<List<'p>, CommandError> {
+        let limits = self.limits();
         if let Some(cells) = self.text.open(path, &limits, out.progress())? {
             let bad_lines = cells.bad_lines();
             return Ok(List { cells: Box::new(cells), bad_lines, has_seq_ids: false });
         }
-        let cells = JsonCells::open(path, self.settings.order(), &limits, out.progress())?;
+        let cells = JsonCells::open(path, order, &limits, out.progress())?;
         let has_seq_ids = cells.has_seq_id();
         Ok(List { cells: Box::new(cells), bad_lines: BadLines::default(), has_seq_ids })
     }
 
-    /// Whether cells are sorted: if asked, or the input is text.
-    pub(crate) fn sorts(&self) -> bool {
-        self.sorting.sort || self.text.is_given()
-    }
-
     pub(crate) fn limits(&self) -> Limits {
         self.lines.limits()
+    }
+}
+
+impl WriteArgs {
+    /// Opens a list of cells: JSON lines, or text.
+    pub(crate) fn open<'p>(&self, path: &'p Path, out: &Output) -> Result<List<'p>, CommandError> {
+        self.list.open(path, self.settings.order(), out)
+    }
+
+    /// Whether cells are sorted: if asked, or the input is text.
+    pub(crate) fn sorts(&self) -> bool {
+        self.sort || self.list.text.is_given()
     }
 
     /// Returns the encryption of the files; `None` if they are not encrypted.

@@ -2,15 +2,18 @@
 
 use super::inspect;
 use crate::args::FileArgs;
-use crate::cell_line::{CellFormat, LineStyle};
+use crate::cell_line::{CellFormat, FileName, LineStyle};
 use crate::examine;
 use crate::failure::{Exit, Failure};
 use crate::hbase_flags::HBaseFlags;
 use crate::output::Output;
+use crate::probe;
 use crate::query_args::{CellArgs, RowArgs};
-use crate::source::InputSource;
+use crate::source::{InputSource, bytes_of};
+use crate::store_files;
 use crate::target::{self, Kind};
 use crate::target_args::TargetArgs;
+use crate::text;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -20,13 +23,14 @@ use std::path::{Path, PathBuf};
 /// row/family:qualifier/timestamp/type/vlen=3/seqid=7; with -p also the value and tags. With --json:
 /// {"row","family","qualifier","timestamp","type","value","sequence_id","tags"}, with sequence_id if the file
 /// stores sequence ids, and tags if the cell has any. Links are followed; of a reference, the cells of its
-/// half are printed, in the order of their keys.
+/// half are printed, in the order of their keys. Of a directory, those of all store files that its regions
+/// read, after a line with the name of the file; with --json the cells have it as "file".
 ///
 /// Cells printed before an error are correct.
 #[derive(clap::Args, Debug)]
 #[command(disable_help_flag = true, after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// HFiles
+    /// HFiles, or the directories of families, regions, tables, namespaces and roots
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 
@@ -45,34 +49,64 @@ const EXAMPLES: &str = "\
 Examples:
   hregion cells 8e8ab58dcf39412d
   hregion cells -p 8e8ab58dcf39412d | head
-  hregion cells --json 8e8ab58dcf39412d | jq 'select(.type != \"Put\")'";
+  hregion cells --json 8e8ab58dcf39412d | jq 'select(.type != \"Put\")'
+  hregion cells data/default/users/5d4f0e2b";
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let options = args.reading.options(out)?;
     let look = args.flags.look().unwrap_or(LineStyle::Plain);
-    let bytes = args.files.iter().filter_map(|path| path.metadata().ok()).map(|meta| meta.len()).sum();
-    out.start_progress(bytes, true);
+    out.start_progress(args.files.iter().map(|path| bytes_of(path, None)).sum(), true);
     for path in &args.files {
-        if target::is_reference(path)? {
-            half(path, args, look, out)?;
+        if !probe::is_dir(path)? {
+            print(path, None, args, look, out)?;
             continue;
         }
-        let file = target::open(path, None, &options, out)?;
-        examine::walk(&file, Some(look), &args.flags, out)?;
-        if args.flags.any_part() {
-            inspect::print(&file, &args.flags, out)?;
+        for file in store_files::find(path, None, &args.reading, out)? {
+            if !out.is_json() {
+                writeln!(out, "Scanning -> {}", text::path(&file.path))?;
+            }
+            print(&file.path, Some(&FileName::new(&file.path)), args, look, out)?;
         }
     }
     Ok(Exit::Done)
 }
 
+/// Prints the cells of a file.
+fn print(
+    path: &Path,
+    named: Option<&FileName>,
+    args: &Args,
+    look: LineStyle,
+    out: &mut Output,
+) -> Result<(), Failure> {
+    if target::is_reference(path)? {
+        return half(path, named, args, look, out);
+    }
+    let file = target::open(path, None, &args.reading.options(out)?, out)?;
+    examine::walk(&file, Some(look), named, &args.flags, out)?;
+    if args.flags.any_part() {
+        inspect::print(&file, &args.flags, out)?;
+    }
+    Ok(())
+}
+
 /// Prints the cells of the half of a file that a reference refers to.
-fn half(path: &Path, args: &Args, look: LineStyle, out: &mut Output) -> Result<(), Failure> {
+fn half(
+    path: &Path,
+    named: Option<&FileName>,
+    args: &Args,
+    look: LineStyle,
+    out: &mut Output,
+) -> Result<(), Failure> {
     let target = TargetArgs { target: path.to_owned(), kind: Some(Kind::Hfile) };
     let source = InputSource::open(&target, &args.reading, &CellArgs::default(), None, out)?;
     let (format, mut line) = (CellFormat::new(out.is_json(), true, look), Vec::new());
-    source.for_each_stored(&RowArgs::default(), |cell| {
-        format.set_line(&mut line, &cell);
-        Ok(out.write_all(&line)?)
+    source.parts_of(&RowArgs::default()).iter().try_for_each(|part| {
+        source.for_each_stored(&part.open()?, |cell| {
+            format.set_line(&mut line, &cell);
+            if let Some(name) = named {
+                name.add_to(&mut line, format);
+            }
+            Ok(out.write_all(&line)?)
+        })
     })
 }

@@ -10,14 +10,20 @@ use crate::failure::{CommandError, Exit, Failure};
 use crate::merge::Merge;
 use crate::new_file::check_output;
 use crate::output::Output;
+use crate::probe;
+use crate::query_args::{CellArgs, RowArgs};
 use crate::settings::{FileCipher, Pair, Settings, WriterKind, check_not_stdout};
-use crate::target;
+use crate::source::{InputSource, RowCells, bytes_of};
+use crate::store_files;
+use crate::target::{self, Kind};
+use crate::target_args::TargetArgs;
 use crate::text;
 use crate::text_file::TextOutput;
 use clap::ValueEnum;
-use hregion::{CellOrder, HFile};
+use hregion::{CellOrder, CellRef, HFile};
 use serde_json::json;
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 /// Re-encode, recompress or merge HFiles; or list their cells
 ///
@@ -25,6 +31,9 @@ use std::path::PathBuf;
 /// are kept if any file has them. A file converted from a single file keeps the entries of its file info; a
 /// merged file has the greatest of the sequence ids. Cells are merged by key, then by sequence id in
 /// descending order, then in the order of the files; none is dropped.
+///
+/// A directory stands for all store files that its regions read; of a reference, the cells of its half are
+/// taken. Cells of several families are only listed.
 ///
 /// With --to jsonl or csv, writes a list: JSON lines as printed by `cells --json`, or comma-separated values
 /// with a header line, with byte strings as in HBase. A name that ends with .gz compresses the list; - is
@@ -36,7 +45,7 @@ use std::path::PathBuf;
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// HFiles
+    /// HFiles, or the directories of families, regions and tables
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 
@@ -89,12 +98,20 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         check_output(&args.out, args.force, &args.files)?;
     }
     let options = args.reading.options(out)?;
-    let bytes = args.files.iter().filter_map(|path| path.metadata().ok()).map(|meta| meta.len()).sum();
-    out.start_progress(bytes, stdout);
-    let open = |path: &PathBuf| target::open(path, None, &options, out);
-    let files = args.files.iter().map(open).collect::<Result<Vec<_>, Failure>>()?;
+    out.start_progress(args.files.iter().map(|path| bytes_of(path, None)).sum(), stdout);
+    let (mut files, mut halves) = (Vec::new(), Vec::new());
+    for path in inputs(args, out)? {
+        let half = target::is_reference(&path)?.then(|| half(&path, args, out)).transpose()?;
+        let whole = match half {
+            None => None,
+            Some(_) => args.reading.region_options(out)?.hfile_of(&path)?,
+        };
+        files.push(target::open(&whole.unwrap_or(path), None, &options, out)?);
+        halves.push(half);
+    }
     let order = common_order(&files)?;
-    let sources = files.iter().map(FileCells::open).collect::<Result<Vec<_>, CommandError>>()?;
+    let sources = files.iter().zip(&halves).map(|(file, half)| Input::open(file, half.as_ref()));
+    let sources = sources.collect::<Result<Vec<_>, CommandError>>()?;
     let mut cells = Merge::new(order, sources);
     let encrypted = files.iter().any(|file| file.trailer().is_encrypted());
     let in_the_clear = args.settings.encryption == Some(FileCipher::None);
@@ -140,6 +157,70 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         cells.advance()?;
     }
     write::finish(file, &args.out, out)
+}
+
+/// Returns the files to convert.
+fn inputs(args: &Args, out: &Output) -> Result<Vec<PathBuf>, Failure> {
+    let (mut paths, mut families) = (Vec::new(), BTreeSet::new());
+    for path in &args.files {
+        if !probe::is_dir(path)? {
+            paths.push(path.clone());
+            continue;
+        }
+        for file in store_files::find(path, None, &args.reading, out)? {
+            families.extend(file.family);
+            paths.push(file.path);
+        }
+    }
+    if families.len() > 1 && args.to == Form::Hfile {
+        let message = "cells of several families are not written to one HFile";
+        return Err(CommandError::usage(message).with_hint(Some("--to jsonl lists them")).into());
+    }
+    Ok(paths)
+}
+
+fn half(path: &Path, args: &Args, out: &mut Output) -> Result<InputSource, Failure> {
+    let target = TargetArgs { target: path.to_owned(), kind: Some(Kind::Hfile) };
+    InputSource::open(&target, &args.reading, &CellArgs::default(), None, out)
+}
+
+/// The cells of an HFile, or of the half to which a reference refers.
+enum Input<'f> {
+    File(FileCells<'f>),
+    Half { cells: RowCells<'f>, with_seq_ids: bool },
+}
+
+impl<'f> Input<'f> {
+    fn open(file: &'f HFile, half: Option<&'f InputSource>) -> Result<Self, CommandError> {
+        let Some(half) = half else { return Ok(Self::File(FileCells::open(file)?)) };
+        let cells = RowCells::open(half, &RowArgs::default(), &CellArgs::of_all_stored())?;
+        Ok(Self::Half { cells, with_seq_ids: file.has_seq_ids() })
+    }
+
+    fn has_seq_ids(&self) -> bool {
+        match self {
+            Self::File(cells) => cells.has_seq_ids(),
+            Self::Half { with_seq_ids, .. } => *with_seq_ids,
+        }
+    }
+}
+
+impl CellSource for Input<'_> {
+    #[inline]
+    fn peek(&self) -> Option<CellRef<'_>> {
+        match self {
+            Self::File(cells) => cells.peek(),
+            Self::Half { cells, .. } => cells.peek(),
+        }
+    }
+
+    #[inline]
+    fn advance(&mut self) -> Result<(), CommandError> {
+        match self {
+            Self::File(cells) => cells.advance(),
+            Self::Half { cells, .. } => cells.advance(),
+        }
+    }
 }
 
 /// Returns the cell order shared by all files.
@@ -218,14 +299,14 @@ fn meta_blocks(file: &HFile) -> Result<Vec<Pair>, CommandError> {
 }
 
 /// Writes the cells as lines.
-fn list(cells: &mut Merge<FileCells<'_>>, args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+fn list(cells: &mut Merge<Input<'_>>, args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let mut text = TextOutput::create(&args.out, args.force)?;
     if args.to == Form::Csv {
         text.write(cell_csv::HEADER, out)?;
     }
     let (mut line, mut count) = (Vec::new(), 0_u64);
     while let Some(cell) = cells.peek() {
-        let with_seq_id = cells.source().is_some_and(FileCells::has_seq_ids);
+        let with_seq_id = cells.source().is_some_and(Input::has_seq_ids);
         line.clear();
         if args.to == Form::Csv {
             cell_csv::put_csv(&mut line, &cell, with_seq_id);

@@ -1,10 +1,12 @@
 //! `hregion count`: counts rows and cells.
 
 use crate::args::FileArgs;
-use crate::failure::{Exit, Failure};
+use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
+use crate::parallel::JobArgs;
 use crate::query_args::{CellArgs, RowArgs};
-use crate::source::{Draws, InputSource};
+use crate::source::{Draws, InputSource, SourcePart};
+use crate::tables::{Named, Sum, sum_parts};
 use crate::target::{self, Kind};
 use crate::target_args::TargetArgs;
 use serde_json::json;
@@ -14,12 +16,19 @@ use std::io::Write as _;
 ///
 /// For an HFile without options that select cells, reads, checks and counts all stored cells; the counts
 /// recorded in the file are not used. Links are followed, and of a reference, its half is counted. Otherwise
-/// counts the rows and cells that `hregion scan` prints. With --json: {"rows":1,"cells":2}.
+/// counts the rows and cells that `hregion scan` prints; of a namespace or a root directory, those of each
+/// table, and all. Regions are read at once on several threads.
+///
+/// With --json: {"rows":1,"cells":2}. Of a namespace or a root directory {"table","rows","cells"} for each
+/// table, then {"summary":{"tables","rows","cells"}}.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     #[command(flatten)]
     target: TargetArgs,
+
+    #[command(flatten)]
+    jobs: JobArgs,
 
     #[command(flatten)]
     rows: RowArgs,
@@ -35,7 +44,42 @@ const EXAMPLES: &str = "\
 Examples:
   hregion count 8e8ab58dcf39412d
   hregion count --json 8e8ab58dcf39412d | jq .rows
-  hregion count data/default/users --versions all";
+  hregion count data/default/users --versions all
+  hregion count /hbase --jobs 8";
+
+/// The numbers of rows and cells.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    rows: u64,
+    cells: u64,
+}
+
+/// Counts rows whose cells come one after the other, and their cells.
+#[derive(Debug, Default)]
+struct Counter {
+    counts: Counts,
+    /// The last row.
+    row: Vec<u8>,
+}
+
+impl Counter {
+    /// Adds cells of a row, which may be that of the cells before.
+    fn add(&mut self, row: &[u8], cells: u64) {
+        if self.counts.rows == 0 || row != self.row {
+            self.counts.rows += 1;
+            self.row.clear();
+            self.row.extend_from_slice(row);
+        }
+        self.counts.cells += cells;
+    }
+}
+
+impl Sum for Counts {
+    fn merge(&mut self, next: Self) {
+        self.rows += next.rows;
+        self.cells += next.cells;
+    }
+}
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let is_file = match args.target.kind {
@@ -43,75 +87,113 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         Some(kind) => kind == Kind::Hfile,
     };
     let chooses = args.rows.is_given() || args.cells.is_given();
-    let (rows, cells) = match is_file && !chooses {
-        true if args.target.kind.is_none() && target::is_reference(&args.target.target)? => {
-            count_half(args, out)?
+    if is_file && !chooses {
+        let is_half = args.target.kind.is_none() && target::is_reference(&args.target.target)?;
+        let counts = if is_half { count_half(args, out)? } else { count_stored(args, out)? };
+        print(counts, out)?;
+        return Ok(Exit::Done);
+    }
+    let draws = Draws { prints: false, all: args.rows.is_all() };
+    let sources = InputSource::open_all(&args.target, &args.reading, &args.cells, Some(draws), out)?;
+    match &sources[..] {
+        sources if !args.rows.has_limit() => count_all(sources, args, out),
+        [(None, source)] => {
+            print(count_first(source, args)?, out)?;
+            Ok(Exit::Done)
         }
-        true => count_stored(args, out)?,
-        false => count_rows(args, out)?,
-    };
+        _ => Err(CommandError::usage("--limit: expected one table, not a directory of tables").into()),
+    }
+}
+
+fn print(counts: Counts, out: &mut Output) -> Result<(), Failure> {
+    let Counts { rows, cells } = counts;
     if out.is_json() {
         out.json_line(&json!({ "rows": rows, "cells": cells }))?;
     } else {
         writeln!(out, "rows {rows}\ncells {cells}")?;
     }
+    Ok(())
+}
+
+/// Counts the rows and cells that HBase would return, up to a number of rows.
+fn count_first(source: &InputSource, args: &Args) -> Result<Counts, Failure> {
+    let mut counter = Counter::default();
+    source.scan(&args.rows, &args.cells, |row| {
+        counter.add(row.key(), row.len() as u64);
+        Ok(())
+    })?;
+    Ok(counter.counts)
+}
+
+/// Counts the rows and cells that HBase would return of a part.
+fn count_part(source: &InputSource, part: &SourcePart<'_>, args: &Args) -> Result<Counts, Failure> {
+    let mut counter = Counter::default();
+    source.scan_part(part.open()?, &args.rows, &args.cells, |row| {
+        counter.add(row.key(), row.len() as u64);
+        Ok(())
+    })?;
+    Ok(counter.counts)
+}
+
+/// Counts the rows and cells of each source, and prints them; of several tables also their sum.
+fn count_all(sources: &[Named], args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    let (mut tables, mut all) = (0_u64, Counts::default());
+    let is_one = matches!(sources, [(None, _)]);
+    if !is_one && !out.is_json() {
+        writeln!(out, "{:>12} {:>12}", "rows", "cells")?;
+    }
+    let count = |source: &InputSource, part: &SourcePart<'_>| count_part(source, part, args);
+    sum_parts(sources, (&args.rows, args.jobs), Counts::default, count, |table, counts| {
+        let Some(table) = table else { return print(counts, out) };
+        tables += 1;
+        all.merge(counts);
+        let Counts { rows, cells } = counts;
+        if out.is_json() {
+            out.json_line(&json!({ "table": table.to_string(), "rows": rows, "cells": cells }))?;
+        } else {
+            writeln!(out, "{rows:>12} {cells:>12}  {table}")?;
+        }
+        out.flush_aside()
+    })?;
+    let Counts { rows, cells } = all;
+    if is_one {
+        return Ok(Exit::Done);
+    }
+    if out.is_json() {
+        out.json_line(&json!({ "summary": { "tables": tables, "rows": rows, "cells": cells } }))?;
+    } else {
+        writeln!(out, "{rows:>12} {cells:>12}  {tables} tables")?;
+    }
     Ok(Exit::Done)
 }
 
-/// Counts the rows and cells that HBase would return.
-fn count_rows(args: &Args, out: &mut Output) -> Result<(u64, u64), Failure> {
-    let draws = Draws { prints: false, all: args.rows.is_all() };
-    let source = InputSource::open(&args.target, &args.reading, &args.cells, Some(draws), out)?;
-    let (mut rows, mut cells, mut last) = (0, 0, Vec::new());
-    source.scan(&args.rows, &args.cells, |row| {
-        // consecutive pieces may be of the same row
-        if rows == 0 || row.key() != last {
-            rows += 1;
-            last.clear();
-            last.extend_from_slice(row.key());
-        }
-        cells += row.len() as u64;
-        Ok(())
-    })?;
-    Ok((rows, cells))
-}
-
 /// Counts the rows and cells stored in the half of a file that a reference refers to.
-fn count_half(args: &Args, out: &mut Output) -> Result<(u64, u64), Failure> {
+fn count_half(args: &Args, out: &mut Output) -> Result<Counts, Failure> {
     let draws = Draws { prints: false, all: true };
     let source = InputSource::open(&args.target, &args.reading, &args.cells, Some(draws), out)?;
-    let (mut rows, mut cells, mut last) = (0, 0, Vec::new());
-    source.for_each_stored(&args.rows, |cell| {
-        if cells == 0 || cell.row() != last {
-            rows += 1;
-            last.clear();
-            last.extend_from_slice(cell.row());
-        }
-        cells += 1;
-        Ok(())
-    })?;
-    Ok((rows, cells))
+    let mut counter = Counter::default();
+    for part in source.parts_of(&args.rows) {
+        source.for_each_stored(&part.open()?, |cell| {
+            counter.add(cell.row(), 1);
+            Ok(())
+        })?;
+    }
+    Ok(counter.counts)
 }
 
 /// Counts the rows and cells stored in a file.
-fn count_stored(args: &Args, out: &mut Output) -> Result<(u64, u64), Failure> {
+fn count_stored(args: &Args, out: &mut Output) -> Result<Counts, Failure> {
     let options = args.reading.options(out)?;
     let TargetArgs { target: path, kind } = &args.target;
     out.start_progress(path.metadata().map_or(0, |meta| meta.len()), false);
     let file = target::open(path, *kind, &options, out)?;
-    let (mut rows, mut count) = (0_u64, 0_u64);
-    let mut row = Vec::new();
+    let mut counter = Counter::default();
     let mut cells = file.scanner();
     let mut more = cells.seek_to_first()?;
     while more {
         let Some(cell) = cells.peek() else { break };
-        if count == 0 || cell.row() != row {
-            rows += 1;
-            row.clear();
-            row.extend_from_slice(cell.row());
-        }
-        count += 1;
+        counter.add(cell.row(), 1);
         more = cells.advance()?;
     }
-    Ok((rows, count))
+    Ok(counter.counts)
 }

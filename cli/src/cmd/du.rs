@@ -7,10 +7,13 @@ use crate::probe;
 use crate::regions::files_below;
 use crate::target::check_local;
 use crate::text;
+use crate::usage::Usage;
+use crate::what_if::Samples;
+use hregion::cell::StringBinary;
 use hregion::io::{LocalStorage, Storage};
 use hregion::region::FileKind;
 use hregion::{HFileOptions, TableName};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,18 +21,28 @@ use std::sync::Arc;
 /// Show the bytes, cells and ages of store files
 ///
 /// Reads the trailers of the files, and no cells. Prints the bytes, the number of cells, the oldest and the
-/// newest timestamp of each file, and of each family, region and directory above. References and links have
-/// few bytes and no cells of their own. The timestamps are those of the time range in the file: from 0 on, if
-/// it has a marker that deletes all older versions.
+/// newest timestamp of each file, and of each family, region and directory above; then how much compression
+/// saves, and the overlap of the files of a family: how many of them a get reads at most, if their Bloom
+/// filters deny nothing. References and links have few bytes and no cells of their own. The timestamps are
+/// those of the time range in the file: from 0 on, if it has a marker that deletes all older versions.
 ///
-/// With --json: {"table","region","family","path","bytes","cells","oldest","newest"} for each file, with null
-/// for what is unknown.
+/// With --what-if, reads a sample of each family, and prints how many bytes its files would have with other
+/// encodings and codecs.
+///
+/// With --json: {"table","region","family","path","bytes","cells","oldest","newest","encoding","compression",
+/// "uncompressed_bytes","first","last","overlap"} for each file, with null for what is unknown; "overlap" is
+/// the number of other files of the family with rows between the first and the last. With --what-if then
+/// {"what_if":{"table","family","encoding","compression","sample_bytes","bytes"}} for each setting.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Store files, or directories of any level
     #[arg(required = true, value_name = "TARGET")]
     targets: Vec<PathBuf>,
+
+    /// Also estimate the bytes with other encodings and codecs, from a sample of blocks
+    #[arg(long)]
+    what_if: bool,
 
     #[command(flatten)]
     reading: FileArgs,
@@ -38,83 +51,96 @@ pub(crate) struct Args {
 const EXAMPLES: &str = "\
 Examples:
   hregion du /hbase/data/default/users
-  hregion du --json /hbase | jq -s 'map(.bytes) | add'";
+  hregion du --json /hbase | jq -s 'map(.bytes) | add'
+  hregion du --what-if /hbase/data/default/users";
 
-/// What a file or a directory has.
-#[derive(Clone, Copy, Debug, Default)]
-struct Usage {
-    bytes: u64,
-    cells: Option<u64>,
-    /// The oldest and newest timestamps.
-    times: Option<(i64, i64)>,
-}
-
-impl Usage {
-    fn add(&mut self, other: Self) {
-        self.bytes += other.bytes;
-        self.cells = match (self.cells, other.cells) {
-            (a, None) => a,
-            (a, Some(b)) => Some(a.unwrap_or(0) + b),
-        };
-        self.times = match (self.times, other.times) {
-            (a, None) => a,
-            (None, b) => b,
-            (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
-        };
-    }
-
-    fn print(self, path: &Path, out: &mut Output) -> Result<(), Failure> {
-        let shown = |value: Option<String>| value.unwrap_or_else(|| "-".into());
-        let cells = shown(self.cells.map(|cells| cells.to_string()));
-        let oldest = shown(self.times.map(|times| times.0.to_string()));
-        let newest = shown(self.times.map(|times| times.1.to_string()));
-        let path = text::path(path);
-        writeln!(out, "{:>14} {cells:>12} {oldest:>16} {newest:>16}  {path}", self.bytes)?;
-        Ok(())
-    }
+/// A store file.
+struct StoreFile {
+    path: PathBuf,
+    usage: Usage,
+    encoding: Option<&'static str>,
+    compression: Option<&'static str>,
+    /// The first and the last row.
+    rows: Option<(Vec<u8>, Vec<u8>)>,
+    /// The number of other files of the family that have rows between these.
+    overlap: Option<usize>,
 }
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let options = args.reading.options(out)?;
     let storage: Arc<dyn Storage> = Arc::new(LocalStorage);
     if !out.is_json() {
-        writeln!(out, "{:>14} {:>12} {:>16} {:>16}", "bytes", "cells", "oldest", "newest")?;
+        writeln!(out, "{}", Usage::HEADING)?;
     }
+    let mut samples = Samples::default();
     for target in &args.targets {
-        check_local(target)?;
-        let mut files = Vec::new();
-        match probe::is_dir(target)? {
-            true => files_below(target, &mut files)?,
-            false => files.push(target.clone()),
-        }
+        let files = store_files(target, &storage)?;
         // The directories that the current file is in, from the target down, with what they have so far.
         let mut open: Vec<(PathBuf, Usage)> = Vec::new();
-        for path in files {
-            let kind = FileKind::of(&storage, &path)?;
-            let is_stored = match kind {
-                FileKind::StoreFile | FileKind::Reference | FileKind::Link => true,
-                FileKind::Unknown => path == *target || has_store_file_name(&path),
-                _ => false,
-            };
-            if !is_stored {
-                continue;
+        for family in files.chunk_by(|(a, _), (b, _)| a.parent() == b.parent()) {
+            let opened = family.iter().map(|(path, kind)| StoreFile::open(path, *kind, &options));
+            let mut opened = opened.collect::<Result<Vec<_>, Failure>>()?;
+            let depth = set_overlaps(&mut opened);
+            for file in opened {
+                if args.what_if && file.usage.cells > Some(0) {
+                    samples.add(file_names(&file.path)?, &file.path, file.usage.bytes);
+                }
+                if out.is_json() {
+                    print_json(&file, out)?;
+                    continue;
+                }
+                close(&mut open, &file.path, out)?;
+                let known = open.last().map_or_else(|| target.clone(), |(dir, _)| dir.clone());
+                let mut below: Vec<PathBuf> = file.path.ancestors().skip(1).map(Path::to_owned).collect();
+                below.retain(|dir| dir.starts_with(&known) && (*dir != known || open.is_empty()));
+                open.extend(below.into_iter().rev().map(|dir| (dir, Usage::default())));
+                open.iter_mut().for_each(|(_, sum)| sum.add(Usage { depth, ..file.usage }));
+                file.usage.print(&file.path, out)?;
             }
-            let usage = usage_of(&path, kind, &options)?;
-            if out.is_json() {
-                print_json(&path, usage, out)?;
-                continue;
-            }
-            close(&mut open, &path, out)?;
-            let known = open.last().map_or_else(|| target.clone(), |(dir, _)| dir.clone());
-            let mut below: Vec<PathBuf> = path.ancestors().skip(1).map(Path::to_owned).collect();
-            below.retain(|dir| dir.starts_with(&known) && (*dir != known || open.is_empty()));
-            open.extend(below.into_iter().rev().map(|dir| (dir, Usage::default())));
-            open.iter_mut().for_each(|(_, sum)| sum.add(usage));
-            usage.print(&path, out)?;
         }
         close(&mut open, Path::new(""), out)?;
     }
+    if args.what_if {
+        samples.print(&options, out)?;
+    }
     Ok(Exit::Done)
+}
+
+/// Returns the store files of a target, in the order of their paths.
+fn store_files(target: &Path, storage: &Arc<dyn Storage>) -> Result<Vec<(PathBuf, FileKind)>, Failure> {
+    check_local(target)?;
+    let mut paths = Vec::new();
+    match probe::is_dir(target)? {
+        true => files_below(target, &mut paths)?,
+        false => paths.push(target.to_owned()),
+    }
+    let mut files = Vec::new();
+    for path in paths {
+        let kind = FileKind::of(storage, &path)?;
+        let is_stored = match kind {
+            FileKind::StoreFile | FileKind::Reference | FileKind::Link => true,
+            FileKind::Unknown => path == *target || has_store_file_name(&path),
+            _ => false,
+        };
+        if is_stored {
+            files.push((path, kind));
+        }
+    }
+    Ok(files)
+}
+
+/// Sets the overlap of each file of a family. Returns how many have rows in a range that all of them span.
+fn set_overlaps(files: &mut [StoreFile]) -> Option<usize> {
+    let ranges: Vec<(Vec<u8>, Vec<u8>)> = files.iter().filter_map(|file| file.rows.clone()).collect();
+    for file in files {
+        let touches = |rows: &(Vec<u8>, Vec<u8>)| {
+            ranges.iter().filter(|(first, last)| *first <= rows.1 && rows.0 <= *last).count()
+        };
+        file.overlap = file.rows.as_ref().map(|rows| touches(rows).saturating_sub(1));
+    }
+    // The most files have rows where one of them begins.
+    let at = |row: &Vec<u8>| ranges.iter().filter(|(first, last)| first <= row && row <= last).count();
+    ranges.iter().map(|(first, _)| at(first)).max()
 }
 
 /// Prints the directories that a file is not in.
@@ -131,29 +157,51 @@ fn has_store_file_name(path: &Path) -> bool {
     name.get(..32).is_some_and(|name| name.iter().all(u8::is_ascii_hexdigit))
 }
 
-fn usage_of(path: &Path, kind: FileKind, options: &HFileOptions) -> Result<Usage, Failure> {
-    let meta = path.metadata().map_err(|error| CommandError::io("open", path, &error))?;
-    let bytes = meta.len();
-    if matches!(kind, FileKind::Reference | FileKind::Link) || bytes == 0 {
-        return Ok(Usage { bytes, ..Usage::default() });
+impl StoreFile {
+    fn open(path: &Path, kind: FileKind, options: &HFileOptions) -> Result<Self, Failure> {
+        let meta = path.metadata().map_err(|error| CommandError::io("open", path, &error))?;
+        let usage = Usage { bytes: meta.len(), ..Usage::default() };
+        let (encoding, compression, rows, overlap) = (None, None, None, None);
+        let mut this = Self { path: path.to_owned(), usage, encoding, compression, rows, overlap };
+        if matches!(kind, FileKind::Reference | FileKind::Link) || meta.len() == 0 {
+            return Ok(this);
+        }
+        let file = options.open(path)?;
+        let times = file.file_info().time_range().map_err(|corruption| corruption.at(path, 0))?;
+        let has_cells = file.entry_count() > 0;
+        this.usage.cells = Some(file.entry_count());
+        this.usage.times = times.filter(|_| has_cells).map(|range| (range.min, range.max));
+        let plain = u64::try_from(file.trailer().total_uncompressed_bytes()).ok();
+        this.usage.plain = plain.filter(|_| has_cells).map(|plain| (meta.len(), plain));
+        this.encoding = Some(file.data_block_encoding().name());
+        this.compression = Some(file.codec().name());
+        let keys = file.first_key().zip(file.last_key()).filter(|_| has_cells);
+        this.rows = keys.map(|(first, last)| (first.row().to_vec(), last.row().to_vec()));
+        Ok(this)
     }
-    let file = options.open(path)?;
-    let times = file.file_info().time_range().map_err(|corruption| corruption.at(path, 0))?;
-    let times = times.filter(|_| file.entry_count() > 0).map(|range| (range.min, range.max));
-    Ok(Usage { bytes, cells: Some(file.entry_count()), times })
 }
 
-fn print_json(path: &Path, usage: Usage, out: &mut Output) -> Result<(), Failure> {
+/// Returns the names of the table, the region and the family of a file, if it is below `data`.
+fn file_names(path: &Path) -> Result<[Option<String>; 3], Failure> {
     let full = std::fs::canonicalize(path).map_err(|error| CommandError::io("open", path, &error))?;
     let mut names = full.ancestors().skip(1).map(|dir| dir.file_name().map(|name| name.to_string_lossy()));
     let mut next = || names.next().flatten().map(|name| name.into_owned());
     let (family, region, table, namespace) = (next(), next(), next(), next());
     let table = namespace.zip(table).and_then(|(namespace, table)| TableName::new(namespace, table).ok());
     let is_below_data = next().is_some_and(|name| name == "data");
-    let of = |name: Option<String>| name.filter(|_| is_below_data).map_or(Value::Null, Value::from);
+    Ok([table.map(|table| table.to_string()), region, family].map(|name| name.filter(|_| is_below_data)))
+}
+
+fn print_json(file: &StoreFile, out: &mut Output) -> Result<(), Failure> {
+    let ([table, region, family], usage) = (file_names(&file.path)?, file.usage);
+    let row = |row: &Vec<u8>| StringBinary(row).to_string();
     out.json_line(&json!({
-        "table": of(table.map(|table| table.to_string())), "region": of(region), "family": of(family),
-        "path": text::json_path(path), "bytes": usage.bytes, "cells": usage.cells,
+        "table": table, "region": region, "family": family,
+        "path": text::json_path(&file.path), "bytes": usage.bytes, "cells": usage.cells,
         "oldest": usage.times.map(|times| times.0), "newest": usage.times.map(|times| times.1),
+        "encoding": file.encoding, "compression": file.compression,
+        "uncompressed_bytes": usage.plain.map(|(_, plain)| plain),
+        "first": file.rows.as_ref().map(|rows| row(&rows.0)), "last": file.rows.as_ref().map(|rows| row(&rows.1)),
+        "overlap": file.overlap,
     }))
 }

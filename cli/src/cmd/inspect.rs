@@ -2,8 +2,9 @@
 
 use crate::args::FileArgs;
 use crate::examine;
-use crate::failure::{Exit, Failure};
+use crate::failure::{CommandError, Exit, Failure};
 use crate::hbase_flags::HBaseFlags;
+use crate::inspect_dir;
 use crate::output::Output;
 use crate::report;
 use crate::target::{self, Kind};
@@ -11,7 +12,7 @@ use crate::text;
 use hregion::HFile;
 use std::path::PathBuf;
 
-/// Show the metadata of a file, without reading its cells
+/// Show the metadata of a file or a directory, without reading its cells
 ///
 /// Prints the trailer, file info, root of the block index, mid key and Bloom filters; with --blocks also the
 /// header of every block. Flags that select a part print only that part; -p, -e, -k, -a and -s read the
@@ -21,10 +22,16 @@ use std::path::PathBuf;
 /// root_index (the first and last 20 entries if there are more than 40), general_bloom, delete_family_bloom,
 /// and with --blocks blocks. Blocks of files without checksums have 0 as checksum_type and
 /// bytes_per_checksum.
+///
+/// Of a directory, prints its regions, families and store files with sizes, sequence ids, ranges of rows and
+/// timestamps. With --json: one object with the members path, kind and regions; a region has table, region,
+/// start, end and families, and each of these the family and its files: {"path","of","bytes","cells",
+/// "sequence_id","first","last","oldest","newest"}. "of" is the HFile that a reference or a link leads to,
+/// which the other numbers are about.
 #[derive(clap::Args, Debug)]
 #[command(disable_help_flag = true, after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// An HFile
+    /// An HFile, or the directory of a family, a region, a table, a namespace or a root
     target: PathBuf,
 
     /// The kind of the target, if it cannot be detected
@@ -46,11 +53,19 @@ const EXAMPLES: &str = "\
 Examples:
   hregion inspect 8e8ab58dcf39412d
   hregion inspect -m -s 8e8ab58dcf39412d
+  hregion inspect data/default/users
   hregion inspect --json --blocks 8e8ab58dcf39412d | jq '.blocks[] | select(.type == \"DATA\") | .offset'";
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let options = args.reading.options(out)?;
     let flags = &args.flags;
+    let kind = target::kind_of(&args.target, args.kind)?;
+    if kind != Kind::Hfile && kind != Kind::Wal {
+        if flags.any_part() || flags.reads_cells() {
+            return Err(CommandError::usage("a directory is shown as a whole: expected no flags").into());
+        }
+        return inspect_dir::run(&args.target, kind, &args.reading, out);
+    }
     if flags.reads_cells() {
         out.start_progress(args.target.metadata().map_or(0, |meta| meta.len()), true);
     }
@@ -65,7 +80,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         print(&file, flags, out)?;
     }
     if flags.reads_cells() {
-        examine::walk(&file, flags.look(), flags, out)?;
+        examine::walk(&file, flags.look(), None, flags, out)?;
     }
     Ok(Exit::Done)
 }

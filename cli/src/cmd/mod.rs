@@ -14,6 +14,7 @@ pub(crate) mod explain;
 pub(crate) mod export;
 pub(crate) mod flush;
 pub(crate) mod get;
+pub(crate) mod import;
 pub(crate) mod inspect;
 pub(crate) mod load;
 pub(crate) mod locate;
@@ -63,6 +64,7 @@ pub(crate) fn run(command: &Command, out: &mut Output) -> Result<Exit, Failure> 
         Command::Salvage(args) => salvage::run(args, out),
         Command::Flush(args) => flush::run(args, out),
         Command::Compact(args) => compact::run(args, out),
+        Command::Import(args) => import::run(args, out),
         Command::Load(args) => load::run(args, out),
         Command::Split(args) => split::run(args, out),
         Command::Merge(args) => merge::run(args, out),

@@ -4,32 +4,47 @@ use crate::args::FileArgs;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::new_file::check_output;
 use crate::output::Output;
+use crate::parallel::JobArgs;
 use crate::query_args::{CellArgs, RowArgs};
-use crate::source::{Draws, InputSource};
+use crate::source::{Draws, InputSource, SourcePart, bytes_of, for_each_stored};
 use crate::stats::{self, Stats};
+use crate::store_files::{self, StoreFile};
+use crate::tables::sum_parts;
 use crate::target_args::TargetArgs;
+use crate::text;
 use crate::text_file::TextFile;
-use hregion::{Clock as _, SystemClock};
+use clap::ValueEnum;
+use hregion::{Clock as _, Region, SystemClock, TableName};
+use std::io::Write as _;
 use std::path::PathBuf;
 
 /// Show how large, how many and how old the cells are
 ///
 /// Reads the cells that a raw scan of all versions reads: each cell once, including older versions and delete
 /// markers, from 1970 on. Prints the size distributions of rows, cells, keys and values; the cells per row,
-/// versions per column and ages of cells; and the heaviest rows. Memory use does not depend on the amount of
-/// data. The size of a cell is that in a block without encoding: 8 bytes for its lengths, key, value and
-/// tags.
+/// versions per column and ages of cells; and the heaviest rows; of a namespace or a root directory, for each
+/// table. Memory use does not depend on the amount of data. The size of a cell is that in a block without
+/// encoding: 8 bytes for its lengths, key, value and tags. Regions are read at once on several threads.
 ///
-/// With --json: one object:
-/// {"rows","columns","cells","bytes","types","families","timestamps","row_bytes","row_cells",
-/// "cell_bytes","key_bytes","value_bytes","column_versions","age_millis","future_cells","heaviest_rows"}.
+/// With --by region or --by file, prints one line for each: how many rows, cells, bytes and delete markers it
+/// has, which part of the cells these markers are, and how many versions a column has on average.
+///
+/// With --json: one object, for several tables one for each, with "table", with --by also with "region" or
+/// with "path" alone: {"rows","columns","cells","bytes","types","families","timestamps","delete_markers",
+/// "marker_percent","row_bytes","row_cells","cell_bytes","key_bytes","value_bytes","column_versions",
+/// "age_millis","future_cells","heaviest_rows","hottest_rows","largest_cells"}. The hottest rows are those of
+/// the most cells: of the most writes that are still stored.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     #[command(flatten)]
     target: TargetArgs,
 
-    /// Number of heaviest rows to list
+    /// Print the counts of each part: rows, cells, bytes, delete markers, versions of a column
+    #[arg(long, value_name = "PART", conflicts_with = "svg")]
+    by: Option<By>,
+
+    /// Number of heaviest rows and largest cells to list
     #[arg(long, value_name = "ROWS", default_value_t = 10)]
     #[arg(value_parser = clap::value_parser!(u16).range(0..=1000))]
     top: u16,
@@ -47,6 +62,9 @@ pub(crate) struct Args {
     force: bool,
 
     #[command(flatten)]
+    jobs: JobArgs,
+
+    #[command(flatten)]
     reading: FileArgs,
 }
 
@@ -54,7 +72,17 @@ const EXAMPLES: &str = "\
 Examples:
   hregion stats 8e8ab58dcf39412d
   hregion stats data/default/users --top 50 --svg users.svg
+  hregion stats --by file data/default/users
   hregion stats --json data/default/users/5d4f0e2b | jq .value_bytes.p99";
+
+/// A part of the target.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum By {
+    /// Each region
+    Region,
+    /// Each store file
+    File,
+}
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if let Some(svg) = &args.svg {
@@ -63,24 +91,113 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         }
         check_output(svg, args.force, std::slice::from_ref(&args.target.target))?;
     }
-    let draws = Draws { prints: false, all: true };
-    let source = InputSource::open(&args.target, &args.reading, &CellArgs::default(), Some(draws), out)?;
     let now = args.now.unwrap_or_else(|| SystemClock.now());
-    let mut stats = Stats::new(now, args.top.into());
-    source.for_each_stored(&RowArgs::default(), |cell| {
-        stats.add(&cell);
-        Ok(())
+    if matches!(args.by, Some(By::File)) {
+        return by_file(args, now, out);
+    }
+    let draws = Draws { prints: false, all: true };
+    let sources = InputSource::open_all(&args.target, &args.reading, &CellArgs::default(), Some(draws), out)?;
+    if args.svg.is_some() && !matches!(&sources[..], [_]) {
+        return Err(CommandError::usage("--svg: expected one table, not a directory of tables").into());
+    }
+    let empty = || Stats::new(now, args.top.into());
+    let of_region = |source: &InputSource, region: &Region| {
+        let mut stats = empty();
+        source.for_each_stored(region, |cell| {
+            stats.add(&cell);
+            Ok(())
+        })?;
+        stats.finish();
+        Ok::<_, Failure>(stats)
+    };
+    if matches!(args.by, Some(By::Region)) {
+        print_heading(out)?;
+        for (_, source) in &sources {
+            let parts = source.parts_of(&RowArgs::default());
+            let of_part = |part: &SourcePart<'_>| {
+                let region = part.open()?;
+                let info = region.info();
+                let names = [("table", info.table().to_string()), ("region", info.encoded_name())];
+                Ok::<_, Failure>((names, of_region(source, &region)?))
+            };
+            args.jobs.in_order(&parts, of_part, |found| {
+                let (names, stats) = found?;
+                print_part(&names, &stats, out)
+            })?;
+        }
+        return Ok(Exit::Done);
+    }
+    let of_part = |source: &InputSource, part: &SourcePart<'_>| of_region(source, &part.open()?);
+    sum_parts(&sources, (&RowArgs::default(), args.jobs), empty, of_part, |table, stats| {
+        if let Some(svg) = &args.svg {
+            let mut file = TextFile::create(svg, args.force)?;
+            file.write(stats::draw(&stats).as_bytes())?;
+            file.finish()?;
+        }
+        print(table, &stats, out)
     })?;
-    stats.finish();
-    if let Some(svg) = &args.svg {
-        let mut file = TextFile::create(svg, args.force)?;
-        file.write(stats::draw(&stats).as_bytes())?;
-        file.finish()?;
-    }
-    if out.is_json() {
-        out.json_line(&stats.json())?;
-    } else {
-        stats::print(&stats, out).map_err(Failure::from)?;
-    }
     Ok(Exit::Done)
+}
+
+/// Prints the statistics of each store file.
+fn by_file(args: &Args, now: i64, out: &mut Output) -> Result<Exit, Failure> {
+    let TargetArgs { target, kind } = &args.target;
+    out.start_progress(bytes_of(target, *kind), false);
+    let files = store_files::find(target, *kind, &args.reading, out)?;
+    let options = args.reading.region_options(out)?.storage(out.progress().storage());
+    print_heading(out)?;
+    let of_file = |file: &StoreFile| {
+        let region = options.clone().open_files([&file.path])?;
+        let mut stats = Stats::new(now, args.top.into());
+        for_each_stored(&region, &CellArgs::of_all_stored(), |cell| {
+            stats.add(&cell);
+            Ok(())
+        })?;
+        stats.finish();
+        Ok::<_, Failure>((text::json_path(&file.path), stats))
+    };
+    args.jobs.in_order(&files, of_file, |found| {
+        let (path, stats) = found?;
+        print_part(&[("path", path)], &stats, out)
+    })?;
+    Ok(Exit::Done)
+}
+
+fn print_heading(out: &mut Output) -> Result<(), Failure> {
+    if !out.is_json() {
+        writeln!(out, "{}", Stats::HEADING)?;
+    }
+    Ok(())
+}
+
+/// Prints the statistics of a part, with its names.
+fn print_part(names: &[(&str, String)], stats: &Stats, out: &mut Output) -> Result<(), Failure> {
+    if !out.is_json() {
+        let name = names.last().map(|(_, name)| text::printable(name)).unwrap_or_default();
+        stats.print_line(&name, out)?;
+        return out.flush_aside();
+    }
+    let mut json = stats.json();
+    for (member, name) in names.iter().rev() {
+        if let Some(members) = json.as_object_mut() {
+            members.shift_insert(0, (*member).into(), name.as_str().into());
+        }
+    }
+    out.json_line(&json)
+}
+
+/// Prints statistics, with the name of the table if there are several.
+fn print(table: Option<&TableName>, stats: &Stats, out: &mut Output) -> Result<(), Failure> {
+    if !out.is_json() {
+        if let Some(table) = table {
+            writeln!(out, "table {table}")?;
+        }
+        stats::print(stats, out)?;
+        return Ok(table.map_or(Ok(()), |_| writeln!(out))?);
+    }
+    let mut json = stats.json();
+    if let (Some(table), Some(members)) = (table, json.as_object_mut()) {
+        members.shift_insert(0, "table".into(), table.to_string().into());
+    }
+    out.json_line(&json)
 }

@@ -6,7 +6,7 @@ use crate::output::Output;
 use crate::parallel::JobArgs;
 use crate::probe;
 use crate::regions::{files_below, is_aside, is_region, region_dirs, tables_below};
-use crate::source::{DEPTH, bytes_of, files_in};
+use crate::source::{bytes_of, files_in};
 use crate::target::{self, Kind, check_local, check_regular};
 use hregion::io::Storage;
 use hregion::region::FileKind;
@@ -169,7 +169,7 @@ struct Tally {
 }
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let bytes = args.targets.iter().map(|path| bytes_of(path, DEPTH)).sum();
+    let bytes = args.targets.iter().map(|path| bytes_of(path, args.kind)).sum();
     out.start_progress(bytes, false);
     let (files, storage) = (args.reading.options(out)?, out.progress().storage());
     let regions = args.reading.region_options(out)?.storage(Arc::clone(&storage));

@@ -64,7 +64,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         out.warn("sequence ids are not kept, --mvcc keeps them");
     }
     let sorting =
-        Sorting { order, sort: writing.sorts(), args: &writing.sorting, file: &args.out, encrypted };
+        Sorting { order, sort: writing.sorts(), memory: &writing.list.memory, file: &args.out, encrypted };
     append_all(&mut *sort::in_order(cells, sorting, out)?, &mut file)?;
     warn_of(&bad_lines, out);
     finish(file, &args.out, out)

@@ -126,9 +126,8 @@ fn finding(finding: &Finding) -> Value {
 
 /// Returns the directories of the tables of a target, also of those without a descriptor.
 fn table_dirs(target: &Path, kind: Kind) -> Result<Vec<PathBuf>, CommandError> {
-    let dirs = |dir: &Path| {
-        entries_of(dir, |path| Ok(!region::name(path).starts_with('.') && probe::is_dir(path)?))
-    };
+    let dirs =
+        |dir: &Path| entries_of(dir, |path| Ok(!region::name(path).starts_with('.') && probe::is_dir(path)?));
     match kind {
         Kind::Root => {
             let namespaces = dirs(&target.join("data"))?;

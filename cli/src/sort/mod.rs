@@ -15,14 +15,10 @@ use hregion::{CellOrder, CellRef};
 use run::{Run, RunCells};
 use std::path::{Path, PathBuf};
 
-/// The memory for sorting, and whether to sort.
+/// The memory for sorting.
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = "Sorting")]
 pub(crate) struct SortArgs {
-    /// Sort the cells first, including sequence ids; the sort is stable
-    #[arg(long)]
-    pub(crate) sort: bool,
-
     /// The memory for sorting; larger inputs use temporary files in $TMPDIR, or next to the output
     #[arg(long, value_name = "BYTES", default_value = "256M", value_parser = crate::args::parse_bytes)]
     sort_memory: usize,
@@ -49,7 +45,7 @@ pub(crate) struct Sorting<'a> {
     pub(crate) order: CellOrder,
     /// Whether to sort.
     pub(crate) sort: bool,
-    pub(crate) args: &'a SortArgs,
+    pub(crate) memory: &'a SortArgs,
     /// The output file.
     pub(crate) file: &'a Path,
     /// Whether the output is encrypted. If so, temporary files are encrypted, too.
@@ -75,17 +71,17 @@ fn sort<'p>(
     out: &mut Output,
 ) -> Result<SortedCells<'p>, CommandError> {
     let path = input.path();
-    let Sorting { order, args, file, encrypted, .. } = sorting;
+    let Sorting { order, memory, file, encrypted, .. } = sorting;
     let mut sorter = Sorter {
         order,
         dir: std::env::var_os("TMPDIR").map_or_else(|| directory(file).to_owned(), PathBuf::from),
-        buffer: (args.sort_memory / FAN_IN).clamp(4 << 10, 1 << 20),
+        buffer: (memory.sort_memory / FAN_IN).clamp(4 << 10, 1 << 20),
         encrypted,
         levels: Vec::new(),
     };
     let mut chunk = Chunk::new(order);
     while let Some(cell) = input.peek() {
-        if !chunk.is_empty() && chunk.bytes_with(&cell) > args.sort_memory {
+        if !chunk.is_empty() && chunk.bytes_with(&cell) > memory.sort_memory {
             sorter.push(&mut chunk)?;
         }
         chunk.push(&cell, input.line());
@@ -214,8 +210,9 @@ mod tests {
             }
             let mut out = Output::new(false, true);
             let mut input = JsonCells::open(&list, CellOrder::User, &Limits::new(), out.progress()).unwrap();
-            let args = SortArgs { sort: true, sort_memory };
-            let sorting = Sorting { order: CellOrder::User, sort: true, args: &args, file: &list, encrypted };
+            let memory = SortArgs { sort_memory };
+            let sorting =
+                Sorting { order: CellOrder::User, sort: true, memory: &memory, file: &list, encrypted };
             let mut sorted = sort(&mut input, sorting, &mut out).unwrap();
             for cell in &expected {
                 assert_eq!(sorted.peek().map(Cell::from).as_ref(), Some(cell), "{sort_memory}");

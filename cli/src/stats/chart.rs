@@ -1,7 +1,9 @@
 //! Statistics as text, with bars.
 
 use super::Stats;
+use super::cell_of;
 use super::distribution::Distribution;
+use super::heaviest::HeavyRow;
 use hregion::cell::StringBinary;
 use std::io::{self, Write};
 
@@ -20,6 +22,9 @@ pub(crate) fn print(stats: &Stats, out: &mut impl Write) -> io::Result<()> {
     if !types.is_empty() {
         writeln!(out, "types: {}", types.join(", "))?;
     }
+    if stats.markers() > 0 {
+        writeln!(out, "delete markers {} ({:.1} %)", stats.markers(), stats.marker_percent())?;
+    }
     for (name, family) in &stats.families {
         writeln!(out, "family {}: cells {}, bytes {}", StringBinary(name), family.cells, family.bytes)?;
     }
@@ -29,15 +34,34 @@ pub(crate) fn print(stats: &Stats, out: &mut impl Write) -> io::Result<()> {
     for distribution in stats.distributions() {
         print_distribution(distribution, out)?;
     }
+    print_cells(&stats.largest.list(), out)?;
+    print_rows("Rows of the most cells", &stats.hottest.list(), out)?;
     if stats.future > 0 {
         writeln!(out, "\nCells of the future: {}", stats.future)?;
     }
-    let heaviest = stats.heaviest();
-    if !heaviest.is_empty() {
-        writeln!(out, "\nHeaviest rows")?;
+    print_rows("Heaviest rows", &stats.heaviest.list(), out)
+}
+
+fn print_rows(title: &str, rows: &[HeavyRow], out: &mut impl Write) -> io::Result<()> {
+    if !rows.is_empty() {
+        writeln!(out, "\n{title}")?;
     }
-    for row in heaviest {
+    for row in rows {
         writeln!(out, "  {:>12} bytes {:>9} cells  {}", row.bytes, row.cells, StringBinary(&row.key))?;
+    }
+    Ok(())
+}
+
+fn print_cells(cells: &[HeavyRow], out: &mut impl Write) -> io::Result<()> {
+    if !cells.is_empty() {
+        writeln!(out, "\nLargest cells")?;
+    }
+    for cell in cells {
+        let key = cell_of(cell);
+        let [row, family, qualifier, kind] =
+            ["row", "family", "qualifier", "type"].map(|name| key[name].as_str().unwrap_or_default());
+        let bytes = cell.bytes;
+        writeln!(out, "  {bytes:>12} bytes  {row}/{family}:{qualifier}/{}/{kind}", key["timestamp"])?;
     }
     Ok(())
 }

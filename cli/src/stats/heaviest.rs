@@ -1,14 +1,15 @@
-//! The heaviest rows, in bounded memory.
+//! The heaviest rows, or cells, in bounded memory.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// A row and its size. Heavier rows compare greater; of equal sizes, earlier rows.
+/// A row or a cell and its size. Heavier ones compare greater; of equal weights, earlier ones.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct HeavyRow {
-    pub(crate) bytes: u64,
+    weight: u64,
     before: Reverse<u64>,
     pub(crate) key: Vec<u8>,
+    pub(crate) bytes: u64,
     pub(crate) cells: u64,
 }
 
@@ -26,16 +27,30 @@ impl Heaviest {
         Self { limit, seen: 0, rows: BinaryHeap::new() }
     }
 
-    pub(crate) fn add(&mut self, key: &[u8], bytes: u64, cells: u64) {
+    /// Adds a row by its weight.
+    pub(crate) fn add(&mut self, weight: u64, key: impl FnOnce() -> Vec<u8>, bytes: u64, cells: u64) {
         self.seen += 1;
         let is_full = self.rows.len() >= self.limit;
-        if is_full && self.rows.peek().is_none_or(|Reverse(lightest)| lightest.bytes >= bytes) {
+        if is_full && self.rows.peek().is_none_or(|Reverse(lightest)| lightest.weight >= weight) {
             return;
         }
-        if is_full {
+        self.push(HeavyRow { weight, before: Reverse(self.seen), key: key(), bytes, cells });
+    }
+
+    fn push(&mut self, row: HeavyRow) {
+        self.rows.push(Reverse(row));
+        if self.rows.len() > self.limit {
             self.rows.pop();
         }
-        self.rows.push(Reverse(HeavyRow { bytes, before: Reverse(self.seen), key: key.to_vec(), cells }));
+    }
+
+    /// Adds the rows that follow.
+    pub(crate) fn merge(&mut self, next: Self) {
+        for Reverse(row) in next.rows {
+            let before = Reverse(self.seen + row.before.0);
+            self.push(HeavyRow { before, ..row });
+        }
+        self.seen += next.seen;
     }
 
     /// Returns the rows, heaviest first.
@@ -55,7 +70,7 @@ mod tests {
         fn the_heaviest_are_kept(weights: Vec<u8>, limit in 0_usize..6) {
             let mut heaviest = Heaviest::new(limit);
             for (i, &weight) in (0_u64..).zip(&weights) {
-                heaviest.add(&i.to_be_bytes(), weight.into(), 1);
+                heaviest.add(weight.into(), || i.to_be_bytes().to_vec(), 0, 1);
             }
             let mut sorted: Vec<_> = (0_u64..).zip(&weights).map(|(i, &weight)| (weight, i)).collect();
             sorted.sort_by_key(|&(weight, i)| (Reverse(weight), i));

@@ -9,11 +9,14 @@ pub(crate) use chart::print;
 pub(crate) use distribution::{Distribution, Unit};
 pub(crate) use svg::{draw, draw_charts};
 
+use crate::cell_line::put_json_key;
+use crate::tables::Sum;
 use heaviest::{Heaviest, HeavyRow};
 use hregion::CellRef;
 use hregion::cell::StringBinary;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 
 /// Statistics of cells that are added in row order.
 #[derive(Debug)]
@@ -37,7 +40,11 @@ pub(crate) struct Stats {
     value_bytes: Distribution,
     versions: Distribution,
     ages: Distribution,
+    /// The rows of the most bytes, and those of the most cells.
     heaviest: Heaviest,
+    hottest: Heaviest,
+    /// The cells of the most bytes, with their keys as JSON.
+    largest: Heaviest,
     row: Row,
     column: Column,
 }
@@ -90,6 +97,8 @@ impl Stats {
             versions: Distribution::new("column_versions", "Versions of a column", Unit::Count),
             ages: Distribution::new("age_millis", "Age of a cell", Unit::Age),
             heaviest: Heaviest::new(heaviest),
+            hottest: Heaviest::new(heaviest),
+            largest: Heaviest::new(heaviest),
             row: Row::default(),
             column: Column::default(),
         }
@@ -121,6 +130,12 @@ impl Stats {
         *self.types.entry(cell.cell_type().name()).or_default() += 1;
         self.add_to_family(cell.family(), bytes);
         self.cell_bytes.add(bytes);
+        let json = || {
+            let mut json = Vec::new();
+            put_json_key(&mut json, cell.key());
+            json
+        };
+        self.largest.add(bytes, json, bytes, 1);
         self.key_bytes.add(key);
         self.value_bytes.add(value);
         self.add_time(cell.timestamp());
@@ -152,7 +167,9 @@ impl Stats {
             self.rows += 1;
             self.row_bytes.add(self.row.bytes);
             self.row_cells.add(self.row.cells);
-            self.heaviest.add(&self.row.key, self.row.bytes, self.row.cells);
+            let (bytes, cells) = (self.row.bytes, self.row.cells);
+            self.heaviest.add(bytes, || self.row.key.clone(), bytes, cells);
+            self.hottest.add(cells, || self.row.key.clone(), bytes, cells);
         }
         self.row.key.clear();
         (self.row.bytes, self.row.cells) = (0, 0);
@@ -186,9 +203,41 @@ impl Stats {
         ]
     }
 
-    fn heaviest(&self) -> Vec<HeavyRow> {
-        self.heaviest.list()
+    fn distributions_mut(&mut self) -> [&mut Distribution; 7] {
+        [
+            &mut self.row_bytes,
+            &mut self.row_cells,
+            &mut self.cell_bytes,
+            &mut self.key_bytes,
+            &mut self.value_bytes,
+            &mut self.versions,
+            &mut self.ages,
+        ]
     }
+
+    /// Returns the number of delete markers.
+    pub(crate) fn markers(&self) -> u64 {
+        let markers = self.types.iter().filter(|(name, _)| name.starts_with("Delete"));
+        markers.map(|(_, count)| count).sum()
+    }
+
+    /// Returns the part of the cells that are delete markers, in percent.
+    pub(crate) fn marker_percent(&self) -> f64 {
+        (self.markers() as f64 * 10_000.0 / self.cells.max(1) as f64).round() / 100.0
+    }
+
+    /// Prints the counts as one line, below [`HEADING`](Self::HEADING).
+    pub(crate) fn print_line(&self, name: &str, out: &mut impl Write) -> io::Result<()> {
+        let (markers, percent) = (self.markers(), self.marker_percent());
+        let versions = self.versions.histogram.mean();
+        let (rows, cells, bytes) = (self.rows, self.cells, self.bytes);
+        writeln!(
+            out,
+            "{rows:>10} {cells:>12} {bytes:>14} {markers:>10} {percent:>7.2} {versions:>8.2}  {name}"
+        )
+    }
+
+    pub(crate) const HEADING: &str = "      rows        cells          bytes    markers       %  versions";
 
     /// Returns the statistics as one object.
     pub(crate) fn json(&self) -> Value {
@@ -207,6 +256,8 @@ impl Stats {
         members.insert("families".into(), self.families.iter().map(family).collect());
         let timestamps = self.timestamps.map(|(min, max)| json!({ "min": min, "max": max }));
         members.insert("timestamps".into(), timestamps.into());
+        members.insert("delete_markers".into(), self.markers().into());
+        members.insert("marker_percent".into(), self.marker_percent().into());
         for distribution in self.distributions() {
             members.insert(distribution.name.into(), distribution.json());
         }
@@ -215,8 +266,45 @@ impl Stats {
             let key = StringBinary(&row.key).to_string();
             json!({ "row": key, "bytes": row.bytes, "cells": row.cells })
         };
-        members.insert("heaviest_rows".into(), self.heaviest().iter().map(row).collect());
+        members.insert("heaviest_rows".into(), self.heaviest.list().iter().map(row).collect());
+        members.insert("hottest_rows".into(), self.hottest.list().iter().map(row).collect());
+        let cell = |cell: &HeavyRow| json!({ "cell": cell_of(cell), "bytes": cell.bytes });
+        members.insert("largest_cells".into(), self.largest.list().iter().map(cell).collect());
         members.into()
+    }
+}
+
+/// Returns the key of one of the largest cells.
+fn cell_of(cell: &HeavyRow) -> Value {
+    serde_json::from_slice(&cell.key).unwrap_or(Value::Null)
+}
+
+/// Both are finished: no row is in two parts.
+impl Sum for Stats {
+    fn merge(&mut self, next: Self) {
+        self.rows += next.rows;
+        self.cells += next.cells;
+        self.columns += next.columns;
+        self.bytes += next.bytes;
+        self.future += next.future;
+        for (name, count) in &next.types {
+            *self.types.entry(name).or_default() += count;
+        }
+        for (name, more) in &next.families {
+            let family = self.families.entry(name.clone()).or_default();
+            family.cells += more.cells;
+            family.bytes += more.bytes;
+        }
+        self.timestamps = match (self.timestamps, next.timestamps) {
+            (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
+            (a, b) => a.or(b),
+        };
+        for (sum, more) in self.distributions_mut().into_iter().zip(next.distributions()) {
+            sum.merge(more);
+        }
+        self.heaviest.merge(next.heaviest);
+        self.hottest.merge(next.hottest);
+        self.largest.merge(next.largest);
     }
 }
 
@@ -250,7 +338,11 @@ mod tests {
             "types": {"DeleteColumn": 1, "Put": 3},
             "families": [{"family": "f", "cells": 4, "bytes": 105}],
             "timestamps": {"min": 1000, "max": 2_000_000}, "future_cells": 1,
-            "heaviest_rows": [{"row": "a", "bytes": 72, "cells": 3}]});
+            "delete_markers": 1, "marker_percent": 25.0,
+            "heaviest_rows": [{"row": "a", "bytes": 72, "cells": 3}],
+            "hottest_rows": [{"row": "a", "bytes": 72, "cells": 3}],
+            "largest_cells": [{"cell": {"row": "b", "family": "f", "qualifier": "p",
+                "timestamp": 2_000_000, "type": "Put"}, "bytes": 33}]});
         for (name, value) in expected.as_object().unwrap() {
             assert_eq!(&json[name], value, "{name}");
         }
@@ -259,6 +351,24 @@ mod tests {
             json!([{"from": 1, "to": 1, "count": 1}, {"from": 2, "to": 3, "count": 1}])
         );
         assert_eq!((&json["age_millis"]["count"], &json["age_millis"]["max"]), (&json!(3), &json!(999_000)));
+    }
+
+    #[test]
+    fn parts_are_merged() {
+        let (mut sum, mut one) = (Stats::new(1_000_000, 3), Stats::new(1_000_000, 3));
+        let mut parts: Vec<Stats> = (0..4).map(|_| Stats::new(1_000_000, 3)).collect();
+        for i in 0..40_u8 {
+            let value = vec![0; usize::from(i * 7 % 13)];
+            let key = SeekKey::of(&[i / 3], b"f", &[i % 3], i64::from(i), CellType::Put);
+            parts[usize::from(i / 12)].add(&CellRef::new(&key, &value));
+            one.add(&CellRef::new(&key, &value));
+        }
+        one.finish();
+        for mut part in parts {
+            part.finish();
+            sum.merge(part);
+        }
+        assert_eq!(sum.json(), one.json());
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub(crate) fn draw(stats: &Stats) -> String {
     let title = format!("rows {}, cells {}, bytes {}", stats.rows, stats.cells, stats.bytes);
     let charts = stats.distributions().map(|distribution| (distribution.title.to_owned(), distribution));
     let (mut body, mut y) = charts_of(&title, charts);
-    let heaviest = stats.heaviest();
+    let heaviest = stats.heaviest.list();
     if !heaviest.is_empty() {
         y += 2 * STEP;
         text(&mut body, MARGIN, y, "h", "Heaviest rows");

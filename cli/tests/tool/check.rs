@@ -75,7 +75,7 @@ fn row_of(meta: &Region, encoded: &str) -> Vec<u8> {
 }
 
 /// A root directory of HBase with a catalog and five tables, all consistent.
-fn base() -> tempfile::TempDir {
+pub(crate) fn base() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     copy_dir(&testdata("meta/root"), dir.path());
     for stage in ["bulk-loaded", "clone-references", "split-references", "tracked-split"] {

@@ -270,6 +270,7 @@ fn help_is_help_and_h_is_block_headers() {
         "write",
         "convert",
         "bulkload",
+        "import",
         "completions",
         "man",
     ];
@@ -402,7 +403,7 @@ fn other_kinds_of_files_are_named() {
         let error = last_error(&output);
         assert!(error["message"].as_str().unwrap().contains(what), "{error}");
     }
-    let directory = run(&["cells", "--json", "."]);
+    let directory = run(&["seek", "--json", ".", "row"]);
     let message = "a directory, expected a file: `scan`, `get`, `count` and `stats` read those of families, \
         regions, tables and snapshots";
     assert_eq!(last_error(&directory)["message"], message);
@@ -410,6 +411,8 @@ fn other_kinds_of_files_are_named() {
         (&["flush", &plain()][..], "a file"),
         (&["get", ".", "row"], "neither a region nor a table"),
         (&["count", "."], "neither a region nor a table"),
+        (&["cells", "."], "neither a region nor a table"),
+        (&["inspect", "."], "neither a region nor a table"),
         (&["compact", "."], "neither a region nor a table"),
         (&["flush", "hdfs://server/region"], "hdfs"),
         (&["scan", "--as", "wal", "."], "neither a region nor a table"),
@@ -491,6 +494,7 @@ fn nonsense_never_panics() {
         "inspect",
         "seek",
         "count",
+        "import",
         "scan",
         "get",
         "explain",
@@ -588,6 +592,7 @@ fn completions_and_manual_pages_know_the_commands() {
         "-export",
         "-flush",
         "-get",
+        "-import",
         "-inspect",
         "-load",
         "-locate",

@@ -1,6 +1,6 @@
 //! `hregion du`: the bytes and cells of every store file, and sums that agree with them.
 
-use crate::support::{code, json_lines, last_error, members, ok, plain, run, testdata};
+use crate::support::{code, golden, json_lines, last_error, members, ok, plain, run, testdata};
 use serde_json::{Value, json};
 use std::fs;
 
@@ -13,7 +13,9 @@ fn every_store_file_is_measured_once() {
     let mut sums = [0; 2];
     for line in &lines {
         let expected = ["table", "region", "family", "path", "bytes", "cells", "oldest", "newest"];
-        assert_eq!(members(line), expected);
+        assert_eq!(members(line)[..8], expected);
+        let expected = ["encoding", "compression", "uncompressed_bytes", "first", "last", "overlap"];
+        assert_eq!(members(line)[8..], expected);
         let path = line["path"].as_str().unwrap();
         assert_eq!(
             (&line["table"], line["bytes"].as_u64()),
@@ -38,9 +40,78 @@ fn every_store_file_is_measured_once() {
     let text = ok(&["du", table]);
     let total: Vec<&str> = text.lines().last().unwrap().split_whitespace().collect();
     assert_eq!(total[..2], sums.map(|sum: u64| sum.to_string()));
-    assert_eq!(total[4], table);
+    assert_eq!(total[6], table);
     // A line for each file, family, region and the table, and the heading.
     assert_eq!(text.lines().count(), 1 + 14 + 6 + 3 + 1, "{text}");
+}
+
+/// The rows and blocks of files are those that `cells` and `inspect` say; files overlap as their rows do.
+#[test]
+fn overlaps_and_savings_are_those_of_the_files() {
+    let table = testdata("region/bulk-loaded/root/data/default/loaded");
+    let lines = json_lines(&ok(&["du", "--json", table.to_str().unwrap()]));
+    let mut ranges = Vec::new();
+    for line in &lines {
+        let path = line["path"].as_str().unwrap();
+        let cells = json_lines(&ok(&["cells", "--json", path]));
+        let rows =
+            [&cells[0]["row"], &cells[cells.len() - 1]["row"]].map(|row| row.as_str().unwrap().to_owned());
+        assert_eq!([&line["first"], &line["last"]], [&json!(rows[0]), &json!(rows[1])]);
+        let inspected = json_lines(&ok(&["inspect", "--json", path])).remove(0);
+        assert_eq!(line["uncompressed_bytes"], inspected["trailer"]["total_uncompressed_bytes"]);
+        assert_eq!(
+            [&line["encoding"], &line["compression"]],
+            [&inspected["encoding"], &inspected["trailer"]["compression_codec"]]
+        );
+        ranges.push((line["family"].clone(), rows));
+    }
+    let mut most = 0;
+    for (line, (family, rows)) in lines.iter().zip(&ranges) {
+        let touches = |(other, range): &&(Value, [String; 2])| {
+            other == family && range[0] <= rows[1] && rows[0] <= range[1]
+        };
+        let overlap = ranges.iter().filter(touches).count() - 1;
+        assert_eq!(line["overlap"], overlap);
+        most = most.max(overlap);
+    }
+    assert!(most > 0);
+    let text = ok(&["du", table.to_str().unwrap()]);
+    let columns: Vec<&str> = text.lines().last().unwrap().split_whitespace().collect();
+    assert!(columns[4].ends_with('%') && columns[5].parse::<usize>().unwrap() <= most + 1, "{text}");
+}
+
+/// The estimate for the settings of a file is its size, and others are what `convert` writes.
+#[test]
+fn what_another_encoding_would_give_is_estimated() {
+    let file = golden("region-a-major.hfile");
+    let lines = json_lines(&ok(&["du", "--what-if", "--json", &file]));
+    let (measured, estimates) = lines.split_first().unwrap();
+    assert_eq!(estimates.len(), 5 * if cfg!(feature = "zstd") { 5 } else { 4 });
+    let dir = tempfile::tempdir().unwrap();
+    let bytes = |estimate: &Value| estimate["what_if"]["bytes"].as_u64().unwrap();
+    let (now, mut compared) = (measured["bytes"].as_u64().unwrap(), 0);
+    for estimate in estimates {
+        let what = &estimate["what_if"];
+        let [encoding, codec] = ["encoding", "compression"].map(|name| what[name].as_str().unwrap());
+        let is_now = (encoding, codec) == ("FAST_DIFF", "SNAPPY");
+        assert_eq!(
+            is_now,
+            bytes(estimate) == now && measured["encoding"] == encoding && measured["compression"] == codec
+        );
+        let out = dir.path().join(format!("{encoding}-{codec}")).into_os_string().into_string().unwrap();
+        let settings =
+            ["--encoding", encoding, "--compression", codec, "--blocksize", "64K", "--bloom", "NONE"];
+        ok(&[&["convert", &file, "--out", &out][..], &settings].concat());
+        let inspected = json_lines(&ok(&["inspect", "--json", &out])).remove(0);
+        assert_eq!(
+            inspected["trailer"]["load_on_open_data_offset"], what["sample_bytes"],
+            "{encoding} {codec}"
+        );
+        compared += 1;
+    }
+    assert_eq!(compared, estimates.len());
+    let text = ok(&["du", "--what-if", &file]);
+    assert!(text.contains(" %  FAST_DIFF SNAPPY\n") && text.contains("sample of "), "{text}");
 }
 
 #[test]

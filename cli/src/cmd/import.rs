@@ -1,0 +1,118 @@
+//! `hregion import`: loads a list of cells into a table.
+
+use crate::args::FileArgs;
+use crate::cell_file::CellFile;
+use crate::cmd::write;
+use crate::failure::{CommandError, Exit, Failure};
+use crate::output::Output;
+use crate::region_files::RegionFiles;
+use crate::regions::kind_of;
+use crate::settings::SOURCE_TASK;
+use crate::sort::{self, Sorting};
+use crate::staging::Staging;
+use crate::target::Kind;
+use crate::write_args::{List, ListArgs};
+use hregion::{CellOrder, Clock as _, Region, StoreFileOrigin, SystemClock, Table};
+use serde_json::json;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// Load rows of text, or cells in JSON lines, into a table
+///
+/// Input is text in the format of HBase's ImportTsv with --columns, otherwise JSON lines as printed by
+/// `scan --json` and `cells --json`, in any order. The cells are sorted and written to HFiles, one for each
+/// family and region, with the settings of the family, which the regions then take over, as in a bulk load:
+/// of each region all become visible at once. Nothing is loaded if any line is wrong or any file cannot be
+/// written. The cells are newer than those of the table with the same timestamp.
+///
+/// No other process may write to the table meanwhile. After a failure the command can be repeated: cells that
+/// are loaded again replace themselves, if their timestamps are in the input or given by --timestamp.
+///
+/// With --json prints {"cells","files","regions","skipped_lines"}.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The directory of a table
+    table: PathBuf,
+
+    /// Lists of cells (- for standard input; .gz is decompressed)
+    #[arg(required = true, value_name = "CELLS")]
+    cells: Vec<PathBuf>,
+
+    #[command(flatten)]
+    list: ListArgs,
+
+    #[command(flatten)]
+    reading: FileArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  hregion import data/default/users users.csv --columns HBASE_ROW_KEY,cf:name,cf:age --separator , \\
+      --quoted --skip-lines 1
+  hregion scan --json --versions all /backup/data/default/users --prefix user1 | \\
+      hregion import data/default/users -
+  hregion export /backup/data/default/users --to jsonl --versions all --out users && \\
+      hregion import data/default/users users/*.jsonl";
+
+pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    if kind_of(&args.table, None)? != Kind::Table {
+        return Err(CommandError::invalid_file(&args.table, "expected the directory of a table").into());
+    }
+    let options = args.reading.region_options(out)?.writable(true);
+    let table = Table::open_dir(&args.table, options)?;
+    // Open for writing, they are locked: nobody splits them, or writes to the directory of new files.
+    let regions = table
+        .regions()
+        .iter()
+        .map(|region| table.region(region.start_key()))
+        .collect::<hregion::Result<Vec<_>>>()?;
+    let staging = Staging::create(&args.table)?;
+    let (cells, skipped) = write_files(args, &regions, staging.path(), out)?;
+    let done = staging.load(&table)?;
+    table.close()?;
+    let files = done.loaded;
+    if out.is_json() {
+        let line =
+            json!({ "cells": cells, "files": files, "regions": regions.len(), "skipped_lines": skipped });
+        out.json_line(&line)?;
+    } else {
+        writeln!(out, "cells {cells}, files {files}")?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Writes the files of all lists. Returns the numbers of cells and of skipped lines.
+fn write_files(args: &Args, regions: &[Region], dir: &Path, out: &mut Output) -> Result<(u64, u64), Failure> {
+    let starts = regions.iter().map(|region| region.info().start_key().to_vec());
+    let origin = StoreFileOrigin::BulkLoad {
+        timestamp: SystemClock.now(),
+        source_task: SOURCE_TASK.to_vec(),
+        exclude_from_minor_compaction: false,
+        skip_reset_seq_id: false,
+    };
+    let create = |family: &[u8], path: &Path| {
+        let region =
+            regions.first().ok_or_else(|| hregion::Error::invalid_argument("a table without regions"))?;
+        let writer = region.bulk_load_writer(family, path)?;
+        Ok::<_, hregion::Error>(CellFile::Store(Box::new(writer), origin.clone()))
+    };
+    let mut files = RegionFiles::new(dir, starts.skip(1).collect(), false, Box::new(create));
+    let mut skipped = 0;
+    for path in &args.cells {
+        write::start_progress(path, out);
+        let List { cells, bad_lines, .. } = args.list.open(path, CellOrder::User, out)?;
+        let sorting = Sorting {
+            order: CellOrder::User,
+            sort: true,
+            memory: &args.list.memory,
+            file: &dir.join("cells"),
+            // the files of some family may be
+            encrypted: args.reading.master_key()?.is_some(),
+        };
+        files.append_all(&mut *sort::in_order(cells, sorting, out)?)?;
+        write::warn_of(&bad_lines, out);
+        skipped += bad_lines.count();
+    }
+    Ok((files.finish().iter().map(|file| file.cells).sum(), skipped))
+}

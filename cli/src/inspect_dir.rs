@@ -1,0 +1,106 @@
+//! What directories hold, without reading cells: regions, families, files.
+
+use crate::args::FileArgs;
+use crate::failure::{Exit, Failure};
+use crate::output::Output;
+use crate::store_files::{self, StoreFile};
+use crate::target::Kind;
+use crate::text;
+use clap::ValueEnum as _;
+use hregion::cell::StringBinary;
+use hregion::{HFileOptions, RegionInfo, RegionOptions};
+use serde_json::{Value, json};
+use std::io::Write as _;
+use std::path::Path;
+
+/// Prints a directory.
+pub(crate) fn run(path: &Path, kind: Kind, reading: &FileArgs, out: &mut Output) -> Result<Exit, Failure> {
+    let files = store_files::find(path, Some(kind), reading, out)?;
+    let (options, regions) = (reading.options(out)?, reading.region_options(out)?);
+    let mut list = Vec::new();
+    for of_region in files.chunk_by(|a, b| a.region == b.region) {
+        let mut families = Vec::new();
+        for of_family in of_region.chunk_by(|a, b| a.family == b.family) {
+            let files = of_family.iter().map(|file| measure(file, &options, &regions));
+            let files = files.collect::<Result<Vec<Value>, Failure>>()?;
+            let family = of_family.first().and_then(|file| file.family.as_ref());
+            families.push(json!({ "family": family.map(|name| shown(name)), "files": files }));
+        }
+        let region = of_region.first().and_then(|file| file.region.as_ref());
+        list.push(region_json(region, families));
+    }
+    if !out.is_json() {
+        list.iter().try_for_each(|region| print_region(region, out))?;
+        return Ok(Exit::Done);
+    }
+    let kind = kind.to_possible_value().map(|kind| kind.get_name().to_owned());
+    out.json_line(&json!({ "path": text::json_path(path), "kind": kind, "regions": list }))?;
+    Ok(Exit::Done)
+}
+
+fn shown(bytes: &[u8]) -> String {
+    StringBinary(bytes).to_string()
+}
+
+fn region_json(region: Option<&RegionInfo>, families: Vec<Value>) -> Value {
+    json!({
+        "table": region.map(|region| region.table().to_string()),
+        "region": region.map(RegionInfo::encoded_name),
+        "start": region.map(|region| shown(region.start_key())),
+        "end": region.map(|region| shown(region.end_key())),
+        "families": families,
+    })
+}
+
+/// Returns what a file says of itself; of a reference or a link, what the HFile says to which it leads.
+fn measure(file: &StoreFile, options: &HFileOptions, regions: &RegionOptions) -> Result<Value, Failure> {
+    let of = regions.hfile_of(&file.path)?.filter(|path| *path != file.path);
+    let path = of.as_deref().unwrap_or(&file.path);
+    let hfile = options.open(path)?;
+    let (info, has_cells) = (hfile.file_info(), hfile.entry_count() > 0);
+    let times = info.time_range().map_err(|corruption| corruption.at(path, 0))?.filter(|_| has_cells);
+    let seq_id = info.max_seq_id().map_err(|corruption| corruption.at(path, 0))?;
+    let row = |key: Option<&hregion::CellKey>| key.filter(|_| has_cells).map(|key| shown(key.row()));
+    Ok(json!({
+        "path": text::json_path(&file.path),
+        "of": of.as_deref().map(text::json_path),
+        "bytes": hfile.file_len(),
+        "cells": hfile.entry_count(),
+        "sequence_id": seq_id,
+        "first": row(hfile.first_key()),
+        "last": row(hfile.last_key()),
+        "oldest": times.as_ref().map(|times| times.min),
+        "newest": times.as_ref().map(|times| times.max),
+    }))
+}
+
+fn print_region(region: &Value, out: &mut Output) -> Result<(), Failure> {
+    let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    if region["region"].is_string() {
+        let [table, name, start, end] = ["table", "region", "start", "end"].map(|name| text(&region[name]));
+        writeln!(out, "{table} {name}  [{start}, {end})")?;
+    }
+    for family in list(&region["families"]) {
+        let files = list(&family["files"]);
+        let sum = |name: &str| files.iter().filter_map(|file| file[name].as_u64()).sum::<u64>();
+        let (name, bytes, cells) = (text(&family["family"]), sum("bytes"), sum("cells"));
+        writeln!(out, "  {name}: files {}, bytes {bytes}, cells {cells}", files.len())?;
+        for file in &files {
+            let [path, first, last] = ["path", "first", "last"].map(|name| text(&file[name]));
+            let number = |name: &str| match &file[name] {
+                Value::Null => "-".to_owned(),
+                number => number.to_string(),
+            };
+            let [bytes, cells, id, oldest, newest] =
+                ["bytes", "cells", "sequence_id", "oldest", "newest"].map(number);
+            writeln!(out, "    {}", text::printable(&path))?;
+            write!(out, "      bytes {bytes}, cells {cells}, seqid {id}, rows {first} to {last}, ")?;
+            writeln!(out, "timestamps {oldest} to {newest}")?;
+            if let Some(of) = file["of"].as_str() {
+                writeln!(out, "      of {}", text::printable(of))?;
+            }
+        }
+    }
+    Ok(())
+}

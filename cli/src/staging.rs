@@ -1,0 +1,56 @@
+//! The directory of files that a table is about to take over.
+
+use crate::failure::CommandError;
+use crate::new_file::{make, release};
+use crate::probe;
+use hregion::{BulkLoad, Table};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A directory in that of a table, on the same file system as its regions. It is removed on drop, and by a
+/// signal, unless it is kept; what is left is removed by the next one.
+#[derive(Debug)]
+pub(crate) struct Staging {
+    path: PathBuf,
+    is_kept: bool,
+}
+
+impl Staging {
+    /// Creates the directory. The caller has all regions of the table open for writing, so that no one else
+    /// uses it.
+    pub(crate) fn create(table: &Path) -> Result<Self, CommandError> {
+        let path = table.join(".tmp").join("import");
+        if probe::exists(&path)? {
+            fs::remove_dir_all(&path).map_err(|error| CommandError::io("remove", &path, &error))?;
+        }
+        make(&path, || fs::create_dir_all(&path))
+            .map_err(|error| CommandError::io("create", &path, &error))?;
+        Ok(Self { path, is_kept: false })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Loads the files. If that fails, or a signal ends the process meanwhile, those that no region has taken
+    /// over are left: a load that was cut off must not lose any.
+    pub(crate) fn load(mut self, table: &Table) -> hregion::Result<BulkLoad> {
+        self.is_kept = true;
+        release(&self.path);
+        let done = table.bulk_load(&self.path)?;
+        self.is_kept = false;
+        Ok(done)
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        if self.is_kept {
+            return;
+        }
+        // a failure cannot be reported here; the directory above is removed only if nothing else is in it
+        let _ = fs::remove_dir_all(&self.path);
+        let _ = self.path.parent().map(fs::remove_dir);
+        release(&self.path);
+    }
+}

@@ -1,0 +1,194 @@
+//! `hregion import`: rows of text and lists of cells become part of a table, or nothing does.
+
+use crate::library::files::copy_dir;
+use crate::support::{code, hregion, json_lines, last_error, ok, run, stderr, stdout, testdata};
+use hregion::{Family, Put, Table};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+/// Creates a table with two families and regions from "", "d" and "row".
+fn table(dir: &Path) -> String {
+    let families = [Family::new("f").max_versions(u32::MAX), Family::new("g").max_versions(u32::MAX)];
+    let table = Table::create(dir.join("root"), "t", &families, &["d", "row"]).unwrap();
+    table.put(Put::new("e").cell_at("f", "q", 5, "old")).unwrap();
+    table.close().unwrap();
+    dir.join("root/data/default/t").into_os_string().into_string().unwrap()
+}
+
+fn write(dir: &Path, name: &str, content: &str) -> String {
+    let path = dir.join(name);
+    fs::write(&path, content).unwrap();
+    path.into_os_string().into_string().unwrap()
+}
+
+fn cells(table: &str) -> Vec<Value> {
+    let mut cells = json_lines(&ok(&["scan", "--raw", "--versions", "all", "--json", table]));
+    cells.iter_mut().for_each(|cell| drop(cell.as_object_mut().unwrap().shift_remove("sequence_id")));
+    cells
+}
+
+fn cell(row: &str, family: &str, qualifier: &str, timestamp: i64, value: &str) -> Value {
+    json!({"row": row, "family": family, "qualifier": qualifier, "timestamp": timestamp, "type": "Put",
+        "value": value})
+}
+
+/// Whether anything but regions and the descriptor is in the directory of a table.
+fn has_leftovers(table: &str) -> bool {
+    let names = fs::read_dir(table).unwrap().map(|entry| entry.unwrap().file_name());
+    names.into_iter().any(|name| name.len() != 32 && name != ".tabledesc")
+}
+
+#[test]
+fn rows_of_text_become_rows_of_a_table() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = table(dir.path());
+    let input = write(dir.path(), "in.csv", "key,name,age\nzoe,\"Zoe, Z\",7\ne,Eve,\na,b,c,d\nann,Ann,3\n");
+    let args = ["import", &table, &input, "--columns", "HBASE_ROW_KEY,f:q,g:age", "--separator", ","];
+    let more =
+        ["--quoted", "--skip-lines", "1", "--skip-bad-lines", "--skip-empty-columns", "--timestamp", "9"];
+    let output = run(&[&args[..], &more, &["--json"]].concat());
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert_eq!(
+        json_lines(&stdout(&output)),
+        [json!({"cells": 5, "files": 5, "regions": 3, "skipped_lines": 1})]
+    );
+    let expected = [
+        cell("ann", "f", "q", 9, "Ann"),
+        cell("ann", "g", "age", 9, "3"),
+        cell("e", "f", "q", 9, "Eve"),
+        cell("e", "f", "q", 5, "old"),
+        cell("zoe", "f", "q", 9, "Zoe, Z"),
+        cell("zoe", "g", "age", 9, "7"),
+    ];
+    assert_eq!(cells(&table), expected);
+    assert!(!has_leftovers(&table));
+    // Again, in a file that is sorted on disk: the same rows.
+    let plain = |table: &str| json_lines(&ok(&["count", "--versions", "all", "--json", table]));
+    let before = plain(&table);
+    let printed = ok(&[&args[..], &more, &["--sort-memory", "1"]].concat());
+    assert_eq!((printed.as_str(), plain(&table)), ("cells 5, files 5\n", before));
+    assert_eq!(code(&run(&["verify", &table])), 0);
+}
+
+/// An export of each region of a table that HBase wrote, into another table, in one call.
+#[test]
+fn an_export_is_imported() {
+    let dir = tempfile::tempdir().unwrap();
+    copy_dir(&testdata("region/split-references/root"), &dir.path().join("from"));
+    let from = dir.path().join("from/data/default/halves").into_os_string().into_string().unwrap();
+    let files = dir.path().join("files");
+    ok(&[
+        "export",
+        &from,
+        "--to",
+        "jsonl",
+        "--gzip",
+        "--raw",
+        "--versions",
+        "all",
+        "--out",
+        files.to_str().unwrap(),
+    ]);
+    let families = ["p", "q"].map(|name| Family::new(name).max_versions(u32::MAX));
+    Table::create(dir.path().join("to"), "ns:copy", &families, &["row-0030", "row-0090"])
+        .unwrap()
+        .close()
+        .unwrap();
+    let to = dir.path().join("to/data/ns/copy").into_os_string().into_string().unwrap();
+    let lists: Vec<PathBuf> = fs::read_dir(&files).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let lists = lists.iter().filter(|path| path.extension().is_some_and(|extension| extension == "gz"));
+    let lists: Vec<&str> = lists.map(|path| path.to_str().unwrap()).collect();
+    assert_eq!(lists.len(), 2);
+    ok(&[&["import", &to][..], &lists].concat());
+    assert_eq!(cells(&to), cells(&from));
+    assert!(cells(&to).len() > 500);
+}
+
+/// A range of rows, from one root directory to another, through a pipe.
+#[test]
+fn a_range_is_copied_to_another_root() {
+    let dir = tempfile::tempdir().unwrap();
+    let from = testdata("region/split-references/root/data/default/halves");
+    let families = ["p", "q"].map(|name| Family::new(name).max_versions(u32::MAX));
+    let none: [&str; 0] = [];
+    Table::create(dir.path(), "copy", &families, &none).unwrap().close().unwrap();
+    let to = dir.path().join("data/default/copy").into_os_string().into_string().unwrap();
+    let range = ["--start", "row-0050", "--stop", "row-0070", "--versions", "all", "--raw", "--json"];
+    let rows = ok(&[&["scan", from.to_str().unwrap()][..], &range].concat());
+    let list = write(dir.path(), "rows", &rows);
+    let output = hregion().args(["import", &to, "-"]).stdin(fs::File::open(&list).unwrap()).output().unwrap();
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert!(rows.lines().count() > 100);
+    let diff = [&["diff", from.to_str().unwrap(), &to][..], &range[..4], &["--raw"]].concat();
+    assert_eq!(ok(&diff), "");
+}
+
+#[test]
+fn nothing_is_imported_if_anything_is_wrong() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = table(dir.path());
+    let before = cells(&table);
+    let good = write(dir.path(), "good.jsonl", &cell("z", "g", "q", 1, "v").to_string());
+    for (name, line, exit, expected) in [
+        ("family.jsonl", cell("a", "h", "q", 1, "v").to_string(), 2, "no family h"),
+        ("json.jsonl", "{".to_owned(), 3, "line 1"),
+        ("gone.jsonl", String::new(), 5, "gone.jsonl"),
+    ] {
+        let bad = write(dir.path(), name, &line);
+        if line.is_empty() {
+            fs::remove_file(&bad).unwrap();
+        }
+        let output = run(&["import", "--json", &table, &good, &bad]);
+        assert_eq!(code(&output), exit, "{name}: {}", stderr(&output));
+        assert!(stderr(&output).contains(expected), "{name}: {}", stderr(&output));
+        assert!(last_error(&output)["message"].is_string());
+        assert_eq!(cells(&table), before, "{name}");
+        assert!(!has_leftovers(&table), "{name}");
+    }
+    let region = fs::read_dir(&table).unwrap().map(|entry| entry.unwrap().path());
+    let region = region.into_iter().find(|path| path.join(".regioninfo").exists()).unwrap();
+    assert_eq!(code(&run(&["import", region.to_str().unwrap(), &good])), 2, "not a table");
+    let open = Table::open_dir(&table, hregion::Region::options().writable(true)).unwrap();
+    open.put(Put::new("a").cell_at("f", "q", 1, "v")).unwrap();
+    let output = run(&["import", "--json", &table, &good]);
+    assert_eq!((code(&output), last_error(&output)["kind"].as_str()), (5, Some("Locked")));
+    drop(open);
+}
+
+/// Whenever the tool is killed, each region has all of the rows or none, and a repeated call completes them.
+#[cfg(unix)]
+#[test]
+fn an_import_that_was_killed_is_repeated() {
+    let dir = tempfile::tempdir().unwrap();
+    let lines = (0..3000).map(|i| {
+        let row = ["a", "e", "s"][i % 3];
+        cell(&format!("{row}{i:04}"), ["f", "g"][i % 2], "q", 7, "v").to_string() + "\n"
+    });
+    let input = write(dir.path(), "cells.jsonl", &lines.collect::<String>());
+    let (mut parts, mut rounds) = (0, 0);
+    for round in 0..24 {
+        let scratch = tempfile::tempdir().unwrap();
+        let table = table(scratch.path());
+        let mut child = hregion().args(["import", &table, &input]).stdout(Stdio::null()).spawn().unwrap();
+        thread::sleep(Duration::from_micros(round * 1500));
+        let signal = if round % 3 == 0 { "TERM" } else { "KILL" };
+        let _ = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
+        let status = child.wait().unwrap();
+        let found = cells(&table);
+        for prefix in ["a", "e", "s"] {
+            let rows = found.iter().filter(|cell| cell["row"].as_str().unwrap().starts_with(prefix)).count();
+            let all = 1000 + usize::from(prefix == "e");
+            assert!(rows == all || rows == all - 1000, "{prefix}: {rows}, {status}");
+            parts += rows;
+        }
+        ok(&["import", &table, &input]);
+        assert_eq!(ok(&["count", "--versions", "all", &table]), "rows 3001\ncells 3001\n");
+        assert!(!has_leftovers(&table));
+        rounds += 1;
+    }
+    assert!(parts < 3001 * rounds, "no process was killed in time");
+}

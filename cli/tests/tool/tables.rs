@@ -1,0 +1,216 @@
+//! Commands on all tables of a namespace or a root directory, on several threads, and on all store files of a
+//! directory.
+
+use crate::support::{code, json_lines, last_error, ok, read_gz, run, stderr, testdata};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::PathBuf;
+
+const STAGE: &str = "clone-references";
+
+fn root() -> PathBuf {
+    testdata("region").join(STAGE).join("root")
+}
+
+fn text(path: PathBuf) -> String {
+    path.into_os_string().into_string().unwrap()
+}
+
+/// Returns what HBase's catalog said of the regions, and how many cells its client read in each.
+fn regions(table: &str) -> Vec<Value> {
+    let list = fs::read_to_string(testdata("region").join(STAGE).join("regions.jsonl")).unwrap();
+    json_lines(&list).into_iter().filter(|region| region["table"] == table).collect()
+}
+
+fn cells_of(table: &str, count: &str) -> u64 {
+    regions(table).iter().map(|region| region[count].as_u64().unwrap()).sum()
+}
+
+#[test]
+fn rows_and_cells_are_counted_by_table() {
+    let (root, namespace) = (text(root()), text(root().join("data/default")));
+    let all = ["--versions", "all", "--json"];
+    for (more, count) in [(&["--raw"][..], "raw"), (&[], "plain")] {
+        for target in [&root, &namespace] {
+            for jobs in ["1", "3"] {
+                let lines = json_lines(&ok(&[&["count", target, "--jobs", jobs][..], &all, more].concat()));
+                let [cloned, joined, summary] = &lines[..] else { panic!("{lines:#?}") };
+                for (line, table) in [(cloned, "cloned"), (joined, "joined")] {
+                    let cells = cells_of(table, count);
+                    assert_eq!((&line["table"], &line["cells"]), (&json!(table), &json!(cells)));
+                }
+                let sum = |name: &str| cloned[name].as_u64().unwrap() + joined[name].as_u64().unwrap();
+                let expected = json!({"tables": 2, "rows": sum("rows"), "cells": sum("cells")});
+                assert_eq!(summary["summary"], expected);
+            }
+        }
+    }
+    let table = text(root_table("joined"));
+    let one = |jobs: &str| ok(&["count", &table, "--versions", "all", "--jobs", jobs]);
+    let cells = cells_of("joined", "plain");
+    assert!(one("1") == one("7") && one("7").ends_with(&format!("cells {cells}\n")), "{}", one("7"));
+    let printed = ok(&["count", &root, "--start", "row-0060", "--stop", "row-0062"]);
+    let lines: Vec<Vec<&str>> = printed.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!((lines[1][0], lines[1][2], lines[2][2], lines[3][0]), ("2", "cloned", "joined", "4"));
+    let limited = run(&["count", &root, "--limit", "3"]);
+    assert_eq!(code(&limited), 2, "{}", stderr(&limited));
+    assert_eq!(ok(&["count", &table, "--limit", "3"]).lines().next().unwrap(), "rows 3");
+}
+
+fn root_table(name: &str) -> PathBuf {
+    root().join("data/default").join(name)
+}
+
+#[test]
+fn statistics_are_by_table_and_the_same_on_any_number_of_threads() {
+    let (root, now) = (text(root()), ["--now", "1800000000000", "--json"]);
+    let stats = |args: &[&str]| json_lines(&ok(&[&["stats"][..], args, &now].concat()));
+    let tables = stats(&[&root]);
+    assert_eq!(tables.iter().map(|table| &table["table"]).collect::<Vec<_>>(), ["cloned", "joined"]);
+    for mut table in tables {
+        let name = table.as_object_mut().unwrap().shift_remove("table").unwrap();
+        let path = text(root_table(name.as_str().unwrap()));
+        for jobs in ["1", "2"] {
+            assert_eq!(stats(&[&path, "--jobs", jobs]), std::slice::from_ref(&table));
+        }
+        assert_eq!(table["cells"], cells_of(name.as_str().unwrap(), "raw"));
+    }
+    assert_eq!(code(&run(&["stats", &root, "--svg", "x.svg"])), 2);
+    let printed = ok(&["stats", &root]);
+    assert!(
+        printed.starts_with("table cloned\nrows 120,") && printed.contains("\ntable joined\n"),
+        "{printed}"
+    );
+}
+
+/// The density of delete markers by region is that of the cells that HBase's client read.
+#[test]
+fn delete_markers_are_counted_by_region_and_by_file() {
+    let path = text(root_table("joined"));
+    let by = |part: &str| json_lines(&ok(&["stats", &path, "--by", part, "--json"]));
+    let found = by("region");
+    let mut markers = 0;
+    for (line, region) in found.iter().zip(regions("joined")) {
+        let encoded = region["encoded"].as_str().unwrap();
+        let name = format!("raw/{encoded}.raw.jsonl.gz");
+        let cells = json_lines(&read_gz(testdata("region").join(STAGE).join(name)));
+        let deletes = cells.iter().filter(|cell| cell["type"] != "Put").count();
+        assert_eq!((&line["table"], &line["region"]), (&json!("joined"), &region["encoded"]));
+        assert_eq!((&line["cells"], &line["delete_markers"]), (&json!(cells.len()), &json!(deletes)));
+        let percent = line["marker_percent"].as_f64().unwrap();
+        assert!((percent - deletes as f64 * 100.0 / cells.len() as f64).abs() < 0.01, "{percent}");
+        markers += deletes as u64;
+    }
+    let files = by("file");
+    assert!(files.len() >= 8 && markers > 0, "{files:#?}");
+    let sum = |name: &str| files.iter().map(|file| file[name].as_u64().unwrap()).sum::<u64>();
+    assert_eq!((sum("delete_markers"), sum("cells")), (markers, cells_of("joined", "raw")));
+    for file in &files {
+        let cells = json_lines(&ok(&["cells", "--json", file["path"].as_str().unwrap()]));
+        assert_eq!(file["cells"], cells.len());
+        assert_eq!(file["delete_markers"], cells.iter().filter(|cell| cell["type"] != "Put").count());
+    }
+    let printed = ok(&["stats", &path, "--by", "region"]);
+    let columns: Vec<&str> = printed.lines().nth(1).unwrap().split_whitespace().collect();
+    assert_eq!((columns.len(), columns[6]), (7, regions("joined")[0]["encoded"].as_str().unwrap()));
+}
+
+/// All store files of a directory, each with its name: together the cells that HBase's client read.
+#[test]
+fn cells_of_directories_are_those_of_their_files() {
+    for table in ["joined", "cloned"] {
+        let path = text(root_table(table));
+        let cells = json_lines(&ok(&["cells", "--json", &path]));
+        assert_eq!(cells.len() as u64, cells_of(table, "raw"));
+        let mut by_file: Vec<(String, Vec<Value>)> = Vec::new();
+        for mut cell in cells {
+            let file = cell.as_object_mut().unwrap().shift_remove("file").unwrap();
+            let file = file.as_str().unwrap().to_owned();
+            match by_file.last_mut() {
+                Some((last, cells)) if *last == file => cells.push(cell),
+                _ => by_file.push((file, vec![cell])),
+            }
+        }
+        for (file, cells) in &by_file {
+            assert_eq!(&json_lines(&ok(&["cells", "--json", file])), cells, "{file}");
+        }
+        let printed = ok(&["cells", &path]);
+        let names: Vec<&str> = printed.lines().filter_map(|line| line.strip_prefix("Scanning -> ")).collect();
+        assert_eq!(names, by_file.iter().map(|(file, _)| file.as_str()).collect::<Vec<_>>());
+        assert_eq!(printed.lines().count() as u64, cells_of(table, "raw") + names.len() as u64);
+        // A family, and lines that are read again.
+        let family = fs::canonicalize(PathBuf::from(&by_file[0].0).parent().unwrap()).unwrap();
+        let lines = ok(&["cells", "--json", family.to_str().unwrap()]);
+        let expected =
+            by_file.iter().filter(|(file, _)| PathBuf::from(file).parent().unwrap().ends_with("p"));
+        assert!(!lines.is_empty() && expected.count() >= 2);
+        let dir = tempfile::tempdir().unwrap();
+        let (list, out) = (dir.path().join("list"), text(dir.path().join("out")));
+        fs::write(&list, &lines).unwrap();
+        ok(&["write", list.to_str().unwrap(), "--sort", "--mvcc", "--out", &out]);
+        assert_eq!(ok(&["cells", &out]).lines().count(), lines.lines().count());
+    }
+    let snapshot = run(&["cells", "--json", &text(root().join(".hbase-snapshot/joined-snap"))]);
+    assert_eq!((code(&snapshot), last_error(&snapshot)["kind"].as_str()), (4, Some("Unsupported")));
+}
+
+#[test]
+fn directories_are_inspected_without_reading_cells() {
+    let found = json_lines(&ok(&["inspect", "--json", &text(root())])).remove(0);
+    assert_eq!(found["kind"], "root");
+    let listed = found["regions"].as_array().unwrap();
+    let said: Vec<Value> = regions("cloned").into_iter().chain(regions("joined")).collect();
+    assert_eq!(listed.len(), said.len());
+    let mut linked = 0;
+    for (region, said) in listed.iter().zip(&said) {
+        for (ours, hbase) in [("table", "table"), ("region", "encoded"), ("start", "start"), ("end", "end")] {
+            assert_eq!(region[ours], said[hbase]);
+        }
+        for family in region["families"].as_array().unwrap() {
+            for file in family["files"].as_array().unwrap() {
+                let path = file["of"].as_str().or_else(|| file["path"].as_str()).unwrap();
+                linked += u64::from(file["of"].is_string());
+                let du = json_lines(&ok(&["du", "--json", path])).remove(0);
+                for name in ["bytes", "cells", "oldest", "newest", "first", "last"] {
+                    assert_eq!(file[name], du[name], "{path} {name}");
+                }
+            }
+        }
+    }
+    assert!(linked > 0);
+    let family = text(root_table("joined").join(said[2]["encoded"].as_str().unwrap()).join("p"));
+    let printed = ok(&["inspect", &family]);
+    assert!(printed.contains("  p: files ") && printed.contains(", rows row-0000 to "), "{printed}");
+    assert_eq!(code(&run(&["inspect", "-m", &family])), 2);
+}
+
+/// The store files of a directory become one list, or one HFile of a family: the cells of HBase's client.
+#[test]
+fn directories_are_converted() {
+    let (dir, table) = (tempfile::tempdir().unwrap(), text(root_table("joined")));
+    let key = |cell: &Value| {
+        ["row", "family", "qualifier", "timestamp", "type", "value"].map(|name| cell[name].to_string())
+    };
+    let mut stored: Vec<_> = Vec::new();
+    for region in regions("joined") {
+        let name = format!("raw/{}.raw.jsonl.gz", region["encoded"].as_str().unwrap());
+        stored.extend(json_lines(&read_gz(testdata("region").join(STAGE).join(name))));
+    }
+    let list = ok(&["convert", &table, "--to", "jsonl", "--out", "-"]);
+    assert_eq!(
+        json_lines(&list).iter().map(key).collect::<Vec<_>>(),
+        stored.iter().map(key).collect::<Vec<_>>()
+    );
+    let out = text(dir.path().join("out"));
+    let refused = run(&["convert", &table, "--out", &out]);
+    assert!(code(&refused) == 2 && stderr(&refused).contains("--to jsonl"), "{}", stderr(&refused));
+    // A family with references, each to the half of a file.
+    let encoded = regions("joined")[0]["encoded"].as_str().unwrap().to_owned();
+    ok(&["convert", &text(root_table("joined").join(&encoded).join("p")), "--out", &out]);
+    let merged = json_lines(&ok(&["cells", "--json", &out]));
+    let end = regions("joined")[0]["end"].as_str().unwrap().to_owned();
+    let of_family =
+        stored.iter().filter(|cell| cell["family"] == "p" && cell["row"].as_str() < Some(end.as_str()));
+    assert_eq!(merged.iter().map(key).collect::<Vec<_>>(), of_family.map(key).collect::<Vec<_>>());
+    assert_eq!(code(&run(&["verify", &out])), 0);
+}
