@@ -37,7 +37,7 @@ enum Rows {
 }
 
 /// The depth of files in the directory of all namespaces.
-pub(crate) const DEPTH: u32 = 5;
+const DEPTH: u32 = 5;
 
 impl InputSource {
     /// Opens a target. `draws` selects the progress bar.

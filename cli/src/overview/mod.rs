@@ -13,7 +13,7 @@ use crate::output::Output;
 use crate::parallel::JobArgs;
 use crate::probe;
 use crate::regions::entries_of;
-use crate::source::{DEPTH, bytes_of};
+use crate::source::bytes_of;
 use crate::target::Kind;
 use crate::text;
 use file::{FilePlace, FileReading, StoreFile};
@@ -68,7 +68,7 @@ impl Overview {
         let mut tables = tables.collect::<Result<Vec<_>, _>>()?;
         read_files(&mut tables, wanted.jobs, reading, &mut faults, out)?;
         if wanted.cells {
-            let bytes = tables.iter().map(|table| bytes_of(&table.path, DEPTH)).sum();
+            let bytes = tables.iter().map(|table| bytes_of(&table.path, Some(Kind::Table))).sum();
             out.start_progress(bytes, false);
             let options = options.storage(out.progress().storage());
             for table in tables.iter_mut().filter(|table| !table.regions.is_empty()) {
