@@ -59,9 +59,9 @@ pub(crate) fn hostile(root: &Path) -> (PathBuf, Vec<PathBuf>) {
     let families = [Family::new("d").max_versions(3), Family::new(HOSTILE_FAMILY)];
     let table = Table::create(root, "shop:orders", &families, &["<b>", "k", "u"]).unwrap();
     for round in 0..4_i64 {
-        for i in 0..60 {
+        for (i, later) in (0..60_usize).zip(0_i64..) {
             let row = format!("{}{:03}", ["a", HOSTILE, "m", "z"][i % 4], i);
-            let time = 1_899_000_000_000 + round * 240_000_000 + i as i64;
+            let time = 1_899_000_000_000 + round * 240_000_000 + later;
             let put = Put::new(row).cell_at("d", "<q>", time, vec![b'v'; i * 7]);
             table.put(put.cell_at(HOSTILE_FAMILY, "q", time, "v")).unwrap();
         }
