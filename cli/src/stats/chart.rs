@@ -118,6 +118,7 @@ mod tests {
         assert!(text.starts_with(
             "rows 2, columns 2, cells 4, bytes 105\n\
              types: DeleteColumn 1, Put 3\n\
+             delete markers 1 (25.0 %)\n\
              family f: cells 4, bytes 105\n"
         ));
         let versions = format!(

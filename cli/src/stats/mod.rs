@@ -358,7 +358,7 @@ mod tests {
         let (mut sum, mut one) = (Stats::new(1_000_000, 3), Stats::new(1_000_000, 3));
         let mut parts: Vec<Stats> = (0..4).map(|_| Stats::new(1_000_000, 3)).collect();
         for i in 0..40_u8 {
-            let value = vec![0; usize::from(i * 7 % 13)];
+            let value = vec![0; usize::from(i) * 7 % 13];
             let key = SeekKey::of(&[i / 3], b"f", &[i % 3], i64::from(i), CellType::Put);
             parts[usize::from(i / 12)].add(&CellRef::new(&key, &value));
             one.add(&CellRef::new(&key, &value));
