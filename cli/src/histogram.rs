@@ -10,8 +10,9 @@ pub(crate) struct Histogram {
     count: u64,
     min: u64,
     max: u64,
-    sum: f64,
-    sum_of_squares: f64,
+    sum: u128,
+    /// Modulo 2^128.
+    sum_of_squares: u128,
 }
 
 /// Buckets per power of two; sizes below twice this are exact.
@@ -28,9 +29,9 @@ impl Histogram {
         self.min = if self.count == 0 { size } else { self.min.min(size) };
         self.max = self.max.max(size);
         self.count += 1;
-        let size = as_f64(size);
+        let size = u128::from(size);
         self.sum += size;
-        self.sum_of_squares += size * size;
+        self.sum_of_squares = self.sum_of_squares.wrapping_add(size * size);
     }
 
     /// Adds the sizes of another histogram.
@@ -46,7 +47,7 @@ impl Histogram {
         self.max = self.max.max(other.max);
         self.count += other.count;
         self.sum += other.sum;
-        self.sum_of_squares += other.sum_of_squares;
+        self.sum_of_squares = self.sum_of_squares.wrapping_add(other.sum_of_squares);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -54,15 +55,23 @@ impl Histogram {
     }
 
     pub(crate) fn mean(&self) -> f64 {
-        self.sum / as_f64(self.count.max(1))
+        self.sum as f64 / as_f64(self.count.max(1))
     }
 
+    /// Returns the standard deviation. Sums of floating-point squares would lose it where sizes are large and
+    /// close to each other.
     fn deviation(&self) -> f64 {
         if self.count < 2 {
             return 0.0;
         }
-        let count = as_f64(self.count);
-        ((self.sum_of_squares - self.sum * self.sum / count) / (count - 1.0)).max(0.0).sqrt()
+        let count = u128::from(self.count);
+        let mean = self.sum / count;
+        // The sum of the squares of the distances from `mean`, which is below 2^128 where its terms are not.
+        let twice = mean.wrapping_mul(self.sum).wrapping_mul(2);
+        let distances =
+            self.sum_of_squares.wrapping_sub(twice).wrapping_add(mean.wrapping_mul(mean).wrapping_mul(count));
+        let rest = (self.sum % count) as f64;
+        ((distances as f64 - rest * rest / count as f64) / (count - 1) as f64).max(0.0).sqrt()
     }
 
     /// Returns a size that at least `thousandths`/1000 of the sizes do not exceed: the end of a bucket.
@@ -147,6 +156,23 @@ mod tests {
             size = last + 1;
         }
         assert!(last_of(bucket(u64::MAX)) == u64::MAX);
+    }
+
+    #[test]
+    fn the_deviation_of_large_sizes_is_exact() {
+        let near = |start: u64| {
+            let mut histogram = Histogram::default();
+            (0..100).for_each(|i| histogram.add(start + i % 2 * 1000));
+            histogram
+        };
+        let expected = near(0).deviation();
+        assert!((expected - 502.5).abs() < 0.1, "{expected}");
+        for start in [1_900_000_000_000, u64::MAX - 1000] {
+            let mut halves = near(start);
+            halves.merge(&near(start));
+            assert_eq!(near(start).deviation(), expected, "{start}");
+            assert!((halves.deviation() - 501.3).abs() < 0.1, "{start}: {}", halves.deviation());
+        }
     }
 
     #[test]

@@ -13,7 +13,8 @@ use std::sync::Arc;
 
 impl Region {
     /// Takes over HFiles, each as a store file of the given family: they are synced and moved, not copied.
-    /// All of them become visible to reads at once.
+    /// All of them become visible to reads at once. If the process dies meanwhile, some families may have
+    /// their files and others not, as in HBase.
     ///
     /// The memory is flushed first, so that the loaded cells are newer than everything written before.
     ///

@@ -23,7 +23,8 @@ use std::path::{Path, PathBuf};
 /// `scan --json` and `cells --json`, in any order. The cells are sorted and written to HFiles, one for each
 /// family and region, with the settings of the family, which the regions then take over, as in a bulk load:
 /// of each region all become visible at once. Nothing is loaded if any line is wrong or any file cannot be
-/// written. The cells are newer than those of the table with the same timestamp.
+/// written. The cells are newer than those of the table with the same timestamp. If the process dies, some
+/// regions and families have their cells and others not.
 ///
 /// No other process may write to the table meanwhile. After a failure the command can be repeated: cells that
 /// are loaded again replace themselves, if their timestamps are in the input or given by --timestamp.

@@ -601,6 +601,7 @@ fn completions_and_manual_pages_know_the_commands() {
         "-recover",
         "-regions",
         "-replay",
+        "-report",
         "-salvage",
         "-scan",
         "-seek",

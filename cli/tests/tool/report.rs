@@ -94,8 +94,12 @@ fn the_data_are_those_of_other_commands() {
         let [table] = list(&data, "tables") else { panic!("one table") };
         assert_eq!(members(table), ["table", "path", "total", "families", "gaps", "regions", "statistics"]);
 
-        // the files are those of du
-        let du = json_lines(&ok(&["du", "--json", path]));
+        // the files are those of du, which says more of them
+        let mut du = json_lines(&ok(&["du", "--json", path]));
+        for file in &mut du {
+            let said = ["table", "region", "family", "path", "bytes", "cells", "oldest", "newest"];
+            file.as_object_mut().unwrap().retain(|member, _| said.contains(&member.as_str()));
+        }
         let mut found = Vec::new();
         for region in list(table, "regions") {
             for file in list(region, "files") {
