@@ -8,11 +8,10 @@ use crate::failure::{Exit, Failure};
 use crate::hbase_flags::HBaseFlags;
 use crate::output::Output;
 use crate::probe;
-use crate::query_args::{CellArgs, RowArgs};
+use crate::query_args::RowArgs;
 use crate::source::{InputSource, bytes_of};
 use crate::store_files;
-use crate::target::{self, Kind};
-use crate::target_args::TargetArgs;
+use crate::target;
 use crate::text;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -97,8 +96,7 @@ fn half(
     look: LineStyle,
     out: &mut Output,
 ) -> Result<(), Failure> {
-    let target = TargetArgs { target: path.to_owned(), kind: Some(Kind::Hfile) };
-    let source = InputSource::open(&target, &args.reading, &CellArgs::default(), None, out)?;
+    let source = InputSource::of_file(path, &args.reading, out)?;
     let (format, mut line) = (CellFormat::new(out.is_json(), true, look), Vec::new());
     source.parts_of(&RowArgs::default()).iter().try_for_each(|part| {
         source.for_each_stored(&part.open()?, |cell| {

@@ -15,15 +15,14 @@ use crate::query_args::{CellArgs, RowArgs};
 use crate::settings::{FileCipher, Pair, Settings, WriterKind, check_not_stdout};
 use crate::source::{InputSource, RowCells, bytes_of};
 use crate::store_files;
-use crate::target::{self, Kind};
-use crate::target_args::TargetArgs;
+use crate::target;
 use crate::text;
 use crate::text_file::TextOutput;
 use clap::ValueEnum;
 use hregion::{CellOrder, CellRef, HFile};
 use serde_json::json;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Re-encode, recompress or merge HFiles; or list their cells
 ///
@@ -32,8 +31,8 @@ use std::path::{Path, PathBuf};
 /// merged file has the greatest of the sequence ids. Cells are merged by key, then by sequence id in
 /// descending order, then in the order of the files; none is dropped.
 ///
-/// A directory stands for all store files that its regions read; of a reference, the cells of its half are
-/// taken. Cells of several families are only listed.
+/// Of a directory, takes all store files that its regions read; of a reference, the cells of its half. Cells
+/// of several families are only listed.
 ///
 /// With --to jsonl or csv, writes a list: JSON lines as printed by `cells --json`, or comma-separated values
 /// with a header line, with byte strings as in HBase. A name that ends with .gz compresses the list; - is
@@ -101,7 +100,8 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     out.start_progress(args.files.iter().map(|path| bytes_of(path, None)).sum(), stdout);
     let (mut files, mut halves) = (Vec::new(), Vec::new());
     for path in inputs(args, out)? {
-        let half = target::is_reference(&path)?.then(|| half(&path, args, out)).transpose()?;
+        let is_half = target::is_reference(&path)?;
+        let half = is_half.then(|| InputSource::of_file(&path, &args.reading, out)).transpose()?;
         let whole = match half {
             None => None,
             Some(_) => args.reading.region_options(out)?.hfile_of(&path)?,
@@ -177,11 +177,6 @@ fn inputs(args: &Args, out: &Output) -> Result<Vec<PathBuf>, Failure> {
         return Err(CommandError::usage(message).with_hint(Some("--to jsonl lists them")).into());
     }
     Ok(paths)
-}
-
-fn half(path: &Path, args: &Args, out: &mut Output) -> Result<InputSource, Failure> {
-    let target = TargetArgs { target: path.to_owned(), kind: Some(Kind::Hfile) };
-    InputSource::open(&target, &args.reading, &CellArgs::default(), None, out)
 }
 
 /// The cells of an HFile, or of the half to which a reference refers.

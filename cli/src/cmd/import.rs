@@ -62,7 +62,8 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     }
     let options = args.reading.region_options(out)?.writable(true);
     let table = Table::open_dir(&args.table, options)?;
-    // Open for writing, they are locked: nobody splits them, or writes to the directory of new files.
+    // The regions are locked while they are open for writing: no other process splits them, or writes to the
+    // directory of new files.
     let regions = table
         .regions()
         .iter()
