@@ -7,20 +7,21 @@ use crate::family_args::FamilyArgs;
 use crate::output::Output;
 use crate::regions::{Regions, kind_of};
 use crate::target::Kind;
-use hregion::Region;
 use hregion::cell::StringBinary;
+use hregion::{Region, Table};
 use serde_json::{Map, Value};
 use std::io::Write as _;
 use std::path::Path;
 
-/// Changes the region at a directory, or each region of a table. The failure of one region does not stop the
-/// others; the first failure is returned.
+/// Changes the region at a directory, or each region of a table, and then the table. The failure of one does
+/// not stop the others; the first failure is returned.
 pub(crate) fn run(
     dir: &Path,
     reading: &FileArgs,
     families: &FamilyArgs,
     out: &mut Output,
     change: impl Fn(&Region) -> hregion::Result<()>,
+    then: impl FnOnce(&Table, &Output) -> hregion::Result<()>,
 ) -> Result<Exit, Failure> {
     let kind = check_kind(dir)?;
     let options = families.add_to(reading.region_options(out)?).writable(true);
@@ -36,6 +37,9 @@ pub(crate) fn run(
             Ok((region, before)) => print(&region, before, kind == Kind::Table, out)?,
             Err(error) => first = first.and(Err(error)),
         }
+    }
+    if let Regions::Of(table) = &regions {
+        first = first.and(then(table, out));
     }
     first?;
     Ok(Exit::Done)

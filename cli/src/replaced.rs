@@ -27,6 +27,16 @@ pub(crate) struct CompactArgs {
     compact: bool,
 }
 
+/// Archives regions that were split or merged and are not needed any more.
+pub(crate) fn archive_parents(table: &Table, out: &Output) -> hregion::Result<()> {
+    match table.archive_parents()?.len() {
+        0 => {}
+        1 => out.summary("1 region moved to the archive"),
+        count => out.summary(&format!("{count} regions moved to the archive")),
+    }
+    Ok(())
+}
+
 /// Replaces regions by those that `replace` returns, and prints these.
 pub(crate) fn run(
     table: &TableArgs,
@@ -42,8 +52,7 @@ pub(crate) fn run(
         for region in &regions {
             table.region(region.start_key())?.compact(Compaction::Major)?;
         }
-        let archived = table.archive_parents()?;
-        out.summary(&format!("{} regions moved to the archive", archived.len()));
+        archive_parents(&table, out)?;
     }
     for region in regions {
         located::print(&RegionLocations::new(region, []), out)?;

@@ -47,8 +47,8 @@ impl RegionDir {
     }
 
     /// Moves all files of the families to the archive, also of those that an interrupted alteration of the
-    /// table has left, and removes the directory. The caller must hold the lock. Can be retried after a
-    /// failure, until the region is no longer there.
+    /// table has left, and then the directory aside: [`remove_archived_regions`] removes it. The caller must
+    /// hold the lock. Can be retried after a failure, until the region is no longer there.
     ///
     /// # Errors
     ///
@@ -68,22 +68,23 @@ impl RegionDir {
                 self.archive(family.as_bytes(), names)?;
             }
         }
-        // Removed under another name: a region is there with all of its directory, or not at all.
+        // Aside, as a region is there with all of its directory, or not at all.
         let table = parent(self.path());
         let aside = table.join(format!(".{}{ARCHIVED}", self.info().encoded_name()));
         rename(storage, self.path(), &aside)?;
-        sync_dir(storage, table)?;
-        remove_tree(storage, &aside)
+        sync_dir(storage, table)
     }
+}
+
+/// Whether an entry of a table's directory is what is left of a region whose files have been archived.
+pub(crate) fn is_archived_region(entry: &DirEntry) -> bool {
+    let name = entry.utf8_name().and_then(|name| name.strip_prefix('.')?.strip_suffix(ARCHIVED));
+    name.is_some_and(is_encoded_name)
 }
 
 /// Removes what is left of regions whose files have been archived.
 pub(crate) fn remove_archived_regions(storage: &dyn Storage, table: &Path) -> Result<()> {
-    for entry in list_if_exists(storage, table)?.unwrap_or_default() {
-        let name = entry.utf8_name().and_then(|name| name.strip_prefix('.')?.strip_suffix(ARCHIVED));
-        if name.is_some_and(is_encoded_name) {
-            remove_tree(storage, &table.join(&entry.name))?;
-        }
-    }
-    Ok(())
+    let entries = list_if_exists(storage, table)?.unwrap_or_default();
+    let mut archived = entries.iter().filter(|entry| is_archived_region(entry));
+    archived.try_for_each(|entry| remove_tree(storage, &table.join(&entry.name)))
 }

@@ -41,7 +41,7 @@ pub(crate) mod table;
 mod table_tree;
 pub(crate) mod tracker;
 
-pub(crate) use archive_region::remove_archived_regions;
+pub(crate) use archive_region::{is_archived_region, remove_archived_regions};
 pub(crate) use commit::{CommitError, FamilyChange, StagedFile};
 pub(crate) use descriptor::{SchemaChange, StoredDescriptor, read_descriptor, read_descriptor_file};
 pub(crate) use family::StoreFiles;

@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 impl Table {
     /// Compacts the files of all regions, one region after another, and opens those that are not open. A
-    /// region that is split or merged meanwhile is left out.
+    /// region that is split or merged meanwhile is left out. Then archives the regions that were split or
+    /// merged and are not needed any more, as [`archive_parents`](Self::archive_parents) does.
     ///
     /// # Errors
     ///
-    /// As [`Region::compact`](crate::Region::compact), for the first region that fails; the others are still
-    /// compacted.
+    /// As [`Region::compact`](crate::Region::compact), for the first region that fails, or as
+    /// [`archive_parents`](Self::archive_parents); the rest is still done. Can be repeated.
     pub fn compact(&self, compaction: Compaction) -> Result<()> {
         let compact = |slot: &Arc<RegionSlot>| match self.0.open(slot)? {
             None => Ok(()),
@@ -22,6 +23,8 @@ impl Table {
                 compacted => compacted,
             },
         };
-        self.0.regions.load_full().slots.iter().map(compact).fold(Ok(()), Result::and)
+        let compacted = self.0.regions.load_full().slots.iter().map(compact).fold(Ok(()), Result::and);
+        let archived = self.archive_parents().map(drop);
+        compacted.and(archived)
     }
 }

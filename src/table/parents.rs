@@ -1,81 +1,122 @@
 //! Removes regions that were split or merged (HBase: `CatalogJanitor`).
 
 use super::Table;
-use super::regions::RegionSource;
 use crate::error::{Error, Result};
-use crate::layout::{RegionDir, find_region_info, remove_archived_regions};
+use crate::io::DirEntry;
+use crate::layout::{RegionDir, find_region_info, is_archived_region, remove_archived_regions};
 use crate::locator::{DirectoryCatalog, serving};
 use crate::schema::RegionInfo;
 use crate::sync::unpoisoned;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 impl Table {
     /// Moves the files of regions that were split or merged to the archive, and removes their directories, if
-    /// no region refers to their files any more. Returns these regions.
+    /// no region refers to their files any more. Returns these regions. [`compact`](Self::compact) ends with
+    /// this.
     ///
     /// The rows and columns of `hbase:meta` that name them are deleted, if the root directory has it.
     ///
     /// A major compaction of a region replaces its references. Views and scanners can still read the files.
-    /// After a failure or a crash, this can be repeated.
+    /// After a failure or a crash, this can be repeated. A table that is not under a root directory has no
+    /// archive, and keeps its regions.
     ///
     /// # Errors
     ///
-    /// If the table is open for reading only, or is not under a root directory; if another process has a
-    /// parent open for writing ([`Locked`](crate::ErrorKind::Locked)); if an I/O operation fails.
+    /// If the table is open for reading only; if another process has a parent or `hbase:meta` open for
+    /// writing ([`Locked`](crate::ErrorKind::Locked)); if an I/O operation fails.
     pub fn archive_parents(&self) -> Result<Vec<RegionInfo>> {
         let _changing = unpoisoned(self.0.changing.lock());
         self.0.check_open()?;
-        let options = &self.0.options;
-        if !options.is_writable() {
+        if !self.0.options.is_writable() {
             return Err(Error::invalid_argument("the table is open for reading only"));
         }
-        let Some(table) = self.0.dir() else { return Ok(Vec::new()) };
-        let storage = options.file_storage();
-        let catalog = self.0.catalog(&table)?;
-        remove_archived_regions(&**storage, &table)?;
-        let dirs = DirectoryCatalog::of_table(Arc::clone(storage), self.name().clone(), &table);
-        let regions: Vec<(PathBuf, RegionInfo)> = dirs.regions_in(&table, self.name())?;
-        let serving = serving(regions.iter().map(|(_, info)| info.clone()).collect());
-        let mut parents = regions.iter().filter(|(_, info)| !serving.contains(info)).peekable();
-        // The regions to which each region that is left refers.
-        let mut referred: BTreeMap<&Path, BTreeSet<String>> = BTreeMap::new();
-        if parents.peek().is_some() {
-            for (path, _) in &regions {
-                referred.insert(path, RegionDir::open(storage, path)?.regions_referred_to()?);
-            }
+        match self.0.dir() {
+            Some(table) => self.0.archive_parents_in(&table),
+            None => Ok(Vec::new()),
         }
-        let mut archived = Vec::new();
-        for (path, info) in parents {
-            let name = info.encoded_name();
-            if referred.iter().any(|(other, names)| *other != path && names.contains(&name)) {
-                continue;
-            }
-            let _lock = options.lock(path)?;
-            // Opened again: only now no process changes it.
-            RegionDir::open(storage, path)?.archive_region()?;
-            referred.remove(path.as_path());
-            archived.push(info.clone());
-        }
-        if let Some(catalog) = catalog {
-            let is_gone = |region: &RegionInfo| {
-                find_region_info(&**storage, &table.join(region.encoded_name())).map(|info| info.is_none())
-            };
-            catalog.forget_parents(self.name(), is_gone)?;
-        }
-        Ok(archived)
     }
 }
 
 impl super::TableCore {
+    /// Archives the parents in the table's directory that are not needed. `changing` must be held.
+    fn archive_parents_in(&self, table: &Path) -> Result<Vec<RegionInfo>> {
+        let storage = &**self.options.file_storage();
+        let entries = storage.list_dir(table).map_err(|error| Error::io("list", table, error))?;
+        let parents = if self.has_others(&entries) { self.unneeded_parents(table)? } else { Vec::new() };
+        // What an interrupted call has archived may still be in the catalog.
+        if parents.is_empty() && !entries.iter().any(is_archived_region) {
+            return Ok(Vec::new());
+        }
+        // Opened first, so that nothing changes if another process has it open.
+        let catalog = self.catalog(table)?;
+        for (path, _) in &parents {
+            let _lock = self.options.lock(path)?;
+            // Opened again: only now no process changes it.
+            RegionDir::open(self.options.file_storage(), path)?.archive_region()?;
+        }
+        if let Some(catalog) = catalog {
+            let is_gone = |region: &RegionInfo| {
+                find_region_info(storage, &table.join(region.encoded_name())).map(|info| info.is_none())
+            };
+            catalog.forget_parents(&self.name, is_gone)?;
+        }
+        remove_archived_regions(storage, table)?;
+        Ok(parents.into_iter().map(|(_, info)| info).collect())
+    }
+
+    /// Whether a directory of the table's may be that of a region that does not serve.
+    fn has_others(&self, entries: &[DirEntry]) -> bool {
+        let regions = self.regions.load();
+        let serving: BTreeSet<&OsStr> =
+            regions.slots.iter().filter_map(|slot| slot.dir()?.file_name()).collect();
+        let is_hidden = |entry: &DirEntry| entry.name.as_encoded_bytes().starts_with(b".");
+        let serves = |entry: &DirEntry| serving.contains(entry.name.as_os_str());
+        entries.iter().any(|entry| entry.is_dir && !is_hidden(entry) && !serves(entry))
+    }
+
+    /// Returns the regions that were split or merged and to which no region refers, apart from others of
+    /// these, with their directories.
+    fn unneeded_parents(&self, table: &Path) -> Result<Vec<(PathBuf, RegionInfo)>> {
+        let storage = self.options.file_storage();
+        let dirs = DirectoryCatalog::of_table(Arc::clone(storage), self.name.clone(), table);
+        let regions = dirs.regions_in(table, &self.name)?;
+        let serving = serving(regions.iter().map(|(_, info)| info.clone()).collect());
+        let is_serving = |info: &RegionInfo| serving.contains(info);
+        if regions.iter().all(|(_, info)| is_serving(info)) {
+            return Ok(Vec::new());
+        }
+        // The regions to which each region that is left refers.
+        let mut referred: BTreeMap<PathBuf, BTreeSet<String>> = BTreeMap::new();
+        for (path, _) in &regions {
+            let dir = RegionDir::open(storage, path)?;
+            if dir.root().is_none() {
+                return Ok(Vec::new());
+            }
+            referred.insert(path.clone(), dir.regions_referred_to()?);
+        }
+        let mut parents: Vec<_> = regions.into_iter().filter(|(_, info)| !is_serving(info)).collect();
+        let mut unneeded = Vec::new();
+        loop {
+            let is_needed = |(path, info): &(PathBuf, RegionInfo)| {
+                let name = info.encoded_name();
+                referred.iter().any(|(other, names)| other != path && names.contains(&name))
+            };
+            let (needed, found): (Vec<_>, Vec<_>) = parents.into_iter().partition(is_needed);
+            if found.is_empty() {
+                return Ok(unneeded);
+            }
+            found.iter().for_each(|(path, _)| drop(referred.remove(path)));
+            unneeded.extend(found);
+            parents = needed;
+        }
+    }
+
     /// Returns the table's directory, by that of its first region.
     fn dir(&self) -> Option<PathBuf> {
         let regions = self.regions.load();
-        let of = |source: &RegionSource| match source {
-            RegionSource::Dir(path) => path.parent().map(Path::to_owned),
-            RegionSource::Snapshot(..) => None,
-        };
-        regions.slots.first().and_then(|slot| of(&slot.source))
+        regions.slots.first()?.dir()?.parent().map(Path::to_owned)
     }
 }

@@ -5,7 +5,7 @@ use crate::layout::{RegionChange, Snapshot};
 use crate::locator::{LocateType, RegionInconsistency, check_region_chain};
 use crate::region::{Region, RegionOptions};
 use crate::schema::RegionInfo;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 /// The regions that serve rows.
@@ -71,6 +71,14 @@ impl RegionSlot {
     ) -> Self {
         let is_current = RwLock::new(true);
         Self { info, source, region: OnceLock::new(), opening: Mutex::new(()), unfinished, is_current }
+    }
+
+    /// Returns the region's directory; `None` if it is in a snapshot.
+    pub(super) fn dir(&self) -> Option<&Path> {
+        match &self.source {
+            RegionSource::Dir(path) => Some(path),
+            RegionSource::Snapshot(..) => None,
+        }
     }
 }
 

@@ -19,8 +19,9 @@ impl Table {
     /// Splits the region that has a row into two, the second of which begins with the row. Returns both.
     ///
     /// The new regions, the daughters, refer to the files of the old one, the parent, until they are
-    /// compacted; then [`archive_parents`](Self::archive_parents) removes the parent's directory. After a
-    /// failure or a crash there is either the parent or both daughters.
+    /// compacted. [`compact`](Self::compact) then removes the parent's directory, as
+    /// [`archive_parents`](Self::archive_parents) does. After a failure or a crash there is either the parent
+    /// or both daughters.
     ///
     /// Reads go on meanwhile, and writes of the region wait. Views and scanners that were created before
     /// continue to read the parent, as it was when they first read it, or when it was split.

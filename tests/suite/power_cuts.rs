@@ -78,7 +78,7 @@ fn lose_power(cuts: u64) {
     }
     if cuts >= 20_000 {
         // rare ones may be missing from a run
-        assert!(made.len() >= 26, "{made:?}");
+        assert!(made.len() >= 27, "{made:?}");
     }
 }
 
@@ -116,7 +116,7 @@ fn files_of_a_deleted_family_are_archived_with_their_region() {
         let storage = storage.after(Crash::OfTheProcess);
         let table = Table::open_with(ROOT, TABLE, options(&storage, 3).writable(true)).unwrap();
         table.compact(Compaction::Major).unwrap();
-        assert_eq!(table.archive_parents().unwrap().len(), 1);
+        assert!(table.archive_parents().unwrap().is_empty(), "the compaction has archived the parent");
         let snapshot = Table::open_snapshot_with(ROOT, "s", options(&storage, 3)).unwrap();
         assert_eq!(model::Model::read(&snapshot).unwrap(), expected, "{calls} calls");
         if is_done {

@@ -213,6 +213,79 @@ fn the_daughters_of_a_split_have_all_rows() {
     assert_eq!((region_dirs(&storage), values(&table)), (4, later));
 }
 
+/// A compaction of the table archives the parents that are needed no more, and asks for nothing more than a
+/// listing if there are none.
+#[test]
+fn a_compaction_archives_parents() {
+    let storage = FaultyStorage::new();
+    let table = create(&storage, &["p"]);
+    add_catalog(&storage, &table);
+    for row in ["a", "n", "x"] {
+        table.put(put(row, "1")).unwrap();
+    }
+    let before = values(&table);
+    let held = options(&storage).writable(true).open(META).unwrap();
+    table.compact(Compaction::Major).unwrap();
+    let calls = storage.all_calls();
+    table.compact(Compaction::Minor).unwrap();
+    assert_eq!(storage.all_calls() - calls, 1, "no files to compact, and no parents");
+    held.close().unwrap();
+
+    let (bottom, top) = table.split("m").unwrap();
+    let held = options(&storage).writable(true).open(META).unwrap();
+    table.region("a").unwrap().compact(Compaction::Major).unwrap();
+    assert_eq!(table.archive_parents().unwrap(), [], "the second daughter needs the parent");
+    // The regions are compacted all the same.
+    assert_eq!(table.compact(Compaction::Major).unwrap_err().kind(), ErrorKind::Locked);
+    assert_eq!(region_dirs(&storage), 4);
+    let references = || {
+        let of = names(&storage, &format!("{}/f/", top.encoded_name()));
+        of.iter().filter(|name| name.file_name().unwrap().to_string_lossy().contains('.')).count()
+    };
+    assert_eq!(references(), 0);
+    held.close().unwrap();
+    table.compact(Compaction::Minor).unwrap();
+    assert_eq!((region_dirs(&storage), values(&table)), (3, before.clone()));
+    assert_eq!(check_catalog(&storage, &table).len(), 3);
+    table.flush().unwrap();
+    let report = Table::check_root(ROOT, options(&storage)).unwrap();
+    assert!(report.findings.is_empty(), "{:?}", report.findings);
+
+    // A region cannot be compacted; the parents of others are archived.
+    table.split("x").unwrap();
+    table.close().unwrap();
+    let held = options(&storage).writable(true).open(Path::new(TABLE).join(bottom.encoded_name())).unwrap();
+    let table = open(&storage, true);
+    assert_eq!(table.compact(Compaction::Major).unwrap_err().kind(), ErrorKind::Locked);
+    assert_eq!((region_dirs(&storage), table.regions().len()), (4, 4));
+    held.close().unwrap();
+    assert_eq!(values(&table), before);
+}
+
+/// A table outside of a root directory has no archive.
+#[test]
+fn a_table_that_was_copied_alone_keeps_its_parents() {
+    let storage = FaultyStorage::new();
+    let table = create(&storage, &[]);
+    table.put(put("a", "1")).unwrap();
+    table.put(put("x", "1")).unwrap();
+    table.split("m").unwrap();
+    let before = values(&table);
+    table.close().unwrap();
+    let copied = FaultyStorage::new();
+    for name in storage.names() {
+        let Ok(below) = name.strip_prefix("hbase/data/default/t") else { continue };
+        let path = Path::new("/copy").join(below);
+        copied.create_dir_all(path.parent().unwrap()).unwrap();
+        copied.create(&path).unwrap().write_all(&storage.bytes(&name).unwrap()).unwrap();
+    }
+    let table = Table::open_dir("/copy", options(&copied).writable(true)).unwrap();
+    table.compact(Compaction::Major).unwrap();
+    assert_eq!((table.archive_parents().unwrap(), values(&table)), (vec![], before));
+    let dirs = copied.list_dir(Path::new("/copy")).unwrap();
+    assert_eq!(dirs.iter().filter(|entry| !entry.name.to_string_lossy().starts_with('.')).count(), 3);
+}
+
 #[test]
 fn what_cannot_be_split_or_merged_is_refused() {
     let storage = FaultyStorage::new();

@@ -6,14 +6,16 @@ use crate::failure::{Exit, Failure};
 use crate::family_args::FamilyArgs;
 use crate::maintenance;
 use crate::output::Output;
-use hregion::Compaction;
+use crate::replaced::archive_parents;
+use hregion::{Compaction, Region};
 use std::path::PathBuf;
 
 /// Compact the files of a region, or of all regions of a table
 ///
 /// Selects files as HBase does, if there are enough candidates. With --major, compacts all files, which
 /// removes deleted cells permanently. Replaced files are moved to the archive of HBase's root directory, if
-/// the region is in one. No other process may write to the directory meanwhile. With --json, prints
+/// the region is in one; so are regions of the table that were split or merged, once no other needs their
+/// files. No other process may write to the directory meanwhile. With --json, prints
 /// {"family","files_before","files"} for each family, for a table with "region".
 ///
 /// With --dry-run, changes nothing and locks nothing: prints which files would be merged or dropped, and how
@@ -59,5 +61,6 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         let shows_cells = args.verbose || out.is_json();
         return compact_plan::run(&args.dir, &args.reading, &args.families, compaction, shows_cells, out);
     }
-    maintenance::run(&args.dir, &args.reading, &args.families, out, |region| region.compact(compaction))
+    let compact = |region: &Region| region.compact(compaction);
+    maintenance::run(&args.dir, &args.reading, &args.families, out, compact, archive_parents)
 }

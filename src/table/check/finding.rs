@@ -137,8 +137,8 @@ kinds! {
          are lost";
     /// The directory of a region that was split or merged.
     LeftoverParent = "leftover_parent",
-        "nothing: it is archived once no region refers to its files (`hregion split --compact`, or the \
-         catalog janitor)";
+        "nothing: it is archived once no region refers to its files (`hregion compact --major` of the \
+         table, or the catalog janitor)";
     /// A store file that the store's list of files does not name, so that its cells are not read.
     UntrackedFile = "untracked_file",
         "nothing, if a compaction or flush left it; else load it with `hregion load`";

@@ -4,7 +4,7 @@ use super::{
     META, ROOT, add_catalog, check_catalog, compact, create, names, open, options, put, region_dirs, values,
 };
 use hregion::io::faulty::{Crash, FaultyStorage};
-use hregion::{Delete, RegionInfo, Result, Storage, Table};
+use hregion::{Compaction, Delete, RegionInfo, Result, Severity, Storage, Table};
 use std::path::Path;
 
 /// A closed table with rows on both sides of `m`, in files and in a log.
@@ -28,11 +28,18 @@ fn in_a_catalog(splits: &[&str]) -> FaultyStorage {
     storage
 }
 
-/// A table that was split and compacted, so that the parent can be archived.
-fn compacted() -> FaultyStorage {
-    let storage = written(&[]);
+/// Splits the table.
+fn split(storage: FaultyStorage) -> FaultyStorage {
     let table = open(&storage, true);
     table.split("m").unwrap();
+    table.close().unwrap();
+    storage
+}
+
+/// Splits the table and compacts its regions, so that the parent can be archived.
+fn compacted(storage: FaultyStorage) -> FaultyStorage {
+    let storage = split(storage);
+    let table = open(&storage, true);
     compact(&table);
     table.close().unwrap();
     storage
@@ -107,8 +114,7 @@ fn each_failure(
                 table.put(put(row, "newer")).unwrap();
             }
             check(&table, true, &shown);
-            compact(&table);
-            table.archive_parents().unwrap();
+            table.compact(Compaction::Major).unwrap();
             if storage.list_dir(Path::new(META)).is_ok() {
                 let rows = check_catalog(&storage, &table);
                 assert!(rows.iter().all(|row| row.merge_parents().is_empty()), "{shown}");
@@ -120,6 +126,10 @@ fn each_failure(
             check(&table, true, &shown);
             table.close().unwrap_or_else(|error| panic!("{shown}: {error}"));
             check(&open(&storage, false), true, &shown);
+            let mut report = Table::check_root(ROOT, options(&storage)).unwrap();
+            // The parent of the last split.
+            report.findings.retain(|finding| finding.severity > Severity::Info);
+            assert!(report.findings.is_empty(), "{shown}: {:?}", report.findings);
         }
     }
 }
@@ -168,7 +178,24 @@ fn the_catalog_decides_whether_a_change_has_been_made() {
 
 #[test]
 fn archived_parents_are_not_needed() {
-    each_failure(all_crashes, compacted, 2, |table| table.archive_parents().map(drop));
+    let archive = |table: &Table| table.archive_parents().map(drop);
+    each_failure(all_crashes, || compacted(written(&[])), 2, archive);
+    each_failure(one_crash, || compacted(in_a_catalog(&[])), 2, archive);
+}
+
+#[test]
+fn a_compaction_archives_parents_or_the_next_does() {
+    let compact = |table: &Table| table.compact(Compaction::Major);
+    each_failure(one_crash, || split(written(&[])), 2, compact);
+    each_failure(one_crash, || split(in_a_catalog(&[])), 2, compact);
+    let merged = || {
+        let storage = in_a_catalog(&["m"]);
+        let table = open(&storage, true);
+        table.merge(&table.regions()[0], &table.regions()[1]).unwrap();
+        table.close().unwrap();
+        storage
+    };
+    each_failure(one_crash, merged, 1, compact);
 }
 
 /// Two calls fail: the change cannot be settled at once, and is when the region is used next.
