@@ -7,12 +7,14 @@
 //! model. `HREGION_SEED` sets the first seed, `HREGION_OPS` sets the number of runs.
 
 use crate::support::fault_world::{DURABILITIES, KINDS, Op, TRACKERS, World, run, script};
-use crate::support::random_ops::play_all;
+use crate::support::random_ops::{fresh_seed, number, play_all, say};
 use crate::support::rng::Rng;
 use hregion::io::faulty::Crash;
 use hregion::{Compaction, Durability};
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::thread;
 
 /// Plays a script without crashes, with each of its calls failing in turn.
 fn single_faults(seed: u64) -> u64 {
@@ -28,6 +30,49 @@ fn single_faults(seed: u64) -> u64 {
         run(tracker, durability, &ops, &[n], kind, seed);
     }
     calls
+}
+
+/// Plays one long script, and from each of its crashes on, the part up to the next crash with each of its
+/// calls failing, or with one in `one_in`. Returns the number of calls, and of those that failed.
+fn long_script(operations: usize, one_in: usize) -> (u64, u64) {
+    let operations = number("HREGION_OPS").map_or(operations, |ops| usize::try_from(ops).unwrap());
+    let seed = number("HREGION_SEED").unwrap_or_else(fresh_seed);
+    say(&format!("HREGION_SEED={seed} HREGION_OPS={operations}"));
+    let mut rng = Rng::new(seed ^ 0x1096);
+    let mut ops = Vec::new();
+    while ops.len() < operations {
+        ops.extend(script(&mut rng, 1));
+        ops.pop_if(|op| matches!(op, Op::PowerCut(_) | Op::Kill | Op::Break(_)));
+    }
+    let tracker = TRACKERS[rng.below(TRACKERS.len())];
+    let durability = DURABILITIES[usize::from(rng.below(4) == 0)];
+    let mut world = World::new(tracker, durability);
+    let (mut calls, failed) = (0, AtomicU64::new(0));
+    for (part, ops) in ops.chunks(24).enumerate() {
+        let crash = if rng.below(2) == 0 { Crash::OfTheProcess } else { Crash::Chance(rng.next()) };
+        let left = world.after(crash);
+        // Ends the process: nothing is flushed.
+        world.storage.die_after(0);
+        world = left.after(Crash::OfTheProcess);
+        let shown = format!("HREGION_SEED={seed}, tracker {tracker:?}, {durability:?}, part {part}");
+        let all = world.play_from_open(ops, None, &shown);
+        calls += all;
+        let chosen: Vec<u64> = (0..all).filter(|_| rng.below(one_in) == 0).collect();
+        let next = AtomicUsize::new(0);
+        let play = || {
+            while let Some(&n) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let shown = format!("{shown}, call {n} of {all}");
+                let mut world = left.after(Crash::OfTheProcess);
+                world.play_from_open(ops, Some(n), &shown);
+                failed.fetch_add(u64::from(world.storage.pending_faults().is_empty()), Ordering::Relaxed);
+                world.settle(&format!("{shown}, at the end"));
+            }
+        };
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(chosen.len());
+        thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(play))));
+    }
+    world.settle("at the end");
+    (calls, failed.into_inner())
 }
 
 /// Plays a script with crashes and several failing calls.
@@ -111,6 +156,21 @@ fn one_failing_call_loses_nothing_and_brings_nothing_back() {
     let mut runs = 0;
     play_all(10, 1, |seed| runs += single_faults(seed));
     println!("{runs} runs");
+}
+
+#[test]
+fn one_failing_call_of_a_long_script_loses_nothing() {
+    let (calls, failed) = long_script(1_000, 150);
+    println!("{failed} of {calls} calls failed");
+    assert!(calls > 5_000 && failed > calls / 300, "{failed} of {calls}");
+}
+
+#[test]
+#[ignore = "takes an hour"]
+fn each_call_of_a_long_script_fails_at_length() {
+    let (calls, failed) = long_script(10_000, 1);
+    println!("{failed} of {calls} calls failed");
+    assert!(failed > calls / 100 * 99, "{failed} of {calls}");
 }
 
 #[test]

@@ -122,6 +122,36 @@ impl World {
         world
     }
 
+    /// What a crash leaves: the region is not open.
+    pub(crate) fn after(&self, crash: Crash) -> Self {
+        Self {
+            storage: self.storage.after(crash),
+            tracker: self.tracker,
+            clock: Arc::new(ManualClock::new(self.now)),
+            now: self.now,
+            region: None,
+            state: self.state.clone(),
+            durable: self.durable.clone(),
+            durability: self.durability,
+            doubtful: self.doubtful.clone(),
+            loads: self.loads,
+            poisonings: 0,
+        }
+    }
+
+    /// Goes on from [`after`](Self::after): opens the region and plays operations without crashes, with one
+    /// of all calls failing. Returns the number of calls.
+    pub(crate) fn play_from_open(&mut self, ops: &[Op], fault: Option<u64>, context: &str) -> u64 {
+        self.storage.fail_with(KINDS[usize::try_from(fault.unwrap_or(0)).unwrap() % KINDS.len()]);
+        self.storage.fail_among_all(fault);
+        let before = self.storage.all_calls();
+        self.open(context);
+        for (i, op) in ops.iter().enumerate() {
+            self.play(op, &format!("{context}, step {i} {op:?}"));
+        }
+        self.storage.all_calls() - before
+    }
+
     fn try_open(&self) -> Result<Region> {
         let family = |name: &str| {
             let family = Family::new(name.to_owned()).max_versions(u32::try_from(VERSIONS).unwrap());
