@@ -136,6 +136,7 @@ impl TableCatalog {
         let is_split = parents.len() == 1;
         let mut changes: Vec<Mutation> = Vec::new();
         for parent in parents {
+            let now = self.time_after(&parent.name(), now)?;
             if is_split {
                 let mut put =
                     put(parent).cell_at(INFO, "regioninfo", now, parent.marked(true, true).to_cell());
@@ -149,6 +150,7 @@ impl TableCatalog {
             }
         }
         for child in children {
+            let now = self.time_after(&child.name(), now)?;
             let mut put = put(child).cell_at(INFO, "regioninfo", now, child.to_cell());
             put = put.cell_at(INFO, "state", now, state.to_string());
             put = put.cell_at(INFO, "seqnumDuringOpen", now, 1_i64.to_be_bytes().to_vec());
@@ -245,6 +247,7 @@ impl TableCatalog {
         self,
         table: &TableName,
         is_gone: impl Fn(&RegionInfo) -> Result<bool>,
+        now: i64,
     ) -> Result<()> {
         let meta = RegionLocations::new(RegionInfo::meta(), []);
         let range = CatalogRange::regions(table, &[], usize::MAX);
@@ -255,7 +258,8 @@ impl TableCatalog {
                 continue;
             }
             if row.is_split_parent() && is_gone(region)? {
-                self.region().delete(Delete::new(region.name()).family(INFO))?;
+                let time = self.time_after(&region.name(), now)?;
+                self.region().delete(Delete::new(region.name()).timestamp(time).family(INFO))?;
             }
             if !merged.is_empty()
                 && merged.iter().try_fold(true, |all, region| Ok(all && is_gone(region)?))?
@@ -263,9 +267,8 @@ impl TableCatalog {
                 let found = self.region().get(&Get::new(region.name()).family(INFO))?;
                 let columns =
                     found.cells().map(|cell| cell.qualifier().to_vec()).filter(|q| is_merge_column(q));
-                let delete =
-                    columns.fold(Delete::new(region.name()), |delete, column| delete.column(INFO, column));
-                self.region().delete(delete)?;
+                let delete = Delete::new(region.name()).timestamp(self.time_after(&region.name(), now)?);
+                self.region().delete(columns.fold(delete, |delete, column| delete.column(INFO, column)))?;
             }
         }
         self.region().close()

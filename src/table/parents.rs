@@ -61,7 +61,7 @@ impl super::TableCore {
             let is_gone = |region: &RegionInfo| {
                 find_region_info(storage, &table.join(region.encoded_name())).map(|info| info.is_none())
             };
-            catalog.forget_parents(&self.name, is_gone)?;
+            catalog.forget_parents(&self.name, is_gone, self.options.now())?;
         }
         remove_archived_regions(storage, table)?;
         Ok(parents.into_iter().map(|(_, info)| info).collect())

@@ -1,6 +1,7 @@
 //! The rows of `hbase:meta` follow the tables.
 
 use super::*;
+use hregion::Error;
 use hregion::io::faulty::Crash;
 use hregion::locator::{CatalogRow, MetaRegion};
 
@@ -124,47 +125,95 @@ fn a_table_without_rows_gets_none() {
     assert_eq!(check(&storage, T, "added"), 1);
 }
 
-/// The result of a change that is repeated after a failure; `None` if the first has succeeded.
-type Again = Option<Result<()>>;
+/// A change of the table `ns:t`, or of one that is cloned, in a root with a catalog.
+struct Change<'c> {
+    table: &'c str,
+    root: &'c dyn Fn() -> FaultyStorage,
+    make: &'c dyn Fn(&FaultyStorage) -> Result<()>,
+    /// The cells before and after the change; `None` if there is no table.
+    cells: [Option<Vec<String>>; 2],
+    /// Whether there may be no table until the change is repeated.
+    has_gap: bool,
+    /// Whether an error says that the change has been made.
+    is_made: &'c dyn Fn(&Error) -> bool,
+}
 
-/// Runs `change` on a root, with each call failing and then a crash, and then again without faults. Calls
-/// `done` after each.
-fn each_failure(
-    root: &dyn Fn() -> FaultyStorage,
-    change: &dyn Fn(&FaultyStorage) -> Result<()>,
-    done: &dyn Fn(&FaultyStorage, Again, &str),
-) {
-    for n in 0.. {
-        for crash in [None, Some(Crash::OfTheProcess), Some(Crash::Hard), Some(Crash::Torn)] {
-            let shown = format!("call {n}, {crash:?}");
-            let storage = root();
-            storage.fail_among_all([n]);
-            let is_ok = change(&storage).is_ok();
-            if !storage.pending_faults().is_empty() {
-                assert!(is_ok && n > 100, "{n} calls");
-                println!("{n} calls");
-                return;
-            }
-            let storage = crash.map_or_else(|| storage.clone(), |crash| storage.after(crash));
-            storage.heal();
-            if is_ok {
-                done(&storage, None, &shown);
-            }
-            let again = change(&storage);
-            done(&storage, Some(again), &shown);
+/// What fails, and then happens.
+#[derive(Clone, Copy, Debug)]
+enum Failure {
+    /// One of all calls.
+    Once(Option<Crash>),
+    /// All calls that change something, from one on.
+    ForGood(Crash),
+}
+
+impl Change<'_> {
+    /// Makes the change with each call failing, then again without faults. The catalog and the directories
+    /// agree then.
+    fn fail_at_each_call(&self) {
+        use Crash::{Chance, Hard, OfTheProcess, Torn};
+        let once = |n: u64| {
+            let crashes = [None, Some(OfTheProcess), Some(Hard), Some(Torn), Some(Chance(n))];
+            crashes.map(Failure::Once).to_vec()
+        };
+        let for_good = |n: u64| [OfTheProcess, Hard, Torn, Chance(n)].map(Failure::ForGood).to_vec();
+        let kinds: [&dyn Fn(u64) -> Vec<Failure>; 2] = [&once, &for_good];
+        for failures in kinds {
+            let calls = (0..).find(|n| !failures(*n).into_iter().all(|failure| self.fail(*n, failure)));
+            println!("{calls:?} calls");
+            assert!(calls > Some(30), "{calls:?}");
         }
     }
+
+    /// Lets the call `n` fail. Returns whether there are so many.
+    fn fail(&self, n: u64, failure: Failure) -> bool {
+        let shown = format!("call {n}, {failure:?}");
+        let storage = (self.root)();
+        let (crash, has_failed): (_, &dyn Fn() -> bool) = match failure {
+            Failure::Once(crash) => {
+                storage.fail_among_all([n]);
+                (crash, &|| storage.pending_faults().is_empty())
+            }
+            Failure::ForGood(crash) => {
+                storage.die_after(n);
+                (Some(crash), &|| storage.has_died())
+            }
+        };
+        let is_ok = (self.make)(&storage).is_ok();
+        if !has_failed() {
+            assert!(is_ok, "{shown}");
+            return false;
+        }
+        let storage = crash.map_or_else(|| storage.clone(), |crash| storage.after(crash));
+        storage.heal();
+        let [before, after] = &self.cells;
+        let found = values(&storage, self.table);
+        let is_expected = found == *after || !is_ok && (found == *before || self.has_gap && found.is_none());
+        assert!(is_expected, "{shown}, {is_ok}: {found:?}");
+        if is_ok {
+            check(&storage, self.table, &shown);
+        }
+        if let Err(error) = (self.make)(&storage) {
+            assert!(found == *after && (self.is_made)(&error), "{shown}: {error}");
+        }
+        check(&storage, self.table, &shown);
+        assert_eq!(values(&storage, self.table), *after, "{shown}");
+        let report = Table::check_root(ROOT, options(&storage)).unwrap();
+        assert!(report.has_catalog && report.findings.is_empty(), "{shown}: {:?}", report.findings);
+        true
+    }
+}
+
+fn never(_: &Error) -> bool {
+    false
 }
 
 #[test]
 fn a_table_is_created_in_the_catalog_or_not_at_all() {
-    let create = |storage: &FaultyStorage| create(storage)?.close();
-    each_failure(&root_with_catalog, &create, &|storage, again, shown| {
-        if let Some(Err(error)) = again {
-            assert!(error.to_string().contains("exists"), "{shown}: {error}");
-        }
-        assert_eq!(check(storage, T, shown), 2, "{shown}");
-    });
+    let make = |storage: &FaultyStorage| create(storage)?.close();
+    let (cells, is_made) = ([None, Some(Vec::new())], &Error::is_already_exists);
+    Change { table: T, root: &root_with_catalog, make: &make, cells, has_gap: false, is_made }
+        .fail_at_each_call();
 }
 
 fn root_with_table() -> FaultyStorage {
@@ -177,21 +226,78 @@ fn root_with_table() -> FaultyStorage {
 
 #[test]
 fn a_table_is_deleted_in_the_catalog_too() {
-    let delete = |storage: &FaultyStorage| Table::delete_table(ROOT, T, &options(storage));
-    each_failure(&root_with_table, &delete, &|storage, again, shown| {
-        if let Some(Err(error)) = again {
-            assert_eq!(error.kind(), ErrorKind::TableNotFound, "{shown}: {error}");
-        }
-        assert_eq!(check(storage, T, shown), 0, "{shown}");
-    });
+    let make = |storage: &FaultyStorage| Table::delete_table(ROOT, T, &options(storage));
+    let (cells, is_made) =
+        ([Some(old_values()), None], &|error: &Error| error.kind() == ErrorKind::TableNotFound);
+    Change { table: T, root: &root_with_table, make: &make, cells, has_gap: false, is_made }
+        .fail_at_each_call();
 }
 
 #[test]
 fn a_table_is_truncated_in_the_catalog_too() {
-    let truncate = |storage: &FaultyStorage| Table::truncate(ROOT, T, false, &options(storage));
-    each_failure(&root_with_table, &truncate, &|storage, again, shown| {
-        assert!(again.is_none_or(|again| again.is_ok()), "{shown}");
-        assert!(check(storage, T, shown) > 0, "{shown}");
-        assert_eq!(values(storage, T), Some(Vec::new()), "{shown}");
-    });
+    for preserve in [true, false] {
+        let make = |storage: &FaultyStorage| Table::truncate(ROOT, T, preserve, &options(storage));
+        let cells = [Some(old_values()), Some(Vec::new())];
+        Change { table: T, root: &root_with_table, make: &make, cells, has_gap: true, is_made: &never }
+            .fail_at_each_call();
+    }
+}
+
+#[test]
+fn an_altered_table_stays_in_the_catalog() {
+    let changes = TableChanges::new().delete_family("f").family(Family::new("h"));
+    let make = |storage: &FaultyStorage| Table::alter(ROOT, T, &changes, &options(storage));
+    let left = old_values().into_iter().filter(|cell| !cell.contains("/f:")).collect();
+    let (cells, is_made) =
+        ([Some(old_values()), Some(left)], &|error: &Error| error.kind() == ErrorKind::NoSuchFamily);
+    Change { table: T, root: &root_with_table, make: &make, cells, has_gap: false, is_made }
+        .fail_at_each_call();
+}
+
+/// A root with a snapshot of the table, which has been written to and split since.
+fn root_with_snapshot() -> FaultyStorage {
+    let storage = root_with_table();
+    let table = open(&storage, T, true).unwrap();
+    table.snapshot("s").unwrap();
+    table.put(Put::new("z").cell_at("f", "q", 6, "new")).unwrap();
+    table.split("g").unwrap();
+    table.compact(Compaction::Major).unwrap();
+    table.close().unwrap();
+    storage
+}
+
+#[test]
+fn a_snapshot_is_cloned_in_the_catalog_or_not_at_all() {
+    let make = |storage: &FaultyStorage| {
+        Table::clone_snapshot(ROOT, "s", "clone", options(storage)).and_then(|table| table.close())
+    };
+    let (cells, is_made) = ([None, Some(old_values())], &Error::is_already_exists);
+    Change { table: "clone", root: &root_with_snapshot, make: &make, cells, has_gap: false, is_made }
+        .fail_at_each_call();
+}
+
+#[test]
+fn a_snapshot_is_restored_in_the_catalog_too() {
+    let make = |storage: &FaultyStorage| {
+        Table::restore_snapshot(ROOT, "s", options(storage)).and_then(|table| table.close())
+    };
+    let new = [old_values(), vec!["z/f:q/6=new".to_owned()]].concat();
+    let cells = [Some(new), Some(old_values())];
+    Change { table: T, root: &root_with_snapshot, make: &make, cells, has_gap: true, is_made: &never }
+        .fail_at_each_call();
+}
+
+/// The table of the snapshot is gone: the restoration creates it again.
+#[test]
+fn a_deleted_table_is_restored_in_the_catalog_or_not_at_all() {
+    let root = || {
+        let storage = root_with_snapshot();
+        Table::delete_table(ROOT, T, &options(&storage)).unwrap();
+        storage
+    };
+    let make = |storage: &FaultyStorage| {
+        Table::restore_snapshot(ROOT, "s", options(storage)).and_then(|table| table.close())
+    };
+    let cells = [None, Some(old_values())];
+    Change { table: T, root: &root, make: &make, cells, has_gap: false, is_made: &never }.fail_at_each_call();
 }
