@@ -535,7 +535,7 @@ fn writers_share_syncs() {
     let options = Region::options().create_if_missing(true).storage(Arc::new(storage));
     let options = options.family(Family::new("f")).family(Family::new("g"));
     let region = options.open(dir.path().join("region")).unwrap();
-    const THREADS: usize = 16;
+    const THREADS: usize = 32;
     const PUTS: usize = 50;
     thread::scope(|scope| {
         for thread in 0..THREADS {
@@ -549,7 +549,7 @@ fn writers_share_syncs() {
     });
     let syncs = syncs.load(Ordering::Relaxed);
     println!("{syncs} syncs of {} puts", THREADS * PUTS);
-    assert!(syncs < (THREADS * PUTS) as u64 / 2, "{syncs}");
+    assert!(syncs <= (THREADS * PUTS) as u64 / 10, "{syncs}");
     let log =
         std::fs::read_dir(region.path().join("recovered.edits")).unwrap().next().unwrap().unwrap().path();
     let mut reader = WalReader::open(&log).unwrap();
