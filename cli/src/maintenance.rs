@@ -39,7 +39,8 @@ pub(crate) fn run(
         }
     }
     if let Regions::Of(table) = &regions {
-        first = first.and(then(table, out));
+        let done = then(table, out);
+        first = first.and(done);
     }
     first?;
     Ok(Exit::Done)
