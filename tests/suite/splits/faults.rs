@@ -186,7 +186,6 @@ fn archived_parents_are_not_needed() {
 #[test]
 fn a_compaction_archives_parents_or_the_next_does() {
     let compact = |table: &Table| table.compact(Compaction::Major);
-    each_failure(one_crash, || split(written(&[])), 2, compact);
     each_failure(one_crash, || split(in_a_catalog(&[])), 2, compact);
     let merged = || {
         let storage = in_a_catalog(&["m"]);
