@@ -17,18 +17,22 @@ use_target() {
   target=$(cd "$all/$1" && pwd)
 }
 
-# Compiles a Maven project if one of its sources is newer than the last build. Sets `class_path`.
+# Compiles a Maven project if one of its sources is newer than the last build. Sets `class_path`. Of several
+# at once, the first compiles, and the others wait for it.
 # usage: build FOLDER NAME [MAVEN ARGUMENT...]
 build() {
   local folder=$1 stamp
   use_target "$2"
   shift 2
   stamp=$target/classpath
+  exec {build_lock}> "$target/lock"
+  flock "$build_lock"
   if [ ! -s "$stamp" ] || [ -n "$(find "$folder/src" "$folder/pom.xml" -newer "$stamp" -print -quit)" ]; then
     mvn -q -B -Dstyle.color=never -f "$folder/pom.xml" -Dbuild.target="$target" "$@" compile \
       dependency:build-classpath -Dmdep.outputFile="$stamp.new" >&2
     mv "$stamp.new" "$stamp"
     touch "$stamp"
   fi
+  exec {build_lock}>&-
   class_path=$target/classes:$(cat "$stamp")
 }

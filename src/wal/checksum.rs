@@ -122,8 +122,8 @@ pub(super) const OVERLAP: usize = ENTRY_LEN - 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Difference {
     None,
-    /// By one flipped bit.
-    OneBit,
+    /// By one flipped bit, of the byte at this place.
+    OneBit(usize),
     More,
 }
 
@@ -138,7 +138,8 @@ pub(super) fn difference(bytes: &mut [u8], end: usize, by_bits: bool) -> Differe
     let wrong = crc32c(bytes) ^ stored;
     match wrong.count_ones() {
         0 => return Difference::None,
-        1 => return Difference::OneBit,
+        // of the checksum, whose first byte has the highest bits
+        1 => return Difference::OneBit(end - 1 - wrong.trailing_zeros() as usize / 8),
         _ if !by_bits => return Difference::More,
         _ => {}
     }
@@ -146,9 +147,9 @@ pub(super) fn difference(bytes: &mut [u8], end: usize, by_bits: bool) -> Differe
     // after this one. `changes` are those of the eight bits of a byte, from the last byte to the first.
     let shifted = |sum: u32| (0..8).fold(sum, |sum, _| sum >> 1 ^ (POLYNOMIAL & (sum & 1).wrapping_neg()));
     let mut changes: [u32; 8] = std::array::from_fn(|bit| shifted(1 << bit));
-    for _ in 0..bytes.len() {
+    for place in (0..bytes.len()).rev() {
         if changes.contains(&wrong) {
-            return Difference::OneBit;
+            return Difference::OneBit(place);
         }
         changes = changes.map(shifted);
     }
@@ -220,7 +221,7 @@ mod tests {
         for bit in 0..bytes.len() * 8 {
             let mut bad = bytes.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(difference(&mut bad.clone(), end, true), Difference::OneBit, "{bit}");
+            assert_eq!(difference(&mut bad.clone(), end, true), Difference::OneBit(bit / 8), "{bit}");
             bad[(bit / 8 + 11) % bytes.len()] ^= 0x81;
             assert_eq!(difference(&mut bad, end, true), Difference::More, "{bit}");
         }

@@ -22,6 +22,9 @@ const KEY_GROWTH: usize = 64;
 /// Up to four zeros can be the start of a trailer.
 const ZEROS: u64 = 5;
 
+/// The smallest number of bytes that a disk writes or does not write.
+const UNIT: u64 = 512;
+
 /// The number of bytes that are searched at once for later entries.
 const SCAN: usize = 1 << 20;
 
@@ -309,7 +312,7 @@ impl WalReader {
 
     /// As [`classify`](Self::classify), in a log with checksums. An entry that cannot be read is torn if it
     /// may not have reached the disk. It is damaged if an entry after it says that it was on disk, or if all
-    /// its bytes are there but one bit: a crash loses more than that.
+    /// its bytes are there but one bit, which is not all that a unit of the disk should have.
     fn classify_checked(&mut self, log_id: u64, offset: u64, stop: Stop) -> Result<WalEnd> {
         let (reason, is_cut) = match stop {
             Stop::Io(error) => return Err(Error::io("read", self.input.path(), error)),
@@ -321,16 +324,34 @@ impl WalReader {
             self.input.reread();
             return Ok(WalEnd::NoTrailer);
         }
-        // Without a difference it is an entry of another place.
-        let is_whole = key_end.is_some_and(|key_end| {
-            checksum::difference(self.input.marked(), key_end, true) != Difference::More
-        });
+        let is_whole = match key_end {
+            None => false,
+            Some(key_end) => {
+                let difference = checksum::difference(self.input.marked(), key_end, true);
+                self.is_written(offset, difference)?
+            }
+        };
         if self.has_trailer || is_whole || self.was_on_disk(log_id, offset)? {
             return Err(reason.at(self.input.path(), offset));
         }
         let unread = self.input.end().saturating_sub(offset);
         let zeros = !is_cut && self.ends_in_zeros(offset)?;
         Ok(WalEnd::Torn { offset, unread, zeros, reason })
+    }
+
+    /// Whether the entry at `offset`, which differs so from its checksum, is all there but for a flipped bit.
+    /// It is not if the bit is the only one that is missing of a unit of the disk that is zeros now: such a
+    /// unit was not written before a crash. After an entry that was synced, that unit has the mark of the end.
+    fn is_written(&self, offset: u64, difference: Difference) -> Result<bool> {
+        let place = match difference {
+            // an entry of another place
+            Difference::None => return Ok(true),
+            Difference::OneBit(place) => offset + place as u64,
+            Difference::More => return Ok(false),
+        };
+        let unit = place - place % UNIT;
+        let end = self.input.file().len().min(unit + UNIT);
+        Ok(!are_zeros(self.input.file(), unit, end)?)
     }
 
     /// Whether the file ends in zeros, from the last byte that was read of the entry at `offset`.
@@ -370,12 +391,8 @@ impl WalReader {
                 }
                 let mut entry = read(found.offset, len)?;
                 let place = usize::try_from(found.end - found.offset).unwrap_or(usize::MAX);
-                let is_whole = match checksum::difference(&mut entry, place, is_this) {
-                    Difference::None => true,
-                    Difference::OneBit => is_this,
-                    Difference::More => false,
-                };
-                if is_whole {
+                let difference = checksum::difference(&mut entry, place, is_this);
+                if difference == Difference::None || is_this && self.is_written(offset, difference)? {
                     return Ok(true);
                 }
             }
@@ -414,6 +431,7 @@ mod tests {
     use super::super::testing::{Sink, cells, key};
     use super::super::{END_MARK, WalWriterOptions};
     use super::*;
+    use crate::cell::{CellRef, CellType, SeekKey};
     use crate::io::MemoryFile;
     use std::io;
     use std::sync::atomic::{AtomicBool, Ordering};
@@ -601,6 +619,53 @@ mod tests {
             let (entries, end) = read(&torn).unwrap();
             assert_eq!(entries.len(), 3);
             assert!(matches!(end, WalEnd::Torn { offset, .. } if offset == offsets[3]), "{end:?}");
+        }
+    }
+
+    /// A log of two entries, the second without cells: the last byte of its checksum has one bit, and is the
+    /// first byte of a unit of the disk.
+    fn log_with_a_byte_in_the_next_unit() -> (Vec<u8>, u64, u64) {
+        let unit = usize::try_from(UNIT).unwrap();
+        for log_id in 1.. {
+            let options = WalWriterOptions::new().checksums(Some(log_id));
+            let written = |padding: usize| {
+                let sink = Sink::default();
+                let mut writer = options.open_writer(Box::new(sink.clone())).unwrap();
+                let place = SeekKey::of(b"r", b"f", b"q", 1, CellType::Put);
+                writer.append(&key(1), [CellRef::new(&place, &vec![b'v'; padding])]).unwrap();
+                let offset = writer.offset();
+                writer.append(&key(2), []).unwrap();
+                (sink.bytes(), offset)
+            };
+            let (bytes, _) = written(500);
+            let (bytes, offset) = written(500 + unit - (bytes.len() - 1) % unit);
+            assert_eq!((bytes.len() - 1) % unit, 0);
+            if bytes.last().unwrap().count_ones() == 1 {
+                let end = bytes.len() as u64;
+                return (bytes, offset, end);
+            }
+        }
+        unreachable!()
+    }
+
+    #[test]
+    fn an_entry_of_which_a_unit_is_missing_is_torn() {
+        let (bytes, offset, end) = log_with_a_byte_in_the_next_unit();
+        let mut torn = bytes.clone();
+        *torn.last_mut().unwrap() = 0;
+        for zeros in [0, 1, 4, 5, 511, 512, 40_000] {
+            let (entries, found) = read(&[&torn[..], &vec![0; zeros]].concat()).unwrap();
+            assert_eq!(entries.len(), 1, "{zeros}");
+            assert!(matches!(found, WalEnd::Torn { offset: at, .. } if at == offset), "{found:?}");
+        }
+        // The unit was written, and a bit of it has changed.
+        let synced = [&torn[..], &END_MARK, &[0; 100]].concat();
+        assert_eq!(read(&synced).unwrap_err().offset(), Some(offset));
+        // A bit of another unit has changed.
+        for place in [offset + 30, end - 2] {
+            let mut bad = bytes.clone();
+            bad[usize::try_from(place).unwrap()] ^= 4;
+            assert_eq!(read(&bad).unwrap_err().offset(), Some(offset), "{place}");
         }
     }
 
