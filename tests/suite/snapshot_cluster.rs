@@ -1,9 +1,11 @@
-//! A running HBase clones and restores snapshots that hregion took, and serves a table that hregion restored.
+//! A running HBase clones, restores and exports snapshots that hregion took, and serves a table that hregion
+//! restored.
 
 use crate::support::hbase::{Client, Cluster, json_cells, programs};
-use hregion::{Compaction, Delete, Put, Region, Table};
+use hregion::{Compaction, Delete, Family, Put, Region, Table};
 use serde_json::{Value, json};
 use std::path::Path;
+use std::process::Command;
 
 const TABLES: [&str; 3] = ["tracked", "plain", "halves"];
 
@@ -14,6 +16,31 @@ fn write(table: &Table, round: i64) {
         table.put(put.cell_at("g", "q", round, format!("ours{round}"))).unwrap();
     }
     table.delete(Delete::new("k").column_at("f", "q", round)).unwrap();
+}
+
+/// Makes tables in another root, takes snapshots of one with references and one with links, and lets HBase's
+/// `ExportSnapshot` copy these to `root`. Returns their names and cells.
+fn export(programs: &Path, other: &Path, root: &Path) -> Vec<(&'static str, Vec<Value>)> {
+    let families = [Family::new("f").max_versions(3), Family::new("g").max_versions(2)];
+    let options = Region::options().compaction_enabled(false);
+    let table = Table::create_with(other, "sent", &families, &["m"], options).unwrap();
+    write(&table, 20);
+    table.split("c").unwrap();
+    write(&table, 30);
+    table.snapshot("sent-split").unwrap();
+    let linked = Table::clone_snapshot(other, "sent-split", "linked", Region::options()).unwrap();
+    write(&linked, 40);
+    linked.snapshot("sent-linked").unwrap();
+    let expected = vec![("sent-split", json_cells(&table)), ("sent-linked", json_cells(&linked))];
+    for (name, cells) in &expected {
+        assert!(cells.len() > 10, "{name}");
+        let export = Command::new(programs.join("export-snapshot")).arg(other).arg(name).arg(root).output();
+        let export = export.unwrap();
+        assert!(export.status.success(), "{name}: {}", String::from_utf8_lossy(&export.stderr));
+    }
+    table.close().unwrap();
+    linked.close().unwrap();
+    expected
 }
 
 fn open(root: &Path, table: &str) -> Table {
@@ -70,8 +97,16 @@ fn a_running_hbase_reads_our_snapshots() {
         restored.close().unwrap();
     }
 
+    let exported = export(&programs, &dir.path().join("other"), &root);
+
     let cluster = Cluster::start(&programs, dir.path(), &[]);
     let mut client = Client::of(&cluster);
+    for (name, cells) in &exported {
+        let clone = format!("clone-{name}");
+        client.ask(&json!({"op": "clone_snapshot", "name": name, "table": clone}));
+        assert_eq!(&client.cells(&clone), cells, "{name}, exported and cloned by HBase");
+        println!("{name}: HBase exports and reads {} cells", cells.len());
+    }
     for (name, cells) in &expected[..2] {
         assert_eq!(&client.cells(name), cells, "{name}, restored by us");
     }
@@ -97,5 +132,5 @@ fn a_running_hbase_reads_our_snapshots() {
     cluster.stop();
     let left: Vec<_> =
         Table::list_snapshots(&root).unwrap().into_iter().map(|found| found.name().to_owned()).collect();
-    assert_eq!(left, ["ours-linked", "ours-plain", "ours-tracked", "theirs"]);
+    assert_eq!(left, ["ours-linked", "ours-plain", "ours-tracked", "sent-linked", "sent-split", "theirs"]);
 }
