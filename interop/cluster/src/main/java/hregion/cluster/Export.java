@@ -29,7 +29,10 @@ final class Export {
     // Files of the job.
     File temporary = Files.createTempDirectory("export").toFile();
     conf.set("hadoop.tmp.dir", temporary.getPath());
-    String[] options = {"-snapshot", args[1], "-copy-from", from, "-copy-to", to, "-mappers", "1"};
+    // Local files have no checksums to compare.
+    String[] options = {
+      "-snapshot", args[1], "-copy-from", from, "-copy-to", to, "-mappers", "1", "-no-checksum-verify"
+    };
     int code = ToolRunner.run(conf, new ExportSnapshot(), options);
     FileUtil.fullyDelete(temporary);
     System.exit(code);
