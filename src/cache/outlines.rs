@@ -40,7 +40,14 @@ impl Outlines {
     pub(super) fn insert(&self, key: BlockKey, outline: Arc<BlockOutline>, place: SlotAddress) {
         let entry = Entry { block: CachedBlock::Outline(outline), place: Some(place) };
         self.store.insert(key, entry);
-        for (key, entry) in std::mem::take(&mut *unpoisoned(self.chances.lock())) {
+        self.give_second_chances();
+    }
+
+    /// Inserts the outlines again that have been used. Others leave for them, and may be next.
+    fn give_second_chances(&self) {
+        // Not in the head of the loop, where the lock would be held: inserting evicts others, which are added.
+        let chances = std::mem::take(&mut *unpoisoned(self.chances.lock()));
+        for (key, entry) in chances {
             self.store.insert(key, entry);
         }
     }
@@ -81,5 +88,43 @@ impl Outlines {
     /// Whether there are outlines, so that the blocks have an entry for them.
     pub(super) fn is_reserved(&self) -> bool {
         self.reserved.load(Ordering::Relaxed) > 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block::slot::{Evict, Slots};
+    use bytes::Bytes;
+    use std::sync::Weak;
+
+    #[test]
+    fn inserting_again_evicts_others() {
+        const COUNT: usize = 4_000;
+        let outlines = Outlines::new(1 << 20).unwrap();
+        let slots = Arc::new(Slots::<u8>::new(COUNT));
+        let file = FileId::next();
+        for slot in 0..COUNT {
+            slots.put(slot, Arc::new(0));
+            assert!(slots.get(slot).is_some(), "marks it as used");
+            let weak: Weak<Slots<u8>> = Arc::downgrade(&slots);
+            let place = Some(SlotAddress { slots: weak, slot });
+            let block = CachedBlock::Meta(Bytes::from(vec![0; 800]));
+            outlines.store.insert(BlockKey { file, offset: slot as u64 }, Entry { block, place });
+        }
+        outlines.store.run_pending_tasks();
+        let chances = || unpoisoned(outlines.chances.lock()).len();
+        assert!(chances() > COUNT / 2);
+        outlines.give_second_chances();
+        outlines.store.run_pending_tasks();
+        // Those inserted again, and those that left for them, have been used once.
+        while chances() > 0 {
+            outlines.give_second_chances();
+            outlines.store.run_pending_tasks();
+        }
+        assert!(outlines.store.weighted_size() <= (1 << 20) / SHARE);
+        assert!(
+            (0..COUNT).filter(|slot| !slots.take_used(*slot) && slots.get(*slot).is_none()).count() > 3_000
+        );
     }
 }
