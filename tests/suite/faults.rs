@@ -51,8 +51,7 @@ fn long_script(operations: usize, one_in: usize) -> (u64, u64) {
     for (part, ops) in ops.chunks(24).enumerate() {
         let crash = if rng.below(2) == 0 { Crash::OfTheProcess } else { Crash::Chance(rng.next()) };
         let left = world.after(crash);
-        // Ends the process: nothing is flushed.
-        world.storage.die_after(0);
+        world.end_process();
         world = left.after(Crash::OfTheProcess);
         let shown = format!("HREGION_SEED={seed}, tracker {tracker:?}, {durability:?}, part {part}");
         let all = world.play_from_open(ops, None, &shown);

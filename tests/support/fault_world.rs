@@ -338,7 +338,7 @@ impl World {
         }
         while rng.below(3) == 0 {
             let left = self.storage.after(Crash::Chance(rng.next()));
-            std::mem::forget(self.region.take());
+            self.end_process();
             self.storage = left;
             self.storage.die_after(u64::try_from(rng.below(40)).unwrap());
             if let Ok(region) = self.try_open() {
@@ -436,10 +436,15 @@ impl World {
     pub(crate) fn crash(&mut self, crash: Crash, context: &str) {
         let left = self.storage.after(crash);
         left.fail_among_all(self.storage.pending_faults());
-        // Simulates the end of the process: nothing is flushed, and no lock is held.
-        std::mem::forget(self.region.take());
+        self.end_process();
         self.storage = left;
         self.open(context);
+    }
+
+    /// Ends the process: no later call of the region, as when it is closed, changes the storage.
+    pub(crate) fn end_process(&mut self) {
+        self.storage.die_after(0);
+        self.region = None;
     }
 
     /// Compares the region's content with the model, and reopens a poisoned region.
