@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CacheStats {
-    /// Blocks found. Scanners report their hits at intervals, and when they are dropped.
+    /// Blocks found. Scanners report their hits at intervals, and when they are dropped. Gets of a region that
+    /// need no scanner do not: `data_block_hits` of its [`RegionMetrics`](crate::RegionMetrics) has theirs.
     pub hits: u64,
     /// Blocks not found.
     pub misses: u64,
@@ -25,7 +26,7 @@ pub struct CacheStats {
 }
 
 impl CacheStats {
-    /// The ratio of hits to all lookups, from 0 to 1; 0 without lookups.
+    /// The ratio of [`hits`](Self::hits) to all lookups, from 0 to 1; 0 without lookups.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a ratio")]
     pub fn hit_ratio(&self) -> f64 {
