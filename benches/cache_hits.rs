@@ -8,23 +8,16 @@
 //! cargo bench --bench cache_hits
 //! ```
 #![allow(clippy::print_stdout, reason = "the table is printed")]
-#![allow(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "ratios"
-)]
+#![allow(clippy::cast_precision_loss, reason = "ratios")]
 
 #[path = "support/policies.rs"]
 mod policies;
-#[path = "../tests/support/rng.rs"]
-#[allow(dead_code, reason = "a part is used")]
-mod rng;
+mod support;
 
 use hregion::{BlockCache, Durability, Family, Get, HFile, Put, Region, Result, Scan};
 use policies::{Lru, LruBlockCache, Policy, S3Fifo, TinyLfu};
-use rng::Rng;
 use std::path::Path;
+use support::Rng;
 
 /// The number of data blocks of the file, of 64 KiB, and the number of reads of each trace.
 struct Size {
@@ -33,8 +26,7 @@ struct Size {
 }
 
 fn size() -> Size {
-    let has = |wanted| std::env::args().any(|arg| arg == wanted);
-    if has("--bench") && !has("--test") {
+    if support::measures() {
         Size { blocks: 1_000, reads: 400_000 }
     } else {
         Size { blocks: 40, reads: 2_000 }
@@ -74,10 +66,7 @@ fn traces(rows: usize, in_block: usize, reads: usize) -> Vec<(&'static str, Vec<
     let zipf = Zipf::new(rows);
     let draw = |rng: &mut Rng| zipf.draw(rng);
     let mut scattered: Vec<usize> = (0..rows).collect();
-    let mut rng = Rng::new(1);
-    for i in (1..rows).rev() {
-        scattered.swap(i, rng.below(i + 1));
-    }
+    support::shuffle(&mut scattered, &mut Rng::new(1));
     let every = |one: &mut dyn FnMut(&mut Rng, usize) -> Read| {
         let mut rng = Rng::new(2);
         (0..reads).map(|n| one(&mut rng, n)).collect::<Vec<_>>()
@@ -180,28 +169,32 @@ fn main() -> Result<()> {
     let blocks = block_of(rows) + 1;
     let block_bytes = file.file_len() / blocks as u64;
     println!("{rows} rows in {blocks} blocks of {block_bytes} bytes; hits in percent, and MB read");
+    let blocks_of = |read: &Read| match *read {
+        Read::Get(row) => block_of(row)..=block_of(row),
+        Read::Scan(from, to) => block_of(from)..=block_of(to - 1),
+    };
+    let traces: Vec<(&str, Vec<Read>, Vec<usize>)> = traces(rows, rows / blocks, size.reads)
+        .into_iter()
+        .map(|(name, reads)| {
+            let used = reads.iter().flat_map(blocks_of).collect();
+            (name, reads, used)
+        })
+        .collect();
     for percent in [2, 10, 30] {
         let capacity = (blocks * percent / 100).max(10);
         println!("\ncache of {capacity} blocks\n");
         println!(
             "| reads | block cache | LRU | LruBlockCache | TinyLFU | S3-FIFO |\n|---|--:|--:|--:|--:|--:|"
         );
-        for (name, reads) in traces(rows, rows / blocks, size.reads) {
-            let used: Vec<usize> = reads
-                .iter()
-                .flat_map(|read| match *read {
-                    Read::Get(row) => block_of(row)..=block_of(row),
-                    Read::Scan(from, to) => block_of(from)..=block_of(to - 1),
-                })
-                .collect();
-            let mut costs = vec![play(dir.path(), capacity as u64 * block_bytes, &reads)?];
+        for (name, reads, used) in &traces {
+            let mut costs = vec![play(dir.path(), capacity as u64 * block_bytes, reads)?];
             let mut policies: [Box<dyn Policy>; 4] = [
                 Box::new(Lru::new(capacity)),
                 Box::new(LruBlockCache::new(capacity)),
                 Box::new(TinyLfu::new(capacity)),
                 Box::new(S3Fifo::new(capacity)),
             ];
-            costs.extend(policies.iter_mut().map(|policy| simulate(&mut **policy, &used, block_bytes)));
+            costs.extend(policies.iter_mut().map(|policy| simulate(&mut **policy, used, block_bytes)));
             let shown = costs.iter().map(|cost| {
                 let bytes =
                     cost.bytes.map_or_else(|| "?".to_owned(), |bytes| (bytes / 1_000_000).to_string());

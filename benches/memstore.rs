@@ -14,10 +14,7 @@ fn cells() -> Vec<Cell> {
 
 /// Shuffles the cells: a server receives them in no particular order.
 fn shuffled(mut cells: Vec<Cell>) -> Vec<Cell> {
-    let mut rng = support::Rng::new(11);
-    for i in (1..cells.len()).rev() {
-        cells.swap(i, rng.below(i + 1));
-    }
+    support::shuffle(&mut cells, &mut support::Rng::new(11));
     cells
 }
 

@@ -17,8 +17,8 @@ use_target() {
   target=$(cd "$all/$1" && pwd)
 }
 
-# Compiles a Maven project if one of its sources is newer than the last build. Sets `class_path`. Of several
-# at once, the first compiles, and the others wait for it.
+# Compiles a Maven project if one of its sources is newer than the last build. Sets `class_path`. Where there
+# is flock, one process compiles at a time.
 # usage: build FOLDER NAME [MAVEN ARGUMENT...]
 build() {
   local folder=$1 stamp
@@ -26,7 +26,7 @@ build() {
   shift 2
   stamp=$target/classpath
   exec {build_lock}> "$target/lock"
-  flock "$build_lock"
+  ! command -v flock >/dev/null || flock "$build_lock"
   if [ ! -s "$stamp" ] || [ -n "$(find "$folder/src" "$folder/pom.xml" -newer "$stamp" -print -quit)" ]; then
     mvn -q -B -Dstyle.color=never -f "$folder/pom.xml" -Dbuild.target="$target" "$@" compile \
       dependency:build-classpath -Dmdep.outputFile="$stamp.new" >&2

@@ -8,11 +8,22 @@ use hregion::{Cell, CellRef, CellType, DataBlockEncoding, SeekKey};
 pub(crate) use rng::Rng;
 use std::time::Duration;
 
-/// Returns the number of rows in the table. Where every case runs once, with `--test` or in `cargo test`, a
-/// few are enough.
-pub(crate) fn rows() -> usize {
+/// Whether this run measures. With `--test`, or in `cargo test`, every case runs once, and little data is enough.
+pub(crate) fn measures() -> bool {
     let has = |wanted| std::env::args().any(|arg| arg == wanted);
-    if has("--bench") && !has("--test") { 125_000 } else { 2_500 }
+    has("--bench") && !has("--test")
+}
+
+/// Returns the number of rows in the table.
+pub(crate) fn rows() -> usize {
+    if measures() { 125_000 } else { 2_500 }
+}
+
+/// Shuffles items.
+pub(crate) fn shuffle<T>(items: &mut [T], rng: &mut Rng) {
+    for i in (1..items.len()).rev() {
+        items.swap(i, rng.below(i + 1));
+    }
 }
 
 /// The number of cells in a row.

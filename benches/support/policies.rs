@@ -73,12 +73,6 @@ impl LruBlockCache {
                 to_free -= 1;
             }
         }
-        // Within their shares, those that were used least recently.
-        let mut rest: Vec<_> = buckets.into_iter().flat_map(|bucket| bucket.1).collect();
-        rest.sort_unstable();
-        for (_, block) in rest.into_iter().take(to_free) {
-            self.blocks.remove(&block);
-        }
     }
 }
 

@@ -45,7 +45,7 @@ impl Outlines {
 
     /// Inserts the outlines again that have been used. Others leave for them, and may be next.
     fn give_second_chances(&self) {
-        // Not in the head of the loop, where the lock would be held: inserting evicts others, which are added.
+        // The head of the loop would hold the lock, which is taken for each outline that inserting evicts.
         let chances = std::mem::take(&mut *unpoisoned(self.chances.lock()));
         for (key, entry) in chances {
             self.store.insert(key, entry);

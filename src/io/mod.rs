@@ -259,6 +259,11 @@ impl DirEntry {
     pub fn utf8_name(&self) -> Option<&str> {
         self.name.to_str()
     }
+
+    /// Whether the name begins with a dot.
+    pub(crate) fn is_hidden(&self) -> bool {
+        self.name.as_encoded_bytes().starts_with(b".")
+    }
 }
 
 /// The number of this process; 0 on systems without processes, where the standard library panics.

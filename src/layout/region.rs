@@ -480,8 +480,7 @@ impl RegionDir {
         }
         for family in &self.families {
             let dir = self.family(family.name()).path().join(RECOVERED_HFILES);
-            let is_hidden = |entry: &DirEntry| entry.name.as_encoded_bytes().starts_with(b".");
-            let files = list(&dir)?.into_iter().filter(|entry| !entry.is_dir && !is_hidden(entry));
+            let files = list(&dir)?.into_iter().filter(|entry| !entry.is_dir && !entry.is_hidden());
             self.recovered_hfiles.extend(files.map(|entry| dir.join(entry.name)));
         }
         Ok(())

@@ -109,7 +109,7 @@ impl RegionDir {
             }
             let dir = self.path().join(name);
             let files = list_if_exists(storage, &dir)?.unwrap_or_default();
-            if files.iter().any(|file| !file.is_dir && !file.name.as_encoded_bytes().starts_with(b".")) {
+            if files.iter().any(|file| !file.is_dir && !file.is_hidden()) {
                 found.push(dir);
             }
         }

@@ -174,7 +174,7 @@ impl TableTree {
     /// Returns the files in the directory of a family, without hidden ones, which are of no store.
     fn files(&self, family: &Path) -> Result<Vec<DirEntry>> {
         let mut files = self.tree.files(&*self.storage, family)?;
-        files.retain(|file| !file.name.as_encoded_bytes().starts_with(b"."));
+        files.retain(|file| !file.is_hidden());
         Ok(files)
     }
 

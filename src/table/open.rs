@@ -170,7 +170,7 @@ impl TableCore {
     /// Checks that a region that has been opened for writing, so that it is locked, still serves: another
     /// process may have split or merged it since the table was opened.
     pub(super) fn check_serving(&self, slot: &RegionSlot) -> Result<()> {
-        let RegionSource::Dir(path) = &slot.source else { return Ok(()) };
+        let Some(path) = slot.dir() else { return Ok(()) };
         let (storage, table) = (self.options.file_storage(), path.parent().unwrap_or_else(|| Path::new("")));
         let list = || {
             let entries = storage.list_dir(table).map_err(|error| Error::io("list", table, error))?;

@@ -72,9 +72,8 @@ impl super::TableCore {
         let regions = self.regions.load();
         let serving: BTreeSet<&OsStr> =
             regions.slots.iter().filter_map(|slot| slot.dir()?.file_name()).collect();
-        let is_hidden = |entry: &DirEntry| entry.name.as_encoded_bytes().starts_with(b".");
         let serves = |entry: &DirEntry| serving.contains(entry.name.as_os_str());
-        entries.iter().any(|entry| entry.is_dir && !is_hidden(entry) && !serves(entry))
+        entries.iter().any(|entry| entry.is_dir && !entry.is_hidden() && !serves(entry))
     }
 
     /// Returns the regions that were split or merged and to which no region refers, apart from others of

@@ -4,6 +4,7 @@ mod faults;
 mod random;
 mod threads;
 
+use crate::support::files;
 use crate::support::protobuf::unsealed;
 use hregion::io::faulty::FaultyStorage;
 use hregion::locator::{CatalogRow, MetaRegion, RegionState, RetryPolicy, RootDir};
@@ -86,8 +87,7 @@ fn compact(table: &Table) {
 
 /// The number of directories of regions.
 fn region_dirs(storage: &FaultyStorage) -> usize {
-    let entries = storage.list_dir(Path::new(TABLE)).unwrap();
-    entries.iter().filter(|entry| entry.is_dir && !entry.name.to_string_lossy().starts_with('.')).count()
+    files::region_dirs(storage, Path::new(TABLE))
 }
 
 /// The directory of the catalog's region.
@@ -282,8 +282,7 @@ fn a_table_that_was_copied_alone_keeps_its_parents() {
     let table = Table::open_dir("/copy", options(&copied).writable(true)).unwrap();
     table.compact(Compaction::Major).unwrap();
     assert_eq!((table.archive_parents().unwrap(), values(&table)), (vec![], before));
-    let dirs = copied.list_dir(Path::new("/copy")).unwrap();
-    assert_eq!(dirs.iter().filter(|entry| !entry.name.to_string_lossy().starts_with('.')).count(), 3);
+    assert_eq!(files::region_dirs(&copied, Path::new("/copy")), 3);
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! A table through all changes at once: split, merged, snapshotted, cloned, altered, restored, deleted.
 
-use hregion::{Compaction, Delete, Family, Put, Region, RegionOptions, Scan, Table, TableChanges};
+use crate::support::files;
+use hregion::{
+    Compaction, Delete, Family, LocalStorage, Put, Region, RegionOptions, Scan, Table, TableChanges,
+};
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 /// Rows with the value of `f:q`.
@@ -42,8 +44,7 @@ fn open(root: &Path, name: &str) -> Table {
 
 /// The number of directories of a table's regions.
 fn region_dirs(root: &Path, name: &str) -> usize {
-    let entries = fs::read_dir(root.join("data/default").join(name)).unwrap();
-    entries.filter(|entry| !entry.as_ref().unwrap().file_name().to_string_lossy().starts_with('.')).count()
+    files::region_dirs(&LocalStorage, &root.join("data/default").join(name))
 }
 
 fn snapshot(root: &Path, name: &str) -> Rows {

@@ -3,9 +3,10 @@
 use super::cut::{Counts, Expected, Repeated, abandon};
 use super::model::Model;
 use super::{ROOT, TABLE, create, options};
+use crate::support::files;
 use crate::support::rng::Rng;
 use hregion::io::faulty::{Crash, FaultyStorage};
-use hregion::{Compaction, ErrorKind, ManualClock, RegionOptions, Storage, Table};
+use hregion::{Compaction, ErrorKind, ManualClock, RegionOptions, Table};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -213,9 +214,7 @@ impl World {
 
     /// The number of directories of the table's regions.
     fn region_dirs(&self) -> usize {
-        let path = Path::new(ROOT).join("data/default").join(TABLE);
-        let entries = self.storage.list_dir(&path).unwrap();
-        entries.iter().filter(|entry| !entry.name.to_string_lossy().starts_with('.')).count()
+        files::region_dirs(&self.storage, &Path::new(ROOT).join("data/default").join(TABLE))
     }
 
     /// Makes a call that changes nothing that is read.

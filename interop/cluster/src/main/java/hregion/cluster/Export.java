@@ -33,8 +33,12 @@ final class Export {
     String[] options = {
       "-snapshot", args[1], "-copy-from", from, "-copy-to", to, "-mappers", "1", "-no-checksum-verify"
     };
-    int code = ToolRunner.run(conf, new ExportSnapshot(), options);
-    FileUtil.fullyDelete(temporary);
+    int code;
+    try {
+      code = ToolRunner.run(conf, new ExportSnapshot(), options);
+    } finally {
+      FileUtil.fullyDelete(temporary);
+    }
     System.exit(code);
   }
 }
