@@ -19,7 +19,7 @@ impl Staging {
     /// Creates the directory. The caller has all regions of the table open for writing, so that no one else
     /// uses it.
     pub(crate) fn create(table: &Path) -> Result<Self, CommandError> {
-        let path = table.join(".tmp").join("import");
+        let path = Table::import_dir(table);
         if probe::exists(&path)? {
             fs::remove_dir_all(&path).map_err(|error| CommandError::io("remove", &path, &error))?;
         }

@@ -40,6 +40,13 @@ struct Input<'f> {
 }
 
 impl Table {
+    /// Returns the directory in which `hregion import` writes files for the table at `dir` to take over: on
+    /// the same file system as its regions. What is left there is found by [`check_dir`](Self::check_dir).
+    #[must_use]
+    pub fn import_dir(dir: impl AsRef<Path>) -> PathBuf {
+        dir.as_ref().join(".tmp").join("import")
+    }
+
     /// Takes over the HFiles in a directory with one subdirectory for each family, as `HFileOutputFormat2`
     /// writes it. Files are moved, not copied. A file whose rows are in several regions is first replaced, in
     /// its directory, by one for each region.

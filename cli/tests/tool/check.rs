@@ -356,6 +356,11 @@ const BREAKS: &[(&str, Break)] = &[
         fs::create_dir_all(&path).unwrap();
         ("leftover_tmp", "warning", path, &[])
     }),
+    ("an import that failed", |root| {
+        let path = root.join(HALVES).join(".tmp/import");
+        fs::create_dir_all(&path).unwrap();
+        ("unfinished_import", "warning", path, &[])
+    }),
     ("a split that was interrupted", |root| {
         let path = root.join(HALVES).join(format!(".change.{}", "a".repeat(32)));
         let text = format!("parent {SECOND}\nchild {}\n", "a".repeat(32));
@@ -404,10 +409,17 @@ fn infos_are_about_what_is_normal_for_a_while() {
     let log = root.path().join("WALs/h,1,2/h%2C1%2C2.17");
     fs::create_dir_all(log.parent().unwrap()).unwrap();
     fs::write(&log, b"x").unwrap();
+    let descriptor = root.path().join(HALVES).join(".tmp/.tableinfo.0000000002.400");
+    fs::create_dir_all(descriptor.parent().unwrap()).unwrap();
+    fs::write(&descriptor, b"x").unwrap();
     let output = check(root.path());
     assert_eq!((code(&output), findings(&output).0), (0, Vec::new()));
     let lines = json_lines(&stdout(&output));
-    for (kind, path) in [("leftover_tmp", tmp.parent().unwrap()), ("unsplit_log", &log)] {
+    for (kind, path) in [
+        ("leftover_tmp", tmp.parent().unwrap()),
+        ("leftover_tmp", descriptor.parent().unwrap()),
+        ("unsplit_log", &log),
+    ] {
         let is_it = |line: &&Value| line["kind"] == kind && line["path"] == path.to_str().unwrap();
         assert!(lines.iter().any(|line| is_it(&line)), "{kind}: {lines:#?}");
     }

@@ -161,7 +161,11 @@ kinds! {
         "if its server is dead, replay its writes with `hregion recover`, or start the cluster";
     /// The state of a table or region in `hbase:meta` is missing or unknown.
     UnknownState = "unknown_state", "set the state (HBCK2 setTableState, setRegionState)";
-    /// What unfinished work has left.
+    /// Files of an import that are not all loaded.
+    UnfinishedImport = "unfinished_import",
+        "if no import of the table runs, repeat it (`hregion import`): it removes these files, and loads all \
+         cells again";
+    /// What other unfinished work has left.
     LeftoverTmp = "leftover_tmp",
         "nothing: it is removed or completed when the region or table is next opened";
     /// A file that the check needs is damaged or cannot be read.

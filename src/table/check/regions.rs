@@ -10,6 +10,7 @@ use crate::layout::{RegionChange, find_region_info, read_descriptor};
 use crate::locator::{CatalogRow, RegionInconsistency, RegionState, check_region_chain, serving};
 use crate::schema::region_name::is_encoded_name;
 use crate::schema::{RegionInfo, TableName};
+use crate::table::Table;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
@@ -106,13 +107,16 @@ impl<'c, 'o> TableCheck<'c, 'o> {
         }
         for name in dir_names(entries).filter(|name| *name == ".tmp") {
             let path = dir.join(name);
-            if !self.checker.list(&Subject::table(self.name), &path).is_empty() {
-                self.add(
-                    FindingKind::LeftoverTmp,
-                    Severity::Info,
-                    &path,
-                    "a descriptor that was being written",
-                );
+            let left = self.checker.list(&Subject::table(self.name), &path);
+            let import = Table::import_dir(dir);
+            let is_import = |entry: &DirEntry| import.file_name() == Some(&*entry.name);
+            if left.iter().any(is_import) {
+                let message = "files of an import that failed, or that still runs";
+                self.add(FindingKind::UnfinishedImport, Severity::Warning, &import, message);
+            }
+            if !left.iter().all(is_import) {
+                let message = "a descriptor that was being written";
+                self.add(FindingKind::LeftoverTmp, Severity::Info, &path, message);
             }
         }
         changes.iter().flat_map(RegionChange::children).cloned().collect()
