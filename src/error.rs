@@ -79,6 +79,8 @@ pub enum ErrorKind {
     NoServerForRegion,
     /// The regions of a table are inconsistent: rows in no region, or in two.
     Inconsistent,
+    /// A server refused a request; the message has the class of its exception.
+    Remote,
 }
 
 impl ErrorKind {
@@ -106,6 +108,7 @@ impl ErrorKind {
             Self::RegionOffline => "RegionOffline",
             Self::NoServerForRegion => "NoServerForRegion",
             Self::Inconsistent => "Inconsistent",
+            Self::Remote => "Remote",
         }
     }
 }
@@ -224,15 +227,20 @@ impl Error {
         Self::caller(ErrorKind::NotACounter, format!("a counter has 8 bytes, this value has {len}"))
     }
 
-    /// The reason why a row of a table cannot be located; `kind` is one of the kinds for tables and regions.
+    /// An error without a place in a file, for implementations of a [`Catalog`](crate::locator::Catalog) or a
+    /// [`ConnectionRegistry`](crate::ConnectionRegistry), and for clients of servers.
+    ///
+    /// A [`Locator`](crate::Locator) asks again after the kinds [`Io`](ErrorKind::Io),
+    /// [`RegionNotFound`](ErrorKind::RegionNotFound), [`RegionOffline`](ErrorKind::RegionOffline) and
+    /// [`NoServerForRegion`](ErrorKind::NoServerForRegion).
     #[cold]
-    pub(crate) fn locating(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+    pub fn locating(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self::caller(kind, message)
     }
 
     /// An operation that timed out.
     #[cold]
-    pub(crate) fn timed_out(doing: &'static str) -> Self {
+    pub fn timed_out(doing: &'static str) -> Self {
         let cause = Cause::System { doing, error: io::ErrorKind::TimedOut.into() };
         Self(Arc::new(Details { kind: ErrorKind::Io, cause, path: None, offset: None, block: None }))
     }

@@ -125,7 +125,7 @@ pub use locator::{ConnectionRegistry, Locator, RegionLocations, ServerName};
 pub use metrics::RegionMetrics;
 pub use op::{
     Append, CheckAndMutate, Compare, Cursor, Delete, Durability, Get, Increment, Isolation, Mutation, Put,
-    Scan, TimeRange,
+    Scan, ScanLimits, ScanRows, TimeRange,
 };
 pub use region::{
     CheckResult, Compaction, MemoryLimit, ReadView, Region, RegionHealth, RegionObserver, RegionOptions,

@@ -46,5 +46,7 @@ pub use cell_filter::{CellFilter, CustomFilter};
 pub use compare::{BitOperator, Comparator, Compare};
 pub use description::{Filter, MAX_DEPTH};
 pub use evaluator::FilterEvaluator;
+#[cfg(feature = "cluster")]
+pub(crate) use proto::{comparator_message, compare_number, filter_message};
 pub use value::SingleColumnValue;
 pub use verdict::Verdict;

@@ -61,8 +61,15 @@ impl RetryPolicy {
         self.pause.saturating_mul(BACKOFF.get(at.min(last)).copied().unwrap_or(1))
     }
 
+    /// Returns the maximum number of attempts.
+    #[must_use]
+    pub fn max_attempts(&self) -> u32 {
+        self.attempts
+    }
+
     /// Returns the deadline of an operation that begins at `now`.
-    pub(crate) fn deadline(&self, now: Instant) -> Deadline {
+    #[must_use]
+    pub fn deadline(&self, now: Instant) -> Deadline {
         now.checked_add(self.operation_timeout).map_or(Deadline::NEVER, Deadline::at)
     }
 
@@ -91,7 +98,9 @@ impl RetryPolicy {
         }
     }
 
-    fn with_jitter(&self, attempt: u32) -> Duration {
+    /// Returns the pause after an attempt, with up to a hundredth added by chance.
+    #[must_use]
+    pub fn with_jitter(&self, attempt: u32) -> Duration {
         let pause = self.pause_after(attempt);
         // a randomly keyed hash is sufficiently random, without a generator
         let chance = u32::try_from(RandomState::new().hash_one(attempt) % 1000).unwrap_or(0);

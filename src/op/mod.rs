@@ -8,6 +8,8 @@ mod delete;
 mod delta;
 mod durability;
 mod get;
+#[cfg(feature = "cluster")]
+mod message;
 mod mutation;
 mod put;
 mod query;
@@ -29,7 +31,7 @@ pub use get::Get;
 pub use mutation::Mutation;
 pub use put::Put;
 pub(crate) use query::Query;
-pub use scan::Scan;
+pub use scan::{Scan, ScanLimits, ScanRows};
 pub use select::Isolation;
 pub(crate) use select::Select;
 pub use time_range::TimeRange;

@@ -25,6 +25,36 @@ pub struct Scan {
     pub(crate) select: Select,
 }
 
+/// The range of rows of a [`Scan`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScanRows<'s> {
+    /// The row at which the scan begins: the least, or the greatest if it is reversed. Empty for no bound.
+    pub start: &'s [u8],
+    /// Whether that row is read.
+    pub include_start: bool,
+    /// The row at which the scan ends; empty for no bound.
+    pub stop: &'s [u8],
+    /// Whether that row is read.
+    pub include_stop: bool,
+    /// Whether rows are read in descending order.
+    pub reversed: bool,
+}
+
+/// How much a [`Scan`] returns, in all and at a time. 0 means no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScanLimits {
+    /// The maximum number of rows.
+    pub rows: u64,
+    /// The maximum number of cells in a result.
+    pub batch: u32,
+    /// The number of bytes at which a call of the scanner ends.
+    pub max_result_size: u64,
+    /// Whether that may split a row.
+    pub allow_partial: bool,
+    /// The maximum number of results of a call of the scanner.
+    pub caching: usize,
+}
+
 impl Default for Scan {
     fn default() -> Self {
         Self::new()
@@ -163,6 +193,30 @@ impl Scan {
     #[must_use]
     pub fn resume(self, cursor: &Cursor) -> Self {
         self.start_row(cursor.row.clone(), cursor.include)
+    }
+
+    /// Returns the range of rows.
+    #[must_use]
+    pub fn row_range(&self) -> ScanRows<'_> {
+        ScanRows {
+            start: &self.start,
+            include_start: self.include_start,
+            stop: &self.stop,
+            include_stop: self.include_stop,
+            reversed: self.reversed,
+        }
+    }
+
+    /// Returns the limits.
+    #[must_use]
+    pub fn limits(&self) -> ScanLimits {
+        ScanLimits {
+            rows: self.limit.unwrap_or(0),
+            batch: self.batch,
+            max_result_size: self.max_result_size,
+            allow_partial: self.allow_partial,
+            caching: self.caching,
+        }
     }
 
     /// Creates the scan equivalent to a get (read-path.md §5.1).

@@ -1,6 +1,8 @@
 //! The protobuf messages that HBase writes: plain structs that derive [`prost::Message`], and a walk for
 //! messages that need stricter checks than a decoder makes.
 
+#[cfg(feature = "cluster")]
+pub(crate) mod client;
 pub(crate) mod filter;
 pub(crate) mod hfile;
 pub(crate) mod region;

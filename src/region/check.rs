@@ -17,6 +17,14 @@ pub struct CheckResult {
     pub cells: Row,
 }
 
+impl CheckResult {
+    /// The result of a conditional write on a server.
+    #[must_use]
+    pub fn new(success: bool, cells: Row) -> Self {
+        Self { success, cells }
+    }
+}
+
 impl Region {
     /// Applies mutations to a row if a condition holds. The row is locked, so no other write happens in
     /// between.

@@ -85,12 +85,17 @@ impl Client {
 
     /// Sends a command and returns its result.
     pub(crate) fn ask(&mut self, command: &Value) -> Value {
+        let answer = self.try_ask(command);
+        assert!(answer.get("ok").is_some(), "{command}: {answer}");
+        answer["ok"].clone()
+    }
+
+    /// Sends a command and returns the answer, `ok` or `error`.
+    pub(crate) fn try_ask(&mut self, command: &Value) -> Value {
         writeln!(self.input.as_mut().unwrap(), "{command}").unwrap();
         let mut line = String::new();
         self.output.read_line(&mut line).unwrap();
-        let answer: Value = serde_json::from_str(&line).unwrap();
-        assert!(answer.get("ok").is_some(), "{command}: {answer}");
-        answer["ok"].clone()
+        serde_json::from_str(&line).unwrap()
     }
 }
 

@@ -12,6 +12,8 @@ mod read;
 mod tests;
 mod write;
 
+#[cfg(feature = "cluster")]
+use super::Comparator;
 use super::Filter;
 use crate::error::{Error, Result};
 use crate::op::Compare;
@@ -90,7 +92,20 @@ fn compare_of(class: &str, number: Option<i32>) -> Result<Compare> {
     compare.ok_or_else(|| Error::invalid_argument(format!("{class} with the operator {number}")))
 }
 
-fn number_of(compare: Compare) -> Option<i32> {
+/// Returns the message of a filter.
+#[cfg(feature = "cluster")]
+pub(crate) fn filter_message(filter: &Filter) -> Result<crate::proto::filter::Filter> {
+    write::filter(filter)
+}
+
+/// Returns the message of a comparator.
+#[cfg(feature = "cluster")]
+pub(crate) fn comparator_message(comparator: &Comparator) -> Result<crate::proto::filter::Filter> {
+    comparator::write(comparator)
+}
+
+/// Returns the number of an operator in `CompareType`.
+pub(crate) fn compare_number(compare: Compare) -> Option<i32> {
     let at = COMPARE_TYPES.iter().position(|other| *other == compare)?;
     i32::try_from(at).ok()
 }

@@ -1,6 +1,6 @@
 //! Filters as messages.
 
-use super::{PACKAGE, comparator, number_of};
+use super::{PACKAGE, comparator, compare_number};
 use crate::error::{Error, Result};
 use crate::filter::description::Kind;
 use crate::filter::fuzzy::FuzzyKey;
@@ -40,7 +40,7 @@ pub(super) fn filter(filter: &Filter) -> Result<proto::Filter> {
             let message = proto::ColumnValueFilter {
                 family: Some(filter.column.family.clone()),
                 qualifier: Some(filter.column.qualifier.clone()),
-                compare_op: number_of(filter.compare),
+                compare_op: compare_number(filter.compare),
                 comparator: Some(comparator::write(&filter.comparator)?),
             };
             ("ColumnValueFilter", message.encode_to_vec())
@@ -61,14 +61,14 @@ fn comparison(compare: Compare, comparator: &Comparator) -> Result<Vec<u8>> {
 
 fn compare_filter(compare: Compare, comparator: Option<&Comparator>) -> Result<proto::CompareFilter> {
     let comparator = comparator.map(comparator::write).transpose()?;
-    Ok(proto::CompareFilter { compare_op: number_of(compare), comparator })
+    Ok(proto::CompareFilter { compare_op: compare_number(compare), comparator })
 }
 
 fn single(filter: &SingleColumnValue) -> Result<proto::SingleColumnValueFilter> {
     Ok(proto::SingleColumnValueFilter {
         column_family: Some(filter.column.family.clone()),
         column_qualifier: Some(filter.column.qualifier.clone()),
-        compare_op: number_of(filter.compare),
+        compare_op: compare_number(filter.compare),
         comparator: Some(comparator::write(&filter.comparator)?),
         filter_if_missing: Some(filter.filter_if_missing),
         latest_version_only: Some(filter.latest_version_only),

@@ -412,6 +412,11 @@ final class Client implements Closeable {
       }
       return a;
     });
+    commands.put("stop_server", in -> {
+      ServerName s = ServerName.valueOf(string(in, "server", ""));
+      admin.stopRegionServer(s.getAddress().toString());
+      return NOTHING;
+    });
     commands.put("flush", in -> {
       if (in.has("region")) {
         admin.flushRegion(find(in, "region").getRegionName());

@@ -1,0 +1,151 @@
+//! The client for callers without an asynchronous runtime: each call waits for its answer.
+//!
+//! ```no_run
+//! use hregion::{Get, Scan, TableName};
+//!
+//! # fn main() -> hregion::Result<()> {
+//! let client = hregion_client::blocking::Client::new(|builder| builder.zookeeper("localhost:2181"))?;
+//! let table = client.table(&TableName::parse("users")?);
+//! println!("{:?}", table.get(&Get::new("row-0007"))?);
+//! for result in table.scan(Scan::new().limit(10))? {
+//!     println!("{:?}", result?.row);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+use crate::{ClientBuilder, Scanner as AsyncScanner};
+use hregion::locator::CatalogRow;
+use hregion::{
+    Append, CheckAndMutate, CheckResult, Delete, Error, Get, Increment, Mutation, Put, RegionLocations,
+    Result, Row, Scan, ScanResult, TableName,
+};
+use std::path::Path;
+use std::sync::Arc;
+use tokio::runtime::{Builder, Runtime};
+
+/// A client of a cluster with a runtime of its own: one thread for all connections, and threads that look
+/// regions up. Must not be used, or dropped last, on a thread of another runtime.
+#[derive(Clone, Debug)]
+pub struct Client {
+    client: crate::Client,
+    runtime: Arc<Runtime>,
+}
+
+impl Client {
+    /// Creates a client, as one of the last methods of a [`ClientBuilder`] does.
+    ///
+    /// # Errors
+    ///
+    /// As that method; if no thread can be started.
+    pub fn new(build: impl FnOnce(ClientBuilder) -> Result<crate::Client>) -> Result<Self> {
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.map_err(|error| Error::io("start a thread", Path::new("the client"), error))?;
+        let client = {
+            let _entered = runtime.enter();
+            build(ClientBuilder::default())?
+        };
+        Ok(Self { client, runtime: Arc::new(runtime) })
+    }
+
+    /// As [`crate::Client::table`].
+    #[must_use]
+    pub fn table(&self, name: &TableName) -> Table {
+        Table { table: self.client.table(name), runtime: Arc::clone(&self.runtime) }
+    }
+
+    /// As [`crate::Client::locate`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn locate(&self, table: &TableName, row: impl AsRef<[u8]>) -> Result<RegionLocations> {
+        self.runtime.block_on(self.client.locate(table, row))
+    }
+
+    /// As [`crate::Client::regions`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn regions(&self, table: &TableName) -> Result<Vec<CatalogRow>> {
+        self.runtime.block_on(self.client.regions(table))
+    }
+
+    /// As [`crate::Client::cluster_id`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn cluster_id(&self) -> Result<Option<String>> {
+        self.runtime.block_on(self.client.cluster_id())
+    }
+}
+
+/// A table of a cluster.
+#[derive(Clone, Debug)]
+pub struct Table {
+    table: crate::Table,
+    runtime: Arc<Runtime>,
+}
+
+/// Defines methods that wait for those of the same name.
+macro_rules! waiting {
+    ($($name:ident($($arg:ident: $kind:ty),*) -> $result:ty),+ $(,)?) => {$(
+        #[doc = concat!("As [`crate::Table::", stringify!($name), "`].")]
+        ///
+        /// # Errors
+        ///
+        /// As there.
+        pub fn $name(&self, $($arg: $kind),*) -> $result {
+            self.runtime.block_on(self.table.$name($($arg),*))
+        }
+    )+};
+}
+
+impl Table {
+    waiting!(
+        get(get: &Get) -> Result<Row>,
+        exists(get: &Get) -> Result<bool>,
+        get_many(gets: &[Get]) -> Result<Vec<Row>>,
+        put(put: Put) -> Result<()>,
+        delete(delete: Delete) -> Result<()>,
+        increment(increment: Increment) -> Result<Row>,
+        append(append: Append) -> Result<Row>,
+        check_and_mutate(check: CheckAndMutate) -> Result<CheckResult>,
+        batch(mutations: &[Mutation]) -> Vec<Result<Row>>,
+    );
+
+    /// As [`crate::Table::mutate_row`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn mutate_row(&self, row: impl AsRef<[u8]>, mutations: Vec<Mutation>) -> Result<Row> {
+        self.runtime.block_on(self.table.mutate_row(row, mutations))
+    }
+
+    /// Starts a scan, which is an iterator.
+    ///
+    /// # Errors
+    ///
+    /// As [`crate::Table::scan`].
+    pub fn scan(&self, scan: Scan) -> Result<Scanner> {
+        Ok(Scanner { scanner: self.table.scan(scan)?, runtime: Arc::clone(&self.runtime) })
+    }
+}
+
+/// The rows of a scan, or parts of rows if the scan asks for them.
+#[derive(Debug)]
+pub struct Scanner {
+    scanner: AsyncScanner,
+    runtime: Arc<Runtime>,
+}
+
+impl Iterator for Scanner {
+    type Item = Result<ScanResult>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.runtime.block_on(self.scanner.next()).transpose()
+    }
+}

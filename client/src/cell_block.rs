@@ -1,0 +1,155 @@
+//! Cells in answers: in cell blocks by HBase's KeyValueCodec, or in messages (locator.md §8.4).
+#![warn(clippy::indexing_slicing)]
+
+use crate::proto;
+use bytes::Bytes;
+use hregion::{CellKey, CellRef, CellType, Corruption, Row, RowBuf, SeekKey};
+
+/// The codec to ask servers for.
+pub(crate) const CODEC: &str = "org.apache.hadoop.hbase.codec.KeyValueCodec";
+
+/// Cells that are taken one after the other.
+#[derive(Debug)]
+pub(crate) struct CellBlock(Bytes);
+
+impl CellBlock {
+    pub(crate) fn new(bytes: Bytes) -> Self {
+        Self(bytes)
+    }
+
+    /// Whether all cells have been taken.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Takes the cells of a result.
+    pub(crate) fn take_row(&mut self, cells: usize) -> Result<Row, Corruption> {
+        let mut row = RowBuf::new();
+        for _ in 0..cells {
+            let cell = self.take_cell()?;
+            push(&mut row, parse(&cell)?)?;
+        }
+        Ok(row.freeze())
+    }
+
+    /// Takes the bytes of a cell.
+    fn take_cell(&mut self) -> Result<Bytes, Corruption> {
+        let Some((len, rest)) = self.0.split_first_chunk::<4>() else {
+            return Err(Corruption::Malformed("cell block with fewer cells than its results"));
+        };
+        let len = u32::from_be_bytes(*len) as usize;
+        if len > rest.len() {
+            return Err(Corruption::Malformed("cell that is longer than its cell block"));
+        }
+        let mut cell = self.0.split_to(4 + len);
+        Ok(cell.split_off(4))
+    }
+}
+
+/// Parses a KeyValue without tags: lengths of key and value, key, value.
+fn parse(bytes: &[u8]) -> Result<CellRef<'_>, Corruption> {
+    const WRONG: Corruption = Corruption::Malformed("cell whose parts are not as long as it is");
+    let (key_len, rest) = bytes.split_first_chunk::<4>().ok_or(WRONG)?;
+    let (value_len, rest) = rest.split_first_chunk::<4>().ok_or(WRONG)?;
+    let (key, value) = rest.split_at_checked(u32::from_be_bytes(*key_len) as usize).ok_or(WRONG)?;
+    if value.len() != u32::from_be_bytes(*value_len) as usize {
+        return Err(WRONG);
+    }
+    Ok(CellRef::new(CellKey::new(key)?, value))
+}
+
+/// Appends a cell to the cells of its row.
+pub(crate) fn push(row: &mut RowBuf, cell: CellRef<'_>) -> Result<(), Corruption> {
+    if !row.is_empty() && row.as_row().key() != cell.row() {
+        return Err(Corruption::Malformed("result with cells of two rows"));
+    }
+    row.push(cell);
+    Ok(())
+}
+
+/// Returns the cells of a result, which are in its message or in the cell block.
+pub(crate) fn row_of(result: &proto::ResultMessage, block: &mut CellBlock) -> Result<Row, Corruption> {
+    if let Some(count) = result.associated_cell_count {
+        let count = usize::try_from(count).map_err(|_| Corruption::Malformed("negative number of cells"))?;
+        return block.take_row(count);
+    }
+    let mut row = RowBuf::new();
+    let mut key = SeekKey::new();
+    for cell in &result.cell {
+        let code = u8::try_from(cell.cell_type.unwrap_or_default()).ok();
+        let cell_type = code.and_then(CellType::from_code).filter(|kind| kind.is_stored());
+        let cell_type = cell_type.ok_or(Corruption::Malformed("cell of a type that is not stored"))?;
+        let bytes = |field: &Option<Bytes>| field.clone().unwrap_or_default();
+        let (key_row, family, qualifier) = (bytes(&cell.row), bytes(&cell.family), bytes(&cell.qualifier));
+        if key_row.len() > hregion::cell::MAX_ROW_LEN || family.len() > hregion::cell::MAX_FAMILY_LEN {
+            return Err(Corruption::Malformed("cell with a row or family that is too long"));
+        }
+        let timestamp = cell.timestamp.unwrap_or_default().cast_signed();
+        key.set(&key_row, &family, &qualifier, timestamp, cell_type);
+        push(&mut row, CellRef::new(key.as_key(), cell.value.as_deref().unwrap_or_default()))?;
+    }
+    Ok(row.freeze())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A cell block of one put row-0700/f:q/1700000000001/v (locator.md §14.4).
+    const BLOCK: &str = "0000001f00000016000000010008726f772d303730300166710000018bcfe568010476";
+
+    fn bytes(hex: &str) -> Bytes {
+        (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_cell_of_a_block() {
+        let mut block = CellBlock::new(bytes(BLOCK));
+        let row = block.take_row(1).unwrap();
+        assert!(block.is_empty());
+        let cell = row.cell("f", "q").unwrap();
+        assert_eq!(
+            (row.key(), cell.timestamp(), cell.value()),
+            (&b"row-0700"[..], 1_700_000_000_001, &b"v"[..])
+        );
+        assert_eq!(cell.cell_type(), CellType::Put);
+    }
+
+    #[test]
+    fn a_cell_of_a_message_is_the_same() {
+        let cell = proto::Cell {
+            row: Some("row-0700".into()),
+            family: Some("f".into()),
+            qualifier: Some("q".into()),
+            timestamp: Some(1_700_000_000_001),
+            cell_type: Some(4),
+            value: Some("v".into()),
+        };
+        let mut result = proto::ResultMessage { cell: vec![cell], ..proto::ResultMessage::default() };
+        let row = row_of(&result, &mut CellBlock::new(Bytes::new())).unwrap();
+        assert_eq!(row, CellBlock::new(bytes(BLOCK)).take_row(1).unwrap());
+        result.cell[0].cell_type = Some(5);
+        assert!(row_of(&result, &mut CellBlock::new(Bytes::new())).is_err());
+    }
+
+    #[test]
+    fn any_other_bytes_are_an_error() {
+        let block = bytes(BLOCK);
+        for len in 0..block.len() {
+            assert!(CellBlock::new(block.slice(..len)).take_row(1).is_err(), "{len} bytes");
+        }
+        for at in 0..12 {
+            for bit in 0..8 {
+                let mut flipped = block.to_vec();
+                flipped[at] ^= 1 << bit;
+                assert!(CellBlock::new(flipped.into()).take_row(1).is_err(), "bit {bit} of byte {at}");
+            }
+        }
+        let mut two = block.to_vec();
+        let mut other = block.to_vec();
+        other[14] = b'R';
+        two.extend(other);
+        assert!(CellBlock::new(two.into()).take_row(2).is_err(), "cells of two rows");
+        assert!(CellBlock::new(block).take_row(2).is_err(), "a cell too few");
+    }
+}

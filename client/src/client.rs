@@ -1,0 +1,312 @@
+//! The client of a cluster (HBase: `AsyncConnection`).
+
+use crate::catalog::RemoteCatalog;
+use crate::connection::{Connection, ConnectionSettings};
+use crate::connections::{CLIENT_SERVICE, Connections};
+use crate::fault::Fault;
+use crate::registry::RpcRegistry;
+use crate::table::Table;
+use hregion::locator::{CatalogRow, LocateType, RetryPolicy, ZooKeeperRegistry};
+use hregion::{
+    ConnectionRegistry, Deadline, Error, ErrorKind, Locator, RegionLocations, Result, ServerName, TableName,
+};
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::runtime::Handle;
+
+/// A client of a cluster. Cheap to clone; clones have connections and known locations in common.
+#[derive(Clone)]
+pub struct Client(pub(crate) Arc<ClientCore>);
+
+pub(crate) struct ClientCore {
+    pub(crate) locator: Arc<Locator>,
+    connections: Arc<Connections>,
+    pub(crate) settings: Settings,
+    nonces: Nonces,
+    pub(crate) runtime: Handle,
+}
+
+/// What a client does when.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub(crate) retries: RetryPolicy,
+    pub(crate) rpc_timeout: Duration,
+    pub(crate) scanner_timeout: Duration,
+}
+
+/// The settings of a [`Client`].
+#[derive(Clone, Debug)]
+pub struct ClientBuilder {
+    settings: Settings,
+    connections: ConnectionSettings,
+}
+
+impl Default for ClientBuilder {
+    fn default() -> Self {
+        let user = std::env::var("USER").unwrap_or_else(|_| "hregion".to_owned());
+        Self {
+            settings: Settings {
+                retries: RetryPolicy::default(),
+                rpc_timeout: Duration::from_secs(60),
+                scanner_timeout: Duration::from_secs(60),
+            },
+            connections: ConnectionSettings {
+                user,
+                connect_timeout: Duration::from_secs(10),
+                max_response: 256 << 20,
+            },
+        }
+    }
+}
+
+impl ClientBuilder {
+    /// Sets the attempts of an operation, their pauses and their time in all (default: those of HBase 2.x).
+    #[must_use]
+    pub fn retries(mut self, retries: RetryPolicy) -> Self {
+        self.settings.retries = retries;
+        self
+    }
+
+    /// Sets the time limit of a call (`hbase.rpc.timeout`, 60 s).
+    #[must_use]
+    pub fn rpc_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.rpc_timeout = timeout;
+        self
+    }
+
+    /// Sets the time limit of a call that reads on in a scan (`hbase.client.scanner.timeout.period`, 60 s).
+    #[must_use]
+    pub fn scanner_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.scanner_timeout = timeout;
+        self
+    }
+
+    /// Sets the time limit for connecting to a server (`hbase.ipc.client.socket.timeout.connect`, 10 s).
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connections.connect_timeout = timeout;
+        self
+    }
+
+    /// Sets the maximum length of a response in bytes (256 MiB). A longer one is an error.
+    #[must_use]
+    pub fn max_response_size(mut self, bytes: usize) -> Self {
+        self.connections.max_response = bytes;
+        self
+    }
+
+    /// Sets the name of the user, which servers believe (default: the environment's `USER`).
+    #[must_use]
+    pub fn user(mut self, user: impl Into<String>) -> Self {
+        self.connections.user = user.into();
+        self
+    }
+
+    /// Creates a client of the cluster of a ZooKeeper, `host:port,host:port,…` (`hbase.zookeeper.quorum`). No
+    /// connection is made yet.
+    ///
+    /// # Errors
+    ///
+    /// If the text is not of that form, or the caller is not in a Tokio runtime.
+    pub fn zookeeper(self, quorum: &str) -> Result<Client> {
+        self.registry(Arc::new(ZooKeeperRegistry::new(quorum)?))
+    }
+
+    /// Creates a client of the cluster of some servers, `host:port,host:port,…`
+    /// (`hbase.client.bootstrap.servers`): masters or region servers, which know where the catalog is. The
+    /// default port is 16000. No connection is made yet.
+    ///
+    /// # Errors
+    ///
+    /// If the text is not of that form, or the caller is not in a Tokio runtime.
+    pub fn bootstrap(self, servers: &str) -> Result<Client> {
+        let connections = Arc::new(Connections::new(self.connections.clone()));
+        let registry =
+            RpcRegistry::new(servers, Arc::clone(&connections), runtime()?, self.settings.rpc_timeout)?;
+        self.build(Arc::new(registry), connections)
+    }
+
+    /// Creates a client of the cluster that a registry knows.
+    ///
+    /// # Errors
+    ///
+    /// If the caller is not in a Tokio runtime.
+    pub fn registry(self, registry: Arc<dyn ConnectionRegistry>) -> Result<Client> {
+        let connections = Arc::new(Connections::new(self.connections.clone()));
+        self.build(registry, connections)
+    }
+
+    fn build(self, registry: Arc<dyn ConnectionRegistry>, connections: Arc<Connections>) -> Result<Client> {
+        let (runtime, settings) = (runtime()?, self.settings);
+        let catalog = RemoteCatalog::new(Arc::clone(&connections), runtime.clone(), settings.rpc_timeout);
+        // the client retries operations as a whole
+        let locator = Arc::new(Locator::new(registry, Arc::new(catalog)).retries(RetryPolicy::no_retries()));
+        let nonces = Nonces::new();
+        Ok(Client(Arc::new(ClientCore { locator, connections, settings, nonces, runtime })))
+    }
+}
+
+fn runtime() -> Result<Handle> {
+    Handle::try_current().map_err(|_| Error::invalid_argument("a client is created in a Tokio runtime"))
+}
+
+impl Client {
+    /// Returns the settings of a client, to change them.
+    #[must_use]
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+
+    /// Returns a table. Whether it exists is known at its first use.
+    #[must_use]
+    pub fn table(&self, name: &TableName) -> Table {
+        Table::new(Arc::clone(&self.0), name.clone())
+    }
+
+    /// Returns the region that contains a row, and its server.
+    ///
+    /// # Errors
+    ///
+    /// As [`Locator::locate`].
+    pub async fn locate(&self, table: &TableName, row: impl AsRef<[u8]>) -> Result<RegionLocations> {
+        let row = row.as_ref();
+        let mut tries = crate::tries::Tries::new(&self.0);
+        loop {
+            match self.0.locate(table, row, LocateType::At, tries.deadline()).await {
+                Err(error) if crate::tries::is_passing(&error) => tries.pause(error, None, false).await?,
+                done => return done,
+            }
+        }
+    }
+
+    /// Returns all regions of a table, in row order.
+    ///
+    /// # Errors
+    ///
+    /// As [`Locator::regions`].
+    pub async fn regions(&self, table: &TableName) -> Result<Vec<CatalogRow>> {
+        let mut tries = crate::tries::Tries::new(&self.0);
+        loop {
+            let name = table.clone();
+            match self.0.ask(move |locator| locator.regions(&name)).await {
+                Err(error) if crate::tries::is_passing(&error) => tries.pause(error, None, false).await?,
+                done => return done,
+            }
+        }
+    }
+
+    /// Returns the id of the cluster, if it has one.
+    ///
+    /// # Errors
+    ///
+    /// If the registry does not answer.
+    pub async fn cluster_id(&self) -> Result<Option<String>> {
+        let deadline = Deadline::after(self.0.settings.rpc_timeout);
+        self.0.ask(move |locator| locator.registry().cluster_id(deadline)).await
+    }
+
+    /// Returns the active master, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// If the registry does not answer.
+    pub async fn active_master(&self) -> Result<Option<ServerName>> {
+        let deadline = Deadline::after(self.0.settings.rpc_timeout);
+        self.0.ask(move |locator| locator.registry().active_master(deadline)).await
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("locator", &self.0.locator).finish_non_exhaustive()
+    }
+}
+
+impl ClientCore {
+    /// Finds a region: at once if it is known, otherwise on a thread that may wait.
+    pub(crate) async fn locate(
+        &self,
+        table: &TableName,
+        row: &[u8],
+        position: LocateType,
+        deadline: Deadline,
+    ) -> Result<RegionLocations> {
+        let cache = self.locator.cache();
+        let known = match position {
+            LocateType::At => cache.get(table, row),
+            LocateType::Before => cache.get_before(table, row),
+            LocateType::After => None,
+        };
+        if let Some(known) = known.filter(|known| known.server().is_some()) {
+            return Ok(known);
+        }
+        let (table, row) = (table.clone(), row.to_vec());
+        self.ask(move |locator| locator.locate_position(&table, &row, position, false, deadline)).await
+    }
+
+    /// Fails if a table is known to be disabled, or not to exist.
+    pub(crate) async fn check_enabled(&self, table: &TableName, deadline: Deadline) -> Result<()> {
+        if table.is_meta() {
+            return Ok(());
+        }
+        let table = table.clone();
+        self.ask(move |locator| locator.check_enabled(&table, deadline)).await
+    }
+
+    /// Asks the locator, on a thread that may wait.
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Locator) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let locator = Arc::clone(&self.locator);
+        let asked = self.runtime.spawn_blocking(move || question(&locator)).await;
+        asked.unwrap_or_else(|_| {
+            Err(Error::locating(ErrorKind::Closed, "the runtime of the client has ended"))
+        })
+    }
+
+    /// Connects to the server of a region.
+    pub(crate) async fn connect(
+        &self,
+        locations: &RegionLocations,
+        deadline: Deadline,
+    ) -> Result<Arc<Connection>, Fault> {
+        let Some(server) = locations.server() else {
+            let message = format!("no server has {} at present", locations.region());
+            return Err(Fault::no_server(message));
+        };
+        self.connections.get(server.host(), server.port(), CLIENT_SERVICE, deadline).await
+    }
+
+    /// Returns the group of this client's nonces.
+    pub(crate) fn nonce_group(&self) -> u64 {
+        self.nonces.group
+    }
+
+    /// Returns a new nonce.
+    pub(crate) fn nonce(&self) -> u64 {
+        self.nonces.next()
+    }
+}
+
+/// Numbers by which servers know a mutation that is sent again (HBase: `PerClientRandomNonceGenerator`).
+struct Nonces {
+    group: u64,
+    random: RandomState,
+    count: AtomicU64,
+}
+
+impl Nonces {
+    fn new() -> Self {
+        let random = RandomState::new();
+        Self { group: random.hash_one(std::process::id()) | 1, random, count: AtomicU64::new(0) }
+    }
+
+    fn next(&self) -> u64 {
+        // 0 is no nonce
+        self.random.hash_one(self.count.fetch_add(1, Ordering::Relaxed)) | 1
+    }
+}

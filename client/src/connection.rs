@@ -1,0 +1,286 @@
+//! A connection to a server: many calls at a time over one socket (locator.md §8; HBase: `RpcConnection`).
+
+use crate::cell_block::CellBlock;
+use crate::fault::Fault;
+use crate::frame::{self, ResponseFrame};
+use crate::proto;
+use bytes::{Bytes, BytesMut};
+use hregion::{Corruption, Deadline, Error};
+use prost::Message;
+use std::collections::HashMap;
+use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+/// What connections have in common.
+#[derive(Clone, Debug)]
+pub(crate) struct ConnectionSettings {
+    pub(crate) user: String,
+    pub(crate) connect_timeout: Duration,
+    /// The maximum length of a response.
+    pub(crate) max_response: usize,
+}
+
+/// An answer to a call.
+pub(crate) struct Answer<M> {
+    pub(crate) message: M,
+    pub(crate) cells: CellBlock,
+}
+
+/// An open connection. Closed when dropped.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    shared: Arc<Shared>,
+    requests: mpsc::Sender<Bytes>,
+    tasks: [JoinHandle<()>; 2],
+}
+
+#[derive(Debug)]
+struct Shared {
+    /// `host:port`, for messages.
+    server: String,
+    next_call: AtomicU32,
+    pending: Mutex<Pending>,
+}
+
+/// The calls that wait for an answer.
+#[derive(Debug, Default)]
+struct Pending {
+    calls: HashMap<u32, oneshot::Sender<Result<ResponseFrame, Fault>>>,
+    /// Why the connection can no longer be used.
+    broken: Option<Fault>,
+}
+
+/// Requests that wait to be sent; more calls wait for these.
+const QUEUE: usize = 64;
+/// Responses are read into buffers that grow with what arrives, so that a length alone allocates no more.
+const READ_AT_LEAST: usize = 64 << 10;
+/// A call id for the connection itself: -1.
+const NO_CALL: u32 = u32::MAX;
+
+impl Connection {
+    /// Connects to a server's service.
+    pub(crate) async fn open(
+        host: &str,
+        port: u16,
+        service: &str,
+        settings: &ConnectionSettings,
+        deadline: Deadline,
+    ) -> Result<Self, Fault> {
+        let server = format!("{host}:{port}");
+        let connecting = async {
+            let mut stream = TcpStream::connect((host, port)).await?;
+            stream.set_nodelay(true)?;
+            stream.write_all(&frame::hello(&settings.user, service)).await?;
+            Ok(stream)
+        };
+        let stream: io::Result<TcpStream> =
+            timeout(settings.connect_timeout.min(deadline.left()), connecting)
+                .await
+                .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        let (read, write) = stream.map_err(|error| Fault::gone(&server, &error))?.into_split();
+        let shared = Arc::new(Shared {
+            server,
+            next_call: AtomicU32::new(0),
+            pending: Mutex::new(Pending::default()),
+        });
+        let (requests, queue) = mpsc::channel(QUEUE);
+        let max_response = settings.max_response;
+        let reader = tokio::spawn({
+            let shared = Arc::clone(&shared);
+            async move {
+                let fault = shared.read_responses(read, max_response).await;
+                shared.fail(fault);
+            }
+        });
+        let writer = tokio::spawn({
+            let shared = Arc::clone(&shared);
+            async move {
+                if let Err(error) = write_requests(write, queue).await {
+                    shared.fail(Fault::gone(&shared.server, &error));
+                }
+            }
+        });
+        Ok(Self { shared, requests, tasks: [reader, writer] })
+    }
+
+    /// Whether calls can be made.
+    pub(crate) fn is_open(&self) -> bool {
+        self.shared.pending().broken.is_none()
+    }
+
+    pub(crate) fn server(&self) -> &str {
+        &self.shared.server
+    }
+
+    /// Calls a method, and returns its answer. Dropping the future forgets the call.
+    pub(crate) async fn call<M: Message + Default>(
+        &self,
+        method: &'static str,
+        param: &impl Message,
+        priority: Option<u32>,
+        time: Duration,
+    ) -> Result<Answer<M>, Fault> {
+        let shared = &*self.shared;
+        let millis = u32::try_from(time.as_millis()).unwrap_or(u32::MAX).max(1);
+        let call_id = shared.next_call.fetch_add(1, Ordering::Relaxed) & (NO_CALL >> 1);
+        let header = proto::RequestHeader {
+            call_id: Some(call_id),
+            method_name: Some(method.to_owned()),
+            request_param: Some(true),
+            priority,
+            timeout: Some(millis),
+        };
+        let (sender, answer) = oneshot::channel();
+        shared.add(call_id, sender)?;
+        let _pending = PendingCall { shared, call_id };
+        let exchange = async {
+            // if the connection is closed meanwhile, so is the other channel
+            if self.requests.send(frame::request(&header, param)).await.is_err() {
+                return Err(shared.broken());
+            }
+            answer.await.unwrap_or_else(|_| Err(shared.broken()))
+        };
+        let frame = match timeout(time, exchange).await {
+            Ok(frame) => frame?,
+            Err(_) => return Err(Fault::no_answer(&shared.server, method)),
+        };
+        if let Some(exception) = &frame.exception {
+            return Err(Fault::of_exception(&shared.server, exception));
+        }
+        let (message, cells) = frame.decode().map_err(|corruption| self.give_up(&corruption))?;
+        Ok(Answer { message, cells })
+    }
+
+    /// Closes the connection because of an answer that cannot be believed.
+    pub(crate) fn give_up(&self, corruption: &Corruption) -> Fault {
+        let fault = Fault::corrupt(&self.shared.server, corruption);
+        self.shared.fail(fault.clone());
+        fault
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+/// Forgets a call once its caller no longer waits.
+struct PendingCall<'a> {
+    shared: &'a Shared,
+    call_id: u32,
+}
+
+impl Drop for PendingCall<'_> {
+    fn drop(&mut self) {
+        self.shared.pending().calls.remove(&self.call_id);
+    }
+}
+
+impl Shared {
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        // no code that panics runs with the lock
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, call_id: u32, sender: oneshot::Sender<Result<ResponseFrame, Fault>>) -> Result<(), Fault> {
+        let mut pending = self.pending();
+        match &pending.broken {
+            Some(fault) => Err(fault.clone()),
+            None => {
+                pending.calls.insert(call_id, sender);
+                Ok(())
+            }
+        }
+    }
+
+    /// Fails all calls, now and later.
+    fn fail(&self, fault: Fault) {
+        let calls = {
+            let mut pending = self.pending();
+            pending.broken.get_or_insert_with(|| fault.clone());
+            std::mem::take(&mut pending.calls)
+        };
+        for sender in calls.into_values() {
+            // an error means that the caller no longer waits
+            let _ = sender.send(Err(fault.clone()));
+        }
+    }
+
+    fn broken(&self) -> Fault {
+        let broken = self.pending().broken.clone();
+        broken.unwrap_or_else(|| Fault::gone(&self.server, &io::ErrorKind::ConnectionAborted.into()))
+    }
+
+    /// Passes responses to their callers until the connection fails; returns why.
+    async fn read_responses(&self, mut read: OwnedReadHalf, max: usize) -> Fault {
+        loop {
+            let frame = match read_frame(&mut read, max).await {
+                Ok(Ok(frame)) => frame,
+                Ok(Err(corruption)) => return Fault::corrupt(&self.server, &corruption),
+                Err(error) => return Fault::gone(&self.server, &error),
+            };
+            let response = match ResponseFrame::parse(frame) {
+                Ok(response) => response,
+                Err(corruption) => return Fault::corrupt(&self.server, &corruption),
+            };
+            if response.call_id == NO_CALL {
+                let refusal = response.exception.unwrap_or_default();
+                let reason = Fault::of_exception(&self.server, &refusal).error.message();
+                let message = format!("the connection is refused: {reason}");
+                return Fault::fatal(Error::locating(hregion::ErrorKind::Remote, message));
+            }
+            // a call without a caller was cancelled, or took too long
+            let sender = self.pending().calls.remove(&response.call_id);
+            if let Some(sender) = sender {
+                let _ = sender.send(Ok(response));
+            }
+        }
+    }
+}
+
+/// Reads a frame, without its length.
+async fn read_frame(read: &mut OwnedReadHalf, max: usize) -> io::Result<Result<Bytes, Corruption>> {
+    let len = read.read_u32().await? as usize;
+    if len > max {
+        return Ok(Err(Corruption::Limit {
+            what: "response of a server",
+            value: len as u64,
+            limit: max as u64,
+        }));
+    }
+    let mut frame = BytesMut::with_capacity(len.min(READ_AT_LEAST));
+    let mut rest = read.take(len as u64);
+    while frame.len() < len {
+        if frame.len() == frame.capacity() {
+            frame.reserve(frame.len().min(len - frame.len()));
+        }
+        if rest.read_buf(&mut frame).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    Ok(Ok(frame.freeze()))
+}
+
+/// Sends requests as they come, those that wait together in one write.
+async fn write_requests(mut write: OwnedWriteHalf, mut queue: mpsc::Receiver<Bytes>) -> io::Result<()> {
+    let mut requests = Vec::with_capacity(QUEUE);
+    while queue.recv_many(&mut requests, QUEUE).await > 0 {
+        match &requests[..] {
+            [request] => write.write_all(request).await?,
+            many => write.write_all(&many.concat()).await?,
+        }
+        requests.clear();
+    }
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! Failures of calls: what to do about them, and what to tell the caller (locator.md §10).
+
+use crate::proto;
+use hregion::locator::RegionException;
+use hregion::{Corruption, Error, ErrorKind};
+use std::io;
+
+/// Why a call failed.
+#[derive(Clone, Debug)]
+pub(crate) struct Fault {
+    /// How to react.
+    pub(crate) kind: RegionException,
+    /// What happened, and on which server.
+    pub(crate) error: Error,
+    /// Whether the server is overloaded, so that pauses are longer.
+    pub(crate) overloaded: bool,
+    /// Whether the server's scanner still exists, and is to be closed.
+    pub(crate) out_of_order: bool,
+}
+
+impl Fault {
+    fn new(kind: RegionException, error: Error) -> Self {
+        Self { kind, error, overloaded: false, out_of_order: false }
+    }
+
+    /// A server that cannot be reached, or no longer.
+    pub(crate) fn gone(server: &str, error: &io::Error) -> Self {
+        Self::new(RegionException::ServerGone, Error::locating(ErrorKind::Io, format!("{server}: {error}")))
+    }
+
+    /// A server that did not answer in time.
+    pub(crate) fn no_answer(server: &str, what: &str) -> Self {
+        let message = format!("{server}: no answer to {what} in time");
+        Self::new(RegionException::NoAnswer, Error::locating(ErrorKind::Io, message))
+    }
+
+    /// A region without a server.
+    pub(crate) fn no_server(message: String) -> Self {
+        Self::new(RegionException::NotServingRegion, Error::locating(ErrorKind::NoServerForRegion, message))
+    }
+
+    /// An answer that cannot be read. The connection it came from is not used again.
+    pub(crate) fn corrupt(server: &str, corruption: &Corruption) -> Self {
+        let (kind, error) = match corruption {
+            Corruption::Limit { .. } => (RegionException::Fatal, ErrorKind::Limit),
+            _ => (RegionException::Unknown, ErrorKind::Corrupt),
+        };
+        Self::new(kind, Error::locating(error, format!("{server}: {corruption}")))
+    }
+
+    /// A request that cannot succeed.
+    pub(crate) fn fatal(error: Error) -> Self {
+        Self::new(RegionException::Fatal, error)
+    }
+
+    /// An exception of a server.
+    pub(crate) fn of_exception(server: &str, exception: &proto::ExceptionResponse) -> Self {
+        let class = exception.exception_class_name.as_deref().unwrap_or_default();
+        let text = exception.stack_trace.as_deref().unwrap_or_default();
+        let mut fault = Self::of_class(server, class, text, exception.do_not_retry.unwrap_or_default());
+        fault.overloaded |= exception.server_overloaded.unwrap_or_default();
+        fault
+    }
+
+    /// An exception of one action among several.
+    pub(crate) fn of_named(server: &str, exception: &proto::NamedException) -> Self {
+        let class = exception.name.as_deref().unwrap_or_default();
+        let text = String::from_utf8_lossy(exception.value.as_deref().unwrap_or_default());
+        // a class whose exceptions are not to be retried is known by its name only
+        let do_not_retry = class.contains("DoNotRetry");
+        Self::of_class(server, class, &text, do_not_retry)
+    }
+
+    fn of_class(server: &str, class: &str, text: &str, do_not_retry: bool) -> Self {
+        // a shaded server may have another package before HBase's
+        let class = class.find("org.apache.hadoop.hbase.").map_or(class, |at| &class[at..]);
+        let short = class.rsplit('.').next().unwrap_or(class);
+        let text = text.lines().next().unwrap_or_default();
+        let reason = text.split_once(": ").map_or(text, |(_, reason)| reason);
+        let kind = match short {
+            "TableNotFoundException" => ErrorKind::TableNotFound,
+            "TableNotEnabledException" => ErrorKind::TableNotEnabled,
+            "NoSuchColumnFamilyException" => ErrorKind::NoSuchFamily,
+            "WrongRegionException" => ErrorKind::WrongRegion,
+            _ => ErrorKind::Remote,
+        };
+        let error = Error::locating(kind, format!("{server}: {short}: {reason}"));
+        Self {
+            kind: RegionException::of_exception(class, text, do_not_retry),
+            error,
+            overloaded: matches!(short, "CallQueueTooBigException" | "CallDroppedException"),
+            out_of_order: short == "OutOfOrderScannerNextException",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exception(class: &str, text: &str) -> Fault {
+        let exception = proto::ExceptionResponse {
+            exception_class_name: Some(class.into()),
+            stack_trace: Some(text.into()),
+            ..proto::ExceptionResponse::default()
+        };
+        Fault::of_exception("h:1", &exception)
+    }
+
+    #[test]
+    fn classes_have_kinds() {
+        let fault = exception(
+            "org.apache.hadoop.hbase.regionserver.NoSuchColumnFamilyException",
+            "org.apache.hadoop.hbase.regionserver.NoSuchColumnFamilyException: no x\n\tat a.b(C.java:1)",
+        );
+        assert_eq!((fault.kind, fault.error.kind()), (RegionException::Fatal, ErrorKind::NoSuchFamily));
+        assert_eq!(fault.error.message(), "h:1: NoSuchColumnFamilyException: no x");
+        let shaded = exception("shaded.org.apache.hadoop.hbase.NotServingRegionException", "");
+        assert_eq!(shaded.kind, RegionException::NotServingRegion);
+        assert!(exception("org.apache.hadoop.hbase.CallQueueTooBigException", "").overloaded);
+        let order = exception("org.apache.hadoop.hbase.exceptions.OutOfOrderScannerNextException", "x");
+        assert!(order.out_of_order && order.kind == RegionException::ScannerReset);
+        assert_eq!(exception("java.io.IOException", "x: y").kind, RegionException::Unknown);
+        let named = proto::NamedException {
+            name: Some("org.apache.hadoop.hbase.DoNotRetryIOException".into()),
+            value: Some("never".into()),
+        };
+        assert_eq!(Fault::of_named("h:1", &named).kind, RegionException::Fatal);
+    }
+}

@@ -1,0 +1,73 @@
+//! A client of HBase clusters (locator.md; HBase: `hbase-client`).
+//!
+//! Finds the region and the server of a row, as `ZooKeeper` or the cluster's servers and its catalog say, and
+//! reads and writes there, with the types of [`hregion`]: the same [`Get`](hregion::Get), [`Put`](hregion::Put),
+//! [`Scan`](hregion::Scan) and [`Filter`](hregion::Filter) that an embedded [`hregion::Table`] takes.
+//!
+//! ```no_run
+//! use hregion::{Get, Put, Scan, TableName};
+//! use hregion_client::Client;
+//!
+//! # async fn run() -> hregion::Result<()> {
+//! let client = Client::builder().zookeeper("localhost:2181")?;
+//! let table = client.table(&TableName::parse("users")?);
+//! table.put(Put::new("row-0007").cell("info", "name", "Ann")).await?;
+//! let row = table.get(&Get::new("row-0007")).await?;
+//! assert_eq!(row.value("info", "name"), Some(&b"Ann"[..]));
+//!
+//! let mut rows = table.scan(Scan::new().rows("row-0000".."row-1000"))?;
+//! while let Some(row) = rows.next_row().await? {
+//!     println!("{row:?}");
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`blocking`] has the same for callers without a runtime.
+//!
+//! # One get
+//!
+//! | step | where |
+//! |---|---|
+//! | [`Table::get`] encodes the get | `table.rs`, `hregion::Get::to_proto_bytes` |
+//! | finds the region, in the cache or else in the catalog | `tries.rs`, `client.rs`, `hregion::Locator` |
+//! | which is on the server that the registry names | `registry.rs`, `hregion::locator::ZooKeeperRegistry` |
+//! | and read there by a scan | `catalog.rs` |
+//! | takes the connection to the region's server | `connections.rs` |
+//! | sends a frame, and waits for the answer with its call id | `connection.rs`, `frame.rs` |
+//! | decodes the cells, which must be of the row | `cell_block.rs`, `results.rs` |
+//! | after a failure: corrects the location, pauses, tries again | `fault.rs`, `tries.rs` |
+//!
+//! # What it does not do yet
+//!
+//! Authentication other than SIMPLE (Kerberos, tokens), TLS, compressed cell blocks, tags of cells, reads of
+//! copies of regions (timeline consistency), scan metrics, administration. Servers that ask for authentication
+//! refuse the connection, with an error that says so.
+//!
+//! # What is bounded
+//!
+//! Each operation ends within the time of an operation ([`ClientBuilder::retries`]), each call within its own.
+//! Responses longer than [`ClientBuilder::max_response_size`] are refused, and read in pieces, so that a length
+//! alone allocates nothing. Whatever a server sends, the result is an error or rows of the regions asked, in
+//! order. Cells are not checked further: HBase's RPC has no checksums.
+
+mod assembler;
+pub mod blocking;
+mod catalog;
+mod cell_block;
+mod client;
+mod connection;
+mod connections;
+mod fault;
+mod frame;
+mod multi;
+mod proto;
+mod registry;
+mod results;
+mod scanner;
+mod table;
+mod tries;
+
+pub use client::{Client, ClientBuilder};
+pub use scanner::Scanner;
+pub use table::Table;

@@ -1,0 +1,220 @@
+//! The registry that HBase's servers are (locator.md §7.5; HBase: `RpcConnectionRegistry`).
+
+use crate::connections::{Connections, META_SERVICE};
+use crate::fault::Fault;
+use crate::proto;
+use hregion::locator::{NO_SEQ_NUM, Replica};
+use hregion::{
+    ConnectionRegistry, Deadline, Error, ErrorKind, RegionInfo, RegionLocations, Result, ServerName,
+};
+use prost::Message;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
+
+/// Asks masters and region servers where the catalog is. Used on threads that may wait.
+pub(crate) struct RpcRegistry {
+    connections: Arc<Connections>,
+    runtime: Handle,
+    rpc_timeout: Duration,
+    /// The servers given, which are asked if no other answers.
+    bootstrap: Vec<Address>,
+    nodes: Mutex<Nodes>,
+}
+
+type Address = (String, u16);
+
+/// The servers to ask, by their own account.
+struct Nodes {
+    servers: Vec<Address>,
+    /// When to ask for them again.
+    refresh_at: Instant,
+}
+
+const DEFAULT_PORT: u16 = 16000;
+/// `hbase.client.bootstrap.initial_refresh_delay_secs`, and `refresh_interval_secs`.
+const FIRST_REFRESH: Duration = Duration::from_secs(30);
+const REFRESH: Duration = Duration::from_secs(300);
+
+impl RpcRegistry {
+    pub(crate) fn new(
+        servers: &str,
+        connections: Arc<Connections>,
+        runtime: Handle,
+        rpc_timeout: Duration,
+    ) -> Result<Self> {
+        let bootstrap: Result<Vec<_>> =
+            servers.split(',').map(|server| parse_address(server.trim())).collect();
+        let bootstrap = bootstrap?;
+        let nodes = Nodes { servers: bootstrap.clone(), refresh_at: Instant::now() + FIRST_REFRESH };
+        Ok(Self { connections, runtime, rpc_timeout, bootstrap, nodes: Mutex::new(nodes) })
+    }
+
+    fn nodes(&self) -> MutexGuard<'_, Nodes> {
+        // no code that panics runs with the lock
+        self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks the servers in turn, beginning at any of them, until one answers.
+    async fn ask<M: Message + Default>(&self, method: &'static str, deadline: Deadline) -> Result<M> {
+        let known = self.nodes().servers.clone();
+        let first = usize::try_from(RandomState::new().hash_one(method)).unwrap_or_default();
+        let turned = (0..known.len()).map(|at| &known[(first.wrapping_add(at)) % known.len()]);
+        let given = self.bootstrap.iter().filter(|server| !known.contains(server));
+        let mut last = Error::locating(ErrorKind::NoServerForRegion, "there is no server to ask");
+        for server in turned.chain(given) {
+            match self.call(server, method, deadline).await {
+                Ok(message) => {
+                    self.refresh(server, deadline).await;
+                    return Ok(message);
+                }
+                Err(fault) if deadline.left().is_zero() => return Err(fault.error),
+                Err(fault) => last = fault.error,
+            }
+        }
+        // another server may answer later
+        Err(Error::locating(ErrorKind::Io, last.message()))
+    }
+
+    async fn call<M: Message + Default>(
+        &self,
+        (host, port): &Address,
+        method: &'static str,
+        deadline: Deadline,
+    ) -> Result<M, Fault> {
+        let connection = self.connections.get(host, *port, META_SERVICE, deadline).await?;
+        let time = self.rpc_timeout.min(deadline.left());
+        Ok(connection.call(method, &proto::Empty {}, None, time).await?.message)
+    }
+
+    /// Asks a server that answers for others to ask later, if it is time. Those known stay if it names none.
+    async fn refresh(&self, server: &Address, deadline: Deadline) {
+        {
+            let mut nodes = self.nodes();
+            let now = Instant::now();
+            if now < nodes.refresh_at {
+                return;
+            }
+            nodes.refresh_at = now + REFRESH;
+        }
+        let answer: Result<proto::GetBootstrapNodesResponse, Fault> =
+            self.call(server, "GetBootstrapNodes", deadline).await;
+        if let Ok(answer) = answer {
+            let servers: Vec<Address> = answer.server_name.into_iter().filter_map(address_of).collect();
+            if !servers.is_empty() {
+                self.nodes().servers = servers;
+            }
+        }
+    }
+}
+
+/// Parses `host` or `host:port`.
+fn parse_address(text: &str) -> Result<Address> {
+    let wrong = || Error::invalid_argument(format!("{text:?} is not host:port"));
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) => (host, port.parse().map_err(|_| wrong())?),
+        None => (text, DEFAULT_PORT),
+    };
+    if host.is_empty() || port == 0 {
+        return Err(wrong());
+    }
+    Ok((host.to_owned(), port))
+}
+
+fn address_of(server: proto::ServerNameMessage) -> Option<Address> {
+    let port = u16::try_from(server.port?).ok()?;
+    Some((server.host_name?, port))
+}
+
+fn server_of(server: &proto::ServerNameMessage) -> Result<ServerName> {
+    let host = server.host_name.clone().unwrap_or_default();
+    let port = u16::try_from(server.port.unwrap_or_default())
+        .map_err(|_| Error::locating(ErrorKind::Corrupt, format!("{host} with a port above 65535")))?;
+    ServerName::new(host, port, server.start_code.unwrap_or_default().cast_signed())
+}
+
+/// Returns the catalog's region with the servers of its copies, by their ids.
+fn meta_locations(answer: &proto::GetMetaRegionLocationsResponse) -> Result<RegionLocations> {
+    let mut replicas: Vec<Replica> = Vec::new();
+    for location in &answer.meta_locations {
+        let id = location.region_info.and_then(|region| region.replica_id).unwrap_or_default();
+        let id = u16::try_from(id).map_err(|_| {
+            Error::locating(ErrorKind::Corrupt, format!("hbase:meta with the replica id {id}"))
+        })?;
+        let id = usize::from(id);
+        if replicas.len() <= id {
+            replicas.resize_with(id + 1, || Replica { server: None, seq_num: NO_SEQ_NUM });
+        }
+        if let Some(server) = &location.server_name {
+            let seq_num = location.seq_num.unwrap_or(NO_SEQ_NUM);
+            replicas[id] = Replica { server: Some(server_of(server)?), seq_num };
+        }
+    }
+    if replicas.first().is_none_or(|primary| primary.server.is_none()) {
+        return Err(Error::locating(ErrorKind::NoServerForRegion, "no server has hbase:meta at present"));
+    }
+    Ok(RegionLocations::new(RegionInfo::meta(), replicas))
+}
+
+impl ConnectionRegistry for RpcRegistry {
+    fn meta_region_locations(&self, deadline: Deadline) -> Result<RegionLocations> {
+        meta_locations(&self.runtime.block_on(self.ask("GetMetaRegionLocations", deadline))?)
+    }
+
+    fn cluster_id(&self, deadline: Deadline) -> Result<Option<String>> {
+        let answer: proto::GetClusterIdResponse =
+            self.runtime.block_on(self.ask("GetClusterId", deadline))?;
+        Ok(answer.cluster_id)
+    }
+
+    fn active_master(&self, deadline: Deadline) -> Result<Option<ServerName>> {
+        let answer: proto::GetActiveMasterResponse =
+            self.runtime.block_on(self.ask("GetActiveMaster", deadline))?;
+        answer.server_name.as_ref().map(server_of).transpose()
+    }
+}
+
+impl fmt::Debug for RpcRegistry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RpcRegistry").field("bootstrap", &self.bootstrap).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_have_a_default_port() {
+        assert_eq!(parse_address("h").unwrap(), ("h".into(), 16000));
+        assert_eq!(parse_address("h:1").unwrap(), ("h".into(), 1));
+        for wrong in ["", ":1", "h:", "h:x", "h:0", "h:70000"] {
+            assert!(parse_address(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn copies_of_the_catalog_are_found_by_their_ids() {
+        let location = |id, port| proto::RegionLocationMessage {
+            region_info: Some(proto::ReplicaOfRegion { replica_id: Some(id) }),
+            server_name: Some(proto::ServerNameMessage {
+                host_name: Some("h".into()),
+                port: Some(port),
+                start_code: Some(5),
+            }),
+            seq_num: Some(-1),
+        };
+        let answer = |locations: &[_]| {
+            meta_locations(&proto::GetMetaRegionLocationsResponse { meta_locations: locations.to_vec() })
+        };
+        let found = answer(&[location(2, 3), location(0, 1)]).unwrap();
+        assert_eq!(found.server().unwrap().to_string(), "h,1,5");
+        assert_eq!(found.replicas().len(), 3);
+        assert_eq!(found.replicas()[1].server, None);
+        assert_eq!(answer(&[]).unwrap_err().kind(), ErrorKind::NoServerForRegion);
+        assert_eq!(answer(&[location(1, 1)]).unwrap_err().kind(), ErrorKind::NoServerForRegion);
+        assert!(answer(&[location(-1, 1)]).is_err() && answer(&[location(0, 1 << 16)]).is_err());
+    }
+}

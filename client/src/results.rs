@@ -1,0 +1,51 @@
+//! The results in answers (locator.md §8.4, §9).
+
+use crate::cell_block::{CellBlock, row_of};
+use crate::proto;
+use hregion::{Corruption, Row};
+
+const LEFT_OVER: Corruption = Corruption::Malformed("cell block with more cells than its results");
+
+/// Returns the results of a page, and whether each is a part of a row.
+pub(crate) fn rows_of(
+    response: &proto::ScanResponse,
+    mut cells: CellBlock,
+) -> Result<Vec<(Row, bool)>, Corruption> {
+    let mut rows = Vec::new();
+    for (at, count) in response.cells_per_result.iter().enumerate() {
+        let partial = response.partial_flag_per_result.get(at).copied().unwrap_or_default();
+        rows.push((cells.take_row(*count as usize)?, partial));
+    }
+    for result in &response.results {
+        rows.push((row_of(result, &mut cells)?, result.partial.unwrap_or_default()));
+    }
+    if !cells.is_empty() {
+        return Err(LEFT_OVER);
+    }
+    // a result has cells; an empty one would be a row without a key
+    rows.retain(|(row, _)| !row.is_empty());
+    Ok(rows)
+}
+
+/// Returns the only result of an answer, of the row that was asked for.
+pub(crate) fn only_row(
+    result: Option<&proto::ResultMessage>,
+    mut cells: CellBlock,
+    expected: &[u8],
+) -> Result<Row, Corruption> {
+    let none = proto::ResultMessage::default();
+    let row = row_of(result.unwrap_or(&none), &mut cells)?;
+    if !cells.is_empty() {
+        return Err(LEFT_OVER);
+    }
+    check_row(&row, expected)?;
+    Ok(row)
+}
+
+/// Checks that cells are of the row that was asked for.
+pub(crate) fn check_row(row: &Row, expected: &[u8]) -> Result<(), Corruption> {
+    if !row.is_empty() && row.key() != expected {
+        return Err(Corruption::Malformed("result of another row than the one asked for"));
+    }
+    Ok(())
+}

@@ -1,0 +1,361 @@
+//! Scans over the regions of a table, on their servers (locator.md §9, §13; HBase: `AsyncClientScanner`).
+
+use crate::assembler::Assembler;
+use crate::fault::Fault;
+use crate::proto;
+use crate::results::rows_of;
+use crate::table::Table;
+use crate::tries::{Place, Tries};
+use bytes::Bytes;
+use hregion::locator::{LocateType, RegionException};
+use hregion::{CellOrder, Corruption, Error, ErrorKind, Result, Row, Scan, ScanResult};
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::Duration;
+
+/// The rows of a scan of a table of a cluster, in order, each once, while regions are split, merged or moved and
+/// servers end.
+///
+/// A region is read at one moment. There is no moment for all regions, and a region that has to be opened again
+/// is read at a later one, from the row after the last.
+pub struct Scanner {
+    table: Table,
+    scan: Scan,
+    /// The limit on rows; `u64::MAX` for none.
+    limit: u64,
+    /// Where to continue.
+    start: Bytes,
+    include_start: bool,
+    /// The scanner of the current region.
+    open: Option<RegionScanner>,
+    results: VecDeque<ScanResult>,
+    assembler: Assembler,
+    done: bool,
+}
+
+/// A scanner on a server.
+struct RegionScanner {
+    place: Place,
+    id: u64,
+    /// The number of the next call.
+    sequence: u64,
+}
+
+/// The number of bytes at which servers end a call (`hbase.client.scanner.max.result.size`).
+const MAX_RESULT_SIZE: u64 = 2 << 20;
+
+/// What follows after a page.
+enum Then {
+    /// More of the region.
+    ReadOn,
+    /// The next region.
+    NextRegion,
+    /// Nothing.
+    End,
+}
+
+impl Scanner {
+    pub(crate) fn new(table: Table, mut scan: Scan) -> Result<Self> {
+        let limits = scan.limits();
+        if limits.max_result_size == 0 {
+            scan = scan.max_result_size(MAX_RESULT_SIZE);
+        }
+        // fails now rather than at the first row
+        scan.to_proto_bytes()?;
+        let range = scan.row_range();
+        let (start, include_start) = (Bytes::copy_from_slice(range.start), range.include_start);
+        let reversed = range.reversed;
+        let order = if table.name.is_meta() { CellOrder::Meta } else { CellOrder::User };
+        Ok(Self {
+            table,
+            limit: if limits.rows == 0 { u64::MAX } else { limits.rows },
+            start,
+            include_start,
+            open: None,
+            results: VecDeque::new(),
+            assembler: Assembler::new(limits, order, reversed),
+            done: false,
+            scan,
+        })
+    }
+
+    /// Returns the next row that has any of the cells requested; `None` at the end. The result may be a part of
+    /// a row if the scan has a batch, or allows partial results.
+    ///
+    /// # Errors
+    ///
+    /// As [`Table::get`]. Rows returned before are correct. Another call tries to continue after them.
+    pub async fn next(&mut self) -> Result<Option<ScanResult>> {
+        let core = self.table.core.clone();
+        let mut tries = Tries::new(&core);
+        loop {
+            if let Some(result) = self.results.pop_front() {
+                return Ok(Some(result));
+            }
+            if self.done {
+                return Ok(None);
+            }
+            if tries.deadline().left().is_zero() {
+                let message = format!("no row of {} in the time of an operation", self.table.name());
+                return Err(Error::locating(ErrorKind::Io, message));
+            }
+            self.read_page(&mut tries).await?;
+        }
+    }
+
+    /// Returns the next row, as [`next`](Self::next).
+    ///
+    /// # Errors
+    ///
+    /// As [`next`](Self::next).
+    pub async fn next_row(&mut self) -> Result<Option<Row>> {
+        Ok(self.next().await?.map(|result| result.row))
+    }
+
+    /// Tells the server that the scan goes on, if the next row is wanted only after more than the server's
+    /// lease (`hbase.client.scanner.timeout.period`, 60 s). Without it, the region is opened again.
+    ///
+    /// # Errors
+    ///
+    /// If the server does not answer, or has closed the scanner. The scan can go on nevertheless.
+    pub async fn renew_lease(&mut self) -> Result<()> {
+        let Some(open) = &mut self.open else { return Ok(()) };
+        let request =
+            proto::ScanRequest { renew: Some(true), number_of_rows: Some(0), ..open.next_request() };
+        open.sequence += 1;
+        let time = self.table.core.settings.rpc_timeout;
+        let renewed = open.place.call::<proto::ScanResponse>("Scan", &request, time).await;
+        renewed.map(drop).map_err(|fault| {
+            self.open = None;
+            fault.error
+        })
+    }
+
+    /// Reads a page: opens the next region if none is open.
+    async fn read_page(&mut self, tries: &mut Tries<'_>) -> Result<()> {
+        let place = match &self.open {
+            Some(open) => open.place.clone(),
+            None => {
+                let position = self.position();
+                tries.place(self.table.name(), &self.start, position).await?
+            }
+        };
+        let page = self.call(&place, tries.deadline()).await;
+        match page.and_then(|(response, rows)| self.take_page(&place, &response, rows)) {
+            Ok(then) => {
+                tries.succeeded();
+                match then {
+                    Then::ReadOn => {}
+                    Then::NextRegion => self.leave_region(&place),
+                    Then::End => self.end(),
+                }
+                Ok(())
+            }
+            Err(fault) => self.reset(&place, fault, tries).await,
+        }
+    }
+
+    /// Which region is next.
+    fn position(&self) -> LocateType {
+        match (self.scan.row_range().reversed, self.include_start) {
+            (true, _) if self.start.is_empty() => LocateType::Before,
+            (_, true) => LocateType::At,
+            (true, false) => LocateType::Before,
+            (false, false) => LocateType::After,
+        }
+    }
+
+    /// Opens the scanner of a region, or reads on. Cells come with either answer.
+    async fn call(
+        &mut self,
+        place: &Place,
+        deadline: hregion::Deadline,
+    ) -> Result<(proto::ScanResponse, Vec<(Row, bool)>), Fault> {
+        let settings = self.table.core.settings;
+        let request = match &self.open {
+            Some(open) => open.next_request(),
+            None => {
+                let scan = self.scan.clone().start_row(self.start.clone(), self.include_start);
+                proto::ScanRequest {
+                    region: Some(proto::RegionSpecifier::of(place.locations.region())),
+                    scan: Some(scan.to_proto_bytes().map_err(Fault::fatal)?.into()),
+                    ..proto::ScanRequest::default()
+                }
+            }
+        };
+        let caching = u32::try_from(self.scan.limits().caching).unwrap_or(u32::MAX);
+        let limit = u32::try_from(self.limit.saturating_sub(self.assembler.completed())).ok();
+        let request = proto::ScanRequest {
+            // a number that Java reads as the same
+            number_of_rows: Some(if caching == 0 { u32::MAX >> 1 } else { caching.min(u32::MAX >> 1) }),
+            close_scanner: Some(false),
+            client_handles_partials: Some(true),
+            client_handles_heartbeats: Some(true),
+            limit_of_rows: limit.filter(|limit| *limit <= u32::MAX >> 1),
+            ..request
+        };
+        let time: Duration =
+            if self.open.is_some() { settings.scanner_timeout } else { settings.rpc_timeout };
+        let answer = place.call::<proto::ScanResponse>("Scan", &request, time.min(deadline.left())).await?;
+        let rows = rows_of(&answer.message, answer.cells)
+            .map_err(|corruption| place.connection.give_up(&corruption))?;
+        Ok((answer.message, rows))
+    }
+
+    /// Takes the rows of a page.
+    fn take_page(
+        &mut self,
+        place: &Place,
+        response: &proto::ScanResponse,
+        rows: Vec<(Row, bool)>,
+    ) -> Result<Then, Fault> {
+        match &mut self.open {
+            Some(open) => open.sequence += 1,
+            None => {
+                let id = response.scanner_id;
+                self.open = id.map(|id| RegionScanner { place: place.clone(), id, sequence: 0 });
+            }
+        }
+        let is_empty = rows.is_empty();
+        let is_heartbeat = response.heartbeat_message.unwrap_or_default();
+        for (row, partial) in rows {
+            if self.assembler.completed() >= self.limit {
+                break; // more than was asked for
+            }
+            self.check_row(place, &row).map_err(|corruption| place.connection.give_up(&corruption))?;
+            let taken = self.assembler.take(row, partial, &mut self.results);
+            taken.map_err(|corruption| place.connection.give_up(&corruption))?;
+        }
+        let more = response.more_results.unwrap_or(true);
+        let region_ends = match response.more_results_in_region {
+            Some(more) => !more,
+            // servers before 1.2 do not say so
+            None => is_empty && !is_heartbeat,
+        };
+        if (is_empty && !is_heartbeat) || region_ends || !more {
+            self.assembler.end_row(&mut self.results);
+        }
+        if !more || region_ends {
+            // the server has closed the scanner
+            self.open = None;
+        }
+        let goes_on = more && self.assembler.completed() < self.limit;
+        Ok(match (goes_on, region_ends) {
+            (false, _) => Then::End,
+            (true, true) => Then::NextRegion,
+            (true, false) if self.open.is_none() => {
+                let missing = Corruption::Malformed("answer without the id of the scanner");
+                return Err(place.connection.give_up(&missing));
+            }
+            (true, false) => Then::ReadOn,
+        })
+    }
+
+    /// Checks that a row is of the region, so that a confused server cannot repeat or skip rows.
+    fn check_row(&self, place: &Place, row: &Row) -> Result<(), Corruption> {
+        let region = place.locations.region();
+        if !region.table().is_meta() && !region.contains(row.key()) {
+            return Err(Corruption::Malformed("row that is not in the region asked"));
+        }
+        Ok(())
+    }
+
+    /// Goes on to the next region, if the scan reaches it.
+    fn leave_region(&mut self, place: &Place) {
+        let region = place.locations.region();
+        let range = self.scan.row_range();
+        let ends = if range.reversed {
+            let start = region.start_key();
+            start.is_empty() || (!range.stop.is_empty() && start <= range.stop)
+        } else {
+            let end = region.end_key();
+            let past = |stop: &[u8]| end > stop || (end == stop && !range.include_stop);
+            end.is_empty() || (!range.stop.is_empty() && past(range.stop))
+        };
+        if ends {
+            self.end();
+            return;
+        }
+        let next = if range.reversed { region.start_key() } else { region.end_key() };
+        (self.start, self.include_start) = (Bytes::copy_from_slice(next), !range.reversed);
+        self.assembler.enter_region();
+    }
+
+    fn end(&mut self) {
+        self.done = true;
+        self.close();
+    }
+
+    /// Continues after the last row once a server has lost its scanner, or is lost itself.
+    async fn reset(&mut self, place: &Place, fault: Fault, tries: &mut Tries<'_>) -> Result<()> {
+        let is_open = self.open.is_some();
+        if is_open && matches!(fault.kind, RegionException::Busy { .. } | RegionException::RegionOpening) {
+            // the call was not executed, and can be repeated
+            return tries.failed(&place.locations, fault).await;
+        }
+        let is_lost = matches!(
+            fault.kind,
+            RegionException::ScannerReset
+                | RegionException::ServerGone
+                | RegionException::NotServingRegion
+                | RegionException::RegionMoved { .. }
+        );
+        if fault.out_of_order || !is_lost {
+            self.close();
+        }
+        self.open = None;
+        if let Some((row, is_complete)) = self.assembler.forget_pieces() {
+            (self.start, self.include_start) = (row, !is_complete);
+        }
+        if is_open && fault.kind == RegionException::ScannerReset {
+            // the region may be where it was
+            let Fault { error, .. } = fault;
+            return tries.pause(error, None, false).await;
+        }
+        tries.failed(&place.locations, fault).await
+    }
+
+    /// Tells the server that its scanner is no longer needed. Whether it hears is not waited for: the scanner
+    /// ends with its lease.
+    fn close(&mut self) {
+        let Some(open) = self.open.take() else { return };
+        let request = proto::ScanRequest {
+            scanner_id: Some(open.id),
+            number_of_rows: Some(0),
+            close_scanner: Some(true),
+            ..proto::ScanRequest::default()
+        };
+        let time = self.table.core.settings.rpc_timeout;
+        self.table.core.runtime.spawn(async move {
+            let _ = open.place.call::<proto::ScanResponse>("Scan", &request, time).await;
+        });
+    }
+}
+
+impl Drop for Scanner {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl RegionScanner {
+    /// The fields of all calls that follow the first.
+    fn next_request(&self) -> proto::ScanRequest {
+        proto::ScanRequest {
+            scanner_id: Some(self.id),
+            next_call_seq: Some(self.sequence),
+            client_handles_partials: Some(true),
+            client_handles_heartbeats: Some(true),
+            ..proto::ScanRequest::default()
+        }
+    }
+}
+
+impl fmt::Debug for Scanner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scanner")
+            .field("table", &self.table)
+            .field("scan", &self.scan)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,169 @@
+//! Attempts of an operation: location, connection, pauses (locator.md §10, §11.6; HBase: `AsyncRpcRetryingCaller`).
+
+use crate::client::ClientCore;
+use crate::connection::{Answer, Connection};
+use crate::fault::Fault;
+use hregion::locator::{LocateType, RegionException, RetryPolicy};
+use hregion::{Deadline, Error, ErrorKind, RegionLocations, Result, TableName};
+use prost::Message;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::time::sleep;
+
+/// A region and an open connection to its server.
+#[derive(Clone)]
+pub(crate) struct Place {
+    pub(crate) locations: RegionLocations,
+    pub(crate) connection: Arc<Connection>,
+}
+
+impl Place {
+    /// Calls a method of the region's server.
+    pub(crate) async fn call<M: Message + Default>(
+        &self,
+        method: &'static str,
+        param: &impl Message,
+        time: Duration,
+    ) -> Result<Answer<M>, Fault> {
+        let priority = priority(self.locations.region().table());
+        self.connection.call(method, param, priority, time).await
+    }
+}
+
+/// Requests of system tables have a queue of their own (HBase: `HConstants.SYSTEMTABLE_QOS`).
+pub(crate) fn priority(table: &TableName) -> Option<u32> {
+    (table.namespace() == "hbase").then_some(200)
+}
+
+/// The attempts of one operation.
+pub(crate) struct Tries<'c> {
+    core: &'c ClientCore,
+    policy: RetryPolicy,
+    deadline: Deadline,
+    failed: u32,
+    /// What failed, the last few.
+    causes: Vec<String>,
+}
+
+/// The number of causes an error lists.
+const CAUSES: usize = 5;
+
+impl<'c> Tries<'c> {
+    pub(crate) fn new(core: &'c ClientCore) -> Self {
+        let policy = core.settings.retries;
+        Self { core, policy, deadline: policy.deadline(Instant::now()), failed: 0, causes: Vec::new() }
+    }
+
+    /// The time for the next call: at most that of a call, at most what is left.
+    pub(crate) fn call_time(&self) -> Duration {
+        self.core.settings.rpc_timeout.min(self.deadline.left())
+    }
+
+    pub(crate) fn deadline(&self) -> Deadline {
+        self.deadline
+    }
+
+    /// Starts counting attempts anew, after a success within the operation.
+    pub(crate) fn succeeded(&mut self) {
+        self.failed = 0;
+        self.causes.clear();
+    }
+
+    /// Finds the region of a row, and connects to its server.
+    pub(crate) async fn place(
+        &mut self,
+        table: &TableName,
+        row: &[u8],
+        position: LocateType,
+    ) -> Result<Place> {
+        loop {
+            let locations = match self.core.locate(table, row, position, self.deadline).await {
+                Ok(locations) => locations,
+                Err(error) if is_passing(&error) => {
+                    self.pause(error, None, false).await?;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            match self.core.connect(&locations, self.deadline).await {
+                Ok(connection) => return Ok(Place { locations, connection }),
+                Err(fault) => self.failed(&locations, fault).await?,
+            }
+        }
+    }
+
+    /// Reacts to a failed call to the server of a region: corrects the location, and pauses.
+    ///
+    /// # Errors
+    ///
+    /// If another attempt cannot help, or there is none left.
+    pub(crate) async fn failed(&mut self, used: &RegionLocations, fault: Fault) -> Result<()> {
+        let (error, pause, overloaded) = self.core.react(used, fault, self.deadline).await?;
+        self.pause(error, pause, overloaded).await
+    }
+
+    /// Counts a failed attempt, and waits for the next.
+    pub(crate) async fn pause(
+        &mut self,
+        error: Error,
+        pause: Option<Duration>,
+        overloaded: bool,
+    ) -> Result<()> {
+        self.failed += 1;
+        if self.causes.len() == CAUSES {
+            self.causes.remove(0);
+        }
+        self.causes.push(format!("{}: {}", self.failed, error.message()));
+        let left = self.deadline.left().saturating_sub(Duration::from_millis(1));
+        let pause = pause.unwrap_or_else(|| {
+            let usual = self.policy.with_jitter(self.failed);
+            if overloaded { usual.saturating_mul(OVERLOADED) } else { usual }
+        });
+        if self.failed >= self.policy.max_attempts() || left.is_zero() {
+            let message = format!("failed {} times: {}", self.failed, self.causes.join("; "));
+            return Err(if self.failed > 1 { Error::locating(error.kind(), message) } else { error });
+        }
+        sleep(pause.min(left)).await;
+        Ok(())
+    }
+}
+
+/// How much longer the pauses are if the server is overloaded.
+const OVERLOADED: u32 = 5;
+
+/// Whether the region of a row may be found later.
+pub(crate) fn is_passing(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::RegionNotFound | ErrorKind::RegionOffline | ErrorKind::NoServerForRegion | ErrorKind::Io
+    )
+}
+
+impl ClientCore {
+    /// Corrects the location after a fault. Returns the error, and how long to wait before the next attempt
+    /// if the server said so.
+    pub(crate) async fn react(
+        &self,
+        used: &RegionLocations,
+        fault: Fault,
+        deadline: Deadline,
+    ) -> Result<(Error, Option<Duration>, bool)> {
+        self.locator.on_fault(used, 0, &fault.kind);
+        match fault.kind {
+            RegionException::Fatal => return Err(fault.error),
+            RegionException::Busy { pause: Some(pause) } => return Ok((fault.error, Some(pause), false)),
+            // the region has another server already
+            RegionException::RegionMoved { .. } => return Ok((fault.error, Some(Duration::ZERO), false)),
+            RegionException::NotServingRegion => {
+                let table = used.region().table();
+                if let Err(error) = self.check_enabled(table, deadline).await
+                    && matches!(error.kind(), ErrorKind::TableNotFound | ErrorKind::TableNotEnabled)
+                {
+                    return Err(error);
+                }
+            }
+            _ => {}
+        }
+        Ok((fault.error, None, fault.overloaded))
+    }
+}

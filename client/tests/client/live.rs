@@ -1,0 +1,356 @@
+//! The same reads and writes by HBase's client and by this one.
+
+use crate::hbase::{Client as Java, Cluster};
+use hregion::locator::RetryPolicy;
+use hregion::{
+    Append, CheckAndMutate, Delete, Filter, Get, Increment, Mutation, Put, Row, Scan, TableName, TimeRange,
+};
+use hregion_client::{Client, Table};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+const TABLE: &str = "t";
+const ROWS: usize = 20_000;
+const REGIONS: usize = 20;
+
+fn programs() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../interop/cluster"))
+}
+
+fn row_key(at: usize) -> String {
+    format!("row-{at:06}")
+}
+
+fn json_of(row: &Row) -> Vec<Value> {
+    let text = |bytes: &[u8]| hregion::cell::StringBinary(bytes).to_string();
+    let cell = |cell: hregion::CellRef<'_>| {
+        json!({
+            "row": text(cell.row()), "family": text(cell.family()), "qualifier": text(cell.qualifier()),
+            "timestamp": cell.timestamp(), "type": cell.cell_type().name(), "value": text(cell.value()),
+        })
+    };
+    row.cells().map(cell).collect()
+}
+
+/// Returns the cells of a scan, and the lengths of its results.
+async fn scanned(table: &Table, scan: Scan) -> (Vec<Value>, Vec<usize>) {
+    let mut scanner = table.scan(scan).unwrap();
+    let (mut cells, mut lens) = (Vec::new(), Vec::new());
+    while let Some(result) = scanner.next().await.unwrap() {
+        cells.extend(json_of(&result.row));
+        lens.push(result.row.len());
+    }
+    (cells, lens)
+}
+
+fn assert_same(ours: &[Value], theirs: &Value, what: &str) {
+    let theirs = theirs.as_array().unwrap();
+    let first = ours.iter().zip(theirs).position(|(a, b)| a != b);
+    if let Some(at) = first {
+        panic!("{what}: cell {at} is {}, HBase's client reads {}", ours[at], theirs[at]);
+    }
+    assert_eq!(ours.len(), theirs.len(), "{what}");
+    println!("{what}: {} cells", ours.len());
+}
+
+/// Creates the table by HBase's client, and fills it by this one.
+async fn fill(java: &mut Java, client: &Client) -> Table {
+    let splits: Vec<String> = (1..REGIONS).map(|at| row_key(at * ROWS / REGIONS)).collect();
+    let family = |name: &str| json!({"name": name, "VERSIONS": "3"});
+    java.ask(
+        &json!({"op": "create", "table": TABLE, "families": [family("f"), family("g")], "splits": splits}),
+    );
+    let table = client.table(&TableName::parse(TABLE).unwrap());
+    for first in (0..ROWS).step_by(1000) {
+        let put = |at: usize| -> Mutation {
+            let mut put = Put::new(row_key(at)).cell_at("f", "a", 1000, format!("value {at}"));
+            for column in 0..at % 4 {
+                put = put.cell_at("g", format!("c{column}"), 1000 + at as i64, vec![b'x'; at % 50]);
+            }
+            put.into()
+        };
+        let puts: Vec<Mutation> = (first..first + 1000).map(put).collect();
+        for result in table.batch(&puts).await {
+            assert!(result.unwrap().is_empty());
+        }
+    }
+    table
+}
+
+async fn locations_are_those_of_hbase(java: &mut Java, client: &Client) {
+    let table = TableName::parse(TABLE).unwrap();
+    for row in ["", "row-000000", "row-000999", "row-001000", "row-010500", "zzz"] {
+        let theirs = java.ask(&json!({"op": "locate", "table": TABLE, "row": row}));
+        let ours = client.locate(&table, row).await.unwrap();
+        let server = ours.server().unwrap().to_string();
+        assert_eq!(
+            (ours.region().encoded_name(), server.as_str()),
+            (theirs["encoded"].as_str().unwrap().to_owned(), theirs["server"].as_str().unwrap())
+        );
+    }
+    assert_eq!(client.regions(&table).await.unwrap().len(), REGIONS);
+    let missing = client.locate(&TableName::parse("missing").unwrap(), "r").await.unwrap_err();
+    assert_eq!(missing.kind(), hregion::ErrorKind::TableNotFound);
+}
+
+async fn reads_are_those_of_hbase(java: &mut Java, table: &Table) {
+    for at in [0, 1, 999, 1000, 10_001, ROWS - 1, ROWS] {
+        let theirs = java.ask(&json!({"op": "get", "table": TABLE, "row": row_key(at), "versions": 3}));
+        let ours = table.get(&Get::new(row_key(at)).max_versions(3)).await.unwrap();
+        assert_same(&json_of(&ours), &theirs, "get");
+    }
+    let rows: Vec<String> = (0..200).map(|at| row_key(at * 7919 % (ROWS + 100))).collect();
+    let theirs = java.ask(&json!({"op": "multi_get", "table": TABLE, "rows": rows}));
+    let ours = table.get_many(&rows.iter().map(Get::new).collect::<Vec<_>>()).await.unwrap();
+    for (ours, theirs) in ours.iter().zip(theirs.as_array().unwrap()) {
+        assert_eq!(json!(json_of(ours)), *theirs);
+    }
+    let error = table.get(&Get::new("row-000001").family("none")).await.unwrap_err();
+    assert_eq!(error.kind(), hregion::ErrorKind::NoSuchFamily, "{error}");
+
+    let filter = "SingleColumnValueFilter('f', 'a', >=, 'binary:value 15000') AND PageFilter(1000)";
+    let scans: Vec<(&str, Scan, Value)> = vec![
+        ("all", Scan::new(), json!({})),
+        ("reversed", Scan::new().reversed(true), json!({"reversed": true})),
+        (
+            "a range",
+            Scan::new().rows("row-000990".."row-003010").max_versions(3),
+            json!({"start": "row-000990", "stop": "row-003010", "versions": 3}),
+        ),
+        (
+            "a range after its first row, with its last",
+            Scan::new().start_row("row-000999", false).stop_row("row-002000", true),
+            json!({"start": "row-000999", "include_start": false, "stop": "row-002000", "include_stop": true}),
+        ),
+        (
+            "a reversed range",
+            Scan::new().start_row("row-003000", true).stop_row("row-000999", false).reversed(true),
+            json!({"start": "row-003000", "stop": "row-000999", "reversed": true}),
+        ),
+        (
+            "a reversed range from a region's start, without it",
+            Scan::new().start_row("row-002000", false).stop_row("row-000999", true).reversed(true),
+            json!({"start": "row-002000", "include_start": false, "stop": "row-000999", "include_stop": true,
+                   "reversed": true}),
+        ),
+        ("columns", Scan::new().column("g", "c1").family("f"), json!({"columns": ["g:c1", "f"]})),
+        ("a limit", Scan::new().limit(2500), json!({"limit": 2500})),
+        (
+            "a limit backward",
+            Scan::new().limit(1500).reversed(true),
+            json!({"limit": 1500, "reversed": true}),
+        ),
+        ("few results at a time", Scan::new().caching(100), json!({"caching": 100})),
+        ("few bytes at a time", Scan::new().max_result_size(3000), json!({"max_result_size": 3000})),
+        (
+            "few bytes at a time, backward",
+            Scan::new().max_result_size(3000).reversed(true),
+            json!({"max_result_size": 3000, "reversed": true}),
+        ),
+        ("a filter", Scan::new().filter(Filter::parse(filter).unwrap()), json!({"filter": filter})),
+        (
+            "a time range",
+            Scan::new().time_range(TimeRange::new(1500, 2500).unwrap()),
+            json!({"time_range": [1500, 2500]}),
+        ),
+        (
+            "batches",
+            Scan::new().batch(2).max_result_size(500).rows("row-000000".."row-002500"),
+            json!({"batch": 2, "max_result_size": 500, "start": "row-000000", "stop": "row-002500"}),
+        ),
+        (
+            "parts",
+            Scan::new().allow_partial(true).max_result_size(100).rows("row-000900".."row-001100"),
+            json!({"allow_partial": true, "max_result_size": 100, "start": "row-000900", "stop": "row-001100"}),
+        ),
+        ("raw", Scan::new().raw(true).max_versions(u32::MAX).limit(300), json!({"raw": true, "limit": 300})),
+    ];
+    for (what, scan, mut command) in scans {
+        command["op"] = "scan".into();
+        command["table"] = TABLE.into();
+        let theirs = java.ask(&command);
+        let batch = scan.limits().batch as usize;
+        let (ours, lens) = scanned(table, scan).await;
+        assert_same(&ours, &theirs, what);
+        assert!(batch == 0 || lens.iter().all(|len| *len <= batch) && lens.contains(&batch), "{what}");
+    }
+}
+
+async fn writes_are_read_by_hbase(java: &mut Java, table: &Table) {
+    let row = "row-new";
+    table
+        .put(Put::new(row).cell("f", "a", "1").cell_at("g", "b", 5, "2").ttl(Duration::from_secs(3600)))
+        .await
+        .unwrap();
+    for version in 1..4 {
+        table.put(Put::new(row).cell_at("f", "v", version, format!("v{version}"))).await.unwrap();
+    }
+    table.delete(Delete::new(row).version_at("f", "v", 2)).await.unwrap();
+    let sum = table.increment(Increment::new(row).column("f", "n", 41)).await.unwrap();
+    assert_eq!(sum.value("f", "n"), Some(&41_i64.to_be_bytes()[..]));
+    let sum = table.increment(Increment::new(row).column("f", "n", 1)).await.unwrap();
+    assert_eq!(sum.value("f", "n"), Some(&42_i64.to_be_bytes()[..]));
+    let none = table.increment(Increment::new(row).column("f", "n", 0).return_results(false)).await.unwrap();
+    assert!(none.is_empty());
+    table.append(Append::new(row).column("g", "b", " and 3")).await.unwrap();
+
+    let put = |value: &'static str| Put::new(row).cell("f", "lock", value);
+    let check = CheckAndMutate::if_not_exists(row, "f", "lock").then(put("me"));
+    assert!(table.check_and_mutate(check.clone()).await.unwrap().success);
+    assert!(!table.check_and_mutate(check).await.unwrap().success);
+    let two = CheckAndMutate::if_equals(row, "f", "lock", "me")
+        .then(put("you"))
+        .then(Delete::new(row).column("f", "a"));
+    assert!(table.check_and_mutate(two.clone()).await.unwrap().success);
+    assert!(!table.check_and_mutate(two).await.unwrap().success);
+    let filter = Filter::parse("SingleColumnValueFilter('f', 'lock', =, 'binary:you')").unwrap();
+    let check = CheckAndMutate::if_filter(row, filter).then(Increment::new(row).column("f", "n", 8));
+    let checked = table.check_and_mutate(check).await.unwrap();
+    assert!(checked.success);
+    assert_eq!(checked.cells.value("f", "n"), Some(&50_i64.to_be_bytes()[..]));
+
+    let mutations = vec![Put::new(row).cell("g", "x", "y").into(), Delete::new(row).column("f", "v").into()];
+    table.mutate_row(row, mutations).await.unwrap();
+    let other = vec![Put::new("other").cell("g", "x", "y").into()];
+    assert!(table.mutate_row(row, other).await.is_err());
+
+    let theirs = java.ask(&json!({"op": "get", "table": TABLE, "row": row, "versions": 9}));
+    let ours = table.get(&Get::new(row).max_versions(9)).await.unwrap();
+    assert_same(&json_of(&ours), &theirs, "a row written");
+    let columns: Vec<String> =
+        ours.cells().map(|cell| String::from_utf8_lossy(cell.qualifier()).into_owned()).collect();
+    assert_eq!(columns, ["lock", "lock", "n", "n", "n", "n", "b", "b", "x"]);
+
+    // one of two fails, the other is written
+    let results = table.batch(&[Put::new("row-b1").cell("none", "q", "").into(), put("batch").into()]).await;
+    assert_eq!(results[0].as_ref().unwrap_err().kind(), hregion::ErrorKind::NoSuchFamily);
+    assert!(results[1].is_ok());
+    table.delete(Delete::new(row)).await.unwrap();
+    assert!(!table.exists(&Get::new(row)).await.unwrap());
+    assert_eq!(java.ask(&json!({"op": "get", "table": TABLE, "row": row})), json!([]));
+}
+
+/// Scans while regions are split, merged and moved, and a server ends: each row once, in order.
+async fn rows_are_read_once_while_regions_change(java: &mut Java, cluster: &Cluster, table: &Table) {
+    let expected: Vec<String> = (0..ROWS).map(row_key).collect();
+    let names = |value: Value| -> Vec<String> {
+        let field = |region: &Value| region["encoded"].as_str().unwrap().to_owned();
+        value.as_array().unwrap().iter().map(field).collect()
+    };
+    let servers: Vec<String> = serde_json::from_value(cluster.ready["servers"].clone()).unwrap();
+    for round in 0..3 {
+        for reversed in [false, true] {
+            let scan = Scan::new()
+                .caching(97)
+                .stop_row(if reversed { "" } else { "row-1" }, false)
+                .reversed(reversed);
+            let mut scanner = table.scan(scan).unwrap();
+            let (mut found, mut changes, mut done) = (Vec::new(), 0, 0);
+            while let Some(row) = scanner.next_row().await.unwrap() {
+                found.push(String::from_utf8(row.key().to_vec()).unwrap());
+                // several changes within a region, and at others' borders
+                if found.len().is_multiple_of(1450) {
+                    let regions = names(java.ask(&json!({"op": "regions", "table": TABLE})));
+                    let at = found.len() / 1450 % (regions.len() - 1);
+                    let command = match changes % 4 {
+                        0 => {
+                            let last = found.last().unwrap();
+                            let region = json!({"op": "locate", "table": TABLE, "row": last, "reload": true});
+                            let region = java.ask(&region)["encoded"].clone();
+                            let key = format!("{last}{round}{}", u8::from(reversed));
+                            json!({"op": "split", "table": TABLE, "row": key, "region": region})
+                        }
+                        1 => json!({"op": "merge", "table": TABLE, "regions": &regions[at..at + 2]}),
+                        _ => {
+                            let server = &servers[changes % servers.len()];
+                            json!({"op": "move", "region": regions[at], "server": server})
+                        }
+                    };
+                    // HBase refuses to split or merge a region that has references
+                    done += usize::from(java.try_ask(&command).get("ok").is_some());
+                    changes += 1;
+                }
+            }
+            if reversed {
+                found.reverse();
+            }
+            let once: BTreeSet<&String> = found.iter().collect();
+            assert_eq!((found.len(), once.len()), (ROWS, ROWS), "round {round}, reversed {reversed}");
+            assert!(found == expected);
+            println!(
+                "round {round}, reversed {reversed}: {ROWS} rows once, during {changes} changes of regions"
+            );
+        }
+    }
+}
+
+/// Reads and writes on while a server ends.
+async fn a_server_ends(java: &mut Java, cluster: &Cluster, table: &Table) {
+    let servers: Vec<String> = serde_json::from_value(cluster.ready["servers"].clone()).unwrap();
+    let mut scanner = table.scan(Scan::new().caching(500).stop_row("row-1", false)).unwrap();
+    let mut found = 0;
+    while let Some(row) = scanner.next_row().await.unwrap() {
+        assert_eq!(row.key(), row_key(found).as_bytes());
+        found += 1;
+        if found == ROWS / 3 {
+            java.ask(&json!({"op": "stop_server", "server": servers[0]}));
+        }
+    }
+    assert_eq!(found, ROWS);
+    let rows: Vec<Get> = (0..400).map(|at| Get::new(row_key(at * 50))).collect();
+    assert!(table.get_many(&rows).await.unwrap().iter().all(|row| !row.is_empty()));
+    table.put(Put::new("row-after").cell("f", "a", "v")).await.unwrap();
+    let server = table_server(table).await;
+    assert_ne!(server, servers[0]);
+    println!("{ROWS} rows once, while {} ended", servers[0]);
+}
+
+async fn table_server(table: &Table) -> String {
+    let row = table.get(&Get::new("row-after")).await.unwrap();
+    assert_eq!(row.value("f", "a"), Some(&b"v"[..]));
+    String::from_utf8_lossy(row.key()).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a running HBase: Java and Maven"]
+async fn answers_are_those_of_hbases_client() {
+    let dir = tempfile::tempdir().unwrap();
+    let cluster = Cluster::start(&programs(), dir.path(), &["--servers", "3"]);
+    let mut java = Java::of(&cluster);
+    let zookeeper = Client::builder().zookeeper(cluster.zookeeper()).unwrap();
+    let master = cluster.ready["master"].as_str().unwrap();
+    let master = hregion::ServerName::parse(master).unwrap();
+    let retries = RetryPolicy::default().operation_timeout(Duration::from_secs(300));
+    let builder = Client::builder().retries(retries);
+    let bootstrap = builder.bootstrap(&format!("{}:{}", master.host(), master.port())).unwrap();
+    let id = zookeeper.cluster_id().await.unwrap();
+    assert!(id.is_some());
+    assert_eq!(bootstrap.cluster_id().await.unwrap(), id);
+    assert_eq!(bootstrap.active_master().await.unwrap(), Some(master.clone()));
+    assert_eq!(zookeeper.active_master().await.unwrap(), Some(master));
+
+    fill(&mut java, &zookeeper).await;
+    for client in [&zookeeper, &bootstrap] {
+        locations_are_those_of_hbase(&mut java, client).await;
+    }
+    let table = bootstrap.table(&TableName::parse(TABLE).unwrap());
+    reads_are_those_of_hbase(&mut java, &table).await;
+    let meta = zookeeper.table(&TableName::meta());
+    let (ours, _) = scanned(&meta, Scan::new().caching(3)).await;
+    assert_same(&ours, &java.ask(&json!({"op": "scan", "table": "hbase:meta"})), "the catalog");
+    writes_are_read_by_hbase(&mut java, &table).await;
+    rows_are_read_once_while_regions_change(&mut java, &cluster, &table).await;
+    a_server_ends(&mut java, &cluster, &table).await;
+
+    java.ask(&json!({"op": "disable", "table": TABLE}));
+    for client in [&zookeeper, &bootstrap] {
+        let table = client.table(&TableName::parse(TABLE).unwrap());
+        let error = table.get(&Get::new("row-000000")).await.unwrap_err();
+        assert_eq!(error.kind(), hregion::ErrorKind::TableNotEnabled, "{error}");
+    }
+    java.ask(&json!({"op": "drop", "table": TABLE}));
+    let error = table.get(&Get::new("row-000000")).await.unwrap_err();
+    assert_eq!(error.kind(), hregion::ErrorKind::TableNotFound, "{error}");
+}

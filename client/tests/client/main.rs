@@ -1,0 +1,11 @@
+//! The client beside HBase's own, on a running cluster.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "tests fail by panicking, and print what they did"
+)]
+
+#[allow(dead_code, reason = "the library's tests use all of it")]
+#[path = "../../../tests/support/hbase.rs"]
+mod hbase;
+mod live;

@@ -1,0 +1,413 @@
+//! Reads and writes as protocol buffers, as clients send them to servers (locator.md §8.3; HBase:
+//! `ProtobufUtil`).
+
+use super::check_and_mutate::ColumnCondition;
+use super::{
+    CheckAndMutate, Columns, Condition, Delete, Delta, Durability, Get, Isolation, Mutation, Put, Scan,
+    Select, TimeRange,
+};
+use crate::cell::CellType;
+use crate::error::{Error, Result};
+use crate::filter::{Comparator, comparator_message, compare_number, filter_message};
+use crate::proto::client as proto;
+use bytes::Bytes;
+use prost::Message as _;
+
+const ISOLATION: &str = "_isolationlevel_";
+const RAW: &str = "_raw_";
+const TTL: &str = "_ttl";
+const RETURN_RESULTS: &str = "_rr_";
+
+/// Java's `true` and `false` as bytes.
+const TRUE: &[u8] = &[0xff];
+const FALSE: &[u8] = &[0];
+
+impl Get {
+    /// Encodes the get as HBase's message `Get`.
+    ///
+    /// # Errors
+    ///
+    /// If HBase has no such filter ([`Filter::to_proto_bytes`](crate::Filter::to_proto_bytes)).
+    pub fn to_proto_bytes(&self) -> Result<Vec<u8>> {
+        let select = Selected::of(&self.select)?;
+        let message = proto::Get {
+            row: Some(Bytes::copy_from_slice(&self.row)),
+            column: select.column,
+            attribute: select.attribute,
+            filter: select.filter,
+            time_range: select.time_range,
+            max_versions: select.max_versions,
+            cache_blocks: select.cache_blocks,
+            store_limit: select.store_limit,
+            store_offset: select.store_offset,
+            cf_time_range: select.cf_time_range,
+            load_column_families_on_demand: select.load_on_demand,
+        };
+        Ok(message.encode_to_vec())
+    }
+}
+
+impl Scan {
+    /// Encodes the scan as HBase's message `Scan`. [`limit`](Self::limit) and [`caching`](Self::caching) are
+    /// not part of it: they are sent with each call.
+    ///
+    /// # Errors
+    ///
+    /// If HBase has no such filter ([`Filter::to_proto_bytes`](crate::Filter::to_proto_bytes)).
+    pub fn to_proto_bytes(&self) -> Result<Vec<u8>> {
+        let mut select = Selected::of(&self.select)?;
+        if self.raw {
+            select.attribute.push(attribute(RAW, TRUE));
+        }
+        let row = |row: &Bytes| Some(row.clone()).filter(|row| !row.is_empty());
+        let message = proto::Scan {
+            column: select.column,
+            attribute: select.attribute,
+            start_row: row(&self.start),
+            stop_row: row(&self.stop),
+            filter: select.filter,
+            time_range: select.time_range,
+            max_versions: select.max_versions,
+            cache_blocks: select.cache_blocks,
+            batch_size: (self.batch > 0).then(|| int(self.batch)),
+            max_result_size: (self.max_result_size > 0).then_some(self.max_result_size),
+            store_limit: select.store_limit,
+            store_offset: select.store_offset,
+            load_column_families_on_demand: select.load_on_demand,
+            reversed: self.reversed.then_some(true),
+            allow_partial_results: self.allow_partial.then_some(true),
+            cf_time_range: select.cf_time_range,
+            include_start_row: (!self.include_start).then_some(false),
+            // servers take a scan without this field and with equal rows for a get
+            include_stop_row: Some(self.include_stop),
+        };
+        Ok(message.encode_to_vec())
+    }
+}
+
+impl Mutation {
+    /// Encodes the mutation as HBase's message `MutationProto`, with its cells. A server executes mutations
+    /// with the same `nonce`, unless it is 0, only once.
+    ///
+    /// # Errors
+    ///
+    /// If the mutation changes nothing: a put, increment or append without columns.
+    pub fn to_proto_bytes(&self, nonce: u64) -> Result<Vec<u8>> {
+        let mut message = match self {
+            Self::Put(put) => of_put(put)?,
+            Self::Delete(delete) => of_delete(delete),
+            Self::Increment(increment) => {
+                of_delta(1, &increment.0, |amount: &i64| Bytes::copy_from_slice(&amount.to_be_bytes()))?
+            }
+            Self::Append(append) => of_delta(0, &append.0, Bytes::clone)?,
+        };
+        message.nonce = (nonce != 0).then_some(nonce);
+        Ok(message.encode_to_vec())
+    }
+}
+
+impl CheckAndMutate {
+    /// Encodes the condition as HBase's message `Condition`.
+    ///
+    /// # Errors
+    ///
+    /// If HBase has no such filter ([`Filter::to_proto_bytes`](crate::Filter::to_proto_bytes)).
+    pub fn condition_to_proto_bytes(&self) -> Result<Vec<u8>> {
+        let mut message = proto::Condition {
+            row: Some(self.row.clone()),
+            time_range: Some(range(self.time_range)),
+            ..proto::Condition::default()
+        };
+        match &self.condition {
+            Condition::Filter(filter) => message.filter = Some(filter_message(filter)?),
+            Condition::Column(ColumnCondition { family, qualifier, compare, value }) => {
+                message.family = Some(family.clone());
+                message.qualifier = Some(qualifier.clone());
+                message.compare_type = compare_number(*compare);
+                message.comparator = Some(comparator_message(&Comparator::binary(value.clone()))?);
+            }
+        }
+        Ok(message.encode_to_vec())
+    }
+
+    /// Returns the mutations, in the order of [`then`](Self::then).
+    #[must_use]
+    pub fn mutations(&self) -> &[Mutation] {
+        &self.mutations
+    }
+}
+
+/// The fields that gets and scans share.
+struct Selected {
+    column: Vec<proto::Column>,
+    attribute: Vec<proto::NameBytesPair>,
+    filter: Option<crate::proto::filter::Filter>,
+    time_range: Option<proto::TimeRange>,
+    max_versions: Option<u32>,
+    cache_blocks: Option<bool>,
+    store_limit: Option<u32>,
+    store_offset: Option<u32>,
+    cf_time_range: Vec<proto::ColumnFamilyTimeRange>,
+    load_on_demand: Option<bool>,
+}
+
+impl Selected {
+    /// Fields with HBase's defaults are absent.
+    fn of(select: &Select) -> Result<Self> {
+        let attribute = match select.isolation {
+            Isolation::ReadCommitted => Vec::new(),
+            Isolation::ReadUncommitted => vec![attribute(ISOLATION, &[2])],
+        };
+        let family_range = |(family, own): &(Bytes, TimeRange)| proto::ColumnFamilyTimeRange {
+            column_family: Some(family.clone()),
+            time_range: Some(range(*own)),
+        };
+        Ok(Self {
+            column: columns(&select.columns),
+            attribute,
+            filter: select.filter.as_ref().map(filter_message).transpose()?,
+            time_range: (!select.time_range.is_all()).then(|| range(select.time_range)),
+            max_versions: (select.max_versions != 1).then(|| int(select.max_versions)),
+            cache_blocks: (!select.cache_blocks).then_some(false),
+            store_limit: select.max_results_per_family.map(int),
+            store_offset: (select.row_offset_per_family > 0).then(|| int(select.row_offset_per_family)),
+            cf_time_range: select.family_time_ranges.iter().map(family_range).collect(),
+            load_on_demand: select.load_families_on_demand,
+        })
+    }
+}
+
+fn columns(columns: &Columns) -> Vec<proto::Column> {
+    let column = |(family, qualifiers): (&[u8], &[Bytes])| proto::Column {
+        family: Some(Bytes::copy_from_slice(family)),
+        qualifier: qualifiers.to_vec(),
+    };
+    columns.families().map(column).collect()
+}
+
+fn of_put(put: &Put) -> Result<proto::MutationProto> {
+    if put.cells.is_empty() {
+        return Err(Error::invalid_argument("a put without columns"));
+    }
+    let mut message = mutation(2, &put.row, put.durability);
+    message.attribute.extend(put.ttl.map(|ttl| attribute(TTL, &ttl.to_be_bytes())));
+    for cell in &put.cells {
+        let value = proto::QualifierValue {
+            qualifier: Some(cell.qualifier.clone()),
+            value: Some(cell.value.clone()),
+            timestamp: cell.timestamp.map(i64::cast_unsigned),
+            delete_type: None,
+        };
+        add(&mut message, &cell.family, value);
+    }
+    Ok(message)
+}
+
+fn of_delete(delete: &Delete) -> proto::MutationProto {
+    let mut message = mutation(3, &delete.row, delete.durability);
+    message.timestamp = delete.timestamp.map(i64::cast_unsigned);
+    for cell in &delete.cells {
+        let delete_type = match cell.kind {
+            CellType::Delete => 0,
+            CellType::DeleteFamily => 2,
+            CellType::DeleteFamilyVersion => 3,
+            // a delete has no cells of other types
+            _ => 1,
+        };
+        let value = proto::QualifierValue {
+            qualifier: Some(cell.qualifier.clone()),
+            value: None,
+            timestamp: cell.timestamp.or(delete.timestamp).map(i64::cast_unsigned),
+            delete_type: Some(delete_type),
+        };
+        add(&mut message, &cell.family, value);
+    }
+    message
+}
+
+fn of_delta<T>(number: i32, delta: &Delta<T>, value: impl Fn(&T) -> Bytes) -> Result<proto::MutationProto> {
+    if delta.cells.is_empty() {
+        return Err(Error::invalid_argument("an increment or append without columns"));
+    }
+    let mut message = mutation(number, &delta.row, delta.durability);
+    message.attribute.extend(delta.ttl.map(|ttl| attribute(TTL, &ttl.to_be_bytes())));
+    if !delta.return_results {
+        message.attribute.push(attribute(RETURN_RESULTS, FALSE));
+    }
+    message.time_range = (!delta.time_range.is_all()).then(|| range(delta.time_range));
+    for cell in &delta.cells {
+        let value = proto::QualifierValue {
+            qualifier: Some(cell.qualifier.clone()),
+            value: Some(value(&cell.change)),
+            timestamp: None,
+            delete_type: None,
+        };
+        add(&mut message, &cell.family, value);
+    }
+    Ok(message)
+}
+
+fn mutation(number: i32, row: &Bytes, durability: Durability) -> proto::MutationProto {
+    proto::MutationProto {
+        row: Some(row.clone()),
+        mutate_type: Some(number),
+        durability: match durability {
+            Durability::UseDefault => None,
+            Durability::SkipWal => Some(1),
+            Durability::AsyncWal => Some(2),
+            Durability::SyncWal => Some(3),
+            Durability::FsyncWal => Some(4),
+        },
+        ..proto::MutationProto::default()
+    }
+}
+
+/// Adds a value to the family of the value before, or to a new one.
+fn add(message: &mut proto::MutationProto, family: &Bytes, value: proto::QualifierValue) {
+    match message.column_value.last_mut() {
+        Some(last) if last.family.as_ref() == Some(family) => last.qualifier_value.push(value),
+        _ => message
+            .column_value
+            .push(proto::ColumnValue { family: Some(family.clone()), qualifier_value: vec![value] }),
+    }
+}
+
+fn attribute(name: &str, value: &[u8]) -> proto::NameBytesPair {
+    proto::NameBytesPair { name: Some(name.to_owned()), value: Some(Bytes::copy_from_slice(value)) }
+}
+
+fn range(range: TimeRange) -> proto::TimeRange {
+    proto::TimeRange { from: Some(range.min().cast_unsigned()), to: Some(range.max().cast_unsigned()) }
+}
+
+/// Returns the number that Java reads as the same, or as its greatest.
+fn int(number: u32) -> u32 {
+    number.min(i32::MAX.cast_unsigned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filter::Filter;
+    use crate::op::{Append, Increment};
+    use std::time::Duration;
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    #[test]
+    fn a_plain_get_is_its_row() {
+        // locator.md §14.4
+        assert_eq!(hex(&Get::new("row-0700").to_proto_bytes().unwrap()), "0a08726f772d30373030");
+    }
+
+    #[test]
+    fn a_search_of_the_catalog() {
+        let scan = Scan::new()
+            .start_row(&b"t1,row-0700,99999999999999"[..], true)
+            .stop_row(&b"t1,,"[..], true)
+            .family("info")
+            .reversed(true);
+        // locator.md §14.4, without readType
+        let expected = "0a060a04696e666f1a1a74312c726f772d303730302c393939393939393939393939393922047431\
+                        2c2c780188010ab00101";
+        let encoded = hex(&scan.to_proto_bytes().unwrap());
+        assert_eq!(encoded, expected.replace("88010a", ""));
+    }
+
+    #[test]
+    fn settings_of_reads_have_their_fields() {
+        let range = TimeRange::new(5, 9).unwrap();
+        let scan = Scan::new()
+            .rows("a".."m")
+            .start_row("a", false)
+            .column("f", "q")
+            .family("g")
+            .max_versions(u32::MAX)
+            .time_range(range)
+            .family_time_range("g", TimeRange::since(7))
+            .max_results_per_family(3)
+            .row_offset_per_family(2)
+            .isolation(Isolation::ReadUncommitted)
+            .cache_blocks(false)
+            .filter(Filter::parse("KeyOnlyFilter()").unwrap())
+            .load_families_on_demand(true)
+            .raw(true)
+            .batch(4)
+            .max_result_size(1 << 20)
+            .allow_partial(true)
+            .limit(17)
+            .caching(18);
+        let decoded = proto::Scan::decode(&scan.to_proto_bytes().unwrap()[..]).unwrap();
+        let names: Vec<_> = decoded.attribute.iter().map(|pair| pair.name.as_deref().unwrap()).collect();
+        assert_eq!(names, [ISOLATION, RAW]);
+        assert_eq!(decoded.attribute[1].value.as_deref(), Some(TRUE));
+        assert_eq!(decoded.column[0].qualifier, ["q"]);
+        assert!(decoded.column[1].qualifier.is_empty());
+        assert_eq!(
+            (decoded.start_row.as_deref(), decoded.stop_row.as_deref()),
+            (Some(&b"a"[..]), Some(&b"m"[..]))
+        );
+        assert_eq!((decoded.include_start_row, decoded.include_stop_row), (Some(false), Some(false)));
+        assert_eq!(decoded.time_range, Some(proto::TimeRange { from: Some(5), to: Some(9) }));
+        assert_eq!(decoded.cf_time_range[0].time_range.unwrap().from, Some(7));
+        assert_eq!(decoded.max_versions, Some(0x7fff_ffff));
+        assert_eq!((decoded.store_limit, decoded.store_offset), (Some(3), Some(2)));
+        assert_eq!((decoded.cache_blocks, decoded.load_column_families_on_demand), (Some(false), Some(true)));
+        assert_eq!((decoded.batch_size, decoded.max_result_size), (Some(4), Some(1 << 20)));
+        assert_eq!((decoded.allow_partial_results, decoded.reversed), (Some(true), None));
+        assert!(decoded.filter.unwrap().name.unwrap().ends_with("KeyOnlyFilter"));
+    }
+
+    #[test]
+    fn mutations_have_their_cells() {
+        let decode = |mutation: Mutation| {
+            proto::MutationProto::decode(&mutation.to_proto_bytes(7).unwrap()[..]).unwrap()
+        };
+        let put = Put::new("r").cell_at("f", "a", 5, "1").cell("f", "b", "2").cell("g", "c", "3");
+        let put = decode(put.ttl(Duration::from_secs(2)).durability(Durability::SkipWal).into());
+        assert_eq!((put.mutate_type, put.durability, put.nonce), (Some(2), Some(1), Some(7)));
+        assert_eq!(
+            put.column_value.iter().map(|family| family.qualifier_value.len()).collect::<Vec<_>>(),
+            [2, 1]
+        );
+        assert_eq!(put.column_value[0].qualifier_value[0].timestamp, Some(5));
+        assert_eq!(put.column_value[0].qualifier_value[1].timestamp, None);
+        assert_eq!(put.attribute[0].value.as_deref(), Some(&2000_i64.to_be_bytes()[..]));
+
+        let delete = Delete::new("r").timestamp(9).version("f", "a").column_at("f", "b", 4);
+        let delete = decode(delete.family("g").family_version("h", 3).into());
+        let kinds: Vec<_> = delete.column_value.iter().flat_map(|family| &family.qualifier_value).collect();
+        let kinds: Vec<_> =
+            kinds.iter().map(|cell| (cell.delete_type.unwrap(), cell.timestamp.unwrap())).collect();
+        assert_eq!(kinds, [(0, 9), (1, 4), (2, 9), (3, 3)]);
+        assert_eq!(decode(Delete::new("r").into()).column_value, []);
+
+        let increment = Increment::new("r").column("f", "n", -2).return_results(false);
+        let increment = decode(increment.time_range(TimeRange::since(3)).into());
+        assert_eq!(
+            increment.column_value[0].qualifier_value[0].value.as_deref(),
+            Some(&(-2_i64).to_be_bytes()[..])
+        );
+        assert_eq!(increment.attribute[0].name.as_deref(), Some(RETURN_RESULTS));
+        assert_eq!(increment.time_range.unwrap().from, Some(3));
+        let append = decode(Append::new("r").column("f", "n", "tail").into());
+        assert_eq!((append.mutate_type, append.attribute.len()), (Some(0), 0));
+
+        for empty in [Mutation::from(Put::new("r")), Increment::new("r").into(), Append::new("r").into()] {
+            assert!(empty.to_proto_bytes(0).unwrap_err().message().contains("without columns"));
+        }
+    }
+
+    #[test]
+    fn conditions_have_their_comparison() {
+        let check = CheckAndMutate::if_not_exists("r", "f", "q").then(Delete::new("r"));
+        let condition = proto::Condition::decode(&check.condition_to_proto_bytes().unwrap()[..]).unwrap();
+        assert_eq!((condition.compare_type, check.mutations().len()), (Some(2), 1));
+        assert!(condition.comparator.unwrap().name.unwrap().ends_with("BinaryComparator"));
+        let check = CheckAndMutate::if_filter("r", Filter::parse("KeyOnlyFilter()").unwrap());
+        let condition = proto::Condition::decode(&check.condition_to_proto_bytes().unwrap()[..]).unwrap();
+        assert!(condition.filter.is_some() && condition.family.is_none());
+    }
+}
