@@ -181,7 +181,7 @@ async fn reads_are_those_of_hbase(java: &mut Java, table: &Table) {
 async fn writes_are_read_by_hbase(java: &mut Java, table: &Table) {
     let row = "row-new";
     table
-        .put(Put::new(row).cell("f", "a", "1").cell_at("g", "b", 5, "2").ttl(Duration::from_secs(3600)))
+        .put(Put::new(row).cell("f", "a", "1").cell("g", "b", "2").ttl(Duration::from_secs(3600)))
         .await
         .unwrap();
     for version in 1..4 {
@@ -221,7 +221,7 @@ async fn writes_are_read_by_hbase(java: &mut Java, table: &Table) {
     assert_same(&json_of(&ours), &theirs, "a row written");
     let columns: Vec<String> =
         ours.cells().map(|cell| String::from_utf8_lossy(cell.qualifier()).into_owned()).collect();
-    assert_eq!(columns, ["lock", "lock", "n", "n", "n", "n", "b", "b", "x"]);
+    assert_eq!(columns, ["lock", "lock", "n", "n", "n", "b", "b", "x"]);
 
     // one of two fails, the other is written
     let results = table.batch(&[Put::new("row-b1").cell("none", "q", "").into(), put("batch").into()]).await;
@@ -279,8 +279,9 @@ async fn rows_are_read_once_while_regions_change(java: &mut Java, cluster: &Clus
             let once: BTreeSet<&String> = found.iter().collect();
             assert_eq!((found.len(), once.len()), (ROWS, ROWS), "round {round}, reversed {reversed}");
             assert!(found == expected);
+            assert!(done >= changes / 2, "{done} of {changes}");
             println!(
-                "round {round}, reversed {reversed}: {ROWS} rows once, during {changes} changes of regions"
+                "round {round}, reversed {reversed}: {ROWS} rows once, during {done} changes of regions"
             );
         }
     }
