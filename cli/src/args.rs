@@ -155,6 +155,15 @@ impl FileArgs {
         Ok(options)
     }
 
+    /// Whether any of these arguments was given.
+    pub(crate) fn is_given(&self) -> bool {
+        self.zstd_dictionary.is_some()
+            || self.master_key_file.is_some()
+            || self.limit_block_bytes.is_some()
+            || self.limit_memory_bytes.is_some()
+            || self.no_checksums
+    }
+
     fn warn_of_checksums(&self, out: &Output) {
         if self.no_checksums {
             out.warn_always("checksums are not verified, damaged bytes may come out as data");

@@ -1,67 +1,81 @@
 //! Arguments that locate `hbase:meta`.
 
 use crate::failure::{CommandError, Failure};
+use crate::server_args::ServerArgs;
+use hregion::locator::CatalogRow;
+use hregion::{Deadline, Locator, RegionLocations, Result, TableName};
 #[cfg(feature = "cluster")]
-use hregion::locator::RetryPolicy;
-use hregion::{Locator, TableName};
+use hregion_client::blocking::Client;
+#[cfg(not(feature = "cluster"))]
+use std::convert::Infallible as Client;
 use std::path::PathBuf;
-#[cfg(feature = "cluster")]
-use std::{sync::Arc, time::Duration};
 
 /// The location of the catalog.
 #[derive(clap::Args, Clone, Debug)]
-#[group(required = true, multiple = false)]
 pub(crate) struct ClusterArgs {
     /// HBase's root directory: uses its catalog, data/hbase/meta, or else the region directories
-    #[arg(long, value_name = "ROOT")]
+    #[arg(long, value_name = "ROOT", required_unless_present_any = ["zookeeper", "bootstrap"])]
+    #[arg(conflicts_with_all = ["zookeeper", "bootstrap"])]
     meta: Option<PathBuf>,
 
-    /// The ZooKeeper quorum of a running cluster, `host:port,…`: it has the location of hbase:meta
-    #[arg(long, value_name = "HOST:PORT")]
-    zookeeper: Option<String>,
-
-    /// The servers of a running cluster
-    #[arg(long, value_name = "HOST:PORT")]
-    bootstrap: Option<String>,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
-/// Timeout for requests to a running cluster.
-#[cfg(feature = "cluster")]
-const TIMEOUT: Duration = Duration::from_secs(30);
-
-const REMOTE: &str = "reading hbase:meta from a region server is not built yet";
-const HINT: Option<&str> = Some("--meta reads it from the root directory");
+/// What finds regions.
+pub(crate) enum Regions {
+    /// The catalog of a root directory.
+    Root(Box<Locator>),
+    /// A running cluster.
+    Cluster(Client),
+}
 
 impl ClusterArgs {
-    /// Returns a locator that can find the regions of the table.
-    pub(crate) fn locator(&self, table: &TableName) -> Result<Locator, Failure> {
+    /// Returns what finds the regions of tables.
+    pub(crate) fn regions(&self) -> Result<Regions, Failure> {
         if let Some(root) = &self.meta {
-            return Ok(Locator::open(root)?);
+            return Ok(Regions::Root(Box::new(Locator::open(root)?)));
         }
-        let Some(quorum) = &self.zookeeper else {
-            return Err(CommandError::lacking(REMOTE).with_hint(HINT).into());
-        };
-        if !table.is_meta() {
-            return Err(CommandError::lacking(REMOTE).with_hint(HINT).into());
+        if let Some(client) = self.server.client()? {
+            return Ok(Regions::Cluster(client));
         }
-        remote(quorum)
+        Err(CommandError::usage("--meta, --zookeeper or --bootstrap: expected one").into())
     }
 }
 
-/// Returns a locator for the catalog only.
-#[cfg(feature = "cluster")]
-fn remote(quorum: &str) -> Result<Locator, Failure> {
-    let registry = hregion::locator::ZooKeeperRegistry::new(quorum)?;
-    let retries = RetryPolicy::default().operation_timeout(TIMEOUT);
-    let nothing = hregion::locator::StaticRegistry::new();
-    Ok(Locator::new(Arc::new(registry), Arc::new(nothing)).retries(retries))
-}
+impl Regions {
+    /// Returns the region of a row, if the table is not disabled.
+    pub(crate) fn locate(&self, table: &TableName, row: &[u8]) -> Result<RegionLocations> {
+        match self {
+            Self::Root(locator) => {
+                let found = locator.locate(table, row)?;
+                if !table.is_meta() {
+                    // the catalog keeps the last servers of the regions of a disabled table
+                    locator.check_enabled(table, Deadline::NEVER)?;
+                }
+                Ok(found)
+            }
+            #[cfg(feature = "cluster")]
+            Self::Cluster(client) => {
+                let found = client.locate(table, row)?;
+                client.check_enabled(table)?;
+                Ok(found)
+            }
+            #[cfg(not(feature = "cluster"))]
+            Self::Cluster(client) => match *client {},
+        }
+    }
 
-#[cfg(not(feature = "cluster"))]
-fn remote(_: &str) -> Result<Locator, Failure> {
-    Err(CommandError::lacking("ZooKeeper is not built in")
-        .with_hint(Some("the feature `cluster` has it"))
-        .into())
+    /// Returns the regions of a table, in row order.
+    pub(crate) fn of(&self, table: &TableName) -> Result<Vec<CatalogRow>> {
+        match self {
+            Self::Root(locator) => locator.regions(table),
+            #[cfg(feature = "cluster")]
+            Self::Cluster(client) => client.regions(table),
+            #[cfg(not(feature = "cluster"))]
+            Self::Cluster(client) => match *client {},
+        }
+    }
 }
 
 /// Parses a table name in its printed form.

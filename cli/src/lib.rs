@@ -41,6 +41,7 @@ mod scan_rows;
 mod scratch_dir;
 mod script;
 mod selection;
+mod server_args;
 mod settings;
 mod shell;
 mod sort;

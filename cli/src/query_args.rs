@@ -132,6 +132,11 @@ impl CellArgs {
         self.selection().scan().raw(self.raw)
     }
 
+    /// Whether the time by which cells expire was given.
+    pub(crate) fn has_now(&self) -> bool {
+        self.now.is_some()
+    }
+
     /// Whether to read all stored cells as they are.
     pub(crate) fn is_raw(&self) -> bool {
         self.raw

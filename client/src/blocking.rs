@@ -72,6 +72,15 @@ impl Client {
         self.runtime.block_on(self.client.regions(table))
     }
 
+    /// As [`crate::Client::check_enabled`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn check_enabled(&self, table: &TableName) -> Result<()> {
+        self.runtime.block_on(self.client.check_enabled(table))
+    }
+
     /// As [`crate::Client::cluster_id`].
     ///
     /// # Errors

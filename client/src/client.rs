@@ -198,6 +198,21 @@ impl Client {
         }
     }
 
+    /// Checks that a table is enabled.
+    ///
+    /// # Errors
+    ///
+    /// If it does not exist or is disabled, or the catalog does not answer.
+    pub async fn check_enabled(&self, table: &TableName) -> Result<()> {
+        let mut tries = crate::tries::Tries::new(&self.0);
+        loop {
+            match self.0.check_enabled(table, tries.deadline()).await {
+                Err(error) if crate::tries::is_passing(&error) => tries.pause(error, None, false).await?,
+                done => return done,
+            }
+        }
+    }
+
     /// Returns the id of the cluster, if it has one.
     ///
     /// # Errors

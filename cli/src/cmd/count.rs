@@ -5,6 +5,7 @@ use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
 use crate::parallel::JobArgs;
 use crate::query_args::{CellArgs, RowArgs};
+use crate::server_args::{self, ServerArgs};
 use crate::source::{Draws, InputSource, SourcePart};
 use crate::tables::{Named, Sum, sum_parts};
 use crate::target::{self, Kind};
@@ -17,7 +18,8 @@ use std::io::Write as _;
 /// For an HFile without options that select cells, reads, checks and counts all stored cells; the counts
 /// recorded in the file are not used. Links are followed, and of a reference, its half is counted. Otherwise
 /// counts the rows and cells that `hregion scan` prints; of a namespace or a root directory, those of each
-/// table, and all. Regions are read at once on several threads.
+/// table, and all. Regions are read at once on several threads. With --zookeeper or --bootstrap, counts a
+/// table of a running cluster.
 ///
 /// With --json: {"rows":1,"cells":2}. Of a namespace or a root directory {"table","rows","cells"} for each
 /// table, then {"summary":{"tables","rows","cells"}}.
@@ -35,6 +37,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     cells: CellArgs,
+
+    #[command(flatten)]
+    server: ServerArgs,
 
     #[command(flatten)]
     reading: FileArgs,
@@ -82,6 +87,15 @@ impl Sum for Counts {
 }
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    if let Some(table) = args.server.table(&args.target, &args.cells, &args.reading)? {
+        let mut counter = Counter::default();
+        server_args::scan(&table, &args.rows, &args.cells, |row| {
+            counter.add(row.key(), row.len() as u64);
+            Ok(())
+        })?;
+        print(counter.counts, out)?;
+        return Ok(Exit::Done);
+    }
     let is_file = match args.target.kind {
         None => !args.target.target.is_dir(),
         Some(kind) => kind == Kind::Hfile,

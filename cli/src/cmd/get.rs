@@ -5,13 +5,14 @@ use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use crate::query_args::{self, CellArgs, Row};
 use crate::row_output::RowOutput;
+use crate::server_args::{self, ServerArgs};
 use crate::source::InputSource;
 use crate::target_args::{FormatArgs, TargetArgs};
 
 /// Print one row as HBase would return it
 ///
-/// Reads a region, or the region of a table that contains the row. A missing row prints nothing. The output
-/// format is that of `hregion scan`.
+/// Reads a region, or the region of a table that contains the row: in files, or of a running cluster. A
+/// missing row prints nothing. The output format is that of `hregion scan`.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -29,18 +30,27 @@ pub(crate) struct Args {
     cells: CellArgs,
 
     #[command(flatten)]
+    server: ServerArgs,
+
+    #[command(flatten)]
     reading: FileArgs,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   hregion get data/default/users user1
-  hregion get data/default/users/5d4f0e2b 'user1\\x00' --columns cf:name --versions all --json";
+  hregion get data/default/users/5d4f0e2b 'user1\\x00' --columns cf:name --versions all --json
+  hregion get users user1 --zookeeper localhost:2181";
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    let Row(row) = &args.row;
+    if let Some(table) = args.server.table(&args.target, &args.cells, &args.reading)? {
+        let mut rows = RowOutput::begin(args.format.format, out)?;
+        server_args::get(&table, row, &args.cells, |row| rows.write(row, out))?;
+        return Ok(Exit::Done);
+    }
     let source = InputSource::open(&args.target, &args.reading, &args.cells, None, out)?;
     let mut rows = RowOutput::begin(args.format.format, out)?;
-    let Row(row) = &args.row;
     source.get(row, &args.cells, |row| rows.write(row, out))?;
     Ok(Exit::Done)
 }

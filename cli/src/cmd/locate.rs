@@ -5,7 +5,7 @@ use crate::failure::{Exit, Failure};
 use crate::located;
 use crate::output::Output;
 use crate::query_args::{self, Row};
-use hregion::{Deadline, TableName};
+use hregion::TableName;
 
 /// Show which region contains a row, and which server has the region
 ///
@@ -32,16 +32,10 @@ const EXAMPLES: &str = "\
 Examples:
   hregion locate users user1 --meta /hbase
   hregion locate ns:binary '\\x00\\xFF' --meta /hbase --json | jq -r .server
-  hregion locate hbase:meta '' --zookeeper localhost:2181";
+  hregion locate users user1 --zookeeper localhost:2181";
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let locator = args.cluster.locator(&args.table)?;
     let Row(row) = &args.row;
-    let found = locator.locate(&args.table, row)?;
-    if !args.table.is_meta() {
-        // the catalog keeps the last servers of the regions of a disabled table
-        locator.check_enabled(&args.table, Deadline::NEVER)?;
-    }
-    located::print(&found, out)?;
+    located::print(&args.cluster.regions()?.locate(&args.table, row)?, out)?;
     Ok(Exit::Done)
 }

@@ -33,12 +33,12 @@ Examples:
   hregion regions users --meta /hbase --json | jq -r .server | sort | uniq -c";
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let locator = args.cluster.locator(&args.table)?;
+    let regions = args.cluster.regions()?;
     if args.table.is_meta() {
-        located::print(&locator.locate(&args.table, "")?, out)?;
+        located::print(&regions.locate(&args.table, b"")?, out)?;
         return Ok(Exit::Done);
     }
-    let rows = locator.regions(&args.table)?;
+    let rows = regions.of(&args.table)?;
     let faults = check_region_chain(&serving(rows.iter().map(|row| row.region().clone()).collect()));
     let mut pending = faults.iter().peekable();
     for row in &rows {

@@ -5,6 +5,7 @@ use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use crate::query_args::{CellArgs, RowArgs, show_cursor};
 use crate::row_output::RowOutput;
+use crate::server_args::{self, ServerArgs};
 use crate::source::{Draws, InputSource};
 use crate::target_args::{FormatArgs, TargetArgs};
 use crate::text;
@@ -17,6 +18,9 @@ use serde_json::json;
 /// requested versions. One line per cell. With --json:
 /// {"row","family","qualifier","timestamp","type","value","sequence_id","tags"}, with sequence_id and tags if
 /// present.
+///
+/// With --zookeeper or --bootstrap, a table of a running cluster is read from its servers, which send neither
+/// sequence ids nor tags.
 ///
 /// If --limit ends the scan early, standard error has the position from which --resume continues: at:ROW or
 /// after:ROW; with --json as {"cursor"}.
@@ -38,6 +42,9 @@ pub(crate) struct Args {
     cells: CellArgs,
 
     #[command(flatten)]
+    server: ServerArgs,
+
+    #[command(flatten)]
     reading: FileArgs,
 }
 
@@ -46,13 +53,20 @@ Examples:
   hregion scan data/default/users --prefix user1 --limit 10
   hregion scan data/default/users/5d4f0e2b --columns cf:name --versions all --json
   hregion scan data/default/users --raw --format csv > users.csv
+  hregion scan users --zookeeper localhost:2181 --limit 10
   hregion scan 8e8ab58dcf39412d --filter \"ColumnPrefixFilter('n') AND ValueFilter(=, 'substring:ada')\"";
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let draws = Draws { prints: true, all: args.rows.is_all() };
-    let source = InputSource::open(&args.target, &args.reading, &args.cells, Some(draws), out)?;
-    let mut rows = RowOutput::begin(args.format.format, out)?;
-    if let Some(cursor) = source.scan(&args.rows, &args.cells, |row| rows.write(row, out))? {
+    let cursor = if let Some(table) = args.server.table(&args.target, &args.cells, &args.reading)? {
+        let mut rows = RowOutput::begin(args.format.format, out)?;
+        server_args::scan(&table, &args.rows, &args.cells, |row| rows.write(row, out))?
+    } else {
+        let draws = Draws { prints: true, all: args.rows.is_all() };
+        let source = InputSource::open(&args.target, &args.reading, &args.cells, Some(draws), out)?;
+        let mut rows = RowOutput::begin(args.format.format, out)?;
+        source.scan(&args.rows, &args.cells, |row| rows.write(row, out))?
+    };
+    if let Some(cursor) = cursor {
         let cursor = show_cursor(&cursor);
         if out.is_json() {
             out.summary(&text::json(&json!({ "cursor": cursor })));

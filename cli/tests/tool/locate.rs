@@ -60,8 +60,21 @@ fn a_missing_table_exits_with_1() {
         let error = json_lines(&String::from_utf8(out.stdout).unwrap());
         assert_eq!(error[0]["error"]["kind"], "TableNotFound");
     }
-    let out = run(&["locate", "t", "a", "--bootstrap", "localhost:1"]);
-    assert_eq!(out.status.code(), Some(4));
+    for line in [
+        &["locate", "t", "a", "--bootstrap", "127.0.0.1:1", "--timeout", "1"][..],
+        &["get", "t", "a", "--bootstrap", "127.0.0.1:1", "--timeout", "1"],
+        &["scan", "t", "--zookeeper", "127.0.0.1:1", "--timeout", "1"],
+    ] {
+        let out = run(line);
+        assert_eq!(out.status.code(), Some(5), "{line:?}: {}", String::from_utf8_lossy(&out.stderr));
+    }
+    for line in [
+        &["get", "t", "a", "--bootstrap", "127.0.0.1:1", "--now", "5"][..],
+        &["count", "t", "--bootstrap", "127.0.0.1:1", "--no-checksums"],
+        &["count", "t", "--bootstrap", "127.0.0.1:1", "--zookeeper", "127.0.0.1:1"],
+    ] {
+        assert_eq!(run(line).status.code(), Some(2), "{line:?}");
+    }
     assert_eq!(run(&["locate", "t", "a"]).status.code(), Some(2));
 }
 
