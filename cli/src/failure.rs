@@ -133,7 +133,7 @@ impl CommandError {
             "TableNotFound" | "TableNotEnabled" | "RegionNotFound" | "RegionOffline"
             | "NoServerForRegion" => Exit::No,
             "Unsupported" => Exit::Unsupported,
-            "Io" | "Locked" | "Closed" | "Poisoned" => Exit::Io,
+            "Io" | "Locked" | "Closed" | "Poisoned" | "Remote" => Exit::Io,
             _ => Exit::Usage,
         }
     }

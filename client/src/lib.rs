@@ -60,6 +60,8 @@ mod connection;
 mod connections;
 mod fault;
 mod frame;
+#[cfg(test)]
+mod hostile_tests;
 mod multi;
 mod proto;
 mod registry;

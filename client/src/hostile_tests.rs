@@ -1,0 +1,149 @@
+//! Sessions with servers that err, lie, and vanish: each ends in an error or the right answer, in time.
+
+mod fake;
+
+use crate::{Client, Table};
+use fake::{Cluster, Mischief, ROWS, expected_row, row_key};
+use hregion::locator::RetryPolicy;
+use hregion::{Get, Put, Result, Row, Scan, TableName};
+use rng::Rng;
+use std::time::{Duration, Instant};
+use tokio::runtime::Builder;
+
+#[path = "../../tests/support/rng.rs"]
+mod rng;
+
+/// The time of an operation. A session has several, and a slow machine.
+const OPERATION: Duration = Duration::from_millis(400);
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn client(cluster: &Cluster) -> Client {
+    let retries =
+        RetryPolicy::default().pause(Duration::from_millis(1)).attempts(12).operation_timeout(OPERATION);
+    let builder = Client::builder().retries(retries).max_response_size(1 << 20);
+    let builder = builder.rpc_timeout(Duration::from_millis(40)).scanner_timeout(Duration::from_millis(40));
+    builder.connect_timeout(Duration::from_millis(200)).bootstrap(&cluster.addresses()).unwrap()
+}
+
+fn is_expected(row: &Row, at: usize) -> bool {
+    row.cells()
+        .map(|cell| (cell.family(), cell.qualifier(), cell.value()))
+        .eq(expected_row(at).as_row().cells().map(|cell| (cell.family(), cell.qualifier(), cell.value())))
+        && (row.is_empty() || row.key() == row_key(at).as_bytes())
+}
+
+/// Reads rows by a scan, and compares them with those there are.
+async fn scan(table: &Table, random: &mut Rng) -> Result<()> {
+    let (low, high) = (random.below(ROWS), random.below(ROWS + 1));
+    let (low, high) = (low.min(high), low.max(high));
+    let reversed = random.below(2) == 0;
+    let (start, stop) = if reversed { (high, low) } else { (low, high) };
+    let mut scan =
+        Scan::new().start_row(row_key(start), true).stop_row(row_key(stop), false).reversed(reversed);
+    scan = scan.caching([0, 1, 7][random.below(3)]);
+    let limit = [0, 1, 50][random.below(3)];
+    scan = scan.limit(limit as u64);
+    let batch = [0, 0, 2][random.below(3)];
+    scan = scan.batch(batch);
+    let mut wanted: Vec<usize> =
+        if reversed { (stop + 1..=start).rev().collect() } else { (start..stop).collect() };
+    wanted.retain(|at| *at < ROWS);
+    if limit > 0 {
+        wanted.truncate(limit);
+    }
+    let mut scanner = table.scan(scan)?;
+    let mut wanted = wanted.into_iter();
+    let mut cells = Vec::new();
+    let mut current = None;
+    loop {
+        let result = scanner.next().await?;
+        let key = result.as_ref().map(|result| result.row.key().to_vec());
+        if current.is_some() && key != current {
+            let at = wanted.next().expect("no more rows than there are");
+            let expected = expected_row(at);
+            let expected: Vec<_> = expected.cells().map(|cell| cell.value().to_vec()).collect();
+            assert_eq!((current.as_deref(), &cells), (Some(row_key(at).as_bytes()), &expected));
+            cells.clear();
+        }
+        current = key;
+        let Some(result) = result else { break };
+        assert!(batch == 0 || result.row.len() <= batch as usize);
+        cells.extend(result.row.cells().map(|cell| cell.value().to_vec()));
+    }
+    assert_eq!(wanted.next(), None, "rows are missing");
+    Ok(())
+}
+
+/// Does one operation; panics at a wrong answer.
+async fn operation(table: &Table, random: &mut Rng) -> Result<()> {
+    match random.below(6) {
+        0 | 1 => {
+            let at = random.below(ROWS + 20);
+            let row = table.get(&Get::new(row_key(at))).await?;
+            assert!(is_expected(&row, at), "{row:?}");
+        }
+        2 => {
+            let rows: Vec<usize> = (0..10).map(|_| random.below(ROWS + 20)).collect();
+            let gets: Vec<Get> = rows.iter().map(|at| Get::new(row_key(*at))).collect();
+            for (row, at) in table.get_many(&gets).await?.iter().zip(rows) {
+                assert!(is_expected(row, at), "{row:?}");
+            }
+        }
+        3 => table.put(Put::new(row_key(random.below(ROWS))).cell("f", "put", "v")).await?,
+        _ => scan(table, random).await?,
+    }
+    Ok(())
+}
+
+fn sessions(count: u64, seed: u64) {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let (mut right, mut errors) = (0, std::collections::BTreeMap::<String, u32>::new());
+    runtime.block_on(async {
+        let cluster = Cluster::start().await;
+        for session in 0..count {
+            let mut random = Rng::new(seed.wrapping_add(session));
+            cluster.behave(seed.wrapping_add(session), Mischief::of_session(&mut random));
+            let begin = Instant::now();
+            let client = client(&cluster);
+            let table = client.table(&TableName::parse("t").unwrap());
+            for _ in 0..3 {
+                match operation(&table, &mut random).await {
+                    Ok(()) => right += 1,
+                    Err(error) => *errors.entry(error.kind().name().to_owned()).or_default() += 1,
+                }
+            }
+            let took = begin.elapsed();
+            assert!(took < PATIENCE, "session {session} of seed {seed} took {took:?}");
+        }
+    });
+    println!("{count} sessions: {right} right answers, errors {errors:?}");
+    assert!(right > 0 && count < 100 || errors.values().sum::<u32>() > 0);
+}
+
+#[test]
+fn without_mischief_all_answers_are_right() {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let cluster = Cluster::start().await;
+        let client = client(&cluster);
+        let table = client.table(&TableName::parse("t").unwrap());
+        let mut random = Rng::new(5);
+        for _ in 0..200 {
+            operation(&table, &mut random).await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn sessions_end_in_an_error_or_the_right_answer() {
+    sessions(100, 1);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn many_sessions_end_in_an_error_or_the_right_answer() {
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
+    let (count, seed) = (number("HREGION_OPS").unwrap_or(5000), number("HREGION_SEED").unwrap_or(1 << 32));
+    println!("HREGION_SEED={seed} HREGION_OPS={count}");
+    sessions(count, seed);
+}

@@ -1,0 +1,588 @@
+//! Two region servers in this process, with a catalog and a table of a few regions, that can misbehave.
+
+use super::rng::Rng;
+use crate::cell_block::CODEC;
+use crate::proto;
+use bytes::{BufMut, Bytes};
+use hregion::{CellOrder, CellRef, CellType, RegionInfo, Row, RowBuf, SeekKey, TableName};
+use prost::Message;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+pub(super) const ROWS: usize = 200;
+const REGIONS: usize = 5;
+const START_CODE: u64 = 1_700_000_000_000;
+
+pub(super) fn row_key(at: usize) -> String {
+    format!("row-{at:04}")
+}
+
+/// Returns the cells of a row; none after the last row.
+pub(super) fn expected_row(at: usize) -> Row {
+    let mut row = RowBuf::new();
+    if at < ROWS {
+        for (family, qualifier) in
+            [("f", "a"), ("f", "b"), ("g", "c"), ("g", "d"), ("g", "e")].iter().take(1 + at % 5)
+        {
+            push(&mut row, row_key(at).as_bytes(), family, qualifier, format!("{at} {qualifier}").as_bytes());
+        }
+    }
+    row.freeze()
+}
+
+fn push(row: &mut RowBuf, key: &[u8], family: &str, qualifier: &str, value: &[u8]) {
+    let key = SeekKey::of(key, family.as_bytes(), qualifier.as_bytes(), 7, CellType::Put);
+    row.push(CellRef::new(&key, value));
+}
+
+/// What goes wrong in a session, and how often, in percent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mischief {
+    percent: usize,
+    /// Always the same, or anything.
+    only: Option<usize>,
+}
+
+const KINDS: usize = 19;
+
+impl Mischief {
+    pub(super) fn of_session(random: &mut Rng) -> Self {
+        match random.below(10) {
+            0 => Self { percent: 100, only: Some(random.below(KINDS)) },
+            1 | 2 => Self { percent: 30, only: Some(random.below(KINDS)) },
+            _ => Self { percent: [2, 10, 40][random.below(3)], only: None },
+        }
+    }
+}
+
+struct State {
+    ports: Vec<u16>,
+    regions: Vec<RegionInfo>,
+    scanners: HashMap<u64, OpenScanner>,
+    next_scanner: u64,
+    moves: u64,
+    random: Rng,
+    mischief: Mischief,
+}
+
+struct OpenScanner {
+    /// The rows to come, in order, and the first cell to come of the first one.
+    rows: Vec<Row>,
+    cell: usize,
+    sequence: u64,
+    batch: usize,
+}
+
+/// The servers. They end with the runtime.
+pub(super) struct Cluster {
+    state: Arc<Mutex<State>>,
+}
+
+/// An answer before it is sent.
+#[derive(Default)]
+struct Answer {
+    message: Vec<u8>,
+    cells: Vec<Row>,
+    exception: Option<(&'static str, String, bool)>,
+}
+
+impl Answer {
+    fn of(message: &impl Message) -> Self {
+        Self { message: message.encode_to_vec(), ..Self::default() }
+    }
+
+    fn exception(class: &'static str, text: &str) -> Self {
+        Self { exception: Some((class, text.to_owned(), false)), ..Self::default() }
+    }
+}
+
+impl Cluster {
+    pub(super) async fn start() -> Self {
+        let table = TableName::parse("t").unwrap();
+        let key = |at: usize| if at % REGIONS == 0 { String::new() } else { row_key(at * ROWS / REGIONS) };
+        let region = |at: usize| {
+            RegionInfo::new(table.clone(), key(at), key(at + 1), START_CODE.cast_signed()).unwrap()
+        };
+        let (mut listeners, mut ports) = (Vec::new(), Vec::new());
+        for _ in 0..2 {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            ports.push(listener.local_addr().unwrap().port());
+            listeners.push(listener);
+        }
+        let state = State {
+            ports,
+            regions: (0..REGIONS).map(region).collect(),
+            scanners: HashMap::new(),
+            next_scanner: 1,
+            moves: 2,
+            random: Rng::new(0),
+            mischief: Mischief { percent: 0, only: None },
+        };
+        let state = Arc::new(Mutex::new(state));
+        for listener in listeners {
+            let state = Arc::clone(&state);
+            tokio::spawn(async move {
+                while let Ok((stream, _)) = listener.accept().await {
+                    let state = Arc::clone(&state);
+                    tokio::spawn(async move {
+                        // an error is a client that has gone
+                        let _ = serve(stream, &state).await;
+                    });
+                }
+            });
+        }
+        Self { state }
+    }
+
+    pub(super) fn addresses(&self) -> String {
+        let state = self.state.lock().unwrap();
+        state.ports.iter().map(|port| format!("127.0.0.1:{port}")).collect::<Vec<_>>().join(",")
+    }
+
+    pub(super) fn behave(&self, seed: u64, mischief: Mischief) {
+        let mut state = self.state.lock().unwrap();
+        state.random = Rng::new(seed);
+        state.mischief = mischief;
+        state.scanners.clear();
+    }
+}
+
+async fn serve(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut preamble = [0; 6];
+    stream.read_exact(&mut preamble).await?;
+    assert_eq!(&preamble, b"HBas\0\x50");
+    let header = read_frame(&mut stream).await?;
+    let header = proto::ConnectionHeader::decode(header).unwrap();
+    assert_eq!(header.cell_block_codec_class.as_deref(), Some(CODEC));
+    loop {
+        let mut frame = read_frame(&mut stream).await?;
+        let len = prost::decode_length_delimiter(&mut frame).unwrap();
+        let header = proto::RequestHeader::decode(frame.split_to(len)).unwrap();
+        let len = prost::decode_length_delimiter(&mut frame).unwrap();
+        assert_eq!(len, frame.len());
+        let call_id = header.call_id.unwrap();
+        let (answer, mischief, random) = {
+            let mut state = state.lock().unwrap();
+            let mischief = state.mischief();
+            let answer = state.answer(header.method_name.as_deref().unwrap(), frame, mischief);
+            (answer, mischief, state.random.next())
+        };
+        if !send(&mut stream, call_id, answer, mischief, random).await? {
+            return Ok(());
+        }
+    }
+}
+
+async fn read_frame(stream: &mut TcpStream) -> std::io::Result<Bytes> {
+    let mut frame = vec![0; stream.read_u32().await? as usize];
+    stream.read_exact(&mut frame).await?;
+    Ok(frame.into())
+}
+
+/// Sends an answer. Returns false to close the connection.
+async fn send(
+    stream: &mut TcpStream,
+    call_id: u32,
+    mut answer: Answer,
+    mischief: Option<usize>,
+    random: u64,
+) -> std::io::Result<bool> {
+    let mut cells = Vec::new();
+    for cell in answer.cells.iter().flat_map(Row::cells) {
+        let (key, value) = (cell.key().as_bytes(), cell.value());
+        cells.put_u32(8 + (key.len() + value.len()) as u32);
+        cells.put_u32(key.len() as u32);
+        cells.put_u32(value.len() as u32);
+        cells.put_slice(key);
+        cells.put_slice(value);
+    }
+    let mut call_id = call_id;
+    match mischief {
+        Some(0) => return Ok(false),
+        Some(1) => return Ok(true), // never answers
+        Some(2) => call_id = call_id.wrapping_add(1 + (random % 3) as u32),
+        Some(3) => {
+            call_id = u32::MAX;
+            answer.exception = Some(("org.apache.hadoop.hbase.ipc.BadAuthException", "no".into(), true));
+        }
+        Some(4) => {
+            // a cell too few, and a length that says so
+            let last = answer.cells.iter().flat_map(Row::cells).last();
+            let len = last.map_or(0, |cell| 12 + cell.key().as_bytes().len() + cell.value().len());
+            cells.truncate(cells.len() - len);
+        }
+        Some(5) => tokio::time::sleep(Duration::from_millis(60)).await,
+        _ => {}
+    }
+    let exception = answer.exception.map(|(class, text, do_not_retry)| proto::ExceptionResponse {
+        exception_class_name: Some(class.to_owned()),
+        stack_trace: Some(format!("{class}: {text}\n\tat a.b")),
+        do_not_retry: Some(do_not_retry),
+        server_overloaded: None,
+    });
+    let has_result = exception.is_none();
+    let meta = (!cells.is_empty() && has_result)
+        .then(|| proto::CellBlockMeta { length: Some(u32::try_from(cells.len()).unwrap()) });
+    let header = proto::ResponseHeader { call_id: Some(call_id), exception, cell_block_meta: meta };
+    let mut frame = header.encode_length_delimited_to_vec();
+    let header_len = frame.len();
+    if has_result {
+        prost::encode_length_delimiter(answer.message.len(), &mut frame).unwrap();
+        frame.extend(answer.message);
+        frame.extend(cells);
+    }
+    let mut len = frame.len() as u32;
+    match mischief {
+        Some(6) => {
+            // cut off, as it is or with a length that says so
+            frame.truncate(random as usize % frame.len().max(1));
+            if random % 2 == 0 {
+                len = frame.len() as u32;
+            }
+        }
+        Some(7) => len = len.saturating_add(1 + (random % 9) as u32),
+        Some(8) => len = u32::MAX - (random % 9) as u32,
+        Some(9) => frame.iter_mut().enumerate().for_each(|(at, byte)| *byte = (random >> (at % 57)) as u8),
+        // the message itself has no check
+        Some(10) => frame[random as usize % header_len] ^= 1 << (random % 8),
+        _ => {}
+    }
+    stream.write_all(&[&len.to_be_bytes(), &frame[..]].concat()).await?;
+    Ok(!matches!(mischief, Some(6..=9)))
+}
+
+/// The fields of a `Scan` that the servers know.
+#[derive(Clone, PartialEq, Message)]
+struct ScanFields {
+    #[prost(bytes = "bytes", optional, tag = "3")]
+    start_row: Option<Bytes>,
+    #[prost(bytes = "bytes", optional, tag = "4")]
+    stop_row: Option<Bytes>,
+    #[prost(uint32, optional, tag = "9")]
+    batch_size: Option<u32>,
+    #[prost(bool, optional, tag = "15")]
+    reversed: Option<bool>,
+    #[prost(bool, optional, tag = "21")]
+    include_start_row: Option<bool>,
+    #[prost(bool, optional, tag = "22")]
+    include_stop_row: Option<bool>,
+}
+
+/// The row of a `Get` or a `MutationProto`.
+#[derive(Clone, PartialEq, Message)]
+struct RowField {
+    #[prost(bytes = "bytes", optional, tag = "1")]
+    row: Option<Bytes>,
+}
+
+/// A `RegionInfo`.
+#[derive(Clone, PartialEq, Message)]
+struct RegionFields {
+    #[prost(uint64, optional, tag = "1")]
+    region_id: Option<u64>,
+    #[prost(message, optional, tag = "2")]
+    table_name: Option<TableFields>,
+    #[prost(bytes = "bytes", optional, tag = "3")]
+    start_key: Option<Bytes>,
+    #[prost(bytes = "bytes", optional, tag = "4")]
+    end_key: Option<Bytes>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct TableFields {
+    #[prost(bytes = "bytes", optional, tag = "1")]
+    namespace: Option<Bytes>,
+    #[prost(bytes = "bytes", optional, tag = "2")]
+    qualifier: Option<Bytes>,
+}
+
+/// A count of the cells that follow.
+fn counted(row: &Row) -> proto::ResultMessage {
+    let count = Some(i32::try_from(row.len()).unwrap());
+    proto::ResultMessage { associated_cell_count: count, ..proto::ResultMessage::default() }
+}
+
+impl State {
+    /// Decides what goes wrong with a call.
+    fn mischief(&mut self) -> Option<usize> {
+        let Mischief { percent, only } = self.mischief;
+        let is_wrong = self.random.below(100) < percent;
+        let kind = self.random.below(KINDS);
+        is_wrong.then(|| only.unwrap_or(kind))
+    }
+
+    fn answer(&mut self, method: &str, param: Bytes, mischief: Option<usize>) -> Answer {
+        let server = proto::ServerNameMessage {
+            host_name: Some("127.0.0.1".into()),
+            port: Some(self.ports[0].into()),
+            start_code: Some(START_CODE),
+        };
+        let is_registry = method.starts_with("Get") && method != "Get";
+        match mischief.filter(|_| !is_registry) {
+            Some(11) => {
+                return Answer::exception("org.apache.hadoop.hbase.NotServingRegionException", "moved away");
+            }
+            Some(12) => {
+                // to any server, which may not exist, and back
+                self.moves += 1;
+                let port = [self.ports[0], self.ports[1], 1][self.random.below(3)];
+                let text = format!(
+                    "Region moved to: hostname=127.0.0.1 port={port} startCode={START_CODE}. As of locationSeqNum={}.",
+                    self.moves
+                );
+                return Answer::exception("org.apache.hadoop.hbase.exceptions.RegionMovedException", &text);
+            }
+            Some(13) => return Answer::exception("java.io.IOException", "disk on fire"),
+            Some(14) => {
+                return Answer::exception("org.apache.hadoop.hbase.CallQueueTooBigException", "later");
+            }
+            Some(15) => {
+                let mut answer = Answer::exception("org.apache.hadoop.hbase.DoNotRetryIOException", "never");
+                answer.exception.as_mut().unwrap().2 = true;
+                return answer;
+            }
+            _ => {}
+        }
+        match method {
+            "GetClusterId" => Answer::of(&proto::GetClusterIdResponse { cluster_id: Some("id".into()) }),
+            "GetMetaRegionLocations" => {
+                let location = proto::RegionLocationMessage {
+                    region_info: Some(proto::ReplicaOfRegion { replica_id: Some(0) }),
+                    server_name: Some(server),
+                    seq_num: Some(-1),
+                };
+                Answer::of(&proto::GetMetaRegionLocationsResponse { meta_locations: vec![location] })
+            }
+            "Get" => self.get(&proto::GetRequest::decode(param).unwrap()),
+            "Mutate" => {
+                let response = proto::MutateResponse { processed: Some(true), result: None };
+                Answer::of(&response)
+            }
+            "Multi" => self.multi(&proto::MultiRequest::decode(param).unwrap()),
+            "Scan" => self.scan(&proto::ScanRequest::decode(param).unwrap(), mischief),
+            _ => Answer::exception("org.apache.hadoop.hbase.exceptions.UnknownProtocolException", method),
+        }
+    }
+
+    fn get(&self, request: &proto::GetRequest) -> Answer {
+        let name = request.region.as_ref().unwrap().value.as_deref().unwrap();
+        let row = RowField::decode(request.get.clone().unwrap()).unwrap().row.unwrap();
+        if name == RegionInfo::meta().name() {
+            // the state of the table: enabled
+            let mut state = RowBuf::new();
+            push(&mut state, &row, "table", "state", &[8, 0]);
+            return self.rows_of_get(state.freeze());
+        }
+        match self.region(name) {
+            Some(region) if region.contains(&row) => self.rows_of_get(row_of(&row)),
+            _ => Answer::exception("org.apache.hadoop.hbase.NotServingRegionException", "not here"),
+        }
+    }
+
+    fn rows_of_get(&self, row: Row) -> Answer {
+        Answer { cells: vec![row.clone()], ..Answer::of(&proto::GetResponse { result: Some(counted(&row)) }) }
+    }
+
+    fn region(&self, name: &[u8]) -> Option<&RegionInfo> {
+        self.regions.iter().find(|region| region.name() == name)
+    }
+
+    fn multi(&mut self, request: &proto::MultiRequest) -> Answer {
+        let (mut results, mut cells) = (Vec::new(), Vec::new());
+        for action in &request.region_action {
+            let mut result = proto::RegionActionResult::default();
+            if self.mischief.percent > 0 && self.random.below(8) == 0 {
+                result.exception = Some(proto::NamedException {
+                    name: Some("org.apache.hadoop.hbase.NotServingRegionException".into()),
+                    value: Some("gone".into()),
+                });
+            } else {
+                for action in &action.action {
+                    let row = RowField::decode(action.get.clone().unwrap()).unwrap().row.unwrap();
+                    let row = row_of(&row);
+                    result.result_or_exception.push(proto::ResultOrException {
+                        index: action.index,
+                        result: Some(counted(&row)),
+                        exception: None,
+                    });
+                    cells.push(row);
+                }
+            }
+            results.push(result);
+        }
+        Answer {
+            cells,
+            ..Answer::of(&proto::MultiResponse { region_action_result: results, processed: None })
+        }
+    }
+
+    /// Returns the rows of the catalog, in its order.
+    fn catalog(&self) -> Vec<Row> {
+        let row = |(at, region): (usize, &RegionInfo)| {
+            let info = RegionFields {
+                region_id: Some(region.region_id().cast_unsigned()),
+                table_name: Some(TableFields {
+                    namespace: Some("default".into()),
+                    qualifier: Some("t".into()),
+                }),
+                start_key: Some(Bytes::copy_from_slice(region.start_key())),
+                end_key: Some(Bytes::copy_from_slice(region.end_key())),
+            };
+            let mut row = RowBuf::new();
+            let server = format!("127.0.0.1:{}", self.ports[at % 2]);
+            push(
+                &mut row,
+                &region.name(),
+                "info",
+                "regioninfo",
+                &[b"PBUF", &info.encode_to_vec()[..]].concat(),
+            );
+            push(&mut row, &region.name(), "info", "seqnumDuringOpen", &2_i64.to_be_bytes());
+            push(&mut row, &region.name(), "info", "server", server.as_bytes());
+            push(&mut row, &region.name(), "info", "serverstartcode", &START_CODE.to_be_bytes());
+            row.freeze()
+        };
+        self.regions.iter().enumerate().map(row).collect()
+    }
+
+    fn scan(&mut self, request: &proto::ScanRequest, mischief: Option<usize>) -> Answer {
+        if request.renew == Some(true)
+            || (request.scanner_id.is_some() && request.close_scanner == Some(true))
+        {
+            if request.close_scanner == Some(true) {
+                self.scanners.remove(&request.scanner_id.unwrap());
+            }
+            return Answer::of(&proto::ScanResponse::default());
+        }
+        let id = match request.scanner_id {
+            Some(id) => {
+                let Some(scanner) = self.scanners.get_mut(&id) else {
+                    return Answer::exception(
+                        "org.apache.hadoop.hbase.UnknownScannerException",
+                        "no scanner",
+                    );
+                };
+                if request.next_call_seq != Some(scanner.sequence) {
+                    let class = "org.apache.hadoop.hbase.exceptions.OutOfOrderScannerNextException";
+                    return Answer::exception(class, "out of order");
+                }
+                scanner.sequence += 1;
+                id
+            }
+            None => {
+                let Some(scanner) = self.open(request) else {
+                    return Answer::exception(
+                        "org.apache.hadoop.hbase.NotServingRegionException",
+                        "not here",
+                    );
+                };
+                let id = self.next_scanner;
+                self.next_scanner += 1;
+                self.scanners.insert(id, scanner);
+                id
+            }
+        };
+        if mischief == Some(16) {
+            self.scanners.remove(&id);
+            return Answer::exception("org.apache.hadoop.hbase.exceptions.ScannerResetException", "reset");
+        }
+        let mut response = proto::ScanResponse {
+            scanner_id: Some(id),
+            more_results: Some(true),
+            more_results_in_region: Some(true),
+            ..proto::ScanResponse::default()
+        };
+        let takes_parts = request.client_handles_partials == Some(true);
+        if mischief == Some(17) && takes_parts {
+            response.heartbeat_message = Some(true);
+            return Answer::of(&response);
+        }
+        let mut cells = Vec::new();
+        let scanner = self.scanners.get_mut(&id).unwrap();
+        let most = request.number_of_rows.unwrap() as usize;
+        let most = if takes_parts { most.min(1 + self.random.below(30)) } else { most };
+        let mut rows_left = request.limit_of_rows.filter(|rows| *rows > 0).unwrap_or(u32::MAX);
+        while cells.len() < most && !scanner.rows.is_empty() && rows_left > 0 {
+            let row = scanner.rows[0].clone();
+            let left = row.len() - scanner.cell;
+            // a part, if the page ends with it, or if the scan asks for batches
+            let is_cut = takes_parts && cells.len() + 1 == most && self.random.below(3) == 0;
+            let cut = if is_cut { 1 + self.random.below(left) } else { left };
+            let count = if scanner.batch > 0 { cut.min(scanner.batch) } else { cut };
+            let mut part = RowBuf::new();
+            row.cells().skip(scanner.cell).take(count).for_each(|cell| part.push(cell));
+            scanner.cell += count;
+            let ends = scanner.cell == row.len();
+            // a part may turn out to have been the last
+            response.partial_flag_per_result.push(!ends || (is_cut && self.random.below(2) == 0));
+            response.cells_per_result.push(count as u32);
+            cells.push(part.freeze());
+            if ends {
+                scanner.rows.remove(0);
+                scanner.cell = 0;
+                rows_left -= 1;
+            }
+        }
+        if mischief == Some(18)
+            && let (Some(first), Some(false)) =
+                (cells.first().cloned(), response.partial_flag_per_result.last())
+        {
+            // a row again that was sent before
+            response.cells_per_result.push(first.len() as u32);
+            response.partial_flag_per_result.push(false);
+            cells.push(first);
+        }
+        if scanner.rows.is_empty() {
+            response.more_results_in_region = Some(false);
+            self.scanners.remove(&id);
+        } else if rows_left == 0 {
+            response.more_results = Some(false);
+            self.scanners.remove(&id);
+        } else if request.close_scanner == Some(true) {
+            self.scanners.remove(&id);
+        }
+        Answer { cells, ..Answer::of(&response) }
+    }
+
+    fn open(&self, request: &proto::ScanRequest) -> Option<OpenScanner> {
+        let name = request.region.as_ref().unwrap().value.as_deref().unwrap();
+        let scan = ScanFields::decode(request.scan.clone().unwrap()).unwrap();
+        let (order, mut rows) = if name == RegionInfo::meta().name() {
+            (CellOrder::Meta, self.catalog())
+        } else {
+            let region = self.region(name)?;
+            let rows = (0..ROWS).filter(|at| region.contains(row_key(*at).as_bytes()));
+            (CellOrder::User, rows.map(expected_row).collect())
+        };
+        let reversed = scan.reversed.unwrap_or_default();
+        if reversed {
+            rows.reverse();
+        }
+        let compare = |row: &Row, bound: &Bytes| {
+            let found = order.compare_rows(row.key(), bound);
+            if reversed { found.reverse() } else { found }
+        };
+        rows.retain(|row| {
+            let after = scan.start_row.as_ref().is_none_or(|start| {
+                let found = compare(row, start);
+                found.is_gt() || found.is_eq() && scan.include_start_row.unwrap_or(true)
+            });
+            let before = scan.stop_row.as_ref().is_none_or(|stop| {
+                let found = compare(row, stop);
+                found.is_lt() || found.is_eq() && scan.include_stop_row.unwrap_or_default()
+            });
+            after && before
+        });
+        Some(OpenScanner { rows, cell: 0, sequence: 0, batch: scan.batch_size.unwrap_or_default() as usize })
+    }
+}
+
+/// Returns the row with a key.
+fn row_of(key: &[u8]) -> Row {
+    let number = std::str::from_utf8(key).ok().and_then(|key| key.strip_prefix("row-")?.parse().ok());
+    expected_row(number.unwrap_or(ROWS))
+}
