@@ -64,6 +64,8 @@ mod frame;
 mod hostile_tests;
 mod multi;
 mod proto;
+#[cfg(test)]
+mod recorded_tests;
 mod registry;
 mod results;
 mod scanner;

@@ -33,6 +33,7 @@ mod report;
 mod report_browser;
 mod salvage;
 mod scan_files;
+mod server;
 mod shell;
 mod snapshot;
 mod split;

@@ -1,0 +1,77 @@
+//! The tool on a running cluster: what it prints is what it prints of the same tables' files.
+#![cfg(feature = "cluster")]
+
+#[allow(dead_code, reason = "the library's tests use all of it")]
+#[path = "../../../tests/support/hbase.rs"]
+mod hbase;
+
+use crate::support::{code, json_lines, ok, run, stderr};
+use hbase::{Client, Cluster};
+use serde_json::{Value, json};
+use std::path::Path;
+
+#[test]
+#[ignore = "needs a running HBase: Java and Maven"]
+fn a_running_cluster_is_read_as_its_files_are() {
+    let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../interop/cluster");
+    let dir = tempfile::tempdir().unwrap();
+    let cluster = Cluster::start(&programs, dir.path(), &[]);
+    let mut java = Client::of(&cluster);
+    let families = json!([{"name": "f", "VERSIONS": "3"}, "g"]);
+    let splits = ["r2", "r5"];
+    java.ask(&json!({"op": "create", "table": "t", "families": families, "splits": splits}));
+    let cell = |at: usize| {
+        let (row, family) = (format!("r{}\\x00", at % 9), ["f", "g"][at % 2]);
+        json!({"row": row, "family": family, "qualifier": format!("q{}", at % 4), "timestamp": at, "value": "v"})
+    };
+    let cells: Vec<Value> = (1..200).map(cell).collect();
+    java.ask(&json!({"op": "mutate", "table": "t", "cells": cells}));
+    java.ask(&json!({"op": "flush", "table": "t"}));
+
+    let zookeeper = ["--zookeeper", cluster.zookeeper()];
+    let master = hregion::ServerName::parse(cluster.ready["master"].as_str().unwrap()).unwrap();
+    let master = format!("{}:{}", master.host(), master.port());
+    let files = dir.path().join("hbase/data/default/t").display().to_string();
+    let commands: [(&str, &[&str]); 8] = [
+        ("scan", &[]),
+        ("scan", &["--versions", "all", "--reversed"]),
+        ("scan", &["--start", "r1", "--stop", "r5", "--columns", "f:q0,g"]),
+        ("scan", &["--raw", "--limit", "4"]),
+        ("scan", &["--filter", "QualifierFilter(=, 'binary:q1')", "--batch", "1"]),
+        ("count", &["--versions", "all"]),
+        ("get", &["r3\\x00", "--versions", "2"]),
+        ("get", &["missing"]),
+    ];
+    for server in [zookeeper, ["--bootstrap", &master]] {
+        for (command, options) in commands {
+            let line = |target: &str, more: &[&str]| {
+                let mut line = vec![command.to_owned(), target.to_owned()];
+                line.extend(options.iter().chain(more).map(|word| (*word).to_owned()));
+                line
+            };
+            // a file has sequence ids, which servers do not send
+            let mut expected = json_lines(&ok(&line(&files, &["--json"])));
+            for cell in &mut expected {
+                cell.as_object_mut().unwrap().remove("sequence_id");
+            }
+            let found = json_lines(&ok(&line("t", &[server[0], server[1], "--json"])));
+            assert_eq!(found, expected, "{command} {options:?}");
+            assert!(!found.is_empty() || options == ["missing"]);
+            println!("{} {command} {options:?}: {} lines", server[0], found.len());
+        }
+        let theirs = java.ask(&json!({"op": "locate", "table": "t", "row": "r3"}));
+        let place = json_lines(&ok(&["locate", "t", "r3", server[0], server[1], "--json"]));
+        for field in ["name", "encoded", "server", "start", "end", "seqnum"] {
+            assert_eq!(place[0][field], theirs[field], "{field}");
+        }
+        assert_eq!(json_lines(&ok(&["regions", "t", server[0], server[1], "--json"])).len(), 3);
+        let missing = run(&["count", "missing", server[0], server[1]]);
+        assert_eq!(code(&missing), 1, "{}", stderr(&missing));
+    }
+    java.ask(&json!({"op": "disable", "table": "t"}));
+    for line in [&["get", "t", "r1"][..], &["locate", "t", "r1"], &["count", "t"]] {
+        let out = run(&[line, &zookeeper].concat());
+        assert_eq!(code(&out), 1, "{line:?}: {}", stderr(&out));
+        assert!(stderr(&out).contains("disabled") || stderr(&out).contains("DISABLED"), "{}", stderr(&out));
+    }
+}
