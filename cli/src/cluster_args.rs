@@ -14,8 +14,8 @@ use std::path::PathBuf;
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct ClusterArgs {
     /// HBase's root directory: uses its catalog, data/hbase/meta, or else the region directories
-    #[arg(long, value_name = "ROOT", required_unless_present_any = ["zookeeper", "bootstrap"])]
-    #[arg(conflicts_with_all = ["zookeeper", "bootstrap"])]
+    #[arg(long, value_name = "ROOT", required_unless_present_any = ["zookeeper", "bootstrap", "site"])]
+    #[arg(conflicts_with_all = ["zookeeper", "bootstrap", "site"])]
     meta: Option<PathBuf>,
 
     #[command(flatten)]
@@ -39,7 +39,7 @@ impl ClusterArgs {
         if let Some(client) = self.server.client()? {
             return Ok(Regions::Cluster(client));
         }
-        Err(CommandError::usage("--meta, --zookeeper or --bootstrap: expected one").into())
+        Err(CommandError::usage("--meta, --zookeeper, --bootstrap or --site: expected one").into())
     }
 }
 

@@ -5,6 +5,7 @@ use crate::failure::{CommandError, Failure};
 use crate::query_args::{CellArgs, RowArgs};
 use crate::target_args::TargetArgs;
 use hregion::{Cursor, RowRef};
+use std::path::PathBuf;
 
 /// The running cluster to read from. Without it, TARGET is in the file system.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -22,6 +23,10 @@ pub(crate) struct ServerArgs {
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "zookeeper")]
     bootstrap: Option<String>,
 
+    /// A file hbase-site.xml that describes a running cluster: TARGET is a table of it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["zookeeper", "bootstrap"])]
+    site: Option<PathBuf>,
+
     /// Time for one row, or for the next ones of a scan, in seconds [default: 60]
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u64>,
@@ -29,7 +34,7 @@ pub(crate) struct ServerArgs {
 
 impl ServerArgs {
     fn is_given(&self) -> bool {
-        self.zookeeper.is_some() || self.bootstrap.is_some()
+        self.zookeeper.is_some() || self.bootstrap.is_some() || self.site.is_some()
     }
 
     /// Fails if other arguments have a meaning for files only.
@@ -68,6 +73,9 @@ mod with_client {
             let timeout = Duration::from_secs(self.timeout.unwrap_or(TIMEOUT));
             let build = |builder: hregion_client::ClientBuilder| {
                 let builder = builder.retries(RetryPolicy::default().operation_timeout(timeout));
+                if let Some(site) = &self.site {
+                    return builder.site(site);
+                }
                 if let Some(servers) = &self.bootstrap {
                     return builder.bootstrap(servers);
                 }

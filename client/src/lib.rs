@@ -51,6 +51,8 @@
 //! alone allocates nothing. Whatever a server sends, the result is an error or rows of the regions asked, in
 //! order. Cells are not checked further: HBase's RPC has no checksums.
 
+#![cfg_attr(test, allow(clippy::cast_possible_truncation, reason = "the numbers of tests are small"))]
+
 mod assembler;
 pub mod blocking;
 mod catalog;
@@ -69,6 +71,7 @@ mod recorded_tests;
 mod registry;
 mod results;
 mod scanner;
+mod site;
 mod table;
 mod tries;
 

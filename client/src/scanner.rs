@@ -167,7 +167,7 @@ impl Scanner {
 
     /// Opens the scanner of a region, or reads on. Cells come with either answer.
     async fn call(
-        &mut self,
+        &self,
         place: &Place,
         deadline: hregion::Deadline,
     ) -> Result<(proto::ScanResponse, Vec<(Row, bool)>), Fault> {

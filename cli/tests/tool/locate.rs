@@ -72,6 +72,7 @@ fn a_missing_table_exits_with_1() {
         &["get", "t", "a", "--bootstrap", "127.0.0.1:1", "--now", "5"][..],
         &["count", "t", "--bootstrap", "127.0.0.1:1", "--no-checksums"],
         &["count", "t", "--bootstrap", "127.0.0.1:1", "--zookeeper", "127.0.0.1:1"],
+        &["count", "t", "--bootstrap", "127.0.0.1:1", "--site", "hbase-site.xml"],
     ] {
         assert_eq!(run(line).status.code(), Some(2), "{line:?}");
     }

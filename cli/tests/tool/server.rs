@@ -32,6 +32,14 @@ fn a_running_cluster_is_read_as_its_files_are() {
     let master = hregion::ServerName::parse(cluster.ready["master"].as_str().unwrap()).unwrap();
     let master = format!("{}:{}", master.host(), master.port());
     let files = dir.path().join("hbase/data/default/t").display().to_string();
+    let site = dir.path().join("hbase-site.xml");
+    let (quorum, port) = cluster.zookeeper().rsplit_once(':').unwrap();
+    let property =
+        |name: &str, value: &str| format!("<property><name>{name}</name><value>{value}</value></property>");
+    let properties =
+        [property("hbase.zookeeper.quorum", quorum), property("hbase.zookeeper.property.clientPort", port)];
+    std::fs::write(&site, format!("<configuration>{}</configuration>", properties.concat())).unwrap();
+    let site = site.display().to_string();
     let commands: [(&str, &[&str]); 8] = [
         ("scan", &[]),
         ("scan", &["--versions", "all", "--reversed"]),
@@ -42,7 +50,7 @@ fn a_running_cluster_is_read_as_its_files_are() {
         ("get", &["r3\\x00", "--versions", "2"]),
         ("get", &["missing"]),
     ];
-    for server in [zookeeper, ["--bootstrap", &master]] {
+    for server in [zookeeper, ["--bootstrap", &master], ["--site", &site]] {
         for (command, options) in commands {
             let line = |target: &str, more: &[&str]| {
                 let mut line = vec![command.to_owned(), target.to_owned()];

@@ -102,7 +102,8 @@ impl Answer {
 impl Cluster {
     pub(super) async fn start() -> Self {
         let table = TableName::parse("t").unwrap();
-        let key = |at: usize| if at % REGIONS == 0 { String::new() } else { row_key(at * ROWS / REGIONS) };
+        let key =
+            |at: usize| if at.is_multiple_of(REGIONS) { String::new() } else { row_key(at * ROWS / REGIONS) };
         let region = |at: usize| {
             RegionInfo::new(table.clone(), key(at), key(at + 1), START_CODE.cast_signed()).unwrap()
         };
@@ -240,7 +241,7 @@ async fn send(
         Some(6) => {
             // cut off, as it is or with a length that says so
             frame.truncate(random as usize % frame.len().max(1));
-            if random % 2 == 0 {
+            if random.is_multiple_of(2) {
                 len = frame.len() as u32;
             }
         }

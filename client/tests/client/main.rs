@@ -1,5 +1,7 @@
 //! The client beside HBase's own, on a running cluster.
 #![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
     clippy::unwrap_used,
     clippy::print_stdout,
     reason = "tests fail by panicking, and print what they did"

@@ -1,0 +1,275 @@
+//! The settings of HBase's clients in `hbase-site.xml` (HBase: `HBaseConfiguration`).
+
+use crate::client::{Client, ClientBuilder};
+use hregion::locator::{RetryPolicy, ZooKeeperRegistry};
+use hregion::{Error, ErrorKind, Result};
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The properties of a file.
+struct Site {
+    properties: HashMap<String, String>,
+}
+
+/// Files are larger than this only by mistake.
+const MAX_LEN: u64 = 1 << 20;
+
+impl ClientBuilder {
+    /// Creates a client of the cluster that a file `hbase-site.xml` describes. No connection is made yet. The file's
+    /// settings replace those made before:
+    ///
+    /// | property | |
+    /// |---|---|
+    /// | `hbase.client.registry.impl` | ZooKeeper, or the cluster's servers |
+    /// | `hbase.zookeeper.quorum`, `hbase.zookeeper.property.clientPort`, `zookeeper.znode.parent` | ZooKeeper |
+    /// | `hbase.client.bootstrap.servers`, `hbase.masters` | the servers |
+    /// | `hbase.client.retries.number`, `hbase.client.pause`, `hbase.client.operation.timeout` | the attempts |
+    /// | `hbase.rpc.timeout`, `hbase.client.scanner.timeout.period` | the time of a call |
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, or is not of that form; if the cluster needs what is not supported
+    /// ([`Unsupported`](ErrorKind::Unsupported)): authentication, TLS, other registries; if the caller is not in a
+    /// Tokio runtime.
+    pub fn site(self, path: impl AsRef<Path>) -> Result<Client> {
+        let path = path.as_ref();
+        let failed = |error| Error::io("read", path, error);
+        if fs::metadata(path).map_err(failed)?.len() > MAX_LEN {
+            return Err(Error::locating(ErrorKind::Limit, format!("{} has more than 1 MiB", path.display())));
+        }
+        let text = fs::read_to_string(path).map_err(failed)?;
+        self.of_site(&Site::parse(&text).map_err(|reason| in_file(path, &reason))?).map_err(|error| {
+            Error::locating(error.kind(), format!("{}: {}", path.display(), error.message()))
+        })
+    }
+
+    fn of_site(mut self, site: &Site) -> Result<Client> {
+        site.check_supported()?;
+        let usual = RetryPolicy::default();
+        let mut retries = usual;
+        if let Some(number) = site.number("hbase.client.retries.number")? {
+            retries = retries.attempts(u32::try_from(number).unwrap_or(u32::MAX).saturating_add(1));
+        }
+        let millis = |name| Ok::<_, Error>(site.number(name)?.map(Duration::from_millis));
+        if let Some(pause) = millis("hbase.client.pause")? {
+            retries = retries.pause(pause);
+        }
+        if let Some(time) = millis("hbase.client.operation.timeout")? {
+            retries = retries.operation_timeout(time);
+        }
+        if retries != usual {
+            self = self.retries(retries);
+        }
+        if let Some(time) = millis("hbase.rpc.timeout")? {
+            self = self.rpc_timeout(time);
+        }
+        if let Some(time) = millis("hbase.client.scanner.timeout.period")? {
+            self = self.scanner_timeout(time);
+        }
+        match site.registry()? {
+            Registry::Servers(servers) => self.bootstrap(&servers),
+            Registry::ZooKeeper { quorum, znode } => {
+                let mut registry = ZooKeeperRegistry::new(&quorum)?;
+                if let Some(znode) = znode {
+                    registry = registry.with_base_znode(&znode)?;
+                }
+                self.registry(Arc::new(registry))
+            }
+        }
+    }
+}
+
+/// What says where the catalog is.
+#[derive(Debug, PartialEq, Eq)]
+enum Registry {
+    ZooKeeper { quorum: String, znode: Option<String> },
+    Servers(String),
+}
+
+impl Site {
+    /// Parses `<configuration>` with any number of `<property><name/><value/></property>`. As in Hadoop, the last
+    /// of several values counts.
+    fn parse(text: &str) -> Result<Self, String> {
+        let document = roxmltree::Document::parse(text).map_err(|error| error.to_string())?;
+        let root = document.root_element();
+        if root.tag_name().name() != "configuration" {
+            return Err(format!("expected <configuration>, found <{}>", root.tag_name().name()));
+        }
+        let mut properties = HashMap::new();
+        for element in root.children().filter(roxmltree::Node::is_element) {
+            match element.tag_name().name() {
+                "property" => {}
+                // other files, which are not read
+                other => return Err(format!("<{other}> is not supported")),
+            }
+            let part = |name| {
+                let part = element.children().find(|child| child.tag_name().name() == name);
+                part.map(|part| part.text().unwrap_or_default().trim().to_owned())
+            };
+            if let Some((name, value)) = part("name").zip(part("value")) {
+                properties.insert(name, value);
+            }
+        }
+        Ok(Self { properties })
+    }
+
+    /// Returns a value that is not empty.
+    fn value(&self, name: &str) -> Result<Option<&str>> {
+        let value = self.properties.get(name).map(String::as_str).filter(|value| !value.is_empty());
+        match value {
+            // Hadoop replaces variables by properties of the Java process
+            Some(value) if value.contains("${") => {
+                Err(Error::invalid_argument(format!("{name} is {value}: variables are not supported")))
+            }
+            value => Ok(value),
+        }
+    }
+
+    fn number(&self, name: &str) -> Result<Option<u64>> {
+        let parse = |value: &str| {
+            value.parse().map_err(|_| Error::invalid_argument(format!("{name} is {value}, not a number")))
+        };
+        self.value(name)?.map(parse).transpose()
+    }
+
+    /// Fails if servers expect what the client does not do.
+    fn check_supported(&self) -> Result<()> {
+        let unsupported = |name: &str, value: &str| {
+            Err(Error::locating(ErrorKind::Unsupported, format!("{name} is {value}, which is not supported")))
+        };
+        match self.value("hbase.security.authentication")? {
+            None | Some("simple") => {}
+            Some(other) => return unsupported("hbase.security.authentication", other),
+        }
+        match self.value("hbase.client.netty.tls.enabled")? {
+            None | Some("false") => Ok(()),
+            Some(other) => unsupported("hbase.client.netty.tls.enabled", other),
+        }
+    }
+
+    fn registry(&self) -> Result<Registry> {
+        let implementation = self.value("hbase.client.registry.impl")?.unwrap_or_default();
+        match implementation.rsplit('.').next().unwrap_or_default() {
+            "ZKConnectionRegistry" | "" => {
+                let port = self.value("hbase.zookeeper.property.clientPort")?;
+                let with_port = |host: &str| match port {
+                    Some(port) if !host.contains(':') => format!("{host}:{port}"),
+                    _ => host.to_owned(),
+                };
+                let quorum = self.value("hbase.zookeeper.quorum")?.unwrap_or("localhost");
+                let quorum: Vec<String> = quorum.split(',').map(|host| with_port(host.trim())).collect();
+                let znode = self.value("zookeeper.znode.parent")?.map(str::to_owned);
+                Ok(Registry::ZooKeeper { quorum: quorum.join(","), znode })
+            }
+            "RpcConnectionRegistry" | "MasterRegistry" => {
+                let servers = match self.value("hbase.client.bootstrap.servers")? {
+                    Some(servers) => Some(servers),
+                    None => self.value("hbase.masters")?,
+                };
+                let servers = servers.ok_or_else(|| {
+                    Error::invalid_argument("neither hbase.client.bootstrap.servers nor hbase.masters is set")
+                })?;
+                Ok(Registry::Servers(servers.to_owned()))
+            }
+            _ => Err(Error::locating(
+                ErrorKind::Unsupported,
+                format!("hbase.client.registry.impl is {implementation}, which is not supported"),
+            )),
+        }
+    }
+}
+
+fn in_file(path: &Path, reason: &str) -> Error {
+    Error::invalid_argument(format!("{}: {reason}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn site(properties: &[(&str, &str)]) -> Site {
+        let property = |(name, value): &(&str, &str)| {
+            format!("<property>\n <name>{name}</name><value> {value} </value><final>true</final></property>")
+        };
+        let properties: String = properties.iter().map(property).collect();
+        Site::parse(&format!("<?xml version=\"1.0\"?><!-- c --><configuration>{properties}</configuration>"))
+            .unwrap()
+    }
+
+    #[test]
+    fn the_quorum_has_the_clients_port() {
+        let found = site(&[
+            ("hbase.zookeeper.quorum", "a, b:9,c"),
+            ("hbase.zookeeper.property.clientPort", "2222"),
+            ("zookeeper.znode.parent", "/hbase-2"),
+        ]);
+        let quorum = "a:2222,b:9,c:2222".to_owned();
+        assert_eq!(found.registry().unwrap(), Registry::ZooKeeper { quorum, znode: Some("/hbase-2".into()) });
+        let none = Registry::ZooKeeper { quorum: "localhost".into(), znode: None };
+        assert_eq!(site(&[]).registry().unwrap(), none);
+    }
+
+    #[test]
+    fn servers_are_the_registry_if_the_file_says_so() {
+        let rpc = ("hbase.client.registry.impl", "org.apache.hadoop.hbase.client.RpcConnectionRegistry");
+        let found = site(&[rpc, ("hbase.masters", "m1:1,m2"), ("hbase.zookeeper.quorum", "z")]);
+        assert_eq!(found.registry().unwrap(), Registry::Servers("m1:1,m2".into()));
+        assert!(site(&[rpc]).registry().unwrap_err().message().contains("hbase.masters"));
+        let other = site(&[("hbase.client.registry.impl", "a.B")]).registry().unwrap_err();
+        assert_eq!(other.kind(), ErrorKind::Unsupported);
+    }
+
+    #[test]
+    fn what_is_not_supported_is_named() {
+        for (name, value) in
+            [("hbase.security.authentication", "kerberos"), ("hbase.client.netty.tls.enabled", "true")]
+        {
+            let error = site(&[(name, value)]).check_supported().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unsupported);
+            assert!(error.message().contains(name), "{error}");
+        }
+        let plain =
+            [("hbase.security.authentication", "simple"), ("hbase.client.netty.tls.enabled", "false")];
+        site(&plain).check_supported().unwrap();
+        assert!(site(&[("hbase.rpc.timeout", "1m")]).number("hbase.rpc.timeout").is_err());
+        assert!(site(&[("hbase.zookeeper.quorum", "${host}")]).registry().is_err());
+        for text in ["", "<a/>", "<configuration><include/></configuration>", "<configuration>"] {
+            assert!(Site::parse(text).is_err(), "{text}");
+        }
+        assert_eq!(site(&[("n", "1"), ("n", "2")]).number("n").unwrap(), Some(2));
+    }
+
+    #[test]
+    fn a_file_makes_a_client() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("hbase-site.xml");
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let _entered = runtime.enter();
+        let missing = Client::builder().site(&path).unwrap_err();
+        assert_eq!(missing.kind(), ErrorKind::Io);
+        let property = |name: &str, value: &str| {
+            format!("<property><name>{name}</name><value>{value}</value></property>")
+        };
+        let properties = [
+            property("hbase.zookeeper.quorum", "a,b"),
+            property("hbase.client.retries.number", "3"),
+            property("hbase.client.pause", "20"),
+            property("hbase.client.operation.timeout", "5000"),
+            property("hbase.rpc.timeout", "700"),
+            property("hbase.client.scanner.timeout.period", "800"),
+        ];
+        fs::write(&path, format!("<configuration>{}</configuration>", properties.concat())).unwrap();
+        let client = Client::builder().site(&path).unwrap();
+        let settings = client.0.settings;
+        assert_eq!(settings.retries.max_attempts(), 4);
+        assert_eq!(settings.retries.pause_after(1), Duration::from_millis(20));
+        assert_eq!(settings.rpc_timeout, Duration::from_millis(700));
+        assert_eq!(settings.scanner_timeout, Duration::from_millis(800));
+        fs::write(&path, "<configuration><property><name>hbase.rpc.timeout</name><value>x</value></property></configuration>").unwrap();
+        let error = Client::builder().site(&path).unwrap_err();
+        assert!(error.message().contains("hbase-site.xml: hbase.rpc.timeout is x"), "{error}");
+    }
+}
