@@ -17,6 +17,8 @@ pub(crate) struct Assembler {
     last: Option<(Bytes, bool)>,
     /// The last cell of a row that was returned in part.
     last_cell: Option<SeekKey>,
+    /// After a reset within a row: the last cell of it that was returned.
+    skip_to: Option<SeekKey>,
     /// The number of rows completed.
     completed: u64,
 }
@@ -38,36 +40,51 @@ impl Assembler {
             (false, 0) => Mode::Complete,
             (false, batch) => Mode::Batch(usize::try_from(batch).unwrap_or(usize::MAX)),
         };
-        Self { mode, order, reversed, pieces: RowBuf::new(), last: None, last_cell: None, completed: 0 }
+        Self {
+            mode,
+            order,
+            reversed,
+            pieces: RowBuf::new(),
+            last: None,
+            last_cell: None,
+            skip_to: None,
+            completed: 0,
+        }
     }
 
-    /// Takes a result, and adds what is complete to `results`.
+    /// Prepares for a result of a row. If it is another row than that of the last result, that one has ended.
     ///
     /// # Errors
     ///
-    /// If the row is not after the last one.
-    pub(crate) fn take(
+    /// If the row is not after the last one, or the last one when more of it may come.
+    pub(crate) fn begin_row(
         &mut self,
-        row: Row,
-        partial: bool,
+        key: &[u8],
         results: &mut VecDeque<ScanResult>,
     ) -> Result<(), Corruption> {
-        if !self.pieces.is_empty() && self.pieces.as_row().key() != row.key() {
-            self.end_row(results);
-        }
-        let row = match self.compare_with_last(row.key()) {
-            Ordering::Greater => row,
-            Ordering::Equal if self.last.as_ref().is_some_and(|(_, complete)| !complete) => {
-                self.skip_returned(&row)
-            }
-            _ => return Err(Corruption::Malformed("row that is not after the one before")),
+        let (last, complete) = match &self.last {
+            _ if !self.pieces.is_empty() => (self.pieces.as_row().key(), false),
+            Some((last, complete)) => (&last[..], *complete),
+            None => return Ok(()),
         };
-        // a row that was returned in part has ended
-        if self.last.as_ref().is_some_and(|(last, complete)| !complete && last != row.key())
-            && !row.is_empty()
-        {
-            self.complete_last();
+        let order = self.order.compare_rows(key, last);
+        match if self.reversed { order.reverse() } else { order } {
+            Ordering::Greater => {
+                self.skip_to = None;
+                self.end_row(results);
+                Ok(())
+            }
+            Ordering::Equal if !complete => Ok(()),
+            _ => Err(Corruption::Malformed("row that is not after the one before")),
         }
+    }
+
+    /// Takes a result, and adds what is complete to `results`. Its row was [begun](Self::begin_row).
+    pub(crate) fn take(&mut self, row: &Row, partial: bool, results: &mut VecDeque<ScanResult>) {
+        let row = match &self.skip_to {
+            Some(last) => self.cells_after(last, row),
+            None => row.clone(),
+        };
         match self.mode {
             Mode::Complete => {
                 row.cells().for_each(|cell| self.pieces.push(cell));
@@ -96,7 +113,6 @@ impl Assembler {
                 }
             }
         }
-        Ok(())
     }
 
     /// Returns what there is of the last row, which has ended.
@@ -117,24 +133,18 @@ impl Assembler {
     /// whether all of it was.
     pub(crate) fn forget_pieces(&mut self) -> Option<(Bytes, bool)> {
         self.pieces.clear();
+        let is_within_row = self.last.as_ref().is_some_and(|(_, complete)| !complete);
+        self.skip_to = self.last_cell.clone().filter(|_| is_within_row);
         self.last.clone()
     }
 
     /// Begins a region. Its rows are after those before.
     pub(crate) fn enter_region(&mut self) {
-        (self.last, self.last_cell) = (None, None);
+        (self.last, self.last_cell, self.skip_to) = (None, None, None);
     }
 
-    /// Compares a row with the last one returned, in the order of the scan.
-    fn compare_with_last(&self, row: &[u8]) -> Ordering {
-        let Some((last, _)) = &self.last else { return Ordering::Greater };
-        let order = self.order.compare_rows(row, last);
-        if self.reversed { order.reverse() } else { order }
-    }
-
-    /// Returns the cells of a row after those that were returned.
-    fn skip_returned(&self, row: &Row) -> Row {
-        let Some(last) = &self.last_cell else { return row.clone() };
+    /// Returns the cells of a row after `last`.
+    fn cells_after(&self, last: &SeekKey, row: &Row) -> Row {
         let mut rest = RowBuf::new();
         for cell in row.cells() {
             if self.order.compare(cell.key(), last.as_key()).is_gt() {
@@ -169,5 +179,89 @@ impl Assembler {
             *complete = true;
             self.completed += 1;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hregion::{CellRef, CellType, Scan};
+
+    /// Builds a row of the cells with these qualifiers.
+    fn row(key: &str, qualifiers: &str) -> Row {
+        let mut row = RowBuf::new();
+        for qualifier in qualifiers.chars() {
+            let key = SeekKey::of(key.as_bytes(), b"f", qualifier.to_string().as_bytes(), 1, CellType::Put);
+            row.push(CellRef::new(key.as_key(), b"v"));
+        }
+        row.freeze()
+    }
+
+    /// Takes results, and returns those that come out: `row:qualifiers`, with `+` if more may follow.
+    fn take(assembler: &mut Assembler, parts: &[(&str, &str, bool)]) -> Result<Vec<String>, Corruption> {
+        let mut results = VecDeque::new();
+        for (key, qualifiers, partial) in parts {
+            assembler.begin_row(key.as_bytes(), &mut results)?;
+            assembler.take(&row(key, qualifiers), *partial, &mut results);
+        }
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        Ok(results
+            .iter()
+            .map(|result| {
+                let qualifiers: String = result.row.cells().map(|cell| text(cell.qualifier())).collect();
+                format!("{}:{qualifiers}{}", text(result.row.key()), if result.partial { "+" } else { "" })
+            })
+            .collect())
+    }
+
+    fn assembler(scan: &Scan) -> Assembler {
+        Assembler::new(scan.limits(), CellOrder::User, scan.row_range().reversed)
+    }
+
+    #[test]
+    fn parts_become_rows() {
+        let mut whole = assembler(&Scan::new());
+        let parts = [("a", "12", true), ("a", "3", true), ("b", "1", true), ("c", "1", false)];
+        assert_eq!(take(&mut whole, &parts).unwrap(), ["a:123", "b:1", "c:1"]);
+        assert_eq!(whole.completed(), 3);
+        // a part that is lost with its server
+        assert_eq!(take(&mut whole, &[("d", "1", true)]).unwrap(), [""; 0]);
+        assert_eq!(whole.forget_pieces(), Some(("c".into(), true)));
+        assert_eq!(take(&mut whole, &[("d", "12", false)]).unwrap(), ["d:12"]);
+        let mut results = VecDeque::new();
+        for key in [&b"d"[..], b"c"] {
+            assert!(whole.begin_row(key, &mut results).is_err(), "rows are not repeated");
+        }
+        let mut reversed = assembler(&Scan::new().reversed(true));
+        assert_eq!(take(&mut reversed, &[("b", "1", false), ("a", "1", false)]).unwrap(), ["b:1", "a:1"]);
+        assert!(reversed.begin_row(b"b", &mut results).is_err());
+        reversed.enter_region();
+        assert!(reversed.begin_row(b"b", &mut results).is_ok());
+    }
+
+    #[test]
+    fn rows_are_cut_to_batches() {
+        let mut batches = assembler(&Scan::new().batch(2));
+        let parts =
+            [("a", "1", true), ("a", "23", true), ("a", "45", false), ("b", "12", true), ("c", "1", false)];
+        assert_eq!(take(&mut batches, &parts).unwrap(), ["a:12+", "a:34+", "a:5", "b:12+", "c:1"]);
+        assert_eq!(batches.completed(), 3);
+        // the row is read again after a reset: what was returned is skipped
+        assert_eq!(take(&mut batches, &[("d", "123", true)]).unwrap(), ["d:12+"]);
+        assert_eq!(batches.forget_pieces(), Some(("d".into(), false)));
+        assert_eq!(take(&mut batches, &[("d", "1234", true), ("d", "5", false)]).unwrap(), ["d:34+", "d:5"]);
+        assert_eq!(batches.completed(), 4);
+    }
+
+    #[test]
+    fn parts_are_returned_as_they_come() {
+        let mut parts = assembler(&Scan::new().allow_partial(true));
+        assert_eq!(take(&mut parts, &[("a", "12", true), ("a", "3", false)]).unwrap(), ["a:12+", "a:3"]);
+        // equal cells of a raw scan stay, except after a reset
+        assert_eq!(take(&mut parts, &[("b", "1", true), ("b", "1", true)]).unwrap(), ["b:1+", "b:1+"]);
+        assert_eq!(parts.forget_pieces(), Some(("b".into(), false)));
+        assert_eq!(take(&mut parts, &[("b", "1", false)]).unwrap(), [""; 0]);
+        assert_eq!(parts.completed(), 2);
+        assert_eq!(take(&mut parts, &[("c", "1", false)]).unwrap(), ["c:1"]);
     }
 }

@@ -219,12 +219,14 @@ impl Scanner {
         let is_empty = rows.is_empty();
         let is_heartbeat = response.heartbeat_message.unwrap_or_default();
         for (row, partial) in rows {
+            let begun = self
+                .check_row(place, &row)
+                .and_then(|()| self.assembler.begin_row(row.key(), &mut self.results));
+            begun.map_err(|corruption| place.connection.give_up(&corruption))?;
             if self.assembler.completed() >= self.limit {
                 break; // more than was asked for
             }
-            self.check_row(place, &row).map_err(|corruption| place.connection.give_up(&corruption))?;
-            let taken = self.assembler.take(row, partial, &mut self.results);
-            taken.map_err(|corruption| place.connection.give_up(&corruption))?;
+            self.assembler.take(&row, partial, &mut self.results);
         }
         let more = response.more_results.unwrap_or(true);
         let region_ends = match response.more_results_in_region {
