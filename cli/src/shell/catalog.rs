@@ -1,5 +1,6 @@
 //! The tables of a directory: those of a root directory, a single table, or a single region.
 
+use super::interrupt::Interrupt;
 use crate::failure::{CommandError, Failure};
 use crate::output::Warner;
 use crate::probe;
@@ -17,6 +18,7 @@ pub(crate) struct Catalog {
     options: RegionOptions,
     warner: Warner,
     open: BTreeMap<TableName, Table>,
+    interrupt: Interrupt,
     /// Tables that `disable` has closed. The state is that of the shell: on disk a table has none.
     disabled: BTreeSet<TableName>,
 }
@@ -65,7 +67,18 @@ impl Catalog {
             open.insert(name.clone(), table);
             TablePlacement::Only(name, dir.to_owned(), kind)
         };
-        Ok(Self { place, options, warner, open, disabled: BTreeSet::new() })
+        let interrupt = Interrupt::default();
+        Ok(Self { place, options, warner, open, interrupt, disabled: BTreeSet::new() })
+    }
+
+    /// Sets what ends long commands.
+    pub(super) fn set_interrupt(&mut self, interrupt: Interrupt) {
+        self.interrupt = interrupt;
+    }
+
+    /// Returns what ends long commands.
+    pub(super) fn interrupt(&self) -> Interrupt {
+        self.interrupt.clone()
     }
 
     /// Returns the names of all tables, without HBase's own.

@@ -1,6 +1,7 @@
 //! Commands from a terminal, with line editing, completion and history.
 
 use super::help;
+use super::interrupt::Interrupt;
 use super::session::{Flow, Session};
 use crate::failure::{CommandError, Failure};
 use crate::output::Output;
@@ -109,6 +110,9 @@ pub(crate) fn interact(session: &mut Session, out: &mut Output) -> Result<(), Fa
         // missing on the first run
         let _ = editor.load_history(history);
     }
+    let interrupt = Interrupt::caught()
+        .map_err(|error| CommandError::io("catch the signals of", &PathBuf::from("the terminal"), &error))?;
+    session.catalog.set_interrupt(interrupt);
     let asked = ask(&mut editor, session, out);
     if let Some(history) = &history {
         save(&mut editor, history, out);
@@ -137,10 +141,15 @@ fn ask(
         // failing to record a line is harmless
         let _ = editor.add_history_entry(text.as_str());
         let begun = Instant::now();
+        session.catalog.interrupt().clear();
         match session.run(&text, 1, out) {
             Ok(Flow::Exit) => return Ok(()),
             Ok(Flow::More) => {}
-            Err(Failure::Fault(fault)) => out.print_error(&fault),
+            Err(Failure::Fault(fault)) => {
+                // what was printed before the error comes first
+                out.flush_aside()?;
+                out.print_error(&fault);
+            }
             Err(closed) => return Err(closed),
         }
         out.flush_aside()?;

@@ -52,6 +52,7 @@ impl Session {
         let at = |at: usize, message: String| CommandError::usage(placed(text, first_line, at, &message));
         let commands = parse(text).map_err(|SyntaxError { at: place, message, .. }| at(place, message))?;
         for command in &commands {
+            self.catalog.interrupt().check()?;
             match self.execute(command, out) {
                 Ok(Flow::More) => {}
                 Ok(Flow::Exit) => return Ok(Flow::Exit),
@@ -133,6 +134,50 @@ fn placed(text: &str, first_line: usize, at: usize, message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shell::interrupt::Interrupt;
+    use hregion::Region;
+
+    #[test]
+    fn an_interrupt_ends_a_command_and_no_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut out = Output::new(true, true);
+        let catalog = Catalog::open(dir.path(), None, Region::options(), out.warner()).unwrap();
+        let mut session = Session::new(catalog);
+        let puts = "put 't', 'r1', 'f:q', 'v'\nput 't', 'r2', 'f:q', 'v'";
+        session.run(&format!("create 't', 'f'\n{puts}"), 1, &mut out).unwrap();
+        session.catalog.set_interrupt(Interrupt::pressed());
+        let interrupted = |failure: Failure| match failure {
+            Failure::Fault(fault) => assert_eq!(fault.line(), "interrupted"),
+            Failure::ClosedPipe => panic!("{failure:?}"),
+        };
+        let none = "FILTER => \"ValueFilter(=, 'binary:none')\"";
+        for text in [
+            "scan 't'",
+            "count 't'",
+            &format!("scan 't', {none}"),
+            &format!("count 't', {none}"),
+            "deleteall 't', {ROWPREFIXFILTER => 'r'}",
+            "flush 't'",
+            "major_compact 't'",
+            "catalogjanitor_run",
+        ] {
+            let command = parse(text).unwrap().remove(0);
+            match session.execute(&command, &mut out) {
+                Err(Stop::Failed(failure)) => interrupted(failure),
+                other => panic!("{text}: {other:?}"),
+            }
+        }
+        // nor does the next command of the line begin
+        interrupted(session.run("deleteall 't', 'r1'", 1, &mut out).unwrap_err());
+        session.catalog.interrupt().clear();
+        assert_eq!(session.run("count 't'; exit", 1, &mut out).unwrap(), Flow::Exit);
+        let table = session.catalog.table("t").unwrap();
+        for row in ["r1", "r2"] {
+            assert!(
+                !table.region_of(row.as_bytes()).unwrap().get(&hregion::Get::new(row)).unwrap().is_empty()
+            );
+        }
+    }
 
     #[test]
     fn places_are_lines_and_columns() {

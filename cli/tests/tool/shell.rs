@@ -326,7 +326,14 @@ fn errors_have_a_position_and_end_the_shell() {
         ("list\n\nscan 't', {LIMITS => 3}", 2, "line 3, column 12: the option LIMITS is not supported here"),
         ("scan 't', {FILTER => \"NoSuch()\"}", 2, "line 1, column 22: FILTER: "),
         ("put 't', 'r'", 2, "line 1, column 1: put: expected a column; `help 'put'` says more"),
-        ("get 't', 'r', 'f:q:toInt'", 2, "converters as :toInt are not supported"),
+        (
+            "get 't', 'r', 'f:q:toDate'",
+            2,
+            "line 1, column 15: the converter toDate is not supported; there are",
+        ),
+        ("scan 't', FORMATTER => 'x'", 2, "line 1, column 24: the converter x is not supported"),
+        ("scan 't', FORMATTER_CLASS => 'a.B'", 2, "column 30: converters of the class a.B are not supported"),
+        ("scan 't', COLUMNS => 'f:q:c(a.B).c'", 2, "column 22: converters of the class a.B are not"),
         ("scan 't', {", 2, "line 1, column 12: expected a value, found the end"),
         ("balancer", 2, "balancer is not done on local files: it is for a running HBase"),
         ("drop 't'", 2, "Table t is enabled. Disable it first."),
@@ -418,6 +425,81 @@ fn commands_of_the_command_line() {
     assert_ne!(code(&nothing), 0);
     let other = run(&["shell", testdata("corrupt").to_str().unwrap(), "-n"]);
     assert_eq!(code(&other), 4, "{}", stderr(&other));
+}
+
+#[test]
+fn values_are_converted_as_by_hbase() {
+    let dir = tempfile::tempdir().unwrap();
+    let printed = done(
+        dir.path(),
+        r#"
+create 't', 'family08'
+put 't', "\x00\x00\x00\x00\x00\x00\x00\x01", "family08:12345678", "\x00\x00\x00\x00\x00\x00\x01\x00", 1
+put 't', 'r', 'family08:a:b', "\xff\xff\xff\xff", 1
+put 't', 'r', 'family08:s', "\u00e4\n", 1
+put 't', 'r', 'family08:t', "\x01", 1
+incr 't', 'z', 'family08:n', 5
+scan 't', {COLUMNS => ['family08:12345678:toLong', 'family08:a:b:c(org.apache.hadoop.hbase.util.Bytes).toInt']}
+get 't', 'r', 'family08:a:b:toInt', 'family08:s:toString', 'family08:t:toBoolean'
+get 't', 'r', {COLUMNS => 'family08:s:toString', MAXLENGTH => 1}
+scan 't', {LIMIT => 1, FORMATTER => 'toLong', FORMATTER_CLASS => 'org.apache.hadoop.hbase.util.Bytes'}
+get 't', 'r', {COLUMN => ['family08:s', 'family08:t:toStringBinary'], FORMATTER => 'toString'}
+count 't', COLUMNS => 'family08:n:toLong'
+"#,
+    );
+    let expected = "\
+COUNTER VALUE = 5
+ROW                       COLUMN+CELL
+ \\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x01 column=family08:12345678, timestamp=1, value=256
+ r                        column=family08:a:b, timestamp=1, value=-1
+2 row(s)
+COLUMN                    CELL
+ family08:a:b             timestamp=1, value=-1
+ family08:s               timestamp=1, value=\u{e4}\\x0A
+ family08:t               timestamp=1, value=true
+1 row(s)
+COLUMN                    CELL
+ family08:s               timestamp=1, value=\u{e4}
+1 row(s)
+ROW                       COLUMN+CELL
+ 1                        column=7377297964168458296:3544952156018063160, timestamp=1, value=256
+1 row(s)
+COLUMN                    CELL
+ family08:s               timestamp=1, value=\u{e4}\\x0A
+ family08:t               timestamp=1, value=\\x01
+1 row(s)
+1 row(s)
+=> 1
+";
+    assert_eq!(printed.split_once("t\n=> Hbase::Table - t\n").unwrap().1, expected);
+    for (command, message) in [
+        (
+            "scan 't', COLUMNS => ['family08:a:b:toLong']",
+            "toLong: row r, column family08:a:b: expected a value of 8 bytes, found 4",
+        ),
+        (
+            "get 't', 'r', 'family08:t:toShort'",
+            "toShort: row r, column family08:t: expected a value of 2 bytes, found 1",
+        ),
+        (
+            "get 't', 'r', {FORMATTER => 'toLong', COLUMN => 'family08:t'}",
+            "toLong: row r, column family08:t: expected a qualifier of 8 bytes, found 1",
+        ),
+        ("scan 't', {FORMATTER => 'toInt'}", "expected a row of 4 bytes, found 8"),
+    ] {
+        let (code, said) = failed(dir.path(), command);
+        assert!(code == 2 && said.contains(message), "{command}: {said}");
+    }
+    let output = shell(
+        dir.path(),
+        &["--json"],
+        "get 't', 'r', 'family08:a:b:toInt', 'family08:t:toBoolean'
+scan 't', {FORMATTER => 'toString', STARTROW => 'z'}",
+    );
+    let lines = json_lines(&stdout(&output));
+    assert_eq!((&lines[0]["value"], &lines[1]["value"]), (&json!(-1), &json!(true)));
+    assert_eq!((&lines[2]["row"], &lines[2]["value"]), (&json!("z"), &json!("\0\0\0\0\0\0\0\u{5}")));
+    assert_eq!(lines[2]["qualifier"], json!("n"));
 }
 
 /// A table that is open for writing is locked for other writers, but not for readers.
