@@ -19,6 +19,7 @@ mod schema;
 mod session;
 mod snapshot;
 mod value;
+mod variables;
 mod write;
 
 pub(crate) use catalog::Catalog;

@@ -101,6 +101,14 @@ pub(super) fn put_array(
     Ok(writeln!(out, "=> [{}]", quoted.join(", "))?)
 }
 
+/// Appends a string in double quotes, as it can be typed in the shell.
+pub(super) fn put_quoted(line: &mut Vec<u8>, bytes: &[u8]) {
+    let text = StringBinary(bytes).to_string();
+    line.push(b'"');
+    line.extend_from_slice(text.replace('"', "\\\"").as_bytes());
+    line.push(b'"');
+}
+
 /// Returns a region's names and range as JSON.
 pub(super) fn region_json(info: &RegionInfo) -> Value {
     json!({

@@ -352,7 +352,13 @@ fn errors_have_a_position_and_end_the_shell() {
         ("scan 'nowhere'", 1, "there is no table nowhere"),
         ("put 't', 'r', 'g:q', 'v'", 2, "no family g"),
         ("incr 't', 'r', 'f:q', 'x'", 2, "line 1, column 23: expected an amount, found a string"),
-        ("x = 5", 2, "line 1, column 3: variables are not supported"),
+        ("x = 5 6", 2, "line 1, column 7: expected the end of the command, found 6"),
+        ("x = 5\nscan x", 1, "there is no table 5"),
+        ("scan x", 2, "line 1, column 6: there is no variable x; strings are in quotes"),
+        ("t = get_table 'nowhere'", 1, "there is no table nowhere"),
+        ("t = get_table 't'\nscan t", 2, "line 2, column 6: expected the name of a table, found a table"),
+        ("t = get_table 't'; t.list", 2, "line 1, column 22: a table has no method list; `help 'get_table'`"),
+        ("x = count 't'", 2, "line 1, column 5: count: only get_table, create and values can be assigned"),
     ] {
         let (code, said) = failed(dir.path(), commands);
         assert!(said.contains(message), "{commands}: {said}");
@@ -425,6 +431,85 @@ fn commands_of_the_command_line() {
     assert_ne!(code(&nothing), 0);
     let other = run(&["shell", testdata("corrupt").to_str().unwrap(), "-n"]);
     assert_eq!(code(&other), 4, "{}", stderr(&other));
+}
+
+#[test]
+fn tables_and_values_are_assigned() {
+    let dir = tempfile::tempdir().unwrap();
+    let printed = done(
+        dir.path(),
+        r#"
+t = create 't', {NAME => 'f', VERSIONS => 3}
+row = "r\x001"
+column = 'f:q'
+first = 2
+t.put row, column, 'v', 1
+t.put(row, column, 'w', first)
+u = get_table 't'
+u.get row, column
+options = {LIMIT => 1, VERSIONS => first}
+u.scan options
+u.count
+t.incr 'n', 'f:n', 40; t.incr 'n', 'f:n'; t.get_counter 'n', 'f:n'
+t.append 'n', 'f:s', 'x'
+t.delete row, column
+t.deleteall 'n'
+t.scan
+t.flush; t.major_compact
+t.get_splits
+t.disable; t.is_disabled; t.enable; t.truncate; t.count; t.disable; t.drop
+row; first; t; options
+list
+"#,
+    );
+    let expected = "\
+Created table t
+=> Hbase::Table - t
+=> \"r\\x001\"
+=> \"f:q\"
+=> 2
+=> Hbase::Table - t
+COLUMN                    CELL
+ f:q                      timestamp=2, value=w
+1 row(s)
+=> {LIMIT => 1, VERSIONS => 2}
+ROW                       COLUMN+CELL
+ r\\x001                   column=f:q, timestamp=2, value=w
+ r\\x001                   column=f:q, timestamp=1, value=v
+1 row(s)
+1 row(s)
+=> 1
+COUNTER VALUE = 40
+COUNTER VALUE = 41
+COUNTER VALUE = 41
+CURRENT VALUE = x
+ROW                       COLUMN+CELL
+ r\\x001                   column=f:q, timestamp=1, value=v
+1 row(s)
+Total number of splits = 1
+=> []
+true
+=> true
+Truncating 't' table (it may take a while):
+Disabling table...
+Truncating table...
+0 row(s)
+=> 0
+=> \"r\\x001\"
+=> 2
+=> Hbase::Table - t
+=> {LIMIT => 1, VERSIONS => 2}
+TABLE
+0 row(s)
+=> []
+";
+    assert_eq!(printed, expected);
+    let help = done(dir.path(), "t = create 't', 'f'\nt.help\ntable_help\nt.help 'scan'");
+    assert_eq!(help.matches("get_table: makes a table an object").count(), 2, "{help}");
+    assert!(help.contains("scan: reads rows"), "{help}");
+    let json = shell(dir.path(), &["--json"], "x = ['a', 5]\nt = get_table 't'\nt.count\nx");
+    let value = json!({"value": "[\"a\", 5]"});
+    assert_eq!(json_lines(&stdout(&json)), [value.clone(), json!({"rows": 0}), value]);
 }
 
 #[test]
