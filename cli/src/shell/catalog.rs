@@ -6,6 +6,7 @@ use crate::output::Warner;
 use crate::probe;
 use crate::regions::{Regions, kind_of};
 use crate::target::Kind;
+use hregion::cell::StringBinary;
 use hregion::{Family, Region, RegionOptions, TableChanges, TableName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -124,6 +125,24 @@ impl Catalog {
     /// Returns a table whose rows are not read, which may be disabled.
     pub(super) fn described(&mut self, name: &str) -> Result<&Table, Failure> {
         Ok(self.table_mut(name)?)
+    }
+
+    /// Returns the names of a table's families, to complete input: without warnings, and none if the table
+    /// cannot be read.
+    pub(super) fn families(&self, name: &str) -> Vec<String> {
+        let Ok(name) = TableName::parse(name) else { return Vec::new() };
+        let of = |table: &Table| -> Vec<String> {
+            let families = table.regions.first().into_iter().flat_map(Region::families);
+            families.map(|family| StringBinary(family.name()).to_string()).collect()
+        };
+        match (self.open.get(&name), self.dir(&name)) {
+            (Some(table), _) => of(table),
+            (None, Ok(Some((dir, kind)))) => {
+                let table = Table::open(&dir, kind, &self.options, &self.warner.silent());
+                table.map(|table| of(&table)).unwrap_or_default()
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// Whether the table exists and is not disabled.

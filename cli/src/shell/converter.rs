@@ -13,7 +13,7 @@ use serde_json::json;
 /// The only class that has converters here.
 const BYTES: &str = "org.apache.hadoop.hbase.util.Bytes";
 
-const CONVERTERS: [(&str, Converter); 8] = [
+pub(super) const CONVERTERS: [(&str, Converter); 8] = [
     ("toBoolean", Converter::Boolean),
     ("toDouble", Converter::Double),
     ("toFloat", Converter::Float),

@@ -5,6 +5,7 @@ mod alter;
 mod catalog;
 mod columns;
 mod command;
+mod completion;
 mod converter;
 mod editor;
 mod help;

@@ -34,6 +34,7 @@ mod report_browser;
 mod salvage;
 mod scan_files;
 mod shell;
+mod shell_terminal;
 mod snapshot;
 mod split;
 mod stats;
