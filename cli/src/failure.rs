@@ -61,6 +61,11 @@ impl CommandError {
         Self::new(ErrorKind::InvalidArgument.name(), message)
     }
 
+    /// The user interrupted a command of the shell.
+    pub(crate) fn interrupted() -> Self {
+        Self::new("Interrupted", "interrupted")
+    }
+
     /// A missing table.
     pub(crate) fn no_such_table(name: &str) -> Self {
         Self::new("TableNotFound", format!("there is no table {name}"))

@@ -132,6 +132,11 @@ pub(crate) struct Warner {
 }
 
 impl Warner {
+    /// Returns a printer that prints nothing.
+    pub(crate) fn silent(&self) -> Self {
+        Self { quiet: true, progress: self.progress.clone() }
+    }
+
     /// Prints the warnings of a region, unless quiet.
     pub(crate) fn warn_of(&self, region: &Region) {
         for warning in region.warnings().iter().filter(|_| !self.quiet) {

@@ -14,8 +14,11 @@ use std::path::{Path, PathBuf};
 ///
 /// Provides get, scan, count, put, delete, deleteall, incr, append, create, describe, list, flush, compact
 /// and others, in the syntax of HBase's own shell; `help` lists them. In a terminal, lines can be edited and
-/// completed, there is a history, and errors do not end the shell. With -e, or if standard input is not a
-/// terminal, the first error ends the shell.
+/// completed, there is a history, Ctrl-C ends the running command, and errors do not end the shell. With -e,
+/// or if standard input is not a terminal, the first error ends the shell.
+///
+/// Variables hold tables and values: `t = get_table 'users'`, `t.scan LIMIT => 3`. Converters print values:
+/// `get 'users', 'r1', 'f:visits:toLong'`.
 ///
 /// Each write is on disk, in a log, when its command returns. `flush` and the end of the shell write what is
 /// in memory to files. A table is locked from its first write; reading takes no locks.

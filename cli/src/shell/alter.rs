@@ -11,7 +11,7 @@ use hregion::{Family, TableChanges};
 use std::io::Write as _;
 
 /// The attributes of a table that `alter` sets.
-const ATTRIBUTES: &[&str] = &[
+pub(super) const ATTRIBUTES: &[&str] = &[
     "COMPACTION_ENABLED",
     "DURABILITY",
     "FLUSH_POLICY",

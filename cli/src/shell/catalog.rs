@@ -1,10 +1,12 @@
 //! The tables of a directory: those of a root directory, a single table, or a single region.
 
+use super::interrupt::Interrupt;
 use crate::failure::{CommandError, Failure};
 use crate::output::Warner;
 use crate::probe;
 use crate::regions::{Regions, kind_of};
 use crate::target::Kind;
+use hregion::cell::StringBinary;
 use hregion::{Family, Region, RegionOptions, TableChanges, TableName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -17,6 +19,7 @@ pub(crate) struct Catalog {
     options: RegionOptions,
     warner: Warner,
     open: BTreeMap<TableName, Table>,
+    interrupt: Interrupt,
     /// Tables that `disable` has closed. The state is that of the shell: on disk a table has none.
     disabled: BTreeSet<TableName>,
 }
@@ -65,7 +68,18 @@ impl Catalog {
             open.insert(name.clone(), table);
             TablePlacement::Only(name, dir.to_owned(), kind)
         };
-        Ok(Self { place, options, warner, open, disabled: BTreeSet::new() })
+        let interrupt = Interrupt::default();
+        Ok(Self { place, options, warner, open, interrupt, disabled: BTreeSet::new() })
+    }
+
+    /// Sets what ends long commands.
+    pub(super) fn set_interrupt(&mut self, interrupt: Interrupt) {
+        self.interrupt = interrupt;
+    }
+
+    /// Returns what ends long commands.
+    pub(super) fn interrupt(&self) -> Interrupt {
+        self.interrupt.clone()
     }
 
     /// Returns the names of all tables, without HBase's own.
@@ -111,6 +125,24 @@ impl Catalog {
     /// Returns a table whose rows are not read, which may be disabled.
     pub(super) fn described(&mut self, name: &str) -> Result<&Table, Failure> {
         Ok(self.table_mut(name)?)
+    }
+
+    /// Returns the names of a table's families, to complete input: without warnings, and none if the table
+    /// cannot be read.
+    pub(super) fn families(&self, name: &str) -> Vec<String> {
+        let Ok(name) = TableName::parse(name) else { return Vec::new() };
+        let of = |table: &Table| -> Vec<String> {
+            let families = table.regions.first().into_iter().flat_map(Region::families);
+            families.map(|family| StringBinary(family.name()).to_string()).collect()
+        };
+        match (self.open.get(&name), self.dir(&name)) {
+            (Some(table), _) => of(table),
+            (None, Ok(Some((dir, kind)))) => {
+                let table = Table::open(&dir, kind, &self.options, &self.warner.silent());
+                table.map(|table| of(&table)).unwrap_or_default()
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// Whether the table exists and is not disabled.

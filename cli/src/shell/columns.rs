@@ -1,18 +1,20 @@
 //! Columns in the shell's syntax: `family`, `family:`, `family:qualifier`.
 
+use super::converter::Converter;
 use super::session::Stop;
 use super::value::Value;
 
 /// A family and, for a column, its qualifier.
 pub(super) type Column = (Vec<u8>, Option<Vec<u8>>);
 
-/// Parses a column to read. An empty qualifier selects the family.
-pub(super) fn read_column(value: &Value) -> Result<Column, Stop> {
+/// Parses a column to read, which may have a converter. An empty qualifier without one selects the family.
+pub(super) fn read_column(value: &Value) -> Result<(Column, Option<Converter>), Stop> {
     let (family, qualifier) = column(value)?;
-    if let Some(converter) = qualifier.as_deref().and_then(converter) {
-        return Err(Stop::At(value.at, format!("converters as {converter} are not supported")));
+    if let Some((qualifier, name)) = qualifier.as_deref().and_then(converter) {
+        let converter = Converter::parse(&name).map_err(|message| Stop::At(value.at, message))?;
+        return Ok(((family, Some(qualifier.to_vec())), Some(converter)));
     }
-    Ok((family, qualifier.filter(|qualifier| !qualifier.is_empty())))
+    Ok(((family, qualifier.filter(|qualifier| !qualifier.is_empty())), None))
 }
 
 /// Parses a column to write. Without a qualifier, the qualifier is empty.
@@ -34,13 +36,14 @@ pub(super) fn column(value: &Value) -> Result<Column, Stop> {
     Ok((family.to_vec(), qualifier))
 }
 
-/// Returns the suffix that HBase's shell interprets as a converter: `:toInt`, `:c(Class).method`.
-fn converter(qualifier: &[u8]) -> Option<String> {
+/// Splits off the suffix that HBase's shell interprets as a converter: `:toInt`, `:c(Class).method`. Other
+/// colons belong to the qualifier.
+fn converter(qualifier: &[u8]) -> Option<(&[u8], String)> {
     let at = qualifier.iter().rposition(|&byte| byte == b':')?;
-    let name = &qualifier[at..];
-    let converts = name.starts_with(b":c(")
-        || name.starts_with(b":to") && name.get(3).is_some_and(u8::is_ascii_uppercase);
-    converts.then(|| String::from_utf8_lossy(name).into_owned())
+    let (qualifier, name) = (&qualifier[..at], &qualifier[at + 1..]);
+    let converts =
+        name.starts_with(b"c(") || name.starts_with(b"to") && name.get(2).is_some_and(u8::is_ascii_uppercase);
+    converts.then(|| (qualifier, String::from_utf8_lossy(name).into_owned()))
 }
 
 #[cfg(test)]
@@ -56,10 +59,15 @@ mod tests {
     fn columns_have_a_family() {
         let read = |text: &str| read_column(&value(text)).ok();
         let bytes = |text: &str| text.as_bytes().to_vec();
-        assert_eq!(read("f"), Some((bytes("f"), None)));
-        assert_eq!(read("f:"), Some((bytes("f"), None)));
-        assert_eq!(read("f:a:b"), Some((bytes("f"), Some(bytes("a:b")))));
-        assert_eq!((read(":q"), read("f:q:toInt"), read("")), (None, None, None));
+        let (int, long) = (Some(Converter::Int), Some(Converter::Long));
+        assert_eq!(read("f"), Some(((bytes("f"), None), None)));
+        assert_eq!(read("f:"), Some(((bytes("f"), None), None)));
+        assert_eq!(read("f:a:b"), Some(((bytes("f"), Some(bytes("a:b"))), None)));
+        assert_eq!(read("f:total"), Some(((bytes("f"), Some(bytes("total"))), None)));
+        assert_eq!(read("f:q:toInt"), Some(((bytes("f"), Some(bytes("q"))), int)));
+        assert_eq!(read("f:a:b:toLong"), Some(((bytes("f"), Some(bytes("a:b"))), long)));
+        assert_eq!(read("f::toLong"), Some(((bytes("f"), Some(bytes(""))), long)));
+        assert_eq!((read(":q"), read("f:q:toNothing"), read("")), (None, None, None));
         assert_eq!(written_column(&value("f")).ok(), Some((bytes("f"), Vec::new())));
     }
 }

@@ -1,11 +1,42 @@
-//! A command and its values.
+//! Commands with their values, and assignments to variables.
 
 use super::session::Stop;
 use super::value::Value;
 
+/// A statement of a text.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Statement {
+    Command(Command),
+    Assignment(Assignment),
+}
+
+/// `name = 'text'`, or `name = get_table 't'`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Assignment {
+    pub(super) name: String,
+    pub(super) source: Source,
+}
+
+/// What is assigned.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Source {
+    Value(Value),
+    /// The result of a command.
+    Command(Command),
+}
+
+/// A variable before a dot, and its position in the text, in bytes.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Receiver {
+    pub(super) name: String,
+    pub(super) at: usize,
+}
+
 /// A parsed command.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Command {
+    /// Of `t.scan`: `t`.
+    pub(super) receiver: Option<Receiver>,
     pub(super) name: String,
     /// Its position in the text, in bytes.
     pub(super) at: usize,

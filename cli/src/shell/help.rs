@@ -81,10 +81,18 @@ const TOPICS: &[Topic] = &[
         "get",
         "get 't', 'row'\nget 't', 'row', 'f:q', 'g'\n\
          get 't', 'row', {COLUMNS => ['f:q'], VERSIONS => 3, TIMERANGE => [1, 9]}",
-        "reads a row. COLUMNS, VERSIONS, TIMESTAMP, TIMERANGE, FILTER, MAXLENGTH",
+        "reads a row. COLUMNS, VERSIONS, TIMESTAMP, TIMERANGE, FILTER, MAXLENGTH, FORMATTER; a column has a \
+         converter as 'f:q:toLong', see `help 'scan'`",
     ),
     topic("get_counter", "get_counter 't', 'row', 'f:q'", "reads a counter"),
     topic("get_splits", "get_splits 't'", "shows the rows at which the regions of a table begin"),
+    topic(
+        TABLES,
+        "get_table 't'\nt = get_table 't'\nt.put 'row', 'f:q', 'value'\nt.scan LIMIT => 3\nt.help 'scan'\n\
+         row = 'row'\nt.get row",
+        "makes a table an object, as `t = create 't', 'f'` does: commands that take a table are its methods. \
+         Strings, numbers, lists and hashes can be assigned, too",
+    ),
     topic("help", "help\nhelp 'scan'", "lists the commands, or describes one"),
     topic("incr", "incr 't', 'row', 'f:q'\nincr 't', 'row', 'f:q', 10", "adds to a counter"),
     topic("is_disabled", "is_disabled 't'", "shows whether this shell has disabled a table"),
@@ -117,10 +125,13 @@ const TOPICS: &[Topic] = &[
     topic(
         "scan",
         "scan 't'\nscan 't', {COLUMNS => ['f:q', 'g'], STARTROW => 'a', STOPROW => 'b', LIMIT => 10}\n\
+         scan 't', COLUMNS => ['f:n:toLong', 'f:s:toString']\n\
          scan 't', {ROWPREFIXFILTER => 'a', FILTER => \"ValueFilter(=, 'substring:x')\", RAW => true, \
          VERSIONS => 3}",
         "reads rows. COLUMNS, STARTROW, STOPROW, ROWPREFIXFILTER, LIMIT, VERSIONS, TIMESTAMP, TIMERANGE, \
-         FILTER, RAW, REVERSED, BATCH, MAXLENGTH, ISOLATION_LEVEL",
+         FILTER, RAW, REVERSED, BATCH, MAXLENGTH, ISOLATION_LEVEL. Values of a column are printed by a \
+         converter: toBoolean, toDouble, toFloat, toInt, toLong, toShort, toString, toStringBinary. FORMATTER \
+         is one for all: rows, families, qualifiers and values",
     ),
     topic(
         "snapshot",
@@ -133,10 +144,14 @@ const TOPICS: &[Topic] = &[
         "splits the region that has a row; the second part begins with the row",
     ),
     topic("status", "status", "shows how many tables there are, and what this shell has open"),
+    topic("table_help", "table_help", "describes tables as objects, as `help 'get_table'`"),
     topic("truncate", "truncate 't'", "removes all rows of a table, which then has one region"),
     topic("truncate_preserve", "truncate_preserve 't'", "removes all rows of a table, and keeps its regions"),
     topic("version", "version", "shows the version of this program"),
 ];
+
+/// The topic that describes tables as objects.
+pub(super) const TABLES: &str = "get_table";
 
 /// Commands of HBase's shell that need a cluster, or change what only a cluster may change.
 const ELSEWHERE: &[&str] = &[
@@ -160,7 +175,6 @@ const ELSEWHERE: &[&str] = &[
     "drop_namespace",
     "enable_all",
     "enable_peer",
-    "get_table",
     "grant",
     "hbck_chore_run",
     "list_labels",
@@ -176,7 +190,6 @@ const ELSEWHERE: &[&str] = &[
     "set_quota",
     "show_filters",
     "splitormerge_switch",
-    "table_help",
     "trace",
     "unassign",
     "update_config",
@@ -195,7 +208,11 @@ const TAIL: &str = "
 such as \\x00, \\n
 and \\u00e4; in single quotes a backslash is literal. Options are a hash: {LIMIT => 3}. A command ends with \
 its line, unless the
-line ends with a comma or within brackets.
+line ends with a comma or within brackets. `t = get_table 't'` and `row = 'r'` make variables: `t.get row`.
+
+In a terminal, Tab completes commands, tables, families and options, and Ctrl-C ends the running command. \
+A second Ctrl-C ends
+the shell, if the command cannot be interrupted: flush, compact and the like complete the region at hand.
 
 Each write is on disk, in a write-ahead log, when its command returns. `flush` writes what is in memory \
 to files; exit does so, too.
@@ -226,8 +243,13 @@ pub(super) fn print(values: &mut Arguments<'_>, out: &mut Output) -> Result<(), 
         "quit" => "exit",
         name => name,
     };
+    print_topic(name, value.at, out)
+}
+
+/// Prints the help on a command, whose name is at `at`.
+pub(super) fn print_topic(name: &str, at: usize, out: &mut Output) -> Result<(), Stop> {
     let Some(topic) = TOPICS.iter().find(|topic| topic.name == name) else {
-        return Err(Stop::At(value.at, no_such_command(name)));
+        return Err(Stop::At(at, no_such_command(name)));
     };
     writeln!(out, "{}: {}\n", topic.name, topic.about)?;
     for line in topic.usage.lines() {
@@ -248,16 +270,27 @@ pub(super) fn no_such_command(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shell::command::Statement;
     use crate::shell::parser::parse;
+    use crate::shell::variables::METHODS;
 
     #[test]
     fn every_usage_is_a_command() {
         for topic in TOPICS {
             for line in topic.usage.lines() {
-                let commands = parse(line).unwrap();
-                assert_eq!(commands[0].name, topic.name, "{line}");
+                match parse(line).unwrap().remove(0) {
+                    Statement::Command(command) if topic.name != TABLES => {
+                        assert_eq!(command.name, topic.name, "{line}");
+                    }
+                    statement => assert_eq!(topic.name, TABLES, "{statement:?}"),
+                }
             }
         }
+        let takes_table = |topic: &&Topic| topic.usage.starts_with(&format!("{} 't'", topic.name));
+        let methods = TOPICS.iter().filter(takes_table).map(|topic| topic.name).chain(["desc"]);
+        let mut methods: Vec<&str> = methods.filter(|name| !["create", TABLES].contains(name)).collect();
+        methods.sort_unstable();
+        assert_eq!(methods, METHODS);
         assert!(TOPICS.is_sorted_by_key(|topic| topic.name) && ELSEWHERE.is_sorted());
         assert!(!names().any(|name| ELSEWHERE.contains(&name)));
     }

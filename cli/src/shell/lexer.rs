@@ -20,7 +20,7 @@ pub(super) enum Kind {
     Text(Vec<u8>),
     /// `=>`
     Arrow,
-    /// One of `, { } [ ] ( )`.
+    /// One of `, { } [ ] ( ) = .`
     Mark(char),
     /// The end of a line, or `;`.
     Break,
@@ -112,25 +112,24 @@ impl Lexer<'_> {
                 self.bump();
                 Kind::Break
             }
-            ',' | '{' | '}' | '[' | ']' | '(' | ')' => {
-                self.bump();
-                Kind::Mark(c)
-            }
             '\'' => Kind::Text(self.single_quoted()?),
             '"' => Kind::Text(self.double_quoted()?),
             '=' if self.text[at..].starts_with("=>") => {
                 self.at += 2;
                 Kind::Arrow
             }
-            '=' => return Err(SyntaxError::new(at, "variables are not supported; expected a command")),
+            ',' | '{' | '}' | '[' | ']' | '(' | ')' | '=' | '.' => {
+                self.bump();
+                Kind::Mark(c)
+            }
             '0'..='9' | '-' | '+' => self.number()?,
             c if c.is_alphabetic() || c == '_' => Kind::Word(
                 self.take_while(|c| c.is_alphanumeric() || matches!(c, '_' | '?' | '!')).to_owned(),
             ),
-            '.' | ':' => {
+            ':' | '@' | '$' => {
                 return Err(SyntaxError::new(
                     at,
-                    "Ruby beyond commands is not supported: objects, methods, symbols",
+                    "Ruby beyond commands and variables is not supported: symbols, objects",
                 ));
             }
             _ => return Err(SyntaxError::new(at, format!("expected a command or a value, found {c:?}"))),
@@ -305,6 +304,8 @@ mod tests {
                 Kind::Break
             ]
         );
+        let (t, scan) = (Kind::Word("t".into()), Kind::Word("scan".into()));
+        assert_eq!(kinds("t = t.scan"), [t.clone(), Kind::Mark('='), t, Kind::Mark('.'), scan]);
         assert_eq!(kinds("0x1F 1_000 017 0b11"), [31, 1000, 15, 3].map(Kind::Number));
     }
 
@@ -323,8 +324,8 @@ mod tests {
         for (text, at, incomplete) in [
             ("put 'abc", 4, true),
             ("put \"abc\\\"", 4, true),
-            ("x = 1", 2, false),
-            ("t.put", 1, false),
+            ("x = :y", 4, false),
+            ("t = @u", 4, false),
             ("put 1.5", 4, false),
             ("put 99999999999999999999", 4, false),
             ("put \"\\xg\"", 5, false),

@@ -11,7 +11,12 @@ use hregion::Compaction;
 pub(super) fn flush(catalog: &mut Catalog, values: &mut Arguments<'_>) -> Result<(), Stop> {
     let table = values.table()?;
     values.end()?;
-    Ok(catalog.writable(&table)?.regions().iter().try_for_each(|region| region.flush())?)
+    let interrupt = catalog.interrupt();
+    for region in catalog.writable(&table)?.regions() {
+        interrupt.check()?;
+        region.flush()?;
+    }
+    Ok(())
 }
 
 /// Executes `compact 't', 'f'`.
@@ -29,7 +34,9 @@ fn compact_as(kind: Compaction, catalog: &mut Catalog, values: &mut Arguments<'_
     let table = values.table()?;
     let family = values.next().map(|family| family.bytes("a family")).transpose()?;
     values.end()?;
+    let interrupt = catalog.interrupt();
     for region in catalog.writable(&table)?.regions() {
+        interrupt.check()?;
         region.flush()?;
         match &family {
             Some(family) => region.compact_family(family, kind)?,
@@ -65,6 +72,7 @@ pub(super) fn merge_region(catalog: &mut Catalog, values: &mut Arguments<'_>) ->
 pub(super) fn catalogjanitor_run(catalog: &mut Catalog, values: &Arguments<'_>) -> Result<(), Stop> {
     values.end()?;
     for name in catalog.names()? {
+        catalog.interrupt().check()?;
         catalog.replace_regions(&name.to_string(), |table| Ok(table.archive_parents().map(drop)?))?;
     }
     Ok(())

@@ -1,23 +1,24 @@
-//! The parser of commands: `name value, value, KEY => value`, with or without parentheses.
+//! The parser of commands: `name value, value, KEY => value`, with or without parentheses, as a method of a
+//! variable, or assigned to one.
 
-use super::command::Command;
+use super::command::{Assignment, Command, Receiver, Source, Statement};
 use super::lexer::{Kind, SyntaxError, Token, tokens};
 use super::value::{Value, ValueKind};
 
 /// Maximum nesting depth of lists and hashes.
 const DEPTH: usize = 32;
 
-/// Parses the commands of a text.
-pub(crate) fn parse(text: &str) -> Result<Vec<Command>, SyntaxError> {
+/// Parses the statements of a text.
+pub(crate) fn parse(text: &str) -> Result<Vec<Statement>, SyntaxError> {
     let tokens = tokens(text)?;
     let mut parser = Parser { tokens, next: 0 };
-    let mut commands = Vec::new();
+    let mut statements = Vec::new();
     loop {
         while parser.take(&Kind::Break) {}
         if parser.peek().kind == Kind::End {
-            return Ok(commands);
+            return Ok(statements);
         }
-        commands.push(parser.command()?);
+        statements.push(parser.statement()?);
     }
 }
 
@@ -57,8 +58,51 @@ impl Parser {
         }
     }
 
-    fn command(&mut self) -> Result<Command, SyntaxError> {
+    fn peek_second(&self) -> &Kind {
+        &self.tokens[(self.next + 1).min(self.tokens.len() - 1)].kind
+    }
+
+    fn statement(&mut self) -> Result<Statement, SyntaxError> {
+        if *self.peek_second() != Kind::Mark('=') || !matches!(self.peek().kind, Kind::Word(_)) {
+            return Ok(Statement::Command(self.command()?));
+        }
         let token = self.bump();
+        let name = match token.kind {
+            Kind::Word(name) if is_variable(&name) => name,
+            kind => {
+                let message = format!("expected a variable, which begins with a small letter, found {kind}");
+                return Err(SyntaxError::new(token.at, message));
+            }
+        };
+        self.bump();
+        self.skip_breaks();
+        // a word alone is a variable
+        let is_command = matches!(&self.peek().kind, Kind::Word(word) if is_variable(word))
+            && !matches!(self.peek_second(), Kind::Break | Kind::End);
+        let source = if is_command {
+            Source::Command(self.command()?)
+        } else {
+            let value = self.value(0)?;
+            if !matches!(self.peek().kind, Kind::Break | Kind::End) {
+                return Err(self.expected("the end of the command"));
+            }
+            Source::Value(value)
+        };
+        Ok(Statement::Assignment(Assignment { name, source }))
+    }
+
+    fn command(&mut self) -> Result<Command, SyntaxError> {
+        let mut token = self.bump();
+        let mut receiver = None;
+        if let Kind::Word(name) = &token.kind
+            && self.take(&Kind::Mark('.'))
+        {
+            receiver = Some(Receiver { name: name.clone(), at: token.at });
+            if !matches!(self.peek().kind, Kind::Word(_)) {
+                return Err(self.expected("a command"));
+            }
+            token = self.bump();
+        }
         let Kind::Word(name) = token.kind else {
             return Err(SyntaxError::new(token.at, format!("expected a command, found {}", token.kind)));
         };
@@ -71,7 +115,7 @@ impl Parser {
             self.values(None)?
         };
         match self.peek().kind {
-            Kind::Break | Kind::End => Ok(Command { name, at: token.at, values }),
+            Kind::Break | Kind::End => Ok(Command { receiver, name, at: token.at, values }),
             // more text cannot make this valid
             _ => Err(self.expected("a comma or the end of the command")),
         }
@@ -140,8 +184,8 @@ impl Parser {
                 "true" => ValueKind::Flag(true),
                 "false" => ValueKind::Flag(false),
                 "nil" => ValueKind::Nil,
-                word if word.starts_with(char::is_uppercase) => ValueKind::Constant(word.to_owned()),
-                _ => return Err(self.expected("a value; strings are in quotes")),
+                word if is_variable(word) => ValueKind::Variable(word.to_owned()),
+                word => ValueKind::Constant(word.to_owned()),
             },
             Kind::Mark('[') => return self.list(at, depth),
             Kind::Mark('{') => return self.hash(at, depth),
@@ -184,6 +228,13 @@ impl Parser {
     }
 }
 
+/// Whether a word may name a variable.
+fn is_variable(word: &str) -> bool {
+    !word.starts_with(char::is_uppercase)
+        && !matches!(word, "true" | "false" | "nil")
+        && !word.ends_with(['?', '!'])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,7 +260,10 @@ mod tests {
             (constant(31, "LIMIT"), number(40, 3)),
         ]);
         let values = vec![text(5, "t"), Value { at: 10, kind: hash }];
-        assert_eq!(commands, [Command { name: "scan".into(), at: 0, values }]);
+        assert_eq!(
+            commands,
+            [Statement::Command(Command { receiver: None, name: "scan".into(), at: 0, values })]
+        );
     }
 
     #[test]
@@ -217,7 +271,9 @@ mod tests {
         let bare = parse("create 't', NAME => 'f', VERSIONS => 3").unwrap();
         let call = parse("create('t',\n  NAME => 'f',\n  VERSIONS => 3\n)").unwrap();
         for commands in [bare, call] {
-            let [Command { values, .. }] = commands.as_slice() else { panic!("{commands:?}") };
+            let [Statement::Command(Command { values, .. })] = commands.as_slice() else {
+                panic!("{commands:?}")
+            };
             assert_eq!(values.len(), 2);
             let ValueKind::Hash(pairs) = &values[1].kind else { panic!("{values:?}") };
             assert_eq!(pairs.len(), 2);
@@ -227,7 +283,11 @@ mod tests {
     #[test]
     fn commands_end_with_lines_and_semicolons() {
         let names = |text: &str| -> Vec<String> {
-            parse(text).unwrap().into_iter().map(|command| command.name).collect()
+            let name = |statement| match statement {
+                Statement::Command(command) => command.name,
+                Statement::Assignment(assignment) => panic!("{assignment:?}"),
+            };
+            parse(text).unwrap().into_iter().map(name).collect()
         };
         assert_eq!(names("list; list\n# none\n\nexists 't',\n 'u';exit"), ["list", "list", "exists", "exit"]);
         assert!(names(" \n;# nothing").is_empty());
@@ -237,7 +297,13 @@ mod tests {
     fn errors_have_a_position_and_a_message() {
         for (line, at, expected, incomplete) in [
             ("scan 't' 'u'", 9, "expected a comma or the end of the command, found a string", false),
-            ("scan t", 5, "expected a value; strings are in quotes, found t", false),
+            ("x = 1 + 2", 6, "expected a number", false),
+            ("x = 'a' 'b'", 8, "expected the end of the command, found a string", false),
+            ("x =", 3, "expected a value, found the end", true),
+            ("LIMIT = 3", 0, "expected a variable, which begins with a small letter, found LIMIT", false),
+            ("t.", 2, "expected a command, found the end", true),
+            ("t.'x'", 2, "expected a command, found a string", false),
+            ("scan t.u", 6, "expected a comma or the end of the command, found .", false),
             ("scan 't', {LIMIT 3}", 17, "expected =>, found 3", false),
             ("scan 't', {LIMIT => 3", 21, "expected a comma or }, found the end", true),
             ("scan 't',", 9, "expected a value, found the end", true),
@@ -257,9 +323,28 @@ mod tests {
         assert!(parse(&deep).unwrap_err().message.contains("too many"));
     }
 
+    #[test]
+    fn methods_and_assignments() {
+        let parsed = parse("x = 5\nt = get_table('u')\nt.get 'r'; y = x\nx").unwrap();
+        let get_table =
+            Command { receiver: None, name: "get_table".into(), at: 10, values: vec![text(20, "u")] };
+        let receiver = Some(Receiver { name: "t".into(), at: 25 });
+        let get = Command { receiver, name: "get".into(), at: 27, values: vec![text(31, "r")] };
+        let variable = Value { at: 40, kind: ValueKind::Variable("x".into()) };
+        let assign = |name: &str, source| Statement::Assignment(Assignment { name: name.into(), source });
+        let expected = [
+            assign("x", Source::Value(number(4, 5))),
+            assign("t", Source::Command(get_table)),
+            Statement::Command(get),
+            assign("y", Source::Value(variable)),
+            Statement::Command(Command { receiver: None, name: "x".into(), at: 42, values: vec![] }),
+        ];
+        assert_eq!(parsed, expected);
+    }
+
     proptest! {
         #[test]
-        fn no_text_makes_it_panic(text in r"([a-zA-Z0-9'{}\[\](),; \n]|=>)*") {
+        fn no_text_makes_it_panic(text in r"([a-zA-Z0-9'{}\[\](),;.= \n]|=>)*") {
             let _ = parse(&text);
         }
     }

@@ -1,8 +1,10 @@
 //! Printing results in the format of HBase's shell; timestamps are in milliseconds, as in input.
 
-use crate::cell_line::{put_binary, put_decimal, put_json};
-use crate::failure::Failure;
+use super::converter::{Formats, Part};
+use crate::cell_line::{put_decimal, put_json};
+use crate::failure::{CommandError, Failure};
 use crate::output::Output;
+use crate::text;
 use hregion::cell::StringBinary;
 use hregion::{CellRef, RegionInfo};
 use serde_json::{Value, json};
@@ -19,6 +21,7 @@ pub(super) struct CellPrinter {
     with_rows: bool,
     /// The maximum length of a value in characters.
     max_length: Option<usize>,
+    formats: Formats,
     line: Vec<u8>,
 }
 
@@ -27,13 +30,14 @@ impl CellPrinter {
     pub(super) fn begin(
         with_rows: bool,
         max_length: Option<usize>,
+        formats: Formats,
         out: &mut Output,
     ) -> Result<Self, Failure> {
         if !out.is_json() {
             let (first, second) = if with_rows { ("ROW", "COLUMN+CELL") } else { ("COLUMN", "CELL") };
             writeln!(out, "{first:<FIRST$}  {second}")?;
         }
-        Ok(Self { with_rows, max_length, line: Vec::new() })
+        Ok(Self { with_rows, max_length, formats, line: Vec::new() })
     }
 
     pub(super) fn print(&mut self, cell: &CellRef<'_>, out: &mut Output) -> Result<(), Failure> {
@@ -41,18 +45,26 @@ impl CellPrinter {
         let line = &mut self.line;
         if out.is_json() {
             put_json(line, cell, cell.seq_id() != 0);
+            if !self.formats.is_empty() {
+                let mut members = serde_json::from_slice(line).map_err(|error| {
+                    CommandError::invalid(format!("the JSON of a cell cannot be formatted: {error}"))
+                })?;
+                self.formats.replace(cell, &mut members)?;
+                line.clear();
+                line.extend_from_slice(text::json(&members).as_bytes());
+            }
         } else {
             line.push(b' ');
             if self.with_rows {
-                put_binary(line, cell.row());
+                self.formats.put(Part::Row, cell, line)?;
             } else {
-                put_column(line, cell);
+                put_column(&self.formats, cell, line)?;
             }
             line.resize(line.len().max(FIRST + 1), b' ');
             line.push(b' ');
             if self.with_rows {
                 line.extend_from_slice(b"column=");
-                put_column(line, cell);
+                put_column(&self.formats, cell, line)?;
                 line.extend_from_slice(b", ");
             }
             line.extend_from_slice(b"timestamp=");
@@ -63,14 +75,14 @@ impl CellPrinter {
             } else {
                 line.extend_from_slice(b", value=");
                 let start = line.len();
-                put_binary(line, cell.value());
-                // all ASCII at this point
-                let most = self.max_length.unwrap_or(usize::MAX);
-                line.truncate(start.saturating_add(most));
+                self.formats.put(Part::Value, cell, line)?;
+                if let Some(most) = self.max_length {
+                    cut(line, start, most);
+                }
             }
         }
-        self.line.push(b'\n');
-        Ok(out.write_all(&self.line)?)
+        line.push(b'\n');
+        Ok(out.write_all(line)?)
     }
 
     /// Prints the number of rows.
@@ -89,6 +101,14 @@ pub(super) fn put_array(
     Ok(writeln!(out, "=> [{}]", quoted.join(", "))?)
 }
 
+/// Appends a string in double quotes, as it can be typed in the shell.
+pub(super) fn put_quoted(line: &mut Vec<u8>, bytes: &[u8]) {
+    let text = StringBinary(bytes).to_string();
+    line.push(b'"');
+    line.extend_from_slice(text.replace('"', "\\\"").as_bytes());
+    line.push(b'"');
+}
+
 /// Returns a region's names and range as JSON.
 pub(super) fn region_json(info: &RegionInfo) -> Value {
     json!({
@@ -99,8 +119,37 @@ pub(super) fn region_json(info: &RegionInfo) -> Value {
     })
 }
 
-fn put_column(line: &mut Vec<u8>, cell: &CellRef<'_>) {
-    put_binary(line, cell.family());
+fn put_column(formats: &Formats, cell: &CellRef<'_>, line: &mut Vec<u8>) -> Result<(), CommandError> {
+    formats.put(Part::Family, cell, line)?;
     line.push(b':');
-    put_binary(line, cell.qualifier());
+    formats.put(Part::Qualifier, cell, line)
+}
+
+/// Removes what follows the first `most` characters from `start` on.
+fn cut(line: &mut Vec<u8>, start: usize, most: usize) {
+    let is_start = |byte: &u8| !matches!(byte, 0x80..=0xbf);
+    let starts = line.iter().enumerate().skip(start).filter(|(_, byte)| is_start(byte));
+    if let Some((end, _)) = starts.into_iter().nth(most) {
+        line.truncate(end);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_cut_between_characters() {
+        for (most, expected) in [
+            (0, "x="),
+            (1, "x=\u{e4}"),
+            (2, "x=\u{e4}b"),
+            (3, "x=\u{e4}b\u{1f600}"),
+            (9, "x=\u{e4}b\u{1f600}"),
+        ] {
+            let mut line = "x=\u{e4}b\u{1f600}".as_bytes().to_vec();
+            cut(&mut line, 2, most);
+            assert_eq!(line, expected.as_bytes());
+        }
+    }
 }

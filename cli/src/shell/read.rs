@@ -3,6 +3,8 @@
 use super::catalog::Catalog;
 use super::columns::{read_column, written_column};
 use super::command::Arguments;
+use super::converter::Formats;
+use super::interrupt::Interrupt;
 use super::options::Options;
 use super::print::CellPrinter;
 use super::session::Stop;
@@ -15,12 +17,12 @@ use hregion::{Filter, Get, Isolation, TimeRange};
 use serde_json::json;
 use std::io::Write as _;
 
-/// Parses the selection of cells.
-fn selection(options: &mut Options<'_>) -> Result<Selection, Stop> {
+/// Parses the selection of cells. Adds the converters of columns to `formats`.
+fn selection(options: &mut Options<'_>, formats: &mut Formats) -> Result<Selection, Stop> {
     let mut selection = Selection::default();
     for name in ["COLUMN", "COLUMNS"] {
         for column in options.take(name).into_iter().flat_map(Value::list) {
-            selection.columns.push(read_column(column)?);
+            selection.columns.push(formats.add(read_column(column)?));
         }
     }
     if let Some(versions) = options.take("VERSIONS") {
@@ -70,20 +72,21 @@ fn max_length(options: &mut Options<'_>) -> Result<Option<usize>, Stop> {
 pub(super) fn get(catalog: &mut Catalog, values: &mut Arguments<'_>, out: &mut Output) -> Result<(), Stop> {
     let table = values.table()?;
     let row = values.required("a row")?.bytes("a row")?;
-    let mut columns = Vec::new();
+    let (mut columns, mut formats) = (Vec::new(), Formats::default());
     while let Some(value) = values.next_plain() {
         for column in value.list() {
-            columns.push(read_column(column)?);
+            columns.push(formats.add(read_column(column)?));
         }
     }
     let mut options = Options::of(values.next())?;
     values.end()?;
-    let mut selection = selection(&mut options)?;
+    let mut selection = selection(&mut options, &mut formats)?;
     selection.columns.extend(columns);
+    formats.take(&mut options)?;
     let max_length = max_length(&mut options)?;
     options.end()?;
     let found = catalog.table(&table)?.region_of(&row)?.get(&selection.get(row))?;
-    let mut printer = CellPrinter::begin(false, max_length, out)?;
+    let mut printer = CellPrinter::begin(false, max_length, formats, out)?;
     for cell in found.cells() {
         printer.print(&cell, out)?;
     }
@@ -126,11 +129,17 @@ pub(super) fn print_counter(value: &[u8], column: &Value, out: &mut Output) -> R
     Ok(())
 }
 
-/// Builds a scan from its options.
-fn row_scan(options: &mut Options<'_>) -> Result<(RowScan, bool), Stop> {
+/// Builds a scan from its options. An interrupt ends it. Returns whether it is reversed, too.
+fn row_scan(
+    options: &mut Options<'_>,
+    formats: &mut Formats,
+    interrupt: &Interrupt,
+) -> Result<(RowScan, bool), Stop> {
     let reversed = options.take("REVERSED").map(|reversed| reversed.flag("true or false")).transpose()?;
     let reversed = reversed.unwrap_or(false);
-    let mut scan = selection(options)?.scan().reversed(reversed);
+    let mut selection = selection(options, formats)?;
+    selection.filter = interrupt.watch(selection.filter)?;
+    let mut scan = selection.scan().reversed(reversed);
     if let Some(raw) = options.take("RAW") {
         scan = scan.raw(raw.flag("true or false")?);
     }
@@ -185,16 +194,20 @@ pub(super) fn scan(catalog: &mut Catalog, values: &mut Arguments<'_>, out: &mut 
     let table = values.table()?;
     let mut options = Options::of(values.next())?;
     values.end()?;
-    let (scan, reversed) = row_scan(&mut options)?;
+    let (interrupt, mut formats) = (catalog.interrupt(), Formats::default());
+    let (scan, reversed) = row_scan(&mut options, &mut formats, &interrupt)?;
+    formats.take(&mut options)?;
     let max_length = max_length(&mut options)?;
     options.end()?;
     let table = catalog.table(&table)?;
-    let mut printer = CellPrinter::begin(true, max_length, out)?;
+    let mut printer = CellPrinter::begin(true, max_length, formats, out)?;
     let mut count = RowCount::default();
     scan.run(table.in_direction(reversed), |_, row| {
+        interrupt.check()?;
         count.add(row.key());
         row.cells().try_for_each(|cell| printer.print(&cell, out))
     })?;
+    interrupt.check()?;
     Ok(printer.end(count.rows, out)?)
 }
 
@@ -216,16 +229,19 @@ pub(super) fn count(catalog: &mut Catalog, values: &mut Arguments<'_>, out: &mut
     if let Some(value) = options.take("INTERVAL") {
         interval = value.count("an interval of rows")?;
     }
-    let (scan, reversed) = row_scan(&mut options)?;
+    let interrupt = catalog.interrupt();
+    let (scan, reversed) = row_scan(&mut options, &mut Formats::default(), &interrupt)?;
     options.end()?;
     let table = catalog.table(&table)?;
     let mut count = RowCount::default();
     scan.run(table.in_direction(reversed), |_, row| {
+        interrupt.check()?;
         if count.add(row.key()) && interval > 0 && count.rows.is_multiple_of(interval) && !out.is_json() {
             writeln!(out, "Current count: {}, row: {}", count.rows, StringBinary(row.key()))?;
         }
         Ok(())
     })?;
+    interrupt.check()?;
     if out.is_json() {
         out.json_line(&json!({ "rows": count.rows }))?;
     } else {

@@ -6,6 +6,7 @@ use super::options::Options;
 use super::print::{put_array, region_json};
 use super::session::Stop;
 use super::value::{Value, ValueKind};
+use crate::failure::CommandError;
 use crate::output::Output;
 use crate::settings;
 use hregion::cell::StringBinary;
@@ -52,6 +53,19 @@ pub(super) fn create(catalog: &Catalog, values: &mut Arguments<'_>, out: &mut Ou
     catalog.create(&name, &families, &splits)?;
     if !out.is_json() {
         writeln!(out, "Created table {name}\n=> Hbase::Table - {name}")?;
+    }
+    Ok(())
+}
+
+/// Executes `get_table 't'`, whose result is assigned to a variable.
+pub(super) fn get_table(catalog: &Catalog, values: &mut Arguments<'_>, out: &mut Output) -> Result<(), Stop> {
+    let name = values.table()?;
+    values.end()?;
+    if !catalog.has(&name)? {
+        return Err(CommandError::no_such_table(&name).into());
+    }
+    if !out.is_json() {
+        writeln!(out, "=> Hbase::Table - {name}")?;
     }
     Ok(())
 }

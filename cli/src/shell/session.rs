@@ -1,19 +1,23 @@
 //! The execution of commands.
 
 use super::catalog::Catalog;
-use super::command::Command;
+use super::command::{Command, Source, Statement};
 use super::help;
 use super::lexer::SyntaxError;
 use super::parser::parse;
+use super::value::{Value, ValueKind};
+use super::variables::Variables;
 use super::{admin, alter, maintenance, read, schema, snapshot, write};
 use crate::failure::{CommandError, Failure};
 use crate::output::Output;
+use serde_json::json;
 use std::io::Write as _;
 
 /// The state of a shell.
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(super) catalog: Catalog,
+    pub(super) variables: Variables,
 }
 
 /// Whether to continue after commands.
@@ -39,7 +43,7 @@ impl<E: Into<Failure>> From<E> for Stop {
 
 impl Session {
     pub(crate) fn new(catalog: Catalog) -> Self {
-        Self { catalog }
+        Self { catalog, variables: Variables::default() }
     }
 
     /// Whether a text ends within a command.
@@ -50,9 +54,10 @@ impl Session {
     /// Executes the commands of a text, which begins at line `first_line` of the input.
     pub(crate) fn run(&mut self, text: &str, first_line: usize, out: &mut Output) -> Result<Flow, Failure> {
         let at = |at: usize, message: String| CommandError::usage(placed(text, first_line, at, &message));
-        let commands = parse(text).map_err(|SyntaxError { at: place, message, .. }| at(place, message))?;
-        for command in &commands {
-            match self.execute(command, out) {
+        let statements = parse(text).map_err(|SyntaxError { at: place, message, .. }| at(place, message))?;
+        for statement in statements {
+            self.catalog.interrupt().check()?;
+            match self.perform(statement, out) {
                 Ok(Flow::More) => {}
                 Ok(Flow::Exit) => return Ok(Flow::Exit),
                 Err(Stop::At(place, message)) => return Err(at(place, message).into()),
@@ -60,6 +65,43 @@ impl Session {
             }
         }
         Ok(Flow::More)
+    }
+
+    fn perform(&mut self, statement: Statement, out: &mut Output) -> Result<Flow, Stop> {
+        match statement {
+            Statement::Command(command) => {
+                let is_bare = command.receiver.is_none() && command.values.is_empty();
+                if is_bare && let Some(value) = self.variables.get(&command.name) {
+                    print_value(value, out)?;
+                    return Ok(Flow::More);
+                }
+                let command = self.variables.resolve(command)?;
+                self.execute(&command, out)
+            }
+            Statement::Assignment(assignment) => {
+                let (name, source) = self.variables.assigned(assignment)?;
+                let value = match source {
+                    Source::Value(value) => {
+                        print_value(&value, out)?;
+                        value
+                    }
+                    Source::Command(command) => self.table_of(&command, out)?,
+                };
+                self.variables.set(name, value);
+                Ok(Flow::More)
+            }
+        }
+    }
+
+    /// Executes a command that returns a table.
+    fn table_of(&mut self, command: &Command, out: &mut Output) -> Result<Value, Stop> {
+        if !matches!(command.name.as_str(), "get_table" | "create") {
+            let message = format!("{}: only get_table, create and values can be assigned", command.name);
+            return Err(Stop::At(command.at, message));
+        }
+        self.execute(command, out)?;
+        let name = command.arguments().table()?;
+        Ok(Value { at: command.at, kind: ValueKind::Table(name) })
     }
 
     fn execute(&mut self, command: &Command, out: &mut Output) -> Result<Flow, Stop> {
@@ -76,6 +118,11 @@ impl Session {
                 writeln!(out, "hregion {}", env!("CARGO_PKG_VERSION"))?;
             }
             "get" => read::get(catalog, &mut values, out)?,
+            "get_table" => schema::get_table(catalog, &mut values, out)?,
+            "table_help" => {
+                values.end()?;
+                help::print_topic(help::TABLES, command.at, out)?;
+            }
             "get_counter" => read::get_counter(catalog, &mut values, out)?,
             "scan" => read::scan(catalog, &mut values, out)?,
             "count" => read::count(catalog, &mut values, out)?,
@@ -122,6 +169,14 @@ impl Session {
     }
 }
 
+/// Prints a value as HBase's shell does.
+fn print_value(value: &Value, out: &mut Output) -> Result<(), Failure> {
+    if out.is_json() {
+        return out.json_line(&json!({ "value": value.inspect() }));
+    }
+    Ok(writeln!(out, "=> {}", value.inspect())?)
+}
+
 /// Formats a message with the line and the column of a position, both from 1.
 fn placed(text: &str, first_line: usize, at: usize, message: &str) -> String {
     let before = text.get(..at).unwrap_or(text);
@@ -133,6 +188,50 @@ fn placed(text: &str, first_line: usize, at: usize, message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shell::interrupt::Interrupt;
+    use hregion::Region;
+
+    #[test]
+    fn an_interrupt_ends_a_command_and_no_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut out = Output::new(true, true);
+        let catalog = Catalog::open(dir.path(), None, Region::options(), out.warner()).unwrap();
+        let mut session = Session::new(catalog);
+        let puts = "put 't', 'r1', 'f:q', 'v'\nput 't', 'r2', 'f:q', 'v'";
+        session.run(&format!("create 't', 'f'\n{puts}"), 1, &mut out).unwrap();
+        session.catalog.set_interrupt(Interrupt::pressed());
+        let interrupted = |failure: Failure| match failure {
+            Failure::Fault(fault) => assert_eq!(fault.line(), "interrupted"),
+            Failure::ClosedPipe => panic!("{failure:?}"),
+        };
+        let none = "FILTER => \"ValueFilter(=, 'binary:none')\"";
+        for text in [
+            "scan 't'",
+            "count 't'",
+            &format!("scan 't', {none}"),
+            &format!("count 't', {none}"),
+            "deleteall 't', {ROWPREFIXFILTER => 'r'}",
+            "flush 't'",
+            "major_compact 't'",
+            "catalogjanitor_run",
+        ] {
+            let command = parse(text).unwrap().remove(0);
+            match session.perform(command, &mut out) {
+                Err(Stop::Failed(failure)) => interrupted(failure),
+                other => panic!("{text}: {other:?}"),
+            }
+        }
+        // nor does the next command of the line begin
+        interrupted(session.run("deleteall 't', 'r1'", 1, &mut out).unwrap_err());
+        session.catalog.interrupt().clear();
+        assert_eq!(session.run("count 't'; exit", 1, &mut out).unwrap(), Flow::Exit);
+        let table = session.catalog.table("t").unwrap();
+        for row in ["r1", "r2"] {
+            assert!(
+                !table.region_of(row.as_bytes()).unwrap().get(&hregion::Get::new(row)).unwrap().is_empty()
+            );
+        }
+    }
 
     #[test]
     fn places_are_lines_and_columns() {

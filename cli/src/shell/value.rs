@@ -1,5 +1,6 @@
 //! Values of commands.
 
+use super::print::put_quoted;
 use super::session::Stop;
 
 /// A value, and where it is in the command.
@@ -17,6 +18,10 @@ pub(super) enum ValueKind {
     Nil,
     /// A word such as `LIMIT` or `FOREVER`.
     Constant(String),
+    /// The name of a variable, which is replaced by its value before a command is executed.
+    Variable(String),
+    /// The table of a variable, by its name.
+    Table(String),
     List(Vec<Value>),
     Hash(Vec<(Value, Value)>),
 }
@@ -29,11 +34,34 @@ impl Value {
             ValueKind::Number(_) => "a number",
             ValueKind::Flag(_) => "a boolean",
             ValueKind::Nil => "nil",
-            ValueKind::Constant(name) => name,
+            ValueKind::Constant(name) | ValueKind::Variable(name) => name,
+            ValueKind::Table(_) => "a table",
             ValueKind::List(_) => "a list",
             ValueKind::Hash(_) => "a hash",
         };
         Stop::At(self.at, format!("expected {what}, found {found}"))
+    }
+
+    /// Formats the value as Ruby's `inspect`.
+    pub(super) fn inspect(&self) -> String {
+        let all = |parts: Vec<String>| parts.join(", ");
+        match &self.kind {
+            ValueKind::Text(bytes) => {
+                let mut text = Vec::new();
+                put_quoted(&mut text, bytes);
+                String::from_utf8_lossy(&text).into_owned()
+            }
+            ValueKind::Number(number) => number.to_string(),
+            ValueKind::Flag(flag) => flag.to_string(),
+            ValueKind::Nil => "nil".into(),
+            ValueKind::Constant(name) | ValueKind::Variable(name) => name.clone(),
+            ValueKind::Table(name) => format!("Hbase::Table - {name}"),
+            ValueKind::List(values) => format!("[{}]", all(values.iter().map(Self::inspect).collect())),
+            ValueKind::Hash(pairs) => {
+                let pair = |(key, value): &(Self, Self)| format!("{} => {}", key.inspect(), value.inspect());
+                format!("{{{}}}", all(pairs.iter().map(pair).collect()))
+            }
+        }
     }
 
     /// Returns the bytes of a string, or the digits of a number.

@@ -81,13 +81,18 @@ pub(super) fn delete_all(catalog: &mut Catalog, values: &mut Arguments<'_>) -> R
             Some((family, None)) => delete.family(family),
         }
     };
+    let interrupt = catalog.interrupt();
     let table = catalog.writable(&table)?;
     if !rows.is_hash() {
         let row = rows.bytes("a row, or {ROWPREFIXFILTER => 'prefix'}")?;
         return Ok(table.region_of(&row)?.delete(delete_of(row))?);
     }
     let scan = RowScan { scan: prefix_scan(rows)?, limit: None };
-    scan.run(table.in_direction(false), |region, row| Ok(region.delete(delete_of(row.key().to_vec()))?))?;
+    scan.run(table.in_direction(false), |region, row| {
+        // rows deleted before it stay deleted
+        interrupt.check()?;
+        Ok(region.delete(delete_of(row.key().to_vec()))?)
+    })?;
     Ok(())
 }
 

@@ -35,6 +35,7 @@ mod salvage;
 mod scan_files;
 mod server;
 mod shell;
+mod shell_terminal;
 mod snapshot;
 mod split;
 mod stats;

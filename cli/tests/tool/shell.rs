@@ -326,7 +326,14 @@ fn errors_have_a_position_and_end_the_shell() {
         ("list\n\nscan 't', {LIMITS => 3}", 2, "line 3, column 12: the option LIMITS is not supported here"),
         ("scan 't', {FILTER => \"NoSuch()\"}", 2, "line 1, column 22: FILTER: "),
         ("put 't', 'r'", 2, "line 1, column 1: put: expected a column; `help 'put'` says more"),
-        ("get 't', 'r', 'f:q:toInt'", 2, "converters as :toInt are not supported"),
+        (
+            "get 't', 'r', 'f:q:toDate'",
+            2,
+            "line 1, column 15: the converter toDate is not supported; there are",
+        ),
+        ("scan 't', FORMATTER => 'x'", 2, "line 1, column 24: the converter x is not supported"),
+        ("scan 't', FORMATTER_CLASS => 'a.B'", 2, "column 30: converters of the class a.B are not supported"),
+        ("scan 't', COLUMNS => 'f:q:c(a.B).c'", 2, "column 22: converters of the class a.B are not"),
         ("scan 't', {", 2, "line 1, column 12: expected a value, found the end"),
         ("balancer", 2, "balancer is not done on local files: it is for a running HBase"),
         ("drop 't'", 2, "Table t is enabled. Disable it first."),
@@ -345,7 +352,13 @@ fn errors_have_a_position_and_end_the_shell() {
         ("scan 'nowhere'", 1, "there is no table nowhere"),
         ("put 't', 'r', 'g:q', 'v'", 2, "no family g"),
         ("incr 't', 'r', 'f:q', 'x'", 2, "line 1, column 23: expected an amount, found a string"),
-        ("x = 5", 2, "line 1, column 3: variables are not supported"),
+        ("x = 5 6", 2, "line 1, column 7: expected the end of the command, found 6"),
+        ("x = 5\nscan x", 1, "there is no table 5"),
+        ("scan x", 2, "line 1, column 6: there is no variable x; strings are in quotes"),
+        ("t = get_table 'nowhere'", 1, "there is no table nowhere"),
+        ("t = get_table 't'\nscan t", 2, "line 2, column 6: expected the name of a table, found a table"),
+        ("t = get_table 't'; t.list", 2, "line 1, column 22: a table has no method list; `help 'get_table'`"),
+        ("x = count 't'", 2, "line 1, column 5: count: only get_table, create and values can be assigned"),
     ] {
         let (code, said) = failed(dir.path(), commands);
         assert!(said.contains(message), "{commands}: {said}");
@@ -418,6 +431,160 @@ fn commands_of_the_command_line() {
     assert_ne!(code(&nothing), 0);
     let other = run(&["shell", testdata("corrupt").to_str().unwrap(), "-n"]);
     assert_eq!(code(&other), 4, "{}", stderr(&other));
+}
+
+#[test]
+fn tables_and_values_are_assigned() {
+    let dir = tempfile::tempdir().unwrap();
+    let printed = done(
+        dir.path(),
+        r#"
+t = create 't', {NAME => 'f', VERSIONS => 3}
+row = "r\x001"
+column = 'f:q'
+first = 2
+t.put row, column, 'v', 1
+t.put(row, column, 'w', first)
+u = get_table 't'
+u.get row, column
+options = {LIMIT => 1, VERSIONS => first}
+u.scan options
+u.count
+t.incr 'n', 'f:n', 40; t.incr 'n', 'f:n'; t.get_counter 'n', 'f:n'
+t.append 'n', 'f:s', 'x'
+t.delete row, column
+t.deleteall 'n'
+t.scan
+t.flush; t.major_compact
+t.get_splits
+t.disable; t.is_disabled; t.enable; t.truncate; t.count; t.disable; t.drop
+row; first; t; options
+list
+"#,
+    );
+    let expected = "\
+Created table t
+=> Hbase::Table - t
+=> \"r\\x001\"
+=> \"f:q\"
+=> 2
+=> Hbase::Table - t
+COLUMN                    CELL
+ f:q                      timestamp=2, value=w
+1 row(s)
+=> {LIMIT => 1, VERSIONS => 2}
+ROW                       COLUMN+CELL
+ r\\x001                   column=f:q, timestamp=2, value=w
+ r\\x001                   column=f:q, timestamp=1, value=v
+1 row(s)
+1 row(s)
+=> 1
+COUNTER VALUE = 40
+COUNTER VALUE = 41
+COUNTER VALUE = 41
+CURRENT VALUE = x
+ROW                       COLUMN+CELL
+ r\\x001                   column=f:q, timestamp=1, value=v
+1 row(s)
+Total number of splits = 1
+=> []
+true
+=> true
+Truncating 't' table (it may take a while):
+Disabling table...
+Truncating table...
+0 row(s)
+=> 0
+=> \"r\\x001\"
+=> 2
+=> Hbase::Table - t
+=> {LIMIT => 1, VERSIONS => 2}
+TABLE
+0 row(s)
+=> []
+";
+    assert_eq!(printed, expected);
+    let help = done(dir.path(), "t = create 't', 'f'\nt.help\ntable_help\nt.help 'scan'");
+    assert_eq!(help.matches("get_table: makes a table an object").count(), 2, "{help}");
+    assert!(help.contains("scan: reads rows"), "{help}");
+    let json = shell(dir.path(), &["--json"], "x = ['a', 5]\nt = get_table 't'\nt.count\nx");
+    let value = json!({"value": "[\"a\", 5]"});
+    assert_eq!(json_lines(&stdout(&json)), [value.clone(), json!({"rows": 0}), value]);
+}
+
+#[test]
+fn values_are_converted_as_by_hbase() {
+    let dir = tempfile::tempdir().unwrap();
+    let printed = done(
+        dir.path(),
+        r#"
+create 't', 'family08'
+put 't', "\x00\x00\x00\x00\x00\x00\x00\x01", "family08:12345678", "\x00\x00\x00\x00\x00\x00\x01\x00", 1
+put 't', 'r', 'family08:a:b', "\xff\xff\xff\xff", 1
+put 't', 'r', 'family08:s', "\u00e4\n", 1
+put 't', 'r', 'family08:t', "\x01", 1
+incr 't', 'z', 'family08:n', 5
+scan 't', {COLUMNS => ['family08:12345678:toLong', 'family08:a:b:c(org.apache.hadoop.hbase.util.Bytes).toInt']}
+get 't', 'r', 'family08:a:b:toInt', 'family08:s:toString', 'family08:t:toBoolean'
+get 't', 'r', {COLUMNS => 'family08:s:toString', MAXLENGTH => 1}
+scan 't', {LIMIT => 1, FORMATTER => 'toLong', FORMATTER_CLASS => 'org.apache.hadoop.hbase.util.Bytes'}
+get 't', 'r', {COLUMN => ['family08:s', 'family08:t:toStringBinary'], FORMATTER => 'toString'}
+count 't', COLUMNS => 'family08:n:toLong'
+"#,
+    );
+    let expected = "\
+COUNTER VALUE = 5
+ROW                       COLUMN+CELL
+ \\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x01 column=family08:12345678, timestamp=1, value=256
+ r                        column=family08:a:b, timestamp=1, value=-1
+2 row(s)
+COLUMN                    CELL
+ family08:a:b             timestamp=1, value=-1
+ family08:s               timestamp=1, value=\u{e4}\\x0A
+ family08:t               timestamp=1, value=true
+1 row(s)
+COLUMN                    CELL
+ family08:s               timestamp=1, value=\u{e4}
+1 row(s)
+ROW                       COLUMN+CELL
+ 1                        column=7377297964168458296:3544952156018063160, timestamp=1, value=256
+1 row(s)
+COLUMN                    CELL
+ family08:s               timestamp=1, value=\u{e4}\\x0A
+ family08:t               timestamp=1, value=\\x01
+1 row(s)
+1 row(s)
+=> 1
+";
+    assert_eq!(printed.split_once("t\n=> Hbase::Table - t\n").unwrap().1, expected);
+    for (command, message) in [
+        (
+            "scan 't', COLUMNS => ['family08:a:b:toLong']",
+            "toLong: row r, column family08:a:b: expected a value of 8 bytes, found 4",
+        ),
+        (
+            "get 't', 'r', 'family08:t:toShort'",
+            "toShort: row r, column family08:t: expected a value of 2 bytes, found 1",
+        ),
+        (
+            "get 't', 'r', {FORMATTER => 'toLong', COLUMN => 'family08:t'}",
+            "toLong: row r, column family08:t: expected a qualifier of 8 bytes, found 1",
+        ),
+        ("scan 't', {FORMATTER => 'toInt'}", "expected a row of 4 bytes, found 8"),
+    ] {
+        let (code, said) = failed(dir.path(), command);
+        assert!(code == 2 && said.contains(message), "{command}: {said}");
+    }
+    let output = shell(
+        dir.path(),
+        &["--json"],
+        "get 't', 'r', 'family08:a:b:toInt', 'family08:t:toBoolean'
+scan 't', {FORMATTER => 'toString', STARTROW => 'z'}",
+    );
+    let lines = json_lines(&stdout(&output));
+    assert_eq!((&lines[0]["value"], &lines[1]["value"]), (&json!(-1), &json!(true)));
+    assert_eq!((&lines[2]["row"], &lines[2]["value"]), (&json!("z"), &json!("\0\0\0\0\0\0\0\u{5}")));
+    assert_eq!(lines[2]["qualifier"], json!("n"));
 }
 
 /// A table that is open for writing is locked for other writers, but not for readers.
