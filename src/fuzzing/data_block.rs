@@ -162,7 +162,7 @@ pub(super) fn make_cells(input: &mut Input<'_>, format: CellFormat) -> Vec<Cell>
         CellType::DeleteFamilyVersion,
     ];
     let family = input.run(3);
-    let (mut row, mut timestamp) = (Vec::new(), 1_700_000_000_000);
+    let (mut row, mut timestamp) = (Vec::new(), 1_700_000_000_000_i64);
     let (mut qualifier, mut value, mut tags) = (&b""[..], &b""[..], Vec::new());
     let mut cells = Vec::new();
     while !input.is_empty() && cells.len() < 120 {
@@ -176,7 +176,7 @@ pub(super) fn make_cells(input: &mut Input<'_>, format: CellFormat) -> Vec<Cell>
         }
         match choice >> 2 & 3 {
             0 => {}
-            1 => timestamp -= i64::from(input.byte()),
+            1 => timestamp = timestamp.wrapping_sub(i64::from(input.byte())),
             2 => timestamp = i64::from(input.byte()) - 128,
             _ => timestamp = input.i64(),
         }
