@@ -26,6 +26,11 @@ impl<'a> Tags<'a> {
     pub(crate) fn new(area: &'a [u8]) -> Self {
         Self { rest: area }
     }
+
+    /// Returns the value of the first TTL tag, the only one that counts. It should have eight bytes.
+    pub(crate) fn ttl(mut self) -> Option<&'a [u8]> {
+        self.find(|tag| tag.tag_type == TTL_TAG_TYPE).map(|tag| tag.value)
+    }
 }
 
 impl<'a> Iterator for Tags<'a> {

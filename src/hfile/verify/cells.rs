@@ -1,7 +1,7 @@
 //! Checks the order of all cells and collects the statistics that the file info records.
 
 use crate::block::data::DataBlock;
-use crate::cell::{CellFormat, CellKey, CellOrder, CellRef, CellType, SeekKey, TTL_TAG_TYPE};
+use crate::cell::{CellFormat, CellKey, CellOrder, CellRef, CellType, SeekKey};
 use crate::error::Corruption;
 use crate::hfile::FileTimeRange;
 
@@ -129,9 +129,8 @@ impl Tally {
         if family != cell.family() {
             return Some(Corruption::Malformed("cell of another family than the first cell of the file"));
         }
-        // only the first TTL tag counts
-        let ttl = cell.tags().find(|tag| tag.tag_type == TTL_TAG_TYPE)?;
-        (ttl.value.len() != TTL_LEN).then(|| Corruption::length("TTL tag", TTL_LEN, ttl.value.len()))
+        let ttl = cell.tags().ttl()?;
+        (ttl.len() != TTL_LEN).then(|| Corruption::length("TTL tag", TTL_LEN, ttl.len()))
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) use filtered::{FilteredCode, MatchError};
 pub(crate) use plain::is_whole_result;
 pub(crate) use scan_info::ScanInfo;
 
-use crate::cell::{CellOrder, CellRef, CellType, OLDEST_TIMESTAMP, SeekKey, TTL_TAG_TYPE, same_bytes};
+use crate::cell::{CellOrder, CellRef, CellType, OLDEST_TIMESTAMP, SeekKey, same_bytes};
 use crate::error::{Error, Result};
 use crate::op::Query;
 use columns::{ColumnTracker, VersionLimits};
@@ -340,11 +340,9 @@ impl<'q> ScanQueryMatcher<'q> {
     /// Whether the first time to live among a cell's tags has passed.
     #[cold]
     fn is_expired_by_tag(&self, cell: CellRef<'_>) -> Result<bool, Disorder> {
-        let Some(tag) = cell.tags().find(|tag| tag.tag_type == TTL_TAG_TYPE) else {
-            return Ok(false);
-        };
-        let len = u16::try_from(tag.value.len()).unwrap_or(u16::MAX);
-        let ttl = tag.value.try_into().map_err(|_| Disorder::TtlTag(len))?;
+        let Some(ttl) = cell.tags().ttl() else { return Ok(false) };
+        let len = u16::try_from(ttl.len()).unwrap_or(u16::MAX);
+        let ttl = ttl.try_into().map_err(|_| Disorder::TtlTag(len))?;
         // HBase's sum may overflow, so that cells with the longest time to live have expired.
         Ok(cell.timestamp().saturating_add(i64::from_be_bytes(ttl)) < self.info.now)
     }
