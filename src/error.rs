@@ -84,6 +84,12 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// Whether another attempt to find a region or its server may succeed.
+    #[must_use]
+    pub fn is_transient(self) -> bool {
+        matches!(self, Self::RegionNotFound | Self::RegionOffline | Self::NoServerForRegion | Self::Io)
+    }
+
     /// The name of the kind, as used in the tool's JSON.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -230,9 +236,7 @@ impl Error {
     /// An error without a place in a file, for implementations of a [`Catalog`](crate::locator::Catalog) or a
     /// [`ConnectionRegistry`](crate::ConnectionRegistry), and for clients of servers.
     ///
-    /// A [`Locator`](crate::Locator) asks again after the kinds [`Io`](ErrorKind::Io),
-    /// [`RegionNotFound`](ErrorKind::RegionNotFound), [`RegionOffline`](ErrorKind::RegionOffline) and
-    /// [`NoServerForRegion`](ErrorKind::NoServerForRegion).
+    /// A [`Locator`](crate::Locator) asks again after an error of a [transient](ErrorKind::is_transient) kind.
     #[cold]
     pub fn locating(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self::caller(kind, message)

@@ -13,9 +13,9 @@ pub(crate) struct Assembler {
     reversed: bool,
     /// The parts of the last row that have not been returned.
     pieces: RowBuf,
-    /// The last row that was returned from the current region, and whether all of it was.
-    last: Option<(Bytes, bool)>,
-    /// The last cell of a row that was returned in part.
+    /// The last row that was returned from the current region; empty for none.
+    last_row: Vec<u8>,
+    /// The last cell of it that was returned, if more of it may come.
     last_cell: Option<SeekKey>,
     /// After a reset within a row: the last cell of it that was returned.
     skip_to: Option<SeekKey>,
@@ -27,7 +27,7 @@ pub(crate) struct Assembler {
 enum Mode {
     /// Whole rows.
     Complete,
-    /// Parts of so many cells.
+    /// Parts with at most this number of cells.
     Batch(usize),
     /// Parts as they come.
     Partial,
@@ -45,7 +45,7 @@ impl Assembler {
             order,
             reversed,
             pieces: RowBuf::new(),
-            last: None,
+            last_row: Vec::new(),
             last_cell: None,
             skip_to: None,
             completed: 0,
@@ -62,10 +62,10 @@ impl Assembler {
         key: &[u8],
         results: &mut VecDeque<ScanResult>,
     ) -> Result<(), Corruption> {
-        let (last, complete) = match &self.last {
-            _ if !self.pieces.is_empty() => (self.pieces.as_row().key(), false),
-            Some((last, complete)) => (&last[..], *complete),
-            None => return Ok(()),
+        let (last, goes_on) = match self.pieces.is_empty() {
+            false => (self.pieces.as_row().key(), true),
+            true if self.last_row.is_empty() => return Ok(()),
+            true => (&self.last_row[..], self.last_cell.is_some()),
         };
         let order = self.order.compare_rows(key, last);
         match if self.reversed { order.reverse() } else { order } {
@@ -74,18 +74,20 @@ impl Assembler {
                 self.end_row(results);
                 Ok(())
             }
-            Ordering::Equal if !complete => Ok(()),
+            Ordering::Equal if goes_on => Ok(()),
             _ => Err(Corruption::Malformed("row that is not after the one before")),
         }
     }
 
     /// Takes a result, and adds what is complete to `results`. Its row was [begun](Self::begin_row).
-    pub(crate) fn take(&mut self, row: &Row, partial: bool, results: &mut VecDeque<ScanResult>) {
+    pub(crate) fn take(&mut self, row: Row, partial: bool, results: &mut VecDeque<ScanResult>) {
         let row = match &self.skip_to {
-            Some(last) => self.cells_after(last, row),
-            None => row.clone(),
+            Some(last) => self.cells_after(last, &row),
+            None => row,
         };
         match self.mode {
+            // most rows come whole
+            Mode::Complete if !partial && self.pieces.is_empty() => self.deliver(row, false, results),
             Mode::Complete => {
                 row.cells().for_each(|cell| self.pieces.push(cell));
                 if !partial {
@@ -133,14 +135,15 @@ impl Assembler {
     /// whether all of it was.
     pub(crate) fn forget_pieces(&mut self) -> Option<(Bytes, bool)> {
         self.pieces.clear();
-        let is_within_row = self.last.as_ref().is_some_and(|(_, complete)| !complete);
-        self.skip_to = self.last_cell.clone().filter(|_| is_within_row);
-        self.last.clone()
+        self.skip_to.clone_from(&self.last_cell);
+        let is_complete = self.last_cell.is_none();
+        (!self.last_row.is_empty()).then(|| (Bytes::copy_from_slice(&self.last_row), is_complete))
     }
 
     /// Begins a region. Its rows are after those before.
     pub(crate) fn enter_region(&mut self) {
-        (self.last, self.last_cell, self.skip_to) = (None, None, None);
+        self.last_row.clear();
+        (self.last_cell, self.skip_to) = (None, None);
     }
 
     /// Returns the cells of a row after `last`.
@@ -161,24 +164,17 @@ impl Assembler {
     }
 
     fn deliver(&mut self, row: Row, partial: bool, results: &mut VecDeque<ScanResult>) {
-        let is_new = self.last.as_ref().is_none_or(|(last, _)| last != row.key());
-        let key = match self.last.take() {
-            Some((key, _)) if !is_new => key,
-            _ => Bytes::copy_from_slice(row.key()),
-        };
-        self.last = Some((key, false));
-        self.last_cell = row.cells().last().map(|cell| SeekKey::from(cell.key()));
-        if !partial {
-            self.complete_last();
-        }
+        self.last_row.clear();
+        self.last_row.extend_from_slice(row.key());
+        let last_cell = || row.cells().last().map(|cell| SeekKey::from(cell.key()));
+        self.last_cell = if partial { last_cell() } else { None };
+        self.completed += u64::from(!partial);
         results.push_back(ScanResult { row, partial });
     }
 
+    /// Notes that no more of the last row comes.
     fn complete_last(&mut self) {
-        if let Some((_, complete @ false)) = &mut self.last {
-            *complete = true;
-            self.completed += 1;
-        }
+        self.completed += u64::from(self.last_cell.take().is_some());
     }
 }
 
@@ -202,7 +198,7 @@ mod tests {
         let mut results = VecDeque::new();
         for (key, qualifiers, partial) in parts {
             assembler.begin_row(key.as_bytes(), &mut results)?;
-            assembler.take(&row(key, qualifiers), *partial, &mut results);
+            assembler.take(row(key, qualifiers), *partial, &mut results);
         }
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         Ok(results

@@ -3,7 +3,7 @@
 use crate::connections::{CLIENT_SERVICE, Connections};
 use crate::fault::Fault;
 use crate::proto;
-use crate::results::rows_of;
+use crate::results::{only_row, rows_of};
 use hregion::locator::{Catalog, CatalogEntry, CatalogRange, CatalogRow, TableState};
 use hregion::{Deadline, Error, ErrorKind, Get, RegionLocations, Result, Row, Scan, TableName};
 use prost::Message;
@@ -102,13 +102,14 @@ impl RemoteCatalog {
         table: &TableName,
         deadline: Deadline,
     ) -> Result<Option<TableState>, Fault> {
-        let get = Get::new(table.to_string()).column("table", "state");
+        let name = table.to_string();
+        let get = Get::new(&name).column("table", "state");
         let request = proto::GetRequest {
             region: Some(proto::RegionSpecifier::of(meta.region())),
             get: Some(get.to_proto_bytes().map_err(Fault::fatal)?.into()),
         };
-        self.call(meta, "Get", &request, deadline, |response: proto::GetResponse, mut cells| {
-            let row = crate::cell_block::row_of(&response.result.unwrap_or_default(), &mut cells)?;
+        self.call(meta, "Get", &request, deadline, |response: proto::GetResponse, cells| {
+            let row = only_row(response.result.as_ref(), cells, name.as_bytes())?;
             row.value("table", "state").map(TableState::parse).transpose()
         })
         .await

@@ -17,9 +17,12 @@ impl CellBlock {
         Self(bytes)
     }
 
-    /// Whether all cells have been taken.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Checks that all cells have been taken.
+    pub(crate) fn finish(self) -> Result<(), Corruption> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        Err(Corruption::Malformed("cell block with more cells than its results"))
     }
 
     /// Takes the cells of a result.
@@ -106,7 +109,7 @@ mod tests {
     fn a_cell_of_a_block() {
         let mut block = CellBlock::new(bytes(BLOCK));
         let row = block.take_row(1).unwrap();
-        assert!(block.is_empty());
+        block.finish().unwrap();
         let cell = row.cell("f", "q").unwrap();
         assert_eq!(
             (row.key(), cell.timestamp(), cell.value()),

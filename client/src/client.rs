@@ -6,6 +6,7 @@ use crate::connections::{CLIENT_SERVICE, Connections};
 use crate::fault::Fault;
 use crate::registry::RpcRegistry;
 use crate::table::Table;
+use crate::tries::Tries;
 use hregion::locator::{CatalogRow, LocateType, RetryPolicy, ZooKeeperRegistry};
 use hregion::{
     ConnectionRegistry, Deadline, Error, ErrorKind, Locator, RegionLocations, Result, ServerName, TableName,
@@ -29,7 +30,7 @@ pub(crate) struct ClientCore {
     pub(crate) runtime: Handle,
 }
 
-/// What a client does when.
+/// Timeouts and retries.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
     pub(crate) retries: RetryPolicy,
@@ -40,7 +41,7 @@ pub(crate) struct Settings {
 /// The settings of a [`Client`].
 #[derive(Clone, Debug)]
 pub struct ClientBuilder {
-    settings: Settings,
+    pub(crate) settings: Settings,
     connections: ConnectionSettings,
 }
 
@@ -98,7 +99,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the name of the user, which servers believe (default: the environment's `USER`).
+    /// Sets the name of the user, which servers do not verify (default: the environment's `USER`).
     #[must_use]
     pub fn user(mut self, user: impl Into<String>) -> Self {
         self.connections.user = user.into();
@@ -173,11 +174,11 @@ impl Client {
     /// As [`Locator::locate`].
     pub async fn locate(&self, table: &TableName, row: impl AsRef<[u8]>) -> Result<RegionLocations> {
         let row = row.as_ref();
-        let mut tries = crate::tries::Tries::new(&self.0);
+        let mut tries = Tries::new(&self.0);
         loop {
             match self.0.locate(table, row, LocateType::At, tries.deadline()).await {
-                Err(error) if crate::tries::is_passing(&error) => tries.pause(error, None, false).await?,
-                done => return done,
+                Ok(found) => return Ok(found),
+                Err(error) => tries.not_found(error).await?,
             }
         }
     }
@@ -188,12 +189,12 @@ impl Client {
     ///
     /// As [`Locator::regions`].
     pub async fn regions(&self, table: &TableName) -> Result<Vec<CatalogRow>> {
-        let mut tries = crate::tries::Tries::new(&self.0);
+        let mut tries = Tries::new(&self.0);
         loop {
             let name = table.clone();
             match self.0.ask(move |locator| locator.regions(&name)).await {
-                Err(error) if crate::tries::is_passing(&error) => tries.pause(error, None, false).await?,
-                done => return done,
+                Ok(found) => return Ok(found),
+                Err(error) => tries.not_found(error).await?,
             }
         }
     }
@@ -204,11 +205,11 @@ impl Client {
     ///
     /// If it does not exist or is disabled, or the catalog does not answer.
     pub async fn check_enabled(&self, table: &TableName) -> Result<()> {
-        let mut tries = crate::tries::Tries::new(&self.0);
+        let mut tries = Tries::new(&self.0);
         loop {
             match self.0.check_enabled(table, tries.deadline()).await {
-                Err(error) if crate::tries::is_passing(&error) => tries.pause(error, None, false).await?,
-                done => return done,
+                Ok(()) => return Ok(()),
+                Err(error) => tries.not_found(error).await?,
             }
         }
     }

@@ -1,6 +1,7 @@
-//! Sessions with servers that err, lie, and vanish: each ends in an error or the right answer, in time.
+//! Sessions with servers that fail, send wrong answers or close connections: each ends in an error or the right
+//! answer, in time.
 
-mod fake;
+pub(crate) mod fake;
 
 use crate::{Client, Table};
 use fake::{Cluster, Mischief, ROWS, expected_row, row_key};

@@ -64,6 +64,9 @@ mod fault;
 mod frame;
 #[cfg(test)]
 mod hostile_tests;
+#[cfg(test)]
+#[path = "../../tests/support/json_cell.rs"]
+mod json_cell;
 mod multi;
 mod proto;
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::fault::Fault;
 use crate::proto;
 use crate::results::check_row;
 use crate::table::Table;
-use crate::tries::{Tries, is_passing, priority};
+use crate::tries::{Setback, Tries, priority};
 use bytes::Bytes;
 use hregion::locator::LocateType;
 use hregion::{Corruption, Error, ErrorKind, Get, Mutation, RegionLocations, Result, Row, ServerName};
@@ -57,11 +57,12 @@ impl Table {
             let (servers, failed) = self.group(&actions, &left, &tries).await;
             let mut again = Vec::new();
             for (at, error) in failed {
-                if is_passing(&error) {
-                    again.push(at);
-                    last = Some((error, None, false));
-                } else {
-                    results[at] = Some(Err(error));
+                match Setback::of_location(error) {
+                    Ok(setback) => {
+                        again.push(at);
+                        last = Some(setback);
+                    }
+                    Err(error) => results[at] = Some(Err(error)),
                 }
             }
             for (used, outcomes) in self.call_servers(servers, &actions, tries.call_time()).await {
@@ -84,16 +85,16 @@ impl Table {
                         }
                     };
                     match reaction {
-                        Ok(cause) => {
+                        Ok(setback) => {
                             again.push(at);
-                            last = Some(cause);
+                            last = Some(setback);
                         }
                         Err(error) => results[at] = Some(Err(error)),
                     }
                 }
             }
-            if let Some((error, pause, overloaded)) = last
-                && let Err(error) = tries.pause(error, pause, overloaded).await
+            if let Some(setback) = last
+                && let Err(error) = tries.pause(setback).await
             {
                 for at in again.drain(..) {
                     results[at] = Some(Err(error.clone()));
@@ -237,8 +238,6 @@ fn outcomes(
         }
         all.push((region.locations.clone(), of_region));
     }
-    if !cells.is_empty() {
-        return Err(Corruption::Malformed("cell block with more cells than its results"));
-    }
+    cells.finish()?;
     Ok(all)
 }

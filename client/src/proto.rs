@@ -288,16 +288,6 @@ pub(crate) struct NamedException {
 pub(crate) struct Empty {}
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct ServerNameMessage {
-    #[prost(string, optional, tag = "1")]
-    pub(crate) host_name: Option<String>,
-    #[prost(uint32, optional, tag = "2")]
-    pub(crate) port: Option<u32>,
-    #[prost(uint64, optional, tag = "3")]
-    pub(crate) start_code: Option<u64>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct GetClusterIdResponse {
     #[prost(string, optional, tag = "1")]
     pub(crate) cluster_id: Option<String>,
@@ -305,14 +295,16 @@ pub(crate) struct GetClusterIdResponse {
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct GetActiveMasterResponse {
-    #[prost(message, optional, tag = "1")]
-    pub(crate) server_name: Option<ServerNameMessage>,
+    /// A `ServerName`.
+    #[prost(bytes = "bytes", optional, tag = "1")]
+    pub(crate) server_name: Option<Bytes>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct GetBootstrapNodesResponse {
-    #[prost(message, repeated, tag = "1")]
-    pub(crate) server_name: Vec<ServerNameMessage>,
+    /// `ServerName`s.
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    pub(crate) server_name: Vec<Bytes>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -325,8 +317,9 @@ pub(crate) struct GetMetaRegionLocationsResponse {
 pub(crate) struct RegionLocationMessage {
     #[prost(message, optional, tag = "1")]
     pub(crate) region_info: Option<ReplicaOfRegion>,
-    #[prost(message, optional, tag = "2")]
-    pub(crate) server_name: Option<ServerNameMessage>,
+    /// A `ServerName`.
+    #[prost(bytes = "bytes", optional, tag = "2")]
+    pub(crate) server_name: Option<Bytes>,
     #[prost(int64, optional, tag = "3")]
     pub(crate) seq_num: Option<i64>,
 }

@@ -3,25 +3,18 @@
 use crate::cell_block::{CellBlock, row_of};
 use crate::fault::Fault;
 use crate::frame::ResponseFrame;
+use crate::json_cell::json_cell;
 use crate::proto;
 use crate::results::{only_row, rows_of};
 use bytes::Bytes;
-use hregion::Row;
-use hregion::cell::StringBinary;
-use serde_json::{Value, json};
+use hregion::{Row, ServerName};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 fn cells(rows: &[Row]) -> Vec<Value> {
-    let text = |bytes: &[u8]| StringBinary(bytes).to_string();
-    let cell = |cell: hregion::CellRef<'_>| {
-        json!({
-            "row": text(cell.row()), "family": text(cell.family()), "qualifier": text(cell.qualifier()),
-            "timestamp": cell.timestamp(), "type": cell.cell_type().name(), "value": text(cell.value()),
-        })
-    };
-    rows.iter().flat_map(|row| row.cells().map(cell)).collect()
+    rows.iter().flat_map(Row::cells).map(|cell| json_cell(&cell)).collect()
 }
 
 /// Returns the rows of an answer.
@@ -40,7 +33,7 @@ fn rows_of_method(method: &str, frame: ResponseFrame) -> Vec<Row> {
             }
             let mut cells = cells;
             let row = row_of(&result, &mut cells).unwrap();
-            assert!(cells.is_empty());
+            cells.finish().unwrap();
             vec![row]
         }
         "Mutate" => {
@@ -60,7 +53,7 @@ fn rows_of_method(method: &str, frame: ResponseFrame) -> Vec<Row> {
                     rows.push(row_of(&result.result.unwrap_or_default(), &mut cells).unwrap());
                 }
             }
-            assert!(cells.is_empty());
+            cells.finish().unwrap();
             rows
         }
         "GetMetaRegionLocations" => {
@@ -75,12 +68,13 @@ fn rows_of_method(method: &str, frame: ResponseFrame) -> Vec<Row> {
         }
         "GetBootstrapNodes" => {
             let (response, _): (proto::GetBootstrapNodesResponse, _) = frame.decode().unwrap();
-            assert!(response.server_name.iter().all(|server| server.host_name.is_some()));
+            let names = response.server_name.iter().map(|server| ServerName::from_proto_bytes(server));
+            assert!(names.into_iter().all(|name| name.is_ok()));
             Vec::new()
         }
         "GetActiveMaster" => {
             let (response, _): (proto::GetActiveMasterResponse, _) = frame.decode().unwrap();
-            assert!(response.server_name.is_some());
+            ServerName::from_proto_bytes(&response.server_name.unwrap()).unwrap();
             Vec::new()
         }
         // calls of administration, which this client does not make

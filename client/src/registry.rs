@@ -102,7 +102,10 @@ impl RpcRegistry {
         let answer: Result<proto::GetBootstrapNodesResponse, Fault> =
             self.call(server, "GetBootstrapNodes", deadline).await;
         if let Ok(answer) = answer {
-            let servers: Vec<Address> = answer.server_name.into_iter().filter_map(address_of).collect();
+            // names that cannot be read are left out
+            let servers = answer.server_name.iter().filter_map(|server| server_of(server).ok());
+            let servers: Vec<Address> =
+                servers.map(|server| (server.host().to_owned(), server.port())).collect();
             if !servers.is_empty() {
                 self.nodes().servers = servers;
             }
@@ -123,16 +126,10 @@ fn parse_address(text: &str) -> Result<Address> {
     Ok((host.to_owned(), port))
 }
 
-fn address_of(server: proto::ServerNameMessage) -> Option<Address> {
-    let port = u16::try_from(server.port?).ok()?;
-    Some((server.host_name?, port))
-}
-
-fn server_of(server: &proto::ServerNameMessage) -> Result<ServerName> {
-    let host = server.host_name.clone().unwrap_or_default();
-    let port = u16::try_from(server.port.unwrap_or_default())
-        .map_err(|_| Error::locating(ErrorKind::Corrupt, format!("{host} with a port above 65535")))?;
-    ServerName::new(host, port, server.start_code.unwrap_or_default().cast_signed())
+/// Decodes the name of a server.
+fn server_of(message: &[u8]) -> Result<ServerName> {
+    ServerName::from_proto_bytes(message)
+        .map_err(|corruption| Error::locating(ErrorKind::Corrupt, corruption.to_string()))
 }
 
 /// Returns the catalog's region with the servers of its copies, by their ids.
@@ -172,7 +169,7 @@ impl ConnectionRegistry for RpcRegistry {
     fn active_master(&self, deadline: Deadline) -> Result<Option<ServerName>> {
         let answer: proto::GetActiveMasterResponse =
             self.runtime.block_on(self.ask("GetActiveMaster", deadline))?;
-        answer.server_name.as_ref().map(server_of).transpose()
+        answer.server_name.as_deref().map(server_of).transpose()
     }
 }
 
@@ -185,6 +182,7 @@ impl fmt::Debug for RpcRegistry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hostile_tests::fake;
 
     #[test]
     fn addresses_have_a_default_port() {
@@ -197,13 +195,9 @@ mod tests {
 
     #[test]
     fn copies_of_the_catalog_are_found_by_their_ids() {
-        let location = |id, port| proto::RegionLocationMessage {
+        let location = |id, port: u32| proto::RegionLocationMessage {
             region_info: Some(proto::ReplicaOfRegion { replica_id: Some(id) }),
-            server_name: Some(proto::ServerNameMessage {
-                host_name: Some("h".into()),
-                port: Some(port),
-                start_code: Some(5),
-            }),
+            server_name: Some(fake::server_name("h", port, 5)),
             seq_num: Some(-1),
         };
         let answer = |locations: &[_]| {

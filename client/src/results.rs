@@ -4,8 +4,6 @@ use crate::cell_block::{CellBlock, row_of};
 use crate::proto;
 use hregion::{Corruption, Row};
 
-const LEFT_OVER: Corruption = Corruption::Malformed("cell block with more cells than its results");
-
 /// Returns the results of a page, and whether each is a part of a row.
 pub(crate) fn rows_of(
     response: &proto::ScanResponse,
@@ -19,9 +17,7 @@ pub(crate) fn rows_of(
     for result in &response.results {
         rows.push((row_of(result, &mut cells)?, result.partial.unwrap_or_default()));
     }
-    if !cells.is_empty() {
-        return Err(LEFT_OVER);
-    }
+    cells.finish()?;
     // a result has cells; an empty one would be a row without a key
     rows.retain(|(row, _)| !row.is_empty());
     Ok(rows)
@@ -35,9 +31,7 @@ pub(crate) fn only_row(
 ) -> Result<Row, Corruption> {
     let none = proto::ResultMessage::default();
     let row = row_of(result.unwrap_or(&none), &mut cells)?;
-    if !cells.is_empty() {
-        return Err(LEFT_OVER);
-    }
+    cells.finish()?;
     check_row(&row, expected)?;
     Ok(row)
 }

@@ -5,12 +5,13 @@ use crate::fault::Fault;
 use crate::proto;
 use crate::results::rows_of;
 use crate::table::Table;
-use crate::tries::{Place, Tries};
+use crate::tries::{Place, Setback, Tries, Wait};
 use bytes::Bytes;
 use hregion::locator::{LocateType, RegionException};
 use hregion::{CellOrder, Corruption, Error, ErrorKind, Result, Row, Scan, ScanResult};
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The rows of a scan of a table of a cluster, in order, each once, while regions are split, merged or moved and
@@ -86,21 +87,22 @@ impl Scanner {
     ///
     /// As [`Table::get`]. Rows returned before are correct. Another call tries to continue after them.
     pub async fn next(&mut self) -> Result<Option<ScanResult>> {
-        let core = self.table.core.clone();
+        if let Some(result) = self.results.pop_front() {
+            return Ok(Some(result));
+        }
+        let core = Arc::clone(&self.table.core);
         let mut tries = Tries::new(&core);
-        loop {
-            if let Some(result) = self.results.pop_front() {
-                return Ok(Some(result));
-            }
-            if self.done {
-                return Ok(None);
-            }
+        while !self.done {
             if tries.deadline().left().is_zero() {
                 let message = format!("no row of {} in the time of an operation", self.table.name());
                 return Err(Error::locating(ErrorKind::Io, message));
             }
             self.read_page(&mut tries).await?;
+            if let Some(result) = self.results.pop_front() {
+                return Ok(Some(result));
+            }
         }
+        Ok(None)
     }
 
     /// Returns the next row, as [`next`](Self::next).
@@ -226,7 +228,7 @@ impl Scanner {
             if self.assembler.completed() >= self.limit {
                 break; // more than was asked for
             }
-            self.assembler.take(&row, partial, &mut self.results);
+            self.assembler.take(row, partial, &mut self.results);
         }
         let more = response.more_results.unwrap_or(true);
         let region_ends = match response.more_results_in_region {
@@ -311,14 +313,13 @@ impl Scanner {
         }
         if is_open && fault.kind == RegionException::ScannerReset {
             // the region may be where it was
-            let Fault { error, .. } = fault;
-            return tries.pause(error, None, false).await;
+            return tries.pause(Setback { error: fault.error, wait: Wait::Usual }).await;
         }
         tries.failed(&place.locations, fault).await
     }
 
-    /// Tells the server that its scanner is no longer needed. Whether it hears is not waited for: the scanner
-    /// ends with its lease.
+    /// Tells the server that its scanner is no longer needed. Does not wait for an answer: the scanner ends with
+    /// its lease.
     fn close(&mut self) {
         let Some(open) = self.open.take() else { return };
         let request = proto::ScanRequest {

@@ -1,7 +1,7 @@
 //! The settings of HBase's clients in `hbase-site.xml` (HBase: `HBaseConfiguration`).
 
 use crate::client::{Client, ClientBuilder};
-use hregion::locator::{RetryPolicy, ZooKeeperRegistry};
+use hregion::locator::ZooKeeperRegistry;
 use hregion::{Error, ErrorKind, Result};
 use std::collections::HashMap;
 use std::fs;
@@ -48,8 +48,7 @@ impl ClientBuilder {
 
     fn of_site(mut self, site: &Site) -> Result<Client> {
         site.check_supported()?;
-        let usual = RetryPolicy::default();
-        let mut retries = usual;
+        let mut retries = self.settings.retries;
         if let Some(number) = site.number("hbase.client.retries.number")? {
             retries = retries.attempts(u32::try_from(number).unwrap_or(u32::MAX).saturating_add(1));
         }
@@ -60,9 +59,7 @@ impl ClientBuilder {
         if let Some(time) = millis("hbase.client.operation.timeout")? {
             retries = retries.operation_timeout(time);
         }
-        if retries != usual {
-            self = self.retries(retries);
-        }
+        self.settings.retries = retries;
         if let Some(time) = millis("hbase.rpc.timeout")? {
             self = self.rpc_timeout(time);
         }

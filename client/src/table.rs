@@ -2,12 +2,13 @@
 
 use crate::cell_block::CellBlock;
 use crate::client::ClientCore;
+use crate::connection::Answer;
 use crate::fault::Fault;
 use crate::multi::Action;
 use crate::proto;
 use crate::results::only_row;
 use crate::scanner::Scanner;
-use crate::tries::{Place, Tries};
+use crate::tries::Tries;
 use hregion::locator::LocateType;
 use hregion::{
     Append, CheckAndMutate, CheckResult, Corruption, Delete, Error, Get, Increment, Mutation, Put, Result,
@@ -47,17 +48,14 @@ impl Table {
     pub async fn get(&self, get: &Get) -> Result<Row> {
         let message = get.to_proto_bytes()?.into();
         let mut request = proto::GetRequest { region: None, get: Some(message) };
-        let mut tries = Tries::new(&self.core);
-        loop {
-            let place = tries.place(&self.name, get.row(), LocateType::At).await?;
-            request.region = Some(proto::RegionSpecifier::of(place.locations.region()));
-            let read =
-                |response: proto::GetResponse, cells| only_row(response.result.as_ref(), cells, get.row());
-            match call(&place, "Get", &request, &tries, read).await {
-                Ok(row) => return Ok(row),
-                Err(fault) => tries.failed(&place.locations, fault).await?,
-            }
-        }
+        let request = |region| {
+            request.region = Some(region);
+            request.clone()
+        };
+        self.call(get.row(), "Get", request, |_, response: proto::GetResponse, cells| {
+            only_row(response.result.as_ref(), cells, get.row()).map(Ok)
+        })
+        .await
     }
 
     /// Whether a row has any of the cells requested.
@@ -142,19 +140,15 @@ impl Table {
             condition: condition.map(Into::into),
             nonce_group: (nonce != 0).then_some(self.core.nonce_group()),
         };
-        let mut tries = Tries::new(&self.core);
-        loop {
-            let place = tries.place(&self.name, mutation.row(), LocateType::At).await?;
-            request.region = Some(proto::RegionSpecifier::of(place.locations.region()));
-            let read = |response: proto::MutateResponse, cells| {
-                let row = only_row(response.result.as_ref(), cells, mutation.row())?;
-                Ok(CheckResult::new(response.processed.unwrap_or(true), row))
-            };
-            match call(&place, "Mutate", &request, &tries, read).await {
-                Ok(done) => return Ok(done),
-                Err(fault) => tries.failed(&place.locations, fault).await?,
-            }
-        }
+        let request = |region| {
+            request.region = Some(region);
+            request.clone()
+        };
+        self.call(mutation.row(), "Mutate", request, |_, response: proto::MutateResponse, cells| {
+            let row = only_row(response.result.as_ref(), cells, mutation.row())?;
+            Ok(Ok(CheckResult::new(response.processed.unwrap_or(true), row)))
+        })
+        .await
     }
 
     /// Writes mutations of one row, all or none. Returns the cells of increments and appends.
@@ -198,20 +192,41 @@ impl Table {
         let condition = condition.map(bytes::Bytes::from);
         let mut region_action =
             proto::RegionAction { region: None, atomic: Some(true), action: action?, condition };
-        let mut tries = Tries::new(&self.core);
-        loop {
-            let place = tries.place(&self.name, row, LocateType::At).await?;
-            region_action.region = Some(proto::RegionSpecifier::of(place.locations.region()));
-            let request = proto::MultiRequest {
+        let request = |region| {
+            region_action.region = Some(region);
+            proto::MultiRequest {
                 region_action: vec![region_action.clone()],
                 nonce_group: Some(self.core.nonce_group()),
                 condition: region_action.condition.clone(),
-            };
-            let server = place.connection.server();
-            let read = |response: proto::MultiResponse, cells| atomic_result(server, response, cells, row);
-            let result = call(&place, "Multi", &request, &tries, read).await.and_then(|result| result);
+            }
+        };
+        self.call(row, "Multi", request, |server, response: proto::MultiResponse, cells| {
+            atomic_result(server, response, cells, row)
+        })
+        .await
+    }
+
+    /// Calls a method of the server that has a row, with a request for its region, until an attempt succeeds or
+    /// no other one can. `read` reads an answer, or the exception in it; an answer that is no such answer ends
+    /// the connection.
+    async fn call<P: Message, M: Message + Default, T>(
+        &self,
+        row: &[u8],
+        method: &'static str,
+        mut request: impl FnMut(proto::RegionSpecifier) -> P,
+        read: impl Fn(&str, M, CellBlock) -> Result<Result<T, Fault>, Corruption>,
+    ) -> Result<T> {
+        let mut tries = Tries::new(&self.core);
+        loop {
+            let place = tries.place(&self.name, row, LocateType::At).await?;
+            let param = request(proto::RegionSpecifier::of(place.locations.region()));
+            let answer = place.call(method, &param, tries.call_time()).await;
+            let result = answer.and_then(|Answer { message, cells }| {
+                read(place.connection.server(), message, cells)
+                    .unwrap_or_else(|corruption| Err(place.connection.give_up(&corruption)))
+            });
             match result {
-                Ok(done) => return Ok(done),
+                Ok(result) => return Ok(result),
                 Err(fault) => tries.failed(&place.locations, fault).await?,
             }
         }
@@ -239,18 +254,6 @@ fn returns_cells(mutation: &Mutation) -> bool {
     matches!(mutation, Mutation::Increment(_) | Mutation::Append(_))
 }
 
-/// Calls a method and reads its answer. A wrong answer ends the connection.
-async fn call<M: Message + Default, T>(
-    place: &Place,
-    method: &'static str,
-    param: &impl Message,
-    tries: &Tries<'_>,
-    read: impl FnOnce(M, CellBlock) -> Result<T, Corruption>,
-) -> Result<T, Fault> {
-    let answer = place.call(method, param, tries.call_time()).await?;
-    read(answer.message, answer.cells).map_err(|corruption| place.connection.give_up(&corruption))
-}
-
 /// Reads the answer to mutations of one row.
 fn atomic_result(
     server: &str,
@@ -273,6 +276,7 @@ fn atomic_result(
             crate::cell_block::push(&mut all, cell)?;
         }
     }
+    cells.finish()?;
     let success = result.processed.or(response.processed).unwrap_or(true);
     Ok(Ok(CheckResult::new(success, all.freeze())))
 }
@@ -280,5 +284,30 @@ fn atomic_result(
 impl fmt::Debug for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Table").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Client;
+
+    fn is_send(_: impl Send) {}
+
+    #[test]
+    fn operations_can_run_in_tasks() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let _entered = runtime.enter();
+        let client = Client::builder().bootstrap("localhost").unwrap();
+        let table = client.table(&TableName::meta());
+        is_send(table.get(&Get::new("r")));
+        is_send(table.get_many(&[]));
+        is_send(table.put(Put::new("r")));
+        is_send(table.increment(Increment::new("r")));
+        is_send(table.check_and_mutate(CheckAndMutate::if_not_exists("r", "f", "q")));
+        is_send(table.mutate_row("r", Vec::new()));
+        is_send(table.batch(&[]));
+        is_send(table.scan(Scan::new()).unwrap().next());
+        is_send(client.locate(&TableName::meta(), "r"));
     }
 }

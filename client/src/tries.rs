@@ -79,11 +79,10 @@ impl<'c> Tries<'c> {
         loop {
             let locations = match self.core.locate(table, row, position, self.deadline).await {
                 Ok(locations) => locations,
-                Err(error) if is_passing(&error) => {
-                    self.pause(error, None, false).await?;
+                Err(error) => {
+                    self.not_found(error).await?;
                     continue;
                 }
-                Err(error) => return Err(error),
             };
             match self.core.connect(&locations, self.deadline).await {
                 Ok(connection) => return Ok(Place { locations, connection }),
@@ -92,33 +91,39 @@ impl<'c> Tries<'c> {
         }
     }
 
+    /// Waits for the next attempt after the catalog or the registry could not be read, or lacks a region.
+    ///
+    /// # Errors
+    ///
+    /// If another attempt cannot help, or there is none left.
+    pub(crate) async fn not_found(&mut self, error: Error) -> Result<()> {
+        self.pause(Setback::of_location(error)?).await
+    }
+
     /// Reacts to a failed call to the server of a region: corrects the location, and pauses.
     ///
     /// # Errors
     ///
     /// If another attempt cannot help, or there is none left.
     pub(crate) async fn failed(&mut self, used: &RegionLocations, fault: Fault) -> Result<()> {
-        let (error, pause, overloaded) = self.core.react(used, fault, self.deadline).await?;
-        self.pause(error, pause, overloaded).await
+        let setback = self.core.react(used, fault, self.deadline).await?;
+        self.pause(setback).await
     }
 
     /// Counts a failed attempt, and waits for the next.
-    pub(crate) async fn pause(
-        &mut self,
-        error: Error,
-        pause: Option<Duration>,
-        overloaded: bool,
-    ) -> Result<()> {
+    pub(crate) async fn pause(&mut self, Setback { error, wait }: Setback) -> Result<()> {
         self.failed += 1;
         if self.causes.len() == CAUSES {
             self.causes.remove(0);
         }
         self.causes.push(format!("{}: {}", self.failed, error.message()));
         let left = self.deadline.left().saturating_sub(Duration::from_millis(1));
-        let pause = pause.unwrap_or_else(|| {
-            let usual = self.policy.with_jitter(self.failed);
-            if overloaded { usual.saturating_mul(OVERLOADED) } else { usual }
-        });
+        let usual = self.policy.with_jitter(self.failed);
+        let pause = match wait {
+            Wait::Usual => usual,
+            Wait::Longer => usual.saturating_mul(OVERLOADED),
+            Wait::For(pause) => pause,
+        };
         if self.failed >= self.policy.max_attempts() || left.is_zero() {
             let message = format!("failed {} times: {}", self.failed, self.causes.join("; "));
             return Err(if self.failed > 1 { Error::locating(error.kind(), message) } else { error });
@@ -128,32 +133,55 @@ impl<'c> Tries<'c> {
     }
 }
 
+/// A failed attempt after which another one may succeed.
+#[derive(Clone, Debug)]
+pub(crate) struct Setback {
+    pub(crate) error: Error,
+    pub(crate) wait: Wait,
+}
+
+/// How long to wait for the next attempt.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wait {
+    /// As the policy says.
+    Usual,
+    /// Longer, because the server is overloaded.
+    Longer,
+    For(Duration),
+}
+
 /// How much longer the pauses are if the server is overloaded.
 const OVERLOADED: u32 = 5;
 
-/// Whether the region of a row may be found later.
-pub(crate) fn is_passing(error: &Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::RegionNotFound | ErrorKind::RegionOffline | ErrorKind::NoServerForRegion | ErrorKind::Io
-    )
+impl Setback {
+    /// A region that may be found later.
+    ///
+    /// # Errors
+    ///
+    /// If it will not.
+    pub(crate) fn of_location(error: Error) -> Result<Self> {
+        if error.kind().is_transient() { Ok(Self { error, wait: Wait::Usual }) } else { Err(error) }
+    }
 }
 
 impl ClientCore {
-    /// Corrects the location after a fault. Returns the error, and how long to wait before the next attempt
-    /// if the server said so.
+    /// Corrects the location after a fault.
+    ///
+    /// # Errors
+    ///
+    /// If another attempt cannot help.
     pub(crate) async fn react(
         &self,
         used: &RegionLocations,
         fault: Fault,
         deadline: Deadline,
-    ) -> Result<(Error, Option<Duration>, bool)> {
+    ) -> Result<Setback> {
         self.locator.on_fault(used, 0, &fault.kind);
-        match fault.kind {
+        let wait = match fault.kind {
             RegionException::Fatal => return Err(fault.error),
-            RegionException::Busy { pause: Some(pause) } => return Ok((fault.error, Some(pause), false)),
+            RegionException::Busy { pause: Some(pause) } => Wait::For(pause),
             // the region has another server already
-            RegionException::RegionMoved { .. } => return Ok((fault.error, Some(Duration::ZERO), false)),
+            RegionException::RegionMoved { .. } => Wait::For(Duration::ZERO),
             RegionException::NotServingRegion => {
                 let table = used.region().table();
                 if let Err(error) = self.check_enabled(table, deadline).await
@@ -161,9 +189,11 @@ impl ClientCore {
                 {
                     return Err(error);
                 }
+                Wait::Usual
             }
-            _ => {}
-        }
-        Ok((fault.error, None, fault.overloaded))
+            _ if fault.overloaded => Wait::Longer,
+            _ => Wait::Usual,
+        };
+        Ok(Setback { error: fault.error, wait })
     }
 }

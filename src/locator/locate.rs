@@ -446,10 +446,7 @@ fn table_not_found(table: &TableName) -> Error {
 
 /// Whether a retry cannot change the result.
 fn is_for_good(error: &Error) -> bool {
-    !matches!(
-        error.kind(),
-        ErrorKind::RegionNotFound | ErrorKind::RegionOffline | ErrorKind::NoServerForRegion | ErrorKind::Io
-    )
+    !error.kind().is_transient()
 }
 
 impl fmt::Debug for Locator {

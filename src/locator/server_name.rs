@@ -2,6 +2,10 @@
 #![warn(clippy::indexing_slicing)]
 
 use crate::error::{Corruption, Error, Result};
+#[cfg(feature = "cluster")]
+use crate::proto::zookeeper as message;
+#[cfg(feature = "cluster")]
+use prost::Message as _;
 use std::fmt;
 
 /// A region server: its address and its start time.
@@ -14,6 +18,11 @@ pub struct ServerName {
     port: u16,
     start_code: i64,
 }
+
+/// The start code of a server that does not report one, as in version 0.90 (HBase:
+/// `ServerName.NON_STARTCODE`).
+#[cfg(feature = "cluster")]
+pub(super) const NO_START_CODE: i64 = -1;
 
 /// Maximum length of a host name in DNS.
 const MAX_HOST_LEN: usize = 255;
@@ -48,6 +57,29 @@ impl ServerName {
             Self::checked(host, digits(port)?, digits(start_code)?)
         };
         parse().ok_or_else(|| Corruption::unknown_name("server", bytes))
+    }
+
+    /// Decodes HBase's message `ServerName`.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are not such a message, or name no server.
+    #[cfg(feature = "cluster")]
+    pub fn from_proto_bytes(message: &[u8]) -> Result<Self, Corruption> {
+        let malformed = Corruption::Malformed("server that is not a ServerName message");
+        Self::from_proto(message::ServerName::decode(message).map_err(|_| malformed)?)
+    }
+
+    #[cfg(feature = "cluster")]
+    pub(super) fn from_proto(found: message::ServerName) -> Result<Self, Corruption> {
+        let (Some(host), Some(port)) = (found.host_name, found.port) else {
+            return Err(Corruption::Malformed("server without a host or a port"));
+        };
+        let port = u16::try_from(port)
+            .map_err(|_| Corruption::out_of_range("port of the server", port.into(), 0, u16::MAX.into()))?;
+        let start_code = found.start_code.map_or(NO_START_CODE, u64::cast_signed);
+        Self::checked(&host, port, start_code)
+            .ok_or_else(|| Corruption::unknown_name("host of the server", host.as_bytes()))
     }
 
     /// Builds a name from an address, `host:port`, as in the catalog.

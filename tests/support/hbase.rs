@@ -1,6 +1,7 @@
 //! A running HBase and its client: programs in `interop/cluster`.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+use super::json_cell::json_cell;
 use hregion::{Scan, Table};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
@@ -110,15 +111,9 @@ impl Client {
 /// Returns all visible versions of a table as hregion reads it, in the form of the client's answers.
 pub(crate) fn json_cells(table: &Table) -> Vec<Value> {
     let (view, scan) = (table.view(), Scan::new().max_versions(u32::MAX));
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let mut cells = Vec::new();
     for row in view.scan(&scan).unwrap() {
-        cells.extend(row.unwrap().cells().map(|cell| {
-            json!({
-                "row": text(cell.row()), "family": text(cell.family()), "qualifier": text(cell.qualifier()),
-                "timestamp": cell.timestamp(), "type": "Put", "value": text(cell.value()),
-            })
-        }));
+        cells.extend(row.unwrap().cells().map(|cell| json_cell(&cell)));
     }
     cells
 }

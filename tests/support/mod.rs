@@ -10,6 +10,7 @@ pub(crate) mod files;
 pub(crate) mod forward;
 pub(crate) mod golden;
 pub(crate) mod hbase;
+pub(crate) mod json_cell;
 pub(crate) mod mixed_rows;
 pub(crate) mod model;
 pub(crate) mod no_sync;

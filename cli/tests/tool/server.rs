@@ -4,6 +4,8 @@
 #[allow(dead_code, reason = "the library's tests use all of it")]
 #[path = "../../../tests/support/hbase.rs"]
 mod hbase;
+#[path = "../../../tests/support/json_cell.rs"]
+mod json_cell;
 
 use crate::support::{code, json_lines, ok, run, stderr};
 use hbase::{Client, Cluster};

@@ -256,6 +256,22 @@ async fn send(
     Ok(!matches!(mischief, Some(6..=9)))
 }
 
+/// A `ServerName`.
+#[derive(Clone, PartialEq, Message)]
+struct ServerNameFields {
+    #[prost(string, optional, tag = "1")]
+    host_name: Option<String>,
+    #[prost(uint32, optional, tag = "2")]
+    port: Option<u32>,
+    #[prost(uint64, optional, tag = "3")]
+    start_code: Option<u64>,
+}
+
+pub(crate) fn server_name(host: &str, port: u32, start_code: u64) -> Bytes {
+    let (port, start_code) = (Some(port), Some(start_code));
+    ServerNameFields { host_name: Some(host.into()), port, start_code }.encode_to_vec().into()
+}
+
 /// The fields of a `Scan` that the servers know.
 #[derive(Clone, PartialEq, Message)]
 struct ScanFields {
@@ -317,11 +333,7 @@ impl State {
     }
 
     fn answer(&mut self, method: &str, param: Bytes, mischief: Option<usize>) -> Answer {
-        let server = proto::ServerNameMessage {
-            host_name: Some("127.0.0.1".into()),
-            port: Some(self.ports[0].into()),
-            start_code: Some(START_CODE),
-        };
+        let server = server_name("127.0.0.1", self.ports[0].into(), START_CODE);
         let is_registry = method.starts_with("Get") && method != "Get";
         match mischief.filter(|_| !is_registry) {
             Some(11) => {

@@ -1,6 +1,7 @@
 //! The same reads and writes by HBase's client and by this one.
 
 use crate::hbase::{Client as Java, Cluster};
+use crate::json_cell::json_cell;
 use hregion::locator::RetryPolicy;
 use hregion::{
     Append, CheckAndMutate, Delete, Filter, Get, Increment, Mutation, Put, Row, Scan, TableName, TimeRange,
@@ -24,14 +25,7 @@ fn row_key(at: usize) -> String {
 }
 
 fn json_of(row: &Row) -> Vec<Value> {
-    let text = |bytes: &[u8]| hregion::cell::StringBinary(bytes).to_string();
-    let cell = |cell: hregion::CellRef<'_>| {
-        json!({
-            "row": text(cell.row()), "family": text(cell.family()), "qualifier": text(cell.qualifier()),
-            "timestamp": cell.timestamp(), "type": cell.cell_type().name(), "value": text(cell.value()),
-        })
-    };
-    row.cells().map(cell).collect()
+    row.cells().map(|cell| json_cell(&cell)).collect()
 }
 
 /// Returns the cells of a scan, and the lengths of its results.
@@ -211,8 +205,13 @@ async fn writes_are_read_by_hbase(java: &mut Java, table: &Table) {
     assert!(checked.success);
     assert_eq!(checked.cells.value("f", "n"), Some(&50_i64.to_be_bytes()[..]));
 
-    let mutations = vec![Put::new(row).cell("g", "x", "y").into(), Delete::new(row).column("f", "v").into()];
-    table.mutate_row(row, mutations).await.unwrap();
+    let mutations = vec![
+        Put::new(row).cell("g", "x", "y").into(),
+        Delete::new(row).column("f", "v").into(),
+        Increment::new(row).column("f", "n", -1).into(),
+    ];
+    let returned = table.mutate_row(row, mutations).await.unwrap();
+    assert_eq!(returned.value("f", "n"), Some(&49_i64.to_be_bytes()[..]));
     let other = vec![Put::new("other").cell("g", "x", "y").into()];
     assert!(table.mutate_row(row, other).await.is_err());
 

@@ -10,4 +10,6 @@
 #[allow(dead_code, reason = "the library's tests use all of it")]
 #[path = "../../../tests/support/hbase.rs"]
 mod hbase;
+#[path = "../../../tests/support/json_cell.rs"]
+mod json_cell;
 mod live;

@@ -10,6 +10,7 @@
 
 use crate::coding::Cursor;
 use crate::error::Corruption;
+use crate::locator::server_name::NO_START_CODE;
 use crate::locator::{ServerName, TableState};
 use crate::proto::{self, zookeeper as message};
 use prost::Message;
@@ -21,9 +22,6 @@ pub(crate) const META_REGION_SERVER: &str = "meta-region-server";
 /// (`RegionState.State`).
 const STATES: i32 = 16;
 const OPEN: i32 = 3;
-/// The start code of a server that does not report one, as in version 0.90 (HBase:
-/// `ServerName.NON_STARTCODE`).
-const NO_START_CODE: i64 = -1;
 const HAS_WRITER: u8 = 0xff;
 
 /// The location of a copy of the catalog's region.
@@ -140,15 +138,7 @@ fn server_of_text(text: &[u8]) -> Result<ServerName, Corruption> {
 }
 
 fn server(found: Option<message::ServerName>) -> Result<ServerName, Corruption> {
-    let found = found.ok_or(Corruption::Malformed("znode that names no server"))?;
-    let (Some(host), Some(port)) = (found.host_name, found.port) else {
-        return Err(Corruption::Malformed("server without a host or a port"));
-    };
-    let port = u16::try_from(port)
-        .map_err(|_| Corruption::out_of_range("port of the server", port.into(), 0, u16::MAX.into()))?;
-    let start_code = found.start_code.map_or(NO_START_CODE, u64::cast_signed);
-    ServerName::new(host.as_str(), port, start_code)
-        .map_err(|_| Corruption::unknown_name("host of the server", host.as_bytes()))
+    ServerName::from_proto(found.ok_or(Corruption::Malformed("znode that names no server"))?)
 }
 
 #[cfg(test)]
