@@ -23,7 +23,7 @@ pub(crate) struct ClusterArgs {
 }
 
 /// What finds regions.
-pub(crate) enum Regions {
+pub(crate) enum RegionFinder {
     /// The catalog of a root directory.
     Root(Box<Locator>),
     /// A running cluster.
@@ -32,18 +32,18 @@ pub(crate) enum Regions {
 
 impl ClusterArgs {
     /// Returns what finds the regions of tables.
-    pub(crate) fn regions(&self) -> Result<Regions, Failure> {
+    pub(crate) fn finder(&self) -> Result<RegionFinder, Failure> {
         if let Some(root) = &self.meta {
-            return Ok(Regions::Root(Box::new(Locator::open(root)?)));
+            return Ok(RegionFinder::Root(Box::new(Locator::open(root)?)));
         }
         if let Some(client) = self.server.client()? {
-            return Ok(Regions::Cluster(client));
+            return Ok(RegionFinder::Cluster(client));
         }
         Err(CommandError::usage("--meta, --zookeeper, --bootstrap or --site: expected one").into())
     }
 }
 
-impl Regions {
+impl RegionFinder {
     /// Returns the region of a row, if the table is not disabled.
     pub(crate) fn locate(&self, table: &TableName, row: &[u8]) -> Result<RegionLocations> {
         match self {
@@ -67,7 +67,7 @@ impl Regions {
     }
 
     /// Returns the regions of a table, in row order.
-    pub(crate) fn of(&self, table: &TableName) -> Result<Vec<CatalogRow>> {
+    pub(crate) fn regions(&self, table: &TableName) -> Result<Vec<CatalogRow>> {
         match self {
             Self::Root(locator) => locator.regions(table),
             #[cfg(feature = "cluster")]

@@ -36,6 +36,6 @@ Examples:
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let Row(row) = &args.row;
-    located::print(&args.cluster.regions()?.locate(&args.table, row)?, out)?;
+    located::print(&args.cluster.finder()?.locate(&args.table, row)?, out)?;
     Ok(Exit::Done)
 }

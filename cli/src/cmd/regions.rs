@@ -33,12 +33,12 @@ Examples:
   hregion regions users --meta /hbase --json | jq -r .server | sort | uniq -c";
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let regions = args.cluster.regions()?;
+    let finder = args.cluster.finder()?;
     if args.table.is_meta() {
-        located::print(&regions.locate(&args.table, b"")?, out)?;
+        located::print(&finder.locate(&args.table, b"")?, out)?;
         return Ok(Exit::Done);
     }
-    let rows = regions.of(&args.table)?;
+    let rows = finder.regions(&args.table)?;
     let faults = check_region_chain(&serving(rows.iter().map(|row| row.region().clone()).collect()));
     let mut pending = faults.iter().peekable();
     for row in &rows {
