@@ -2,7 +2,9 @@
 //! `benches/record/counts.csv`.
 //!
 //! Unlike times, these counts are nearly the same in each run, so they show a change of a few percent, and CI
-//! fails when one grows by a tenth. Instructions are counted by valgrind.
+//! fails when one grows by a tenth. Instructions are counted by valgrind. What the block cache evicts depends a
+//! little on the time between two reads, so a workload that seems to have grown is counted again, and the least
+//! count is compared.
 //!
 //! ```sh
 //! cargo bench --bench counts               # compares
@@ -36,6 +38,9 @@ static VALUE: [u8; 100] = [7; 100];
 
 /// Counts may be larger than the recorded ones by this factor.
 const TOLERANCE: f64 = 1.1;
+
+/// How often a workload is counted that seems to have grown.
+const TRIES: usize = 4;
 
 /// A number of allocations for an operation that is as good as none.
 const FEW: f64 = 0.05;
@@ -272,6 +277,22 @@ fn grown(now: Counts, before: Counts) -> Option<&'static str> {
     (now.allocations > before.allocations * TOLERANCE + FEW).then_some("more allocations")
 }
 
+/// Counts again, up to `TRIES` times altogether, while the least count is greater than the recorded one.
+fn least(first: Counts, before: Counts, mut again: impl FnMut() -> Counts) -> Counts {
+    let mut now = first;
+    for _ in 1..TRIES {
+        if grown(now, before).is_none() {
+            break;
+        }
+        let other = again();
+        now = Counts {
+            instructions: now.instructions.min(other.instructions),
+            allocations: now.allocations.min(other.allocations),
+        };
+    }
+    now
+}
+
 fn compare(record: bool) -> ExitCode {
     if Command::new("valgrind").arg("--version").output().is_err() {
         println!("SKIPPED: the counts of instructions need valgrind, which is not installed");
@@ -282,7 +303,8 @@ fn compare(record: bool) -> ExitCode {
                      workload,operation,instructions,allocations\n"
         .to_string();
     let mut failed = false;
-    for ((name, unit, _), now) in WORKLOADS.into_iter().zip(count_all()) {
+    for ((name, unit, _), first) in WORKLOADS.into_iter().zip(count_all()) {
+        let now = before.get(name).map_or(first, |before| least(first, *before, || count(name)));
         writeln!(table, "{name},{unit},{:.0},{:.3}", now.instructions, now.allocations).expect("a string");
         print!(
             "{name:20} {:8.0} instructions, {:7.3} allocations a {unit}",
@@ -334,5 +356,8 @@ fn main() -> ExitCode {
     assert_eq!(grown(same, same), None);
     assert!(grown(Counts { instructions: 111.0, ..same }, same).is_some());
     assert!(grown(Counts { allocations: 0.1, ..same }, same).is_some());
+    let more = Counts { instructions: 111.0, ..same };
+    assert_eq!(least(more, same, || same), same);
+    assert_eq!(least(more, same, || more), more);
     ExitCode::SUCCESS
 }
