@@ -241,6 +241,10 @@ impl fmt::Debug for Client {
     }
 }
 
+pub(crate) fn runtime_ended() -> Error {
+    Error::locating(ErrorKind::Closed, "the runtime of the client has ended")
+}
+
 impl ClientCore {
     /// Finds a region: at once if it is known, otherwise on a thread that may wait.
     pub(crate) async fn locate(
@@ -279,9 +283,7 @@ impl ClientCore {
     ) -> Result<T> {
         let locator = Arc::clone(&self.locator);
         let asked = self.runtime.spawn_blocking(move || question(&locator)).await;
-        asked.unwrap_or_else(|_| {
-            Err(Error::locating(ErrorKind::Closed, "the runtime of the client has ended"))
-        })
+        asked.unwrap_or_else(|_| Err(runtime_ended()))
     }
 
     /// Connects to the server of a region.

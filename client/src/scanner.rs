@@ -1,6 +1,7 @@
 //! Scans over the regions of a table, on their servers (locator.md §9, §13; HBase: `AsyncClientScanner`).
 
 use crate::assembler::Assembler;
+use crate::client::runtime_ended;
 use crate::fault::Fault;
 use crate::proto;
 use crate::results::rows_of;
@@ -13,6 +14,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinHandle;
 
 /// The rows of a scan of a table of a cluster, in order, each once, while regions are split, merged or moved and
 /// servers end.
@@ -29,6 +31,11 @@ pub struct Scanner {
     include_start: bool,
     /// The scanner of the current region.
     open: Option<RegionScanner>,
+    /// The next page, which is being read while the rows of the last one are taken.
+    ahead: Option<JoinHandle<Result<Page, Fault>>>,
+    /// The number of pages read in the current region.
+    pages: usize,
+    order: CellOrder,
     results: VecDeque<ScanResult>,
     assembler: Assembler,
     done: bool,
@@ -41,6 +48,9 @@ struct RegionScanner {
     /// The number of the next call.
     sequence: u64,
 }
+
+/// An answer, and its results, each with whether it is a part of a row.
+type Page = (proto::ScanResponse, Vec<(Row, bool)>);
 
 /// The number of bytes at which servers end a call (`hbase.client.scanner.max.result.size`).
 const MAX_RESULT_SIZE: u64 = 2 << 20;
@@ -73,6 +83,9 @@ impl Scanner {
             start,
             include_start,
             open: None,
+            ahead: None,
+            pages: 0,
+            order,
             results: VecDeque::new(),
             assembler: Assembler::new(limits, order, reversed),
             done: false,
@@ -121,7 +134,7 @@ impl Scanner {
     ///
     /// If the server does not answer, or has closed the scanner. The scan can go on nevertheless.
     pub async fn renew_lease(&mut self) -> Result<()> {
-        let Some(open) = &mut self.open else { return Ok(()) };
+        let Some(open) = self.open.as_mut().filter(|_| self.ahead.is_none()) else { return Ok(()) };
         let request =
             proto::ScanRequest { renew: Some(true), number_of_rows: Some(0), ..open.next_request() };
         open.sequence += 1;
@@ -142,12 +155,22 @@ impl Scanner {
                 tries.place(self.table.name(), &self.start, position).await?
             }
         };
-        let page = self.call(&place, tries.deadline()).await;
+        let page = match &mut self.ahead {
+            Some(ahead) => {
+                let page = ahead.await;
+                self.ahead = None;
+                page.unwrap_or_else(|_| Err(Fault::fatal(runtime_ended())))
+            }
+            None => match self.request(&place, tries.deadline()) {
+                Ok((request, time)) => read(&place, &request, time).await,
+                Err(error) => Err(Fault::fatal(error)),
+            },
+        };
         match page.and_then(|(response, rows)| self.take_page(&place, &response, rows)) {
             Ok(then) => {
                 tries.succeeded();
                 match then {
-                    Then::ReadOn => {}
+                    Then::ReadOn => self.read_ahead(&place),
                     Then::NextRegion => self.leave_region(&place),
                     Then::End => self.end(),
                 }
@@ -167,22 +190,32 @@ impl Scanner {
         }
     }
 
-    /// Opens the scanner of a region, or reads on. Cells come with either answer.
-    async fn call(
-        &self,
-        place: &Place,
-        deadline: hregion::Deadline,
-    ) -> Result<(proto::ScanResponse, Vec<(Row, bool)>), Fault> {
+    /// Begins to read the next page. Not after the first page of a region: the caller may want no more.
+    fn read_ahead(&mut self, place: &Place) {
+        if self.pages < 2 || self.results.is_empty() {
+            return;
+        }
+        if let Ok((request, time)) = self.request(place, hregion::Deadline::NEVER) {
+            let place = place.clone();
+            let task = async move { read(&place, &request, time).await };
+            self.ahead = Some(self.table.core.runtime.spawn(task));
+        }
+    }
+
+    /// Builds the call that opens the scanner of a region, or reads on, and its time limit. Cells come with either
+    /// answer.
+    fn request(&self, place: &Place, deadline: hregion::Deadline) -> Result<(proto::ScanRequest, Duration)> {
         let settings = self.table.core.settings;
-        let request = match &self.open {
-            Some(open) => open.next_request(),
+        let (request, time) = match &self.open {
+            Some(open) => (open.next_request(), settings.scanner_timeout),
             None => {
                 let scan = self.scan.clone().start_row(self.start.clone(), self.include_start);
-                proto::ScanRequest {
+                let request = proto::ScanRequest {
                     region: Some(proto::RegionSpecifier::of(place.locations.region())),
-                    scan: Some(scan.to_proto_bytes().map_err(Fault::fatal)?.into()),
+                    scan: Some(scan.to_proto_bytes()?.into()),
                     ..proto::ScanRequest::default()
-                }
+                };
+                (request, settings.rpc_timeout)
             }
         };
         let caching = u32::try_from(self.scan.limits().caching).unwrap_or(u32::MAX);
@@ -196,12 +229,7 @@ impl Scanner {
             limit_of_rows: limit.filter(|limit| *limit <= u32::MAX >> 1),
             ..request
         };
-        let time: Duration =
-            if self.open.is_some() { settings.scanner_timeout } else { settings.rpc_timeout };
-        let answer = place.call::<proto::ScanResponse>("Scan", &request, time.min(deadline.left())).await?;
-        let rows = rows_of(&answer.message, answer.cells)
-            .map_err(|corruption| place.connection.give_up(&corruption))?;
-        Ok((answer.message, rows))
+        Ok((request, time.min(deadline.left())))
     }
 
     /// Takes the rows of a page.
@@ -211,6 +239,7 @@ impl Scanner {
         response: &proto::ScanResponse,
         rows: Vec<(Row, bool)>,
     ) -> Result<Then, Fault> {
+        self.pages += 1;
         match &mut self.open {
             Some(open) => open.sequence += 1,
             None => {
@@ -255,11 +284,17 @@ impl Scanner {
         })
     }
 
-    /// Checks that a row is of the region, so that a confused server cannot repeat or skip rows.
+    /// Checks that a row is of the region and of the scan, so that a confused server cannot repeat or skip rows.
     fn check_row(&self, place: &Place, row: &Row) -> Result<(), Corruption> {
         let region = place.locations.region();
         if !region.table().is_meta() && !region.contains(row.key()) {
             return Err(Corruption::Malformed("row that is not in the region asked"));
+        }
+        let range = self.scan.row_range();
+        let (low, high) = if range.reversed { (range.stop, range.start) } else { (range.start, range.stop) };
+        let compare = |bound: &[u8]| self.order.compare_rows(row.key(), bound);
+        if compare(low).is_lt() || (!high.is_empty() && compare(high).is_gt()) {
+            return Err(Corruption::Malformed("row that is not in the range asked"));
         }
         Ok(())
     }
@@ -282,6 +317,7 @@ impl Scanner {
         }
         let next = if range.reversed { region.start_key() } else { region.end_key() };
         (self.start, self.include_start) = (Bytes::copy_from_slice(next), !range.reversed);
+        self.pages = 0;
         self.assembler.enter_region();
     }
 
@@ -321,6 +357,9 @@ impl Scanner {
     /// Tells the server that its scanner is no longer needed. Does not wait for an answer: the scanner ends with
     /// its lease.
     fn close(&mut self) {
+        if let Some(ahead) = self.ahead.take() {
+            ahead.abort();
+        }
         let Some(open) = self.open.take() else { return };
         let request = proto::ScanRequest {
             scanner_id: Some(open.id),
@@ -333,6 +372,14 @@ impl Scanner {
             let _ = open.place.call::<proto::ScanResponse>("Scan", &request, time).await;
         });
     }
+}
+
+/// Reads a page.
+async fn read(place: &Place, request: &proto::ScanRequest, time: Duration) -> Result<Page, Fault> {
+    let answer = place.call::<proto::ScanResponse>("Scan", request, time).await?;
+    let rows = rows_of(&answer.message, answer.cells);
+    let rows = rows.map_err(|corruption| place.connection.give_up(&corruption))?;
+    Ok((answer.message, rows))
 }
 
 impl Drop for Scanner {

@@ -160,7 +160,8 @@ impl Table {
         Ok(self.mutate_row_if(row.as_ref(), &mutations, None).await?.cells)
     }
 
-    /// Writes to a row if a condition holds.
+    /// Writes to a row if a condition holds. If the answer of a call that succeeded is lost and the call is
+    /// repeated, the condition is judged again, as by HBase's client.
     ///
     /// # Errors
     ///
