@@ -3,16 +3,13 @@
 
 pub(crate) mod fake;
 
+use crate::rng::Rng;
 use crate::{Client, Table};
 use fake::{Cluster, Mischief, ROWS, expected_row, row_key};
 use hregion::locator::RetryPolicy;
 use hregion::{Get, Put, Result, Row, Scan, TableName};
-use rng::Rng;
 use std::time::{Duration, Instant};
 use tokio::runtime::Builder;
-
-#[path = "../../tests/support/rng.rs"]
-mod rng;
 
 /// The time of an operation. A session has several, and a slow machine.
 const OPERATION: Duration = Duration::from_millis(400);

@@ -62,6 +62,9 @@ mod connection;
 mod connections;
 mod fault;
 mod frame;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(test)]
 mod hostile_tests;
 #[cfg(test)]
@@ -73,6 +76,9 @@ mod proto;
 mod recorded_tests;
 mod registry;
 mod results;
+#[cfg(test)]
+#[path = "../../tests/support/rng.rs"]
+mod rng;
 mod scanner;
 mod site;
 mod table;

@@ -77,6 +77,10 @@ fn seeds_are_written() {
     for (i, (target, bytes)) in tool_seeds::of_tool(&testdata).unwrap().into_iter().enumerate() {
         write(target, format!("golden-{i}"), &bytes);
     }
+    #[cfg(feature = "cluster")]
+    for (i, bytes) in hregion_client::fuzzing::seeds().into_iter().enumerate() {
+        write("client_answers", format!("pages-{i}"), &bytes);
+    }
     println!("{count} seeds in {}", folder.display());
     assert!(count > 1000, "{count}");
 }

@@ -1,8 +1,8 @@
 //! Two region servers in this process, with a catalog and a table of a few regions, that can misbehave.
 
-use super::rng::Rng;
 use crate::cell_block::CODEC;
 use crate::proto;
+use crate::rng::Rng;
 use bytes::{BufMut, Bytes};
 use hregion::{CellOrder, CellRef, CellType, RegionInfo, Row, RowBuf, SeekKey, TableName};
 use prost::Message;

@@ -1,0 +1,202 @@
+//! The body of a fuzz target, and its seeds. For this repository only: without any promise.
+
+use crate::assembler::Assembler;
+use crate::cell_block::{CellBlock, row_of};
+use crate::frame::ResponseFrame;
+use crate::proto;
+use crate::results::rows_of;
+use bytes::{BufMut, Bytes};
+use hregion::{CellOrder, CellRef, CellType, Row, RowBuf, Scan, ScanResult, SeekKey};
+use prost::Message;
+use std::cmp::Ordering;
+use std::collections::VecDeque;
+
+/// Decodes an answer: a byte with its kind, a byte with the settings of a scan, and frames with their lengths. Rows
+/// come out in order, and not larger than asked.
+pub fn answers(input: &[u8]) {
+    let [kind, settings, frames @ ..] = input else { return };
+    let frames = split(Bytes::copy_from_slice(frames));
+    match kind % 4 {
+        0 => scan(*settings, frames),
+        1 => frames.into_iter().for_each(|frame| {
+            decode(frame, |response: proto::GetResponse, mut cells| {
+                drop(row_of(&response.result.unwrap_or_default(), &mut cells));
+            });
+        }),
+        2 => frames.into_iter().for_each(|frame| {
+            decode(frame, |response: proto::MutateResponse, mut cells| {
+                drop(row_of(&response.result.unwrap_or_default(), &mut cells));
+            });
+        }),
+        _ => frames.into_iter().for_each(|frame| {
+            decode(frame, |response: proto::MultiResponse, mut cells| {
+                for region in response.region_action_result {
+                    for result in region.result_or_exception {
+                        if let Some(exception) = &result.exception {
+                            drop(crate::fault::Fault::of_named("server", exception));
+                        }
+                        drop(row_of(&result.result.unwrap_or_default(), &mut cells));
+                    }
+                }
+            });
+        }),
+    }
+}
+
+/// Splits bytes at the lengths of frames; the last one may be cut off.
+fn split(mut bytes: Bytes) -> Vec<Bytes> {
+    let mut frames = Vec::new();
+    while let Some((len, _)) = bytes.split_first_chunk::<4>() {
+        let len = u32::from_be_bytes(*len) as usize;
+        let mut frame = bytes.split_to(bytes.len().min(len.saturating_add(4)));
+        frames.push(frame.split_off(4));
+    }
+    frames
+}
+
+fn decode<M: Message + Default>(frame: Bytes, read: impl FnOnce(M, CellBlock)) {
+    let Ok(frame) = ResponseFrame::parse(frame) else { return };
+    if let Some(exception) = &frame.exception {
+        drop(crate::fault::Fault::of_exception("server", exception));
+    }
+    if let Ok((message, cells)) = frame.decode() {
+        read(message, cells);
+    }
+}
+
+/// Takes the pages of a scan. A page that is refused is a reset.
+fn scan(settings: u8, frames: Vec<Bytes>) {
+    let (reversed, batch) = (settings & 1 != 0, u32::from(settings >> 1 & 3));
+    let scan = Scan::new().reversed(reversed).batch(batch).allow_partial(settings & 8 != 0);
+    let mut assembler = Assembler::new(scan.limits(), CellOrder::User, reversed);
+    let mut results = VecDeque::new();
+    for frame in frames {
+        decode(frame, |response: proto::ScanResponse, cells| {
+            let Ok(rows) = rows_of(&response, cells) else { return };
+            for (row, partial) in rows {
+                if assembler.begin_row(row.key(), &mut results).is_err() {
+                    assembler.forget_pieces();
+                    return;
+                }
+                assembler.take(row, partial, &mut results);
+            }
+        });
+    }
+    assembler.end_row(&mut results);
+    check(&results, reversed, if settings & 8 == 0 { batch as usize } else { 0 });
+    let complete = results.iter().filter(|result| !result.partial).count() as u64;
+    assert!(assembler.completed() >= complete, "{} of {complete} rows", assembler.completed());
+}
+
+fn check(results: &VecDeque<ScanResult>, reversed: bool, batch: usize) {
+    for result in results {
+        assert!(!result.row.is_empty());
+        assert!(batch == 0 || result.row.len() <= batch);
+    }
+    for (one, next) in results.iter().zip(results.iter().skip(1)) {
+        let order = one.row.key().cmp(next.row.key());
+        let order = if reversed { order.reverse() } else { order };
+        assert!(order == Ordering::Less || (order == Ordering::Equal && one.partial), "{one:?} {next:?}");
+    }
+}
+
+/// Returns inputs to begin with.
+#[must_use]
+pub fn seeds() -> Vec<Vec<u8>> {
+    let row = |key: &str, qualifiers: &str| {
+        let mut row = RowBuf::new();
+        for qualifier in qualifiers.chars() {
+            let key = SeekKey::of(key.as_bytes(), b"f", qualifier.to_string().as_bytes(), 1, CellType::Put);
+            row.push(CellRef::new(key.as_key(), b"v"));
+        }
+        row.freeze()
+    };
+    let mut seeds = Vec::new();
+    for settings in 0..16 {
+        let pages = [
+            page(&[row("a", "12"), row("b", "3"), row("c", "1234")], &[false, false, true]),
+            page(&[row("c", "56"), row("d", "1")], &[true, false]),
+        ];
+        seeds.push([&[0, settings][..], &pages.concat()].concat());
+    }
+    let cells = [row("a", "12")];
+    let result = || Some(counted(&cells[0]));
+    seeds.push([&[1, 0][..], &frame(&proto::GetResponse { result: result() }, &cells)].concat());
+    let mutate = proto::MutateResponse { result: result(), processed: Some(true) };
+    seeds.push([&[2, 0][..], &frame(&mutate, &cells)].concat());
+    let ok = proto::ResultOrException { index: Some(0), result: result(), exception: None };
+    let exception = proto::NamedException {
+        name: Some("org.apache.hadoop.hbase.NotServingRegionException".into()),
+        value: Some("moved".into()),
+    };
+    let failed = proto::ResultOrException { index: Some(1), result: None, exception: Some(exception) };
+    let region = proto::RegionActionResult { result_or_exception: vec![ok, failed], ..Default::default() };
+    let multi = proto::MultiResponse { region_action_result: vec![region], processed: None };
+    seeds.push([&[3, 0][..], &frame(&multi, &cells)].concat());
+    seeds
+}
+
+fn counted(row: &Row) -> proto::ResultMessage {
+    let count = i32::try_from(row.len()).ok();
+    proto::ResultMessage { associated_cell_count: count, ..Default::default() }
+}
+
+fn page(rows: &[Row], partial: &[bool]) -> Vec<u8> {
+    let count = |row: &Row| u32::try_from(row.len()).unwrap_or_default();
+    let response = proto::ScanResponse {
+        cells_per_result: rows.iter().map(count).collect(),
+        partial_flag_per_result: partial.to_vec(),
+        scanner_id: Some(1),
+        more_results_in_region: Some(true),
+        ..Default::default()
+    };
+    frame(&response, rows)
+}
+
+/// Builds the frame of an answer, with its length.
+pub(crate) fn frame(message: &impl Message, rows: &[Row]) -> Vec<u8> {
+    let len = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
+    let mut cells = Vec::new();
+    for cell in rows.iter().flat_map(Row::cells) {
+        let (key, value) = (cell.key().as_bytes(), cell.value());
+        cells.put_u32(len(8 + key.len() + value.len()));
+        cells.put_u32(len(key.len()));
+        cells.put_u32(len(value.len()));
+        cells.put_slice(key);
+        cells.put_slice(value);
+    }
+    let header = proto::ResponseHeader {
+        call_id: Some(1),
+        exception: None,
+        cell_block_meta: Some(proto::CellBlockMeta { length: Some(len(cells.len())) }),
+    };
+    let body =
+        [header.encode_length_delimited_to_vec(), message.encode_length_delimited_to_vec(), cells].concat();
+    [&len(body.len()).to_be_bytes()[..], &body].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Rng;
+
+    #[test]
+    fn seeds_and_changes_of_them_end_in_an_error_or_an_answer() {
+        let seeds = seeds();
+        seeds.iter().for_each(|seed| answers(seed));
+        for case in 0..20_000 {
+            let mut random = Rng::new(case);
+            let mut input = seeds[random.below(seeds.len())].clone();
+            for _ in 0..1 + random.below(4) {
+                let (at, byte) = (random.below(input.len()), random.next().to_be_bytes()[0]);
+                match random.below(5) {
+                    0 => drop(input.remove(at)),
+                    1 => input.insert(at, byte),
+                    2 => input[at] = byte,
+                    _ => input[at] ^= 1 << (byte & 7),
+                }
+            }
+            answers(&input);
+        }
+    }
+}
