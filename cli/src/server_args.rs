@@ -54,13 +54,15 @@ impl ServerArgs {
 }
 
 #[cfg(feature = "cluster")]
-pub(crate) use with_client::*;
+pub(crate) use with_client::ServerTable;
 
 #[cfg(feature = "cluster")]
 mod with_client {
     use super::{CellArgs, CommandError, Cursor, Failure, FileArgs, RowArgs, RowRef, ServerArgs, TargetArgs};
     use crate::cluster_args::table_name;
-    use hregion::locator::{RetryPolicy, ZooKeeperRegistry};
+    use hregion::cell::StringBinary;
+    use hregion::locator::{RetryPolicy, ZooKeeperRegistry, check_region_chain};
+    use hregion::{ErrorKind, RegionInfo, Scan, TableName};
     use hregion_client::blocking::{Client, Table};
     use std::sync::Arc;
     use std::time::Duration;
@@ -94,62 +96,154 @@ mod with_client {
             target: &TargetArgs,
             cells: &CellArgs,
             reading: &FileArgs,
-        ) -> Result<Option<Table>, Failure> {
+        ) -> Result<Option<ServerTable>, Failure> {
             let Some(client) = self.client()? else { return Ok(None) };
             Self::check(target, cells, reading)?;
             let name = target.target.to_string_lossy();
             let name =
                 table_name(&name).map_err(|reason| CommandError::usage(format!("{name}: {reason}")))?;
-            Ok(Some(client.table(&name)))
+            let table = client.table(&name);
+            Ok(Some(ServerTable { client, name, table }))
         }
     }
 
-    /// Passes the rows of a table of a cluster, or pieces of them, to `take`. Returns where to continue if the
-    /// limit was reached.
-    pub(crate) fn scan(
-        table: &Table,
-        rows: &RowArgs,
-        cells: &CellArgs,
-        mut take: impl FnMut(RowRef<'_>) -> Result<(), Failure>,
-    ) -> Result<Option<Cursor>, Failure> {
-        let selected = rows.scan(cells);
-        let limit = selected.limit.unwrap_or_default();
-        let (mut count, mut last) = (0, Vec::new());
-        for result in table.scan(selected.scan.limit(limit))? {
-            let row = result?.row;
-            if count == 0 || row.key() != last {
-                count += 1;
-                last = row.key().to_vec();
+    /// A table of a running cluster.
+    pub(crate) struct ServerTable {
+        client: Client,
+        name: TableName,
+        table: Table,
+    }
+
+    impl ServerTable {
+        /// Passes the rows of the table, or pieces of them, to `take`. Returns where to continue if the limit was
+        /// reached.
+        pub(crate) fn scan(
+            &self,
+            rows: &RowArgs,
+            cells: &CellArgs,
+            mut take: impl FnMut(RowRef<'_>) -> Result<(), Failure>,
+        ) -> Result<Option<Cursor>, Failure> {
+            let selected = rows.scan(cells);
+            let limit = selected.limit.unwrap_or_default();
+            let (mut count, mut last) = (0, Vec::new());
+            for result in self.table.scan(selected.scan.limit(limit))? {
+                let row = result?.row;
+                if count == 0 || row.key() != last {
+                    count += 1;
+                    last = row.key().to_vec();
+                }
+                take(row.as_row())?;
             }
-            take(row.as_row())?;
+            Ok((limit > 0 && count >= limit).then(|| Cursor::new(last, false)))
         }
-        Ok((limit > 0 && count >= limit).then(|| Cursor::new(last, false)))
+
+        /// Passes a row to `take`.
+        pub(crate) fn get(
+            &self,
+            row: &[u8],
+            cells: &CellArgs,
+            mut take: impl FnMut(RowRef<'_>) -> Result<(), Failure>,
+        ) -> Result<(), Failure> {
+            if !cells.is_raw() {
+                return take(self.table.get(&cells.get(row))?.as_row());
+            }
+            let scan = cells.scan().start_row(row.to_vec(), true).stop_row(row.to_vec(), true);
+            for result in self.table.scan(scan)? {
+                take(result?.row.as_row())?;
+            }
+            Ok(())
+        }
+
+        /// Returns the regions that may contain rows of a range, in row order.
+        pub(crate) fn regions(&self, rows: &RowArgs) -> Result<Vec<RegionInfo>, Failure> {
+            self.client.check_enabled(&self.name)?;
+            let found = self.client.regions(&self.name)?;
+            let regions: Vec<RegionInfo> = found.iter().map(|found| found.region().clone()).collect();
+            // rows of a hole would be left out
+            let faults = check_region_chain(&regions);
+            if let Some(fault) = faults.first() {
+                let (start, end) = fault.bounds();
+                let (start, end) = (StringBinary(start), StringBinary(end));
+                let message = format!("the regions of {} are inconsistent in [{start}, {end})", self.name);
+                return Err(hregion::Error::locating(ErrorKind::Inconsistent, message).into());
+            }
+            let wanted = |region: &RegionInfo| rows.overlaps(region.start_key(), region.end_key());
+            Ok(regions.into_iter().filter(wanted).collect())
+        }
+
+        /// Passes the rows of a region to `take`. If the region has been split or moved, its rows are read where they
+        /// are.
+        pub(crate) fn scan_region(
+            &self,
+            region: &RegionInfo,
+            rows: &RowArgs,
+            cells: &CellArgs,
+            mut take: impl FnMut(RowRef<'_>) -> Result<(), Failure>,
+        ) -> Result<(), Failure> {
+            for result in self.table.scan(within(rows.scan(cells).scan, region))? {
+                take(result?.row.as_row())?;
+            }
+            Ok(())
+        }
     }
 
-    /// Passes a row of a table of a cluster to `take`.
-    pub(crate) fn get(
-        table: &Table,
-        row: &[u8],
-        cells: &CellArgs,
-        mut take: impl FnMut(RowRef<'_>) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
-        if !cells.is_raw() {
-            return take(table.get(&cells.get(row))?.as_row());
+    /// Narrows a scan to a region.
+    fn within(scan: Scan, region: &RegionInfo) -> Scan {
+        let range = scan.row_range();
+        let (start, end) = (region.start_key(), region.end_key());
+        let (low, high) = if range.reversed { (range.stop, range.start) } else { (range.start, range.stop) };
+        let starts_later = low < start;
+        let ends_earlier = !end.is_empty() && (high.is_empty() || high >= end);
+        match range.reversed {
+            false => {
+                let scan = if starts_later { scan.start_row(start.to_vec(), true) } else { scan };
+                if ends_earlier { scan.stop_row(end.to_vec(), false) } else { scan }
+            }
+            true => {
+                let scan = if ends_earlier { scan.start_row(end.to_vec(), false) } else { scan };
+                if starts_later { scan.stop_row(start.to_vec(), true) } else { scan }
+            }
         }
-        let scan = cells.scan().start_row(row.to_vec(), true).stop_row(row.to_vec(), true);
-        for result in table.scan(scan)? {
-            take(result?.row.as_row())?;
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn scans_are_narrowed_to_regions() {
+            let table = TableName::parse("t").unwrap();
+            let region = |start: &'static str, end: &'static str| {
+                RegionInfo::new(table.clone(), start, end, 1_700_000_000_000).unwrap()
+            };
+            let narrowed = |scan: Scan, start, end| {
+                let scan = within(scan, &region(start, end));
+                let range = scan.row_range();
+                let text = |row: &[u8]| String::from_utf8(row.to_vec()).unwrap();
+                (text(range.start), range.include_start, text(range.stop), range.include_stop)
+            };
+            let expect =
+                |start: &str, first, stop: &str, last| (start.to_owned(), first, stop.to_owned(), last);
+            assert_eq!(narrowed(Scan::new(), "b", "d"), expect("b", true, "d", false));
+            assert_eq!(narrowed(Scan::new(), "", ""), expect("", true, "", false));
+            let scan = || Scan::new().start_row("c", false).stop_row("x", true);
+            assert_eq!(narrowed(scan(), "b", "d"), expect("c", false, "d", false));
+            assert_eq!(narrowed(scan(), "d", ""), expect("d", true, "x", true));
+            let back = || Scan::new().reversed(true).start_row("x", true).stop_row("c", false);
+            assert_eq!(narrowed(back(), "b", "d"), expect("d", false, "c", false));
+            assert_eq!(narrowed(back(), "d", ""), expect("x", true, "d", true));
+            assert_eq!(narrowed(Scan::new().reversed(true), "b", "d"), expect("d", false, "b", true));
         }
-        Ok(())
     }
 }
 
 #[cfg(not(feature = "cluster"))]
-pub(crate) use without_client::*;
+pub(crate) use without_client::ServerTable;
 
 #[cfg(not(feature = "cluster"))]
 mod without_client {
     use super::{CellArgs, CommandError, Cursor, Failure, FileArgs, RowArgs, RowRef, ServerArgs, TargetArgs};
+    use hregion::RegionInfo;
     use std::convert::Infallible;
 
     impl ServerArgs {
@@ -169,30 +263,51 @@ mod without_client {
             target: &TargetArgs,
             cells: &CellArgs,
             reading: &FileArgs,
-        ) -> Result<Option<Infallible>, Failure> {
-            let client = self.client()?;
-            if client.is_some() {
-                Self::check(target, cells, reading)?;
+        ) -> Result<Option<ServerTable>, Failure> {
+            match self.client()? {
+                None => Ok(None),
+                Some(never) => {
+                    Self::check(target, cells, reading)?;
+                    Ok(Some(ServerTable(never)))
+                }
             }
-            Ok(client)
         }
     }
 
-    pub(crate) fn scan(
-        table: &Infallible,
-        _: &RowArgs,
-        _: &CellArgs,
-        _: impl FnMut(RowRef<'_>) -> Result<(), Failure>,
-    ) -> Result<Option<Cursor>, Failure> {
-        match *table {}
-    }
+    /// A table of a running cluster: there is none.
+    pub(crate) struct ServerTable(Infallible);
 
-    pub(crate) fn get(
-        table: &Infallible,
-        _: &[u8],
-        _: &CellArgs,
-        _: impl FnMut(RowRef<'_>) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
-        match *table {}
+    impl ServerTable {
+        pub(crate) fn scan(
+            &self,
+            _: &RowArgs,
+            _: &CellArgs,
+            _: impl FnMut(RowRef<'_>) -> Result<(), Failure>,
+        ) -> Result<Option<Cursor>, Failure> {
+            match self.0 {}
+        }
+
+        pub(crate) fn get(
+            &self,
+            _: &[u8],
+            _: &CellArgs,
+            _: impl FnMut(RowRef<'_>) -> Result<(), Failure>,
+        ) -> Result<(), Failure> {
+            match self.0 {}
+        }
+
+        pub(crate) fn regions(&self, _: &RowArgs) -> Result<Vec<RegionInfo>, Failure> {
+            match self.0 {}
+        }
+
+        pub(crate) fn scan_region(
+            &self,
+            _: &RegionInfo,
+            _: &RowArgs,
+            _: &CellArgs,
+            _: impl FnMut(RowRef<'_>) -> Result<(), Failure>,
+        ) -> Result<(), Failure> {
+            match self.0 {}
+        }
     }
 }

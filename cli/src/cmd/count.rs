@@ -5,11 +5,12 @@ use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
 use crate::parallel::JobArgs;
 use crate::query_args::{CellArgs, RowArgs};
-use crate::server_args::{self, ServerArgs};
+use crate::server_args::{ServerArgs, ServerTable};
 use crate::source::{Draws, InputSource, SourcePart};
 use crate::tables::{Named, Sum, sum_parts};
 use crate::target::{self, Kind};
 use crate::target_args::TargetArgs;
+use hregion::RegionInfo;
 use serde_json::json;
 use std::io::Write as _;
 
@@ -88,12 +89,7 @@ impl Sum for Counts {
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if let Some(table) = args.server.table(&args.target, &args.cells, &args.reading)? {
-        let mut counter = Counter::default();
-        server_args::scan(&table, &args.rows, &args.cells, |row| {
-            counter.add(row.key(), row.len() as u64);
-            Ok(())
-        })?;
-        print(counter.counts, out)?;
+        print(count_served(&table, args)?, out)?;
         return Ok(Exit::Done);
     }
     let is_file = match args.target.kind {
@@ -127,6 +123,32 @@ fn print(counts: Counts, out: &mut Output) -> Result<(), Failure> {
         writeln!(out, "rows {rows}\ncells {cells}")?;
     }
     Ok(())
+}
+
+/// Counts the rows and cells that servers return, of several regions at once.
+fn count_served(table: &ServerTable, args: &Args) -> Result<Counts, Failure> {
+    let mut all = Counts::default();
+    if args.rows.has_limit() {
+        let mut counter = Counter::default();
+        table.scan(&args.rows, &args.cells, |row| {
+            counter.add(row.key(), row.len() as u64);
+            Ok(())
+        })?;
+        return Ok(counter.counts);
+    }
+    let count = |region: &RegionInfo| {
+        let mut counter = Counter::default();
+        table.scan_region(region, &args.rows, &args.cells, |row| {
+            counter.add(row.key(), row.len() as u64);
+            Ok(())
+        })?;
+        Ok(counter.counts)
+    };
+    args.jobs.in_order(&table.regions(&args.rows)?, count, |counts: Result<Counts, Failure>| {
+        all.merge(counts?);
+        Ok(())
+    })?;
+    Ok(all)
 }
 
 /// Counts the rows and cells that HBase would return, up to a number of rows.

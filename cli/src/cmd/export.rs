@@ -10,13 +10,14 @@ use crate::parallel::JobArgs;
 use crate::probe;
 use crate::query_args::{CellArgs, RangeArgs, RowArgs};
 use crate::row_output::{put_csv, put_json};
+use crate::server_args::ServerArgs;
 use crate::source::{Draws, InputSource, SourcePart};
 use crate::target_args::TargetArgs;
 use crate::text;
 use crate::text_file::TextFile;
 use clap::ValueEnum;
-use hregion::CellRef;
 use hregion::cell::StringBinary;
+use hregion::{CellRef, RegionInfo, RowRef};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
@@ -28,7 +29,8 @@ use std::path::{Path, PathBuf};
 /// The rows are those that `hregion scan` prints, in the same formats: one line per cell. A file is named
 /// like its region; those of a family or an HFile are in the file rows. The file manifest.json lists the
 /// files with the bounds of their regions, the numbers of rows and cells, the bytes and the SHA-256.
-/// Regions are read at once on several threads. The directory is renamed into place when it is complete.
+/// Regions are read at once on several threads. With --zookeeper, --bootstrap or --site, the table of a
+/// running cluster is read from its servers, each region at another moment. The directory is renamed into place when it is complete.
 ///
 /// With --json prints {"file","table","region","encoded","start","end","rows","cells","bytes","sha256"} for
 /// each file, then {"summary":{"files","rows","cells","bytes"}}.
@@ -64,6 +66,9 @@ pub(crate) struct Args {
     cells: CellArgs,
 
     #[command(flatten)]
+    server: ServerArgs,
+
+    #[command(flatten)]
     reading: FileArgs,
 }
 
@@ -71,6 +76,7 @@ const EXAMPLES: &str = "\
 Examples:
   hregion export /hbase/data/default/users --to jsonl --gzip --out users
   hregion export /hbase/.hbase-snapshot/monday --to csv --columns cf:name --out names
+  hregion export users --zookeeper localhost:2181 --to jsonl --gzip --out users
   jq -r '.files[] | .sha256 + \"  \" + .file' users/manifest.json | (cd users && sha256sum -c)";
 
 /// The format of the files.
@@ -99,20 +105,51 @@ struct Exported {
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     check_directory(&args.out, args.force)?;
+    let rows = RowArgs::from(args.range.clone());
+    if let Some(table) = args.server.table(&args.target, &args.cells, &args.reading)? {
+        let dir = NewDir::create(&args.out)?;
+        let export = |region: &RegionInfo| {
+            let scan = |take: Take<'_>| table.scan_region(region, &rows, &args.cells, take);
+            export(Some(region), args, dir.aside(), scan)
+        };
+        let files = export_all(&table.regions(&rows)?, export, args)?;
+        return finish(dir, &files, args, out);
+    }
     let draws = Draws { prints: false, all: true };
     let source = InputSource::open(&args.target, &args.reading, &args.cells, Some(draws), out)?;
-    let rows = RowArgs::from(args.range.clone());
     let dir = NewDir::create(&args.out)?;
-    let parts = source.parts_of(&rows);
-    let (mut files, mut sums) = (Vec::new(), [0; 3]);
-    let export = |part: &SourcePart<'_>| export(&source, part, &rows, args, dir.aside());
-    args.jobs.in_order(&parts, export, |exported| {
-        let Exported { rows, cells, bytes, json } = exported?;
-        sums = [sums[0] + rows, sums[1] + cells, sums[2] + bytes];
-        files.push(json);
+    let export = |part: &SourcePart<'_>| {
+        let region = part.open()?;
+        let info = match part {
+            SourcePart::Closed(..) => Some(region.info().clone()),
+            SourcePart::Files(_) => None,
+        };
+        let scan = |take: Take<'_>| source.scan_part(region, &rows, &args.cells, take);
+        export(info.as_ref(), args, dir.aside(), scan)
+    };
+    let files = export_all(&source.parts_of(&rows), export, args)?;
+    finish(dir, &files, args, out)
+}
+
+/// Writes the files of the parts, several at once.
+fn export_all<P: Sync>(
+    parts: &[P],
+    export: impl Fn(&P) -> Result<Exported, Failure> + Sync,
+    args: &Args,
+) -> Result<Vec<Exported>, Failure> {
+    let mut files = Vec::new();
+    args.jobs.in_order(parts, export, |exported| {
+        files.push(exported?);
         Ok(())
     })?;
-    let [rows, cells, bytes] = sums;
+    Ok(files)
+}
+
+/// Writes the manifest, renames the directory into place, and prints what was written.
+fn finish(dir: NewDir, files: &[Exported], args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    let sum = |of: fn(&Exported) -> u64| files.iter().map(of).sum::<u64>();
+    let (rows, cells, bytes) = (sum(|file| file.rows), sum(|file| file.cells), sum(|file| file.bytes));
+    let files: Vec<&Value> = files.iter().map(|file| &file.json).collect();
     let mut manifest = TextFile::create(&dir.aside().join(MANIFEST), false)?;
     let content = json!({ "files": &files, "rows": rows, "cells": cells, "bytes": bytes });
     manifest.write(format!("{}\n", text::json(&content)).as_bytes())?;
@@ -120,7 +157,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     dir.persist(args.force)?;
     let count = files.len();
     if out.is_json() {
-        files.iter().try_for_each(|file| out.json_line(file))?;
+        files.into_iter().try_for_each(|file| out.json_line(file))?;
         let summary = json!({ "files": count, "rows": rows, "cells": cells, "bytes": bytes });
         out.json_line(&json!({ "summary": summary }))?;
     } else {
@@ -139,24 +176,21 @@ fn check_directory(path: &Path, force: bool) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Writes the rows of a part to a file in `dir`.
+/// Takes the rows of a part.
+type Take<'t> = &'t mut dyn FnMut(RowRef<'_>) -> Result<(), Failure>;
+
+/// Writes the rows of a region, or of files without one, to a file in `dir`.
 fn export(
-    source: &InputSource,
-    part: &SourcePart<'_>,
-    rows: &RowArgs,
+    info: Option<&RegionInfo>,
     args: &Args,
     dir: &Path,
+    scan: impl FnOnce(Take<'_>) -> Result<(), Failure>,
 ) -> Result<Exported, Failure> {
-    let region = part.open()?;
-    let info = match part {
-        SourcePart::Closed(..) => Some(region.info().clone()),
-        SourcePart::Files(_) => None,
-    };
     let (put, ending): (fn(&mut Vec<u8>, &CellRef<'_>), _) = match args.to {
         Form::Jsonl => (put_json, "jsonl"),
         Form::Csv => (put_csv, "csv"),
     };
-    let encoded = info.as_ref().map(|info| info.encoded_name());
+    let encoded = info.map(RegionInfo::encoded_name);
     let name = encoded.as_deref().unwrap_or(NO_REGION);
     let name = format!("{name}.{ending}{}", if args.gzip { ".gz" } else { "" });
     let path = dir.join(&name);
@@ -165,7 +199,7 @@ fn export(
     if args.to == Form::Csv {
         lines.extend_from_slice(cell_csv::HEADER);
     }
-    source.scan_part(region, rows, &args.cells, |row| {
+    scan(&mut |row| {
         count += 1;
         cells += row.len() as u64;
         row.cells().for_each(|cell| put(&mut lines, &cell));
@@ -180,7 +214,6 @@ fn export(
     let (bytes, sum) = sum(&path).map_err(|error| CommandError::io("read", &path, &error))?;
     let member = |value: Option<String>| value.map_or(Value::Null, Value::String);
     let shown = |bytes: &[u8]| StringBinary(bytes).to_string();
-    let info = info.as_ref();
     let json = json!({
         "file": name,
         "table": member(info.map(|info| info.table().to_string())),

@@ -5,7 +5,7 @@ use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use crate::query_args::{self, CellArgs, Row};
 use crate::row_output::RowOutput;
-use crate::server_args::{self, ServerArgs};
+use crate::server_args::ServerArgs;
 use crate::source::InputSource;
 use crate::target_args::{FormatArgs, TargetArgs};
 
@@ -46,7 +46,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let Row(row) = &args.row;
     if let Some(table) = args.server.table(&args.target, &args.cells, &args.reading)? {
         let mut rows = RowOutput::begin(args.format.format, out)?;
-        server_args::get(&table, row, &args.cells, |row| rows.write(row, out))?;
+        table.get(row, &args.cells, |row| rows.write(row, out))?;
         return Ok(Exit::Done);
     }
     let source = InputSource::open(&args.target, &args.reading, &args.cells, None, out)?;

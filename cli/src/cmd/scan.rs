@@ -5,7 +5,7 @@ use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use crate::query_args::{CellArgs, RowArgs, show_cursor};
 use crate::row_output::RowOutput;
-use crate::server_args::{self, ServerArgs};
+use crate::server_args::ServerArgs;
 use crate::source::{Draws, InputSource};
 use crate::target_args::{FormatArgs, TargetArgs};
 use crate::text;
@@ -59,7 +59,7 @@ Examples:
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let cursor = if let Some(table) = args.server.table(&args.target, &args.cells, &args.reading)? {
         let mut rows = RowOutput::begin(args.format.format, out)?;
-        server_args::scan(&table, &args.rows, &args.cells, |row| rows.write(row, out))?
+        table.scan(&args.rows, &args.cells, |row| rows.write(row, out))?
     } else {
         let draws = Draws { prints: true, all: args.rows.is_all() };
         let source = InputSource::open(&args.target, &args.reading, &args.cells, Some(draws), out)?;

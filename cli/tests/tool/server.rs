@@ -69,6 +69,25 @@ fn a_running_cluster_is_read_as_its_files_are() {
             assert!(!found.is_empty() || options == ["missing"]);
             println!("{} {command} {options:?}: {} lines", server[0], found.len());
         }
+        // an export has the same files, in which rows have no sequence ids
+        let exported = |target: &[&str], name: &str| {
+            let out = dir.path().join(name);
+            let out_dir = out.display().to_string();
+            let options = ["--to", "csv", "--force", "--start", "r1", "--out", &out_dir];
+            ok(&[&["export"], target, &options].concat());
+            let manifest = std::fs::read_to_string(out.join("manifest.json")).unwrap();
+            let manifest = json_lines(&manifest).remove(0);
+            let text = |file: &Value| {
+                let text = std::fs::read_to_string(out.join(file["file"].as_str().unwrap())).unwrap();
+                let row = |line: &str| line.splitn(7, ',').take(6).map(str::to_owned).collect::<Vec<_>>();
+                (file["region"].clone(), text.lines().map(row).collect::<Vec<_>>())
+            };
+            let files: Vec<_> = manifest["files"].as_array().unwrap().iter().map(text).collect();
+            (manifest["rows"].clone(), manifest["cells"].clone(), files)
+        };
+        let expected = exported(&[&files], "from-files");
+        assert_eq!(exported(&["t", server[0], server[1]], "from-servers"), expected);
+        assert_eq!(expected.2.len(), 3);
         let theirs = java.ask(&json!({"op": "locate", "table": "t", "row": "r3"}));
         let place = json_lines(&ok(&["locate", "t", "r3", server[0], server[1], "--json"]));
         for field in ["name", "encoded", "server", "start", "end", "seqnum"] {
