@@ -11,6 +11,7 @@ use crate::support::random_ops::{fresh_seed, number, play_all, say};
 use crate::support::rng::Rng;
 use hregion::io::faulty::Crash;
 use hregion::{Compaction, Durability};
+use std::env;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -33,11 +34,13 @@ fn single_faults(seed: u64) -> u64 {
 }
 
 /// Plays one long script, and from each of its crashes on, the part up to the next crash with each of its
-/// calls failing, or with one in `one_in`. Returns the number of calls, and of those that failed.
+/// calls failing, or with one in `one_in`. With `HREGION_SHARD=k/n` calls fail only in each n-th part, from part
+/// k on, so that n processes share the work. Returns the number of calls of these parts, and of those that failed.
 fn long_script(operations: usize, one_in: usize) -> (u64, u64) {
     let operations = number("HREGION_OPS").map_or(operations, |ops| usize::try_from(ops).unwrap());
     let seed = number("HREGION_SEED").unwrap_or_else(fresh_seed);
-    say(&format!("HREGION_SEED={seed} HREGION_OPS={operations}"));
+    let (shard, shards) = shard();
+    say(&format!("HREGION_SEED={seed} HREGION_OPS={operations} HREGION_SHARD={shard}/{shards}"));
     let mut rng = Rng::new(seed ^ 0x1096);
     let mut ops = Vec::new();
     while ops.len() < operations {
@@ -55,8 +58,11 @@ fn long_script(operations: usize, one_in: usize) -> (u64, u64) {
         world = left.after(Crash::OfTheProcess);
         let shown = format!("HREGION_SEED={seed}, tracker {tracker:?}, {durability:?}, part {part}");
         let all = world.play_from_open(ops, None, &shown);
-        calls += all;
         let chosen: Vec<u64> = (0..all).filter(|_| rng.below(one_in) == 0).collect();
+        if part % shards != shard {
+            continue;
+        }
+        calls += all;
         let next = AtomicUsize::new(0);
         let play = || {
             while let Some(&n) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
@@ -69,9 +75,21 @@ fn long_script(operations: usize, one_in: usize) -> (u64, u64) {
         };
         let threads = thread::available_parallelism().map_or(1, usize::from).min(chosen.len());
         thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(play))));
+        if part / shards % 10 == 9 {
+            say(&format!("part {part}: {} of {calls} calls have failed", failed.load(Ordering::Relaxed)));
+        }
     }
     world.settle("at the end");
     (calls, failed.into_inner())
+}
+
+/// The share of the work of this process, `HREGION_SHARD`: all of it if it is not set.
+fn shard() -> (usize, usize) {
+    let Ok(shard) = env::var("HREGION_SHARD") else { return (0, 1) };
+    let (shard, shards) = shard.split_once('/').expect("k/n");
+    let (shard, shards) = (shard.parse().expect("a number"), shards.parse().expect("a number"));
+    assert!(shard < shards, "{shard}/{shards}");
+    (shard, shards)
 }
 
 /// Plays a script with crashes and several failing calls.
