@@ -13,10 +13,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 const TABLE: &str = "t";
-const ROWS: usize = 20_000;
+const ROWS: usize = 100_000;
 const REGIONS: usize = 20;
 
-fn programs() -> PathBuf {
+pub(crate) fn programs() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../interop/cluster"))
 }
 
@@ -75,7 +75,7 @@ async fn fill(java: &mut Java, client: &Client) -> Table {
 
 async fn locations_are_those_of_hbase(java: &mut Java, client: &Client) {
     let table = TableName::parse(TABLE).unwrap();
-    for row in ["", "row-000000", "row-000999", "row-001000", "row-010500", "zzz"] {
+    for row in ["", "row-000000", "row-004999", "row-005000", "row-052500", "zzz"] {
         let theirs = java.ask(&json!({"op": "locate", "table": TABLE, "row": row}));
         let ours = client.locate(&table, row).await.unwrap();
         let server = ours.server().unwrap().to_string();
@@ -90,7 +90,7 @@ async fn locations_are_those_of_hbase(java: &mut Java, client: &Client) {
 }
 
 async fn reads_are_those_of_hbase(java: &mut Java, table: &Table) {
-    for at in [0, 1, 999, 1000, 10_001, ROWS - 1, ROWS] {
+    for at in [0, 1, 4999, 5000, 50_001, ROWS - 1, ROWS] {
         let theirs = java.ask(&json!({"op": "get", "table": TABLE, "row": row_key(at), "versions": 3}));
         let ours = table.get(&Get::new(row_key(at)).max_versions(3)).await.unwrap();
         assert_same(&json_of(&ours), &theirs, "get");
@@ -110,23 +110,23 @@ async fn reads_are_those_of_hbase(java: &mut Java, table: &Table) {
         ("reversed", Scan::new().reversed(true), json!({"reversed": true})),
         (
             "a range",
-            Scan::new().rows("row-000990".."row-003010").max_versions(3),
-            json!({"start": "row-000990", "stop": "row-003010", "versions": 3}),
+            Scan::new().rows("row-004990".."row-015010").max_versions(3),
+            json!({"start": "row-004990", "stop": "row-015010", "versions": 3}),
         ),
         (
             "a range after its first row, with its last",
-            Scan::new().start_row("row-000999", false).stop_row("row-002000", true),
-            json!({"start": "row-000999", "include_start": false, "stop": "row-002000", "include_stop": true}),
+            Scan::new().start_row("row-004999", false).stop_row("row-010000", true),
+            json!({"start": "row-004999", "include_start": false, "stop": "row-010000", "include_stop": true}),
         ),
         (
             "a reversed range",
-            Scan::new().start_row("row-003000", true).stop_row("row-000999", false).reversed(true),
-            json!({"start": "row-003000", "stop": "row-000999", "reversed": true}),
+            Scan::new().start_row("row-015000", true).stop_row("row-004999", false).reversed(true),
+            json!({"start": "row-015000", "stop": "row-004999", "reversed": true}),
         ),
         (
             "a reversed range from a region's start, without it",
-            Scan::new().start_row("row-002000", false).stop_row("row-000999", true).reversed(true),
-            json!({"start": "row-002000", "include_start": false, "stop": "row-000999", "include_stop": true,
+            Scan::new().start_row("row-010000", false).stop_row("row-004999", true).reversed(true),
+            json!({"start": "row-010000", "include_start": false, "stop": "row-004999", "include_stop": true,
                    "reversed": true}),
         ),
         ("columns", Scan::new().column("g", "c1").family("f"), json!({"columns": ["g:c1", "f"]})),
@@ -151,13 +151,13 @@ async fn reads_are_those_of_hbase(java: &mut Java, table: &Table) {
         ),
         (
             "batches",
-            Scan::new().batch(2).max_result_size(500).rows("row-000000".."row-002500"),
-            json!({"batch": 2, "max_result_size": 500, "start": "row-000000", "stop": "row-002500"}),
+            Scan::new().batch(2).max_result_size(500).rows("row-000000".."row-012500"),
+            json!({"batch": 2, "max_result_size": 500, "start": "row-000000", "stop": "row-012500"}),
         ),
         (
             "parts",
-            Scan::new().allow_partial(true).max_result_size(100).rows("row-000900".."row-001100"),
-            json!({"allow_partial": true, "max_result_size": 100, "start": "row-000900", "stop": "row-001100"}),
+            Scan::new().allow_partial(true).max_result_size(100).rows("row-004900".."row-005100"),
+            json!({"allow_partial": true, "max_result_size": 100, "start": "row-004900", "stop": "row-005100"}),
         ),
         ("raw", Scan::new().raw(true).max_versions(u32::MAX).limit(300), json!({"raw": true, "limit": 300})),
     ];
@@ -242,7 +242,7 @@ async fn rows_are_read_once_while_regions_change(java: &mut Java, cluster: &Clus
     for round in 0..3 {
         for reversed in [false, true] {
             let scan = Scan::new()
-                .caching(97)
+                .caching(397)
                 .stop_row(if reversed { "" } else { "row-1" }, false)
                 .reversed(reversed);
             let mut scanner = table.scan(scan).unwrap();
@@ -250,9 +250,9 @@ async fn rows_are_read_once_while_regions_change(java: &mut Java, cluster: &Clus
             while let Some(row) = scanner.next_row().await.unwrap() {
                 found.push(String::from_utf8(row.key().to_vec()).unwrap());
                 // several changes within a region, and at others' borders
-                if found.len().is_multiple_of(1450) {
+                if found.len().is_multiple_of(ROWS / 14 + 21) {
                     let regions = names(java.ask(&json!({"op": "regions", "table": TABLE})));
-                    let at = found.len() / 1450 % (regions.len() - 1);
+                    let at = found.len() / (ROWS / 14) % (regions.len() - 1);
                     let command = match changes % 4 {
                         0 => {
                             let last = found.last().unwrap();
@@ -287,7 +287,7 @@ async fn rows_are_read_once_while_regions_change(java: &mut Java, cluster: &Clus
 }
 
 /// Reads and writes on while a server ends.
-async fn a_server_ends(java: &mut Java, cluster: &Cluster, table: &Table) {
+async fn a_server_ends(java: &mut Java, cluster: &Cluster, client: &Client, table: &Table) {
     let servers: Vec<String> = serde_json::from_value(cluster.ready["servers"].clone()).unwrap();
     let mut scanner = table.scan(Scan::new().caching(500).stop_row("row-1", false)).unwrap();
     let mut found = 0;
@@ -302,15 +302,9 @@ async fn a_server_ends(java: &mut Java, cluster: &Cluster, table: &Table) {
     let rows: Vec<Get> = (0..400).map(|at| Get::new(row_key(at * 50))).collect();
     assert!(table.get_many(&rows).await.unwrap().iter().all(|row| !row.is_empty()));
     table.put(Put::new("row-after").cell("f", "a", "v")).await.unwrap();
-    let server = table_server(table).await;
-    assert_ne!(server, servers[0]);
+    let server = client.locate(table.name(), "row-after").await.unwrap().server().unwrap().to_string();
+    assert!(servers[1..].contains(&server), "{server}");
     println!("{ROWS} rows once, while {} ended", servers[0]);
-}
-
-async fn table_server(table: &Table) -> String {
-    let row = table.get(&Get::new("row-after")).await.unwrap();
-    assert_eq!(row.value("f", "a"), Some(&b"v"[..]));
-    String::from_utf8_lossy(row.key()).into_owned()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -342,7 +336,7 @@ async fn answers_are_those_of_hbases_client() {
     assert_same(&ours, &java.ask(&json!({"op": "scan", "table": "hbase:meta"})), "the catalog");
     writes_are_read_by_hbase(&mut java, &table).await;
     rows_are_read_once_while_regions_change(&mut java, &cluster, &table).await;
-    a_server_ends(&mut java, &cluster, &table).await;
+    a_server_ends(&mut java, &cluster, &bootstrap, &table).await;
 
     java.ask(&json!({"op": "disable", "table": TABLE}));
     for client in [&zookeeper, &bootstrap] {

@@ -2,6 +2,7 @@
 #![allow(
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
+    clippy::cast_precision_loss,
     clippy::unwrap_used,
     clippy::print_stdout,
     reason = "tests fail by panicking, and print what they did"
@@ -13,3 +14,4 @@ mod hbase;
 #[path = "../../../tests/support/json_cell.rs"]
 mod json_cell;
 mod live;
+mod speed;

@@ -84,6 +84,17 @@ final class Client implements Closeable {
     regions();
     snapshots();
     catalog();
+    Speed speed = new Speed(sync);
+    commands.put("time_scan", in -> speed.scan(table(in), flag(in, "prefetch", false)));
+    commands.put("time_gets", in -> {
+      int rows = in.get("rows").getAsInt();
+      int gets = in.get("gets").getAsInt();
+      int threads = in.get("threads").getAsInt();
+      if (flag(in, "async", false)) {
+        return Speed.pipelined(async(), table(in), rows, gets, threads);
+      }
+      return speed.gets(table(in), rows, gets, threads);
+    });
   }
 
   JsonElement run(JsonObject in) throws Exception {
