@@ -14,6 +14,8 @@ use bytes::Bytes;
 use prost::Message as _;
 
 const ISOLATION: &str = "_isolationlevel_";
+/// The ordinal of HBase's `IsolationLevel`.
+const READ_UNCOMMITTED: u8 = 1;
 const RAW: &str = "_raw_";
 const TTL: &str = "_ttl";
 const RETURN_RESULTS: &str = "_rr_";
@@ -156,7 +158,7 @@ impl Selected {
     fn of(select: &Select) -> Result<Self> {
         let attribute = match select.isolation {
             Isolation::ReadCommitted => Vec::new(),
-            Isolation::ReadUncommitted => vec![attribute(ISOLATION, &[2])],
+            Isolation::ReadUncommitted => vec![attribute(ISOLATION, &[READ_UNCOMMITTED])],
         };
         let family_range = |(family, own): &(Bytes, TimeRange)| proto::ColumnFamilyTimeRange {
             column_family: Some(family.clone()),
@@ -342,6 +344,7 @@ mod tests {
         let decoded = proto::Scan::decode(&scan.to_proto_bytes().unwrap()[..]).unwrap();
         let names: Vec<_> = decoded.attribute.iter().map(|pair| pair.name.as_deref().unwrap()).collect();
         assert_eq!(names, [ISOLATION, RAW]);
+        assert_eq!(decoded.attribute[0].value.as_deref(), Some(&[1][..]));
         assert_eq!(decoded.attribute[1].value.as_deref(), Some(TRUE));
         assert_eq!(decoded.column[0].qualifier, ["q"]);
         assert!(decoded.column[1].qualifier.is_empty());
