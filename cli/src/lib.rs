@@ -14,9 +14,16 @@ mod examine;
 mod explain_output;
 mod failure;
 mod family_args;
+#[cfg(all(test, feature = "cluster"))]
+#[allow(dead_code, reason = "other tests use all of it")]
+#[path = "../../tests/support/hbase.rs"]
+mod hbase;
 mod hbase_flags;
 mod histogram;
 mod inspect_dir;
+#[cfg(all(test, feature = "cluster"))]
+#[path = "../../tests/support/json_cell.rs"]
+mod json_cell;
 mod lines;
 mod located;
 mod logs;

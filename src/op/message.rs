@@ -8,7 +8,7 @@ use super::{
 };
 use crate::cell::CellType;
 use crate::error::{Error, Result};
-use crate::filter::{Comparator, comparator_message, compare_number, filter_message};
+use crate::filter::{Comparator, FilterEvaluator, comparator_message, compare_number, filter_message};
 use crate::proto::client as proto;
 use bytes::Bytes;
 use prost::Message as _;
@@ -55,8 +55,11 @@ impl Scan {
     ///
     /// # Errors
     ///
-    /// If HBase has no such filter ([`Filter::to_proto_bytes`](crate::Filter::to_proto_bytes)).
+    /// If HBase has no such filter ([`Filter::to_proto_bytes`](crate::Filter::to_proto_bytes)), and
+    /// [`IncompatibleFilter`](crate::ErrorKind::IncompatibleFilter) if the scan has a batch, and a filter on
+    /// whole rows.
     pub fn to_proto_bytes(&self) -> Result<Vec<u8>> {
+        self.check_batch(self.select.filter.as_ref().map(FilterEvaluator::new).as_ref())?;
         let mut select = Selected::of(&self.select)?;
         if self.raw {
             select.attribute.push(attribute(RAW, TRUE));
@@ -341,6 +344,9 @@ mod tests {
             .allow_partial(true)
             .limit(17)
             .caching(18);
+        let whole_rows = Filter::parse("SingleColumnValueFilter('f', 'q', =, 'binary:v')").unwrap();
+        let error = scan.clone().filter(whole_rows).to_proto_bytes().unwrap_err();
+        assert_eq!(error.kind(), crate::ErrorKind::IncompatibleFilter);
         let decoded = proto::Scan::decode(&scan.to_proto_bytes().unwrap()[..]).unwrap();
         let names: Vec<_> = decoded.attribute.iter().map(|pair| pair.name.as_deref().unwrap()).collect();
         assert_eq!(names, [ISOLATION, RAW]);

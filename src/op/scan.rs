@@ -2,6 +2,8 @@
 
 use super::select::select_methods;
 use super::{Cursor, Get, Select};
+use crate::error::{Error, Result};
+use crate::filter::FilterEvaluator;
 use bytes::Bytes;
 use std::ops::{Bound, RangeBounds};
 
@@ -225,6 +227,16 @@ impl Scan {
         let mut select = get.select.clone();
         select.load_families_on_demand.get_or_insert(true);
         Self { start: row.clone(), stop: row, include_stop: true, select, ..Self::new() }
+    }
+
+    /// Checks that no filter on whole rows is combined with a batch.
+    pub(crate) fn check_batch(&self, filter: Option<&FilterEvaluator>) -> Result<()> {
+        if self.batch > 0 && filter.is_some_and(FilterEvaluator::has_filter_row) {
+            return Err(Error::incompatible_filter(
+                "a filter on whole rows cannot be combined with a batch, which splits rows",
+            ));
+        }
+        Ok(())
     }
 
     /// Whether the scan returns plain whole rows: it has no filter, no batch and no limit on result size.

@@ -13,7 +13,7 @@ pub use owned::ResultScanner;
 
 use super::{ReadView, RegionCore, RegionState};
 use crate::cell::{CellRef, Row, RowBuf, RowRef};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::filter::FilterEvaluator;
 use crate::metrics::ReadCounts;
 use crate::op::{Cursor, Get, Scan};
@@ -380,11 +380,7 @@ fn start_filter(scan: &Scan) -> Result<Option<FilterEvaluator>> {
     if let Some(filter) = &mut filter {
         filter.set_reversed(scan.reversed);
     }
-    if scan.batch > 0 && filter.as_ref().is_some_and(FilterEvaluator::has_filter_row) {
-        return Err(Error::incompatible_filter(
-            "a filter on whole rows cannot be combined with a batch, which splits rows",
-        ));
-    }
+    scan.check_batch(filter.as_ref())?;
     Ok(filter)
 }
 

@@ -2,6 +2,8 @@
 
 mod bulk_load;
 mod check;
+#[cfg(all(test, feature = "cluster"))]
+mod cluster_tests;
 mod error_map;
 mod explained;
 mod family;

@@ -63,7 +63,7 @@ impl From<hregion::Error> for Stop {
     }
 }
 
-type PlayResult = Result<Response, Stop>;
+pub(super) type PlayResult = Result<Response, Stop>;
 
 const CACHE: u64 = 64 << 20;
 
@@ -292,7 +292,7 @@ fn done(done: hregion::Result<()>, asked: Request) -> PlayResult {
     answer(done.map(|()| Response::None), asked)
 }
 
-fn answer(answer: hregion::Result<Response>, asked: Request) -> PlayResult {
+pub(super) fn answer(answer: hregion::Result<Response>, asked: Request) -> PlayResult {
     answer.or_else(|error| Ok(Response::Refused(asked.script_error(error)?)))
 }
 
@@ -306,7 +306,7 @@ fn modify<T>(write: Makes<T>, write_it: impl FnOnce(T) -> hregion::Result<Respon
     made(write, Request::Modify, write_it)
 }
 
-fn made<T>(
+pub(super) fn made<T>(
     operation: Makes<T>,
     asked: Request,
     run: impl FnOnce(T) -> hregion::Result<Response>,
