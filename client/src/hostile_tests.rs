@@ -13,13 +13,14 @@ use tokio::runtime::Builder;
 
 /// The time of an operation. A session has several, and a slow machine.
 const OPERATION: Duration = Duration::from_millis(400);
+const CALL: Duration = Duration::from_millis(40);
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn client(cluster: &Cluster) -> Client {
+fn client(cluster: &Cluster, scanner_timeout: Duration) -> Client {
     let retries =
         RetryPolicy::default().pause(Duration::from_millis(1)).attempts(12).operation_timeout(OPERATION);
     let builder = Client::builder().retries(retries).max_response_size(1 << 20);
-    let builder = builder.rpc_timeout(Duration::from_millis(40)).scanner_timeout(Duration::from_millis(40));
+    let builder = builder.rpc_timeout(CALL).scanner_timeout(scanner_timeout);
     builder.connect_timeout(Duration::from_millis(200)).bootstrap(&cluster.addresses()).unwrap()
 }
 
@@ -102,7 +103,7 @@ fn sessions(count: u64, seed: u64) {
             let mut random = Rng::new(seed.wrapping_add(session));
             cluster.behave(seed.wrapping_add(session), Mischief::of_session(&mut random));
             let begin = Instant::now();
-            let client = client(&cluster);
+            let client = client(&cluster, CALL);
             let table = client.table(&TableName::parse("t").unwrap());
             for _ in 0..3 {
                 match operation(&table, &mut random).await {
@@ -123,12 +124,34 @@ fn without_mischief_all_answers_are_right() {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let cluster = Cluster::start().await;
-        let client = client(&cluster);
+        let client = client(&cluster, CALL);
         let table = client.table(&TableName::parse("t").unwrap());
         let mut random = Rng::new(5);
         for _ in 0..200 {
             operation(&table, &mut random).await.unwrap();
         }
+    });
+}
+
+#[test]
+fn a_page_that_is_read_ahead_has_the_time_of_an_operation() {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let cluster = Cluster::start().await;
+        let client = client(&cluster, Duration::from_secs(3600));
+        let table = client.table(&TableName::parse("t").unwrap());
+        let mut scanner = table.scan(Scan::new().caching(1)).unwrap();
+        for at in 0..3 {
+            let row = scanner.next_row().await.unwrap().unwrap();
+            assert_eq!(row.key(), row_key(at).as_bytes());
+        }
+        cluster.behave(1, Mischief::SILENCE);
+        let rest = async {
+            while scanner.next().await?.is_some() {}
+            Ok::<_, hregion::Error>(())
+        };
+        let ended = tokio::time::timeout(PATIENCE, rest).await.expect("an end in time");
+        assert_eq!(ended.unwrap_err().kind(), hregion::ErrorKind::Io);
     });
 }
 

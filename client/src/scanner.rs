@@ -190,12 +190,13 @@ impl Scanner {
         }
     }
 
-    /// Begins to read the next page. Not after the first page of a region: the caller may want no more.
+    /// Begins to read the next page, within the time of an operation. Not after the first page of a region: the
+    /// caller may want no more.
     fn read_ahead(&mut self, place: &Place) {
         if self.pages < 2 || self.results.is_empty() {
             return;
         }
-        if let Ok((request, time)) = self.request(place, hregion::Deadline::NEVER) {
+        if let Ok((request, time)) = self.request(place, Tries::new(&self.table.core).deadline()) {
             let place = place.clone();
             let task = async move { read(&place, &request, time).await };
             self.ahead = Some(self.table.core.runtime.spawn(task));

@@ -49,6 +49,9 @@ pub(super) struct Mischief {
 const KINDS: usize = 19;
 
 impl Mischief {
+    /// Nothing is answered any more.
+    pub(super) const SILENCE: Self = Self { percent: 100, only: Some(1) };
+
     pub(super) fn of_session(random: &mut Rng) -> Self {
         match random.below(10) {
             0 => Self { percent: 100, only: Some(random.below(KINDS)) },
