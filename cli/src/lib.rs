@@ -37,6 +37,10 @@ mod parallel;
 mod probe;
 mod progress;
 mod query_args;
+#[cfg(all(test, feature = "cluster"))]
+#[allow(dead_code, reason = "other tests use all of it")]
+#[path = "../../tests/support/random_ops.rs"]
+mod random_ops;
 mod region_files;
 mod regions;
 mod rename;

@@ -132,6 +132,11 @@ impl CellArgs {
         self.selection().scan().raw(self.raw)
     }
 
+    /// Returns the scan of one row that a raw get is.
+    pub(crate) fn raw_scan(&self, row: &[u8]) -> Scan {
+        self.scan().start_row(row.to_vec(), true).stop_row(row.to_vec(), true)
+    }
+
     /// Whether the time by which cells expire was given.
     pub(crate) fn has_now(&self) -> bool {
         self.now.is_some()

@@ -60,9 +60,8 @@ pub(crate) use with_client::ServerTable;
 mod with_client {
     use super::{CellArgs, CommandError, Cursor, Failure, FileArgs, RowArgs, RowRef, ServerArgs, TargetArgs};
     use crate::cluster_args::table_name;
-    use hregion::cell::StringBinary;
     use hregion::locator::{RetryPolicy, ZooKeeperRegistry, check_region_chain};
-    use hregion::{ErrorKind, RegionInfo, Scan, TableName};
+    use hregion::{RegionInfo, Scan, TableName};
     use hregion_client::blocking::{Client, Table};
     use std::sync::Arc;
     use std::time::Duration;
@@ -147,8 +146,7 @@ mod with_client {
             if !cells.is_raw() {
                 return take(self.table.get(&cells.get(row))?.as_row());
             }
-            let scan = cells.scan().start_row(row.to_vec(), true).stop_row(row.to_vec(), true);
-            for result in self.table.scan(scan)? {
+            for result in self.table.scan(cells.raw_scan(row))? {
                 take(result?.row.as_row())?;
             }
             Ok(())
@@ -160,12 +158,8 @@ mod with_client {
             let found = self.client.regions(&self.name)?;
             let regions: Vec<RegionInfo> = found.iter().map(|found| found.region().clone()).collect();
             // rows of a hole would be left out
-            let faults = check_region_chain(&regions);
-            if let Some(fault) = faults.first() {
-                let (start, end) = fault.bounds();
-                let (start, end) = (StringBinary(start), StringBinary(end));
-                let message = format!("the regions of {} are inconsistent in [{start}, {end})", self.name);
-                return Err(hregion::Error::locating(ErrorKind::Inconsistent, message).into());
+            if let Some(fault) = check_region_chain(&regions).first() {
+                return Err(fault.to_error().into());
             }
             let wanted = |region: &RegionInfo| rows.overlaps(region.start_key(), region.end_key());
             Ok(regions.into_iter().filter(wanted).collect())
@@ -191,7 +185,7 @@ mod with_client {
     fn within(scan: Scan, region: &RegionInfo) -> Scan {
         let range = scan.row_range();
         let (start, end) = (region.start_key(), region.end_key());
-        let (low, high) = if range.reversed { (range.stop, range.start) } else { (range.start, range.stop) };
+        let (low, high) = range.low_and_high();
         let starts_later = low < start;
         let ends_earlier = !end.is_empty() && (high.is_empty() || high >= end);
         match range.reversed {

@@ -220,7 +220,7 @@ impl InputSource {
             if cells.is_raw() {
                 // a raw read is a scan; the get reports errors about the row or the families
                 region.exists(&get)?;
-                let scan = explain::raw_scan(&cells, row);
+                let scan = cells.raw_scan(row);
                 let view = region.view();
                 let mut scanner = view.scan(&scan)?;
                 while let Some(row) = scanner.next_row()? {

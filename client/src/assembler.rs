@@ -52,6 +52,11 @@ impl Assembler {
         }
     }
 
+    /// Returns the order of the rows.
+    pub(crate) fn order(&self) -> CellOrder {
+        self.order
+    }
+
     /// Prepares for a result of a row. If it is another row than that of the last result, that one has ended.
     ///
     /// # Errors

@@ -94,6 +94,23 @@ pub(crate) fn row_of(result: &proto::ResultMessage, block: &mut CellBlock) -> Re
     Ok(row.freeze())
 }
 
+/// Encodes cells as a cell block, as servers do.
+#[cfg(any(test, feature = "internals"))]
+pub(crate) fn encode<'r>(rows: impl IntoIterator<Item = &'r Row>) -> Vec<u8> {
+    use bytes::BufMut as _;
+    let len = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
+    let mut block = Vec::new();
+    for cell in rows.into_iter().flat_map(Row::cells) {
+        let (key, value) = (cell.key().as_bytes(), cell.value());
+        block.put_u32(len(8 + key.len() + value.len()));
+        block.put_u32(len(key.len()));
+        block.put_u32(len(value.len()));
+        block.put_slice(key);
+        block.put_slice(value);
+    }
+    block
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,15 +1,19 @@
 //! The body of a fuzz target, and its seeds. For this repository only: without any promise.
 
 use crate::assembler::Assembler;
-use crate::cell_block::{CellBlock, row_of};
+use crate::cell_block::{self, CellBlock, row_of};
+use crate::fault::Fault;
 use crate::frame::ResponseFrame;
 use crate::proto;
-use crate::results::rows_of;
-use bytes::{BufMut, Bytes};
+use crate::results::{only_row, rows_of};
+use bytes::Bytes;
 use hregion::{CellOrder, CellRef, CellType, Row, RowBuf, Scan, ScanResult, SeekKey};
 use prost::Message;
 use std::cmp::Ordering;
 use std::collections::VecDeque;
+
+/// The row that calls of one row ask for.
+const ROW: &[u8] = b"a";
 
 /// Decodes an answer: a byte with its kind, a byte with the settings of a scan, and frames with their lengths. Rows
 /// come out in order, and not larger than asked.
@@ -19,13 +23,13 @@ pub fn answers(input: &[u8]) {
     match kind % 4 {
         0 => scan(*settings, frames),
         1 => frames.into_iter().for_each(|frame| {
-            decode(frame, |response: proto::GetResponse, mut cells| {
-                drop(row_of(&response.result.unwrap_or_default(), &mut cells));
+            decode(frame, |response: proto::GetResponse, cells| {
+                drop(only_row(response.result.as_ref(), cells, ROW));
             });
         }),
         2 => frames.into_iter().for_each(|frame| {
-            decode(frame, |response: proto::MutateResponse, mut cells| {
-                drop(row_of(&response.result.unwrap_or_default(), &mut cells));
+            decode(frame, |response: proto::MutateResponse, cells| {
+                drop(only_row(response.result.as_ref(), cells, ROW));
             });
         }),
         _ => frames.into_iter().for_each(|frame| {
@@ -33,7 +37,7 @@ pub fn answers(input: &[u8]) {
                 for region in response.region_action_result {
                     for result in region.result_or_exception {
                         if let Some(exception) = &result.exception {
-                            drop(crate::fault::Fault::of_named("server", exception));
+                            drop(Fault::of_named("server", exception));
                         }
                         drop(row_of(&result.result.unwrap_or_default(), &mut cells));
                     }
@@ -57,7 +61,7 @@ fn split(mut bytes: Bytes) -> Vec<Bytes> {
 fn decode<M: Message + Default>(frame: Bytes, read: impl FnOnce(M, CellBlock)) {
     let Ok(frame) = ResponseFrame::parse(frame) else { return };
     if let Some(exception) = &frame.exception {
-        drop(crate::fault::Fault::of_exception("server", exception));
+        drop(Fault::of_exception("server", exception));
     }
     if let Ok((message, cells)) = frame.decode() {
         read(message, cells);
@@ -154,17 +158,9 @@ fn page(rows: &[Row], partial: &[bool]) -> Vec<u8> {
 }
 
 /// Builds the frame of an answer, with its length.
-pub(crate) fn frame(message: &impl Message, rows: &[Row]) -> Vec<u8> {
+fn frame(message: &impl Message, rows: &[Row]) -> Vec<u8> {
     let len = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
-    let mut cells = Vec::new();
-    for cell in rows.iter().flat_map(Row::cells) {
-        let (key, value) = (cell.key().as_bytes(), cell.value());
-        cells.put_u32(len(8 + key.len() + value.len()));
-        cells.put_u32(len(key.len()));
-        cells.put_u32(len(value.len()));
-        cells.put_slice(key);
-        cells.put_slice(value);
-    }
+    let cells = cell_block::encode(rows);
     let header = proto::ResponseHeader {
         call_id: Some(1),
         exception: None,

@@ -35,7 +35,6 @@ pub struct Scanner {
     ahead: Option<JoinHandle<Result<Page, Fault>>>,
     /// The number of pages read in the current region.
     pages: usize,
-    order: CellOrder,
     results: VecDeque<ScanResult>,
     assembler: Assembler,
     done: bool,
@@ -85,7 +84,6 @@ impl Scanner {
             open: None,
             ahead: None,
             pages: 0,
-            order,
             results: VecDeque::new(),
             assembler: Assembler::new(limits, order, reversed),
             done: false,
@@ -292,8 +290,8 @@ impl Scanner {
             return Err(Corruption::Malformed("row that is not in the region asked"));
         }
         let range = self.scan.row_range();
-        let (low, high) = if range.reversed { (range.stop, range.start) } else { (range.start, range.stop) };
-        let compare = |bound: &[u8]| self.order.compare_rows(row.key(), bound);
+        let (low, high) = range.low_and_high();
+        let compare = |bound: &[u8]| self.assembler.order().compare_rows(row.key(), bound);
         if compare(low).is_lt() || (!high.is_empty() && compare(high).is_gt()) {
             return Err(Corruption::Malformed("row that is not in the range asked"));
         }

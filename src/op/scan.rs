@@ -42,6 +42,14 @@ pub struct ScanRows<'s> {
     pub reversed: bool,
 }
 
+impl<'s> ScanRows<'s> {
+    /// Returns the least row and the greatest; empty for no bound.
+    #[must_use]
+    pub fn low_and_high(&self) -> (&'s [u8], &'s [u8]) {
+        if self.reversed { (self.stop, self.start) } else { (self.start, self.stop) }
+    }
+}
+
 /// How much a [`Scan`] returns, in all and at a time. 0 means no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScanLimits {

@@ -1,6 +1,7 @@
 //! The write-ahead log of a region: what survives what, what is left of it, and that HBase replays it.
 
 use crate::support::forward::forward;
+use crate::support::hbase::programs;
 use crate::support::no_sync::NoSync;
 use crate::support::protobuf::unsealed;
 use crate::support::random_ops::play_all;
@@ -746,7 +747,7 @@ fn hbase_replays_our_log() {
     assert!(logs.len() > 1);
     let is_longer = |log: &PathBuf| std::fs::read(log).unwrap().ends_with(&[0; 1_000]);
     assert!(logs.iter().all(is_longer), "HBase is to read past entries that were synced");
-    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/cluster/check-region");
+    let program = programs().join("check-region");
     let output = Command::new(program).arg(&path).arg("--offline").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let lines = String::from_utf8(output.stdout).unwrap();

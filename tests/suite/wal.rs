@@ -2,6 +2,7 @@
 //! read back. Single flipped bits never give other cells where a log has checksums.
 
 use crate::support::cells;
+use crate::support::hbase::programs;
 use hregion::cell::StringBinary;
 use hregion::io::FileWriter;
 use hregion::wal::{
@@ -679,7 +680,7 @@ fn what_is_not_a_log_is_refused_by_name() {
 #[test]
 #[ignore = "starts a JVM"]
 fn hbase_reads_logs_written_here() {
-    let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/cluster");
+    let programs = programs();
     let dir = tempfile::tempdir().unwrap();
     let mut runner = TestRunner::deterministic();
     let mut random = || -> Vec<Edit> {

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 
-/// The folder of `hb-cluster` and `hb-client`.
+/// The folder of `hb-cluster` and `hb-client`, in the root of the workspace.
 pub(crate) fn programs() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/cluster")
+    let packages = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    packages.map(|package| package.join("interop/cluster")).find(|folder| folder.is_dir()).unwrap()
 }
 
 /// HBase in a JVM of its own: ZooKeeper, a master, two region servers. Killed when dropped.

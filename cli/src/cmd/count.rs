@@ -10,7 +10,7 @@ use crate::source::{Draws, InputSource, SourcePart};
 use crate::tables::{Named, Sum, sum_parts};
 use crate::target::{self, Kind};
 use crate::target_args::TargetArgs;
-use hregion::RegionInfo;
+use hregion::{RegionInfo, RowRef};
 use serde_json::json;
 use std::io::Write as _;
 
@@ -78,6 +78,14 @@ impl Counter {
         }
         self.counts.cells += cells;
     }
+
+    /// Returns a function that counts the rows passed to it.
+    fn taking(&mut self) -> impl FnMut(RowRef<'_>) -> Result<(), Failure> {
+        |row| {
+            self.add(row.key(), row.len() as u64);
+            Ok(())
+        }
+    }
 }
 
 impl Sum for Counts {
@@ -127,47 +135,34 @@ fn print(counts: Counts, out: &mut Output) -> Result<(), Failure> {
 
 /// Counts the rows and cells that servers return, of several regions at once.
 fn count_served(table: &ServerTable, args: &Args) -> Result<Counts, Failure> {
-    let mut all = Counts::default();
+    let mut counter = Counter::default();
     if args.rows.has_limit() {
-        let mut counter = Counter::default();
-        table.scan(&args.rows, &args.cells, |row| {
-            counter.add(row.key(), row.len() as u64);
-            Ok(())
-        })?;
+        table.scan(&args.rows, &args.cells, counter.taking())?;
         return Ok(counter.counts);
     }
     let count = |region: &RegionInfo| {
         let mut counter = Counter::default();
-        table.scan_region(region, &args.rows, &args.cells, |row| {
-            counter.add(row.key(), row.len() as u64);
-            Ok(())
-        })?;
+        table.scan_region(region, &args.rows, &args.cells, counter.taking())?;
         Ok(counter.counts)
     };
     args.jobs.in_order(&table.regions(&args.rows)?, count, |counts: Result<Counts, Failure>| {
-        all.merge(counts?);
+        counter.counts.merge(counts?);
         Ok(())
     })?;
-    Ok(all)
+    Ok(counter.counts)
 }
 
 /// Counts the rows and cells that HBase would return, up to a number of rows.
 fn count_first(source: &InputSource, args: &Args) -> Result<Counts, Failure> {
     let mut counter = Counter::default();
-    source.scan(&args.rows, &args.cells, |row| {
-        counter.add(row.key(), row.len() as u64);
-        Ok(())
-    })?;
+    source.scan(&args.rows, &args.cells, counter.taking())?;
     Ok(counter.counts)
 }
 
 /// Counts the rows and cells that HBase would return of a part.
 fn count_part(source: &InputSource, part: &SourcePart<'_>, args: &Args) -> Result<Counts, Failure> {
     let mut counter = Counter::default();
-    source.scan_part(part.open()?, &args.rows, &args.cells, |row| {
-        counter.add(row.key(), row.len() as u64);
-        Ok(())
-    })?;
+    source.scan_part(part.open()?, &args.rows, &args.cells, counter.taking())?;
     Ok(counter.counts)
 }
 

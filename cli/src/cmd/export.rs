@@ -30,7 +30,8 @@ use std::path::{Path, PathBuf};
 /// like its region; those of a family or an HFile are in the file rows. The file manifest.json lists the
 /// files with the bounds of their regions, the numbers of rows and cells, the bytes and the SHA-256.
 /// Regions are read at once on several threads. With --zookeeper, --bootstrap or --site, the table of a
-/// running cluster is read from its servers, each region at another moment. The directory is renamed into place when it is complete.
+/// running cluster is read from its servers, each region at another moment. The directory is renamed into
+/// place when it is complete.
 ///
 /// With --json prints {"file","table","region","encoded","start","end","rows","cells","bytes","sha256"} for
 /// each file, then {"summary":{"files","rows","cells","bytes"}}.

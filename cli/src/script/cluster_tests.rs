@@ -5,27 +5,26 @@
 //! an increment or append, a time to live, a minor compaction, a bulk load, a crash, an open scanner.
 //!
 //! Lazy seeks are off, as they were when the answers were recorded: with them, filters see cells that do not
-//! exist, and `PrefixFilter` fails. Raw scans after a flush are not compared: the answers are of a release that drops redundant markers when it
-//! flushes (HBASE-30036), which 2.6.4 does not.
+//! exist, and `PrefixFilter` fails. Raw scans after a flush are not compared: the answers are of a release that
+//! drops redundant markers when it flushes (HBASE-30036), which 2.6.4 does not.
 //!
 //! `HREGION_OPS` sets the number of scripts (16, chosen by `HREGION_SEED`).
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use super::error_map::Request;
 use super::operation::{Line, Operation};
-use super::query::ScanOf;
-use super::replayer::{Stop, answer, made};
+use super::replayer::{PlayResult, Stop, ask, ask_scan, done, modify};
 use super::response::Response;
-use crate::hbase::{Client as Java, Cluster};
+use crate::hbase::{Client as Java, Cluster, programs};
+use crate::lines::Lines;
+use crate::progress::Progress;
+use crate::random_ops::{fresh_seed, number};
 use hregion::locator::ZooKeeperRegistry;
-use hregion::{Error, ErrorKind, ScanResult, TableName};
+use hregion::{Error, ErrorKind, Limits, ScanResult, TableName};
 use hregion_client::blocking::{Client, Table};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::env;
-use std::fs::{self, File};
-use std::hash::{BuildHasher, RandomState};
-use std::io::Read;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -35,14 +34,13 @@ const LATER: [(&str, i64); 1] = [("filters_columns-4", 189)];
 
 /// Reads the lines of a script or of its answers, which may be compressed.
 fn lines(path: &Path) -> Vec<Value> {
-    let mut text = String::new();
-    let mut file = File::open(path).unwrap();
-    if path.extension().is_some_and(|extension| extension == "gz") {
-        flate2::read::MultiGzDecoder::new(file).read_to_string(&mut text).unwrap();
-    } else {
-        file.read_to_string(&mut text).unwrap();
+    let progress = Progress::none();
+    let mut lines = Lines::open(path, &Limits::default(), &progress).unwrap();
+    let mut values = Vec::new();
+    while let Some(line) = lines.next().unwrap() {
+        values.push(serde_json::from_slice(line).unwrap());
     }
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    values
 }
 
 /// Returns the scripts of the corpora that are there, by name, each with its answers.
@@ -165,11 +163,9 @@ impl Play<'_> {
     fn play(&mut self, id: i64, operation: Operation) -> Option<Value> {
         let table = &self.table;
         let played = match operation {
-            Operation::Put(put) => answer(table.put(put).map(|()| Response::None), Request::Write),
-            Operation::Delete(delete) => {
-                answer(table.delete(delete).map(|()| Response::None), Request::Write)
-            }
-            Operation::MutateRow(row) => made(row, Request::Modify, |row| {
+            Operation::Put(put) => done(table.put(put), Request::Write),
+            Operation::Delete(delete) => done(table.delete(delete), Request::Write),
+            Operation::MutateRow(row) => modify(row, |row| {
                 let cells = table.mutate_row(row.row, row.mutations)?;
                 assert!(cells.is_empty());
                 Ok(Response::None)
@@ -182,21 +178,16 @@ impl Play<'_> {
                 };
                 Ok(Response::Status(table.batch(&mutations).into_iter().map(status).collect()))
             }
-            Operation::Check(check) => made(check, Request::Modify, |check| {
+            Operation::Check(check) => modify(check, |check| {
                 let result = table.check_and_mutate(check)?;
                 Ok(Response::Checked(result.success, result.cells))
             }),
-            Operation::Get(get) => made(get, Request::Read, |get| table.get(&get).map(Response::Cells)),
-            Operation::Exists(get) => {
-                made(get, Request::Read, |get| table.exists(&get).map(Response::Exists))
-            }
-            Operation::Scan(scan) => {
-                let odd = matches!(&scan, Ok(ScanOf { has_own_error: true, .. }));
-                made(scan, if odd { Request::OddScan } else { Request::Read }, |scan| {
-                    let rows = table.scan(scan.scan)?.collect::<Result<Vec<ScanResult>, Error>>()?;
-                    Ok(Response::Rows { rows, more: None })
-                })
-            }
+            Operation::Get(get) => ask(get, |get| table.get(&get).map(Response::Cells)),
+            Operation::Exists(get) => ask(get, |get| table.exists(&get).map(Response::Exists)),
+            Operation::Scan(scan) => ask_scan(scan, |scan| {
+                let rows = table.scan(scan)?.collect::<Result<Vec<ScanResult>, Error>>()?;
+                Ok(Response::Rows { rows, more: None })
+            }),
             Operation::Flush(None) => self.upkeep(json!({"op": "flush"})),
             Operation::Compact(None, _) => self.upkeep(json!({"op": "compact", "major": true})),
             other => panic!("{other:?}"),
@@ -215,7 +206,7 @@ impl Play<'_> {
         (!out.is_empty()).then(|| serde_json::from_slice(&out).unwrap())
     }
 
-    fn upkeep(&mut self, mut command: Value) -> Result<Response, Stop> {
+    fn upkeep(&mut self, mut command: Value) -> PlayResult {
         command["table"] = self.name.as_str().into();
         self.java.ask(&command);
         Ok(Response::None)
@@ -288,17 +279,15 @@ fn play(
 #[test]
 #[ignore = "needs a running HBase: Java and Maven"]
 fn scripts_played_on_a_cluster_give_the_recorded_answers() {
-    let number = |name: &str| env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
-    let seed = number("HREGION_SEED").unwrap_or_else(|| RandomState::new().hash_one(0) % 1_000_000_000);
+    let seed = number("HREGION_SEED").unwrap_or_else(fresh_seed);
     let wanted = usize::try_from(number("HREGION_OPS").unwrap_or(16)).unwrap();
     println!("HREGION_SEED={seed} HREGION_OPS={wanted}");
     let all: Vec<_> = scripts().into_iter().collect();
     assert!(all.len() > 50);
 
     let dir = tempfile::tempdir().unwrap();
-    let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../interop/cluster");
     let more = ["--servers", "1", "-D", "hbase.hstore.compaction.min=1000", "-D", "hregion.lazyseek=false"];
-    let cluster = Cluster::start(&programs, dir.path(), &more);
+    let cluster = Cluster::start(&programs(), dir.path(), &more);
     let mut java = Java::of(&cluster);
     let registry = ZooKeeperRegistry::new(cluster.zookeeper()).unwrap();
     let client = Client::new(|builder| builder.registry(Arc::new(registry))).unwrap();

@@ -288,25 +288,28 @@ impl Stage {
 }
 
 /// An operation without an answer, unless it was refused.
-fn done(done: hregion::Result<()>, asked: Request) -> PlayResult {
+pub(super) fn done(done: hregion::Result<()>, asked: Request) -> PlayResult {
     answer(done.map(|()| Response::None), asked)
 }
 
-pub(super) fn answer(answer: hregion::Result<Response>, asked: Request) -> PlayResult {
+fn answer(answer: hregion::Result<Response>, asked: Request) -> PlayResult {
     answer.or_else(|error| Ok(Response::Refused(asked.script_error(error)?)))
 }
 
 /// Executes a read, unless HBase's client would refuse to build it.
-fn ask<T>(read: Makes<T>, ask: impl FnOnce(T) -> hregion::Result<Response>) -> PlayResult {
+pub(super) fn ask<T>(read: Makes<T>, ask: impl FnOnce(T) -> hregion::Result<Response>) -> PlayResult {
     made(read, Request::Read, ask)
 }
 
 /// Executes a write that depends on its row, unless HBase's client would refuse to build it.
-fn modify<T>(write: Makes<T>, write_it: impl FnOnce(T) -> hregion::Result<Response>) -> PlayResult {
+pub(super) fn modify<T>(
+    write: Makes<T>,
+    write_it: impl FnOnce(T) -> hregion::Result<Response>,
+) -> PlayResult {
     made(write, Request::Modify, write_it)
 }
 
-pub(super) fn made<T>(
+fn made<T>(
     operation: Makes<T>,
     asked: Request,
     run: impl FnOnce(T) -> hregion::Result<Response>,
@@ -317,7 +320,10 @@ pub(super) fn made<T>(
     }
 }
 
-fn ask_scan(scan: Makes<ScanOf>, ask: impl FnOnce(Scan) -> hregion::Result<Response>) -> PlayResult {
+pub(super) fn ask_scan(
+    scan: Makes<ScanOf>,
+    ask: impl FnOnce(Scan) -> hregion::Result<Response>,
+) -> PlayResult {
     match scan {
         Ok(ScanOf { scan, has_own_error }) => {
             answer(ask(scan), if has_own_error { Request::OddScan } else { Request::Read })

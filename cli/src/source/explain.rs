@@ -4,8 +4,8 @@ use super::{InputSource, Rows};
 use crate::failure::Failure;
 use crate::query_args::{CellArgs, RowArgs};
 use crate::scan_rows::check_only_family;
+use hregion::Region;
 use hregion::region::{ExplainedCell, ExplainedFile, Explanation};
-use hregion::{Region, Scan};
 use std::ops::ControlFlow;
 
 /// Receives explained cells.
@@ -49,7 +49,7 @@ impl InputSource {
             let explained = if cells.is_raw() {
                 // A raw read is a scan; the get reports errors about the row or the families.
                 region.exists(&get)?;
-                let scan = raw_scan(&cells, row);
+                let scan = cells.raw_scan(row);
                 self.explain(&region, take, |region, take| region.explain(&scan, take))?
             } else {
                 self.explain(&region, take, |region, take| region.explain_get(&get, take))?
@@ -81,9 +81,4 @@ impl InputSource {
         taken?;
         Ok(explained?)
     }
-}
-
-/// Returns the scan of one row that a raw get is.
-pub(super) fn raw_scan(cells: &CellArgs, row: &[u8]) -> Scan {
-    cells.scan().start_row(row.to_vec(), true).stop_row(row.to_vec(), true)
 }

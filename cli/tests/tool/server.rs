@@ -8,16 +8,14 @@ mod hbase;
 mod json_cell;
 
 use crate::support::{code, json_lines, ok, run, stderr};
-use hbase::{Client, Cluster};
+use hbase::{Client, Cluster, programs};
 use serde_json::{Value, json};
-use std::path::Path;
 
 #[test]
 #[ignore = "needs a running HBase: Java and Maven"]
 fn a_running_cluster_is_read_as_its_files_are() {
-    let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../interop/cluster");
     let dir = tempfile::tempdir().unwrap();
-    let cluster = Cluster::start(&programs, dir.path(), &[]);
+    let cluster = Cluster::start(&programs(), dir.path(), &[]);
     let mut java = Client::of(&cluster);
     let families = json!([{"name": "f", "VERSIONS": "3"}, "g"]);
     let splits = ["r2", "r5"];

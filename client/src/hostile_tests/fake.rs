@@ -1,9 +1,9 @@
 //! Two region servers in this process, with a catalog and a table of a few regions, that can misbehave.
 
-use crate::cell_block::CODEC;
+use crate::cell_block::{self, CODEC};
 use crate::proto;
 use crate::rng::Rng;
-use bytes::{BufMut, Bytes};
+use bytes::Bytes;
 use hregion::{CellOrder, CellRef, CellType, RegionInfo, Row, RowBuf, SeekKey, TableName};
 use prost::Message;
 use std::collections::HashMap;
@@ -195,15 +195,7 @@ async fn send(
     mischief: Option<usize>,
     random: u64,
 ) -> std::io::Result<bool> {
-    let mut cells = Vec::new();
-    for cell in answer.cells.iter().flat_map(Row::cells) {
-        let (key, value) = (cell.key().as_bytes(), cell.value());
-        cells.put_u32(8 + (key.len() + value.len()) as u32);
-        cells.put_u32(key.len() as u32);
-        cells.put_u32(value.len() as u32);
-        cells.put_slice(key);
-        cells.put_slice(value);
-    }
+    let mut cells = cell_block::encode(&answer.cells);
     let mut call_id = call_id;
     match mischief {
         Some(0) => return Ok(false),

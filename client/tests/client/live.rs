@@ -1,6 +1,6 @@
 //! The same reads and writes by HBase's client and by this one.
 
-use crate::hbase::{Client as Java, Cluster};
+use crate::hbase::{Client as Java, Cluster, programs};
 use crate::json_cell::json_cell;
 use hregion::locator::RetryPolicy;
 use hregion::{
@@ -9,16 +9,11 @@ use hregion::{
 use hregion_client::{Client, Table};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::time::Duration;
 
 const TABLE: &str = "t";
 const ROWS: usize = 100_000;
 const REGIONS: usize = 20;
-
-pub(crate) fn programs() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../interop/cluster"))
-}
 
 fn row_key(at: usize) -> String {
     format!("row-{at:06}")

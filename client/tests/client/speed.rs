@@ -7,8 +7,7 @@
 //!   cargo test --release -p hregion-client --test client -- --ignored --nocapture speed::
 //! ```
 
-use crate::hbase::{Client as Java, Cluster};
-use crate::live::programs;
+use crate::hbase::{Client as Java, Cluster, programs};
 use hregion::{Get, Mutation, Put, Scan, TableName};
 use hregion_client::{Client, Table};
 use serde_json::{Value, json};

@@ -26,7 +26,7 @@ fn hbase_opens_a_table_that_was_altered_and_truncated() {
     table.close().unwrap();
     let expected = read_plain(root);
     assert_eq!(expected.len(), 4);
-    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/cluster/check-region");
+    let program = programs().join("check-region");
     let output = Command::new(program).arg(root.join("data/default/t")).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let lines = String::from_utf8(output.stdout).unwrap();
