@@ -13,8 +13,8 @@ pub(crate) struct Assembler {
     reversed: bool,
     /// The parts of the last row that have not been returned.
     pieces: RowBuf,
-    /// The last row that was returned from the current region; empty for none.
-    last_row: Vec<u8>,
+    /// The last row that was returned from the current region.
+    last_row: Option<Vec<u8>>,
     /// The last cell of it that was returned, if more of it may come.
     last_cell: Option<SeekKey>,
     /// After a reset within a row: the last cell of it that was returned.
@@ -45,7 +45,7 @@ impl Assembler {
             order,
             reversed,
             pieces: RowBuf::new(),
-            last_row: Vec::new(),
+            last_row: None,
             last_cell: None,
             skip_to: None,
             completed: 0,
@@ -67,10 +67,10 @@ impl Assembler {
         key: &[u8],
         results: &mut VecDeque<ScanResult>,
     ) -> Result<(), Corruption> {
-        let (last, goes_on) = match self.pieces.is_empty() {
-            false => (self.pieces.as_row().key(), true),
-            true if self.last_row.is_empty() => return Ok(()),
-            true => (&self.last_row[..], self.last_cell.is_some()),
+        let (last, goes_on) = match &self.last_row {
+            _ if !self.pieces.is_empty() => (self.pieces.as_row().key(), true),
+            Some(last) => (&last[..], self.last_cell.is_some()),
+            None => return Ok(()),
         };
         let order = self.order.compare_rows(key, last);
         match if self.reversed { order.reverse() } else { order } {
@@ -142,13 +142,12 @@ impl Assembler {
         self.pieces.clear();
         self.skip_to.clone_from(&self.last_cell);
         let is_complete = self.last_cell.is_none();
-        (!self.last_row.is_empty()).then(|| (Bytes::copy_from_slice(&self.last_row), is_complete))
+        self.last_row.as_deref().map(|row| (Bytes::copy_from_slice(row), is_complete))
     }
 
     /// Begins a region. Its rows are after those before.
     pub(crate) fn enter_region(&mut self) {
-        self.last_row.clear();
-        (self.last_cell, self.skip_to) = (None, None);
+        (self.last_row, self.last_cell, self.skip_to) = (None, None, None);
     }
 
     /// Returns the cells of a row after `last`.
@@ -169,8 +168,9 @@ impl Assembler {
     }
 
     fn deliver(&mut self, row: Row, partial: bool, results: &mut VecDeque<ScanResult>) {
-        self.last_row.clear();
-        self.last_row.extend_from_slice(row.key());
+        let last_row = self.last_row.get_or_insert_default();
+        last_row.clear();
+        last_row.extend_from_slice(row.key());
         let last_cell = || row.cells().last().map(|cell| SeekKey::from(cell.key()));
         self.last_cell = if partial { last_cell() } else { None };
         self.completed += u64::from(!partial);
@@ -238,6 +238,20 @@ mod tests {
         assert!(reversed.begin_row(b"b", &mut results).is_err());
         reversed.enter_region();
         assert!(reversed.begin_row(b"b", &mut results).is_ok());
+    }
+
+    #[test]
+    fn a_row_without_a_key_is_before_all_others() {
+        for batch in [0, 1] {
+            let mut rows = assembler(&Scan::new().batch(batch));
+            assert_eq!(take(&mut rows, &[("", "1", false), ("a", "1", false)]).unwrap(), [":1", "a:1"]);
+            assert!(take(&mut rows, &[("", "1", false)]).is_err());
+            let mut reversed = assembler(&Scan::new().reversed(true).batch(batch));
+            assert_eq!(take(&mut reversed, &[("a", "1", false), ("", "1", false)]).unwrap(), ["a:1", ":1"]);
+            assert!(take(&mut reversed, &[("a", "1", false)]).is_err());
+            assert!(take(&mut reversed, &[("", "1", false)]).is_err());
+            assert_eq!(reversed.forget_pieces(), Some(("".into(), true)));
+        }
     }
 
     #[test]
