@@ -1,9 +1,9 @@
 //! The command line: arguments shared by all commands. The arguments of each command are in its own file.
 
 use crate::cmd::{
-    bench, bulkload, cells, check, compact, completions, convert, count, diff, du, explain, export, flush,
-    get, import, inspect, load, locate, man, merge, recover, regions, replay, report, salvage, scan, seek,
-    shell, snapshot, split, stats, verify, wal, write,
+    bench, bulkload, cells, check, compact, completions, convert, copy, count, diff, du, explain, export,
+    flush, get, import, inspect, load, locate, man, merge, recover, regions, replay, report, salvage, scan,
+    seek, shell, snapshot, split, stats, verify, wal, write,
 };
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
@@ -62,6 +62,7 @@ pub(crate) enum Command {
     Compact(compact::Args),
     Load(load::Args),
     Import(Box<import::Args>),
+    Copy(Box<copy::Args>),
     Split(split::Args),
     Merge(merge::Args),
     Shell(shell::Args),

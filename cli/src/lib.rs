@@ -61,6 +61,7 @@ mod staging;
 mod stats;
 mod stdout;
 mod store_files;
+mod table_load;
 mod tables;
 mod target;
 mod target_args;

@@ -59,25 +59,39 @@ impl<'c> RegionFiles<'c> {
     /// Appends the cells of a list, which are in order, and finishes its files.
     pub(crate) fn append_all(&mut self, cells: &mut dyn CellSource) -> Result<(), CommandError> {
         while let Some(cell) = cells.peek() {
-            self.append(cell).map_err(|failed| match failed {
+            self.try_append(cell).map_err(|failed| match failed {
                 Failed::Cell(error) => cells.locate_error(error),
                 Failed::Other(fault) => fault,
             })?;
             cells.advance()?;
         }
+        self.end_list()
+    }
+
+    /// Appends a cell, which is after those before.
+    pub(crate) fn append(&mut self, cell: CellRef<'_>) -> Result<(), CommandError> {
+        self.try_append(cell).map_err(|failed| match failed {
+            Failed::Cell(error) => error.into(),
+            Failed::Other(fault) => fault,
+        })
+    }
+
+    /// Completes the files of the cells so far. The next cells may be any.
+    fn end_list(&mut self) -> Result<(), CommandError> {
         for (family, file) in std::mem::take(&mut self.open) {
             self.finish_file(family, file)?;
         }
         Ok(())
     }
 
-    /// Returns the files by family and region.
-    pub(crate) fn finish(mut self) -> Vec<Written> {
+    /// Completes all files, and returns them by family and region.
+    pub(crate) fn finish(mut self) -> Result<Vec<Written>, CommandError> {
+        self.end_list()?;
         self.written.sort_by(|a, b| (&a.family, a.region).cmp(&(&b.family, b.region)));
-        self.written
+        Ok(self.written)
     }
 
-    fn append(&mut self, cell: CellRef<'_>) -> Result<(), Failed> {
+    fn try_append(&mut self, cell: CellRef<'_>) -> Result<(), Failed> {
         let cell = if self.keeps_seq_ids { cell } else { cell.with_seq_id(0) };
         let region = self.splits.partition_point(|split| split.as_slice() <= cell.row());
         if let Some(open) = self.open.get_mut(cell.family())

@@ -189,6 +189,12 @@ impl Family {
         &self.name
     }
 
+    /// Whether a delete marker hides only what was written before it (HBase: `isNewVersionBehavior`).
+    #[must_use]
+    pub fn has_new_version_behavior(&self) -> bool {
+        self.new_version_behavior
+    }
+
     /// Returns the time to live in milliseconds.
     pub(crate) fn ttl_millis(&self) -> Option<i64> {
         self.ttl.map(|seconds| i64::from(seconds) * 1000)

@@ -83,7 +83,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     };
     load.append_all(&mut *sort::in_order(cells, sorting, out)?)?;
     write::warn_of(&bad_lines, out);
-    let written = load.finish();
+    let written = load.finish()?;
     dir.persist(args.force)?;
     print(&written, &splits, &args.out, out)
 }

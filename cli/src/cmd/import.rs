@@ -1,21 +1,16 @@
 //! `hregion import`: loads a list of cells into a table.
 
 use crate::args::FileArgs;
-use crate::cell_file::CellFile;
 use crate::cmd::write;
-use crate::failure::{CommandError, Exit, Failure};
+use crate::failure::{Exit, Failure};
 use crate::output::Output;
-use crate::region_files::RegionFiles;
-use crate::regions::kind_of;
-use crate::settings::SOURCE_TASK;
 use crate::sort::{self, Sorting};
-use crate::staging::Staging;
-use crate::target::Kind;
+use crate::table_load::TableLoad;
 use crate::write_args::{List, ListArgs};
-use hregion::{CellOrder, Clock as _, Region, StoreFileOrigin, SystemClock, Table};
+use hregion::CellOrder;
 use serde_json::json;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Load rows of text, or cells in JSON lines, into a table
 ///
@@ -57,26 +52,12 @@ Examples:
       hregion import data/default/users users/*.jsonl";
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    if kind_of(&args.table, None)? != Kind::Table {
-        return Err(CommandError::invalid_file(&args.table, "expected the directory of a table").into());
-    }
-    let options = args.reading.region_options(out)?.writable(true);
-    let table = Table::open_dir(&args.table, options)?;
-    // The regions are locked while they are open for writing: no other process splits them, or writes to the
-    // directory of new files.
-    let regions = table
-        .regions()
-        .iter()
-        .map(|region| table.region(region.start_key()))
-        .collect::<hregion::Result<Vec<_>>>()?;
-    let staging = Staging::create(&args.table)?;
-    let (cells, skipped) = write_files(args, &regions, staging.path(), out)?;
-    let done = staging.load(&table)?;
-    table.close()?;
-    let files = done.loaded;
+    let load = TableLoad::begin(&args.table, &args.reading, out)?;
+    let (cells, skipped) = write_files(args, &load, out)?;
+    let regions = load.regions().len();
+    let files = load.finish()?.loaded;
     if out.is_json() {
-        let line =
-            json!({ "cells": cells, "files": files, "regions": regions.len(), "skipped_lines": skipped });
+        let line = json!({ "cells": cells, "files": files, "regions": regions, "skipped_lines": skipped });
         out.json_line(&line)?;
     } else {
         writeln!(out, "cells {cells}, files {files}")?;
@@ -85,22 +66,8 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 }
 
 /// Writes the files of all lists. Returns the numbers of cells and of skipped lines.
-fn write_files(args: &Args, regions: &[Region], dir: &Path, out: &mut Output) -> Result<(u64, u64), Failure> {
-    let starts = regions.iter().map(|region| region.info().start_key().to_vec());
-    let origin = StoreFileOrigin::BulkLoad {
-        timestamp: SystemClock.now(),
-        source_task: SOURCE_TASK.to_vec(),
-        exclude_from_minor_compaction: false,
-        skip_reset_seq_id: false,
-    };
-    let create = |family: &[u8], path: &Path| {
-        let region =
-            regions.first().ok_or_else(|| hregion::Error::invalid_argument("a table without regions"))?;
-        let writer = region.bulk_load_writer(family, path)?;
-        Ok::<_, hregion::Error>(CellFile::Store(Box::new(writer), origin.clone()))
-    };
-    let mut files = RegionFiles::new(dir, starts.skip(1).collect(), false, Box::new(create));
-    let mut skipped = 0;
+fn write_files(args: &Args, load: &TableLoad, out: &mut Output) -> Result<(u64, u64), Failure> {
+    let (mut files, mut skipped) = (load.files(), 0);
     for path in &args.cells {
         write::start_progress(path, out);
         let List { cells, bad_lines, .. } = args.list.open(path, CellOrder::User, out)?;
@@ -108,7 +75,7 @@ fn write_files(args: &Args, regions: &[Region], dir: &Path, out: &mut Output) ->
             order: CellOrder::User,
             sort: true,
             memory: &args.list.memory,
-            file: &dir.join("cells"),
+            file: &load.dir().join("cells"),
             // the files of some family may be
             encrypted: args.reading.master_key()?.is_some(),
         };
@@ -116,5 +83,5 @@ fn write_files(args: &Args, regions: &[Region], dir: &Path, out: &mut Output) ->
         write::warn_of(&bad_lines, out);
         skipped += bad_lines.count();
     }
-    Ok((files.finish().iter().map(|file| file.cells).sum(), skipped))
+    Ok((files.finish()?.iter().map(|file| file.cells).sum(), skipped))
 }

@@ -1,12 +1,10 @@
 //! `hregion load`: a bulk load into a table.
 
 use crate::args::FileArgs;
-use crate::failure::{CommandError, Exit, Failure};
+use crate::failure::{Exit, Failure};
 use crate::output::Output;
-use crate::regions::kind_of;
-use crate::target::Kind;
+use crate::table_load::open_table;
 use crate::text;
-use hregion::Table;
 use serde_json::json;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -38,11 +36,7 @@ Examples:
   hregion load data/default/users load";
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    if kind_of(&args.table, None)? != Kind::Table {
-        return Err(CommandError::invalid_file(&args.table, "expected the directory of a table").into());
-    }
-    let options = args.reading.region_options(out)?.writable(true);
-    let table = Table::open_dir(&args.table, options)?;
+    let table = open_table(&args.table, &args.reading, out)?;
     let done = table.bulk_load(&args.input)?;
     table.close()?;
     if out.is_json() {

@@ -7,6 +7,7 @@ pub(crate) mod check;
 pub(crate) mod compact;
 pub(crate) mod completions;
 pub(crate) mod convert;
+pub(crate) mod copy;
 pub(crate) mod count;
 pub(crate) mod diff;
 pub(crate) mod du;
@@ -64,6 +65,7 @@ pub(crate) fn run(command: &Command, out: &mut Output) -> Result<Exit, Failure> 
         Command::Salvage(args) => salvage::run(args, out),
         Command::Flush(args) => flush::run(args, out),
         Command::Compact(args) => compact::run(args, out),
+        Command::Copy(args) => copy::run(args, out),
         Command::Import(args) => import::run(args, out),
         Command::Load(args) => load::run(args, out),
         Command::Split(args) => split::run(args, out),

@@ -583,6 +583,7 @@ fn completions_and_manual_pages_know_the_commands() {
         "-compact",
         "-completions",
         "-convert",
+        "-copy",
         "-count",
         "-diff",
         "-du",

@@ -12,6 +12,7 @@ mod cli;
 mod compact_plan;
 mod compacted;
 mod convert;
+mod copy;
 mod diff;
 mod du;
 mod explain;

@@ -86,6 +86,13 @@ fn a_running_cluster_is_read_as_its_files_are() {
         let expected = exported(&[&files], "from-files");
         assert_eq!(exported(&["t", server[0], server[1]], "from-servers"), expected);
         assert_eq!(expected.2.len(), 3);
+        let copied = dir.path().join("copies");
+        let name = format!("t{}", server[0].trim_start_matches('-'));
+        let families = ["f", "g"].map(|name| hregion::Family::new(name).max_versions(9));
+        hregion::Table::create(&copied, &name, &families, &["r4"]).unwrap().close().unwrap();
+        let copy = copied.join("data/default").join(&name).display().to_string();
+        ok(&["copy", "t", &copy, server[0], server[1]]);
+        assert_eq!(ok(&["diff", &files, &copy]), "");
         let theirs = java.ask(&json!({"op": "locate", "table": "t", "row": "r3"}));
         let place = json_lines(&ok(&["locate", "t", "r3", server[0], server[1], "--json"]));
         for field in ["name", "encoded", "server", "start", "end", "seqnum"] {

@@ -1,0 +1,106 @@
+//! `hregion copy`: copies rows into a table.
+
+use crate::args::FileArgs;
+use crate::failure::{CommandError, Exit, Failure};
+use crate::output::Output;
+use crate::query_args::{CellArgs, RangeArgs, RowArgs};
+use crate::server_args::ServerArgs;
+use crate::source::{Draws, InputSource};
+use crate::table_load::TableLoad;
+use crate::target_args::TargetArgs;
+use hregion::cell::StringBinary;
+use hregion::{Region, RowRef};
+use serde_json::json;
+use std::io::Write as _;
+use std::path::PathBuf;
+
+/// Copy rows of a table, region, snapshot or file into a table
+///
+/// The rows are those that `hregion scan` prints, with all the versions that the families keep if --versions
+/// does not say otherwise. With --zookeeper, --bootstrap or --site they are read from the servers of a running
+/// cluster, without tags. They are written to HFiles with the settings of the families of TABLE, which its
+/// regions then take over, as in a bulk load: of each region all become visible at once. Nothing is copied if
+/// anything cannot be read or written, or TABLE lacks a family. If the process dies, some regions and families
+/// have their cells and others not.
+///
+/// Cells keep their timestamps. They are newer than those of TABLE with the same timestamp; cells with later
+/// timestamps, and delete markers, still hide them. --raw copies delete markers and what they hide, too, but
+/// not from or to a family with NEW_VERSION_BEHAVIOR, for which the order of all writes matters.
+///
+/// No other process may write to TABLE meanwhile. After a failure the command can be repeated.
+///
+/// With --json prints {"rows","cells","files"}.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    source: TargetArgs,
+
+    /// The directory of the table that gets the rows
+    #[arg(value_name = "TABLE")]
+    table: PathBuf,
+
+    #[command(flatten)]
+    range: RangeArgs,
+
+    #[command(flatten)]
+    cells: CellArgs,
+
+    #[command(flatten)]
+    server: ServerArgs,
+
+    #[command(flatten)]
+    reading: FileArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  hregion copy /backup/data/default/users /hbase/data/default/users --prefix user1
+  hregion copy /hbase/.hbase-snapshot/monday data/default/users --start ada --stop ben --columns cf:name
+  hregion copy 8e8ab58dcf39412d data/default/users --raw
+  hregion copy users data/default/users --zookeeper localhost:2181";
+
+pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+    let (rows, cells) = (RowArgs::from(args.range.clone()), args.cells.clone().or_all_versions());
+    let served = args.server.table(&args.source, &cells, &args.reading)?;
+    let load = TableLoad::begin(&args.table, &args.reading, out)?;
+    load.regions().first().map_or(Ok(()), |region| check_order(region, &cells))?;
+    let (mut files, mut count) = (load.files(), 0_u64);
+    let mut take = |row: RowRef<'_>| {
+        count += 1;
+        row.cells().try_for_each(|cell| files.append(cell)).map_err(Failure::from)
+    };
+    if let Some(table) = served {
+        table.scan(&rows, &cells, take)?;
+    } else {
+        let draws = Draws { prints: false, all: rows.is_all() };
+        let source = InputSource::open(&args.source, &args.reading, &cells, Some(draws), out)?;
+        for part in source.parts_of(&rows) {
+            let region = part.open()?;
+            check_order(&region, &cells)?;
+            source.scan_part(region, &rows, &cells, &mut take)?;
+        }
+    }
+    let cells: u64 = files.finish()?.iter().map(|file| file.cells).sum();
+    let files = load.finish()?.loaded;
+    if out.is_json() {
+        out.json_line(&json!({ "rows": count, "cells": cells, "files": files }))?;
+    } else {
+        writeln!(out, "rows {count}, cells {cells}, files {files}")?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Fails if delete markers are copied, and the order of writes, which is not, decides what they hide.
+fn check_order(region: &Region, cells: &CellArgs) -> Result<(), CommandError> {
+    let ordered = |family: &&hregion::Family| cells.is_raw() && family.has_new_version_behavior();
+    match region.families().find(ordered) {
+        None => Ok(()),
+        Some(family) => {
+            let name = StringBinary(family.name());
+            let message = format!("--raw: the family {name} has NEW_VERSION_BEHAVIOR");
+            Err(CommandError::unsupported(region.path(), message)
+                .with_hint(Some("without --raw, the cells that a reader sees are copied")))
+        }
+    }
+}

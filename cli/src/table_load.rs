@@ -1,0 +1,78 @@
+//! Loading cells into a table by files that its regions take over.
+
+use crate::args::FileArgs;
+use crate::cell_file::CellFile;
+use crate::failure::{CommandError, Failure};
+use crate::output::Output;
+use crate::region_files::RegionFiles;
+use crate::regions::kind_of;
+use crate::settings::SOURCE_TASK;
+use crate::staging::Staging;
+use crate::target::Kind;
+use hregion::{BulkLoad, Clock as _, Region, StoreFileOrigin, SystemClock, Table};
+use std::path::Path;
+
+/// A table that is open for writing, and the directory of its new files.
+///
+/// Its regions are locked while they are open: no other process splits them, or writes to the directory.
+#[derive(Debug)]
+pub(crate) struct TableLoad {
+    /// Dropped first: what removes the directory has the locks.
+    staging: Staging,
+    regions: Vec<Region>,
+    table: Table,
+}
+
+/// Opens a table by its directory, for writing.
+pub(crate) fn open_table(dir: &Path, reading: &FileArgs, out: &Output) -> Result<Table, Failure> {
+    if kind_of(dir, None)? != Kind::Table {
+        return Err(CommandError::invalid_file(dir, "expected the directory of a table").into());
+    }
+    Ok(Table::open_dir(dir, reading.region_options(out)?.writable(true))?)
+}
+
+impl TableLoad {
+    pub(crate) fn begin(dir: &Path, reading: &FileArgs, out: &Output) -> Result<Self, Failure> {
+        let table = open_table(dir, reading, out)?;
+        let regions = table
+            .regions()
+            .iter()
+            .map(|region| table.region(region.start_key()))
+            .collect::<hregion::Result<Vec<_>>>()?;
+        Ok(Self { staging: Staging::create(dir)?, regions, table })
+    }
+
+    pub(crate) fn regions(&self) -> &[Region] {
+        &self.regions
+    }
+
+    /// Returns the directory of the new files.
+    pub(crate) fn dir(&self) -> &Path {
+        self.staging.path()
+    }
+
+    /// Begins files for the regions, with the settings of the families.
+    pub(crate) fn files(&self) -> RegionFiles<'_> {
+        let starts = self.regions.iter().map(|region| region.info().start_key().to_vec());
+        let origin = StoreFileOrigin::BulkLoad {
+            timestamp: SystemClock.now(),
+            source_task: SOURCE_TASK.to_vec(),
+            exclude_from_minor_compaction: false,
+            skip_reset_seq_id: false,
+        };
+        let create = move |family: &[u8], path: &Path| {
+            let region = self.regions.first();
+            let region = region.ok_or_else(|| hregion::Error::invalid_argument("a table without regions"))?;
+            let writer = region.bulk_load_writer(family, path)?;
+            Ok::<_, hregion::Error>(CellFile::Store(Box::new(writer), origin.clone()))
+        };
+        RegionFiles::new(self.dir(), starts.skip(1).collect(), false, Box::new(create))
+    }
+
+    /// Makes the cells of the files part of the table: of each region, all at once.
+    pub(crate) fn finish(self) -> hregion::Result<BulkLoad> {
+        let done = self.staging.load(&self.table)?;
+        self.table.close()?;
+        Ok(done)
+    }
+}
