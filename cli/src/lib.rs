@@ -1,6 +1,7 @@
 //! The `hregion` tool, as a library for its fuzz targets. It has no interface for other uses.
 
 mod args;
+mod balance;
 mod bench;
 mod cell_csv;
 mod cell_file;

@@ -44,7 +44,7 @@ pub(crate) fn kind_of(dir: &Path, kind: Option<Kind>) -> Result<Kind, CommandErr
     if is_region(dir)? {
         return Ok(Kind::Region);
     }
-    if probe::is_file(&dir.join(SNAPSHOT_INFO))? {
+    if is_snapshot(dir)? {
         return Ok(Kind::Snapshot);
     }
     if probe::is_dir(&dir.join(TABLE_DESCRIPTOR))? {
@@ -67,6 +67,11 @@ pub(crate) fn kind_of(dir: &Path, kind: Option<Kind>) -> Result<Kind, CommandErr
     }
     Err(CommandError::unsupported(dir, "neither a region nor a table: no .regioninfo, no .tabledesc in it")
         .with_hint(Some("--as gives its kind")))
+}
+
+/// Whether a directory is a snapshot.
+pub(crate) fn is_snapshot(dir: &Path) -> Result<bool, CommandError> {
+    probe::is_file(&dir.join(SNAPSHOT_INFO))
 }
 
 /// Whether a directory is a region.
@@ -176,7 +181,7 @@ impl Regions {
         match kind_of(dir, kind)? {
             Kind::Region => Ok(Self::One(dir.to_owned(), Box::new(options))),
             Kind::Table => Ok(Self::Of(Table::open_dir(dir, options)?)),
-            Kind::Snapshot => open_snapshot(dir, options),
+            Kind::Snapshot => Ok(Self::Of(open_snapshot(dir, options)?)),
             Kind::Hfile | Kind::Family | Kind::Wal | Kind::Namespace | Kind::Root => {
                 let message = "neither a region nor a table nor a snapshot";
                 Err(CommandError::unsupported(dir, message).into())
@@ -202,7 +207,7 @@ impl Regions {
 }
 
 /// Opens a snapshot by its directory, `ROOT/.hbase-snapshot/NAME`. Its files are elsewhere below the root.
-fn open_snapshot(dir: &Path, options: RegionOptions) -> Result<Regions, Failure> {
+pub(crate) fn open_snapshot(dir: &Path, options: RegionOptions) -> Result<Table, Failure> {
     // The path may be `.` or end so.
     let path = fs::canonicalize(dir).map_err(|error| CommandError::io("open", dir, &error))?;
     let parts = path.parent().zip(path.file_name().and_then(|name| name.to_str()));
@@ -210,7 +215,7 @@ fn open_snapshot(dir: &Path, options: RegionOptions) -> Result<Regions, Failure>
         snapshots.ends_with(SNAPSHOT_DIR).then(|| snapshots.parent()).flatten().map(Path::to_owned)
     };
     match parts.and_then(|(snapshots, name)| Some((root(snapshots)?, name))) {
-        Some((root, name)) => Ok(Regions::Of(Table::open_snapshot_with(root, name, options)?)),
+        Some((root, name)) => Ok(Table::open_snapshot_with(root, name, options)?),
         None => {
             let message =
                 format!("a snapshot that is not in the directory {SNAPSHOT_DIR} of a root directory");

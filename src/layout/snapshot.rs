@@ -282,17 +282,33 @@ impl Snapshot {
         region: &SnapshotRegion,
         family: &[u8],
     ) -> Result<StoreFiles> {
+        let (found, faults) = self.found_files(dir, region, family)?;
+        faults.into_iter().next().map_or(Ok(found), Err)
+    }
+
+    /// As [`store_files`](Self::store_files), but returns the errors of single files beside the others.
+    pub(crate) fn found_files(
+        &self,
+        dir: &RegionDir,
+        region: &SnapshotRegion,
+        family: &[u8],
+    ) -> Result<(StoreFiles, Vec<Error>)> {
         let name = std::str::from_utf8(family).ok();
         let Some((family_name, listed)) = name.and_then(|name| region.families.get_key_value(name)) else {
-            return Ok(StoreFiles::default());
+            return Ok((StoreFiles::default(), Vec::new()));
         };
         let storage = &**dir.storage();
         let place = FamilyOfSnapshot { snapshot: self, region, family: family_name, storage };
         let mut listings = self.tree.listings(storage);
-        let resolved = listed.iter().map(|file| place.resolve(file, &mut listings));
-        let found = StoreFiles { files: resolved.collect::<Result<_>>()?, ..StoreFiles::default() };
+        let (mut found, mut faults) = (StoreFiles::default(), Vec::new());
+        for file in listed {
+            match place.resolve(file, &mut listings) {
+                Ok(file) => found.files.push(file),
+                Err(error) => faults.push(error),
+            }
+        }
         dir.check_references(family, &found)?;
-        Ok(found)
+        Ok((found, faults))
     }
 }
 

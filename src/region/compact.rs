@@ -13,6 +13,7 @@ use crate::metrics::ReadCounts;
 use crate::store::compact::{self, CompactionJob, Selection};
 use crate::store::{Retention, Store, StoreFile};
 use crate::sync::unpoisoned;
+use std::path::PathBuf;
 use std::sync::TryLockError;
 
 /// The kind of a compaction, which determines the files to compact.
@@ -98,6 +99,15 @@ impl Region {
         let store = self.0.store_index(family.as_ref()).ok()?;
         let files = &self.0.states.load().stores[store].files;
         Some(files.iter().map(|file| file.name().to_owned()).collect())
+    }
+
+    /// Returns the paths of the HFiles that the files of a family are, refer to or link to, in the order of
+    /// [`store_file_names`](Self::store_file_names); `None` if the family is unknown.
+    #[must_use]
+    pub fn hfile_paths(&self, family: impl AsRef<[u8]>) -> Option<Vec<PathBuf>> {
+        let store = self.0.store_index(family.as_ref()).ok()?;
+        let files = &self.0.states.load().stores[store].files;
+        Some(files.iter().map(|file| file.path().to_owned()).collect())
     }
 }
 

@@ -5,8 +5,8 @@ use super::replay::RecoveredEdits;
 use crate::error::{Error, Result};
 use crate::hfile::VerifyReport;
 use crate::layout::{
-    FileKind, RegionDir, check_file_list, find_region_info, locate_store_file, read_descriptor_file,
-    read_region_info,
+    FileKind, RegionDir, Snapshot, SnapshotRegion, StoreFileInfo, check_file_list, find_region_info,
+    locate_store_file, read_descriptor_file, read_region_info,
 };
 use crate::schema::RegionInfo;
 use crate::store::open_files;
@@ -153,27 +153,56 @@ impl RegionOptions {
             faults.extend(edits.and_then(|edits| edits.replaced_files()).err());
         }
         for family in families {
-            let listed = match dir.store_files(family.name()) {
-                Ok(listed) => listed.files,
-                Err(error) => {
-                    faults.push(error);
-                    continue;
-                }
-            };
-            let mut all_sound = true;
-            for file in &listed {
-                let found = options.files.verify(&file.path);
-                all_sound &= found.as_ref().is_ok_and(|found| found.faults.is_empty());
-                report(&file.path, found);
-            }
-            match open_files(&options.files, &listed) {
-                Ok(opened) => faults.extend(opened.warnings),
-                // The fault has been reported for one of the files.
-                Err(_) if !all_sound => {}
+            match dir.store_files(family.name()) {
+                Ok(listed) => options.verify_files(&listed.files, &mut faults, report),
                 Err(error) => faults.push(error),
             }
         }
         Ok(faults)
+    }
+
+    /// Verifies a region of a snapshot, as [`verify`](Self::verify) does one of a table. Its directory need not
+    /// exist.
+    pub(crate) fn verify_of_snapshot(
+        self,
+        snapshot: &Snapshot,
+        region: &SnapshotRegion,
+        report: &mut dyn FnMut(&Path, Result<VerifyReport>),
+    ) -> Vec<Error> {
+        let options = self.bounded();
+        let dir = snapshot.region_dir(options.file_storage(), region);
+        let mut faults = Vec::new();
+        for family in dir.families() {
+            match snapshot.found_files(&dir, region, family.name()) {
+                Ok((listed, missing)) => {
+                    faults.extend(missing);
+                    options.verify_files(&listed.files, &mut faults, report);
+                }
+                Err(error) => faults.push(error),
+            }
+        }
+        faults
+    }
+
+    /// Verifies the files of a family, each by itself and against the others.
+    fn verify_files(
+        &self,
+        files: &[StoreFileInfo],
+        faults: &mut Vec<Error>,
+        report: &mut dyn FnMut(&Path, Result<VerifyReport>),
+    ) {
+        let mut all_sound = true;
+        for file in files {
+            let found = self.files.verify(&file.path);
+            all_sound &= found.as_ref().is_ok_and(|found| found.faults.is_empty());
+            report(&file.path, found);
+        }
+        match open_files(&self.files, files) {
+            Ok(opened) => faults.extend(opened.warnings),
+            // The fault has been reported for one of the files.
+            Err(_) if !all_sound => {}
+            Err(error) => faults.push(error),
+        }
     }
 }
 

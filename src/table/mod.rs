@@ -36,6 +36,7 @@ mod scanner;
 mod snapshot;
 mod split;
 mod steps;
+mod verify;
 mod view;
 mod write;
 

@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 #[derive(clap::Args, Debug)]
 #[command(disable_help_flag = true, after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// HFiles, or the directories of families, regions, tables, namespaces and roots
+    /// HFiles, or the directories of families, regions, tables, snapshots, namespaces and roots
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 

@@ -188,7 +188,7 @@ enum Input<'f> {
 impl<'f> Input<'f> {
     fn open(file: &'f HFile, half: Option<&'f InputSource>) -> Result<Self, CommandError> {
         let Some(half) = half else { return Ok(Self::File(FileCells::open(file)?)) };
-        let cells = RowCells::open(half, &RowArgs::default(), &CellArgs::of_all_stored())?;
+        let cells = RowCells::open(half, &RowArgs::default(), &CellArgs::of_all_stored(), CellOrder::User)?;
         Ok(Self::Half { cells, with_seq_ids: file.has_seq_ids() })
     }
 

@@ -11,24 +11,28 @@ use crate::query_args::{CellArgs, RangeArgs, RowArgs};
 use crate::source::{InputSource, RowCells, bytes_of};
 use crate::target::{self, Kind};
 use crate::target_args::TargetArgs;
+use crate::text;
 use hregion::{Cell, CellOrder, CellRef};
+use serde_json::Value;
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::PathBuf;
 
-/// Print the cells that are in only one of two files, regions or tables
+/// Print the cells that are in only one of two files, regions, tables or root directories
 ///
 /// Of two HFiles, all stored cells are compared. They are equal if key, value, sequence id (0 if the file
 /// stores none) and tags are equal; duplicate cells must be duplicated in both files. Encoding and compression
 /// are ignored. Of families, regions, tables and snapshots, and if rows or cells are chosen, the cells that
-/// HBase would return are compared, without sequence ids: all versions, or as chosen. Cells that are only in
-/// the first are prefixed with a minus, those only in the second with a plus.
+/// HBase would return are compared, without sequence ids: all versions, or as chosen. Of namespaces and root
+/// directories, the tables of one name are compared, each after a line with its name if they differ. Cells
+/// that are only in the first are prefixed with a minus, those only in the second with a plus.
 ///
-/// Exit code 1 if there is a difference. With --json: {"side":"left","cell":{…}}.
+/// Exit code 1 if there is a difference. With --json: {"side":"left","cell":{…}}, with "table" for several.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The first HFile, or the directory of a family, a region, a table or a snapshot
+    /// The first HFile, or the directory of a family, a region, a table, a snapshot, a namespace or a root
     left: PathBuf,
 
     /// The second
@@ -96,29 +100,67 @@ fn of_files(args: &Args, out: &mut Output) -> Result<[u64; 2], Failure> {
     let files =
         [target::open(&args.left, None, &options, out)?, target::open(&args.right, None, &options, out)?];
     let [left, right] = &files;
-    let mut diff = Diff {
-        order: common_order(&files)?,
-        args,
-        seq_ids: Some(files.each_ref().map(|file| file.has_seq_ids())),
-        counts: [0; 2],
-        line: Vec::new(),
-    };
+    let mut diff = Diff::new(args, Some(files.each_ref().map(|file| file.has_seq_ids())));
+    diff.order = common_order(&files)?;
     diff.walk(&mut FileCells::open(left)?, &mut FileCells::open(right)?, out)?;
     Ok(diff.counts)
 }
 
-/// Compares the cells that HBase would return. Returns how many are only in each.
+/// Compares the cells that HBase would return, of directories of tables those of the tables of one name. Returns
+/// how many are only in each.
 fn of_rows(args: &Args, rows: &RowArgs, out: &mut Output) -> Result<[u64; 2], Failure> {
     let cells = args.cells.clone().or_all_versions();
     let open = |path: &PathBuf, out: &mut Output| {
         let target = TargetArgs { target: path.clone(), kind: args.kind };
-        InputSource::open(&target, &args.reading, &cells, None, out)
+        InputSource::open_all(&target, &args.reading, &cells, None, out)
     };
-    let (left, right) = (open(&args.left, out)?, open(&args.right, out)?);
-    let mut diff = Diff { order: CellOrder::User, args, seq_ids: None, counts: [0; 2], line: Vec::new() };
-    let mut left = RowCells::open(&left, rows, &cells)?;
-    diff.walk(&mut left, &mut RowCells::open(&right, rows, &cells)?, out)?;
+    let sources = [open(&args.left, out)?, open(&args.right, out)?];
+    let mut pairs = BTreeMap::<_, [Option<&InputSource>; 2]>::new();
+    for (side, sources) in sources.iter().enumerate() {
+        for (name, source) in sources {
+            pairs.entry(name.as_ref()).or_default()[side] = Some(source);
+        }
+    }
+    if pairs.len() > 1 && pairs.contains_key(&None) {
+        return Err(CommandError::usage("expected two tables, or two directories of tables").into());
+    }
+    let mut diff = Diff::new(args, None);
+    for (table, pair) in pairs {
+        let order = match table {
+            Some(table) if table.is_meta() => CellOrder::Meta,
+            _ => CellOrder::User,
+        };
+        (diff.order, diff.table) = (order, table.map(ToString::to_string));
+        let [left, right] = pair.map(|source| open_cells(source, rows, &cells, order));
+        diff.walk(&mut *left?, &mut *right?, out)?;
+    }
     Ok(diff.counts)
+}
+
+/// Opens the cells of a table, or none if it is not there.
+fn open_cells<'s>(
+    source: Option<&'s InputSource>,
+    rows: &RowArgs,
+    cells: &CellArgs,
+    order: CellOrder,
+) -> Result<Box<dyn CellSource + 's>, CommandError> {
+    match source {
+        Some(source) => Ok(Box::new(RowCells::open(source, rows, cells, order)?)),
+        None => Ok(Box::new(NoCells)),
+    }
+}
+
+/// A table that is not there.
+struct NoCells;
+
+impl CellSource for NoCells {
+    fn peek(&self) -> Option<CellRef<'_>> {
+        None
+    }
+
+    fn advance(&mut self) -> Result<(), CommandError> {
+        Ok(())
+    }
 }
 
 /// One of the two files.
@@ -135,10 +177,19 @@ struct Diff<'a> {
     seq_ids: Option<[bool; 2]>,
     /// The number of cells that are only in each file.
     counts: [u64; 2],
+    /// The name of the table, if there are several.
+    table: Option<String>,
+    /// Whether a difference in the table was printed.
+    is_begun: bool,
     line: Vec<u8>,
 }
 
-impl Diff<'_> {
+impl<'a> Diff<'a> {
+    fn new(args: &'a Args, seq_ids: Option<[bool; 2]>) -> Self {
+        let (order, counts, line) = (CellOrder::User, [0; 2], Vec::new());
+        Self { order, args, seq_ids, counts, table: None, is_begun: false, line }
+    }
+
     /// Walks both files in parallel.
     fn walk(
         &mut self,
@@ -146,6 +197,7 @@ impl Diff<'_> {
         right: &mut dyn CellSource,
         out: &mut Output,
     ) -> Result<(), Failure> {
+        self.is_begun = false;
         loop {
             let order = match (left.peek(), right.peek()) {
                 (None, None) => return Ok(()),
@@ -224,13 +276,22 @@ impl Diff<'_> {
         self.line.clear();
         if out.is_json() {
             self.line.extend_from_slice(match side {
-                Side::Left => b"{\"side\":\"left\",\"cell\":",
-                Side::Right => b"{\"side\":\"right\",\"cell\":",
+                Side::Left => b"{\"side\":\"left\",",
+                Side::Right => b"{\"side\":\"right\",",
             });
+            if let Some(table) = &self.table {
+                let name = text::json(&Value::from(table.as_str()));
+                self.line.extend_from_slice(format!("\"table\":{name},").as_bytes());
+            }
+            self.line.extend_from_slice(b"\"cell\":");
             let with_seq_id = self.seq_ids.is_some_and(|seq_ids| seq_ids[side as usize]);
             cell_line::put_json(&mut self.line, cell, with_seq_id);
             self.line.extend_from_slice(b"}\n");
         } else {
+            if let Some(table) = self.table.as_ref().filter(|_| !self.is_begun) {
+                self.line.extend_from_slice(format!("table {table}\n").as_bytes());
+                self.is_begun = true;
+            }
             self.line.extend_from_slice(match side {
                 Side::Left => b"- ",
                 Side::Right => b"+ ",

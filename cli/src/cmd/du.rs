@@ -1,10 +1,11 @@
 //! `hregion du`: bytes, cells and ages of store files.
 
 use crate::args::FileArgs;
+use crate::balance;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
 use crate::probe;
-use crate::regions::files_below;
+use crate::regions::{files_below, is_snapshot};
 use crate::target::check_local;
 use crate::text;
 use crate::usage::Usage;
@@ -27,12 +28,15 @@ use std::sync::Arc;
 /// those of the time range in the file: from 0 on, if it has a marker that deletes all older versions.
 ///
 /// With --what-if, reads a sample of each family, and prints how many bytes its files would have with other
-/// encodings and codecs.
+/// encodings and codecs. With --balance, prints the regions of a table that are out of balance: each that is
+/// larger than two mean regions, to be split, and neighbours that together are not larger than one, to be
+/// merged; of a reference, half of its file is counted.
 ///
 /// With --json: {"table","region","family","path","bytes","cells","oldest","newest","encoding","compression",
 /// "uncompressed_bytes","first","last","overlap"} for each file, with null for what is unknown; "overlap" is
 /// the number of other files of the family with rows between the first and the last. With --what-if then
-/// {"what_if":{"table","family","encoding","compression","sample_bytes","bytes"}} for each setting.
+/// {"what_if":{"table","family","encoding","compression","sample_bytes","bytes"}} for each setting; with
+/// --balance {"balance":{"table","action","regions","bytes","mean_bytes"}} for each advice.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -44,6 +48,10 @@ pub(crate) struct Args {
     #[arg(long)]
     what_if: bool,
 
+    /// Also print which regions of tables HBase's normalizer would split or merge
+    #[arg(long)]
+    balance: bool,
+
     #[command(flatten)]
     reading: FileArgs,
 }
@@ -52,7 +60,8 @@ const EXAMPLES: &str = "\
 Examples:
   hregion du /hbase/data/default/users
   hregion du --json /hbase | jq -s 'map(.bytes) | add'
-  hregion du --what-if /hbase/data/default/users";
+  hregion du --what-if /hbase/data/default/users
+  hregion du --balance /hbase";
 
 /// A store file.
 struct StoreFile {
@@ -103,6 +112,9 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if args.what_if {
         samples.print(&options, out)?;
     }
+    if args.balance {
+        args.targets.iter().try_for_each(|target| balance::print(target, &args.reading, out))?;
+    }
     Ok(Exit::Done)
 }
 
@@ -111,6 +123,11 @@ fn store_files(target: &Path, storage: &Arc<dyn Storage>) -> Result<Vec<(PathBuf
     check_local(target)?;
     let mut paths = Vec::new();
     match probe::is_dir(target)? {
+        true if is_snapshot(target)? => {
+            let message = "a snapshot, whose files are in the directories of tables and in the archive";
+            let hint = Some("`hregion inspect` prints the bytes of each file");
+            return Err(CommandError::unsupported(target, message).with_hint(hint).into());
+        }
         true => files_below(target, &mut paths)?,
         false => paths.push(target.to_owned()),
     }

@@ -31,7 +31,7 @@ use std::path::PathBuf;
 #[derive(clap::Args, Debug)]
 #[command(disable_help_flag = true, after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// An HFile, or the directory of a family, a region, a table, a namespace or a root
+    /// An HFile, or the directory of a family, a region, a table, a snapshot, a namespace or a root
     target: PathBuf,
 
     /// The kind of the target, if it cannot be detected

@@ -5,12 +5,12 @@ use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
 use crate::parallel::JobArgs;
 use crate::probe;
-use crate::regions::{files_below, is_aside, is_region, region_dirs, tables_below};
+use crate::regions::{files_below, is_aside, is_region, open_snapshot, region_dirs, tables_below};
 use crate::source::{bytes_of, files_in};
 use crate::target::{self, Kind, check_local, check_regular};
 use hregion::io::Storage;
 use hregion::region::FileKind;
-use hregion::{HFileOptions, RegionOptions, VerifyReport};
+use hregion::{HFileOptions, RegionInfo, RegionOptions, Table, VerifyReport};
 use serde_json::json;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -20,8 +20,8 @@ use std::sync::Arc;
 ///
 /// Checks checksums, the order of cells, the index against the blocks, Bloom filters against the cells, and
 /// trailer and file info against the contents. For a region, a table, a namespace or a root directory, checks
-/// every store file, following references and links, and the files of a family against each other. Other
-/// files of HBase are checked for what they are: .regioninfo, descriptors, lists of files, recovered edits
+/// every store file, following references and links, and the files of a family against each other; for a
+/// snapshot, the files that it lists, wherever they are now. Other files of HBase are checked for what they are: .regioninfo, descriptors, lists of files, recovered edits
 /// and logs, whose torn end is no fault; of directories such as WALs and archive, all files below. Continues
 /// after a fault, and with the next file.
 ///
@@ -31,7 +31,7 @@ use std::sync::Arc;
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Files, or the directories of families, regions, tables, namespaces and roots
+    /// Files, or the directories of families, regions, tables, snapshots, namespaces and roots
     #[arg(required = true, value_name = "TARGET")]
     targets: Vec<PathBuf>,
 
@@ -62,6 +62,8 @@ enum Part {
     Region(PathBuf),
     /// A family of a region.
     Family(PathBuf, Vec<u8>),
+    /// A region of a snapshot.
+    OfSnapshot(Table, RegionInfo),
     /// What is not verified, and why.
     Refused(CommandError),
 }
@@ -80,9 +82,10 @@ enum Found {
 fn find(
     path: &Path,
     kind: Option<Kind>,
+    regions: &RegionOptions,
     storage: &Arc<dyn Storage>,
     out: &Output,
-) -> Result<Vec<Part>, CommandError> {
+) -> Result<Vec<Part>, Failure> {
     check_local(path)?;
     if kind.is_none() && probe::is_dir(path)? && !is_region(path)? && is_aside(path)? {
         let mut files = Vec::new();
@@ -91,8 +94,11 @@ fn find(
     }
     let found = target::kind_of(path, kind)?;
     Ok(match found {
-        Kind::Hfile | Kind::Snapshot | Kind::Wal => {
-            vec![Part::of_file(path.to_owned(), kind, storage, out)]
+        Kind::Hfile | Kind::Wal => vec![Part::of_file(path.to_owned(), kind, storage, out)],
+        Kind::Snapshot => {
+            let table = open_snapshot(path, regions.clone())?;
+            let regions = table.regions().into_iter();
+            regions.map(|region| Part::OfSnapshot(table.clone(), region)).collect()
         }
         Kind::Region => vec![Part::Region(path.to_owned())],
         Kind::Table | Kind::Namespace | Kind::Root => {
@@ -146,6 +152,7 @@ impl Part {
             Self::File(path) => regions.clone().verify_file(path, report),
             Self::Region(dir) => regions.clone().verify(dir, report),
             Self::Family(dir, family) => regions.clone().verify_family(dir, family, report),
+            Self::OfSnapshot(table, region) => table.verify_region(region, report),
             Self::Refused(fault) => return vec![Found::File(Err(fault.clone()))],
         };
         if matches!(self, Self::File(_)) && found.is_empty() {
@@ -175,9 +182,10 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let regions = args.reading.region_options(out)?.storage(Arc::clone(&storage));
     let mut parts = Vec::new();
     for path in &args.targets {
-        match find(path, args.kind, &storage, out) {
+        match find(path, args.kind, &regions, &storage, out) {
             Ok(found) => parts.extend(found),
-            Err(fault) => parts.push(Part::Refused(fault)),
+            Err(Failure::Fault(fault)) => parts.push(Part::Refused(*fault)),
+            Err(other) => return Err(other),
         }
     }
     let mut tally = Tally::default();

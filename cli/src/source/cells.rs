@@ -4,7 +4,7 @@ use super::{InputSource, SourcePart};
 use crate::cell_source::CellSource;
 use crate::failure::CommandError;
 use crate::query_args::{CellArgs, RowArgs};
-use hregion::{Cell, CellRef, Region, ResultScanner, Scan};
+use hregion::{Cell, CellOrder, CellRef, Region, ResultScanner, Scan};
 use std::vec;
 
 /// The cells of the rows of a source, in row order.
@@ -12,6 +12,8 @@ use std::vec;
 pub(crate) struct RowCells<'s> {
     source: &'s InputSource,
     scan: Scan,
+    /// The order of the rows, which is that of the table.
+    order: CellOrder,
     /// The parts after the current one.
     parts: vec::IntoIter<SourcePart<'s>>,
     region: Option<(Region, ResultScanner)>,
@@ -21,16 +23,17 @@ pub(crate) struct RowCells<'s> {
 }
 
 impl<'s> RowCells<'s> {
-    /// Moves to the first cell.
+    /// Moves to the first cell. Fails if the rows have another order.
     pub(crate) fn open(
         source: &'s InputSource,
         rows: &RowArgs,
         cells: &CellArgs,
+        order: CellOrder,
     ) -> Result<Self, CommandError> {
         let scan = rows.scan(&source.narrowed(cells)?).scan;
         let parts = source.parts_of(rows).into_iter();
         let cells = Vec::new().into_iter();
-        let mut opened = Self { source, scan, parts, region: None, cells, current: None };
+        let mut opened = Self { source, scan, order, parts, region: None, cells, current: None };
         opened.advance()?;
         Ok(opened)
     }
@@ -47,8 +50,8 @@ impl<'s> RowCells<'s> {
             }
             let Some(part) = self.parts.next() else { return Ok(false) };
             let region = part.open()?;
-            if region.info().table().is_meta() {
-                let message = "hbase:meta, whose rows have an order of their own";
+            if region.info().table().is_meta() != (self.order == CellOrder::Meta) {
+                let message = "rows of hbase:meta, which have an order of their own, beside those of a table";
                 return Err(CommandError::unsupported(region.path(), message));
             }
             let rows = region.view().into_scanner(self.scan.clone())?;

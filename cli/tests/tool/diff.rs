@@ -1,7 +1,7 @@
 //! `hregion diff` of tables, regions and snapshots: what was written in between, and nothing else.
 
-use crate::support::{code, json_lines, last_error, ok, plain, run, stdout, testdata};
-use hregion::{Compaction, Delete, Family, Put, Table};
+use crate::support::{code, json_lines, last_error, ok, plain, run, stderr, stdout, testdata};
+use hregion::{Compaction, Delete, Family, Put, Region, Table};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -93,4 +93,49 @@ fn regions_and_files_of_hbase_are_compared() {
     assert_eq!(ok(&["diff", &plain(), &plain(), "--versions", "1"]), "");
     let missing = run(&["diff", "--json", &plain(), "no-such"]);
     assert_eq!((code(&missing), last_error(&missing)["kind"].as_str()), (5, Some("Io")));
+}
+
+/// Root directories, with a catalog whose rows have another order, and with a table that only one has.
+#[test]
+fn directories_of_tables_are_compared() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = |name: &str| dir.path().join(name);
+    let families = [Family::new("f")];
+    for name in ["a", "b"] {
+        for table in ["t", "t1", "ns:t"] {
+            let table = Table::create(root(name), table, &families, &["m"]).unwrap();
+            table.put(Put::new("r").cell_at("f", "q", 5, "v")).unwrap();
+            table.flush().unwrap();
+            table.close().unwrap();
+        }
+    }
+    let [a, b] = ["a", "b"].map(|name| root(name).display().to_string());
+    let namespace = |root: &str| format!("{root}/data/default");
+    assert_eq!(ok(&["diff", &a, &a]), "");
+    assert_eq!(ok(&["diff", &namespace(&a), &namespace(&b)]), "");
+    let table = Table::open_with(root("b"), "t", Region::options().writable(true)).unwrap();
+    table.put(Put::new("x").cell_at("f", "q", 5, "more")).unwrap();
+    table.flush().unwrap();
+    table.close().unwrap();
+    Table::delete_table(root("b"), "ns:t", &Region::options()).unwrap();
+    let output = run(&["diff", &namespace(&a), &namespace(&b)]);
+    assert_eq!(
+        (code(&output), stdout(&output).as_str()),
+        (1, "table t\n+ K: x/f:q/5/Put/vlen=4/seqid=5 V: more\n")
+    );
+    let output = run(&["diff", "--json", &a, &b]);
+    assert_eq!(code(&output), 1);
+    let lines = json_lines(&stdout(&output));
+    let cells: Vec<_> =
+        lines.iter().map(|line| (&line["table"], &line["side"], &line["cell"]["row"])).collect();
+    for expected in [("ns:t", "left", "r"), ("t", "right", "x")] {
+        let expected = [expected.0, expected.1, expected.2].map(|text| Value::from(text));
+        let found = cells.iter().filter(|(table, side, row)| [*table, *side, *row] == expected.each_ref());
+        assert_eq!(found.count(), 1, "{lines:#?}");
+    }
+    assert!(lines.iter().all(|line| {
+        ["hbase:meta", "hbase:namespace", "ns:t", "t"].contains(&line["table"].as_str().unwrap())
+    }));
+    let mixed = run(&["diff", &a, &format!("{}/t", namespace(&a))]);
+    assert_eq!(code(&mixed), 2, "{}", stderr(&mixed));
 }

@@ -1,6 +1,7 @@
 //! `hregion du`: the bytes and cells of every store file, and sums that agree with them.
 
 use crate::support::{code, golden, json_lines, last_error, members, ok, plain, run, testdata};
+use hregion::{Family, Put, RegionInfo, Table};
 use serde_json::{Value, json};
 use std::fs;
 
@@ -125,4 +126,36 @@ fn any_level_and_single_files_are_targets() {
     assert!(file[0]["cells"].as_u64().unwrap() > 10);
     let missing = run(&["du", "--json", "no-such"]);
     assert_eq!((code(&missing), &last_error(&missing)["kind"]), (5, &json!("Io")));
+}
+
+/// One region has most of the bytes, and two neighbours few.
+#[test]
+fn regions_out_of_balance_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let table =
+        Table::create(dir.path(), "t", &[Family::new("f")], &["b", "c", "d"]).unwrap();
+    for (row, bytes) in [("a", 40_000), ("b", 10), ("c", 20), ("d", 9_000)] {
+        table.put(Put::new(row).cell("f", "q", vec![7; bytes])).unwrap();
+    }
+    table.flush().unwrap();
+    table.close().unwrap();
+    let names: Vec<String> = table.regions().iter().map(RegionInfo::encoded_name).collect();
+    let root = dir.path().to_str().unwrap();
+    let lines = json_lines(&ok(&["du", "--json", "--balance", root]));
+    let bytes = |at: usize| -> u64 {
+        let of_region = lines.iter().filter(|line| line["region"] == names[at].as_str());
+        of_region.map(|line| line["bytes"].as_u64().unwrap()).sum()
+    };
+    let mean = (0..4).map(bytes).sum::<u64>() / 4;
+    let advice: Vec<&Value> = lines.iter().filter_map(|line| line.get("balance")).collect();
+    let expected = [
+        json!({"table": "t", "action": "split", "regions": [names[0]], "bytes": bytes(0), "mean_bytes": mean}),
+        json!({"table": "t", "action": "merge", "regions": [names[1], names[2]], "bytes": bytes(1) + bytes(2),
+            "mean_bytes": mean}),
+    ];
+    assert_eq!(advice, expected.iter().collect::<Vec<_>>());
+    let printed = ok(&["du", "--balance", root]);
+    assert!(printed.contains(&format!("t: merge {} {}: ", names[1], names[2])), "{printed}");
+    let region = format!("{root}/data/default/t/{}", names[0]);
+    assert_eq!(code(&run(&["du", "--balance", &region])), 4);
 }

@@ -1,7 +1,8 @@
 //! Commands on all tables of a namespace or a root directory, on several threads, and on all store files of a
 //! directory.
 
-use crate::support::{code, json_lines, last_error, ok, read_gz, run, stderr, testdata};
+use crate::library::files::copy_dir;
+use crate::support::{code, json_lines, last_error, ok, read_gz, run, stderr, stdout, testdata};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
@@ -150,8 +151,81 @@ fn cells_of_directories_are_those_of_their_files() {
         ok(&["write", list.to_str().unwrap(), "--sort", "--mvcc", "--out", &out]);
         assert_eq!(ok(&["cells", &out]).lines().count(), lines.lines().count());
     }
-    let snapshot = run(&["cells", "--json", &text(root().join(".hbase-snapshot/joined-snap"))]);
-    assert_eq!((code(&snapshot), last_error(&snapshot)["kind"].as_str()), (4, Some("Unsupported")));
+}
+
+/// A snapshot has the files that its table had: the same cells while they are there, in the archive after
+/// that, and an error for a reference that only the manifest has.
+#[test]
+fn the_files_of_a_snapshot_are_found_where_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    copy_dir(&root(), dir.path());
+    let (table, archive) =
+        (dir.path().join("data/default/joined"), dir.path().join("archive/data/default/joined"));
+    let (snapshot, table_path) = (text(dir.path().join(".hbase-snapshot/joined-snap")), text(table.clone()));
+    // the name of a file, and its cells
+    let cells = |path: &str| -> Vec<Value> {
+        let mut cells = json_lines(&ok(&["cells", "--json", path]));
+        for cell in &mut cells {
+            let file = PathBuf::from(cell["file"].as_str().unwrap());
+            cell["file"] = json!(file.file_name().unwrap().to_str());
+        }
+        cells
+    };
+    let (of_table, files) =
+        (cells(&table_path), json_lines(&ok(&["stats", "--json", "--by", "file", &snapshot])));
+    assert_eq!(of_table.len() as u64, cells_of("joined", "raw"));
+    assert_eq!(files.iter().map(|file| file["cells"].as_u64().unwrap()).sum::<u64>(), of_table.len() as u64);
+    let rows = ok(&["convert", "--to", "jsonl", &table_path, "--out", "-"]);
+    let verified = |exit: i32| {
+        let output = run(&["verify", "--json", &snapshot]);
+        assert_eq!(code(&output), exit, "{}", stdout(&output));
+        let mut lines = json_lines(&stdout(&output));
+        lines.retain(|line| line["error"].is_null());
+        let summary = lines.pop().unwrap()["summary"].clone();
+        assert_eq!(summary["files"], 12);
+        assert_eq!(summary["faults"], lines.len());
+        lines
+    };
+    for moved in [false, true] {
+        if moved {
+            // the table is deleted
+            copy_dir(&table, &archive);
+            fs::remove_dir_all(&table).unwrap();
+        }
+        assert_eq!(cells(&snapshot), of_table);
+        assert_eq!(ok(&["convert", "--to", "jsonl", &snapshot, "--out", "-"]), rows);
+        let inspected = json_lines(&ok(&["inspect", "--json", &snapshot])).remove(0);
+        let expected: Vec<Value> = regions("joined").iter().map(|region| region["encoded"].clone()).collect();
+        let found = inspected["regions"].as_array().unwrap().iter().map(|region| region["region"].clone());
+        assert_eq!((&inspected["kind"], found.collect::<Vec<_>>()), (&json!("snapshot"), expected));
+        verified(0);
+    }
+    let below = |ending: &str| -> PathBuf {
+        let mut dirs = fs::read_dir(&archive).unwrap().map(|entry| entry.unwrap().path().join("p"));
+        let mut files = dirs.by_ref().filter_map(|dir| fs::read_dir(dir).ok()).flatten();
+        files
+            .find_map(|entry| Some(entry.unwrap().path()).filter(|path| text(path.clone()).ends_with(ending)))
+            .unwrap()
+    };
+    fs::remove_file(below(".cdfe67995da60acca7ff4edde08e6ef2")).unwrap();
+    let refused = run(&["cells", "--json", &snapshot]);
+    assert_eq!((code(&refused), last_error(&refused)["kind"].as_str()), (4, Some("Unsupported")));
+    assert_eq!(ok(&["scan", "--raw", "--versions", "all", &snapshot]).lines().count(), of_table.len());
+    verified(0);
+    let damaged = below("35f1aab5ab964a18b25cfde9be60f597");
+    let mut bytes = fs::read(&damaged).unwrap();
+    bytes[100] ^= 1;
+    fs::write(&damaged, bytes).unwrap();
+    let faults = verified(3);
+    assert!(faults.iter().all(|fault| fault["path"] == text(damaged.clone())), "{faults:?}");
+    fs::remove_file(&damaged).unwrap();
+    let output = run(&["verify", "--json", &snapshot]);
+    assert_eq!(code(&output), 5, "{}", stdout(&output));
+    let lines = json_lines(&stdout(&output));
+    assert!(lines[0]["message"].as_str().unwrap().contains("35f1aab5ab964a18b25cfde9be60f597"), "{lines:?}");
+    assert_eq!((&lines[1]["summary"]["files"], &lines[1]["summary"]["faults"]), (&json!(11), &json!(1)));
+    let refused = run(&["du", "--json", &snapshot]);
+    assert_eq!((code(&refused), last_error(&refused)["kind"].as_str()), (4, Some("Unsupported")));
 }
 
 #[test]

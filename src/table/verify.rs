@@ -1,0 +1,42 @@
+//! Verification of the regions of a table or a snapshot.
+
+use super::Table;
+use super::regions::RegionSource;
+use crate::error::{Error, ErrorKind, Result};
+use crate::hfile::VerifyReport;
+use crate::schema::RegionInfo;
+use std::path::Path;
+
+impl Table {
+    /// Verifies a region, as [`RegionOptions::verify`] does: reads all of every store file, and checks the files
+    /// of each family against each other. The region is one of [`regions`](Self::regions). Of a
+    /// [snapshot](Self::open_snapshot), verifies the files that it has of the region, wherever they are now.
+    ///
+    /// Passes the path of each HFile to `report`, with its faults or with the error that prevented the
+    /// verification, and continues. Returns the faults of files in relation to others, such as a file that is
+    /// missing.
+    ///
+    /// [`RegionOptions::verify`]: crate::RegionOptions::verify
+    ///
+    /// # Errors
+    ///
+    /// If the table does not have the region; if its directory is not a region, or anything outside of its
+    /// families cannot be read.
+    pub fn verify_region(
+        &self,
+        region: &RegionInfo,
+        mut report: impl FnMut(&Path, Result<VerifyReport>),
+    ) -> Result<Vec<Error>> {
+        let regions = self.0.regions.load();
+        let no_region = || Error::locating(ErrorKind::RegionNotFound, "the table does not have the region");
+        let slot = regions.slots.iter().find(|slot| slot.info == *region).ok_or_else(no_region)?;
+        let options = self.0.options.clone();
+        match &slot.source {
+            RegionSource::Dir(path) => options.verify(path, report),
+            RegionSource::Snapshot(snapshot, index) => {
+                let region = snapshot.region(*index).ok_or_else(no_region)?;
+                Ok(options.verify_of_snapshot(snapshot, region, &mut report))
+            }
+        }
+    }
+}
