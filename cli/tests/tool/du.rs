@@ -132,8 +132,7 @@ fn any_level_and_single_files_are_targets() {
 #[test]
 fn regions_out_of_balance_are_named() {
     let dir = tempfile::tempdir().unwrap();
-    let table =
-        Table::create(dir.path(), "t", &[Family::new("f")], &["b", "c", "d"]).unwrap();
+    let table = Table::create(dir.path(), "t", &[Family::new("f")], &["b", "c", "d"]).unwrap();
     for (row, bytes) in [("a", 40_000), ("b", 10), ("c", 20), ("d", 9_000)] {
         table.put(Put::new(row).cell("f", "q", vec![7; bytes])).unwrap();
     }

@@ -19,6 +19,7 @@ mod explain;
 mod export;
 mod families;
 mod fresh;
+mod full_disk;
 mod fuzz_bodies;
 mod import;
 mod input;
