@@ -58,6 +58,7 @@ mod settings;
 mod shell;
 mod sort;
 mod source;
+mod split_keys;
 mod staging;
 mod stats;
 mod stdout;

@@ -3,18 +3,17 @@
 use crate::cell_file::CellFiles;
 use crate::cmd::write;
 use crate::failure::{CommandError, Exit, Failure};
-use crate::lines::Lines;
 use crate::new_dir::{NewDir, is_of_bulk_load};
 use crate::output::Output;
 use crate::probe;
-use crate::progress::Progress;
 use crate::region_files::{RegionFiles, Written};
 use crate::settings::{Bloom, Settings, WriterKind};
 use crate::sort::{self, Sorting};
+use crate::split_keys;
 use crate::text;
 use crate::write_args::{List, WriteArgs};
-use hregion::cell::{StringBinary, from_string_binary};
-use hregion::{BloomType, CellOrder, Limits};
+use hregion::cell::StringBinary;
+use hregion::{BloomType, CellOrder};
 use serde_json::json;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -66,7 +65,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let dictionary = args.writing.zstd_dictionary.as_ref();
     let files = CellFiles::new(&settings(args)?, dictionary, encryption, false, out)?;
     let limits = args.writing.list.limits();
-    let splits = read_splits(&args.regions, &limits)?;
+    let splits = split_keys::read(&args.regions, &limits)?;
     let order = args.writing.settings.order();
     write::start_progress(&args.cells, out);
     let dir = NewDir::create(&args.out)?;
@@ -126,24 +125,6 @@ fn settings(args: &Args) -> Result<Settings, CommandError> {
     settings.mvcc = Some(true);
     settings.bloom.get_or_insert(Bloom(Some(BloomType::Row)));
     Ok(settings)
-}
-
-/// Reads the start rows of the regions, except the first one.
-fn read_splits(path: &Path, limits: &Limits) -> Result<Vec<Vec<u8>>, CommandError> {
-    let mut lines = Lines::open(path, limits, &Progress::none())?;
-    let mut splits = Vec::new();
-    while let Some(line) = lines.next()? {
-        let row = std::str::from_utf8(line).map(from_string_binary);
-        splits.push(row.map_err(|_| lines.wrong("expected text, with bytes as \\xHH"))?);
-    }
-    splits.sort_unstable();
-    match splits.windows(2).find(|pair| pair[0] == pair[1]) {
-        None => Ok(splits),
-        Some(pair) => Err(CommandError::invalid_file(
-            path,
-            format!("the row {} is given twice", StringBinary(&pair[0])),
-        )),
-    }
 }
 
 /// Prints the files, with the rows between which their regions are.

@@ -59,7 +59,7 @@ fn options(command: &str) -> Vec<&'static str> {
         "get" => &[READ, PRINT],
         "scan" => &[READ, PRINT, SCAN],
         "count" => &[READ, SCAN, &["INTERVAL"]],
-        "create" => &[FAMILY, &["SPLITS"]],
+        "create" => &[FAMILY, &["NUMREGIONS", "SPLITALGO", "SPLITS", "SPLITS_FILE"]],
         "alter" => &[FAMILY, alter::ATTRIBUTES, &["METADATA", "METHOD"]],
         "put" | "incr" | "append" => &[&["TTL"]],
         "deleteall" => &[&["ROWPREFIXFILTER"]],

@@ -50,9 +50,12 @@ const TOPICS: &[Topic] = &[
     topic(
         "create",
         "create 't', 'f', 'g'\n\
-         create 't', {NAME => 'f', VERSIONS => 3, BLOOMFILTER => 'ROWCOL'}, SPLITS => ['m']",
+         create 't', {NAME => 'f', VERSIONS => 3, BLOOMFILTER => 'ROWCOL'}, SPLITS => ['m']\n\
+         create 't', 'f', SPLITS_FILE => 'splits.txt'\n\
+         create 't', 'f', {NUMREGIONS => 15, SPLITALGO => 'HexStringSplit'}",
         "creates a table in a root directory. Of a family: VERSIONS, MIN_VERSIONS, TTL, KEEP_DELETED_CELLS, \
-         NEW_VERSION_BEHAVIOR, BLOOMFILTER, DATA_BLOCK_ENCODING, COMPRESSION, BLOCKSIZE",
+         NEW_VERSION_BEHAVIOR, BLOOMFILTER, DATA_BLOCK_ENCODING, COMPRESSION, BLOCKSIZE. A file of splits has a \
+         row in each line, bytes as \\xHH; the algorithms are HexStringSplit, DecimalStringSplit, UniformSplit",
     ),
     topic(
         "delete",

@@ -9,10 +9,12 @@ use super::value::{Value, ValueKind};
 use crate::failure::CommandError;
 use crate::output::Output;
 use crate::settings;
+use crate::split_keys::{self, MAX_REGIONS, SplitAlgorithm};
 use hregion::cell::StringBinary;
-use hregion::{BloomType, Cipher, Family, KeepDeletedCells};
+use hregion::{BloomType, Cipher, Family, KeepDeletedCells, Limits};
 use serde_json::json;
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The number of seconds of a TTL from which on cells do not expire.
@@ -22,23 +24,22 @@ const FOREVER: u64 = i32::MAX as u64;
 pub(super) fn create(catalog: &Catalog, values: &mut Arguments<'_>, out: &mut Output) -> Result<(), Stop> {
     let name_value = values.required("the name of a table")?;
     let name = name_value.text("the name of a table")?;
-    let (mut families, mut splits) = (Vec::new(), Vec::new());
+    let (mut families, mut splits, mut are_split) = (Vec::new(), Vec::new(), false);
     for value in values.rest() {
         if !value.is_hash() {
             families.push(Family::new(value.text("a family: 'name' or {NAME => 'name'}")?));
             continue;
         }
         let mut options = Options::of(Some(value))?;
-        if let Some(list) = options.take("SPLITS") {
-            for split in list.list() {
-                splits.push(split.bytes("a split key")?);
-            }
+        if let Some(found) = split_rows(&mut options)? {
+            splits.extend(found);
+            are_split = true;
         }
         match options.take("NAME") {
             Some(name) => {
                 families.push(family(Family::new(name.text("the name of a family")?), &mut options)?);
             }
-            None if splits.is_empty() => {
+            None if !are_split => {
                 return Err(Stop::At(value.at, "expected NAME => 'family', or SPLITS => ['row']".into()));
             }
             None => {}
@@ -55,6 +56,39 @@ pub(super) fn create(catalog: &Catalog, values: &mut Arguments<'_>, out: &mut Ou
         writeln!(out, "Created table {name}\n=> Hbase::Table - {name}")?;
     }
     Ok(())
+}
+
+/// Takes the start rows of regions: `SPLITS => ['m']`, `SPLITS_FILE => 'splits.txt'` with a row in each line, or
+/// `NUMREGIONS => 15, SPLITALGO => 'HexStringSplit'`.
+fn split_rows(options: &mut Options<'_>) -> Result<Option<Vec<Vec<u8>>>, Stop> {
+    let mut splits: Option<Vec<Vec<u8>>> = None;
+    if let Some(list) = options.take("SPLITS") {
+        let rows = list.list().iter().map(|split| split.bytes("a split key"));
+        splits.get_or_insert_default().extend(rows.collect::<Result<Vec<_>, _>>()?);
+    }
+    if let Some(file) = options.take("SPLITS_FILE") {
+        let path = PathBuf::from(file.text("the path of a file")?);
+        splits.get_or_insert_default().extend(split_keys::read(&path, &Limits::default())?);
+    }
+    match (options.take("NUMREGIONS"), options.take("SPLITALGO")) {
+        (None, None) => {}
+        (Some(regions), Some(algorithm)) => {
+            let name = algorithm.text("the name of an algorithm")?;
+            let known = SplitAlgorithm::from_name(&name).ok_or_else(|| {
+                let message = "expected HexStringSplit, DecimalStringSplit or UniformSplit";
+                Stop::At(algorithm.at, message.into())
+            })?;
+            let count: u32 = regions.count("a number of regions")?;
+            if !(2..=MAX_REGIONS).contains(&count) {
+                return Err(Stop::At(regions.at, format!("expected from 2 to {MAX_REGIONS} regions")));
+            }
+            splits.get_or_insert_default().extend(known.split(count));
+        }
+        (Some(lone), None) | (None, Some(lone)) => {
+            return Err(Stop::At(lone.at, "expected both NUMREGIONS and SPLITALGO".into()));
+        }
+    }
+    Ok(splits)
 }
 
 /// Executes `get_table 't'`, whose result is assigned to a variable.

@@ -237,6 +237,42 @@ ROW                       COLUMN+CELL
     assert!(code == 2 && said.contains("drop: needs a root directory"), "{said}");
 }
 
+/// The regions of a new table: in a file, or by HBase's algorithms.
+#[test]
+fn tables_are_created_with_regions() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = temp_file("splits.txt", b"m\n\n\\x00\\xFF\nd\n");
+    let printed = done(
+        dir.path(),
+        &format!(
+            "create 'a', 'f', SPLITS_FILE => '{file}'
+get_splits 'a'
+create 'b', 'f', {{NUMREGIONS => 4, SPLITALGO => 'HexStringSplit'}}
+get_splits 'b'
+create 'c', {{NAME => 'f', VERSIONS => 2}}, NUMREGIONS => 2, SPLITALGO => 'UniformSplit'
+get_splits 'c'"
+        ),
+    );
+    let lists: Vec<&str> = printed.lines().filter(|line| line.starts_with("=> [")).collect();
+    let expected = [
+        "=> [\"\\x00\\xFF\", \"d\", \"m\"]",
+        "=> [\"40000000\", \"80000000\", \"c0000000\"]",
+        "=> [\"\\x80\\x00\\x00\\x00\\x00\\x00\\x00\\x00\"]",
+    ];
+    assert_eq!(lists, expected, "{printed}");
+    for (options, expected) in [
+        ("NUMREGIONS => 4", "both NUMREGIONS and SPLITALGO"),
+        ("SPLITALGO => 'HexStringSplit'", "both NUMREGIONS and SPLITALGO"),
+        ("NUMREGIONS => 1, SPLITALGO => 'HexStringSplit'", "from 2 to"),
+        ("NUMREGIONS => 3, SPLITALGO => 'Other'", "expected HexStringSplit"),
+        ("SPLITS_FILE => '/missing/file'", "/missing/file"),
+    ] {
+        let (code, said) = failed(dir.path(), &format!("create 'd', 'f', {options}"));
+        assert!([2, 5].contains(&code) && said.contains(expected), "{options}: {code} {said}");
+        assert!(done(dir.path(), "exists 'd'").contains("=> false"));
+    }
+}
+
 #[test]
 fn tables_of_several_regions_are_one() {
     let dir = tempfile::tempdir().unwrap();

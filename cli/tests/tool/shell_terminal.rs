@@ -26,8 +26,10 @@ impl Terminal {
         let home = terminal.dir.path().display();
         let tool = hregion().get_program().to_str().unwrap().to_owned();
         // It stays open after the shell.
-        let command =
-            format!("HOME='{home}' '{tool}' shell '{}'; echo ended with $?; exec sleep 600", root.display());
+        let command = format!(
+            "trap : INT; HOME='{home}' '{tool}' shell '{}'; echo ended with $?; exec sleep 600",
+            root.display()
+        );
         let size = ["-x", "100", "-y", "40"];
         terminal.tmux(&[&["-f", "/dev/null", "-u", "new-session", "-d"][..], &size, &[&command]].concat());
         terminal
@@ -199,6 +201,40 @@ hregion:006>
     assert!(history.contains("\nscan 'long', FILTER") && history.contains("\ncount 'users'\n"), "{history}");
     // a line that Ctrl-C cleared is not kept
     assert!(!history.contains("{COLUMN\n"), "{history}");
+}
+
+/// A command that waits for a file of which nothing comes ends with the shell.
+#[test]
+#[ignore = "needs tmux: .ci/run terminal"]
+fn a_second_interrupt_ends_the_shell() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
+    ok(&["shell", root.to_str().unwrap(), "-e", "create 't', 'f'\nput 't', 'r', 'f:q', 'v', 1"]);
+    let pipe = dir.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let terminal = Terminal::start(&root);
+    terminal.wait_line("hregion:001>");
+    terminal.type_in("put 't', 's', 'f:q', 'v', 1");
+    terminal.press("Enter");
+    terminal.wait_line("hregion:002>");
+    let command = format!("create 'u', 'f', SPLITS_FILE => '{}'", pipe.display());
+    terminal.type_in(&command);
+    terminal.press("Enter");
+    sleep(Duration::from_millis(500));
+    terminal.press("C-c");
+    sleep(Duration::from_millis(500));
+    let screen = terminal.screen();
+    assert!(!screen.contains("ended with") && !screen.contains("hregion:003>"), "{screen}");
+    terminal.press("C-c");
+    let screen = terminal.wait("the end", |screen| screen.contains("ended with "));
+    // that is how shells say SIGINT
+    assert!(screen.contains("ended with 130"), "{screen}");
+    // what was written is there
+    assert_eq!(ok(&["count", root.join("data/default/t").to_str().unwrap()]), "rows 2\ncells 2\n");
+    assert_eq!(
+        ok(&["shell", root.to_str().unwrap(), "-e", "exists 'u'"]),
+        "Table u does not exist\n=> false\n"
+    );
 }
 
 /// Ends a scan that prints, and a count that finds nothing.
