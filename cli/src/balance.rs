@@ -6,9 +6,9 @@ use crate::output::Output;
 use crate::regions::tables_below;
 use crate::store_files::{self, StoreFile};
 use crate::target::{self, Kind};
-use crate::text;
 use hregion::{RegionInfo, RegionOptions, Table};
 use serde_json::json;
+use std::collections::HashMap;
 use std::io::Write as _;
 use std::ops::Range;
 use std::path::Path;
@@ -64,10 +64,14 @@ pub(crate) fn print(path: &Path, reading: &FileArgs, out: &mut Output) -> Result
     let options = reading.region_options(out)?;
     for dir in tables_below(path, kind)? {
         let table = Table::open_dir(&dir, options.clone())?;
-        let files = store_files::find(&dir, Some(Kind::Table), reading, out)?;
+        let mut bytes = HashMap::new();
+        for file in store_files::find(&dir, Some(Kind::Table), reading, out)? {
+            let region = file.region.as_ref().map(RegionInfo::encoded_name);
+            *bytes.entry(region).or_default() += bytes_of(&file, &options)?;
+        }
         let regions = table.regions();
-        let sizes = regions.iter().map(|region| bytes_of(region, &files, &options));
-        let sizes = sizes.collect::<Result<Vec<u64>, Failure>>()?;
+        let of_region = |region: &RegionInfo| bytes.get(&Some(region.encoded_name())).copied().unwrap_or(0);
+        let sizes: Vec<u64> = regions.iter().map(of_region).collect();
         for advice in advise(&sizes) {
             print_advice(&table, &regions, &sizes, &advice, out)?;
         }
@@ -75,15 +79,11 @@ pub(crate) fn print(path: &Path, reading: &FileArgs, out: &mut Output) -> Result
     Ok(())
 }
 
-/// Returns the bytes of a region's files; of a reference, half of those of its HFile.
-fn bytes_of(region: &RegionInfo, files: &[StoreFile], options: &RegionOptions) -> Result<u64, Failure> {
-    let mut bytes = 0;
-    for file in files.iter().filter(|file| file.region.as_ref() == Some(region)) {
-        let hfile = options.hfile_of(&file.path)?.unwrap_or_else(|| file.path.clone());
-        let meta = hfile.metadata().map_err(|error| CommandError::io("open", &hfile, &error))?;
-        bytes += if target::is_reference(&file.path)? { meta.len() / 2 } else { meta.len() };
-    }
-    Ok(bytes)
+/// Returns the bytes of a store file; of a reference, half of those of its HFile.
+fn bytes_of(file: &StoreFile, options: &RegionOptions) -> Result<u64, Failure> {
+    let hfile = options.hfile_of(&file.path)?.unwrap_or_else(|| file.path.clone());
+    let meta = hfile.metadata().map_err(|error| CommandError::io("open", &hfile, &error))?;
+    Ok(if target::is_reference(&file.path)? { meta.len() / 2 } else { meta.len() })
 }
 
 fn print_advice(
@@ -108,7 +108,6 @@ fn print_advice(
         });
         return out.json_line(&json!({ "balance": balance }));
     }
-    let table = text::path(Path::new(&table));
     writeln!(out, "{table}: {action} {}: {bytes} bytes, the mean region has {mean}", names.join(" "))?;
     Ok(())
 }

@@ -94,7 +94,7 @@ mod tests {
             let shown: Vec<String> = splits.iter().map(|row| StringBinary(row).to_string()).collect();
             assert_eq!(shown.join(" "), expected, "{name} {regions}");
         }
-        assert_eq!(SplitAlgorithm::Uniform.split(MAX_REGIONS).len() as u32, MAX_REGIONS - 1);
+        assert_eq!(SplitAlgorithm::Uniform.split(MAX_REGIONS).len(), MAX_REGIONS as usize - 1);
         assert_eq!(SplitAlgorithm::from_name("hexstringsplit"), None);
     }
 }

@@ -129,7 +129,7 @@ fn directories_of_tables_are_compared() {
     let cells: Vec<_> =
         lines.iter().map(|line| (&line["table"], &line["side"], &line["cell"]["row"])).collect();
     for expected in [("ns:t", "left", "r"), ("t", "right", "x")] {
-        let expected = [expected.0, expected.1, expected.2].map(|text| Value::from(text));
+        let expected = [expected.0, expected.1, expected.2].map(Value::from);
         let found = cells.iter().filter(|(table, side, row)| [*table, *side, *row] == expected.each_ref());
         assert_eq!(found.count(), 1, "{lines:#?}");
     }
