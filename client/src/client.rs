@@ -58,6 +58,7 @@ impl Default for ClientBuilder {
                 user,
                 connect_timeout: Duration::from_secs(10),
                 max_response: 256 << 20,
+                idle: Duration::from_secs(120),
             },
         }
     }
@@ -96,6 +97,14 @@ impl ClientBuilder {
     #[must_use]
     pub fn max_response_size(mut self, bytes: usize) -> Self {
         self.connections.max_response = bytes;
+        self
+    }
+
+    /// Sets the time after which a connection without calls is closed
+    /// (`hbase.ipc.client.connection.minIdleTimeBeforeClose`, 120 s), at least a second.
+    #[must_use]
+    pub fn idle_timeout(mut self, time: Duration) -> Self {
+        self.connections.idle = time.max(Duration::from_secs(1));
         self
     }
 

@@ -26,6 +26,9 @@ pub(crate) struct ConnectionSettings {
     pub(crate) connect_timeout: Duration,
     /// The maximum length of a response.
     pub(crate) max_response: usize,
+    /// The time after which a connection without calls is closed (HBase:
+    /// `hbase.ipc.client.connection.minIdleTimeBeforeClose`).
+    pub(crate) idle: Duration,
 }
 
 /// An answer to a call.
@@ -92,7 +95,7 @@ impl Connection {
             pending: Mutex::new(Pending::default()),
         });
         let (requests, queue) = mpsc::channel(QUEUE);
-        let max_response = settings.max_response;
+        let (max_response, idle) = (settings.max_response, settings.idle);
         let reader = tokio::spawn({
             let shared = Arc::clone(&shared);
             async move {
@@ -103,7 +106,7 @@ impl Connection {
         let writer = tokio::spawn({
             let shared = Arc::clone(&shared);
             async move {
-                if let Err(error) = write_requests(write, queue).await {
+                if let Err(error) = shared.write_requests(write, queue, idle).await {
                     shared.fail(Fault::gone(&shared.server, &error));
                 }
             }
@@ -217,6 +220,40 @@ impl Shared {
         }
     }
 
+    /// Closes the connection if no call waits for an answer.
+    fn close_if_idle(&self) -> bool {
+        let mut pending = self.pending();
+        let is_idle = pending.calls.is_empty();
+        if is_idle {
+            let error = io::Error::new(io::ErrorKind::ConnectionAborted, "not used for a while");
+            pending.broken.get_or_insert_with(|| Fault::gone(&self.server, &error));
+        }
+        is_idle
+    }
+
+    /// Sends requests as they come, those that wait together in one write, until there are none for a while.
+    async fn write_requests(
+        &self,
+        mut write: OwnedWriteHalf,
+        mut queue: mpsc::Receiver<Bytes>,
+        idle: Duration,
+    ) -> io::Result<()> {
+        let mut requests = Vec::with_capacity(QUEUE);
+        loop {
+            match timeout(idle, queue.recv_many(&mut requests, QUEUE)).await {
+                Ok(0) => return Ok(()),
+                Ok(_) => {}
+                Err(_) if self.close_if_idle() => return Ok(()),
+                Err(_) => continue,
+            }
+            match &requests[..] {
+                [request] => write.write_all(request).await?,
+                many => write.write_all(&many.concat()).await?,
+            }
+            requests.clear();
+        }
+    }
+
     fn broken(&self) -> Fault {
         let broken = self.pending().broken.clone();
         broken.unwrap_or_else(|| Fault::gone(&self.server, &io::ErrorKind::ConnectionAborted.into()))
@@ -272,15 +309,57 @@ async fn read_frame(read: &mut OwnedReadHalf, max: usize) -> io::Result<Result<B
     Ok(Ok(frame.freeze()))
 }
 
-/// Sends requests as they come, those that wait together in one write.
-async fn write_requests(mut write: OwnedWriteHalf, mut queue: mpsc::Receiver<Bytes>) -> io::Result<()> {
-    let mut requests = Vec::with_capacity(QUEUE);
-    while queue.recv_many(&mut requests, QUEUE).await > 0 {
-        match &requests[..] {
-            [request] => write.write_all(request).await?,
-            many => write.write_all(&many.concat()).await?,
-        }
-        requests.clear();
+#[cfg(test)]
+mod tests {
+    use crate::connection::ConnectionSettings;
+    use crate::connections::{CLIENT_SERVICE, Connections};
+    use crate::proto;
+    use hregion::Deadline;
+    use std::time::Duration;
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::TcpListener;
+    use tokio::sync::mpsc;
+    use tokio::time::{sleep, timeout};
+
+    /// A server that never answers sees the end of a connection that is not used, and the next call makes another.
+    #[tokio::test]
+    async fn a_connection_without_calls_is_closed() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (ends, mut ended) = mpsc::channel(8);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let ends = ends.clone();
+                tokio::spawn(async move {
+                    let mut bytes = Vec::new();
+                    let read = stream.read_to_end(&mut bytes).await;
+                    ends.send(read.is_ok()).await.unwrap();
+                });
+            }
+        });
+        let settings = ConnectionSettings {
+            user: "user".into(),
+            connect_timeout: Duration::from_secs(10),
+            max_response: 1 << 20,
+            idle: Duration::from_millis(200),
+        };
+        let (connections, patience) = (Connections::new(settings), Duration::from_secs(20));
+        let open = || connections.get("127.0.0.1", port, CLIENT_SERVICE, Deadline::after(patience));
+        let first = open().await.unwrap();
+        // a call that waits keeps it open
+        let get = proto::GetRequest::default();
+        let call = first.call::<proto::GetResponse>("Get", &get, None, Duration::from_secs(1));
+        let busy = async {
+            sleep(Duration::from_millis(700)).await;
+            first.is_open()
+        };
+        let (answer, was_open) = tokio::join!(call, busy);
+        assert!(answer.is_err() && was_open);
+        assert_eq!(timeout(patience, ended.recv()).await.unwrap(), Some(true));
+        assert!(!first.is_open());
+        let second = open().await.unwrap();
+        assert!(second.is_open());
+        drop((first, second));
+        assert_eq!(timeout(patience, ended.recv()).await.unwrap(), Some(true));
     }
-    Ok(())
 }

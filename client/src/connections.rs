@@ -46,6 +46,9 @@ impl Connections {
         let key = Service { host: host.to_owned(), port, name: service };
         let slot = {
             let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+            if !slots.contains_key(&key) {
+                slots.retain(|_, slot| is_used(slot));
+            }
             Arc::clone(slots.entry(key).or_default())
         };
         let connecting = async {
@@ -61,4 +64,10 @@ impl Connections {
             Err(_) => Err(Fault::no_answer(&format!("{host}:{port}"), "a connection")),
         }
     }
+}
+
+/// Whether a connection is open or being made. Others are of servers that may never come back.
+fn is_used(slot: &Slot) -> bool {
+    let Ok(connection) = slot.try_lock() else { return true };
+    Arc::strong_count(slot) > 1 || connection.as_ref().is_some_and(|connection| connection.is_open())
 }

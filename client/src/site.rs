@@ -28,6 +28,7 @@ impl ClientBuilder {
     /// | `hbase.client.bootstrap.servers`, `hbase.masters` | the servers |
     /// | `hbase.client.retries.number`, `hbase.client.pause`, `hbase.client.operation.timeout` | the attempts |
     /// | `hbase.rpc.timeout`, `hbase.client.scanner.timeout.period` | the time of a call |
+    /// | `hbase.ipc.client.connection.minIdleTimeBeforeClose` | after which a connection without calls is closed |
     ///
     /// # Errors
     ///
@@ -62,6 +63,9 @@ impl ClientBuilder {
         self.settings.retries = retries;
         if let Some(time) = millis("hbase.rpc.timeout")? {
             self = self.rpc_timeout(time);
+        }
+        if let Some(time) = millis("hbase.ipc.client.connection.minIdleTimeBeforeClose")? {
+            self = self.idle_timeout(time);
         }
         if let Some(time) = millis("hbase.client.scanner.timeout.period")? {
             self = self.scanner_timeout(time);

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::filter::FilterEvaluator;
 use bytes::Bytes;
 use std::ops::{Bound, RangeBounds};
+use std::time::Duration;
 
 /// A read of a range of rows (HBase: `Scan`).
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +25,8 @@ pub struct Scan {
     pub(crate) allow_partial: bool,
     /// The maximum number of results in one call; 0 for no limit.
     pub(crate) caching: usize,
+    /// The time of one call; zero for no limit.
+    pub(crate) time_limit: Duration,
     pub(crate) select: Select,
 }
 
@@ -87,6 +90,7 @@ impl Scan {
             max_result_size: 0,
             allow_partial: false,
             caching: 0,
+            time_limit: Duration::ZERO,
             select: Select::default(),
         }
     }
@@ -198,6 +202,16 @@ impl Scan {
         self
     }
 
+    /// Sets the time after which a call of [`next_results`](crate::RegionScanner::next_results) ends, with the
+    /// position that it has reached (default: no limit; zero means no limit), at rows that are not returned, too
+    /// (HBase: the heartbeat of a RegionServer). The time is that of the region's [clock](crate::Clock), and is
+    /// read after each row; a call reads at least one. A cluster's servers have time limits of their own.
+    #[must_use]
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = limit;
+        self
+    }
+
     /// Continues the scan from the position another one has reached. A limit on rows, and any count a filter
     /// keeps, starts anew.
     #[must_use]
@@ -247,9 +261,12 @@ impl Scan {
         Ok(())
     }
 
-    /// Whether the scan returns plain whole rows: it has no filter, no batch and no limit on result size.
+    /// Whether the scan returns plain whole rows: it has no filter, no batch and no limit on size or time.
     pub(crate) fn takes_whole_rows(&self) -> bool {
-        self.select.filter.is_none() && self.batch == 0 && self.max_result_size == 0
+        self.select.filter.is_none()
+            && self.batch == 0
+            && self.max_result_size == 0
+            && self.time_limit.is_zero()
     }
 
     /// Whether rows are read in descending order.

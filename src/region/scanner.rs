@@ -13,6 +13,7 @@ pub use owned::ResultScanner;
 
 use super::{ReadView, RegionCore, RegionState};
 use crate::cell::{CellRef, Row, RowBuf, RowRef};
+use crate::clock::whole_millis;
 use crate::error::Result;
 use crate::filter::FilterEvaluator;
 use crate::metrics::ReadCounts;
@@ -66,6 +67,12 @@ pub struct ScanResults {
     pub results: Vec<ScanResult>,
     /// Whether there may be more results: false once the end or the limit on rows is known to be reached.
     pub more: bool,
+    /// Whether the [time](Scan::time_limit) of the call was over; there may be no results then (HBase: a
+    /// heartbeat message).
+    pub heartbeat: bool,
+    /// The position from which the next call continues, or [another scan](Scan::resume), which returns none of
+    /// the results again except a part of a row; `None` if there are no more.
+    pub cursor: Option<Cursor>,
 }
 
 /// A scan, either the caller's or a copy that observers may have changed.
@@ -215,8 +222,8 @@ impl<'v> RegionScanner<'v> {
 
     /// Returns results as one call to a RegionServer does (read-path.md §12.2): at most `max`, or, if that
     /// is `None`, at most the number [set by the scan](Scan::caching). Returns fewer at the end, or if the
-    /// scan's limit on result size is reached; that limit is counted anew in every call. Without any of these
-    /// limits, returns all that are left.
+    /// scan's limit on result size or on time is reached; these limits are counted anew in every call. Without any
+    /// of these limits, returns all that are left.
     ///
     /// # Errors
     ///
@@ -225,6 +232,12 @@ impl<'v> RegionScanner<'v> {
         self.region.check_open()?;
         let max = max.unwrap_or(if self.scan.caching == 0 { usize::MAX } else { self.scan.caching });
         let mut context = self.context();
+        let clock = Arc::clone(&self.region.clock);
+        if !self.scan.time_limit.is_zero() {
+            let limit = whole_millis(self.scan.time_limit).max(1);
+            context.end_at(clock.now().saturating_add(limit));
+        }
+        let mut heartbeat = false;
         let mut results: Vec<ScanResult> = Vec::new();
         while results.len() < max && self.left > 0 {
             if self.next_observed(&mut context)? {
@@ -238,8 +251,24 @@ impl<'v> RegionScanner<'v> {
             if !self.more || context.is_size_reached(LimitScope::BetweenRows) {
                 break;
             }
+            heartbeat = context.is_time_reached(&*clock);
+            if heartbeat {
+                break;
+            }
         }
-        Ok(ScanResults { results, more: self.more && self.left > 0 })
+        let more = self.more && self.left > 0;
+        let cursor = if more { self.next_position() } else { None };
+        Ok(ScanResults { results, more, heartbeat: heartbeat && more, cursor })
+    }
+
+    /// Returns where the next result may be.
+    fn next_position(&self) -> Option<Cursor> {
+        let next = match &self.rows {
+            Rows::Plain(_) => None,
+            Rows::Partial(rows) => rows.next_row().map(<[u8]>::to_vec),
+            Rows::Observed(rows) => rows.next_row(),
+        };
+        next.map(|row| Cursor::new(row, true)).or_else(|| self.cursor())
     }
 
     /// Returns the position of the scan, from which another scanner can [resume](Scan::resume) it later,
@@ -327,7 +356,9 @@ impl<'v> RegionScanner<'v> {
                 Rows::Observed(rows) => rows.next(context, &mut self.row)?,
             };
             if self.row.is_empty() {
-                if context.is_size_reached(LimitScope::BetweenRows) {
+                if context.is_size_reached(LimitScope::BetweenRows)
+                    || context.is_time_reached(&*self.region.clock)
+                {
                     break;
                 }
                 continue;

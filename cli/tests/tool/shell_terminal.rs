@@ -217,9 +217,9 @@ fn a_second_interrupt_ends_the_shell() {
     terminal.type_in("put 't', 's', 'f:q', 'v', 1");
     terminal.press("Enter");
     terminal.wait_line("hregion:002>");
-    let command = format!("create 'u', 'f', SPLITS_FILE => '{}'", pipe.display());
-    terminal.type_in(&command);
+    terminal.type_in(&format!("list; create 'u', 'f', SPLITS_FILE => '{}'", pipe.display()));
     terminal.press("Enter");
+    terminal.wait("the first command", |screen| screen.contains("TABLE\nt\n1 row(s)"));
     sleep(Duration::from_millis(500));
     terminal.press("C-c");
     sleep(Duration::from_millis(500));

@@ -47,6 +47,11 @@ impl<'v> ObservedResults<'v> {
         self.0.with_dependent_mut(|_, rows| rows.next(context, row))
     }
 
+    /// As [`PartialResults::next_row`].
+    pub(super) fn next_row(&self) -> Option<Vec<u8>> {
+        self.0.with_dependent(|_, rows| rows.next_row().map(<[u8]>::to_vec))
+    }
+
     /// As [`PartialResults::is_filter_done`].
     pub(super) fn is_filter_done(&self) -> bool {
         self.0.with_dependent(|_, rows| rows.is_filter_done())

@@ -127,7 +127,7 @@ impl<'v> PartialResults<'v> {
                 if !self.skip_rejected_row(context, row)? {
                     return Ok(end(context));
                 }
-                if context.is_any_reached(scope) {
+                if context.is_any_reached(scope) || self.is_time_reached(context) {
                     return Ok(true);
                 }
                 continue;
@@ -142,7 +142,7 @@ impl<'v> PartialResults<'v> {
                 if !self.end_row()? {
                     return Ok(end(context));
                 }
-                if context.is_any_reached(scope) {
+                if context.is_any_reached(scope) || self.is_time_reached(context) {
                     return Ok(!self.is_at_stop() || end(context));
                 }
                 was_dropped = true;
@@ -157,7 +157,7 @@ impl<'v> PartialResults<'v> {
             if row.is_empty() {
                 // The filter has removed all cells.
                 if self.end_row()? && !self.is_at_stop() {
-                    if context.is_size_reached(scope) {
+                    if context.is_size_reached(scope) || self.is_time_reached(context) {
                         return Ok(true);
                     }
                     continue;
@@ -165,6 +165,18 @@ impl<'v> PartialResults<'v> {
             }
             return Ok(if row.is_empty() || self.is_at_stop() { end(context) } else { true });
         }
+    }
+
+    /// Returns the row at which the next call begins, all of it or its rest; `None` at the end.
+    pub(super) fn next_row(&self) -> Option<&[u8]> {
+        if self.is_in_joined {
+            return Some(&self.current);
+        }
+        self.stores.first_row().filter(|row| !self.bounds.is_after_end(row))
+    }
+
+    fn is_time_reached(&self, context: &ScannerContext) -> bool {
+        context.is_time_reached(&*self.region.clock)
     }
 
     /// Moves to the next row. Returns false if there is none.

@@ -1,6 +1,7 @@
 //! The limits of one call of a scanner (read-path.md §12.1; HBase: `ScannerContext`).
 
 use crate::cell::{CellFormat, CellRef, key_value};
+use crate::clock::Clock;
 
 /// Where a limit may cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,7 +35,7 @@ pub(crate) struct Progress {
 
 /// The limits of one call of a scanner, the progress towards them, and how the last step of the call ended.
 ///
-/// HBase also limits time, heap and blocks read. Here only what a call returns ends it.
+/// HBase also limits heap and blocks read.
 #[derive(Debug)]
 pub(crate) struct ScannerContext {
     /// Limit on the cells of a result. [`NO_LIMIT`] if there is none, here and below.
@@ -42,6 +43,8 @@ pub(crate) struct ScannerContext {
     /// Limit on the bytes of all results.
     max_bytes: u64,
     scope: LimitScope,
+    /// When the call ends, in milliseconds since 1970; `i64::MAX` for no limit.
+    deadline: i64,
     progress: Progress,
     /// Whether cells are skipped: they do not count, and no limit is reached.
     skips_row: bool,
@@ -63,10 +66,22 @@ impl ScannerContext {
             batch: if batch == 0 { NO_LIMIT } else { batch.into() },
             max_bytes: if max_bytes == 0 { NO_LIMIT } else { max_bytes },
             scope,
+            deadline: i64::MAX,
             progress: Progress::default(),
             skips_row: false,
             state: NextState::MoreValues,
         }
+    }
+
+    /// Ends the call after the row that is read at this time, in milliseconds since 1970.
+    pub(crate) fn end_at(&mut self, deadline: i64) {
+        self.deadline = deadline;
+    }
+
+    /// Whether the call is to end. Reads the clock only if there is a limit on time.
+    #[inline]
+    pub(crate) fn is_time_reached(&self, clock: &dyn Clock) -> bool {
+        self.deadline != i64::MAX && clock.now() >= self.deadline
     }
 
     /// Begins a result: resets the count of cells, but not that of bytes.
