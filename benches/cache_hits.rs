@@ -1,5 +1,5 @@
-//! Hit rates of the block cache, and the bytes read from the file, beside those of other policies for the same
-//! reads: traces of gets and scans made from a seed, over a file with HBase's default layout.
+//! Hit rates of the block cache, and the bytes read from the file, beside those of other policies for the
+//! same reads: traces of gets and scans made from a seed, over a file with HBase's default layout.
 //!
 //! The numbers are nearly the same in each run: no time is measured. The block cache reads a part of a block
 //! for a get if the block has left it, so its misses cost less.

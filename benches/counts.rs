@@ -2,9 +2,9 @@
 //! `benches/record/counts.csv`.
 //!
 //! Unlike times, these counts are nearly the same in each run, so they show a change of a few percent, and CI
-//! fails when one grows by a tenth. Instructions are counted by valgrind. What the block cache evicts depends a
-//! little on the time between two reads, so a workload that seems to have grown is counted again, and the least
-//! count is compared.
+//! fails when one grows by a tenth. Instructions are counted by valgrind. What the block cache evicts depends
+//! a little on the time between two reads, so a workload that seems to have grown is counted again, and the
+//! least count is compared.
 //!
 //! ```sh
 //! cargo bench --bench counts               # compares

@@ -236,7 +236,8 @@ impl Error {
     /// An error without a place in a file, for implementations of a [`Catalog`](crate::locator::Catalog) or a
     /// [`ConnectionRegistry`](crate::ConnectionRegistry), and for clients of servers.
     ///
-    /// A [`Locator`](crate::Locator) asks again after an error of a [transient](ErrorKind::is_transient) kind.
+    /// A [`Locator`](crate::Locator) asks again after an error of a [transient](ErrorKind::is_transient)
+    /// kind.
     #[cold]
     pub fn locating(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self::caller(kind, message)

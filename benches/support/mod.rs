@@ -8,7 +8,8 @@ use hregion::{Cell, CellRef, CellType, DataBlockEncoding, SeekKey};
 pub(crate) use rng::Rng;
 use std::time::Duration;
 
-/// Whether this run measures. With `--test`, or in `cargo test`, every case runs once, and little data is enough.
+/// Whether this run measures. With `--test`, or in `cargo test`, every case runs once, and little data is
+/// enough.
 pub(crate) fn measures() -> bool {
     let has = |wanted| std::env::args().any(|arg| arg == wanted);
     has("--bench") && !has("--test")

@@ -392,8 +392,8 @@ mod tests {
             ("{\"row\":\"r\",\"row\":\"s\"}", "column 18: row: given twice"),
             (
                 "{\"rows\":\"r\"}",
-                "column 2: expected one of row, family, qualifier, timestamp, type, value, sequence_id, tags, \
-                 file",
+                "column 2: expected one of row, family, qualifier, timestamp, type, value, sequence_id, \
+                 tags, file",
             ),
             ("{}", "column 3: row: missing"),
             ("{\"row\":\"r\"} {", "column 13: expected nothing after the cell: a line has one"),

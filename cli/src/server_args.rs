@@ -114,8 +114,8 @@ mod with_client {
     }
 
     impl ServerTable {
-        /// Passes the rows of the table, or pieces of them, to `take`. Returns where to continue if the limit was
-        /// reached.
+        /// Passes the rows of the table, or pieces of them, to `take`. Returns where to continue if the limit
+        /// was reached.
         pub(crate) fn scan(
             &self,
             rows: &RowArgs,
@@ -165,8 +165,8 @@ mod with_client {
             Ok(regions.into_iter().filter(wanted).collect())
         }
 
-        /// Passes the rows of a region to `take`. If the region has been split or moved, its rows are read where they
-        /// are.
+        /// Passes the rows of a region to `take`. If the region has been split or moved, its rows are read
+        /// where they are.
         pub(crate) fn scan_region(
             &self,
             region: &RegionInfo,

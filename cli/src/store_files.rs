@@ -24,8 +24,9 @@ impl StoreFile {
     }
 }
 
-/// Returns the store files of a family, a region, a table, a snapshot, a namespace or a root directory, in the
-/// order of tables, regions, families and of the files in a family, oldest first. Any other target is one file.
+/// Returns the store files of a family, a region, a table, a snapshot, a namespace or a root directory, in
+/// the order of tables, regions, families and of the files in a family, oldest first. Any other target is one
+/// file.
 pub(crate) fn find(
     path: &Path,
     kind: Option<Kind>,

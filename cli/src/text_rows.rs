@@ -397,7 +397,8 @@ mod tests {
     proptest! {
         #[test]
         fn quoted_fields_are_read_back(fields in prop::collection::vec("[a\",\t]{0,4}", 1..5)) {
-            let quoted: Vec<_> = fields.iter().map(|field| format!("\"{}\"", field.replace('"', "\"\""))).collect();
+            let quote = |field: &String| format!("\"{}\"", field.replace('"', "\"\""));
+            let quoted: Vec<_> = fields.iter().map(quote).collect();
             prop_assert_eq!(split(&quoted.join(","), b',', true).unwrap(), fields);
         }
 

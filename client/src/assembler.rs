@@ -136,8 +136,8 @@ impl Assembler {
         self.completed
     }
 
-    /// Forgets what has not been returned. Returns the last row that was returned from the region, if any, and
-    /// whether all of it was.
+    /// Forgets what has not been returned. Returns the last row that was returned from the region, if any,
+    /// and whether all of it was.
     pub(crate) fn forget_pieces(&mut self) -> Option<(Bytes, bool)> {
         self.pieces.clear();
         self.skip_to.clone_from(&self.last_cell);

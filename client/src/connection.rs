@@ -321,7 +321,8 @@ mod tests {
     use tokio::sync::mpsc;
     use tokio::time::{sleep, timeout};
 
-    /// A server that never answers sees the end of a connection that is not used, and the next call makes another.
+    /// A server that never answers sees the end of a connection that is not used, and the next call makes
+    /// another.
     #[tokio::test]
     async fn a_connection_without_calls_is_closed() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -10,8 +10,8 @@ use prost::Message;
 /// The bytes before the connection header: "HBas", version 0, authentication SIMPLE (80).
 const PREAMBLE: &[u8; 6] = b"HBas\0\x50";
 
-/// The version whose features servers may use. From 1.3 on, cells of gets are in cell blocks; from 1.4 on, lost
-/// scanners are reported as such.
+/// The version whose features servers may use. From 1.3 on, cells of gets are in cell blocks; from 1.4 on,
+/// lost scanners are reported as such.
 const VERSION: (&str, u32, u32) = ("2.6.0", 2, 6);
 
 /// Builds what a client sends first on a connection.
@@ -126,9 +126,9 @@ mod tests {
 
     #[test]
     fn a_connection_begins_with_preamble_and_header() {
-        let expected = "4842617300500000005e0a090a0768726567696f6e120d436c69656e74536572766963651a2b6f72672e61\
-                        70616368652e6861646f6f702e68626173652e636f6465632e4b657956616c7565436f6465632a150a0532\
-                        2e362e3012001a0022002a00320038024006";
+        let expected = "4842617300500000005e0a090a0768726567696f6e120d436c69656e74536572766963651a2b6f72\
+                        672e6170616368652e6861646f6f702e68626173652e636f6465632e4b657956616c7565436f6465\
+                        632a150a05322e362e3012001a0022002a00320038024006";
         assert_eq!(hex(&hello("hregion", "ClientService")), expected);
     }
 
@@ -140,9 +140,9 @@ mod tests {
             region: Some(proto::RegionSpecifier::of(&region)),
             get: Some(Get::new("row-0700").to_proto_bytes().unwrap().into()),
         };
-        let expected = "0000005c0d08021a03476574200138e0d4034d0a3f0801123b74312c726f772d303530302c313730303030\
-                        303030303030302e31633135626338646665383132616635396462343435356330633233646263622e120a\
-                        0a08726f772d30373030";
+        let expected = "0000005c0d08021a03476574200138e0d4034d0a3f0801123b74312c726f772d303530302c313730\
+                        303030303030303030302e3163313562633864666538313261663539646234343535633063323364\
+                        6263622e120a0a08726f772d30373030";
         assert_eq!(hex(&request(&header(2, "Get", None), &get)), expected);
     }
 
@@ -163,9 +163,9 @@ mod tests {
             ..proto::ScanRequest::default()
         };
         // without caching and readType, which change no answer: 6 bytes less
-        let expected = "0000005f1108011a045363616e200130c80138e0d4034c0a110801120d68626173653a6d6574612c2c3112\
-                        2f0a060a04696e666f1a1a74312c726f772d303730302c393939393939393939393939393922047431\
-                        2c2c7801b00101200a280138014001";
+        let expected = "0000005f1108011a045363616e200130c80138e0d4034c0a110801120d68626173653a6d6574612c\
+                        2c31122f0a060a04696e666f1a1a74312c726f772d303730302c3939393939393939393939393939\
+                        220474312c2c7801b00101200a280138014001";
         assert_eq!(hex(&request(&header(1, "Scan", Some(200)), &search)), expected);
     }
 

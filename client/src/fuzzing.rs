@@ -15,8 +15,8 @@ use std::collections::VecDeque;
 /// The row that calls of one row ask for.
 const ROW: &[u8] = b"a";
 
-/// Decodes an answer: a byte with its kind, a byte with the settings of a scan, and frames with their lengths. Rows
-/// come out in order, and not larger than asked.
+/// Decodes an answer: a byte with its kind, a byte with the settings of a scan, and frames with their
+/// lengths. Rows come out in order, and not larger than asked.
 pub fn answers(input: &[u8]) {
     let [kind, settings, frames @ ..] = input else { return };
     let frames = split(Bytes::copy_from_slice(frames));

@@ -1,5 +1,5 @@
-//! Sessions with servers that fail, send wrong answers or close connections: each ends in an error or the right
-//! answer, in time.
+//! Sessions with servers that fail, send wrong answers or close connections: each ends in an error or the
+//! right answer, in time.
 
 pub(crate) mod fake;
 

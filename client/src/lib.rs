@@ -1,8 +1,9 @@
 //! A client of HBase clusters (locator.md; HBase: `hbase-client`).
 //!
 //! Finds the region and the server of a row, as `ZooKeeper` or the cluster's servers and its catalog say, and
-//! reads and writes there, with the types of [`hregion`]: the same [`Get`](hregion::Get), [`Put`](hregion::Put),
-//! [`Scan`](hregion::Scan) and [`Filter`](hregion::Filter) that an embedded [`hregion::Table`] takes.
+//! reads and writes there, with the types of [`hregion`]: the same [`Get`](hregion::Get),
+//! [`Put`](hregion::Put), [`Scan`](hregion::Scan) and [`Filter`](hregion::Filter) that an embedded
+//! [`hregion::Table`] takes.
 //!
 //! ```no_run
 //! use hregion::{Get, Put, Scan, TableName};
@@ -41,15 +42,15 @@
 //! # What it does not do yet
 //!
 //! Authentication other than SIMPLE (Kerberos, tokens), TLS, compressed cell blocks, tags of cells, reads of
-//! copies of regions (timeline consistency), scan metrics, administration. Servers that ask for authentication
-//! refuse the connection, with an error that says so.
+//! copies of regions (timeline consistency), scan metrics, administration. Servers that ask for
+//! authentication refuse the connection, with an error that says so.
 //!
 //! # What is bounded
 //!
-//! Each operation ends within the time of an operation ([`ClientBuilder::retries`]), each call within its own.
-//! Responses longer than [`ClientBuilder::max_response_size`] are refused, and read in pieces, so that a length
-//! alone allocates nothing. Whatever a server sends, the result is an error or rows of the regions asked, in
-//! order. Cells are not checked further: HBase's RPC has no checksums.
+//! Each operation ends within the time of an operation ([`ClientBuilder::retries`]), each call within its
+//! own. Responses longer than [`ClientBuilder::max_response_size`] are refused, and read in pieces, so that a
+//! length alone allocates nothing. Whatever a server sends, the result is an error or rows of the regions
+//! asked, in order. Cells are not checked further: HBase's RPC has no checksums.
 
 #![cfg_attr(test, allow(clippy::cast_possible_truncation, reason = "the numbers of tests are small"))]
 

@@ -16,11 +16,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
-/// The rows of a scan of a table of a cluster, in order, each once, while regions are split, merged or moved and
-/// servers end.
+/// The rows of a scan of a table of a cluster, in order, each once, while regions are split, merged or moved
+/// and servers end.
 ///
-/// A region is read at one moment. There is no moment for all regions, and a region that has to be opened again
-/// is read at a later one, from the row after the last.
+/// A region is read at one moment. There is no moment for all regions, and a region that has to be opened
+/// again is read at a later one, from the row after the last.
 pub struct Scanner {
     table: Table,
     scan: Scan,
@@ -91,8 +91,8 @@ impl Scanner {
         })
     }
 
-    /// Returns the next row that has any of the cells requested; `None` at the end. The result may be a part of
-    /// a row if the scan has a batch, or allows partial results.
+    /// Returns the next row that has any of the cells requested; `None` at the end. The result may be a part
+    /// of a row if the scan has a batch, or allows partial results.
     ///
     /// # Errors
     ///
@@ -188,8 +188,8 @@ impl Scanner {
         }
     }
 
-    /// Begins to read the next page, within the time of an operation. Not after the first page of a region: the
-    /// caller may want no more.
+    /// Begins to read the next page, within the time of an operation. Not after the first page of a region:
+    /// the caller may want no more.
     fn read_ahead(&mut self, place: &Place) {
         if self.pages < 2 || self.results.is_empty() {
             return;
@@ -201,8 +201,8 @@ impl Scanner {
         }
     }
 
-    /// Builds the call that opens the scanner of a region, or reads on, and its time limit. Cells come with either
-    /// answer.
+    /// Builds the call that opens the scanner of a region, or reads on, and its time limit. Cells come with
+    /// either answer.
     fn request(&self, place: &Place, deadline: hregion::Deadline) -> Result<(proto::ScanRequest, Duration)> {
         let settings = self.table.core.settings;
         let (request, time) = match &self.open {
@@ -283,7 +283,8 @@ impl Scanner {
         })
     }
 
-    /// Checks that a row is of the region and of the scan, so that a confused server cannot repeat or skip rows.
+    /// Checks that a row is of the region and of the scan, so that a confused server cannot repeat or skip
+    /// rows.
     fn check_row(&self, place: &Place, row: &Row) -> Result<(), Corruption> {
         let region = place.locations.region();
         if !region.table().is_meta() && !region.contains(row.key()) {
@@ -353,8 +354,8 @@ impl Scanner {
         tries.failed(&place.locations, fault).await
     }
 
-    /// Tells the server that its scanner is no longer needed. Does not wait for an answer: the scanner ends with
-    /// its lease.
+    /// Tells the server that its scanner is no longer needed. Does not wait for an answer: the scanner ends
+    /// with its lease.
     fn close(&mut self) {
         if let Some(ahead) = self.ahead.take() {
             ahead.abort();

@@ -18,23 +18,23 @@ struct Site {
 const MAX_LEN: u64 = 1 << 20;
 
 impl ClientBuilder {
-    /// Creates a client of the cluster that a file `hbase-site.xml` describes. No connection is made yet. The file's
-    /// settings replace those made before:
+    /// Creates a client of the cluster that a file `hbase-site.xml` describes. No connection is made yet. The
+    /// file's settings replace those made before:
     ///
     /// | property | |
     /// |---|---|
     /// | `hbase.client.registry.impl` | ZooKeeper, or the cluster's servers |
-    /// | `hbase.zookeeper.quorum`, `hbase.zookeeper.property.clientPort`, `zookeeper.znode.parent` | ZooKeeper |
+    /// | `hbase.zookeeper.quorum` and `.property.clientPort`, `zookeeper.znode.parent` | ZooKeeper |
     /// | `hbase.client.bootstrap.servers`, `hbase.masters` | the servers |
-    /// | `hbase.client.retries.number`, `hbase.client.pause`, `hbase.client.operation.timeout` | the attempts |
+    /// | `hbase.client.retries.number`, `….pause`, `….operation.timeout` | the attempts |
     /// | `hbase.rpc.timeout`, `hbase.client.scanner.timeout.period` | the time of a call |
-    /// | `hbase.ipc.client.connection.minIdleTimeBeforeClose` | after which a connection without calls is closed |
+    /// | `hbase.ipc.client.connection.minIdleTimeBeforeClose` | after which an unused connection is closed |
     ///
     /// # Errors
     ///
     /// If the file cannot be read, or is not of that form; if the cluster needs what is not supported
-    /// ([`Unsupported`](ErrorKind::Unsupported)): authentication, TLS, other registries; if the caller is not in a
-    /// Tokio runtime.
+    /// ([`Unsupported`](ErrorKind::Unsupported)): authentication, TLS, other registries; if the caller is not
+    /// in a Tokio runtime.
     pub fn site(self, path: impl AsRef<Path>) -> Result<Client> {
         let path = path.as_ref();
         let failed = |error| Error::io("read", path, error);
@@ -91,8 +91,8 @@ enum Registry {
 }
 
 impl Site {
-    /// Parses `<configuration>` with any number of `<property><name/><value/></property>`. As in Hadoop, the last
-    /// of several values counts.
+    /// Parses `<configuration>` with any number of `<property><name/><value/></property>`. As in Hadoop, the
+    /// last of several values counts.
     fn parse(text: &str) -> Result<Self, String> {
         let document = roxmltree::Document::parse(text).map_err(|error| error.to_string())?;
         let root = document.root_element();
@@ -269,7 +269,8 @@ mod tests {
         assert_eq!(settings.retries.pause_after(1), Duration::from_millis(20));
         assert_eq!(settings.rpc_timeout, Duration::from_millis(700));
         assert_eq!(settings.scanner_timeout, Duration::from_millis(800));
-        fs::write(&path, "<configuration><property><name>hbase.rpc.timeout</name><value>x</value></property></configuration>").unwrap();
+        let wrong = property("hbase.rpc.timeout", "x");
+        fs::write(&path, format!("<configuration>{wrong}</configuration>")).unwrap();
         let error = Client::builder().site(&path).unwrap_err();
         assert!(error.message().contains("hbase-site.xml: hbase.rpc.timeout is x"), "{error}");
     }

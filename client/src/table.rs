@@ -207,9 +207,9 @@ impl Table {
         .await
     }
 
-    /// Calls a method of the server that has a row, with a request for its region, until an attempt succeeds or
-    /// no other one can. `read` reads an answer, or the exception in it; an answer that is no such answer ends
-    /// the connection.
+    /// Calls a method of the server that has a row, with a request for its region, until an attempt succeeds
+    /// or no other one can. `read` reads an answer, or the exception in it; an answer that is no such answer
+    /// ends the connection.
     async fn call<P: Message, M: Message + Default, T>(
         &self,
         row: &[u8],

@@ -1,4 +1,5 @@
-//! Attempts of an operation: location, connection, pauses (locator.md §10, §11.6; HBase: `AsyncRpcRetryingCaller`).
+//! Attempts of an operation: location, connection, pauses (locator.md §10, §11.6; HBase:
+//! `AsyncRpcRetryingCaller`).
 
 use crate::client::ClientCore;
 use crate::connection::{Answer, Connection};

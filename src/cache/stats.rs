@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CacheStats {
-    /// Blocks found. Scanners report their hits at intervals, and when they are dropped. Gets of a region that
-    /// need no scanner do not: `data_block_hits` of its [`RegionMetrics`](crate::RegionMetrics) has theirs.
+    /// Blocks found. Scanners report their hits at intervals, and when they are dropped. Gets of a region
+    /// that need no scanner do not: `data_block_hits` of its [`RegionMetrics`](crate::RegionMetrics) has
+    /// theirs.
     pub hits: u64,
     /// Blocks not found.
     pub misses: u64,

@@ -202,10 +202,11 @@ impl Scan {
         self
     }
 
-    /// Sets the time after which a call of [`next_results`](crate::RegionScanner::next_results) ends, with the
-    /// position that it has reached (default: no limit; zero means no limit), at rows that are not returned, too
-    /// (HBase: the heartbeat of a RegionServer). The time is that of the region's [clock](crate::Clock), and is
-    /// read after each row; a call reads at least one. A cluster's servers have time limits of their own.
+    /// Sets the time after which a call of [`next_results`](crate::RegionScanner::next_results) ends, even if
+    /// it has met only rows that are not returned (default: no limit; zero means no limit). The call then
+    /// tells the position that it has reached (HBase: the heartbeat of a RegionServer). The region's
+    /// [clock](crate::Clock) is read after each row, so a call reads at least one row, and all of it. A
+    /// cluster's servers have time limits of their own.
     #[must_use]
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = limit;

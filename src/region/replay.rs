@@ -145,8 +145,8 @@ impl<'r> RecoveredEdits<'r> {
     /// compactions have replaced, as [`replaced_files`](Self::replaced_files) does. Reads each log once.
     ///
     /// `flushed` are the greatest sequence ids in the files of each store, including those that compactions
-    /// have replaced. An edit that is replayed twice has the same cells with the same sequence ids, so it does
-    /// no harm.
+    /// have replaced. An edit that is replayed twice has the same cells with the same sequence ids, so it
+    /// does no harm.
     ///
     /// # Errors
     ///

@@ -70,8 +70,8 @@ pub struct ScanResults {
     /// Whether the [time](Scan::time_limit) of the call was over; there may be no results then (HBase: a
     /// heartbeat message).
     pub heartbeat: bool,
-    /// The position from which the next call continues, or [another scan](Scan::resume), which returns none of
-    /// the results again except a part of a row; `None` if there are no more.
+    /// The position from which the next call continues, or [another scan](Scan::resume), which returns none
+    /// of the results again except a part of a row; `None` if there are no more.
     pub cursor: Option<Cursor>,
 }
 
@@ -220,10 +220,10 @@ impl<'v> RegionScanner<'v> {
             }
     }
 
-    /// Returns results as one call to a RegionServer does (read-path.md §12.2): at most `max`, or, if that
-    /// is `None`, at most the number [set by the scan](Scan::caching). Returns fewer at the end, or if the
-    /// scan's limit on result size or on time is reached; these limits are counted anew in every call. Without any
-    /// of these limits, returns all that are left.
+    /// Returns results as one call to a RegionServer does (read-path.md §12.2): at most `max`, or, if that is
+    /// `None`, at most the number [set by the scan](Scan::caching). Returns fewer at the end, or if the
+    /// scan's limit on result size or on time is reached; these limits are counted anew in every call.
+    /// Without any of these limits, returns all that are left.
     ///
     /// # Errors
     ///

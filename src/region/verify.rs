@@ -161,8 +161,8 @@ impl RegionOptions {
         Ok(faults)
     }
 
-    /// Verifies a region of a snapshot, as [`verify`](Self::verify) does one of a table. Its directory need not
-    /// exist.
+    /// Verifies a region of a snapshot, as [`verify`](Self::verify) does one of a table. Its directory need
+    /// not exist.
     pub(crate) fn verify_of_snapshot(
         self,
         snapshot: &Snapshot,

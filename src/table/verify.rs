@@ -8,8 +8,8 @@ use crate::schema::RegionInfo;
 use std::path::Path;
 
 impl Table {
-    /// Verifies a region, as [`RegionOptions::verify`] does: reads all of every store file, and checks the files
-    /// of each family against each other. The region is one of [`regions`](Self::regions). Of a
+    /// Verifies a region, as [`RegionOptions::verify`] does: reads all of every store file, and checks the
+    /// files of each family against each other. The region is one of [`regions`](Self::regions). Of a
     /// [snapshot](Self::open_snapshot), verifies the files that it has of the region, wherever they are now.
     ///
     /// Passes the path of each HFile to `report`, with its faults or with the error that prevented the

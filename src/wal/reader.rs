@@ -311,8 +311,8 @@ impl WalReader {
     }
 
     /// As [`classify`](Self::classify), in a log with checksums. An entry that cannot be read is torn if it
-    /// may not have reached the disk. It is damaged if an entry after it says that it was on disk, or if one bit
-    /// is wrong in bytes that were written.
+    /// may not have reached the disk. It is damaged if an entry after it says that it was on disk, or if one
+    /// bit is wrong in bytes that were written.
     fn classify_checked(&mut self, log_id: u64, offset: u64, stop: Stop) -> Result<WalEnd> {
         let (reason, is_cut) = match stop {
             Stop::Io(error) => return Err(Error::io("read", self.input.path(), error)),
@@ -341,7 +341,8 @@ impl WalReader {
 
     /// Whether all bytes of the entry at `offset` were written, by how they differ from the checksum: not at
     /// all, or by one bit. A wrong bit in a unit of the disk that is all zeros is that of a unit that a crash
-    /// left unwritten. The unit after which a synced entry ends has the mark of the end, and is not all zeros.
+    /// left unwritten. The unit after which a synced entry ends has the mark of the end, and is not all
+    /// zeros.
     fn is_written(&self, offset: u64, difference: Difference) -> Result<bool> {
         let place = match difference {
             // an entry of another place

@@ -1,5 +1,5 @@
-//! Explanations of reads: each reason, for rows made by hand. `cli/tests/tool/replay.rs` compares explanations
-//! with the answers of whole scripts.
+//! Explanations of reads: each reason, for rows made by hand. `cli/tests/tool/replay.rs` compares
+//! explanations with the answers of whole scripts.
 
 use hregion::region::{CellReason, ExplainedCell, ExplainedFile};
 use hregion::{
@@ -362,7 +362,8 @@ fn a_wrong_time_range_is_found() {
     assert_eq!(explain(&region, &Scan::new()), ["q/5 returned"]);
 }
 
-/// The explanation of a table is that of its regions, in the order of the scan, with one limit and one filter.
+/// The explanation of a table is that of its regions, in the order of the scan, with one limit and one
+/// filter.
 #[test]
 fn tables_are_explained() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/region/split-references/root");

@@ -34,8 +34,9 @@ fn single_faults(seed: u64) -> u64 {
 }
 
 /// Plays one long script, and from each of its crashes on, the part up to the next crash with each of its
-/// calls failing, or with one in `one_in`. With `HREGION_SHARD=k/n` calls fail only in each n-th part, from part
-/// k on, so that n processes share the work. Returns the number of calls of these parts, and of those that failed.
+/// calls failing, or with one in `one_in`. With `HREGION_SHARD=k/n` calls fail only in each n-th part, from
+/// part k on, so that n processes share the work. Returns the number of calls of these parts, and of those
+/// that failed.
 fn long_script(operations: usize, one_in: usize) -> (u64, u64) {
     let operations = number("HREGION_OPS").map_or(operations, |ops| usize::try_from(ops).unwrap());
     let seed = number("HREGION_SEED").unwrap_or_else(fresh_seed);

@@ -205,3 +205,24 @@ fn the_reading_of_imports_is_not_blind() {
     assert_eq!(exported["Encoding"], "block");
     assert_eq!(exported["Error"], "error");
 }
+
+/// The formatter breaks code, but neither comments nor strings.
+#[test]
+fn no_line_is_longer_than_the_width() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let settings = fs::read_to_string(root.join("rustfmt.toml")).unwrap();
+    let width = settings.lines().find_map(|line| line.strip_prefix("max_width = ")).unwrap();
+    let width: usize = width.parse().unwrap();
+    let dirs = ["src", "cli", "client", "tests", "benches", "fuzz", "examples"];
+    let mut files: Vec<PathBuf> = dirs.iter().flat_map(|dir| rust_files(&root.join(dir))).collect();
+    let is_built =
+        |path: &Path| path.strip_prefix(root).is_ok_and(|path| path.iter().any(|part| part == "target"));
+    files.retain(|path| !is_built(path));
+    let mut long = Vec::new();
+    for path in &files {
+        let text = fs::read_to_string(path).unwrap();
+        let lines = text.lines().enumerate().filter(|(_, line)| line.chars().count() > width);
+        long.extend(lines.map(|(at, _)| format!("{}:{}", path.display(), at + 1)));
+    }
+    assert!(files.len() > 500 && long.is_empty(), "{} files, {long:#?}", files.len());
+}

@@ -247,8 +247,8 @@ impl Clock for Ticking {
     }
 }
 
-/// Creates a region of 200 rows in two families, in files and in memory. Every seventh row is deleted, and so are
-/// 60 that follow each other; two have the value `hit`.
+/// Creates a region of 200 rows in two families, in files and in memory. Every seventh row is deleted, and so
+/// are 60 that follow each other; two have the value `hit`.
 fn long_region(dir: &TempDir) -> Region {
     let region = Region::options()
         .create_if_missing(true)
@@ -292,8 +292,8 @@ fn cells(calls: &[(Vec<ScanResult>, bool, Option<Cursor>)]) -> Vec<String> {
     results.flat_map(|result| result.row.cells()).map(|cell| cell.to_string()).collect()
 }
 
-/// A scan with a limit on time returns the same results in more calls, some of which have none, and another scan
-/// continues where each call ended.
+/// A scan with a limit on time returns the same results in more calls, some of which have none, and another
+/// scan continues where each call ended.
 #[test]
 fn a_call_ends_when_its_time_is_over() {
     let dir = tempfile::tempdir().unwrap();

@@ -17,11 +17,11 @@ use std::path::PathBuf;
 /// Copy rows of a table, region, snapshot or file into a table
 ///
 /// The rows are those that `hregion scan` prints, with all the versions that the families keep if --versions
-/// does not say otherwise. With --zookeeper, --bootstrap or --site they are read from the servers of a running
-/// cluster, without tags. They are written to HFiles with the settings of the families of TABLE, which its
-/// regions then take over, as in a bulk load: of each region all become visible at once. Nothing is copied if
-/// anything cannot be read or written, or TABLE lacks a family. If the process dies, some regions and families
-/// have their cells and others not.
+/// does not say otherwise. With --zookeeper, --bootstrap or --site they are read from the servers of a
+/// running cluster, without tags. They are written to HFiles with the settings of the families of TABLE,
+/// which its regions then take over, as in a bulk load: of each region all become visible at once. Nothing is
+/// copied if anything cannot be read or written, or TABLE lacks a family. If the process dies, some regions
+/// and families have their cells and others not.
 ///
 /// Cells keep their timestamps. They are newer than those of TABLE with the same timestamp; cells with later
 /// timestamps, and delete markers, still hide them. --raw copies delete markers and what they hide, too, but

@@ -22,11 +22,12 @@ use std::path::PathBuf;
 /// Print the cells that are in only one of two files, regions, tables or root directories
 ///
 /// Of two HFiles, all stored cells are compared. They are equal if key, value, sequence id (0 if the file
-/// stores none) and tags are equal; duplicate cells must be duplicated in both files. Encoding and compression
-/// are ignored. Of families, regions, tables and snapshots, and if rows or cells are chosen, the cells that
-/// HBase would return are compared, without sequence ids: all versions, or as chosen. Of namespaces and root
-/// directories, the tables of one name are compared, each after a line with its name if they differ. Cells
-/// that are only in the first are prefixed with a minus, those only in the second with a plus.
+/// stores none) and tags are equal; duplicate cells must be duplicated in both files. Encoding and
+/// compression are ignored. Of families, regions, tables and snapshots, and if rows or cells are chosen, the
+/// cells that HBase would return are compared, without sequence ids: all versions, or as chosen. Of
+/// namespaces and root directories, the tables of one name are compared, each after a line with its name if
+/// they differ. Cells that are only in the first are prefixed with a minus, those only in the second with a
+/// plus.
 ///
 /// Exit code 1 if there is a difference. With --json: {"side":"left","cell":{…}}, with "table" for several.
 #[derive(clap::Args, Debug)]
@@ -106,8 +107,8 @@ fn of_files(args: &Args, out: &mut Output) -> Result<[u64; 2], Failure> {
     Ok(diff.counts)
 }
 
-/// Compares the cells that HBase would return, of directories of tables those of the tables of one name. Returns
-/// how many are only in each.
+/// Compares the cells that HBase would return, of directories of tables those of the tables of one name.
+/// Returns how many are only in each.
 fn of_rows(args: &Args, rows: &RowArgs, out: &mut Output) -> Result<[u64; 2], Failure> {
     let cells = args.cells.clone().or_all_versions();
     let open = |path: &PathBuf, out: &mut Output| {

@@ -218,7 +218,8 @@ fn print_json(file: &StoreFile, out: &mut Output) -> Result<(), Failure> {
         "oldest": usage.times.map(|times| times.0), "newest": usage.times.map(|times| times.1),
         "encoding": file.encoding, "compression": file.compression,
         "uncompressed_bytes": usage.plain.map(|(_, plain)| plain),
-        "first": file.rows.as_ref().map(|rows| row(&rows.0)), "last": file.rows.as_ref().map(|rows| row(&rows.1)),
+        "first": file.rows.as_ref().map(|rows| row(&rows.0)),
+        "last": file.rows.as_ref().map(|rows| row(&rows.1)),
         "overlap": file.overlap,
     }))
 }

@@ -1,12 +1,12 @@
 //! Operation scripts played by the client on a running HBase, which must give the recorded answers.
 //!
-//! A cluster's clock cannot be set, and its files cannot be chosen. So the script's time is written in each cell
-//! that takes the server's, and a script is played up to the first operation of which this is not enough:
-//! an increment or append, a time to live, a minor compaction, a bulk load, a crash, an open scanner.
+//! A cluster's clock cannot be set, and its files cannot be chosen. So the script's time is written in each
+//! cell that takes the server's, and a script is played up to the first operation of which this is not
+//! enough: an increment or append, a time to live, a minor compaction, a bulk load, a crash, an open scanner.
 //!
 //! Lazy seeks are off, as they were when the answers were recorded: with them, filters see cells that do not
-//! exist, and `PrefixFilter` fails. Raw scans after a flush are not compared: the answers are of a release that
-//! drops redundant markers when it flushes (HBASE-30036), which 2.6.4 does not.
+//! exist, and `PrefixFilter` fails. Raw scans after a flush are not compared: the answers are of a release
+//! that drops redundant markers when it flushes (HBASE-30036), which 2.6.4 does not.
 //!
 //! `HREGION_OPS` sets the number of scripts (16, chosen by `HREGION_SEED`).
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
@@ -28,8 +28,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Answers of a release after 2.6.4: a column that is not asked for leads past one where WHILE would have ended
-/// (read-path.md §23.21).
+/// Answers of a release after 2.6.4: a column that is not asked for leads past one where WHILE would have
+/// ended (read-path.md §23.21).
 const LATER: [(&str, i64); 1] = [("filters_columns-4", 189)];
 
 /// Reads the lines of a script or of its answers, which may be compressed.

@@ -50,7 +50,8 @@ impl Converter {
         })
     }
 
-    /// Parses what follows the qualifier of a column: `toInt`, or `c(org.apache.hadoop.hbase.util.Bytes).toInt`.
+    /// Parses what follows the qualifier of a column: `toInt`, or
+    /// `c(org.apache.hadoop.hbase.util.Bytes).toInt`.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let Some(rest) = text.strip_prefix("c(") else { return Self::from_name(text) };
         let (class, name) =

@@ -54,8 +54,9 @@ const TOPICS: &[Topic] = &[
          create 't', 'f', SPLITS_FILE => 'splits.txt'\n\
          create 't', 'f', {NUMREGIONS => 15, SPLITALGO => 'HexStringSplit'}",
         "creates a table in a root directory. Of a family: VERSIONS, MIN_VERSIONS, TTL, KEEP_DELETED_CELLS, \
-         NEW_VERSION_BEHAVIOR, BLOOMFILTER, DATA_BLOCK_ENCODING, COMPRESSION, BLOCKSIZE. A file of splits has a \
-         row in each line, bytes as \\xHH; the algorithms are HexStringSplit, DecimalStringSplit, UniformSplit",
+         NEW_VERSION_BEHAVIOR, BLOOMFILTER, DATA_BLOCK_ENCODING, COMPRESSION, BLOCKSIZE. A file of splits \
+         has a row in each line, bytes as \\xHH; the algorithms are HexStringSplit, DecimalStringSplit, \
+         UniformSplit",
     ),
     topic(
         "delete",
@@ -133,8 +134,8 @@ const TOPICS: &[Topic] = &[
          VERSIONS => 3}",
         "reads rows. COLUMNS, STARTROW, STOPROW, ROWPREFIXFILTER, LIMIT, VERSIONS, TIMESTAMP, TIMERANGE, \
          FILTER, RAW, REVERSED, BATCH, MAXLENGTH, ISOLATION_LEVEL. Values of a column are printed by a \
-         converter: toBoolean, toDouble, toFloat, toInt, toLong, toShort, toString, toStringBinary. FORMATTER \
-         is one for all: rows, families, qualifiers and values",
+         converter: toBoolean, toDouble, toFloat, toInt, toLong, toShort, toString, toStringBinary. \
+         FORMATTER is one for all: rows, families, qualifiers and values",
     ),
     topic(
         "snapshot",

@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(crate) struct Interrupt(Option<Arc<AtomicBool>>);
 
 impl Interrupt {
-    /// Catches Ctrl-C from here on. A second one ends the program, if a command has not ended after the first:
-    /// what it has written is in logs.
+    /// Catches Ctrl-C from here on. A second one ends the program, if a command has not ended after the
+    /// first: what it has written is in logs.
     #[cfg(unix)]
     pub(super) fn caught() -> io::Result<Self> {
         use signal_hook::consts::SIGINT;

@@ -58,8 +58,8 @@ pub(super) fn create(catalog: &Catalog, values: &mut Arguments<'_>, out: &mut Ou
     Ok(())
 }
 
-/// Takes the start rows of regions: `SPLITS => ['m']`, `SPLITS_FILE => 'splits.txt'` with a row in each line, or
-/// `NUMREGIONS => 15, SPLITALGO => 'HexStringSplit'`.
+/// Takes the start rows of regions: `SPLITS => ['m']`, `SPLITS_FILE => 'splits.txt'` with a row in each line,
+/// or `NUMREGIONS => 15, SPLITALGO => 'HexStringSplit'`.
 fn split_rows(options: &mut Options<'_>) -> Result<Option<Vec<Vec<u8>>>, Stop> {
     let mut splits: Option<Vec<Vec<u8>>> = None;
     if let Some(list) = options.take("SPLITS") {

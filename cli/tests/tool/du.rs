@@ -148,7 +148,8 @@ fn regions_out_of_balance_are_named() {
     let mean = (0..4).map(bytes).sum::<u64>() / 4;
     let advice: Vec<&Value> = lines.iter().filter_map(|line| line.get("balance")).collect();
     let expected = [
-        json!({"table": "t", "action": "split", "regions": [names[0]], "bytes": bytes(0), "mean_bytes": mean}),
+        json!({"table": "t", "action": "split", "regions": [names[0]], "bytes": bytes(0),
+            "mean_bytes": mean}),
         json!({"table": "t", "action": "merge", "regions": [names[1], names[2]], "bytes": bytes(1) + bytes(2),
             "mean_bytes": mean}),
     ];

@@ -1,5 +1,5 @@
-//! Commands that write, on a disk that takes only some kilobytes of each file: an error that names the file, nothing
-//! of it left, nothing changed, and the same command works afterwards.
+//! Commands that write, on a disk that takes only some kilobytes of each file: an error that names the file,
+//! nothing of it left, nothing changed, and the same command works afterwards.
 #![cfg(unix)]
 
 use crate::library::files::copy_dir;

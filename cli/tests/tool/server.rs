@@ -22,7 +22,8 @@ fn a_running_cluster_is_read_as_its_files_are() {
     java.ask(&json!({"op": "create", "table": "t", "families": families, "splits": splits}));
     let cell = |at: usize| {
         let (row, family) = (format!("r{}\\x00", at % 9), ["f", "g"][at % 2]);
-        json!({"row": row, "family": family, "qualifier": format!("q{}", at % 4), "timestamp": at, "value": "v"})
+        let qualifier = format!("q{}", at % 4);
+        json!({"row": row, "family": family, "qualifier": qualifier, "timestamp": at, "value": "v"})
     };
     let cells: Vec<Value> = (1..200).map(cell).collect();
     java.ask(&json!({"op": "mutate", "table": "t", "cells": cells}));

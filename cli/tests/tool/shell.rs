@@ -560,7 +560,7 @@ put 't', 'r', 'family08:a:b', "\xff\xff\xff\xff", 1
 put 't', 'r', 'family08:s', "\u00e4\n", 1
 put 't', 'r', 'family08:t', "\x01", 1
 incr 't', 'z', 'family08:n', 5
-scan 't', {COLUMNS => ['family08:12345678:toLong', 'family08:a:b:c(org.apache.hadoop.hbase.util.Bytes).toInt']}
+scan 't', COLUMNS => ['family08:12345678:toLong', 'family08:a:b:c(org.apache.hadoop.hbase.util.Bytes).toInt']
 get 't', 'r', 'family08:a:b:toInt', 'family08:s:toString', 'family08:t:toBoolean'
 get 't', 'r', {COLUMNS => 'family08:s:toString', MAXLENGTH => 1}
 scan 't', {LIMIT => 1, FORMATTER => 'toLong', FORMATTER_CLASS => 'org.apache.hadoop.hbase.util.Bytes'}

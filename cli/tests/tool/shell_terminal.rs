@@ -1,5 +1,5 @@
-//! The shell in a terminal, typed key by key: completion, history, Ctrl-C, Ctrl-D. `.ci/run terminal` runs this
-//! if there is a tmux.
+//! The shell in a terminal, typed key by key: completion, history, Ctrl-C, Ctrl-D. `.ci/run terminal` runs
+//! this if there is a tmux.
 
 use crate::support::{hregion, ok, temp_file};
 use std::fmt::Write as _;

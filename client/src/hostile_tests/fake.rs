@@ -339,7 +339,8 @@ impl State {
                 self.moves += 1;
                 let port = [self.ports[0], self.ports[1], 1][self.random.below(3)];
                 let text = format!(
-                    "Region moved to: hostname=127.0.0.1 port={port} startCode={START_CODE}. As of locationSeqNum={}.",
+                    "Region moved to: hostname=127.0.0.1 port={port} startCode={START_CODE}. \
+                     As of locationSeqNum={}.",
                     self.moves
                 );
                 return Answer::exception("org.apache.hadoop.hbase.exceptions.RegionMovedException", &text);

@@ -111,7 +111,8 @@ async fn reads_are_those_of_hbase(java: &mut Java, table: &Table) {
         (
             "a range after its first row, with its last",
             Scan::new().start_row("row-004999", false).stop_row("row-010000", true),
-            json!({"start": "row-004999", "include_start": false, "stop": "row-010000", "include_stop": true}),
+            json!({"start": "row-004999", "include_start": false, "stop": "row-010000",
+                "include_stop": true}),
         ),
         (
             "a reversed range",
@@ -152,7 +153,8 @@ async fn reads_are_those_of_hbase(java: &mut Java, table: &Table) {
         (
             "parts",
             Scan::new().allow_partial(true).max_result_size(100).rows("row-004900".."row-005100"),
-            json!({"allow_partial": true, "max_result_size": 100, "start": "row-004900", "stop": "row-005100"}),
+            json!({"allow_partial": true, "max_result_size": 100, "start": "row-004900",
+                "stop": "row-005100"}),
         ),
         ("raw", Scan::new().raw(true).max_versions(u32::MAX).limit(300), json!({"raw": true, "limit": 300})),
     ];
