@@ -3,10 +3,11 @@
 
 use crate::support::{hregion, ok, temp_file};
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::thread::sleep;
+use std::sync::mpsc;
+use std::thread::{sleep, spawn};
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -217,10 +218,12 @@ fn a_second_interrupt_ends_the_shell() {
     terminal.type_in("put 't', 's', 'f:q', 'v', 1");
     terminal.press("Enter");
     terminal.wait_line("hregion:002>");
-    terminal.type_in(&format!("list; create 'u', 'f', SPLITS_FILE => '{}'", pipe.display()));
+    terminal.type_in(&format!("create 'u', 'f', SPLITS_FILE => '{}'", pipe.display()));
+    let (opened, reader) = mpsc::channel();
+    spawn(move || opened.send(File::options().write(true).open(pipe)));
     terminal.press("Enter");
-    terminal.wait("the first command", |screen| screen.contains("TABLE\nt\n1 row(s)"));
-    sleep(Duration::from_millis(500));
+    // the command reads it then
+    let _writer = reader.recv_timeout(PATIENCE).unwrap().unwrap();
     terminal.press("C-c");
     sleep(Duration::from_millis(500));
     let screen = terminal.screen();
