@@ -1,6 +1,6 @@
 // The files of a region: keys from left to right, times from the bottom up, a panel for each family.
 
-const PLOT = { height: 220, several: 140, title: 22, axis: 24, left: 84, right: 8, least: 7 };
+const PLOT = { height: 220, several: 140, title: 22, axis: 24, left: 122, right: 8, least: 7 };
 
 /** Returns the rows of a file that the region can return: a reference has a part of those of its HFile. */
 function keysOf(region, file) {

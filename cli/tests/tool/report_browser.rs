@@ -110,6 +110,12 @@ fn drawn(browser: &mut Browser) {
     let odd = "[...document.querySelectorAll('#strip rect, #files rect, #blocks rect')].filter((rect) => \
                ['x', 'y', 'width', 'height'].some((name) => !(rect.getAttribute(name) >= 0))).length";
     assert_eq!(browser.evaluate(odd), 0);
+    // no label leaves its drawing to the side
+    let outside = "[...document.querySelectorAll('svg text')].filter((text) => {
+        const [label, drawing] = [text, text.ownerSVGElement].map((one) => one.getBoundingClientRect());
+        return label.left < drawing.left - 1 || label.right > drawing.right + 1;
+    }).map((text) => text.textContent)";
+    assert_eq!(browser.evaluate(outside), json!([]));
     assert_eq!(count(browser, "img, iframe, object, script[src], link"), 0);
     assert_eq!(count(browser, "script"), 2);
     let text = browser.evaluate("document.body.innerText");
