@@ -1,6 +1,8 @@
 //! `hregion copy`: rows of any source become rows of a table, or none does.
 
-use crate::support::{code, golden, hregion, json_lines, last_error, ok, run, stderr, testdata};
+use crate::support::{
+    code, golden, has_leftovers, hregion, json_lines, last_error, ok, run, stderr, testdata,
+};
 use hregion::{Delete, Family, Put, Region, Table};
 use serde_json::json;
 use std::fs;
@@ -18,12 +20,6 @@ fn all_versions(name: &str) -> Family {
 
 fn halves() -> String {
     testdata("region/split-references/root/data/default/halves").into_os_string().into_string().unwrap()
-}
-
-/// Whether anything but regions and the descriptor is in the directory of a table.
-fn has_leftovers(table: &str) -> bool {
-    let names = fs::read_dir(table).unwrap().map(|entry| entry.unwrap().file_name());
-    names.into_iter().any(|name| name.len() != 32 && name != ".tabledesc")
 }
 
 /// Rows of a table that HBase wrote, in references: those that a reader sees, and with delete markers.

@@ -1,7 +1,9 @@
 //! `hregion import`: rows of text and lists of cells become part of a table, or nothing does.
 
 use crate::library::files::copy_dir;
-use crate::support::{code, hregion, json_lines, last_error, ok, run, stderr, stdout, testdata};
+use crate::support::{
+    code, has_leftovers, hregion, json_lines, last_error, ok, run, stderr, stdout, testdata,
+};
 use hregion::{Family, Put, Table};
 use serde_json::{Value, json};
 use std::fs;
@@ -34,12 +36,6 @@ fn cells(table: &str) -> Vec<Value> {
 fn cell(row: &str, family: &str, qualifier: &str, timestamp: i64, value: &str) -> Value {
     json!({"row": row, "family": family, "qualifier": qualifier, "timestamp": timestamp, "type": "Put",
         "value": value})
-}
-
-/// Whether anything but regions and the descriptor is in the directory of a table.
-fn has_leftovers(table: &str) -> bool {
-    let names = fs::read_dir(table).unwrap().map(|entry| entry.unwrap().file_name());
-    names.into_iter().any(|name| name.len() != 32 && name != ".tabledesc")
 }
 
 #[test]

@@ -129,3 +129,9 @@ pub fn settled(answer: &Value) -> Value {
     }
     answer
 }
+
+/// Whether anything but regions and the descriptor is in the directory of a table.
+pub fn has_leftovers(table: &str) -> bool {
+    let names = fs::read_dir(table).unwrap().map(|entry| entry.unwrap().file_name());
+    names.into_iter().any(|name| name.len() != 32 && name != ".tabledesc")
+}
