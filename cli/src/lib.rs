@@ -3,6 +3,7 @@
 mod args;
 mod balance;
 mod bench;
+mod block_usage;
 mod cell_csv;
 mod cell_file;
 mod cell_json;

@@ -2,6 +2,7 @@
 
 use crate::args::FileArgs;
 use crate::balance;
+use crate::block_usage::BlockUsage;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
 use crate::probe;
@@ -27,22 +28,29 @@ use std::sync::Arc;
 /// filters deny nothing. References and links have few bytes and no cells of their own. The timestamps are
 /// those of the time range in the file: from 0 on, if it has a marker that deletes all older versions.
 ///
-/// With --what-if, reads a sample of each family, and prints how many bytes its files would have with other
-/// encodings and codecs. With --balance, prints the regions of a table that are out of balance: each that is
+/// With --blocks, reads the headers of all blocks, and prints for each family how many bytes and blocks there
+/// are of each type (cells, index, Bloom filters …), and how many runs of adjacent blocks they form: few runs
+/// are read with few requests. With --what-if, reads a sample of each family, and prints how many bytes its
+/// files would have with other encodings and codecs. With --balance, prints the regions of a table that are out of balance: each that is
 /// larger than two mean regions, to be split, and neighbours that together are not larger than one, to be
 /// merged; of a reference, half of its file is counted.
 ///
 /// With --json: {"table","region","family","path","bytes","cells","oldest","newest","encoding","compression",
 /// "uncompressed_bytes","first","last","overlap"} for each file, with null for what is unknown; "overlap" is
-/// the number of other files of the family with rows between the first and the last. With --what-if then
-/// {"what_if":{"table","family","encoding","compression","sample_bytes","bytes"}} for each setting; with
-/// --balance {"balance":{"table","action","regions","bytes","mean_bytes"}} for each advice.
+/// the number of other files of the family with rows between the first and the last. With --blocks then
+/// {"blocks":{"table","family","type","blocks","bytes","uncompressed_bytes","runs"}} for each type; with
+/// --what-if {"what_if":{"table","family","encoding","compression","sample_bytes","bytes"}} for each setting;
+/// with --balance {"balance":{"table","action","regions","bytes","mean_bytes"}} for each advice.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Store files, or directories of any level
     #[arg(required = true, value_name = "TARGET")]
     targets: Vec<PathBuf>,
+
+    /// Also print what the blocks of each type use, and whether they are adjacent
+    #[arg(long)]
+    blocks: bool,
 
     /// Also estimate the bytes with other encodings and codecs, from a sample of blocks
     #[arg(long)]
@@ -60,6 +68,7 @@ const EXAMPLES: &str = "\
 Examples:
   hregion du /hbase/data/default/users
   hregion du --json /hbase | jq -s 'map(.bytes) | add'
+  hregion du --blocks /hbase/data/default/users
   hregion du --what-if /hbase/data/default/users
   hregion du --balance /hbase";
 
@@ -81,7 +90,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if !out.is_json() {
         writeln!(out, "{}", Usage::HEADING)?;
     }
-    let mut samples = Samples::default();
+    let (mut blocks, mut samples) = (BlockUsage::default(), Samples::default());
     for target in &args.targets {
         let files = store_files(target, &storage)?;
         // The directories that the current file is in, from the target down, with what they have so far.
@@ -91,6 +100,9 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             let mut opened = opened.collect::<Result<Vec<_>, Failure>>()?;
             let depth = set_overlaps(&mut opened);
             for file in opened {
+                if args.blocks && file.usage.cells.is_some() {
+                    blocks.add(file_names(&file.path)?, &file.path, &options)?;
+                }
                 if args.what_if && file.usage.cells > Some(0) {
                     samples.add(file_names(&file.path)?, &file.path, file.usage.bytes);
                 }
@@ -109,6 +121,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         }
         close(&mut open, Path::new(""), out)?;
     }
+    blocks.print(out)?;
     if args.what_if {
         samples.print(&options, out)?;
     }

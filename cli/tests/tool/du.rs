@@ -3,6 +3,7 @@
 use crate::support::{code, golden, json_lines, last_error, members, ok, plain, run, testdata};
 use hregion::{Family, Put, RegionInfo, Table};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fs;
 
 #[test]
@@ -79,6 +80,43 @@ fn overlaps_and_savings_are_those_of_the_files() {
     let text = ok(&["du", table.to_str().unwrap()]);
     let columns: Vec<&str> = text.lines().last().unwrap().split_whitespace().collect();
     assert!(columns[4].ends_with('%') && columns[5].parse::<usize>().unwrap() <= most + 1, "{text}");
+}
+
+/// The blocks are those that `inspect` lists, and with the trailers they are all bytes of the files.
+#[test]
+fn blocks_are_summed_by_type() {
+    let table = testdata("region/bulk-loaded/root/data/default/loaded");
+    let lines = json_lines(&ok(&["du", "--json", "--blocks", table.to_str().unwrap()]));
+    let (types, files): (Vec<&Value>, Vec<&Value>) =
+        lines.iter().partition(|line| line["blocks"].is_object());
+    // for each family and type: blocks, bytes, runs
+    const TRAILER: u64 = 4096;
+    let mut expected: BTreeMap<[String; 2], [u64; 3]> = BTreeMap::new();
+    for file in &files {
+        let inspected = &json_lines(&ok(&["inspect", "--json", "-h", file["path"].as_str().unwrap()]))[0];
+        let blocks = inspected["blocks"].as_array().unwrap();
+        let offsets = blocks.iter().map(|block| block["offset"].as_u64().unwrap());
+        let end = file["bytes"].as_u64().unwrap() - TRAILER;
+        let ends = offsets.clone().skip(1).chain([end]);
+        let mut before = None;
+        for ((block, offset), end) in blocks.iter().zip(offsets).zip(ends) {
+            let block_type = block["type"].as_str().unwrap();
+            let key = [file["family"].as_str().unwrap(), block_type].map(str::to_owned);
+            let sums = expected.entry(key).or_default();
+            sums[0] += 1;
+            sums[1] += end - offset;
+            sums[2] += u64::from(before.replace(block_type) != Some(block_type));
+        }
+    }
+    let sums = |line: &&Value| {
+        let line = &line["blocks"];
+        let text = |name: &str| line[name].as_str().unwrap().to_owned();
+        ([text("family"), text("type")], ["blocks", "bytes", "runs"].map(|name| line[name].as_u64().unwrap()))
+    };
+    assert_eq!(types.iter().map(sums).collect::<BTreeMap<_, _>>(), expected);
+    assert!(types.len() > 5 && types.iter().all(|line| line["blocks"]["table"] == "loaded"));
+    let text = ok(&["du", "--blocks", table.to_str().unwrap()]);
+    assert!(text.contains("  DATA\n") && text.contains(" %  "), "{text}");
 }
 
 /// The estimate for the settings of a file is its size, and others are what `convert` writes.
