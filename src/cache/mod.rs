@@ -45,6 +45,8 @@ struct Shared {
     second_chances: Arc<Mutex<Vec<(BlockKey, Entry)>>>,
     /// The number of blocks that long scans have read past the full cache, or added to it.
     scanned: AtomicU64,
+    /// The memory of the data block loaded last.
+    loaded: AtomicU64,
 }
 
 /// A block of any kind.
@@ -188,6 +190,7 @@ impl BlockCache {
             counters,
             second_chances,
             scanned: AtomicU64::new(0),
+            loaded: AtomicU64::new(0),
         }))
     }
 
@@ -251,9 +254,11 @@ impl BlockCache {
         self.0.counters.partial_reads.add(1);
     }
 
-    /// Whether another block of this size would take the place of others, or nearly so.
+    /// Whether another block of this stored size would take the place of others, or nearly so. Its size in
+    /// memory is estimated as at least that of the data block loaded last.
     pub(crate) fn is_full_for(&self, len: u32) -> bool {
-        let margin = (self.0.capacity / 16).max(2 * u64::from(len));
+        let len = u64::from(len).max(self.0.loaded.load(Ordering::Relaxed));
+        let margin = (self.0.capacity / 16).max(len.saturating_mul(2));
         self.blocks().weighted_size().saturating_add(margin) >= self.0.capacity
     }
 
@@ -285,6 +290,9 @@ impl BlockCache {
             loaded = true;
             let block = load()?;
             is_large = (block.memory() * LARGE) as u64 > self.0.capacity;
+            if let CachedBlock::Data(block) = &block {
+                self.0.loaded.store(block.memory() as u64, Ordering::Relaxed);
+            }
             Ok(Entry { block, place: place.clone() })
         });
         if loaded {

@@ -21,15 +21,8 @@ pub(crate) const LENGTHS: usize = 8;
 /// Reads one cell and checks all of it: lengths, key, type, tags.
 #[inline]
 pub(crate) fn parse<'a>(cursor: &mut Cursor<'a>, format: CellFormat) -> Result<CellRef<'a>, Corruption> {
-    let [k0, k1, k2, k3, v0, v1, v2, v3] = cursor.array("key and value length")?;
-    let key_len = u32::from_be_bytes([k0, k1, k2, k3]);
-    let value_len = u32::from_be_bytes([v0, v1, v2, v3]);
-    // lengths with the sign bit are negative, and too large for a block
-    if (key_len | value_len).cast_signed() < 0 {
-        return Err(negative(key_len, value_len));
-    }
-    let key = checked_key(cursor.take(key_len as usize, "key")?)?;
-    let value = cursor.take(value_len as usize, "value")?;
+    let (key, value_len) = parse_key(cursor)?;
+    let value = cursor.take(value_len, "value")?;
     let tags = if format.tags {
         let len = cursor.u16("tags length")?;
         let area = cursor.take(len.into(), "tags")?;
@@ -40,6 +33,20 @@ pub(crate) fn parse<'a>(cursor: &mut Cursor<'a>, format: CellFormat) -> Result<C
     };
     let seq_id = if format.mvcc { cursor.vlong("mvcc")? } else { 0 };
     Ok(CellRef { key, value, tags, seq_id })
+}
+
+/// Reads the lengths and the key of a cell, and checks them. Returns the key and the length of the value.
+#[inline]
+pub(crate) fn parse_key<'a>(cursor: &mut Cursor<'a>) -> Result<(&'a CellKey, usize), Corruption> {
+    let [k0, k1, k2, k3, v0, v1, v2, v3] = cursor.array("key and value length")?;
+    let key_len = u32::from_be_bytes([k0, k1, k2, k3]);
+    let value_len = u32::from_be_bytes([v0, v1, v2, v3]);
+    // lengths with the sign bit are negative, and too large for a block
+    if (key_len | value_len).cast_signed() < 0 {
+        return Err(negative(key_len, value_len));
+    }
+    let key = checked_key(cursor.take(key_len as usize, "key")?)?;
+    Ok((key, value_len as usize))
 }
 
 /// Returns the range of the row of the cell at `at`, and the end of the cell, if [`parse`] would accept it.

@@ -34,6 +34,7 @@ use crate::error::Corruption;
 use delta_key::PreviousCell;
 use plain_cells::PlainCells;
 use std::ops::Range;
+pub(crate) use tags_and_mvcc::CellMark;
 use tags_and_mvcc::TagsAndMvcc;
 
 /// The properties of a file that are needed to decode its data blocks.
@@ -105,13 +106,13 @@ pub(crate) struct Decoded {
 }
 
 /// As [`decode`], for a delta encoding. On failure, `out` keeps the bytes appended so far. If `marks` are
-/// given, they become, for each cell, the number of bytes of the payload after it.
+/// given, they become those of the cells.
 pub(crate) fn decode_delta(
     format: &DataFormat,
     payload: &[u8],
     limit: usize,
     out: &mut Vec<u8>,
-    marks: Option<&mut Vec<u32>>,
+    marks: Option<&mut Vec<CellMark>>,
 ) -> Result<Decoded, Corruption> {
     let mut block = Delta::new(format, payload, limit, out)?;
     if let Some(marks) = &marks {
@@ -130,8 +131,9 @@ pub(crate) fn decode_delta(
     Ok(Decoded { cells, last })
 }
 
-/// Appends a plain cell and those that follow it in a delta encoding, which must not have a dictionary of
-/// tags. On failure, `out` keeps the bytes appended so far.
+/// Appends a cell and those that follow it in a delta encoding, which must not have a dictionary of tags.
+/// `first` is the plain cell; or its lengths and its key, and then the payload begins with its value. On
+/// failure, `out` keeps the bytes appended so far.
 pub(crate) fn decode_after(
     format: &DataFormat,
     first: &[u8],
@@ -139,15 +141,24 @@ pub(crate) fn decode_after(
     limit: usize,
     out: &mut Vec<u8>,
 ) -> Result<(), Corruption> {
-    let cell = key_value::parse(&mut Cursor::new(first), format.cells)?;
-    let mut cells = PlainCells::new(out, limit, first.len().saturating_add(2 * payload.len()));
-    let key_at = cells.position() + key_value::LENGTHS;
-    cells.put_cell(first)?;
-    let key = cell.key();
-    let before = PreviousCell::first(key.as_bytes(), key, key_at, cell.value().len());
+    let mut rest = Cursor::new(first);
+    let (key, value_len) = key_value::parse_key(&mut rest)?;
+    let key_len = key.as_bytes().len();
+    let cells = PlainCells::new(out, limit, first.len().saturating_add(2 * payload.len()));
     let mut block = Delta { payload: Cursor::new(payload), cells, tail: TagsAndMvcc::new(format) };
+    let key_at = block.cells.position() + key_value::LENGTHS;
+    if rest.is_empty() {
+        let Delta { payload, cells, tail } = &mut block;
+        cells.begin(key_len, value_len)?;
+        cells.put_all(key.as_bytes())?;
+        cells.take(payload, value_len, "value")?;
+        tail.take(payload, cells)?;
+    } else {
+        block.cells.put_cell(first)?;
+    }
+    let before = PreviousCell::first(key.as_bytes(), key, key_at, value_len);
     match format.encoding {
-        DataBlockEncoding::Prefix => prefix::decode_after(&mut block, key_at..key_at + key.as_bytes().len()),
+        DataBlockEncoding::Prefix => prefix::decode_after(&mut block, key_at..key_at + key_len),
         DataBlockEncoding::Diff => diff::decode_after(&mut block, before),
         DataBlockEncoding::FastDiff => fast_diff::decode_after(&mut block, before),
         DataBlockEncoding::None | DataBlockEncoding::RowIndexV1 => Err(NOT_DELTA),

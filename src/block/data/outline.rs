@@ -5,8 +5,10 @@
 //! look-up needs. An outline divides a block into parts of a few KiB, each of whole rows, and has the first
 //! row and a checksum of each part. It takes about one percent of the block.
 //!
-//! In a delta encoding, a cell can only be decoded after the one before it. There an outline has the whole
-//! first cell of each part, and the stored part begins with the cell after it.
+//! In a delta encoding, a cell can only be decoded after the one before it. There an outline has the key of
+//! the first cell of each part, and the stored part begins with the value of that cell. If the value is not
+//! stored, because it is that of the cell before, the outline has the whole cell, and the stored part begins
+//! after it.
 //!
 //! The checksums are those that the parts had when the block's own checksums and cells were checked: bytes
 //! read by means of an outline are the same bytes. HBase's checksums of 16 KiB would need four times as much
@@ -15,7 +17,7 @@
 
 use super::block::{DataBlock, Trust};
 use super::place::row_at;
-use super::{DataFormat, decode_after};
+use super::{CellMark, CellPosition, DataBlockEncoding, DataFormat, decode_after};
 use crate::cell::{CellOrder, key_value};
 use crate::coding::Cursor;
 use crate::hash::checksum::crc32c;
@@ -30,7 +32,7 @@ pub(crate) struct BlockOutline {
     format: DataFormat,
     /// The parts, in order.
     parts: Box<[Part]>,
-    /// The first rows of the parts; in a delta encoding, their first cells.
+    /// The first rows of the parts; in a delta encoding, the keys of their first cells, or these cells.
     firsts: Box<[u8]>,
     /// The number of look-ups since the block was in the cache.
     lookups: AtomicU32,
@@ -59,8 +61,95 @@ pub(crate) struct StoredDelta<'s> {
     pub(crate) payload: &'s [u8],
     /// The offset of the payload in the block.
     pub(crate) at: usize,
-    /// For each cell, the number of bytes of the payload after it.
-    pub(crate) marks: &'s [u32],
+    /// One for each cell.
+    pub(crate) marks: &'s [CellMark],
+}
+
+/// The stored bytes of a block, and how parts of it are found there.
+trait Stored<'b> {
+    /// The bytes, and the offset of the first of them in the block.
+    fn bytes(&self) -> (&'b [u8], usize);
+
+    /// Returns what an outline has of the cell with which a part begins, and where the stored part begins
+    /// in the bytes. `number` is that of the cell, `before` the place of the one before it.
+    fn begin(
+        &self,
+        number: usize,
+        place: &CellPosition,
+        before: Option<&CellPosition>,
+    ) -> Option<(&'b [u8], usize)>;
+
+    /// Returns the end of the stored part that ends before a cell.
+    fn end(&self, number: usize, place: &CellPosition) -> Option<usize>;
+}
+
+/// Cells that are stored as they are.
+struct StoredPlain<'b> {
+    block: &'b DataBlock,
+    cells: &'b [u8],
+}
+
+impl<'b> Stored<'b> for StoredPlain<'b> {
+    fn bytes(&self) -> (&'b [u8], usize) {
+        (self.cells, self.block.start())
+    }
+
+    fn begin(
+        &self,
+        number: usize,
+        place: &CellPosition,
+        _before: Option<&CellPosition>,
+    ) -> Option<(&'b [u8], usize)> {
+        Some((self.block.row(place), self.end(number, place)?))
+    }
+
+    fn end(&self, _number: usize, place: &CellPosition) -> Option<usize> {
+        DataBlock::offset_of(place).checked_sub(self.block.start())
+    }
+}
+
+/// Cells that were decoded.
+struct Decoded<'b> {
+    block: &'b DataBlock,
+    stored: StoredDelta<'b>,
+}
+
+impl<'b> Stored<'b> for Decoded<'b> {
+    fn bytes(&self) -> (&'b [u8], usize) {
+        (self.stored.payload, self.stored.at)
+    }
+
+    fn begin(
+        &self,
+        number: usize,
+        place: &CellPosition,
+        before: Option<&CellPosition>,
+    ) -> Option<(&'b [u8], usize)> {
+        let (cell, mark) = (self.block.cell(place), self.stored.marks.get(number)?);
+        let plain = self.block.bytes_of(place);
+        let after = |left: u32| self.stored.payload.len().checked_sub(left as usize);
+        let may_be_before = self.stored.format.encoding == DataBlockEncoding::FastDiff
+            && before.is_some_and(|before| self.block.cell(before).value() == cell.value());
+        if may_be_before {
+            return Some((plain, after(mark.after)?));
+        }
+        let key = plain.get(..key_value::LENGTHS + cell.key().as_bytes().len())?;
+        Some((key, after(mark.after_value)?.checked_sub(cell.value().len())?))
+    }
+
+    fn end(&self, number: usize, _place: &CellPosition) -> Option<usize> {
+        let before = self.stored.marks.get(number.checked_sub(1)?)?;
+        self.stored.payload.len().checked_sub(before.after as usize)
+    }
+}
+
+/// A part that has begun, and not ended yet.
+struct OpenPart {
+    /// The offsets of the first cell in the decoded block, and of the stored bytes.
+    at: usize,
+    start: usize,
+    /// The least size, in decoded bytes.
+    least: usize,
 }
 
 /// The result of a search for a row.
@@ -82,75 +171,70 @@ const MAX_PART: usize = 48 << 10;
 /// Smaller blocks are read as a whole.
 const MIN_BLOCK: usize = 8 << 10;
 
+/// A part has at least this many times the bytes that the outline has of its first cell.
+const MAX_FIRST: usize = 16;
+
 /// The firsts are at most one in this many bytes of the block.
-const MAX_FIRSTS: usize = 16;
+const MAX_FIRSTS: usize = 8;
 
 impl BlockOutline {
     /// Returns the outline of a block; `None` if its [stored cells](DataBlock::stored_cells) differ, or it
     /// has no index, is small, or has few rows or long ones.
     pub(crate) fn of(block: &DataBlock) -> Option<Self> {
         let cells = block.stored_cells()?;
-        let base = block.start();
         let format = DataFormat { cells: block.format(), ..DataFormat::default() };
-        Self::build(block, format, |begins, _, next| {
-            let stored = cells.get(begins - base..next.map_or(cells.len(), |(next, _)| next - base))?;
-            Some((begins, stored))
-        })
+        Self::build(block, format, &StoredPlain { block, cells })
     }
 
     /// As [`of`](Self::of), for a block that was decoded from a delta encoding.
     pub(crate) fn of_delta(block: &DataBlock, stored: &StoredDelta<'_>) -> Option<Self> {
-        let StoredDelta { format, payload, at, marks } = *stored;
+        let format = stored.format;
         if format.cells.tags && format.tags_compressed {
             return None;
         }
-        let after = |cell: usize| payload.len().checked_sub(*marks.get(cell)? as usize);
-        Self::build(block, format, |_, first, next| {
-            let start = after(first)?;
-            let end = next.map_or(Some(payload.len()), |(_, next)| after(next.checked_sub(1)?))?;
-            Some((at + start, payload.get(start..end)?))
-        })
+        Self::build(block, format, &Decoded { block, stored: *stored })
     }
 
-    /// Divides a block into parts. `stored` returns the stored bytes of a part and their offset, given the
-    /// offset and the number of its first cell, and of that of the next part.
-    fn build<'s>(
-        block: &DataBlock,
-        format: DataFormat,
-        stored: impl Fn(usize, usize, Option<(usize, usize)>) -> Option<(usize, &'s [u8])>,
-    ) -> Option<Self> {
+    /// Divides a block into parts.
+    fn build<'b>(block: &'b DataBlock, format: DataFormat, stored: &impl Stored<'b>) -> Option<Self> {
         let short = |n: usize| u32::try_from(n).ok();
         let len = block.cell_bytes().len();
-        let (mut parts, mut firsts) = (Vec::new(), Vec::<u8>::new());
-        let mut part: Option<(usize, usize)> = None;
-        let mut end_part = |part: Option<(usize, usize)>, next, first_end: usize| {
-            let Some((at, number)) = part else { return Some(()) };
-            let (start, stored) = stored(at, number, next)?;
-            let end = short(start + stored.len())?;
-            let sum = crc32c(stored);
-            parts.push(Part { start: short(start)?, end, sum, at: short(at)?, first_end: short(first_end)? });
-            Some(())
-        };
         if len < MIN_BLOCK || !block.is_indexed() {
             return None;
         }
-        let mut row: &[u8] = &[];
+        let (bytes, base) = stored.bytes();
+        let (mut parts, mut firsts) = (Vec::new(), Vec::<u8>::new());
+        let mut end_part = |part: &OpenPart, end: usize, first_end: usize| {
+            let sum = crc32c(bytes.get(part.start..end)?);
+            let (start, end) = (short(base + part.start)?, short(base + end)?);
+            parts.push(Part { start, end, sum, at: short(part.at)?, first_end: short(first_end)? });
+            Some(())
+        };
+        let mut part: Option<OpenPart> = None;
+        let mut before = None;
         let mut place = block.first();
         for number in 0.. {
-            let (at, found) = (DataBlock::offset_of(&place), block.row(&place));
-            let is_due = part.is_none_or(|(begun, _)| at >= begun + PART);
-            if is_due && (part.is_none() || found != row) {
-                end_part(part, Some((at, number)), firsts.len())?;
-                let cell = block.bytes_of(&place);
-                firsts.extend_from_slice(if format.keeps_cells_plain() { found } else { cell });
-                part = Some((at, number));
+            let at = DataBlock::offset_of(&place);
+            let is_due = match (&part, &before) {
+                (Some(part), Some(before)) => {
+                    at >= part.at + part.least && block.row(&place) != block.row(before)
+                }
+                _ => true,
+            };
+            if is_due {
+                if let Some(part) = &part {
+                    end_part(part, stored.end(number, &place)?, firsts.len())?;
+                }
+                let (first, start) = stored.begin(number, &place, before.as_ref())?;
+                firsts.extend_from_slice(first);
+                part = Some(OpenPart { at, start, least: PART.max(first.len() * MAX_FIRST) });
             }
-            row = found;
+            before = Some(place);
             if !block.advance(&mut place) {
                 break;
             }
         }
-        end_part(part, None, firsts.len())?;
+        end_part(&part?, bytes.len(), firsts.len())?;
         if firsts.len() > len / MAX_FIRSTS {
             return None;
         }

@@ -12,8 +12,17 @@ use crate::error::Corruption;
 pub(super) struct TagsAndMvcc {
     cells: CellFormat,
     dictionary: Option<Box<TagDecoder>>,
-    /// For each cell, the number of bytes of the payload after it, if these are wanted.
-    marks: Option<Vec<u32>>,
+    /// One for each cell, if they are wanted.
+    marks: Option<Vec<CellMark>>,
+}
+
+/// Where a cell ends in the payload, which is counted from its end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CellMark {
+    /// The number of bytes after the value: the tail, and the following cells.
+    pub(super) after_value: u32,
+    /// The number of bytes after the cell.
+    pub(super) after: u32,
 }
 
 impl TagsAndMvcc {
@@ -22,13 +31,13 @@ impl TagsAndMvcc {
         Self { cells: format.cells, dictionary: compressed.then(Box::default), marks: None }
     }
 
-    /// Notes from now on how many bytes of the payload follow each cell.
-    pub(super) fn mark_cells(&mut self, marks: Vec<u32>) {
+    /// Notes from now on where each cell ends.
+    pub(super) fn mark_cells(&mut self, marks: Vec<CellMark>) {
         self.marks = Some(marks);
     }
 
     /// Returns what was noted.
-    pub(super) fn into_marks(self) -> Vec<u32> {
+    pub(super) fn into_marks(self) -> Vec<CellMark> {
         self.marks.unwrap_or_default()
     }
 
@@ -40,6 +49,7 @@ impl TagsAndMvcc {
         payload: &mut Cursor<'_>,
         cells: &mut PlainCells<'_>,
     ) -> Result<(), Corruption> {
+        let after_value = payload.rest().len();
         if self.cells.tags {
             self.take_tags(payload, cells)?;
         }
@@ -51,7 +61,9 @@ impl TagsAndMvcc {
             cells.put_short(bytes, len);
         }
         if let Some(marks) = &mut self.marks {
-            marks.push(u32::try_from(payload.rest().len()).unwrap_or(u32::MAX));
+            let [after_value, after] =
+                [after_value, payload.rest().len()].map(|len| u32::try_from(len).unwrap_or(u32::MAX));
+            marks.push(CellMark { after_value, after });
         }
         Ok(())
     }

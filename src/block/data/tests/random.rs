@@ -1,6 +1,7 @@
 //! Random cells in every encoding, and corrupted payloads.
 
 use super::*;
+use crate::block::data::{BlockOutline, DataBlock, StoredDelta, Trust, decode_delta};
 use crate::cell::CellOrder;
 use crate::error::ErrorKind;
 use proptest::prelude::*;
@@ -152,6 +153,33 @@ proptest! {
         out.clear();
         let too_much = decode(&format, &payload, expected.len() - 1, &mut out).unwrap_err();
         prop_assert_eq!(too_much.kind(), ErrorKind::Limit);
+    }
+
+    /// Read by an outline, the parts are the cells of the block, at the same offsets.
+    #[test]
+    fn parts_of_an_outline_are_the_whole_block(format in delta_formats(), cells in cells(150..400)) {
+        const AT: usize = 33;
+        let payload = encode(&format, &cells);
+        let (mut out, mut marks) = (Vec::new(), Vec::new());
+        let decoded = decode_delta(&format, &payload, LIMIT, &mut out, Some(&mut marks)).unwrap();
+        let expected = out.clone();
+        let (all, trust) = (0..out.len(), Trust::Decoded(Some(decoded)));
+        let block = DataBlock::new(out, all, format.cells, trust, Some(CellOrder::User)).unwrap();
+        let stored = StoredDelta { format, payload: &payload, at: AT, marks: &marks };
+        let outline = BlockOutline::of_delta(&block, &stored);
+        let has_dictionary = format.cells.tags && format.tags_compressed;
+        prop_assert_eq!(outline.is_some(), !has_dictionary && expected.len() >= 8 << 10);
+        let mut made = Vec::new();
+        if let Some(outline) = outline {
+            for part in 0..outline.parts() {
+                prop_assert_eq!(outline.offset_of(part), Some(made.len()));
+                let place = outline.place(part..part + 1).unwrap();
+                let stored = &payload[place.start - AT..place.end - AT];
+                prop_assert!(outline.verify(part, stored));
+                prop_assert!(outline.decode(part, stored, &mut made).is_some());
+            }
+            prop_assert!(made == expected);
+        }
     }
 
     #[test]
