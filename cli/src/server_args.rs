@@ -61,7 +61,7 @@ mod with_client {
     use super::{CellArgs, CommandError, Cursor, Failure, FileArgs, RowArgs, RowRef, ServerArgs, TargetArgs};
     use crate::cluster_args::table_name;
     use hregion::locator::{RetryPolicy, ZooKeeperRegistry, check_region_chain};
-    use hregion::{RegionInfo, Scan, TableName};
+    use hregion::{Family, RegionInfo, Scan, TableName};
     use hregion_client::blocking::{Client, Table};
     use std::sync::Arc;
     use std::time::Duration;
@@ -152,6 +152,11 @@ mod with_client {
             Ok(())
         }
 
+        /// Returns the families.
+        pub(crate) fn families(&self) -> Result<Vec<Family>, Failure> {
+            Ok(self.client.families(&self.name)?)
+        }
+
         /// Returns the regions that may contain rows of a range, in row order.
         pub(crate) fn regions(&self, rows: &RowArgs) -> Result<Vec<RegionInfo>, Failure> {
             self.client.check_enabled(&self.name)?;
@@ -237,7 +242,7 @@ pub(crate) use without_client::ServerTable;
 #[cfg(not(feature = "cluster"))]
 mod without_client {
     use super::{CellArgs, CommandError, Cursor, Failure, FileArgs, RowArgs, RowRef, ServerArgs, TargetArgs};
-    use hregion::RegionInfo;
+    use hregion::{Family, RegionInfo};
     use std::convert::Infallible;
 
     impl ServerArgs {
@@ -287,6 +292,10 @@ mod without_client {
             _: &CellArgs,
             _: impl FnMut(RowRef<'_>) -> Result<(), Failure>,
         ) -> Result<(), Failure> {
+            match self.0 {}
+        }
+
+        pub(crate) fn families(&self) -> Result<Vec<Family>, Failure> {
             match self.0 {}
         }
 

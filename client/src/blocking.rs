@@ -14,11 +14,11 @@
 //! # }
 //! ```
 
-use crate::{ClientBuilder, Scanner as AsyncScanner};
+use crate::{ClientBuilder, ScanMetrics, Scanner as AsyncScanner};
 use hregion::locator::CatalogRow;
 use hregion::{
-    Append, CheckAndMutate, CheckResult, Delete, Error, Get, Increment, Mutation, Put, RegionLocations,
-    Result, Row, Scan, ScanResult, TableName,
+    Append, CheckAndMutate, CheckResult, Delete, Error, Family, Get, Increment, Mutation, Put,
+    RegionLocations, Result, Row, Scan, ScanResult, TableName,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -79,6 +79,15 @@ impl Client {
     /// As there.
     pub fn check_enabled(&self, table: &TableName) -> Result<()> {
         self.runtime.block_on(self.client.check_enabled(table))
+    }
+
+    /// As [`crate::Client::families`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn families(&self, table: &TableName) -> Result<Vec<Family>> {
+        self.runtime.block_on(self.client.families(table))
     }
 
     /// As [`crate::Client::cluster_id`].
@@ -149,6 +158,21 @@ impl Table {
 pub struct Scanner {
     scanner: AsyncScanner,
     runtime: Arc<Runtime>,
+}
+
+impl Scanner {
+    /// As [`AsyncScanner::track_metrics`].
+    #[must_use]
+    pub fn track_metrics(mut self) -> Self {
+        self.scanner = self.scanner.track_metrics();
+        self
+    }
+
+    /// As [`AsyncScanner::metrics`].
+    #[must_use]
+    pub fn metrics(&self) -> Option<ScanMetrics> {
+        self.scanner.metrics()
+    }
 }
 
 impl Iterator for Scanner {

@@ -24,7 +24,7 @@ pub struct Client(pub(crate) Arc<ClientCore>);
 
 pub(crate) struct ClientCore {
     pub(crate) locator: Arc<Locator>,
-    connections: Arc<Connections>,
+    pub(crate) connections: Arc<Connections>,
     pub(crate) settings: Settings,
     nonces: Nonces,
     pub(crate) runtime: Handle,
@@ -286,7 +286,7 @@ impl ClientCore {
     }
 
     /// Asks the locator, on a thread that may wait.
-    async fn ask<T: Send + 'static>(
+    pub(crate) async fn ask<T: Send + 'static>(
         &self,
         question: impl FnOnce(&Locator) -> Result<T> + Send + 'static,
     ) -> Result<T> {

@@ -13,6 +13,9 @@ pub(crate) const CLIENT_SERVICE: &str = "ClientService";
 /// The service with the location of the catalog, on all servers.
 pub(crate) const META_SERVICE: &str = "ClientMetaService";
 
+/// The service of administration, on the active master.
+pub(crate) const MASTER_SERVICE: &str = "MasterService";
+
 /// One connection for each server and service, opened when first needed, and again after it failed.
 #[derive(Debug)]
 pub(crate) struct Connections {

@@ -3,11 +3,14 @@
 
 pub(crate) mod fake;
 
+use crate::proto;
 use crate::rng::Rng;
 use crate::{Client, Table};
+use bytes::Bytes;
 use fake::{Cluster, Mischief, ROWS, expected_row, row_key};
 use hregion::locator::RetryPolicy;
-use hregion::{Get, Put, Result, Row, Scan, TableName};
+use hregion::{Family, Get, Put, Result, Row, Scan, TableName};
+use prost::Message;
 use std::time::{Duration, Instant};
 use tokio::runtime::Builder;
 
@@ -152,6 +155,82 @@ fn a_page_that_is_read_ahead_has_the_time_of_an_operation() {
         };
         let ended = tokio::time::timeout(PATIENCE, rest).await.expect("an end in time");
         assert_eq!(ended.unwrap_err().kind(), hregion::ErrorKind::Io);
+    });
+}
+
+/// A `TableSchema` of a table with a family `f` that keeps a number of versions.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Schema {
+    #[prost(message, optional, tag = "1")]
+    name: Option<proto::TableNameMessage>,
+    #[prost(message, repeated, tag = "3")]
+    families: Vec<FamilySchema>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct FamilySchema {
+    #[prost(string, optional, tag = "1")]
+    name: Option<String>,
+    #[prost(message, repeated, tag = "2")]
+    attributes: Vec<Pair>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Pair {
+    #[prost(string, optional, tag = "1")]
+    first: Option<String>,
+    #[prost(string, optional, tag = "2")]
+    second: Option<String>,
+}
+
+fn schema(table: &'static str, versions: &str) -> Bytes {
+    let attribute = Pair { first: Some("VERSIONS".into()), second: Some(versions.into()) };
+    let family = FamilySchema { name: Some("f".into()), attributes: vec![attribute] };
+    let name = proto::TableNameMessage {
+        namespace: Some(Bytes::from_static(b"default")),
+        qualifier: Some(Bytes::from_static(table.as_bytes())),
+    };
+    Schema { name: Some(name), families: vec![family] }.encode_to_vec().into()
+}
+
+#[test]
+fn families_are_those_that_the_master_has() {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let cluster = Cluster::start().await;
+        let client = client(&cluster, CALL);
+        let table = TableName::parse("t").unwrap();
+        cluster.describe(&[schema("t", "7")]);
+        let families = client.families(&table).await.unwrap();
+        assert_eq!(families, [Family::new("f").max_versions(7)]);
+        cluster.describe(&[]);
+        let error = client.families(&table).await.unwrap_err();
+        assert_eq!(error.kind(), hregion::ErrorKind::TableNotFound, "{error}");
+        let cut = schema("t", "7");
+        for wrong in [schema("other", "7"), schema("t", "many"), cut.slice(..cut.len() - 1), Bytes::new()] {
+            cluster.describe(&[wrong]);
+            let error = client.families(&table).await.unwrap_err();
+            assert_eq!(error.kind(), hregion::ErrorKind::Corrupt, "{error}");
+        }
+    });
+}
+
+#[test]
+fn metrics_count_the_calls_and_regions_of_a_scan() {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let cluster = Cluster::start().await;
+        let table = client(&cluster, CALL).table(&TableName::parse("t").unwrap());
+        assert_eq!(table.scan(Scan::new()).unwrap().metrics(), None);
+        let mut scanner = table.scan(Scan::new().caching(1)).unwrap().track_metrics();
+        assert_eq!(scanner.metrics(), Some(crate::ScanMetrics::default()));
+        let mut rows = 0;
+        while scanner.next_row().await.unwrap().is_some() {
+            rows += 1;
+        }
+        let metrics = scanner.metrics().unwrap();
+        assert_eq!((rows, metrics.regions_scanned, metrics.rpc_retries), (ROWS, 5, 0));
+        assert!(metrics.rpc_calls >= ROWS as u64 && metrics.bytes_in_results > 20 * ROWS as u64);
     });
 }
 

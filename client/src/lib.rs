@@ -42,7 +42,7 @@
 //! # What it does not do yet
 //!
 //! Authentication other than SIMPLE (Kerberos, tokens), TLS, compressed cell blocks, tags of cells, reads of
-//! copies of regions (timeline consistency), scan metrics, administration. Servers that ask for
+//! copies of regions (timeline consistency), administration but for reading the families of a table. Servers that ask for
 //! authentication refuse the connection, with an error that says so.
 //!
 //! # What is bounded
@@ -71,6 +71,7 @@ mod hostile_tests;
 #[cfg(test)]
 #[path = "../../tests/support/json_cell.rs"]
 mod json_cell;
+mod master;
 mod multi;
 mod proto;
 #[cfg(test)]
@@ -80,11 +81,13 @@ mod results;
 #[cfg(test)]
 #[path = "../../tests/support/rng.rs"]
 mod rng;
+mod scan_metrics;
 mod scanner;
 mod site;
 mod table;
 mod tries;
 
 pub use client::{Client, ClientBuilder};
+pub use scan_metrics::ScanMetrics;
 pub use scanner::Scanner;
 pub use table::Table;

@@ -145,6 +145,27 @@ pub(crate) struct Cell {
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct TableNameMessage {
+    #[prost(bytes = "bytes", optional, tag = "1")]
+    pub(crate) namespace: Option<Bytes>,
+    #[prost(bytes = "bytes", optional, tag = "2")]
+    pub(crate) qualifier: Option<Bytes>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct GetTableDescriptorsRequest {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) table_names: Vec<TableNameMessage>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct GetTableDescriptorsResponse {
+    /// Each a `TableSchema`.
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    pub(crate) table_schema: Vec<Bytes>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct ScanRequest {
     #[prost(message, optional, tag = "1")]
     pub(crate) region: Option<RegionSpecifier>,
@@ -163,6 +184,8 @@ pub(crate) struct ScanRequest {
     pub(crate) client_handles_partials: Option<bool>,
     #[prost(bool, optional, tag = "8")]
     pub(crate) client_handles_heartbeats: Option<bool>,
+    #[prost(bool, optional, tag = "9")]
+    pub(crate) track_scan_metrics: Option<bool>,
     #[prost(bool, optional, tag = "10")]
     pub(crate) renew: Option<bool>,
     #[prost(uint32, optional, tag = "11")]
@@ -185,6 +208,22 @@ pub(crate) struct ScanResponse {
     pub(crate) more_results_in_region: Option<bool>,
     #[prost(bool, optional, tag = "9")]
     pub(crate) heartbeat_message: Option<bool>,
+    #[prost(message, optional, tag = "10")]
+    pub(crate) scan_metrics: Option<ScanMetricsMessage>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct ScanMetricsMessage {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) metrics: Vec<NameInt64Pair>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct NameInt64Pair {
+    #[prost(string, optional, tag = "1")]
+    pub(crate) name: Option<String>,
+    #[prost(int64, optional, tag = "2")]
+    pub(crate) value: Option<i64>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -5,6 +5,7 @@ use crate::client::runtime_ended;
 use crate::fault::Fault;
 use crate::proto;
 use crate::results::rows_of;
+use crate::scan_metrics::ScanMetrics;
 use crate::table::Table;
 use crate::tries::{Place, Setback, Tries, Wait};
 use bytes::Bytes;
@@ -37,6 +38,8 @@ pub struct Scanner {
     pages: usize,
     results: VecDeque<ScanResult>,
     assembler: Assembler,
+    /// Counted if they are asked for.
+    metrics: Option<ScanMetrics>,
     done: bool,
 }
 
@@ -86,9 +89,24 @@ impl Scanner {
             pages: 0,
             results: VecDeque::new(),
             assembler: Assembler::new(limits, order, reversed),
+            metrics: None,
             done: false,
             scan,
         })
+    }
+
+    /// Counts what the scan does from now on, and what servers do for it (HBase:
+    /// `Scan.setScanMetricsEnabled`).
+    #[must_use]
+    pub fn track_metrics(mut self) -> Self {
+        self.metrics = Some(ScanMetrics::default());
+        self
+    }
+
+    /// Returns the counts so far, if they are [tracked](Self::track_metrics).
+    #[must_use]
+    pub fn metrics(&self) -> Option<ScanMetrics> {
+        self.metrics
     }
 
     /// Returns the next row that has any of the cells requested; `None` at the end. The result may be a part
@@ -164,6 +182,11 @@ impl Scanner {
                 Err(error) => Err(Fault::fatal(error)),
             },
         };
+        if let Some(metrics) = &mut self.metrics {
+            metrics.rpc_calls += 1;
+            metrics.rpc_retries += u64::from(page.is_err());
+            metrics.regions_scanned += u64::from(page.is_ok() && self.open.is_none());
+        }
         match page.and_then(|(response, rows)| self.take_page(&place, &response, rows)) {
             Ok(then) => {
                 tries.succeeded();
@@ -225,6 +248,7 @@ impl Scanner {
             close_scanner: Some(false),
             client_handles_partials: Some(true),
             client_handles_heartbeats: Some(true),
+            track_scan_metrics: self.metrics.is_some().then_some(true),
             limit_of_rows: limit.filter(|limit| *limit <= u32::MAX >> 1),
             ..request
         };
@@ -239,6 +263,9 @@ impl Scanner {
         rows: Vec<(Row, bool)>,
     ) -> Result<Then, Fault> {
         self.pages += 1;
+        if let Some(metrics) = &mut self.metrics {
+            metrics.add(response, &rows);
+        }
         match &mut self.open {
             Some(open) => open.sequence += 1,
             None => {

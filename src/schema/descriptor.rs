@@ -34,6 +34,19 @@ const FAMILY_ATTRIBUTES: [&str; 11] = [
     ENCRYPTION_KEY,
 ];
 
+impl Family {
+    /// Decodes the families of HBase's message `TableSchema`, sorted by name, and the name of the table.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are not such a message, or a setting is not understood.
+    pub fn from_table_schema_bytes(message: &[u8]) -> Result<(TableName, Vec<Self>), Corruption> {
+        let descriptor = TableDescriptor::parse(message)?;
+        let families = descriptor.families().cloned().collect();
+        Ok((descriptor.table, families))
+    }
+}
+
 /// A table: its name, its families, and all other settings.
 #[derive(Clone, Debug)]
 pub(crate) struct TableDescriptor {

@@ -9,10 +9,10 @@ use crate::source::{Draws, InputSource};
 use crate::table_load::TableLoad;
 use crate::target_args::TargetArgs;
 use hregion::cell::StringBinary;
-use hregion::{Region, RowRef};
+use hregion::{Family, RowRef};
 use serde_json::json;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Copy rows of a table, region, snapshot or file into a table
 ///
@@ -64,20 +64,23 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let (rows, cells) = (RowArgs::from(args.range.clone()), args.cells.clone().or_all_versions());
     let served = args.server.table(&args.source, &cells, &args.reading)?;
     let load = TableLoad::begin(&args.table, &args.reading, out)?;
-    load.regions().first().map_or(Ok(()), |region| check_order(region, &cells))?;
+    load.regions().first().map_or(Ok(()), |region| check_order(region.path(), region.families(), &cells))?;
     let (mut files, mut count) = (load.files(), 0_u64);
     let mut take = |row: RowRef<'_>| {
         count += 1;
         row.cells().try_for_each(|cell| files.append(cell)).map_err(Failure::from)
     };
     if let Some(table) = served {
+        if cells.is_raw() {
+            check_order(&args.source.target, table.families()?.iter(), &cells)?;
+        }
         table.scan(&rows, &cells, take)?;
     } else {
         let draws = Draws { prints: false, all: rows.is_all() };
         let source = InputSource::open(&args.source, &args.reading, &cells, Some(draws), out)?;
         for part in source.parts_of(&rows) {
             let region = part.open()?;
-            check_order(&region, &cells)?;
+            check_order(region.path(), region.families(), &cells)?;
             source.scan_part(region, &rows, &cells, &mut take)?;
         }
     }
@@ -92,14 +95,18 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 }
 
 /// Fails if delete markers are copied, and the order of writes, which is not, decides what they hide.
-fn check_order(region: &Region, cells: &CellArgs) -> Result<(), CommandError> {
-    let ordered = |family: &&hregion::Family| cells.is_raw() && family.has_new_version_behavior();
-    match region.families().find(ordered) {
+fn check_order<'f>(
+    path: &Path,
+    mut families: impl Iterator<Item = &'f Family>,
+    cells: &CellArgs,
+) -> Result<(), CommandError> {
+    let ordered = |family: &&Family| cells.is_raw() && family.has_new_version_behavior();
+    match families.find(ordered) {
         None => Ok(()),
         Some(family) => {
             let name = StringBinary(family.name());
             let message = format!("--raw: the family {name} has NEW_VERSION_BEHAVIOR");
-            Err(CommandError::unsupported(region.path(), message)
+            Err(CommandError::unsupported(path, message)
                 .with_hint(Some("without --raw, the cells that a reader sees are copied")))
         }
     }

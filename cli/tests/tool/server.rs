@@ -103,6 +103,18 @@ fn a_running_cluster_is_read_as_its_files_are() {
         let missing = run(&["count", "missing", server[0], server[1]]);
         assert_eq!(code(&missing), 1, "{}", stderr(&missing));
     }
+    let families = json!([{"name": "f", "NEW_VERSION_BEHAVIOR": "true"}]);
+    java.ask(&json!({"op": "create", "table": "ordered", "families": families}));
+    let copied = dir.path().join("copies");
+    hregion::Table::create(&copied, "plain", &[hregion::Family::new("f")], &[] as &[&str])
+        .unwrap()
+        .close()
+        .unwrap();
+    let copy = copied.join("data/default/plain").display().to_string();
+    let refused = run(&["copy", "ordered", &copy, "--raw", zookeeper[0], zookeeper[1]]);
+    assert_eq!(code(&refused), 4, "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("NEW_VERSION_BEHAVIOR"), "{}", stderr(&refused));
+    ok(&["copy", "ordered", &copy, zookeeper[0], zookeeper[1]]);
     java.ask(&json!({"op": "disable", "table": "t"}));
     for line in [&["get", "t", "r1"][..], &["locate", "t", "r1"], &["count", "t"]] {
         let out = run(&[line, &zookeeper].concat());

@@ -69,6 +69,8 @@ struct State {
     moves: u64,
     random: Rng,
     mischief: Mischief,
+    /// The descriptors of tables that the master has.
+    schemas: Vec<Bytes>,
 }
 
 struct OpenScanner {
@@ -124,6 +126,7 @@ impl Cluster {
             moves: 2,
             random: Rng::new(0),
             mischief: Mischief { percent: 0, only: None },
+            schemas: Vec::new(),
         };
         let state = Arc::new(Mutex::new(state));
         for listener in listeners {
@@ -151,6 +154,11 @@ impl Cluster {
         state.random = Rng::new(seed);
         state.mischief = mischief;
         state.scanners.clear();
+    }
+
+    /// Sets the descriptors that the master returns, whatever table is asked for.
+    pub(super) fn describe(&self, schemas: &[Bytes]) {
+        self.state.lock().unwrap().schemas = schemas.to_vec();
     }
 }
 
@@ -365,6 +373,10 @@ impl State {
                     seq_num: Some(-1),
                 };
                 Answer::of(&proto::GetMetaRegionLocationsResponse { meta_locations: vec![location] })
+            }
+            "GetActiveMaster" => Answer::of(&proto::GetActiveMasterResponse { server_name: Some(server) }),
+            "GetTableDescriptors" => {
+                Answer::of(&proto::GetTableDescriptorsResponse { table_schema: self.schemas.clone() })
             }
             "Get" => self.get(&proto::GetRequest::decode(param).unwrap()),
             "Mutate" => {

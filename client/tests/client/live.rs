@@ -4,7 +4,8 @@ use crate::hbase::{Client as Java, Cluster, programs};
 use crate::json_cell::json_cell;
 use hregion::locator::RetryPolicy;
 use hregion::{
-    Append, CheckAndMutate, Delete, Filter, Get, Increment, Mutation, Put, Row, Scan, TableName, TimeRange,
+    Append, CheckAndMutate, Delete, Family, Filter, Get, Increment, Mutation, Put, Row, Scan, TableName,
+    TimeRange,
 };
 use hregion_client::{Client, Table};
 use serde_json::{Value, json};
@@ -169,6 +170,37 @@ async fn reads_are_those_of_hbase(java: &mut Java, table: &Table) {
     }
 }
 
+/// What both clients count of the same scans; and the families are those that were created.
+async fn metrics_and_families_are_those_of_hbase(java: &mut Java, client: &Client, table: &Table) {
+    let families = client.families(table.name()).await.unwrap();
+    assert_eq!(families, ["f", "g"].map(|name| Family::new(name).max_versions(3)));
+    let missing = client.families(&TableName::parse("missing").unwrap()).await.unwrap_err();
+    assert_eq!(missing.kind(), hregion::ErrorKind::TableNotFound, "{missing}");
+    let filter = "SingleColumnValueFilter('f', 'a', =, 'substring:77')";
+    for (scan, command) in [
+        (Scan::new(), json!({})),
+        (Scan::new().rows("row-012000".."row-051000"), json!({"start": "row-012000", "stop": "row-051000"})),
+        (Scan::new().filter(Filter::parse(filter).unwrap()), json!({"filter": filter})),
+    ] {
+        let mut scanner = table.scan(scan).unwrap().track_metrics();
+        while scanner.next().await.unwrap().is_some() {}
+        let ours = scanner.metrics().unwrap();
+        let mut asked = command;
+        asked["op"] = "scan_metrics".into();
+        asked["table"] = TABLE.into();
+        let theirs = java.ask(&asked);
+        for (name, count) in [
+            ("ROWS_SCANNED", ours.rows_scanned),
+            ("ROWS_FILTERED", ours.rows_filtered),
+            ("REGIONS_SCANNED", ours.regions_scanned),
+            ("BYTES_IN_RESULTS", ours.bytes_in_results),
+        ] {
+            assert_eq!(theirs[name], count, "{name} of {asked}: {theirs}");
+        }
+        println!("metrics of a scan: {ours:?}");
+    }
+}
+
 async fn writes_are_read_by_hbase(java: &mut Java, table: &Table) {
     let row = "row-new";
     table
@@ -328,6 +360,9 @@ async fn answers_are_those_of_hbases_client() {
     }
     let table = bootstrap.table(&TableName::parse(TABLE).unwrap());
     reads_are_those_of_hbase(&mut java, &table).await;
+    for client in [&zookeeper, &bootstrap] {
+        metrics_and_families_are_those_of_hbase(&mut java, client, &table).await;
+    }
     let meta = zookeeper.table(&TableName::meta());
     let (ours, _) = scanned(&meta, Scan::new().caching(3)).await;
     assert_same(&ours, &java.ask(&json!({"op": "scan", "table": "hbase:meta"})), "the catalog");

@@ -282,6 +282,17 @@ final class Client implements Closeable {
         return cells(s, in);
       }
     });
+    // What HBase's client counts of a scan to its end.
+    commands.put("scan_metrics", in -> {
+      try (Table t = sync.getTable(table(in));
+        ResultScanner s = t.getScanner(scan(in).setScanMetricsEnabled(true))) {
+        while (s.next() != null) {
+        }
+        JsonObject o = new JsonObject();
+        s.getScanMetrics().getMetricsMap().forEach(o::addProperty);
+        return o;
+      }
+    });
   }
 
   private static List<Mutation> mutations(JsonObject in) throws IOException {
