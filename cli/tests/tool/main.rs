@@ -17,6 +17,7 @@ mod diff;
 mod du;
 mod explain;
 mod export;
+mod failing_calls;
 mod families;
 mod fresh;
 mod full_disk;

@@ -1,0 +1,255 @@
+//! Each call of the tool to the operating system fails once: a command that reads has the same answer or an
+//! error; a command that writes has changed all or nothing, and works when it is repeated.
+//!
+//! The calls are failed by a library that is preloaded, `failing_calls/fail.c`. Only some of the calls of a
+//! command are failed; with `HREGION_OPS`, up to that many. `HREGION_SEED` sets the seed, which chooses them.
+#![cfg(all(target_os = "linux", target_env = "gnu"))]
+
+use crate::library::files::copy_dir;
+use crate::library::rng::Rng;
+use crate::support::{hregion, ok, stderr, stdout};
+use hregion::{Delete, Family, Put, Region, Scan, Table};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use tempfile::TempDir;
+
+/// The number of calls of a command that are failed.
+const MOST: u64 = 12;
+
+/// The library that fails calls.
+struct Shim {
+    dir: TempDir,
+    most: u64,
+    random: Rng,
+}
+
+/// What a process did.
+struct Ran {
+    output: Output,
+    calls: u64,
+    /// The name of the call that failed.
+    failed: String,
+}
+
+impl Shim {
+    fn build() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tool/failing_calls/fail.c");
+        let mut compiler = Command::new("cc");
+        compiler.args(["-shared", "-fPIC", "-O1", "-w", "-o"]).arg(dir.path().join("fail.so")).arg(source);
+        let built = compiler.arg("-ldl").output().unwrap();
+        assert!(built.status.success(), "{}", stderr(&built));
+        let number = |name: &str| std::env::var(name).ok().map(|text| text.parse().unwrap());
+        let seed = number("HREGION_SEED").unwrap_or(1);
+        Self { dir, most: number("HREGION_OPS").unwrap_or(MOST), random: Rng::new(seed) }
+    }
+
+    /// Runs the tool, with a call on files below a directory that fails; 0 for none.
+    fn run(&self, below: &Path, at: u64, line: &[String]) -> Ran {
+        let log = self.dir.path().join("calls");
+        let mut command = hregion();
+        command.args(line).env("LD_PRELOAD", self.dir.path().join("fail.so"));
+        command.env("FAIL_BELOW", below).env("FAIL_AT", at.to_string()).env("FAIL_LOG", &log);
+        let output = command.output().unwrap();
+        let log = fs::read_to_string(&log).unwrap();
+        let (calls, failed) = log.trim().split_once(' ').unwrap();
+        Ran { output, calls: calls.parse().unwrap(), failed: failed.to_owned() }
+    }
+
+    /// Returns the numbers of the calls to fail, of so many.
+    fn chosen(&mut self, calls: u64) -> BTreeSet<u64> {
+        if calls <= self.most {
+            return (1..=calls).collect();
+        }
+        let mut chosen = BTreeSet::new();
+        while (chosen.len() as u64) < self.most {
+            chosen.insert(1 + self.random.next() % calls);
+        }
+        chosen
+    }
+}
+
+/// A root with the tables `a`, of two regions, with files, links and a snapshot; `b`, without rows; and `c`,
+/// whose rows are in its log.
+fn make_root(root: &Path) {
+    let family = || Family::new("f").max_versions(3);
+    let put = |row: usize, time: i64| {
+        Put::new(format!("row-{row:03}")).cell_at("f", "q", time, format!("value {row} {time}").repeat(9))
+    };
+    let a = Table::create(root, "a", &[family()], &["row-050"]).unwrap();
+    for time in [1, 2] {
+        (0..100).step_by(2 + time).for_each(|row| a.put(put(row, time as i64)).unwrap());
+        a.delete(Delete::new("row-006").column_at("f", "q", 1)).unwrap();
+        a.flush().unwrap();
+    }
+    a.snapshot("snap").unwrap();
+    a.close().unwrap();
+    Table::create(root, "b", &[family()], &["row-030"]).unwrap().close().unwrap();
+    let c = Table::create(root, "c", &[family()], &[] as &[&str]).unwrap();
+    (0..20).for_each(|row| c.put(put(row, 3)).unwrap());
+}
+
+/// Returns the cells and regions of all tables and snapshots of a root.
+fn state(root: &Path) -> BTreeMap<String, BTreeSet<String>> {
+    let lines = |table: &Table| {
+        let mut lines: BTreeSet<String> =
+            table.regions().iter().map(|region| format!("region from {:?}", region.start_key())).collect();
+        let mut rows = table.scan(Scan::new().raw(true).max_versions(u32::MAX)).unwrap();
+        while let Some(row) = rows.next_row().unwrap() {
+            lines.extend(row.cells().map(|cell| format!("{:?} {:?}", cell.key(), cell.value())));
+        }
+        lines
+    };
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(root.join("data/default")).unwrap() {
+        let path = entry.unwrap().path();
+        let table = Table::open_dir(&path, Region::options()).unwrap();
+        found.insert(path.file_name().unwrap().to_string_lossy().into_owned(), lines(&table));
+    }
+    for snapshot in Table::list_snapshots(root).unwrap() {
+        let table = Table::open_snapshot(root, snapshot.name()).unwrap();
+        found.insert(format!("snapshot {}", snapshot.name()), lines(&table));
+    }
+    found
+}
+
+/// Returns the words of a command line. ROOT and OUT are directories.
+fn words(line: &str, root: &Path, out: &Path) -> Vec<String> {
+    let place = |word: &str| {
+        word.replace("ROOT", root.to_str().unwrap()).replace("OUT", out.to_str().unwrap()).replace('+', " ")
+    };
+    line.split(' ').map(place).collect()
+}
+
+fn assert_no_panic(ran: &Ran, what: &str) {
+    let errors = stderr(&ran.output);
+    assert!(ran.output.status.code().is_some() && !errors.contains("panicked"), "{what}: {errors}");
+    assert!(ran.output.status.success() || !errors.is_empty() || !ran.output.stdout.is_empty(), "{what}");
+}
+
+#[test]
+fn a_failed_call_is_an_error_or_changes_no_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
+    make_root(&root);
+    let mut shim = Shim::build();
+    let mut tried = 0;
+    for line in [
+        "get ROOT/data/default/a row-006 --versions all",
+        "scan ROOT/data/default/a --versions all",
+        "scan ROOT/data/default/c",
+        "scan ROOT/.hbase-snapshot/snap --reversed",
+        "count ROOT",
+        "verify ROOT/data/default/a",
+        "cells ROOT/data/default/a --json",
+        "inspect ROOT/data/default/a",
+        "stats ROOT/data/default/a --json --now 9",
+        "du ROOT --blocks",
+        "check ROOT",
+        "explain get ROOT/data/default/a row-006",
+        "compact --dry-run ROOT/data/default/a",
+        "snapshot list ROOT",
+        "regions a --meta ROOT",
+    ] {
+        let line = words(line, &root, dir.path());
+        let whole = shim.run(dir.path(), 0, &line);
+        assert!(whole.output.status.success() && whole.calls > 5, "{line:?}: {}", stderr(&whole.output));
+        for at in shim.chosen(whole.calls) {
+            let ran = shim.run(dir.path(), at, &line);
+            let what = format!("{line:?}, call {at} of {}: {}", whole.calls, ran.failed);
+            assert_no_panic(&ran, &what);
+            let is_same = stdout(&ran.output) == stdout(&whole.output);
+            assert!(!ran.output.status.success() || is_same, "{what}: {}", stdout(&ran.output));
+            tried += 1;
+        }
+    }
+    println!("{tried} calls failed");
+    assert!(tried > 100);
+}
+
+/// What a failed command may leave.
+#[derive(Clone, Copy, PartialEq)]
+enum Effect {
+    /// All of the change or nothing of it.
+    Whole,
+    /// The cells of some regions.
+    ByRegion,
+    /// No table: it is truncated when the command is repeated.
+    NoTable,
+}
+
+#[test]
+fn a_failed_call_changes_all_or_nothing() {
+    use Effect::{ByRegion, NoTable, Whole};
+    let dir = tempfile::tempdir().unwrap();
+    let original = dir.path().join("original");
+    make_root(&original);
+    let cells = dir.path().join("cells");
+    let table = original.join("data/default/a").into_os_string().into_string().unwrap();
+    fs::write(&cells, ok(&["scan", "--versions", "all", "--json", &table])).unwrap();
+    let mut shim = Shim::build();
+    let mut tried = 0;
+    for (line, effect) in [
+        ("import ROOT/data/default/b CELLS", ByRegion),
+        ("copy ROOT/data/default/a ROOT/data/default/b", ByRegion),
+        ("flush ROOT/data/default/c", Whole),
+        ("compact --major ROOT/data/default/a", Whole),
+        ("split ROOT a row-020", Whole),
+        ("snapshot create ROOT/data/default/b new", Whole),
+        ("snapshot clone ROOT snap d", Whole),
+        ("snapshot restore ROOT snap", Whole),
+        ("snapshot delete ROOT snap", Whole),
+        ("recover ROOT", Whole),
+        ("shell ROOT -e put+'a',+'row-900',+'f:q',+'v',+7", Whole),
+        ("shell ROOT -e create+'n',+'f',+{SPLITS+=>+['m']}", Whole),
+        ("shell ROOT -e alter+'a',+{NAME+=>+'g'}", Whole),
+        ("shell ROOT -e truncate+'a'", NoTable),
+        ("shell ROOT -e disable+'b'+;+drop+'b'", Whole),
+    ] {
+        let root_of = |at: u64| -> PathBuf {
+            let root = dir.path().join(format!("root-{at}"));
+            copy_dir(&original, &root);
+            root
+        };
+        let line_of = |root: &Path| words(&line.replace("CELLS", cells.to_str().unwrap()), root, dir.path());
+        let root = root_of(0);
+        let before = state(&root);
+        let whole = shim.run(&root, 0, &line_of(&root));
+        assert!(whole.output.status.success(), "{line}: {}", stderr(&whole.output));
+        let after = state(&root);
+        fs::remove_dir_all(&root).unwrap();
+        for at in shim.chosen(whole.calls) {
+            let root = root_of(at);
+            let ran = shim.run(&root, at, &line_of(&root));
+            let what =
+                format!("{line}, call {at} of {}: {}: {}", whole.calls, ran.failed, stderr(&ran.output));
+            assert_no_panic(&ran, &what);
+            let left = state(&root);
+            let is_between = || match effect {
+                Whole => false,
+                NoTable => left.iter().eq(before.iter().filter(|(table, _)| *table != "a")),
+                ByRegion => {
+                    left.keys().eq(after.keys())
+                        && left.iter().all(|(table, lines)| {
+                            before[table].is_subset(lines) && lines.is_subset(&after[table])
+                        })
+                }
+            };
+            assert!(left == before || left == after || is_between(), "{what}");
+            assert!(!ran.output.status.success() || left == after, "{what}");
+            let again = shim.run(&root, 0, &line_of(&root));
+            let is_done = left == after && before != after;
+            assert!(is_done || again.output.status.success(), "{what}, again: {}", stderr(&again.output));
+            assert!(state(&root) == after, "{what}, again");
+            let root_text = root.to_str().unwrap();
+            let checked = hregion().args(["check", root_text]).output().unwrap();
+            assert!(checked.status.success(), "{what}: {}{}", stdout(&checked), stderr(&checked));
+            fs::remove_dir_all(&root).unwrap();
+            tried += 1;
+        }
+    }
+    println!("{tried} calls failed");
+    assert!(tried > 100);
+}
