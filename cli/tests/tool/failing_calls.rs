@@ -7,11 +7,11 @@
 
 use crate::library::files::copy_dir;
 use crate::library::rng::Rng;
-use crate::support::{hregion, ok, stderr, stdout};
-use hregion::{Delete, Family, Put, Region, Scan, Table};
+use crate::support::{golden, hregion, ok, stderr, stdout};
+use hregion::{Delete, Family, HFile, Put, Region, Scan, Table};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 use tempfile::TempDir;
 
@@ -91,8 +91,38 @@ fn make_root(root: &Path) {
     (0..20).for_each(|row| c.put(put(row, 3)).unwrap());
 }
 
-/// Returns the cells and regions of all tables and snapshots of a root.
-fn state(root: &Path) -> BTreeMap<String, BTreeSet<String>> {
+/// Returns the cells or the lines of the files below a directory.
+fn files(dir: &Path, found: &mut BTreeMap<String, BTreeSet<String>>) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, found);
+            continue;
+        }
+        let mut lines = BTreeSet::new();
+        match HFile::open(&path) {
+            Ok(file) => {
+                let mut cells = file.scanner();
+                cells.seek_to_first().unwrap();
+                while let Some(cell) = cells.peek() {
+                    lines.insert(format!("{:?} {:?}", cell.key(), cell.value()));
+                    cells.advance().unwrap();
+                }
+            }
+            Err(_) => {
+                lines.extend(String::from_utf8_lossy(&fs::read(&path).unwrap()).lines().map(str::to_owned))
+            }
+        }
+        // the names of store files are random
+        let is_random = path.file_name().unwrap().len() == 32;
+        let path = if is_random { path.with_file_name("store file") } else { path };
+        found.entry(path.display().to_string()).or_default().append(&mut lines);
+    }
+}
+
+/// Returns the cells and regions of all tables and snapshots of a root, and the files written beside it.
+fn state(dir: &Path) -> BTreeMap<String, BTreeSet<String>> {
+    let root = &dir.join("root");
     let lines = |table: &Table| {
         let mut lines: BTreeSet<String> =
             table.regions().iter().map(|region| format!("region from {:?}", region.start_key())).collect();
@@ -103,6 +133,7 @@ fn state(root: &Path) -> BTreeMap<String, BTreeSet<String>> {
         lines
     };
     let mut found = BTreeMap::new();
+    files(&dir.join("out"), &mut found);
     for entry in fs::read_dir(root.join("data/default")).unwrap() {
         let path = entry.unwrap().path();
         let table = Table::open_dir(&path, Region::options()).unwrap();
@@ -115,10 +146,16 @@ fn state(root: &Path) -> BTreeMap<String, BTreeSet<String>> {
     found
 }
 
-/// Returns the words of a command line. ROOT and OUT are directories.
-fn words(line: &str, root: &Path, out: &Path) -> Vec<String> {
+/// Returns the words of a command line, with paths in `dir` instead of the names in capitals.
+fn words(line: &str, dir: &Path) -> Vec<String> {
+    let names = ["ROOT", "OUT", "LOAD", "CELLS", "SPLITS", "HFILE"];
+    let path = |name: &str| dir.join(name.to_ascii_lowercase()).into_os_string().into_string().unwrap();
     let place = |word: &str| {
-        word.replace("ROOT", root.to_str().unwrap()).replace("OUT", out.to_str().unwrap()).replace('+', " ")
+        let placed = names.iter().fold(word.to_owned(), |word, name| match word.starts_with(name) {
+            true => word.replacen(name, &path(name), 1),
+            false => word,
+        });
+        placed.replace('+', " ")
     };
     line.split(' ').map(place).collect()
 }
@@ -153,7 +190,7 @@ fn a_failed_call_is_an_error_or_changes_no_answer() {
         "snapshot list ROOT",
         "regions a --meta ROOT",
     ] {
-        let line = words(line, &root, dir.path());
+        let line = words(line, dir.path());
         let whole = shim.run(dir.path(), 0, &line);
         assert!(whole.output.status.success() && whole.calls > 5, "{line:?}: {}", stderr(&whole.output));
         for at in shim.chosen(whole.calls) {
@@ -174,26 +211,38 @@ fn a_failed_call_is_an_error_or_changes_no_answer() {
 enum Effect {
     /// All of the change or nothing of it.
     Whole,
-    /// The cells of some regions.
-    ByRegion,
+    /// The cells of some regions, or some of the files.
+    Parts,
     /// No table: it is truncated when the command is repeated.
     NoTable,
 }
 
 #[test]
 fn a_failed_call_changes_all_or_nothing() {
-    use Effect::{ByRegion, NoTable, Whole};
+    use Effect::{NoTable, Parts, Whole};
     let dir = tempfile::tempdir().unwrap();
-    let original = dir.path().join("original");
-    make_root(&original);
-    let cells = dir.path().join("cells");
-    let table = original.join("data/default/a").into_os_string().into_string().unwrap();
-    fs::write(&cells, ok(&["scan", "--versions", "all", "--json", &table])).unwrap();
+    let (original, case) = (dir.path().join("original"), dir.path().join("case"));
+    let path = |name: &str| original.join(name).into_os_string().into_string().unwrap();
+    make_root(Path::new(&path("root")));
+    fs::create_dir(path("out")).unwrap();
+    fs::copy(golden("small-none-row.hfile"), path("hfile")).unwrap();
+    let table = path("root/data/default/a");
+    fs::write(path("cells"), ok(&["scan", "--versions", "all", "--json", &table])).unwrap();
+    fs::write(path("splits"), "row-030\n").unwrap();
+    ok(&["bulkload", &path("cells"), "--sort", "--regions", &path("splits"), "--out", &path("load")]);
     let mut shim = Shim::build();
     let mut tried = 0;
     for (line, effect) in [
-        ("import ROOT/data/default/b CELLS", ByRegion),
-        ("copy ROOT/data/default/a ROOT/data/default/b", ByRegion),
+        ("import ROOT/data/default/b CELLS", Parts),
+        ("copy ROOT/data/default/a ROOT/data/default/b", Parts),
+        ("load ROOT/data/default/b LOAD", Parts),
+        ("export ROOT/data/default/a --to csv --out OUT/rows", Whole),
+        ("convert HFILE --out OUT/new", Whole),
+        ("convert HFILE --to csv --out OUT/new", Whole),
+        ("write CELLS --sort --out OUT/new", Whole),
+        ("bulkload CELLS --sort --regions SPLITS --out OUT/load", Whole),
+        ("salvage HFILE --out OUT/saved", Whole),
+        ("snapshot export ROOT snap OUT/root", Parts),
         ("flush ROOT/data/default/c", Whole),
         ("compact --major ROOT/data/default/a", Whole),
         ("split ROOT a row-020", Whole),
@@ -208,45 +257,41 @@ fn a_failed_call_changes_all_or_nothing() {
         ("shell ROOT -e truncate+'a'", NoTable),
         ("shell ROOT -e disable+'b'+;+drop+'b'", Whole),
     ] {
-        let root_of = |at: u64| -> PathBuf {
-            let root = dir.path().join(format!("root-{at}"));
-            copy_dir(&original, &root);
-            root
-        };
-        let line_of = |root: &Path| words(&line.replace("CELLS", cells.to_str().unwrap()), root, dir.path());
-        let root = root_of(0);
-        let before = state(&root);
-        let whole = shim.run(&root, 0, &line_of(&root));
+        let words = words(line, &case);
+        copy_dir(&original, &case);
+        let before = state(&case);
+        let whole = shim.run(&case, 0, &words);
         assert!(whole.output.status.success(), "{line}: {}", stderr(&whole.output));
-        let after = state(&root);
-        fs::remove_dir_all(&root).unwrap();
+        let after = state(&case);
+        fs::remove_dir_all(&case).unwrap();
         for at in shim.chosen(whole.calls) {
-            let root = root_of(at);
-            let ran = shim.run(&root, at, &line_of(&root));
+            copy_dir(&original, &case);
+            let ran = shim.run(&case, at, &words);
             let what =
                 format!("{line}, call {at} of {}: {}: {}", whole.calls, ran.failed, stderr(&ran.output));
             assert_no_panic(&ran, &what);
-            let left = state(&root);
+            let left = state(&case);
             let is_between = || match effect {
                 Whole => false,
                 NoTable => left.iter().eq(before.iter().filter(|(table, _)| *table != "a")),
-                ByRegion => {
-                    left.keys().eq(after.keys())
-                        && left.iter().all(|(table, lines)| {
-                            before[table].is_subset(lines) && lines.is_subset(&after[table])
+                Parts => {
+                    let none = BTreeSet::new();
+                    before.keys().all(|name| left.contains_key(name))
+                        && left.iter().filter(|(name, _)| !name.contains("/.tmp/")).all(|(name, lines)| {
+                            let (old, new) = (before.get(name), after.get(name));
+                            old.unwrap_or(&none).is_subset(lines) && lines.is_subset(new.unwrap_or(&none))
                         })
                 }
             };
             assert!(left == before || left == after || is_between(), "{what}");
             assert!(!ran.output.status.success() || left == after, "{what}");
-            let again = shim.run(&root, 0, &line_of(&root));
+            let again = shim.run(&case, 0, &words);
             let is_done = left == after && before != after;
             assert!(is_done || again.output.status.success(), "{what}, again: {}", stderr(&again.output));
-            assert!(state(&root) == after, "{what}, again");
-            let root_text = root.to_str().unwrap();
-            let checked = hregion().args(["check", root_text]).output().unwrap();
+            assert!(state(&case) == after, "{what}, again");
+            let checked = hregion().arg("check").arg(case.join("root")).output().unwrap();
             assert!(checked.status.success(), "{what}: {}{}", stdout(&checked), stderr(&checked));
-            fs::remove_dir_all(&root).unwrap();
+            fs::remove_dir_all(&case).unwrap();
             tried += 1;
         }
     }
