@@ -232,7 +232,7 @@ impl<'v> RegionScanner<'v> {
         self.region.check_open()?;
         let max = max.unwrap_or(if self.scan.caching == 0 { usize::MAX } else { self.scan.caching });
         let mut context = self.context();
-        let clock = Arc::clone(&self.region.clock);
+        let clock = &*self.region.clock;
         if !self.scan.time_limit.is_zero() {
             let limit = whole_millis(self.scan.time_limit).max(1);
             context.end_at(clock.now().saturating_add(limit));
@@ -251,7 +251,7 @@ impl<'v> RegionScanner<'v> {
             if !self.more || context.is_size_reached(LimitScope::BetweenRows) {
                 break;
             }
-            heartbeat = context.is_time_reached(&*clock);
+            heartbeat = context.is_time_reached(clock);
             if heartbeat {
                 break;
             }
@@ -280,8 +280,8 @@ impl<'v> RegionScanner<'v> {
             return Some(Cursor::new(self.row.as_row().key().to_vec(), self.partial));
         }
         // The limit was reached when the next row turned out to follow a part of this one.
-        let is_behind_piece = self.left == 0 && !self.partial_row.is_empty();
-        is_behind_piece.then(|| Cursor::new(self.partial_row.clone(), false))
+        let is_after_part = self.left == 0 && !self.partial_row.is_empty();
+        is_after_part.then(|| Cursor::new(self.partial_row.clone(), false))
     }
 
     /// Passes each cell of the remaining rows to `take`, until it returns `Break` or there are no more.

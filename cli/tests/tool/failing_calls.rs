@@ -79,8 +79,8 @@ fn make_root(root: &Path) {
         Put::new(format!("row-{row:03}")).cell_at("f", "q", time, format!("value {row} {time}").repeat(9))
     };
     let a = Table::create(root, "a", &[family()], &["row-050"]).unwrap();
-    for time in [1, 2] {
-        (0..100).step_by(2 + time).for_each(|row| a.put(put(row, time as i64)).unwrap());
+    for (time, step) in [(1, 3), (2, 4)] {
+        (0..100).step_by(step).for_each(|row| a.put(put(row, time)).unwrap());
         a.delete(Delete::new("row-006").column_at("f", "q", 1)).unwrap();
         a.flush().unwrap();
     }
@@ -110,7 +110,7 @@ fn files(dir: &Path, found: &mut BTreeMap<String, BTreeSet<String>>) {
                 }
             }
             Err(_) => {
-                lines.extend(String::from_utf8_lossy(&fs::read(&path).unwrap()).lines().map(str::to_owned))
+                lines.extend(String::from_utf8_lossy(&fs::read(&path).unwrap()).lines().map(str::to_owned));
             }
         }
         // the names of store files are random
