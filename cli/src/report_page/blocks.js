@@ -18,7 +18,8 @@ function fileSection(region, file, width) {
   const of = file.hfile;
   if (!of) return parts;
   const flags = [
-    of.major_compaction ? "by a major compaction" : null,
+    // a file to be bulk loaded is written as one of a major compaction
+    of.major_compaction && of.bulk_loaded === null ? "by a major compaction" : null,
     of.bulk_loaded !== null ? "bulk loaded" : null,
     of.encrypted ? "encrypted" : null,
   ].filter(Boolean).join(", ");
@@ -33,7 +34,7 @@ function fileSection(region, file, width) {
     ["Encoding", of.encoding], ["Compression", of.compression],
     ["Bloom filter", of.bloom === null ? "none" : `${of.bloom}, ${counted(of.bloom_keys, "key")}`],
     ["Row deletes", of.delete_families ? count(of.delete_families) : null],
-    ["Sequence id", of.max_sequence_id === null ? null : count(of.max_sequence_id)],
+    ["Sequence id", sequenceId(file) === null ? null : count(sequenceId(file))],
     ["Written", of.created === null ? null : `${time(of.created)} ${flags}`.trim()],
     ["HFile version", of.version],
   ]));

@@ -161,7 +161,7 @@ function fileTable(region) {
     { title: "Last row", kind: "key", of: key((hfile) => hfile.last_row) },
     { title: "Oldest", kind: "time", of: of((hfile) => time(hfile.oldest)) },
     { title: "Newest", kind: "time", of: of((hfile) => time(hfile.newest)) },
-    { title: "Sequence id", kind: "number", of: of((hfile) => count(hfile.max_sequence_id)) },
+    { title: "Sequence id", kind: "number", of: ([file]) => file.hfile ? count(sequenceId(file)) : NONE },
   ];
   return table("Files", columns, region.files.map((file, at) => [file, at]));
 }

@@ -4,11 +4,11 @@
 mod browser;
 
 use crate::report::hostile;
-use crate::support::{code, run};
+use crate::support::{code, run, testdata};
 use browser::Browser;
 use serde_json::{Value, json};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const WIDE: (u32, u32) = (1280, 1600);
 const NARROW: (u32, u32) = (480, 1600);
@@ -70,6 +70,11 @@ fn the_page_is_drawn_and_used_by_keyboard() {
     assert_eq!(browser.evaluate("document.documentElement.scrollWidth"), NARROW.0);
     fs::write(pictures().join("narrow.png"), browser.screenshot()).unwrap();
 
+    bulk_loaded_files_have_the_sequence_ids_of_their_names(
+        &mut browser,
+        &dir.path().join("loaded/report.html"),
+    );
+
     let paper = browser.print();
     assert!(paper.starts_with(b"%PDF") && paper.len() > 10_000, "{}", paper.len());
     fs::write(pictures().join("paper.pdf"), paper).unwrap();
@@ -124,6 +129,30 @@ fn drawn(browser: &mut Browser) {
         assert!(text.contains(shown), "{shown}");
     }
     assert!(!text.contains("NaN") && !text.contains("undefined"), "{text}");
+}
+
+fn bulk_loaded_files_have_the_sequence_ids_of_their_names(browser: &mut Browser, page: &Path) {
+    let table = testdata("region/bulk-loaded/root/data/default/loaded");
+    fs::create_dir(page.parent().unwrap()).unwrap();
+    let line = ["report", "--quiet", table.to_str().unwrap(), "--out", page.to_str().unwrap()];
+    assert_eq!(code(&run(&line)), 0);
+    browser.open(page);
+    let rows = "[...document.querySelectorAll('#region table tbody tr')]
+        .map((row) => [...row.cells].map((cell) => cell.innerText))";
+    let rows = browser.evaluate(rows);
+    let rows = rows.as_array().unwrap();
+    let files = browser.evaluate(
+        "JSON.parse(document.getElementById('data').textContent).tables[0].regions
+            .find((region) => region.files.length > 0).files.map((file) => file.name)",
+    );
+    let files = files.as_array().unwrap();
+    let is_loaded = |name: &Value| name.as_str().unwrap().ends_with("_SeqId_67_");
+    assert!(files.iter().any(is_loaded) && files.len() <= rows.len());
+    for (name, row) in files.iter().zip(rows) {
+        let shown = row.as_array().unwrap().last().unwrap().as_str().unwrap();
+        assert_eq!(shown == "67", is_loaded(name), "{name} {row}");
+        assert!(shown.parse::<u64>().is_ok(), "{name} {row}");
+    }
 }
 
 /// Moves among regions and files, opens and closes them.
