@@ -31,9 +31,9 @@ use std::sync::Arc;
 /// With --blocks, reads the headers of all blocks, and prints for each family how many bytes and blocks there
 /// are of each type (cells, index, Bloom filters …), and how many runs of adjacent blocks they form: few runs
 /// are read with few requests. With --what-if, reads a sample of each family, and prints how many bytes its
-/// files would have with other encodings and codecs. With --balance, prints the regions of a table that are out of balance: each that is
-/// larger than two mean regions, to be split, and neighbours that together are not larger than one, to be
-/// merged; of a reference, half of its file is counted.
+/// files would have with other encodings and codecs. With --balance, prints the regions of a table that are
+/// out of balance: each that is larger than two mean regions, to be split, and neighbours that together are
+/// not larger than one, to be merged; of a reference, half of its file is counted.
 ///
 /// With --json: {"table","region","family","path","bytes","cells","oldest","newest","encoding","compression",
 /// "uncompressed_bytes","first","last","overlap"} for each file, with null for what is unknown; "overlap" is
