@@ -489,7 +489,7 @@ u.count
 t.incr 'n', 'f:n', 40; t.incr 'n', 'f:n'; t.get_counter 'n', 'f:n'
 t.append 'n', 'f:s', 'x'
 t.delete row, column
-t.deleteall 'n'
+t.deleteall 'n', 'f:n', 9000000000000; t.deleteall 'n', 'f:s', 9000000000000
 t.scan
 t.flush; t.major_compact
 t.get_splits
