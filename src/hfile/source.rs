@@ -1,6 +1,6 @@
 //! Reads blocks of one file: checks and decodes them, and adds the location to every error.
 
-use crate::block::data::{self, BlockOutline, DataBlock, DataFormat, StoredDelta, Trust};
+use crate::block::data::{self, BlockOutline, DataBlock, DataFormat, StoredCells, Trust};
 use crate::block::decode::BlockContext;
 use crate::block::{BlockHandle, BlockHeader, BlockType, Codec, DataBlockEncoding};
 use crate::cell::CellOrder;
@@ -131,7 +131,7 @@ impl BlockSource {
         let block = DataBlock::new(out, cells, self.format.cells, Trust::Decoded(Some(decoded)), index)?;
         let block = block.with_prev_block_offset(header.prev_block_offset());
         if let Some(outline) = outline {
-            let stored = StoredDelta { format: self.format, payload: encoded, at, marks: &marks };
+            let stored = StoredCells { format: self.format, bytes: encoded, at, marks: &marks };
             *outline = BlockOutline::of_delta(&block, &stored);
         }
         Ok(block)

@@ -54,92 +54,52 @@ struct Part {
     first_end: u32,
 }
 
-/// The stored form of a block in a delta encoding.
+/// The stored cells of a block.
 #[derive(Clone, Copy)]
-pub(crate) struct StoredDelta<'s> {
+pub(crate) struct StoredCells<'s> {
     pub(crate) format: DataFormat,
-    pub(crate) payload: &'s [u8],
-    /// The offset of the payload in the block.
+    pub(crate) bytes: &'s [u8],
+    /// The offset of the bytes in the block.
     pub(crate) at: usize,
-    /// One for each cell.
+    /// In a delta encoding, one for each cell.
     pub(crate) marks: &'s [CellMark],
 }
 
-/// The stored bytes of a block, and how parts of it are found there.
-trait Stored<'b> {
-    /// The bytes, and the offset of the first of them in the block.
-    fn bytes(&self) -> (&'b [u8], usize);
-
-    /// Returns what an outline has of the cell with which a part begins, and where the stored part begins
-    /// in the bytes. `number` is that of the cell, `before` the place of the one before it.
-    fn begin(
+impl StoredCells<'_> {
+    /// Returns what an outline has of the cell with which a part begins, and where the stored part begins in
+    /// the bytes. `number` is that of the cell, `before` the place of the one before it.
+    fn begin_part<'b>(
         &self,
-        number: usize,
-        place: &CellPosition,
-        before: Option<&CellPosition>,
-    ) -> Option<(&'b [u8], usize)>;
-
-    /// Returns the end of the stored part that ends before a cell.
-    fn end(&self, number: usize, place: &CellPosition) -> Option<usize>;
-}
-
-/// Cells that are stored as they are.
-struct StoredPlain<'b> {
-    block: &'b DataBlock,
-    cells: &'b [u8],
-}
-
-impl<'b> Stored<'b> for StoredPlain<'b> {
-    fn bytes(&self) -> (&'b [u8], usize) {
-        (self.cells, self.block.start())
-    }
-
-    fn begin(
-        &self,
-        number: usize,
-        place: &CellPosition,
-        _before: Option<&CellPosition>,
-    ) -> Option<(&'b [u8], usize)> {
-        Some((self.block.row(place), self.end(number, place)?))
-    }
-
-    fn end(&self, _number: usize, place: &CellPosition) -> Option<usize> {
-        DataBlock::offset_of(place).checked_sub(self.block.start())
-    }
-}
-
-/// Cells that were decoded.
-struct Decoded<'b> {
-    block: &'b DataBlock,
-    stored: StoredDelta<'b>,
-}
-
-impl<'b> Stored<'b> for Decoded<'b> {
-    fn bytes(&self) -> (&'b [u8], usize) {
-        (self.stored.payload, self.stored.at)
-    }
-
-    fn begin(
-        &self,
+        block: &'b DataBlock,
         number: usize,
         place: &CellPosition,
         before: Option<&CellPosition>,
     ) -> Option<(&'b [u8], usize)> {
-        let (cell, mark) = (self.block.cell(place), self.stored.marks.get(number)?);
-        let plain = self.block.bytes_of(place);
-        let after = |left: u32| self.stored.payload.len().checked_sub(left as usize);
-        let may_be_before = self.stored.format.encoding == DataBlockEncoding::FastDiff
-            && before.is_some_and(|before| self.block.cell(before).value() == cell.value());
-        if may_be_before {
-            return Some((plain, after(mark.after)?));
+        if self.format.keeps_cells_plain() {
+            return Some((block.row(place), self.end_before(number, place)?));
+        }
+        let (cell, mark) = (block.cell(place), self.marks.get(number)?);
+        let plain = block.bytes_of(place);
+        let may_be_that_before = self.format.encoding == DataBlockEncoding::FastDiff
+            && before.is_some_and(|before| block.cell(before).value() == cell.value());
+        if may_be_that_before {
+            return Some((plain, self.place_of(mark.after)?));
         }
         let key = plain.get(..key_value::LENGTHS + cell.key().as_bytes().len())?;
-        Some((key, after(mark.after_value)?.checked_sub(cell.value().len())?))
+        Some((key, self.place_of(mark.after_value)?.checked_sub(cell.value().len())?))
     }
 
-    fn end(&self, number: usize, _place: &CellPosition) -> Option<usize> {
-        let before = self.stored.marks.get(number.checked_sub(1)?)?;
-        self.stored.payload.len().checked_sub(before.after as usize)
+    /// Returns the end of the stored part that ends before a cell.
+    fn end_before(&self, number: usize, place: &CellPosition) -> Option<usize> {
+        if self.format.keeps_cells_plain() {
+            return DataBlock::offset_of(place).checked_sub(self.at);
+        }
+        self.place_of(self.marks.get(number.checked_sub(1)?)?.after)
+    }
+
+    /// Returns the offset in the bytes with so many after it.
+    fn place_of(&self, left: u32) -> Option<usize> {
+        self.bytes.len().checked_sub(left as usize)
     }
 }
 
@@ -181,32 +141,31 @@ impl BlockOutline {
     /// Returns the outline of a block; `None` if its [stored cells](DataBlock::stored_cells) differ, or it
     /// has no index, is small, or has few rows or long ones.
     pub(crate) fn of(block: &DataBlock) -> Option<Self> {
-        let cells = block.stored_cells()?;
+        let bytes = block.stored_cells()?;
         let format = DataFormat { cells: block.format(), ..DataFormat::default() };
-        Self::build(block, format, &StoredPlain { block, cells })
+        Self::build(block, &StoredCells { format, bytes, at: block.start(), marks: &[] })
     }
 
     /// As [`of`](Self::of), for a block that was decoded from a delta encoding.
-    pub(crate) fn of_delta(block: &DataBlock, stored: &StoredDelta<'_>) -> Option<Self> {
+    pub(crate) fn of_delta(block: &DataBlock, stored: &StoredCells<'_>) -> Option<Self> {
         let format = stored.format;
         if format.cells.tags && format.tags_compressed {
             return None;
         }
-        Self::build(block, format, &Decoded { block, stored: *stored })
+        Self::build(block, stored)
     }
 
     /// Divides a block into parts.
-    fn build<'b>(block: &'b DataBlock, format: DataFormat, stored: &impl Stored<'b>) -> Option<Self> {
+    fn build(block: &DataBlock, stored: &StoredCells<'_>) -> Option<Self> {
         let short = |n: usize| u32::try_from(n).ok();
         let len = block.cell_bytes().len();
         if len < MIN_BLOCK || !block.is_indexed() {
             return None;
         }
-        let (bytes, base) = stored.bytes();
         let (mut parts, mut firsts) = (Vec::new(), Vec::<u8>::new());
         let mut end_part = |part: &OpenPart, end: usize, first_end: usize| {
-            let sum = crc32c(bytes.get(part.start..end)?);
-            let (start, end) = (short(base + part.start)?, short(base + end)?);
+            let sum = crc32c(stored.bytes.get(part.start..end)?);
+            let (start, end) = (short(stored.at + part.start)?, short(stored.at + end)?);
             parts.push(Part { start, end, sum, at: short(part.at)?, first_end: short(first_end)? });
             Some(())
         };
@@ -223,9 +182,9 @@ impl BlockOutline {
             };
             if is_due {
                 if let Some(part) = &part {
-                    end_part(part, stored.end(number, &place)?, firsts.len())?;
+                    end_part(part, stored.end_before(number, &place)?, firsts.len())?;
                 }
-                let (first, start) = stored.begin(number, &place, before.as_ref())?;
+                let (first, start) = stored.begin_part(block, number, &place, before.as_ref())?;
                 firsts.extend_from_slice(first);
                 part = Some(OpenPart { at, start, least: PART.max(first.len() * MAX_FIRST) });
             }
@@ -234,12 +193,12 @@ impl BlockOutline {
                 break;
             }
         }
-        end_part(&part?, bytes.len(), firsts.len())?;
+        end_part(&part?, stored.bytes.len(), firsts.len())?;
         if firsts.len() > len / MAX_FIRSTS {
             return None;
         }
         Some(Self {
-            format,
+            format: stored.format,
             parts: parts.into(),
             firsts: firsts.into(),
             lookups: AtomicU32::new(0),

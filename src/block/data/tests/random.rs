@@ -1,7 +1,7 @@
 //! Random cells in every encoding, and corrupted payloads.
 
 use super::*;
-use crate::block::data::{BlockOutline, DataBlock, StoredDelta, Trust, decode_delta};
+use crate::block::data::{BlockOutline, DataBlock, StoredCells, Trust, decode_delta};
 use crate::cell::CellOrder;
 use crate::error::ErrorKind;
 use proptest::prelude::*;
@@ -165,7 +165,7 @@ proptest! {
         let expected = out.clone();
         let (all, trust) = (0..out.len(), Trust::Decoded(Some(decoded)));
         let block = DataBlock::new(out, all, format.cells, trust, Some(CellOrder::User)).unwrap();
-        let stored = StoredDelta { format, payload: &payload, at: AT, marks: &marks };
+        let stored = StoredCells { format, bytes: &payload, at: AT, marks: &marks };
         let outline = BlockOutline::of_delta(&block, &stored);
         let has_dictionary = format.cells.tags && format.tags_compressed;
         prop_assert_eq!(outline.is_some(), !has_dictionary && expected.len() >= 8 << 10);
