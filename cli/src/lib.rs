@@ -3,6 +3,7 @@
 mod args;
 mod balance;
 mod bench;
+mod block_totals;
 mod block_usage;
 mod cell_csv;
 mod cell_file;

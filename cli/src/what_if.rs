@@ -56,8 +56,8 @@ impl Samples {
                 sizes.add(&options.open(path)?, u64::try_from(share).unwrap_or(SAMPLE), &settings)?;
             }
             if !out.is_json() {
-                let of = |name: &Option<String>| name.clone().unwrap_or_else(|| "-".into());
-                writeln!(out, "\n{} {}, sample of {} bytes", of(table), of(family), sizes.now)?;
+                let [table, family] = [table, family].map(|name| name.as_deref().unwrap_or("-"));
+                writeln!(out, "\n{table} {family}, sample of {} bytes", sizes.now)?;
             }
             for (at, size) in &sizes.other {
                 let Some((encoding, codec)) = settings.get(*at) else { continue };

@@ -96,13 +96,13 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         // The directories that the current file is in, from the target down, with what they have so far.
         let mut open: Vec<(PathBuf, Usage)> = Vec::new();
         for family in files.chunk_by(|(a, _), (b, _)| a.parent() == b.parent()) {
-            let opened = family.iter().map(|(path, kind)| StoreFile::open(path, *kind, &options));
+            let blocks = &mut blocks;
+            let opened = family.iter().map(|(path, kind)| {
+                StoreFile::open(path, *kind, &options, args.blocks.then_some(&mut *blocks))
+            });
             let mut opened = opened.collect::<Result<Vec<_>, Failure>>()?;
             let depth = set_overlaps(&mut opened);
             for file in opened {
-                if args.blocks && file.usage.cells.is_some() {
-                    blocks.add(file_names(&file.path)?, &file.path, &options)?;
-                }
                 if args.what_if && file.usage.cells > Some(0) {
                     samples.add(file_names(&file.path)?, &file.path, file.usage.bytes);
                 }
@@ -188,7 +188,13 @@ fn has_store_file_name(path: &Path) -> bool {
 }
 
 impl StoreFile {
-    fn open(path: &Path, kind: FileKind, options: &HFileOptions) -> Result<Self, Failure> {
+    /// Opens a file, and adds its blocks to `blocks`.
+    fn open(
+        path: &Path,
+        kind: FileKind,
+        options: &HFileOptions,
+        blocks: Option<&mut BlockUsage>,
+    ) -> Result<Self, Failure> {
         let meta = path.metadata().map_err(|error| CommandError::io("open", path, &error))?;
         let usage = Usage { bytes: meta.len(), ..Usage::default() };
         let (encoding, compression, rows, overlap) = (None, None, None, None);
@@ -197,6 +203,9 @@ impl StoreFile {
             return Ok(this);
         }
         let file = options.open(path)?;
+        if let Some(blocks) = blocks {
+            blocks.add(file_names(path)?, &file)?;
+        }
         let times = file.file_info().time_range().map_err(|corruption| corruption.at(path, 0))?;
         let has_cells = file.entry_count() > 0;
         this.usage.cells = Some(file.entry_count());

@@ -1,5 +1,6 @@
 //! The blocks of a file, in a bounded number of pieces.
 
+use crate::block_totals::BlockTotals;
 use hregion::{BlockHeader, BlockType};
 use serde_json::{Value, json};
 
@@ -36,17 +37,6 @@ struct Piece {
     bytes: [u64; Purpose::COUNT],
 }
 
-/// The blocks of one type.
-#[derive(Clone, Copy, Debug)]
-struct TypeTotal {
-    block_type: BlockType,
-    blocks: u64,
-    /// Bytes on disk, headers included.
-    bytes: u64,
-    /// Payload bytes before compression and encryption.
-    uncompressed: u64,
-}
-
 /// A map of a file's blocks. Memory does not depend on their number.
 #[derive(Debug)]
 pub(crate) struct BlockMap {
@@ -55,14 +45,14 @@ pub(crate) struct BlockMap {
     /// How many blocks a piece has, except the last.
     per_piece: u64,
     pieces: Vec<Piece>,
-    types: Vec<TypeTotal>,
+    types: BlockTotals,
     blocks: u64,
 }
 
 impl BlockMap {
     /// Creates an empty map of up to `most` pieces, at least 2.
     pub(crate) fn new(most: usize) -> Self {
-        Self { most: most.max(2), per_piece: 1, pieces: Vec::new(), types: Vec::new(), blocks: 0 }
+        Self { most: most.max(2), per_piece: 1, pieces: Vec::new(), types: BlockTotals::default(), blocks: 0 }
     }
 
     /// Adds the next block.
@@ -74,15 +64,7 @@ impl BlockMap {
 
     fn add_block(&mut self, offset: u64, block_type: BlockType, bytes: u64, uncompressed: u64) {
         self.blocks += 1;
-        let known = self.types.iter().position(|total| total.block_type == block_type);
-        let at = known.unwrap_or_else(|| {
-            self.types.push(TypeTotal { block_type, blocks: 0, bytes: 0, uncompressed: 0 });
-            self.types.len() - 1
-        });
-        let total = &mut self.types[at];
-        total.blocks += 1;
-        total.bytes += bytes;
-        total.uncompressed += uncompressed;
+        self.types.add(block_type, bytes, uncompressed);
         if self.pieces.last().is_none_or(|piece| piece.blocks >= self.per_piece) {
             if self.pieces.len() >= self.most {
                 self.halve();
@@ -113,7 +95,7 @@ impl BlockMap {
 
     /// Returns `{"count","per_piece","types","pieces"}`.
     pub(crate) fn json(&self) -> Value {
-        let types = self.types.iter().map(|total| {
+        let types = self.types.types().iter().map(|total| {
             json!({
                 "type": total.block_type.name(), "blocks": total.blocks, "bytes": total.bytes,
                 "uncompressed": total.uncompressed,

@@ -1,0 +1,49 @@
+//! The blocks of files by type.
+
+use hregion::BlockType;
+
+/// The blocks of one type.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TypeTotal {
+    pub(crate) block_type: BlockType,
+    pub(crate) blocks: u64,
+    /// Bytes on disk, headers included.
+    pub(crate) bytes: u64,
+    /// Payload bytes before compression and encryption.
+    pub(crate) uncompressed: u64,
+    /// How many times blocks of the type come after one of another type, or first in a file.
+    pub(crate) runs: u64,
+}
+
+/// The blocks of each type, in the order of their first blocks.
+#[derive(Debug, Default)]
+pub(crate) struct BlockTotals {
+    types: Vec<TypeTotal>,
+    /// The type of the block before, in the same file.
+    before: Option<BlockType>,
+}
+
+impl BlockTotals {
+    /// Begins another file.
+    pub(crate) fn begin_file(&mut self) {
+        self.before = None;
+    }
+
+    /// Adds the next block.
+    pub(crate) fn add(&mut self, block_type: BlockType, bytes: u64, uncompressed: u64) {
+        let known = self.types.iter().position(|total| total.block_type == block_type);
+        let at = known.unwrap_or_else(|| {
+            self.types.push(TypeTotal { block_type, blocks: 0, bytes: 0, uncompressed: 0, runs: 0 });
+            self.types.len() - 1
+        });
+        let total = &mut self.types[at];
+        total.blocks += 1;
+        total.bytes += bytes;
+        total.uncompressed += uncompressed;
+        total.runs += u64::from(self.before.replace(block_type) != Some(block_type));
+    }
+
+    pub(crate) fn types(&self) -> &[TypeTotal] {
+        &self.types
+    }
+}
