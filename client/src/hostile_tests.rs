@@ -122,40 +122,34 @@ fn sessions(count: u64, seed: u64) {
     assert!(right > 0 && count < 100 || errors.values().sum::<u32>() > 0);
 }
 
-#[test]
-fn without_mischief_all_answers_are_right() {
-    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let cluster = Cluster::start().await;
-        let client = client(&cluster, CALL);
-        let table = client.table(&TableName::parse("t").unwrap());
-        let mut random = Rng::new(5);
-        for _ in 0..200 {
-            operation(&table, &mut random).await.unwrap();
-        }
-    });
+#[tokio::test]
+async fn without_mischief_all_answers_are_right() {
+    let cluster = Cluster::start().await;
+    let client = client(&cluster, CALL);
+    let table = client.table(&TableName::parse("t").unwrap());
+    let mut random = Rng::new(5);
+    for _ in 0..200 {
+        operation(&table, &mut random).await.unwrap();
+    }
 }
 
-#[test]
-fn a_page_that_is_read_ahead_has_the_time_of_an_operation() {
-    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let cluster = Cluster::start().await;
-        let client = client(&cluster, Duration::from_secs(3600));
-        let table = client.table(&TableName::parse("t").unwrap());
-        let mut scanner = table.scan(Scan::new().caching(1)).unwrap();
-        for at in 0..3 {
-            let row = scanner.next_row().await.unwrap().unwrap();
-            assert_eq!(row.key(), row_key(at).as_bytes());
-        }
-        cluster.behave(1, Mischief::SILENCE);
-        let rest = async {
-            while scanner.next().await?.is_some() {}
-            Ok::<_, hregion::Error>(())
-        };
-        let ended = tokio::time::timeout(PATIENCE, rest).await.expect("an end in time");
-        assert_eq!(ended.unwrap_err().kind(), hregion::ErrorKind::Io);
-    });
+#[tokio::test]
+async fn a_page_that_is_read_ahead_has_the_time_of_an_operation() {
+    let cluster = Cluster::start().await;
+    let client = client(&cluster, Duration::from_secs(3600));
+    let table = client.table(&TableName::parse("t").unwrap());
+    let mut scanner = table.scan(Scan::new().caching(1)).unwrap();
+    for at in 0..3 {
+        let row = scanner.next_row().await.unwrap().unwrap();
+        assert_eq!(row.key(), row_key(at).as_bytes());
+    }
+    cluster.behave(1, Mischief::SILENCE);
+    let rest = async {
+        while scanner.next().await?.is_some() {}
+        Ok::<_, hregion::Error>(())
+    };
+    let ended = tokio::time::timeout(PATIENCE, rest).await.expect("an end in time");
+    assert_eq!(ended.unwrap_err().kind(), hregion::ErrorKind::Io);
 }
 
 /// A `TableSchema` of a table with a family `f` that keeps a number of versions.
@@ -193,45 +187,39 @@ fn schema(table: &'static str, versions: &str) -> Bytes {
     Schema { name: Some(name), families: vec![family] }.encode_to_vec().into()
 }
 
-#[test]
-fn families_are_those_that_the_master_has() {
-    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let cluster = Cluster::start().await;
-        let client = client(&cluster, CALL);
-        let table = TableName::parse("t").unwrap();
-        cluster.describe(&[schema("t", "7")]);
-        let families = client.families(&table).await.unwrap();
-        assert_eq!(families, [Family::new("f").max_versions(7)]);
-        cluster.describe(&[]);
+#[tokio::test]
+async fn families_are_those_that_the_master_has() {
+    let cluster = Cluster::start().await;
+    let client = client(&cluster, CALL);
+    let table = TableName::parse("t").unwrap();
+    cluster.describe(&[schema("t", "7")]);
+    let families = client.families(&table).await.unwrap();
+    assert_eq!(families, [Family::new("f").max_versions(7)]);
+    cluster.describe(&[]);
+    let error = client.families(&table).await.unwrap_err();
+    assert_eq!(error.kind(), hregion::ErrorKind::TableNotFound, "{error}");
+    let cut = schema("t", "7");
+    for wrong in [schema("other", "7"), schema("t", "many"), cut.slice(..cut.len() - 1), Bytes::new()] {
+        cluster.describe(&[wrong]);
         let error = client.families(&table).await.unwrap_err();
-        assert_eq!(error.kind(), hregion::ErrorKind::TableNotFound, "{error}");
-        let cut = schema("t", "7");
-        for wrong in [schema("other", "7"), schema("t", "many"), cut.slice(..cut.len() - 1), Bytes::new()] {
-            cluster.describe(&[wrong]);
-            let error = client.families(&table).await.unwrap_err();
-            assert_eq!(error.kind(), hregion::ErrorKind::Corrupt, "{error}");
-        }
-    });
+        assert_eq!(error.kind(), hregion::ErrorKind::Corrupt, "{error}");
+    }
 }
 
-#[test]
-fn metrics_count_the_calls_and_regions_of_a_scan() {
-    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let cluster = Cluster::start().await;
-        let table = client(&cluster, CALL).table(&TableName::parse("t").unwrap());
-        assert_eq!(table.scan(Scan::new()).unwrap().metrics(), None);
-        let mut scanner = table.scan(Scan::new().caching(1)).unwrap().track_metrics();
-        assert_eq!(scanner.metrics(), Some(crate::ScanMetrics::default()));
-        let mut rows = 0;
-        while scanner.next_row().await.unwrap().is_some() {
-            rows += 1;
-        }
-        let metrics = scanner.metrics().unwrap();
-        assert_eq!((rows, metrics.regions_scanned, metrics.rpc_retries), (ROWS, 5, 0));
-        assert!(metrics.rpc_calls >= ROWS as u64 && metrics.bytes_in_results > 20 * ROWS as u64);
-    });
+#[tokio::test]
+async fn metrics_count_the_calls_and_regions_of_a_scan() {
+    let cluster = Cluster::start().await;
+    let table = client(&cluster, CALL).table(&TableName::parse("t").unwrap());
+    assert_eq!(table.scan(Scan::new()).unwrap().metrics(), None);
+    let mut scanner = table.scan(Scan::new().caching(1)).unwrap().track_metrics();
+    assert_eq!(scanner.metrics(), Some(crate::ScanMetrics::default()));
+    let mut rows = 0;
+    while scanner.next_row().await.unwrap().is_some() {
+        rows += 1;
+    }
+    let metrics = scanner.metrics().unwrap();
+    assert_eq!((rows, metrics.regions_scanned, metrics.rpc_retries), (ROWS, 5, 0));
+    assert!(metrics.rpc_calls >= ROWS as u64 && metrics.bytes_in_results > 20 * ROWS as u64);
 }
 
 #[test]

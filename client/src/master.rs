@@ -2,11 +2,9 @@
 
 use crate::client::{Client, ClientCore};
 use crate::connections::MASTER_SERVICE;
-use crate::fault::Fault;
 use crate::proto;
-use crate::tries::{Setback, Tries, Wait};
+use crate::tries::{Setback, Tries};
 use bytes::Bytes;
-use hregion::locator::RegionException;
 use hregion::{Corruption, Error, ErrorKind, Family, Result, TableName};
 use prost::Message;
 
@@ -57,7 +55,7 @@ impl ClientCore {
                     };
                     match call.await {
                         Ok(answer) => return Ok(answer),
-                        Err(fault) => Setback::of_master(fault)?,
+                        Err(fault) => Setback::of_fault(fault)?,
                     }
                 }
                 Ok(None) => {
@@ -68,22 +66,5 @@ impl ClientCore {
             };
             tries.pause(setback).await?;
         }
-    }
-}
-
-impl Setback {
-    /// A failed call to the master.
-    ///
-    /// # Errors
-    ///
-    /// If another attempt cannot help.
-    fn of_master(fault: Fault) -> Result<Self> {
-        let wait = match fault.kind {
-            RegionException::Fatal => return Err(fault.error),
-            RegionException::Busy { pause: Some(pause) } => Wait::For(pause),
-            _ if fault.overloaded => Wait::Longer,
-            _ => Wait::Usual,
-        };
-        Ok(Self { error: fault.error, wait })
     }
 }

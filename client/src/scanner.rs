@@ -184,8 +184,13 @@ impl Scanner {
         };
         if let Some(metrics) = &mut self.metrics {
             metrics.rpc_calls += 1;
-            metrics.rpc_retries += u64::from(page.is_err());
-            metrics.regions_scanned += u64::from(page.is_ok() && self.open.is_none());
+            match &page {
+                Ok((response, rows)) => {
+                    metrics.regions_scanned += u64::from(self.open.is_none());
+                    metrics.add(response, rows);
+                }
+                Err(_) => metrics.rpc_retries += 1,
+            }
         }
         match page.and_then(|(response, rows)| self.take_page(&place, &response, rows)) {
             Ok(then) => {
@@ -263,9 +268,6 @@ impl Scanner {
         rows: Vec<(Row, bool)>,
     ) -> Result<Then, Fault> {
         self.pages += 1;
-        if let Some(metrics) = &mut self.metrics {
-            metrics.add(response, &rows);
-        }
         match &mut self.open {
             Some(open) => open.sequence += 1,
             None => {

@@ -163,6 +163,21 @@ impl Setback {
     pub(crate) fn of_location(error: Error) -> Result<Self> {
         if error.kind().is_transient() { Ok(Self { error, wait: Wait::Usual }) } else { Err(error) }
     }
+
+    /// A failed call to a server that may succeed there later.
+    ///
+    /// # Errors
+    ///
+    /// If another attempt cannot help.
+    pub(crate) fn of_fault(fault: Fault) -> Result<Self> {
+        let wait = match fault.kind {
+            RegionException::Fatal => return Err(fault.error),
+            RegionException::Busy { pause: Some(pause) } => Wait::For(pause),
+            _ if fault.overloaded => Wait::Longer,
+            _ => Wait::Usual,
+        };
+        Ok(Self { error: fault.error, wait })
+    }
 }
 
 impl ClientCore {
@@ -179,8 +194,6 @@ impl ClientCore {
     ) -> Result<Setback> {
         self.locator.on_fault(used, 0, &fault.kind);
         let wait = match fault.kind {
-            RegionException::Fatal => return Err(fault.error),
-            RegionException::Busy { pause: Some(pause) } => Wait::For(pause),
             // the region has another server already
             RegionException::RegionMoved { .. } => Wait::For(Duration::ZERO),
             RegionException::NotServingRegion => {
@@ -192,8 +205,7 @@ impl ClientCore {
                 }
                 Wait::Usual
             }
-            _ if fault.overloaded => Wait::Longer,
-            _ => Wait::Usual,
+            _ => return Setback::of_fault(fault),
         };
         Ok(Setback { error: fault.error, wait })
     }

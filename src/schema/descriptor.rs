@@ -41,9 +41,8 @@ impl Family {
     ///
     /// If the bytes are not such a message, or a setting is not understood.
     pub fn from_table_schema_bytes(message: &[u8]) -> Result<(TableName, Vec<Self>), Corruption> {
-        let descriptor = TableDescriptor::parse(message)?;
-        let families = descriptor.families().cloned().collect();
-        Ok((descriptor.table, families))
+        let TableDescriptor { table, families, .. } = TableDescriptor::parse(message)?;
+        Ok((table, families.into_iter().map(|(family, _)| family).collect()))
     }
 }
 
