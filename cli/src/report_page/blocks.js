@@ -23,6 +23,7 @@ function fileSection(region, file, width) {
     of.bulk_loaded !== null ? "bulk loaded" : null,
     of.encrypted ? "encrypted" : null,
   ].filter(Boolean).join(", ");
+  const sequence = sequenceId(file);
   parts.push(properties([
     ["Size", bytes(of.bytes)], ["Cells", count(of.cells)],
     ["Uncompressed", bytes(of.uncompressed_bytes)],
@@ -34,7 +35,7 @@ function fileSection(region, file, width) {
     ["Encoding", of.encoding], ["Compression", of.compression],
     ["Bloom filter", of.bloom === null ? "none" : `${of.bloom}, ${counted(of.bloom_keys, "key")}`],
     ["Row deletes", of.delete_families ? count(of.delete_families) : null],
-    ["Sequence id", sequenceId(file) === null ? null : count(sequenceId(file))],
+    ["Sequence id", sequence === null ? null : count(sequence)],
     ["Written", of.created === null ? null : `${time(of.created)} ${flags}`.trim()],
     ["HFile version", of.version],
   ]));

@@ -144,6 +144,12 @@ function regionSection(shown, region, width) {
   return [...parts, fileTable(region)];
 }
 
+/** Returns the sequence id of a file that can be read: that of a bulk-loaded file is in its name. */
+function sequenceId(file) {
+  const named = /_SeqId_(\d+)_(\.|$)/.exec(file.name);
+  return named ? Number(named[1]) : file.hfile.max_sequence_id;
+}
+
 function fileTable(region) {
   const of = (get) => ([file]) => file.hfile ? get(file.hfile) : NONE;
   const key = (get) => of((hfile) => get(hfile) === null ? NONE : keyOf(get(hfile), 24));

@@ -6,12 +6,6 @@ const NONE = "–";
 
 const count = (number) => number === null || number === undefined ? NONE : whole.format(number);
 
-/** Returns the sequence id of a file that can be read: that of a bulk-loaded file is in its name. */
-function sequenceId(file) {
-  const named = /_SeqId_(\d+)_(\.|$)/.exec(file.name);
-  return named ? Number(named[1]) : file.hfile.max_sequence_id;
-}
-
 /** Returns a count with its noun, whose plural ends with s if it is not given. */
 const counted = (number, noun, nouns = `${noun}s`) => `${count(number)} ${number === 1 ? noun : nouns}`;
 

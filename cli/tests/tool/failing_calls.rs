@@ -58,7 +58,7 @@ impl Shim {
         Ran { output, calls: calls.parse().unwrap(), failed: failed.to_owned() }
     }
 
-    /// Returns the numbers of the calls to fail, of so many.
+    /// Chooses the calls to fail, by their numbers from 1 to `calls`.
     fn chosen(&mut self, calls: u64) -> BTreeSet<u64> {
         if calls <= self.most {
             return (1..=calls).collect();
@@ -207,7 +207,7 @@ fn a_failed_call_is_an_error_or_changes_no_answer() {
 }
 
 /// What a failed command may leave.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 enum Effect {
     /// All of the change or nothing of it.
     Whole,
