@@ -178,7 +178,11 @@ struct Pair {
 }
 
 fn schema(table: &'static str, versions: &str) -> Bytes {
-    let attribute = Pair { first: Some("VERSIONS".into()), second: Some(versions.into()) };
+    schema_with(table, "VERSIONS", versions)
+}
+
+fn schema_with(table: &'static str, name: &str, value: &str) -> Bytes {
+    let attribute = Pair { first: Some(name.into()), second: Some(value.into()) };
     let family = FamilySchema { name: Some("f".into()), attributes: vec![attribute] };
     let name = proto::TableNameMessage {
         namespace: Some(Bytes::from_static(b"default")),
@@ -204,6 +208,10 @@ async fn families_are_those_that_the_master_has() {
         let error = client.families(&table).await.unwrap_err();
         assert_eq!(error.kind(), hregion::ErrorKind::Corrupt, "{error}");
     }
+    // named, and not asked for again
+    cluster.describe(&[schema_with("t", "COMPRESSION", "UNKNOWN")]);
+    let error = client.families(&table).await.unwrap_err();
+    assert!(error.message().contains("UNKNOWN") && !error.message().contains("times"), "{error}");
 }
 
 #[tokio::test]

@@ -20,28 +20,31 @@ impl Client {
             qualifier: Some(Bytes::copy_from_slice(table.qualifier().as_bytes())),
         };
         let request = proto::GetTableDescriptorsRequest { table_names: vec![name] };
-        self.0
-            .ask_master("GetTableDescriptors", &request, |answer: proto::GetTableDescriptorsResponse| {
-                let Some(schema) = answer.table_schema.first() else { return Ok(None) };
-                let (found, families) = Family::from_table_schema_bytes(schema)?;
-                if found != *table {
-                    return Err(Corruption::Malformed("descriptor of another table than the one asked for"));
-                }
-                Ok(Some(families))
-            })
-            .await?
-            .ok_or_else(|| Error::locating(ErrorKind::TableNotFound, format!("table {table} does not exist")))
+        let answer: proto::GetTableDescriptorsResponse =
+            self.0.ask_master("GetTableDescriptors", &request).await?;
+        let Some(schema) = answer.table_schema.first() else {
+            let message = format!("table {table} does not exist");
+            return Err(Error::locating(ErrorKind::TableNotFound, message));
+        };
+        // the master would answer the same again
+        let wrong = |corruption: Corruption| {
+            Error::locating(ErrorKind::Corrupt, format!("the descriptor of {table}: {corruption}"))
+        };
+        let (found, families) = Family::from_table_schema_bytes(schema).map_err(wrong)?;
+        if found != *table {
+            return Err(wrong(Corruption::Malformed("it is that of another table")));
+        }
+        Ok(families)
     }
 }
 
 impl ClientCore {
     /// Calls a method of the active master, again if it fails or another one becomes active.
-    async fn ask_master<M: Message + Default, T>(
+    async fn ask_master<M: Message + Default>(
         &self,
         method: &'static str,
         request: &impl Message,
-        read: impl Fn(M) -> Result<T, Corruption>,
-    ) -> Result<T> {
+    ) -> Result<M> {
         let mut tries = Tries::new(self);
         loop {
             let deadline = tries.deadline();
@@ -50,11 +53,10 @@ impl ClientCore {
                     let call = async {
                         let (host, port) = (master.host(), master.port());
                         let connection = self.connections.get(host, port, MASTER_SERVICE, deadline).await?;
-                        let answer = connection.call::<M>(method, request, None, tries.call_time()).await?;
-                        read(answer.message).map_err(|corruption| connection.give_up(&corruption))
+                        connection.call::<M>(method, request, None, tries.call_time()).await
                     };
                     match call.await {
-                        Ok(answer) => return Ok(answer),
+                        Ok(answer) => return Ok(answer.message),
                         Err(fault) => Setback::of_fault(fault)?,
                     }
                 }
