@@ -9,7 +9,9 @@ use crate::table::Table;
 use crate::tries::{Setback, Tries, priority};
 use bytes::Bytes;
 use hregion::locator::LocateType;
-use hregion::{Corruption, Error, ErrorKind, Get, Mutation, RegionLocations, Result, Row, ServerName};
+use hregion::{
+    Corruption, Error, ErrorKind, Get, Mutation, RegionInfo, RegionLocations, Result, Row, ServerName,
+};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +42,31 @@ impl Action {
 struct OfRegion {
     locations: RegionLocations,
     actions: Vec<usize>,
+}
+
+/// The regions of a server, in the order of their first actions.
+#[derive(Default)]
+struct OfServer {
+    regions: Vec<OfRegion>,
+    /// Where each region is among them.
+    places: HashMap<RegionInfo, usize>,
+}
+
+impl OfServer {
+    /// Returns a region, which is added if it is not known yet.
+    fn region(&mut self, locations: RegionLocations) -> &mut OfRegion {
+        let region = locations.region();
+        let place = match self.places.get(region) {
+            Some(place) => *place,
+            None => {
+                let place = self.regions.len();
+                self.places.insert(region.clone(), place);
+                self.regions.push(OfRegion { locations, actions: Vec::new() });
+                place
+            }
+        };
+        &mut self.regions[place]
+    }
 }
 
 /// What became of an action: its place, and its result.
@@ -113,8 +140,8 @@ impl Table {
         actions: &[Action],
         left: &[usize],
         tries: &Tries<'_>,
-    ) -> (HashMap<ServerName, Vec<OfRegion>>, Vec<(usize, Error)>) {
-        let (mut servers, mut failed) = (HashMap::<ServerName, Vec<OfRegion>>::new(), Vec::new());
+    ) -> (HashMap<ServerName, OfServer>, Vec<(usize, Error)>) {
+        let (mut servers, mut failed) = (HashMap::<ServerName, OfServer>::new(), Vec::new());
         for &at in left {
             let row = &actions[at].row;
             let locations = match self.core.locate(&self.name, row, LocateType::At, tries.deadline()).await {
@@ -128,11 +155,8 @@ impl Table {
                 failed.push((at, Error::locating(ErrorKind::NoServerForRegion, "no server has the region")));
                 continue;
             };
-            let regions = servers.entry(server.clone()).or_default();
-            match regions.iter_mut().find(|known| known.locations.region() == locations.region()) {
-                Some(known) => known.actions.push(at),
-                None => regions.push(OfRegion { locations, actions: vec![at] }),
-            }
+            let of_server = servers.entry(server.clone()).or_default();
+            of_server.region(locations).actions.push(at);
         }
         (servers, failed)
     }
@@ -140,12 +164,12 @@ impl Table {
     /// Calls all servers at the same time. Returns the outcomes by region.
     async fn call_servers(
         &self,
-        servers: HashMap<ServerName, Vec<OfRegion>>,
+        servers: HashMap<ServerName, OfServer>,
         actions: &Arc<Vec<Action>>,
         time: Duration,
     ) -> Vec<(RegionLocations, Vec<Outcome>)> {
         let mut calls = JoinSet::new();
-        for regions in servers.into_values() {
+        for OfServer { regions, .. } in servers.into_values() {
             let (core, actions) = (Arc::clone(&self.core), Arc::clone(actions));
             calls.spawn(async move {
                 let results = call_server(&core, &regions, &actions, time).await;
@@ -240,4 +264,25 @@ fn outcomes(
     }
     cells.finish()?;
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hregion::TableName;
+
+    #[test]
+    fn actions_are_sent_by_region_in_their_order() {
+        let table = TableName::parse("t").unwrap();
+        let locations = |start: u8| {
+            let region = RegionInfo::new(table.clone(), vec![start], vec![start + 1], 1).unwrap();
+            RegionLocations::new(region, [])
+        };
+        let mut of_server = OfServer::default();
+        for (at, start) in [5, 3, 5, 9, 3, 5].into_iter().enumerate() {
+            of_server.region(locations(start)).actions.push(at);
+        }
+        let actions: Vec<&[usize]> = of_server.regions.iter().map(|region| &*region.actions).collect();
+        assert_eq!(actions, [&[0, 2, 5][..], &[1, 4], &[3]]);
+    }
 }
