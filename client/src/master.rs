@@ -13,7 +13,9 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// If the table does not exist, a setting is not understood, or no master answers.
+    /// [`TableNotFound`](ErrorKind::TableNotFound) if the table does not exist;
+    /// [`Unsupported`](ErrorKind::Unsupported) or [`Corrupt`](ErrorKind::Corrupt) if a setting is not
+    /// understood; or if no master answers.
     pub async fn families(&self, table: &TableName) -> Result<Vec<Family>> {
         let name = proto::TableNameMessage {
             namespace: Some(Bytes::copy_from_slice(table.namespace().as_bytes())),
@@ -28,7 +30,7 @@ impl Client {
         };
         // the master would answer the same again
         let wrong = |corruption: Corruption| {
-            Error::locating(ErrorKind::Corrupt, format!("the descriptor of {table}: {corruption}"))
+            Error::locating(corruption.kind(), format!("the descriptor of {table}: {corruption}"))
         };
         let (found, families) = Family::from_table_schema_bytes(schema).map_err(wrong)?;
         if found != *table {
