@@ -14,8 +14,9 @@ impl Client {
     /// # Errors
     ///
     /// [`TableNotFound`](ErrorKind::TableNotFound) if the table does not exist;
-    /// [`Unsupported`](ErrorKind::Unsupported) or [`Corrupt`](ErrorKind::Corrupt) if a setting is not
-    /// understood; or if no master answers.
+    /// [`Unsupported`](ErrorKind::Unsupported) if a setting is not understood;
+    /// [`Corrupt`](ErrorKind::Corrupt) if the answer is no descriptor, or that of another table; or if no
+    /// master answers.
     pub async fn families(&self, table: &TableName) -> Result<Vec<Family>> {
         let name = proto::TableNameMessage {
             namespace: Some(Bytes::copy_from_slice(table.namespace().as_bytes())),
