@@ -3,10 +3,15 @@
 
 use crate::proto;
 use bytes::Bytes;
+use flate2::bufread::GzDecoder;
 use hregion::{CellKey, CellRef, CellType, Corruption, Row, RowBuf, SeekKey};
+use std::io::Read as _;
 
 /// The codec to ask servers for.
 pub(crate) const CODEC: &str = "org.apache.hadoop.hbase.codec.KeyValueCodec";
+
+/// The compressor to ask servers for, if cells are to be compressed.
+pub(crate) const COMPRESSOR: &str = "org.apache.hadoop.io.compress.GzipCodec";
 
 /// Cells that are taken one after the other.
 #[derive(Debug)]
@@ -15,6 +20,30 @@ pub(crate) struct CellBlock(Bytes);
 impl CellBlock {
     pub(crate) fn new(bytes: Bytes) -> Self {
         Self(bytes)
+    }
+
+    /// Decompresses a cell block that a server has compressed: one gzip stream, of at most `max` bytes when
+    /// decompressed. A response without cells has no stream.
+    pub(crate) fn of_gzip(bytes: &[u8], max: usize) -> Result<Self, Corruption> {
+        let mut cells = Vec::new();
+        if bytes.is_empty() {
+            return Ok(Self(Bytes::new()));
+        }
+        let mut decoder = GzDecoder::new(bytes);
+        // reads to the end of the stream, where its checksum is, unless there are more bytes than allowed
+        let one_more = (max as u64).saturating_add(1);
+        decoder.by_ref().take(one_more).read_to_end(&mut cells).map_err(|error| Corruption::Codec {
+            codec: "GZ",
+            message: format!("cell block: {error}").into(),
+        })?;
+        if cells.len() > max {
+            let value = cells.len() as u64;
+            return Err(Corruption::Limit { what: "decompressed cell block", value, limit: max as u64 });
+        }
+        if !decoder.into_inner().is_empty() {
+            return Err(Corruption::Malformed("bytes after the compressed cells of a cell block"));
+        }
+        Ok(Self(cells.into()))
     }
 
     /// Checks that all cells have been taken.
@@ -111,6 +140,16 @@ pub(crate) fn encode<'r>(rows: impl IntoIterator<Item = &'r Row>) -> Vec<u8> {
     block
 }
 
+/// Compresses a cell block, as servers do.
+#[cfg(any(test, feature = "internals"))]
+pub(crate) fn gzip(block: &[u8]) -> Vec<u8> {
+    let mut compressed = Vec::new();
+    let mut encoder = flate2::bufread::GzEncoder::new(block, flate2::Compression::default());
+    // reads from memory cannot fail, and a shorter block would be noticed
+    let _ = encoder.read_to_end(&mut compressed);
+    compressed
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,6 +189,50 @@ mod tests {
         assert_eq!(row, CellBlock::new(bytes(BLOCK)).take_row(1).unwrap());
         result.cell[0].cell_type = Some(5);
         assert!(row_of(&result, &mut CellBlock::new(Bytes::new())).is_err());
+    }
+
+    #[test]
+    fn compressed_cells_are_the_same() {
+        let block = bytes(BLOCK);
+        let mut compressed = CellBlock::of_gzip(&gzip(&block), block.len()).unwrap();
+        assert_eq!(compressed.take_row(1).unwrap(), CellBlock::new(block).take_row(1).unwrap());
+        compressed.finish().unwrap();
+        CellBlock::of_gzip(&[], 0).unwrap().finish().unwrap();
+    }
+
+    #[test]
+    fn damage_of_compressed_cells_is_an_error_or_the_same_cells() {
+        let block = bytes(BLOCK).repeat(50);
+        let compressed = gzip(&block);
+        for len in 1..compressed.len() {
+            assert!(CellBlock::of_gzip(&compressed[..len], block.len()).is_err(), "{len} bytes");
+        }
+        let mut same = 0;
+        for bit in 0..compressed.len() * 8 {
+            let mut flipped = compressed.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            if let Ok(cells) = CellBlock::of_gzip(&flipped, block.len()) {
+                assert_eq!(cells.0, block, "bit {bit}");
+                same += 1;
+            }
+        }
+        // time, level, system and a flag in the stream's header, and what fills its last byte, mean nothing
+        assert!(same <= 6 * 8 + 1 + 7, "{same}");
+        let longer = [&compressed[..], b"x"].concat();
+        let two = [&compressed[..], &compressed].concat();
+        assert!(CellBlock::of_gzip(&longer, block.len()).is_err());
+        assert!(CellBlock::of_gzip(&two, 2 * block.len()).is_err());
+    }
+
+    #[test]
+    fn cells_that_become_too_long_are_refused() {
+        let compressed = gzip(&vec![0; 64 << 20]);
+        assert!(compressed.len() < 100_000);
+        for max in [0, 1000, (64 << 20) - 1] {
+            let refused = CellBlock::of_gzip(&compressed, max).unwrap_err();
+            assert!(matches!(refused, Corruption::Limit { .. }), "{refused}");
+        }
+        CellBlock::of_gzip(&compressed, 64 << 20).unwrap();
     }
 
     #[test]

@@ -58,6 +58,7 @@ impl Default for ClientBuilder {
                 user,
                 connect_timeout: Duration::from_secs(10),
                 max_response: 256 << 20,
+                gzip: false,
                 idle: Duration::from_secs(120),
             },
         }
@@ -93,10 +94,20 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the maximum length of a response in bytes (256 MiB). A longer one is an error.
+    /// Sets the maximum length of a response in bytes (256 MiB). A longer one is an error, and so are cells that
+    /// are longer once decompressed ([`gzip`](Self::gzip)).
     #[must_use]
     pub fn max_response_size(mut self, bytes: usize) -> Self {
         self.connections.max_response = bytes;
+        self
+    }
+
+    /// Sets whether servers compress the cells of their answers with gzip (`hbase.client.rpc.compressor`, Hadoop's
+    /// `GzipCodec`; default: not). For slow networks: it costs servers and the client much time. Answers without
+    /// cells and all requests are as before.
+    #[must_use]
+    pub fn gzip(mut self, gzip: bool) -> Self {
+        self.connections.gzip = gzip;
         self
     }
 

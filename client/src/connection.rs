@@ -26,6 +26,8 @@ pub(crate) struct ConnectionSettings {
     pub(crate) connect_timeout: Duration,
     /// The maximum length of a response.
     pub(crate) max_response: usize,
+    /// Asks servers to compress the cells of their responses.
+    pub(crate) gzip: bool,
     /// The time after which a connection without calls is closed (HBase:
     /// `hbase.ipc.client.connection.minIdleTimeBeforeClose`).
     pub(crate) idle: Duration,
@@ -42,6 +44,8 @@ pub(crate) struct Answer<M> {
 pub(crate) struct Connection {
     shared: Arc<Shared>,
     requests: mpsc::Sender<Bytes>,
+    /// The maximum length of decompressed cells, if cells are compressed.
+    gzip: Option<usize>,
     tasks: [JoinHandle<()>; 2],
 }
 
@@ -81,7 +85,7 @@ impl Connection {
         let connecting = async {
             let mut stream = TcpStream::connect((host, port)).await?;
             stream.set_nodelay(true)?;
-            stream.write_all(&frame::hello(&settings.user, service)).await?;
+            stream.write_all(&frame::hello(&settings.user, service, settings.gzip)).await?;
             Ok(stream)
         };
         let stream: io::Result<TcpStream> =
@@ -111,7 +115,8 @@ impl Connection {
                 }
             }
         });
-        Ok(Self { shared, requests, tasks: [reader, writer] })
+        let gzip = settings.gzip.then_some(max_response);
+        Ok(Self { shared, requests, gzip, tasks: [reader, writer] })
     }
 
     /// Whether calls can be made.
@@ -158,7 +163,7 @@ impl Connection {
         if let Some(exception) = &frame.exception {
             return Err(Fault::of_exception(&shared.server, exception));
         }
-        let (message, cells) = frame.decode().map_err(|corruption| self.give_up(&corruption))?;
+        let (message, cells) = frame.decode(self.gzip).map_err(|corruption| self.give_up(&corruption))?;
         Ok(Answer { message, cells })
     }
 
@@ -342,6 +347,7 @@ mod tests {
             user: "user".into(),
             connect_timeout: Duration::from_secs(10),
             max_response: 1 << 20,
+            gzip: false,
             idle: Duration::from_millis(200),
         };
         let (connections, patience) = (Connections::new(settings), Duration::from_secs(20));

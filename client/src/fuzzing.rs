@@ -15,25 +15,32 @@ use std::collections::VecDeque;
 /// The row that calls of one row ask for.
 const ROW: &[u8] = b"a";
 
+/// Compressed cells may be as long as this.
+const MAX_CELLS: usize = 1 << 20;
+
+/// The bit of the kind that says that cells are compressed.
+const GZIP: u8 = 0x80;
+
 /// Decodes an answer: a byte with its kind, a byte with the settings of a scan, and frames with their
 /// lengths. Rows come out in order, and not larger than asked.
 pub fn answers(input: &[u8]) {
     let [kind, settings, frames @ ..] = input else { return };
     let frames = split(Bytes::copy_from_slice(frames));
+    let gzip = (kind & GZIP != 0).then_some(MAX_CELLS);
     match kind % 4 {
-        0 => scan(*settings, frames),
+        0 => scan(*settings, gzip, frames),
         1 => frames.into_iter().for_each(|frame| {
-            decode(frame, |response: proto::GetResponse, cells| {
+            decode(frame, gzip, |response: proto::GetResponse, cells| {
                 drop(only_row(response.result.as_ref(), cells, ROW));
             });
         }),
         2 => frames.into_iter().for_each(|frame| {
-            decode(frame, |response: proto::MutateResponse, cells| {
+            decode(frame, gzip, |response: proto::MutateResponse, cells| {
                 drop(only_row(response.result.as_ref(), cells, ROW));
             });
         }),
         _ => frames.into_iter().for_each(|frame| {
-            decode(frame, |response: proto::MultiResponse, mut cells| {
+            decode(frame, gzip, |response: proto::MultiResponse, mut cells| {
                 for region in response.region_action_result {
                     for result in region.result_or_exception {
                         if let Some(exception) = &result.exception {
@@ -58,24 +65,24 @@ fn split(mut bytes: Bytes) -> Vec<Bytes> {
     frames
 }
 
-fn decode<M: Message + Default>(frame: Bytes, read: impl FnOnce(M, CellBlock)) {
+fn decode<M: Message + Default>(frame: Bytes, gzip: Option<usize>, read: impl FnOnce(M, CellBlock)) {
     let Ok(frame) = ResponseFrame::parse(frame) else { return };
     if let Some(exception) = &frame.exception {
         drop(Fault::of_exception("server", exception));
     }
-    if let Ok((message, cells)) = frame.decode() {
+    if let Ok((message, cells)) = frame.decode(gzip) {
         read(message, cells);
     }
 }
 
 /// Takes the pages of a scan. A page that is refused is a reset.
-fn scan(settings: u8, frames: Vec<Bytes>) {
+fn scan(settings: u8, gzip: Option<usize>, frames: Vec<Bytes>) {
     let (reversed, batch) = (settings & 1 != 0, u32::from(settings >> 1 & 3));
     let scan = Scan::new().reversed(reversed).batch(batch).allow_partial(settings & 8 != 0);
     let mut assembler = Assembler::new(scan.limits(), CellOrder::User, reversed);
     let mut results = VecDeque::new();
     for frame in frames {
-        decode(frame, |response: proto::ScanResponse, cells| {
+        decode(frame, gzip, |response: proto::ScanResponse, cells| {
             let Ok(rows) = rows_of(&response, cells) else { return };
             for (row, partial) in rows {
                 if assembler.begin_row(row.key(), &mut results).is_err() {
@@ -115,19 +122,9 @@ pub fn seeds() -> Vec<Vec<u8>> {
         }
         row.freeze()
     };
-    let mut seeds = Vec::new();
-    for settings in 0..16 {
-        let pages = [
-            page(&[row("a", "12"), row("b", "3"), row("c", "1234")], &[false, false, true]),
-            page(&[row("c", "56"), row("d", "1")], &[true, false]),
-        ];
-        seeds.push([&[0, settings][..], &pages.concat()].concat());
-    }
     let cells = [row("a", "12")];
     let result = || Some(counted(&cells[0]));
-    seeds.push([&[1, 0][..], &frame(&proto::GetResponse { result: result() }, &cells)].concat());
     let mutate = proto::MutateResponse { result: result(), processed: Some(true) };
-    seeds.push([&[2, 0][..], &frame(&mutate, &cells)].concat());
     let ok = proto::ResultOrException { index: Some(0), result: result(), exception: None };
     let exception = proto::NamedException {
         name: Some("org.apache.hadoop.hbase.NotServingRegionException".into()),
@@ -136,7 +133,20 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let failed = proto::ResultOrException { index: Some(1), result: None, exception: Some(exception) };
     let region = proto::RegionActionResult { result_or_exception: vec![ok, failed], ..Default::default() };
     let multi = proto::MultiResponse { region_action_result: vec![region], processed: None };
-    seeds.push([&[3, 0][..], &frame(&multi, &cells)].concat());
+    let mut seeds = Vec::new();
+    for form in [0, GZIP] {
+        for settings in 0..16 {
+            let pages = [
+                page(form, &[row("a", "12"), row("b", "3"), row("c", "1234")], &[false, false, true]),
+                page(form, &[row("c", "56"), row("d", "1")], &[true, false]),
+            ];
+            seeds.push([&[form, settings][..], &pages.concat()].concat());
+        }
+        let get = proto::GetResponse { result: result() };
+        seeds.push([&[form | 1, 0][..], &frame(form, &get, &cells)].concat());
+        seeds.push([&[form | 2, 0][..], &frame(form, &mutate, &cells)].concat());
+        seeds.push([&[form | 3, 0][..], &frame(form, &multi, &cells)].concat());
+    }
     seeds
 }
 
@@ -145,7 +155,7 @@ fn counted(row: &Row) -> proto::ResultMessage {
     proto::ResultMessage { associated_cell_count: count, ..Default::default() }
 }
 
-fn page(rows: &[Row], partial: &[bool]) -> Vec<u8> {
+fn page(form: u8, rows: &[Row], partial: &[bool]) -> Vec<u8> {
     let count = |row: &Row| u32::try_from(row.len()).unwrap_or_default();
     let response = proto::ScanResponse {
         cells_per_result: rows.iter().map(count).collect(),
@@ -154,13 +164,16 @@ fn page(rows: &[Row], partial: &[bool]) -> Vec<u8> {
         more_results_in_region: Some(true),
         ..Default::default()
     };
-    frame(&response, rows)
+    frame(form, &response, rows)
 }
 
-/// Builds the frame of an answer, with its length.
-fn frame(message: &impl Message, rows: &[Row]) -> Vec<u8> {
+/// Builds the frame of an answer, with its length; `form` is `GZIP` to compress the cells.
+fn frame(form: u8, message: &impl Message, rows: &[Row]) -> Vec<u8> {
     let len = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
-    let cells = cell_block::encode(rows);
+    let mut cells = cell_block::encode(rows);
+    if form == GZIP {
+        cells = cell_block::gzip(&cells);
+    }
     let header = proto::ResponseHeader {
         call_id: Some(1),
         exception: None,

@@ -13,6 +13,8 @@ pub(crate) struct ConnectionHeader {
     pub(crate) service_name: Option<String>,
     #[prost(string, optional, tag = "3")]
     pub(crate) cell_block_codec_class: Option<String>,
+    #[prost(string, optional, tag = "4")]
+    pub(crate) cell_block_compressor_class: Option<String>,
     #[prost(message, optional, tag = "5")]
     pub(crate) version_info: Option<VersionInfo>,
 }

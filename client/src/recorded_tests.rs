@@ -21,11 +21,11 @@ fn cells(rows: &[Row]) -> Vec<Value> {
 fn rows_of_method(method: &str, frame: ResponseFrame) -> Vec<Row> {
     match method {
         "Scan" => {
-            let (response, cells): (proto::ScanResponse, _) = frame.decode().unwrap();
+            let (response, cells): (proto::ScanResponse, _) = frame.decode(None).unwrap();
             rows_of(&response, cells).unwrap().into_iter().map(|(row, _)| row).collect()
         }
         "Get" => {
-            let (response, cells): (proto::GetResponse, _) = frame.decode().unwrap();
+            let (response, cells): (proto::GetResponse, _) = frame.decode(None).unwrap();
             let mut all = CellBlock::new(Bytes::new());
             let result = response.result.unwrap_or_default();
             if result.associated_cell_count.is_none() {
@@ -37,12 +37,12 @@ fn rows_of_method(method: &str, frame: ResponseFrame) -> Vec<Row> {
             vec![row]
         }
         "Mutate" => {
-            let (response, cells): (proto::MutateResponse, _) = frame.decode().unwrap();
+            let (response, cells): (proto::MutateResponse, _) = frame.decode(None).unwrap();
             let row = response.result.as_ref().map_or(&b""[..], |_| b"row-0059");
             vec![only_row(response.result.as_ref(), cells, row).unwrap()]
         }
         "Multi" => {
-            let (response, mut cells): (proto::MultiResponse, _) = frame.decode().unwrap();
+            let (response, mut cells): (proto::MultiResponse, _) = frame.decode(None).unwrap();
             let mut rows = Vec::new();
             for region in response.region_action_result {
                 if let Some(exception) = &region.exception {
@@ -57,23 +57,23 @@ fn rows_of_method(method: &str, frame: ResponseFrame) -> Vec<Row> {
             rows
         }
         "GetMetaRegionLocations" => {
-            let (response, _): (proto::GetMetaRegionLocationsResponse, _) = frame.decode().unwrap();
+            let (response, _): (proto::GetMetaRegionLocationsResponse, _) = frame.decode(None).unwrap();
             assert!(!response.meta_locations.is_empty());
             Vec::new()
         }
         "GetClusterId" | "GetConnectionRegistry" => {
-            let (response, _): (proto::GetClusterIdResponse, _) = frame.decode().unwrap();
+            let (response, _): (proto::GetClusterIdResponse, _) = frame.decode(None).unwrap();
             assert_eq!(response.cluster_id.unwrap().len(), 36);
             Vec::new()
         }
         "GetBootstrapNodes" => {
-            let (response, _): (proto::GetBootstrapNodesResponse, _) = frame.decode().unwrap();
+            let (response, _): (proto::GetBootstrapNodesResponse, _) = frame.decode(None).unwrap();
             let names = response.server_name.iter().map(|server| ServerName::from_proto_bytes(server));
             assert!(names.into_iter().all(|name| name.is_ok()));
             Vec::new()
         }
         "GetActiveMaster" => {
-            let (response, _): (proto::GetActiveMasterResponse, _) = frame.decode().unwrap();
+            let (response, _): (proto::GetActiveMasterResponse, _) = frame.decode(None).unwrap();
             ServerName::from_proto_bytes(&response.server_name.unwrap()).unwrap();
             Vec::new()
         }

@@ -1,5 +1,6 @@
 //! The settings of HBase's clients in `hbase-site.xml` (HBase: `HBaseConfiguration`).
 
+use crate::cell_block::COMPRESSOR;
 use crate::client::{Client, ClientBuilder};
 use hregion::locator::ZooKeeperRegistry;
 use hregion::{Error, ErrorKind, Result};
@@ -28,6 +29,7 @@ impl ClientBuilder {
     /// | `hbase.client.bootstrap.servers`, `hbase.masters` | the servers |
     /// | `hbase.client.retries.number`, `….pause`, `….operation.timeout` | the attempts |
     /// | `hbase.rpc.timeout`, `hbase.client.scanner.timeout.period` | the time of a call |
+    /// | `hbase.client.rpc.compressor` | Hadoop's `GzipCodec` |
     /// | `hbase.ipc.client.connection.minIdleTimeBeforeClose` | after which an unused connection is closed |
     ///
     /// # Errors
@@ -69,6 +71,11 @@ impl ClientBuilder {
         }
         if let Some(time) = millis("hbase.client.scanner.timeout.period")? {
             self = self.scanner_timeout(time);
+        }
+        match site.value("hbase.client.rpc.compressor")? {
+            None => {}
+            Some(COMPRESSOR) => self = self.gzip(true),
+            Some(other) => return unsupported("hbase.client.rpc.compressor", other),
         }
         match site.registry()? {
             Registry::Servers(servers) => self.bootstrap(&servers),
@@ -138,9 +145,6 @@ impl Site {
 
     /// Fails if servers expect what the client does not do.
     fn check_supported(&self) -> Result<()> {
-        let unsupported = |name: &str, value: &str| {
-            Err(Error::locating(ErrorKind::Unsupported, format!("{name} is {value}, which is not supported")))
-        };
         match self.value("hbase.security.authentication")? {
             None | Some("simple") => {}
             Some(other) => return unsupported("hbase.security.authentication", other),
@@ -175,12 +179,13 @@ impl Site {
                 })?;
                 Ok(Registry::Servers(servers.to_owned()))
             }
-            _ => Err(Error::locating(
-                ErrorKind::Unsupported,
-                format!("hbase.client.registry.impl is {implementation}, which is not supported"),
-            )),
+            _ => unsupported("hbase.client.registry.impl", implementation),
         }
     }
+}
+
+fn unsupported<T>(name: &str, value: &str) -> Result<T> {
+    Err(Error::locating(ErrorKind::Unsupported, format!("{name} is {value}, which is not supported")))
 }
 
 fn in_file(path: &Path, reason: &str) -> Error {
@@ -261,6 +266,7 @@ mod tests {
             property("hbase.client.operation.timeout", "5000"),
             property("hbase.rpc.timeout", "700"),
             property("hbase.client.scanner.timeout.period", "800"),
+            property("hbase.client.rpc.compressor", "org.apache.hadoop.io.compress.GzipCodec"),
         ];
         fs::write(&path, format!("<configuration>{}</configuration>", properties.concat())).unwrap();
         let client = Client::builder().site(&path).unwrap();
@@ -269,6 +275,11 @@ mod tests {
         assert_eq!(settings.retries.pause_after(1), Duration::from_millis(20));
         assert_eq!(settings.rpc_timeout, Duration::from_millis(700));
         assert_eq!(settings.scanner_timeout, Duration::from_millis(800));
+        let other = property("hbase.client.rpc.compressor", "org.apache.hadoop.io.compress.SnappyCodec");
+        fs::write(&path, format!("<configuration>{other}</configuration>")).unwrap();
+        let error = Client::builder().site(&path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.message().contains("SnappyCodec"), "{error}");
         let wrong = property("hbase.rpc.timeout", "x");
         fs::write(&path, format!("<configuration>{wrong}</configuration>")).unwrap();
         let error = Client::builder().site(&path).unwrap_err();

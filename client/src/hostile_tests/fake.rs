@@ -1,6 +1,6 @@
 //! Two region servers in this process, with a catalog and a table of a few regions, that can misbehave.
 
-use crate::cell_block::{self, CODEC};
+use crate::cell_block::{self, CODEC, COMPRESSOR};
 use crate::proto;
 use crate::rng::Rng;
 use bytes::Bytes;
@@ -170,6 +170,8 @@ async fn serve(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<(
     let header = read_frame(&mut stream).await?;
     let header = proto::ConnectionHeader::decode(header).unwrap();
     assert_eq!(header.cell_block_codec_class.as_deref(), Some(CODEC));
+    let gzip = header.cell_block_compressor_class.is_some();
+    assert!(!gzip || header.cell_block_compressor_class.as_deref() == Some(COMPRESSOR));
     loop {
         let mut frame = read_frame(&mut stream).await?;
         let len = prost::decode_length_delimiter(&mut frame).unwrap();
@@ -183,7 +185,7 @@ async fn serve(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<(
             let answer = state.answer(header.method_name.as_deref().unwrap(), frame, mischief);
             (answer, mischief, state.random.next())
         };
-        if !send(&mut stream, call_id, answer, mischief, random).await? {
+        if !send(&mut stream, call_id, answer, gzip, mischief, random).await? {
             return Ok(());
         }
     }
@@ -200,6 +202,7 @@ async fn send(
     stream: &mut TcpStream,
     call_id: u32,
     mut answer: Answer,
+    gzip: bool,
     mischief: Option<usize>,
     random: u64,
 ) -> std::io::Result<bool> {
@@ -221,6 +224,9 @@ async fn send(
         }
         Some(5) => tokio::time::sleep(Duration::from_millis(60)).await,
         _ => {}
+    }
+    if gzip && !cells.is_empty() {
+        cells = cell_block::gzip(&cells);
     }
     let exception = answer.exception.map(|(class, text, do_not_retry)| proto::ExceptionResponse {
         exception_class_name: Some(class.to_owned()),

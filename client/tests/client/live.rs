@@ -360,6 +360,8 @@ async fn answers_are_those_of_hbases_client() {
     }
     let table = bootstrap.table(&TableName::parse(TABLE).unwrap());
     reads_are_those_of_hbase(&mut java, &table).await;
+    let compressed = Client::builder().gzip(true).zookeeper(cluster.zookeeper()).unwrap();
+    reads_are_those_of_hbase(&mut java, &compressed.table(table.name())).await;
     for client in [&zookeeper, &bootstrap] {
         metrics_and_families_are_those_of_hbase(&mut java, client, &table).await;
     }
