@@ -94,17 +94,17 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the maximum length of a response in bytes (256 MiB). A longer one is an error, and so are cells that
-    /// are longer once decompressed ([`gzip`](Self::gzip)).
+    /// Sets the maximum length of a response in bytes (256 MiB), as it is sent and with its cells
+    /// decompressed ([`gzip`](Self::gzip)). A longer one is an error.
     #[must_use]
     pub fn max_response_size(mut self, bytes: usize) -> Self {
         self.connections.max_response = bytes;
         self
     }
 
-    /// Sets whether servers compress the cells of their answers with gzip (`hbase.client.rpc.compressor`, Hadoop's
-    /// `GzipCodec`; default: not). For slow networks: it costs servers and the client much time. Answers without
-    /// cells and all requests are as before.
+    /// Sets whether servers compress the cells of their answers with gzip (`hbase.client.rpc.compressor`,
+    /// Hadoop's `GzipCodec`; default: not). For slow networks: compressing costs time. Requests are not
+    /// compressed.
     #[must_use]
     pub fn gzip(mut self, gzip: bool) -> Self {
         self.connections.gzip = gzip;

@@ -86,8 +86,8 @@ impl ResponseFrame {
         Ok(Self { call_id, exception: None, result, cells: frame })
     }
 
-    /// Decodes the message, and decompresses the cells if the server was asked to compress them: `gzip` is the
-    /// maximum length of decompressed cells then.
+    /// Decodes the message, and decompresses the cells if the server was asked to compress them: `gzip` is
+    /// the maximum length of decompressed cells in bytes then.
     pub(crate) fn decode<M: Message + Default>(
         self,
         gzip: Option<usize>,

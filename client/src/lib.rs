@@ -41,9 +41,9 @@
 //!
 //! # What it does not do yet
 //!
-//! Authentication other than SIMPLE (Kerberos, tokens), TLS, compressors of cell blocks other than gzip, tags of
-//! cells, reads of copies of regions (timeline consistency), administration but for reading the families of a
-//! table. Servers that ask for authentication refuse the connection, with an error that says so.
+//! Authentication other than SIMPLE (Kerberos, tokens), TLS, compressors of cell blocks other than gzip, tags
+//! of cells, reads of copies of regions (timeline consistency), administration but for reading the families
+//! of a table. Servers that ask for authentication refuse the connection, with an error that says so.
 //!
 //! # What is bounded
 //!

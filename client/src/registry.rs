@@ -129,7 +129,7 @@ fn parse_address(text: &str) -> Result<Address> {
 /// Decodes the name of a server.
 fn server_of(message: &[u8]) -> Result<ServerName> {
     ServerName::from_proto_bytes(message)
-        .map_err(|corruption| Error::locating(ErrorKind::Corrupt, corruption.to_string()))
+        .map_err(|corruption| Error::locating(corruption.kind(), corruption.to_string()))
 }
 
 /// Returns the catalog's region with the servers of its copies, by their ids.

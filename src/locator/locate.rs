@@ -239,7 +239,7 @@ impl Locator {
             for entry in page {
                 let row = entry.row.map_err(|corruption| {
                     let message = format!("row {} of the catalog: {corruption}", StringBinary(&entry.key));
-                    Error::locating(ErrorKind::Corrupt, message)
+                    Error::locating(corruption.kind(), message)
                 })?;
                 let begins_page = |known: &&CatalogRow| known.region().start_key() == start;
                 let is_known =

@@ -211,6 +211,10 @@ fn invalid_rows_are_skipped_and_counted() {
     let setting = setting(vec![on(region("", "", ID), 1), broken(region("a", "b", ID))]);
     assert_eq!((setting.start("x"), setting.locator.invalid_rows()), (String::new(), 1));
     assert_eq!(setting.locator.regions(&setting.table).unwrap_err().kind(), ErrorKind::Corrupt);
+    let mut old = broken(region("a", "b", ID));
+    old.row = Err(crate::error::Corruption::unsupported("version of the region info", "0"));
+    setting.set(vec![on(region("", "", ID), 1), old]);
+    assert_eq!(setting.locator.regions(&setting.table).unwrap_err().kind(), ErrorKind::Unsupported);
     setting.locator.cache().clear();
     // more parents than rows per page
     let parents = (0..35).map(|i| on(region("", "", ID + i).marked(true, true), 1));
