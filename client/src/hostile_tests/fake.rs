@@ -46,7 +46,7 @@ pub(super) struct Mischief {
     only: Option<usize>,
 }
 
-const KINDS: usize = 19;
+const KINDS: usize = 20;
 
 impl Mischief {
     /// Nothing is answered any more.
@@ -227,6 +227,11 @@ async fn send(
     }
     if gzip && !cells.is_empty() {
         cells = cell_block::gzip(&cells);
+        if mischief == Some(19) {
+            // compressed cells have a checksum
+            let bit = random as usize % (cells.len() * 8);
+            cells[bit / 8] ^= 1 << (bit % 8);
+        }
     }
     let exception = answer.exception.map(|(class, text, do_not_retry)| proto::ExceptionResponse {
         exception_class_name: Some(class.to_owned()),
