@@ -25,11 +25,10 @@ impl CellBlock {
     /// Decompresses a cell block that a server has compressed: one gzip stream, of at most `max` bytes when
     /// decompressed. A response without cells has no stream.
     pub(crate) fn of_gzip(bytes: &[u8], max: usize) -> Result<Self, Corruption> {
-        let mut cells = Vec::new();
         if bytes.is_empty() {
             return Ok(Self(Bytes::new()));
         }
-        let mut decoder = GzDecoder::new(bytes);
+        let (mut decoder, mut cells) = (GzDecoder::new(bytes), Vec::new());
         // reads to the end of the stream, where its checksum is, unless there are more bytes than allowed
         let one_more = (max as u64).saturating_add(1);
         decoder.by_ref().take(one_more).read_to_end(&mut cells).map_err(|error| Corruption::Codec {
